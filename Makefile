@@ -1,0 +1,104 @@
+# mmvm: make run · test · bench · lab · check · fuzz · clean
+#
+# One file, no recursion. Sources are found by folder, so a new file needs no edit here.
+# B is the build folder: `make B=/tmp/x` builds elsewhere.
+
+B ?= build
+CC ?= gcc
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wundef -Wno-unused-parameter
+COMMON := -std=gnu11 -g -O2 $(WARN) -Iinclude
+DEP = -MMD -MP -MF $@.d
+
+.DEFAULT_GOAL := all
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+# ---- the host program -----------------------------------------------------------------------------------
+VMM_SRC := $(wildcard vmm/*.c vmm/*/*.c devices/*.c)
+VMM_OBJ := $(VMM_SRC:%.c=$B/host/%.o)
+VMM_CFLAGS := $(COMMON) -D_GNU_SOURCE -I. -Ivmm -pthread -fstack-protector-strong
+VMM_LIBS := -lfdt -lpthread
+
+# ---- the guest kernel -----------------------------------------------------------------------------------
+G_SRC := $(wildcard guestmm/mm/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
+G_ASM := $(wildcard guestmm/arch/x86/*.S)
+G_OBJ := $(G_SRC:%.c=$B/guest/%.o) $(G_ASM:%.S=$B/guest/%.S.o)
+G_CFLAGS := $(COMMON) -DMMVM_GUEST -Iguestmm -Iguestmm/arch/x86/include -ffreestanding -fno-pie -no-pie -mcmodel=kernel \
+  -mno-red-zone -mgeneral-regs-only -mno-sse -fno-stack-protector -fcf-protection=none -fno-omit-frame-pointer \
+  -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-common \
+  -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections
+
+# ---- programs for guest user mode -----------------------------------------------------------------------
+U_PROG := $(patsubst user/%.c,%,$(filter-out user/rt%.c,$(wildcard user/*.c)))
+U_ELF := $(U_PROG:%=$B/user/%)
+U_CFLAGS := $(COMMON) -Iuser -ffreestanding -nostdlib -static -fno-pie -no-pie -mno-red-zone -mno-avx -fno-stack-protector \
+  -fcf-protection=none -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
+
+# ---- mm/ and lib/ on the host, and everything else that is tested there ------------------------------------
+H_SRC := $(wildcard guestmm/mm/*.c guestmm/lib/*.c tests/host/*.c)
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+H_OBJ := $(H_SRC:%.c=$B/hosted/%.o)
+H_CFLAGS := $(COMMON) -O1 $(SAN) -D_GNU_SOURCE -DMMVM_GUEST -DMMVM_HOSTED -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing
+# tests/unit/mm_*.c, tests/model/*.c: one program each against the hosted memory manager
+HM_TEST := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/mm_*.c tests/model/*.c))
+# tests/unit/vmm_*.c: one program each against the VMM's objects (all but main.c), sanitized
+S_OBJ := $(patsubst %.c,$B/san/%.o,$(filter-out vmm/main.c,$(VMM_SRC)))
+HV_TEST := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/vmm_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+all: $B/mmvm $B/images/guestmm.elf $(U_ELF)
+
+$B/mmvm: $(VMM_OBJ)
+	@echo "  LD      $@"
+	$Q$(CC) -o $@ $^ $(VMM_LIBS)
+$B/host/%.o: %.c
+	@mkdir -p $(@D); echo "  CC      $<"
+	$Q$(CC) $(VMM_CFLAGS) $(DEP) -c -o $@ $<
+
+$B/images/guestmm.elf: $(G_OBJ) guestmm/arch/x86/guestmm.lds
+	@mkdir -p $(@D); echo "  LD      $@"
+	$Q$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-z,max-page-size=4096,-z,noexecstack,--gc-sections,-T,guestmm/arch/x86/guestmm.lds -o $@ $(G_OBJ) -lgcc
+$B/guest/%.o: %.c
+	@mkdir -p $(@D); echo "  CC [G]  $<"
+	$Q$(CC) $(G_CFLAGS) $(DEP) -c -o $@ $<
+$B/guest/%.S.o: %.S
+	@mkdir -p $(@D); echo "  AS [G]  $<"
+	$Q$(CC) $(G_CFLAGS) -D__ASSEMBLY__ $(DEP) -c -o $@ $<
+
+$B/user/%: user/%.c $(wildcard user/rt*.c user/rt*.S user/*.h)
+	@mkdir -p $(@D); echo "  CC [U]  $<"
+	$Q$(CC) $(U_CFLAGS) -o $@ $< $(wildcard user/rt*.c user/rt*.S) -lgcc
+
+$B/hosted/%.o: %.c
+	@mkdir -p $(@D); echo "  CC [H]  $<"
+	$Q$(CC) $(H_CFLAGS) $(DEP) -c -o $@ $<
+$(HM_TEST): $B/tests/%: $B/hosted/tests/%.o $(H_OBJ)
+	@mkdir -p $(@D); echo "  LD [H]  $@"
+	$Q$(CC) $(SAN) -o $@ $^ -lcunit
+$B/san/%.o: %.c
+	@mkdir -p $(@D); echo "  CC [S]  $<"
+	$Q$(CC) $(VMM_CFLAGS) -O1 $(SAN) $(DEP) -c -o $@ $<
+$(HV_TEST): $B/tests/%: $B/san/tests/%.o $(S_OBJ)
+	@mkdir -p $(@D); echo "  LD [S]  $@"
+	$Q$(CC) $(SAN) -o $@ $^ -lcunit $(VMM_LIBS)
+
+# libFuzzer targets are built from sources with clang: tests/fuzz/mm_*.c against mm/, others against devices/.
+FUZZFLAGS := -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -D_GNU_SOURCE
+$B/fuzz/mm_%: tests/fuzz/mm_%.c $(H_SRC)
+	@mkdir -p $(@D); echo "  FUZZ    $@"
+	$Qclang $(FUZZFLAGS) -DMMVM_GUEST -DMMVM_HOSTED -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing -o $@ $< $(H_SRC)
+$B/fuzz/%: tests/fuzz/%.c $(wildcard devices/*.c devices/*.h)
+	@mkdir -p $(@D); echo "  FUZZ    $@"
+	$Qclang $(FUZZFLAGS) -I. -Ivmm -o $@ $< $(wildcard devices/*.c) -lpthread
+
+unit: $(HM_TEST) $(HV_TEST)
+fuzzers: $(FUZZ)
+
+clean:
+	rm -rf $B
+
+.PHONY: all unit fuzzers clean
+-include $(shell find $B -name '*.d' 2>/dev/null)

@@ -1,0 +1,77 @@
+/*
+ * What a device model knows: the bus that calls it, guest RAM, an interrupt line. Nothing else of
+ * the VMM.
+ *
+ * The guest is hostile until shown otherwise: every address, length and index a device takes from a
+ * register or from guest RAM is checked here or through guest_ram_*(). Device code runs on vCPU
+ * threads (MMIO, PIO) and on the device's own workers; each device says in its file which lock
+ * protects what.
+ */
+#ifndef DEVICES_DEVICE_H
+#define DEVICES_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/** One region of guest RAM as mapped into the VMM. `dirty` is the VMM's own dirty bitmap (NULL =
+ * not kept): KVM's dirty log does not see writes made by devices, so they are noted here, one bit a
+ * page. */
+struct guest_ram_region {
+	uint64_t gpa, size; /* bytes, page aligned */
+	uint8_t *hva;
+	unsigned long *dirty;
+	int node;
+};
+struct guest_ram {
+	struct guest_ram_region region[16];
+	unsigned int nr;
+};
+
+/** Host pointer to [gpa, gpa+len) when it lies wholly inside one region; NULL otherwise (also on
+ * wrap; len 0 is NULL). */
+void *guest_ram_ptr(const struct guest_ram *ram, uint64_t gpa, uint64_t len);
+/** Copy with checks. Returns 0 or -EFAULT (nothing is copied then). Writes mark pages dirty. */
+int guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *buf, uint64_t len);
+int guest_ram_write(struct guest_ram *ram, uint64_t gpa, const void *buf, uint64_t len);
+/** Note that a device wrote [gpa, gpa+len) through a pointer from guest_ram_ptr(). Thread-safe. */
+void guest_ram_mark_dirty(struct guest_ram *ram, uint64_t gpa, uint64_t len);
+
+/** An interrupt line: raise() injects an edge. Thread-safe. */
+struct irq_line {
+	void (*raise)(struct irq_line *line);
+	int eventfd;	 /* irqfd, or -1 */
+	uint64_t raised; /* count */
+};
+
+struct device;
+/** MMIO and PIO accesses: offset within the device's window; size is what the CPU used (1, 2, 4,
+ * 8). A model answers every combination: what it does not support reads as all-ones and is not
+ * written, counted in guest_errors. */
+struct device_ops {
+	const char *name;
+	void (*read)(struct device *dev, uint64_t offset, unsigned int size, void *data);
+	void (*write)(struct device *dev, uint64_t offset, unsigned int size, const void *data);
+	/** The doorbell was hit through its eventfd, or written: called on the device's I/O thread.
+	 * May be NULL. */
+	void (*reset)(struct device *dev);   /* back to power-on state */
+	void (*destroy)(struct device *dev); /* stop workers, close files, free dev */
+};
+
+struct device {
+	const struct device_ops *ops;
+	char role[16];
+	uint64_t base, size; /* guest physical window, or first port */
+	bool pio;
+	uint32_t gsi;
+	struct irq_line *irq;
+	struct guest_ram *ram;
+	uint64_t guest_errors; /* accesses and requests the guest should not have made; atomic */
+	/** virtio: eventfd the machine may register as ioeventfd for QueueNotify of queue i; -1 =
+	 * none. */
+	int notify_fd[8];
+	unsigned int nr_notify;
+};
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The part of a thread that lies at the bottom of its kernel stack and is found by masking the
+ * stack pointer. No GS base, no swapgs: two instructions, and it works where ring 0 is emulated.
+ */
+#ifndef ARCH_THREAD_INFO_H
+#define ARCH_THREAD_INFO_H
+#include <stdint.h>
+
+#define THREAD_SIZE \
+	16384ul /* kernel stack, aligned to its size, with an unmapped guard page below */
+
+struct mm_struct;
+struct task;
+
+struct thread_info {
+	struct task *task;
+	struct mm_struct *mm; /* user address space, NULL for kernel threads */
+	uint32_t cpu;
+	int32_t preempt_count; /* > 0: no preemption */
+	uint32_t need_resched;
+	uint32_t flags; /* TIF_*: written by the thread itself, except KILLED (atomic or) */
+	uint64_t
+		stack_magic; /* overwritten by a stack that grew too far: checked on every switch */
+};
+#define TIF_MEMALLOC   (1u << 0) /* in reclaim: may use all reserves, must not enter reclaim */
+#define TIF_KILLED     (1u << 1) /* SIGKILL pending: waits and allocations may fail early */
+#define TIF_OOM_VICTIM (1u << 2) /* may use all reserves */
+#define STACK_MAGIC    0x57acce1157acce11ull
+
+static inline struct thread_info *current_thread_info(void)
+{
+	unsigned long sp;
+
+	__asm__("movq %%rsp, %0" : "=r"(sp));
+	return (struct thread_info *)(sp & ~(THREAD_SIZE - 1));
+}
+static inline unsigned int cpu_id(void)
+{
+	return current_thread_info()->cpu;
+}
+#endif

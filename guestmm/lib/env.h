@@ -1,0 +1,125 @@
+/*
+ * The environment that mm/ and drivers/ stand on: printing, sleeping locks, waiting, threads, time.
+ *
+ * In the guest kernel/ implements it; on the host tests/host/env.c does, so that mm/ compiles and
+ * runs in both. This is the only door from mm/ to what lies above it.
+ */
+#ifndef LIB_ENV_H
+#define LIB_ENV_H
+
+#include "lib/list.h"
+#include "lib/spinlock.h"
+#include "lib/types.h"
+
+/* Printing and giving up */
+/** Formatted print to the console, prefixed with the time. Any context. Formats: %d %u %x %lu %llu
+ * %s %c %p %pe(no) %*/
+		width /
+		zero -
+	pad / left - justify;
+see lib / format.h.* / void printk(const char *fmt, ...) __printf(1, 2);
+/** Print, dump registers and stack, tell the VMM, stop the machine. Never returns. Any context. */
+void __noreturn panic(const char *fmt, ...) __printf(1, 2);
+
+#define BUG_ON(cond)                                                          \
+	do {                                                                  \
+		if (unlikely(cond))                                           \
+			panic("BUG: %s at %s:%d", #cond, __FILE__, __LINE__); \
+	} while (0)
+/** Run-time debug switch: `debug_vm` on the command line turns VM_BUG_ON checks on. */
+extern bool debug_vm;
+#define VM_BUG_ON(cond)                 \
+	do {                            \
+		if (unlikely(debug_vm)) \
+			BUG_ON(cond);   \
+	} while (0)
+
+/* Waiting. A wait queue holds threads; wake_up makes them runnable. wake_up: any context,
+ * interrupts too. */
+struct wait_queue {
+	spinlock_t lock;
+	struct list_head waiters;
+};
+#define WAIT_QUEUE_INIT(name)                                 \
+	{                                                     \
+		SPINLOCK_INIT, LIST_HEAD_INIT((name).waiters) \
+	}
+struct wait_entry {
+	struct list_head node;
+	struct task *task;
+};
+void wait_queue_init(struct wait_queue *wq);
+void prepare_to_wait(struct wait_queue *wq, struct wait_entry *we);
+void finish_wait(struct wait_queue *wq, struct wait_entry *we);
+void wake_up(struct wait_queue *wq);
+/** Sleep until woken (state set by prepare_to_wait) or, with preemption, just yield. May sleep. */
+void schedule(void);
+/** As schedule(), at most `ns` nanoseconds. Returns 0 on time-out, the rest otherwise. */
+u64 schedule_timeout(u64 ns);
+/** Give way to others if a reschedule is due. May sleep. */
+void cond_resched(void);
+
+#define wait_event(wq, cond)                       \
+	do {                                       \
+		struct wait_entry _we;             \
+		while (!(cond)) {                  \
+			prepare_to_wait(wq, &_we); \
+			if (!(cond))               \
+				schedule();        \
+			finish_wait(wq, &_we);     \
+		}                                  \
+	} while (0)
+
+/* Sleeping locks */
+struct mutex {
+	u32 locked;
+	struct wait_queue wq;
+};
+void mutex_init(struct mutex *m);
+void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+#define MUTEX_INIT(name)                      \
+	{                                     \
+		0, WAIT_QUEUE_INIT((name).wq) \
+	}
+
+struct rw_semaphore {
+	s32 count; /* readers, or -1 with a writer */
+	struct wait_queue wq;
+};
+void init_rwsem(struct rw_semaphore *s);
+void down_read(struct rw_semaphore *s);
+bool down_read_trylock(struct rw_semaphore *s);
+void up_read(struct rw_semaphore *s);
+void down_write(struct rw_semaphore *s);
+void up_write(struct rw_semaphore *s);
+
+/** True where sleeping is allowed: no spinlock held, interrupts on, scheduler running. */
+bool may_sleep(void);
+
+/* Threads and time */
+/** Start a kernel thread. Returns 0 or -ENOMEM. */
+int kthread_run(int (*fn)(void *), void *arg, const char *name);
+u64 ktime_ns(void);	  /* monotonic, ns since boot */
+u64 get_cycles(void);	  /* TSC; with the lab's icount it counts instructions */
+u64 get_random_u64(void); /* seeded from the device tree: repeatable */
+
+/* Processes, as the memory manager sees them: for the OOM killer. */
+struct mm_struct;
+struct process_view {
+	int pid;
+	const char *comm;
+	struct mm_struct *mm;
+	int oom_score_adj; /* -1000 .. 1000 */
+	bool exiting;	   /* already killed or exiting */
+	void *cookie;
+};
+/** Call `fn` for every user process with an mm, under the process-list lock; stop when it returns
+ * false. */
+void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void *arg);
+/** Kill process `pid` with SIGKILL: it gets no further than its next return to user mode; waits in
+ * the allocator fail for it, and its allocations may use all reserves. */
+void process_kill(int pid);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * Bringing the memory manager up, in this order:
+ *   arch:  memblock_add/reserve from the device tree; direct map; vmemmap (memblock memory mapped
+ * at VMEMMAP_START) mm_boot_init()   zones and struct pages from memblock, buddy, per-CPU lists,
+ * slab, vmalloc. After it kmalloc works. arch:  traps, timer, scheduler mm_init()        address
+ * spaces, zero page, rmap, swap (mm/mm.h) kswapd_init()
+ */
+#ifndef MM_INIT_H
+#define MM_INIT_H
+#include "lib/types.h"
+#include "lib/format.h"
+/** `cmdline` options read here: movablecore=, slab_debug=, debug_vm, min_free_kbytes=. Panics on no
+ * memory. */
+void mm_boot_init(const char *cmdline);
+/** Give boot-only memory (init text/data, the boot FDT...) to the buddy: frames [start, end). */
+void free_reserved_area(phys_addr_t start, phys_addr_t end, const char *what);
+/** Fill mmvm_audit_root. After mm_init(). Called again when a swap area comes or goes. */
+void audit_root_fill(void);
+
+void report_meminfo(struct report *r);
+void report_vmstat(struct report *r);
+void report_buddyinfo(struct report *r);
+void report_zoneinfo(struct report *r);
+void report_pagetypeinfo(struct report *r);
+#endif

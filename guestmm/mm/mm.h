@@ -1,0 +1,87 @@
+/* Address-space calls and faults: what kernel/ uses of the virtual half of the memory manager. [V1
+ * V2 V4] */
+#ifndef MM_MM_H
+#define MM_MM_H
+#include "mm/mm_types.h"
+#include "lib/format.h"
+
+/** New empty address space (kernel half shared), users = 1; NULL if no memory. */
+struct mm_struct *mm_alloc(void);
+void mmget(struct mm_struct *mm);
+/** Drop a user; the last one unmaps everything and frees. May sleep. */
+void mmput(struct mm_struct *mm);
+/** Unmap everything now (exit, OOM reaper); the mm stays valid and empty. */
+void exit_mmap(struct mm_struct *mm);
+
+/* System calls: take and release mmap_lock themselves. Results as Linux: address or -errno. prot
+ * and flags are the Linux UAPI values (PROT_*, MAP_*), below. Only anonymous mappings in this form:
+ * fd must be -1. */
+long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
+	     unsigned long pgoff);
+int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len);
+int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot);
+unsigned long do_brk(struct mm_struct *mm,
+		     unsigned long brk); /* as the system call: new or old break */
+int do_madvise(struct mm_struct *mm, unsigned long addr, unsigned long len, int advice);
+/** Stack VMA at the top for exec: [top - initial, top), growing down. Returns 0 or -ENOMEM. */
+int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initial);
+/** Fault in [addr, addr+len) as if touched (MAP_POPULATE). Returns 0, -ENOMEM or -EFAULT. */
+int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len);
+
+#define PROT_READ	    1
+#define PROT_WRITE	    2
+#define PROT_EXEC	    4
+#define PROT_NONE	    0
+#define PROT_GROWSDOWN	    0x01000000
+#define MAP_SHARED	    1
+#define MAP_PRIVATE	    2
+#define MAP_TYPE	    0xf
+#define MAP_FIXED	    0x10
+#define MAP_ANONYMOUS	    0x20
+#define MAP_32BIT	    0x40
+#define MAP_GROWSDOWN	    0x100
+#define MAP_LOCKED	    0x2000
+#define MAP_NORESERVE	    0x4000
+#define MAP_POPULATE	    0x8000
+#define MAP_STACK	    0x20000
+#define MAP_FIXED_NOREPLACE 0x100000
+#define MADV_NORMAL	    0
+#define MADV_RANDOM	    1
+#define MADV_SEQUENTIAL	    2
+#define MADV_WILLNEED	    3
+#define MADV_DONTNEED	    4
+
+/* Faults */
+#define FAULT_FLAG_WRITE	1u
+#define FAULT_FLAG_USER		2u
+#define FAULT_FLAG_EXEC		4u
+#define VM_FAULT_MAJOR		1u
+#define VM_FAULT_OOM		2u /* no memory: the OOM killer has run; retry or die if we are the victim */
+#define VM_FAULT_SIGSEGV_MAPERR 4u
+#define VM_FAULT_SIGSEGV_ACCERR 8u
+#define VM_FAULT_SIGBUS		16u /* swap read failed */
+#define VM_FAULT_ERROR \
+	(VM_FAULT_OOM | VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR | VM_FAULT_SIGBUS)
+/** Resolve a fault at `addr`: find the VMA (growing the stack), check access, fill the PTE. Takes
+ * mmap_lock for reading itself. Counts pgfault/pgmajfault. May sleep. Returns VM_FAULT_* bits, 0 =
+ * minor and done. */
+unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags);
+
+/** VMA that contains or follows addr. M held. */
+struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
+/** Leaf PTE for addr or NULL; no lock taken, result stable only under page_table_lock. */
+pte_t *walk_pte(pte_t *pgd, unsigned long addr);
+/** As walk_pte, making missing tables. NULL if no memory. */
+pte_t *walk_pte_alloc(struct mm_struct *mm, unsigned long addr);
+
+void mm_init(void); /* caches, zero page, rmap, swap; after slab */
+extern struct page *zero_page;
+/* Overcommit */
+extern int sysctl_overcommit_memory; /* 0 heuristic, 1 always, 2 never beyond the limit */
+extern int sysctl_overcommit_ratio;
+u64 vm_committed(void);
+u64 vm_commit_limit(void);
+extern u32 sysctl_max_map_count;
+
+void report_maps(struct report *r, struct mm_struct *mm); /* /proc/PID/maps */
+#endif

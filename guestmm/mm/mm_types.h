@@ -1,0 +1,73 @@
+/*
+ * Address spaces and their areas. [V1]
+ *
+ * Lock legend: M mmap_lock (write to change, read to look), P page_table_lock, L mm_list_lock, A
+ * atomic, C constant.
+ */
+#ifndef MM_MM_TYPES_H
+#define MM_MM_TYPES_H
+#include "arch/pgtable.h"
+#include "lib/env.h"
+#include "lib/rbtree.h"
+
+#define VM_READ		0x1ul
+#define VM_WRITE	0x2ul
+#define VM_EXEC		0x4ul
+#define VM_SHARED	0x8ul
+#define VM_MAYREAD	0x10ul
+#define VM_MAYWRITE	0x20ul
+#define VM_MAYEXEC	0x40ul
+#define VM_MAYSHARE	0x80ul
+#define VM_GROWSDOWN	0x100ul
+#define VM_LOCKED	0x2000ul
+#define VM_NORESERVE	0x200000ul
+#define VM_ACCOUNT	0x100000ul
+#define VM_HUGEPAGE	0x20000000ul
+#define VM_NOHUGEPAGE	0x40000000ul
+#define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
+
+struct anon_vma;
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end; /* M: [start, end), page aligned */
+	struct rb_node rb;		/* M: in mm->mm_rb */
+	unsigned long rb_subtree_gap;	/* M: largest free gap before any VMA of this subtree */
+	struct list_head link;		/* M: in mm->mmap, address order */
+	struct mm_struct *mm;		/* C */
+	unsigned long flags;		/* M: VM_* */
+	pgprot_t prot;			/* M: PTE bits for flags */
+	unsigned long pgoff; /* M: offset in pages; for anonymous memory vm_start >> 12 at birth */
+	struct anon_vma *anon_vma;	 /* P to set, then constant */
+	struct list_head anon_vma_chain; /* M + anon_vma lock: links to every anon_vma this VMA
+					    takes part in */
+	const char *name;		 /* C: "[heap]", "[stack]" or NULL */
+};
+
+struct mm_struct {
+	struct list_head mm_list; /* L: all address spaces */
+	pte_t *pgd;		  /* C: kernel address of the top table */
+	struct rw_semaphore mmap_lock;
+	struct rb_root mm_rb;		   /* M */
+	struct list_head mmap;		   /* M */
+	struct vm_area_struct *mmap_cache; /* last hit; any holder of M may set it */
+	u32 map_count;			   /* M */
+	s32 users;			   /* A: references; the last tears down */
+	spinlock_t page_table_lock;
+	s64 rss_anon, rss_file, rss_swap;	    /* A: pages */
+	s64 hiwater_rss;			    /* A */
+	s64 pgtables_bytes;			    /* A */
+	u64 total_vm, locked_vm, stack_vm, data_vm; /* M: pages */
+	u64 committed;				    /* M: pages charged to overcommit */
+	unsigned long start_code, end_code, start_data, end_data, start_brk, brk,
+		start_stack;					  /* M */
+	unsigned long mmap_base;				  /* C: top-down from here */
+	u64 rlimit_stack, rlimit_as, rlimit_data, rlimit_memlock; /* bytes; ~0 = none */
+	u32 cpumask;		       /* A: CPUs that may hold its TLB entries */
+	u64 min_flt, maj_flt;	       /* A */
+	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
+	unsigned long swap_ra_last;
+	bool oom_victim;
+};
+extern struct list_head mm_list;
+extern spinlock_t mm_list_lock;
+#endif

@@ -1,0 +1,151 @@
+/*
+ * What the host needs to audit guest memory from outside: where the guest keeps its page array,
+ * lists, address spaces and swap maps. The guest fills one struct mmvm_audit_root (symbol
+ * `mmvm_audit_root` in its ELF) at boot and keeps it true. The host walks it with the guest's own
+ * page tables, trusts nothing, bounds every walk, and stops at the first broken link of a list.
+ *
+ * Findings have names; tests that plant a corruption wait for theirs:
+ */
+#ifndef MMVM_AUDIT_H
+#define MMVM_AUDIT_H
+
+#include <stdint.h>
+#include "mmvm/layout.h"
+#include "mmvm/page.h"
+#include "mmvm/shared.h"
+
+#define MMVM_AUDIT_FINDINGS(X)                                                                 \
+	X(AUDIT_ROOT, "root", "audit root unreadable or of another version")                   \
+	X(AUDIT_PAGE_STATE, "page_state", "a frame has no valid state")                        \
+	X(AUDIT_PAGE_OVERLAP, "page_overlap", "a frame is covered by two blocks")              \
+	X(AUDIT_FREE_REFCOUNT, "free_refcount", "a free page has references")                  \
+	X(AUDIT_USED_REFCOUNT, "used_refcount", "a page in use has no references, or too few") \
+	X(AUDIT_BUDDY_LIST, "buddy_list",                                                      \
+	  "a buddy list is broken or holds a page that is not free")                           \
+	X(AUDIT_BUDDY_COUNT, "buddy_count", "nr_free of an order disagrees with its lists")    \
+	X(AUDIT_BUDDY_UNMERGED, "buddy_unmerged", "two free buddies were not merged")          \
+	X(AUDIT_FREE_PAGES, "free_pages", "nr_free_pages disagrees with the lists")            \
+	X(AUDIT_PCP_LIST, "pcp_list", "a per-CPU list is broken or holds a wrong page")        \
+	X(AUDIT_PCP_COUNT, "pcp_count", "a per-CPU count disagrees with its lists")            \
+	X(AUDIT_SLAB_FREELIST, "slab_freelist", "a slab's free list leaves the slab or loops") \
+	X(AUDIT_SLAB_COUNT, "slab_count", "a slab's objects do not add up")                    \
+	X(AUDIT_PGTABLE, "pgtable",                                                            \
+	  "a page-table entry points at a page that is not a table or not RAM")                \
+	X(AUDIT_PGTABLE_COUNT, "pgtable_count", "page-table pages disagree with the walk")     \
+	X(AUDIT_MAPCOUNT, "mapcount", "a page's mapcount disagrees with the page tables")      \
+	X(AUDIT_FREE_MAPPED, "free_mapped", "a free page is mapped by a user page table")      \
+	X(AUDIT_LRU_LIST, "lru_list", "an LRU list is broken or holds a wrong page")           \
+	X(AUDIT_LRU_COUNT, "lru_count", "an LRU count disagrees with its list")                \
+	X(AUDIT_SWAP_MAP, "swap_map",                                                          \
+	  "a swap slot's count disagrees with the entries that use it")                        \
+	X(AUDIT_SWAP_COUNT, "swap_count", "used swap slots disagree with the area's count")    \
+	X(AUDIT_RSS, "rss", "an address space's counters disagree with its page tables")       \
+	X(AUDIT_VMA, "vma", "VMAs overlap, are out of order, or a mapped page has none")       \
+	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                         \
+	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")
+
+#define MMVM_ENUM_(name, text, why) name,
+enum mmvm_audit_finding { MMVM_AUDIT_FINDINGS(MMVM_ENUM_) NR_AUDIT_FINDINGS };
+#undef MMVM_ENUM_
+
+#define MMVM_AUDIT_MAGIC	 0x5444554d4d564dull
+#define MMVM_AUDIT_MAX_ORDERS	 11
+#define MMVM_AUDIT_MAX_TYPES	 6
+#define MMVM_AUDIT_MAX_PCP_LISTS 24
+#define MMVM_AUDIT_MAX_SWAP	 4
+#define MMVM_AUDIT_NR_LRU	 5
+
+/* All *_gva fields are guest virtual addresses; counts are those the guest keeps, live in its own
+ * structures, and named here by address so that nothing is copied on a hot path. */
+
+/** A zone: addresses of its list heads and counters. */
+struct mmvm_audit_zone {
+	uint64_t present; /* 0 = slot not in use; slot index = zone index of page->flags */
+	/* free_area[order].free_list[type] = free_area_gva + order*area_stride + type*sizeof(list);
+	 * free_area[order].nr_free (u64) follows at + nr_free_offset */
+	uint64_t free_area_gva;
+	uint32_t area_stride, nr_free_offset;
+	uint32_t nr_orders, nr_types;
+	/* pcp of cpu c: lists at pcp_gva[c] + i*sizeof(list), count (u32, pages) at pcp_gva[c] +
+	 * pcp_count_offset. List i holds blocks of order pcp_list_order[i]. */
+	uint64_t pcp_gva[MMVM_MAX_CPUS];
+	uint32_t pcp_count_offset, nr_pcp_lists;
+	uint8_t pcp_list_order[MMVM_AUDIT_MAX_PCP_LISTS];
+};
+
+/** LRU lists of a node, in the order inactive anon, active anon, inactive file, active file,
+ * unevictable. The expected length of list i is the sum of the zones' levels NR_INACTIVE_ANON + i.
+ */
+struct mmvm_audit_node {
+	uint64_t present;
+	uint64_t lru_gva[MMVM_AUDIT_NR_LRU];
+};
+
+struct mmvm_audit_swap {
+	uint64_t present;
+	uint64_t map_gva;   /* u8 per slot: users, top two bits are flags */
+	uint64_t nr_slots;  /* slot 0 is the header */
+	uint64_t inuse_gva; /* u64: slots in use */
+	uint8_t count_mask, bad_value, has_cache_bit,
+		pad[5]; /* map byte: entries = b & count_mask; bad =
+  slot unusable; has_cache_bit set = the swap cache holds it too */
+};
+
+/** An address space, reached through mm_list. Offsets are within struct mm_struct. */
+struct mmvm_audit_mm_layout {
+	uint32_t list_offset; /* struct list_head in mm_list */
+	uint32_t pgd_offset;  /* pointer (GVA) to the top table */
+	uint32_t rss_anon_offset, rss_file_offset, rss_swap_offset; /* s64, pages */
+	uint32_t pgtables_offset; /* s64, bytes of page tables below and including the PGD */
+	uint32_t vma_list_offset; /* list_head of VMAs in address order */
+	uint32_t vma_link_offset, vma_start_offset, vma_end_offset,
+		vma_flags_offset; /* within the VMA */
+};
+
+/** A slab cache, reached through cache_list; slabs are found by page type and page->mapping. */
+struct mmvm_audit_cache_layout {
+	uint32_t list_offset;	   /* list_head in slab_caches */
+	uint32_t name_offset;	   /* char[32] */
+	uint32_t size_offset;	   /* u32: bytes from object to object */
+	uint32_t free_ptr_offset;  /* u32: where a free object keeps the pointer to the next */
+	uint32_t offset_of_first;  /* u32 field: bytes from slab start to the first object */
+	uint32_t inuse_is_private; /* 1: page->private_ is the number of objects not on the slab's
+				      free list */
+};
+
+struct mmvm_audit_range {
+	uint64_t start_pfn, end_pfn; /* frames with a struct page */
+};
+
+struct mmvm_audit_root {
+	uint64_t magic;
+	uint32_t version;     /* MMVM_CONTRACT_VERSION */
+	uint32_t size;	      /* sizeof(struct mmvm_audit_root) */
+	uint64_t ready;	      /* 1 once filled */
+	uint64_t vmemmap_gva; /* struct page of frame 0 */
+	uint64_t direct_map_gva;
+	uint64_t kernel_pgd_gva;
+	uint64_t zero_page_pfn;
+	uint64_t swap_pte_shift; /* swap PTE: not present, non-zero; type and offset as in
+				    arch/pgtable.h */
+	uint32_t nr_ranges, nr_zones;
+	struct mmvm_audit_range range[MMVM_MAX_RAM_REGIONS];
+	struct mmvm_audit_zone zone[MMVM_MAX_ZONES];
+	struct mmvm_audit_node node[MMVM_MAX_NODES];
+	struct mmvm_audit_swap swap[MMVM_AUDIT_MAX_SWAP];
+	uint64_t mm_list_gva;
+	struct mmvm_audit_mm_layout mm;
+	uint64_t cache_list_gva;
+	struct mmvm_audit_cache_layout cache;
+	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
+					 boot */
+};
+
+/* Swap PTE encoding, shared so that the host decodes the same bits: bit 0 clear, bits 2..6 type,
+ * bits 9..58 offset; bit 0..1 and 7..8 clear (keeps clear of _PAGE_PROTNONE). Never zero: offset
+ * >= 1. */
+#define MMVM_SWP_TYPE_SHIFT   2
+#define MMVM_SWP_TYPE_BITS    5
+#define MMVM_SWP_OFFSET_SHIFT 9
+
+#endif

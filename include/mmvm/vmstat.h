@@ -1,0 +1,99 @@
+/*
+ * Counters of the guest's memory manager: one list each, from which the enum, the /proc/vmstat
+ * line, the JSON key and the audit's names are made. Names follow Linux 6.12's /proc/vmstat.
+ */
+#ifndef MMVM_VMSTAT_H
+#define MMVM_VMSTAT_H
+
+/** Per-node/zone levels (they go up and down). Counted in pages unless the name says otherwise. */
+#define MMVM_ZONE_STATS(X)                                \
+	X(NR_FREE_PAGES, "nr_free_pages")                 \
+	X(NR_INACTIVE_ANON, "nr_inactive_anon")           \
+	X(NR_ACTIVE_ANON, "nr_active_anon")               \
+	X(NR_INACTIVE_FILE, "nr_inactive_file")           \
+	X(NR_ACTIVE_FILE, "nr_active_file")               \
+	X(NR_UNEVICTABLE, "nr_unevictable")               \
+	X(NR_ISOLATED_ANON, "nr_isolated_anon")           \
+	X(NR_ANON_MAPPED, "nr_anon_pages")                \
+	X(NR_FILE_MAPPED, "nr_mapped")                    \
+	X(NR_FILE_PAGES, "nr_file_pages")                 \
+	X(NR_FILE_DIRTY, "nr_dirty")                      \
+	X(NR_WRITEBACK, "nr_writeback")                   \
+	X(NR_SHMEM, "nr_shmem")                           \
+	X(NR_MLOCK, "nr_mlock")                           \
+	X(NR_PAGETABLE, "nr_page_table_pages")            \
+	X(NR_KERNEL_STACK_KB, "nr_kernel_stack")          \
+	X(NR_SLAB_RECLAIMABLE, "nr_slab_reclaimable")     \
+	X(NR_SLAB_UNRECLAIMABLE, "nr_slab_unreclaimable") \
+	X(NR_SWAPCACHE, "nr_swapcached")                  \
+	X(NR_VMALLOC, "nr_vmalloc")                       \
+	X(NR_ZSPAGES, "nr_zspages")                       \
+	X(NR_FREE_CMA, "nr_free_cma")
+
+/** Events (they only go up). Per CPU in the shared window; the reader sums. */
+#define MMVM_VM_EVENTS(X)                                                                         \
+	X(PGPGIN, "pgpgin")                                                                       \
+	X(PGPGOUT, "pgpgout")                                                                     \
+	X(PSWPIN, "pswpin")                                                                       \
+	X(PSWPOUT, "pswpout")                                                                     \
+	X(PGALLOC_DMA, "pgalloc_dma")                                                             \
+	X(PGALLOC_DMA32, "pgalloc_dma32")                                                         \
+	X(PGALLOC_NORMAL, "pgalloc_normal")                                                       \
+	X(PGALLOC_MOVABLE, "pgalloc_movable")                                                     \
+	X(ALLOCSTALL, "allocstall")                                                               \
+	X(PGFREE, "pgfree")                                                                       \
+	X(PGACTIVATE, "pgactivate")                                                               \
+	X(PGDEACTIVATE, "pgdeactivate")                                                           \
+	X(PGFAULT, "pgfault")                                                                     \
+	X(PGMAJFAULT, "pgmajfault")                                                               \
+	X(PGREFILL, "pgrefill")                                                                   \
+	X(PGREUSE, "pgreuse")                                                                     \
+	X(PGSTEAL_KSWAPD, "pgsteal_kswapd")                                                       \
+	X(PGSTEAL_DIRECT, "pgsteal_direct")                                                       \
+	X(PGSCAN_KSWAPD, "pgscan_kswapd")                                                         \
+	X(PGSCAN_DIRECT, "pgscan_direct")                                                         \
+	X(PGSCAN_ANON, "pgscan_anon")                                                             \
+	X(PGSCAN_FILE, "pgscan_file")                                                             \
+	X(PGSTEAL_ANON, "pgsteal_anon")                                                           \
+	X(PGSTEAL_FILE, "pgsteal_file")                                                           \
+	X(SLABS_SCANNED, "slabs_scanned")                                                         \
+	X(KSWAPD_LOW_WMARK_HIT_QUICKLY, "kswapd_low_wmark_hit_quickly")                           \
+	X(KSWAPD_HIGH_WMARK_HIT_QUICKLY, "kswapd_high_wmark_hit_quickly")                         \
+	X(PAGEOUTRUN, "pageoutrun")                                                               \
+	X(PGROTATED, "pgrotated")                                                                 \
+	X(OOM_KILL, "oom_kill")                                                                   \
+	X(WORKINGSET_REFAULT_ANON, "workingset_refault_anon")                                     \
+	X(WORKINGSET_ACTIVATE_ANON, "workingset_activate_anon")                                   \
+	X(DROP_PAGECACHE, "drop_pagecache")                                                       \
+	X(COMPACT_STALL, "compact_stall")                                                         \
+	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned")                                       \
+	X(SWAP_RA, "swap_ra")                                                                     \
+	X(SWAP_RA_HIT, "swap_ra_hit")                                                             \
+	X(SWPIN_ZERO, "swpin_zero")                                                               \
+	X(SWPOUT_ZERO, "swpout_zero")                                                             \
+	X(NR_TLB_LOCAL_FLUSH_ALL, "nr_tlb_local_flush_all")                                       \
+	X(NR_TLB_LOCAL_FLUSH_ONE, "nr_tlb_local_flush_one")                                       \
+	X(NR_TLB_REMOTE_FLUSH, "nr_tlb_remote_flush")                                             \
+	/* Ours, prefixed so that nobody looks for them in Linux: kinds of fault and swap events. \
+	 */                                                                                       \
+	X(MMVM_FAULT_ZERO, "mmvm_fault_zero")                                                     \
+	X(MMVM_FAULT_ANON, "mmvm_fault_anon")                                                     \
+	X(MMVM_FAULT_COW, "mmvm_fault_cow")                                                       \
+	X(MMVM_FAULT_SWAP, "mmvm_fault_swap")                                                     \
+	X(MMVM_FAULT_STACK, "mmvm_fault_stack")                                                   \
+	X(MMVM_FAULT_SPURIOUS, "mmvm_fault_spurious")                                             \
+	X(MMVM_FAULT_SEGV, "mmvm_fault_segv")                                                     \
+	X(MMVM_SWAP_DROP_CLEAN, "mmvm_swap_drop_clean")                                           \
+	X(MMVM_SWAP_CACHE_HIT, "mmvm_swap_cache_hit")                                             \
+	X(MMVM_SWAP_IO_ERROR, "mmvm_swap_io_error")                                               \
+	X(MMVM_PCP_REFILL, "mmvm_pcp_refill")                                                     \
+	X(MMVM_PCP_DRAIN, "mmvm_pcp_drain")                                                       \
+	X(MMVM_BUDDY_FALLBACK, "mmvm_buddy_fallback")                                             \
+	X(MMVM_BUDDY_STEAL_BLOCK, "mmvm_buddy_steal_block")
+
+#define MMVM_ENUM_(name, text) name,
+enum zone_stat_item { MMVM_ZONE_STATS(MMVM_ENUM_) NR_ZONE_STAT_ITEMS };
+enum vm_event_item { MMVM_VM_EVENTS(MMVM_ENUM_) NR_VM_EVENT_ITEMS };
+#undef MMVM_ENUM_
+
+#endif
