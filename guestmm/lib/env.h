@@ -12,12 +12,9 @@
 #include "lib/types.h"
 
 /* Printing and giving up */
-/** Formatted print to the console, prefixed with the time. Any context. Formats: %d %u %x %lu %llu
- * %s %c %p %pe(no) %*/
-		width /
-		zero -
-	pad / left - justify;
-see lib / format.h.* / void printk(const char *fmt, ...) __printf(1, 2);
+/** Formatted print to the console, prefixed with the time; formats as in lib/format.h. Any context.
+ */
+void printk(const char *fmt, ...) __printf(1, 2);
 /** Print, dump registers and stack, tell the VMM, stop the machine. Never returns. Any context. */
 void __noreturn panic(const char *fmt, ...) __printf(1, 2);
 
