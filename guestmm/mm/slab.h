@@ -3,6 +3,7 @@
 #define MM_SLAB_H
 #include "mm/gfp.h"
 #include "lib/format.h"
+#include "lib/list.h"
 
 struct kmem_cache;
 #define SLAB_HWCACHE_ALIGN	0x1u

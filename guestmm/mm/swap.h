@@ -1,6 +1,7 @@
 /* Swap areas, the swap cache, and reclaim's entry points. [R1 R2 R3] */
 #ifndef MM_SWAP_H
 #define MM_SWAP_H
+#include "lib/format.h"
 #include "mm/bio.h"
 #include "mm/mm_types.h"
 #include "mm/zone.h"

@@ -1,0 +1,139 @@
+/*
+ * A machine: configuration in, outcome out. Built from the KVM wrappers (vmm/kvm) and the device
+ * models.
+ *
+ *   machine_create(config) -> machine_run() -> read outcome, records, statistics ->
+ * machine_destroy()
+ *
+ * Nothing here prints results or knows of sub-commands. Threads: one per vCPU, one per disk worker;
+ * the thread that calls machine_run() waits, samples at each tick (config.tick) and enforces the
+ * time limit.
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "mmvm/shared.h"
+#include "mmvm/testchan.h"
+
+struct machine;
+
+/** One clear sentence for the user: what, why, what to do; and the exit status it means. */
+struct mmvm_error {
+	int status; /* MMVM_EXIT_* */
+	char text[512];
+};
+/** Fill `e` (when not NULL) and return -1, so that callers can `return mmvm_error(...)`. */
+int mmvm_error(struct mmvm_error *e, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** Exit statuses, documented in the README. */
+enum mmvm_exit {
+	MMVM_EXIT_OK = 0,
+	MMVM_EXIT_FAILED = 1, /* the guest's program or a check failed */
+	MMVM_EXIT_USAGE = 2,
+	MMVM_EXIT_HOST = 3,	 /* this host cannot run it */
+	MMVM_EXIT_CRASHED = 4,	 /* the guest crashed */
+	MMVM_EXIT_TIMEOUT = 124, /* time limit */
+};
+
+struct disk_config {
+	char role[16];	  /* "swap", "disk0" ... */
+	const char *path; /* NULL: a temporary file, unlinked as soon as it is open */
+	uint64_t size;	  /* bytes, for temporary files and files to be created */
+	bool format_swap; /* write a mkswap header (SWAPSPACE2) */
+	bool read_only;
+};
+
+enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_LAB };
+
+struct machine_config {
+	uint64_t ram_low, ram_high; /* bytes */
+	unsigned int cpus;
+	const char *kernel; /* path of the guest ELF */
+	const void *initrd; /* newc cpio archive in memory, or NULL */
+	size_t initrd_len;
+	const char *append;	 /* kernel command line, or NULL */
+	const char *const *argv; /* program and arguments, NULL-terminated, or NULL */
+	const char *test;	 /* guest test to run instead, or NULL */
+	struct disk_config disk[8];
+	unsigned int nr_disks;
+	uint64_t seed;
+	unsigned int timeout_s; /* 0 = none */
+	bool dirty_log;		/* keep KVM's dirty log and the devices' own */
+	bool thp;		/* advise huge pages for guest RAM */
+	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
+			 */
+	unsigned int tick_ms; /* 0 = no ticks */
+	/** Called on the machine_run() thread at each tick. */
+	void (*tick)(struct machine *m, void *arg);
+	/** The guest asked for an audit: called on the vCPU's thread while that vCPU is stopped.
+	 * Returns findings (>= 0) or -errno. NULL: answered -ENOSYS. */
+	int (*audit)(struct machine *m, uint64_t cr3, void *arg);
+	void *arg; /* for tick and audit */
+};
+
+enum outcome_kind {
+	OUTCOME_EXITED,	 /* the guest said MMVM_REC_EXIT: status */
+	OUTCOME_CRASHED, /* panic record, triple fault, or KVM could not go on: text, crash */
+	OUTCOME_TIMEOUT,
+	OUTCOME_STOPPED,    /* machine_stop(): a signal to mmvm */
+	OUTCOME_HOST_ERROR, /* the host failed (text) */
+};
+struct machine_outcome {
+	enum outcome_kind kind;
+	int status;
+	char text[1024];
+	bool has_crash;
+	struct mmvm_crash crash;
+};
+
+/** Exits of one reason over all vCPUs: how many, and time spent in the VMM. */
+struct exit_stat {
+	const char *name; /* "io", "mmio", "hlt", ... */
+	uint64_t count, ns;
+};
+#define MACHINE_MAX_EXITS 40
+
+/** Build it. Returns NULL and fills `err` when it cannot. */
+struct machine *machine_create(const struct machine_config *config, struct mmvm_error *err);
+/** Run until the guest exits, crashes, times out or is stopped. All vCPU threads have ended on
+ * return. */
+void machine_run(struct machine *m, struct machine_outcome *out);
+/** Ask a running machine to stop. Async-signal-safe. */
+void machine_stop(struct machine *m);
+void machine_destroy(struct machine *m);
+
+/* What is to be seen, during ticks and after the run */
+const struct mmvm_shared *machine_shared(const struct machine *m);
+struct guest_ram *machine_ram(struct machine *m);
+unsigned int machine_exit_stats(const struct machine *m, struct exit_stat *out, unsigned int max);
+/** Records the guest sent, oldest first, kept up to a bound (then counted as dropped). */
+const struct mmvm_record *machine_record(const struct machine *m,
+					 unsigned int i); /* NULL past the end */
+uint64_t machine_records_dropped(const struct machine *m);
+/** Console output so far (NUL-terminated, last MiB kept); *len may be NULL. */
+const char *machine_console(const struct machine *m, size_t *len);
+/** Guest virtual to physical through the tables at `cr3` (0: vCPU 0's current). Returns 0 or
+ * -EFAULT. */
+int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *gpa);
+/** Read guest virtual memory. All or nothing: 0 or -EFAULT. */
+int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, size_t len);
+bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out);
+/** Collect (get and clear) the dirty log of guest RAM merged with the devices' writes. Calls fn per
+ * page if not NULL; returns pages or -errno. */
+int64_t machine_dirty_collect(struct machine *m, void (*fn)(uint64_t gpa, void *arg), void *arg);
+/** TSC at the first KVM_RUN, and ns from process start to it. */
+uint64_t machine_start_ns(const struct machine *m);
+
+/** Symbols of the guest ELF. Returns "name+0x12" in buf, or hex when unknown. */
+struct symtab;
+struct symtab *symtab_load(const char *elf_path);
+void symtab_free(struct symtab *s);
+const char *symtab_name(const struct symtab *s, uint64_t addr, char *buf, size_t size);
+/** Address of a symbol, or 0. */
+uint64_t symtab_lookup(const struct symtab *s, const char *name);
+
+#endif
