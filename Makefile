@@ -1,7 +1,9 @@
 # mmvm: make run · test · bench · lab · check · fuzz · clean
 #
 # One file, no recursion. Sources are found by folder, so a new file needs no edit here.
-# B is the build folder: `make B=/tmp/x` builds elsewhere.
+#   B=DIR     build elsewhere        V=1  show commands
+#   SETUP=no  do not look for missing packages
+#   ARGS=...  for `make run` and `make lab`
 
 B ?= build
 CC ?= gcc
@@ -48,6 +50,14 @@ HM_TEST := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/mm_*.c tests/mo
 S_OBJ := $(patsubst %.c,$B/san/%.o,$(filter-out vmm/main.c,$(VMM_SRC)))
 HV_TEST := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/vmm_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+# Packages are looked at once a build folder, before anything is compiled.
+SETUP ?= yes
+$B/.setup: images/packages.txt images/setup.sh
+	@mkdir -p $(@D)
+	$Q[ "$(SETUP)" = no ] || sh images/setup.sh
+	@touch $@
+$(VMM_OBJ) $(G_OBJ) $(U_ELF) $(H_OBJ) $(S_OBJ) $(HM_TEST) $(HV_TEST) $(FUZZ): | $B/.setup
 
 all: $B/mmvm $B/images/guestmm.elf $(U_ELF)
 
@@ -96,9 +106,37 @@ $B/fuzz/%: tests/fuzz/%.c $(wildcard devices/*.c devices/*.h)
 
 unit: $(HM_TEST) $(HV_TEST)
 fuzzers: $(FUZZ)
+setup: $B/.setup
+
+# ---- the commands of the README ---------------------------------------------------------------------------
+-include images/images.mk
+
+run: all lab-image
+	$B/mmvm run $(ARGS)
+test: all unit fuzzers lab-image
+	tests/run $B
+bench: all lab-image
+	$B/mmvm bench $(ARGS)
+# Any command of mmvm inside the lab: make lab ARGS="run --memory 24M"
+lab: all lab-image
+	$B/mmvm $(firstword $(ARGS)) --accel lab $(wordlist 2,99,$(ARGS))
+# Fuzz at length: FUZZ_SECONDS each
+FUZZ_SECONDS ?= 600
+fuzz: fuzzers
+	@for f in $(FUZZ); do mkdir -p $B/corpus/$$(basename $$f) && \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $B/corpus/$$(basename $$f) || exit 1; done
+
+# Format, warnings as errors under clang as well, cppcheck.
+ALL_C = $(shell git ls-files '*.c' '*.h')
+check: all
+	@echo "  FORMAT"; clang-format --dry-run -Werror $(ALL_C)
+	@echo "  CLANG vmm"; for f in $(VMM_SRC); do clang $(VMM_CFLAGS) -fsyntax-only $$f || exit 1; done
+	@echo "  CLANG guest"; for f in $(G_SRC); do clang $(filter-out -mgeneral-regs-only,$(G_CFLAGS)) -mno-mmx -mno-sse2 -fsyntax-only $$f || exit 1; done
+	@echo "  CPPCHECK"; cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j2 --enable=warning,portability \
+	  --suppress=missingIncludeSystem -Iinclude -I. -Ivmm vmm devices
 
 clean:
 	rm -rf $B
 
-.PHONY: all unit fuzzers clean
+.PHONY: all unit fuzzers setup run test bench lab fuzz check clean lab-image
 -include $(shell find $B -name '*.d' 2>/dev/null)
