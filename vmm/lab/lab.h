@@ -1,0 +1,38 @@
+/*
+ * The lab: the same command inside QEMU, which emulates an SVM machine with nested paging.
+ *
+ * For hosts whose KVM cannot run ring 0 at speed (KVM-PVM) or that have no KVM at all, and, with
+ * icount, for exact costs: the TSC then counts retired instructions, the nested guest's too.
+ */
+#ifndef VMM_LAB_H
+#define VMM_LAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "machine/machine.h"
+
+struct lab_options {
+	bool icount;	     /* count instructions: one CPU, the clock is the instruction count */
+	bool verbose;	     /* the lab kernel's console goes to stderr as it comes */
+	unsigned int ram_mb; /* RAM of the lab; 0 = default */
+};
+
+/** QEMU is installed and the lab's image built. When not, `why` says what to do. */
+bool lab_available(char *why, size_t size);
+
+/** True inside the lab (so that reports name the backend, and nobody nests a lab). */
+bool lab_inside(void);
+
+/**
+ * Run an mmvm command line inside the lab: argv[0] is the program, argv[1] the sub-command; options
+ * "--accel X" and "--icount" are taken out and "--accel kvm" is put in. Output, files and
+ * environment are as if local. Returns the command's exit status (128 + signal when it died of one,
+ * or when mmvm itself was interrupted); -1 with `err` filled, status MMVM_EXIT_HOST, when the lab
+ * itself failed.
+ */
+int lab_exec(int argc, char **argv, const struct lab_options *opt, struct mmvm_error *err);
+
+/** The same for any command; argv[0] is looked up in PATH inside the lab. */
+int lab_exec_command(int argc, char **argv, const struct lab_options *opt, struct mmvm_error *err);
+
+#endif
