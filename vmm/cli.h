@@ -1,0 +1,45 @@
+/*
+ * What the sub-commands share: parsing sizes and numbers, finding the files that were built beside
+ * the program, saying what is wrong with a command line, and stopping on SIGINT and SIGTERM.
+ */
+#ifndef VMM_CLI_H
+#define VMM_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "machine/machine.h"
+
+/** "48M", "1G", "4096", "16K" (powers of 1024; a plain number is bytes). Returns 0 or -EINVAL,
+ * -ERANGE. */
+int cli_parse_size(const char *text, uint64_t *bytes);
+/** A decimal or 0x number within [min, max]. Returns 0, -EINVAL or -ERANGE. */
+int cli_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
+/** "48M" or "48M,high=8M": RAM in all, of which `high` lies above 4 GiB. Page-aligned, low part at
+ * least MMVM_RAM_MIN. Returns 0, or -1 with `err`. */
+int cli_parse_memory(const char *text, uint64_t *ram_low, uint64_t *ram_high,
+		     struct mmvm_error *err);
+/** "auto", "kvm" or "lab". Returns 0, or -1 with `err`. */
+int cli_parse_accel(const char *text, enum accel *accel, struct mmvm_error *err);
+
+/** Path of a file of the build ("images/guestmm.elf", "user/swapstress"), relative to the folder
+ * the mmvm binary is in. Returns buf. */
+const char *cli_built_path(const char *name, char *buf, size_t size);
+
+/** Print "mmvm: <text>" to stderr and return the status. */
+int cli_fail(const struct mmvm_error *err);
+/** The same with a text; for usage errors, adds where to read more. */
+int cli_usage_error(const char *command, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** Pick the accelerator: KVM directly, or the lab. `why` says the reason in a few words. Returns
+ * ACCEL_KVM or ACCEL_LAB, or -1 with `err` when the wish cannot be met. */
+int cli_choose_accel(enum accel wish, bool icount, char *why, size_t size, struct mmvm_error *err);
+
+/** Let SIGINT and SIGTERM stop `m` cleanly (NULL: back to remembering only). A signal that came
+ * before is delivered at once. */
+void cli_stop_on_signals(struct machine *m);
+/** The signal that came, or 0. */
+int cli_signal(void);
+
+#endif

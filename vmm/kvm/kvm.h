@@ -1,0 +1,106 @@
+/*
+ * Typed wrappers over the KVM ioctls. No policy: each function is one request to the kernel,
+ * returns 0 (or a count, or a file descriptor) or -errno, and prints nothing. Nothing else in the
+ * program calls ioctl on a KVM file.
+ *
+ *   kvm_system  /dev/kvm: capabilities, supported CPUID
+ *   kvm_vm      a VM: memory slots, irqchip, irqfd, ioeventfd, dirty log
+ *   kvm_vcpu    a vCPU: registers, run
+ *   kvm_stats   binary statistics of a VM or a vCPU
+ */
+#ifndef VMM_KVM_KVM_H
+#define VMM_KVM_KVM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/kvm.h>
+
+/** Which module of the host does the work. PVM runs ring 0 of the guest in KVM's instruction
+ * emulator and ring 3 natively. */
+enum kvm_backend { KVM_BACKEND_NONE, KVM_BACKEND_VMX, KVM_BACKEND_SVM, KVM_BACKEND_PVM };
+const char *kvm_backend_name(enum kvm_backend backend);
+/** From /proc/cpuinfo and /sys/module; needs no access to /dev/kvm. */
+enum kvm_backend kvm_backend_detect(void);
+
+struct kvm_system {
+	int fd;
+	size_t run_size; /* bytes of a vCPU's run area */
+	enum kvm_backend backend;
+};
+/** The device file: /dev/kvm, or what MMVM_KVM_DEVICE says. */
+const char *kvm_device_path(void);
+/** Open it and check the API version. -ENOENT, -EACCES, -ENODEV (other API version), ... */
+int kvm_system_open(struct kvm_system *sys);
+void kvm_system_close(struct kvm_system *sys);
+/** Value of a capability; 0 when absent. */
+int kvm_system_check(const struct kvm_system *sys, int capability);
+/** Supported CPUID leaves, in allocated memory. Free with free(). */
+int kvm_system_supported_cpuid(const struct kvm_system *sys, struct kvm_cpuid2 **cpuid);
+/** A new VM's file descriptor, or -errno. */
+int kvm_system_create_vm(const struct kvm_system *sys);
+
+/* A VM is its file descriptor. */
+int kvm_vm_check(int vm, int capability);
+int kvm_vm_enable_cap(int vm, uint32_t capability, uint64_t arg);
+/** Intel hosts want three pages for a TSS and one for an identity map out of the guest's way. */
+int kvm_vm_set_tss_addr(int vm, uint64_t gpa);
+int kvm_vm_set_identity_map(int vm, uint64_t gpa);
+int kvm_vm_create_irqchip(int vm);
+int kvm_vm_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
+		      void *hva);
+int kvm_vm_irqfd(int vm, uint32_t gsi, int fd, bool assign);
+/** Writes of `len` bytes with value `match` at `gpa` signal `fd` and do not exit. */
+int kvm_vm_ioeventfd(int vm, uint64_t gpa, uint32_t len, uint32_t match, int fd, bool assign);
+int kvm_vm_irq_line(int vm, uint32_t gsi, bool level);
+/** One bit a page of the slot, set when written since the last clear. */
+int kvm_vm_get_dirty_log(int vm, uint32_t slot, void *bitmap);
+/** Write-protect again the pages whose bits are set in `bitmap`; first is a multiple of 64. Only
+ * with KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 on. */
+int kvm_vm_clear_dirty_log(int vm, uint32_t slot, uint64_t first, uint32_t nr, void *bitmap);
+int kvm_vm_create_vcpu(int vm, unsigned int id);
+int kvm_vm_stats_fd(int vm);
+
+struct kvm_vcpu {
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+};
+int kvm_vcpu_open(struct kvm_vcpu *vcpu, const struct kvm_system *sys, int vm, unsigned int id);
+void kvm_vcpu_close(struct kvm_vcpu *vcpu);
+/** Enter the guest. 0 on an exit to read from run->exit_reason; -EINTR, -EAGAIN, or an error. */
+int kvm_vcpu_run(struct kvm_vcpu *vcpu);
+int kvm_vcpu_get_regs(const struct kvm_vcpu *vcpu, struct kvm_regs *regs);
+int kvm_vcpu_set_regs(const struct kvm_vcpu *vcpu, const struct kvm_regs *regs);
+int kvm_vcpu_get_sregs(const struct kvm_vcpu *vcpu, struct kvm_sregs *sregs);
+int kvm_vcpu_set_sregs(const struct kvm_vcpu *vcpu, const struct kvm_sregs *sregs);
+int kvm_vcpu_get_fpu(const struct kvm_vcpu *vcpu, struct kvm_fpu *fpu);
+int kvm_vcpu_set_fpu(const struct kvm_vcpu *vcpu, const struct kvm_fpu *fpu);
+int kvm_vcpu_set_cpuid(const struct kvm_vcpu *vcpu, const struct kvm_cpuid2 *cpuid);
+/** kHz, or -errno (the host's TSC is unstable). */
+int kvm_vcpu_tsc_khz(const struct kvm_vcpu *vcpu);
+int kvm_vcpu_stats_fd(const struct kvm_vcpu *vcpu);
+
+/**
+ * Binary statistics: the kernel describes each value (name, unit, kind) in the file itself; nothing
+ * is known at compile time, so that whatever the host offers is shown.
+ */
+struct kvm_stats;
+struct kvm_stat {
+	const char *name;
+	uint32_t type; /* KVM_STATS_TYPE_*: cumulative, instant, peak, histograms */
+	uint32_t unit; /* KVM_STATS_UNIT_* */
+	int exponent;
+	uint32_t base;	      /* KVM_STATS_BASE_* */
+	uint32_t bucket_size; /* linear histograms */
+	unsigned int nr_values;
+	const uint64_t *values;
+};
+/** Takes over `stats_fd`. NULL with errno set on failure. */
+struct kvm_stats *kvm_stats_open(int stats_fd);
+void kvm_stats_close(struct kvm_stats *stats);
+/** One read of the file, then fn for every value. 0 or -errno. */
+int kvm_stats_read(struct kvm_stats *stats, void (*fn)(const struct kvm_stat *stat, void *arg),
+		   void *arg);
+
+#endif
