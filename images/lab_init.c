@@ -1,0 +1,303 @@
+/*
+ * The lab's /init: PID 1 of the Linux that QEMU boots, and all of its user space.
+ *
+ * It loads the modules that lie beside it, runs one command in the outer machine's files, and says
+ * how that ended. Three virtio-serial ports lead out: 1 = stdout, 2 = stderr, 3 = control.
+ *
+ *   /job       what to do: NUL-terminated strings
+ *                mode ("live" or "sealed"), working directory,
+ *                count, arguments...  count, environment...  count, files to hand back...
+ *   /modules   module file names, one a line, in the order to load
+ *   /host      the command's root. live: the outer machine's files, shared by 9p.
+ *              sealed: what the archive brought, so that no file traffic disturbs a count; files to
+ *              hand back are copied out through 9p when the command has ended.
+ *
+ * Control port, one line each: "start", "." every second, "fail TEXT" (the lab is broken), and last
+ * "exit N". The reader ends the machine when it has read the last line.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_STRINGS 256
+
+static int control_fd = -1;
+
+struct strings {
+	unsigned int n;
+	char *s[MAX_STRINGS + 1];
+};
+
+static void control(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void control(const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	dprintf(control_fd, "%s\n", line);
+}
+
+/** The machine cannot be used: say why and wait to be ended. */
+static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "lab init: %s\n", text);
+	if (control_fd >= 0)
+		control("fail %s", text);
+	for (;;)
+		pause();
+}
+
+static void load_module(const char *name)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "/lib/modules/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
+		fail("module %s: %s", name, strerror(errno));
+	close(fd);
+}
+
+/** Load the modules of /modules up to a line "--", or the rest of the file after it. */
+static void load_modules(FILE *list)
+{
+	char line[128];
+
+	while (fgets(line, sizeof(line), list)) {
+		line[strcspn(line, "\n")] = 0;
+		if (!strcmp(line, "--"))
+			return;
+		load_module(line);
+	}
+}
+
+/** Ports appear a moment after the driver is loaded. */
+static int open_port(unsigned int number)
+{
+	char path[32];
+	int fd, tries;
+
+	snprintf(path, sizeof(path), "/dev/vport0p%u", number);
+	for (tries = 0; tries < 2000; tries++) {
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		usleep(1000);
+	}
+	fail("no port %s: %s", path, strerror(errno));
+}
+
+/** Read one string from a job; the job's reader ends at `end`. */
+static char *next_string(char **pos, char *end)
+{
+	char *s = *pos;
+	size_t len = strnlen(s, (size_t)(end - s));
+
+	if (s + len >= end)
+		fail("the job is cut short");
+	*pos = s + len + 1;
+	return s;
+}
+
+static void next_strings(char **pos, char *end, struct strings *out)
+{
+	unsigned long n = strtoul(next_string(pos, end), NULL, 10);
+
+	if (n > MAX_STRINGS)
+		fail("the job has %lu strings, more than %d", n, MAX_STRINGS);
+	for (out->n = 0; out->n < n; out->n++)
+		out->s[out->n] = next_string(pos, end);
+	out->s[out->n] = NULL;
+}
+
+static char *read_job(size_t *len)
+{
+	struct stat st;
+	char *buf;
+	int fd = open("/job", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) || !(buf = malloc((size_t)st.st_size + 1)) ||
+	    read(fd, buf, (size_t)st.st_size) != st.st_size)
+		fail("cannot read /job: %s", strerror(errno));
+	close(fd);
+	*len = (size_t)st.st_size;
+	return buf;
+}
+
+static void mount_share(const char *where)
+{
+	mkdir(where, 0755);
+	if (mount("host", where, "9p", MS_NOATIME,
+		  "trans=virtio,version=9p2000.L,msize=524288,cache=mmap"))
+		fail("cannot mount the outer machine's files: %s", strerror(errno));
+}
+
+/** Kernel file systems inside the command's root; /dev/shm is the place for its temporary files. */
+static void mount_inside(bool live)
+{
+	static const char *const place[] = {"/host/dev", "/host/proc", "/host/sys"};
+	static const char *const from[] = {"/dev", "/proc", "/sys"};
+
+	for (int i = 0; i < 3; i++) {
+		if (!live)
+			mkdir(place[i], 0755);
+		if (mount(from[i], place[i], NULL, MS_BIND, NULL))
+			fail("cannot bind %s: %s", place[i], strerror(errno));
+	}
+	mkdir("/host/dev/shm", 01777);
+	if (mount("tmpfs", "/host/dev/shm", "tmpfs", 0, "size=90%"))
+		fail("cannot mount /dev/shm: %s", strerror(errno));
+}
+
+/** Copy a changed file out, whole or not at all. */
+static void hand_back(const char *path, time_t since)
+{
+	char from[512], to[512], temp[540], buf[65536];
+	struct stat st;
+	int in, out;
+	ssize_t n;
+
+	snprintf(from, sizeof(from), "/host%s", path);
+	snprintf(to, sizeof(to), "/share%s", path);
+	snprintf(temp, sizeof(temp), "%s.lab", to);
+	if (stat(from, &st) || !S_ISREG(st.st_mode) || st.st_mtime < since)
+		return;
+	in = open(from, O_RDONLY | O_CLOEXEC);
+	out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777);
+	if (in < 0 || out < 0)
+		fail("cannot hand back %s: %s", path, strerror(errno));
+	while ((n = read(in, buf, sizeof(buf))) > 0) {
+		if (write(out, buf, (size_t)n) != n) {
+			n = -1;
+			break;
+		}
+	}
+	if (n < 0 || fsync(out) || close(out) || rename(temp, to)) {
+		unlink(temp);
+		fail("cannot hand back %s: %s", path, strerror(errno));
+	}
+	close(in);
+}
+
+static pid_t start(const char *cwd, char **argv, char **envp, int out, int err)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	setsid();
+	dup2(open("/dev/null", O_RDONLY), 0);
+	dup2(out, 1);
+	dup2(err, 2);
+	if (chroot("/host") || chdir(cwd)) {
+		fprintf(stderr, "mmvm: lab: cannot enter %s: %s\n", cwd, strerror(errno));
+		_exit(126);
+	}
+	environ = envp;
+	execvp(argv[0], argv);
+	fprintf(stderr, "mmvm: lab: cannot run %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+/** Wait for `child`, reaping orphans, with a sign of life every second. Returns its status. */
+static int wait_for(pid_t child)
+{
+	const struct timespec second = {1, 0};
+	sigset_t set;
+	int status;
+	pid_t pid;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (;;) {
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+			if (pid == child)
+				return WIFEXITED(status) ? WEXITSTATUS(status) :
+							   128 + WTERMSIG(status);
+		}
+		if (sigtimedwait(&set, NULL, &second) < 0 && errno == EAGAIN)
+			control(".");
+	}
+}
+
+int main(void)
+{
+	struct strings args, env, files;
+	int out, err, status;
+	char *job, *pos, *cwd;
+	sigset_t set;
+	size_t len;
+	time_t since;
+	FILE *list;
+	bool live;
+
+	mkdir("/dev", 0755);
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mkdir("/host", 0755);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+
+	list = fopen("/modules", "re");
+	if (!list)
+		fail("no /modules");
+	load_modules(list); /* the way out first, to report the rest's failures */
+	control_fd = open_port(3);
+	out = open_port(1);
+	err = open_port(2);
+	load_modules(list);
+	fclose(list);
+
+	job = read_job(&len);
+	pos = job;
+	live = !strcmp(next_string(&pos, job + len), "live");
+	cwd = next_string(&pos, job + len);
+	next_strings(&pos, job + len, &args);
+	next_strings(&pos, job + len, &env);
+	next_strings(&pos, job + len, &files);
+
+	if (live)
+		mount_share("/host");
+	mount_inside(live);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	since = time(NULL);
+	control("start");
+	status = wait_for(start(cwd, args.s, env.s, out, err));
+
+	if (!live && files.n) {
+		mount_share("/share");
+		for (unsigned int i = 0; i < files.n; i++)
+			hand_back(files.s[i], since);
+	}
+	sync();
+	/* A port's write has left the machine when it returns. */
+	control("exit %d", status);
+	for (;;)
+		pause();
+}
