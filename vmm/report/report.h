@@ -1,0 +1,198 @@
+/*
+ * One run, as data: everything mmvm says about a machine is put into a run_result first and turned
+ * into text afterwards, so that the table, the JSON file and the exit status cannot disagree.
+ *
+ *   observe/sample.c  fills  ->  struct run_result  ->  report_table(), report_json(), report_csv()
+ *
+ * Two kinds of numbers stand side by side and are never mixed: what the guest says of itself
+ * (`counters`, `zones`, `reports`) and what the host saw (`disks`, `kvm`, `exits`,
+ * `samples[].dirty`). A `check` pairs one of each. Absent is not zero: an optional number has a
+ * `has_` flag, or its list is empty.
+ *
+ * All text is copied; strings from the guest may hold any bytes, and the writers make them safe:
+ * control characters become escapes and broken UTF-8 becomes U+FFFD.
+ */
+#ifndef VMM_REPORT_REPORT_H
+#define VMM_REPORT_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "machine/machine.h"
+#include "mmvm/shared.h"
+
+/** Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it. */
+#define RUN_RESULT_SCHEMA 1u
+
+/** What the machine looked like at one tick. Counts are since the start; levels are of the moment.
+ */
+struct run_sample {
+	uint64_t t_ns;		      /* since machine_run() began */
+	uint64_t dirty;		      /* pages found dirty since the previous sample */
+	uint64_t pswpin, pswpout;     /* guest: pages, so far */
+	uint64_t pgfault, pgmajfault; /* guest: so far */
+	uint64_t progress_done, progress_total;
+	uint64_t free_pages; /* guest: all zones */
+	uint64_t swap_free;  /* guest: pages */
+	uint64_t exits;	     /* all reasons, so far */
+	unsigned int nr_zones;
+	int64_t zone_free[MMVM_MAX_ZONES]; /* pages; index as run_result.zones */
+};
+
+struct run_counter {
+	char name[64];
+	uint64_t value;
+};
+
+struct run_zone {
+	char name[16];
+	unsigned int node;
+	uint64_t start_pfn, spanned, present, managed, wmark[3]; /* pages */
+	int64_t stat[NR_ZONE_STAT_ITEMS];			 /* enum zone_stat_item */
+};
+
+struct run_disk {
+	char role[16];
+	uint64_t size; /* bytes */
+	struct mmvm_disk_stats stats;
+};
+
+/** One value of KVM's binary statistics, described as the kernel describes it. */
+struct run_kvm_stat {
+	char name[64];
+	char scope[8];		/* "vm", or "vcpu" (summed over vCPUs) */
+	char kind[16];		/* "cumulative", "instant", "peak", "linear", "log" */
+	char unit[16];		/* "none", "bytes", "seconds", "cycles", "boolean" */
+	int base, exponent;	/* value is in base^exponent units */
+	unsigned int nr_values; /* 1, or the buckets of a histogram */
+	uint64_t *values;
+};
+
+struct run_exit {
+	char name[32];
+	uint64_t count, ns; /* ns: time in the VMM for this reason */
+};
+
+/** Guest truth beside host observation. A check that is not `equal` fails the run. */
+struct run_check {
+	char name[64];
+	uint64_t guest, host;
+	bool equal;
+	char note[96]; /* what was compared, or why they differ */
+};
+
+struct run_report {
+	char name[32]; /* "meminfo" ... */
+	char *text;
+};
+
+struct run_result {
+	/* What was asked for */
+	char command[512];
+	char backend[32]; /* "SVM", "PVM" ... */
+	char accel[16];	  /* "kvm", "lab" */
+	char accel_why[128];
+	uint32_t quirks; /* MMVM_QUIRK_* */
+	char host_kernel[96];
+	char kernel_path[256];
+	uint64_t ram_low, ram_high; /* bytes */
+	unsigned int cpus;
+	uint64_t seed;
+	unsigned int timeout_s;
+
+	/* What came of it */
+	struct machine_outcome outcome;
+	int exit_status; /* of mmvm */
+	uint64_t started_unix_ns;
+	uint64_t wall_ns;	     /* machine_run(), start to end */
+	uint64_t first_run_ns;	     /* process start to first guest instruction */
+	uint64_t boot_ticks;	     /* guest: TSC ticks from entry to booted */
+	uint64_t tsc_hz;	     /* 0 = not known */
+	uint64_t vmm_bytes;	     /* memory of the VMM beside guest RAM (PSS less guest RAM) */
+	uint64_t guest_ram_resident; /* bytes of guest RAM the host has given */
+	uint64_t records_dropped;
+	uint64_t totalram_pages, swap_total, swap_free; /* guest: pages */
+
+	/* Host: pages of guest RAM found dirty, each time a sample found them, and distinct ones */
+	bool has_dirty;
+	uint64_t dirty_pages_total, dirty_pages_distinct;
+	/* Host audit of guest memory at the end */
+	bool has_audit;
+	uint64_t audit_findings;
+
+	struct run_sample *samples;
+	unsigned int nr_samples;
+	struct run_counter *counters; /* guest events, by their vmstat names, summed over CPUs */
+	unsigned int nr_counters;
+	struct run_zone *zones;
+	unsigned int nr_zones;
+	struct run_disk *disks;
+	unsigned int nr_disks;
+	struct run_kvm_stat *kvm;
+	unsigned int nr_kvm;
+	struct run_exit *exits;
+	unsigned int nr_exits;
+	struct run_check *checks;
+	unsigned int nr_checks;
+	struct run_report *reports;
+	unsigned int nr_reports;
+	bool no_memory; /* something could not be stored: the result is incomplete, and says so */
+};
+
+/* Building a result. Each add_* copies what it is given; when memory runs out it sets no_memory. */
+void run_result_init(struct run_result *r);
+void run_result_free(struct run_result *r);
+void run_result_set_command(struct run_result *r, int argc, char **argv);
+void run_result_add_sample(struct run_result *r, const struct run_sample *s);
+void run_result_add_counter(struct run_result *r, const char *name, uint64_t value);
+void run_result_add_zone(struct run_result *r, const struct run_zone *z);
+void run_result_add_disk(struct run_result *r, const char *role, uint64_t size,
+			 const struct mmvm_disk_stats *stats);
+/** The same scope and name again: values are added (so that vCPUs sum). */
+void run_result_add_kvm(struct run_result *r, const struct run_kvm_stat *s);
+void run_result_add_exit(struct run_result *r, const char *name, uint64_t count, uint64_t ns);
+/** Returns whether they are equal. */
+bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest, uint64_t host,
+			  const char *note);
+void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len);
+
+/** Value of a guest counter; 0 and *found = false when the guest has none of that name. */
+uint64_t run_result_counter(const struct run_result *r, const char *name, bool *found);
+/** Sum over zones of a level. */
+int64_t run_result_level(const struct run_result *r, unsigned int item);
+bool run_result_checks_ok(const struct run_result *r);
+/** "exited", "crashed", "timeout", "stopped", "host error". */
+const char *outcome_name(enum outcome_kind kind);
+
+/* Writers. They return 0, or -EIO when the stream failed (a full disk). */
+struct report_options {
+	bool colour;  /* see report_want_colour() */
+	bool verbose; /* all guest counters, all KVM statistics, the reports' text */
+};
+/** True when `f` is a terminal and NO_COLOR is not set. */
+bool report_want_colour(FILE *f);
+int report_table(FILE *f, const struct run_result *r, const struct report_options *opt);
+int report_json(FILE *f, const struct run_result *r);
+/** The samples, one line each, a header first. */
+int report_csv(FILE *f, const struct run_result *r);
+
+/** Write a file so that a kill at any moment leaves the whole new file or what was there before:
+ * `emit` writes into an unnamed (or temporary) file of the same folder, which takes the name only
+ * when complete and synced. "-" is stdout. Returns 0 or -errno (the first failure); nothing is left
+ * behind on failure. */
+int report_write_file_atomic(const char *path, int (*emit)(FILE *f, const void *arg),
+			     const void *arg);
+/** `emit` functions for it; arg is the run_result. */
+int report_emit_json(FILE *f, const void *result);
+int report_emit_csv(FILE *f, const void *result);
+
+/* Numbers for people */
+/** "48 MiB", "4.7 MiB", "512 KiB", "12 B". Returns buf. */
+const char *format_bytes(uint64_t bytes, char *buf, size_t size);
+/** "1.25 s", "310 ms", "42 us", "7 ns". Returns buf. */
+const char *format_ns(uint64_t ns, char *buf, size_t size);
+/** "1,234,567". Returns buf. */
+const char *format_count(uint64_t n, char *buf, size_t size);
+
+#endif
