@@ -32,6 +32,8 @@ struct guest_ram {
 /** Host pointer to [gpa, gpa+len) when it lies wholly inside one region; NULL otherwise (also on
  * wrap; len 0 is NULL). */
 void *guest_ram_ptr(const struct guest_ram *ram, uint64_t gpa, uint64_t len);
+/** Bytes of RAM from gpa to the end of its region; 0 when gpa is not RAM. */
+uint64_t guest_ram_span(const struct guest_ram *ram, uint64_t gpa);
 /** Copy with checks. Returns 0 or -EFAULT (nothing is copied then). Writes mark pages dirty. */
 int guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *buf, uint64_t len);
 int guest_ram_write(struct guest_ram *ram, uint64_t gpa, const void *buf, uint64_t len);
@@ -53,8 +55,6 @@ struct device_ops {
 	const char *name;
 	void (*read)(struct device *dev, uint64_t offset, unsigned int size, void *data);
 	void (*write)(struct device *dev, uint64_t offset, unsigned int size, const void *data);
-	/** The doorbell was hit through its eventfd, or written: called on the device's I/O thread.
-	 * May be NULL. */
 	void (*reset)(struct device *dev);   /* back to power-on state */
 	void (*destroy)(struct device *dev); /* stop workers, close files, free dev */
 };

@@ -1,0 +1,90 @@
+/*
+ * Constructors of the device models: what the machine needs to put a device on its bus.
+ *
+ * Every constructor returns a device with `base`, `size`, `pio`, `gsi`, `irq`, `ram` and `role` set
+ * from `struct device_env`, or NULL with errno set. The machine owns it and ends it with
+ * dev->ops->destroy(dev), after the vCPU threads have ended. read(), write() and reset() may be
+ * called from any vCPU thread at any time; each model has its own locks.
+ *
+ * A model never touches irq->raised: the line's raise() counts. `irq` may be NULL (polled device).
+ */
+#ifndef DEVICES_DEVICES_H
+#define DEVICES_DEVICES_H
+
+#include "devices/device.h"
+#include "mmvm/shared.h"
+#include "mmvm/testchan.h"
+
+/** Where a device sits. Pointers stay valid as long as the device lives. */
+struct device_env {
+	const char *role; /* "swap", "console" ...; copied, NULL = "" */
+	uint64_t base;	  /* guest physical address, or port */
+	uint32_t gsi;
+	struct irq_line *irq;  /* NULL: none */
+	struct guest_ram *ram; /* not needed by serial */
+};
+
+/** Bytes the guest printed, as they come. Called under the device's lock: must not call back. */
+typedef void (*device_sink_fn)(void *arg, const void *bytes, size_t len);
+
+/* ---- serial.c: 16550 at 8 ports ----------------------------------------------------------------
+ */
+struct device *serial_create(const struct device_env *env, device_sink_fn sink, void *arg);
+/** Bytes typed at the console. Returns how many were taken (the rest did not fit). */
+size_t serial_input(struct device *dev, const void *bytes, size_t len);
+
+/* ---- testchan.c: test channel, 4 ports
+ * ----------------------------------------------------------- */
+/**
+ * What the machine does with records. on_record and on_console are called one at a time; the others
+ * with no lock held, perhaps from two vCPU threads at once. All are called on the thread of the
+ * vCPU that sent the record. `rec` is a checked copy: len and text_len agree, name is terminated,
+ * text is followed by a NUL that text_len does not count.
+ */
+struct testchan_ops {
+	/** Every kind but CONSOLE, AUDIT, DISK_STATS and HOSTFAULT; EXIT too, before on_exit. */
+	void (*on_record)(void *arg, const struct mmvm_record *rec);
+	void (*on_console)(void *arg, const char *text, size_t len);
+	void (*on_exit)(void *arg, int status);
+	int (*on_audit)(void *arg); /* findings, or -errno */
+	/** 0, or -ENODEV when there is no such role. */
+	int (*on_disk_stats)(void *arg, const char *role, struct mmvm_disk_stats *out);
+	/** Fail requests k .. k+count-1 from now (k = 1 is the next). 0, -ENODEV, -EINVAL. */
+	int (*on_hostfault)(void *arg, const char *role, uint64_t k, uint64_t count);
+};
+struct device *testchan_create(const struct device_env *env, const struct testchan_ops *ops,
+			       void *arg);
+
+/* ---- fastop.c: page clear and copy by the VMM, 1 port ------------------------------------------
+ */
+/** `shared` is the VMM's mapping of the shared window, mailboxes 0 .. nr_cpus-1 are served. */
+struct device *fastop_create(const struct device_env *env, struct mmvm_shared *shared,
+			     unsigned int nr_cpus);
+
+/* ---- virtio_blk.c: disk on virtio-mmio
+ * ------------------------------------------------------------ */
+struct virtio_blk_config {
+	int fd;	       /* the disk; owned by the device once created */
+	uint64_t size; /* bytes; a tail below one sector is not offered */
+	bool read_only;
+	unsigned int num_queues; /* 1..8; 0 = 1 */
+	bool no_worker;		 /* tests: requests are served by virtio_blk_poll() only */
+};
+struct device *virtio_blk_create(const struct device_env *env, const struct virtio_blk_config *cfg);
+/** Snapshot of the statistics. Thread-safe. */
+void virtio_blk_stats(const struct device *dev, struct mmvm_disk_stats *out);
+/** Fail (IOERR, nothing read or written) requests k .. k+count-1 from now; k = 1 is the next one,
+ * count 0 turns it off. Thread-safe. Returns 0 or -EINVAL (k = 0 with a count). */
+int virtio_blk_inject(struct device *dev, uint64_t k, uint64_t count);
+/** The disk is now `size` bytes: new capacity, generation, and a configuration interrupt. The file
+ * is not touched. */
+void virtio_blk_resize(struct device *dev, uint64_t size);
+/** Serve every queue on the caller's thread until empty. Only with no_worker. Returns requests
+ * completed. */
+unsigned int virtio_blk_poll(struct device *dev);
+
+/* ---- dma_engine.c: include/mmvm/dmaengine.h
+ * ------------------------------------------------------- */
+struct device *dma_engine_create(const struct device_env *env);
+
+#endif
