@@ -1,0 +1,48 @@
+/*
+ * Small things every model does. Included by the models only.
+ */
+#ifndef DEVICES_DEVICE_IMPL_H
+#define DEVICES_DEVICE_IMPL_H
+
+#include <stdio.h>
+#include <string.h>
+#include "devices/devices.h"
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/** Fill the common part from `env`. */
+static inline void device_init(struct device *dev, const struct device_ops *ops,
+			       const struct device_env *env, uint64_t size, bool pio)
+{
+	dev->ops = ops;
+	snprintf(dev->role, sizeof(dev->role), "%s", env->role ? env->role : "");
+	dev->base = env->base;
+	dev->size = size;
+	dev->pio = pio;
+	dev->gsi = env->gsi;
+	dev->irq = env->irq;
+	dev->ram = env->ram;
+	for (unsigned int i = 0; i < 8; i++)
+		dev->notify_fd[i] = -1;
+}
+
+/** The guest did what it should not have done. */
+static inline void device_guest_error(struct device *dev)
+{
+	__atomic_fetch_add(&dev->guest_errors, 1, __ATOMIC_RELAXED);
+}
+
+/** Answer for a read the model does not support. */
+static inline void device_bad_read(struct device *dev, void *data, unsigned int size)
+{
+	memset(data, 0xff, size);
+	device_guest_error(dev);
+}
+
+static inline void device_raise_irq(struct device *dev)
+{
+	if (dev->irq && dev->irq->raise)
+		dev->irq->raise(dev->irq);
+}
+
+#endif
