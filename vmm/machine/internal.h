@@ -1,0 +1,177 @@
+/*
+ * The machine from inside: one struct, and what each file of this folder does with it.
+ *
+ *   ram.c      guest RAM, the shared window, memory slots, the dirty log
+ *   elf.c      the guest's ELF file into RAM            symtab.c  its symbols
+ *   fdt.c      the device tree                          boot.c    tables and registers at entry
+ *   bus.c      devices by address, interrupt lines      disk.c    disk files
+ *   record.c   what the guest sends on the test channel, and its console
+ *   vcpu.c     vCPU threads and their exits             walk.c    guest page tables, from outside
+ *   machine.c  all of it, put together and taken apart
+ *
+ * Locks, none held while taking another:
+ *   D  m->dirty_lock    the dirty log's scratch bitmap and collection
+ *   O  m->outcome_lock  m->outcome, first one wins
+ *   R  m->record_lock   records and console
+ * Everything else is set up before the first vCPU thread starts and does not change until the last
+ * has ended, but for counters, which have one writer each.
+ */
+#ifndef VMM_MACHINE_INTERNAL_H
+#define VMM_MACHINE_INTERNAL_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include "devices/device.h"
+#include "kvm/kvm.h"
+#include "machine/machine.h"
+#include "mmvm/layout.h"
+
+#define MACHINE_MAX_DEVICES 24
+#define MACHINE_SHARED_SLOT MMVM_MAX_RAM_REGIONS
+#define MACHINE_CONSOLE_MAX (1u << 20)
+#define MACHINE_MAX_RECORDS 65536u
+#define MACHINE_RECORD_ROOM (32u << 20) /* bytes of records kept */
+
+/** Reasons we count. KVM's numbers go up to the thirties; io and mmio are split by direction. */
+enum {
+	EXIT_PIO_IN = 48,
+	EXIT_PIO_OUT,
+	EXIT_MMIO_READ,
+	EXIT_MMIO_WRITE,
+	EXIT_INTERRUPTED,
+	EXIT_SLOTS,
+};
+
+/** An interrupt line with an eventfd that KVM watches. */
+struct machine_irq {
+	struct irq_line line;
+	uint32_t gsi;
+};
+
+struct machine_vcpu {
+	struct machine *m;
+	unsigned int id;
+	struct kvm_vcpu kvm;
+	pthread_t thread;
+	bool started;
+	struct kvm_stats *stats;
+	/* Written by the vCPU's thread only, read by others at any time. */
+	uint64_t exit_count[EXIT_SLOTS];
+	uint64_t exit_tsc[EXIT_SLOTS]; /* TSC ticks spent in the VMM */
+	/* Valid while `stopped`: the thread waits in a call-back, or has ended. */
+	atomic_bool stopped;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+};
+
+struct machine_disk {
+	char role[16];
+	struct device *dev;
+	uint64_t size;
+	int fd;
+};
+
+struct machine {
+	struct machine_config config;
+	struct kvm_system sys;
+	int vm;
+	uint32_t quirks;
+	uint64_t tsc_hz, lapic_hz;
+	struct kvm_stats *vm_stats;
+
+	/* ram.c */
+	struct guest_ram ram;
+	int ram_fd[MMVM_MAX_RAM_REGIONS];
+	struct mmvm_shared *shared;
+	bool manual_protect;
+	unsigned long *dirty_scratch;
+	pthread_mutex_t dirty_lock;
+
+	/* What was loaded */
+	uint64_t entry, kernel_end, initrd_gpa;
+
+	/* bus.c */
+	struct device *device[MACHINE_MAX_DEVICES];
+	unsigned int nr_devices;
+	struct machine_irq irq[MACHINE_MAX_DEVICES];
+	unsigned int nr_irqs;
+	uint64_t unclaimed; /* accesses to addresses without a device; atomic */
+
+	struct machine_disk disk[8];
+	unsigned int nr_disks;
+
+	/* record.c */
+	pthread_mutex_t record_lock;
+	struct mmvm_record **record;
+	unsigned int nr_records, record_room;
+	size_t record_bytes;
+	uint64_t records_dropped;
+	char *console; /* twice MACHINE_CONSOLE_MAX, so that the last half is always in one piece */
+	size_t console_len;
+
+	/* vcpu.c, machine.c */
+	struct machine_vcpu vcpu[MMVM_MAX_CPUS];
+	unsigned int nr_vcpus;
+	int wake_fd;	      /* eventfd: look at `stop` and `finished` */
+	atomic_bool stop;     /* machine_stop() was called */
+	atomic_bool finished; /* an outcome is there */
+	atomic_bool quit;     /* vCPU threads are to end */
+	pthread_mutex_t outcome_lock;
+	struct machine_outcome outcome;
+	uint64_t start_ns; /* process start to first KVM_RUN */
+	uint64_t tsc0, ns0;
+};
+
+/* ram.c */
+int machine_ram_create(struct machine *m, struct mmvm_error *err);
+void machine_ram_destroy(struct machine *m);
+/** RAM or the shared window; NULL elsewhere or across an edge. */
+void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len);
+
+/* elf.c: 0, or -1 with err. Sets m->entry and m->kernel_end. */
+int machine_load_elf(struct machine *m, const char *path, struct mmvm_error *err);
+
+/* fdt.c: writes the tree at MMVM_FDT_BASE. */
+int machine_build_fdt(struct machine *m, const uint8_t seed[32], struct mmvm_error *err);
+
+/* boot.c */
+void machine_boot_tables(struct machine *m);
+int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err);
+
+/* bus.c */
+int machine_add_device(struct machine *m, struct device *dev, struct mmvm_error *err);
+struct irq_line *machine_irq_line(struct machine *m, uint32_t gsi, struct mmvm_error *err);
+void machine_bus_access(struct machine *m, bool pio, uint64_t addr, void *data, unsigned int size,
+			bool write);
+void machine_bus_destroy(struct machine *m);
+
+/* devices.c: creates the devices of the configuration. */
+int machine_create_devices(struct machine *m, struct mmvm_error *err);
+
+/* disk.c: opens or creates the file behind a disk. Returns its descriptor, or -1 with err. */
+int machine_disk_open(const struct disk_config *config, uint64_t *size, struct mmvm_error *err);
+
+/* record.c */
+int machine_record_init(struct machine *m, struct mmvm_error *err);
+void machine_record_destroy(struct machine *m);
+/** Handle a record the guest sent (a copy, checked for length): returns its status. Runs on the
+ * vCPU's thread. `text_out` (capacity rec->text_len) is what goes back into the guest, if
+ * *text_back is set. */
+int32_t machine_record_receive(struct machine *m, struct mmvm_record *rec, bool *text_back);
+void machine_console_write(struct machine *m, const char *text, size_t len);
+
+/* vcpu.c */
+int machine_vcpu_create(struct machine *m, unsigned int id, struct mmvm_error *err);
+int machine_vcpu_start(struct machine_vcpu *v);
+/** Make every vCPU thread leave the guest and end; joins them. */
+void machine_vcpus_stop(struct machine *m);
+void machine_vcpu_destroy(struct machine_vcpu *v);
+/** The vCPU the calling thread runs, or NULL. */
+struct machine_vcpu *machine_current_vcpu(void);
+/** Keep the outcome if it is the first, and wake machine_run(). */
+void machine_finish(struct machine *m, const struct machine_outcome *out);
+
+uint64_t machine_now_ns(void);
+
+#endif

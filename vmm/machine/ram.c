@@ -1,0 +1,246 @@
+/*
+ * Guest RAM: one memfd and one memory slot a region, mapped into the VMM; the shared window; the
+ * dirty log.
+ *
+ *   guest physical     slot   behind it
+ *   0 .. ram_low        0     memfd "guest-ram-0"
+ *   4 GiB .. +ram_high  1     memfd "guest-ram-1"
+ *   0xd0200000 + 1 MiB  16    anonymous, shared with the guest
+ *
+ * A region is mapped so that host and guest addresses agree modulo 2 MiB: only then can a huge page
+ * of the host be one of the second stage too.
+ *
+ * Dirty pages come from two writers. The guest's are in KVM's log; those made by the VMM and its
+ * devices on the guest's behalf are in region.dirty, which the devices fill.
+ * machine_dirty_collect() returns the union and clears both. With manual protection
+ * (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) the log starts with every page set and nothing
+ * write-protected, and pages are protected again when they are cleared, in pieces; without it,
+ * reading the log clears it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "machine/internal.h"
+
+#define HUGE_SIZE	(2ull << 20)
+#define BITS_PER_LONG	64u
+#define CLEAR_PAGES_MAX 32768u /* pages cleared in one request, to keep KVM's lock holds short */
+
+static uint64_t region_pages(const struct guest_ram_region *r)
+{
+	return r->size / MMVM_PAGE_SIZE;
+}
+
+static size_t bitmap_bytes(uint64_t pages)
+{
+	return (pages + BITS_PER_LONG - 1) / BITS_PER_LONG * sizeof(unsigned long);
+}
+
+/** Map `fd` at an address that equals gpa modulo 2 MiB. */
+static void *map_aligned(int fd, uint64_t gpa, uint64_t size)
+{
+	uint64_t span = size + 2 * HUGE_SIZE, start, at;
+	void *area, *p;
+
+	area = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED)
+		return NULL;
+	start = (uint64_t)area;
+	at = (start + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE + gpa % HUGE_SIZE;
+	p = mmap((void *)at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	if (p == MAP_FAILED) {
+		munmap(area, span);
+		return NULL;
+	}
+	if (at > start)
+		munmap(area, at - start);
+	if (start + span > at + size)
+		munmap((void *)(at + size), start + span - at - size);
+	return p;
+}
+
+static int add_region(struct machine *m, uint64_t gpa, uint64_t size, struct mmvm_error *err)
+{
+	unsigned int i = m->ram.nr;
+	struct guest_ram_region *r = &m->ram.region[i];
+	uint32_t flags = m->config.dirty_log ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+	char name[32] = "guest-ram-0";
+	int fd, rc;
+
+	name[10] = (char)('0' + i);
+	fd = memfd_create(name, MFD_CLOEXEC);
+	if (fd < 0)
+		return mmvm_error(err, MMVM_EXIT_HOST, "cannot create guest RAM: %s",
+				  strerror(errno));
+	m->ram_fd[i] = fd;
+	r->gpa = gpa;
+	r->size = size;
+	m->ram.nr = i + 1;
+	if (ftruncate(fd, (off_t)size))
+		goto no_memory;
+	r->hva = map_aligned(fd, gpa, size);
+	if (!r->hva)
+		goto no_memory;
+	madvise(r->hva, size, m->config.thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	/* A dump of the VMM is for the VMM's faults. */
+	madvise(r->hva, size, MADV_DONTDUMP);
+	if (m->config.dirty_log) {
+		r->dirty = calloc(1, bitmap_bytes(region_pages(r)));
+		if (!r->dirty)
+			goto no_memory;
+	}
+	rc = kvm_vm_set_memory(m->vm, i, flags, gpa, size, r->hva);
+	if (rc)
+		return mmvm_error(err, MMVM_EXIT_HOST,
+				  "KVM refuses %llu bytes of RAM at 0x%llx: %s",
+				  (unsigned long long)size, (unsigned long long)gpa, strerror(-rc));
+	return 0;
+no_memory:
+	return mmvm_error(err, MMVM_EXIT_HOST,
+			  "cannot map %llu MiB of guest RAM: %s; choose a smaller --memory",
+			  (unsigned long long)(size >> 20), strerror(errno));
+}
+
+int machine_ram_create(struct machine *m, struct mmvm_error *err)
+{
+	const struct machine_config *c = &m->config;
+	uint64_t most;
+	int rc;
+
+	if (c->dirty_log) {
+		uint64_t both = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET;
+		uint64_t has =
+			(uint64_t)kvm_system_check(&m->sys, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+
+		if ((has & both) == both)
+			m->manual_protect =
+				!kvm_vm_enable_cap(m->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, both);
+	}
+	if (add_region(m, 0, c->ram_low, err))
+		return -1;
+	if (c->ram_high && add_region(m, MMVM_RAM_HIGH_BASE, c->ram_high, err))
+		return -1;
+	most = c->ram_low > c->ram_high ? c->ram_low : c->ram_high;
+	if (c->dirty_log) {
+		m->dirty_scratch = malloc(bitmap_bytes(most / MMVM_PAGE_SIZE));
+		if (!m->dirty_scratch)
+			return mmvm_error(err, MMVM_EXIT_HOST, "no memory for the dirty log");
+	}
+	m->shared = mmap(NULL, MMVM_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
+	if (m->shared == MAP_FAILED) {
+		m->shared = NULL;
+		return mmvm_error(err, MMVM_EXIT_HOST, "cannot map the shared window: %s",
+				  strerror(errno));
+	}
+	m->shared->magic = MMVM_SHARED_MAGIC;
+	m->shared->version = MMVM_CONTRACT_VERSION;
+	m->shared->nr_cpus = c->cpus;
+	rc = kvm_vm_set_memory(m->vm, MACHINE_SHARED_SLOT, 0, MMVM_SHARED_BASE, MMVM_SHARED_SIZE,
+			       m->shared);
+	if (rc)
+		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the shared window: %s",
+				  strerror(-rc));
+	return 0;
+}
+
+void machine_ram_destroy(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->ram.nr; i++) {
+		struct guest_ram_region *r = &m->ram.region[i];
+
+		if (r->hva)
+			munmap(r->hva, r->size);
+		free(r->dirty);
+		close(m->ram_fd[i]);
+	}
+	m->ram.nr = 0;
+	if (m->shared)
+		munmap(m->shared, MMVM_SHARED_SIZE);
+	m->shared = NULL;
+	free(m->dirty_scratch);
+	m->dirty_scratch = NULL;
+}
+
+void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len)
+{
+	if (gpa >= MMVM_SHARED_BASE && len && len <= MMVM_SHARED_SIZE &&
+	    gpa - MMVM_SHARED_BASE <= MMVM_SHARED_SIZE - len)
+		return (char *)m->shared + (gpa - MMVM_SHARED_BASE);
+	return guest_ram_ptr(&m->ram, gpa, len);
+}
+
+struct guest_ram *machine_ram(struct machine *m)
+{
+	return &m->ram;
+}
+
+const struct mmvm_shared *machine_shared(const struct machine *m)
+{
+	return m->shared;
+}
+
+/** Read KVM's log of one slot into the scratch bitmap, and clear in KVM what was read. */
+static int fetch_log(struct machine *m, unsigned int slot)
+{
+	const struct guest_ram_region *r = &m->ram.region[slot];
+	uint64_t pages = region_pages(r);
+	int rc;
+
+	memset(m->dirty_scratch, 0, bitmap_bytes(pages));
+	rc = kvm_vm_get_dirty_log(m->vm, slot, m->dirty_scratch);
+	if (rc || !m->manual_protect)
+		return rc;
+	for (uint64_t first = 0; first < pages; first += CLEAR_PAGES_MAX) {
+		uint64_t n = pages - first;
+
+		if (n > CLEAR_PAGES_MAX)
+			n = CLEAR_PAGES_MAX;
+		rc = kvm_vm_clear_dirty_log(m->vm, slot, first, (uint32_t)n,
+					    m->dirty_scratch + first / BITS_PER_LONG);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int64_t collect_region(struct machine *m, unsigned int slot,
+			      void (*fn)(uint64_t gpa, void *arg), void *arg)
+{
+	const struct guest_ram_region *r = &m->ram.region[slot];
+	uint64_t words = bitmap_bytes(region_pages(r)) / sizeof(unsigned long);
+	int64_t n = 0;
+	int rc = fetch_log(m, slot);
+
+	if (rc)
+		return rc;
+	for (uint64_t w = 0; w < words; w++) {
+		unsigned long bits = m->dirty_scratch[w] |
+				     __atomic_exchange_n(&r->dirty[w], 0ul, __ATOMIC_RELAXED);
+
+		n += __builtin_popcountl(bits);
+		for (; fn && bits; bits &= bits - 1) {
+			uint64_t page = w * BITS_PER_LONG + (unsigned int)__builtin_ctzl(bits);
+
+			fn(r->gpa + page * MMVM_PAGE_SIZE, arg);
+		}
+	}
+	return n;
+}
+
+int64_t machine_dirty_collect(struct machine *m, void (*fn)(uint64_t gpa, void *arg), void *arg)
+{
+	int64_t total = 0, n = 0;
+
+	if (!m->config.dirty_log)
+		return -EOPNOTSUPP;
+	pthread_mutex_lock(&m->dirty_lock);
+	for (unsigned int i = 0; i < m->ram.nr && n >= 0; i++) {
+		n = collect_region(m, i, fn, arg);
+		total += n;
+	}
+	pthread_mutex_unlock(&m->dirty_lock);
+	return n < 0 ? n : total;
+}
