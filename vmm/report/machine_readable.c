@@ -1,0 +1,292 @@
+/*
+ * A run_result for programs: JSON (everything) and CSV (the timeline). Numbers are integers in the
+ * unit their key names (ns, bytes, pages); what was not measured is null, never 0.
+ */
+#include "report/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "report/json.h"
+
+#define LEVEL_NAME_(name, text) text,
+static const char *const level_names[] = {MMVM_ZONE_STATS(LEVEL_NAME_)};
+#undef LEVEL_NAME_
+
+static void emit_config(struct json *j, const struct run_result *r)
+{
+	json_object(j, "config");
+	json_string(j, "kernel", r->kernel_path);
+	json_u64(j, "ram_low_bytes", r->ram_low);
+	json_u64(j, "ram_high_bytes", r->ram_high);
+	json_u64(j, "cpus", r->cpus);
+	json_u64(j, "seed", r->seed);
+	json_u64(j, "timeout_s", r->timeout_s);
+	json_end_object(j);
+
+	json_object(j, "host");
+	json_string(j, "backend", r->backend);
+	json_string(j, "accel", r->accel);
+	json_string(j, "accel_why", r->accel_why);
+	json_u64(j, "quirks", r->quirks);
+	json_string(j, "kernel", r->host_kernel);
+	if (r->tsc_hz)
+		json_u64(j, "tsc_hz", r->tsc_hz);
+	else
+		json_null(j, "tsc_hz");
+	json_end_object(j);
+}
+
+static void emit_outcome(struct json *j, const struct run_result *r)
+{
+	const struct mmvm_crash *c = &r->outcome.crash;
+
+	json_object(j, "outcome");
+	json_string(j, "kind", outcome_name(r->outcome.kind));
+	json_i64(j, "guest_status", r->outcome.status);
+	json_i64(j, "exit_status", r->exit_status);
+	json_string(j, "text", r->outcome.text);
+	if (r->outcome.has_crash) {
+		const struct {
+			const char *name;
+			uint64_t value;
+		} regs[] = {
+			{"vector", c->vector}, {"error", c->error}, {"cr2", c->cr2},
+			{"cr3", c->cr3},       {"rax", c->rax},	    {"rbx", c->rbx},
+			{"rcx", c->rcx},       {"rdx", c->rdx},	    {"rsi", c->rsi},
+			{"rdi", c->rdi},       {"rbp", c->rbp},	    {"rsp", c->rsp},
+			{"r8", c->r8},	       {"r9", c->r9},	    {"r10", c->r10},
+			{"r11", c->r11},       {"r12", c->r12},	    {"r13", c->r13},
+			{"r14", c->r14},       {"r15", c->r15},	    {"rip", c->rip},
+			{"rflags", c->rflags}, {"cs", c->cs},	    {"ss", c->ss},
+		};
+
+		json_object(j, "crash");
+		for (size_t i = 0; i < sizeof(regs) / sizeof(regs[0]); i++)
+			json_u64(j, regs[i].name, regs[i].value);
+		json_end_object(j);
+	} else {
+		json_null(j, "crash");
+	}
+	json_end_object(j);
+
+	json_object(j, "time");
+	json_u64(j, "started_unix_ns", r->started_unix_ns);
+	json_u64(j, "wall_ns", r->wall_ns);
+	json_u64(j, "first_run_ns", r->first_run_ns);
+	json_u64(j, "boot_ticks", r->boot_ticks);
+	json_end_object(j);
+
+	json_object(j, "memory");
+	json_u64(j, "vmm_bytes", r->vmm_bytes);
+	json_u64(j, "guest_ram_resident_bytes", r->guest_ram_resident);
+	json_u64(j, "totalram_pages", r->totalram_pages);
+	json_u64(j, "swap_total_pages", r->swap_total);
+	json_u64(j, "swap_free_pages", r->swap_free);
+	json_end_object(j);
+}
+
+static void emit_guest(struct json *j, const struct run_result *r)
+{
+	json_object(j, "guest_counters");
+	for (unsigned int i = 0; i < r->nr_counters; i++)
+		json_u64(j, r->counters[i].name, r->counters[i].value);
+	json_end_object(j);
+
+	json_array(j, "zones");
+	for (unsigned int i = 0; i < r->nr_zones; i++) {
+		const struct run_zone *z = &r->zones[i];
+
+		json_object(j, NULL);
+		json_string(j, "name", z->name);
+		json_u64(j, "node", z->node);
+		json_u64(j, "start_pfn", z->start_pfn);
+		json_u64(j, "spanned", z->spanned);
+		json_u64(j, "present", z->present);
+		json_u64(j, "managed", z->managed);
+		json_u64(j, "wmark_min", z->wmark[0]);
+		json_u64(j, "wmark_low", z->wmark[1]);
+		json_u64(j, "wmark_high", z->wmark[2]);
+		json_object(j, "levels");
+		for (unsigned int s = 0; s < NR_ZONE_STAT_ITEMS; s++)
+			json_i64(j, level_names[s], z->stat[s]);
+		json_end_object(j);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static void emit_host(struct json *j, const struct run_result *r)
+{
+	if (r->has_dirty) {
+		json_object(j, "dirty");
+		json_u64(j, "pages_total", r->dirty_pages_total);
+		json_u64(j, "pages_distinct", r->dirty_pages_distinct);
+		json_end_object(j);
+	} else {
+		json_null(j, "dirty");
+	}
+	if (r->has_audit)
+		json_u64(j, "audit_findings", r->audit_findings);
+	else
+		json_null(j, "audit_findings");
+	json_u64(j, "records_dropped", r->records_dropped);
+
+	json_array(j, "disks");
+	for (unsigned int i = 0; i < r->nr_disks; i++) {
+		const struct run_disk *d = &r->disks[i];
+
+		json_object(j, NULL);
+		json_string(j, "role", d->role);
+		json_u64(j, "size_bytes", d->size);
+		json_u64(j, "reads", d->stats.reads);
+		json_u64(j, "writes", d->stats.writes);
+		json_u64(j, "flushes", d->stats.flushes);
+		json_u64(j, "discards", d->stats.discards);
+		json_u64(j, "errors", d->stats.errors);
+		json_u64(j, "sectors_read", d->stats.sectors_read);
+		json_u64(j, "sectors_written", d->stats.sectors_written);
+		json_end_object(j);
+	}
+	json_end_array(j);
+
+	json_array(j, "kvm");
+	for (unsigned int i = 0; i < r->nr_kvm; i++) {
+		const struct run_kvm_stat *s = &r->kvm[i];
+
+		json_object(j, NULL);
+		json_string(j, "scope", s->scope);
+		json_string(j, "name", s->name);
+		json_string(j, "kind", s->kind);
+		json_string(j, "unit", s->unit);
+		json_i64(j, "base", s->base);
+		json_i64(j, "exponent", s->exponent);
+		if (s->nr_values == 1) {
+			json_u64(j, "value", s->values[0]);
+		} else {
+			json_array(j, "values");
+			for (unsigned int v = 0; v < s->nr_values; v++)
+				json_u64(j, NULL, s->values[v]);
+			json_end_array(j);
+		}
+		json_end_object(j);
+	}
+	json_end_array(j);
+
+	json_array(j, "exits");
+	for (unsigned int i = 0; i < r->nr_exits; i++) {
+		json_object(j, NULL);
+		json_string(j, "reason", r->exits[i].name);
+		json_u64(j, "count", r->exits[i].count);
+		json_u64(j, "ns", r->exits[i].ns);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static void emit_samples(struct json *j, const struct run_result *r)
+{
+	json_array(j, "samples");
+	for (unsigned int i = 0; i < r->nr_samples; i++) {
+		const struct run_sample *s = &r->samples[i];
+
+		json_object(j, NULL);
+		json_u64(j, "t_ns", s->t_ns);
+		json_u64(j, "dirty", s->dirty);
+		json_u64(j, "pswpin", s->pswpin);
+		json_u64(j, "pswpout", s->pswpout);
+		json_u64(j, "pgfault", s->pgfault);
+		json_u64(j, "pgmajfault", s->pgmajfault);
+		json_u64(j, "progress_done", s->progress_done);
+		json_u64(j, "progress_total", s->progress_total);
+		json_u64(j, "free_pages", s->free_pages);
+		json_u64(j, "swap_free", s->swap_free);
+		json_u64(j, "exits", s->exits);
+		json_array(j, "zone_free");
+		for (unsigned int z = 0; z < s->nr_zones; z++)
+			json_i64(j, NULL, s->zone_free[z]);
+		json_end_array(j);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+int report_json(FILE *f, const struct run_result *r)
+{
+	struct json j;
+
+	json_init(&j, f, true);
+	json_object(&j, NULL);
+	json_u64(&j, "schema", RUN_RESULT_SCHEMA);
+	json_u64(&j, "contract", MMVM_CONTRACT_VERSION);
+	json_string(&j, "command", r->command);
+	json_bool(&j, "complete", !r->no_memory);
+	emit_config(&j, r);
+	emit_outcome(&j, r);
+	json_array(&j, "checks");
+	for (unsigned int i = 0; i < r->nr_checks; i++) {
+		const struct run_check *c = &r->checks[i];
+
+		json_object(&j, NULL);
+		json_string(&j, "name", c->name);
+		json_u64(&j, "guest", c->guest);
+		json_u64(&j, "host", c->host);
+		json_bool(&j, "equal", c->equal);
+		json_string(&j, "note", c->note);
+		json_end_object(&j);
+	}
+	json_end_array(&j);
+	emit_guest(&j, r);
+	emit_host(&j, r);
+	emit_samples(&j, r);
+	json_object(&j, "reports");
+	for (unsigned int i = 0; i < r->nr_reports; i++)
+		json_string(&j, r->reports[i].name, r->reports[i].text);
+	json_end_object(&j);
+	json_end_object(&j);
+	json_finish(&j);
+	return ferror(f) ? -EIO : 0;
+}
+
+int report_csv(FILE *f, const struct run_result *r)
+{
+	fputs("t_ns,dirty,pswpin,pswpout,pgfault,pgmajfault,progress_done,progress_total,"
+	      "free_pages,swap_free,exits",
+	      f);
+	for (unsigned int z = 0; z < r->nr_zones; z++) {
+		/* The guest chose the name: letters, digits and - only, so that a column is one
+		 * column. */
+		char name[sizeof(r->zones[z].name)];
+		size_t n = 0;
+
+		for (; r->zones[z].name[n] && n < sizeof(name) - 1; n++) {
+			char c = r->zones[z].name[n];
+			bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+				     (c >= 'a' && c <= 'z') || c == '-';
+
+			name[n] = plain ? c : '_';
+		}
+		name[n] = '\0';
+		fprintf(f, ",free_%u_%s", r->zones[z].node, name);
+	}
+	putc('\n', f);
+	for (unsigned int i = 0; i < r->nr_samples; i++) {
+		const struct run_sample *s = &r->samples[i];
+		const uint64_t cols[] = {s->t_ns,	   s->dirty,	      s->pswpin,
+					 s->pswpout,	   s->pgfault,	      s->pgmajfault,
+					 s->progress_done, s->progress_total, s->free_pages,
+					 s->swap_free,	   s->exits};
+
+		for (size_t c = 0; c < sizeof(cols) / sizeof(cols[0]); c++)
+			fprintf(f, "%s%" PRIu64, c ? "," : "", cols[c]);
+		for (unsigned int z = 0; z < r->nr_zones; z++) {
+			if (z < s->nr_zones)
+				fprintf(f, ",%" PRId64, s->zone_free[z]);
+			else
+				putc(',', f);
+		}
+		putc('\n', f);
+	}
+	return ferror(f) ? -EIO : 0;
+}

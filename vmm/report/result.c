@@ -1,0 +1,244 @@
+/*
+ * The run_result's memory: arrays that grow by doubling, texts cut at the size of their field. A
+ * result that could not be stored in full says so (no_memory) instead of ending the run: the
+ * numbers that are there stay right.
+ */
+#include "report/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void run_result_init(struct run_result *r)
+{
+	memset(r, 0, sizeof(*r));
+}
+
+void run_result_free(struct run_result *r)
+{
+	for (unsigned int i = 0; i < r->nr_kvm; i++)
+		free(r->kvm[i].values);
+	for (unsigned int i = 0; i < r->nr_reports; i++)
+		free(r->reports[i].text);
+	free(r->samples);
+	free(r->counters);
+	free(r->zones);
+	free(r->disks);
+	free(r->kvm);
+	free(r->exits);
+	free(r->checks);
+	free(r->reports);
+	run_result_init(r);
+}
+
+/** Copy text into a field, cut to fit; the writers mend a character that the cut broke. */
+static void set_text(char *dst, size_t size, const char *src)
+{
+	size_t n = strnlen(src, size - 1);
+
+	memcpy(dst, src, n);
+	dst[n] = '\0';
+}
+#define SET_TEXT(field, src) set_text(field, sizeof(field), src)
+
+void run_result_set_command(struct run_result *r, int argc, char **argv)
+{
+	size_t used = 0;
+
+	r->command[0] = '\0';
+	for (int i = 0; i < argc && used < sizeof(r->command) - 1; i++) {
+		if (i > 0)
+			r->command[used++] = ' ';
+		set_text(r->command + used, sizeof(r->command) - used, argv[i]);
+		used += strlen(r->command + used);
+	}
+}
+
+/** Room for one more element at the end of an array of `*nr` elements; NULL when there is none. The
+ * capacity is not stored: it is the next power of two, at least 8. */
+static void *grow(struct run_result *r, void **array, unsigned int *nr, size_t elem)
+{
+	unsigned int n = *nr;
+
+	if (n == 0 || (n >= 8 && (n & (n - 1)) == 0)) {
+		size_t room = n < 8 ? 8 : (size_t)n * 2;
+		void *bigger = realloc(*array, room * elem);
+
+		if (!bigger) {
+			r->no_memory = true;
+			return NULL;
+		}
+		*array = bigger;
+	}
+	*nr = n + 1;
+	return memset((char *)*array + (size_t)n * elem, 0, elem);
+}
+#define GROW(r, list) grow(r, (void **)&(r)->list, &(r)->nr_##list, sizeof(*(r)->list))
+
+void run_result_add_sample(struct run_result *r, const struct run_sample *s)
+{
+	struct run_sample *slot = GROW(r, samples);
+
+	if (!slot)
+		return;
+	*slot = *s;
+	if (slot->nr_zones > MMVM_MAX_ZONES)
+		slot->nr_zones = MMVM_MAX_ZONES;
+}
+
+void run_result_add_counter(struct run_result *r, const char *name, uint64_t value)
+{
+	struct run_counter *slot = GROW(r, counters);
+
+	if (!slot)
+		return;
+	SET_TEXT(slot->name, name);
+	slot->value = value;
+}
+
+void run_result_add_zone(struct run_result *r, const struct run_zone *z)
+{
+	struct run_zone *slot = GROW(r, zones);
+
+	if (slot) {
+		*slot = *z;
+		slot->name[sizeof(slot->name) - 1] = '\0';
+	}
+}
+
+void run_result_add_disk(struct run_result *r, const char *role, uint64_t size,
+			 const struct mmvm_disk_stats *stats)
+{
+	struct run_disk *slot = GROW(r, disks);
+
+	if (!slot)
+		return;
+	SET_TEXT(slot->role, role);
+	slot->size = size;
+	slot->stats = *stats;
+}
+
+void run_result_add_kvm(struct run_result *r, const struct run_kvm_stat *s)
+{
+	struct run_kvm_stat *slot;
+	uint64_t *values;
+
+	for (unsigned int i = 0; i < r->nr_kvm; i++) {
+		slot = &r->kvm[i];
+		if (strcmp(slot->name, s->name) || strcmp(slot->scope, s->scope) ||
+		    slot->nr_values != s->nr_values)
+			continue;
+		for (unsigned int v = 0; v < s->nr_values; v++)
+			slot->values[v] += s->values[v];
+		return;
+	}
+	values = malloc(sizeof(*values) * (s->nr_values ? s->nr_values : 1));
+	if (!values) {
+		r->no_memory = true;
+		return;
+	}
+	slot = GROW(r, kvm);
+	if (!slot) {
+		free(values);
+		return;
+	}
+	*slot = *s;
+	slot->values = values;
+	memcpy(values, s->values, sizeof(*values) * s->nr_values);
+}
+
+void run_result_add_exit(struct run_result *r, const char *name, uint64_t count, uint64_t ns)
+{
+	struct run_exit *slot = GROW(r, exits);
+
+	if (!slot)
+		return;
+	SET_TEXT(slot->name, name);
+	slot->count = count;
+	slot->ns = ns;
+}
+
+bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest, uint64_t host,
+			  const char *note)
+{
+	struct run_check *slot = GROW(r, checks);
+
+	if (slot) {
+		SET_TEXT(slot->name, name);
+		slot->guest = guest;
+		slot->host = host;
+		slot->equal = guest == host;
+		SET_TEXT(slot->note, note ? note : "");
+	}
+	return guest == host;
+}
+
+void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len)
+{
+	char *copy = malloc(len + 1);
+	struct run_report *slot;
+
+	if (!copy) {
+		r->no_memory = true;
+		return;
+	}
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	slot = GROW(r, reports);
+	if (!slot) {
+		free(copy);
+		return;
+	}
+	SET_TEXT(slot->name, name);
+	slot->text = copy;
+}
+
+uint64_t run_result_counter(const struct run_result *r, const char *name, bool *found)
+{
+	for (unsigned int i = 0; i < r->nr_counters; i++) {
+		if (strcmp(r->counters[i].name, name))
+			continue;
+		if (found)
+			*found = true;
+		return r->counters[i].value;
+	}
+	if (found)
+		*found = false;
+	return 0;
+}
+
+int64_t run_result_level(const struct run_result *r, unsigned int item)
+{
+	int64_t sum = 0;
+
+	if (item >= NR_ZONE_STAT_ITEMS)
+		return 0;
+	/* Guest values: they may overflow by malice; wrap, as unsigned numbers may. */
+	for (unsigned int i = 0; i < r->nr_zones; i++)
+		sum = (int64_t)((uint64_t)sum + (uint64_t)r->zones[i].stat[item]);
+	return sum;
+}
+
+bool run_result_checks_ok(const struct run_result *r)
+{
+	for (unsigned int i = 0; i < r->nr_checks; i++)
+		if (!r->checks[i].equal)
+			return false;
+	return !r->no_memory;
+}
+
+const char *outcome_name(enum outcome_kind kind)
+{
+	switch (kind) {
+	case OUTCOME_EXITED:
+		return "exited";
+	case OUTCOME_CRASHED:
+		return "crashed";
+	case OUTCOME_TIMEOUT:
+		return "timeout";
+	case OUTCOME_STOPPED:
+		return "stopped";
+	case OUTCOME_HOST_ERROR:
+		return "host error";
+	}
+	return "unknown";
+}

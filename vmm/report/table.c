@@ -1,0 +1,329 @@
+/*
+ * A run_result for people: at most 100 columns, numbers right-aligned, guest truth beside host
+ * observation, and a section only where there is something to say. The first lines answer "what ran
+ * where", the middle "do both sides agree", the last "so what".
+ *
+ * Strings that came from the guest are printed with control characters replaced: a guest must not
+ * drive the terminal.
+ */
+#include "report/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "report/json.h"
+
+#define WIDTH 100
+
+struct out {
+	FILE *f;
+	const struct report_options *opt;
+};
+
+static void colour(const struct out *o, const char *code)
+{
+	if (o->opt->colour)
+		fprintf(o->f, "\033[%sm", code);
+}
+
+static void heading(const struct out *o, const char *text)
+{
+	putc('\n', o->f);
+	colour(o, "1");
+	fputs(text, o->f);
+	colour(o, "0");
+	putc('\n', o->f);
+}
+
+/** Text from the guest or the command line, at most `max` bytes, safe for a terminal. */
+static void put_safe(FILE *f, const char *s, size_t max)
+{
+	size_t len = strnlen(s, max);
+
+	while (len) {
+		size_t n = utf8_char(s, len);
+
+		if (n == 0) {
+			fputs("\357\277\275", f);
+			n = 1;
+		} else if ((unsigned char)*s < 0x20 || *s == 0x7f ||
+			   (n == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0)) {
+			putc('.', f);
+		} else {
+			fwrite(s, 1, n, f);
+		}
+		s += n;
+		len -= n;
+	}
+}
+
+/** The same for text of several lines, each behind `indent`. */
+static void put_lines(FILE *f, const char *indent, const char *s)
+{
+	while (*s) {
+		const char *end = strchrnul(s, '\n');
+
+		fputs(indent, f);
+		for (const char *part = s; part < end;) {
+			const char *tab = memchr(part, '\t', (size_t)(end - part));
+			const char *stop = tab ? tab : end;
+
+			put_safe(f, part, (size_t)(stop - part));
+			if (tab)
+				putc('\t', f);
+			part = tab ? tab + 1 : stop;
+		}
+		putc('\n', f);
+		s = *end ? end + 1 : end;
+	}
+}
+
+static void table_config(const struct out *o, const struct run_result *r)
+{
+	char low[32], high[32], vmm[32], ram[32], t[32];
+
+	heading(o, "machine");
+	fprintf(o->f, "  backend        %s, accel %s", r->backend, r->accel);
+	if (r->accel_why[0]) {
+		fputs(" (", o->f);
+		put_safe(o->f, r->accel_why, sizeof(r->accel_why));
+		putc(')', o->f);
+	}
+	fprintf(o->f, "\n  host           %s\n", r->host_kernel);
+	fprintf(o->f, "  RAM            %s", format_bytes(r->ram_low, low, sizeof(low)));
+	if (r->ram_high)
+		fprintf(o->f, " + %s above 4 GiB", format_bytes(r->ram_high, high, sizeof(high)));
+	fprintf(o->f, ", %u CPU%s, seed %" PRIu64 "\n", r->cpus, r->cpus == 1 ? "" : "s", r->seed);
+	fprintf(o->f, "  VMM memory     %s beside guest RAM",
+		format_bytes(r->vmm_bytes, vmm, sizeof(vmm)));
+	if (r->guest_ram_resident)
+		fprintf(o->f, " (%s of it resident)",
+			format_bytes(r->guest_ram_resident, ram, sizeof(ram)));
+	putc('\n', o->f);
+	fprintf(o->f, "  start          %s from process start to the first guest instruction\n",
+		format_ns(r->first_run_ns, t, sizeof(t)));
+	if (r->boot_ticks && r->tsc_hz) {
+		double ns = (double)r->boot_ticks * 1e9 / (double)r->tsc_hz;
+
+		fprintf(o->f, "  boot           %s in the guest\n",
+			format_ns((uint64_t)ns, t, sizeof(t)));
+	}
+	fprintf(o->f, "  ran            %s\n", format_ns(r->wall_ns, t, sizeof(t)));
+}
+
+static void table_checks(const struct out *o, const struct run_result *r)
+{
+	char a[32], b[32];
+
+	if (!r->nr_checks)
+		return;
+	heading(o, "guest truth beside host observation");
+	fprintf(o->f, "  %-26s %15s %15s\n", "", "guest", "host");
+	for (unsigned int i = 0; i < r->nr_checks; i++) {
+		const struct run_check *c = &r->checks[i];
+
+		fprintf(o->f, "  %-26s %15s %15s  ", c->name, format_count(c->guest, a, sizeof(a)),
+			format_count(c->host, b, sizeof(b)));
+		colour(o, c->equal ? "32" : "1;31");
+		fputs(c->equal ? "equal " : "DIFFER", o->f);
+		colour(o, "0");
+		fputs("  ", o->f);
+		put_safe(o->f, c->note, WIDTH - 69);
+		putc('\n', o->f);
+	}
+}
+
+/** The counters a reader of this table wants first, in the order of a page's life. */
+static void table_faults(const struct out *o, const struct run_result *r)
+{
+	static const struct {
+		const char *name, *text;
+	} rows[] = {
+		{"pgfault", "page faults, all"},
+		{"pgmajfault", "  major (read from disk)"},
+		{"mmvm_fault_anon", "  demand zero"},
+		{"mmvm_fault_zero", "  shared zero page"},
+		{"mmvm_fault_cow", "  copy on write"},
+		{"mmvm_fault_swap", "  swap in"},
+		{"mmvm_fault_spurious", "  spurious"},
+		{"pswpout", "pages swapped out"},
+		{"pswpin", "pages swapped in"},
+		{"mmvm_swap_drop_clean", "clean pages dropped, no write"},
+		{"pgscan_kswapd", "scanned by kswapd"},
+		{"pgsteal_kswapd", "reclaimed by kswapd"},
+		{"pgscan_direct", "scanned by direct reclaim"},
+		{"pgsteal_direct", "reclaimed by direct reclaim"},
+		{"oom_kill", "killed, out of memory"},
+	};
+	char n[32];
+
+	if (!r->nr_counters)
+		return;
+	heading(o, "guest counters");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool found;
+		uint64_t value = run_result_counter(r, rows[i].name, &found);
+
+		if (found && (value || rows[i].text[0] != ' '))
+			fprintf(o->f, "  %-34s %15s\n", rows[i].text,
+				format_count(value, n, sizeof(n)));
+	}
+	if (!o->opt->verbose)
+		return;
+	for (unsigned int i = 0; i < r->nr_counters; i++)
+		if (r->counters[i].value)
+			fprintf(o->f, "    %-32s %15s\n", r->counters[i].name,
+				format_count(r->counters[i].value, n, sizeof(n)));
+}
+
+static void table_zones(const struct out *o, const struct run_result *r)
+{
+	if (!r->nr_zones)
+		return;
+	heading(o, "zones at the end, pages");
+	fprintf(o->f, "  %-10s %4s %9s %9s %9s %17s %9s %9s %9s\n", "", "node", "managed", "free",
+		"anon", "min/low/high", "slab", "tables", "file");
+	for (unsigned int i = 0; i < r->nr_zones; i++) {
+		const struct run_zone *z = &r->zones[i];
+		char marks[64];
+
+		snprintf(marks, sizeof(marks), "%" PRIu64 "/%" PRIu64 "/%" PRIu64, z->wmark[0],
+			 z->wmark[1], z->wmark[2]);
+		fputs("  ", o->f);
+		put_safe(o->f, z->name, sizeof(z->name));
+		fprintf(o->f,
+			"%*s %4u %9" PRIu64 " %9" PRId64 " %9" PRId64 " %17s %9" PRId64 " %9" PRId64
+			" %9" PRId64 "\n",
+			(int)(10 - strnlen(z->name, 10)), "", z->node, z->managed,
+			z->stat[NR_FREE_PAGES],
+			(int64_t)((uint64_t)z->stat[NR_INACTIVE_ANON] +
+				  (uint64_t)z->stat[NR_ACTIVE_ANON]),
+			marks,
+			(int64_t)((uint64_t)z->stat[NR_SLAB_RECLAIMABLE] +
+				  (uint64_t)z->stat[NR_SLAB_UNRECLAIMABLE]),
+			z->stat[NR_PAGETABLE], z->stat[NR_FILE_PAGES]);
+	}
+}
+
+static void table_host(const struct out *o, const struct run_result *r)
+{
+	char a[32], b[32], c[32];
+	bool any = false;
+
+	if (r->has_dirty || r->nr_disks || r->has_audit) {
+		heading(o, "host");
+		if (r->has_dirty)
+			fprintf(o->f, "  dirty log      %s pages found dirty, %s distinct\n",
+				format_count(r->dirty_pages_total, a, sizeof(a)),
+				format_count(r->dirty_pages_distinct, b, sizeof(b)));
+		for (unsigned int i = 0; i < r->nr_disks; i++) {
+			const struct run_disk *d = &r->disks[i];
+
+			fprintf(o->f, "  disk %-9s %s: %s reads", d->role,
+				format_bytes(d->size, c, sizeof(c)),
+				format_count(d->stats.reads, a, sizeof(a)));
+			fprintf(o->f, " (%s),",
+				format_bytes(d->stats.sectors_read << 9, a, sizeof(a)));
+			fprintf(o->f, " %s writes", format_count(d->stats.writes, a, sizeof(a)));
+			fprintf(o->f, " (%s)",
+				format_bytes(d->stats.sectors_written << 9, a, sizeof(a)));
+			if (d->stats.errors)
+				fprintf(o->f, ", %s errors",
+					format_count(d->stats.errors, a, sizeof(a)));
+			putc('\n', o->f);
+		}
+		if (r->has_audit)
+			fprintf(o->f, "  audit          %s finding%s\n",
+				format_count(r->audit_findings, a, sizeof(a)),
+				r->audit_findings == 1 ? "" : "s");
+	}
+
+	/* Memory's own statistics always; the rest when asked. */
+	for (unsigned int i = 0; i < r->nr_kvm; i++) {
+		const struct run_kvm_stat *s = &r->kvm[i];
+		bool about_pages = strstr(s->name, "pages_") || strstr(s->name, "pf_") ||
+				   strstr(s->name, "tlb") || strstr(s->name, "mmu_");
+
+		if (s->nr_values != 1 || (!o->opt->verbose && (!about_pages || !s->values[0])))
+			continue;
+		if (!any)
+			heading(o, "KVM statistics");
+		any = true;
+		fprintf(o->f, "  %-34s %15s  %s%s%s\n", s->name,
+			format_count(s->values[0], a, sizeof(a)), s->scope,
+			strcmp(s->unit, "none") ? ", " : "",
+			strcmp(s->unit, "none") ? s->unit : "");
+	}
+
+	if (!r->nr_exits)
+		return;
+	heading(o, "exits to the VMM");
+	fprintf(o->f, "  %-20s %12s %14s %12s\n", "reason", "count", "time", "each");
+	for (unsigned int i = 0; i < r->nr_exits; i++) {
+		const struct run_exit *e = &r->exits[i];
+
+		if (e->count)
+			fprintf(o->f, "  %-20s %12s %14s %12s\n", e->name,
+				format_count(e->count, a, sizeof(a)),
+				format_ns(e->ns, b, sizeof(b)),
+				format_ns(e->ns / e->count, c, sizeof(c)));
+	}
+}
+
+static void table_outcome(const struct out *o, const struct run_result *r)
+{
+	bool good = r->exit_status == MMVM_EXIT_OK;
+
+	heading(o, "outcome");
+	fputs("  ", o->f);
+	colour(o, good ? "32" : "1;31");
+	switch (r->outcome.kind) {
+	case OUTCOME_EXITED:
+		fprintf(o->f, "the guest exited with status %d", r->outcome.status);
+		break;
+	case OUTCOME_CRASHED:
+		fputs("the guest crashed", o->f);
+		break;
+	case OUTCOME_TIMEOUT:
+		fprintf(o->f, "time limit of %u s reached", r->timeout_s);
+		break;
+	case OUTCOME_STOPPED:
+		fputs("stopped by a signal", o->f);
+		break;
+	case OUTCOME_HOST_ERROR:
+		fputs("the host could not go on", o->f);
+		break;
+	}
+	colour(o, "0");
+	if (r->outcome.text[0]) {
+		fputs(": ", o->f);
+		put_safe(o->f, r->outcome.text, sizeof(r->outcome.text));
+	}
+	putc('\n', o->f);
+	for (unsigned int i = 0; i < r->nr_checks; i++)
+		if (!r->checks[i].equal)
+			fprintf(o->f, "  check failed: %s: guest %" PRIu64 ", host %" PRIu64 "\n",
+				r->checks[i].name, r->checks[i].guest, r->checks[i].host);
+	if (r->no_memory)
+		fputs("  the host ran out of memory for this report: it is incomplete\n", o->f);
+}
+
+int report_table(FILE *f, const struct run_result *r, const struct report_options *opt)
+{
+	const struct out o = {.f = f, .opt = opt};
+
+	table_config(&o, r);
+	table_checks(&o, r);
+	table_faults(&o, r);
+	table_zones(&o, r);
+	table_host(&o, r);
+	if (opt->verbose) {
+		for (unsigned int i = 0; i < r->nr_reports; i++) {
+			heading(&o, r->reports[i].name);
+			put_lines(f, "  ", r->reports[i].text);
+		}
+	}
+	table_outcome(&o, r);
+	return ferror(f) ? -EIO : 0;
+}
