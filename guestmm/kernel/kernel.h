@@ -32,6 +32,9 @@ extern struct boot_info boot_info;
 /** Value of `name=` on the command line copied to buf, or false. `name` alone gives "". */
 bool cmdline_get(const char *name, char *buf, size_t size);
 
+/** Raw bytes to the console, no prefix (kernel/printk.c). Any context. */
+void console_write(const char *buf, size_t len);
+
 /* Interrupts (arch): handler runs with interrupts off, acknowledged by the caller. */
 int request_irq(u32 gsi, void (*handler)(void *arg), void *arg, const char *name);
 

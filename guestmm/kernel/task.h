@@ -38,7 +38,6 @@ struct task {
 	int exit_status;	  /* T: as wait(2) encodes it, valid when exited */
 	bool exited;		  /* T: process_wait may collect it */
 	bool user;		  /* C: a process: collected by process_wait, not by the reaper */
-	unsigned long clear_tid;  /* S: set_tid_address */
 	u64 fs_base;		  /* S */
 	u8 fpu[ARCH_FPU_SIZE]
 		__attribute__((aligned(16))); /* S: user SSE state while not running */
@@ -67,11 +66,29 @@ void preempt_schedule_irq(void);
 void exit_to_user_work(struct pt_regs *regs);
 /** New task, runnable only after wake_up_task(). NULL if no memory. May sleep. */
 struct task *task_create(int (*fn)(void *), void *arg, const char *name);
+/** The same for a process: with user registers, collected by process_wait(). */
+struct task *task_create_user(int (*fn)(void *), void *arg, const char *name);
+/** Unlink and free a task whose stack is gone. */
+void task_free(struct task *t);
+/** Let others run now. May sleep. */
+void sched_yield(void);
 void wake_up_task(struct task *t);
+/** Borrow an address space in a kernel thread (tests, populate): user addresses work until
+ * kthread_unuse_mm(). The caller holds a reference on `mm`. */
+void kthread_use_mm(struct mm_struct *mm);
+void kthread_unuse_mm(void);
+/** Make `mm` (NULL: none) the current task's address space and load it. */
+void task_set_mm(struct mm_struct *mm);
+/** Find a task by pid. T held by the caller. */
+struct task *find_task(int pid);
+extern spinlock_t task_list_lock; /* taken with interrupts off; above the run-queue lock */
+extern struct list_head task_list;
 /** End the current task. Never returns. */
 void __noreturn task_exit(int status);
 
 /* Processes (kernel/process.c, exec.c) */
+/** A dead process has left its stack: process_wait() may collect it. Called by the reaper. */
+void process_dead(struct task *t);
 /** End the current process; status as wait(2) encodes it. Tears the address space down. */
 void __noreturn process_exit(int status);
 /** A fault of the current user program that nothing can repair: report it in Linux's form and end

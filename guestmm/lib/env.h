@@ -53,6 +53,9 @@ void wake_up(struct wait_queue *wq);
 void schedule(void);
 /** As schedule(), at most `ns` nanoseconds. Returns 0 on time-out, the rest otherwise. */
 u64 schedule_timeout(u64 ns);
+/** Sleep for `ns` nanoseconds. schedule_timeout() alone only yields: it limits a wait that
+ * prepare_to_wait() has begun. */
+void sleep_ns(u64 ns);
 /** Give way to others if a reschedule is due. May sleep. */
 void cond_resched(void);
 
