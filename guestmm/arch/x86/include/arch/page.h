@@ -33,11 +33,11 @@
 #define FIXMAP_START  0xffffffffff000000ul
 #else
 /* The host build points these at arenas of its own; see tests/host/. */
-extern unsigned long host_page_offset, host_vmemmap;
+extern unsigned long host_page_offset, host_vmemmap, host_vmalloc;
 #define PAGE_OFFSET   host_page_offset
 #define VMEMMAP_START host_vmemmap
-#define VMALLOC_START 0xffffc90000000000ul
-#define VMALLOC_END   0xffffca0000000000ul
+#define VMALLOC_START host_vmalloc
+#define VMALLOC_END   (host_vmalloc + (64ul << 30))
 #endif
 
 static inline void *__va(phys_addr_t pa)

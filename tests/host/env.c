@@ -1,0 +1,281 @@
+/*
+ * lib/env.h for one thread on one CPU.
+ *
+ * Nobody else runs, so a lock that is taken twice, or a wait that no pending I/O can end, is a bug
+ * of the code under test or of the test: each panics and says so. A panic inside host_panics() goes
+ * to the waiting parent; any other ends the program.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "host.h"
+#include "lib/format.h"
+#include "lib/string.h"
+#include "mm/zone.h"
+
+struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC};
+bool host_irqs_off;
+struct mmvm_shared *mmvm_shared;
+u64 host_time_ns, host_nr_wakeups;
+u64 host_random = 0x9e3779b97f4a7c15ull;
+bool (*host_idle_hook)(void);
+struct host_kthread host_kthreads[HOST_MAX_KTHREADS];
+unsigned int host_nr_kthreads;
+struct process_view host_process[HOST_MAX_PROCESSES];
+unsigned int host_nr_processes;
+int host_last_killed;
+extern int host_panic_fd;
+
+static char log_text[16384];
+static size_t log_len;
+
+void host_set_tif(u32 flags)
+{
+	host_thread_info.flags = flags;
+}
+
+void host_set_cpu(unsigned int cpu)
+{
+	host_thread_info.cpu = cpu;
+}
+
+const char *host_log(void)
+{
+	return log_text;
+}
+
+void host_log_clear(void)
+{
+	log_len = 0;
+	log_text[0] = 0;
+}
+
+void host_spin_wait(void)
+{
+	static unsigned long turns;
+
+	if (++turns > 100000000)
+		panic("spinlock taken twice by the only thread");
+}
+
+void printk(const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = kvsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	n = min(n, (int)sizeof(line) - 1);
+	if (log_len + n >= sizeof(log_text)) {
+		size_t keep = sizeof(log_text) / 2;
+
+		memmove(log_text, log_text + log_len - min(keep, log_len), min(keep, log_len));
+		log_len = min(keep, log_len);
+	}
+	memcpy(log_text + log_len, line, n + 1);
+	log_len += n;
+	if (getenv("HOST_VERBOSE"))
+		fputs(line, stderr);
+}
+
+void panic(const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = kvsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	n = min(n, (int)sizeof(line) - 1);
+	if (host_panic_fd >= 0)
+		_exit(write(host_panic_fd, line, n) == n ? 99 : 97);
+	fprintf(stderr, "guest panic: %s\n", line);
+	abort();
+}
+
+void preempt_schedule(void)
+{
+	host_thread_info.need_resched = 0;
+}
+
+bool may_sleep(void)
+{
+	return !host_irqs_off && host_thread_info.preempt_count == 0;
+}
+
+void wait_queue_init(struct wait_queue *wq)
+{
+	spin_lock_init(&wq->lock);
+	INIT_LIST_HEAD(&wq->waiters);
+}
+
+void prepare_to_wait(struct wait_queue *wq, struct wait_entry *we)
+{
+	unsigned long flags = spin_lock_irqsave(&wq->lock);
+
+	we->task = NULL;
+	list_add_tail(&we->node, &wq->waiters);
+	spin_unlock_irqrestore(&wq->lock, flags);
+}
+
+void finish_wait(struct wait_queue *wq, struct wait_entry *we)
+{
+	unsigned long flags = spin_lock_irqsave(&wq->lock);
+
+	list_del(&we->node);
+	spin_unlock_irqrestore(&wq->lock, flags);
+}
+
+void wake_up(struct wait_queue *wq)
+{
+	host_nr_wakeups++;
+}
+
+void schedule(void)
+{
+	if (!may_sleep())
+		panic("schedule() with interrupts off or a spinlock held");
+	if (host_disks_poll())
+		return;
+	if (!host_idle_hook || !host_idle_hook())
+		panic("a wait that nothing can end");
+}
+
+u64 schedule_timeout(u64 ns)
+{
+	if (!may_sleep())
+		panic("schedule_timeout() with interrupts off or a spinlock held");
+	host_time_ns += ns;
+	host_disks_poll();
+	return 0;
+}
+
+void cond_resched(void)
+{
+	if (!may_sleep())
+		panic("cond_resched() with interrupts off or a spinlock held");
+}
+
+void mutex_init(struct mutex *m)
+{
+	m->locked = 0;
+	wait_queue_init(&m->wq);
+}
+
+void mutex_lock(struct mutex *m)
+{
+	if (!may_sleep())
+		panic("mutex_lock() where sleeping is not allowed");
+	if (m->locked)
+		panic("mutex taken twice by the only thread");
+	m->locked = 1;
+}
+
+bool mutex_trylock(struct mutex *m)
+{
+	if (m->locked)
+		return false;
+	m->locked = 1;
+	return true;
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	if (!m->locked)
+		panic("mutex released that is not held");
+	m->locked = 0;
+}
+
+void init_rwsem(struct rw_semaphore *s)
+{
+	s->count = 0;
+	wait_queue_init(&s->wq);
+}
+
+void down_read(struct rw_semaphore *s)
+{
+	if (!may_sleep())
+		panic("down_read() where sleeping is not allowed");
+	if (!down_read_trylock(s))
+		panic("down_read() while the only thread holds it for writing");
+}
+
+bool down_read_trylock(struct rw_semaphore *s)
+{
+	if (s->count < 0)
+		return false;
+	s->count++;
+	return true;
+}
+
+void up_read(struct rw_semaphore *s)
+{
+	if (s->count <= 0)
+		panic("up_read() of a semaphore not held for reading");
+	s->count--;
+}
+
+void down_write(struct rw_semaphore *s)
+{
+	if (!may_sleep())
+		panic("down_write() where sleeping is not allowed");
+	if (s->count)
+		panic("down_write() while the only thread holds it");
+	s->count = -1;
+}
+
+void up_write(struct rw_semaphore *s)
+{
+	if (s->count != -1)
+		panic("up_write() of a semaphore not held for writing");
+	s->count = 0;
+}
+
+int kthread_run(int (*fn)(void *), void *arg, const char *name)
+{
+	struct host_kthread *t;
+
+	if (host_nr_kthreads == HOST_MAX_KTHREADS)
+		return -12; /* ENOMEM */
+	t = &host_kthreads[host_nr_kthreads++];
+	t->fn = fn;
+	t->arg = arg;
+	strncpy(t->name, name, sizeof(t->name) - 1);
+	return 0;
+}
+
+u64 ktime_ns(void)
+{
+	return host_time_ns++;
+}
+
+u64 get_cycles(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+u64 get_random_u64(void)
+{
+	host_random ^= host_random << 13;
+	host_random ^= host_random >> 7;
+	host_random ^= host_random << 17;
+	return host_random;
+}
+
+void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void *arg)
+{
+	for (unsigned int i = 0; i < host_nr_processes; i++)
+		if (!fn(&host_process[i], arg))
+			return;
+}
+
+void process_kill(int pid)
+{
+	host_last_killed = pid;
+	for (unsigned int i = 0; i < host_nr_processes; i++)
+		if (host_process[i].pid == pid)
+			host_process[i].exiting = true;
+}

@@ -1,0 +1,260 @@
+/*
+ * The fake machine's memory.
+ *
+ *   memfd, HOST_PHYS_SIZE, sparse      = physical memory
+ *   host_page_offset  + pa             = direct map (RAM regions accessible, the rest PROT_NONE)
+ *   host_vmalloc      + ...            = vmalloc area, PROT_NONE until touched
+ *   host_vmemmap      + 64 * pfn       = struct pages, zero until written
+ *
+ * The vmalloc area has a software MMU: a touch faults into SIGSEGV, the handler walks kernel_pgd()
+ * as the CPU would and maps the frame there with the entry's access rights. Those host mappings are
+ * the TLB: they stay, stale or not, until flush_tlb_kernel_range() drops them. So a missing flush,
+ * a write to a read-only mapping and a touch of a guard page behave as on the real machine.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include "host.h"
+#include "arch/pgtable.h"
+#include "arch/tlb.h"
+#include "mm/init.h"
+#include "mm/memblock.h"
+#include "mm/zone.h"
+
+unsigned long host_page_offset, host_vmemmap, host_vmalloc;
+struct host_tlb_counts host_tlb;
+
+static struct mmvm_shared shared_window;
+static int phys_fd = -1;
+static int map_flags = MAP_SHARED;
+static pte_t *top_table;
+static struct host_region ram[MMVM_MAX_RAM_REGIONS];
+static unsigned int nr_ram;
+
+static void die(const char *what)
+{
+	perror(what);
+	abort();
+}
+
+static unsigned long reserve(u64 size, unsigned long align)
+{
+	void *p = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	return ALIGN_UP((unsigned long)p, align);
+}
+
+/* Leaf entry for a vmalloc address, or an empty one. */
+static pte_t walk(unsigned long addr)
+{
+	pte_t *table = top_table;
+
+	for (int level = 3;; level--) {
+		pte_t entry = table[pt_index(addr, level)];
+
+		if (level == 0 || !(entry.v & _PAGE_PRESENT))
+			return entry;
+		table = __va(entry.v & PTE_PFN_MASK);
+	}
+}
+
+static void on_segv(int sig, siginfo_t *info, void *context)
+{
+	unsigned long addr = (unsigned long)info->si_addr & PAGE_MASK;
+	bool write = ((ucontext_t *)context)->uc_mcontext.gregs[REG_ERR] & 2;
+
+	if (top_table && addr - host_vmalloc < HOST_VMALLOC_SIZE) {
+		pte_t pte = walk(addr);
+
+		if ((pte.v & _PAGE_PRESENT) && (pte_write(pte) || !write)) {
+			int prot = PROT_READ | (pte_write(pte) ? PROT_WRITE : 0);
+
+			if (mmap((void *)addr, PAGE_SIZE, prot, map_flags | MAP_FIXED, phys_fd,
+				 pte.v & PTE_PFN_MASK) == MAP_FAILED)
+				_exit(98);
+			return;
+		}
+	}
+	/* Not ours: let the instruction fault again and be reported the usual way. */
+	signal(sig, SIG_DFL);
+}
+
+static void map_ram(void)
+{
+	for (unsigned int i = 0; i < nr_ram; i++)
+		if (mmap(__va(ram[i].base), ram[i].size, PROT_READ | PROT_WRITE,
+			 map_flags | MAP_FIXED, phys_fd, ram[i].base) == MAP_FAILED)
+			die("mmap of fake RAM");
+}
+
+static void forget_vmalloc(unsigned long start, unsigned long end)
+{
+	start = max(start, host_vmalloc);
+	end = min(end, (unsigned long)(host_vmalloc + HOST_VMALLOC_SIZE));
+	if (start < end &&
+	    mmap((void *)start, end - start, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		die("mmap of the vmalloc area");
+}
+
+void host_arena_init(const struct host_region *region, unsigned int n)
+{
+	struct sigaction sa = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	u64 nr_frames = HOST_PHYS_SIZE >> PAGE_SHIFT;
+
+	BUG_ON(phys_fd >= 0 || n > MMVM_MAX_RAM_REGIONS);
+	phys_fd = memfd_create("fake physical memory", MFD_CLOEXEC);
+	if (phys_fd < 0 || ftruncate(phys_fd, HOST_PHYS_SIZE))
+		die("memfd");
+	host_page_offset = reserve(HOST_PHYS_SIZE, PMD_SIZE);
+	host_vmalloc = reserve(HOST_VMALLOC_SIZE, 1ul << PUD_SHIFT);
+	host_vmemmap = reserve(nr_frames * sizeof(struct page), PMD_SIZE);
+	if (mprotect((void *)host_vmemmap, nr_frames * sizeof(struct page), PROT_READ | PROT_WRITE))
+		die("mprotect");
+	mmvm_shared = &shared_window;
+	shared_window.magic = MMVM_SHARED_MAGIC;
+	shared_window.version = MMVM_CONTRACT_VERSION;
+	shared_window.nr_cpus = 1;
+
+	for (nr_ram = 0; nr_ram < n; nr_ram++) {
+		ram[nr_ram] = region[nr_ram];
+		BUG_ON(region[nr_ram].base + region[nr_ram].size > HOST_PHYS_SIZE);
+		if (memblock_add(region[nr_ram].base, region[nr_ram].size, region[nr_ram].node))
+			panic("memblock_add failed");
+	}
+	map_ram();
+	if (sigaction(SIGSEGV, &sa, NULL) || sigaction(SIGBUS, &sa, NULL))
+		die("sigaction");
+}
+
+/* As arch/ does in the guest: a top-level table whose entries for the vmalloc area are all there.
+ */
+static void make_kernel_pgd(void)
+{
+	phys_addr_t pa = memblock_phys_alloc(PAGE_SIZE, PAGE_SIZE, 0, 0);
+	unsigned long addr = VMALLOC_START & ~((1ul << PGDIR_SHIFT) - 1);
+
+	BUG_ON(!pa);
+	top_table = __va(pa);
+	for (; addr < VMALLOC_END; addr += 1ul << PGDIR_SHIFT) {
+		pa = memblock_phys_alloc(PAGE_SIZE, PAGE_SIZE, 0, 0);
+		BUG_ON(!pa);
+		top_table[pt_index(addr, 3)] = __pte(pa | _PAGE_TABLE);
+	}
+}
+
+void host_boot(const struct host_region *region, unsigned int n, const char *cmdline)
+{
+	host_arena_init(region, n);
+	if (memblock_reserve(0, 65536))
+		panic("memblock_reserve failed");
+	make_kernel_pgd();
+	mm_boot_init(cmdline);
+	mmvm_shared->booted = 1;
+}
+
+void host_boot_default(const char *cmdline)
+{
+	static const struct host_region region[] = {
+		{0, 40ull << 20, 0},
+		{MMVM_RAM_HIGH_BASE, 8ull << 20, 0},
+	};
+
+	host_boot(region, ARRAY_SIZE(region), cmdline);
+}
+
+void *kernel_pgd(void)
+{
+	return top_table;
+}
+
+void arch_pgd_init(void *pgd)
+{
+	memcpy((pte_t *)pgd + 256, top_table + 256, 256 * sizeof(pte_t));
+}
+
+void arch_switch_mm(struct mm_struct *mm) {}
+
+void clear_page(void *kaddr)
+{
+	memset(kaddr, 0, PAGE_SIZE);
+}
+
+void copy_page(void *dst, const void *src)
+{
+	memcpy(dst, src, PAGE_SIZE);
+}
+
+void flush_tlb_page(struct mm_struct *mm, unsigned long addr)
+{
+	host_tlb.page++;
+	count_vm_event(NR_TLB_LOCAL_FLUSH_ONE);
+}
+
+void flush_tlb_range(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	host_tlb.range++;
+	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
+}
+
+void flush_tlb_mm(struct mm_struct *mm)
+{
+	host_tlb.mm++;
+	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
+}
+
+void flush_tlb_kernel_range(unsigned long start, unsigned long end)
+{
+	host_tlb.kernel_range++;
+	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
+	forget_vmalloc(start, end);
+}
+
+/*
+ * Panics expected by a test. The child sees the machine as it was at the fork: its RAM becomes a
+ * private copy of the memfd, everything else is private anyway.
+ */
+int host_panic_fd = -1;
+
+bool host_panics(void (*fn)(void *arg), void *arg, const char *needle)
+{
+	char message[512];
+	ssize_t len;
+	int fds[2], status;
+	pid_t pid;
+
+	fflush(NULL);
+	if (pipe(fds))
+		die("pipe");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (pid == 0) {
+		close(fds[0]);
+		alarm(60); /* a child that hangs is a failure as well */
+		host_panic_fd = fds[1];
+		map_flags = MAP_PRIVATE;
+		map_ram();
+		forget_vmalloc(host_vmalloc, host_vmalloc + HOST_VMALLOC_SIZE);
+		fn(arg);
+		_exit(0);
+	}
+	close(fds[1]);
+	len = read(fds[0], message, sizeof(message) - 1);
+	close(fds[0]);
+	waitpid(pid, &status, 0);
+	message[len > 0 ? len : 0] = 0;
+	if (len > 0 && strstr(message, needle))
+		return true;
+	fprintf(stderr, "expected a panic with \"%s\", got \"%s\" (status %#x)\n", needle, message,
+		status);
+	return false;
+}
