@@ -1,0 +1,56 @@
+/*
+ * What the files of arch/x86 tell each other, and what kernel/main.c calls to bring the machine up.
+ * Nothing else includes this.
+ */
+#ifndef ARCH_X86_ARCH_H
+#define ARCH_X86_ARCH_H
+#include "arch/asm.h"
+#include "arch/ptrace.h"
+#include "lib/types.h"
+
+/* Boot, in this order (kernel/main.c) */
+/** GDT, TSS, IDT, CR0/CR4/EFER, SYSCALL. From here on a fault is reported. */
+void cpu_init(void);
+/** Direct map, kernel image with W^X, fixmap; loads CR3. memblock must know all RAM. */
+void paging_init(void);
+/** Map struct pages for every RAM range, from memblock. After paging_init(). */
+void vmemmap_init(void);
+/** Local APIC, I/O APIC; the legacy PIC is masked. */
+void apic_init(void);
+/** Give the init part of the image to the buddy. */
+void free_initmem(void);
+
+/* Image, from guestmm.lds */
+extern char _image_start[], _image_end[], _text_start[], _text_end[], _rodata_start[],
+	_rodata_end[], _init_start[], _init_text_end[], _init_end[], _data_start[], _data_end[],
+	_boot_stack_guard[], _syscall_ud_page[];
+/** Physical address of something in the kernel image. */
+static inline phys_addr_t image_pa(const void *p)
+{
+	return (unsigned long)p - 0xffffffff80000000ul;
+}
+
+/* Processor features that change what we do, found in cpu_init() */
+extern bool cpu_has_smap;
+/* CR3 value of the kernel's own tables. */
+extern u64 kernel_cr3;
+
+/** Fixup address for a faulting instruction of uaccess, or 0. */
+unsigned long search_exception_table(unsigned long ip);
+
+/* Exceptions (entry.S calls them; interrupts off, see E1) */
+void do_trap(struct pt_regs *regs, unsigned int vector);
+void do_user_fault(struct pt_regs *regs);
+void do_kernel_fault(struct pt_regs *regs);
+void __noreturn do_bad_rip(struct pt_regs *regs);
+void do_irq(struct pt_regs *regs);
+void do_timer_irq(struct pt_regs *regs);
+
+/** Print registers and stack, tell the VMM, stop. */
+void __noreturn die(struct pt_regs *regs, unsigned int vector, u64 cr2, const char *fmt, ...)
+	__printf(4, 5);
+
+/** Send GSI to its vector on this CPU (edge triggered). */
+void ioapic_route(u32 gsi);
+
+#endif

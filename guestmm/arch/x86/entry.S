@@ -1,0 +1,354 @@
+/*
+ * All the ways into the kernel and out of it: the first instruction, exceptions, interrupts,
+ * system calls, and the switch from one stack to another.
+ *
+ * Entry from user mode lands on the task's kernel stack (TSS rsp0, or the same value read by the
+ * SYSCALL stub of the CPU). There is no GS base and no swapgs: each CPU has a SYSCALL stub of its
+ * own that knows where its TSS lies, and thread_info is found by masking the stack pointer.
+ *
+ * Two frames, one layout (struct pt_regs):
+ *
+ *   full     all 15 registers stored. Exceptions that may print them, interrupts.
+ *   partial  rbx rbp r12-r15 left to the C code, which preserves them; their slots are garbage.
+ *            Page faults from user mode and system calls: the hot ways in.
+ *
+ * E1  C handlers are entered with interrupts off and DF clear, and return with interrupts off.
+ * E2  On the way to user mode, thread_info.need_resched and .flags are both zero at the last look,
+ *     with interrupts off since then.
+ * E3  A RIP that user mode chose (SYSCALL's rcx) is canonical before SYSRET or IRETQ gets it.
+ *
+ * Registers are saved by pushes in pt_regs order; `cld` because user mode may have set DF.
+ */
+#include "arch/asm.h"
+
+	.section .note.mmvm, "a", @note
+	.balign 4
+	.long	5, 4, 1			/* name size, description size, MMVM_NOTE_CONTRACT */
+	.asciz	"mmvm"
+	.balign 4
+	.long	1			/* MMVM_CONTRACT_VERSION; asserted in cpu.c */
+
+/* ---- the first instruction: RSI = physical address of the device tree ------------------------ */
+
+	.section .head.text, "ax", @progbits
+	.globl	_start
+_start:
+	cli
+	cld
+	movq	$boot_stack + ASM_THREAD_SIZE, %rsp
+	xorl	%ebp, %ebp
+	movabsq	$ASM_STACK_MAGIC, %rax
+	movq	%rax, boot_stack + ASM_TI_STACK_MAGIC(%rip)
+	movq	%rsi, %rdi
+	call	start_kernel
+1:	cli
+	hlt
+	jmp	1b
+
+	/* zeroed by the loader: thread_info of CPU 0, no preemption pending */
+	.section .boot_stack, "aw", @nobits
+	.balign	ASM_THREAD_SIZE
+	.globl	boot_stack
+boot_stack:
+	.skip	ASM_THREAD_SIZE
+
+/* ---- frames ------------------------------------------------------------------------------------ */
+
+	.text
+/* Caller-saved registers; orig_rax is on the stack already. */
+.macro PUSH_SCRATCH
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%rcx
+	pushq	%rax
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+.endm
+.macro PUSH_ALL
+	PUSH_SCRATCH
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	cld
+.endm
+/* Leaves with RSP at the processor's frame. */
+.macro POP_SCRATCH
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rax
+	popq	%rcx
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	addq	$8, %rsp
+.endm
+/* Jump to \slow when thread_info asks for work before user mode (E2). Clobbers rax. */
+.macro CHECK_WORK slow
+	movq	%rsp, %rax
+	andq	$-ASM_THREAD_SIZE, %rax
+	cmpq	$0, ASM_TI_WORK(%rax)
+	jne	\slow
+.endm
+
+/* ---- exceptions --------------------------------------------------------------------------------- */
+
+.macro TRAP name vector has_code=0
+	.balign 16
+	.globl	asm_trap_\name
+asm_trap_\name:
+	.if !\has_code
+	pushq	$0
+	.endif
+	PUSH_ALL
+	movl	$\vector, %esi
+	jmp	trap_common
+.endm
+
+	TRAP de 0
+	TRAP db 1
+	TRAP nmi 2
+	TRAP bp 3
+	TRAP of 4
+	TRAP br 5
+	TRAP ud 6
+	TRAP nm 7
+	TRAP df 8 1
+	TRAP ts 10 1
+	TRAP np 11 1
+	TRAP ss 12 1
+	TRAP gp 13 1
+	TRAP mf 16
+	TRAP ac 17 1
+	TRAP mc 18
+	TRAP xf 19
+	TRAP cp 21 1
+
+	.balign 16
+trap_common:
+	movq	%rsp, %rdi
+	call	do_trap			/* (regs, vector) */
+return_full:
+	testb	$3, PT_CS(%rsp)
+	jz	restore_full
+	CHECK_WORK work_full
+restore_full:
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+	POP_SCRATCH
+	iretq
+work_full:
+	movq	%rsp, %rdi
+	call	exit_to_user_work
+	jmp	restore_full
+
+/* #PF: from user mode the short way with a partial frame. */
+	.balign 16
+	.globl	asm_trap_pf
+asm_trap_pf:
+	testb	$3, 16(%rsp)		/* CS behind error code and RIP */
+	jz	1f
+	PUSH_SCRATCH
+	subq	$PT_R11, %rsp
+	cld
+	movq	%rsp, %rdi
+	call	do_user_fault
+	CHECK_WORK work_partial
+restore_partial:
+	addq	$PT_R11, %rsp
+	POP_SCRATCH
+	iretq
+work_partial:
+	movq	%rsp, %rdi
+	call	exit_to_user_work
+	jmp	restore_partial
+1:	PUSH_ALL
+	movq	%rsp, %rdi
+	call	do_kernel_fault
+	jmp	restore_full
+
+/* ---- interrupts: one stub a vector --------------------------------------------------------------- */
+
+	.balign 16
+	.globl	asm_irq_stubs
+asm_irq_stubs:
+	.set	vec, ASM_IRQ_VECTOR_FIRST
+	.rept	ASM_NR_IRQ_VECTORS
+	.balign 16
+	pushq	$vec
+	jmp	irq_common
+	.set	vec, vec + 1
+	.endr
+
+	.balign 16
+	.globl	asm_irq_timer
+asm_irq_timer:
+	pushq	$0
+	PUSH_ALL
+	movq	%rsp, %rdi
+	call	do_timer_irq
+	jmp	return_full
+
+	.balign 16
+	.globl	asm_irq_spurious
+asm_irq_spurious:
+	iretq
+
+	.balign 16
+irq_common:
+	PUSH_ALL
+	movq	%rsp, %rdi
+	call	do_irq
+	jmp	return_full
+
+/* ---- system calls ---------------------------------------------------------------------------------- */
+
+/* SYSCALL of CPU n: RCX = user RIP, R11 = user RFLAGS, interrupts off (SFMASK), user's stack. */
+	.balign 16
+	.globl	asm_syscall_stubs
+asm_syscall_stubs:
+	.set	cpu, 0
+	.rept	ASM_MAX_CPUS
+	.balign 64
+	movq	%rsp, cpu_entry + cpu * ASM_CPU_ENTRY_SIZE + ASM_CPU_ENTRY_URSP(%rip)
+	movq	cpu_entry + cpu * ASM_CPU_ENTRY_SIZE + ASM_CPU_ENTRY_RSP0(%rip), %rsp
+	pushq	$ASM_USER_DS
+	pushq	cpu_entry + cpu * ASM_CPU_ENTRY_SIZE + ASM_CPU_ENTRY_URSP(%rip)
+	jmp	syscall_common
+	.set	cpu, cpu + 1
+	.endr
+
+.macro CALL_DISPATCH
+	pushq	%rax			/* orig_rax: the number */
+	PUSH_SCRATCH
+	subq	$PT_R11, %rsp
+	movq	%rsp, %rdi
+	sti
+	call	syscall_dispatch
+	cli
+	movq	%rax, PT_RAX(%rsp)
+.endm
+
+	.balign 16
+syscall_common:
+	pushq	%r11
+	pushq	$ASM_USER_CS
+	pushq	%rcx
+	CALL_DISPATCH
+	CHECK_WORK 2f
+1:	movq	PT_RIP(%rsp), %rcx
+	shrq	$47, %rcx		/* E3: Intel's SYSRET faults in ring 0 on such a RIP */
+	jnz	bad_rip
+	addq	$PT_R11 + 8, %rsp
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rax
+	addq	$8, %rsp
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	movq	8(%rsp), %rcx
+	movq	24(%rsp), %r11
+	movq	32(%rsp), %rsp
+	sysretq
+2:	movq	%rsp, %rdi
+	call	exit_to_user_work
+	jmp	1b
+
+/*
+ * System call where ring 0 is emulated: LSTAR points at a ud2 that user mode may execute, and its
+ * #UD is a proper exception with RCX and R11 as SYSCALL left them. User mode can also jump there,
+ * so both are checked: RFLAGS keeps only what user mode may set. Returns by IRETQ.
+ */
+	.balign 16
+	.globl	asm_trap_ud_syscall
+asm_trap_ud_syscall:
+	cmpq	$FIX_SYSCALL_UD, (%rsp)
+	jne	asm_trap_ud
+	movq	%rcx, (%rsp)
+	movq	$ASM_USER_CS, 8(%rsp)
+	andl	$0x240dd5, %r11d	/* ID AC OF DF TF SF ZF AF PF CF */
+	orl	$0x202, %r11d
+	movq	%r11, 16(%rsp)
+	movq	$ASM_USER_DS, 32(%rsp)
+	cld
+	CALL_DISPATCH
+	CHECK_WORK 2f
+1:	movq	PT_RIP(%rsp), %rcx
+	shrq	$47, %rcx
+	jz	restore_partial
+bad_rip:
+	movq	%rsp, %rdi
+	call	do_bad_rip		/* does not return */
+2:	movq	%rsp, %rdi
+	call	exit_to_user_work
+	jmp	1b
+
+/* Where LSTAR points then. Filled with ud2: whatever offset is entered, #UD it is. */
+	.section .syscall_ud, "ax", @progbits
+	.balign	4096
+	.fill	2048, 2, 0x0b0f
+
+/* ---- switching ---------------------------------------------------------------------------------------- */
+
+	.text
+/* void arch_switch_stack(unsigned long *prev_sp, unsigned long next_sp) */
+	.balign 16
+	.globl	arch_switch_stack
+arch_switch_stack:
+	pushq	%rbp
+	pushq	%rbx
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	movq	%rsp, (%rdi)
+	movq	%rsi, %rsp
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbx
+	popq	%rbp
+	ret
+
+/* void arch_enter_user(unsigned long ip, unsigned long sp): the first entry; registers zero. */
+	.balign 16
+	.globl	arch_enter_user
+arch_enter_user:
+	cli
+	pushq	$ASM_USER_DS
+	pushq	%rsi
+	pushq	$0x202
+	pushq	$ASM_USER_CS
+	pushq	%rdi
+	xorl	%eax, %eax
+	xorl	%ebx, %ebx
+	xorl	%ecx, %ecx
+	xorl	%edx, %edx
+	xorl	%esi, %esi
+	xorl	%edi, %edi
+	xorl	%ebp, %ebp
+	xorl	%r8d, %r8d
+	xorl	%r9d, %r9d
+	xorl	%r10d, %r10d
+	xorl	%r11d, %r11d
+	xorl	%r12d, %r12d
+	xorl	%r13d, %r13d
+	xorl	%r14d, %r14d
+	xorl	%r15d, %r15d
+	iretq
+
+	.section .note.GNU-stack, "", @progbits
