@@ -63,14 +63,14 @@ struct device *fastop_create(const struct device_env *env, struct mmvm_shared *s
 
 /* ---- virtio_blk.c: disk on virtio-mmio
  * ------------------------------------------------------------ */
-struct virtio_blk_config {
+struct virtio_blk_params {
 	int fd;	       /* the disk; owned by the device once created */
 	uint64_t size; /* bytes; a tail below one sector is not offered */
 	bool read_only;
 	unsigned int num_queues; /* 1..8; 0 = 1 */
 	bool no_worker;		 /* tests: requests are served by virtio_blk_poll() only */
 };
-struct device *virtio_blk_create(const struct device_env *env, const struct virtio_blk_config *cfg);
+struct device *virtio_blk_create(const struct device_env *env, const struct virtio_blk_params *cfg);
 /** Snapshot of the statistics. Thread-safe. */
 void virtio_blk_stats(const struct device *dev, struct mmvm_disk_stats *out);
 /** Fail (IOERR, nothing read or written) requests k .. k+count-1 from now; k = 1 is the next one,
