@@ -1,0 +1,307 @@
+/*
+ * System calls, by Linux's numbers and with Linux's results.
+ *
+ * A table of functions that take the saved registers; arguments are rdi, rsi, rdx, r10, r8, r9. A
+ * number that is not in the table gives -ENOSYS and is named once in the log.
+ *
+ * Sources: arch/x86/entry/syscalls/syscall_64.tbl of Linux for the numbers (from
+ * <asm/unistd_64.h>), man-pages section 2 for the results.
+ */
+#include <asm/unistd_64.h>
+
+#include "kernel/task.h"
+#include "../user/mmvm_calls.h"
+#include "arch/uaccess.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/mm.h"
+#include "mm/swap.h"
+#include "mm/zone.h"
+#include "mmvm/shared.h"
+
+typedef long (*syscall_fn)(struct pt_regs *r);
+
+struct timespec {
+	s64 sec, nsec;
+};
+#define NSEC_PER_SEC 1000000000ull
+
+static bool task_killed(void)
+{
+	return atomic_load(&current_thread_info()->flags) & TIF_KILLED;
+}
+
+/* ---- input and output: the console ---- */
+
+static long console_copy(unsigned long buf, size_t len)
+{
+	char chunk[256];
+	size_t done = 0;
+
+	while (done < len) {
+		size_t n = min(len - done, sizeof(chunk));
+
+		if (copy_from_user(chunk, buf + done, n))
+			return done ? (long)done : -EFAULT;
+		console_write(chunk, n);
+		done += n;
+	}
+	return done;
+}
+
+static long sys_write(struct pt_regs *r)
+{
+	if (r->rdi != 1 && r->rdi != 2)
+		return -EBADF;
+	return console_copy(r->rsi, min(r->rdx, 0x7ffff000ul));
+}
+
+static long sys_read(struct pt_regs *r)
+{
+	return r->rdi == 0 ? 0 : -EBADF; /* standard input is empty */
+}
+
+/* ---- memory ---- */
+
+static long sys_mmap(struct pt_regs *r)
+{
+	if (r->r9 & ~PAGE_MASK)
+		return -EINVAL;
+	/* No files yet: what Linux answers for a descriptor that is not open. */
+	if (!(r->r10 & MAP_ANONYMOUS))
+		return -EBADF;
+	return do_mmap(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10, r->r9 >> PAGE_SHIFT);
+}
+
+static long sys_munmap(struct pt_regs *r)
+{
+	return do_munmap(current->mm, r->rdi, r->rsi);
+}
+
+static long sys_mprotect(struct pt_regs *r)
+{
+	return do_mprotect(current->mm, r->rdi, r->rsi, (int)r->rdx);
+}
+
+static long sys_brk(struct pt_regs *r)
+{
+	return (long)do_brk(current->mm, r->rdi);
+}
+
+static long sys_madvise(struct pt_regs *r)
+{
+	return do_madvise(current->mm, r->rdi, r->rsi, (int)r->rdx);
+}
+
+/* ---- process and time ---- */
+
+static long sys_exit(struct pt_regs *r)
+{
+	process_exit((r->rdi & 0xff) << 8);
+}
+
+static long sys_getpid(struct pt_regs *r)
+{
+	return current->pid;
+}
+
+static long sys_zero(struct pt_regs *r)
+{
+	return 0; /* getppid of a process without parent; root's ids */
+}
+
+static long sys_sched_yield(struct pt_regs *r)
+{
+	sched_yield();
+	return 0;
+}
+
+static long sys_clock_gettime(struct pt_regs *r)
+{
+	u64 ns = ktime_ns();
+	struct timespec ts;
+
+	switch ((int)r->rdi) {
+	case 0: /* CLOCK_REALTIME */
+	case 5: /* CLOCK_REALTIME_COARSE */
+		ns += boot_info.epoch_ns;
+		break;
+	case 1: /* CLOCK_MONOTONIC */
+	case 4: /* CLOCK_MONOTONIC_RAW */
+	case 6: /* CLOCK_MONOTONIC_COARSE */
+	case 7: /* CLOCK_BOOTTIME */
+		break;
+	default:
+		return -EINVAL;
+	}
+	ts.sec = ns / NSEC_PER_SEC;
+	ts.nsec = ns % NSEC_PER_SEC;
+	return copy_to_user(r->rsi, &ts, sizeof(ts)) ? -EFAULT : 0;
+}
+
+static long sys_nanosleep(struct pt_regs *r)
+{
+	struct timespec ts, left;
+	u64 until, now;
+
+	if (copy_from_user(&ts, r->rdi, sizeof(ts)))
+		return -EFAULT;
+	if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= (s64)NSEC_PER_SEC)
+		return -EINVAL;
+	now = ktime_ns();
+	/* Longer than the clock lasts is for ever. */
+	until = (u64)ts.sec > (~0ull - now) / NSEC_PER_SEC - 1
+			? ~0ull
+			: now + ts.sec * NSEC_PER_SEC + ts.nsec;
+	while ((now = ktime_ns()) < until && !task_killed())
+		sleep_ns(until - now);
+	if (now >= until)
+		return 0;
+	left.sec = (until - now) / NSEC_PER_SEC;
+	left.nsec = (until - now) % NSEC_PER_SEC;
+	if (r->rsi && copy_to_user(r->rsi, &left, sizeof(left)))
+		return -EFAULT;
+	return -EINTR;
+}
+
+static long sys_arch_prctl(struct pt_regs *r)
+{
+	switch (r->rdi) {
+	case 0x1002: /* ARCH_SET_FS */
+		if (r->rsi >= TASK_SIZE)
+			return -EPERM;
+		current->fs_base = r->rsi;
+		arch_set_fs_base(r->rsi);
+		return 0;
+	case 0x1003: /* ARCH_GET_FS */
+		return copy_to_user(r->rsi, &current->fs_base, 8) ? -EFAULT : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static long sys_uname(struct pt_regs *r)
+{
+	static const char uts[6][65] = {"guestmm", "mmvm", "0.1", "#1", "x86_64", "(none)"};
+
+	return copy_to_user(r->rdi, uts, sizeof(uts)) ? -EFAULT : 0;
+}
+
+static long sys_getrandom(struct pt_regs *r)
+{
+	size_t done = 0, len = min(r->rsi, 1ul << 20);
+
+	if (r->rdx & ~7ul)
+		return -EINVAL;
+	while (done < len) {
+		u64 v = get_random_u64();
+		size_t n = min(len - done, sizeof(v));
+
+		if (copy_to_user(r->rdi + done, &v, n))
+			return done ? (long)done : -EFAULT;
+		done += n;
+	}
+	return done;
+}
+
+static long sys_sysinfo(struct pt_regs *r)
+{
+	struct mmvm_sysinfo si = {
+		.uptime = (long)(ktime_ns() / NSEC_PER_SEC),
+		.totalram = totalram_pages(),
+		.freeram = nr_free_pages(),
+		.totalswap = swap_total_pages(),
+		.freeswap = swap_free_pages(),
+		.procs = 1,
+		.mem_unit = PAGE_SIZE,
+	};
+
+	return copy_to_user(r->rdi, &si, sizeof(si)) ? -EFAULT : 0;
+}
+
+static long vm_event_by_name(const char *name)
+{
+#define EVENT_NAME(id, text) [id] = text,
+	static const char *const names[] = {MMVM_VM_EVENTS(EVENT_NAME)};
+	unsigned int i;
+
+	for (i = 0; i < NR_VM_EVENT_ITEMS; i++) {
+		if (!strcmp(names[i], name))
+			return (long)sum_vm_event(i);
+	}
+	return -EINVAL;
+}
+
+static long sys_mmvm_report(struct pt_regs *r)
+{
+	char name[64];
+	long len = strncpy_from_user(name, r->rsi, sizeof(name));
+
+	if (len < 0)
+		return len == -ENAMETOOLONG ? -EINVAL : len;
+	switch (r->rdi) {
+	case MMVM_USER_PROGRESS:
+		mmvm_shared->progress_done = r->rdx;
+		mmvm_shared->progress_total = r->r10;
+		testchan_record(MMVM_REC_PROGRESS, name, r->rdx, r->r10, NULL);
+		return 0;
+	case MMVM_USER_BENCH:
+		testchan_record(MMVM_REC_BENCH, name, r->rdx, r->r10, NULL);
+		return 0;
+	case MMVM_USER_EVENT:
+		return vm_event_by_name(name);
+	default:
+		return -EINVAL;
+	}
+}
+
+static const syscall_fn table[] = {
+	[__NR_read] = sys_read,
+	[__NR_write] = sys_write,
+	[__NR_mmap] = sys_mmap,
+	[__NR_mprotect] = sys_mprotect,
+	[__NR_munmap] = sys_munmap,
+	[__NR_brk] = sys_brk,
+	[__NR_sched_yield] = sys_sched_yield,
+	[__NR_madvise] = sys_madvise,
+	[__NR_nanosleep] = sys_nanosleep,
+	[__NR_getpid] = sys_getpid,
+	[__NR_exit] = sys_exit,
+	[__NR_uname] = sys_uname,
+	[__NR_sysinfo] = sys_sysinfo,
+	[__NR_getuid] = sys_zero,
+	[__NR_getgid] = sys_zero,
+	[__NR_geteuid] = sys_zero,
+	[__NR_getegid] = sys_zero,
+	[__NR_getppid] = sys_zero,
+	[__NR_arch_prctl] = sys_arch_prctl,
+	[__NR_gettid] = sys_getpid,
+	[__NR_set_tid_address] = sys_getpid,
+	[__NR_clock_gettime] = sys_clock_gettime,
+	[__NR_exit_group] = sys_exit,
+	[__NR_getrandom] = sys_getrandom,
+};
+
+/* Each unknown number is named once; beyond the bitmap's range all share the last bit. */
+static void log_unknown(u64 nr)
+{
+	static u64 seen[16];
+	unsigned int bit = min(nr, 1023ul);
+
+	if (!test_and_set_bit(bit % 64, &seen[bit / 64]))
+		printk("%s[%d]: system call %lu is not known here (ENOSYS)\n", current->comm,
+		       current->pid, (unsigned long)nr);
+}
+
+long syscall_dispatch(struct pt_regs *regs)
+{
+	u64 nr = regs->orig_rax;
+
+	if (likely(nr < ARRAY_SIZE(table) && table[nr]))
+		return table[nr](regs);
+	if (nr == MMVM_SYS_REPORT)
+		return sys_mmvm_report(regs);
+	log_unknown(nr);
+	return -ENOSYS;
+}
