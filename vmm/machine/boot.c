@@ -1,0 +1,156 @@
+/*
+ * The state at the guest's first instruction: tables in the first MiB, registers of the vCPU.
+ *
+ *   0x1000  GDT: kernel code 0x10, kernel data 0x18, user data 0x28, user code 0x30
+ *   0x2000  PML4   [0] -> PDPT A   [511] -> PDPT B
+ *   0x3000  PDPT A [0..3] -> PD 0..3      (identity, 4 GiB)
+ *   0x4000  PDPT B [510] -> PD 0          (the first GiB again, at MMVM_KERNEL_VIRT)
+ *   0x5000  PD 0..3, 2 MiB entries
+ *
+ * RIP = ELF entry, RSI = device tree, interrupts off, 64-bit mode, everything else zero.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "machine/internal.h"
+
+#define PTE_P  (1ull << 0)
+#define PTE_W  (1ull << 1)
+#define PTE_A  (1ull << 5)
+#define PTE_D  (1ull << 6)
+#define PTE_PS (1ull << 7)
+
+#define CR0_PE	       (1ull << 0)
+#define CR0_MP	       (1ull << 1)
+#define CR0_ET	       (1ull << 4)
+#define CR0_NE	       (1ull << 5)
+#define CR0_WP	       (1ull << 16)
+#define CR0_PG	       (1ull << 31)
+#define CR4_PAE	       (1ull << 5)
+#define CR4_OSFXSR     (1ull << 9)
+#define CR4_OSXMMEXCPT (1ull << 10)
+#define EFER_SCE       (1ull << 0)
+#define EFER_LME       (1ull << 8)
+#define EFER_LMA       (1ull << 10)
+#define EFER_NXE       (1ull << 11)
+
+/* Descriptors of flat segments: present, S, accessed; granularity 4 KiB, limit 0xfffff. */
+#define GDT_KERNEL_CODE 0x00af9b000000ffffull /* L */
+#define GDT_KERNEL_DATA 0x00cf93000000ffffull
+#define GDT_USER_CODE	0x00affb000000ffffull /* L, DPL 3 */
+#define GDT_USER_DATA	0x00cff3000000ffffull /* DPL 3 */
+#define GDT_ENTRIES	16
+
+#define CPUID_1_APIC_ID_SHIFT 24
+#define CPUID_1_CPUS_SHIFT    16
+#define CPUID_1_TSC_DEADLINE  (1u << 24)
+#define CPUID_1_HYPERVISOR    (1u << 31)
+
+void machine_boot_tables(struct machine *m)
+{
+	/* MMVM_RAM_MIN makes sure that the first MiB is there. */
+	uint64_t *gdt = guest_ram_ptr(&m->ram, MMVM_BOOT_GDT, MMVM_PAGE_SIZE);
+	uint64_t *pml4 =
+		guest_ram_ptr(&m->ram, MMVM_BOOT_PML4, MMVM_BOOT_PT_PAGES * MMVM_PAGE_SIZE);
+	uint64_t *pdpt_a = pml4 + 512, *pdpt_b = pml4 + 1024, *pd = pml4 + 1536;
+	uint64_t pdpt_a_gpa = MMVM_BOOT_PML4 + MMVM_PAGE_SIZE;
+	uint64_t pdpt_b_gpa = pdpt_a_gpa + MMVM_PAGE_SIZE;
+	uint64_t pd_gpa = pdpt_b_gpa + MMVM_PAGE_SIZE;
+
+	memset(gdt, 0, MMVM_PAGE_SIZE);
+	gdt[MMVM_KERNEL_CS / 8] = GDT_KERNEL_CODE;
+	gdt[MMVM_KERNEL_DS / 8] = GDT_KERNEL_DATA;
+	gdt[MMVM_USER_DS / 8] = GDT_USER_DATA;
+	gdt[MMVM_USER_CS / 8] = GDT_USER_CODE;
+
+	memset(pml4, 0, MMVM_BOOT_PT_PAGES * MMVM_PAGE_SIZE);
+	pml4[0] = pdpt_a_gpa | PTE_P | PTE_W | PTE_A;
+	pml4[511] = pdpt_b_gpa | PTE_P | PTE_W | PTE_A;
+	for (uint64_t i = 0; i < 4; i++)
+		pdpt_a[i] = (pd_gpa + i * MMVM_PAGE_SIZE) | PTE_P | PTE_W | PTE_A;
+	pdpt_b[510] = pd_gpa | PTE_P | PTE_W | PTE_A;
+	for (uint64_t i = 0; i < 4 * 512; i++)
+		pd[i] = (i << 21) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS;
+}
+
+static struct kvm_segment flat_segment(uint16_t selector, bool code)
+{
+	return (struct kvm_segment){
+		.limit = 0xffffffff,
+		.selector = selector,
+		.type = code ? 11 : 3, /* execute/read or read/write, accessed */
+		.present = 1,
+		.s = 1,
+		.db = !code,
+		.l = code,
+		.g = 1,
+	};
+}
+
+/** What the guest sees of the CPU: all that KVM supports, and each vCPU's own number. */
+static int set_cpuid(struct machine_vcpu *v)
+{
+	struct machine *m = v->m;
+	struct kvm_cpuid2 *cpuid;
+	int rc = kvm_system_supported_cpuid(&m->sys, &cpuid);
+
+	if (rc)
+		return rc;
+	for (unsigned int i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
+
+		if (e->function == 1) {
+			e->ebx &= 0x0000ffff;
+			e->ebx |= v->id << CPUID_1_APIC_ID_SHIFT;
+			e->ebx |= m->config.cpus << CPUID_1_CPUS_SHIFT;
+			e->ecx |= CPUID_1_HYPERVISOR;
+			if (kvm_system_check(&m->sys, KVM_CAP_TSC_DEADLINE_TIMER))
+				e->ecx |= CPUID_1_TSC_DEADLINE;
+		} else if (e->function == 0xb || e->function == 0x1f) {
+			e->edx = v->id;
+		}
+	}
+	rc = kvm_vcpu_set_cpuid(&v->kvm, cpuid);
+	free(cpuid);
+	return rc;
+}
+
+int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
+{
+	struct kvm_segment data = flat_segment(MMVM_KERNEL_DS, false);
+	struct kvm_regs regs = {
+		.rip = v->m->entry,
+		.rsi = MMVM_FDT_BASE,
+		.rflags = 2,
+	};
+	struct kvm_sregs s;
+	int rc = set_cpuid(v);
+
+	if (rc)
+		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the CPUID table: %s",
+				  strerror(-rc));
+	/* Other processors wait for the first one's start-up interrupt. */
+	if (v->id)
+		return 0;
+	rc = kvm_vcpu_get_sregs(&v->kvm, &s);
+	if (rc)
+		goto fail;
+	s.cs = flat_segment(MMVM_KERNEL_CS, true);
+	s.ds = s.es = s.ss = s.fs = s.gs = data;
+	s.gdt.base = MMVM_BOOT_GDT;
+	s.gdt.limit = GDT_ENTRIES * 8 - 1;
+	s.idt.base = 0;
+	s.idt.limit = 0; /* a fault before the guest has an IDT is a triple fault, and reported */
+	s.cr0 = CR0_PG | CR0_PE | CR0_WP | CR0_NE | CR0_ET | CR0_MP;
+	s.cr3 = MMVM_BOOT_PML4;
+	s.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	s.efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
+	rc = kvm_vcpu_set_sregs(&v->kvm, &s);
+	if (!rc)
+		rc = kvm_vcpu_set_regs(&v->kvm, &regs);
+	if (!rc)
+		return 0;
+fail:
+	return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the start registers: %s",
+			  strerror(-rc));
+}

@@ -1,0 +1,232 @@
+/*
+ * The device tree: what the guest is told about its machine.
+ *
+ *   /                 #address-cells 2, #size-cells 2
+ *   +- chosen         command line, initrd, seeds, what to run, clocks, quirks of the host
+ *   +- cpus/cpu@N
+ *   +- memory@GPA     one a region, numa-node-id
+ *   +- serial@3f8, testchan@600, fastop@610    ports: compatible, reg (port, length), interrupts
+ *   +- virtio@GPA ... "virtio,mmio", reg, interrupts, mmvm,role
+ *   +- dma@GPA, shared@GPA
+ *
+ * Ports stand in an "isa" bus of their own, whose first address cell is 1 for I/O space, as the ISA
+ * binding says. Written with libfdt's sequential calls straight into guest RAM; errors are sticky
+ * and looked at once.
+ */
+#include <libfdt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "machine/internal.h"
+
+/** A tree being written: the first error stays. */
+struct tree {
+	void *fdt;
+	int err;
+};
+
+static void keep(struct tree *t, int err)
+{
+	if (!t->err)
+		t->err = err;
+}
+
+static void begin(struct tree *t, const char *name)
+{
+	keep(t, fdt_begin_node(t->fdt, name));
+}
+
+static void begin_at(struct tree *t, const char *name, uint64_t address)
+{
+	char full[64];
+
+	snprintf(full, sizeof(full), "%s@%llx", name, (unsigned long long)address);
+	begin(t, full);
+}
+
+static void end(struct tree *t)
+{
+	keep(t, fdt_end_node(t->fdt));
+}
+
+static void put_u32(struct tree *t, const char *name, uint32_t value)
+{
+	keep(t, fdt_property_u32(t->fdt, name, value));
+}
+
+static void put_u64(struct tree *t, const char *name, uint64_t value)
+{
+	keep(t, fdt_property_u64(t->fdt, name, value));
+}
+
+static void put_string(struct tree *t, const char *name, const char *value)
+{
+	keep(t, fdt_property_string(t->fdt, name, value));
+}
+
+static void put_reg(struct tree *t, uint64_t base, uint64_t size)
+{
+	fdt64_t reg[2] = {cpu_to_fdt64(base), cpu_to_fdt64(size)};
+
+	keep(t, fdt_property(t->fdt, "reg", reg, sizeof(reg)));
+}
+
+static void put_port(struct tree *t, uint32_t port, uint32_t size)
+{
+	fdt32_t reg[3] = {cpu_to_fdt32(1), cpu_to_fdt32(port), cpu_to_fdt32(size)};
+
+	keep(t, fdt_property(t->fdt, "reg", reg, sizeof(reg)));
+}
+
+/** Strings one after another, each with its NUL. */
+static void put_stringlist(struct tree *t, const char *name, const char *const *list)
+{
+	size_t len = 0;
+	void *at;
+	char *p;
+
+	for (unsigned int i = 0; list[i]; i++)
+		len += strlen(list[i]) + 1;
+	if (len > MMVM_FDT_MAX) {
+		keep(t, -FDT_ERR_NOSPACE);
+		return;
+	}
+	keep(t, fdt_property_placeholder(t->fdt, name, (int)len, &at));
+	if (t->err)
+		return;
+	p = at;
+	for (unsigned int i = 0; list[i]; i++)
+		p = stpcpy(p, list[i]) + 1;
+}
+
+static void put_chosen(struct tree *t, const struct machine *m, const uint8_t seed[32])
+{
+	const struct machine_config *c = &m->config;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	begin(t, "chosen");
+	put_string(t, "bootargs", c->append ? c->append : "");
+	if (c->initrd) {
+		put_u64(t, "linux,initrd-start", m->initrd_gpa);
+		put_u64(t, "linux,initrd-end", m->initrd_gpa + c->initrd_len);
+	}
+	keep(t, fdt_property(t->fdt, "rng-seed", seed, 32));
+	if (c->test)
+		put_string(t, MMVM_FDT_TEST, c->test);
+	else if (c->argv && c->argv[0])
+		put_stringlist(t, MMVM_FDT_ARGV, c->argv);
+	put_u32(t, MMVM_FDT_QUIRKS, m->quirks);
+	put_u64(t, MMVM_FDT_TSC_HZ, m->tsc_hz);
+	put_u64(t, MMVM_FDT_LAPIC_HZ, m->lapic_hz);
+	put_u64(t, MMVM_FDT_EPOCH_NS, (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec);
+	put_u64(t, MMVM_FDT_SEED, c->seed);
+	end(t);
+}
+
+static void put_cpus(struct tree *t, const struct machine *m)
+{
+	begin(t, "cpus");
+	put_u32(t, "#address-cells", 1);
+	put_u32(t, "#size-cells", 0);
+	for (unsigned int i = 0; i < m->config.cpus; i++) {
+		begin_at(t, "cpu", i);
+		put_string(t, "device_type", "cpu");
+		put_u32(t, "reg", i);
+		put_u32(t, "numa-node-id", 0);
+		end(t);
+	}
+	end(t);
+}
+
+static void put_memory(struct tree *t, const struct machine *m)
+{
+	for (unsigned int i = 0; i < m->ram.nr; i++) {
+		const struct guest_ram_region *r = &m->ram.region[i];
+
+		begin_at(t, "memory", r->gpa);
+		put_string(t, "device_type", "memory");
+		put_reg(t, r->gpa, r->size);
+		put_u32(t, "numa-node-id", (uint32_t)r->node);
+		end(t);
+	}
+}
+
+static void put_ports(struct tree *t, const struct machine *m)
+{
+	begin(t, "isa");
+	put_string(t, "compatible", "isa");
+	put_u32(t, "#address-cells", 2);
+	put_u32(t, "#size-cells", 1);
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		const struct device *d = m->device[i];
+
+		if (!d->pio)
+			continue;
+		begin_at(t, d->ops->name, d->base);
+		if (d->base == MMVM_SERIAL_PORT)
+			put_string(t, "compatible", "ns16550a");
+		else if (d->base == MMVM_TESTCHAN_PORT)
+			put_string(t, "compatible", MMVM_FDT_COMPAT_TESTCHAN);
+		else
+			put_string(t, "compatible", "mmvm,fastop");
+		put_port(t, (uint32_t)d->base, (uint32_t)d->size);
+		if (d->irq)
+			put_u32(t, "interrupts", d->gsi);
+		end(t);
+	}
+	end(t);
+}
+
+static void put_mmio(struct tree *t, const struct machine *m)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++) {
+		const struct device *d = m->device[i];
+		bool dma = d->base == MMVM_DMAENGINE_BASE;
+
+		if (d->pio)
+			continue;
+		begin_at(t, dma ? "dma" : "virtio", d->base);
+		put_string(t, "compatible", dma ? MMVM_FDT_COMPAT_DMA : "virtio,mmio");
+		put_reg(t, d->base, d->size);
+		put_u32(t, "interrupts", d->gsi);
+		if (d->role[0])
+			put_string(t, MMVM_FDT_ROLE, d->role);
+		end(t);
+	}
+	begin_at(t, "shared", MMVM_SHARED_BASE);
+	put_string(t, "compatible", MMVM_FDT_COMPAT_SHARED);
+	put_reg(t, MMVM_SHARED_BASE, MMVM_SHARED_SIZE);
+	end(t);
+}
+
+int machine_build_fdt(struct machine *m, const uint8_t seed[32], struct mmvm_error *err)
+{
+	struct tree t = {.fdt = guest_ram_ptr(&m->ram, MMVM_FDT_BASE, MMVM_FDT_MAX)};
+
+	if (!t.fdt)
+		return mmvm_error(err, MMVM_EXIT_USAGE, "too little RAM for the device tree");
+	keep(&t, fdt_create(t.fdt, (int)MMVM_FDT_MAX));
+	keep(&t, fdt_finish_reservemap(t.fdt));
+	begin(&t, "");
+	put_u32(&t, "#address-cells", 2);
+	put_u32(&t, "#size-cells", 2);
+	put_string(&t, "compatible", "mmvm");
+	put_string(&t, "model", "mmvm");
+	put_chosen(&t, m, seed);
+	put_cpus(&t, m);
+	put_memory(&t, m);
+	put_ports(&t, m);
+	put_mmio(&t, m);
+	end(&t);
+	keep(&t, fdt_finish(t.fdt));
+	if (t.err == -FDT_ERR_NOSPACE)
+		return mmvm_error(err, MMVM_EXIT_USAGE,
+				  "command line and program arguments are too long: the device "
+				  "tree has room for %llu bytes",
+				  MMVM_FDT_MAX);
+	if (t.err)
+		return mmvm_error(err, MMVM_EXIT_HOST, "cannot write the device tree: %s",
+				  fdt_strerror(t.err));
+	return 0;
+}
