@@ -13,10 +13,11 @@ die() {
 	echo "mmvm: lab image: $*" >&2
 	exit 1
 }
-# The order matters: what a module needs comes before it. Up to "--" the ports that lead out of the
-# lab, so that the failure of a later one can be told.
-ports="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console"
-others="irqbypass kvm ccp kvm-amd netfs fscache 9pnet 9p 9pnet_virtio"
+# The order matters: what a module needs comes before it. Those of 9p are apart: a sealed run loads
+# them when its command has ended.
+kvm="irqbypass kvm ccp kvm-amd"
+share="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache
+	9pnet 9p 9pnet_virtio"
 
 # fetch PACKAGE: unpack it under DIR/pkg once
 fetch() {
@@ -75,7 +76,7 @@ image() {
 	rm -rf "$dir/root"
 	mkdir -p "$dir/root/lib/modules"
 	cp "$init" "$dir/root/init"
-	for m in $ports -- $others; do
+	for m in $kvm -- $share; do
 		if [ "$m" = -- ]; then
 			echo -- >>"$dir/root/modules"
 			continue

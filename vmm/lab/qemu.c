@@ -1,0 +1,245 @@
+/*
+ * Starting and ending QEMU.
+ *
+ *   mmvm ---------------------- QEMU ----------------------- Linux in it
+ *     fd[LAB_CONTROL]   <------ isa-debugcon 0xe9 <--------- init
+ *     fd[LAB_STDOUT]    <------ isa-debugcon 0xea <--------- init, from the command
+ *     fd[LAB_STDERR]    <------ isa-debugcon 0xeb <--------- init, from the command
+ *     fd[LAB_CONSOLE]   <------ serial port       <--------- the kernel
+ *     fd[LAB_QEMU_STDERR] <---- file descriptor 2
+ *     memfd             ------> -initrd
+ *     /                 <-----> 9p, no file of ours
+ *
+ *   I1  nothing of a run has a name in the file system: sockets come in pairs, the initramfs is a
+ *       memfd. However a run ends there is nothing to remove.
+ *   I2  QEMU dies with the process that started it (PR_SET_PDEATHSIG), and is in a process group
+ *       of its own, so that Ctrl-C reaches only mmvm, which then ends it.
+ */
+#include "lab/qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEFAULT_RAM_MB 1024
+
+/*
+ * What of the inner Linux would cost time at its start or instructions later, and is not wanted:
+ * mitigations, zeroing on allocation, accounting, auditing, five-level tables, watchdogs.
+ */
+#define KERNEL_ARGS                                                                             \
+	"console=ttyS0 panic=-1 oops=panic mitigations=off nopti init_on_alloc=0 nokaslr "      \
+	"norandmaps no5lvl tsc=reliable no_timer_check nowatchdog cgroup_disable=memory psi=0 " \
+	"audit=0 apparmor=0 rcupdate.rcu_expedited=1 random.trust_cpu=on "                      \
+	"transparent_hugepage=madvise cryptomgr.notests"
+
+/** Look `name` up in PATH. */
+static bool find_program(const char *name, char *out, size_t size)
+{
+	const char *path = getenv("PATH");
+	const char *p = path && *path ? path : "/usr/local/bin:/usr/bin:/bin";
+
+	while (*p) {
+		size_t len = strcspn(p, ":");
+
+		if ((size_t)snprintf(out, size, "%.*s/%s", (int)len, p, name) < size &&
+		    !access(out, X_OK))
+			return true;
+		p += len + (p[len] == ':');
+	}
+	return false;
+}
+
+/** The lab's folder: beside this program, or $MMVM_LAB. */
+static void lab_folder(char *out, size_t size)
+{
+	const char *env = getenv("MMVM_LAB");
+	char self[PATH_MAX];
+	ssize_t n;
+
+	if (env && *env) {
+		snprintf(out, size, "%s", env);
+		return;
+	}
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[n < 0 ? 0 : n] = 0;
+	*(strrchr(self, '/') ?: self) = 0;
+	snprintf(out, size, "%s/lab", self);
+}
+
+int lab_find_files(struct lab_files *files, char *why, size_t size)
+{
+	char folder[PATH_MAX + 8];
+
+	if (!find_program("qemu-system-x86_64", files->qemu, sizeof(files->qemu))) {
+		snprintf(why, size,
+			 "qemu-system-x86_64 is not installed (Debian package qemu-system-x86)");
+		return -1;
+	}
+	lab_folder(folder, sizeof(folder));
+	snprintf(files->kernel, sizeof(files->kernel), "%s/vmlinux", folder);
+	snprintf(files->initrd, sizeof(files->initrd), "%s/initrd", folder);
+	if (access(files->kernel, R_OK) || access(files->initrd, R_OK)) {
+		snprintf(why, size, "the lab's image is not built in %s (run `make lab-image`)",
+			 folder);
+		return -1;
+	}
+	return 0;
+}
+
+/** The arguments of one QEMU, printed into fixed places. */
+struct command_line {
+	char text[32][256];
+	char *argv[96];
+	unsigned int nr_text, nr_argv;
+};
+
+static void add(struct command_line *c, const char *option)
+{
+	c->argv[c->nr_argv++] = (char *)option;
+}
+
+static void addf(struct command_line *c, const char *option, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void addf(struct command_line *c, const char *option, const char *fmt, ...)
+{
+	char *text = c->text[c->nr_text++];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(c->text[0]), fmt, ap);
+	va_end(ap);
+	add(c, option);
+	add(c, text);
+}
+
+static void build_command_line(struct command_line *c, const struct lab_files *files, int initrd_fd,
+			       const int inner[LAB_CHANNELS], const struct lab_options *opt)
+{
+	static const char *const name[] = {"control", "stdout", "stderr", "console"};
+	static char append[1024];
+
+	memset(c, 0, sizeof(*c));
+	add(c, files->qemu);
+	add(c, "-nodefaults");
+	add(c, "-no-user-config");
+	add(c, "-no-reboot");
+	addf(c, "-display", "none");
+	addf(c, "-machine", "pc,hpet=off,usb=off,vmport=off,smm=off");
+	addf(c, "-cpu", "max,+svm,+npt,-erms,-fsrm,la57=off");
+	addf(c, "-m", "%u", opt->ram_mb ? opt->ram_mb : DEFAULT_RAM_MB);
+	if (opt->icount) {
+		/* one thread, one clock, no entropy from outside: the same run every time */
+		addf(c, "-accel", "tcg,thread=single,tb-size=256");
+		addf(c, "-icount", "shift=0,sleep=off");
+		addf(c, "-rtc", "base=2026-01-01,clock=vm");
+		addf(c, "-seed", "1");
+		addf(c, "-smp", "1");
+	} else {
+		addf(c, "-accel", "tcg,thread=multi,tb-size=256");
+		addf(c, "-smp", "2");
+	}
+	add(c, "-kernel");
+	add(c, files->kernel);
+	addf(c, "-initrd", "/proc/self/fd/%d", initrd_fd);
+	snprintf(append, sizeof(append), "%s %s", KERNEL_ARGS, opt->verbose ? "" : "quiet");
+	add(c, "-append");
+	add(c, append);
+	for (int i = LAB_CONTROL; i <= LAB_CONSOLE; i++)
+		addf(c, "-chardev", "socket,id=%s,fd=%d", name[i], inner[i]);
+	for (int i = LAB_CONTROL; i <= LAB_STDERR; i++)
+		addf(c, "-device", "isa-debugcon,iobase=%#x,chardev=%s", 0xe9 + i, name[i]);
+	addf(c, "-serial", "chardev:console");
+	addf(c, "-fsdev", "local,id=host,path=/,security_model=%s,multidevs=remap",
+	     geteuid() ? "none" : "passthrough");
+	addf(c, "-device", "virtio-9p-pci,fsdev=host,mount_tag=host");
+}
+
+/** In the child: become QEMU. `parent` is the process to die with. */
+static void __attribute__((noreturn))
+become_qemu(pid_t parent, char **argv, const int *inner, int initrd_fd)
+{
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	dup2(open("/dev/null", O_RDWR), 0);
+	dup2(0, 1);
+	dup2(inner[LAB_QEMU_STDERR], 2);
+	for (int i = LAB_CONTROL; i <= LAB_CONSOLE; i++)
+		fcntl(inner[i], F_SETFD, 0);
+	fcntl(initrd_fd, F_SETFD, 0);
+	execv(argv[0], argv);
+	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+int lab_qemu_start(struct lab_qemu *q, const struct lab_files *files, int initrd_fd,
+		   const struct lab_options *opt, struct mmvm_error *err)
+{
+	struct command_line command;
+	int inner[LAB_CHANNELS], i;
+	pid_t parent = getpid();
+
+	q->pid = -1;
+	for (i = 0; i < LAB_CHANNELS; i++)
+		q->fd[i] = inner[i] = -1;
+	for (i = 0; i < LAB_CHANNELS; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+			goto fail;
+		q->fd[i] = pair[0];
+		inner[i] = pair[1];
+		if (fcntl(pair[0], F_SETFL, O_NONBLOCK))
+			goto fail;
+	}
+	build_command_line(&command, files, initrd_fd, inner, opt);
+	q->pid = fork();
+	if (!q->pid)
+		become_qemu(parent, command.argv, inner, initrd_fd);
+	if (q->pid < 0)
+		goto fail;
+	for (i = 0; i < LAB_CHANNELS; i++)
+		close(inner[i]);
+	return 0;
+fail:
+	mmvm_error(err, MMVM_EXIT_HOST, "cannot start the lab: %s", strerror(errno));
+	for (i = 0; i < LAB_CHANNELS; i++) {
+		if (inner[i] >= 0)
+			close(inner[i]);
+	}
+	lab_qemu_stop(q);
+	return -1;
+}
+
+int lab_qemu_stop(struct lab_qemu *q)
+{
+	int status = 0;
+
+	if (q->pid > 0) {
+		kill(q->pid, SIGKILL);
+		while (waitpid(q->pid, &status, 0) < 0 && errno == EINTR) {
+		}
+		q->pid = -1;
+	}
+	for (int i = 0; i < LAB_CHANNELS; i++) {
+		if (q->fd[i] >= 0)
+			close(q->fd[i]);
+		q->fd[i] = -1;
+	}
+	return status;
+}
