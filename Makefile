@@ -6,13 +6,20 @@
 #   ARGS=...  for `make run` and `make lab`
 
 B ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wundef -Wno-unused-parameter
 COMMON := -std=gnu11 -g -O2 $(WARN) -Iinclude
 DEP = -MMD -MP -MF $@.d
+
+# As many jobs as processors, unless the caller says otherwise.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc) --output-sync=none
+endif
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
