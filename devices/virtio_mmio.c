@@ -1,0 +1,590 @@
+/*
+ * virtio-mmio transport, version 2.
+ *
+ *   vCPU threads                              worker
+ *   ------------                              ------
+ *   register read/write   [lock]              poll(notify_fd[], stop_fd)
+ *   QueueNotify -> notify_fd[q]  ----------->   serve_queue(q)   [io_lock]
+ *     (or KVM, by ioeventfd)                      pop -> model->handle -> push
+ *   interrupt handler  <--- irq->raise() -----    isr |= 1, when the guest asked for it
+ *
+ * Status moves only forward, one writer at a time:
+ *
+ *   0 -> ACKNOWLEDGE -> DRIVER -> FEATURES_OK -> DRIVER_OK      write 0 from anywhere: reset
+ *                                      any of them | NEEDS_RESET: set by the device, left by reset
+ *
+ * I1. No guest memory is touched by the worker once a reset, or QueueReady = 0, has returned.
+ * I2. Queues are served only while DRIVER_OK is set and NEEDS_RESET is not.
+ * I3. A ring starts only after its size and addresses were checked (QueueReady = 1); its registers
+ *     do not change while it is ready.
+ * I4. Each chain that was popped is pushed once, or the device is in NEEDS_RESET.
+ * I5. Nothing a guest does keeps a vCPU thread waiting longer than one request: whoever needs
+ *     io_lock raises `quiesce` first, and the worker leaves between two requests.
+ *
+ * Locks, in order: lock, io_lock. The worker takes only io_lock. Interrupts are raised under
+ * io_lock or none, never under `lock`, except for NEEDS_RESET found while a register is written:
+ * raise() only signals an eventfd.
+ */
+#include "devices/virtio_mmio.h"
+
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "devices/device_impl.h"
+
+#define VIRTIO_MAGIC  0x74726976 /* "virt" */
+#define VIRTIO_VENDOR 0x4d564d4d /* "MMVM" */
+/* Interrupt at the latest after so many completions, so that a long batch does not hold back the
+ * first of its requests. */
+#define SIGNAL_BATCH 8
+
+#define TRANSPORT_FEATURES                                                      \
+	((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC) | \
+	 (1ull << VIRTIO_RING_F_EVENT_IDX))
+
+static struct virtio_mmio *to_virtio(struct device *dev)
+{
+	return container_of(dev, struct virtio_mmio, dev);
+}
+
+static uint32_t get_status(const struct virtio_mmio *v)
+{
+	return __atomic_load_n(&v->status, __ATOMIC_ACQUIRE);
+}
+
+static void interrupt(struct virtio_mmio *v, uint32_t why)
+{
+	__atomic_fetch_or(&v->isr, why, __ATOMIC_RELEASE);
+	device_raise_irq(&v->dev);
+}
+
+/* The guest broke a rule from which there is no way on (2.1.2). */
+static void needs_reset(struct virtio_mmio *v)
+{
+	uint32_t old = __atomic_fetch_or(&v->status, VIRTIO_CONFIG_S_NEEDS_RESET, __ATOMIC_ACQ_REL);
+
+	device_guest_error(&v->dev);
+	if ((old & VIRTIO_CONFIG_S_DRIVER_OK) && !(old & VIRTIO_CONFIG_S_NEEDS_RESET))
+		interrupt(v, VIRTIO_MMIO_INT_CONFIG);
+}
+
+static void kick(struct virtio_mmio *v, unsigned int q)
+{
+	eventfd_write(v->dev.notify_fd[q], 1);
+}
+
+/* ---- the queues' side --------------------------------------------------------------------------
+ */
+
+/* Hold the worker still. Returns with io_lock held. */
+static void quiesce_begin(struct virtio_mmio *v)
+{
+	__atomic_fetch_add(&v->quiesce, 1, __ATOMIC_ACQ_REL);
+	pthread_mutex_lock(&v->io_lock);
+}
+
+static void quiesce_end(struct virtio_mmio *v)
+{
+	__atomic_fetch_sub(&v->quiesce, 1, __ATOMIC_ACQ_REL);
+	pthread_cond_broadcast(&v->resume);
+	pthread_mutex_unlock(&v->io_lock);
+}
+
+static bool stopping(const struct virtio_mmio *v)
+{
+	return __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE);
+}
+
+static bool wanted_elsewhere(const struct virtio_mmio *v)
+{
+	return __atomic_load_n(&v->quiesce, __ATOMIC_ACQUIRE) != 0;
+}
+
+static bool may_serve(const struct virtio_mmio *v, const struct virtqueue *vq)
+{
+	uint32_t status = get_status(v);
+
+	return (status & VIRTIO_CONFIG_S_DRIVER_OK) && !(status & VIRTIO_CONFIG_S_NEEDS_RESET) &&
+	       vq->ready;
+}
+
+/* Chains until the ring is empty, a rule is broken or somebody waits for io_lock. Returns 1 when
+ * the ring is empty, 0 when it was left early, -EPROTO. */
+static int drain_queue(struct virtio_mmio *v, unsigned int q, unsigned int *done)
+{
+	struct virtqueue *vq = &v->vq[q];
+	int64_t written;
+	int r;
+
+	while (!wanted_elsewhere(v) && !stopping(v)) {
+		r = virtqueue_pop(vq, &v->chain);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			return 1;
+		written = v->model->handle(v, q, &v->chain);
+		if (written < 0)
+			return -EPROTO;
+		virtqueue_push(vq, v->chain.head, (uint32_t)written);
+		if (++*done % SIGNAL_BATCH == 0 && virtqueue_should_signal(vq))
+			interrupt(v, VIRTIO_MMIO_INT_VRING);
+	}
+	return 0;
+}
+
+static unsigned int serve_queue(struct virtio_mmio *v, unsigned int q)
+{
+	struct virtqueue *vq = &v->vq[q];
+	unsigned int done = 0;
+	bool more;
+	int r;
+
+	pthread_mutex_lock(&v->io_lock);
+	while (wanted_elsewhere(v) && !stopping(v))
+		pthread_cond_wait(&v->resume, &v->io_lock);
+	if (!may_serve(v, vq) || stopping(v))
+		goto out;
+	do {
+		virtqueue_disable_notify(vq);
+		r = drain_queue(v, q, &done);
+		more = virtqueue_enable_notify(vq);
+	} while (r == 1 && more);
+	if (virtqueue_should_signal(vq))
+		interrupt(v, VIRTIO_MMIO_INT_VRING);
+	if (r < 0)
+		needs_reset(v);
+	else if (r == 0)
+		kick(v, q); /* come back for the rest */
+out:
+	pthread_mutex_unlock(&v->io_lock);
+	return done;
+}
+
+static void *worker_main(void *arg)
+{
+	struct virtio_mmio *v = arg;
+	struct pollfd fds[VIRTIO_MMIO_MAX_QUEUES + 1];
+	eventfd_t count;
+
+	for (unsigned int q = 0; q < v->nr_queues; q++)
+		fds[q] = (struct pollfd){.fd = v->dev.notify_fd[q], .events = POLLIN};
+	fds[v->nr_queues] = (struct pollfd){.fd = v->stop_fd, .events = POLLIN};
+
+	for (;;) {
+		if (poll(fds, v->nr_queues + 1, -1) < 0)
+			continue; /* EINTR: all signals are blocked, but a debugger stops us */
+		if (fds[v->nr_queues].revents)
+			return NULL;
+		for (unsigned int q = 0; q < v->nr_queues; q++) {
+			if (fds[q].revents && eventfd_read(fds[q].fd, &count) == 0)
+				serve_queue(v, q);
+		}
+	}
+}
+
+unsigned int virtio_mmio_poll(struct virtio_mmio *v)
+{
+	unsigned int done = 0;
+
+	for (unsigned int q = 0; q < v->nr_queues; q++)
+		done += serve_queue(v, q);
+	return done;
+}
+
+/* ---- the registers' side
+ * ------------------------------------------------------------------------- */
+
+static void reset_locked(struct virtio_mmio *v)
+{
+	quiesce_begin(v);
+	__atomic_store_n(&v->status, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->isr, 0, __ATOMIC_RELEASE);
+	v->driver_features = 0;
+	v->features_sel = v->driver_features_sel = v->queue_sel = 0;
+	for (unsigned int q = 0; q < v->nr_queues; q++)
+		v->vq[q] = (struct virtqueue){.ram = v->dev.ram};
+	quiesce_end(v);
+}
+
+static void virtio_reset(struct device *dev)
+{
+	struct virtio_mmio *v = to_virtio(dev);
+
+	pthread_mutex_lock(&v->lock);
+	reset_locked(v);
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* Bits of `features` the driver may leave out are its choice; VERSION_1 is not (6.1). */
+static bool features_acceptable(const struct virtio_mmio *v)
+{
+	return !(v->driver_features & ~v->features) &&
+	       (v->driver_features & (1ull << VIRTIO_F_VERSION_1));
+}
+
+static void write_status(struct virtio_mmio *v, uint32_t val)
+{
+	const uint32_t driver_bits = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+				     VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |
+				     VIRTIO_CONFIG_S_FAILED;
+	uint32_t cur = get_status(v), set = val & driver_bits;
+
+	if (val == 0) {
+		reset_locked(v);
+		return;
+	}
+	/* Bits are only added, each after the one it builds on (2.1.1, 3.1.1). */
+	if ((val & ~(driver_bits | VIRTIO_CONFIG_S_NEEDS_RESET)) || (cur & driver_bits & ~set) ||
+	    ((set & VIRTIO_CONFIG_S_DRIVER) && !(set & VIRTIO_CONFIG_S_ACKNOWLEDGE)) ||
+	    ((set & VIRTIO_CONFIG_S_FEATURES_OK) && !(set & VIRTIO_CONFIG_S_DRIVER)) ||
+	    ((set & VIRTIO_CONFIG_S_DRIVER_OK) && !(cur & VIRTIO_CONFIG_S_FEATURES_OK))) {
+		device_guest_error(&v->dev);
+		return;
+	}
+	if ((set & ~cur & VIRTIO_CONFIG_S_FEATURES_OK) && !features_acceptable(v)) {
+		device_guest_error(&v->dev);
+		set &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+	}
+	__atomic_fetch_or(&v->status, set, __ATOMIC_ACQ_REL);
+	if (set & ~cur & VIRTIO_CONFIG_S_DRIVER_OK) {
+		for (unsigned int q = 0; q < v->nr_queues; q++)
+			kick(v, q); /* doorbells that came too early */
+	}
+}
+
+static void write_driver_features(struct virtio_mmio *v, uint32_t val)
+{
+	unsigned int shift = 32 * v->driver_features_sel;
+
+	/* Frozen once FEATURES_OK is set; words past the second hold no feature. */
+	if ((get_status(v) & VIRTIO_CONFIG_S_FEATURES_OK) || v->driver_features_sel > 1) {
+		if (val || v->driver_features_sel <= 1)
+			device_guest_error(&v->dev);
+		return;
+	}
+	v->driver_features &= ~(0xffffffffull << shift);
+	v->driver_features |= (uint64_t)val << shift;
+}
+
+static void write_queue_ready(struct virtio_mmio *v, struct virtqueue *vq, uint32_t val)
+{
+	bool bad = false;
+
+	quiesce_begin(v);
+	if (val == 0) {
+		vq->ready = false;
+	} else if (val != 1 || vq->ready || !(get_status(v) & VIRTIO_CONFIG_S_FEATURES_OK)) {
+		device_guest_error(&v->dev);
+	} else {
+		vq->ram = v->dev.ram;
+		vq->event_idx = v->driver_features & (1ull << VIRTIO_RING_F_EVENT_IDX);
+		vq->indirect = v->driver_features & (1ull << VIRTIO_RING_F_INDIRECT_DESC);
+		bad = virtqueue_start(vq) != 0;
+		vq->ready = !bad;
+	}
+	quiesce_end(v);
+	if (bad)
+		needs_reset(v);
+}
+
+static void set_low(uint64_t *addr, uint32_t val)
+{
+	*addr = (*addr & ~0xffffffffull) | val;
+}
+static void set_high(uint64_t *addr, uint32_t val)
+{
+	*addr = (*addr & 0xffffffffull) | (uint64_t)val << 32;
+}
+
+/* Registers of the selected queue. */
+static void write_queue_register(struct virtio_mmio *v, uint64_t offset, uint32_t val)
+{
+	struct virtqueue *vq;
+
+	if (v->queue_sel >= v->nr_queues) {
+		device_guest_error(&v->dev);
+		return;
+	}
+	vq = &v->vq[v->queue_sel];
+	if (offset == VIRTIO_MMIO_QUEUE_READY) {
+		write_queue_ready(v, vq, val);
+		return;
+	}
+	if (vq->ready) { /* I3 */
+		device_guest_error(&v->dev);
+		return;
+	}
+	/* The worker reads these only of a ready queue, and ready changes under io_lock. */
+	switch (offset) {
+	case VIRTIO_MMIO_QUEUE_NUM:
+		vq->num = val;
+		break;
+	case VIRTIO_MMIO_QUEUE_DESC_LOW:
+		set_low(&vq->desc, val);
+		break;
+	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
+		set_high(&vq->desc, val);
+		break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
+		set_low(&vq->avail, val);
+		break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
+		set_high(&vq->avail, val);
+		break;
+	case VIRTIO_MMIO_QUEUE_USED_LOW:
+		set_low(&vq->used, val);
+		break;
+	case VIRTIO_MMIO_QUEUE_USED_HIGH:
+		set_high(&vq->used, val);
+		break;
+	}
+}
+
+static void write_register(struct virtio_mmio *v, uint64_t offset, uint32_t val)
+{
+	switch (offset) {
+	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
+		v->features_sel = val;
+		break;
+	case VIRTIO_MMIO_DRIVER_FEATURES:
+		write_driver_features(v, val);
+		break;
+	case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
+		v->driver_features_sel = val;
+		break;
+	case VIRTIO_MMIO_QUEUE_SEL:
+		v->queue_sel = val;
+		break;
+	case VIRTIO_MMIO_QUEUE_NUM:
+	case VIRTIO_MMIO_QUEUE_READY:
+	case VIRTIO_MMIO_QUEUE_DESC_LOW:
+	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
+	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
+	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
+	case VIRTIO_MMIO_QUEUE_USED_LOW:
+	case VIRTIO_MMIO_QUEUE_USED_HIGH:
+		write_queue_register(v, offset, val);
+		break;
+	case VIRTIO_MMIO_QUEUE_NOTIFY:
+		if (val < v->nr_queues)
+			kick(v, val);
+		else
+			device_guest_error(&v->dev);
+		break;
+	case VIRTIO_MMIO_INTERRUPT_ACK:
+		__atomic_fetch_and(&v->isr, ~val, __ATOMIC_ACQ_REL);
+		break;
+	case VIRTIO_MMIO_STATUS:
+		write_status(v, val);
+		break;
+	default: /* read-only, or none */
+		device_guest_error(&v->dev);
+		break;
+	}
+}
+
+/* Returns false when there is no such register to read. */
+static bool read_register(struct virtio_mmio *v, uint64_t offset, uint32_t *val)
+{
+	bool have_queue = v->queue_sel < v->nr_queues;
+
+	switch (offset) {
+	case VIRTIO_MMIO_MAGIC_VALUE:
+		*val = VIRTIO_MAGIC;
+		break;
+	case VIRTIO_MMIO_VERSION:
+		*val = 2;
+		break;
+	case VIRTIO_MMIO_DEVICE_ID:
+		*val = v->model->device_id;
+		break;
+	case VIRTIO_MMIO_VENDOR_ID:
+		*val = VIRTIO_VENDOR;
+		break;
+	case VIRTIO_MMIO_DEVICE_FEATURES:
+		*val = v->features_sel > 1 ? 0 : (uint32_t)(v->features >> 32 * v->features_sel);
+		break;
+	case VIRTIO_MMIO_QUEUE_NUM_MAX:
+		*val = have_queue ? VIRTQUEUE_MAX_SIZE : 0;
+		break;
+	case VIRTIO_MMIO_QUEUE_READY:
+		*val = have_queue && v->vq[v->queue_sel].ready;
+		break;
+	case VIRTIO_MMIO_INTERRUPT_STATUS:
+		*val = __atomic_load_n(&v->isr, __ATOMIC_ACQUIRE);
+		break;
+	case VIRTIO_MMIO_STATUS:
+		*val = get_status(v);
+		break;
+	case VIRTIO_MMIO_SHM_LEN_LOW: /* no shared memory region: length -1 (4.2.2) */
+	case VIRTIO_MMIO_SHM_LEN_HIGH:
+	case VIRTIO_MMIO_SHM_BASE_LOW:
+	case VIRTIO_MMIO_SHM_BASE_HIGH:
+		*val = 0xffffffff;
+		break;
+	case VIRTIO_MMIO_CONFIG_GENERATION:
+		*val = __atomic_load_n(&v->generation, __ATOMIC_ACQUIRE);
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+/* Device-specific configuration: any width, naturally aligned, inside (4.2.2.2). */
+static bool read_config(struct virtio_mmio *v, uint64_t offset, unsigned int size, void *data)
+{
+	if (size == 0 || offset % size || offset > v->config_size || size > v->config_size - offset)
+		return false;
+	memcpy(data, v->config + offset, size);
+	return true;
+}
+
+static void virtio_read(struct device *dev, uint64_t offset, unsigned int size, void *data)
+{
+	struct virtio_mmio *v = to_virtio(dev);
+	uint32_t val = 0;
+	bool ok;
+
+	pthread_mutex_lock(&v->lock);
+	if (offset >= VIRTIO_MMIO_CONFIG) {
+		ok = read_config(v, offset - VIRTIO_MMIO_CONFIG, size, data);
+	} else {
+		ok = size == 4 && read_register(v, offset, &val);
+		if (ok)
+			memcpy(data, &val, 4);
+	}
+	pthread_mutex_unlock(&v->lock);
+	if (!ok)
+		device_bad_read(dev, data, size);
+}
+
+static void virtio_write(struct device *dev, uint64_t offset, unsigned int size, const void *data)
+{
+	struct virtio_mmio *v = to_virtio(dev);
+	uint32_t val;
+
+	/* No model here has configuration the driver may write. */
+	if (offset >= VIRTIO_MMIO_CONFIG || size != 4) {
+		device_guest_error(dev);
+		return;
+	}
+	memcpy(&val, data, 4);
+	/* The doorbell without the lock: only the eventfd is touched. */
+	if (offset == VIRTIO_MMIO_QUEUE_NOTIFY || offset == VIRTIO_MMIO_INTERRUPT_ACK) {
+		write_register(v, offset, val);
+		return;
+	}
+	pthread_mutex_lock(&v->lock);
+	write_register(v, offset, val);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *bytes, size_t len)
+{
+	pthread_mutex_lock(&v->lock);
+	memcpy(v->config + offset, bytes, len);
+	__atomic_fetch_add(&v->generation, 1, __ATOMIC_ACQ_REL);
+	pthread_mutex_unlock(&v->lock);
+	if (get_status(v) & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(v, VIRTIO_MMIO_INT_CONFIG);
+}
+
+/* ---- life
+ * ------------------------------------------------------------------------------------------- */
+
+static void close_fds(struct virtio_mmio *v)
+{
+	for (unsigned int q = 0; q < v->nr_queues; q++) {
+		if (v->dev.notify_fd[q] >= 0)
+			close(v->dev.notify_fd[q]);
+	}
+	if (v->stop_fd >= 0)
+		close(v->stop_fd);
+}
+
+static void virtio_destroy(struct device *dev)
+{
+	struct virtio_mmio *v = to_virtio(dev);
+
+	if (v->has_worker) {
+		__atomic_store_n(&v->stop, true, __ATOMIC_RELEASE);
+		eventfd_write(v->stop_fd, 1);
+		pthread_join(v->worker, NULL);
+	}
+	close_fds(v);
+	pthread_cond_destroy(&v->resume);
+	pthread_mutex_destroy(&v->io_lock);
+	pthread_mutex_destroy(&v->lock);
+	v->model->destroy(v);
+	free(v);
+}
+
+static const struct device_ops virtio_device_ops = {
+	.name = "virtio-mmio",
+	.read = virtio_read,
+	.write = virtio_write,
+	.reset = virtio_reset,
+	.destroy = virtio_destroy,
+};
+
+/* The worker takes no signals: those are for the machine's threads. */
+static int start_worker(struct virtio_mmio *v)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&v->worker, NULL, worker_main, v);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!err)
+		pthread_setname_np(v->worker, v->dev.role[0] ? v->dev.role : v->model->name);
+	return -err;
+}
+
+int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
+		     const struct device_env *env, bool worker)
+{
+	int err;
+
+	device_init(&v->dev, &virtio_device_ops, env, MMVM_VIRTIO_STRIDE, false);
+	v->model = model;
+	v->features |= TRANSPORT_FEATURES;
+	v->has_worker = worker;
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_mutex_init(&v->io_lock, NULL);
+	pthread_cond_init(&v->resume, NULL);
+	v->dev.nr_notify = v->nr_queues;
+	v->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (v->stop_fd < 0)
+		goto fail;
+	for (unsigned int q = 0; q < v->nr_queues; q++) {
+		v->vq[q].ram = v->dev.ram;
+		v->dev.notify_fd[q] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (v->dev.notify_fd[q] < 0)
+			goto fail;
+	}
+	if (worker) {
+		err = start_worker(v);
+		if (err) {
+			errno = -err;
+			goto fail;
+		}
+	}
+	return 0;
+
+fail:
+	err = -errno;
+	close_fds(v);
+	pthread_cond_destroy(&v->resume);
+	pthread_mutex_destroy(&v->io_lock);
+	pthread_mutex_destroy(&v->lock);
+	return err;
+}
