@@ -19,6 +19,8 @@
 #define ASM_CPU_ENTRY_URSP   104
 #define ASM_IRQ_VECTOR_FIRST 0x30
 #define ASM_NR_IRQ_VECTORS   32
+#define VECTOR_TIMER	     0xec
+#define VECTOR_SPURIOUS	     0xff
 
 /* struct pt_regs */
 #define PT_RBX	    40

@@ -1,9 +1,9 @@
 /*
  * What the files of arch/x86 tell each other, and what kernel/main.c calls to bring the machine up.
- * Nothing else includes this.
+ * Portable code above does not include it.
  */
-#ifndef ARCH_X86_ARCH_H
-#define ARCH_X86_ARCH_H
+#ifndef ARCH_BOOT_H
+#define ARCH_BOOT_H
 #include "arch/asm.h"
 #include "arch/ptrace.h"
 #include "lib/types.h"
