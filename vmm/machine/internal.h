@@ -155,11 +155,11 @@ int machine_disk_open(const struct disk_config *config, uint64_t *size, struct m
 /* record.c */
 int machine_record_init(struct machine *m, struct mmvm_error *err);
 void machine_record_destroy(struct machine *m);
-/** Handle a record the guest sent (a copy, checked for length): returns its status. Runs on the
- * vCPU's thread. `text_out` (capacity rec->text_len) is what goes back into the guest, if
- * *text_back is set. */
-int32_t machine_record_receive(struct machine *m, struct mmvm_record *rec, bool *text_back);
-void machine_console_write(struct machine *m, const char *text, size_t len);
+struct testchan_ops;
+/** What the test channel calls; its argument is the machine. */
+extern const struct testchan_ops machine_testchan_ops;
+/** Bytes of the console; a device_sink_fn whose argument is the machine. */
+void machine_console_write(void *machine, const void *text, size_t len);
 
 /* vcpu.c */
 int machine_vcpu_create(struct machine *m, unsigned int id, struct mmvm_error *err);
@@ -169,6 +169,12 @@ void machine_vcpus_stop(struct machine *m);
 void machine_vcpu_destroy(struct machine_vcpu *v);
 /** The vCPU the calling thread runs, or NULL. */
 struct machine_vcpu *machine_current_vcpu(void);
+/** Fetch the registers of the calling thread's vCPU into v->regs and v->sregs. */
+int machine_vcpu_sync(struct machine_vcpu *v);
+/** Registers of a stopped or synced vCPU as a crash record; vector and error are all ones. */
+void machine_vcpu_crash(const struct machine_vcpu *v, struct mmvm_crash *crash);
+
+/* machine.c */
 /** Keep the outcome if it is the first, and wake machine_run(). */
 void machine_finish(struct machine *m, const struct machine_outcome *out);
 

@@ -114,7 +114,8 @@ unsigned int machine_exit_stats(const struct machine *m, struct exit_stat *out, 
 const struct mmvm_record *machine_record(const struct machine *m,
 					 unsigned int i); /* NULL past the end */
 uint64_t machine_records_dropped(const struct machine *m);
-/** Console output so far (NUL-terminated, last MiB kept); *len may be NULL. */
+/** Console output so far (NUL-terminated, last MiB kept); *len may be NULL. Stays valid until the
+ * next console output: call it when the machine has stopped, or from audit. */
 const char *machine_console(const struct machine *m, size_t *len);
 /** Guest virtual to physical through the tables at `cr3` (0: vCPU 0's current). Returns 0 or
  * -EFAULT. */
@@ -125,8 +126,24 @@ bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_d
 /** Collect (get and clear) the dirty log of guest RAM merged with the devices' writes. Calls fn per
  * page if not NULL; returns pages or -errno. */
 int64_t machine_dirty_collect(struct machine *m, void (*fn)(uint64_t gpa, void *arg), void *arg);
-/** TSC at the first KVM_RUN, and ns from process start to it. */
+/** Nanoseconds from process start to the first KVM_RUN. */
 uint64_t machine_start_ns(const struct machine *m);
+/** What the host is: "VMX", "SVM", "PVM"; its quirks (MMVM_QUIRK_*); the guest's TSC in Hz. */
+const char *machine_backend(const struct machine *m);
+uint32_t machine_quirks(const struct machine *m);
+uint64_t machine_tsc_hz(const struct machine *m);
+/** Accesses to addresses where no device is, and mistakes the devices noted. */
+uint64_t machine_guest_errors(const struct machine *m);
+/** Disks in order: role and size in bytes. False past the last. */
+bool machine_disk(const struct machine *m, unsigned int i, const char **role, uint64_t *size);
+/** KVM's binary statistics: fn for each value of the VM ("vm"), then of each vCPU ("vcpu"). Returns
+ * 0 or -errno (-EOPNOTSUPP: the host has none). */
+struct kvm_stat;
+int machine_kvm_stats(struct machine *m,
+		      void (*fn)(const char *scope, const struct kvm_stat *stat, void *arg),
+		      void *arg);
+/** Bytes of guest RAM that the host has given memory for. */
+uint64_t machine_ram_resident(const struct machine *m);
 
 /** Symbols of the guest ELF. Returns "name+0x12" in buf, or hex when unknown. */
 struct symtab;

@@ -1,0 +1,131 @@
+/*
+ * The devices of a configuration, made and put on the bus at their places in mmvm/layout.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "devices/devices.h"
+#include "machine/internal.h"
+
+static int no_device(struct mmvm_error *err, const char *what)
+{
+	return mmvm_error(err, MMVM_EXIT_HOST, "cannot create the %s: %s", what, strerror(errno));
+}
+
+static int create_ports(struct machine *m, struct mmvm_error *err)
+{
+	struct device_env env = {.role = "console",
+				 .base = MMVM_SERIAL_PORT,
+				 .gsi = MMVM_SERIAL_GSI,
+				 .ram = &m->ram};
+	struct device *dev;
+
+	env.irq = machine_irq_line(m, MMVM_SERIAL_GSI, err);
+	if (!env.irq)
+		return -1;
+	dev = serial_create(&env, machine_console_write, m);
+	if (!dev)
+		return no_device(err, "serial port");
+	if (machine_add_device(m, dev, err))
+		return -1;
+
+	env = (struct device_env){.base = MMVM_TESTCHAN_PORT, .ram = &m->ram};
+	dev = testchan_create(&env, &machine_testchan_ops, m);
+	if (!dev)
+		return no_device(err, "test channel");
+	if (machine_add_device(m, dev, err))
+		return -1;
+
+	env.base = MMVM_FASTOP_PORT;
+	dev = fastop_create(&env, m->shared, m->config.cpus);
+	if (!dev)
+		return no_device(err, "fast operations port");
+	return machine_add_device(m, dev, err);
+}
+
+static int create_dma_engine(struct machine *m, struct mmvm_error *err)
+{
+	struct device_env env = {.role = "dma",
+				 .base = MMVM_DMAENGINE_BASE,
+				 .gsi = MMVM_DMAENGINE_GSI,
+				 .ram = &m->ram};
+	struct device *dev;
+
+	env.irq = machine_irq_line(m, env.gsi, err);
+	if (!env.irq)
+		return -1;
+	dev = dma_engine_create(&env);
+	if (!dev)
+		return no_device(err, "DMA engine");
+	return machine_add_device(m, dev, err);
+}
+
+static int create_disk(struct machine *m, unsigned int i, struct mmvm_error *err)
+{
+	const struct disk_config *c = &m->config.disk[i];
+	struct device_env env = {.role = c->role,
+				 .base = MMVM_VIRTIO_BASE + i * MMVM_VIRTIO_STRIDE,
+				 .gsi = MMVM_VIRTIO_GSI + i,
+				 .ram = &m->ram};
+	struct virtio_blk_params blk = {.read_only = c->read_only};
+	struct machine_disk *d = &m->disk[i];
+
+	blk.fd = machine_disk_open(c, &blk.size, err);
+	if (blk.fd < 0)
+		return -1;
+	env.irq = machine_irq_line(m, env.gsi, err);
+	if (!env.irq) {
+		close(blk.fd);
+		return -1;
+	}
+	d->dev = virtio_blk_create(&env, &blk);
+	if (!d->dev) {
+		no_device(err, "disk");
+		close(blk.fd);
+		return -1;
+	}
+	snprintf(d->role, sizeof(d->role), "%s", c->role);
+	d->size = blk.size;
+	m->nr_disks = i + 1;
+	return machine_add_device(m, d->dev, err);
+}
+
+int machine_create_devices(struct machine *m, struct mmvm_error *err)
+{
+	if (create_ports(m, err) || create_dma_engine(m, err))
+		return -1;
+	for (unsigned int i = 0; i < m->config.nr_disks; i++)
+		if (create_disk(m, i, err))
+			return -1;
+	return 0;
+}
+
+bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out)
+{
+	for (unsigned int i = 0; i < m->nr_disks; i++) {
+		if (strcmp(m->disk[i].role, role))
+			continue;
+		virtio_blk_stats(m->disk[i].dev, out);
+		return true;
+	}
+	return false;
+}
+
+bool machine_disk(const struct machine *m, unsigned int i, const char **role, uint64_t *size)
+{
+	if (i >= m->nr_disks)
+		return false;
+	*role = m->disk[i].role;
+	*size = m->disk[i].size;
+	return true;
+}
+
+uint64_t machine_guest_errors(const struct machine *m)
+{
+	uint64_t n = __atomic_load_n(&m->unclaimed, __ATOMIC_RELAXED);
+
+	for (unsigned int i = 0; i < m->nr_devices; i++)
+		n += __atomic_load_n(&m->device[i]->guest_errors, __ATOMIC_RELAXED);
+	return n;
+}

@@ -1,0 +1,294 @@
+/*
+ * vCPU threads: enter the guest, serve the exit, count it, again.
+ *
+ * Stopping works from any state. `quit` is set first; then run->immediate_exit, which makes a
+ * KVM_RUN that has not begun return at once; then a signal, which makes one that has begun return.
+ * Whichever way the race goes, the thread comes back to the top of its loop and sees `quit`.
+ *
+ *   owner thread                          vCPU thread
+ *   quit = true                           loop: quit? -> end
+ *   run->immediate_exit = 1               KVM_RUN -> EINTR if immediate_exit or signal pending
+ *   pthread_kill(KICK_SIGNAL)
+ *
+ * Time in the VMM is counted in TSC ticks from the return of one KVM_RUN to the call of the next:
+ * two RDTSC an exit, some 40 cycles.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <x86intrin.h>
+#include "machine/internal.h"
+
+#define KICK_SIGNAL (SIGRTMIN + 2)
+
+static _Thread_local struct machine_vcpu *current_vcpu;
+
+struct machine_vcpu *machine_current_vcpu(void)
+{
+	return current_vcpu;
+}
+
+int machine_vcpu_sync(struct machine_vcpu *v)
+{
+	int rc = kvm_vcpu_get_regs(&v->kvm, &v->regs);
+
+	return rc ? rc : kvm_vcpu_get_sregs(&v->kvm, &v->sregs);
+}
+
+void machine_vcpu_crash(const struct machine_vcpu *v, struct mmvm_crash *c)
+{
+	const struct kvm_regs *r = &v->regs;
+	const struct kvm_sregs *s = &v->sregs;
+
+	*c = (struct mmvm_crash){
+		.vector = ~0ull,
+		.error = ~0ull,
+		.cr2 = s->cr2,
+		.cr3 = s->cr3,
+		.rax = r->rax,
+		.rbx = r->rbx,
+		.rcx = r->rcx,
+		.rdx = r->rdx,
+		.rsi = r->rsi,
+		.rdi = r->rdi,
+		.rbp = r->rbp,
+		.rsp = r->rsp,
+		.r8 = r->r8,
+		.r9 = r->r9,
+		.r10 = r->r10,
+		.r11 = r->r11,
+		.r12 = r->r12,
+		.r13 = r->r13,
+		.r14 = r->r14,
+		.r15 = r->r15,
+		.rip = r->rip,
+		.rflags = r->rflags,
+		.cs = s->cs.selector,
+		.ss = s->ss.selector,
+	};
+}
+
+/** "0f 0b ..." of the bytes at RIP, as many as can be read. */
+static void code_bytes(struct machine_vcpu *v, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	buf[0] = 0;
+	for (unsigned int i = 0; i < 15 && at + 4 < size; i++) {
+		uint8_t byte;
+
+		if (machine_read_virt(v->m, v->sregs.cr3, v->regs.rip + i, &byte, 1))
+			break;
+		at += (size_t)snprintf(buf + at, size - at, "%s%02x", i ? " " : "", byte);
+	}
+	if (!at)
+		snprintf(buf, size, "not mapped");
+}
+
+/** The guest cannot go on: say why, where, and with which registers. */
+static void finish_crashed(struct machine_vcpu *v, const char *why)
+{
+	struct machine_outcome out = {.kind = OUTCOME_CRASHED, .status = MMVM_EXIT_CRASHED};
+	char code[64];
+
+	if (machine_vcpu_sync(v)) {
+		snprintf(out.text, sizeof(out.text), "%s; its registers cannot be read", why);
+	} else {
+		code_bytes(v, code, sizeof(code));
+		machine_vcpu_crash(v, &out.crash);
+		out.has_crash = true;
+		snprintf(out.text, sizeof(out.text), "%s at rip 0x%llx, in ring %u, code bytes: %s",
+			 why, (unsigned long long)v->regs.rip, v->sregs.cs.selector & 3u, code);
+	}
+	machine_finish(v->m, &out);
+}
+
+static void finish_host_error(struct machine_vcpu *v, const char *what, int err)
+{
+	struct machine_outcome out = {.kind = OUTCOME_HOST_ERROR, .status = MMVM_EXIT_HOST};
+
+	snprintf(out.text, sizeof(out.text), "vCPU %u: %s: %s", v->id, what, strerror(err));
+	machine_finish(v->m, &out);
+}
+
+static unsigned int serve_pio(struct machine_vcpu *v)
+{
+	struct kvm_run *run = v->kvm.run;
+	bool write = run->io.direction == KVM_EXIT_IO_OUT;
+	char *data = (char *)run + run->io.data_offset;
+
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size)
+		machine_bus_access(v->m, true, run->io.port, data, run->io.size, write);
+	return write ? EXIT_PIO_OUT : EXIT_PIO_IN;
+}
+
+static unsigned int serve_mmio(struct machine_vcpu *v)
+{
+	struct kvm_run *run = v->kvm.run;
+
+	machine_bus_access(v->m, false, run->mmio.phys_addr, run->mmio.data, run->mmio.len,
+			   run->mmio.is_write);
+	return run->mmio.is_write ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
+}
+
+static void serve_internal_error(struct machine_vcpu *v)
+{
+	const struct kvm_run *run = v->kvm.run;
+	char why[128];
+
+	switch (run->internal.suberror) {
+	case KVM_INTERNAL_ERROR_EMULATION:
+		snprintf(why, sizeof(why), "KVM could not emulate an instruction");
+		break;
+	case KVM_INTERNAL_ERROR_DELIVERY_EV:
+		snprintf(why, sizeof(why), "KVM could not deliver an event");
+		break;
+	default:
+		snprintf(why, sizeof(why), "KVM internal error %u", run->internal.suberror);
+	}
+	finish_crashed(v, why);
+}
+
+/** Serve one exit; returns the slot to count it under. */
+static unsigned int serve_exit(struct machine_vcpu *v)
+{
+	struct kvm_run *run = v->kvm.run;
+	char why[96];
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		return serve_pio(v);
+	case KVM_EXIT_MMIO:
+		return serve_mmio(v);
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		finish_crashed(v, "triple fault");
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		snprintf(why, sizeof(why), "the CPU refuses the guest's state (reason 0x%llx)",
+			 run->fail_entry.hardware_entry_failure_reason);
+		finish_crashed(v, why);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		serve_internal_error(v);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		snprintf(why, sizeof(why), "the guest asked KVM for system event %u",
+			 run->system_event.type);
+		finish_crashed(v, why);
+		break;
+	default:
+		snprintf(why, sizeof(why), "KVM exit %u, which this program does not know",
+			 run->exit_reason);
+		finish_crashed(v, why);
+	}
+	return run->exit_reason < EXIT_PIO_IN ? run->exit_reason : 0;
+}
+
+/** KVM_RUN failed. Returns whether to try again. */
+static bool run_failed(struct machine_vcpu *v, int err)
+{
+	if (err == EINTR || err == EAGAIN)
+		return true;
+	/* EFAULT: the host has no memory for a page of guest RAM (tmpfs or cgroup limit). */
+	finish_host_error(v, err == EFAULT ? "KVM_RUN, no memory behind guest RAM" : "KVM_RUN",
+			  err);
+	return false;
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct machine_vcpu *v = arg;
+	struct machine *m = v->m;
+	uint64_t t0;
+
+	current_vcpu = v;
+	for (;;) {
+		unsigned int slot;
+		uint64_t now;
+		int rc;
+
+		if (atomic_load(&m->quit) || atomic_load(&m->finished))
+			break;
+		rc = kvm_vcpu_run(&v->kvm);
+		t0 = __rdtsc();
+		if (!rc)
+			slot = serve_exit(v);
+		else if (run_failed(v, -rc))
+			slot = EXIT_INTERRUPTED;
+		else
+			break;
+		now = __rdtsc();
+		__atomic_store_n(&v->exit_count[slot], v->exit_count[slot] + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&v->exit_tsc[slot], v->exit_tsc[slot] + (now - t0),
+				 __ATOMIC_RELAXED);
+	}
+	/* A read or write by the guest is complete only after the next entry: let KVM finish it,
+	 * without running anything more, so that the registers are those of a whole instruction. */
+	v->kvm.run->immediate_exit = 1;
+	kvm_vcpu_run(&v->kvm);
+	if (!machine_vcpu_sync(v))
+		atomic_store(&v->stopped, true);
+	current_vcpu = NULL;
+	return NULL;
+}
+
+static void kicked(int sig) {}
+
+int machine_vcpu_create(struct machine *m, unsigned int id, struct mmvm_error *err)
+{
+	struct machine_vcpu *v = &m->vcpu[id];
+	struct sigaction sa = {.sa_handler = kicked};
+	int rc, fd;
+
+	v->m = m;
+	v->id = id;
+	rc = kvm_vcpu_open(&v->kvm, &m->sys, m->vm, id);
+	if (rc)
+		return mmvm_error(err, MMVM_EXIT_HOST, "cannot create vCPU %u: %s", id,
+				  strerror(-rc));
+	m->nr_vcpus = id + 1;
+	fd = kvm_vcpu_stats_fd(&v->kvm);
+	v->stats = fd >= 0 ? kvm_stats_open(fd) : NULL;
+	sigemptyset(&sa.sa_mask);
+	sigaction(KICK_SIGNAL, &sa, NULL);
+	return machine_vcpu_reset(v, err);
+}
+
+int machine_vcpu_start(struct machine_vcpu *v)
+{
+	sigset_t all, old;
+	int rc;
+
+	/* Signals to the process are for the thread that waits in machine_run(). */
+	sigfillset(&all);
+	sigdelset(&all, KICK_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	rc = pthread_create(&v->thread, NULL, vcpu_main, v);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	v->started = !rc;
+	return -rc;
+}
+
+void machine_vcpus_stop(struct machine *m)
+{
+	atomic_store(&m->quit, true);
+	for (unsigned int i = 0; i < m->nr_vcpus; i++) {
+		struct machine_vcpu *v = &m->vcpu[i];
+
+		if (!v->started)
+			continue;
+		__atomic_store_n(&v->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		pthread_kill(v->thread, KICK_SIGNAL);
+		pthread_join(v->thread, NULL);
+		v->started = false;
+	}
+}
+
+void machine_vcpu_destroy(struct machine_vcpu *v)
+{
+	kvm_stats_close(v->stats);
+	kvm_vcpu_close(&v->kvm);
+}
