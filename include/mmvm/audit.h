@@ -19,7 +19,8 @@
 	X(AUDIT_PAGE_STATE, "page_state", "a frame has no valid state")                        \
 	X(AUDIT_PAGE_OVERLAP, "page_overlap", "a frame is covered by two blocks")              \
 	X(AUDIT_FREE_REFCOUNT, "free_refcount", "a free page has references")                  \
-	X(AUDIT_USED_REFCOUNT, "used_refcount", "a page in use has no references, or too few") \
+	X(AUDIT_USED_REFCOUNT, "used_refcount",                                                \
+	  "a page in use has a reference too few or too many")                                 \
 	X(AUDIT_BUDDY_LIST, "buddy_list",                                                      \
 	  "a buddy list is broken or holds a page that is not free")                           \
 	X(AUDIT_BUDDY_COUNT, "buddy_count", "nr_free of an order disagrees with its lists")    \
