@@ -1,0 +1,58 @@
+/*
+ * The audit: the host reads the guest's memory manager from outside and adds everything up.
+ *
+ * The contract is mmvm/audit.h: the guest says where its page array, lists, address spaces and swap
+ * maps are; the host walks them through the guest's own page tables and trusts nothing. It runs
+ * while the guest stands still.
+ */
+#ifndef VMM_OBSERVE_AUDIT_H
+#define VMM_OBSERVE_AUDIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "devices/device.h"
+#include "machine/machine.h"
+#include "mmvm/audit.h"
+#include "mmvm/shared.h"
+
+#define AUDIT_MAX_KEPT 32 /* findings kept with their text; all are counted */
+
+struct audit_entry {
+	enum mmvm_audit_finding kind;
+	char text[200]; /* where, what was found, what was expected */
+};
+
+struct audit_result {
+	uint64_t total;			   /* findings */
+	uint64_t count[NR_AUDIT_FINDINGS]; /* by kind */
+	struct audit_entry kept[AUDIT_MAX_KEPT];
+	unsigned int nr_kept;
+	uint64_t ram_frames;
+	uint64_t frames[NR_PAGE_TYPES]; /* by state; their sum is ram_frames when all is well */
+	uint64_t nr_mm, nr_caches, nr_swap_used;
+	uint64_t ns; /* time it took */
+};
+
+/** What is looked at: RAM, the page tables to read it by, the root's address, the levels. */
+struct audit_source {
+	const struct guest_ram *ram;
+	uint64_t cr3;
+	uint64_t root_gva;
+	const struct mmvm_shared *shared;
+};
+
+/** Look at everything. Returns the number of findings, or -ENOMEM. */
+int audit_memory(const struct audit_source *src, struct audit_result *out);
+
+/** The same for a machine. The root is the guest's symbol `mmvm_audit_root`; a guest without it is
+ * not audited: -ENOSYS. */
+int audit_machine(struct machine *m, const struct symtab *symbols, uint64_t cr3,
+		  struct audit_result *out);
+
+/** "mapcount" ... */
+const char *audit_finding_name(enum mmvm_audit_finding kind);
+/** The findings, one a line behind `prefix`; with `states`, the table of pages by state. */
+void audit_print(FILE *f, const char *prefix, const struct audit_result *r, bool states);
+
+#endif

@@ -1,0 +1,465 @@
+/*
+ * The audit of address spaces: VMAs, page tables, counters, and the swap slots that PTEs name.
+ *
+ *   T1  An entry above the leaves points at a page of RAM of type pgtable, order 0, and each table
+ *       is reached once. In the kernel half, tables made before there were struct pages are
+ * RESERVED. (pgtable) T2  pgtables_bytes of an mm = its tables, PGD included; all pgtable pages are
+ * reached; the kernel half's count is right. (pgtable_count) T3  A user leaf maps RAM in use; each
+ * leaf and swap entry lies in a VMA. (pgtable, free_mapped, vma) T4  rss_anon, rss_file, rss_swap =
+ * leaves and swap entries found. (rss) T5  VMAs are in order, disjoint, not empty, and page
+ * aligned. (vma) W1  A slot's count = swap entries in page tables that name it; its cache bit = a
+ * page in the swap cache says it holds it. (swap_map) W2  The area's count of used slots = slots
+ * with a non-zero byte that are not bad. (swap_count)
+ *
+ * Bounds: at most MMVM_AUDIT_MAX_MM address spaces and as many tables as there are frames, twice
+ * (each frame can be a table once; the second visit is a finding already, and ends that branch).
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "observe/audit_impl.h"
+
+#define PTE_PRESENT  1ull
+#define PTE_PSE	     (1ull << 7)
+#define PTE_PROTNONE (1ull << 8)
+#define PTE_SPECIAL  (1ull << 9)
+#define PTE_AD	     (3ull << 5)
+#define PTE_ADDR     0x000ffffffffff000ull
+
+/** One address space as we walk it. */
+struct space {
+	uint64_t gva; /* of the mm_struct; 0 = the kernel's half */
+	bool user;
+	uint64_t tables, anon, file, swap;
+	uint32_t vma; /* cursor: leaves come in address order */
+	bool outside; /* said already that a page lies outside every VMA */
+};
+
+/** Is `addr` in a VMA? Addresses come rising. */
+static bool in_vma(struct audit *a, struct space *s, uint64_t addr)
+{
+	while (s->vma < a->nr_vma && a->vma[s->vma].end <= addr)
+		s->vma++;
+	return s->vma < a->nr_vma && a->vma[s->vma].start <= addr;
+}
+
+static void check_in_vma(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
+{
+	if (s->outside || in_vma(a, s, addr))
+		return;
+	s->outside = true;
+	audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64 " has no VMA",
+		   s->gva, entry, addr);
+}
+
+static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
+		      unsigned int level)
+{
+	uint64_t pfn = (entry & PTE_ADDR) >> MMVM_PAGE_SHIFT, pages = 1ull << 9 * level;
+	uint32_t i = frame_index(a, pfn);
+	struct frame *f;
+
+	check_in_vma(a, s, addr, entry);
+	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
+		audit_find(a, AUDIT_PGTABLE,
+			   "mm %#" PRIx64 ": %#" PRIx64 " is mapped to frame %#" PRIx64
+			   ", which is not RAM",
+			   s->gva, addr, pfn);
+		return;
+	}
+	f = &a->frame[i];
+	if (entry & PTE_SPECIAL) {
+		if (pfn != a->root.zero_page_pfn)
+			audit_find(a, AUDIT_PGTABLE,
+				   "mm %#" PRIx64 ": %#" PRIx64 " is special, but maps frame "
+				   "%#" PRIx64 ", not the zero page",
+				   s->gva, addr, pfn);
+		return;
+	}
+	if (f->mapped != UINT32_MAX)
+		f->mapped++;
+	if (type_is_free(f->state)) {
+		audit_find(a, AUDIT_FREE_MAPPED,
+			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64
+			   ", which is free (%s)",
+			   s->gva, addr, pfn, type_name(f->state));
+	} else if (f->state == PAGE_ANON) {
+		s->anon += pages;
+	} else if (f->state == PAGE_FILE || f->state == PAGE_SHMEM) {
+		s->file += pages;
+	} else {
+		audit_find(a, AUDIT_PGTABLE,
+			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64 ", a %s page",
+			   s->gva, addr, pfn, type_name(f->state));
+	}
+}
+
+static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
+{
+	uint64_t type = entry >> MMVM_SWP_TYPE_SHIFT & ((1u << MMVM_SWP_TYPE_BITS) - 1);
+	uint64_t slot = entry >> MMVM_SWP_OFFSET_SHIFT;
+
+	check_in_vma(a, s, addr, entry);
+	s->swap++;
+	if (type >= MMVM_AUDIT_MAX_SWAP || slot == 0 || slot >= a->swap[type].nr) {
+		audit_find(a, AUDIT_SWAP_MAP,
+			   "mm %#" PRIx64 ": %#" PRIx64 " names slot %" PRIu64 " of area %" PRIu64
+			   ", which does not exist",
+			   s->gva, addr, slot, type);
+		return;
+	}
+	if (a->swap[type].users[slot] != UINT32_MAX)
+		a->swap[type].users[slot]++;
+}
+
+/** A table is to be entered: T1. False: do not. */
+static bool enter_table(struct audit *a, struct space *s, uint64_t pfn, uint64_t addr)
+{
+	uint32_t i = frame_index(a, pfn);
+
+	if (a->table_budget == 0)
+		return false;
+	a->table_budget--;
+	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
+		audit_find(a, AUDIT_PGTABLE,
+			   "mm %#" PRIx64 ": the table for %#" PRIx64 " is frame %#" PRIx64
+			   ", which is not RAM",
+			   s->gva, addr, pfn);
+		return false;
+	}
+	if (a->frame[i].state == PAGE_PGTABLE && !(a->frame[i].seen & SEEN_TAIL)) {
+		if (a->frame[i].seen & SEEN_TABLE) {
+			audit_find(a, AUDIT_PGTABLE,
+				   "mm %#" PRIx64 ": the table for %#" PRIx64 " is frame %#" PRIx64
+				   ", reached before",
+				   s->gva, addr, pfn);
+			return false;
+		}
+		a->frame[i].seen |= SEEN_TABLE;
+		s->tables++;
+		return true;
+	}
+	if (!s->user && a->frame[i].state == PAGE_RESERVED)
+		return true; /* made while booting */
+	audit_find(a, AUDIT_PGTABLE,
+		   "mm %#" PRIx64 ": the table for %#" PRIx64 " is frame %#" PRIx64 ", a %s page",
+		   s->gva, addr, pfn, type_name(a->frame[i].state));
+	return false;
+}
+
+static void walk_table(struct audit *a, struct space *s, uint64_t pfn, unsigned int level,
+		       uint64_t addr, unsigned int first, unsigned int last);
+
+static void walk_below(struct audit *a, struct space *s, uint64_t entry, unsigned int level,
+		       uint64_t addr)
+{
+	uint64_t pfn = (entry & PTE_ADDR) >> MMVM_PAGE_SHIFT;
+
+	if (enter_table(a, s, pfn, addr))
+		walk_table(a, s, pfn, level - 1, addr, 0, 511);
+}
+
+static void walk_table(struct audit *a, struct space *s, uint64_t pfn, unsigned int level,
+		       uint64_t addr, unsigned int first, unsigned int last)
+{
+	const uint8_t *data = frame_data(a, pfn);
+	uint64_t table[512];
+
+	if (!data)
+		return;
+	memcpy(table, data, sizeof(table));
+	for (unsigned int i = first; i <= last; i++) {
+		uint64_t entry = table[i], at = addr + ((uint64_t)i << (12 + 9 * level));
+
+		if (!entry)
+			continue;
+		if (level == 0 && s->user && !(entry & (PTE_PRESENT | PTE_PROTNONE)))
+			swap_leaf(a, s, at, entry);
+		else if (!(entry & (PTE_PRESENT | PTE_PROTNONE)))
+			audit_find(a, AUDIT_PGTABLE,
+				   "mm %#" PRIx64 ": entry %#" PRIx64 " for %#" PRIx64
+				   " at level %u is neither empty nor present",
+				   s->gva, entry, at, level);
+		else if (level > 0 && (level == 3 || !(entry & PTE_PSE)))
+			walk_below(a, s, entry, level, at);
+		else if (s->user)
+			user_leaf(a, s, at, entry, level);
+	}
+}
+
+/** T5, and the VMAs into a->vma. */
+static void load_vmas(struct audit *a, uint64_t mm)
+{
+	const struct mmvm_audit_mm_layout *l = &a->root.mm;
+	uint64_t node, before = 0;
+	struct list_walk w;
+	const char *why;
+	int ret;
+
+	a->nr_vma = 0;
+	if (list_walk_start(a, &w, mm + l->vma_list_offset, MMVM_AUDIT_MAX_VMAS)) {
+		audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": list of VMAs unreadable", mm);
+		return;
+	}
+	while ((ret = list_walk_next(a, &w, &node, &why)) > 0) {
+		uint64_t vma = node - l->vma_link_offset;
+		struct vma_range *v = &a->vma[a->nr_vma];
+
+		if (audit_read(a, vma + l->vma_start_offset, &v->start, 8) ||
+		    audit_read(a, vma + l->vma_end_offset, &v->end, 8)) {
+			audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": VMA %#" PRIx64 " unreadable", mm,
+				   vma);
+			return;
+		}
+		if (v->start >= v->end || v->start < before || v->end > 1ull << 47 ||
+		    (v->start | v->end) & (MMVM_PAGE_SIZE - 1)) {
+			audit_find(a, AUDIT_VMA,
+				   "mm %#" PRIx64 ": VMA [%#" PRIx64 ", %#" PRIx64
+				   ") after %#" PRIx64,
+				   mm, v->start, v->end, before);
+			continue;
+		}
+		before = v->end;
+		a->nr_vma++;
+	}
+	if (ret < 0)
+		audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": list of VMAs, link %" PRIu64 ": %s", mm,
+			   w.steps, why);
+}
+
+static void check_counter(struct audit *a, enum mmvm_audit_finding kind, uint64_t mm,
+			  uint32_t offset, const char *name, uint64_t found, uint64_t unit)
+{
+	uint64_t claimed;
+
+	if (audit_read(a, mm + offset, &claimed, sizeof(claimed)))
+		audit_find(a, kind, "mm %#" PRIx64 ": %s unreadable", mm, name);
+	else if (claimed != found * unit)
+		audit_find(a, kind, "mm %#" PRIx64 ": %s is %" PRId64 "; found %" PRIu64, mm, name,
+			   (int64_t)claimed, found * unit);
+}
+
+static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
+{
+	const struct mmvm_audit_mm_layout *l = &a->root.mm;
+	struct space s = {.gva = mm, .user = true};
+	const uint8_t *user_half, *kernel_half;
+	uint64_t pgd, pfn;
+	uint32_t i;
+
+	a->out->nr_mm++;
+	load_vmas(a, mm);
+	if (audit_read(a, mm + l->pgd_offset, &pgd, sizeof(pgd))) {
+		audit_find(a, AUDIT_PGTABLE, "mm %#" PRIx64 " unreadable", mm);
+		return;
+	}
+	i = frame_of_direct(a, pgd);
+	if (i == NO_FRAME || pgd & (MMVM_PAGE_SIZE - 1)) {
+		audit_find(a, AUDIT_PGTABLE, "mm %#" PRIx64 ": PGD %#" PRIx64 " is no page", mm,
+			   pgd);
+		return;
+	}
+	pfn = frame_pfn(a, i);
+	/* The kernel's own address space has no user half. */
+	if (pfn == kernel_pgd_pfn)
+		return;
+	if (!enter_table(a, &s, pfn, 0))
+		return;
+	walk_table(a, &s, pfn, 3, 0, 0, 255);
+	a->tables_user += s.tables;
+	check_counter(a, AUDIT_PGTABLE_COUNT, mm, l->pgtables_offset, "pgtables_bytes", s.tables,
+		      MMVM_PAGE_SIZE);
+	check_counter(a, AUDIT_RSS, mm, l->rss_anon_offset, "rss_anon", s.anon, 1);
+	check_counter(a, AUDIT_RSS, mm, l->rss_file_offset, "rss_file", s.file, 1);
+	check_counter(a, AUDIT_RSS, mm, l->rss_swap_offset, "rss_swap", s.swap, 1);
+
+	/* The kernel's half is one for all. */
+	user_half = frame_data(a, pfn);
+	kernel_half = kernel_pgd_pfn ? frame_data(a, kernel_pgd_pfn) : NULL;
+	for (unsigned int e = 256; user_half && kernel_half && e < 512; e++) {
+		uint64_t mine, kernels;
+
+		memcpy(&mine, user_half + e * 8, 8);
+		memcpy(&kernels, kernel_half + e * 8, 8);
+		if (mine && (mine ^ kernels) & ~PTE_AD)
+			audit_find(a, AUDIT_PGTABLE,
+				   "mm %#" PRIx64 ": PGD entry %u is %#" PRIx64
+				   ", the kernel's %#" PRIx64,
+				   mm, e, mine, kernels);
+	}
+}
+
+/** The kernel's half: its tables. Returns the frame of its top table, 0 when there is none. */
+static uint64_t audit_kernel_half(struct audit *a)
+{
+	struct space s = {.user = false};
+	const uint8_t *host = audit_page_at(a, a->root.kernel_pgd_gva);
+	uint64_t claimed, pfn = 0;
+	uint32_t i;
+
+	for (unsigned int r = 0; host && r < a->src->ram->nr; r++) {
+		const struct guest_ram_region *g = &a->src->ram->region[r];
+
+		if (host >= g->hva && host < g->hva + g->size)
+			pfn = (g->gpa + (uint64_t)(host - g->hva)) >> MMVM_PAGE_SHIFT;
+	}
+	i = frame_index(a, pfn);
+	if (!host || i == NO_FRAME || !enter_table(a, &s, pfn, 1ull << 47)) {
+		audit_find(a, AUDIT_PGTABLE, "the kernel's PGD %#" PRIx64 " is no page table",
+			   a->root.kernel_pgd_gva);
+		return 0;
+	}
+	walk_table(a, &s, pfn, 3, 0xffff000000000000ull, 256, 511);
+	a->tables_kernel = s.tables;
+	if (a->root.kernel_pgtables_gva) {
+		if (audit_read(a, a->root.kernel_pgtables_gva, &claimed, 8))
+			audit_find(a, AUDIT_PGTABLE_COUNT, "kernel's count of tables unreadable");
+		else if (claimed != s.tables)
+			audit_find(a, AUDIT_PGTABLE_COUNT,
+				   "the kernel counts %" PRId64
+				   " tables of its own; found %" PRIu64,
+				   (int64_t)claimed, s.tables);
+	}
+	return pfn;
+}
+
+int audit_address_spaces(struct audit *a)
+{
+	struct list_walk w;
+	const char *why;
+	uint64_t kernel_pgd, node;
+	int ret;
+
+	a->vma = calloc(MMVM_AUDIT_MAX_VMAS + 1, sizeof(*a->vma));
+	if (!a->vma)
+		return -ENOMEM;
+	a->table_budget = 2ull * a->nr_frames;
+	kernel_pgd = audit_kernel_half(a);
+	if (list_walk_start(a, &w, a->root.mm_list_gva, MMVM_AUDIT_MAX_MM)) {
+		audit_find(a, AUDIT_ROOT, "list of address spaces unreadable");
+		return 0;
+	}
+	while ((ret = list_walk_next(a, &w, &node, &why)) > 0)
+		audit_mm(a, node - a->root.mm.list_offset, kernel_pgd);
+	if (ret < 0)
+		audit_find(a, AUDIT_ROOT, "list of address spaces: link %" PRIu64 " %s", w.steps,
+			   why);
+	for (uint32_t i = 0; i < a->nr_frames; i++)
+		if ((a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL | SEEN_TABLE)) == SEEN_IN_RAM &&
+		    a->frame[i].state == PAGE_PGTABLE)
+			audit_find(a, AUDIT_PGTABLE_COUNT,
+				   "frame %#" PRIx64 " is a page table that nothing points at",
+				   frame_pfn(a, i));
+	return 0;
+}
+
+/* ---- swap ----------------------------------------------------------------------------------- */
+
+int audit_swap_load(struct audit *a)
+{
+	for (unsigned int t = 0; t < MMVM_AUDIT_MAX_SWAP; t++) {
+		const struct mmvm_audit_swap *s = &a->root.swap[t];
+
+		if (!s->present)
+			continue;
+		/* A slot a page: 2^28 is a terabyte. */
+		if (s->nr_slots == 0 || s->nr_slots > 1u << 28) {
+			audit_find(a, AUDIT_ROOT, "swap area %u: %" PRIu64 " slots", t,
+				   s->nr_slots);
+			continue;
+		}
+		/* Read before allocating by the guest's number: is the map's end there at all? */
+		if (!audit_page_at(a, s->map_gva) ||
+		    !audit_page_at(a, s->map_gva + s->nr_slots - 1)) {
+			audit_find(a, AUDIT_SWAP_MAP, "swap area %u: map unreadable", t);
+			continue;
+		}
+		a->swap[t].map = malloc(s->nr_slots);
+		a->swap[t].users = calloc(s->nr_slots, sizeof(*a->swap[t].users));
+		a->swap[t].cached = calloc(s->nr_slots, 1);
+		if (!a->swap[t].map || !a->swap[t].users || !a->swap[t].cached)
+			return -ENOMEM;
+		if (audit_read(a, s->map_gva, a->swap[t].map, s->nr_slots)) {
+			audit_find(a, AUDIT_SWAP_MAP, "swap area %u: map unreadable", t);
+			continue;
+		}
+		a->swap[t].nr = s->nr_slots;
+	}
+	return 0;
+}
+
+void audit_swap_free(struct audit *a)
+{
+	for (unsigned int t = 0; t < MMVM_AUDIT_MAX_SWAP; t++) {
+		free(a->swap[t].map);
+		free(a->swap[t].users);
+		free(a->swap[t].cached);
+	}
+}
+
+/** Pages that say they are in the swap cache mark their slots. */
+static void mark_cached(struct audit *a)
+{
+	for (uint32_t i = 0; i < a->nr_frames; i++) {
+		const struct page *p = &a->page[i];
+		uint64_t type = p->private_ >> 58, slot = p->private_ & ((1ull << 50) - 1);
+
+		if ((a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
+		    !type_is_user(a->frame[i].state) || !(p->flags & 1ull << PG_swapcache))
+			continue;
+		if (type >= MMVM_AUDIT_MAX_SWAP || slot == 0 || slot >= a->swap[type].nr)
+			audit_find(a, AUDIT_SWAP_MAP,
+				   "frame %#" PRIx64 " is in the swap cache for slot %" PRIu64
+				   " of area %" PRIu64 ", which does not exist",
+				   frame_pfn(a, i), slot, type);
+		else if (a->swap[type].cached[slot]++)
+			audit_find(a, AUDIT_SWAP_MAP,
+				   "frame %#" PRIx64 ": slot %" PRIu64 " of area %" PRIu64
+				   " is in the swap cache twice",
+				   frame_pfn(a, i), slot, type);
+	}
+}
+
+void audit_swap_check(struct audit *a)
+{
+	mark_cached(a);
+	for (unsigned int t = 0; t < MMVM_AUDIT_MAX_SWAP; t++) {
+		const struct mmvm_audit_swap *s = &a->root.swap[t];
+		uint64_t used = 0, claimed;
+
+		/* Slot 0 is the header: nobody's. */
+		for (uint64_t slot = 1; slot < a->swap[t].nr; slot++) {
+			uint8_t byte = a->swap[t].map[slot];
+			uint32_t users = a->swap[t].users[slot];
+			bool cached = a->swap[t].cached[slot] != 0;
+
+			if (byte == s->bad_value) {
+				if (users || cached)
+					audit_find(a, AUDIT_SWAP_MAP,
+						   "area %u: bad slot %" PRIu64 " has %u users%s",
+						   t, slot, users,
+						   cached ? " and a cached page" : "");
+				continue;
+			}
+			used += byte != 0;
+			if ((byte & s->count_mask) != users ||
+			    !!(byte & s->has_cache_bit) != cached)
+				audit_find(a, AUDIT_SWAP_MAP,
+					   "area %u slot %" PRIu64
+					   ": map says %u users%s; found %u%s",
+					   t, slot, byte & s->count_mask,
+					   byte & s->has_cache_bit ? " and a cached page" : "",
+					   users, cached ? " and a cached page" : "");
+		}
+		if (!a->swap[t].nr)
+			continue;
+		a->out->nr_swap_used += used;
+		if (audit_read(a, s->inuse_gva, &claimed, sizeof(claimed)))
+			audit_find(a, AUDIT_SWAP_COUNT, "area %u: count unreadable", t);
+		else if (claimed != used)
+			audit_find(a, AUDIT_SWAP_COUNT,
+				   "area %u: %" PRIu64 " slots in use by its count; the map has "
+				   "%" PRIu64,
+				   t, claimed, used);
+	}
+}
