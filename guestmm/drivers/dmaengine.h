@@ -1,0 +1,41 @@
+/* The DMA engine (mmvm/dmaengine.h): copies, fills and checksums guest memory on request. */
+#ifndef DRIVERS_DMAENGINE_H
+#define DRIVERS_DMAENGINE_H
+#include "kernel/kernel.h"
+#include "mm/dma.h"
+#include "mmvm/dmaengine.h"
+
+/** A request. The caller fills the first block and keeps it all alive until it is done. Buffers are
+ * device addresses from the DMA API, mapped for dmaengine_device(). */
+struct dma_request {
+	enum mmvm_dma_op op;
+	dma_addr_t src, dst;
+	u32 len;
+	u64 pattern;
+	void (*complete)(struct dma_request *r); /* interrupt context; NULL: wake waiters only */
+
+	u32 status; /* enum mmvm_dma_err when done */
+	u64 checksum;
+	bool done;
+};
+
+/** Finds and starts the engine. Returns 0 or -ENODEV, -ENOMEM, -EIO. May sleep. */
+int dmaengine_probe(const struct boot_device *bd);
+/** The device for mapping buffers, or NULL when there is no engine. */
+struct device *dmaengine_device(void);
+/** Addressable bits from now on: 24, 32 or 64; nothing may be in flight. -EINVAL otherwise. */
+int dmaengine_set_mask(unsigned int bits);
+/** Put a request on the ring; sleeps while the ring is full. */
+void dmaengine_submit(struct dma_request *r);
+/** Sleep until done. Returns 0, or -EIO for any status but OK. */
+int dmaengine_wait(struct dma_request *r);
+/** Both of them. */
+int dmaengine_transfer(struct dma_request *r);
+/** Let the device fail its n-th descriptor from now (0 = none), delay each by `us`. For tests. */
+void dmaengine_inject(u32 fail_nth, u32 delay_us);
+u64 dmaengine_completed(void);
+
+/** FNV-1a of memory, as the engine computes it. [pure] */
+u64 fnv1a_64(const void *buf, size_t len);
+
+#endif
