@@ -1,0 +1,258 @@
+/*
+ * What memory costs a program: system call, page faults, populate, unmapping, mapping, swap.
+ *
+ * One static program, the same file under Linux and under guestmm. It counts ticks of the TSC,
+ * which in the lab with --icount are instructions. Each line it prints is
+ *
+ *     bench NAME MEDIAN MIN REPS
+ *
+ * with costs in thousandths of a tick for one operation (one page where the name says so). Every
+ * row is warmed first, then repeated; the median is what one may expect, the minimum what it costs
+ * when nothing comes between.
+ *
+ *   keep |<-- window of 1 MiB -->| keep       all inside 2 MiB that one table of PTEs maps
+ *
+ * "keep" stays mapped and touched, so that the table under the window neither comes nor goes:
+ * tables are one page in 512 and would blur the row.
+ *
+ * bench_mem swap: only the swap rows; under Linux with a swap area on. MADV_PAGEOUT puts the window
+ * out, touching brings it back.
+ */
+#include "rt.h"
+
+#define PAGES	     256ul
+#define WINDOW	     (PAGES * PAGE_SIZE)
+#define TABLE	     (2ul << 20)
+#define WARM	     2
+#define REPS	     15
+#define MADV_PAGEOUT 21
+
+static volatile char *window;
+
+static inline uint64_t ticks(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (uint64_t)hi << 32 | lo;
+}
+
+static void die(const char *what, long error)
+{
+	print("bench_mem: %s: error %ld\n", what, error);
+	exit(1);
+}
+
+static void sort(uint64_t *v, unsigned int n)
+{
+	for (unsigned int i = 1; i < n; i++) {
+		uint64_t x = v[i];
+		unsigned int j = i;
+
+		for (; j && v[j - 1] > x; j--)
+			v[j] = v[j - 1];
+		v[j] = x;
+	}
+}
+
+/** `once` returns the ticks of `n` operations. */
+static void row(const char *name, uint64_t (*once)(void), unsigned int n)
+{
+	uint64_t t[REPS];
+
+	for (int i = 0; i < WARM; i++)
+		once();
+	for (int i = 0; i < REPS; i++)
+		t[i] = once();
+	sort(t, REPS);
+	print("bench %s %lu %lu %d\n", name, t[REPS / 2] * 1000 / n, t[0] * 1000 / n, REPS);
+	report_bench(name, t[REPS / 2] * 1000 / n, REPS);
+}
+
+static void map_window(int flags)
+{
+	long r = sys_mmap((unsigned long)window, WINDOW, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | flags);
+
+	if (is_error(r))
+		die("mmap", r);
+}
+
+static void unmap_window(void)
+{
+	long r = sys_munmap((unsigned long)window, WINDOW);
+
+	if (r)
+		die("munmap", r);
+}
+
+static void drop_window(void)
+{
+	long r = sys_madvise((unsigned long)window, WINDOW, MADV_DONTNEED);
+
+	if (r)
+		die("madvise", r);
+}
+
+static void write_pages(void)
+{
+	for (unsigned long i = 0; i < PAGES; i++)
+		window[i * PAGE_SIZE] = 1;
+}
+
+static void read_pages(void)
+{
+	for (unsigned long i = 0; i < PAGES; i++)
+		(void)window[i * PAGE_SIZE];
+}
+
+static uint64_t once_syscall(void)
+{
+	uint64_t t = ticks();
+
+	for (unsigned long i = 0; i < PAGES; i++)
+		syscall3(SYS_getppid, 0, 0, 0);
+	return ticks() - t;
+}
+
+static uint64_t once_anon_fault(void)
+{
+	uint64_t t;
+
+	map_window(0);
+	t = ticks();
+	write_pages();
+	t = ticks() - t;
+	unmap_window();
+	return t;
+}
+
+static uint64_t once_zero_fault(void)
+{
+	uint64_t t;
+
+	map_window(0);
+	t = ticks();
+	read_pages();
+	t = ticks() - t;
+	unmap_window();
+	return t;
+}
+
+static uint64_t once_populate(void)
+{
+	uint64_t t = ticks();
+
+	map_window(MAP_POPULATE);
+	t = ticks() - t;
+	unmap_window();
+	return t;
+}
+
+static uint64_t once_munmap(void)
+{
+	uint64_t t;
+
+	map_window(0);
+	write_pages();
+	t = ticks();
+	unmap_window();
+	return ticks() - t;
+}
+
+static uint64_t once_dontneed(void)
+{
+	uint64_t t;
+
+	map_window(0);
+	write_pages();
+	t = ticks();
+	drop_window();
+	t = ticks() - t;
+	unmap_window();
+	return t;
+}
+
+static uint64_t once_map_unmap(void)
+{
+	uint64_t t = ticks();
+
+	for (int i = 0; i < 16; i++) {
+		long a = map_memory(16 * PAGE_SIZE);
+
+		if (is_error(a))
+			die("mmap", a);
+		sys_munmap(a, 16 * PAGE_SIZE);
+	}
+	return ticks() - t;
+}
+
+static uint64_t swapped_in;
+
+/** Put the window out and bring it back; the cost of the way in goes to swapped_in. */
+static uint64_t once_swap(void)
+{
+	uint64_t t, out;
+	long r;
+
+	map_window(0);
+	for (unsigned long i = 0; i < PAGES; i++)
+		*(volatile uint64_t *)(window + i * PAGE_SIZE) = i + 1;
+	t = ticks();
+	r = sys_madvise((unsigned long)window, WINDOW, MADV_PAGEOUT);
+	out = ticks() - t;
+	if (r)
+		die("MADV_PAGEOUT", r);
+	t = ticks();
+	for (unsigned long i = 0; i < PAGES; i++) {
+		if (*(volatile uint64_t *)(window + i * PAGE_SIZE) != i + 1)
+			die("a page came back wrong", i);
+	}
+	swapped_in = ticks() - t;
+	unmap_window();
+	return out;
+}
+
+static uint64_t once_swap_in(void)
+{
+	once_swap();
+	return swapped_in;
+}
+
+/** Find 2 MiB under one table, leave the window in its middle unmapped, touch both sides. */
+static void place_window(void)
+{
+	long whole = map_memory(2 * TABLE);
+	unsigned long start;
+
+	if (is_error(whole))
+		die("mmap", whole);
+	start = (whole + TABLE - 1) & ~(TABLE - 1);
+	window = (volatile char *)start + 64 * PAGE_SIZE;
+	window[-(long)PAGE_SIZE] = 1;
+	window[WINDOW] = 1;
+	unmap_window();
+	/* not adjacent to anything: mapping the window neither merges nor splits */
+	sys_munmap((unsigned long)window - 8 * PAGE_SIZE, 8 * PAGE_SIZE);
+	sys_munmap((unsigned long)window + WINDOW, 8 * PAGE_SIZE);
+	*(volatile char *)start = 1;
+	window[WINDOW + 16 * PAGE_SIZE] = 1;
+}
+
+int main(int argc, char **argv)
+{
+	place_window();
+	if (argc > 1 && !strcmp(argv[1], "swap")) {
+		row("swap_out", once_swap, PAGES);
+		row("swap_in", once_swap_in, PAGES);
+		return 0;
+	}
+	row("syscall", once_syscall, PAGES);
+	row("anon_fault", once_anon_fault, PAGES);
+	row("zero_fault", once_zero_fault, PAGES);
+	row("populate", once_populate, PAGES);
+	row("munmap", once_munmap, PAGES);
+	row("dontneed", once_dontneed, PAGES);
+	row("map_unmap", once_map_unmap, 16);
+	return 0;
+}
