@@ -4,6 +4,8 @@
 #ifndef DEVICES_DEVICE_IMPL_H
 #define DEVICES_DEVICE_IMPL_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "devices/devices.h"
@@ -43,6 +45,23 @@ static inline void device_raise_irq(struct device *dev)
 {
 	if (dev->irq && dev->irq->raise)
 		dev->irq->raise(dev->irq);
+}
+
+/** A thread of the device's own, named after its role, that takes no signals: those are for the
+ * machine's threads. 0 or -errno. */
+static inline int device_start_worker(struct device *dev, pthread_t *thread, void *(*fn)(void *),
+				      void *arg)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(thread, NULL, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!err)
+		pthread_setname_np(*thread, dev->role[0] ? dev->role : dev->ops->name);
+	return -err;
 }
 
 #endif

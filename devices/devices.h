@@ -70,7 +70,8 @@ struct virtio_blk_params {
 	unsigned int num_queues; /* 1..8; 0 = 1 */
 	bool no_worker;		 /* tests: requests are served by virtio_blk_poll() only */
 };
-struct device *virtio_blk_create(const struct device_env *env, const struct virtio_blk_params *params);
+struct device *virtio_blk_create(const struct device_env *env,
+				 const struct virtio_blk_params *params);
 /** Snapshot of the statistics. Thread-safe. */
 void virtio_blk_stats(const struct device *dev, struct mmvm_disk_stats *out);
 /** Fail (IOERR, nothing read or written) requests k .. k+count-1 from now; k = 1 is the next one,

@@ -32,7 +32,6 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -534,21 +533,6 @@ static const struct device_ops virtio_device_ops = {
 	.destroy = virtio_destroy,
 };
 
-/* The worker takes no signals: those are for the machine's threads. */
-static int start_worker(struct virtio_mmio *v)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&v->worker, NULL, worker_main, v);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_setname_np(v->worker, v->dev.role[0] ? v->dev.role : v->model->name);
-	return -err;
-}
-
 int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
 		     const struct device_env *env, bool worker)
 {
@@ -572,7 +556,7 @@ int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
 			goto fail;
 	}
 	if (worker) {
-		err = start_worker(v);
+		err = device_start_worker(&v->dev, &v->worker, worker_main, v);
 		if (err) {
 			errno = -err;
 			goto fail;
