@@ -177,6 +177,13 @@ int report_json(FILE *f, const struct run_result *r);
 /** The samples, one line each, a header first. */
 int report_csv(FILE *f, const struct run_result *r);
 
+/** Registers, the symbolised stack and the last lines of the console of a machine that crashed (or
+ * stopped while its registers could be read). `symbols` may be NULL; reads guest memory of `m`. */
+void report_crash(FILE *f, struct machine *m, const struct machine_outcome *out,
+		  const struct symtab *symbols);
+/** The last `lines` lines of a console, each behind `indent`, safe for a terminal. */
+void report_console_tail(FILE *f, const char *indent, const char *console, unsigned int lines);
+
 /** Write a file so that a kill at any moment leaves the whole new file or what was there before:
  * `emit` writes into an unnamed (or temporary) file of the same folder, which takes the name only
  * when complete and synced. "-" is stdout. Returns 0 or -errno (the first failure); nothing is left
@@ -186,6 +193,11 @@ int report_write_file_atomic(const char *path, int (*emit)(FILE *f, const void *
 /** `emit` functions for it; arg is the run_result. */
 int report_emit_json(FILE *f, const void *result);
 int report_emit_csv(FILE *f, const void *result);
+
+/** Text of one line (cut at `max` bytes), and of many (each line behind `indent`), with what could
+ * drive a terminal replaced. */
+void put_safe(FILE *f, const char *s, size_t max);
+void put_lines(FILE *f, const char *indent, const char *s);
 
 /* Numbers for people */
 /** "48 MiB", "4.7 MiB", "512 KiB", "12 B". Returns buf. */
