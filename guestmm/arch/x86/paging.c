@@ -31,6 +31,9 @@
 #include "mm/vmalloc.h"
 #include "mm/zone.h"
 
+/* Where count_vm_event() and the zones write: mapped for ever. */
+struct mmvm_shared *mmvm_shared = (struct mmvm_shared *)FIX_SHARED;
+
 static pte_t swapper_pg_dir[PTRS_PER_PTE] __attribute__((aligned(4096)));
 u64 kernel_cr3;
 

@@ -1,0 +1,16 @@
+/* Steps of the boot, called by main.c alone. */
+#ifndef KERNEL_BOOT_H
+#define KERNEL_BOOT_H
+#include "kernel/kernel.h"
+
+/** Read the device tree at `pa` (below 1 GiB, reached through the VMM's boot tables): fills
+ * boot_info, adds RAM to memblock, and reserves frame 0, the tree itself and the initrd. Its
+ * strings stay where they are: pointers into the direct map, usable once that exists. */
+void fdt_scan(phys_addr_t pa);
+/** First thing of all: the clock's zero. */
+void time_init_early(u64 tsc);
+/** After the device tree: the clock's rate, and the random seed. */
+void time_init(void);
+/** TSC ticks since the first instruction. */
+u64 boot_ticks(void);
+#endif

@@ -1,0 +1,247 @@
+/*
+ * Reading the flattened device tree (Devicetree Specification 0.4, chapter 5) once, at boot.
+ *
+ *   header | reservation block | structure: BEGIN name { PROP len nameoff data }* children END |
+ * strings
+ *
+ * A node's properties stand before its children, so one pass is enough: properties are collected
+ * into a struct node, and when the next BEGIN or END shows that there are no more, the node is
+ * looked at (node_done()). What a node is, is said by its compatible or device_type string or its
+ * name; nothing here depends on the order of nodes.
+ *
+ * The tree is written by the VMM, which is trusted; a truncated or foreign one still must not send
+ * us astray, so every step is checked against the end of its block, and what does not fit stops the
+ * boot.
+ */
+#include "kernel/boot.h"
+#include "kernel/console.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/memblock.h"
+
+#define FDT_MAGIC      0xd00dfeedu
+#define FDT_BEGIN_NODE 1u
+#define FDT_END_NODE   2u
+#define FDT_PROP       3u
+#define FDT_NOP	       4u
+#define FDT_END	       9u
+
+struct fdt_header {
+	u32 magic, totalsize, off_dt_struct, off_dt_strings, off_mem_rsvmap, version,
+		last_comp_version, boot_cpuid_phys, size_dt_strings, size_dt_struct;
+};
+
+struct prop {
+	const char *data; /* NULL = the node has none */
+	u32 len;
+};
+struct node {
+	const char *name;
+	struct prop compatible, device_type, reg, interrupts, role, numa_node;
+};
+
+struct boot_info boot_info;
+
+static u32 be32(const void *p)
+{
+	return __builtin_bswap32(*(const u32 *)p);
+}
+/* A number of one or two cells. */
+static u64 prop_u64(const struct prop *p)
+{
+	if (p->len >= 8)
+		return (u64)be32(p->data) << 32 | be32(p->data + 4);
+	return p->len >= 4 ? be32(p->data) : 0;
+}
+/* A string that is terminated within its property; NULL otherwise. */
+static const char *prop_string(const struct prop *p)
+{
+	return p->len && p->data[p->len - 1] == '\0' ? p->data : NULL;
+}
+static bool prop_is(const struct prop *p, const char *s)
+{
+	return prop_string(p) && !strcmp(p->data, s);
+}
+/* Where a string of the tree will be found when the direct map is up. */
+static const char *direct(const char *s)
+{
+	return s ? __va((unsigned long)s - MMVM_KERNEL_VIRT) : NULL;
+}
+
+static void node_device(const struct node *n, struct boot_device *d)
+{
+	d->base = prop_u64(&n->reg);
+	if (n->reg.len >= 16)
+		d->size = (u64)be32(n->reg.data + 8) << 32 | be32(n->reg.data + 12);
+	d->gsi = prop_u64(&n->interrupts);
+	if (prop_string(&n->role))
+		strscpy(d->role, n->role.data, sizeof(d->role));
+}
+
+static bool has_testchan;
+
+/* All properties of a node are known. */
+static void node_done(const struct node *n)
+{
+	if (prop_is(&n->device_type, "memory")) {
+		struct boot_device ram = {0};
+
+		node_device(n, &ram);
+		if (memblock_add(ram.base, ram.size, (int)prop_u64(&n->numa_node)))
+			panic("device tree: bad memory node %s", n->name);
+	} else if (prop_is(&n->device_type, "cpu")) {
+		boot_info.nr_cpus++;
+	} else if (prop_is(&n->compatible, "virtio,mmio")) {
+		if (boot_info.nr_virtio < ARRAY_SIZE(boot_info.virtio))
+			node_device(n, &boot_info.virtio[boot_info.nr_virtio++]);
+	} else if (prop_is(&n->compatible, MMVM_FDT_COMPAT_DMA)) {
+		node_device(n, &boot_info.dma_engine);
+	} else if (prop_is(&n->compatible, MMVM_FDT_COMPAT_TESTCHAN)) {
+		has_testchan = true;
+	}
+}
+
+/* Properties of /chosen go straight to boot_info. */
+static void chosen_prop(const char *name, const struct prop *p)
+{
+	if (!strcmp(name, "bootargs"))
+		boot_info.cmdline = direct(prop_string(p));
+	else if (!strcmp(name, "linux,initrd-start"))
+		boot_info.initrd_start = prop_u64(p);
+	else if (!strcmp(name, "linux,initrd-end"))
+		boot_info.initrd_end = prop_u64(p);
+	else if (!strcmp(name, MMVM_FDT_ARGV) && prop_string(p)) {
+		boot_info.argv = direct(p->data);
+		boot_info.argv_len = p->len;
+	} else if (!strcmp(name, MMVM_FDT_TEST))
+		boot_info.test = direct(prop_string(p));
+	else if (!strcmp(name, MMVM_FDT_QUIRKS))
+		boot_info.quirks = prop_u64(p);
+	else if (!strcmp(name, MMVM_FDT_TSC_HZ))
+		boot_info.tsc_hz = prop_u64(p);
+	else if (!strcmp(name, MMVM_FDT_LAPIC_HZ))
+		boot_info.lapic_hz = prop_u64(p);
+	else if (!strcmp(name, MMVM_FDT_EPOCH_NS))
+		boot_info.epoch_ns = prop_u64(p);
+	else if (!strcmp(name, MMVM_FDT_SEED))
+		boot_info.seed = prop_u64(p);
+}
+
+static void node_prop(struct node *n, const char *name, const struct prop *p)
+{
+	if (!strcmp(n->name, "chosen"))
+		chosen_prop(name, p);
+	else if (!strcmp(name, "compatible"))
+		n->compatible = *p;
+	else if (!strcmp(name, "device_type"))
+		n->device_type = *p;
+	else if (!strcmp(name, "reg"))
+		n->reg = *p;
+	else if (!strcmp(name, "interrupts"))
+		n->interrupts = *p;
+	else if (!strcmp(name, MMVM_FDT_ROLE))
+		n->role = *p;
+	else if (!strcmp(name, "numa-node-id"))
+		n->numa_node = *p;
+}
+
+/* One pass over the structure block [p, end). */
+static void scan_structure(const char *p, const char *end, const char *strings, u32 strings_size)
+{
+	struct node n = {.name = NULL};
+
+	while (p + 4 <= end) {
+		u32 token = be32(p), len, nameoff;
+
+		p += 4;
+		switch (token) {
+		case FDT_BEGIN_NODE:
+			if (n.name)
+				node_done(&n);
+			len = strnlen(p, end - p);
+			if (p + len == end)
+				panic("device tree: node name runs out of the tree");
+			n = (struct node){.name = p};
+			p += ALIGN_UP(len + 1, 4u);
+			break;
+		case FDT_END_NODE:
+			if (n.name)
+				node_done(&n);
+			n = (struct node){.name = NULL};
+			break;
+		case FDT_PROP:
+			if (end - p < 8)
+				panic("device tree: truncated property");
+			len = be32(p);
+			nameoff = be32(p + 4);
+			p += 8;
+			if (len > (u64)(end - p) || nameoff >= strings_size)
+				panic("device tree: property runs out of the tree");
+			if (n.name)
+				node_prop(&n, strings + nameoff, &(struct prop){p, len});
+			p += ALIGN_UP(len, 4u);
+			break;
+		case FDT_NOP:
+			break;
+		case FDT_END:
+			return;
+		default:
+			panic("device tree: unknown token %x", token);
+		}
+	}
+	panic("device tree: no end");
+}
+
+void fdt_scan(phys_addr_t pa)
+{
+	const char *fdt = (const char *)(MMVM_KERNEL_VIRT + pa);
+	const struct fdt_header *h = (const struct fdt_header *)fdt;
+	u32 total = be32(&h->totalsize), structure = be32(&h->off_dt_struct),
+	    strings = be32(&h->off_dt_strings), size = be32(&h->size_dt_struct),
+	    strings_size = be32(&h->size_dt_strings);
+
+	if (be32(&h->magic) != FDT_MAGIC || total > MMVM_FDT_MAX || structure > total ||
+	    size > total - structure || strings > total || strings_size > total - strings ||
+	    !strings_size || fdt[strings + strings_size - 1] != '\0')
+		panic("no device tree at %lx", (unsigned long)pa);
+	scan_structure(fdt + structure, fdt + structure + size, fdt + strings, strings_size);
+	if (!boot_info.tsc_hz || !boot_info.lapic_hz)
+		panic("device tree: no clock rates");
+	if (!boot_info.cmdline)
+		boot_info.cmdline = "";
+	if (has_testchan)
+		console_use_testchan();
+
+	/* Frame 0 is never handed out: address 0 means none. */
+	memblock_reserve(0, PAGE_SIZE);
+	memblock_reserve(ALIGN_DOWN(pa, PAGE_SIZE),
+			 ALIGN_UP(pa + total, PAGE_SIZE) - ALIGN_DOWN(pa, PAGE_SIZE));
+	if (boot_info.initrd_end > boot_info.initrd_start) {
+		phys_addr_t start = ALIGN_DOWN(boot_info.initrd_start, PAGE_SIZE);
+
+		memblock_reserve(start, ALIGN_UP(boot_info.initrd_end, PAGE_SIZE) - start);
+	}
+}
+
+bool cmdline_get(const char *name, char *buf, size_t size)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = boot_info.cmdline; *p;) {
+		const char *word = p;
+		size_t len;
+
+		while (*p && *p != ' ')
+			p++;
+		len = p - word;
+		while (*p == ' ')
+			p++;
+		if (len < n || strncmp(word, name, n) || (len > n && word[n] != '='))
+			continue;
+		word += len > n ? n + 1 : n;
+		len -= len > n ? n + 1 : n;
+		strscpy(buf, word, min(size, len + 1));
+		return true;
+	}
+	return false;
+}

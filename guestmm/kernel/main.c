@@ -1,0 +1,116 @@
+/*
+ * The boot, from the first C function to the first program.
+ *
+ *   on the VMM's page tables   device tree -> memblock; descriptor tables; our own page tables
+ *   with memblock              struct pages; then the memory manager takes all memory over
+ *   with memory                interrupts, scheduler; the boot stack becomes the idle thread
+ *   init thread                drivers, swap, the program or the test, the reports, the exit status
+ *
+ * All that runs once is in init sections and given back to the buddy before the program starts.
+ */
+#include "arch/boot.h"
+#include "arch/processor.h"
+#include "fs/initrd.h"
+#include "kernel/boot.h"
+#include "kernel/console.h"
+#include "kernel/task.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/init.h"
+#include "mm/memblock.h"
+#include "mm/mm.h"
+#include "mm/slab.h"
+#include "mm/swap.h"
+#include "mm/vmalloc.h"
+
+static void report_zones(void)
+{
+	static const char *const names[MAX_NR_ZONES] = {"DMA", "DMA32", "Normal", "Movable"};
+
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		const struct zone *z = zone_table[i];
+
+		printk("zone %s: %lu pages from %lx, %lu managed\n", names[z->type], z->present,
+		       z->start_pfn << PAGE_SHIFT, z->managed);
+	}
+}
+
+static void swap_init(void)
+{
+	struct block_device *bdev = find_block_device("swap");
+	int err;
+
+	if (!bdev)
+		return;
+	err = do_swapon(bdev, -1);
+	if (err)
+		printk("swap: cannot use %s: error %d\n", bdev->name, -err);
+	else
+		printk("swap: %lu KiB on %s\n", (unsigned long)swap_total_pages() << 2, bdev->name);
+}
+
+/* Run the program and return the status mmvm exits with, as a shell would say it. */
+static int run_program(void)
+{
+	int pid, status;
+
+	pid = process_spawn(boot_info.argv, boot_info.argv, boot_info.argv_len);
+	if (pid < 0) {
+		printk("cannot run %s: error %d\n", boot_info.argv, -pid);
+		return pid == -ENOENT ? 127 : 126;
+	}
+	status = process_wait(pid);
+	return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
+}
+
+static int init_thread(void *arg)
+{
+	int status = 0;
+
+	drivers_init();
+	swap_init();
+	audit_root_fill();
+	free_initmem();
+	mmvm_shared->totalram = totalram_pages();
+	mmvm_shared->boot_ticks = boot_ticks();
+	mmvm_shared->booted = 1;
+	testchan_record(MMVM_REC_BOOTED, "", mmvm_shared->boot_ticks, 0, "");
+	printk("up: %lu KiB of %lu KiB free, %lu thousand ticks\n",
+	       (unsigned long)nr_free_pages() << 2, (unsigned long)totalram_pages() << 2,
+	       (unsigned long)mmvm_shared->boot_ticks / 1000);
+
+	if (boot_info.test)
+		run_guest_test(boot_info.test);
+	if (boot_info.argv)
+		status = run_program();
+	testchan_report("meminfo", report_meminfo);
+	testchan_report("vmstat", report_vmstat);
+	testchan_report("buddyinfo", report_buddyinfo);
+	testchan_report("zoneinfo", report_zoneinfo);
+	testchan_report("slabinfo", report_slabinfo);
+	testchan_exit(status);
+}
+
+/* Called by entry.S on the boot stack, interrupts off, on the VMM's page tables. */
+void start_kernel(phys_addr_t fdt);
+void __noreturn start_kernel(phys_addr_t fdt)
+{
+	time_init_early(rdtsc());
+	fdt_scan(fdt);
+	memblock_reserve(image_pa(_image_start),
+			 ALIGN_UP(image_pa(_image_end), PAGE_SIZE) - image_pa(_image_start));
+	time_init();
+	cpu_init();
+	paging_init();
+	vmemmap_init();
+	mm_boot_init(boot_info.cmdline);
+	report_zones();
+
+	apic_init();
+	sched_init();
+	mm_init();
+	if (kswapd_init() || kthread_run(init_thread, NULL, "init"))
+		panic("no memory for the first threads");
+	cpu_idle();
+}

@@ -1,0 +1,20 @@
+/*
+ * Giving up: one message, then registers and stack (arch/x86/traps.c), then the VMM is told and the
+ * machine stops. Nothing is allocated and no lock is waited for on the way.
+ */
+#include "kernel/console.h"
+#include "kernel/kernel.h"
+
+bool debug_vm;
+
+void panic(const char *fmt, ...)
+{
+	static char message[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	kvsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	arch_panic(message, (u64)__builtin_return_address(0),
+		   *(const u64 *)__builtin_frame_address(0));
+}

@@ -1,0 +1,76 @@
+/*
+ * The console.
+ *
+ * Two ways out: the serial port from the first instruction on, and the test channel once the device
+ * tree has named it. A line through the channel is one exit; through the port it is one a byte on
+ * most hosts.
+ *
+ * A line is formatted into a static buffer under a spinlock with interrupts off, so that lines of
+ * different contexts never mix. A crash may happen while the lock is held: whoever finds it taken
+ * on this CPU prints from a small buffer of its own instead.
+ */
+#include "arch/io.h"
+#include "kernel/console.h"
+#include "kernel/kernel.h"
+#include "lib/errno.h"
+
+#define LINE_MAX 1024
+
+static spinlock_t console_lock = SPINLOCK_INIT;
+static char line[LINE_MAX];
+static bool use_testchan;
+
+void console_use_testchan(void)
+{
+	use_testchan = true;
+}
+
+void console_write(const char *buf, size_t n)
+{
+	if (use_testchan && testchan_call(MMVM_REC_CONSOLE, "", 0, 0, (void *)buf, (u32)n) != -EIO)
+		return;
+	outsb(MMVM_SERIAL_PORT, buf, n);
+}
+
+static void console_vprintf(bool with_time, const char *fmt, va_list ap)
+{
+	unsigned long flags = arch_irq_save();
+	char small[128], *buf = line;
+	size_t size = sizeof(line);
+	int n = 0;
+
+	if (!spin_trylock(&console_lock)) {
+		buf = small;
+		size = sizeof(small);
+	}
+	if (with_time) {
+		u64 us = ktime_ns() / 1000;
+
+		n = ksnprintf(buf, size, "[%5lu.%06lu] ", (unsigned long)(us / 1000000),
+			      (unsigned long)(us % 1000000));
+	}
+	n += kvsnprintf(buf + n, size - n, fmt, ap);
+	console_write(buf, min((size_t)n, size - 1));
+	if (buf == line)
+		spin_unlock_irqrestore(&console_lock, flags);
+	else
+		arch_irq_restore(flags);
+}
+
+void console_printf(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	console_vprintf(false, fmt, ap);
+	va_end(ap);
+}
+
+void printk(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	console_vprintf(true, fmt, ap);
+	va_end(ap);
+}
