@@ -1,0 +1,186 @@
+/*
+ * The guest's end of the test harness: find the case the VMM named, run it, let the host audit all
+ * of memory, say how it went, stop the VM. Each case has a VM of its own, so a case may break what
+ * it likes.
+ *
+ *   TEST_BEGIN -> fn(&test) -> AUDIT -> TEST_END -> exit
+ *
+ * The audit comes after the per-CPU lists have been drained and the helpers have ended, so that
+ * what it counts stands still. A case that plants a corruption names the finding it expects and
+ * then stops at once: the damaged memory is not used again.
+ */
+#include "tests/tests.h"
+
+extern const struct mmvm_test_desc __start_mmvm_tests[], __stop_mmvm_tests[];
+
+static char expected_finding[32];
+
+void test_fail(struct test *t, const char *file, int line, const char *fmt, ...)
+{
+	char msg[sizeof(t->reason)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	kvsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	printk("%s: %s:%d: %s\n", t->name, file, line, msg);
+	if (!t->failures++)
+		ksnprintf(t->reason, sizeof(t->reason), "%s:%d: %s", file, line, msg);
+}
+
+void test_skip(struct test *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	kvsnprintf(t->reason, sizeof(t->reason), fmt, ap);
+	va_end(ap);
+	t->skipped = true;
+}
+
+void test_expect_audit(struct test *t, const char *finding)
+{
+	t->checks++;
+	strscpy(expected_finding, finding, sizeof(expected_finding));
+}
+
+static const struct mmvm_test_desc *find_test(const char *name)
+{
+	for (const struct mmvm_test_desc *d = __start_mmvm_tests; d < __stop_mmvm_tests; d++)
+		if (!strncmp(d->name, name, sizeof(d->name)))
+			return d;
+	return NULL;
+}
+
+static void __noreturn end_test(struct test *t)
+{
+	enum mmvm_test_result result = MMVM_TEST_PASS;
+
+	if (t->failures)
+		result = MMVM_TEST_FAIL;
+	else if (t->skipped)
+		result = MMVM_TEST_SKIP;
+	else if (!t->checks) {
+		result = MMVM_TEST_FAIL;
+		strscpy(t->reason, "the case checked nothing", sizeof(t->reason));
+	}
+	testchan_record(MMVM_REC_TEST_END, t->name, result, t->checks, t->reason);
+	testchan_exit(result == MMVM_TEST_FAIL);
+}
+
+void run_guest_test(const char *name)
+{
+	const struct mmvm_test_desc *d = find_test(name);
+	struct test t = {.name = name};
+	int findings;
+
+	testchan_record(MMVM_REC_TEST_BEGIN, name, 0, 0, NULL);
+	if (!d) {
+		test_fail(&t, __FILE__, __LINE__, "no test of that name in this kernel");
+		end_test(&t);
+	}
+	((void (*)(struct test *))d->fn)(&t);
+
+	if (t.skipped)
+		end_test(&t);
+	if (expected_finding[0] && !t.failures) {
+		/* The host compares what it found with what we say here. */
+		findings = testchan_audit();
+		if (findings <= 0)
+			test_fail(&t, __FILE__, __LINE__, "planted %s, the audit found %d",
+				  expected_finding, findings);
+		else
+			ksnprintf(t.reason, sizeof(t.reason), "audit:%s", expected_finding);
+		end_test(&t);
+	}
+	drain_all_pages();
+	findings = testchan_audit();
+	if (findings)
+		test_fail(&t, __FILE__, __LINE__, "the audit found %d faults in memory", findings);
+	end_test(&t);
+}
+
+u64 settled_free_pages(void)
+{
+	drain_all_pages();
+	return nr_free_pages();
+}
+
+int run_program(const char *path, const char *args)
+{
+	char argv[256];
+	size_t len = strlen(path) + 1;
+	int pid;
+
+	if (len + strlen(args) + 1 > sizeof(argv))
+		return -E2BIG;
+	memcpy(argv, path, len);
+	while (*args) {
+		char c = *args++;
+
+		if (c != ' ')
+			argv[len++] = c;
+		else if (argv[len - 1])
+			argv[len++] = '\0';
+	}
+	if (argv[len - 1])
+		argv[len++] = '\0';
+	pid = process_spawn(path, argv, len);
+	return pid < 0 ? pid : process_wait(pid);
+}
+
+struct thread_call {
+	int (*fn)(void *arg);
+	void *arg;
+	int result;
+	bool done;
+	struct wait_queue wq;
+	spinlock_t lock;
+};
+
+static int thread_call_body(void *arg)
+{
+	struct thread_call *c = arg;
+	int result = c->fn(c->arg);
+
+	/* The caller's stack holds `c`: the lock keeps it there until we have let go. */
+	spin_lock(&c->lock);
+	c->result = result;
+	WRITE_ONCE(c->done, true);
+	wake_up(&c->wq);
+	spin_unlock(&c->lock);
+	return 0;
+}
+
+int run_in_thread(int (*fn)(void *arg), void *arg, const char *name)
+{
+	struct thread_call c = {.fn = fn, .arg = arg};
+
+	spin_lock_init(&c.lock);
+	wait_queue_init(&c.wq);
+	if (kthread_run(thread_call_body, &c, name))
+		return -ENOMEM;
+	wait_event(&c.wq, READ_ONCE(c.done));
+	spin_lock(&c.lock);
+	spin_unlock(&c.lock);
+	return c.result;
+}
+
+bool wait_until(bool (*fn)(void *arg), void *arg, u64 ms)
+{
+	u64 until = ktime_ns() + ms * 1000000;
+
+	while (!fn(arg)) {
+		if (ktime_ns() >= until)
+			return fn(arg);
+		sleep_ms(2);
+	}
+	return true;
+}
+
+u64 word_for(unsigned long addr, u64 seed)
+{
+	u64 x = (addr ^ seed) * 0x9e3779b97f4a7c15ull;
+
+	return x ^ x >> 29;
+}

@@ -1,0 +1,103 @@
+/*
+ * An address space without a program: kernel code makes the faults, through handle_mm_fault(), and
+ * touches the pages through the direct map. So a case decides exactly which address is touched when
+ * and how, and looks at PTEs and struct pages in between.
+ *
+ * The accessed and dirty bits are set as the CPU would, under page_table_lock, so that reclaim on
+ * another thread cannot take the page between our look at the PTE and our access.
+ */
+#include "tests/tests.h"
+
+struct mm_struct *testmm_create(struct test *t)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	if (!mm)
+		test_fail(t, __FILE__, __LINE__, "mm_alloc failed");
+	return mm;
+}
+
+unsigned long testmm_map(struct test *t, struct mm_struct *mm, unsigned long len)
+{
+	long addr = do_mmap(mm, 0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+
+	t->checks++;
+	if (addr < 0 && addr >= -MAX_ERRNO) {
+		test_fail(t, __FILE__, __LINE__, "do_mmap of %lu bytes: %ld", len, addr);
+		return 0;
+	}
+	return addr;
+}
+
+pte_t testmm_pte(struct mm_struct *mm, unsigned long addr)
+{
+	pte_t *ptep = walk_pte(mm->pgd, addr);
+
+	return ptep ? pte_read(ptep) : __pte(0);
+}
+
+struct page *testmm_page(struct mm_struct *mm, unsigned long addr)
+{
+	pte_t pte = testmm_pte(mm, addr);
+
+	return pte_present(pte) ? pfn_to_page(pte_pfn(pte)) : NULL;
+}
+
+/** Access the word at addr if its PTE allows it now. */
+static bool try_access(struct mm_struct *mm, unsigned long addr, u64 *v, bool write)
+{
+	bool ok = false;
+	pte_t *ptep;
+
+	spin_lock(&mm->page_table_lock);
+	ptep = walk_pte(mm->pgd, addr);
+	if (ptep) {
+		pte_t pte = pte_read(ptep);
+
+		ok = (pte_val(pte) & _PAGE_PRESENT) && (!write || pte_write(pte));
+		if (ok) {
+			u64 *word = (u64 *)((u8 *)__va((u64)pte_pfn(pte) << PAGE_SHIFT) +
+					    (addr & ~PAGE_MASK & ~7ul));
+
+			atomic_or(&ptep->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
+			if (write)
+				*word = *v;
+			else
+				*v = *word;
+		}
+	}
+	spin_unlock(&mm->page_table_lock);
+	return ok;
+}
+
+static unsigned int access(struct mm_struct *mm, unsigned long addr, u64 *v, bool write)
+{
+	/* Reclaim may take the page again before we use it: fault again, but not for ever. */
+	for (int i = 0; i < 100; i++) {
+		unsigned int ret;
+
+		if (try_access(mm, addr, v, write))
+			return 0;
+		ret = handle_mm_fault(mm, addr, FAULT_FLAG_USER | (write ? FAULT_FLAG_WRITE : 0));
+		if (ret & VM_FAULT_ERROR)
+			return ret;
+	}
+	return VM_FAULT_SIGBUS;
+}
+
+unsigned int testmm_write(struct mm_struct *mm, unsigned long addr, u64 v)
+{
+	return access(mm, addr, &v, true);
+}
+
+unsigned int testmm_read(struct mm_struct *mm, unsigned long addr, u64 *v)
+{
+	return access(mm, addr, v, false);
+}
+
+unsigned int testmm_touch(struct mm_struct *mm, unsigned long addr, bool write)
+{
+	u64 v = word_for(addr, 0);
+
+	return access(mm, addr, &v, write);
+}

@@ -1,0 +1,70 @@
+/* What the suites share: counters before and after, child programs, a test address space, and
+ * memory pressure. */
+#ifndef TESTS_TESTS_H
+#define TESTS_TESTS_H
+#include "kernel/kernel.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/mm.h"
+#include "mm/slab.h"
+#include "mm/swap.h"
+#include "mm/vmalloc.h"
+#include "mm/zone.h"
+
+#define KIB 1024ul
+#define MIB (1024ul * KIB)
+
+/** A count at this moment: subtract two of them. */
+static inline s64 ev(enum vm_event_item e)
+{
+	return sum_vm_event(e);
+}
+
+/** Free pages in all: buddy and per-CPU lists, once these are drained. */
+u64 settled_free_pages(void);
+
+/** Run `path` from the initrd with arguments ("a b c", at most 7) to its end. Returns its wait
+ * status or -errno. */
+int run_program(const char *path, const char *args);
+#define EXITED(status)	  (((status)&0x7f) == 0)
+#define EXIT_CODE(status) ((status) >> 8 & 0xff)
+#define SIGNALLED(status) ((status)&0x7f)
+
+/** A name that the audit must find: ends the case as an EXPECT_AUDIT test. */
+void test_expect_audit(struct test *t, const char *finding);
+
+/** Call `fn(arg)` in a new kernel thread and wait for it. Returns its result or -ENOMEM. */
+int run_in_thread(int (*fn)(void *arg), void *arg, const char *name);
+
+/** Sleep. */
+static inline void sleep_ms(u64 ms)
+{
+	u64 until = ktime_ns() + ms * 1000000, now;
+
+	while ((now = ktime_ns()) < until)
+		schedule_timeout(until - now);
+}
+
+/** Call fn every few ms until it is true, at most `ms`. Returns fn's last value. */
+bool wait_until(bool (*fn)(void *arg), void *arg, u64 ms);
+
+/* A user address space worked on from kernel code (tests/testmm.c): pages are touched by
+ * handle_mm_fault and read and written through the direct map, setting A and D bits as a CPU
+ * would. */
+struct mm_struct *testmm_create(struct test *t);
+/** Touch one address as user code would: 0, or the VM_FAULT_* error. */
+unsigned int testmm_touch(struct mm_struct *mm, unsigned long addr, bool write);
+/** Write or read a word, faulting as needed. Returns 0 or the VM_FAULT_* error. */
+unsigned int testmm_write(struct mm_struct *mm, unsigned long addr, u64 v);
+unsigned int testmm_read(struct mm_struct *mm, unsigned long addr, u64 *v);
+/** The page mapped at addr, or NULL. No reference taken. */
+struct page *testmm_page(struct mm_struct *mm, unsigned long addr);
+/** The PTE at addr, or a zero PTE. */
+pte_t testmm_pte(struct mm_struct *mm, unsigned long addr);
+/** Anonymous private memory, read-write. Returns its address; fails the test and returns 0 on
+ * error. */
+unsigned long testmm_map(struct test *t, struct mm_struct *mm, unsigned long len);
+/** A word that differs for every address and seed. */
+u64 word_for(unsigned long addr, u64 seed);
+#endif
