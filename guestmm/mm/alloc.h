@@ -6,7 +6,7 @@
 #include "mmvm/page.h"
 
 /**
- * Allocate 2^order contiguous frames. Returns the head page with refcount 1, type PAGE_KERNEL,
+ * Allocate 2^order contiguous frames. Returns the head page with refcount 1, type PAGE_OTHER,
  * order set, mapcount -1; NULL when it cannot (never with __GFP_NOFAIL). Sleeps only with
  * __GFP_DIRECT_RECLAIM.
  */

@@ -27,7 +27,7 @@
 	X(PAGE_RESERVED, "reserved") /* kernel image, boot allocations, struct pages */ \
 	X(PAGE_BUDDY, "buddy")	     /* head of a free block on a buddy list */         \
 	X(PAGE_PCP, "pcp")	     /* head of a free block on a per-CPU list */       \
-	X(PAGE_KERNEL, "kernel")     /* allocated, no finer owner said */               \
+	X(PAGE_OTHER, "kernel")	     /* allocated, no finer owner said */               \
 	X(PAGE_SLAB, "slab")	     /* slab: objects of one kmem_cache */              \
 	X(PAGE_KMALLOC, "kmalloc")   /* large kmalloc, straight from the buddy */       \
 	X(PAGE_VMALLOC, "vmalloc")   /* behind a vmalloc area */                        \
