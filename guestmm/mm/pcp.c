@@ -1,0 +1,111 @@
+/*
+ * Per-CPU caches of free pages: what makes the common allocation a few instructions.
+ *
+ * Each CPU has, for each zone, a list for every (order <= 3, migrate type); blocks go on and come
+ * off at the front, where they are warm in the cache. An empty list is filled with a batch from the
+ * buddy under one hold of zone->lock; a CPU that holds more than `high` pages returns a batch,
+ * coldest first.
+ *
+ * I1  Blocks here have type PAGE_PCP, refcount 0, cpu = the owner, migratetype and order = the
+ * list's. I2  count = pages on all lists of this CPU and zone. They are not in NR_FREE_PAGES:
+ * watermarks are looked at when pages leave the buddy, so a hot allocation has nothing to compare.
+ *
+ * Only the owner touches its lists, with interrupts off; they need no lock.
+ */
+#include "mm/internal.h"
+
+/* A batch pays for a hold of zone->lock and must not empty a small zone: a thousandth of it, from 8
+ * to 64 pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it.
+ */
+u32 zone_pcp_batch(u64 managed)
+{
+	u64 batch = managed / 1024;
+
+	if (batch < 8)
+		batch = min((u64)8, managed / 64);
+	if (batch > 64)
+		batch = 64;
+	return batch ? 1u << (63 - __builtin_clzll(batch)) : 1;
+}
+
+u32 zone_pcp_high(u64 managed)
+{
+	return 4 * zone_pcp_batch(managed);
+}
+
+void pcp_init(struct zone *z)
+{
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+		for (unsigned int i = 0; i < NR_PCP_LISTS; i++)
+			INIT_LIST_HEAD(&z->pcp[cpu].lists[i]);
+}
+
+unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,
+			unsigned int migratetype)
+{
+	unsigned int want = max(1u, pcp->batch >> order), got;
+
+	spin_lock(&z->lock);
+	got = buddy_take_bulk(z, order, want, migratetype,
+			      &pcp->lists[order * NR_PCP_MIGRATETYPES + migratetype]);
+	spin_unlock(&z->lock);
+	zone_stat_add(z, NR_FREE_PAGES, -((s64)got << order));
+	pcp->count += got << order;
+	count_vm_event(MMVM_PCP_REFILL);
+	return got;
+}
+
+/* Return blocks from the back of a list until `*pages` have gone or it is empty. zone->lock held.
+ */
+static void drain_list(struct zone *z, struct list_head *list, unsigned int order, s32 *pages)
+{
+	while (*pages > 0 && !list_empty(list)) {
+		struct page *page = list_last_entry(list, struct page, lru);
+		unsigned int type = *pageblock_type(z, page_to_pfn(page));
+
+		__list_del(page->lru.prev, page->lru.next);
+		buddy_free(z, page, order, type);
+		*pages -= 1 << order;
+	}
+}
+
+static void drain(struct zone *z, struct per_cpu_pages *pcp, s32 pages)
+{
+	s32 left = pages;
+
+	spin_lock(&z->lock);
+	/* Large blocks first: they are few, and the buddy has more use for them. */
+	for (int i = NR_PCP_LISTS - 1; i >= 0 && left > 0; i--)
+		drain_list(z, &pcp->lists[i], i / NR_PCP_MIGRATETYPES, &left);
+	spin_unlock(&z->lock);
+	pages -= left;
+	pcp->count -= pages;
+	zone_stat_add(z, NR_FREE_PAGES, pages);
+	count_vm_event(MMVM_PCP_DRAIN);
+}
+
+void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp)
+{
+	drain(z, pcp, pcp->batch);
+}
+
+void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp)
+{
+	if (pcp->count)
+		drain(z, pcp, pcp->count);
+}
+
+void drain_local_pages(void)
+{
+	unsigned long flags = arch_irq_save();
+
+	for (unsigned int i = 0; i < nr_zones; i++)
+		pcp_drain_all(zone_table[i], &zone_table[i]->pcp[cpu_id()]);
+	arch_irq_restore(flags);
+}
+
+/* One CPU runs in this form of the machine: the others' lists are empty. */
+void drain_all_pages(void)
+{
+	drain_local_pages();
+}
