@@ -4,7 +4,8 @@
 #include "kernel/kernel.h"
 
 /** Read the device tree at `pa` (below 1 GiB, reached through the VMM's boot tables): fills
- * boot_info, adds RAM to memblock, and reserves frame 0, the tree itself and the initrd. Its
+ * boot_info, adds RAM to memblock, and reserves the VMM's boot tables, the tree itself and the
+ * initrd. Its
  * strings stay where they are: pointers into the direct map, usable once that exists. */
 void fdt_scan(phys_addr_t pa);
 /** First thing of all: the clock's zero. */

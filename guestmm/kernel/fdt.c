@@ -212,8 +212,9 @@ void fdt_scan(phys_addr_t pa)
 	if (has_testchan)
 		console_use_testchan();
 
-	/* Frame 0 is never handed out: address 0 means none. */
-	memblock_reserve(0, PAGE_SIZE);
+	/* Frame 0 is never handed out, because address 0 means none. The VMM's GDT and page tables
+	 * behind it are freed when ours are in use (paging_init()). */
+	memblock_reserve(0, MMVM_BOOT_PML4 + MMVM_BOOT_PT_PAGES * PAGE_SIZE);
 	memblock_reserve(ALIGN_DOWN(pa, PAGE_SIZE),
 			 ALIGN_UP(pa + total, PAGE_SIZE) - ALIGN_DOWN(pa, PAGE_SIZE));
 	if (boot_info.initrd_end > boot_info.initrd_start) {

@@ -167,6 +167,8 @@ __init void paging_init(void)
 		panic("the device tree's memory does not hold the kernel");
 	kernel_cr3 = image_pa(swapper_pg_dir);
 	WRITE_CR(3, kernel_cr3);
+	memblock_free(MMVM_BOOT_GDT,
+		      MMVM_BOOT_PML4 - MMVM_BOOT_GDT + MMVM_BOOT_PT_PAGES * PAGE_SIZE);
 	memblock_for_each(map_direct_rest, NULL);
 }
 
