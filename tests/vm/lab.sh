@@ -1,0 +1,124 @@
+#!/bin/sh
+# The lab, from outside: output, status and files as if local; every failure a sentence with status 3;
+# nothing left behind however it ends.    lab.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
+set -u
+B=$1
+mmvm=${MMVM:-$B/mmvm}
+dir=$(mktemp -d "${TMPDIR:-/tmp}/mmvm-lab-test.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+passed=0
+failed=0
+
+check() { # check NAME COMMAND...: passes when the command does
+	name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok - lab: $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok - lab: $name"
+		sed 's/^/# /' "$dir/err" 2>/dev/null | tail -n 5
+	fi
+}
+# lab ARGS...: status in $status, output in $dir/out and $dir/err
+lab() {
+	timeout -k 5 150 "$mmvm" lab "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+}
+status_is() { [ "$status" = "$1" ] || { echo "# status $status, expected $1"; false; }; }
+says() { grep -q "$1" "$dir/err"; }
+# The one child of a process whose command is QEMU
+qemu_of() { pgrep -P "$1" qemu-system || true; }
+gone() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ -d "/proc/$1" ] || return 0
+		sleep 0.2
+	done
+	false
+}
+
+if ! command -v qemu-system-x86_64 >/dev/null; then
+	echo "# skipped: qemu-system-x86_64 is not installed"
+	exit 77
+fi
+if [ ! -e "$B/lab/initrd" ]; then
+	echo "# skipped: the lab's image is not built (make lab-image)"
+	exit 77
+fi
+
+start=$(date +%s)
+lab -- sh -c 'echo out; echo err >&2; [ -c /dev/kvm ] && exit 7'
+check "a trivial run takes under 15 s" [ $(($(date +%s) - start)) -lt 15 ]
+check "exit status comes back" status_is 7
+check "stdout alone" [ "$(cat "$dir/out")" = out ]
+check "stderr alone" [ "$(cat "$dir/err")" = err ]
+
+lab -- sh -c 'kill -SEGV $$'
+check "death by a signal is 128 + its number" status_is 139
+
+lab -- no-such-command
+check "a command that is not there is 127" status_is 127
+
+head -c 1000000 /dev/urandom >"$dir/random"
+(cd "$dir" && lab -- sh -c 'cat random; cp random copied')
+check "a megabyte comes out byte for byte" cmp -s "$dir/random" "$dir/out"
+check "files are shared, the folder is ours" cmp -s "$dir/random" "$dir/copied"
+
+MMVM_TESTED=yes lab -- sh -c 'echo $MMVM_TESTED $MMVM_LAB_INSIDE $TMPDIR'
+check "environment" [ "$(cat "$dir/out")" = "yes svm /dev/shm" ]
+
+echo before >"$dir/changed"
+lab --icount -- /bin/sh -c ': >>"$1"; echo after >"$1"; echo new >"$2"' sh "$dir/changed" "$dir/new"
+check "sealed run" status_is 0
+check "sealed: a changed file comes back" grep -q after "$dir/changed"
+check "sealed: a new file comes back" grep -q new "$dir/new"
+
+lab --icount -- "$B/user/bench_mem"
+mv "$dir/out" "$dir/first"
+lab --icount -- "$B/user/bench_mem"
+check "icount: there are counts" grep -q '^bench anon_fault [1-9]' "$dir/first"
+check "icount: two runs count the same" cmp -s "$dir/first" "$dir/out"
+
+lab -- sh -c 'echo c >/proc/sysrq-trigger; sleep 60'
+check "kernel crash: status 3" status_is 3
+check "kernel crash: a sentence" says '^mmvm: the lab.s kernel crashed'
+
+(
+	PATH=/nonexistent
+	"$mmvm" lab -- true >"$dir/out" 2>"$dir/err"
+)
+status=$?
+check "no QEMU: status 3" status_is 3
+check "no QEMU: says the package" says 'package qemu-system-x86'
+MMVM_LAB=$dir lab -- true
+check "no image: status 3" status_is 3
+check "no image: says what to do" says 'make lab-image'
+cp "$B/lab/vmlinux" "$B/lab/initrd" "$dir"
+truncate -s 100000 "$dir/vmlinux"
+MMVM_LAB=$dir lab -- true
+check "broken kernel image: status 3" status_is 3
+check "broken kernel image: a sentence" says '^mmvm: '
+rm -f "$dir/vmlinux" "$dir/initrd"
+lab
+check "no command: usage" status_is 2
+
+for signal in 15 9; do
+	"$mmvm" lab -- sleep 100 >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		qemu=$(qemu_of $pid)
+		[ -z "$qemu" ] || break
+		sleep 0.2
+	done
+	sleep 1
+	kill -s $(kill -l $signal) $pid
+	wait $pid 2>/dev/null
+	status=$?
+	check "signal $signal: status" status_is $((128 + signal))
+	check "signal $signal: QEMU was there" [ -n "$qemu" ]
+	check "signal $signal: QEMU is gone" gone "${qemu:-1}"
+done
+
+echo "# lab: $passed passed, $failed failed"
+[ $failed = 0 ]
