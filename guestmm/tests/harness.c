@@ -11,7 +11,7 @@
  */
 #include "tests/tests.h"
 
-extern const struct mmvm_test_desc __start_mmvm_tests[], __stop_mmvm_tests[];
+extern const struct mmvm_test_desc __mmvm_tests_start[], __mmvm_tests_end[];
 
 static char expected_finding[32];
 
@@ -46,7 +46,7 @@ void test_expect_audit(struct test *t, const char *finding)
 
 static const struct mmvm_test_desc *find_test(const char *name)
 {
-	for (const struct mmvm_test_desc *d = __start_mmvm_tests; d < __stop_mmvm_tests; d++)
+	for (const struct mmvm_test_desc *d = __mmvm_tests_start; d < __mmvm_tests_end; d++)
 		if (!strncmp(d->name, name, sizeof(d->name)))
 			return d;
 	return NULL;
