@@ -109,6 +109,7 @@ struct machine {
 	uint64_t records_dropped;
 	char *console; /* twice MACHINE_CONSOLE_MAX, so that the last half is always in one piece */
 	size_t console_len;
+	uint64_t console_total; /* bytes ever printed */
 
 	/* vcpu.c, machine.c */
 	struct machine_vcpu vcpu[MMVM_MAX_CPUS];

@@ -117,6 +117,9 @@ uint64_t machine_records_dropped(const struct machine *m);
 /** Console output so far (NUL-terminated, last MiB kept); *len may be NULL. Stays valid until the
  * next console output: call it when the machine has stopped, or from audit. */
 const char *machine_console(const struct machine *m, size_t *len);
+/** Copy console output from byte *pos of all that was ever printed on (what is gone is skipped),
+ * and advance *pos. Returns the bytes copied; 0 = nothing new. Any thread, any time. */
+size_t machine_console_read(struct machine *m, uint64_t *pos, void *buf, size_t size);
 /** Guest virtual to physical through the tables at `cr3` (0: vCPU 0's current). Returns 0 or
  * -EFAULT. */
 int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *gpa);

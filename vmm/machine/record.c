@@ -164,6 +164,7 @@ void machine_console_write(void *machine, const void *bytes, size_t len)
 {
 	struct machine *m = machine;
 	const char *text = bytes;
+	size_t whole = len;
 
 	if (m->config.console_fd >= 0)
 		write_all(m->config.console_fd, text, len);
@@ -180,6 +181,7 @@ void machine_console_write(void *machine, const void *bytes, size_t len)
 	}
 	memcpy(m->console + m->console_len, text, len);
 	m->console_len += len;
+	m->console_total += whole;
 	m->console[m->console_len] = 0;
 	pthread_mutex_unlock(&m->record_lock);
 }
@@ -208,4 +210,22 @@ const char *machine_console(const struct machine *m, size_t *len)
 	if (len)
 		*len = m->console_len - skip;
 	return m->console + skip;
+}
+
+size_t machine_console_read(struct machine *m, uint64_t *pos, void *buf, size_t size)
+{
+	uint64_t first;
+	size_t n;
+
+	pthread_mutex_lock(&m->record_lock);
+	first = m->console_total - m->console_len;
+	if (*pos < first)
+		*pos = first;
+	n = (size_t)(m->console_total - *pos);
+	if (n > size)
+		n = size;
+	memcpy(buf, m->console + (*pos - first), n);
+	pthread_mutex_unlock(&m->record_lock);
+	*pos += n;
+	return n;
 }

@@ -1,0 +1,364 @@
+/*
+ * Fills a run_result from a machine.
+ *
+ * Two sources stand side by side. The guest's: event counters and levels in the shared window,
+ * summed over CPUs here. The host's: the dirty log, the disks' request counts, KVM's binary
+ * statistics, the table of exits. sampler_finish() compares what both sides count:
+ *
+ *   swap pages written   guest pswpout   ==  sectors written to the swap disk / 8
+ *   swap pages read      guest pswpin    ==  sectors read from it / 8, less the header's page
+ *
+ * Pages the guest found to be all zeroes (swpout_zero, swpin_zero) cause no disk request and are
+ * not in pswpout or pswpin; they are listed among the counters.
+ *
+ * The guest stops when it says so, the disk's worker may still be at its last requests: the checks
+ * wait for it, up to SETTLE_NS.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include "kvm/kvm.h"
+#include "observe/sample.h"
+
+#define PAGE_SECTORS	   8u
+#define SWAP_HEADER_PAGES  1u
+#define SETTLE_NS	   2000000000ull
+#define SETTLE_STEP_NS	   2000000l
+#define BITS		   64u
+#define RAM_MAPPING_PREFIX "/memfd:guest-ram-"
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/** A guest event, summed over CPUs. */
+static uint64_t event(const struct mmvm_shared *sh, enum vm_event_item item)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+		sum += __atomic_load_n(&sh->event[cpu][item], __ATOMIC_RELAXED);
+	return sum;
+}
+
+static int64_t level(const struct mmvm_shared *sh, unsigned int zone, enum zone_stat_item item)
+{
+	return __atomic_load_n(&sh->zone[zone].stat[item], __ATOMIC_RELAXED);
+}
+
+int sampler_init(struct sampler *s, struct run_result *result, const struct machine_config *c)
+{
+	uint64_t pages = (c->ram_low + c->ram_high) / MMVM_PAGE_SIZE;
+	struct utsname u;
+
+	memset(s, 0, sizeof(*s));
+	s->result = result;
+	s->ram_low = c->ram_low;
+	s->dirty = c->dirty_log;
+	if (c->dirty_log) {
+		s->dirty_seen = calloc((pages + BITS - 1) / BITS, sizeof(unsigned long));
+		if (!s->dirty_seen)
+			return -ENOMEM;
+	}
+	s->begin_ns = now_ns(CLOCK_MONOTONIC);
+	result->started_unix_ns = now_ns(CLOCK_REALTIME);
+	result->ram_low = c->ram_low;
+	result->ram_high = c->ram_high;
+	result->cpus = c->cpus;
+	result->seed = c->seed;
+	result->timeout_s = c->timeout_s;
+	snprintf(result->kernel_path, sizeof(result->kernel_path), "%s", c->kernel);
+	if (!uname(&u))
+		snprintf(result->host_kernel, sizeof(result->host_kernel), "%.32s %.60s", u.sysname,
+			 u.release);
+	return 0;
+}
+
+void sampler_free(struct sampler *s)
+{
+	free(s->dirty_seen);
+	s->dirty_seen = NULL;
+}
+
+static void page_dirty(uint64_t gpa, void *arg)
+{
+	struct sampler *s = arg;
+	uint64_t page =
+		(gpa < s->ram_low ? gpa : gpa - MMVM_RAM_HIGH_BASE + s->ram_low) / MMVM_PAGE_SIZE;
+	unsigned long bit = 1ul << page % BITS;
+
+	if (!(s->dirty_seen[page / BITS] & bit)) {
+		s->dirty_seen[page / BITS] |= bit;
+		s->dirty_pages++;
+	}
+}
+
+static void sample_dirty(struct sampler *s, struct machine *m, struct run_sample *sample)
+{
+	int64_t n;
+
+	if (!s->dirty)
+		return;
+	n = machine_dirty_collect(m, page_dirty, s);
+	if (n < 0) {
+		s->dirty = false;
+		return;
+	}
+	sample->dirty = (uint64_t)n;
+	s->result->dirty_pages_total += (uint64_t)n;
+}
+
+void sampler_tick(struct sampler *s, struct machine *m)
+{
+	const struct mmvm_shared *sh = machine_shared(m);
+	struct exit_stat exits[MACHINE_MAX_EXITS];
+	unsigned int nr = machine_exit_stats(m, exits, MACHINE_MAX_EXITS);
+	struct run_sample sample = {
+		.t_ns = now_ns(CLOCK_MONOTONIC) - s->begin_ns,
+		.pswpin = event(sh, PSWPIN),
+		.pswpout = event(sh, PSWPOUT),
+		.pgfault = event(sh, PGFAULT),
+		.pgmajfault = event(sh, PGMAJFAULT),
+		.progress_done = __atomic_load_n(&sh->progress_done, __ATOMIC_RELAXED),
+		.progress_total = __atomic_load_n(&sh->progress_total, __ATOMIC_RELAXED),
+		.swap_free = __atomic_load_n(&sh->swap_free, __ATOMIC_RELAXED),
+	};
+
+	for (unsigned int i = 0; i < nr; i++)
+		sample.exits += exits[i].count;
+	/* Zones stand in the same order here and in add_zones(): slots in use, lowest first. */
+	for (unsigned int i = 0; i < MMVM_MAX_ZONES; i++) {
+		int64_t n;
+
+		if (!sh->zone[i].name[0])
+			continue;
+		n = level(sh, i, NR_FREE_PAGES);
+		sample.zone_free[sample.nr_zones++] = n;
+		if (n > 0)
+			sample.free_pages += (uint64_t)n;
+	}
+	sample_dirty(s, m, &sample);
+	s->last = sample;
+	run_result_add_sample(s->result, &sample);
+}
+
+static void add_counters(struct run_result *r, const struct mmvm_shared *sh)
+{
+#define MMVM_COUNTER_(name, text) run_result_add_counter(r, text, event(sh, name));
+	MMVM_VM_EVENTS(MMVM_COUNTER_)
+#undef MMVM_COUNTER_
+}
+
+static void add_zones(struct run_result *r, const struct mmvm_shared *sh)
+{
+	for (unsigned int i = 0; i < MMVM_MAX_ZONES; i++) {
+		const struct mmvm_shared_zone *from = &sh->zone[i];
+		struct run_zone z = {
+			.node = from->node,
+			.start_pfn = from->start_pfn,
+			.spanned = from->spanned,
+			.present = from->present,
+			.managed = from->managed,
+		};
+
+		if (!from->name[0])
+			continue;
+		snprintf(z.name, sizeof(z.name), "%.*s", (int)sizeof(from->name) - 1, from->name);
+		memcpy(z.wmark, from->wmark, sizeof(z.wmark));
+		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
+			z.stat[item] = level(sh, i, item);
+		run_result_add_zone(r, &z);
+	}
+}
+
+static const char *kind_name(uint32_t type)
+{
+	switch (type) {
+	case KVM_STATS_TYPE_CUMULATIVE:
+		return "cumulative";
+	case KVM_STATS_TYPE_INSTANT:
+		return "instant";
+	case KVM_STATS_TYPE_PEAK:
+		return "peak";
+	case KVM_STATS_TYPE_LINEAR_HIST:
+		return "linear";
+	case KVM_STATS_TYPE_LOG_HIST:
+		return "log";
+	default:
+		return "unknown";
+	}
+}
+
+static const char *unit_name(uint32_t unit)
+{
+	switch (unit) {
+	case KVM_STATS_UNIT_NONE:
+		return "none";
+	case KVM_STATS_UNIT_BYTES:
+		return "bytes";
+	case KVM_STATS_UNIT_SECONDS:
+		return "seconds";
+	case KVM_STATS_UNIT_CYCLES:
+		return "cycles";
+	case KVM_STATS_UNIT_BOOLEAN:
+		return "boolean";
+	default:
+		return "unknown";
+	}
+}
+
+static void add_kvm_stat(const char *scope, const struct kvm_stat *stat, void *arg)
+{
+	struct run_kvm_stat s = {
+		.base = stat->base == KVM_STATS_BASE_POW2 ? 2 : 10,
+		.exponent = stat->exponent,
+		.nr_values = stat->nr_values,
+		/* The callee copies; the type has no const because a result owns its values. */
+		.values = (uint64_t *)stat->values,
+	};
+
+	snprintf(s.name, sizeof(s.name), "%s", stat->name);
+	snprintf(s.scope, sizeof(s.scope), "%s", scope);
+	snprintf(s.kind, sizeof(s.kind), "%s", kind_name(stat->type));
+	snprintf(s.unit, sizeof(s.unit), "%s", unit_name(stat->unit));
+	run_result_add_kvm(arg, &s);
+}
+
+static void add_exits(struct run_result *r, struct machine *m)
+{
+	struct exit_stat exits[MACHINE_MAX_EXITS];
+	unsigned int nr = machine_exit_stats(m, exits, MACHINE_MAX_EXITS);
+
+	for (unsigned int i = 0; i < nr; i++)
+		run_result_add_exit(r, exits[i].name, exits[i].count, exits[i].ns);
+}
+
+static void add_disks(struct run_result *r, struct machine *m)
+{
+	struct mmvm_disk_stats stats;
+	const char *role;
+	uint64_t size;
+
+	for (unsigned int i = 0; machine_disk(m, i, &role, &size); i++)
+		if (machine_disk_stats(m, role, &stats))
+			run_result_add_disk(r, role, size, &stats);
+}
+
+static void add_reports(struct run_result *r, struct machine *m)
+{
+	const struct mmvm_record *rec;
+
+	for (unsigned int i = 0; (rec = machine_record(m, i)); i++)
+		if (rec->kind == MMVM_REC_REPORT)
+			run_result_add_report(r, rec->name, rec->text, rec->text_len);
+	r->records_dropped = machine_records_dropped(m);
+}
+
+/** Pages the swap disk wrote and read for the guest's swapping; false when there is none. */
+static bool swap_disk_pages(struct machine *m, uint64_t *out, uint64_t *in)
+{
+	struct mmvm_disk_stats stats;
+
+	if (!machine_disk_stats(m, "swap", &stats))
+		return false;
+	*out = stats.sectors_written / PAGE_SECTORS;
+	*in = stats.sectors_read / PAGE_SECTORS;
+	if (*in >= SWAP_HEADER_PAGES)
+		*in -= SWAP_HEADER_PAGES;
+	return true;
+}
+
+static void add_checks(struct run_result *r, struct machine *m)
+{
+	const struct mmvm_shared *sh = machine_shared(m);
+	uint64_t out = event(sh, PSWPOUT), in = event(sh, PSWPIN), host_out, host_in;
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + SETTLE_NS;
+
+	if (!swap_disk_pages(m, &host_out, &host_in))
+		return;
+	while ((host_out != out || host_in != in) && now_ns(CLOCK_MONOTONIC) < until) {
+		struct timespec step = {.tv_nsec = SETTLE_STEP_NS};
+
+		nanosleep(&step, NULL);
+		swap_disk_pages(m, &host_out, &host_in);
+	}
+	run_result_add_check(r, "swap pages written", out, host_out, "pswpout, disk sectors / 8");
+	run_result_add_check(r, "swap pages read", in, host_in,
+			     "pswpin, disk sectors / 8 less header");
+}
+
+/** Memory of this process that is not guest RAM: PSS summed over its other mappings. */
+static uint64_t vmm_memory(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	uint64_t sum = 0, kb, from, to;
+	char line[512];
+	bool ram = false;
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &from, &to) == 2)
+			ram = strstr(line, RAM_MAPPING_PREFIX) != NULL;
+		else if (!ram && sscanf(line, "Pss: %" SCNu64 " kB", &kb) == 1)
+			sum += kb << 10;
+	}
+	fclose(f);
+	return sum;
+}
+
+void sampler_finish(struct sampler *s, struct machine *m, const struct machine_outcome *out)
+{
+	const struct mmvm_shared *sh = machine_shared(m);
+	struct run_result *r = s->result;
+
+	r->wall_ns = now_ns(CLOCK_MONOTONIC) - s->begin_ns;
+	r->outcome = *out;
+	sampler_tick(s, m);
+	snprintf(r->backend, sizeof(r->backend), "%s", machine_backend(m));
+	r->quirks = machine_quirks(m);
+	r->tsc_hz = machine_tsc_hz(m);
+	r->first_run_ns = machine_start_ns(m);
+	r->boot_ticks = sh->boot_ticks;
+	r->totalram_pages = sh->totalram;
+	r->swap_total = sh->swap_total;
+	r->swap_free = sh->swap_free;
+	r->vmm_bytes = vmm_memory();
+	r->guest_ram_resident = machine_ram_resident(m);
+	r->has_dirty = s->dirty;
+	r->dirty_pages_distinct = s->dirty_pages;
+	/* A machine that was cut off may have counted a page and not written it yet. */
+	if (out->kind == OUTCOME_EXITED)
+		add_checks(r, m);
+	add_counters(r, sh);
+	add_zones(r, sh);
+	add_disks(r, m);
+	machine_kvm_stats(m, add_kvm_stat, r);
+	add_exits(r, m);
+	add_reports(r, m);
+}
+
+const char *sampler_line(const struct run_sample *now, const struct run_sample *before, char *buf,
+			 size_t size)
+{
+	double s = (double)(now->t_ns - before->t_ns) / 1e9, per = s > 0 ? 1 / s : 0;
+	int n = snprintf(buf, size, "%6.1f s", (double)now->t_ns / 1e9);
+
+	if (now->progress_total && n >= 0 && (size_t)n < size)
+		n += snprintf(buf + n, size - (size_t)n, "  %3.0f %%",
+			      100.0 * (double)now->progress_done / (double)now->progress_total);
+	if (n >= 0 && (size_t)n < size)
+		snprintf(buf + n, size - (size_t)n,
+			 "  dirty %6.0f/s  swap out %6.0f/s  in %6.0f/s  free %" PRIu64 " pages",
+			 (double)now->dirty * per, (double)(now->pswpout - before->pswpout) * per,
+			 (double)(now->pswpin - before->pswpin) * per, now->free_pages);
+	return buf;
+}

@@ -1,0 +1,40 @@
+/*
+ * The sampler: what a machine looks like at each tick, and at the end, put into a run_result.
+ *
+ *   sampler_init -> sampler_tick at each tick -> sampler_finish when the machine has stopped
+ *
+ * Everything the guest wrote is taken as numbers and copied; nothing of it is used as an index or a
+ * pointer.
+ */
+#ifndef VMM_OBSERVE_SAMPLE_H
+#define VMM_OBSERVE_SAMPLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "machine/machine.h"
+#include "report/report.h"
+
+struct sampler {
+	struct run_result *result;
+	uint64_t begin_ns;
+	/* One bit a page of RAM, high RAM behind low RAM: found dirty at least once. */
+	unsigned long *dirty_seen;
+	uint64_t ram_low;
+	uint64_t dirty_pages; /* bits in dirty_seen */
+	bool dirty;	      /* the log is kept and could be read so far */
+	struct run_sample last;
+};
+
+/** Start: from here time is counted. Returns 0 or -ENOMEM. */
+int sampler_init(struct sampler *s, struct run_result *result, const struct machine_config *config);
+void sampler_free(struct sampler *s);
+/** Take one sample and add it to the result; s->last holds it. */
+void sampler_tick(struct sampler *s, struct machine *m);
+/** The machine has stopped: last sample, all counters, and the checks of guest against host. */
+void sampler_finish(struct sampler *s, struct machine *m, const struct machine_outcome *out);
+
+/** The live line: progress, rates since the previous sample, memory. Returns buf. */
+const char *sampler_line(const struct run_sample *now, const struct run_sample *before, char *buf,
+			 size_t size);
+
+#endif
