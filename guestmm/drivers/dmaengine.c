@@ -128,11 +128,9 @@ static bool ring_put(struct dma_request *r)
 
 void dmaengine_submit(struct dma_request *r)
 {
-	bool put = false; /* wait_event looks at its condition again after it came true */
-
 	r->done = false;
 	r->status = MMVM_DMA_PENDING;
-	wait_event(&engine.wq, put || (put = ring_put(r)));
+	wait_event(&engine.wq, ring_put(r));
 }
 
 int dmaengine_wait(struct dma_request *r)

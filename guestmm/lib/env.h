@@ -59,15 +59,22 @@ void sleep_ns(u64 ns);
 /** Give way to others if a reschedule is due. May sleep. */
 void cond_resched(void);
 
-#define wait_event(wq, cond)                       \
-	do {                                       \
-		struct wait_entry _we;             \
-		while (!(cond)) {                  \
-			prepare_to_wait(wq, &_we); \
-			if (!(cond))               \
-				schedule();        \
-			finish_wait(wq, &_we);     \
-		}                                  \
+/* Once `cond` came true it is not evaluated again: it may be something that takes, like a trylock.
+ */
+#define wait_event(wq, cond)                           \
+	do {                                           \
+		struct wait_entry _we;                 \
+		if (cond)                              \
+			break;                         \
+		for (;;) {                             \
+			prepare_to_wait(wq, &_we);     \
+			if (cond) {                    \
+				finish_wait(wq, &_we); \
+				break;                 \
+			}                              \
+			schedule();                    \
+			finish_wait(wq, &_we);         \
+		}                                      \
 	} while (0)
 
 /* Sleeping locks */
