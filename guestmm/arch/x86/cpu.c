@@ -174,7 +174,8 @@ static __init void features_init(void)
 		cpuid(7, 0, &a, &b, &c, &d);
 		if (b & 1u << 7)
 			cr4 |= CR4_SMEP;
-		if (b & 1u << 20)
+		/* An emulated ring 0 has neither stac nor clac, whatever CPUID says. */
+		if (b & 1u << 20 && !(boot_info.quirks & MMVM_QUIRK_SYSCALL_UD))
 			cr4 |= CR4_SMAP;
 		if (c & 1u << 2)
 			cr4 |= CR4_UMIP;
