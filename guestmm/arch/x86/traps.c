@@ -201,18 +201,27 @@ void do_bad_rip(struct pt_regs *regs)
  */
 
 static struct mmvm_crash crash;
+#define NO_VECTOR (~0ull) /* panic(): no exception, no registers worth printing */
 
 /* Return addresses along the frame pointers, as far as they stay on the stack they started on. */
-static void print_backtrace(u64 rip, u64 rbp)
+static bool is_text(u64 addr)
+{
+	return addr >= (u64)_text_start && addr < (u64)_init_text_end;
+}
+
+static void print_backtrace(u64 rip, u64 rbp, u64 rsp)
 {
 	u64 low = rbp & ~(THREAD_SIZE - 1), high = low + THREAD_SIZE;
 
 	console_printf("Call trace:\n %016lx\n", (unsigned long)rip);
+	/* After a call through a bad pointer the caller's address is on top of the stack. */
+	if (!is_text(rip) && rsp >= low && rsp < high && !(rsp & 7))
+		console_printf(" %016lx\n", *(const unsigned long *)rsp);
 	for (unsigned int depth = 0; depth < 24; depth++) {
 		const u64 *frame = (const u64 *)rbp;
 
 		if (rbp < PAGE_OFFSET || rbp & 7 || rbp < low || rbp + 16 > high ||
-		    frame[1] < (u64)_text_start || frame[1] >= (u64)_init_text_end)
+		    !is_text(frame[1]))
 			return;
 		console_printf(" %016lx\n", (unsigned long)frame[1]);
 		if (frame[0] <= rbp)
@@ -236,8 +245,9 @@ static void print_registers(const struct mmvm_crash *c)
 static void __noreturn crash_end(const char *message)
 {
 	console_printf("\nKernel panic: %s\n", message);
-	print_registers(&crash);
-	print_backtrace(crash.rip, crash.rbp);
+	if (crash.vector != NO_VECTOR)
+		print_registers(&crash);
+	print_backtrace(crash.rip, crash.rbp, crash.rsp);
 	testchan_record(MMVM_REC_PANIC, "panic", (u64)&crash, 0, message);
 	cpu_stop();
 }
@@ -278,7 +288,7 @@ void arch_panic(const char *message, u64 rip, u64 rbp)
 {
 	crash_begin();
 	/* Only what a function call preserves means something here. */
-	crash.vector = ~0ull;
+	crash.vector = NO_VECTOR;
 	crash.rip = rip;
 	crash.rbp = rbp;
 	crash.rsp = rbp;
