@@ -1,0 +1,539 @@
+/*
+ * mmvm run: boot a guest, run a program in it, show what its memory manager did.
+ *
+ *   options -> machine_config -> machine_run() with a sampler beside it -> run_result -> table,
+ * JSON
+ *
+ * On a terminal the console is printed at each tick, so that the live line below it stays whole;
+ * otherwise its bytes go to stdout as they come.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "cli.h"
+#include "commands.h"
+#include "lab/lab.h"
+#include "machine/cpio.h"
+#include "machine/machine.h"
+#include "observe/audit.h"
+#include "observe/sample.h"
+#include "report/report.h"
+
+#define DEFAULT_MEMORY	  "48M,high=8M"
+#define DEFAULT_SWAP	  "160M"
+#define DEFAULT_SAMPLE_MS 250
+#define MAX_ARGV	  256
+/** Set for the inner mmvm of the lab when the outer one writes to a terminal. */
+#define LIVE_ENV "MMVM_LIVE"
+
+struct run_options {
+	struct machine_config config;
+	const char *exec; /* host path of the program */
+	const char *argv[MAX_ARGV + 1];
+	char exec_guest[NAME_MAX + 8]; /* "/bin/NAME" */
+	char kernel[PATH_MAX], program[PATH_MAX];
+	const char *json;
+	enum accel accel;
+	bool icount, verbose, help;
+};
+
+/** A run while it goes on. */
+struct run {
+	struct run_options *opt;
+	struct run_result result;
+	struct sampler sampler;
+	struct symtab *symbols;
+	struct cpio initrd;
+	bool live;
+	uint64_t console_pos;
+};
+
+static void help(void)
+{
+	puts("usage: mmvm run [OPTIONS]\n"
+	     "Boot a guest whose kernel is a memory manager, run a program in it, and show what "
+	     "both\n"
+	     "sides saw. Sizes: 4096, 64K, 48M, 1G.\n\n"
+	     "  --memory SIZE[,high=SIZE]  RAM in all, and how much of it lies above 4 GiB "
+	     "(" DEFAULT_MEMORY ")\n"
+	     "  --cpus N                   1\n"
+	     "  --kernel FILE              guest kernel (images/guestmm.elf beside mmvm)\n"
+	     "  --swap SIZE|FILE           swap disk: a temporary file, or yours (" DEFAULT_SWAP
+	     "; 0: none)\n"
+	     "  --disk FILE                another disk; may be repeated\n"
+	     "  --exec PROGRAM [ARGS]      static program to run (user/swapstress); ARGS end at "
+	     "the\n"
+	     "                             next option of mmvm, or go to the end after --\n"
+	     "  --append STRING            guest kernel command line\n"
+	     "  --sample MS                time between samples (250; 0: none)\n"
+	     "  --json FILE                write the result as JSON too (-: stdout)\n"
+	     "  --accel auto|kvm|lab       where to run (auto)\n"
+	     "  --icount                   in the lab, count instructions exactly\n"
+	     "  --seed N                   seed of everything random in the guest\n"
+	     "  --timeout S                time limit in seconds (0: none)\n"
+	     "  -v                         all counters, all KVM statistics, guest reports");
+}
+
+enum option {
+	OPT_MEMORY,
+	OPT_CPUS,
+	OPT_KERNEL,
+	OPT_SWAP,
+	OPT_DISK,
+	OPT_EXEC,
+	OPT_APPEND,
+	OPT_SAMPLE,
+	OPT_JSON,
+	OPT_ACCEL,
+	OPT_SEED,
+	OPT_TIMEOUT,
+	/* without a value */
+	OPT_ICOUNT,
+	OPT_VERBOSE,
+	OPT_HELP,
+	OPT_NONE,
+};
+
+static enum option option_find(const char *arg)
+{
+	static const struct {
+		const char *name;
+		enum option option;
+	} table[] = {
+		{"--memory", OPT_MEMORY}, {"--cpus", OPT_CPUS},	    {"--kernel", OPT_KERNEL},
+		{"--swap", OPT_SWAP},	  {"--disk", OPT_DISK},	    {"--exec", OPT_EXEC},
+		{"--append", OPT_APPEND}, {"--sample", OPT_SAMPLE}, {"--json", OPT_JSON},
+		{"--accel", OPT_ACCEL},	  {"--seed", OPT_SEED},	    {"--timeout", OPT_TIMEOUT},
+		{"--icount", OPT_ICOUNT}, {"-v", OPT_VERBOSE},	    {"--verbose", OPT_VERBOSE},
+		{"--help", OPT_HELP},	  {"-h", OPT_HELP},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (!strcmp(arg, table[i].name))
+			return table[i].option;
+	return OPT_NONE;
+}
+
+static int add_disk(struct machine_config *c, const char *role, const char *path, uint64_t size,
+		    bool swap)
+{
+	struct disk_config *d = &c->disk[c->nr_disks];
+
+	if (c->nr_disks >= sizeof(c->disk) / sizeof(c->disk[0]))
+		return cli_usage_error("run", "at most %zu disks, swap included",
+				       sizeof(c->disk) / sizeof(c->disk[0]));
+	*d = (struct disk_config){.path = path, .size = size, .format_swap = swap};
+	snprintf(d->role, sizeof(d->role), "%s", role);
+	c->nr_disks++;
+	return 0;
+}
+
+/** "64M" is a size, "0" no swap at all, anything else a file. Swap is always disk 0. */
+static int set_swap(struct machine_config *c, const char *text)
+{
+	uint64_t size;
+	int rc = cli_parse_size(text, &size);
+
+	if (rc == -ERANGE || (!rc && size > INT64_MAX))
+		return cli_usage_error("run", "--swap %s: that is too large", text);
+	if (!rc)
+		return size ? add_disk(c, "swap", NULL, size, true) : 0;
+	if (text[0] >= '0' && text[0] <= '9' && access(text, F_OK))
+		return cli_usage_error("run", "--swap %s: neither a size like 160M nor a file",
+				       text);
+	return add_disk(c, "swap", text, 0, true);
+}
+
+/** PROGRAM and ARGS from argv[i] on. Returns the index behind the last, or -1. */
+static int take_exec(struct run_options *o, int argc, char **argv, int i)
+{
+	unsigned int n = 1;
+
+	o->exec = argv[i++];
+	for (; i < argc && option_find(argv[i]) == OPT_NONE; i++) {
+		if (!strcmp(argv[i], "--")) {
+			for (i++; i < argc && n < MAX_ARGV; i++)
+				o->argv[n++] = argv[i];
+			break;
+		}
+		if (n == MAX_ARGV)
+			break;
+		o->argv[n++] = argv[i];
+	}
+	if (n == MAX_ARGV && i < argc && option_find(argv[i]) == OPT_NONE)
+		return -1;
+	return i;
+}
+
+static int set_number(const char *name, const char *text, uint64_t min, uint64_t max,
+		      uint64_t *value)
+{
+	if (!cli_parse_u64(text, min, max, value))
+		return 0;
+	return cli_usage_error("run", "%s %s: not a number from %llu to %llu", name, text,
+			       (unsigned long long)min, (unsigned long long)max);
+}
+
+/** An option with its value. Returns 0 or an exit status. */
+static int set_option(struct run_options *o, enum option option, const char *value,
+		      const char **swap, const char **disks, unsigned int *nr_disks)
+{
+	struct machine_config *c = &o->config;
+	struct mmvm_error err;
+	uint64_t n = 0;
+	int rc = 0;
+
+	switch (option) {
+	case OPT_MEMORY:
+		if (cli_parse_memory(value, &c->ram_low, &c->ram_high, &err))
+			return cli_fail(&err);
+		break;
+	case OPT_CPUS:
+		rc = set_number("--cpus", value, 1, 1, &n);
+		break;
+	case OPT_KERNEL:
+		c->kernel = value;
+		break;
+	case OPT_SWAP:
+		*swap = value;
+		break;
+	case OPT_DISK:
+		if (*nr_disks == 8)
+			return cli_usage_error("run", "at most 8 disks");
+		disks[(*nr_disks)++] = value;
+		break;
+	case OPT_APPEND:
+		c->append = value;
+		break;
+	case OPT_SAMPLE:
+		rc = set_number("--sample", value, 0, 3600000, &n);
+		c->tick_ms = (unsigned int)n;
+		break;
+	case OPT_JSON:
+		o->json = value;
+		break;
+	case OPT_ACCEL:
+		if (cli_parse_accel(value, &o->accel, &err))
+			return cli_fail(&err);
+		break;
+	case OPT_SEED:
+		rc = set_number("--seed", value, 0, UINT64_MAX, &c->seed);
+		break;
+	case OPT_TIMEOUT:
+		rc = set_number("--timeout", value, 0, 1000000, &n);
+		c->timeout_s = (unsigned int)n;
+		break;
+	default:
+		break;
+	}
+	return rc;
+}
+
+static int parse_options(struct run_options *o, int argc, char **argv)
+{
+	const char *swap = DEFAULT_SWAP, *disks[8];
+	unsigned int nr_disks = 0;
+	int rc;
+
+	for (int i = 2; i < argc;) {
+		enum option option = option_find(argv[i]);
+
+		if (option == OPT_NONE)
+			return cli_usage_error("run", "unknown option '%s'", argv[i]);
+		if (option >= OPT_ICOUNT) {
+			o->icount |= option == OPT_ICOUNT;
+			o->verbose |= option == OPT_VERBOSE;
+			o->help |= option == OPT_HELP;
+			i++;
+			continue;
+		}
+		if (i + 1 >= argc)
+			return cli_usage_error("run", "%s needs a value", argv[i]);
+		if (option == OPT_EXEC) {
+			i = take_exec(o, argc, argv, i + 1);
+			if (i < 0)
+				return cli_usage_error("run", "more than %u arguments for --exec",
+						       MAX_ARGV - 1);
+			continue;
+		}
+		rc = set_option(o, option, argv[i + 1], &swap, disks, &nr_disks);
+		if (rc)
+			return rc;
+		i += 2;
+	}
+	rc = set_swap(&o->config, swap);
+	for (unsigned int i = 0; i < nr_disks && !rc; i++) {
+		char role[16];
+
+		snprintf(role, sizeof(role), "disk%u", i);
+		rc = add_disk(&o->config, role, disks[i], 0, false);
+	}
+	return rc;
+}
+
+/** The program's host path: as given, or a program of the build by its name. */
+static void find_program(struct run_options *o)
+{
+	char name[NAME_MAX + 8];
+	const char *base;
+
+	if (!o->exec) {
+		cli_built_path("user/swapstress", o->program, sizeof(o->program));
+	} else {
+		snprintf(o->program, sizeof(o->program), "%s", o->exec);
+		if (!strchr(o->exec, '/') && access(o->exec, F_OK)) {
+			char built[PATH_MAX];
+
+			snprintf(name, sizeof(name), "user/%.255s", o->exec);
+			cli_built_path(name, built, sizeof(built));
+			if (!access(built, F_OK))
+				snprintf(o->program, sizeof(o->program), "%s", built);
+		}
+	}
+	base = strrchr(o->program, '/');
+	snprintf(o->exec_guest, sizeof(o->exec_guest), "/bin/%.255s", base ? base + 1 : o->program);
+	o->argv[0] = o->exec_guest;
+	o->config.argv = o->argv;
+}
+
+static int build_initrd(struct run *run, struct mmvm_error *err)
+{
+	struct run_options *o = run->opt;
+	struct cpio *c = &run->initrd;
+
+	if (cpio_add(c, "bin", NULL, 0))
+		goto no_memory;
+	if (cpio_add_file(c, o->exec_guest + 1, o->program, err))
+		return -1;
+	if (cpio_finish(c))
+		goto no_memory;
+	o->config.initrd = c->data;
+	o->config.initrd_len = c->len;
+	return 0;
+no_memory:
+	return mmvm_error(err, MMVM_EXIT_HOST, "no memory for the initrd");
+}
+
+/** Print new console output for a terminal: what could drive the terminal is replaced. */
+static void print_console(struct run *run, struct machine *m)
+{
+	char buf[4096];
+	size_t n;
+
+	while ((n = machine_console_read(m, &run->console_pos, buf, sizeof(buf)))) {
+		for (size_t i = 0; i < n; i++) {
+			unsigned char c = (unsigned char)buf[i];
+
+			if (c == '\r')
+				continue;
+			putchar((c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : c);
+		}
+	}
+}
+
+static void tick(struct machine *m, void *arg)
+{
+	struct run *run = arg;
+	struct run_sample before = run->sampler.last;
+	char line[160];
+
+	sampler_tick(&run->sampler, m);
+	if (!run->live)
+		return;
+	fputs("\r\033[K", stdout);
+	print_console(run, m);
+	fputs(sampler_line(&run->sampler.last, &before, line, sizeof(line)), stdout);
+	fflush(stdout);
+}
+
+/** The guest asks the host to look at its memory. Runs on the vCPU's thread. */
+static int audit(struct machine *m, uint64_t cr3, void *arg)
+{
+	struct run *run = arg;
+	struct audit_result *found = calloc(1, sizeof(*found));
+	int n;
+
+	if (!found)
+		return -ENOMEM;
+	n = audit_machine(m, run->symbols, cr3, found);
+	if (n > 0)
+		audit_print(stderr, "mmvm: audit: ", found, false);
+	if (n >= 0) {
+		run->result.has_audit = true;
+		run->result.audit_findings += (uint64_t)n;
+	}
+	free(found);
+	return n;
+}
+
+static int exit_status(const struct run_result *r)
+{
+	switch (r->outcome.kind) {
+	case OUTCOME_EXITED:
+		return r->outcome.status || !run_result_checks_ok(r) || r->audit_findings
+			       ? MMVM_EXIT_FAILED
+			       : MMVM_EXIT_OK;
+	case OUTCOME_CRASHED:
+		return MMVM_EXIT_CRASHED;
+	case OUTCOME_TIMEOUT:
+		return MMVM_EXIT_TIMEOUT;
+	case OUTCOME_STOPPED:
+		return 128 + cli_signal();
+	default:
+		return MMVM_EXIT_HOST;
+	}
+}
+
+/** Say it all: crash report, table, JSON. Returns the exit status. */
+static int report(struct run *run, struct machine *m)
+{
+	struct report_options opt = {.colour = report_want_colour(stdout),
+				     .verbose = run->opt->verbose};
+	struct run_result *r = &run->result;
+	int rc;
+
+	r->exit_status = exit_status(r);
+	if (r->outcome.kind == OUTCOME_CRASHED)
+		report_crash(stdout, m, &r->outcome, run->symbols);
+	rc = report_table(stdout, r, &opt);
+	if (fflush(stdout) || rc) {
+		fprintf(stderr, "mmvm: cannot write the report: %s\n", strerror(errno));
+		if (!r->exit_status)
+			r->exit_status = MMVM_EXIT_HOST;
+	}
+	if (!run->opt->json)
+		return r->exit_status;
+	rc = report_write_file_atomic(run->opt->json, report_emit_json, r);
+	if (rc) {
+		fprintf(stderr, "mmvm: cannot write %s: %s\n", run->opt->json, strerror(-rc));
+		if (!r->exit_status)
+			r->exit_status = MMVM_EXIT_HOST;
+	}
+	return r->exit_status;
+}
+
+static int run_here(struct run *run)
+{
+	struct machine_config *c = &run->opt->config;
+	struct machine_outcome out;
+	struct mmvm_error err = {0};
+	struct machine *m;
+	int status;
+
+	if (build_initrd(run, &err))
+		return cli_fail(&err);
+	if (sampler_init(&run->sampler, &run->result, c)) {
+		mmvm_error(&err, MMVM_EXIT_HOST, "no memory for the sampler");
+		return cli_fail(&err);
+	}
+	run->symbols = symtab_load(c->kernel);
+	c->tick = tick;
+	c->audit = audit;
+	c->arg = run;
+	c->console_fd = run->live ? -1 : STDOUT_FILENO;
+	m = machine_create(c, &err);
+	if (!m)
+		return cli_fail(&err);
+	/* In guest RAM now. */
+	cpio_free(&run->initrd);
+	cli_stop_on_signals(m);
+	machine_run(m, &out);
+	cli_stop_on_signals(NULL);
+	if (run->live) {
+		fputs("\r\033[K", stdout);
+		print_console(run, m);
+	}
+	sampler_finish(&run->sampler, m, &out);
+	status = report(run, m);
+	machine_destroy(m);
+	return status;
+}
+
+static int run_in_lab(const struct run_options *o, int argc, char **argv)
+{
+	struct lab_options lab = {.icount = o->icount, .verbose = o->verbose};
+	struct mmvm_error err = {0};
+	int status;
+
+	if (isatty(STDOUT_FILENO))
+		setenv(LIVE_ENV, "1", 1);
+	status = lab_exec(argc, argv, &lab, &err);
+	return status < 0 ? cli_fail(&err) : status;
+}
+
+/** Mistakes that are better told here than from inside the lab. */
+static int check_files(const struct run_options *o)
+{
+	struct mmvm_error err = {0};
+	struct stat st;
+
+	if (stat(o->config.kernel, &st)) {
+		mmvm_error(&err, MMVM_EXIT_USAGE, "cannot open kernel %s: %s%s", o->config.kernel,
+			   strerror(errno),
+			   errno == ENOENT ? " (build it with `make`, or name one with --kernel)"
+					   : "");
+		return cli_fail(&err);
+	}
+	if (stat(o->program, &st)) {
+		mmvm_error(&err, MMVM_EXIT_USAGE, "cannot open program %s: %s", o->program,
+			   strerror(errno));
+		return cli_fail(&err);
+	}
+	return 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_options opt = {
+		.config = {.cpus = 1, .tick_ms = DEFAULT_SAMPLE_MS, .dirty_log = true, .thp = true},
+	};
+	struct run run = {.opt = &opt};
+	struct mmvm_error err = {0};
+	int status, accel;
+
+	cli_parse_memory(DEFAULT_MEMORY, &opt.config.ram_low, &opt.config.ram_high, &err);
+	if (getrandom(&opt.config.seed, sizeof(opt.config.seed), 0) < 0)
+		opt.config.seed = 1;
+	status = parse_options(&opt, argc, argv);
+	if (status)
+		return status;
+	if (opt.help) {
+		help();
+		return MMVM_EXIT_OK;
+	}
+	if (!opt.config.kernel)
+		opt.config.kernel =
+			cli_built_path("images/guestmm.elf", opt.kernel, sizeof(opt.kernel));
+	find_program(&opt);
+	status = check_files(&opt);
+	if (status)
+		return status;
+
+	run_result_init(&run.result);
+	run_result_set_command(&run.result, argc, argv);
+	accel = cli_choose_accel(opt.accel, opt.icount, run.result.accel_why,
+				 sizeof(run.result.accel_why), &err);
+	if (accel < 0) {
+		status = cli_fail(&err);
+	} else if (accel == ACCEL_LAB) {
+		fprintf(stderr, "mmvm: running in the lab (%s)\n", run.result.accel_why);
+		status = run_in_lab(&opt, argc, argv);
+	} else {
+		snprintf(run.result.accel, sizeof(run.result.accel), "%s",
+			 lab_inside() ? "lab" : "kvm");
+		run.live = isatty(STDOUT_FILENO) || (lab_inside() && getenv(LIVE_ENV));
+		if (run.live && !opt.config.tick_ms)
+			run.live = false;
+		status = run_here(&run);
+	}
+	sampler_free(&run.sampler);
+	symtab_free(run.symbols);
+	cpio_free(&run.initrd);
+	run_result_free(&run.result);
+	return status;
+}
