@@ -1,0 +1,192 @@
+/*
+ * One test, in a child process: a machine is built as the test's plan says, runs, and is judged.
+ * What the parent gets through the pipe is the verdict and, for a failure, everything a person
+ * wants to read: the crash with its stack, the audit's findings, the console's last lines.
+ */
+#include "harness/harness.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "mmvm/layout.h"
+#include "report/report.h"
+
+struct job {
+	const struct harness *h;
+	const struct mmvm_test_desc *t;
+	struct test_facts facts;
+	struct audit_result audit;
+	FILE *detail;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/** On the vCPU's thread, while the guest stands still. */
+static int on_audit(struct machine *m, uint64_t cr3, void *arg)
+{
+	struct job *j = arg;
+	struct test_facts *f = &j->facts;
+	int ret = audit_machine(m, j->h->symbols, cr3, &j->audit);
+
+	if (ret < 0) {
+		f->audit_error = ret;
+		return ret;
+	}
+	f->audits++;
+	f->findings += j->audit.total;
+	for (unsigned int k = 0; k < NR_AUDIT_FINDINGS; k++)
+		f->named[k] += j->audit.count[k];
+	if (j->audit.nr_kept && !f->first_finding[0])
+		snprintf(f->first_finding, sizeof(f->first_finding), "%s: %s",
+			 audit_finding_name(j->audit.kept[0].kind), j->audit.kept[0].text);
+	audit_print(j->detail, "", &j->audit, j->h->verbose || j->audit.total);
+	return ret;
+}
+
+static void read_records(struct job *j, struct machine *m)
+{
+	struct test_facts *f = &j->facts;
+	const struct mmvm_record *r;
+
+	for (unsigned int i = 0; (r = machine_record(m, i)) != NULL; i++) {
+		size_t len = r->text_len < sizeof(f->text) - 1 ? r->text_len : sizeof(f->text) - 1;
+
+		if (r->kind == MMVM_REC_PANIC)
+			f->panicked = true;
+		if (r->kind == MMVM_REC_KILLED)
+			fprintf(j->detail, "guest killed %.64s with signal %" PRIu64 "\n", r->name,
+				r->value);
+		if (r->kind != MMVM_REC_TEST_END || strncmp(r->name, j->t->name, sizeof(r->name)))
+			continue;
+		f->ended = true;
+		f->value = r->value;
+		memcpy(f->text, r->text, len);
+		f->text[len] = '\0';
+		/* One line, printable: it goes into lists. */
+		for (char *c = f->text; *c; c++)
+			if ((unsigned char)*c < 0x20)
+				*c = ' ';
+	}
+}
+
+static void add_disk(struct machine_config *c, const char *role, uint64_t size, bool swap)
+{
+	struct disk_config *d = &c->disk[c->nr_disks++];
+
+	snprintf(d->role, sizeof(d->role), "%s", role);
+	d->size = size;
+	d->format_swap = swap;
+}
+
+static void run(struct job *j, struct verdict *v)
+{
+	const struct harness *h = j->h;
+	struct machine_config config = {
+		.kernel = h->kernel,
+		.test = j->t->name,
+		.seed = plan_seed(h->seed, j->t->name),
+		.timeout_s = plan_limit_s(j->t, h->emulated, h->scale),
+		.console_fd = -1,
+		.audit = on_audit,
+		.arg = j,
+	};
+	struct test_plan plan;
+	struct mmvm_error err;
+	struct machine *m;
+	char role[16];
+
+	j->facts.limit_s = config.timeout_s;
+	v->kind = VERDICT_FAIL;
+	if (plan_parse(j->t->args, &plan, &err)) {
+		snprintf(v->reason, sizeof(v->reason), "%s", err.text);
+		return;
+	}
+	config.ram_low = plan.ram_low;
+	config.ram_high = plan.ram_high;
+	config.cpus = plan.cpus;
+	config.append = plan.append[0] ? plan.append : NULL;
+	if (plan.swap)
+		add_disk(&config, "swap", plan.swap, true);
+	for (unsigned int i = 0; i < plan.nr_disks; i++) {
+		snprintf(role, sizeof(role), "disk%u", i);
+		add_disk(&config, role, plan.disk[i], false);
+	}
+	if (j->t->flags & MMVM_TESTF_USER) {
+		config.initrd = h->initrd;
+		config.initrd_len = h->initrd_len;
+	}
+	m = machine_create(&config, &err);
+	if (!m) {
+		snprintf(v->reason, sizeof(v->reason), "%s", err.text);
+		v->host_error = err.status == MMVM_EXIT_HOST;
+		return;
+	}
+	machine_run(m, &j->facts.outcome);
+	read_records(j, m);
+	judge(j->t, &j->facts, v);
+	if (v->kind == VERDICT_FAIL) {
+		fprintf(j->detail, "seed %" PRIu64 ", args \"%s\"\n", h->seed, j->t->args);
+		if (j->facts.outcome.kind != OUTCOME_EXITED) {
+			report_crash(j->detail, m, &j->facts.outcome, h->symbols);
+		} else {
+			fputs("console, last lines:\n", j->detail);
+			report_console_tail(j->detail, "  ", machine_console(m, NULL), 40);
+		}
+	}
+	machine_destroy(m);
+}
+
+static void write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+void job_child(const struct harness *h, const struct mmvm_test_desc *t, int fd)
+{
+	struct job j = {.h = h, .t = t};
+	struct job_message msg = {.magic = JOB_MAGIC};
+	struct verdict v = {0};
+	uint64_t start = now_ns();
+	char *text = NULL;
+	size_t len = 0;
+
+	j.detail = open_memstream(&text, &len);
+	if (!j.detail) {
+		fputs("out of memory\n", stderr);
+		_exit(MMVM_EXIT_HOST);
+	}
+	run(&j, &v);
+	fclose(j.detail);
+	if (len > JOB_DETAIL_MAX)
+		len = JOB_DETAIL_MAX;
+	msg.kind = v.kind;
+	msg.host_error = v.host_error;
+	msg.detail_len = (uint32_t)len;
+	msg.ns = now_ns() - start;
+	memcpy(msg.reason, v.reason, sizeof(msg.reason));
+	write_all(fd, &msg, sizeof(msg));
+	write_all(fd, text, len);
+	free(text);
+	/* exit(), not _exit(): leak checkers have their say, and it is a failure. */
+	exit(0);
+}
