@@ -19,6 +19,7 @@ static const struct command {
 	{"test", cmd_test, "run the guest's test suites, each test in a fresh machine"},
 	{"bench", cmd_bench, "what operations cost, in guestmm and in Linux"},
 	{"doctor", cmd_doctor, "what this host can do, and what is missing"},
+	{"lab", cmd_lab, "run any command inside the lab (QEMU emulating SVM)"},
 };
 
 static int usage(FILE *to, int status)
