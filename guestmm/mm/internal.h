@@ -61,8 +61,9 @@ static inline bool page_type_in_use(const struct page *p)
 	return (u8)(p->type - PAGE_OTHER) < NR_PAGE_TYPES - PAGE_OTHER;
 }
 
-#define PAGE_FLAGS_KEPT (~0ull << PAGE_ZONE_SHIFT) /* zone and node: for the life of the machine \
-						    */
+#define PAGE_FLAGS_KEPT                                                          \
+	(~0ull << PAGE_ZONE_SHIFT) /* zone and node: for the life of the machine \
+				    */
 /* Set on a page that is being freed, each of these means that somebody still uses it. */
 #define PAGE_FLAGS_BAD_AT_FREE                                                         \
 	(1ull << PG_locked | 1ull << PG_lru | 1ull << PG_active | 1ull << PG_mlocked | \
@@ -108,6 +109,13 @@ void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp);
 /* page_alloc.c */
 /** A PAGE_RESERVED frame becomes a free page of its zone. */
 void free_reserved_frame(struct page *page);
+/** Not 0: a test counts allocations down to the one that fails. */
+extern u64 alloc_fail_countdown;
+/** Count one; true when it is the one. */
+bool alloc_should_fail(gfp_t gfp);
+/** An allocation that may sleep is about to: panics where it must not. Returns the flags that hold
+ * (before the scheduler runs, without reclaim). */
+gfp_t alloc_check_context(gfp_t gfp);
 
 /* vmalloc.c */
 extern s64 kernel_pgtables_bytes; /* atomic */

@@ -31,11 +31,12 @@
 #define MAX_RECLAIM_RETRIES 16
 #define RETRY_NS	    1000000ull /* wait for others to free */
 
-static u64 fail_countdown, fail_count;
+u64 alloc_fail_countdown;
+static u64 fail_count;
 
 void alloc_fail_nth(u64 k)
 {
-	fail_countdown = k;
+	alloc_fail_countdown = k;
 }
 
 u64 alloc_fail_count(void)
@@ -257,16 +258,15 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 
 /* ---- the interface ---- */
 
-/* True when this allocation is to fail by order of a test. */
-static __attribute__((noinline)) bool injected_failure(gfp_t gfp)
+bool alloc_should_fail(gfp_t gfp)
 {
-	if (--fail_countdown || (gfp & __GFP_NOFAIL))
+	if (--alloc_fail_countdown || (gfp & __GFP_NOFAIL))
 		return false;
 	fail_count++;
 	return true;
 }
 
-static __attribute__((noinline)) gfp_t check_context(gfp_t gfp)
+gfp_t alloc_check_context(gfp_t gfp)
 {
 	if (may_sleep())
 		return gfp;
@@ -284,10 +284,10 @@ static __attribute__((noinline)) struct page *alloc_pages_slow(gfp_t gfp, unsign
 
 	if (order > MAX_ORDER)
 		return NULL;
-	if (unlikely(fail_countdown) && injected_failure(gfp))
+	if (unlikely(alloc_fail_countdown) && alloc_should_fail(gfp))
 		return NULL;
 	if (gfp & __GFP_DIRECT_RECLAIM)
-		gfp = check_context(gfp);
+		gfp = alloc_check_context(gfp);
 	page = get_page_from_freelist(gfp, order, WMARK_LOW, 0);
 	if (unlikely(!page))
 		page = alloc_slowpath(gfp, order);
@@ -308,7 +308,7 @@ struct page *alloc_pages_type(gfp_t gfp, unsigned int order, enum mmvm_page_type
 	struct page *page;
 	unsigned int cpu;
 
-	if (unlikely(order > PCP_MAX_ORDER || fail_countdown || !z))
+	if (unlikely(order > PCP_MAX_ORDER || alloc_fail_countdown || !z))
 		return alloc_pages_slow(gfp, order, type);
 
 	flags = arch_irq_save();
