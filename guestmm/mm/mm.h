@@ -52,9 +52,10 @@ int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len);
 #define MADV_DONTNEED	    4
 
 /* Faults */
-#define FAULT_FLAG_WRITE	1u
-#define FAULT_FLAG_USER		2u
-#define FAULT_FLAG_EXEC		4u
+/* The bits of x86's page-fault error code, so that arch/ passes it on with one mask. */
+#define FAULT_FLAG_WRITE	0x2u
+#define FAULT_FLAG_USER		0x4u
+#define FAULT_FLAG_EXEC		0x10u
 #define VM_FAULT_MAJOR		1u
 #define VM_FAULT_OOM		2u /* no memory: the OOM killer has run; retry or die if we are the victim */
 #define VM_FAULT_SIGSEGV_MAPERR 4u
