@@ -68,7 +68,7 @@ static const char *direct(const char *s)
 	return s ? __va((unsigned long)s - MMVM_KERNEL_VIRT) : NULL;
 }
 
-static void node_device(const struct node *n, struct boot_device *d)
+static __init void node_device(const struct node *n, struct boot_device *d)
 {
 	d->base = prop_u64(&n->reg);
 	if (n->reg.len >= 16)
@@ -78,10 +78,10 @@ static void node_device(const struct node *n, struct boot_device *d)
 		strscpy(d->role, n->role.data, sizeof(d->role));
 }
 
-static bool has_testchan;
+static bool has_testchan __initdata;
 
 /* All properties of a node are known. */
-static void node_done(const struct node *n)
+static __init void node_done(const struct node *n)
 {
 	if (prop_is(&n->device_type, "memory")) {
 		struct boot_device ram = {0};
@@ -102,7 +102,7 @@ static void node_done(const struct node *n)
 }
 
 /* Properties of /chosen go straight to boot_info. */
-static void chosen_prop(const char *name, const struct prop *p)
+static __init void chosen_prop(const char *name, const struct prop *p)
 {
 	if (!strcmp(name, "bootargs"))
 		boot_info.cmdline = direct(prop_string(p));
@@ -127,7 +127,7 @@ static void chosen_prop(const char *name, const struct prop *p)
 		boot_info.seed = prop_u64(p);
 }
 
-static void node_prop(struct node *n, const char *name, const struct prop *p)
+static __init void node_prop(struct node *n, const char *name, const struct prop *p)
 {
 	if (!strcmp(n->name, "chosen"))
 		chosen_prop(name, p);
@@ -146,7 +146,8 @@ static void node_prop(struct node *n, const char *name, const struct prop *p)
 }
 
 /* One pass over the structure block [p, end). */
-static void scan_structure(const char *p, const char *end, const char *strings, u32 strings_size)
+static __init void scan_structure(const char *p, const char *end, const char *strings,
+				  u32 strings_size)
 {
 	struct node n = {.name = NULL};
 
@@ -192,7 +193,7 @@ static void scan_structure(const char *p, const char *end, const char *strings, 
 	panic("device tree: no end");
 }
 
-void fdt_scan(phys_addr_t pa)
+__init void fdt_scan(phys_addr_t pa)
 {
 	const char *fdt = (const char *)(MMVM_KERNEL_VIRT + pa);
 	const struct fdt_header *h = (const struct fdt_header *)fdt;

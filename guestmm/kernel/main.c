@@ -6,7 +6,8 @@
  *   with memory                interrupts, scheduler; the boot stack becomes the idle thread
  *   init thread                drivers, swap, the program or the test, the reports, the exit status
  *
- * All that runs once is in init sections and given back to the buddy before the program starts.
+ * What runs only up to the idle loop is in init sections, given to the buddy before the program
+ * starts.
  */
 #include "arch/boot.h"
 #include "arch/processor.h"
@@ -24,7 +25,7 @@
 #include "mm/swap.h"
 #include "mm/vmalloc.h"
 
-static void report_zones(void)
+static __init void report_zones(void)
 {
 	static const char *const names[MAX_NR_ZONES] = {"DMA", "DMA32", "Normal", "Movable"};
 
@@ -94,7 +95,7 @@ static int init_thread(void *arg)
 
 /* Called by entry.S on the boot stack, interrupts off, on the VMM's page tables. */
 void start_kernel(phys_addr_t fdt);
-void __noreturn start_kernel(phys_addr_t fdt)
+__init void __noreturn start_kernel(phys_addr_t fdt)
 {
 	time_init_early(rdtsc());
 	fdt_scan(fdt);

@@ -200,6 +200,10 @@ __init void cpu_init(void)
 {
 	unsigned int cpu = cpu_id();
 
+	/* The SYSCALL stubs end in SYSRET; without it there is the ud2 page. */
+	if ((boot_info.quirks & (MMVM_QUIRK_NO_SYSRET | MMVM_QUIRK_SYSCALL_UD)) ==
+	    MMVM_QUIRK_NO_SYSRET)
+		panic("quirks %x: no SYSRET, yet no SYSCALL_UD", boot_info.quirks);
 	gdt_init(cpu);
 	idt_init();
 	features_init();

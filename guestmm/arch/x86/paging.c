@@ -41,7 +41,7 @@ u64 kernel_cr3;
  * PDPT, PD, PT of the first 2 MiB, of the image's other 2 MiB, and of the odd end. vmalloc: 2. */
 #define POOL_PAGES 16
 static pte_t pool[POOL_PAGES][PTRS_PER_PTE] __attribute__((aligned(4096)));
-static unsigned int pool_used __initdata;
+static unsigned int pool_used;
 static phys_addr_t mapped_end __initdata; /* memblock memory is reachable up to here; 0 = not yet */
 
 /* While on the VMM's tables, and for the pool always: image addresses. Later the direct map. */
@@ -233,16 +233,22 @@ void arch_pgd_init(void *pgd)
 	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
 }
 
-/*
- * The init part goes to the buddy: first its image mapping, executable in part, then the frames,
- * which stay reachable through the direct map alone.
+/* Frames of the image [start, end) go to the buddy and stay reachable through the direct map alone.
  */
+static void free_image_range(const void *start, const void *end, const char *what)
+{
+	unsigned long from = (unsigned long)start, to = (unsigned long)end;
+
+	if (from == to)
+		return;
+	for (unsigned long va = from; va < to; va += PAGE_SIZE)
+		pte_set(walk_pte(kernel_pgd(), va), __pte(0));
+	flush_tlb_kernel_range(from, to);
+	free_reserved_area(image_pa(start), image_pa(end), what);
+}
+
 void free_initmem(void)
 {
-	unsigned long start = (unsigned long)_init_start, end = (unsigned long)_init_end;
-
-	for (unsigned long va = start; va < end; va += PAGE_SIZE)
-		pte_set(walk_pte(kernel_pgd(), va), __pte(0));
-	flush_tlb_kernel_range(start, end);
-	free_reserved_area(image_pa(_init_start), image_pa(_init_end), "init");
+	free_image_range(_init_start, _init_end, "init");
+	free_image_range(pool[pool_used], pool[POOL_PAGES], "boot page tables");
 }

@@ -127,13 +127,13 @@ void do_trap(struct pt_regs *regs, unsigned int vector)
 	die(regs, vector, cr2, "%s, error %lx", trap_name(vector), (unsigned long)regs->orig_rax);
 }
 
+/* What the program wanted, whoever's instruction it was: uaccess works on its behalf. */
 static inline unsigned int fault_flags(u64 error)
 {
-	unsigned int flags = FAULT_FLAG_USER;
-
-	_Static_assert(FAULT_FLAG_WRITE == PF_WRITE >> 1 && FAULT_FLAG_EXEC == PF_INSTR >> 2,
-		       "moved by shifts");
-	return flags | (error & PF_WRITE) >> 1 | (error & PF_INSTR) >> 2;
+	_Static_assert(FAULT_FLAG_WRITE == PF_WRITE && FAULT_FLAG_USER == PF_USER &&
+			       FAULT_FLAG_EXEC == PF_INSTR,
+		       "passed on as they are");
+	return (error & (PF_WRITE | PF_INSTR)) | FAULT_FLAG_USER;
 }
 
 /* Ends the process, or dies when the page tables themselves are broken. */

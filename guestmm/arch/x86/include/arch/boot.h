@@ -17,7 +17,7 @@ void paging_init(void);
 void vmemmap_init(void);
 /** Local APIC, I/O APIC; the legacy PIC is masked. */
 void apic_init(void);
-/** Give the init part of the image to the buddy. */
+/** Give what only the boot needed to the buddy: init sections, page tables left over. */
 void free_initmem(void);
 
 /* Image, from guestmm.lds */
