@@ -196,12 +196,15 @@ static void *worker_main(void *arg)
 /* ---- registers, all under the lock
  * ----------------------------------------------------------------- */
 
+/* The wait drops the lock, and another vCPU may enable meanwhile: the last word is ours. */
 static void disable(struct dma_engine *e)
 {
 	e->enabled = false;
 	pthread_cond_broadcast(&e->wake);
-	while (e->busy)
+	while (e->busy) {
 		pthread_cond_wait(&e->wake, &e->lock);
+		e->enabled = false;
+	}
 }
 
 static void reset_locked(struct dma_engine *e)
