@@ -250,5 +250,5 @@ static void free_image_range(const void *start, const void *end, const char *wha
 void free_initmem(void)
 {
 	free_image_range(_init_start, _init_end, "init");
-	free_image_range(pool[pool_used], pool[POOL_PAGES], "boot page tables");
+	free_image_range(pool + pool_used, pool + POOL_PAGES, "boot page tables");
 }
