@@ -3,7 +3,8 @@
 #
 #   lab.sh image DIR INIT   DIR/vmlinux   Debian's kernel, uncompressed: it starts seconds sooner
 #                           DIR/initrd    INIT (the compiled lab_init.c) and the modules needed
-#   lab.sh bench DIR SRC    DIR/mmvm_bench.ko   SRC/linux_bench.c built for that kernel
+#   lab.sh bench DIR SRC    DIR/mmvm_bench.ko   SRC (linux_bench.c) built for that kernel
+#                           DIR/brd.ko    its RAM disk, to swap to
 #
 # Packages are fetched with `apt-get download` and unpacked with `dpkg -x`. What is already there is
 # not made again. Each failure is one sentence that says what to do.
@@ -116,9 +117,12 @@ bench() {
 	mkdir "$dir/module"
 	cp "$source" "$dir/module/mmvm_bench.c"
 	echo "obj-m := mmvm_bench.o" >"$dir/module/Makefile"
-	make -s -C "$tree" M="$dir/module" CC=gcc modules >"$dir/module.log" 2>&1 ||
+	MAKEFLAGS= make -s -C "$tree" M="$dir/module" CC=gcc modules >"$dir/module.log" 2>&1 ||
 		die "the Linux module does not build; see $dir/module.log"
 	strip --strip-debug "$dir/module/mmvm_bench.ko"
+	cp "$dir/pkg/lib/modules/$rel/kernel/drivers/block/brd.ko" "$dir/brd.ko" ||
+		die "linux-image-$rel has no RAM disk module (brd)"
+	strip --strip-debug "$dir/brd.ko"
 	mv "$dir/module/mmvm_bench.ko" "$dir/mmvm_bench.ko"
 	rm -rf "$dir/module"
 }

@@ -296,6 +296,7 @@ static void job_free(struct job *job)
 struct watch {
 	struct lab_qemu qemu;
 	bool verbose;
+	int stdout_fd;
 	struct tail console, qemu_stderr;
 	char line[600]; /* of the control channel, so far */
 	size_t line_len;
@@ -367,7 +368,7 @@ static bool take(struct watch *w, enum lab_channel channel)
 		take_control(w, buf, (size_t)n);
 		break;
 	case LAB_STDOUT:
-		write_all(STDOUT_FILENO, buf, (size_t)n);
+		write_all(w->stdout_fd, buf, (size_t)n);
 		break;
 	case LAB_STDERR:
 		write_all(STDERR_FILENO, buf, (size_t)n);
@@ -461,6 +462,7 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	if (!w)
 		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
 	w->verbose = opt->verbose;
+	w->stdout_fd = opt->stdout_fd ? opt->stdout_fd : STDOUT_FILENO;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

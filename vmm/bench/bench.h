@@ -1,0 +1,82 @@
+/*
+ * What operations cost, in Linux and in guestmm, measured in one run of the lab.
+ *
+ *   mmvm bench -- lab, counting instructions -- mmvm bench --inner costs
+ *                                                 bench_linux()  rows of the lab's own Linux
+ *                                                 bench_guest()  rows of guestmm, a guest of it
+ *              -- a process of its own --------- mmvm bench --inner host
+ *                                                 bench_host()   figures of the VMM
+ *
+ * The inner commands write lines, the outer one reads them into a bench_result and prints that:
+ *
+ *   cost SIDE NAME MEDIAN MIN REPS     SIDE linux or guestmm; thousandths of a TSC tick
+ *   host NAME VALUE
+ *   note TEXT                          why something is missing
+ */
+#ifndef VMM_BENCH_BENCH_H
+#define VMM_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "machine/machine.h"
+
+/** Operations that are measured, in the order of the table: name, title, what it says more. */
+#define BENCH_ROWS(X)                                     \
+	X("syscall", "system call")                       \
+	X("anon_fault", "anonymous page fault")           \
+	X("zero_fault", "read fault on the zero page")    \
+	X("populate", "populate, per page")               \
+	X("munmap", "munmap, per touched page")           \
+	X("dontneed", "MADV_DONTNEED, per touched page")  \
+	X("map_unmap", "mmap + munmap, untouched")        \
+	X("page_0", "page order 0, alloc + free")         \
+	X("page_9", "page order 9, alloc + free")         \
+	X("slab_96", "slab object of 96 B, alloc + free") \
+	X("kmalloc_128", "kmalloc(128) + kfree")          \
+	X("vmalloc_64k", "vmalloc(64 KiB) + vfree")       \
+	X("swap_out_in", "page swapped out and in (RAM disk)")
+
+enum bench_side { BENCH_LINUX, BENCH_GUEST, BENCH_SIDES };
+#define BENCH_MAX_ROWS 32
+
+struct bench_cost {
+	uint64_t median, min; /* thousandths; 0 = not measured */
+	uint64_t reps;
+};
+struct bench_result {
+	struct bench_cost cost[BENCH_MAX_ROWS][BENCH_SIDES]; /* index: place in BENCH_ROWS */
+	char backend[32];
+	uint64_t first_run_ns; /* process start to the first guest instruction; 0 = not measured */
+	uint64_t vmm_bytes;    /* memory of the VMM beside guest RAM */
+	uint64_t exit_ns, bare_exit_ns; /* thousandths of a ns: round trip through mmvm, and bare */
+	char notes[1024];		/* lines */
+};
+
+unsigned int bench_nr_rows(void);
+const char *bench_row_name(unsigned int row);
+const char *bench_row_title(unsigned int row);
+/** True when a row of any of these names is wanted: `only` is a shell pattern, NULL = all. */
+bool bench_wanted(const char *only, const char *const *names);
+
+/** Take one line of an inner command. Returns false when it is not one. */
+bool bench_result_line(struct bench_result *r, const char *line);
+void bench_print_table(FILE *f, const struct bench_result *r, const char *only);
+/** For report_write_file_atomic(); arg is the bench_result. */
+int bench_emit_json(FILE *f, const void *result);
+
+/** Inner: the Linux it runs on. `module`, `ram_disk`: paths of the kernel modules. As root. */
+void bench_linux(FILE *out, const char *only, const char *module, const char *ram_disk);
+/** Inner: guestmm, in machines on this host's KVM. */
+void bench_guest(FILE *out, const char *only);
+/** Inner: figures of the VMM. Must be the first thing its process does. */
+void bench_host(FILE *out);
+/** Run one guest bench test or, with `program`, a user program; its BENCH records go to `record`.
+ * Returns 0, or -1 with a note written to `out`. `m_out`: called with the machine after its run. */
+int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t ram_low,
+		      uint64_t ram_high, void (*done)(struct machine *m, void *arg), void *arg);
+
+/** Ticks x 1000 of one KVM_RUN round trip with nothing around the ioctl. 0 or -errno. */
+int bench_bare_exit(uint64_t *ticks_x1000);
+
+#endif

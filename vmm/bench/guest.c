@@ -1,0 +1,167 @@
+/*
+ * The guestmm column, and the figures of the VMM: machines are run, and what their guests measured
+ * arrives as records (MMVM_REC_BENCH) on the test channel.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+#include "bench/bench.h"
+#include "cli.h"
+#include "kvm/kvm.h"
+#include "machine/cpio.h"
+#include "observe/audit.h"
+#include "report/report.h"
+
+#define MIB (1ull << 20)
+
+struct audit_arg {
+	const struct symtab *symbols;
+};
+
+static int audit(struct machine *m, uint64_t cr3, void *arg)
+{
+	struct audit_result result;
+
+	return audit_machine(m, ((struct audit_arg *)arg)->symbols, cr3, &result);
+}
+
+int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t ram_low,
+		      uint64_t ram_high, void (*done)(struct machine *m, void *arg), void *arg)
+{
+	const char *const argv[] = {program, NULL};
+	struct machine_config config = {
+		.ram_low = ram_low,
+		.ram_high = ram_high,
+		.cpus = 1,
+		.test = test,
+		.argv = program ? argv : NULL,
+		.seed = 1,
+		.timeout_s = 600,
+		.console_fd = -1,
+		.audit = audit,
+	};
+	char kernel[4096], path[4096];
+	const char *what = test ? test : program;
+	struct machine_outcome outcome = {0};
+	struct mmvm_error err = {0};
+	struct audit_arg symbols;
+	struct cpio initrd = {0};
+	struct machine *m;
+	int rc = -1;
+
+	config.kernel = cli_built_path("images/guestmm.elf", kernel, sizeof(kernel));
+	symbols.symbols = symtab_load(kernel);
+	config.arg = &symbols;
+	cli_built_path("user/bench_mem", path, sizeof(path));
+	if (cpio_add_file(&initrd, "user/bench_mem", path, &err) || cpio_finish(&initrd)) {
+		fprintf(out, "note %s: %s\n", what, *err.text ? err.text : "out of memory");
+		goto out;
+	}
+	config.initrd = initrd.data;
+	config.initrd_len = initrd.len;
+	m = machine_create(&config, &err);
+	if (!m) {
+		fprintf(out, "note %s: %s\n", what, err.text);
+		goto out;
+	}
+	machine_run(m, &outcome);
+	if (outcome.kind != OUTCOME_EXITED || outcome.status) {
+		fprintf(out, "note %s: guest %s, status %d %s\n", what, outcome_name(outcome.kind),
+			outcome.status, outcome.text);
+		report_console_tail(stderr, "    ", machine_console(m, NULL), 20);
+	} else {
+		rc = 0;
+	}
+	done(m, arg);
+	machine_destroy(m);
+out:
+	cpio_free(&initrd);
+	symtab_free((struct symtab *)symbols.symbols);
+	return rc;
+}
+
+static void write_costs(struct machine *m, void *arg)
+{
+	const struct mmvm_record *r;
+
+	for (unsigned int i = 0; (r = machine_record(m, i)); i++) {
+		if (r->kind == MMVM_REC_BENCH)
+			fprintf(arg, "cost guestmm %.*s %llu %llu %llu\n", (int)sizeof(r->name),
+				r->name, (unsigned long long)r->value, (unsigned long long)r->value,
+				(unsigned long long)r->value2);
+	}
+}
+
+void bench_guest(FILE *out, const char *only)
+{
+	static const char *const kernel[] = {"page_0",	    "page_9",	   "slab_96",
+					     "kmalloc_128", "vmalloc_64k", NULL};
+	static const char *const user[] = {"syscall", "anon_fault", "zero_fault", "populate",
+					   "munmap",  "dontneed",   "map_unmap",  NULL};
+	static const char *const swap[] = {"swap_out_in", NULL};
+
+	if (bench_wanted(only, kernel))
+		bench_run_machine(out, "bench.mm", NULL, 48 * MIB, 16 * MIB, write_costs, out);
+	if (bench_wanted(only, user))
+		bench_run_machine(out, NULL, "user/bench_mem", 56 * MIB, 8 * MIB, write_costs, out);
+	if (bench_wanted(only, swap))
+		bench_run_machine(out, "bench.swap", NULL, 56 * MIB, 8 * MIB, write_costs, out);
+}
+
+/** Memory of this process that is not guest RAM: guest RAM is shared memory (memfd), and the rest
+ * is its share of files and what is its own. */
+static uint64_t own_memory(void)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+	unsigned long long kb, sum = 0;
+	char line[256];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Pss_Anon: %llu kB", &kb) == 1 ||
+		    sscanf(line, "Pss_File: %llu kB", &kb) == 1)
+			sum += kb;
+	}
+	fclose(f);
+	return sum << 10;
+}
+
+static void write_figures(struct machine *m, void *arg)
+{
+	const struct mmvm_record *r;
+	FILE *out = arg;
+
+	fprintf(out, "host first_run_ns %llu\n", (unsigned long long)machine_start_ns(m));
+	fprintf(out, "host vmm_bytes %llu\n", (unsigned long long)own_memory());
+	for (unsigned int i = 0; (r = machine_record(m, i)); i++) {
+		if (r->kind == MMVM_REC_BENCH && !strcmp(r->name, "exit"))
+			fprintf(out, "host exit_ticks %llu\n", (unsigned long long)r->value);
+	}
+}
+
+void bench_host(FILE *out)
+{
+	struct timespec from, to;
+	uint64_t ticks, bare;
+	double ns;
+	int rc;
+
+	fprintf(out, "host backend %s\n", kvm_backend_name(kvm_backend_detect()));
+	bench_run_machine(out, "bench.exits", NULL, 40 * MIB, 8 * MIB, write_figures, out);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	ticks = __rdtsc();
+	rc = bench_bare_exit(&bare);
+	ticks = __rdtsc() - ticks;
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	ns = (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
+	if (rc)
+		fprintf(out, "note bare exit loop: %s\n", strerror(-rc));
+	else
+		fprintf(out, "host bare_exit_ticks %llu\n", (unsigned long long)bare);
+	/* the guest's clock ticks as ours does */
+	fprintf(out, "host ticks_per_s %.0f\n", (double)ticks / ns * 1e9);
+}

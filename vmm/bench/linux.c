@@ -1,0 +1,162 @@
+/*
+ * The Linux column: measured on the kernel this runs on, which in the lab is Debian's, started as
+ * lean as it goes (vmm/lab/qemu.c).
+ *
+ *   allocators   images/linux_bench.c as a module; reading /proc/mmvm_bench measures
+ *   user side    user/bench_mem, the same file that guestmm runs
+ *   swap         the same program, on a RAM disk (brd), filled beforehand so that it takes no
+ * memory later, with all but FREE_WANTED of memory locked away, so that the kernel reclaims under
+ * the same pressure as in a small guest
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "bench/bench.h"
+#include "cli.h"
+
+#define FREE_WANTED (24ull << 20)
+#define DISK_SIZE   (32ull << 20)
+#define DISK	    "/dev/ram0"
+
+/** Pass "bench ..." lines on as costs of Linux. */
+static void pass_lines(FILE *out, FILE *in)
+{
+	char line[256];
+
+	while (fgets(line, sizeof(line), in)) {
+		if (!strncmp(line, "bench ", 6))
+			fprintf(out, "cost linux %s", line + 6);
+		else
+			fprintf(out, "note Linux: %s", line);
+	}
+}
+
+static int load_module(FILE *out, const char *path, const char *parameters)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, parameters, 0)) {
+		fprintf(out, "note cannot load %s into Linux: %s\n", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+/** Run user/bench_mem with one argument or none, and take its lines. */
+static void run_program(FILE *out, const char *argument)
+{
+	char path[4096];
+	int fd[2], status;
+	FILE *in;
+	pid_t pid;
+
+	cli_built_path("user/bench_mem", path, sizeof(path));
+	fflush(out);
+	if (pipe2(fd, O_CLOEXEC)) {
+		fprintf(out, "note cannot run %s: %s\n", path, strerror(errno));
+		return;
+	}
+	pid = fork();
+	if (!pid) {
+		dup2(fd[1], STDOUT_FILENO);
+		execl(path, path, argument, (char *)NULL);
+		_exit(127);
+	}
+	close(fd[1]);
+	in = fdopen(fd[0], "r");
+	if (in) {
+		pass_lines(out, in);
+		fclose(in);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
+		fprintf(out, "note %s did not run to its end under Linux\n", path);
+}
+
+/** Fill the RAM disk and write mkswap's header: version and last page at 1024, the word at the end
+ * of the page. */
+static int format_disk(void)
+{
+	static char page[4096];
+	const uint32_t info[3] = {1, DISK_SIZE / sizeof(page) - 1, 0};
+	int fd = open(DISK, O_WRONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (uint64_t at = 0; at < DISK_SIZE && !rc; at += sizeof(page)) {
+		memset(page, 0, sizeof(page));
+		if (!at) {
+			memcpy(page + 1024, info, sizeof(info));
+			memcpy(page + sizeof(page) - 10, "SWAPSPACE2", 10);
+		}
+		if (write(fd, page, sizeof(page)) != (ssize_t)sizeof(page))
+			rc = -errno;
+	}
+	if (!rc && fsync(fd))
+		rc = -errno;
+	/* the copy in the page cache of the block device is memory, too */
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
+	return rc;
+}
+
+static void swap_rows(FILE *out, const char *ram_disk)
+{
+	struct sysinfo si;
+	void *ballast;
+	size_t size;
+	int rc;
+
+	if (load_module(out, ram_disk, "rd_nr=1 rd_size=32768"))
+		return;
+	rc = format_disk();
+	if (rc || swapon(DISK, 0)) {
+		fprintf(out, "note cannot swap to %s: %s\n", DISK, strerror(rc ? -rc : errno));
+		return;
+	}
+	sysinfo(&si);
+	size = (size_t)si.freeram * si.mem_unit;
+	size = size > FREE_WANTED ? size - FREE_WANTED : 4096;
+	ballast = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE, -1, 0);
+	if (ballast == MAP_FAILED || mlock(ballast, size))
+		fprintf(out, "note cannot lock memory away: %s\n", strerror(errno));
+	else
+		run_program(out, "swap");
+	if (ballast != MAP_FAILED)
+		munmap(ballast, size);
+	swapoff(DISK);
+}
+
+void bench_linux(FILE *out, const char *only, const char *module, const char *ram_disk)
+{
+	static const char *const kernel[] = {"page_0",	    "page_9",	   "slab_96",
+					     "kmalloc_128", "vmalloc_64k", NULL};
+	static const char *const user[] = {"syscall", "anon_fault", "zero_fault", "populate",
+					   "munmap",  "dontneed",   "map_unmap",  NULL};
+	static const char *const swap[] = {"swap_out_in", NULL};
+
+	if (bench_wanted(only, kernel) && !load_module(out, module, "")) {
+		FILE *in = fopen("/proc/mmvm_bench", "re");
+
+		if (in) {
+			pass_lines(out, in);
+			fclose(in);
+		} else {
+			fprintf(out, "note /proc/mmvm_bench: %s\n", strerror(errno));
+		}
+	}
+	if (bench_wanted(only, user))
+		run_program(out, NULL);
+	if (bench_wanted(only, swap))
+		swap_rows(out, ram_disk);
+}
