@@ -1,0 +1,185 @@
+/*
+ * mmvm bench [--json FILE] [--only PATTERN]: what operations cost in guestmm, beside Linux, in
+ * instructions, and what the VMM itself costs.
+ *
+ * The costs come from one run of the lab, the VMM's figures from KVM directly where there is one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "bench/bench.h"
+#include "cli.h"
+#include "commands.h"
+#include "kvm/kvm.h"
+#include "lab/lab.h"
+#include "report/report.h"
+
+static void help(void)
+{
+	puts("usage: mmvm bench [--json FILE] [--only PATTERN]\n"
+	     "What operations cost in guestmm and in Linux 6.1, in instructions, both measured in "
+	     "one\n"
+	     "run of the lab; and figures of the VMM on this host's KVM.\n"
+	     "  --json FILE     write the result there, too (- is standard output)\n"
+	     "  --only PATTERN  rows whose name matches the shell pattern; of:");
+	for (unsigned int i = 0; i < bench_nr_rows(); i++)
+		printf("                    %-13s %s\n", bench_row_name(i), bench_row_title(i));
+}
+
+/** The inner commands: `bench --inner costs MODULE RAM_DISK PATTERN`, `bench --inner host`. */
+static int inner(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[2], "host")) {
+		bench_host(stdout);
+	} else if (argc == 6 && !strcmp(argv[2], "costs")) {
+		const char *only = *argv[5] ? argv[5] : NULL;
+
+		bench_linux(stdout, only, argv[3], argv[4]);
+		bench_guest(stdout, only);
+	} else {
+		return cli_usage_error("bench", "--inner is for mmvm itself");
+	}
+	return fflush(stdout) ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
+}
+
+static void take_lines(struct bench_result *r, int fd)
+{
+	char line[512];
+	FILE *f;
+
+	lseek(fd, 0, SEEK_SET);
+	f = fdopen(dup(fd), "r");
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		if (!bench_result_line(r, line))
+			fprintf(stderr, "mmvm bench: not understood: %s", line);
+	}
+	fclose(f);
+}
+
+/** Costs of both kernels from the lab. Returns 0, a status, or -1 with `err`. */
+static int measure_costs(struct bench_result *r, const char *only, struct mmvm_error *err)
+{
+	char self[4096], module[4096], ram_disk[4096];
+	char *argv[] = {self,	(char *)"bench", (char *)"--inner",	     (char *)"costs",
+			module, ram_disk,	 (char *)(only ? only : ""), NULL};
+	struct lab_options opt = {.icount = true, .ram_mb = 768};
+	int status;
+
+	cli_built_path("lab/mmvm_bench.ko", module, sizeof(module));
+	cli_built_path("lab/brd.ko", ram_disk, sizeof(ram_disk));
+	cli_built_path("mmvm", self, sizeof(self));
+	if (access(module, R_OK) || access(ram_disk, R_OK))
+		return mmvm_error(err, MMVM_EXIT_HOST,
+				  "the Linux side of the benchmark is not built (%s); run `make "
+				  "lab-bench`",
+				  module);
+	opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
+	if (opt.stdout_fd < 0)
+		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
+	status = lab_exec_command(7, argv, &opt, err);
+	take_lines(r, opt.stdout_fd);
+	close(opt.stdout_fd);
+	return status;
+}
+
+/** The VMM's figures, in a process of their own, here or (no KVM here) in the lab. */
+static int measure_host(struct bench_result *r, struct mmvm_error *err)
+{
+	char self[4096];
+	char *argv[] = {self, (char *)"bench", (char *)"--inner", (char *)"host", NULL};
+	int fd = memfd_create("bench", MFD_CLOEXEC), status = 0;
+	struct kvm_system sys;
+	pid_t pid;
+
+	if (fd < 0)
+		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
+	cli_built_path("mmvm", self, sizeof(self));
+	if (!kvm_system_open(&sys)) {
+		kvm_system_close(&sys);
+		fflush(NULL);
+		pid = fork();
+		if (!pid) {
+			dup2(fd, STDOUT_FILENO);
+			execv(self, argv);
+			_exit(127);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) < 0)
+			status = mmvm_error(err, MMVM_EXIT_HOST, "fork: %s", strerror(errno));
+		else
+			status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	} else {
+		struct lab_options opt = {.stdout_fd = fd};
+
+		status = lab_exec_command(4, argv, &opt, err);
+	}
+	take_lines(r, fd);
+	close(fd);
+	return status;
+}
+
+/** All rows that were asked for have both costs. */
+static bool complete(const struct bench_result *r, const char *only)
+{
+	for (unsigned int i = 0; i < bench_nr_rows(); i++) {
+		if (bench_wanted(only, (const char *const[]){bench_row_name(i), NULL}) &&
+		    (!r->cost[i][BENCH_LINUX].median || !r->cost[i][BENCH_GUEST].median))
+			return false;
+	}
+	return true;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	const char *json = NULL, *only = NULL;
+	static struct bench_result result;
+	struct mmvm_error err = {0};
+	bool any = false;
+	int i, status;
+
+	if (argc > 2 && !strcmp(argv[1], "bench") && !strcmp(argv[2], "--inner"))
+		return inner(argc - 1, argv + 1);
+	for (i = 2; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			help();
+			return MMVM_EXIT_OK;
+		}
+		if (!strcmp(argv[i], "--json") && i + 1 < argc)
+			json = argv[++i];
+		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
+			only = argv[++i];
+		else
+			return cli_usage_error("bench", "unknown or incomplete option %s", argv[i]);
+	}
+	for (unsigned int k = 0; k < bench_nr_rows(); k++)
+		any |= bench_wanted(only, (const char *const[]){bench_row_name(k), NULL});
+	if (!any)
+		return cli_usage_error("bench", "--only %s matches no row", only);
+
+	status = measure_costs(&result, only, &err);
+	if (status > 128)
+		return status;
+	if (status < 0)
+		cli_fail(&err);
+	if (!status)
+		status = measure_host(&result, &err);
+	else
+		measure_host(&result, NULL);
+	bench_print_table(stdout, &result, only);
+	if (json) {
+		int rc = report_write_file_atomic(json, bench_emit_json, &result);
+
+		if (rc) {
+			fprintf(stderr, "mmvm: cannot write %s: %s\n", json, strerror(-rc));
+			return MMVM_EXIT_FAILED;
+		}
+	}
+	if (status < 0)
+		return err.status;
+	return status ? status : complete(&result, only) ? MMVM_EXIT_OK : MMVM_EXIT_FAILED;
+}
