@@ -8,6 +8,8 @@
 /** New empty address space (kernel half shared), users = 1; NULL if no memory. */
 struct mm_struct *mm_alloc(void);
 void mmget(struct mm_struct *mm);
+/** Take a reference unless the last one is gone (for walkers of mm_list). */
+bool mmget_not_zero(struct mm_struct *mm);
 /** Drop a user; the last one unmaps everything and frees. May sleep. */
 void mmput(struct mm_struct *mm);
 /** Unmap everything now (exit, OOM reaper); the mm stays valid and empty. */

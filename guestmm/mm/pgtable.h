@@ -1,4 +1,5 @@
-/* User page tables: making, walking and freeing them; zapping ranges with batched TLB flushes. [V2] */
+/* User page tables: making, walking and freeing them; zapping ranges with batched TLB flushes. [V2]
+ */
 #ifndef MM_PGTABLE_H
 #define MM_PGTABLE_H
 #include "mm/mm.h"
@@ -12,11 +13,24 @@ static inline pte_t *pte_table(pte_t entry)
 	return __va(entry.v & PTE_PFN_MASK);
 }
 
+/** Resident pages. */
+static inline s64 mm_rss(const struct mm_struct *mm)
+{
+	return READ_ONCE(mm->rss_anon) + READ_ONCE(mm->rss_file);
+}
+/** Before pages go: remember how many there were. */
+static inline void update_hiwater_rss(struct mm_struct *mm)
+{
+	if (mm_rss(mm) > mm->hiwater_rss)
+		mm->hiwater_rss = mm_rss(mm);
+}
+
 /** Pages and tables that were unmapped and wait for the TLB flush before they are freed. */
 #define GATHER_PAGES 120
 struct mmu_gather {
 	struct mm_struct *mm;
 	bool full;		  /* whole address space: flush everything */
+	bool swapcache;		  /* some page may be kept by nothing but the swap cache */
 	unsigned long start, end; /* range to flush; start >= end: nothing */
 	unsigned int nr;
 	struct page *tables; /* freed tables, linked by page->private_ */

@@ -275,8 +275,8 @@ struct vm_area_struct *vma_merge_new(struct mm_struct *mm, unsigned long start, 
 				     unsigned long flags, const char *name)
 {
 	struct vm_area_struct *next = find_vma(mm, start), *prev;
-	struct vma_desc p, n, mid = {flags, start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT, NULL,
-				     name};
+	struct vma_desc p, n,
+		mid = {flags, start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT, NULL, name};
 
 	if (next)
 		prev = vma_prev(next);
@@ -315,7 +315,8 @@ struct vm_area_struct *vma_merge_around(struct vm_area_struct *vma)
 		prev = NULL;
 	if (next && next->vm_start != vma->vm_end)
 		next = NULL;
-	how = vma_merge_policy(vma_describe(prev, &p), vma_describe(vma, &m), vma_describe(next, &n));
+	how = vma_merge_policy(vma_describe(prev, &p), vma_describe(vma, &m),
+			       vma_describe(next, &n));
 	if (how == VMA_MERGE_NEXT || how == VMA_MERGE_BOTH)
 		vma_absorb(vma, next);
 	if (how == VMA_MERGE_PREV || how == VMA_MERGE_BOTH) {

@@ -14,13 +14,15 @@ static inline unsigned long vma_pages(const struct vm_area_struct *vma)
 /** Neighbour in address order, or NULL. mmap_lock for reading is enough. */
 static inline struct vm_area_struct *vma_prev(const struct vm_area_struct *vma)
 {
-	return vma->link.prev == &vma->mm->mmap ? NULL
-						: list_entry(vma->link.prev, struct vm_area_struct, link);
+	return vma->link.prev == &vma->mm->mmap
+		       ? NULL
+		       : list_entry(vma->link.prev, struct vm_area_struct, link);
 }
 static inline struct vm_area_struct *vma_next(const struct vm_area_struct *vma)
 {
-	return vma->link.next == &vma->mm->mmap ? NULL
-						: list_entry(vma->link.next, struct vm_area_struct, link);
+	return vma->link.next == &vma->mm->mmap
+		       ? NULL
+		       : list_entry(vma->link.next, struct vm_area_struct, link);
 }
 /** Start of the VMA and of the guard below it. */
 static inline unsigned long vm_start_gap(const struct vm_area_struct *vma)
@@ -45,7 +47,8 @@ struct vma_desc {
 	const char *name;
 };
 enum vma_merge { VMA_MERGE_NONE, VMA_MERGE_PREV, VMA_MERGE_NEXT, VMA_MERGE_BOTH };
-/** May `mid` become one with the mappings that touch it? `prev` and `next` NULL: nothing touches. */
+/** May `mid` become one with the mappings that touch it? `prev` and `next` NULL: nothing touches.
+ */
 enum vma_merge vma_merge_policy(const struct vma_desc *prev, const struct vma_desc *mid,
 				const struct vma_desc *next);
 
@@ -85,7 +88,8 @@ int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end);
 int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 
 /* Overcommit (overcommit.c) */
-/** Charge `pages` to the system and to mm. Returns 0 or -ENOMEM. Any holder of mmap_lock (write). */
+/** Charge `pages` to the system and to mm. Returns 0 or -ENOMEM. Any holder of mmap_lock (write).
+ */
 int vm_charge(struct mm_struct *mm, unsigned long pages);
 void vm_uncharge(struct mm_struct *mm, unsigned long pages);
 /** The decision [pure]: may `committed` pages (this request included) be promised? `mode` as

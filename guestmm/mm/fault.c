@@ -1,0 +1,368 @@
+/*
+ * Page faults: a touch becomes a page.
+ *
+ *   PTE                       read                      write
+ *   empty                     shared zero page          new zeroed page
+ *   zero page, read-only      spurious                  new zeroed page (COW)
+ *   page, read-only           spurious                  copy, or made writable if nobody shares it
+ *   swap entry                page from swap            page from swap, writable
+ *
+ * The order is: VMA, rights, memory (may sleep), then page_table_lock, PTE unchanged? fill it.
+ * If the PTE has changed, somebody else did the work and ours is thrown away.
+ *
+ * I1  An anonymous page outside the swap cache is dirty by definition; inside, it equals its slot
+ *     unless PG_dirty or a PTE's dirty bit says otherwise.
+ * I2  A PTE is writable only if anon_page_exclusive() held when it was made so.
+ * I3  The zero page is mapped by special PTEs: no reference, no mapcount, no rss.
+ *
+ * Locks: mmap_lock for reading throughout; page lock for a page from swap; page_table_lock last.
+ */
+#include "arch/tlb.h"
+#include "lib/errno.h"
+#include "mm/alloc.h"
+#include "mm/lru.h"
+#include "mm/pgtable.h"
+#include "mm/rmap.h"
+#include "mm/swapcache.h"
+#include "mm/vma.h"
+
+struct vm_fault {
+	struct mm_struct *mm;
+	struct vm_area_struct *vma;
+	unsigned long addr; /* page aligned */
+	unsigned int flags;
+	pte_t *pte;
+	pte_t orig;
+};
+
+/* Flags of a page that a fault has just filled. */
+#define ANON_PAGE_FLAGS	  (1ull << PG_uptodate | 1ull << PG_swapbacked)
+#define LOCKED_PAGE_FLAGS (1ull << PG_unevictable | 1ull << PG_mlocked)
+
+/* P held, PTE still what it was: map a page that nobody else knows yet. */
+static void map_new_page(struct vm_fault *vmf, struct page *page)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	pte_t pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED | _PAGE_DIRTY);
+
+	page->flags |= ANON_PAGE_FLAGS;
+	if (unlikely(vma->flags & VM_LOCKED)) {
+		page->flags |= LOCKED_PAGE_FLAGS;
+		page_stat_add(page, NR_MLOCK, 1);
+	}
+	page_add_new_anon_rmap(page, vma, vmf->addr);
+	page_stat_add(page, NR_ANON_MAPPED, 1);
+	__lru_add(page);
+	pte_set(vmf->pte, vma->flags & VM_WRITE ? pte_mkwrite(pte) : pte);
+}
+
+static unsigned int do_anonymous_page(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->mm;
+	struct page *page;
+
+	if (!(vmf->flags & FAULT_FLAG_WRITE)) {
+		spin_lock(&mm->page_table_lock);
+		if (likely(pte_none(pte_read(vmf->pte))))
+			pte_set(vmf->pte, mk_pte(page_to_pfn(zero_page),
+						 vmf->vma->prot | _PAGE_SPECIAL | _PAGE_ACCESSED));
+		spin_unlock(&mm->page_table_lock);
+		count_vm_event(MMVM_FAULT_ZERO);
+		return 0;
+	}
+	if (unlikely(anon_vma_prepare(vmf->vma)))
+		return VM_FAULT_OOM;
+	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0, PAGE_ANON);
+	if (unlikely(!page))
+		return VM_FAULT_OOM;
+	spin_lock(&mm->page_table_lock);
+	if (likely(pte_none(pte_read(vmf->pte)))) {
+		map_new_page(vmf, page);
+		atomic_add(&mm->rss_anon, 1);
+		page = NULL;
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (unlikely(page))
+		__free_page(page);
+	count_vm_event(MMVM_FAULT_ANON);
+	return 0;
+}
+
+/* Write to a page that is mapped read-only. */
+static unsigned int do_wp_page(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->mm;
+	struct page *old = NULL, *page;
+
+	spin_lock(&mm->page_table_lock);
+	if (unlikely(pte_read(vmf->pte).v != vmf->orig.v))
+		goto unlock;
+	if (!pte_special(vmf->orig)) {
+		old = pfn_to_page(pte_pfn(vmf->orig));
+		if (anon_page_exclusive(old)) {
+			/* An upgrade needs no flush: the CPU that faulted has dropped its
+			 * translation, others fault and find this. */
+			pte_set(vmf->pte, pte_mkwrite(pte_mkdirty(pte_mkyoung(vmf->orig))));
+			count_vm_event(PGREUSE);
+			goto unlock;
+		}
+		get_page(old); /* stays readable while we copy */
+	}
+	spin_unlock(&mm->page_table_lock);
+
+	if (unlikely(anon_vma_prepare(vmf->vma)))
+		goto oom;
+	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | (old ? 0 : __GFP_ZERO), 0, PAGE_ANON);
+	if (!page)
+		goto oom;
+	if (old)
+		copy_page(page_address(page), page_address(old));
+	spin_lock(&mm->page_table_lock);
+	if (likely(pte_read(vmf->pte).v == vmf->orig.v)) {
+		pte_set(vmf->pte, __pte(0));
+		flush_tlb_page(mm, vmf->addr);
+		map_new_page(vmf, page);
+		page = old; /* loses this PTE's reference */
+		if (!old)
+			atomic_add(&mm->rss_anon, 1);
+		else if (atomic_sub_return(&old->mapcount, 1) < 0)
+			page_stat_add(old, NR_ANON_MAPPED, -1);
+		count_vm_event(MMVM_FAULT_COW);
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (page)
+		release_page(page);
+	if (old)
+		release_page(old);
+	return 0;
+oom:
+	if (old)
+		release_page(old);
+	return VM_FAULT_OOM;
+unlock:
+	spin_unlock(&mm->page_table_lock);
+	return 0;
+}
+
+/* Cached page for the entry, locked, with valid contents; NULL with *err = 0: look again. */
+static struct page *swapin_locked(struct vm_fault *vmf, swp_entry_t entry, unsigned int *err,
+				  bool *major)
+{
+	struct page *page = NULL;
+
+	/* The first read may take neighbours along, and fail because of one of them; what it
+	 * failed to read is dropped and the page asked for is read alone. */
+	for (int attempt = 0; attempt < 2; attempt++) {
+		bool started = false;
+
+		page = swapin_readahead(entry, vmf->mm, attempt > 0, &started);
+		*major |= started;
+		if (!page) {
+			*err = pte_read(vmf->pte).v == vmf->orig.v ? VM_FAULT_OOM : 0;
+			return NULL;
+		}
+		lock_page(page);
+		if (unlikely(!PageSwapCache(page) || page->private_ != entry.v)) {
+			*err = 0; /* left the cache while we waited */
+			goto drop;
+		}
+		if (likely(PageUptodate(page)))
+			return page;
+		*err = VM_FAULT_SIGBUS;
+		delete_from_swap_cache(page);
+		unlock_page(page);
+		release_page(page);
+	}
+	return NULL;
+drop:
+	unlock_page(page);
+	release_page(page);
+	return NULL;
+}
+
+static unsigned int do_swap_page(struct vm_fault *vmf)
+{
+	swp_entry_t entry = pte_to_swp_entry(vmf->orig);
+	struct vm_area_struct *vma = vmf->vma;
+	struct mm_struct *mm = vmf->mm;
+	unsigned int ret = 0;
+	bool major = false;
+	struct page *page;
+	pte_t pte;
+
+	if (unlikely(!swap_entry_valid(entry))) {
+		printk("swap: bad entry %#lx at %#lx\n", (unsigned long)entry.v, vmf->addr);
+		return VM_FAULT_SIGBUS;
+	}
+	if (unlikely(anon_vma_prepare(vma)))
+		return VM_FAULT_OOM;
+	page = swapin_locked(vmf, entry, &ret, &major);
+	if (major)
+		ret |= VM_FAULT_MAJOR;
+	if (unlikely(!page))
+		return ret;
+
+	spin_lock(&mm->page_table_lock);
+	if (unlikely(pte_read(vmf->pte).v != vmf->orig.v)) {
+		spin_unlock(&mm->page_table_lock);
+		unlock_page(page);
+		release_page(page);
+		return ret;
+	}
+	get_page(page); /* the PTE's; ours is dropped at the end */
+	page_add_anon_rmap(page, vma, vmf->addr);
+	swap_free(entry);
+	atomic_sub(&mm->rss_swap, 1);
+	atomic_add(&mm->rss_anon, 1);
+	pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED);
+	if (anon_page_exclusive(page)) {
+		if (vma->flags & VM_WRITE)
+			pte = pte_mkwrite(pte);
+		if (vmf->flags & FAULT_FLAG_WRITE)
+			pte = pte_mkdirty(pte);
+	}
+	if (PageReclaim(page))
+		ClearPageReclaim(page);
+	pte_set(vmf->pte, pte);
+	vmf->orig = pte;
+	spin_unlock(&mm->page_table_lock);
+	count_vm_event(MMVM_FAULT_SWAP);
+
+	/* The slot's contents are stale after the write, or slots are scarce: give it back. */
+	if ((vmf->flags & FAULT_FLAG_WRITE) || (vma->flags & VM_LOCKED) ||
+	    !swap_area(entry)->writable ||
+	    !swap_keep_slot(atomic_load(&nr_swap_pages), swap_total_pages()))
+		try_to_free_swap(page);
+	unlock_page(page);
+	release_page(page);
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte))
+		ret |= do_wp_page(vmf);
+	return ret;
+}
+
+int swap_in_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte)
+{
+	struct vm_fault vmf = {.mm = vma->mm, .vma = vma, .addr = addr, .pte = pte};
+	unsigned int ret;
+
+	vmf.orig = pte_read(pte);
+	if (!pte_is_swap(vmf.orig))
+		return 0;
+	ret = do_swap_page(&vmf);
+	return ret & VM_FAULT_OOM ? -ENOMEM : ret & VM_FAULT_ERROR ? -EIO : 0;
+}
+
+static bool access_allowed(const struct vm_area_struct *vma, unsigned int flags)
+{
+	if (flags & FAULT_FLAG_WRITE)
+		return vma->flags & VM_WRITE;
+	if (flags & FAULT_FLAG_EXEC)
+		return vma->flags & VM_EXEC;
+	return vma->flags & VM_ACCESS_FLAGS;
+}
+
+/* mmap_lock held for reading; not released. */
+static unsigned int fault_in_vma(struct vm_fault *vmf)
+{
+	vmf->pte = walk_pte_alloc(vmf->mm, vmf->addr);
+	if (unlikely(!vmf->pte))
+		return VM_FAULT_OOM;
+	vmf->orig = pte_read(vmf->pte);
+	if (pte_none(vmf->orig))
+		return do_anonymous_page(vmf);
+	if (!pte_present(vmf->orig))
+		return do_swap_page(vmf);
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig))
+		return do_wp_page(vmf);
+	/* Somebody was faster, or this CPU's translation is older than the PTE. */
+	flush_tlb_page(vmf->mm, vmf->addr);
+	count_vm_event(MMVM_FAULT_SPURIOUS);
+	return 0;
+}
+
+/* The address lies below a stack: grow it, which needs mmap_lock for writing. On return the lock
+ * is held for reading again, and the VMA, if any, contains addr. */
+static struct vm_area_struct *fault_expand_stack(struct mm_struct *mm, unsigned long addr)
+{
+	struct vm_area_struct *vma;
+
+	up_read(&mm->mmap_lock);
+	down_write(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start > addr && (vma->flags & VM_GROWSDOWN) && !expand_stack(vma, addr))
+		count_vm_event(MMVM_FAULT_STACK);
+	up_write(&mm->mmap_lock);
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	return vma && vma->vm_start <= addr ? vma : NULL;
+}
+
+unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags)
+{
+	struct vm_fault vmf = {.mm = mm, .addr = addr & PAGE_MASK, .flags = flags};
+	unsigned int ret;
+
+	count_vm_event(PGFAULT);
+	down_read(&mm->mmap_lock);
+	vmf.vma = find_vma(mm, addr);
+	if (unlikely(vmf.vma && vmf.vma->vm_start > addr))
+		vmf.vma = vmf.vma->flags & VM_GROWSDOWN ? fault_expand_stack(mm, addr) : NULL;
+	if (unlikely(!vmf.vma))
+		ret = VM_FAULT_SIGSEGV_MAPERR;
+	else if (unlikely(!access_allowed(vmf.vma, flags)))
+		ret = VM_FAULT_SIGSEGV_ACCERR;
+	else
+		ret = fault_in_vma(&vmf);
+	up_read(&mm->mmap_lock);
+	if (unlikely(ret)) {
+		if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
+			count_vm_event(MMVM_FAULT_SEGV);
+		if (ret & VM_FAULT_MAJOR) {
+			count_vm_event(PGMAJFAULT);
+			atomic_add(&mm->maj_flt, 1);
+			return ret;
+		}
+	}
+	atomic_add(&mm->min_flt, 1);
+	return ret;
+}
+
+int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	unsigned long end = addr + ALIGN_UP(len, PAGE_SIZE), next;
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	addr &= PAGE_MASK;
+	down_read(&mm->mmap_lock);
+	while (addr < end && !err) {
+		vma = find_vma(mm, addr);
+		if (!vma || vma->vm_start > addr) {
+			err = -ENOMEM; /* a hole */
+			break;
+		}
+		for (next = min(end, vma->vm_end); addr < next && !err; addr += PAGE_SIZE) {
+			struct vm_fault vmf = {.mm = mm,
+					       .vma = vma,
+					       .addr = addr,
+					       .flags = vma->flags & VM_WRITE ? FAULT_FLAG_WRITE
+									      : 0};
+			pte_t *pte = walk_pte(mm->pgd, addr), e = pte ? pte_read(pte) : __pte(0);
+			unsigned int ret;
+
+			if (!access_allowed(vma, vmf.flags)) {
+				err = -EFAULT;
+				break;
+			}
+			if (pte_present(e) && (pte_write(e) || !vmf.flags))
+				continue;
+			ret = fault_in_vma(&vmf);
+			if (ret & VM_FAULT_OOM)
+				err = -ENOMEM;
+			else if (ret & VM_FAULT_ERROR)
+				err = -EFAULT;
+		}
+	}
+	up_read(&mm->mmap_lock);
+	return err;
+}

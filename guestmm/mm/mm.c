@@ -1,0 +1,145 @@
+/*
+ * Address spaces: birth, death, and what they look like from outside.
+ *
+ * I1  Every mm with users > 0 is on mm_list; it leaves in the last mmput(), after its pages.
+ *
+ * Lock order of the virtual half, outer to inner:
+ *   mmap_lock > page lock > anon_vma root->lock > page_table_lock > lru_lock > swap_info lock >
+ *   zone->lock. mm_list_lock is taken alone.
+ */
+#include "arch/tlb.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/audit.h"
+#include "mm/pgtable.h"
+#include "mm/rmap.h"
+#include "mm/slab.h"
+#include "mm/swapcache.h"
+#include "mm/vma.h"
+
+LIST_HEAD(mm_list);
+spinlock_t mm_list_lock = SPINLOCK_INIT;
+struct page *zero_page;
+
+static struct kmem_cache *mm_cache;
+
+#define DEFAULT_STACK_RLIMIT (8ul << 20)
+#define STACK_ROOM_MIN	     (128ul << 20) /* as Linux keeps for the stack at least */
+#define DEFAULT_MEMLOCK	     (8ul << 20)
+
+void mm_init(void)
+{
+	mm_cache = kmem_cache_create("mm_struct", sizeof(struct mm_struct), 64, SLAB_PANIC, NULL);
+	vma_init();
+	rmap_init();
+	swap_io_init();
+	zero_page = alloc_pages_type(GFP_KERNEL | __GFP_ZERO, 0, PAGE_ZERO);
+	if (!zero_page)
+		panic("no memory for the zero page");
+}
+
+struct mm_struct *mm_alloc(void)
+{
+	struct mm_struct *mm = kmem_cache_alloc(mm_cache, GFP_KERNEL);
+	struct page *pgd;
+
+	if (!mm)
+		return NULL;
+	memset(mm, 0, sizeof(*mm));
+	pgd = pgtable_alloc(mm);
+	if (!pgd) {
+		kmem_cache_free(mm_cache, mm);
+		return NULL;
+	}
+	mm->pgd = page_address(pgd);
+	arch_pgd_init(mm->pgd);
+	init_rwsem(&mm->mmap_lock);
+	spin_lock_init(&mm->page_table_lock);
+	INIT_LIST_HEAD(&mm->mmap);
+	mm->users = 1;
+	mm->rlimit_stack = DEFAULT_STACK_RLIMIT;
+	mm->rlimit_as = ~0ull;
+	mm->rlimit_data = ~0ull;
+	mm->rlimit_memlock = DEFAULT_MEMLOCK;
+	mm->mmap_base = TASK_SIZE - STACK_ROOM_MIN - STACK_GUARD_GAP;
+	spin_lock(&mm_list_lock);
+	list_add_tail(&mm->mm_list, &mm_list);
+	spin_unlock(&mm_list_lock);
+	return mm;
+}
+
+void mmget(struct mm_struct *mm)
+{
+	atomic_add(&mm->users, 1);
+}
+
+bool mmget_not_zero(struct mm_struct *mm)
+{
+	s32 users = atomic_load(&mm->users);
+
+	while (users > 0) {
+		s32 seen = atomic_cmpxchg(&mm->users, users, users + 1);
+
+		if (seen == users)
+			return true;
+		users = seen;
+	}
+	return false;
+}
+
+void mmput(struct mm_struct *mm)
+{
+	if (!atomic_dec_and_test(&mm->users))
+		return;
+	exit_mmap(mm);
+	spin_lock(&mm_list_lock);
+	list_del(&mm->mm_list);
+	spin_unlock(&mm_list_lock);
+	VM_BUG_ON(mm->rss_anon || mm->rss_swap || mm->map_count || mm->committed);
+	pgtable_free(mm, virt_to_page(mm->pgd));
+	kmem_cache_free(mm_cache, mm);
+}
+
+void audit_root_fill_mm(struct mmvm_audit_root *root)
+{
+	root->zero_page_pfn = page_to_pfn(zero_page);
+	root->swap_pte_shift = MMVM_SWP_OFFSET_SHIFT;
+	root->mm_list_gva = (u64)&mm_list;
+	root->mm = (struct mmvm_audit_mm_layout){
+		.list_offset = offsetof(struct mm_struct, mm_list),
+		.pgd_offset = offsetof(struct mm_struct, pgd),
+		.rss_anon_offset = offsetof(struct mm_struct, rss_anon),
+		.rss_file_offset = offsetof(struct mm_struct, rss_file),
+		.rss_swap_offset = offsetof(struct mm_struct, rss_swap),
+		.pgtables_offset = offsetof(struct mm_struct, pgtables_bytes),
+		.vma_list_offset = offsetof(struct mm_struct, mmap),
+		.vma_link_offset = offsetof(struct vm_area_struct, link),
+		.vma_start_offset = offsetof(struct vm_area_struct, vm_start),
+		.vma_end_offset = offsetof(struct vm_area_struct, vm_end),
+		.vma_flags_offset = offsetof(struct vm_area_struct, flags),
+	};
+}
+
+#define MAPS_NAME_COLUMN 72 /* where Linux pads to before a blank and the name */
+
+void report_maps(struct report *r, struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	char line[96];
+
+	down_read(&mm->mmap_lock);
+	list_for_each_entry (vma, &mm->mmap, link) {
+		unsigned long f = vma->flags;
+
+		ksnprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ",
+			  vma->vm_start, vma->vm_end, f & VM_READ ? 'r' : '-',
+			  f & VM_WRITE ? 'w' : '-', f & VM_EXEC ? 'x' : '-',
+			  f & VM_SHARED ? 's' : 'p', 0ul, 0, 0, 0ul);
+		if (vma->name)
+			report_printf(r, "%-*s %s\n", MAPS_NAME_COLUMN, line, vma->name);
+		else
+			report_printf(r, "%s\n", line);
+	}
+	up_read(&mm->mmap_lock);
+}

@@ -1,0 +1,354 @@
+/*
+ * mmap, munmap, brk and stacks: the shape of an address space.
+ *
+ * Placement is top-down from mm->mmap_base, below the stack's room. Each call checks and reserves
+ * first (limits, overcommit charge, VMA objects for splits), then changes the tree.
+ *
+ * I1  total_vm, data_vm, stack_vm, locked_vm are the sums over the VMAs.
+ * I2  mm->committed = pages of the VMAs with VM_ACCOUNT.
+ *
+ * Locks: mmap_lock for writing; populating runs after it is released.
+ */
+#include "lib/errno.h"
+#include "mm/lru.h"
+#include "mm/pgtable.h"
+#include "mm/rmap.h"
+#include "mm/vma.h"
+
+#define MMAP32_LOW  0x40000000ul
+#define MMAP32_HIGH 0x80000000ul
+
+/* ---- unmapping --------------------------------------------------------------------------------
+ */
+
+/* Unmap the VMAs from `first` that lie below `end`: each is wholly inside. */
+static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsigned long end,
+		       bool full)
+{
+	struct vm_area_struct *prev = vma_prev(first), *vma, *next;
+	unsigned long start = first->vm_start, last = start, floor, ceiling;
+	struct mmu_gather tlb;
+	LIST_HEAD(gone);
+
+	lru_add_drain(); /* so that batches do not keep the pages */
+	tlb_gather_mmu(&tlb, mm, full);
+	for (vma = first; vma && vma->vm_start < end; vma = next) {
+		next = vma_next(vma);
+		vma_unlink(vma);
+		list_add_tail(&vma->link, &gone);
+		last = vma->vm_end;
+		zap_page_range(&tlb, vma->vm_start, vma->vm_end);
+	}
+	floor = prev ? prev->vm_end : 0;
+	ceiling = vma ? vma->vm_start : 1ul << 47;
+	list_for_each_entry_safe (vma, next, &gone, link) {
+		vm_stat_account(mm, vma->flags, -(long)vma_pages(vma));
+		if (vma->flags & VM_ACCOUNT)
+			vm_uncharge(mm, vma_pages(vma));
+		vma_free(vma);
+	}
+	free_pgtables(&tlb, start, last, floor, ceiling);
+	tlb_finish_mmu(&tlb);
+}
+
+int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end), *last;
+	int err;
+
+	if (!vma)
+		return 0;
+	if (start > vma->vm_start) {
+		/* A hole in the middle needs one VMA more than there was. */
+		if (end < vma->vm_end && mm->map_count >= sysctl_max_map_count)
+			return -ENOMEM;
+		err = vma_split(vma, start);
+		if (err)
+			return err;
+		vma = vma_next(vma);
+	}
+	last = find_vma(mm, end - 1);
+	if (last && last->vm_start < end && end < last->vm_end) {
+		err = vma_split(last, end);
+		if (err) {
+			vma_merge_around(vma);
+			return err;
+		}
+	}
+	unmap_vmas(mm, vma, end, false);
+	return 0;
+}
+
+int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	int err;
+
+	if ((addr & ~PAGE_MASK) || addr > TASK_SIZE || !len || len > TASK_SIZE - addr)
+		return -EINVAL;
+	len = ALIGN_UP(len, PAGE_SIZE);
+	if (len > TASK_SIZE - addr)
+		return -EINVAL;
+	down_write(&mm->mmap_lock);
+	err = __do_munmap(mm, addr, addr + len);
+	up_write(&mm->mmap_lock);
+	return err;
+}
+
+void exit_mmap(struct mm_struct *mm)
+{
+	down_write(&mm->mmap_lock);
+	update_hiwater_rss(mm);
+	if (!list_empty(&mm->mmap))
+		unmap_vmas(mm, list_first_entry(&mm->mmap, struct vm_area_struct, link), ~0ul,
+			   true);
+	mm->brk = mm->start_brk;
+	up_write(&mm->mmap_lock);
+}
+
+/* ---- mapping ----------------------------------------------------------------------------------
+ */
+
+static unsigned long calc_vm_flags(int prot, int flags)
+{
+	unsigned long vm = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+
+	vm |= (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
+	      (prot & PROT_EXEC ? VM_EXEC : 0);
+	vm |= (flags & MAP_GROWSDOWN ? VM_GROWSDOWN : 0) | (flags & MAP_LOCKED ? VM_LOCKED : 0);
+	if ((flags & MAP_NORESERVE) && sysctl_overcommit_memory != 2)
+		vm |= VM_NORESERVE;
+	return vm;
+}
+
+/* Address for a new mapping: what was asked for if free or MAP_FIXED, else the highest hole. */
+static long place_mapping(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags)
+{
+	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, found;
+	struct vm_area_struct *vma;
+
+	if (len > TASK_SIZE)
+		return -ENOMEM;
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		if (addr & ~PAGE_MASK)
+			return -EINVAL;
+		if (addr > TASK_SIZE - len)
+			return -ENOMEM;
+		if (addr < MMAP_MIN_ADDR)
+			return -EPERM;
+		if ((flags & MAP_FIXED_NOREPLACE) && find_vma_intersection(mm, addr, addr + len))
+			return -EEXIST;
+		return addr;
+	}
+	if (flags & MAP_32BIT) {
+		low = MMAP32_LOW;
+		high = MMAP32_HIGH;
+	}
+	addr = addr > TASK_SIZE ? 0 : ALIGN_UP(addr, PAGE_SIZE);
+	if (addr >= MMAP_MIN_ADDR && addr <= TASK_SIZE - len &&
+	    (!(flags & MAP_32BIT) || addr + len <= high)) {
+		vma = find_vma(mm, addr);
+		if (!vma || addr + len <= vm_start_gap(vma)) {
+			struct vm_area_struct *prev;
+
+			prev = vma ? vma_prev(vma)
+				   : (list_empty(&mm->mmap)
+					      ? NULL
+					      : list_last_entry(&mm->mmap, struct vm_area_struct,
+								link));
+			if (!prev || addr >= prev->vm_end)
+				return addr;
+		}
+	}
+	found = unmapped_area_topdown(mm, len, low, high);
+	if (!found && !(flags & MAP_32BIT))
+		found = unmapped_area_topdown(mm, len, low, TASK_SIZE);
+	return found ? (long)found : -ENOMEM;
+}
+
+/* Put [start, end) into the tree: everything is checked, charged and free there. */
+static int map_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+		     unsigned long flags, const char *name)
+{
+	struct vm_area_struct *vma;
+
+	if (!vma_merge_new(mm, start, end, flags, name)) {
+		vma = vma_alloc(mm, start, end, flags, name);
+		if (!vma)
+			return -ENOMEM;
+		vma_link(vma);
+	}
+	vm_stat_account(mm, flags, (end - start) >> PAGE_SHIFT);
+	return 0;
+}
+
+/* Limits and charge for a mapping of `pages`, of which `replaced` are there already (MAP_FIXED
+ * over old ones). Sets VM_ACCOUNT in *flags when charged. */
+static int reserve_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages,
+			   unsigned long replaced)
+{
+	int err;
+
+	if (!may_expand_vm(mm, *flags, pages - replaced))
+		return -ENOMEM;
+	if (vm_accountable(*flags, sysctl_overcommit_memory)) {
+		err = vm_charge(mm, pages);
+		if (err)
+			return err;
+		*flags |= VM_ACCOUNT;
+	}
+	return 0;
+}
+
+static unsigned long mapped_pages(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
+	unsigned long n = 0;
+
+	for (; vma && vma->vm_start < end; vma = vma_next(vma))
+		n += (min(end, vma->vm_end) - max(start, vma->vm_start)) >> PAGE_SHIFT;
+	return n;
+}
+
+static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
+			unsigned long vm_flags)
+{
+	unsigned long end;
+	int err;
+
+	if (mm->map_count > sysctl_max_map_count)
+		return -ENOMEM;
+	addr = place_mapping(mm, addr, len, flags);
+	if (IS_ERR((void *)addr))
+		return addr;
+	if ((vm_flags & VM_LOCKED) &&
+	    mm->locked_vm + (len >> PAGE_SHIFT) > mm->rlimit_memlock >> PAGE_SHIFT)
+		return mm->rlimit_memlock ? -EAGAIN : -EPERM;
+	end = addr + len;
+	err = reserve_mapping(mm, &vm_flags, len >> PAGE_SHIFT, mapped_pages(mm, addr, end));
+	if (err)
+		return err;
+	err = __do_munmap(mm, addr, end);
+	if (!err)
+		err = map_range(mm, addr, end, vm_flags, NULL);
+	if (err) {
+		if (vm_flags & VM_ACCOUNT)
+			vm_uncharge(mm, len >> PAGE_SHIFT);
+		return err;
+	}
+	return addr;
+}
+
+long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
+	     unsigned long pgoff)
+{
+	unsigned long size = ALIGN_UP(len, PAGE_SIZE);
+	long ret;
+
+	if (!len)
+		return -EINVAL;
+	if (!size || size > TASK_SIZE)
+		return -ENOMEM;
+	if (pgoff + (size >> PAGE_SHIFT) < pgoff)
+		return -EOVERFLOW;
+	/* Private anonymous memory: shared memory is an object of a file system. */
+	if ((flags & MAP_TYPE) == MAP_SHARED)
+		return -ENODEV;
+	if ((flags & MAP_TYPE) != MAP_PRIVATE)
+		return -EINVAL;
+	down_write(&mm->mmap_lock);
+	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags));
+	up_write(&mm->mmap_lock);
+	if (!IS_ERR((void *)ret) && (flags & (MAP_POPULATE | MAP_LOCKED)) && prot != PROT_NONE)
+		mm_populate(mm, ret, size); /* as Linux: what does not fit now faults later */
+	return ret;
+}
+
+/* ---- heap and stack ---------------------------------------------------------------------------
+ */
+
+unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
+{
+	unsigned long flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+	unsigned long old_end, new_end, ret, pages;
+	struct vm_area_struct *next;
+
+	down_write(&mm->mmap_lock);
+	ret = mm->brk;
+	if (brk < mm->start_brk || brk > TASK_SIZE)
+		goto out;
+	if (brk - mm->start_brk + (mm->end_data - mm->start_data) > mm->rlimit_data)
+		goto out;
+	old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
+	new_end = ALIGN_UP(brk, PAGE_SIZE);
+	if (new_end < old_end) {
+		if (__do_munmap(mm, new_end, old_end))
+			goto out;
+	} else if (new_end > old_end) {
+		pages = (new_end - old_end) >> PAGE_SHIFT;
+		next = find_vma(mm, old_end);
+		if (next && new_end + PAGE_SIZE > vm_start_gap(next))
+			goto out;
+		if (mm->map_count > sysctl_max_map_count)
+			goto out;
+		if (reserve_mapping(mm, &flags, pages, 0))
+			goto out;
+		if (map_range(mm, old_end, new_end, flags, "[heap]")) {
+			if (flags & VM_ACCOUNT)
+				vm_uncharge(mm, pages);
+			goto out;
+		}
+	}
+	ret = mm->brk = brk;
+out:
+	up_write(&mm->mmap_lock);
+	return ret;
+}
+
+int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initial)
+{
+	unsigned long flags =
+		VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN;
+	unsigned long pages = initial >> PAGE_SHIFT;
+	int err;
+
+	down_write(&mm->mmap_lock);
+	err = reserve_mapping(mm, &flags, pages, 0);
+	if (err)
+		goto out;
+	err = map_range(mm, top - initial, top, flags, "[stack]");
+	if (err && (flags & VM_ACCOUNT))
+		vm_uncharge(mm, pages);
+	if (!err)
+		mm->start_stack = top;
+out:
+	up_write(&mm->mmap_lock);
+	return err;
+}
+
+int expand_stack(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct mm_struct *mm = vma->mm;
+	struct vm_area_struct *prev = vma_prev(vma);
+	unsigned long start = addr & PAGE_MASK, grow;
+
+	if (start >= vma->vm_start)
+		return 0; /* somebody else's fault was first */
+	if (start < MMAP_MIN_ADDR)
+		return -ENOMEM;
+	/* The guard: a stack must not grow up to a mapping that a stray access could hit. */
+	if (prev && !(prev->flags & VM_GROWSDOWN) && (prev->flags & VM_ACCESS_FLAGS) &&
+	    (start < STACK_GUARD_GAP || start - STACK_GUARD_GAP < prev->vm_end))
+		return -ENOMEM;
+	if (prev && start < prev->vm_end)
+		return -ENOMEM;
+	grow = (vma->vm_start - start) >> PAGE_SHIFT;
+	if (vma->vm_end - start > mm->rlimit_stack || !may_expand_vm(mm, vma->flags, grow))
+		return -ENOMEM;
+	if ((vma->flags & VM_LOCKED) && mm->locked_vm + grow > mm->rlimit_memlock >> PAGE_SHIFT)
+		return -ENOMEM;
+	if ((vma->flags & VM_ACCOUNT) && vm_charge(mm, grow))
+		return -ENOMEM;
+	vm_stat_account(mm, vma->flags, grow);
+	vma_set_range(vma, start, vma->vm_end);
+	return 0;
+}
