@@ -1,0 +1,229 @@
+/* Threads: preemption, sleeping, locks that sleep, and what ending a thread gives back. */
+#include "tests/tests.h"
+
+#define MEM "memory=24M,high=4M"
+
+static volatile u64 spins[2];
+static volatile bool stop;
+static u32 nr_ended; /* atomic */
+
+static int spin_thread(void *arg)
+{
+	volatile u64 *count = arg;
+
+	/* Never calls anything that could give the CPU away. */
+	while (!stop)
+		(*count)++;
+	atomic_add(&nr_ended, 1);
+	return 0;
+}
+
+static bool both_ended(void *arg)
+{
+	return atomic_load(&nr_ended) == 2;
+}
+
+GUEST_TEST(sched, two_busy_threads_both_advance, 0, 0, MEM)
+{
+	u64 seen[2];
+
+	REQUIRE(!kthread_run(spin_thread, (void *)&spins[0], "spin0"));
+	REQUIRE(!kthread_run(spin_thread, (void *)&spins[1], "spin1"));
+	for (int round = 0; round < 3; round++) {
+		seen[0] = spins[0];
+		seen[1] = spins[1];
+		/* We come back at all only because the timer takes the CPU from them. */
+		sleep_ms(60);
+		CHECK(spins[0] > seen[0]);
+		CHECK(spins[1] > seen[1]);
+	}
+	stop = true;
+	CHECK(wait_until(both_ended, NULL, 2000));
+}
+
+GUEST_TEST(sched, preempt_disable_keeps_the_cpu, 0, 0, MEM)
+{
+	u64 before = spins[0], after, end;
+
+	REQUIRE(!kthread_run(spin_thread, (void *)&spins[0], "spin"));
+	sleep_ms(30);
+	CHECK(spins[0] > before);
+	preempt_disable();
+	before = spins[0];
+	end = ktime_ns() + 40000000; /* several time slices */
+	while (ktime_ns() < end)
+		cpu_relax();
+	after = spins[0];
+	preempt_enable();
+	CHECK_EQ(after, before);
+	sleep_ms(30);
+	CHECK(spins[0] > after);
+	stop = true;
+	sleep_ms(30);
+}
+
+GUEST_TEST(sched, sleep_takes_as_long_as_asked, 0, 0, MEM)
+{
+	for (u64 ms = 5; ms <= 80; ms *= 2) {
+		u64 start = ktime_ns(), took;
+
+		sleep_ms(ms);
+		took = ktime_ns() - start;
+		CHECK(took >= ms * 1000000);
+		CHECK(took < (ms + 200) * 1000000);
+	}
+}
+
+static struct mutex mutex = MUTEX_INIT(mutex);
+static u64 shared_value;
+static u32 nr_done;
+
+static int mutex_thread(void *arg)
+{
+	for (int i = 0; i < 200; i++) {
+		u64 v;
+
+		mutex_lock(&mutex);
+		v = shared_value;
+		if (i % 20 == 0)
+			schedule_timeout(500000); /* let the others try in the middle */
+		WRITE_ONCE(shared_value, v + 1);
+		mutex_unlock(&mutex);
+	}
+	atomic_add(&nr_done, 1);
+	return 0;
+}
+
+static bool all_done(void *arg)
+{
+	return atomic_load(&nr_done) == (u32)(unsigned long)arg;
+}
+
+GUEST_TEST(sched, mutex_excludes, 0, 0, MEM)
+{
+	for (int i = 0; i < 4; i++)
+		REQUIRE(!kthread_run(mutex_thread, NULL, "mutex"));
+	CHECK(wait_until(all_done, (void *)4ul, 20000));
+	CHECK_EQ(shared_value, 800);
+	CHECK(mutex_trylock(&mutex));
+	CHECK(!mutex_trylock(&mutex));
+	mutex_unlock(&mutex);
+}
+
+GUEST_TEST(sched, mutex_unlocked_twice_stops_the_kernel, MMVM_TESTF_EXPECT_CRASH, 0, MEM)
+{
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	mutex_unlock(&mutex);
+	CHECK(!"the second unlock went through");
+}
+
+static struct rw_semaphore sem;
+static s32 readers_inside, most_readers; /* atomic */
+static bool writer_inside;
+static u32 broken;
+
+static int reader_thread(void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		s32 n;
+
+		down_read(&sem);
+		n = atomic_add_return(&readers_inside, 1);
+		if (n > most_readers)
+			most_readers = n;
+		if (writer_inside)
+			broken++;
+		schedule_timeout(1000000);
+		atomic_sub(&readers_inside, 1);
+		up_read(&sem);
+	}
+	atomic_add(&nr_done, 1);
+	return 0;
+}
+
+static int writer_thread(void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		down_write(&sem);
+		writer_inside = true;
+		if (atomic_load(&readers_inside))
+			broken++;
+		schedule_timeout(500000);
+		writer_inside = false;
+		up_write(&sem);
+		schedule_timeout(500000);
+	}
+	atomic_add(&nr_done, 1);
+	return 0;
+}
+
+GUEST_TEST(sched, rwsem_shares_readers_and_excludes_writers, 0, 0, MEM)
+{
+	init_rwsem(&sem);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(!kthread_run(reader_thread, NULL, "reader"));
+	REQUIRE(!kthread_run(writer_thread, NULL, "writer"));
+	CHECK(wait_until(all_done, (void *)4ul, 20000));
+	CHECK_EQ(broken, 0);
+	CHECK(most_readers >= 2);
+	CHECK(!sem.count);
+	down_write(&sem);
+	CHECK(!down_read_trylock(&sem));
+	up_write(&sem);
+	CHECK(down_read_trylock(&sem));
+	up_read(&sem);
+}
+
+static struct wait_queue wq;
+static bool woken;
+
+static int waker_thread(void *arg)
+{
+	sleep_ms(10);
+	WRITE_ONCE(woken, true);
+	wake_up(&wq);
+	return 7;
+}
+
+GUEST_TEST(sched, wait_event_sleeps_until_woken, 0, 0, MEM)
+{
+	u64 start = ktime_ns();
+
+	wait_queue_init(&wq);
+	REQUIRE(!kthread_run(waker_thread, NULL, "waker"));
+	wait_event(&wq, READ_ONCE(woken));
+	CHECK(ktime_ns() - start >= 10000000);
+	CHECK_EQ(run_in_thread(waker_thread, NULL, "waker"), 7);
+}
+
+static int null_thread(void *arg)
+{
+	return 0;
+}
+
+GUEST_TEST(sched, ended_threads_give_everything_back, 0, 0, MEM)
+{
+	u64 before;
+
+	for (int i = 0; i < 5; i++)
+		run_in_thread(null_thread, NULL, "warm");
+	sleep_ms(20);
+	purge_vmap_areas();
+	before = settled_free_pages();
+	for (int i = 0; i < 40; i++)
+		CHECK_EQ(run_in_thread(null_thread, NULL, "short"), 0);
+	sleep_ms(20);
+	purge_vmap_areas();
+	/* 40 stacks are 160 pages; a slab or two of tasks may stay cached. */
+	CHECK(settled_free_pages() + 8 >= before);
+}
+
+GUEST_TEST(sched, sleeping_with_a_lock_held_stops_the_kernel, MMVM_TESTF_EXPECT_CRASH, 0, MEM)
+{
+	static spinlock_t lock = SPINLOCK_INIT;
+
+	spin_lock(&lock);
+	schedule_timeout(1000000);
+	CHECK(!"it slept");
+}
