@@ -313,7 +313,7 @@ static void check_frames(struct audit *a)
 		while (pfn < end) {
 			uint32_t index =
 				a->first_index[r] + (uint32_t)(pfn - a->root.range[r].start_pfn);
-			const struct page *p = &a->page[index];
+			struct page *p = &a->page[index];
 			uint64_t size = 1;
 
 			if (!frame_data(a, pfn)) {
@@ -331,6 +331,7 @@ static void check_frames(struct audit *a)
 					   pfn, p->type, type_name(p->type));
 				a->frame[index].seen |= SEEN_IN_RAM;
 				a->out->frames[PAGE_INVALID]++;
+				p->order = 0;
 				pfn++;
 				continue;
 			}
@@ -341,6 +342,7 @@ static void check_frames(struct audit *a)
 					   ": %s block of order %u is unaligned or "
 					   "leaves its range",
 					   pfn, type_name(p->type), p->order);
+				p->order = 0; /* our copy: no shift by a wild number later */
 			} else {
 				size = 1ull << p->order;
 			}
