@@ -194,7 +194,9 @@ static int set_option(struct run_options *o, enum option option, const char *val
 			return cli_fail(&err);
 		break;
 	case OPT_CPUS:
-		rc = set_number("--cpus", value, 1, 1, &n);
+		if (strcmp(value, "1"))
+			rc = cli_usage_error("run", "--cpus %s: the guest kernel uses one CPU",
+					     value);
 		break;
 	case OPT_KERNEL:
 		c->kernel = value;
@@ -466,6 +468,24 @@ static int run_in_lab(const struct run_options *o, int argc, char **argv)
 	return status < 0 ? cli_fail(&err) : status;
 }
 
+/** A result that cannot be written is known before the run, not after it. */
+static int check_json_folder(const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	if (!strcmp(path, "-"))
+		return 0;
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	if (!access(slash ? dir : ".", W_OK | X_OK))
+		return 0;
+	return cli_usage_error("run", "--json %s: cannot write into that folder: %s", path,
+			       strerror(errno));
+}
+
 /** Mistakes that are better told here than from inside the lab. */
 static int check_files(const struct run_options *o)
 {
@@ -484,7 +504,7 @@ static int check_files(const struct run_options *o)
 			   strerror(errno));
 		return cli_fail(&err);
 	}
-	return 0;
+	return o->json ? check_json_folder(o->json) : 0;
 }
 
 int cmd_run(int argc, char **argv)

@@ -85,7 +85,7 @@ static int create_disk(struct machine *m, unsigned int i, struct mmvm_error *err
 		close(blk.fd);
 		return -1;
 	}
-	snprintf(d->role, sizeof(d->role), "%s", c->role);
+	memcpy(d->role, c->role, sizeof(d->role) - 1);
 	d->size = blk.size;
 	m->nr_disks = i + 1;
 	return machine_add_device(m, d->dev, err);

@@ -292,7 +292,7 @@ static void add_checks(struct run_result *r, struct machine *m)
 	}
 	run_result_add_check(r, "swap pages written", out, host_out, "pswpout, disk sectors / 8");
 	run_result_add_check(r, "swap pages read", in, host_in,
-			     "pswpin, disk sectors / 8 less header");
+			     "pswpin, disk sectors / 8 - header");
 }
 
 /** Memory of this process that is not guest RAM: PSS summed over its other mappings. */
