@@ -324,7 +324,8 @@ arch_switch_stack:
 	popq	%rbp
 	ret
 
-/* void arch_enter_user(unsigned long ip, unsigned long sp): the first entry; registers zero. */
+/* void arch_enter_user(unsigned long ip, unsigned long sp): as if returning from an exception, with
+ * all registers zero. */
 	.balign 16
 	.globl	arch_enter_user
 arch_enter_user:
@@ -334,21 +335,9 @@ arch_enter_user:
 	pushq	$0x202
 	pushq	$ASM_USER_CS
 	pushq	%rdi
-	xorl	%eax, %eax
-	xorl	%ebx, %ebx
-	xorl	%ecx, %ecx
-	xorl	%edx, %edx
-	xorl	%esi, %esi
-	xorl	%edi, %edi
-	xorl	%ebp, %ebp
-	xorl	%r8d, %r8d
-	xorl	%r9d, %r9d
-	xorl	%r10d, %r10d
-	xorl	%r11d, %r11d
-	xorl	%r12d, %r12d
-	xorl	%r13d, %r13d
-	xorl	%r14d, %r14d
-	xorl	%r15d, %r15d
-	iretq
+	.rept	PT_RIP / 8
+	pushq	$0
+	.endr
+	jmp	return_full
 
 	.section .note.GNU-stack, "", @progbits
