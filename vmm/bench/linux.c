@@ -52,6 +52,17 @@ static int load_module(FILE *out, const char *path, const char *parameters)
 	return 0;
 }
 
+static int set_value(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 /** Run user/bench_mem with one argument or none, and take its lines. */
 static void run_program(FILE *out, const char *argument)
 {
@@ -68,6 +79,7 @@ static void run_program(FILE *out, const char *argument)
 	}
 	pid = fork();
 	if (!pid) {
+		set_value("/proc/self/oom_score_adj", "0");
 		dup2(fd[1], STDOUT_FILENO);
 		execl(path, path, argument, (char *)NULL);
 		_exit(127);
@@ -123,6 +135,15 @@ static void swap_rows(FILE *out, const char *ram_disk)
 		fprintf(out, "note cannot swap to %s: %s\n", DISK, strerror(rc ? -rc : errno));
 		return;
 	}
+	/* Linux keeps 32 MiB free for huge pages, which no small machine would; and this process,
+	 * which holds the ballast, is not the one to be killed for it. */
+	rc = set_value("/proc/sys/vm/min_free_kbytes", "1024");
+	if (!rc)
+		rc = set_value("/proc/self/oom_score_adj", "-900");
+	if (rc) {
+		fprintf(out, "note cannot make Linux small: %s\n", strerror(-rc));
+		goto out;
+	}
 	sysinfo(&si);
 	size = (size_t)si.freeram * si.mem_unit;
 	size = size > FREE_WANTED ? size - FREE_WANTED : 4096;
@@ -134,6 +155,7 @@ static void swap_rows(FILE *out, const char *ram_disk)
 		run_program(out, "swap");
 	if (ballast != MAP_FAILED)
 		munmap(ballast, size);
+out:
 	swapoff(DISK);
 }
 
