@@ -118,7 +118,8 @@ bool alloc_should_fail(gfp_t gfp);
 gfp_t alloc_check_context(gfp_t gfp);
 
 /* vmalloc.c */
-extern s64 kernel_pgtables_bytes; /* atomic */
+extern s64 kernel_pgtables;   /* page-table pages made for the vmalloc area */
+u64 vmalloc_used_pages(void); /* pages behind vmalloc areas */
 
 /* shrinker.c, slab.c: for the audit */
 extern struct list_head slab_caches;

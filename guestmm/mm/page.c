@@ -35,7 +35,8 @@ void bad_page(const struct page *page, const char *why)
 #undef X
 	};
 
-	panic("bad page %#lx: %s (type %s, order %u, refcount %d, mapcount %d, flags %#lx, mapping "
+	panic("bad page 0x%lx: %s (type %s, order %u, refcount %d, mapcount %d, flags 0x%lx, "
+	      "mapping "
 	      "%p)",
 	      page_to_pfn(page), why, page->type < NR_PAGE_TYPES ? type_name[page->type] : "?",
 	      page->order, page->refcount, page->mapcount, (unsigned long)page->flags,

@@ -184,7 +184,7 @@ static void warn_alloc(gfp_t gfp, unsigned int order)
 {
 	if (gfp & __GFP_NOWARN)
 		return;
-	printk("page allocation failure: order:%u, gfp:%#x, free:%lu pages\n", order, gfp,
+	printk("page allocation failure: order:%u, gfp:0x%x, free:%lu pages\n", order, gfp,
 	       (unsigned long)nr_free_pages());
 }
 
@@ -271,7 +271,7 @@ gfp_t alloc_check_context(gfp_t gfp)
 	if (may_sleep())
 		return gfp;
 	if (mmvm_shared->booted)
-		panic("BUG: allocation that may sleep (gfp %#x) where sleeping is not allowed",
+		panic("BUG: allocation that may sleep (gfp 0x%x) where sleeping is not allowed",
 		      gfp);
 	/* Before the scheduler runs there is nothing to wait for. */
 	return gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM);

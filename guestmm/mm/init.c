@@ -1,0 +1,81 @@
+/*
+ * Bringing the physical half up, in the only order that works: zones and pages, then slab (which
+ * needs pages), then vmalloc (which needs slab). Options come first, since zones and caches are
+ * made by them.
+ */
+#include "mm/init.h"
+#include "mm/internal.h"
+#include "mm/slab.h"
+#include "mm/vmalloc.h"
+#include "lib/format.h"
+#include "lib/string.h"
+
+bool debug_vm;
+
+/* Value of a word "name" or "name=value" of the command line, cut to the buffer. */
+static bool get_option(const char *cmdline, const char *name, char *buf, size_t size)
+{
+	size_t len = strlen(name);
+
+	for (const char *s = cmdline; *s;) {
+		size_t word = 0;
+
+		while (s[word] && s[word] != ' ')
+			word++;
+		if (word >= len && !strncmp(s, name, len) && (word == len || s[len] == '=')) {
+			size_t n = word == len ? 0 : word - len - 1;
+
+			n = min(n, size - 1);
+			memcpy(buf, s + word - (word == len ? 0 : word - len - 1), n);
+			buf[n] = 0;
+			return true;
+		}
+		s += word;
+		while (*s == ' ')
+			s++;
+	}
+	return false;
+}
+
+static u64 size_option(const char *cmdline, const char *name)
+{
+	char value[32];
+	u64 size;
+
+	if (!get_option(cmdline, name, value, sizeof(value)))
+		return 0;
+	if (parse_size(value, &size)) {
+		printk("%s=%s: not a size, ignored\n", name, value);
+		return 0;
+	}
+	return size;
+}
+
+void mm_boot_init(const char *cmdline)
+{
+	char value[256];
+
+	if (!cmdline)
+		cmdline = "";
+	debug_vm = get_option(cmdline, "debug_vm", value, sizeof(value));
+	min_free_kbytes = size_option(cmdline, "min_free_kbytes");
+	if (get_option(cmdline, "slab_debug", value, sizeof(value)))
+		slab_debug_setup(value);
+	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
+	kmem_cache_init();
+	vmalloc_init();
+}
+
+void free_reserved_area(phys_addr_t start, phys_addr_t end, const char *what)
+{
+	pfn_t pfn = DIV_ROUND_UP(start, PAGE_SIZE), last = end >> PAGE_SHIFT;
+	unsigned long freed = 0;
+
+	for (; pfn < last; pfn++, freed++) {
+		if (!pfn_valid(pfn))
+			panic("%s: frame 0x%lx is no RAM", what, (unsigned long)pfn);
+		free_reserved_frame(pfn_to_page(pfn));
+	}
+	if (freed)
+		printk("Freeing %s memory: %luK\n", what, freed << (PAGE_SHIFT - 10));
+}
