@@ -5,8 +5,6 @@
 #include "kernel/console.h"
 #include "kernel/kernel.h"
 
-bool debug_vm;
-
 void panic(const char *fmt, ...)
 {
 	static char message[256];
