@@ -93,6 +93,11 @@ static void finish_crashed(struct machine_vcpu *v, const char *why)
 
 	if (machine_vcpu_sync(v)) {
 		snprintf(out.text, sizeof(out.text), "%s; its registers cannot be read", why);
+	} else if (!(v->sregs.cr0 & 1)) {
+		/* Guests never leave protected mode. On SVM, shutdown leaves the VMCB undefined and
+		 * KVM puts the CPU into its INIT state (APM vol. 2, 15.14.3). */
+		snprintf(out.text, sizeof(out.text),
+			 "%s; this host's KVM resets the CPU then, where it happened is lost", why);
 	} else {
 		code_bytes(v, code, sizeof(code));
 		machine_vcpu_crash(v, &out.crash);
