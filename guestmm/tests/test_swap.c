@@ -1,0 +1,362 @@
+/*
+ * Reclaim and swap under real pressure: a test address space larger than RAM, a swap disk behind
+ * it, and the host's count of what the disk did beside the guest's.
+ */
+#include "mm/bio.h"
+#include "tests/tests.h"
+
+#define MEM		"memory=14M,high=4M swap=48M"
+#define SWAP_PTE(mm, a) pte_is_swap(testmm_pte(mm, a))
+
+/** The host's count for the swap disk. */
+static struct mmvm_disk_stats disk_stats(struct test *t)
+{
+	struct mmvm_disk_stats s = {0};
+
+	CHECK_EQ(testchan_call(MMVM_REC_DISK_STATS, "swap", 0, 0, &s, sizeof(s)), 0);
+	return s;
+}
+
+/** Fail `count` requests of the swap disk, from the nth on. */
+static void inject(struct test *t, u64 nth, u64 count)
+{
+	CHECK_EQ(testchan_call(MMVM_REC_HOSTFAULT, "swap", nth, count, NULL, 0), 0);
+}
+
+static void write_all(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long pages,
+		      u64 seed)
+{
+	for (unsigned long i = 0; i < pages; i++) {
+		unsigned long addr = a + i * PAGE_SIZE;
+
+		CHECK_EQ(testmm_write(mm, addr, word_for(addr, seed)), 0);
+		CHECK_EQ(testmm_write(mm, addr + PAGE_SIZE - 8, word_for(addr, ~seed)), 0);
+	}
+}
+
+/** Read all in an order of its own. Returns the number of wrong pages. */
+static unsigned long check_all(struct mm_struct *mm, unsigned long a, unsigned long pages, u64 seed)
+{
+	unsigned long bad = 0, at = 0;
+
+	for (unsigned long i = 0; i < pages; i++) {
+		unsigned long addr = a + at * PAGE_SIZE;
+		u64 v = 0, w = 0;
+
+		bad += testmm_read(mm, addr, &v) || v != word_for(addr, seed) ||
+		       testmm_read(mm, addr + PAGE_SIZE - 8, &w) || w != word_for(addr, ~seed);
+		at = (at + 7919) % pages; /* a prime larger than any region here */
+	}
+	return bad;
+}
+
+/** Reclaim until the page at `a` is gone to swap. */
+static bool push_out(struct mm_struct *mm, unsigned long a)
+{
+	for (int i = 0; i < 300 && !SWAP_PTE(mm, a); i++) {
+		try_to_free_pages(GFP_KERNEL, 0);
+		sleep_ms(1);
+	}
+	return SWAP_PTE(mm, a);
+}
+
+GUEST_TEST(swap, twice_the_memory_keeps_every_word, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long pages = totalram_pages() * 3 / 2;
+	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
+	struct mmvm_disk_stats disk = disk_stats(t), now;
+	s64 out = ev(PSWPOUT), in = ev(PSWPIN), major = ev(PGMAJFAULT), swapf = ev(MMVM_FAULT_SWAP);
+
+	REQUIRE(a);
+	write_all(t, mm, a, pages, 1);
+	CHECK_EQ(check_all(mm, a, pages, 1), 0);
+	/* kswapd may still be at work: wait until the last write is done. */
+	sleep_ms(100);
+	while (global_stat(NR_WRITEBACK))
+		sleep_ms(1);
+	now = disk_stats(t);
+	out = ev(PSWPOUT) - out;
+	in = ev(PSWPIN) - in;
+	CHECK(out >= (s64)(pages - totalram_pages()));
+	CHECK(in > 0);
+	CHECK(ev(PGMAJFAULT) > major);
+	CHECK(ev(MMVM_FAULT_SWAP) > swapf);
+	CHECK(mm->rss_swap > 0);
+	CHECK_EQ(now.sectors_written - disk.sectors_written, out * 8);
+	CHECK_EQ(now.sectors_read - disk.sectors_read, in * 8);
+	CHECK_EQ(now.errors, 0);
+	/* Batching: far fewer requests than pages. */
+	CHECK((s64)(now.writes - disk.writes) * 4 < out);
+	mmput(mm);
+	CHECK_EQ(swap_free_pages(), swap_total_pages());
+}
+
+GUEST_TEST(swap, page_goes_out_and_comes_back, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 64 * PAGE_SIZE);
+	s64 in = ev(PSWPIN), major = ev(PGMAJFAULT);
+	u64 v = 0;
+
+	REQUIRE(a);
+	write_all(t, mm, a, 64, 2);
+	REQUIRE(push_out(mm, a + 5 * PAGE_SIZE));
+	CHECK(mm->rss_swap > 0);
+	CHECK_EQ(mm->rss_swap + mm->rss_anon, 64);
+	CHECK(swap_free_pages() < swap_total_pages());
+	while (global_stat(NR_WRITEBACK))
+		sleep_ms(1);
+	CHECK_EQ(testmm_read(mm, a + 5 * PAGE_SIZE, &v), 0);
+	CHECK_EQ(v, word_for(a + 5 * PAGE_SIZE, 2));
+	CHECK(ev(PSWPIN) > in || ev(MMVM_SWAP_CACHE_HIT) > 0);
+	CHECK(ev(PGMAJFAULT) >= major);
+	CHECK_EQ(check_all(mm, a, 64, 2), 0);
+	mmput(mm);
+	CHECK_EQ(swap_free_pages(), swap_total_pages());
+}
+
+GUEST_TEST(swap, clean_page_is_dropped_without_a_write, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long pages = totalram_pages() * 5 / 4;
+	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
+	s64 out, dropped;
+
+	REQUIRE(a);
+	write_all(t, mm, a, pages, 3);
+	CHECK_EQ(check_all(mm, a, pages, 3), 0);
+	/* From here on nothing is written, so what is dropped is mostly what the disk has. */
+	out = ev(PSWPOUT);
+	dropped = ev(MMVM_SWAP_DROP_CLEAN);
+	CHECK_EQ(check_all(mm, a, pages, 3), 0);
+	CHECK_EQ(check_all(mm, a, pages, 3), 0);
+	CHECK(ev(MMVM_SWAP_DROP_CLEAN) > dropped);
+	CHECK(ev(MMVM_SWAP_DROP_CLEAN) - dropped > ev(PSWPOUT) - out);
+	mmput(mm);
+}
+
+GUEST_TEST(swap, unmapping_frees_the_slots, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 64 * PAGE_SIZE);
+
+	REQUIRE(a);
+	write_all(t, mm, a, 64, 4);
+	REQUIRE(push_out(mm, a));
+	REQUIRE(push_out(mm, a + 63 * PAGE_SIZE));
+	while (global_stat(NR_WRITEBACK))
+		sleep_ms(1);
+	CHECK_EQ(do_madvise(mm, a, 32 * PAGE_SIZE, MADV_DONTNEED), 0);
+	CHECK(!SWAP_PTE(mm, a));
+	CHECK_EQ(do_munmap(mm, a, 64 * PAGE_SIZE), 0);
+	CHECK_EQ(mm->rss_swap, 0);
+	CHECK_EQ(swap_free_pages(), swap_total_pages());
+	mmput(mm);
+}
+
+GUEST_TEST(swap, protection_survives_the_disk, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 64 * PAGE_SIZE);
+	u64 v;
+
+	REQUIRE(a);
+	write_all(t, mm, a, 64, 5);
+	REQUIRE(push_out(mm, a));
+	CHECK_EQ(do_mprotect(mm, a, PAGE_SIZE, PROT_READ), 0);
+	CHECK_EQ(testmm_read(mm, a, &v), 0);
+	CHECK_EQ(v, word_for(a, 5));
+	CHECK_EQ(testmm_write(mm, a, 1), VM_FAULT_SIGSEGV_ACCERR);
+	CHECK_EQ(do_mprotect(mm, a, PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	CHECK_EQ(testmm_write(mm, a, word_for(a, 5)), 0);
+	CHECK_EQ(check_all(mm, a, 64, 5), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(swap, swapoff_brings_everything_back, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 128 * PAGE_SIZE);
+	struct block_device *bdev = find_block_device("swap");
+	s64 in;
+
+	REQUIRE(a && bdev);
+	write_all(t, mm, a, 128, 6);
+	REQUIRE(push_out(mm, a));
+	REQUIRE(push_out(mm, a + 100 * PAGE_SIZE));
+	CHECK_EQ(do_swapon(bdev, -1), -EBUSY);
+	in = ev(PSWPIN);
+	CHECK_EQ(do_swapoff(bdev), 0);
+	CHECK(ev(PSWPIN) >= in);
+	CHECK_EQ(swap_total_pages(), 0);
+	CHECK_EQ(mm->rss_swap, 0);
+	CHECK_EQ(mm->rss_anon, 128);
+	for (int i = 0; i < 128; i++)
+		CHECK(!SWAP_PTE(mm, a + i * PAGE_SIZE));
+	CHECK_EQ(check_all(mm, a, 128, 6), 0);
+	CHECK_EQ(do_swapoff(bdev), -EINVAL);
+	CHECK_EQ(do_swapon(bdev, -1), 0);
+	CHECK(swap_total_pages() > 0);
+	mmput(mm);
+}
+
+GUEST_TEST(swap, disk_without_header_is_refused, 0, 0, MEM)
+{
+	struct block_device *bdev = find_block_device("swap");
+	struct page *p = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	static struct bio bio;
+
+	REQUIRE(bdev && p);
+	REQUIRE(!do_swapoff(bdev));
+	bio = (struct bio){.bdev = bdev, .op = BIO_WRITE, .nr_pages = 1, .pages = {p}};
+	REQUIRE(!submit_bio_wait(&bio));
+	CHECK_EQ(do_swapon(bdev, -1), -EINVAL);
+	memcpy((u8 *)page_address(p) + PAGE_SIZE - 10, "SWAPSPACE2", 10);
+	REQUIRE(!submit_bio_wait(&bio)); /* a header, but of version 0 and no pages */
+	CHECK_EQ(do_swapon(bdev, -1), -EINVAL);
+	CHECK_EQ(swap_total_pages(), 0);
+	__free_page(p);
+}
+
+GUEST_TEST(swap, read_error_reaches_who_asked_and_nobody_else, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 64 * PAGE_SIZE), victim = a + 9 * PAGE_SIZE;
+	s64 errors = ev(MMVM_SWAP_IO_ERROR);
+	unsigned int bad = 0;
+	u64 v;
+
+	REQUIRE(a);
+	write_all(t, mm, a, 64, 8);
+	REQUIRE(push_out(mm, victim));
+	while (global_stat(NR_WRITEBACK))
+		sleep_ms(1);
+	/* Let reclaim drop what still sits in the swap cache, so that reading means the disk. */
+	for (int i = 0; i < 20; i++)
+		try_to_free_pages(GFP_KERNEL, 0);
+	for (int i = 0; i < 64 && !bad; i++) {
+		s64 major = ev(PSWPIN);
+
+		if (!SWAP_PTE(mm, a + i * PAGE_SIZE))
+			continue;
+		inject(t, 1, 1);
+		bad = testmm_read(mm, a + i * PAGE_SIZE, &v);
+		inject(t, 0, 0);
+		if (!bad)
+			CHECK_EQ(ev(PSWPIN), major); /* from the cache: no request was made */
+		victim = a + i * PAGE_SIZE;
+	}
+	CHECK_EQ(bad, VM_FAULT_SIGBUS);
+	CHECK(ev(MMVM_SWAP_IO_ERROR) > errors);
+	/* The disk is well again: so is the data. */
+	CHECK_EQ(testmm_read(mm, victim, &v), 0);
+	CHECK_EQ(v, word_for(victim, 8));
+	CHECK_EQ(check_all(mm, a, 64, 8), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(swap, write_error_loses_nothing, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long pages = totalram_pages() * 5 / 4;
+	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
+	s64 errors = ev(MMVM_SWAP_IO_ERROR);
+
+	REQUIRE(a);
+	inject(t, 3, 4); /* requests 3 to 6 fail: all of them writes, as nothing was swapped yet */
+	write_all(t, mm, a, pages, 9);
+	inject(t, 0, 0);
+	CHECK(ev(MMVM_SWAP_IO_ERROR) > errors);
+	CHECK_EQ(check_all(mm, a, pages, 9), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(reclaim, kswapd_keeps_free_memory_between_the_marks, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long pages = totalram_pages() * 5 / 4;
+	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
+	s64 steal = ev(PGSTEAL_KSWAPD), runs = ev(PAGEOUTRUN);
+
+	REQUIRE(a);
+	for (unsigned long i = 0; i < pages; i++) {
+		CHECK_EQ(testmm_touch(mm, a + i * PAGE_SIZE, true), 0);
+		if (i % 64 == 0)
+			sleep_ms(1); /* so slowly that kswapd can keep up */
+	}
+	CHECK(ev(PAGEOUTRUN) > runs);
+	CHECK(ev(PGSTEAL_KSWAPD) > steal);
+	sleep_ms(200);
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		struct zone *z = zone_table[i];
+
+		CHECK(zone_stat(z, NR_FREE_PAGES) + z->pcp[cpu_id()].count >=
+		      (s64)z->watermark[WMARK_MIN]);
+	}
+	CHECK_EQ(ev(OOM_KILL), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(reclaim, direct_reclaim_frees_what_was_asked, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 512 * PAGE_SIZE), freed = 0;
+	s64 scan = ev(PGSCAN_DIRECT), steal = ev(PGSTEAL_DIRECT);
+
+	REQUIRE(a);
+	write_all(t, mm, a, 512, 10);
+	for (int i = 0; i < 50 && freed < 64; i++) {
+		freed += try_to_free_pages(GFP_KERNEL, 0);
+		sleep_ms(1);
+	}
+	CHECK(freed >= 64);
+	CHECK(ev(PGSCAN_DIRECT) > scan);
+	CHECK(ev(PGSTEAL_DIRECT) - steal >= 32);
+	CHECK_EQ(check_all(mm, a, 512, 10), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(reclaim, pages_in_use_stay_and_idle_pages_go, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long hot = 200, cold = totalram_pages() * 5 / 4;
+	unsigned long a = testmm_map(t, mm, (hot + cold) * PAGE_SIZE);
+	unsigned long hot_out = 0, cold_out = 0;
+
+	REQUIRE(a);
+	write_all(t, mm, a, hot + cold / 2, 11);
+	/* Every few cold pages the hot ones are used again. */
+	for (unsigned long i = hot + cold / 2; i < hot + cold; i++) {
+		CHECK_EQ(testmm_touch(mm, a + i * PAGE_SIZE, true), 0);
+		if (i % 16 == 0)
+			for (unsigned long h = 0; h < hot; h += 4)
+				testmm_touch(mm, a + (h + i / 16 % 4) * PAGE_SIZE, false);
+	}
+	for (unsigned long i = 0; i < hot; i++)
+		hot_out += SWAP_PTE(mm, a + i * PAGE_SIZE);
+	for (unsigned long i = hot; i < hot + cold; i++)
+		cold_out += SWAP_PTE(mm, a + i * PAGE_SIZE);
+	CHECK(cold_out > 0);
+	/* Relative to their number the hot ones are out at most a quarter as often. */
+	CHECK(hot_out * cold * 4 <= cold_out * hot + hot * cold / 20);
+	CHECK(ev(PGACTIVATE) > 0);
+	mmput(mm);
+}
+
+GUEST_TEST(reclaim, swap_program_finds_every_word, MMVM_TESTF_USER, 120, MEM)
+{
+	s64 out = ev(PSWPOUT);
+
+	CHECK_EQ(run_program("/bin/swapstress", "--mb 18 --passes 1 --seed 5"), 0);
+	CHECK(ev(PSWPOUT) > out);
+	CHECK_EQ(swap_free_pages(), swap_total_pages());
+}
+
+GUEST_TEST(reclaim, swap_program_twice_with_three_passes, MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY,
+	   300, "memory=24M,high=8M swap=96M")
+{
+	CHECK_EQ(run_program("/bin/swapstress", "--passes 3"), 0);
+	CHECK_EQ(run_program("/bin/swapstress", "--passes 2 --seed 77"), 0);
+	CHECK_EQ(ev(OOM_KILL), 0);
+}
