@@ -433,7 +433,7 @@ static void test_random_requests_through_the_worker(void)
 			in_flight += (uint16_t)(dq[i].next_avail - old);
 			__atomic_thread_fence(__ATOMIC_SEQ_CST);
 			if (dq[i].next_avail != old &&
-			    vring_need_event(*(volatile uint16_t *)avail_event(&dq[i]),
+			    vring_need_event(__atomic_load_n(avail_event(&dq[i]), __ATOMIC_RELAXED),
 					     dq[i].next_avail, old))
 				eventfd_write(dev->notify_fd[i], 1); /* as KVM's ioeventfd does */
 		}
@@ -445,7 +445,8 @@ static void test_random_requests_through_the_worker(void)
 					completed++;
 					in_flight--;
 				}
-				*(volatile uint16_t *)used_event(&dq[i]) = dq[i].next_used;
+				__atomic_store_n(used_event(&dq[i]), dq[i].next_used,
+						 __ATOMIC_RELAXED);
 			}
 			__atomic_thread_fence(__ATOMIC_SEQ_CST);
 			for (unsigned int i = 0; i < QUEUES; i++)
