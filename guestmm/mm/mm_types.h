@@ -66,7 +66,8 @@ struct mm_struct {
 	u64 min_flt, maj_flt;	       /* A */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
 	unsigned long swap_ra_last;
-	bool oom_victim;
+	bool oom_victim;      /* reaped, or given up */
+	u8 oom_reap_attempts; /* oom_lock */
 };
 extern struct list_head mm_list;
 extern spinlock_t mm_list_lock;

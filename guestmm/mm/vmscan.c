@@ -1,0 +1,348 @@
+/*
+ * Reclaim: find the pages least likely to be missed, and free their frames.
+ *
+ *                    looked at, 32 at a time
+ *   inactive tail ─> used since? ──yes, first time──> head of inactive, marked
+ *                         │        yes, again ──────> active
+ *                         no
+ *                         v
+ *                    slot in swap, PTEs replaced by its entry
+ *                         │  dirty ──> write, back to the list; its end moves it to the tail
+ *                         v  clean
+ *                    out of the swap cache, freed
+ *
+ * A new page starts inactive with the accessed bit of its first touch, so everybody gets a second
+ * look. Passes go from priority 12 (little) to 0 (everything) until enough was freed.
+ *
+ * I1  An isolated page is on no list and we hold a reference; node->nr_isolated counts them.
+ * I2  Nothing here waits for memory: requests come from a pool, slots from an array, and who
+ *     reclaims has TIF_MEMALLOC, so that what drivers allocate comes from the reserves.
+ * I3  No page lock is waited for: a locked page is somebody's, and skipped.
+ * I4  A page leaves memory only if the cache's reference and ours are the only ones
+ *     (swap_cache_evict), and only if its slot holds its contents or it was never needed.
+ *
+ * Locks: lru_lock to isolate and put back; everything between runs without spinlocks.
+ */
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/lru.h"
+#include "mm/rmap.h"
+#include "mm/slab.h"
+#include "mm/vmscan.h"
+
+int vm_swappiness = 60;
+
+/* ---- policy -----------------------------------------------------------------------------------
+ */
+
+bool inactive_is_low(u64 inactive, u64 active)
+{
+	u64 gib = (inactive + active) >> (30 - PAGE_SHIFT), ratio = 1;
+
+	while (ratio * ratio < 10 * gib)
+		ratio++;
+	return inactive * ratio < active;
+}
+
+enum page_verdict page_check_references(unsigned int ptes, bool referenced)
+{
+	if (!ptes)
+		return PAGE_RECLAIM;
+	return referenced || ptes > 1 ? PAGE_ACTIVATE : PAGE_KEEP;
+}
+
+u64 scan_target(u64 size, int priority, int swappiness, bool can_swap)
+{
+	/* Without a wish to swap only when nothing else is left. */
+	if (!can_swap || (!swappiness && priority))
+		return 0;
+	/* At least a cluster: a write of a few pages costs nearly as much as one of 32. */
+	if (size >> priority < SWAP_CLUSTER_MAX)
+		return min(size, (u64)SWAP_CLUSTER_MAX);
+	return size >> priority;
+}
+
+/* ---- isolating and putting back ---------------------------------------------------------------
+ */
+
+/* Take up to nr pages from the tail of a list: the oldest becomes the last of `out`. */
+static unsigned int isolate_pages(pg_data_t *node, enum lru_list lru, unsigned int nr,
+				  struct scan_control *sc, struct list_head *out)
+{
+	struct list_head *list = &node->lru[lru];
+	struct lru_delta d = {0};
+	unsigned int taken = 0;
+	unsigned long flags = spin_lock_irqsave(&node->lru_lock);
+
+	for (unsigned int seen = 0; seen < nr && !list_empty(list); seen++) {
+		struct page *page = list_last_entry(list, struct page, lru);
+
+		/* Of no use to the caller, or about to be freed: out of the way. */
+		if (unlikely(page_zone(page)->type > sc->highest || !get_page_unless_zero(page))) {
+			list_move(&page->lru, list);
+			continue;
+		}
+		ClearPageLRU(page);
+		list_move(&page->lru, out);
+		lru_delta_add(&d, page, lru, -1);
+		taken++;
+	}
+	lru_delta_flush(&d);
+	node->nr_isolated += taken;
+	spin_unlock_irqrestore(&node->lru_lock, flags);
+	if (taken) {
+		/* A level that is read as a sum: the zone of one page may stand for all. */
+		sc->isolated_zone = page_zone(list_first_entry(out, struct page, lru));
+		zone_stat_add(sc->isolated_zone, NR_ISOLATED_ANON, taken);
+	}
+	return taken;
+}
+
+/* Return pages to the heads of the lists their flags name, the last (oldest) first, and drop our
+ * references. `taken` were isolated. */
+static void putback_pages(pg_data_t *node, struct list_head *pages, unsigned int taken,
+			  struct scan_control *sc)
+{
+	struct page *page;
+	struct lru_delta d = {0};
+	unsigned long flags;
+	LIST_HEAD(dead);
+
+	flags = spin_lock_irqsave(&node->lru_lock);
+	while (!list_empty(pages)) {
+		enum lru_list lru;
+
+		page = list_last_entry(pages, struct page, lru);
+		lru = page_lru(page);
+		list_del(&page->lru);
+		if (unlikely(atomic_dec_and_test(&page->refcount))) {
+			list_add(&page->lru, &dead);
+			continue;
+		}
+		SetPageLRU(page);
+		/* Written already: its end found it on no list. */
+		if (lru == LRU_INACTIVE_ANON && PageReclaim(page) && !PageWriteback(page))
+			list_add_tail(&page->lru, &node->lru[lru]);
+		else
+			list_add(&page->lru, &node->lru[lru]);
+		lru_delta_add(&d, page, lru, 1);
+	}
+	lru_delta_flush(&d);
+	node->nr_isolated -= taken;
+	spin_unlock_irqrestore(&node->lru_lock, flags);
+	if (taken)
+		zone_stat_add(sc->isolated_zone, NR_ISOLATED_ANON, -(s64)taken);
+	free_dead_pages(&dead);
+}
+
+/* ---- a batch of inactive pages ----------------------------------------------------------------
+ */
+
+static bool page_is_zero(const u64 *w)
+{
+	for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*w); i++)
+		if (w[i])
+			return false;
+	return true;
+}
+
+/* The slot of a page that is all zeroes needs no disk. Returns whether it was recorded so. */
+static bool record_zero_page(struct page *page)
+{
+	swp_entry_t e = {page->private_};
+	struct swap_info *si = swap_area(e);
+	bool zero = page_is_zero(page_address(page));
+
+	/* The second look of a slot: what it says must become true either way. */
+	if (zero || (READ_ONCE(si->map[swp_offset(e)]) & SWAP_MAP_ZERO)) {
+		spin_lock(&si->lock);
+		if (zero)
+			si->map[swp_offset(e)] |= SWAP_MAP_ZERO;
+		else
+			si->map[swp_offset(e)] &= ~SWAP_MAP_ZERO;
+		spin_unlock(&si->lock);
+	}
+	if (zero) {
+		ClearPageDirty(page);
+		count_vm_event(SWPOUT_ZERO);
+	}
+	return zero;
+}
+
+enum outcome { OUT_FREED, OUT_KEEP, OUT_ACTIVATE, OUT_WRITING };
+
+/* One locked page, as far as it goes. OUT_WRITING: unlocked already. */
+static enum outcome shrink_locked_page(struct page *page, struct scan_control *sc)
+{
+	unsigned long vm_flags;
+	unsigned int ptes;
+	bool clean;
+
+	if (PageWriteback(page))
+		return OUT_KEEP;
+	ptes = page_referenced(page, &vm_flags);
+	if (vm_flags & VM_LOCKED)
+		return OUT_ACTIVATE;
+	switch (page_check_references(ptes, TestClearPageReferenced(page))) {
+	case PAGE_KEEP:
+		SetPageReferenced(page);
+		return OUT_KEEP;
+	case PAGE_ACTIVATE:
+		return OUT_ACTIVATE;
+	case PAGE_RECLAIM:
+		break;
+	}
+	if (PageError(page) && PageDirty(page)) {
+		/* A write failed: go round once before the next try. */
+		ClearPageError(page);
+		return OUT_ACTIVATE;
+	}
+	if (!PageSwapCache(page)) {
+		if (!page_mapped(page))
+			return OUT_KEEP; /* its owner is letting go of it */
+		if (!(sc->gfp & __GFP_IO) || !add_to_swap(page))
+			return OUT_ACTIVATE; /* swap is full: no use in looking again soon */
+	}
+	if (page_mapped(page) && !try_to_unmap(page)) {
+		try_to_free_swap(page);
+		return OUT_ACTIVATE;
+	}
+	clean = !PageDirty(page);
+	if (!clean) {
+		if (!swap_users((swp_entry_t){page->private_})) {
+			/* Unmapped for good while we held it: nobody wants the contents. */
+			ClearPageDirty(page);
+		} else if (!record_zero_page(page)) {
+			if (!(sc->gfp & __GFP_IO))
+				return OUT_KEEP;
+			swap_write_page(&sc->writes, page);
+			return OUT_WRITING;
+		}
+	}
+	clean = clean && !PageReclaim(page); /* and was not written by us just now */
+	if (!swap_cache_evict(page))
+		return OUT_KEEP;
+	if (clean)
+		count_vm_event(MMVM_SWAP_DROP_CLEAN);
+	return OUT_FREED;
+}
+
+static unsigned int shrink_inactive_list(pg_data_t *node, unsigned int nr, struct scan_control *sc)
+{
+	unsigned int taken, freed = 0, activated = 0;
+	struct page *page;
+	LIST_HEAD(pages);
+	LIST_HEAD(keep);
+	LIST_HEAD(dead);
+
+	taken = isolate_pages(node, LRU_INACTIVE_ANON, nr, sc, &pages);
+	sc->nr_scanned += taken;
+	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, taken);
+	count_vm_events(PGSCAN_ANON, taken);
+	while (!list_empty(&pages)) {
+		enum outcome what = OUT_KEEP;
+
+		page = list_last_entry(&pages, struct page, lru);
+		list_del(&page->lru);
+		if (trylock_page(page)) {
+			what = shrink_locked_page(page, sc);
+			if (what == OUT_FREED)
+				ClearPageLocked(page); /* nobody can wait: no references */
+			else if (what != OUT_WRITING)
+				unlock_page(page);
+		}
+		if (what == OUT_FREED) {
+			list_add_tail(&page->lru, &dead);
+			freed++;
+			continue;
+		}
+		if (what == OUT_ACTIVATE) {
+			SetPageActive(page);
+			activated++;
+		}
+		list_add(&page->lru, &keep);
+	}
+	putback_pages(node, &keep, taken, sc);
+	free_dead_pages(&dead);
+	workingset_age(node->id, activated);
+	count_vm_events(PGACTIVATE, activated);
+	count_vm_events(sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, freed);
+	count_vm_events(PGSTEAL_ANON, freed);
+	sc->nr_reclaimed += freed;
+	return taken;
+}
+
+/* Move pages from the active to the inactive list; their accessed bits start afresh. */
+static void shrink_active_list(pg_data_t *node, unsigned int nr, struct scan_control *sc)
+{
+	unsigned int taken, deactivated = 0;
+	unsigned long vm_flags;
+	struct page *page;
+	LIST_HEAD(pages);
+
+	taken = isolate_pages(node, LRU_ACTIVE_ANON, nr, sc, &pages);
+	count_vm_events(PGREFILL, taken);
+	list_for_each_entry (page, &pages, lru) {
+		page_referenced(page, &vm_flags);
+		if (vm_flags & VM_LOCKED)
+			continue;
+		atomic_and(&page->flags, ~(1ull << PG_active | 1ull << PG_referenced));
+		deactivated++;
+	}
+	count_vm_events(PGDEACTIVATE, deactivated);
+	putback_pages(node, &pages, taken, sc);
+}
+
+void shrink_node(pg_data_t *node, struct scan_control *sc)
+{
+	u64 inactive = node->nr_lru[LRU_INACTIVE_ANON], active = node->nr_lru[LRU_ACTIVE_ANON];
+	bool can_swap = swap_free_pages() || global_stat(NR_SWAPCACHE) > 0;
+	u64 target = scan_target(inactive + active, sc->priority, vm_swappiness, can_swap);
+
+	while (target && sc->nr_reclaimed < sc->nr_to_reclaim) {
+		unsigned int nr = min(target, (u64)SWAP_CLUSTER_MAX);
+
+		if (inactive_is_low(node->nr_lru[LRU_INACTIVE_ANON], node->nr_lru[LRU_ACTIVE_ANON]))
+			shrink_active_list(node, nr, sc);
+		if (!shrink_inactive_list(node, nr, sc) && !node->nr_lru[LRU_ACTIVE_ANON])
+			break;
+		target -= nr;
+		cond_resched();
+	}
+	swap_write_flush(&sc->writes);
+	sc->nr_slab += shrink_slab(sc->gfp, sc->priority);
+}
+
+unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
+{
+	struct scan_control sc = {.gfp = gfp,
+				  .order = order,
+				  .highest = gfp_zone(gfp),
+				  .nr_to_reclaim = SWAP_CLUSTER_MAX};
+	struct thread_info *ti = current_thread_info();
+
+	ti->flags |= TIF_MEMALLOC;
+	lru_add_drain();
+	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
+		u64 before = sc.nr_reclaimed;
+
+		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
+			if (node_data[i].present)
+				shrink_node(&node_data[i], &sc);
+		if (sc.nr_reclaimed >= sc.nr_to_reclaim)
+			break;
+		/* What we have written becomes free when the disk is done: wait for it rather than
+		 * go on to pages that are in use. */
+		if (sc.nr_reclaimed == before && swap_writes_in_flight()) {
+			swap_wait_for_write();
+			sc.priority++;
+		}
+		if (ti->flags & TIF_KILLED)
+			break;
+	}
+	ti->flags &= ~TIF_MEMALLOC;
+	if (sc.nr_reclaimed)
+		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
+			node_data[i].reclaim_failures = 0;
+	return sc.nr_reclaimed ? sc.nr_reclaimed : sc.nr_slab != 0;
+}
