@@ -321,20 +321,29 @@ no_memory:
 	return mmvm_error(err, MMVM_EXIT_HOST, "no memory for the initrd");
 }
 
-/** Print new console output for a terminal: what could drive the terminal is replaced. */
-static void print_console(struct run *run, struct machine *m)
+/** Print new console output for a terminal: what could drive the terminal is replaced. A line that
+ * is not complete yet waits, unless `all`: the live line would stand in its middle. */
+static void print_console(struct run *run, struct machine *m, bool all)
 {
 	char buf[4096];
 	size_t n;
 
 	while ((n = machine_console_read(m, &run->console_pos, buf, sizeof(buf)))) {
-		for (size_t i = 0; i < n; i++) {
+		const char *last = memrchr(buf, '\n', n);
+		size_t whole = last ? (size_t)(last - buf) + 1 : 0;
+
+		if (!whole && (all || n == sizeof(buf)))
+			whole = n;
+		run->console_pos -= n - whole;
+		for (size_t i = 0; i < whole; i++) {
 			unsigned char c = (unsigned char)buf[i];
 
 			if (c == '\r')
 				continue;
 			putchar((c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : c);
 		}
+		if (!whole)
+			break;
 	}
 }
 
@@ -348,7 +357,7 @@ static void tick(struct machine *m, void *arg)
 	if (!run->live)
 		return;
 	fputs("\r\033[K", stdout);
-	print_console(run, m);
+	print_console(run, m, false);
 	fputs(sampler_line(&run->sampler.last, &before, line, sizeof(line)), stdout);
 	fflush(stdout);
 }
@@ -400,7 +409,7 @@ static int report(struct run *run, struct machine *m)
 	int rc;
 
 	r->exit_status = exit_status(r);
-	if (r->outcome.kind == OUTCOME_CRASHED)
+	if (r->outcome.kind == OUTCOME_CRASHED || r->outcome.kind == OUTCOME_TIMEOUT)
 		report_crash(stdout, m, &r->outcome, run->symbols);
 	rc = report_table(stdout, r, &opt);
 	if (fflush(stdout) || rc) {
@@ -448,7 +457,7 @@ static int run_here(struct run *run)
 	cli_stop_on_signals(NULL);
 	if (run->live) {
 		fputs("\r\033[K", stdout);
-		print_console(run, m);
+		print_console(run, m, true);
 	}
 	sampler_finish(&run->sampler, m, &out);
 	status = report(run, m);

@@ -279,8 +279,6 @@ static void wait_for_end(struct machine *m, uint64_t begin)
 			struct machine_outcome out = {.kind = OUTCOME_TIMEOUT,
 						      .status = MMVM_EXIT_TIMEOUT};
 
-			snprintf(out.text, sizeof(out.text), "not finished after %u s",
-				 m->config.timeout_s);
 			machine_finish(m, &out);
 			return;
 		}
@@ -309,6 +307,10 @@ static void add_registers(struct machine *m, struct machine_outcome *out)
 		return;
 	machine_vcpu_crash(&m->vcpu[0], &out->crash);
 	out->has_crash = true;
+	if (!out->text[0])
+		snprintf(out->text, sizeof(out->text), "CPU 0 was at rip 0x%llx, in ring %llu",
+			 (unsigned long long)out->crash.rip,
+			 (unsigned long long)(out->crash.cs & 3));
 }
 
 void machine_run(struct machine *m, struct machine_outcome *out)
