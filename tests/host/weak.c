@@ -47,3 +47,18 @@ __weak int submit_bio_wait(struct bio *bio)
 		schedule();
 	return bio->status;
 }
+
+/* Without reclaim nothing can be reclaimed, and nobody be killed. */
+__weak void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_type highest)
+{
+}
+
+__weak unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
+{
+	return 0;
+}
+
+__weak bool out_of_memory(gfp_t gfp, unsigned int order)
+{
+	return false;
+}
