@@ -1,4 +1,13 @@
 # The lab's image: Debian's kernel unpacked and an initramfs, under $B/lab. See images/lab.sh.
+#
+# `make run` and `make test` go on without it where it cannot be built (no network, not Debian): they
+# then use KVM alone, and say so. Who asks for the lab itself gets the failure.
+ifneq ($(filter lab lab-image lab-bench bench,$(MAKECMDGOALS)),)
+LAB_FAILED := exit 1
+else
+LAB_FAILED := echo "mmvm: going on without the lab" >&2
+endif
+
 lab-image: $B/lab/initrd
 lab-bench: $B/lab/mmvm_bench.ko
 bench: lab-bench
@@ -8,7 +17,7 @@ $B/lab/lab_init: images/lab_init.c | $B/.setup
 	$Q$(CC) $(COMMON) -static -o $@ $<
 $B/lab/initrd: $B/lab/lab_init images/lab.sh
 	@echo "  LAB     $@"
-	$Qsh images/lab.sh image $B/lab $B/lab/lab_init
+	$Qsh images/lab.sh image $B/lab $B/lab/lab_init || $(LAB_FAILED)
 $B/lab/mmvm_bench.ko: images/linux_bench.c images/lab.sh $B/lab/initrd
 	@echo "  LAB     $@"
 	$Qsh images/lab.sh bench $B/lab images/linux_bench.c

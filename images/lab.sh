@@ -20,15 +20,24 @@ kvm="irqbypass kvm ccp kvm-amd"
 share="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache
 	9pnet 9p 9pnet_virtio"
 
-# fetch PACKAGE: unpack it under DIR/pkg once
+# fetch PACKAGE [PATTERN...]: unpack it, or what matches, under DIR/pkg once
 fetch() {
 	[ ! -e "$dir/pkg/.$1" ] || return 0
 	rm -f "$dir/deb/$1"_*.deb
 	(cd "$dir/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1" 2>"$dir/apt.log" >&2) ||
 		die "cannot download $1 ($(tail -n 1 "$dir/apt.log")); check the network, or run \`apt-get update\` as root, and try again"
-	dpkg -x "$dir/deb/$1"_*.deb "$dir/pkg" || die "cannot unpack $1; is the disk full?"
-	rm -f "$dir/deb/$1"_*.deb
-	touch "$dir/pkg/.$1"
+	package=$1
+	shift
+	# tar complains of patterns that match nothing: what is needed is looked for by its user
+	if [ $# = 0 ]; then
+		dpkg -x "$dir/deb/$package"_*.deb "$dir/pkg" || die "cannot unpack $package; is the disk full?"
+	else
+		dpkg --fsys-tarfile "$dir/deb/$package"_*.deb |
+			tar -x -C "$dir/pkg" --wildcards "$@" 2>"$dir/tar.log" || true
+		! grep -q 'Cannot write\|No space' "$dir/tar.log" || die "cannot unpack $package; is the disk full?"
+	fi
+	rm -f "$dir/deb/$package"_*.deb
+	touch "$dir/pkg/.$package"
 }
 
 # depends PACKAGE PATTERN: the first dependency that matches
@@ -72,7 +81,12 @@ extract_vmlinux() {
 image() {
 	init=$1
 	rel=$(release)
-	fetch "linux-image-$rel"
+	set -- '*/vmlinuz-*' '*/modules.builtin'
+	for m in $kvm $share brd; do
+		set -- "$@" "*/$m.ko"
+	done
+	fetch "linux-image-$rel" "$@"
+	[ -e "$dir/pkg/boot/vmlinuz-$rel" ] || die "cannot unpack linux-image-$rel ($(tail -n 1 "$dir/tar.log"))"
 	[ -e "$dir/vmlinux" ] || extract_vmlinux "$rel"
 	rm -rf "$dir/root"
 	mkdir -p "$dir/root/lib/modules"
