@@ -293,6 +293,8 @@ int cmd_test(int argc, char **argv)
 	h.scale = o.scale;
 	h.jobs = (unsigned int)o.jobs;
 	h.verbose = o.verbose;
+	h.child = job_child;
+	h.grace_s = 20;
 	snprintf(why, sizeof(why), "%s%s", kvm_backend_name(backend),
 		 lab_inside() ? " in the lab" : "");
 	status = run_here(&o, chosen, nr, &h, why);

@@ -91,8 +91,11 @@ struct harness {
 	double scale;
 	unsigned int jobs;
 	bool verbose;
+	/** What a child does with its test: job_child(). Writes a message to `fd`, then exits. */
+	void (*child)(const struct harness *h, const struct mmvm_test_desc *t, int fd);
+	unsigned int grace_s; /* a child that outlives its test's limit by this much hangs */
 };
-/** In the child: run it and write the verdict to `fd`; never returns. */
+/** Run the test in a machine and write the verdict to `fd`; never returns. */
 void job_child(const struct harness *h, const struct mmvm_test_desc *t, int fd)
 	__attribute__((noreturn));
 /** The pipe's format: the header, then `detail_len` bytes. */

@@ -26,8 +26,6 @@
 #include "cli.h"
 
 #define MAX_JOBS 64u
-/* A child that overstays its machine's own limit by this much hangs. */
-#define GRACE_S 20
 
 struct slot {
 	pid_t pid; /* 0 = free */
@@ -86,16 +84,17 @@ static int start(struct runner *r, struct slot *s, unsigned int test, struct mmv
 		dup2(log, STDOUT_FILENO);
 		dup2(log, STDERR_FILENO);
 		close(fds[0]);
-		job_child(r->h, r->t[test], fds[1]);
+		r->h->child(r->h, r->t[test], fds[1]);
+		_exit(0);
 	}
 	close(fds[1]);
 	s->pipe = fds[0];
 	s->log = log;
 	s->test = test;
 	s->started = now_ns();
-	s->deadline =
-		s->started +
-		1000000000ull * (plan_limit_s(r->t[test], r->h->emulated, r->h->scale) + GRACE_S);
+	s->deadline = s->started +
+		      1000000000ull * (plan_limit_s(r->t[test], r->h->emulated, r->h->scale) +
+				       r->h->grace_s);
 	return 0;
 fail:
 	mmvm_error(err, MMVM_EXIT_HOST, "cannot start a test: %s", strerror(errno));
