@@ -406,9 +406,14 @@ static int report(struct run *run, struct machine *m)
 	struct report_options opt = {.colour = report_want_colour(stdout),
 				     .verbose = run->opt->verbose};
 	struct run_result *r = &run->result;
+	const char *console;
+	size_t len;
 	int rc;
 
 	r->exit_status = exit_status(r);
+	console = machine_console(m, &len);
+	if (len && console[len - 1] != '\n')
+		putchar('\n');
 	if (r->outcome.kind == OUTCOME_CRASHED || r->outcome.kind == OUTCOME_TIMEOUT)
 		report_crash(stdout, m, &r->outcome, run->symbols);
 	rc = report_table(stdout, r, &opt);
