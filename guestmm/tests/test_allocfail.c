@@ -1,0 +1,132 @@
+/*
+ * Allocation failure at every place: each round lets the k-th page allocation fail, for k = 1, 2,
+ * ... until a round needs fewer than k. Whatever fails, nothing may leak and nothing may break; the
+ * host's audit at the end looks at all of it.
+ */
+#include "tests/tests.h"
+
+#define MEM		 "memory=24M,high=4M"
+#define MOST_ALLOCATIONS 400
+
+typedef int (*scenario_fn)(struct test *t);
+
+/** Free pages with everything that may be cached handed back. */
+static u64 free_now(void)
+{
+	sleep_ms(2); /* the reaper frees ended threads */
+	purge_vmap_areas();
+	return settled_free_pages();
+}
+
+/** Returns the number of allocations that the scenario makes. */
+static u64 sweep(struct test *t, scenario_fn scenario)
+{
+	u64 failed_before, free, k;
+	u32 failed_rounds = 0;
+
+	CHECK_EQ(scenario(t), 0); /* warm the caches, and see that it works at all */
+	CHECK_EQ(scenario(t), 0);
+	free = free_now();
+	for (k = 1; k < MOST_ALLOCATIONS; k++) {
+		int err;
+
+		drain_all_pages();
+		failed_before = alloc_fail_count();
+		alloc_fail_nth(k);
+		err = scenario(t);
+		alloc_fail_nth(0);
+		if (alloc_fail_count() == failed_before) {
+			CHECK_EQ(err, 0);
+			break;
+		}
+		failed_rounds += err != 0;
+		if (free_now() + 6 < free)
+			test_fail(t, __FILE__, __LINE__, "allocation %lu failing: %lu pages gone",
+				  (unsigned long)k, (unsigned long)(free - free_now()));
+	}
+	CHECK(k > 1);
+	CHECK(k < MOST_ALLOCATIONS);
+	CHECK(failed_rounds > 0);
+	return k - 1;
+}
+
+static int mm_scenario(struct test *t)
+{
+	struct mm_struct *mm = mm_alloc();
+	int err = -ENOMEM;
+	long a;
+
+	if (!mm)
+		return -ENOMEM;
+	a = do_mmap(mm, 0, 32 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	if (a < 0 && a > -MAX_ERRNO)
+		goto out;
+	for (int i = 0; i < 32; i += 5)
+		if (testmm_write(mm, a + i * PAGE_SIZE, i + 1))
+			goto out;
+	if (do_mprotect(mm, a + 4 * PAGE_SIZE, 8 * PAGE_SIZE, PROT_READ) ||
+	    do_munmap(mm, a + 20 * PAGE_SIZE, 4 * PAGE_SIZE))
+		goto out;
+	/* What was there before the failure must be there after it. */
+	for (int i = 0; i < 20; i += 5) {
+		u64 v = 0;
+
+		CHECK(!testmm_read(mm, a + i * PAGE_SIZE, &v) && v == (u64)i + 1);
+	}
+	err = 0;
+out:
+	mmput(mm);
+	return err;
+}
+
+GUEST_TEST(allocfail, address_space, 0, 120, MEM)
+{
+	CHECK(sweep(t, mm_scenario) >= 10); /* top table, three levels, seven pages at least */
+}
+
+static int thread_body(void *arg)
+{
+	return 5;
+}
+
+static int thread_scenario(struct test *t)
+{
+	int ret = run_in_thread(thread_body, NULL, "short");
+
+	return ret == 5 ? 0 : ret;
+}
+
+GUEST_TEST(allocfail, thread_creation, 0, 120, MEM)
+{
+	CHECK(sweep(t, thread_scenario) >= 4); /* the stack's pages */
+}
+
+static int vmalloc_scenario(struct test *t)
+{
+	u8 *p = vmalloc(20 * PAGE_SIZE), *q = kmalloc(30000, GFP_KERNEL | __GFP_NOWARN);
+	int err = p && q ? 0 : -ENOMEM;
+
+	if (p)
+		p[0] = p[20 * PAGE_SIZE - 1] = 1;
+	vfree(p);
+	kfree(q);
+	return err;
+}
+
+GUEST_TEST(allocfail, vmalloc_and_kmalloc, 0, 120, MEM)
+{
+	CHECK(sweep(t, vmalloc_scenario) >= 21);
+}
+
+static int process_scenario(struct test *t)
+{
+	int status = run_program("/bin/hello", "");
+
+	return status;
+}
+
+GUEST_TEST(allocfail, process, MMVM_TESTF_USER, 300, MEM)
+{
+	CHECK(sweep(t, process_scenario) >= 10);
+	CHECK_EQ(run_program("/bin/hello", ""), 0);
+}
