@@ -123,9 +123,11 @@ static int measure_host(struct bench_result *r, struct mmvm_error *err)
 	return status;
 }
 
-/** All rows that were asked for have both costs. */
+/** All rows that were asked for have both costs, and nothing went wrong on the way. */
 static bool complete(const struct bench_result *r, const char *only)
 {
+	if (*r->notes)
+		return false;
 	for (unsigned int i = 0; i < bench_nr_rows(); i++) {
 		if (bench_wanted(only, (const char *const[]){bench_row_name(i), NULL}) &&
 		    (!r->cost[i][BENCH_LINUX].median || !r->cost[i][BENCH_GUEST].median))

@@ -122,5 +122,6 @@ GUEST_TEST(bench, exits, MMVM_TESTF_BENCH, 60, "")
 	}
 	sort(ticks, REPS);
 	CHECK(ticks[0] > 1000);
-	testchan_record(MMVM_REC_BENCH, "exit", ticks[REPS / 2], REPS, NULL);
+	/* the least, as the host's loop */
+	testchan_record(MMVM_REC_BENCH, "exit", ticks[0], REPS, NULL);
 }

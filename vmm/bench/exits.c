@@ -125,15 +125,10 @@ int bench_bare_exit(uint64_t *ticks_x1000)
 		rc = run_batch(&vcpu, &ticks[i]);
 	if (rc)
 		goto out_vcpu;
-	for (unsigned int i = 1; i < REPS; i++) {
-		uint64_t x = ticks[i];
-		unsigned int j = i;
-
-		for (; j && ticks[j - 1] > x; j--)
-			ticks[j] = ticks[j - 1];
-		ticks[j] = x;
-	}
-	*ticks_x1000 = ticks[REPS / 2] * 1000 / BATCH;
+	/* the least: what it costs when nothing comes between, as the guest's test reports it */
+	for (unsigned int i = 1; i < REPS; i++)
+		ticks[0] = ticks[i] < ticks[0] ? ticks[i] : ticks[0];
+	*ticks_x1000 = ticks[0] * 1000 / BATCH;
 out_vcpu:
 	kvm_vcpu_close(&vcpu);
 out:

@@ -23,9 +23,12 @@ struct audit_arg {
 
 static int audit(struct machine *m, uint64_t cr3, void *arg)
 {
-	struct audit_result result;
+	static struct audit_result result;
+	int findings = audit_machine(m, ((struct audit_arg *)arg)->symbols, cr3, &result);
 
-	return audit_machine(m, ((struct audit_arg *)arg)->symbols, cr3, &result);
+	if (findings > 0)
+		audit_print(stderr, "    ", &result, false);
+	return findings;
 }
 
 int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t ram_low,
