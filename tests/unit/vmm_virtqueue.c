@@ -34,6 +34,9 @@ static void test_identity(void)
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_VERSION), 2);
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_DEVICE_ID), 2);
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_QUEUE_NUM_MAX), 256);
+	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_VENDOR_ID), 0x4d564d4d);
+	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_SHM_LEN_LOW), 0xffffffff); /* none */
+	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_SHM_LEN_HIGH), 0xffffffff);
 	reg_write(dev, VIRTIO_MMIO_QUEUE_SEL, 1);
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
 	for (uint32_t i = 0; i < 3; i++) {
@@ -462,9 +465,14 @@ static void spoil(unsigned int which)
 		put_table(TABLE, 0, META, 16, NEXT, 1);
 		put_table(TABLE, 1, 0x7ffffffffffff000, 4096, WRITE, 0);
 		break;
+	case 29: /* a table too late: the descriptors before it fill the chain */
+		drv_desc(&q, 0, META, 16, NEXT, 1);
+		for (uint16_t i = 1; i < 8; i++)
+			drv_desc(&q, i, 0xa0000, 1, NEXT | WRITE, i + 1);
+		break;
 	}
 }
-#define SPOILERS 29
+#define SPOILERS 30
 
 static void test_hostile_chains_need_reset(void)
 {
@@ -479,8 +487,6 @@ static void test_hostile_chains_need_reset(void)
 		drv_avail(&q, 0);
 		spoil(i);
 		CU_ASSERT_EQUAL(virtio_blk_poll(dev), 0);
-		if (reg_read(dev, VIRTIO_MMIO_STATUS) != (ST_DRIVER_OK | ST_NEEDS_RESET))
-			printf("\n  case %u: status %x", i, reg_read(dev, VIRTIO_MMIO_STATUS));
 		CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_STATUS), ST_DRIVER_OK | ST_NEEDS_RESET);
 		CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_INTERRUPT_STATUS),
 				VIRTIO_MMIO_INT_CONFIG);
