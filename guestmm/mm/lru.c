@@ -20,7 +20,6 @@
  * Batches belong to their CPU and are touched with preemption off, never from interrupts.
  */
 #include "mm/alloc.h"
-#include "mm/audit.h"
 #include "mm/lru.h"
 #include "mm/mm.h"
 
@@ -216,14 +215,4 @@ void free_dead_pages(struct list_head *pages)
 	list_for_each_entry (page, pages, lru)
 		page_forget(page);
 	free_unref_page_list(pages);
-}
-
-void audit_root_fill_lru(struct mmvm_audit_root *root)
-{
-	_Static_assert(NR_LRU_LISTS == MMVM_AUDIT_NR_LRU, "one order of lists on both sides");
-	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
-		root->node[i].present = node_data[i].present;
-		for (unsigned int l = 0; l < NR_LRU_LISTS; l++)
-			root->node[i].lru_gva[l] = (u64)&node_data[i].lru[l];
-	}
 }

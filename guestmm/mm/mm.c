@@ -11,7 +11,6 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
-#include "mm/audit.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/slab.h"
@@ -99,26 +98,6 @@ void mmput(struct mm_struct *mm)
 	VM_BUG_ON(mm->rss_anon || mm->rss_swap || mm->map_count || mm->committed);
 	pgtable_free(mm, virt_to_page(mm->pgd));
 	kmem_cache_free(mm_cache, mm);
-}
-
-void audit_root_fill_mm(struct mmvm_audit_root *root)
-{
-	root->zero_page_pfn = page_to_pfn(zero_page);
-	root->swap_pte_shift = MMVM_SWP_OFFSET_SHIFT;
-	root->mm_list_gva = (u64)&mm_list;
-	root->mm = (struct mmvm_audit_mm_layout){
-		.list_offset = offsetof(struct mm_struct, mm_list),
-		.pgd_offset = offsetof(struct mm_struct, pgd),
-		.rss_anon_offset = offsetof(struct mm_struct, rss_anon),
-		.rss_file_offset = offsetof(struct mm_struct, rss_file),
-		.rss_swap_offset = offsetof(struct mm_struct, rss_swap),
-		.pgtables_offset = offsetof(struct mm_struct, pgtables_bytes),
-		.vma_list_offset = offsetof(struct mm_struct, mmap),
-		.vma_link_offset = offsetof(struct vm_area_struct, link),
-		.vma_start_offset = offsetof(struct vm_area_struct, vm_start),
-		.vma_end_offset = offsetof(struct vm_area_struct, vm_end),
-		.vma_flags_offset = offsetof(struct vm_area_struct, flags),
-	};
 }
 
 #define MAPS_NAME_COLUMN 72 /* where Linux pads to before a blank and the name */

@@ -13,7 +13,6 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
-#include "mm/audit.h"
 #include "mm/init.h"
 #include "mm/lru.h"
 #include "mm/pgtable.h"
@@ -326,22 +325,5 @@ void report_swaps(struct report *r)
 		report_printf(r, "%-40spartition\t%lu\t%s%lu\t%s%d\n", name, size,
 			      size < 10000000 ? "\t" : "", used, used < 10000000 ? "\t" : "",
 			      si->prio);
-	}
-}
-
-void audit_root_fill_swap(struct mmvm_audit_root *root)
-{
-	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++) {
-		const struct swap_info *si = &swap_areas[i];
-
-		root->swap[i] = (struct mmvm_audit_swap){
-			.present = si->bdev != NULL,
-			.map_gva = (u64)si->map,
-			.nr_slots = si->nr_slots,
-			.inuse_gva = (u64)&si->inuse,
-			.count_mask = SWAP_MAP_COUNT,
-			.bad_value = SWAP_MAP_BAD,
-			.has_cache_bit = SWAP_MAP_HAS_CACHE,
-		};
 	}
 }

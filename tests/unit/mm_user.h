@@ -1,0 +1,303 @@
+/*
+ * A user process in the host build: touches memory through its page tables as the CPU would
+ * (walk, access rights, A and D bits, fault and retry), and a check of everything that the virtual
+ * half of mm/ promises, by walking it all. For unit, model and fuzz programs.
+ */
+#ifndef TESTS_MM_USER_H
+#define TESTS_MM_USER_H
+#include <stdio.h>
+#include <stdlib.h>
+#include "host.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/lru.h"
+#include "mm/pgtable.h"
+#include "mm/rmap.h"
+#include "mm/slab.h"
+#include "mm/vma.h"
+#include "mm/vmscan.h"
+#include "mm/zone.h"
+
+#define MIB	(1ul << 20)
+#define RW	(PROT_READ | PROT_WRITE)
+#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
+
+/** Direct-map address of user memory for one access, faulting as needed; NULL with *fault set when
+ * the fault ends in an error. */
+static inline void *user_touch(struct mm_struct *mm, unsigned long addr, bool write,
+			       unsigned int *fault)
+{
+	*fault = 0;
+	for (int tries = 0; tries < 8; tries++) {
+		pte_t *pte = walk_pte(mm->pgd, addr);
+
+		if (pte && (pte_read(pte).v & _PAGE_PRESENT) &&
+		    (!write || pte_write(pte_read(pte)))) {
+			atomic_or(&pte->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
+			return (char *)__va(pte_read(pte).v & PTE_PFN_MASK) + (addr & ~PAGE_MASK);
+		}
+		*fault =
+			handle_mm_fault(mm, addr, FAULT_FLAG_USER | (write ? FAULT_FLAG_WRITE : 0));
+		if (*fault & VM_FAULT_ERROR)
+			return NULL;
+	}
+	panic("the fault at %#lx does not end", addr);
+}
+
+static inline unsigned int user_write(struct mm_struct *mm, unsigned long addr, u64 value)
+{
+	unsigned int fault;
+	u64 *p = user_touch(mm, addr, true, &fault);
+
+	if (p)
+		*p = value;
+	return p ? 0 : fault & VM_FAULT_ERROR;
+}
+
+static inline unsigned int user_read(struct mm_struct *mm, unsigned long addr, u64 *value)
+{
+	unsigned int fault;
+	u64 *p = user_touch(mm, addr, false, &fault);
+
+	if (p)
+		*value = *p;
+	return p ? 0 : fault & VM_FAULT_ERROR;
+}
+
+/* ---- everything that must hold ----------------------------------------------------------------
+ */
+
+#define MUST(cond, ...)                                                    \
+	do {                                                               \
+		if (!(cond)) {                                             \
+			fprintf(stderr, "broken: %s: ", #cond);            \
+			fprintf(stderr, __VA_ARGS__);                      \
+			fprintf(stderr, " (%s:%d)\n", __FILE__, __LINE__); \
+			abort();                                           \
+		}                                                          \
+	} while (0)
+
+struct user_census {
+	s64 anon, swap, tables;
+	u32 *mapcount;	/* by frame index below */
+	u8 *slot_users; /* area 0 */
+};
+
+/* Frames of the default machines lie below 8 GiB. */
+#define CENSUS_FRAMES (HOST_PHYS_SIZE >> PAGE_SHIFT)
+
+static inline void census_table(struct mm_struct *mm, pte_t *table, int level, unsigned long base,
+				struct user_census *c)
+{
+	unsigned int n = level == 3 ? 256 : 512;
+
+	c->tables++;
+	MUST(virt_to_page(table)->type == PAGE_PGTABLE, "table of level %d", level);
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned long addr = base + ((unsigned long)i << (PAGE_SHIFT + 9 * level));
+		pte_t e = table[i];
+		struct vm_area_struct *vma;
+
+		if (!e.v)
+			continue;
+		if (level) {
+			census_table(mm, pte_table(e), level - 1, addr, c);
+			continue;
+		}
+		vma = find_vma(mm, addr);
+		MUST(vma && vma->vm_start <= addr, "page %#lx without a VMA", addr);
+		if (!pte_present(e)) {
+			swp_entry_t s = pte_to_swp_entry(e);
+
+			MUST(swap_entry_valid(s), "bad swap entry at %#lx", addr);
+			c->swap++;
+			if (swp_type(s) == 0)
+				c->slot_users[swp_offset(s)]++;
+		} else if (pte_special(e)) {
+			MUST(pte_pfn(e) == page_to_pfn(zero_page) && !pte_write(e),
+			     "special PTE at %#lx", addr);
+		} else {
+			struct page *page = pfn_to_page(pte_pfn(e));
+
+			c->anon++;
+			c->mapcount[pte_pfn(e)]++;
+			MUST(page->type == PAGE_ANON && page_ref_count(page) > 0,
+			     "page at %#lx: type %d refs %d", addr, page->type, page->refcount);
+			MUST(page_anon_vma(page), "page at %#lx has no anon_vma", addr);
+			MUST(page->index == linear_page_index(vma, addr), "index at %#lx", addr);
+			MUST(!pte_write(e) || (vma->flags & VM_WRITE), "writable PTE at %#lx",
+			     addr);
+			MUST(!pte_write(e) || page_mapcount(page) == 1, "shared writable page");
+		}
+	}
+}
+
+static inline unsigned long census_gap(const struct rb_node *n, unsigned int *count)
+{
+	struct vm_area_struct *vma, *prev;
+	unsigned long gap, l, r;
+
+	if (!n)
+		return 0;
+	(*count)++;
+	vma = rb_entry(n, struct vm_area_struct, rb);
+	prev = vma_prev(vma);
+	gap = vm_start_gap(vma) > (prev ? prev->vm_end : 0)
+		      ? vm_start_gap(vma) - (prev ? prev->vm_end : 0)
+		      : 0;
+	l = census_gap(n->left, count);
+	r = census_gap(n->right, count);
+	gap = max(gap, l);
+	gap = max(gap, r);
+	MUST(vma->rb_subtree_gap == gap, "gap of %#lx: %#lx, is %#lx", vma->vm_start,
+	     vma->rb_subtree_gap, gap);
+	return gap;
+}
+
+/** Check one address space, adding what it maps to the census. */
+static inline void check_mm(struct mm_struct *mm, struct user_census *c)
+{
+	struct vm_area_struct *vma;
+	unsigned long last = 0;
+	u64 total = 0, committed = 0, locked = 0;
+	unsigned int count = 0, in_tree = 0;
+	s64 anon = c->anon, swap = c->swap, tables = c->tables;
+
+	list_for_each_entry (vma, &mm->mmap, link) {
+		MUST(vma->vm_start < vma->vm_end && vma->vm_start >= last, "VMA order");
+		MUST(!((vma->vm_start | vma->vm_end) & ~PAGE_MASK), "VMA alignment");
+		MUST(find_vma(mm, vma->vm_start) == vma && find_vma(mm, vma->vm_end - 1) == vma,
+		     "find_vma of %#lx", vma->vm_start);
+		MUST(!vma->anon_vma == list_empty(&vma->anon_vma_chain), "anon_vma and chain");
+		last = vma->vm_end;
+		count++;
+		total += vma_pages(vma);
+		committed += vma->flags & VM_ACCOUNT ? vma_pages(vma) : 0;
+		locked += vma->flags & VM_LOCKED ? vma_pages(vma) : 0;
+	}
+	census_gap(mm->mm_rb.node, &in_tree);
+	MUST(count == mm->map_count && in_tree == count, "map_count %u, list %u, tree %u",
+	     mm->map_count, count, in_tree);
+	MUST(total == mm->total_vm && committed == mm->committed && locked == mm->locked_vm,
+	     "total_vm %lu is %lu, committed %lu is %lu", (long)mm->total_vm, (long)total,
+	     (long)mm->committed, (long)committed);
+	census_table(mm, mm->pgd, 3, 0, c);
+	MUST(mm->rss_anon == c->anon - anon, "rss_anon %ld, mapped %ld", (long)mm->rss_anon,
+	     (long)(c->anon - anon));
+	MUST(mm->rss_swap == c->swap - swap, "rss_swap");
+	MUST(mm->pgtables_bytes == (s64)((c->tables - tables) * PAGE_SIZE), "pgtables_bytes");
+}
+
+static inline void check_lru(void)
+{
+	for (unsigned int n = 0; n < MMVM_MAX_NODES; n++) {
+		pg_data_t *node = &node_data[n];
+
+		for (unsigned int l = 0; node->present && l < NR_LRU_LISTS; l++) {
+			struct page *page;
+			u64 count = 0;
+
+			list_for_each_entry (page, &node->lru[l], lru) {
+				count++;
+				MUST(PageLRU(page) && page_lru(page) == l, "list %u", l);
+				MUST(page_ref_count(page) > 0, "free page on list %u", l);
+				MUST(page->lru.next->prev == &page->lru, "link of list %u", l);
+			}
+			MUST(count == node->nr_lru[l], "list %u: %lu pages, says %lu", l,
+			     (long)count, (long)node->nr_lru[l]);
+		}
+		MUST(!node->nr_isolated, "isolated pages at rest");
+	}
+	for (unsigned int l = 0; l < NR_LRU_LISTS; l++) {
+		s64 sum = 0;
+
+		for (unsigned int n = 0; n < MMVM_MAX_NODES; n++)
+			sum += node_data[n].nr_lru[l];
+		MUST(global_stat(NR_INACTIVE_ANON + l) == sum, "zone levels of list %u", l);
+	}
+}
+
+static inline void check_swap(const struct user_census *c)
+{
+	const struct swap_info *si = &swap_areas[0];
+	u64 inuse = 0, cached = 0;
+
+	for (u64 i = 1; si->bdev && i < si->nr_slots; i++) {
+		u8 b = si->map[i];
+
+		if (b == SWAP_MAP_BAD) {
+			MUST(!c->slot_users[i], "bad slot %lu in use", (long)i);
+			continue;
+		}
+		inuse += b != 0;
+		MUST((b & SWAP_MAP_COUNT) == c->slot_users[i], "slot %lu: byte %#x, users %u",
+		     (long)i, b, c->slot_users[i]);
+		if (b & SWAP_MAP_HAS_CACHE) {
+			struct page *page = pfn_to_page(si->cache[i] - 1);
+
+			cached++;
+			MUST(PageSwapCache(page) && page->private_ == swp_entry(0, i).v,
+			     "cached page of slot %lu", (long)i);
+			MUST(page_ref_count(page) > 0, "cached page is free");
+		}
+	}
+	MUST(inuse == si->inuse, "inuse %lu, is %lu", (long)si->inuse, (long)inuse);
+	MUST(global_stat(NR_SWAPCACHE) == (s64)cached, "NR_SWAPCACHE");
+	if (si->bdev)
+		MUST(nr_swap_pages == (s64)(si->usable - inuse), "nr_swap_pages");
+}
+
+/** Check all address spaces, the LRU lists and swap area 0 against each other. */
+static inline void check_all(void)
+{
+	static u32 *mapcount;
+	struct user_census c = {0};
+	struct mm_struct *mm;
+	s64 committed = 0;
+
+	lru_add_drain();
+	if (!mapcount)
+		mapcount = calloc(CENSUS_FRAMES, sizeof(*mapcount));
+	c.mapcount = mapcount;
+	c.slot_users = calloc(1, swap_areas[0].nr_slots + 1);
+	if (!c.slot_users || !mapcount)
+		abort();
+	memset(mapcount, 0, CENSUS_FRAMES * sizeof(*mapcount));
+	list_for_each_entry (mm, &mm_list, mm_list) {
+		check_mm(mm, &c);
+		committed += mm->committed;
+	}
+	MUST(vm_committed() == (u64)committed, "vm_committed");
+	MUST(global_stat(NR_PAGETABLE) == c.tables, "NR_PAGETABLE %ld, is %ld",
+	     (long)global_stat(NR_PAGETABLE), (long)c.tables);
+	for (unsigned int z = 0; z < nr_zones; z++) {
+		struct zone *zone = zone_table[z];
+
+		for (u64 f = zone->start_pfn; f < zone->start_pfn + zone->spanned; f++) {
+			struct page *page = pfn_to_page(f);
+
+			if (!pfn_valid(f) || page_zone(page) != zone || !mapcount[f])
+				continue;
+			MUST(page_mapcount(page) == (int)mapcount[f],
+			     "frame %#lx: mapcount %d, is %u", (long)f, page_mapcount(page),
+			     mapcount[f]);
+			MUST(page_ref_count(page) ==
+				     (int)mapcount[f] + (PageSwapCache(page) ? 1 : 0),
+			     "frame %#lx: %d references, %u mappings", (long)f, page->refcount,
+			     mapcount[f]);
+		}
+	}
+	{
+		s64 mapped = 0;
+
+		for (u64 f = 0; f < CENSUS_FRAMES; f++)
+			mapped += mapcount[f] != 0;
+		MUST(global_stat(NR_ANON_MAPPED) == mapped, "NR_ANON_MAPPED %ld, is %ld",
+		     (long)global_stat(NR_ANON_MAPPED), (long)mapped);
+	}
+	check_lru();
+	check_swap(&c);
+	free(c.slot_users);
+}
+#endif
