@@ -21,24 +21,27 @@ static long map_at(struct mm_struct *mm, unsigned long addr, unsigned long len, 
 	return do_mmap(mm, addr, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, 0);
 }
 
-GUEST_TEST(mm, empty_space_gives_everything_back, 0, 0, MEM)
+GUEST_TEST(mm, address_space_gives_everything_back, 0, 0, MEM)
 {
-	struct mm_struct *mm = testmm_create(t);
-	u64 before;
-	unsigned long addr;
+	u64 before = 0;
 
-	REQUIRE(mm);
-	mmput(mm);
-	before = settled_free_pages();
-	mm = testmm_create(t);
-	REQUIRE(mm);
-	addr = testmm_map(t, mm, 4 * MIB);
-	for (unsigned long off = 0; off < 4 * MIB; off += 64 * KIB)
-		CHECK_EQ(testmm_touch(mm, addr + off, true), 0);
-	CHECK_EQ(mm->rss_anon, 64);
-	CHECK(settled_free_pages() + 64 < before);
-	mmput(mm);
-	CHECK_EQ(settled_free_pages(), before);
+	/* The first round warms the slab caches, which keep what they have. */
+	for (int round = 0; round < 3; round++) {
+		struct mm_struct *mm = testmm_create(t);
+		unsigned long addr;
+
+		REQUIRE(mm);
+		addr = testmm_map(t, mm, 4 * MIB);
+		for (unsigned long off = 0; off < 4 * MIB; off += 64 * KIB)
+			CHECK_EQ(testmm_touch(mm, addr + off, true), 0);
+		CHECK_EQ(mm->rss_anon, 64);
+		if (round)
+			CHECK(settled_free_pages() + 64 < before);
+		mmput(mm);
+		if (round)
+			CHECK_EQ(settled_free_pages(), before);
+		before = settled_free_pages();
+	}
 }
 
 GUEST_TEST(mm, neighbours_merge_and_holes_split, 0, 0, MEM)
@@ -112,6 +115,9 @@ GUEST_TEST(mm, munmap_frees_pages_and_tables, 0, 0, MEM)
 	REQUIRE(mm);
 	tables = mm->pgtables_bytes;
 	a = testmm_map(t, mm, 8 * MIB);
+	CHECK_EQ(testmm_touch(mm, a, true), 0); /* the slabs that this needs stay */
+	CHECK_EQ(do_munmap(mm, a, 8 * MIB), 0);
+	CHECK_EQ(testmm_map(t, mm, 8 * MIB), a);
 	free = settled_free_pages();
 	for (unsigned long off = 0; off < 8 * MIB; off += MIB)
 		CHECK_EQ(testmm_touch(mm, a + off, true), 0);

@@ -408,9 +408,12 @@ GUEST_TEST(gfp, noretry_fails_instead_of_killing, 0, 0, MEM)
 }
 
 static struct list_head nofail_pages;
+static bool nofail_waits;
 
 static int release_later(void *arg)
 {
+	while (!READ_ONCE(nofail_waits))
+		sleep_ms(1);
 	sleep_ms(30);
 	give_back(&nofail_pages);
 	return 0;
@@ -419,12 +422,14 @@ static int release_later(void *arg)
 GUEST_TEST(gfp, nofail_waits_until_there_is_memory, 0, 0, MEM)
 {
 	struct page *p;
-	u64 start = ktime_ns();
+	u64 start;
 
 	INIT_LIST_HEAD(&nofail_pages);
 	REQUIRE(!kthread_run(release_later, NULL, "release"));
 	take_all(__GFP_MEMALLOC, &nofail_pages);
 	CHECK_EQ(nr_free_pages(), 0);
+	start = ktime_ns();
+	WRITE_ONCE(nofail_waits, true);
 	p = alloc_page(GFP_NOIO | __GFP_NOFAIL);
 	REQUIRE(p);
 	CHECK(ktime_ns() - start >= 20000000);
