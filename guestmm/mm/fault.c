@@ -166,8 +166,10 @@ static struct page *swapin_locked(struct vm_fault *vmf, swp_entry_t entry, unsig
 			*err = 0; /* left the cache while we waited */
 			goto drop;
 		}
-		if (likely(PageUptodate(page)))
+		if (likely(PageUptodate(page))) {
+			*err = 0;
 			return page;
+		}
 		*err = VM_FAULT_SIGBUS;
 		delete_from_swap_cache(page);
 		unlock_page(page);

@@ -11,6 +11,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
+#include "mm/internal.h"
 #include "mm/lru.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
@@ -269,7 +270,7 @@ static inline void check_all(void)
 		committed += mm->committed;
 	}
 	MUST(vm_committed() == (u64)committed, "vm_committed");
-	MUST(global_stat(NR_PAGETABLE) == c.tables, "NR_PAGETABLE %ld, is %ld",
+	MUST(global_stat(NR_PAGETABLE) == c.tables + kernel_pgtables, "NR_PAGETABLE %ld, is %ld",
 	     (long)global_stat(NR_PAGETABLE), (long)c.tables);
 	for (unsigned int z = 0; z < nr_zones; z++) {
 		struct zone *zone = zone_table[z];

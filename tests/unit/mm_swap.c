@@ -1,0 +1,522 @@
+/*
+ * Swap end to end on the host: a process with twice the memory there is, over a disk in memory;
+ * each way through the swap cache by its counter; a disk that fails; areas that come and go.
+ */
+#include <CUnit/Basic.h>
+#include "mm_user.h"
+
+static struct host_disk *disk;
+
+static u64 event(enum vm_event_item e)
+{
+	return sum_vm_event(e);
+}
+
+static u64 pattern(u64 i)
+{
+	return (i + 1) * 0x9e3779b97f4a7c15ull;
+}
+
+/* kswapd has no thread here: it runs whenever somebody sleeps or a test says so. */
+static void run_kswapd(void)
+{
+	u32 flags = host_thread_info.flags;
+
+	host_set_tif(TIF_MEMALLOC);
+	for (int i = 0; i < MMVM_MAX_NODES; i++)
+		if (node_data[i].present)
+			balance_pgdat(&node_data[i], 0, ZONE_NORMAL);
+	host_set_tif(flags);
+}
+
+/* Throw out everything that can go. */
+static void swap_everything_out(struct mm_struct *mm)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
+
+	lru_add_drain();
+	for (int i = 0; i < 20 && mm->rss_anon; i++) {
+		shrink_node(&node_data[0], &sc);
+		while (host_disk_complete(disk, 100))
+			;
+	}
+	CU_ASSERT_EQUAL_FATAL(mm->rss_anon, 0);
+	/* And out of the swap cache. */
+	for (int i = 0; i < 20 && global_stat(NR_SWAPCACHE); i++) {
+		shrink_node(&node_data[0], &sc);
+		while (host_disk_complete(disk, 100))
+			;
+	}
+	CU_ASSERT_EQUAL_FATAL(global_stat(NR_SWAPCACHE), 0);
+}
+
+static struct mm_struct *process_with(unsigned long pages, unsigned long *at)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, PRIVATE, 0);
+	for (u64 i = 0; i < pages; i++)
+		MUST(!user_write(mm, *at + i * PAGE_SIZE, pattern(i)), "page %lu", (long)i);
+	return mm;
+}
+
+static void check_contents(struct mm_struct *mm, unsigned long at, u64 pages, u64 step)
+{
+	for (u64 n = 0, i = 0; n < pages; n++, i = (i + step) % pages) {
+		u64 v = 0;
+		unsigned int err = user_read(mm, at + i * PAGE_SIZE, &v);
+
+		MUST(!err && v == pattern(i), "page %lu: %#lx, fault %#x", (long)i, (long)v, err);
+	}
+}
+
+static void twice_the_memory(void)
+{
+	/* 48 MiB of RAM, 96 MiB of pages; each way of completing I/O. */
+	for (int deferred = 0; deferred < 2; deferred++) {
+		u64 reads = disk->pages_read, writes = disk->pages_written;
+		u64 in = event(PSWPIN), out = event(PSWPOUT), n = 96 * MIB / PAGE_SIZE;
+		unsigned long at;
+		struct mm_struct *mm;
+
+		disk->deferred = deferred;
+		mm = process_with(n, &at);
+		check_all();
+		check_contents(mm, at, n, 7919);
+		check_all();
+		check_contents(mm, at, n, 1);
+		check_all();
+		/* The guest's counts are the disk's. */
+		while (host_disk_complete(disk, 100))
+			;
+		CU_ASSERT_EQUAL(event(PSWPOUT) - out, disk->pages_written - writes);
+		CU_ASSERT_EQUAL(event(PSWPIN) - in, disk->pages_read - reads);
+		CU_ASSERT(disk->pages_written - writes >= n / 2);
+		mmput(mm);
+		CU_ASSERT_EQUAL(swap_areas[0].inuse, 0);
+		check_all();
+	}
+	disk->deferred = false;
+	CU_ASSERT(event(OOM_KILL) == 0);
+}
+
+static void kswapd_keeps_direct_reclaim_away(void)
+{
+	u64 n = 64 * MIB / PAGE_SIZE, direct = event(PGSCAN_DIRECT), steal = event(PGSTEAL_KSWAPD);
+	struct mm_struct *mm = mm_alloc();
+	unsigned long at = do_mmap(mm, 0, n << PAGE_SHIFT, RW, PRIVATE, 0);
+
+	for (u64 i = 0; i < n; i++) {
+		CU_ASSERT(!user_write(mm, at + i * PAGE_SIZE, pattern(i)));
+		if (i % 32 == 0 && !pgdat_balanced(&node_data[0], 0, ZONE_NORMAL))
+			run_kswapd();
+	}
+	CU_ASSERT_EQUAL(event(PGSCAN_DIRECT), direct);
+	CU_ASSERT(event(PGSTEAL_KSWAPD) > steal + n / 4);
+	check_contents(mm, at, n, 4099);
+	check_all();
+	mmput(mm);
+}
+
+static void a_clean_page_is_dropped_without_a_write(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+	u64 writes, clean;
+
+	swap_everything_out(mm);
+	check_contents(mm, at, 64, 1);
+	CU_ASSERT(global_stat(NR_SWAPCACHE) == 64); /* slots kept: plenty are free */
+	check_all();
+	writes = disk->pages_written;
+	clean = event(MMVM_SWAP_DROP_CLEAN);
+	swap_everything_out(mm);
+	CU_ASSERT_EQUAL(disk->pages_written, writes);
+	CU_ASSERT_EQUAL(event(MMVM_SWAP_DROP_CLEAN), clean + 64);
+	/* Written after it came back: must be written again. */
+	check_contents(mm, at, 64, 1);
+	for (u64 i = 0; i < 64; i++)
+		CU_ASSERT(!user_write(mm, at + i * PAGE_SIZE + 8, i));
+	swap_everything_out(mm);
+	CU_ASSERT_EQUAL(disk->pages_written, writes + 64);
+	for (u64 i = 0; i < 64; i++) {
+		u64 v;
+
+		CU_ASSERT(!user_read(mm, at + i * PAGE_SIZE + 8, &v) && v == i);
+	}
+	check_contents(mm, at, 64, 1);
+	check_all();
+	mmput(mm);
+}
+
+static void neighbours_share_requests(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(256, &at);
+	u64 bios = disk->nr_writes, ra = event(SWAP_RA), hit = event(SWAP_RA_HIT);
+
+	swap_everything_out(mm);
+	CU_ASSERT(disk->nr_writes - bios <= 256 / 32 + 2);
+	bios = disk->nr_reads;
+	check_contents(mm, at, 256, 1);
+	CU_ASSERT(disk->nr_reads - bios < 256 / 4); /* the window grew */
+	CU_ASSERT(event(SWAP_RA) - ra > 128);
+	CU_ASSERT(event(SWAP_RA_HIT) - hit > 128);
+	mmput(mm);
+}
+
+static void zero_pages_need_no_disk(void)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long at = do_mmap(mm, 0, 32 << PAGE_SHIFT, RW, PRIVATE, 0);
+	u64 writes = disk->pages_written, reads = disk->pages_read, out = event(SWPOUT_ZERO);
+
+	for (u64 i = 0; i < 32; i++)
+		CU_ASSERT(!user_write(mm, at + i * PAGE_SIZE, 0));
+	swap_everything_out(mm);
+	CU_ASSERT_EQUAL(event(SWPOUT_ZERO), out + 32);
+	CU_ASSERT_EQUAL(disk->pages_written, writes);
+	check_all();
+	for (u64 i = 0; i < 32; i++) {
+		u64 v = 1;
+
+		CU_ASSERT(!user_read(mm, at + i * PAGE_SIZE, &v) && v == 0);
+	}
+	CU_ASSERT_EQUAL(disk->pages_read, reads);
+	/* No longer zero: the slot must forget that it was. */
+	for (u64 i = 0; i < 32; i++)
+		CU_ASSERT(!user_write(mm, at + i * PAGE_SIZE, pattern(i)));
+	swap_everything_out(mm);
+	check_contents(mm, at, 32, 1);
+	check_all();
+	mmput(mm);
+}
+
+static void a_failed_read_of_many_is_tried_again_alone(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+	u64 errors = event(MMVM_SWAP_IO_ERROR), v;
+
+	swap_everything_out(mm);
+	disk->fail_at = 1;
+	CU_ASSERT(!user_read(mm, at, &v) && v == pattern(0)); /* read again, alone */
+	CU_ASSERT(event(MMVM_SWAP_IO_ERROR) > errors);
+	check_all();
+	check_contents(mm, at, 64, 1);
+	check_all();
+	mmput(mm);
+}
+
+static void (*real_submit)(struct block_device *, struct bio *);
+static u64 bad_sector;
+
+/* A disk with one bad sector. */
+static void submit_with_bad_sector(struct block_device *bdev, struct bio *bio)
+{
+	if (bio->sector <= bad_sector && bad_sector < bio->sector + bio->nr_pages * 8) {
+		bio->status = -EIO;
+		bio->end_io(bio);
+		return;
+	}
+	real_submit(bdev, bio);
+}
+
+static void a_bad_sector_gives_sigbus_never_wrong_data(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+	u64 v, lost = 0;
+
+	swap_everything_out(mm);
+	bad_sector = swp_offset(pte_to_swp_entry(*walk_pte(mm->pgd, at + 9 * PAGE_SIZE))) * 8;
+	real_submit = disk->bdev.submit;
+	disk->bdev.submit = submit_with_bad_sector;
+	for (int round = 0; round < 2; round++) {
+		for (u64 i = 0; i < 64; i++) {
+			unsigned int fault = user_read(mm, at + i * PAGE_SIZE, &v);
+
+			if (fault) {
+				CU_ASSERT_EQUAL(fault, VM_FAULT_SIGBUS);
+				CU_ASSERT_EQUAL(i, 9);
+				lost++;
+			} else {
+				CU_ASSERT_EQUAL(v, pattern(i));
+			}
+		}
+		check_all();
+	}
+	CU_ASSERT_EQUAL(lost, 2);
+	disk->bdev.submit = real_submit;
+	/* The disk is well again: so is the page. */
+	CU_ASSERT(!user_read(mm, at + 9 * PAGE_SIZE, &v) && v == pattern(9));
+	mmput(mm);
+	check_all();
+}
+
+static void a_failed_write_keeps_the_page(void)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+
+	lru_add_drain();
+	for (int i = 0; i < 12; i++) {
+		disk->fail_at = 1 + i % 3; /* one write in a few fails */
+		shrink_node(&node_data[0], &sc);
+	}
+	disk->fail_at = 0;
+	check_all();
+	CU_ASSERT_EQUAL(global_stat(NR_WRITEBACK), 0);
+	check_contents(mm, at, 64, 1);
+	swap_everything_out(mm);
+	check_contents(mm, at, 64, 1);
+	check_all();
+	mmput(mm);
+}
+
+static void errors_while_overcommitted(void)
+{
+	u64 n = 80 * MIB / PAGE_SIZE, bus = 0, good = 0;
+	unsigned long at;
+	struct mm_struct *mm = mm_alloc();
+
+	at = do_mmap(mm, 0, n << PAGE_SHIFT, RW, PRIVATE, 0);
+	for (u64 i = 0; i < n; i++) {
+		if (i % 997 == 0)
+			disk->fail_at = 1;
+		CU_ASSERT(!user_write(mm, at + i * PAGE_SIZE, pattern(i)));
+	}
+	for (u64 k = 0, i = 0; k < n; k++, i = (i + 5003) % n) {
+		u64 v = 0;
+		unsigned int fault;
+
+		if (k % 97 == 0)
+			disk->fail_at = 1 + k % 5;
+		fault = user_read(mm, at + i * PAGE_SIZE, &v);
+		if (fault) {
+			CU_ASSERT_EQUAL(fault, VM_FAULT_SIGBUS);
+			bus++;
+		} else {
+			MUST(v == pattern(i), "page %lu is %#lx", (long)i, (long)v);
+			good++;
+		}
+	}
+	disk->fail_at = 0;
+	CU_ASSERT(good > n - n / 50);
+	check_all();
+	mmput(mm);
+	check_all();
+}
+
+static void exit_frees_slots_and_cached_pages(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(128, &at);
+
+	swap_everything_out(mm);
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 128);
+	check_contents(mm, at, 40, 1); /* some are in memory and cached */
+	CU_ASSERT(!do_madvise(mm, at, 20 << PAGE_SHIFT, MADV_DONTNEED));
+	check_all();
+	mmput(mm);
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 0);
+	check_all();
+}
+
+static void willneed_reads_ahead(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+	u64 maj;
+
+	swap_everything_out(mm);
+	CU_ASSERT(!do_madvise(mm, at, 64 << PAGE_SHIFT, MADV_WILLNEED));
+	maj = event(PGMAJFAULT);
+	check_contents(mm, at, 64, 1);
+	CU_ASSERT_EQUAL(event(PGMAJFAULT), maj);
+	check_all();
+	mmput(mm);
+}
+
+static void refaults_are_seen_and_activate(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+	u64 refault = event(WORKINGSET_REFAULT_ANON);
+
+	swap_everything_out(mm);
+	check_contents(mm, at, 64, 1);
+	CU_ASSERT_EQUAL(event(WORKINGSET_REFAULT_ANON), refault + 64);
+	/* The decision itself. */
+	CU_ASSERT(workingset_was_active(100, 150, 50));
+	CU_ASSERT(!workingset_was_active(100, 151, 50));
+	CU_ASSERT(workingset_was_active(0x0ffffff0, 10, 30)); /* the clock went round */
+	mmput(mm);
+}
+
+static void swapoff_brings_everything_back(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(300, &at);
+	struct report r;
+	char text[512];
+
+	swap_everything_out(mm);
+	check_contents(mm, at, 10, 3);
+	r = (struct report){text, sizeof(text), 0, false};
+	report_swaps(&r);
+	CU_ASSERT(strstr(text, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n") == text);
+	CU_ASSERT(strstr(text, "/dev/vda                                partition\t163836\t\t") !=
+		  NULL);
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+	CU_ASSERT_EQUAL(mm->rss_anon, 300);
+	CU_ASSERT_EQUAL(mm->rss_swap, 0);
+	CU_ASSERT_EQUAL(swap_total_pages(), 0);
+	CU_ASSERT_EQUAL(swap_free_pages(), 0);
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), -EINVAL);
+	check_all();
+	check_contents(mm, at, 300, 7);
+	CU_ASSERT_EQUAL(do_swapon(&disk->bdev, -1), 0);
+	CU_ASSERT_EQUAL(do_swapon(&disk->bdev, -1), -EBUSY);
+	swap_everything_out(mm);
+	check_contents(mm, at, 300, 7);
+	mmput(mm);
+	check_all();
+}
+
+static void swapoff_refuses_what_does_not_fit(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(96 * MIB / PAGE_SIZE, &at);
+
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), -ENOMEM);
+	check_all();
+	check_contents(mm, at, 96 * MIB / PAGE_SIZE, 4099);
+	mmput(mm);
+}
+
+static void areas_are_used_by_priority_and_bad_slots_never(void)
+{
+	struct host_disk *small = host_disk_create("disk1", 64 << PAGE_SHIFT);
+	unsigned long at;
+	struct mm_struct *mm;
+	u32 *header = (u32 *)(small->data + 1024);
+
+	host_disk_mkswap(small);
+	header[2] = 2; /* nr_badpages, and the list 512 bytes on */
+	header[128] = 5;
+	header[129] = 63;
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, 10), 0);
+	CU_ASSERT_EQUAL(swap_areas[1].usable, 61);
+	mm = process_with(100, &at);
+	swap_everything_out(mm);
+	CU_ASSERT_EQUAL(swap_areas[1].inuse, 61); /* the higher priority first, to the brim */
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 39);
+	CU_ASSERT_EQUAL(swap_areas[1].map[5], SWAP_MAP_BAD);
+	check_all();
+	check_contents(mm, at, 100, 3);
+	CU_ASSERT_EQUAL(do_swapoff(&small->bdev), 0);
+	check_contents(mm, at, 100, 1);
+	mmput(mm);
+	check_all();
+	/* Headers that lie. */
+	header[2] = 2000;
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, -1), -EINVAL);
+	header[2] = 1;
+	header[128] = 64;
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, -1), -EINVAL);
+	header[2] = 0;
+	header[1] = 64; /* one page more than the disk has */
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, -1), -EINVAL);
+	header[1] = 0;
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, -1), -EINVAL);
+	header[1] = 63;
+	header[0] = 2;
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, -1), -EINVAL);
+	header[0] = 1;
+	small->data[PAGE_SIZE - 1] = 'x';
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, -1), -EINVAL);
+	small->data[PAGE_SIZE - 1] = '2';
+	small->fail_at = 1;
+	CU_ASSERT_EQUAL(do_swapon(&small->bdev, -1), -EIO);
+	for (u64 k = 1; k < 6; k++) {
+		alloc_fail_nth(k);
+		int err = do_swapon(&small->bdev, -1);
+
+		alloc_fail_nth(0);
+		CU_ASSERT(!err || err == -ENOMEM);
+		if (!err)
+			CU_ASSERT_EQUAL(do_swapoff(&small->bdev), 0);
+	}
+	check_all();
+}
+
+static void full_swap_still_serves_clean_pages(void)
+{
+	/* A swap area that is too small: pages with slots can be dropped and read again for ever.
+	 */
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
+	struct host_disk *tiny = host_disk_create("disk2", 33 << PAGE_SHIFT);
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+
+	host_disk_mkswap(tiny);
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+	CU_ASSERT_EQUAL(do_swapon(&tiny->bdev, -1), 0);
+	lru_add_drain();
+	for (int i = 0; i < 10; i++)
+		shrink_node(&node_data[0], &sc);
+	CU_ASSERT_EQUAL(swap_free_pages(), 0);
+	CU_ASSERT_EQUAL(mm->rss_swap, 32);
+	check_all();
+	for (int round = 0; round < 5; round++) {
+		check_contents(mm, at, 64, 5);
+		for (int i = 0; i < 10; i++)
+			shrink_node(&node_data[0], &sc);
+		check_all();
+	}
+	mmput(mm);
+	CU_ASSERT_EQUAL(do_swapoff(&tiny->bdev), 0);
+	CU_ASSERT_EQUAL(do_swapon(&disk->bdev, -1), 0);
+}
+
+int main(void)
+{
+	CU_pSuite s;
+	unsigned int failed;
+
+	host_boot_default("debug_vm");
+	mm_init();
+	disk = host_disk_create("swap", 160 * MIB);
+	host_disk_mkswap(disk);
+	if (do_swapon(&disk->bdev, -1))
+		abort();
+	CU_initialize_registry();
+	s = CU_add_suite("swap", NULL, NULL);
+#define T(f) CU_add_test(s, #f, f)
+	T(a_clean_page_is_dropped_without_a_write);
+	T(neighbours_share_requests);
+	T(zero_pages_need_no_disk);
+	T(a_failed_read_of_many_is_tried_again_alone);
+	T(a_bad_sector_gives_sigbus_never_wrong_data);
+	T(a_failed_write_keeps_the_page);
+	T(exit_frees_slots_and_cached_pages);
+	T(willneed_reads_ahead);
+	T(refaults_are_seen_and_activate);
+	T(swapoff_brings_everything_back);
+	T(areas_are_used_by_priority_and_bad_slots_never);
+	T(full_swap_still_serves_clean_pages);
+	T(kswapd_keeps_direct_reclaim_away);
+	T(twice_the_memory);
+	T(swapoff_refuses_what_does_not_fit);
+	T(errors_while_overcommitted);
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
+	CU_cleanup_registry();
+	return failed != 0;
+}
