@@ -136,7 +136,27 @@ static void __attribute__((format(printf, 2, 3))) fail_mmvm(struct verdict *v, c
 	va_end(ap);
 }
 
-/** The child is gone: its verdict. */
+/** The child has said what it had to say: it ends now, or is made to. Nobody reads its pipe any
+ * more, so that one that still writes gets an error. */
+static void reap(struct slot *s, unsigned int grace_s, int *status)
+{
+	uint64_t end = now_ns() + 1000000000ull * grace_s;
+	pid_t pid;
+
+	close(s->pipe);
+	while ((pid = waitpid(s->pid, status, s->killed ? 0 : WNOHANG)) != s->pid) {
+		if (pid < 0 && errno != EINTR)
+			return;
+		if (pid == 0 && now_ns() > end) {
+			s->killed = true;
+			kill(s->pid, SIGKILL);
+		} else if (pid == 0) {
+			usleep(500);
+		}
+	}
+}
+
+/** The child is at its end: its verdict. */
 static void finish(struct runner *r, struct slot *s)
 {
 	struct verdict *v = &r->done[s->test];
@@ -146,8 +166,7 @@ static void finish(struct runner *r, struct slot *s)
 			s->got_len == sizeof(*msg) + msg->detail_len;
 	int status = 0;
 
-	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	reap(s, r->h->grace_s, &status);
 	memset(v, 0, sizeof(*v));
 	v->seed = r->h->seed;
 	v->ns = now_ns() - s->started;
@@ -171,7 +190,6 @@ static void finish(struct runner *r, struct slot *s)
 	if (v->kind == VERDICT_FAIL)
 		v->detail = with_log(v->detail, s->log);
 	r->is_done[s->test] = true;
-	close(s->pipe);
 	close(s->log);
 	free(s->got);
 	memset(s, 0, sizeof(*s));
@@ -283,6 +301,7 @@ out:
 	for (unsigned int i = 0; i < r->nr_slots; i++) {
 		if (!r->slot[i].pid)
 			continue;
+		r->slot[i].killed = true;
 		kill(r->slot[i].pid, SIGKILL);
 		finish(r, &r->slot[i]);
 	}
