@@ -95,8 +95,8 @@ GUEST_TEST(user, mapstress_long, USER | MMVM_TESTF_LAB_ONLY, 120, MEM)
 
 GUEST_TEST(user, two_programs_share_the_cpu, USER, 120, MEM)
 {
-	static const char a[] = "/bin/mapstress\0--ops\0400\0--seed\0003";
-	static const char b[] = "/bin/mapstress\0--ops\0400\0--seed\0004";
+	static const char a[] = "/bin/mapstress\0--ops\000400\0--seed\0003";
+	static const char b[] = "/bin/mapstress\0--ops\000400\0--seed\0004";
 	int pid_a = process_spawn("/bin/mapstress", a, sizeof(a));
 	int pid_b = process_spawn("/bin/mapstress", b, sizeof(b));
 
