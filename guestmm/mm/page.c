@@ -86,6 +86,8 @@ static void wake_up_page(struct page *p)
  * turn. */
 static bool still_set(struct page *p, unsigned int bit)
 {
+	if (!test_bit(bit, &p->flags))
+		return false;
 	set_bit(PG_waiters, &p->flags);
 	return test_bit(bit, &p->flags);
 }
