@@ -255,7 +255,7 @@ static inline void check_all(void)
 	static u32 *mapcount;
 	struct user_census c = {0};
 	struct mm_struct *mm;
-	s64 committed = 0;
+	s64 committed = 0, mapped = 0;
 
 	lru_add_drain();
 	if (!mapcount)
@@ -264,7 +264,9 @@ static inline void check_all(void)
 	c.slot_users = calloc(1, swap_areas[0].nr_slots + 1);
 	if (!c.slot_users || !mapcount)
 		abort();
-	memset(mapcount, 0, CENSUS_FRAMES * sizeof(*mapcount));
+	for (unsigned int i = 0; i < nr_ram_ranges; i++)
+		memset(mapcount + ram_range[i].start, 0,
+		       (ram_range[i].end - ram_range[i].start) * sizeof(*mapcount));
 	list_for_each_entry (mm, &mm_list, mm_list) {
 		check_mm(mm, &c);
 		committed += mm->committed;
@@ -272,31 +274,23 @@ static inline void check_all(void)
 	MUST(vm_committed() == (u64)committed, "vm_committed");
 	MUST(global_stat(NR_PAGETABLE) == c.tables + kernel_pgtables, "NR_PAGETABLE %ld, is %ld",
 	     (long)global_stat(NR_PAGETABLE), (long)c.tables);
-	for (unsigned int z = 0; z < nr_zones; z++) {
-		struct zone *zone = zone_table[z];
-
-		for (u64 f = zone->start_pfn; f < zone->start_pfn + zone->spanned; f++) {
+	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
+		for (pfn_t f = ram_range[i].start; f < ram_range[i].end; f++) {
 			struct page *page = pfn_to_page(f);
 
-			if (!pfn_valid(f) || page_zone(page) != zone || !mapcount[f])
+			if (!mapcount[f])
 				continue;
+			mapped++;
 			MUST(page_mapcount(page) == (int)mapcount[f],
-			     "frame %#lx: mapcount %d, is %u", (long)f, page_mapcount(page),
-			     mapcount[f]);
+			     "frame %#lx: mapcount %d, is %u", f, page_mapcount(page), mapcount[f]);
 			MUST(page_ref_count(page) ==
 				     (int)mapcount[f] + (PageSwapCache(page) ? 1 : 0),
-			     "frame %#lx: %d references, %u mappings", (long)f, page->refcount,
+			     "frame %#lx: %d references, %u mappings", f, page->refcount,
 			     mapcount[f]);
 		}
 	}
-	{
-		s64 mapped = 0;
-
-		for (u64 f = 0; f < CENSUS_FRAMES; f++)
-			mapped += mapcount[f] != 0;
-		MUST(global_stat(NR_ANON_MAPPED) == mapped, "NR_ANON_MAPPED %ld, is %ld",
-		     (long)global_stat(NR_ANON_MAPPED), (long)mapped);
-	}
+	MUST(global_stat(NR_ANON_MAPPED) == mapped, "NR_ANON_MAPPED %ld, is %ld",
+	     (long)global_stat(NR_ANON_MAPPED), (long)mapped);
 	check_lru();
 	check_swap(&c);
 	free(c.slot_users);
