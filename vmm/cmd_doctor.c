@@ -72,8 +72,8 @@ static void doctor_backend(enum kvm_backend backend)
 		[KVM_BACKEND_NONE] = "no VMX, SVM or PVM",
 		[KVM_BACKEND_VMX] = "Intel hardware: everything runs at full speed",
 		[KVM_BACKEND_SVM] = "AMD hardware: everything runs at full speed",
-		[KVM_BACKEND_PVM] = "guest ring 0 is emulated, about 1 us an instruction; user "
-				    "mode is native. --accel auto takes the lab",
+		[KVM_BACKEND_PVM] = ("guest ring 0 is emulated, about 1 us an instruction; user "
+				     "mode is native. --accel auto takes the lab"),
 	};
 
 	line(backend == KVM_BACKEND_NONE ? "NO" : "ok", "KVM backend", kvm_backend_name(backend),
