@@ -85,22 +85,27 @@ static void span_zone(struct zone *z, pfn_t start, pfn_t end)
 	z->spanned = z_end - z->start_pfn;
 }
 
+/* What movablecore= asks for, and what there is to share it. */
+struct movable_request {
+	u64 pages, total;
+	u64 node_pages[MMVM_MAX_NODES];
+};
+
 /* Pass 1: which nodes exist, and the frames that have a struct page. */
 static void note_node(phys_addr_t base, u64 size, int node, void *arg)
 {
 	pfn_t start = DIV_ROUND_UP(base, PAGE_SIZE), end = (base + size) >> PAGE_SHIFT;
+	struct movable_request *movable = arg;
 	pg_data_t *n = &node_data[node];
 
 	if (start >= end)
 		return;
 	n->present = true;
 	n->id = node;
+	movable->total += end - start;
+	movable->node_pages[node] += end - start;
 	ram_range[nr_ram_ranges++] = (struct mmvm_pfn_range){start, end};
 }
-
-struct movable_request {
-	u64 pages, total;
-};
 
 /* Pass 2: ZONE_MOVABLE takes each node's share from the top of its last region. */
 static void cut_movable(phys_addr_t base, u64 size, int node, void *arg)
@@ -114,11 +119,11 @@ static void cut_movable(phys_addr_t base, u64 size, int node, void *arg)
 	if (start >= end || !want->pages)
 		return;
 	/* Regions come in address order: a later one of the node replaces the cut. */
-	share = want->pages * memblock_total() / PAGE_SIZE / want->total;
+	share = want->pages * want->node_pages[node] / want->total;
 	share = min(share, (u64)(end - start));
-	first = ALIGN_UP(end - share, PAGEBLOCK_PAGES);
+	first = ALIGN_DOWN(end - share, PAGEBLOCK_PAGES);
 	first = max(first, start < DMA_END_PFN ? DMA_END_PFN : start);
-	if (first >= end)
+	if (!share || first >= end)
 		return;
 	movable->start_pfn = first;
 	movable->spanned = end - first;
@@ -261,10 +266,10 @@ static void build_gfp_tables(void)
 
 void zones_init(u64 movablecore_pages)
 {
-	struct movable_request movable = {movablecore_pages, memblock_total() / PAGE_SIZE};
+	struct movable_request movable = {.pages = movablecore_pages};
 
 	page_wait_init();
-	memblock_for_each(note_node, NULL);
+	memblock_for_each(note_node, &movable);
 	if (!nr_ram_ranges)
 		panic("no RAM");
 	movable.pages = min(movable.pages, movable.total);
