@@ -1,0 +1,215 @@
+/*
+ * The OOM killer: badness by numbers, who is chosen, what is printed, that the victim's memory is
+ * there at once, and that nothing hangs when nobody can be killed.
+ */
+#include <CUnit/Basic.h>
+#include <limits.h>
+#include "mm_user.h"
+
+static u64 event(enum vm_event_item e)
+{
+	return sum_vm_event(e);
+}
+
+static void add_process(int pid, const char *comm, struct mm_struct *mm, int adj)
+{
+	host_process[host_nr_processes++] =
+		(struct process_view){.pid = pid, .comm = comm, .mm = mm, .oom_score_adj = adj};
+}
+
+static struct mm_struct *process_of(unsigned long pages, unsigned long *at)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, PRIVATE | MAP_POPULATE, 0);
+	CU_ASSERT_EQUAL_FATAL(mm->rss_anon, (s64)pages);
+	return mm;
+}
+
+static void drop_processes(void)
+{
+	for (unsigned int i = 0; i < host_nr_processes; i++)
+		if (host_process[i].mm)
+			mmput(host_process[i].mm);
+	host_nr_processes = 0;
+	host_last_killed = 0;
+	check_all();
+}
+
+static void badness_by_numbers(void)
+{
+	CU_ASSERT_EQUAL(oom_badness_points(100, 20, 3, 10000, 0), 123);
+	CU_ASSERT_EQUAL(oom_badness_points(100, 20, 3, 10000, 500), 123 + 5000);
+	CU_ASSERT_EQUAL(oom_badness_points(100, 20, 3, 10000, -999), 123 - 9990);
+	CU_ASSERT_EQUAL(oom_badness_points(~0u, 0, 0, 10000, -1000), LONG_MIN);
+	CU_ASSERT_EQUAL(oom_badness_points(100, 0, 0, 999, 1000), 100); /* as Linux divides */
+}
+
+static void the_largest_is_killed_and_reaped(void)
+{
+	u64 kills = event(OOM_KILL), free;
+	unsigned long a, b;
+	struct mm_struct *small = process_of(100, &a), *big = process_of(500, &b);
+	char want[256];
+
+	add_process(11, "small", small, 0);
+	add_process(12, "big", big, 0);
+	drain_all_pages();
+	free = nr_free_pages();
+	host_log_clear();
+	ksnprintf(want, sizeof(want),
+		  "Out of memory: Killed process 12 (big) total-vm:2000kB, anon-rss:2000kB, "
+		  "file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:%lukB oom_score_adj:0\n",
+		  (unsigned long)big->pgtables_bytes >> 10);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 12);
+	CU_ASSERT_EQUAL(event(OOM_KILL), kills + 1);
+	CU_ASSERT(strstr(host_log(), want) != NULL);
+	CU_ASSERT(strstr(host_log(), "oom_reaper: reaped process 12 (big), now anon-rss:0kB") !=
+		  NULL);
+	drain_all_pages();
+	CU_ASSERT(nr_free_pages() >= free + 500);
+	CU_ASSERT_EQUAL(big->rss_anon, 0);
+	CU_ASSERT_EQUAL(small->rss_anon, 100);
+	CU_ASSERT_EQUAL(big->users, 1); /* no reference kept */
+	check_all();
+	/* Still not enough, and it has not exited: the next one. */
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 11);
+	/* Both are on their way: worth waiting for, and nobody is killed twice. */
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(event(OOM_KILL), kills + 2);
+	drop_processes();
+	CU_ASSERT(!out_of_memory(GFP_KERNEL, 0)); /* nobody left */
+}
+
+static void adj_decides_and_minus_1000_protects(void)
+{
+	unsigned long a, b, c;
+
+	add_process(21, "protected", process_of(900, &a), -1000);
+	add_process(22, "large", process_of(300, &b), 0);
+	add_process(23, "disposable", process_of(10, &c), 1000);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 23);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 22);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 22); /* the protected one never */
+	CU_ASSERT_EQUAL(host_process[0].mm->rss_anon, 900);
+	drop_processes();
+}
+
+static void who_dies_already_is_reaped_first(void)
+{
+	u64 kills = event(OOM_KILL);
+	unsigned long a, b;
+
+	add_process(31, "big", process_of(500, &a), 0);
+	add_process(32, "dying", process_of(50, &b), 0);
+	host_process[1].exiting = true;
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 0);
+	CU_ASSERT_EQUAL(event(OOM_KILL), kills);
+	CU_ASSERT_EQUAL(host_process[1].mm->rss_anon, 0);
+	CU_ASSERT_EQUAL(host_process[0].mm->rss_anon, 500);
+	drop_processes();
+}
+
+static void a_victim_that_holds_its_lock_is_given_up_at_last(void)
+{
+	unsigned long a, b;
+	struct mm_struct *stuck = process_of(500, &a);
+
+	add_process(41, "stuck", stuck, 0);
+	add_process(42, "other", process_of(50, &b), 0);
+	down_write(&stuck->mmap_lock); /* in the middle of an mmap */
+	for (int i = 0; i < 10; i++) {
+		CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+		CU_ASSERT_EQUAL(host_last_killed, 41);
+	}
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 42);
+	CU_ASSERT_EQUAL(stuck->rss_anon, 500);
+	up_write(&stuck->mmap_lock);
+	drop_processes();
+}
+
+/* No swap, and a process that wants more than there is: the fault itself ends in the killer. */
+static void a_fault_without_memory_kills_and_others_go_on(void)
+{
+	u64 kills = event(OOM_KILL), n = 64 * MIB / PAGE_SIZE, i, v;
+	struct mm_struct *hog = mm_alloc(), *calm;
+	unsigned int fault = 0;
+	unsigned long at, a;
+
+	calm = process_of(200, &a);
+	CU_ASSERT(!user_write(calm, a, 77));
+	at = do_mmap(hog, 0, n << PAGE_SHIFT, RW, PRIVATE | MAP_NORESERVE, 0);
+	add_process(51, "calm", calm, 0);
+	add_process(52, "hog", hog, 0);
+	for (i = 0; i < n && !host_last_killed; i++)
+		fault = user_write(hog, at + i * PAGE_SIZE, i);
+	CU_ASSERT_EQUAL(host_last_killed, 52);
+	CU_ASSERT_EQUAL(event(OOM_KILL), kills + 1);
+	CU_ASSERT(i > 5000);
+	CU_ASSERT(fault == 0 || fault == VM_FAULT_OOM);
+	CU_ASSERT(hog->rss_anon < 10);
+	check_all();
+	CU_ASSERT(!user_read(calm, a, &v) && v == 77);
+	for (i = 0; i < 1000; i++)
+		CU_ASSERT(do_mmap(calm, 0, PAGE_SIZE, RW, PRIVATE | MAP_POPULATE, 0) > 0);
+	drop_processes();
+}
+
+static void swap_counts_in_badness_and_is_given_back(void)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
+	struct host_disk *disk = host_disk_create("swap", 16 * MIB);
+	unsigned long a, b;
+	struct mm_struct *swapped = process_of(500, &a), *resident;
+
+	host_disk_mkswap(disk);
+	CU_ASSERT_EQUAL(do_swapon(&disk->bdev, -1), 0);
+	for (u64 i = 0; i < 500; i++)
+		user_write(swapped, a + i * PAGE_SIZE, i + 1);
+	lru_add_drain();
+	for (int i = 0; i < 10; i++)
+		shrink_node(&node_data[0], &sc);
+	CU_ASSERT_EQUAL(swapped->rss_swap, 500);
+	resident = process_of(300, &b);
+	add_process(61, "resident", resident, 0);
+	add_process(62, "swapped", swapped, 0);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 62);
+	CU_ASSERT_EQUAL(swapped->rss_swap, 0);
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 0);
+	check_all();
+	drop_processes();
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+}
+
+int main(void)
+{
+	CU_pSuite s;
+	unsigned int failed;
+
+	host_boot_default("debug_vm");
+	mm_init();
+	CU_initialize_registry();
+	s = CU_add_suite("oom", NULL, NULL);
+#define T(f) CU_add_test(s, #f, f)
+	T(badness_by_numbers);
+	T(the_largest_is_killed_and_reaped);
+	T(adj_decides_and_minus_1000_protects);
+	T(who_dies_already_is_reaped_first);
+	T(a_victim_that_holds_its_lock_is_given_up_at_last);
+	T(a_fault_without_memory_kills_and_others_go_on);
+	T(swap_counts_in_badness_and_is_given_back);
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
+	CU_cleanup_registry();
+	return failed != 0;
+}
