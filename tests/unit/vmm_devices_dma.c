@@ -413,6 +413,22 @@ static void test_bad_doorbells(void)
 	}
 }
 
+/* Doorbells that look right by one of the two counts only, while nothing has completed yet. */
+static void test_doorbells_ahead_and_behind(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		start(8);
+		reg_write(dev, MMVM_DMA_REG_DELAY_US, 1000000);
+		reg_write(dev, MMVM_DMA_REG_DOORBELL, 4);
+		CU_ASSERT_EQUAL(reg_read(dev, MMVM_DMA_REG_STATUS), MMVM_DMA_ST_ENABLED);
+		/* Eight more than the last one but twelve more than completed; or back by two. */
+		reg_write(dev, MMVM_DMA_REG_DOORBELL, i ? 2 : 12);
+		CU_ASSERT(reg_read(dev, MMVM_DMA_REG_STATUS) & MMVM_DMA_ST_HALTED);
+		CU_ASSERT_EQUAL(reg_read(dev, MMVM_DMA_REG_TAIL), 0);
+		stop();
+	}
+}
+
 static void test_registers(void)
 {
 	uint64_t before;
@@ -461,6 +477,7 @@ int main(void)
 	CU_ADD_TEST(s, test_reset_while_busy);
 	CU_ADD_TEST(s, test_bad_rings_halt);
 	CU_ADD_TEST(s, test_bad_doorbells);
+	CU_ADD_TEST(s, test_doorbells_ahead_and_behind);
 	CU_ADD_TEST(s, test_registers);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();

@@ -364,23 +364,29 @@ static void put_table(uint64_t gpa, unsigned int i, uint64_t addr, uint32_t len,
 #define WRITE VRING_DESC_F_WRITE
 #define IND   VRING_DESC_F_INDIRECT
 
-/* Each case starts from the good request at descriptors 0, 1, 2 and spoils it. */
+/*
+ * Each case starts from a good request at descriptors 0, 1, 2, and the same one in an indirect
+ * table of three, and breaks one rule: but for that rule, the chain would be served. Just behind
+ * the descriptor table lies what would fit.
+ */
 static void spoil(unsigned int which)
 {
 	switch (which) {
 	case 0: /* head outside the table */
-		q.avail->ring[0] = 8;
+		drv_desc(&q, 8, META, 16, NEXT, 1);
+		q.avail->ring[1] = 8;
 		break;
 	case 1:
-		q.avail->ring[0] = 0xffff;
+		q.avail->ring[1] = 0xffff;
 		break;
 	case 2: /* available index too far ahead */
-		q.avail->idx = 9;
+		q.avail->idx = 10;
 		break;
 	case 3:
 		q.avail->idx = 0xffff;
 		break;
 	case 4: /* next outside the table */
+		drv_desc(&q, 8, 0xa0000, 512, NEXT | WRITE, 2);
 		q.desc[0].next = 8;
 		break;
 	case 5:
@@ -433,7 +439,7 @@ static void spoil(unsigned int which)
 		drv_desc(&q, 0, TABLE, 0, IND, 0);
 		break;
 	case 20:
-		drv_desc(&q, 0, TABLE, 17, IND, 0);
+		drv_desc(&q, 0, TABLE, 49, IND, 0);
 		break;
 	case 21:
 		drv_desc(&q, 0, TABLE, 257 * 16, IND, 0);
@@ -445,20 +451,18 @@ static void spoil(unsigned int which)
 		drv_desc(&q, 0, TABLE, 0xfffffff0, IND, 0);
 		break;
 	case 24: /* INDIRECT and NEXT together */
-		drv_desc(&q, 0, TABLE, 32, IND | NEXT, 1);
+		drv_desc(&q, 0, TABLE, 48, IND | NEXT, 1);
 		break;
 	case 25: /* a table within a table */
-		drv_desc(&q, 0, TABLE, 32, IND, 0);
-		put_table(TABLE, 0, TABLE, 32, IND, 0);
+		drv_desc(&q, 0, TABLE, 48, IND, 0);
+		put_table(TABLE, 1, 0xa0000, 512, IND | NEXT | WRITE, 2);
 		break;
 	case 26: /* next outside the indirect table, though inside the ring */
 		drv_desc(&q, 0, TABLE, 32, IND, 0);
-		put_table(TABLE, 0, META, 16, NEXT, 2);
 		break;
 	case 27: /* a loop inside */
-		drv_desc(&q, 0, TABLE, 32, IND, 0);
-		put_table(TABLE, 0, META, 16, NEXT, 1);
-		put_table(TABLE, 1, META, 16, NEXT, 0);
+		drv_desc(&q, 0, TABLE, 48, IND, 0);
+		put_table(TABLE, 1, 0xa0000, 512, NEXT | WRITE, 1);
 		break;
 	case 28: /* the data of a table outside */
 		drv_desc(&q, 0, TABLE, 32, IND, 0);
@@ -474,30 +478,48 @@ static void spoil(unsigned int which)
 }
 #define SPOILERS 30
 
+static void put_good_request(void)
+{
+	drv_request(&q, 0, META, VIRTIO_BLK_T_IN, 0, 0xa0000, 512);
+	put_table(TABLE, 0, META, 16, NEXT, 1);
+	put_table(TABLE, 1, 0xa0000, 512, NEXT | WRITE, 2);
+	put_table(TABLE, 2, META + 16, 1, WRITE, 0);
+}
+
 static void test_hostile_chains_need_reset(void)
 {
 	uint8_t *data;
 
 	start();
+	data = at(&rig, 0xa0000);
 	for (unsigned int i = 0; i < SPOILERS; i++) {
 		drv_start(&q, &rig, dev, 8, INDIRECT);
-		data = at(&rig, 0xa0000);
+		put_good_request();
+		drv_desc(&q, 0, TABLE, 48, IND, 0);
+		drv_avail(&q, 0);
+		CU_ASSERT_EQUAL(virtio_blk_poll(dev), 1);
+		reg_write(dev, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
+		CU_ASSERT_EQUAL(rig.irq.line.raised, 1);
 		memset(data, 0x77, 1024);
-		drv_request(&q, 0, META, VIRTIO_BLK_T_IN, 0, 0xa0000, 512);
+
+		put_good_request();
 		drv_avail(&q, 0);
 		spoil(i);
 		CU_ASSERT_EQUAL(virtio_blk_poll(dev), 0);
 		CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_STATUS), ST_DRIVER_OK | ST_NEEDS_RESET);
 		CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_INTERRUPT_STATUS),
 				VIRTIO_MMIO_INT_CONFIG);
-		CU_ASSERT_EQUAL(rig.irq.line.raised, 1);
-		CU_ASSERT_EQUAL(used_idx(&q), 0);
-		for (unsigned int k = 0; k < 1024; k++)
-			CU_ASSERT_EQUAL_FATAL(data[k], 0x77);
-		/* It stays so until a reset, however often the doorbell rings. */
+		CU_ASSERT_EQUAL(rig.irq.line.raised, 2);
+		CU_ASSERT_EQUAL(used_idx(&q), 1);
+		/* It stays so until a reset, though the chain be mended and the doorbell rung. */
+		put_good_request();
+		q.avail->ring[1] = 0;
+		q.avail->idx = q.next_avail;
 		drv_notify(&q);
 		CU_ASSERT_EQUAL(virtio_blk_poll(dev), 0);
-		CU_ASSERT_EQUAL(rig.irq.line.raised, 1);
+		CU_ASSERT_EQUAL(rig.irq.line.raised, 2);
+		for (unsigned int k = 0; k < 1024; k++)
+			CU_ASSERT_EQUAL_FATAL(data[k], 0x77);
 	}
 	drv_start(&q, &rig, dev, 8, 0);
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_IN, 0, 0xa0000, 512), 0);
@@ -570,6 +592,9 @@ static void test_interrupts_by_flag(void)
 	CU_ASSERT_EQUAL(rig.irq.line.raised, 1);
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
 	CU_ASSERT_EQUAL(q.used->flags, 0); /* idle: wants doorbells */
+	clear_dirty(&rig);
+	CU_ASSERT_EQUAL(virtio_blk_poll(dev), 0); /* the flags were written, if only for a moment */
+	CU_ASSERT(page_dirty(&rig, QUEUE_BASE(0) + 0x8000));
 	stop();
 }
 

@@ -301,6 +301,9 @@ static void test_discard_checks_all_before_the_first(void)
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_DISCARD, 0, DATA, 31), VIRTIO_BLK_S_IOERR);
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_DISCARD, 0, DATA, 0), VIRTIO_BLK_S_IOERR);
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_DISCARD, 0, DATA, 17 * 16), VIRTIO_BLK_S_IOERR);
+	virtio_blk_resize(dev, 1ull << 40); /* only the bound on one range is in the way */
+	put_range(0, 0, (16u << 20) / 512 + 1, 0);
+	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_DISCARD, 0, DATA, 16), VIRTIO_BLK_S_IOERR);
 	for (unsigned int i = 0; i < 8192; i++)
 		CU_ASSERT_EQUAL_FATAL(file_byte(i), disk_byte(i));
 	stop();
@@ -522,52 +525,132 @@ static void test_random_requests_through_the_worker(void)
 	stop();
 }
 
+/*
+ * Holding the worker in the middle of a batch: it raises an interrupt after some completions, and
+ * the line's raise() is ours. It says that it is there and goes on a moment after it is told to.
+ */
+static struct {
+	bool armed, inside, go; /* atomic */
+} gate;
+
+static void gate_raise(struct irq_line *line)
+{
+	test_irq_raise(line);
+	if (!__atomic_exchange_n(&gate.armed, false, __ATOMIC_ACQ_REL))
+		return;
+	__atomic_store_n(&gate.inside, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&gate.go, __ATOMIC_ACQUIRE))
+		usleep(20);
+	usleep(500); /* for the other thread to get from the flag to the device's lock */
+}
+
+static void gate_arm(void)
+{
+	gate.inside = gate.go = false;
+	__atomic_store_n(&gate.armed, true, __ATOMIC_RELEASE);
+}
+
+/* Wait until the worker is at the gate, and let it go on soon. */
+static void gate_pass(void)
+{
+	while (!__atomic_load_n(&gate.inside, __ATOMIC_ACQUIRE))
+		usleep(20);
+	__atomic_store_n(&gate.go, true, __ATOMIC_RELEASE);
+}
+
+#define BATCH 85 /* requests of three descriptors in a ring of 256 */
+
+/* Many requests at once: each reads the whole disk to the same place. */
+static void submit_batch(void)
+{
+	for (uint16_t i = 0; i < BATCH; i++) {
+		drv_request(&q, (uint16_t)(3 * i), META + 32 * i, VIRTIO_BLK_T_IN, 0, MIB,
+			    DISK_SIZE);
+		drv_avail(&q, (uint16_t)(3 * i));
+	}
+	drv_notify(&q);
+}
+
 /* When the write that resets, or stops the queue, has returned, no byte of guest memory changes any
- * more. Each of the 85 requests reads the whole disk to the same place, so that the middle of the
- * work is hard to miss. */
+ * more. Half of the rounds come at any moment, half surely in the middle. */
 static void test_reset_in_the_middle(void)
 {
-	const uint64_t area = MIB;
-	unsigned int busy = 0, before;
+	unsigned int midway = 0;
 	bool quiet = true;
 	eventfd_t n;
 	uint8_t *ram;
 
 	rig_init(&rig);
+	rig.irq.line.raise = gate_raise;
 	fd = disk_file();
 	dev = disk_create(&rig, fd, 1, true, false);
-	ram = at(&rig, area);
+	ram = at(&rig, MIB);
 	for (unsigned int round = 0; round < 120; round++) {
 		drv_start(&q, &rig, dev, 256, 0);
-		for (uint16_t i = 0; i < 85; i++) {
-			drv_request(&q, (uint16_t)(3 * i), META + 32 * i, VIRTIO_BLK_T_IN, 0, area,
-				    DISK_SIZE);
-			drv_avail(&q, (uint16_t)(3 * i));
-		}
-		drv_notify(&q);
-		before = busy;
-		while (used_idx(&q) < round % 8)
-			;
+		if (round & 1)
+			gate_arm();
+		submit_batch();
+		if (round & 1)
+			gate_pass();
+		else
+			while (used_idx(&q) < round % 8)
+				;
 		if (round % 3 == 0)
 			reg_write(dev, VIRTIO_MMIO_STATUS, 0);
 		else if (round % 3 == 1)
 			reg_write(dev, VIRTIO_MMIO_QUEUE_READY, 0);
 		else
 			dev->ops->reset(dev);
-		if (used_idx(&q) < 85)
-			busy++;
+		midway += (round & 1) && used_idx(&q) < BATCH;
 		memset(ram, 0x99, DISK_SIZE);
 		memset(at(&rig, QUEUE_BASE(0) + 0x8000), 0x99, 0x1000);
 		eventfd_read(rig.irq.fd, &n);
-		if (busy > before)
-			usleep(300);
+		usleep(300);
 		for (unsigned int i = 0; i < DISK_SIZE; i += 256)
 			quiet = quiet && ram[i] == 0x99;
 		quiet = quiet && *(uint8_t *)at(&rig, QUEUE_BASE(0) + 0x8002) == 0x99;
 		quiet = quiet && eventfd_read(rig.irq.fd, &n) != 0;
 		CU_ASSERT_FATAL(quiet);
 	}
-	CU_ASSERT(busy >= 10); /* it was the middle */
+	CU_ASSERT(midway >= 20);
+	stop();
+}
+
+static bool wait_used(struct drv_queue *dq, uint16_t idx)
+{
+	for (unsigned int tries = 0; tries < 10000; tries++) {
+		if (used_idx(dq) == idx)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Setting up one queue interrupts the work on another; what was left is taken up again without a
+ * second doorbell. */
+static void test_a_queue_set_up_beside_a_busy_one(void)
+{
+	struct drv_queue other;
+	unsigned int midway = 0;
+
+	rig_init(&rig);
+	rig.irq.line.raise = gate_raise;
+	fd = disk_file();
+	dev = disk_create(&rig, fd, 2, true, false);
+	for (unsigned int round = 0; round < 20; round++) {
+		drv_start(&q, &rig, dev, 256, 0);
+		gate_arm();
+		submit_batch();
+		gate_pass();
+		drv_queue_init(&other, &rig, dev, 1, 8);
+		midway += used_idx(&q) < BATCH;
+		CU_ASSERT_FATAL(wait_used(&q, BATCH));
+		drv_request(&other, 0, META, VIRTIO_BLK_T_FLUSH, 0, 0, 0);
+		drv_avail(&other, 0);
+		drv_notify(&other);
+		CU_ASSERT_FATAL(wait_used(&other, 1));
+	}
+	CU_ASSERT(midway >= 4);
 	stop();
 }
 
@@ -616,6 +699,7 @@ int main(void)
 	CU_ADD_TEST(s, test_creation_can_fail);
 	CU_ADD_TEST(s, test_random_requests_through_the_worker);
 	CU_ADD_TEST(s, test_reset_in_the_middle);
+	CU_ADD_TEST(s, test_a_queue_set_up_beside_a_busy_one);
 	CU_ADD_TEST(s, test_destroy_while_busy);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();

@@ -240,6 +240,7 @@ static inline void drv_start(struct drv_queue *q, struct rig *rig, struct device
 	eventfd_t n;
 
 	CU_ASSERT_EQUAL(drv_features(dev, features | VERSION_1), ST_FEATURES_OK);
+	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
 	drv_queue_init(q, rig, dev, 0, num);
 	reg_write(dev, VIRTIO_MMIO_STATUS, ST_DRIVER_OK);
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_STATUS), ST_DRIVER_OK);
