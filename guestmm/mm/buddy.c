@@ -107,6 +107,7 @@ static inline void expand(struct zone *z, struct page *page, unsigned int from, 
 		from--;
 		half = page + (1ul << from);
 		half->flags = flags;
+		half->mapcount = -1;
 		add_block(z, half, from, migratetype);
 	}
 }
@@ -245,6 +246,7 @@ static void cut(struct zone *z, struct page *page, unsigned int from, unsigned i
 
 	for (; p < stop; p += 1ul << order) {
 		p->flags = flags;
+		p->mapcount = -1;
 		page_set_state(p, state);
 		p->lru.prev = tail;
 		tail->next = &p->lru;
@@ -257,6 +259,7 @@ static void cut(struct zone *z, struct page *page, unsigned int from, unsigned i
 		unsigned int o = __builtin_ctzl(p - page);
 
 		p->flags = flags;
+		p->mapcount = -1;
 		add_block(z, p, o, migratetype);
 		p += 1ul << o;
 	}
