@@ -226,10 +226,10 @@ static void put_object(struct kmem_cache *c, void *obj, struct list_head *empty,
 		bad_page(slab, "object freed to a cache that it is not from");
 	n = node_of(c, slab);
 	flags = spin_lock_irqsave(&n->list_lock);
-	if (unlikely(!slab->private_ || (void *)slab->index == obj))
-		bad_page(slab, "double free of a slab object");
 	if (unlikely(c->flags & SLAB_DEBUG_FLAGS))
 		slab_debug_free(c, slab, obj, caller);
+	if (unlikely(!slab->private_ || (void *)slab->index == obj))
+		bad_page(slab, "double free of a slab object");
 	set_free_pointer(c, obj, (void *)slab->index);
 	if (!slab->index)
 		add_partial(n, slab);
