@@ -209,7 +209,7 @@ static inline void vma_op_run(const struct vma_op *op, u64 value)
 }
 
 /** Every page of every space, and all structures. */
-static inline void vma_ops_check(void)
+static inline UNWATCHED void vma_ops_check(void)
 {
 	check_all();
 	for (int i = 0; i < NR_SPACES; i++) {

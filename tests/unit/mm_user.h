@@ -69,6 +69,13 @@ static inline unsigned int user_read(struct mm_struct *mm, unsigned long addr, u
 /* ---- everything that must hold ----------------------------------------------------------------
  */
 
+/* The checks compare much; a fuzzer is not to spend its time on watching them. */
+#ifdef __clang__
+#define UNWATCHED __attribute__((no_sanitize("coverage")))
+#else
+#define UNWATCHED
+#endif
+
 #define MUST(cond, ...)                                                    \
 	do {                                                               \
 		if (!(cond)) {                                             \
@@ -88,8 +95,8 @@ struct user_census {
 /* Frames of the default machines lie below 8 GiB. */
 #define CENSUS_FRAMES (HOST_PHYS_SIZE >> PAGE_SHIFT)
 
-static inline void census_table(struct mm_struct *mm, pte_t *table, int level, unsigned long base,
-				struct user_census *c)
+static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, int level,
+					  unsigned long base, struct user_census *c)
 {
 	unsigned int n = level == 3 ? 256 : 512;
 
@@ -134,7 +141,7 @@ static inline void census_table(struct mm_struct *mm, pte_t *table, int level, u
 	}
 }
 
-static inline unsigned long census_gap(const struct rb_node *n, unsigned int *count)
+static inline UNWATCHED unsigned long census_gap(const struct rb_node *n, unsigned int *count)
 {
 	struct vm_area_struct *vma, *prev;
 	unsigned long gap, l, r;
@@ -157,7 +164,7 @@ static inline unsigned long census_gap(const struct rb_node *n, unsigned int *co
 }
 
 /** Check one address space, adding what it maps to the census. */
-static inline void check_mm(struct mm_struct *mm, struct user_census *c)
+static inline UNWATCHED void check_mm(struct mm_struct *mm, struct user_census *c)
 {
 	struct vm_area_struct *vma;
 	unsigned long last = 0;
@@ -190,7 +197,7 @@ static inline void check_mm(struct mm_struct *mm, struct user_census *c)
 	MUST(mm->pgtables_bytes == (s64)((c->tables - tables) * PAGE_SIZE), "pgtables_bytes");
 }
 
-static inline void check_lru(void)
+static inline UNWATCHED void check_lru(void)
 {
 	for (unsigned int n = 0; n < MMVM_MAX_NODES; n++) {
 		pg_data_t *node = &node_data[n];
@@ -219,7 +226,7 @@ static inline void check_lru(void)
 	}
 }
 
-static inline void check_swap(const struct user_census *c)
+static inline UNWATCHED void check_swap(const struct user_census *c)
 {
 	const struct swap_info *si = &swap_areas[0];
 	u64 inuse = 0, cached = 0;
@@ -250,7 +257,7 @@ static inline void check_swap(const struct user_census *c)
 }
 
 /** Check all address spaces, the LRU lists and swap area 0 against each other. */
-static inline void check_all(void)
+static inline UNWATCHED void check_all(void)
 {
 	static u32 *mapcount;
 	struct user_census c = {0};
