@@ -130,7 +130,6 @@ GUEST_TEST(swap, clean_page_is_dropped_without_a_write, 0, 120, MEM)
 	out = ev(PSWPOUT);
 	dropped = ev(MMVM_SWAP_DROP_CLEAN);
 	CHECK_EQ(check_all(mm, a, pages, 3), 0);
-	CHECK_EQ(check_all(mm, a, pages, 3), 0);
 	CHECK(ev(MMVM_SWAP_DROP_CLEAN) > dropped);
 	CHECK(ev(MMVM_SWAP_DROP_CLEAN) - dropped > ev(PSWPOUT) - out);
 	mmput(mm);
@@ -240,7 +239,7 @@ GUEST_TEST(swap, read_error_reaches_who_asked_and_nobody_else, 0, 0, MEM)
 
 		if (!SWAP_PTE(mm, a + i * PAGE_SIZE))
 			continue;
-		inject(t, 1, 1);
+		inject(t, 1, 1000); /* read-around that fails is tried again page by page */
 		bad = testmm_read(mm, a + i * PAGE_SIZE, &v);
 		inject(t, 0, 0);
 		if (!bad)
@@ -353,10 +352,13 @@ GUEST_TEST(reclaim, swap_program_finds_every_word, MMVM_TESTF_USER, 120, MEM)
 	CHECK_EQ(swap_free_pages(), swap_total_pages());
 }
 
-GUEST_TEST(reclaim, swap_program_twice_with_three_passes, MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY,
-	   300, "memory=24M,high=8M swap=96M")
+GUEST_TEST(reclaim, swap_program_again_with_two_passes, MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY, 300,
+	   "memory=16M,high=4M swap=64M")
 {
-	CHECK_EQ(run_program("/bin/swapstress", "--passes 3"), 0);
-	CHECK_EQ(run_program("/bin/swapstress", "--passes 2 --seed 77"), 0);
+	s64 dropped = ev(MMVM_SWAP_DROP_CLEAN);
+
+	CHECK_EQ(run_program("/bin/swapstress", "--passes 2"), 0);
+	CHECK(ev(MMVM_SWAP_DROP_CLEAN) >= dropped);
 	CHECK_EQ(ev(OOM_KILL), 0);
+	CHECK_EQ(swap_free_pages(), swap_total_pages());
 }

@@ -82,6 +82,21 @@ GUEST_TEST(user, stack_has_a_limit, USER, 0, MEM)
 	CHECK_EQ(SIGNALLED(run_program("/bin/stackgrow", "jump")), 11);
 }
 
+GUEST_TEST(user, system_calls_answer_as_linux_does, USER, 0, MEM)
+{
+	CHECK_EQ(run_program("/bin/calls", ""), 0);
+}
+
+GUEST_TEST(user, faults_are_of_the_kind_expected, USER, 0, MEM)
+{
+	s64 zero = ev(MMVM_FAULT_ZERO), anon = ev(MMVM_FAULT_ANON), cow = ev(MMVM_FAULT_COW);
+
+	CHECK_EQ(run_program("/bin/faults", ""), 0);
+	CHECK(ev(MMVM_FAULT_ZERO) - zero >= 32);
+	CHECK(ev(MMVM_FAULT_ANON) - anon >= 64);
+	CHECK(ev(MMVM_FAULT_COW) - cow >= 32);
+}
+
 GUEST_TEST(user, mapstress_agrees_with_its_model, USER, 120, MEM)
 {
 	CHECK_EQ(run_program("/bin/mapstress", "--ops 1500"), 0);
