@@ -459,6 +459,7 @@ static void spoil(unsigned int which)
 		break;
 	case 26: /* next outside the indirect table, though inside the ring */
 		drv_desc(&q, 0, TABLE, 32, IND, 0);
+		put_table(TABLE, 0, META, 16, NEXT, 2);
 		break;
 	case 27: /* a loop inside */
 		drv_desc(&q, 0, TABLE, 48, IND, 0);
