@@ -452,6 +452,7 @@ static int run_here(struct run *run)
 	c->audit = audit;
 	c->arg = run;
 	c->console_fd = run->live ? -1 : STDOUT_FILENO;
+	cli_stop_on_signals(NULL);
 	m = machine_create(c, &err);
 	if (!m)
 		return cli_fail(&err);

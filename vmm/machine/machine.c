@@ -315,8 +315,7 @@ static void add_registers(struct machine *m, struct machine_outcome *out)
 
 void machine_run(struct machine *m, struct machine_outcome *out)
 {
-	struct machine_outcome stopped = {
-		.kind = OUTCOME_STOPPED, .status = MMVM_EXIT_FAILED, .text = "stopped by a signal"};
+	struct machine_outcome stopped = {.kind = OUTCOME_STOPPED, .status = MMVM_EXIT_FAILED};
 	uint64_t begin;
 	int rc;
 

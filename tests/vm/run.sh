@@ -1,0 +1,167 @@
+#!/bin/sh
+# `mmvm run` and `mmvm doctor` from outside: each mistake has its sentence and status; results are whole or
+# absent; a kill at any moment leaves nothing behind.    run.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
+set -u
+B=$1
+mmvm=${MMVM:-$B/mmvm}
+dir=$(mktemp -d "${TMPDIR:-/tmp}/mmvm-run-test.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+passed=0
+failed=0
+
+if ! { [ -r /dev/kvm ] && [ -w /dev/kvm ]; }; then
+	echo "SKIP: /dev/kvm cannot be opened"
+	exit 77
+fi
+
+ok() { # ok NAME CONDITION...: passes when the condition does
+	name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok - run: $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok - run: $name (status ${status:-none})"
+		tail -n 5 "$dir/err" "$dir/out" 2>/dev/null | sed 's/^/# /'
+	fi
+}
+# run ARGS...: status in $status, output in $dir/out and $dir/err
+run() {
+	timeout -k 5 120 "$mmvm" run --accel kvm "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+}
+is() { # is STATUS TEXT: the status, and one line on stderr that has the text
+	[ "$status" = "$1" ] && grep -q -- "$2" "$dir/err"
+}
+empty() { [ -z "$(ls -A "$1")" ]; }
+swapped_equal() { [ "$(grep -c '  equal ' "$dir/out")" = 2 ] && ! grep -q DIFFER "$dir/out"; }
+json_has() { grep -q "\"$2\"" "$1"; }
+
+# ---- what goes well
+run --exec hello --json "$dir/r.json" --timeout 60
+ok "a program runs and exits 0" [ "$status" = 0 ]
+ok "guest and disk agree" swapped_equal
+ok "the JSON is there" json_has "$dir/r.json" schema
+run --exec hello --swap 0 --timeout 60
+ok "no swap disk" [ "$status" = 0 ]
+ok "no swap disk, no swap row" sh -c "! grep -q 'swap pages' '$dir/out'"
+run --exec hello --memory 8M --timeout 60
+ok "the least RAM" [ "$status" = 0 ]
+head -c 1048576 /dev/zero >"$dir/swap"
+run --exec hello --swap "$dir/swap" --timeout 60
+ok "a file of zeroes becomes swap" [ "$status" = 0 ]
+run --exec hello --swap "$dir/swap" --timeout 60
+ok "a swap file is taken again" [ "$status" = 0 ]
+
+# ---- what is wrong
+run --nonsense
+ok "unknown option" is 2 "unknown option '--nonsense'"
+run --memory
+ok "option without its value" is 2 "needs a value"
+run --memory 1M
+ok "1 MiB of RAM" is 2 "at least 8M"
+run --memory 48Q
+ok "bad size" is 2 "not a size"
+run --memory 48M,high=47M
+ok "all RAM above 4 GiB" is 2 "at least 8M"
+run --timeout -5
+ok "negative number" is 2 "not a number"
+run --kernel "$dir/none"
+ok "missing kernel" is 2 "cannot open kernel"
+run --kernel /bin/sh
+ok "a program as kernel" is 2 "not a guest kernel"
+run --kernel "$0"
+ok "a script as kernel" is 2 "not an ELF file"
+run --kernel "$dir"
+ok "a folder as kernel" is 2 "not a regular file"
+run --exec "$dir/none"
+ok "missing program" is 2 "cannot open program"
+run --exec hello --disk "$dir/none"
+ok "missing disk" is 2 "cannot open disk"
+echo precious >"$dir/text" && head -c 65536 /dev/zero >>"$dir/text"
+run --exec hello --swap "$dir/text"
+ok "a file that is not swap is refused" is 2 "mkswap"
+ok "and not touched" grep -q precious "$dir/text"
+run --exec hello --json "$dir/none/r.json"
+ok "JSON into no folder" is 2 "cannot write into that folder"
+MMVM_KVM_DEVICE=$dir/kvm run --exec hello
+ok "no /dev/kvm" is 3 "no KVM on this host"
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && [ "$(stat -c %a /dev/kvm)" = 600 ]; then
+	# The build may lie where others cannot go: a copy, and its kernel and program.
+	cp -r "$mmvm" "$B/images" "$B/user" "$dir/" && chmod -R a+rX "$dir"
+	setpriv --reuid=65534 --clear-groups "$dir/mmvm" run --accel kvm --exec hello \
+		>"$dir/out" 2>"$dir/err"
+	status=$?
+	ok "no permission" is 3 "no permission to open /dev/kvm"
+fi
+if [ "$(id -u)" = 0 ] && mkdir "$dir/full" && mount -t tmpfs -o size=64k none "$dir/full" 2>/dev/null; then
+	head -c 1000000 /dev/zero >"$dir/full/fill" 2>/dev/null
+	TMPDIR=$dir/full run --exec hello
+	ok "swap on a full disk" is 3 "No space left"
+	run --exec hello --json "$dir/full/r.json"
+	ok "JSON on a full disk" is 3 "No space left"
+	ok "nothing half written" [ "$(ls -A "$dir/full")" = fill ]
+	umount "$dir/full"
+fi
+"$mmvm" nonsense >"$dir/out" 2>"$dir/err"
+status=$?
+ok "unknown command" is 2 "no command 'nonsense'"
+
+# ---- how it ends otherwise
+run --exec segv --timeout 60
+ok "a program that dies" [ "$status" = 1 ]
+run --timeout 1
+ok "time limit" [ "$status" = 124 ]
+for s in INT:130 TERM:143; do
+	: >"$dir/out"
+	"$mmvm" run --accel kvm --json "$dir/s.json" >"$dir/out" 2>"$dir/err" &
+	p=$!
+	# A shell's background jobs ignore SIGINT until the program says otherwise: let it run first.
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		grep -q "up:" "$dir/out" && break
+		sleep 0.25
+	done
+	kill -${s%:*} $p
+	wait $p
+	status=$?
+	ok "SIG${s%:*} stops it" [ "$status" = "${s#*:}" ]
+	ok "and the JSON is whole" json_has "$dir/s.json" reports
+	rm -f "$dir/s.json"
+done
+
+# ---- killed 50 times at random moments: no file, no process, and what was there before stays
+mkdir "$dir/tmp" "$dir/json"
+echo before >"$dir/json/r.json"
+seed=${SEED:-$$}
+i=0
+strange=0
+while [ $i -lt 50 ]; do
+	seed=$(((seed * 1103515245 + 12345) % 2147483648))
+	TMPDIR=$dir/tmp "$mmvm" run --accel kvm --exec hello --json "$dir/json/r.json" >/dev/null 2>&1 &
+	p=$!
+	sleep "0.$(printf %03d $((seed / 65536 % 700)))"
+	kill -9 $p 2>/dev/null
+	wait $p 2>/dev/null
+	case $(head -c 6 "$dir/json/r.json" | tr -d '\n') in
+	before | "{"*) ;;
+	*) strange=$((strange + 1)) ;;
+	esac
+	[ "$(tail -c 2 "$dir/json/r.json" | tr -d '\n')" = "}" ] || grep -qx before "$dir/json/r.json" ||
+		strange=$((strange + 1))
+	i=$((i + 1))
+done
+ok "killed 50 times: no temporary file" empty "$dir/tmp"
+ok "killed 50 times: only the result's own name" [ "$(ls -A "$dir/json")" = r.json ]
+ok "killed 50 times: the result is whole, new or old" [ $strange = 0 ]
+
+# ---- doctor
+timeout 60 "$mmvm" doctor >"$dir/out" 2>"$dir/err"
+status=$?
+ok "doctor" [ "$status" = 0 ]
+ok "doctor names the backend" grep -Eq "KVM backend +(VMX|SVM|PVM)" "$dir/out"
+MMVM_KVM_DEVICE=$dir/kvm timeout 60 "$mmvm" doctor >"$dir/out" 2>"$dir/err"
+ok "doctor without KVM says NO" grep -q "  NO  *$dir/kvm" "$dir/out"
+
+echo "run: $passed passed, $failed failed"
+[ $failed = 0 ]
