@@ -92,10 +92,10 @@ GUEST_TEST(initrd, damaged_numbers_stay_inside_the_archive, 0, 0, MEM)
 	for (unsigned int f = 0; f < ARRAY_SIZE(field); f++) {
 		for (unsigned int v = 0; v < ARRAY_SIZE(value); v++) {
 			struct archive *a = new_archive();
-			char *second = strstr(a->buf + 6, "070701");
+			char *second = a->buf + 116; /* header, "bin", NUL, padding */
 			int err;
 
-			REQUIRE(second);
+			REQUIRE(!memcmp(second, "070701", 6));
 			memcpy(second + field[f], value[v], 8);
 			err = find(a, "bin/one", &data, &len);
 			CHECK(err == -EINVAL || err == -ENOENT || err == -EISDIR || err == 0);
