@@ -44,8 +44,11 @@ typedef unsigned int gfp_t;
 #define __initdata	   __attribute__((section(".init.data")))
 #define __printf(f, a)	   __attribute__((format(printf, f, a)))
 #define __noreturn	   __attribute__((noreturn))
-#define __must_check	   __attribute__((warn_unused_result))
-#define __maybe_unused	   __attribute__((unused))
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#define __must_check   __attribute__((warn_unused_result))
+#define __maybe_unused __attribute__((unused))
 
 /* Errors as pointers: -errno values in the top page, never valid addresses. */
 #define MAX_ERRNO 4095

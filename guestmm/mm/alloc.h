@@ -10,13 +10,29 @@
  * order set, mapcount -1; NULL when it cannot (never with __GFP_NOFAIL). Sleeps only with
  * __GFP_DIRECT_RECLAIM.
  */
-struct page *alloc_pages(gfp_t gfp, unsigned int order);
+static inline struct page *alloc_pages(gfp_t gfp, unsigned int order);
+static inline struct page *alloc_page(gfp_t gfp);
+/** As alloc_pages, and say who owns the block. */
+static inline struct page *alloc_pages_type(gfp_t gfp, unsigned int order,
+					    enum mmvm_page_type type);
+
+/* Out of line: any order, and single pages. */
+struct page *__alloc_pages(gfp_t gfp, unsigned int order, enum mmvm_page_type type);
+struct page *__alloc_page(gfp_t gfp, enum mmvm_page_type type);
+static inline struct page *alloc_pages_type(gfp_t gfp, unsigned int order, enum mmvm_page_type type)
+{
+	if (__builtin_constant_p(order) && !order)
+		return __alloc_page(gfp, type);
+	return __alloc_pages(gfp, order, type);
+}
+static inline struct page *alloc_pages(gfp_t gfp, unsigned int order)
+{
+	return alloc_pages_type(gfp, order, PAGE_OTHER);
+}
 static inline struct page *alloc_page(gfp_t gfp)
 {
-	return alloc_pages(gfp, 0);
+	return __alloc_page(gfp, PAGE_OTHER);
 }
-/** As alloc_pages, and say who owns the block. */
-struct page *alloc_pages_type(gfp_t gfp, unsigned int order, enum mmvm_page_type type);
 /** Drop the caller's reference of an alloc_pages block; checks order, refcount and state (double
  * free). */
 void __free_pages(struct page *page, unsigned int order);

@@ -168,8 +168,8 @@ static bool try_claim(struct zone *z, struct page *page, unsigned int order, uns
 	unsigned int nr_free, nr_movable;
 
 	if (order >= PAGEBLOCK_ORDER) {
-		for (pfn_t p = pfn; p < pfn + (1ul << order); p += 1ul << PAGEBLOCK_ORDER)
-			*pageblock_type(z, p) = want;
+		for (unsigned long i = 0; i < 1ul << order; i += 1ul << PAGEBLOCK_ORDER)
+			*pageblock_type(z, page + i) = want;
 		page->migratetype = want;
 		list_move(&page->lru, &z->free_area[order].free_list[want]);
 		count_vm_event(MMVM_BUDDY_STEAL_BLOCK);
@@ -180,9 +180,9 @@ static bool try_claim(struct zone *z, struct page *page, unsigned int order, uns
 	if (start < z->start_pfn || end > z->start_pfn + z->spanned)
 		return false; /* shared with another zone, or cut off by the end of RAM */
 	count_block(start, end, &nr_free, &nr_movable);
-	if (!buddy_should_claim(want, *pageblock_type(z, pfn), nr_free, nr_movable))
+	if (!buddy_should_claim(want, *pageblock_type(z, page), nr_free, nr_movable))
 		return false;
-	*pageblock_type(z, pfn) = want;
+	*pageblock_type(z, page) = want;
 	move_free_blocks(z, start, end, want);
 	count_vm_event(MMVM_BUDDY_STEAL_BLOCK);
 	return true;

@@ -18,10 +18,15 @@ void memblock_for_each_span(memblock_span_fn fn, void *arg);
 /** Zones, zonelists and pageblocks from memblock; every frame reserved or in the buddy. Boot only.
  */
 void zones_init(u64 movablecore_pages);
-/** Highest zone for gfp & 0xf, and the zone of the boot node that such an allocation tries first.
- */
+/** Highest zone for gfp & 0xf. */
 extern u8 gfp_zone_table[16];
-extern struct zone *gfp_first_zone[16];
+/** Where an allocation looks first, by CPU and gfp & 0x1f: its order-0 list of its first zone.
+ * Lists of higher orders follow, NR_PCP_MIGRATETYPES further each. list NULL: no zone. */
+struct pcp_first {
+	struct list_head *list;
+	struct per_cpu_pages *pcp;
+};
+extern struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
 extern const u8 gfp_migratetype_table[4]; /* by (gfp & (RECLAIMABLE | MOVABLE)) >> 3 */
 /** The node whose zonelist allocations walk. */
 extern pg_data_t *boot_node;
@@ -70,10 +75,16 @@ static inline bool page_type_in_use(const struct page *p)
 	 1ull << PG_unevictable | 1ull << PG_swapcache | 1ull << PG_writeback |        \
 	 1ull << PG_isolated)
 
-/** Type of the pageblock that holds the frame. zone->lock, or a stale answer is good enough. */
-static inline u8 *pageblock_type(struct zone *z, pfn_t pfn)
+/* A pageblock's struct pages are 2^PAGEBLOCK_SHIFT bytes, aligned to that, so a struct page's
+ * address finds its pageblock's byte with a shift; pageblock_map has the start of both subtracted.
+ */
+#define PAGEBLOCK_SHIFT (PAGEBLOCK_ORDER + 6)
+_Static_assert(sizeof(struct page) == 1 << (PAGEBLOCK_SHIFT - PAGEBLOCK_ORDER), "struct page");
+/** Type of the pageblock that holds the page. zone->lock, or a stale answer is good enough. Only
+ * the first NR_PCP_MIGRATETYPES are in use. */
+static inline u8 *pageblock_type(const struct zone *z, const struct page *page)
 {
-	return &z->pageblock_type[(pfn >> PAGEBLOCK_ORDER) - (z->start_pfn >> PAGEBLOCK_ORDER)];
+	return (u8 *)(z->pageblock_map + ((unsigned long)page >> PAGEBLOCK_SHIFT));
 }
 
 /* buddy.c: all under zone->lock, interrupts off; NR_FREE_PAGES is the caller's. */
@@ -102,6 +113,8 @@ void pcp_init(struct zone *z);
 /** Fill an empty list. Returns blocks put there. */
 unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,
 			unsigned int migratetype);
+/** Point pcp_first at each zone's lists; after the zonelists are built. */
+void pcp_first_init(void);
 /** The CPU's cache is above its high mark: return a batch to the buddy. */
 void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp);
 void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp);

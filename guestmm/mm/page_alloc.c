@@ -44,10 +44,13 @@ u64 alloc_fail_count(void)
 	return fail_count;
 }
 
+/* Keep an address in a register: gcc would rather compute it anew for each field. */
+#define HOLD(p) __asm__("" : "+r"(p))
+
 /* ---- taking a block ---- */
 
-static inline struct page *pcp_pop(struct per_cpu_pages *pcp, struct list_head *list,
-				   unsigned int order)
+static __always_inline struct page *pcp_pop(struct per_cpu_pages *pcp, struct list_head *list,
+					    unsigned int order)
 {
 	struct list_head *first = list->next, *second = first->next;
 
@@ -57,7 +60,8 @@ static inline struct page *pcp_pop(struct per_cpu_pages *pcp, struct list_head *
 	return list_entry(first, struct page, lru);
 }
 
-static inline void prep_page(struct page *page, unsigned int order, enum mmvm_page_type type)
+static __always_inline void prep_page(struct page *page, unsigned int order,
+				      enum mmvm_page_type type)
 {
 	page->mapcount = -1;
 	page->refcount = 1;
@@ -299,30 +303,30 @@ static __attribute__((noinline)) struct page *alloc_pages_slow(gfp_t gfp, unsign
 	return page;
 }
 
-struct page *alloc_pages_type(gfp_t gfp, unsigned int order, enum mmvm_page_type type)
+static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
+					       enum mmvm_page_type type)
 {
-	struct zone *z = gfp_first_zone[gfp & 0xf];
-	struct per_cpu_pages *pcp;
+	const struct thread_info *ti;
+	const struct pcp_first *first;
 	struct list_head *list;
 	unsigned long flags;
 	struct page *page;
-	unsigned int cpu;
 
-	if (unlikely(order > PCP_MAX_ORDER || alloc_fail_countdown || !z))
+	if (unlikely(order > PCP_MAX_ORDER || alloc_fail_countdown))
 		return alloc_pages_slow(gfp, order, type);
 
 	flags = arch_irq_save();
+	ti = current_thread_info();
 	/* The slow way knows what to say about a sleeper with interrupts off or a lock held. */
-	if ((gfp & __GFP_DIRECT_RECLAIM) &&
-	    unlikely(!(flags & 1ul << 9) || current_thread_info()->preempt_count))
+	if ((gfp & __GFP_DIRECT_RECLAIM) && unlikely(!(flags & 1ul << 9) || ti->preempt_count))
 		goto slow;
-	cpu = cpu_id();
-	pcp = &z->pcp[cpu];
-	list = &pcp->lists[order * NR_PCP_MIGRATETYPES + gfp_migratetype_table[gfp >> 3 & 3]];
+	first = &pcp_first[ti->cpu][gfp & 0x1f];
+	HOLD(first);
+	list = first->list + order * NR_PCP_MIGRATETYPES;
 	if (unlikely(list_empty(list)))
 		goto slow;
-	page = pcp_pop(pcp, list, order);
-	mmvm_shared->event[cpu][PGALLOC_DMA + z->type] += 1u << order;
+	page = pcp_pop(first->pcp, list, order);
+	*(u64 *)((char *)mmvm_shared + first->pcp->alloc_event) += 1u << order;
 	arch_irq_restore(flags);
 	prep_page(page, order, type);
 	if (unlikely(gfp & (__GFP_ZERO | __GFP_COMP)))
@@ -333,9 +337,14 @@ slow:
 	return alloc_pages_slow(gfp, order, type);
 }
 
-struct page *alloc_pages(gfp_t gfp, unsigned int order)
+struct page *__alloc_pages(gfp_t gfp, unsigned int order, enum mmvm_page_type type)
 {
-	return alloc_pages_type(gfp, order, PAGE_OTHER);
+	return alloc_fast(gfp, order, type);
+}
+
+struct page *__alloc_page(gfp_t gfp, enum mmvm_page_type type)
+{
+	return alloc_fast(gfp, 0, type);
 }
 
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order)
@@ -366,7 +375,7 @@ static __attribute__((noinline)) void __noreturn bad_free(const struct page *pag
 }
 
 /* Make a page whose last reference is gone ready for its list. */
-static inline void check_free(struct page *page)
+static __always_inline void check_free(struct page *page)
 {
 	if (unlikely(!page_type_in_use(page) || (page->flags & PAGE_FLAGS_BAD_AT_FREE) ||
 		     page->mapcount != -1))
@@ -375,60 +384,67 @@ static inline void check_free(struct page *page)
 }
 
 /* Interrupts off. */
-static inline void free_to_pcp(struct zone *z, struct page *page, unsigned int order,
-			       unsigned int migratetype, unsigned int cpu)
+static __always_inline void free_to_pcp(struct zone *z, struct page *page, unsigned int order,
+					unsigned int cpu)
 {
 	struct per_cpu_pages *pcp = &z->pcp[cpu];
+	unsigned long i = order * NR_PCP_MIGRATETYPES + *pageblock_type(z, page);
 
-	page_set_state(page, PAGE_STATE(PAGE_PCP, order, migratetype, cpu));
-	list_add(&page->lru, &pcp->lists[order * NR_PCP_MIGRATETYPES + migratetype]);
+	HOLD(pcp);
+	page_set_state(page, pcp->state[i]);
+	list_add(&page->lru, &pcp->lists[i]);
 	pcp->count += 1u << order;
 	if (unlikely(pcp->count > pcp->high))
 		pcp_drain_batch(z, pcp);
 }
 
-static void free_to_buddy(struct zone *z, struct page *page, unsigned int order)
+static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct page *page,
+						    unsigned int order)
 {
 	unsigned long flags = spin_lock_irqsave(&z->lock);
 
-	buddy_free(z, page, order, *pageblock_type(z, page_to_pfn(page)));
+	buddy_free(z, page, order, *pageblock_type(z, page));
 	spin_unlock_irqrestore(&z->lock, flags);
 	zone_stat_add(z, NR_FREE_PAGES, 1l << order);
 	count_vm_events(PGFREE, 1u << order);
 }
 
 /* The last reference is gone. */
-static inline void free_block(struct page *page, unsigned int order)
+static __always_inline void free_block(struct page *page, unsigned int order)
 {
 	struct zone *z = page_zone(page);
-	unsigned int migratetype, cpu;
 	unsigned long flags;
+	unsigned int cpu;
 
 	check_free(page);
-	migratetype = *pageblock_type(z, page_to_pfn(page));
-	if (unlikely(order > PCP_MAX_ORDER || migratetype >= NR_PCP_MIGRATETYPES)) {
+	if (unlikely(order > PCP_MAX_ORDER)) {
 		free_to_buddy(z, page, order);
 		return;
 	}
 	flags = arch_irq_save();
 	cpu = cpu_id();
 	mmvm_shared->event[cpu][PGFREE] += 1u << order;
-	free_to_pcp(z, page, order, migratetype, cpu);
+	free_to_pcp(z, page, order, cpu);
 	arch_irq_restore(flags);
+}
+
+static __attribute__((noinline)) void __noreturn bad_reference(const struct page *page)
+{
+	bad_page(page, page->type == PAGE_BUDDY || page->type == PAGE_PCP
+			       ? "double free"
+			       : "reference count below zero");
 }
 
 void __free_pages(struct page *page, unsigned int order)
 {
 	s32 left;
 
-	if (unlikely(page_type_order(page) != PAGE_STATE(page->type, order, 0, 0)))
+	if (unlikely(page->order != order))
 		bad_page(page, page_type_in_use(page) ? "freed with another order" : "double free");
 	left = atomic_sub_return(&page->refcount, 1);
 	if (unlikely(left)) {
 		if (left < 0)
-			bad_page(page, page->type == PAGE_BUDDY || page->type == PAGE_PCP
-					       ? "double free"
-					       : "reference count below zero");
+			bad_reference(page);
 		return;
 	}
 	free_block(page, order);
@@ -441,9 +457,7 @@ void put_page(struct page *page)
 	if (likely(left > 0))
 		return;
 	if (unlikely(left < 0))
-		bad_page(page, page->type == PAGE_BUDDY || page->type == PAGE_PCP
-				       ? "double free"
-				       : "reference count below zero");
+		bad_reference(page);
 	if (unlikely(PageLRU(page)))
 		lru_del(page);
 	free_block(page, page->order);
@@ -468,20 +482,14 @@ void free_unref_page_list(struct list_head *list)
 	for (; pos != list; pos = next) {
 		struct page *page = list_entry(pos, struct page, lru);
 		struct zone *z = page_zone(page);
-		unsigned int migratetype;
 
 		next = pos->next;
 		if (unlikely(page->refcount || page->order))
 			bad_page(page,
 				 "on a list to be freed, but referenced or not a single page");
 		check_free(page);
-		migratetype = *pageblock_type(z, page_to_pfn(page));
-		if (likely(migratetype < NR_PCP_MIGRATETYPES)) {
-			free_to_pcp(z, page, 0, migratetype, cpu);
-			n++;
-		} else {
-			free_to_buddy(z, page, 0);
-		}
+		free_to_pcp(z, page, 0, cpu);
+		n++;
 	}
 	mmvm_shared->event[cpu][PGFREE] += n;
 	arch_irq_restore(flags);

@@ -35,9 +35,39 @@ u32 zone_pcp_high(u64 managed)
 
 void pcp_init(struct zone *z)
 {
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
-		for (unsigned int i = 0; i < NR_PCP_LISTS; i++)
-			INIT_LIST_HEAD(&z->pcp[cpu].lists[i]);
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+		struct per_cpu_pages *pcp = &z->pcp[cpu];
+
+		for (unsigned int i = 0; i < NR_PCP_LISTS; i++) {
+			INIT_LIST_HEAD(&pcp->lists[i]);
+			pcp->state[i] = PAGE_STATE(PAGE_PCP, i / NR_PCP_MIGRATETYPES,
+						   i % NR_PCP_MIGRATETYPES, cpu);
+		}
+		pcp->alloc_event = offsetof(struct mmvm_shared, event[0][PGALLOC_DMA + z->type]) +
+				   cpu * sizeof(mmvm_shared->event[0]);
+	}
+}
+
+struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
+
+void pcp_first_init(void)
+{
+	static struct per_cpu_pages none; /* always empty: for what no zone can serve */
+
+	for (unsigned int i = 0; i < NR_PCP_LISTS; i++)
+		INIT_LIST_HEAD(&none.lists[i]);
+	for (unsigned int gfp = 0; gfp < 32; gfp++) {
+		struct zone **z = boot_node->zonelist;
+
+		while (*z && (*z)->type > gfp_zone(gfp))
+			z++;
+		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+			struct per_cpu_pages *pcp = *z ? &(*z)->pcp[cpu] : &none;
+
+			pcp_first[cpu][gfp] =
+				(struct pcp_first){&pcp->lists[gfp_migratetype(gfp)], pcp};
+		}
+	}
 }
 
 unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,
@@ -61,7 +91,7 @@ static void drain_list(struct zone *z, struct list_head *list, unsigned int orde
 {
 	while (*pages > 0 && !list_empty(list)) {
 		struct page *page = list_last_entry(list, struct page, lru);
-		unsigned int type = *pageblock_type(z, page_to_pfn(page));
+		unsigned int type = *pageblock_type(z, page);
 
 		__list_del(page->lru.prev, page->lru.next);
 		buddy_free(z, page, order, type);

@@ -76,7 +76,7 @@ void report_pagetypeinfo(struct report *r)
 
 		for (pfn_t pfn = ALIGN_DOWN(z->start_pfn, 1ul << PAGEBLOCK_ORDER); pfn < end;
 		     pfn += 1ul << PAGEBLOCK_ORDER)
-			count[*pageblock_type(z, pfn) % NR_MIGRATETYPES]++;
+			count[*pageblock_type(z, pfn_to_page(pfn)) % NR_MIGRATETYPES]++;
 		zone_label(r, z);
 		report_printf(r, " ");
 		for (unsigned int t = 0; t < NR_MIGRATETYPES; t++)

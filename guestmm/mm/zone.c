@@ -21,7 +21,6 @@ pg_data_t node_data[MMVM_MAX_NODES];
 struct zone *zone_table[MMVM_MAX_ZONES];
 unsigned int nr_zones;
 pg_data_t *boot_node;
-struct zone *gfp_first_zone[16];
 u8 gfp_zone_table[16];
 
 #define PAGEBLOCK_PAGES (1ul << PAGEBLOCK_ORDER)
@@ -179,8 +178,9 @@ static void init_zone(pg_data_t *node, enum zone_type type)
 	pa = memblock_phys_alloc(last_block - first_block + 1, 64, 0, 0);
 	if (!pa)
 		panic("no memory for the pageblock types of zone %s", zone_name[type]);
-	z->pageblock_type = __va(pa);
-	memset(z->pageblock_type, MIGRATE_MOVABLE, last_block - first_block + 1);
+	memset(__va(pa), MIGRATE_MOVABLE, last_block - first_block + 1);
+	z->pageblock_map =
+		(unsigned long)__va(pa) - (VMEMMAP_START >> PAGEBLOCK_SHIFT) - first_block;
 }
 
 static u64 page_home(const struct zone *z)
@@ -215,7 +215,7 @@ static void free_frames(struct zone *z, pfn_t pfn, pfn_t end)
 			order--;
 		p->flags = home;
 		p->mapcount = -1;
-		buddy_free(z, p, order, *pageblock_type(z, pfn));
+		buddy_free(z, p, order, *pageblock_type(z, p));
 		pfn += 1ul << order;
 	}
 }
@@ -250,18 +250,6 @@ static void build_zonelist(pg_data_t *node)
 				node->zonelist[n++] = &from->zones[type];
 	}
 	node->zonelist[n] = NULL;
-}
-
-static void build_gfp_tables(void)
-{
-	for (unsigned int gfp = 0; gfp < 16; gfp++) {
-		struct zone **z = boot_node->zonelist;
-
-		gfp_zone_table[gfp] = zone_of_flags(gfp);
-		while (*z && (*z)->type > gfp_zone_table[gfp])
-			z++;
-		gfp_first_zone[gfp] = *z;
-	}
 }
 
 void zones_init(u64 movablecore_pages)
@@ -303,7 +291,9 @@ void zones_init(u64 movablecore_pages)
 	for (int i = 0; i < MMVM_MAX_NODES; i++)
 		if (node_data[i].present)
 			build_zonelist(&node_data[i]);
-	build_gfp_tables();
+	for (unsigned int gfp = 0; gfp < ARRAY_SIZE(gfp_zone_table); gfp++)
+		gfp_zone_table[gfp] = zone_of_flags(gfp);
+	pcp_first_init();
 	setup_per_zone_wmarks();
 	mmvm_shared->totalram = totalram_pages();
 }

@@ -38,17 +38,21 @@ struct free_area {
 	u64 nr_free; /* blocks; zone->lock */
 };
 
-/** A CPU's cache of free pages of one zone. Owner CPU only, interrupts off. */
+/** A CPU's cache of free pages of one zone. Owner CPU only, interrupts off. 256 bytes. */
 struct per_cpu_pages {
 	struct list_head lists[NR_PCP_LISTS]; /* index: order * NR_PCP_MIGRATETYPES + migratetype */
 	u32 count;			      /* pages on all lists */
 	u32 high, batch;		      /* pages; see zone_pcp_batch() */
+	u32 alloc_event;	 /* C: bytes from mmvm_shared to this CPU's PGALLOC_* of the zone */
+	u32 state[NR_PCP_LISTS]; /* C: type, order, migratetype and cpu of a page on each list */
 };
+_Static_assert(sizeof(struct per_cpu_pages) == 256, "indexed with a shift");
 
 struct zone {
 	spinlock_t lock;
 	struct free_area free_area[NR_ORDERS]; /* lock */
-	u8 *pageblock_type;		       /* one enum migratetype a pageblock; lock */
+	unsigned long pageblock_map; /* bytes, one enum migratetype a pageblock, biased: see
+					pageblock_type(); lock */
 	struct pglist_data *node;
 	enum zone_type type;
 	unsigned int index; /* slot in zone_table, shared window and audit root */

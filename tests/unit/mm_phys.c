@@ -443,16 +443,18 @@ static void unmovable_takes_a_pageblock_over(void)
 
 	drain_all_pages();
 	for (pfn_t pfn = 0; pfn < 4096; pfn += 512)
-		before += *pageblock_type(zone_by_type(ZONE_DMA), pfn) == MIGRATE_RECLAIMABLE;
+		before += *pageblock_type(zone_by_type(ZONE_DMA), pfn_to_page(pfn)) ==
+			  MIGRATE_RECLAIMABLE;
 	falls = sum_vm_event(MMVM_BUDDY_FALLBACK);
 	steals = sum_vm_event(MMVM_BUDDY_STEAL_BLOCK);
 	p = alloc_page(GFP_KERNEL | __GFP_DMA | __GFP_RECLAIMABLE);
 	for (pfn_t pfn = 0; pfn < 4096; pfn += 512)
-		after += *pageblock_type(zone_by_type(ZONE_DMA), pfn) == MIGRATE_RECLAIMABLE;
+		after += *pageblock_type(zone_by_type(ZONE_DMA), pfn_to_page(pfn)) ==
+			 MIGRATE_RECLAIMABLE;
 	CU_ASSERT_EQUAL(sum_vm_event(MMVM_BUDDY_FALLBACK) - falls, 1);
 	CU_ASSERT_EQUAL(sum_vm_event(MMVM_BUDDY_STEAL_BLOCK) - steals, 1);
 	CU_ASSERT(after > before);
-	CU_ASSERT_EQUAL(*pageblock_type(page_zone(p), page_to_pfn(p)), MIGRATE_RECLAIMABLE);
+	CU_ASSERT_EQUAL(*pageblock_type(page_zone(p), p), MIGRATE_RECLAIMABLE);
 	/* The next ones need no fallback: they fill the block. */
 	falls = sum_vm_event(MMVM_BUDDY_FALLBACK);
 	for (int i = 0; i < 300; i++) {
