@@ -80,6 +80,17 @@ lab --icount -- "$B/user/bench_mem"
 check "icount: there are counts" grep -q '^bench anon_fault [1-9]' "$dir/first"
 check "icount: two runs count the same" cmp -s "$dir/first" "$dir/out"
 
+# The whole report, exits and times and all: everything in it is counted, nothing is timed.
+for run in first second; do
+	rm -f "$dir/result.json"
+	(cd "$dir" && timeout -k 5 150 "$mmvm" run --icount --memory 16M,high=4M --swap 32M \
+		--json result.json >$run.txt 2>err)
+	status=$?
+	check "icount: $run run of a swapping guest" status_is 0
+done
+check "icount: two runs of a swapping guest are the same" cmp -s "$dir/first.txt" "$dir/second.txt"
+check "icount: the JSON file comes back" grep -q '"schema"' "$dir/result.json"
+
 lab -- sh -c 'echo c >/proc/sysrq-trigger; sleep 60'
 check "kernel crash: status 3" status_is 3
 check "kernel crash: a sentence" says '^mmvm: the lab.s kernel crashed'
