@@ -6,6 +6,11 @@
  * All lines are edge triggered, so the end of interrupt is one store and may be given before the
  * handler runs: an edge that comes meanwhile is kept in IRR and taken when interrupts come on.
  *
+ * Where the local APIC is emulated, that store is an exit. KVM offers a way around it (PV EOI):
+ * when it injects an interrupt and nothing else waits, it sets a bit in our memory, and clearing
+ * the bit is all the end of interrupt there is; KVM looks at its next exit. Not used where ring 0
+ * is emulated: there the store is the cheaper of the two.
+ *
  * The timer is one-shot: the scheduler says when the next interrupt is due, and an idle machine
  * without sleepers gets none.
  */
@@ -38,7 +43,18 @@
 #define PIC_MASTER_DATA 0x21
 #define PIC_SLAVE_DATA	0xa1
 
+#define KVM_CPUID_SIGNATURE 0x40000000u
+#define KVM_CPUID_FEATURES  0x40000001u
+#define KVM_FEATURE_PV_EOI  (1u << 6)
+#define MSR_KVM_PV_EOI_EN   0x4b564d04u
+
 static u64 ticks_per_ns; /* 32.32 fixed point */
+
+static bool pv_eoi;
+/* Bit 0: set by KVM, cleared by us. One a CPU, each in a cache line of its own. */
+static struct {
+	u64 skip;
+} __attribute__((aligned(64))) pv_eoi_word[MMVM_MAX_CPUS];
 
 static inline void lapic_write(u32 reg, u32 v)
 {
@@ -47,6 +63,29 @@ static inline void lapic_write(u32 reg, u32 v)
 static inline u32 lapic_read(u32 reg)
 {
 	return readl((void *)(FIX_LAPIC + reg));
+}
+
+static inline void lapic_eoi(void)
+{
+	if (pv_eoi && test_and_clear_bit(0, &pv_eoi_word[cpu_id()].skip))
+		return;
+	lapic_write(LAPIC_EOI, 0);
+}
+
+static __init void pv_eoi_init(void)
+{
+	u32 a, b, c, d;
+
+	if (boot_info.quirks & MMVM_QUIRK_SYSCALL_UD)
+		return;
+	cpuid(KVM_CPUID_SIGNATURE, 0, &a, &b, &c, &d);
+	if (b != 0x4b4d564b || c != 0x564b4d56 || d != 0x4d) /* KVMKVMKVM */
+		return;
+	cpuid(KVM_CPUID_FEATURES, 0, &a, &b, &c, &d);
+	if (!(a & KVM_FEATURE_PV_EOI))
+		return;
+	wrmsr(MSR_KVM_PV_EOI_EN, image_pa(&pv_eoi_word[cpu_id()]) | 1);
+	pv_eoi = true;
 }
 
 static void ioapic_write(u32 reg, u32 v)
@@ -73,6 +112,7 @@ __init void apic_init(void)
 	lapic_write(LAPIC_SPIV, SPIV_ENABLE | VECTOR_SPURIOUS);
 	lapic_write(LAPIC_TDCR, TDCR_DIV_1);
 	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
+	pv_eoi_init();
 	ticks_per_ns = (u64)(((unsigned __int128)boot_info.lapic_hz << 32) / 1000000000u);
 }
 
@@ -107,7 +147,7 @@ static inline void irq_enter(void)
 void do_irq(struct pt_regs *regs)
 {
 	irq_enter();
-	lapic_write(LAPIC_EOI, 0);
+	lapic_eoi();
 	irq_handle((u32)regs->orig_rax - ASM_IRQ_VECTOR_FIRST);
 	irq_exit(regs);
 }
@@ -115,7 +155,7 @@ void do_irq(struct pt_regs *regs)
 void do_timer_irq(struct pt_regs *regs)
 {
 	irq_enter();
-	lapic_write(LAPIC_EOI, 0);
+	lapic_eoi();
 	scheduler_tick();
 	irq_exit(regs);
 }
