@@ -346,9 +346,10 @@ static void dirty_page(uint64_t gpa, void *arg)
 
 	if (gpa >= 0x400000 && gpa < 0x600000 && (gpa - 0x400000) % 0x3000 == 0) {
 		d->expected++;
-	} else if (gpa < MMVM_KERNEL_BASE) {
+	} else if (gpa <= MMVM_KERNEL_BASE) {
 		/* With nested paging, walks of the boot tables count as writes to them (APM vol. 2,
-		 * 15.25.5). */
+		 * 15.25.5), and KVM notes a page as dirty when it first maps it writable, be it for
+		 * a read: so the page of the code. */
 		d->tables++;
 	} else {
 		d->other++;
@@ -372,7 +373,7 @@ static void test_dirty(void)
 			0);
 	CU_ASSERT_EQUAL((uint64_t)machine_dirty_collect(m, dirty_page, &d), 171 + 1 + 2 + d.tables);
 	CU_ASSERT_EQUAL(d.expected, 171);
-	CU_ASSERT(d.tables <= MMVM_BOOT_PT_PAGES);
+	CU_ASSERT(d.tables <= MMVM_BOOT_PT_PAGES + 1);
 	CU_ASSERT_EQUAL(d.other, 3); /* the record's page, and the device's two */
 	CU_ASSERT_EQUAL(d.last_other, MMVM_RAM_HIGH_BASE + 0x6000);
 	CU_ASSERT_EQUAL(machine_dirty_collect(m, NULL, NULL), 0);
