@@ -16,6 +16,10 @@
  * (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) the log starts with every page set and nothing
  * write-protected, and pages are protected again when they are cleared, in pieces; without it,
  * reading the log clears it.
+ *
+ * The log may hold a page too many, never one too few: with nested paging, KVM notes a page as
+ * dirty when it first maps it writable, be it for a read, and the CPU's walks of the guest's tables
+ * count as writes to them.
  */
 #include <errno.h>
 #include <stdlib.h>
