@@ -1,6 +1,7 @@
 /* The disk: contents, many requests at once, the full queue, errors, discard. On the swap disk
  * after swapoff, as every test machine can have one. */
 #include "mm/bio.h"
+#include "mm/dma.h"
 #include "tests/tests.h"
 
 #define MEM	"memory=24M,high=4M swap=16M append=dma_debug"
@@ -140,6 +141,8 @@ GUEST_TEST(blk, more_requests_than_the_queue_holds, 0, 120, MEM)
 		CHECK(holds(bios[i].pages[0], i));
 		__free_page(bios[i].pages[0]);
 	}
+	CHECK(dma_debug);
+	CHECK_EQ(dma_debug_errors(), 0);
 }
 
 GUEST_TEST(blk, disk_error_fails_its_request_only, 0, 0, MEM)
@@ -182,5 +185,37 @@ GUEST_TEST(blk, discard_and_write_zeroes_clear, 0, 0, MEM)
 				CHECK(holds(p, s + 1));
 		}
 	}
+	__free_page(p);
+}
+
+static bool some_ended(void *arg)
+{
+	return atomic_load(&nr_ended) == (u32)(unsigned long)arg;
+}
+
+GUEST_TEST(blk, device_that_gives_up_fails_everything_once, 0, 0, MEM)
+{
+	struct block_device *bdev = take_disk(t);
+	struct page *p = alloc_page(GFP_KERNEL);
+	/* A frame that is no RAM: the device can only refuse the whole queue. */
+	struct page *nowhere = pfn_to_page(MMVM_RAM_LOW_MAX >> PAGE_SHIFT);
+
+	REQUIRE(bdev && p);
+	for (int i = 0; i < 100; i++) {
+		bios[i] = (struct bio){.bdev = bdev,
+				       .op = BIO_READ,
+				       .sector = i * SECTORS,
+				       .nr_pages = 1,
+				       .pages = {i == 20 ? nowhere : p},
+				       .end_io = count_end};
+		submit_bio(&bios[i]);
+	}
+	CHECK(wait_until(some_ended, (void *)100ul, 5000));
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ((unsigned long)bios[i].private_, 1);
+	CHECK_EQ(bios[20].status, -EIO);
+	CHECK_EQ(bios[99].status, -EIO); /* waited for a slot, and was failed with the rest */
+	CHECK_EQ(do_io(bdev, BIO_READ, 0, &p, 1), -EIO);
+	CHECK_EQ(dma_debug_errors(), 0); /* everything was unmapped, once */
 	__free_page(p);
 }
