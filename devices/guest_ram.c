@@ -6,9 +6,9 @@
  *
  * I1. No byte outside a region is ever read or written: each access finds its region first, and
  *     compares lengths by subtraction, so that no sum can wrap.
- * I2. Each write by a device is in the dirty bitmap before the guest can learn of it: copy first,
- *     mark second, interrupt or ring index last. Whoever collects the bitmap clears a bit before
- *     reading the page, so a page marked late is collected once more, never missed.
+ * I2. Each write by a device is followed by its mark in the dirty bitmap, and data by the ring
+ * index or interrupt that tells of it. Whoever collects the bitmap clears a bit before reading the
+ *     page, so a page marked late is collected once more, never missed.
  *
  * Locks: none. Regions do not change while devices live; bitmap words are changed by atomic or.
  * The bytes themselves are shared with running vCPUs: a caller that decides by a value copies it
