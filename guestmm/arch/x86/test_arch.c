@@ -378,6 +378,8 @@ static int run_code(const char *code, const char *end)
 USER_CODE(code_exit, EXIT_WITH(7));
 USER_CODE(code_divide, "xor %edx, %edx; xor %ecx, %ecx; mov $1, %eax; div %ecx\n" EXIT_WITH(1));
 USER_CODE(code_ud2, "ud2\n" EXIT_WITH(1));
+USER_CODE(code_int3, "int3\n" EXIT_WITH(1));
+USER_CODE(code_single_step, "pushf; orl $0x100, (%rsp); popf; nop; nop\n" EXIT_WITH(1));
 USER_CODE(code_hlt, "hlt\n" EXIT_WITH(1));
 USER_CODE(code_cli, "cli\n" EXIT_WITH(1));
 USER_CODE(code_out, "mov $0x600, %dx; out %eax, %dx\n" EXIT_WITH(1));
@@ -405,11 +407,23 @@ GUEST_TEST(arch, user_exceptions_end_the_process_with_their_signal, 0, 60, "")
 		int status;
 	} cases[] = {
 #define CASE(name, status) {#name, code_##name, code_##name##_end, status}
-		CASE(exit, 7 << 8),	     CASE(divide, SIGFPE),	 CASE(ud2, SIGILL),
-		CASE(hlt, SIGSEGV),	     CASE(cli, SIGSEGV),	 CASE(out, SIGSEGV),
-		CASE(movaps, SIGSEGV),	     CASE(kernel_read, SIGSEGV), CASE(kernel_jump, SIGSEGV),
-		CASE(noncanonical, SIGSEGV), CASE(null_jump, SIGSEGV),	 CASE(stack_exec, SIGSEGV),
-		CASE(forged, SIGSEGV),	     CASE(no_syscall, 0),	 CASE(flags, 0),
+		CASE(exit, 7 << 8),
+		CASE(divide, SIGFPE),
+		CASE(ud2, SIGILL),
+		CASE(int3, SIGTRAP),
+		CASE(single_step, SIGTRAP),
+		CASE(hlt, SIGSEGV),
+		CASE(cli, SIGSEGV),
+		CASE(out, SIGSEGV),
+		CASE(movaps, SIGSEGV),
+		CASE(kernel_read, SIGSEGV),
+		CASE(kernel_jump, SIGSEGV),
+		CASE(noncanonical, SIGSEGV),
+		CASE(null_jump, SIGSEGV),
+		CASE(stack_exec, SIGSEGV),
+		CASE(forged, SIGSEGV),
+		CASE(no_syscall, 0),
+		CASE(flags, 0),
 #undef CASE
 	};
 
