@@ -5,13 +5,15 @@
  * A row is warmed, then repeated; each repetition is a batch of BATCH operations between two reads
  * of the TSC. Interrupts stay on, as in real use: the median leaves out the batch that a timer hit.
  */
-#include "arch/io.h"
 #include "arch/processor.h"
 #include "tests/tests.h"
 
 #define BATCH 16
 #define WARM  4
 #define REPS  15
+/* Short batches and many: the least of them has not been interrupted, however busy the host. */
+#define EXIT_BATCH 50
+#define EXIT_REPS  300
 
 static struct kmem_cache *cache;
 static u32 failed;
@@ -108,20 +110,17 @@ GUEST_TEST(bench, mm, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
  * (vmm/bench/exits.c). */
 GUEST_TEST(bench, exits, MMVM_TESTF_BENCH, 60, "")
 {
-	u64 ticks[REPS];
+	u64 least = ~0ull;
 
-	for (int i = 0; i < REPS; i++) {
-		u64 count = 1000;
+	for (int i = 0; i < EXIT_REPS; i++) {
+		u64 count = EXIT_BATCH, start = rdtsc();
 
-		ticks[i] = rdtsc();
 		__asm__ volatile("1: outb %b1, %w2; decq %0; jnz 1b"
 				 : "+r"(count)
 				 : "a"(0), "d"(MMVM_SERIAL_PORT + 7)
 				 : "memory");
-		ticks[i] = rdtsc() - ticks[i];
+		least = min(least, rdtsc() - start);
 	}
-	sort(ticks, REPS);
-	CHECK(ticks[0] > 1000);
-	/* the least, as the host's loop */
-	testchan_record(MMVM_REC_BENCH, "exit", ticks[0], REPS, NULL);
+	CHECK(least > EXIT_BATCH);
+	testchan_record(MMVM_REC_BENCH, "exit", least * 1000 / EXIT_BATCH, EXIT_REPS, NULL);
 }

@@ -30,9 +30,12 @@ status_is() { [ "$status" = "$1" ] || { echo "# status $status, expected $1"; fa
 says() { grep -q "$1" "$dir/err"; }
 # The one child of a process whose command is QEMU
 qemu_of() { pgrep -P "$1" qemu-system || true; }
+# Gone, or dead and only waiting for init to take notice
 gone() {
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		[ -d "/proc/$1" ] || return 0
+	for _ in $(seq 50); do
+		case $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) in
+		'' | Z | X) return 0 ;;
+		esac
 		sleep 0.2
 	done
 	false

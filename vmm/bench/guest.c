@@ -15,7 +15,8 @@
 #include "observe/audit.h"
 #include "report/report.h"
 
-#define MIB (1ull << 20)
+#define MIB	   (1ull << 20)
+#define EXIT_TURNS 4
 
 struct audit_arg {
 	const struct symtab *symbols;
@@ -133,38 +134,60 @@ static uint64_t own_memory(void)
 	return sum << 10;
 }
 
-static void write_figures(struct machine *m, void *arg)
+/* What is written: the first machine's start and memory, and the least exit of all of them. */
+struct figures {
+	FILE *out;
+	bool written;
+	uint64_t exit_ticks;
+};
+
+static void take_figures(struct machine *m, void *arg)
 {
 	const struct mmvm_record *r;
-	FILE *out = arg;
+	struct figures *f = arg;
 
-	fprintf(out, "host first_run_ns %llu\n", (unsigned long long)machine_start_ns(m));
-	fprintf(out, "host vmm_bytes %llu\n", (unsigned long long)own_memory());
+	if (!f->written) {
+		fprintf(f->out, "host first_run_ns %llu\n",
+			(unsigned long long)machine_start_ns(m));
+		fprintf(f->out, "host vmm_bytes %llu\n", (unsigned long long)own_memory());
+		f->written = true;
+	}
 	for (unsigned int i = 0; (r = machine_record(m, i)); i++) {
-		if (r->kind == MMVM_REC_BENCH && !strcmp(r->name, "exit"))
-			fprintf(out, "host exit_ticks %llu\n", (unsigned long long)r->value);
+		if (r->kind == MMVM_REC_BENCH && !strcmp(r->name, "exit") &&
+		    (!f->exit_ticks || r->value < f->exit_ticks))
+			f->exit_ticks = r->value;
 	}
 }
 
 void bench_host(FILE *out)
 {
+	struct figures figures = {.out = out};
+	uint64_t start_ticks, bare = UINT64_MAX;
 	struct timespec from, to;
-	uint64_t ticks, bare;
 	double ns;
-	int rc;
 
 	fprintf(out, "host backend %s\n", kvm_backend_name(kvm_backend_detect()));
-	bench_run_machine(out, "bench.exits", NULL, 40 * MIB, 8 * MIB, write_figures, out);
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	ticks = __rdtsc();
-	rc = bench_bare_exit(&bare);
-	ticks = __rdtsc() - ticks;
+	start_ticks = __rdtsc();
+	/* in turns, so that what else this host does falls on both */
+	for (unsigned int i = 0; i < EXIT_TURNS; i++) {
+		uint64_t once;
+		int rc;
+
+		if (bench_run_machine(out, "bench.exits", NULL, 40 * MIB, 8 * MIB, take_figures,
+				      &figures))
+			return;
+		rc = bench_bare_exit(&once);
+		if (rc) {
+			fprintf(out, "note bare exit loop: %s\n", strerror(-rc));
+			return;
+		}
+		bare = once < bare ? once : bare;
+	}
+	fprintf(out, "host exit_ticks %llu\n", (unsigned long long)figures.exit_ticks);
+	fprintf(out, "host bare_exit_ticks %llu\n", (unsigned long long)bare);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	ns = (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
-	if (rc)
-		fprintf(out, "note bare exit loop: %s\n", strerror(-rc));
-	else
-		fprintf(out, "host bare_exit_ticks %llu\n", (unsigned long long)bare);
 	/* the guest's clock ticks as ours does */
-	fprintf(out, "host ticks_per_s %.0f\n", (double)ticks / ns * 1e9);
+	fprintf(out, "host ticks_per_s %.0f\n", (double)(__rdtsc() - start_ticks) / ns * 1e9);
 }
