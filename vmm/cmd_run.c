@@ -26,8 +26,10 @@
 
 #define DEFAULT_MEMORY	  "48M,high=8M"
 #define DEFAULT_SWAP	  "160M"
-#define DEFAULT_SAMPLE_MS 250
-#define MAX_ARGV	  256
+#define DEFAULT_SAMPLE_MS 1000
+/** On a terminal the console is looked at this often. */
+#define CONSOLE_MS 100
+#define MAX_ARGV   256
 /** Set for the inner mmvm of the lab when the outer one writes to a terminal. */
 #define LIVE_ENV "MMVM_LIVE"
 
@@ -51,6 +53,8 @@ struct run {
 	struct cpio initrd;
 	bool live;
 	uint64_t console_pos;
+	unsigned int sample_ms, since_sample_ms;
+	char line[160]; /* the live line */
 };
 
 static void help(void)
@@ -70,7 +74,7 @@ static void help(void)
 	     "the\n"
 	     "                             next option of mmvm, or go to the end after --\n"
 	     "  --append STRING            guest kernel command line\n"
-	     "  --sample MS                time between samples (250; 0: none)\n"
+	     "  --sample MS                time between samples (1000; 0: none)\n"
 	     "  --json FILE                write the result as JSON too (-: stdout)\n"
 	     "  --accel auto|kvm|lab       where to run (auto)\n"
 	     "  --icount                   in the lab, count instructions exactly\n"
@@ -350,15 +354,20 @@ static void print_console(struct run *run, struct machine *m, bool all)
 static void tick(struct machine *m, void *arg)
 {
 	struct run *run = arg;
-	struct run_sample before = run->sampler.last;
-	char line[160];
 
-	sampler_tick(&run->sampler, m);
+	run->since_sample_ms += run->opt->config.tick_ms;
+	if (run->since_sample_ms >= run->sample_ms) {
+		struct run_sample before = run->sampler.last;
+
+		run->since_sample_ms = 0;
+		sampler_tick(&run->sampler, m);
+		sampler_line(&run->sampler.last, &before, run->line, sizeof(run->line));
+	}
 	if (!run->live)
 		return;
 	fputs("\r\033[K", stdout);
 	print_console(run, m, false);
-	fputs(sampler_line(&run->sampler.last, &before, line, sizeof(line)), stdout);
+	fputs(run->line, stdout);
 	fflush(stdout);
 }
 
@@ -562,8 +571,10 @@ int cmd_run(int argc, char **argv)
 		snprintf(run.result.accel, sizeof(run.result.accel), "%s",
 			 lab_inside() ? "lab" : "kvm");
 		run.live = isatty(STDOUT_FILENO) || (lab_inside() && getenv(LIVE_ENV));
-		if (run.live && !opt.config.tick_ms)
-			run.live = false;
+		run.live &= opt.config.tick_ms != 0;
+		run.sample_ms = opt.config.tick_ms;
+		if (run.live && run.sample_ms > CONSOLE_MS)
+			opt.config.tick_ms = CONSOLE_MS;
 		status = run_here(&run);
 	}
 	sampler_free(&run.sampler);
