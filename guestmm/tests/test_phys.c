@@ -410,16 +410,22 @@ GUEST_TEST(gfp, noretry_fails_instead_of_killing, 0, 0, MEM_SMALL)
 }
 
 static struct list_head nofail_pages;
-static bool nofail_waits, nofail_released;
+static bool nofail_waits, nofail_releasing, nofail_released;
 
 static int release_later(void *arg)
 {
 	while (!READ_ONCE(nofail_waits))
 		sleep_ms(1);
 	sleep_ms(30);
+	WRITE_ONCE(nofail_releasing, true);
 	give_back(&nofail_pages);
 	WRITE_ONCE(nofail_released, true);
 	return 0;
+}
+
+static bool is_released(void *arg)
+{
+	return READ_ONCE(nofail_released);
 }
 
 GUEST_TEST(gfp, nofail_waits_until_there_is_memory, 0, 0, MEM_SMALL)
@@ -436,17 +442,17 @@ GUEST_TEST(gfp, nofail_waits_until_there_is_memory, 0, 0, MEM_SMALL)
 	WRITE_ONCE(nofail_waits, true);
 	/* Reclaim may find a few pages in slabs; then there is nothing until the other thread
 	 * gives back what we took. */
-	while (!READ_ONCE(nofail_released) && n++ < 1000) {
+	while (!READ_ONCE(nofail_releasing) && n++ < 1000) {
 		struct page *p = alloc_page(GFP_NOIO | __GFP_NOFAIL);
 
 		REQUIRE(p);
 		list_add(&p->lru, &got);
 	}
-	CHECK(nofail_released);
+	CHECK(nofail_releasing);
 	CHECK(n < 1000);
 	CHECK(ktime_ns() - start >= 30000000);
 	give_back(&got);
-	sleep_ms(20);
+	CHECK(wait_until(is_released, NULL, 5000));
 }
 
 GUEST_TEST(gfp, sleeping_allocation_under_a_lock_stops_the_kernel, MMVM_TESTF_EXPECT_CRASH, 0, MEM)
