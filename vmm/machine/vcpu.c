@@ -232,7 +232,7 @@ static void *vcpu_main(void *arg)
 	}
 	/* A read or write by the guest is complete only after the next entry: let KVM finish it,
 	 * without running anything more, so that the registers are those of a whole instruction. */
-	v->kvm.run->immediate_exit = 1;
+	__atomic_store_n(&v->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	kvm_vcpu_run(&v->kvm);
 	if (!machine_vcpu_sync(v))
 		atomic_store(&v->stopped, true);
