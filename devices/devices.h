@@ -27,14 +27,12 @@ struct device_env {
 /** Bytes the guest printed, as they come. Called under the device's lock: must not call back. */
 typedef void (*device_sink_fn)(void *arg, const void *bytes, size_t len);
 
-/* ---- serial.c: 16550 at 8 ports ----------------------------------------------------------------
- */
+/* ---- serial.c: 16550 at 8 ports ----------------------------------- */
 struct device *serial_create(const struct device_env *env, device_sink_fn sink, void *arg);
 /** Bytes typed at the console. Returns how many were taken (the rest did not fit). */
 size_t serial_input(struct device *dev, const void *bytes, size_t len);
 
-/* ---- testchan.c: test channel, 4 ports
- * ----------------------------------------------------------- */
+/* ---- testchan.c: test channel, 4 ports ---------------------------- */
 /**
  * What the machine does with records. on_record and on_console are called one at a time; the others
  * with no lock held, perhaps from two vCPU threads at once. All are called on the thread of the
@@ -55,14 +53,12 @@ struct testchan_ops {
 struct device *testchan_create(const struct device_env *env, const struct testchan_ops *ops,
 			       void *arg);
 
-/* ---- fastop.c: page clear and copy by the VMM, 1 port ------------------------------------------
- */
+/* ---- fastop.c: page clear and copy by the VMM, 1 port ------------- */
 /** `shared` is the VMM's mapping of the shared window, mailboxes 0 .. nr_cpus-1 are served. */
 struct device *fastop_create(const struct device_env *env, struct mmvm_shared *shared,
 			     unsigned int nr_cpus);
 
-/* ---- virtio_blk.c: disk on virtio-mmio
- * ------------------------------------------------------------ */
+/* ---- virtio_blk.c: disk on virtio-mmio ---------------------------- */
 struct virtio_blk_params {
 	int fd;	       /* the disk; owned by the device once created */
 	uint64_t size; /* bytes; a tail below one sector is not offered */
@@ -84,8 +80,7 @@ void virtio_blk_resize(struct device *dev, uint64_t size);
  * completed. */
 unsigned int virtio_blk_poll(struct device *dev);
 
-/* ---- dma_engine.c: include/mmvm/dmaengine.h
- * ------------------------------------------------------- */
+/* ---- dma_engine.c: include/mmvm/dmaengine.h ----------------------- */
 struct device *dma_engine_create(const struct device_env *env);
 
 #endif

@@ -193,8 +193,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/* ---- registers, all under the lock
- * ----------------------------------------------------------------- */
+/* ---- registers, all under the lock -------------------------------- */
 
 /* The wait drops the lock, and another vCPU may enable meanwhile: the last word is ours. */
 static void disable(struct dma_engine *e)
@@ -402,8 +401,7 @@ static void dma_write(struct device *dev, uint64_t offset, unsigned int size, co
 		device_raise_irq(dev);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------- */
 
 static void dma_reset(struct device *dev)
 {

@@ -344,8 +344,7 @@ static int64_t blk_handle(struct virtio_mmio *v, unsigned int queue, struct virt
 	return (int64_t)written + 1;
 }
 
-/* ---- life and control
- * ------------------------------------------------------------------------------- */
+/* ---- life and control --------------------------------------------- */
 
 static void blk_destroy(struct virtio_mmio *v)
 {

@@ -78,8 +78,7 @@ static void kick(struct virtio_mmio *v, unsigned int q)
 	eventfd_write(v->dev.notify_fd[q], 1);
 }
 
-/* ---- the queues' side --------------------------------------------------------------------------
- */
+/* ---- the queues' side --------------------------------------------- */
 
 /* Hold the worker still. Returns with io_lock held. */
 static void quiesce_begin(struct virtio_mmio *v)
@@ -196,8 +195,7 @@ unsigned int virtio_mmio_poll(struct virtio_mmio *v)
 	return done;
 }
 
-/* ---- the registers' side
- * ------------------------------------------------------------------------- */
+/* ---- the registers' side ------------------------------------------ */
 
 static void reset_locked(struct virtio_mmio *v)
 {
@@ -495,8 +493,7 @@ void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *by
 		interrupt(v, VIRTIO_MMIO_INT_CONFIG);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------- */
 
 static void close_fds(struct virtio_mmio *v)
 {

@@ -8,8 +8,7 @@
 
 static struct rig rig;
 
-/* ---- guest RAM
- * --------------------------------------------------------------------------------------- */
+/* ---- guest RAM ---------------------------------------------------- */
 
 static void test_ram_bounds(void)
 {
@@ -102,8 +101,7 @@ static void test_dirty_marks_from_two_threads(void)
 	rig_exit(&rig);
 }
 
-/* ---- console
- * --------------------------------------------------------------------------------------- */
+/* ---- console ------------------------------------------------------ */
 
 static char out[256];
 static size_t out_len;
@@ -253,8 +251,7 @@ static void test_serial_widths(void)
 	serial_stop(dev);
 }
 
-/* ---- test channel
- * ------------------------------------------------------------------------------------ */
+/* ---- test channel ------------------------------------------------- */
 
 static struct {
 	uint64_t value;
@@ -484,8 +481,7 @@ static void test_channel_refuses(void)
 	rig_exit(&rig);
 }
 
-/* ---- fast operations
- * ------------------------------------------------------------------------------------ */
+/* ---- fast operations ---------------------------------------------- */
 
 static struct mmvm_shared *shared;
 

@@ -3,6 +3,7 @@
  * a reset has returned.
  */
 #include "vmm_virtqueue_driver.h"
+#include <pthread.h>
 #include "mmvm/dmaengine.h"
 
 static struct rig rig;
@@ -459,6 +460,58 @@ static void test_registers(void)
 	stop();
 }
 
+/* Two vCPUs write registers and descriptors at random: see test_two_wild_vcpus of the disk. */
+static void *wild_vcpu(void *arg)
+{
+	static const uint16_t reg[] = {
+		MMVM_DMA_REG_CONTROL,	MMVM_DMA_REG_RING_LO,  MMVM_DMA_REG_RING_HI,
+		MMVM_DMA_REG_RING_SIZE, MMVM_DMA_REG_DOORBELL, MMVM_DMA_REG_MASK_BITS,
+		MMVM_DMA_REG_IRQ_ACK,	MMVM_DMA_REG_FAIL_AT,  MMVM_DMA_REG_DELAY_US};
+	uint64_t state = (uintptr_t)arg;
+
+	for (unsigned int i = 0; i < 20000; i++) {
+		struct mmvm_dma_desc *d =
+			(struct mmvm_dma_desc *)at(&rig, RING) + noise(&state) % 16;
+		uint32_t r = noise(&state);
+
+		if (r % 4 == 0) {
+			d->src = noise(&state) % (2 * MIB + 64);
+			d->dst = MIB + noise(&state) % (MIB + 64);
+			d->len = noise(&state) % 5000;
+			d->op = (uint16_t)(noise(&state) % 5);
+			d->flags = MMVM_DMA_F_IRQ;
+		} else if (r % 4 == 1) { /* mostly right */
+			reg_write(dev, MMVM_DMA_REG_DOORBELL,
+				  reg_read(dev, MMVM_DMA_REG_TAIL) + 1 + r / 4 % 4);
+		} else if (r % 64 == 2) {
+			setup_ring(16);
+		} else if (r % 64 == 3) {
+			reg_write(dev, reg[r / 64 % 9], noise(&state) % 128);
+		} else {
+			reg_read(dev, reg[r / 4 % 9]);
+		}
+	}
+	return NULL;
+}
+
+static void test_two_wild_vcpus(void)
+{
+	pthread_t t[2];
+
+	start(16);
+	alarm(100);
+	for (uintptr_t i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, wild_vcpu, (void *)(i + 1));
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	CU_ASSERT(rig.irq.line.raised > 0);
+	CU_ASSERT(errors(dev) > 0);
+	setup_ring(16);
+	CU_ASSERT_EQUAL(one(MMVM_DMA_FILL, 0, DST, 64, 9), MMVM_DMA_OK);
+	alarm(0);
+	stop();
+}
+
 int main(void)
 {
 	CU_pSuite s;
@@ -479,6 +532,7 @@ int main(void)
 	CU_ADD_TEST(s, test_bad_doorbells);
 	CU_ADD_TEST(s, test_doorbells_ahead_and_behind);
 	CU_ADD_TEST(s, test_registers);
+	CU_ADD_TEST(s, test_two_wild_vcpus);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failed = CU_get_number_of_failures();

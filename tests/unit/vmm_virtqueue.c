@@ -348,8 +348,7 @@ static void test_chains_of_every_shape(void)
 	stop();
 }
 
-/* ---- hostile chains
- * -------------------------------------------------------------------------------------- */
+/* ---- hostile chains ----------------------------------------------- */
 
 static void put_table(uint64_t gpa, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags,
 		      uint16_t next)
@@ -576,8 +575,7 @@ static void test_longest_chain(void)
 	stop();
 }
 
-/* ---- interrupts and doorbells
- * ---------------------------------------------------------------------------- */
+/* ---- interrupts and doorbells ------------------------------------- */
 
 static void test_interrupts_by_flag(void)
 {

@@ -4,6 +4,7 @@
  */
 #include "vmm_virtqueue_driver.h"
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -375,14 +376,12 @@ static void test_creation_can_fail(void)
 	stop();
 }
 
-/* ---- with the worker
- * ---------------------------------------------------------------------------------- */
+/* ---- with the worker ---------------------------------------------- */
 
 static uint64_t rng_state;
 static uint32_t rng(void)
 {
-	rng_state = rng_state * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(rng_state >> 33);
+	return noise(&rng_state);
 }
 
 #define QUEUES 3
@@ -676,6 +675,81 @@ static void test_destroy_while_busy(void)
 	CU_PASS("fifty devices came and went");
 }
 
+/* Two vCPUs that drive the device as if each were alone, and scribble over the rings. Nothing is
+ * expected of the device but that it lives: no access outside RAM, no deadlock (the alarm), no byte
+ * behind the disk, and after a reset it works. */
+static void *wild_vcpu(void *arg)
+{
+	static const uint32_t status[] = {0, 1, 3, 11, 15, 15, 15, 15};
+	struct drv_queue mine = q; /* the rings, and indices of its own */
+	uint64_t state = (uintptr_t)arg;
+	uint8_t *ring = at(&rig, QUEUE_BASE(0));
+
+	for (unsigned int i = 0; i < 30000; i++) {
+		uint32_t r = noise(&state);
+
+		switch (r % 8) {
+		case 0:
+			reg_write(dev, VIRTIO_MMIO_STATUS, status[r / 8 % 8]);
+			break;
+		case 1:
+			reg_write(dev, VIRTIO_MMIO_QUEUE_READY, r / 8 % 2);
+			break;
+		case 2: /* a device that is set up again, more or less */
+			if (r / 8 % 16 == 0) {
+				drv_features(dev, VERSION_1 | INDIRECT | EVENT_IDX);
+				drv_ring_at(dev, 0, 64, QUEUE_BASE(0), QUEUE_BASE(0) + 0x4000,
+					    QUEUE_BASE(0) + 0x8000);
+				reg_write(dev, VIRTIO_MMIO_STATUS, ST_DRIVER_OK);
+				mine.next_avail = 0;
+			}
+			break;
+		case 3:
+			ring[noise(&state) % 0x9000] = (uint8_t)noise(&state);
+			break;
+		case 4:
+			reg_read(dev, noise(&state) % 64 * 4);
+			break;
+		default:
+			drv_request(&mine, (uint16_t)(r / 8 % 60), META + 32 * (r % 64),
+				    r / 8 % 2 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
+				    noise(&state) % (DISK_SECTORS + 4), MIB, 4096);
+			drv_avail(&mine, (uint16_t)(r / 8 % 60));
+			eventfd_write(dev->notify_fd[0], 1);
+			break;
+		}
+	}
+	return NULL;
+}
+
+static void test_two_wild_vcpus(void)
+{
+	struct mmvm_disk_stats st;
+	pthread_t t[2];
+
+	rig_init(&rig);
+	fd = disk_file();
+	dev = disk_create(&rig, fd, 1, true, false);
+	drv_start(&q, &rig, dev, 64, 0);
+	alarm(100);
+	for (uintptr_t i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, wild_vcpu, (void *)(i + 1));
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	virtio_blk_stats(dev, &st);
+	CU_ASSERT(st.reads > 0);
+	CU_ASSERT(st.writes > 0);
+	CU_ASSERT(errors(dev) > 0);
+	drv_start(&q, &rig, dev, 64, 0);
+	drv_request(&q, 0, META, VIRTIO_BLK_T_IN, 0, DATA, 512);
+	drv_avail(&q, 0);
+	drv_notify(&q);
+	CU_ASSERT(wait_used(&q, 1));
+	CU_ASSERT_EQUAL(*(uint8_t *)at(&rig, META + 16), VIRTIO_BLK_S_OK);
+	alarm(0);
+	stop();
+}
+
 int main(void)
 {
 	CU_pSuite s;
@@ -701,6 +775,7 @@ int main(void)
 	CU_ADD_TEST(s, test_reset_in_the_middle);
 	CU_ADD_TEST(s, test_a_queue_set_up_beside_a_busy_one);
 	CU_ADD_TEST(s, test_destroy_while_busy);
+	CU_ADD_TEST(s, test_two_wild_vcpus);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failed = CU_get_number_of_failures();

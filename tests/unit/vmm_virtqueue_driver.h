@@ -151,8 +151,14 @@ static inline bool wait_irq(struct rig *rig)
 	return poll(&p, 1, 10000) == 1 && eventfd_read(rig->irq.fd, &n) == 0;
 }
 
-/* ---- the driver
- * -------------------------------------------------------------------------------------- */
+/* A small generator, one state a thread. */
+static inline uint32_t noise(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(*state >> 33);
+}
+
+/* ---- the driver --------------------------------------------------- */
 
 #define VERSION_1 (1ull << VIRTIO_F_VERSION_1)
 #define EVENT_IDX (1ull << VIRTIO_RING_F_EVENT_IDX)
@@ -314,8 +320,7 @@ static inline int drv_do(struct drv_queue *q, uint32_t type, uint64_t sector, ui
 	return *(uint8_t *)at(q->rig, META + 16);
 }
 
-/* ---- a disk whose file is longer than the disk
- * -------------------------------------------------------- */
+/* ---- a disk whose file is longer than the disk -------------------- */
 
 #define DISK_SIZE    (256u << 10)
 #define DISK_SECTORS (DISK_SIZE / 512)
