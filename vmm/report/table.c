@@ -251,7 +251,7 @@ static void table_outcome(const struct out *o, const struct run_result *r)
 		break;
 	}
 	colour(o, "0");
-	if (r->outcome.text[0]) {
+	if (r->outcome.text[0] && r->outcome.kind != OUTCOME_STOPPED) {
 		fputs(": ", o->f);
 		put_safe(o->f, r->outcome.text, sizeof(r->outcome.text));
 	}
