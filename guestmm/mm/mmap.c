@@ -2,7 +2,7 @@
  * mmap, munmap, brk and stacks: the shape of an address space.
  *
  * Placement is top-down from mm->mmap_base, below the stack's room. Each call checks and reserves
- * first (limits, overcommit charge, VMA objects for splits), then changes the tree.
+ * first (limits, overcommit charge, a VMA for the split that a hole needs), then changes the tree.
  *
  * I1  total_vm, data_vm, stack_vm, locked_vm are the sums over the VMAs.
  * I2  mm->committed = pages of the VMAs with VM_ACCOUNT.
@@ -21,61 +21,63 @@
 /* ---- unmapping --------------------------------------------------------------------------------
  */
 
-/* Unmap the VMAs from `first` that lie below `end`: each is wholly inside. */
-static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsigned long end,
-		       bool full)
+/* Unmap [start, end), which starts in or before `first` and does not lie strictly inside one VMA:
+ * so each VMA goes wholly or loses one end, and nothing can fail. */
+static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsigned long start,
+		       unsigned long end, bool full)
 {
 	struct vm_area_struct *prev = vma_prev(first), *vma, *next;
-	unsigned long start = first->vm_start, last = start, floor, ceiling;
+	unsigned long floor = prev ? prev->vm_end : 0, ceiling = 1ul << 47;
+	unsigned long from = max(start, first->vm_start), to = from;
 	struct mmu_gather tlb;
 	LIST_HEAD(gone);
 
 	lru_add_drain(); /* so that batches do not keep the pages */
 	tlb_gather_mmu(&tlb, mm, full);
 	for (vma = first; vma && vma->vm_start < end; vma = next) {
+		unsigned long s = max(start, vma->vm_start), pages;
+
+		to = min(end, vma->vm_end);
+		pages = (to - s) >> PAGE_SHIFT;
 		next = vma_next(vma);
-		vma_unlink(vma);
-		list_add_tail(&vma->link, &gone);
-		last = vma->vm_end;
-		zap_page_range(&tlb, vma->vm_start, vma->vm_end);
-	}
-	floor = prev ? prev->vm_end : 0;
-	ceiling = vma ? vma->vm_start : 1ul << 47;
-	list_for_each_entry_safe (vma, next, &gone, link) {
-		vm_stat_account(mm, vma->flags, -(long)vma_pages(vma));
+		zap_page_range(&tlb, s, to);
+		vm_stat_account(mm, vma->flags, -(long)pages);
 		if (vma->flags & VM_ACCOUNT)
-			vm_uncharge(mm, vma_pages(vma));
-		vma_free(vma);
+			vm_uncharge(mm, pages);
+		if (s > vma->vm_start) {
+			vma_set_range(vma, vma->vm_start, s);
+			floor = s;
+		} else if (to < vma->vm_end) {
+			vma_set_range(vma, to, vma->vm_end);
+			ceiling = to;
+			break;
+		} else {
+			vma_unlink(vma);
+			list_add_tail(&vma->link, &gone);
+		}
 	}
-	free_pgtables(&tlb, start, last, floor, ceiling);
+	if (vma && ceiling > vma->vm_start)
+		ceiling = vma->vm_start;
+	list_for_each_entry_safe (vma, next, &gone, link)
+		vma_free(vma);
+	free_pgtables(&tlb, from, to, floor, ceiling);
 	tlb_finish_mmu(&tlb);
 }
 
 int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct vm_area_struct *vma = find_vma_intersection(mm, start, end), *last;
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
 	int err;
 
 	if (!vma)
 		return 0;
-	if (start > vma->vm_start) {
+	if (start > vma->vm_start && end < vma->vm_end) {
 		/* A hole in the middle needs one VMA more than there was. */
-		if (end < vma->vm_end && mm->map_count >= sysctl_max_map_count)
-			return -ENOMEM;
-		err = vma_split(vma, start);
+		err = vma_split(vma, end);
 		if (err)
 			return err;
-		vma = vma_next(vma);
 	}
-	last = find_vma(mm, end - 1);
-	if (last && last->vm_start < end && end < last->vm_end) {
-		err = vma_split(last, end);
-		if (err) {
-			vma_merge_around(vma);
-			return err;
-		}
-	}
-	unmap_vmas(mm, vma, end, false);
+	unmap_vmas(mm, vma, start, end, false);
 	return 0;
 }
 
@@ -99,7 +101,7 @@ void exit_mmap(struct mm_struct *mm)
 	down_write(&mm->mmap_lock);
 	update_hiwater_rss(mm);
 	if (!list_empty(&mm->mmap))
-		unmap_vmas(mm, list_first_entry(&mm->mmap, struct vm_area_struct, link), ~0ul,
+		unmap_vmas(mm, list_first_entry(&mm->mmap, struct vm_area_struct, link), 0, ~0ul,
 			   true);
 	mm->brk = mm->start_brk;
 	up_write(&mm->mmap_lock);
@@ -212,6 +214,7 @@ static unsigned long mapped_pages(struct mm_struct *mm, unsigned long start, uns
 static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
 			unsigned long vm_flags)
 {
+	bool over = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE); /* something may be there */
 	unsigned long end;
 	int err;
 
@@ -224,10 +227,12 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	    mm->locked_vm + (len >> PAGE_SHIFT) > mm->rlimit_memlock >> PAGE_SHIFT)
 		return mm->rlimit_memlock ? -EAGAIN : -EPERM;
 	end = addr + len;
-	err = reserve_mapping(mm, &vm_flags, len >> PAGE_SHIFT, mapped_pages(mm, addr, end));
+	err = reserve_mapping(mm, &vm_flags, len >> PAGE_SHIFT,
+			      over ? mapped_pages(mm, addr, end) : 0);
 	if (err)
 		return err;
-	err = __do_munmap(mm, addr, end);
+	if (over)
+		err = __do_munmap(mm, addr, end);
 	if (!err)
 		err = map_range(mm, addr, end, vm_flags, NULL);
 	if (err) {

@@ -53,12 +53,17 @@ int vm_charge(struct mm_struct *mm, unsigned long pages)
 {
 	u64 committed = atomic_add_return(&total_committed, (s64)pages);
 	int mode = sysctl_overcommit_memory;
+	bool ok = true;
 
 	/* The reserve leaves one process room to grow that another must not eat; a small process
 	 * is not held to it. */
-	if (mode != 1 &&
-	    !overcommit_allows(mode, pages, committed, totalram_pages(), swap_total_pages(),
-			       vm_commit_limit(), min(mm->total_vm / 32, USER_RESERVE_PAGES))) {
+	if (mode == 2)
+		ok = overcommit_allows(mode, pages, committed, 0, 0, vm_commit_limit(),
+				       min(mm->total_vm / 32, USER_RESERVE_PAGES));
+	else if (mode == 0)
+		ok = overcommit_allows(mode, pages, committed, totalram_pages(), swap_total_pages(),
+				       0, 0);
+	if (!ok) {
 		atomic_sub(&total_committed, (s64)pages);
 		return -ENOMEM;
 	}
