@@ -21,7 +21,7 @@
 static void help(void)
 {
 	puts("usage: mmvm bench [--json FILE] [--only PATTERN]\n"
-	     "What operations cost in guestmm and in Linux 6.1, in instructions, both measured in "
+	     "What operations cost in guestmm and in Linux, in instructions, both measured in "
 	     "one\n"
 	     "run of the lab; and figures of the VMM on this host's KVM.\n"
 	     "  --json FILE     write the result there, too (- is standard output)\n"

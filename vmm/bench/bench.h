@@ -10,6 +10,7 @@
  * The inner commands write lines, the outer one reads them into a bench_result and prints that:
  *
  *   cost SIDE NAME MEDIAN MIN REPS     SIDE linux or guestmm; thousandths of a TSC tick
+ *   linux RELEASE
  *   host NAME VALUE
  *   note TEXT                          why something is missing
  */
@@ -46,6 +47,7 @@ struct bench_cost {
 };
 struct bench_result {
 	struct bench_cost cost[BENCH_MAX_ROWS][BENCH_SIDES]; /* index: place in BENCH_ROWS */
+	char linux_release[64];				     /* of the Linux column */
 	char backend[32];
 	uint64_t first_run_ns; /* process start to the first guest instruction; 0 = not measured */
 	uint64_t vmm_bytes;    /* memory of the VMM beside guest RAM */

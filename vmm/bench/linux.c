@@ -16,6 +16,7 @@
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench/bench.h"
@@ -166,7 +167,10 @@ void bench_linux(FILE *out, const char *only, const char *module, const char *ra
 	static const char *const user[] = {"syscall", "anon_fault", "zero_fault", "populate",
 					   "munmap",  "dontneed",   "map_unmap",  NULL};
 	static const char *const swap[] = {"swap_out_in", NULL};
+	struct utsname name;
 
+	uname(&name);
+	fprintf(out, "linux %s\n", name.release);
 	if (bench_wanted(only, kernel) && !load_module(out, module, "")) {
 		FILE *in = fopen("/proc/mmvm_bench", "re");
 

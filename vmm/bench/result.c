@@ -95,6 +95,8 @@ bool bench_result_line(struct bench_result *r, const char *line)
 		snprintf(r->notes + used, sizeof(r->notes) - used, "%s", line + 5);
 		return true;
 	}
+	if (sscanf(line, "linux %63[^\n]", r->linux_release) == 1)
+		return true;
 	return take_cost(r, line) || take_host(r, line);
 }
 
@@ -118,9 +120,13 @@ static void put_ratio(FILE *f, uint64_t ours, uint64_t theirs)
 
 void bench_print_table(FILE *f, const struct bench_result *r, const char *only)
 {
-	unsigned int shown = 0, half = 0, both = 0;
+	unsigned int shown = 0, half = 0, both = 0, major, minor;
 	char a[32], b[32];
 
+	if (sscanf(r->linux_release, "%u.%u", &major, &minor) == 2)
+		snprintf(a, sizeof(a), "Linux %u.%u", major, minor);
+	else
+		snprintf(a, sizeof(a), "Linux");
 	for (unsigned int i = 0; i < NR_ROWS; i++) {
 		const struct bench_cost *l = &r->cost[i][BENCH_LINUX],
 					*g = &r->cost[i][BENCH_GUEST];
@@ -128,8 +134,8 @@ void bench_print_table(FILE *f, const struct bench_result *r, const char *only)
 		if (!bench_wanted(only, (const char *const[]){names[i], NULL}))
 			continue;
 		if (!shown++)
-			fprintf(f, "%-38s  %12s  %12s  %5s\n", "Instructions for one", "Linux 6.1",
-				"guestmm", "ratio");
+			fprintf(f, "%-38s  %12s  %12s  %5s\n", "Instructions for one", a, "guestmm",
+				"ratio");
 		fprintf(f, "%-38s", titles[i]);
 		put_cost(f, l->median);
 		put_cost(f, g->median);
@@ -187,6 +193,7 @@ int bench_emit_json(FILE *f, const void *result)
 	json_object(&j, NULL);
 	json_u64(&j, "schema", 1);
 	json_string(&j, "unit", "instructions");
+	json_string(&j, "linux", r->linux_release);
 	json_array(&j, "operations");
 	for (unsigned int i = 0; i < NR_ROWS; i++) {
 		json_object(&j, NULL);
