@@ -33,6 +33,9 @@ static inline struct page *alloc_page(gfp_t gfp)
 {
 	return __alloc_page(gfp, PAGE_OTHER);
 }
+/** Up to `nr` single pages at once. Returns how many there are, fewer only when memory is out. */
+unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type type,
+			      struct page **pages);
 /** Drop the caller's reference of an alloc_pages block; checks order, refcount and state (double
  * free). */
 void __free_pages(struct page *page, unsigned int order);

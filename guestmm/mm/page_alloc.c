@@ -303,6 +303,13 @@ static __attribute__((noinline)) struct page *alloc_pages_slow(gfp_t gfp, unsign
 	return page;
 }
 
+/* May this allocation do what it asks to? The slow way knows what to say when not. */
+static inline bool may_sleep_for(gfp_t gfp)
+{
+	return !(gfp & __GFP_DIRECT_RECLAIM) ||
+	       (!current_thread_info()->preempt_count && !arch_irqs_disabled());
+}
+
 static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 					       enum mmvm_page_type type)
 {
@@ -345,6 +352,41 @@ struct page *__alloc_pages(gfp_t gfp, unsigned int order, enum mmvm_page_type ty
 struct page *__alloc_page(gfp_t gfp, enum mmvm_page_type type)
 {
 	return alloc_fast(gfp, 0, type);
+}
+
+unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type type,
+			      struct page **pages)
+{
+	const struct pcp_first *first;
+	unsigned int got = 0, n;
+	unsigned long flags;
+
+	while (got < nr) {
+		if (unlikely(alloc_fail_countdown || !may_sleep_for(gfp)))
+			goto single;
+		n = got;
+		flags = arch_irq_save();
+		first = &pcp_first[cpu_id()][gfp & 0x1f];
+		HOLD(first);
+		while (got < nr && !list_empty(first->list)) {
+			struct page *page = pcp_pop(first->pcp, first->list, 0);
+
+			prep_page(page, 0, type);
+			pages[got++] = page;
+		}
+		*(u64 *)((char *)mmvm_shared + first->pcp->alloc_event) += got - n;
+		arch_irq_restore(flags);
+		for (; (gfp & __GFP_ZERO) && n < got; n++)
+			prep_rare(pages[n], gfp, 0);
+		if (got == nr)
+			break;
+	single:
+		pages[got] = alloc_pages_slow(gfp, 0, type);
+		if (!pages[got])
+			break;
+		got++;
+	}
+	return got;
 }
 
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order)

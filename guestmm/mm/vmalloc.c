@@ -39,6 +39,7 @@ struct vmap_area {
 	unsigned long addr; /* first mapped byte */
 	unsigned int nr_pages;
 	enum vmap_kind kind;
+	enum mmvm_page_type type; /* VMAP_ALLOC: of the pages */
 	bool lazy;
 	struct list_head lazy_node;
 	const char *who;
@@ -274,36 +275,56 @@ static pte_t *leaf_table_alloc(unsigned long addr)
 	return table;
 }
 
-/* What a page behind an area counts as. */
-static void account_page(const struct page *page, s64 sign)
+/* Pages of one type that come or go behind areas: counted zone by zone, as they come in runs. */
+struct tally {
+	enum mmvm_page_type type;
+	struct zone *zone;
+	s64 n;
+};
+
+static void tally_flush(struct tally *t)
 {
-	if (page->type == PAGE_STACK)
-		page_stat_add(page, NR_KERNEL_STACK_KB, sign * (s64)(PAGE_SIZE / 1024));
-	else if (page->type == PAGE_VMALLOC)
-		page_stat_add(page, NR_VMALLOC, sign);
+	if (t->n && t->type == PAGE_STACK)
+		zone_stat_add(t->zone, NR_KERNEL_STACK_KB, t->n * (s64)(PAGE_SIZE / 1024));
+	else if (t->n && t->type == PAGE_VMALLOC)
+		zone_stat_add(t->zone, NR_VMALLOC, t->n);
+	t->n = 0;
+}
+
+static inline void tally_add(struct tally *t, const struct page *page, s64 n)
+{
+	struct zone *z = page_zone(page);
+
+	if (unlikely(t->zone != z)) {
+		tally_flush(t);
+		t->zone = z;
+	}
+	t->n += n;
 }
 
 /* Clear the entries of an area; free the pages if they are ours. */
 static void unmap_area(struct vmap_area *a)
 {
+	struct tally tally = {.type = a->type};
 	unsigned long addr = a->addr;
-	pte_t *table = NULL;
+	pte_t *pte = NULL;
+	LIST_HEAD(dead);
 
-	for (unsigned int i = 0; i < a->nr_pages; i++, addr += PAGE_SIZE) {
-		unsigned int index = pt_index(addr, 0);
-		pte_t old;
+	for (unsigned int i = 0; i < a->nr_pages; i++, addr += PAGE_SIZE, pte++) {
+		struct page *page;
 
-		if (!table || !index)
-			table = leaf_table(addr);
-		old = pte_read(&table[index]);
-		pte_set(&table[index], __pte(0));
-		if (a->kind == VMAP_ALLOC) {
-			struct page *page = pfn_to_page(pte_pfn(old));
-
-			account_page(page, -1);
-			__free_page(page);
-		}
+		if (!pte || !pt_index(addr, 0))
+			pte = leaf_table(addr) + pt_index(addr, 0);
+		page = pfn_to_page(pte_pfn(pte_read(pte)));
+		pte_set(pte, __pte(0));
+		if (a->kind != VMAP_ALLOC)
+			continue;
+		tally_add(&tally, page, -1);
+		if (likely(atomic_dec_and_test(&page->refcount)))
+			list_add_tail(&page->lru, &dead);
 	}
+	tally_flush(&tally);
+	free_unref_page_list(&dead);
 }
 
 /* Unmap, and leave the addresses for the next purge. */
@@ -340,35 +361,56 @@ static void release_addr(const void *p, enum vmap_kind kind, const char *what)
 
 /* ---- vmalloc ---- */
 
+/* Pages behind the whole area, a handful at a time. False: no memory; a->nr_pages are mapped. */
+static bool map_new_pages(struct vmap_area *a, unsigned int nr, gfp_t gfp)
+{
+	struct tally tally = {.type = a->type};
+	unsigned long addr = a->addr;
+	struct page *pages[32];
+	pte_t *pte = NULL;
+
+	while (a->nr_pages < nr) {
+		unsigned int want = min(nr - a->nr_pages, (unsigned int)ARRAY_SIZE(pages));
+		unsigned int got = alloc_pages_bulk(gfp, want, a->type, pages), i = 0;
+
+		for (; i < got; i++, addr += PAGE_SIZE, pte++) {
+			if (!pte || !pt_index(addr, 0)) {
+				pte_t *table = leaf_table_alloc(addr);
+
+				if (!table)
+					break;
+				pte = table + pt_index(addr, 0);
+			}
+			tally_add(&tally, pages[i], 1);
+			pte_set(pte, mk_pte(page_to_pfn(pages[i]), PAGE_KERNEL));
+		}
+		a->nr_pages += i;
+		if (unlikely(i < want)) {
+			while (i < got)
+				__free_page(pages[i++]);
+			tally_flush(&tally);
+			return false;
+		}
+	}
+	tally_flush(&tally);
+	return true;
+}
+
 void *__vmalloc(size_t size, size_t align, gfp_t gfp, enum mmvm_page_type type, const char *who)
 {
 	unsigned int nr = DIV_ROUND_UP(size, PAGE_SIZE);
 	struct vmap_area *a;
-	unsigned long addr;
-	pte_t *table = NULL;
 
 	if (size > totalram_pages() << PAGE_SHIFT)
 		return NULL;
 	a = new_area((size_t)nr << PAGE_SHIFT, max(align, (size_t)PAGE_SIZE), VMAP_ALLOC, who);
 	if (!a)
 		return NULL;
-	addr = a->addr;
-	for (unsigned int i = 0; i < nr; i++, addr += PAGE_SIZE) {
-		unsigned int index = pt_index(addr, 0);
-		struct page *page;
-
-		if (!table || !index)
-			table = leaf_table_alloc(addr);
-		page = table ? alloc_pages_type(gfp, 0, type) : NULL;
-		if (unlikely(!page)) {
-			release_area(a);
-			return NULL;
-		}
-		account_page(page, 1);
-		pte_set(&table[index], mk_pte(page_to_pfn(page), PAGE_KERNEL));
-		a->nr_pages = i + 1;
-	}
-	return (void *)a->addr;
+	a->type = type;
+	if (map_new_pages(a, nr, gfp))
+		return (void *)a->addr;
+	release_area(a);
+	return NULL;
 }
 
 void *vmalloc(size_t size)

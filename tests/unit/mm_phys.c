@@ -209,6 +209,37 @@ static void batch_grows_with_the_zone(void)
 	CU_ASSERT_EQUAL(zone_pcp_high(2048), 32);
 }
 
+static void bulk(void)
+{
+	static struct page *pages[16000];
+	u64 allocated = sum_vm_event(PGALLOC_NORMAL), failures = alloc_fail_count();
+	unsigned int n = alloc_pages_bulk(GFP_KERNEL | __GFP_ZERO, 100, PAGE_DMA, pages);
+
+	CU_ASSERT_EQUAL(n, 100);
+	CU_ASSERT_EQUAL(sum_vm_event(PGALLOC_NORMAL) - allocated, 100);
+	for (unsigned int i = 0; i < n; i++) {
+		CU_ASSERT(pages[i]->type == PAGE_DMA && pages[i]->refcount == 1);
+		CU_ASSERT_EQUAL(*(u64 *)page_address(pages[i]), 0);
+		*(u64 *)page_address(pages[i]) = 1; /* for the next to find */
+		for (unsigned int k = 0; k < i; k++)
+			if (pages[k] == pages[i])
+				CU_FAIL("one page twice");
+		__free_page(pages[i]);
+	}
+	alloc_fail_nth(30);
+	n = alloc_pages_bulk(GFP_KERNEL, 100, PAGE_DMA, pages);
+	CU_ASSERT_EQUAL(n, 29);
+	CU_ASSERT_EQUAL(alloc_fail_count() - failures, 1);
+	while (n)
+		__free_page(pages[--n]);
+	/* All there is, and not more. */
+	n = alloc_pages_bulk(GFP_NOWAIT, ARRAY_SIZE(pages), PAGE_DMA, pages);
+	CU_ASSERT(n > 10000 && n < FRAMES);
+	CU_ASSERT_EQUAL(check_pages(), 0);
+	while (n)
+		__free_page(pages[--n]);
+}
+
 static void freed_lists_and_split_blocks(void)
 {
 	struct page *block = alloc_pages(GFP_KERNEL, 4);
@@ -560,6 +591,13 @@ static void sleep_in_interrupt(void *arg)
 	arch_irq_disable();
 	alloc_page(GFP_KERNEL);
 }
+static void bulk_sleep_under_lock(void *arg)
+{
+	struct page *pages[2];
+
+	preempt_disable();
+	alloc_pages_bulk(GFP_KERNEL, 2, PAGE_OTHER, pages);
+}
 static void slab_sleep_under_lock(void *arg)
 {
 	preempt_disable();
@@ -596,6 +634,7 @@ static void misuse_is_named(void)
 	__free_pages(victim, 8);
 	CU_ASSERT(host_panics(sleep_under_lock, NULL, "sleeping is not allowed"));
 	CU_ASSERT(host_panics(sleep_in_interrupt, NULL, "sleeping is not allowed"));
+	CU_ASSERT(host_panics(bulk_sleep_under_lock, NULL, "sleeping is not allowed"));
 	CU_ASSERT(host_panics(slab_sleep_under_lock, NULL, "sleeping is not allowed"));
 	CU_ASSERT(host_panics(nofail_atomic, NULL, "NOFAIL"));
 	CU_ASSERT(host_panics(free_not_boot_memory, NULL, "is not boot memory"));
@@ -614,6 +653,7 @@ int main(void)
 		{"hot path takes the page just freed", hot_path_takes_the_page_just_freed},
 		{"refill and drain in batches", refill_and_drain_in_batches},
 		{"batch grows with the zone", batch_grows_with_the_zone},
+		{"bulk", bulk},
 		{"freed lists and split blocks", freed_lists_and_split_blocks},
 		{"references", references},
 		{"addresses", addresses},
