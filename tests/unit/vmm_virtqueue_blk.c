@@ -695,17 +695,26 @@ static void *wild_vcpu(void *arg)
 		case 1:
 			reg_write(dev, VIRTIO_MMIO_QUEUE_READY, r / 8 % 2);
 			break;
-		case 2: /* a device that is set up again, more or less */
-			if (r / 8 % 16 == 0) {
-				drv_features(dev, VERSION_1 | INDIRECT | EVENT_IDX);
-				drv_ring_at(dev, 0, 64, QUEUE_BASE(0), QUEUE_BASE(0) + 0x4000,
-					    QUEUE_BASE(0) + 0x8000);
-				reg_write(dev, VIRTIO_MMIO_STATUS, ST_DRIVER_OK);
-				mine.next_avail = 0;
+		case 2: /* set up again, and given a moment to do something */
+			if (r / 8 % 8)
+				break;
+			drv_features(dev, VERSION_1 | INDIRECT | EVENT_IDX);
+			drv_ring_at(dev, 0, 64, QUEUE_BASE(0), QUEUE_BASE(0) + 0x4000,
+				    QUEUE_BASE(0) + 0x8000);
+			reg_write(dev, VIRTIO_MMIO_STATUS, ST_DRIVER_OK);
+			mine.next_avail = 0;
+			for (uint16_t k = 0; k < 4; k++) {
+				drv_request(&mine, 3 * k, META + 32 * k,
+					    k & 1 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT, 8 * k, MIB,
+					    4096);
+				drv_avail(&mine, 3 * k);
 			}
+			drv_notify(&mine);
+			usleep(50);
 			break;
 		case 3:
-			ring[noise(&state) % 0x9000] = (uint8_t)noise(&state);
+			if (r / 8 % 8 == 0)
+				ring[noise(&state) % 0x9000] = (uint8_t)noise(&state);
 			break;
 		case 4:
 			reg_read(dev, noise(&state) % 64 * 4);
