@@ -21,6 +21,14 @@ static void put(struct sink *s, char c)
 	s->len++;
 }
 
+/* Runs of text go by memcpy: where ring 0 is emulated a loop over characters is what costs. */
+static void put_text(struct sink *s, const char *text, size_t n)
+{
+	if (s->len < s->size)
+		memcpy(s->buf + s->len, text, min(n, s->size - s->len));
+	s->len += n;
+}
+
 static void pad(struct sink *s, char c, int n)
 {
 	while (n-- > 0)
@@ -43,8 +51,7 @@ static void put_string(struct sink *s, const struct spec *sp, const char *str)
 	n = strnlen(str, sp->precision >= 0 ? (size_t)sp->precision : (size_t)INT32_MAX);
 	if (!sp->left)
 		pad(s, ' ', sp->width - n);
-	for (int i = 0; i < n; i++)
-		put(s, str[i]);
+	put_text(s, str, n);
 	if (sp->left)
 		pad(s, ' ', sp->width - n);
 }
@@ -53,18 +60,18 @@ static void put_number(struct sink *s, const struct spec *sp, u64 v, unsigned in
 		       const char *prefix)
 {
 	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-	char tmp[24];
+	char tmp[24], *end = tmp + sizeof(tmp);
 	int n = 0, zeros, spaces, plen = strlen(prefix);
 
 	/* A constant base in each loop: the compiler turns division into multiplication. */
 	if (base == 16)
 		for (; v; v >>= 4)
-			tmp[n++] = digits[v & 15];
+			end[-++n] = digits[v & 15];
 	else
 		for (; v; v /= 10)
-			tmp[n++] = digits[v % 10];
+			end[-++n] = digits[v % 10];
 	if (!n && sp->precision != 0)
-		tmp[n++] = '0';
+		end[-++n] = '0';
 
 	zeros = sp->precision > n ? sp->precision - n : 0;
 	if (sp->zero && !sp->left && sp->precision < 0 && sp->width > n + plen)
@@ -73,11 +80,9 @@ static void put_number(struct sink *s, const struct spec *sp, u64 v, unsigned in
 
 	if (!sp->left)
 		pad(s, ' ', spaces);
-	while (*prefix)
-		put(s, *prefix++);
+	put_text(s, prefix, plen);
 	pad(s, '0', zeros);
-	while (n)
-		put(s, tmp[--n]);
+	put_text(s, end - n, n);
 	if (sp->left)
 		pad(s, ' ', spaces);
 }
@@ -178,7 +183,9 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 		u64 v;
 
 		if (*p != '%') {
-			put(&s, *p);
+			while (p[1] && p[1] != '%')
+				p++;
+			put_text(&s, start, p + 1 - start);
 			continue;
 		}
 		p = parse_spec(p + 1, &sp, &ap);

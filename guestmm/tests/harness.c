@@ -5,8 +5,8 @@
  *
  *   TEST_BEGIN -> fn(&test) -> AUDIT -> TEST_END -> exit
  *
- * The audit comes after the per-CPU lists have been drained and the helpers have ended, so that
- * what it counts stands still. A case that plants a corruption names the finding it expects and
+ * The audit comes after writeback has ended and the per-CPU lists have been drained, so that what
+ * it counts stands still. A case that plants a corruption names the finding it expects and
  * then stops at once: the damaged memory is not used again.
  */
 #include "tests/tests.h"
@@ -68,6 +68,20 @@ static void __noreturn end_test(struct test *t)
 	testchan_exit(result == MMVM_TEST_FAIL);
 }
 
+static bool memory_is_quiet(void *arg)
+{
+	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON);
+}
+
+/** Let those who still work in the background come to an end: the audit compares counts that
+ * several steps change one after the other. */
+static void settle(void)
+{
+	sleep_ms(10);
+	wait_until(memory_is_quiet, NULL, 2000);
+	drain_all_pages();
+}
+
 void run_guest_test(const char *name)
 {
 	const struct mmvm_test_desc *d = find_test(name);
@@ -93,7 +107,7 @@ void run_guest_test(const char *name)
 			ksnprintf(t.reason, sizeof(t.reason), "audit:%s", expected_finding);
 		end_test(&t);
 	}
-	drain_all_pages();
+	settle();
 	findings = testchan_audit();
 	if (findings)
 		test_fail(&t, __FILE__, __LINE__, "the audit found %d faults in memory", findings);

@@ -160,8 +160,13 @@ GUEST_TEST(report, slabinfo_counts_objects, 0, 0, MEM)
 
 static void huge_report(struct report *r)
 {
-	for (int i = 0; i < 3000; i++)
-		report_printf(r, "line %d of a report that is long\n", i);
+	for (int i = 0; i < 400; i++)
+		report_printf(
+			r,
+			"line %d of a report that is long, and its lines are long, too: as long "
+			"as it takes to fill the largest record that there can be, which is "
+			"64 KiB with its header\n",
+			i);
 }
 
 GUEST_TEST(report, reports_of_any_length_reach_the_host, 0, 0, MEM)
