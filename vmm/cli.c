@@ -220,6 +220,12 @@ void cli_stop_on_signals(struct machine *m)
 		machine_stop(m);
 }
 
+void cli_default_signals(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+}
+
 int cli_signal(void)
 {
 	return signal_got;

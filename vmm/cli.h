@@ -39,6 +39,9 @@ int cli_choose_accel(enum accel wish, bool icount, char *why, size_t size, struc
 /** Let SIGINT and SIGTERM stop `m` cleanly (NULL: back to remembering only). A signal that came
  * before is delivered at once. */
 void cli_stop_on_signals(struct machine *m);
+/** From here on a signal ends the process at once, as it did before the first call of
+ * cli_stop_on_signals(). */
+void cli_default_signals(void);
 /** The signal that came, or 0. */
 int cli_signal(void);
 

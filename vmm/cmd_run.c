@@ -469,7 +469,8 @@ static int run_here(struct run *run)
 	cpio_free(&run->initrd);
 	cli_stop_on_signals(m);
 	machine_run(m, &out);
-	cli_stop_on_signals(NULL);
+	/* All that is left to do may be cut short: it writes whole files or none. */
+	cli_default_signals();
 	if (run->live) {
 		fputs("\r\033[K", stdout);
 		print_console(run, m, true);

@@ -320,6 +320,34 @@ static void test_stop(void)
 	}
 }
 
+/** The console's reader does not read: the guest waits, a stop does not. */
+static void test_stop_console(void)
+{
+	struct machine_config c = plain();
+	struct machine_outcome out;
+	struct machine *m;
+	struct stopper s;
+	pthread_t thread;
+	char byte = 'b';
+	int fd[2];
+
+	CU_ASSERT_EQUAL_FATAL(pipe2(fd, O_NONBLOCK), 0);
+	while (write(fd[1], &byte, 1) == 1)
+		;
+	CU_ASSERT_EQUAL(fcntl(fd[1], F_SETFL, 0), 0);
+	c.console_fd = fd[1];
+	m = MAKE(chatter, &c);
+	s = (struct stopper){.m = m, .us = 100000};
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, stop_later, &s), 0);
+	machine_run(m, &out);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(out.kind, OUTCOME_STOPPED);
+	CU_ASSERT(exits(m, "pio_out") <= 1);
+	machine_destroy(m);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static void test_nothing(void)
 {
 	struct machine_config c = plain();
@@ -636,6 +664,7 @@ int main(void)
 		{"triple fault: where, and with which registers", test_triple_fault},
 		{"time limit, running and halted", test_timeout},
 		{"stopped from every state", test_stop},
+		{"stopped while nobody reads the console", test_stop_console},
 		{"addresses without a device", test_nothing},
 		{"dirty log: exactly the pages written", test_dirty},
 		{"a panic's own registers", test_panic},

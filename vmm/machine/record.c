@@ -6,6 +6,8 @@
  * that: when it is full, its last half moves down, so that what is kept is always in one piece.
  */
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,12 +147,20 @@ const struct testchan_ops machine_testchan_ops = {
 	.on_hostfault = on_hostfault,
 };
 
-static void write_all(int fd, const char *text, size_t len)
+/** To the console's file descriptor. A reader that does not read makes the guest wait, but not for
+ * longer than the machine runs: what is ready for PIPE_BUF bytes does not block for fewer. */
+static void write_out(struct machine *m, const char *text, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, text, len);
+	struct pollfd pfd = {.fd = m->config.console_fd, .events = POLLOUT};
 
-		if (n < 0 && errno == EINTR)
+	while (len && !atomic_load(&m->quit)) {
+		int ready = poll(&pfd, 1, 100);
+		ssize_t n;
+
+		if (ready == 0 || (ready < 0 && errno == EINTR))
+			continue;
+		n = write(pfd.fd, text, len < PIPE_BUF ? len : PIPE_BUF);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		/* A reader that went away does not stop the machine; what was said is kept. */
 		if (n <= 0)
@@ -167,7 +177,7 @@ void machine_console_write(void *machine, const void *bytes, size_t len)
 	size_t whole = len;
 
 	if (m->config.console_fd >= 0)
-		write_all(m->config.console_fd, text, len);
+		write_out(m, text, len);
 	if (len > MACHINE_CONSOLE_MAX) {
 		text += len - MACHINE_CONSOLE_MAX;
 		len = MACHINE_CONSOLE_MAX;
