@@ -393,16 +393,18 @@ static void test_dirty(void)
 	struct machine *m;
 
 	c.dirty_log = true;
+	c.ram_low += 3 * MMVM_PAGE_SIZE; /* the log's last word is not full */
 	m = MAKE(dirty, &c);
 	machine_run(m, &out);
 	CU_ASSERT_EQUAL(out.kind, OUTCOME_EXITED);
 	/* What a device writes is in the log as well. */
 	CU_ASSERT_EQUAL(guest_ram_write(machine_ram(m), MMVM_RAM_HIGH_BASE + 0x5ffc, "12345678", 8),
 			0);
-	CU_ASSERT_EQUAL((uint64_t)machine_dirty_collect(m, dirty_page, &d), 171 + 1 + 2 + d.tables);
+	CU_ASSERT_EQUAL(guest_ram_write(machine_ram(m), c.ram_low - 1, "z", 1), 0);
+	CU_ASSERT_EQUAL((uint64_t)machine_dirty_collect(m, dirty_page, &d), 171 + 1 + 3 + d.tables);
 	CU_ASSERT_EQUAL(d.expected, 171);
 	CU_ASSERT(d.tables <= MMVM_BOOT_PT_PAGES + 1);
-	CU_ASSERT_EQUAL(d.other, 3); /* the record's page, and the device's two */
+	CU_ASSERT_EQUAL(d.other, 4); /* the record's page, and the device's three */
 	CU_ASSERT_EQUAL(d.last_other, MMVM_RAM_HIGH_BASE + 0x6000);
 	CU_ASSERT_EQUAL(machine_dirty_collect(m, NULL, NULL), 0);
 	machine_destroy(m);
