@@ -76,7 +76,13 @@ static void update_gap(struct rb_node *node)
 static void set_gap(struct vmap_area *a, unsigned long gap)
 {
 	a->gap = gap;
-	rb_augment_path(&a->rb, update_gap);
+	for (struct rb_node *n = &a->rb; n; n = rb_parent(n)) {
+		unsigned long old = area_of(n)->subtree_gap;
+
+		update_gap(n);
+		if (area_of(n)->subtree_gap == old)
+			break;
+	}
 }
 
 /* The lowest area with at least `len` free bytes in front of it. */
