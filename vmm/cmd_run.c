@@ -571,6 +571,8 @@ int cmd_run(int argc, char **argv)
 	} else {
 		snprintf(run.result.accel, sizeof(run.result.accel), "%s",
 			 lab_inside() ? "lab" : "kvm");
+		if (opt.accel == ACCEL_AUTO && !lab_inside())
+			fprintf(stderr, "mmvm: running directly (%s)\n", run.result.accel_why);
 		run.live = isatty(STDOUT_FILENO) || (lab_inside() && getenv(LIVE_ENV));
 		run.live &= opt.config.tick_ms != 0;
 		run.sample_ms = opt.config.tick_ms;
