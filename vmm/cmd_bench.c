@@ -172,7 +172,8 @@ int cmd_bench(int argc, char **argv)
 		status = measure_host(&result, &err);
 	else
 		measure_host(&result, NULL);
-	bench_print_table(stdout, &result, only);
+	/* standard output is the JSON's when it is asked for there */
+	bench_print_table(json && !strcmp(json, "-") ? stderr : stdout, &result, only);
 	if (json) {
 		int rc = report_write_file_atomic(json, bench_emit_json, &result);
 
