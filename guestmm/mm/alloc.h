@@ -41,6 +41,8 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 void __free_pages(struct page *page, unsigned int order);
 /** Free a list (linked by lru) of order-0 pages whose refcount has fallen to 0. */
 void free_unref_page_list(struct list_head *list);
+/** The same for an array of them. */
+void free_unref_pages(struct page **pages, unsigned int nr);
 static inline void __free_page(struct page *page)
 {
 	__free_pages(page, 0);

@@ -511,9 +511,33 @@ void free_pages(unsigned long addr, unsigned int order)
 		__free_pages(virt_to_page((void *)addr), order);
 }
 
+/* One page of a batch. Interrupts off; `z` and `pcp` are those of the page before. */
+static __always_inline void free_next(struct page *page, struct zone **z,
+				      struct per_cpu_pages **pcp, unsigned int cpu)
+{
+	struct zone *mine = page_zone(page);
+	unsigned long i;
+
+	if (unlikely(page->refcount || page->order))
+		bad_page(page, "to be freed in a batch, but referenced or not a single page");
+	check_free(page);
+	if (unlikely(mine != *z)) {
+		*z = mine;
+		*pcp = &mine->pcp[cpu];
+	}
+	HOLD(*pcp);
+	i = *pageblock_type(mine, page);
+	page_set_state(page, (*pcp)->state[i]);
+	list_add(&page->lru, &(*pcp)->lists[i]);
+	if (unlikely(++(*pcp)->count > (*pcp)->high))
+		pcp_drain_batch(mine, *pcp);
+}
+
 void free_unref_page_list(struct list_head *list)
 {
 	struct list_head *next, *pos = list->next;
+	struct per_cpu_pages *pcp = NULL;
+	struct zone *z = NULL;
 	unsigned long flags;
 	unsigned int cpu, n = 0;
 
@@ -521,21 +545,26 @@ void free_unref_page_list(struct list_head *list)
 		return;
 	flags = arch_irq_save();
 	cpu = cpu_id();
-	for (; pos != list; pos = next) {
-		struct page *page = list_entry(pos, struct page, lru);
-		struct zone *z = page_zone(page);
-
+	for (; pos != list; pos = next, n++) {
 		next = pos->next;
-		if (unlikely(page->refcount || page->order))
-			bad_page(page,
-				 "on a list to be freed, but referenced or not a single page");
-		check_free(page);
-		free_to_pcp(z, page, 0, cpu);
-		n++;
+		free_next(list_entry(pos, struct page, lru), &z, &pcp, cpu);
 	}
 	mmvm_shared->event[cpu][PGFREE] += n;
 	arch_irq_restore(flags);
 	INIT_LIST_HEAD(list);
+}
+
+void free_unref_pages(struct page **pages, unsigned int nr)
+{
+	struct per_cpu_pages *pcp = NULL;
+	struct zone *z = NULL;
+	unsigned long flags = arch_irq_save();
+	unsigned int cpu = cpu_id();
+
+	for (unsigned int i = 0; i < nr; i++)
+		free_next(pages[i], &z, &pcp, cpu);
+	mmvm_shared->event[cpu][PGFREE] += nr;
+	arch_irq_restore(flags);
 }
 
 void split_page(struct page *page, unsigned int order)

@@ -284,28 +284,39 @@ static pte_t *leaf_table_alloc(unsigned long addr)
 /* Pages of one type that come or go behind areas: counted zone by zone, as they come in runs. */
 struct tally {
 	enum mmvm_page_type type;
-	struct zone *zone;
+	unsigned int zone; /* index */
 	s64 n;
 };
 
 static void tally_flush(struct tally *t)
 {
 	if (t->n && t->type == PAGE_STACK)
-		zone_stat_add(t->zone, NR_KERNEL_STACK_KB, t->n * (s64)(PAGE_SIZE / 1024));
+		zone_stat_add(zone_table[t->zone], NR_KERNEL_STACK_KB,
+			      t->n * (s64)(PAGE_SIZE / 1024));
 	else if (t->n && t->type == PAGE_VMALLOC)
-		zone_stat_add(t->zone, NR_VMALLOC, t->n);
+		zone_stat_add(zone_table[t->zone], NR_VMALLOC, t->n);
 	t->n = 0;
 }
 
 static inline void tally_add(struct tally *t, const struct page *page, s64 n)
 {
-	struct zone *z = page_zone(page);
+	unsigned int zone = page_zone_index(page);
 
-	if (unlikely(t->zone != z)) {
+	if (unlikely(t->zone != zone)) {
 		tally_flush(t);
-		t->zone = z;
+		t->zone = zone;
 	}
 	t->n += n;
+}
+
+/* Pages handled at a time, on the stack. */
+#define HANDFUL 32u
+
+/* How many of the `left` entries from `addr` on lie in one table, a handful at most. */
+static unsigned int entries_here(unsigned long addr, unsigned int left)
+{
+	left = min(left, HANDFUL);
+	return min(left, PTRS_PER_PTE - pt_index(addr, 0));
 }
 
 /* Clear the entries of an area; free the pages if they are ours. */
@@ -313,24 +324,26 @@ static void unmap_area(struct vmap_area *a)
 {
 	struct tally tally = {.type = a->type};
 	unsigned long addr = a->addr;
-	pte_t *pte = NULL;
-	LIST_HEAD(dead);
+	struct page *dead[HANDFUL];
 
-	for (unsigned int i = 0; i < a->nr_pages; i++, addr += PAGE_SIZE, pte++) {
-		struct page *page;
+	for (unsigned int left = a->nr_pages, n; left; left -= n, addr += n << PAGE_SHIFT) {
+		pte_t *pte = leaf_table(addr) + pt_index(addr, 0);
+		unsigned int nr_dead = 0;
 
-		if (!pte || !pt_index(addr, 0))
-			pte = leaf_table(addr) + pt_index(addr, 0);
-		page = pfn_to_page(pte_pfn(pte_read(pte)));
-		pte_set(pte, __pte(0));
-		if (a->kind != VMAP_ALLOC)
-			continue;
-		tally_add(&tally, page, -1);
-		if (likely(atomic_dec_and_test(&page->refcount)))
-			list_add_tail(&page->lru, &dead);
+		n = entries_here(addr, left);
+		for (pte_t *end = pte + n; pte < end; pte++) {
+			struct page *page = pfn_to_page(pte_pfn(pte_read(pte)));
+
+			pte_set(pte, __pte(0));
+			if (a->kind != VMAP_ALLOC)
+				continue;
+			tally_add(&tally, page, -1);
+			if (likely(atomic_dec_and_test(&page->refcount)))
+				dead[nr_dead++] = page;
+		}
+		free_unref_pages(dead, nr_dead);
 	}
 	tally_flush(&tally);
-	free_unref_page_list(&dead);
 }
 
 /* Unmap, and leave the addresses for the next purge. */
@@ -372,34 +385,27 @@ static bool map_new_pages(struct vmap_area *a, unsigned int nr, gfp_t gfp)
 {
 	struct tally tally = {.type = a->type};
 	unsigned long addr = a->addr;
-	struct page *pages[32];
-	pte_t *pte = NULL;
+	struct page *pages[HANDFUL];
+	unsigned int n, got;
 
-	while (a->nr_pages < nr) {
-		unsigned int want = min(nr - a->nr_pages, (unsigned int)ARRAY_SIZE(pages));
-		unsigned int got = alloc_pages_bulk(gfp, want, a->type, pages), i = 0;
+	for (; a->nr_pages < nr; addr += n << PAGE_SHIFT) {
+		pte_t *pte = leaf_table_alloc(addr);
 
-		for (; i < got; i++, addr += PAGE_SIZE, pte++) {
-			if (!pte || !pt_index(addr, 0)) {
-				pte_t *table = leaf_table_alloc(addr);
-
-				if (!table)
-					break;
-				pte = table + pt_index(addr, 0);
-			}
+		if (!pte)
+			break;
+		pte += pt_index(addr, 0);
+		n = entries_here(addr, nr - a->nr_pages);
+		got = alloc_pages_bulk(gfp, n, a->type, pages);
+		for (unsigned int i = 0; i < got; i++, pte++) {
 			tally_add(&tally, pages[i], 1);
 			pte_set(pte, mk_pte(page_to_pfn(pages[i]), PAGE_KERNEL));
 		}
-		a->nr_pages += i;
-		if (unlikely(i < want)) {
-			while (i < got)
-				__free_page(pages[i++]);
-			tally_flush(&tally);
-			return false;
-		}
+		a->nr_pages += got;
+		if (got < n)
+			break;
 	}
 	tally_flush(&tally);
-	return true;
+	return a->nr_pages == nr;
 }
 
 void *__vmalloc(size_t size, size_t align, gfp_t gfp, enum mmvm_page_type type, const char *who)
