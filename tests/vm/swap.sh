@@ -42,13 +42,14 @@ expect("counts only rise", outs == sorted(outs) and outs[-1] <= c["pswpout"])
 expect("dirty pages", r["dirty"]["pages_distinct"] <= r["dirty"]["pages_total"])
 expect("samples add up", sum(s["dirty"] for s in r["samples"]) <= r["dirty"]["pages_total"])
 expect("exits", sum(e["count"] for e in r["exits"]) > 100)
+expect("meminfo", r["reports"]["meminfo"].startswith("MemTotal:"))
 expect("VMM memory", 0 < r["memory"]["vmm_bytes"] < 64 << 20)
 END
 }
 
 # ---- directly
 # shellcheck disable=SC2086
-LIMIT=300 run run --accel kvm $small --exec swapstress --mb 18 --json "$dir/r.json"
+LIMIT=300 run run --accel kvm -v $small --exec swapstress --mb 18 --json "$dir/r.json"
 ok "directly: every word right" [ "$status" = 0 ]
 ok "directly: the program says so" said 'every word right'
 ok "directly: guest and disk count the same" equal_rows
@@ -98,7 +99,7 @@ ok "30 times stopped or killed: no file" sh -c '[ -z "$(ls -A "$1" "$2" | grep -
 
 # ---- in the lab: the default run, and again through --accel auto's choice
 if have_lab; then
-	LIMIT=240 run run --accel lab --json "$dir/lab.json"
+	LIMIT=240 run run --accel lab -v --json "$dir/lab.json"
 	ok "lab, default: every word right" [ "$status" = 0 ]
 	ok "lab, default: guest and disk count the same" equal_rows
 	ok "lab, default: the backend is named" said 'backend +SVM'
