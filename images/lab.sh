@@ -20,12 +20,17 @@ kvm="irqbypass kvm ccp kvm-amd"
 share="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache
 	9pnet 9p 9pnet_virtio"
 
+download() {
+	(cd "$dir/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1" 2>"$dir/apt.log" >&2)
+}
+
 # fetch PACKAGE [PATTERN...]: unpack it, or what matches, under DIR/pkg once
 fetch() {
 	[ ! -e "$dir/pkg/.$1" ] || return 0
 	rm -f "$dir/deb/$1"_*.deb
-	(cd "$dir/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1" 2>"$dir/apt.log" >&2) ||
-		die "cannot download $1 ($(tail -n 1 "$dir/apt.log")); check the network, or run \`apt-get update\` as root, and try again"
+	# lists grow stale: packages of yesterday are no longer where they say
+	download "$1" || { [ "$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1 && download "$1"; } ||
+		die "cannot download $1 ($(tail -n 1 "$dir/apt.log")); check the network, run \`apt-get update\` as root, or remove $dir to start afresh"
 	package=$1
 	shift
 	# tar complains of patterns that match nothing: what is needed is looked for by its user
