@@ -193,6 +193,8 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 	pte_t pte;
 
 	if (unlikely(!swap_entry_valid(entry))) {
+		if (pte_read(vmf->pte).v != vmf->orig.v)
+			return 0; /* swapoff was faster */
 		printk("swap: bad entry %#lx at %#lx\n", (unsigned long)entry.v, vmf->addr);
 		return VM_FAULT_SIGBUS;
 	}
@@ -266,9 +268,12 @@ static bool access_allowed(const struct vm_area_struct *vma, unsigned int flags)
 /* mmap_lock held for reading; not released. */
 static unsigned int fault_in_vma(struct vm_fault *vmf)
 {
-	vmf->pte = walk_pte_alloc(vmf->mm, vmf->addr);
-	if (unlikely(!vmf->pte))
-		return VM_FAULT_OOM;
+	vmf->pte = walk_pte(vmf->mm->pgd, vmf->addr);
+	if (unlikely(!vmf->pte)) {
+		vmf->pte = walk_pte_alloc(vmf->mm, vmf->addr);
+		if (!vmf->pte)
+			return VM_FAULT_OOM;
+	}
 	vmf->orig = pte_read(vmf->pte);
 	if (pte_none(vmf->orig))
 		return do_anonymous_page(vmf);

@@ -75,7 +75,7 @@ static int kswapd(void *arg)
 	enum zone_type highest;
 	unsigned int order;
 
-	current_thread_info()->flags |= TIF_MEMALLOC;
+	atomic_or(&current_thread_info()->flags, TIF_MEMALLOC);
 	for (;;) {
 		wait_event(&node->kswapd_wait, READ_ONCE(*wanted));
 		WRITE_ONCE(*wanted, false);

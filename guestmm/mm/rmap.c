@@ -312,8 +312,13 @@ void anon_vma_range_change_end(struct vm_area_struct *vma)
 void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, unsigned long addr)
 {
 	if (atomic_add_return(&page->mapcount, 1) == 0) {
-		/* First mapping since it came back: whoever maps it now is its home. */
-		page->mapping = (void *)((unsigned long)vma->anon_vma | PAGE_MAPPING_ANON);
+		struct anon_vma *home = vma->anon_vma;
+
+		/* First mapping since it came back: whoever maps it now is its home. If others hold
+		 * its entry, too, they are relatives: only the root's tree reaches all of them. */
+		if (swap_users((swp_entry_t){page->private_}) > 1)
+			home = home->root;
+		page->mapping = (void *)((unsigned long)home | PAGE_MAPPING_ANON);
 		page->index = linear_page_index(vma, addr);
 		page_stat_add(page, NR_ANON_MAPPED, 1);
 	}

@@ -61,7 +61,7 @@ static inline void page_add_new_anon_rmap(struct page *page, struct vm_area_stru
 	page->index = vma->pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 	WRITE_ONCE(page->mapcount, 0);
 }
-/** One more PTE maps a page that came back from swap. Page locked, P held. */
+/** One more PTE maps a page of the swap cache, whose entry it still counts. Page locked, P held. */
 void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, unsigned long addr);
 
 /** Count and clear the accessed bits of the PTEs that map the page; *vm_flags gets the union of

@@ -60,7 +60,7 @@ static bool readable(const struct swap_info *si, u64 offset)
 }
 
 /* A new page in the cache for the slot, locked, with a reference of ours. */
-static struct page *new_cached_page(swp_entry_t e, gfp_t gfp, u64 flags)
+static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
 {
 	struct page *page = alloc_pages_type(gfp, 0, PAGE_ANON);
 	u32 shadow;
@@ -71,8 +71,6 @@ static struct page *new_cached_page(swp_entry_t e, gfp_t gfp, u64 flags)
 		__free_page(page);
 		return NULL;
 	}
-	if (flags)
-		set_bit(PG_readahead, &page->flags);
 	workingset_refault(page, shadow);
 	preempt_disable();
 	__lru_add(page);
@@ -89,15 +87,36 @@ static void fill_zero(struct page *page)
 	count_vm_event(SWPIN_ZERO);
 }
 
+/* A page for a neighbour, to be read with the wanted one; NULL ends the run. */
+static struct page *new_neighbour(struct swap_info *si, u64 offset)
+{
+	swp_entry_t e = swp_entry(si->type, offset);
+	struct page *page;
+
+	if (!readable(si, offset))
+		return NULL;
+	page = new_cached_page(e, GFP_READAHEAD);
+	if (!page)
+		return NULL;
+	SetPageReadahead(page);
+	/* Between the look and now it may have come, become zero and gone: not to be read. */
+	if (unlikely(READ_ONCE(si->map[offset]) & SWAP_MAP_ZERO)) {
+		fill_zero(page);
+		release_page(page);
+		return NULL;
+	}
+	return page;
+}
+
 /* Read the wanted page and up to win - 1 neighbours. Returns the wanted one with a reference. */
 static struct page *read_around(swp_entry_t e, unsigned int win)
 {
 	struct swap_info *si = swap_area(e);
-	u64 offset = swp_offset(e), lo, hi, first, end;
+	u64 offset = swp_offset(e), lo, hi;
 	struct page *pages[2 * SWAP_RA_MAX], *page;
 	unsigned int from = SWAP_RA_MAX, to = SWAP_RA_MAX;
 
-	page = new_cached_page(e, GFP_HIGHUSER_MOVABLE, 0);
+	page = new_cached_page(e, GFP_HIGHUSER_MOVABLE);
 	if (!page)
 		return NULL;
 	if (READ_ONCE(si->map[offset]) & SWAP_MAP_ZERO) {
@@ -108,18 +127,11 @@ static struct page *read_around(swp_entry_t e, unsigned int win)
 	/* The aligned window that holds the slot, as far as it is one run. */
 	lo = max(offset & ~(u64)(win - 1), (u64)1);
 	hi = min((offset & ~(u64)(win - 1)) + win, si->nr_slots);
-	for (first = offset; first > lo && readable(si, first - 1); first--) {
-		page = new_cached_page(swp_entry(si->type, first - 1), GFP_READAHEAD, 1);
-		if (!page)
-			break;
+	for (; offset > lo && (page = new_neighbour(si, offset - 1)); offset--)
 		pages[--from] = page;
-	}
-	for (end = offset + 1; end < hi && readable(si, end); end++) {
-		page = new_cached_page(swp_entry(si->type, end), GFP_READAHEAD, 1);
-		if (!page)
-			break;
+	offset = swp_offset(e);
+	for (; offset + 1 < hi && (page = new_neighbour(si, offset + 1)); offset++)
 		pages[to++] = page;
-	}
 	count_vm_events(SWAP_RA, to - from - 1);
 	swap_read_pages(&pages[from], to - from);
 	for (unsigned int i = from; i < to; i++)

@@ -14,6 +14,8 @@
  *     entry in private_.
  * I3  nr_swap_pages = sum of (usable - inuse) over writable areas.
  *
+ * I4  total_swap_pages = sum of usable over writable areas; swap_order lists just these.
+ *
  * Locks: si->lock, under page_table_lock and lru_lock; never taken by interrupts.
  */
 #include "lib/errno.h"
@@ -21,7 +23,9 @@
 #include "mm/zone.h"
 
 struct swap_info swap_areas[MAX_SWAP_AREAS];
+struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
 s64 nr_swap_pages;
+u64 total_swap_pages;
 
 /* First free slot in [from, end), or 0. lock held. */
 static u64 scan_slots(const struct swap_info *si, u64 from, u64 end)
@@ -81,20 +85,11 @@ swp_entry_t swap_slot_alloc(void)
 {
 	struct swap_info *si;
 	u64 slot = 0;
-	int below = 0x7fffffff;
 
-	while (atomic_load(&nr_swap_pages) > 0) {
-		/* Areas by falling priority; there are at most four. */
-		si = NULL;
-		for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++) {
-			struct swap_info *s = &swap_areas[i];
-
-			if (s->writable && s->prio < below && (!si || s->prio > si->prio))
-				si = s;
-		}
-		if (!si)
-			break;
-		below = si->prio;
+	/* The list may change under us: an area that has gone says so under its lock. */
+	for (unsigned int i = 0; (si = READ_ONCE(swap_order[i])); i++) {
+		if (si->inuse >= si->usable)
+			continue;
 		spin_lock(&si->lock);
 		if (si->writable)
 			slot = take_slot(si);

@@ -33,8 +33,11 @@ struct swap_info {
 	u64 cursor;		   /* lock: where the next slot is looked for */
 };
 extern struct swap_info swap_areas[MAX_SWAP_AREAS];
-/** Free slots over all areas. */
+/** Areas that may give out slots, by falling priority, then NULL; changed by swapon and swapoff. */
+extern struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
+/** Free and usable slots over all writable areas. */
 extern s64 nr_swap_pages; /* A */
+extern u64 total_swap_pages;
 
 static inline struct swap_info *swap_area(swp_entry_t e)
 {
@@ -49,8 +52,10 @@ static inline unsigned int swap_users(swp_entry_t e)
  * no copy. */
 static inline bool anon_page_exclusive(const struct page *page)
 {
-	return page_mapcount(page) == 1 &&
-	       (!PageSwapCache(page) || !swap_users((swp_entry_t){page->private_}));
+	swp_entry_t e = {READ_ONCE(page->private_)};
+
+	/* e.v = 0: not, or no longer, in the swap cache. */
+	return page_mapcount(page) == 1 && (!PageSwapCache(page) || !e.v || !swap_users(e));
 }
 
 /* Slots (swap_slots.c) */

@@ -38,12 +38,7 @@ static int next_prio = -2; /* as Linux numbers areas without a priority of their
 
 u64 swap_total_pages(void)
 {
-	u64 n = 0;
-
-	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++)
-		if (swap_areas[i].writable)
-			n += swap_areas[i].usable;
-	return n;
+	return READ_ONCE(total_swap_pages);
 }
 
 u64 swap_free_pages(void)
@@ -118,9 +113,27 @@ static int make_arrays(struct swap_info *si, const struct swap_header *h)
 	return si->usable ? 0 : -EINVAL;
 }
 
-static void publish_levels(void)
+/* Writable areas or their priorities have changed. swapon_mutex held. */
+static void publish_areas(void)
 {
-	mmvm_shared->swap_total = swap_total_pages();
+	struct swap_info *order[MAX_SWAP_AREAS + 1] = {NULL};
+	u64 total = 0;
+
+	for (unsigned int n = 0, i = 0; i < MAX_SWAP_AREAS; i++) {
+		struct swap_info *si = &swap_areas[i];
+		unsigned int at;
+
+		if (!si->writable)
+			continue;
+		for (at = n++; at && order[at - 1]->prio < si->prio; at--)
+			order[at] = order[at - 1];
+		order[at] = si;
+		total += si->usable;
+	}
+	for (unsigned int i = 0; i <= MAX_SWAP_AREAS; i++)
+		WRITE_ONCE(swap_order[i], order[i]);
+	WRITE_ONCE(total_swap_pages, total);
+	mmvm_shared->swap_total = total;
 	swap_levels_publish();
 }
 
@@ -164,7 +177,7 @@ int do_swapon(struct block_device *bdev, int prio)
 	si->writable = true;
 	spin_unlock(&si->lock);
 	atomic_add(&nr_swap_pages, (s64)si->usable);
-	publish_levels();
+	publish_areas();
 	audit_root_fill();
 	printk("Adding %luk swap on /dev/%s.  Priority:%d extents:1 across:%luk\n",
 	       (unsigned long)si->usable << (PAGE_SHIFT - 10), bdev->name, si->prio,
@@ -209,14 +222,15 @@ static int unuse_mm(struct mm_struct *mm, unsigned int type)
 	return err;
 }
 
-static int unuse_all(struct swap_info *si)
+/* Call fn for each address space until it fails. Each mm we stop at is held, so that its place on
+ * the list stays. */
+static int for_each_mm(int (*fn)(struct mm_struct *mm, unsigned int type), unsigned int type)
 {
 	struct mm_struct *mm = NULL, *last = NULL;
 	struct list_head *p;
 	int err = 0;
 
-	/* Each mm we stop at is held, so that its place on the list stays. */
-	while (!err && READ_ONCE(si->inuse)) {
+	do {
 		spin_lock(&mm_list_lock);
 		for (p = last ? last->mm_list.next : mm_list.next; p != &mm_list; p = p->next) {
 			mm = list_entry(p, struct mm_struct, mm_list);
@@ -227,13 +241,26 @@ static int unuse_all(struct swap_info *si)
 		if (last)
 			mmput(last);
 		last = p == &mm_list ? NULL : mm;
-		if (!last)
-			break;
-		err = unuse_mm(last, si->type);
-	}
+		if (last)
+			err = fn(last, type);
+	} while (last && !err);
 	if (last)
 		mmput(last);
 	return err;
+}
+
+static int pass_lock(struct mm_struct *mm, unsigned int type)
+{
+	down_write(&mm->mmap_lock);
+	up_write(&mm->mmap_lock);
+	return 0;
+}
+
+/* Faults may still hold entries that they read before we replaced them. All of them hold their
+ * mmap_lock: once we have had each for writing, nobody looks at the area's arrays any more. */
+static void wait_for_faults(void)
+{
+	for_each_mm(pass_lock, 0);
 }
 
 /* Slots that only the cache still owns. */
@@ -266,7 +293,7 @@ static void set_writable(struct swap_info *si, bool writable)
 	else
 		atomic_sub(&nr_swap_pages, (s64)(si->usable - si->inuse));
 	spin_unlock(&si->lock);
-	publish_levels();
+	publish_areas();
 }
 
 int do_swapoff(struct block_device *bdev)
@@ -288,7 +315,7 @@ int do_swapoff(struct block_device *bdev)
 	if (si->inuse > nr_free_pages() + swap_free_pages() + global_stat(NR_SWAPCACHE))
 		goto undo;
 	do {
-		err = unuse_all(si);
+		err = for_each_mm(unuse_mm, si->type);
 		if (!err)
 			err = drop_cached(si);
 	} while (!err && si->inuse);
@@ -296,7 +323,10 @@ int do_swapoff(struct block_device *bdev)
 		goto undo;
 	while (swap_writes_in_flight())
 		swap_wait_for_write();
+	wait_for_faults();
+	spin_lock(&si->lock);
 	si->bdev = NULL;
+	spin_unlock(&si->lock);
 	free_arrays(si);
 	audit_root_fill();
 out:

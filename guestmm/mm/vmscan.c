@@ -115,17 +115,19 @@ static void putback_pages(pg_data_t *node, struct list_head *pages, unsigned int
 		page = list_last_entry(pages, struct page, lru);
 		lru = page_lru(page);
 		list_del(&page->lru);
-		if (unlikely(atomic_dec_and_test(&page->refcount))) {
-			list_add(&page->lru, &dead);
-			continue;
-		}
-		SetPageLRU(page);
+		SetPageLRU(page); /* before our reference goes: then whoever drops the last one sees
+				     it */
 		/* Written already: its end found it on no list. */
 		if (lru == LRU_INACTIVE_ANON && PageReclaim(page) && !PageWriteback(page))
 			list_add_tail(&page->lru, &node->lru[lru]);
 		else
 			list_add(&page->lru, &node->lru[lru]);
 		lru_delta_add(&d, page, lru, 1);
+		if (unlikely(atomic_dec_and_test(&page->refcount))) {
+			ClearPageLRU(page);
+			list_move(&page->lru, &dead);
+			lru_delta_add(&d, page, lru, -1);
+		}
 	}
 	lru_delta_flush(&d);
 	node->nr_isolated -= taken;
@@ -321,7 +323,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 				  .nr_to_reclaim = SWAP_CLUSTER_MAX};
 	struct thread_info *ti = current_thread_info();
 
-	ti->flags |= TIF_MEMALLOC;
+	atomic_or(&ti->flags, TIF_MEMALLOC);
 	lru_add_drain();
 	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
 		u64 before = sc.nr_reclaimed;
@@ -340,7 +342,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 		if (ti->flags & TIF_KILLED)
 			break;
 	}
-	ti->flags &= ~TIF_MEMALLOC;
+	atomic_and(&ti->flags, ~TIF_MEMALLOC);
 	if (sc.nr_reclaimed)
 		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
 			node_data[i].reclaim_failures = 0;
