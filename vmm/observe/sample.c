@@ -68,6 +68,7 @@ int sampler_init(struct sampler *s, struct run_result *result, const struct mach
 		if (!s->dirty_seen)
 			return -ENOMEM;
 	}
+	result->heat_pages = (pages + RUN_HEAT_BUCKETS - 1) / RUN_HEAT_BUCKETS;
 	s->begin_ns = now_ns(CLOCK_MONOTONIC);
 	result->started_unix_ns = now_ns(CLOCK_REALTIME);
 	result->ram_low = c->ram_low;
@@ -95,6 +96,7 @@ static void page_dirty(uint64_t gpa, void *arg)
 		(gpa < s->ram_low ? gpa : gpa - MMVM_RAM_HIGH_BASE + s->ram_low) / MMVM_PAGE_SIZE;
 	unsigned long bit = 1ul << page % BITS;
 
+	s->heat[page / s->result->heat_pages]++;
 	if (!(s->dirty_seen[page / BITS] & bit)) {
 		s->dirty_seen[page / BITS] |= bit;
 		s->dirty_pages++;
@@ -107,7 +109,9 @@ static void sample_dirty(struct sampler *s, struct machine *m, struct run_sample
 
 	if (!s->dirty)
 		return;
+	s->heat = sample->heat;
 	n = machine_dirty_collect(m, page_dirty, s);
+	s->heat = NULL;
 	if (n < 0) {
 		s->dirty = false;
 		return;
@@ -144,6 +148,10 @@ void sampler_tick(struct sampler *s, struct machine *m)
 		sample.zone_free[sample.nr_zones++] = n;
 		if (n > 0)
 			sample.free_pages += (uint64_t)n;
+		/* Guest values: they may overflow by malice; wrap, as unsigned numbers may. */
+		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
+			sample.level[item] = (int64_t)((uint64_t)sample.level[item] +
+						       (uint64_t)level(sh, i, item));
 	}
 	sample_dirty(s, m, &sample);
 	s->last = sample;

@@ -22,6 +22,7 @@ struct sampler {
 	uint64_t ram_low;
 	uint64_t dirty_pages; /* bits in dirty_seen */
 	bool dirty;	      /* the log is kept and could be read so far */
+	uint32_t *heat;	      /* of the sample being taken */
 	struct run_sample last;
 };
 

@@ -123,6 +123,7 @@ static void emit_host(struct json *j, const struct run_result *r)
 		json_object(j, "dirty");
 		json_u64(j, "pages_total", r->dirty_pages_total);
 		json_u64(j, "pages_distinct", r->dirty_pages_distinct);
+		json_u64(j, "heat_pages", r->heat_pages);
 		json_end_object(j);
 	} else {
 		json_null(j, "dirty");
@@ -207,6 +208,16 @@ static void emit_samples(struct json *j, const struct run_result *r)
 		for (unsigned int z = 0; z < s->nr_zones; z++)
 			json_i64(j, NULL, s->zone_free[z]);
 		json_end_array(j);
+		json_object(j, "levels");
+		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
+			json_i64(j, level_names[item], s->level[item]);
+		json_end_object(j);
+		if (r->has_dirty && r->heat_pages) {
+			json_array(j, "heat");
+			for (unsigned int b = 0; b < RUN_HEAT_BUCKETS; b++)
+				json_u64(j, NULL, s->heat[b]);
+			json_end_array(j);
+		}
 		json_end_object(j);
 	}
 	json_end_array(j);
@@ -254,6 +265,8 @@ int report_csv(FILE *f, const struct run_result *r)
 	fputs("t_ns,dirty,pswpin,pswpout,pgfault,pgmajfault,progress_done,progress_total,"
 	      "free_pages,swap_free,exits",
 	      f);
+	for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
+		fprintf(f, ",%s", level_names[item]);
 	for (unsigned int z = 0; z < r->nr_zones; z++) {
 		/* The guest chose the name: letters, digits and - only, so that a column is one
 		 * column. */
@@ -280,6 +293,8 @@ int report_csv(FILE *f, const struct run_result *r)
 
 		for (size_t c = 0; c < sizeof(cols) / sizeof(cols[0]); c++)
 			fprintf(f, "%s%" PRIu64, c ? "," : "", cols[c]);
+		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
+			fprintf(f, ",%" PRId64, s->level[item]);
 		for (unsigned int z = 0; z < r->nr_zones; z++) {
 			if (z < s->nr_zones)
 				fprintf(f, ",%" PRId64, s->zone_free[z]);

@@ -25,6 +25,9 @@
 /** Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it. */
 #define RUN_RESULT_SCHEMA 1u
 
+/** Guest RAM in equal parts, for the picture of what was written where: high RAM behind low RAM. */
+#define RUN_HEAT_BUCKETS 64u
+
 /** What the machine looked like at one tick. Counts are since the start; levels are of the moment.
  */
 struct run_sample {
@@ -38,6 +41,8 @@ struct run_sample {
 	uint64_t exits;	     /* all reasons, so far */
 	unsigned int nr_zones;
 	int64_t zone_free[MMVM_MAX_ZONES]; /* pages; index as run_result.zones */
+	int64_t level[NR_ZONE_STAT_ITEMS]; /* guest: summed over zones */
+	uint32_t heat[RUN_HEAT_BUCKETS];   /* of `dirty`, by address: run_result.heat_pages each */
 };
 
 struct run_counter {
@@ -117,6 +122,8 @@ struct run_result {
 	/* Host: pages of guest RAM found dirty, each time a sample found them, and distinct ones */
 	bool has_dirty;
 	uint64_t dirty_pages_total, dirty_pages_distinct;
+	uint64_t
+		heat_pages; /* pages of RAM in one part of run_sample.heat, the last may be short */
 	/* Host audit of guest memory at the end */
 	bool has_audit;
 	uint64_t audit_findings;
