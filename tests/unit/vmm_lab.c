@@ -249,6 +249,23 @@ static void test_failures(void)
 	}
 }
 
+/** A machine that stops, before or after the command has begun. */
+static void test_hang(void)
+{
+	const struct lab_options impatient = {.patience_s = 1};
+	struct played p;
+
+	play(&p, ":", &impatient, just_true);
+	CU_ASSERT_EQUAL(p.status, -1);
+	CU_ASSERT_EQUAL(p.err.status, MMVM_EXIT_HOST);
+	CU_ASSERT_PTR_NOT_NULL(strstr(p.err.text, "the lab did not start for 1 s"));
+	free(p.out);
+	play(&p, "printf 'start\\n' >&$control; kill -STOP $$", &impatient, just_true);
+	CU_ASSERT_EQUAL(p.status, -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(p.err.text, "the lab hung: no sign of life for 1 s"));
+	free(p.out);
+}
+
 /** What init is told: found in the archive by the script, which hands it out. */
 static void test_job(void)
 {
@@ -321,7 +338,8 @@ static void test_exec_arguments(void)
 	int n;
 
 	write_file("qemu-system-x86_64",
-		   PLAYER "cat $initrd >&$out; printf 'exit 0\\n' >&$control; exec sleep 30\n", 0755);
+		   PLAYER "cat $initrd >&$out; printf 'exit 0\\n' >&$control; exec sleep 30\n",
+		   0755);
 	CU_ASSERT_EQUAL(lab_exec(11, argv, &opt, &err), 0);
 	buf = read_all(opt.stdout_fd, &len);
 	n = read_archive(buf, len, 8, e, 64);
@@ -376,6 +394,7 @@ int main(void)
 	CU_add_test(suite, "output and status", test_run_well);
 	CU_add_test(suite, "lines in pieces, a flood of output", test_pieces_and_flood);
 	CU_add_test(suite, "each failure its sentence", test_failures);
+	CU_add_test(suite, "a hang is noticed", test_hang);
 	CU_add_test(suite, "the job", test_job);
 	CU_add_test(suite, "mmvm's own arguments", test_exec_arguments);
 	CU_add_test(suite, "a signal ends the machine", test_signal);

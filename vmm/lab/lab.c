@@ -296,7 +296,7 @@ static void job_free(struct job *job)
 struct watch {
 	struct lab_qemu qemu;
 	bool verbose;
-	int stdout_fd;
+	int stdout_fd, patience_s;
 	struct tail console, qemu_stderr;
 	char line[600]; /* of the control channel, so far */
 	size_t line_len;
@@ -407,7 +407,7 @@ static int explain(struct watch *w, bool silent, struct mmvm_error *err)
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "the lab %s for %d s and was ended; is this machine overloaded?",
 				  w->started ? "hung: no sign of life" : "did not start",
-				  PATIENCE_S);
+				  w->patience_s);
 	if (tail_line(&w->qemu_stderr, NULL, line, sizeof(line)))
 		return mmvm_error(err, MMVM_EXIT_HOST, "QEMU could not run the lab: %s", line);
 	return mmvm_error(err, MMVM_EXIT_HOST, "QEMU ended before the command did; see -v");
@@ -421,6 +421,7 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 	clock_gettime(CLOCK_MONOTONIC, &w->last_sign);
 	for (;;) {
 		struct pollfd p[LAB_CHANNELS + 1];
+		siginfo_t child = {0};
 		struct timespec now;
 		bool ended = false;
 		int i;
@@ -433,8 +434,10 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 		while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGCHLD)
 				return 128 + (int)info.ssi_signo;
-			ended = waitid(P_PID, (id_t)w->qemu.pid, &(siginfo_t){0},
-				       WEXITED | WNOHANG | WNOWAIT) == 0;
+			/* it may only have been stopped: then waitid() leaves si_pid 0 */
+			ended = !waitid(P_PID, (id_t)w->qemu.pid, &child,
+					WEXITED | WNOHANG | WNOWAIT) &&
+				child.si_pid;
 		}
 		take_all(w);
 		if (w->finished) {
@@ -447,7 +450,7 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (ended)
 			return explain(w, false, err);
-		if (now.tv_sec - w->last_sign.tv_sec > PATIENCE_S)
+		if (now.tv_sec - w->last_sign.tv_sec > w->patience_s)
 			return explain(w, true, err);
 	}
 }
@@ -462,6 +465,7 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	if (!w)
 		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
 	w->verbose = opt->verbose;
+	w->patience_s = opt->patience_s ? opt->patience_s : PATIENCE_S;
 	w->stdout_fd = opt->stdout_fd ? opt->stdout_fd : STDOUT_FILENO;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
