@@ -216,11 +216,8 @@ static struct page *take_fallback(struct zone *z, unsigned int order, unsigned i
 	count_vm_event(MMVM_BUDDY_FALLBACK);
 	if (buddy_may_claim(o, want) && try_claim(z, page, o, want))
 		return take_smallest(z, order, want);
-	for (o = order; o < NR_ORDERS; o++) {
-		page = first_of_fallbacks(z, o, want);
-		if (page)
-			break;
-	}
+	for (o = order; !(page = first_of_fallbacks(z, o, want)); o++)
+		; /* one at o <= where we were */
 	del_block(z, page, o);
 	expand(z, page, o, order, page->migratetype);
 	return page;

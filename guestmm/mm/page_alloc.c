@@ -222,7 +222,9 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 			/* What was freed may sit in small pieces in the per-CPU lists. */
 			drained = true;
 			drain_all_pages();
-			continue;
+			page = get_page_from_freelist(gfp, order, WMARK_MIN, alloc_flags);
+			if (page)
+				return page;
 		}
 		if (gfp & __GFP_NORETRY)
 			goto nopage;

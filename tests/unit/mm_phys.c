@@ -399,6 +399,47 @@ static void giving_up(void)
 	give_back(&list);
 }
 
+/* One round of reclaim, or all of them, when counts promise that it could help. */
+static void how_long_to_try(void)
+{
+	struct kmem_cache *c = kmem_cache_create("r", 4096, 0, SLAB_RECLAIM_ACCOUNT, NULL);
+	static void *objs[400];
+	LIST_HEAD(list);
+	u64 stalls;
+
+	CU_ASSERT_EQUAL(kmem_cache_alloc_bulk(c, GFP_KERNEL, ARRAY_SIZE(objs), objs), 400);
+	exhaust(GFP_ATOMIC | __GFP_MEMALLOC, &list);
+	stalls = sum_vm_event(ALLOCSTALL);
+	CU_ASSERT_PTR_NULL(alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN));
+	CU_ASSERT_EQUAL(sum_vm_event(ALLOCSTALL) - stalls, 1);
+	CU_ASSERT_PTR_NULL(alloc_page(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN));
+	CU_ASSERT_EQUAL(sum_vm_event(ALLOCSTALL) - stalls, 1 + 17);
+	CU_ASSERT_PTR_NULL(alloc_pages(GFP_KERNEL | __GFP_NOWARN, 4)); /* costly: not worth it */
+	CU_ASSERT_EQUAL(sum_vm_event(ALLOCSTALL) - stalls, 1 + 17 + 1);
+	give_back(&list);
+	kmem_cache_free_bulk(c, ARRAY_SIZE(objs), objs);
+	CU_ASSERT_EQUAL(kmem_cache_destroy(c), 0);
+}
+
+/* The block is there, in pieces on the per-CPU lists. */
+static void lists_are_drained_for_a_block(void)
+{
+	struct page *block = alloc_pages(GFP_KERNEL, 3);
+	u64 drains;
+	LIST_HEAD(list);
+
+	split_page(block, 3);
+	exhaust(GFP_ATOMIC | __GFP_MEMALLOC, &list);
+	for (unsigned int i = 0; i < 8; i++)
+		__free_page(block + i);
+	CU_ASSERT_EQUAL(nr_free_pages(), 0);
+	drains = sum_vm_event(MMVM_PCP_DRAIN);
+	CU_ASSERT_PTR_EQUAL(alloc_pages(GFP_KERNEL | __GFP_MEMALLOC | __GFP_NOWARN, 3), block);
+	CU_ASSERT(sum_vm_event(MMVM_PCP_DRAIN) > drains);
+	__free_pages(block, 3);
+	give_back(&list);
+}
+
 static LIST_HEAD(hostages);
 static unsigned int nr_rescues;
 static void rescue(struct bio *bio)
@@ -666,6 +707,8 @@ int main(void)
 		{"reserves in steps", reserves_in_steps},
 		{"threads that may use all", threads_that_may_use_all},
 		{"giving up", giving_up},
+		{"how long to try", how_long_to_try},
+		{"lists are drained for a block", lists_are_drained_for_a_block},
 		{"NOFAIL waits for memory", nofail_waits_for_memory},
 		{"failure on request", failure_on_request},
 		{"page lock and writeback", page_lock_and_writeback},

@@ -120,6 +120,34 @@ static void purge_is_lazy(void)
 	CU_ASSERT_EQUAL(host_tlb.kernel_range, flushes + 4);
 }
 
+/* The gap that an area leaves is used again, whole or in part, before anything behind it. */
+static void gaps_are_filled(void)
+{
+	u8 *a, *b, *c, *d, *e;
+
+	purge_vmap_areas();
+	a = vmalloc(PAGE_SIZE);
+	b = vmalloc(6 * PAGE_SIZE);
+	c = vmalloc(PAGE_SIZE);
+	vfree(b);
+	purge_vmap_areas();
+	d = vmalloc(2 * PAGE_SIZE);
+	CU_ASSERT_PTR_EQUAL(d, b);
+	e = vmalloc(3 * PAGE_SIZE); /* with its guard, all that is left of the gap */
+	CU_ASSERT_PTR_EQUAL(e, b + 3 * PAGE_SIZE);
+	b = vmalloc(PAGE_SIZE);
+	CU_ASSERT_PTR_EQUAL(b, c + 2 * PAGE_SIZE);
+	vfree(a);
+	vfree(d);
+	vfree(e);
+	purge_vmap_areas();
+	a = vmalloc(8 * PAGE_SIZE); /* three gaps have become one */
+	CU_ASSERT(a < c);
+	vfree(a);
+	vfree(b);
+	vfree(c);
+}
+
 static void stacks(void)
 {
 	u8 *s[3];
@@ -314,6 +342,7 @@ int main(void)
 	static const struct unit_case cases[] = {
 		{"memory is there and guarded", memory_is_there_and_guarded},
 		{"purge is lazy", purge_is_lazy},
+		{"gaps are filled", gaps_are_filled},
 		{"stacks", stacks},
 		{"other people's pages", other_peoples_pages},
 		{"registers", registers},
