@@ -47,5 +47,8 @@ for row in rows:
 vmm = result["vmm"]
 check("VMM memory below 5 MiB", 0 < (vmm["memory_bytes"] or 0) < 5 << 20)
 check("exits were measured", bool(vmm["exit_ps"] and vmm["bare_exit_ps"]))
+if vmm["exit_ps"] and vmm["bare_exit_ps"]:
+    ratio = vmm["exit_ps"] / vmm["bare_exit_ps"]
+    check("exit and return: %.2f of a bare ioctl loop, at most 1.10" % ratio, ratio <= 1.1)
 sys.exit(failed > 0)
 END
