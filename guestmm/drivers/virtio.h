@@ -66,6 +66,7 @@ struct vring_desc {
 #define VRING_DESC_F_WRITE    2
 #define VRING_DESC_F_INDIRECT 4
 #define VRING_NO_NOTIFY	      1 /* used->flags */
+#define VRING_NO_INTERRUPT    1 /* avail->flags */
 
 struct vring_avail {
 	u16 flags, idx;
@@ -131,6 +132,22 @@ void virtqueue_notify(struct virtqueue *vq);
 void *virtqueue_get(struct virtqueue *vq, u32 *len);
 /** Ask for an interrupt at the next completion. False when one has come meanwhile: look again. */
 bool virtqueue_enable_cb(struct virtqueue *vq);
+/** No interrupt is wanted until virtqueue_enable_cb(): we look ourselves. One may still come. */
+void virtqueue_disable_cb(struct virtqueue *vq);
+/** Has the device completed something that was not taken yet? No lock needed. */
+static inline bool virtqueue_pending(const struct virtqueue *vq)
+{
+	return READ_ONCE(vq->used->idx) != READ_ONCE(vq->used_idx);
+}
 
 int virtio_blk_probe(const struct boot_device *bd);
+
+struct block_device;
+/** What a disk has seen, since boot. */
+struct virtio_blk_counts {
+	u64 interrupts, polled; /* reads that were done before anybody had to sleep */
+	u64 queue_full;		/* bios that waited for a slot */
+	u64 kicks, kicks_avoided;
+};
+void virtio_blk_get_counts(const struct block_device *bdev, struct virtio_blk_counts *c);
 #endif

@@ -125,7 +125,15 @@ void *virtqueue_get(struct virtqueue *vq, u32 *len)
 
 bool virtqueue_enable_cb(struct virtqueue *vq)
 {
+	WRITE_ONCE(vq->avail->flags, 0);
 	WRITE_ONCE(*used_event(vq), vq->used_idx);
 	full_barrier();
 	return READ_ONCE(vq->used->idx) == vq->used_idx;
+}
+
+void virtqueue_disable_cb(struct virtqueue *vq)
+{
+	/* With event index the flag is not looked at (2.7.7): name an index half a turn away. */
+	WRITE_ONCE(vq->avail->flags, VRING_NO_INTERRUPT);
+	WRITE_ONCE(*used_event(vq), vq->used_idx + 0x8000);
 }

@@ -1,5 +1,6 @@
 /* The disk: contents, many requests at once, the full queue, errors, discard. On the swap disk
  * after swapoff, as every test machine can have one. */
+#include "drivers/virtio.h"
 #include "mm/bio.h"
 #include "mm/dma.h"
 #include "tests/tests.h"
@@ -110,8 +111,11 @@ static bool all_ended(void *arg)
 GUEST_TEST(blk, more_requests_than_the_queue_holds, 0, 120, MEM)
 {
 	struct block_device *bdev = take_disk(t);
+	struct virtio_blk_counts before, after;
+	unsigned long flags;
 
 	REQUIRE(bdev);
+	virtio_blk_get_counts(bdev, &before);
 	for (int pass = 0; pass < 2; pass++) {
 		nr_ended = 0;
 		for (int i = 0; i < NR_BIOS; i++) {
@@ -129,8 +133,11 @@ GUEST_TEST(blk, more_requests_than_the_queue_holds, 0, 120, MEM)
 					       .pages = {p},
 					       .end_io = count_end};
 		}
+		/* With interrupts off no write is completed, so the queue fills for certain. */
+		flags = arch_irq_save();
 		for (int i = 0; i < NR_BIOS; i++)
 			submit_bio(&bios[i]);
+		arch_irq_restore(flags);
 		CHECK(wait_until(all_ended, NULL, 20000));
 		for (int i = 0; i < NR_BIOS; i++) {
 			CHECK_EQ(bios[i].status, 0);
@@ -141,8 +148,36 @@ GUEST_TEST(blk, more_requests_than_the_queue_holds, 0, 120, MEM)
 		CHECK(holds(bios[i].pages[0], i));
 		__free_page(bios[i].pages[0]);
 	}
+	virtio_blk_get_counts(bdev, &after);
+	CHECK(after.queue_full > before.queue_full);
+	CHECK(after.interrupts > before.interrupts);
 	CHECK(dma_debug);
 	CHECK_EQ(dma_debug_errors(), 0);
+}
+
+GUEST_TEST(blk, reads_are_polled_and_writes_interrupt, 0, 0, MEM)
+{
+	struct block_device *bdev = take_disk(t);
+	struct page *p = alloc_page(GFP_KERNEL);
+	struct virtio_blk_counts before, after;
+
+	REQUIRE(bdev && p);
+	virtio_blk_get_counts(bdev, &before);
+	fill(p, 1);
+	for (int i = 0; i < 50; i++)
+		CHECK_EQ(do_io(bdev, BIO_WRITE, i * SECTORS, &p, 1), 0);
+	virtio_blk_get_counts(bdev, &after);
+	CHECK(after.interrupts - before.interrupts >= 50);
+	CHECK_EQ(after.polled, before.polled);
+	before = after;
+	for (int i = 0; i < 50; i++)
+		CHECK_EQ(do_io(bdev, BIO_READ, i * SECTORS, &p, 1), 0);
+	virtio_blk_get_counts(bdev, &after);
+	/* On a busy host some reads take longer than we look, and then interrupt. */
+	CHECK(after.polled - before.polled + after.interrupts - before.interrupts >= 50);
+	CHECK(after.polled > before.polled);
+	CHECK(holds(p, 1));
+	__free_page(p);
 }
 
 GUEST_TEST(blk, disk_error_fails_its_request_only, 0, 0, MEM)
