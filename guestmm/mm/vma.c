@@ -118,8 +118,8 @@ void vma_link(struct vm_area_struct *vma)
 		}
 	}
 	list_add(&vma->link, after);
+	/* The gap of the next VMA shrinks: it is an ancestor of the new leaf, so on its way up. */
 	rb_insert(&mm->mm_rb, &vma->rb, parent, link, vma_gap_augment);
-	vma_gap_update(vma_next(vma));
 	mm->map_count++;
 }
 
@@ -128,9 +128,9 @@ void vma_unlink(struct vm_area_struct *vma)
 	struct mm_struct *mm = vma->mm;
 	struct vm_area_struct *next = vma_next(vma);
 
-	rb_erase(&mm->mm_rb, &vma->rb, vma_gap_augment);
 	list_del(&vma->link);
-	vma_gap_update(next);
+	rb_erase(&mm->mm_rb, &vma->rb, vma_gap_augment);
+	vma_gap_update(next); /* it may have taken the place, which does not recompute it */
 	mm->map_count--;
 	if (mm->mmap_cache == vma)
 		mm->mmap_cache = NULL;

@@ -60,6 +60,8 @@ static void uncache(unsigned int i)
 	bool evict = next_random() % 2;
 
 	lock_page(page);
+	SetPageDirty(page);
+	MUST(!swap_cache_evict(page), "a dirty page was evicted");
 	ClearPageDirty(page);
 	if (evict && model[i].users) {
 		u64 extra = next_random() % 4 == 0;

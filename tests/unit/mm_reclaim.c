@@ -287,6 +287,43 @@ static void a_shared_page_leaves_all_its_address_spaces(void)
 	check_all();
 }
 
+/* Two address spaces share a swap-cache page; the one that has written to it goes. What it wrote
+ * must reach the slot, which the other one's entry names. */
+static void what_a_dying_relative_wrote_is_kept(void)
+{
+	struct mm_struct *mm = mm_alloc(), *other = mm_alloc();
+	unsigned long at = do_mmap(mm, 0, PAGE_SIZE, RW, PRIVATE, 0);
+	struct vm_area_struct *vma = find_vma(mm, at), *copy;
+	swp_entry_t e;
+	u64 v;
+
+	user_write(mm, at, 5);
+	for (int i = 0; i < 8; i++)
+		shrink(0, 1000);
+	CU_ASSERT(!user_read(mm, at, &v)); /* back, clean, alone: writable */
+	e = (swp_entry_t){page_at(mm, at)->private_};
+	CU_ASSERT(!user_write(mm, at, 6)); /* without a fault: only the PTE knows */
+	CU_ASSERT(!PageDirty(page_at(mm, at)));
+	/* A fork, with the child's PTE replaced by the entry at once. */
+	copy = vma_alloc(other, at, at + PAGE_SIZE, vma->flags & ~VM_ACCOUNT, NULL);
+	CU_ASSERT(!anon_vma_clone(copy, vma));
+	vma_link(copy);
+	vm_stat_account(other, copy->flags, 1);
+	pte_set(walk_pte(mm->pgd, at), pte_wrprotect(*walk_pte(mm->pgd, at)));
+	CU_ASSERT(!swap_duplicate(e));
+	pte_set(walk_pte_alloc(other, at), swp_entry_to_pte(e));
+	other->rss_swap++;
+	check_all();
+	mmput(mm);
+	for (int i = 0; i < 8; i++)
+		shrink(0, 1000);
+	check_all();
+	CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), 0);
+	CU_ASSERT(!user_read(other, at, &v) && v == 6);
+	mmput(other);
+	check_all();
+}
+
 static void kswapd_is_woken_once_and_gives_up(void)
 {
 	pg_data_t *node = &node_data[0];
@@ -407,6 +444,7 @@ int main(void)
 	T(a_page_touched_while_it_is_written_is_not_lost);
 	T(exit_while_pages_are_written);
 	T(a_shared_page_leaves_all_its_address_spaces);
+	T(what_a_dying_relative_wrote_is_kept);
 	T(kswapd_is_woken_once_and_gives_up);
 	T(direct_reclaim_says_what_it_freed);
 	T(no_io_means_no_io);

@@ -350,6 +350,29 @@ static void refaults_are_seen_and_activate(void)
 	swap_everything_out(mm);
 	check_contents(mm, at, 64, 1);
 	CU_ASSERT_EQUAL(event(WORKINGSET_REFAULT_ANON), refault + 64);
+	/* Gone and back while as many pages are active: it belongs among them. */
+	{
+		u64 activated = event(WORKINGSET_ACTIVATE_ANON);
+		struct page *page = alloc_pages_type(GFP_KERNEL, 0, PAGE_ANON);
+		u32 shadow;
+
+		lru_add_drain();
+		for (u64 i = 0; i < 64; i++)
+			for (int twice = 0; twice < 2; twice++)
+				mark_page_accessed(pfn_to_page(
+					pte_pfn(*walk_pte(mm->pgd, at + i * PAGE_SIZE))));
+		CU_ASSERT_EQUAL(node_data[0].nr_lru[LRU_ACTIVE_ANON], 64);
+		shadow = workingset_eviction(page);
+		workingset_age(0, 65);
+		workingset_refault(page, shadow);
+		CU_ASSERT(!PageActive(page));
+		shadow = workingset_eviction(page);
+		workingset_age(0, 63);
+		workingset_refault(page, shadow);
+		CU_ASSERT(PageActive(page) && PageWorkingset(page));
+		CU_ASSERT_EQUAL(event(WORKINGSET_ACTIVATE_ANON), activated + 1);
+		release_page(page);
+	}
 	/* The decision itself. */
 	CU_ASSERT(workingset_was_active(100, 150, 50));
 	CU_ASSERT(!workingset_was_active(100, 151, 50));

@@ -284,6 +284,10 @@ static void mprotect_stops_at_a_hole(void)
 	CU_ASSERT_EQUAL(do_mprotect(mm, at(0), PAGE_SIZE, 0x80), -EINVAL);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at(0), 0, PROT_READ), 0);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at(0), -PAGE_SIZE, PROT_READ), -ENOMEM);
+	/* Beyond what the mapping may ever allow. */
+	find_vma(mm, at(3))->flags &= ~VM_MAYEXEC;
+	CU_ASSERT_EQUAL(do_mprotect(mm, at(3), PAGE_SIZE, PROT_EXEC), -EACCES);
+	CU_ASSERT_EQUAL(do_mprotect(mm, at(3), PAGE_SIZE, PROT_READ), 0);
 	check_all();
 	unmap(0, 5);
 }
