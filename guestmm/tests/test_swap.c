@@ -302,7 +302,7 @@ GUEST_TEST(reclaim, kswapd_keeps_free_memory_between_the_marks, 0, 120, MEM)
 		struct zone *z = zone_table[i];
 
 		CHECK(zone_stat(z, NR_FREE_PAGES) + z->pcp[cpu_id()].batch >=
-		      z->watermark[WMARK_MIN] / 2);
+		      (s64)z->watermark[WMARK_MIN] / 2);
 	}
 	CHECK_EQ(ev(OOM_KILL), 0);
 	mmput(mm);
