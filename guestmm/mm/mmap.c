@@ -49,14 +49,13 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 			floor = s;
 		} else if (to < vma->vm_end) {
 			vma_set_range(vma, to, vma->vm_end);
-			ceiling = to;
 			break;
 		} else {
 			vma_unlink(vma);
 			list_add_tail(&vma->link, &gone);
 		}
 	}
-	if (vma && ceiling > vma->vm_start)
+	if (vma) /* what is left of the last one, or the one behind */
 		ceiling = vma->vm_start;
 	list_for_each_entry_safe (vma, next, &gone, link)
 		vma_free(vma);

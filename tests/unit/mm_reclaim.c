@@ -174,10 +174,15 @@ static void writes_wait_for_the_disk_and_come_to_the_tail(void)
 	CU_ASSERT_EQUAL(swap_writes_in_flight(), 64);
 	CU_ASSERT_EQUAL(event(PGSTEAL_DIRECT), stolen);
 	check_all();
+	/* Another page, younger than all of them. */
+	CU_ASSERT(do_mmap(mm, 0, PAGE_SIZE, RW, PRIVATE | MAP_POPULATE, 0) > 0);
+	lru_add_drain();
 	while (host_disk_complete(disk, 1))
 		;
 	CU_ASSERT_EQUAL(global_stat(NR_WRITEBACK), 0);
 	CU_ASSERT_EQUAL(event(PGROTATED), rotated + 64);
+	CU_ASSERT(!PageReclaim(
+		list_first_entry(&node_data[0].lru[LRU_INACTIVE_ANON], struct page, lru)));
 	shrink(12, 1000); /* little effort: they lie at the tail */
 	CU_ASSERT_EQUAL(event(PGSTEAL_DIRECT), stolen + 32);
 	check_all();

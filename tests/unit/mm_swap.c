@@ -429,9 +429,10 @@ static void areas_are_used_by_priority_and_bad_slots_never(void)
 	u32 *header = (u32 *)(small->data + 1024);
 
 	host_disk_mkswap(small);
-	header[2] = 2; /* nr_badpages, and the list 512 bytes on */
+	header[2] = 3; /* nr_badpages, and the list 512 bytes on */
 	header[128] = 5;
 	header[129] = 63;
+	header[130] = 5; /* named twice */
 	CU_ASSERT_EQUAL(do_swapon(&small->bdev, 10), 0);
 	CU_ASSERT_EQUAL(swap_areas[1].usable, 61);
 	mm = process_with(100, &at);
