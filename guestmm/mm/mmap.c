@@ -26,7 +26,7 @@
 static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsigned long start,
 		       unsigned long end, bool full)
 {
-	struct vm_area_struct *prev = vma_prev(first), *vma, *next;
+	struct vm_area_struct *prev = vma_prev(first), *vma, *next, *dead;
 	unsigned long floor = prev ? prev->vm_end : 0, ceiling = 1ul << 47;
 	unsigned long from = max(start, first->vm_start), to = from;
 	struct mmu_gather tlb;
@@ -57,8 +57,8 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 	}
 	if (vma) /* what is left of the last one, or the one behind */
 		ceiling = vma->vm_start;
-	list_for_each_entry_safe (vma, next, &gone, link)
-		vma_free(vma);
+	list_for_each_entry_safe (dead, next, &gone, link)
+		vma_free(dead);
 	free_pgtables(&tlb, from, to, floor, ceiling);
 	tlb_finish_mmu(&tlb);
 }

@@ -277,6 +277,159 @@ static void a_failed_write_keeps_the_page(void)
 	mmput(mm);
 }
 
+/* ---- what others do meanwhile ------------------------------------------------------------------
+ */
+
+/* The disk takes its time: `meanwhile` runs after a request was given to it and before it is done,
+ * as another thread would. */
+static void (*meanwhile)(void);
+static struct mm_struct *their_mm;
+static unsigned long their_at;
+static u64 their_from;
+static unsigned int times_run;
+
+static void slow_submit(struct block_device *bdev, struct bio *bio)
+{
+	void (*fn)(void) = meanwhile;
+
+	meanwhile = NULL;
+	if (fn) {
+		fn();
+		times_run++;
+	}
+	real_submit(bdev, bio);
+}
+
+static void with_slow_disk(void (*fn)(void))
+{
+	if (!real_submit || disk->bdev.submit != slow_submit)
+		real_submit = disk->bdev.submit;
+	disk->bdev.submit = slow_submit;
+	times_run = 0;
+	meanwhile = fn;
+}
+
+static void fast_disk_again(void)
+{
+	CU_ASSERT_EQUAL(times_run, 1);
+	disk->bdev.submit = real_submit;
+	meanwhile = NULL;
+}
+
+static void they_drop_the_range(void)
+{
+	CU_ASSERT_EQUAL(do_madvise(their_mm, their_at, 64 << PAGE_SHIFT, MADV_DONTNEED), 0);
+}
+
+/* Not try_to_free_pages: it would wait for the very request that it interrupts here. */
+static void they_reclaim(void)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
+
+	for (int i = 0; i < 6; i++)
+		shrink_node(&node_data[0], &sc);
+}
+
+static void they_fault_on_all_they_can(void)
+{
+	/* Not those that the interrupted one has locked: they would wait for it. */
+	for (u64 i = their_from; i < their_from + 24; i++)
+		MUST(!user_write(their_mm, their_at + i * PAGE_SIZE, pattern(i)), "write");
+}
+
+static void they_exit(void)
+{
+	mmput(their_mm);
+	their_mm = NULL;
+}
+
+static void a_range_dropped_while_its_page_is_read(void)
+{
+	u64 v = 1;
+
+	their_mm = process_with(64, &their_at);
+	swap_everything_out(their_mm);
+	with_slow_disk(they_drop_the_range);
+	CU_ASSERT(!user_read(their_mm, their_at + 3 * PAGE_SIZE, &v));
+	CU_ASSERT_EQUAL(v, 0); /* what was read is nobody's any more */
+	fast_disk_again();
+	check_all();
+	swap_everything_out(their_mm);
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 0);
+	mmput(their_mm);
+	check_all();
+}
+
+static void reclaim_while_a_page_is_read(void)
+{
+	u64 v;
+
+	their_mm = process_with(64, &their_at);
+	swap_everything_out(their_mm);
+	check_contents(their_mm, their_at, 20, 1);
+	with_slow_disk(they_reclaim);
+	CU_ASSERT(!user_read(their_mm, their_at + 63 * PAGE_SIZE, &v) && v == pattern(63));
+	fast_disk_again();
+	check_all();
+	check_contents(their_mm, their_at, 64, 3);
+	mmput(their_mm);
+	check_all();
+}
+
+static void writes_nearby_while_a_page_is_read(void)
+{
+	u64 v;
+
+	their_mm = process_with(64, &their_at);
+	swap_everything_out(their_mm);
+	their_from = 32;
+	with_slow_disk(they_fault_on_all_they_can);
+	CU_ASSERT(!user_read(their_mm, their_at, &v) && v == pattern(0));
+	fast_disk_again();
+	check_all();
+	check_contents(their_mm, their_at, 64, 3);
+	mmput(their_mm);
+	check_all();
+}
+
+/* Pages are unmapped, in the cache and on their way to the disk. */
+static void each_thing_that_may_happen_while_pages_are_written(void)
+{
+	void (*const what[])(void) = {they_drop_the_range, they_reclaim, they_fault_on_all_they_can,
+				      they_exit};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(what); i++) {
+		struct scan_control sc = {
+			.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
+
+		their_mm = process_with(64, &their_at);
+		their_from = 0; /* in the first request */
+		lru_add_drain();
+		with_slow_disk(what[i]);
+		shrink_node(&node_data[0], &sc);
+		shrink_node(&node_data[0], &sc);
+		fast_disk_again();
+		check_all();
+		for (u64 p = 0; p < 64 && their_mm; p++) {
+			u64 v;
+
+			CU_ASSERT(!user_read(their_mm, their_at + p * PAGE_SIZE, &v));
+			CU_ASSERT_EQUAL(v, what[i] == they_drop_the_range ? 0 : pattern(p));
+		}
+		if (their_mm) {
+			swap_everything_out(their_mm);
+			mmput(their_mm);
+		} else {
+			shrink_node(&node_data[0], &sc);
+			shrink_node(&node_data[0], &sc);
+		}
+		check_all();
+		CU_ASSERT_EQUAL(swap_areas[0].inuse, 0);
+		CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), 0);
+	}
+}
+
 static void errors_while_overcommitted(void)
 {
 	u64 n = 80 * MIB / PAGE_SIZE, bus = 0, good = 0;
@@ -531,6 +684,10 @@ int main(void)
 	T(exit_frees_slots_and_cached_pages);
 	T(willneed_reads_ahead);
 	T(refaults_are_seen_and_activate);
+	T(a_range_dropped_while_its_page_is_read);
+	T(reclaim_while_a_page_is_read);
+	T(writes_nearby_while_a_page_is_read);
+	T(each_thing_that_may_happen_while_pages_are_written);
 	T(swapoff_brings_everything_back);
 	T(areas_are_used_by_priority_and_bad_slots_never);
 	T(full_swap_still_serves_clean_pages);
