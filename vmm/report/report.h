@@ -172,6 +172,15 @@ bool run_result_checks_ok(const struct run_result *r);
 /** "exited", "crashed", "timeout", "stopped", "host error". */
 const char *outcome_name(enum outcome_kind kind);
 
+/* The way back: what report_json() wrote. Return 0, or -1 with `err` (MMVM_EXIT_USAGE: no such
+ * file, or no result of a run, and where in it; MMVM_EXIT_HOST: no memory), and then `r` is empty.
+ */
+/** `name` is for messages. */
+int run_result_parse(struct run_result *r, const char *name, const char *text, size_t len,
+		     struct mmvm_error *err);
+/** From a file; "-" is stdin. */
+int run_result_load(struct run_result *r, const char *path, struct mmvm_error *err);
+
 /* Writers. They return 0, or -EIO when the stream failed (a full disk). */
 struct report_options {
 	bool colour;  /* see report_want_colour() */
@@ -183,6 +192,10 @@ int report_table(FILE *f, const struct run_result *r, const struct report_option
 int report_json(FILE *f, const struct run_result *r);
 /** The samples, one line each, a header first. */
 int report_csv(FILE *f, const struct run_result *r);
+/** One HTML page that needs nothing else, with plots. Also -ENOMEM. */
+int report_html(FILE *f, const struct run_result *r);
+/** The numbers at the end in the OpenMetrics text format 1.0. */
+int report_openmetrics(FILE *f, const struct run_result *r);
 
 /** Registers, the symbolised stack and the last lines of the console of a machine that crashed (or
  * stopped while its registers could be read). `symbols` may be NULL; reads guest memory of `m`. */
@@ -200,6 +213,8 @@ int report_write_file_atomic(const char *path, int (*emit)(FILE *f, const void *
 /** `emit` functions for it; arg is the run_result. */
 int report_emit_json(FILE *f, const void *result);
 int report_emit_csv(FILE *f, const void *result);
+int report_emit_html(FILE *f, const void *result);
+int report_emit_openmetrics(FILE *f, const void *result);
 
 /** Text of one line (cut at `max` bytes), and of many (each line behind `indent`), with what could
  * drive a terminal replaced. */

@@ -1,0 +1,76 @@
+/*
+ * Pieces of the HTML report: text made safe, and plots drawn as SVG.
+ *
+ *   html.c  the page: what is said, in which order      html_style.c  colours and layout
+ *   html_time.c  everything over time                   html_plot.c   axes, lines, areas, heat,
+ * bars
+ *
+ * Plots are drawn 480 units wide, one unit a pixel or a little more or less at any width of the
+ * page: two stand side by side on a wide one, so that text in them never gets too small to read.
+ */
+#ifndef VMM_REPORT_HTML_H
+#define VMM_REPORT_HTML_H
+
+#include <stdio.h>
+#include "report/report.h"
+
+/** Colours are named by the style sheet: var(--c0) ... var(--c9), var(--h1) ... var(--h8). */
+#define HTML_COLOURS 10u
+#define HTML_HEATS   8u
+#define PLOT_SERIES  12u
+#define PLOT_POINTS  240u /* intervals at most */
+
+enum plot_kind {
+	PLOT_STEP,  /* y[i] holds from t[i] to t[i + 1]: rates */
+	PLOT_LINE,  /* y[i] is the level at t[i + 1] */
+	PLOT_STACK, /* the same, one upon the other */
+};
+
+struct plot_series {
+	const char *name;
+	unsigned int colour;
+	const double *y; /* plot.n values */
+};
+
+struct plot {
+	enum plot_kind kind;
+	const char *title, *unit, *caption;
+	unsigned int n;	 /* intervals, 1 ... PLOT_POINTS */
+	const double *t; /* seconds: n + 1 values that rise */
+	unsigned int nr_series;
+	struct plot_series series[PLOT_SERIES];
+	double limit; /* a line across, with its name; none when 0 */
+	const char *limit_name;
+};
+
+/** Values of the cells of `row` from bottom to top, time from left to right. */
+struct heatmap {
+	const char *title, *caption, *unit;
+	unsigned int n;	 /* columns */
+	const double *t; /* seconds: n + 1 values that rise */
+	unsigned int rows;
+	const double *cell; /* rows x n, row by row */
+	double row_mib;	    /* height of a row */
+	double split_mib;   /* RAM above this lies elsewhere; none when 0 */
+	const char *split_name;
+};
+
+/** A row of a bar chart: name and what it says in text, and how long the bar is. */
+struct bar {
+	const char *name, *text;
+	double value;
+	unsigned int colour;
+};
+
+/** Text between tags or inside a quoted attribute; what is no text becomes U+FFFD. */
+void html_text(FILE *f, const char *s);
+void html_plot(FILE *f, const struct plot *p);
+void html_heatmap(FILE *f, const struct heatmap *h);
+/** Bars as a table, so that names wrap and can be copied. */
+void html_bars(FILE *f, const struct bar *bars, unsigned int n);
+
+void html_style(FILE *f);
+/** Every plot over time that the samples allow. Returns 0 or -ENOMEM. */
+int html_timeline(FILE *f, const struct run_result *r);
+
+#endif
