@@ -73,26 +73,34 @@ static inline void del_block(struct zone *z, struct page *page, unsigned int ord
 	z->free_area[order].nr_free--;
 }
 
+/* Struct pages lie as their frames do, so the buddy's is found by flipping a bit of the address. */
 void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned int migratetype)
 {
-	pfn_t pfn = page_to_pfn(page);
+	unsigned long at = (unsigned long)page, size = sizeof(struct page) << order;
+	const unsigned long map_start = z->map_start, map_bytes = z->map_bytes;
+	struct free_area *area = &z->free_area[order];
+	u32 free_state = PAGE_STATE(PAGE_BUDDY, order, 0, 0);
+	const u64 flags = page->flags;
 
 	for (; order < MAX_ORDER; order++) {
-		pfn_t buddy_pfn = pfn ^ (1ul << order);
-		struct page *buddy = pfn_to_page(buddy_pfn);
+		struct page *buddy = (struct page *)(at ^ size);
 
 		/* Beyond the zone there need not even be a struct page. */
-		if (buddy_pfn - z->start_pfn >= z->spanned ||
-		    page_type_order(buddy) != PAGE_STATE(PAGE_BUDDY, order, 0, 0) ||
-		    (buddy->flags ^ page->flags) >> PAGE_ZONE_SHIFT)
+		if ((unsigned long)buddy - map_start >= map_bytes ||
+		    page_type_order(buddy) != free_state ||
+		    (buddy->flags ^ flags) >> PAGE_ZONE_SHIFT)
 			break;
-		del_block(z, buddy, order);
-		if (buddy_pfn < pfn) {
-			pfn = buddy_pfn;
-			page = buddy;
-		}
+		__list_del(buddy->lru.prev, buddy->lru.next);
+		area->nr_free--;
+		at &= ~size;
+		size <<= 1;
+		area++;
+		free_state += PAGE_STATE(0, 1, 0, 0);
 	}
-	add_block(z, page, order, migratetype);
+	page = (struct page *)at;
+	page_set_state(page, free_state | PAGE_STATE(0, 0, migratetype, 0));
+	list_add(&page->lru, &area->free_list[migratetype]);
+	area->nr_free++;
 }
 
 /* Cut a block that is on no list down to `order`: the upper halves go back. */

@@ -58,7 +58,10 @@ static inline u32 page_state(const struct page *p)
 /** Type and order alone. */
 static inline u32 page_type_order(const struct page *p)
 {
-	return page_state(p) & 0xffff;
+	u16 state;
+
+	__builtin_memcpy(&state, &p->type, sizeof(state));
+	return state;
 }
 /** In use by somebody, so that it may be freed. */
 static inline bool page_type_in_use(const struct page *p)

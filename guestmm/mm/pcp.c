@@ -14,12 +14,12 @@
  */
 #include "mm/internal.h"
 
-/* A batch pays for a hold of zone->lock and must not empty a small zone: a thousandth of it, from 8
- * to 64 pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it.
+/* A batch pays for a hold of zone->lock and must not empty a small zone: a 256th of it, from 8 to 64
+ * pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it.
  */
 u32 zone_pcp_batch(u64 managed)
 {
-	u64 batch = managed / 1024;
+	u64 batch = managed / 256;
 
 	if (batch < 8)
 		batch = min((u64)8, managed / 64);
@@ -85,18 +85,21 @@ unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int 
 	return got;
 }
 
-/* Return blocks from the back of a list until `*pages` have gone or it is empty. zone->lock held.
- */
-static void drain_list(struct zone *z, struct list_head *list, unsigned int order, s32 *pages)
+/* Return blocks from the back of a list until `pages` have gone or it is empty. Returns how many
+ * pages are left to go. zone->lock held. */
+static s32 drain_list(struct zone *z, struct list_head *list, unsigned int order, s32 pages)
 {
-	while (*pages > 0 && !list_empty(list)) {
-		struct page *page = list_last_entry(list, struct page, lru);
-		unsigned int type = *pageblock_type(z, page);
+	struct list_head *pos = list->prev;
 
-		__list_del(page->lru.prev, page->lru.next);
-		buddy_free(z, page, order, type);
-		*pages -= 1 << order;
+	for (; pages > 0 && pos != list; pages -= 1 << order) {
+		struct page *page = list_entry(pos, struct page, lru);
+
+		pos = pos->prev;
+		buddy_free(z, page, order, *pageblock_type(z, page));
 	}
+	list->prev = pos;
+	pos->next = list;
+	return pages;
 }
 
 static void drain(struct zone *z, struct per_cpu_pages *pcp, s32 pages)
@@ -106,7 +109,8 @@ static void drain(struct zone *z, struct per_cpu_pages *pcp, s32 pages)
 	spin_lock(&z->lock);
 	/* Large blocks first: they are few, and the buddy has more use for them. */
 	for (int i = NR_PCP_LISTS - 1; i >= 0 && left > 0; i--)
-		drain_list(z, &pcp->lists[i], i / NR_PCP_MIGRATETYPES, &left);
+		if (!list_empty(&pcp->lists[i]))
+			left = drain_list(z, &pcp->lists[i], i / NR_PCP_MIGRATETYPES, left);
 	spin_unlock(&z->lock);
 	pages -= left;
 	pcp->count -= pages;

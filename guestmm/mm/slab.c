@@ -215,17 +215,11 @@ static unsigned int take_objects(struct kmem_cache *c, gfp_t gfp, void **objs, u
 
 /* ---- putting objects back ---- */
 
-/* To its slab. An empty slab that is one too many goes on `empty` (linked by lru). */
-static void put_object(struct kmem_cache *c, void *obj, struct list_head *empty, const void *caller)
+/* To its slab. An empty slab that is one too many goes on `empty` (linked by lru). list_lock held.
+ */
+static void put_object(struct kmem_cache *c, struct cache_node *n, struct page *slab, void *obj,
+		       struct list_head *empty, const void *caller)
 {
-	struct page *slab = slab_of(obj);
-	struct cache_node *n;
-	unsigned long flags;
-
-	if (unlikely(slab->type != PAGE_SLAB || slab->mapping != c))
-		bad_page(slab, "object freed to a cache that it is not from");
-	n = node_of(c, slab);
-	flags = spin_lock_irqsave(&n->list_lock);
 	if (unlikely(c->flags & SLAB_DEBUG_FLAGS))
 		slab_debug_free(c, slab, obj, caller);
 	if (unlikely(!slab->private_ || (void *)slab->index == obj))
@@ -238,7 +232,6 @@ static void put_object(struct kmem_cache *c, void *obj, struct list_head *empty,
 		del_partial(n, slab);
 		list_add(&slab->lru, empty);
 	}
-	spin_unlock_irqrestore(&n->list_lock, flags);
 }
 
 static void discard_slabs(struct kmem_cache *c, struct list_head *empty)
@@ -253,10 +246,26 @@ static void discard_slabs(struct kmem_cache *c, struct list_head *empty)
 
 static void put_objects(struct kmem_cache *c, void **objs, unsigned int n, const void *caller)
 {
+	struct cache_node *locked = NULL;
+	unsigned long flags = 0;
 	LIST_HEAD(empty);
 
-	for (unsigned int i = 0; i < n; i++)
-		put_object(c, objs[i], &empty, caller);
+	for (unsigned int i = 0; i < n; i++) {
+		struct page *slab = slab_of(objs[i]);
+		struct cache_node *node = node_of(c, slab);
+
+		if (unlikely(slab->type != PAGE_SLAB || slab->mapping != c))
+			bad_page(slab, "object freed to a cache that it is not from");
+		if (unlikely(node != locked)) {
+			if (locked)
+				spin_unlock_irqrestore(&locked->list_lock, flags);
+			locked = node;
+			flags = spin_lock_irqsave(&locked->list_lock);
+		}
+		put_object(c, node, slab, objs[i], &empty, caller);
+	}
+	if (locked)
+		spin_unlock_irqrestore(&locked->list_lock, flags);
 	discard_slabs(c, &empty);
 }
 

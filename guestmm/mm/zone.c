@@ -168,6 +168,8 @@ static void init_zone(pg_data_t *node, enum zone_type type)
 	z->shared = &mmvm_shared->zone[nr_zones];
 	zone_table[nr_zones++] = z;
 	strscpy(z->shared->name, zone_name[type], sizeof(z->shared->name));
+	z->map_start = (unsigned long)pfn_to_page(z->start_pfn);
+	z->map_bytes = z->spanned * sizeof(struct page);
 	z->shared->node = node->id;
 	z->shared->start_pfn = z->start_pfn;
 	z->shared->spanned = z->spanned;

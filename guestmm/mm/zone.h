@@ -55,7 +55,8 @@ struct zone {
 					pageblock_type(); lock */
 	struct pglist_data *node;
 	enum zone_type type;
-	unsigned int index; /* slot in zone_table, shared window and audit root */
+	unsigned long map_start, map_bytes; /* C: the zone's struct pages, as addresses */
+	unsigned int index;		    /* slot in zone_table, shared window and audit root */
 	unsigned long start_pfn, spanned, present,
 		managed;		  /* fixed after boot, but for `managed` */
 	u64 watermark[NR_WMARK];	  /* pages */

@@ -207,7 +207,8 @@ static void batch_grows_with_the_zone(void)
 	CU_ASSERT_EQUAL(zone_pcp_batch(10), 1);
 	CU_ASSERT_EQUAL(zone_pcp_batch(256), 4);
 	CU_ASSERT_EQUAL(zone_pcp_batch(2048), 8);
-	CU_ASSERT_EQUAL(zone_pcp_batch(20 * 1024), 16);
+	CU_ASSERT_EQUAL(zone_pcp_batch(4095), 8);
+	CU_ASSERT_EQUAL(zone_pcp_batch(10 * 1024), 32);
 	CU_ASSERT_EQUAL(zone_pcp_batch(1 << 24), 64);
 	CU_ASSERT_EQUAL(zone_pcp_high(2048), 32);
 }
