@@ -6,6 +6,7 @@
  *   kvm_system  /dev/kvm: capabilities, supported CPUID
  *   kvm_vm      a VM: memory slots, irqchip, irqfd, ioeventfd, dirty log
  *   kvm_vcpu    a vCPU: registers, run
+ *   kvm_dirty_ring  pages a vCPU wrote
  *   kvm_stats   binary statistics of a VM or a vCPU
  */
 #ifndef VMM_KVM_KVM_H
@@ -80,6 +81,23 @@ int kvm_vcpu_set_cpuid(const struct kvm_vcpu *vcpu, const struct kvm_cpuid2 *cpu
 /** kHz, or -errno (the host's TSC is unstable). */
 int kvm_vcpu_tsc_khz(const struct kvm_vcpu *vcpu);
 int kvm_vcpu_stats_fd(const struct kvm_vcpu *vcpu);
+
+/** The dirty ring of a vCPU. */
+struct kvm_dirty_ring {
+	struct kvm_dirty_gfn *gfn; /* shared with KVM; NULL: not mapped */
+	uint32_t entries, next;	   /* next: index that only grows; entries is a power of two */
+};
+/** Most entries KVM offers and the capability to enable (before there is a vCPU, its argument is
+ * the size in bytes); 0: none. */
+uint32_t kvm_dirty_ring_max(const struct kvm_system *sys, uint32_t *capability);
+int kvm_dirty_ring_map(struct kvm_dirty_ring *ring, const struct kvm_vcpu *vcpu, uint32_t entries);
+void kvm_dirty_ring_unmap(struct kvm_dirty_ring *ring);
+/** fn for each entry, in order; entries may repeat. One reader at a time, any thread. Returns how
+ * many; they are KVM's again after kvm_vm_reset_dirty_rings(). */
+uint32_t kvm_dirty_ring_read(struct kvm_dirty_ring *ring,
+			     void (*fn)(uint32_t slot, uint64_t page, void *arg), void *arg);
+/** Write-protect again what was read. Returns the entries reset, or -errno. */
+int kvm_vm_reset_dirty_rings(int vm);
 
 /**
  * Binary statistics: the kernel describes each value (name, unit, kind) in the file itself; nothing

@@ -1,7 +1,7 @@
 /*
  * The machine from inside: one struct, and what each file of this folder does with it.
  *
- *   ram.c      guest RAM, the shared window, memory slots, the dirty log
+ *   ram.c      guest RAM, the shared window, memory slots   dirty.c  the dirty log
  *   elf.c      the guest's ELF file into RAM            symtab.c  its symbols
  *   fdt.c      the device tree                          boot.c    tables and registers at entry
  *   bus.c      devices by address, interrupt lines      disk.c    disk files
@@ -10,7 +10,7 @@
  *   machine.c  all of it, put together and taken apart
  *
  * Locks, none held while taking another:
- *   D  m->dirty_lock    the dirty log's scratch bitmap and collection
+ *   D  m->dirty_lock    m->dirty
  *   O  m->outcome_lock  m->outcome, first one wins
  *   R  m->record_lock   records and console
  * Everything else is set up before the first vCPU thread starts and does not change until the last
@@ -65,6 +65,22 @@ struct machine_vcpu {
 	struct kvm_sregs sregs;
 };
 
+/** dirty.c; lock D once threads run. */
+struct machine_dirty {
+	enum dirty_mode mode; /* never AUTO once set up */
+	bool on;	      /* KVM logs now */
+	uint32_t chunk;	      /* pages of one clear request */
+	uint32_t ring_entries;
+	struct kvm_dirty_ring ring[MMVM_MAX_CPUS];
+	/* Bitmaps over all RAM: region i begins at word first_word[i]. */
+	uint64_t words, first_word[MMVM_MAX_RAM_REGIONS];
+	unsigned long *fresh; /* taken from KVM, not yet handed out */
+	unsigned long *mask;  /* of one clear request */
+	/* [][0] written by the guest, [][1] by devices; NULL: no such reader so far */
+	unsigned long *pending[NR_DIRTY_READERS][2];
+	struct machine_dirty_cost cost;
+};
+
 struct machine_disk {
 	char role[16];
 	struct device *dev;
@@ -84,8 +100,9 @@ struct machine {
 	struct guest_ram ram;
 	int ram_fd[MMVM_MAX_RAM_REGIONS];
 	struct mmvm_shared *shared;
-	bool manual_protect;
-	unsigned long *dirty_scratch;
+
+	/* dirty.c */
+	struct machine_dirty dirty;
 	pthread_mutex_t dirty_lock;
 
 	/* What was loaded */
@@ -129,6 +146,15 @@ int machine_ram_create(struct machine *m, struct mmvm_error *err);
 void machine_ram_destroy(struct machine *m);
 /** RAM or the shared window; NULL elsewhere or across an edge. */
 void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len);
+
+/* dirty.c, in the order of calls: before there is RAM, when there is RAM, for each vCPU. 0, or -1
+ * with err. */
+int machine_dirty_setup(struct machine *m, struct mmvm_error *err);
+int machine_dirty_bitmaps(struct machine *m, struct mmvm_error *err);
+int machine_dirty_vcpu(struct machine_vcpu *v, struct mmvm_error *err);
+void machine_dirty_destroy(struct machine *m);
+/** A vCPU thread cannot go on before its ring is read. 0 or -errno. */
+int machine_dirty_ring_full(struct machine *m);
 
 /* elf.c: 0, or -1 with err. Sets m->entry and m->kernel_end. */
 int machine_load_elf(struct machine *m, const char *path, struct mmvm_error *err);

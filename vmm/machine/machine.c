@@ -188,7 +188,7 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 	pthread_mutex_init(&m->outcome_lock, NULL);
 	pthread_mutex_init(&m->record_lock, NULL);
 	if (check_config(config, err) || machine_record_init(m, err) || open_kvm(m, err) ||
-	    create_vm(m, err) || machine_ram_create(m, err) ||
+	    create_vm(m, err) || machine_dirty_setup(m, err) || machine_ram_create(m, err) ||
 	    machine_load_elf(m, config->kernel, err))
 		goto fail;
 	m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -393,6 +393,8 @@ static const char *exit_name(unsigned int slot)
 		return "intr";
 	case KVM_EXIT_SHUTDOWN:
 		return "shutdown";
+	case KVM_EXIT_DIRTY_RING_FULL:
+		return "dirty_ring_full";
 	case KVM_EXIT_FAIL_ENTRY:
 		return "fail_entry";
 	case KVM_EXIT_INTERNAL_ERROR:

@@ -47,6 +47,10 @@ struct disk_config {
 	bool read_only;
 };
 
+/** How KVM keeps the dirty log (machine/dirty.c). AUTO: cleared by hand where KVM can. */
+enum dirty_mode { DIRTY_AUTO, DIRTY_BITMAP, DIRTY_BITMAP_MANUAL, DIRTY_RING };
+const char *dirty_mode_name(enum dirty_mode mode);
+
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_LAB };
 
 struct machine_config {
@@ -63,7 +67,9 @@ struct machine_config {
 	uint64_t seed;
 	unsigned int timeout_s; /* 0 = none */
 	bool dirty_log;		/* keep KVM's dirty log and the devices' own */
-	bool thp;		/* advise huge pages for guest RAM */
+	enum dirty_mode dirty_mode;
+	unsigned int dirty_chunk; /* pages cleared by one request; 0: a good number */
+	bool thp;		  /* advise huge pages for guest RAM */
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
 	unsigned int tick_ms; /* 0 = no ticks */
@@ -126,9 +132,30 @@ int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *g
 /** Read guest virtual memory. All or nothing: 0 or -EFAULT. */
 int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, size_t len);
 bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out);
-/** Collect (get and clear) the dirty log of guest RAM merged with the devices' writes. Calls fn per
- * page if not NULL; returns pages or -errno. */
+/** The dirty log of guest RAM has readers that do not disturb each other: each gets every page that
+ * was written since it last asked. One that has never asked gets what is written from then on. */
+enum dirty_reader { DIRTY_READER_SAMPLER, DIRTY_READER_EXACT, NR_DIRTY_READERS };
+#define DIRTY_BY_GUEST	1u /* in KVM's log */
+#define DIRTY_BY_DEVICE 2u /* written by the VMM or a device */
+/** Read the log: fn (may be NULL) for each page, by rising address, with who wrote it. Returns
+ * pages or -errno (-EOPNOTSUPP: there is no log). Any thread. */
+int64_t machine_dirty_read(struct machine *m, enum dirty_reader reader,
+			   void (*fn)(uint64_t gpa, unsigned int by, void *arg), void *arg);
+/** machine_dirty_read() for the sampler. */
 int64_t machine_dirty_collect(struct machine *m, void (*fn)(uint64_t gpa, void *arg), void *arg);
+enum dirty_mode machine_dirty_mode(const struct machine *m);
+/** KVM's logging off and on again while the machine is there. 0 or -errno. */
+int machine_dirty_switch(struct machine *m, bool on);
+/** What keeping and reading the log has cost so far. */
+struct machine_dirty_cost {
+	uint64_t readings, pages;     /* pages: given to readers */
+	uint64_t requests;	      /* to KVM */
+	uint64_t ns;		      /* of readings, all in all */
+	uint64_t get_ns, clear_ns;    /* of it in KVM: get; clear, or reset the rings */
+	uint64_t ring_entries;	      /* read from rings; the same page may be there twice */
+	uint64_t full_exits, full_ns; /* a vCPU left the guest because its ring was full */
+};
+void machine_dirty_cost(struct machine *m, struct machine_dirty_cost *out);
 /** Nanoseconds from process start to the first KVM_RUN. */
 uint64_t machine_start_ns(const struct machine *m);
 /** What the host is: "VMX", "SVM", "PVM"; its quirks (MMVM_QUIRK_*); the guest's TSC in Hz. */

@@ -1,6 +1,6 @@
 /*
- * Guest RAM: one memfd and one memory slot a region, mapped into the VMM; the shared window; the
- * dirty log.
+ * Guest RAM: one memfd and one memory slot a region, mapped into the VMM; the shared window. What
+ * is written is noted by dirty.c.
  *
  *   guest physical     slot   behind it
  *   0 .. ram_low        0     memfd "guest-ram-0"
@@ -9,17 +9,6 @@
  *
  * A region is mapped so that host and guest addresses agree modulo 2 MiB: only then can a huge page
  * of the host be one of the second stage too.
- *
- * Dirty pages come from two writers. The guest's are in KVM's log; those made by the VMM and its
- * devices on the guest's behalf are in region.dirty, which the devices fill.
- * machine_dirty_collect() returns the union and clears both. With manual protection
- * (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) the log starts with every page set and nothing
- * write-protected, and pages are protected again when they are cleared, in pieces; without it,
- * reading the log clears it.
- *
- * The log may hold a page too many, never one too few: with nested paging, KVM notes a page as
- * dirty when it first maps it writable, be it for a read, and the CPU's walks of the guest's tables
- * count as writes to them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,9 +17,8 @@
 #include <unistd.h>
 #include "machine/internal.h"
 
-#define HUGE_SIZE	(2ull << 20)
-#define BITS_PER_LONG	64u
-#define CLEAR_PAGES_MAX 32768u /* pages cleared in one request, to keep KVM's lock holds short */
+#define HUGE_SIZE     (2ull << 20)
+#define BITS_PER_LONG 64u
 
 static uint64_t region_pages(const struct guest_ram_region *r)
 {
@@ -110,28 +98,14 @@ no_memory:
 int machine_ram_create(struct machine *m, struct mmvm_error *err)
 {
 	const struct machine_config *c = &m->config;
-	uint64_t most;
 	int rc;
 
-	if (c->dirty_log) {
-		uint64_t both = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET;
-		uint64_t has =
-			(uint64_t)kvm_system_check(&m->sys, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
-
-		if ((has & both) == both)
-			m->manual_protect =
-				!kvm_vm_enable_cap(m->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, both);
-	}
 	if (add_region(m, 0, c->ram_low, err))
 		return -1;
 	if (c->ram_high && add_region(m, MMVM_RAM_HIGH_BASE, c->ram_high, err))
 		return -1;
-	most = c->ram_low > c->ram_high ? c->ram_low : c->ram_high;
-	if (c->dirty_log) {
-		m->dirty_scratch = malloc(bitmap_bytes(most / MMVM_PAGE_SIZE));
-		if (!m->dirty_scratch)
-			return mmvm_error(err, MMVM_EXIT_HOST, "no memory for the dirty log");
-	}
+	if (machine_dirty_bitmaps(m, err))
+		return -1;
 	m->shared = mmap(NULL, MMVM_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			 -1, 0);
 	if (m->shared == MAP_FAILED) {
@@ -164,8 +138,7 @@ void machine_ram_destroy(struct machine *m)
 	if (m->shared)
 		munmap(m->shared, MMVM_SHARED_SIZE);
 	m->shared = NULL;
-	free(m->dirty_scratch);
-	m->dirty_scratch = NULL;
+	machine_dirty_destroy(m);
 }
 
 void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len)
@@ -184,67 +157,4 @@ struct guest_ram *machine_ram(struct machine *m)
 const struct mmvm_shared *machine_shared(const struct machine *m)
 {
 	return m->shared;
-}
-
-/** Read KVM's log of one slot into the scratch bitmap, and clear in KVM what was read. */
-static int fetch_log(struct machine *m, unsigned int slot)
-{
-	const struct guest_ram_region *r = &m->ram.region[slot];
-	uint64_t pages = region_pages(r);
-	int rc;
-
-	memset(m->dirty_scratch, 0, bitmap_bytes(pages));
-	rc = kvm_vm_get_dirty_log(m->vm, slot, m->dirty_scratch);
-	if (rc || !m->manual_protect)
-		return rc;
-	for (uint64_t first = 0; first < pages; first += CLEAR_PAGES_MAX) {
-		uint64_t n = pages - first;
-
-		if (n > CLEAR_PAGES_MAX)
-			n = CLEAR_PAGES_MAX;
-		rc = kvm_vm_clear_dirty_log(m->vm, slot, first, (uint32_t)n,
-					    m->dirty_scratch + first / BITS_PER_LONG);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-static int64_t collect_region(struct machine *m, unsigned int slot,
-			      void (*fn)(uint64_t gpa, void *arg), void *arg)
-{
-	const struct guest_ram_region *r = &m->ram.region[slot];
-	uint64_t words = bitmap_bytes(region_pages(r)) / sizeof(unsigned long);
-	int64_t n = 0;
-	int rc = fetch_log(m, slot);
-
-	if (rc)
-		return rc;
-	for (uint64_t w = 0; w < words; w++) {
-		unsigned long bits = m->dirty_scratch[w] |
-				     __atomic_exchange_n(&r->dirty[w], 0ul, __ATOMIC_RELAXED);
-
-		n += __builtin_popcountl(bits);
-		for (; fn && bits; bits &= bits - 1) {
-			uint64_t page = w * BITS_PER_LONG + (unsigned int)__builtin_ctzl(bits);
-
-			fn(r->gpa + page * MMVM_PAGE_SIZE, arg);
-		}
-	}
-	return n;
-}
-
-int64_t machine_dirty_collect(struct machine *m, void (*fn)(uint64_t gpa, void *arg), void *arg)
-{
-	int64_t total = 0, n = 0;
-
-	if (!m->config.dirty_log)
-		return -EOPNOTSUPP;
-	pthread_mutex_lock(&m->dirty_lock);
-	for (unsigned int i = 0; i < m->ram.nr && n >= 0; i++) {
-		n = collect_region(m, i, fn, arg);
-		total += n;
-	}
-	pthread_mutex_unlock(&m->dirty_lock);
-	return n < 0 ? n : total;
 }

@@ -159,6 +159,7 @@ static unsigned int serve_exit(struct machine_vcpu *v)
 {
 	struct kvm_run *run = v->kvm.run;
 	char why[96];
+	int rc;
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
@@ -167,6 +168,11 @@ static unsigned int serve_exit(struct machine_vcpu *v)
 		return serve_mmio(v);
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		break;
+	case KVM_EXIT_DIRTY_RING_FULL:
+		rc = machine_dirty_ring_full(v->m);
+		if (rc)
+			finish_host_error(v, "KVM_RESET_DIRTY_RINGS", -rc);
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		finish_crashed(v, "triple fault");
@@ -259,7 +265,7 @@ int machine_vcpu_create(struct machine *m, unsigned int id, struct mmvm_error *e
 	v->stats = fd >= 0 ? kvm_stats_open(fd) : NULL;
 	sigemptyset(&sa.sa_mask);
 	sigaction(KICK_SIGNAL, &sa, NULL);
-	return machine_vcpu_reset(v, err);
+	return machine_dirty_vcpu(v, err) ? -1 : machine_vcpu_reset(v, err);
 }
 
 int machine_vcpu_start(struct machine_vcpu *v)
