@@ -64,38 +64,37 @@ $B/.setup: images/packages.txt images/setup.sh
 	@mkdir -p $(@D)
 	$Q[ "$(SETUP)" = no ] || sh images/setup.sh
 	@touch $@
-$(VMM_OBJ) $(G_OBJ) $(U_ELF) $(H_OBJ) $(S_OBJ) $(HM_TEST) $(HV_TEST) $(FUZZ): | $B/.setup
 
 all: $B/mmvm $B/images/guestmm.elf $(U_ELF)
 
 $B/mmvm: $(VMM_OBJ)
 	@echo "  LD      $@"
 	$Q$(CC) -o $@ $^ $(VMM_LIBS)
-$B/host/%.o: %.c
+$B/host/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC      $<"
 	$Q$(CC) $(VMM_CFLAGS) $(DEP) -c -o $@ $<
 
 $B/images/guestmm.elf: $(G_OBJ) guestmm/arch/x86/guestmm.lds
 	@mkdir -p $(@D); echo "  LD      $@"
 	$Q$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-z,max-page-size=4096,-z,noexecstack,--gc-sections,-T,guestmm/arch/x86/guestmm.lds -o $@ $(G_OBJ) -lgcc
-$B/guest/%.o: %.c
+$B/guest/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [G]  $<"
 	$Q$(CC) $(G_CFLAGS) $(DEP) -c -o $@ $<
-$B/guest/%.S.o: %.S
+$B/guest/%.S.o: %.S | $B/.setup
 	@mkdir -p $(@D); echo "  AS [G]  $<"
 	$Q$(CC) $(G_CFLAGS) -D__ASSEMBLY__ $(DEP) -c -o $@ $<
 
-$B/user/%: user/%.c $(wildcard user/rt*.c user/rt*.S user/*.h)
+$B/user/%: user/%.c $(wildcard user/rt*.c user/rt*.S user/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  CC [U]  $<"
 	$Q$(CC) $(U_CFLAGS) -o $@ $< $(wildcard user/rt*.c user/rt*.S) -lgcc
 
-$B/hosted/%.o: %.c
+$B/hosted/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [H]  $<"
 	$Q$(CC) $(H_CFLAGS) $(DEP) -c -o $@ $<
 $(HM_TEST): $B/tests/%: $B/hosted/tests/%.o $(H_OBJ)
 	@mkdir -p $(@D); echo "  LD [H]  $@"
 	$Q$(CC) $(SAN) -o $@ $^ -lcunit
-$B/san/%.o: %.c
+$B/san/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [S]  $<"
 	$Q$(CC) $(VMM_CFLAGS) -O1 $(SAN) $(DEP) -c -o $@ $<
 $(HV_TEST): $B/tests/%: $B/san/tests/%.o $(S_OBJ)
@@ -104,10 +103,10 @@ $(HV_TEST): $B/tests/%: $B/san/tests/%.o $(S_OBJ)
 
 # libFuzzer targets are built from sources with clang: tests/fuzz/mm_*.c against mm/, others against devices/.
 FUZZFLAGS := -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -D_GNU_SOURCE
-$B/fuzz/mm_%: tests/fuzz/mm_%.c $(H_SRC)
+$B/fuzz/mm_%: tests/fuzz/mm_%.c $(H_SRC) | $B/.setup
 	@mkdir -p $(@D); echo "  FUZZ    $@"
 	$Qclang $(FUZZFLAGS) -DMMVM_GUEST -DMMVM_HOSTED -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing -o $@ $< $(H_SRC)
-$B/fuzz/%: tests/fuzz/%.c $(wildcard devices/*.c devices/*.h)
+$B/fuzz/%: tests/fuzz/%.c $(wildcard devices/*.c devices/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  FUZZ    $@"
 	$Qclang $(FUZZFLAGS) -I. -Ivmm -o $@ $< $(wildcard devices/*.c) -lpthread
 
