@@ -19,6 +19,7 @@ static const struct command {
 	{"test", cmd_test, "run the guest's test suites, each test in a fresh machine"},
 	{"bench", cmd_bench, "what operations cost, in guestmm and in Linux"},
 	{"report", cmd_report, "a page with plots, a CSV or metrics from the JSON of a run"},
+	{"compare", cmd_compare, "what changed between runs, and whether it is more than noise"},
 	{"doctor", cmd_doctor, "what this host can do, and what is missing"},
 	{"lab", cmd_lab, "run any command inside the lab (QEMU emulating SVM)"},
 };

@@ -407,6 +407,7 @@ static void put_kvm(FILE *f, const struct run_result *r)
 {
 	unsigned int zeroes = 0;
 	bool hist = false;
+	char ns[32];
 
 	if (!r->nr_kvm)
 		return;
@@ -423,11 +424,17 @@ static void put_kvm(FILE *f, const struct run_result *r)
 			zeroes++;
 			continue;
 		}
-		row_begin(f, s->name);
-		cell_text(f, "wide", s->scope);
-		fputs("<td class=\"n\">", f);
-		put_count(f, s->values[0]);
-		put_unit(f, s);
+		fputs("<tr><th scope=\"row\">", f);
+		html_text(f, s->name);
+		fputs(" <small>", f);
+		html_text(f, s->scope);
+		fputs("</small></th><td class=\"n\">", f);
+		if (!strcmp(s->unit, "seconds") && s->base == 10 && s->exponent == -9) {
+			fputs(format_ns(s->values[0], ns, sizeof(ns)), f);
+		} else {
+			put_count(f, s->values[0]);
+			put_unit(f, s);
+		}
 		fputs("</td></tr>\n", f);
 	}
 	flow_end(f, zeroes);

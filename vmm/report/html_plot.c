@@ -389,14 +389,15 @@ void html_bars(FILE *f, const struct bar *bars, unsigned int n)
 		max = larger(max, bars[i].value);
 	fputs("<table class=\"bars\">\n", f);
 	for (unsigned int i = 0; i < n; i++) {
-		double part = max > 0 ? clamp(bars[i].value / max, 1) : 0;
-
 		fputs("<tr><th scope=\"row\">", f);
 		html_text(f, bars[i].name);
-		fprintf(f,
-			"</th><td><div class=\"bar\" style=\"width:%.1f%%;background:var(--c%u)\">"
-			"</div></td><td class=\"n\">",
-			100 * part, bars[i].colour % HTML_COLOURS);
+		fputs("</th><td>", f);
+		if (bars[i].value > 0)
+			fprintf(f,
+				"<div class=\"bar\" style=\"width:%.1f%%;background:var(--c%u)\">"
+				"</div>",
+				100 * clamp(bars[i].value / max, 1), bars[i].colour % HTML_COLOURS);
+		fputs("</td><td class=\"n\">", f);
 		html_text(f, bars[i].text);
 		fputs("</td></tr>\n", f);
 	}

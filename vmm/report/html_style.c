@@ -56,8 +56,9 @@ void html_style(FILE *f)
 	      "-soft)}\n"
 	      ".bars{width:100%;max-width:720px}.bars td:nth-child(2){width:50%}\n"
 	      ".bar{height:12px;min-width:1px;border-radius:2px}\n"
-	      ".columns{columns:330px;column-gap:28px}.columns table{width:100%}"
-	      ".columns tr{break-inside:avoid}\n"
+	      ".columns{columns:300px;column-gap:28px}.columns table{width:100%}"
+	      ".columns tr{break-inside:avoid}.columns th{overflow-wrap:anywhere}"
+	      "th small{color:var(--soft)}.bars th{min-width:4em}\n"
 	      "details{margin:.6em 0}summary{cursor:pointer;font-weight:600}\n"
 	      ".plots{display:grid;gap:14px;"
 	      "grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr))}\n"
@@ -83,6 +84,10 @@ void html_style(FILE *f)
 	      ".limit{fill:none;stroke:var(--soft);stroke-width:1.5;stroke-dasharray:5 4}\n"
 	      "rect.empty{fill:var(--page)}.cells{shape-rendering:crispEdges}\n"
 	      ".tip{fill:var(--text);opacity:0}.tip:hover{opacity:.08}\n"
+	      "@media(max-width:520px){svg text{font-size:15px}"
+	      ".bars tr{display:flex;flex-wrap:wrap;border-bottom:1px solid var(--line)}"
+	      ".bars th{flex:1}.bars th,.bars td{border:0}"
+	      ".bars td:nth-child(2){order:1;flex:0 0 100%;width:100%;padding-bottom:6px}}\n"
 	      "@media print{.tip{display:none}figure{break-inside:avoid}}\n"
 	      "</style>\n",
 	      f);

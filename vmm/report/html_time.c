@@ -299,7 +299,7 @@ static int plot_heat(struct timeline *tl)
 	if (r->ram_high)
 		h.split_mib = (double)r->ram_low / (1 << 20);
 	snprintf(text, sizeof(text),
-		 "Each row is %llu KiB of guest-physical memory; from the dirty log, as above.",
+		 "Each row is %llu KiB of guest-physical memory, from KVM's dirty log.",
 		 (unsigned long long)(r->heat_pages * (MMVM_PAGE_SIZE >> 10)));
 	h.caption = caption(tl, text);
 	if (any)

@@ -197,6 +197,16 @@ int report_html(FILE *f, const struct run_result *r);
 /** The numbers at the end in the OpenMetrics text format 1.0. */
 int report_openmetrics(FILE *f, const struct run_result *r);
 
+/** Runs that belong together, at least one. */
+struct run_side {
+	const char *label;
+	struct run_result *runs;
+	unsigned int nr;
+};
+/** What changed from side[0] to side[1], biggest first; with several runs a side, what of it is
+ * beyond noise. Returns 0, -ENOMEM or -EIO. */
+int report_compare(FILE *f, const struct run_side side[2], const struct report_options *opt);
+
 /** Registers, the symbolised stack and the last lines of the console of a machine that crashed (or
  * stopped while its registers could be read). `symbols` may be NULL; reads guest memory of `m`. */
 void report_crash(FILE *f, struct machine *m, const struct machine_outcome *out,
