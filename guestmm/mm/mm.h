@@ -8,6 +8,9 @@
 /** New empty address space (kernel half shared), users = 1; NULL if no memory. */
 struct mm_struct *mm_alloc(void);
 void mmget(struct mm_struct *mm);
+/** A copy of the address space for fork(): pages are shared until one side writes. The caller is
+ * not holding any of its locks. NULL if no memory, or none may be promised. May sleep. */
+struct mm_struct *dup_mm(struct mm_struct *oldmm);
 /** Take a reference unless the last one is gone (for walkers of mm_list). */
 bool mmget_not_zero(struct mm_struct *mm);
 /** Drop a user; the last one unmaps everything and frees. May sleep. */
@@ -29,6 +32,9 @@ int do_madvise(struct mm_struct *mm, unsigned long addr, unsigned long len, int 
 int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initial);
 /** Fault in [addr, addr+len) as if touched (MAP_POPULATE). Returns 0, -ENOMEM or -EFAULT. */
 int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len);
+/** Clear the dirty bits of the PTEs in [start, end), page aligned (clean.c). Returns how many were
+ * set. */
+unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 
 #define PROT_READ	    1
 #define PROT_WRITE	    2

@@ -11,10 +11,12 @@
  *
  * I1  A VMA with pages in its range has vma->anon_vma, and a chain to every anon_vma that a page
  *     mapped in it may name.
- * I2  refs = chains + children (for a root); at 0 the anon_vma returns to a free list that is never
- *     given back. So its memory is an anon_vma for ever: a walker that read a stale pointer may
- * take the lock, and then sees from page->mapping and mapcount that it came too late. I3  While a
- * page is mapped, a chain that covers it exists: VMAs leave after their pages are gone.
+ * I2  refs = chains + children; at 0 the anon_vma returns to a free list that is never given back.
+ *     So its memory is an anon_vma for ever: a walker that read a stale pointer may take the lock,
+ *     and then sees from page->mapping and mapcount that it came too late.
+ * I3  While a page is mapped, a chain that covers it exists: VMAs leave after their pages are gone.
+ * I4  A VMA's chains are at most as many as its living ancestors and twice that of dead ones that
+ *     still have two lines of descendants: an anon_vma whose VMAs have all gone is used again.
  *
  * Locks: mmap_lock > root->lock > page_table_lock.
  */
@@ -55,23 +57,33 @@ static struct anon_vma *anon_vma_alloc(void)
 		spin_lock_init(&av->lock);
 	}
 	av->root = av;
+	av->parent = av;
 	av->refs = 0;
+	av->nr_children = 0;
+	av->nr_homes = 0;
 	av->vmas.node = NULL;
 	return av;
 }
 
+/* Drop a reference; the last one drops the parent's, and so on up to the root. */
 static void anon_vma_put(struct anon_vma *av)
 {
-	struct anon_vma *root = av->root;
+	while (atomic_dec_and_test(&av->refs)) {
+		struct anon_vma *parent = av->parent, *root = av->root;
 
-	if (!atomic_dec_and_test(&av->refs))
-		return;
-	spin_lock(&free_lock);
-	av->next_free = free_anon_vmas;
-	free_anon_vmas = av;
-	spin_unlock(&free_lock);
-	if (root != av)
-		anon_vma_put(root);
+		if (parent != av) {
+			spin_lock(&root->lock);
+			parent->nr_children--;
+			spin_unlock(&root->lock);
+		}
+		spin_lock(&free_lock);
+		av->next_free = free_anon_vmas;
+		free_anon_vmas = av;
+		spin_unlock(&free_lock);
+		if (parent == av)
+			return;
+		av = parent;
+	}
 }
 
 /* ---- interval tree: chains ordered by their VMA's first page offset ---------------------------
@@ -212,6 +224,7 @@ int __anon_vma_prepare(struct vm_area_struct *vma)
 	spin_lock(&vma->mm->page_table_lock); /* another thread's fault may have been first */
 	if (!vma->anon_vma) {
 		WRITE_ONCE(vma->anon_vma, av);
+		av->nr_homes++;
 		chain_link(c, vma, av);
 		c = NULL;
 	}
@@ -224,27 +237,100 @@ int __anon_vma_prepare(struct vm_area_struct *vma)
 	return 0;
 }
 
-int anon_vma_clone(struct vm_area_struct *dst, struct vm_area_struct *src)
+/* Chains for dst to every anon_vma of src, not linked yet. */
+static int chains_alloc(struct list_head *fresh, struct vm_area_struct *src)
 {
 	struct anon_vma_chain *from, *c, *n;
-	LIST_HEAD(fresh);
 
-	if (!src->anon_vma)
-		return 0;
 	list_for_each_entry (from, &src->anon_vma_chain, same_vma) {
 		c = kmem_cache_alloc(chain_cache, GFP_KERNEL);
 		if (!c)
 			goto nomem;
 		c->anon_vma = from->anon_vma;
-		list_add_tail(&c->same_vma, &fresh);
+		list_add_tail(&c->same_vma, fresh);
 	}
+	return 0;
+nomem:
+	list_for_each_entry_safe (c, n, fresh, same_vma)
+		kmem_cache_free(chain_cache, c);
+	return -ENOMEM;
+}
+
+int anon_vma_clone(struct vm_area_struct *dst, struct vm_area_struct *src)
+{
+	struct anon_vma_chain *c, *n;
+	LIST_HEAD(fresh);
+
+	if (!src->anon_vma)
+		return 0;
+	if (chains_alloc(&fresh, src))
+		return -ENOMEM;
 	spin_lock(&src->anon_vma->root->lock);
 	list_for_each_entry_safe (c, n, &fresh, same_vma)
 		chain_link(c, dst, c->anon_vma);
 	dst->anon_vma = src->anon_vma;
+	dst->anon_vma->nr_homes++;
 	spin_unlock(&src->anon_vma->root->lock);
 	return 0;
+}
+
+/* May a child make this ancestor's anon_vma its home instead of one of its own? Only if no VMA has
+ * it as its home any more, and at most one child could: so its tree never holds more than a line
+ * of descendants, and a line of forks, each of whose parents has gone, does not grow chains without
+ * end (I4). */
+static bool anon_vma_orphan(const struct anon_vma *av)
+{
+	return av->nr_homes == 0 && av->nr_children < 2;
+}
+
+int anon_vma_fork(struct vm_area_struct *dst, struct vm_area_struct *src)
+{
+	struct anon_vma *root, *home = NULL, *own = NULL;
+	struct anon_vma_chain *c, *n, *own_chain = NULL;
+	LIST_HEAD(fresh);
+
+	if (!src->anon_vma)
+		return 0;
+	if (chains_alloc(&fresh, src))
+		return -ENOMEM;
+	root = src->anon_vma->root;
+	own = anon_vma_alloc();
+	own_chain = kmem_cache_alloc(chain_cache, GFP_KERNEL);
+	if (!own || !own_chain)
+		goto nomem;
+	own->refs = 1; /* ours until linked */
+	spin_lock(&root->lock);
+	list_for_each_entry_safe (c, n, &fresh, same_vma) {
+		if (!home && anon_vma_orphan(c->anon_vma))
+			home = c->anon_vma;
+		chain_link(c, dst, c->anon_vma);
+	}
+	if (!home) {
+		home = own;
+		/* A walker that came here by a stale pointer may hold it as a root's. */
+		spin_lock(&own->lock);
+		WRITE_ONCE(own->root, root);
+		spin_unlock(&own->lock);
+		own->parent = src->anon_vma;
+		own->parent->nr_children++;
+		atomic_add(&own->parent->refs, 1);
+		chain_link(own_chain, dst, own);
+		own_chain = NULL;
+	}
+	home->nr_homes++;
+	dst->anon_vma = home;
+	spin_unlock(&root->lock);
+	anon_vma_put(own);
+	if (own_chain)
+		kmem_cache_free(chain_cache, own_chain);
+	return 0;
 nomem:
+	if (own_chain)
+		kmem_cache_free(chain_cache, own_chain);
+	if (own) {
+		own->refs = 1;
+		anon_vma_put(own);
+	}
 	list_for_each_entry_safe (c, n, &fresh, same_vma)
 		kmem_cache_free(chain_cache, c);
 	return -ENOMEM;
@@ -261,6 +347,7 @@ void unlink_anon_vmas(struct vm_area_struct *vma)
 	spin_lock(&root->lock);
 	list_for_each_entry (c, &vma->anon_vma_chain, same_vma)
 		chain_remove(c);
+	vma->anon_vma->nr_homes--;
 	spin_unlock(&root->lock);
 	list_for_each_entry_safe (c, n, &vma->anon_vma_chain, same_vma) {
 		anon_vma_put(c->anon_vma);

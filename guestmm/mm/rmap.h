@@ -9,8 +9,12 @@
 /** A family of VMAs that may map the same anonymous pages. Lock: root->lock. */
 struct anon_vma {
 	struct anon_vma *root; /* C: whose lock serves the whole tree of forks */
+	struct anon_vma
+		*parent; /* C: of the VMA this one's first was forked from; a root's: itself */
 	spinlock_t lock;
-	s32 refs;	     /* A: chain links, and children for a root */
+	s32 refs;	     /* A: chain links and children */
+	s32 nr_children;     /* root->lock: anon_vmas with this parent */
+	s32 nr_homes;	     /* root->lock: VMAs whose new pages come here (vma->anon_vma) */
 	struct rb_root vmas; /* root->lock: interval tree of anon_vma_chain by page offset */
 	struct anon_vma *next_free;
 };
@@ -44,6 +48,9 @@ static inline int anon_vma_prepare(struct vm_area_struct *vma)
 }
 /** Make `dst` take part in every anon_vma of `src`. Returns 0 or -ENOMEM (nothing done). */
 int anon_vma_clone(struct vm_area_struct *dst, struct vm_area_struct *src);
+/** The same for a child's copy of `src`, which also gets an anon_vma of its own for the pages it
+ * will not share. Returns 0 or -ENOMEM (nothing done). */
+int anon_vma_fork(struct vm_area_struct *dst, struct vm_area_struct *src);
 /** Leave all anon_vmas. */
 void unlink_anon_vmas(struct vm_area_struct *vma);
 /** Move src's links to dst, which has none. */
