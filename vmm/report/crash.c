@@ -41,24 +41,40 @@ static const char *vector_name(uint64_t vector)
 	return vector < sizeof(names) / sizeof(names[0]) ? names[vector] : "no exception";
 }
 
+static void put_again(FILE *f, unsigned int *again)
+{
+	if (*again)
+		fprintf(f, "    ... %u more of it\n", *again);
+	*again = 0;
+}
+
 static void put_stack(FILE *f, struct machine *m, const struct mmvm_crash *c,
 		      const struct symtab *symbols)
 {
-	uint64_t frame[2], bp = c->rbp;
+	uint64_t frame[2], bp = c->rbp, last = c->rip;
+	unsigned int again = 0;
 	char name[128];
 
 	fprintf(f, "  stack:\n    %016" PRIx64 " %s\n", c->rip,
 		symtab_name(symbols, c->rip, name, sizeof(name)));
 	for (unsigned int i = 0; i < MAX_FRAMES && bp && bp % 8 == 0; i++) {
 		if (machine_read_virt(m, c->cr3, bp, frame, sizeof(frame)) || !frame[1])
-			return;
-		/* A return address points behind the call: name the call. */
-		fprintf(f, "    %016" PRIx64 " %s\n", frame[1],
-			symtab_name(symbols, frame[1] - 1, name, sizeof(name)));
+			break;
+		/* Recursion takes one line. A return address points behind the call: name the
+		 * call. */
+		if (frame[1] == last) {
+			again++;
+		} else {
+			put_again(f, &again);
+			fprintf(f, "    %016" PRIx64 " %s\n", frame[1],
+				symtab_name(symbols, frame[1] - 1, name, sizeof(name)));
+		}
+		last = frame[1];
 		if (frame[0] <= bp || frame[0] - bp > MAX_STACK_BYTES)
-			return;
+			break;
 		bp = frame[0];
 	}
+	put_again(f, &again);
 }
 
 void report_console_tail(FILE *f, const char *indent, const char *console, unsigned int lines)

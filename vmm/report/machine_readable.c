@@ -273,7 +273,7 @@ int report_csv(FILE *f, const struct run_result *r)
 		char name[sizeof(r->zones[z].name)];
 		size_t n = 0;
 
-		for (; r->zones[z].name[n] && n < sizeof(name) - 1; n++) {
+		for (; n < sizeof(name) - 1 && r->zones[z].name[n]; n++) {
 			char c = r->zones[z].name[n];
 			bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
 				     (c >= 'a' && c <= 'z') || c == '-';
