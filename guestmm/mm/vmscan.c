@@ -322,9 +322,14 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 				  .highest = gfp_zone(gfp),
 				  .nr_to_reclaim = SWAP_CLUSTER_MAX};
 	struct thread_info *ti = current_thread_info();
+	bool may_wait = gfp & __GFP_IO;
 
 	atomic_or(&ti->flags, TIF_MEMALLOC);
 	lru_add_drain();
+	/* What is on its way to the disk is the nearest memory there is. Not for callers that may
+	 * be what the disk waits for. */
+	if (may_wait && swap_writes_in_flight() >= SWAP_CLUSTER_MAX)
+		swap_wait_for_write();
 	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
 		u64 before = sc.nr_reclaimed;
 
@@ -335,7 +340,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 			break;
 		/* What we have written becomes free when the disk is done: wait for it rather than
 		 * go on to pages that are in use. */
-		if (sc.nr_reclaimed == before && swap_writes_in_flight()) {
+		if (may_wait && sc.nr_reclaimed == before && swap_writes_in_flight()) {
 			swap_wait_for_write();
 			sc.priority++;
 		}
