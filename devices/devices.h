@@ -40,13 +40,17 @@ size_t serial_input(struct device *dev, const void *bytes, size_t len);
  * text is followed by a NUL that text_len does not count.
  */
 struct testchan_ops {
-	/** Every kind but CONSOLE, AUDIT, DISK_STATS and HOSTFAULT; EXIT too, before on_exit. */
+	/** Every kind but CONSOLE, AUDIT, DISK_STATS, HOSTFAULT and ROUND; EXIT too, before
+	 * on_exit.
+	 */
 	void (*on_record)(void *arg, const struct mmvm_record *rec);
 	void (*on_console)(void *arg, const char *text, size_t len);
 	void (*on_exit)(void *arg, int status);
 	int (*on_audit)(void *arg); /* findings, or -errno */
 	/** 0, or -ENODEV when there is no such role. */
 	int (*on_disk_stats)(void *arg, const char *role, struct mmvm_disk_stats *out);
+	/** The end or beginning of a round: what goes to `status`. NULL: answered -ENOSYS. */
+	int (*on_round)(void *arg, const struct mmvm_record *rec);
 	/** Fail requests k .. k+count-1 from now (k = 1 is the next). 0, -ENODEV, -EINVAL. */
 	int (*on_hostfault)(void *arg, const char *role, uint64_t k, uint64_t count);
 };

@@ -8,8 +8,8 @@
  * I2. `status` is written where the header was read, and only when it could be read.
  *
  * Locks: t->lock serialises on_record and on_console, so that records of several vCPUs are in
- * order. Audit, exit, disk statistics and fault injection run without it: an audit may have to wait
- * for other vCPUs to stop, and those may be sending.
+ * order. Audit, exit, rounds, disk statistics and fault injection run without it: an audit may have
+ * to wait for other vCPUs to stop, and those may be sending.
  */
 #include "devices/device_impl.h"
 
@@ -45,7 +45,7 @@ static struct mmvm_record *fetch_record(const struct device *dev, uint64_t gpa, 
 		return NULL;
 	if (head.text_len > head.len - sizeof(head))
 		return NULL;
-	if (head.kind < MMVM_REC_EXIT || head.kind > MMVM_REC_HOSTFAULT)
+	if (head.kind < MMVM_REC_EXIT || head.kind >= MMVM_REC_KINDS)
 		return NULL;
 	if (!memchr(head.name, 0, sizeof(head.name)))
 		return NULL;
@@ -92,6 +92,8 @@ static int act(struct testchan *t, uint64_t gpa, const struct mmvm_record *rec)
 		return answer_disk_stats(t, gpa, rec);
 	case MMVM_REC_HOSTFAULT:
 		return t->ops->on_hostfault(t->arg, rec->name, rec->value, rec->value2);
+	case MMVM_REC_ROUND:
+		return t->ops->on_round ? t->ops->on_round(t->arg, rec) : -ENOSYS;
 	default:
 		pthread_mutex_lock(&t->lock);
 		t->ops->on_record(t->arg, rec);

@@ -7,11 +7,17 @@
  * enum mmvm_user_report, `name` a NUL-terminated string of at most 63 bytes in user memory.
  *   MMVM_USER_PROGRESS  record MMVM_REC_PROGRESS: phase `name`, `value` of `value2` done
  *   MMVM_USER_BENCH     record MMVM_REC_BENCH: operation `name`, cost x 1000 `value`, `value2` reps
+ *   MMVM_USER_PROFILE   record MMVM_REC_PROFILE: operation `name` begins (`value` 1), has ended (0)
  *   MMVM_USER_EVENT     nothing is sent; returns the kernel's count of the vm event called `name`
  *                       (a name of mmvm/vmstat.h: "pswpout"), so that a program can prove which
  *                       path it took
- * Returns 0 (or the count), -ENOSYS on other kernels, -EINVAL for an unknown kind or event,
- * -EFAULT.
+ *   MMVM_USER_ROUND     record MMVM_REC_ROUND: phase `name`, `value` the address of a struct
+ *                       mmvm_round; returns the VMM's answer
+ *   MMVM_USER_CLEAN     clear the dirty bits of the process's page tables from address `value` on,
+ *                       `value2` bytes; returns how many were set
+ *
+ * Returns 0 (or what is said above), -ENOSYS on other kernels, -EINVAL for an unknown kind or
+ * event, -EFAULT.
  *
  * RAM: sysinfo(2), system call 99 with Linux's struct sysinfo; totalram x mem_unit bytes is what
  * the kernel's page allocator was given.
@@ -21,7 +27,14 @@
 
 #define MMVM_SYS_REPORT 0x4d4d0001l
 
-enum mmvm_user_report { MMVM_USER_PROGRESS = 1, MMVM_USER_BENCH = 2, MMVM_USER_EVENT = 3 };
+enum mmvm_user_report {
+	MMVM_USER_PROGRESS = 1,
+	MMVM_USER_BENCH = 2,
+	MMVM_USER_EVENT = 3,
+	MMVM_USER_ROUND = 4,
+	MMVM_USER_CLEAN = 5,
+	MMVM_USER_PROFILE = 6,
+};
 
 /** As Linux's struct sysinfo on 64-bit machines, 112 bytes. */
 struct mmvm_sysinfo {

@@ -249,8 +249,18 @@ static long sys_mmvm_report(struct pt_regs *r)
 	case MMVM_USER_BENCH:
 		testchan_record(MMVM_REC_BENCH, name, r->rdx, r->r10, NULL);
 		return 0;
+	case MMVM_USER_PROFILE:
+		testchan_record(MMVM_REC_PROFILE, name, r->rdx, 0, NULL);
+		return 0;
 	case MMVM_USER_EVENT:
 		return vm_event_by_name(name);
+	case MMVM_USER_ROUND:
+		return testchan_call(MMVM_REC_ROUND, name, r->rdx, 0, NULL, 0);
+	case MMVM_USER_CLEAN:
+		if ((r->rdx | r->r10) & ~PAGE_MASK || r->r10 > TASK_SIZE ||
+		    r->rdx > TASK_SIZE - r->r10)
+			return -EINVAL;
+		return (long)mm_clean_range(current->mm, r->rdx, r->rdx + r->r10);
 	default:
 		return -EINVAL;
 	}

@@ -30,6 +30,11 @@ enum mmvm_record_kind {
 		12, /* VMM fills struct mmvm_disk_stats into text for device `name` (role) */
 	MMVM_REC_HOSTFAULT = 13, /* fault injection: name: device role; value: fail k-th request;
 				    value2: count */
+	/* name: phase ("begin", "end" ...); value: address of struct mmvm_round in the running
+	 * address space; VMM sets `status`, e.g. to differences found */
+	MMVM_REC_ROUND = 14,
+	MMVM_REC_PROFILE = 15, /* name: operation; value: 1 begins, 0 has ended */
+	MMVM_REC_KINDS,
 };
 
 enum mmvm_test_result { MMVM_TEST_PASS = 0, MMVM_TEST_FAIL = 1, MMVM_TEST_SKIP = 2 };
@@ -50,6 +55,17 @@ struct mmvm_disk_stats {
 	uint64_t reads, writes, flushes, discards, errors; /* requests completed */
 	uint64_t sectors_read, sectors_written;		   /* 512 bytes each */
 };
+
+/**
+ * What a program has written since the round began, told in its own memory. The VMM compares it
+ * with what it saw (vmm/observe/dirty_exact.c).
+ */
+struct mmvm_round {
+	uint64_t number;
+	uint64_t base, pages; /* the region the program speaks of: page-aligned address, length */
+	uint64_t written;     /* address of a bitmap, 64-bit words, one bit a page of the region */
+};
+_Static_assert(sizeof(struct mmvm_round) == 32, "round is part of the contract");
 
 /** Registers at a crash, read by the VMM from guest memory to print and symbolise. */
 struct mmvm_crash {

@@ -440,7 +440,7 @@ static void test_channel_refuses(void)
 	r->text_len = 1;
 	r->kind = 0;
 	send(dev, REC_AT);
-	r->kind = MMVM_REC_HOSTFAULT + 1;
+	r->kind = MMVM_REC_KINDS;
 	r->status = 0;
 	send(dev, REC_AT);
 	CU_ASSERT_EQUAL(r->status, -EINVAL);

@@ -78,7 +78,10 @@ struct machine_config {
 	/** The guest asked for an audit: called on the vCPU's thread while that vCPU is stopped.
 	 * Returns findings (>= 0) or -errno. NULL: answered -ENOSYS. */
 	int (*audit)(struct machine *m, uint64_t cr3, void *arg);
-	void *arg; /* for tick and audit */
+	/** A program begins or ends a round (MMVM_REC_ROUND): as audit; returns what the guest is
+	 * told. NULL: answered -ENOSYS. */
+	int (*round)(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg);
+	void *arg; /* for tick, audit and round */
 };
 
 enum outcome_kind {

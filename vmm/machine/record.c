@@ -123,6 +123,22 @@ static int on_audit(void *arg)
 	return findings;
 }
 
+static int on_round(void *arg, const struct mmvm_record *rec)
+{
+	struct machine *m = arg;
+	struct machine_vcpu *v = machine_current_vcpu();
+	int answer;
+
+	if (!m->config.round || !v)
+		return -ENOSYS;
+	if (machine_vcpu_sync(v))
+		return -EIO;
+	atomic_store(&v->stopped, true);
+	answer = m->config.round(m, v->sregs.cr3, rec, m->config.arg);
+	atomic_store(&v->stopped, false);
+	return answer;
+}
+
 static int on_disk_stats(void *arg, const char *role, struct mmvm_disk_stats *out)
 {
 	return machine_disk_stats(arg, role, out) ? 0 : -ENODEV;
@@ -143,6 +159,7 @@ const struct testchan_ops machine_testchan_ops = {
 	.on_console = on_console,
 	.on_exit = on_exit_record,
 	.on_audit = on_audit,
+	.on_round = on_round,
 	.on_disk_stats = on_disk_stats,
 	.on_hostfault = on_hostfault,
 };
