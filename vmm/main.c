@@ -18,6 +18,7 @@ static const struct command {
 	{"run", cmd_run, "boot a guest, run a program in it, show what its memory manager did"},
 	{"test", cmd_test, "run the guest's test suites, each test in a fresh machine"},
 	{"bench", cmd_bench, "what operations cost, in guestmm and in Linux"},
+	{"profile", cmd_profile, "what one operation costs in the guest, function by function"},
 	{"report", cmd_report, "a page with plots, a CSV or metrics from the JSON of a run"},
 	{"compare", cmd_compare, "what changed between runs, and whether it is more than noise"},
 	{"doctor", cmd_doctor, "what this host can do, and what is missing"},

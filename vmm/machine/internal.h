@@ -7,6 +7,7 @@
  *   bus.c      devices by address, interrupt lines      disk.c    disk files
  *   record.c   what the guest sends on the test channel, and its console
  *   vcpu.c     vCPU threads and their exits             walk.c    guest page tables, from outside
+ *   step.c     one instruction at a time
  *   machine.c  all of it, put together and taken apart
  *
  * Locks, none held while taking another:
@@ -63,6 +64,7 @@ struct machine_vcpu {
 	atomic_bool stopped;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
+	struct machine_stepper *step; /* step.c; NULL until the guest asks for it */
 };
 
 /** dirty.c; lock D once threads run. */
@@ -200,6 +202,15 @@ struct machine_vcpu *machine_current_vcpu(void);
 int machine_vcpu_sync(struct machine_vcpu *v);
 /** Registers of a stopped or synced vCPU as a crash record; vector and error are all ones. */
 void machine_vcpu_crash(const struct machine_vcpu *v, struct mmvm_crash *crash);
+
+/* step.c, all on the vCPU's own thread */
+/** The guest's MMVM_REC_PROFILE: begin or end. */
+void machine_step_mark(struct machine *m, const struct mmvm_record *rec);
+/** v->step is set, the vCPU is about to enter the guest. */
+void machine_step_before_run(struct machine_vcpu *v);
+/** KVM_EXIT_DEBUG. */
+void machine_step_exit(struct machine_vcpu *v);
+void machine_step_free(struct machine_vcpu *v);
 
 /* machine.c */
 /** Keep the outcome if it is the first, and wake machine_run(). */

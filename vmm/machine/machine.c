@@ -391,6 +391,8 @@ static const char *exit_name(unsigned int slot)
 		return "interrupted";
 	case KVM_EXIT_INTR:
 		return "intr";
+	case KVM_EXIT_DEBUG:
+		return "step";
 	case KVM_EXIT_SHUTDOWN:
 		return "shutdown";
 	case KVM_EXIT_DIRTY_RING_FULL:

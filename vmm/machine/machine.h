@@ -19,6 +19,7 @@
 #include "mmvm/testchan.h"
 
 struct machine;
+struct machine_step;
 
 /** One clear sentence for the user: what, why, what to do; and the exit status it means. */
 struct mmvm_error {
@@ -81,6 +82,9 @@ struct machine_config {
 	/** A program begins or ends a round (MMVM_REC_ROUND): as audit; returns what the guest is
 	 * told. NULL: answered -ENOSYS. */
 	int (*round)(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg);
+	/** Steps of an operation that the guest wants profiled (machine/step.h), on the vCPU's
+	 * thread. NULL: such requests are ignored. */
+	void (*step)(struct machine *m, const struct machine_step *step, void *arg);
 	void *arg; /* for tick, audit and round */
 };
 

@@ -90,6 +90,10 @@ static void on_record(void *arg, const struct mmvm_record *rec)
 {
 	struct machine *m = arg;
 
+	if (rec->kind == MMVM_REC_PROFILE) {
+		machine_step_mark(m, rec);
+		return;
+	}
 	record_keep(m, rec);
 	if (rec->kind == MMVM_REC_PANIC)
 		finish_panic(m, rec);

@@ -182,6 +182,9 @@ static unsigned int serve_exit(struct machine_vcpu *v)
 			 run->fail_entry.hardware_entry_failure_reason);
 		finish_crashed(v, why);
 		break;
+	case KVM_EXIT_DEBUG:
+		machine_step_exit(v);
+		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		serve_internal_error(v);
 		break;
@@ -223,6 +226,8 @@ static void *vcpu_main(void *arg)
 
 		if (atomic_load(&m->quit) || atomic_load(&m->finished))
 			break;
+		if (v->step)
+			machine_step_before_run(v);
 		rc = kvm_vcpu_run(&v->kvm);
 		t0 = __rdtsc();
 		if (!rc)
@@ -300,6 +305,7 @@ void machine_vcpus_stop(struct machine *m)
 
 void machine_vcpu_destroy(struct machine_vcpu *v)
 {
+	machine_step_free(v);
 	kvm_stats_close(v->stats);
 	kvm_vcpu_close(&v->kvm);
 }

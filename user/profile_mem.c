@@ -1,0 +1,205 @@
+/*
+ * Operations for `mmvm profile`: profile_mem NAME does one of them over and over, as its argument
+ * says, and marks its beginning and end for the VMM, which single-steps in between.
+ *
+ *   keep |<-- window of 1 MiB -->| keep       all inside 2 MiB that one table of PTEs maps
+ *
+ * "keep" stays touched, so that the table under the window neither comes nor goes.
+ */
+#include "rt.h"
+
+#define PAGES	 256ul
+#define WINDOW	 (PAGES * PAGE_SIZE)
+#define TABLE	 (2ul << 20)
+#define WARM	 4
+#define REPS	 5
+#define PER_CALL 16ul /* pages of an operation on a range */
+
+static volatile char *window;
+static const char *op;
+
+static void die(const char *what, long error)
+{
+	print("profile_mem: %s: error %ld\n", what, error);
+	exit(1);
+}
+
+static void begin(void)
+{
+	syscall6(MMVM_SYS_REPORT, MMVM_USER_PROFILE, (long)op, 1, 0, 0, 0);
+}
+
+static void end(void)
+{
+	syscall6(MMVM_SYS_REPORT, MMVM_USER_PROFILE, (long)op, 0, 0, 0, 0);
+}
+
+static void must(long r, const char *what)
+{
+	if (is_error(r))
+		die(what, r);
+}
+
+static void map_window(void)
+{
+	must(sys_mmap((unsigned long)window, WINDOW, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
+	     "mmap");
+}
+
+/** Find 2 MiB under one table, leave the window in its middle, touch both sides. */
+static void place_window(void)
+{
+	long whole = map_memory(2 * TABLE);
+	unsigned long start;
+
+	must(whole, "mmap");
+	start = (whole + TABLE - 1) & ~(TABLE - 1);
+	window = (volatile char *)start + 64 * PAGE_SIZE;
+	*(volatile char *)start = 1;
+	window[WINDOW + 16 * PAGE_SIZE] = 1;
+	/* not adjacent to anything: mapping the window neither merges nor splits */
+	sys_munmap((unsigned long)window - 8 * PAGE_SIZE, WINDOW + 16 * PAGE_SIZE);
+	map_window();
+}
+
+/** Each repetition has pages of its own: `i` counts from 0, warming included. */
+static void once(unsigned long i)
+{
+	volatile char *page = window + i * PER_CALL * PAGE_SIZE;
+	unsigned long addr = (unsigned long)page;
+	long r = 0;
+
+	if (!strcmp(op, "syscall")) {
+		begin();
+		syscall3(SYS_getppid, 0, 0, 0);
+		end();
+	} else if (!strcmp(op, "anon_fault")) {
+		begin();
+		*page = 1;
+		end();
+	} else if (!strcmp(op, "zero_fault")) {
+		begin();
+		(void)*page;
+		end();
+	} else if (!strcmp(op, "cow_zero")) {
+		(void)*page;
+		begin();
+		*page = 1;
+		end();
+	} else if (!strcmp(op, "populate")) {
+		sys_munmap(addr, PER_CALL * PAGE_SIZE);
+		begin();
+		r = sys_mmap(addr, PER_CALL * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE);
+		end();
+	} else if (!strcmp(op, "map_unmap")) {
+		begin();
+		r = map_memory(PER_CALL * PAGE_SIZE);
+		if (!is_error(r))
+			r = sys_munmap(r, PER_CALL * PAGE_SIZE);
+		end();
+	} else {
+		for (unsigned long k = 0; k < PER_CALL; k++)
+			page[k * PAGE_SIZE] = 1;
+		begin();
+		if (!strcmp(op, "munmap"))
+			r = sys_munmap(addr, PER_CALL * PAGE_SIZE);
+		else if (!strcmp(op, "dontneed"))
+			r = sys_madvise(addr, PER_CALL * PAGE_SIZE, MADV_DONTNEED);
+		else if (!strcmp(op, "mprotect"))
+			r = sys_mprotect(addr, PER_CALL * PAGE_SIZE, PROT_READ);
+		else
+			die("unknown operation", 0);
+		end();
+	}
+	must(r, op);
+}
+
+/** Bytes of free memory and free swap. */
+static void sizes(unsigned long *free, unsigned long *swap)
+{
+	struct mmvm_sysinfo si;
+
+	must(syscall3(SYS_sysinfo, (long)&si, 0, 0), "sysinfo");
+	*free = si.freeram * si.mem_unit;
+	*swap = si.freeswap * si.mem_unit;
+	if (!*swap)
+		die("no swap area is on", 0);
+}
+
+static void write_all(volatile char *area, unsigned long bytes)
+{
+	for (unsigned long at = 0; at < bytes; at += PAGE_SIZE)
+		area[at] = (char)(at / PAGE_SIZE % 251 + 1);
+}
+
+static void read_pages(volatile char *area, unsigned long first, unsigned long nr)
+{
+	for (unsigned long k = first; k < first + nr; k++)
+		if (area[k * PAGE_SIZE] != (char)(k % 251 + 1))
+			die("a page came back wrong", (long)k);
+}
+
+/** Pages come in and none has to go: the area is pushed out by a larger one, which then goes away.
+ * One fault reads some neighbours, too; an operation is PER_CALL pages in order. */
+static void swap_in(void)
+{
+	unsigned long free, swap, bytes = (WARM + REPS) * 4 * PER_CALL * PAGE_SIZE;
+	volatile char *area = (volatile char *)map_memory(bytes), *hog;
+
+	must((long)area, "mmap");
+	sizes(&free, &swap);
+	write_all(area, bytes);
+	hog = (volatile char *)map_memory(free + 2 * bytes);
+	must((long)hog, "mmap");
+	write_all(hog, free + 2 * bytes);
+	sys_munmap((unsigned long)hog, free + 2 * bytes);
+	for (unsigned long i = 0; i < WARM + REPS; i++) {
+		if (i >= WARM)
+			begin();
+		read_pages(area, i * 4 * PER_CALL, PER_CALL);
+		if (i >= WARM)
+			end();
+	}
+}
+
+/** Each page that comes in pushes another one out: an area larger than free memory, walked over
+ * and over; an operation is 2 x PER_CALL pages of it. */
+static void swap_out_in(void)
+{
+	unsigned long free, swap, bytes, pages;
+	volatile char *area;
+
+	sizes(&free, &swap);
+	bytes = free + (swap < free ? swap : free) / 2;
+	bytes &= ~(PAGE_SIZE - 1);
+	pages = bytes / PAGE_SIZE;
+	area = (volatile char *)map_memory(bytes);
+	must((long)area, "mmap");
+	for (int i = 0; i < 2; i++)
+		write_all(area, bytes);
+	for (unsigned long i = 0; i < REPS; i++) {
+		write_all(area + i * pages / REPS * PAGE_SIZE / 2, 64 * PAGE_SIZE);
+		begin();
+		write_all(area + (i * pages / REPS / 2 + 64) * PAGE_SIZE, 2 * PER_CALL * PAGE_SIZE);
+		end();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		die("which operation?", 0);
+	op = argv[1];
+	if (!strcmp(op, "swap_in")) {
+		swap_in();
+	} else if (!strcmp(op, "swap_out_in")) {
+		swap_out_in();
+	} else {
+		place_window();
+		for (unsigned long i = 0; i < WARM + REPS; i++)
+			once(i);
+	}
+	return 0;
+}

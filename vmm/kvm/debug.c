@@ -1,0 +1,40 @@
+/*
+ * Requests to a vCPU's file descriptor that a debugger makes. As with all of them, they wait while
+ * the vCPU runs.
+ */
+#include "kvm/debug.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#define CONTROL_ALWAYS (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP)
+
+uint32_t kvm_debug_supported(const struct kvm_system *sys)
+{
+	int known = kvm_system_check(sys, KVM_CAP_SET_GUEST_DEBUG2);
+
+	if (known > 0)
+		return (uint32_t)known;
+	return kvm_system_check(sys, KVM_CAP_SET_GUEST_DEBUG) > 0 ? CONTROL_ALWAYS : 0;
+}
+
+int kvm_vcpu_set_guest_debug(const struct kvm_vcpu *vcpu, uint32_t control)
+{
+	struct kvm_guest_debug debug = {.control = control};
+
+	return ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug) < 0 ? -errno : 0;
+}
+
+int kvm_vcpu_get_msr(const struct kvm_vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = {.head.nmsrs = 1, .entry.index = index};
+	int rc = ioctl(vcpu->fd, KVM_GET_MSRS, &msrs);
+
+	if (rc < 0)
+		return -errno;
+	*value = msrs.entry.data;
+	return rc == 1 ? 0 : -ENOENT;
+}

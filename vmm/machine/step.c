@@ -1,0 +1,348 @@
+/*
+ * One instruction at a time, without the guest's noticing.
+ *
+ * KVM's single-stepping sets the trap flag (TF) in the guest's RFLAGS and takes the #DB that
+ * follows. That alone loses the guest at each exception: the processor stores RFLAGS, TF
+ * included, in the frame and clears TF for the handler. So two things are done more:
+ *
+ *   - While stepping, every handler the guest's IDT names, and the target of SYSCALL, begins with a
+ *     breakpoint of ours (int3 in guest memory, intercepted by KVM). A handler is entered -> exit
+ *     -> the true byte is put back, stepped over, and the int3 put in again.
+ *   - What the processor stored with TF in it is stored again without: the exception's frame, R11
+ *     of SYSCALL, what PUSHF pushed.
+ *
+ * Where ring 0 is emulated (KVM-PVM), KVM's emulator counts steps itself, in handlers too, and
+ * cannot do int3: there no breakpoints are set.
+ *
+ * Interrupts are held back (KVM_GUESTDBG_BLOCKIRQ): time does not stop while the vCPU is stepped,
+ * and a timer would fire every few instructions. Only at HLT they may come, since the guest waits
+ * for one then.
+ *
+ * S1  Guest memory has our int3 only while step->on, and the byte of `open` is the true one.
+ * S2  TF is in no register and no memory that the guest can read.
+ *
+ * Runs on the vCPU's own thread; no locks. The guest is not trusted: gates may point anywhere, and
+ * an address that is not in RAM gets no breakpoint.
+ */
+#include "machine/step.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "kvm/debug.h"
+#include "machine/internal.h"
+
+#define MAX_TRAPS     257 /* gates of the IDT, and the target of SYSCALL */
+#define SYSCALL_TRAP  256u
+#define MSR_LSTAR     0xc0000082u
+#define TF	      (1ull << 8)
+#define INT3	      0xcc
+#define INSN_BYTES    4u /* two prefixes and an opcode of two bytes */
+#define KERNEL_SPAN   (1ull << 30)
+#define STEP_LIMIT    (8u << 20) /* an operation of more is a marker that is missing */
+#define HAS_CODE(vec) ((0x60227d00u >> (vec)) & 1) /* 8 10-14 17 21 29 30 */
+
+struct trap {
+	uint64_t rip;
+	unsigned char *at; /* in guest RAM; NULL: no breakpoint */
+	unsigned char byte;
+	unsigned int vector;
+};
+
+struct machine_stepper {
+	bool wanted; /* the guest has begun an operation */
+	bool on;     /* breakpoints are in, KVM steps */
+	bool breakpoints;
+	uint32_t control;
+	uint64_t steps;
+	enum step_insn last;
+	struct trap trap[MAX_TRAPS]; /* by rip */
+	unsigned int nr_traps;
+	struct trap *open; /* its true byte is in place, to be stepped over */
+};
+
+enum step_insn step_decode(const unsigned char *b, unsigned int n)
+{
+	unsigned int i = 0;
+
+	/* prefixes: operand and address size, rep, lock, segments; then REX */
+	while (i < n &&
+	       (b[i] == 0x66 || b[i] == 0x67 || b[i] == 0xf2 || b[i] == 0xf3 || b[i] == 0xf0 ||
+		b[i] == 0x2e || b[i] == 0x3e || b[i] == 0x64 || b[i] == 0x65))
+		i++;
+	if (i < n && (b[i] & 0xf0) == 0x40)
+		i++;
+	if (i >= n)
+		return INSN_OTHER;
+	switch (b[i]) {
+	case 0xe8:
+		return INSN_CALL;
+	case 0xff:
+		/* /2: call; /3: far call */
+		return i + 1 < n && ((b[i + 1] >> 3 & 7) == 2 || (b[i + 1] >> 3 & 7) == 3)
+			       ? INSN_CALL
+			       : INSN_OTHER;
+	case 0xc2:
+	case 0xc3:
+	case 0xca:
+	case 0xcb:
+		return INSN_RET;
+	case 0xcf:
+		return INSN_IRET;
+	case 0x9c:
+		return INSN_PUSHF;
+	case 0x9d:
+		return INSN_POPF;
+	case 0xf4:
+		return INSN_HLT;
+	case 0x0f:
+		if (i + 1 < n && b[i + 1] == 0x05)
+			return INSN_SYSCALL;
+		return i + 1 < n && b[i + 1] == 0x07 ? INSN_SYSRET : INSN_OTHER;
+	default:
+		return INSN_OTHER;
+	}
+}
+
+/** Guest memory at `gva`, within one page. */
+static void *virt_ptr(struct machine_vcpu *v, uint64_t gva, uint64_t len)
+{
+	uint64_t gpa;
+
+	if (gva % MMVM_PAGE_SIZE + len > MMVM_PAGE_SIZE)
+		return NULL;
+	/* The kernel's image lies where the contract says: no walk, which asks KVM for CR3. */
+	if (gva - MMVM_KERNEL_VIRT < KERNEL_SPAN)
+		gpa = gva - MMVM_KERNEL_VIRT;
+	else if (machine_translate(v->m, 0, gva, &gpa))
+		return NULL;
+	return machine_gpa_ptr(v->m, gpa, len);
+}
+
+/** S2: TF out of the flags word at `gva`. */
+static void clear_tf_at(struct machine_vcpu *v, uint64_t gva)
+{
+	uint64_t *flags = virt_ptr(v, gva, sizeof(*flags));
+
+	if (flags)
+		*flags &= ~TF;
+}
+
+static int by_rip(const void *a, const void *b)
+{
+	const struct trap *x = a, *y = b;
+
+	return (x->rip > y->rip) - (x->rip < y->rip);
+}
+
+static struct trap *find_trap(struct machine_stepper *s, uint64_t rip)
+{
+	const struct trap key = {.rip = rip};
+
+	return bsearch(&key, s->trap, s->nr_traps, sizeof(key), by_rip);
+}
+
+/** Every way into the kernel: the gates of the IDT and LSTAR. */
+static void find_traps(struct machine_vcpu *v, struct machine_stepper *s)
+{
+	unsigned int nr = 0, kept = 0;
+	uint64_t lstar;
+
+	s->nr_traps = 0;
+	for (unsigned int vec = 0; vec < 256; vec++) {
+		uint64_t gate[2];
+
+		if (vec * 16 + 15 > v->sregs.idt.limit ||
+		    machine_read_virt(v->m, v->sregs.cr3, v->sregs.idt.base + vec * 16, gate,
+				      sizeof(gate)))
+			break;
+		if (!(gate[0] >> 47 & 1))
+			continue;
+		s->trap[nr++] = (struct trap){
+			.rip = (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) | gate[1] << 32,
+			.vector = vec,
+		};
+	}
+	if (!kvm_vcpu_get_msr(&v->kvm, MSR_LSTAR, &lstar) && lstar)
+		s->trap[nr++] = (struct trap){.rip = lstar, .vector = SYSCALL_TRAP};
+	qsort(s->trap, nr, sizeof(s->trap[0]), by_rip);
+	/* Vectors may share a handler; the first stands for all. */
+	for (unsigned int i = 0; i < nr; i++)
+		if (!kept || s->trap[kept - 1].rip != s->trap[i].rip)
+			s->trap[kept++] = s->trap[i];
+	s->nr_traps = kept;
+}
+
+static void set_breakpoints(struct machine_vcpu *v, struct machine_stepper *s)
+{
+	for (unsigned int i = 0; i < s->nr_traps && s->breakpoints; i++) {
+		struct trap *t = &s->trap[i];
+
+		t->at = virt_ptr(v, t->rip, 1);
+		if (t->at) {
+			t->byte = *t->at;
+			*t->at = INT3;
+		}
+	}
+}
+
+static void clear_breakpoints(struct machine_stepper *s)
+{
+	for (unsigned int i = 0; i < s->nr_traps; i++) {
+		struct trap *t = &s->trap[i];
+
+		if (t->at && t != s->open)
+			*t->at = t->byte;
+		t->at = NULL;
+	}
+	s->open = NULL;
+}
+
+static void emit(struct machine_vcpu *v, struct machine_step step)
+{
+	v->m->config.step(v->m, &step, v->m->config.arg);
+}
+
+static void step_off(struct machine_vcpu *v, const char *why)
+{
+	struct machine_stepper *s = v->step;
+
+	s->wanted = false;
+	if (!s->on)
+		return;
+	clear_breakpoints(s);
+	kvm_vcpu_set_guest_debug(&v->kvm, 0);
+	s->on = false;
+	if (why)
+		emit(v, (struct machine_step){.kind = STEP_FAILED, .name = why});
+}
+
+static void step_on(struct machine_vcpu *v)
+{
+	struct machine_stepper *s = v->step;
+	int rc = machine_vcpu_sync(v);
+
+	if (!rc) {
+		find_traps(v, s);
+		rc = kvm_vcpu_set_guest_debug(&v->kvm, s->control);
+	}
+	if (rc) {
+		s->wanted = false;
+		emit(v, (struct machine_step){
+				.kind = STEP_FAILED,
+				.name = "KVM refuses to single-step (KVM_SET_GUEST_DEBUG)"});
+		return;
+	}
+	s->on = true;
+	s->steps = 0;
+	s->last = INSN_OTHER;
+	set_breakpoints(v, s);
+}
+
+void machine_step_mark(struct machine *m, const struct mmvm_record *rec)
+{
+	struct machine_vcpu *v = machine_current_vcpu();
+	uint32_t known;
+
+	if (!m->config.step || !v)
+		return;
+	if (!rec->value) {
+		step_off(v, NULL);
+		emit(v, (struct machine_step){.kind = STEP_END, .name = rec->name});
+		return;
+	}
+	if (!v->step)
+		v->step = calloc(1, sizeof(*v->step));
+	known = kvm_debug_supported(&m->sys);
+	if (!v->step || !(known & KVM_GUESTDBG_SINGLESTEP)) {
+		emit(v,
+		     (struct machine_step){.kind = STEP_FAILED,
+					   .name = v->step ? "this KVM cannot single-step a guest"
+							   : "out of memory"});
+		return;
+	}
+	v->step->breakpoints = m->sys.backend != KVM_BACKEND_PVM;
+	v->step->control = known & (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
+				    KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_BLOCKIRQ);
+	v->step->wanted = true;
+	emit(v, (struct machine_step){.kind = STEP_BEGIN, .name = rec->name, .root = rec->value2});
+}
+
+void machine_step_before_run(struct machine_vcpu *v)
+{
+	if (v->step->wanted && !v->step->on)
+		step_on(v);
+}
+
+/** The handler has been entered: where from, and the stored flags made what they were. */
+static uint64_t enter_trap(struct machine_vcpu *v, const struct trap *t)
+{
+	uint64_t frame = v->regs.rsp + (t->vector < 32 && HAS_CODE(t->vector) ? 8 : 0), *from;
+
+	if (t->vector == SYSCALL_TRAP) {
+		v->regs.r11 &= ~TF;
+		kvm_vcpu_set_regs(&v->kvm, &v->regs);
+		return v->regs.rcx;
+	}
+	clear_tf_at(v, frame + 16);
+	from = virt_ptr(v, frame, sizeof(*from));
+	return from ? *from : 0;
+}
+
+static enum step_insn insn_at(struct machine_vcpu *v, uint64_t rip)
+{
+	uint64_t left = MMVM_PAGE_SIZE - rip % MMVM_PAGE_SIZE;
+	unsigned int n = left < INSN_BYTES ? (unsigned int)left : INSN_BYTES;
+	const unsigned char *bytes = virt_ptr(v, rip, n);
+
+	return bytes ? step_decode(bytes, n) : INSN_OTHER;
+}
+
+void machine_step_exit(struct machine_vcpu *v)
+{
+	struct machine_stepper *s = v->step;
+	struct machine_step step = {.kind = STEP_INSN};
+	uint32_t control;
+	struct trap *t;
+
+	if (!s || !s->on)
+		return;
+	if (kvm_vcpu_get_regs(&v->kvm, &v->regs)) {
+		step_off(v, "KVM does not give the registers");
+		return;
+	}
+	if (s->last == INSN_PUSHF)
+		clear_tf_at(v, v->regs.rsp);
+	if (s->open) {
+		*s->open->at = INT3;
+		s->open = NULL;
+	}
+	step.rip = v->regs.rip;
+	step.rsp = v->regs.rsp;
+	t = find_trap(s, step.rip);
+	if (t) {
+		step.kind = STEP_TRAP;
+		step.from = enter_trap(v, t);
+		if (t->at) {
+			*t->at = t->byte;
+			s->open = t;
+		}
+	}
+	step.insn = s->last = insn_at(v, step.rip);
+	emit(v, step);
+	if (++s->steps >= STEP_LIMIT) {
+		step_off(v, "the operation did not end within 8 million instructions");
+		return;
+	}
+	control = s->control;
+	if (s->last == INSN_HLT)
+		control &= ~KVM_GUESTDBG_BLOCKIRQ;
+	if (kvm_vcpu_set_guest_debug(&v->kvm, control))
+		step_off(v, "KVM stops single-stepping");
+}
+
+void machine_step_free(struct machine_vcpu *v)
+{
+	free(v->step);
+	v->step = NULL;
+}
