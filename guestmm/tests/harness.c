@@ -192,6 +192,16 @@ bool wait_until(bool (*fn)(void *arg), void *arg, u64 ms)
 	return true;
 }
 
+static bool swap_is_empty(void *arg)
+{
+	return swap_free_pages() == swap_total_pages();
+}
+
+bool swap_becomes_empty(void)
+{
+	return wait_until(swap_is_empty, NULL, 3000);
+}
+
 u64 word_for(unsigned long addr, u64 seed)
 {
 	u64 x = (addr ^ seed) * 0x9e3779b97f4a7c15ull;

@@ -46,6 +46,9 @@ static inline void sleep_ms(u64 ms)
 		schedule_timeout(until - now);
 }
 
+/** Are all swap slots free again? Waits for writes that were under way when their owner ended. */
+bool swap_becomes_empty(void);
+
 /** Call fn every few ms until it is true, at most `ms`. Returns fn's last value. */
 bool wait_until(bool (*fn)(void *arg), void *arg, u64 ms);
 
