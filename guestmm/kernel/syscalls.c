@@ -17,6 +17,7 @@
 #include "mm/alloc.h"
 #include "mm/mm.h"
 #include "mm/swap.h"
+#include "mm/vmalloc.h"
 #include "mm/zone.h"
 #include "mmvm/shared.h"
 
@@ -233,6 +234,22 @@ static long vm_event_by_name(const char *name)
 	return -EINVAL;
 }
 
+static long copy_maps(unsigned long to, size_t size)
+{
+	struct report report = {.size = min(size, 256ul << 10)};
+	long ret;
+
+	report.buf = vmalloc(report.size);
+	if (!report.buf)
+		return -ENOMEM;
+	report_maps(&report, current->mm);
+	ret = report.overflow				 ? -ERANGE
+	      : copy_to_user(to, report.buf, report.len) ? -EFAULT
+							 : (long)report.len;
+	vfree(report.buf);
+	return ret;
+}
+
 static long sys_mmvm_report(struct pt_regs *r)
 {
 	char name[64];
@@ -254,6 +271,8 @@ static long sys_mmvm_report(struct pt_regs *r)
 		return 0;
 	case MMVM_USER_EVENT:
 		return vm_event_by_name(name);
+	case MMVM_USER_MAPS:
+		return copy_maps(r->rdx, r->r10);
 	case MMVM_USER_ROUND:
 		return testchan_call(MMVM_REC_ROUND, name, r->rdx, 0, NULL, 0);
 	case MMVM_USER_CLEAN:
