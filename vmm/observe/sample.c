@@ -267,7 +267,7 @@ static void add_reports(struct run_result *r, struct machine *m)
 	for (unsigned int i = 0; (rec = machine_record(m, i)); i++)
 		if (rec->kind == MMVM_REC_REPORT)
 			run_result_add_report(r, rec->name, rec->text, rec->text_len);
-	r->records_dropped = machine_records_dropped(m);
+	r->records_dropped += machine_records_dropped(m);
 }
 
 /** Pages the swap disk wrote and read for the guest's swapping; false when there is none. */

@@ -34,7 +34,7 @@ struct json_value {
 
 struct json_doc {
 	struct json_value *root;
-	struct json_chunk *chunks;
+	struct json_chunk *chunks; /* its memory */
 };
 
 /** Parse `len` bytes. Returns 0, -EINVAL with "line L, column C: what" in `why`, or -ENOMEM (why is

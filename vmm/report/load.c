@@ -270,7 +270,7 @@ static void load_guest(struct loader *l, const struct json_value *root, struct r
 		if (v->type != JSON_STRING)
 			bad(l, "reports.%.40s is not a text", v->key);
 		else
-			run_result_add_report(r, v->key, v->text, v->len);
+			run_result_keep_report(r, v->key, v->text, v->len);
 	}
 }
 

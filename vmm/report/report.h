@@ -87,6 +87,9 @@ struct run_check {
 	char note[96]; /* what was compared, or why they differ */
 };
 
+/** More than any guest has reason to send. */
+#define RUN_MAX_REPORTS 1024u
+
 struct run_report {
 	char name[32]; /* "meminfo" ... */
 	char *text;
@@ -162,7 +165,10 @@ void run_result_add_exit(struct run_result *r, const char *name, uint64_t count,
 /** Returns whether they are equal. */
 bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest, uint64_t host,
 			  const char *note);
+/** From a guest: names are made plain and to differ; what comes after RUN_MAX_REPORTS is counted in
+ * records_dropped. From a file: kept as it is. */
 void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len);
+void run_result_keep_report(struct run_result *r, const char *name, const char *text, size_t len);
 
 /** Value of a guest counter; 0 and *found = false when the guest has none of that name. */
 uint64_t run_result_counter(const struct run_result *r, const char *name, bool *found);

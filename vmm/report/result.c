@@ -5,6 +5,7 @@
  */
 #include "report/report.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,7 +173,24 @@ bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest
 	return guest == host;
 }
 
-void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len)
+/** A guest may send a report again, or many of one name; as keys of an object they must differ: the
+ * later ones get their number. Only that number stands behind a '#', and what is not plain ASCII
+ * (and might look the same once made safe) is replaced, so that no name is taken twice. */
+static void unique_report_name(const struct run_result *r, const char *name, char out[32])
+{
+	set_text(out, 32, name);
+	for (char *c = out; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '#')
+			*c = '_';
+	for (unsigned int i = 0; i < r->nr_reports; i++) {
+		if (strcmp(r->reports[i].name, out))
+			continue;
+		snprintf(out + strnlen(out, 20), 12, "#%u", r->nr_reports + 1);
+		return;
+	}
+}
+
+void run_result_keep_report(struct run_result *r, const char *name, const char *text, size_t len)
 {
 	char *copy = malloc(len + 1);
 	struct run_report *slot;
@@ -190,6 +208,18 @@ void run_result_add_report(struct run_result *r, const char *name, const char *t
 	}
 	SET_TEXT(slot->name, name);
 	slot->text = copy;
+}
+
+void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len)
+{
+	char unique[sizeof(r->reports->name)];
+
+	if (r->nr_reports == RUN_MAX_REPORTS) {
+		r->records_dropped++;
+		return;
+	}
+	unique_report_name(r, name, unique);
+	run_result_keep_report(r, unique, text, len);
 }
 
 uint64_t run_result_counter(const struct run_result *r, const char *name, bool *found)
