@@ -174,9 +174,13 @@ static bool reclaim_could_help(gfp_t gfp, unsigned int order)
 			continue;
 		reclaimable = zone_stat(z, NR_INACTIVE_FILE) + zone_stat(z, NR_ACTIVE_FILE) +
 			      zone_stat(z, NR_SLAB_RECLAIMABLE);
+		/* With swap full, what has a slot already can still go. */
 		if (swap_free_pages())
-			reclaimable +=
-				zone_stat(z, NR_INACTIVE_ANON) + zone_stat(z, NR_ACTIVE_ANON);
+			reclaimable += zone_stat(z, NR_INACTIVE_ANON) +
+				       zone_stat(z, NR_ACTIVE_ANON) +
+				       zone_stat(z, NR_ISOLATED_ANON);
+		else
+			reclaimable += zone_stat(z, NR_SWAPCACHE);
 		if (reclaimable + zone_stat(z, NR_FREE_PAGES) >
 		    (s64)(z->watermark[WMARK_MIN] + z->lowmem_reserve[highest]) + (1l << order))
 			return true;
