@@ -14,8 +14,8 @@
  */
 #include "mm/internal.h"
 
-/* A batch pays for a hold of zone->lock and must not empty a small zone: a 256th of it, from 8 to 64
- * pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it.
+/* A batch pays for a hold of zone->lock and must not empty a small zone: a 256th of it, from 8 to
+ * 64 pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it.
  */
 u32 zone_pcp_batch(u64 managed)
 {
