@@ -11,11 +11,12 @@
  *   MMVM_USER_EVENT     nothing is sent; returns the kernel's count of the vm event called `name`
  *                       (a name of mmvm/vmstat.h: "pswpout"), so that a program can prove which
  *                       path it took
- *   MMVM_USER_MAPS      nothing is sent; /proc/self/maps is written to user memory at `value`, at
- * most `value2` bytes; returns the length MMVM_USER_ROUND     record MMVM_REC_ROUND: phase `name`,
- * `value` the address of a struct mmvm_round; returns the VMM's answer MMVM_USER_CLEAN     clear
- * the dirty bits of the process's page tables from address `value` on, `value2` bytes; returns how
- * many were set
+ *   MMVM_USER_MAPS      nothing is sent; /proc/self/maps is written to user memory at `value`,
+ *                       at most `value2` bytes; returns the length
+ *   MMVM_USER_ROUND     record MMVM_REC_ROUND: phase `name`, `value` the address of a struct
+ *                       mmvm_round; returns the VMM's answer
+ *   MMVM_USER_CLEAN     clear the dirty bits of the process's page tables from address `value` on,
+ *                       `value2` bytes; returns how many were set
  *
  * Returns 0 (or what is said above), -ENOSYS on other kernels, -EINVAL for an unknown kind or
  * event, -EFAULT.
