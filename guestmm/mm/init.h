@@ -1,9 +1,13 @@
 /*
  * Bringing the memory manager up, in this order:
- *   arch:  memblock_add/reserve from the device tree; direct map; vmemmap (memblock memory mapped
- * at VMEMMAP_START) mm_boot_init()   zones and struct pages from memblock, buddy, per-CPU lists,
- * slab, vmalloc. After it kmalloc works. arch:  traps, timer, scheduler mm_init()        address
- * spaces, zero page, rmap, swap (mm/mm.h) kswapd_init()
+ *
+ *   arch           memblock_add/reserve from the device tree; direct map; vmemmap (memblock memory
+ *                  mapped at VMEMMAP_START)
+ *   mm_boot_init() zones and struct pages from memblock, buddy, per-CPU lists, slab, vmalloc.
+ *                  After it kmalloc works.
+ *   arch, kernel   traps, timer, scheduler
+ *   mm_init()      address spaces, zero page, rmap, swap (mm/mm.h)
+ *   kswapd_init()
  */
 #ifndef MM_INIT_H
 #define MM_INIT_H

@@ -10,9 +10,10 @@
  * or part of exactly one free block (zone.c), and the tables are only read from then on.
  *
  * I1  Ranges of a table are sorted, not empty and do not overlap; reserved ranges do not even
- * touch. I2  RAM comes zeroed from the VMM. A third table remembers what has been freed again and
- * may hold bytes, so that allocations clear only that: clearing is what boot would spend its time
- * on.
+ *     touch.
+ * I2  RAM comes zeroed from the VMM. A third table remembers what has been freed again and may
+ *     hold bytes, so that allocations clear only that: clearing is what boot would spend its time
+ *     on.
  *
  * One CPU, no interrupts, no locks.
  */

@@ -7,8 +7,8 @@
  *
  * I1  refcount is 0 exactly for frames that no one owns: BUDDY, PCP, and tails of any block.
  * I2  Zone and node in flags are right in every head. Tails get theirs when a split makes them
- * heads, so that boot does not touch every struct page. I3  mapcount is -1 in every head in use
- * that no page table maps.
+ *     heads, so that boot does not touch every struct page.
+ * I3  mapcount is -1 in every head in use that no page table maps.
  *
  * Waiting for a page (locked, writeback) is rare and short, so pages share a few wait queues by
  * address; PG_waiters tells the owner that a wake-up is worth while.

@@ -18,9 +18,9 @@
  *   neither of these, order <= 3: tries until the OOM killer has nobody left; order > 3: gives up.
  *
  * I1  A page leaves here with refcount 1, mapcount -1, flags = zone and node (and PG_head if asked
- * for), mapping NULL, private_ 0, type and order set. I2  A page comes back with none of
- * PAGE_FLAGS_BAD_AT_FREE, no mapping count, refcount 0, and the order it was given out with; else
- * we stop, because the next owner would suffer for it.
+ *     for), mapping NULL, private_ 0, type and order set.
+ * I2  A page comes back with none of PAGE_FLAGS_BAD_AT_FREE, no mapping count, refcount 0, and the
+ *     order it was given out with; else we stop, because the next owner would suffer for it.
  *
  * Locks: interrupts off around the per-CPU lists; zone->lock inside.
  */

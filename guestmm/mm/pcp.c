@@ -7,8 +7,9 @@
  * coldest first.
  *
  * I1  Blocks here have type PAGE_PCP, refcount 0, cpu = the owner, migratetype and order = the
- * list's. I2  count = pages on all lists of this CPU and zone. They are not in NR_FREE_PAGES:
- * watermarks are looked at when pages leave the buddy, so a hot allocation has nothing to compare.
+ *     list's.
+ * I2  count = pages on all lists of this CPU and zone. They are not in NR_FREE_PAGES: watermarks
+ *     are looked at when pages leave the buddy, so a hot allocation has nothing to compare.
  *
  * Only the owner touches its lists, with interrupts off; they need no lock.
  */

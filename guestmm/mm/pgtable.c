@@ -7,10 +7,11 @@
  * entry. Tables are made by faults and freed by munmap when no VMA is left in what they cover.
  *
  * I1  mm->pgtables_bytes = 4096 * (tables reachable from mm->pgd, that one included), and
- * NR_PAGETABLE counts the same pages. I2  A page or table that a CPU's TLB may still reach is not
- * freed: it is gathered, the TLB is flushed, then everything gathered is freed. I3  rss_anon =
- * present PTEs that are not special; rss_swap = swap entries. Both change under the page_table_lock
- * together with the PTE.
+ *     NR_PAGETABLE counts the same pages.
+ * I2  A page or table that a CPU's TLB may still reach is not freed: it is gathered, the TLB is
+ *     flushed, then everything gathered is freed.
+ * I3  rss_anon = present PTEs that are not special; rss_swap = swap entries. Both change under the
+ *     page_table_lock together with the PTE.
  *
  * Locks: page_table_lock for every change of an entry. Tables are added with mmap_lock held and
  * freed with it held for writing, so whoever holds it for reading may walk without the spinlock;

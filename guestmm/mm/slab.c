@@ -13,12 +13,13 @@
  * list_lock, a full one is emptied to half; so list_lock and list work cost once in a dozen calls.
  *
  * I1  head page: type PAGE_SLAB, mapping = the cache, index = first free object or 0, private_ =
- * objects not on the slab's free list (in use, or in a sheaf), objects = all of them. I2  A slab is
- * on its node's partial list exactly when index != 0. I3  Every page of a slab, tails too, has type
- * PAGE_SLAB, the slab's order and mapping = the cache, so that any address in it finds the cache
- * without finding the head. I4  A cache with debug flags has no sheaves: each object passes
- * slab_debug.c on its way. I5  An object with a constructor is constructed whenever it is free;
- * then its link lies behind it.
+ *     objects not on the slab's free list (in use, or in a sheaf), objects = all of them.
+ * I2  A slab is on its node's partial list exactly when index != 0.
+ * I3  Every page of a slab, tails too, has type PAGE_SLAB, the slab's order and mapping = the
+ *     cache, so that any address in it finds the cache without finding the head.
+ * I4  A cache with debug flags has no sheaves: each object passes slab_debug.c on its way.
+ * I5  An object with a constructor is constructed whenever it is free; then its link lies behind
+ *     it.
  *
  * Locks: slab_mutex (list of caches; sleeps)  >  list_lock (interrupts off)  >  zone->lock. Pages
  * are allocated and freed with no list_lock held.

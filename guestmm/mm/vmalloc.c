@@ -16,8 +16,8 @@
  * I1  Areas do not overlap; `gap` = start - end of the area before (or VMALLOC_START).
  * I2  An address is handed out only after a TLB flush that came after its last unmapping.
  * I3  Tables of the vmalloc area are added, never freed, and the top-level entries are made by
- * arch/ at boot: so a new mapping is seen by every address space at once and needs no flush. I4 The
- * entries say which pages are behind an area; there is no second list of them.
+ *     arch/ at boot: so a new mapping is seen by every address space at once and needs no flush.
+ * I4  The entries say which pages are behind an area; there is no second list of them.
  *
  * Locks: vmap_lock (tree, lazy list, entries of tables). Innermost but for the slab's, never held
  * while pages are allocated. None of this from interrupts.

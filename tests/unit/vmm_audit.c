@@ -541,7 +541,7 @@ static void d_pcp_refcount(void)
 }
 static void d_free_mapcount(void)
 {
-	page(HIGH_BLOCK)->mapcount = 1;
+	page(HIGH_BLOCK)->mapcount = 0;
 }
 static void d_used_refcount(void)
 {

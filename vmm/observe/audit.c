@@ -11,15 +11,16 @@
  * Invariants held against the guest (the names are those of mmvm/audit.h):
  *   A1  Each frame of RAM has one state: that of the one block head that covers it. A head is
  *       aligned to its order, within its range, and covered by no other. (page_state, page_overlap)
- *   A2  A free page has refcount 0 and mapcount -1, or 0 when it was never used: boot leaves tails
- * of blocks as zeroes. (free_refcount) A3  A page in use has refcount >= 1. Exactly: slab, page
- * table, kernel stack 1; anon = PTEs that map it + 1 if in the swap cache + pins, where pins is 0,
- * unless the page's flags say that somebody works on it: locked, writeback, isolated, or not on an
- * LRU list (then it waits in a per-CPU batch, or was taken off to be reclaimed). A guest that asks
- * for an audit is quiescent, so such pages are few. (used_refcount) A4  mapcount + 1 = user PTEs
- * found that map it, for anon, file and shmem. (mapcount) A5  Pages by state add up to RAM; nothing
- * is lost and nothing is there twice. (total) A6  Levels equal what the walk counted. (vmstat,
- * free_pages, lru_count)
+ *   A2  A free page has refcount 0 and mapcount -1. (free_refcount)
+ *   A3  A page in use has refcount >= 1. Exactly: slab, page table, kernel stack 1;
+ *         anon = PTEs that map it + 1 if in the swap cache + pins,
+ *       where pins is 0, unless the page's flags say that somebody works on it: locked, writeback,
+ *       isolated, or not on an LRU list (then it waits in a per-CPU batch, or was taken off to be
+ *       reclaimed). A guest that asks for an audit is quiescent, so such pages are few.
+ *       (used_refcount)
+ *   A4  mapcount + 1 = user PTEs found that map it, for anon, file and shmem. (mapcount)
+ *   A5  Pages by state add up to RAM; nothing is lost and nothing is there twice. (total)
+ *   A6  Levels equal what the walk counted. (vmstat, free_pages, lru_count)
  *
  * The guest is hostile: every address is translated and checked, every list is bounded by the
  * number of frames, every tree by a budget, and a broken list is left at its first broken link. No
@@ -272,10 +273,10 @@ static void check_head(struct audit *a, uint32_t index, uint64_t pfn)
 	const struct page *p = &a->page[index];
 
 	if (type_is_free(p->type)) {
-		if (p->refcount != 0 || (p->mapcount != -1 && p->mapcount != 0))
+		if (p->refcount != 0 || p->mapcount != -1)
 			audit_find(a, AUDIT_FREE_REFCOUNT,
 				   "frame %#" PRIx64 ": %s page has refcount %d, mapcount %d; "
-				   "expected 0, and -1 or 0",
+				   "expected 0, -1",
 				   pfn, type_name(p->type), p->refcount, p->mapcount);
 		return;
 	}
