@@ -76,11 +76,17 @@ static void fill(struct run_result *r, unsigned int samples, const char *text)
 			.free_pages = 50 + i,
 			.nr_zones = 2,
 			.zone_free = {-5, (int64_t)i},
+			.dirty_distinct = i,
+			.has_kvm = i % 7 != 3,
 			.level[NR_ACTIVE_ANON] = (int64_t)i,
 			.level[NR_FREE_PAGES] = INT64_MIN,
 		};
 
 		sample.heat[i % RUN_HEAT_BUCKETS] = i;
+		if (sample.has_kvm) {
+			sample.mapped[1] = i;
+			sample.pf_taken = i * 5;
+		}
 		run_result_add_sample(r, &sample);
 	}
 	run_result_add_counter(r, "pswpout", 20);
@@ -454,7 +460,7 @@ static void check_page(struct run_result *r, unsigned int plots)
 	if (count(text, "<svg") != plots)
 		fprintf(stderr, "%u plots instead of %u\n", count(text, "<svg"), plots);
 	CU_ASSERT_EQUAL(count(text, "<svg"), plots);
-	CU_ASSERT_EQUAL(count(text, "time, "), plots);
+	CU_ASSERT_EQUAL(count(text, ">time, "), plots);
 	run_result_free(r);
 	free(text);
 }
@@ -465,10 +471,10 @@ static void test_page(void)
 	struct run_sample s = {.t_ns = 0};
 
 	fill(&r, 40, NASTY);
-	check_page(&r, 7);
+	check_page(&r, 10);
 	/* More samples than a plot has points: joined, not lost, and not larger without end. */
 	fill(&r, 10000, "x");
-	check_page(&r, 7);
+	check_page(&r, 10);
 	fill(&r, 1, "x");
 	check_page(&r, 3);
 	fill(&r, 0, "x");
@@ -486,16 +492,17 @@ static void test_page(void)
 		memset(&s, 0xff, sizeof(s));
 		s.t_ns = i % 2 ? UINT64_MAX / 2 + i : UINT64_MAX / 2 + i - 1;
 		s.nr_zones = MMVM_MAX_ZONES;
+		s.has_kvm = true;
 		s.pgfault = UINT64_MAX / i;
 		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
 			s.level[item] = i % 2 ? INT64_MAX : INT64_MIN;
 		run_result_add_sample(&r, &s);
 	}
 	r.heat_pages = 1;
-	check_page(&r, 7);
+	check_page(&r, 10);
 	fill(&r, 5, "x");
 	r.heat_pages = UINT64_MAX;
-	check_page(&r, 6);
+	check_page(&r, 9);
 }
 
 /** What the plots say is what the samples say: the sum of rates × time is the count. */

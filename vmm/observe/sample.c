@@ -120,6 +120,24 @@ static void sample_dirty(struct sampler *s, struct machine *m, struct run_sample
 	s->result->dirty_pages_total += (uint64_t)n;
 }
 
+/** The few of KVM's statistics that are worth a look at each tick. */
+static void tick_kvm_stat(const char *scope, const struct kvm_stat *stat, void *arg)
+{
+	static const char *const mapped[] = {"pages_4k", "pages_2m", "pages_1g"};
+	struct run_sample *sample = arg;
+
+	if (stat->nr_values != 1)
+		return;
+	for (unsigned int i = 0; i < 3; i++) {
+		if (strcmp(stat->name, mapped[i]))
+			continue;
+		sample->mapped[i] = stat->values[0];
+		sample->has_kvm = true;
+	}
+	if (!strcmp(stat->name, "pf_taken"))
+		sample->pf_taken += stat->values[0]; /* vCPUs sum */
+}
+
 void sampler_tick(struct sampler *s, struct machine *m)
 {
 	const struct mmvm_shared *sh = machine_shared(m);
@@ -154,6 +172,8 @@ void sampler_tick(struct sampler *s, struct machine *m)
 						       (uint64_t)level(sh, i, item));
 	}
 	sample_dirty(s, m, &sample);
+	sample.dirty_distinct = s->dirty_pages;
+	machine_kvm_stats(m, tick_kvm_stat, &sample);
 	s->last = sample;
 	run_result_add_sample(s->result, &sample);
 }

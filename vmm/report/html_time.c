@@ -159,6 +159,70 @@ static void plot_rates(struct timeline *tl)
 		plot(tl, &exits, "Host's count; what KVM handles itself is not among them.");
 }
 
+/** KVM's side: what the second stage maps, and how often it had to be asked. */
+static void plot_second_stage(struct timeline *tl)
+{
+	struct plot mapped = {
+		.kind = PLOT_STACK,
+		.title = "Guest RAM mapped by KVM, by page size",
+		.unit = "MiB",
+		.nr_series = 3,
+		.series = {{"4 KiB pages", 0, tl->y[0]},
+			   {"2 MiB pages", 1, tl->y[1]},
+			   {"1 GiB pages", 2, tl->y[2]}},
+	};
+	struct plot faults = {
+		.kind = PLOT_STEP,
+		.title = "Faults KVM took",
+		.unit = "faults/s",
+		.nr_series = 1,
+		.series = {{"pf_taken", 8, tl->y[0]}},
+	};
+	bool any = false;
+
+	for (unsigned int i = 0; i < tl->n; i++) {
+		const struct run_sample *s = &tl->r->samples[tl->first[i + 1] - 1];
+
+		for (unsigned int size = 0; size < 3; size++) {
+			tl->y[size][i] =
+				(double)s->mapped[size] * (double)(1u << 9 * size) / MIB_PAGES;
+			any |= tl->y[size][i] > 0;
+		}
+	}
+	if (any)
+		plot(tl, &mapped,
+		     "KVM's pages_4k, pages_2m, pages_1g. Large pages are split where dirty pages "
+		     "are logged; with shadow paging, maps go as the guest's tables do.");
+	if (rate(tl, 0, FIELD(pf_taken)))
+		plot(tl, &faults,
+		     "KVM's pf_taken, vCPUs summed: second-stage faults, and with shadow paging "
+		     "the "
+		     "guest's own ones as well.");
+}
+
+static void plot_written(struct timeline *tl)
+{
+	struct plot p = {
+		.kind = PLOT_LINE,
+		.title = "Memory written at least once",
+		.unit = "MiB",
+		.nr_series = 1,
+		.series = {{"distinct pages found dirty, so far", 0, tl->y[0]}},
+		.limit = (double)(tl->r->ram_low + tl->r->ram_high) / (1 << 20),
+		.limit_name = "all guest RAM",
+	};
+	bool any = false;
+
+	for (unsigned int i = 0; i < tl->n; i++) {
+		uint64_t n = tl->r->samples[tl->first[i + 1] - 1].dirty_distinct;
+
+		tl->y[0][i] = mib((int64_t)(n & INT64_MAX));
+		any |= n > 0;
+	}
+	if (tl->r->has_dirty && any)
+		plot(tl, &p, "Every 4 KiB page the host ever found dirty counts once.");
+}
+
 static void plot_zones(struct timeline *tl)
 {
 	const struct run_result *r = tl->r;
@@ -330,6 +394,8 @@ int html_timeline(FILE *f, const struct run_result *r)
 	plot_zones(tl);
 	plot_rates(tl);
 	plot_swap_use(tl);
+	plot_second_stage(tl);
+	plot_written(tl);
 	fputs("</div>\n", f);
 out:
 	free(tl);

@@ -371,6 +371,13 @@ static void load_sample(struct loader *l, const struct json_value *v, struct run
 	get_u64(l, v, "free_pages", &s.free_pages);
 	get_u64(l, v, "swap_free", &s.swap_free);
 	get_u64(l, v, "exits", &s.exits);
+	get_u64(l, v, "dirty_distinct", &s.dirty_distinct);
+	o = get_part(l, v, "kvm", JSON_OBJECT);
+	s.has_kvm = o != NULL;
+	get_u64(l, o, "pages_4k", &s.mapped[0]);
+	get_u64(l, o, "pages_2m", &s.mapped[1]);
+	get_u64(l, o, "pages_1g", &s.mapped[2]);
+	get_u64(l, o, "pf_taken", &s.pf_taken);
 	o = get_part(l, v, "zone_free", JSON_ARRAY);
 	for (n = o ? o->first : NULL; n; n = n->next) {
 		if (s.nr_zones == MMVM_MAX_ZONES || json_to_i64(n, &s.zone_free[s.nr_zones])) {

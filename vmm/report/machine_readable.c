@@ -204,6 +204,16 @@ static void emit_samples(struct json *j, const struct run_result *r)
 		json_u64(j, "free_pages", s->free_pages);
 		json_u64(j, "swap_free", s->swap_free);
 		json_u64(j, "exits", s->exits);
+		if (s->has_kvm) {
+			json_object(j, "kvm");
+			json_u64(j, "pages_4k", s->mapped[0]);
+			json_u64(j, "pages_2m", s->mapped[1]);
+			json_u64(j, "pages_1g", s->mapped[2]);
+			json_u64(j, "pf_taken", s->pf_taken);
+			json_end_object(j);
+		} else {
+			json_null(j, "kvm");
+		}
 		json_array(j, "zone_free");
 		for (unsigned int z = 0; z < s->nr_zones; z++)
 			json_i64(j, NULL, s->zone_free[z]);
@@ -212,6 +222,8 @@ static void emit_samples(struct json *j, const struct run_result *r)
 		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
 			json_i64(j, level_names[item], s->level[item]);
 		json_end_object(j);
+		if (r->has_dirty)
+			json_u64(j, "dirty_distinct", s->dirty_distinct);
 		if (r->has_dirty && r->heat_pages) {
 			json_array(j, "heat");
 			for (unsigned int b = 0; b < RUN_HEAT_BUCKETS; b++)

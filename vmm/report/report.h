@@ -42,7 +42,12 @@ struct run_sample {
 	unsigned int nr_zones;
 	int64_t zone_free[MMVM_MAX_ZONES]; /* pages; index as run_result.zones */
 	int64_t level[NR_ZONE_STAT_ITEMS]; /* guest: summed over zones */
-	uint32_t heat[RUN_HEAT_BUCKETS];   /* of `dirty`, by address: run_result.heat_pages each */
+	uint64_t dirty_distinct;	   /* pages found dirty at least once, so far */
+	/* KVM: pages of 4K, 2M, 1G mapped in the second stage; faults there, so far. Only when it
+	 * has binary statistics. */
+	bool has_kvm;
+	uint64_t mapped[3], pf_taken;
+	uint32_t heat[RUN_HEAT_BUCKETS]; /* of `dirty`, by address: run_result.heat_pages each */
 };
 
 struct run_counter {
