@@ -1,7 +1,7 @@
 /*
  * A program that knows which pages it has written.
  *
- * dirtyset [--mb N] [--rounds K] [--percent P] [--seed S]
+ * dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--lie 1]
  *
  * Each round: some pages are given back (MADV_DONTNEED, so that they will be new frames), all dirty
  * bits of the process are cleared, and the VMM is told that the round begins. Then a random set of
@@ -9,19 +9,20 @@
  * the end the VMM is told what the set was; it compares that, page by page, with what it saw
  * (vmm/observe/dirty_exact.c) and answers with the number of differences it cannot explain.
  *
+ * With --lie 1 the program hides one page that it wrote in the first round and claims one that it did
+ * not write in the second: the VMM must find both.
+ *
  * On a kernel or a VMM that does not know of rounds the answer is an error: nothing is compared,
  * and the program says so.
  *
  * Exit status: 0 no differences (or nobody compared), 1 differences, 2 usage or no memory.
  */
+#include "mmvm/testchan.h"
 #include "rt.h"
 
 #define WORDS (PAGE_SIZE / sizeof(uint64_t))
 
-/* As the VMM knows it: include/mmvm/testchan.h. */
-#include "mmvm/testchan.h"
-
-/* A page of its own, so that the page it lies on is known by name only: the program's data. */
+/* Read by the VMM at the end of a round. */
 static struct mmvm_round round __attribute__((aligned(64)));
 
 struct job {
@@ -46,7 +47,7 @@ static uint64_t random_page(struct job *j)
 	return random_next(&j->state) % j->pages;
 }
 
-/** Give every fourth round's pages back: the frames written in it will be fresh ones. */
+/** Give some pages back: written again, they will be fresh frames; read, the zero page. */
 static void give_back(struct job *j)
 {
 	for (uint64_t i = 0; i < j->pages / 8; i++)
@@ -73,15 +74,27 @@ static uint64_t write_set(struct job *j, uint64_t count)
 	return distinct;
 }
 
+/** Hide a page that was written, or claim one that was not. */
+static void tell_a_lie(struct job *j, bool hide)
+{
+	for (uint64_t p = 0; p < j->pages; p++) {
+		if ((j->written[p / 64] >> p % 64 & 1) == hide) {
+			j->written[p / 64] ^= 1ull << p % 64;
+			return;
+		}
+	}
+}
+
 static int usage(void)
 {
-	print("usage: dirtyset [--mb N] [--rounds K] [--percent P] [--seed S]\n");
+	print("usage: dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--lie 1]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t mb = 8, rounds = 6, percent = 25, seed = 1, set = 0, bad = 0, compared = 0;
+	uint64_t mb = 8, rounds = 6, percent = 25, seed = 1, lie = 0, set = 0, bad = 0,
+		 compared = 0;
 	long base, bitmap;
 	struct job j;
 
@@ -90,6 +103,7 @@ int main(int argc, char **argv)
 			       : !strcmp(argv[i], "--rounds")  ? &rounds
 			       : !strcmp(argv[i], "--percent") ? &percent
 			       : !strcmp(argv[i], "--seed")    ? &seed
+			       : !strcmp(argv[i], "--lie")     ? &lie
 							       : NULL;
 
 		if (!to || i + 1 == argc || !parse_size(argv[i + 1], to))
@@ -124,6 +138,8 @@ int main(int argc, char **argv)
 		clean_dirty_bits();
 		tell_round("begin");
 		distinct = n == rounds ? 0 : write_set(&j, j.pages * percent / 100);
+		if (lie && n <= 2)
+			tell_a_lie(&j, n == 1);
 		found = tell_round("end");
 		set += distinct;
 		compared += found >= 0;

@@ -21,6 +21,7 @@
 #include "machine/cpio.h"
 #include "machine/machine.h"
 #include "observe/audit.h"
+#include "observe/dirty_exact.h"
 #include "observe/sample.h"
 #include "report/report.h"
 
@@ -49,6 +50,7 @@ struct run {
 	struct run_options *opt;
 	struct run_result result;
 	struct sampler sampler;
+	struct dirty_exact exact;
 	struct symtab *symbols;
 	struct cpio initrd;
 	bool live;
@@ -75,6 +77,10 @@ static void help(void)
 	     "                             next option of mmvm, or go to the end after --\n"
 	     "  --append STRING            guest kernel command line\n"
 	     "  --sample MS                time between samples (1000; 0: none)\n"
+	     "  --dirty MODE               how KVM tells which pages were written: bitmap,\n"
+	     "                             bitmap-manual, ring; none: no observers at all (auto:\n"
+	     "                             bitmap-manual where KVM has it)\n"
+	     "  --dirty-chunk PAGES        pages that one request clears (32768)\n"
 	     "  --json FILE                write the result as JSON too (-: stdout)\n"
 	     "  --accel auto|kvm|lab       where to run (auto)\n"
 	     "  --icount                   in the lab, count instructions exactly\n"
@@ -92,6 +98,8 @@ enum option {
 	OPT_EXEC,
 	OPT_APPEND,
 	OPT_SAMPLE,
+	OPT_DIRTY,
+	OPT_DIRTY_CHUNK,
 	OPT_JSON,
 	OPT_ACCEL,
 	OPT_SEED,
@@ -109,12 +117,25 @@ static enum option option_find(const char *arg)
 		const char *name;
 		enum option option;
 	} table[] = {
-		{"--memory", OPT_MEMORY}, {"--cpus", OPT_CPUS},	    {"--kernel", OPT_KERNEL},
-		{"--swap", OPT_SWAP},	  {"--disk", OPT_DISK},	    {"--exec", OPT_EXEC},
-		{"--append", OPT_APPEND}, {"--sample", OPT_SAMPLE}, {"--json", OPT_JSON},
-		{"--accel", OPT_ACCEL},	  {"--seed", OPT_SEED},	    {"--timeout", OPT_TIMEOUT},
-		{"--icount", OPT_ICOUNT}, {"-v", OPT_VERBOSE},	    {"--verbose", OPT_VERBOSE},
-		{"--help", OPT_HELP},	  {"-h", OPT_HELP},
+		{"--memory", OPT_MEMORY},
+		{"--cpus", OPT_CPUS},
+		{"--kernel", OPT_KERNEL},
+		{"--swap", OPT_SWAP},
+		{"--disk", OPT_DISK},
+		{"--exec", OPT_EXEC},
+		{"--append", OPT_APPEND},
+		{"--sample", OPT_SAMPLE},
+		{"--json", OPT_JSON},
+		{"--dirty", OPT_DIRTY},
+		{"--dirty-chunk", OPT_DIRTY_CHUNK},
+		{"--accel", OPT_ACCEL},
+		{"--seed", OPT_SEED},
+		{"--timeout", OPT_TIMEOUT},
+		{"--icount", OPT_ICOUNT},
+		{"-v", OPT_VERBOSE},
+		{"--verbose", OPT_VERBOSE},
+		{"--help", OPT_HELP},
+		{"-h", OPT_HELP},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -183,6 +204,24 @@ static int set_number(const char *name, const char *text, uint64_t min, uint64_t
 			       (unsigned long long)min, (unsigned long long)max);
 }
 
+/** "none" turns all observers off: the log, and the samples that read it. */
+static int set_dirty(struct machine_config *c, const char *value)
+{
+	c->dirty_log = strcmp(value, "none") != 0;
+	if (!c->dirty_log || !strcmp(value, "auto"))
+		c->dirty_mode = DIRTY_AUTO;
+	else if (!strcmp(value, "bitmap"))
+		c->dirty_mode = DIRTY_BITMAP;
+	else if (!strcmp(value, "bitmap-manual"))
+		c->dirty_mode = DIRTY_BITMAP_MANUAL;
+	else if (!strcmp(value, "ring"))
+		c->dirty_mode = DIRTY_RING;
+	else
+		return cli_usage_error(
+			"run", "--dirty %s: none of bitmap, bitmap-manual, ring, none", value);
+	return 0;
+}
+
 /** An option with its value. Returns 0 or an exit status. */
 static int set_option(struct run_options *o, enum option option, const char *value,
 		      const char **swap, const char **disks, unsigned int *nr_disks)
@@ -219,6 +258,12 @@ static int set_option(struct run_options *o, enum option option, const char *val
 	case OPT_SAMPLE:
 		rc = set_number("--sample", value, 0, 3600000, &n);
 		c->tick_ms = (unsigned int)n;
+		break;
+	case OPT_DIRTY:
+		return set_dirty(c, value);
+	case OPT_DIRTY_CHUNK:
+		rc = set_number("--dirty-chunk", value, 1, 1u << 26, &n);
+		c->dirty_chunk = (unsigned int)n;
 		break;
 	case OPT_JSON:
 		o->json = value;
@@ -272,6 +317,13 @@ static int parse_options(struct run_options *o, int argc, char **argv)
 			return rc;
 		i += 2;
 	}
+	if (!o->config.dirty_log)
+		o->config.tick_ms = 0;
+	if (o->config.dirty_chunk &&
+	    (!o->config.dirty_log || o->config.dirty_mode == DIRTY_BITMAP ||
+	     o->config.dirty_mode == DIRTY_RING))
+		return cli_usage_error("run", "--dirty-chunk goes with --dirty bitmap-manual: "
+					      "otherwise nothing is cleared by request");
 	rc = set_swap(&o->config, swap);
 	for (unsigned int i = 0; i < nr_disks && !rc; i++) {
 		char role[16];
@@ -391,6 +443,14 @@ static int audit(struct machine *m, uint64_t cr3, void *arg)
 	return n;
 }
 
+/** A program tells what it has written. Runs on the vCPU's thread. */
+static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg)
+{
+	struct run *run = arg;
+
+	return dirty_exact_round(&run->exact, m, cr3, rec);
+}
+
 static int exit_status(const struct run_result *r)
 {
 	switch (r->outcome.kind) {
@@ -457,8 +517,10 @@ static int run_here(struct run *run)
 		return cli_fail(&err);
 	}
 	run->symbols = symtab_load(c->kernel);
+	run->exact.symbols = run->symbols;
 	c->tick = tick;
 	c->audit = audit;
+	c->round = c->dirty_log ? on_round : NULL;
 	c->arg = run;
 	c->console_fd = run->live ? -1 : STDOUT_FILENO;
 	cli_stop_on_signals(NULL);
@@ -476,6 +538,9 @@ static int run_here(struct run *run)
 		print_console(run, m, true);
 	}
 	sampler_finish(&run->sampler, m, &out);
+	dirty_exact_result(&run->exact, &run->result);
+	dirty_exact_print(stderr, "mmvm: dirty: ", &run->exact);
+	dirty_exact_free(&run->exact);
 	status = report(run, m);
 	machine_destroy(m);
 	return status;

@@ -1,0 +1,437 @@
+/*
+ * Five witnesses of what was written in a round:
+ *
+ *   the program    its own bitmap, in its memory        truth for the region it speaks of
+ *   the PTEs       dirty bits, cleared before the round  walked from outside
+ *   KVM            its dirty log, bitmap or rings
+ *   the devices    what the VMM wrote for them
+ *   the host       PAGEMAP_SCAN or soft-dirty of our own mapping (observe/host_writes.c)
+ *
+ * What must hold, for each frame of RAM:
+ *
+ *   D1  a page of the region that the program wrote is in the log (KVM's or the devices'), its PTE
+ * is dirty, and the host saw a write D2  a page of the region that it did not write is in no log
+ * and its PTE is clean D3  any other frame in KVM's log has a reason, which the guest's page state
+ * names: page tables, kernel stacks, slab, the kernel's image and struct pages (reserved), pages
+ * freed again; a user page only with a dirty PTE (the program's stack and data) or with none D4
+ * nobody writes to the zero page, and no frame without a state is written D5  the log and the host
+ * agree on every frame. A device that writes while we look is noted by one of them only: frames in
+ * the devices' log after the look count for both
+ *
+ * Frames that the program wrote and that were swapped out since have no frame any more: counted.
+ * Everything happens on the vCPU's thread while the guest stands still; the time is its stall.
+ *
+ * Bounds: the region is at most as many pages as there is RAM, the walk visits at most as many
+ * tables as there are frames.
+ */
+#include "observe/dirty_exact.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "devices/device.h"
+#include "observe/host_writes.h"
+#include "observe/page_state.h"
+
+/* What is known of a frame */
+#define F_WRITTEN 0x01u /* the program says so */
+#define F_GUEST	  0x02u /* KVM's log */
+#define F_DEVICE  0x04u /* the devices' log */
+#define F_HOST	  0x08u
+#define F_DIRTY	  0x10u /* a user PTE that maps it is dirty */
+#define F_MAPPED  0x20u /* a user PTE maps it */
+#define F_REGION  0x40u /* as a page of the region */
+#define F_LARGE	  0x80u /* through an entry of 2 MiB or more: its dirty bit is for all of that */
+
+#define PTE_PRESENT 1ull
+#define PTE_DIRTY   (1ull << 6)
+#define PTE_PSE	    (1ull << 7)
+#define PTE_SPECIAL (1ull << 9)
+#define PTE_ADDR    0x000ffffffffff000ull
+#define USER_SLOTS  256u
+#define NO_FRAME    UINT64_MAX
+
+/** One round's comparison. */
+struct look {
+	struct dirty_exact *x;
+	struct machine *m;
+	const struct guest_ram *ram;
+	struct mmvm_round round;
+	uint64_t *written; /* copy of the program's bitmap */
+	uint64_t tables;   /* that may still be visited */
+	uint64_t bad;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/** Frames are numbered through the regions of RAM, one after another. */
+static uint64_t frame_of(const struct guest_ram *ram, uint64_t gpa)
+{
+	uint64_t first = 0;
+
+	for (unsigned int i = 0; i < ram->nr; i++) {
+		const struct guest_ram_region *r = &ram->region[i];
+
+		if (gpa >= r->gpa && gpa - r->gpa < r->size)
+			return first + (gpa - r->gpa) / MMVM_PAGE_SIZE;
+		first += r->size / MMVM_PAGE_SIZE;
+	}
+	return NO_FRAME;
+}
+
+static void set_flags(struct look *l, uint64_t gpa, uint8_t flags)
+{
+	uint64_t f = frame_of(l->ram, gpa);
+
+	if (f != NO_FRAME)
+		l->x->frame[f] |= flags;
+}
+
+static void differ(struct look *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void differ(struct look *l, const char *fmt, ...)
+{
+	struct dirty_exact *x = l->x;
+	va_list ap;
+	int n;
+
+	l->bad++;
+	if (x->nr_kept == DIRTY_EXACT_KEPT)
+		return;
+	n = snprintf(x->kept[x->nr_kept], sizeof(x->kept[0]), "round %" PRIu64 ": ",
+		     l->round.number);
+	va_start(ap, fmt);
+	vsnprintf(x->kept[x->nr_kept] + n, sizeof(x->kept[0]) - (size_t)n, fmt, ap);
+	va_end(ap);
+	x->nr_kept++;
+}
+
+/* ---- witnesses ------------------------------------------------------------------------------- */
+
+static void log_page(uint64_t gpa, unsigned int by, void *arg)
+{
+	struct look *l = arg;
+
+	l->x->log_guest += by & DIRTY_BY_GUEST ? 1 : 0;
+	l->x->log_device += by & DIRTY_BY_DEVICE ? 1 : 0;
+	set_flags(l, gpa,
+		  (by & DIRTY_BY_GUEST ? F_GUEST : 0) | (by & DIRTY_BY_DEVICE ? F_DEVICE : 0));
+}
+
+static void host_page(uint64_t gpa, void *arg)
+{
+	set_flags(arg, gpa, F_HOST);
+}
+
+/** What devices wrote while we looked: in their bitmaps already, not yet in the log we read. */
+static void mark_late(struct look *l)
+{
+	for (unsigned int i = 0; i < l->ram->nr; i++) {
+		const struct guest_ram_region *r = &l->ram->region[i];
+
+		for (uint64_t page = 0; page < r->size / MMVM_PAGE_SIZE; page++) {
+			unsigned long word =
+				__atomic_load_n(&r->dirty[page / 64], __ATOMIC_RELAXED);
+
+			if (!word)
+				page |= 63;
+			else if (word >> page % 64 & 1)
+				set_flags(l, r->gpa + page * MMVM_PAGE_SIZE, F_DEVICE | F_HOST);
+		}
+	}
+}
+
+static bool in_region(const struct look *l, uint64_t va)
+{
+	return va - l->round.base < l->round.pages * MMVM_PAGE_SIZE;
+}
+
+static void leaf(struct look *l, uint64_t va, uint64_t entry, unsigned int level)
+{
+	uint64_t size = MMVM_PAGE_SIZE << 9 * level, gpa = entry & PTE_ADDR & ~(size - 1);
+
+	if (entry & PTE_SPECIAL)
+		return; /* the zero page: nobody's */
+	for (uint64_t at = 0; at < size; at += MMVM_PAGE_SIZE)
+		set_flags(l, gpa + at,
+			  F_MAPPED | (entry & PTE_DIRTY ? F_DIRTY : 0) | (level ? F_LARGE : 0) |
+				  (in_region(l, va + at) ? F_REGION : 0));
+}
+
+static void walk(struct look *l, uint64_t table, unsigned int level, uint64_t va)
+{
+	const uint64_t *e = guest_ram_ptr(l->ram, table, MMVM_PAGE_SIZE);
+
+	if (!e || !l->tables)
+		return;
+	l->tables--;
+	for (unsigned int i = 0; i < (level == 3 ? USER_SLOTS : 512u); i++) {
+		uint64_t at = va + ((uint64_t)i << (12 + 9 * level));
+
+		if (!(e[i] & PTE_PRESENT))
+			continue;
+		if (level == 0 || (level < 3 && (e[i] & PTE_PSE)))
+			leaf(l, at, e[i], level);
+		else
+			walk(l, e[i] & PTE_ADDR, level - 1, at);
+	}
+}
+
+/** The program's own word: its pages, by the frames they are in now. */
+static void mark_written(struct look *l, uint64_t cr3)
+{
+	for (uint64_t i = 0; i < l->round.pages; i++) {
+		uint64_t gpa;
+
+		if (!(l->written[i / 64] >> i % 64 & 1))
+			continue;
+		if (machine_translate(l->m, cr3, l->round.base + i * MMVM_PAGE_SIZE, &gpa)) {
+			l->x->swapped++;
+			continue;
+		}
+		l->x->written++;
+		set_flags(l, gpa, F_WRITTEN);
+	}
+}
+
+/* ---- the comparison -------------------------------------------------------------------------- */
+
+/** D1. */
+static void check_written(struct look *l, uint64_t gpa, uint8_t f)
+{
+	struct dirty_exact *x = l->x;
+
+	if (f & (F_GUEST | F_DEVICE))
+		x->in_log++;
+	else
+		differ(l, "frame %#" PRIx64 " was written and is not in the dirty log",
+		       gpa >> MMVM_PAGE_SHIFT);
+	if (f & F_DIRTY)
+		x->in_pte++;
+	else
+		differ(l, "frame %#" PRIx64 " was written and its PTE is clean",
+		       gpa >> MMVM_PAGE_SHIFT);
+	if (f & F_HOST)
+		x->in_host++;
+	else if (x->host)
+		differ(l, "frame %#" PRIx64 " was written and the host did not see it",
+		       gpa >> MMVM_PAGE_SHIFT);
+}
+
+/** D2 to D4, for a frame that the program has not written. */
+static void check_other(struct look *l, uint64_t gpa, uint8_t f)
+{
+	struct dirty_exact *x = l->x;
+	enum mmvm_page_type type;
+	unsigned int zone;
+
+	if ((f & (F_REGION | F_DIRTY | F_LARGE)) == (F_REGION | F_DIRTY))
+		differ(l, "frame %#" PRIx64 " was not written and its PTE is dirty",
+		       gpa >> MMVM_PAGE_SHIFT);
+	if (!(f & (F_GUEST | F_DEVICE)))
+		return;
+	if (!(f & F_GUEST)) {
+		x->extra_device++;
+		return;
+	}
+	type = page_state_get(x->states, gpa, &zone);
+	if (f & F_REGION)
+		differ(l, "frame %#" PRIx64 " (%s) of the region is in the log and was not written",
+		       gpa >> MMVM_PAGE_SHIFT, page_state_name(type));
+	else if ((f & (F_MAPPED | F_DIRTY)) == F_MAPPED)
+		differ(l, "frame %#" PRIx64 " (%s) is in the log and its PTE is clean",
+		       gpa >> MMVM_PAGE_SHIFT, page_state_name(type));
+	else if (type == PAGE_ZERO || type == PAGE_INVALID)
+		differ(l, "frame %#" PRIx64 " (%s) was written", gpa >> MMVM_PAGE_SHIFT,
+		       page_state_name(type));
+	else if (f & F_MAPPED)
+		x->extra_own++;
+	else
+		x->extra[type]++;
+}
+
+static void compare(struct look *l)
+{
+	struct dirty_exact *x = l->x;
+	uint64_t i = 0;
+
+	page_state_begin(x->states);
+	for (unsigned int n = 0; n < l->ram->nr; n++) {
+		const struct guest_ram_region *r = &l->ram->region[n];
+
+		for (uint64_t at = 0; at < r->size; at += MMVM_PAGE_SIZE, i++) {
+			uint8_t f = x->frame[i];
+
+			if (f & F_WRITTEN)
+				check_written(l, r->gpa + at, f);
+			else if (f)
+				check_other(l, r->gpa + at, f);
+			/* D5; D1 has spoken of the program's own already. */
+			if (x->host && !(f & F_WRITTEN) &&
+			    !(f & F_HOST) != !(f & (F_GUEST | F_DEVICE)))
+				differ(l, "frame %#" PRIx64 ": %s",
+				       (r->gpa + at) >> MMVM_PAGE_SHIFT,
+				       f & F_HOST ? "the host saw a write, the log has none"
+						  : "in the log, and the host saw no write");
+		}
+	}
+}
+
+/* ---- rounds ---------------------------------------------------------------------------------- */
+
+static int prepare(struct dirty_exact *x, struct machine *m)
+{
+	const struct guest_ram *ram = machine_ram(m);
+	int rc;
+
+	if (!x->tried_host) {
+		x->tried_host = true;
+		x->host = host_writes_open(ram, x->host_why, sizeof(x->host_why));
+	}
+	if (!x->states) {
+		rc = page_state_open(m, x->symbols, &x->states);
+		if (rc)
+			return rc;
+	}
+	if (!x->frame) {
+		for (unsigned int i = 0; i < ram->nr; i++)
+			x->nr_frames += ram->region[i].size / MMVM_PAGE_SIZE;
+		x->frame = malloc(x->nr_frames);
+	}
+	return x->frame ? 0 : -ENOMEM;
+}
+
+/** From here on: what was written before does not count. */
+static int begin(struct dirty_exact *x, struct machine *m)
+{
+	int64_t n;
+	int rc = prepare(x, m);
+
+	if (!rc && x->host)
+		rc = host_writes_clear(x->host);
+	if (rc)
+		return rc;
+	n = machine_dirty_read(m, DIRTY_READER_EXACT, NULL, NULL);
+	if (n < 0)
+		return (int)n;
+	x->in_round = true;
+	return 0;
+}
+
+static int load_round(struct look *l, uint64_t cr3, uint64_t gva)
+{
+	uint64_t words;
+
+	if (machine_read_virt(l->m, cr3, gva, &l->round, sizeof(l->round)))
+		return -EFAULT;
+	if (l->round.base % MMVM_PAGE_SIZE || !l->round.pages ||
+	    l->round.pages > 4 * l->x->nr_frames)
+		return -EINVAL;
+	words = (l->round.pages + 63) / 64;
+	l->written = malloc(words * sizeof(*l->written));
+	if (!l->written)
+		return -ENOMEM;
+	return machine_read_virt(l->m, cr3, l->round.written, l->written,
+				 words * sizeof(*l->written));
+}
+
+static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t gva)
+{
+	struct look l = {.x = x, .m = m, .ram = machine_ram(m), .tables = x->nr_frames};
+	int64_t n;
+	int rc;
+
+	if (!x->in_round)
+		return -EINVAL;
+	x->in_round = false;
+	rc = load_round(&l, cr3, gva);
+	if (rc)
+		goto out;
+	memset(x->frame, 0, x->nr_frames);
+	n = machine_dirty_read(m, DIRTY_READER_EXACT, log_page, &l);
+	rc = n < 0 ? (int)n : 0;
+	if (!rc && x->host)
+		rc = host_writes_read(x->host, host_page, &l);
+	if (rc)
+		goto out;
+	mark_late(&l);
+	walk(&l, cr3 & PTE_ADDR, 3, 0);
+	mark_written(&l, cr3);
+	compare(&l);
+	x->rounds++;
+	x->bad += l.bad;
+	rc = l.bad > INT32_MAX ? INT32_MAX : (int)l.bad;
+out:
+	free(l.written);
+	return rc;
+}
+
+int dirty_exact_round(struct dirty_exact *x, struct machine *m, uint64_t cr3,
+		      const struct mmvm_record *rec)
+{
+	uint64_t t0 = now_ns();
+	int rc = -EINVAL;
+
+	if (!strcmp(rec->name, "begin"))
+		rc = begin(x, m);
+	else if (!strcmp(rec->name, "end"))
+		rc = end(x, m, cr3, rec->value);
+	x->ns += now_ns() - t0;
+	return rc;
+}
+
+void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
+{
+	char note[96], name[64];
+
+	if (!x->rounds)
+		return;
+	snprintf(note, sizeof(note), "program's own count, dirty log; %" PRIu64 " rounds",
+		 x->rounds);
+	run_result_add_check(r, "written pages in the dirty log", x->written, x->in_log, note);
+	run_result_add_check(r, "written pages with dirty PTEs", x->written, x->in_pte,
+			     "program's own count, page tables from outside");
+	if (x->host) {
+		snprintf(note, sizeof(note), "program's own count, %s",
+			 host_writes_method(x->host));
+		run_result_add_check(r, "written pages seen by the host", x->written, x->in_host,
+				     note);
+	}
+	run_result_add_check(r, "dirty pages without a reason", 0, x->bad,
+			     x->host ? "must be none" : x->host_why);
+	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++) {
+		if (!x->extra[t])
+			continue;
+		snprintf(name, sizeof(name), "dirty_extra_%s", page_state_name(t));
+		run_result_add_counter(r, name, x->extra[t]);
+	}
+	run_result_add_counter(r, "dirty_extra_own", x->extra_own);
+	run_result_add_counter(r, "dirty_extra_device", x->extra_device);
+	run_result_add_counter(r, "dirty_swapped", x->swapped);
+}
+
+void dirty_exact_print(FILE *f, const char *prefix, const struct dirty_exact *x)
+{
+	for (unsigned int i = 0; i < x->nr_kept; i++)
+		fprintf(f, "%s%s\n", prefix, x->kept[i]);
+	if (x->bad > x->nr_kept)
+		fprintf(f, "%sand %" PRIu64 " more\n", prefix, x->bad - x->nr_kept);
+}
+
+void dirty_exact_free(struct dirty_exact *x)
+{
+	host_writes_close(x->host);
+	page_state_close(x->states);
+	free(x->frame);
+	x->host = NULL;
+	x->states = NULL;
+	x->frame = NULL;
+}

@@ -1,0 +1,233 @@
+/*
+ * Writes to guest RAM, told by the host's page tables. Two ways, the better one first:
+ *
+ *   PAGEMAP_SCAN   (Linux 6.7) RAM is registered with a userfaultfd that write-protects and lets
+ * the kernel resolve the faults itself (WP_ASYNC); the ioctl gives what was written soft-dirty
+ * (CONFIG_MEM_SOFT_DIRTY) "4" to /proc/self/clear_refs write-protects the whole process; bit 55 of
+ * /proc/self/pagemap says written
+ *
+ * KVM writes to guest memory through these page tables' rights: protecting a page makes KVM drop
+ * its own mapping of it, and the guest's next write passes here. So both see the guest's writes and
+ * the VMM's alike, at the price of a fault for each page.
+ *
+ * The kernel's interfaces are declared here where the system's headers are older than they are:
+ * Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h and userfaultfd.h of Linux 6.7.
+ */
+#include "observe/host_writes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "mmvm/layout.h"
+
+#define PAGEMAP_SOFT_DIRTY (1ull << 55)
+#define PAGEMAP_BATCH	   512u
+
+#define SCAN_WRITTEN (1ull << 1) /* PAGE_IS_WRITTEN */
+#define SCAN_WP	     (1ull << 0) /* PM_SCAN_WP_MATCHING */
+#define SCAN_CHECK   (1ull << 1) /* PM_SCAN_CHECK_WPASYNC */
+struct scan_region {
+	uint64_t start, end, categories;
+};
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define SCAN_IOCTL  _IOWR('f', 16, struct scan_arg)
+#define SCAN_VECTOR 256u
+
+#define UFFD_USER_ONLY	    1
+#define UFFD_WP_SHMEM	    (1ull << 12)
+#define UFFD_WP_UNPOPULATED (1ull << 13)
+#define UFFD_WP_ASYNC	    (1ull << 15)
+
+struct host_writes {
+	const struct guest_ram *ram;
+	int uffd; /* -1: soft-dirty */
+	int pagemap;
+};
+
+static int open_uffd(const struct guest_ram *ram)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_WP_SHMEM | UFFD_WP_UNPOPULATED | UFFD_WP_ASYNC,
+	};
+	int fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_ONLY);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, UFFDIO_API, &api))
+		goto fail;
+	for (unsigned int i = 0; i < ram->nr; i++) {
+		struct uffdio_register reg = {
+			.range = {.start = (uint64_t)ram->region[i].hva,
+				  .len = ram->region[i].size},
+			.mode = UFFDIO_REGISTER_MODE_WP,
+		};
+
+		if (ioctl(fd, UFFDIO_REGISTER, &reg))
+			goto fail;
+	}
+	return fd;
+fail:
+	close(fd);
+	return -EOPNOTSUPP;
+}
+
+/** Does a write set the bit after it was cleared? A kernel without the option has it always clear.
+ */
+static int probe_soft_dirty(struct host_writes *h)
+{
+	static volatile char page[2 * MMVM_PAGE_SIZE] __attribute__((aligned(MMVM_PAGE_SIZE)));
+	uint64_t entry[2];
+	int rc;
+
+	page[0] = page[MMVM_PAGE_SIZE] = 1;
+	rc = host_writes_clear(h);
+	if (rc)
+		return rc;
+	page[0] = 2;
+	if (pread(h->pagemap, entry, sizeof(entry),
+		  (off_t)((uint64_t)page / MMVM_PAGE_SIZE * sizeof(*entry))) != sizeof(entry))
+		return -EIO;
+	if ((entry[0] & PAGEMAP_SOFT_DIRTY) && !(entry[1] & PAGEMAP_SOFT_DIRTY))
+		return 0;
+	return -EOPNOTSUPP;
+}
+
+struct host_writes *host_writes_open(const struct guest_ram *ram, char *why, size_t size)
+{
+	struct host_writes *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		snprintf(why, size, "no memory");
+		return NULL;
+	}
+	h->ram = ram;
+	h->uffd = -1;
+	h->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (h->pagemap < 0) {
+		snprintf(why, size, "/proc/self/pagemap: %s", strerror(errno));
+		goto fail;
+	}
+	h->uffd = open_uffd(ram);
+	if (h->uffd >= 0 && !host_writes_clear(h))
+		return h;
+	if (h->uffd >= 0)
+		close(h->uffd);
+	h->uffd = -1;
+	if (!probe_soft_dirty(h))
+		return h;
+	snprintf(why, size, "this kernel has neither PAGEMAP_SCAN (Linux 6.7) nor soft-dirty");
+fail:
+	host_writes_close(h);
+	return NULL;
+}
+
+void host_writes_close(struct host_writes *h)
+{
+	if (!h)
+		return;
+	if (h->pagemap >= 0)
+		close(h->pagemap);
+	if (h->uffd >= 0)
+		close(h->uffd);
+	free(h);
+}
+
+const char *host_writes_method(const struct host_writes *h)
+{
+	return h->uffd >= 0 ? "PAGEMAP_SCAN" : "soft-dirty";
+}
+
+/** Give the pages of a region that were written and, with SCAN_WP, protect them again. */
+static int scan(struct host_writes *h, const struct guest_ram_region *r, uint64_t flags,
+		void (*fn)(uint64_t gpa, void *arg), void *arg)
+{
+	struct scan_region vec[SCAN_VECTOR];
+	struct scan_arg a = {
+		.size = sizeof(a),
+		.flags = flags | SCAN_CHECK,
+		.start = (uint64_t)r->hva,
+		.end = (uint64_t)r->hva + r->size,
+		.vec = (uint64_t)vec,
+		.vec_len = SCAN_VECTOR,
+		.category_mask = SCAN_WRITTEN,
+		.return_mask = SCAN_WRITTEN,
+	};
+
+	while (a.start < a.end) {
+		int n = ioctl(h->pagemap, SCAN_IOCTL, &a);
+
+		if (n < 0)
+			return -errno;
+		for (int i = 0; fn && i < n; i++)
+			for (uint64_t at = vec[i].start; at < vec[i].end; at += MMVM_PAGE_SIZE)
+				fn(r->gpa + (at - (uint64_t)r->hva), arg);
+		if (a.walk_end <= a.start)
+			return -EIO;
+		a.start = a.walk_end;
+	}
+	return 0;
+}
+
+static int clear_refs(void)
+{
+	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, "4", 1) != 1)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+int host_writes_clear(struct host_writes *h)
+{
+	int rc = 0;
+
+	if (h->uffd < 0)
+		return clear_refs();
+	for (unsigned int i = 0; i < h->ram->nr && !rc; i++)
+		rc = scan(h, &h->ram->region[i], SCAN_WP, NULL, NULL);
+	return rc;
+}
+
+static int read_soft_dirty(struct host_writes *h, const struct guest_ram_region *r,
+			   void (*fn)(uint64_t gpa, void *arg), void *arg)
+{
+	uint64_t entry[PAGEMAP_BATCH], pages = r->size / MMVM_PAGE_SIZE;
+
+	for (uint64_t first = 0; first < pages; first += PAGEMAP_BATCH) {
+		uint64_t n = pages - first < PAGEMAP_BATCH ? pages - first : PAGEMAP_BATCH;
+		off_t at = (off_t)(((uint64_t)r->hva / MMVM_PAGE_SIZE + first) * sizeof(*entry));
+
+		if (pread(h->pagemap, entry, n * sizeof(*entry), at) !=
+		    (ssize_t)(n * sizeof(*entry)))
+			return -EIO;
+		for (uint64_t i = 0; i < n; i++)
+			if (entry[i] & PAGEMAP_SOFT_DIRTY)
+				fn(r->gpa + (first + i) * MMVM_PAGE_SIZE, arg);
+	}
+	return 0;
+}
+
+int host_writes_read(struct host_writes *h, void (*fn)(uint64_t gpa, void *arg), void *arg)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < h->ram->nr && !rc; i++)
+		rc = h->uffd >= 0 ? scan(h, &h->ram->region[i], 0, fn, arg)
+				  : read_soft_dirty(h, &h->ram->region[i], fn, arg);
+	return rc;
+}

@@ -1,0 +1,187 @@
+/*
+ * The state of frames from outside.
+ *
+ *   page array   | head  tail tail tail | head | head  tail | ...      64 bytes a frame
+ *   blocks       |<------- order 2 ---->|  0   |<- order 1->|
+ *
+ * Only a block's head says whose it is (mmvm/page.h), and a tail may still look like the head it
+ * once was. So a frame's head is found by going from head to head, from a place where one surely
+ * begins: blocks are aligned to their size and none is larger than 2^MAX_ORDER frames, so each
+ * 2^MAX_ORDER frames begin with a head. The walk remembers where it stands: rising addresses cost
+ * one step each.
+ *
+ * The array is read through the guest's kernel page tables, each page of it translated once. The
+ * guest is not trusted: every pointer we keep lies in its RAM, every number is bounded before use.
+ */
+#include "observe/page_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include "devices/device.h"
+#include "mmvm/audit.h"
+#include "mmvm/layout.h"
+
+#define MAX_ORDER (MMVM_AUDIT_MAX_ORDERS - 1u)
+#define PAGES_PER_PAGE \
+	(MMVM_PAGE_SIZE / sizeof(struct page)) /* of the array, in one of its pages */
+
+struct page_state {
+	struct machine *m;
+	uint64_t cr3; /* of the kernel: physical */
+	uint64_t vmemmap;
+	uint32_t nr_ranges;
+	struct mmvm_audit_range range[MMVM_MAX_RAM_REGIONS];
+	const struct page *
+		*array[MMVM_MAX_RAM_REGIONS]; /* host address of each page of the array */
+	/* The walk: the block found last, and where it is */
+	uint64_t head, size; /* frames; size 0: none */
+	uint8_t type;
+	unsigned int zone;
+};
+
+/** Where the kernel's own addresses lie: its image, or the direct map. */
+static uint64_t kernel_phys(const struct mmvm_audit_root *root, uint64_t gva)
+{
+	return gva >= MMVM_KERNEL_VIRT ? gva - MMVM_KERNEL_VIRT : gva - root->direct_map_gva;
+}
+
+static bool ranges_ok(const struct mmvm_audit_root *root, uint64_t ram_frames)
+{
+	uint64_t after = 0, sum = 0;
+
+	if (!root->nr_ranges || root->nr_ranges > MMVM_MAX_RAM_REGIONS)
+		return false;
+	for (uint32_t i = 0; i < root->nr_ranges; i++) {
+		const struct mmvm_audit_range *r = &root->range[i];
+
+		if (r->start_pfn < after || r->end_pfn <= r->start_pfn ||
+		    r->end_pfn - r->start_pfn > 4 * ram_frames + 4096 - sum)
+			return false;
+		sum += r->end_pfn - r->start_pfn;
+		after = r->end_pfn;
+	}
+	return true;
+}
+
+int page_state_open(struct machine *m, const struct symtab *symbols, struct page_state **out)
+{
+	uint64_t at = symbols ? symtab_lookup(symbols, "mmvm_audit_root") : 0, frames = 0;
+	const struct guest_ram *ram = machine_ram(m);
+	struct mmvm_audit_root root;
+	struct page_state *p;
+
+	if (at < MMVM_KERNEL_VIRT ||
+	    guest_ram_read(ram, at - MMVM_KERNEL_VIRT, &root, sizeof(root)))
+		return -ENOSYS;
+	if (!root.ready)
+		return -EAGAIN;
+	for (unsigned int i = 0; i < ram->nr; i++)
+		frames += ram->region[i].size / MMVM_PAGE_SIZE;
+	if (root.magic != MMVM_AUDIT_MAGIC || root.size != sizeof(root) ||
+	    !ranges_ok(&root, frames))
+		return -EPROTO;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->m = m;
+	p->cr3 = kernel_phys(&root, root.kernel_pgd_gva);
+	p->vmemmap = root.vmemmap_gva;
+	p->nr_ranges = root.nr_ranges;
+	for (uint32_t i = 0; i < root.nr_ranges; i++) {
+		p->range[i] = root.range[i];
+		frames = root.range[i].end_pfn - root.range[i].start_pfn;
+		p->array[i] = calloc(frames / PAGES_PER_PAGE + 2, sizeof(*p->array[i]));
+		if (!p->array[i]) {
+			page_state_close(p);
+			return -ENOMEM;
+		}
+	}
+	*out = p;
+	return 0;
+}
+
+void page_state_close(struct page_state *p)
+{
+	if (!p)
+		return;
+	for (uint32_t i = 0; i < p->nr_ranges; i++)
+		free(p->array[i]);
+	free(p);
+}
+
+void page_state_begin(struct page_state *p)
+{
+	p->size = 0;
+}
+
+/** The struct page of a frame of range r, in host memory, or NULL. */
+static const struct page *page_of(struct page_state *p, uint32_t r, uint64_t pfn)
+{
+	uint64_t gva = p->vmemmap + pfn * sizeof(struct page);
+	uint64_t first = p->vmemmap + p->range[r].start_pfn * sizeof(struct page);
+	uint64_t i = gva / MMVM_PAGE_SIZE - first / MMVM_PAGE_SIZE, gpa;
+
+	if (!p->array[r][i]) {
+		if (!p->cr3 || machine_translate(p->m, p->cr3, gva & ~(MMVM_PAGE_SIZE - 1), &gpa))
+			return NULL;
+		p->array[r][i] = guest_ram_ptr(machine_ram(p->m), gpa, MMVM_PAGE_SIZE);
+		if (!p->array[r][i])
+			return NULL;
+	}
+	/* struct page is a power of two in size and the array aligned: none crosses a page. */
+	return p->array[r][i] + gva % MMVM_PAGE_SIZE / sizeof(struct page);
+}
+
+/** Read the head at `pfn`: p->head, size, type, zone. */
+static void read_head(struct page_state *p, uint32_t r, uint64_t pfn)
+{
+	const struct page *page = page_of(p, r, pfn);
+	unsigned int order = 0;
+
+	p->head = pfn;
+	p->size = 1;
+	p->type = PAGE_INVALID;
+	p->zone = MMVM_MAX_ZONES;
+	if (!page)
+		return;
+	p->type = __atomic_load_n(&page->type, __ATOMIC_RELAXED);
+	if (p->type >= NR_PAGE_TYPES)
+		p->type = PAGE_INVALID;
+	if (p->type == PAGE_INVALID)
+		return;
+	p->zone =
+		__atomic_load_n(&page->flags, __ATOMIC_RELAXED) >> PAGE_ZONE_SHIFT & PAGE_ZONE_MASK;
+	order = __atomic_load_n(&page->order, __ATOMIC_RELAXED);
+	if (order <= MAX_ORDER && !(pfn & ((1ull << order) - 1)))
+		p->size = 1ull << order;
+}
+
+enum mmvm_page_type page_state_get(struct page_state *p, uint64_t gpa, unsigned int *zone)
+{
+	uint64_t pfn = gpa / MMVM_PAGE_SIZE, start;
+	uint32_t r = 0;
+
+	while (r < p->nr_ranges && pfn >= p->range[r].end_pfn)
+		r++;
+	if (r == p->nr_ranges || pfn < p->range[r].start_pfn) {
+		*zone = MMVM_MAX_ZONES;
+		return PAGE_INVALID;
+	}
+	start = pfn & ~((1ull << MAX_ORDER) - 1);
+	if (start < p->range[r].start_pfn)
+		start = p->range[r].start_pfn;
+	if (!p->size || p->head < start || p->head > pfn)
+		read_head(p, r, start);
+	while (p->head + p->size <= pfn)
+		read_head(p, r, p->head + p->size);
+	*zone = p->zone;
+	return p->type;
+}
+
+const char *page_state_name(enum mmvm_page_type type)
+{
+#define NAME_(name, text) text,
+	static const char *const names[] = {MMVM_PAGE_TYPES(NAME_)};
+#undef NAME_
+	return names[type];
+}

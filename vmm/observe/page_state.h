@@ -1,0 +1,27 @@
+/*
+ * Who owns a frame, at any moment: the guest's page array read from outside, without stopping the
+ * guest and without the audit's checks. For sorting many pages cheaply, e.g. those in the dirty
+ * log.
+ */
+#ifndef VMM_OBSERVE_PAGE_STATE_H
+#define VMM_OBSERVE_PAGE_STATE_H
+
+#include <stdint.h>
+#include "machine/machine.h"
+#include "mmvm/page.h"
+
+struct page_state;
+/** Find the guest's page array by its audit root. Returns 0; -ENOSYS: this guest has none; -EAGAIN:
+ * it has not filled its root yet; -EPROTO: what it says cannot be; -ENOMEM. */
+int page_state_open(struct machine *m, const struct symtab *symbols, struct page_state **out);
+void page_state_close(struct page_state *p);
+/** Look afresh: what was found before may have changed. */
+void page_state_begin(struct page_state *p);
+/** State of the frame at `gpa`, and the slot of its zone (MMVM_MAX_ZONES: none). Cheapest for
+ * rising addresses. While the guest runs, a block that is being split or merged may be told
+ * wrongly. */
+enum mmvm_page_type page_state_get(struct page_state *p, uint64_t gpa, unsigned int *zone);
+/** "anon", "slab" ... */
+const char *page_state_name(enum mmvm_page_type type);
+
+#endif
