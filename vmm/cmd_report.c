@@ -17,6 +17,20 @@ struct output {
 	const char *path;
 };
 
+/** The run, and costs to go with it on the page. The run is first: what other outputs take. */
+struct page {
+	struct run_result result;
+	struct report_costs costs;
+	bool has_costs;
+};
+
+static int emit_page(FILE *f, const void *arg)
+{
+	const struct page *p = arg;
+
+	return report_html(f, &p->result, p->has_costs ? &p->costs : NULL);
+}
+
 static void help(void)
 {
 	puts("usage: mmvm report RUN.json [OPTIONS]\n"
@@ -24,19 +38,21 @@ static void help(void)
 	     "on.\n"
 	     "-: standard input or output. Without an option, the table that mmvm run prints.\n\n"
 	     "  -o FILE            one HTML file with plots; opens anywhere, loads nothing\n"
+	     "  --bench FILE       what operations cost, for the page: from `mmvm bench --json "
+	     "FILE`\n"
 	     "  --csv FILE         the timeline, one line a sample\n"
 	     "  --openmetrics FILE the numbers at the end, in the OpenMetrics text format\n"
 	     "  -v                 in the table: all counters, all KVM statistics, guest reports");
 }
 
-static int write_outputs(const struct output *outputs, unsigned int n, const struct run_result *r)
+static int write_outputs(const struct output *outputs, unsigned int n, const struct page *p)
 {
 	int rc;
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (!outputs[i].path)
 			continue;
-		rc = report_write_file_atomic(outputs[i].path, outputs[i].emit, r);
+		rc = report_write_file_atomic(outputs[i].path, outputs[i].emit, p);
 		if (rc) {
 			fprintf(stderr, "mmvm: cannot write %s: %s\n", outputs[i].path,
 				strerror(-rc));
@@ -49,16 +65,16 @@ static int write_outputs(const struct output *outputs, unsigned int n, const str
 int cmd_report(int argc, char **argv)
 {
 	struct output outputs[] = {
-		{"-o", report_emit_html, NULL},
+		{"-o", emit_page, NULL},
 		{"--csv", report_emit_csv, NULL},
 		{"--openmetrics", report_emit_openmetrics, NULL},
 	};
 	const unsigned int nr = sizeof(outputs) / sizeof(outputs[0]);
 	struct report_options options = {.colour = report_want_colour(stdout)};
 	unsigned int wanted = 0, to_stdout = 0, o;
-	const char *input = NULL;
+	const char *input = NULL, *bench = NULL;
 	struct mmvm_error err = {0};
-	struct run_result r;
+	struct page page = {0};
 	int status;
 
 	for (int i = 2; i < argc; i++) {
@@ -68,6 +84,10 @@ int cmd_report(int argc, char **argv)
 			if (++i == argc)
 				return cli_usage_error("report", "%s needs a file", argv[i - 1]);
 			outputs[o].path = argv[i];
+		} else if (!strcmp(argv[i], "--bench")) {
+			if (++i == argc)
+				return cli_usage_error("report", "--bench needs a file");
+			bench = argv[i];
 		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			help();
 			return MMVM_EXIT_OK;
@@ -96,13 +116,19 @@ int cmd_report(int argc, char **argv)
 	}
 	if (to_stdout > 1)
 		return cli_usage_error("report", "two outputs cannot both go to standard output");
-	if (run_result_load(&r, input, &err))
+	if (bench && !outputs[0].path)
+		return cli_usage_error("report", "--bench is for the page of -o");
+	if (bench && report_costs_load(&page.costs, bench, &err))
+		return cli_fail(&err);
+	page.has_costs = bench != NULL;
+	if (run_result_load(&page.result, input, &err))
 		return cli_fail(&err);
 	if (wanted)
-		status = write_outputs(outputs, nr, &r);
+		status = write_outputs(outputs, nr, &page);
 	else
-		status = report_table(stdout, &r, &options) || fflush(stdout) ? MMVM_EXIT_HOST
-									      : MMVM_EXIT_OK;
-	run_result_free(&r);
+		status = report_table(stdout, &page.result, &options) || fflush(stdout)
+				 ? MMVM_EXIT_HOST
+				 : MMVM_EXIT_OK;
+	run_result_free(&page.result);
 	return status;
 }

@@ -49,6 +49,16 @@ else
 	skip "a parser of OpenMetrics takes it" "python3-prometheus-client is not installed"
 fi
 
+python3 - >"$dir/bench.json" <<'END'
+import json
+print(json.dumps({"schema": 1, "linux": "6.1.0-0", "operations": [
+    {"title": "read fault", "linux": {"median_x1000": 1200400}, "guestmm": {"median_x1000": 300100}},
+    {"title": "only ours", "linux": None, "guestmm": {"median_x1000": 77000}}]}))
+END
+run report "$dir/r.json" --bench "$dir/bench.json" -o "$dir/costs.html"
+ok "costs beside the run" sh -c 'grep -q "read fault.*>1,200<.*>300<.*>0\.25<" "$1" && grep -q "only ours.*not measured.*>77<" "$1"' \
+	sh "$dir/costs.html"
+
 # ---- two runs
 run compare "$dir/r.json" "$dir/r.json"
 ok "a run compared with itself" said '^[0-9]+ values are the same in all runs\.$'
@@ -77,6 +87,8 @@ run report /nowhere/r.json
 ok "no such file: status 2" is 2 'cannot open /nowhere/r.json'
 run report "$dir/r.json" -o "$dir/r.json"
 ok "it does not overwrite its input" is 2 'overwrite'
+run report "$dir/r.json" --bench "$dir/r.json" -o "$dir/x.html"
+ok "a run is no bench result: status 2" is 2 'r.json is no result of mmvm bench: '
 run report "$dir/r.json" -o /dev/full
 ok "a full disk: status 3" is 3 'cannot write /dev/full: No space left'
 run compare "$dir/r.json"

@@ -549,7 +549,7 @@ static void put_reports(FILE *f, const struct run_result *r)
 	}
 }
 
-int report_html(FILE *f, const struct run_result *r)
+int report_html(FILE *f, const struct run_result *r, const struct report_costs *costs)
 {
 	int err;
 
@@ -563,6 +563,10 @@ int report_html(FILE *f, const struct run_result *r)
 	err = html_timeline(f, r);
 	if (err)
 		return err;
+	if (costs) {
+		heading(f, "What operations cost, beside Linux");
+		html_costs(f, costs);
+	}
 	put_page_sizes(f, r);
 	put_exits(f, r);
 	put_disks(f, r);
@@ -570,14 +574,9 @@ int report_html(FILE *f, const struct run_result *r)
 	put_counters(f, r);
 	put_kvm(f, r);
 	put_reports(f, r);
-	fputs("<p class=\"note\">Made by mmvm report from the run's JSON file; every number here "
-	      "is in "
-	      "it.</p>\n</main></body></html>\n",
+	fputs("<p class=\"note\">Made by mmvm report from JSON files alone; every number here is "
+	      "in "
+	      "them.</p>\n</main></body></html>\n",
 	      f);
 	return ferror(f) ? -EIO : 0;
-}
-
-int report_emit_html(FILE *f, const void *result)
-{
-	return report_html(f, result);
 }

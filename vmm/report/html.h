@@ -1,9 +1,11 @@
 /*
  * Pieces of the HTML report: text made safe, and plots drawn as SVG.
  *
- *   html.c  the page: what is said, in which order      html_style.c  colours and layout
- *   html_time.c  everything over time                   html_plot.c   axes, lines, areas, heat,
- * bars
+ *   html.c        the page: what is said, in which order
+ *   html_time.c   everything over time
+ *   html_bench.c  what operations cost
+ *   html_plot.c   axes, lines, areas, heat, bars
+ *   html_style.c  colours and layout
  *
  * Plots are drawn 480 units wide, one unit a pixel or a little more or less at any width of the
  * page: two stand side by side on a wide one, so that text in them never gets too small to read.
@@ -70,6 +72,8 @@ void html_heatmap(FILE *f, const struct heatmap *h);
 void html_bars(FILE *f, const struct bar *bars, unsigned int n);
 
 void html_style(FILE *f);
+/** The table of `mmvm bench`. */
+void html_costs(FILE *f, const struct report_costs *c);
 /** Every plot over time that the samples allow. Returns 0 or -ENOMEM. */
 int html_timeline(FILE *f, const struct run_result *r);
 

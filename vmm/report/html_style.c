@@ -55,6 +55,7 @@ void html_style(FILE *f)
 	      "td.n,th.n{text-align:right;white-space:nowrap}td.wide{white-space:normal;color:var(-"
 	      "-soft)}\n"
 	      ".bars{width:100%;max-width:720px}.bars td:nth-child(2){width:50%}\n"
+	      ".costs td:last-child{width:34%;min-width:120px}\n"
 	      ".bar{height:12px;min-width:1px;border-radius:2px}\n"
 	      ".columns{columns:300px;column-gap:28px}.columns table{width:100%}"
 	      ".columns tr{break-inside:avoid}.columns th{overflow-wrap:anywhere}"

@@ -388,6 +388,66 @@ void json_doc_free(struct json_doc *doc)
 	doc->root = NULL;
 }
 
+/** The whole of a stream, at most JSON_READ_MAX bytes. Caller frees. */
+static char *read_all(FILE *f, const char *name, size_t *len, struct mmvm_error *err)
+{
+	size_t room = 64u << 10;
+	char *text = NULL, *bigger;
+
+	*len = 0;
+	for (;;) {
+		bigger = realloc(text, room);
+		if (!bigger) {
+			mmvm_error(err, MMVM_EXIT_HOST, "not enough memory for %s", name);
+			break;
+		}
+		text = bigger;
+		*len += fread(text + *len, 1, room - *len, f);
+		if (ferror(f)) {
+			mmvm_error(err, MMVM_EXIT_USAGE, "cannot read %s: %s", name,
+				   strerror(errno));
+			break;
+		}
+		if (*len < room)
+			return text;
+		if (room >= JSON_READ_MAX) {
+			mmvm_error(err, MMVM_EXIT_USAGE, "%s is larger than %llu MiB", name,
+				   JSON_READ_MAX >> 20);
+			break;
+		}
+		room *= 2;
+	}
+	free(text);
+	return NULL;
+}
+
+int json_load(struct json_doc *doc, const char *path, struct mmvm_error *err)
+{
+	bool is_stdin = !strcmp(path, "-");
+	const char *name = is_stdin ? "standard input" : path;
+	FILE *f = is_stdin ? stdin : fopen(path, "re");
+	char why[160];
+	size_t len;
+	char *text;
+	int ret = -1;
+
+	if (!f)
+		return mmvm_error(err, MMVM_EXIT_USAGE, "cannot open %s: %s", path,
+				  strerror(errno));
+	text = read_all(f, name, &len, err);
+	if (!text)
+		goto out;
+	ret = json_parse(doc, text, len, why, sizeof(why));
+	if (ret)
+		ret = mmvm_error(err, ret == -ENOMEM ? MMVM_EXIT_HOST : MMVM_EXIT_USAGE, "%s: %s",
+				 name, why);
+	free(text);
+out:
+	if (!is_stdin)
+		fclose(f);
+	return ret;
+}
+
 const struct json_value *json_get(const struct json_value *v, const char *key)
 {
 	if (!v || v->type != JSON_OBJECT)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "machine/machine.h"
 
 #define JSON_READ_DEPTH 32u
 #define JSON_READ_KEYS	4096u
@@ -41,6 +42,9 @@ struct json_doc {
  * set too). On failure there is nothing to free. */
 int json_parse(struct json_doc *doc, const char *text, size_t len, char *why, size_t why_size);
 void json_doc_free(struct json_doc *doc);
+/** Read and parse a file; "-" is stdin. Returns 0, or -1 with `err` (MMVM_EXIT_USAGE, or
+ * MMVM_EXIT_HOST when there is no memory). */
+int json_load(struct json_doc *doc, const char *path, struct mmvm_error *err);
 
 /** Member of an object by name; NULL when `v` is NULL, no object, or has none. */
 const struct json_value *json_get(const struct json_value *v, const char *key);

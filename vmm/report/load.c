@@ -434,10 +434,21 @@ static int load_root(struct loader *l, const struct json_value *root, struct run
 	return l->failed ? -1 : 0;
 }
 
+static int load_doc(struct run_result *r, const char *name, struct json_doc *doc,
+		    struct mmvm_error *err)
+{
+	struct loader l = {.path = name, .err = err};
+	int ret = load_root(&l, doc->root, r);
+
+	json_doc_free(doc);
+	if (ret)
+		run_result_free(r);
+	return ret;
+}
+
 int run_result_parse(struct run_result *r, const char *name, const char *text, size_t len,
 		     struct mmvm_error *err)
 {
-	struct loader l = {.path = name, .err = err};
 	struct json_doc doc;
 	char why[160];
 	int ret = json_parse(&doc, text, len, why, sizeof(why));
@@ -446,64 +457,15 @@ int run_result_parse(struct run_result *r, const char *name, const char *text, s
 	if (ret)
 		return mmvm_error(err, ret == -ENOMEM ? MMVM_EXIT_HOST : MMVM_EXIT_USAGE, "%s: %s",
 				  name, why);
-	ret = load_root(&l, doc.root, r);
-	json_doc_free(&doc);
-	if (ret)
-		run_result_free(r);
-	return ret;
-}
-
-/** The whole of a stream, at most JSON_READ_MAX bytes. Caller frees. */
-static char *read_all(FILE *f, const char *name, size_t *len, struct mmvm_error *err)
-{
-	size_t room = 64u << 10;
-	char *text = NULL, *bigger;
-
-	*len = 0;
-	for (;;) {
-		bigger = realloc(text, room);
-		if (!bigger) {
-			mmvm_error(err, MMVM_EXIT_HOST, "not enough memory for %s", name);
-			break;
-		}
-		text = bigger;
-		*len += fread(text + *len, 1, room - *len, f);
-		if (ferror(f)) {
-			mmvm_error(err, MMVM_EXIT_USAGE, "cannot read %s: %s", name,
-				   strerror(errno));
-			break;
-		}
-		if (*len < room)
-			return text;
-		if (room >= JSON_READ_MAX) {
-			mmvm_error(err, MMVM_EXIT_USAGE, "%s is larger than %llu MiB", name,
-				   JSON_READ_MAX >> 20);
-			break;
-		}
-		room *= 2;
-	}
-	free(text);
-	return NULL;
+	return load_doc(r, name, &doc, err);
 }
 
 int run_result_load(struct run_result *r, const char *path, struct mmvm_error *err)
 {
-	bool is_stdin = !strcmp(path, "-");
-	const char *name = is_stdin ? "standard input" : path;
-	FILE *f = is_stdin ? stdin : fopen(path, "re");
-	size_t len;
-	char *text;
-	int ret = -1;
+	struct json_doc doc;
 
 	run_result_init(r);
-	if (!f)
-		return mmvm_error(err, MMVM_EXIT_USAGE, "cannot open %s: %s", path,
-				  strerror(errno));
-	text = read_all(f, name, &len, err);
-	if (text)
-		ret = run_result_parse(r, name, text, len, err);
-	free(text);
-	if (!is_stdin)
-		fclose(f);
-	return ret;
+	if (json_load(&doc, path, err))
+		return -1;
+	return load_doc(r, strcmp(path, "-") ? path : "standard input", &doc, err);
 }

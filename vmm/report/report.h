@@ -203,8 +203,22 @@ int report_table(FILE *f, const struct run_result *r, const struct report_option
 int report_json(FILE *f, const struct run_result *r);
 /** The samples, one line each, a header first. */
 int report_csv(FILE *f, const struct run_result *r);
-/** One HTML page that needs nothing else, with plots. Also -ENOMEM. */
-int report_html(FILE *f, const struct run_result *r);
+/** What operations cost, from a file of `mmvm bench --json`. */
+#define REPORT_MAX_COSTS 64u
+struct report_cost {
+	char title[64];
+	uint64_t linux_x1000, guest_x1000; /* thousandths of an instruction; 0: not measured */
+};
+struct report_costs {
+	char linux_release[64];
+	unsigned int nr;
+	struct report_cost rows[REPORT_MAX_COSTS];
+};
+/** Returns 0, or -1 with `err`, as run_result_load() does. */
+int report_costs_load(struct report_costs *c, const char *path, struct mmvm_error *err);
+
+/** One HTML page that needs nothing else, with plots; `costs` may be NULL. Also -ENOMEM. */
+int report_html(FILE *f, const struct run_result *r, const struct report_costs *costs);
 /** The numbers at the end in the OpenMetrics text format 1.0. */
 int report_openmetrics(FILE *f, const struct run_result *r);
 
@@ -234,7 +248,6 @@ int report_write_file_atomic(const char *path, int (*emit)(FILE *f, const void *
 /** `emit` functions for it; arg is the run_result. */
 int report_emit_json(FILE *f, const void *result);
 int report_emit_csv(FILE *f, const void *result);
-int report_emit_html(FILE *f, const void *result);
 int report_emit_openmetrics(FILE *f, const void *result);
 
 /** Text of one line (cut at `max` bytes), and of many (each line behind `indent`), with what could
