@@ -10,6 +10,9 @@
  * I2  An mm is reaped once (oom_victim); one whose mmap_lock cannot be had is given up after
  *     OOM_REAP_ATTEMPTS calls, so that a stuck victim cannot hold up everybody.
  *
+ * I3  Killing is decided under oom_lock, after a last look at the free lists under it: whoever waited
+ *     for the lock sees what the victim before left.
+ *
  * Locks: oom_lock serialises; the process list's lock is taken by for_each_process().
  */
 #include <limits.h>
@@ -146,12 +149,20 @@ static bool reap(struct victim *v)
 	return true;
 }
 
+bool oom_trylock(void)
+{
+	return mutex_trylock(&oom_lock);
+}
+
+void oom_unlock(void)
+{
+	mutex_unlock(&oom_lock);
+}
+
 bool out_of_memory(gfp_t gfp, unsigned int order)
 {
 	struct victim v = {.totalpages = totalram_pages() + swap_total_pages()};
 
-	if (!mutex_trylock(&oom_lock))
-		return true; /* somebody is at it */
 	for_each_process(consider, &v);
 	if (v.pid)
 		for_each_process(hold_mm, &v);
@@ -169,7 +180,6 @@ bool out_of_memory(gfp_t gfp, unsigned int order)
 		}
 		reap(&v);
 	}
-	mutex_unlock(&oom_lock);
 	if (v.mm)
 		mmput(v.mm); /* the last one frees what is left */
 	return v.pid || v.reaped_one;

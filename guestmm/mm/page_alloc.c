@@ -243,15 +243,21 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 			goto nopage; /* already dying: killing more would not help us */
 		if ((gfp & __GFP_RETRY_MAYFAIL) || !(gfp & __GFP_FS) || order > COSTLY_ORDER)
 			goto nopage;
-		/* Somebody may have freed meanwhile: killing needs a zone that is really low. */
-		page = get_page_from_freelist(gfp, order, WMARK_HIGH, 0);
-		if (page)
-			return page;
-		killed = out_of_memory(gfp, order);
+		killed = true;
+		if (oom_trylock()) {
+			/* Somebody may have freed, or killed, meanwhile: what counts is what the
+			 * lists hold now that nobody else decides. */
+			page = get_page_from_freelist(gfp, order, WMARK_HIGH, 0);
+			if (!page)
+				killed = out_of_memory(gfp, order);
+			oom_unlock();
+			if (page)
+				return page;
+		}
 		if (!killed)
 			goto nopage;
 		no_progress = 0;
-		schedule_timeout(RETRY_NS);
+		sleep_ns(RETRY_NS);
 		continue;
 	nopage:
 		if (!(gfp & __GFP_NOFAIL)) {
@@ -262,7 +268,7 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 		if (page)
 			return page;
 		no_progress = 0;
-		schedule_timeout(RETRY_NS);
+		sleep_ns(RETRY_NS);
 	}
 }
 

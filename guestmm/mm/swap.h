@@ -27,7 +27,11 @@ int kswapd_init(void);
 void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_type highest);
 /** Direct reclaim for an allocation. Sleeps. Returns pages reclaimed (0 = no progress). */
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order);
-/** Nothing reclaimable: pick and kill a process. Returns true if one was killed or is still dying.
+/** Only one may decide about killing: false when somebody else is at it. May not sleep. */
+bool oom_trylock(void);
+void oom_unlock(void);
+/** Nothing reclaimable: pick and kill a process; between oom_trylock() and oom_unlock(). May sleep.
+ * Returns true if one was killed or is still dying.
  */
 bool out_of_memory(gfp_t gfp, unsigned int order);
 extern int vm_swappiness; /* 0..200, default 60 */

@@ -153,6 +153,11 @@ u64 schedule_timeout(u64 ns)
 	return 0;
 }
 
+void sleep_ns(u64 ns)
+{
+	schedule_timeout(ns);
+}
+
 void cond_resched(void)
 {
 	if (!may_sleep())
