@@ -69,7 +69,7 @@ static inline bool page_type_in_use(const struct page *p)
 	return (u8)(p->type - PAGE_OTHER) < NR_PAGE_TYPES - PAGE_OTHER;
 }
 
-#define PAGE_FLAGS_KEPT                                                          \
+#define PAGE_FLAGS_KEPT \
 	(~0ull << PAGE_ZONE_SHIFT) /* zone and node: for the life of the machine \
 				    */
 /* Set on a page that is being freed, each of these means that somebody still uses it. */

@@ -20,7 +20,7 @@
 #define MMVM_DMA_REG_RING_LO   0x10	   /* guest physical address of the ring, 64-byte aligned */
 #define MMVM_DMA_REG_RING_HI   0x14
 #define MMVM_DMA_REG_RING_SIZE 0x18 /* descriptors, power of two, 2..1024; only while disabled */
-#define MMVM_DMA_REG_DOORBELL                                                                      \
+#define MMVM_DMA_REG_DOORBELL \
 	0x1c			     /* WO: new head (free-running count of submitted descriptors) \
 				      */
 #define MMVM_DMA_REG_TAIL	0x20 /* RO: free-running count of completed descriptors */

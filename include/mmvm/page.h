@@ -70,7 +70,7 @@ enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
 enum mmvm_page_flag { MMVM_PAGE_FLAGS(MMVM_ENUM_) NR_PAGE_FLAGS };
 #undef MMVM_ENUM_
 
-#define PAGE_ZONE_SHIFT                                                           \
+#define PAGE_ZONE_SHIFT \
 	56 /* index into the global zone table (shared window, audit root), 0..15 \
 	    */
 #define PAGE_ZONE_MASK	0xfull

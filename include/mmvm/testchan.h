@@ -95,7 +95,7 @@ _Static_assert(sizeof(struct mmvm_test_desc) == 128, "test descriptor is part of
 #define MMVM_TESTF_LAB_ONLY \
 	(1u << 0) /* too long where ring 0 is emulated; run in lab or on hardware */
 #define MMVM_TESTF_EXPECT_CRASH (1u << 1) /* passes only if the guest panics */
-#define MMVM_TESTF_EXPECT_AUDIT                                                              \
+#define MMVM_TESTF_EXPECT_AUDIT \
 	(1u << 2)		  /* plants a corruption: passes only if the audit names it: \
 				     the test sends TEST_END text "audit:<finding name>" */
 #define MMVM_TESTF_USER (1u << 3) /* needs the user programs in the initrd */
