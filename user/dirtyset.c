@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 		if (!to || i + 1 == argc || !parse_size(argv[i + 1], to))
 			return usage();
 	}
-	if (!mb || mb > 1u << 20 || !rounds || percent > 100)
+	if (!mb || mb > 1u << 20 || !rounds || percent > 1000)
 		return usage();
 	j.pages = (mb << 20) / PAGE_SIZE;
 	j.percent = percent;

@@ -208,15 +208,7 @@ static int set_number(const char *name, const char *text, uint64_t min, uint64_t
 static int set_dirty(struct machine_config *c, const char *value)
 {
 	c->dirty_log = strcmp(value, "none") != 0;
-	if (!c->dirty_log || !strcmp(value, "auto"))
-		c->dirty_mode = DIRTY_AUTO;
-	else if (!strcmp(value, "bitmap"))
-		c->dirty_mode = DIRTY_BITMAP;
-	else if (!strcmp(value, "bitmap-manual"))
-		c->dirty_mode = DIRTY_BITMAP_MANUAL;
-	else if (!strcmp(value, "ring"))
-		c->dirty_mode = DIRTY_RING;
-	else
+	if (c->dirty_log && dirty_mode_parse(value, &c->dirty_mode))
 		return cli_usage_error(
 			"run", "--dirty %s: none of bitmap, bitmap-manual, ring, none", value);
 	return 0;

@@ -154,6 +154,9 @@ static void test_plan(void)
 	CU_ASSERT_EQUAL(p.ram_high, 8u << 20);
 	CU_ASSERT_EQUAL(p.cpus, 1);
 	CU_ASSERT_EQUAL(p.swap, 0);
+	CU_ASSERT_FALSE(p.dirty_log);
+	CU_ASSERT_EQUAL(plan_parse("dirty=ring", &p, &err), 0);
+	CU_ASSERT(p.dirty_log && p.dirty_mode == DIRTY_RING);
 	CU_ASSERT_EQUAL(plan_parse(" memory=64M,high=16M  swap=64M disk=1M disk=2M "
 				   "append=debug_vm slab_debug=FZ ",
 				   &p, &err),

@@ -40,13 +40,15 @@ bool catalog_match(const char *name, const char *pattern);
 #define PLAN_MEMORY	   "32M,high=8M" /* unless the test asks for another */
 #define PLAN_LIMIT_S	   60
 #define PLAN_EMULATED_SLOW 6 /* limits are this much longer where ring 0 is emulated */
-/** What a test's args ask for: "memory=24M,high=8M swap=64M disk=16M cpus=1 append=rest of the
- * text".
+/** What a test's args ask for: "memory=24M,high=8M swap=64M disk=16M cpus=1 dirty=auto append=rest
+ * of the text".
  */
 struct test_plan {
 	uint64_t ram_low, ram_high, swap; /* bytes; swap 0 = no swap disk */
 	uint64_t disk[PLAN_MAX_DISKS];
 	unsigned int nr_disks, cpus;
+	bool dirty_log; /* keep it, and compare at the end of rounds (observe/dirty_exact.h) */
+	enum dirty_mode dirty_mode;
 	char append[64];
 };
 int plan_parse(const char *args, struct test_plan *plan, struct mmvm_error *err);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "mmvm/layout.h"
+#include "observe/dirty_exact.h"
 #include "report/report.h"
 
 struct job {
@@ -19,6 +20,7 @@ struct job {
 	const struct mmvm_test_desc *t;
 	struct test_facts facts;
 	struct audit_result audit;
+	struct dirty_exact exact;
 	FILE *detail;
 };
 
@@ -50,6 +52,14 @@ static int on_audit(struct machine *m, uint64_t cr3, void *arg)
 			 audit_finding_name(j->audit.kept[0].kind), j->audit.kept[0].text);
 	audit_print(j->detail, "", &j->audit, j->h->verbose || j->audit.total);
 	return ret;
+}
+
+/** As on_audit. */
+static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg)
+{
+	struct job *j = arg;
+
+	return dirty_exact_round(&j->exact, m, cr3, rec);
 }
 
 static void read_records(struct job *j, struct machine *m)
@@ -114,6 +124,10 @@ static void run(struct job *j, struct verdict *v)
 	config.ram_high = plan.ram_high;
 	config.cpus = plan.cpus;
 	config.append = plan.append[0] ? plan.append : NULL;
+	config.dirty_log = plan.dirty_log;
+	config.dirty_mode = plan.dirty_mode;
+	config.round = plan.dirty_log ? on_round : NULL;
+	j->exact.symbols = h->symbols;
 	if (plan.swap)
 		add_disk(&config, "swap", plan.swap, true);
 	for (unsigned int i = 0; i < plan.nr_disks; i++) {
@@ -133,6 +147,8 @@ static void run(struct job *j, struct verdict *v)
 	machine_run(m, &j->facts.outcome);
 	read_records(j, m);
 	judge(j->t, &j->facts, v);
+	dirty_exact_print(j->detail, "dirty: ", &j->exact);
+	dirty_exact_free(&j->exact);
 	if (v->kind == VERDICT_FAIL) {
 		fprintf(j->detail, "seed %" PRIu64 ", args \"%s\"\n", h->seed, j->t->args);
 		if (j->facts.outcome.kind != OUTCOME_EXITED) {

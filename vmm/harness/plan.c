@@ -27,6 +27,10 @@ static int plan_key(struct test_plan *p, const char *key, const char *value, str
 		p->cpus = (unsigned int)n;
 		return 0;
 	}
+	if (!strcmp(key, "dirty") && dirty_mode_parse(value, &p->dirty_mode) == 0) {
+		p->dirty_log = true;
+		return 0;
+	}
 	return mmvm_error(err, MMVM_EXIT_USAGE, "test argument %s=%s is not understood", key,
 			  value);
 }

@@ -32,7 +32,7 @@
 
 #define BITS_PER_LONG	 64u
 #define CLEAR_PAGES	 32768u /* default of config.dirty_chunk */
-#define RING_ENTRIES_MAX 16384u
+#define RING_ENTRIES_MAX 4096u	/* 64 KiB a vCPU; KVM stops a vCPU some 600 before the end */
 
 static uint64_t region_pages(const struct guest_ram_region *r)
 {
@@ -384,11 +384,22 @@ enum dirty_mode machine_dirty_mode(const struct machine *m)
 	return m->dirty.mode;
 }
 
+static const char *const mode_name[] = {"auto", "bitmap", "bitmap-manual", "ring"};
+
 const char *dirty_mode_name(enum dirty_mode mode)
 {
-	static const char *const name[] = {"auto", "bitmap", "bitmap-manual", "ring"};
+	return mode_name[mode];
+}
 
-	return name[mode];
+int dirty_mode_parse(const char *text, enum dirty_mode *mode)
+{
+	for (unsigned int i = 0; i < sizeof(mode_name) / sizeof(mode_name[0]); i++) {
+		if (!strcmp(text, mode_name[i])) {
+			*mode = (enum dirty_mode)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 void machine_dirty_cost(struct machine *m, struct machine_dirty_cost *out)

@@ -51,6 +51,8 @@ struct disk_config {
 /** How KVM keeps the dirty log (machine/dirty.c). AUTO: cleared by hand where KVM can. */
 enum dirty_mode { DIRTY_AUTO, DIRTY_BITMAP, DIRTY_BITMAP_MANUAL, DIRTY_RING };
 const char *dirty_mode_name(enum dirty_mode mode);
+/** 0 or -EINVAL. */
+int dirty_mode_parse(const char *text, enum dirty_mode *mode);
 
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_LAB };
 

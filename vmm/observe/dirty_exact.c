@@ -18,7 +18,9 @@
  * agree on every frame. A device that writes while we look is noted by one of them only: frames in
  * the devices' log after the look count for both
  *
- * Frames that the program wrote and that were swapped out since have no frame any more: counted.
+ * With swapping, pages change frames: one that was written and swapped out has no frame any more
+ * (counted); one that came back from disk has a clean PTE, and a frame that a device wrote (D1, D2
+ * ask no more of it than that).
  * Everything happens on the vCPU's thread while the guest stands still; the time is its stall.
  *
  * Bounds: the region is at most as many pages as there is RAM, the walk visits at most as many
@@ -62,6 +64,7 @@ struct look {
 	struct mmvm_round round;
 	uint64_t *written; /* copy of the program's bitmap */
 	uint64_t tables;   /* that may still be visited */
+	bool by_device;	   /* the region is one that devices write */
 	uint64_t bad;
 };
 
@@ -189,16 +192,17 @@ static void walk(struct look *l, uint64_t table, unsigned int level, uint64_t va
 static void mark_written(struct look *l, uint64_t cr3)
 {
 	for (uint64_t i = 0; i < l->round.pages; i++) {
+		bool written = l->written[i / 64] >> i % 64 & 1;
 		uint64_t gpa;
 
-		if (!(l->written[i / 64] >> i % 64 & 1))
-			continue;
+		if (!written && !l->by_device)
+			continue; /* the walk has marked the region's frames */
 		if (machine_translate(l->m, cr3, l->round.base + i * MMVM_PAGE_SIZE, &gpa)) {
-			l->x->swapped++;
+			l->x->swapped += written;
 			continue;
 		}
-		l->x->written++;
-		set_flags(l, gpa, F_WRITTEN);
+		l->x->written += written;
+		set_flags(l, gpa, F_REGION | (written ? F_WRITTEN : 0));
 	}
 }
 
@@ -209,13 +213,15 @@ static void check_written(struct look *l, uint64_t gpa, uint8_t f)
 {
 	struct dirty_exact *x = l->x;
 
-	if (f & (F_GUEST | F_DEVICE))
+	if (f & (l->by_device ? F_DEVICE : F_GUEST | F_DEVICE))
 		x->in_log++;
 	else
 		differ(l, "frame %#" PRIx64 " was written and is not in the dirty log",
 		       gpa >> MMVM_PAGE_SHIFT);
-	if (f & F_DIRTY)
+	if ((f & F_DIRTY) || l->by_device)
 		x->in_pte++;
+	else if (f & F_DEVICE)
+		x->returned++;
 	else
 		differ(l, "frame %#" PRIx64 " was written and its PTE is clean",
 		       gpa >> MMVM_PAGE_SHIFT);
@@ -238,12 +244,14 @@ static void check_other(struct look *l, uint64_t gpa, uint8_t f)
 		       gpa >> MMVM_PAGE_SHIFT);
 	if (!(f & (F_GUEST | F_DEVICE)))
 		return;
-	if (!(f & F_GUEST)) {
+	if (!(f & F_GUEST) && !(l->by_device && (f & F_REGION))) {
 		x->extra_device++;
 		return;
 	}
 	type = page_state_get(x->states, gpa, &zone);
-	if (f & F_REGION)
+	if ((f & (F_REGION | F_DEVICE | F_DIRTY)) == (F_REGION | F_DEVICE) && !l->by_device)
+		x->extra_device++; /* another page's frame, until this one came back from disk */
+	else if (f & F_REGION)
 		differ(l, "frame %#" PRIx64 " (%s) of the region is in the log and was not written",
 		       gpa >> MMVM_PAGE_SHIFT, page_state_name(type));
 	else if ((f & (F_MAPPED | F_DIRTY)) == F_MAPPED)
@@ -343,9 +351,13 @@ static int load_round(struct look *l, uint64_t cr3, uint64_t gva)
 				 words * sizeof(*l->written));
 }
 
-static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t gva)
+static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t gva, bool by_device)
 {
-	struct look l = {.x = x, .m = m, .ram = machine_ram(m), .tables = x->nr_frames};
+	struct look l = {.x = x,
+			 .m = m,
+			 .ram = machine_ram(m),
+			 .tables = x->nr_frames,
+			 .by_device = by_device};
 	int64_t n;
 	int rc;
 
@@ -383,7 +395,9 @@ int dirty_exact_round(struct dirty_exact *x, struct machine *m, uint64_t cr3,
 	if (!strcmp(rec->name, "begin"))
 		rc = begin(x, m);
 	else if (!strcmp(rec->name, "end"))
-		rc = end(x, m, cr3, rec->value);
+		rc = end(x, m, cr3, rec->value, false);
+	else if (!strcmp(rec->name, "device"))
+		rc = end(x, m, cr3, rec->value, true);
 	x->ns += now_ns() - t0;
 	return rc;
 }
@@ -397,7 +411,8 @@ void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
 	snprintf(note, sizeof(note), "program's own count, dirty log; %" PRIu64 " rounds",
 		 x->rounds);
 	run_result_add_check(r, "written pages in the dirty log", x->written, x->in_log, note);
-	run_result_add_check(r, "written pages with dirty PTEs", x->written, x->in_pte,
+	run_result_add_check(r, "written pages with dirty PTEs", x->written,
+			     x->in_pte + x->returned,
 			     "program's own count, page tables from outside");
 	if (x->host) {
 		snprintf(note, sizeof(note), "program's own count, %s",
@@ -415,7 +430,8 @@ void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
 	}
 	run_result_add_counter(r, "dirty_extra_own", x->extra_own);
 	run_result_add_counter(r, "dirty_extra_device", x->extra_device);
-	run_result_add_counter(r, "dirty_swapped", x->swapped);
+	run_result_add_counter(r, "dirty_swapped_out", x->swapped);
+	run_result_add_counter(r, "dirty_swapped_in", x->returned);
 }
 
 void dirty_exact_print(FILE *f, const char *prefix, const struct dirty_exact *x)

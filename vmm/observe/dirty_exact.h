@@ -31,6 +31,7 @@ struct dirty_exact {
 
 	uint64_t rounds, written;	  /* pages the program wrote and still has */
 	uint64_t in_log, in_pte, in_host; /* of them, found by each witness */
+	uint64_t returned;		  /* of them, read back from swap: their PTEs are clean */
 	uint64_t swapped;		  /* written, and without a frame since */
 	uint64_t log_guest, log_device;	  /* pages in the log, by who wrote them */
 	uint64_t extra[NR_PAGE_TYPES];	  /* in the log, and of no concern to the program */

@@ -1,0 +1,26 @@
+#!/bin/sh
+# The dirty log, exact, with nested paging: as dirty.sh, and the ring.    lab_dirty.sh BUILD
+set -u
+B=$1
+name=lab_dirty
+. "$(dirname "$0")/lib.inc"
+
+have_lab || {
+	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
+	exit 77
+}
+seed=${SEED:-7}
+echo "# seed $seed"
+exact() {
+	[ "$status" = 0 ] && said 'rounds compared, 0 differences' &&
+		said 'written pages seen by the host .* equal' && said 'dirty pages without a reason .* equal' && ! said DIFFER
+}
+for mode in bitmap bitmap-manual ring; do
+	run run --accel lab --memory 24M --dirty $mode --exec dirtyset --mb 12 --rounds 6 --seed "$seed"
+	ok "$mode, every page as the program says" exact
+done
+# More writes than a ring has entries: the guest must leave and come back.
+run run --accel lab --memory 48M --dirty ring --sample 0 --exec dirtyset --mb 36 --rounds 4 --percent 200 --seed "$seed"
+ok "more pages than the ring holds" exact
+ok "the ring was full" said 'dirty_ring_full +[1-9]'
+finish
