@@ -97,7 +97,7 @@ ok "one side only: status 2" is 2 'two sides are needed'
 # ---- in a browser
 # shot WIDTH SCHEME(0 dark, 1 light): a picture in $dir/WIDTH-SCHEME.png; fails when the page makes the console speak
 shot() {
-	HOME=$dir timeout -k 5 90 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$dir/browser" \
+	HOME=$dir TMPDIR=$dir timeout -k 5 90 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$dir/browser" \
 		--enable-logging=stderr --log-level=0 --window-size="$1,2400" --blink-settings=preferredColorScheme="$2" \
 		--screenshot="$dir/$1-$2.png" "file://$dir/r.html" >/dev/null 2>"$dir/err"
 	[ -s "$dir/$1-$2.png" ] && ! grep -q 'CONSOLE' "$dir/err"

@@ -150,8 +150,8 @@ static void put_caveats(FILE *f, const struct run_result *r)
 	fputs("<div class=\"warn\"><ul>\n", f);
 	if (!strcmp(r->accel, "lab"))
 		fputs("<li>Measured in the lab, an emulated processor with SVM and nested paging: "
-		      "counts are those of real hardware, times are the emulator's and say nothing "
-		      "about hardware.</li>\n",
+		      "what is counted (faults, pages, exits) follows that architecture; times are "
+		      "the emulator's and say nothing about hardware.</li>\n",
 		      f);
 	else if (r->quirks & MMVM_QUIRK_FASTOP)
 		fputs("<li>This backend runs the guest's kernel in KVM's instruction emulator, at "
