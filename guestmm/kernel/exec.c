@@ -1,30 +1,35 @@
 /*
- * Loading a static ELF program: check the file, map its segments, build the first stack.
+ * execve(2), and loading a static ELF program: check the file, map its segments, build the stack.
  *
  * Works in the current, empty address space. Each segment becomes anonymous memory, is filled
  * through ordinary user-memory writes, and gets its final protection last; so the page tables, the
  * accounting and the reverse map see a program like any other.
  *
- *   stack, from the top:  argv strings, platform, 16 random bytes, file name
- *                         auxv, NULL, (no environment) NULL, argv pointers, argc  <- rsp,
- * 16-aligned
+ *   stack, from the top:  file name, 16 random bytes, platform, strings of argv and environment
+ *                         auxv, NULL, environment, NULL, argv, argc  <- rsp, 16-aligned
+ *
+ * execve() builds the new program in an address space of its own and leaves the old one only when
+ * nothing can fail any more: a program whose execve() fails goes on unharmed.
  *
  * Sources: System V ABI AMD64 supplement 3.4 (process initialisation); <linux/elf.h>.
  */
 #include <linux/elf.h>
 #include <linux/auxvec.h>
 
-#include "kernel/task.h"
+#include "kernel/file.h"
+#include "kernel/process.h"
 #include "arch/uaccess.h"
 #include "fs/initrd.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/mm.h"
+#include "mm/vmalloc.h"
+#include "mmvm/layout.h"
 
 #define STACK_TOP     (TASK_SIZE & PAGE_MASK)
 #define STACK_INITIAL (128ul << 10)
 #define PIE_BASE      0x555555554000ul
-#define MAX_ARGS      256
+#define MAX_STRINGS   1024u /* argv and environment */
 #define MAX_ARG_BYTES (64u << 10)
 #define MAX_PHDRS     64
 
@@ -123,71 +128,71 @@ static unsigned long push_bytes(struct builder *b, const void *data, size_t n)
 	return b->sp;
 }
 
-static int build_stack(struct mm_struct *mm, struct image *im, const char *path, const char *argv,
-		       u32 argv_len, unsigned long *sp)
+static void put_word(struct builder *b, unsigned long *at, u64 word)
 {
-	/* One exec at a time (spawn_lock), and too large for a kernel stack. */
-	static u64 words[MAX_ARGS + 64];
+	b->failed |= copy_to_user(*at, &word, sizeof(word)) != 0;
+	*at += sizeof(word);
+}
+
+static int build_stack(struct mm_struct *mm, struct image *im, const struct exec_args *args,
+		       unsigned long *sp)
+{
 	struct builder b = {.sp = STACK_TOP - 16};
 	u64 random[2] = {get_random_u64(), get_random_u64()};
-	unsigned long random_addr, path_addr, platform, strings;
-	unsigned int n = 0, argc = 0;
-	u32 i;
+	unsigned long random_addr, path_addr, platform, strings, at;
+	u32 words, i, n;
 	int err;
 
-	if (argv_len > MAX_ARG_BYTES || (argv_len && argv[argv_len - 1]))
-		return -E2BIG;
 	err = mm_setup_stack(mm, STACK_TOP, STACK_INITIAL);
 	if (err)
 		return err;
 	mm->start_stack = STACK_TOP;
 
-	path_addr = push_bytes(&b, path, strlen(path) + 1);
+	path_addr = push_bytes(&b, args->path, strlen(args->path) + 1);
 	random_addr = push_bytes(&b, random, sizeof(random));
 	platform = push_bytes(&b, "x86_64", 7);
-	strings = push_bytes(&b, argv, argv_len);
+	strings = push_bytes(&b, args->strings, args->len);
+	{
+		const u64 aux[][2] = {
+			{AT_PHDR, im->phdr_addr},
+			{AT_PHENT, sizeof(Elf64_Phdr)},
+			{AT_PHNUM, im->eh->e_phnum},
+			{AT_PAGESZ, PAGE_SIZE},
+			{AT_BASE, 0},
+			{AT_FLAGS, 0},
+			{AT_ENTRY, im->entry},
+			{AT_UID, 0},
+			{AT_EUID, 0},
+			{AT_GID, 0},
+			{AT_EGID, 0},
+			{AT_SECURE, 0},
+			{AT_CLKTCK, 100},
+			{AT_RANDOM, random_addr},
+			{AT_PLATFORM, platform},
+			{AT_EXECFN, path_addr},
+			{AT_NULL, 0},
+		};
 
-	n = 1; /* argc, filled in below */
-	for (i = 0; i < argv_len; i += strlen(argv + i) + 1) {
-		if (argc == MAX_ARGS)
-			return -E2BIG;
-		words[n++] = strings + i;
-		argc++;
+		/* argc, the two lists with their ends, and the vector. */
+		words = 1 + args->argc + 1 + args->envc + 1;
+		b.sp = ALIGN_DOWN(b.sp, 16) - ALIGN_UP(words * sizeof(u64) + sizeof(aux), 16);
+		at = b.sp;
+		put_word(&b, &at, args->argc);
+		for (i = n = 0; i < args->len; i += strlen(args->strings + i) + 1) {
+			if (n++ == args->argc)
+				put_word(&b, &at, 0);
+			put_word(&b, &at, strings + i);
+		}
+		if (!args->envc)
+			put_word(&b, &at, 0);
+		put_word(&b, &at, 0);
+		b.failed |= copy_to_user(at, aux, sizeof(aux)) != 0;
 	}
-	words[0] = argc;
-	words[n++] = 0; /* end of argv */
-	words[n++] = 0; /* end of the environment */
-#define AUX(type, value)                   \
-	do {                               \
-		words[n++] = (type);       \
-		words[n++] = (u64)(value); \
-	} while (0)
-	AUX(AT_PHDR, im->phdr_addr);
-	AUX(AT_PHENT, sizeof(Elf64_Phdr));
-	AUX(AT_PHNUM, im->eh->e_phnum);
-	AUX(AT_PAGESZ, PAGE_SIZE);
-	AUX(AT_BASE, 0);
-	AUX(AT_FLAGS, 0);
-	AUX(AT_ENTRY, im->entry);
-	AUX(AT_UID, 0);
-	AUX(AT_EUID, 0);
-	AUX(AT_GID, 0);
-	AUX(AT_EGID, 0);
-	AUX(AT_SECURE, 0);
-	AUX(AT_CLKTCK, 100);
-	AUX(AT_RANDOM, random_addr);
-	AUX(AT_PLATFORM, platform);
-	AUX(AT_EXECFN, path_addr);
-	AUX(AT_NULL, 0);
-#undef AUX
-	b.sp = ALIGN_DOWN(b.sp, 16) - ALIGN_UP(n * sizeof(u64), 16);
-	b.failed |= copy_to_user(b.sp, words, n * sizeof(u64)) != 0;
 	*sp = b.sp;
 	return b.failed ? -ENOMEM : 0;
 }
 
-int exec_load(const char *path, const char *argv, u32 argv_len, unsigned long *entry,
-	      unsigned long *sp)
+int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp)
 {
 	struct mm_struct *mm = current->mm;
 	struct image im = {0};
@@ -195,7 +200,9 @@ int exec_load(const char *path, const char *argv, u32 argv_len, unsigned long *e
 	unsigned int i;
 	int err;
 
-	err = initrd_find(path, &file, &im.size);
+	if (args->len > MAX_ARG_BYTES || args->argc + args->envc > MAX_STRINGS)
+		return -E2BIG;
+	err = initrd_find(args->path, &file, &im.size);
 	if (err)
 		return err;
 	im.file = file;
@@ -214,9 +221,124 @@ int exec_load(const char *path, const char *argv, u32 argv_len, unsigned long *e
 		return -ENOEXEC;
 	mm->start_brk = im.end;
 	mm->brk = im.end;
-	err = build_stack(mm, &im, path, argv, argv_len, sp);
+	err = build_stack(mm, &im, args, sp);
 	if (err)
 		return err;
 	*entry = im.entry;
 	return 0;
+}
+
+/* ---- execve -----------------------------------------------------------------------------------
+ */
+
+/* Append the strings of a user array (NULL: none) to buf. Returns their number, or -errno. */
+static int copy_strings(char *buf, u32 *len, unsigned long array)
+{
+	int n = 0;
+
+	if (!array)
+		return 0;
+	for (;; n++, array += sizeof(u64)) {
+		unsigned long str;
+		long got;
+
+		if (copy_from_user(&str, array, sizeof(str)))
+			return -EFAULT;
+		if (!str)
+			return n;
+		if (n == MAX_STRINGS)
+			return -E2BIG;
+		got = strncpy_from_user(buf + *len, str, MAX_ARG_BYTES - *len);
+		if (got < 0)
+			return got == -ENAMETOOLONG ? -E2BIG : (int)got;
+		*len += got + 1;
+	}
+}
+
+/* The new program is loaded and in current->mm: nothing of the old one's may stay. */
+static void become(const struct exec_args *args, struct pt_regs *regs, unsigned long entry,
+		   unsigned long sp)
+{
+	struct task *t = current;
+	struct process *p = t->proc;
+
+	files_exec(p->files);
+	comm_from_path(t->comm, args->path);
+	memcpy(p->comm, t->comm, sizeof(p->comm));
+	t->pid = p->pid; /* of several threads the one that called is left */
+	t->altstack = t->altstack_size = 0;
+	t->set_child_tid = t->clear_child_tid = 0;
+	preempt_disable();
+	arch_fpu_init(t->fpu);
+	arch_fpu_restore(t->fpu);
+	t->fs_base = 0;
+	arch_set_fs_base(0);
+	preempt_enable();
+	memset(regs, 0, sizeof(*regs));
+	regs->rip = entry;
+	regs->rsp = sp;
+	regs->rflags = 0x202;
+	regs->cs = MMVM_USER_CS;
+	regs->ss = MMVM_USER_DS;
+}
+
+static long do_execve(struct pt_regs *regs, const struct exec_args *args)
+{
+	struct mm_struct *old = current->mm, *mm;
+	unsigned long entry, sp;
+	long err;
+
+	mm = mm_alloc();
+	if (!mm)
+		return -ENOMEM;
+	mm_copy_limits(mm, old);
+	task_set_mm(mm);
+	err = exec_load(args, &entry, &sp);
+	if (!err)
+		err = sighand_exec(current_process());
+	if (!err && !kill_other_threads())
+		err = -EINTR; /* the process is ending */
+	if (err) {
+		task_set_mm(old);
+		mmput(mm);
+		return err;
+	}
+	mmput(old);
+	vfork_release();
+	become(args, regs, entry, sp);
+	return 0;
+}
+
+static long execve_call(struct pt_regs *regs)
+{
+	struct exec_args args = {0};
+	char path[256], *buf;
+	long err;
+	int n;
+
+	err = strncpy_from_user(path, regs->rdi, sizeof(path));
+	if (err < 0)
+		return err;
+	buf = vmalloc(MAX_ARG_BYTES);
+	if (!buf)
+		return -ENOMEM;
+	args.path = path;
+	args.strings = buf;
+	err = n = copy_strings(buf, &args.len, regs->rsi);
+	if (n < 0)
+		goto out;
+	args.argc = n;
+	err = n = copy_strings(buf, &args.len, regs->rdx);
+	if (n < 0)
+		goto out;
+	args.envc = n;
+	err = do_execve(regs, &args);
+out:
+	vfree(buf);
+	return err;
+}
+
+long sys_execve(struct pt_regs *r)
+{
+	return regs_call(execve_call);
 }

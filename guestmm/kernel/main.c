@@ -14,7 +14,7 @@
 #include "fs/initrd.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
-#include "kernel/task.h"
+#include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
@@ -111,6 +111,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	apic_init();
 	sched_init();
 	mm_init();
+	processes_init();
 	if (kswapd_init() || kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");
 	cpu_idle();

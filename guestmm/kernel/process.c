@@ -1,33 +1,97 @@
 /*
- * Processes: start, end, wait, kill.
+ * Processes: their structs, the list of them, and those the kernel starts itself.
  *
- * A new process loads its own program: the spawner hands it the path and waits for the outcome, so
- * that everything is read and mapped in the address space it belongs to, and an error comes back as
- * a number, not as a dead process.
+ * A process that the kernel starts loads its own program: the spawner hands it the path and waits
+ * for the outcome, so that everything is read and mapped in the address space it belongs to, and an
+ * error comes back as a number, not as a dead process.
  *
  *   spawn ──> exec_load ──> user mode ──> process_exit ──> reaper frees the stack ──> process_wait
  *
- * Locks: spawn_lock (one at a time); task_list_lock guards the list, task->mm and the exit fields.
+ * Locks: spawn_lock (one at a time); task_list_lock guards the lists and the tree.
  */
-#include "kernel/task.h"
-#include "arch/tlb.h"
+#include "kernel/process.h"
+#include "kernel/file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/mm.h"
 #include "mm/slab.h"
 
+LIST_HEAD(process_list);
+static struct kmem_cache *process_cache;
+
 /* What the spawner hands to the new process; under spawn_lock. */
 static struct {
-	const char *path, *argv;
-	u32 argv_len;
+	struct exec_args args;
 	int result;
 	bool done;
 } spawn;
 static struct mutex spawn_lock = MUTEX_INIT(spawn_lock);
 static struct wait_queue spawn_wq = WAIT_QUEUE_INIT(spawn_wq);
-static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);
 
 #define STATUS_EXEC_FAILED (127 << 8)
+
+void processes_init(void)
+{
+	process_cache = kmem_cache_create("process", sizeof(struct process), 64, SLAB_PANIC, NULL);
+}
+
+struct process *process_alloc(struct process *parent, const char *comm)
+{
+	struct process *p = kmem_cache_alloc(process_cache, GFP_KERNEL_ACCOUNT);
+
+	if (!p)
+		return NULL;
+	memset(p, 0, offsetof(struct process, info));
+	p->refs = 1;
+	INIT_LIST_HEAD(&p->children);
+	INIT_LIST_HEAD(&p->sibling);
+	INIT_LIST_HEAD(&p->threads);
+	wait_queue_init(&p->wait);
+	strscpy(p->comm, comm, sizeof(p->comm));
+	if (parent && parent->sighand) {
+		p->sighand = parent->sighand;
+		atomic_add(&p->sighand->refs, 1);
+	}
+	return p;
+}
+
+void process_get(struct process *p)
+{
+	atomic_add(&p->refs, 1);
+}
+
+void process_put(struct process *p)
+{
+	if (!atomic_dec_and_test(&p->refs))
+		return;
+	sighand_put(p->sighand);
+	kmem_cache_free(process_cache, p);
+}
+
+struct process *find_process(int pid)
+{
+	struct process *p;
+
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pid == pid)
+			return p;
+	}
+	return NULL;
+}
+
+void comm_from_path(char comm[TASK_COMM_LEN], const char *path)
+{
+	const char *base = path;
+
+	for (; *path; path++) {
+		if (*path == '/')
+			base = path + 1;
+	}
+	strscpy(comm, base, TASK_COMM_LEN);
+}
+
+/* ---- started by the kernel --------------------------------------------------------------------
+ */
 
 static void spawn_result(int result)
 {
@@ -47,33 +111,52 @@ static int process_main(void *arg)
 		process_exit(STATUS_EXEC_FAILED);
 	}
 	task_set_mm(mm);
-	err = exec_load(spawn.path, spawn.argv, spawn.argv_len, &entry, &sp);
+	err = exec_load(&spawn.args, &entry, &sp);
 	spawn_result(err);
 	if (err)
 		process_exit(STATUS_EXEC_FAILED);
 	arch_enter_user(entry, sp);
 }
 
+static u32 count_strings(const char *s, u32 len)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < len; i++)
+		n += !s[i];
+	return n;
+}
+
 int process_spawn(const char *path, const char *argv, u32 argv_len)
 {
-	const char *base = path, *p;
+	char comm[TASK_COMM_LEN];
+	unsigned long flags;
+	struct process *p;
 	struct task *t;
 	int result, pid;
 
-	for (p = path; *p; p++) {
-		if (*p == '/')
-			base = p + 1;
-	}
+	if (argv_len && argv[argv_len - 1])
+		return -EINVAL;
+	comm_from_path(comm, path);
 	mutex_lock(&spawn_lock);
-	t = task_create_user(process_main, NULL, base);
-	if (!t) {
-		mutex_unlock(&spawn_lock);
-		return -ENOMEM;
-	}
-	pid = t->pid;
-	spawn.path = path;
-	spawn.argv = argv;
-	spawn.argv_len = argv_len;
+	result = -ENOMEM;
+	p = process_alloc(NULL, comm);
+	if (!p)
+		goto unlock;
+	p->files = files_console();
+	t = p->files ? task_create_user(process_main, NULL, comm) : NULL;
+	if (!t)
+		goto put;
+	t->proc = p;
+	pid = p->pid = p->pgid = p->sid = t->pid;
+	p->kernel_waits = true;
+	p->nr_threads = p->nr_live = 1;
+	flags = spin_lock_irqsave(&task_list_lock);
+	list_add_tail(&t->thread, &p->threads);
+	list_add_tail(&p->all, &process_list);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+
+	spawn.args = (struct exec_args){path, argv, argv_len, count_strings(argv, argv_len), 0};
 	spawn.done = false;
 	wake_up_task(t);
 	wait_event(&spawn_wq, atomic_load_acquire(&spawn.done));
@@ -84,48 +167,12 @@ int process_spawn(const char *path, const char *argv, u32 argv_len)
 		return result;
 	}
 	return pid;
-}
-
-void process_exit(int status)
-{
-	struct task *t = current;
-	struct mm_struct *mm = t->mm;
-
-	/* Leave the address space before dropping it: nothing may run on freed tables. */
-	task_set_mm(NULL);
-	atomic_and(&t->ti->flags, ~(TIF_KILLED | TIF_OOM_VICTIM));
-	if (mm)
-		mmput(mm);
-	t->exit_status = status;
-	task_exit(status);
-}
-
-void process_dead(struct task *t)
-{
-	atomic_store_release(&t->exited, true);
-	wake_up(&exit_wq);
-}
-
-static struct task *find_process(int pid)
-{
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	struct task *t = find_task(pid);
-
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return t && t->user ? t : NULL;
-}
-
-int process_wait(int pid)
-{
-	struct task *t = find_process(pid);
-	int status;
-
-	if (!t)
-		return -ECHILD;
-	wait_event(&exit_wq, atomic_load_acquire(&t->exited));
-	status = t->exit_status;
-	task_free(t);
-	return status;
+put:
+	files_put(p->files);
+	process_put(p);
+unlock:
+	mutex_unlock(&spawn_lock);
+	return result;
 }
 
 int current_pid(void)
@@ -133,11 +180,27 @@ int current_pid(void)
 	return current->pid;
 }
 
+/* ---- for memory management ------------------------------------------------------------------
+ */
+
+/* T held: the mm of its threads that have one still. */
+static struct task *thread_with_mm(const struct process *p)
+{
+	struct task *t;
+
+	list_for_each_entry (t, &p->threads, thread) {
+		if (t->mm)
+			return t;
+	}
+	return NULL;
+}
+
 struct mm_struct *process_get_mm(int pid)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	struct task *t = find_task(pid);
-	struct mm_struct *mm = t && t->user ? t->mm : NULL;
+	struct process *p = find_process(pid);
+	struct task *t = p ? thread_with_mm(p) : NULL;
+	struct mm_struct *mm = t ? t->mm : NULL;
 
 	if (mm)
 		mmget(mm);
@@ -148,19 +211,20 @@ struct mm_struct *process_get_mm(int pid)
 void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void *arg)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	struct task *t;
+	struct process *p;
 
-	list_for_each_entry (t, &task_list, tasks) {
+	list_for_each_entry (p, &process_list, all) {
+		struct task *t = thread_with_mm(p);
 		struct process_view v;
 
-		if (!t->user || !t->mm)
+		if (!t)
 			continue;
 		v = (struct process_view){
-			.pid = t->pid,
-			.comm = t->comm,
+			.pid = p->pid,
+			.comm = p->comm,
 			.mm = t->mm,
 			.oom_score_adj = t->oom_score_adj,
-			.exiting = atomic_load(&t->ti->flags) & TIF_KILLED,
+			.exiting = p->group_exit,
 			.cookie = t,
 		};
 		if (!fn(&v, arg))
@@ -172,42 +236,9 @@ void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void 
 void process_kill(int pid)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	struct task *t = find_task(pid);
+	struct process *p = find_process(pid);
 
-	/* A task without mm is leaving already, and its stack may be gone. */
-	if (t && t->user && t->mm) {
-		atomic_or(&t->ti->flags, TIF_KILLED | TIF_OOM_VICTIM);
-		wake_up_task(t);
-	}
+	if (p)
+		kill_process(p, SIGKILL, TIF_OOM_VICTIM);
 	spin_unlock_irqrestore(&task_list_lock, flags);
-}
-
-void exit_to_user_work(struct pt_regs *regs)
-{
-	struct thread_info *ti = current_thread_info();
-
-	while (atomic_load(&ti->flags) & TIF_KILLED || ti->need_resched) {
-		arch_irq_enable();
-		if (atomic_load(&ti->flags) & TIF_KILLED) {
-			testchan_printf(MMVM_REC_KILLED, current->comm, SIGKILL, "%s[%d]: killed",
-					current->comm, current->pid);
-			process_exit(SIGKILL);
-		}
-		sched_yield();
-		arch_irq_disable();
-	}
-}
-
-void process_fault(struct pt_regs *regs, int sig, const char *why, unsigned long addr,
-		   unsigned long error)
-{
-	struct task *t = current;
-	char text[192];
-
-	arch_irq_enable();
-	ksnprintf(text, sizeof(text), "%s[%d]: %s at %lx ip %lx sp %lx error %lx", t->comm, t->pid,
-		  why, addr, (unsigned long)regs->rip, (unsigned long)regs->rsp, error);
-	printk("%s\n", text);
-	testchan_record(MMVM_REC_KILLED, t->comm, sig, addr, text);
-	process_exit(sig);
 }

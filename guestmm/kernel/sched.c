@@ -45,7 +45,8 @@ static bool sched_running;
 
 spinlock_t task_list_lock = SPINLOCK_INIT;
 struct list_head task_list = LIST_HEAD_INIT(task_list);
-static int next_pid = 2;     /* kernel threads; T */
+int nr_tasks;
+static int next_pid = 2;     /* T */
 static bool first_pid_taken; /* the first process is 1; T */
 static struct kmem_cache *task_cache;
 static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
@@ -315,7 +316,8 @@ static void task_start(void)
 {
 	finish_switch();
 	arch_irq_enable();
-	task_exit(current->fn(current->arg));
+	current->fn(current->arg);
+	task_exit();
 }
 
 static struct task *__task_create(int (*fn)(void *), void *arg, const char *name, bool user)
@@ -334,7 +336,9 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 	t->ti->task = t;
 	t->ti->stack_magic = STACK_MAGIC;
 	t->ti->preempt_count = 1; /* as if it had taken rq->lock itself: finish_switch() drops it */
-	t->ksp = arch_init_stack((unsigned long)t->ti + THREAD_SIZE, task_start);
+	t->ksp = arch_init_stack(user ? ALIGN_DOWN((unsigned long)task_user_regs(t), 16ul)
+				      : (unsigned long)t->ti + THREAD_SIZE,
+				 task_start);
 	t->fn = fn;
 	t->arg = arg;
 	t->user = user;
@@ -351,6 +355,7 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 		t->pid = next_pid++;
 	}
 	list_add_tail(&t->tasks, &task_list);
+	nr_tasks++;
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return t;
 }
@@ -380,11 +385,18 @@ void task_free(struct task *t)
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 
 	list_del(&t->tasks);
+	nr_tasks--;
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	kmem_cache_free(task_cache, t);
 }
 
-void task_exit(int status)
+void task_destroy(struct task *t)
+{
+	vfree(t->ti);
+	task_free(t);
+}
+
+void task_exit(void)
 {
 	struct task *t = current;
 	struct rq *rq;
@@ -393,8 +405,6 @@ void task_exit(int status)
 	rq = this_rq();
 	if (rq->fpu_owner == t)
 		rq->fpu_owner = NULL;
-	if (!t->user)
-		t->exit_status = status;
 	t->state = TASK_DEAD;
 	__schedule(false);
 	panic("dead task %s[%d] runs again", t->comm, t->pid);
@@ -421,8 +431,7 @@ static int reaper(void *arg)
 		t->ti = NULL;
 		if (t->user)
 			process_dead(t);
-		else
-			task_free(t);
+		task_free(t);
 	}
 	return 0;
 }

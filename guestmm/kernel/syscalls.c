@@ -9,7 +9,8 @@
  */
 #include <asm/unistd_64.h>
 
-#include "kernel/task.h"
+#include "kernel/file.h"
+#include "kernel/futex.h"
 #include "../user/mmvm_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -27,41 +28,6 @@ struct timespec {
 	s64 sec, nsec;
 };
 #define NSEC_PER_SEC 1000000000ull
-
-static bool task_killed(void)
-{
-	return atomic_load(&current_thread_info()->flags) & TIF_KILLED;
-}
-
-/* ---- input and output: the console ---- */
-
-static long console_copy(unsigned long buf, size_t len)
-{
-	char chunk[256];
-	size_t done = 0;
-
-	while (done < len) {
-		size_t n = min(len - done, sizeof(chunk));
-
-		if (copy_from_user(chunk, buf + done, n))
-			return done ? (long)done : -EFAULT;
-		console_write(chunk, n);
-		done += n;
-	}
-	return done;
-}
-
-static long sys_write(struct pt_regs *r)
-{
-	if (r->rdi != 1 && r->rdi != 2)
-		return -EBADF;
-	return console_copy(r->rsi, min(r->rdx, 0x7ffff000ul));
-}
-
-static long sys_read(struct pt_regs *r)
-{
-	return r->rdi == 0 ? 0 : -EBADF; /* standard input is empty */
-}
 
 /* ---- memory ---- */
 
@@ -97,19 +63,35 @@ static long sys_madvise(struct pt_regs *r)
 
 /* ---- process and time ---- */
 
-static long sys_exit(struct pt_regs *r)
+static long sys_getpid(struct pt_regs *r)
 {
-	process_exit((r->rdi & 0xff) << 8);
+	return current_process()->pid;
 }
 
-static long sys_getpid(struct pt_regs *r)
+static long sys_gettid(struct pt_regs *r)
 {
 	return current->pid;
 }
 
+static long sys_set_tid_address(struct pt_regs *r)
+{
+	current->clear_child_tid = r->rdi;
+	return current->pid;
+}
+
+static long sys_getppid(struct pt_regs *r)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *parent = current_process()->parent;
+	int pid = parent ? parent->pid : 0;
+
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return pid;
+}
+
 static long sys_zero(struct pt_regs *r)
 {
-	return 0; /* getppid of a process without parent; root's ids */
+	return 0; /* root's ids */
 }
 
 static long sys_sched_yield(struct pt_regs *r)
@@ -141,6 +123,18 @@ static long sys_clock_gettime(struct pt_regs *r)
 	return copy_to_user(r->rsi, &ts, sizeof(ts)) ? -EFAULT : 0;
 }
 
+/* Sleep that a signal ends: one that came before we declared ourselves asleep, too. */
+static void sleep_interruptible(u64 ns)
+{
+	struct wait_queue wq = WAIT_QUEUE_INIT(wq);
+	struct wait_entry we;
+
+	prepare_to_wait(&wq, &we);
+	if (!signal_pending())
+		schedule_timeout(ns);
+	finish_wait(&wq, &we);
+}
+
 static long sys_nanosleep(struct pt_regs *r)
 {
 	struct timespec ts, left;
@@ -155,8 +149,8 @@ static long sys_nanosleep(struct pt_regs *r)
 	until = (u64)ts.sec > (~0ull - now) / NSEC_PER_SEC - 1
 			? ~0ull
 			: now + ts.sec * NSEC_PER_SEC + ts.nsec;
-	while ((now = ktime_ns()) < until && !task_killed())
-		sleep_ns(until - now);
+	while ((now = ktime_ns()) < until && !signal_pending())
+		sleep_interruptible(until - now);
 	if (now >= until)
 		return 0;
 	left.sec = (until - now) / NSEC_PER_SEC;
@@ -296,19 +290,46 @@ static const syscall_fn table[] = {
 	[__NR_madvise] = sys_madvise,
 	[__NR_nanosleep] = sys_nanosleep,
 	[__NR_getpid] = sys_getpid,
+	[__NR_close] = sys_close,
+	[__NR_rt_sigaction] = sys_rt_sigaction,
+	[__NR_rt_sigprocmask] = sys_rt_sigprocmask,
+	[__NR_rt_sigreturn] = sys_rt_sigreturn,
+	[__NR_ioctl] = sys_ioctl,
+	[__NR_readv] = sys_readv,
+	[__NR_writev] = sys_writev,
+	[__NR_pipe] = sys_pipe,
+	[__NR_dup] = sys_dup,
+	[__NR_dup2] = sys_dup2,
+	[__NR_pause] = sys_pause,
+	[__NR_clone] = sys_clone,
+	[__NR_fork] = sys_fork,
+	[__NR_vfork] = sys_vfork,
+	[__NR_execve] = sys_execve,
 	[__NR_exit] = sys_exit,
+	[__NR_wait4] = sys_wait4,
+	[__NR_kill] = sys_kill,
+	[__NR_fcntl] = sys_fcntl,
+	[__NR_rt_sigpending] = sys_rt_sigpending,
+	[__NR_rt_sigsuspend] = sys_rt_sigsuspend,
+	[__NR_sigaltstack] = sys_sigaltstack,
+	[__NR_tkill] = sys_tkill,
+	[__NR_futex] = sys_futex,
+	[__NR_tgkill] = sys_tgkill,
+	[__NR_waitid] = sys_waitid,
+	[__NR_dup3] = sys_dup3,
+	[__NR_pipe2] = sys_pipe2,
 	[__NR_uname] = sys_uname,
 	[__NR_sysinfo] = sys_sysinfo,
 	[__NR_getuid] = sys_zero,
 	[__NR_getgid] = sys_zero,
 	[__NR_geteuid] = sys_zero,
 	[__NR_getegid] = sys_zero,
-	[__NR_getppid] = sys_zero,
+	[__NR_getppid] = sys_getppid,
 	[__NR_arch_prctl] = sys_arch_prctl,
-	[__NR_gettid] = sys_getpid,
-	[__NR_set_tid_address] = sys_getpid,
+	[__NR_gettid] = sys_gettid,
+	[__NR_set_tid_address] = sys_set_tid_address,
 	[__NR_clock_gettime] = sys_clock_gettime,
-	[__NR_exit_group] = sys_exit,
+	[__NR_exit_group] = sys_exit_group,
 	[__NR_getrandom] = sys_getrandom,
 };
 

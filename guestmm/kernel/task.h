@@ -1,8 +1,9 @@
 /*
- * Threads and processes: the struct, and what arch/ calls.
+ * Tasks: the struct, and what arch/ calls.
  *
- * A task is a kernel thread; with an address space it is a process too (one thread each for now).
- * The task lies outside its stack; thread_info lies at the bottom of the stack and points back.
+ * A task is a thread: a kernel thread, or a thread of a process (kernel/process.h), which then has
+ * an address space and user registers. The task lies outside its stack; thread_info lies at the
+ * bottom of the stack and points back. The registers of user mode are at the top of the stack.
  *
  * Lock legend: R run-queue lock, T task_list_lock, S written by the task itself, C constant.
  */
@@ -18,6 +19,14 @@
 
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_DEAD };
 
+/** What an exception in user mode was about. */
+struct fault_info {
+	int sig, code; /* SIG*, si_code */
+	unsigned int trap;
+	unsigned long addr, error, cr2;
+};
+
+struct process;
 struct task {
 	unsigned long ksp;	  /* R: stack pointer while not running */
 	struct thread_info *ti;	  /* C: bottom of the stack */
@@ -35,10 +44,18 @@ struct task {
 	struct list_head tasks;	  /* T: all tasks */
 	struct mm_struct *mm;	  /* T to change: user address space, NULL for kernel threads */
 	int oom_score_adj;	  /* T */
-	int exit_status;	  /* T: as wait(2) encodes it, valid when exited */
-	bool exited;		  /* T: process_wait may collect it */
-	bool user;		  /* C: a process: collected by process_wait, not by the reaper */
-	u64 fs_base;		  /* S */
+	bool user;		  /* C: a thread of a process */
+	struct process *proc;	  /* C: NULL for kernel threads */
+	struct list_head thread;  /* T: in proc->threads */
+	u64 sig_pending;	  /* T: signals for this thread alone */
+	u64 sig_blocked;	  /* T to change, by itself */
+	u64 sig_saved;		  /* S: sigsuspend's: goes into the next frame, or back */
+	bool sig_restore;	  /* S: sig_saved means something */
+	struct fault_info fault;  /* S: sig != 0: to be delivered before all others */
+	unsigned long altstack, altstack_size;	      /* S: size 0 = none */
+	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
+	long (*regs_call)(struct pt_regs *regs);      /* S: with TIF_REGS_CALL */
+	u64 fs_base;				      /* S */
 	u8 fpu[ARCH_FPU_SIZE]
 		__attribute__((aligned(16))); /* S: user SSE state while not running */
 };
@@ -61,13 +78,23 @@ void scheduler_tick(void);
 /** At the end of an interrupt that came from kernel mode: switch if due and allowed. Interrupts off
  * before and after. */
 void preempt_schedule_irq(void);
-/** At every return to user mode with need_resched or a flag set (interrupts off before and after):
- * reschedules, and ends a killed process. */
-void exit_to_user_work(struct pt_regs *regs);
+/** On the way to user mode with need_resched or a flag set, or a RIP that is none (interrupts off
+ * before and after; all registers in the frame): reschedules, makes calls that need all registers,
+ * delivers signals, ends a killed process. `in_syscall`: the frame is a system call's. */
+void exit_to_user_work(struct pt_regs *regs, bool in_syscall);
 /** New task, runnable only after wake_up_task(). NULL if no memory. May sleep. */
 struct task *task_create(int (*fn)(void *), void *arg, const char *name);
-/** The same for a process: with user registers, collected by process_wait(). */
+/** The same for a thread of a process: with user registers and room for a frame on top of the
+ * stack. The caller sets t->proc. */
 struct task *task_create_user(int (*fn)(void *), void *arg, const char *name);
+/** Undo task_create_user() for a task that was never woken. */
+void task_destroy(struct task *t);
+static inline struct pt_regs *task_user_regs(const struct task *t)
+{
+	return (struct pt_regs *)((unsigned long)t->ti + THREAD_SIZE) - 1;
+}
+/** Tasks in all. */
+extern int nr_tasks; /* T */
 /** Unlink and free a task whose stack is gone. */
 void task_free(struct task *t);
 /** Let others run now. May sleep. */
@@ -84,32 +111,49 @@ struct task *find_task(int pid);
 extern spinlock_t task_list_lock; /* taken with interrupts off; above the run-queue lock */
 extern struct list_head task_list;
 /** End the current task. Never returns. */
-void __noreturn task_exit(int status);
+void __noreturn task_exit(void);
 
-/* Processes (kernel/process.c, exec.c) */
-/** A dead process has left its stack: process_wait() may collect it. Called by the reaper. */
+/* Processes (kernel/exit.c, signal.c) */
+/** A dead thread has left its stack. Called by the reaper, who frees the task after it. */
 void process_dead(struct task *t);
-/** End the current process; status as wait(2) encodes it. Tears the address space down. */
+/** End the current process with all its threads; status as wait(2) encodes it. */
 void __noreturn process_exit(int status);
-/** A fault of the current user program that nothing can repair: report it in Linux's form and end
- * the process with `sig`. `why`: "segfault", "general protection fault", "bus error"...
- * Never returns. */
-void __noreturn process_fault(struct pt_regs *regs, int sig, const char *why, unsigned long addr,
-			      unsigned long error);
-/** Load the static ELF program into the current address space. Returns 0 and entry and stack
- * pointer, or -errno. May sleep. */
-int exec_load(const char *path, const char *argv, u32 argv_len, unsigned long *entry,
-	      unsigned long *sp);
+/** An exception of the current user program that nothing can repair: a signal if the program has a
+ * handler for it; else report it in Linux's form and end the process. `why`: "segfault", "general
+ * protection fault", "bus error"... Interrupts on. */
+void process_fault(struct pt_regs *regs, const struct fault_info *f, const char *why);
 
 /** System call from user mode (arch calls it with interrupts on): number in regs->orig_rax,
  * arguments in rdi rsi rdx r10 r8 r9. Returns the value for rax. */
 long syscall_dispatch(struct pt_regs *regs);
 
-#define SIGILL	4
-#define SIGTRAP 5
-#define SIGBUS	7
-#define SIGFPE	8
-#define SIGKILL 9
-#define SIGSEGV 11
-#define SIGSYS	31
+#define SIGILL	   4
+#define SIGTRAP	   5
+#define SIGBUS	   7
+#define SIGFPE	   8
+#define SIGKILL	   9
+#define SIGSEGV	   11
+#define SIGPIPE	   13
+#define SIGCHLD	   17
+#define SIGCONT	   18
+#define SIGSTOP	   19
+#define SIGTSTP	   20
+#define SIGTTIN	   21
+#define SIGTTOU	   22
+#define SIGURG	   23
+#define SIGWINCH   28
+#define SIGSYS	   31
+#define NR_SIGNALS 64
+
+/* si_code */
+#define SI_USER	    0
+#define SI_KERNEL   0x80
+#define SI_TKILL    (-6)
+#define ILL_ILLOPN  2
+#define FPE_INTDIV  1
+#define SEGV_MAPERR 1
+#define SEGV_ACCERR 2
+#define BUS_ADRERR  2
+#define CLD_EXITED  1
+#define CLD_KILLED  2
 #endif

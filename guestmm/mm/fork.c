@@ -152,6 +152,14 @@ uncharge:
 	return err;
 }
 
+void mm_copy_limits(struct mm_struct *mm, const struct mm_struct *old)
+{
+	mm->rlimit_stack = old->rlimit_stack;
+	mm->rlimit_as = old->rlimit_as;
+	mm->rlimit_data = old->rlimit_data;
+	mm->rlimit_memlock = old->rlimit_memlock;
+}
+
 static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 {
 	mm->start_code = old->start_code;
@@ -162,10 +170,7 @@ static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 	mm->brk = old->brk;
 	mm->start_stack = old->start_stack;
 	mm->mmap_base = old->mmap_base;
-	mm->rlimit_stack = old->rlimit_stack;
-	mm->rlimit_as = old->rlimit_as;
-	mm->rlimit_data = old->rlimit_data;
-	mm->rlimit_memlock = old->rlimit_memlock;
+	mm_copy_limits(mm, old);
 }
 
 struct mm_struct *dup_mm(struct mm_struct *oldmm)

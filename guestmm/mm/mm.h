@@ -11,6 +11,8 @@ void mmget(struct mm_struct *mm);
 /** A copy of the address space for fork(): pages are shared until one side writes. The caller is
  * not holding any of its locks. NULL if no memory, or none may be promised. May sleep. */
 struct mm_struct *dup_mm(struct mm_struct *oldmm);
+/** A new program keeps the limits of the old one. */
+void mm_copy_limits(struct mm_struct *mm, const struct mm_struct *old);
 /** Take a reference unless the last one is gone (for walkers of mm_list). */
 bool mmget_not_zero(struct mm_struct *mm);
 /** Drop a user; the last one unmaps everything and frees. May sleep. */

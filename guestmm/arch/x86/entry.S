@@ -10,12 +10,14 @@
  *
  *   full     all 15 registers stored. Exceptions that may print them, interrupts.
  *   partial  rbx rbp r12-r15 left to the C code, which preserves them; their slots are garbage.
- *            Page faults from user mode and system calls: the hot ways in.
+ *            Page faults from user mode and system calls: the hot ways in. It becomes a full one
+ *            when there is work to do before user mode, so signals see and change all registers.
  *
  * E1  C handlers are entered with interrupts off and DF clear, and return with interrupts off.
  * E2  On the way to user mode, thread_info.need_resched and .flags are both zero at the last look,
  *     with interrupts off since then.
- * E3  A RIP that user mode chose (SYSCALL's rcx) is canonical before SYSRET or IRETQ gets it.
+ * E3  A RIP that user mode chose (SYSCALL's rcx, a signal frame) is canonical before SYSRET or
+ *     IRETQ gets it: exit_to_user_work() sees to it, and is called for one that is not.
  *
  * Registers are saved by pushes in pt_regs order; `cld` because user mode may have set DF.
  */
@@ -148,7 +150,23 @@ restore_full:
 	popq	%rbx
 	POP_SCRATCH
 	iretq
+/* exit_to_user_work(regs, in a system call?) */
 work_full:
+	xorl	%esi, %esi
+	movq	%rsp, %rdi
+	call	exit_to_user_work
+	jmp	restore_full
+work_syscall:
+	movl	$1, %esi
+	jmp	1f
+work_partial:
+	xorl	%esi, %esi
+1:	movq	%r15, (%rsp)		/* the frame becomes a full one */
+	movq	%r14, 8(%rsp)
+	movq	%r13, 16(%rsp)
+	movq	%r12, 24(%rsp)
+	movq	%rbp, 32(%rsp)
+	movq	%rbx, PT_RBX(%rsp)
 	movq	%rsp, %rdi
 	call	exit_to_user_work
 	jmp	restore_full
@@ -169,10 +187,6 @@ restore_partial:
 	addq	$PT_R11, %rsp
 	POP_SCRATCH
 	iretq
-work_partial:
-	movq	%rsp, %rdi
-	call	exit_to_user_work
-	jmp	restore_partial
 1:	PUSH_ALL
 	movq	%rsp, %rdi
 	call	do_kernel_fault
@@ -246,10 +260,10 @@ syscall_common:
 	pushq	$ASM_USER_CS
 	pushq	%rcx
 	CALL_DISPATCH
-	CHECK_WORK 2f
-1:	movq	PT_RIP(%rsp), %rcx
+	CHECK_WORK work_syscall
+	movq	PT_RIP(%rsp), %rcx
 	shrq	$47, %rcx		/* E3: Intel's SYSRET faults in ring 0 on such a RIP */
-	jnz	bad_rip
+	jnz	work_syscall
 	addq	$PT_R11 + 8, %rsp
 	popq	%r10
 	popq	%r9
@@ -263,9 +277,6 @@ syscall_common:
 	movq	24(%rsp), %r11
 	movq	32(%rsp), %rsp
 	sysretq
-2:	movq	%rsp, %rdi
-	call	exit_to_user_work
-	jmp	1b
 
 /*
  * System call where ring 0 is emulated: LSTAR points at a ud2 that user mode may execute, and its
@@ -285,16 +296,11 @@ asm_trap_ud_syscall:
 	movq	$ASM_USER_DS, 32(%rsp)
 	cld
 	CALL_DISPATCH
-	CHECK_WORK 2f
-1:	movq	PT_RIP(%rsp), %rcx
+	CHECK_WORK work_syscall
+	movq	PT_RIP(%rsp), %rcx
 	shrq	$47, %rcx
 	jz	restore_partial
-bad_rip:
-	movq	%rsp, %rdi
-	call	do_bad_rip		/* does not return */
-2:	movq	%rsp, %rdi
-	call	exit_to_user_work
-	jmp	1b
+	jmp	work_syscall
 
 /* Where LSTAR points then. Filled with ud2: whatever offset is entered, #UD it is. */
 	.section .syscall_ud, "ax", @progbits
@@ -338,6 +344,14 @@ arch_enter_user:
 	.rept	PT_RIP / 8
 	pushq	$0
 	.endr
+	jmp	return_full
+
+/* void arch_return_to_user(struct pt_regs *regs) */
+	.balign 16
+	.globl	arch_return_to_user
+arch_return_to_user:
+	cli
+	movq	%rdi, %rsp
 	jmp	return_full
 
 	.section .note.GNU-stack, "", @progbits

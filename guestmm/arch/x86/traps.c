@@ -2,7 +2,8 @@
  * Exceptions.
  *
  * From user mode: a page fault goes to the memory manager; what it cannot repair, and every other
- * exception, ends the process (process_fault()) and nothing else.
+ * exception, becomes a signal of the program (process_fault()), which ends it unless it has a
+ * handler, and nothing else.
  *
  * From kernel mode there are three cases, told apart in this order:
  *
@@ -99,6 +100,18 @@ static int trap_signal(unsigned int vector)
 	}
 }
 
+static int trap_code(unsigned int vector)
+{
+	switch (vector) {
+	case X86_DE:
+		return FPE_INTDIV;
+	case X86_UD:
+		return ILL_ILLOPN;
+	default:
+		return SI_KERNEL;
+	}
+}
+
 /* Go on at the fixup if the instruction has one. */
 static bool fixup_exception(struct pt_regs *regs)
 {
@@ -115,9 +128,13 @@ void do_trap(struct pt_regs *regs, unsigned int vector)
 	u64 cr2 = READ_CR(2);
 
 	if (user_mode(regs) && vector != X86_NMI && vector != X86_DF && vector != 18) {
+		struct fault_info f = {trap_signal(vector), trap_code(vector), vector, regs->rip,
+				       regs->orig_rax, cr2};
+
 		arch_irq_enable();
-		process_fault(regs, trap_signal(vector), trap_name(vector), regs->rip,
-			      regs->orig_rax);
+		process_fault(regs, &f, trap_name(vector));
+		arch_irq_disable();
+		return;
 	}
 	if (vector == X86_GP && fixup_exception(regs))
 		return; /* a non-canonical user address */
@@ -136,14 +153,20 @@ static inline unsigned int fault_flags(u64 error)
 	return (error & (PF_WRITE | PF_INSTR)) | FAULT_FLAG_USER;
 }
 
-/* Ends the process, or dies when the page tables themselves are broken. */
-static void __noreturn user_fault_failed(struct pt_regs *regs, unsigned long addr, unsigned int ret)
+/* A signal for the program, or the end of it all when the page tables themselves are broken. */
+static void user_fault_failed(struct pt_regs *regs, unsigned long addr, unsigned int ret)
 {
+	struct fault_info f = {SIGSEGV, SEGV_MAPERR, X86_PF, addr, regs->orig_rax, addr};
+
 	if (regs->orig_rax & PF_RSVD)
 		die(regs, X86_PF, addr, "reserved bit set in a page-table entry");
-	if (ret & VM_FAULT_SIGBUS)
-		process_fault(regs, SIGBUS, "bus error", addr, regs->orig_rax);
-	process_fault(regs, SIGSEGV, "segfault", addr, regs->orig_rax);
+	if (ret & VM_FAULT_SIGBUS) {
+		f.sig = SIGBUS;
+		f.code = BUS_ADRERR;
+	} else if (ret & VM_FAULT_SIGSEGV_ACCERR) {
+		f.code = SEGV_ACCERR;
+	}
+	process_fault(regs, &f, f.sig == SIGBUS ? "bus error" : "segfault");
 }
 
 void do_user_fault(struct pt_regs *regs)
@@ -188,13 +211,6 @@ void do_kernel_fault(struct pt_regs *regs)
 			return;
 	}
 	regs->rip = fixup;
-}
-
-/* A system call asked to return to an address that is none. */
-void do_bad_rip(struct pt_regs *regs)
-{
-	arch_irq_enable();
-	process_fault(regs, SIGSEGV, "bad return address", regs->rip, 0);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------

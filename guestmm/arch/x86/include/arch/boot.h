@@ -42,7 +42,6 @@ unsigned long search_exception_table(unsigned long ip);
 void do_trap(struct pt_regs *regs, unsigned int vector);
 void do_user_fault(struct pt_regs *regs);
 void do_kernel_fault(struct pt_regs *regs);
-void __noreturn do_bad_rip(struct pt_regs *regs);
 void do_irq(struct pt_regs *regs);
 void do_timer_irq(struct pt_regs *regs);
 

@@ -19,6 +19,10 @@ void arch_set_kernel_stack(unsigned long top);
 /** Enter user mode for the first time: registers zero, interrupts on. Never returns. */
 void __noreturn arch_enter_user(unsigned long ip, unsigned long sp);
 
+/** Leave for user mode with the registers of a whole frame on the current stack. Never returns. */
+struct pt_regs;
+void __noreturn arch_return_to_user(struct pt_regs *regs);
+
 void arch_fpu_init(void *image); /* the state a program starts with */
 void arch_fpu_save(void *image);
 void arch_fpu_restore(const void *image);

@@ -18,13 +18,15 @@ struct thread_info {
 	uint32_t cpu;
 	int32_t preempt_count; /* > 0: no preemption */
 	uint32_t need_resched;
-	uint32_t flags; /* TIF_*: written by the thread itself, except KILLED (atomic or) */
+	uint32_t flags; /* TIF_*: atomic; others set KILLED, OOM_VICTIM and SIGPENDING */
 	uint64_t
 		stack_magic; /* overwritten by a stack that grew too far: checked on every switch */
 };
 #define TIF_MEMALLOC   (1u << 0) /* in reclaim: may use all reserves, must not enter reclaim */
 #define TIF_KILLED     (1u << 1) /* SIGKILL pending: waits and allocations may fail early */
 #define TIF_OOM_VICTIM (1u << 2) /* may use all reserves */
+#define TIF_SIGPENDING (1u << 3) /* look at the signals before user mode; interruptible waits end */
+#define TIF_REGS_CALL  (1u << 4) /* a system call that needs all registers waits to be made */
 #define STACK_MAGIC    0x57acce1157acce11ull
 
 static inline struct thread_info *current_thread_info(void)

@@ -1,0 +1,386 @@
+/*
+ * The end of processes, and who is told.
+ *
+ *   thread: process_exit ── leaves memory and files ──> dead ── reaper frees the stack ──┐
+ *   process:   zombie when its last thread's stack is gone <─────────────────────────────┘
+ *                └─ parent: SIGCHLD, wait(2) collects it │ nobody: buried at once
+ *
+ * So who has collected a status knows that all memory of the process has been given back.
+ *
+ * I1  A zombie has no threads, no memory, no files.
+ * I2  Children of a process that ends become those of process 1, or the kernel's if that has ended
+ *     or never was.
+ *
+ * Locks: task_list_lock; it is taken above wait-queue locks and the run-queue lock.
+ */
+#include "kernel/process.h"
+#include "arch/tlb.h"
+#include "arch/uaccess.h"
+#include "kernel/file.h"
+#include "kernel/futex.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+
+/* Threads of the kernel wait here for the processes it started. */
+static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);
+/* Threads that wait for the others of their process to go. */
+static struct wait_queue group_wq = WAIT_QUEUE_INIT(group_wq);
+
+/* ---- ending ------------------------------------------------------------------------------------
+ */
+
+/* Tell a thread library that waits for this thread (CLONE_CHILD_CLEARTID). */
+static void clear_child_tid(struct task *t)
+{
+	u32 zero = 0;
+
+	if (!t->clear_child_tid || !t->mm)
+		return;
+	if (!copy_to_user(t->clear_child_tid, &zero, sizeof(zero)))
+		futex_wake(t->mm, t->clear_child_tid, 1);
+	t->clear_child_tid = 0;
+}
+
+static void __noreturn thread_exit(void)
+{
+	struct task *t = current;
+	struct process *p = t->proc;
+	struct mm_struct *mm = t->mm;
+	unsigned long flags;
+	bool last;
+
+	clear_child_tid(t);
+	flags = spin_lock_irqsave(&task_list_lock);
+	last = --p->nr_live == 0;
+	if (last)
+		p->group_exit = true;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	/* Leave the address space before dropping it: nothing may run on freed tables. */
+	task_set_mm(NULL);
+	if (last)
+		vfork_release();
+	atomic_and(&t->ti->flags, ~(TIF_KILLED | TIF_OOM_VICTIM | TIF_SIGPENDING));
+	if (mm)
+		mmput(mm);
+	if (last) {
+		files_put(p->files);
+		p->files = NULL;
+	}
+	task_exit();
+}
+
+void kill_process(struct process *p, int status, u32 tif)
+{
+	struct task *t;
+
+	if (!p->group_exit) {
+		p->group_exit = true;
+		p->exit_status = status;
+	}
+	list_for_each_entry (t, &p->threads, thread) {
+		/* A thread without mm is leaving already, and its stack may be gone. */
+		if (!t->mm)
+			continue;
+		atomic_or(&t->ti->flags, TIF_KILLED | tif);
+		wake_up_task(t);
+	}
+}
+
+void process_exit(int status)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	kill_process(current->proc, status, 0);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	thread_exit();
+}
+
+bool kill_other_threads(void)
+{
+	struct task *me = current, *t;
+	struct process *p = me->proc;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool mine = !p->group_exit;
+
+	if (mine && p->nr_threads > 1) {
+		list_for_each_entry (t, &p->threads, thread) {
+			if (t == me || !t->mm)
+				continue;
+			atomic_or(&t->ti->flags, TIF_KILLED);
+			wake_up_task(t);
+		}
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!mine)
+		return false;
+	wait_event(&group_wq, READ_ONCE(p->nr_threads) == 1);
+	return true;
+}
+
+/* T held. Out of the tree; the caller drops its reference without the lock. */
+static void unlink_process(struct process *p)
+{
+	list_del(&p->all);
+	if (p->parent)
+		list_del(&p->sibling);
+	p->parent = NULL;
+}
+
+/* T held: tell the parent. True: nobody wants to know, bury it. */
+static bool notify_parent(struct process *p)
+{
+	struct process *parent = p->parent;
+	struct siginfo_short info;
+	struct sigaction act;
+	bool unwanted = false;
+
+	if (!parent) {
+		wake_up(&exit_wq);
+		return !p->kernel_waits;
+	}
+	if (p->exit_signal == SIGCHLD) {
+		act = signal_action(parent, SIGCHLD);
+		unwanted = act.handler == SIG_IGN || act.flags & SA_NOCLDWAIT;
+	}
+	info.code = p->exit_status & 0x7f ? CLD_KILLED : CLD_EXITED;
+	info.pid = p->pid;
+	info.value = p->exit_status & 0x7f ? p->exit_status & 0x7f : p->exit_status >> 8 & 0xff;
+	if (p->exit_signal)
+		signal_process(parent, p->exit_signal, &info);
+	wake_up(&parent->wait);
+	return unwanted;
+}
+
+/* T held. Those that nobody waits for any more go to `dead`, linked by `sibling`. */
+static void reparent_children(struct process *p, struct list_head *dead)
+{
+	struct process *init = find_process(1), *c, *n;
+
+	if (init == p || (init && init->group_exit))
+		init = NULL;
+	list_for_each_entry_safe (c, n, &p->children, sibling) {
+		list_del(&c->sibling);
+		c->parent = init;
+		if (init)
+			list_add_tail(&c->sibling, &init->children);
+		if (c->zombie && notify_parent(c)) {
+			unlink_process(c);
+			list_add_tail(&c->sibling, dead);
+		}
+	}
+}
+
+void process_dead(struct task *t)
+{
+	struct process *p = t->proc, *c, *n;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	LIST_HEAD(dead);
+
+	list_del(&t->thread);
+	if (--p->nr_threads) {
+		wake_up(&group_wq);
+	} else {
+		reparent_children(p, &dead);
+		p->zombie = true;
+		if (notify_parent(p)) {
+			unlink_process(p);
+			list_add_tail(&p->sibling, &dead);
+		}
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	list_for_each_entry_safe (c, n, &dead, sibling)
+		process_put(c);
+}
+
+/* ---- waiting -----------------------------------------------------------------------------------
+ */
+
+/* The zombie with this pid that the kernel waits for, taken out of the tree; *there: it lives. */
+static struct process *take_kernel_child(int pid, bool *there)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p = find_process(pid);
+
+	*there = p && p->kernel_waits;
+	if (!*there || !p->zombie)
+		p = NULL;
+	else
+		unlink_process(p);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return p;
+}
+
+int process_wait(int pid)
+{
+	struct process *p;
+	bool there;
+	int status;
+
+	wait_event(&exit_wq, (p = take_kernel_child(pid, &there)) || !there);
+	if (!p)
+		return -ECHILD;
+	status = p->exit_status;
+	process_put(p);
+	return status;
+}
+
+#define WNOHANG	   1u
+#define WUNTRACED  2u
+#define WSTOPPED   2u
+#define WEXITED	   4u
+#define WCONTINUED 8u
+#define WNOWAIT	   0x1000000u
+#define WNOTHREAD  0x20000000u
+#define WALL	   0x40000000u
+#define WCLONE	   0x80000000u
+#define P_ALL	   0
+#define P_PID	   1
+#define P_PGID	   2
+
+struct waiting {
+	int type, id; /* P_* */
+	u32 options;
+	/* out */
+	int pid, status;
+};
+
+static bool wanted_child(const struct process *p, const struct waiting *w)
+{
+	if (w->type == P_PID && p->pid != w->id)
+		return false;
+	if (w->type == P_PGID && p->pgid != w->id)
+		return false;
+	if (w->options & WALL)
+		return true;
+	return !(w->options & WCLONE) == (p->exit_signal == SIGCHLD);
+}
+
+/* 1: one was found (and collected); 0: none yet; -ECHILD: there is none to wait for. */
+static int try_wait(struct process *me, struct waiting *w)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p, *found = NULL;
+	int ret = -ECHILD;
+
+	list_for_each_entry (p, &me->children, sibling) {
+		if (!wanted_child(p, w))
+			continue;
+		ret = 0;
+		if (p->zombie && w->options & WEXITED) {
+			found = p;
+			break;
+		}
+	}
+	if (found) {
+		ret = 1;
+		w->pid = found->pid;
+		w->status = found->exit_status;
+		if (w->options & WNOWAIT)
+			found = NULL;
+		else
+			unlink_process(found);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (found)
+		process_put(found);
+	return ret;
+}
+
+static int do_wait(struct waiting *w)
+{
+	struct process *me = current_process();
+	int ret = 0, err;
+
+	if (w->options & WNOHANG)
+		return try_wait(me, w);
+	err = wait_event_interruptible(&me->wait, (ret = try_wait(me, w)) != 0);
+	return err ? err : ret;
+}
+
+#define RUSAGE_SIZE 144
+
+long sys_wait4(struct pt_regs *r)
+{
+	struct waiting w = {.options = r->rdx};
+	int pid = (int)r->rdi, ret;
+
+	if (w.options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE))
+		return -EINVAL;
+	if (pid == -2147483647 - 1)
+		return -ESRCH;
+	w.options |= WEXITED;
+	if (pid > 0) {
+		w.type = P_PID;
+		w.id = pid;
+	} else if (pid == -1) {
+		w.type = P_ALL;
+	} else {
+		w.type = P_PGID;
+		w.id = pid ? -pid : current_process()->pgid;
+	}
+	ret = do_wait(&w);
+	if (ret <= 0)
+		return ret;
+	if (r->rsi && copy_to_user(r->rsi, &w.status, sizeof(w.status)))
+		return -EFAULT;
+	if (r->r10 && clear_user(r->r10, RUSAGE_SIZE))
+		return -EFAULT;
+	return w.pid;
+}
+
+long sys_waitid(struct pt_regs *r)
+{
+	struct waiting w = {.type = (int)r->rdi, .id = (int)r->rsi, .options = r->r10};
+	struct siginfo_short info;
+	u8 out[128] = {0};
+	int ret;
+
+	if (w.options &
+	    ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | WNOTHREAD | WALL | WCLONE))
+		return -EINVAL;
+	if (!(w.options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	if (w.type != P_ALL && w.type != P_PID && w.type != P_PGID)
+		return -EINVAL;
+	if (w.type == P_PID && w.id <= 0)
+		return -EINVAL;
+	if (w.type == P_PGID && w.id < 0)
+		return -EINVAL;
+	if (w.type == P_PGID && !w.id)
+		w.id = current_process()->pgid;
+	ret = do_wait(&w);
+	if (ret < 0)
+		return ret;
+	if (ret) {
+		info.code = w.status & 0x7f ? CLD_KILLED : CLD_EXITED;
+		info.pid = w.pid;
+		info.value = w.status & 0x7f ? w.status & 0x7f : w.status >> 8 & 0xff;
+		siginfo_fill(out, SIGCHLD, &info);
+	}
+	if (r->rdx && copy_to_user(r->rdx, out, sizeof(out)))
+		return -EFAULT;
+	if (r->r8 && clear_user(r->r8, RUSAGE_SIZE))
+		return -EFAULT;
+	return 0;
+}
+
+/* ---- calls -------------------------------------------------------------------------------------
+ */
+
+long sys_exit_group(struct pt_regs *r)
+{
+	process_exit((r->rdi & 0xff) << 8);
+}
+
+long sys_exit(struct pt_regs *r)
+{
+	struct process *p = current_process();
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	/* The last thread's status is the process's. */
+	if (p->nr_live == 1 && !p->group_exit)
+		p->exit_status = (r->rdi & 0xff) << 8;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	thread_exit();
+}

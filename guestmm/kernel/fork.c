@@ -1,0 +1,274 @@
+/*
+ * fork, vfork, clone: a new thread, in a new process or in this one.
+ *
+ *   task_create_user ──> process (or ours) ──> memory ──> files ──> registers ──> published, runs
+ *        each step may fail; the steps before it are undone in reverse
+ *
+ * The child starts in child_start() on its own stack, whose top holds a copy of the parent's user
+ * registers with rax = 0, and leaves for user mode as from a system call.
+ *
+ * I1  A task is in proc->threads, and a process in process_list, only when nothing can fail any
+ *     more; so nobody else ever meets a half-made one.
+ * I2  No child escapes the end of its process: publishing looks at group_exit under
+ *     task_list_lock.
+ */
+#include "kernel/process.h"
+#include "arch/tlb.h"
+#include "arch/uaccess.h"
+#include "kernel/file.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "mm/alloc.h"
+#include "mm/zone.h"
+
+struct clone_args {
+	u32 flags; /* CLONE_* */
+	int exit_signal;
+	unsigned long stack; /* 0: the parent's */
+	unsigned long parent_tid, child_tid, tls;
+};
+
+#define CLONE_SUPPORTED                                                                   \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | \
+	 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |              \
+	 CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID)
+
+/* Parents in vfork. */
+static struct wait_queue vfork_wq = WAIT_QUEUE_INIT(vfork_wq);
+
+void vfork_release(void)
+{
+	struct process *p = current_process();
+
+	if (p->mm_released)
+		return;
+	atomic_store_release(&p->mm_released, true);
+	wake_up(&vfork_wq);
+}
+
+static int vfork_wait(struct process *child)
+{
+	u32 *flags = &current_thread_info()->flags;
+
+	wait_event(&vfork_wq,
+		   atomic_load_acquire(&child->mm_released) || atomic_load(flags) & TIF_KILLED);
+	return 0;
+}
+
+static int child_start(void *arg)
+{
+	struct task *t = current;
+	u32 tid = t->pid;
+
+	if (t->set_child_tid)
+		copy_to_user(t->set_child_tid, &tid, sizeof(tid));
+	arch_return_to_user(task_user_regs(t));
+}
+
+/* As Linux: no more threads than an eighth of memory has room for their stacks. */
+static bool too_many_tasks(void)
+{
+	unsigned long most = totalram_pages() / (8 * THREAD_SIZE / PAGE_SIZE);
+
+	return (unsigned long)READ_ONCE(nr_tasks) >= max(most, 20ul);
+}
+
+static int check_flags(const struct clone_args *a)
+{
+	u32 f = a->flags;
+
+	if (f & ~CLONE_SUPPORTED)
+		return -EINVAL;
+	if ((f & CLONE_THREAD && !(f & CLONE_SIGHAND)) || (f & CLONE_SIGHAND && !(f & CLONE_VM)))
+		return -EINVAL;
+	/* Handlers are shared by the threads of a process and by nobody else here. */
+	if (f & CLONE_SIGHAND && !(f & CLONE_THREAD))
+		return -EINVAL;
+	if (f & CLONE_SETTLS && a->tls >= TASK_SIZE)
+		return -EPERM;
+	return a->exit_signal > NR_SIGNALS ? -EINVAL : 0;
+}
+
+static void copy_thread(struct task *t, const struct pt_regs *regs, const struct clone_args *a)
+{
+	struct task *me = current;
+	struct pt_regs *child = task_user_regs(t);
+
+	*child = *regs;
+	child->rax = 0;
+	if (a->stack)
+		child->rsp = a->stack;
+	arch_fpu_save(t->fpu); /* ours are in the processor */
+	t->fs_base = a->flags & CLONE_SETTLS ? a->tls : me->fs_base;
+	t->sig_blocked = me->sig_blocked;
+	t->oom_score_adj = me->oom_score_adj;
+	if (!(a->flags & CLONE_VM) || a->flags & CLONE_VFORK) {
+		t->altstack = me->altstack;
+		t->altstack_size = me->altstack_size;
+	}
+	if (a->flags & CLONE_CHILD_SETTID)
+		t->set_child_tid = a->child_tid;
+	if (a->flags & CLONE_CHILD_CLEARTID)
+		t->clear_child_tid = a->child_tid;
+}
+
+/* A process of its own for the thread, in no list yet. */
+static int new_process(struct task *t, const struct clone_args *a)
+{
+	struct process *me = current_process();
+	struct process *p = process_alloc(me, me->comm);
+
+	if (!p)
+		return -ENOMEM;
+	p->pid = t->pid;
+	p->exit_signal = a->exit_signal;
+	if (a->flags & CLONE_FILES) {
+		p->files = me->files;
+		files_get(p->files);
+	} else {
+		p->files = files_dup(me->files);
+		if (!p->files) {
+			process_put(p);
+			return -ENOMEM;
+		}
+	}
+	t->proc = p;
+	return 0;
+}
+
+/* T held, I2. */
+static bool publish(struct task *t, struct mm_struct *mm, const struct clone_args *a)
+{
+	struct process *me = current_process(), *p = t->proc;
+
+	if (me->group_exit || atomic_load(&current_thread_info()->flags) & TIF_KILLED)
+		return false;
+	t->mm = mm;
+	t->ti->mm = mm;
+	if (p != me) {
+		p->pgid = me->pgid;
+		p->sid = me->sid;
+		p->parent = a->flags & CLONE_PARENT ? me->parent : me;
+		if (p->parent)
+			list_add_tail(&p->sibling, &p->parent->children);
+		list_add_tail(&p->all, &process_list);
+	}
+	list_add_tail(&t->thread, &p->threads);
+	p->nr_threads++;
+	p->nr_live++;
+	return true;
+}
+
+static long do_clone(struct pt_regs *regs, const struct clone_args *a)
+{
+	struct process *me = current_process(), *vfork_child = NULL;
+	struct mm_struct *mm;
+	unsigned long flags;
+	struct task *t;
+	u32 tid;
+	bool ok;
+	long ret;
+
+	ret = check_flags(a);
+	if (ret)
+		return ret;
+	if (too_many_tasks())
+		return -EAGAIN;
+	t = task_create_user(child_start, NULL, current->comm);
+	if (!t)
+		return -ENOMEM;
+	tid = t->pid;
+	if (a->flags & CLONE_THREAD) {
+		t->proc = me;
+	} else {
+		ret = new_process(t, a);
+		if (ret)
+			goto free_task;
+	}
+	copy_thread(t, regs, a);
+	if (a->flags & CLONE_VM) {
+		mm = current->mm;
+		mmget(mm);
+	} else {
+		ret = -ENOMEM;
+		mm = dup_mm(current->mm);
+		if (!mm)
+			goto free_process;
+	}
+	if (a->flags & CLONE_PARENT_SETTID)
+		copy_to_user(a->parent_tid, &tid, sizeof(tid)); /* as Linux: failure is ignored */
+	if (a->flags & CLONE_VFORK && t->proc != me) {
+		vfork_child = t->proc;
+		process_get(vfork_child);
+	}
+	flags = spin_lock_irqsave(&task_list_lock);
+	ok = publish(t, mm, a);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!ok) {
+		ret = -EINTR; /* nobody will see it */
+		goto free_mm;
+	}
+	wake_up_task(t);
+	if (vfork_child) {
+		vfork_wait(vfork_child);
+		process_put(vfork_child);
+	}
+	return tid;
+free_mm:
+	if (vfork_child)
+		process_put(vfork_child);
+	mmput(mm);
+free_process:
+	if (t->proc != me) {
+		files_put(t->proc->files);
+		process_put(t->proc);
+	}
+free_task:
+	task_destroy(t);
+	return ret;
+}
+
+static long fork_call(struct pt_regs *r)
+{
+	struct clone_args a = {.exit_signal = SIGCHLD};
+
+	return do_clone(r, &a);
+}
+
+static long vfork_call(struct pt_regs *r)
+{
+	/* The parent waits, and the child has a copy: whatever it writes, the parent is safe. */
+	struct clone_args a = {.flags = CLONE_VFORK, .exit_signal = SIGCHLD};
+
+	return do_clone(r, &a);
+}
+
+static long clone_call(struct pt_regs *r)
+{
+	struct clone_args a = {
+		.flags = (u32)r->rdi & ~0xffu,
+		.exit_signal = r->rdi & 0xff,
+		.stack = r->rsi,
+		.parent_tid = r->rdx,
+		.child_tid = r->r10,
+		.tls = r->r8,
+	};
+
+	return do_clone(r, &a);
+}
+
+long sys_fork(struct pt_regs *r)
+{
+	return regs_call(fork_call);
+}
+
+long sys_vfork(struct pt_regs *r)
+{
+	return regs_call(vfork_call);
+}
+
+long sys_clone(struct pt_regs *r)
+{
+	return regs_call(clone_call);
+}

@@ -1,0 +1,211 @@
+/*
+ * Processes: what threads share besides memory.
+ *
+ *   process ──threads──> task, task, ...      each with its own stack, registers, signal mask
+ *      │ parent, children, sibling            the family tree, for wait(2) and SIGCHLD
+ *      └ sighand, files                       shared by reference
+ *
+ * A process lives from fork to the moment its parent has collected its status; its threads are gone
+ * before that. parent NULL is the kernel, which starts the first programs, waits for those, and
+ * buries everybody else's orphans at once.
+ *
+ * Lock legend: T task_list_lock, S the process's own threads, C constant, A atomic.
+ */
+#ifndef KERNEL_PROCESS_H
+#define KERNEL_PROCESS_H
+#include "kernel/task.h"
+
+#define SIG_DFL 0ul
+#define SIG_IGN 1ul
+
+#define SA_NOCLDSTOP 1ul
+#define SA_NOCLDWAIT 2ul
+#define SA_SIGINFO   4ul
+#define SA_ONSTACK   0x08000000ul
+#define SA_RESTART   0x10000000ul
+#define SA_NODEFER   0x40000000ul
+#define SA_RESETHAND 0x80000000ul
+#define SA_RESTORER  0x04000000ul
+
+/** As rt_sigaction(2) passes it. */
+struct sigaction {
+	unsigned long handler, flags, restorer;
+	u64 mask;
+};
+_Static_assert(sizeof(struct sigaction) == 32, "Linux's ABI");
+
+/** What a process does on each signal; shared with children until one of them changes it. */
+struct sighand {
+	s32 refs; /* A */
+	struct sigaction action[NR_SIGNALS];
+};
+
+/** Where a signal came from. */
+struct siginfo_short {
+	s32 code, pid;
+	u64 value; /* SIGCHLD: status; faults: address */
+};
+
+struct files;
+struct process {
+	int pid;			       /* C */
+	int pgid, sid;			       /* T */
+	s32 refs;			       /* A: the tree, and parents in vfork */
+	struct process *parent;		       /* T: NULL = the kernel */
+	struct list_head children;	       /* T */
+	struct list_head sibling;	       /* T: in parent->children */
+	struct list_head all;		       /* T: in process_list */
+	struct list_head threads;	       /* T */
+	int nr_threads;			       /* T: whose stacks exist */
+	int nr_live;			       /* T: that have not begun to exit */
+	int exit_status;		       /* T: valid when group_exit */
+	int exit_signal;		       /* C: what the parent gets, 0 = nothing */
+	bool group_exit;		       /* T: all threads are to end */
+	bool zombie;			       /* T: may be collected */
+	bool kernel_waits;		       /* C: process_wait() will collect it */
+	bool mm_released;		       /* T: vfork's parent may go on */
+	struct wait_queue wait;		       /* its threads that wait for children */
+	struct files *files;		       /* S */
+	struct sighand *sighand;	       /* T: NULL = everything default */
+	u64 sig_pending;		       /* T */
+	char comm[TASK_COMM_LEN];	       /* S */
+	struct siginfo_short info[NR_SIGNALS]; /* T: of pending signals; not initialised */
+};
+extern struct list_head process_list; /* T: also zombies */
+
+static inline struct process *current_process(void)
+{
+	return current->proc;
+}
+
+/* process.c */
+/** New process without threads, not in any list; what fork inherits comes from `parent` (NULL: the
+ * kernel starts it). NULL if no memory. */
+struct process *process_alloc(struct process *parent, const char *comm);
+void process_get(struct process *p);
+void process_put(struct process *p);
+/** T held. A process, dead or alive. */
+struct process *find_process(int pid);
+void processes_init(void);
+/** Copy the last part of a path. */
+void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
+
+/* fork.c */
+#define CLONE_VM	     0x100u
+#define CLONE_FS	     0x200u
+#define CLONE_FILES	     0x400u
+#define CLONE_SIGHAND	     0x800u
+#define CLONE_VFORK	     0x4000u
+#define CLONE_PARENT	     0x8000u
+#define CLONE_THREAD	     0x10000u
+#define CLONE_SYSVSEM	     0x40000u
+#define CLONE_SETTLS	     0x80000u
+#define CLONE_PARENT_SETTID  0x100000u
+#define CLONE_CHILD_CLEARTID 0x200000u
+#define CLONE_DETACHED	     0x400000u
+#define CLONE_UNTRACED	     0x800000u
+#define CLONE_CHILD_SETTID   0x1000000u
+long sys_fork(struct pt_regs *r);
+long sys_vfork(struct pt_regs *r);
+long sys_clone(struct pt_regs *r);
+/** The current thread leaves the address space it came with: vfork's parent may go on. */
+void vfork_release(void);
+
+/* exec.c */
+/** A new program's strings: "argv0\0argv1\0...env0\0..." */
+struct exec_args {
+	const char *path;
+	const char *strings;
+	u32 len;	/* bytes in all */
+	u32 argc, envc; /* strings */
+};
+/** Load the static ELF program into the current address space. Returns 0 and entry and stack
+ * pointer, or -errno. May sleep. */
+int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp);
+long sys_execve(struct pt_regs *r);
+
+/* exit.c */
+long sys_exit(struct pt_regs *r);
+long sys_exit_group(struct pt_regs *r);
+long sys_wait4(struct pt_regs *r);
+long sys_waitid(struct pt_regs *r);
+/** End all threads but the caller, which waits until they are gone. Returns false when it is to die
+ * itself. */
+bool kill_other_threads(void);
+
+/* signal.c */
+#define SIGBIT(sig) (1ull << ((sig)-1))
+#define UNMASKABLE  (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+/* Results of system calls that a signal broke off; never seen by user mode. */
+#define ERESTARTSYS    512 /* again, if no handler ran or it has SA_RESTART */
+#define ERESTARTNOHAND 514 /* again, if no handler ran */
+static inline bool signal_pending(void)
+{
+	return atomic_load(&current_thread_info()->flags) & (TIF_SIGPENDING | TIF_KILLED);
+}
+/** T held: `sig` for the process; SIGKILL ends it. */
+void signal_process(struct process *p, int sig, const struct siginfo_short *info);
+/** T held: end all threads with this status (wait(2)'s form). */
+void kill_process(struct process *p, int status, u32 tif);
+/** T held: set or clear the current thread's TIF_SIGPENDING by what is pending and not blocked. */
+void recalc_sigpending(void);
+void sighand_put(struct sighand *s);
+/** Handlers of the old program mean nothing to the new one; what is ignored stays so. */
+int sighand_exec(struct process *p);
+/** T held. */
+struct sigaction signal_action(const struct process *p, int sig);
+/** Deliver what is pending, or restart the system call it broke off. */
+void deliver_signals(struct pt_regs *regs, bool in_syscall);
+
+/* sigframe.c */
+/** Write a frame for `sig` to the user's stack and enter the handler. Returns 0 or -EFAULT. */
+int sigframe_push(struct pt_regs *regs, int sig, const struct sigaction *act,
+		  const struct siginfo_short *info, const struct fault_info *fault, u64 mask);
+/** rt_sigreturn: take the registers from the frame. Returns the value for rax; a bad frame is a
+ * SIGSEGV. */
+long sigframe_pop(struct pt_regs *regs);
+/** The 128 bytes of siginfo_t. */
+void siginfo_fill(u8 out[128], int sig, const struct siginfo_short *info);
+
+/* sigcalls.c */
+long sys_kill(struct pt_regs *r);
+long sys_tkill(struct pt_regs *r);
+long sys_tgkill(struct pt_regs *r);
+long sys_rt_sigaction(struct pt_regs *r);
+long sys_rt_sigprocmask(struct pt_regs *r);
+long sys_rt_sigpending(struct pt_regs *r);
+long sys_rt_sigsuspend(struct pt_regs *r);
+long sys_rt_sigreturn(struct pt_regs *r);
+long sys_sigaltstack(struct pt_regs *r);
+long sys_pause(struct pt_regs *r);
+
+/** Make the call where all registers are in the frame: on the way out. */
+static inline long regs_call(long (*fn)(struct pt_regs *))
+{
+	current->regs_call = fn;
+	atomic_or(&current_thread_info()->flags, TIF_REGS_CALL);
+	return 0;
+}
+
+/** wait_event() that a signal ends: 0, or -ERESTARTSYS. */
+#define wait_event_interruptible(wq, cond)             \
+	({                                             \
+		int _err = 0;                          \
+		struct wait_entry _we;                 \
+		while (!(cond)) {                      \
+			prepare_to_wait(wq, &_we);     \
+			if (cond) {                    \
+				finish_wait(wq, &_we); \
+				break;                 \
+			}                              \
+			if (signal_pending()) {        \
+				finish_wait(wq, &_we); \
+				_err = -ERESTARTSYS;   \
+				break;                 \
+			}                              \
+			schedule();                    \
+			finish_wait(wq, &_we);         \
+		}                                      \
+		_err;                                  \
+	})
+#endif

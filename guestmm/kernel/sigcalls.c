@@ -1,0 +1,279 @@
+/*
+ * The system calls about signals: kill(2), tkill(2), rt_sigaction(2), rt_sigprocmask(2) and their
+ * like, by Linux's numbers and results. There are no users here: everybody may signal everybody.
+ */
+#include "kernel/process.h"
+#include "arch/uaccess.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/slab.h"
+
+#define SIGSET_SIZE 8
+#define SS_ONSTACK  1
+#define SS_DISABLE  2
+#define MINSIGSTKSZ 2048
+#define SIG_BLOCK   0
+#define SIG_UNBLOCK 1
+#define SIG_SETMASK 2
+
+static struct siginfo_short info_from(int code)
+{
+	return (struct siginfo_short){code, current_process()->pid, 0};
+}
+
+long sys_kill(struct pt_regs *r)
+{
+	int pid = (int)r->rdi, sig = (int)r->rsi, ret = -ESRCH;
+	struct process *me = current_process(), *p;
+	struct siginfo_short info = info_from(SI_USER);
+	unsigned long flags;
+
+	if (sig < 0 || sig > NR_SIGNALS)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	list_for_each_entry (p, &process_list, all) {
+		bool to = pid > 0     ? p->pid == pid
+			  : pid == 0  ? p->pgid == me->pgid
+			  : pid == -1 ? p->pid != 1 && p != me
+				      : p->pgid == -pid;
+
+		if (!to)
+			continue;
+		ret = 0;
+		if (sig)
+			signal_process(p, sig, &info);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+/* T held: for one thread alone. */
+static void signal_thread(struct task *t, int sig, const struct siginfo_short *info)
+{
+	struct process *p = t->proc;
+	unsigned long h = signal_action(p, sig).handler;
+
+	if (!t->mm || p->group_exit)
+		return;
+	if (sig == SIGKILL) {
+		kill_process(p, SIGKILL, 0);
+		return;
+	}
+	if (h == SIG_IGN && !(t->sig_blocked & SIGBIT(sig)))
+		return;
+	if (!((p->sig_pending | t->sig_pending) & SIGBIT(sig)))
+		p->info[sig - 1] = *info;
+	t->sig_pending |= SIGBIT(sig);
+	if (t->sig_blocked & SIGBIT(sig))
+		return;
+	atomic_or(&t->ti->flags, TIF_SIGPENDING);
+	wake_up_task(t);
+}
+
+static long do_tkill(int tgid, int tid, int sig)
+{
+	struct siginfo_short info = info_from(SI_TKILL);
+	unsigned long flags;
+	struct process *p;
+	struct task *t;
+	int ret = -ESRCH;
+
+	if (tid <= 0 || sig < 0 || sig > NR_SIGNALS)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	list_for_each_entry (p, &process_list, all) {
+		if (tgid && p->pid != tgid)
+			continue;
+		list_for_each_entry (t, &p->threads, thread) {
+			if (t->pid != tid)
+				continue;
+			ret = 0;
+			if (sig)
+				signal_thread(t, sig, &info);
+		}
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+long sys_tkill(struct pt_regs *r)
+{
+	return do_tkill(0, (int)r->rdi, (int)r->rsi);
+}
+
+long sys_tgkill(struct pt_regs *r)
+{
+	if ((int)r->rdi <= 0)
+		return -EINVAL;
+	return do_tkill((int)r->rdi, (int)r->rsi, (int)r->rdx);
+}
+
+/* T held: what became ignored is not pending any more. */
+static void drop_ignored(struct process *p, int sig, const struct sigaction *act)
+{
+	struct task *t;
+
+	if (act->handler != SIG_IGN && !(act->handler == SIG_DFL && sig == SIGCHLD))
+		return;
+	p->sig_pending &= ~SIGBIT(sig);
+	list_for_each_entry (t, &p->threads, thread)
+		t->sig_pending &= ~SIGBIT(sig);
+	recalc_sigpending();
+}
+
+long sys_rt_sigaction(struct pt_regs *r)
+{
+	struct process *p = current_process();
+	struct sigaction act, old;
+	struct sighand *fresh = NULL, *gone = NULL;
+	int sig = (int)r->rdi;
+	unsigned long flags;
+
+	if (r->r10 != SIGSET_SIZE || sig < 1 || sig > NR_SIGNALS)
+		return -EINVAL;
+	if (r->rsi) {
+		if (copy_from_user(&act, r->rsi, sizeof(act)))
+			return -EFAULT;
+		if (UNMASKABLE & SIGBIT(sig))
+			return -EINVAL;
+		act.mask &= ~UNMASKABLE;
+		if (!p->sighand || atomic_load(&p->sighand->refs) > 1) {
+			fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+			if (!fresh)
+				return -ENOMEM;
+			fresh->refs = 1;
+		}
+	}
+	flags = spin_lock_irqsave(&task_list_lock);
+	old = signal_action(p, sig);
+	if (r->rsi) {
+		/* Another thread may have made one meanwhile: then ours is not needed. */
+		if (fresh && (!p->sighand || atomic_load(&p->sighand->refs) > 1)) {
+			gone = p->sighand;
+			if (gone)
+				memcpy(fresh->action, gone->action, sizeof(fresh->action));
+			p->sighand = fresh;
+			fresh = NULL;
+		}
+		p->sighand->action[sig - 1] = act;
+		drop_ignored(p, sig, &act);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	sighand_put(gone);
+	sighand_put(fresh);
+	if (r->rdx && copy_to_user(r->rdx, &old, sizeof(old)))
+		return -EFAULT;
+	return 0;
+}
+
+static void set_blocked(u64 mask)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	current->sig_blocked = mask & ~UNMASKABLE;
+	recalc_sigpending();
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
+long sys_rt_sigprocmask(struct pt_regs *r)
+{
+	u64 old = current->sig_blocked, set;
+
+	if (r->r10 != SIGSET_SIZE)
+		return -EINVAL;
+	if (r->rsi) {
+		if (copy_from_user(&set, r->rsi, sizeof(set)))
+			return -EFAULT;
+		switch ((int)r->rdi) {
+		case SIG_BLOCK:
+			set_blocked(old | set);
+			break;
+		case SIG_UNBLOCK:
+			set_blocked(old & ~set);
+			break;
+		case SIG_SETMASK:
+			set_blocked(set);
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return r->rdx && copy_to_user(r->rdx, &old, sizeof(old)) ? -EFAULT : 0;
+}
+
+long sys_rt_sigpending(struct pt_regs *r)
+{
+	struct task *t = current;
+	u64 set = (t->sig_pending | t->proc->sig_pending) & t->sig_blocked;
+
+	if (r->rsi > SIGSET_SIZE)
+		return -EINVAL;
+	return copy_to_user(r->rdi, &set, r->rsi) ? -EFAULT : 0;
+}
+
+/* Wait for a signal that ends in a handler, or in the end. */
+static long wait_for_signal(void)
+{
+	struct wait_queue wq = WAIT_QUEUE_INIT(wq);
+
+	(void)wait_event_interruptible(&wq, false);
+	return -ERESTARTNOHAND;
+}
+
+long sys_rt_sigsuspend(struct pt_regs *r)
+{
+	struct task *t = current;
+	u64 set;
+
+	if (r->rsi != SIGSET_SIZE)
+		return -EINVAL;
+	if (copy_from_user(&set, r->rdi, sizeof(set)))
+		return -EFAULT;
+	t->sig_saved = t->sig_blocked;
+	t->sig_restore = true;
+	set_blocked(set);
+	return wait_for_signal();
+}
+
+long sys_pause(struct pt_regs *r)
+{
+	return wait_for_signal();
+}
+
+long sys_rt_sigreturn(struct pt_regs *r)
+{
+	return regs_call(sigframe_pop);
+}
+
+long sys_sigaltstack(struct pt_regs *r)
+{
+	struct {
+		u64 sp;
+		u32 flags, pad;
+		u64 size;
+	} new, old;
+	struct task *t = current;
+	bool on = t->altstack_size && r->rsp - t->altstack - 1 < t->altstack_size;
+
+	memset(&old, 0, sizeof(old));
+	old.sp = t->altstack;
+	old.size = t->altstack_size;
+	old.flags = !t->altstack_size ? SS_DISABLE : on ? SS_ONSTACK : 0;
+	if (r->rdi) {
+		if (copy_from_user(&new, r->rdi, sizeof(new)))
+			return -EFAULT;
+		if (on)
+			return -EPERM;
+		if (new.flags & ~(SS_ONSTACK | SS_DISABLE) ||
+		    new.flags == (SS_ONSTACK | SS_DISABLE))
+			return -EINVAL;
+		if (new.flags & SS_DISABLE) {
+			new.sp = new.size = 0;
+		} else if (new.size < MINSIGSTKSZ) {
+			return -ENOMEM;
+		}
+		t->altstack = new.sp;
+		t->altstack_size = new.size;
+	}
+	return r->rsi && copy_to_user(r->rsi, &old, sizeof(old)) ? -EFAULT : 0;
+}

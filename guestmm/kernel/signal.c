@@ -1,0 +1,296 @@
+/*
+ * Signals: who gets them, and what happens then.
+ *
+ *   sender ──> pending (of the process, or of one thread) ──> TIF_SIGPENDING of a thread that does
+ *              not block it ──> on its way to user mode: handler, ignored, or the end
+ *
+ * A signal is one bit with the origin of its first arrival, for real-time signals too: those that
+ * come while it is pending are one with it. Job control (stop, continue) does not exist here: the
+ * stop signals, where not handled, are ignored.
+ *
+ * I1  TIF_SIGPENDING is set while a signal is pending that the thread does not block. Others only
+ *     set it; the thread clears it, by recalc_sigpending().
+ * I2  What is ignored is never pending, unless it is blocked (it may be handled later).
+ * I3  SIGKILL is never pending: it marks all threads at once.
+ *
+ * Locks: task_list_lock for the masks, the pending sets, and sighand.
+ */
+#include "kernel/process.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/slab.h"
+
+/* ---- what a process does on a signal -----------------------------------------------------------
+ */
+
+void sighand_put(struct sighand *s)
+{
+	if (s && atomic_dec_and_test(&s->refs))
+		kfree(s);
+}
+
+struct sigaction signal_action(const struct process *p, int sig)
+{
+	return p->sighand ? p->sighand->action[sig - 1] : (struct sigaction){0};
+}
+
+int sighand_exec(struct process *p)
+{
+	struct sighand *old = p->sighand, *s;
+	unsigned long flags;
+	bool any = false;
+
+	if (!old)
+		return 0;
+	for (int i = 0; i < NR_SIGNALS; i++)
+		any |= old->action[i].handler == SIG_IGN;
+	s = any ? kmalloc(sizeof(*s), GFP_KERNEL_ACCOUNT | __GFP_ZERO) : NULL;
+	if (any && !s)
+		return -ENOMEM;
+	for (int i = 0; any && i < NR_SIGNALS; i++) {
+		if (old->action[i].handler == SIG_IGN)
+			s->action[i].handler = SIG_IGN;
+	}
+	if (s)
+		s->refs = 1;
+	flags = spin_lock_irqsave(&task_list_lock);
+	p->sighand = s;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	sighand_put(old);
+	return 0;
+}
+
+#define DEFAULT_IGNORED                                                                            \
+	(SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH) | SIGBIT(SIGSTOP) | \
+	 SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
+
+static bool is_ignored(const struct process *p, int sig)
+{
+	unsigned long h = p->sighand ? p->sighand->action[sig - 1].handler : SIG_DFL;
+
+	return h == SIG_IGN || (h == SIG_DFL && DEFAULT_IGNORED & SIGBIT(sig));
+}
+
+/* ---- sending ------------------------------------------------------------------------------------
+ */
+
+void signal_process(struct process *p, int sig, const struct siginfo_short *info)
+{
+	u64 bit = SIGBIT(sig);
+	struct task *t, *taker = NULL;
+	bool blocked = false;
+
+	if (p->zombie || p->group_exit)
+		return;
+	if (sig == SIGKILL) {
+		kill_process(p, SIGKILL, 0);
+		return;
+	}
+	list_for_each_entry (t, &p->threads, thread) {
+		if (!t->mm)
+			continue;
+		if (t->sig_blocked & bit)
+			blocked = true;
+		else if (!taker)
+			taker = t;
+	}
+	if (is_ignored(p, sig) && !blocked) /* I2 */
+		return;
+	if (!(p->sig_pending & bit))
+		p->info[sig - 1] = *info;
+	p->sig_pending |= bit;
+	if (!taker)
+		return;
+	atomic_or(&taker->ti->flags, TIF_SIGPENDING);
+	wake_up_task(taker);
+}
+
+void recalc_sigpending(void)
+{
+	struct task *t = current;
+
+	if ((t->sig_pending | t->proc->sig_pending) & ~t->sig_blocked || t->fault.sig)
+		atomic_or(&t->ti->flags, TIF_SIGPENDING);
+	else
+		atomic_and(&t->ti->flags, ~TIF_SIGPENDING);
+}
+
+/* ---- delivery -----------------------------------------------------------------------------------
+ */
+
+struct delivery {
+	int sig; /* 0: nothing to deliver */
+	struct sigaction act;
+	struct siginfo_short info;
+	struct fault_info fault; /* sig != 0: an exception's */
+};
+
+/* The next signal to act on. What is ignored is dropped on the way. */
+static void dequeue(struct delivery *d)
+{
+	struct task *t = current;
+	struct process *p = t->proc;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	d->sig = d->fault.sig = 0;
+	if (t->fault.sig) {
+		d->fault = t->fault;
+		d->sig = t->fault.sig;
+		t->fault.sig = 0;
+		d->act = signal_action(p, d->sig);
+		d->info = (struct siginfo_short){d->fault.code, 0, d->fault.addr};
+	}
+	while (!d->sig) {
+		u64 set = (t->sig_pending | p->sig_pending) & ~t->sig_blocked;
+		int sig;
+
+		if (!set)
+			break;
+		sig = __builtin_ctzll(set) + 1;
+		t->sig_pending &= ~SIGBIT(sig);
+		p->sig_pending &= ~SIGBIT(sig);
+		if (is_ignored(p, sig))
+			continue;
+		d->sig = sig;
+		d->act = signal_action(p, sig);
+		d->info = p->info[sig - 1];
+	}
+	if (d->sig && d->act.flags & SA_RESETHAND && d->act.handler > SIG_IGN)
+		p->sighand->action[d->sig - 1].handler = SIG_DFL;
+	recalc_sigpending();
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
+/* The system call that was broken off: again, or -EINTR for the program. */
+static void restart_or_fail(struct pt_regs *regs, const struct delivery *d)
+{
+	long ret = regs->rax;
+	bool again = !d->sig;
+
+	if (ret != -ERESTARTSYS && ret != -ERESTARTNOHAND)
+		return;
+	if (ret == -ERESTARTSYS && d->sig && d->act.flags & SA_RESTART)
+		again = true;
+	if (again) {
+		regs->rax = regs->orig_rax;
+		regs->rip -= 2; /* SYSCALL has two bytes */
+	} else {
+		regs->rax = -EINTR;
+	}
+}
+
+static void block_during_handler(const struct delivery *d)
+{
+	struct task *t = current;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	t->sig_blocked |= d->act.mask & ~UNMASKABLE;
+	if (!(d->act.flags & SA_NODEFER))
+		t->sig_blocked |= SIGBIT(d->sig);
+	recalc_sigpending();
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
+static void restore_saved_mask(void)
+{
+	struct task *t = current;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	t->sig_restore = false;
+	t->sig_blocked = t->sig_saved;
+	recalc_sigpending();
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
+void deliver_signals(struct pt_regs *regs, bool in_syscall)
+{
+	struct task *t = current;
+	struct delivery d;
+	u64 mask;
+
+	dequeue(&d);
+	if (in_syscall)
+		restart_or_fail(regs, &d);
+	if (!d.sig) {
+		if (t->sig_restore)
+			restore_saved_mask();
+		return;
+	}
+	if (d.act.handler <= SIG_IGN)
+		process_exit(d.sig);
+	mask = t->sig_restore ? t->sig_saved : t->sig_blocked;
+	if (sigframe_push(regs, d.sig, &d.act, &d.info, d.fault.sig ? &d.fault : NULL, mask))
+		process_exit(SIGSEGV);
+	t->sig_restore = false;
+	block_during_handler(&d);
+}
+
+/* ---- exceptions, and the way out ----------------------------------------------------------------
+ */
+
+void process_fault(struct pt_regs *regs, const struct fault_info *f, const char *why)
+{
+	struct task *t = current;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool handled = signal_action(t->proc, f->sig).handler > SIG_IGN &&
+		       !(t->sig_blocked & SIGBIT(f->sig));
+	char text[192];
+
+	if (handled) {
+		t->fault = *f;
+		recalc_sigpending();
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (handled)
+		return;
+	ksnprintf(text, sizeof(text), "%s[%d]: %s at %lx ip %lx sp %lx error %lx", t->comm, t->pid,
+		  why, f->addr, (unsigned long)regs->rip, (unsigned long)regs->rsp, f->error);
+	printk("%s\n", text);
+	/* What a program's child does is the program's affair. */
+	if (!t->proc->parent)
+		testchan_record(MMVM_REC_KILLED, t->comm, f->sig, f->addr, text);
+	process_exit(f->sig);
+}
+
+/* A thread whose process is ending. */
+static void __noreturn killed_exit(void)
+{
+	struct task *t = current;
+
+	if (!t->proc->parent && t->proc->exit_status == SIGKILL)
+		testchan_printf(MMVM_REC_KILLED, t->comm, SIGKILL, "%s[%d]: killed", t->comm,
+				t->pid);
+	process_exit(SIGKILL); /* the first to have given a status has the say */
+}
+
+void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
+{
+	struct thread_info *ti = current_thread_info();
+	struct task *t = ti->task;
+
+	for (;;) {
+		u32 flags = atomic_load(&ti->flags);
+		bool bad_rip = regs->rip >> 47;
+
+		if (likely(!flags && !ti->need_resched && !bad_rip))
+			return;
+		arch_irq_enable();
+		if (flags & TIF_KILLED)
+			killed_exit();
+		if (flags & TIF_REGS_CALL) {
+			atomic_and(&ti->flags, ~TIF_REGS_CALL);
+			regs->rax = t->regs_call(regs);
+			in_syscall = false; /* none of them is broken off */
+		} else if (flags & TIF_SIGPENDING) {
+			deliver_signals(regs, in_syscall);
+			in_syscall = false;
+		} else if (bad_rip) {
+			struct fault_info f = {SIGSEGV, SI_KERNEL, 13, 0, 0, 0};
+
+			process_fault(regs, &f, "bad instruction address");
+		}
+		if (ti->need_resched)
+			sched_yield();
+		arch_irq_disable();
+	}
+}
