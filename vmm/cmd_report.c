@@ -18,7 +18,7 @@ struct output {
 };
 
 /** The run, and costs to go with it on the page. The run is first: what other outputs take. */
-struct page {
+struct report_page {
 	struct run_result result;
 	struct report_costs costs;
 	bool has_costs;
@@ -26,7 +26,7 @@ struct page {
 
 static int emit_page(FILE *f, const void *arg)
 {
-	const struct page *p = arg;
+	const struct report_page *p = arg;
 
 	return report_html(f, &p->result, p->has_costs ? &p->costs : NULL);
 }
@@ -45,7 +45,7 @@ static void help(void)
 	     "  -v                 in the table: all counters, all KVM statistics, guest reports");
 }
 
-static int write_outputs(const struct output *outputs, unsigned int n, const struct page *p)
+static int write_outputs(const struct output *outputs, unsigned int n, const struct report_page *p)
 {
 	int rc;
 
@@ -74,7 +74,7 @@ int cmd_report(int argc, char **argv)
 	unsigned int wanted = 0, to_stdout = 0, o;
 	const char *input = NULL, *bench = NULL;
 	struct mmvm_error err = {0};
-	struct page page = {0};
+	struct report_page page = {0};
 	int status;
 
 	for (int i = 2; i < argc; i++) {

@@ -114,7 +114,7 @@ void html_costs(FILE *f, const struct report_costs *c)
 			fprintf(f,
 				"<td class=\"n\">%.2f</td><td><div class=\"bar\" "
 				"style=\"width:%.1f%%;background:var(--c%u)\"></div></td>",
-				ratio, 100 * (ratio < 1 ? ratio : 1), ratio <= 1 ? 2 : 1);
+				ratio, 100 * (ratio < 1 ? ratio : 1), ratio <= 1 ? 2u : 1u);
 		} else {
 			fputs("<td class=\"n\"></td><td></td>", f);
 		}
