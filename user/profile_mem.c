@@ -17,6 +17,7 @@
 
 static volatile char *window;
 static const char *op;
+static bool marked; /* not while warming */
 
 static void die(const char *what, long error)
 {
@@ -26,12 +27,14 @@ static void die(const char *what, long error)
 
 static void begin(void)
 {
-	syscall6(MMVM_SYS_REPORT, MMVM_USER_PROFILE, (long)op, 1, 0, 0, 0);
+	if (marked)
+		syscall6(MMVM_SYS_REPORT, MMVM_USER_PROFILE, (long)op, 1, 0, 0, 0);
 }
 
 static void end(void)
 {
-	syscall6(MMVM_SYS_REPORT, MMVM_USER_PROFILE, (long)op, 0, 0, 0, 0);
+	if (marked)
+		syscall6(MMVM_SYS_REPORT, MMVM_USER_PROFILE, (long)op, 0, 0, 0, 0);
 }
 
 static void must(long r, const char *what)
@@ -156,11 +159,10 @@ static void swap_in(void)
 	write_all(hog, free + 2 * bytes);
 	sys_munmap((unsigned long)hog, free + 2 * bytes);
 	for (unsigned long i = 0; i < WARM + REPS; i++) {
-		if (i >= WARM)
-			begin();
+		marked = i >= WARM;
+		begin();
 		read_pages(area, i * 4 * PER_CALL, PER_CALL);
-		if (i >= WARM)
-			end();
+		end();
 	}
 }
 
@@ -179,6 +181,7 @@ static void swap_out_in(void)
 	must((long)area, "mmap");
 	for (int i = 0; i < 2; i++)
 		write_all(area, bytes);
+	marked = true;
 	for (unsigned long i = 0; i < REPS; i++) {
 		write_all(area + i * pages / REPS * PAGE_SIZE / 2, 64 * PAGE_SIZE);
 		begin();
@@ -198,8 +201,10 @@ int main(int argc, char **argv)
 		swap_out_in();
 	} else {
 		place_window();
-		for (unsigned long i = 0; i < WARM + REPS; i++)
+		for (unsigned long i = 0; i < WARM + REPS; i++) {
+			marked = i >= WARM;
 			once(i);
+		}
 	}
 	return 0;
 }

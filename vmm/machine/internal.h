@@ -208,8 +208,8 @@ void machine_vcpu_crash(const struct machine_vcpu *v, struct mmvm_crash *crash);
 void machine_step_mark(struct machine *m, const struct mmvm_record *rec);
 /** v->step is set, the vCPU is about to enter the guest. */
 void machine_step_before_run(struct machine_vcpu *v);
-/** KVM_EXIT_DEBUG. */
-void machine_step_exit(struct machine_vcpu *v);
+/** The vCPU has left the guest: was it a step? */
+bool machine_step_exit(struct machine_vcpu *v);
 void machine_step_free(struct machine_vcpu *v);
 
 /* machine.c */

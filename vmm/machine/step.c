@@ -6,19 +6,25 @@
  * included, in the frame and clears TF for the handler. So two things are done more:
  *
  *   - While stepping, every handler the guest's IDT names, and the target of SYSCALL, begins with a
- *     breakpoint of ours (int3 in guest memory, intercepted by KVM). A handler is entered -> exit
- *     -> the true byte is put back, stepped over, and the int3 put in again.
+ *     breakpoint of ours. A handler is entered -> exit -> the true bytes are put back, stepped
+ *     over, and the breakpoint put in again. It is `out %al, $0x7e`, which leaves the guest on
+ *     every backend: int3 would be the natural choice, but QEMU's SVM does not intercept it. For
+ *     this one port KVM steps over the instruction before the exit, not at the next entry
+ *     (KVM_X86_QUIRK_OUT_7E_INC_RIP), so that RIP can be set back.
  *   - What the processor stored with TF in it is stored again without: the exception's frame, R11
  *     of SYSCALL, what PUSHF pushed.
  *
  * Where ring 0 is emulated (KVM-PVM), KVM's emulator counts steps itself, in handlers too, and
- * cannot do int3: there no breakpoints are set.
+ * needs no breakpoints. It exits after a handler's first instruction, not
+ * before, and leaves user mode alone; what was not seen is told from the frame.
+ *
+ * Hardware holds the trap back for one instruction after STI: that one is told, too.
  *
  * Interrupts are held back (KVM_GUESTDBG_BLOCKIRQ): time does not stop while the vCPU is stepped,
  * and a timer would fire every few instructions. Only at HLT they may come, since the guest waits
  * for one then.
  *
- * S1  Guest memory has our int3 only while step->on, and the byte of `open` is the true one.
+ * S1  Guest memory has our breakpoints only while step->on; the bytes of `open` are the true ones.
  * S2  TF is in no register and no memory that the guest can read.
  *
  * Runs on the vCPU's own thread; no locks. The guest is not trusted: gates may point anywhere, and
@@ -36,7 +42,9 @@
 #define SYSCALL_TRAP  256u
 #define MSR_LSTAR     0xc0000082u
 #define TF	      (1ull << 8)
-#define INT3	      0xcc
+#define STEP_PORT     0x7e
+#define BP_LEN	      2u
+#define FIRST_MAX     8u /* bytes of a handler's first instruction */
 #define INSN_BYTES    4u /* two prefixes and an opcode of two bytes */
 #define KERNEL_SPAN   (1ull << 30)
 #define STEP_LIMIT    (8u << 20) /* an operation of more is a marker that is missing */
@@ -45,9 +53,11 @@
 struct trap {
 	uint64_t rip;
 	unsigned char *at; /* in guest RAM; NULL: no breakpoint */
-	unsigned char byte;
+	unsigned char bytes[BP_LEN];
 	unsigned int vector;
 };
+
+static const unsigned char breakpoint[BP_LEN] = {0xe6, STEP_PORT};
 
 struct machine_stepper {
 	bool wanted; /* the guest has begun an operation */
@@ -55,7 +65,7 @@ struct machine_stepper {
 	bool breakpoints;
 	uint32_t control;
 	uint64_t steps;
-	enum step_insn last;
+	struct machine_step last;    /* as told */
 	struct trap trap[MAX_TRAPS]; /* by rip */
 	unsigned int nr_traps;
 	struct trap *open; /* its true byte is in place, to be stepped over */
@@ -95,6 +105,8 @@ enum step_insn step_decode(const unsigned char *b, unsigned int n)
 		return INSN_POPF;
 	case 0xf4:
 		return INSN_HLT;
+	case 0xfb:
+		return INSN_STI;
 	case 0x0f:
 		if (i + 1 < n && b[i + 1] == 0x05)
 			return INSN_SYSCALL;
@@ -178,10 +190,10 @@ static void set_breakpoints(struct machine_vcpu *v, struct machine_stepper *s)
 	for (unsigned int i = 0; i < s->nr_traps && s->breakpoints; i++) {
 		struct trap *t = &s->trap[i];
 
-		t->at = virt_ptr(v, t->rip, 1);
+		t->at = virt_ptr(v, t->rip, BP_LEN);
 		if (t->at) {
-			t->byte = *t->at;
-			*t->at = INT3;
+			memcpy(t->bytes, t->at, BP_LEN);
+			memcpy(t->at, breakpoint, BP_LEN);
 		}
 	}
 }
@@ -192,7 +204,7 @@ static void clear_breakpoints(struct machine_stepper *s)
 		struct trap *t = &s->trap[i];
 
 		if (t->at && t != s->open)
-			*t->at = t->byte;
+			memcpy(t->at, t->bytes, BP_LEN);
 		t->at = NULL;
 	}
 	s->open = NULL;
@@ -235,7 +247,7 @@ static void step_on(struct machine_vcpu *v)
 	}
 	s->on = true;
 	s->steps = 0;
-	s->last = INSN_OTHER;
+	s->last = (struct machine_step){0};
 	set_breakpoints(v, s);
 }
 
@@ -262,8 +274,8 @@ void machine_step_mark(struct machine *m, const struct mmvm_record *rec)
 		return;
 	}
 	v->step->breakpoints = m->sys.backend != KVM_BACKEND_PVM;
-	v->step->control = known & (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
-				    KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_BLOCKIRQ);
+	v->step->control =
+		known & (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ);
 	v->step->wanted = true;
 	emit(v, (struct machine_step){.kind = STEP_BEGIN, .name = rec->name, .root = rec->value2});
 }
@@ -274,16 +286,19 @@ void machine_step_before_run(struct machine_vcpu *v)
 		step_on(v);
 }
 
-/** The handler has been entered: where from, and the stored flags made what they were. */
-static uint64_t enter_trap(struct machine_vcpu *v, const struct trap *t)
+/** The handler has been entered, its frame is at `frame`: where from, and the stored flags made
+ * what they were. */
+static uint64_t enter_trap(struct machine_vcpu *v, const struct trap *t, uint64_t frame)
 {
-	uint64_t frame = v->regs.rsp + (t->vector < 32 && HAS_CODE(t->vector) ? 8 : 0), *from;
+	uint64_t *from;
 
 	if (t->vector == SYSCALL_TRAP) {
 		v->regs.r11 &= ~TF;
 		kvm_vcpu_set_regs(&v->kvm, &v->regs);
 		return v->regs.rcx;
 	}
+	if (t->vector < 32 && HAS_CODE(t->vector))
+		frame += 8;
 	clear_tf_at(v, frame + 16);
 	from = virt_ptr(v, frame, sizeof(*from));
 	return from ? *from : 0;
@@ -298,47 +313,130 @@ static enum step_insn insn_at(struct machine_vcpu *v, uint64_t rip)
 	return bytes ? step_decode(bytes, n) : INSN_OTHER;
 }
 
-void machine_step_exit(struct machine_vcpu *v)
+static void emit_insn(struct machine_vcpu *v, struct machine_step step)
 {
 	struct machine_stepper *s = v->step;
-	struct machine_step step = {.kind = STEP_INSN};
-	uint32_t control;
-	struct trap *t;
 
-	if (!s || !s->on)
+	step.insn = insn_at(v, step.rip);
+	s->last = step;
+	s->steps++;
+	emit(v, step);
+}
+
+/** After STI the processor holds traps back for one instruction, which has been executed unseen. */
+static void emit_shadowed(struct machine_vcpu *v)
+{
+	struct machine_stepper *s = v->step;
+	uint64_t next = s->last.rip + 1;
+
+	if (s->last.insn == INSN_STI && v->regs.rip != next)
+		emit_insn(v, (struct machine_step){
+				     .kind = STEP_INSN, .rip = next, .rsp = s->last.rsp});
+}
+
+/** Where there are no breakpoints, the first instruction of a handler is executed before the exit;
+ * and user mode is not stepped, so that the instruction that came from there is still to be told.
+ */
+static void emit_unseen_trap(struct machine_vcpu *v)
+{
+	struct machine_stepper *s = v->step;
+	struct machine_step step = {.kind = STEP_TRAP, .rsp = v->regs.rsp};
+	const unsigned char *first;
+	struct trap *t = NULL;
+	uint64_t from;
+
+	for (unsigned int n = 2; n <= FIRST_MAX && !t; n++)
+		t = find_trap(s, v->regs.rip - n);
+	if (!t || (s->last.rip >= t->rip && s->last.rip < v->regs.rip))
 		return;
-	if (kvm_vcpu_get_regs(&v->kvm, &v->regs)) {
-		step_off(v, "KVM does not give the registers");
-		return;
+	step.rip = t->rip;
+	first = virt_ptr(v, t->rip, 1);
+	/* push imm8, push imm32 */
+	if (first && (*first == 0x6a || *first == 0x68))
+		step.rsp += 8;
+	from = step.from = enter_trap(v, t, step.rsp);
+	if (s->last.insn == INSN_IRET || s->last.insn == INSN_SYSRET) {
+		/* SYSCALL where its target is a ud2: RCX has been set, and lies behind it */
+		const struct trap *entry = find_trap(s, from);
+
+		if (entry && entry->vector == SYSCALL_TRAP)
+			from = step.from = v->regs.rcx - 2;
+		emit_insn(v, (struct machine_step){.kind = STEP_INSN, .rip = from});
 	}
-	if (s->last == INSN_PUSHF)
+	emit_insn(v, step);
+}
+
+static void tell_steps(struct machine_vcpu *v)
+{
+	struct machine_stepper *s = v->step;
+	struct machine_step step = {.kind = STEP_INSN, .rip = v->regs.rip, .rsp = v->regs.rsp};
+	struct trap *t = find_trap(s, step.rip);
+
+	if (!t)
+		emit_shadowed(v);
+	if (s->last.insn == INSN_PUSHF)
 		clear_tf_at(v, v->regs.rsp);
-	if (s->open) {
-		*s->open->at = INT3;
-		s->open = NULL;
-	}
-	step.rip = v->regs.rip;
-	step.rsp = v->regs.rsp;
-	t = find_trap(s, step.rip);
 	if (t) {
 		step.kind = STEP_TRAP;
-		step.from = enter_trap(v, t);
+		step.from = enter_trap(v, t, step.rsp);
 		if (t->at) {
-			*t->at = t->byte;
+			memcpy(t->at, t->bytes, BP_LEN);
 			s->open = t;
 		}
+	} else if (!s->breakpoints) {
+		emit_unseen_trap(v);
 	}
-	step.insn = s->last = insn_at(v, step.rip);
-	emit(v, step);
-	if (++s->steps >= STEP_LIMIT) {
+	emit_insn(v, step);
+	/* SYSRET takes its flags from R11 and looks at TF when it has them. The flags of user mode
+	 * are KVM's again at the next exit. */
+	if (s->last.insn == INSN_SYSRET) {
+		v->regs.r11 |= TF;
+		kvm_vcpu_set_regs(&v->kvm, &v->regs);
+	}
+}
+
+/** The vCPU has left at a breakpoint: RIP back before it. False: the guest's own `out`. */
+static bool at_breakpoint(struct machine_vcpu *v)
+{
+	const struct trap *t = find_trap(v->step, v->regs.rip - BP_LEN);
+
+	if (!t || !t->at || t == v->step->open)
+		return false;
+	v->regs.rip = t->rip;
+	return !kvm_vcpu_set_regs(&v->kvm, &v->regs);
+}
+
+bool machine_step_exit(struct machine_vcpu *v)
+{
+	struct machine_stepper *s = v->step;
+	const struct kvm_run *run = v->kvm.run;
+	uint32_t control;
+
+	if (!s || !s->on ||
+	    (run->exit_reason != KVM_EXIT_DEBUG &&
+	     (run->exit_reason != KVM_EXIT_IO || run->io.port != STEP_PORT)))
+		return false;
+	if (kvm_vcpu_get_regs(&v->kvm, &v->regs)) {
+		step_off(v, "KVM does not give the registers");
+		return true;
+	}
+	if (run->exit_reason == KVM_EXIT_IO && !at_breakpoint(v))
+		return false;
+	if (s->open) {
+		memcpy(s->open->at, breakpoint, BP_LEN);
+		s->open = NULL;
+	}
+	tell_steps(v);
+	if (s->steps >= STEP_LIMIT) {
 		step_off(v, "the operation did not end within 8 million instructions");
-		return;
+		return true;
 	}
 	control = s->control;
-	if (s->last == INSN_HLT)
+	if (s->last.insn == INSN_HLT)
 		control &= ~KVM_GUESTDBG_BLOCKIRQ;
 	if (kvm_vcpu_set_guest_debug(&v->kvm, control))
 		step_off(v, "KVM stops single-stepping");
+	return true;
 }
 
 void machine_step_free(struct machine_vcpu *v)

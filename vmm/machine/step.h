@@ -26,6 +26,7 @@ enum step_insn {
 	INSN_PUSHF,
 	INSN_POPF,
 	INSN_HLT,
+	INSN_STI, /* and MOV and POP to SS: no trap after the next instruction */
 };
 
 struct machine_step {

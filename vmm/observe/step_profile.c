@@ -42,7 +42,7 @@ struct frame {
 	bool trap;
 };
 struct stack {
-	uint64_t key; /* rsp >> STACK_SHIFT */
+	uint64_t key; /* stack_key() */
 	unsigned int depth;
 	struct frame frame[MAX_DEPTH];
 };
@@ -64,6 +64,12 @@ struct profiler {
 	struct stack stack[MAX_STACKS];
 	unsigned int nr_stacks, current;
 };
+
+/** Of the kernel stack that rsp is on. An empty stack's pointer is just above it. */
+static uint64_t stack_key(uint64_t rsp)
+{
+	return (rsp - 8) >> STACK_SHIFT;
+}
 
 struct profiler *profiler_new(profile_namer namer, const void *arg)
 {
@@ -222,7 +228,7 @@ static void return_to(struct profiler *p, uint32_t func)
 /** The stack pointer went to another stack: put these frames aside, take up those. */
 static void switch_stack(struct profiler *p, uint64_t rsp)
 {
-	uint64_t key = rsp >> STACK_SHIFT;
+	uint64_t key = stack_key(rsp);
 	struct stack *s;
 
 	for (unsigned int i = 0; i < p->nr_stacks; i++) {
@@ -259,8 +265,8 @@ static void follow(struct profiler *p, const struct step_rec *a, const struct st
 	/* A stack that is entered from user mode belongs to the frames at hand: it is not another.
 	 */
 	if (kernel && a->insn == INSN_OTHER && a->rsp >= USER_END && b->rsp >= USER_END &&
-	    a->rsp >> STACK_SHIFT != b->rsp >> STACK_SHIFT) {
-		p->stack[p->current].key = a->rsp >> STACK_SHIFT;
+	    stack_key(a->rsp) != stack_key(b->rsp)) {
+		p->stack[p->current].key = stack_key(a->rsp);
 		switch_stack(p, b->rsp);
 		if (p->stack[p->current].depth == 1)
 			push(p, top(p)->node, func, false);
@@ -324,7 +330,7 @@ static void build(struct profiler *p, const struct step_rec *s, unsigned int nr)
 	p->nr_stacks = 1;
 	p->current = 0;
 	p->stack[0].depth = 0;
-	p->stack[0].key = s[0].rsp >> STACK_SHIFT;
+	p->stack[0].key = stack_key(s[0].rsp);
 	push(p, 0, func_at(p, s[0].rip), false);
 	for (unsigned int i = 0; i < nr && !*o->error; i++) {
 		if (i)
