@@ -11,6 +11,7 @@
 
 #include "kernel/file.h"
 #include "kernel/futex.h"
+#include "kernel/memory_calls.h"
 #include "../user/mmvm_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -28,38 +29,6 @@ struct timespec {
 	s64 sec, nsec;
 };
 #define NSEC_PER_SEC 1000000000ull
-
-/* ---- memory ---- */
-
-static long sys_mmap(struct pt_regs *r)
-{
-	if (r->r9 & ~PAGE_MASK)
-		return -EINVAL;
-	/* No files yet: what Linux answers for a descriptor that is not open. */
-	if (!(r->r10 & MAP_ANONYMOUS))
-		return -EBADF;
-	return do_mmap(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10, r->r9 >> PAGE_SHIFT);
-}
-
-static long sys_munmap(struct pt_regs *r)
-{
-	return do_munmap(current->mm, r->rdi, r->rsi);
-}
-
-static long sys_mprotect(struct pt_regs *r)
-{
-	return do_mprotect(current->mm, r->rdi, r->rsi, (int)r->rdx);
-}
-
-static long sys_brk(struct pt_regs *r)
-{
-	return (long)do_brk(current->mm, r->rdi);
-}
-
-static long sys_madvise(struct pt_regs *r)
-{
-	return do_madvise(current->mm, r->rdi, r->rsi, (int)r->rdx);
-}
 
 /* ---- process and time ---- */
 
@@ -287,6 +256,9 @@ static const syscall_fn table[] = {
 	[__NR_munmap] = sys_munmap,
 	[__NR_brk] = sys_brk,
 	[__NR_sched_yield] = sys_sched_yield,
+	[__NR_mremap] = sys_mremap,
+	[__NR_msync] = sys_msync,
+	[__NR_mincore] = sys_mincore,
 	[__NR_madvise] = sys_madvise,
 	[__NR_nanosleep] = sys_nanosleep,
 	[__NR_getpid] = sys_getpid,
@@ -330,7 +302,15 @@ static const syscall_fn table[] = {
 	[__NR_set_tid_address] = sys_set_tid_address,
 	[__NR_clock_gettime] = sys_clock_gettime,
 	[__NR_exit_group] = sys_exit_group,
+	[__NR_getrlimit] = sys_getrlimit,
+	[__NR_mlock] = sys_mlock,
+	[__NR_munlock] = sys_munlock,
+	[__NR_mlockall] = sys_mlockall,
+	[__NR_munlockall] = sys_munlockall,
+	[__NR_setrlimit] = sys_setrlimit,
+	[__NR_prlimit64] = sys_prlimit64,
 	[__NR_getrandom] = sys_getrandom,
+	[__NR_mlock2] = sys_mlock2,
 };
 
 /* Each unknown number is named once; beyond the bitmap's range all share the last bit. */

@@ -334,7 +334,9 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 	return ret;
 }
 
-int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len)
+enum populate { POPULATE_AS_MAPPED, POPULATE_READ, POPULATE_WRITE };
+
+static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len, enum populate how)
 {
 	unsigned long end = addr + ALIGN_UP(len, PAGE_SIZE), next;
 	struct vm_area_struct *vma;
@@ -349,11 +351,12 @@ int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len)
 			break;
 		}
 		for (next = min(end, vma->vm_end); addr < next && !err; addr += PAGE_SIZE) {
+			bool write = how == POPULATE_AS_MAPPED ? vma->flags & VM_WRITE
+							       : how == POPULATE_WRITE;
 			struct vm_fault vmf = {.mm = mm,
 					       .vma = vma,
 					       .addr = addr,
-					       .flags = vma->flags & VM_WRITE ? FAULT_FLAG_WRITE
-									      : 0};
+					       .flags = write ? FAULT_FLAG_WRITE : 0};
 			pte_t *pte = walk_pte(mm->pgd, addr), e = pte ? pte_read(pte) : __pte(0);
 			unsigned int ret;
 
@@ -372,4 +375,14 @@ int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len)
 	}
 	up_read(&mm->mmap_lock);
 	return err;
+}
+
+int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	return populate(mm, addr, len, POPULATE_AS_MAPPED);
+}
+
+int mm_populate_as(struct mm_struct *mm, unsigned long addr, unsigned long len, bool write)
+{
+	return populate(mm, addr, len, write ? POPULATE_WRITE : POPULATE_READ);
 }

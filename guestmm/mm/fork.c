@@ -124,7 +124,7 @@ static int copy_page_range(struct mm_struct *mm, struct vm_area_struct *vma)
 
 static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old)
 {
-	unsigned long flags = old->flags & ~VM_LOCKED, pages = vma_pages(old);
+	unsigned long flags = old->flags & ~(VM_LOCKED | VM_LOCKONFAULT), pages = vma_pages(old);
 	struct vm_area_struct *vma;
 	int err;
 
@@ -138,12 +138,14 @@ static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old)
 	if (!vma)
 		goto uncharge;
 	vma->pgoff = old->pgoff;
-	err = anon_vma_fork(vma, old);
-	if (err)
-		goto free;
+	if (!(flags & VM_WIPEONFORK)) {
+		err = anon_vma_fork(vma, old);
+		if (err)
+			goto free;
+	}
 	vma_link(vma);
 	vm_stat_account(mm, flags, pages);
-	return old->anon_vma ? copy_page_range(mm, old) : 0;
+	return vma->anon_vma ? copy_page_range(mm, old) : 0;
 free:
 	vma_free(vma);
 uncharge:
@@ -158,6 +160,7 @@ void mm_copy_limits(struct mm_struct *mm, const struct mm_struct *old)
 	mm->rlimit_as = old->rlimit_as;
 	mm->rlimit_data = old->rlimit_data;
 	mm->rlimit_memlock = old->rlimit_memlock;
+	mm->rlimit_max = old->rlimit_max;
 }
 
 static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
@@ -185,6 +188,8 @@ struct mm_struct *dup_mm(struct mm_struct *oldmm)
 	down_write(&mm->mmap_lock);
 	copy_layout(mm, oldmm);
 	list_for_each_entry (vma, &oldmm->mmap, link) {
+		if (vma->flags & VM_DONTCOPY)
+			continue;
 		err = dup_vma(mm, vma);
 		if (err)
 			break;

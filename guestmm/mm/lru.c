@@ -24,6 +24,7 @@
 #include "mm/mm.h"
 
 struct lru_batch lru_batches[MMVM_MAX_CPUS];
+s64 nr_lazyfree;
 
 void lru_delta_flush(struct lru_delta *d)
 {
@@ -107,6 +108,26 @@ void lru_del(struct page *page)
 	spin_unlock_irqrestore(&node->lru_lock, flags);
 }
 
+bool lru_isolate(struct page *page)
+{
+	pg_data_t *node = page_pgdat(page);
+	unsigned long flags = spin_lock_irqsave(&node->lru_lock);
+	bool taken = false;
+
+	if (PageLRU(page) && !PageUnevictable(page) && get_page_unless_zero(page)) {
+		struct lru_delta d = {0};
+
+		ClearPageLRU(page);
+		list_del(&page->lru);
+		lru_delta_add(&d, page, page_lru(page), -1);
+		lru_delta_flush(&d);
+		node->nr_isolated++;
+		taken = true;
+	}
+	spin_unlock_irqrestore(&node->lru_lock, flags);
+	return taken;
+}
+
 static void activate_page(struct page *page)
 {
 	pg_data_t *node = page_pgdat(page);
@@ -141,8 +162,11 @@ void mark_page_accessed(struct page *page)
 /* Make a page that nothing refers to any more look as the allocator wants it back. */
 static inline void page_forget(struct page *page)
 {
-	if (unlikely(page->flags & 1ull << PG_mlocked))
-		page_stat_add(page, NR_MLOCK, -1);
+	if (unlikely(page->flags & (1ull << PG_mlocked | 1ull << PG_lazyfree))) {
+		if (PageMlocked(page))
+			page_stat_add(page, NR_MLOCK, -1);
+		page_clear_lazyfree(page);
+	}
 	page->flags &= PAGE_PLACE_MASK;
 	page->mapping = NULL;
 }

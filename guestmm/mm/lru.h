@@ -53,6 +53,16 @@ static inline void __lru_add(struct page *page)
 	if (unlikely(b->nr == LRU_BATCH))
 		lru_batch_drain(b);
 }
+/** Take an evictable page off its list, with a reference. False: it is on none, or about to be
+ * freed. */
+bool lru_isolate(struct page *page);
+/** Pages with PG_lazyfree (A). */
+extern s64 nr_lazyfree;
+static inline void page_clear_lazyfree(struct page *page)
+{
+	if (TestClearPageLazyfree(page))
+		atomic_sub(&nr_lazyfree, 1);
+}
 /** Put this CPU's queued pages on their lists. */
 void lru_add_drain(void);
 

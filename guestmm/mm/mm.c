@@ -61,6 +61,8 @@ struct mm_struct *mm_alloc(void)
 	mm->rlimit_as = ~0ull;
 	mm->rlimit_data = ~0ull;
 	mm->rlimit_memlock = DEFAULT_MEMLOCK;
+	mm->rlimit_max.stack = mm->rlimit_max.as = mm->rlimit_max.data = ~0ull;
+	mm->rlimit_max.memlock = DEFAULT_MEMLOCK;
 	mm->mmap_base = TASK_SIZE - STACK_ROOM_MIN - STACK_GUARD_GAP;
 	spin_lock(&mm_list_lock);
 	list_add_tail(&mm->mm_list, &mm_list);

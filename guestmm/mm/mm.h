@@ -30,36 +30,77 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int
 unsigned long do_brk(struct mm_struct *mm,
 		     unsigned long brk); /* as the system call: new or old break */
 int do_madvise(struct mm_struct *mm, unsigned long addr, unsigned long len, int advice);
+long do_mremap(struct mm_struct *mm, unsigned long addr, unsigned long old_len,
+	       unsigned long new_len, unsigned long flags, unsigned long new_addr);
+/** mlock(2) and, with flags, mlock2(2). */
+int do_mlock(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags);
+int do_munlock(struct mm_struct *mm, unsigned long addr, unsigned long len);
+int do_mlockall(struct mm_struct *mm, int flags);
+int do_munlockall(struct mm_struct *mm);
+int do_msync(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags);
+/** For mincore(2): bytes of `vec`, one a page from `addr` on, 1 = resident. At most `pages`, and
+ * never past the end of a VMA; returns how many, or -ENOMEM where nothing is mapped. */
+long mincore_pages(struct mm_struct *mm, unsigned long addr, unsigned long pages, u8 *vec);
 /** Stack VMA at the top for exec: [top - initial, top), growing down. Returns 0 or -ENOMEM. */
 int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initial);
 /** Fault in [addr, addr+len) as if touched (MAP_POPULATE). Returns 0, -ENOMEM or -EFAULT. */
 int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len);
+/** The same as if all were read, or all written. */
+int mm_populate_as(struct mm_struct *mm, unsigned long addr, unsigned long len, bool write);
 /** Clear the dirty bits of the PTEs in [start, end), page aligned (clean.c). Returns how many were
  * set. */
 unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 
-#define PROT_READ	    1
-#define PROT_WRITE	    2
-#define PROT_EXEC	    4
-#define PROT_NONE	    0
-#define PROT_GROWSDOWN	    0x01000000
-#define MAP_SHARED	    1
-#define MAP_PRIVATE	    2
-#define MAP_TYPE	    0xf
-#define MAP_FIXED	    0x10
-#define MAP_ANONYMOUS	    0x20
-#define MAP_32BIT	    0x40
-#define MAP_GROWSDOWN	    0x100
-#define MAP_LOCKED	    0x2000
-#define MAP_NORESERVE	    0x4000
-#define MAP_POPULATE	    0x8000
-#define MAP_STACK	    0x20000
-#define MAP_FIXED_NOREPLACE 0x100000
-#define MADV_NORMAL	    0
-#define MADV_RANDOM	    1
-#define MADV_SEQUENTIAL	    2
-#define MADV_WILLNEED	    3
-#define MADV_DONTNEED	    4
+#define PROT_READ	     1
+#define PROT_WRITE	     2
+#define PROT_EXEC	     4
+#define PROT_NONE	     0
+#define PROT_SEM	     8
+#define PROT_GROWSDOWN	     0x01000000
+#define PROT_GROWSUP	     0x02000000
+#define MAP_SHARED	     1
+#define MAP_PRIVATE	     2
+#define MAP_TYPE	     0xf
+#define MAP_FIXED	     0x10
+#define MAP_ANONYMOUS	     0x20
+#define MAP_32BIT	     0x40
+#define MAP_GROWSDOWN	     0x100
+#define MAP_LOCKED	     0x2000
+#define MAP_NORESERVE	     0x4000
+#define MAP_POPULATE	     0x8000
+#define MAP_NONBLOCK	     0x10000
+#define MAP_STACK	     0x20000
+#define MAP_FIXED_NOREPLACE  0x100000
+#define MADV_NORMAL	     0
+#define MADV_RANDOM	     1
+#define MADV_SEQUENTIAL	     2
+#define MADV_WILLNEED	     3
+#define MADV_DONTNEED	     4
+#define MADV_FREE	     8
+#define MADV_REMOVE	     9
+#define MADV_DONTFORK	     10
+#define MADV_DOFORK	     11
+#define MADV_HUGEPAGE	     14
+#define MADV_NOHUGEPAGE	     15
+#define MADV_DONTDUMP	     16
+#define MADV_DODUMP	     17
+#define MADV_WIPEONFORK	     18
+#define MADV_KEEPONFORK	     19
+#define MADV_COLD	     20
+#define MADV_PAGEOUT	     21
+#define MADV_POPULATE_READ   22
+#define MADV_POPULATE_WRITE  23
+#define MADV_DONTNEED_LOCKED 24
+#define MREMAP_MAYMOVE	     1
+#define MREMAP_FIXED	     2
+#define MREMAP_DONTUNMAP     4
+#define MLOCK_ONFAULT	     1
+#define MCL_CURRENT	     1
+#define MCL_FUTURE	     2
+#define MCL_ONFAULT	     4
+#define MS_ASYNC	     1
+#define MS_INVALIDATE	     2
+#define MS_SYNC		     4
 
 /* Faults */
 /* The bits of x86's page-fault error code, so that arch/ passes it on with one mask. */

@@ -20,7 +20,13 @@
 #define VM_MAYSHARE	0x80ul
 #define VM_GROWSDOWN	0x100ul
 #define VM_LOCKED	0x2000ul
+#define VM_SEQ_READ	0x8000ul
+#define VM_RAND_READ	0x10000ul
+#define VM_DONTCOPY	0x20000ul
+#define VM_LOCKONFAULT	0x80000ul
 #define VM_NORESERVE	0x200000ul
+#define VM_WIPEONFORK	0x2000000ul
+#define VM_DONTDUMP	0x4000000ul
 #define VM_ACCOUNT	0x100000ul
 #define VM_HUGEPAGE	0x20000000ul
 #define VM_NOHUGEPAGE	0x40000000ul
@@ -58,10 +64,14 @@ struct mm_struct {
 	s64 pgtables_bytes;			    /* A */
 	u64 total_vm, locked_vm, stack_vm, data_vm; /* M: pages */
 	u64 committed;				    /* M: pages charged to overcommit */
+	unsigned long def_flags; /* M: VM_LOCKED, VM_LOCKONFAULT for new mappings (mlockall) */
 	unsigned long start_code, end_code, start_data, end_data, start_brk, brk,
 		start_stack;					  /* M */
 	unsigned long mmap_base;				  /* C: top-down from here */
 	u64 rlimit_stack, rlimit_as, rlimit_data, rlimit_memlock; /* bytes; ~0 = none */
+	struct {
+		u64 stack, as, data, memlock;
+	} rlimit_max;		       /* M: the hard limits */
 	u32 cpumask;		       /* A: CPUs that may hold its TLB entries */
 	u64 min_flt, maj_flt;	       /* A */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */

@@ -40,6 +40,8 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 		to = min(end, vma->vm_end);
 		pages = (to - s) >> PAGE_SHIFT;
 		next = vma_next(vma);
+		if (unlikely(vma->flags & VM_LOCKED))
+			mlock_vma_pages(vma, s, to, false); /* others may map them, too */
 		zap_page_range(&tlb, s, to);
 		vm_stat_account(mm, vma->flags, -(long)pages);
 		if (vma->flags & VM_ACCOUNT)
@@ -80,17 +82,22 @@ int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 	return 0;
 }
 
-int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
+int do_munmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len)
 {
-	int err;
-
 	if ((addr & ~PAGE_MASK) || addr > TASK_SIZE || !len || len > TASK_SIZE - addr)
 		return -EINVAL;
 	len = ALIGN_UP(len, PAGE_SIZE);
 	if (len > TASK_SIZE - addr)
 		return -EINVAL;
+	return __do_munmap(mm, addr, addr + len);
+}
+
+int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	int err;
+
 	down_write(&mm->mmap_lock);
-	err = __do_munmap(mm, addr, addr + len);
+	err = do_munmap_locked(mm, addr, len);
 	up_write(&mm->mmap_lock);
 	return err;
 }
@@ -121,8 +128,8 @@ static unsigned long calc_vm_flags(int prot, int flags)
 	return vm;
 }
 
-/* Address for a new mapping: what was asked for if free or MAP_FIXED, else the highest hole. */
-static long place_mapping(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags)
+/* What was asked for if free or MAP_FIXED, else the highest hole. */
+long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags)
 {
 	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, found;
 	struct vm_area_struct *vma;
@@ -144,7 +151,9 @@ static long place_mapping(struct mm_struct *mm, unsigned long addr, unsigned lon
 		low = MMAP32_LOW;
 		high = MMAP32_HIGH;
 	}
-	addr = addr > TASK_SIZE ? 0 : ALIGN_UP(addr, PAGE_SIZE);
+	addr = addr > TASK_SIZE ? 0 : addr & PAGE_MASK;
+	if (addr && addr < MMAP_MIN_ADDR)
+		addr = MMAP_MIN_ADDR;
 	if (addr >= MMAP_MIN_ADDR && addr <= TASK_SIZE - len &&
 	    (!(flags & MAP_32BIT) || addr + len <= high)) {
 		vma = find_vma(mm, addr);
@@ -211,7 +220,7 @@ static unsigned long mapped_pages(struct mm_struct *mm, unsigned long start, uns
 }
 
 static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
-			unsigned long vm_flags)
+			unsigned long vm_flags, bool *populate)
 {
 	bool over = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE); /* something may be there */
 	unsigned long end;
@@ -219,12 +228,16 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 
 	if (mm->map_count > sysctl_max_map_count)
 		return -ENOMEM;
-	addr = place_mapping(mm, addr, len, flags);
+	addr = find_free_range(mm, addr, len, flags);
 	if (IS_ERR((void *)addr))
 		return addr;
-	if ((vm_flags & VM_LOCKED) &&
-	    mm->locked_vm + (len >> PAGE_SHIFT) > mm->rlimit_memlock >> PAGE_SHIFT)
-		return mm->rlimit_memlock ? -EAGAIN : -EPERM;
+	vm_flags |= mm->def_flags;
+	if ((flags & MAP_LOCKED) && !mm->rlimit_memlock)
+		return -EPERM;
+	if (mlock_exceeds_limit(mm, vm_flags, len >> PAGE_SHIFT))
+		return -EAGAIN;
+	if ((vm_flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED)
+		*populate = true;
 	end = addr + len;
 	err = reserve_mapping(mm, &vm_flags, len >> PAGE_SHIFT,
 			      over ? mapped_pages(mm, addr, end) : 0);
@@ -245,6 +258,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
 	     unsigned long pgoff)
 {
+	bool populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
 	unsigned long size = ALIGN_UP(len, PAGE_SIZE);
 	long ret;
 
@@ -260,9 +274,9 @@ long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int pr
 	if ((flags & MAP_TYPE) != MAP_PRIVATE)
 		return -EINVAL;
 	down_write(&mm->mmap_lock);
-	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags));
+	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags), &populate);
 	up_write(&mm->mmap_lock);
-	if (!IS_ERR((void *)ret) && (flags & (MAP_POPULATE | MAP_LOCKED)) && prot != PROT_NONE)
+	if (!IS_ERR((void *)ret) && populate && prot != PROT_NONE)
 		mm_populate(mm, ret, size); /* as Linux: what does not fit now faults later */
 	return ret;
 }
@@ -273,8 +287,9 @@ long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int pr
 unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
 {
 	unsigned long flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
-	unsigned long old_end, new_end, ret, pages;
+	unsigned long old_end = 0, new_end = 0, ret, pages;
 	struct vm_area_struct *next;
+	bool populate = false;
 
 	down_write(&mm->mmap_lock);
 	ret = mm->brk;
@@ -292,7 +307,8 @@ unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
 		next = find_vma(mm, old_end);
 		if (next && new_end + PAGE_SIZE > vm_start_gap(next))
 			goto out;
-		if (mm->map_count > sysctl_max_map_count)
+		flags |= mm->def_flags;
+		if (mm->map_count > sysctl_max_map_count || mlock_exceeds_limit(mm, flags, pages))
 			goto out;
 		if (reserve_mapping(mm, &flags, pages, 0))
 			goto out;
@@ -301,10 +317,13 @@ unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
 				vm_uncharge(mm, pages);
 			goto out;
 		}
+		populate = (flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED;
 	}
 	ret = mm->brk = brk;
 out:
 	up_write(&mm->mmap_lock);
+	if (populate)
+		mm_populate(mm, old_end, new_end - old_end);
 	return ret;
 }
 
@@ -348,7 +367,7 @@ int expand_stack(struct vm_area_struct *vma, unsigned long addr)
 	grow = (vma->vm_start - start) >> PAGE_SHIFT;
 	if (vma->vm_end - start > mm->rlimit_stack || !may_expand_vm(mm, vma->flags, grow))
 		return -ENOMEM;
-	if ((vma->flags & VM_LOCKED) && mm->locked_vm + grow > mm->rlimit_memlock >> PAGE_SHIFT)
+	if (mlock_exceeds_limit(mm, vma->flags, grow))
 		return -ENOMEM;
 	if ((vma->flags & VM_ACCOUNT) && vm_charge(mm, grow))
 		return -ENOMEM;

@@ -23,46 +23,41 @@ static int mprotect_one(struct vm_area_struct **pvma, unsigned long start, unsig
 	if (flags == old)
 		return 0;
 	/* Becoming writable is a promise of memory; it is kept when write access is taken away. */
-	if ((flags & VM_WRITE) && !(old & (VM_ACCOUNT | VM_WRITE)) &&
-	    vm_accountable(flags, sysctl_overcommit_memory)) {
-		if (!may_expand_vm(mm, flags, 0) || vm_charge(mm, pages))
+	if (flags & VM_WRITE) {
+		if (!may_expand_vm(mm, flags, pages) && may_expand_vm(mm, old, pages))
 			return -ENOMEM;
-		charged = pages;
-		flags |= VM_ACCOUNT;
-	}
-	if (start > vma->vm_start) {
-		err = vma_split(vma, start);
-		if (err)
-			goto uncharge;
-		*pvma = vma = vma_next(vma);
-	}
-	if (end < vma->vm_end) {
-		err = vma_split(vma, end);
-		if (err) {
-			*pvma = vma_merge_around(vma);
-			goto uncharge;
+		if (!(old & (VM_ACCOUNT | VM_WRITE)) &&
+		    vm_accountable(flags, sysctl_overcommit_memory)) {
+			if (vm_charge(mm, pages))
+				return -ENOMEM;
+			charged = pages;
+			flags |= VM_ACCOUNT;
 		}
 	}
+	err = vma_cut_out(pvma, start, end);
+	if (err) {
+		vm_uncharge(mm, charged);
+		return err;
+	}
+	vma = *pvma;
 	vm_stat_account(mm, old, -(long)pages);
 	vm_stat_account(mm, flags, pages);
 	vma_set_flags(vma, flags);
 	change_protection(vma, start, end);
 	*pvma = vma_merge_around(vma);
 	return 0;
-uncharge:
-	if (charged)
-		vm_uncharge(mm, charged);
-	return err;
 }
 
 int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot)
 {
-	bool grows = prot & PROT_GROWSDOWN;
+	int grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	unsigned long rights, end;
 	struct vm_area_struct *vma;
 	int err = -ENOMEM;
 
-	prot &= ~PROT_GROWSDOWN;
+	prot &= ~grows;
+	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
 	if (addr & ~PAGE_MASK)
 		return -EINVAL;
 	if (!len)
@@ -71,7 +66,7 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int
 	end = addr + len;
 	if (end <= addr)
 		return -ENOMEM;
-	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
+	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
 		return -EINVAL;
 	rights = (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
 		 (prot & PROT_EXEC ? VM_EXEC : 0);
@@ -79,7 +74,7 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int
 	vma = find_vma(mm, addr);
 	if (!vma)
 		goto out;
-	if (grows) {
+	if (grows == PROT_GROWSDOWN) {
 		/* The whole stack down to its lowest page. */
 		if (vma->vm_start >= end)
 			goto out;
@@ -87,6 +82,11 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int
 		if (!(vma->flags & VM_GROWSDOWN))
 			goto out;
 		addr = vma->vm_start;
+	} else if (vma->vm_start > addr) {
+		goto out;
+	} else if (grows) {
+		err = -EINVAL; /* nothing grows up here */
+		goto out;
 	}
 	for (;;) {
 		err = -ENOMEM;

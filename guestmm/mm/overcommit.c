@@ -71,6 +71,12 @@ int vm_charge(struct mm_struct *mm, unsigned long pages)
 	return 0;
 }
 
+void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages)
+{
+	atomic_add(&total_committed, (s64)pages);
+	mm->committed += pages;
+}
+
 void vm_uncharge(struct mm_struct *mm, unsigned long pages)
 {
 	atomic_sub(&total_committed, (s64)pages);

@@ -526,6 +526,38 @@ out:
 	return go_on;
 }
 
+static bool discard_one(struct page *page, struct vm_area_struct *vma, unsigned long addr,
+			void *arg)
+{
+	struct mm_struct *mm = vma->mm;
+	pte_t *pte, old;
+
+	spin_lock(&mm->page_table_lock);
+	pte = pte_of_page(mm, addr, page);
+	if (!pte)
+		goto out;
+	old = pte_get_and_clear(pte);
+	flush_tlb_page(mm, addr); /* nobody can write any more; the D bit tells whether one has */
+	if (pte_dirty(old) || (vma->flags & VM_LOCKED) || page_ref_count(page) != 2 ||
+	    page_mapcount(page) != 1) {
+		pte_set(pte, old);
+	} else {
+		atomic_sub(&mm->rss_anon, 1);
+		atomic_sub(&page->mapcount, 1);
+		page_stat_add(page, NR_ANON_MAPPED, -1);
+		atomic_sub(&page->refcount, 1);
+	}
+out:
+	spin_unlock(&mm->page_table_lock);
+	return !pte; /* there is only one */
+}
+
+bool try_to_discard(struct page *page)
+{
+	rmap_walk_anon(page, discard_one, NULL);
+	return !page_mapped(page);
+}
+
 bool try_to_unmap(struct page *page)
 {
 	rmap_walk_anon(page, unmap_one, NULL);

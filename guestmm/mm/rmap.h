@@ -46,6 +46,12 @@ static inline int anon_vma_prepare(struct vm_area_struct *vma)
 {
 	return likely(READ_ONCE(vma->anon_vma)) ? 0 : __anon_vma_prepare(vma);
 }
+/** Does the VMA take part in anon_vmas of other processes (it, or what it was made of, came through
+ * a fork)? */
+static inline bool anon_vma_inherited(const struct vm_area_struct *vma)
+{
+	return vma->anon_vma_chain.next != vma->anon_vma_chain.prev;
+}
 /** Make `dst` take part in every anon_vma of `src`. Returns 0 or -ENOMEM (nothing done). */
 int anon_vma_clone(struct vm_area_struct *dst, struct vm_area_struct *src);
 /** The same for a child's copy of `src`, which also gets an anon_vma of its own for the pages it
@@ -77,6 +83,10 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags);
 /** Replace every PTE of a locked swap-cache page by its swap entry; a dirty PTE makes the page
  * dirty. Returns true if no PTE is left. */
 bool try_to_unmap(struct page *page);
+
+/** Unmap a locked page outside the swap cache for which madvise(MADV_FREE) was the last word: nobody
+ * has written to it since, and only one PTE and the caller hold it. False: it is wanted. */
+bool try_to_discard(struct page *page);
 
 /** Call `fn` for every place that may map the page, until it returns false. Takes the anon_vma
  * lock. */

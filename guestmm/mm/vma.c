@@ -7,7 +7,8 @@
  *
  * I1  VMAs do not overlap, are not empty, are page aligned, and the list is in the tree's order.
  * I2  rb_subtree_gap = max over the subtree of (vm_start_gap(vma) - end of the VMA below, or 0).
- * I3  Neighbours that touch and are equal by vma_merge_policy() are one VMA after every call.
+ * I3  Every call that makes or changes a mapping joins it with the neighbours that vma_merge_policy()
+ *     lets it join; it does not look further. So neighbours without pages that are alike are one.
  * I4  map_count is the length of the list.
  *
  * Locks: mmap_lock for writing to change anything here; for reading to look. mmap_cache may be set
@@ -233,21 +234,25 @@ static bool desc_joins(const struct vma_desc *lo, const struct vma_desc *hi)
 	return lo->flags == hi->flags && lo->name == hi->name && lo->pgoff + lo->pages == hi->pgoff;
 }
 
-/* Pages know their anon_vma, so two VMAs with different ones stay apart; one without takes the
- * other's. */
-static bool anon_joins(const struct anon_vma *a, const struct anon_vma *b)
+/* Pages know their anon_vma, so two VMAs with different ones stay apart. A neighbour with one takes
+ * in a mapping that has no pages yet, unless it came through a fork: then its chains would grow for
+ * pages that no relative has. The other way round, pages that move into a neighbour without an
+ * anon_vma, is not done: it would need memory. */
+static bool anon_joins(const struct vma_desc *mid, const struct vma_desc *near)
 {
-	return a == b || !a || !b;
+	return mid->anon_vma == near->anon_vma || (!mid->anon_vma && !near->inherited);
 }
 
 enum vma_merge vma_merge_policy(const struct vma_desc *prev, const struct vma_desc *mid,
 				const struct vma_desc *next)
 {
-	bool p = prev && desc_joins(prev, mid) && anon_joins(prev->anon_vma, mid->anon_vma);
-	bool n = next && desc_joins(mid, next) && anon_joins(mid->anon_vma, next->anon_vma);
+	bool p = prev && desc_joins(prev, mid) && anon_joins(mid, prev);
+	bool n = next && desc_joins(mid, next) && anon_joins(mid, next);
 
 	if (p && n)
-		return anon_joins(prev->anon_vma, next->anon_vma) ? VMA_MERGE_BOTH : VMA_MERGE_PREV;
+		return prev->anon_vma == next->anon_vma || !prev->anon_vma || !next->anon_vma
+			       ? VMA_MERGE_BOTH
+			       : VMA_MERGE_PREV;
 	return p ? VMA_MERGE_PREV : n ? VMA_MERGE_NEXT : VMA_MERGE_NONE;
 }
 
@@ -255,7 +260,8 @@ static struct vma_desc *vma_describe(const struct vm_area_struct *vma, struct vm
 {
 	if (!vma)
 		return NULL;
-	*d = (struct vma_desc){vma->flags, vma->pgoff, vma_pages(vma), vma->anon_vma, vma->name};
+	*d = (struct vma_desc){vma->flags,    vma->pgoff, vma_pages(vma),
+			       vma->anon_vma, vma->name,  anon_vma_inherited(vma)};
 	return d;
 }
 
@@ -271,12 +277,11 @@ static void vma_absorb(struct vm_area_struct *left, struct vm_area_struct *right
 	vma_free(right);
 }
 
-struct vm_area_struct *vma_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end,
-				     unsigned long flags, const char *name)
+struct vm_area_struct *vma_merge_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+				       const struct vma_desc *mid)
 {
 	struct vm_area_struct *next = find_vma(mm, start), *prev;
-	struct vma_desc p, n,
-		mid = {flags, start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT, NULL, name};
+	struct vma_desc p, n;
 
 	if (next)
 		prev = vma_prev(next);
@@ -288,7 +293,7 @@ struct vm_area_struct *vma_merge_new(struct mm_struct *mm, unsigned long start, 
 		prev = NULL;
 	if (next && next->vm_start != end)
 		next = NULL;
-	switch (vma_merge_policy(vma_describe(prev, &p), &mid, vma_describe(next, &n))) {
+	switch (vma_merge_policy(vma_describe(prev, &p), mid, vma_describe(next, &n))) {
 	case VMA_MERGE_PREV:
 		vma_set_range(prev, prev->vm_start, end);
 		return prev;
@@ -303,6 +308,15 @@ struct vm_area_struct *vma_merge_new(struct mm_struct *mm, unsigned long start, 
 		break;
 	}
 	return NULL;
+}
+
+struct vm_area_struct *vma_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end,
+				     unsigned long flags, const char *name)
+{
+	struct vma_desc mid = {flags, start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT, NULL, name,
+			       false};
+
+	return vma_merge_range(mm, start, end, &mid);
 }
 
 struct vm_area_struct *vma_merge_around(struct vm_area_struct *vma)
@@ -342,5 +356,26 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr)
 	}
 	vma_set_range(vma, vma->vm_start, addr);
 	vma_link(high);
+	return 0;
+}
+
+int vma_cut_out(struct vm_area_struct **pvma, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = *pvma;
+	int err;
+
+	if (start > vma->vm_start) {
+		err = vma_split(vma, start);
+		if (err)
+			return err;
+		*pvma = vma = vma_next(vma);
+	}
+	if (end < vma->vm_end) {
+		err = vma_split(vma, end);
+		if (err) {
+			*pvma = vma_merge_around(vma);
+			return err;
+		}
+	}
 	return 0;
 }

@@ -45,6 +45,7 @@ struct vma_desc {
 	unsigned long pgoff, pages;
 	const struct anon_vma *anon_vma;
 	const char *name;
+	bool inherited; /* has anon_vmas of processes it was forked from */
 };
 enum vma_merge { VMA_MERGE_NONE, VMA_MERGE_PREV, VMA_MERGE_NEXT, VMA_MERGE_BOTH };
 /** May `mid` become one with the mappings that touch it? `prev` and `next` NULL: nothing touches.
@@ -69,6 +70,12 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr);
  * half way. */
 struct vm_area_struct *vma_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end,
 				     unsigned long flags, const char *name);
+/** The same for a mapping described by `mid`, which may bring pages. */
+struct vm_area_struct *vma_merge_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+				       const struct vma_desc *mid);
+/** Split so that *vma becomes [start, end), which lies within it. Returns 0 or -ENOMEM: as before;
+ * *vma then contains the range. */
+int vma_cut_out(struct vm_area_struct **vma, unsigned long start, unsigned long end);
 /** Join with the neighbours that became equal. Returns the VMA that covers `vma`'s range now. */
 struct vm_area_struct *vma_merge_around(struct vm_area_struct *vma);
 void vma_set_flags(struct vm_area_struct *vma, unsigned long flags);
@@ -84,6 +91,11 @@ unsigned long unmapped_area_topdown(struct mm_struct *mm, unsigned long len, uns
 pgprot_t vm_get_page_prot(unsigned long flags);
 /** Unmap [start, end), mmap_lock held for writing. Returns 0 or -ENOMEM (a split was needed). */
 int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end);
+/** The same with munmap(2)'s checks. */
+int do_munmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len);
+/** Address for `len` bytes more, as mmap(2) chooses: `flags` MAP_FIXED..., `addr` the hint. mmap_lock
+ * held. -ENOMEM, -EINVAL, -EPERM, -EEXIST. */
+long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags);
 /** Let the stack `vma` grow down so that it covers addr. Returns 0 or -ENOMEM. */
 int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 
@@ -91,6 +103,8 @@ int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 /** Charge `pages` to the system and to mm. Returns 0 or -ENOMEM. Any holder of mmap_lock (write).
  */
 int vm_charge(struct mm_struct *mm, unsigned long pages);
+/** The same without a limit, for what is given back in a moment. */
+void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages);
 void vm_uncharge(struct mm_struct *mm, unsigned long pages);
 /** The decision [pure]: may `committed` pages (this request included) be promised? `mode` as
  * sysctl_overcommit_memory, `limit` for mode 2, `reserve` = pages kept for others in mode 2. */
@@ -102,6 +116,12 @@ bool vm_accountable(unsigned long flags, int mode);
 void vm_stat_account(struct mm_struct *mm, unsigned long flags, long pages);
 /** Would `pages` more with these flags stay within RLIMIT_AS and RLIMIT_DATA? */
 bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned long pages);
+
+/* Locked memory (mlock.c) */
+/** Would `pages` more with these flags be beyond RLIMIT_MEMLOCK? */
+bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsigned long pages);
+/** Move the pages of [start, end) to the unevictable list, or back. mmap_lock held. */
+void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock);
 
 void vma_init(void); /* caches */
 #endif

@@ -199,6 +199,11 @@ static enum outcome shrink_locked_page(struct page *page, struct scan_control *s
 		ClearPageError(page);
 		return OUT_ACTIVATE;
 	}
+	if (PageLazyfree(page) && !PageSwapCache(page) && page_mapped(page)) {
+		if (try_to_discard(page) && atomic_cmpxchg(&page->refcount, 1, 0) == 1)
+			return OUT_FREED;
+		page_clear_lazyfree(page); /* written again: like any other */
+	}
 	if (!PageSwapCache(page)) {
 		if (!page_mapped(page))
 			return OUT_KEEP; /* its owner is letting go of it */
@@ -229,22 +234,17 @@ static enum outcome shrink_locked_page(struct page *page, struct scan_control *s
 	return OUT_FREED;
 }
 
-static unsigned int shrink_inactive_list(pg_data_t *node, unsigned int nr, struct scan_control *sc)
+/* Isolated pages: what was freed goes to `dead`, the rest to `keep`. Returns how many were freed. */
+static unsigned int shrink_page_list(struct list_head *pages, struct list_head *keep,
+				     struct list_head *dead, unsigned int *activated,
+				     struct scan_control *sc)
 {
-	unsigned int taken, freed = 0, activated = 0;
-	struct page *page;
-	LIST_HEAD(pages);
-	LIST_HEAD(keep);
-	LIST_HEAD(dead);
+	unsigned int freed = 0;
 
-	taken = isolate_pages(node, LRU_INACTIVE_ANON, nr, sc, &pages);
-	sc->nr_scanned += taken;
-	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, taken);
-	count_vm_events(PGSCAN_ANON, taken);
-	while (!list_empty(&pages)) {
+	while (!list_empty(pages)) {
+		struct page *page = list_last_entry(pages, struct page, lru);
 		enum outcome what = OUT_KEEP;
 
-		page = list_last_entry(&pages, struct page, lru);
 		list_del(&page->lru);
 		if (trylock_page(page)) {
 			what = shrink_locked_page(page, sc);
@@ -254,16 +254,31 @@ static unsigned int shrink_inactive_list(pg_data_t *node, unsigned int nr, struc
 				unlock_page(page);
 		}
 		if (what == OUT_FREED) {
-			list_add_tail(&page->lru, &dead);
+			list_add_tail(&page->lru, dead);
 			freed++;
 			continue;
 		}
 		if (what == OUT_ACTIVATE) {
 			SetPageActive(page);
-			activated++;
+			(*activated)++;
 		}
-		list_add(&page->lru, &keep);
+		list_add(&page->lru, keep);
 	}
+	return freed;
+}
+
+static unsigned int shrink_inactive_list(pg_data_t *node, unsigned int nr, struct scan_control *sc)
+{
+	unsigned int taken, freed, activated = 0;
+	LIST_HEAD(pages);
+	LIST_HEAD(keep);
+	LIST_HEAD(dead);
+
+	taken = isolate_pages(node, LRU_INACTIVE_ANON, nr, sc, &pages);
+	sc->nr_scanned += taken;
+	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, taken);
+	count_vm_events(PGSCAN_ANON, taken);
+	freed = shrink_page_list(&pages, &keep, &dead, &activated, sc);
 	putback_pages(node, &keep, taken, sc);
 	free_dead_pages(&dead);
 	workingset_age(node->id, activated);
@@ -298,7 +313,8 @@ static void shrink_active_list(pg_data_t *node, unsigned int nr, struct scan_con
 void shrink_node(pg_data_t *node, struct scan_control *sc)
 {
 	u64 inactive = node->nr_lru[LRU_INACTIVE_ANON], active = node->nr_lru[LRU_ACTIVE_ANON];
-	bool can_swap = swap_free_pages() || global_stat(NR_SWAPCACHE) > 0;
+	bool can_swap =
+		swap_free_pages() || global_stat(NR_SWAPCACHE) > 0 || atomic_load(&nr_lazyfree) > 0;
 	u64 target = scan_target(inactive + active, sc->priority, vm_swappiness, can_swap);
 
 	while (target && sc->nr_reclaimed < sc->nr_to_reclaim) {
@@ -352,4 +368,90 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
 			node_data[i].reclaim_failures = 0;
 	return sc.nr_reclaimed ? sc.nr_reclaimed : sc.nr_slab != 0;
+}
+
+/* ---- on request -------------------------------------------------------------------------------
+ */
+
+/* Move the pages of one node, that of the first, to `out`, and count them as isolated. */
+static unsigned int take_one_node(struct list_head *pages, struct list_head *out,
+				  struct scan_control *sc)
+{
+	struct page *first = list_first_entry(pages, struct page, lru), *page, *n;
+	unsigned int taken = 0;
+
+	list_for_each_entry_safe (page, n, pages, lru) {
+		if (page_node_id(page) != page_node_id(first))
+			continue;
+		list_move(&page->lru, out);
+		taken++;
+	}
+	sc->isolated_zone = page_zone(first);
+	zone_stat_add(sc->isolated_zone, NR_ISOLATED_ANON, taken);
+	return taken;
+}
+
+/* Free what has been written. Those that somebody came back for stay on the list. */
+static unsigned int evict_written(struct list_head *pages, struct list_head *dead)
+{
+	unsigned int freed = 0;
+	struct page *page, *n;
+
+	list_for_each_entry_safe (page, n, pages, lru) {
+		wait_on_page_writeback(page);
+		if (!PageSwapCache(page) || page_mapped(page) || !trylock_page(page))
+			continue;
+		if (PageSwapCache(page) && !page_mapped(page) && !PageWriteback(page) &&
+		    !PageDirty(page) && swap_cache_evict(page)) {
+			ClearPageLocked(page);
+			list_move_tail(&page->lru, dead);
+			freed++;
+		} else {
+			unlock_page(page);
+		}
+	}
+	return freed;
+}
+
+u64 reclaim_pages(struct list_head *pages)
+{
+	struct scan_control sc = {.gfp = GFP_KERNEL, .highest = MAX_NR_ZONES - 1};
+	struct thread_info *ti = current_thread_info();
+
+	while (!list_empty(pages)) {
+		pg_data_t *node = page_pgdat(list_first_entry(pages, struct page, lru));
+		unsigned int taken, activated = 0;
+		LIST_HEAD(of_node);
+		LIST_HEAD(keep);
+		LIST_HEAD(dead);
+
+		taken = take_one_node(pages, &of_node, &sc);
+		atomic_or(&ti->flags, TIF_MEMALLOC);
+		sc.nr_reclaimed += shrink_page_list(&of_node, &keep, &dead, &activated, &sc);
+		swap_write_flush(&sc.writes);
+		sc.nr_reclaimed += evict_written(&keep, &dead);
+		atomic_and(&ti->flags, ~TIF_MEMALLOC);
+		putback_pages(node, &keep, taken, &sc);
+		free_dead_pages(&dead);
+		count_vm_events(PGACTIVATE, activated);
+	}
+	return sc.nr_reclaimed;
+}
+
+void deactivate_pages(struct list_head *pages)
+{
+	struct scan_control sc = {0};
+
+	while (!list_empty(pages)) {
+		pg_data_t *node = page_pgdat(list_first_entry(pages, struct page, lru));
+		unsigned int taken;
+		struct page *page;
+		LIST_HEAD(of_node);
+
+		taken = take_one_node(pages, &of_node, &sc);
+		list_for_each_entry (page, &of_node, lru)
+			atomic_and(&page->flags, ~(1ull << PG_active | 1ull << PG_referenced));
+		count_vm_events(PGDEACTIVATE, taken);
+		putback_pages(node, &of_node, taken, &sc);
+	}
 }

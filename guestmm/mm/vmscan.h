@@ -27,6 +27,12 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest);
 /** Is some zone that the request could use above its high watermark? */
 bool pgdat_balanced(const pg_data_t *node, unsigned int order, enum zone_type highest);
 
+/** What madvise() asks for. `pages`: isolated by lru_isolate(), with its references, which go. */
+/** Reclaim them: written where needed, and freed when that is done. Sleeps. Returns pages freed. */
+u64 reclaim_pages(struct list_head *pages);
+/** Put them on the inactive list, as if they had not been used. */
+void deactivate_pages(struct list_head *pages);
+
 /* Policy [pure] */
 /** Should the active list give pages to the inactive one? Up to 1 GiB they are kept equal; the
  * larger memory is, the smaller a part suffices to see who is used twice. Pages. */

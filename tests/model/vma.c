@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 		struct vma_op op = {r, r >> 8, r >> 16, r >> 24, r >> 32, r >> 48};
 
 		/* Long runs of accesses are dear: mostly small steps. */
-		if (op.kind % 16 >= 8 && op.kind % 16 <= 9 && q % 8)
+		if (op.kind % 22 >= 8 && op.kind % 22 <= 9 && q % 8)
 			op.len &= ~1;
 		vma_op_run(&op, q | 1);
 		if (i % 1000 == 0)

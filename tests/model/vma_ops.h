@@ -15,7 +15,7 @@
 #define NR_SPACES   2
 
 struct model_page {
-	bool mapped;
+	bool mapped, lazy; /* lazy: MADV_FREE, so the value may have become 0 */
 	u8 prot;
 	u64 value; /* first word; 0 when never written */
 };
@@ -80,7 +80,7 @@ static inline void op_mmap(struct model_space *s, unsigned int from, unsigned in
 	}
 	MUST(ret == (long)addr, "mmap at %#lx: %ld", addr, ret);
 	for (unsigned int i = from; i < from + n; i++)
-		s->page[i] = (struct model_page){true, prot, 0};
+		s->page[i] = (struct model_page){.mapped = true, .prot = prot};
 }
 
 static inline void op_munmap(struct model_space *s, unsigned int from, unsigned int n)
@@ -129,11 +129,124 @@ static inline void op_access(struct model_space *s, unsigned int at, bool write,
 	     want);
 	if (want)
 		return;
-	if (write)
+	if (write) {
 		p->value = value;
-	else
+		p->lazy = false;
+	} else if (p->lazy && !v) {
+		p->value = 0;
+	} else {
 		MUST(v == p->value, "page %u holds %#lx, expected %#lx", at, (long)v,
 		     (long)p->value);
+	}
+}
+
+static inline bool one_vma(struct model_space *s, unsigned int from, unsigned int n)
+{
+	unsigned long addr = ARENA + (unsigned long)from * PAGE_SIZE;
+	struct vm_area_struct *vma = find_vma_intersection(s->mm, addr, addr + 1);
+
+	return vma && vma->vm_end - addr >= n * PAGE_SIZE;
+}
+
+static inline void model_unmap(struct model_space *s, unsigned int from, unsigned int n)
+{
+	for (unsigned int i = from; i < from + n; i++)
+		s->page[i].mapped = false;
+}
+
+/* Move n pages to `to`, where they become m. */
+static inline void op_mremap_fixed(struct model_space *s, unsigned int from, unsigned int n,
+				   unsigned int to, unsigned int m)
+{
+	unsigned long a = ARENA + from * PAGE_SIZE, b = ARENA + to * PAGE_SIZE;
+	bool moves;
+	long ret;
+
+	moves = one_vma(s, from, min(n, m));
+	ret = do_mremap(s->mm, a, n * PAGE_SIZE, m * PAGE_SIZE, MREMAP_FIXED | MREMAP_MAYMOVE, b);
+	if (!s->page[from].mapped) {
+		MUST(ret == -EFAULT, "mremap of nothing: %ld", ret);
+		return;
+	}
+	if (from + n > to && to + m > from) {
+		MUST(ret == -EINVAL, "mremap onto itself: %ld", ret);
+		return;
+	}
+	/* What was at the new place, and an end that is cut off, go whatever happens then. */
+	model_unmap(s, to, m);
+	if (n > m)
+		model_unmap(s, from + m, n - m);
+	n = min(n, m);
+	MUST(ret == (moves ? (long)b : -EFAULT), "mremap: %ld", ret);
+	for (unsigned int i = 0; moves && i < m; i++) {
+		s->page[to + i] =
+			i < n ? s->page[from + i]
+			      : (struct model_page){.mapped = true, .prot = s->page[from].prot};
+		if (i < n)
+			s->page[from + i].mapped = false;
+	}
+}
+
+/* Longer or shorter at the same place. */
+static inline void op_mremap_resize(struct model_space *s, unsigned int from, unsigned int n,
+				    unsigned int m)
+{
+	unsigned long a = ARENA + from * PAGE_SIZE;
+	bool one = one_vma(s, from, n), ends = s->page[from].mapped;
+	long ret, want = (long)a;
+
+	if (!ends || (m > n && !one)) {
+		want = -EFAULT;
+	} else if (m > n) {
+		ends = !one_vma(s, from, n + 1);
+		for (unsigned int i = from + n; i < from + m; i++)
+			ends &= !s->page[i].mapped;
+		/* Behind the arena the kernel never places anything. */
+		want = ends ? want : -ENOMEM;
+	}
+	ret = do_mremap(s->mm, a, n * PAGE_SIZE, m * PAGE_SIZE, 0, 0);
+	MUST(ret == want, "mremap in place: %ld, expected %ld", ret, want);
+	if (ret < 0)
+		return;
+	if (n > m)
+		model_unmap(s, from + m, n - m);
+	for (unsigned int i = n; i < m; i++)
+		s->page[from + i] = (struct model_page){.mapped = true, .prot = s->page[from].prot};
+}
+
+static inline void op_lock(struct model_space *s, unsigned int from, unsigned int n)
+{
+	unsigned long a = ARENA + from * PAGE_SIZE;
+	bool all = model_all_mapped(s, from, n);
+	int ret = do_mlock(s->mm, a, n * PAGE_SIZE, 0);
+
+	for (unsigned int i = from; all && i < from + n; i++)
+		all = s->page[i].prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	MUST(ret == (all ? 0 : -ENOMEM), "mlock: %d", ret);
+	if (ret == 0)
+		MUST(s->mm->locked_vm == n, "locked_vm %lu", (long)s->mm->locked_vm);
+	ret = do_munlock(s->mm, a, n * PAGE_SIZE);
+	MUST(ret == (model_all_mapped(s, from, n) ? 0 : -ENOMEM), "munlock: %d", ret);
+	MUST(s->mm->locked_vm == 0, "locked_vm %lu", (long)s->mm->locked_vm);
+}
+
+static inline void op_free(struct model_space *s, unsigned int from, unsigned int n)
+{
+	int ret = do_madvise(s->mm, ARENA + from * PAGE_SIZE, n * PAGE_SIZE, MADV_FREE);
+
+	MUST(ret == (model_all_mapped(s, from, n) ? 0 : -ENOMEM), "MADV_FREE: %d", ret);
+	for (unsigned int i = from; i < from + n; i++)
+		s->page[i].lazy = true;
+}
+
+static inline void op_advise(struct model_space *s, unsigned int from, unsigned int n, u8 extra)
+{
+	static const int advice[] = {MADV_PAGEOUT, MADV_COLD,	MADV_WILLNEED,
+				     MADV_NORMAL,  MADV_RANDOM, MADV_SEQUENTIAL};
+	int ret = do_madvise(s->mm, ARENA + from * PAGE_SIZE, n * PAGE_SIZE, advice[extra % 6]);
+
+	MUST(ret == (model_all_mapped(s, from, n) ? 0 : -ENOMEM), "advice %d: %d",
+	     advice[extra % 6], ret);
 }
 
 /* A mapping that the kernel places, next to others and away again. */
@@ -164,10 +277,12 @@ static inline void vma_op_run(const struct vma_op *op, u64 value)
 	struct model_space *s = &space[op->which % NR_SPACES];
 	unsigned int from = op->page % ARENA_PAGES;
 	unsigned int n = 1 + op->len % (op->len & 1 ? 700 : 24);
+	unsigned int to = (op->extra * 37u + op->prot * 5u) % ARENA_PAGES, m;
 	u8 prot = op->prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
 
 	n = min(n, ARENA_PAGES - from);
-	switch (op->kind % 16) {
+	m = min(1 + op->extra % 40u, ARENA_PAGES - to);
+	switch (op->kind % 22) {
 	case 0:
 	case 1:
 		op_mmap(s, from, n, prot, op->extra);
@@ -202,6 +317,21 @@ static inline void vma_op_run(const struct vma_op *op, u64 value)
 	case 12:
 		op_access(s, from, true, value);
 		break;
+	case 13:
+		op_mremap_fixed(s, from, n, to, m);
+		break;
+	case 14:
+		op_mremap_resize(s, from, n, min(m, ARENA_PAGES - from));
+		break;
+	case 15:
+		op_lock(s, from, n);
+		break;
+	case 16:
+		op_free(s, from, n);
+		break;
+	case 17:
+		op_advise(s, from, n, op->extra);
+		break;
 	default:
 		op_access(s, from, false, 0);
 		break;
@@ -217,10 +347,9 @@ static inline UNWATCHED void vma_ops_check(void)
 
 		list_for_each_entry (vma, &space[i].mm->mmap, link) {
 			next = vma_next(vma);
-			/* I3: equal neighbours are one. Different anon_vmas may keep them apart. */
+			/* I3: neighbours that are alike and without pages are one. */
 			MUST(!next || next->vm_start != vma->vm_end || next->flags != vma->flags ||
-				     (vma->anon_vma && next->anon_vma &&
-				      vma->anon_vma != next->anon_vma),
+				     vma->anon_vma || next->anon_vma,
 			     "VMAs at %#lx were not merged", vma->vm_end);
 		}
 		for (unsigned int p = 0; p < ARENA_PAGES; p++) {
