@@ -51,6 +51,7 @@ struct run {
 	struct run_result result;
 	struct sampler sampler;
 	struct dirty_exact exact;
+	uint64_t audits, audit_ns;
 	struct symtab *symbols;
 	struct cpio initrd;
 	bool live;
@@ -309,8 +310,10 @@ static int parse_options(struct run_options *o, int argc, char **argv)
 			return rc;
 		i += 2;
 	}
-	if (!o->config.dirty_log)
+	if (!o->config.dirty_log) {
 		o->config.tick_ms = 0;
+		o->config.untimed = true;
+	}
 	if (o->config.dirty_chunk &&
 	    (!o->config.dirty_log || o->config.dirty_mode == DIRTY_BITMAP ||
 	     o->config.dirty_mode == DIRTY_RING))
@@ -429,6 +432,8 @@ static int audit(struct machine *m, uint64_t cr3, void *arg)
 		audit_print(stderr, "mmvm: audit: ", found, false);
 	if (n >= 0) {
 		run->result.has_audit = true;
+		run->audits++;
+		run->audit_ns += found->ns;
 		run->result.audit_findings += (uint64_t)n;
 	}
 	free(found);
@@ -509,7 +514,7 @@ static int run_here(struct run *run)
 		return cli_fail(&err);
 	}
 	run->symbols = symtab_load(c->kernel);
-	run->exact.symbols = run->symbols;
+	run->exact.symbols = run->sampler.symbols = run->symbols;
 	c->tick = tick;
 	c->audit = audit;
 	c->round = c->dirty_log ? on_round : NULL;
@@ -531,6 +536,15 @@ static int run_here(struct run *run)
 	}
 	sampler_finish(&run->sampler, m, &out);
 	dirty_exact_result(&run->exact, &run->result);
+	if (run->audits)
+		run_result_add_observer(&run->result,
+					&(struct run_observer){.name = "audit",
+							       .times = run->audits,
+							       .ns = run->audit_ns,
+							       .exits = run->audits,
+							       .has_stall = true,
+							       .stall_ns = run->audit_ns,
+							       .note = "as the guest asked"});
 	dirty_exact_print(stderr, "mmvm: dirty: ", &run->exact);
 	dirty_exact_free(&run->exact);
 	status = report(run, m);

@@ -362,6 +362,12 @@ int64_t machine_dirty_collect(struct machine *m, void (*fn)(uint64_t gpa, void *
 	return machine_dirty_read(m, DIRTY_READER_SAMPLER, fn ? collect_page : NULL, &call);
 }
 
+void machine_dirty_start(struct machine *m)
+{
+	machine_dirty_collect(m, NULL, NULL);
+	memset(&m->dirty.cost, 0, sizeof(m->dirty.cost));
+}
+
 int machine_dirty_switch(struct machine *m, bool on)
 {
 	uint32_t flags = on ? KVM_MEM_LOG_DIRTY_PAGES : 0;

@@ -154,6 +154,8 @@ void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len);
 int machine_dirty_setup(struct machine *m, struct mmvm_error *err);
 int machine_dirty_bitmaps(struct machine *m, struct mmvm_error *err);
 int machine_dirty_vcpu(struct machine_vcpu *v, struct mmvm_error *err);
+/** The run begins: what was written before is nobody's, what it cost is not the run's. */
+void machine_dirty_start(struct machine *m);
 void machine_dirty_destroy(struct machine *m);
 /** A vCPU thread cannot go on before its ring is read. 0 or -errno. */
 int machine_dirty_ring_full(struct machine *m);

@@ -321,7 +321,7 @@ void machine_run(struct machine *m, struct machine_outcome *out)
 
 	/* The loader's writes and KVM's all-set initial log are not the guest's. */
 	if (m->config.dirty_log)
-		machine_dirty_collect(m, NULL, NULL);
+		machine_dirty_start(m);
 	begin = m->ns0 = machine_now_ns();
 	m->tsc0 = __rdtsc();
 	m->start_ns = begin - process_start_ns;
@@ -434,6 +434,11 @@ unsigned int machine_exit_stats(const struct machine *m, struct exit_stat *out, 
 		};
 	}
 	return n;
+}
+
+bool machine_exits_timed(const struct machine *m)
+{
+	return !m->config.untimed;
 }
 
 struct stats_call {

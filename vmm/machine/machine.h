@@ -72,6 +72,7 @@ struct machine_config {
 	bool dirty_log;		/* keep KVM's dirty log and the devices' own */
 	enum dirty_mode dirty_mode;
 	unsigned int dirty_chunk; /* pages cleared by one request; 0: a good number */
+	bool untimed;		  /* do not take the time of exits */
 	bool thp;		  /* advise huge pages for guest RAM */
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
@@ -124,6 +125,8 @@ void machine_destroy(struct machine *m);
 /* What is to be seen, during ticks and after the run */
 const struct mmvm_shared *machine_shared(const struct machine *m);
 struct guest_ram *machine_ram(struct machine *m);
+/** False: exits have counts, and no times (config.untimed). */
+bool machine_exits_timed(const struct machine *m);
 unsigned int machine_exit_stats(const struct machine *m, struct exit_stat *out, unsigned int max);
 /** Records the guest sent, oldest first, kept up to a bound (then counted as dropped). */
 const struct mmvm_record *machine_record(const struct machine *m,

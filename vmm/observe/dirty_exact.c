@@ -404,7 +404,7 @@ int dirty_exact_round(struct dirty_exact *x, struct machine *m, uint64_t cr3,
 
 void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
 {
-	char note[96], name[64];
+	char note[96];
 
 	if (!x->rounds)
 		return;
@@ -425,13 +425,22 @@ void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++) {
 		if (!x->extra[t])
 			continue;
-		snprintf(name, sizeof(name), "dirty_extra_%s", page_state_name(t));
-		run_result_add_counter(r, name, x->extra[t]);
+		run_result_add_reason(r, page_state_name(t), x->extra[t]);
 	}
-	run_result_add_counter(r, "dirty_extra_own", x->extra_own);
-	run_result_add_counter(r, "dirty_extra_device", x->extra_device);
-	run_result_add_counter(r, "dirty_swapped_out", x->swapped);
-	run_result_add_counter(r, "dirty_swapped_in", x->returned);
+	run_result_add_reason(r, "program's own", x->extra_own);
+	run_result_add_reason(r, "devices only", x->extra_device);
+	run_result_add_reason(r, "swapped out since", x->swapped);
+	run_result_add_reason(r, "swapped in since", x->returned);
+	run_result_add_observer(
+		r, &(struct run_observer){
+			   .name = "exact comparison",
+			   .times = x->rounds,
+			   .ns = x->ns,
+			   .exits = 2 * x->rounds,
+			   .has_stall = true,
+			   .stall_ns = x->ns,
+			   .note = "the guest waits; the host's witness makes it fault",
+		   });
 }
 
 void dirty_exact_print(FILE *f, const char *prefix, const struct dirty_exact *x)

@@ -21,7 +21,9 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <x86intrin.h>
 #include "kvm/kvm.h"
+#include "observe/page_state.h"
 #include "observe/sample.h"
 
 #define PAGE_SECTORS	   8u
@@ -63,10 +65,13 @@ int sampler_init(struct sampler *s, struct run_result *result, const struct mach
 	s->result = result;
 	s->ram_low = c->ram_low;
 	s->dirty = c->dirty_log;
+	s->observed = c->dirty_log || c->tick_ms;
 	if (c->dirty_log) {
 		s->dirty_seen = calloc((pages + BITS - 1) / BITS, sizeof(unsigned long));
-		if (!s->dirty_seen)
+		s->dirty_now = calloc((pages + BITS - 1) / BITS, sizeof(unsigned long));
+		if (!s->dirty_seen || !s->dirty_now)
 			return -ENOMEM;
+		s->words = (pages + BITS - 1) / BITS;
 	}
 	result->heat_pages = (pages + RUN_HEAT_BUCKETS - 1) / RUN_HEAT_BUCKETS;
 	s->begin_ns = now_ns(CLOCK_MONOTONIC);
@@ -86,7 +91,10 @@ int sampler_init(struct sampler *s, struct run_result *result, const struct mach
 void sampler_free(struct sampler *s)
 {
 	free(s->dirty_seen);
-	s->dirty_seen = NULL;
+	free(s->dirty_now);
+	page_state_close(s->states);
+	s->dirty_seen = s->dirty_now = NULL;
+	s->states = NULL;
 }
 
 static void page_dirty(uint64_t gpa, void *arg)
@@ -97,10 +105,47 @@ static void page_dirty(uint64_t gpa, void *arg)
 	unsigned long bit = 1ul << page % BITS;
 
 	s->heat[page / s->result->heat_pages]++;
+	s->dirty_now[page / BITS] |= bit;
 	if (!(s->dirty_seen[page / BITS] & bit)) {
 		s->dirty_seen[page / BITS] |= bit;
 		s->dirty_pages++;
 	}
+}
+
+/** Sort the pages of this sample by owner, zone and region. The guest runs on meanwhile: a page that
+ * changed hands since it was written counts for its new owner. */
+static void sort_dirty(struct sampler *s, struct machine *m, struct run_sample *sample)
+{
+	unsigned int column[MMVM_MAX_ZONES + 1], n = 0;
+	uint64_t t0 = now_ns(CLOCK_MONOTONIC);
+
+	if (!s->states && page_state_open(m, s->symbols, &s->states))
+		s->states = NULL;
+	/* Zones by their column in the result. */
+	for (unsigned int i = 0; i < MMVM_MAX_ZONES; i++)
+		column[i] = machine_shared(m)->zone[i].name[0] ? n++ : MMVM_MAX_ZONES;
+	column[MMVM_MAX_ZONES] = MMVM_MAX_ZONES;
+	sample->has_owner = s->states != NULL;
+	if (s->states)
+		page_state_begin(s->states);
+	for (uint64_t w = 0; w < s->words; w++) {
+		unsigned long bits = s->dirty_now[w];
+
+		for (s->dirty_now[w] = 0; s->states && bits; bits &= bits - 1) {
+			uint64_t at =
+				(w * BITS + (unsigned int)__builtin_ctzl(bits)) * MMVM_PAGE_SIZE;
+			bool high = at >= s->ram_low;
+			unsigned int zone;
+
+			if (high)
+				at += MMVM_RAM_HIGH_BASE - s->ram_low;
+			sample->dirty_owner[page_state_get(s->states, at, &zone)]++;
+			sample->dirty_region[high]++;
+			if (column[zone] < MMVM_MAX_ZONES)
+				sample->dirty_zone[column[zone]]++;
+		}
+	}
+	s->sort_ns += now_ns(CLOCK_MONOTONIC) - t0;
 }
 
 static void sample_dirty(struct sampler *s, struct machine *m, struct run_sample *sample)
@@ -118,6 +163,7 @@ static void sample_dirty(struct sampler *s, struct machine *m, struct run_sample
 	}
 	sample->dirty = (uint64_t)n;
 	s->result->dirty_pages_total += (uint64_t)n;
+	sort_dirty(s, m, sample);
 }
 
 /** The few of KVM's statistics that are worth a look at each tick. */
@@ -140,6 +186,7 @@ static void tick_kvm_stat(const char *scope, const struct kvm_stat *stat, void *
 
 void sampler_tick(struct sampler *s, struct machine *m)
 {
+	uint64_t t0 = now_ns(CLOCK_MONOTONIC);
 	const struct mmvm_shared *sh = machine_shared(m);
 	struct exit_stat exits[MACHINE_MAX_EXITS];
 	unsigned int nr = machine_exit_stats(m, exits, MACHINE_MAX_EXITS);
@@ -176,6 +223,62 @@ void sampler_tick(struct sampler *s, struct machine *m)
 	machine_kvm_stats(m, tick_kvm_stat, &sample);
 	s->last = sample;
 	run_result_add_sample(s->result, &sample);
+	s->ticks++;
+	s->tick_ns += now_ns(CLOCK_MONOTONIC) - t0;
+}
+
+/** Two readings of the TSC, in picoseconds: the mean of many, as they come one after the other. */
+static uint64_t timer_pair_ps(void)
+{
+	const unsigned int turns = 1000;
+	uint64_t t0 = now_ns(CLOCK_MONOTONIC), sum = 0;
+
+	for (unsigned int i = 0; i < turns; i++) {
+		sum += __rdtsc();
+		sum -= __rdtsc();
+		__asm__ volatile("" : "+r"(sum));
+	}
+	return (now_ns(CLOCK_MONOTONIC) - t0) * 1000 / turns;
+}
+
+/** What all this has cost. The dirty log's readings are within the samples' time. */
+static void add_observers(struct sampler *s, struct machine *m)
+{
+	struct run_observer o = {.name = "samples", .times = s->ticks, .ns = s->tick_ns};
+	struct exit_stat exits[MACHINE_MAX_EXITS];
+	unsigned int nr = machine_exit_stats(m, exits, MACHINE_MAX_EXITS);
+	struct machine_dirty_cost c;
+	char a[32], b[32];
+
+	if (s->dirty)
+		snprintf(o.note, sizeof(o.note), "with the log; %s to sort pages by owner",
+			 format_ns(s->sort_ns, a, sizeof(a)));
+	run_result_add_observer(s->result, &o);
+	if (s->dirty) {
+		machine_dirty_cost(m, &c);
+		o = (struct run_observer){
+			.name = "dirty log",
+			.times = c.readings,
+			.ns = c.ns + c.full_ns,
+			.exits = c.full_exits,
+			/* Readings hold KVM's lock, and each page faults once more: not seen
+			 * from here. What a full ring costs is. */
+			.stall_ns = c.full_ns,
+		};
+		snprintf(o.note, sizeof(o.note),
+			 "%s: %s getting, %s clearing, %" PRIu64 " requests, %" PRIu64 " pages",
+			 dirty_mode_name(machine_dirty_mode(m)), format_ns(c.get_ns, a, sizeof(a)),
+			 format_ns(c.clear_ns, b, sizeof(b)), c.requests, c.pages);
+		run_result_add_observer(s->result, &o);
+	}
+	if (!s->result->has_exit_times)
+		return;
+	o = (struct run_observer){.name = "exit times", .has_stall = true};
+	for (unsigned int i = 0; i < nr; i++)
+		o.times += exits[i].count;
+	o.ns = o.stall_ns = o.times * timer_pair_ps() / 1000;
+	snprintf(o.note, sizeof(o.note), "two readings of the TSC an exit");
+	run_result_add_observer(s->result, &o);
 }
 
 static void add_counters(struct run_result *r, const struct mmvm_shared *sh)
@@ -362,6 +465,10 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 	r->vmm_bytes = vmm_memory();
 	r->guest_ram_resident = machine_ram_resident(m);
 	r->has_dirty = s->dirty;
+	r->has_exit_times = machine_exits_timed(m);
+	if (s->dirty)
+		snprintf(r->dirty_mode, sizeof(r->dirty_mode), "%s",
+			 dirty_mode_name(machine_dirty_mode(m)));
 	r->dirty_pages_distinct = s->dirty_pages;
 	/* A machine that was cut off may have counted a page and not written it yet. */
 	if (out->kind == OUTCOME_EXITED)
@@ -371,6 +478,8 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 	add_disks(r, m);
 	machine_kvm_stats(m, add_kvm_stat, r);
 	add_exits(r, m);
+	if (s->observed)
+		add_observers(s, m);
 	add_reports(r, m);
 }
 

@@ -21,8 +21,16 @@ struct sampler {
 	unsigned long *dirty_seen;
 	uint64_t ram_low;
 	uint64_t dirty_pages; /* bits in dirty_seen */
+	bool observed;	      /* anything at all was looked at while it ran */
+	uint64_t words;	      /* of the bitmaps */
 	bool dirty;	      /* the log is kept and could be read so far */
 	uint32_t *heat;	      /* of the sample being taken */
+	/* Pages of that sample, as bits like dirty_seen, until they are sorted by their owners. */
+	unsigned long *dirty_now;
+	const struct symtab
+		*symbols; /* set by the caller: to find the guest's page array, or NULL */
+	struct page_state *states;
+	uint64_t ticks, tick_ns, sort_ns; /* what sampling has cost, sort_ns is part of tick_ns */
 	struct run_sample last;
 };
 

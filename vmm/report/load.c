@@ -311,6 +311,14 @@ static void load_host(struct loader *l, const struct json_value *root, struct ru
 	get_u64(l, o, "pages_total", &r->dirty_pages_total);
 	get_u64(l, o, "pages_distinct", &r->dirty_pages_distinct);
 	get_u64(l, o, "heat_pages", &r->heat_pages);
+	GET_TEXT(l, o, "mode", r->dirty_mode);
+	o = get_part(l, o, "reasons", JSON_OBJECT);
+	for (v = o ? o->first : NULL; v; v = v->next) {
+		uint64_t pages = 0;
+
+		get_u64(l, o, v->key, &pages);
+		run_result_add_reason(r, v->key, pages);
+	}
 	l->where[0] = '\0';
 	r->has_audit = !absent(json_get(root, "audit_findings"));
 	get_u64(l, root, "audit_findings", &r->audit_findings);
@@ -339,7 +347,21 @@ static void load_host(struct loader *l, const struct json_value *root, struct ru
 		GET_TEXT(l, v, "reason", e.name);
 		get_u64(l, v, "count", &e.count);
 		get_u64(l, v, "ns", &e.ns);
+		r->has_exit_times |= !absent(json_get(v, "ns"));
 		run_result_add_exit(r, e.name, e.count, e.ns);
+	}
+	for_each_element(l, root, "observers", v, i)
+	{
+		struct run_observer ob = {0};
+
+		GET_TEXT(l, v, "name", ob.name);
+		get_u64(l, v, "times", &ob.times);
+		get_u64(l, v, "ns", &ob.ns);
+		get_u64(l, v, "exits", &ob.exits);
+		ob.has_stall = !absent(json_get(v, "guest_stall_ns"));
+		get_u64(l, v, "guest_stall_ns", &ob.stall_ns);
+		GET_TEXT(l, v, "note", ob.note);
+		run_result_add_observer(r, &ob);
 	}
 	for_each_element(l, root, "checks", v, i)
 	{
@@ -350,6 +372,39 @@ static void load_host(struct loader *l, const struct json_value *root, struct ru
 		get_u64(l, v, "host", &c.host);
 		GET_TEXT(l, v, "note", c.note);
 		run_result_add_check(r, c.name, c.guest, c.host, c.note);
+	}
+}
+
+/** `dirty_owner` and its kin; numbers of a list that is too short stay 0. */
+static void load_owners(struct loader *l, const struct json_value *v, struct run_sample *s)
+{
+#define TYPE_NAME_(name, text) text,
+	static const char *const type_names[] = {MMVM_PAGE_TYPES(TYPE_NAME_)};
+#undef TYPE_NAME_
+	const struct json_value *o = get_part(l, v, "dirty_owner", JSON_OBJECT), *n;
+	const struct {
+		const char *key;
+		uint32_t *to;
+		unsigned int max;
+	} lists[] = {{"dirty_zone", s->dirty_zone, MMVM_MAX_ZONES},
+		     {"dirty_region", s->dirty_region, 2}};
+
+	s->has_owner = o != NULL;
+	for (unsigned int t = 0; o && t < NR_PAGE_TYPES; t++)
+		get_u32(l, o, type_names[t], &s->dirty_owner[t]);
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int at = 0;
+		uint64_t value;
+
+		o = get_part(l, v, lists[i].key, JSON_ARRAY);
+		for (n = o ? o->first : NULL; n; n = n->next, at++) {
+			if (at == lists[i].max || json_to_u64(n, &value) || value > UINT32_MAX) {
+				bad(l, "%s%s holds what is no number, or too many", l->where,
+				    lists[i].key);
+				return;
+			}
+			lists[i].to[at] = (uint32_t)value;
+		}
 	}
 }
 
@@ -397,6 +452,7 @@ static void load_sample(struct loader *l, const struct json_value *v, struct run
 		}
 		s.heat[b] = (uint32_t)heat;
 	}
+	load_owners(l, v, &s);
 	if (r->nr_samples && s.t_ns < r->samples[r->nr_samples - 1].t_ns)
 		bad(l, "%st_ns goes back in time", l->where);
 	run_result_add_sample(r, &s);

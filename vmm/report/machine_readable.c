@@ -14,6 +14,10 @@
 static const char *const level_names[] = {MMVM_ZONE_STATS(LEVEL_NAME_)};
 #undef LEVEL_NAME_
 
+#define TYPE_NAME_(name, text) text,
+static const char *const type_names[] = {MMVM_PAGE_TYPES(TYPE_NAME_)};
+#undef TYPE_NAME_
+
 static void emit_config(struct json *j, const struct run_result *r)
 {
 	json_object(j, "config");
@@ -124,6 +128,11 @@ static void emit_host(struct json *j, const struct run_result *r)
 		json_u64(j, "pages_total", r->dirty_pages_total);
 		json_u64(j, "pages_distinct", r->dirty_pages_distinct);
 		json_u64(j, "heat_pages", r->heat_pages);
+		json_string(j, "mode", r->dirty_mode);
+		json_object(j, "reasons");
+		for (unsigned int i = 0; i < r->nr_reasons; i++)
+			json_u64(j, r->reasons[i].name, r->reasons[i].value);
+		json_end_object(j);
 		json_end_object(j);
 	} else {
 		json_null(j, "dirty");
@@ -180,9 +189,48 @@ static void emit_host(struct json *j, const struct run_result *r)
 		json_object(j, NULL);
 		json_string(j, "reason", r->exits[i].name);
 		json_u64(j, "count", r->exits[i].count);
-		json_u64(j, "ns", r->exits[i].ns);
+		if (r->has_exit_times)
+			json_u64(j, "ns", r->exits[i].ns);
+		else
+			json_null(j, "ns");
 		json_end_object(j);
 	}
+	json_end_array(j);
+
+	json_array(j, "observers");
+	for (unsigned int i = 0; i < r->nr_observers; i++) {
+		const struct run_observer *o = &r->observers[i];
+
+		json_object(j, NULL);
+		json_string(j, "name", o->name);
+		json_u64(j, "times", o->times);
+		json_u64(j, "ns", o->ns);
+		json_u64(j, "exits", o->exits);
+		if (o->has_stall)
+			json_u64(j, "guest_stall_ns", o->stall_ns);
+		else
+			json_null(j, "guest_stall_ns");
+		json_string(j, "note", o->note);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+/** Only what is not 0: most owners write nothing most of the time. */
+static void emit_owners(struct json *j, const struct run_sample *s)
+{
+	json_object(j, "dirty_owner");
+	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
+		if (s->dirty_owner[t])
+			json_u64(j, type_names[t], s->dirty_owner[t]);
+	json_end_object(j);
+	json_array(j, "dirty_zone");
+	for (unsigned int z = 0; z < s->nr_zones; z++)
+		json_u64(j, NULL, s->dirty_zone[z]);
+	json_end_array(j);
+	json_array(j, "dirty_region");
+	json_u64(j, NULL, s->dirty_region[0]);
+	json_u64(j, NULL, s->dirty_region[1]);
 	json_end_array(j);
 }
 
@@ -224,6 +272,8 @@ static void emit_samples(struct json *j, const struct run_result *r)
 		json_end_object(j);
 		if (r->has_dirty)
 			json_u64(j, "dirty_distinct", s->dirty_distinct);
+		if (s->has_owner)
+			emit_owners(j, s);
 		if (r->has_dirty && r->heat_pages) {
 			json_array(j, "heat");
 			for (unsigned int b = 0; b < RUN_HEAT_BUCKETS; b++)

@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "machine/machine.h"
+#include "mmvm/page.h"
 #include "mmvm/shared.h"
 
 /** Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it. */
@@ -47,6 +48,10 @@ struct run_sample {
 	 * has binary statistics. */
 	bool has_kvm;
 	uint64_t mapped[3], pf_taken;
+	/* `dirty` by who owns the pages: the guest's page state, its zone (index as run_result.zones),
+	 * and low or high RAM. Only when the guest's page array could be read. */
+	bool has_owner;
+	uint32_t dirty_owner[NR_PAGE_TYPES], dirty_zone[MMVM_MAX_ZONES], dirty_region[2];
 	uint32_t heat[RUN_HEAT_BUCKETS]; /* of `dirty`, by address: run_result.heat_pages each */
 };
 
@@ -81,7 +86,17 @@ struct run_kvm_stat {
 
 struct run_exit {
 	char name[32];
-	uint64_t count, ns; /* ns: time in the VMM for this reason */
+	uint64_t count, ns; /* ns: time in the VMM for this reason; 0 without has_exit_times */
+};
+
+/** What watching has cost. */
+struct run_observer {
+	char name[32];
+	uint64_t times, ns; /* how often it looked, and how long that took in all */
+	uint64_t exits;	    /* exits of vCPUs it caused */
+	bool has_stall;	    /* else the guest's stall is not known, and not 0 */
+	uint64_t stall_ns;  /* time that the guest stood still for it */
+	char note[128];
 };
 
 /** Guest truth beside host observation. A check that is not `equal` fails the run. */
@@ -130,6 +145,7 @@ struct run_result {
 	/* Host: pages of guest RAM found dirty, each time a sample found them, and distinct ones */
 	bool has_dirty;
 	uint64_t dirty_pages_total, dirty_pages_distinct;
+	char dirty_mode[16]; /* how KVM kept the log: "bitmap", "bitmap-manual", "ring" */
 	uint64_t
 		heat_pages; /* pages of RAM in one part of run_sample.heat, the last may be short */
 	/* Host audit of guest memory at the end */
@@ -147,9 +163,16 @@ struct run_result {
 	struct run_kvm_stat *kvm;
 	unsigned int nr_kvm;
 	struct run_exit *exits;
+	bool has_exit_times;
 	unsigned int nr_exits;
 	struct run_check *checks;
 	unsigned int nr_checks;
+	/* Pages in the log beside those a program says it wrote, by why they are there; of the exact
+	 * comparison only (observe/dirty_exact.h) */
+	struct run_counter *reasons;
+	unsigned int nr_reasons;
+	struct run_observer *observers;
+	unsigned int nr_observers;
 	struct run_report *reports;
 	unsigned int nr_reports;
 	bool no_memory; /* something could not be stored: the result is incomplete, and says so */
@@ -172,6 +195,8 @@ bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest
 			  const char *note);
 /** From a guest: names are made plain and to differ; what comes after RUN_MAX_REPORTS is counted in
  * records_dropped. From a file: kept as it is. */
+void run_result_add_reason(struct run_result *r, const char *name, uint64_t pages);
+void run_result_add_observer(struct run_result *r, const struct run_observer *o);
 void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len);
 void run_result_keep_report(struct run_result *r, const char *name, const char *text, size_t len);
 

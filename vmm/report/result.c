@@ -27,6 +27,8 @@ void run_result_free(struct run_result *r)
 	free(r->kvm);
 	free(r->exits);
 	free(r->checks);
+	free(r->reasons);
+	free(r->observers);
 	free(r->reports);
 	run_result_init(r);
 }
@@ -94,6 +96,24 @@ void run_result_add_counter(struct run_result *r, const char *name, uint64_t val
 		return;
 	SET_TEXT(slot->name, name);
 	slot->value = value;
+}
+
+void run_result_add_reason(struct run_result *r, const char *name, uint64_t pages)
+{
+	struct run_counter *slot = GROW(r, reasons);
+
+	if (!slot)
+		return;
+	SET_TEXT(slot->name, name);
+	slot->value = pages;
+}
+
+void run_result_add_observer(struct run_result *r, const struct run_observer *o)
+{
+	struct run_observer *slot = GROW(r, observers);
+
+	if (slot)
+		*slot = *o;
 }
 
 void run_result_add_zone(struct run_result *r, const struct run_zone *z)

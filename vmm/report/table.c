@@ -161,6 +161,63 @@ static void table_zones(const struct out *o, const struct run_result *r)
 	}
 }
 
+/** Who was written to, summed over the samples that could be sorted. */
+static void table_dirty_owners(const struct out *o, const struct run_result *r)
+{
+#define TYPE_NAME_(name, text) text,
+	static const char *const names[] = {MMVM_PAGE_TYPES(TYPE_NAME_)};
+#undef TYPE_NAME_
+	uint64_t owner[NR_PAGE_TYPES] = {0}, zone[MMVM_MAX_ZONES] = {0}, sum = 0;
+	char a[32];
+
+	for (unsigned int i = 0; i < r->nr_samples; i++) {
+		const struct run_sample *s = &r->samples[i];
+
+		for (unsigned int t = 0; s->has_owner && t < NR_PAGE_TYPES; t++) {
+			owner[t] += s->dirty_owner[t];
+			sum += s->dirty_owner[t];
+		}
+		for (unsigned int z = 0; s->has_owner && z < s->nr_zones; z++)
+			zone[z] += s->dirty_zone[z];
+	}
+	if (!sum)
+		return;
+	fputs("    by owner     ", o->f);
+	for (unsigned int t = 0, n = 0; t < NR_PAGE_TYPES; t++)
+		if (owner[t])
+			fprintf(o->f, "%s%s %s", n++ ? ", " : "", names[t],
+				format_count(owner[t], a, sizeof(a)));
+	fputs("\n    by zone      ", o->f);
+	for (unsigned int z = 0, n = 0; z < r->nr_zones; z++) {
+		if (!zone[z])
+			continue;
+		fputs(n++ ? ", " : "", o->f);
+		put_safe(o->f, r->zones[z].name, sizeof(r->zones[z].name));
+		fprintf(o->f, " %s", format_count(zone[z], a, sizeof(a)));
+	}
+	putc('\n', o->f);
+}
+
+/** What watching has cost, beside what was seen. */
+static void table_observers(const struct out *o, const struct run_result *r)
+{
+	char a[32], b[32], c[32];
+
+	if (!r->nr_observers)
+		return;
+	heading(o, "observers: their own cost");
+	fprintf(o->f, "  %-20s %9s %12s %10s %12s  %s\n", "", "times", "time", "exits",
+		"guest stall", "");
+	for (unsigned int i = 0; i < r->nr_observers; i++) {
+		const struct run_observer *ob = &r->observers[i];
+
+		fprintf(o->f, "  %-20s %9" PRIu64 " %12s %10s %12s  %s\n", ob->name, ob->times,
+			format_ns(ob->ns, a, sizeof(a)), format_count(ob->exits, b, sizeof(b)),
+			ob->has_stall ? format_ns(ob->stall_ns, c, sizeof(c)) : "not known",
+			ob->note);
+	}
+}
+
 static void table_host(const struct out *o, const struct run_result *r)
 {
 	char a[32], b[32], c[32];
@@ -172,6 +229,12 @@ static void table_host(const struct out *o, const struct run_result *r)
 			fprintf(o->f, "  dirty log      %s pages found dirty, %s distinct\n",
 				format_count(r->dirty_pages_total, a, sizeof(a)),
 				format_count(r->dirty_pages_distinct, b, sizeof(b)));
+		if (r->has_dirty)
+			table_dirty_owners(o, r);
+		for (unsigned int i = 0; i < r->nr_reasons; i++)
+			fprintf(o->f, "    beside what the program wrote: %-20s %12s\n",
+				r->reasons[i].name,
+				format_count(r->reasons[i].value, a, sizeof(a)));
 		for (unsigned int i = 0; i < r->nr_disks; i++) {
 			const struct run_disk *d = &r->disks[i];
 
@@ -221,8 +284,8 @@ static void table_host(const struct out *o, const struct run_result *r)
 		if (e->count)
 			fprintf(o->f, "  %-20s %12s %14s %12s\n", e->name,
 				format_count(e->count, a, sizeof(a)),
-				format_ns(e->ns, b, sizeof(b)),
-				format_ns(e->ns / e->count, c, sizeof(c)));
+				r->has_exit_times ? format_ns(e->ns, b, sizeof(b)) : "not timed",
+				r->has_exit_times ? format_ns(e->ns / e->count, c, sizeof(c)) : "");
 	}
 }
 
@@ -273,6 +336,7 @@ int report_table(FILE *f, const struct run_result *r, const struct report_option
 	table_faults(&o, r);
 	table_zones(&o, r);
 	table_host(&o, r);
+	table_observers(&o, r);
 	if (opt->verbose) {
 		for (unsigned int i = 0; i < r->nr_reports; i++) {
 			heading(&o, r->reports[i].name);
