@@ -34,6 +34,7 @@ static void fill(struct run_result *r, unsigned int samples, const char *text)
 	struct run_kvm_stat s = {.scope = "vm", .nr_values = 1, .values = &one, .base = 10};
 	struct mmvm_disk_stats disk = {1, 2, 3, 4, 5, 6, 7};
 	struct run_zone z = {.managed = 4096, .wmark = {1, 2, 3}, .stat[NR_FREE_PAGES] = -7};
+	struct run_observer observer = {.name = "sampler", .times = 3, .ns = 7000, .stall_ns = 0};
 	char *argv[] = {"mmvm", (char *)text};
 
 	run_result_init(r);
@@ -61,6 +62,8 @@ static void fill(struct run_result *r, unsigned int samples, const char *text)
 	r->swap_total = 1000;
 	r->totalram_pages = 12000;
 	r->has_dirty = true;
+	r->has_exit_times = true;
+	snprintf(r->dirty_mode, sizeof(r->dirty_mode), "ring");
 	r->dirty_pages_total = UINT64_MAX;
 	r->has_audit = true;
 	r->audit_findings = 2;
@@ -78,11 +81,14 @@ static void fill(struct run_result *r, unsigned int samples, const char *text)
 			.zone_free = {-5, (int64_t)i},
 			.dirty_distinct = i,
 			.has_kvm = i % 7 != 3,
+			.has_owner = i % 5 != 2,
 			.level[NR_ACTIVE_ANON] = (int64_t)i,
 			.level[NR_FREE_PAGES] = INT64_MIN,
 		};
 
 		sample.heat[i % RUN_HEAT_BUCKETS] = i;
+		for (unsigned int type = 0; sample.has_owner && type < NR_PAGE_TYPES; type++)
+			sample.dirty_owner[type] = i * type;
 		if (sample.has_kvm) {
 			sample.mapped[1] = i;
 			sample.pf_taken = i * 5;
@@ -109,6 +115,12 @@ static void fill(struct run_result *r, unsigned int samples, const char *text)
 	run_result_add_kvm(r, &s);
 	run_result_add_exit(r, "pio_out", 7, 12345);
 	run_result_add_exit(r, text, 3, UINT64_MAX);
+	run_result_add_reason(r, text, 7);
+	run_result_add_observer(r, &observer);
+	snprintf(observer.note, sizeof(observer.note), "%s", text);
+	strcpy(observer.name, "log");
+	observer.has_stall = true;
+	run_result_add_observer(r, &observer);
 	run_result_add_check(r, "swap pages written", 3, 4, text);
 	run_result_add_report(r, "meminfo", text, strlen(text));
 	run_result_add_report(r, "meminfo", "again", 5);
@@ -482,10 +494,10 @@ static void test_page(void)
 	struct run_sample s = {.t_ns = 0};
 
 	fill(&r, 40, NASTY);
-	check_page(&r, 10);
+	check_page(&r, 11);
 	/* More samples than a plot has points: joined, not lost, and not larger without end. */
 	fill(&r, 10000, "x");
-	check_page(&r, 10);
+	check_page(&r, 11);
 	fill(&r, 1, "x");
 	check_page(&r, 3);
 	fill(&r, 0, "x");
@@ -504,16 +516,17 @@ static void test_page(void)
 		s.t_ns = i % 2 ? UINT64_MAX / 2 + i : UINT64_MAX / 2 + i - 1;
 		s.nr_zones = MMVM_MAX_ZONES;
 		s.has_kvm = true;
+		s.has_owner = true;
 		s.pgfault = UINT64_MAX / i;
 		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
 			s.level[item] = i % 2 ? INT64_MAX : INT64_MIN;
 		run_result_add_sample(&r, &s);
 	}
 	r.heat_pages = 1;
-	check_page(&r, 10);
+	check_page(&r, 11);
 	fill(&r, 5, "x");
 	r.heat_pages = UINT64_MAX;
-	check_page(&r, 9);
+	check_page(&r, 10);
 }
 
 /** What the plots say is what the samples say: the sum of rates × time is the count. */

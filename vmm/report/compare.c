@@ -132,7 +132,8 @@ static void add_run(struct table *t, const struct run_result *r)
 			    strcmp(r->kvm[i].scope, "vm") ? "" : " (vm)");
 	for (unsigned int i = 0; i < r->nr_exits; i++) {
 		add(t, VALUE_COUNT, r->exits[i].count, "exit ", r->exits[i].name, ", count");
-		add(t, VALUE_NS, r->exits[i].ns, "exit ", r->exits[i].name, ", time");
+		if (r->has_exit_times)
+			add(t, VALUE_NS, r->exits[i].ns, "exit ", r->exits[i].name, ", time");
 	}
 }
 

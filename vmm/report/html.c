@@ -335,6 +335,12 @@ static void put_exits(FILE *f, const struct run_result *r)
 	for (unsigned int i = 0; i < nr; i++) {
 		const struct run_exit *e = sorted[i];
 
+		if (!r->has_exit_times) {
+			snprintf(text[i], sizeof(text[i]), "%s, not timed",
+				 format_count(e->count, n, sizeof(n)));
+			bars[i] = (struct bar){e->name, text[i], (double)e->count, 6};
+			continue;
+		}
 		snprintf(text[i], sizeof(text[i]), "%s in all = %s × %s",
 			 format_ns(e->ns, total, sizeof(total)),
 			 format_count(e->count, n, sizeof(n)),
@@ -343,10 +349,54 @@ static void put_exits(FILE *f, const struct run_result *r)
 	}
 	heading(f, "Exits to the VMM, by reason");
 	html_bars(f, bars, nr);
-	fputs("<p class=\"note\">Bars: time the VMM spent on that reason. Only exits that reach "
-	      "the "
-	      "VMM; those KVM handles itself are in its statistics below.</p>\n",
-	      f);
+	fprintf(f,
+		"<p class=\"note\">Bars: %s. Only exits that reach the VMM; those KVM handles "
+		"itself are in its statistics below.</p>\n",
+		r->has_exit_times ? "time the VMM spent on that reason" : "how often");
+}
+
+/** Pages beside those a program says it wrote; only of an exact comparison. */
+static void put_reasons(FILE *f, const struct run_result *r)
+{
+	static const char *const columns[] = {"why they were in the log", "#pages", NULL};
+
+	if (!r->nr_reasons)
+		return;
+	heading(f, "Pages written beside those the program says it wrote");
+	table_begin(f, columns);
+	for (unsigned int i = 0; i < r->nr_reasons; i++) {
+		row_begin(f, r->reasons[i].name);
+		cell_count(f, r->reasons[i].value);
+		fputs("</tr>\n", f);
+	}
+	table_end(f);
+}
+
+/** What watching has cost. */
+static void put_observers(FILE *f, const struct run_result *r)
+{
+	static const char *const columns[] = {
+		"observer", "#times", "#time in all", "#exits caused", "#guest stood still",
+		"",	    NULL};
+	char text[32];
+
+	if (!r->nr_observers)
+		return;
+	heading(f, "What watching has cost");
+	table_begin(f, columns);
+	for (unsigned int i = 0; i < r->nr_observers; i++) {
+		const struct run_observer *o = &r->observers[i];
+
+		row_begin(f, o->name);
+		cell_count(f, o->times);
+		cell_text(f, "n", format_ns(o->ns, text, sizeof(text)));
+		cell_count(f, o->exits);
+		cell_text(f, "n",
+			  o->has_stall ? format_ns(o->stall_ns, text, sizeof(text)) : "not known");
+		cell_text(f, "wide", o->note);
+		fputs("</tr>\n", f);
+	}
+	table_end(f);
 }
 
 static void put_disks(FILE *f, const struct run_result *r)
@@ -567,6 +617,8 @@ int report_html(FILE *f, const struct run_result *r, const struct report_costs *
 		heading(f, "What operations cost, beside Linux");
 		html_costs(f, costs);
 	}
+	put_observers(f, r);
+	put_reasons(f, r);
 	put_page_sizes(f, r);
 	put_exits(f, r);
 	put_disks(f, r);

@@ -26,6 +26,7 @@ enum plot_kind {
 	PLOT_STEP,  /* y[i] holds from t[i] to t[i + 1]: rates */
 	PLOT_LINE,  /* y[i] is the level at t[i + 1] */
 	PLOT_STACK, /* the same, one upon the other */
+	PLOT_STEPS, /* steps, one upon the other */
 };
 
 struct plot_series {

@@ -238,19 +238,27 @@ static void draw_series(FILE *f, const struct plot *p, const struct axis *tx, co
 			const struct plot_series *s, double *below)
 {
 	fprintf(f, "<path class=\"%s\" style=\"--c:var(--c%u)\" d=\"",
-		p->kind == PLOT_STACK ? "area" : "line", s->colour % HTML_COLOURS);
+		p->kind == PLOT_STEPS ? "cells"
+		: below		      ? "area"
+				      : "line",
+		s->colour % HTML_COLOURS);
 	for (unsigned int i = 0; i < p->n; i++) {
 		double from = x_of(tx, p->t[i]), to = x_of(tx, p->t[i + 1]);
 		double y = y_of(vy, s->y[i] + (below ? below[i] : 0));
 
-		if (p->kind == PLOT_STEP)
+		if (p->kind == PLOT_STEP || p->kind == PLOT_STEPS)
 			fprintf(f, i ? "V%.1fH%.1f" : "M%.1f %.1fH%.1f", i ? y : from, i ? to : y,
 				to);
 		else
 			fprintf(f, "%c%.1f %.1f", i ? 'L' : 'M', to, y);
 	}
 	for (unsigned int i = p->n; below && i--;) {
-		fprintf(f, "L%.1f %.1f", x_of(tx, p->t[i + 1]), y_of(vy, below[i]));
+		double y = y_of(vy, below[i]);
+
+		if (p->kind == PLOT_STEPS)
+			fprintf(f, "V%.1fH%.1f", y, x_of(tx, p->t[i]));
+		else
+			fprintf(f, "L%.1f %.1f", x_of(tx, p->t[i + 1]), y);
 		below[i] += clamp(s->y[i], 1e18);
 	}
 	fputs(below ? "Z\"/>\n" : "\"/>\n", f);
@@ -281,6 +289,7 @@ void html_plot(FILE *f, const struct plot *p)
 {
 	struct axis tx, vy = {.per = 1, .unit = p->unit};
 	double below[PLOT_POINTS] = {0}, max = p->limit;
+	bool stacked = p->kind == PLOT_STACK || p->kind == PLOT_STEPS;
 
 	for (unsigned int i = 0; i < p->n; i++) {
 		double sum = 0;
@@ -288,7 +297,7 @@ void html_plot(FILE *f, const struct plot *p)
 		for (unsigned int s = 0; s < p->nr_series; s++) {
 			double y = clamp(p->series[s].y[i], 1e18);
 
-			sum = p->kind == PLOT_STACK ? sum + y : larger(sum, y);
+			sum = stacked ? sum + y : larger(sum, y);
 		}
 		max = larger(max, sum);
 	}
@@ -299,7 +308,7 @@ void html_plot(FILE *f, const struct plot *p)
 	svg_begin(f, p->title);
 	draw_axes(f, &tx, &vy);
 	for (unsigned int s = 0; s < p->nr_series; s++)
-		draw_series(f, p, &tx, &vy, &p->series[s], p->kind == PLOT_STACK ? below : NULL);
+		draw_series(f, p, &tx, &vy, &p->series[s], stacked ? below : NULL);
 	if (p->limit > 0)
 		fprintf(f, "<path class=\"limit\" d=\"M%.1f %.1fH%.1f\"/>\n", LEFT,
 			y_of(&vy, p->limit), WIDTH - RIGHT);

@@ -83,7 +83,7 @@ void html_style(FILE *f)
 	      ".line{fill:none;stroke:var(--c);stroke-width:1.8;stroke-linejoin:round}\n"
 	      ".area{fill:var(--c);stroke:var(--card);stroke-width:.6}\n"
 	      ".limit{fill:none;stroke:var(--soft);stroke-width:1.5;stroke-dasharray:5 4}\n"
-	      "rect.empty{fill:var(--page)}.cells{shape-rendering:crispEdges}\n"
+	      "rect.empty{fill:var(--page)}.cells{fill:var(--c);shape-rendering:crispEdges}\n"
 	      ".tip{fill:var(--text);opacity:0}.tip:hover{opacity:.08}\n"
 	      "@media(max-width:520px){svg text{font-size:15px}"
 	      ".costs th:last-child,.costs td:last-child{display:none}"

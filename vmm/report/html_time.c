@@ -122,6 +122,56 @@ static void plot_dirty(struct timeline *tl)
 	     "a page written twice in between counts once.");
 }
 
+/** What the pages found dirty were, by the guest's page state: the owners with most, and the rest. */
+static void plot_owners(struct timeline *tl)
+{
+#define TYPE_NAME_(name, text) text,
+	static const char *const names[] = {MMVM_PAGE_TYPES(TYPE_NAME_)};
+#undef TYPE_NAME_
+	enum { OWNERS = 7 };
+	struct plot p = {
+		.kind = PLOT_STEPS,
+		.title = "Who owns what is written",
+		.unit = "pages/s",
+	};
+	const struct run_result *r = tl->r;
+	uint64_t sums[NR_PAGE_TYPES] = {0};
+	unsigned int place[NR_PAGE_TYPES];
+	bool any = false;
+
+	for (unsigned int s = 0; s < r->nr_samples; s++) {
+		for (unsigned int t = 0; r->samples[s].has_owner && t < NR_PAGE_TYPES; t++) {
+			sums[t] += r->samples[s].dirty_owner[t];
+			any |= sums[t] > 0;
+		}
+	}
+	if (!any)
+		return;
+	/* A type's series is how many have more; the last series takes all that come later. */
+	memset(tl->y, 0, sizeof(tl->y));
+	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++) {
+		place[t] = 0;
+		for (unsigned int other = 0; other < NR_PAGE_TYPES; other++)
+			place[t] += sums[other] > sums[t] || (sums[other] == sums[t] && other < t);
+		if (place[t] > OWNERS)
+			place[t] = OWNERS;
+		if (!sums[t])
+			continue;
+		p.series[place[t]] = (struct plot_series){place[t] == OWNERS ? "others" : names[t],
+							  place[t], tl->y[place[t]]};
+		if (place[t] + 1 > p.nr_series)
+			p.nr_series = place[t] + 1;
+	}
+	for (unsigned int i = 0; i < tl->n; i++) {
+		for (unsigned int s = tl->first[i]; s < tl->first[i + 1]; s++)
+			for (unsigned int t = 0; r->samples[s].has_owner && t < NR_PAGE_TYPES; t++)
+				tl->y[place[t]][i] += (double)r->samples[s].dirty_owner[t] /
+						      (tl->t[i + 1] - tl->t[i]);
+	}
+	plot(tl, &p,
+	     "The same pages, by what the guest's page array says they were when the host looked.");
+}
+
 #define FIELD(name) __builtin_offsetof(struct run_sample, name)
 
 static void plot_rates(struct timeline *tl)
@@ -390,6 +440,7 @@ int html_timeline(FILE *f, const struct run_result *r)
 	fputs("<div class=\"plots\">\n", f);
 	plot_dirty(tl);
 	err = plot_heat(tl);
+	plot_owners(tl);
 	plot_levels(tl);
 	plot_zones(tl);
 	plot_rates(tl);

@@ -257,12 +257,27 @@ static void emit_exits(FILE *f, const struct run_result *r)
 		label(f, "reason", r->exits[i].name);
 		fprintf(f, "} %" PRIu64 "\n", r->exits[i].count);
 	}
+	if (!r->has_exit_times)
+		return;
 	family(f, "mmvm_exit_seconds", "counter", "seconds", "Time in the VMM by reason.");
 	for (unsigned int i = 0; i < r->nr_exits; i++) {
 		fputs("mmvm_exit_seconds_total{", f);
 		label(f, "reason", r->exits[i].name);
 		fputs("} ", f);
 		seconds(f, r->exits[i].ns);
+	}
+}
+
+static void emit_observers(FILE *f, const struct run_result *r)
+{
+	if (!r->nr_observers)
+		return;
+	family(f, "mmvm_observer_seconds", "counter", "seconds", "What watching has cost.");
+	for (unsigned int i = 0; i < r->nr_observers; i++) {
+		fputs("mmvm_observer_seconds_total{", f);
+		label(f, "observer", r->observers[i].name);
+		fputs("} ", f);
+		seconds(f, r->observers[i].ns);
 	}
 }
 
@@ -274,6 +289,7 @@ int report_openmetrics(FILE *f, const struct run_result *r)
 	emit_disks(f, r);
 	emit_kvm(f, r);
 	emit_exits(f, r);
+	emit_observers(f, r);
 	fputs("# EOF\n", f);
 	return ferror(f) ? -EIO : 0;
 }
