@@ -152,7 +152,7 @@ static void plot_owners(struct timeline *tl)
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++) {
 		place[t] = 0;
 		for (unsigned int other = 0; other < NR_PAGE_TYPES; other++)
-			place[t] += sums[other] > sums[t] || (sums[other] == sums[t] && other < t);
+			place[t] += sums[other] > sums[t] || (other < t && sums[other] == sums[t]);
 		if (place[t] > OWNERS)
 			place[t] = OWNERS;
 		if (!sums[t])
