@@ -215,6 +215,14 @@ static void emit(struct machine_vcpu *v, struct machine_step step)
 	v->m->config.step(v->m, &step, v->m->config.arg);
 }
 
+/** KVM looks for interrupts to deliver when something new has come; one that it found while they
+ * were held back would wait for the next. Setting registers counts as something new. v->regs holds
+ * them. */
+static void look_for_events(struct machine_vcpu *v)
+{
+	kvm_vcpu_set_regs(&v->kvm, &v->regs);
+}
+
 static void step_off(struct machine_vcpu *v, const char *why)
 {
 	struct machine_stepper *s = v->step;
@@ -224,6 +232,8 @@ static void step_off(struct machine_vcpu *v, const char *why)
 		return;
 	clear_breakpoints(s);
 	kvm_vcpu_set_guest_debug(&v->kvm, 0);
+	if (!kvm_vcpu_get_regs(&v->kvm, &v->regs))
+		look_for_events(v);
 	s->on = false;
 	if (why)
 		emit(v, (struct machine_step){.kind = STEP_FAILED, .name = why});
@@ -374,8 +384,12 @@ static void tell_steps(struct machine_vcpu *v)
 
 	if (!t)
 		emit_shadowed(v);
-	if (s->last.insn == INSN_PUSHF)
+	if (s->last.insn == INSN_PUSHF) {
 		clear_tf_at(v, v->regs.rsp);
+	} else if (s->last.insn == INSN_SYSRET) {
+		v->regs.r11 &= ~TF;
+		kvm_vcpu_set_regs(&v->kvm, &v->regs);
+	}
 	if (t) {
 		step.kind = STEP_TRAP;
 		step.from = enter_trap(v, t, step.rsp);
@@ -432,8 +446,10 @@ bool machine_step_exit(struct machine_vcpu *v)
 		return true;
 	}
 	control = s->control;
-	if (s->last.insn == INSN_HLT)
+	if (s->last.insn == INSN_HLT) {
 		control &= ~KVM_GUESTDBG_BLOCKIRQ;
+		look_for_events(v);
+	}
 	if (kvm_vcpu_set_guest_debug(&v->kvm, control))
 		step_off(v, "KVM stops single-stepping");
 	return true;

@@ -161,6 +161,8 @@ static unsigned int serve_exit(struct machine_vcpu *v)
 	char why[96];
 	int rc;
 
+	if (v->step && machine_step_exit(v))
+		return KVM_EXIT_DEBUG;
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		return serve_pio(v);
@@ -181,9 +183,6 @@ static unsigned int serve_exit(struct machine_vcpu *v)
 		snprintf(why, sizeof(why), "the CPU refuses the guest's state (reason 0x%llx)",
 			 run->fail_entry.hardware_entry_failure_reason);
 		finish_crashed(v, why);
-		break;
-	case KVM_EXIT_DEBUG:
-		machine_step_exit(v);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		serve_internal_error(v);
