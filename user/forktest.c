@@ -473,6 +473,31 @@ static void storm(void)
 	identity();
 }
 
+/** What may fail, fails without harm: an exit status of 0 or 1, nothing worse. */
+static void trying(void)
+{
+	volatile uint64_t *p = (volatile uint64_t *)map_memory(PAGES * PAGE_SIZE);
+	long child;
+	int fd[2];
+
+	if (is_error((long)p))
+		exit(1);
+	for (unsigned long i = 0; i < PAGES; i += 8)
+		p[i * 512] = i;
+	if (syscall3(SYS_pipe, (long)fd, 0, 0))
+		exit(1);
+	child = do_fork();
+	if (is_error(child))
+		exit(1);
+	if (!child) {
+		p[8 * 512] = 5;
+		exit(sys_write(fd[1], "x", 1) != 1);
+	}
+	if (reap("wait for the attempt", child))
+		exit(1);
+	exit(p[8 * 512] != 8);
+}
+
 /** Parent and three children share, and part with, more than there is memory for. */
 static void pressure(unsigned long pages)
 {
@@ -529,6 +554,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(name, "--args"))
 		return check_args(argc, argv);
+	if (!strcmp(name, "trying"))
+		trying();
 	if (!strcmp(name, "storm"))
 		storm();
 	else if (!strcmp(name, "pressure") && argc > 2 && parse_size(argv[2], &pages))

@@ -61,7 +61,8 @@ static long copy_out(struct pipe *p, unsigned long buf, size_t len)
 			return done ? (long)done : -EFAULT;
 		p->tail += n;
 		done += n;
-		if (at + n == PAGE_SIZE) {
+		/* The head may be in this page already, one time round the ring later. */
+		if (at + n == PAGE_SIZE && p->head - p->tail <= PIPE_SIZE - PAGE_SIZE) {
 			__free_page(virt_to_page(*page));
 			*page = NULL;
 		}
