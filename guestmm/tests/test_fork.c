@@ -151,3 +151,31 @@ GUEST_TEST(fork, copies_share_pages_and_lose_the_right_to_write, 0, 0, MEM)
 	CHECK_EQ(page_mapcount(testmm_page(child, a)), 1);
 	mmput(child);
 }
+
+/* ---- signals ------------------------------------------------------------------------------------
+ */
+
+GUEST_TEST(signal, handlers_repair_faults_and_change_registers, USER, 0, MEM)
+{
+	run_case(t, "/bin/sigtest", "repaired");
+	run_case(t, "/bin/sigtest", "changed");
+	run_case(t, "/bin/sigtest", "preserved");
+}
+
+GUEST_TEST(signal, masks_and_other_stacks, USER, 0, MEM)
+{
+	run_case(t, "/bin/sigtest", "masks");
+	run_case(t, "/bin/sigtest", "stack");
+}
+
+GUEST_TEST(signal, calls_are_broken_off_or_restarted, USER, 0, MEM)
+{
+	run_case(t, "/bin/sigtest", "restart");
+	run_case(t, "/bin/sigtest", "children");
+}
+
+GUEST_TEST(signal, frames_that_are_not_right, USER, 0, MEM)
+{
+	run_case(t, "/bin/sigtest", "frames");
+	run_case(t, "/bin/sigtest", "hostile");
+}
