@@ -13,7 +13,10 @@
  *   unmap A N             munmap      adv A N ADVICE        madvise
  *   remap A OLD NEW FLAGS [TO]        mremap
  *   lock A N  unlock A N  mlock...    core A N              mincore: one digit a page
- *   sync A N FLAGS        msync       lim RESOURCE VALUE    setrlimit, soft limit only
+ *   sync A N FLAGS        msync       lock2 A N FLAGS       mlock2
+ *   all FLAGS             mlockall    unall                 munlockall
+ *   lim RESOURCE VALUE    setrlimit, soft limit only; -1: up to the hard one
+ *   as N, data N          RLIMIT_AS, RLIMIT_DATA so that just N pages more fit; -1: up to the hard one
  *   w A V                 write V to the first byte of the page
  *   r A                   read it     cut A                 forget the rest of the case
  *
@@ -23,20 +26,35 @@
  * or 0x.
  *
  * Families without a script make their cases themselves: every part of a mapping, and random
- * sequences, which print their seed.
+ * sequences, which print their seed. max_map_count, with its 65,530 mappings, runs only when named.
+ *
+ * On Linux the program gives up CAP_IPC_LOCK first, which root has: here RLIMIT_MEMLOCK holds for
+ * everybody.
  */
 #include "rt.h"
 
-#define SYS_read      0
-#define SYS_open      2
-#define SYS_close     3
-#define SYS_mremap    25
-#define SYS_msync     26
-#define SYS_mincore   27
-#define SYS_mlock     149
-#define SYS_munlock   150
-#define SYS_setrlimit 160
-#define SYS_getrlimit 97
+#define SYS_read	    0
+#define SYS_open	    2
+#define SYS_close	    3
+#define SYS_mremap	    25
+#define SYS_msync	    26
+#define SYS_mincore	    27
+#define SYS_mlock	    149
+#define SYS_munlock	    150
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+
+#define SYS_munlockall 152
+#define SYS_mlockall   151
+#define SYS_setrlimit  160
+#define SYS_getrlimit  97
+#define SYS_capget     125
+#define SYS_capset     126
+#define SYS_prlimit64  302
+#define SYS_mlock2     325
+
+#define RLIMIT_DATA 2
+#define RLIMIT_AS   9
 
 #define REGION	     0x100000000000ul
 #define REGION_SIZE  (256 * PAGE_SIZE)
@@ -100,6 +118,43 @@ static void print_maps(void)
 			;
 	}
 	print(any ? "\n" : " empty\n");
+}
+
+/* Pages of the address space, as RLIMIT_AS (data: as RLIMIT_DATA) counts them. */
+static long count_pages(bool data)
+{
+	long len = read_maps(), pages = 0;
+	const char *p = maps_text, *end = maps_text + (len > 0 ? len : 0);
+
+	while (p < end) {
+		unsigned long from, to;
+		bool counts, stack = false;
+		const char *mode;
+
+		p = parse_hex(p, &from);
+		p = parse_hex(p + 1, &to);
+		mode = p + 1;
+		for (; p < end && *p != '\n'; p++)
+			stack |= p[0] == '[' && p[1] == 's' && p[2] == 't';
+		p++;
+		counts = to <= 0x800000000000ul && /* not Linux's page in the kernel's half */
+			 (!data || (mode[1] == 'w' && mode[3] == 'p' && !stack));
+		if (counts)
+			pages += (long)((to - from) / PAGE_SIZE);
+	}
+	return pages;
+}
+
+static long count_lines(void)
+{
+	long len = read_maps(), lines = 0;
+
+	for (long i = 0; i < len; i++)
+		lines += maps_text[i] == '\n';
+	/* Linux's page in the kernel's half is no mapping. */
+	for (long i = 0; i < len; i++)
+		lines -= maps_text[i] == '[' && maps_text[i + 1] == 'v' && maps_text[i + 2] == 's';
+	return lines;
 }
 
 /* ---- results ---- */
@@ -253,6 +308,14 @@ static void limit_result(long resource, long value)
 	print_result(r);
 }
 
+/* Room for n pages more. */
+static void room_result(long resource, long n)
+{
+	long pages = count_pages(resource == RLIMIT_DATA);
+
+	limit_result(resource, n < 0 ? n : (pages + n) * (long)PAGE_SIZE);
+}
+
 /* One call; returns what follows it. */
 static const char *step(const char *s)
 {
@@ -282,6 +345,16 @@ static const char *step(const char *s)
 	} else if (is(s, "sync")) {
 		rest = number(length(address(rest, &a), &n), 1, &x);
 		r = syscall3(SYS_msync, a, n, x);
+	} else if (is(s, "lock2")) {
+		rest = number(length(address(rest, &a), &n), 1, &x);
+		r = syscall3(SYS_mlock2, a, n, x);
+	} else if (is(s, "all")) {
+		rest = number(rest, 1, &x);
+		r = syscall3(SYS_mlockall, x, 0, 0);
+	} else if (is(s, "unall")) {
+		r = syscall3(SYS_munlockall, 0, 0, 0);
+	} else if (is(s, "as") || is(s, "data")) {
+		rest = number(rest, 1, &n);
 	} else if (is(s, "core")) {
 		rest = length(address(rest, &a), &n);
 	} else if (is(s, "lim")) {
@@ -303,6 +376,8 @@ static const char *step(const char *s)
 		mincore_result(a, n);
 	else if (is(from, "lim"))
 		limit_result(a, n);
+	else if (is(from, "as") || is(from, "data"))
+		room_result(*from == 'a' ? RLIMIT_AS : RLIMIT_DATA, n);
 	else
 		print_result(r);
 	print("\n");
@@ -510,6 +585,17 @@ static const char *const mremap_cases[] = {
 	"map 0 4 rw paf; remap 0 4 4 4",
 	"map 0 8 rw paf; w 2 5; remap 2 2 2 3 16; r 16; remap 16 2 2 3 2; r 2",
 	"map 0 4 rw paf; map 32 4 rw paf; remap 0 4 4 3 36",
+	"map 0 4 rw pafL; remap 0 4 8 0; core 0 8",
+	"map 0 4 rw pafL; remap 0 4 8 3 32; core 32 8; map 40 4 rw pafL",
+	"map 0 4 rw paf; w 0 1; map 4 1 r paf; remap 0 4 8 1",
+	"map 0 2 rw paf; w 0 1; w 1 2; remap 0 2 2 3 8; map 0 2 rw paf; w 0 3; remap 8 2 2 3 2; r "
+	"2; r 3",
+	"map 0 8 rw paf; w 0 1; w 7 8; remap 0 4 4 3 8; remap 4 4 4 3 0; r 3; r 8",
+	"map 0 4 r paf; r 1; remap 0 4 4 3 16; core 16 4; r 17",
+	"map 0 4 rw paf; w 0 1; prot 0 4 -; remap 0 4 4 3 16; prot 16 4 r; r 16",
+	"map 0 8 rw paf; w 2 3; remap 2 2 2 7 16; r 16; r 2; w 3 4; unmap 16 2; r 3",
+	"map 0 8 rw paf; remap 2 2 2 7 16; w 2 1; w 16 2; r 2; r 16",
+	"map 16 4 rw pafg; w 16 1; remap 16 4 4 3 32; r 32",
 };
 
 static const char *const lock_cases[] = {
@@ -528,6 +614,104 @@ static const char *const lock_cases[] = {
 	"map 0 4 rw pafL; core 0 4; prot 1 1 r",
 	"unlock 0 1",
 	"map 0 2 rw paf; map 4 2 rw paf; lock 0 6; core 0 2",
+};
+
+static const char *const advice_cases[] = {
+	"map 0 6 rw paf; adv 2 2 10; adv 0 6 11",
+	"map 0 6 rw paf; adv 0 3 16; adv 2 2 17",
+	"map 0 6 rw paf; adv 1 4 18; adv 2 2 19",
+	"map 0 6 rw paf; adv 2 2 14; adv 2 2 15; adv 0 2 15",
+	"map 0 6 rw paf; adv 2 2 1; adv 3 3 2; adv 0 6 0",
+	"map 0 6 rw paf; w 2 1; adv 2 2 1; w 4 1; adv 2 2 0",
+	"map 0 4 rw paf; w 0 1; w 1 2; adv 0 4 8; core 0 4; r 0; r 1; w 0 5; r 0",
+	"map 0 4 rw paf; adv 0 8 8",
+	"map 0 4 r paf; r 0; adv 0 4 8; core 0 4",
+	"map 0 4 rw paf; w 0 1; prot 0 4 r; adv 0 4 8; r 0",
+	"map 0 4 rw paf; adv 0 4 9",
+	"map 0 4 rw paf; w 0 1; adv 0 4 20; r 0; core 0 4",
+	"map 0 4 rw paf; w 0 1; w 3 4; adv 0 4 21; r 0; r 3",
+	"map 0 4 rw paf; w 0 1; adv 0 4 21; adv 0 4 3; r 0; adv 0 4 21; w 0 2; r 0",
+	"map 0 4 rw paf; w 0 1; adv 0 4 21; adv 0 1 8; adv 1 1 4; r 1",
+	"map 0 4 rw paf; w 0 1; w 1 2; adv 0 4 21; remap 0 4 4 3 16; r 16; r 17",
+	"map 0 4 rw paf; w 0 1; adv 0 4 21; prot 0 4 -; prot 0 4 r; r 0",
+	"map 0 4 rw paf; adv 0 8 21",
+	"map 0 4 rw paf; adv 1 2 22; core 0 4; adv 1 2 23; core 0 4; r 1",
+	"map 0 4 r paf; adv 0 4 23; adv 0 4 22; core 0 4",
+	"map 0 4 - paf; adv 0 4 22; adv 0 4 23; core 0 4",
+	"map 0 4 x paf; adv 0 4 22",
+	"map 0 4 w paf; adv 0 4 22; adv 0 4 23",
+	"map 0 2 rw paf; map 4 2 rw paf; adv 0 6 23; core 0 2; core 4 2",
+	"map 2 2 rw paf; adv 0 2 22; adv 0 3 22; core 2 2",
+	"adv 0 4 22",
+	"adv 0 4 8",
+	"adv 0 4 10",
+	"map 0 2 rw paf; map 4 2 rw paf; adv 0 6 10",
+	"map 0 2 rw pafL; map 2 2 rw paf; w 3 1; adv 2 2 4; r 3; adv 0 4 4",
+	"map 0 2 rw paf; map 2 2 rw pafL; w 0 1; w 2 2; adv 0 4 4; r 0; r 2",
+	"map 0 2 rw pafL; w 0 1; adv 0 2 24; r 0; core 0 2",
+	"map 0 2 rw pafL; adv 0 2 20; adv 0 2 21; adv 0 2 8; adv 0 2 3; adv 0 2 9",
+	"map 0 4 rw paf; adv 0x1 1 8; adv 0x1 1 10; adv 0x1 1 22",
+	"map 0 4 rw paf; adv 0 0 10; adv 0 0 22; adv 0 @-1 22",
+	"map 0 4 rw paf; adv 0 4 5; adv 0 4 6; adv 0 4 7; adv 0 4 26; adv 0 4 99",
+};
+
+static const char *const memlock_cases[] = {
+	"lim 8 65536; map 0 20 rw paf; lock 0 16; lock 16 1; lim 8 -1",
+	"lim 8 65536; map 0 20 rw paf; lock 0 16; lock 8 8; unlock 0 8; lock 16 4; lim 8 -1",
+	"lim 8 65536; map 0 20 rw paf; lock 0 20; core 0 20; lim 8 -1",
+	"lim 8 65536; map 0 17 rw pafL; map 0 16 rw pafL; core 0 16; map 16 1 rw pafL; lim 8 -1",
+	"lim 8 65536; map 0 16 rw pafL; map 0 16 rw pafL; lim 8 -1",
+	"lim 8 65536; map 0 12 rw pafL; remap 0 12 16 0; remap 0 16 17 0; lim 8 -1",
+	"lim 8 65536; map 0 12 rw pafL; remap 0 12 20 3 32; remap 0 12 12 3 32; lim 8 -1",
+	"lim 8 0; map 0 4 rw paf; lock 0 1; lock 0 0; lock2 0 1 1; unlock 0 1; lim 8 -1",
+	"lim 8 0; map 0 4 rw pafL; all 1; all 2; unall; lim 8 -1",
+	"lim 8 4095; map 0 4 rw paf; lock 0 1; map 4 1 rw pafL; lim 8 -1",
+	"lim 8 65536; map 0 20 rw paf; all 1; lim 8 -1",
+	"map 0 4 rw paf; lock2 0 4 0; core 0 4; unlock 1 2",
+	"map 0 4 rw paf; w 1 1; lock2 0 4 1; core 0 4; unlock 0 4",
+	"map 0 4 rw paf; lock2 0 4 2; lock2 0 4 3",
+	"map 0 4 rw paf; lock2 0 2 1; lock 1 2; core 0 4",
+	"map 0 4 rw paf; w 0 9; lock 0 4; unmap 1 2; r 0; lock 0 4",
+	"map 0 4 rw pafL; prot 0 2 -; unlock 0 4; prot 0 2 rw; r 0",
+	"map 0 4 rw paf; all 2; map 4 4 rw paf; core 0 8; unall",
+	"map 0 4 rw paf; all 6; map 4 4 rw paf; core 0 8; unall",
+	"map 0 4 rw paf; all 1; core 0 4; unall",
+	"map 0 4 rw paf; w 2 1; all 5; core 0 4; unall",
+	"map 0 4 rw paf; all 0; all 4; all 8; all 3; map 4 4 r paf; core 0 8; unall",
+	"map 0 4 rw paf; all 2; all 1; map 4 4 rw paf; core 0 8; unall",
+	"map 0 4 rw paf; all 2; remap 0 4 8 0; core 0 8; unall",
+	"lim 8 65536; all 2; map 0 17 rw paf; map 0 8 rw paf; unall; lim 8 -1",
+	"map 0 8 rw paf; lock 0 8; adv 2 2 4; adv 2 2 24; core 0 8",
+	"map 0 8 rw paf; lock 0 8; sync 0 8 2; unlock 0 8; sync 0 8 2",
+	"map 16 4 rw pafgL; w 15 1; core 14 2; core 15 5",
+};
+
+static const char *const limits_cases[] = {
+	"as 8; map 0 8 rw paf; map 8 1 rw paf; as -1",
+	"as 8; map 0 9 rw paf; map 0 9 r paf; map 0 9 - paf; as -1",
+	"as 8; map 0 8 rw paf; map 0 8 r paf; map 4 5 r paf; map 4 4 r paf; as -1",
+	"as 8; map 0 4 rw paf; remap 0 4 8 0; remap 0 8 9 0; as -1",
+	"as 8; map 0 4 rw paf; remap 0 4 8 3 32; remap 32 8 9 3 0; remap 32 8 8 3 0; as -1",
+	"as 8; map 0 4 rw paf; remap 0 4 4 7 32; remap 32 4 4 7 64; as -1",
+	"as 8; map 0 8 rw paf; prot 0 4 r; unmap 0 4; map 0 4 rw paf; as -1",
+	"as 8; map 0 8 rw pafR; map 8 1 rw pafR; map 8 1 rw pafg; as -1",
+	"as 8; map 16 4 rw pafg; w 12 1; map 0 1 rw paf; as -1",
+	"data 8; map 0 8 rw paf; map 8 1 rw paf; map 8 1 r paf; map 9 1 rw pafg; data -1",
+	"data 8; map 0 20 r paf; prot 0 8 rw; prot 8 1 rw; prot 0 8 r; prot 8 1 rw; data -1",
+	"data 8; map 0 20 - paf; prot 0 9 rwx; prot 0 8 rwx; data -1",
+	"data 8; map 0 4 rw paf; remap 0 4 9 0; remap 0 4 8 0; data -1",
+	"data 8; map 0 8 rw paf; map 0 8 rw paf; map 0 9 rw paf; data -1",
+	"lim 9 0; map 0 1 rw paf; prot 0 1 r; lim 9 -1",
+	"lim 16 0; lim -2 0",
+	"map 0 4 rw paf; map 0 @0x10000000000 rw paf",
+	"map 0 @0x10000000000 rw pafR; unmap 0 @0x10000000000",
+	"map 0 @0x10000000000 r paf; prot 0 4 rw; prot 0 @0x10000000000 rw; unmap 0 @0x10000000000",
+	"map 0 @0x10000000000 - paf; prot 1 1 rw; w 1 1; prot 0 @0x10000000000 rw; unmap 0 "
+	"@0x10000000000",
+	"map 0 4 rw paf; remap 0 4 @0x10000000000 0; remap 0 4 @0x10000000000 1",
+	"map 0 4 rw pafR; remap 0 4 @0x10000000000 0; unmap 0 @0x10000000000",
+	"map 0 4 r paf; remap 0 4 @0x10000000000 0; unmap 0 @0x10000000000",
+	"map 0 4 rw paf; remap 0 4 @0x7fffffffe000 1; remap 0 4 @-4096 1; remap 0 4 @-4095 1",
 };
 
 static const char *const mincore_cases[] = {
@@ -599,12 +783,27 @@ static void every_part(const char *family, const char *op, const char *tail)
 	}
 }
 
+/* The first byte of each page that can be read. */
+static void print_contents(void)
+{
+	print("  contents:");
+	for (unsigned long i = 0; i < 64; i++) {
+		unsigned long a = REGION + i * PAGE_SIZE;
+
+		if (!sys_madvise(a, PAGE_SIZE, MADV_POPULATE_READ))
+			print(" %d", *(volatile unsigned char *)a);
+	}
+	print("\n");
+}
+
 /*
- * Random sequences without contents, so that merging depends on ranges and rights alone. `calls`:
- * how many kinds of calls are drawn.
+ * Random sequences. `calls`: how many kinds of calls are drawn; up to 8 of them there are no
+ * contents, so that merging depends on ranges and rights alone.
  */
 static void random_sequences(const char *family, unsigned int calls, unsigned int sequences)
 {
+	static const int advice[] = {MADV_NORMAL, 1,  2, MADV_DONTNEED, 8, 10, 11, 16, 17, 18,
+				     19,	  20, 21};
 	static const int prots[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
 				    PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC};
 
@@ -617,7 +816,7 @@ static void random_sequences(const char *family, unsigned int calls, unsigned in
 			unsigned long from = random_next(&rng) % 48, n = random_next(&rng) % 12;
 			unsigned long to = random_next(&rng) % 48, m = random_next(&rng) % 12;
 			int prot = prots[random_next(&rng) % 5];
-			long a = REGION + from * PAGE_SIZE, len = n * PAGE_SIZE, r;
+			long a = REGION + from * PAGE_SIZE, len = n * PAGE_SIZE, r = 0;
 
 			switch (random_next(&rng) % calls) {
 			case 0:
@@ -646,16 +845,36 @@ static void random_sequences(const char *family, unsigned int calls, unsigned in
 				r = syscall6(SYS_mremap, a, len, m * PAGE_SIZE, 0, 0, 0);
 				print("  remap %lu %lu %lu:", from, n, m);
 				break;
-			default:
+			case 7:
 				r = syscall6(SYS_mremap, a, len, m * PAGE_SIZE, 3,
 					     (long)(REGION + to * PAGE_SIZE), 0);
 				print("  remap_to %lu %lu %lu %lu:", from, n, m, to);
+				break;
+			case 8:
+				r = sys_madvise(a, len, advice[m]);
+				print("  advise %lu %lu %d:", from, n, advice[m]);
+				break;
+			case 9:
+				r = syscall3(m & 1 ? SYS_mlock : SYS_munlock, a, len, 0);
+				print("  %s %lu %lu:", m & 1 ? "lock" : "unlock", from, n);
+				break;
+			default:
+				/* Writes, where the mapping allows them. */
+				print("  write %lu %lu:", from, m);
+				for (unsigned long end = a + m * PAGE_SIZE; a < (long)end;
+				     a += PAGE_SIZE) {
+					r = sys_madvise(a, PAGE_SIZE, MADV_POPULATE_WRITE);
+					if (!r)
+						*(volatile char *)a = (char)(i + 1);
+				}
 				break;
 			}
 			print_result(r);
 			print("\n");
 		}
 		print_maps();
+		if (calls > 8)
+			print_contents();
 	}
 }
 
@@ -687,6 +906,113 @@ static void brk_family(void)
 	sys_brk(start);
 }
 
+/* brk(2) up to RLIMIT_DATA, which counts the heap and the program's data, to the byte. */
+static void brk_against_data(void)
+{
+	unsigned long start = (unsigned long)sys_brk(0), lim[2], old[2], end;
+
+	syscall3(SYS_getrlimit, RLIMIT_DATA, (long)old, 0);
+	lim[0] = 1 << 20;
+	lim[1] = old[1];
+	print("  heap and data:");
+	print_result(syscall3(SYS_setrlimit, RLIMIT_DATA, (long)lim, 0));
+	print(" %d", (unsigned long)sys_brk(start + (2 << 20)) == start);
+	for (end = start; (unsigned long)sys_brk(end + PAGE_SIZE) == end + PAGE_SIZE;
+	     end += PAGE_SIZE)
+		;
+	print(" %d\n", end - start < 1 << 20 && end - start > 1 << 19);
+	sys_brk(start);
+	syscall3(SYS_setrlimit, RLIMIT_DATA, (long)old, 0);
+}
+
+/* More mappings than there may be, and what still works then. */
+static void max_map_count_family(void)
+{
+	const unsigned long most = 70000;
+	long before = count_lines(), r = 0;
+	unsigned long i;
+
+	case_begin("max_map_count");
+	for (i = 0; i < most && !is_error(r); i++)
+		r = sys_mmap(REGION + 2 * i * PAGE_SIZE, 2 * PAGE_SIZE,
+			     i & 1 ? PROT_READ : PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
+	print("  the mapping that fails is number %ld:", (long)i + before);
+	print_result(r);
+	print("\n  a page in the middle of one:");
+	print_result(sys_mprotect(REGION, PAGE_SIZE, PROT_READ | PROT_WRITE));
+	print_result(sys_mprotect(REGION + 3 * PAGE_SIZE, PAGE_SIZE, PROT_NONE));
+	print("\n  half of one:");
+	print_result(sys_munmap(REGION, PAGE_SIZE));
+	print("\n  a move:");
+	print_result(syscall6(SYS_mremap, REGION + 4 * PAGE_SIZE, 2 * PAGE_SIZE, 2 * PAGE_SIZE, 3,
+			      REGION + 2 * most * PAGE_SIZE, 0));
+	print("\n  advice:");
+	print_result(sys_madvise(REGION + 8 * PAGE_SIZE, PAGE_SIZE, 10));
+	print("\n  mlock:");
+	print_result(syscall3(SYS_mlock, REGION + 10 * PAGE_SIZE, PAGE_SIZE, 0));
+	print("\n  a whole one:");
+	print_result(sys_munmap(REGION + 8 * PAGE_SIZE, 2 * PAGE_SIZE));
+	print("\n  and a new one:");
+	print_result(sys_mmap(REGION + 8 * PAGE_SIZE, PAGE_SIZE, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED));
+	print("\n  all:");
+	print_result(sys_munmap(REGION, 2 * most * PAGE_SIZE));
+	print("\n");
+}
+
+/* getrlimit, setrlimit, prlimit64: what they refuse. */
+static void rlimit_family(void)
+{
+	static const int kept[] = {2, 3, 8, 9};
+	unsigned long lim[2], old[2];
+
+	case_begin("rlimit");
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		print("  %d:", kept[i]);
+		print_result(syscall3(SYS_getrlimit, kept[i], (long)old, 0));
+		lim[0] = 1 << 20;
+		lim[1] = old[1];
+		print_result(syscall6(SYS_prlimit64, 0, kept[i], 0, (long)lim, 0, 0));
+		print(" %d", lim[0] == old[0] && lim[1] == old[1]);
+		lim[0] = 64 << 20 > old[1] ? old[1] : 64 << 20;
+		print_result(syscall6(SYS_prlimit64, 0, kept[i], (long)lim, 0, 0, 0));
+		lim[0] = 0;
+		print_result(syscall6(SYS_prlimit64, 0, kept[i], (long)old, (long)lim, 0, 0));
+		print(" %d", lim[0] != 0);
+		lim[0] = old[1] == ~0ul ? 2 : old[1] + 1;
+		lim[1] = lim[0] - 1;
+		print_result(syscall3(SYS_setrlimit, kept[i], (long)lim, 0));
+		print_result(syscall3(SYS_setrlimit, kept[i], 8, 0));
+		print_result(syscall3(SYS_getrlimit, kept[i], 0, 0));
+		print("\n");
+	}
+	print("  no such resource:");
+	print_result(syscall3(SYS_getrlimit, 16, (long)lim, 0));
+	print_result(syscall3(SYS_getrlimit, -1, (long)lim, 0));
+	print("\n  no such process:");
+	print_result(syscall6(SYS_prlimit64, 0x3fffff00, 2, 0, (long)lim, 0, 0));
+	print("\n");
+	/* The heap against RLIMIT_DATA: what the program's own data leaves of it. */
+	brk_against_data();
+}
+
+static void drop_ipc_lock(void)
+{
+	struct {
+		unsigned int version;
+		int pid;
+	} header = {0x20080522, 0};
+	struct {
+		unsigned int effective, permitted, inheritable;
+	} data[2];
+
+	if (is_error(syscall3(SYS_capget, (long)&header, (long)data, 0)))
+		return; /* no capabilities here */
+	data[0].effective &= ~(1u << 14);
+	syscall3(SYS_capset, (long)&header, (long)data, 0);
+}
+
 #define SCRIPTS(name)                                                                       \
 	static void name##_family(void)                                                     \
 	{                                                                                   \
@@ -701,6 +1027,9 @@ SCRIPTS(mremap)
 SCRIPTS(lock)
 SCRIPTS(mincore)
 SCRIPTS(msync)
+SCRIPTS(advice)
+SCRIPTS(memlock)
+SCRIPTS(limits)
 
 static void parts_family(void)
 {
@@ -720,22 +1049,34 @@ static void random_mremap_family(void)
 	random_sequences("random_mremap", 8, 40);
 }
 
+static void random_all_family(void)
+{
+	random_sequences("random_all", 16, 120);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
+	bool only_when_named;
 } families[] = {
-	{"mmap", mmap_family},
-	{"munmap", munmap_family},
-	{"mprotect", mprotect_family},
-	{"madvise", madvise_family},
-	{"brk", brk_family},
-	{"parts", parts_family},
-	{"random", random_family},
-	{"mremap", mremap_family},
-	{"random_mremap", random_mremap_family},
-	{"lock", lock_family},
-	{"mincore", mincore_family},
-	{"msync", msync_family},
+	{"mmap", mmap_family, false},
+	{"munmap", munmap_family, false},
+	{"mprotect", mprotect_family, false},
+	{"madvise", madvise_family, false},
+	{"brk", brk_family, false},
+	{"parts", parts_family, false},
+	{"random", random_family, false},
+	{"mremap", mremap_family, false},
+	{"random_mremap", random_mremap_family, false},
+	{"lock", lock_family, false},
+	{"mincore", mincore_family, false},
+	{"msync", msync_family, false},
+	{"advice", advice_family, false},
+	{"memlock", memlock_family, false},
+	{"limits", limits_family, false},
+	{"rlimit", rlimit_family, false},
+	{"random_all", random_all_family, false},
+	{"max_map_count", max_map_count_family, true},
 };
 #define NR_FAMILIES (sizeof(families) / sizeof(families[0]))
 
@@ -743,8 +1084,9 @@ int main(int argc, char **argv)
 {
 	unsigned long run = 0;
 
+	drop_ipc_lock();
 	for (size_t i = 0; i < NR_FAMILIES; i++) {
-		bool wanted = argc < 2;
+		bool wanted = argc < 2 && !families[i].only_when_named;
 
 		for (int j = 1; j < argc; j++)
 			wanted |= !strcmp(argv[j], families[i].name);

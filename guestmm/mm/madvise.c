@@ -244,12 +244,9 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 	}
 	if (flags == vma->flags)
 		return 0;
-	err = vma_cut_out(pvma, start, end);
-	if (err)
-		return err == -ENOMEM ? -EAGAIN : err;
-	vma_set_flags(*pvma, flags);
-	*pvma = vma_merge_around(*pvma);
-	return 0;
+	err = vma_modify_flags(pvma, start, end, flags);
+	return err == -ENOMEM ? -EAGAIN
+			      : err; /* madvise(2): of the kernel's own, not the caller's */
 }
 
 /* ---- the call ---------------------------------------------------------------------------------

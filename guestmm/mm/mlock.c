@@ -89,20 +89,18 @@ static int mlock_fixup(struct vm_area_struct **pvma, unsigned long start, unsign
 	struct vm_area_struct *vma = *pvma;
 	unsigned long old = vma->flags, flags = (old & ~LOCK_FLAGS) | lock;
 	struct mm_struct *mm = vma->mm;
+	long pages = (end - start) >> PAGE_SHIFT;
 	int err;
 
 	if (flags == old)
 		return 0;
-	err = vma_cut_out(pvma, start, end);
+	err = vma_modify_flags(pvma, start, end, flags);
 	if (err)
 		return err;
-	vma = *pvma;
-	vm_stat_account(mm, old, -(long)vma_pages(vma));
-	vma_set_flags(vma, flags);
-	vm_stat_account(mm, flags, vma_pages(vma));
+	vm_stat_account(mm, old, -pages);
+	vm_stat_account(mm, flags, pages);
 	if ((flags ^ old) & VM_LOCKED)
-		mlock_vma_pages(vma, start, end, flags & VM_LOCKED);
-	*pvma = vma_merge_around(vma);
+		mlock_vma_pages(*pvma, start, end, flags & VM_LOCKED);
 	return 0;
 }
 

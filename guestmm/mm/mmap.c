@@ -191,22 +191,23 @@ static int map_range(struct mm_struct *mm, unsigned long start, unsigned long en
 	return 0;
 }
 
-/* Limits and charge for a mapping of `pages`, of which `replaced` are there already (MAP_FIXED
- * over old ones). Sets VM_ACCOUNT in *flags when charged. */
-static int reserve_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages,
-			   unsigned long replaced)
+/* Promise `pages`, if such a mapping is a promise: sets VM_ACCOUNT in *flags then. */
+static int charge_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages)
 {
 	int err;
 
-	if (!may_expand_vm(mm, *flags, pages - replaced))
-		return -ENOMEM;
-	if (vm_accountable(*flags, sysctl_overcommit_memory)) {
-		err = vm_charge(mm, pages);
-		if (err)
-			return err;
+	if (!vm_accountable(*flags, sysctl_overcommit_memory))
+		return 0;
+	err = vm_charge(mm, pages);
+	if (!err)
 		*flags |= VM_ACCOUNT;
-	}
-	return 0;
+	return err;
+}
+
+/* Limits and charge for a mapping of `pages`. */
+static int reserve_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages)
+{
+	return may_expand_vm(mm, *flags, pages) ? charge_mapping(mm, flags, pages) : -ENOMEM;
 }
 
 static unsigned long mapped_pages(struct mm_struct *mm, unsigned long start, unsigned long end)
@@ -223,7 +224,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 			unsigned long vm_flags, bool *populate)
 {
 	bool over = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE); /* something may be there */
-	unsigned long end;
+	unsigned long end, pages;
 	int err;
 
 	if (mm->map_count > sysctl_max_map_count)
@@ -239,17 +240,20 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	if ((vm_flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED)
 		*populate = true;
 	end = addr + len;
-	err = reserve_mapping(mm, &vm_flags, len >> PAGE_SHIFT,
-			      over ? mapped_pages(mm, addr, end) : 0);
+	pages = len >> PAGE_SHIFT;
+	if (!may_expand_vm(mm, vm_flags, pages - (over ? mapped_pages(mm, addr, end) : 0)))
+		return -ENOMEM;
+	/* As in Linux what was there goes first: a promise that cannot be made leaves a hole. */
+	err = over ? __do_munmap(mm, addr, end) : 0;
 	if (err)
 		return err;
-	if (over)
-		err = __do_munmap(mm, addr, end);
-	if (!err)
-		err = map_range(mm, addr, end, vm_flags, NULL);
+	err = charge_mapping(mm, &vm_flags, pages);
+	if (err)
+		return err;
+	err = map_range(mm, addr, end, vm_flags, NULL);
 	if (err) {
 		if (vm_flags & VM_ACCOUNT)
-			vm_uncharge(mm, len >> PAGE_SHIFT);
+			vm_uncharge(mm, pages);
 		return err;
 	}
 	return addr;
@@ -310,7 +314,7 @@ unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
 		flags |= mm->def_flags;
 		if (mm->map_count > sysctl_max_map_count || mlock_exceeds_limit(mm, flags, pages))
 			goto out;
-		if (reserve_mapping(mm, &flags, pages, 0))
+		if (reserve_mapping(mm, &flags, pages))
 			goto out;
 		if (map_range(mm, old_end, new_end, flags, "[heap]")) {
 			if (flags & VM_ACCOUNT)
@@ -335,7 +339,7 @@ int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initia
 	int err;
 
 	down_write(&mm->mmap_lock);
-	err = reserve_mapping(mm, &flags, pages, 0);
+	err = reserve_mapping(mm, &flags, pages);
 	if (err)
 		goto out;
 	err = map_range(mm, top - initial, top, flags, "[stack]");

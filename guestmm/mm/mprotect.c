@@ -11,7 +11,7 @@
 #include "mm/pgtable.h"
 #include "mm/vma.h"
 
-/* New rights for [start, end), a part of *vma. On return *vma covers it. */
+/* New rights for [start, end), a part of *pvma, which covers it afterwards. */
 static int mprotect_one(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
 			unsigned long flags)
 {
@@ -34,17 +34,14 @@ static int mprotect_one(struct vm_area_struct **pvma, unsigned long start, unsig
 			flags |= VM_ACCOUNT;
 		}
 	}
-	err = vma_cut_out(pvma, start, end);
+	err = vma_modify_flags(pvma, start, end, flags);
 	if (err) {
 		vm_uncharge(mm, charged);
 		return err;
 	}
-	vma = *pvma;
 	vm_stat_account(mm, old, -(long)pages);
 	vm_stat_account(mm, flags, pages);
-	vma_set_flags(vma, flags);
-	change_protection(vma, start, end);
-	*pvma = vma_merge_around(vma);
+	change_protection(*pvma, start, end);
 	return 0;
 }
 

@@ -379,3 +379,56 @@ int vma_cut_out(struct vm_area_struct **pvma, unsigned long start, unsigned long
 	}
 	return 0;
 }
+
+/* Does the part [start, end) of `vma` join `near` once it has these flags? */
+static bool part_joins(const struct vm_area_struct *vma, unsigned long start, unsigned long end,
+		       unsigned long flags, const struct vm_area_struct *near)
+{
+	struct vma_desc mid = {flags,
+			       linear_page_index(vma, start),
+			       (end - start) >> PAGE_SHIFT,
+			       vma->anon_vma,
+			       vma->name,
+			       anon_vma_inherited(vma)};
+	struct vma_desc n;
+
+	if (!near)
+		return false;
+	vma_describe(near, &n);
+	if (near->vm_end == start)
+		return vma_merge_policy(&n, &mid, NULL) == VMA_MERGE_PREV;
+	return near->vm_start == end && vma_merge_policy(NULL, &mid, &n) == VMA_MERGE_NEXT;
+}
+
+int vma_modify_flags(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
+		     unsigned long flags)
+{
+	struct vm_area_struct *vma = *pvma, *near;
+	int err;
+
+	/* One end of a VMA that becomes like its neighbour: only the border moves, which takes no
+	 * memory. The neighbour first, so that the reverse map never sees a page in neither. */
+	if (start == vma->vm_start && end < vma->vm_end) {
+		near = vma_prev(vma);
+		if (part_joins(vma, start, end, flags, near)) {
+			vma_set_range(near, near->vm_start, end);
+			vma_set_range(vma, end, vma->vm_end);
+			*pvma = near;
+			return 0;
+		}
+	} else if (end == vma->vm_end && start > vma->vm_start) {
+		near = vma_next(vma);
+		if (part_joins(vma, start, end, flags, near)) {
+			vma_set_range(near, start, near->vm_end);
+			vma_set_range(vma, vma->vm_start, start);
+			*pvma = near;
+			return 0;
+		}
+	}
+	err = vma_cut_out(pvma, start, end);
+	if (err)
+		return err;
+	vma_set_flags(*pvma, flags);
+	*pvma = vma_merge_around(*pvma);
+	return 0;
+}

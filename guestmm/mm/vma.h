@@ -76,6 +76,11 @@ struct vm_area_struct *vma_merge_range(struct mm_struct *mm, unsigned long start
 /** Split so that *vma becomes [start, end), which lies within it. Returns 0 or -ENOMEM: as before;
  * *vma then contains the range. */
 int vma_cut_out(struct vm_area_struct **vma, unsigned long start, unsigned long end);
+/** Give [start, end), a part of *vma, these flags: cut out and joined with neighbours as need be.
+ * *vma becomes the VMA that covers it. Accounting and PTEs are the caller's. Returns 0 or -ENOMEM:
+ * nothing done, *vma still contains the range. */
+int vma_modify_flags(struct vm_area_struct **vma, unsigned long start, unsigned long end,
+		     unsigned long flags);
 /** Join with the neighbours that became equal. Returns the VMA that covers `vma`'s range now. */
 struct vm_area_struct *vma_merge_around(struct vm_area_struct *vma);
 void vma_set_flags(struct vm_area_struct *vma, unsigned long flags);
