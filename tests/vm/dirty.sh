@@ -57,4 +57,30 @@ else
 	set_of --dirty ring
 	ok "a ring that loses pages is refused" is 3 "lets its dirty ring overflow"
 fi
+
+# ---- what it costs
+lines() { # lines MODE: all lines of the kernel's dirty_log_perf_test are there
+	said "^$1, 4 MiB" && said '^Test iterations: 2$' && said '^Populate memory time: [0-9]+\.[0-9]{9}s$' &&
+		said '^Enabling dirty logging time: [0-9]+\.[0-9]{9}s$' && said '^Disabling dirty logging time: [0-9]+\.' &&
+		said '^Iteration 2 dirty memory time: [0-9]+\.[0-9]{9}s$' && said '^Iteration 2 get dirty log time: [0-9]+\.' &&
+		said '^Get dirty log over 2 iterations took [0-9.]{11,}s\. \(Avg [0-9.]{11,}s/iteration\)$'
+}
+run bench dirty --memory 4M --mode bitmap,bitmap-manual --iterations 2 --reps 2 --json "$dir/b.json"
+ok "bench dirty" [ "$status" = 0 ]
+ok "bench dirty: lines of a bitmap" lines bitmap
+ok "bench dirty: lines of one that is cleared" sh -c "grep -q '^Clear dirty log over 2 iterations' '$dir/out'"
+# A pass over protected pages takes longer than one without a log, by more than the noise; the log has every page.
+python3 - "$dir/b.json" >"$dir/checks" <<'END'
+import json, sys
+
+for d in json.load(open(sys.argv[1]))["dirty"]:
+    good = d["measured"] == 2 and d["passes"][1]["pages"]["min"] >= d["pages"]
+    good = good and d["again_ps_per_page"]["min"] > d["noise_ps_per_page"]["median"]
+    print("ok" if good else "not ok %s" % d)
+END
+ok "bench dirty: every page, and above the noise" sh -c "[ \$(grep -c '^ok' '$dir/checks') = 2 ]"
+run bench dirty --mode sometimes
+ok "bench dirty: unknown kind" is 2 "none of bitmap"
+run bench dirty --memory 4K
+ok "bench dirty: odd size" is 2 "no size of whole MiB"
 finish

@@ -23,4 +23,7 @@ done
 run run --accel lab --memory 48M --dirty ring --sample 0 --exec dirtyset --mb 36 --rounds 4 --percent 200 --seed "$seed"
 ok "more pages than the ring holds" exact
 ok "the ring was full" said 'dirty_ring_full +[1-9]'
+run bench dirty --accel lab --memory 4M --mode ring --iterations 2 --reps 1
+ok "bench dirty with a ring" [ "$status" = 0 ]
+ok "its lines" said '^Clear dirty log over 2 iterations took [0-9.]{11,}s'
 finish
