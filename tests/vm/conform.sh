@@ -1,0 +1,61 @@
+#!/bin/sh
+# The memory calls answer as Linux answers them: user/conform prints more than 650 cases (results, layout, contents), run
+# unchanged on Debian's Linux 6.1 in the lab and on guestmm, in the lab and directly. The transcripts must be equal.
+#    conform.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
+set -u
+name=conform
+B=$1
+. "$(dirname "$0")/lib.inc"
+have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+here=$(cd "$B" && pwd)
+directly="mremap advice"
+
+# transcript FILE: what conform said, without the kernel's lines, what mmvm says afterwards, and the blank lines
+transcript() { sed '/^[0-9]* cases$/q' "$1" | grep -v '^$\|^\[ *[0-9]*\.[0-9]*\]'; }
+# same A B: equal; else where they part, with the case it happens in
+same() {
+	diff "$1" "$2" >"$dir/diff" && return 0
+	line=$(sed -nE '1s/^([0-9]+).*/\1/p' "$dir/diff")
+	echo "# first difference at line $line ($(wc -l <"$dir/diff") lines of differences); < guestmm, > Linux"
+	sed -n "1,${line}p" "$1" | grep '^[a-z_]*\.[0-9]*$' | tail -n 1 | sed 's/^/# in /'
+	head -n 12 "$dir/diff" | sed 's/^/# /'
+	false
+}
+cases() { [ "$(sed -nE 's/^([0-9]+) cases$/\1/p' "$1")" -ge "$2" ]; }
+
+# One lab for all: Linux's answers, ours, and those at the limit of 65,530 mappings.
+cat >"$dir/inside" <<END
+$here/user/conform >$dir/linux
+$here/user/conform max_map_count >$dir/linux.max
+$here/user/conform $directly >$dir/linux.part
+$here/mmvm run --accel kvm --exec conform >$dir/guest 2>$dir/err
+echo \$? >$dir/status
+$here/mmvm run --accel kvm --exec conform -- max_map_count >$dir/guest.max 2>>$dir/err
+END
+LIMIT=300 run lab -- sh "$dir/inside"
+ok "the lab ran them" [ "$status" = 0 ]
+for f in guest guest.max; do
+	transcript "$dir/$f" >"$dir/$f.cases"
+done
+ok "Linux: all cases" cases "$dir/linux" 650
+ok "guestmm: the program ends well" [ "$(cat "$dir/status")" = 0 ]
+ok "guestmm answers as Linux" same "$dir/guest.cases" "$dir/linux"
+ok "guestmm answers as Linux with as many mappings as there may be" same "$dir/guest.max.cases" "$dir/linux.max"
+ok "pages were really swapped out on request" grep -Eq "pages swapped out +[1-9]" "$dir/guest"
+ok "and disk and guest count the same" [ "$(grep -c '  equal ' "$dir/guest")" = 2 ]
+
+# The comparison can fail: one page that is not where it should be.
+sed '/^mremap\.16$/,/^mremap\.17$/s/ = .*/ = empty/' "$dir/guest.cases" >"$dir/wrong"
+(same "$dir/wrong" "$dir/linux") >"$dir/found" 2>&1
+ok "a difference would be found, and its case named" grep -q "^# in mremap.16$" "$dir/found"
+
+# Directly, where ring 0 is another one.
+if have_kvm; then
+	# shellcheck disable=SC2086
+	LIMIT=200 run run --accel kvm --exec conform -- $directly
+	transcript "$dir/out" >"$dir/direct"
+	ok "directly: $directly" same "$dir/direct" "$dir/linux.part"
+else
+	skip "directly" "/dev/kvm cannot be opened"
+fi
+finish
