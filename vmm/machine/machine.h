@@ -145,7 +145,7 @@ int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *g
 int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, size_t len);
 bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out);
 /** The dirty log of guest RAM has readers that do not disturb each other: each gets every page that
- * was written since it last asked. One that has never asked gets what is written from then on. */
+ * was written since it last asked; one that has never asked, what no other has taken yet. */
 enum dirty_reader { DIRTY_READER_SAMPLER, DIRTY_READER_EXACT, NR_DIRTY_READERS };
 #define DIRTY_BY_GUEST	1u /* in KVM's log */
 #define DIRTY_BY_DEVICE 2u /* written by the VMM or a device */
@@ -170,6 +170,8 @@ struct machine_dirty_cost {
 void machine_dirty_cost(struct machine *m, struct machine_dirty_cost *out);
 /** Nanoseconds from process start to the first KVM_RUN. */
 uint64_t machine_start_ns(const struct machine *m);
+/** Is this file a Linux kernel (a bzImage)? False too when it cannot be read. */
+bool machine_kernel_is_linux(const char *path);
 /** What the host is: "VMX", "SVM", "PVM"; its quirks (MMVM_QUIRK_*); the guest's TSC in Hz. */
 const char *machine_backend(const struct machine *m);
 uint32_t machine_quirks(const struct machine *m);

@@ -23,8 +23,8 @@
  * ask no more of it than that).
  * Everything happens on the vCPU's thread while the guest stands still; the time is its stall.
  *
- * Bounds: the region is at most as many pages as there is RAM, the walk visits at most as many
- * tables as there are frames.
+ * Bounds: the region is at most four times as many pages as there is RAM, the walk visits at most as
+ * many tables as there are frames and marks at most MARKS times as many frames.
  */
 #include "observe/dirty_exact.h"
 
@@ -55,6 +55,7 @@
 #define PTE_ADDR    0x000ffffffffff000ull
 #define USER_SLOTS  256u
 #define NO_FRAME    UINT64_MAX
+#define MARKS	    16u
 
 /** One round's comparison. */
 struct look {
@@ -64,6 +65,7 @@ struct look {
 	struct mmvm_round round;
 	uint64_t *written; /* copy of the program's bitmap */
 	uint64_t tables;   /* that may still be visited */
+	uint64_t marks;	   /* frames that may still be marked */
 	bool by_device;	   /* the region is one that devices write */
 	uint64_t bad;
 };
@@ -161,8 +163,9 @@ static void leaf(struct look *l, uint64_t va, uint64_t entry, unsigned int level
 {
 	uint64_t size = MMVM_PAGE_SIZE << 9 * level, gpa = entry & PTE_ADDR & ~(size - 1);
 
-	if (entry & PTE_SPECIAL)
-		return; /* the zero page: nobody's */
+	if ((entry & PTE_SPECIAL) || l->marks < size / MMVM_PAGE_SIZE)
+		return; /* the zero page is nobody's; a guest that maps RAM so often plays games */
+	l->marks -= size / MMVM_PAGE_SIZE;
 	for (uint64_t at = 0; at < size; at += MMVM_PAGE_SIZE)
 		set_flags(l, gpa + at,
 			  F_MAPPED | (entry & PTE_DIRTY ? F_DIRTY : 0) | (level ? F_LARGE : 0) |
@@ -357,6 +360,7 @@ static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t 
 			 .m = m,
 			 .ram = machine_ram(m),
 			 .tables = x->nr_frames,
+			 .marks = x->nr_frames * MARKS,
 			 .by_device = by_device};
 	int64_t n;
 	int rc;
