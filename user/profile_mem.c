@@ -166,30 +166,6 @@ static void swap_in(void)
 	}
 }
 
-/** Each page that comes in pushes another one out: an area larger than free memory, walked over
- * and over; an operation is 2 x PER_CALL pages of it. */
-static void swap_out_in(void)
-{
-	unsigned long free, swap, bytes, pages;
-	volatile char *area;
-
-	sizes(&free, &swap);
-	bytes = free + (swap < free ? swap : free) / 2;
-	bytes &= ~(PAGE_SIZE - 1);
-	pages = bytes / PAGE_SIZE;
-	area = (volatile char *)map_memory(bytes);
-	must((long)area, "mmap");
-	for (int i = 0; i < 2; i++)
-		write_all(area, bytes);
-	marked = true;
-	for (unsigned long i = 0; i < REPS; i++) {
-		write_all(area + i * pages / REPS * PAGE_SIZE / 2, 64 * PAGE_SIZE);
-		begin();
-		write_all(area + (i * pages / REPS / 2 + 64) * PAGE_SIZE, 2 * PER_CALL * PAGE_SIZE);
-		end();
-	}
-}
-
 int main(int argc, char **argv)
 {
 	if (argc < 2)
@@ -197,8 +173,6 @@ int main(int argc, char **argv)
 	op = argv[1];
 	if (!strcmp(op, "swap_in")) {
 		swap_in();
-	} else if (!strcmp(op, "swap_out_in")) {
-		swap_out_in();
 	} else {
 		place_window();
 		for (unsigned long i = 0; i < WARM + REPS; i++) {

@@ -33,9 +33,7 @@ static void help(void)
 	     "  --list                      the operations\n"
 	     "  --format table|folded|tree  by function (table), as stacks for flamegraph.pl, as a "
 	     "call tree\n"
-	     "  --accel auto|kvm|lab        where to run (auto: hardware, or else the lab, which "
-	     "counts\n"
-	     "                              instructions so that two runs agree to the digit)\n"
+	     "  --accel auto|kvm|lab        where to run (auto: hardware, or else the lab)\n"
 	     "  --kernel FILE               guest kernel (images/guestmm.elf of the build)\n"
 	     "Where KVM emulates ring 0 (PVM), a repeated string instruction is one step, not one "
 	     "a "
@@ -106,21 +104,20 @@ static int profile_here(const struct options *o)
 	char backend[32] = "";
 	struct profiler *profiler = profile_operation(o->kernel, o->op, backend, &err);
 	const struct profile *p;
+	FILE *f;
 
 	if (!profiler)
 		return cli_fail(&err);
 	p = profiler_result(profiler);
 	/* stacks are for programs to read: what is said about them goes elsewhere */
-	fprintf(o->print == profile_print_folded ? stderr : stdout,
-		"%s: %llu instructions, %u repetitions, ", p->op, (unsigned long long)p->min,
+	f = o->print == profile_print_folded ? stderr : stdout;
+	fprintf(f, "%s: %llu instructions, %u repetitions, ", p->op, (unsigned long long)p->min,
 		p->reps);
 	if (p->identical)
-		fputs("all identical", o->print == profile_print_folded ? stderr : stdout);
+		fputs("all identical", f);
 	else
-		fprintf(o->print == profile_print_folded ? stderr : stdout,
-			"%llu at most, the cheapest is shown", (unsigned long long)p->max);
-	fprintf(o->print == profile_print_folded ? stderr : stdout, " (%s%s)\n", backend,
-		lab_inside() ? " in the lab" : "");
+		fprintf(f, "%llu at most, the cheapest is shown", (unsigned long long)p->max);
+	fprintf(f, " (%s%s)\n", backend, lab_inside() ? " in the lab" : "");
 	o->print(stdout, p);
 	profiler_free(profiler);
 	return fflush(stdout) ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
@@ -143,7 +140,7 @@ int cmd_profile(int argc, char **argv)
 	if (accel < 0)
 		return cli_fail(&err);
 	if (accel == ACCEL_LAB) {
-		struct lab_options lab = {.icount = true};
+		struct lab_options lab = {0};
 
 		status = lab_exec(argc, argv, &lab, &err);
 		return status < 0 ? cli_fail(&err) : status;

@@ -7,7 +7,7 @@
  * always costs the same.
  */
 #include "kernel/task.h"
-#include "tests/tests.h"
+#include "tests/prof.h"
 
 #define WARM 4
 #define REPS 5
@@ -15,7 +15,7 @@
 static struct kmem_cache *cache;
 static u32 failed;
 
-static void profile(struct test *t, const char *name, void (*fn)(void))
+void profile_kernel(struct test *t, const char *name, void (*fn)(void))
 {
 	/* volatile: the function is to be called, at the address that the VMM is told */
 	void (*volatile once)(void) = fn;
@@ -79,30 +79,30 @@ static void op_vmalloc_64k(void)
 
 GUEST_TEST(profile, page_0, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
 {
-	profile(t, "page_0", op_page_0);
+	profile_kernel(t, "page_0", op_page_0);
 }
 
 GUEST_TEST(profile, page_9, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
 {
-	profile(t, "page_9", op_page_9);
+	profile_kernel(t, "page_9", op_page_9);
 }
 
 GUEST_TEST(profile, slab_96, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
 {
 	cache = kmem_cache_create("profile_96", 96, 0, 0, NULL);
 	REQUIRE(cache);
-	profile(t, "slab_96", op_slab_96);
+	profile_kernel(t, "slab_96", op_slab_96);
 	CHECK_EQ(kmem_cache_destroy(cache), 0);
 }
 
 GUEST_TEST(profile, kmalloc_128, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
 {
-	profile(t, "kmalloc_128", op_kmalloc_128);
+	profile_kernel(t, "kmalloc_128", op_kmalloc_128);
 }
 
 GUEST_TEST(profile, vmalloc_64k, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
 {
-	profile(t, "vmalloc_64k", op_vmalloc_64k);
+	profile_kernel(t, "vmalloc_64k", op_vmalloc_64k);
 }
 
 static bool partner_ends, partner_ended;
@@ -129,7 +129,7 @@ static void op_switch(void)
 GUEST_TEST(profile, switch, MMVM_TESTF_BENCH, 60, "")
 {
 	REQUIRE(kthread_run(partner, NULL, "partner") == 0);
-	profile(t, "switch", op_switch);
+	profile_kernel(t, "switch", op_switch);
 	WRITE_ONCE(partner_ends, true);
 	CHECK(wait_until(has_ended, NULL, 1000));
 }

@@ -4,10 +4,11 @@
  * holds the kernel's work and one copy a page, no device's and no waiting.
  */
 #include "mm/bio.h"
-#include "tests/tests.h"
+#include "tests/prof.h"
 
 #define DISK_PAGES   8192ul
 #define PAGE_SECTORS (PAGE_SIZE / 512)
+#define ANON_PAGES   1024ul
 
 static char *disk;
 
@@ -71,16 +72,36 @@ USER_OP(dontneed)
 USER_OP(mprotect)
 USER_OP(map_unmap)
 
-#define SWAP_OP(name)                                                                           \
-	GUEST_TEST(profile, name, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 60, "memory=64M,high=8M") \
-	{                                                                                       \
-		s64 out = ev(PSWPOUT), in = ev(PSWPIN);                                         \
-                                                                                                \
-		REQUIRE(swap_on() == 0);                                                        \
-		CHECK_EQ(run_program("user/profile_mem", #name), 0);                            \
-		CHECK(ev(PSWPOUT) > out);                                                       \
-		CHECK(ev(PSWPIN) > in);                                                         \
-	}
+GUEST_TEST(profile, swap_in, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 60, "memory=40M,high=8M")
+{
+	s64 in = ev(PSWPIN);
 
-SWAP_OP(swap_in)
-SWAP_OP(swap_out_in)
+	REQUIRE(swap_on() == 0);
+	CHECK_EQ(run_program("user/profile_mem", "swap_in"), 0);
+	CHECK(ev(PSWPIN) > in);
+}
+
+/** One direct reclaim: a batch of pages out. */
+static void op_swap_out(void)
+{
+	try_to_free_pages(GFP_KERNEL, 0);
+}
+
+GUEST_TEST(profile, swap_out, MMVM_TESTF_BENCH, 60, "memory=64M,high=8M")
+{
+	struct mm_struct *mm;
+	unsigned long addr;
+	s64 out;
+
+	REQUIRE(swap_on() == 0);
+	mm = testmm_create(t);
+	REQUIRE(mm);
+	addr = testmm_map(t, mm, ANON_PAGES * PAGE_SIZE);
+	REQUIRE(addr);
+	for (unsigned long i = 0; i < ANON_PAGES; i++)
+		REQUIRE(testmm_write(mm, addr + i * PAGE_SIZE, word_for(addr, i)) == 0);
+	out = ev(PSWPOUT);
+	profile_kernel(t, "swap_out", op_swap_out);
+	CHECK(ev(PSWPOUT) > out);
+	mmput(mm);
+}
