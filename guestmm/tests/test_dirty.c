@@ -1,4 +1,6 @@
 /*
+ * Dirty bits: clearing them loses nothing, and what devices write is seen.
+ *
  * What devices write is in the host's dirty log as well: the DMA engine's pages and the disk's. The
  * guest says which pages of a block it let devices write, and the VMM compares (MMVM_REC_ROUND,
  * vmm/observe/dirty_exact.c); on the way it finds any page of RAM that is in one of its witnesses'
@@ -56,6 +58,64 @@ static int disk(struct arena *a, enum bio_op op, unsigned int first, unsigned in
 	if (op == BIO_READ)
 		a->written |= ((1ull << nr) - 1) << first;
 	return submit_bio_wait(&bio);
+}
+
+#define CLEAN_PAGES 24ul
+#define HOLE	    5ul /* never touched */
+#define ZERO	    6ul /* read only: the zero page */
+
+/** Dirty PTEs among the pages of a mapping. */
+static unsigned int nr_dirty_ptes(struct mm_struct *mm, unsigned long at)
+{
+	unsigned int n = 0;
+
+	for (unsigned long i = 0; i < CLEAN_PAGES; i++)
+		n += pte_dirty(testmm_pte(mm, at + i * PAGE_SIZE)) &&
+		     pte_present(testmm_pte(mm, at + i * PAGE_SIZE));
+	return n;
+}
+
+GUEST_TEST(dirty, cleaned_pages_keep_what_was_written, 0, 0, "memory=24M,high=4M swap=16M")
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long at = testmm_map(t, mm, CLEAN_PAGES * PAGE_SIZE), i;
+	u64 v;
+
+	REQUIRE(at);
+	for (i = 0; i < CLEAN_PAGES; i++) {
+		if (i == ZERO)
+			CHECK_EQ(testmm_read(mm, at + i * PAGE_SIZE, &v), 0);
+		else if (i != HOLE)
+			CHECK_EQ(testmm_write(mm, at + i * PAGE_SIZE, word_for(i, 1)), 0);
+	}
+	CHECK_EQ(nr_dirty_ptes(mm, at), CLEAN_PAGES - 2);
+	/* A part, then the rest: each dirty PTE is counted once. */
+	CHECK_EQ(mm_clean_range(mm, at, at + 4 * PAGE_SIZE), 4);
+	CHECK_EQ(nr_dirty_ptes(mm, at), CLEAN_PAGES - 6);
+	CHECK_EQ(mm_clean_range(mm, 0, TASK_SIZE), CLEAN_PAGES - 6);
+	CHECK_EQ(mm_clean_range(mm, 0, TASK_SIZE), 0);
+	CHECK_EQ(nr_dirty_ptes(mm, at), 0);
+	for (i = 0; i < CLEAN_PAGES; i++) {
+		struct page *page = testmm_page(mm, at + i * PAGE_SIZE);
+
+		if (i != HOLE && i != ZERO)
+			CHECK(page && PageDirty(page));
+	}
+	/* Written again: dirty again, and only that one. */
+	CHECK_EQ(testmm_write(mm, at, word_for(0, 2)), 0);
+	CHECK_EQ(nr_dirty_ptes(mm, at), 1);
+	CHECK_EQ(mm_clean_range(mm, at, at + PAGE_SIZE), 1);
+
+	/* Reclaim must not take them for clean. */
+	CHECK_EQ(do_madvise(mm, at, CLEAN_PAGES * PAGE_SIZE, MADV_PAGEOUT), 0);
+	CHECK(pte_is_swap(testmm_pte(mm, at)));
+	for (i = 0; i < CLEAN_PAGES; i++) {
+		if (i == HOLE || i == ZERO)
+			continue;
+		CHECK_EQ(testmm_read(mm, at + i * PAGE_SIZE, &v), 0);
+		CHECK_EQ(v, word_for(i, i ? 1 : 2));
+	}
+	mmput(mm);
 }
 
 GUEST_TEST(dirty, devices_are_in_the_log, 0, 0, "memory=24M,high=4M swap=16M dirty=auto")

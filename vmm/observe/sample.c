@@ -266,7 +266,8 @@ static void add_observers(struct sampler *s, struct machine *m)
 			.stall_ns = c.full_ns,
 		};
 		snprintf(o.note, sizeof(o.note),
-			 "%s: %s getting, %s clearing, %" PRIu64 " requests, %" PRIu64 " pages",
+			 "%s: %s get, %s clear, %" PRIu64 " requests; %" PRIu64
+			 " pages, each a fault (see mmvm bench dirty)",
 			 dirty_mode_name(machine_dirty_mode(m)), format_ns(c.get_ns, a, sizeof(a)),
 			 format_ns(c.clear_ns, b, sizeof(b)), c.requests, c.pages);
 		run_result_add_observer(s->result, &o);
