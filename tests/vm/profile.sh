@@ -1,0 +1,68 @@
+#!/bin/sh
+# `mmvm profile`: exact instruction counts by function, twice the same; in the lab and, where KVM emulates ring 0, directly.
+#     profile.sh BUILD    exit 0 passed, 1 failed, 77 cannot run
+set -u
+name=profile
+B=$1
+. "$(dirname "$0")/lib.inc"
+
+if ! have_lab && ! have_kvm; then
+	echo "# skipped: neither /dev/kvm nor the lab can be used"
+	exit 77
+fi
+mode=lab
+have_lab || mode=kvm
+
+run profile --list
+ok "--list names the operations" said '^anon_fault$'
+run profile nothing_such --accel $mode
+ok "an operation that is not there" is 2 "there is no operation"
+run profile
+ok "no operation" is 2 "which operation"
+run profile page_0 --format xml
+ok "an unknown format" is 2 "table, folded or tree"
+
+# The sums: self over all functions is the total, and the folded stacks add up to it as well.
+sums_up() {
+	total=$(sed -nE 's/^[a-z_0-9]+: ([0-9]+) instructions.*/\1/p' "$dir/$1.table")
+	self=$(awk 'NR > 2 { s += $1 } END { print s }' "$dir/$1.table")
+	folded=$(awk '{ s += $NF } END { print s }' "$dir/$1.folded")
+	[ -n "$total" ] && [ "$total" = "$self" ] && [ "$total" = "$folded" ]
+}
+identical() { grep -q 'all identical' "$dir/$1.table"; }
+function_called() { awk -v f="$2" '$NF == f && $4 > 0 { found = 1 } END { exit !found }' "$dir/$1.table"; }
+
+# One lab for all of them: it boots once. The second run of each must be the first, to the digit.
+cat >"$dir/all.sh" <<END
+for op in page_0 syscall anon_fault; do
+	for form in table table2 folded tree; do
+		"$mmvm" profile \$op --accel kvm --format \${form%2} >"$dir/\$op.\$form" 2>>"$dir/err" || exit 1
+	done
+done
+END
+if [ $mode = lab ]; then
+	timeout -k 5 200 "$mmvm" lab -- sh "$dir/all.sh" >"$dir/out" 2>&1
+else
+	timeout -k 5 200 sh "$dir/all.sh" >"$dir/out" 2>&1
+fi
+status=$?
+ok "all profiles were made" [ $status = 0 ]
+for op in page_0 syscall anon_fault; do
+	ok "$op: the functions and the stacks add up" sums_up $op
+	ok "$op: a second run is the same, to the digit" cmp -s "$dir/$op.table" "$dir/$op.table2"
+	ok "$op: a tree" grep -q '^ *total *self *calls  function' "$dir/$op.tree"
+done
+ok "page_0: all repetitions identical" identical page_0
+ok "syscall: all repetitions identical" identical syscall
+ok "syscall: its handler was called" function_called syscall syscall_dispatch
+ok "anon_fault: the fault was followed to the allocator" grep -Eq 'handle_mm_fault.*;__alloc_page' "$dir/anon_fault.folded"
+ok "anon_fault: the handler is below the program" grep -q '^\[user\];asm_trap_pf' "$dir/anon_fault.folded"
+
+# Where KVM emulates ring 0, stepping goes another way.
+if [ $mode = lab ] && have_kvm && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
+	run profile kmalloc_128 --accel kvm
+	ok "directly: kmalloc" said '^kmalloc_128: [0-9]+ instructions, 5 repetitions, all identical'
+	run profile anon_fault --accel kvm
+	ok "directly: a fault" said ' do_user_fault$'
+fi
+finish
