@@ -5,6 +5,7 @@
 #include "kvm/debug.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #define CONTROL_ALWAYS (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP)
@@ -27,14 +28,17 @@ int kvm_vcpu_set_guest_debug(const struct kvm_vcpu *vcpu, uint32_t control)
 
 int kvm_vcpu_get_msr(const struct kvm_vcpu *vcpu, uint32_t index, uint64_t *value)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = {.head.nmsrs = 1, .entry.index = index};
-	int rc = ioctl(vcpu->fd, KVM_GET_MSRS, &msrs);
+	/* The header ends in an array of no length: room for one entry behind it. */
+	_Alignas(struct kvm_msrs) char room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	struct kvm_msrs *msrs = (struct kvm_msrs *)room;
+	int rc;
 
+	memset(room, 0, sizeof(room));
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = index;
+	rc = ioctl(vcpu->fd, KVM_GET_MSRS, msrs);
 	if (rc < 0)
 		return -errno;
-	*value = msrs.entry.data;
+	*value = msrs->entries[0].data;
 	return rc == 1 ? 0 : -ENOENT;
 }

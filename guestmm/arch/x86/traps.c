@@ -128,8 +128,8 @@ void do_trap(struct pt_regs *regs, unsigned int vector)
 	u64 cr2 = READ_CR(2);
 
 	if (user_mode(regs) && vector != X86_NMI && vector != X86_DF && vector != 18) {
-		struct fault_info f = {trap_signal(vector), trap_code(vector), vector, regs->rip,
-				       regs->orig_rax, cr2};
+		struct fault_info f = {trap_signal(vector), trap_code(vector), vector,
+				       regs->rip,	    regs->orig_rax,    cr2};
 
 		arch_irq_enable();
 		process_fault(regs, &f, trap_name(vector));
