@@ -244,7 +244,8 @@ static uint64_t timer_pair_ps(void)
 /** What all this has cost. The dirty log's readings are within the samples' time. */
 static void add_observers(struct sampler *s, struct machine *m)
 {
-	struct run_observer o = {.name = "samples", .times = s->ticks, .ns = s->tick_ns};
+	struct run_observer o = {
+		.name = "samples", .times = s->ticks, .ns = s->tick_ns, .has_stall = true};
 	struct exit_stat exits[MACHINE_MAX_EXITS];
 	unsigned int nr = machine_exit_stats(m, exits, MACHINE_MAX_EXITS);
 	struct machine_dirty_cost c;
