@@ -127,6 +127,8 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 			atomic_add(&mm->rss_anon, 1);
 		else if (atomic_sub_return(&old->mapcount, 1) < 0)
 			page_stat_add(old, NR_ANON_MAPPED, -1);
+		if (unlikely(old && (vmf->vma->flags & VM_LOCKED)))
+			munlock_page(old); /* the relatives' now */
 		count_vm_event(MMVM_FAULT_COW);
 	}
 	spin_unlock(&mm->page_table_lock);

@@ -8,7 +8,7 @@
  *
  * I1  locked_vm = pages of the VMAs with VM_LOCKED.
  * I2  A page with PG_mlocked is or was mapped by a locked VMA, and NR_MLOCK counts it. The flags go
- *     when a locked VMA lets go of it (munlock, munmap), or with the page.
+ *     when a locked VMA lets go of it (munlock, munmap, copy on write), or with the page.
  *
  * As in Linux a hole is found when it is reached: what lies below it is done, and the call fails.
  *
@@ -54,6 +54,11 @@ static void page_set_mlocked(struct page *page, bool lock)
 	}
 out:
 	spin_unlock_irqrestore(&node->lru_lock, flags);
+}
+
+void munlock_page(struct page *page)
+{
+	page_set_mlocked(page, false);
 }
 
 void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock)

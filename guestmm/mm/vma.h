@@ -127,6 +127,8 @@ bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned lon
 bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsigned long pages);
 /** Move the pages of [start, end) to the unevictable list, or back. mmap_lock held. */
 void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock);
+/** A locked VMA lets go of a page that others map still. */
+void munlock_page(struct page *page);
 
 void vma_init(void); /* caches */
 #endif

@@ -257,6 +257,28 @@ static void a_relatives_page_is_not_locked_for_ever(void)
 	clear_all();
 }
 
+static void copies_are_locked_not_the_relatives_page(void)
+{
+	struct mm_struct *child;
+
+	map_filled(0, 8);
+	CU_ASSERT_EQUAL(do_mlock(mm, at(0), 8 * PAGE_SIZE, 0), 0);
+	child = dup_mm(mm);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	for (unsigned long i = 0; i < 8; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at(i), 7), 0);
+	lru_add_drain();
+	CU_ASSERT_EQUAL(global_stat(NR_MLOCK), 8);
+	CU_ASSERT_EQUAL(global_stat(NR_UNEVICTABLE), 8);
+	reclaim(100);
+	reclaim(100);
+	CU_ASSERT_EQUAL(child->rss_anon, 0);
+	CU_ASSERT_EQUAL(mm->rss_anon, 8);
+	expect_filled(child, 0, 0, 8);
+	mmput(child);
+	clear_all();
+}
+
 static void locked_mappings_grow_filled(void)
 {
 	CU_ASSERT_EQUAL(do_mmap(mm, at(0), 4 * PAGE_SIZE, RW, FIXED | MAP_LOCKED, 0), (long)at(0));
@@ -441,6 +463,7 @@ int main(void)
 	T(lock_and_unlock_move_pages_between_lists);
 	T(what_was_in_swap_is_locked_in_memory);
 	T(a_relatives_page_is_not_locked_for_ever);
+	T(copies_are_locked_not_the_relatives_page);
 	T(locked_mappings_grow_filled);
 	T(pageout_writes_and_frees);
 	T(pageout_that_cannot_write_keeps_the_page);
