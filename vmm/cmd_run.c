@@ -23,6 +23,7 @@
 #include "observe/audit.h"
 #include "observe/dirty_exact.h"
 #include "observe/sample.h"
+#include "perf_symbols.h"
 #include "report/report.h"
 
 #define DEFAULT_MEMORY	  "48M,high=8M"
@@ -41,6 +42,7 @@ struct run_options {
 	char exec_guest[NAME_MAX + 8]; /* "/bin/NAME" */
 	char kernel[PATH_MAX], program[PATH_MAX];
 	const char *json;
+	const char *perf_symbols; /* folder */
 	enum accel accel;
 	bool icount, verbose, help;
 };
@@ -86,6 +88,10 @@ static void help(void)
 	     "  --accel auto|kvm|lab       where to run (auto)\n"
 	     "  --icount                   in the lab, count instructions exactly\n"
 	     "  --seed N                   seed of everything random in the guest\n"
+	     "  --perf-symbols DIR         write guest.kallsyms and guest.modules there, for\n"
+	     "                             perf kvm --guest --guestkallsyms=DIR/guest.kallsyms "
+	     "\n"
+	     "                             --guestmodules=DIR/guest.modules record|report\n"
 	     "  --timeout S                time limit in seconds (0: none)\n"
 	     "  -v                         all counters, all KVM statistics, guest reports");
 }
@@ -105,6 +111,7 @@ enum option {
 	OPT_ACCEL,
 	OPT_SEED,
 	OPT_TIMEOUT,
+	OPT_PERF_SYMBOLS,
 	/* without a value */
 	OPT_ICOUNT,
 	OPT_VERBOSE,
@@ -132,6 +139,7 @@ static enum option option_find(const char *arg)
 		{"--accel", OPT_ACCEL},
 		{"--seed", OPT_SEED},
 		{"--timeout", OPT_TIMEOUT},
+		{"--perf-symbols", OPT_PERF_SYMBOLS},
 		{"--icount", OPT_ICOUNT},
 		{"-v", OPT_VERBOSE},
 		{"--verbose", OPT_VERBOSE},
@@ -267,6 +275,9 @@ static int set_option(struct run_options *o, enum option option, const char *val
 		break;
 	case OPT_SEED:
 		rc = set_number("--seed", value, 0, UINT64_MAX, &c->seed);
+		break;
+	case OPT_PERF_SYMBOLS:
+		o->perf_symbols = value;
 		break;
 	case OPT_TIMEOUT:
 		rc = set_number("--timeout", value, 0, 1000000, &n);
@@ -629,6 +640,9 @@ int cmd_run(int argc, char **argv)
 	status = check_files(&opt);
 	if (status)
 		return status;
+	if (opt.perf_symbols && !lab_inside() &&
+	    perf_symbols_write(opt.perf_symbols, opt.config.kernel, &err))
+		return cli_fail(&err);
 
 	run_result_init(&run.result);
 	run_result_set_command(&run.result, argc, argv);

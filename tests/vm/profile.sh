@@ -65,4 +65,35 @@ if [ $mode = lab ] && have_kvm && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 	run profile anon_fault --accel kvm
 	ok "directly: a fault" said ' do_user_fault$'
 fi
+
+# Symbols for perf, in the form of /proc/kallsyms.
+kallsyms=$dir/guest.kallsyms
+run run --perf-symbols "$dir/no/such/folder" --exec hello
+ok "--perf-symbols: a folder that is not there" is 1 "cannot write"
+if have_kvm; then
+	run run --perf-symbols "$dir" --accel kvm --memory 16M --swap 0 --sample 0 --exec hello
+else
+	run run --perf-symbols "$dir" --accel lab --memory 16M --swap 0 --sample 0 --exec hello
+fi
+ok "--perf-symbols: the run goes on" [ $status = 0 ]
+in_form() { [ "$(wc -l <"$kallsyms")" -gt 500 ] && ! grep -Evq '^[0-9a-f]{16} [tTdDbBrR] [!-~]+$' "$kallsyms"; }
+unique() { [ -z "$(cut -d ' ' -f 3 "$kallsyms" | sort | uniq -d)" ]; }
+as_nm_says() {
+	[ "$(nm "$B/images/guestmm.elf" | grep ' T handle_mm_fault$')" = "$(grep ' handle_mm_fault$' "$kallsyms")" ]
+}
+ok "kallsyms: address, type, name" in_form
+ok "kallsyms: by address" sort -c -k 1,1 "$kallsyms"
+ok "kallsyms: no name twice" unique
+ok "kallsyms: begins with the code" [ "$(head -n 1 "$kallsyms" | cut -d ' ' -f 2-)" = "T _stext" ]
+ok "kallsyms: an address as nm has it" as_nm_says
+ok "modules: none" [ -f "$dir/guest.modules" -a ! -s "$dir/guest.modules" ]
+if command -v perf >/dev/null && perf record -q -e cpu-clock -o "$dir/perf.data" -- sleep 0.1 >"$dir/out" 2>"$dir/err"; then
+	perf_reads() {
+		perf kvm --guest --guestkallsyms="$kallsyms" --guestmodules="$dir/guest.modules" \
+			-i "$dir/perf.data" report --stdio >"$dir/out" 2>"$dir/err" && ! grep -qi 'error\|failed' "$dir/err"
+	}
+	ok "perf takes the files" perf_reads
+else
+	skip "perf takes the files" "no perf that can record here"
+fi
 finish

@@ -196,5 +196,12 @@ void symtab_free(struct symtab *s);
 const char *symtab_name(const struct symtab *s, uint64_t addr, char *buf, size_t size);
 /** Address of a symbol, or 0. */
 uint64_t symtab_lookup(const struct symtab *s, const char *name);
+/** Symbol i in the order of addresses; false past the last. */
+struct symtab_symbol {
+	const char *name;
+	uint64_t addr, size;
+	char type; /* as nm prints it */
+};
+bool symtab_at(const struct symtab *s, size_t i, struct symtab_symbol *out);
 
 #endif

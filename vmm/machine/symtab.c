@@ -20,6 +20,7 @@ struct symbol {
 	uint64_t addr, size;
 	uint32_t name;
 	bool text; /* code or data with a size: a candidate for naming an address */
+	char type; /* as nm prints it */
 };
 
 struct symtab {
@@ -42,6 +43,22 @@ static int by_address(const void *a, const void *b)
 static bool inside(uint64_t offset, uint64_t len, uint64_t size)
 {
 	return offset <= size && len <= size - offset;
+}
+
+/** nm's letter: t code, b zeroed data, d data, r read-only data, a absolute; capital when global. */
+static char symbol_type(const Elf64_Sym *sym, const Elf64_Ehdr *eh, const unsigned char *file)
+{
+	Elf64_Shdr sh;
+	char type = 'a';
+
+	if (sym->st_shndx < eh->e_shnum) {
+		memcpy(&sh, file + eh->e_shoff + sym->st_shndx * sizeof(sh), sizeof(sh));
+		type = sh.sh_flags & SHF_EXECINSTR ? 't'
+		       : sh.sh_type == SHT_NOBITS  ? 'b'
+		       : sh.sh_flags & SHF_WRITE   ? 'd'
+						   : 'r';
+	}
+	return ELF64_ST_BIND(sym->st_info) == STB_LOCAL ? type : (char)(type - 'a' + 'A');
 }
 
 /** Fill `s` from the file image. */
@@ -92,6 +109,7 @@ static int symtab_parse(struct symtab *s, const unsigned char *file, uint64_t si
 			.size = sym.st_size,
 			.name = sym.st_name,
 			.text = sym.st_shndx != SHN_ABS,
+			.type = symbol_type(&sym, &eh, file),
 		};
 	}
 	qsort(s->sym, s->nr, sizeof(*s->sym), by_address);
@@ -169,4 +187,15 @@ uint64_t symtab_lookup(const struct symtab *s, const char *name)
 		if (!strcmp(s->str + s->sym[i].name, name))
 			return s->sym[i].addr;
 	return 0;
+}
+
+bool symtab_at(const struct symtab *s, size_t i, struct symtab_symbol *out)
+{
+	if (!s || i >= s->nr)
+		return false;
+	*out = (struct symtab_symbol){.name = s->str + s->sym[i].name,
+				      .addr = s->sym[i].addr,
+				      .size = s->sym[i].size,
+				      .type = s->sym[i].type};
+	return true;
 }
