@@ -49,12 +49,13 @@ static int switch_log(struct machine *m, bool on, uint64_t *ns)
 /** A pass has ended with the log on: read it. */
 static int read_log(struct bench *b, struct machine *m, uint64_t pass_ns)
 {
-	uint64_t *iter = b->run.iter[b->run.iterations];
 	struct machine_dirty_cost after;
+	uint64_t *iter;
 	int64_t pages;
 
-	if (b->run.iterations == DIRTY_MAX_ITERATIONS)
+	if (b->run.iterations >= DIRTY_MAX_ITERATIONS)
 		return -E2BIG;
+	iter = b->run.iter[b->run.iterations];
 	machine_dirty_cost(m, &b->before);
 	pages = machine_dirty_read(m, DIRTY_READER_SAMPLER, NULL, NULL);
 	if (pages < 0)
@@ -103,7 +104,7 @@ static void warm(struct machine *m)
 		volatile uint8_t *p = ram->region[i].hva;
 
 		for (uint64_t at = 0; at < ram->region[i].size; at += 4096)
-			p[at] = p[at];
+			p[at] |= 0; /* a write, without changing anything */
 	}
 }
 
