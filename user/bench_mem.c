@@ -31,6 +31,11 @@
 #define SYS_read  0
 #define SYS_open  2
 #define SYS_close 3
+#define SYS_pause 34
+#define SYS_fork  57
+#define SYS_wait4 61
+#define SYS_kill  62
+#define SIGKILL	  9
 
 static volatile char *window;
 
@@ -178,6 +183,86 @@ static uint64_t once_dontneed(void)
 	return t;
 }
 
+/* Fork, with so many pages of the parent's to share. */
+#define FAMILY_PAGES 512ul
+static volatile char *family;
+
+static long fork_child(void)
+{
+	long child = syscall3(SYS_fork, 0, 0, 0);
+
+	if (is_error(child))
+		die("fork", child);
+	return child;
+}
+
+static void wait_child(long child)
+{
+	long r = syscall6(SYS_wait4, child, 0, 0, 0, 0, 0);
+
+	if (r != child)
+		die("wait", r);
+}
+
+static void touch_family(void)
+{
+	for (unsigned long i = 0; i < FAMILY_PAGES; i++)
+		family[i * PAGE_SIZE] = 1;
+}
+
+/** Until the parent goes on. */
+static uint64_t once_fork(void)
+{
+	uint64_t t;
+	long child;
+
+	touch_family();
+	t = ticks();
+	child = fork_child();
+	if (!child)
+		exit(0);
+	t = ticks() - t;
+	wait_child(child);
+	return t;
+}
+
+/** Until the child is dead and buried. */
+static uint64_t once_fork_wait(void)
+{
+	uint64_t t;
+	long child;
+
+	touch_family();
+	t = ticks();
+	child = fork_child();
+	if (!child)
+		exit(0);
+	wait_child(child);
+	return ticks() - t;
+}
+
+/** Writes to pages that a sleeping child shares. */
+static uint64_t once_cow(void)
+{
+	uint64_t t;
+	long child;
+
+	map_window(0);
+	write_pages();
+	child = fork_child();
+	if (!child)
+		for (;;)
+			syscall3(SYS_pause, 0, 0, 0);
+	syscall3(SYS_sched_yield, 0, 0, 0); /* let it fall asleep */
+	t = ticks();
+	write_pages();
+	t = ticks() - t;
+	syscall3(SYS_kill, child, SIGKILL, 0);
+	wait_child(child);
+	unmap_window();
+	return t;
+}
+
 static uint64_t once_map_unmap(void)
 {
 	uint64_t t = ticks();
@@ -300,5 +385,11 @@ int main(int argc, char **argv)
 	row("munmap", once_munmap, PAGES);
 	row("dontneed", once_dontneed, PAGES);
 	row("map_unmap", once_map_unmap, 16);
+	row("cow_fault", once_cow, PAGES);
+	family = (volatile char *)map_memory(FAMILY_PAGES * PAGE_SIZE);
+	if (is_error((long)family))
+		die("mmap", (long)family);
+	row("fork_512", once_fork, 1);
+	row("fork_wait", once_fork_wait, 1);
 	return 0;
 }

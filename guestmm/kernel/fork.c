@@ -150,8 +150,10 @@ static bool publish(struct task *t, struct mm_struct *mm, const struct clone_arg
 		p->pgid = me->pgid;
 		p->sid = me->sid;
 		p->parent = a->flags & CLONE_PARENT ? me->parent : me;
-		if (p->parent)
+		if (p->parent) {
+			p->ppid = p->parent->pid;
 			list_add_tail(&p->sibling, &p->parent->children);
+		}
 		list_add_tail(&p->all, &process_list);
 	}
 	list_add_tail(&t->thread, &p->threads);

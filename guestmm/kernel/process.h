@@ -48,10 +48,11 @@ struct siginfo_short {
 
 struct files;
 struct process {
-	int pid;			       /* C */
-	int pgid, sid;			       /* T */
-	s32 refs;			       /* A: the tree, and parents in vfork */
-	struct process *parent;		       /* T: NULL = the kernel */
+	int pid;		/* C */
+	int pgid, sid;		/* T */
+	s32 refs;		/* A: the tree, and parents in vfork */
+	struct process *parent; /* T: NULL = the kernel */
+	int ppid; /* T to change: parent's pid, or 0; its own field so that getppid() needs no lock */
 	struct list_head children;	       /* T */
 	struct list_head sibling;	       /* T: in parent->children */
 	struct list_head all;		       /* T: in process_list */

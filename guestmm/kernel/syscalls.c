@@ -50,12 +50,7 @@ static long sys_set_tid_address(struct pt_regs *r)
 
 static long sys_getppid(struct pt_regs *r)
 {
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	struct process *parent = current_process()->parent;
-	int pid = parent ? parent->pid : 0;
-
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return pid;
+	return READ_ONCE(current_process()->ppid);
 }
 
 static long sys_zero(struct pt_regs *r)

@@ -31,6 +31,9 @@
 	X("munmap", "munmap, per touched page")           \
 	X("dontneed", "MADV_DONTNEED, per touched page")  \
 	X("map_unmap", "mmap + munmap, untouched")        \
+	X("cow_fault", "copy on write after fork")        \
+	X("fork_512", "fork with 512 pages")              \
+	X("fork_wait", "fork, exit, wait; 512 pages")     \
 	X("page_0", "page order 0, alloc + free")         \
 	X("page_9", "page order 9, alloc + free")         \
 	X("slab_96", "slab object of 96 B, alloc + free") \
