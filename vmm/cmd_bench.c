@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "bench/bench.h"
 #include "bench/dirty.h"
+#include "bench/tlb.h"
 #include "cli.h"
 #include "commands.h"
 #include "kvm/kvm.h"
@@ -23,6 +24,7 @@ static void help(void)
 {
 	puts("usage: mmvm bench [--json FILE] [--only PATTERN]\n"
 	     "       mmvm bench dirty [OPTIONS]    what the dirty log costs\n"
+	     "       mmvm bench tlb [OPTIONS]      what a miss of the TLB costs\n"
 	     "What operations cost in guestmm and in Linux, in instructions, both measured in "
 	     "one\n"
 	     "run of the lab; and figures of the VMM on this host's KVM.\n"
@@ -153,8 +155,14 @@ int cmd_bench(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[1], "bench") && !strcmp(argv[2], "--inner"))
 		return inner(argc - 1, argv + 1);
 	/* The lab puts "--accel kvm" behind the sub-command. */
-	if (argc > 2 && !strcmp(argv[argc > 4 && !strcmp(argv[2], "--accel") ? 4 : 2], "dirty"))
-		return cmd_bench_dirty(argc, argv);
+	if (argc > 2) {
+		const char *what = argv[argc > 4 && !strcmp(argv[2], "--accel") ? 4 : 2];
+
+		if (!strcmp(what, "dirty"))
+			return cmd_bench_dirty(argc, argv);
+		if (!strcmp(what, "tlb"))
+			return cmd_bench_tlb(argc, argv);
+	}
 	for (i = 2; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			help();

@@ -1,0 +1,27 @@
+/*
+ * A machine that runs one of our user programs for a benchmark, and what benchmarks share: warming
+ * guest RAM, where it lies in huge pages, medians.
+ */
+#ifndef VMM_BENCH_PROGRAM_H
+#define VMM_BENCH_PROGRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "machine/machine.h"
+
+/** Run user/PROGRAM with argv[1..] (argv[0] is ignored) in the machine of `config`; kernel, initrd
+ * and argv are filled in. Guest RAM is touched first, then `ready` (may be NULL) is called with
+ * config->arg; what it returns, if not 0, is returned. 0: the program ended with status 0. Else -1
+ * with `err`. */
+int bench_program(struct machine_config *config, const char *program, const char *const *argv,
+		  int (*ready)(struct machine *m, void *arg), struct mmvm_error *err);
+
+/** Bytes of guest RAM that the host maps with 2 MiB pages now, from /proc/self/smaps. */
+uint64_t bench_huge_bytes(struct machine *m);
+/** Ask the host for 2 MiB pages behind all guest RAM. Returns bytes mapped so. */
+uint64_t bench_collapse(struct machine *m);
+
+/** Sort, and give the value of which `percent` are not above; 50 is the median. n > 0. */
+uint64_t bench_percentile(uint64_t *v, size_t n, unsigned int percent);
+
+#endif
