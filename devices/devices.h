@@ -87,4 +87,10 @@ unsigned int virtio_blk_poll(struct device *dev);
 /* ---- dma_engine.c: include/mmvm/dmaengine.h ----------------------- */
 struct device *dma_engine_create(const struct device_env *env);
 
+/* ---- command_port.c: bytes written are commands, 2 ports ---------- */
+/** `fn` is called on the vCPU's thread with what was written to the first port; both read as
+ * `reads_as`. */
+struct device *command_port_create(const struct device_env *env, uint8_t reads_as,
+				   void (*fn)(void *arg, uint8_t command), void *arg);
+
 #endif

@@ -27,6 +27,7 @@
 #include "report/report.h"
 
 #define DEFAULT_MEMORY	  "48M,high=8M"
+#define LINUX_MEMORY	  "256M,high=64M"
 #define DEFAULT_SWAP	  "160M"
 #define DEFAULT_SAMPLE_MS 1000
 /** On a terminal the console is looked at this often. */
@@ -35,12 +36,20 @@
 /** Set for the inner mmvm of the lab when the outer one writes to a terminal. */
 #define LIVE_ENV "MMVM_LIVE"
 
+/** A file in memory. */
+struct file_content {
+	void *data;
+	size_t len;
+};
+
 struct run_options {
 	struct machine_config config;
 	const char *exec; /* host path of the program */
 	const char *argv[MAX_ARGV + 1];
 	char exec_guest[NAME_MAX + 8]; /* "/bin/NAME" */
 	char kernel[PATH_MAX], program[PATH_MAX];
+	const char *initrd; /* of a Linux guest */
+	bool linux_guest, memory_set;
 	const char *json;
 	const char *perf_symbols; /* folder */
 	enum accel accel;
@@ -56,6 +65,7 @@ struct run {
 	uint64_t audits, audit_ns;
 	struct symtab *symbols;
 	struct cpio initrd;
+	struct file_content initrd_file; /* of a Linux guest */
 	bool live;
 	uint64_t console_pos;
 	unsigned int sample_ms, since_sample_ms;
@@ -71,7 +81,11 @@ static void help(void)
 	     "  --memory SIZE[,high=SIZE]  RAM in all, and how much of it lies above 4 GiB "
 	     "(" DEFAULT_MEMORY ")\n"
 	     "  --cpus N                   1\n"
-	     "  --kernel FILE              guest kernel (images/guestmm.elf beside mmvm)\n"
+	     "  --kernel FILE              guest kernel (images/guestmm.elf beside mmvm), or an\n"
+	     "                             unmodified Linux kernel (bzImage; --memory " LINUX_MEMORY
+	     ")\n"
+	     "  --initrd FILE              initramfs of a Linux kernel; it has the disks as\n"
+	     "                             /dev/vda ..., swap first, and the console as ttyS0\n"
 	     "  --swap SIZE|FILE           swap disk: a temporary file, or yours (" DEFAULT_SWAP
 	     "; 0: none)\n"
 	     "  --disk FILE                another disk; may be repeated\n"
@@ -100,6 +114,7 @@ enum option {
 	OPT_MEMORY,
 	OPT_CPUS,
 	OPT_KERNEL,
+	OPT_INITRD,
 	OPT_SWAP,
 	OPT_DISK,
 	OPT_EXEC,
@@ -125,25 +140,16 @@ static enum option option_find(const char *arg)
 		const char *name;
 		enum option option;
 	} table[] = {
-		{"--memory", OPT_MEMORY},
-		{"--cpus", OPT_CPUS},
-		{"--kernel", OPT_KERNEL},
-		{"--swap", OPT_SWAP},
-		{"--disk", OPT_DISK},
-		{"--exec", OPT_EXEC},
-		{"--append", OPT_APPEND},
-		{"--sample", OPT_SAMPLE},
-		{"--json", OPT_JSON},
-		{"--dirty", OPT_DIRTY},
-		{"--dirty-chunk", OPT_DIRTY_CHUNK},
-		{"--accel", OPT_ACCEL},
-		{"--seed", OPT_SEED},
-		{"--timeout", OPT_TIMEOUT},
-		{"--perf-symbols", OPT_PERF_SYMBOLS},
-		{"--icount", OPT_ICOUNT},
-		{"-v", OPT_VERBOSE},
-		{"--verbose", OPT_VERBOSE},
-		{"--help", OPT_HELP},
+		{"--memory", OPT_MEMORY},   {"--cpus", OPT_CPUS},
+		{"--kernel", OPT_KERNEL},   {"--initrd", OPT_INITRD},
+		{"--swap", OPT_SWAP},	    {"--disk", OPT_DISK},
+		{"--exec", OPT_EXEC},	    {"--append", OPT_APPEND},
+		{"--sample", OPT_SAMPLE},   {"--json", OPT_JSON},
+		{"--dirty", OPT_DIRTY},	    {"--dirty-chunk", OPT_DIRTY_CHUNK},
+		{"--accel", OPT_ACCEL},	    {"--seed", OPT_SEED},
+		{"--timeout", OPT_TIMEOUT}, {"--perf-symbols", OPT_PERF_SYMBOLS},
+		{"--icount", OPT_ICOUNT},   {"-v", OPT_VERBOSE},
+		{"--verbose", OPT_VERBOSE}, {"--help", OPT_HELP},
 		{"-h", OPT_HELP},
 	};
 
@@ -236,6 +242,7 @@ static int set_option(struct run_options *o, enum option option, const char *val
 	case OPT_MEMORY:
 		if (cli_parse_memory(value, &c->ram_low, &c->ram_high, &err))
 			return cli_fail(&err);
+		o->memory_set = true;
 		break;
 	case OPT_CPUS:
 		if (strcmp(value, "1"))
@@ -244,6 +251,9 @@ static int set_option(struct run_options *o, enum option option, const char *val
 		break;
 	case OPT_KERNEL:
 		c->kernel = value;
+		break;
+	case OPT_INITRD:
+		o->initrd = value;
 		break;
 	case OPT_SWAP:
 		*swap = value;
@@ -365,11 +375,49 @@ static void find_program(struct run_options *o)
 	o->config.argv = o->argv;
 }
 
+/** Guest RAM below 4 GiB is the most an initrd can take. */
+static int read_file(const char *path, struct file_content *f, struct mmvm_error *err)
+{
+	FILE *in = fopen(path, "rbe");
+	struct stat st;
+
+	if (!in)
+		return mmvm_error(err, MMVM_EXIT_USAGE, "cannot open initrd %s: %s", path,
+				  strerror(errno));
+	if (fstat(fileno(in), &st) || !S_ISREG(st.st_mode) || !st.st_size ||
+	    (uint64_t)st.st_size > MMVM_RAM_LOW_MAX) {
+		mmvm_error(err, MMVM_EXIT_USAGE, "initrd %s: not a regular file of 1 byte to 3 GiB",
+			   path);
+		goto out;
+	}
+	f->data = malloc((size_t)st.st_size);
+	if (!f->data) {
+		mmvm_error(err, MMVM_EXIT_HOST, "no memory for the initrd");
+		goto out;
+	}
+	f->len = fread(f->data, 1, (size_t)st.st_size, in);
+	if (f->len == (size_t)st.st_size) {
+		fclose(in);
+		return 0;
+	}
+	mmvm_error(err, MMVM_EXIT_HOST, "cannot read initrd %s", path);
+out:
+	fclose(in);
+	return -1;
+}
+
 static int build_initrd(struct run *run, struct mmvm_error *err)
 {
 	struct run_options *o = run->opt;
 	struct cpio *c = &run->initrd;
 
+	if (o->linux_guest) {
+		if (o->initrd && read_file(o->initrd, &run->initrd_file, err))
+			return -1;
+		o->config.initrd = run->initrd_file.data;
+		o->config.initrd_len = run->initrd_file.len;
+		return 0;
+	}
 	if (cpio_add(c, "bin", NULL, 0))
 		goto no_memory;
 	if (cpio_add_file(c, o->exec_guest + 1, o->program, err))
@@ -537,6 +585,8 @@ static int run_here(struct run *run)
 		return cli_fail(&err);
 	/* In guest RAM now. */
 	cpio_free(&run->initrd);
+	free(run->initrd_file.data);
+	run->initrd_file.data = NULL;
 	cli_stop_on_signals(m);
 	machine_run(m, &out);
 	/* All that is left to do may be cut short: it writes whole files or none. */
@@ -606,12 +656,29 @@ static int check_files(const struct run_options *o)
 					   : "");
 		return cli_fail(&err);
 	}
-	if (stat(o->program, &st)) {
+	if (!o->linux_guest && stat(o->program, &st)) {
 		mmvm_error(&err, MMVM_EXIT_USAGE, "cannot open program %s: %s", o->program,
 			   strerror(errno));
 		return cli_fail(&err);
 	}
 	return o->json ? check_json_folder(o->json) : 0;
+}
+
+/** Options that go with one kind of guest only; what the kind of guest decides. */
+static int check_guest(struct run_options *o)
+{
+	struct mmvm_error err;
+
+	if (o->linux_guest && o->exec)
+		return cli_usage_error("run", "--exec goes with guestmm: a Linux kernel's programs "
+					      "come in its --initrd");
+	if (!o->linux_guest && o->initrd)
+		return cli_usage_error("run", "--initrd goes with a Linux kernel (a bzImage): "
+					      "guestmm gets its program by --exec");
+	if (o->linux_guest && !o->memory_set &&
+	    cli_parse_memory(LINUX_MEMORY, &o->config.ram_low, &o->config.ram_high, &err))
+		return cli_fail(&err);
+	return 0;
 }
 
 int cmd_run(int argc, char **argv)
@@ -636,8 +703,12 @@ int cmd_run(int argc, char **argv)
 	if (!opt.config.kernel)
 		opt.config.kernel =
 			cli_built_path("images/guestmm.elf", opt.kernel, sizeof(opt.kernel));
-	find_program(&opt);
-	status = check_files(&opt);
+	opt.linux_guest = machine_kernel_is_linux(opt.config.kernel);
+	if (!opt.linux_guest)
+		find_program(&opt);
+	status = check_guest(&opt);
+	if (!status)
+		status = check_files(&opt);
 	if (status)
 		return status;
 	if (opt.perf_symbols && !lab_inside() &&
@@ -668,6 +739,7 @@ int cmd_run(int argc, char **argv)
 	sampler_free(&run.sampler);
 	symtab_free(run.symbols);
 	cpio_free(&run.initrd);
+	free(run.initrd_file.data);
 	run_result_free(&run.result);
 	return status;
 }

@@ -3,6 +3,7 @@
  *
  *   ram.c      guest RAM, the shared window, memory slots   dirty.c  the dirty log
  *   elf.c      the guest's ELF file into RAM            symtab.c  its symbols
+ *   linux.c    or a bzImage, its parameters, its end
  *   fdt.c      the device tree                          boot.c    tables and registers at entry
  *   bus.c      devices by address, interrupt lines      disk.c    disk files
  *   record.c   what the guest sends on the test channel, and its console
@@ -109,6 +110,8 @@ struct machine {
 
 	/* What was loaded */
 	uint64_t entry, kernel_end, initrd_gpa;
+	uint64_t initrd_top;		   /* the initrd ends at or below */
+	struct machine_linux *linux_guest; /* linux.c; NULL: the guest is guestmm */
 
 	/* bus.c */
 	struct device *device[MACHINE_MAX_DEVICES];
@@ -162,6 +165,19 @@ int machine_dirty_ring_full(struct machine *m);
 
 /* elf.c: 0, or -1 with err. Sets m->entry and m->kernel_end. */
 int machine_load_elf(struct machine *m, const char *path, struct mmvm_error *err);
+
+/* linux.c. The loader: as machine_load_elf(). */
+int machine_load_linux(struct machine *m, const char *path, struct mmvm_error *err);
+/** When RAM, initrd and devices are there: boot_params, command line, MP table. 0, or -1 with err. */
+int machine_build_linux_params(struct machine *m, struct mmvm_error *err);
+/** What only Linux wants. 0, or -1 with err. */
+int machine_create_linux_devices(struct machine *m, struct mmvm_error *err);
+/** What a Linux guest prints, as it comes, one caller at a time. */
+void machine_linux_console(struct machine *m, const char *text, size_t len);
+/** The guest has reset the machine, or triple-faulted: is it the end of a Linux that has said so?
+ * Then the outcome is set. */
+bool machine_linux_reset(struct machine *m);
+void machine_linux_free(struct machine *m);
 
 /* fdt.c: writes the tree at MMVM_FDT_BASE. */
 int machine_build_fdt(struct machine *m, const uint8_t seed[32], struct mmvm_error *err);

@@ -125,17 +125,36 @@ static int load_initrd(struct machine *m, struct mmvm_error *err)
 
 	if (!c->initrd)
 		return 0;
-	if (size > c->ram_low || c->ram_low - size < m->kernel_end)
+	if (size > m->initrd_top || m->initrd_top - size < m->kernel_end)
 		return mmvm_error(err, MMVM_EXIT_USAGE,
-				  "the program (%llu KiB) and the kernel do not fit into %llu MiB "
+				  "the %s (%llu KiB) and the kernel do not fit into %llu MiB "
 				  "of RAM below 4 GiB: choose a larger --memory",
+				  m->linux_guest ? "initrd" : "program",
 				  (unsigned long long)(size >> 10),
 				  (unsigned long long)(c->ram_low >> 20));
-	m->initrd_gpa = c->ram_low - size;
+	m->initrd_gpa = m->initrd_top - size;
 	/* An empty archive still has an address. */
 	if (guest_ram_write(&m->ram, m->initrd_gpa, c->initrd, c->initrd_len))
 		return mmvm_error(err, MMVM_EXIT_USAGE, "the initrd is empty");
 	return 0;
+}
+
+static int load_kernel(struct machine *m, struct mmvm_error *err)
+{
+	m->initrd_top = m->config.ram_low;
+	return machine_kernel_is_linux(m->config.kernel)
+		       ? machine_load_linux(m, m->config.kernel, err)
+		       : machine_load_elf(m, m->config.kernel, err);
+}
+
+/** Devices, and what tells the guest of them. */
+static int describe_machine(struct machine *m, const uint8_t seed[32], struct mmvm_error *err)
+{
+	if (machine_create_devices(m, err))
+		return -1;
+	if (!m->linux_guest)
+		return machine_build_fdt(m, seed, err);
+	return machine_create_linux_devices(m, err) ? -1 : machine_build_linux_params(m, err);
 }
 
 /** 32 bytes from the 64-bit seed (splitmix64): the same run again has the same randomness. */
@@ -189,7 +208,7 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 	pthread_mutex_init(&m->record_lock, NULL);
 	if (check_config(config, err) || machine_record_init(m, err) || open_kvm(m, err) ||
 	    create_vm(m, err) || machine_dirty_setup(m, err) || machine_ram_create(m, err) ||
-	    machine_load_elf(m, config->kernel, err))
+	    load_kernel(m, err))
 		goto fail;
 	m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->wake_fd < 0) {
@@ -204,8 +223,7 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 		m->quirks = MMVM_QUIRK_SYSCALL_UD | MMVM_QUIRK_NO_SYSRET | MMVM_QUIRK_FASTOP;
 	machine_boot_tables(m);
 	expand_seed(config->seed, seed);
-	if (load_initrd(m, err) || machine_create_devices(m, err) ||
-	    machine_build_fdt(m, seed, err))
+	if (load_initrd(m, err) || describe_machine(m, seed, err))
 		goto fail;
 	return m;
 fail:
@@ -225,6 +243,7 @@ void machine_destroy(struct machine *m)
 	if (m->vm >= 0)
 		close(m->vm);
 	machine_ram_destroy(m);
+	machine_linux_free(m);
 	machine_record_destroy(m);
 	kvm_system_close(&m->sys);
 	if (m->wake_fd >= 0)

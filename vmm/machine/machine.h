@@ -172,6 +172,8 @@ void machine_dirty_cost(struct machine *m, struct machine_dirty_cost *out);
 uint64_t machine_start_ns(const struct machine *m);
 /** Is this file a Linux kernel (a bzImage)? False too when it cannot be read. */
 bool machine_kernel_is_linux(const char *path);
+/** The guest is such a kernel: it sends no records and keeps no statistics in the shared window. */
+bool machine_runs_linux(const struct machine *m);
 /** What the host is: "VMX", "SVM", "PVM"; its quirks (MMVM_QUIRK_*); the guest's TSC in Hz. */
 const char *machine_backend(const struct machine *m);
 uint32_t machine_quirks(const struct machine *m);

@@ -199,6 +199,8 @@ void machine_console_write(void *machine, const void *bytes, size_t len)
 
 	if (m->config.console_fd >= 0)
 		write_out(m, text, len);
+	if (m->linux_guest)
+		machine_linux_console(m, text, len);
 	if (len > MACHINE_CONSOLE_MAX) {
 		text += len - MACHINE_CONSOLE_MAX;
 		len = MACHINE_CONSOLE_MAX;

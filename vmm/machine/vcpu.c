@@ -177,7 +177,8 @@ static unsigned int serve_exit(struct machine_vcpu *v)
 			finish_host_error(v, "KVM_RESET_DIRTY_RINGS", -rc);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		finish_crashed(v, "triple fault");
+		if (!machine_linux_reset(v->m))
+			finish_crashed(v, "triple fault");
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		snprintf(why, sizeof(why), "the CPU refuses the guest's state (reason 0x%llx)",

@@ -473,9 +473,10 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 			 dirty_mode_name(machine_dirty_mode(m)));
 	r->dirty_pages_distinct = s->dirty_pages;
 	/* A machine that was cut off may have counted a page and not written it yet. */
-	if (out->kind == OUTCOME_EXITED)
+	if (out->kind == OUTCOME_EXITED && !machine_runs_linux(m))
 		add_checks(r, m);
-	add_counters(r, sh);
+	if (!machine_runs_linux(m))
+		add_counters(r, sh);
 	add_zones(r, sh);
 	add_disks(r, m);
 	machine_kvm_stats(m, add_kvm_stat, r);
@@ -494,7 +495,11 @@ const char *sampler_line(const struct run_sample *now, const struct run_sample *
 	if (now->progress_total && n >= 0 && (size_t)n < size)
 		n += snprintf(buf + n, size - (size_t)n, "  %3.0f %%",
 			      100.0 * (double)now->progress_done / (double)now->progress_total);
-	if (n >= 0 && (size_t)n < size)
+	/* A guest that keeps no statistics: what the host sees. */
+	if (!now->nr_zones && n >= 0 && (size_t)n < size)
+		snprintf(buf + n, size - (size_t)n, "  dirty %6.0f/s  exits %6.0f/s",
+			 (double)now->dirty * per, (double)(now->exits - before->exits) * per);
+	else if (n >= 0 && (size_t)n < size)
 		snprintf(buf + n, size - (size_t)n,
 			 "  dirty %6.0f/s  swap out %6.0f/s  in %6.0f/s  free %" PRIu64 " pages",
 			 (double)now->dirty * per, (double)(now->pswpout - before->pswpout) * per,

@@ -568,9 +568,11 @@ static void put_counters(FILE *f, const struct run_result *r)
 {
 	unsigned int zeroes = 0;
 
-	if (!r->nr_counters)
-		return;
 	heading(f, "Guest counters");
+	if (!r->nr_counters) {
+		fputs("<p>None: this guest keeps no statistics page for the host.</p>\n", f);
+		return;
+	}
 	flow_begin(f,
 		   "By the names of Linux's /proc/vmstat; those of guestmm alone begin with mmvm_");
 	for (unsigned int i = 0; i < r->nr_counters; i++) {

@@ -113,9 +113,11 @@ static void table_faults(const struct out *o, const struct run_result *r)
 	};
 	char n[32];
 
-	if (!r->nr_counters)
-		return;
 	heading(o, "guest counters");
+	if (!r->nr_counters) {
+		fputs("  none: this guest keeps no statistics page for the host\n", o->f);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		bool found;
 		uint64_t value = run_result_counter(r, rows[i].name, &found);
