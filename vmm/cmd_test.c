@@ -18,7 +18,7 @@
 #include "machine/cpio.h"
 #include "report/report.h"
 
-#define MAX_PATTERNS 16
+#define MAX_PATTERNS 64
 
 struct options {
 	bool list, verbose;
