@@ -25,6 +25,7 @@ static void help(void)
 	puts("usage: mmvm bench [--json FILE] [--only PATTERN]\n"
 	     "       mmvm bench dirty [OPTIONS]    what the dirty log costs\n"
 	     "       mmvm bench tlb [OPTIONS]      what a miss of the TLB costs\n"
+	     "       mmvm bench fault [OPTIONS]    how long faults take, kind by kind\n"
 	     "What operations cost in guestmm and in Linux, in instructions, both measured in "
 	     "one\n"
 	     "run of the lab; and figures of the VMM on this host's KVM.\n"
@@ -162,6 +163,8 @@ int cmd_bench(int argc, char **argv)
 			return cmd_bench_dirty(argc, argv);
 		if (!strcmp(what, "tlb"))
 			return cmd_bench_tlb(argc, argv);
+		if (!strcmp(what, "fault"))
+			return cmd_bench_fault(argc, argv);
 	}
 	for (i = 2; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
