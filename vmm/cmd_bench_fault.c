@@ -199,7 +199,7 @@ static int take_away(struct machine *m, uint64_t cr3, const struct mmvm_round *r
 			return -errno;
 		/* Its neighbours stay unmapped, or KVM would take them along. */
 		if (kind == K_S2_MAPPED && (round->base / MMVM_PAGE_SIZE + i) % 8 == 0)
-			*p = *p;
+			__atomic_fetch_or(p, 0, __ATOMIC_RELAXED);
 	}
 	return 0;
 }
