@@ -19,6 +19,8 @@ die() {
 kvm="irqbypass kvm ccp kvm-amd"
 share="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache
 	9pnet 9p 9pnet_virtio"
+# For a Linux guest in the lab: unpacked only (tests/vm/lab_linux.sh)
+guest="virtio_mmio virtio_blk"
 
 download() {
 	(cd "$dir/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1" 2>"$dir/apt.log" >&2)
@@ -87,10 +89,15 @@ image() {
 	init=$1
 	rel=$(release)
 	set -- '*/vmlinuz-*' '*/modules.builtin'
-	for m in $kvm $share brd; do
+	for m in $kvm $share $guest brd; do
 		set -- "$@" "*/$m.ko"
 	done
 	fetch "linux-image-$rel" "$@"
+	# A folder filled before these were wanted; the lab goes without them.
+	if [ -z "$(find "$dir/pkg/lib/modules/$rel" -name virtio_mmio.ko)" ]; then
+		rm -f "$dir/pkg/.linux-image-$rel"
+		(fetch "linux-image-$rel" "$@") || touch "$dir/pkg/.linux-image-$rel"
+	fi
 	[ -e "$dir/pkg/boot/vmlinuz-$rel" ] || die "cannot unpack linux-image-$rel ($(tail -n 1 "$dir/tar.log"))"
 	[ -e "$dir/vmlinux" ] || extract_vmlinux "$rel"
 	rm -rf "$dir/root"

@@ -1,0 +1,85 @@
+#!/bin/sh
+# Debian's unmodified kernel in the same machine, with nested paging: console, disk, memory map, the ways
+# it ends; and what goes with which kernel.    lab_linux.sh BUILD
+set -u
+B=$1
+name=lab_linux
+. "$(dirname "$0")/lib.inc"
+
+kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
+modules=$(echo "$B"/lab/pkg/lib/modules/*/kernel/drivers)
+have_lab || {
+	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
+	exit 77
+}
+[ -e "$kernel" ] && [ -e "$modules/virtio/virtio_mmio.ko" ] && [ -e "$modules/block/virtio_blk.ko" ] || {
+	echo "SKIP: the lab's folder has no kernel with modules for a guest (remove $B/lab, make lab-image)"
+	exit 77
+}
+busybox=$(command -v busybox) && ! ldd "$busybox" >/dev/null 2>&1 || {
+	echo "SKIP: busybox-static is missing"
+	exit 77
+}
+
+# ---- said at once, wherever it runs
+refused() { # refused FILE TEXT ARGS...
+	file=$1
+	why=$2
+	shift 2
+	run run --accel lab --kernel "$file" "$@"
+	is 2 "$why"
+}
+ok "--exec is guestmm's" refused "$kernel" '--exec goes with guestmm' --exec hello
+ok "--initrd is Linux's" refused "$B/images/guestmm.elf" '--initrd goes with a Linux kernel' --initrd "$kernel"
+if ! grep -Eq '^flags.* (vmx|svm)( |$)' /proc/cpuinfo && have_kvm; then
+	run run --accel kvm --kernel "$kernel"
+	ok "where ring 0 is emulated, status 3" is 3 'emulates ring 0'
+else
+	skip "where ring 0 is emulated, status 3" "not on this host"
+fi
+
+# ---- the real thing
+mkdir -p "$dir/root/bin" "$dir/root/lib"
+cp "$busybox" "$dir/root/bin/busybox"
+for m in virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk; do
+	cp "$modules/$m.ko" "$dir/root/lib/"
+	strip --strip-debug "$dir/root/lib/${m##*/}.ko"
+done
+cat >"$dir/root/init" <<'END'
+#!/bin/busybox sh
+for d in proc dev; do /bin/busybox mkdir -p /$d; done
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t devtmpfs dev /dev
+for m in virtio_ring virtio virtio_mmio virtio_blk; do /bin/busybox insmod /lib/$m.ko; done
+/bin/busybox grep MemTotal /proc/meminfo
+/bin/busybox grep -E 'ttyS0|virtio' /proc/interrupts
+/bin/busybox dd if=/dev/vdb bs=4k count=1024 2>/dev/null | /bin/busybox md5sum
+/bin/busybox dd if=/dev/vdb of=/dev/vda bs=64k count=16 2>&1
+/bin/busybox sync
+/bin/busybox poweroff -f
+END
+chmod +x "$dir/root/init"
+(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+head -c 4194304 /dev/urandom >"$dir/disk"
+sum=$(md5sum <"$dir/disk" | cut -d' ' -f1)
+
+# Of 160 MiB in all the kernel itself takes some 30, and bounce buffers for devices 64.
+memory_fits() {
+	kb=$(sed -n 's/^MemTotal: *\([0-9]*\) kB.*/\1/p' "$dir/out")
+	echo "# MemTotal ${kb:=0} kB"
+	[ "$kb" -gt 20000 ] && [ "$kb" -lt 163840 ]
+}
+run run --accel lab --kernel "$kernel" --initrd "$dir/initrd" --memory 160M,high=16M --sample 0 --swap 4M \
+	--disk "$dir/disk" --append "quiet nokaslr"
+ok "boots, runs a shell script, powers off: status 0" [ "$status" = 0 ]
+ok "it has the memory it was given, less its own" memory_fits
+ok "interrupts of the serial port and of both disks" \
+	[ "$(grep -Ec '^ *[0-9]+: +[1-9][0-9]* +IO-APIC +[0-9]+-edge' "$dir/out")" = 3 ]
+ok "the disk's bytes" said "^$sum"
+ok "the host saw the reads" said 'disk disk0 .*[1-9][0-9]* reads \([45]\.[0-9] MiB\)'
+ok "and the writes" said 'disk swap .*[1-9][0-9]* writes \(1 MiB\)'
+ok "the dirty log is kept" said 'dirty log +[1-9][0-9,]* pages found dirty'
+ok "KVM's statistics" said 'pf_taken +[1-9]'
+ok "no guest counters, and no zeros for them" said 'none: this guest keeps no statistics page'
+ok "nothing compared with what the guest does not tell" eval '! said "DIFFER|swap pages written"'
+finish
