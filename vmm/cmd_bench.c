@@ -11,7 +11,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "bench/baseline.h"
 #include "bench/bench.h"
+#include "bench/profile.h"
 #include "bench/dirty.h"
 #include "bench/tlb.h"
 #include "cli.h"
@@ -22,13 +24,17 @@
 
 static void help(void)
 {
-	puts("usage: mmvm bench [--json FILE] [--only PATTERN]\n"
+	puts("usage: mmvm bench [--json FILE] [--only PATTERN] [--save FILE] [--baseline FILE]\n"
 	     "       mmvm bench dirty [OPTIONS]    what the dirty log costs\n"
 	     "       mmvm bench tlb [OPTIONS]      what a miss of the TLB costs\n"
 	     "       mmvm bench fault [OPTIONS]    how long faults take, kind by kind\n"
 	     "What operations cost in guestmm and in Linux, in instructions, both measured in "
 	     "one\n"
 	     "run of the lab; and figures of the VMM on this host's KVM.\n"
+	     "  --save FILE     keep guestmm's costs, and the profiles of what costs them\n"
+	     "  --baseline FILE status 1 when a cost is more than 5 % above what was kept, and the "
+	     "functions that grew\n"
+	     "  --tolerance N   per cent, instead of 5\n"
 	     "  --json FILE     write the result there, too (- is standard output)\n"
 	     "  --only PATTERN  rows whose name matches the shell pattern; of:");
 	for (unsigned int i = 0; i < bench_nr_rows(); i++)
@@ -40,6 +46,8 @@ static int inner(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[2], "host")) {
 		bench_host(stdout);
+	} else if (argc == 4 && !strcmp(argv[2], "profiles")) {
+		baseline_profiles(stdout, *argv[3] ? argv[3] : NULL);
 	} else if (argc == 6 && !strcmp(argv[2], "costs")) {
 		const char *only = *argv[5] ? argv[5] : NULL;
 
@@ -55,6 +63,8 @@ static int inner(int argc, char **argv)
 	return fflush(stdout) ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
 }
 
+static struct baseline now;
+
 static void take_lines(struct bench_result *r, int fd)
 {
 	char line[512];
@@ -65,7 +75,7 @@ static void take_lines(struct bench_result *r, int fd)
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {
-		if (!bench_result_line(r, line))
+		if (!bench_result_line(r, line) && !baseline_line(&now, line))
 			fprintf(stderr, "mmvm bench: not understood: %s", line);
 	}
 	fclose(f);
@@ -132,6 +142,57 @@ static int measure_host(struct bench_result *r, struct mmvm_error *err)
 	return status;
 }
 
+/** Profiles for a baseline: counted in steps, so that the lab need not count instructions. A lab that
+ * stands still while it steps is tried again. */
+static int measure_profiles(struct bench_result *r, const char *only, struct mmvm_error *err)
+{
+	char self[4096];
+	char *argv[] = {self,
+			(char *)"bench",
+			(char *)"--inner",
+			(char *)"profiles",
+			(char *)(only ? only : ""),
+			NULL};
+	int status = -1;
+
+	cli_built_path("mmvm", self, sizeof(self));
+	for (unsigned int turn = 0; turn < PROFILE_TURNS && status < 0; turn++) {
+		struct lab_options opt = {.patience_s = PROFILE_PATIENCE_S};
+
+		opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
+		if (opt.stdout_fd < 0)
+			return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
+		status = lab_exec_command(5, argv, &opt, err);
+		if (status >= 0)
+			take_lines(r, opt.stdout_fd);
+		close(opt.stdout_fd);
+	}
+	return status;
+}
+
+/** Compare with what was kept, keep what is now. Returns a status. */
+static int hold_against(const struct bench_result *r, const char *only, const char *baseline,
+			const char *save, unsigned int percent)
+{
+	static struct baseline then;
+	struct mmvm_error err = {0};
+	int status = MMVM_EXIT_OK, rc;
+
+	baseline_take_costs(&now, r, only);
+	if (baseline) {
+		if (baseline_read(baseline, &then, &err))
+			return cli_fail(&err);
+		if (baseline_compare(stderr, &then, &now, percent, only))
+			status = MMVM_EXIT_FAILED;
+	}
+	rc = save ? report_write_file_atomic(save, baseline_emit, &now) : 0;
+	if (rc) {
+		fprintf(stderr, "mmvm: cannot write %s: %s\n", save, strerror(-rc));
+		return MMVM_EXIT_FAILED;
+	}
+	return status;
+}
+
 /** All rows that were asked for have both costs, and nothing went wrong on the way. */
 static bool complete(const struct bench_result *r, const char *only)
 {
@@ -147,7 +208,8 @@ static bool complete(const struct bench_result *r, const char *only)
 
 int cmd_bench(int argc, char **argv)
 {
-	const char *json = NULL, *only = NULL;
+	const char *json = NULL, *only = NULL, *save = NULL, *baseline = NULL;
+	uint64_t percent = 5;
 	static struct bench_result result;
 	struct mmvm_error err = {0};
 	bool any = false;
@@ -175,6 +237,13 @@ int cmd_bench(int argc, char **argv)
 			json = argv[++i];
 		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
 			only = argv[++i];
+		else if (!strcmp(argv[i], "--save") && i + 1 < argc)
+			save = argv[++i];
+		else if (!strcmp(argv[i], "--baseline") && i + 1 < argc)
+			baseline = argv[++i];
+		else if (!strcmp(argv[i], "--tolerance") && i + 1 < argc &&
+			 !cli_parse_u64(argv[i + 1], 0, 1000, &percent))
+			i++;
 		else
 			return cli_usage_error("bench", "unknown or incomplete option %s", argv[i]);
 	}
@@ -182,6 +251,10 @@ int cmd_bench(int argc, char **argv)
 		any |= bench_wanted(only, (const char *const[]){bench_row_name(k), NULL});
 	if (!any)
 		return cli_usage_error("bench", "--only %s matches no row", only);
+	/* a file that is not there is told at once, not after the measurements */
+	if (baseline && baseline_read(baseline, &now, &err))
+		return cli_fail(&err);
+	memset(&now, 0, sizeof(now));
 
 	status = measure_costs(&result, only, &err);
 	if (status > 128)
@@ -192,6 +265,11 @@ int cmd_bench(int argc, char **argv)
 		status = measure_host(&result, &err);
 	else
 		measure_host(&result, NULL);
+	if (!status && (save || baseline)) {
+		status = measure_profiles(&result, only, &err);
+		if (status < 0)
+			cli_fail(&err);
+	}
 	/* standard output is the JSON's when it is asked for there */
 	bench_print_table(json && !strcmp(json, "-") ? stderr : stdout, &result, only);
 	if (json) {
@@ -204,5 +282,7 @@ int cmd_bench(int argc, char **argv)
 	}
 	if (status < 0)
 		return err.status;
+	if (!status && (save || baseline))
+		status = hold_against(&result, only, baseline, save, (unsigned int)percent);
 	return status ? status : complete(&result, only) ? MMVM_EXIT_OK : MMVM_EXIT_FAILED;
 }

@@ -40,12 +40,16 @@ for op in page_0 syscall anon_fault; do
 	done
 done
 END
-if [ $mode = lab ]; then
-	timeout -k 5 200 "$mmvm" lab -- sh "$dir/all.sh" >"$dir/out" 2>&1
-else
-	timeout -k 5 200 sh "$dir/all.sh" >"$dir/out" 2>&1
-fi
-status=$?
+for turn in 1 2 3; do
+	# The lab may stop for good while it steps (see mmvm profile): then once more.
+	if [ $mode = lab ]; then
+		timeout -k 5 60 "$mmvm" lab -- sh "$dir/all.sh" >"$dir/out" 2>&1
+	else
+		timeout -k 5 60 sh "$dir/all.sh" >"$dir/out" 2>&1
+	fi
+	status=$?
+	[ $status = 124 ] || break
+done
 ok "all profiles were made" [ $status = 0 ]
 for op in page_0 syscall anon_fault; do
 	ok "$op: the functions and the stacks add up" sums_up $op
@@ -64,6 +68,29 @@ if [ $mode = lab ] && have_kvm && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 	ok "directly: kmalloc" said '^kmalloc_128: [0-9]+ instructions, 5 repetitions, all identical'
 	run profile anon_fault --accel kvm
 	ok "directly: a fault" said ' do_user_fault$'
+fi
+
+# A baseline: kept, then made to look as if kmalloc had been cheaper.
+if have_lab && [ -e "$B/lab/mmvm_bench.ko" ]; then
+	run bench --baseline "$dir/no_such_file"
+	ok "a baseline that is not there" is 2 "cannot open"
+	run bench --only kmalloc_128 --save "$dir/then.json"
+	ok "a baseline is kept" [ $status = 0 -a -s "$dir/then.json" ]
+	python3 - "$dir/then.json" <<-'END'
+		import json, sys
+		kept = json.load(open(sys.argv[1]))
+		assert [o["name"] for o in kept["operations"]] == ["kmalloc_128"]
+		kept["operations"][0]["median_x1000"] -= 12000
+		kept["operations"][0]["functions"]["kmalloc"] -= 12
+		json.dump(kept, open(sys.argv[1], "w"))
+	END
+	ok "it holds the costs that were asked for" [ $? = 0 ]
+	run bench --only kmalloc_128 --baseline "$dir/then.json" --save "$dir/now.json"
+	ok "a cost that rose fails, and the function is named" \
+		is 1 "kmalloc: [0-9]* -> [0-9]* instructions"
+	ok "costs are kept all the same" [ -s "$dir/now.json" ]
+else
+	skip "a baseline" "the lab or its Linux module is missing"
 fi
 
 # Symbols for perf, in the form of /proc/kallsyms.
