@@ -1,0 +1,37 @@
+/* Programs that mean harm: whatever they ask, the kernel goes on and gets everything back. */
+#include "tests/tests.h"
+
+#define MEM  "memory=24M,high=4M"
+#define USER MMVM_TESTF_USER
+
+/** Pages that are free when everything has been handed back. */
+static u64 free_now(void)
+{
+	sleep_ms(5); /* the reaper */
+	purge_vmap_areas();
+	return settled_free_pages();
+}
+
+/** Run it twice, with another seed: it must live, and the second run must leave nothing. */
+static void run_twice(struct test *t, const char *program, const char *first, const char *second)
+{
+	u64 before;
+
+	CHECK_EQ(run_program(program, first), 0);
+	before = free_now();
+	CHECK_EQ(run_program(program, second), 0);
+	/* Slabs that are partly used, page tables of the vmalloc area: some, but no leak's worth. */
+	CHECK(free_now() + 24 >= before);
+	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
+	CHECK_EQ(run_program("/bin/hello", ""), 0);
+}
+
+GUEST_TEST(hostile, random_calls, USER, 60, MEM)
+{
+	run_twice(t, "/bin/fuzzcalls", "--seed 1 --calls 700", "--seed 1000 --calls 700");
+}
+
+GUEST_TEST(hostile, random_calls_long, USER | MMVM_TESTF_LAB_ONLY, 200, MEM)
+{
+	run_twice(t, "/bin/fuzzcalls", "--seed 20000 --calls 20000", "--seed 40000 --calls 100000");
+}
