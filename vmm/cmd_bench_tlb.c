@@ -71,7 +71,7 @@ static void help(void)
 	puts("usage: mmvm bench tlb [OPTIONS]\n"
 	     "Pointer chases in guest user mode over footprints from 16 KiB to most of RAM, with\n"
 	     "4K and, where the host gives them, 2M host pages; the references of a page walk.\n"
-	     "  --memory SIZE    guest RAM (160M)\n"
+	     "  --memory SIZE    guest RAM (64M)\n"
 	     "  --reps N         repetitions, in two machines each (8)\n"
 	     "  --steps N        steps of a timed chase (100000)\n"
 	     "  --quick          40M, 2 repetitions, 20000 steps\n"
@@ -451,7 +451,7 @@ int cmd_bench_tlb(int argc, char **argv)
 	struct kvm_system sys;
 	int status;
 
-	b = (struct bench){.mb = 160, .rounds = 2, .reps = 4, .steps = 100000};
+	b = (struct bench){.mb = 64, .rounds = 2, .reps = 4, .steps = 100000};
 	if (argc > 3 && (!strcmp(argv[3], "--help") || !strcmp(argv[3], "-h"))) {
 		help();
 		return MMVM_EXIT_OK;
