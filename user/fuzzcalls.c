@@ -27,7 +27,8 @@
 
 static uint64_t rng;
 static const char path_program[] = "/bin/hello", path_none[] = "/bin/none";
-static char arena[8 * PAGE_SIZE] __attribute__((aligned(4096)));
+/* Addresses are of the first 8 pages; the rest keeps ranges from what lies behind. */
+static char arena[40 * PAGE_SIZE] __attribute__((aligned(4096)));
 static long self;
 
 static const int known[] = {
@@ -89,7 +90,8 @@ static long address(void)
 	case 2:
 		return random_next(&rng);
 	case 3: /* the stack, the text */
-		return rnd(2) ? (long)__builtin_frame_address(0) - (long)rnd(65536) : (long)&address;
+		return rnd(2) ? (long)__builtin_frame_address(0) - (long)rnd(65536)
+			      : (long)&address;
 	case 4: /* low memory that mmap with an address gets */
 		return 0x10000000 + PAGE_SIZE * rnd(1024);
 	default:

@@ -28,10 +28,27 @@ static void run_twice(struct test *t, const char *program, const char *first, co
 
 GUEST_TEST(hostile, random_calls, USER, 60, MEM)
 {
-	run_twice(t, "/bin/fuzzcalls", "--seed 1 --calls 700", "--seed 1000 --calls 700");
+	run_twice(t, "/bin/fuzzcalls", "--seed 1 --calls 300", "--seed 1000 --calls 300");
 }
 
 GUEST_TEST(hostile, random_calls_long, USER | MMVM_TESTF_LAB_ONLY, 200, MEM)
 {
 	run_twice(t, "/bin/fuzzcalls", "--seed 20000 --calls 20000", "--seed 40000 --calls 100000");
+}
+
+GUEST_TEST(hostile, fork_without_limit, USER | MMVM_TESTF_LAB_ONLY, 60, MEM)
+{
+	run_twice(t, "/bin/forkbomb", "", "");
+}
+
+GUEST_TEST(hostile, map_without_limit, USER | MMVM_TESTF_LAB_ONLY, 60, MEM)
+{
+	run_twice(t, "/bin/maphog", "", "");
+}
+
+GUEST_TEST(hostile, handler_that_faults_ends_the_program, USER, 0, MEM)
+{
+	CHECK_EQ(run_program("/bin/maphog", "--most 100"), 0);
+	CHECK_EQ(SIGNALLED(run_program("/bin/maphog", "--handler")), 11);
+	CHECK_EQ(run_program("/bin/hello", ""), 0);
 }

@@ -1,0 +1,58 @@
+/*
+ * Forks without limit: until the kernel refuses, or it is stopped.
+ *
+ * forkbomb [--bombs]   the one program forks as long as it can, and all children sleep; with
+ *                      --bombs, each child forks on too, until somebody ends them
+ *
+ * The first exits 0 when fork was refused with EAGAIN or ENOMEM and all its children could be killed
+ * and buried.
+ */
+#include "rt.h"
+
+#define SYS_fork  57
+#define SYS_wait4 61
+#define SYS_kill  62
+#define SYS_pause 34
+#define SIGKILL	  9
+#define EAGAIN	  11
+#define MOST	  4096
+
+static int pids[MOST];
+
+int main(int argc, char **argv)
+{
+	bool bombs = argc > 1 && !strcmp(argv[1], "--bombs");
+	int n = 0, status;
+	long pid = 0;
+
+	while (n < MOST) {
+		pid = syscall3(SYS_fork, 0, 0, 0);
+		if (pid < 0)
+			break;
+		if (pid) {
+			pids[n++] = (int)pid;
+			continue;
+		}
+		n = 0;
+		if (!bombs) {
+			for (;;)
+				syscall3(SYS_pause, 0, 0, 0);
+		}
+	}
+	if (pid != -EAGAIN && pid != -ENOMEM) {
+		print("forkbomb: fork ended with %ld after %d children\n", pid, n);
+		return 1;
+	}
+	print("forkbomb: refused after %d children: error %ld\n", n, -pid);
+	for (int i = 0; i < n; i++)
+		syscall3(SYS_kill, pids[i], SIGKILL, 0);
+	for (int i = 0; i < n; i++) {
+		long gone = syscall6(SYS_wait4, pids[i], (long)&status, 0, 0, 0, 0);
+
+		if (gone != pids[i]) {
+			print("forkbomb: child %d cannot be buried: %ld\n", pids[i], gone);
+			return 1;
+		}
+	}
+	return 0;
+}
