@@ -315,6 +315,7 @@ static void fill_madt(struct acpi_madt *t, unsigned int cpus)
 
 int machine_build_acpi(struct machine *m, struct mmvm_error *err)
 {
+	/* MMVM_RAM_MIN makes sure that the first MiB is there. */
 	char *area = guest_ram_ptr(&m->ram, ACPI_BASE, ACPI_AREA);
 	struct acpi_rsdp *rsdp = (void *)area;
 	struct acpi_xsdt *xsdt = (void *)(area + 0x40);
@@ -328,8 +329,6 @@ int machine_build_acpi(struct machine *m, struct mmvm_error *err)
 			       0x100,
 		       "MADT");
 	_Static_assert(0x400 + sizeof(struct acpi_header) + DSDT_MAX <= ACPI_AREA, "DSDT");
-	if (!area)
-		return mmvm_error(err, MMVM_EXIT_USAGE, "too little RAM for the ACPI tables");
 	memset(area, 0, ACPI_AREA);
 	put_devices(&aml, m);
 	if (aml.full)

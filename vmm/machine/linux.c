@@ -18,7 +18,8 @@
  *   "Kernel panic" on the console, then a reset or its end     crashed, with that line
  *   any other triple fault                                     crashed
  *
- * What the user adds to the command line comes last, and wins.
+ * Linux is told to restart by a triple fault (reboot=t): in the lab its way through the ACPI reset
+ * register has been seen to hang. What the user adds to the command line comes last, and wins.
  *
  * The file is a stranger's: every field is compared with the file's size and with RAM before it is
  * used, and each thing that can be wrong has its sentence.
@@ -235,7 +236,8 @@ static void put_memory(struct boot_params *bp, const struct machine *m)
 static int put_command_line(const struct machine *m, char *buf, size_t size)
 {
 	const char *user = m->config.append ? m->config.append : "";
-	int n = snprintf(buf, size, "console=ttyS0 panic=-1 pci=off%s%s", *user ? " " : "", user);
+	int n = snprintf(buf, size, "console=ttyS0 panic=-1 reboot=t pci=off%s%s", *user ? " " : "",
+			 user);
 
 	return (size_t)n < size ? 0 : -E2BIG;
 }
