@@ -103,9 +103,9 @@ void bench_guest(FILE *out, const char *only)
 {
 	static const char *const kernel[] = {"page_0",	    "page_9",	   "slab_96",
 					     "kmalloc_128", "vmalloc_64k", NULL};
-	static const char *const user[] = {"syscall", "anon_fault", "zero_fault", "populate",
-					   "munmap",  "dontneed",   "map_unmap",  "cow_fault",
-					   "fork_512", "fork_wait", NULL};
+	static const char *const user[] = {"syscall",  "anon_fault", "zero_fault", "populate",
+					   "munmap",   "dontneed",   "map_unmap",  "cow_fault",
+					   "fork_512", "fork_wait",  NULL};
 	static const char *const swap[] = {"swap_out_in", NULL};
 
 	if (bench_wanted(only, kernel))
