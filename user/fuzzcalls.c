@@ -29,7 +29,6 @@ static uint64_t rng;
 static const char path_program[] = "/bin/hello", path_none[] = "/bin/none";
 /* Addresses are of the first 8 pages; the rest keeps ranges from what lies behind. */
 static char arena[40 * PAGE_SIZE] __attribute__((aligned(4096)));
-static long self;
 
 static const int known[] = {
 	__NR_read,	    __NR_write,		__NR_mmap,	   __NR_mprotect,
@@ -176,14 +175,14 @@ static void shape(long nr, long *a)
 		a[0] = rnd(2) ? syscall3(__NR_brk, 0, 0, 0) + (long)rnd(1 << 18) - (1 << 16)
 			      : address();
 		break;
-	case __NR_kill:
+	case __NR_kill: /* asked each time: a variable may have been mapped over, and 0 is all */
 	case __NR_tkill:
-		a[0] = rnd(4) ? self : 0x40000000 + (long)rnd(1 << 20);
+		a[0] = rnd(4) ? sys_getpid() : 0x40000000 + (long)rnd(1 << 20);
 		a[1] = rnd(70);
 		break;
 	case __NR_tgkill:
-		a[0] = rnd(4) ? self : 0x40000000;
-		a[1] = rnd(4) ? self : 0x40000000;
+		a[0] = rnd(4) ? sys_getpid() : 0x40000000;
+		a[1] = rnd(4) ? sys_getpid() : 0x40000000;
 		a[2] = rnd(70);
 		break;
 	case __NR_prlimit64:
@@ -279,7 +278,6 @@ static void make_calls(uint64_t seed, uint64_t batch)
 	rng = seed * 0x9e3779b97f4a7c15ull | 1;
 	for (int i = 0; i < 8; i++)
 		random_next(&rng);
-	self = sys_getpid();
 	for (int fd = 0; fd < 3; fd++)
 		syscall3(__NR_close, fd, 0, 0);
 	for (uint64_t i = 0; i < batch; i++) {

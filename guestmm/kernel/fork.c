@@ -122,7 +122,8 @@ static int new_process(struct task *t, const struct clone_args *a)
 	if (!p)
 		return -ENOMEM;
 	p->pid = t->pid;
-	p->exit_signal = a->exit_signal;
+	/* A sibling is as its maker: nobody chooses what signal another's parent gets. */
+	p->exit_signal = a->flags & CLONE_PARENT ? me->exit_signal : a->exit_signal;
 	if (a->flags & CLONE_FILES) {
 		p->files = me->files;
 		files_get(p->files);
