@@ -162,6 +162,8 @@ static void reparent_children(struct process *p, struct list_head *dead)
 	list_for_each_entry_safe (c, n, &p->children, sibling) {
 		list_del(&c->sibling);
 		c->parent = init;
+		/* Its first parent agreed to the signal it was cloned with; init has not. */
+		c->exit_signal = SIGCHLD;
 		WRITE_ONCE(c->ppid, init ? init->pid : 0);
 		if (init)
 			list_add_tail(&c->sibling, &init->children);
