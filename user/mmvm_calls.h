@@ -17,6 +17,8 @@
  *                       mmvm_round; returns the VMM's answer
  *   MMVM_USER_CLEAN     clear the dirty bits of the process's page tables from address `value` on,
  *                       `value2` bytes; returns how many were set
+ *   MMVM_USER_ACCESS    clear the accessed bits of the process's page tables and note the frames in
+ *                       the bitmap of mmvm/access.h; returns how many pages had been accessed
  *
  * Returns 0 (or what is said above), -ENOSYS on other kernels, -EINVAL for an unknown kind or
  * event, -EFAULT.
@@ -37,6 +39,7 @@ enum mmvm_user_report {
 	MMVM_USER_CLEAN = 5,
 	MMVM_USER_PROFILE = 6,
 	MMVM_USER_MAPS = 7,
+	MMVM_USER_ACCESS = 8,
 };
 
 /** As Linux's struct sysinfo on 64-bit machines, 112 bytes. */

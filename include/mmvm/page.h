@@ -65,7 +65,8 @@ enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
 	X(PG_workingset, "workingset")       \
 	X(PG_anonexclusive, "anonexclusive") \
 	X(PG_isolated, "isolated")           \
-	X(PG_lazyfree, "lazyfree")
+	X(PG_lazyfree, "lazyfree")           \
+	X(PG_young, "young")
 
 #define MMVM_ENUM_(name, text) name,
 enum mmvm_page_flag { MMVM_PAGE_FLAGS(MMVM_ENUM_) NR_PAGE_FLAGS };

@@ -57,7 +57,9 @@ struct mmvm_shared {
 	uint64_t progress_done, progress_total; /* of the running program */
 	uint64_t swap_total, swap_free;		/* pages */
 	uint64_t totalram;			/* pages handed to the buddy */
-	uint64_t reserved0[7];
+	uint64_t
+		access_ms; /* written by the VMM: sample accessed bits so often; 0: never (access.h) */
+	uint64_t reserved0[6];
 
 	struct mmvm_mailbox mailbox[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone zone[MMVM_MAX_ZONES];

@@ -34,6 +34,8 @@ enum mmvm_record_kind {
 	 * address space; VMM sets `status`, e.g. to differences found */
 	MMVM_REC_ROUND = 14,
 	MMVM_REC_PROFILE = 15, /* name: operation; value: 1 begins, 0 has ended */
+	/* the bitmap of mmvm/access.h is filled; value: pages found; value2: TSC ticks it took */
+	MMVM_REC_ACCESS = 16,
 	MMVM_REC_KINDS,
 };
 
