@@ -32,7 +32,7 @@ VMM_CFLAGS := $(COMMON) -D_GNU_SOURCE -I. -Ivmm -pthread -fstack-protector-stron
 VMM_LIBS := -lfdt -lpthread
 
 # ---- the guest kernel -----------------------------------------------------------------------------------
-G_SRC := $(wildcard guestmm/mm/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
+G_SRC := $(wildcard guestmm/mm/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/fs/*/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
 G_ASM := $(wildcard guestmm/arch/x86/*.S)
 G_OBJ := $(G_SRC:%.c=$B/guest/%.o) $(G_ASM:%.S=$B/guest/%.S.o)
 G_CFLAGS := $(COMMON) -DMMVM_GUEST -Iguestmm -Iguestmm/arch/x86/include -ffreestanding -fno-pie -no-pie -mcmodel=kernel \

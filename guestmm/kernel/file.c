@@ -30,9 +30,16 @@ struct file *file_alloc(const struct file_ops *ops, u32 flags, void *private)
 {
 	struct file *f = kmalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 
-	if (f)
-		*f = (struct file){1, flags, ops, private};
+	if (!f)
+		return NULL;
+	*f = (struct file){.refs = 1, .flags = flags, .ops = ops, .private = private};
+	mutex_init(&f->pos_lock);
 	return f;
+}
+
+void file_get(struct file *f)
+{
+	atomic_add(&f->refs, 1);
 }
 
 void file_put(struct file *f)
@@ -44,7 +51,7 @@ void file_put(struct file *f)
 	kfree(f);
 }
 
-static long console_out(struct file *f, unsigned long buf, size_t len)
+static long console_out(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	char chunk[256];
 	size_t done = 0;
@@ -60,7 +67,7 @@ static long console_out(struct file *f, unsigned long buf, size_t len)
 	return done;
 }
 
-static long console_in(struct file *f, unsigned long buf, size_t len)
+static long console_in(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	return 0;
 }
@@ -202,16 +209,20 @@ int fd_install(struct file *f, unsigned int from, bool cloexec)
 
 static long file_read(struct file *f, unsigned long buf, size_t len)
 {
-	if ((f->flags & O_ACCMODE) == O_WRONLY || !f->ops->read)
+	if ((f->flags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
-	return f->ops->read(f, buf, min(len, MAX_RW_COUNT));
+	if (!f->ops->read)
+		return -EINVAL;
+	return f->ops->read(f, buf, min(len, MAX_RW_COUNT), &f->pos);
 }
 
 static long file_write(struct file *f, unsigned long buf, size_t len)
 {
-	if ((f->flags & O_ACCMODE) == O_RDONLY || !f->ops->write)
+	if ((f->flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
-	return f->ops->write(f, buf, min(len, MAX_RW_COUNT));
+	if (!f->ops->write)
+		return -EINVAL;
+	return f->ops->write(f, buf, min(len, MAX_RW_COUNT), &f->pos);
 }
 
 long sys_read(struct pt_regs *r)

@@ -7,36 +7,65 @@
  */
 #ifndef KERNEL_FILE_H
 #define KERNEL_FILE_H
+#include "fs/vfs.h"
 #include "kernel/process.h"
 
-#define MAX_FDS	   256u /* RLIMIT_NOFILE */
-#define O_ACCMODE  3u
-#define O_RDONLY   0u
-#define O_WRONLY   1u
-#define O_RDWR	   2u
-#define O_NONBLOCK 04000u
-#define O_CLOEXEC  02000000u
+#define MAX_FDS	    256u /* RLIMIT_NOFILE */
+#define O_ACCMODE   3u
+#define O_RDONLY    0u
+#define O_WRONLY    1u
+#define O_RDWR	    2u
+#define O_CREAT	    0100u
+#define O_EXCL	    0200u
+#define O_NOCTTY    0400u
+#define O_TRUNC	    01000u
+#define O_APPEND    02000u
+#define O_NONBLOCK  04000u
+#define O_DSYNC	    010000u
+#define O_DIRECT    040000u
+#define O_LARGEFILE 0100000u
+#define O_DIRECTORY 0200000u
+#define O_NOFOLLOW  0400000u
+#define O_NOATIME   01000000u
+#define O_CLOEXEC   02000000u
+#define O_SYNC	    04010000u
+#define O_PATH	    010000000u
+#define O_TMPFILE   020200000u
 
 struct file;
-/** What a kind of file does. Buffers are in user memory; results as the system calls'. NULL read or
- * write: -EBADF. */
+/** What a kind of file does. Buffers are in user memory, *pos moves with what was read or written
+ * (pipes ignore it); results as the system calls'. NULL read or write: -EINVAL. */
 struct file_ops {
-	long (*read)(struct file *f, unsigned long buf, size_t len);
-	long (*write)(struct file *f, unsigned long buf, size_t len);
+	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos);
+	long (*write)(struct file *f, unsigned long buf, size_t len, u64 *pos);
+	long (*llseek)(struct file *f, s64 offset, int whence);		    /* NULL: -ESPIPE */
+	int (*iterate)(struct file *f, struct dir_context *ctx);	    /* NULL: -ENOTDIR */
 	long (*ioctl)(struct file *f, unsigned int cmd, unsigned long arg); /* NULL: -ENOTTY */
-	u32 (*poll)(struct file *f); /* POLL* that hold now; NULL: always readable, writable */
+	/** POLL* that hold now; `wq`, if not NULL, gets the queue that is woken when it changes. NULL:
+	 * always readable and writable. */
+	u32 (*poll)(struct file *f, struct wait_queue **wq);
+	int (*fsync)(struct file *f, u64 start, u64 end, bool datasync); /* NULL: -EINVAL */
 	void (*release)(struct file *f);
+	/** May it be mapped? Pages come from f->mapping. 0, or -ENODEV (NULL means that). May change
+	 * the offset's meaning by setting *mapping (/dev/zero: a new one). */
+	int (*mmap)(struct file *f, unsigned long vm_flags, struct file **instead);
 };
 struct file {
 	s32 refs;  /* A */
 	u32 flags; /* O_* */
 	const struct file_ops *ops;
 	void *private;
+	struct path path;	       /* C: with references; dentry NULL: has no name */
+	struct inode *inode;	       /* C: with a reference, or NULL (pipes, console) */
+	struct address_space *mapping; /* C: where its pages are, or NULL */
+	struct mutex pos_lock;	       /* read, write, lseek, getdents of one file take turns */
+	u64 pos;		       /* pos_lock */
+	struct file_ra_state ra;       /* pos_lock, or mmap_lock for faults */
+	s32 wb_err;		       /* A: errors this opener has been told of */
 };
 
 /** New file with one reference, or NULL. */
 struct file *file_alloc(const struct file_ops *ops, u32 flags, void *private);
-void file_put(struct file *f);
 /** The file behind a descriptor of the current process, with a reference, or NULL. */
 struct file *fd_get(unsigned int fd);
 /** Give the file, with its reference, the lowest free descriptor >= from: its number, or -EMFILE

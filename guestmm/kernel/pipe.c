@@ -95,7 +95,7 @@ static long copy_in(struct pipe *p, unsigned long buf, size_t len)
 	return done ? (long)done : err;
 }
 
-static long pipe_read(struct file *f, unsigned long buf, size_t len)
+static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	struct pipe *p = f->private;
 	long ret;
@@ -133,7 +133,7 @@ static long broken_pipe(void)
 	return -EPIPE;
 }
 
-static long pipe_write(struct file *f, unsigned long buf, size_t len)
+static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	struct pipe *p = f->private;
 	size_t done = 0, need = len <= PIPE_BUF ? len : 1; /* I2 */
@@ -166,7 +166,7 @@ static long pipe_write(struct file *f, unsigned long buf, size_t len)
 	return ret == -EPIPE ? broken_pipe() : ret;
 }
 
-static u32 pipe_poll(struct file *f)
+static u32 pipe_poll(struct file *f, struct wait_queue **wq)
 {
 	struct pipe *p = f->private;
 	u32 used = READ_ONCE(p->head) - READ_ONCE(p->tail);

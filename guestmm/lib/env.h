@@ -129,4 +129,11 @@ void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void 
  * the allocator fail for it, and its allocations may use all reserves. */
 void process_kill(int pid);
 
+/* Open files, as the memory manager sees them: what keeps a mapped file alive, and its name. */
+struct file;
+void file_get(struct file *f);
+void file_put(struct file *f); /* may sleep */
+/** For /proc/PID/maps: device, inode number, and the name copied to buf. */
+void file_describe(struct file *f, u32 *major, u32 *minor, u64 *ino, char *buf, size_t size);
+
 #endif

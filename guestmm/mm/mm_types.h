@@ -33,6 +33,8 @@
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 
 struct anon_vma;
+struct file;
+struct address_space;
 
 struct vm_area_struct {
 	unsigned long vm_start, vm_end; /* M: [start, end), page aligned */
@@ -47,6 +49,10 @@ struct vm_area_struct {
 	struct list_head anon_vma_chain; /* M + anon_vma lock: links to every anon_vma this VMA
 					    takes part in */
 	const char *name;		 /* C: "[heap]", "[stack]" or NULL */
+	struct file *file; /* C: with a reference, or NULL: for the name and to keep it open */
+	struct address_space *mapping; /* C: the file's pages (pagecache.h), or NULL: anonymous */
+	struct rb_node shared_rb;      /* i_mmap_lock: in mapping->i_mmap, by page offset */
+	unsigned long shared_subtree_last; /* i_mmap_lock: highest page offset of the subtree */
 };
 
 struct mm_struct {

@@ -58,6 +58,8 @@ struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsi
 	vma->pgoff = start >> PAGE_SHIFT;
 	vma->anon_vma = NULL;
 	vma->name = name;
+	vma->file = NULL;
+	vma->mapping = NULL;
 	INIT_LIST_HEAD(&vma->anon_vma_chain);
 	vma_set_flags(vma, flags);
 	return vma;

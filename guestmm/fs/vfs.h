@@ -1,0 +1,259 @@
+/*
+ * Names and files: the virtual file system. [F3]
+ *
+ *   struct file ──> struct path: (mount, dentry) ──> inode ──> super_block ──> file system
+ *                                     │                └─ address_space i_data: the pages
+ *                                     └ parent, children by hash: the tree of names that was walked
+ *
+ * A dentry is one name in one directory; a negative one (inode NULL) knows that there is none. The
+ * cache of dentries and inodes shrinks under memory pressure; what is open, mounted, a working
+ * directory, or a parent of a cached dentry stays. In memory file systems (tmpfs, proc's static part)
+ * the dentry is the directory entry: it stays until unlinked.
+ *
+ * One user, root: modes are kept and shown, no access is refused for them but execution of what
+ * nobody may execute.
+ *
+ * Locks, outermost first: sb->rename_lock > inode->lock of the parent > of the child > (pagecache.h).
+ * dcache_lock (spinlock): the tree of dentries, reference counts that fall to zero, mounts. inode_lock
+ * (spinlock): inode hash and lists.
+ */
+#ifndef FS_VFS_H
+#define FS_VFS_H
+#include "lib/format.h"
+#include "mm/pagecache.h"
+
+#define NAME_MAX    255
+#define PATH_MAX    4096
+#define MAXSYMLINKS 40
+
+#define S_IFMT	   0170000u
+#define S_IFSOCK   0140000u
+#define S_IFLNK	   0120000u
+#define S_IFREG	   0100000u
+#define S_IFBLK	   0060000u
+#define S_IFDIR	   0040000u
+#define S_IFCHR	   0020000u
+#define S_IFIFO	   0010000u
+#define S_ISREG(m) (((m)&S_IFMT) == S_IFREG)
+#define S_ISDIR(m) (((m)&S_IFMT) == S_IFDIR)
+#define S_ISLNK(m) (((m)&S_IFMT) == S_IFLNK)
+
+struct inode;
+struct dentry;
+struct super_block;
+struct file;
+struct file_ops;
+struct vfs_stat;
+struct vfs_statfs;
+
+struct vfs_time {
+	s64 sec;
+	s32 nsec;
+};
+
+/** What kind of inode it is says which of these are there. All may sleep; 0 or -errno. The parent
+ * directory's lock is held where a `dir` is given (create, unlink...: for writing). */
+struct inode_ops {
+	/** The inode that `name` in dir means, with a reference, in *inode; -ENOENT. */
+	int (*lookup)(struct inode *dir, const char *name, u32 len, struct inode **inode);
+	/** Make regular files, directories, nodes (mode says which; rdev for nodes); the new inode with
+	 * a reference. */
+	int (*create)(struct inode *dir, const char *name, u32 len, u32 mode, u64 rdev,
+		      struct inode **inode);
+	int (*symlink)(struct inode *dir, const char *name, u32 len, const char *target,
+		       struct inode **inode);
+	int (*link)(struct inode *dir, const char *name, u32 len, struct inode *inode);
+	int (*unlink)(struct inode *dir, const char *name, u32 len, struct inode *inode);
+	int (*rmdir)(struct inode *dir, const char *name, u32 len, struct inode *inode);
+	/** `victim`: what new_name means now, or NULL. */
+	int (*rename)(struct inode *old_dir, const char *old_name, u32 old_len, struct inode *inode,
+		      struct inode *new_dir, const char *new_name, u32 new_len,
+		      struct inode *victim);
+	/** Symbolic link's target into buf, NUL included; length or -errno. */
+	long (*readlink)(struct inode *inode, char *buf, size_t size);
+	/** Make the file `size` long: blocks, i_data.size, pages. NULL: only i_data. inode->lock. */
+	int (*truncate)(struct inode *inode, u64 size);
+	/** Mode, owner, times have been changed in the inode: remember. NULL: nothing to do. */
+	void (*dirty)(struct inode *inode);
+	/** What stat(2) cannot take from the inode itself. NULL: nothing. */
+	void (*getattr)(struct inode *inode, struct vfs_stat *st);
+};
+
+/** stat(2)'s answer, as x86-64 Linux lays it out. */
+struct vfs_stat {
+	u64 dev, ino, nlink;
+	u32 mode, uid, gid, pad;
+	u64 rdev;
+	s64 size, blksize, blocks;
+	u64 atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec;
+	s64 unused[3];
+};
+_Static_assert(sizeof(struct vfs_stat) == 144, "Linux's ABI");
+
+struct inode {
+	struct super_block *sb; /* C */
+	u64 ino;		/* C */
+	s32 refs;     /* A; at 0 it stays cached while nlink != 0 and its file system has a disk */
+	u32 mode;     /* lock */
+	u32 uid, gid; /* lock */
+	u32 nlink;    /* lock */
+	u64 rdev;     /* C */
+	u64 blocks;   /* lock: of 512 bytes */
+	struct vfs_time atime, mtime, ctime; /* lock; A for atime */
+	const struct inode_ops *ops;	     /* C */
+	const struct file_ops *fops;	     /* C: what open() gives the file */
+	struct rw_semaphore lock;
+	struct address_space i_data; /* regular files, block devices, fs metadata */
+	struct list_head sb_list;    /* inode_lock: sb->inodes */
+	struct list_head hash;	     /* inode_lock: by (sb, ino) */
+	struct list_head lru;	     /* inode_lock: unused ones */
+	bool dirty;		     /* A: its own fields are to be written */
+	void *private_;		     /* the file system's */
+};
+
+struct dentry {
+	s32 refs;		   /* A; 0 under dcache_lock */
+	u32 hash;		   /* C while in the tree */
+	struct dentry *parent;	   /* dcache_lock; the root: itself */
+	struct inode *inode;	   /* dcache_lock; NULL: negative */
+	struct list_head children; /* dcache_lock */
+	struct list_head sibling;  /* dcache_lock */
+	struct list_head bucket;   /* dcache_lock: hash of (parent, name) */
+	struct list_head lru;	   /* dcache_lock: unused */
+	bool unlinked;		   /* dcache_lock: has no name any more */
+	bool mounted;		   /* dcache_lock: a mount hides it */
+	u32 len;
+	char name[];
+};
+
+/** A file system that is mounted. */
+struct mount {
+	struct super_block *sb;
+	struct mount *parent;  /* NULL: the root */
+	struct dentry *point;  /* in the parent, with a reference */
+	struct dentry *root;   /* ours */
+	struct list_head list; /* dcache_lock: all mounts */
+	s32 refs;	       /* A: open files, working directories, child mounts */
+	bool read_only;
+};
+
+struct path {
+	struct mount *mnt;
+	struct dentry *dentry;
+};
+
+struct super_ops {
+	/** An inode of (sb, ino) is wanted that is not in memory: fill it. NULL where inodes live as
+	 * long as their dentries. */
+	int (*read_inode)(struct inode *inode);
+	/** Write the inode's own fields into the metadata pages (not to the disk). */
+	int (*write_inode)(struct inode *inode);
+	/** refs and nlink are 0: free blocks and the inode on the disk. */
+	void (*evict_inode)(struct inode *inode);
+	/** Free inode->private_. Memory only. */
+	void (*free_inode)(struct inode *inode);
+	/** Everything to the disk, and wait. */
+	int (*sync_fs)(struct super_block *sb);
+	void (*statfs)(struct super_block *sb, struct vfs_statfs *st);
+	void (*put_super)(struct super_block *sb);
+};
+
+/** statfs(2)'s answer. */
+struct vfs_statfs {
+	s64 type, bsize;
+	u64 blocks, bfree, bavail, files, ffree;
+	s32 fsid[2];
+	s64 namelen, frsize, flags, spare[4];
+};
+_Static_assert(sizeof(struct vfs_statfs) == 120, "Linux's ABI");
+
+struct super_block {
+	const struct fs_type *type;
+	const struct super_ops *ops;
+	struct block_device *bdev; /* NULL: none */
+	u64 dev;		   /* st_dev */
+	u32 blocksize;
+	u64 max_size; /* of a file */
+	bool read_only;
+	struct inode *root;
+	struct list_head inodes; /* inode_lock */
+	struct mutex rename_lock;
+	struct list_head list; /* all super blocks */
+	void *private_;
+};
+
+struct fs_type {
+	const char *name; /* "ext2", "tmpfs", "proc" */
+	u32 magic;	  /* statfs */
+	bool needs_bdev;
+	/** Fill sb, its root inode included. `options`: mount(2)'s string or "". */
+	int (*mount)(struct super_block *sb, const char *options);
+	struct list_head list;
+};
+void register_filesystem(struct fs_type *type);
+
+/* inode.c */
+/** New inode without a number in any hash, refs = 1, for file systems in memory or new files. NULL if
+ * no memory. */
+struct inode *new_inode(struct super_block *sb, u64 ino);
+/** Put it into the hash (after it is ready). */
+void insert_inode(struct inode *inode);
+/** The inode (sb, ino): from the cache or by read_inode. *err on NULL. */
+struct inode *iget(struct super_block *sb, u64 ino, int *err);
+void iget_ref(struct inode *inode); /* one more reference */
+void iput(struct inode *inode);	    /* NULL is fine. May sleep */
+void mark_inode_dirty(struct inode *inode);
+struct vfs_time current_time(void);
+void inode_touch(struct inode *inode, bool mtime); /* ctime, and mtime */
+
+/* namei.c */
+#define LOOKUP_FOLLOW	 1u /* a symbolic link at the end, too */
+#define LOOKUP_DIRECTORY 2u
+#define AT_FDCWD	 (-100)
+/** The path's place, with references (path_put). `dfd`: where relative names begin. 0 or -errno. */
+int path_lookup(int dfd, const char *name, u32 flags, struct path *path);
+void path_put(struct path *path);
+void path_get(const struct path *path);
+/** Full name into buf from the end: pointer into it, or NULL if too long. " (deleted)" as Linux. */
+char *path_name(const struct path *path, char *buf, size_t size);
+/** Mount a file system at a path. */
+int vfs_mount(const char *type, const char *source, const char *target, u32 flags,
+	      const char *options);
+int vfs_umount(const char *target);
+/** Write everything that is dirty and wait: sync(2). */
+void vfs_sync(void);
+/** Orderly end of the machine: sync and unmount what has a disk. */
+void vfs_shutdown(void);
+
+/* open.c: for the kernel's own use; system calls are in kernel/file_calls.c */
+/** Open as open(2) does: *file with a reference. flags O_*. */
+int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file);
+int vfs_mkdir(int dfd, const char *name, u32 mode);
+int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev);
+int vfs_symlink(const char *target, int dfd, const char *name);
+int vfs_link(int odfd, const char *old, int ndfd, const char *name, u32 flags);
+int vfs_unlink(int dfd, const char *name, bool dir);
+int vfs_rename(int odfd, const char *old, int ndfd, const char *name, u32 flags);
+int vfs_truncate(struct inode *inode, u64 size);
+void vfs_getattr(struct inode *inode, struct vfs_stat *st);
+/** A file without a name for an inode (memfd, shared anonymous memory), e.g. "/memfd:x (deleted)". */
+struct file *file_from_inode(struct inode *inode, const char *name, u32 flags);
+
+/* What regular files with pages in i_data use for their file_ops. */
+extern const struct file_ops generic_file_ops;
+extern const struct file_ops simple_dir_ops; /* directories whose dentries are their contents */
+
+/** Directory reading: give one entry; false: the buffer is full, come again with the same *pos. */
+struct dir_context {
+	bool (*actor)(struct dir_context *ctx, const char *name, u32 len, u64 ino, u32 type);
+	u64 pos; /* the directory's own numbering; 0, 1 are "." and ".." by convention */
+};
+
+/* seq: files whose contents are produced when opened for reading (proc) */
+/** A read-only file whose text `show` makes at the first read; or NULL if no memory. */
+struct inode *report_inode(struct super_block *sb, u64 ino, u32 mode,
+			   void (*show)(struct report *r, struct inode *inode));
+
+void vfs_init(void);	    /* caches, tmpfs, devices, the root: an empty tmpfs */
+int initramfs_unpack(void); /* the device tree's cpio archive into the root; frees its memory */
+#endif

@@ -1,0 +1,81 @@
+/*
+ * Radix tree: unsigned long -> pointer-sized item, with three tags an item. [F1]
+ *
+ * 64 slots a node; as high as the largest index needs. Each node keeps, for each tag, which of its
+ * slots lead to an item that has it, so that tagged items are found without looking at the others.
+ * An item is a pointer, or a number marked with bit 0 (radix_value): what the page cache keeps of a
+ * page that is gone.
+ *
+ * The caller's lock guards the tree. Nodes come from a slab cache; inserting under a spinlock must
+ * not sleep, so callers preload first.
+ */
+#ifndef LIB_RADIX_TREE_H
+#define LIB_RADIX_TREE_H
+#include "lib/types.h"
+
+#define RADIX_SHIFT    6
+#define RADIX_SLOTS    (1u << RADIX_SHIFT)
+#define RADIX_MAX_PATH ((64 + RADIX_SHIFT - 1) / RADIX_SHIFT)
+#define RADIX_NR_TAGS  3
+
+struct radix_node;
+struct radix_tree {
+	void *root; /* radix_node, or the item of index 0 when height is 0, or NULL */
+	u32 height; /* levels of nodes */
+	u32 tags;   /* bit t: some item has tag t */
+};
+#define RADIX_TREE_INIT    \
+	{                  \
+		NULL, 0, 0 \
+	}
+
+/** Nodes set aside for one insertion. */
+struct radix_preload {
+	struct radix_node *free; /* linked through their first slot */
+	u32 nr;
+};
+
+static inline bool radix_is_value(const void *item)
+{
+	return (unsigned long)item & 1;
+}
+static inline void *radix_make_value(unsigned long v)
+{
+	return (void *)(v << 1 | 1);
+}
+static inline unsigned long radix_value(const void *item)
+{
+	return (unsigned long)item >> 1;
+}
+
+void radix_tree_init(void); /* the node cache; after slab */
+/** Set aside what the insertion at `index` may need. May sleep as `gfp` says. 0 or -ENOMEM. */
+int radix_preload(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
+		  unsigned int gfp);
+/** Give back what was not used. */
+void radix_preload_end(struct radix_preload *p);
+/** 0; -EEXIST: something is there; -ENOMEM: the preload was made for a lower tree. */
+int radix_insert(struct radix_tree *tree, unsigned long index, void *item, struct radix_preload *p);
+/** Item or NULL. */
+void *radix_lookup(const struct radix_tree *tree, unsigned long index);
+/** Put another item where one is; its tags stay. Returns the old one, NULL: none was there, and
+ * nothing is stored. */
+void *radix_replace(struct radix_tree *tree, unsigned long index, void *item);
+/** Remove. Returns the item or NULL. Empty nodes are freed. */
+void *radix_delete(struct radix_tree *tree, unsigned long index);
+void radix_tag_set(struct radix_tree *tree, unsigned long index, unsigned int tag);
+void radix_tag_clear(struct radix_tree *tree, unsigned long index, unsigned int tag);
+bool radix_tag_get(const struct radix_tree *tree, unsigned long index, unsigned int tag);
+static inline bool radix_tagged(const struct radix_tree *tree, unsigned int tag)
+{
+	return tree->tags >> tag & 1;
+}
+/** First item at or after *index, its place in *index; NULL: no more. */
+void *radix_next(const struct radix_tree *tree, unsigned long *index);
+/** The same for items with a tag. */
+void *radix_next_tagged(const struct radix_tree *tree, unsigned long *index, unsigned int tag);
+/** First index in [from, to) with nothing at it; `to` if there is none. */
+unsigned long radix_next_hole(const struct radix_tree *tree, unsigned long from, unsigned long to);
+/** Nodes in use over all trees, for reports and leak checks. */
+extern s64 radix_nr_nodes;
+#endif
