@@ -61,6 +61,11 @@ struct device *testchan_create(const struct device_env *env, const struct testch
 /** `shared` is the VMM's mapping of the shared window, mailboxes 0 .. nr_cpus-1 are served. */
 struct device *fastop_create(const struct device_env *env, struct mmvm_shared *shared,
 			     unsigned int nr_cpus);
+/** What a vCPU asks about vCPUs: called with MMVM_FASTOP_CPU_START, on the vCPU's thread, with no
+ * lock held; returns 0 or -errno for the guest. Without one that request is answered -EINVAL. */
+typedef int (*fastop_cpu_start_fn)(void *arg, uint64_t cpu, uint64_t rip, uint64_t cr3,
+				   uint64_t rsp);
+void fastop_set_cpu_start(struct device *dev, fastop_cpu_start_fn fn, void *arg);
 
 /* ---- virtio_blk.c: disk on virtio-mmio ---------------------------- */
 struct virtio_blk_params {

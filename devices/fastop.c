@@ -1,7 +1,7 @@
 /*
  * Fast operations: the guest asks the VMM to fill or copy memory, where its own instructions are
- * dear (MMVM_QUIRK_FASTOP). The request lies in a mailbox of the shared window, one a vCPU; `out`
- * of the vCPU's number to one port executes it.
+ * dear (MMVM_QUIRK_FASTOP), to start another vCPU, or to give way to one. The request lies in a
+ * mailbox of the shared window, one a vCPU; `out` of the vCPU's number to one port executes it.
  *
  * I1. The mailbox is read once, field by field, into a local; only the local is checked and used.
  * I2. Work is bounded by MAX_LEN a request.
@@ -12,6 +12,7 @@
 #include "devices/device_impl.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #define MAX_LEN (2ull << 20)
@@ -20,6 +21,8 @@ struct fastop {
 	struct device dev;
 	struct mmvm_shared *shared;
 	unsigned int nr_cpus;
+	fastop_cpu_start_fn cpu_start;
+	void *cpu_start_arg;
 };
 
 /* Little-endian pattern repeated from the first byte; dst is 8-byte aligned. */
@@ -64,10 +67,23 @@ static int do_copy(struct device *dev, const struct mmvm_mailbox *m)
 	return 0;
 }
 
+static int do_cpu_start(struct device *dev, const struct mmvm_mailbox *m)
+{
+	struct fastop *f = container_of(dev, struct fastop, dev);
+
+	if (!f->cpu_start)
+		return -EINVAL;
+	return f->cpu_start(f->cpu_start_arg, m->value, m->dst, m->src, m->len);
+}
+
 static int execute(struct device *dev, const struct mmvm_mailbox *m)
 {
 	if (m->op == MMVM_FASTOP_NOP)
 		return 0;
+	if (m->op == MMVM_FASTOP_YIELD)
+		return -sched_yield();
+	if (m->op == MMVM_FASTOP_CPU_START)
+		return do_cpu_start(dev, m);
 	if (m->op != MMVM_FASTOP_FILL && m->op != MMVM_FASTOP_COPY)
 		return -EINVAL;
 	if (m->len > MAX_LEN)
@@ -143,4 +159,12 @@ struct device *fastop_create(const struct device_env *env, struct mmvm_shared *s
 	f->shared = shared;
 	f->nr_cpus = nr_cpus;
 	return &f->dev;
+}
+
+void fastop_set_cpu_start(struct device *dev, fastop_cpu_start_fn fn, void *arg)
+{
+	struct fastop *f = container_of(dev, struct fastop, dev);
+
+	f->cpu_start = fn;
+	f->cpu_start_arg = arg;
 }

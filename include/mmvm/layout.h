@@ -81,14 +81,16 @@
  * Device tree. Standard nodes (memory, cpus, chosen with bootargs, linux,initrd-start/-end,
  * rng-seed; "virtio,mmio" with reg and interrupts) plus, under /chosen:
  */
-#define MMVM_FDT_ARGV		 "mmvm,argv" /* stringlist: program to run, argv[0] is its initrd path */
-#define MMVM_FDT_TEST		 "mmvm,test" /* string: "suite.case" to run instead of a program */
-#define MMVM_FDT_QUIRKS		 "mmvm,quirks"	 /* u32: MMVM_QUIRK_* */
-#define MMVM_FDT_TSC_HZ		 "mmvm,tsc-hz"	 /* u64 */
-#define MMVM_FDT_LAPIC_HZ	 "mmvm,lapic-hz" /* u64: local APIC timer input clock */
-#define MMVM_FDT_EPOCH_NS	 "mmvm,epoch-ns" /* u64: wall clock at boot, ns since 1970 */
-#define MMVM_FDT_SEED		 "mmvm,seed"	 /* u64: seed for everything random in the guest */
-#define MMVM_FDT_ROLE		 "mmvm,role" /* string on a virtio device: "swap", "disk0", "disk1" ... */
+#define MMVM_FDT_ARGV	  "mmvm,argv"	/* stringlist: program to run, argv[0] is its initrd path */
+#define MMVM_FDT_TEST	  "mmvm,test"	/* string: "suite.case" to run instead of a program */
+#define MMVM_FDT_QUIRKS	  "mmvm,quirks" /* u32: MMVM_QUIRK_* */
+#define MMVM_FDT_TSC_HZ	  "mmvm,tsc-hz" /* u64 */
+#define MMVM_FDT_LAPIC_HZ "mmvm,lapic-hz" /* u64: local APIC timer input clock */
+#define MMVM_FDT_EPOCH_NS "mmvm,epoch-ns" /* u64: wall clock at boot, ns since 1970 */
+#define MMVM_FDT_SEED	  "mmvm,seed"	  /* u64: seed for everything random in the guest */
+#define MMVM_FDT_ROLE	  "mmvm,role" /* string on a virtio device: "swap", "disk0", "disk1" ... */
+/** On a cpu node that sleeps until MMVM_FASTOP_CPU_START wakes it. */
+#define MMVM_FDT_ENABLE_FASTOP	 "mmvm,fastop"
 #define MMVM_FDT_COMPAT_DMA	 "mmvm,dma-engine"
 #define MMVM_FDT_COMPAT_SHARED	 "mmvm,shared"
 #define MMVM_FDT_COMPAT_TESTCHAN "mmvm,testchan"

@@ -44,6 +44,11 @@ enum mmvm_fastop {
 	MMVM_FASTOP_NOP = 0,
 	MMVM_FASTOP_FILL = 1, /* dst, len, value: any alignment of 8, any length up to 2 MiB */
 	MMVM_FASTOP_COPY = 2, /* dst, src, len: not overlapping */
+	/** The vCPU waits for another one: let the host run that. */
+	MMVM_FASTOP_YIELD = 3,
+	/** Start vCPU `value` in 64-bit mode, interrupts off: RIP dst, CR3 src, RSP len, RDI value.
+	 * -EINVAL: no such vCPU, or it runs from the beginning; -EBUSY: it was started before. */
+	MMVM_FASTOP_CPU_START = 4,
 };
 
 struct mmvm_shared {

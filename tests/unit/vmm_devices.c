@@ -565,7 +565,7 @@ static void test_fast_refuses(void)
 	CU_ASSERT_EQUAL(fast(dev, MMVM_FASTOP_COPY, 0x1000, 0x1800, 0x1000, 0), -EINVAL);
 	CU_ASSERT_EQUAL(fast(dev, MMVM_FASTOP_COPY, 0x1800, 0x1000, 0x1000, 0), -EINVAL);
 	CU_ASSERT_EQUAL(fast(dev, MMVM_FASTOP_COPY, 0x1000, 0x1000, 8, 0), -EINVAL);
-	CU_ASSERT_EQUAL(fast(dev, 3, 0, 0, 8, 0), -EINVAL);
+	CU_ASSERT_EQUAL(fast(dev, 5, 0, 0, 8, 0), -EINVAL);
 	CU_ASSERT_EQUAL(errors(dev), 12);
 	CU_ASSERT_EQUAL(count_dirty(&rig), 0);
 	/* A vCPU that is not there, another width, another port, a read. */
@@ -578,6 +578,43 @@ static void test_fast_refuses(void)
 	dev->ops->write(dev, 1, 1, "\1");
 	CU_ASSERT_EQUAL(in8(dev, 0), 0xff);
 	CU_ASSERT_EQUAL(errors(dev), 16);
+	fast_stop(dev);
+}
+
+/* What a request to start a vCPU hands on, and the answer that goes back. */
+static struct {
+	uint64_t cpu, rip, cr3, rsp;
+	unsigned int calls;
+} started;
+
+static int note_start(void *arg, uint64_t cpu, uint64_t rip, uint64_t cr3, uint64_t rsp)
+{
+	CU_ASSERT_PTR_EQUAL(arg, &started);
+	started.calls++;
+	started.cpu = cpu;
+	started.rip = rip;
+	started.cr3 = cr3;
+	started.rsp = rsp;
+	return cpu == 1 ? 0 : -EINVAL;
+}
+
+static void test_fast_cpus(void)
+{
+	struct device *dev = fast_start();
+
+	CU_ASSERT_EQUAL(fast(dev, MMVM_FASTOP_YIELD, ~0ull, ~0ull, ~0ull, 0), 0);
+	/* Nobody there to start one. */
+	CU_ASSERT_EQUAL(fast(dev, MMVM_FASTOP_CPU_START, 7, 8, 9, 1), -EINVAL);
+	fastop_set_cpu_start(dev, note_start, &started);
+	CU_ASSERT_EQUAL(fast(dev, MMVM_FASTOP_CPU_START, 7, 8, 9, 1), 0);
+	CU_ASSERT_EQUAL(started.cpu, 1);
+	CU_ASSERT_EQUAL(started.rip, 7);
+	CU_ASSERT_EQUAL(started.cr3, 8);
+	CU_ASSERT_EQUAL(started.rsp, 9);
+	CU_ASSERT_EQUAL(fast(dev, MMVM_FASTOP_CPU_START, 7, 8, 9, ~0ull), -EINVAL);
+	CU_ASSERT_EQUAL(started.calls, 2);
+	CU_ASSERT_EQUAL(errors(dev), 2);
+	CU_ASSERT_EQUAL(count_dirty(&rig), 0);
 	fast_stop(dev);
 }
 
@@ -603,6 +640,7 @@ int main(void)
 	s = CU_add_suite("fast operations", NULL, NULL);
 	CU_ADD_TEST(s, test_fast_fill_and_copy);
 	CU_ADD_TEST(s, test_fast_refuses);
+	CU_ADD_TEST(s, test_fast_cpus);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failed = CU_get_number_of_failures();

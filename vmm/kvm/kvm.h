@@ -78,6 +78,8 @@ int kvm_vcpu_set_sregs(const struct kvm_vcpu *vcpu, const struct kvm_sregs *sreg
 int kvm_vcpu_get_fpu(const struct kvm_vcpu *vcpu, struct kvm_fpu *fpu);
 int kvm_vcpu_set_fpu(const struct kvm_vcpu *vcpu, const struct kvm_fpu *fpu);
 int kvm_vcpu_set_cpuid(const struct kvm_vcpu *vcpu, const struct kvm_cpuid2 *cpuid);
+/** Take a vCPU out of the state in which it waits for a start-up interrupt. */
+int kvm_vcpu_set_runnable(const struct kvm_vcpu *vcpu);
 /** kHz, or -errno (the host's TSC is unstable). */
 int kvm_vcpu_tsc_khz(const struct kvm_vcpu *vcpu);
 int kvm_vcpu_stats_fd(const struct kvm_vcpu *vcpu);

@@ -82,6 +82,13 @@ int kvm_vcpu_set_cpuid(const struct kvm_vcpu *vcpu, const struct kvm_cpuid2 *cpu
 	return done(ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid));
 }
 
+int kvm_vcpu_set_runnable(const struct kvm_vcpu *vcpu)
+{
+	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
+
+	return done(ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
+}
+
 int kvm_vcpu_tsc_khz(const struct kvm_vcpu *vcpu)
 {
 	return done(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0));

@@ -8,6 +8,9 @@
  *   0x5000  PD 0..3, 2 MiB entries
  *
  * RIP = ELF entry, RSI = device tree, interrupts off, 64-bit mode, everything else zero.
+ *
+ * guestmm starts its other processors by MMVM_FASTOP_CPU_START, straight in 64-bit mode on page
+ * tables of its own: no real mode, which not every backend can run.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -115,26 +118,15 @@ static int set_cpuid(struct machine_vcpu *v)
 	return rc;
 }
 
-int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
+/** 64-bit mode with flat segments, on page tables at `cr3`. */
+static int set_registers(struct machine_vcpu *v, const struct kvm_regs *regs, uint64_t cr3)
 {
 	struct kvm_segment data = flat_segment(MMVM_KERNEL_DS, false);
-	struct kvm_regs regs = {
-		.rip = v->m->entry,
-		.rsi = MMVM_FDT_BASE,
-		.rflags = 2,
-	};
 	struct kvm_sregs s;
-	int rc = set_cpuid(v);
+	int rc = kvm_vcpu_get_sregs(&v->kvm, &s);
 
 	if (rc)
-		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the CPUID table: %s",
-				  strerror(-rc));
-	/* Other processors wait for the first one's start-up interrupt. */
-	if (v->id)
-		return 0;
-	rc = kvm_vcpu_get_sregs(&v->kvm, &s);
-	if (rc)
-		goto fail;
+		return rc;
 	s.cs = flat_segment(MMVM_KERNEL_CS, true);
 	s.ds = s.es = s.ss = s.fs = s.gs = data;
 	s.gdt.base = MMVM_BOOT_GDT;
@@ -142,15 +134,45 @@ int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
 	s.idt.base = 0;
 	s.idt.limit = 0; /* a fault before the guest has an IDT is a triple fault, and reported */
 	s.cr0 = CR0_PG | CR0_PE | CR0_WP | CR0_NE | CR0_ET | CR0_MP;
-	s.cr3 = MMVM_BOOT_PML4;
+	s.cr3 = cr3;
 	s.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	s.efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
 	rc = kvm_vcpu_set_sregs(&v->kvm, &s);
-	if (!rc)
-		rc = kvm_vcpu_set_regs(&v->kvm, &regs);
-	if (!rc)
+	return rc ? rc : kvm_vcpu_set_regs(&v->kvm, regs);
+}
+
+int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
+{
+	struct kvm_regs regs = {
+		.rip = v->m->entry,
+		.rsi = MMVM_FDT_BASE,
+		.rflags = 2,
+	};
+	int rc = set_cpuid(v);
+
+	if (rc)
+		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the CPUID table: %s",
+				  strerror(-rc));
+	/* Other processors wait until they are released, or for the start-up interrupt of a Linux
+	 * guest's first one. */
+	if (v->id)
 		return 0;
-fail:
-	return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the start registers: %s",
-			  strerror(-rc));
+	rc = set_registers(v, &regs, MMVM_BOOT_PML4);
+	if (rc)
+		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the start registers: %s",
+				  strerror(-rc));
+	return 0;
+}
+
+int machine_vcpu_set_start(struct machine_vcpu *v)
+{
+	struct kvm_regs regs = {
+		.rip = v->start_rip,
+		.rsp = v->start_rsp,
+		.rdi = v->id,
+		.rflags = 2,
+	};
+	int rc = kvm_vcpu_set_runnable(&v->kvm);
+
+	return rc ? rc : set_registers(v, &regs, v->start_cr3);
 }

@@ -41,6 +41,7 @@ static int create_ports(struct machine *m, struct mmvm_error *err)
 	dev = fastop_create(&env, m->shared, m->config.cpus);
 	if (!dev)
 		return no_device(err, "fast operations port");
+	fastop_set_cpu_start(dev, machine_vcpu_release, m);
 	return machine_add_device(m, dev, err);
 }
 

@@ -134,6 +134,8 @@ static void put_cpus(struct tree *t, const struct machine *m)
 		put_string(t, "device_type", "cpu");
 		put_u32(t, "reg", i);
 		put_u32(t, "numa-node-id", 0);
+		if (i)
+			put_string(t, "enable-method", MMVM_FDT_ENABLE_FASTOP);
 		end(t);
 	}
 	end(t);

@@ -15,6 +15,7 @@
  *   D  m->dirty_lock    m->dirty
  *   O  m->outcome_lock  m->outcome, first one wins
  *   R  m->record_lock   records and console
+ *   P  m->park_lock     who may enter the guest; park_cond is signalled on every change
  * Everything else is set up before the first vCPU thread starts and does not change until the last
  * has ended, but for counters, which have one writer each.
  */
@@ -57,6 +58,11 @@ struct machine_vcpu {
 	struct kvm_vcpu kvm;
 	pthread_t thread;
 	bool started;
+	/* P: may it enter the guest? A vCPU of guestmm but the first is released by the guest,
+	 * which says where it begins. */
+	bool released;
+	uint64_t start_rip, start_cr3, start_rsp; /* P */
+	bool parked; /* P: outside the guest, and stays there while m->pauser is another's */
 	struct kvm_stats *stats;
 	/* Written by the vCPU's thread only, read by others at any time. */
 	uint64_t exit_count[EXIT_SLOTS];
@@ -136,10 +142,13 @@ struct machine {
 	/* vcpu.c, machine.c */
 	struct machine_vcpu vcpu[MMVM_MAX_CPUS];
 	unsigned int nr_vcpus;
-	int wake_fd;	      /* eventfd: look at `stop` and `finished` */
-	atomic_bool stop;     /* machine_stop() was called */
-	atomic_bool finished; /* an outcome is there */
-	atomic_bool quit;     /* vCPU threads are to end */
+	pthread_mutex_t park_lock;
+	pthread_cond_t park_cond;
+	struct machine_vcpu *_Atomic pauser; /* P to change: the one vCPU that may go on */
+	int wake_fd;			     /* eventfd: look at `stop` and `finished` */
+	atomic_bool stop;		     /* machine_stop() was called */
+	atomic_bool finished;		     /* an outcome is there */
+	atomic_bool quit;		     /* vCPU threads are to end */
 	pthread_mutex_t outcome_lock;
 	struct machine_outcome outcome;
 	uint64_t start_ns; /* process start to first KVM_RUN */
@@ -185,6 +194,8 @@ int machine_build_fdt(struct machine *m, const uint8_t seed[32], struct mmvm_err
 /* boot.c */
 void machine_boot_tables(struct machine *m);
 int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err);
+/** On the vCPU's own thread: the registers with which it was released. 0 or -errno. */
+int machine_vcpu_set_start(struct machine_vcpu *v);
 
 /* bus.c */
 int machine_add_device(struct machine *m, struct device *dev, struct mmvm_error *err);
@@ -214,6 +225,11 @@ int machine_vcpu_start(struct machine_vcpu *v);
 /** Make every vCPU thread leave the guest and end; joins them. */
 void machine_vcpus_stop(struct machine *m);
 void machine_vcpu_destroy(struct machine_vcpu *v);
+/** The guest starts a vCPU (fastop_cpu_start_fn; its argument is the machine). */
+int machine_vcpu_release(void *machine, uint64_t cpu, uint64_t rip, uint64_t cr3, uint64_t rsp);
+/** On vCPU v's own thread: all others leave the guest and stay outside until the resume. */
+void machine_pause_others(struct machine_vcpu *v);
+void machine_resume_others(struct machine_vcpu *v);
 /** The vCPU the calling thread runs, or NULL. */
 struct machine_vcpu *machine_current_vcpu(void);
 /** Fetch the registers of the calling thread's vCPU into v->regs and v->sregs. */

@@ -206,6 +206,8 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 	pthread_mutex_init(&m->dirty_lock, NULL);
 	pthread_mutex_init(&m->outcome_lock, NULL);
 	pthread_mutex_init(&m->record_lock, NULL);
+	pthread_mutex_init(&m->park_lock, NULL);
+	pthread_cond_init(&m->park_cond, NULL);
 	if (check_config(config, err) || machine_record_init(m, err) || open_kvm(m, err) ||
 	    create_vm(m, err) || machine_dirty_setup(m, err) || machine_ram_create(m, err) ||
 	    load_kernel(m, err))
@@ -251,6 +253,8 @@ void machine_destroy(struct machine *m)
 	pthread_mutex_destroy(&m->dirty_lock);
 	pthread_mutex_destroy(&m->outcome_lock);
 	pthread_mutex_destroy(&m->record_lock);
+	pthread_mutex_destroy(&m->park_lock);
+	pthread_cond_destroy(&m->park_cond);
 	free(m);
 }
 

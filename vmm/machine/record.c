@@ -121,9 +121,11 @@ static int on_audit(void *arg)
 		return -ENOSYS;
 	if (machine_vcpu_sync(v))
 		return -EIO;
+	machine_pause_others(v);
 	atomic_store(&v->stopped, true);
 	findings = m->config.audit(m, v->sregs.cr3, m->config.arg);
 	atomic_store(&v->stopped, false);
+	machine_resume_others(v);
 	return findings;
 }
 
@@ -137,9 +139,11 @@ static int on_round(void *arg, const struct mmvm_record *rec)
 		return -ENOSYS;
 	if (machine_vcpu_sync(v))
 		return -EIO;
+	machine_pause_others(v);
 	atomic_store(&v->stopped, true);
 	answer = m->config.round(m, v->sregs.cr3, rec, m->config.arg);
 	atomic_store(&v->stopped, false);
+	machine_resume_others(v);
 	return answer;
 }
 

@@ -10,6 +10,10 @@
  *   run->immediate_exit = 1               KVM_RUN -> EINTR if immediate_exit or signal pending
  *   pthread_kill(KICK_SIGNAL)
  *
+ * A vCPU that the guest has not started waits on park_cond, outside the guest; so does every vCPU
+ * while another one has the machine looked at (machine_pause_others()), which kicks them out of the
+ * guest in the same way and waits until all have parked.
+ *
  * Time in the VMM is counted in TSC ticks from the return of one KVM_RUN to the call of the next:
  * two RDTSC an exit, some 40 cycles; none with config.untimed.
  */
@@ -212,6 +216,116 @@ static bool run_failed(struct machine_vcpu *v, int err)
 	return false;
 }
 
+/* ---- who may enter the guest ---- */
+
+int machine_vcpu_release(void *machine, uint64_t cpu, uint64_t rip, uint64_t cr3, uint64_t rsp)
+{
+	struct machine *m = machine;
+	struct machine_vcpu *v;
+	int rc = 0;
+
+	if (!cpu || cpu >= m->nr_vcpus || m->linux_guest)
+		return -EINVAL;
+	v = &m->vcpu[cpu];
+	pthread_mutex_lock(&m->park_lock);
+	if (v->released) {
+		rc = -EBUSY;
+	} else {
+		v->start_rip = rip;
+		v->start_cr3 = cr3;
+		v->start_rsp = rsp;
+		v->released = true;
+		pthread_cond_broadcast(&m->park_cond);
+	}
+	pthread_mutex_unlock(&m->park_lock);
+	return rc;
+}
+
+static bool must_wait(const struct machine_vcpu *v)
+{
+	const struct machine *m = v->m;
+
+	return !atomic_load(&m->quit) && !atomic_load(&m->finished) &&
+	       (!v->released || (m->pauser && m->pauser != v));
+}
+
+static void park(struct machine_vcpu *v)
+{
+	struct machine *m = v->m;
+
+	pthread_mutex_lock(&m->park_lock);
+	v->parked = true;
+	pthread_cond_broadcast(&m->park_cond);
+	while (must_wait(v))
+		pthread_cond_wait(&m->park_cond, &m->park_lock);
+	v->parked = false;
+	/* The kick is over; one that is for the end of it all comes after `quit`, which is looked
+	 * at next. */
+	__atomic_store_n(&v->kvm.run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&m->park_lock);
+}
+
+/** The thread of v will not enter the guest again: nobody needs to wait for it. */
+static void park_for_good(struct machine_vcpu *v)
+{
+	pthread_mutex_lock(&v->m->park_lock);
+	v->parked = true;
+	pthread_cond_broadcast(&v->m->park_cond);
+	pthread_mutex_unlock(&v->m->park_lock);
+}
+
+void machine_pause_others(struct machine_vcpu *v)
+{
+	struct machine *m = v->m;
+
+	pthread_mutex_lock(&m->park_lock);
+	/* Somebody else is looking: be looked at first. */
+	v->parked = true;
+	pthread_cond_broadcast(&m->park_cond);
+	while (m->pauser && !atomic_load(&m->quit))
+		pthread_cond_wait(&m->park_cond, &m->park_lock);
+	v->parked = false;
+	m->pauser = v;
+	for (unsigned int i = 0; i < m->nr_vcpus; i++) {
+		struct machine_vcpu *other = &m->vcpu[i];
+
+		if (other == v || other->parked)
+			continue;
+		__atomic_store_n(&other->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (other->started)
+			pthread_kill(other->thread, KICK_SIGNAL);
+	}
+	for (unsigned int i = 0; i < m->nr_vcpus; i++)
+		while (&m->vcpu[i] != v && m->vcpu[i].started && !m->vcpu[i].parked)
+			pthread_cond_wait(&m->park_cond, &m->park_lock);
+	pthread_mutex_unlock(&m->park_lock);
+}
+
+void machine_resume_others(struct machine_vcpu *v)
+{
+	struct machine *m = v->m;
+
+	pthread_mutex_lock(&m->park_lock);
+	m->pauser = NULL;
+	pthread_cond_broadcast(&m->park_cond);
+	pthread_mutex_unlock(&m->park_lock);
+}
+
+/** Wait until the guest starts this vCPU, and set the registers it asked for. */
+static void await_release(struct machine_vcpu *v)
+{
+	int rc;
+
+	if (v->released)
+		return;
+	park(v);
+	if (!v->released)
+		return;
+	rc = machine_vcpu_set_start(v);
+	if (rc)
+		finish_crashed(v, "the start registers of a vCPU cannot be");
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct machine_vcpu *v = arg;
@@ -220,11 +334,14 @@ static void *vcpu_main(void *arg)
 	uint64_t t0;
 
 	current_vcpu = v;
+	await_release(v);
 	for (;;) {
 		unsigned int slot;
 		uint64_t now;
 		int rc;
 
+		if (m->pauser)
+			park(v);
 		if (atomic_load(&m->quit) || atomic_load(&m->finished))
 			break;
 		if (v->step)
@@ -242,6 +359,7 @@ static void *vcpu_main(void *arg)
 		__atomic_store_n(&v->exit_tsc[slot], v->exit_tsc[slot] + (now - t0),
 				 __ATOMIC_RELAXED);
 	}
+	park_for_good(v);
 	/* A read or write by the guest is complete only after the next entry: let KVM finish it,
 	 * without running anything more, so that the registers are those of a whole instruction. */
 	__atomic_store_n(&v->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
@@ -279,6 +397,8 @@ int machine_vcpu_start(struct machine_vcpu *v)
 	sigset_t all, old;
 	int rc;
 
+	v->released = !v->id || v->m->linux_guest;
+
 	/* Signals to the process are for the thread that waits in machine_run(). */
 	sigfillset(&all);
 	sigdelset(&all, KICK_SIGNAL);
@@ -292,6 +412,9 @@ int machine_vcpu_start(struct machine_vcpu *v)
 void machine_vcpus_stop(struct machine *m)
 {
 	atomic_store(&m->quit, true);
+	pthread_mutex_lock(&m->park_lock);
+	pthread_cond_broadcast(&m->park_cond);
+	pthread_mutex_unlock(&m->park_lock);
 	for (unsigned int i = 0; i < m->nr_vcpus; i++) {
 		struct machine_vcpu *v = &m->vcpu[i];
 
