@@ -12,6 +12,7 @@
 #include "arch/boot.h"
 #include "arch/processor.h"
 #include "fs/initrd.h"
+#include "kernel/accessd.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/process.h"
@@ -112,7 +113,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	sched_init();
 	mm_init();
 	processes_init();
-	if (kswapd_init() || kthread_run(init_thread, NULL, "init"))
+	if (kswapd_init() || accessd_init() || kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");
 	cpu_idle();
 }

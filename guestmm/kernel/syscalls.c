@@ -9,6 +9,7 @@
  */
 #include <asm/unistd_64.h>
 
+#include "kernel/accessd.h"
 #include "kernel/file.h"
 #include "kernel/futex.h"
 #include "kernel/memory_calls.h"
@@ -238,6 +239,8 @@ static long sys_mmvm_report(struct pt_regs *r)
 		    r->rdx > TASK_SIZE - r->r10)
 			return -EINVAL;
 		return (long)mm_clean_range(current->mm, r->rdx, r->rdx + r->r10);
+	case MMVM_USER_ACCESS:
+		return accessd_sample_current();
 	default:
 		return -EINVAL;
 	}

@@ -490,6 +490,9 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 	struct referenced r = {0, page_mapcount(page), 0};
 
 	rmap_walk_anon(page, referenced_one, &r);
+	/* What sampling took out of the PTEs; a plain test first: rarely anybody samples. */
+	if (unlikely(PageYoung(page)) && TestClearPageYoung(page) && !r.count)
+		r.count = 1;
 	*vm_flags = r.vm_flags;
 	return r.count;
 }

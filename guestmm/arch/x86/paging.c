@@ -144,8 +144,6 @@ static __init void map_direct_rest(phys_addr_t base, u64 size, int node, void *a
 
 __init void paging_init(void)
 {
-	unsigned int shared_size = ALIGN_UP(sizeof(struct mmvm_shared), PAGE_SIZE);
-
 	map_image(_text_start, _text_end, PAGE_KERNEL_EXEC);
 	map_image(_rodata_start, _rodata_end, PAGE_KERNEL_RO);
 	map_image(_init_start, _init_text_end, PAGE_KERNEL_EXEC);
@@ -154,7 +152,7 @@ __init void paging_init(void)
 
 	map_range(FIX_LAPIC, MMVM_LAPIC_BASE, PAGE_SIZE, PAGE_KERNEL_NOCACHE);
 	map_range(FIX_IOAPIC, MMVM_IOAPIC_BASE, PAGE_SIZE, PAGE_KERNEL_NOCACHE);
-	map_range(FIX_SHARED, MMVM_SHARED_BASE, shared_size, PAGE_KERNEL);
+	map_range(FIX_SHARED, MMVM_SHARED_BASE, MMVM_SHARED_SIZE, PAGE_KERNEL);
 	if (boot_info.quirks & MMVM_QUIRK_SYSCALL_UD)
 		map_range(FIX_SYSCALL_UD, image_pa(_syscall_ud_page), PAGE_SIZE,
 			  (PAGE_KERNEL_EXEC | _PAGE_USER) & ~_PAGE_GLOBAL);

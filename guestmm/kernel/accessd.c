@@ -1,0 +1,64 @@
+/*
+ * Samples of accessed pages for the VMM: every access_ms milliseconds the accessed bits of all
+ * address spaces go into the bitmap of the shared window (mmvm/access.h), and a record tells the
+ * VMM to take it.
+ *
+ *   sleep -> walk all page tables (mm/access.c) -> MMVM_REC_ACCESS -> the VMM has taken the bits
+ *
+ * The VMM asks for it by mmvm_shared.access_ms before the guest starts. Without that there is no
+ * thread, and no cost. The time of a walk is sent along: it is time the guest did not have.
+ *
+ * Lock: sampling (a mutex): one sampling at a time fills the bitmap; outside of mmap_lock.
+ */
+#include "kernel/accessd.h"
+#include "kernel/kernel.h"
+#include "kernel/task.h"
+#include "mm/access.h"
+#include "mm/zone.h"
+#include "mmvm/access.h"
+
+static struct mutex sampling = MUTEX_INIT(sampling);
+
+static inline u64 *bitmap(void)
+{
+	return (u64 *)((char *)mmvm_shared + MMVM_ACCESS_OFFSET);
+}
+
+static int accessd(void *arg)
+{
+	u64 period = (u64)(unsigned long)arg * 1000000, next = ktime_ns() + period;
+
+	for (;;) {
+		u64 now = ktime_ns(), begin, found;
+
+		if (now < next) {
+			sleep_ns(next - now);
+			continue;
+		}
+		/* A walk longer than the period: sample less often, and do not fall behind. */
+		next = now - next < period ? next + period : now + period;
+		mutex_lock(&sampling);
+		begin = get_cycles();
+		found = access_sample_all(bitmap(), MMVM_ACCESS_FRAMES);
+		testchan_record(MMVM_REC_ACCESS, "", found, get_cycles() - begin, NULL);
+		mutex_unlock(&sampling);
+	}
+	return 0;
+}
+
+int accessd_init(void)
+{
+	u64 ms = READ_ONCE(mmvm_shared->access_ms);
+
+	return ms ? kthread_run(accessd, (void *)min(ms, 3600000ul), "accessd") : 0;
+}
+
+long accessd_sample_current(void)
+{
+	long found;
+
+	mutex_lock(&sampling);
+	found = mm_access_sample(current->mm, bitmap(), MMVM_ACCESS_FRAMES);
+	mutex_unlock(&sampling);
+	return found;
+}
