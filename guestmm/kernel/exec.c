@@ -265,7 +265,8 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	files_exec(p->files);
 	comm_from_path(t->comm, args->path);
 	memcpy(p->comm, t->comm, sizeof(p->comm));
-	t->pid = p->pid; /* of several threads the one that called is left */
+	t->pid = p->pid;	  /* of several threads the one that called is left */
+	p->exit_signal = SIGCHLD; /* whatever clone() said of the old program */
 	t->altstack = t->altstack_size = 0;
 	t->set_child_tid = t->clear_child_tid = 0;
 	preempt_disable();
@@ -298,11 +299,13 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 		err = sighand_exec(current_process());
 	if (!err && !kill_other_threads())
 		err = -EINTR; /* the process is ending */
+	task_set_mm(old);
 	if (err) {
-		task_set_mm(old);
 		mmput(mm);
 		return err;
 	}
+	thread_release_mm();
+	task_set_mm(mm);
 	mmput(old);
 	vfork_release();
 	become(args, regs, entry, sp);

@@ -30,12 +30,16 @@ static struct wait_queue group_wq = WAIT_QUEUE_INIT(group_wq);
 /* ---- ending ------------------------------------------------------------------------------------
  */
 
-/* Tell a thread library that waits for this thread (CLONE_CHILD_CLEARTID). */
-static void clear_child_tid(struct task *t)
+void thread_release_mm(void)
 {
+	struct task *t = current;
 	u32 zero = 0;
 
-	if (!t->clear_child_tid || !t->mm)
+	if (!t->mm)
+		return;
+	if (t->robust_list)
+		futex_exit_robust_list();
+	if (!t->clear_child_tid)
 		return;
 	if (!copy_to_user(t->clear_child_tid, &zero, sizeof(zero)))
 		futex_wake(t->mm, t->clear_child_tid, 1);
@@ -50,7 +54,7 @@ static void __noreturn thread_exit(void)
 	unsigned long flags;
 	bool last;
 
-	clear_child_tid(t);
+	thread_release_mm();
 	flags = spin_lock_irqsave(&task_list_lock);
 	last = --p->nr_live == 0;
 	if (last)

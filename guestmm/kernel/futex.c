@@ -7,13 +7,21 @@
  * at the bucket. So one of the two sees the other, and no wake-up is lost.
  *
  * I1  A waiter leaves only under its bucket's lock: whoever finds it there may use it.
- * I2  The key is the address space and the address: words shared between processes are not known.
+ * I2  The key of a word is where it lives: in a mapping that processes share, the file's page and the
+ *     offset; anywhere else, or when the caller says that nobody shares it, the address space and
+ *     the address. A key does not keep what it names alive: when a file goes while somebody waits,
+ *     the worst that can happen is a wake-up for nothing, which every waiter must expect.
  *
- * Locks: bucket locks, by address, above wait-queue locks.
+ * Robust lists: a thread says where it keeps the list of locks that it holds, and when it ends the
+ * words of these locks say that their owner has died. The word is read and then written: only
+ * FUTEX_WAITERS may have been set in between, and a waiter is woken whether it was seen or not.
+ *
+ * Locks: bucket locks, by address, above wait-queue locks; mmap_lock before them.
  */
 #include "kernel/futex.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
+#include "mm/vma.h"
 
 #define FUTEX_WAIT	  0
 #define FUTEX_WAKE	  1
@@ -25,6 +33,18 @@
 #define FUTEX_CLOCK_REAL  256
 #define NS_PER_SEC	  1000000000ull
 
+#define FUTEX_WAITERS	  0x80000000u
+#define FUTEX_OWNER_DIED  0x40000000u
+#define FUTEX_TID_MASK	  0x3fffffffu
+#define ROBUST_LIST_LIMIT 2048
+#define ROBUST_HEAD_SIZE  24
+
+/** Where a word lives: mm and address, or mapping and offset. */
+struct futex_key {
+	const void *object;
+	u64 offset;
+};
+
 #define BUCKETS 64u
 static struct bucket {
 	spinlock_t lock;
@@ -34,16 +54,38 @@ static struct bucket {
 struct waiter {
 	struct list_head node;
 	struct bucket *bucket; /* its lock, and that of where it goes, to change */
-	struct mm_struct *mm;
-	unsigned long addr;
+	struct futex_key key;
 	u32 bitset;
 	bool woken; /* bucket lock */
 	struct wait_queue wq;
 };
 
-static struct bucket *find_bucket(struct mm_struct *mm, unsigned long addr)
+static struct futex_key find_key(struct mm_struct *mm, unsigned long addr, bool private)
 {
-	u64 h = ((unsigned long)mm >> 6 ^ addr >> 2) * 0x9e3779b97f4a7c15ull;
+	struct futex_key key = {mm, addr};
+	struct vm_area_struct *vma;
+
+	if (private)
+		return key;
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (vma && addr >= vma->vm_start && vma->mapping && vma->flags & VM_SHARED) {
+		key.object = vma->mapping;
+		key.offset =
+			((u64)linear_page_index(vma, addr) << PAGE_SHIFT) | (addr & ~PAGE_MASK);
+	}
+	up_read(&mm->mmap_lock);
+	return key;
+}
+
+static bool same_key(const struct futex_key *a, const struct futex_key *b)
+{
+	return a->object == b->object && a->offset == b->offset;
+}
+
+static struct bucket *find_bucket(const struct futex_key *key)
+{
+	u64 h = ((unsigned long)key->object >> 6 ^ key->offset >> 2) * 0x9e3779b97f4a7c15ull;
 
 	return &buckets[h >> 32 & (BUCKETS - 1)];
 }
@@ -63,9 +105,9 @@ static void wake_one(struct waiter *w)
 	wake_up(&w->wq); /* before it may leave (I1) */
 }
 
-static long wake_bitset(struct mm_struct *mm, unsigned long addr, u32 n, u32 bitset)
+static long wake_bitset(struct futex_key key, u32 n, u32 bitset)
 {
-	struct bucket *b = find_bucket(mm, addr);
+	struct bucket *b = find_bucket(&key);
 	struct waiter *w, *next;
 	u32 woken = 0;
 
@@ -73,7 +115,7 @@ static long wake_bitset(struct mm_struct *mm, unsigned long addr, u32 n, u32 bit
 	list_for_each_entry_safe (w, next, &b->waiters, node) {
 		if (woken == n)
 			break;
-		if (w->mm != mm || w->addr != addr || !(w->bitset & bitset))
+		if (!same_key(&w->key, &key) || !(w->bitset & bitset))
 			continue;
 		wake_one(w);
 		woken++;
@@ -84,7 +126,7 @@ static long wake_bitset(struct mm_struct *mm, unsigned long addr, u32 n, u32 bit
 
 long futex_wake(struct mm_struct *mm, unsigned long addr, u32 n)
 {
-	return wake_bitset(mm, addr, n, ~0u);
+	return wake_bitset(find_key(mm, addr, false), n, ~0u);
 }
 
 /* Leave, wherever it was requeued to. True: it had been woken. */
@@ -107,14 +149,14 @@ static bool leave(struct waiter *w)
 	}
 }
 
-static long do_wait(unsigned long addr, u32 expected, u64 until, u32 bitset)
+static long do_wait(unsigned long addr, struct futex_key key, u32 expected, u64 until, u32 bitset)
 {
-	struct waiter w = {.mm = current->mm, .addr = addr, .bitset = bitset};
+	struct waiter w = {.key = key, .bitset = bitset};
 	long ret = 0;
 	u32 now;
 
 	wait_queue_init(&w.wq);
-	w.bucket = find_bucket(w.mm, addr);
+	w.bucket = find_bucket(&key);
 	lock_bucket(w.bucket);
 	list_add_tail(&w.node, &w.bucket->waiters);
 	spin_unlock(&w.bucket->lock);
@@ -149,10 +191,9 @@ static long do_wait(unsigned long addr, u32 expected, u64 until, u32 bitset)
 }
 
 /* Wake some, and let others wait for another word instead. */
-static long requeue(unsigned long addr, u32 wake, u32 move, unsigned long to)
+static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key to)
 {
-	struct mm_struct *mm = current->mm;
-	struct bucket *from = find_bucket(mm, addr), *dest = find_bucket(mm, to);
+	struct bucket *from = find_bucket(&key), *dest = find_bucket(&to);
 	struct waiter *w, *next;
 	u32 woken = 0, moved = 0;
 
@@ -161,7 +202,7 @@ static long requeue(unsigned long addr, u32 wake, u32 move, unsigned long to)
 	if (from != dest)
 		lock_bucket(max(from, dest));
 	list_for_each_entry_safe (w, next, &from->waiters, node) {
-		if (w->mm != mm || w->addr != addr)
+		if (!same_key(&w->key, &key))
 			continue;
 		if (woken < wake) {
 			wake_one(w);
@@ -170,7 +211,7 @@ static long requeue(unsigned long addr, u32 wake, u32 move, unsigned long to)
 		}
 		if (moved == move)
 			break;
-		w->addr = to;
+		w->key = to;
 		if (from != dest) {
 			list_del(&w->node);
 			WRITE_ONCE(w->bucket, dest);
@@ -214,6 +255,8 @@ long sys_futex(struct pt_regs *r)
 	int op = (int)r->rsi, cmd = op & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REAL);
 	unsigned long addr = r->rdi;
 	u32 val = r->rdx, val3 = r->r9, now;
+	bool private = op & FUTEX_PRIVATE;
+	struct futex_key key;
 	u64 until;
 	int err;
 
@@ -221,6 +264,7 @@ long sys_futex(struct pt_regs *r)
 		return -EINVAL;
 	if (addr >= TASK_SIZE)
 		return -EFAULT;
+	key = find_key(current->mm, addr, private);
 	switch (cmd) {
 	case FUTEX_WAIT:
 		val3 = ~0u;
@@ -229,11 +273,11 @@ long sys_futex(struct pt_regs *r)
 		if (!val3)
 			return -EINVAL;
 		err = deadline(r->r10, cmd == FUTEX_WAIT_BITSET, op & FUTEX_CLOCK_REAL, &until);
-		return err ? err : do_wait(addr, val, until, val3);
+		return err ? err : do_wait(addr, key, val, until, val3);
 	case FUTEX_WAKE:
-		return futex_wake(current->mm, addr, val);
+		return wake_bitset(key, val, ~0u);
 	case FUTEX_WAKE_BITSET:
-		return val3 ? wake_bitset(current->mm, addr, val, val3) : -EINVAL;
+		return val3 ? wake_bitset(key, val, val3) : -EINVAL;
 	case FUTEX_CMP_REQUEUE:
 		if (copy_from_user(&now, addr, sizeof(now)))
 			return -EFAULT;
@@ -243,8 +287,79 @@ long sys_futex(struct pt_regs *r)
 	case FUTEX_REQUEUE:
 		if (r->r8 & 3)
 			return -EINVAL;
-		return requeue(addr, val, r->r10, r->r8);
+		return requeue(key, val, r->r10, find_key(current->mm, r->r8, private));
 	default:
 		return -ENOSYS;
 	}
+}
+
+/* ---- robust lists ---------------------------------------------------------------------------- */
+
+long sys_set_robust_list(struct pt_regs *r)
+{
+	if (r->rsi != ROBUST_HEAD_SIZE)
+		return -EINVAL;
+	current->robust_list = r->rdi;
+	return 0;
+}
+
+long sys_get_robust_list(struct pt_regs *r)
+{
+	u64 size = ROBUST_HEAD_SIZE, head;
+	unsigned long flags;
+	struct task *t;
+
+	flags = spin_lock_irqsave(&task_list_lock);
+	t = r->rdi ? find_task((int)r->rdi) : current;
+	head = t && t->user ? t->robust_list : 0;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!t || !t->user)
+		return -ESRCH;
+	if (copy_to_user(r->rdx, &size, sizeof(size)) || copy_to_user(r->rsi, &head, sizeof(head)))
+		return -EFAULT;
+	return 0;
+}
+
+/* False: the list cannot be followed. */
+static bool owner_died(unsigned long addr)
+{
+	u32 word;
+
+	if (addr & 3 || copy_from_user(&word, addr, sizeof(word)))
+		return false;
+	if ((word & FUTEX_TID_MASK) != (u32)current->pid)
+		return true;
+	word = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+	if (copy_to_user(addr, &word, sizeof(word)))
+		return false;
+	futex_wake(current->mm, addr, 1);
+	return true;
+}
+
+void futex_exit_robust_list(void)
+{
+	struct {
+		u64 next;
+		s64 offset;
+		u64 pending;
+	} head;
+	unsigned long list = current->robust_list;
+	u64 entry;
+
+	current->robust_list = 0;
+	if (!list || copy_from_user(&head, list, sizeof(head)))
+		return;
+	entry = head.next;
+	for (int i = 0; entry != list && i < ROBUST_LIST_LIMIT; i++) {
+		u64 next;
+
+		/* Bit 0 marks a lock with priority inheritance, of which there are none. */
+		if (copy_from_user(&next, entry & ~1ul, sizeof(next)))
+			return;
+		if (entry != head.pending && !owner_died((entry & ~1ul) + head.offset))
+			return;
+		entry = next;
+	}
+	if (head.pending)
+		owner_died((head.pending & ~1ul) + head.offset);
 }

@@ -60,7 +60,7 @@ struct process {
 	int nr_threads;			       /* T: whose stacks exist */
 	int nr_live;			       /* T: that have not begun to exit */
 	int exit_status;		       /* T: valid when group_exit */
-	int exit_signal;		       /* C: what the parent gets, 0 = nothing */
+	int exit_signal;		       /* T: what the parent gets, 0 = nothing */
 	bool group_exit;		       /* T: all threads are to end */
 	bool zombie;			       /* T: may be collected */
 	bool kernel_waits;		       /* C: process_wait() will collect it */
@@ -133,6 +133,9 @@ long sys_waitid(struct pt_regs *r);
 /** End all threads but the caller, which waits until they are gone. Returns false when it is to die
  * itself. */
 bool kill_other_threads(void);
+/** The current thread is about to leave its address space: tell who waits for its locks (robust
+ * list) and for its end (CLONE_CHILD_CLEARTID). */
+void thread_release_mm(void);
 
 /* signal.c */
 #define SIGBIT(sig) (1ull << ((sig)-1))

@@ -54,6 +54,7 @@ struct task {
 	struct fault_info fault;  /* S: sig != 0: to be delivered before all others */
 	unsigned long altstack, altstack_size;	      /* S: size 0 = none */
 	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
+	unsigned long robust_list;		      /* S: user address or 0 */
 	long (*regs_call)(struct pt_regs *regs);      /* S: with TIF_REGS_CALL */
 	u64 fs_base;				      /* S */
 	u8 fpu[ARCH_FPU_SIZE]
