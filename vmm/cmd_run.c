@@ -20,6 +20,7 @@
 #include "lab/lab.h"
 #include "machine/cpio.h"
 #include "machine/machine.h"
+#include "observe/access.h"
 #include "observe/audit.h"
 #include "observe/dirty_exact.h"
 #include "observe/sample.h"
@@ -52,6 +53,8 @@ struct run_options {
 	bool linux_guest, memory_set;
 	const char *json;
 	const char *perf_symbols; /* folder */
+	unsigned int access; /* methods, as bits */
+	bool access_all;
 	enum accel accel;
 	bool icount, verbose, help;
 };
@@ -62,6 +65,7 @@ struct run {
 	struct run_result result;
 	struct sampler sampler;
 	struct dirty_exact exact;
+	struct access_watch access;
 	uint64_t audits, audit_ns;
 	struct symtab *symbols;
 	struct cpio initrd;
@@ -98,6 +102,9 @@ static void help(void)
 	     "                             bitmap-manual, ring; none: no observers at all (auto:\n"
 	     "                             bitmap-manual where KVM has it)\n"
 	     "  --dirty-chunk PAGES        pages that one request clears (32768)\n"
+	     "  --access METHOD[,...]      how accesses to memory are sampled: guest (its accessed\n"
+	     "                             bits), unmap or host (mappings dropped and looked for),\n"
+	     "                             dirty (writes), refs (smaps), all, none (none)\n"
 	     "  --json FILE                write the result as JSON too (-: stdout)\n"
 	     "  --accel auto|kvm|lab       where to run (auto)\n"
 	     "  --icount                   in the lab, count instructions exactly\n"
@@ -122,6 +129,7 @@ enum option {
 	OPT_SAMPLE,
 	OPT_DIRTY,
 	OPT_DIRTY_CHUNK,
+	OPT_ACCESS,
 	OPT_JSON,
 	OPT_ACCEL,
 	OPT_SEED,
@@ -147,6 +155,7 @@ static enum option option_find(const char *arg)
 		{"--sample", OPT_SAMPLE},   {"--json", OPT_JSON},
 		{"--dirty", OPT_DIRTY},	    {"--dirty-chunk", OPT_DIRTY_CHUNK},
 		{"--accel", OPT_ACCEL},	    {"--seed", OPT_SEED},
+		{"--access", OPT_ACCESS},
 		{"--timeout", OPT_TIMEOUT}, {"--perf-symbols", OPT_PERF_SYMBOLS},
 		{"--icount", OPT_ICOUNT},   {"-v", OPT_VERBOSE},
 		{"--verbose", OPT_VERBOSE}, {"--help", OPT_HELP},
@@ -276,6 +285,11 @@ static int set_option(struct run_options *o, enum option option, const char *val
 		rc = set_number("--dirty-chunk", value, 1, 1u << 26, &n);
 		c->dirty_chunk = (unsigned int)n;
 		break;
+	case OPT_ACCESS:
+		if (access_parse(value, &o->access, &o->access_all))
+			rc = cli_usage_error("run", "--access %s: none of guest, unmap, host, "
+						    "dirty, refs, all, none", value);
+		break;
 	case OPT_JSON:
 		o->json = value;
 		break;
@@ -331,7 +345,7 @@ static int parse_options(struct run_options *o, int argc, char **argv)
 			return rc;
 		i += 2;
 	}
-	if (!o->config.dirty_log) {
+	if (!o->config.dirty_log && !o->access) {
 		o->config.tick_ms = 0;
 		o->config.untimed = true;
 	}
@@ -340,6 +354,8 @@ static int parse_options(struct run_options *o, int argc, char **argv)
 	     o->config.dirty_mode == DIRTY_RING))
 		return cli_usage_error("run", "--dirty-chunk goes with --dirty bitmap-manual: "
 					      "otherwise nothing is cleared by request");
+	if (o->access && !o->config.tick_ms)
+		return cli_usage_error("run", "--access needs samples: --sample MS");
 	rc = set_swap(&o->config, swap);
 	for (unsigned int i = 0; i < nr_disks && !rc; i++) {
 		char role[16];
@@ -467,6 +483,7 @@ static void tick(struct machine *m, void *arg)
 
 		run->since_sample_ms = 0;
 		sampler_tick(&run->sampler, m);
+		access_tick(&run->access, m);
 		sampler_line(&run->sampler.last, &before, run->line, sizeof(run->line));
 	}
 	if (!run->live)
@@ -504,7 +521,19 @@ static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *r
 {
 	struct run *run = arg;
 
+	if (!strncmp(rec->name, "access-", 7))
+		return access_round(&run->access, m, cr3, rec);
+	if (!run->opt->config.dirty_log)
+		return -EOPNOTSUPP;
 	return dirty_exact_round(&run->exact, m, cr3, rec);
+}
+
+/** The guest has sampled its accessed bits. Runs on the vCPU's thread. */
+static void on_access(struct machine *m, const struct mmvm_record *rec, void *arg)
+{
+	struct run *run = arg;
+
+	access_record(&run->access, m, rec);
 }
 
 static int exit_status(const struct run_result *r)
@@ -572,17 +601,27 @@ static int run_here(struct run *run)
 		mmvm_error(&err, MMVM_EXIT_HOST, "no memory for the sampler");
 		return cli_fail(&err);
 	}
+	if (access_init(&run->access, run->opt->access, c, run->sample_ms,
+			run->sampler.begin_ns)) {
+		mmvm_error(&err, MMVM_EXIT_HOST, "no memory for access sampling");
+		return cli_fail(&err);
+	}
 	run->symbols = symtab_load(c->kernel);
 	run->exact.symbols = run->sampler.symbols = run->symbols;
 	c->tick = tick;
 	c->audit = audit;
-	c->round = c->dirty_log ? on_round : NULL;
+	c->round = c->dirty_log || run->opt->access ? on_round : NULL;
+	c->access = on_access;
 	c->arg = run;
 	c->console_fd = run->live ? -1 : STDOUT_FILENO;
 	cli_stop_on_signals(NULL);
 	m = machine_create(c, &err);
 	if (!m)
 		return cli_fail(&err);
+	if (access_open(&run->access, m, run->opt->access_all, &err)) {
+		machine_destroy(m);
+		return cli_fail(&err);
+	}
 	/* In guest RAM now. */
 	cpio_free(&run->initrd);
 	free(run->initrd_file.data);
@@ -596,6 +635,7 @@ static int run_here(struct run *run)
 		print_console(run, m, true);
 	}
 	sampler_finish(&run->sampler, m, &out);
+	access_finish(&run->access, m, &run->result);
 	dirty_exact_result(&run->exact, &run->result);
 	if (run->audits)
 		run_result_add_observer(&run->result,
@@ -737,6 +777,7 @@ int cmd_run(int argc, char **argv)
 		status = run_here(&run);
 	}
 	sampler_free(&run.sampler);
+	access_free(&run.access);
 	symtab_free(run.symbols);
 	cpio_free(&run.initrd);
 	free(run.initrd_file.data);

@@ -385,6 +385,11 @@ int machine_dirty_switch(struct machine *m, bool on)
 	return rc;
 }
 
+bool machine_dirty_on(const struct machine *m)
+{
+	return m->config.dirty_log;
+}
+
 enum dirty_mode machine_dirty_mode(const struct machine *m)
 {
 	return m->dirty.mode;

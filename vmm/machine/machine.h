@@ -73,6 +73,8 @@ struct machine_config {
 	enum dirty_mode dirty_mode;
 	unsigned int dirty_chunk; /* pages cleared by one request; 0: a good number */
 	bool untimed;		  /* do not take the time of exits */
+	/* Guest: sample accessed bits so often, and tell by MMVM_REC_ACCESS; 0: do not */
+	unsigned int access_ms;
 	bool thp;		  /* advise huge pages for guest RAM */
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
@@ -85,6 +87,9 @@ struct machine_config {
 	/** A program begins or ends a round (MMVM_REC_ROUND): as audit; returns what the guest is
 	 * told. NULL: answered -ENOSYS. */
 	int (*round)(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg);
+	/** The guest has filled the bitmap of mmvm/access.h (MMVM_REC_ACCESS), on the vCPU's thread.
+	 * NULL: such records are ignored. */
+	void (*access)(struct machine *m, const struct mmvm_record *rec, void *arg);
 	/** Steps of an operation that the guest wants profiled (machine/step.h), on the vCPU's
 	 * thread. NULL: such requests are ignored. */
 	void (*step)(struct machine *m, const struct machine_step *step, void *arg);
@@ -146,7 +151,12 @@ int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, 
 bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out);
 /** The dirty log of guest RAM has readers that do not disturb each other: each gets every page that
  * was written since it last asked; one that has never asked, what no other has taken yet. */
-enum dirty_reader { DIRTY_READER_SAMPLER, DIRTY_READER_EXACT, NR_DIRTY_READERS };
+enum dirty_reader {
+	DIRTY_READER_SAMPLER,
+	DIRTY_READER_EXACT,
+	DIRTY_READER_ACCESS,
+	NR_DIRTY_READERS
+};
 #define DIRTY_BY_GUEST	1u /* in KVM's log */
 #define DIRTY_BY_DEVICE 2u /* written by the VMM or a device */
 /** Read the log: fn (may be NULL) for each page, by rising address, with who wrote it. Returns
@@ -155,6 +165,12 @@ int64_t machine_dirty_read(struct machine *m, enum dirty_reader reader,
 			   void (*fn)(uint64_t gpa, unsigned int by, void *arg), void *arg);
 /** machine_dirty_read() for the sampler. */
 int64_t machine_dirty_collect(struct machine *m, void (*fn)(uint64_t gpa, void *arg), void *arg);
+/** Is a dirty log kept? */
+bool machine_dirty_on(const struct machine *m);
+/** The bitmap of mmvm/access.h: the guest writes it. */
+uint64_t *machine_access_bitmap(struct machine *m);
+/** Guest-physical address behind the last byte of RAM. */
+uint64_t machine_ram_end(const struct machine *m);
 enum dirty_mode machine_dirty_mode(const struct machine *m);
 /** KVM's logging off and on again while the machine is there. 0 or -errno. */
 int machine_dirty_switch(struct machine *m, bool on);

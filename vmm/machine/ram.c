@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "machine/internal.h"
+#include "mmvm/access.h"
 
 #define HUGE_SIZE     (2ull << 20)
 #define BITS_PER_LONG 64u
@@ -116,6 +117,7 @@ int machine_ram_create(struct machine *m, struct mmvm_error *err)
 	m->shared->magic = MMVM_SHARED_MAGIC;
 	m->shared->version = MMVM_CONTRACT_VERSION;
 	m->shared->nr_cpus = c->cpus;
+	m->shared->access_ms = c->access_ms;
 	rc = kvm_vm_set_memory(m->vm, MACHINE_SHARED_SLOT, 0, MMVM_SHARED_BASE, MMVM_SHARED_SIZE,
 			       m->shared);
 	if (rc)
@@ -152,6 +154,18 @@ void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len)
 struct guest_ram *machine_ram(struct machine *m)
 {
 	return &m->ram;
+}
+
+uint64_t machine_ram_end(const struct machine *m)
+{
+	const struct guest_ram_region *last = &m->ram.region[m->ram.nr - 1];
+
+	return last->gpa + last->size;
+}
+
+uint64_t *machine_access_bitmap(struct machine *m)
+{
+	return (uint64_t *)((char *)m->shared + MMVM_ACCESS_OFFSET);
 }
 
 const struct mmvm_shared *machine_shared(const struct machine *m)

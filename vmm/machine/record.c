@@ -94,6 +94,11 @@ static void on_record(void *arg, const struct mmvm_record *rec)
 		machine_step_mark(m, rec);
 		return;
 	}
+	if (rec->kind == MMVM_REC_ACCESS) {
+		if (m->config.access)
+			m->config.access(m, rec, m->config.arg);
+		return;
+	}
 	record_keep(m, rec);
 	if (rec->kind == MMVM_REC_PANIC)
 		finish_panic(m, rec);

@@ -169,6 +169,7 @@ static void load_config(struct loader *l, const struct json_value *root, struct 
 	get_u32(l, o, "cpus", &r->cpus);
 	get_u64(l, o, "seed", &r->seed);
 	get_u32(l, o, "timeout_s", &r->timeout_s);
+	get_u64(l, o, "heat_pages", &r->heat_pages);
 
 	o = part(l, root, "host");
 	GET_TEXT(l, o, "backend", r->backend);
@@ -408,6 +409,60 @@ static void load_owners(struct loader *l, const struct json_value *v, struct run
 	}
 }
 
+/** Numbers of a list, at most `max` of 32 bits; those that are not there stay 0. */
+static void get_list(struct loader *l, const struct json_value *v, const char *key, uint32_t *to,
+		     unsigned int max)
+{
+	const struct json_value *o = get_part(l, v, key, JSON_ARRAY), *n;
+	unsigned int at = 0;
+	uint64_t value;
+
+	for (n = o ? o->first : NULL; n; n = n->next) {
+		if (at == max || json_to_u64(n, &value) || value > UINT32_MAX) {
+			bad(l, "%s%s holds what is no number, or too many", l->where, key);
+			return;
+		}
+		to[at++] = (uint32_t)value;
+	}
+}
+
+static void load_access(struct loader *l, const struct json_value *v, struct run_result *r)
+{
+	const struct json_value *points, *score, *n;
+	struct run_access a = {0};
+	char where[sizeof(l->where)];
+
+	GET_TEXT(l, v, "method", a.method);
+	GET_TEXT(l, v, "why_not", a.why);
+	get_bool(l, v, "has_pages", &a.has_pages);
+	get_u64(l, v, "times", &a.times);
+	get_u64(l, v, "ns", &a.ns);
+	get_u64(l, v, "guest_ticks", &a.guest_ticks);
+	get_u64(l, v, "pages_total", &a.pages_total);
+	get_u64(l, v, "points_dropped", &a.dropped);
+	score = get_part(l, v, "score", JSON_OBJECT);
+#define LOAD_(field) get_u64(l, score, #field, &a.score.field);
+	RUN_ACCESS_SCORE(LOAD_)
+#undef LOAD_
+	points = get_part(l, v, "points", JSON_ARRAY);
+	memcpy(where, l->where, sizeof(where));
+	for (n = points ? points->first : NULL; n && !l->failed; n = n->next) {
+		struct run_access_point p = {0};
+
+		snprintf(l->where, sizeof(l->where), "%.60spoints[%u].", where, a.nr_points);
+		if (n->type != JSON_OBJECT || a.nr_points == RUN_ACCESS_POINTS)
+			bad(l, "%.80s is not an object, or one too many", l->where);
+		get_u64(l, n, "t_ns", &p.t_ns);
+		get_list(l, n, "window", p.window, RUN_ACCESS_WINDOWS);
+		get_list(l, n, "heat", p.heat, RUN_HEAT_BUCKETS);
+		if (a.nr_points && p.t_ns < a.points[a.nr_points - 1].t_ns)
+			bad(l, "%st_ns goes back in time", l->where);
+		run_access_add_point(&a, &p);
+	}
+	run_result_add_access(r, &a);
+	run_access_free(&a);
+}
+
 static void load_sample(struct loader *l, const struct json_value *v, struct run_result *r)
 {
 	struct run_sample s = {0};
@@ -481,6 +536,7 @@ static int load_root(struct loader *l, const struct json_value *root, struct run
 	load_outcome(l, root, r);
 	load_guest(l, root, r);
 	load_host(l, root, r);
+	for_each_element(l, root, "access", v, i) load_access(l, v, r);
 	for_each_element(l, root, "samples", v, i) load_sample(l, v, r);
 	if (!l->failed && r->no_memory) {
 		l->failed = true;

@@ -27,6 +27,7 @@ static void emit_config(struct json *j, const struct run_result *r)
 	json_u64(j, "cpus", r->cpus);
 	json_u64(j, "seed", r->seed);
 	json_u64(j, "timeout_s", r->timeout_s);
+	json_u64(j, "heat_pages", r->heat_pages);
 	json_end_object(j);
 
 	json_object(j, "host");
@@ -121,6 +122,62 @@ static void emit_guest(struct json *j, const struct run_result *r)
 	json_end_array(j);
 }
 
+static void emit_access_score(struct json *j, const struct run_access_score *s)
+{
+	if (!s->rounds && !s->phases) {
+		json_null(j, "score");
+		return;
+	}
+	json_object(j, "score");
+#define EMIT_(field) json_u64(j, #field, s->field);
+	RUN_ACCESS_SCORE(EMIT_)
+#undef EMIT_
+	json_end_object(j);
+}
+
+static void emit_access(struct json *j, const struct run_result *r)
+{
+	json_array(j, "access");
+	for (unsigned int i = 0; i < r->nr_access; i++) {
+		const struct run_access *a = &r->access[i];
+
+		json_object(j, NULL);
+		json_string(j, "method", a->method);
+		if (a->why[0])
+			json_string(j, "why_not", a->why);
+		else
+			json_null(j, "why_not");
+		json_bool(j, "has_pages", a->has_pages);
+		json_u64(j, "times", a->times);
+		json_u64(j, "ns", a->ns);
+		json_u64(j, "guest_ticks", a->guest_ticks);
+		json_u64(j, "pages_total", a->pages_total);
+		json_u64(j, "points_dropped", a->dropped);
+		json_array(j, "window_samples");
+		for (unsigned int w = 0; w < RUN_ACCESS_WINDOWS; w++)
+			json_u64(j, NULL, run_access_window[w]);
+		json_end_array(j);
+		json_array(j, "points");
+		for (unsigned int p = 0; p < a->nr_points; p++) {
+			json_object(j, NULL);
+			json_u64(j, "t_ns", a->points[p].t_ns);
+			json_array(j, "window");
+			for (unsigned int w = 0; w < (a->has_pages ? RUN_ACCESS_WINDOWS : 1); w++)
+				json_u64(j, NULL, a->points[p].window[w]);
+			json_end_array(j);
+			json_array(j, "heat");
+			for (unsigned int b = 0; a->has_pages && b < RUN_HEAT_BUCKETS; b++)
+				json_u64(j, NULL, a->points[p].heat[b]);
+			json_end_array(j);
+			json_end_object(j);
+		}
+		json_end_array(j);
+		emit_access_score(j, &a->score);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
 static void emit_host(struct json *j, const struct run_result *r)
 {
 	if (r->has_dirty) {
@@ -197,6 +254,7 @@ static void emit_host(struct json *j, const struct run_result *r)
 	}
 	json_end_array(j);
 
+	emit_access(j, r);
 	json_array(j, "observers");
 	for (unsigned int i = 0; i < r->nr_observers; i++) {
 		const struct run_observer *o = &r->observers[i];

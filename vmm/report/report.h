@@ -99,6 +99,68 @@ struct run_observer {
 	char note[128];
 };
 
+/** Accessed pages as one method tells them (observe/access.h). */
+#define RUN_ACCESS_WINDOWS 4u
+/** Points kept of one method; what comes after is counted. */
+#define RUN_ACCESS_POINTS 4096u
+/** Windows of the working set in samples; 0: all since the start. */
+extern const unsigned int run_access_window[RUN_ACCESS_WINDOWS];
+
+struct run_access_point {
+	uint64_t t_ns; /* since machine_run() began */
+	/* Pages accessed in the last run_access_window[i] samples; of a method that only knows how
+	 * many, window[0] alone */
+	uint32_t window[RUN_ACCESS_WINDOWS];
+	uint32_t heat[RUN_HEAT_BUCKETS]; /* of window[0], by address as run_sample.heat */
+};
+
+/**
+ * Held against what a program says it accessed: pages, summed over rounds.
+ *
+ *   rounds   0: nobody compared
+ *   truth    accessed; of these hit and missed by the method
+ *   wrong    said to be accessed, and were not; stale: of these, accessed in the round before
+ *   others   frames that the program says nothing of
+ *   nowhere  accessed, and without a frame at the end of the round
+ *   counted  pages the method gave in all
+ *   ask_ns   from asking the host to its answer
+ *   phases   a new set of pages is accessed from now on; found: lag_ns until a sample had 90 % of
+ *            it, summed, and the longest of them
+ */
+#define RUN_ACCESS_SCORE(X) \
+	X(rounds)           \
+	X(truth)            \
+	X(hit)              \
+	X(missed)           \
+	X(wrong)            \
+	X(stale)            \
+	X(others)           \
+	X(nowhere)          \
+	X(counted)          \
+	X(ask_ns)           \
+	X(phases)           \
+	X(found)            \
+	X(lag_ns)           \
+	X(lag_max_ns)
+struct run_access_score {
+#define RUN_FIELD_(field) uint64_t field;
+	RUN_ACCESS_SCORE(RUN_FIELD_)
+#undef RUN_FIELD_
+};
+
+struct run_access {
+	char method[16];		 /* "guest", "unmap", "dirty", "refs" */
+	char why[128];			 /* why it does not work, or stopped; "" = it worked */
+	bool has_pages;			 /* else it only knows how many: no heat, no windows */
+	uint64_t times, ns, guest_ticks; /* samples; time of the VMM, ticks of the guest for them */
+	uint64_t pages_total;		 /* summed over samples */
+	uint64_t pages_now, round_pages, ask_ns; /* while it runs */
+	uint64_t dropped;			 /* points */
+	struct run_access_point *points;
+	unsigned int nr_points;
+	struct run_access_score score;
+};
+
 /** Guest truth beside host observation. A check that is not `equal` fails the run. */
 struct run_check {
 	char name[64];
@@ -171,6 +233,8 @@ struct run_result {
 	 * comparison only (observe/dirty_exact.h) */
 	struct run_counter *reasons;
 	unsigned int nr_reasons;
+	struct run_access *access;
+	unsigned int nr_access;
 	struct run_observer *observers;
 	unsigned int nr_observers;
 	struct run_report *reports;
@@ -197,6 +261,11 @@ bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest
  * records_dropped. From a file: kept as it is. */
 void run_result_add_reason(struct run_result *r, const char *name, uint64_t pages);
 void run_result_add_observer(struct run_result *r, const struct run_observer *o);
+/** `a` is empty afterwards: its points belong to the result. */
+void run_result_add_access(struct run_result *r, struct run_access *a);
+/** Points beyond RUN_ACCESS_POINTS, or without memory for them, are counted in `dropped`. */
+void run_access_add_point(struct run_access *a, const struct run_access_point *p);
+void run_access_free(struct run_access *a);
 void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len);
 void run_result_keep_report(struct run_result *r, const char *name, const char *text, size_t len);
 

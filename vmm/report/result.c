@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const unsigned int run_access_window[RUN_ACCESS_WINDOWS] = {1, 4, 16, 0};
+
 void run_result_init(struct run_result *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -20,6 +22,9 @@ void run_result_free(struct run_result *r)
 		free(r->kvm[i].values);
 	for (unsigned int i = 0; i < r->nr_reports; i++)
 		free(r->reports[i].text);
+	for (unsigned int i = 0; i < r->nr_access; i++)
+		run_access_free(&r->access[i]);
+	free(r->access);
 	free(r->samples);
 	free(r->counters);
 	free(r->zones);
@@ -291,4 +296,44 @@ const char *outcome_name(enum outcome_kind kind)
 		return "host error";
 	}
 	return "unknown";
+}
+
+void run_access_free(struct run_access *a)
+{
+	free(a->points);
+	a->points = NULL;
+	a->nr_points = 0;
+}
+
+void run_access_add_point(struct run_access *a, const struct run_access_point *p)
+{
+	unsigned int n = a->nr_points;
+
+	if (n == RUN_ACCESS_POINTS) {
+		a->dropped++;
+		return;
+	}
+	if (n == 0 || (n >= 64 && (n & (n - 1)) == 0)) {
+		struct run_access_point *more =
+			realloc(a->points, (n ? 2 * (size_t)n : 64) * sizeof(*more));
+
+		if (!more) {
+			a->dropped++;
+			return;
+		}
+		a->points = more;
+	}
+	a->points[n] = *p;
+	a->nr_points = n + 1;
+}
+
+void run_result_add_access(struct run_result *r, struct run_access *a)
+{
+	struct run_access *slot = GROW(r, access);
+
+	if (!slot)
+		return;
+	*slot = *a;
+	a->points = NULL;
+	a->nr_points = 0;
 }
