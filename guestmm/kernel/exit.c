@@ -18,6 +18,7 @@
 #include "arch/uaccess.h"
 #include "kernel/file.h"
 #include "kernel/futex.h"
+#include "kernel/time_calls.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/mm.h"
@@ -57,8 +58,10 @@ static void __noreturn thread_exit(void)
 	thread_release_mm();
 	flags = spin_lock_irqsave(&task_list_lock);
 	last = --p->nr_live == 0;
-	if (last)
+	if (last) {
 		p->group_exit = true;
+		itimer_cancel(p);
+	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	/* Leave the address space before dropping it: nothing may run on freed tables. */
 	task_set_mm(NULL);
@@ -185,6 +188,7 @@ void process_dead(struct task *t)
 	LIST_HEAD(dead);
 
 	list_del(&t->thread);
+	p->dead_run_ns += t->run_ns;
 	if (--p->nr_threads) {
 		wake_up(&group_wq);
 	} else {
@@ -250,6 +254,7 @@ struct waiting {
 	u32 options;
 	/* out */
 	int pid, status;
+	u64 run_ns;
 };
 
 static bool wanted_child(const struct process *p, const struct waiting *w)
@@ -283,10 +288,13 @@ static int try_wait(struct process *me, struct waiting *w)
 		ret = 1;
 		w->pid = found->pid;
 		w->status = found->exit_status;
-		if (w->options & WNOWAIT)
+		w->run_ns = found->dead_run_ns + found->children_run_ns;
+		if (w->options & WNOWAIT) {
 			found = NULL;
-		else
+		} else {
+			me->children_run_ns += w->run_ns;
 			unlink_process(found);
+		}
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	if (found)
@@ -305,7 +313,16 @@ static int do_wait(struct waiting *w)
 	return err ? err : ret;
 }
 
-#define RUSAGE_SIZE 144
+/* Of what a child has used its run time is known; the rest of struct rusage is 0. */
+static int put_rusage(unsigned long to, u64 run_ns)
+{
+	if (!to)
+		return 0;
+	if (put_user_time(to, true, run_ns) ||
+	    clear_user(to + sizeof(struct timeval), RUSAGE_SIZE - sizeof(struct timeval)))
+		return -EFAULT;
+	return 0;
+}
 
 long sys_wait4(struct pt_regs *r)
 {
@@ -331,7 +348,7 @@ long sys_wait4(struct pt_regs *r)
 		return ret;
 	if (r->rsi && copy_to_user(r->rsi, &w.status, sizeof(w.status)))
 		return -EFAULT;
-	if (r->r10 && clear_user(r->r10, RUSAGE_SIZE))
+	if (put_rusage(r->r10, w.run_ns))
 		return -EFAULT;
 	return w.pid;
 }
@@ -367,9 +384,7 @@ long sys_waitid(struct pt_regs *r)
 	}
 	if (r->rdx && copy_to_user(r->rdx, out, sizeof(out)))
 		return -EFAULT;
-	if (r->r8 && clear_user(r->r8, RUSAGE_SIZE))
-		return -EFAULT;
-	return 0;
+	return put_rusage(r->r8, w.run_ns);
 }
 
 /* ---- calls -------------------------------------------------------------------------------------

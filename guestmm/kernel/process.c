@@ -175,6 +175,18 @@ unlock:
 	return result;
 }
 
+u64 process_run_ns(const struct process *p)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	u64 ns = p->dead_run_ns;
+	struct task *t;
+
+	list_for_each_entry (t, &p->threads, thread)
+		ns += task_run_ns(t);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ns;
+}
+
 int current_pid(void)
 {
 	return current->pid;

@@ -69,6 +69,11 @@ struct process {
 	struct files *files;		       /* S */
 	struct sighand *sighand;	       /* T: NULL = everything default */
 	u64 sig_pending;		       /* T */
+	u64 dead_run_ns;		       /* T: what threads that are gone have run */
+	u64 children_run_ns;		       /* T: what collected children have, with theirs */
+	u64 itimer_at;			       /* T: ktime of the next SIGALRM, 0 = none */
+	u64 itimer_interval;		       /* T: 0 = once */
+	struct list_head itimer;	       /* T: time_calls.c */
 	char comm[TASK_COMM_LEN];	       /* S */
 	struct siginfo_short info[NR_SIGNALS]; /* T: of pending signals; not initialised */
 };
@@ -88,6 +93,8 @@ void process_put(struct process *p);
 /** T held. A process, dead or alive. */
 struct process *find_process(int pid);
 void processes_init(void);
+/** Nanoseconds its threads have run. */
+u64 process_run_ns(const struct process *p);
 /** Copy the last part of a path. */
 void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 

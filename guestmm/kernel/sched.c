@@ -170,6 +170,7 @@ static void __schedule(bool preempt)
 	unsigned long flags = arch_irq_save();
 	struct rq *rq = this_rq();
 	struct task *prev, *next;
+	u64 now;
 
 	spin_lock(&rq->lock);
 	prev = rq->curr;
@@ -194,9 +195,10 @@ static void __schedule(bool preempt)
 		list_del(&next->run);
 	}
 	rq->curr = next;
+	now = ktime_ns();
+	prev->run_ns += now - prev->run_since;
+	next->run_since = now;
 	if (next != rq->idle || !list_empty(&rq->sleepers)) {
-		u64 now = ktime_ns();
-
 		next->slice_end = now + TICK_NS;
 		timer_update(rq, now);
 	}
@@ -434,6 +436,13 @@ static int reaper(void *arg)
 		task_free(t);
 	}
 	return 0;
+}
+
+u64 task_run_ns(const struct task *t)
+{
+	u64 ns = READ_ONCE(t->run_ns);
+
+	return t == current ? ns + ktime_ns() - READ_ONCE(t->run_since) : ns;
 }
 
 struct task *find_task(int pid)

@@ -13,6 +13,7 @@
 #include "kernel/file.h"
 #include "kernel/futex.h"
 #include "kernel/memory_calls.h"
+#include "kernel/time_calls.h"
 #include "../user/mmvm_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -25,11 +26,6 @@
 #include "mmvm/shared.h"
 
 typedef long (*syscall_fn)(struct pt_regs *r);
-
-struct timespec {
-	s64 sec, nsec;
-};
-#define NSEC_PER_SEC 1000000000ull
 
 /* ---- process and time ---- */
 
@@ -63,66 +59,6 @@ static long sys_sched_yield(struct pt_regs *r)
 {
 	sched_yield();
 	return 0;
-}
-
-static long sys_clock_gettime(struct pt_regs *r)
-{
-	u64 ns = ktime_ns();
-	struct timespec ts;
-
-	switch ((int)r->rdi) {
-	case 0: /* CLOCK_REALTIME */
-	case 5: /* CLOCK_REALTIME_COARSE */
-		ns += boot_info.epoch_ns;
-		break;
-	case 1: /* CLOCK_MONOTONIC */
-	case 4: /* CLOCK_MONOTONIC_RAW */
-	case 6: /* CLOCK_MONOTONIC_COARSE */
-	case 7: /* CLOCK_BOOTTIME */
-		break;
-	default:
-		return -EINVAL;
-	}
-	ts.sec = ns / NSEC_PER_SEC;
-	ts.nsec = ns % NSEC_PER_SEC;
-	return copy_to_user(r->rsi, &ts, sizeof(ts)) ? -EFAULT : 0;
-}
-
-/* Sleep that a signal ends: one that came before we declared ourselves asleep, too. */
-static void sleep_interruptible(u64 ns)
-{
-	struct wait_queue wq = WAIT_QUEUE_INIT(wq);
-	struct wait_entry we;
-
-	prepare_to_wait(&wq, &we);
-	if (!signal_pending())
-		schedule_timeout(ns);
-	finish_wait(&wq, &we);
-}
-
-static long sys_nanosleep(struct pt_regs *r)
-{
-	struct timespec ts, left;
-	u64 until, now;
-
-	if (copy_from_user(&ts, r->rdi, sizeof(ts)))
-		return -EFAULT;
-	if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= (s64)NSEC_PER_SEC)
-		return -EINVAL;
-	now = ktime_ns();
-	/* Longer than the clock lasts is for ever. */
-	until = (u64)ts.sec > (~0ull - now) / NSEC_PER_SEC - 1
-			? ~0ull
-			: now + ts.sec * NSEC_PER_SEC + ts.nsec;
-	while ((now = ktime_ns()) < until && !signal_pending())
-		sleep_interruptible(until - now);
-	if (now >= until)
-		return 0;
-	left.sec = (until - now) / NSEC_PER_SEC;
-	left.nsec = (until - now) % NSEC_PER_SEC;
-	if (r->rsi && copy_to_user(r->rsi, &left, sizeof(left)))
-		return -EFAULT;
-	return -EINTR;
 }
 
 static long sys_arch_prctl(struct pt_regs *r)
@@ -299,6 +235,15 @@ static const syscall_fn table[] = {
 	[__NR_gettid] = sys_gettid,
 	[__NR_set_tid_address] = sys_set_tid_address,
 	[__NR_clock_gettime] = sys_clock_gettime,
+	[__NR_clock_getres] = sys_clock_getres,
+	[__NR_clock_nanosleep] = sys_clock_nanosleep,
+	[__NR_gettimeofday] = sys_gettimeofday,
+	[__NR_time] = sys_time,
+	[__NR_times] = sys_times,
+	[__NR_getrusage] = sys_getrusage,
+	[__NR_setitimer] = sys_setitimer,
+	[__NR_getitimer] = sys_getitimer,
+	[__NR_alarm] = sys_alarm,
 	[__NR_exit_group] = sys_exit_group,
 	[__NR_getrlimit] = sys_getrlimit,
 	[__NR_mlock] = sys_mlock,

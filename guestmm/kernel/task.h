@@ -37,6 +37,8 @@ struct task {
 	bool on_rq;		  /* R */
 	u64 slice_end;		  /* R: ktime at which another may take over */
 	u64 nr_switches;	  /* R */
+	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
+	u64 run_since;		  /* R: ktime since which it runs */
 	int (*fn)(void *);	  /* C: body of a kernel thread */
 	void *arg;		  /* C */
 	char comm[TASK_COMM_LEN]; /* S */
@@ -94,6 +96,8 @@ static inline struct pt_regs *task_user_regs(const struct task *t)
 {
 	return (struct pt_regs *)((unsigned long)t->ti + THREAD_SIZE) - 1;
 }
+/** Nanoseconds a task has run, user and kernel. Another CPU's current task: up to its last switch. */
+u64 task_run_ns(const struct task *t);
 /** Tasks in all. */
 extern int nr_tasks; /* T */
 /** Unlink and free a task whose stack is gone. */
@@ -135,6 +139,7 @@ long syscall_dispatch(struct pt_regs *regs);
 #define SIGKILL	   9
 #define SIGSEGV	   11
 #define SIGPIPE	   13
+#define SIGALRM	   14
 #define SIGCHLD	   17
 #define SIGCONT	   18
 #define SIGSTOP	   19

@@ -1,0 +1,393 @@
+/*
+ * System calls about time.
+ *
+ * One clock (kernel/time.c) serves all: CLOCK_REALTIME is it plus the time of day at which the VMM
+ * started us. Sleeping is by a limit on a task's sleep; real-time interval timers are kept by one
+ * thread:
+ *
+ *   process ── itimer_at, itimer_interval ──> on the list `timers`, soonest first
+ *   ktimerd    sleeps until the first is due, sends SIGALRM, puts it back if it repeats
+ *
+ * I1  A process is on the list exactly while itimer_at is not 0; the thread has been woken since the
+ *     first entry last became sooner.
+ *
+ * Timers of virtual and profiling time do not exist here: setitimer(2) says -EINVAL for them.
+ *
+ * Locks: task_list_lock for the list and the two fields.
+ */
+#include "kernel/time_calls.h"
+#include "arch/uaccess.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+
+#define TIMER_ABSTIME	1
+#define CLOCK_REALTIME	0
+#define CLOCK_MONOTONIC 1
+#define CLOCK_PROCESS	2 /* CLOCK_PROCESS_CPUTIME_ID */
+#define CLOCK_THREAD	3
+#define CLOCK_BOOTTIME	7
+#define ITIMER_REAL	0
+#define USER_HZ		100
+#define RUSAGE_SELF	0
+#define RUSAGE_CHILDREN (-1)
+#define RUSAGE_THREAD	1
+
+static struct list_head timers = LIST_HEAD_INIT(timers); /* T: process->itimer */
+static struct wait_queue timer_wq = WAIT_QUEUE_INIT(timer_wq);
+static bool timer_thread; /* T: it runs */
+
+int get_user_time(unsigned long addr, bool micro, u64 *ns)
+{
+	u64 per_sec = micro ? 1000000 : NSEC_PER_SEC;
+	struct timespec ts;
+
+	if (copy_from_user(&ts, addr, sizeof(ts)))
+		return -EFAULT;
+	if (ts.sec < 0 || (u64)ts.nsec >= per_sec)
+		return -EINVAL;
+	if ((u64)ts.sec >= TIME_FOREVER / NSEC_PER_SEC)
+		*ns = TIME_FOREVER;
+	else
+		*ns = ts.sec * NSEC_PER_SEC + ts.nsec * (NSEC_PER_SEC / per_sec);
+	return 0;
+}
+
+int put_user_time(unsigned long addr, bool micro, u64 ns)
+{
+	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
+
+	if (micro)
+		ts.nsec /= 1000;
+	return copy_to_user(addr, &ts, sizeof(ts)) ? -EFAULT : 0;
+}
+
+/* Nanoseconds of a clock now; -EINVAL: there is no such clock. */
+static int read_clock(int clock, u64 *ns)
+{
+	*ns = ktime_ns();
+	switch (clock) {
+	case CLOCK_REALTIME:
+	case 5:	 /* CLOCK_REALTIME_COARSE */
+	case 11: /* CLOCK_TAI: nobody told us of leap seconds */
+		*ns += boot_info.epoch_ns;
+		return 0;
+	case CLOCK_MONOTONIC:
+	case 4: /* CLOCK_MONOTONIC_RAW */
+	case 6: /* CLOCK_MONOTONIC_COARSE */
+	case CLOCK_BOOTTIME:
+		return 0;
+	case CLOCK_PROCESS:
+		*ns = process_run_ns(current_process());
+		return 0;
+	case CLOCK_THREAD:
+		*ns = task_run_ns(current);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+long sys_clock_gettime(struct pt_regs *r)
+{
+	u64 ns;
+	int err = read_clock((int)r->rdi, &ns);
+
+	return err ? err : put_user_time(r->rsi, false, ns);
+}
+
+long sys_clock_getres(struct pt_regs *r)
+{
+	u64 ns;
+	int err = read_clock((int)r->rdi, &ns);
+
+	return err || !r->rsi ? err : put_user_time(r->rsi, false, 1);
+}
+
+long sys_gettimeofday(struct pt_regs *r)
+{
+	static const u32 utc[2]; /* struct timezone: minutes west, daylight saving */
+
+	if (r->rdi && put_user_time(r->rdi, true, ktime_ns() + boot_info.epoch_ns))
+		return -EFAULT;
+	return r->rsi && copy_to_user(r->rsi, utc, sizeof(utc)) ? -EFAULT : 0;
+}
+
+long sys_time(struct pt_regs *r)
+{
+	s64 now = (ktime_ns() + boot_info.epoch_ns) / NSEC_PER_SEC;
+
+	return r->rdi && copy_to_user(r->rdi, &now, sizeof(now)) ? -EFAULT : now;
+}
+
+/* ---- sleeping -------------------------------------------------------------------------------- */
+
+void sleep_interruptible_until(u64 until)
+{
+	struct wait_queue wq = WAIT_QUEUE_INIT(wq);
+	struct wait_entry we;
+	u64 now = ktime_ns();
+
+	if (now >= until)
+		return;
+	prepare_to_wait(&wq, &we);
+	if (!signal_pending())
+		schedule_timeout(until - now);
+	finish_wait(&wq, &we);
+}
+
+/* `remains`: where the rest goes when a signal ends the sleep, or 0. */
+static long do_sleep(u64 until, unsigned long remains)
+{
+	u64 now;
+
+	while ((now = ktime_ns()) < until && !signal_pending())
+		sleep_interruptible_until(until);
+	if (now >= until)
+		return 0;
+	if (remains && put_user_time(remains, false, until - now))
+		return -EFAULT;
+	return -EINTR;
+}
+
+static u64 add_time(u64 a, u64 b)
+{
+	return a > TIME_FOREVER - b ? TIME_FOREVER : a + b;
+}
+
+long sys_nanosleep(struct pt_regs *r)
+{
+	u64 ns;
+	int err = get_user_time(r->rdi, false, &ns);
+
+	return err ? err : do_sleep(add_time(ktime_ns(), ns), r->rsi);
+}
+
+long sys_clock_nanosleep(struct pt_regs *r)
+{
+	int clock = (int)r->rdi;
+	u64 ns, now;
+	long err;
+
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
+		return clock == CLOCK_PROCESS ? -EOPNOTSUPP : -EINVAL;
+	err = get_user_time(r->rdx, false, &ns);
+	if (err)
+		return err;
+	if (!(r->rsi & TIMER_ABSTIME))
+		return do_sleep(add_time(ktime_ns(), ns), r->r10);
+	read_clock(clock, &now);
+	/* The clocks differ by a constant: what is left counts from here. */
+	return do_sleep(ns > now ? add_time(ktime_ns(), ns - now) : 0, 0);
+}
+
+/* ---- interval timers ------------------------------------------------------------------------- */
+
+/* T held. */
+static void timer_insert(struct process *p)
+{
+	struct list_head *at;
+
+	list_for_each (at, &timers) {
+		if (list_entry(at, struct process, itimer)->itimer_at > p->itimer_at)
+			break;
+	}
+	list_add_tail(&p->itimer, at);
+}
+
+void itimer_cancel(struct process *p)
+{
+	if (!p->itimer_at)
+		return;
+	list_del(&p->itimer);
+	p->itimer_at = 0;
+}
+
+/* Send what is due. Returns when the next is. */
+static u64 run_timers(void)
+{
+	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	u64 now = ktime_ns(), next = TIME_FOREVER;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	while (!list_empty(&timers)) {
+		struct process *p = list_first_entry(&timers, struct process, itimer);
+
+		next = p->itimer_at;
+		if (next > now)
+			break;
+		next = TIME_FOREVER;
+		itimer_cancel(p);
+		signal_process(p, SIGALRM, &info);
+		if (p->itimer_interval) {
+			p->itimer_at = add_time(now, p->itimer_interval);
+			timer_insert(p);
+		}
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return next;
+}
+
+static int ktimerd(void *arg)
+{
+	for (;;) {
+		struct wait_entry we;
+		u64 next, now;
+
+		prepare_to_wait(&timer_wq, &we);
+		next = run_timers();
+		now = ktime_ns();
+		if (next == TIME_FOREVER)
+			schedule();
+		else if (next > now)
+			schedule_timeout(next - now);
+		finish_wait(&timer_wq, &we);
+	}
+	return 0;
+}
+
+/* The thread exists from the first timer on. */
+static int start_timer_thread(void)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool start = !timer_thread;
+	int err = 0;
+
+	timer_thread = true;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (start)
+		err = kthread_run(ktimerd, NULL, "ktimerd");
+	if (err) {
+		flags = spin_lock_irqsave(&task_list_lock);
+		timer_thread = false;
+		spin_unlock_irqrestore(&task_list_lock, flags);
+	}
+	return err;
+}
+
+/* Arm (value 0: disarm) and return what was set before. */
+static void set_timer(u64 value, u64 interval, u64 *old_value, u64 *old_interval)
+{
+	struct process *p = current_process();
+	u64 now = ktime_ns();
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	*old_value = p->itimer_at > now ? p->itimer_at - now : p->itimer_at ? 1 : 0;
+	*old_interval = p->itimer_at ? p->itimer_interval : 0;
+	itimer_cancel(p);
+	if (value) {
+		p->itimer_at = add_time(now, value);
+		p->itimer_interval = interval;
+		timer_insert(p);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (value)
+		wake_up(&timer_wq);
+}
+
+long sys_setitimer(struct pt_regs *r)
+{
+	u64 value = 0, interval = 0, old_value, old_interval;
+	long err;
+
+	if ((int)r->rdi != ITIMER_REAL)
+		return -EINVAL;
+	if (r->rsi) {
+		err = get_user_time(r->rsi, true, &interval);
+		if (!err)
+			err = get_user_time(r->rsi + sizeof(struct timeval), true, &value);
+		if (!err && value)
+			err = start_timer_thread();
+		if (err)
+			return err;
+	}
+	set_timer(value, interval, &old_value, &old_interval);
+	if (r->rdx && (put_user_time(r->rdx, true, old_interval) ||
+		       put_user_time(r->rdx + sizeof(struct timeval), true, old_value)))
+		return -EFAULT;
+	return 0;
+}
+
+long sys_getitimer(struct pt_regs *r)
+{
+	struct process *p = current_process();
+	unsigned long flags;
+	u64 now, value, interval;
+
+	if ((int)r->rdi != ITIMER_REAL)
+		return -EINVAL;
+	now = ktime_ns();
+	flags = spin_lock_irqsave(&task_list_lock);
+	value = p->itimer_at > now ? p->itimer_at - now : p->itimer_at ? 1 : 0;
+	interval = p->itimer_at ? p->itimer_interval : 0;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (put_user_time(r->rsi, true, interval) ||
+	    put_user_time(r->rsi + sizeof(struct timeval), true, value))
+		return -EFAULT;
+	return 0;
+}
+
+/* Seconds that were left, rounded to the nearest, but not down to 0. */
+long sys_alarm(struct pt_regs *r)
+{
+	u64 value = (u32)r->rdi * NSEC_PER_SEC, old, interval;
+
+	if (value && start_timer_thread())
+		return 0; /* alarm(2) cannot fail: as if it were never due */
+	set_timer(value, 0, &old, &interval);
+	if (!old)
+		return 0;
+	return old < NSEC_PER_SEC ? 1 : (old + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
+}
+
+/* ---- what has been used ---------------------------------------------------------------------- */
+
+/* Nobody tells user time from kernel time here: all is user time. */
+long sys_times(struct pt_regs *r)
+{
+	struct process *p = current_process();
+	u64 tick = NSEC_PER_SEC / USER_HZ;
+	s64 tms[4] = {process_run_ns(p) / tick, 0, READ_ONCE(p->children_run_ns) / tick, 0};
+
+	if (r->rdi && copy_to_user(r->rdi, tms, sizeof(tms)))
+		return -EFAULT;
+	return ktime_ns() / tick;
+}
+
+long sys_getrusage(struct pt_regs *r)
+{
+	struct {
+		struct timeval utime, stime;
+		s64 maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd,
+			msgrcv, nsignals, nvcsw, nivcsw;
+	} ru;
+	struct process *p = current_process();
+	struct mm_struct *mm = current->mm;
+	int who = (int)r->rdi;
+	u64 ns;
+
+	_Static_assert(sizeof(ru) == 144, "Linux's ABI");
+	memset(&ru, 0, sizeof(ru));
+	switch (who) {
+	case RUSAGE_SELF:
+		ns = process_run_ns(p);
+		break;
+	case RUSAGE_THREAD:
+		ns = task_run_ns(current);
+		break;
+	case RUSAGE_CHILDREN:
+		ns = READ_ONCE(p->children_run_ns);
+		break;
+	default:
+		return -EINVAL;
+	}
+	ru.utime = (struct timeval){ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / 1000};
+	if (who != RUSAGE_CHILDREN) {
+		s64 rss = atomic_load(&mm->rss_anon) + atomic_load(&mm->rss_file);
+
+		ru.maxrss = max(rss, atomic_load(&mm->hiwater_rss)) << (PAGE_SHIFT - 10);
+		ru.minflt = mm->min_flt;
+		ru.majflt = mm->maj_flt;
+		ru.nvcsw = current->nr_switches;
+	}
+	return copy_to_user(r->rsi, &ru, sizeof(ru)) ? -EFAULT : 0;
+}

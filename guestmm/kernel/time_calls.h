@@ -1,0 +1,39 @@
+/* System calls about time: clocks, sleeping, interval timers, and what a process has used. */
+#ifndef KERNEL_TIME_CALLS_H
+#define KERNEL_TIME_CALLS_H
+#include "kernel/process.h"
+
+#define NSEC_PER_SEC 1000000000ull
+#define TIME_FOREVER (~0ull)
+
+struct timespec {
+	s64 sec, nsec;
+};
+struct timeval {
+	s64 sec, usec;
+};
+
+#define RUSAGE_SIZE 144 /* of struct rusage, which begins with two timevals */
+
+/** Read a timespec, or with `micro` a timeval, from user memory. 0, -EFAULT, -EINVAL. *ns is cut off
+ * where the clock ends. */
+int get_user_time(unsigned long addr, bool micro, u64 *ns);
+/** Returns 0 or -EFAULT. */
+int put_user_time(unsigned long addr, bool micro, u64 ns);
+/** Sleep until `until` (ktime), a signal, or a wake-up. May come back early. */
+void sleep_interruptible_until(u64 until);
+
+long sys_clock_gettime(struct pt_regs *r);
+long sys_clock_getres(struct pt_regs *r);
+long sys_clock_nanosleep(struct pt_regs *r);
+long sys_nanosleep(struct pt_regs *r);
+long sys_gettimeofday(struct pt_regs *r);
+long sys_time(struct pt_regs *r);
+long sys_times(struct pt_regs *r);
+long sys_getrusage(struct pt_regs *r);
+long sys_setitimer(struct pt_regs *r);
+long sys_getitimer(struct pt_regs *r);
+long sys_alarm(struct pt_regs *r);
+/** The process ends: its timer with it. T held. */
+void itimer_cancel(struct process *p);
+#endif
