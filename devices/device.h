@@ -48,6 +48,19 @@ struct irq_line {
 };
 
 struct device;
+
+/** A request that a device has served, for who traces the machine. Addresses and lengths are those
+ * of the data in guest RAM, checked. */
+struct device_event {
+	const struct device *dev;
+	uint32_t op;	 /* the model's own: VIRTIO_BLK_T_*, enum mmvm_dma_op */
+	uint32_t status; /* the model's own */
+	uint64_t sector; /* disks: 512 bytes each */
+	uint64_t begin;	 /* host TSC */
+	unsigned int nr;
+	const uint64_t *gpa, *len;
+};
+
 /** MMIO and PIO accesses: offset within the device's window; size is what the CPU used (1, 2, 4,
  * 8). A model answers every combination: what it does not support reads as all-ones and is not
  * written, counted in guest_errors. */
@@ -67,6 +80,10 @@ struct device {
 	uint32_t gsi;
 	struct irq_line *irq;
 	struct guest_ram *ram;
+	/** Called on the worker for each request served; NULL: nobody asks. Set before the first
+	 * request. */
+	void (*trace)(void *arg, const struct device_event *event);
+	void *trace_arg;
 	uint64_t guest_errors; /* accesses and requests the guest should not have made; atomic */
 	/** virtio: eventfd the machine may register as ioeventfd for QueueNotify of queue i; -1 =
 	 * none. */

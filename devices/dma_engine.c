@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "mmvm/dmaengine.h"
+#include <x86intrin.h>
 
 #define CONTROL_ENABLE (1u << 0)
 #define CONTROL_RESET  (1u << 1)
@@ -136,6 +137,27 @@ static bool wait_delay(struct dma_engine *e)
 	return runnable(e) && !e->stop;
 }
 
+/* What it wrote first, then what it read; nothing of a descriptor that was refused. */
+static void trace_job(const struct dma_engine *e, const struct mmvm_dma_desc *d, uint32_t status,
+		      uint64_t begin)
+{
+	const uint64_t gpa[2] = {d->op == MMVM_DMA_CHECKSUM ? d->src : d->dst, d->src};
+	const uint64_t len[2] = {d->len, d->len};
+	struct device_event ev = {
+		.dev = &e->dev,
+		.op = d->op,
+		.status = status,
+		.begin = begin,
+		.nr = status != MMVM_DMA_OK    ? 0
+		      : d->op == MMVM_DMA_COPY ? 2
+					       : 1,
+		.gpa = gpa,
+		.len = len,
+	};
+
+	e->dev.trace(e->dev.trace_arg, &ev);
+}
+
 /* One descriptor. Called and left with the lock held. */
 static void serve_one(struct dma_engine *e)
 {
@@ -143,6 +165,7 @@ static void serve_one(struct dma_engine *e)
 	struct dma_job job;
 	uint64_t checksum = 0;
 	uint32_t status;
+	uint64_t begin;
 	bool raise;
 
 	if (e->delay_us && !wait_delay(e))
@@ -155,11 +178,14 @@ static void serve_one(struct dma_engine *e)
 	e->busy = true;
 	pthread_mutex_unlock(&e->lock);
 
+	begin = __rdtsc();
 	guest_ram_read(e->dev.ram, job.desc_gpa, &d, sizeof(d));
 	status = execute(e, &d, &job, &checksum);
 	if (status != MMVM_DMA_OK && status != MMVM_DMA_ERR_INJECTED)
 		device_guest_error(&e->dev);
 	write_back(e, job.desc_gpa, status, checksum);
+	if (e->dev.trace)
+		trace_job(e, &d, status, begin);
 	raise = d.flags & MMVM_DMA_F_IRQ;
 
 	pthread_mutex_lock(&e->lock);

@@ -30,6 +30,7 @@
 #include <linux/virtio_ids.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <x86intrin.h>
 #include "devices/device_impl.h"
 
 #define SECTOR		  512
@@ -325,9 +326,56 @@ static void count_request(struct virtio_blk *b, uint32_t type, uint8_t status, u
 	pthread_mutex_unlock(&b->stat_lock);
 }
 
+/* ---- for who traces ------------------------------------------------ */
+
+struct blk_trace {
+	uint64_t begin, sector;
+	uint32_t type;
+	unsigned int nr;
+	uint64_t gpa[VIRTQUEUE_MAX_SEGS], len[VIRTQUEUE_MAX_SEGS];
+};
+
+/* Where the data lie, before execute() eats the vectors. */
+static void trace_begin(const struct virtio_blk *b, const struct virtqueue_chain *c,
+			const struct blk_request *r, struct blk_trace *t)
+{
+	bool out = r->type == VIRTIO_BLK_T_OUT;
+	const struct iovec *iov = out ? r->out : r->in;
+
+	t->type = r->type;
+	t->sector = r->sector;
+	t->nr = out ? r->nr_out : r->type == VIRTIO_BLK_T_IN ? r->nr_in : 0;
+	for (unsigned int i = 0; i < t->nr; i++) {
+		uint64_t gpa = c->gpa[iov - c->iov + i];
+
+		/* The first may begin behind the header. */
+		t->gpa[i] = gpa + (uint64_t)((uint8_t *)iov[i].iov_base -
+					     (uint8_t *)guest_ram_ptr(b->v.dev.ram, gpa, 1));
+		t->len[i] = iov[i].iov_len;
+	}
+	t->begin = __rdtsc();
+}
+
+static void trace_end(const struct virtio_blk *b, const struct blk_trace *t, uint8_t status)
+{
+	struct device_event e = {
+		.dev = &b->v.dev,
+		.op = t->type,
+		.status = status,
+		.sector = t->sector,
+		.begin = t->begin,
+		.nr = t->nr,
+		.gpa = t->gpa,
+		.len = t->len,
+	};
+
+	b->v.dev.trace(b->v.dev.trace_arg, &e);
+}
+
 static int64_t blk_handle(struct virtio_mmio *v, unsigned int queue, struct virtqueue_chain *chain)
 {
 	struct virtio_blk *b = container_of(v, struct virtio_blk, v);
+	struct blk_trace t;
 	struct blk_request r;
 	uint64_t written = 0, data_len;
 	uint8_t status;
@@ -336,7 +384,11 @@ static int64_t blk_handle(struct virtio_mmio *v, unsigned int queue, struct virt
 	if (err)
 		return err;
 	data_len = r.type == VIRTIO_BLK_T_IN ? r.in_len : r.out_len;
+	if (v->dev.trace)
+		trace_begin(b, chain, &r, &t);
 	status = take_fault(b) ? VIRTIO_BLK_S_IOERR : execute(b, &r, &written);
+	if (v->dev.trace)
+		trace_end(b, &t, status);
 	count_request(b, r.type, status, data_len);
 	if (status != VIRTIO_BLK_S_OK && status != VIRTIO_BLK_S_IOERR)
 		device_guest_error(&v->dev);

@@ -25,6 +25,7 @@
 #include "observe/dirty_exact.h"
 #include "observe/sample.h"
 #include "perf_symbols.h"
+#include "observe/trace.h"
 #include "report/report.h"
 
 #define DEFAULT_MEMORY	  "48M,high=8M"
@@ -53,7 +54,9 @@ struct run_options {
 	bool linux_guest, memory_set;
 	const char *json;
 	const char *perf_symbols; /* folder */
-	unsigned int access; /* methods, as bits */
+	const char *trace;
+	uint64_t trace_limit;
+	unsigned int access;	  /* methods, as bits */
 	bool access_all;
 	enum accel accel;
 	bool icount, verbose, help;
@@ -66,6 +69,7 @@ struct run {
 	struct sampler sampler;
 	struct dirty_exact exact;
 	struct access_watch access;
+	struct trace *trace;
 	uint64_t audits, audit_ns;
 	struct symtab *symbols;
 	struct cpio initrd;
@@ -102,10 +106,15 @@ static void help(void)
 	     "                             bitmap-manual, ring; none: no observers at all (auto:\n"
 	     "                             bitmap-manual where KVM has it)\n"
 	     "  --dirty-chunk PAGES        pages that one request clears (32768)\n"
-	     "  --access METHOD[,...]      how accesses to memory are sampled: guest (its accessed\n"
-	     "                             bits), unmap or host (mappings dropped and looked for),\n"
+	     "  --access METHOD[,...]      how accesses to memory are sampled: guest (its "
+	     "accessed\n"
+	     "                             bits), unmap or host (mappings dropped and looked "
+	     "for),\n"
 	     "                             dirty (writes), refs (smaps), all, none (none)\n"
 	     "  --json FILE                write the result as JSON too (-: stdout)\n"
+	     "  --trace FILE               record what guest and host do, for mmvm trace and mmvm "
+	     "page\n"
+	     "  --trace-limit SIZE         of that file; what comes later is counted (1G)\n"
 	     "  --accel auto|kvm|lab       where to run (auto)\n"
 	     "  --icount                   in the lab, count instructions exactly\n"
 	     "  --seed N                   seed of everything random in the guest\n"
@@ -135,6 +144,8 @@ enum option {
 	OPT_SEED,
 	OPT_TIMEOUT,
 	OPT_PERF_SYMBOLS,
+	OPT_TRACE,
+	OPT_TRACE_LIMIT,
 	/* without a value */
 	OPT_ICOUNT,
 	OPT_VERBOSE,
@@ -148,17 +159,29 @@ static enum option option_find(const char *arg)
 		const char *name;
 		enum option option;
 	} table[] = {
-		{"--memory", OPT_MEMORY},   {"--cpus", OPT_CPUS},
-		{"--kernel", OPT_KERNEL},   {"--initrd", OPT_INITRD},
-		{"--swap", OPT_SWAP},	    {"--disk", OPT_DISK},
-		{"--exec", OPT_EXEC},	    {"--append", OPT_APPEND},
-		{"--sample", OPT_SAMPLE},   {"--json", OPT_JSON},
-		{"--dirty", OPT_DIRTY},	    {"--dirty-chunk", OPT_DIRTY_CHUNK},
-		{"--accel", OPT_ACCEL},	    {"--seed", OPT_SEED},
+		{"--memory", OPT_MEMORY},
+		{"--cpus", OPT_CPUS},
+		{"--kernel", OPT_KERNEL},
+		{"--initrd", OPT_INITRD},
+		{"--swap", OPT_SWAP},
+		{"--disk", OPT_DISK},
+		{"--exec", OPT_EXEC},
+		{"--append", OPT_APPEND},
+		{"--sample", OPT_SAMPLE},
+		{"--json", OPT_JSON},
+		{"--dirty", OPT_DIRTY},
+		{"--dirty-chunk", OPT_DIRTY_CHUNK},
+		{"--accel", OPT_ACCEL},
+		{"--seed", OPT_SEED},
 		{"--access", OPT_ACCESS},
-		{"--timeout", OPT_TIMEOUT}, {"--perf-symbols", OPT_PERF_SYMBOLS},
-		{"--icount", OPT_ICOUNT},   {"-v", OPT_VERBOSE},
-		{"--verbose", OPT_VERBOSE}, {"--help", OPT_HELP},
+		{"--timeout", OPT_TIMEOUT},
+		{"--trace", OPT_TRACE},
+		{"--trace-limit", OPT_TRACE_LIMIT},
+		{"--perf-symbols", OPT_PERF_SYMBOLS},
+		{"--icount", OPT_ICOUNT},
+		{"-v", OPT_VERBOSE},
+		{"--verbose", OPT_VERBOSE},
+		{"--help", OPT_HELP},
 		{"-h", OPT_HELP},
 	};
 
@@ -254,9 +277,8 @@ static int set_option(struct run_options *o, enum option option, const char *val
 		o->memory_set = true;
 		break;
 	case OPT_CPUS:
-		if (strcmp(value, "1"))
-			rc = cli_usage_error("run", "--cpus %s: the guest kernel uses one CPU",
-					     value);
+		rc = set_number("--cpus", value, 1, MMVM_MAX_CPUS, &n);
+		c->cpus = (unsigned int)n;
 		break;
 	case OPT_KERNEL:
 		c->kernel = value;
@@ -287,8 +309,10 @@ static int set_option(struct run_options *o, enum option option, const char *val
 		break;
 	case OPT_ACCESS:
 		if (access_parse(value, &o->access, &o->access_all))
-			rc = cli_usage_error("run", "--access %s: none of guest, unmap, host, "
-						    "dirty, refs, all, none", value);
+			rc = cli_usage_error("run",
+					     "--access %s: none of guest, unmap, host, "
+					     "dirty, refs, all, none",
+					     value);
 		break;
 	case OPT_JSON:
 		o->json = value;
@@ -302,6 +326,13 @@ static int set_option(struct run_options *o, enum option option, const char *val
 		break;
 	case OPT_PERF_SYMBOLS:
 		o->perf_symbols = value;
+		break;
+	case OPT_TRACE:
+		o->trace = value;
+		break;
+	case OPT_TRACE_LIMIT:
+		if (cli_parse_size(value, &o->trace_limit) || !o->trace_limit)
+			return cli_usage_error("run", "--trace-limit %s: not a size", value);
 		break;
 	case OPT_TIMEOUT:
 		rc = set_number("--timeout", value, 0, 1000000, &n);
@@ -477,6 +508,8 @@ static void tick(struct machine *m, void *arg)
 {
 	struct run *run = arg;
 
+	if (run->trace)
+		trace_tick(run->trace);
 	run->since_sample_ms += run->opt->config.tick_ms;
 	if (run->since_sample_ms >= run->sample_ms) {
 		struct run_sample before = run->sampler.last;
@@ -587,13 +620,59 @@ static int report(struct run *run, struct machine *m)
 	return r->exit_status;
 }
 
+static int open_trace(struct run *run, struct mmvm_error *err)
+{
+	struct machine_config *c = &run->opt->config;
+
+	run->trace = trace_create(run->opt->trace, run->opt->trace_limit, err);
+	c->trace = trace_ops();
+	c->trace_arg = run->trace;
+	return run->trace ? 0 : -1;
+}
+
+static int begin_trace(struct run *run, struct machine *m, struct mmvm_error *err)
+{
+	return trace_begin(run->trace, m, &run->opt->config, run->symbols, run->result.accel,
+			   run->result.command, err);
+}
+
+/** What was recorded, and what was not. Lost records do not make a run fail: the file says so, too.
+ */
+static int end_trace(struct run *run, bool exited)
+{
+	struct trace_summary s;
+
+	trace_end(run->trace, exited, &s);
+	run_result_add_observer(&run->result, &(struct run_observer){.name = "trace",
+								     .times = s.drains,
+								     .ns = s.ns,
+								     .exits = s.full,
+								     .note = "records taken"});
+	fprintf(stderr,
+		"mmvm: trace: %llu records of the guest, %llu of the host, %llu KiB in %s\n",
+		(unsigned long long)s.guest_records, (unsigned long long)s.host_records,
+		(unsigned long long)s.bytes >> 10, run->opt->trace);
+	if (s.guest_dropped || s.file_dropped)
+		fprintf(stderr,
+			"mmvm: trace: dropped: %llu that found no room in a ring, %llu beyond the "
+			"file's limit\n",
+			(unsigned long long)s.guest_dropped, (unsigned long long)s.file_dropped);
+	if (s.broken_rings)
+		fprintf(stderr, "mmvm: trace: the guest has damaged its rings (CPUs 0x%llx)\n",
+			(unsigned long long)s.broken_rings);
+	if (!s.write_error)
+		return 0;
+	fprintf(stderr, "mmvm: cannot write %s: %s\n", run->opt->trace, strerror(s.write_error));
+	return MMVM_EXIT_HOST;
+}
+
 static int run_here(struct run *run)
 {
 	struct machine_config *c = &run->opt->config;
 	struct machine_outcome out;
 	struct mmvm_error err = {0};
 	struct machine *m;
-	int status;
+	int status, trace_status = 0;
 
 	if (build_initrd(run, &err))
 		return cli_fail(&err);
@@ -601,8 +680,7 @@ static int run_here(struct run *run)
 		mmvm_error(&err, MMVM_EXIT_HOST, "no memory for the sampler");
 		return cli_fail(&err);
 	}
-	if (access_init(&run->access, run->opt->access, c, run->sample_ms,
-			run->sampler.begin_ns)) {
+	if (access_init(&run->access, run->opt->access, c, run->sample_ms, run->sampler.begin_ns)) {
 		mmvm_error(&err, MMVM_EXIT_HOST, "no memory for access sampling");
 		return cli_fail(&err);
 	}
@@ -615,9 +693,15 @@ static int run_here(struct run *run)
 	c->arg = run;
 	c->console_fd = run->live ? -1 : STDOUT_FILENO;
 	cli_stop_on_signals(NULL);
+	if (run->opt->trace && open_trace(run, &err))
+		return cli_fail(&err);
 	m = machine_create(c, &err);
 	if (!m)
 		return cli_fail(&err);
+	if (run->trace && begin_trace(run, m, &err)) {
+		machine_destroy(m);
+		return cli_fail(&err);
+	}
 	if (access_open(&run->access, m, run->opt->access_all, &err)) {
 		machine_destroy(m);
 		return cli_fail(&err);
@@ -636,6 +720,8 @@ static int run_here(struct run *run)
 	}
 	sampler_finish(&run->sampler, m, &out);
 	access_finish(&run->access, m, &run->result);
+	if (run->trace)
+		trace_status = end_trace(run, out.kind == OUTCOME_EXITED);
 	dirty_exact_result(&run->exact, &run->result);
 	if (run->audits)
 		run_result_add_observer(&run->result,
@@ -650,7 +736,8 @@ static int run_here(struct run *run)
 	dirty_exact_free(&run->exact);
 	status = report(run, m);
 	machine_destroy(m);
-	return status;
+	trace_free(run->trace);
+	return status ? status : trace_status;
 }
 
 static int run_in_lab(const struct run_options *o, int argc, char **argv)
@@ -725,6 +812,7 @@ int cmd_run(int argc, char **argv)
 {
 	struct run_options opt = {
 		.config = {.cpus = 1, .tick_ms = DEFAULT_SAMPLE_MS, .dirty_log = true, .thp = true},
+		.trace_limit = 1ull << 30,
 	};
 	struct run run = {.opt = &opt};
 	struct mmvm_error err = {0};

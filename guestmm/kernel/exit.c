@@ -21,6 +21,7 @@
 #include "kernel/time_calls.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/mm.h"
 
 /* Threads of the kernel wait here for the processes it started. */
@@ -63,6 +64,8 @@ static void __noreturn thread_exit(void)
 		itimer_cancel(p);
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (last)
+		trace_point(EXIT, p->exit_status, .mm = trace_mm_id(mm));
 	/* Leave the address space before dropping it: nothing may run on freed tables. */
 	task_set_mm(NULL);
 	if (last)

@@ -18,6 +18,7 @@
 #include "kernel/file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/mm.h"
 #include "mm/alloc.h"
 #include "mm/zone.h"
@@ -212,6 +213,7 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		ret = -EINTR; /* nobody will see it */
 		goto free_mm;
 	}
+	trace_point(FORK, tid, .mm = trace_mm_id(mm));
 	wake_up_task(t);
 	if (vfork_child) {
 		vfork_wait(vfork_child);

@@ -16,6 +16,7 @@
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/process.h"
+#include "lib/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
@@ -106,6 +107,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	cpu_init();
 	paging_init();
 	vmemmap_init();
+	trace_init(); /* before the first page is given out, so that counts are whole */
 	mm_boot_init(boot_info.cmdline);
 	report_zones();
 

@@ -13,6 +13,7 @@
 #include "kernel/file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/mm.h"
 #include "mm/slab.h"
 
@@ -100,6 +101,14 @@ static void spawn_result(int result)
 	wake_up(&spawn_wq);
 }
 
+void process_trace_exec(void)
+{
+	u64 name;
+
+	memcpy(&name, current->comm, sizeof(name));
+	trace_point(EXEC, name, .mm = trace_mm_id(current->mm));
+}
+
 static int process_main(void *arg)
 {
 	unsigned long entry, sp;
@@ -115,6 +124,7 @@ static int process_main(void *arg)
 	spawn_result(err);
 	if (err)
 		process_exit(STATUS_EXEC_FAILED);
+	process_trace_exec();
 	arch_enter_user(entry, sp);
 }
 
@@ -189,7 +199,7 @@ u64 process_run_ns(const struct process *p)
 
 int current_pid(void)
 {
-	return current->pid;
+	return current ? current->pid : 0; /* none before sched_init() */
 }
 
 /* ---- for memory management ------------------------------------------------------------------

@@ -25,6 +25,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/mm.h"
 #include "mm/slab.h"
 #include "mm/vmalloc.h"
@@ -208,6 +209,7 @@ static void __schedule(bool preempt)
 	} else {
 		next->nr_switches++;
 		switch_user_state(rq, next);
+		trace_point(SWITCH, next->pid);
 		arch_switch_stack(&prev->ksp, next->ksp);
 		finish_switch();
 	}

@@ -18,6 +18,7 @@
  *
  * Lock: zone->lock, interrupts off.
  */
+#include "lib/trace.h"
 #include "mm/internal.h"
 
 /* ---- policy ---- */
@@ -222,6 +223,8 @@ static struct page *take_fallback(struct zone *z, unsigned int order, unsigned i
 	if (!page)
 		return NULL;
 	count_vm_event(MMVM_BUDDY_FALLBACK);
+	trace_point(STEAL, 0, .pfn = page_to_pfn(page), .arg = want << 8 | page->migratetype,
+		    .order = o);
 	if (buddy_may_claim(o, want) && try_claim(z, page, o, want))
 		return take_smallest(z, order, want);
 	for (o = order; !(page = first_of_fallbacks(z, o, want)); o++)

@@ -19,6 +19,7 @@
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
+#include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
 #include "mm/pgtable.h"
@@ -38,6 +39,10 @@ struct vm_fault {
 /* Flags of a page that a fault has just filled. */
 #define ANON_PAGE_FLAGS	  (1ull << PG_uptodate | 1ull << PG_swapbacked)
 #define LOCKED_PAGE_FLAGS (1ull << PG_unevictable | 1ull << PG_mlocked)
+
+#define trace_map(vmf, page, why)                                                             \
+	trace_point(MAP, (vmf)->addr, .pfn = page_to_pfn(page), .mm = trace_mm_id((vmf)->mm), \
+		    .arg = TRACE_MAP_##why)
 
 /* P held, PTE still what it was: map a page that nobody else knows yet. */
 static void map_new_page(struct vm_fault *vmf, struct page *page)
@@ -63,9 +68,11 @@ static unsigned int do_anonymous_page(struct vm_fault *vmf)
 
 	if (!(vmf->flags & FAULT_FLAG_WRITE)) {
 		spin_lock(&mm->page_table_lock);
-		if (likely(pte_none(pte_read(vmf->pte))))
+		if (likely(pte_none(pte_read(vmf->pte)))) {
 			pte_set(vmf->pte, mk_pte(page_to_pfn(zero_page),
 						 vmf->vma->prot | _PAGE_SPECIAL | _PAGE_ACCESSED));
+			trace_map(vmf, zero_page, ZERO);
+		}
 		spin_unlock(&mm->page_table_lock);
 		count_vm_event(MMVM_FAULT_ZERO);
 		return 0;
@@ -78,6 +85,7 @@ static unsigned int do_anonymous_page(struct vm_fault *vmf)
 	spin_lock(&mm->page_table_lock);
 	if (likely(pte_none(pte_read(vmf->pte)))) {
 		map_new_page(vmf, page);
+		trace_map(vmf, page, ANON);
 		atomic_add(&mm->rss_anon, 1);
 		page = NULL;
 	}
@@ -104,6 +112,7 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 			 * translation, others fault and find this. */
 			pte_set(vmf->pte, pte_mkwrite(pte_mkdirty(pte_mkyoung(vmf->orig))));
 			count_vm_event(PGREUSE);
+			trace_map(vmf, old, REUSE);
 			goto unlock;
 		}
 		get_page(old); /* stays readable while we copy */
@@ -121,7 +130,11 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 	if (likely(pte_read(vmf->pte).v == vmf->orig.v)) {
 		pte_set(vmf->pte, __pte(0));
 		flush_tlb_page(mm, vmf->addr);
+		if (old)
+			trace_point(UNMAP, vmf->addr, .pfn = page_to_pfn(old),
+				    .mm = trace_mm_id(mm), .arg = TRACE_UNMAP_COW);
 		map_new_page(vmf, page);
+		trace_map(vmf, page, COW);
 		page = old; /* loses this PTE's reference */
 		if (!old)
 			atomic_add(&mm->rss_anon, 1);
@@ -217,6 +230,7 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 	}
 	get_page(page); /* the PTE's; ours is dropped at the end */
 	page_add_anon_rmap(page, vma, vmf->addr);
+	trace_map(vmf, page, SWAP);
 	swap_free(entry);
 	atomic_sub(&mm->rss_swap, 1);
 	atomic_add(&mm->rss_anon, 1);
@@ -306,12 +320,38 @@ static struct vm_area_struct *fault_expand_stack(struct mm_struct *mm, unsigned 
 	return vma && vma->vm_start <= addr ? vma : NULL;
 }
 
+static __attribute__((noinline)) void trace_fault_begin(const struct vm_fault *vmf)
+{
+	unsigned int access = (vmf->flags & FAULT_FLAG_WRITE ? TRACE_ACCESS_WRITE : 0) |
+			      (vmf->flags & FAULT_FLAG_USER ? TRACE_ACCESS_USER : 0) |
+			      (vmf->flags & FAULT_FLAG_EXEC ? TRACE_ACCESS_EXEC : 0);
+
+	trace_point(FAULT_BEGIN, vmf->addr, .mm = trace_mm_id(vmf->mm), .arg = access);
+}
+
+static __attribute__((noinline)) void trace_fault_end(const struct vm_fault *vmf, unsigned int ret)
+{
+	unsigned int result = TRACE_MINOR;
+
+	if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
+		result = TRACE_SEGV;
+	else if (ret & VM_FAULT_OOM)
+		result = TRACE_OOM;
+	else if (ret & VM_FAULT_ERROR)
+		result = TRACE_BUS;
+	else if (ret & VM_FAULT_MAJOR)
+		result = TRACE_MAJOR;
+	trace_point(FAULT_END, vmf->addr, .mm = trace_mm_id(vmf->mm), .arg = result);
+}
+
 unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags)
 {
 	struct vm_fault vmf = {.mm = mm, .addr = addr & PAGE_MASK, .flags = flags};
 	unsigned int ret;
 
 	count_vm_event(PGFAULT);
+	if (unlikely(trace_on))
+		trace_fault_begin(&vmf);
 	down_read(&mm->mmap_lock);
 	vmf.vma = find_vma(mm, addr);
 	if (unlikely(vmf.vma && vmf.vma->vm_start > addr))
@@ -323,6 +363,8 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 	else
 		ret = fault_in_vma(&vmf);
 	up_read(&mm->mmap_lock);
+	if (unlikely(trace_on))
+		trace_fault_end(&vmf, ret);
 	if (unlikely(ret)) {
 		if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
 			count_vm_event(MMVM_FAULT_SEGV);

@@ -21,6 +21,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/swapcache.h"
@@ -28,7 +29,9 @@
 
 struct copy {
 	s64 anon, swap;
-	bool protected; /* some PTE of the parent lost its right to write */
+	bool protected;	    /* some PTE of the parent lost its right to write */
+	unsigned long addr; /* for the trace: of the first PTE of a call, and whose it becomes */
+	u32 mm_id;
 };
 
 /* Both P held. Copies up to n PTEs; returns how many. Fewer than n: src[result] is a swap entry
@@ -56,6 +59,8 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 			get_page(page);
 			atomic_add(&page->mapcount, 1);
 			anon++;
+			trace_point(MAP, c->addr + (i << PAGE_SHIFT), .pfn = page_to_pfn(page),
+				    .mm = c->mm_id, .arg = TRACE_MAP_FORK);
 		}
 		if (pte_write(e)) {
 			/* Only this bit: a CPU may be setting A and D. */
@@ -86,6 +91,7 @@ static int copy_table(struct copy *c, struct mm_struct *mm, struct vm_area_struc
 
 		spin_lock(&oldmm->page_table_lock);
 		spin_lock(&mm->page_table_lock);
+		c->addr = addr + (done << PAGE_SHIFT);
 		done += copy_ptes(c, dst + done, src + done, n - done);
 		spin_unlock(&mm->page_table_lock);
 		spin_unlock(&oldmm->page_table_lock);
@@ -102,7 +108,7 @@ static int copy_page_range(struct mm_struct *mm, struct vm_area_struct *vma)
 {
 	struct mm_struct *oldmm = vma->mm;
 	unsigned long addr = vma->vm_start, next, stop;
-	struct copy c = {0, 0, false};
+	struct copy c = {.mm_id = trace_mm_id(mm)};
 	int err = 0;
 
 	while (addr < vma->vm_end && !err) {

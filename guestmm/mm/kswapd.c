@@ -12,6 +12,7 @@
  * Locks: none of its own; the wish (order, highest) is advisory.
  */
 #include "lib/format.h"
+#include "lib/trace.h"
 #include "mm/lru.h"
 #include "mm/vmscan.h"
 
@@ -77,7 +78,9 @@ static int kswapd(void *arg)
 
 	atomic_or(&current_thread_info()->flags, TIF_MEMALLOC);
 	for (;;) {
+		trace_point(KSWAPD_SLEEP, 0);
 		wait_event(&node->kswapd_wait, READ_ONCE(*wanted));
+		trace_point(KSWAPD_WAKE, 0);
 		WRITE_ONCE(*wanted, false);
 		order = node->kswapd_order;
 		highest = node->kswapd_highest;

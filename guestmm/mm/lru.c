@@ -19,6 +19,7 @@
  * Locks: lru_lock, interrupts off, because the end of a write rotates pages from an interrupt.
  * Batches belong to their CPU and are touched with preemption off, never from interrupts.
  */
+#include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
 #include "mm/mm.h"
@@ -122,6 +123,7 @@ bool lru_isolate(struct page *page)
 		lru_delta_add(&d, page, page_lru(page), -1);
 		lru_delta_flush(&d);
 		node->nr_isolated++;
+		trace_point(ISOLATE, 0, .pfn = page_to_pfn(page), .arg = page_lru(page));
 		taken = true;
 	}
 	spin_unlock_irqrestore(&node->lru_lock, flags);

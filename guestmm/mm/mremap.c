@@ -19,6 +19,7 @@
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
+#include "lib/trace.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/vma.h"
@@ -34,12 +35,25 @@ struct remap {
 /* ---- carrying page tables over ----------------------------------------------------------------
  */
 
-/* P held: move n entries of one table. Returns whether the CPU may know one of them. */
-static bool move_ptes(pte_t *dst, pte_t *src, unsigned long n)
+static __attribute__((noinline)) void trace_moved(const struct mm_struct *mm, pte_t e,
+						  unsigned long from, unsigned long to)
+{
+	u32 pfn = pte_pfn(e), id = trace_mm_id(mm);
+
+	if (pte_special(e))
+		return;
+	trace_point(UNMAP, from, .pfn = pfn, .mm = id, .arg = TRACE_UNMAP_MOVE);
+	trace_point(MAP, to, .pfn = pfn, .mm = id, .arg = TRACE_MAP_MOVE);
+}
+
+/* P held: move n entries of one table, `dst` for addresses from `to` on, `src` from `from` on.
+ * Returns whether the CPU may know one of them. */
+static bool move_ptes(const struct mm_struct *mm, pte_t *dst, pte_t *src, unsigned long n,
+		      unsigned long from, unsigned long to)
 {
 	bool flush = false;
 
-	for (; n; n--, src++, dst++) {
+	for (; n; n--, src++, dst++, from += PAGE_SIZE, to += PAGE_SIZE) {
 		pte_t e = pte_read(src);
 
 		if (pte_none(e))
@@ -51,6 +65,8 @@ static bool move_ptes(pte_t *dst, pte_t *src, unsigned long n)
 			pte_set(src, __pte(0));
 		}
 		pte_set(dst, e);
+		if (unlikely(trace_on) && pte_present(e))
+			trace_moved(mm, e, from, to);
 	}
 	return flush;
 }
@@ -78,7 +94,8 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		if (root)
 			spin_lock(&root->lock);
 		spin_lock(&mm->page_table_lock);
-		if (move_ptes(dst, &src[pt_index(from + done, 0)], n >> PAGE_SHIFT))
+		if (move_ptes(mm, dst, &src[pt_index(from + done, 0)], n >> PAGE_SHIFT, from + done,
+			      to + done))
 			flush_tlb_range(mm, from + done, from + done + n);
 		spin_unlock(&mm->page_table_lock);
 		if (root)

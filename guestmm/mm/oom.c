@@ -17,6 +17,7 @@
  */
 #include <limits.h>
 #include "lib/errno.h"
+#include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
 #include "mm/pgtable.h"
@@ -175,6 +176,7 @@ bool out_of_memory(gfp_t gfp, unsigned int order)
 			       v.pid, v.comm, K(v.mm->total_vm), K(v.mm->rss_anon),
 			       K(v.mm->rss_file), 0ul, 0u,
 			       (unsigned long)v.mm->pgtables_bytes >> 10, v.oom_score_adj);
+			trace_point(OOM_KILL, v.pid);
 			process_kill(v.pid);
 			count_vm_event(OOM_KILL);
 		}

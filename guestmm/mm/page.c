@@ -13,6 +13,7 @@
  * Waiting for a page (locked, writeback) is rare and short, so pages share a few wait queues by
  * address; PG_waiters tells the owner that a wake-up is worth while.
  */
+#include "lib/trace.h"
 #include "mm/internal.h"
 #include "mm/swap.h"
 
@@ -109,6 +110,7 @@ void lock_page(struct page *p)
 {
 	if (likely(trylock_page(p)))
 		return;
+	trace_point(LOCK_WAIT, 0, .pfn = page_to_pfn(p));
 	wait_event(page_waitqueue(p), try_or_wait(p));
 }
 

@@ -24,6 +24,7 @@
  *
  * Locks: interrupts off around the per-CPU lists; zone->lock inside.
  */
+#include "lib/trace.h"
 #include "mm/internal.h"
 #include "mm/swap.h"
 
@@ -356,14 +357,30 @@ slow:
 	return alloc_pages_slow(gfp, order, type);
 }
 
+#define trace_alloc(page, order_, type)                                                       \
+	do {                                                                                  \
+		if (unlikely(trace_on) && (page))                                             \
+			trace_point(ALLOC, TRACE_IP, .pfn = page_to_pfn(page), .arg = (type), \
+				    .order = (order_));                                       \
+	} while (0)
+#define trace_free(page)                                                           \
+	trace_point(FREE, TRACE_IP, .pfn = page_to_pfn(page), .arg = (page)->type, \
+		    .order = (page)->order)
+
 struct page *__alloc_pages(gfp_t gfp, unsigned int order, enum mmvm_page_type type)
 {
-	return alloc_fast(gfp, order, type);
+	struct page *page = alloc_fast(gfp, order, type);
+
+	trace_alloc(page, order, type);
+	return page;
 }
 
 struct page *__alloc_page(gfp_t gfp, enum mmvm_page_type type)
 {
-	return alloc_fast(gfp, 0, type);
+	struct page *page = alloc_fast(gfp, 0, type);
+
+	trace_alloc(page, 0, type);
+	return page;
 }
 
 unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type type,
@@ -398,6 +415,9 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 			break;
 		got++;
 	}
+	if (unlikely(trace_on))
+		for (n = 0; n < got; n++)
+			trace_alloc(pages[n], 0, type);
 	return got;
 }
 
@@ -470,6 +490,7 @@ static __always_inline void free_block(struct page *page, unsigned int order)
 	unsigned long flags;
 	unsigned int cpu;
 
+	trace_free(page);
 	check_free(page);
 	if (unlikely(order > PCP_MAX_ORDER)) {
 		free_to_buddy(z, page, order);
@@ -532,6 +553,7 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 
 	if (unlikely(page->refcount || page->order))
 		bad_page(page, "to be freed in a batch, but referenced or not a single page");
+	trace_free(page);
 	check_free(page);
 	if (unlikely(mine != *z)) {
 		*z = mine;
@@ -602,6 +624,7 @@ void free_reserved_frame(struct page *page)
 	z->managed++;
 	z->shared->managed = z->managed;
 	mmvm_shared->totalram++;
+	trace_free(page);
 	free_to_buddy(z, page, 0);
 }
 

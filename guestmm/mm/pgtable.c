@@ -19,6 +19,7 @@
  */
 #include "arch/tlb.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
 #include "mm/pgtable.h"
@@ -189,6 +190,8 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 			if (unlikely(pte_special(e)))
 				continue;
 			page = pfn_to_page(pte_pfn(e));
+			trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
+				    .arg = TRACE_UNMAP_ZAP);
 			anon++;
 			if (unlikely(PageSwapCache(page))) {
 				/* Another process may still use the slot: what we wrote must

@@ -15,6 +15,7 @@
  *
  * Locks: page lock > si->lock.
  */
+#include "lib/trace.h"
 #include "mm/lru.h"
 #include "mm/rmap.h"
 #include "mm/swapcache.h"
@@ -35,6 +36,9 @@ struct page *swap_cache_lookup(swp_entry_t e)
 	spin_unlock(&si->lock);
 	return page;
 }
+
+#define trace_cache(event, page, e, how) \
+	trace_point(event, (e).v, .pfn = page_to_pfn(page), .arg = TRACE_CACHE_##how)
 
 /* lock held, HAS_CACHE set. */
 static void link_page(struct swap_info *si, struct page *page, swp_entry_t e)
@@ -71,6 +75,7 @@ bool add_to_swap(struct page *page)
 	spin_lock(&si->lock);
 	link_page(si, page, e);
 	atomic_or(&page->flags, 1ull << PG_swapcache | 1ull << PG_dirty);
+	trace_cache(CACHE_ADD, page, e, OUT);
 	spin_unlock(&si->lock);
 	return true;
 }
@@ -87,6 +92,7 @@ bool swap_cache_insert_new(struct page *page, swp_entry_t e, u32 *shadow)
 		*shadow = si->cache[offset];
 		page->flags |= 1ull << PG_locked | 1ull << PG_swapcache | 1ull << PG_swapbacked;
 		link_page(si, page, e);
+		trace_cache(CACHE_ADD, page, e, IN);
 		done = true;
 	}
 	spin_unlock(&si->lock);
@@ -100,6 +106,7 @@ void delete_from_swap_cache(struct page *page)
 
 	spin_lock(&si->lock);
 	unlink_page(si, page, swp_offset(e), 0);
+	trace_cache(CACHE_DEL, page, e, FREE);
 	spin_unlock(&si->lock);
 	atomic_sub(&page->refcount, 1);
 }
@@ -136,6 +143,7 @@ bool swap_cache_evict(struct page *page)
 			atomic_store(&page->refcount, 2);
 		} else {
 			unlink_page(si, page, swp_offset(e), workingset_eviction(page));
+			trace_cache(CACHE_DEL, page, e, EVICT);
 			done = true;
 		}
 	}

@@ -18,6 +18,7 @@
  * Locks: pool lock, interrupts off; lru_lock in the end of a write.
  */
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/lru.h"
 #include "mm/swapcache.h"
 #include "mm/zone.h"
@@ -97,6 +98,9 @@ void swap_wait_for_write(void)
 	wait_event(&write_pool.wait, READ_ONCE(writes_done) != seen || !swap_writes_in_flight());
 }
 
+#define trace_io(event, page, arg_) \
+	trace_point(event, (page)->private_, .pfn = page_to_pfn(page), .arg = (u16)(arg_))
+
 static void report_io_error(const char *what, const struct bio *bio)
 {
 	static unsigned int printed;
@@ -152,6 +156,7 @@ static void write_end_io(struct bio *bio)
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		page_stat_add(bio->pages[i], NR_WRITEBACK, -1);
+		trace_io(WRITE_END, bio->pages[i], bio->status);
 		end_page_writeback(bio->pages[i]); /* from here the page may be gone */
 	}
 	atomic_sub(&pages_in_flight, (s64)n);
@@ -168,6 +173,9 @@ void swap_write_flush(struct swap_write_batch *b)
 	count_vm_events(PSWPOUT, bio->nr_pages);
 	count_vm_events(PGPGOUT, bio->nr_pages * (PAGE_SIZE / 1024));
 	atomic_add(&pages_in_flight, (s64)bio->nr_pages);
+	if (unlikely(trace_on))
+		for (unsigned int i = 0; i < bio->nr_pages; i++)
+			trace_io(SWAP_OUT, bio->pages[i], 0);
 	submit_bio(bio);
 }
 
@@ -205,6 +213,7 @@ static void read_end_io(struct bio *bio)
 		report_io_error("Read", bio);
 	for (unsigned int i = 0; i < n; i++) {
 		set_bit(bio->status ? PG_error : PG_uptodate, &bio->pages[i]->flags);
+		trace_io(READ_END, bio->pages[i], bio->status);
 		unlock_page(bio->pages[i]); /* from here the page may be gone */
 	}
 	pool_put(&read_pool, bio);
@@ -223,5 +232,8 @@ void swap_read_pages(struct page **pages, unsigned int n)
 	memcpy(bio->pages, pages, n * sizeof(pages[0]));
 	count_vm_events(PSWPIN, n);
 	count_vm_events(PGPGIN, n * (PAGE_SIZE / 1024));
+	if (unlikely(trace_on))
+		for (unsigned int i = 0; i < n; i++)
+			trace_io(SWAP_IN, pages[i], !PageReadahead(pages[i]));
 	submit_bio(bio);
 }

@@ -11,6 +11,7 @@
  *
  * Locks: called with mmap_lock held for reading; sleeps.
  */
+#include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
 #include "mm/swapcache.h"
@@ -82,6 +83,8 @@ static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
 static void fill_zero(struct page *page)
 {
 	clear_page(page_address(page));
+	trace_point(SWAP_IN_ZERO, page->private_, .pfn = page_to_pfn(page),
+		    .arg = !PageReadahead(page));
 	SetPageUptodate(page);
 	unlock_page(page);
 	count_vm_event(SWPIN_ZERO);

@@ -24,6 +24,7 @@
  * Locks: lru_lock to isolate and put back; everything between runs without spinlocks.
  */
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
 #include "mm/rmap.h"
@@ -85,6 +86,7 @@ static unsigned int isolate_pages(pg_data_t *node, enum lru_list lru, unsigned i
 		ClearPageLRU(page);
 		list_move(&page->lru, out);
 		lru_delta_add(&d, page, lru, -1);
+		trace_point(ISOLATE, 0, .pfn = page_to_pfn(page), .arg = lru);
 		taken++;
 	}
 	lru_delta_flush(&d);
@@ -115,6 +117,7 @@ static void putback_pages(pg_data_t *node, struct list_head *pages, unsigned int
 		page = list_last_entry(pages, struct page, lru);
 		lru = page_lru(page);
 		list_del(&page->lru);
+		trace_point(PUTBACK, 0, .pfn = page_to_pfn(page), .arg = lru);
 		SetPageLRU(page); /* before our reference goes: then whoever drops the last one sees
 				     it */
 		/* Written already: its end found it on no list. */
@@ -167,6 +170,7 @@ static bool record_zero_page(struct page *page)
 	if (zero) {
 		ClearPageDirty(page);
 		count_vm_event(SWPOUT_ZERO);
+		trace_point(SWAP_OUT_ZERO, e.v, .pfn = page_to_pfn(page));
 	}
 	return zero;
 }
@@ -340,6 +344,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 	struct thread_info *ti = current_thread_info();
 	bool may_wait = gfp & __GFP_IO;
 
+	trace_point(DIRECT_BEGIN, 0, .order = order);
 	atomic_or(&ti->flags, TIF_MEMALLOC);
 	lru_add_drain();
 	/* What is on its way to the disk is the nearest memory there is. Not for callers that may
@@ -364,6 +369,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 			break;
 	}
 	atomic_and(&ti->flags, ~TIF_MEMALLOC);
+	trace_point(DIRECT_END, sc.nr_reclaimed, .order = order);
 	if (sc.nr_reclaimed)
 		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
 			node_data[i].reclaim_failures = 0;

@@ -11,6 +11,7 @@
 #include "host.h"
 #include "lib/format.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/zone.h"
 
 struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC};
@@ -260,6 +261,11 @@ u64 ktime_ns(void)
 u64 get_cycles(void)
 {
 	return __builtin_ia32_rdtsc();
+}
+
+int current_pid(void)
+{
+	return 0;
 }
 
 u64 get_random_u64(void)

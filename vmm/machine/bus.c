@@ -80,6 +80,10 @@ struct irq_line *machine_irq_line(struct machine *m, uint32_t gsi, struct mmvm_e
 int machine_add_device(struct machine *m, struct device *dev, struct mmvm_error *err)
 {
 	m->device[m->nr_devices++] = dev;
+	if (m->config.trace) {
+		dev->trace_arg = m->config.trace_arg;
+		dev->trace = m->config.trace->device;
+	}
 	for (unsigned int i = 0; i < dev->nr_notify; i++) {
 		int rc;
 

@@ -7,10 +7,20 @@
 #include <unistd.h>
 #include "devices/devices.h"
 #include "machine/internal.h"
+#include "mmvm/trace.h"
 
 static int no_device(struct mmvm_error *err, const char *what)
 {
 	return mmvm_error(err, MMVM_EXIT_HOST, "cannot create the %s: %s", what, strerror(errno));
+}
+
+/** A guest's trace ring is full. The number comes from the guest: it is checked by who takes it. */
+static void ring_full(void *machine, uint8_t cpu)
+{
+	struct machine *m = machine;
+
+	if (m->config.trace)
+		m->config.trace->ring_full(m->config.trace_arg, cpu);
 }
 
 static int create_ports(struct machine *m, struct mmvm_error *err)
@@ -34,6 +44,13 @@ static int create_ports(struct machine *m, struct mmvm_error *err)
 	dev = testchan_create(&env, &machine_testchan_ops, m);
 	if (!dev)
 		return no_device(err, "test channel");
+	if (machine_add_device(m, dev, err))
+		return -1;
+
+	env.base = MMVM_TRACE_PORT;
+	dev = command_port_create(&env, 0xff, ring_full, m);
+	if (!dev)
+		return no_device(err, "trace port");
 	if (machine_add_device(m, dev, err))
 		return -1;
 

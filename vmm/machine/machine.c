@@ -17,10 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
+#include "kvm/debug.h"
 #include "machine/internal.h"
 
 #define NS_PER_SEC 1000000000ull
 #define NS_PER_MS  1000000ull
+#define MSR_TSC	   0x10u
 
 /* KVM's local APIC timer counts 1 ns ticks unless KVM_CAP_X86_APIC_BUS_CYCLES_NS says otherwise. */
 #ifndef KVM_CAP_X86_APIC_BUS_CYCLES_NS
@@ -368,6 +370,27 @@ void machine_run(struct machine *m, struct machine_outcome *out)
 	add_registers(m, out);
 }
 
+int machine_tsc_pair(struct machine *m, uint64_t *guest, uint64_t *host, uint64_t *error)
+{
+	*error = UINT64_MAX;
+	/* The reading that took least is the most exact. */
+	for (unsigned int i = 0; i < 32; i++) {
+		uint64_t t0 = __rdtsc(), g, t1;
+		int rc = kvm_vcpu_get_msr(&m->vcpu[0].kvm, MSR_TSC, &g);
+
+		t1 = __rdtsc();
+		if (rc)
+			return rc;
+		if (t1 - t0 >= *error)
+			continue;
+		*error = t1 - t0;
+		*host = t0 + (t1 - t0) / 2;
+		*guest = g;
+	}
+	*error = *error / 2 + 1;
+	return 0;
+}
+
 uint64_t machine_start_ns(const struct machine *m)
 {
 	return m->start_ns;
@@ -431,6 +454,11 @@ static const char *exit_name(unsigned int slot)
 	default:
 		return "other";
 	}
+}
+
+const char *machine_exit_name(unsigned int reason)
+{
+	return reason < EXIT_SLOTS ? exit_name(reason) : NULL;
 }
 
 unsigned int machine_exit_stats(const struct machine *m, struct exit_stat *out, unsigned int max)

@@ -56,6 +56,21 @@ int dirty_mode_parse(const char *text, enum dirty_mode *mode);
 
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_LAB };
 
+/** For who traces the machine. `exit` is called on the vCPU's thread after it was served, `device`
+ * on the device's; `ring_full` on the vCPU's, for a guest whose trace ring is full and which waits
+ * (include/mmvm/trace.h). */
+struct device_event;
+struct machine_exit_event {
+	unsigned int cpu, reason; /* machine_exit_name() */
+	uint64_t addr;		  /* port, or guest-physical address */
+	uint64_t tsc, ticks;	  /* when it came, how long the VMM took */
+};
+struct machine_trace_ops {
+	void (*exit)(void *arg, const struct machine_exit_event *e);
+	void (*device)(void *arg, const struct device_event *e);
+	void (*ring_full)(void *arg, unsigned int cpu);
+};
+
 struct machine_config {
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int cpus;
@@ -94,6 +109,8 @@ struct machine_config {
 	 * thread. NULL: such requests are ignored. */
 	void (*step)(struct machine *m, const struct machine_step *step, void *arg);
 	void *arg; /* for tick, audit and round */
+	const struct machine_trace_ops *trace; /* NULL: nobody traces */
+	void *trace_arg;
 };
 
 enum outcome_kind {
@@ -129,6 +146,13 @@ void machine_destroy(struct machine *m);
 
 /* What is to be seen, during ticks and after the run */
 const struct mmvm_shared *machine_shared(const struct machine *m);
+/** The whole shared window, MMVM_SHARED_SIZE bytes, to write to. */
+void *machine_shared_window(struct machine *m);
+/** Guest TSC and host TSC (rdtsc) at one moment, known to within *error ticks, for CPU 0. While the
+ * vCPU does not run. 0 or -errno. */
+int machine_tsc_pair(struct machine *m, uint64_t *guest, uint64_t *host, uint64_t *error);
+/** What a reason of struct machine_exit_event is called; NULL past the last. */
+const char *machine_exit_name(unsigned int reason);
 struct guest_ram *machine_ram(struct machine *m);
 /** False: exits have counts, and no times (config.untimed). */
 bool machine_exits_timed(const struct machine *m);
@@ -155,6 +179,7 @@ enum dirty_reader {
 	DIRTY_READER_SAMPLER,
 	DIRTY_READER_EXACT,
 	DIRTY_READER_ACCESS,
+	DIRTY_READER_TRACE,
 	NR_DIRTY_READERS
 };
 #define DIRTY_BY_GUEST	1u /* in KVM's log */

@@ -172,3 +172,8 @@ const struct mmvm_shared *machine_shared(const struct machine *m)
 {
 	return m->shared;
 }
+
+void *machine_shared_window(struct machine *m)
+{
+	return m->shared;
+}

@@ -326,11 +326,24 @@ static void await_release(struct machine_vcpu *v)
 		finish_crashed(v, "the start registers of a vCPU cannot be");
 }
 
+static void trace_exit(const struct machine_vcpu *v, unsigned int slot, uint64_t t0, uint64_t now)
+{
+	const struct kvm_run *run = v->kvm.run;
+	struct machine_exit_event e = {
+		.cpu = v->id, .reason = slot, .tsc = t0, .ticks = now - t0};
+
+	if (slot == EXIT_PIO_IN || slot == EXIT_PIO_OUT)
+		e.addr = run->io.port;
+	else if (slot == EXIT_MMIO_READ || slot == EXIT_MMIO_WRITE)
+		e.addr = run->mmio.phys_addr;
+	v->m->config.trace->exit(v->m->config.trace_arg, &e);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct machine_vcpu *v = arg;
 	struct machine *m = v->m;
-	const bool timed = !m->config.untimed;
+	const bool timed = !m->config.untimed || m->config.trace;
 	uint64_t t0;
 
 	current_vcpu = v;
@@ -358,6 +371,8 @@ static void *vcpu_main(void *arg)
 		__atomic_store_n(&v->exit_count[slot], v->exit_count[slot] + 1, __ATOMIC_RELAXED);
 		__atomic_store_n(&v->exit_tsc[slot], v->exit_tsc[slot] + (now - t0),
 				 __ATOMIC_RELAXED);
+		if (m->config.trace)
+			trace_exit(v, slot, t0, now);
 	}
 	park_for_good(v);
 	/* A read or write by the guest is complete only after the next entry: let KVM finish it,
