@@ -130,6 +130,16 @@ static void add_run(struct table *t, const struct run_result *r)
 		if (r->kvm[i].nr_values == 1)
 			add(t, kvm_kind(&r->kvm[i]), r->kvm[i].values[0], "KVM ", r->kvm[i].name,
 			    strcmp(r->kvm[i].scope, "vm") ? "" : " (vm)");
+	for (unsigned int i = 0; i < r->nr_access; i++) {
+		const struct run_access *a = &r->access[i];
+		uint64_t sum = 0;
+
+		for (unsigned int p = 0; p < a->nr_points; p++)
+			sum += a->points[p].window[0];
+		if (a->nr_points)
+			add(t, VALUE_COUNT, sum / a->nr_points, "pages accessed a sample, by ",
+			    a->method, "");
+	}
 	for (unsigned int i = 0; i < r->nr_exits; i++) {
 		add(t, VALUE_COUNT, r->exits[i].count, "exit ", r->exits[i].name, ", count");
 		if (r->has_exit_times)

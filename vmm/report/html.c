@@ -615,6 +615,9 @@ int report_html(FILE *f, const struct run_result *r, const struct report_costs *
 	err = html_timeline(f, r);
 	if (err)
 		return err;
+	err = html_access(f, r);
+	if (err)
+		return err;
 	if (costs) {
 		heading(f, "What operations cost, beside Linux");
 		html_costs(f, costs);

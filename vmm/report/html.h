@@ -3,6 +3,7 @@
  *
  *   html.c        the page: what is said, in which order
  *   html_time.c   everything over time
+ *   html_access.c accessed memory: working sets, heat, how good the methods are
  *   html_bench.c  what operations cost
  *   html_plot.c   axes, lines, areas, heat, bars
  *   html_style.c  colours and layout
@@ -75,6 +76,8 @@ void html_bars(FILE *f, const struct bar *bars, unsigned int n);
 void html_style(FILE *f);
 /** The table of `mmvm bench`. */
 void html_costs(FILE *f, const struct report_costs *c);
+/** Working sets, heat and scores of access sampling; nothing when there was none. 0 or -ENOMEM. */
+int html_access(FILE *f, const struct run_result *r);
 /** Every plot over time that the samples allow. Returns 0 or -ENOMEM. */
 int html_timeline(FILE *f, const struct run_result *r);
 

@@ -281,6 +281,29 @@ static void emit_observers(FILE *f, const struct run_result *r)
 	}
 }
 
+/** The working set at the end, by method and window. */
+static void emit_access(FILE *f, const struct run_result *r)
+{
+	bool begun = false;
+
+	for (unsigned int i = 0; i < r->nr_access; i++) {
+		const struct run_access *a = &r->access[i];
+
+		for (unsigned int w = 0; a->nr_points && w < RUN_ACCESS_WINDOWS; w++) {
+			if (w && !a->has_pages)
+				break;
+			if (!begun)
+				family(f, "mmvm_working_set_pages", "gauge", "pages",
+				       "Pages accessed in the last samples; 0: since the start.");
+			begun = true;
+			fputs("mmvm_working_set_pages{", f);
+			label(f, "method", a->method);
+			fprintf(f, ",samples=\"%u\"} %" PRIu32 "\n", run_access_window[w],
+				a->points[a->nr_points - 1].window[w]);
+		}
+	}
+}
+
 int report_openmetrics(FILE *f, const struct run_result *r)
 {
 	emit_run(f, r);
@@ -289,6 +312,7 @@ int report_openmetrics(FILE *f, const struct run_result *r)
 	emit_disks(f, r);
 	emit_kvm(f, r);
 	emit_exits(f, r);
+	emit_access(f, r);
 	emit_observers(f, r);
 	fputs("# EOF\n", f);
 	return ferror(f) ? -EIO : 0;

@@ -266,6 +266,8 @@ void run_result_add_access(struct run_result *r, struct run_access *a);
 /** Points beyond RUN_ACCESS_POINTS, or without memory for them, are counted in `dropped`. */
 void run_access_add_point(struct run_access *a, const struct run_access_point *p);
 void run_access_free(struct run_access *a);
+/** Time between two points, on average; 0 when there are not two. */
+uint64_t run_access_interval_ns(const struct run_access *a);
 void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len);
 void run_result_keep_report(struct run_result *r, const char *name, const char *text, size_t len);
 
@@ -294,6 +296,8 @@ struct report_options {
 /** True when `f` is a terminal and NO_COLOR is not set. */
 bool report_want_colour(FILE *f);
 int report_table(FILE *f, const struct run_result *r, const struct report_options *opt);
+/** The part of the table about accessed memory. */
+void report_table_access(FILE *f, const struct run_result *r);
 int report_json(FILE *f, const struct run_result *r);
 /** The samples, one line each, a header first. */
 int report_csv(FILE *f, const struct run_result *r);

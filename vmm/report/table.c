@@ -338,6 +338,10 @@ int report_table(FILE *f, const struct run_result *r, const struct report_option
 	table_faults(&o, r);
 	table_zones(&o, r);
 	table_host(&o, r);
+	if (r->nr_access) {
+		heading(&o, "accessed memory");
+		report_table_access(f, r);
+	}
 	table_observers(&o, r);
 	if (opt->verbose) {
 		for (unsigned int i = 0; i < r->nr_reports; i++) {
