@@ -243,8 +243,8 @@ static long fork_call(struct pt_regs *r)
 
 static long vfork_call(struct pt_regs *r)
 {
-	/* The parent waits, and the child has a copy: whatever it writes, the parent is safe. */
-	struct clone_args a = {.flags = CLONE_VFORK, .exit_signal = SIGCHLD};
+	/* The memory is shared: what the child writes before it runs a program, the parent sees. */
+	struct clone_args a = {.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD};
 
 	return do_clone(r, &a);
 }
@@ -276,4 +276,48 @@ long sys_vfork(struct pt_regs *r)
 long sys_clone(struct pt_regs *r)
 {
 	return regs_call(clone_call);
+}
+
+/* clone3(2): the same in a struct that may grow. Of a longer one the rest must be 0. */
+static long clone3_call(struct pt_regs *r)
+{
+	struct {
+		u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+		u64 set_tid, set_tid_size, cgroup;
+	} in = {0};
+	struct clone_args a;
+
+	if (r->rsi < 64)
+		return -EINVAL;
+	if (r->rsi > PAGE_SIZE)
+		return -E2BIG;
+	if (copy_from_user(&in, r->rdi, min(r->rsi, sizeof(in))))
+		return -EFAULT;
+	for (u64 at = sizeof(in); at < r->rsi; at++) {
+		u8 byte;
+
+		if (copy_from_user(&byte, r->rdi + at, 1))
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	/* The low byte of flags is no signal here; lists of pids and cgroups are not known. */
+	if (in.flags & 0xff || in.flags >> 32 || in.set_tid || in.set_tid_size || in.cgroup ||
+	    in.exit_signal > NR_SIGNALS || !in.stack != !in.stack_size ||
+	    (in.flags & (CLONE_THREAD | CLONE_PARENT) && in.exit_signal))
+		return -EINVAL;
+	a = (struct clone_args){
+		.flags = in.flags,
+		.exit_signal = in.exit_signal,
+		.stack = in.stack ? in.stack + in.stack_size : 0,
+		.parent_tid = in.parent_tid,
+		.child_tid = in.child_tid,
+		.tls = in.tls,
+	};
+	return do_clone(r, &a);
+}
+
+long sys_clone3(struct pt_regs *r)
+{
+	return regs_call(clone3_call);
 }

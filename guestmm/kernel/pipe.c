@@ -8,7 +8,7 @@
  *
  * Locks: p->lock, above mmap_lock: user memory is touched while it is held.
  */
-#include "kernel/file.h"
+#include "kernel/poll.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -18,11 +18,6 @@
 #define PIPE_PAGES 16u
 #define PIPE_SIZE  (PIPE_PAGES << PAGE_SHIFT)
 #define PIPE_BUF   4096u
-
-#define POLLIN	0x1u
-#define POLLOUT 0x4u
-#define POLLERR 0x8u
-#define POLLHUP 0x10u
 
 struct pipe {
 	struct mutex lock;
@@ -171,9 +166,12 @@ static u32 pipe_poll(struct file *f, struct wait_queue **wq)
 	struct pipe *p = f->private;
 	u32 used = READ_ONCE(p->head) - READ_ONCE(p->tail);
 
+	if (wq)
+		*wq = &p->wq;
 	if ((f->flags & O_ACCMODE) == O_RDONLY)
-		return (used ? POLLIN : 0) | (READ_ONCE(p->writers) ? 0 : POLLHUP);
-	return (PIPE_SIZE - used >= PIPE_BUF ? POLLOUT : 0) | (READ_ONCE(p->readers) ? 0 : POLLERR);
+		return (used ? POLLIN | POLLRDNORM : 0) | (READ_ONCE(p->writers) ? 0 : POLLHUP);
+	return (PIPE_SIZE - used >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0) |
+	       (READ_ONCE(p->readers) ? 0 : POLLERR);
 }
 
 static void pipe_release(struct file *f)

@@ -63,6 +63,7 @@ struct process {
 	int exit_signal;		       /* T: what the parent gets, 0 = nothing */
 	bool group_exit;		       /* T: all threads are to end */
 	bool zombie;			       /* T: may be collected */
+	bool execed;			       /* T: has run a program since it was forked */
 	bool kernel_waits;		       /* C: process_wait() will collect it */
 	bool mm_released;		       /* T: vfork's parent may go on */
 	struct wait_queue wait;		       /* its threads that wait for children */
@@ -116,6 +117,7 @@ void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 long sys_fork(struct pt_regs *r);
 long sys_vfork(struct pt_regs *r);
 long sys_clone(struct pt_regs *r);
+long sys_clone3(struct pt_regs *r);
 /** The current thread leaves the address space it came with: vfork's parent may go on. */
 void vfork_release(void);
 
@@ -165,6 +167,8 @@ void recalc_sigpending(void);
 void sighand_put(struct sighand *s);
 /** Handlers of the old program mean nothing to the new one; what is ignored stays so. */
 int sighand_exec(struct process *p);
+/** Change the current thread's mask, but for what cannot be blocked, and look at what is pending. */
+void set_blocked(u64 set);
 /** T held. */
 struct sigaction signal_action(const struct process *p, int sig);
 /** Deliver what is pending, or restart the system call it broke off. */

@@ -166,7 +166,7 @@ long sys_rt_sigaction(struct pt_regs *r)
 	return 0;
 }
 
-static void set_blocked(u64 mask)
+void set_blocked(u64 mask)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 

@@ -12,7 +12,9 @@
 #include "kernel/accessd.h"
 #include "kernel/file.h"
 #include "kernel/futex.h"
+#include "kernel/id_calls.h"
 #include "kernel/memory_calls.h"
+#include "kernel/poll.h"
 #include "kernel/time_calls.h"
 #include "../user/mmvm_calls.h"
 #include "arch/uaccess.h"
@@ -253,6 +255,36 @@ static const syscall_fn table[] = {
 	[__NR_setrlimit] = sys_setrlimit,
 	[__NR_set_robust_list] = sys_set_robust_list,
 	[__NR_get_robust_list] = sys_get_robust_list,
+	[__NR_poll] = sys_poll,
+	[__NR_ppoll] = sys_ppoll,
+	[__NR_select] = sys_select,
+	[__NR_pselect6] = sys_pselect6,
+	[__NR_clone3] = sys_clone3,
+	[__NR_getpgid] = sys_getpgid,
+	[__NR_getpgrp] = sys_getpgrp,
+	[__NR_getsid] = sys_getsid,
+	[__NR_setpgid] = sys_setpgid,
+	[__NR_setsid] = sys_setsid,
+	[__NR_getresuid] = sys_getresid,
+	[__NR_getresgid] = sys_getresid,
+	[__NR_setuid] = sys_set_id,
+	[__NR_setgid] = sys_set_id,
+	[__NR_setreuid] = sys_setre_id,
+	[__NR_setregid] = sys_setre_id,
+	[__NR_setresuid] = sys_setres_id,
+	[__NR_setresgid] = sys_setres_id,
+	[__NR_getgroups] = sys_getgroups,
+	[__NR_setgroups] = sys_setgroups,
+	[__NR_prctl] = sys_prctl,
+	[__NR_sched_getaffinity] = sys_sched_getaffinity,
+	[__NR_sched_setaffinity] = sys_sched_setaffinity,
+	[__NR_getcpu] = sys_getcpu,
+	[__NR_sched_getscheduler] = sys_sched_getscheduler,
+	[__NR_sched_getparam] = sys_sched_getparam,
+	[__NR_sched_get_priority_max] = sys_sched_priority_limit,
+	[__NR_sched_get_priority_min] = sys_sched_priority_limit,
+	[__NR_getpriority] = sys_getpriority,
+	[__NR_setpriority] = sys_setpriority,
 	[__NR_prlimit64] = sys_prlimit64,
 	[__NR_getrandom] = sys_getrandom,
 	[__NR_mlock2] = sys_mlock2,

@@ -1,0 +1,282 @@
+/*
+ * Who a process is, and where and how it is scheduled.
+ *
+ * Process groups and sessions are real, for shells. Users are not: everybody is root with all
+ * capabilities, and whoever asks to become somebody else is refused. There is one scheduling class
+ * and one priority.
+ *
+ * Locks: task_list_lock for groups and sessions.
+ */
+#include "kernel/id_calls.h"
+#include "arch/uaccess.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+/* T held. The process `pid`, 0 = the caller, or NULL. */
+static struct process *process_or_self(int pid)
+{
+	return pid ? find_process(pid) : current_process();
+}
+
+static long get_group(int pid, bool session)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p = process_or_self(pid);
+	long ret = !p ? -ESRCH : session ? p->sid : p->pgid;
+
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+long sys_getpgid(struct pt_regs *r)
+{
+	return get_group((int)r->rdi, false);
+}
+
+long sys_getpgrp(struct pt_regs *r)
+{
+	return get_group(0, false);
+}
+
+long sys_getsid(struct pt_regs *r)
+{
+	return get_group((int)r->rdi, true);
+}
+
+/* T held. */
+static bool group_in_session(int pgid, int sid)
+{
+	struct process *p;
+
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pgid == pgid && p->sid == sid)
+			return true;
+	}
+	return false;
+}
+
+/* T held. */
+static long set_group(struct process *p, int pgid)
+{
+	struct process *me = current_process();
+
+	if (!p || (p != me && p->parent != me))
+		return -ESRCH;
+	if (p->sid == p->pid || p->sid != me->sid)
+		return -EPERM; /* leads its session, or is in another */
+	if (p != me && p->execed)
+		return -EACCES;
+	if (pgid != p->pid && !group_in_session(pgid, me->sid))
+		return -EPERM;
+	p->pgid = pgid;
+	return 0;
+}
+
+long sys_setpgid(struct pt_regs *r)
+{
+	int pid = (int)r->rdi, pgid = (int)r->rsi;
+	unsigned long flags;
+	struct process *p;
+	long ret;
+
+	if (pgid < 0)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	p = process_or_self(pid);
+	ret = set_group(p, pgid ? pgid : p ? p->pid : 0);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+long sys_setsid(struct pt_regs *r)
+{
+	struct process *me = current_process(), *p;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	long ret = me->pid;
+
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pgid == me->pid)
+			ret = -EPERM; /* its number is a group's already */
+	}
+	if (ret > 0)
+		me->pgid = me->sid = me->pid;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+/* ---- users ----------------------------------------------------------------------------------- */
+
+long sys_getresid(struct pt_regs *r)
+{
+	u32 root = 0;
+
+	return copy_to_user(r->rdi, &root, sizeof(root)) ||
+			       copy_to_user(r->rsi, &root, sizeof(root)) ||
+			       copy_to_user(r->rdx, &root, sizeof(root))
+		       ? -EFAULT
+		       : 0;
+}
+
+/* -1 leaves an id as it is. */
+static bool may_be(u32 id)
+{
+	return id == 0 || id == ~0u;
+}
+
+long sys_set_id(struct pt_regs *r)
+{
+	return (u32)r->rdi == ~0u ? -EINVAL : may_be(r->rdi) ? 0 : -EPERM;
+}
+
+long sys_setre_id(struct pt_regs *r)
+{
+	return may_be(r->rdi) && may_be(r->rsi) ? 0 : -EPERM;
+}
+
+long sys_setres_id(struct pt_regs *r)
+{
+	return may_be(r->rdi) && may_be(r->rsi) && may_be(r->rdx) ? 0 : -EPERM;
+}
+
+long sys_getgroups(struct pt_regs *r)
+{
+	return (s32)r->rdi < 0 ? -EINVAL : 0;
+}
+
+long sys_setgroups(struct pt_regs *r)
+{
+	return r->rdi ? -EPERM : 0;
+}
+
+/* ---- names and other properties -------------------------------------------------------------- */
+
+#define PR_SET_PDEATHSIG    1
+#define PR_GET_PDEATHSIG    2
+#define PR_GET_DUMPABLE	    3
+#define PR_SET_NAME	    15
+#define PR_GET_NAME	    16
+#define PR_SET_NO_NEW_PRIVS 38
+#define PR_GET_NO_NEW_PRIVS 39
+
+long sys_prctl(struct pt_regs *r)
+{
+	struct task *t = current;
+	char name[TASK_COMM_LEN];
+	long len;
+
+	switch ((int)r->rdi) {
+	case PR_SET_NAME:
+		len = strncpy_from_user(name, r->rsi, sizeof(name));
+		if (len == -EFAULT)
+			return len;
+		name[sizeof(name) - 1] = 0;
+		strscpy(t->comm, name, sizeof(t->comm));
+		if (t->pid == t->proc->pid)
+			memcpy(t->proc->comm, t->comm, sizeof(t->comm));
+		return 0;
+	case PR_GET_NAME:
+		return copy_to_user(r->rsi, t->comm, sizeof(t->comm)) ? -EFAULT : 0;
+	case PR_GET_DUMPABLE:
+		return 1;
+	}
+	return -EINVAL;
+}
+
+/* ---- scheduling ------------------------------------------------------------------------------ */
+
+/* T held for the moment of looking. */
+static bool thread_exists(int tid)
+{
+	unsigned long flags;
+	struct task *t;
+	bool there;
+
+	if (!tid)
+		return true;
+	flags = spin_lock_irqsave(&task_list_lock);
+	t = find_task(tid);
+	there = t && t->user;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return there;
+}
+
+static u64 cpu_mask(void)
+{
+	return boot_info.nr_cpus >= 64 ? ~0ull : (1ull << max(boot_info.nr_cpus, 1u)) - 1;
+}
+
+long sys_sched_getaffinity(struct pt_regs *r)
+{
+	u64 mask = cpu_mask();
+
+	if ((u32)r->rsi < sizeof(mask) || r->rsi & 7)
+		return -EINVAL;
+	if (!thread_exists((int)r->rdi))
+		return -ESRCH;
+	return copy_to_user(r->rdx, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
+}
+
+/* A hint here: threads run where there is room. */
+long sys_sched_setaffinity(struct pt_regs *r)
+{
+	size_t n = min((size_t)(u32)r->rsi, sizeof(u64));
+	u64 mask = 0;
+
+	if (copy_from_user(&mask, r->rdx, n))
+		return -EFAULT;
+	if (!thread_exists((int)r->rdi))
+		return -ESRCH;
+	return mask & cpu_mask() ? 0 : -EINVAL;
+}
+
+long sys_getcpu(struct pt_regs *r)
+{
+	u32 cpu = cpu_id(), node = 0;
+
+	if ((r->rdi && copy_to_user(r->rdi, &cpu, sizeof(cpu))) ||
+	    (r->rsi && copy_to_user(r->rsi, &node, sizeof(node))))
+		return -EFAULT;
+	return 0;
+}
+
+long sys_sched_getscheduler(struct pt_regs *r)
+{
+	return (int)r->rdi < 0 ? -EINVAL : thread_exists((int)r->rdi) ? 0 : -ESRCH;
+}
+
+long sys_sched_getparam(struct pt_regs *r)
+{
+	s32 priority = 0;
+
+	if ((int)r->rdi < 0 || !r->rsi)
+		return -EINVAL;
+	if (!thread_exists((int)r->rdi))
+		return -ESRCH;
+	return copy_to_user(r->rsi, &priority, sizeof(priority)) ? -EFAULT : 0;
+}
+
+/* SCHED_OTHER, BATCH, IDLE have no priorities; the real-time classes are as Linux says. */
+long sys_sched_priority_limit(struct pt_regs *r)
+{
+	switch ((int)r->rdi) {
+	case 0:
+	case 3:
+	case 5:
+		return 0;
+	case 1:
+	case 2:
+		return r->orig_rax == 146 ? 99 : 1;
+	}
+	return -EINVAL;
+}
+
+/* 20 - nice, as the system call (not the library's function) says it. */
+long sys_getpriority(struct pt_regs *r)
+{
+	return (u32)r->rdi > 2 ? -EINVAL : 20;
+}
+
+long sys_setpriority(struct pt_regs *r)
+{
+	return (u32)r->rdi > 2 ? -EINVAL : 0;
+}
