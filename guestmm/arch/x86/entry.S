@@ -194,6 +194,23 @@ restore_partial:
 
 /* ---- interrupts: one stub a vector --------------------------------------------------------------- */
 
+/*
+ * A maskable interrupt does not come with interrupts off. QEMU's emulation of SVM lets one: it
+ * remembers the vector that its hypervisor injected, and should its own loop be interrupted before
+ * the next exit, it delivers it once more, whatever RFLAGS.IF says. Taken for real, such a phantom
+ * spins for ever on the lock that the interrupted code holds. orig_rax is on the stack already.
+ */
+.macro NOT_A_PHANTOM
+	testb	$2, 25(%rsp)		/* IF, in bits 8-15 of RFLAGS */
+	jz	irq_phantom
+.endm
+	.balign 16
+irq_phantom:
+	addq	$8, %rsp		/* orig_rax */
+	.globl	asm_irq_spurious
+asm_irq_spurious:
+	iretq
+
 	.balign 16
 	.globl	asm_irq_stubs
 asm_irq_stubs:
@@ -209,18 +226,15 @@ asm_irq_stubs:
 	.globl	asm_irq_timer
 asm_irq_timer:
 	pushq	$0
+	NOT_A_PHANTOM
 	PUSH_ALL
 	movq	%rsp, %rdi
 	call	do_timer_irq
 	jmp	return_full
 
 	.balign 16
-	.globl	asm_irq_spurious
-asm_irq_spurious:
-	iretq
-
-	.balign 16
 irq_common:
+	NOT_A_PHANTOM
 	PUSH_ALL
 	movq	%rsp, %rdi
 	call	do_irq
