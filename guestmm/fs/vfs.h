@@ -25,6 +25,7 @@
 #define NAME_MAX    255
 #define PATH_MAX    4096
 #define MAXSYMLINKS 40
+#define DNAME_SMALL 32
 
 #define S_IFMT	   0170000u
 #define S_IFSOCK   0140000u
@@ -40,6 +41,7 @@
 
 struct inode;
 struct dentry;
+struct path;
 struct super_block;
 struct file;
 struct file_ops;
@@ -71,6 +73,12 @@ struct inode_ops {
 		      struct inode *victim);
 	/** Symbolic link's target into buf, NUL included; length or -errno. */
 	long (*readlink)(struct inode *inode, char *buf, size_t size);
+	/** A magic link (proc): the place itself, with references. NULL: readlink says where. */
+	int (*follow)(struct inode *inode, struct path *path);
+	/** A file without a name in dir, nlink 0 (O_TMPFILE). NULL: -EOPNOTSUPP. */
+	int (*tmpfile)(struct inode *dir, u32 mode, struct inode **inode);
+	/** fallocate(2) with mode FALLOC_FL_*; inode->lock held. NULL: -EOPNOTSUPP. */
+	int (*fallocate)(struct inode *inode, u32 mode, u64 offset, u64 len);
 	/** Make the file `size` long: blocks, i_data.size, pages. NULL: only i_data. inode->lock. */
 	int (*truncate)(struct inode *inode, u64 size);
 	/** Mode, owner, times have been changed in the inode: remember. NULL: nothing to do. */
@@ -108,11 +116,13 @@ struct inode {
 	struct list_head hash;	     /* inode_lock: by (sb, ino) */
 	struct list_head lru;	     /* inode_lock: unused ones */
 	bool dirty;		     /* A: its own fields are to be written */
+	u8 state;		     /* inode_lock: being read, or gone */
+	u32 seals;		     /* lock: F_SEAL_* */
 	void *private_;		     /* the file system's */
 };
 
 struct dentry {
-	s32 refs;		   /* A; 0 under dcache_lock */
+	s32 refs;		   /* dcache_lock */
 	u32 hash;		   /* C while in the tree */
 	struct dentry *parent;	   /* dcache_lock; the root: itself */
 	struct inode *inode;	   /* dcache_lock; NULL: negative */
@@ -120,10 +130,14 @@ struct dentry {
 	struct list_head sibling;  /* dcache_lock */
 	struct list_head bucket;   /* dcache_lock: hash of (parent, name) */
 	struct list_head lru;	   /* dcache_lock: unused */
+	u64 cookie;		   /* dcache_lock: its place in the directory's order */
 	bool unlinked;		   /* dcache_lock: has no name any more */
 	bool mounted;		   /* dcache_lock: a mount hides it */
-	u32 len;
-	char name[];
+	bool pinned;		   /* dcache_lock: is itself the directory entry */
+	bool tmpfile;		   /* C: made without a name, may get one (O_TMPFILE) */
+	u32 len;		   /* dcache_lock */
+	const char *name;	   /* dcache_lock: small, or memory of its own */
+	char small[DNAME_SMALL];
 };
 
 /** A file system that is mounted. */
@@ -133,8 +147,9 @@ struct mount {
 	struct dentry *point;  /* in the parent, with a reference */
 	struct dentry *root;   /* ours */
 	struct list_head list; /* dcache_lock: all mounts */
-	s32 refs;	       /* A: open files, working directories, child mounts */
+	s32 refs;	       /* dcache_lock: paths in use, child mounts, being mounted */
 	bool read_only;
+	char source[32];
 };
 
 struct path {
@@ -186,6 +201,7 @@ struct fs_type {
 	const char *name; /* "ext2", "tmpfs", "proc" */
 	u32 magic;	  /* statfs */
 	bool needs_bdev;
+	bool volatile_names; /* names come and go by themselves: ask each time (proc) */
 	/** Fill sb, its root inode included. `options`: mount(2)'s string or "". */
 	int (*mount)(struct super_block *sb, const char *options);
 	struct list_head list;
@@ -206,20 +222,57 @@ void mark_inode_dirty(struct inode *inode);
 struct vfs_time current_time(void);
 void inode_touch(struct inode *inode, bool mtime); /* ctime, and mtime */
 
+/* fs_struct.c: where a process is in the tree of names */
+struct fs_struct {
+	s32 refs;	       /* A: processes that share it (CLONE_FS) */
+	u32 umask;	       /* A */
+	struct path root, pwd; /* dcache_lock; with references */
+};
+/** The current process's, or the kernel's own in its threads. */
+struct fs_struct *current_fs(void);
+/** A copy (NULL: of the kernel's). NULL if no memory. */
+struct fs_struct *fs_dup(struct fs_struct *fs);
+void fs_get(struct fs_struct *fs);
+void fs_put(struct fs_struct *fs); /* NULL is fine */
+/** Be somewhere else from now on; takes over the path's references. */
+void fs_set_pwd(struct path *path);
+void fs_set_root(struct path *path);
+
 /* namei.c */
-#define LOOKUP_FOLLOW	 1u /* a symbolic link at the end, too */
-#define LOOKUP_DIRECTORY 2u
-#define AT_FDCWD	 (-100)
+#define LOOKUP_FOLLOW	    1u /* a symbolic link at the end, too */
+#define LOOKUP_DIRECTORY    2u
+#define AT_FDCWD	    (-100)
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_REMOVEDIR	    0x200
+#define AT_EACCESS	    0x200
+#define AT_SYMLINK_FOLLOW   0x400
+#define AT_NO_AUTOMOUNT	    0x800
+#define AT_EMPTY_PATH	    0x1000
 /** The path's place, with references (path_put). `dfd`: where relative names begin. 0 or -errno. */
 int path_lookup(int dfd, const char *name, u32 flags, struct path *path);
 void path_put(struct path *path);
 void path_get(const struct path *path);
+void path_get_locked(const struct path *path); /* dcache_lock held */
 /** Full name into buf from the end: pointer into it, or NULL if too long. " (deleted)" as Linux. */
 char *path_name(const struct path *path, char *buf, size_t size);
+#define MS_RDONLY      1u
+#define MS_NOSUID      2u
+#define MS_NODEV       4u
+#define MS_NOEXEC      8u
+#define MS_SYNCHRONOUS 16u
+#define MS_REMOUNT     32u
+#define MS_NOATIME     1024u
+#define MS_BIND	       4096u
 /** Mount a file system at a path. */
 int vfs_mount(const char *type, const char *source, const char *target, u32 flags,
 	      const char *options);
 int vfs_umount(const char *target);
+/** The boot: this is the root from now on, for what is started later. `source`: "/dev/vda", "vda". */
+int vfs_mount_root(const char *type, const char *source, u32 flags);
+/** Write what a file system has in memory (syncfs). */
+int sync_filesystem(struct super_block *sb);
+void report_mounts(struct report *r);	   /* as /proc/mounts */
+void report_filesystems(struct report *r); /* as /proc/filesystems */
 /** Write everything that is dirty and wait: sync(2). */
 void vfs_sync(void);
 /** Orderly end of the machine: sync and unmount what has a disk. */
@@ -239,6 +292,19 @@ void vfs_getattr(struct inode *inode, struct vfs_stat *st);
 /** A file without a name for an inode (memfd, shared anonymous memory), e.g. "/memfd:x (deleted)". */
 struct file *file_from_inode(struct inode *inode, const char *name, u32 flags);
 
+#define F_SEAL_SEAL	     1u
+#define F_SEAL_SHRINK	     2u
+#define F_SEAL_GROW	     4u
+#define F_SEAL_WRITE	     8u
+#define F_SEAL_FUTURE_WRITE  16u
+#define F_SEAL_EXEC	     32u
+#define FALLOC_FL_KEEP_SIZE  1u
+#define FALLOC_FL_PUNCH_HOLE 2u
+/** A regular file in memory that has no name and belongs to no tree, for memfd: with a reference. */
+struct inode *shmem_inode(u32 mode, u64 size);
+/** Somebody has read it: atime, as relatime does. */
+void file_accessed(struct file *f);
+
 /* What regular files with pages in i_data use for their file_ops. */
 extern const struct file_ops generic_file_ops;
 extern const struct file_ops simple_dir_ops; /* directories whose dentries are their contents */
@@ -253,6 +319,21 @@ struct dir_context {
 /** A read-only file whose text `show` makes at the first read; or NULL if no memory. */
 struct inode *report_inode(struct super_block *sb, u64 ino, u32 mode,
 			   void (*show)(struct report *r, struct inode *inode));
+
+/* devices.c: what is behind character and block special files. Registering makes /dev/NAME. */
+struct device_node {
+	const char *name; /* "null", "vda" */
+	u32 mode;	  /* S_IFCHR | 0666 */
+	u64 rdev;	  /* MKDEV */
+	const struct file_ops *ops;
+	/** What open() does: set file->mapping, file->private. NULL: nothing. 0 or -errno. */
+	int (*open)(struct file *f, struct device_node *dev);
+	void *private_;
+	struct list_head list;
+};
+#define MKDEV(major, minor) ((u64)(major) << 8 | (minor)) /* for minor < 256, as stat(2) has it */
+void register_device_node(struct device_node *dev);
+struct device_node *find_device_node(u32 mode, u64 rdev);
 
 void vfs_init(void);	    /* caches, tmpfs, devices, the root: an empty tmpfs */
 int initramfs_unpack(void); /* the device tree's cpio archive into the root; frees its memory */
