@@ -17,6 +17,7 @@
 #include "commands.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
+#include "observe/access.h"
 
 #define CAP(name) KVM_CAP_##name, #name
 
@@ -186,6 +187,31 @@ static void doctor_temp(void)
 	line("ok", "temporary swap disks", text, dir);
 }
 
+/** How accesses to guest memory can be sampled (mmvm run --access). */
+static void doctor_access(void)
+{
+	static const struct {
+		enum access_method method;
+		const char *name, *what;
+	} methods[] = {
+		{ACCESS_UNMAP, "access by unmap", "exact; a fault for each page accessed"},
+		{ACCESS_REFS, "access by refs",
+		 "a number of pages only, and KVM's own accessed bits are not in it"},
+	};
+	char why[ACCESS_WHY];
+	bool idle = !access("/sys/kernel/mm/page_idle/bitmap", F_OK);
+
+	line("ok", "access by guest", "accessed bits", "exact; guestmm only");
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		access_host_probe(methods[i].method, why);
+		line(why[0] ? "-" : "ok", methods[i].name, why[0] ? "n/a" : "works",
+		     why[0] ? why : methods[i].what);
+	}
+	line("-", "page_idle", idle ? "there" : "n/a",
+	     idle ? "mmvm has no use for it: `unmap` asks the same"
+		  : "this kernel has no CONFIG_IDLE_PAGE_TRACKING");
+}
+
 int cmd_doctor(int argc, char **argv)
 {
 	enum kvm_backend backend = kvm_backend_detect();
@@ -215,6 +241,7 @@ int cmd_doctor(int argc, char **argv)
 	doctor_pmu();
 	doctor_thp();
 	doctor_temp();
+	doctor_access();
 	lab = lab_available(why, sizeof(why));
 	line(lab || lab_inside() ? "ok" : "-", "lab (QEMU emulating SVM)",
 	     lab	    ? "available"
