@@ -1,0 +1,474 @@
+/*
+ * Radix tree. The interface and its terms are in radix_tree.h.
+ *
+ *   height 2     root ──> [ 0 | 1 | 2 | ... | 63 ]        a slot spans 64 indices
+ *                           |   └────> [ item | . | item ... ]   indices 64..127
+ *                           └> [ . | item ... ]                  indices 0..63
+ *
+ * A tree that holds nothing but index 0 has height 0 and no node: most small files are such.
+ *
+ * I1  present has a bit for each slot that is not NULL; no node in a tree has present == 0.
+ * I2  tags[t] has a bit for each slot that is an item with tag t, or a node with a bit in its
+ *     tags[t]; tree->tags says the same of the root. So a tag is found in as many steps as the tree
+ *     is high, and a bit without an item below it is a bug.
+ * I3  Height is the least that the largest index needs, but for trees whose root has one slot, not
+ *     the first.
+ * I4  A node that is not in a tree is all zeroes (but for the first slot while it is set aside), so
+ *     that taking one from the cache costs no clearing.
+ *
+ * radix_insert() counts the nodes it will need before it changes anything: on -ENOMEM the tree is as
+ * it was. Callers may therefore try with nothing set aside, which suffices 63 times of 64.
+ *
+ * Locks: the caller's. Only setting nodes aside runs without it.
+ */
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/radix_tree.h"
+#include "lib/string.h"
+#include "mm/slab.h"
+
+struct radix_node {
+	u64 present;		   /* I1 */
+	u64 tags[RADIX_NR_TAGS];   /* I2 */
+	struct radix_node *parent; /* NULL: the root */
+	u32 offset;		   /* its slot in the parent */
+	u32 shift;		   /* index >> shift & 63 is the slot; 0 in leaves */
+	void *slots[RADIX_SLOTS];
+};
+
+static struct kmem_cache *node_cache;
+s64 radix_nr_nodes; /* A */
+
+static void node_ctor(void *node)
+{
+	memset(node, 0, sizeof(struct radix_node));
+}
+
+void radix_tree_init(void)
+{
+	node_cache = kmem_cache_create("radix_tree_node", sizeof(struct radix_node), 0,
+				       SLAB_RECLAIM_ACCOUNT | SLAB_PANIC, node_ctor);
+}
+
+static inline unsigned int slot_of(const struct radix_node *node, unsigned long index)
+{
+	return index >> node->shift & (RADIX_SLOTS - 1);
+}
+
+/* Can a tree of this height hold the index? */
+static inline bool fits(u32 height, unsigned long index)
+{
+	return height * RADIX_SHIFT >= 64 || !(index >> height * RADIX_SHIFT);
+}
+
+static u32 height_for(unsigned long index)
+{
+	u32 height = 0;
+
+	while (!fits(height, index))
+		height++;
+	return height;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------ */
+
+int radix_preload(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
+		  unsigned int gfp)
+{
+	u32 height = READ_ONCE(tree->height), wanted = max(height_for(index), height);
+	/* Nodes on top of the old root, and a path beside it. */
+	u32 need = wanted - height + wanted;
+
+	p->free = NULL;
+	p->nr = 0;
+	while (p->nr < need) {
+		struct radix_node *node = kmem_cache_alloc(node_cache, gfp);
+
+		if (!node) {
+			radix_preload_end(p);
+			return -ENOMEM;
+		}
+		node->slots[0] = p->free;
+		p->free = node;
+		p->nr++;
+	}
+	return 0;
+}
+
+void radix_preload_end(struct radix_preload *p)
+{
+	while (p->free) {
+		struct radix_node *node = p->free;
+
+		p->free = node->slots[0];
+		node->slots[0] = NULL;
+		kmem_cache_free(node_cache, node);
+	}
+	p->nr = 0;
+}
+
+static struct radix_node *take_node(struct radix_preload *p, u32 shift)
+{
+	struct radix_node *node = p->free;
+
+	p->free = node->slots[0];
+	p->nr--;
+	node->slots[0] = NULL;
+	node->shift = shift;
+	atomic_add(&radix_nr_nodes, 1);
+	return node;
+}
+
+/* The node has neither items nor tags any more. */
+static void free_node(struct radix_node *node)
+{
+	node->parent = NULL;
+	node->offset = 0;
+	node->shift = 0;
+	atomic_sub(&radix_nr_nodes, 1);
+	kmem_cache_free(node_cache, node);
+}
+
+static inline void link_slot(struct radix_node *node, unsigned int slot, void *what)
+{
+	node->slots[slot] = what;
+	node->present |= 1ull << slot;
+}
+
+/* ---- single items ----------------------------------------------------------------------------- */
+
+/* Leaf that has the index's slot, NULL if there is none. Height is not 0. */
+static inline struct radix_node *find_leaf(const struct radix_tree *tree, unsigned long index)
+{
+	struct radix_node *node = tree->root;
+
+	if (unlikely(!fits(tree->height, index)))
+		return NULL;
+	while (node && node->shift)
+		node = node->slots[slot_of(node, index)];
+	return node;
+}
+
+void *radix_lookup(const struct radix_tree *tree, unsigned long index)
+{
+	const struct radix_node *leaf;
+
+	if (!tree->height)
+		return index ? NULL : tree->root;
+	leaf = find_leaf(tree, index);
+	return leaf ? leaf->slots[index & (RADIX_SLOTS - 1)] : NULL;
+}
+
+/* One level more: the root becomes slot 0 of a new one. */
+static void grow(struct radix_tree *tree, struct radix_preload *p)
+{
+	struct radix_node *top;
+
+	if (tree->root) {
+		top = take_node(p, tree->height * RADIX_SHIFT);
+		link_slot(top, 0, tree->root);
+		for (unsigned int t = 0; t < RADIX_NR_TAGS; t++)
+			top->tags[t] = tree->tags >> t & 1;
+		if (tree->height)
+			((struct radix_node *)tree->root)->parent = top;
+		tree->root = top;
+	}
+	tree->height++;
+}
+
+/* Nodes the insertion will take; *there: something is at the index. */
+static u32 nodes_needed(const struct radix_tree *tree, unsigned long index, bool *there)
+{
+	u32 height = tree->height;
+	const struct radix_node *node = tree->root;
+
+	*there = false;
+	if (!node)
+		return height_for(index);
+	if (!fits(height, index)) {
+		/* The new levels; below the topmost, the index's path is a new one. */
+		u32 wanted = height_for(index);
+
+		return wanted - height + wanted - 1;
+	}
+	if (!height) {
+		*there = true;
+		return 0;
+	}
+	while (node->shift) {
+		const struct radix_node *next = node->slots[slot_of(node, index)];
+
+		if (!next)
+			return node->shift / RADIX_SHIFT;
+		node = next;
+	}
+	*there = node->slots[slot_of(node, index)];
+	return 0;
+}
+
+int radix_insert(struct radix_tree *tree, unsigned long index, void *item, struct radix_preload *p)
+{
+	struct radix_node *node;
+	bool there;
+	u32 need = nodes_needed(tree, index, &there);
+
+	if (there)
+		return -EEXIST;
+	if (need > (p ? p->nr : 0))
+		return -ENOMEM;
+	if (!tree->root)
+		tree->height = 0;
+	while (!fits(tree->height, index))
+		grow(tree, p);
+	if (!tree->height) {
+		tree->root = item;
+		return 0;
+	}
+	if (!tree->root)
+		tree->root = take_node(p, (tree->height - 1) * RADIX_SHIFT);
+	for (node = tree->root; node->shift;) {
+		unsigned int slot = slot_of(node, index);
+		struct radix_node *next = node->slots[slot];
+
+		if (!next) {
+			next = take_node(p, node->shift - RADIX_SHIFT);
+			next->parent = node;
+			next->offset = slot;
+			link_slot(node, slot, next);
+		}
+		node = next;
+	}
+	link_slot(node, index & (RADIX_SLOTS - 1), item);
+	return 0;
+}
+
+void *radix_replace(struct radix_tree *tree, unsigned long index, void *item)
+{
+	struct radix_node *leaf;
+	void *old;
+
+	if (!tree->height) {
+		old = index ? NULL : tree->root;
+		if (old)
+			tree->root = item;
+		return old;
+	}
+	leaf = find_leaf(tree, index);
+	if (!leaf)
+		return NULL;
+	old = leaf->slots[index & (RADIX_SLOTS - 1)];
+	if (old)
+		leaf->slots[index & (RADIX_SLOTS - 1)] = item;
+	return old;
+}
+
+/* Levels that only lead to slot 0 go (I3). */
+static void shrink(struct radix_tree *tree)
+{
+	while (tree->height) {
+		struct radix_node *top = tree->root;
+
+		if (top->present != 1)
+			break;
+		tree->root = top->slots[0];
+		if (--tree->height)
+			((struct radix_node *)tree->root)->parent = NULL;
+		top->slots[0] = NULL;
+		top->present = 0;
+		memset(top->tags, 0, sizeof(top->tags));
+		free_node(top);
+	}
+}
+
+static void clear_tag_up(struct radix_tree *tree, struct radix_node *node, unsigned int slot,
+			 unsigned int tag)
+{
+	for (;;) {
+		node->tags[tag] &= ~(1ull << slot);
+		if (node->tags[tag])
+			return;
+		if (!node->parent)
+			break;
+		slot = node->offset;
+		node = node->parent;
+	}
+	tree->tags &= ~(1u << tag);
+}
+
+void *radix_delete(struct radix_tree *tree, unsigned long index)
+{
+	unsigned int slot = index & (RADIX_SLOTS - 1);
+	struct radix_node *node;
+	void *item;
+
+	if (!tree->height) {
+		item = index ? NULL : tree->root;
+		if (item) {
+			tree->root = NULL;
+			tree->tags = 0;
+		}
+		return item;
+	}
+	node = find_leaf(tree, index);
+	item = node ? node->slots[slot] : NULL;
+	if (!item)
+		return NULL;
+	if (tree->tags)
+		for (unsigned int t = 0; t < RADIX_NR_TAGS; t++)
+			if (node->tags[t] >> slot & 1)
+				clear_tag_up(tree, node, slot, t);
+	for (;;) {
+		struct radix_node *parent = node->parent;
+
+		node->slots[slot] = NULL;
+		node->present &= ~(1ull << slot);
+		if (node->present)
+			break;
+		slot = node->offset;
+		free_node(node);
+		node = parent;
+		if (!node) {
+			tree->root = NULL;
+			tree->height = 0;
+			return item;
+		}
+	}
+	shrink(tree);
+	return item;
+}
+
+/* ---- tags ------------------------------------------------------------------------------------- */
+
+void radix_tag_set(struct radix_tree *tree, unsigned long index, unsigned int tag)
+{
+	unsigned int slot = index & (RADIX_SLOTS - 1);
+	struct radix_node *node;
+
+	if (!radix_lookup(tree, index))
+		return;
+	if (tree->height) {
+		for (node = find_leaf(tree, index);;) {
+			bool led_here = node->tags[tag];
+
+			node->tags[tag] |= 1ull << slot;
+			if (led_here)
+				return; /* so do all above (I2) */
+			if (!node->parent)
+				break;
+			slot = node->offset;
+			node = node->parent;
+		}
+	}
+	tree->tags |= 1u << tag;
+}
+
+void radix_tag_clear(struct radix_tree *tree, unsigned long index, unsigned int tag)
+{
+	struct radix_node *leaf;
+
+	if (!radix_tagged(tree, tag))
+		return;
+	if (!tree->height) {
+		if (!index)
+			tree->tags &= ~(1u << tag);
+		return;
+	}
+	leaf = find_leaf(tree, index);
+	if (leaf && leaf->tags[tag] >> (index & (RADIX_SLOTS - 1)) & 1)
+		clear_tag_up(tree, leaf, index & (RADIX_SLOTS - 1), tag);
+}
+
+bool radix_tag_get(const struct radix_tree *tree, unsigned long index, unsigned int tag)
+{
+	const struct radix_node *leaf;
+
+	if (!radix_tagged(tree, tag))
+		return false;
+	if (!tree->height)
+		return !index;
+	leaf = find_leaf(tree, index);
+	return leaf && leaf->tags[tag] >> (index & (RADIX_SLOTS - 1)) & 1;
+}
+
+/* ---- searching -------------------------------------------------------------------------------- */
+
+/* The node's slots that a search may take: present, or with a tag. */
+static inline u64 candidates(const struct radix_node *node, int tag)
+{
+	return tag < 0 ? node->present : node->tags[tag];
+}
+
+static void *next_item(const struct radix_tree *tree, unsigned long *index, int tag)
+{
+	const struct radix_node *node = tree->root;
+	unsigned long at = *index;
+
+	if (!node || !fits(tree->height, at) || (tag >= 0 && !radix_tagged(tree, tag)))
+		return NULL;
+	if (!tree->height)
+		return tree->root;
+	for (;;) {
+		unsigned int slot = slot_of(node, at);
+		u64 left = candidates(node, tag) >> slot;
+		unsigned long span;
+
+		if (left) {
+			unsigned int skip = __builtin_ctzll(left);
+
+			if (skip)
+				at = ((at >> node->shift) + skip) << node->shift;
+			if (!node->shift) {
+				*index = at;
+				return node->slots[slot + skip];
+			}
+			node = node->slots[slot + skip];
+			continue;
+		}
+		/* Nothing more here: on behind this node, from the nearest ancestor that has it. */
+		do {
+			if (!node->parent)
+				return NULL;
+			span = 1ul << (node->shift + RADIX_SHIFT);
+			slot = node->offset;
+			node = node->parent;
+		} while (slot == RADIX_SLOTS - 1);
+		at = (at & ~(span - 1)) + span;
+		if (!at)
+			return NULL; /* past the last index there is */
+	}
+}
+
+void *radix_next(const struct radix_tree *tree, unsigned long *index)
+{
+	return next_item(tree, index, -1);
+}
+
+void *radix_next_tagged(const struct radix_tree *tree, unsigned long *index, unsigned int tag)
+{
+	return next_item(tree, index, tag);
+}
+
+unsigned long radix_next_hole(const struct radix_tree *tree, unsigned long from, unsigned long to)
+{
+	while (from < to) {
+		const struct radix_node *leaf;
+		u64 holes;
+
+		if (!tree->height) {
+			if (from || !tree->root)
+				return from;
+			from = 1;
+			continue;
+		}
+		leaf = find_leaf(tree, from);
+		if (!leaf)
+			return from;
+		holes = ~leaf->present >> (from & (RADIX_SLOTS - 1));
+		if (holes)
+			return min(from + __builtin_ctzll(holes), to);
+		from = (from | (RADIX_SLOTS - 1)) + 1;
+		if (!from)
+			break; /* that was the last leaf there can be */
+	}
+	return to;
+}
