@@ -15,27 +15,28 @@
  * "keep" stays mapped and touched, so that the table under the window neither comes nor goes:
  * tables are one page in 512 and would blur the row.
  *
- * bench_mem swap: only the swap row, where a swap area is on. It writes all of an area larger than
- * free memory, over and over: each page that comes in pushes another one out. The kernel's own
- * count of pages swapped in tells how many rounds of out and in the ticks are to be shared among,
- * whatever the kernel chose to keep.
+ * bench_mem swap: only the swap rows, where a swap area is on. The window is written, sent out with
+ * MADV_PAGEOUT, read back. Nothing is scarce, so what is measured is one page's way and not who is
+ * chosen to go; and the kernel's own counts must say that every page went, and came.
  */
 #include "rt.h"
 
-#define PAGES	  256ul
-#define WINDOW	  (PAGES * PAGE_SIZE)
-#define TABLE	  (2ul << 20)
-#define WARM	  2
-#define REPS	  15
-#define SWAP_REPS 5
-#define SYS_read  0
-#define SYS_open  2
-#define SYS_close 3
-#define SYS_pause 34
-#define SYS_fork  57
-#define SYS_wait4 61
-#define SYS_kill  62
-#define SIGKILL	  9
+#define PAGES	     256ul
+#define WINDOW	     (PAGES * PAGE_SIZE)
+#define TABLE	     (2ul << 20)
+#define WARM	     2
+#define REPS	     15
+#define SWAP_REPS    9
+#define CALLS	     16u /* of a call that works on a range */
+#define MADV_PAGEOUT 21
+#define SYS_read     0
+#define SYS_open     2
+#define SYS_close    3
+#define SYS_pause    34
+#define SYS_fork     57
+#define SYS_wait4    61
+#define SYS_kill     62
+#define SIGKILL	     9
 
 static volatile char *window;
 
@@ -65,43 +66,30 @@ static void sort(uint64_t *v, unsigned int n)
 	}
 }
 
-/** `once` returns the ticks of `n` operations. */
-static void row(const char *name, uint64_t (*once)(void), unsigned int n)
+/** Print the row of `reps` measurements of `n` operations each. Sorts them. */
+static void put_row(const char *name, uint64_t *t, int reps, unsigned long n)
 {
-	uint64_t t[REPS];
+	sort(t, reps);
+	print("bench %s %lu %lu %d\n", name, t[reps / 2] * 1000 / n, t[0] * 1000 / n, reps);
+	report_bench(name, t[reps / 2] * 1000 / n, reps);
+}
 
-	for (int i = 0; i < WARM; i++)
-		once();
-	for (int i = 0; i < REPS; i++)
-		t[i] = once();
-	sort(t, REPS);
-	print("bench %s %lu %lu %d\n", name, t[REPS / 2] * 1000 / n, t[0] * 1000 / n, REPS);
-	report_bench(name, t[REPS / 2] * 1000 / n, REPS);
+static void must(long r, const char *what)
+{
+	if (is_error(r))
+		die(what, r);
 }
 
 static void map_window(int flags)
 {
-	long r = sys_mmap((unsigned long)window, WINDOW, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | flags);
-
-	if (is_error(r))
-		die("mmap", r);
+	must(sys_mmap((unsigned long)window, WINDOW, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | flags),
+	     "mmap");
 }
 
 static void unmap_window(void)
 {
-	long r = sys_munmap((unsigned long)window, WINDOW);
-
-	if (r)
-		die("munmap", r);
-}
-
-static void drop_window(void)
-{
-	long r = sys_madvise((unsigned long)window, WINDOW, MADV_DONTNEED);
-
-	if (r)
-		die("madvise", r);
+	must(sys_munmap((unsigned long)window, WINDOW), "munmap");
 }
 
 static void write_pages(void)
@@ -125,28 +113,55 @@ static uint64_t once_syscall(void)
 	return ticks() - t;
 }
 
-static uint64_t once_anon_fault(void)
+/* Rows on a fresh window: what comes before, and what is measured. */
+static void nothing(void) {}
+
+static uint64_t measure(void (*prepare)(void), void (*what)(void))
 {
 	uint64_t t;
 
 	map_window(0);
+	prepare();
 	t = ticks();
-	write_pages();
+	what();
 	t = ticks() - t;
 	unmap_window();
 	return t;
 }
 
+static void drop_window(void)
+{
+	must(sys_madvise((unsigned long)window, WINDOW, MADV_DONTNEED), "madvise");
+}
+
+static void protect_window(void)
+{
+	must(sys_mprotect((unsigned long)window, WINDOW, PROT_READ), "mprotect");
+}
+
+static uint64_t once_anon_fault(void)
+{
+	return measure(nothing, write_pages);
+}
+
 static uint64_t once_zero_fault(void)
 {
-	uint64_t t;
+	return measure(nothing, read_pages);
+}
 
-	map_window(0);
-	t = ticks();
-	read_pages();
-	t = ticks() - t;
-	unmap_window();
-	return t;
+static uint64_t once_zero_cow(void)
+{
+	return measure(read_pages, write_pages);
+}
+
+static uint64_t once_dontneed(void)
+{
+	return measure(write_pages, drop_window);
+}
+
+static uint64_t once_mprotect(void)
+{
+	return measure(write_pages, protect_window);
 }
 
 static uint64_t once_populate(void)
@@ -170,19 +185,6 @@ static uint64_t once_munmap(void)
 	return ticks() - t;
 }
 
-static uint64_t once_dontneed(void)
-{
-	uint64_t t;
-
-	map_window(0);
-	write_pages();
-	t = ticks();
-	drop_window();
-	t = ticks() - t;
-	unmap_window();
-	return t;
-}
-
 /* Fork, with so many pages of the parent's to share. */
 #define FAMILY_PAGES 512ul
 static volatile char *family;
@@ -191,8 +193,7 @@ static long fork_child(void)
 {
 	long child = syscall3(SYS_fork, 0, 0, 0);
 
-	if (is_error(child))
-		die("fork", child);
+	must(child, "fork");
 	return child;
 }
 
@@ -267,88 +268,112 @@ static uint64_t once_map_unmap(void)
 {
 	uint64_t t = ticks();
 
-	for (int i = 0; i < 16; i++) {
+	for (unsigned int i = 0; i < CALLS; i++) {
 		long a = map_memory(16 * PAGE_SIZE);
 
-		if (is_error(a))
-			die("mmap", a);
+		must(a, "mmap");
 		sys_munmap(a, 16 * PAGE_SIZE);
 	}
 	return ticks() - t;
 }
 
-/** Pages swapped in since boot: by our kernel's call, or as Linux's /proc/vmstat says. */
-static uint64_t pages_swapped_in(void)
+/** The heap's end up by 16 pages and back, untouched. */
+static uint64_t once_brk(void)
+{
+	unsigned long end = sys_brk(0);
+	uint64_t t = ticks();
+
+	for (unsigned int i = 0; i < CALLS; i++) {
+		if ((unsigned long)sys_brk(end + 16 * PAGE_SIZE) != end + 16 * PAGE_SIZE)
+			die("brk", 0);
+		sys_brk(end);
+	}
+	return ticks() - t;
+}
+
+/** A VMA for every other page of the window: mapped, its page touched, unmapped. */
+static uint64_t once_vmas(void)
+{
+	uint64_t t = ticks();
+
+	for (unsigned long i = 0; i < PAGES; i += 2) {
+		must(sys_mmap((unsigned long)window + i * PAGE_SIZE, PAGE_SIZE,
+			      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
+		     "mmap");
+		window[i * PAGE_SIZE] = 1;
+	}
+	for (unsigned long i = 0; i < PAGES; i += 2)
+		must(sys_munmap((unsigned long)window + i * PAGE_SIZE, PAGE_SIZE), "munmap");
+	return ticks() - t;
+}
+
+/** An event's count since boot: by our kernel's call, or as Linux's /proc/vmstat says. */
+static uint64_t events(const char *name)
 {
 	static char text[16384];
-	long count = vm_event("pswpin"), fd, n;
-	size_t len = 0;
+	long count = vm_event(name), fd, n;
+	size_t len = 0, name_len = strlen(name);
 
 	if (!is_error(count))
 		return count;
 	fd = syscall3(SYS_open, (long)"/proc/vmstat", 0, 0);
-	if (is_error(fd))
-		die("/proc/vmstat", fd);
+	must(fd, "/proc/vmstat");
 	while (len < sizeof(text) - 1 &&
 	       (n = syscall3(SYS_read, fd, (long)(text + len), sizeof(text) - 1 - len)) > 0)
 		len += n;
 	syscall3(SYS_close, fd, 0, 0);
-	for (char *p = text; p + 7 < text + len; p++) {
-		if (!memcmp(p, "pswpin ", 7)) {
-			for (count = 0, p += 7; *p >= '0' && *p <= '9'; p++)
+	for (char *p = text; p + name_len + 1 < text + len; p++) {
+		if (!memcmp(p, name, name_len) && p[name_len] == ' ') {
+			for (count = 0, p += name_len + 1; *p >= '0' && *p <= '9'; p++)
 				count = count * 10 + (*p - '0');
 			return count;
 		}
 	}
-	die("/proc/vmstat has no pswpin", 0);
+	die(name, 0);
 	return 0;
 }
 
-/** Pages that do not all fit in free memory, but in memory and swap together. */
-static unsigned long area_pages(void)
+/** Page k of repetition i. */
+static uint64_t word_of(unsigned long k, int i)
 {
-	struct mmvm_sysinfo si;
-	unsigned long free, swap;
-	long r = syscall3(SYS_sysinfo, (long)&si, 0, 0);
-
-	if (r)
-		die("sysinfo", r);
-	free = si.freeram * si.mem_unit / PAGE_SIZE;
-	swap = si.freeswap * si.mem_unit / PAGE_SIZE;
-	if (!swap)
-		die("no swap area is on", 0);
-	return free + (swap < free ? swap : free) / 2;
+	return (k + 1) << 8 | (i & 0xff);
 }
 
-static void swap_row(void)
+static void swap_rows(void)
 {
-	unsigned long pages = area_pages();
-	uint64_t cost[SWAP_REPS];
-	long a = map_memory(pages * PAGE_SIZE);
+	uint64_t cost_out[SWAP_REPS], cost_in[SWAP_REPS];
 
-	if (is_error(a))
-		die("mmap", a);
-	for (int i = -1; i < SWAP_REPS; i++) {
-		uint64_t in = pages_swapped_in(), t = ticks();
+	map_window(0);
+	for (int i = -WARM; i < SWAP_REPS; i++) {
+		uint64_t out, in, start, gone, back;
 
-		for (unsigned long k = 0; k < pages; k++) {
-			volatile uint64_t *p = (volatile uint64_t *)(a + k * PAGE_SIZE);
-
-			if (i >= 0 && *p != k + i)
+		for (unsigned long k = 0; k < PAGES; k++)
+			*(volatile uint64_t *)(window + k * PAGE_SIZE) = word_of(k, i);
+		out = events("pswpout");
+		start = ticks();
+		must(sys_madvise((unsigned long)window, WINDOW, MADV_PAGEOUT), "madvise");
+		gone = ticks() - start;
+		out = events("pswpout") - out;
+		in = events("pswpin");
+		start = ticks();
+		read_pages();
+		back = ticks() - start;
+		in = events("pswpin") - in;
+		for (unsigned long k = 0; k < PAGES; k++)
+			if (*(volatile uint64_t *)(window + k * PAGE_SIZE) != word_of(k, i))
 				die("a page came back wrong", k);
-			*p = k + i + 1;
+		if (out != PAGES || in != PAGES) {
+			print("%lu of %lu pages went out, %lu came in\n", out, PAGES, in);
+			exit(1);
 		}
-		t = ticks() - t;
-		in = pages_swapped_in() - in;
 		if (i < 0)
 			continue;
-		if (!in)
-			die("nothing was swapped", i);
-		cost[i] = t * 1000 / in;
+		cost_out[i] = gone;
+		cost_in[i] = back;
 	}
-	sort(cost, SWAP_REPS);
-	print("bench swap_out_in %lu %lu %d\n", cost[SWAP_REPS / 2], cost[0], SWAP_REPS);
-	report_bench("swap_out_in", cost[SWAP_REPS / 2], SWAP_REPS);
+	unmap_window();
+	put_row("swap_out", cost_out, SWAP_REPS, PAGES);
+	put_row("swap_in", cost_in, SWAP_REPS, PAGES);
 }
 
 /** Find 2 MiB under one table, leave the window in its middle unmapped, touch both sides. */
@@ -357,8 +382,7 @@ static void place_window(void)
 	long whole = map_memory(2 * TABLE);
 	unsigned long start;
 
-	if (is_error(whole))
-		die("mmap", whole);
+	must(whole, "mmap");
 	start = (whole + TABLE - 1) & ~(TABLE - 1);
 	window = (volatile char *)start + 64 * PAGE_SIZE;
 	window[-(long)PAGE_SIZE] = 1;
@@ -371,25 +395,45 @@ static void place_window(void)
 	window[WINDOW + 16 * PAGE_SIZE] = 1;
 }
 
+/* `once` returns the ticks of `n` operations. */
+static const struct {
+	const char *name;
+	uint64_t (*once)(void);
+	unsigned int n;
+} rows[] = {
+	{"syscall", once_syscall, PAGES},
+	{"anon_fault", once_anon_fault, PAGES},
+	{"zero_fault", once_zero_fault, PAGES},
+	{"zero_cow", once_zero_cow, PAGES},
+	{"populate", once_populate, PAGES},
+	{"munmap", once_munmap, PAGES},
+	{"dontneed", once_dontneed, PAGES},
+	{"mprotect", once_mprotect, PAGES},
+	{"map_unmap", once_map_unmap, CALLS},
+	{"brk", once_brk, CALLS},
+	{"vmas", once_vmas, PAGES / 2},
+	{"cow_fault", once_cow, PAGES},
+	{"fork_512", once_fork, 1},
+	{"fork_wait", once_fork_wait, 1},
+};
+
 int main(int argc, char **argv)
 {
+	uint64_t t[REPS];
+
+	place_window();
 	if (argc > 1 && !strcmp(argv[1], "swap")) {
-		swap_row();
+		swap_rows();
 		return 0;
 	}
-	place_window();
-	row("syscall", once_syscall, PAGES);
-	row("anon_fault", once_anon_fault, PAGES);
-	row("zero_fault", once_zero_fault, PAGES);
-	row("populate", once_populate, PAGES);
-	row("munmap", once_munmap, PAGES);
-	row("dontneed", once_dontneed, PAGES);
-	row("map_unmap", once_map_unmap, 16);
-	row("cow_fault", once_cow, PAGES);
 	family = (volatile char *)map_memory(FAMILY_PAGES * PAGE_SIZE);
-	if (is_error((long)family))
-		die("mmap", (long)family);
-	row("fork_512", once_fork, 1);
-	row("fork_wait", once_fork_wait, 1);
+	must((long)family, "mmap");
+	for (unsigned int r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		for (int i = 0; i < WARM; i++)
+			rows[r].once();
+		for (int i = 0; i < REPS; i++)
+			t[i] = rows[r].once();
+		put_row(rows[r].name, t, REPS, rows[r].n);
+	}
 	return 0;
 }

@@ -21,15 +21,13 @@
 
 const char *const *baseline_operations(const char *row)
 {
-	static const char *const swap[] = {"swap_out", "swap_in", NULL};
 	static const char *one[2];
 	/* rows that have a profile of their name */
-	static const char *const same[] = {"syscall", "anon_fault", "zero_fault",  "populate",
-					   "munmap",  "dontneed",   "map_unmap",   "page_0",
-					   "page_9",  "slab_96",    "kmalloc_128", "vmalloc_64k"};
+	static const char *const same[] = {"syscall",	  "anon_fault", "zero_fault", "populate",
+					   "munmap",	  "dontneed",	"mprotect",   "map_unmap",
+					   "page_0",	  "page_9",	"slab_96",    "kmalloc_128",
+					   "vmalloc_64k", "swap_out",	"swap_in"};
 
-	if (!strcmp(row, "swap_out_in"))
-		return swap;
 	one[0] = NULL;
 	for (unsigned int i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		if (!strcmp(same[i], row))

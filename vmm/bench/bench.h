@@ -22,24 +22,36 @@
 #include <stdio.h>
 #include "machine/machine.h"
 
-/** Operations that are measured, in the order of the table: name, title, what it says more. */
-#define BENCH_ROWS(X)                                     \
-	X("syscall", "system call")                       \
-	X("anon_fault", "anonymous page fault")           \
-	X("zero_fault", "read fault on the zero page")    \
-	X("populate", "populate, per page")               \
-	X("munmap", "munmap, per touched page")           \
-	X("dontneed", "MADV_DONTNEED, per touched page")  \
-	X("map_unmap", "mmap + munmap, untouched")        \
-	X("cow_fault", "copy on write after fork")        \
-	X("fork_512", "fork with 512 pages")              \
-	X("fork_wait", "fork, exit, wait; 512 pages")     \
+/*
+ * Operations that are measured, in the order of the table: name, title. Three groups, because each
+ * is measured by a machine of its own: by user/bench_mem, in the kernel (guestmm/tests/bench_mm.c,
+ * images/linux_bench.c), by `user/bench_mem swap` with a RAM disk to swap to.
+ */
+#define BENCH_USER_ROWS(X)                               \
+	X("syscall", "system call")                      \
+	X("anon_fault", "anonymous page fault")          \
+	X("zero_fault", "read fault on the zero page")   \
+	X("zero_cow", "write to the zero page")          \
+	X("populate", "populate, per page")              \
+	X("munmap", "munmap, per touched page")          \
+	X("dontneed", "MADV_DONTNEED, per touched page") \
+	X("mprotect", "mprotect, per touched page")      \
+	X("map_unmap", "mmap + munmap, untouched")       \
+	X("brk", "brk up + down, untouched")             \
+	X("vmas", "distinct VMA: mmap, touch, munmap")   \
+	X("cow_fault", "copy on write after fork")       \
+	X("fork_512", "fork with 512 pages")             \
+	X("fork_wait", "fork, exit, wait; 512 pages")
+#define BENCH_KERNEL_ROWS(X)                              \
 	X("page_0", "page order 0, alloc + free")         \
 	X("page_9", "page order 9, alloc + free")         \
 	X("slab_96", "slab object of 96 B, alloc + free") \
 	X("kmalloc_128", "kmalloc(128) + kfree")          \
-	X("vmalloc_64k", "vmalloc(64 KiB) + vfree")       \
-	X("swap_out_in", "page swapped out and in (RAM disk)")
+	X("vmalloc_64k", "vmalloc(64 KiB) + vfree")
+#define BENCH_SWAP_ROWS(X)                           \
+	X("swap_out", "page swapped out (RAM disk)") \
+	X("swap_in", "page swapped in (RAM disk)")
+#define BENCH_ROWS(X) BENCH_USER_ROWS(X) BENCH_KERNEL_ROWS(X) BENCH_SWAP_ROWS(X)
 
 enum bench_side { BENCH_LINUX, BENCH_GUEST, BENCH_SIDES };
 #define BENCH_MAX_ROWS 32
@@ -63,6 +75,9 @@ const char *bench_row_name(unsigned int row);
 const char *bench_row_title(unsigned int row);
 /** True when a row of any of these names is wanted: `only` is a shell pattern, NULL = all. */
 bool bench_wanted(const char *only, const char *const *names);
+enum bench_group { BENCH_USER, BENCH_KERNEL, BENCH_SWAP };
+/** Is a row of this group wanted? */
+bool bench_group_wanted(const char *only, enum bench_group group);
 
 /** Take one line of an inner command. Returns false when it is not one. */
 bool bench_result_line(struct bench_result *r, const char *line);

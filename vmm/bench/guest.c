@@ -101,18 +101,12 @@ static void write_costs(struct machine *m, void *arg)
 
 void bench_guest(FILE *out, const char *only)
 {
-	static const char *const kernel[] = {"page_0",	    "page_9",	   "slab_96",
-					     "kmalloc_128", "vmalloc_64k", NULL};
-	static const char *const user[] = {"syscall",  "anon_fault", "zero_fault", "populate",
-					   "munmap",   "dontneed",   "map_unmap",  "cow_fault",
-					   "fork_512", "fork_wait",  NULL};
-	static const char *const swap[] = {"swap_out_in", NULL};
 
-	if (bench_wanted(only, kernel))
+	if (bench_group_wanted(only, BENCH_KERNEL))
 		bench_run_machine(out, "bench.mm", NULL, 48 * MIB, 16 * MIB, write_costs, out);
-	if (bench_wanted(only, user))
+	if (bench_group_wanted(only, BENCH_USER))
 		bench_run_machine(out, NULL, "user/bench_mem", 56 * MIB, 8 * MIB, write_costs, out);
-	if (bench_wanted(only, swap))
+	if (bench_group_wanted(only, BENCH_SWAP))
 		bench_run_machine(out, "bench.swap", NULL, 56 * MIB, 8 * MIB, write_costs, out);
 }
 

@@ -4,9 +4,8 @@
  *
  *   allocators   images/linux_bench.c as a module; reading /proc/mmvm_bench measures
  *   user side    user/bench_mem, the same file that guestmm runs
- *   swap         the same program, on a RAM disk (brd), filled beforehand so that it takes no
- * memory later, with all but FREE_WANTED of memory locked away, so that the kernel reclaims under
- * the same pressure as in a small guest
+ *   swap         the same program, on a RAM disk (brd), filled beforehand so that it takes no memory
+ *                later
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,16 +14,14 @@
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench/bench.h"
 #include "cli.h"
 
-#define FREE_WANTED (24ull << 20)
-#define DISK_SIZE   (32ull << 20)
-#define DISK	    "/dev/ram0"
+#define DISK_SIZE (32ull << 20)
+#define DISK	  "/dev/ram0"
 
 /** Pass "bench ..." lines on as costs of Linux. */
 static void pass_lines(FILE *out, FILE *in)
@@ -53,17 +50,6 @@ static int load_module(FILE *out, const char *path, const char *parameters)
 	return 0;
 }
 
-static int set_value(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		rc = -errno;
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
 /** Run user/bench_mem with one argument or none, and take its lines. */
 static void run_program(FILE *out, const char *argument)
 {
@@ -80,7 +66,6 @@ static void run_program(FILE *out, const char *argument)
 	}
 	pid = fork();
 	if (!pid) {
-		set_value("/proc/self/oom_score_adj", "0");
 		dup2(fd[1], STDOUT_FILENO);
 		execl(path, path, argument, (char *)NULL);
 		_exit(127);
@@ -124,9 +109,6 @@ static int format_disk(void)
 
 static void swap_rows(FILE *out, const char *ram_disk)
 {
-	struct sysinfo si;
-	void *ballast;
-	size_t size;
 	int rc;
 
 	if (load_module(out, ram_disk, "rd_nr=1 rd_size=32768"))
@@ -136,43 +118,17 @@ static void swap_rows(FILE *out, const char *ram_disk)
 		fprintf(out, "note cannot swap to %s: %s\n", DISK, strerror(rc ? -rc : errno));
 		return;
 	}
-	/* Linux keeps 32 MiB free for huge pages, which no small machine would; and this process,
-	 * which holds the ballast, is not the one to be killed for it. */
-	rc = set_value("/proc/sys/vm/min_free_kbytes", "1024");
-	if (!rc)
-		rc = set_value("/proc/self/oom_score_adj", "-900");
-	if (rc) {
-		fprintf(out, "note cannot make Linux small: %s\n", strerror(-rc));
-		goto out;
-	}
-	sysinfo(&si);
-	size = (size_t)si.freeram * si.mem_unit;
-	size = size > FREE_WANTED ? size - FREE_WANTED : 4096;
-	ballast = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE, -1, 0);
-	if (ballast == MAP_FAILED || mlock(ballast, size))
-		fprintf(out, "note cannot lock memory away: %s\n", strerror(errno));
-	else
-		run_program(out, "swap");
-	if (ballast != MAP_FAILED)
-		munmap(ballast, size);
-out:
+	run_program(out, "swap");
 	swapoff(DISK);
 }
 
 void bench_linux(FILE *out, const char *only, const char *module, const char *ram_disk)
 {
-	static const char *const kernel[] = {"page_0",	    "page_9",	   "slab_96",
-					     "kmalloc_128", "vmalloc_64k", NULL};
-	static const char *const user[] = {"syscall",  "anon_fault", "zero_fault", "populate",
-					   "munmap",   "dontneed",   "map_unmap",  "cow_fault",
-					   "fork_512", "fork_wait",  NULL};
-	static const char *const swap[] = {"swap_out_in", NULL};
 	struct utsname name;
 
 	uname(&name);
 	fprintf(out, "linux %s\n", name.release);
-	if (bench_wanted(only, kernel) && !load_module(out, module, "")) {
+	if (bench_group_wanted(only, BENCH_KERNEL) && !load_module(out, module, "")) {
 		FILE *in = fopen("/proc/mmvm_bench", "re");
 
 		if (in) {
@@ -182,8 +138,8 @@ void bench_linux(FILE *out, const char *only, const char *module, const char *ra
 			fprintf(out, "note /proc/mmvm_bench: %s\n", strerror(errno));
 		}
 	}
-	if (bench_wanted(only, user))
+	if (bench_group_wanted(only, BENCH_USER))
 		run_program(out, NULL);
-	if (bench_wanted(only, swap))
+	if (bench_group_wanted(only, BENCH_SWAP))
 		swap_rows(out, ram_disk);
 }

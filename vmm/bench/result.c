@@ -42,6 +42,16 @@ bool bench_wanted(const char *only, const char *const *list)
 	return false;
 }
 
+bool bench_group_wanted(const char *only, enum bench_group group)
+{
+	static const char *const user[] = {BENCH_USER_ROWS(NAME) NULL},
+				 *const kernel[] = {BENCH_KERNEL_ROWS(NAME) NULL},
+				 *const swap[] = {BENCH_SWAP_ROWS(NAME) NULL};
+	static const char *const *const list[] = {user, kernel, swap};
+
+	return bench_wanted(only, list[group]);
+}
+
 static bool take_cost(struct bench_result *r, const char *line)
 {
 	uint64_t median, min, reps;
