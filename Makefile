@@ -46,6 +46,10 @@ U_ELF := $(U_PROG:%=$B/user/%)
 U_CFLAGS := $(COMMON) -Iuser -ffreestanding -nostdlib -static -fno-pie -no-pie -mno-red-zone -mno-avx -fno-stack-protector \
   -fcf-protection=none -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
 
+# Programs as anybody would write them for Linux, with a C library: static, once with musl and once with glibc.
+L_PROG := $(foreach p,$(notdir $(basename $(wildcard user/libc/*.c))),$B/user/$p.musl $B/user/$p.glibc)
+L_CFLAGS := -std=gnu11 -g -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE -static -pthread
+
 # ---- mm/ and lib/ on the host, and everything else that is tested there ------------------------------------
 H_SRC := $(wildcard guestmm/mm/*.c guestmm/lib/*.c tests/host/*.c)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -88,6 +92,13 @@ $B/user/%: user/%.c $(wildcard user/rt*.c user/rt*.S user/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  CC [U]  $<"
 	$Q$(CC) $(U_CFLAGS) -o $@ $< $(wildcard user/rt*.c user/rt*.S) -lgcc
 
+$B/user/%.musl: user/libc/%.c | $B/.setup
+	@mkdir -p $(@D); echo "  CC [L]  $@"
+	$Qmusl-gcc $(L_CFLAGS) -o $@ $<
+$B/user/%.glibc: user/libc/%.c | $B/.setup
+	@mkdir -p $(@D); echo "  CC [L]  $@"
+	$Q$(CC) $(L_CFLAGS) -o $@ $<
+
 $B/hosted/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [H]  $<"
 	$Q$(CC) $(H_CFLAGS) $(DEP) -c -o $@ $<
@@ -112,6 +123,7 @@ $B/fuzz/%: tests/fuzz/%.c $(wildcard devices/*.c devices/*.h) | $B/.setup
 
 unit: $(HM_TEST) $(HV_TEST)
 fuzzers: $(FUZZ)
+programs: $(L_PROG)
 setup: $B/.setup
 
 # ---- the commands of the README ---------------------------------------------------------------------------
@@ -119,7 +131,7 @@ setup: $B/.setup
 
 run: all lab-image
 	$B/mmvm run $(ARGS)
-test: all unit fuzzers lab-image
+test: all unit fuzzers programs lab-image
 	tests/run $B
 bench: all lab-image
 	$B/mmvm bench $(ARGS)
@@ -144,5 +156,5 @@ check: all
 clean:
 	rm -rf $B
 
-.PHONY: all unit fuzzers setup run test bench lab fuzz check clean lab-image
+.PHONY: all unit fuzzers programs setup run test bench lab fuzz check clean lab-image
 -include $(shell find $B -name '*.d' 2>/dev/null)
