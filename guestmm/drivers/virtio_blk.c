@@ -1,9 +1,9 @@
 /*
  * virtio-blk: a disk (virtio 1.2, section 5.2).
  *
- * One bio is one request: header, up to 32 pages, status byte, as one descriptor chain. Each of the
- * slots has its header, status and descriptor table in coherent memory, made once, so that
- * submitting allocates nothing: swap-out runs when there is nothing to allocate.
+ * One bio is one request: header, up to 32 pages (or a part of one), status byte, as one descriptor
+ * chain. Each of the slots has its header, status and descriptor table in coherent memory, made once,
+ * so that submitting allocates nothing: swap-out runs when there is nothing to allocate.
  *
  *   bio -> free slot? -> chain on the queue -> kick -> interrupt -> slot -> bio->end_io
  *             | none
@@ -106,23 +106,31 @@ static void set_desc(struct blk_wire *w, u16 i, dma_addr_t addr, u32 len, u16 fl
 
 #define WIRE_DMA(slot, field) ((slot)->wire_dma + offsetof(struct blk_wire, field))
 
+/** Bytes of each page that the bio moves. */
+static u32 bytes_of_page(const struct bio *bio)
+{
+	return bio->len ? bio->len : PAGE_SIZE;
+}
+
 /** Map the bio's pages into the table from entry 1 on. Returns the number mapped or -EIO. */
 static int map_pages(struct virtio_blk *vblk, struct blk_slot *slot)
 {
 	struct bio *bio = slot->bio;
 	bool in = bio->op == BIO_READ;
 	enum dma_data_direction dir = in ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	u32 bytes = bytes_of_page(bio);
 
 	for (u32 i = 0; i < bio->nr_pages; i++) {
-		dma_addr_t a = dma_map_page(&vblk->vdev.dev, bio->pages[i], 0, PAGE_SIZE, dir);
+		dma_addr_t a =
+			dma_map_page(&vblk->vdev.dev, bio->pages[i], bio->offset, bytes, dir);
 
 		if (unlikely(a == DMA_MAPPING_ERROR)) {
 			while (i--)
 				dma_unmap_page(&vblk->vdev.dev, slot->wire->table[1 + i].addr,
-					       PAGE_SIZE, dir);
+					       bytes, dir);
 			return -EIO;
 		}
-		set_desc(slot->wire, 1 + i, a, PAGE_SIZE, in ? VRING_DESC_F_WRITE : 0);
+		set_desc(slot->wire, 1 + i, a, bytes, in ? VRING_DESC_F_WRITE : 0);
 	}
 	return bio->nr_pages;
 }
@@ -132,7 +140,7 @@ static void unmap_pages(struct virtio_blk *vblk, struct blk_slot *slot)
 	struct bio *bio = slot->bio;
 
 	for (u32 i = 0; i < bio->nr_pages; i++)
-		dma_unmap_page(&vblk->vdev.dev, slot->wire->table[1 + i].addr, PAGE_SIZE,
+		dma_unmap_page(&vblk->vdev.dev, slot->wire->table[1 + i].addr, bytes_of_page(bio),
 			       bio->op == BIO_READ ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 

@@ -56,6 +56,12 @@ static int bio_check(const struct bio *bio)
 		if (!bio->nr_pages || bio->nr_pages > BIO_MAX_PAGES)
 			return -EINVAL;
 		n = bio->nr_pages * SECTORS_PER_PAGE;
+		if (bio->len) {
+			if (bio->nr_pages != 1 || (bio->offset | bio->len) % 512 ||
+			    bio->offset + bio->len > PAGE_SIZE)
+				return -EINVAL;
+			n = bio->len / 512;
+		}
 		break;
 	case BIO_DISCARD:
 		if (!bdev->has_discard)

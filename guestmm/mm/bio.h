@@ -13,6 +13,9 @@ struct bio {
 	u64 sector;	/* 512 bytes each */
 	u32 nr_pages;	/* READ, WRITE: whole pages, contiguous on disk */
 	u64 nr_sectors; /* DISCARD, WRITE_ZEROES */
+	/* READ, WRITE of less than a page: bytes [offset, offset + len) of pages[0], in sectors; the
+	 * only page. len 0: whole pages. */
+	u16 offset, len;
 	struct page *pages[BIO_MAX_PAGES];
 	int status;			 /* 0 or -EIO, -EOPNOTSUPP, -ENOSPC; set before end_io */
 	void (*end_io)(struct bio *bio); /* interrupt context; may free the bio */

@@ -93,6 +93,50 @@ GUEST_TEST(blk, bad_requests_fail_at_once, 0, 0, MEM)
 	__free_page(p);
 }
 
+/* A file system's blocks may be smaller than pages: a piece moves, its neighbours do not. */
+GUEST_TEST(blk, part_of_a_page_moves_alone, 0, 0, MEM)
+{
+	struct block_device *bdev = take_disk(t);
+	struct page *p = alloc_page(GFP_KERNEL), *q = alloc_page(GFP_KERNEL);
+	struct bio bio;
+
+	REQUIRE(bdev && p && q);
+	fill(p, 1);
+	CHECK_EQ(do_io(bdev, BIO_WRITE, 80, &p, 1), 0);
+	fill(p, 2);
+	bio = (struct bio){.bdev = bdev, .op = BIO_WRITE, .sector = 82, .nr_pages = 1};
+	bio.pages[0] = p;
+	bio.offset = 1024;
+	bio.len = 512;
+	CHECK_EQ(submit_bio_wait(&bio), 0);
+	CHECK_EQ(do_io(bdev, BIO_READ, 80, &q, 1), 0);
+	fill(p, 1);
+	CHECK(!memcmp(page_address(q), page_address(p), 1024));
+	CHECK(!memcmp(page_address(q) + 1536, page_address(p) + 1536, PAGE_SIZE - 1536));
+	fill(p, 2);
+	CHECK(!memcmp(page_address(q) + 1024, page_address(p) + 1024, 512));
+	/* And back into the middle of a page. */
+	bio.op = BIO_READ;
+	bio.pages[0] = p;
+	bio.sector = 80;
+	bio.offset = 512;
+	bio.len = 1024;
+	fill(p, 3);
+	CHECK_EQ(submit_bio_wait(&bio), 0);
+	CHECK(!memcmp(page_address(p) + 512, page_address(q), 1024));
+	fill(q, 3);
+	CHECK(!memcmp(page_address(p), page_address(q), 512));
+	CHECK(!memcmp(page_address(p) + 1536, page_address(q) + 1536, PAGE_SIZE - 1536));
+	/* What is no piece of one page. */
+	bio.len = 513;
+	CHECK_EQ(submit_bio_wait(&bio), -EINVAL);
+	bio.offset = 3584;
+	bio.len = 1024;
+	CHECK_EQ(submit_bio_wait(&bio), -EINVAL);
+	__free_page(p);
+	__free_page(q);
+}
+
 #define NR_BIOS 150 /* more than the queue holds */
 static struct bio bios[NR_BIOS];
 static u32 nr_ended; /* atomic */
