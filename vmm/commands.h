@@ -13,5 +13,7 @@ int cmd_profile(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
+int cmd_page(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 
 #endif

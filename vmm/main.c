@@ -21,6 +21,8 @@ static const struct command {
 	{"profile", cmd_profile, "what one operation costs in the guest, function by function"},
 	{"report", cmd_report, "a page with plots, a CSV or metrics from the JSON of a run"},
 	{"compare", cmd_compare, "what changed between runs, and whether it is more than noise"},
+	{"page", cmd_page, "the life of a page, from a run recorded with --trace"},
+	{"trace", cmd_trace, "such a recording for Perfetto's viewer, as text or as CSV"},
 	{"doctor", cmd_doctor, "what this host can do, and what is missing"},
 	{"lab", cmd_lab, "run any command inside the lab (QEMU emulating SVM)"},
 };

@@ -331,7 +331,7 @@ static __attribute__((noinline)) void trace_fault_begin(const struct vm_fault *v
 
 static __attribute__((noinline)) void trace_fault_end(const struct vm_fault *vmf, unsigned int ret)
 {
-	unsigned int result = TRACE_MINOR;
+	unsigned int result = TRACE_OK;
 
 	if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
 		result = TRACE_SEGV;
@@ -339,8 +339,8 @@ static __attribute__((noinline)) void trace_fault_end(const struct vm_fault *vmf
 		result = TRACE_OOM;
 	else if (ret & VM_FAULT_ERROR)
 		result = TRACE_BUS;
-	else if (ret & VM_FAULT_MAJOR)
-		result = TRACE_MAJOR;
+	if (ret & VM_FAULT_MAJOR)
+		result |= TRACE_RESULT_MAJOR;
 	trace_point(FAULT_END, vmf->addr, .mm = trace_mm_id(vmf->mm), .arg = result);
 }
 

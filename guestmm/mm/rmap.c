@@ -22,6 +22,7 @@
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
+#include "lib/trace.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/slab.h"
@@ -497,6 +498,10 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 	return r.count;
 }
 
+#define trace_unmap(mm_, page, addr, why)                                          \
+	trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm_), \
+		    .arg = TRACE_UNMAP_##why)
+
 static bool unmap_one(struct page *page, struct vm_area_struct *vma, unsigned long addr, void *arg)
 {
 	swp_entry_t entry = {page->private_};
@@ -520,6 +525,7 @@ static bool unmap_one(struct page *page, struct vm_area_struct *vma, unsigned lo
 	pte_set(pte, swp_entry_to_pte(entry));
 	atomic_sub(&mm->rss_anon, 1);
 	atomic_add(&mm->rss_swap, 1);
+	trace_unmap(mm, page, addr, RECLAIM);
 	go_on = atomic_sub_return(&page->mapcount, 1) >= 0;
 	if (!go_on)
 		page_stat_add(page, NR_ANON_MAPPED, -1);
@@ -545,6 +551,7 @@ static bool discard_one(struct page *page, struct vm_area_struct *vma, unsigned 
 	    page_mapcount(page) != 1) {
 		pte_set(pte, old);
 	} else {
+		trace_unmap(mm, page, addr, DISCARD);
 		atomic_sub(&mm->rss_anon, 1);
 		atomic_sub(&page->mapcount, 1);
 		page_stat_add(page, NR_ANON_MAPPED, -1);

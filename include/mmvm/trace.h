@@ -86,7 +86,8 @@ _Static_assert(NR_TRACE_EVENTS <= 64, "the mask has 64 bits");
 #define TRACE_ACCESS_USER  2u
 #define TRACE_ACCESS_EXEC  4u
 /** FAULT_END: result. */
-enum mmvm_trace_result { TRACE_MINOR, TRACE_MAJOR, TRACE_SEGV, TRACE_BUS, TRACE_OOM };
+enum mmvm_trace_result { TRACE_OK, TRACE_SEGV, TRACE_BUS, TRACE_OOM };
+#define TRACE_RESULT_MAJOR 0x100u /* it has waited for the disk */
 /** MAP: why a page-table entry came to point at the page. ZERO: the shared zero page. REUSE: it was
  * mapped there already and has become writable. MOVE: from another address (mremap). */
 #define MMVM_TRACE_MAPS(X) \

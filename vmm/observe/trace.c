@@ -124,7 +124,8 @@ static bool put_chunk(struct trace *t, enum trace_chunk_kind kind, unsigned int 
 	if (t->fd < 0 || t->end.write_error ||
 	    (bulk && t->size + sizeof(chunk->head) + len > t->limit))
 		return false;
-	chunk = malloc(sizeof(*chunk) + len);
+	/* What follows begins at a multiple of 8, as the header does. */
+	chunk = calloc(1, sizeof(*chunk) + ((len + 7u) & ~7u));
 	if (!chunk) {
 		t->end.write_error = ENOMEM;
 		return false;
@@ -135,7 +136,7 @@ static bool put_chunk(struct trace *t, enum trace_chunk_kind kind, unsigned int 
 					   .len = len,
 					   .sum = trace_sum(payload, len)};
 	memcpy(chunk->payload, payload, len);
-	ok = write_all(t, chunk, sizeof(*chunk) + len);
+	ok = write_all(t, chunk, sizeof(*chunk) + ((len + 7u) & ~7u));
 	free(chunk);
 	return ok;
 }

@@ -170,6 +170,12 @@ void json_i64(struct json *j, const char *key, int64_t value)
 	fprintf(j->f, "%" PRId64, value);
 }
 
+void json_thousandths(struct json *j, const char *key, uint64_t value)
+{
+	before(j, key);
+	fprintf(j->f, "%" PRIu64 ".%03u", value / 1000, (unsigned int)(value % 1000));
+}
+
 void json_bool(struct json *j, const char *key, bool value)
 {
 	before(j, key);

@@ -30,6 +30,8 @@ void json_string(struct json *j, const char *key, const char *text);
 void json_string_len(struct json *j, const char *key, const char *text, size_t len);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
+/** value / 1000, exactly. */
+void json_thousandths(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 void json_null(struct json *j, const char *key);
 /** Closing newline. */
