@@ -23,13 +23,12 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/aslr.h"
 #include "mm/mm.h"
 #include "mm/vmalloc.h"
 #include "mmvm/layout.h"
 
-#define STACK_TOP     (TASK_SIZE & PAGE_MASK)
 #define STACK_INITIAL (128ul << 10)
-#define PIE_BASE      0x555555554000ul
 #define MAX_STRINGS   1024u /* argv and environment */
 #define MAX_ARG_BYTES (64u << 10)
 #define MAX_PHDRS     64
@@ -41,6 +40,7 @@ struct image {
 	const Elf64_Phdr *ph;
 	unsigned long bias; /* 0, or where a position-independent program was put */
 	unsigned long phdr_addr, entry, end;
+	struct mm_layout layout;
 };
 
 static int image_check(struct image *im)
@@ -68,7 +68,7 @@ static int image_check(struct image *im)
 		    p->p_memsz > TASK_SIZE - p->p_vaddr)
 			return -ENOEXEC;
 	}
-	im->bias = eh->e_type == ET_DYN ? PIE_BASE : 0;
+	im->bias = eh->e_type == ET_DYN ? im->layout.pie_base : 0;
 	return 0;
 }
 
@@ -138,21 +138,22 @@ static void put_word(struct builder *b, unsigned long *at, u64 word)
 static int build_stack(struct mm_struct *mm, struct image *im, const struct exec_args *args,
 		       unsigned long *sp)
 {
-	struct builder b = {.sp = STACK_TOP - 16};
+	struct builder b = {.sp = im->layout.stack_top - 16};
 	u64 random[2] = {get_random_u64(), get_random_u64()};
 	unsigned long random_addr, path_addr, platform, strings, at;
 	u32 words, i, n;
 	int err;
 
-	err = mm_setup_stack(mm, STACK_TOP, STACK_INITIAL);
+	err = mm_setup_stack(mm, im->layout.stack_top, STACK_INITIAL);
 	if (err)
 		return err;
-	mm->start_stack = STACK_TOP;
+	mm->start_stack = im->layout.stack_top;
 
 	path_addr = push_bytes(&b, args->path, strlen(args->path) + 1);
 	random_addr = push_bytes(&b, random, sizeof(random));
 	platform = push_bytes(&b, "x86_64", 7);
 	strings = push_bytes(&b, args->strings, args->len);
+	b.sp -= im->layout.stack_skew;
 	{
 		const u64 aux[][2] = {
 			{AT_PHDR, im->phdr_addr},
@@ -193,6 +194,17 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 	return b.failed ? -ENOMEM : 0;
 }
 
+static void pick_layout(struct mm_struct *mm, struct mm_layout *layout)
+{
+	bool off = current_process()->personality & ADDR_NO_RANDOMIZE;
+	u64 random[NR_LAYOUT_RANDOM];
+
+	for (unsigned int i = 0; i < NR_LAYOUT_RANDOM; i++)
+		random[i] = get_random_u64();
+	mm_pick_layout(layout, mm->rlimit_stack, off ? 0 : sysctl_randomize_va_space, random);
+	mm->mmap_base = layout->mmap_base;
+}
+
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp)
 {
 	struct mm_struct *mm = current->mm;
@@ -207,6 +219,7 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 	if (err)
 		return err;
 	im.file = file;
+	pick_layout(mm, &im.layout);
 	err = image_check(&im);
 	if (err)
 		return err;
@@ -220,8 +233,8 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 	im.entry = im.bias + im.eh->e_entry;
 	if (!im.end || im.entry >= TASK_SIZE)
 		return -ENOEXEC;
-	mm->start_brk = im.end;
-	mm->brk = im.end;
+	mm->start_brk = im.end + im.layout.brk_gap;
+	mm->brk = mm->start_brk;
 	err = build_stack(mm, &im, args, sp);
 	if (err)
 		return err;
@@ -266,7 +279,7 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	files_exec(p->files);
 	comm_from_path(t->comm, args->path);
 	memcpy(p->comm, t->comm, sizeof(p->comm));
-	t->pid = p->pid;	  /* of several threads the one that called is left */
+	t->pid = p->pid; /* of several threads the one that called is left */
 	p->execed = true;
 	p->exit_signal = SIGCHLD; /* whatever clone() said of the old program */
 	t->altstack = t->altstack_size = 0;

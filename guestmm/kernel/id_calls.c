@@ -182,6 +182,17 @@ long sys_prctl(struct pt_regs *r)
 	return -EINVAL;
 }
 
+/* Of the personality only ADDR_NO_RANDOMIZE means anything here; the rest is kept. */
+long sys_personality(struct pt_regs *r)
+{
+	struct process *p = current_process();
+	u32 old = p->personality;
+
+	if ((u32)r->rdi != 0xffffffff)
+		p->personality = r->rdi;
+	return old;
+}
+
 /* ---- scheduling ------------------------------------------------------------------------------ */
 
 /* T held for the moment of looking. */

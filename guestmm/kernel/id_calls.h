@@ -15,6 +15,7 @@ long sys_setres_id(struct pt_regs *r);
 long sys_getgroups(struct pt_regs *r);
 long sys_setgroups(struct pt_regs *r);
 long sys_prctl(struct pt_regs *r);
+long sys_personality(struct pt_regs *r);
 long sys_sched_getaffinity(struct pt_regs *r);
 long sys_sched_setaffinity(struct pt_regs *r);
 long sys_getcpu(struct pt_regs *r);

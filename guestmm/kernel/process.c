@@ -49,6 +49,8 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	INIT_LIST_HEAD(&p->threads);
 	wait_queue_init(&p->wait);
 	strscpy(p->comm, comm, sizeof(p->comm));
+	if (parent)
+		p->personality = parent->personality;
 	if (parent && parent->sighand) {
 		p->sighand = parent->sighand;
 		atomic_add(&p->sighand->refs, 1);

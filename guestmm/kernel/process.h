@@ -15,6 +15,8 @@
 #define KERNEL_PROCESS_H
 #include "kernel/task.h"
 
+#define ADDR_NO_RANDOMIZE 0x0040000u /* of personality(2) */
+
 #define SIG_DFL 0ul
 #define SIG_IGN 1ul
 
@@ -75,6 +77,7 @@ struct process {
 	u64 itimer_at;			       /* T: ktime of the next SIGALRM, 0 = none */
 	u64 itimer_interval;		       /* T: 0 = once */
 	struct list_head itimer;	       /* T: time_calls.c */
+	u32 personality;		       /* S: as personality(2) */
 	char comm[TASK_COMM_LEN];	       /* S */
 	struct siginfo_short info[NR_SIGNALS]; /* T: of pending signals; not initialised */
 };

@@ -276,6 +276,7 @@ static const syscall_fn table[] = {
 	[__NR_getgroups] = sys_getgroups,
 	[__NR_setgroups] = sys_setgroups,
 	[__NR_prctl] = sys_prctl,
+	[__NR_personality] = sys_personality,
 	[__NR_sched_getaffinity] = sys_sched_getaffinity,
 	[__NR_sched_setaffinity] = sys_sched_setaffinity,
 	[__NR_getcpu] = sys_getcpu,

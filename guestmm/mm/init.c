@@ -4,6 +4,7 @@
  * made by them.
  */
 #include "mm/init.h"
+#include "mm/aslr.h"
 #include "mm/internal.h"
 #include "mm/slab.h"
 #include "mm/vmalloc.h"
@@ -59,6 +60,8 @@ void mm_boot_init(const char *cmdline)
 		cmdline = "";
 	debug_vm = get_option(cmdline, "debug_vm", value, sizeof(value));
 	min_free_kbytes = size_option(cmdline, "min_free_kbytes");
+	if (get_option(cmdline, "norandmaps", value, sizeof(value)))
+		sysctl_randomize_va_space = 0;
 	if (get_option(cmdline, "slab_debug", value, sizeof(value)))
 		slab_debug_setup(value);
 	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
