@@ -237,6 +237,7 @@ void fs_put(struct fs_struct *fs); /* NULL is fine */
 /** Be somewhere else from now on; takes over the path's references. */
 void fs_set_pwd(struct path *path);
 void fs_set_root(struct path *path);
+void fs_get_pwd(struct path *path); /* with references */
 
 /* namei.c */
 #define LOOKUP_FOLLOW	    1u /* a symbolic link at the end, too */
@@ -309,11 +310,21 @@ void file_accessed(struct file *f);
 extern const struct file_ops generic_file_ops;
 extern const struct file_ops simple_dir_ops; /* directories whose dentries are their contents */
 
+/** Pieces of them for other file systems' own operations. */
+long generic_llseek(struct file *f, s64 offset, int whence);
+int generic_fsync(struct file *f, u64 start, u64 end, bool datasync);
+/** fsync(2) of any file; bytes [start, end]. */
+int vfs_fsync(struct file *f, u64 start, u64 end, bool datasync);
+/** The name as /proc shows it: "/tmp/x", "/memfd:x (deleted)", "pipe:[7]"; in buf or static. */
+const char *file_name(struct file *f, char *buf, size_t size);
+
 /** Directory reading: give one entry; false: the buffer is full, come again with the same *pos. */
 struct dir_context {
 	bool (*actor)(struct dir_context *ctx, const char *name, u32 len, u64 ino, u32 type);
 	u64 pos; /* the directory's own numbering; 0, 1 are "." and ".." by convention */
 };
+/** Give "." and "..", moving ctx->pos from 0 to 2. False: the buffer is full. */
+bool dir_emit_dots(struct file *f, struct dir_context *ctx);
 
 /* seq: files whose contents are produced when opened for reading (proc) */
 /** A read-only file whose text `show` makes at the first read; or NULL if no memory. */
@@ -334,6 +345,12 @@ struct device_node {
 #define MKDEV(major, minor) ((u64)(major) << 8 | (minor)) /* for minor < 256, as stat(2) has it */
 void register_device_node(struct device_node *dev);
 struct device_node *find_device_node(u32 mode, u64 rdev);
+
+/* block_dev.c: disks as files */
+void blockdev_init(void);			  /* after the drivers: a node for each disk */
+u64 bdev_number(const struct block_device *bdev); /* st_dev, st_rdev */
+/** What was written through the device's own file to the disk: before a file system reads it. */
+int bdev_write_back(struct block_device *bdev);
 
 void vfs_init(void);	    /* caches, tmpfs, devices, the root: an empty tmpfs */
 int initramfs_unpack(void); /* the device tree's cpio archive into the root; frees its memory */

@@ -38,6 +38,8 @@ struct file;
 struct file_ops {
 	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos);
 	long (*write)(struct file *f, unsigned long buf, size_t len, u64 *pos);
+	/** The same from kernel memory, for sendfile(2). NULL: -EINVAL if it has no mapping. */
+	long (*write_kernel)(struct file *f, const void *buf, size_t len);
 	long (*llseek)(struct file *f, s64 offset, int whence);		    /* NULL: -ESPIPE */
 	int (*iterate)(struct file *f, struct dir_context *ctx);	    /* NULL: -ENOTDIR */
 	long (*ioctl)(struct file *f, unsigned int cmd, unsigned long arg); /* NULL: -ENOTTY */
@@ -62,7 +64,10 @@ struct file {
 	u64 pos;		       /* pos_lock */
 	struct file_ra_state ra;       /* pos_lock, or mmap_lock for faults */
 	s32 wb_err;		       /* A: errors this opener has been told of */
+	char label[32];		       /* C: what it is called when it has no path: "/memfd:x" */
 };
+bool file_can_read(const struct file *f);
+bool file_can_write(const struct file *f);
 
 /** New file with one reference, or NULL. */
 struct file *file_alloc(const struct file_ops *ops, u32 flags, void *private);
@@ -73,6 +78,8 @@ struct file *fd_get(unsigned int fd);
 int fd_install(struct file *f, unsigned int from, bool cloexec);
 /** Returns 0 or -EBADF. */
 int fd_close(unsigned int fd);
+/** Highest descriptor in use + 1, for lists of them. */
+unsigned int fd_end(void);
 
 /** A table with descriptors 0, 1, 2 on the console. NULL if no memory. */
 struct files *files_console(void);
@@ -94,8 +101,29 @@ long sys_dup2(struct pt_regs *r);
 long sys_dup3(struct pt_regs *r);
 long sys_fcntl(struct pt_regs *r);
 long sys_ioctl(struct pt_regs *r);
-
-/* pipe.c */
 long sys_pipe(struct pt_regs *r);
 long sys_pipe2(struct pt_regs *r);
+
+/* file.c */
+/** Has it a position that its users share? Then they take turns. */
+bool file_has_position(const struct file *f);
+/** fd_get(), and its position is ours. */
+struct file *file_lock_position(unsigned int fd);
+void file_unlock_position(struct file *f);
+
+/* fdtable.c */
+int fd_set_cloexec(unsigned int fd, bool on); /* 0 or -EBADF */
+int fd_get_cloexec(unsigned int fd);	      /* 0, 1 or -EBADF */
+/** The lowest free descriptor >= from for the file of fd: fcntl's F_DUPFD. */
+long fd_dup_from(unsigned int fd, u64 from, bool cloexec);
+
+/* fcntl.c: locks on files */
+/** A process closes a descriptor of this file: its fcntl locks on the file go. */
+void locks_remove_posix(struct file *f, struct files *files);
+/** The open file goes, with the locks it owns. */
+void locks_remove_file(struct file *f);
+
+/* pipe.c */
+/** Open a named pipe: waits for the other end. */
+int fifo_open(struct file *f);
 #endif

@@ -49,6 +49,7 @@ struct siginfo_short {
 };
 
 struct files;
+struct fs_struct;
 struct process {
 	int pid;		/* C */
 	int pgid, sid;		/* T */
@@ -70,6 +71,10 @@ struct process {
 	bool mm_released;		       /* T: vfork's parent may go on */
 	struct wait_queue wait;		       /* its threads that wait for children */
 	struct files *files;		       /* S */
+	struct fs_struct *fs;		       /* S: root, working directory, umask */
+	struct {
+		u64 cur, max;
+	} rlimit_nofile; /* S */
 	struct sighand *sighand;	       /* T: NULL = everything default */
 	u64 sig_pending;		       /* T */
 	u64 dead_run_ns;		       /* T: what threads that are gone have run */

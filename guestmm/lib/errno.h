@@ -49,5 +49,6 @@
 #define EOPNOTSUPP   95
 #define ETIMEDOUT    110
 #define ESTALE	     116
+#define EUCLEAN	     117
 #endif
 #endif

@@ -1,0 +1,400 @@
+/*
+ * Dentries: the tree of names that has been walked, and the cache of it.
+ *
+ *     hash (parent, name) ──> dentry ──parent──> dentry ──> ... ──> root
+ *                               └── inode, or NULL: there is no such name
+ *
+ * I1  A dentry in the tree holds a reference on its parent, one on its inode, and is in the bucket of
+ *     its name and in its parent's list of children.
+ * I2  refs == 0: it is on the LRU list, and the shrinker may take it. It never is, in a file system
+ *     that lives in memory: there the directory entry itself holds a reference (`pinned`).
+ * I3  An unlinked dentry is in no bucket and in no list of children, but still holds its parent, so
+ *     that open files know where they were.
+ * I4  In file systems whose names come and go by themselves (volatile_names: proc) dentries are in no
+ *     bucket: every look asks the file system.
+ *
+ * Locks: dcache_lock for all of it. Freeing happens after it: giving up an inode may sleep.
+ */
+#include "fs/internal.h"
+#include "mm/alloc.h"
+
+#define DENTRY_BUCKETS 512u
+
+spinlock_t dcache_lock = SPINLOCK_INIT;
+static struct kmem_cache *dentry_cache;
+static struct list_head buckets[DENTRY_BUCKETS];
+static LIST_HEAD(unused); /* dcache_lock: refs == 0, most recently used last */
+static unsigned long nr_unused, nr_dentry;
+static u64 next_cookie = 2;
+
+u32 name_hash(const struct dentry *parent, const char *name, u32 len)
+{
+	u64 h = (unsigned long)parent >> 5;
+
+	for (u32 i = 0; i < len; i++)
+		h = (h ^ (u8)name[i]) * 0x9e3779b1u;
+	return (u32)(h ^ h >> 32);
+}
+
+static struct list_head *bucket_of(u32 hash)
+{
+	return &buckets[(hash ^ hash >> 16) % DENTRY_BUCKETS];
+}
+
+struct dentry *d_find(const struct dentry *parent, const char *name, u32 len)
+{
+	u32 hash = name_hash(parent, name, len);
+	struct dentry *d;
+
+	list_for_each_entry (d, bucket_of(hash), bucket) {
+		if (d->hash == hash && d->parent == parent && d->len == len &&
+		    !memcmp(d->name, name, len))
+			return d;
+	}
+	return NULL;
+}
+
+struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len)
+{
+	struct dentry *d = kmem_cache_alloc(dentry_cache, GFP_KERNEL_ACCOUNT);
+	char *own;
+
+	if (!d)
+		return NULL;
+	memset(d, 0, sizeof(*d));
+	own = len < DNAME_SMALL ? d->small : kmalloc(len + 1, GFP_KERNEL_ACCOUNT);
+	if (!own) {
+		kmem_cache_free(dentry_cache, d);
+		return NULL;
+	}
+	memcpy(own, name, len);
+	own[len] = '\0';
+	d->name = own;
+	d->len = len;
+	d->refs = 1;
+	d->parent = parent ? parent : d;
+	INIT_LIST_HEAD(&d->children);
+	INIT_LIST_HEAD(&d->sibling);
+	INIT_LIST_HEAD(&d->bucket);
+	INIT_LIST_HEAD(&d->lru);
+	if (parent) {
+		d->hash = name_hash(parent, name, len);
+		dget(parent);
+	}
+	atomic_add(&nr_dentry, 1);
+	return d;
+}
+
+struct dentry *d_alloc_root(struct inode *inode)
+{
+	struct dentry *d = d_alloc(NULL, "/", 1);
+
+	if (d)
+		d->inode = inode;
+	return d;
+}
+
+/* dcache_lock held. */
+static void enter(struct dentry *d)
+{
+	d->cookie = next_cookie++;
+	list_add_tail(&d->sibling, &d->parent->children);
+	if (!d->parent->inode->sb->type->volatile_names)
+		list_add(&d->bucket, bucket_of(d->hash));
+}
+
+static void leave(struct dentry *d)
+{
+	list_del_init(&d->sibling);
+	list_del_init(&d->bucket);
+}
+
+/* dcache_lock held, or nobody else knows the dentry. */
+static void pin(struct dentry *d)
+{
+	d->pinned = true;
+	d->refs++;
+}
+
+void d_add(struct dentry *d, struct inode *inode)
+{
+	spin_lock(&dcache_lock);
+	d->inode = inode;
+	enter(d);
+	spin_unlock(&dcache_lock);
+}
+
+void d_instantiate(struct dentry *d, struct inode *inode)
+{
+	spin_lock(&dcache_lock);
+	d->inode = inode;
+	if (sb_in_memory(inode->sb))
+		pin(d);
+	spin_unlock(&dcache_lock);
+}
+
+void dget_locked(struct dentry *d)
+{
+	if (d->refs++ == 0) {
+		list_del_init(&d->lru);
+		nr_unused--;
+	}
+}
+
+void dget(struct dentry *d)
+{
+	spin_lock(&dcache_lock);
+	dget_locked(d);
+	spin_unlock(&dcache_lock);
+}
+
+static void d_free(struct dentry *d)
+{
+	if (d->name != d->small)
+		kfree((void *)d->name);
+	kmem_cache_free(dentry_cache, d);
+	atomic_sub(&nr_dentry, 1);
+}
+
+/* dcache_lock held and let go of: refs are 0 and it is in no LRU list. Returns the parent, whose
+ * reference the caller has now. */
+static struct dentry *kill_and_unlock(struct dentry *d)
+{
+	struct dentry *parent = d->parent != d ? d->parent : NULL;
+	struct inode *inode = d->inode;
+
+	leave(d);
+	spin_unlock(&dcache_lock);
+	d_free(d);
+	iput(inode);
+	return parent;
+}
+
+/* dcache_lock held: may this stay in memory without users? */
+static bool worth_keeping(const struct dentry *d)
+{
+	return !d->unlinked && !list_empty(&d->bucket);
+}
+
+void dput(struct dentry *d)
+{
+	while (d) {
+		spin_lock(&dcache_lock);
+		if (--d->refs) {
+			spin_unlock(&dcache_lock);
+			return;
+		}
+		if (worth_keeping(d)) {
+			list_add_tail(&d->lru, &unused);
+			nr_unused++;
+			spin_unlock(&dcache_lock);
+			return;
+		}
+		d = kill_and_unlock(d);
+	}
+}
+
+void d_unlink(struct dentry *d)
+{
+	bool pinned;
+
+	spin_lock(&dcache_lock);
+	leave(d);
+	d->unlinked = true;
+	pinned = d->pinned;
+	d->pinned = false;
+	spin_unlock(&dcache_lock);
+	if (pinned)
+		dput(d);
+}
+
+/* ---- renaming ----------------------------------------------------------------------------------
+ */
+
+int d_name_alloc(struct new_name *n, const char *name, u32 len)
+{
+	n->name = name;
+	n->len = len;
+	n->own = NULL;
+	if (len < DNAME_SMALL)
+		return 0;
+	n->own = kmalloc(len + 1, GFP_KERNEL_ACCOUNT);
+	return n->own ? 0 : -ENOMEM;
+}
+
+/* dcache_lock held. Returns the memory of the old name, to be freed, or NULL. */
+static void *take_name(struct dentry *d, struct new_name *n)
+{
+	void *old = d->name != d->small ? (void *)d->name : NULL;
+	char *to = n->own ? n->own : d->small;
+
+	memcpy(to, n->name, n->len);
+	to[n->len] = '\0';
+	d->name = to;
+	d->len = n->len;
+	n->own = NULL;
+	return old;
+}
+
+/* dcache_lock held: the dentry is below another directory from now on. Returns the old parent, whose
+ * reference the caller has to give up. */
+static struct dentry *take_parent(struct dentry *d, struct dentry *parent)
+{
+	struct dentry *old = d->parent;
+
+	dget_locked(parent);
+	d->parent = parent;
+	d->hash = name_hash(parent, d->name, d->len);
+	enter(d);
+	return old;
+}
+
+void d_move(struct dentry *d, struct dentry *new_parent, struct new_name *n)
+{
+	struct dentry *old_parent;
+	void *old_name;
+
+	spin_lock(&dcache_lock);
+	leave(d);
+	old_name = take_name(d, n);
+	old_parent = take_parent(d, new_parent);
+	spin_unlock(&dcache_lock);
+	kfree(old_name);
+	dput(old_parent);
+}
+
+void d_exchange(struct dentry *a, struct dentry *b)
+{
+	struct dentry *pa, *pb;
+	char small[DNAME_SMALL];
+	const char *name_a, *name_b;
+	u32 len;
+
+	spin_lock(&dcache_lock);
+	leave(a);
+	leave(b);
+	name_a = a->name == a->small ? b->small : a->name;
+	name_b = b->name == b->small ? a->small : b->name;
+	memcpy(small, a->small, sizeof(small));
+	memcpy(a->small, b->small, sizeof(small));
+	memcpy(b->small, small, sizeof(small));
+	a->name = name_b;
+	b->name = name_a;
+	len = a->len;
+	a->len = b->len;
+	b->len = len;
+	pb = b->parent;
+	pa = take_parent(a, pb);
+	pb = take_parent(b, pa);
+	spin_unlock(&dcache_lock);
+	dput(pa);
+	dput(pb);
+}
+
+/* ---- the tree ---------------------------------------------------------------------------------
+ */
+
+bool d_is_ancestor(const struct dentry *a, const struct dentry *d)
+{
+	for (; d != a; d = d->parent) {
+		if (d->parent == d)
+			return false;
+	}
+	return true;
+}
+
+bool d_has_children(struct dentry *d)
+{
+	struct dentry *c;
+	bool found = false;
+
+	spin_lock(&dcache_lock);
+	list_for_each_entry (c, &d->children, sibling) {
+		if (c->inode) {
+			found = true;
+			break;
+		}
+	}
+	spin_unlock(&dcache_lock);
+	return found;
+}
+
+/* dcache_lock held: a dentry below `root` with no children, or `root` itself. */
+static struct dentry *deepest(struct dentry *root)
+{
+	while (!list_empty(&root->children))
+		root = list_first_entry(&root->children, struct dentry, sibling);
+	return root;
+}
+
+bool d_shrink_tree(struct dentry *root, bool drop_pins)
+{
+	struct dentry *d;
+
+	spin_lock(&dcache_lock);
+	while ((d = deepest(root)) != root) {
+		if (drop_pins && d->pinned) {
+			d->pinned = false;
+			d->refs--;
+		} else if (!d->refs) {
+			list_del_init(&d->lru);
+			nr_unused--;
+		}
+		if (d->refs)
+			break;
+		dput(kill_and_unlock(d));
+		spin_lock(&dcache_lock);
+	}
+	spin_unlock(&dcache_lock);
+	return d == root;
+}
+
+/* ---- under pressure -------------------------------------------------------------------------- */
+
+static unsigned long dcache_count(struct shrinker *s)
+{
+	return READ_ONCE(nr_unused);
+}
+
+/* What is used again while it is on the list leaves it at once (dget), so the list is in the order of
+ * the last use. */
+static unsigned long dcache_scan(struct shrinker *s, unsigned long nr)
+{
+	unsigned long freed = 0;
+
+	while (freed < nr) {
+		struct dentry *d;
+
+		spin_lock(&dcache_lock);
+		if (list_empty(&unused)) {
+			spin_unlock(&dcache_lock);
+			break;
+		}
+		d = list_first_entry(&unused, struct dentry, lru);
+		list_del_init(&d->lru);
+		nr_unused--;
+		dput(kill_and_unlock(d));
+		freed++;
+	}
+	return freed;
+}
+
+static struct shrinker dcache_shrinker = {
+	.count = dcache_count,
+	.scan = dcache_scan,
+	.name = "dentry",
+};
+
+u64 nr_dentries(void)
+{
+	return READ_ONCE(nr_dentry);
+}
+
+void dcache_init(void)
+{
+	for (unsigned int i = 0; i < DENTRY_BUCKETS; i++)
+		INIT_LIST_HEAD(&buckets[i]);
+	dentry_cache = kmem_cache_create("dentry", sizeof(struct dentry), 8,
+					 SLAB_PANIC | SLAB_RECLAIM_ACCOUNT, NULL);
+	register_shrinker(&dcache_shrinker);
+}

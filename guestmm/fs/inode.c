@@ -1,0 +1,372 @@
+/*
+ * Inodes: what files are, apart from their names.
+ *
+ *   hash (sb, number) ──> inode ──> i_data: the pages of a regular file
+ *                           └── sb->inodes: all of one file system
+ *
+ * I1  An inode with refs > 0 is in use: by dentries, open files, a file system at work.
+ * I2  refs == 0 and a name left (nlink): it stays in memory for the next use, on the LRU list, if its
+ *     file system can read it again; otherwise it goes.
+ * I3  refs == 0 and nlink == 0: the file is deleted: its pages are dropped, evict_inode frees its
+ *     blocks. Meanwhile it is marked INODE_FREEING, and whoever wants the number waits.
+ * I4  The shrinker takes only inodes without pages that are not dirty: it never does I/O, for it runs
+ *     inside others' allocations.
+ *
+ * Locks: inode_lock for hash, lists and state; never held while a file system is called.
+ */
+#include "fs/internal.h"
+#include "mm/alloc.h"
+
+#define INODE_BUCKETS 256u
+
+enum { INODE_READY, INODE_NEW, INODE_FREEING };
+
+static spinlock_t inode_lock = SPINLOCK_INIT;
+static struct list_head buckets[INODE_BUCKETS];
+static LIST_HEAD(unused); /* inode_lock: refs == 0, longest unused first */
+static unsigned long nr_unused, nr_inode;
+static struct wait_queue state_wq = WAIT_QUEUE_INIT(state_wq); /* an inode is ready, or gone */
+static struct kmem_cache *inode_cache;
+
+static struct list_head *bucket_of(const struct super_block *sb, u64 ino)
+{
+	u64 h = ((unsigned long)sb >> 6 ^ ino) * 0x9e3779b97f4a7c15ull;
+
+	return &buckets[h >> 32 & (INODE_BUCKETS - 1)];
+}
+
+struct inode *new_inode(struct super_block *sb, u64 ino)
+{
+	struct inode *inode = kmem_cache_alloc(inode_cache, GFP_KERNEL_ACCOUNT);
+
+	if (!inode)
+		return NULL;
+	memset(inode, 0, sizeof(*inode));
+	inode->sb = sb;
+	inode->ino = ino;
+	inode->refs = 1;
+	inode->nlink = 1;
+	inode->state = INODE_READY;
+	init_rwsem(&inode->lock);
+	INIT_LIST_HEAD(&inode->hash);
+	INIT_LIST_HEAD(&inode->lru);
+	address_space_init(&inode->i_data, inode, NULL, 0);
+	inode->atime = inode->mtime = inode->ctime = current_time();
+	spin_lock(&inode_lock);
+	list_add_tail(&inode->sb_list, &sb->inodes);
+	nr_inode++;
+	spin_unlock(&inode_lock);
+	return inode;
+}
+
+void insert_inode(struct inode *inode)
+{
+	spin_lock(&inode_lock);
+	list_add(&inode->hash, bucket_of(inode->sb, inode->ino));
+	spin_unlock(&inode_lock);
+}
+
+/* inode_lock held. */
+static struct inode *find_inode(const struct super_block *sb, u64 ino)
+{
+	struct inode *inode;
+
+	list_for_each_entry (inode, bucket_of(sb, ino), hash) {
+		if (inode->ino == ino && inode->sb == sb)
+			return inode;
+	}
+	return NULL;
+}
+
+/* inode_lock held. */
+static void get_locked(struct inode *inode)
+{
+	if (inode->refs++ == 0) {
+		list_del_init(&inode->lru);
+		nr_unused--;
+	}
+}
+
+void iget_ref(struct inode *inode)
+{
+	spin_lock(&inode_lock);
+	get_locked(inode);
+	spin_unlock(&inode_lock);
+}
+
+static bool inode_settled(struct super_block *sb, u64 ino)
+{
+	struct inode *inode;
+	bool settled;
+
+	spin_lock(&inode_lock);
+	inode = find_inode(sb, ino);
+	settled = !inode || inode->state == INODE_READY;
+	spin_unlock(&inode_lock);
+	return settled;
+}
+
+/* Out of every list, and its memory back. */
+static void inode_free(struct inode *inode)
+{
+	struct super_block *sb = inode->sb;
+
+	spin_lock(&inode_lock);
+	list_del_init(&inode->hash);
+	list_del(&inode->sb_list);
+	nr_inode--;
+	spin_unlock(&inode_lock);
+	wake_up(&state_wq);
+	if (sb->ops->free_inode)
+		sb->ops->free_inode(inode);
+	kmem_cache_free(inode_cache, inode);
+}
+
+struct inode *iget(struct super_block *sb, u64 ino, int *err)
+{
+	struct inode *inode, *fresh = NULL;
+
+	for (;;) {
+		spin_lock(&inode_lock);
+		inode = find_inode(sb, ino);
+		if (inode && inode->state == INODE_READY) {
+			get_locked(inode);
+			spin_unlock(&inode_lock);
+			break;
+		}
+		if (!inode && fresh) {
+			list_add(&fresh->hash, bucket_of(sb, ino));
+			spin_unlock(&inode_lock);
+			*err = sb->ops->read_inode(fresh);
+			if (*err) {
+				fresh->nlink = 1; /* nothing of it is to be freed on the disk */
+				inode_free(fresh);
+				return NULL;
+			}
+			spin_lock(&inode_lock);
+			fresh->state = INODE_READY;
+			spin_unlock(&inode_lock);
+			wake_up(&state_wq);
+			return fresh;
+		}
+		spin_unlock(&inode_lock);
+		if (inode) { /* somebody reads it, or frees it */
+			wait_event(&state_wq, inode_settled(sb, ino));
+			continue;
+		}
+		fresh = new_inode(sb, ino);
+		if (!fresh) {
+			*err = -ENOMEM;
+			return NULL;
+		}
+		fresh->state = INODE_NEW;
+	}
+	if (fresh)
+		inode_free(fresh);
+	return inode;
+}
+
+/* Nobody can find it any more (INODE_FREEING): give up pages and what the file system has. */
+static void inode_drop(struct inode *inode)
+{
+	truncate_inode_pages(&inode->i_data);
+	writeback_forget(&inode->i_data);
+	if (!inode->nlink && inode->sb->ops->evict_inode)
+		inode->sb->ops->evict_inode(inode);
+	inode_free(inode);
+}
+
+void iput(struct inode *inode)
+{
+	bool keep;
+
+	if (!inode)
+		return;
+	spin_lock(&inode_lock);
+	if (--inode->refs) {
+		spin_unlock(&inode_lock);
+		return;
+	}
+	keep = inode->nlink && !sb_in_memory(inode->sb) && !list_empty(&inode->hash);
+	if (keep) {
+		list_add_tail(&inode->lru, &unused);
+		nr_unused++;
+	} else {
+		inode->state = INODE_FREEING;
+	}
+	spin_unlock(&inode_lock);
+	if (!keep)
+		inode_drop(inode);
+}
+
+void mark_inode_dirty(struct inode *inode)
+{
+	if (inode->ops->dirty)
+		inode->ops->dirty(inode);
+	else if (inode->sb->ops->write_inode)
+		atomic_store(&inode->dirty, true);
+}
+
+/* ---- all of a file system ---------------------------------------------------------------------
+ */
+
+/* inode_lock held: the first inode after `from` (NULL: the first of all) that fits. With a
+ * reference. */
+static struct inode *next_dirty(struct super_block *sb)
+{
+	struct inode *inode;
+
+	list_for_each_entry (inode, &sb->inodes, sb_list) {
+		if (inode->state == INODE_READY && atomic_load(&inode->dirty)) {
+			get_locked(inode);
+			return inode;
+		}
+	}
+	return NULL;
+}
+
+int sync_inodes(struct super_block *sb)
+{
+	int err = 0;
+
+	if (!sb->ops->write_inode)
+		return 0;
+	for (;;) {
+		struct inode *inode;
+		int e;
+
+		spin_lock(&inode_lock);
+		inode = next_dirty(sb);
+		spin_unlock(&inode_lock);
+		if (!inode)
+			return err;
+		atomic_store(&inode->dirty, false);
+		e = sb->ops->write_inode(inode);
+		err = err ? err : e;
+		iput(inode);
+	}
+}
+
+bool evict_inodes(struct super_block *sb)
+{
+	struct inode *inode;
+
+	for (;;) {
+		bool found = false;
+
+		spin_lock(&inode_lock);
+		list_for_each_entry (inode, &sb->inodes, sb_list) {
+			if (inode->state == INODE_READY && !inode->refs) {
+				list_del_init(&inode->lru);
+				nr_unused--;
+				inode->state = INODE_FREEING;
+				found = true;
+				break;
+			}
+		}
+		spin_unlock(&inode_lock);
+		if (!found)
+			break;
+		inode_drop(inode);
+	}
+	return list_empty(&sb->inodes);
+}
+
+/* ---- under pressure (I4) ---------------------------------------------------------------------- */
+
+static unsigned long inodes_count(struct shrinker *s)
+{
+	return READ_ONCE(nr_unused);
+}
+
+static unsigned long inodes_scan(struct shrinker *s, unsigned long nr)
+{
+	unsigned long freed = 0;
+
+	while (nr--) {
+		struct inode *inode;
+		bool take;
+
+		spin_lock(&inode_lock);
+		if (list_empty(&unused)) {
+			spin_unlock(&inode_lock);
+			break;
+		}
+		inode = list_first_entry(&unused, struct inode, lru);
+		take = !inode->i_data.nrpages && !atomic_load(&inode->dirty);
+		if (take) {
+			list_del_init(&inode->lru);
+			nr_unused--;
+			inode->state = INODE_FREEING;
+		} else {
+			list_move_tail(&inode->lru, &unused);
+		}
+		spin_unlock(&inode_lock);
+		if (take) {
+			inode_drop(inode);
+			freed++;
+		}
+	}
+	return freed;
+}
+
+static struct shrinker inode_shrinker = {
+	.count = inodes_count,
+	.scan = inodes_scan,
+	.name = "inode",
+};
+
+u64 nr_inodes(void)
+{
+	return READ_ONCE(nr_inode);
+}
+
+void inode_cache_init(void)
+{
+	for (unsigned int i = 0; i < INODE_BUCKETS; i++)
+		INIT_LIST_HEAD(&buckets[i]);
+	inode_cache = kmem_cache_create("inode", sizeof(struct inode), 8,
+					SLAB_PANIC | SLAB_RECLAIM_ACCOUNT, NULL);
+	register_shrinker(&inode_shrinker);
+}
+
+/* ---- times and attributes --------------------------------------------------------------------- */
+
+struct vfs_time current_time(void)
+{
+	u64 ns = boot_info.epoch_ns + ktime_ns();
+
+	return (struct vfs_time){ns / 1000000000u, ns % 1000000000u};
+}
+
+void inode_touch(struct inode *inode, bool mtime)
+{
+	inode->ctime = current_time();
+	if (mtime)
+		inode->mtime = inode->ctime;
+	mark_inode_dirty(inode);
+}
+
+void vfs_getattr(struct inode *inode, struct vfs_stat *st)
+{
+	*st = (struct vfs_stat){
+		.dev = inode->sb->dev,
+		.ino = inode->ino,
+		.nlink = inode->nlink,
+		.mode = inode->mode,
+		.uid = inode->uid,
+		.gid = inode->gid,
+		.rdev = inode->rdev,
+		.size = inode->i_data.size,
+		.blksize = inode->sb->blocksize,
+		.blocks = inode->blocks,
+		.atime = inode->atime.sec,
+		.atime_nsec = inode->atime.nsec,
+		.mtime = inode->mtime.sec,
+		.mtime_nsec = inode->mtime.nsec,
+		.ctime = inode->ctime.sec,
+		.ctime_nsec = inode->ctime.nsec,
+	};
+	if (inode->ops->getattr)
+		inode->ops->getattr(inode, st);
+}

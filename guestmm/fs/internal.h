@@ -1,0 +1,122 @@
+/*
+ * What the files of fs/ share and nobody else needs: the dentry tree, the walk, the lists.
+ */
+#ifndef FS_INTERNAL_H
+#define FS_INTERNAL_H
+#include "fs/vfs.h"
+#include "kernel/file.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/slab.h"
+
+/* ---- dcache.c --------------------------------------------------------------------------------- */
+/** Guards the tree of names, reference counts of dentries and mounts, and where processes are. */
+extern spinlock_t dcache_lock;
+void dcache_init(void);
+u32 name_hash(const struct dentry *parent, const char *name, u32 len);
+/** dcache_lock held: the child of that name, negative ones included, or NULL. No reference. */
+struct dentry *d_find(const struct dentry *parent, const char *name, u32 len);
+/** A dentry in no tree that knows its parent, with one reference, or NULL. */
+struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len);
+/** The root of a file system: takes over the caller's reference on `inode`. NULL: no memory. */
+struct dentry *d_alloc_root(struct inode *inode);
+/** The parent's inode lock held: put it into the tree; `inode` (or NULL) with its reference. */
+void d_add(struct dentry *d, struct inode *inode);
+/** A negative dentry in the tree gets its inode, with the caller's reference. In a file system that
+ * lives in memory it is the directory entry from now on, and stays. */
+void d_instantiate(struct dentry *d, struct inode *inode);
+/** The name is gone: nobody finds it any more; it goes with its last user. */
+void d_unlink(struct dentry *d);
+/** A name a dentry is going to have, with the memory for it. */
+struct new_name {
+	const char *name;
+	u32 len;
+	char *own; /* NULL: small enough, or used */
+};
+/** 0 or -ENOMEM; kfree(n->own) at the end. */
+int d_name_alloc(struct new_name *n, const char *name, u32 len);
+/** Both parents' locks held: the dentry moves to a name that no other has. */
+void d_move(struct dentry *d, struct dentry *new_parent, struct new_name *n);
+/** Two dentries change places. */
+void d_exchange(struct dentry *a, struct dentry *b);
+void dget(struct dentry *d);
+void dget_locked(struct dentry *d);
+void dput(struct dentry *d); /* NULL is fine. May sleep */
+/** Is `a` the same as `d`, or above it? dcache_lock held. */
+bool d_is_ancestor(const struct dentry *a, const struct dentry *d);
+/** Has the directory positive children? */
+bool d_has_children(struct dentry *d);
+/** A file system goes: drop the cached dentries below `root`, with `drop_pins` also those that are
+ * the directory entries themselves. True: none is left. */
+bool d_shrink_tree(struct dentry *root, bool drop_pins);
+u64 nr_dentries(void);
+
+/* ---- inode.c ---------------------------------------------------------------------------------- */
+void inode_cache_init(void);
+/** All unused inodes of a file system go; false: some are in use. */
+bool evict_inodes(struct super_block *sb);
+/** Write what has changed in the inodes of sb (NULL: all) into their metadata pages. */
+int sync_inodes(struct super_block *sb);
+u64 nr_inodes(void);
+
+/* ---- mount.c ---------------------------------------------------------------------------------- */
+void mount_init(void);
+/** dcache_lock held: while something is mounted here, go to its root. */
+void follow_mounts(struct path *path);
+/** dcache_lock held: one step up, through mounts, not above `root`. */
+void path_up(struct path *path, const struct path *root);
+struct mount *root_mount(void);
+
+/* ---- namei.c ---------------------------------------------------------------------------------- */
+struct walk_frame {
+	char *buf;     /* the target of a symbolic link, or NULL: the caller's name */
+	const char *p; /* what is left of it */
+};
+enum last_type { LAST_NORM, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
+/** A walk along a path. While dcache_lock is held `path` needs no references; `hold` and `extra`
+ * keep alive what it needs beyond that. */
+struct walk {
+	struct path path;
+	struct path hold;     /* with references, or empty */
+	struct dentry *extra; /* with a reference, or NULL */
+	struct file *start;   /* AT_*: the directory's file, or NULL */
+	struct walk_frame frame[MAXSYMLINKS + 1];
+	u32 depth;	  /* of the current frame */
+	u32 nr_links;	  /* followed so far */
+	const char *last; /* the last component */
+	u32 last_len;
+	enum last_type last_type;
+	bool trailing; /* slashes follow it */
+};
+/** Begin at dfd or the root: 0 with dcache_lock held, or -errno without it and nothing to end. */
+int walk_begin(struct walk *w, int dfd, const char *name);
+/** Walk up to the last component, which stays in w->last. dcache_lock held before and after. */
+int walk_parent(struct walk *w);
+/** Take the last component: 1 = it was a symbolic link and is being followed: walk_parent() again;
+ * 0 = w->path is the place; or -errno. dcache_lock held before and after. */
+int walk_last(struct walk *w, bool follow);
+/** Push the symbolic link d as what is walked next. dcache_lock held before and after. */
+int walk_link(struct walk *w, struct dentry *d);
+/** Make sure of w->path by references and let go of dcache_lock. */
+void walk_unlock(struct walk *w);
+/** The end, dcache_lock not held. */
+void walk_end(struct walk *w);
+/** dir's lock held for writing: the dentry of `name`, asked from the file system if need be, with a
+ * reference. */
+int lookup_locked(struct dentry *dir, const char *name, u32 len, struct dentry **d);
+
+/* ---- open.c ----------------------------------------------------------------------------------- */
+/** Open what a path leads to. */
+int open_path(const struct path *path, u32 flags, struct file **file);
+
+/* ---- tmpfs.c, devices.c ----------------------------------------------------------------------- */
+void tmpfs_init(void);
+void devices_init(void);
+/** /dev with the nodes of all devices. 0 or -errno. */
+int devices_mount(void);
+
+static inline bool sb_in_memory(const struct super_block *sb)
+{
+	return !sb->ops->read_inode;
+}
+#endif

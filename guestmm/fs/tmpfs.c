@@ -1,0 +1,406 @@
+/*
+ * tmpfs: files that live in memory and in swap.
+ *
+ * The tree of dentries is the directory tree, so there is nothing to look up and nothing to write:
+ * what remains is counting links and sizes. Pages are mm/shmem.c's. devtmpfs, the file system of
+ * /dev, is one more of them, which makes its own nodes.
+ *
+ * I1  A directory's nlink is 2 and one for each directory in it.
+ * I2  nr_inodes counts the inodes of the file system; beyond max_inodes there is no room (-ENOSPC):
+ *     an inode is kernel memory that nothing else limits.
+ */
+#include "fs/internal.h"
+#include "lib/format.h"
+#include "mm/alloc.h"
+
+#define TMPFS_MAGIC 0x01021994u
+#define DIRENT_SIZE 20 /* what Linux says a directory grows by */
+
+struct tmpfs {
+	u64 next_ino;
+	u64 nr_inodes, max_inodes; /* A */
+	u64 max_pages;		   /* for statfs */
+	u32 root_mode;
+};
+
+static const struct inode_ops dir_ops, file_ops_, link_ops, node_ops;
+
+static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
+{
+	struct tmpfs *fs = sb->private_;
+	struct inode *inode;
+
+	if (atomic_add_return(&fs->nr_inodes, 1) > fs->max_inodes) {
+		atomic_sub(&fs->nr_inodes, 1);
+		return ERR_PTR(-ENOSPC);
+	}
+	inode = new_inode(sb, atomic_add_return(&fs->next_ino, 1));
+	if (!inode) {
+		atomic_sub(&fs->nr_inodes, 1);
+		return ERR_PTR(-ENOMEM);
+	}
+	inode->mode = mode;
+	inode->rdev = rdev;
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		address_space_init(&inode->i_data, inode, &shmem_aops, AS_SHMEM);
+		inode->ops = &file_ops_;
+		inode->fops = &generic_file_ops;
+		inode->seals = F_SEAL_SEAL;
+		break;
+	case S_IFDIR:
+		inode->ops = &dir_ops;
+		inode->fops = &simple_dir_ops;
+		inode->nlink = 2;
+		break;
+	case S_IFLNK:
+		inode->ops = &link_ops;
+		break;
+	default:
+		inode->ops = &node_ops;
+	}
+	return inode;
+}
+
+static void tmpfs_free_inode(struct inode *inode)
+{
+	struct tmpfs *fs = inode->sb->private_;
+
+	atomic_sub(&fs->nr_inodes, 1);
+	kfree(inode->private_);
+}
+
+/* ---- names: the parent's lock is held ---------------------------------------------------------- */
+
+static int tmpfs_lookup(struct inode *dir, const char *name, u32 len, struct inode **inode)
+{
+	return -ENOENT;
+}
+
+static int tmpfs_create(struct inode *dir, const char *name, u32 len, u32 mode, u64 rdev,
+			struct inode **result)
+{
+	struct inode *inode = tmpfs_inode(dir->sb, mode, rdev);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	if (dir->mode & 02000) {
+		inode->gid = dir->gid;
+		if (S_ISDIR(mode))
+			inode->mode |= 02000;
+	}
+	dir->nlink += S_ISDIR(mode);
+	dir->i_data.size += DIRENT_SIZE;
+	*result = inode;
+	return 0;
+}
+
+static int tmpfs_symlink(struct inode *dir, const char *name, u32 len, const char *target,
+			 struct inode **result)
+{
+	size_t size = strlen(target);
+	char *copy = kmalloc(size + 1, GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, target, size + 1);
+	err = tmpfs_create(dir, name, len, S_IFLNK | 0777, 0, result);
+	if (err) {
+		kfree(copy);
+		return err;
+	}
+	(*result)->private_ = copy;
+	(*result)->i_data.size = size;
+	return 0;
+}
+
+static long tmpfs_readlink(struct inode *inode, char *buf, size_t size)
+{
+	return strscpy(buf, inode->private_, size);
+}
+
+static int tmpfs_link(struct inode *dir, const char *name, u32 len, struct inode *inode)
+{
+	inode->nlink++;
+	dir->i_data.size += DIRENT_SIZE;
+	return 0;
+}
+
+static int tmpfs_unlink(struct inode *dir, const char *name, u32 len, struct inode *inode)
+{
+	inode->nlink--;
+	dir->i_data.size -= DIRENT_SIZE;
+	return 0;
+}
+
+static int tmpfs_rmdir(struct inode *dir, const char *name, u32 len, struct inode *inode)
+{
+	inode->nlink = 0;
+	dir->nlink--;
+	dir->i_data.size -= DIRENT_SIZE;
+	return 0;
+}
+
+static int tmpfs_rename(struct inode *old_dir, const char *old_name, u32 old_len,
+			struct inode *inode, struct inode *new_dir, const char *new_name,
+			u32 new_len, struct inode *victim)
+{
+	if (victim && S_ISDIR(victim->mode))
+		tmpfs_rmdir(new_dir, new_name, new_len, victim);
+	else if (victim)
+		tmpfs_unlink(new_dir, new_name, new_len, victim);
+	old_dir->nlink -= S_ISDIR(inode->mode);
+	new_dir->nlink += S_ISDIR(inode->mode);
+	old_dir->i_data.size -= DIRENT_SIZE;
+	new_dir->i_data.size += DIRENT_SIZE;
+	return 0;
+}
+
+static int tmpfs_tmpfile(struct inode *dir, u32 mode, struct inode **result)
+{
+	struct inode *inode = tmpfs_inode(dir->sb, mode, 0);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	inode->nlink = 0;
+	*result = inode;
+	return 0;
+}
+
+/* ---- sizes: the inode's lock is held ----------------------------------------------------------- */
+
+/* Zeroes from `from` to `to`, both within one page, if there is one. */
+static int zero_part(struct address_space *mapping, u64 from, u64 to)
+{
+	struct page *page;
+	int err;
+
+	if (from == to)
+		return 0;
+	err = shmem_get_page(mapping, from >> PAGE_SHIFT, false, &page, NULL);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	memset((char *)page_address(page) + (from & ~PAGE_MASK), 0, to - from);
+	set_page_dirty(page);
+	unlock_page(page);
+	put_page(page);
+	return 0;
+}
+
+static int tmpfs_truncate(struct inode *inode, u64 size)
+{
+	struct address_space *mapping = &inode->i_data;
+	u64 old = mapping->size, first = ALIGN_UP(size, PAGE_SIZE);
+	int err;
+
+	if (size >= old) {
+		mapping->size = size;
+		return 0;
+	}
+	err = zero_part(mapping, size, first);
+	if (err)
+		return err;
+	mapping->size = size;
+	unmap_mapping_range(mapping, first >> PAGE_SHIFT, ~0ul, true);
+	shmem_truncate_range(mapping, first >> PAGE_SHIFT, ~0ul);
+	return 0;
+}
+
+static int punch_hole(struct address_space *mapping, u64 start, u64 end)
+{
+	u64 first = ALIGN_UP(start, PAGE_SIZE), last = ALIGN_DOWN(end, PAGE_SIZE);
+	int err;
+
+	if (first > last) /* within one page */
+		return zero_part(mapping, start, end);
+	if (first < last) {
+		unmap_mapping_range(mapping, first >> PAGE_SHIFT, last >> PAGE_SHIFT, false);
+		shmem_truncate_range(mapping, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	}
+	err = zero_part(mapping, start, first);
+	return err ? err : zero_part(mapping, last, end);
+}
+
+static int tmpfs_fallocate(struct inode *inode, u32 mode, u64 offset, u64 len)
+{
+	struct address_space *mapping = &inode->i_data;
+	u64 end = offset + len;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+		return -EOPNOTSUPP;
+	if (mode & FALLOC_FL_PUNCH_HOLE) {
+		if (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+			return -EPERM;
+		return punch_hole(mapping, offset, end);
+	}
+	if (inode->seals & F_SEAL_GROW && end > mapping->size)
+		return -EPERM;
+	if (end - offset > (u64)totalram_pages() << PAGE_SHIFT)
+		return -ENOSPC;
+	for (u64 i = offset >> PAGE_SHIFT; i < DIV_ROUND_UP(end, PAGE_SIZE); i++) {
+		struct page *page;
+		int err = signal_pending() ? -EINTR : shmem_get_page(mapping, i, true, &page, NULL);
+
+		if (err)
+			return err;
+		set_page_dirty(page);
+		unlock_page(page);
+		put_page(page);
+	}
+	if (!(mode & FALLOC_FL_KEEP_SIZE) && end > mapping->size)
+		mapping->size = end;
+	return 0;
+}
+
+static void tmpfs_getattr(struct inode *inode, struct vfs_stat *st)
+{
+	if (S_ISREG(inode->mode))
+		st->blocks = (inode->i_data.nrpages + inode->i_data.nrvalues) * (PAGE_SIZE / 512);
+}
+
+static const struct inode_ops dir_ops = {
+	.lookup = tmpfs_lookup,
+	.create = tmpfs_create,
+	.symlink = tmpfs_symlink,
+	.link = tmpfs_link,
+	.unlink = tmpfs_unlink,
+	.rmdir = tmpfs_rmdir,
+	.rename = tmpfs_rename,
+	.tmpfile = tmpfs_tmpfile,
+};
+static const struct inode_ops file_ops_ = {
+	.truncate = tmpfs_truncate,
+	.fallocate = tmpfs_fallocate,
+	.getattr = tmpfs_getattr,
+};
+static const struct inode_ops link_ops = {.readlink = tmpfs_readlink};
+static const struct inode_ops node_ops = {};
+
+/* ---- the file system --------------------------------------------------------------------------- */
+
+static void tmpfs_statfs(struct super_block *sb, struct vfs_statfs *st)
+{
+	struct tmpfs *fs = sb->private_;
+
+	st->blocks = fs->max_pages;
+	st->bfree = st->bavail = fs->max_pages;
+	st->files = fs->max_inodes;
+	st->ffree = fs->max_inodes - atomic_load(&fs->nr_inodes);
+}
+
+static void tmpfs_put_super(struct super_block *sb)
+{
+	kfree(sb->private_);
+}
+
+static const struct super_ops tmpfs_super_ops = {
+	.free_inode = tmpfs_free_inode,
+	.statfs = tmpfs_statfs,
+	.put_super = tmpfs_put_super,
+};
+
+/* "size=64M,nr_inodes=1k,mode=755". */
+static int parse_options(struct tmpfs *fs, const char *options)
+{
+	char word[64], *value;
+	u64 v;
+
+	while (*options) {
+		const char *end = strchr(options, ',');
+		size_t len = end ? (size_t)(end - options) : strlen(options);
+
+		if (len >= sizeof(word))
+			return -EINVAL;
+		memcpy(word, options, len);
+		word[len] = '\0';
+		options += len + (end != NULL);
+		value = strchr(word, '=');
+		if (!value)
+			return -EINVAL;
+		*value++ = '\0';
+		if (!strcmp(word, "mode")) {
+			for (fs->root_mode = 0; *value >= '0' && *value <= '7'; value++)
+				fs->root_mode = (fs->root_mode << 3 | (*value - '0')) & 07777;
+			if (*value)
+				return -EINVAL;
+		} else if (parse_size(value, &v)) {
+			return -EINVAL;
+		} else if (!strcmp(word, "size")) {
+			fs->max_pages = DIV_ROUND_UP(v, PAGE_SIZE);
+		} else if (!strcmp(word, "nr_blocks")) {
+			fs->max_pages = v;
+		} else if (!strcmp(word, "nr_inodes")) {
+			fs->max_inodes = v;
+		} else {
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int tmpfs_mount(struct super_block *sb, const char *options)
+{
+	struct tmpfs *fs = kzalloc(sizeof(*fs), GFP_KERNEL);
+	int err;
+
+	if (!fs)
+		return -ENOMEM;
+	fs->max_pages = totalram_pages() / 2;
+	fs->max_inodes = max(totalram_pages() / 2, (u64)4096);
+	fs->root_mode = 01777;
+	err = parse_options(fs, options);
+	if (err)
+		goto free;
+	sb->private_ = fs;
+	sb->ops = &tmpfs_super_ops;
+	sb->root = tmpfs_inode(sb, S_IFDIR | fs->root_mode, 0);
+	if (!IS_ERR(sb->root))
+		return 0;
+	err = PTR_ERR(sb->root);
+free:
+	kfree(fs);
+	return err;
+}
+
+/* memfd_create(2)'s files are in a file system that is mounted nowhere. */
+static struct super_block *memfd_sb;
+
+struct inode *shmem_inode(u32 mode, u64 size)
+{
+	struct inode *inode = tmpfs_inode(memfd_sb, S_IFREG | mode, 0);
+
+	if (IS_ERR(inode))
+		return NULL;
+	inode->nlink = 0;
+	inode->i_data.size = size;
+	return inode;
+}
+
+static struct fs_type tmpfs_type = {
+	.name = "tmpfs",
+	.magic = TMPFS_MAGIC,
+	.mount = tmpfs_mount,
+};
+static struct fs_type devtmpfs_type = {
+	.name = "devtmpfs",
+	.magic = TMPFS_MAGIC,
+	.mount = tmpfs_mount,
+};
+
+void tmpfs_init(void)
+{
+	register_filesystem(&tmpfs_type);
+	register_filesystem(&devtmpfs_type);
+	memfd_sb = kzalloc(sizeof(*memfd_sb), GFP_KERNEL);
+	if (!memfd_sb)
+		panic("VFS: no memory");
+	memfd_sb->type = &tmpfs_type;
+	memfd_sb->blocksize = PAGE_SIZE;
+	memfd_sb->max_size = 0x7fffffffffffffffull;
+	memfd_sb->dev = 1;
+	INIT_LIST_HEAD(&memfd_sb->inodes);
+	mutex_init(&memfd_sb->rename_lock);
+	if (tmpfs_mount(memfd_sb, ""))
+		panic("VFS: no memory");
+}
