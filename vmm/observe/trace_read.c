@@ -347,8 +347,10 @@ static int read_chunks(struct trace_data *t)
 			t->cut = NULL;
 			break;
 		}
-		if (chunk_size(c) > t->map_len - at)
+		if (chunk_size(c) > t->map_len - at) {
+			t->cut = "the file ends without an end: the run was cut short";
 			break;
+		}
 	}
 	return rc;
 }
@@ -403,7 +405,8 @@ int trace_load(struct trace_data *t, const char *path, struct mmvm_error *err)
 		return mmvm_error(err, MMVM_EXIT_HOST, "cannot read %s: %s", path, strerror(-rc));
 	}
 	qsort(t->event, t->nr, sizeof(*t->event), by_time);
-	qsort(t->sym, t->nr_syms, sizeof(*t->sym), by_addr);
+	if (t->nr_syms)
+		qsort(t->sym, t->nr_syms, sizeof(*t->sym), by_addr);
 	return 0;
 }
 

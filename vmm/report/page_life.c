@@ -422,7 +422,8 @@ static void print_found(struct printer *p, struct found *f)
 	uint64_t pfn = UINT64_MAX;
 	uint32_t before = UINT32_MAX;
 
-	qsort(f->event, f->nr, sizeof(*f->event), by_number);
+	if (f->nr)
+		qsort(f->event, f->nr, sizeof(*f->event), by_number);
 	for (size_t i = 0; i < f->nr; i++) {
 		const struct trace_event *e = &p->t->event[f->event[i]];
 		bool page = !e->host && trace_event_has_page(e->guest->event);
