@@ -1,0 +1,185 @@
+/*
+ * ext2 in memory. [F3]
+ *
+ *   super_block ─private_─> ext2_sb ── meta: address_space, a page per block of metadata
+ *   inode ─private_─> ext2_inode ── raw: the inode as it lies in its (pinned) metadata page
+ *
+ * Two caches, no block in both: data of regular files is in the files' own address spaces, by file
+ * offset; all else (super block, descriptors, bitmaps, inode tables, indirect blocks, directories,
+ * long symbolic links) is in `meta`, indexed by block number. One page holds one block there, also
+ * where blocks are smaller than pages: so a block's page is its own, and writing it touches no
+ * neighbour that may be somebody's data.
+ *
+ * X1  A block number from the disk is used only after ext2_blocks_ok().
+ * X2  A block that is freed leaves `meta` before its bit in the bitmap is cleared.
+ * X3  An inode in memory pins the page with its raw inode: updating it cannot fail. Block pointers
+ *     live in the raw inode only; size, mode, times in struct inode, copied by ext2_update_inode().
+ * X4  Bits set in bitmaps, counts in descriptors and in the super block agree whenever alloc_lock is
+ *     free.
+ * X5  No block of a file lies beyond its size rounded up to a block.
+ *
+ * Locks, outermost first: those of vfs.h > page lock of data > map_lock (an inode's block tree) >
+ * alloc_lock (bitmaps and counts) > page lock of metadata > raw_lock.
+ */
+#ifndef EXT2_EXT2_H
+#define EXT2_EXT2_H
+#include "fs/ext2/disk.h"
+#include "fs/vfs.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/slab.h"
+
+struct ext2_sb {
+	struct super_block *sb;	    /* C */
+	struct block_device *bdev;  /* C */
+	struct address_space meta;  /* pages of metadata by block number */
+	struct page *super_page;    /* C: pinned */
+	struct ext2_super *es;	    /* alloc_lock: in super_page */
+	struct page **group_pages;  /* C: pinned */
+	u8 *bitmap_checked;	    /* alloc_lock: a byte a group */
+	u32 block_size, block_bits; /* C */
+	u32 ptrs;		    /* C: block numbers in a block */
+	u32 blocks_count, first_data_block, blocks_per_group;		/* C */
+	u32 inodes_count, inodes_per_group, inode_size, first_ino;	/* C */
+	u32 nr_groups, table_blocks, group_blocks, reserved_gdt_blocks; /* C */
+	u64 overhead; /* C: blocks that never hold data */
+	struct mutex alloc_lock;
+	u32 errors_seen; /* A: for the log's sake */
+	bool writable;	 /* mounted for writing: the disk says so until the end */
+};
+
+struct ext2_inode {
+	struct page *page;	    /* C: of the inode table, pinned */
+	struct ext2_raw_inode *raw; /* raw_lock; block[]: map_lock */
+	spinlock_t raw_lock;
+	struct mutex map_lock;
+	u32 next_block, next_goal; /* map_lock: where a sequential writer goes on */
+	u32 room_hint;		   /* dir's lock: no room for a long name before this block */
+};
+
+static inline struct ext2_sb *ext2_sb(const struct super_block *sb)
+{
+	return sb->private_;
+}
+static inline struct ext2_inode *ext2_i(const struct inode *inode)
+{
+	return inode->private_;
+}
+static inline u32 ext2_sectors(const struct ext2_sb *sbi)
+{
+	return sbi->block_size / 512;
+}
+/** The group descriptor. `group` is below nr_groups. */
+static inline struct ext2_group *ext2_group(const struct ext2_sb *sbi, u32 group)
+{
+	u32 per = sbi->block_size / sizeof(struct ext2_group);
+
+	return (struct ext2_group *)page_address(sbi->group_pages[group / per]) + group % per;
+}
+static inline u32 ext2_group_first(const struct ext2_sb *sbi, u32 group)
+{
+	return sbi->first_data_block + group * sbi->blocks_per_group;
+}
+/** Blocks of a group: the last one may be short. */
+static inline u32 ext2_group_size(const struct ext2_sb *sbi, u32 group)
+{
+	return min(sbi->blocks_per_group, sbi->blocks_count - ext2_group_first(sbi, group));
+}
+
+/* super.c */
+void ext2_init(void);
+/** Damage was found: log it (so many times), note it in the super block, stop writing where the disk
+ * says so. Always -EUCLEAN. */
+int ext2_error(struct ext2_sb *sbi, const char *fmt, ...) __printf(2, 3);
+/** Is [start, start + count) on the disk, and no place of the file system's own? */
+bool ext2_blocks_ok(const struct ext2_sb *sbi, u32 start, u32 count);
+/** All metadata to the disk, and the disk's cache emptied. 0 or -EIO. */
+int ext2_sync_meta(struct ext2_sb *sbi);
+int ext2_sync_fs(struct super_block *sb);
+void ext2_put_super(struct super_block *sb);
+void ext2_super_dirty(struct ext2_sb *sbi);
+void ext2_group_dirty(struct ext2_sb *sbi, u32 group);
+
+/* io.c */
+/** Requests that are being put together: pages that follow each other on the disk share one. */
+struct ext2_io {
+	struct ext2_sb *sbi;
+	enum bio_op op;
+	struct bio *bio;
+};
+int ext2_io_init(void);
+/** A whole locked (read) or writeback (write) page at a block; ends by the common end of I/O. */
+void ext2_io_page(struct ext2_io *io, struct page *page, u32 block);
+void ext2_io_submit(struct ext2_io *io);
+/** A page in pieces: one piece is [offset, offset + len) of the page. */
+struct ext2_piece {
+	u32 block, offset, len;
+};
+void ext2_io_pieces(struct ext2_sb *sbi, enum bio_op op, struct page *page,
+		    const struct ext2_piece *piece, unsigned int n);
+
+/* meta.c */
+extern const struct address_space_ops ext2_meta_aops;
+/** Page that holds a metadata block, read, with a reference. NULL and *err. */
+struct page *ext2_meta_read(struct ext2_sb *sbi, u32 block, int *err);
+/** The same only if it is in memory already. */
+struct page *ext2_meta_find(struct ext2_sb *sbi, u32 block);
+/** A new metadata block, all zero and dirty, with a reference. NULL: no memory. */
+struct page *ext2_meta_new(struct ext2_sb *sbi, u32 block);
+/** The block is freed: whatever the cache has of it goes, unwritten. */
+void ext2_meta_forget(struct ext2_sb *sbi, u32 block);
+
+/* balloc.c */
+/** A free block near `goal`. 0, -ENOSPC, -EROFS, -EIO, -EUCLEAN. */
+int ext2_alloc_block(struct ext2_sb *sbi, u32 goal, u32 *block);
+/** 0, or -EUCLEAN for blocks that are not in use or not a file's. */
+int ext2_free_blocks(struct ext2_sb *sbi, u32 start, u32 count);
+
+/* ialloc.c */
+/** A free inode number for a child of `dir`. 0, -ENOSPC, -EROFS, -EIO. */
+int ext2_alloc_ino(struct inode *dir, u32 mode, u32 *ino);
+void ext2_free_ino(struct ext2_sb *sbi, u32 ino, bool dir);
+
+/* map.c: the block tree of an inode */
+#define EXT2_MAP_CREATE 1u /* allocate what is missing; one block at a time */
+#define EXT2_MAP_NOWAIT 2u /* -EAGAIN rather than wait for a lock or the disk */
+/** Where block `iblock` of the file is: *phys (0: a hole), and how many (at most `max`) follow each
+ * other there. 0 or -errno. */
+int ext2_map(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32 *count);
+/** Free all blocks from `keep` (file's numbering) on. Goes as far as it can. 0 or the first error. */
+int ext2_free_from(struct inode *inode, u32 keep);
+/** Most bytes a file can have with this block size. [pure] */
+u64 ext2_max_size(u32 block_size);
+
+/* inode.c */
+extern const struct super_ops ext2_super_ops;
+/** A new inode for a child of dir, in the hash, nlink 0, with a reference. NULL and *err. */
+struct inode *ext2_new_inode(struct inode *dir, u32 mode, u64 rdev, int *err);
+/** struct inode's fields into the raw inode. Cannot fail. */
+void ext2_update_inode(struct inode *inode);
+
+/* file.c */
+extern const struct address_space_ops ext2_data_aops;
+extern const struct inode_ops ext2_file_iops;
+extern struct file_ops ext2_file_ops; /* generic_file_ops with our fsync; filled by ext2_init */
+int ext2_fsync(struct file *f, u64 start, u64 end, bool datasync);
+
+/* dir.c */
+extern const struct file_ops ext2_dir_ops;
+/** 0 and *ino, -ENOENT, or what is wrong. */
+int ext2_dir_find(struct inode *dir, const char *name, u32 len, u32 *ino);
+/** Enter a name that is not there. 0, -ENOSPC... */
+int ext2_dir_add(struct inode *dir, const char *name, u32 len, const struct inode *inode);
+/** Take a name out: 0 or -ENOENT. */
+int ext2_dir_remove(struct inode *dir, const char *name, u32 len);
+/** The name means another inode from now on. */
+int ext2_dir_set(struct inode *dir, const char *name, u32 len, const struct inode *inode);
+/** First block of a new directory: "." and "..". */
+int ext2_dir_make(struct inode *dir, const struct inode *parent);
+/** 0: nothing but "." and ".."; -ENOTEMPTY. */
+int ext2_dir_empty(struct inode *dir);
+
+/* namei.c */
+extern const struct inode_ops ext2_dir_iops, ext2_symlink_iops, ext2_special_iops;
+#endif

@@ -1,0 +1,121 @@
+/*
+ * The metadata's pages: an address space whose index is the block number.
+ *
+ * The page cache does all the rest: a page is found by block, read when it is missing, written by
+ * the flusher or by sync when it is dirty, and reclaimed when nobody holds it. Where a block is
+ * smaller than a page the rest of the page is unused.
+ *
+ * M1  Who changes a block holds a reference to its page, changes it, and then marks it dirty: a write
+ *     that took the old contents is followed by another.
+ * M2  ext2_meta_forget() is called when the last user of the block is gone (its lock, or its inode,
+ *     sees to that), so that nobody dirties the page behind its back.
+ */
+#include "fs/ext2/ext2.h"
+
+static int meta_readpages(struct address_space *mapping, struct page **pages, unsigned int n)
+{
+	struct ext2_sb *sbi = container_of(mapping, struct ext2_sb, meta);
+	struct ext2_io io = {.sbi = sbi, .op = BIO_READ};
+
+	for (unsigned int i = 0; i < n; i++) {
+		u32 block = pages[i]->index;
+
+		if (unlikely(pages[i]->index >= sbi->blocks_count)) {
+			unlock_page(pages[i]);
+		} else if (sbi->block_size == PAGE_SIZE) {
+			ext2_io_page(&io, pages[i], block);
+		} else {
+			struct ext2_piece piece = {block, 0, sbi->block_size};
+
+			ext2_io_pieces(sbi, BIO_READ, pages[i], &piece, 1);
+		}
+	}
+	ext2_io_submit(&io);
+	return 0;
+}
+
+static int meta_writepage(struct page *page, struct writeback_control *wbc)
+{
+	struct ext2_sb *sbi = container_of(page_mapping_file(page), struct ext2_sb, meta);
+	u32 block = page->index;
+
+	set_page_writeback(page);
+	unlock_page(page);
+	if (sbi->block_size == PAGE_SIZE) {
+		struct ext2_io io = {sbi, BIO_WRITE, wbc->bio};
+
+		ext2_io_page(&io, page, block);
+		wbc->bio = io.bio;
+	} else {
+		struct ext2_piece piece = {block, 0, sbi->block_size};
+
+		ext2_io_pieces(sbi, BIO_WRITE, page, &piece, 1);
+	}
+	return 0;
+}
+
+static void meta_writepages_end(struct address_space *mapping, struct writeback_control *wbc)
+{
+	struct ext2_io io = {container_of(mapping, struct ext2_sb, meta), BIO_WRITE, wbc->bio};
+
+	ext2_io_submit(&io);
+	wbc->bio = NULL;
+}
+
+const struct address_space_ops ext2_meta_aops = {
+	.readpages = meta_readpages,
+	.writepage = meta_writepage,
+	.writepages_end = meta_writepages_end,
+};
+
+struct page *ext2_meta_read(struct ext2_sb *sbi, u32 block, int *err)
+{
+	struct page *page;
+
+	for (unsigned int tries = 0;; tries++) {
+		page = read_cache_page(&sbi->meta, block, err);
+		if (page)
+			return page;
+		/* Who is killed must finish what it has begun: the page is there the next time. */
+		if (*err == -ENOMEM && tries < 10)
+			sleep_ns(10000000);
+		else if (*err != -EINTR)
+			return NULL;
+	}
+}
+
+struct page *ext2_meta_find(struct ext2_sb *sbi, u32 block)
+{
+	struct page *page = find_get_page(&sbi->meta, block);
+
+	if (page && !PageUptodate(page)) {
+		put_page(page);
+		page = NULL;
+	}
+	return page;
+}
+
+struct page *ext2_meta_new(struct ext2_sb *sbi, u32 block)
+{
+	struct page *page = find_or_create_page(&sbi->meta, block, GFP_NOFS);
+
+	if (!page)
+		return NULL;
+	memset(page_address(page), 0, PAGE_SIZE);
+	SetPageUptodate(page);
+	set_page_dirty(page);
+	unlock_page(page);
+	return page;
+}
+
+void ext2_meta_forget(struct ext2_sb *sbi, u32 block)
+{
+	struct page *page = find_lock_page(&sbi->meta, block);
+
+	if (!page)
+		return;
+	wait_on_page_writeback(page);
+	delete_from_page_cache(page);
+	unlock_page(page);
+	put_page(page);
+}
