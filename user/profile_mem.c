@@ -8,12 +8,18 @@
  */
 #include "rt.h"
 
-#define PAGES	 256ul
-#define WINDOW	 (PAGES * PAGE_SIZE)
-#define TABLE	 (2ul << 20)
-#define WARM	 4
-#define REPS	 5
-#define PER_CALL 16ul /* pages of an operation on a range */
+#define PAGES	     256ul
+#define WINDOW	     (PAGES * PAGE_SIZE)
+#define TABLE	     (2ul << 20)
+#define WARM	     4
+#define REPS	     5
+#define PER_CALL     16ul /* pages of an operation on a range */
+#define FAMILY_PAGES 512ul
+#define SYS_pause    34
+#define SYS_fork     57
+#define SYS_wait4    61
+#define SYS_kill     62
+#define SIGKILL	     9
 
 static volatile char *window;
 static const char *op;
@@ -66,6 +72,56 @@ static void place_window(void)
 	map_window();
 }
 
+/** The child sleeps until it is killed. */
+static long fork_child(void)
+{
+	long child = syscall3(SYS_fork, 0, 0, 0);
+
+	must(child, "fork");
+	if (!child)
+		for (;;)
+			syscall3(SYS_pause, 0, 0, 0);
+	return child;
+}
+
+static void bury(long child)
+{
+	syscall3(SYS_kill, child, SIGKILL, 0);
+	must(syscall6(SYS_wait4, child, 0, 0, 0, 0, 0), "wait");
+}
+
+/** A write to a page that a sleeping child shares. */
+static void cow_fault(volatile char *page)
+{
+	long child;
+
+	*page = 1;
+	child = fork_child();
+	syscall3(SYS_sched_yield, 0, 0, 0); /* let it fall asleep */
+	begin();
+	*page = 1;
+	end();
+	bury(child);
+}
+
+/** Until the parent goes on. Steps take so long that the child runs first, and falls asleep. */
+static void fork_once(void)
+{
+	static volatile char *family;
+	long child;
+
+	if (!family) {
+		family = (volatile char *)map_memory(FAMILY_PAGES * PAGE_SIZE);
+		must((long)family, "mmap");
+	}
+	for (unsigned long i = 0; i < FAMILY_PAGES; i++)
+		family[i * PAGE_SIZE] = 1;
+	begin();
+	child = fork_child();
+	end();
+	bury(child);
+}
+
 /** Each repetition has pages of its own: `i` counts from 0, warming included. */
 static void once(unsigned long i)
 {
@@ -85,10 +141,29 @@ static void once(unsigned long i)
 		begin();
 		(void)*page;
 		end();
-	} else if (!strcmp(op, "cow_zero")) {
+	} else if (!strcmp(op, "zero_cow")) {
 		(void)*page;
 		begin();
 		*page = 1;
+		end();
+	} else if (!strcmp(op, "cow_fault")) {
+		cow_fault(page);
+	} else if (!strcmp(op, "fork_512")) {
+		fork_once();
+	} else if (!strcmp(op, "brk")) {
+		addr = sys_brk(0);
+		begin();
+		r = sys_brk(addr + PER_CALL * PAGE_SIZE);
+		sys_brk(addr);
+		end();
+	} else if (!strcmp(op, "vmas")) {
+		sys_munmap(addr, PER_CALL * PAGE_SIZE);
+		addr += 4 * PAGE_SIZE;
+		begin();
+		r = sys_mmap(addr, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
+		*(volatile char *)addr = 1;
+		sys_munmap(addr, PAGE_SIZE);
 		end();
 	} else if (!strcmp(op, "populate")) {
 		sys_munmap(addr, PER_CALL * PAGE_SIZE);
@@ -174,8 +249,10 @@ int main(int argc, char **argv)
 	if (!strcmp(op, "swap_in")) {
 		swap_in();
 	} else {
+		unsigned long reps = strcmp(op, "fork_512") ? REPS : 2; /* it is long */
+
 		place_window();
-		for (unsigned long i = 0; i < WARM + REPS; i++) {
+		for (unsigned long i = 0; i < WARM + reps; i++) {
 			marked = i >= WARM;
 			once(i);
 		}

@@ -32,8 +32,9 @@ static void help(void)
 	     "one\n"
 	     "run of the lab; and figures of the VMM on this host's KVM.\n"
 	     "  --save FILE     keep guestmm's costs, and the profiles of what costs them\n"
-	     "  --baseline FILE status 1 when a cost is more than 5 % above what was kept, and the "
-	     "functions that grew\n"
+	     "  --baseline FILE status 1 when a cost is more than 5 % above what was kept; names "
+	     "the\n"
+	     "                  functions that grew\n"
 	     "  --tolerance N   per cent, instead of 5\n"
 	     "  --json FILE     write the result there, too (- is standard output)\n"
 	     "  --only PATTERN  rows whose name matches the shell pattern; of:");
@@ -46,8 +47,9 @@ static int inner(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[2], "host")) {
 		bench_host(stdout);
-	} else if (argc == 4 && !strcmp(argv[2], "profiles")) {
-		baseline_profiles(stdout, *argv[3] ? argv[3] : NULL);
+	} else if (argc > 3 && !strcmp(argv[2], "profiles")) {
+		for (int i = 3; i < argc; i++)
+			baseline_profile(stdout, argv[i]);
 	} else if (argc == 6 && !strcmp(argv[2], "costs")) {
 		const char *only = *argv[5] ? argv[5] : NULL;
 
@@ -142,54 +144,56 @@ static int measure_host(struct bench_result *r, struct mmvm_error *err)
 	return status;
 }
 
-/** Profiles for a baseline: counted in steps, so that the lab need not count instructions. A lab that
- * stands still while it steps is tried again. */
-static int measure_profiles(struct bench_result *r, const char *only, struct mmvm_error *err)
+/** Profiles of rows, in the lab without --icount: steps are counted, not ticks. */
+static int measure_profiles(struct bench_result *r, const char *const *rows, unsigned int nr,
+			    struct mmvm_error *err)
 {
 	char self[4096];
-	char *argv[] = {self,
-			(char *)"bench",
-			(char *)"--inner",
-			(char *)"profiles",
-			(char *)(only ? only : ""),
-			NULL};
-	int status = -1;
+	char *argv[BENCH_MAX_ROWS + 4] = {self, (char *)"bench", (char *)"--inner",
+					  (char *)"profiles"};
+	struct lab_options opt = {0};
+	int status;
 
+	if (!nr)
+		return 0;
+	for (unsigned int i = 0; i < nr; i++)
+		argv[4 + i] = (char *)rows[i];
 	cli_built_path("mmvm", self, sizeof(self));
-	for (unsigned int turn = 0; turn < PROFILE_TURNS && status < 0; turn++) {
-		struct lab_options opt = {.patience_s = PROFILE_PATIENCE_S};
-
-		opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
-		if (opt.stdout_fd < 0)
-			return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
-		status = lab_exec_command(5, argv, &opt, err);
-		if (status >= 0)
-			take_lines(r, opt.stdout_fd);
-		close(opt.stdout_fd);
-	}
+	opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
+	if (opt.stdout_fd < 0)
+		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
+	status = lab_exec_command(4 + (int)nr, argv, &opt, err);
+	take_lines(r, opt.stdout_fd);
+	close(opt.stdout_fd);
 	return status;
 }
 
-/** Compare with what was kept, keep what is now. Returns a status. */
-static int hold_against(const struct bench_result *r, const char *only, const char *baseline,
-			const char *save, unsigned int percent)
+/** Compare with what was kept, keep what is now. What is kept has all profiles; to compare, those of
+ * the rows that rose are enough. Returns a status, or -1 with `err`. */
+static int hold_against(struct bench_result *r, const char *only, const char *baseline,
+			const char *save, unsigned int percent, struct mmvm_error *err)
 {
 	static struct baseline then;
-	struct mmvm_error err = {0};
-	int status = MMVM_EXIT_OK, rc;
+	const char *rows[BENCH_MAX_ROWS];
+	unsigned int nr = 0;
+	int status, rc;
 
 	baseline_take_costs(&now, r, only);
-	if (baseline) {
-		if (baseline_read(baseline, &then, &err))
-			return cli_fail(&err);
-		if (baseline_compare(stderr, &then, &now, percent, only))
-			status = MMVM_EXIT_FAILED;
-	}
+	if (baseline && baseline_read(baseline, &then, err))
+		return -1;
+	for (unsigned int i = 0; i < bench_nr_rows(); i++)
+		if (now.row[i].median && baseline_has_profile(bench_row_name(i)) &&
+		    (save || baseline_rose(&then.row[i], &now.row[i], percent)))
+			rows[nr++] = bench_row_name(i);
+	status = measure_profiles(r, rows, nr, err);
+	if (status)
+		return status;
+	if (baseline && baseline_compare(stderr, &then, &now, percent, only))
+		status = MMVM_EXIT_FAILED;
 	rc = save ? report_write_file_atomic(save, baseline_emit, &now) : 0;
-	if (rc) {
-		fprintf(stderr, "mmvm: cannot write %s: %s\n", save, strerror(-rc));
-		return MMVM_EXIT_FAILED;
-	}
+	if (rc)
+		return mmvm_error(err, MMVM_EXIT_FAILED, "cannot write %s: %s", save,
+				  strerror(-rc));
 	return status;
 }
 
@@ -266,7 +270,7 @@ int cmd_bench(int argc, char **argv)
 	else
 		measure_host(&result, NULL);
 	if (!status && (save || baseline)) {
-		status = measure_profiles(&result, only, &err);
+		status = hold_against(&result, only, baseline, save, (unsigned int)percent, &err);
 		if (status < 0)
 			cli_fail(&err);
 	}
@@ -282,7 +286,5 @@ int cmd_bench(int argc, char **argv)
 	}
 	if (status < 0)
 		return err.status;
-	if (!status && (save || baseline))
-		status = hold_against(&result, only, baseline, save, (unsigned int)percent);
 	return status ? status : complete(&result, only) ? MMVM_EXIT_OK : MMVM_EXIT_FAILED;
 }

@@ -123,22 +123,6 @@ static int profile_here(const struct options *o)
 	return fflush(stdout) ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
 }
 
-/** QEMU's SVM loses the timer now and then while a guest is single-stepped, and the lab stands still
- * for good: it is tried again. Nothing is printed before a profile is whole. */
-static int profile_in_lab(int argc, char **argv)
-{
-	struct lab_options lab = {.patience_s = PROFILE_PATIENCE_S};
-	struct mmvm_error err = {0};
-	int status;
-
-	for (unsigned int turn = 1;; turn++) {
-		status = lab_exec(argc, argv, &lab, &err);
-		if (status >= 0 || turn == PROFILE_TURNS)
-			return status < 0 ? cli_fail(&err) : status;
-		fprintf(stderr, "mmvm profile: %s; once more\n", err.text);
-	}
-}
-
 int cmd_profile(int argc, char **argv)
 {
 	struct options o = {.print = profile_print_table};
@@ -156,7 +140,10 @@ int cmd_profile(int argc, char **argv)
 	if (accel < 0)
 		return cli_fail(&err);
 	if (accel == ACCEL_LAB) {
-		return profile_in_lab(argc, argv);
+		struct lab_options lab = {0};
+
+		status = lab_exec(argc, argv, &lab, &err);
+		return status < 0 ? cli_fail(&err) : status;
 	}
 	return profile_here(&o);
 }

@@ -1,70 +1,17 @@
 /*
- * What swapping costs when the disk costs nothing but a copy: a swap area on a RAM disk, and the
- * same user program (user/bench_mem swap) that runs under Linux with its swap on a RAM disk. So
- * both columns hold the kernel's work and one copy a page and way, and no device's.
- *
- *   disk: DISK_PAGES pages of vmalloc memory; request for page n copies to or from disk + n pages
+ * What swapping costs, by the same user program (user/bench_mem swap) that runs under Linux, with a
+ * swap area on a RAM disk in both.
  */
-#include "mm/bio.h"
+#include "tests/ram_disk.h"
 #include "tests/tests.h"
-
-#define DISK_PAGES   8192ul
-#define PAGE_SECTORS (PAGE_SIZE / 512)
-
-static char *disk;
-static u64 requests;
-
-static void ram_submit(struct block_device *bdev, struct bio *bio)
-{
-	u64 at = bio->sector * 512;
-
-	requests++;
-	bio->status = 0;
-	if (bio->op == BIO_READ || bio->op == BIO_WRITE) {
-		if (bio->sector + bio->nr_pages * PAGE_SECTORS > bdev->nr_sectors)
-			bio->status = -EIO;
-		for (u32 i = 0; i < bio->nr_pages && !bio->status; i++) {
-			void *page = page_address(bio->pages[i]);
-
-			if (bio->op == BIO_READ)
-				memcpy(page, disk + at + i * PAGE_SIZE, PAGE_SIZE);
-			else
-				memcpy(disk + at + i * PAGE_SIZE, page, PAGE_SIZE);
-		}
-	} else if (bio->op != BIO_FLUSH) {
-		bio->status = -EOPNOTSUPP;
-	}
-	bio->end_io(bio);
-}
-
-static struct block_device ram_disk = {
-	.name = "ram0",
-	.role = "ram0",
-	.nr_sectors = DISK_PAGES * PAGE_SECTORS,
-	.submit = ram_submit,
-};
-
-/** mkswap's header: version and last page at 1024, the word at the page's end. */
-static void format_swap(void)
-{
-	u32 info[3] = {1, DISK_PAGES - 1, 0};
-
-	memset(disk, 0, PAGE_SIZE);
-	memcpy(disk + 1024, info, sizeof(info));
-	memcpy(disk + PAGE_SIZE - 10, "SWAPSPACE2", 10);
-}
 
 GUEST_TEST(bench, swap, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 120, "memory=64M,high=8M")
 {
 	s64 out = ev(PSWPOUT), in = ev(PSWPIN);
 
-	disk = vmalloc(DISK_PAGES * PAGE_SIZE);
-	REQUIRE(disk);
-	format_swap();
-	register_block_device(&ram_disk);
-	REQUIRE(do_swapon(&ram_disk, -1) == 0);
+	REQUIRE(ram_disk_swapon() == 0);
 	CHECK_EQ(run_program("user/bench_mem", "swap"), 0);
 	CHECK(ev(PSWPOUT) > out);
 	CHECK(ev(PSWPIN) > in);
-	CHECK(requests > 0);
+	CHECK(ram_disk_requests() > 0);
 }

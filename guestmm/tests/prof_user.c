@@ -3,58 +3,10 @@
  * the private system call. Those that swap have a swap area on a RAM disk, so that the profile
  * holds the kernel's work and one copy a page, no device's and no waiting.
  */
-#include "mm/bio.h"
 #include "tests/prof.h"
+#include "tests/ram_disk.h"
 
-#define DISK_PAGES   8192ul
-#define PAGE_SECTORS (PAGE_SIZE / 512)
-#define ANON_PAGES   1024ul
-
-static char *disk;
-
-static void ram_submit(struct block_device *bdev, struct bio *bio)
-{
-	u64 at = bio->sector * 512;
-
-	bio->status = 0;
-	if (bio->op == BIO_READ || bio->op == BIO_WRITE) {
-		if (bio->sector + bio->nr_pages * PAGE_SECTORS > bdev->nr_sectors)
-			bio->status = -EIO;
-		for (u32 i = 0; i < bio->nr_pages && !bio->status; i++) {
-			void *page = page_address(bio->pages[i]);
-
-			if (bio->op == BIO_READ)
-				memcpy(page, disk + at + i * PAGE_SIZE, PAGE_SIZE);
-			else
-				memcpy(disk + at + i * PAGE_SIZE, page, PAGE_SIZE);
-		}
-	} else if (bio->op != BIO_FLUSH) {
-		bio->status = -EOPNOTSUPP;
-	}
-	bio->end_io(bio);
-}
-
-static struct block_device ram_disk = {
-	.name = "ram0",
-	.role = "ram0",
-	.nr_sectors = DISK_PAGES * PAGE_SECTORS,
-	.submit = ram_submit,
-};
-
-/** mkswap's header: version and last page at 1024, the word at the page's end. */
-static int swap_on(void)
-{
-	u32 info[3] = {1, DISK_PAGES - 1, 0};
-
-	disk = vmalloc(DISK_PAGES * PAGE_SIZE);
-	if (!disk)
-		return -ENOMEM;
-	memset(disk, 0, PAGE_SIZE);
-	memcpy(disk + 1024, info, sizeof(info));
-	memcpy(disk + PAGE_SIZE - 10, "SWAPSPACE2", 10);
-	register_block_device(&ram_disk);
-	return do_swapon(&ram_disk, -1);
-}
+#define ANON_PAGES 1024ul
 
 #define USER_OP(name)                                                                           \
 	GUEST_TEST(profile, name, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 60, "memory=64M,high=8M") \
@@ -65,18 +17,22 @@ static int swap_on(void)
 USER_OP(syscall)
 USER_OP(anon_fault)
 USER_OP(zero_fault)
-USER_OP(cow_zero)
+USER_OP(zero_cow)
 USER_OP(populate)
 USER_OP(munmap)
 USER_OP(dontneed)
 USER_OP(mprotect)
 USER_OP(map_unmap)
+USER_OP(brk)
+USER_OP(vmas)
+USER_OP(cow_fault)
+USER_OP(fork_512)
 
 GUEST_TEST(profile, swap_in, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 60, "memory=40M,high=8M")
 {
 	s64 in = ev(PSWPIN);
 
-	REQUIRE(swap_on() == 0);
+	REQUIRE(ram_disk_swapon() == 0);
 	CHECK_EQ(run_program("user/profile_mem", "swap_in"), 0);
 	CHECK(ev(PSWPIN) > in);
 }
@@ -93,7 +49,7 @@ GUEST_TEST(profile, swap_out, MMVM_TESTF_BENCH, 60, "memory=64M,high=8M")
 	unsigned long addr;
 	s64 out;
 
-	REQUIRE(swap_on() == 0);
+	REQUIRE(ram_disk_swapon() == 0);
 	mm = testmm_create(t);
 	REQUIRE(mm);
 	addr = testmm_map(t, mm, ANON_PAGES * PAGE_SIZE);

@@ -4,8 +4,7 @@
  *
  * A baseline holds, for each row of the table, the cost in guestmm and the instructions of each
  * function in the operation's profile, so that a cost that rose can be told by the functions that
- * grew. A row may have several profiles (a page swapped out and in: one each); their functions are
- * added up.
+ * grew. The profile is of the operation of the row's name (`mmvm profile --list`).
  */
 #ifndef VMM_BENCH_BASELINE_H
 #define VMM_BENCH_BASELINE_H
@@ -28,10 +27,10 @@ struct baseline {
 	struct baseline_row row[BENCH_MAX_ROWS]; /* index: place in BENCH_ROWS */
 };
 
-/** Names of the operations profiled for a row (NULL-terminated), at most two. */
-const char *const *baseline_operations(const char *row);
-/** Inner: profile what the pattern wants; lines "prof ROW FUNCTION SELF" and "note TEXT". */
-void baseline_profiles(FILE *out, const char *only);
+/** Can the row's operation be profiled? */
+bool baseline_has_profile(const char *row);
+/** Inner: profile a row's operation; lines "prof ROW FUNCTION SELF" and "note TEXT". */
+void baseline_profile(FILE *out, const char *row);
 /** Take such a line. False when it is not one. */
 bool baseline_line(struct baseline *b, const char *line);
 /** The medians of a result, of the rows that are wanted. */
@@ -44,6 +43,9 @@ int baseline_read(const char *path, struct baseline *b, struct mmvm_error *err);
 int baseline_parse(const char *text, size_t len, const char *name, struct baseline *b,
 		   struct mmvm_error *err);
 
+/** Is `now` more than `percent` above `then`, which was measured? */
+bool baseline_rose(const struct baseline_row *then, const struct baseline_row *now,
+		   unsigned int percent);
 /** Say which costs rose by more than `percent`, and which functions grew. Returns how many rose, a
  * row counted too that was measured then and is wanted but has no cost now. */
 unsigned int baseline_compare(FILE *f, const struct baseline *then, const struct baseline *now,

@@ -8,9 +8,7 @@
 #include "machine/machine.h"
 #include "observe/step_profile.h"
 
-#define PROFILE_SUITE	   "profile."
-#define PROFILE_PATIENCE_S 25 /* a lab that is silent for so long has stopped */
-#define PROFILE_TURNS	   3  /* labs that are tried then */
+#define PROFILE_SUITE "profile."
 
 /** Profile the operation: NULL with `err` when the host cannot, the guest failed, or there is no
  * such operation. `backend` (32 bytes) gets the host's name for itself. Free with

@@ -1,0 +1,71 @@
+/*
+ * A swap area that costs nothing but a copy: a block device whose sectors are memory. With it a
+ * benchmark or profile of swap holds the kernel's work and one copy a page and way, no device's and
+ * no waiting; Linux's column has a RAM disk, too.
+ *
+ *   disk: DISK_PAGES pages of vmalloc memory; request for page n copies to or from disk + n pages
+ */
+#include "tests/ram_disk.h"
+#include "mm/bio.h"
+#include "tests/tests.h"
+
+#define DISK_PAGES   8192ul
+#define PAGE_SECTORS (PAGE_SIZE / 512)
+
+static char *disk;
+static u64 requests;
+
+static void ram_submit(struct block_device *bdev, struct bio *bio)
+{
+	u64 at = bio->sector * 512;
+
+	requests++;
+	bio->status = 0;
+	if (bio->op == BIO_READ || bio->op == BIO_WRITE) {
+		if (bio->sector + bio->nr_pages * PAGE_SECTORS > bdev->nr_sectors)
+			bio->status = -EIO;
+		for (u32 i = 0; i < bio->nr_pages && !bio->status; i++) {
+			void *page = page_address(bio->pages[i]);
+
+			if (bio->op == BIO_READ)
+				memcpy(page, disk + at + i * PAGE_SIZE, PAGE_SIZE);
+			else
+				memcpy(disk + at + i * PAGE_SIZE, page, PAGE_SIZE);
+		}
+	} else if (bio->op != BIO_FLUSH) {
+		bio->status = -EOPNOTSUPP;
+	}
+	bio->end_io(bio);
+}
+
+static struct block_device ram_disk = {
+	.name = "ram0",
+	.role = "ram0",
+	.nr_sectors = DISK_PAGES * PAGE_SECTORS,
+	.submit = ram_submit,
+};
+
+/** mkswap's header: version and last page at 1024, the word at the page's end. */
+static void format_swap(void)
+{
+	u32 info[3] = {1, DISK_PAGES - 1, 0};
+
+	memset(disk, 0, PAGE_SIZE);
+	memcpy(disk + 1024, info, sizeof(info));
+	memcpy(disk + PAGE_SIZE - 10, "SWAPSPACE2", 10);
+}
+
+int ram_disk_swapon(void)
+{
+	disk = vmalloc(DISK_PAGES * PAGE_SIZE);
+	if (!disk)
+		return -ENOMEM;
+	format_swap();
+	register_block_device(&ram_disk);
+	return do_swapon(&ram_disk, -1);
+}
+
+u64 ram_disk_requests(void)
+{
+	return requests;
+}

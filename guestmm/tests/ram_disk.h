@@ -1,0 +1,10 @@
+/* A swap area on a RAM disk, for benchmarks and profiles. */
+#ifndef TESTS_RAM_DISK_H
+#define TESTS_RAM_DISK_H
+#include "lib/types.h"
+
+/** Make the disk, 32 MiB of vmalloc memory, and swap to it. Once a machine. 0 or -errno. */
+int ram_disk_swapon(void);
+/** Requests it was given so far. */
+u64 ram_disk_requests(void);
+#endif
