@@ -20,6 +20,7 @@
 #include "lab/lab.h"
 #include "machine/cpio.h"
 #include "machine/machine.h"
+#include "observe/exit_places.h"
 #include "observe/access.h"
 #include "observe/audit.h"
 #include "observe/dirty_exact.h"
@@ -56,7 +57,7 @@ struct run_options {
 	const char *perf_symbols; /* folder */
 	const char *trace;
 	uint64_t trace_limit;
-	unsigned int access;	  /* methods, as bits */
+	unsigned int access; /* methods, as bits */
 	bool access_all;
 	enum accel accel;
 	bool icount, verbose, help;
@@ -111,6 +112,7 @@ static void help(void)
 	     "                             bits), unmap or host (mappings dropped and looked "
 	     "for),\n"
 	     "                             dirty (writes), refs (smaps), all, none (none)\n"
+	     "  --exit-places              count exits by guest address and guest function, too\n"
 	     "  --json FILE                write the result as JSON too (-: stdout)\n"
 	     "  --trace FILE               record what guest and host do, for mmvm trace and mmvm "
 	     "page\n"
@@ -148,6 +150,7 @@ enum option {
 	OPT_TRACE_LIMIT,
 	/* without a value */
 	OPT_ICOUNT,
+	OPT_EXIT_PLACES,
 	OPT_VERBOSE,
 	OPT_HELP,
 	OPT_NONE,
@@ -179,6 +182,7 @@ static enum option option_find(const char *arg)
 		{"--trace-limit", OPT_TRACE_LIMIT},
 		{"--perf-symbols", OPT_PERF_SYMBOLS},
 		{"--icount", OPT_ICOUNT},
+		{"--exit-places", OPT_EXIT_PLACES},
 		{"-v", OPT_VERBOSE},
 		{"--verbose", OPT_VERBOSE},
 		{"--help", OPT_HELP},
@@ -357,6 +361,7 @@ static int parse_options(struct run_options *o, int argc, char **argv)
 			return cli_usage_error("run", "unknown option '%s'", argv[i]);
 		if (option >= OPT_ICOUNT) {
 			o->icount |= option == OPT_ICOUNT;
+			o->config.exit_sites |= option == OPT_EXIT_PLACES;
 			o->verbose |= option == OPT_VERBOSE;
 			o->help |= option == OPT_HELP;
 			i++;
@@ -719,6 +724,8 @@ static int run_here(struct run *run)
 		print_console(run, m, true);
 	}
 	sampler_finish(&run->sampler, m, &out);
+	if (run->opt->config.exit_sites)
+		exit_places_add(&run->result, m, run->symbols);
 	access_finish(&run->access, m, &run->result);
 	if (run->trace)
 		trace_status = end_trace(run, out.kind == OUTCOME_EXITED);

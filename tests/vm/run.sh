@@ -155,6 +155,21 @@ ok "killed 50 times: no temporary file" empty "$dir/tmp"
 ok "killed 50 times: only the result's own name" [ "$(ls -A "$dir/json")" = r.json ]
 ok "killed 50 times: the result is whole, new or old" [ $strange = 0 ]
 
+# ---- exits by place: the same exits as by reason
+LIMIT=100 run run --accel kvm --exec hello --exit-places --json "$dir/places.json"
+ok "exits by place: the run" [ "$status" = 0 ]
+ok "exits by place: each exit in one line, functions of the guest named" python3 - "$dir/places.json" <<'END'
+import json, sys
+r = json.load(open(sys.argv[1]))
+placed = {}
+for p in r["exit_places"]:
+    placed[p["reason"]] = placed.get(p["reason"], 0) + p["count"]
+reasons = {e["reason"]: e["count"] for e in r["exits"]}
+assert r["exits_unplaced"] == 0
+assert placed == reasons, (placed, reasons)
+assert any(p["device"] == "testchan" and p["function"].startswith("testchan_") for p in r["exit_places"])
+END
+
 # ---- doctor
 timeout 60 "$mmvm" doctor >"$dir/out" 2>"$dir/err"
 status=$?

@@ -67,6 +67,7 @@ struct machine_vcpu {
 	/* Written by the vCPU's thread only, read by others at any time. */
 	uint64_t exit_count[EXIT_SLOTS];
 	uint64_t exit_tsc[EXIT_SLOTS]; /* TSC ticks spent in the VMM */
+	struct exit_table *exit_table; /* NULL: not asked for */
 	/* Valid while `stopped`: the thread waits in a call-back, or has ended. */
 	atomic_bool stopped;
 	struct kvm_regs regs;

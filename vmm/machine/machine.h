@@ -88,6 +88,7 @@ struct machine_config {
 	enum dirty_mode dirty_mode;
 	unsigned int dirty_chunk; /* pages cleared by one request; 0: a good number */
 	bool untimed;		  /* do not take the time of exits */
+	bool exit_sites;	  /* count exits by place, too (machine/exit_sites.h) */
 	/* Guest: sample accessed bits so often, and tell by MMVM_REC_ACCESS; 0: do not */
 	unsigned int access_ms;
 	bool thp;		  /* advise huge pages for guest RAM */

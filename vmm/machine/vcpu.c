@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <x86intrin.h>
+#include "machine/exit_sites.h"
 #include "machine/internal.h"
 
 #define KICK_SIGNAL (SIGRTMIN + 2)
@@ -326,24 +327,45 @@ static void await_release(struct machine_vcpu *v)
 		finish_crashed(v, "the start registers of a vCPU cannot be");
 }
 
-static void trace_exit(const struct machine_vcpu *v, unsigned int slot, uint64_t t0, uint64_t now)
+/* Port or guest physical address that the exit is about; 0: it is about none. */
+static uint64_t exit_address(const struct machine_vcpu *v, unsigned int slot)
 {
 	const struct kvm_run *run = v->kvm.run;
-	struct machine_exit_event e = {
-		.cpu = v->id, .reason = slot, .tsc = t0, .ticks = now - t0};
 
 	if (slot == EXIT_PIO_IN || slot == EXIT_PIO_OUT)
-		e.addr = run->io.port;
-	else if (slot == EXIT_MMIO_READ || slot == EXIT_MMIO_WRITE)
-		e.addr = run->mmio.phys_addr;
+		return run->io.port;
+	if (slot == EXIT_MMIO_READ || slot == EXIT_MMIO_WRITE)
+		return run->mmio.phys_addr;
+	return 0;
+}
+
+static void trace_exit(const struct machine_vcpu *v, unsigned int slot, uint64_t t0, uint64_t now)
+{
+	struct machine_exit_event e = {.cpu = v->id,
+				       .reason = slot,
+				       .addr = exit_address(v, slot),
+				       .tsc = t0,
+				       .ticks = now - t0};
+
 	v->m->config.trace->exit(v->m->config.trace_arg, &e);
+}
+
+static void count_site(struct machine_vcpu *v, unsigned int slot, uint64_t ticks)
+{
+	uint64_t begin = __rdtsc();
+	struct kvm_regs regs;
+
+	if (kvm_vcpu_get_regs(&v->kvm, &regs))
+		regs.rip = 0;
+	exit_table_add(v->exit_table, slot, exit_address(v, slot), regs.rip, ticks);
+	exit_table_cost(v->exit_table, __rdtsc() - begin);
 }
 
 static void *vcpu_main(void *arg)
 {
 	struct machine_vcpu *v = arg;
 	struct machine *m = v->m;
-	const bool timed = !m->config.untimed || m->config.trace;
+	const bool timed = !m->config.untimed || m->config.trace || m->config.exit_sites;
 	uint64_t t0;
 
 	current_vcpu = v;
@@ -373,6 +395,8 @@ static void *vcpu_main(void *arg)
 				 __ATOMIC_RELAXED);
 		if (m->config.trace)
 			trace_exit(v, slot, t0, now);
+		if (v->exit_table)
+			count_site(v, slot, now - t0);
 	}
 	park_for_good(v);
 	/* A read or write by the guest is complete only after the next entry: let KVM finish it,
@@ -404,6 +428,11 @@ int machine_vcpu_create(struct machine *m, unsigned int id, struct mmvm_error *e
 	v->stats = fd >= 0 ? kvm_stats_open(fd) : NULL;
 	sigemptyset(&sa.sa_mask);
 	sigaction(KICK_SIGNAL, &sa, NULL);
+	if (v->m->config.exit_sites) {
+		v->exit_table = exit_table_new();
+		if (!v->exit_table)
+			return mmvm_error(err, MMVM_EXIT_HOST, "no memory for counting exits"), -1;
+	}
 	return machine_dirty_vcpu(v, err) ? -1 : machine_vcpu_reset(v, err);
 }
 
@@ -447,4 +476,6 @@ void machine_vcpu_destroy(struct machine_vcpu *v)
 	machine_step_free(v);
 	kvm_stats_close(v->stats);
 	kvm_vcpu_close(&v->kvm);
+	exit_table_free(v->exit_table);
+	v->exit_table = NULL;
 }

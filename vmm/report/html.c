@@ -319,6 +319,31 @@ static int by_time(const void *a, const void *b)
 	return x->ns < y->ns ? 1 : x->ns > y->ns ? -1 : strcmp(x->name, y->name);
 }
 
+#define MAX_PLACES 40
+
+static void put_exit_places(FILE *f, const struct run_result *r)
+{
+	static const char *const columns[] = {"reason and place", "#exits", "#time", NULL};
+
+	if (!r->has_exit_places)
+		return;
+	heading(f, "Exits to the VMM, by place");
+	table_begin(f, columns);
+	for (unsigned int i = 0; i < r->nr_places && i < MAX_PLACES; i++) {
+		const struct run_exit_place *p = &r->places[i];
+		char name[192], where[64] = "", time[32];
+
+		if (p->addr)
+			snprintf(where, sizeof(where), " %#" PRIx64 " %s", p->addr, p->device);
+		snprintf(name, sizeof(name), "%s%s in %s", p->reason, where, p->function);
+		row_begin(f, name);
+		cell_count(f, p->count);
+		cell_text(f, "n", format_ns(p->ns, time, sizeof(time)));
+		fputs("</tr>\n", f);
+	}
+	table_end(f);
+}
+
 static void put_exits(FILE *f, const struct run_result *r)
 {
 	const struct run_exit *sorted[MAX_BARS];
@@ -626,6 +651,7 @@ int report_html(FILE *f, const struct run_result *r, const struct report_costs *
 	put_reasons(f, r);
 	put_page_sizes(f, r);
 	put_exits(f, r);
+	put_exit_places(f, r);
 	put_disks(f, r);
 	put_zones(f, r);
 	put_counters(f, r);

@@ -341,6 +341,23 @@ static void load_host(struct loader *l, const struct json_value *root, struct ru
 		run_result_add_disk(r, d.role, d.size, &d.stats);
 	}
 	for_each_element(l, root, "kvm", v, i) load_kvm_stat(l, v, r);
+	for_each_element(l, root, "exit_places", v, i)
+	{
+		struct run_exit_place p = {0};
+
+		GET_TEXT(l, v, "reason", p.reason);
+		get_u64(l, v, "address", &p.addr);
+		GET_TEXT(l, v, "device", p.device);
+		GET_TEXT(l, v, "function", p.function);
+		get_u64(l, v, "count", &p.count);
+		get_u64(l, v, "ns", &p.ns);
+		run_result_add_exit_place(r, &p);
+	}
+	r->has_exit_places = !absent(json_get(root, "exit_places"));
+	if (r->has_exit_places) {
+		get_u64(l, root, "exits_placed", &r->exits_placed);
+		get_u64(l, root, "exits_unplaced", &r->exits_unplaced);
+	}
 	for_each_element(l, root, "exits", v, i)
 	{
 		struct run_exit e = {0};

@@ -254,6 +254,23 @@ static void emit_host(struct json *j, const struct run_result *r)
 	}
 	json_end_array(j);
 
+	if (r->has_exit_places) {
+		json_array(j, "exit_places");
+		for (unsigned int p = 0; p < r->nr_places; p++) {
+			json_object(j, NULL);
+			json_string(j, "reason", r->places[p].reason);
+			json_u64(j, "address", r->places[p].addr);
+			json_string(j, "device", r->places[p].device);
+			json_string(j, "function", r->places[p].function);
+			json_u64(j, "count", r->places[p].count);
+			json_u64(j, "ns", r->places[p].ns);
+			json_end_object(j);
+		}
+		json_end_array(j);
+		json_u64(j, "exits_placed", r->exits_placed);
+		json_u64(j, "exits_unplaced", r->exits_unplaced);
+	}
+
 	emit_access(j, r);
 	json_array(j, "observers");
 	for (unsigned int i = 0; i < r->nr_observers; i++) {

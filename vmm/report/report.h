@@ -89,6 +89,15 @@ struct run_exit {
 	uint64_t count, ns; /* ns: time in the VMM for this reason; 0 without has_exit_times */
 };
 
+/** Exits of one reason, about one address, from one guest function. */
+struct run_exit_place {
+	char reason[32];
+	uint64_t addr;	   /* port or guest physical address, 0: none */
+	char device[32];   /* whose window that is, or "" */
+	char function[64]; /* of the guest kernel, "(program)", or an address */
+	uint64_t count, ns;
+};
+
 /** What watching has cost. */
 struct run_observer {
 	char name[32];
@@ -227,6 +236,10 @@ struct run_result {
 	struct run_exit *exits;
 	bool has_exit_times;
 	unsigned int nr_exits;
+	struct run_exit_place *places; /* most frequent first */
+	unsigned int nr_places;
+	bool has_exit_places;
+	uint64_t exits_placed, exits_unplaced; /* looked at; of these, in no line */
 	struct run_check *checks;
 	unsigned int nr_checks;
 	/* Pages in the log beside those a program says it wrote, by why they are there; of the exact
@@ -253,6 +266,7 @@ void run_result_add_disk(struct run_result *r, const char *role, uint64_t size,
 			 const struct mmvm_disk_stats *stats);
 /** The same scope and name again: values are added (so that vCPUs sum). */
 void run_result_add_kvm(struct run_result *r, const struct run_kvm_stat *s);
+void run_result_add_exit_place(struct run_result *r, const struct run_exit_place *place);
 void run_result_add_exit(struct run_result *r, const char *name, uint64_t count, uint64_t ns);
 /** Returns whether they are equal. */
 bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest, uint64_t host,

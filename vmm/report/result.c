@@ -31,6 +31,7 @@ void run_result_free(struct run_result *r)
 	free(r->disks);
 	free(r->kvm);
 	free(r->exits);
+	free(r->places);
 	free(r->checks);
 	free(r->reasons);
 	free(r->observers);
@@ -181,6 +182,14 @@ void run_result_add_exit(struct run_result *r, const char *name, uint64_t count,
 	SET_TEXT(slot->name, name);
 	slot->count = count;
 	slot->ns = ns;
+}
+
+void run_result_add_exit_place(struct run_result *r, const struct run_exit_place *place)
+{
+	struct run_exit_place *slot = GROW(r, places);
+
+	if (slot)
+		*slot = *place;
 }
 
 bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest, uint64_t host,

@@ -291,6 +291,34 @@ static void table_host(const struct out *o, const struct run_result *r)
 	}
 }
 
+/* The first lines; all are in the JSON. */
+#define TABLE_PLACES 16
+
+static void table_places(const struct out *o, const struct run_result *r)
+{
+	char a[32], b[32], where[64];
+
+	if (!r->has_exit_places)
+		return;
+	heading(o, "exits by place");
+	fprintf(o->f, "  %-14s %-28s %-28s %9s %12s\n", "reason", "address", "guest function",
+		"count", "time");
+	for (unsigned int i = 0; i < r->nr_places && i < TABLE_PLACES; i++) {
+		const struct run_exit_place *p = &r->places[i];
+
+		where[0] = 0;
+		if (p->addr)
+			snprintf(where, sizeof(where), "%#" PRIx64 " %s", p->addr, p->device);
+		fprintf(o->f, "  %-14s %-28s %-28s %9s %12s\n", p->reason, where, p->function,
+			format_count(p->count, a, sizeof(a)), format_ns(p->ns, b, sizeof(b)));
+	}
+	if (r->nr_places > TABLE_PLACES)
+		fprintf(o->f, "  %u more in the JSON file\n", r->nr_places - TABLE_PLACES);
+	if (r->exits_unplaced)
+		fprintf(o->f, "  %s exits found no room in the table\n",
+			format_count(r->exits_unplaced, a, sizeof(a)));
+}
+
 static void table_outcome(const struct out *o, const struct run_result *r)
 {
 	bool good = r->exit_status == MMVM_EXIT_OK;
@@ -349,6 +377,7 @@ int report_table(FILE *f, const struct run_result *r, const struct report_option
 			put_lines(f, "  ", r->reports[i].text);
 		}
 	}
+	table_places(&o, r);
 	table_outcome(&o, r);
 	return ferror(f) ? -EIO : 0;
 }
