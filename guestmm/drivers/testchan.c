@@ -6,13 +6,15 @@
  * any context, so the common buffer is static, and interrupts are off while it is in use:
  *
  *   normal     one at a time, under `lock`
- *   emergency  for a record sent while this CPU is already filling one: a panic in the middle
+ *   emergency  for a record sent while this CPU is already filling one, or another one that a crash
+ *              has stopped: a panic in the middle
  *
  * I1: a buffer is physically contiguous and 16-byte aligned: kernel image or direct map.
  *
  * Lock: testchan_lock, innermost: nothing is called under it but the formatter.
  */
 #include "arch/io.h"
+#include "arch/smp.h"
 #include "kernel/kernel.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -31,6 +33,7 @@ _Static_assert((PAGE_SIZE << REPORT_ORDER_MAX) <= MMVM_RECORD_MAX, "a report mus
 
 static union record_buffer normal, emergency;
 static spinlock_t testchan_lock = SPINLOCK_INIT;
+static u32 owner; /* CPU + 1 that holds the lock */
 
 static phys_addr_t record_phys(const struct mmvm_record *rec)
 {
@@ -62,17 +65,23 @@ static void fill_header(struct mmvm_record *rec, enum mmvm_record_kind kind, con
 static union record_buffer *get_buffer(unsigned long *flags)
 {
 	*flags = arch_irq_save();
-	if (spin_trylock(&testchan_lock))
-		return &normal;
-	return &emergency;
+	while (!spin_trylock(&testchan_lock)) {
+		if (READ_ONCE(owner) == cpu_id() + 1 || smp_crashed())
+			return &emergency;
+		spin_wait(&testchan_lock.locked);
+	}
+	WRITE_ONCE(owner, cpu_id() + 1);
+	return &normal;
 }
 
 static void put_buffer(union record_buffer *b, unsigned long flags)
 {
-	if (b == &normal)
+	if (b == &normal) {
+		WRITE_ONCE(owner, 0);
 		spin_unlock_irqrestore(&testchan_lock, flags);
-	else
+	} else {
 		arch_irq_restore(flags);
+	}
 }
 
 int testchan_call(enum mmvm_record_kind kind, const char *name, u64 value, u64 value2, void *text,

@@ -11,6 +11,7 @@
  */
 #include "arch/boot.h"
 #include "arch/processor.h"
+#include "arch/smp.h"
 #include "fs/initrd.h"
 #include "kernel/accessd.h"
 #include "kernel/boot.h"
@@ -71,6 +72,7 @@ static int init_thread(void *arg)
 {
 	int status = 0;
 
+	smp_start_cpus();
 	drivers_init();
 	swap_init();
 	audit_root_fill();
@@ -104,6 +106,8 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	memblock_reserve(image_pa(_image_start),
 			 ALIGN_UP(image_pa(_image_end), PAGE_SIZE) - image_pa(_image_start));
 	time_init();
+	if (boot_info.nr_cpus > 1)
+		static_key_enable(KEY_SMP);
 	cpu_init();
 	paging_init();
 	vmemmap_init();

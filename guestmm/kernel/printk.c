@@ -6,10 +6,11 @@
  * most hosts.
  *
  * A line is formatted into a static buffer under a spinlock with interrupts off, so that lines of
- * different contexts never mix. A crash may happen while the lock is held: whoever finds it taken
- * on this CPU prints from a small buffer of its own instead.
+ * different contexts never mix. A crash may happen while the lock is held: who finds it taken by
+ * this CPU, or by one that a crash has stopped, prints from a small buffer of its own instead.
  */
 #include "arch/io.h"
+#include "arch/smp.h"
 #include "kernel/console.h"
 #include "kernel/kernel.h"
 #include "lib/errno.h"
@@ -17,6 +18,7 @@
 #define LINE_MAX 1024
 
 static spinlock_t console_lock = SPINLOCK_INIT;
+static u32 console_owner; /* CPU + 1 that holds the lock */
 static char line[LINE_MAX];
 static bool use_testchan;
 
@@ -39,10 +41,16 @@ static void console_vprintf(bool with_time, const char *fmt, va_list ap)
 	size_t size = sizeof(line);
 	int n = 0;
 
-	if (!spin_trylock(&console_lock)) {
-		buf = small;
-		size = sizeof(small);
+	while (!spin_trylock(&console_lock)) {
+		if (READ_ONCE(console_owner) == cpu_id() + 1 || smp_crashed()) {
+			buf = small;
+			size = sizeof(small);
+			break;
+		}
+		spin_wait(&console_lock.locked);
 	}
+	if (buf == line)
+		WRITE_ONCE(console_owner, cpu_id() + 1);
 	if (with_time) {
 		u64 us = ktime_ns() / 1000;
 
@@ -51,10 +59,12 @@ static void console_vprintf(bool with_time, const char *fmt, va_list ap)
 	}
 	n += kvsnprintf(buf + n, size - n, fmt, ap);
 	console_write(buf, min((size_t)n, size - 1));
-	if (buf == line)
+	if (buf == line) {
+		WRITE_ONCE(console_owner, 0);
 		spin_unlock_irqrestore(&console_lock, flags);
-	else
+	} else {
 		arch_irq_restore(flags);
+	}
 }
 
 void console_printf(const char *fmt, ...)

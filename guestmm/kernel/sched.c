@@ -5,24 +5,38 @@
  *   rq->curr      the running task; the idle task is never on the queue
  *   rq->sleepers  tasks with a time limit, soonest first
  *
+ *   new task ──> the emptiest queue        idle CPU <── pulls from the longest queue
+ *   woken    ──> the queue it slept on; if that CPU is busy and another idle, that one is told
+ *
  * Invariants, under rq->lock:
  *   I1  a task is on the queue or current exactly when on_rq
  *   I2  only a task that calls schedule() itself leaves the queue: one that was preempted between
  *       "I will sleep" and schedule() stays runnable, so no wake-up is lost
  *   I3  the timer is armed no later than the end of the running slice while somebody waits for the
  *       CPU, and no later than the first sleeper; otherwise it is off: one program alone is never
- *       interrupted, and an idle machine stays halted
+ *       interrupted, and an idle machine stays halted. A CPU arms only its own timer: who queues a
+ *       task on another one sends it there (scheduler_ipi())
  *   I4  a dead task's stack is freed by the reaper, after the CPU has left it
+ *   I5  a task that was preempted in the kernel goes on on the same CPU (`preempted`): so cpu_id()
+ *       and what it indexes stay true for kernel code between two points where it lets go of the
+ *       CPU itself. Others that are runnable may be pulled.
+ *   I6  t->ti->cpu changes only under the lock of the queue it names, while t does not run. From
+ *       there it is on its way to the puller's queue: runnable, on_rq, and on no list
  *
  * User SSE registers stay in the processor until another process wants it (rq->fpu_owner); the
- * kernel uses none. The address space stays loaded while kernel threads run (rq->active_mm), so a
- * process must leave its own before it drops it.
+ * kernel uses none. With several CPUs they are saved whenever the task leaves one, because it may
+ * go on elsewhere, and loaded again unless nobody else has used that processor's meanwhile
+ * (task->fpu_cpu). The address space stays loaded while kernel threads run; a process must leave
+ * its own before it drops it, and other CPUs are made to (arch_release_mm()).
  *
- * Locks: wait-queue lock > rq->lock; task_list_lock > rq->lock. rq->lock is held across the switch
- * and released by the next task.
+ * Locks: wait-queue lock > rq->lock; task_list_lock > rq->lock; never two of rq->lock. It is held
+ * across the switch and released by the next task, so it is one the lock-order checker does not
+ * see: nothing is taken under it.
  */
 #include "kernel/task.h"
+#include "arch/smp.h"
 #include "arch/tlb.h"
+#include "kernel/console.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -32,15 +46,16 @@
 
 struct rq {
 	spinlock_t lock;
+	u32 nr; /* on the queue; others look at it without the lock */
 	struct list_head queue;
 	struct list_head sleepers;
-	struct list_head dead; /* exited, waiting for the reaper */
+	struct list_head dead; /* exited, this CPU has not left its stack yet */
 	struct task *curr, *idle;
 	struct task *fpu_owner;
-	struct mm_struct *active_mm;
 	u64 timer_at; /* when the timer will fire, 0 = off */
-};
+} __attribute__((aligned(64)));
 static struct rq runqueues[MMVM_MAX_CPUS];
+static u32 idle_cpus; /* A: CPUs that have nothing to do and may be halted */
 static struct task idle_tasks[MMVM_MAX_CPUS];
 static bool sched_running;
 
@@ -51,10 +66,39 @@ static int next_pid = 2;     /* T */
 static bool first_pid_taken; /* the first process is 1; T */
 static struct kmem_cache *task_cache;
 static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
+static LIST_HEAD(dead_tasks); /* dead_lock: for the reaper, linked by run */
+static spinlock_t dead_lock = SPINLOCK_INIT;
 
 static inline struct rq *this_rq(void)
 {
 	return &runqueues[cpu_id()];
+}
+
+static inline void rq_lock(struct rq *rq)
+{
+	preempt_disable();
+	__spin_acquire(&rq->lock);
+}
+/* Without a look at need_resched. */
+static inline void rq_unlock(struct rq *rq)
+{
+	__atomic_store_n(&rq->lock.locked, 0, __ATOMIC_RELEASE);
+	current_thread_info()->preempt_count--;
+}
+/* The queue of the task, locked; interrupts off. */
+static inline struct rq *task_rq_lock(const struct task *t)
+{
+	struct rq *rq = &runqueues[READ_ONCE(t->ti->cpu)];
+
+	rq_lock(rq);
+	if (static_key(KEY_SMP)) {
+		while (unlikely(rq != &runqueues[READ_ONCE(t->ti->cpu)])) { /* I6 */
+			rq_unlock(rq);
+			rq = &runqueues[READ_ONCE(t->ti->cpu)];
+			rq_lock(rq);
+		}
+	}
+	return rq;
 }
 
 /* ---- timer ---- */
@@ -77,21 +121,26 @@ static void timer_update(struct rq *rq, u64 now)
 
 /* ---- making tasks runnable ---- */
 
-static void make_runnable(struct rq *rq, struct task *t)
+/* Returns whether the task was not runnable before. */
+static bool make_runnable(struct rq *rq, struct task *t)
 {
 	if (t->state != TASK_SLEEPING)
-		return;
+		return false;
 	t->state = TASK_RUNNING;
 	if (t->wake_at) {
 		list_del(&t->sleep);
 		t->wake_at = 0;
 	}
 	if (t->on_rq)
-		return;
+		return false;
 	t->on_rq = true;
+	t->preempted = false;
 	list_add_tail(&t->run, &rq->queue);
+	rq->nr++;
 	if (rq->curr == rq->idle) {
 		rq->curr->ti->need_resched = 1;
+	} else if (static_key(KEY_SMP) && rq != this_rq()) {
+		/* Its timer is armed by scheduler_ipi(). */
 	} else {
 		u64 now = ktime_ns();
 
@@ -100,38 +149,173 @@ static void make_runnable(struct rq *rq, struct task *t)
 		else
 			timer_want(rq, now, rq->curr->slice_end);
 	}
+	return true;
+}
+
+/* Runnable on `rq` now: who has to hear of it? Interrupts off, rq->lock free again. */
+static __attribute__((noinline)) void tell_cpus(struct rq *rq)
+{
+	unsigned int cpu = rq - runqueues;
+	u32 idle;
+
+	if (rq != this_rq())
+		smp_send_reschedule(cpu);
+	/* The queue has changed before we look who is idle; an idle CPU says so before it looks at
+	 * the queues. */
+	smp_mb();
+	idle = READ_ONCE(idle_cpus) & ~(1u << cpu | 1u << cpu_id());
+	if (idle && READ_ONCE(rq->curr) != rq->idle)
+		smp_send_reschedule(__builtin_ctz(idle));
+}
+
+/* A thread that runs on another CPU sees its flags only on its way out of an interrupt. */
+static __attribute__((noinline)) void kick_running(struct rq *rq, struct task *t)
+{
+	if (READ_ONCE(rq->curr) == t && rq != this_rq() &&
+	    READ_ONCE(t->ti->flags) & (TIF_KILLED | TIF_SIGPENDING))
+		smp_send_reschedule(rq - runqueues);
+}
+
+/* The preemption that rq_unlock() left out. */
+static inline void cond_preempt(void)
+{
+	struct thread_info *ti = current_thread_info();
+
+	if (unlikely(ti->need_resched) && ti->preempt_count == 0 && !arch_irqs_disabled())
+		preempt_schedule();
 }
 
 void wake_up_task(struct task *t)
 {
-	struct rq *rq = &runqueues[t->ti->cpu];
-	unsigned long flags = spin_lock_irqsave(&rq->lock);
+	unsigned long flags = arch_irq_save();
+	struct rq *rq = task_rq_lock(t);
+	bool woken = make_runnable(rq, t);
 
-	make_runnable(rq, t);
-	spin_unlock_irqrestore(&rq->lock, flags);
+	if (static_key(KEY_SMP)) {
+		if (!woken && t->user)
+			kick_running(rq, t);
+		rq_unlock(rq);
+		if (woken)
+			tell_cpus(rq);
+	} else {
+		rq_unlock(rq);
+	}
+	arch_irq_restore(flags);
+	cond_preempt();
 }
 
 void scheduler_tick(void)
 {
 	struct rq *rq = this_rq();
 	u64 now = ktime_ns();
+	bool woken = false;
 
-	spin_lock(&rq->lock);
+	rq_lock(rq);
 	rq->timer_at = 0;
 	while (!list_empty(&rq->sleepers)) {
 		struct task *t = list_first_entry(&rq->sleepers, struct task, sleep);
 
 		if (t->wake_at > now)
 			break;
-		make_runnable(rq, t);
+		woken |= make_runnable(rq, t);
 	}
 	if (rq->curr != rq->idle && !list_empty(&rq->queue) && now >= rq->curr->slice_end)
 		rq->curr->ti->need_resched = 1;
 	else
 		timer_update(rq, now);
-	__atomic_store_n(&rq->lock.locked, 0, __ATOMIC_RELEASE);
+	rq_unlock(rq);
+	if (static_key(KEY_SMP) && woken)
+		tell_cpus(rq);
 	/* No reschedule here: the end of the interrupt decides. */
-	current_thread_info()->preempt_count--;
+}
+
+void scheduler_ipi(void)
+{
+	struct rq *rq = this_rq();
+	u64 now = ktime_ns();
+
+	rq_lock(rq);
+	if (rq->curr == rq->idle)
+		rq->curr->ti->need_resched = 1; /* to look at all queues */
+	else if (!list_empty(&rq->queue) && now >= rq->curr->slice_end)
+		rq->curr->ti->need_resched = 1;
+	else
+		timer_update(rq, now);
+	rq_unlock(rq);
+}
+
+/* ---- several queues ---- */
+
+/* Where a new task starts: where the fewest want to run; here, if that is no worse. */
+static unsigned int emptiest_cpu(void)
+{
+	unsigned int me = cpu_id(), best = me, least = ~0u;
+
+	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++) {
+		unsigned int cpu = (me + i) % MMVM_MAX_CPUS, load;
+		const struct rq *rq = &runqueues[cpu];
+
+		if (!cpu_is_online(cpu))
+			continue;
+		load = READ_ONCE(rq->nr) + (READ_ONCE(rq->curr) != rq->idle);
+		if (load < least) {
+			least = load;
+			best = cpu;
+		}
+	}
+	return best;
+}
+
+/* Take the first task that may go elsewhere off a queue (I5, I6). */
+static struct task *steal_from(struct rq *rq, unsigned int cpu)
+{
+	struct task *t, *found = NULL;
+
+	rq_lock(rq);
+	list_for_each_entry (t, &rq->queue, run) {
+		if (t->preempted || t->bound)
+			continue;
+		list_del(&t->run);
+		rq->nr--;
+		WRITE_ONCE(t->ti->cpu, cpu);
+		found = t;
+		break;
+	}
+	rq_unlock(rq);
+	return found;
+}
+
+/* This CPU has nothing to do: a task from the longest queue, or from another one. Interrupts off.
+ */
+static bool pull_task(void)
+{
+	unsigned int me = cpu_id();
+	u32 tried = 1u << me;
+
+	for (;;) {
+		unsigned int longest = 0, from = 0;
+		struct task *t;
+
+		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+			u32 nr = READ_ONCE(runqueues[cpu].nr);
+
+			if (!(tried >> cpu & 1) && nr > longest) {
+				longest = nr;
+				from = cpu;
+			}
+		}
+		if (!longest)
+			return false;
+		tried |= 1u << from;
+		t = steal_from(&runqueues[from], me);
+		if (!t)
+			continue;
+		rq_lock(&runqueues[me]);
+		list_add_tail(&t->run, &runqueues[me].queue);
+		runqueues[me].nr++;
+		rq_unlock(&runqueues[me]);
+		return true;
+	}
 }
 
 /* ---- switching ---- */
@@ -140,19 +324,32 @@ void scheduler_tick(void)
 static void finish_switch(void)
 {
 	struct rq *rq = this_rq();
-	bool reap = !list_empty(&rq->dead);
 
-	__atomic_store_n(&rq->lock.locked, 0, __ATOMIC_RELEASE);
-	current_thread_info()->preempt_count--;
-	if (unlikely(reap))
+	rq_unlock(rq);
+	if (unlikely(!list_empty(&rq->dead))) {
+		/* This CPU's alone, and interrupts are off: no lock for this end. */
+		spin_lock(&dead_lock);
+		list_splice_init(&rq->dead, dead_tasks.prev); /* at the end */
+		spin_unlock(&dead_lock);
 		wake_up(&reaper_wq);
+	}
 }
 
 static void switch_user_state(struct rq *rq, struct task *next)
 {
-	if (next->mm && next->mm != rq->active_mm) {
+	if (next->mm)
 		arch_switch_mm(next->mm);
-		rq->active_mm = next->mm;
+	if (static_key(KEY_SMP)) {
+		struct task *prev = current;
+
+		if (prev->user && prev->state != TASK_DEAD)
+			arch_fpu_save(prev->fpu);
+		if (rq->fpu_owner == next && next->fpu_cpu != cpu_id() + 1)
+			rq->fpu_owner = NULL; /* it was elsewhere since */
+		if (rq->fpu_owner != next && next->user) {
+			rq->fpu_owner = NULL; /* saved when it left */
+			next->fpu_cpu = cpu_id() + 1;
+		}
 	}
 	if (!next->user)
 		return;
@@ -166,14 +363,21 @@ static void switch_user_state(struct rq *rq, struct task *next)
 	}
 }
 
-static void __schedule(bool preempt)
+/* Why a task lets go of the CPU */
+enum leave {
+	LEAVE_SLEEP,   /* itself, perhaps to sleep */
+	LEAVE_YIELD,   /* itself, to go on at once */
+	LEAVE_PREEMPT, /* made to, anywhere in the kernel */
+};
+
+static void __schedule(enum leave why)
 {
 	unsigned long flags = arch_irq_save();
 	struct rq *rq = this_rq();
 	struct task *prev, *next;
 	u64 now;
 
-	spin_lock(&rq->lock);
+	rq_lock(rq);
 	prev = rq->curr;
 	prev->ti->need_resched = 0;
 	if (unlikely(prev->ti->stack_magic != STACK_MAGIC))
@@ -183,10 +387,13 @@ static void __schedule(bool preempt)
 		if (prev->state == TASK_DEAD) {
 			prev->on_rq = false;
 			list_add_tail(&prev->run, &rq->dead);
-		} else if (prev->state == TASK_SLEEPING && !preempt) {
+		} else if (prev->state == TASK_SLEEPING && why == LEAVE_SLEEP) {
 			prev->on_rq = false;
 		} else {
+			/* With a time limit it is on this CPU's list of sleepers, too. */
+			prev->preempted = why == LEAVE_PREEMPT || prev->state == TASK_SLEEPING;
 			list_add_tail(&prev->run, &rq->queue);
+			rq->nr++;
 		}
 	}
 	if (list_empty(&rq->queue)) {
@@ -194,18 +401,20 @@ static void __schedule(bool preempt)
 	} else {
 		next = list_first_entry(&rq->queue, struct task, run);
 		list_del(&next->run);
+		rq->nr--;
 	}
 	rq->curr = next;
 	now = ktime_ns();
 	prev->run_ns += now - prev->run_since;
 	next->run_since = now;
+	if (static_key(KEY_SMP) && next != rq->idle)
+		atomic_and(&idle_cpus, ~(1u << cpu_id()));
 	if (next != rq->idle || !list_empty(&rq->sleepers)) {
 		next->slice_end = now + TICK_NS;
 		timer_update(rq, now);
 	}
 	if (next == prev) {
-		__atomic_store_n(&rq->lock.locked, 0, __ATOMIC_RELEASE);
-		prev->ti->preempt_count--;
+		rq_unlock(rq);
 	} else {
 		next->nr_switches++;
 		switch_user_state(rq, next);
@@ -221,7 +430,7 @@ void schedule(void)
 	if (unlikely(current_thread_info()->preempt_count || !sched_running))
 		panic("scheduling while atomic: %s, preempt_count %d", current->comm,
 		      current_thread_info()->preempt_count);
-	__schedule(false);
+	__schedule(LEAVE_SLEEP);
 }
 
 void preempt_schedule(void)
@@ -229,7 +438,7 @@ void preempt_schedule(void)
 	if (!sched_running || arch_irqs_disabled())
 		return;
 	while (current_thread_info()->need_resched)
-		__schedule(true);
+		__schedule(LEAVE_PREEMPT);
 }
 
 void preempt_schedule_irq(void)
@@ -237,7 +446,7 @@ void preempt_schedule_irq(void)
 	struct thread_info *ti = current_thread_info();
 
 	if (ti->need_resched && !ti->preempt_count && sched_running)
-		__schedule(true);
+		__schedule(LEAVE_PREEMPT);
 }
 
 void cond_resched(void)
@@ -250,16 +459,18 @@ void cond_resched(void)
 
 void sched_yield(void)
 {
-	__schedule(true);
+	__schedule(LEAVE_YIELD);
 }
 
 u64 schedule_timeout(u64 ns)
 {
 	struct task *t = current;
 	u64 until = ktime_ns() + ns, now;
+	unsigned long flags = arch_irq_save();
 	struct rq *rq = this_rq();
-	unsigned long flags = spin_lock_irqsave(&rq->lock);
 	struct list_head *p;
+
+	rq_lock(rq);
 
 	/* Woken already since prepare_to_wait(): nothing to limit. */
 	if (t->state == TASK_SLEEPING) {
@@ -270,7 +481,8 @@ u64 schedule_timeout(u64 ns)
 		}
 		list_add_tail(&t->sleep, p);
 	}
-	spin_unlock_irqrestore(&rq->lock, flags);
+	rq_unlock(rq);
+	arch_irq_restore(flags);
 	schedule();
 	now = ktime_ns();
 	return now < until ? until - now : 0;
@@ -293,12 +505,10 @@ void task_set_mm(struct mm_struct *mm)
 {
 	struct task *t = current;
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	struct rq *rq = this_rq();
 
 	t->mm = mm;
 	t->ti->mm = mm;
 	arch_switch_mm(mm);
-	rq->active_mm = mm;
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }
 
@@ -339,6 +549,7 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 	memset(t->ti, 0, sizeof(*t->ti));
 	t->ti->task = t;
 	t->ti->stack_magic = STACK_MAGIC;
+	t->ti->cpu = static_key(KEY_SMP) ? emptiest_cpu() : cpu_id();
 	t->ti->preempt_count = 1; /* as if it had taken rq->lock itself: finish_switch() drops it */
 	t->ksp = arch_init_stack(user ? ALIGN_DOWN((unsigned long)task_user_regs(t), 16ul)
 				      : (unsigned long)t->ti + THREAD_SIZE,
@@ -372,6 +583,18 @@ struct task *task_create(int (*fn)(void *), void *arg, const char *name)
 struct task *task_create_user(int (*fn)(void *), void *arg, const char *name)
 {
 	return __task_create(fn, arg, name, true);
+}
+
+int kthread_run_on(unsigned int cpu, int (*fn)(void *), void *arg, const char *name)
+{
+	struct task *t = cpu_is_online(cpu) ? task_create(fn, arg, name) : NULL;
+
+	if (!t)
+		return cpu_is_online(cpu) ? -ENOMEM : -EINVAL;
+	t->bound = true;
+	t->ti->cpu = cpu; /* nobody else knows it yet (I6) */
+	wake_up_task(t);
+	return 0;
 }
 
 int kthread_run(int (*fn)(void *), void *arg, const char *name)
@@ -410,25 +633,23 @@ void task_exit(void)
 	if (rq->fpu_owner == t)
 		rq->fpu_owner = NULL;
 	t->state = TASK_DEAD;
-	__schedule(false);
+	__schedule(LEAVE_SLEEP);
 	panic("dead task %s[%d] runs again", t->comm, t->pid);
 }
 
 static int reaper(void *arg)
 {
-	struct rq *rq = this_rq();
-
 	for (;;) {
 		struct task *t = NULL;
 		unsigned long flags;
 
-		wait_event(&reaper_wq, !list_empty(&rq->dead));
-		flags = spin_lock_irqsave(&rq->lock);
-		if (!list_empty(&rq->dead)) {
-			t = list_first_entry(&rq->dead, struct task, run);
+		wait_event(&reaper_wq, !list_empty(&dead_tasks));
+		flags = spin_lock_irqsave(&dead_lock);
+		if (!list_empty(&dead_tasks)) {
+			t = list_first_entry(&dead_tasks, struct task, run);
 			list_del(&t->run);
 		}
-		spin_unlock_irqrestore(&rq->lock, flags);
+		spin_unlock_irqrestore(&dead_lock, flags);
 		if (!t)
 			continue;
 		vfree(t->ti);
@@ -458,34 +679,75 @@ struct task *find_task(int pid)
 	return NULL;
 }
 
-void sched_init(void)
+void sched_init_idle(unsigned int cpu, struct thread_info *ti)
 {
-	struct rq *rq = this_rq();
-	struct task *idle = &idle_tasks[cpu_id()];
+	struct rq *rq = &runqueues[cpu];
+	struct task *idle = &idle_tasks[cpu];
 
-	task_cache = kmem_cache_create("task", sizeof(struct task), 64, SLAB_PANIC, NULL);
-	INIT_LIST_HEAD(&rq->queue);
-	INIT_LIST_HEAD(&rq->sleepers);
-	INIT_LIST_HEAD(&rq->dead);
-	idle->ti = current_thread_info();
-	idle->ti->task = idle;
-	idle->ti->stack_magic = STACK_MAGIC;
+	idle->ti = ti;
+	ti->task = idle;
+	ti->cpu = cpu;
+	ti->stack_magic = STACK_MAGIC;
 	idle->state = TASK_RUNNING;
 	strscpy(idle->comm, "idle", sizeof(idle->comm));
 	rq->idle = idle;
 	rq->curr = idle;
+}
+
+void sched_init(void)
+{
+	task_cache = kmem_cache_create("task", sizeof(struct task), 64, SLAB_PANIC, NULL);
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+		INIT_LIST_HEAD(&runqueues[cpu].queue);
+		INIT_LIST_HEAD(&runqueues[cpu].sleepers);
+		INIT_LIST_HEAD(&runqueues[cpu].dead);
+	}
+	sched_init_idle(0, current_thread_info());
 	sched_running = true;
 	if (kthread_run(reaper, NULL, "kreaper"))
 		panic("no memory for the reaper thread");
+}
+
+bool cpus_are_idle(void)
+{
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+		const struct rq *rq = &runqueues[cpu];
+
+		if (cpu != cpu_id() && cpu_is_online(cpu) &&
+		    (READ_ONCE(rq->nr) || READ_ONCE(rq->curr) != rq->idle))
+			return false;
+	}
+	return true;
+}
+
+void sched_describe_cpu(unsigned int cpu)
+{
+	const struct task *t = runqueues[cpu].curr;
+
+	console_printf("\nCPU %u was running %s[%d], %u wait for it\n", cpu, t->comm, t->pid,
+		       runqueues[cpu].nr);
+}
+
+/* Say that this CPU has nothing to do, and then look for something. Interrupts off. */
+static bool found_work(void)
+{
+	u32 me = 1u << cpu_id();
+
+	atomic_or(&idle_cpus, me);
+	smp_mb();
+	if (!pull_task())
+		return false;
+	atomic_and(&idle_cpus, ~me);
+	return true;
 }
 
 void cpu_idle(void)
 {
 	for (;;) {
 		arch_irq_disable();
-		if (current_thread_info()->need_resched) {
+		if (current_thread_info()->need_resched || (static_key(KEY_SMP) && found_work())) {
 			arch_irq_enable();
-			__schedule(false);
+			__schedule(LEAVE_SLEEP);
 		} else {
 			arch_idle();
 		}

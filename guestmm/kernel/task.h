@@ -35,6 +35,8 @@ struct task {
 	u64 wake_at;		  /* R: ktime, 0 = no time limit */
 	enum task_state state;	  /* R; the task itself sets SLEEPING */
 	bool on_rq;		  /* R */
+	bool preempted;		  /* R: on the queue, and to go on on this CPU */
+	bool bound;		  /* C: runs on one CPU */
 	u64 slice_end;		  /* R: ktime at which another may take over */
 	u64 nr_switches;	  /* R */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
@@ -59,6 +61,7 @@ struct task {
 	unsigned long robust_list;		      /* S: user address or 0 */
 	long (*regs_call)(struct pt_regs *regs);      /* S: with TIF_REGS_CALL */
 	u64 fs_base;				      /* S */
+	u32 fpu_cpu; /* S: CPU + 1 where its SSE registers were loaded last; 0 = none */
 	u8 fpu[ARCH_FPU_SIZE]
 		__attribute__((aligned(16))); /* S: user SSE state while not running */
 };
@@ -73,6 +76,16 @@ static inline struct task *current_task(void)
 /** Turn the boot stack into the idle thread; after it threads can be made and run. Interrupts may
  * still be off. The boot stack must be THREAD_SIZE aligned. */
 void sched_init(void);
+/** Another CPU's idle thread, on its stack. */
+void sched_init_idle(unsigned int cpu, struct thread_info *ti);
+/** Somebody has changed this CPU's queue, or one it may take from. Interrupts off. */
+void scheduler_ipi(void);
+/** Have all other CPUs nothing to do? */
+bool cpus_are_idle(void);
+/** Print what a CPU was at: for a panic. */
+void sched_describe_cpu(unsigned int cpu);
+/** kthread_run() for a thread that stays on one CPU. -EINVAL: no such CPU. */
+int kthread_run_on(unsigned int cpu, int (*fn)(void *), void *arg, const char *name);
 /** Become the idle loop of this CPU. Never returns. */
 void __noreturn cpu_idle(void);
 /** Timer interrupt (interrupts off, called by arch): wakes sleepers, ends time slices, arms the

@@ -11,12 +11,6 @@
  */
 #include "kernel/task.h"
 
-/* A full barrier without mfence, which not every KVM back end emulates. */
-static inline void smp_mb(void)
-{
-	__asm__ volatile("lock; orq $0, (%%rsp)" ::: "memory", "cc");
-}
-
 void wait_queue_init(struct wait_queue *wq)
 {
 	spin_lock_init(&wq->lock);

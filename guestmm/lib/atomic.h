@@ -25,6 +25,12 @@
 		_o;                                                               \
 	})
 
+/** A full barrier, without mfence, which not every KVM back end emulates. */
+static inline void smp_mb(void)
+{
+	__asm__ volatile("lock; orq $0, (%%rsp)" ::: "memory", "cc");
+}
+
 /* Bits of a u64; compile to lock bts/btr/or/and. */
 static inline void set_bit(unsigned int nr, u64 *p)
 {

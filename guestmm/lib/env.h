@@ -105,6 +105,10 @@ void up_write(struct rw_semaphore *s);
 /** True where sleeping is allowed: no spinlock held, interrupts on, scheduler running. */
 bool may_sleep(void);
 
+/** Run fn(arg) on every CPU, with interrupts off there and no critical section underway, one after
+ * the other or at once. May sleep. */
+void on_each_cpu(void (*fn)(void *arg), void *arg);
+
 /* Threads and time */
 /** Start a kernel thread. Returns 0 or -ENOMEM. */
 int kthread_run(int (*fn)(void *), void *arg, const char *name);

@@ -7,6 +7,7 @@
 
 #include "lib/atomic.h"
 #include "arch/irqflags.h"
+#include "arch/spin.h"
 #include "arch/thread_info.h"
 
 typedef struct {
@@ -41,8 +42,7 @@ static inline void preempt_enable(void)
 static inline void __spin_acquire(spinlock_t *l)
 {
 	while (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
-		while (READ_ONCE(l->locked))
-			cpu_relax();
+		arch_spin_wait(&l->locked);
 }
 static inline void spin_lock(spinlock_t *l)
 {

@@ -17,7 +17,8 @@
  *     being freed and its freer waits for lru_lock.
  *
  * Locks: lru_lock, interrupts off, because the end of a write rotates pages from an interrupt.
- * Batches belong to their CPU and are touched with preemption off, never from interrupts.
+ * Batches belong to their CPU and are touched with preemption off, and from no interrupt but one
+ * that another CPU asks for to have all drained, and that comes where preemption was on.
  */
 #include "lib/trace.h"
 #include "mm/alloc.h"
@@ -82,6 +83,16 @@ void lru_add_drain(void)
 	if (b->nr)
 		lru_batch_drain(b);
 	preempt_enable();
+}
+
+static void drain_this_cpu(void *arg)
+{
+	lru_add_drain();
+}
+
+void lru_add_drain_all(void)
+{
+	on_each_cpu(drain_this_cpu, NULL);
 }
 
 void lru_add_anon(struct page *page, bool active)

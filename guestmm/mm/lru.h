@@ -65,6 +65,8 @@ static inline void page_clear_lazyfree(struct page *page)
 }
 /** Put this CPU's queued pages on their lists. */
 void lru_add_drain(void);
+/** Those of every CPU. May sleep. */
+void lru_add_drain_all(void);
 
 /** Drop one reference of each page; those that fall to none leave the LRU and are freed. Any
  * context but NMI. */

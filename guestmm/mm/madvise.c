@@ -94,7 +94,7 @@ static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigne
 
 	if (vma->flags & VM_LOCKED)
 		return -EINVAL;
-	lru_add_drain();
+	lru_add_drain_all();
 	for (addr = start; addr < end; addr = stop) {
 		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
 

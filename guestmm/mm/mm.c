@@ -93,6 +93,7 @@ void mmput(struct mm_struct *mm)
 {
 	if (!atomic_dec_and_test(&mm->users))
 		return;
+	arch_release_mm(mm);
 	exit_mmap(mm);
 	spin_lock(&mm_list_lock);
 	list_del(&mm->mm_list);

@@ -137,7 +137,7 @@ static bool reap(struct victim *v)
 			mm->oom_victim = true;
 		return false;
 	}
-	lru_add_drain();
+	lru_add_drain_all();
 	tlb_gather_mmu(&tlb, mm, true);
 	list_for_each_entry (vma, &mm->mmap, link)
 		zap_page_range(&tlb, vma->vm_start, vma->vm_end);

@@ -26,6 +26,7 @@
  */
 #include "lib/trace.h"
 #include "mm/internal.h"
+#include "mm/lru.h"
 #include "mm/swap.h"
 
 #define COSTLY_ORDER	    3 /* larger blocks are not worth killing or looping for */
@@ -226,6 +227,7 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 		if (!drained) {
 			/* What was freed may sit in small pieces in the per-CPU lists. */
 			drained = true;
+			lru_add_drain_all();
 			drain_all_pages();
 			page = get_page_from_freelist(gfp, order, WMARK_MIN, alloc_flags);
 			if (page)

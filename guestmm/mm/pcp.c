@@ -11,7 +11,8 @@
  * I2  count = pages on all lists of this CPU and zone. They are not in NR_FREE_PAGES: watermarks
  *     are looked at when pages leave the buddy, so a hot allocation has nothing to compare.
  *
- * Only the owner touches its lists, with interrupts off; they need no lock.
+ * Only the owner touches its lists, with interrupts off; they need no lock. Who wants all lists
+ * drained has each CPU drain its own (on_each_cpu()).
  */
 #include "mm/internal.h"
 
@@ -139,8 +140,12 @@ void drain_local_pages(void)
 	arch_irq_restore(flags);
 }
 
-/* One CPU runs in this form of the machine: the others' lists are empty. */
-void drain_all_pages(void)
+static void drain_this_cpu(void *arg)
 {
 	drain_local_pages();
+}
+
+void drain_all_pages(void)
+{
+	on_each_cpu(drain_this_cpu, NULL);
 }

@@ -358,8 +358,10 @@ __attribute__((noinline)) void slab_free_slow(struct kmem_cache *c, void *obj, c
 	put_objects(c, objs, n, caller);
 }
 
-static void flush_sheaf(struct kmem_cache *c)
+/* This CPU's. */
+static void flush_sheaf(void *arg)
 {
+	struct kmem_cache *c = arg;
 	void *objs[SHEAF_MAX];
 	unsigned long flags = arch_irq_save();
 	struct sheaf *s = c->sheaf[cpu_id()];
@@ -435,7 +437,7 @@ unsigned long kmem_cache_shrink(struct kmem_cache *c)
 {
 	unsigned long pages = 0;
 
-	flush_sheaf(c);
+	on_each_cpu(flush_sheaf, c);
 	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
 		struct cache_node *n = &c->node[i];
 		struct page *slab, *next;

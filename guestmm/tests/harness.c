@@ -9,6 +9,8 @@
  * it counts stands still. A case that plants a corruption names the finding it expects and
  * then stops at once: the damaged memory is not used again.
  */
+#include "kernel/task.h"
+#include "mm/lru.h"
 #include "tests/tests.h"
 
 extern const struct mmvm_test_desc __mmvm_tests_start[], __mmvm_tests_end[];
@@ -70,7 +72,7 @@ static void __noreturn end_test(struct test *t)
 
 static bool memory_is_quiet(void *arg)
 {
-	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON);
+	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && cpus_are_idle();
 }
 
 /** Let those who still work in the background come to an end: the audit compares counts that
@@ -79,6 +81,7 @@ static void settle(void)
 {
 	sleep_ms(10);
 	wait_until(memory_is_quiet, NULL, 2000);
+	lru_add_drain_all();
 	drain_all_pages();
 }
 

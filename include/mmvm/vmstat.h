@@ -74,6 +74,7 @@
 	X(NR_TLB_LOCAL_FLUSH_ALL, "nr_tlb_local_flush_all")               \
 	X(NR_TLB_LOCAL_FLUSH_ONE, "nr_tlb_local_flush_one")               \
 	X(NR_TLB_REMOTE_FLUSH, "nr_tlb_remote_flush")                     \
+	X(NR_TLB_REMOTE_FLUSH_RECEIVED, "nr_tlb_remote_flush_received")   \
 	/* Ours, with a prefix: Linux has no such names. */               \
 	X(MMVM_FAULT_ZERO, "mmvm_fault_zero")                             \
 	X(MMVM_FAULT_ANON, "mmvm_fault_anon")                             \

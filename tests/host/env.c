@@ -268,6 +268,14 @@ int current_pid(void)
 	return 0;
 }
 
+void on_each_cpu(void (*fn)(void *arg), void *arg)
+{
+	unsigned long flags = arch_irq_save();
+
+	fn(arg);
+	arch_irq_restore(flags);
+}
+
 u64 get_random_u64(void)
 {
 	host_random ^= host_random << 13;

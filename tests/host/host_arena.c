@@ -182,6 +182,7 @@ void arch_pgd_init(void *pgd)
 }
 
 void arch_switch_mm(struct mm_struct *mm) {}
+void arch_release_mm(struct mm_struct *mm) {}
 
 void clear_page(void *kaddr)
 {

@@ -26,6 +26,8 @@
 #define LAPIC_TPR	0x80
 #define LAPIC_EOI	0xb0
 #define LAPIC_SPIV	0xf0
+#define LAPIC_ICR	0x300
+#define LAPIC_ICR2	0x310
 #define LAPIC_LVT_TIMER 0x320
 #define LAPIC_LVT_LINT0 0x350
 #define LAPIC_LVT_LINT1 0x360
@@ -35,6 +37,8 @@
 #define LVT_MASKED	(1u << 16)
 #define SPIV_ENABLE	(1u << 8)
 #define TDCR_DIV_1	0xb
+#define ICR_NMI		(4u << 8)
+#define ICR_ASSERT	(1u << 14)
 
 #define IOAPIC_SELECT	  0x00
 #define IOAPIC_WINDOW	  0x10
@@ -84,8 +88,13 @@ static __init void pv_eoi_init(void)
 	cpuid(KVM_CPUID_FEATURES, 0, &a, &b, &c, &d);
 	if (!(a & KVM_FEATURE_PV_EOI))
 		return;
-	wrmsr(MSR_KVM_PV_EOI_EN, image_pa(&pv_eoi_word[cpu_id()]) | 1);
 	pv_eoi = true;
+}
+
+static void pv_eoi_init_cpu(void)
+{
+	if (pv_eoi)
+		wrmsr(MSR_KVM_PV_EOI_EN, image_pa(&pv_eoi_word[cpu_id()]) | 1);
 }
 
 static void ioapic_write(u32 reg, u32 v)
@@ -101,10 +110,8 @@ void ioapic_route(u32 gsi)
 		     ASM_IRQ_VECTOR_FIRST + gsi); /* fixed, edge, high, unmasked */
 }
 
-__init void apic_init(void)
+static void apic_init_cpu(void)
 {
-	outb(PIC_MASTER_DATA, 0xff);
-	outb(PIC_SLAVE_DATA, 0xff);
 	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
 	lapic_write(LAPIC_LVT_LINT1, LVT_MASKED);
 	lapic_write(LAPIC_LVT_ERROR, LVT_MASKED);
@@ -112,7 +119,20 @@ __init void apic_init(void)
 	lapic_write(LAPIC_SPIV, SPIV_ENABLE | VECTOR_SPURIOUS);
 	lapic_write(LAPIC_TDCR, TDCR_DIV_1);
 	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
+	pv_eoi_init_cpu();
+}
+
+void apic_init_secondary(void)
+{
+	apic_init_cpu();
+}
+
+__init void apic_init(void)
+{
+	outb(PIC_MASTER_DATA, 0xff);
+	outb(PIC_SLAVE_DATA, 0xff);
 	pv_eoi_init();
+	apic_init_cpu();
 	ticks_per_ns = (u64)(((unsigned __int128)boot_info.lapic_hz << 32) / 1000000000u);
 }
 
@@ -158,4 +178,36 @@ void do_timer_irq(struct pt_regs *regs)
 	lapic_eoi();
 	scheduler_tick();
 	irq_exit(regs);
+}
+
+/* ---- between CPUs: local APIC numbers are CPU numbers, as the VMM gives them ---- */
+
+void apic_irq_enter(void)
+{
+	irq_enter();
+	lapic_eoi();
+}
+
+void apic_irq_exit(struct pt_regs *regs)
+{
+	irq_exit(regs);
+}
+
+static void send(unsigned int cpu, u32 command)
+{
+	unsigned long flags = arch_irq_save();
+
+	lapic_write(LAPIC_ICR2, cpu << 24);
+	lapic_write(LAPIC_ICR, command | ICR_ASSERT); /* sends */
+	arch_irq_restore(flags);
+}
+
+void apic_send_ipi(unsigned int cpu, unsigned int vector)
+{
+	send(cpu, vector);
+}
+
+void apic_send_nmi(unsigned int cpu)
+{
+	send(cpu, ICR_NMI);
 }

@@ -86,7 +86,7 @@ extern char asm_trap_de[], asm_trap_db[], asm_trap_nmi[], asm_trap_bp[], asm_tra
 	asm_trap_br[], asm_trap_ud[], asm_trap_nm[], asm_trap_df[], asm_trap_ts[], asm_trap_np[],
 	asm_trap_ss[], asm_trap_gp[], asm_trap_pf[], asm_trap_mf[], asm_trap_ac[], asm_trap_mc[],
 	asm_trap_xf[], asm_trap_cp[], asm_trap_ud_syscall[], asm_irq_stubs[], asm_irq_timer[],
-	asm_irq_spurious[], asm_syscall_stubs[];
+	asm_irq_spurious[], asm_syscall_stubs[], asm_ipi_call[], asm_ipi_resched[];
 
 static __init void set_gate(unsigned int vector, const char *entry, u8 type, u8 ist)
 {
@@ -107,7 +107,6 @@ static __init void idt_init(void)
 		{13, asm_trap_gp}, {14, asm_trap_pf}, {16, asm_trap_mf}, {17, asm_trap_ac},
 		{18, asm_trap_mc}, {19, asm_trap_xf}, {21, asm_trap_cp},
 	};
-	struct desc_ptr idtr = {sizeof(idt) - 1, (u64)idt};
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(traps); i++)
@@ -121,13 +120,21 @@ static __init void idt_init(void)
 	for (i = 0; i < ASM_NR_IRQ_VECTORS; i++)
 		set_gate(ASM_IRQ_VECTOR_FIRST + i, asm_irq_stubs + 16 * i, GATE_KERNEL, 0);
 	set_gate(VECTOR_TIMER, asm_irq_timer, GATE_KERNEL, 0);
+	set_gate(VECTOR_CALL, asm_ipi_call, GATE_KERNEL, 0);
+	set_gate(VECTOR_RESCHED, asm_ipi_resched, GATE_KERNEL, 0);
 	set_gate(VECTOR_SPURIOUS, asm_irq_spurious, GATE_KERNEL, 0);
+}
+
+static __init void idt_load(void)
+{
+	struct desc_ptr idtr = {sizeof(idt) - 1, (u64)idt};
+
 	__asm__ volatile("lidt %0" ::"m"(idtr));
 }
 
-static __init void gdt_init(unsigned int cpu)
+static __init void gdt_make(unsigned int cpu, void *emergency)
 {
-	struct desc_ptr gdtr = {sizeof(gdt[cpu]) - 1, (u64)gdt[cpu]};
+	struct thread_info *ti = emergency;
 	u64 tss = (u64)&cpu_entry[cpu].tss;
 	u64 *g = gdt[cpu];
 
@@ -140,9 +147,15 @@ static __init void gdt_init(unsigned int cpu)
 	g[MMVM_TSS / 8 + 1] = tss >> 32;
 
 	cpu_entry[cpu].tss.iomap_base = sizeof(struct tss); /* no port for user mode */
-	cpu_entry[cpu].tss.ist[IST_DF - 1] = (u64)emergency_stack + THREAD_SIZE;
-	cpu_entry[cpu].tss.ist[IST_NMI - 1] = (u64)emergency_stack + THREAD_SIZE / 2;
-	((struct thread_info *)emergency_stack)->preempt_count = 1;
+	cpu_entry[cpu].tss.ist[IST_DF - 1] = (u64)emergency + THREAD_SIZE;
+	cpu_entry[cpu].tss.ist[IST_NMI - 1] = (u64)emergency + THREAD_SIZE / 2;
+	ti->preempt_count = 1;
+	ti->cpu = cpu;
+}
+
+static __init void gdt_load(unsigned int cpu)
+{
+	struct desc_ptr gdtr = {sizeof(gdt[cpu]) - 1, (u64)gdt[cpu]};
 
 	/* CS is loaded by a far return, the others by moves. FS and GS stay null: bases are zero.
 	 */
@@ -204,8 +217,23 @@ __init void cpu_init(void)
 	if ((boot_info.quirks & (MMVM_QUIRK_NO_SYSRET | MMVM_QUIRK_SYSCALL_UD)) ==
 	    MMVM_QUIRK_NO_SYSRET)
 		panic("quirks %x: no SYSRET, yet no SYSCALL_UD", boot_info.quirks);
-	gdt_init(cpu);
+	gdt_make(cpu, emergency_stack);
+	gdt_load(cpu);
 	idt_init();
+	idt_load();
+	features_init();
+	syscall_init(cpu);
+}
+
+__init void cpu_prepare_secondary(unsigned int cpu, void *emergency)
+{
+	gdt_make(cpu, emergency);
+}
+
+__init void cpu_init_secondary(unsigned int cpu)
+{
+	gdt_load(cpu);
+	idt_load();
 	features_init();
 	syscall_init(cpu);
 }

@@ -47,6 +47,13 @@ _start:
 	hlt
 	jmp	1b
 
+/* The first instruction of another CPU: 64-bit mode, our page tables, its idle thread's stack. */
+	.globl	secondary_entry
+secondary_entry:
+	cld
+	xorl	%ebp, %ebp
+	call	start_secondary
+
 	/* zeroed by the loader: thread_info of CPU 0, no preemption pending */
 	.section .boot_stack, "aw", @nobits
 	.balign	ASM_THREAD_SIZE
@@ -233,6 +240,26 @@ asm_irq_timer:
 	jmp	return_full
 
 	.balign 16
+	.globl	asm_ipi_call
+asm_ipi_call:
+	pushq	$0
+	NOT_A_PHANTOM
+	PUSH_ALL
+	movq	%rsp, %rdi
+	call	do_call_ipi
+	jmp	return_full
+
+	.balign 16
+	.globl	asm_ipi_resched
+asm_ipi_resched:
+	pushq	$0
+	NOT_A_PHANTOM
+	PUSH_ALL
+	movq	%rsp, %rdi
+	call	do_resched_ipi
+	jmp	return_full
+
+	.balign 16
 irq_common:
 	NOT_A_PHANTOM
 	PUSH_ALL
@@ -243,7 +270,7 @@ irq_common:
 /* ---- system calls ---------------------------------------------------------------------------------- */
 
 /* SYSCALL of CPU n: RCX = user RIP, R11 = user RFLAGS, interrupts off (SFMASK), user's stack. */
-	.balign 16
+	.balign 64
 	.globl	asm_syscall_stubs
 asm_syscall_stubs:
 	.set	cpu, 0
@@ -367,5 +394,28 @@ arch_return_to_user:
 	cli
 	movq	%rdi, %rsp
 	jmp	return_full
+
+/* Calls to C that their callers do not see: all registers are preserved. */
+.macro QUIET_CALL name target
+	.balign 16
+	.globl	\name
+\name:
+	pushq	%rbp
+	movq	%rsp, %rbp
+	PUSH_SCRATCH
+	call	\target
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rax
+	popq	%rcx
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	popq	%rbp
+	ret
+.endm
+	QUIET_CALL asm_spin_wait spin_wait
 
 	.section .note.GNU-stack, "", @progbits

@@ -13,7 +13,7 @@
 #include "kernel/kernel.h"
 #include "mm/zone.h"
 
-static bool fastop(u32 op, u64 dst, u64 src)
+int vmm_fastop(u32 op, u64 dst, u64 src, u64 len, u64 value)
 {
 	unsigned long flags = arch_irq_save();
 	unsigned int cpu = cpu_id();
@@ -23,19 +23,20 @@ static bool fastop(u32 op, u64 dst, u64 src)
 	mb->op = op;
 	mb->dst = dst;
 	mb->src = src;
-	mb->len = PAGE_SIZE;
-	mb->value = 0;
+	mb->len = len;
+	mb->value = value;
 	outb(MMVM_FASTOP_PORT, cpu);
 	result = READ_ONCE(mb->result);
 	arch_irq_restore(flags);
-	return result == 0;
+	return result;
 }
 
 void clear_page(void *kaddr)
 {
 	unsigned long n = PAGE_SIZE / 8;
 
-	if (boot_info.quirks & MMVM_QUIRK_FASTOP && fastop(MMVM_FASTOP_FILL, __pa(kaddr), 0))
+	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
+	    !vmm_fastop(MMVM_FASTOP_FILL, __pa(kaddr), 0, PAGE_SIZE, 0))
 		return;
 	__asm__ volatile("rep stosq" : "+D"(kaddr), "+c"(n) : "a"(0ul) : "memory");
 }
@@ -44,7 +45,8 @@ void copy_page(void *dst, const void *src)
 {
 	unsigned long n = PAGE_SIZE / 8;
 
-	if (boot_info.quirks & MMVM_QUIRK_FASTOP && fastop(MMVM_FASTOP_COPY, __pa(dst), __pa(src)))
+	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
+	    !vmm_fastop(MMVM_FASTOP_COPY, __pa(dst), __pa(src), PAGE_SIZE, 0))
 		return;
 	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
 }

@@ -19,6 +19,7 @@
 #include "arch/boot.h"
 #include "arch/irqflags.h"
 #include "arch/processor.h"
+#include "arch/smp.h"
 #include "arch/thread_info.h"
 #include "kernel/console.h"
 #include "kernel/task.h"
@@ -127,6 +128,8 @@ void do_trap(struct pt_regs *regs, unsigned int vector)
 {
 	u64 cr2 = READ_CR(2);
 
+	if (vector == X86_NMI)
+		smp_nmi(regs);
 	if (user_mode(regs) && vector != X86_NMI && vector != X86_DF && vector != 18) {
 		struct fault_info f = {trap_signal(vector), trap_code(vector), vector,
 				       regs->rip,	    regs->orig_rax,    cr2};
@@ -264,6 +267,7 @@ static void __noreturn crash_end(const char *message)
 	if (crash.vector != NO_VECTOR)
 		print_registers(&crash);
 	print_backtrace(crash.rip, crash.rbp, crash.rsp);
+	smp_print_stopped(print_backtrace);
 	testchan_record(MMVM_REC_PANIC, "panic", (u64)&crash, 0, message);
 	cpu_stop();
 }
@@ -275,6 +279,7 @@ static void crash_begin(void)
 
 	arch_irq_disable();
 	current_thread_info()->preempt_count++;
+	smp_stop_others();
 	if (atomic_xchg(&crashing, 1)) {
 		testchan_record(MMVM_REC_PANIC, "panic", (u64)&crash, 0, "crashed while crashing");
 		cpu_stop();

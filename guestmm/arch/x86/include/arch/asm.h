@@ -20,6 +20,8 @@
 #define ASM_IRQ_VECTOR_FIRST 0x30
 #define ASM_NR_IRQ_VECTORS   32
 #define VECTOR_TIMER	     0xec
+#define VECTOR_CALL	     0xfb /* IPI: look into the inbox (smp.c) */
+#define VECTOR_RESCHED	     0xfd /* IPI: look at the run queue */
 #define VECTOR_SPURIOUS	     0xff
 
 /* struct pt_regs */

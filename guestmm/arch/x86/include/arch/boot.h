@@ -11,12 +11,17 @@
 /* Boot, in this order (kernel/main.c) */
 /** GDT, TSS, IDT, CR0/CR4/EFER, SYSCALL. From here on a fault is reported. */
 void cpu_init(void);
+/** For the other CPUs: the tables they will load, made by the first one, which gives `emergency`, a
+ * stack for faults; then on the CPU itself. */
+void cpu_prepare_secondary(unsigned int cpu, void *emergency);
+void cpu_init_secondary(unsigned int cpu);
 /** Direct map, kernel image with W^X, fixmap; loads CR3. memblock must know all RAM. */
 void paging_init(void);
 /** Map struct pages for every RAM range, from memblock. After paging_init(). */
 void vmemmap_init(void);
 /** Local APIC, I/O APIC; the legacy PIC is masked. */
 void apic_init(void);
+void apic_init_secondary(void);
 /** Give what only the boot needed to the buddy: init sections, page tables left over. */
 void free_initmem(void);
 
@@ -44,11 +49,22 @@ void do_user_fault(struct pt_regs *regs);
 void do_kernel_fault(struct pt_regs *regs);
 void do_irq(struct pt_regs *regs);
 void do_timer_irq(struct pt_regs *regs);
+void do_call_ipi(struct pt_regs *regs);
+void do_resched_ipi(struct pt_regs *regs);
+
+/* Interrupts of this CPU and to others (apic.c) */
+/** First and last thing in an interrupt handler; the latter may switch threads. */
+void apic_irq_enter(void);
+void apic_irq_exit(struct pt_regs *regs);
+void apic_send_ipi(unsigned int cpu, unsigned int vector);
+void apic_send_nmi(unsigned int cpu);
 
 /** Print registers and stack, tell the VMM, stop. */
 void __noreturn die(struct pt_regs *regs, unsigned int vector, u64 cr2, const char *fmt, ...)
 	__printf(4, 5);
 
+/** Ask the VMM (enum mmvm_fastop). 0 or -errno. */
+int vmm_fastop(u32 op, u64 dst, u64 src, u64 len, u64 value);
 /** Send GSI to its vector on this CPU (edge triggered). */
 void ioapic_route(u32 gsi);
 

@@ -13,6 +13,9 @@ void flush_tlb_kernel_range(unsigned long start, unsigned long end);
 void arch_pgd_init(void *pgd);
 /** Load `mm` (NULL: the kernel's own tables) into the current CPU. */
 void arch_switch_mm(struct mm_struct *mm);
+/** Its last user has gone: no CPU keeps it loaded any longer, not even while kernel threads run.
+ * Interrupts on. */
+void arch_release_mm(struct mm_struct *mm);
 /** Kernel's top-level table (kernel virtual address), for vmalloc. All top-level entries of the
  * vmalloc area are filled at boot, so new kernel mappings never need to be copied to other
  * top-level tables. */

@@ -1,0 +1,32 @@
+/*
+ * Static keys: a choice made once, at boot, that costs one no-op where it was not taken.
+ *
+ *   site:  nopl (5 bytes)   ── static_key_enable(), before text becomes read-only ──>   jmp yes
+ *
+ * Each site leaves its address, its target and its key in the section __static_keys. For what is
+ * rare, or not wanted on the machine being measured, and sits on hot paths all the same.
+ */
+#ifndef ARCH_STATIC_KEY_H
+#define ARCH_STATIC_KEY_H
+#include "lib/types.h"
+
+enum static_key {
+	KEY_SMP,     /* more than one CPU */
+	KEY_LOCKDEP, /* lock-order checker, `lockdep` on the command line */
+};
+
+static __always_inline bool static_key(const enum static_key key)
+{
+	__asm__ goto("1:\t.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n\t"
+		     ".pushsection __static_keys, \"a\"\n\t"
+		     ".balign 4\n\t"
+		     ".long 1b - ., %l[yes] - ., %c0\n\t"
+		     ".popsection" ::"i"(key)::yes);
+	return false;
+yes:
+	return true;
+}
+
+/** Take the branch at every site of the key from now on. Boot only, before paging_init(). */
+void static_key_enable(enum static_key key);
+#endif
