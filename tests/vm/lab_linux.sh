@@ -39,6 +39,7 @@ else
 fi
 
 # ---- the real thing
+LIMIT=200
 mkdir -p "$dir/root/bin" "$dir/root/lib"
 cp "$busybox" "$dir/root/bin/busybox"
 for m in virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk; do
@@ -56,7 +57,8 @@ for m in virtio_ring virtio virtio_mmio virtio_blk; do /bin/busybox insmod /lib/
 /bin/busybox dd if=/dev/vdb bs=4k count=1024 2>/dev/null | /bin/busybox md5sum
 /bin/busybox dd if=/dev/vdb of=/dev/vda bs=64k count=16 2>&1
 /bin/busybox sync
-/bin/busybox poweroff -f
+/bin/busybox sleep 1
+/bin/busybox $(/bin/busybox sed 's/.*how=//' /proc/cmdline) -f
 END
 chmod +x "$dir/root/init"
 (cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
@@ -69,8 +71,8 @@ memory_fits() {
 	echo "# MemTotal ${kb:=0} kB"
 	[ "$kb" -gt 20000 ] && [ "$kb" -lt 163840 ]
 }
-run run --accel lab --kernel "$kernel" --initrd "$dir/initrd" --memory 160M,high=16M --sample 0 --swap 4M \
-	--disk "$dir/disk" --append "quiet nokaslr"
+run run --accel lab --kernel "$kernel" --initrd "$dir/initrd" --memory 160M,high=16M --swap 4M \
+	--disk "$dir/disk" --sample 1000 --access all --json "$dir/r.json" --append "quiet nokaslr how=poweroff"
 ok "boots, runs a shell script, powers off: status 0" [ "$status" = 0 ]
 ok "it has the memory it was given, less its own" memory_fits
 ok "interrupts of the serial port and of both disks" \
@@ -81,5 +83,29 @@ ok "and the writes" said 'disk swap .*[1-9][0-9]* writes \(1 MiB\)'
 ok "the dirty log is kept" said 'dirty log +[1-9][0-9,]* pages found dirty'
 ok "KVM's statistics" said 'pf_taken +[1-9]'
 ok "no guest counters, and no zeros for them" said 'none: this guest keeps no statistics page'
+# ---- seen from outside as guestmm is
+ok "accesses: what the guest would have to tell is not there" said 'guest +n/a: a Linux guest does not send samples'
+ok "accesses: the host's own method" said '^  unmap +[1-9]'
+ok "accesses: where" said '^ +0\.0 MiB \|.*[^ |].*\|$'
+ok "over time, adding up" python3 - "$dir/r.json" <<'END'
+import json, sys
+r = json.load(open(sys.argv[1]))
+s = r["samples"]
+assert len(s) > 3 and s[-1]["exits"] > 100, len(s)
+assert sum(x["dirty"] for x in s) == r["dirty"]["pages_total"] > 1000
+assert all(sum(x["heat"]) == x["dirty"] for x in s)
+a = {x["method"]: x for x in r["access"]}["unmap"]
+assert len(a["points"]) > 3 and a["points"][-1]["window"][3] > 1000
+assert all(sum(p["heat"]) == p["window"][0] for p in a["points"])
+assert not r["guest_counters"] and not r["zones"] and not r["checks"]
+END
+run report "$dir/r.json" -o "$dir/r.html"
+ok "the page has what the host saw" sh -c 'for t in "Guest memory being written" "address × time" "Working set, by unmap" \
+	"Faults KVM took" "Exits to the VMM"; do grep -q "$t" "$1" || { echo "# $t"; exit 1; }; done' sh "$dir/r.html"
+ok "and nothing the guest does not tell" sh -c '! grep -q "Free memory by zone\|Page faults in the guest" "$1"' sh "$dir/r.html"
+
+run run --accel lab --kernel "$kernel" --initrd "$dir/initrd" --memory 160M --sample 0 --swap 4M --disk "$dir/disk" \
+	--append "quiet nokaslr how=reboot"
+ok "restarts through the ACPI reset register: status 0" [ "$status" = 0 ]
 ok "nothing compared with what the guest does not tell" eval '! said "DIFFER|swap pages written"'
 finish

@@ -13,13 +13,14 @@
  *
  *   what the guest does                                        outcome
  *   power off (ACPI S5), reset (ACPI, keyboard controller)     exited, status 0
- *   triple fault after "reboot: " on the console (reboot=t)    exited, status 0
+ *   triple fault after "reboot: " on the console               exited, status 0
  *   "reboot: System halted" on the console (`halt`)            exited, status 0
  *   "Kernel panic" on the console, then a reset or its end     crashed, with that line
  *   any other triple fault                                     crashed
  *
- * Linux is told to restart by a triple fault (reboot=t): in the lab its way through the ACPI reset
- * register has been seen to hang. What the user adds to the command line comes last, and wins.
+ * Linux is told to restart by the ACPI reset register (reboot=a): left to itself it jumps into a BIOS,
+ * which this machine does not have, and goes on in low memory for ever. What the user adds to the
+ * command line comes last, and wins.
  *
  * The file is a stranger's: every field is compared with the file's size and with RAM before it is
  * used, and each thing that can be wrong has its sentence.
@@ -236,7 +237,7 @@ static void put_memory(struct boot_params *bp, const struct machine *m)
 static int put_command_line(const struct machine *m, char *buf, size_t size)
 {
 	const char *user = m->config.append ? m->config.append : "";
-	int n = snprintf(buf, size, "console=ttyS0 panic=-1 reboot=t pci=off%s%s", *user ? " " : "",
+	int n = snprintf(buf, size, "console=ttyS0 panic=-1 reboot=a pci=off%s%s", *user ? " " : "",
 			 user);
 
 	return (size_t)n < size ? 0 : -E2BIG;
