@@ -1,5 +1,6 @@
 /*
- * System calls about memory: arguments from registers and user memory, work in mm/.
+ * System calls about memory: arguments from registers and user memory, work in mm/. mmap(2), which may
+ * be about a file, is in file_map.c.
  *
  * Limits: the four that mm/ keeps to (stack, data, address space, locked memory) can be read and
  * set; a process may raise its hard limits, as root may on Linux. But RLIMIT_MEMLOCK holds for
@@ -12,16 +13,6 @@
 #include "kernel/task.h"
 #include "lib/errno.h"
 #include "mm/mm.h"
-
-long sys_mmap(struct pt_regs *r)
-{
-	if (r->r9 & ~PAGE_MASK)
-		return -EINVAL;
-	/* No files yet: what Linux answers for a descriptor that is not open. */
-	if (!(r->r10 & MAP_ANONYMOUS))
-		return -EBADF;
-	return do_mmap(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10, r->r9 >> PAGE_SHIFT);
-}
 
 long sys_munmap(struct pt_regs *r)
 {

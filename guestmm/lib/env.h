@@ -139,5 +139,10 @@ void file_get(struct file *f);
 void file_put(struct file *f); /* may sleep */
 /** For /proc/PID/maps: device, inode number, and the name copied to buf. */
 void file_describe(struct file *f, u32 *major, u32 *minor, u64 *ino, char *buf, size_t size);
+/** Its read-ahead. */
+struct file_ra_state;
+struct file_ra_state *file_ra(struct file *f);
+/** Bytes [start, end] are to be on the disk, as fsync(2) has it. 0 or -errno. May sleep. */
+int file_sync_range(struct file *f, u64 start, u64 end);
 
 #endif

@@ -95,6 +95,7 @@ void audit_root_fill(void)
 		.pgd_offset = offsetof(struct mm_struct, pgd),
 		.rss_anon_offset = offsetof(struct mm_struct, rss_anon),
 		.rss_file_offset = offsetof(struct mm_struct, rss_file),
+		.rss_shmem_offset = offsetof(struct mm_struct, rss_shmem),
 		.rss_swap_offset = offsetof(struct mm_struct, rss_swap),
 		.pgtables_offset = offsetof(struct mm_struct, pgtables_bytes),
 		.vma_list_offset = offsetof(struct mm_struct, mmap),

@@ -7,6 +7,8 @@
  *   page, read-only           spurious                  copy, or made writable if nobody shares it
  *   swap entry                page from swap            page from swap, writable
  *
+ * What is empty in a mapping of a file, or read-only in a shared one, is file_fault.c's.
+ *
  * The order is: VMA, rights, memory (may sleep), then page_table_lock, PTE unchanged? fill it.
  * If the PTE has changed, somebody else did the work and ours is thrown away.
  *
@@ -19,47 +21,11 @@
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
-#include "lib/trace.h"
 #include "mm/alloc.h"
-#include "mm/lru.h"
+#include "mm/fault.h"
+#include "mm/pagecache.h"
 #include "mm/pgtable.h"
-#include "mm/rmap.h"
 #include "mm/swapcache.h"
-#include "mm/vma.h"
-
-struct vm_fault {
-	struct mm_struct *mm;
-	struct vm_area_struct *vma;
-	unsigned long addr; /* page aligned */
-	unsigned int flags;
-	pte_t *pte;
-	pte_t orig;
-};
-
-/* Flags of a page that a fault has just filled. */
-#define ANON_PAGE_FLAGS	  (1ull << PG_uptodate | 1ull << PG_swapbacked)
-#define LOCKED_PAGE_FLAGS (1ull << PG_unevictable | 1ull << PG_mlocked)
-
-#define trace_map(vmf, page, why)                                                             \
-	trace_point(MAP, (vmf)->addr, .pfn = page_to_pfn(page), .mm = trace_mm_id((vmf)->mm), \
-		    .arg = TRACE_MAP_##why)
-
-/* P held, PTE still what it was: map a page that nobody else knows yet. */
-static void map_new_page(struct vm_fault *vmf, struct page *page)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	pte_t pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED | _PAGE_DIRTY);
-
-	page->flags |= ANON_PAGE_FLAGS;
-	if (unlikely(vma->flags & VM_LOCKED)) {
-		page->flags |= LOCKED_PAGE_FLAGS;
-		page_stat_add(page, NR_MLOCK, 1);
-	}
-	page_add_new_anon_rmap(page, vma, vmf->addr);
-	page_stat_add(page, NR_ANON_MAPPED, 1);
-	__lru_add(page);
-	pte_set(vmf->pte, vma->flags & VM_WRITE ? pte_mkwrite(pte) : pte);
-}
 
 static unsigned int do_anonymous_page(struct vm_fault *vmf)
 {
@@ -107,7 +73,7 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 		goto unlock;
 	if (!pte_special(vmf->orig)) {
 		old = pfn_to_page(pte_pfn(vmf->orig));
-		if (anon_page_exclusive(old)) {
+		if (PageAnon(old) && anon_page_exclusive(old)) {
 			/* An upgrade needs no flush: the CPU that faulted has dropped its
 			 * translation, others fault and find this. */
 			pte_set(vmf->pte, pte_mkwrite(pte_mkdirty(pte_mkyoung(vmf->orig))));
@@ -136,9 +102,11 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 		map_new_page(vmf, page);
 		trace_map(vmf, page, COW);
 		page = old; /* loses this PTE's reference */
-		if (!old)
+		if (!old || !PageAnon(old))
 			atomic_add(&mm->rss_anon, 1);
-		else if (atomic_sub_return(&old->mapcount, 1) < 0)
+		if (old && !PageAnon(old))
+			page_remove_file_rmap(old, mm);
+		else if (old && atomic_sub_return(&old->mapcount, 1) < 0)
 			page_stat_add(old, NR_ANON_MAPPED, -1);
 		if (unlikely(old && (vmf->vma->flags & VM_LOCKED)))
 			munlock_page(old); /* the relatives' now */
@@ -292,11 +260,11 @@ static unsigned int fault_in_vma(struct vm_fault *vmf)
 	}
 	vmf->orig = pte_read(vmf->pte);
 	if (pte_none(vmf->orig))
-		return do_anonymous_page(vmf);
+		return unlikely(vmf->vma->mapping) ? do_file_fault(vmf) : do_anonymous_page(vmf);
 	if (!pte_present(vmf->orig))
 		return do_swap_page(vmf);
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig))
-		return do_wp_page(vmf);
+		return unlikely(vmf->vma->flags & VM_SHARED) ? do_wp_shared(vmf) : do_wp_page(vmf);
 	/* Somebody was faster, or this CPU's translation is older than the PTE. */
 	flush_tlb_page(vmf->mm, vmf->addr);
 	count_vm_event(MMVM_FAULT_SPURIOUS);
@@ -344,6 +312,24 @@ static __attribute__((noinline)) void trace_fault_end(const struct vm_fault *vmf
 	trace_point(FAULT_END, vmf->addr, .mm = trace_mm_id(vmf->mm), .arg = result);
 }
 
+/* The writer of a shared file has made a page dirty: it waits here if the disk is behind, without
+ * mmap_lock where the file can be held instead. mmap_lock is released. */
+static __attribute__((noinline)) void throttle_writer(const struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf->vma->mapping;
+	struct file *file = vmf->vma->file;
+
+	if (file)
+		file_get(file);
+	else
+		balance_dirty_pages(mapping);
+	up_read(&vmf->mm->mmap_lock);
+	if (file) {
+		balance_dirty_pages(mapping);
+		file_put(file);
+	}
+}
+
 unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags)
 {
 	struct vm_fault vmf = {.mm = mm, .addr = addr & PAGE_MASK, .flags = flags};
@@ -362,7 +348,10 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 		ret = VM_FAULT_SIGSEGV_ACCERR;
 	else
 		ret = fault_in_vma(&vmf);
-	up_read(&mm->mmap_lock);
+	if (unlikely(vmf.dirtied))
+		throttle_writer(&vmf);
+	else
+		up_read(&mm->mmap_lock);
 	if (unlikely(trace_on))
 		trace_fault_end(&vmf, ret);
 	if (unlikely(ret)) {
@@ -395,8 +384,10 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 			break;
 		}
 		for (next = min(end, vma->vm_end); addr < next && !err; addr += PAGE_SIZE) {
-			bool write = how == POPULATE_AS_MAPPED ? vma->flags & VM_WRITE
-							       : how == POPULATE_WRITE;
+			/* As mapped: what is private is copied now, what is shared only read. */
+			bool write = how == POPULATE_AS_MAPPED
+					     ? (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
+					     : how == POPULATE_WRITE;
 			struct vm_fault vmf = {.mm = mm,
 					       .vma = vma,
 					       .addr = addr,

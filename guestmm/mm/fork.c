@@ -8,7 +8,8 @@
  *
  * No page is copied: both sides lose the right to write, and whoever writes first gets a page of
  * its own (do_wp_page() in fault.c). What has no anonymous page yet, the shared zero page included,
- * is not copied at all where the whole VMA is such: the child faults it in by itself.
+ * is not copied at all where the whole VMA is such, nor are pages of files: the child faults them in
+ * by itself.
  *
  * I1  No page that is mapped in both is writable in either.
  * I2  A child that could not be made whole has been charged for exactly the VMAs that are in its
@@ -56,6 +57,9 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 		if (likely(!pte_special(e))) {
 			struct page *page = pfn_to_page(pte_pfn(e));
 
+			/* A page of a file is there for the child to find. */
+			if (unlikely(!PageAnon(page)))
+				continue;
 			get_page(page);
 			atomic_add(&page->mapcount, 1);
 			anon++;
@@ -143,7 +147,8 @@ static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old)
 	vma = vma_alloc(mm, old->vm_start, old->vm_end, flags, old->name);
 	if (!vma)
 		goto uncharge;
-	vma->pgoff = old->pgoff;
+	/* Behind the parent in i_mmap (rmap_file.c, I3). */
+	vma_set_backing(vma, old->file, old->mapping, old->pgoff);
 	if (!(flags & VM_WIPEONFORK)) {
 		err = anon_vma_fork(vma, old);
 		if (err)

@@ -52,6 +52,7 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 			order = 0;
 		if (pgdat_balanced(node, order, highest))
 			break;
+		sc.may_writepage = sc.priority < DEF_PRIORITY - 2;
 		shrink_node(node, &sc);
 		if (sc.nr_reclaimed >= sc.nr_to_reclaim)
 			break;
@@ -61,6 +62,8 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 			swap_wait_for_write();
 		else
 			sc.priority--;
+		if (sc.nr_dirty)
+			reclaim_wait_for_flusher(&sc);
 	}
 	if (sc.nr_reclaimed)
 		node->reclaim_failures = 0;
@@ -102,7 +105,8 @@ void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_t
 
 	if (READ_ONCE(kswapd_wanted[node->id]) || node->reclaim_failures >= KSWAPD_MAX_FAILURES)
 		return;
-	if (!swap_total_pages() && zone_stat(zone, NR_SLAB_RECLAIMABLE) <= 0)
+	if (!swap_total_pages() && zone_stat(zone, NR_SLAB_RECLAIMABLE) <= 0 &&
+	    !node->nr_lru[LRU_INACTIVE_FILE] && !node->nr_lru[LRU_ACTIVE_FILE])
 		return; /* nothing that a run could free */
 	node->kswapd_order = max(node->kswapd_order, order);
 	node->kswapd_highest = max(node->kswapd_highest, highest);

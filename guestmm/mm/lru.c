@@ -25,6 +25,8 @@
 #include "mm/lru.h"
 #include "mm/mm.h"
 
+#define SWAP_COST 32u /* one request costs as much as looking at so many pages */
+
 struct lru_batch lru_batches[MMVM_MAX_CPUS];
 s64 nr_lazyfree;
 
@@ -166,6 +168,19 @@ void mark_page_accessed(struct page *page)
 	} else if (!PageActive(page) && PageLRU(page)) {
 		activate_page(page);
 		ClearPageReferenced(page);
+	}
+}
+
+void lru_note_cost(pg_data_t *node, unsigned int file, u64 io, u64 rotated)
+{
+	u64 size = 0;
+
+	node->lru_cost[file] += io * SWAP_COST + rotated;
+	for (unsigned int i = 0; i < LRU_UNEVICTABLE; i++)
+		size += node->nr_lru[i];
+	if (node->lru_cost[0] + node->lru_cost[1] > size / 4) {
+		node->lru_cost[0] /= 2;
+		node->lru_cost[1] /= 2;
 	}
 }
 

@@ -36,6 +36,15 @@ static inline void lru_delta_add(struct lru_delta *d, const struct page *page, e
 	d->n += n;
 }
 
+/** Is it weighed as a page of a file (1), or as anonymous memory, which shared memory is (0)? */
+static inline unsigned int page_is_file_lru(const struct page *page)
+{
+	return !PageSwapBacked(page);
+}
+/** Taking pages of one kind has cost something: `io` requests, or `rotated` pages looked at in vain.
+ * What lies back counts less and less. */
+void lru_note_cost(pg_data_t *node, unsigned int file, u64 io, u64 rotated);
+
 /** Queue a page for the list its flags name. The batch holds a reference. Preemption off. */
 #define LRU_BATCH 15
 struct lru_batch {

@@ -1,8 +1,9 @@
 /*
  * madvise: what a program knows about the future of its pages.
  *
- *   DONTNEED (_LOCKED)          thrown away at once: zeroes on the next touch
- *   WILLNEED                    back from swap early, nobody waits
+ *   DONTNEED (_LOCKED)          thrown away at once: zeroes, or what the file has, on the next touch
+ *   WILLNEED                    back from swap, or read from the file, early
+ *   REMOVE                      a hole in the file: what is shared is gone for everybody
  *   FREE                        free to take until written again; nothing happens before it is scarce
  *   COLD, PAGEOUT               as if unused for long; written to swap and freed now
  *   POPULATE_READ, _WRITE       faulted in now
@@ -16,6 +17,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "mm/lru.h"
+#include "mm/pagecache.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/swapcache.h"
@@ -32,12 +34,34 @@ static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, uns
 	return 0;
 }
 
-/* Start reads for what is in swap; nobody waits for them. */
+/* Bring shared memory back from swap. */
+static void willneed_shmem(struct address_space *mapping, unsigned long index, unsigned long stop)
+{
+	struct page *page;
+	bool major;
+
+	for (; index < stop; index++)
+		if (!shmem_get_page(mapping, index, false, &page, &major)) {
+			unlock_page(page);
+			release_page(page);
+		}
+}
+
+/* Start reads for what is in swap, or on the file's disk; nobody waits for them. */
 static int madvise_willneed(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	struct mm_struct *mm = vma->mm;
 	unsigned long addr, next;
 
+	if (vma->mapping) {
+		unsigned long from = linear_page_index(vma, start);
+		unsigned long to = from + ((end - start) >> PAGE_SHIFT);
+
+		if (vma->mapping->flags & AS_SHMEM)
+			willneed_shmem(vma->mapping, from, to);
+		else
+			force_page_cache_readahead(vma->mapping, from, to);
+	}
 	for (addr = start; addr < end; addr = next) {
 		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
 
@@ -178,6 +202,8 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 	unsigned long addr, next, stop;
 	LIST_HEAD(pages);
 
+	if (vma->mapping)
+		return -EINVAL; /* for anonymous memory only */
 	for (addr = start; addr < end; addr = stop) {
 		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
 
@@ -192,6 +218,26 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 		deactivate_pages(&pages);
 		cond_resched();
 	}
+	return 0;
+}
+
+/* ---- REMOVE -----------------------------------------------------------------------------------
+ */
+
+/* A hole in the file: zeroes for everybody who maps it. */
+static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	unsigned long from = linear_page_index(vma, start);
+	unsigned long to = from + ((end - start) >> PAGE_SHIFT);
+
+	if ((vma->flags & VM_LOCKED) || !vma->mapping)
+		return -EINVAL;
+	if ((vma->flags & (VM_SHARED | VM_WRITE)) != (VM_SHARED | VM_WRITE))
+		return -EACCES;
+	if (!(vma->mapping->flags & AS_SHMEM))
+		return -EOPNOTSUPP; /* no file system here can do without blocks it has */
+	unmap_mapping_range(vma->mapping, from, to, false);
+	shmem_truncate_range(vma->mapping, from, to);
 	return 0;
 }
 
@@ -222,7 +268,7 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 		flags &= ~VM_DONTCOPY;
 		break;
 	case MADV_WIPEONFORK:
-		if (flags & VM_SHARED)
+		if (vma->file || (flags & VM_SHARED))
 			return -EINVAL;
 		flags |= VM_WIPEONFORK;
 		break;
@@ -303,7 +349,7 @@ static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsign
 	case MADV_FREE:
 		return vma->flags & VM_LOCKED ? -EINVAL : madvise_free(vma, start, end);
 	case MADV_REMOVE:
-		return -EINVAL; /* punches holes into files */
+		return madvise_remove(vma, start, end);
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 		return madvise_cold(vma, start, end, advice == MADV_PAGEOUT);

@@ -56,6 +56,12 @@ out:
 	spin_unlock_irqrestore(&node->lru_lock, flags);
 }
 
+void mlock_page(struct page *page)
+{
+	if (!PageMlocked(page))
+		page_set_mlocked(page, true);
+}
+
 void munlock_page(struct page *page)
 {
 	page_set_mlocked(page, false);

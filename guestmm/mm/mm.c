@@ -13,6 +13,7 @@
 #include "mm/alloc.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
+#include "mm/shmem.h"
 #include "mm/slab.h"
 #include "mm/swapcache.h"
 #include "mm/vma.h"
@@ -98,15 +99,40 @@ void mmput(struct mm_struct *mm)
 	spin_lock(&mm_list_lock);
 	list_del(&mm->mm_list);
 	spin_unlock(&mm_list_lock);
-	VM_BUG_ON(mm->rss_anon || mm->rss_swap || mm->map_count || mm->committed);
+	VM_BUG_ON(mm->rss_anon || mm->rss_file || mm->rss_shmem || mm->rss_swap || mm->map_count || mm->committed);
 	pgtable_free(mm, virt_to_page(mm->pgd));
 	kmem_cache_free(mm_cache, mm);
 }
 
 #define MAPS_NAME_COLUMN 72 /* where Linux pads to before a blank and the name */
 
+struct vma_description {
+	unsigned long offset; /* in the file */
+	u32 major, minor;
+	u64 ino;
+	char name[256];
+};
+
+static void describe_vma(const struct vm_area_struct *vma, struct vma_description *d)
+{
+	*d = (struct vma_description){0};
+	if (vma->file || vma->mapping)
+		d->offset = vma->mapping ? vma->pgoff << PAGE_SHIFT : 0;
+	if (vma->file) {
+		file_describe(vma->file, &d->major, &d->minor, &d->ino, d->name, sizeof(d->name));
+	} else if (vma->mapping && (vma->mapping->flags & AS_OBJECT)) {
+		/* What Linux calls it, whose anonymous shared memory is a file of this name. */
+		d->minor = 1;
+		d->ino = shmem_object_ino(vma->mapping);
+		ksnprintf(d->name, sizeof(d->name), "/dev/zero (deleted)");
+	} else if (vma->name) {
+		ksnprintf(d->name, sizeof(d->name), "%s", vma->name);
+	}
+}
+
 void report_maps(struct report *r, struct mm_struct *mm)
 {
+	struct vma_description d;
 	struct vm_area_struct *vma;
 	char line[96];
 
@@ -114,12 +140,14 @@ void report_maps(struct report *r, struct mm_struct *mm)
 	list_for_each_entry (vma, &mm->mmap, link) {
 		unsigned long f = vma->flags;
 
+		describe_vma(vma, &d);
 		ksnprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ",
 			  vma->vm_start, vma->vm_end, f & VM_READ ? 'r' : '-',
 			  f & VM_WRITE ? 'w' : '-', f & VM_EXEC ? 'x' : '-',
-			  f & VM_SHARED ? 's' : 'p', 0ul, 0, 0, 0ul);
-		if (vma->name)
-			report_printf(r, "%-*s %s\n", MAPS_NAME_COLUMN, line, vma->name);
+			  f & VM_MAYSHARE ? 's' : 'p', d.offset, d.major, d.minor,
+			  (unsigned long)d.ino);
+		if (d.name[0])
+			report_printf(r, "%-*s %s\n", MAPS_NAME_COLUMN, line, d.name);
 		else
 			report_printf(r, "%s\n", line);
 	}

@@ -20,11 +20,24 @@ void mmput(struct mm_struct *mm);
 /** Unmap everything now (exit, OOM reaper); the mm stays valid and empty. */
 void exit_mmap(struct mm_struct *mm);
 
+/** What is to be mapped, as the caller's open file has it. */
+struct map_source {
+	struct file *file;	       /* the caller's reference stays the caller's */
+	struct address_space *mapping; /* its pages; NULL: it has none */
+	bool readable, writable, append; /* as it was opened */
+	/** All else is right: may it be mapped with these VM_* flags? May put other pages into its
+	 * place. -ENODEV... NULL: it may not. Called with mmap_lock held. */
+	int (*prepare)(struct map_source *src, unsigned long vm_flags);
+};
+
 /* System calls: take and release mmap_lock themselves. Results as Linux: address or -errno. prot
- * and flags are the Linux UAPI values (PROT_*, MAP_*), below. Only anonymous mappings in this form:
- * fd must be -1. */
+ * and flags are the Linux UAPI values (PROT_*, MAP_*), below. */
+/** mmap(2) of anonymous memory. */
 long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
 	     unsigned long pgoff);
+/** The same of a file; src NULL: anonymous memory. */
+long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
+		  unsigned long pgoff, struct map_source *src);
 int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len);
 int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot);
 unsigned long do_brk(struct mm_struct *mm,
@@ -60,17 +73,23 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define PROT_GROWSUP	     0x02000000
 #define MAP_SHARED	     1
 #define MAP_PRIVATE	     2
+#define MAP_SHARED_VALIDATE  3
+#define MAP_SYNC	     0x80000
 #define MAP_TYPE	     0xf
 #define MAP_FIXED	     0x10
 #define MAP_ANONYMOUS	     0x20
 #define MAP_32BIT	     0x40
 #define MAP_GROWSDOWN	     0x100
+#define MAP_DENYWRITE	     0x800
+#define MAP_EXECUTABLE	     0x1000
 #define MAP_LOCKED	     0x2000
 #define MAP_NORESERVE	     0x4000
 #define MAP_POPULATE	     0x8000
 #define MAP_NONBLOCK	     0x10000
 #define MAP_STACK	     0x20000
+#define MAP_HUGETLB	     0x40000
 #define MAP_FIXED_NOREPLACE  0x100000
+#define MAP_UNINITIALIZED    0x4000000
 #define MADV_NORMAL	     0
 #define MADV_RANDOM	     1
 #define MADV_SEQUENTIAL	     2
@@ -111,7 +130,7 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define VM_FAULT_OOM		2u /* no memory: the OOM killer has run; retry or die if we are the victim */
 #define VM_FAULT_SIGSEGV_MAPERR 4u
 #define VM_FAULT_SIGSEGV_ACCERR 8u
-#define VM_FAULT_SIGBUS		16u /* swap read failed */
+#define VM_FAULT_SIGBUS		16u /* behind the file's end, or it cannot be read */
 #define VM_FAULT_ERROR \
 	(VM_FAULT_OOM | VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR | VM_FAULT_SIGBUS)
 /** Resolve a fault at `addr`: find the VMA (growing the stack), check access, fill the PTE. Takes

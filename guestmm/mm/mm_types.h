@@ -50,7 +50,8 @@ struct vm_area_struct {
 					    takes part in */
 	const char *name;		 /* C: "[heap]", "[stack]" or NULL */
 	struct file *file; /* C: with a reference, or NULL: for the name and to keep it open */
-	struct address_space *mapping; /* C: the file's pages (pagecache.h), or NULL: anonymous */
+	struct address_space *mapping; /* C: the file's pages (pagecache.h), or NULL: anonymous. Without
+					  a file it is a shmem_object's, with a reference */
 	struct rb_node shared_rb;      /* i_mmap_lock: in mapping->i_mmap, by page offset */
 	unsigned long shared_subtree_last; /* i_mmap_lock: highest page offset of the subtree */
 };
@@ -65,7 +66,7 @@ struct mm_struct {
 	u32 map_count;			   /* M */
 	s32 users;			   /* A: references; the last tears down */
 	spinlock_t page_table_lock;
-	s64 rss_anon, rss_file, rss_swap;	    /* A: pages */
+	s64 rss_anon, rss_file, rss_shmem, rss_swap; /* A: pages */
 	s64 hiwater_rss;			    /* A */
 	s64 pgtables_bytes;			    /* A */
 	u64 total_vm, locked_vm, stack_vm, data_vm; /* M: pages */

@@ -13,10 +13,18 @@
 #include "mm/lru.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
+#include "mm/shmem.h"
 #include "mm/vma.h"
 
 #define MMAP32_LOW  0x40000000ul
 #define MMAP32_HIGH 0x80000000ul
+
+#define MAX_FILE_BYTES 0x7fffffffffffffffull
+/* What MAP_SHARED_VALIDATE lets pass. */
+#define MAP_KNOWN_FLAGS                                                                         \
+	(MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED |       \
+	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
+	 MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE)
 
 /* ---- unmapping --------------------------------------------------------------------------------
  */
@@ -191,6 +199,29 @@ static int map_range(struct mm_struct *mm, unsigned long start, unsigned long en
 	return 0;
 }
 
+/* The same for pages of a file, from pgoff on. */
+static int map_file_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+			  unsigned long flags, struct file *file, struct address_space *mapping,
+			  unsigned long pgoff)
+{
+	struct vma_desc mid = {.flags = flags,
+			       .pgoff = pgoff,
+			       .pages = (end - start) >> PAGE_SHIFT,
+			       .file = file,
+			       .mapping = mapping};
+	struct vm_area_struct *vma;
+
+	if (!vma_merge_range(mm, start, end, &mid)) {
+		vma = vma_alloc(mm, start, end, flags, NULL);
+		if (!vma)
+			return -ENOMEM;
+		vma_set_backing(vma, file, mapping, pgoff);
+		vma_link(vma);
+	}
+	vm_stat_account(mm, flags, mid.pages);
+	return 0;
+}
+
 /* Promise `pages`, if such a mapping is a promise: sets VM_ACCOUNT in *flags then. */
 static int charge_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages)
 {
@@ -220,8 +251,84 @@ static unsigned long mapped_pages(struct mm_struct *mm, unsigned long start, uns
 	return n;
 }
 
+/* May the file be mapped so? Puts VM_SHARED... into *vm_flags. */
+static int check_source(struct map_source *src, unsigned long len, int flags, unsigned long pgoff,
+			unsigned long *vm_flags)
+{
+	if (pgoff + (len >> PAGE_SHIFT) > (unsigned long)MAX_FILE_BYTES >> PAGE_SHIFT)
+		return -EOVERFLOW;
+	switch (flags & MAP_TYPE) {
+	case MAP_SHARED_VALIDATE:
+		if (flags & ~(MAP_TYPE | MAP_KNOWN_FLAGS))
+			return -EOPNOTSUPP;
+		/* fall through */
+	case MAP_SHARED:
+		if ((*vm_flags & VM_WRITE) && !src->writable)
+			return -EACCES;
+		if (src->append && src->writable)
+			return -EACCES;
+		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		/* What may never be written is like a private mapping, but is shown as shared. */
+		if (!src->writable)
+			*vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
+		break;
+	case MAP_PRIVATE:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!src->readable)
+		return -EACCES;
+	if (!src->prepare)
+		return -ENODEV;
+	return *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
+}
+
+/* Anonymous memory: what kind? */
+static int check_anonymous(int flags, unsigned long *vm_flags)
+{
+	switch (flags & MAP_TYPE) {
+	case MAP_SHARED:
+		if (*vm_flags & VM_GROWSDOWN)
+			return -EINVAL;
+		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		return 0;
+	case MAP_PRIVATE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Everything is checked, charged and free: make the mapping. */
+static int map_source(struct mm_struct *mm, unsigned long start, unsigned long end,
+		      unsigned long vm_flags, unsigned long pgoff, struct map_source *src)
+{
+	struct address_space *object;
+	int err;
+
+	if (src) {
+		err = src->prepare(src, vm_flags);
+		if (err)
+			return err;
+		/* A device that means anonymous memory (/dev/zero). */
+		if (!src->mapping)
+			pgoff = start >> PAGE_SHIFT;
+		return map_file_range(mm, start, end, vm_flags, src->file, src->mapping, pgoff);
+	}
+	if (!(vm_flags & VM_SHARED))
+		return map_range(mm, start, end, vm_flags, NULL);
+	err = shmem_object_create(end - start, !(vm_flags & VM_NORESERVE), &object);
+	if (err)
+		return err;
+	err = map_file_range(mm, start, end, vm_flags, NULL, object, 0);
+	shmem_object_put(object); /* the VMA has its own */
+	return err;
+}
+
 static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
-			unsigned long vm_flags, bool *populate)
+			unsigned long vm_flags, bool *populate, unsigned long pgoff,
+			struct map_source *src)
 {
 	bool over = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE); /* something may be there */
 	unsigned long end, pages;
@@ -237,6 +344,10 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 		return -EPERM;
 	if (mlock_exceeds_limit(mm, vm_flags, len >> PAGE_SHIFT))
 		return -EAGAIN;
+	err = src ? check_source(src, len, flags, pgoff, &vm_flags)
+		  : check_anonymous(flags, &vm_flags);
+	if (err)
+		return err;
 	if ((vm_flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED)
 		*populate = true;
 	end = addr + len;
@@ -250,7 +361,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	err = charge_mapping(mm, &vm_flags, pages);
 	if (err)
 		return err;
-	err = map_range(mm, addr, end, vm_flags, NULL);
+	err = map_source(mm, addr, end, vm_flags, pgoff, src);
 	if (err) {
 		if (vm_flags & VM_ACCOUNT)
 			vm_uncharge(mm, pages);
@@ -259,8 +370,8 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	return addr;
 }
 
-long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
-	     unsigned long pgoff)
+long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
+		  unsigned long pgoff, struct map_source *src)
 {
 	bool populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
 	unsigned long size = ALIGN_UP(len, PAGE_SIZE);
@@ -272,17 +383,18 @@ long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int pr
 		return -ENOMEM;
 	if (pgoff + (size >> PAGE_SHIFT) < pgoff)
 		return -EOVERFLOW;
-	/* Private anonymous memory: shared memory is an object of a file system. */
-	if ((flags & MAP_TYPE) == MAP_SHARED)
-		return -ENODEV;
-	if ((flags & MAP_TYPE) != MAP_PRIVATE)
-		return -EINVAL;
 	down_write(&mm->mmap_lock);
-	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags), &populate);
+	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags), &populate, pgoff, src);
 	up_write(&mm->mmap_lock);
 	if (!IS_ERR((void *)ret) && populate && prot != PROT_NONE)
 		mm_populate(mm, ret, size); /* as Linux: what does not fit now faults later */
 	return ret;
+}
+
+long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
+	     unsigned long pgoff)
+{
+	return do_mmap_file(mm, addr, len, prot, flags, pgoff, NULL);
 }
 
 /* ---- heap and stack ---------------------------------------------------------------------------

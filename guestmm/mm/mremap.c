@@ -10,16 +10,17 @@
  * range unmapped instead.
  *
  * I1  Until one of the two ranges is unmapped both are accounted, so unmapping is always right.
- * I2  The reverse map sees every page in exactly one place: the family's lock is held while a
- *     table's PTEs are between their places, and the old translations are flushed before
+ * I2  The reverse map sees every page in exactly one place: the family's lock, and a file's
+ *     i_mmap_lock, are held while a table's PTEs are between their places, and the old translations are flushed before
  *     page_table_lock is released.
  * I3  The old range is cut out of its VMA before anything else happens, so unmapping cannot fail.
  *
- * Locks: mmap_lock for writing > root->lock > page_table_lock.
+ * Locks: mmap_lock for writing > i_mmap_lock > root->lock > page_table_lock.
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/trace.h"
+#include "mm/pagecache.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/vma.h"
@@ -78,6 +79,7 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 {
 	struct mm_struct *mm = vma->mm;
 	struct anon_vma *root = vma->anon_vma ? vma->anon_vma->root : NULL;
+	struct address_space *mapping = vma->mapping;
 	unsigned long done, n, next;
 
 	for (done = 0; done < len; done += n) {
@@ -91,6 +93,8 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		dst = walk_pte_alloc(mm, to + done);
 		if (!dst)
 			break;
+		if (mapping)
+			spin_lock(&mapping->i_mmap_lock);
 		if (root)
 			spin_lock(&root->lock);
 		spin_lock(&mm->page_table_lock);
@@ -100,6 +104,8 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		spin_unlock(&mm->page_table_lock);
 		if (root)
 			spin_unlock(&root->lock);
+		if (mapping)
+			spin_unlock(&mapping->i_mmap_lock);
 		cond_resched();
 	}
 	return done;
@@ -111,18 +117,13 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 /* The VMA for the new place: a neighbour that took it in, or a new one. NULL if no memory. */
 static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct remap *r)
 {
-	struct vma_desc mid = {old->flags,
-			       linear_page_index(old, r->addr),
-			       r->new_len >> PAGE_SHIFT,
-			       old->anon_vma,
-			       old->name,
-			       anon_vma_inherited(old)};
+	struct vma_desc mid = vma_desc_part(old, r->addr, r->addr + r->new_len, old->flags);
 	unsigned long end = r->to + r->new_len;
 	struct vm_area_struct *vma;
 
 	/* Without pages nothing ties it to its old offset: one that fits the new place may let it
 	 * join its neighbours there. */
-	if (!old->anon_vma)
+	if (!old->anon_vma && !old->mapping)
 		mid.pgoff = r->to >> PAGE_SHIFT;
 	vma = vma_merge_range(r->mm, r->to, end, &mid);
 	if (vma)
@@ -135,6 +136,7 @@ static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct 
 		vma_free(vma);
 		return NULL;
 	}
+	vma_set_backing(vma, old->file, old->mapping, mid.pgoff);
 	vma_link(vma);
 	return vma;
 }
@@ -154,7 +156,7 @@ static void leave_behind(struct vm_area_struct *vma, const struct remap *r)
 static long move_vma(struct vm_area_struct *vma, struct remap *r)
 {
 	unsigned long grow = (r->new_len - r->old_len) >> PAGE_SHIFT, flags = vma->flags;
-	bool stays = r->flags & MREMAP_DONTUNMAP;
+	bool stays = (r->flags & MREMAP_DONTUNMAP) || !r->old_len;
 	struct mm_struct *mm = r->mm;
 	struct vm_area_struct *new;
 	int err;
@@ -190,9 +192,9 @@ static long move_vma(struct vm_area_struct *vma, struct remap *r)
 			vma_merge_around(find_vma(mm, r->addr));
 		return -ENOMEM;
 	}
-	if (stays)
+	if (r->flags & MREMAP_DONTUNMAP)
 		leave_behind(vma, r);
-	else
+	else if (!stays)
 		err = __do_munmap(mm, r->addr, r->addr + r->old_len);
 	r->populate = (flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED;
 	return r->to;
@@ -211,8 +213,9 @@ static int check_resize(struct vm_area_struct *vma, const struct remap *r)
 	struct mm_struct *mm = r->mm;
 	unsigned long grow, at;
 
-	if (!r->old_len)
-		return -EINVAL; /* duplicating is for shared memory only */
+	/* Nothing moves: a second mapping of what is shared. */
+	if (!r->old_len && !(vma->flags & VM_MAYSHARE))
+		return -EINVAL;
 	if (r->old_len > vma->vm_end - r->addr)
 		return -EFAULT;
 	if (r->new_len <= r->old_len)
@@ -231,8 +234,7 @@ static long expand_in_place(struct vm_area_struct *vma, struct remap *r)
 {
 	unsigned long start = vma->vm_end, end = r->addr + r->new_len;
 	unsigned long pages = (end - start) >> PAGE_SHIFT;
-	struct vma_desc mid = {vma->flags, linear_page_index(vma, start), pages, vma->anon_vma,
-			       vma->name,  anon_vma_inherited(vma)};
+	struct vma_desc mid = vma_desc_part(vma, start, end, vma->flags);
 	int err;
 
 	if (vma->flags & VM_ACCOUNT) {

@@ -104,7 +104,8 @@ static bool print_task(const struct process_view *p, void *arg)
 	if (mm)
 		printk("[%7d] %5d %5d %8lu %8lu %8lu %8lu %9lu %8ld %8lu         %5d %s\n", p->pid,
 		       0, p->pid, (unsigned long)mm->total_vm, (unsigned long)mm_rss(mm),
-		       (unsigned long)mm->rss_anon, (unsigned long)mm->rss_file, 0ul,
+		       (unsigned long)mm->rss_anon, (unsigned long)mm->rss_file,
+		       (unsigned long)mm->rss_shmem,
 		       (long)mm->pgtables_bytes, (unsigned long)mm->rss_swap, p->oom_score_adj,
 		       p->comm);
 	return true;
@@ -146,7 +147,8 @@ static bool reap(struct victim *v)
 	up_read(&mm->mmap_lock);
 	printk("oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, "
 	       "shmem-rss:%lukB\n",
-	       v->pid, v->comm, K(mm->rss_anon), K(mm->rss_file), 0ul);
+	       v->pid, v->comm, K(mm->rss_anon), K(mm->rss_file),
+	       K(mm->rss_shmem));
 	return true;
 }
 
@@ -174,7 +176,7 @@ bool out_of_memory(gfp_t gfp, unsigned int order)
 			       "anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB, UID:%u "
 			       "pgtables:%lukB oom_score_adj:%d\n",
 			       v.pid, v.comm, K(v.mm->total_vm), K(v.mm->rss_anon),
-			       K(v.mm->rss_file), 0ul, 0u,
+			       K(v.mm->rss_file), K(v.mm->rss_shmem), 0u,
 			       (unsigned long)v.mm->pgtables_bytes >> 10, v.oom_score_adj);
 			trace_point(OOM_KILL, v.pid);
 			process_kill(v.pid);

@@ -5,7 +5,8 @@
  * is the sum of all promises, in pages. Mode 0 refuses only a single request that the whole machine
  * could not hold; mode 1 refuses nothing; mode 2 keeps the sum within ratio % of RAM plus swap.
  *
- * I1  total_committed = sum of mm->committed over all address spaces, at rest.
+ * I1  total_committed = sum of mm->committed over all address spaces, and what was charged for
+ *     shared memory, at rest.
  */
 #include "lib/errno.h"
 #include "mm/alloc.h"
@@ -49,17 +50,15 @@ bool vm_accountable(unsigned long flags, int mode)
 	return mode == 2 || !(flags & VM_NORESERVE);
 }
 
-int vm_charge(struct mm_struct *mm, unsigned long pages)
+/* `reserve`: in mode 2, pages to leave for others. */
+static int charge(u64 pages, u64 reserve)
 {
 	u64 committed = atomic_add_return(&total_committed, (s64)pages);
 	int mode = sysctl_overcommit_memory;
 	bool ok = true;
 
-	/* The reserve leaves one process room to grow that another must not eat; a small process
-	 * is not held to it. */
 	if (mode == 2)
-		ok = overcommit_allows(mode, pages, committed, 0, 0, vm_commit_limit(),
-				       min(mm->total_vm / 32, USER_RESERVE_PAGES));
+		ok = overcommit_allows(mode, pages, committed, 0, 0, vm_commit_limit(), reserve);
 	else if (mode == 0)
 		ok = overcommit_allows(mode, pages, committed, totalram_pages(), swap_total_pages(),
 				       0, 0);
@@ -67,8 +66,28 @@ int vm_charge(struct mm_struct *mm, unsigned long pages)
 		atomic_sub(&total_committed, (s64)pages);
 		return -ENOMEM;
 	}
-	mm->committed += pages;
 	return 0;
+}
+
+int vm_charge(struct mm_struct *mm, unsigned long pages)
+{
+	/* The reserve leaves one process room to grow that another must not eat; a small process
+	 * is not held to it. */
+	int err = charge(pages, min(mm->total_vm / 32, USER_RESERVE_PAGES));
+
+	if (!err)
+		mm->committed += pages;
+	return err;
+}
+
+int vm_charge_object(u64 pages)
+{
+	return charge(pages, 0);
+}
+
+void vm_uncharge_object(u64 pages)
+{
+	atomic_sub(&total_committed, (s64)pages);
 }
 
 void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages)

@@ -77,6 +77,8 @@ struct address_space_ops {
 
 #define AS_SHMEM       1u /* pages are PAGE_SHMEM, swap-backed, never written to a file */
 #define AS_UNEVICTABLE 2u /* memory-only without swap: ramfs-like */
+#define AS_OBJECT      4u /* part of a shmem_object: anonymous shared memory (shmem.h) */
+#define AS_CHARGED     8u /* shmem: promised as a whole when it was made, not page by page */
 
 struct address_space {
 	struct inode *host;		     /* C: NULL for what has no file (tests) */
@@ -203,6 +205,18 @@ void truncate_inode_pages(struct address_space *mapping);
 u64 invalidate_mapping_pages(struct address_space *mapping, unsigned long start, unsigned long end);
 
 /* rmap_file.c: VMAs that map a file; mappings' side */
+/** The VMA's vma->mapping has been set: into i_mmap; out of it. */
+void i_mmap_link(struct vm_area_struct *vma);
+void i_mmap_unlink(struct vm_area_struct *vma);
+/** Around a change of the VMA's range: i_mmap_lock is held between the two. */
+void i_mmap_range_change_begin(struct vm_area_struct *vma);
+void i_mmap_range_change_end(struct vm_area_struct *vma);
+/** VMAs that map part of pages [first, last], one after the other; i_mmap_lock held. */
+struct vm_area_struct *i_mmap_first(struct address_space *mapping, unsigned long first,
+				    unsigned long last);
+struct vm_area_struct *i_mmap_next(struct vm_area_struct *vma, unsigned long first,
+				   unsigned long last);
+extern u64 i_mmap_visits; /* nodes that searches looked at, ever */
 /** Replace PTEs of pages [start, end) of the file by nothing, in every address space; with
  * `even_cows` private copies go, too (truncation). */
 void unmap_mapping_range(struct address_space *mapping, unsigned long start, unsigned long end,
@@ -213,7 +227,8 @@ bool page_mkclean(struct page *page);
 /* shmem.c: pages of tmpfs, memfd, shared anonymous memory; swappable */
 extern const struct address_space_ops shmem_aops;
 /** Page at `index`, locked and uptodate: from the cache, from swap, or new and zero. 0, -ENOMEM,
- * -ENOSPC, -EIO; -ENOENT with create false: nothing is there. */
+ * -ENOSPC, -EIO; -ENOENT with create false: nothing is there. *major (may be NULL) is set when the
+ * disk was waited for. */
 int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
 		   struct page **page, bool *major);
 /** Free what [start, end) holds, in memory and in swap. */

@@ -10,18 +10,20 @@
  *     NR_PAGETABLE counts the same pages.
  * I2  A page or table that a CPU's TLB may still reach is not freed: it is gathered, the TLB is
  *     flushed, then everything gathered is freed.
- * I3  rss_anon = present PTEs that are not special; rss_swap = swap entries. Both change under the
- *     page_table_lock together with the PTE.
+ * I3  rss_anon, rss_file, rss_shmem = present PTEs that are not special, by what they map; rss_swap =
+ *     swap entries. They change under the page_table_lock together with the PTE.
  *
  * Locks: page_table_lock for every change of an entry. Tables are added with mmap_lock held and
  * freed with it held for writing, so whoever holds it for reading may walk without the spinlock;
- * others (the reverse map) walk wholly under the spinlock.
+ * others (the reverse map) walk wholly under the spinlock, or under the i_mmap_lock of a VMA that is
+ * in its file's tree (rmap_file.c, I1).
  */
 #include "arch/tlb.h"
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
+#include "mm/pagecache.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/swapcache.h"
@@ -125,6 +127,8 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full)
 	tlb->end = 0;
 	tlb->nr = 0;
 	tlb->swapcache = false;
+	tlb->atomic = false;
+	tlb->file_only = false;
 	tlb->tables = NULL;
 }
 
@@ -158,6 +162,16 @@ void tlb_finish_mmu(struct mmu_gather *tlb)
 	tlb_flush_mmu(tlb);
 }
 
+/* P held: a PTE lets go of a page of a file. What it knew of the page's use goes with it. */
+static void zap_file_page(struct mm_struct *mm, struct page *page, pte_t old)
+{
+	if (pte_dirty(old) && !PageDirty(page))
+		set_page_dirty(page);
+	if (pte_young(old) && !PageReferenced(page))
+		SetPageReferenced(page);
+	page_remove_file_rmap(page, mm);
+}
+
 /* Zap PTEs from `pte` to `end`, all of one table, until done or the gather is full. Returns the
  * address it got to. */
 static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long addr,
@@ -167,6 +181,7 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 	unsigned long first = ~0ul, last = 0;
 	s64 anon = 0, swap = 0, unmapped = 0;
 	unsigned int nr = tlb->nr, zone = ~0u;
+	bool file_only = tlb->file_only;
 
 	spin_lock(&mm->page_table_lock);
 	for (; addr < end; addr += PAGE_SIZE, pte++) {
@@ -174,6 +189,9 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 		struct page *page;
 
 		if (pte_none(e))
+			continue;
+		if (unlikely(file_only) &&
+		    (!pte_present(e) || pte_special(e) || PageAnon(pfn_to_page(pte_pfn(e)))))
 			continue;
 		if (unlikely(!pte_present(e))) {
 			pte_set(pte, __pte(0));
@@ -192,6 +210,10 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 			page = pfn_to_page(pte_pfn(e));
 			trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 				    .arg = TRACE_UNMAP_ZAP);
+			if (unlikely(!PageAnon(page))) {
+				zap_file_page(mm, page, e);
+				goto gather;
+			}
 			anon++;
 			if (unlikely(PageSwapCache(page))) {
 				/* Another process may still use the slot: what we wrote must
@@ -211,6 +233,7 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 				unmapped++;
 			}
 		}
+	gather:
 		tlb->pages[nr++] = page;
 		if (unlikely(nr == GATHER_PAGES)) {
 			addr += PAGE_SIZE;
@@ -246,7 +269,8 @@ void zap_page_range(struct mmu_gather *tlb, unsigned long start, unsigned long e
 		addr = stop;
 		if (tlb->nr == GATHER_PAGES) {
 			tlb_flush_mmu(tlb);
-			cond_resched();
+			if (!tlb->atomic)
+				cond_resched();
 		}
 	}
 }
@@ -291,6 +315,15 @@ void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long en
 /* ---- protection -------------------------------------------------------------------------------
  */
 
+/* Spare the next write a fault: where only this PTE maps an anonymous page, or where it could write
+ * to the file already. P held. */
+static bool may_stay_writable(const struct vm_area_struct *vma, const struct page *page, pte_t old)
+{
+	if (PageAnon(page))
+		return anon_page_exclusive(page);
+	return (vma->flags & VM_SHARED) && (page->type == PAGE_SHMEM || pte_write(old));
+}
+
 static bool change_ptes(struct vm_area_struct *vma, pte_t *pte, unsigned long n)
 {
 	bool changed = false;
@@ -304,9 +337,8 @@ static bool change_ptes(struct vm_area_struct *vma, pte_t *pte, unsigned long n)
 		e = pte_get_and_clear(pte);
 		new = __pte((e.v & (PTE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL)) |
 			    vma->prot);
-		/* Spare the next write a fault where only this PTE maps the page. */
 		if ((vma->flags & VM_WRITE) && !pte_special(e) &&
-		    anon_page_exclusive(pfn_to_page(pte_pfn(e))))
+		    may_stay_writable(vma, pfn_to_page(pte_pfn(e)), e))
 			new = pte_mkwrite(new);
 		pte_set(pte, new);
 		changed |= new.v != e.v;

@@ -16,7 +16,7 @@ static inline pte_t *pte_table(pte_t entry)
 /** Resident pages. */
 static inline s64 mm_rss(const struct mm_struct *mm)
 {
-	return READ_ONCE(mm->rss_anon) + READ_ONCE(mm->rss_file);
+	return READ_ONCE(mm->rss_anon) + READ_ONCE(mm->rss_file) + READ_ONCE(mm->rss_shmem);
 }
 /** Before pages go: remember how many there were. */
 static inline void update_hiwater_rss(struct mm_struct *mm)
@@ -31,6 +31,8 @@ struct mmu_gather {
 	struct mm_struct *mm;
 	bool full;		  /* whole address space: flush everything */
 	bool swapcache;		  /* some page may be kept by nothing but the swap cache */
+	bool atomic;		  /* the caller holds a spinlock */
+	bool file_only;		  /* leave anonymous pages and swap entries alone */
 	unsigned long start, end; /* range to flush; start >= end: nothing */
 	unsigned int nr;
 	struct page *tables; /* freed tables, linked by page->private_ */

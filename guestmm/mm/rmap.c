@@ -415,10 +415,7 @@ void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, unsigned 
 /* ---- walking ----------------------------------------------------------------------------------
  */
 
-void rmap_walk_anon(struct page *page,
-		    bool (*fn)(struct page *page, struct vm_area_struct *vma, unsigned long addr,
-			       void *arg),
-		    void *arg)
+void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg)
 {
 	struct anon_vma *av = page_anon_vma(page), *root;
 	struct anon_vma_chain *c;
@@ -446,8 +443,7 @@ out:
 	spin_unlock(&root->lock);
 }
 
-/* PTE at addr if it maps `page`; P held. */
-static pte_t *pte_of_page(struct mm_struct *mm, unsigned long addr, const struct page *page)
+pte_t *pte_of_page(struct mm_struct *mm, unsigned long addr, const struct page *page)
 {
 	pte_t *pte = walk_pte(mm->pgd, addr), entry;
 
@@ -490,7 +486,10 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 {
 	struct referenced r = {0, page_mapcount(page), 0};
 
-	rmap_walk_anon(page, referenced_one, &r);
+	if (PageAnon(page))
+		rmap_walk_anon(page, referenced_one, &r);
+	else
+		rmap_walk_file(page, referenced_one, &r);
 	/* What sampling took out of the PTEs; a plain test first: rarely anybody samples. */
 	if (unlikely(PageYoung(page)) && TestClearPageYoung(page) && !r.count)
 		r.count = 1;
@@ -570,6 +569,9 @@ bool try_to_discard(struct page *page)
 
 bool try_to_unmap(struct page *page)
 {
-	rmap_walk_anon(page, unmap_one, NULL);
+	if (PageAnon(page))
+		rmap_walk_anon(page, unmap_one, NULL);
+	else
+		rmap_walk_file(page, unmap_file_one, NULL);
 	return !page_mapped(page);
 }

@@ -77,22 +77,34 @@ static inline void page_add_new_anon_rmap(struct page *page, struct vm_area_stru
 /** One more PTE maps a page of the swap cache, whose entry it still counts. Page locked, P held. */
 void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, unsigned long addr);
 
+/** Where mm counts mappings of this page of a file. */
+static inline s64 *mm_rss_counter(struct mm_struct *mm, const struct page *page)
+{
+	return page->type == PAGE_SHMEM ? &mm->rss_shmem : &mm->rss_file;
+}
+
 /** Count and clear the accessed bits of the PTEs that map the page; *vm_flags gets the union of
- * the VMAs' flags. Page locked or isolated by the caller. */
+ * the VMAs' flags. Page locked, or, if it is anonymous, isolated by the caller. */
 unsigned int page_referenced(struct page *page, unsigned long *vm_flags);
-/** Replace every PTE of a locked swap-cache page by its swap entry; a dirty PTE makes the page
- * dirty. Returns true if no PTE is left. */
+/** Replace every PTE of a locked page, by its swap entry if it is of the swap cache, by nothing if
+ * it is a file's; a dirty PTE makes the page dirty. Returns true if no PTE is left. */
 bool try_to_unmap(struct page *page);
 
 /** Unmap a locked page outside the swap cache for which madvise(MADV_FREE) was the last word: nobody
  * has written to it since, and only one PTE and the caller hold it. False: it is wanted. */
 bool try_to_discard(struct page *page);
 
-/** Call `fn` for every place that may map the page, until it returns false. Takes the anon_vma
- * lock. */
-void rmap_walk_anon(struct page *page,
-		    bool (*fn)(struct page *page, struct vm_area_struct *vma, unsigned long addr,
-			       void *arg),
-		    void *arg);
+/** Call `fn` for every place that may map the page, until it returns false. Takes the anon_vma's
+ * lock, or i_mmap_lock for a page of a file, which must be locked. */
+typedef bool (*rmap_fn)(struct page *page, struct vm_area_struct *vma, unsigned long addr,
+			void *arg);
+void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg);
+void rmap_walk_file(struct page *page, rmap_fn fn, void *arg);
+/** PTE at addr if it maps `page`, else NULL; P held. */
+pte_t *pte_of_page(struct mm_struct *mm, unsigned long addr, const struct page *page);
+/** A PTE of mm has let go of a page of a file; its reference is the caller's. P held. */
+void page_remove_file_rmap(struct page *page, struct mm_struct *mm);
+/** try_to_unmap() for one place that maps a page of a file. */
+bool unmap_file_one(struct page *page, struct vm_area_struct *vma, unsigned long addr, void *arg);
 void rmap_init(void);
 #endif

@@ -16,6 +16,8 @@
 #include "mm/lru.h"
 #include "mm/swapcache.h"
 
+/* Shared memory belongs to no address space whose misses would tell; half of the most. */
+#define SHARED_WINDOW 8u
 #define GFP_READAHEAD (__GFP_KSWAPD_RECLAIM | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NOWARN)
 
 unsigned int swap_ra_window(unsigned int hits, unsigned int last, bool near)
@@ -145,6 +147,7 @@ static struct page *read_around(swp_entry_t e, unsigned int win)
 
 struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, bool *major)
 {
+	unsigned int win;
 	struct page *page;
 
 	for (;;) {
@@ -153,13 +156,15 @@ struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, b
 			count_vm_event(MMVM_SWAP_CACHE_HIT);
 			if (PageReadahead(page) && TestClearPageReadahead(page)) {
 				count_vm_event(SWAP_RA_HIT);
-				atomic_add(&mm->swap_ra_hits, 1);
+				if (mm)
+					atomic_add(&mm->swap_ra_hits, 1);
 			}
 			return page;
 		}
 		if (!swap_users(e))
 			return NULL; /* freed meanwhile */
-		page = read_around(e, alone ? 1 : next_window(mm, swp_offset(e)));
+		win = alone ? 1 : mm ? next_window(mm, swp_offset(e)) : SHARED_WINDOW;
+		page = read_around(e, win);
 		if (page) {
 			*major = true;
 			return page;

@@ -116,7 +116,7 @@ void swap_io_init(void);
 /* Reading (swap_readahead.c) */
 /** Cached page for the entry with a reference, read around it if missing; NULL = no memory, or the
  * entry went away. It may still be locked by the read. *major is set when a read was started.
- * `alone` asks for this one page only. */
+ * `alone` asks for this one page only. mm NULL: shared memory's. */
 struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, bool *major);
 /** Bring one swap entry back without a touch (fault.c). mmap_lock for reading. Returns 0 (done, or
  * it changed meanwhile), -ENOMEM or -EIO. */

@@ -15,6 +15,7 @@
 #include "mm/alloc.h"
 #include "mm/init.h"
 #include "mm/lru.h"
+#include "mm/pagecache.h"
 #include "mm/pgtable.h"
 #include "mm/swapcache.h"
 #include "mm/vmalloc.h"
@@ -316,6 +317,8 @@ int do_swapoff(struct block_device *bdev)
 		goto undo;
 	do {
 		err = for_each_mm(unuse_mm, si->type);
+		if (!err)
+			err = shmem_unuse(si->type);
 		if (!err)
 			err = drop_cached(si);
 	} while (!err && si->inuse);

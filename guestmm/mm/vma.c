@@ -16,7 +16,9 @@
  */
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/pagecache.h"
 #include "mm/rmap.h"
+#include "mm/shmem.h"
 #include "mm/slab.h"
 #include "mm/vma.h"
 
@@ -65,9 +67,37 @@ struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsi
 	return vma;
 }
 
+void vma_set_backing(struct vm_area_struct *vma, struct file *file, struct address_space *mapping,
+		     unsigned long pgoff)
+{
+	vma->pgoff = pgoff;
+	vma->file = file;
+	vma->mapping = mapping;
+	if (file)
+		file_get(file);
+	else if (mapping && (mapping->flags & AS_OBJECT))
+		shmem_object_get(mapping);
+	if (mapping)
+		i_mmap_link(vma);
+}
+
+static void drop_backing(struct vm_area_struct *vma)
+{
+	struct address_space *mapping = vma->mapping;
+
+	if (mapping)
+		i_mmap_unlink(vma);
+	if (vma->file)
+		file_put(vma->file);
+	else if (mapping && (mapping->flags & AS_OBJECT))
+		shmem_object_put(mapping);
+}
+
 void vma_free(struct vm_area_struct *vma)
 {
 	unlink_anon_vmas(vma);
+	if (unlikely(vma->mapping || vma->file))
+		drop_backing(vma);
 	kmem_cache_free(vma_cache, vma);
 }
 
@@ -141,11 +171,15 @@ void vma_unlink(struct vm_area_struct *vma)
 
 void vma_set_range(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
+	if (vma->mapping)
+		i_mmap_range_change_begin(vma);
 	anon_vma_range_change_begin(vma);
 	vma->pgoff += (long)(start - vma->vm_start) >> PAGE_SHIFT;
 	vma->vm_start = start;
 	vma->vm_end = end;
 	anon_vma_range_change_end(vma);
+	if (vma->mapping)
+		i_mmap_range_change_end(vma);
 	vma_gap_update(vma);
 	vma_gap_update(vma_next(vma));
 }
@@ -233,7 +267,9 @@ unsigned long unmapped_area_topdown(struct mm_struct *mm, unsigned long len, uns
 
 static bool desc_joins(const struct vma_desc *lo, const struct vma_desc *hi)
 {
-	return lo->flags == hi->flags && lo->name == hi->name && lo->pgoff + lo->pages == hi->pgoff;
+	return lo->flags == hi->flags && lo->name == hi->name &&
+	       lo->pgoff + lo->pages == hi->pgoff && lo->mapping == hi->mapping &&
+	       lo->file == hi->file;
 }
 
 /* Pages know their anon_vma, so two VMAs with different ones stay apart. A neighbour with one takes
@@ -258,12 +294,24 @@ enum vma_merge vma_merge_policy(const struct vma_desc *prev, const struct vma_de
 	return p ? VMA_MERGE_PREV : n ? VMA_MERGE_NEXT : VMA_MERGE_NONE;
 }
 
+struct vma_desc vma_desc_part(const struct vm_area_struct *vma, unsigned long start,
+			      unsigned long end, unsigned long flags)
+{
+	return (struct vma_desc){flags,
+				 linear_page_index(vma, start),
+				 (end - start) >> PAGE_SHIFT,
+				 vma->anon_vma,
+				 vma->name,
+				 anon_vma_inherited(vma),
+				 vma->file,
+				 vma->mapping};
+}
+
 static struct vma_desc *vma_describe(const struct vm_area_struct *vma, struct vma_desc *d)
 {
 	if (!vma)
 		return NULL;
-	*d = (struct vma_desc){vma->flags,    vma->pgoff, vma_pages(vma),
-			       vma->anon_vma, vma->name,  anon_vma_inherited(vma)};
+	*d = vma_desc_part(vma, vma->vm_start, vma->vm_end, vma->flags);
 	return d;
 }
 
@@ -315,8 +363,10 @@ struct vm_area_struct *vma_merge_range(struct mm_struct *mm, unsigned long start
 struct vm_area_struct *vma_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end,
 				     unsigned long flags, const char *name)
 {
-	struct vma_desc mid = {flags, start >> PAGE_SHIFT, (end - start) >> PAGE_SHIFT, NULL, name,
-			       false};
+	struct vma_desc mid = {.flags = flags,
+			       .pgoff = start >> PAGE_SHIFT,
+			       .pages = (end - start) >> PAGE_SHIFT,
+			       .name = name};
 
 	return vma_merge_range(mm, start, end, &mid);
 }
@@ -356,6 +406,8 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr)
 		kmem_cache_free(vma_cache, high);
 		return -ENOMEM;
 	}
+	/* Into the reverse map before the other half leaves: no page is in neither. */
+	vma_set_backing(high, vma->file, vma->mapping, high->pgoff);
 	vma_set_range(vma, vma->vm_start, addr);
 	vma_link(high);
 	return 0;
@@ -386,13 +438,7 @@ int vma_cut_out(struct vm_area_struct **pvma, unsigned long start, unsigned long
 static bool part_joins(const struct vm_area_struct *vma, unsigned long start, unsigned long end,
 		       unsigned long flags, const struct vm_area_struct *near)
 {
-	struct vma_desc mid = {flags,
-			       linear_page_index(vma, start),
-			       (end - start) >> PAGE_SHIFT,
-			       vma->anon_vma,
-			       vma->name,
-			       anon_vma_inherited(vma)};
-	struct vma_desc n;
+	struct vma_desc mid = vma_desc_part(vma, start, end, flags), n;
 
 	if (!near)
 		return false;

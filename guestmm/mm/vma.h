@@ -46,7 +46,12 @@ struct vma_desc {
 	const struct anon_vma *anon_vma;
 	const char *name;
 	bool inherited; /* has anon_vmas of processes it was forked from */
+	struct file *file;
+	struct address_space *mapping;
 };
+/** What [start, end) of the VMA looks like, with these flags. */
+struct vma_desc vma_desc_part(const struct vm_area_struct *vma, unsigned long start,
+			      unsigned long end, unsigned long flags);
 enum vma_merge { VMA_MERGE_NONE, VMA_MERGE_PREV, VMA_MERGE_NEXT, VMA_MERGE_BOTH };
 /** May `mid` become one with the mappings that touch it? `prev` and `next` NULL: nothing touches.
  */
@@ -56,7 +61,11 @@ enum vma_merge vma_merge_policy(const struct vma_desc *prev, const struct vma_de
 /** New VMA, not in any tree. NULL if no memory. May sleep. */
 struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsigned long end,
 				 unsigned long flags, const char *name);
-/** Leave the anon_vmas and free. Not in any tree any more. */
+/** Give a new VMA what it maps, with references of its own, and its place in i_mmap. `mapping` NULL:
+ * anonymous memory. */
+void vma_set_backing(struct vm_area_struct *vma, struct file *file, struct address_space *mapping,
+		     unsigned long pgoff);
+/** Leave the anon_vmas and the file, and free. Not in any tree any more. */
 void vma_free(struct vm_area_struct *vma);
 /** Put into tree and list. Nothing may overlap. */
 void vma_link(struct vm_area_struct *vma);
@@ -111,6 +120,9 @@ int vm_charge(struct mm_struct *mm, unsigned long pages);
 /** The same without a limit, for what is given back in a moment. */
 void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages);
 void vm_uncharge(struct mm_struct *mm, unsigned long pages);
+/** The same for memory that belongs to no address space: shared memory. */
+int vm_charge_object(u64 pages);
+void vm_uncharge_object(u64 pages);
 /** The decision [pure]: may `committed` pages (this request included) be promised? `mode` as
  * sysctl_overcommit_memory, `limit` for mode 2, `reserve` = pages kept for others in mode 2. */
 bool overcommit_allows(int mode, u64 request, u64 committed, u64 totalram, u64 totalswap, u64 limit,
@@ -127,7 +139,8 @@ bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned lon
 bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsigned long pages);
 /** Move the pages of [start, end) to the unevictable list, or back. mmap_lock held. */
 void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock);
-/** A locked VMA lets go of a page that others map still. */
+/** A locked VMA maps the page, or lets go of a page that others map still. */
+void mlock_page(struct page *page);
 void munlock_page(struct page *page);
 
 void vma_init(void); /* caches */

@@ -11,6 +11,11 @@
  *                         v  clean
  *                    out of the swap cache, freed
  *
+ * Pages of files that were not used are unmapped, too; those that are clean are freed at once, and
+ * leave a shadow where they were; the others wait for the flusher. Shared memory goes to swap, out
+ * of its file's tree. How much is taken from anonymous memory and how much from files says
+ * scan_balance(): the wish (swappiness), what each has cost lately, and what there is.
+ *
  * A new page starts inactive with the accessed bit of its first touch, so everybody gets a second
  * look. Passes go from priority 12 (little) to 0 (everything) until enough was freed.
  *
@@ -27,6 +32,7 @@
 #include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
+#include "mm/pagecache.h"
 #include "mm/rmap.h"
 #include "mm/slab.h"
 #include "mm/vmscan.h"
@@ -52,6 +58,13 @@ enum page_verdict page_check_references(unsigned int ptes, bool referenced)
 	return referenced || ptes > 1 ? PAGE_ACTIVATE : PAGE_KEEP;
 }
 
+enum page_verdict file_check_references(unsigned int ptes, bool referenced, bool exec)
+{
+	if (!ptes)
+		return PAGE_RECLAIM;
+	return referenced || ptes > 1 || exec ? PAGE_ACTIVATE : PAGE_KEEP;
+}
+
 u64 scan_target(u64 size, int priority, int swappiness, bool can_swap)
 {
 	/* Without a wish to swap only when nothing else is left. */
@@ -61,6 +74,38 @@ u64 scan_target(u64 size, int priority, int swappiness, bool can_swap)
 	if (size >> priority < SWAP_CLUSTER_MAX)
 		return min(size, (u64)SWAP_CLUSTER_MAX);
 	return size >> priority;
+}
+
+void scan_balance(const struct scan_balance *b, u64 target[2])
+{
+	u64 size[2] = {b->inactive[0] + b->active[0], b->inactive[1] + b->active[1]};
+	u64 total, weight[2], sum;
+
+	target[0] = scan_target(size[0], b->priority, b->swappiness, b->can_swap);
+	/* Files cost no swap: what counts for them is only that they are there. */
+	target[1] = size[1] ? scan_target(size[1], b->priority, 200, true) : 0;
+	if (!target[0] || !target[1])
+		return;
+	if (!b->priority)
+		return; /* the last look: everything */
+	if (b->file_is_tiny) {
+		target[1] = 0; /* the last of the files are what everybody uses */
+		return;
+	}
+	/* Plenty of files that were used once: no reason to touch anything else. */
+	if (!inactive_is_low(b->inactive[1], b->active[1]) && b->inactive[1] >> b->priority) {
+		target[0] = 0;
+		return;
+	}
+	/* Each gets what was wished for (swappiness of 200), less the more it has cost; but neither
+	 * cost counts more than three times the other's. */
+	total = b->cost[0] + b->cost[1];
+	sum = 3 * total + 2;
+	weight[0] = b->swappiness * sum / (total + b->cost[0] + 1);
+	weight[1] = (200 - b->swappiness) * sum / (total + b->cost[1] + 1);
+	sum = weight[0] + weight[1];
+	for (unsigned int i = 0; i < 2; i++)
+		target[i] = target[i] * weight[i] / sum;
 }
 
 /* ---- isolating and putting back ---------------------------------------------------------------
@@ -95,7 +140,8 @@ static unsigned int isolate_pages(pg_data_t *node, enum lru_list lru, unsigned i
 	if (taken) {
 		/* A level that is read as a sum: the zone of one page may stand for all. */
 		sc->isolated_zone = page_zone(list_first_entry(out, struct page, lru));
-		zone_stat_add(sc->isolated_zone, NR_ISOLATED_ANON, taken);
+		sc->isolated = lru >= LRU_INACTIVE_FILE ? NR_ISOLATED_FILE : NR_ISOLATED_ANON;
+		zone_stat_add(sc->isolated_zone, sc->isolated, taken);
 	}
 	return taken;
 }
@@ -136,7 +182,7 @@ static void putback_pages(pg_data_t *node, struct list_head *pages, unsigned int
 	node->nr_isolated -= taken;
 	spin_unlock_irqrestore(&node->lru_lock, flags);
 	if (taken)
-		zone_stat_add(sc->isolated_zone, NR_ISOLATED_ANON, -(s64)taken);
+		zone_stat_add(sc->isolated_zone, sc->isolated, -(s64)taken);
 	free_dead_pages(&dead);
 }
 
@@ -177,19 +223,59 @@ static bool record_zero_page(struct page *page)
 
 enum outcome { OUT_FREED, OUT_KEEP, OUT_ACTIVATE, OUT_WRITING };
 
+/* Start writing a locked, dirty, unmapped page of a file. It is unlocked, whatever happens. */
+static void write_file_page(struct page *page)
+{
+	struct address_space *mapping = page_mapping_file(page);
+	struct writeback_control wbc = {.start = page->index,
+					.end = page->index + 1,
+					.nr_to_write = 1,
+					.for_reclaim = true};
+
+	if (!mapping->ops->writepage || !clear_page_dirty_for_io(page)) {
+		unlock_page(page);
+		return;
+	}
+	/* An error is remembered for fsync; the page is dirty again. */
+	if (!mapping->ops->writepage(page, &wbc) && mapping->ops->writepages_end)
+		mapping->ops->writepages_end(mapping, &wbc);
+}
+
+/* A locked page of a file that nobody has used. */
+static enum outcome shrink_file_page(struct page *page, struct scan_control *sc)
+{
+	if (page_mapped(page) && !try_to_unmap(page))
+		return OUT_ACTIVATE;
+	if (PageDirty(page)) {
+		/* One page here and one there is what disks are slow at: the flusher writes files
+		 * in their order. Only when it does not come along do we. */
+		if (!sc->may_writepage || !(sc->gfp & __GFP_FS)) {
+			sc->nr_dirty++;
+			return OUT_KEEP;
+		}
+		write_file_page(page);
+		return OUT_WRITING;
+	}
+	return page_cache_evict(page) ? OUT_FREED : OUT_KEEP;
+}
+
 /* One locked page, as far as it goes. OUT_WRITING: unlocked already. */
 static enum outcome shrink_locked_page(struct page *page, struct scan_control *sc)
 {
+	bool file = page_is_file_lru(page), referenced, clean;
 	unsigned long vm_flags;
 	unsigned int ptes;
-	bool clean;
 
-	if (PageWriteback(page))
+	if (PageWriteback(page)) {
+		sc->nr_dirty += file;
 		return OUT_KEEP;
+	}
 	ptes = page_referenced(page, &vm_flags);
 	if (vm_flags & VM_LOCKED)
 		return OUT_ACTIVATE;
-	switch (page_check_references(ptes, TestClearPageReferenced(page))) {
+	referenced = TestClearPageReferenced(page);
+	switch (file ? file_check_references(ptes, referenced, vm_flags & VM_EXEC)
+		     : page_check_references(ptes, referenced)) {
 	case PAGE_KEEP:
 		SetPageReferenced(page);
 		return OUT_KEEP;
@@ -207,6 +293,14 @@ static enum outcome shrink_locked_page(struct page *page, struct scan_control *s
 		if (try_to_discard(page) && atomic_cmpxchg(&page->refcount, 1, 0) == 1)
 			return OUT_FREED;
 		page_clear_lazyfree(page); /* written again: like any other */
+	}
+	if (page_mapping_file(page)) {
+		if (file)
+			return shrink_file_page(page, sc);
+		/* Shared memory: into the swap cache, and from there like any other. */
+		if (!(sc->gfp & __GFP_IO) || (page_mapped(page) && !try_to_unmap(page)) ||
+		    !shmem_writeout(page))
+			return OUT_ACTIVATE;
 	}
 	if (!PageSwapCache(page)) {
 		if (!page_mapped(page))
@@ -271,41 +365,53 @@ static unsigned int shrink_page_list(struct list_head *pages, struct list_head *
 	return freed;
 }
 
-static unsigned int shrink_inactive_list(pg_data_t *node, unsigned int nr, struct scan_control *sc)
+static unsigned int shrink_inactive_list(pg_data_t *node, unsigned int file, unsigned int nr,
+					 struct scan_control *sc)
 {
 	unsigned int taken, freed, activated = 0;
 	LIST_HEAD(pages);
 	LIST_HEAD(keep);
 	LIST_HEAD(dead);
 
-	taken = isolate_pages(node, LRU_INACTIVE_ANON, nr, sc, &pages);
+	taken = isolate_pages(node, file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON, nr, sc, &pages);
 	sc->nr_scanned += taken;
 	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, taken);
-	count_vm_events(PGSCAN_ANON, taken);
+	count_vm_events(file ? PGSCAN_FILE : PGSCAN_ANON, taken);
 	freed = shrink_page_list(&pages, &keep, &dead, &activated, sc);
 	putback_pages(node, &keep, taken, sc);
 	free_dead_pages(&dead);
 	workingset_age(node->id, activated);
 	count_vm_events(PGACTIVATE, activated);
 	count_vm_events(sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, freed);
-	count_vm_events(PGSTEAL_ANON, freed);
+	count_vm_events(file ? PGSTEAL_FILE : PGSTEAL_ANON, freed);
+	lru_note_cost(node, file, 0, activated);
 	sc->nr_reclaimed += freed;
 	return taken;
 }
 
 /* Move pages from the active to the inactive list; their accessed bits start afresh. */
-static void shrink_active_list(pg_data_t *node, unsigned int nr, struct scan_control *sc)
+static void shrink_active_list(pg_data_t *node, unsigned int file, unsigned int nr,
+			       struct scan_control *sc)
 {
 	unsigned int taken, deactivated = 0;
 	unsigned long vm_flags;
 	struct page *page;
 	LIST_HEAD(pages);
 
-	taken = isolate_pages(node, LRU_ACTIVE_ANON, nr, sc, &pages);
+	taken = isolate_pages(node, file ? LRU_ACTIVE_FILE : LRU_ACTIVE_ANON, nr, sc, &pages);
 	count_vm_events(PGREFILL, taken);
 	list_for_each_entry (page, &pages, lru) {
-		page_referenced(page, &vm_flags);
-		if (vm_flags & VM_LOCKED)
+		bool anon = PageAnon(page);
+		unsigned int ptes;
+
+		/* A page of a file could leave it while we look who maps it. */
+		if (!anon && !trylock_page(page))
+			continue;
+		ptes = page_referenced(page, &vm_flags);
+		if (!anon)
+			unlock_page(page);
+		/* Text that runs stays: a program that waits for its next page waits for the disk. */
+		if ((vm_flags & VM_LOCKED) || (file && ptes && (vm_flags & VM_EXEC)))
 			continue;
 		atomic_and(&page->flags, ~(1ull << PG_active | 1ull << PG_referenced));
 		deactivated++;
@@ -314,25 +420,72 @@ static void shrink_active_list(pg_data_t *node, unsigned int nr, struct scan_con
 	putback_pages(node, &pages, taken, sc);
 }
 
+/* Look at up to nr pages of one kind. False: it has none left. */
+static bool shrink_lists(pg_data_t *node, unsigned int file, unsigned int nr,
+			 struct scan_control *sc)
+{
+	const u64 *inactive = &node->nr_lru[file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON];
+	const u64 *active = &node->nr_lru[file ? LRU_ACTIVE_FILE : LRU_ACTIVE_ANON];
+
+	if (inactive_is_low(*inactive, *active))
+		shrink_active_list(node, file, nr, sc);
+	return shrink_inactive_list(node, file, nr, sc) || *active;
+}
+
+static bool file_is_tiny(const pg_data_t *node)
+{
+	u64 have = node->nr_lru[LRU_INACTIVE_FILE] + node->nr_lru[LRU_ACTIVE_FILE], high = 0;
+
+	for (unsigned int i = 0; i < MAX_NR_ZONES; i++) {
+		const struct zone *z = &node->zones[i];
+
+		if (!z->managed)
+			continue;
+		have += zone_stat(z, NR_FREE_PAGES);
+		high += z->watermark[WMARK_HIGH];
+	}
+	return have <= high;
+}
+
 void shrink_node(pg_data_t *node, struct scan_control *sc)
 {
-	u64 inactive = node->nr_lru[LRU_INACTIVE_ANON], active = node->nr_lru[LRU_ACTIVE_ANON];
-	bool can_swap =
-		swap_free_pages() || global_stat(NR_SWAPCACHE) > 0 || atomic_load(&nr_lazyfree) > 0;
-	u64 target = scan_target(inactive + active, sc->priority, vm_swappiness, can_swap);
+	struct scan_balance b = {
+		.inactive = {node->nr_lru[LRU_INACTIVE_ANON], node->nr_lru[LRU_INACTIVE_FILE]},
+		.active = {node->nr_lru[LRU_ACTIVE_ANON], node->nr_lru[LRU_ACTIVE_FILE]},
+		.cost = {node->lru_cost[0], node->lru_cost[1]},
+		.priority = sc->priority,
+		.swappiness = vm_swappiness,
+		.can_swap = swap_free_pages() || global_stat(NR_SWAPCACHE) > 0 ||
+			    atomic_load(&nr_lazyfree) > 0,
+		.file_is_tiny = file_is_tiny(node),
+	};
+	u64 target[2];
 
-	while (target && sc->nr_reclaimed < sc->nr_to_reclaim) {
-		unsigned int nr = min(target, (u64)SWAP_CLUSTER_MAX);
+	scan_balance(&b, target);
+	while ((target[0] || target[1]) && sc->nr_reclaimed < sc->nr_to_reclaim) {
+		for (unsigned int file = 0; file < 2; file++) {
+			unsigned int nr = min(target[file], (u64)SWAP_CLUSTER_MAX);
 
-		if (inactive_is_low(node->nr_lru[LRU_INACTIVE_ANON], node->nr_lru[LRU_ACTIVE_ANON]))
-			shrink_active_list(node, nr, sc);
-		if (!shrink_inactive_list(node, nr, sc) && !node->nr_lru[LRU_ACTIVE_ANON])
-			break;
-		target -= nr;
+			if (nr && !shrink_lists(node, file, nr, sc))
+				nr = target[file];
+			target[file] -= nr;
+		}
 		cond_resched();
 	}
 	swap_write_flush(&sc->writes);
+	if (sc->nr_dirty)
+		wakeup_flusher();
 	sc->nr_slab += shrink_slab(sc->gfp, sc->priority);
+}
+
+/* How long to give the disk, and how often before looking elsewhere. */
+#define FLUSHER_WAIT_NS 2000000ull
+
+void reclaim_wait_for_flusher(struct scan_control *sc)
+{
+	sc->nr_dirty = 0;
+	if (global_stat(NR_WRITEBACK) > 0 || global_stat(NR_FILE_DIRTY) > 0)
+		sleep_ns(FLUSHER_WAIT_NS);
 }
 
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
@@ -365,6 +518,9 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 			swap_wait_for_write();
 			sc.priority++;
 		}
+		/* The same for files; but who may be what the flusher waits for does not wait. */
+		if ((gfp & __GFP_FS) && sc.nr_reclaimed == before && sc.nr_dirty)
+			reclaim_wait_for_flusher(&sc);
 		if (ti->flags & TIF_KILLED)
 			break;
 	}
@@ -393,8 +549,16 @@ static unsigned int take_one_node(struct list_head *pages, struct list_head *out
 		taken++;
 	}
 	sc->isolated_zone = page_zone(first);
-	zone_stat_add(sc->isolated_zone, NR_ISOLATED_ANON, taken);
+	sc->isolated = page_is_file_lru(first) ? NR_ISOLATED_FILE : NR_ISOLATED_ANON;
+	zone_stat_add(sc->isolated_zone, sc->isolated, taken);
 	return taken;
+}
+
+static bool evict_clean(struct page *page)
+{
+	if (PageSwapCache(page))
+		return swap_cache_evict(page);
+	return page_mapping_file(page) && page_is_file_lru(page) && page_cache_evict(page);
 }
 
 /* Free what has been written. Those that somebody came back for stay on the list. */
@@ -405,10 +569,10 @@ static unsigned int evict_written(struct list_head *pages, struct list_head *dea
 
 	list_for_each_entry_safe (page, n, pages, lru) {
 		wait_on_page_writeback(page);
-		if (!PageSwapCache(page) || page_mapped(page) || !trylock_page(page))
+		if (page_mapped(page) || !trylock_page(page))
 			continue;
-		if (PageSwapCache(page) && !page_mapped(page) && !PageWriteback(page) &&
-		    !PageDirty(page) && swap_cache_evict(page)) {
+		if (!page_mapped(page) && !PageWriteback(page) && !PageDirty(page) &&
+		    evict_clean(page)) {
 			ClearPageLocked(page);
 			list_move_tail(&page->lru, dead);
 			freed++;
@@ -421,7 +585,8 @@ static unsigned int evict_written(struct list_head *pages, struct list_head *dea
 
 u64 reclaim_pages(struct list_head *pages)
 {
-	struct scan_control sc = {.gfp = GFP_KERNEL, .highest = MAX_NR_ZONES - 1};
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = MAX_NR_ZONES - 1, .may_writepage = true};
 	struct thread_info *ti = current_thread_info();
 
 	while (!list_empty(pages)) {

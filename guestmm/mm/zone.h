@@ -80,6 +80,7 @@ typedef struct pglist_data {
 	struct list_head lru[NR_LRU_LISTS]; /* lru_lock */
 	u64 nr_lru[NR_LRU_LISTS];	    /* pages; lru_lock */
 	u64 nr_isolated;
+	u64 lru_cost[2]; /* relaxed: of taking anonymous pages, and pages of files */
 	struct wait_queue kswapd_wait;
 	unsigned int kswapd_order;
 	enum zone_type kswapd_highest;

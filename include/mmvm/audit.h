@@ -96,7 +96,8 @@ struct mmvm_audit_swap {
 struct mmvm_audit_mm_layout {
 	uint32_t list_offset; /* struct list_head in mm_list */
 	uint32_t pgd_offset;  /* pointer (GVA) to the top table */
-	uint32_t rss_anon_offset, rss_file_offset, rss_swap_offset; /* s64, pages */
+	uint32_t rss_anon_offset, rss_file_offset, rss_shmem_offset,
+		rss_swap_offset;  /* s64, pages */
 	uint32_t pgtables_offset; /* s64, bytes of page tables below and including the PGD */
 	uint32_t vma_list_offset; /* list_head of VMAs in address order */
 	uint32_t vma_link_offset, vma_start_offset, vma_end_offset,

@@ -95,6 +95,7 @@ enum mmvm_trace_result { TRACE_OK, TRACE_SEGV, TRACE_BUS, TRACE_OOM };
 	X(ANON, "anon")    \
 	X(COW, "cow")      \
 	X(SWAP, "swap")    \
+	X(FILE, "file")    \
 	X(REUSE, "reuse")  \
 	X(FORK, "fork")    \
 	X(MOVE, "move")

@@ -14,6 +14,7 @@
 	X(NR_ACTIVE_FILE, "nr_active_file")               \
 	X(NR_UNEVICTABLE, "nr_unevictable")               \
 	X(NR_ISOLATED_ANON, "nr_isolated_anon")           \
+	X(NR_ISOLATED_FILE, "nr_isolated_file")           \
 	X(NR_ANON_MAPPED, "nr_anon_pages")                \
 	X(NR_FILE_MAPPED, "nr_mapped")                    \
 	X(NR_FILE_PAGES, "nr_file_pages")                 \
@@ -80,6 +81,9 @@
 	X(MMVM_FAULT_ANON, "mmvm_fault_anon")                             \
 	X(MMVM_FAULT_COW, "mmvm_fault_cow")                               \
 	X(MMVM_FAULT_SWAP, "mmvm_fault_swap")                             \
+	X(MMVM_FAULT_FILE, "mmvm_fault_file")                             \
+	X(MMVM_FAULT_AROUND, "mmvm_fault_around")                         \
+	X(MMVM_FAULT_MKWRITE, "mmvm_fault_mkwrite")                       \
 	X(MMVM_FAULT_STACK, "mmvm_fault_stack")                           \
 	X(MMVM_FAULT_SPURIOUS, "mmvm_fault_spurious")                     \
 	X(MMVM_FAULT_SEGV, "mmvm_fault_segv")                             \

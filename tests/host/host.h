@@ -70,6 +70,12 @@ extern struct process_view host_process[HOST_MAX_PROCESSES];
 extern unsigned int host_nr_processes;
 extern int host_last_killed; /* pid, 0 = none yet */
 
+/** An open file, with one reference that the test keeps; and what file_sync_range() was asked. */
+struct file;
+struct file *host_file(const char *name);
+int host_file_refs(const struct file *f);
+extern u64 host_file_syncs, host_file_sync_start, host_file_sync_end;
+
 /** A disk in memory. */
 struct host_disk {
 	struct block_device bdev;

@@ -13,6 +13,7 @@
 #include "mm/alloc.h"
 #include "mm/internal.h"
 #include "mm/lru.h"
+#include "mm/pagecache.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/slab.h"
@@ -86,10 +87,13 @@ static inline unsigned int user_read(struct mm_struct *mm, unsigned long addr, u
 		}                                                          \
 	} while (0)
 
+#define CENSUS_MAPPINGS 64
 struct user_census {
-	s64 anon, swap, tables;
-	u32 *mapcount;	/* by frame index below */
-	u8 *slot_users; /* area 0 */
+	s64 anon, file, shmem, swap, tables;
+	u32 *mapcount;					/* by frame index below */
+	u8 *slot_users;					/* area 0 */
+	struct address_space *mapping[CENSUS_MAPPINGS]; /* each that some VMA maps */
+	unsigned int nr_mappings;
 };
 
 /* Frames of the default machines lie below 8 GiB. */
@@ -128,12 +132,20 @@ static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, in
 		} else {
 			struct page *page = pfn_to_page(pte_pfn(e));
 
-			c->anon++;
 			c->mapcount[pte_pfn(e)]++;
+			MUST(page->index == linear_page_index(vma, addr), "index at %#lx", addr);
+			if (page->type == PAGE_FILE || page->type == PAGE_SHMEM) {
+				*(page->type == PAGE_FILE ? &c->file : &c->shmem) += 1;
+				MUST(page->mapping == vma->mapping, "mapping at %#lx", addr);
+				MUST(PageUptodate(page), "page at %#lx is not uptodate", addr);
+				MUST(!pte_write(e) || ((vma->flags & VM_SHARED) && PageDirty(page)),
+				     "writable PTE at %#lx", addr);
+				continue;
+			}
+			c->anon++;
 			MUST(page->type == PAGE_ANON && page_ref_count(page) > 0,
 			     "page at %#lx: type %d refs %d", addr, page->type, page->refcount);
 			MUST(page_anon_vma(page), "page at %#lx has no anon_vma", addr);
-			MUST(page->index == linear_page_index(vma, addr), "index at %#lx", addr);
 			MUST(!pte_write(e) || (vma->flags & VM_WRITE), "writable PTE at %#lx",
 			     addr);
 			MUST(!pte_write(e) || page_mapcount(page) == 1, "shared writable page");
@@ -163,6 +175,75 @@ static inline UNWATCHED unsigned long census_gap(const struct rb_node *n, unsign
 	return gap;
 }
 
+/* The VMA is in its mapping's tree, and found there. */
+static inline UNWATCHED void census_mapping(struct vm_area_struct *vma, struct user_census *c)
+{
+	unsigned long last = vma->pgoff + vma_pages(vma) - 1;
+	struct vm_area_struct *v;
+
+	if (!vma->mapping)
+		return;
+	for (v = i_mmap_first(vma->mapping, last, last); v && v != vma;
+	     v = i_mmap_next(v, last, last))
+		;
+	MUST(v == vma, "VMA at %#lx is not in i_mmap", vma->vm_start);
+	for (unsigned int i = 0; i < c->nr_mappings; i++)
+		if (c->mapping[i] == vma->mapping)
+			return;
+	MUST(c->nr_mappings < CENSUS_MAPPINGS, "more mappings than the census can hold");
+	c->mapping[c->nr_mappings++] = vma->mapping;
+}
+
+/* What each mapping's tree holds: pages in their places, entries of swap. Returns the pages that
+ * are promised for them. */
+static inline UNWATCHED s64 check_mappings(struct user_census *c)
+{
+	s64 committed = 0, in_cache = 0, shmem = 0;
+
+	for (unsigned int i = 0; i < c->nr_mappings; i++) {
+		struct address_space *m = c->mapping[i];
+		unsigned long at = 0;
+		u64 pages = 0, values = 0;
+		void *item;
+
+		while ((item = radix_next(&m->pages, &at))) {
+			struct page *page = item;
+
+			if (radix_is_value(item)) {
+				swp_entry_t e = {radix_value(item)};
+
+				values++;
+				if (m->flags & AS_SHMEM) {
+					MUST(swap_entry_valid(e), "value at %lu", at);
+					c->slot_users[swp_offset(e)]++;
+				}
+			} else {
+				pages++;
+				MUST(page->mapping == m && page->index == at, "page at %lu", at);
+				MUST(page->type == (m->flags & AS_SHMEM ? PAGE_SHMEM : PAGE_FILE),
+				     "type of page %lu", at);
+				MUST(page_ref_count(page) == 1 + page_mapcount(page),
+				     "page %lu: %d references, %d mappings", at, page->refcount,
+				     page_mapcount(page));
+				MUST(page_mapcount(page) == (int)c->mapcount[page_to_pfn(page)],
+				     "mapcount of page %lu", at);
+			}
+			at++;
+		}
+		MUST(pages == m->nrpages && values == m->nrvalues, "counts of a mapping");
+		in_cache += pages;
+		if (!(m->flags & AS_SHMEM))
+			continue;
+		shmem += pages;
+		committed +=
+			m->flags & AS_CHARGED ? DIV_ROUND_UP(m->size, PAGE_SIZE) : pages + values;
+	}
+	MUST(global_stat(NR_SHMEM) == shmem, "NR_SHMEM %ld, is %ld", (long)global_stat(NR_SHMEM),
+	     (long)shmem);
+	MUST(global_stat(NR_FILE_PAGES) >= in_cache, "NR_FILE_PAGES");
+	return committed;
+}
+
 /** Check one address space, adding what it maps to the census. */
 static inline UNWATCHED void check_mm(struct mm_struct *mm, struct user_census *c)
 {
@@ -170,7 +251,7 @@ static inline UNWATCHED void check_mm(struct mm_struct *mm, struct user_census *
 	unsigned long last = 0;
 	u64 total = 0, committed = 0, locked = 0;
 	unsigned int count = 0, in_tree = 0;
-	s64 anon = c->anon, swap = c->swap, tables = c->tables;
+	s64 anon = c->anon, swap = c->swap, tables = c->tables, file = c->file, shmem = c->shmem;
 
 	list_for_each_entry (vma, &mm->mmap, link) {
 		MUST(vma->vm_start < vma->vm_end && vma->vm_start >= last, "VMA order");
@@ -183,6 +264,7 @@ static inline UNWATCHED void check_mm(struct mm_struct *mm, struct user_census *
 		total += vma_pages(vma);
 		committed += vma->flags & VM_ACCOUNT ? vma_pages(vma) : 0;
 		locked += vma->flags & VM_LOCKED ? vma_pages(vma) : 0;
+		census_mapping(vma, c);
 	}
 	census_gap(mm->mm_rb.node, &in_tree);
 	MUST(count == mm->map_count && in_tree == count, "map_count %u, list %u, tree %u",
@@ -194,6 +276,9 @@ static inline UNWATCHED void check_mm(struct mm_struct *mm, struct user_census *
 	MUST(mm->rss_anon == c->anon - anon, "rss_anon %ld, mapped %ld", (long)mm->rss_anon,
 	     (long)(c->anon - anon));
 	MUST(mm->rss_swap == c->swap - swap, "rss_swap");
+	MUST(mm->rss_file == c->file - file, "rss_file");
+	MUST(mm->rss_shmem == c->shmem - shmem, "rss_shmem %ld, mapped %ld", (long)mm->rss_shmem,
+	     (long)(c->shmem - shmem));
 	MUST(mm->pgtables_bytes == (s64)((c->tables - tables) * PAGE_SIZE), "pgtables_bytes");
 }
 
@@ -262,7 +347,7 @@ static inline UNWATCHED void check_all(void)
 	static u32 *mapcount;
 	struct user_census c = {0};
 	struct mm_struct *mm;
-	s64 committed = 0, mapped = 0;
+	s64 committed = 0, mapped = 0, file_mapped = 0;
 
 	lru_add_drain();
 	if (!mapcount)
@@ -278,7 +363,9 @@ static inline UNWATCHED void check_all(void)
 		check_mm(mm, &c);
 		committed += mm->committed;
 	}
-	MUST(vm_committed() == (u64)committed, "vm_committed");
+	committed += check_mappings(&c);
+	MUST(vm_committed() == (u64)committed, "vm_committed %lu, is %lu", (long)vm_committed(),
+	     (long)committed);
 	MUST(global_stat(NR_PAGETABLE) == c.tables + kernel_pgtables, "NR_PAGETABLE %ld, is %ld",
 	     (long)global_stat(NR_PAGETABLE), (long)c.tables);
 	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
@@ -287,6 +374,10 @@ static inline UNWATCHED void check_all(void)
 
 			if (!mapcount[f])
 				continue;
+			if (page->type != PAGE_ANON) {
+				file_mapped++;
+				continue;
+			}
 			mapped++;
 			MUST(page_mapcount(page) == (int)mapcount[f],
 			     "frame %#lx: mapcount %d, is %u", f, page_mapcount(page), mapcount[f]);
@@ -298,6 +389,7 @@ static inline UNWATCHED void check_all(void)
 	}
 	MUST(global_stat(NR_ANON_MAPPED) == mapped, "NR_ANON_MAPPED %ld, is %ld",
 	     (long)global_stat(NR_ANON_MAPPED), (long)mapped);
+	MUST(global_stat(NR_FILE_MAPPED) == file_mapped, "NR_FILE_MAPPED");
 	check_lru();
 	check_swap(&c);
 	free(c.slot_users);

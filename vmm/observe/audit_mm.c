@@ -5,8 +5,8 @@
  *       is reached once. In the kernel half, tables made before there were struct pages are
  * RESERVED. (pgtable) T2  pgtables_bytes of an mm = its tables, PGD included; all pgtable pages are
  * reached; the kernel half's count is right. (pgtable_count) T3  A user leaf maps RAM in use; each
- * leaf and swap entry lies in a VMA. (pgtable, free_mapped, vma) T4  rss_anon, rss_file, rss_swap =
- * leaves and swap entries found. (rss) T5  VMAs are in order, disjoint, not empty, and page
+ * leaf and swap entry lies in a VMA. (pgtable, free_mapped, vma) T4  rss_anon, rss_file, rss_shmem,
+ * rss_swap = leaves and swap entries found. (rss) T5  VMAs are in order, disjoint, not empty, and page
  * aligned. (vma) W1  A slot's count = swap entries in page tables that name it; its cache bit = a
  * page in the swap cache says it holds it. (swap_map) W2  The area's count of used slots = slots
  * with a non-zero byte that are not bad. (swap_count)
@@ -30,7 +30,7 @@
 struct space {
 	uint64_t gva; /* of the mm_struct; 0 = the kernel's half */
 	bool user;
-	uint64_t tables, anon, file, swap;
+	uint64_t tables, anon, file, shmem, swap;
 	uint32_t vma; /* cursor: leaves come in address order */
 	bool outside; /* said already that a page lies outside every VMA */
 };
@@ -85,8 +85,10 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 			   s->gva, addr, pfn, type_name(f->state));
 	} else if (f->state == PAGE_ANON) {
 		s->anon += pages;
-	} else if (f->state == PAGE_FILE || f->state == PAGE_SHMEM) {
+	} else if (f->state == PAGE_FILE) {
 		s->file += pages;
+	} else if (f->state == PAGE_SHMEM) {
+		s->shmem += pages;
 	} else {
 		audit_find(a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64 ", a %s page",
@@ -271,6 +273,7 @@ static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 		      MMVM_PAGE_SIZE);
 	check_counter(a, AUDIT_RSS, mm, l->rss_anon_offset, "rss_anon", s.anon, 1);
 	check_counter(a, AUDIT_RSS, mm, l->rss_file_offset, "rss_file", s.file, 1);
+	check_counter(a, AUDIT_RSS, mm, l->rss_shmem_offset, "rss_shmem", s.shmem, 1);
 	check_counter(a, AUDIT_RSS, mm, l->rss_swap_offset, "rss_swap", s.swap, 1);
 
 	/* The kernel's half is one for all. */
