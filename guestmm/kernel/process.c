@@ -44,6 +44,7 @@ struct process *process_alloc(struct process *parent, const char *comm)
 		return NULL;
 	memset(p, 0, offsetof(struct process, info));
 	p->refs = 1;
+	p->started_ns = ktime_ns();
 	INIT_LIST_HEAD(&p->children);
 	INIT_LIST_HEAD(&p->sibling);
 	INIT_LIST_HEAD(&p->threads);

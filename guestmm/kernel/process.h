@@ -56,27 +56,28 @@ struct process {
 	s32 refs;		/* A: the tree, and parents in vfork */
 	struct process *parent; /* T: NULL = the kernel */
 	int ppid; /* T to change: parent's pid, or 0; its own field so that getppid() needs no lock */
-	struct list_head children;	       /* T */
-	struct list_head sibling;	       /* T: in parent->children */
-	struct list_head all;		       /* T: in process_list */
-	struct list_head threads;	       /* T */
-	int nr_threads;			       /* T: whose stacks exist */
-	int nr_live;			       /* T: that have not begun to exit */
-	int exit_status;		       /* T: valid when group_exit */
-	int exit_signal;		       /* T: what the parent gets, 0 = nothing */
-	bool group_exit;		       /* T: all threads are to end */
-	bool zombie;			       /* T: may be collected */
-	bool execed;			       /* T: has run a program since it was forked */
-	bool kernel_waits;		       /* C: process_wait() will collect it */
-	bool mm_released;		       /* T: vfork's parent may go on */
-	struct wait_queue wait;		       /* its threads that wait for children */
-	struct files *files;		       /* S */
-	struct fs_struct *fs;		       /* S: root, working directory, umask */
+	struct list_head children; /* T */
+	struct list_head sibling;  /* T: in parent->children */
+	struct list_head all;	   /* T: in process_list */
+	struct list_head threads;  /* T */
+	int nr_threads;		   /* T: whose stacks exist */
+	int nr_live;		   /* T: that have not begun to exit */
+	int exit_status;	   /* T: valid when group_exit */
+	int exit_signal;	   /* T: what the parent gets, 0 = nothing */
+	bool group_exit;	   /* T: all threads are to end */
+	bool zombie;		   /* T: may be collected */
+	bool execed;		   /* T: has run a program since it was forked */
+	bool kernel_waits;	   /* C: process_wait() will collect it */
+	bool mm_released;	   /* T: vfork's parent may go on */
+	struct wait_queue wait;	   /* its threads that wait for children */
+	struct files *files;	   /* S */
+	struct fs_struct *fs;	   /* S: root, working directory, umask */
 	struct {
 		u64 cur, max;
-	} rlimit_nofile; /* S */
+	} rlimit_nofile;		       /* S */
 	struct sighand *sighand;	       /* T: NULL = everything default */
 	u64 sig_pending;		       /* T */
+	u64 started_ns;			       /* C: ktime of the fork */
 	u64 dead_run_ns;		       /* T: what threads that are gone have run */
 	u64 children_run_ns;		       /* T: what collected children have, with theirs */
 	u64 itimer_at;			       /* T: ktime of the next SIGALRM, 0 = none */

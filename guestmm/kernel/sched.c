@@ -37,6 +37,7 @@
 #include "arch/smp.h"
 #include "arch/tlb.h"
 #include "kernel/console.h"
+#include "kernel/loadavg.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -53,6 +54,7 @@ struct rq {
 	struct task *curr, *idle;
 	struct task *fpu_owner;
 	u64 timer_at; /* when the timer will fire, 0 = off */
+	u64 ran_ns[NR_CPU_TIMES], nr_switches;
 } __attribute__((aligned(64)));
 static struct rq runqueues[MMVM_MAX_CPUS];
 static u32 idle_cpus; /* A: CPUs that have nothing to do and may be halted */
@@ -370,6 +372,18 @@ enum leave {
 	LEAVE_PREEMPT, /* made to, anywhere in the kernel */
 };
 
+static u32 nr_running(void)
+{
+	u32 n = 0;
+
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+		const struct rq *rq = &runqueues[cpu];
+
+		n += READ_ONCE(rq->nr) + (READ_ONCE(rq->curr) != rq->idle);
+	}
+	return n;
+}
+
 static void __schedule(enum leave why)
 {
 	unsigned long flags = arch_irq_save();
@@ -406,7 +420,10 @@ static void __schedule(enum leave why)
 	rq->curr = next;
 	now = ktime_ns();
 	prev->run_ns += now - prev->run_since;
+	rq->ran_ns[prev->kind] += now - prev->run_since;
 	next->run_since = now;
+	if (unlikely(now >= READ_ONCE(load_next)))
+		load_update(now, nr_running());
 	if (static_key(KEY_SMP) && next != rq->idle)
 		atomic_and(&idle_cpus, ~(1u << cpu_id()));
 	if (next != rq->idle || !list_empty(&rq->sleepers)) {
@@ -417,6 +434,7 @@ static void __schedule(enum leave why)
 		rq_unlock(rq);
 	} else {
 		next->nr_switches++;
+		rq->nr_switches++;
 		switch_user_state(rq, next);
 		trace_point(SWITCH, next->pid);
 		arch_switch_stack(&prev->ksp, next->ksp);
@@ -557,6 +575,7 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 	t->fn = fn;
 	t->arg = arg;
 	t->user = user;
+	t->kind = user ? CPU_USER : CPU_KERNEL;
 	t->state = TASK_SLEEPING;
 	strscpy(t->comm, name, sizeof(t->comm));
 	if (user)
@@ -668,6 +687,30 @@ u64 task_run_ns(const struct task *t)
 	return t == current ? ns + ktime_ns() - READ_ONCE(t->run_since) : ns;
 }
 
+void sched_totals(struct sched_totals *t, int cpu)
+{
+	u64 now = ktime_ns();
+
+	*t = (struct sched_totals){.nr_running = nr_running(),
+				   .last_pid = READ_ONCE(next_pid) - 1,
+				   .nr_forks = READ_ONCE(next_pid) - 1};
+	for (int i = 0; i < MMVM_MAX_CPUS; i++) {
+		struct rq *rq = &runqueues[i];
+		unsigned long flags;
+
+		if (!READ_ONCE(rq->curr) || (cpu >= 0 && cpu != i))
+			continue;
+		flags = arch_irq_save();
+		rq_lock(rq);
+		for (int kind = 0; kind < NR_CPU_TIMES; kind++)
+			t->ns[kind] += rq->ran_ns[kind];
+		t->ns[rq->curr->kind] += now - min(now, rq->curr->run_since);
+		t->nr_switches += rq->nr_switches;
+		rq_unlock(rq);
+		arch_irq_restore(flags);
+	}
+}
+
 struct task *find_task(int pid)
 {
 	struct task *t;
@@ -689,6 +732,7 @@ void sched_init_idle(unsigned int cpu, struct thread_info *ti)
 	ti->cpu = cpu;
 	ti->stack_magic = STACK_MAGIC;
 	idle->state = TASK_RUNNING;
+	idle->kind = CPU_IDLE;
 	strscpy(idle->comm, "idle", sizeof(idle->comm));
 	rq->idle = idle;
 	rq->curr = idle;

@@ -40,6 +40,7 @@ struct task {
 	u64 slice_end;		  /* R: ktime at which another may take over */
 	u64 nr_switches;	  /* R */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
+	u8 kind;		  /* C: enum cpu_time, which account its time goes to */
 	u64 run_since;		  /* R: ktime since which it runs */
 	int (*fn)(void *);	  /* C: body of a kernel thread */
 	void *arg;		  /* C */

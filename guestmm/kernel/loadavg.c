@@ -1,0 +1,67 @@
+/*
+ * Load averages: how many tasks run or want to, averaged over 1, 5 and 15 minutes.
+ *
+ *   load = load * e + running * (1 - e)      every 5 seconds, e = exp(-5 s / 1, 5, 15 min)
+ *
+ * There is no tick that would come every 5 seconds: the scheduler looks at the clock when it switches,
+ * and a reader does. A longer time since the last look counts as that many periods with the tasks
+ * that run now.
+ *
+ * No lock but a flag: who finds it set knows that somebody else is at it.
+ */
+#include "kernel/loadavg.h"
+#include "lib/atomic.h"
+#include "lib/env.h"
+
+#define ONE (1ull << LOAD_SHIFT)
+
+/* exp(-1/12), exp(-1/60), exp(-1/180) */
+static const u64 decay[3] = {1884, 2014, 2037};
+static u64 average[3];
+u64 load_next = LOAD_PERIOD_NS;
+static u32 busy;
+
+/* x to the power of n, both fixed point where it matters. */
+static u64 power(u64 x, u64 n)
+{
+	u64 result = ONE;
+
+	for (; n; n >>= 1) {
+		if (n & 1)
+			result = (result * x + ONE / 2) >> LOAD_SHIFT;
+		x = (x * x + ONE / 2) >> LOAD_SHIFT;
+	}
+	return result;
+}
+
+u64 load_decay(u64 load, u64 per_period, u64 running, u64 periods)
+{
+	u64 e = power(per_period, periods), active = running << LOAD_SHIFT;
+	u64 sum = load * e + active * (ONE - e);
+
+	if (active >= load)
+		sum += ONE - 1; /* so that it reaches what it rises to */
+	return sum >> LOAD_SHIFT;
+}
+
+void load_update(u64 now, u32 running)
+{
+	u64 periods;
+
+	if (now < READ_ONCE(load_next) || atomic_xchg(&busy, 1))
+		return;
+	if (now >= load_next) {
+		periods = (now - load_next) / LOAD_PERIOD_NS + 1;
+		for (int i = 0; i < 3; i++)
+			average[i] = load_decay(average[i], decay[i], running, periods);
+		WRITE_ONCE(load_next, load_next + periods * LOAD_PERIOD_NS);
+	}
+	atomic_store_release(&busy, 0);
+}
+
+void load_read(u64 load[3], u64 now, u32 running)
+{
+	load_update(now, running);
+	for (int i = 0; i < 3; i++)
+		load[i] = READ_ONCE(average[i]);
+}

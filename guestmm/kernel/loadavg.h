@@ -1,0 +1,26 @@
+/* What the CPUs have done: time by kind, and load averages. For /proc/stat, loadavg, uptime. */
+#ifndef KERNEL_LOADAVG_H
+#define KERNEL_LOADAVG_H
+#include "lib/types.h"
+
+enum cpu_time { CPU_USER, CPU_KERNEL, CPU_IDLE, NR_CPU_TIMES };
+
+struct sched_totals {
+	u64 ns[NR_CPU_TIMES]; /* programs, kernel threads, nothing */
+	u64 nr_switches, nr_forks;
+	u32 nr_running;
+	int last_pid;
+};
+/** Of one CPU, or of all with cpu < 0. CPUs are looked at one after the other. */
+void sched_totals(struct sched_totals *t, int cpu);
+
+#define LOAD_SHIFT 11 /* load averages are fixed-point numbers */
+/** Once every LOAD_PERIOD, by whoever comes first: `running` tasks run or want to. */
+#define LOAD_PERIOD_NS 5000000000ull
+extern u64 load_next; /* ktime of the next one; a look without a lock */
+void load_update(u64 now, u32 running);
+/** Averages of 1, 5 and 15 minutes. */
+void load_read(u64 load[3], u64 now, u32 running);
+/** The decay [pure]: an average after `periods` in each of which `running` tasks were counted. */
+u64 load_decay(u64 load, u64 per_period, u64 running, u64 periods);
+#endif
