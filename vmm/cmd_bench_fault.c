@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "bench/options.h"
 #include "bench/program.h"
 #include "bench/tlb.h"
 #include "cli.h"
@@ -86,6 +87,7 @@ struct bench {
 	int64_t logged;				  /* of them, in the dirty log */
 	const char *json;
 	enum accel accel;
+	bool quick;
 };
 
 static void help(void)
@@ -436,73 +438,28 @@ static int report(struct bench *b)
 	return MMVM_EXIT_HOST;
 }
 
-/* ---- options ----------------------------------------------------------------------------------
- */
-
-static int parse(struct bench *b, int argc, char **argv)
-{
-	struct mmvm_error err;
-
-	for (int i = 2; i < argc; i++) {
-		const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(name, "fault"))
-			continue;
-		if (!strcmp(name, "--quick")) {
-			b->pages = 64;
-			b->rounds = 2;
-			continue;
-		}
-		if (!value)
-			return cli_usage_error("bench fault", "unknown or incomplete option %s",
-					       name);
-		i++;
-		if (!strcmp(name, "--pages")) {
-			if (cli_parse_u64(value, 16, MAX_PAGES, &b->pages))
-				return cli_usage_error("bench fault",
-						       "--pages %s: not a number from 16 to %u",
-						       value, MAX_PAGES);
-		} else if (!strcmp(name, "--rounds")) {
-			if (cli_parse_u64(value, 1, MAX_SAMPLES / MAX_PAGES, &b->rounds))
-				return cli_usage_error("bench fault",
-						       "--rounds %s: not a number from 1 to %u",
-						       value, MAX_SAMPLES / MAX_PAGES);
-		} else if (!strcmp(name, "--json")) {
-			b->json = value;
-		} else if (!strcmp(name, "--accel")) {
-			if (cli_parse_accel(value, &b->accel, &err))
-				return cli_fail(&err);
-		} else {
-			return cli_usage_error("bench fault", "unknown option %s", name);
-		}
-	}
-	return 0;
-}
-
 int cmd_bench_fault(int argc, char **argv)
 {
 	static struct bench b;
+	const struct bench_option options[] = {
+		{"--pages", BENCH_OPT_NUMBER, &b.pages, 16, MAX_PAGES},
+		{"--rounds", BENCH_OPT_NUMBER, &b.rounds, 1, MAX_SAMPLES / MAX_PAGES},
+		{"--quick", BENCH_OPT_FLAG, &b.quick, 0, 0},
+		{"--json", BENCH_OPT_TEXT, &b.json, 0, 0},
+		{"--accel", BENCH_OPT_ACCEL, &b.accel, 0, 0},
+		{NULL, 0, NULL, 0, 0}};
 	struct mmvm_error err = {0};
-	struct kvm_system sys;
-	int status;
+	int status = bench_parse_options("fault", argc, argv, options);
 
-	b.pages = 256;
-	b.rounds = 8;
-	if (argc > 3 && (!strcmp(argv[3], "--help") || !strcmp(argv[3], "-h"))) {
+	if (status < 0)
 		help();
-		return MMVM_EXIT_OK;
-	}
-	status = parse(&b, argc, argv);
 	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
+	/* what was not said */
+	b.pages = b.pages ? b.pages : b.quick ? 64 : 256;
+	b.rounds = b.rounds ? b.rounds : b.quick ? 2 : 8;
+	if (bench_goes_to_lab(b.accel, argc, argv, &status))
 		return status;
-	if (b.accel != ACCEL_LAB && !kvm_system_open(&sys)) {
-		kvm_system_close(&sys);
-	} else if (!lab_inside()) {
-		struct lab_options lab = {.ram_mb = 768};
-
-		status = lab_exec(argc, argv, &lab, &err);
-		return status < 0 ? cli_fail(&err) : status;
-	}
 	if (measure(&b, &err))
 		return cli_signal() ? 128 + cli_signal() : cli_fail(&err);
 	return report(&b);

@@ -1,67 +1,68 @@
 /*
  * mmvm bench tlb: what a memory access costs when its translation is not at hand.
  *
- * user/bench_tlb chases pointers through footprints of 16 KiB and up, in guest user mode, and tells
- * each time; here machines with small and with huge host pages take turns, so that what changes on
- * the host meanwhile falls on both. Beside the times: the references of a page walk that finds
- * nothing cached (bench/walk2d.c), and the processor's own count of TLB misses where it has one.
- *
- *   footprint    4K host: ns (min)    2M host: ns (min)     misses
+ * Pointers are chased through footprints of 16 KiB and up (bench/chase.c), with small and with large
+ * pages, the guest's and the host's. A repetition is a process of its own with new memory and a new
+ * machine; the four kinds take turns, so that what changes on the host meanwhile falls on all of
+ * them. Beside the times: the references of a page walk that finds nothing cached (bench/walk2d.c),
+ * and the processor's own counts where it has any.
  *
  * Figures of different backends say nothing about each other: where shadows stand for the
  * second stage, 2M host pages shorten no walk of 4K guest pages; in the lab the TLB is QEMU's.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
+#include "bench/chase.h"
+#include "bench/options.h"
 #include "bench/program.h"
 #include "bench/tlb.h"
 #include "bench/walk2d.h"
 #include "cli.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
-#include "mmvm/testchan.h"
 #include "report/json.h"
 #include "report/report.h"
 
-#define MAX_FOOTPRINTS 16u
-#define MAX_SAMPLES    64u
-#define NR_HOST	       2u /* WALK2D_4K, WALK2D_2M */
-#define MIB	       (1ull << 20)
+#define MAX_REPS 64u
+#define NR_SIZES 2u /* WALK2D_4K, WALK2D_2M */
 
 struct footprint {
 	uint64_t kib;
-	/* picoseconds a step: the better of two chases, and what they differ by */
-	uint64_t ps[MAX_SAMPLES], noise[MAX_SAMPLES];
-	uint64_t misses_x1000[MAX_SAMPLES]; /* a step, where there is a counter */
+	uint64_t ps[MAX_REPS], noise[MAX_REPS];
+	uint64_t count_x1000[NR_PERF_COUNTERS][MAX_REPS]; /* a step */
 	unsigned int nr;
 };
 
-struct host_pages {
-	struct footprint footprint[MAX_FOOTPRINTS];
+/* One kind of pages, guest's and host's. */
+struct pages {
+	struct footprint footprint[CHASE_MAX_FOOTPRINTS];
 	unsigned int nr;
-	uint64_t huge, ram; /* bytes */
-	char note[128];	    /* why there is nothing */
+	uint64_t huge;	/* bytes, in the last machine */
+	char note[128]; /* why there is nothing */
 };
 
 struct bench {
-	struct host_pages host[NR_HOST];
-	unsigned int rounds, reps;
-	uint64_t mb, steps, tsc_hz;
+	struct pages pages[NR_SIZES][NR_SIZES]; /* [guest][host] */
+	uint64_t reps, mb, steps, tsc_hz;
+	char counter_why[NR_PERF_COUNTERS][80];
 	const char *json;
 	enum accel accel;
-	bool huge_wanted;	/* of the machine that runs */
-	struct host_pages *now; /* the same */
-	uint64_t first_ps, first_misses;
-	int perf_fd;	/* of the vCPU's thread; -1: none */
-	int perf_error; /* why */
-	uint64_t perf_start;
+	bool quick;
+};
+
+/* What a repetition's process hands over. */
+struct handed {
+	struct chase_result result;
+	struct mmvm_error err;
+	int rc;
 };
 
 static const char *const size_name[] = {"4K", "2M"};
@@ -69,154 +70,108 @@ static const char *const size_name[] = {"4K", "2M"};
 static void help(void)
 {
 	puts("usage: mmvm bench tlb [OPTIONS]\n"
-	     "Pointer chases in guest user mode over footprints from 16 KiB to most of RAM, with\n"
-	     "4K and, where the host gives them, 2M host pages; the references of a page walk.\n"
-	     "  --memory SIZE    guest RAM (64M)\n"
-	     "  --reps N         repetitions, in two machines each (8)\n"
+	     "Pointer chases in guest user mode over footprints from 16 KiB to --memory, with 4K "
+	     "and\n"
+	     "2M pages of the guest's and of the host's; the references of a page walk.\n"
+	     "  --memory SIZE    the largest footprint (64M)\n"
+	     "  --reps N         repetitions, a process and a machine each (8)\n"
 	     "  --steps N        steps of a timed chase (100000)\n"
-	     "  --quick          40M, 2 repetitions, 20000 steps\n"
+	     "  --quick          24M, 2 repetitions, 20000 steps\n"
 	     "  --json FILE      the result as JSON too (-: stdout)\n"
 	     "  --accel kvm|lab  where to run (kvm, or the lab when there is no KVM)");
 }
 
-/* ---- the processor's own count ----------------------------------------------------------------
- */
-
-static uint64_t perf_read(const struct bench *b)
-{
-	uint64_t value = 0;
-
-	if (b->perf_fd >= 0 && read(b->perf_fd, &value, sizeof(value)) != sizeof(value))
-		return 0;
-	return value;
-}
-
-/** Data TLB misses of reads in guest mode, of the calling thread. */
-static void perf_open(struct bench *b)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_HW_CACHE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_HW_CACHE_DTLB | PERF_COUNT_HW_CACHE_OP_READ << 8 |
-			  PERF_COUNT_HW_CACHE_RESULT_MISS << 16,
-		.exclude_host = 1,
-	};
-
-	b->perf_fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	b->perf_error = b->perf_fd < 0 ? errno : 0;
-}
-
 /* ---- measuring -------------------------------------------------------------------------------- */
 
-static struct footprint *footprint_of(struct host_pages *h, uint64_t kib)
+static void take(struct bench *b, struct pages *p, const struct chase_result *r)
 {
-	for (unsigned int i = 0; i < h->nr; i++)
-		if (h->footprint[i].kib == kib)
-			return &h->footprint[i];
-	if (h->nr == MAX_FOOTPRINTS)
-		return NULL;
-	h->footprint[h->nr].kib = kib;
-	return &h->footprint[h->nr++];
+	b->tsc_hz = r->tsc_hz;
+	memcpy(b->counter_why, r->counter_why, sizeof(b->counter_why));
+	p->huge = r->huge_bytes;
+	p->nr = r->nr;
+	for (unsigned int i = 0; i < r->nr; i++) {
+		const struct chase_sample *s = &r->sample[i];
+		struct footprint *f = &p->footprint[i];
+
+		f->kib = s->kib;
+		f->ps[f->nr] = s->ps;
+		f->noise[f->nr] = s->noise_ps;
+		for (unsigned int k = 0; k < NR_PERF_COUNTERS; k++)
+			f->count_x1000[k][f->nr] = s->count_x1000[k];
+		f->nr++;
+	}
 }
 
-/** One chase was timed. The second of a pair decides: better time, difference. */
-static int take_chase(struct bench *b, const struct mmvm_round *round)
+/** One repetition of one kind of pages. 0, or -1 with `err`. */
+static int repeat(struct bench *b, unsigned int guest, unsigned int host, uint64_t rep,
+		  struct handed *h, struct mmvm_error *err)
 {
-	uint64_t ps, misses = perf_read(b) - b->perf_start;
-	struct footprint *f = footprint_of(b->now, round->base);
+	const struct chase_config c = {.guest = (enum walk2d_size)guest,
+				       .host = (enum walk2d_size)host,
+				       .mb = b->mb,
+				       .steps = b->steps,
+				       .seed = 0x2545f4914f6cdd1dull + rep};
+	struct pages *p = &b->pages[guest][host];
+	int status;
+	pid_t pid;
 
-	if (!f || !round->pages || f->nr == MAX_SAMPLES)
-		return -EINVAL;
-	ps = (uint64_t)((double)round->written / (double)round->pages * 1e12 / (double)b->tsc_hz);
-	misses = misses * 1000 / round->pages;
-	if (!(round->number & 1)) {
-		b->first_ps = ps;
-		b->first_misses = misses;
+	fflush(NULL);
+	memset(h, 0, sizeof(*h));
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		h->rc = chase_run(&c, &h->result, &h->err);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return mmvm_error(err, MMVM_EXIT_HOST, "fork: %s", strerror(errno));
+	if (status)
+		return mmvm_error(err, MMVM_EXIT_FAILED, "a repetition's process ended with %#x",
+				  (unsigned int)status);
+	if (h->rc == CHASE_NO_HUGE_PAGES) {
+		snprintf(p->note, sizeof(p->note),
+			 "the host maps %" PRIu64 " of %" PRIu64 " MiB with 2M pages",
+			 h->result.huge_bytes >> 20, b->mb);
 		return 0;
 	}
-	f->ps[f->nr] = ps < b->first_ps ? ps : b->first_ps;
-	f->noise[f->nr] = ps < b->first_ps ? b->first_ps - ps : ps - b->first_ps;
-	f->misses_x1000[f->nr] = misses < b->first_misses ? misses : b->first_misses;
-	f->nr++;
+	if (h->rc) {
+		*err = h->err;
+		return -1;
+	}
+	take(b, p, &h->result);
 	return 0;
 }
 
-static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg)
+static int measure(struct bench *b, struct mmvm_error *err)
 {
-	struct bench *b = arg;
-	struct mmvm_round round;
+	struct handed *h =
+		mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int rc = 0;
 
-	if (machine_read_virt(m, cr3, rec->value, &round, sizeof(round)))
-		return -EFAULT;
-	if (!strcmp(rec->name, "warm")) {
-		b->tsc_hz = machine_tsc_hz(m);
-		b->now->ram = machine_ram_resident(m);
-		b->now->huge = bench_huge_bytes(m);
-		perf_open(b);
-		return b->tsc_hz ? 0 : -EINVAL;
-	}
-	if (!strcmp(rec->name, "arm")) {
-		b->perf_start = perf_read(b);
-		return 0;
-	}
-	return strcmp(rec->name, "chase") ? -EINVAL : take_chase(b, &round);
-}
-
-#define NO_HUGE_PAGES 1
-
-static int ready(struct machine *m, void *arg)
-{
-	struct bench *b = arg;
-
-	if (!b->huge_wanted || bench_collapse(m) >= machine_ram_resident(m) / 2)
-		return 0;
-	snprintf(b->now->note, sizeof(b->now->note),
-		 "the host maps %" PRIu64 " of %" PRIu64 " KiB of guest RAM with 2M pages",
-		 bench_huge_bytes(m) >> 10, machine_ram_resident(m) >> 10);
-	return NO_HUGE_PAGES;
-}
-
-static int measure(struct bench *b, enum walk2d_size host, unsigned int reps,
-		   struct mmvm_error *err)
-{
-	char mb[24], n[24], steps[24];
-	const char *const argv[] = {"", "--mb", mb, "--reps", n, "--steps", steps, NULL};
-	struct machine_config config = {
-		.ram_low = b->mb * MIB,
-		.cpus = 1,
-		.seed = 1,
-		.timeout_s = 600,
-		.console_fd = -1,
-		.thp = host == WALK2D_2M,
-		.round = on_round,
-		.arg = b,
-	};
-	int rc;
-
-	snprintf(mb, sizeof(mb), "%" PRIu64, bench_tlb_region_mb(b->mb));
-	snprintf(n, sizeof(n), "%u", reps);
-	snprintf(steps, sizeof(steps), "%" PRIu64, b->steps);
-	b->now = &b->host[host];
-	b->huge_wanted = host == WALK2D_2M;
-	b->perf_fd = -1;
-	rc = bench_program(&config, "bench_tlb", argv, ready, err);
-	if (b->perf_fd >= 0)
-		close(b->perf_fd);
-	return rc == NO_HUGE_PAGES ? 0 : rc;
+	if (h == MAP_FAILED)
+		return mmvm_error(err, MMVM_EXIT_HOST, "mmap: %s", strerror(errno));
+	for (uint64_t rep = 0; rep < b->reps; rep++)
+		for (unsigned int g = 0; g < NR_SIZES; g++)
+			for (unsigned int k = 0; k < NR_SIZES && !rc; k++)
+				/* What the host did not give once it will not give again. */
+				if (!b->pages[g][k].note[0])
+					rc = repeat(b, g, k, rep, h, err);
+	munmap(h, sizeof(*h));
+	return rc;
 }
 
 /* ---- results ---------------------------------------------------------------------------------- */
 
 struct walk {
-	unsigned int refs[2][NR_HOST]; /* [guest][host] */
+	unsigned int refs[NR_SIZES][NR_SIZES]; /* [guest][host] */
 };
 
 static int walk_refs(struct walk *nested, struct walk *shadow)
 {
 	int rc = 0;
 
-	for (unsigned int g = 0; g < 2; g++) {
-		for (unsigned int h = 0; h < NR_HOST; h++) {
+	for (unsigned int g = 0; g < NR_SIZES; g++) {
+		for (unsigned int h = 0; h < NR_SIZES; h++) {
 			struct walk2d_refs r;
 
 			rc |= walk2d_nested((enum walk2d_size)g, (enum walk2d_size)h, 0x7000001000,
@@ -233,8 +188,8 @@ static int walk_refs(struct walk *nested, struct walk *shadow)
 static void print_walk(FILE *f, const char *name, const struct walk *w)
 {
 	fprintf(f, "  %-8s", name);
-	for (unsigned int g = 0; g < 2; g++)
-		for (unsigned int h = 0; h < NR_HOST; h++)
+	for (unsigned int g = 0; g < NR_SIZES; g++)
+		for (unsigned int h = 0; h < NR_SIZES; h++)
 			fprintf(f, "  guest %s on host %s: %2u", size_name[g], size_name[h],
 				w->refs[g][h]);
 	putc('\n', f);
@@ -258,60 +213,79 @@ static const char *ps_text(uint64_t ps, char buf[24])
 	return buf;
 }
 
-static void print_host(FILE *f, struct bench *b, enum walk2d_size host)
+static void print_pages(FILE *f, struct bench *b, unsigned int guest, unsigned int host)
 {
-	struct host_pages *h = &b->host[host];
+	struct pages *p = &b->pages[guest][host];
 	char t[4][24];
 
-	fprintf(f, "\nguest 4K, host %s: ", size_name[host]);
-	if (!h->nr) {
-		fprintf(f, "n/a: %s\n", h->note);
+	fprintf(f, "\nguest %s, host %s: ", size_name[guest], size_name[host]);
+	if (!p->nr) {
+		fprintf(f, "n/a: %s\n", p->note);
 		return;
 	}
-	fprintf(f, "%" PRIu64 " of %" PRIu64 " KiB of guest RAM in 2M pages\n", h->huge >> 10,
-		h->ram >> 10);
-	fprintf(f, "  %10s %12s %10s %12s %12s  %s\n", "footprint", "ns a step", "least", "cycles",
-		"noise floor", "TLB misses a step");
-	for (unsigned int i = 0; i < h->nr; i++) {
-		struct footprint *p = &h->footprint[i];
-		uint64_t median = bench_percentile(p->ps, p->nr, 50);
+	fprintf(f, "%" PRIu64 " MiB in 2M pages\n", p->huge >> 20);
+	fprintf(f, "  %10s %12s %10s %12s %12s", "footprint", "ns a step", "least", "cycles",
+		"noise floor");
+	for (unsigned int c = 0; c < NR_PERF_COUNTERS; c++)
+		if (!b->counter_why[c][0])
+			fprintf(f, "  %s", perf_counter_name((enum perf_counter)c));
+	putc('\n', f);
+	for (unsigned int i = 0; i < p->nr; i++) {
+		struct footprint *fp = &p->footprint[i];
+		uint64_t median = bench_percentile(fp->ps, fp->nr, 50);
 
-		fprintf(f, "  %6" PRIu64 " KiB %12s %10s %12s %12s  ", p->kib,
-			ps_text(median, t[0]), ps_text(p->ps[0], t[1]),
+		fprintf(f, "  %6" PRIu64 " KiB %12s %10s %12s %12s", fp->kib, ps_text(median, t[0]),
+			ps_text(fp->ps[0], t[1]),
 			ps_text((uint64_t)((double)median * (double)b->tsc_hz / 1e9), t[2]),
-			ps_text(bench_percentile(p->noise, p->nr, 50), t[3]));
-		if (b->perf_error)
-			fprintf(f, "n/a (no PMU: %s)\n", strerror(b->perf_error));
-		else
-			fprintf(f, "%s\n",
-				ps_text(bench_percentile(p->misses_x1000, p->nr, 50), t[0]));
+			ps_text(bench_percentile(fp->noise, fp->nr, 50), t[3]));
+		for (unsigned int c = 0; c < NR_PERF_COUNTERS; c++)
+			if (!b->counter_why[c][0])
+				fprintf(f, "  %*s",
+					(int)strlen(perf_counter_name((enum perf_counter)c)),
+					ps_text(bench_percentile(fp->count_x1000[c], fp->nr, 50),
+						t[0]));
+		putc('\n', f);
 	}
 }
 
-static void json_host(struct json *j, struct bench *b, enum walk2d_size host)
+static void print_counters(FILE *f, const struct bench *b)
 {
-	struct host_pages *h = &b->host[host];
+	for (unsigned int c = 0; c < NR_PERF_COUNTERS; c++)
+		fprintf(f, "  %-25s %s%s%s%s\n", perf_counter_name((enum perf_counter)c),
+			perf_counter_what((enum perf_counter)c),
+			b->counter_why[c][0] ? ": n/a (" : ", a step, warming included",
+			b->counter_why[c], b->counter_why[c][0] ? ")" : "");
+}
+
+static void json_pages(struct json *j, struct bench *b, unsigned int guest, unsigned int host)
+{
+	struct pages *p = &b->pages[guest][host];
 
 	json_object(j, NULL);
-	json_string(j, "guest_page", "4K");
+	json_string(j, "guest_page", size_name[guest]);
 	json_string(j, "host_page", size_name[host]);
-	json_string(j, "note", h->note);
-	json_u64(j, "huge_bytes", h->huge);
+	json_string(j, "note", p->note);
+	json_u64(j, "huge_bytes", p->huge);
 	json_array(j, "footprints");
-	for (unsigned int i = 0; i < h->nr; i++) {
-		struct footprint *p = &h->footprint[i];
+	for (unsigned int i = 0; i < p->nr; i++) {
+		struct footprint *fp = &p->footprint[i];
 
 		json_object(j, NULL);
-		json_u64(j, "kib", p->kib);
-		json_u64(j, "samples", p->nr);
-		json_u64(j, "median_ps", bench_percentile(p->ps, p->nr, 50));
-		json_u64(j, "min_ps", p->ps[0]);
-		json_u64(j, "noise_ps", bench_percentile(p->noise, p->nr, 50));
-		if (b->perf_error)
-			json_null(j, "dtlb_misses_x1000");
-		else
-			json_u64(j, "dtlb_misses_x1000",
-				 bench_percentile(p->misses_x1000, p->nr, 50));
+		json_u64(j, "kib", fp->kib);
+		json_u64(j, "samples", fp->nr);
+		json_u64(j, "median_ps", bench_percentile(fp->ps, fp->nr, 50));
+		json_u64(j, "min_ps", fp->ps[0]);
+		json_u64(j, "noise_ps", bench_percentile(fp->noise, fp->nr, 50));
+		for (unsigned int c = 0; c < NR_PERF_COUNTERS; c++) {
+			char key[48];
+
+			snprintf(key, sizeof(key), "%s_x1000",
+				 perf_counter_name((enum perf_counter)c));
+			if (b->counter_why[c][0])
+				json_null(j, key);
+			else
+				json_u64(j, key, bench_percentile(fp->count_x1000[c], fp->nr, 50));
+		}
 		json_end_object(j);
 	}
 	json_end_array(j);
@@ -323,8 +297,8 @@ static void json_walk(struct json *j, const char *key, const struct walk *w)
 	char name[16];
 
 	json_object(j, key);
-	for (unsigned int g = 0; g < 2; g++) {
-		for (unsigned int h = 0; h < NR_HOST; h++) {
+	for (unsigned int g = 0; g < NR_SIZES; g++) {
+		for (unsigned int h = 0; h < NR_SIZES; h++) {
 			snprintf(name, sizeof(name), "%s_%s", size_name[g], size_name[h]);
 			json_u64(j, name, w->refs[g][h]);
 		}
@@ -349,8 +323,9 @@ static int emit_json(FILE *f, const void *arg)
 	json_walk(&j, "walk_nested", &nested);
 	json_walk(&j, "walk_shadow", &shadow);
 	json_array(&j, "tlb");
-	json_host(&j, b, WALK2D_4K);
-	json_host(&j, b, WALK2D_2M);
+	for (unsigned int g = 0; g < NR_SIZES; g++)
+		for (unsigned int h = 0; h < NR_SIZES; h++)
+			json_pages(&j, b, g, h);
 	json_end_array(&j);
 	json_end_object(&j);
 	json_finish(&j);
@@ -366,16 +341,19 @@ static int report(struct bench *b)
 
 	if (walk_refs(&nested, &shadow))
 		return MMVM_EXIT_FAILED;
-	fprintf(f, "%s%s, %" PRIu64 " MiB, %u repetitions, chases of %" PRIu64 " steps\n",
-		kvm_backend_name(backend), lab_inside() ? " (lab)" : "", b->mb, b->rounds * b->reps,
-		b->steps);
+	fprintf(f,
+		"%s%s, %" PRIu64 " MiB, %" PRIu64 " repetitions, a process and a machine each; "
+		"chases of %" PRIu64 " steps\n",
+		kvm_backend_name(backend), lab_inside() ? " (lab)" : "", b->mb, b->reps, b->steps);
 	fprintf(f, "expected: %s\n", shape(backend));
 	fputs("references of a walk that finds nothing cached:\n", f);
 	print_walk(f, "nested", &nested);
 	print_walk(f, "shadow", &shadow);
-	fputs("guest 2M: n/a: guestmm maps user memory with 4K pages only\n", f);
-	print_host(f, b, WALK2D_4K);
-	print_host(f, b, WALK2D_2M);
+	fputs("the processor's counts:\n", f);
+	print_counters(f, b);
+	for (unsigned int g = 0; g < NR_SIZES; g++)
+		for (unsigned int h = 0; h < NR_SIZES; h++)
+			print_pages(f, b, g, h);
 	if (!b->json)
 		return MMVM_EXIT_OK;
 	rc = report_write_file_atomic(b->json, emit_json, b);
@@ -385,96 +363,31 @@ static int report(struct bench *b)
 	return MMVM_EXIT_HOST;
 }
 
-/* ---- options ---------------------------------------------------------------------------------- */
-
-uint64_t bench_tlb_region_mb(uint64_t ram_mb)
-{
-	return ram_mb - 16 - ram_mb / 16;
-}
-
-static int parse(struct bench *b, int argc, char **argv)
-{
-	struct mmvm_error err;
-	uint64_t n = 0;
-
-	for (int i = 2; i < argc; i++) {
-		const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(name, "tlb"))
-			continue;
-		if (!strcmp(name, "--quick")) {
-			b->mb = 40;
-			b->rounds = 1;
-			b->reps = 2;
-			b->steps = 20000;
-			continue;
-		}
-		if (!value)
-			return cli_usage_error("bench tlb", "unknown or incomplete option %s",
-					       name);
-		i++;
-		if (!strcmp(name, "--memory")) {
-			if (cli_parse_size(value, &n) || n < 24 * MIB || n > 2048 * MIB || n % MIB)
-				return cli_usage_error("bench tlb",
-						       "--memory: %s is no size of whole MiB from "
-						       "24M to 2G",
-						       value);
-			b->mb = n / MIB;
-		} else if (!strcmp(name, "--reps") || !strcmp(name, "--steps")) {
-			bool reps = !strcmp(name, "--reps");
-
-			if (cli_parse_u64(value, 1, reps ? MAX_SAMPLES : 100000000, &n))
-				return cli_usage_error("bench tlb", "%s %s: no such number", name,
-						       value);
-			if (reps) {
-				b->rounds = n % 2 ? 1 : 2;
-				b->reps = (unsigned int)n / b->rounds;
-			} else {
-				b->steps = n;
-			}
-		} else if (!strcmp(name, "--json")) {
-			b->json = value;
-		} else if (!strcmp(name, "--accel")) {
-			if (cli_parse_accel(value, &b->accel, &err))
-				return cli_fail(&err);
-		} else {
-			return cli_usage_error("bench tlb", "unknown option %s", name);
-		}
-	}
-	return 0;
-}
-
 int cmd_bench_tlb(int argc, char **argv)
 {
 	static struct bench b;
+	const struct bench_option options[] = {
+		{"--memory", BENCH_OPT_MIB, &b.mb, 2, CHASE_MAX_MB},
+		{"--reps", BENCH_OPT_NUMBER, &b.reps, 1, MAX_REPS},
+		{"--steps", BENCH_OPT_NUMBER, &b.steps, 1, 100000000},
+		{"--quick", BENCH_OPT_FLAG, &b.quick, 0, 0},
+		{"--json", BENCH_OPT_TEXT, &b.json, 0, 0},
+		{"--accel", BENCH_OPT_ACCEL, &b.accel, 0, 0},
+		{NULL, 0, NULL, 0, 0}};
 	struct mmvm_error err = {0};
-	struct kvm_system sys;
-	int status;
+	int status = bench_parse_options("tlb", argc, argv, options);
 
-	b = (struct bench){.mb = 64, .rounds = 2, .reps = 4, .steps = 100000};
-	if (argc > 3 && (!strcmp(argv[3], "--help") || !strcmp(argv[3], "-h"))) {
+	if (status < 0)
 		help();
-		return MMVM_EXIT_OK;
-	}
-	status = parse(&b, argc, argv);
 	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
+	/* what was not said */
+	b.mb = (b.mb ? b.mb : b.quick ? 24 : 64) & ~1ull;
+	b.reps = b.reps ? b.reps : b.quick ? 2 : 8;
+	b.steps = b.steps ? b.steps : b.quick ? 20000 : 100000;
+	if (bench_goes_to_lab(b.accel, argc, argv, &status))
 		return status;
-	if (b.accel != ACCEL_LAB && !kvm_system_open(&sys)) {
-		kvm_system_close(&sys);
-	} else if (!lab_inside()) {
-		struct lab_options lab = {.ram_mb = 768};
-
-		status = lab_exec(argc, argv, &lab, &err);
-		return status < 0 ? cli_fail(&err) : status;
-	}
-	for (unsigned int r = 0; r < b.rounds; r++) {
-		for (unsigned int h = 0; h < NR_HOST; h++) {
-			/* What the host did not give once it will not give again. */
-			if (b.host[h].note[0])
-				continue;
-			if (measure(&b, (enum walk2d_size)h, b.reps, &err))
-				return cli_signal() ? 128 + cli_signal() : cli_fail(&err);
-		}
-	}
+	if (measure(&b, &err))
+		return cli_fail(&err);
 	return report(&b);
 }

@@ -1,25 +1,15 @@
 /*
- * One machine with one program, for `mmvm bench tlb` and `mmvm bench fault`.
- *
- * Huge pages behind guest RAM: whether shared memory may have them is the host's setting
- * (/sys/kernel/mm/transparent_hugepage/shmem_enabled, "never" on most), which MADV_COLLAPSE, a
- * request rather than a hint, does not ask. What came of it is read from smaps, not assumed.
+ * One machine with one program, for `mmvm bench fault`.
  */
 #include "bench/program.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "cli.h"
 #include "devices/device.h"
 #include "machine/cpio.h"
 #include "report/report.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 #define MAX_ARGS 16u
 
@@ -85,54 +75,6 @@ out:
 	config->argv = NULL;
 	config->initrd = NULL;
 	return rc;
-}
-
-/** Does a mapping of the VMM lie in guest RAM? */
-static bool is_ram(const struct guest_ram *ram, uint64_t start, uint64_t end)
-{
-	for (unsigned int i = 0; i < ram->nr; i++) {
-		uint64_t hva = (uint64_t)ram->region[i].hva;
-
-		if (start >= hva && end <= hva + ram->region[i].size)
-			return true;
-	}
-	return false;
-}
-
-uint64_t bench_huge_bytes(struct machine *m)
-{
-	uint64_t start, end, kb, total = 0;
-	FILE *f = fopen("/proc/self/smaps", "re");
-	bool inside = false;
-	char line[512];
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
-			inside = is_ram(machine_ram(m), start, end);
-		else if (inside && (sscanf(line, "ShmemPmdMapped: %" SCNu64, &kb) == 1 ||
-				    sscanf(line, "FilePmdMapped: %" SCNu64, &kb) == 1 ||
-				    sscanf(line, "AnonHugePages: %" SCNu64, &kb) == 1))
-			total += kb << 10;
-	}
-	fclose(f);
-	return total;
-}
-
-uint64_t bench_collapse(struct machine *m)
-{
-	const uint64_t huge = 2ull << 20;
-	const struct guest_ram *ram = machine_ram(m);
-
-	for (unsigned int i = 0; i < ram->nr; i++) {
-		uint64_t hva = (uint64_t)ram->region[i].hva, end = hva + ram->region[i].size;
-
-		/* A block that cannot be had does not keep the others from it. */
-		for (uint64_t at = (hva + huge - 1) / huge * huge; at + huge <= end; at += huge)
-			madvise((void *)at, huge, MADV_COLLAPSE);
-	}
-	return bench_huge_bytes(m);
 }
 
 static int compare_u64(const void *a, const void *b)

@@ -1,6 +1,5 @@
 /*
- * A machine that runs one of our user programs for a benchmark, and what benchmarks share: warming
- * guest RAM, where it lies in huge pages, medians.
+ * A machine that runs one of our user programs for a benchmark, its RAM warmed; and medians.
  */
 #ifndef VMM_BENCH_PROGRAM_H
 #define VMM_BENCH_PROGRAM_H
@@ -15,11 +14,6 @@
  * with `err`. */
 int bench_program(struct machine_config *config, const char *program, const char *const *argv,
 		  int (*ready)(struct machine *m, void *arg), struct mmvm_error *err);
-
-/** Bytes of guest RAM that the host maps with 2 MiB pages now, from /proc/self/smaps. */
-uint64_t bench_huge_bytes(struct machine *m);
-/** Ask the host for 2 MiB pages behind all guest RAM. Returns bytes mapped so. */
-uint64_t bench_collapse(struct machine *m);
 
 /** Sort, and give the value of which `percent` are not above; 50 is the median. n > 0. */
 uint64_t bench_percentile(uint64_t *v, size_t n, unsigned int percent);
