@@ -290,6 +290,8 @@ static int remount(const struct path *at, u32 flags)
 		err = sync_sb(m->sb);
 	if (!err && m->sb->bdev && m->sb->bdev->read_only && !(flags & MS_RDONLY))
 		err = -EROFS;
+	if (!err && m->sb->ops->remount && m->read_only != !!(flags & MS_RDONLY))
+		err = m->sb->ops->remount(m->sb, flags & MS_RDONLY);
 	if (!err)
 		m->read_only = m->sb->read_only = flags & MS_RDONLY;
 	mutex_unlock(&mount_mutex);

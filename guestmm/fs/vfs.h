@@ -170,6 +170,8 @@ struct super_ops {
 	/** Everything to the disk, and wait. */
 	int (*sync_fs)(struct super_block *sb);
 	void (*statfs)(struct super_block *sb, struct vfs_statfs *st);
+	/** Only read from now on, or written again; everything is in sync. NULL: nothing to do. */
+	int (*remount)(struct super_block *sb, bool read_only);
 	void (*put_super)(struct super_block *sb);
 };
 

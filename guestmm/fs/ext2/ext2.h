@@ -97,6 +97,7 @@ bool ext2_blocks_ok(const struct ext2_sb *sbi, u32 start, u32 count);
 /** All metadata to the disk, and the disk's cache emptied. 0 or -EIO. */
 int ext2_sync_meta(struct ext2_sb *sbi);
 int ext2_sync_fs(struct super_block *sb);
+int ext2_remount(struct super_block *sb, bool read_only);
 void ext2_put_super(struct super_block *sb);
 void ext2_super_dirty(struct ext2_sb *sbi);
 void ext2_group_dirty(struct ext2_sb *sbi, u32 group);

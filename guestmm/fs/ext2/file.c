@@ -265,7 +265,10 @@ static int write_begin(struct address_space *mapping, u64 pos, unsigned int len,
 		unlock_page(page); /* reclaimed between reading and locking */
 		put_page(page);
 	} while (true);
-	err = reserve(inode, page->index, from, from + len);
+	/* A dirty page of one block has it (F1). */
+	err = PageDirty(page) && inode->sb->blocksize == PAGE_SIZE
+		      ? 0
+		      : reserve(inode, page->index, from, from + len);
 	if (err) {
 		unlock_page(page);
 		put_page(page);

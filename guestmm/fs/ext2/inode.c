@@ -309,5 +309,6 @@ const struct super_ops ext2_super_ops = {
 	.free_inode = free_inode,
 	.sync_fs = ext2_sync_fs,
 	.statfs = statfs,
+	.remount = ext2_remount,
 	.put_super = ext2_put_super,
 };

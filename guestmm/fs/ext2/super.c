@@ -109,6 +109,14 @@ static int refuse(const struct ext2_sb *sbi, int err, const char *why)
 	return err;
 }
 
+/** Features that a writer would have to know. */
+static u32 unknown_to_writers(const struct ext2_super *es)
+{
+	if (!es->rev_level)
+		return 0;
+	return es->feature_ro_compat & ~(EXT2_RO_COMPAT_SPARSE_SUPER | EXT2_RO_COMPAT_LARGE_FILE);
+}
+
 static int check_features(struct ext2_sb *sbi, const struct ext2_super *es)
 {
 	struct super_block *sb = sbi->sb;
@@ -124,8 +132,7 @@ static int check_features(struct ext2_sb *sbi, const struct ext2_super *es)
 			  unknown & 4 ? " (a journal to be replayed)" : "");
 		return refuse(sbi, -EINVAL, why);
 	}
-	unknown =
-		es->feature_ro_compat & ~(EXT2_RO_COMPAT_SPARSE_SUPER | EXT2_RO_COMPAT_LARGE_FILE);
+	unknown = unknown_to_writers(es);
 	if (unknown && !sb->read_only) {
 		printk("EXT2-fs (%s): features 0x%x are not known: read-only\n", sbi->bdev->name,
 		       unknown);
@@ -353,6 +360,17 @@ static int begin_writing(struct ext2_sb *sbi)
 	es->mnt_count++;
 	es->mtime = current_time().sec;
 	return mark_state(sbi, false);
+}
+
+int ext2_remount(struct super_block *sb, bool read_only)
+{
+	struct ext2_sb *sbi = ext2_sb(sb);
+
+	if (read_only)
+		return sbi->writable ? mark_state(sbi, true) : 0;
+	if (unknown_to_writers(sbi->es))
+		return -EROFS;
+	return sbi->writable ? 0 : begin_writing(sbi);
 }
 
 static int ext2_mount(struct super_block *sb, const char *options)
