@@ -11,6 +11,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
+#include "mm/pagecache.h"
 #include "mm/pgtable.h"
 #include "mm/rmap.h"
 #include "mm/shmem.h"
@@ -34,6 +35,7 @@ void mm_init(void)
 	vma_init();
 	rmap_init();
 	swap_io_init();
+	pagecache_init();
 	zero_page = alloc_pages_type(GFP_KERNEL | __GFP_ZERO, 0, PAGE_ZERO);
 	if (!zero_page)
 		panic("no memory for the zero page");

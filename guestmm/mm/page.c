@@ -15,6 +15,7 @@
  */
 #include "lib/trace.h"
 #include "mm/internal.h"
+#include "mm/pagecache.h"
 #include "mm/swap.h"
 
 struct mmvm_pfn_range ram_range[MMVM_MAX_RAM_REGIONS];
@@ -130,7 +131,15 @@ void wait_on_page_writeback(struct page *p)
 
 void end_page_writeback(struct page *p)
 {
-	if (unlikely(!TestClearPageWriteback(p)))
+	bool cached = page_mapping_file(p) && !PageSwapCache(p), was;
+
+	/* With the bit gone the cache may let go of the page before its waiters are woken. */
+	if (cached)
+		get_page(p);
+	was = cached ? file_page_written(p) : TestClearPageWriteback(p);
+	if (unlikely(!was))
 		bad_page(p, "end of a writeback that had not begun");
 	wake_up_page(p);
+	if (cached)
+		put_page(p);
 }

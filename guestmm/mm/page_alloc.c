@@ -359,30 +359,29 @@ slow:
 	return alloc_pages_slow(gfp, order, type);
 }
 
-#define trace_alloc(page, order_, type)                                                       \
-	do {                                                                                  \
-		if (unlikely(trace_on) && (page))                                             \
-			trace_point(ALLOC, TRACE_IP, .pfn = page_to_pfn(page), .arg = (type), \
-				    .order = (order_));                                       \
-	} while (0)
-#define trace_free(page)                                                           \
-	trace_point(FREE, TRACE_IP, .pfn = page_to_pfn(page), .arg = (page)->type, \
-		    .order = (page)->order)
-
-struct page *__alloc_pages(gfp_t gfp, unsigned int order, enum mmvm_page_type type)
+/* Traced, an allocation takes its own way, and the usual one keeps its registers. */
+static __attribute__((noinline, cold)) struct page *traced_alloc(gfp_t gfp, unsigned int order,
+								 enum mmvm_page_type type, u64 ip)
 {
 	struct page *page = alloc_fast(gfp, order, type);
 
-	trace_alloc(page, order, type);
+	if (page)
+		trace_point(ALLOC, ip, .pfn = page_to_pfn(page), .arg = type, .order = order);
 	return page;
+}
+
+struct page *__alloc_pages(gfp_t gfp, unsigned int order, enum mmvm_page_type type)
+{
+	if (unlikely(trace_on))
+		return traced_alloc(gfp, order, type, TRACE_IP);
+	return alloc_fast(gfp, order, type);
 }
 
 struct page *__alloc_page(gfp_t gfp, enum mmvm_page_type type)
 {
-	struct page *page = alloc_fast(gfp, 0, type);
-
-	trace_alloc(page, 0, type);
-	return page;
+	if (unlikely(trace_on))
+		return traced_alloc(gfp, 0, type, TRACE_IP);
+	return alloc_fast(gfp, 0, type);
 }
 
 unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type type,
@@ -419,7 +418,7 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 	}
 	if (unlikely(trace_on))
 		for (n = 0; n < got; n++)
-			trace_alloc(pages[n], 0, type);
+			trace_point(ALLOC, TRACE_IP, .pfn = page_to_pfn(pages[n]), .arg = type);
 	return got;
 }
 
@@ -448,6 +447,11 @@ static __attribute__((noinline)) void __noreturn bad_free(const struct page *pag
 	if (page->mapcount != -1)
 		bad_page(page, "freed while mapped");
 	bad_page(page, "freed in a bad state");
+}
+
+static __attribute__((noinline, cold)) void trace_free(const struct page *page, u64 ip)
+{
+	trace_point(FREE, ip, .pfn = page_to_pfn(page), .arg = page->type, .order = page->order);
 }
 
 /* Make a page whose last reference is gone ready for its list. */
@@ -492,7 +496,6 @@ static __always_inline void free_block(struct page *page, unsigned int order)
 	unsigned long flags;
 	unsigned int cpu;
 
-	trace_free(page);
 	check_free(page);
 	if (unlikely(order > PCP_MAX_ORDER)) {
 		free_to_buddy(z, page, order);
@@ -503,6 +506,14 @@ static __always_inline void free_block(struct page *page, unsigned int order)
 	mmvm_shared->event[cpu][PGFREE] += 1u << order;
 	free_to_pcp(z, page, order, cpu);
 	arch_irq_restore(flags);
+}
+
+/* As above: traced, frees go their own way. */
+static __attribute__((noinline, cold)) void traced_free(struct page *page, unsigned int order,
+							u64 ip)
+{
+	trace_free(page, ip);
+	free_block(page, order);
 }
 
 static __attribute__((noinline)) void __noreturn bad_reference(const struct page *page)
@@ -524,6 +535,10 @@ void __free_pages(struct page *page, unsigned int order)
 			bad_reference(page);
 		return;
 	}
+	if (unlikely(trace_on)) {
+		traced_free(page, order, TRACE_IP);
+		return;
+	}
 	free_block(page, order);
 }
 
@@ -535,8 +550,14 @@ void put_page(struct page *page)
 		return;
 	if (unlikely(left < 0))
 		bad_reference(page);
-	if (unlikely(PageLRU(page)))
-		lru_del(page);
+	if (unlikely(PageLRU(page))) {
+		release_dead_page(page);
+		return;
+	}
+	if (unlikely(trace_on)) {
+		traced_free(page, page->order, TRACE_IP);
+		return;
+	}
 	free_block(page, page->order);
 }
 
@@ -555,7 +576,6 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 
 	if (unlikely(page->refcount || page->order))
 		bad_page(page, "to be freed in a batch, but referenced or not a single page");
-	trace_free(page);
 	check_free(page);
 	if (unlikely(mine != *z)) {
 		*z = mine;
@@ -569,6 +589,14 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 		pcp_drain_batch(mine, *pcp);
 }
 
+static __attribute__((noinline, cold)) void trace_free_list(struct list_head *list, u64 ip)
+{
+	struct page *page;
+
+	list_for_each_entry (page, list, lru)
+		trace_free(page, ip);
+}
+
 void free_unref_page_list(struct list_head *list)
 {
 	struct list_head *next, *pos = list->next;
@@ -579,6 +607,8 @@ void free_unref_page_list(struct list_head *list)
 
 	if (pos == list)
 		return;
+	if (unlikely(trace_on))
+		trace_free_list(list, TRACE_IP);
 	flags = arch_irq_save();
 	cpu = cpu_id();
 	for (; pos != list; pos = next, n++) {
@@ -594,9 +624,14 @@ void free_unref_pages(struct page **pages, unsigned int nr)
 {
 	struct per_cpu_pages *pcp = NULL;
 	struct zone *z = NULL;
-	unsigned long flags = arch_irq_save();
-	unsigned int cpu = cpu_id();
+	unsigned long flags;
+	unsigned int cpu;
 
+	if (unlikely(trace_on))
+		for (unsigned int i = 0; i < nr; i++)
+			trace_free(pages[i], TRACE_IP);
+	flags = arch_irq_save();
+	cpu = cpu_id();
 	for (unsigned int i = 0; i < nr; i++)
 		free_next(pages[i], &z, &pcp, cpu);
 	mmvm_shared->event[cpu][PGFREE] += nr;
@@ -626,7 +661,8 @@ void free_reserved_frame(struct page *page)
 	z->managed++;
 	z->shared->managed = z->managed;
 	mmvm_shared->totalram++;
-	trace_free(page);
+	if (unlikely(trace_on))
+		trace_free(page, TRACE_IP);
 	free_to_buddy(z, page, 0);
 }
 

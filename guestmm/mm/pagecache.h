@@ -91,12 +91,13 @@ struct address_space {
 	u64 size;			     /* A: bytes of the file; changed under inode->lock */
 	struct rw_semaphore invalidate_lock;
 	spinlock_t i_mmap_lock;
-	struct rb_root i_mmap;	     /* i_mmap_lock: interval tree of vma->shared_rb */
-	s32 nr_mmap_writable;	     /* i_mmap_lock: shared mappings that may write */
-	s32 wb_err;		     /* A: last error of a write, and a count of errors: see
+	struct rb_root i_mmap;	      /* i_mmap_lock: interval tree of vma->shared_rb */
+	s32 nr_mmap_writable;	      /* i_mmap_lock: shared mappings that may write */
+	s32 wb_err;		      /* A: last error of a write, and a count of errors: see
 						mapping_set_error() */
-	struct list_head dirty_list; /* flusher's lock: on the list while something is dirty */
-	u64 dirtied_at;		     /* flusher's lock: ktime of the first dirty page */
+	struct list_head dirty_list;  /* flusher's lock: on the list while something is dirty */
+	struct list_head shadow_list; /* shadow_lock: on the list while it may have shadows */
+	u64 dirtied_at;		      /* flusher's lock: ktime of the first dirty page */
 };
 
 /** Ready for use, empty. */
@@ -172,8 +173,13 @@ void set_page_dirty(struct page *page);
 bool clear_page_dirty_for_io(struct page *page);
 /** Locked page: from now on its data is on the way to the disk. */
 void set_page_writeback(struct page *page);
+/** The tags' and counts' part of end_page_writeback() for a page of a cache. Any context. */
+bool file_page_written(struct page *page);
 /** The page's write has failed: remember it for fsync of everybody who has the file open. */
 void mapping_set_error(struct address_space *mapping, int err);
+/** What an opener knows when it opens (file->wb_err): an error that nobody was told of counts as
+ * later, so that the next fsync of anybody reports it. */
+s32 mapping_sample_error(const struct address_space *mapping);
 /** -EIO or -ENOSPC once for each opener whose *since is older than the last error, else 0. */
 int mapping_check_error(struct address_space *mapping, s32 *since);
 /** Write dirty pages as wbc says. 0 or the first error. */
@@ -203,6 +209,9 @@ void truncate_inode_pages(struct address_space *mapping);
 /** Drop pages of [start, end) that are clean, unmapped and unused; returns how many.
  * posix_fadvise(DONTNEED), drop_caches. */
 u64 invalidate_mapping_pages(struct address_space *mapping, unsigned long start, unsigned long end);
+
+/** The same for all files but those that are mapped, dirty or memory-only. Pages dropped. */
+u64 drop_pagecache(void);
 
 /* rmap_file.c: VMAs that map a file; mappings' side */
 /** The VMA's vma->mapping has been set: into i_mmap; out of it. */
@@ -240,6 +249,8 @@ int shmem_unuse(unsigned int type);
 
 /* A block device's own pages, for the file systems' metadata. */
 struct address_space *bdev_mapping(struct block_device *bdev); /* made at first use; NULL: memory */
+/** Pages of all devices' caches: "Buffers". */
+u64 nr_blockdev_pages(void);
 
 static inline struct address_space *page_mapping_file(const struct page *page)
 {

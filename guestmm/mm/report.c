@@ -7,6 +7,7 @@
 #include "mm/init.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
+#include "mm/pagecache.h"
 #include "mm/swap.h"
 #include "mm/vmalloc.h"
 
@@ -54,12 +55,13 @@ void report_meminfo(struct report *r)
 	const s64 reclaimable = global_stat(NR_SLAB_RECLAIMABLE);
 	const s64 unreclaimable = global_stat(NR_SLAB_UNRECLAIMABLE);
 	const s64 swapcache = global_stat(NR_SWAPCACHE);
+	const s64 buffers = nr_blockdev_pages();
 
 	kb(r, "MemTotal:", totalram_pages());
 	kb(r, "MemFree:", global_stat(NR_FREE_PAGES));
 	kb(r, "MemAvailable:", available());
-	kb(r, "Buffers:", 0);
-	kb(r, "Cached:", global_stat(NR_FILE_PAGES));
+	kb(r, "Buffers:", buffers);
+	kb(r, "Cached:", max(global_stat(NR_FILE_PAGES) - buffers, (s64)0));
 	kb(r, "SwapCached:", swapcache);
 	kb(r, "Active:", active_anon + active_file);
 	kb(r, "Inactive:", inactive_anon + inactive_file);

@@ -41,17 +41,27 @@ void workingset_refault(struct page *page, u32 shadow)
 {
 	unsigned int node = shadow >> CLOCK_BITS & 7;
 	const pg_data_t *pgdat = &node_data[node];
+	bool file = !PageSwapBacked(page);
 	u64 workingset;
 
 	if (!(shadow & SHADOW_FLAG))
 		return;
-	count_vm_event(WORKINGSET_REFAULT_ANON);
-	workingset = pgdat->nr_lru[LRU_ACTIVE_ANON] + pgdat->nr_lru[LRU_ACTIVE_FILE] +
-		     pgdat->nr_lru[LRU_INACTIVE_FILE];
+	/* What competes with the page, but for its own kind's inactive ones. */
+	workingset = pgdat->nr_lru[LRU_ACTIVE_ANON] + pgdat->nr_lru[LRU_ACTIVE_FILE];
+	if (file) {
+		count_vm_event(WORKINGSET_REFAULT_FILE);
+		if (swap_free_pages())
+			workingset += pgdat->nr_lru[LRU_INACTIVE_ANON];
+		else
+			workingset -= pgdat->nr_lru[LRU_ACTIVE_ANON];
+	} else {
+		count_vm_event(WORKINGSET_REFAULT_ANON);
+		workingset += pgdat->nr_lru[LRU_INACTIVE_FILE];
+	}
 	if (!workingset_was_active(shadow, atomic_load(&node_clock[node]), workingset))
 		return;
 	SetPageActive(page);
 	SetPageWorkingset(page);
 	workingset_age(node, 1);
-	count_vm_event(WORKINGSET_ACTIVATE_ANON);
+	count_vm_event(file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON);
 }

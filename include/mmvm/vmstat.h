@@ -65,7 +65,11 @@
 	X(OOM_KILL, "oom_kill")                                           \
 	X(WORKINGSET_REFAULT_ANON, "workingset_refault_anon")             \
 	X(WORKINGSET_ACTIVATE_ANON, "workingset_activate_anon")           \
+	X(WORKINGSET_REFAULT_FILE, "workingset_refault_file")             \
+	X(WORKINGSET_ACTIVATE_FILE, "workingset_activate_file")           \
 	X(DROP_PAGECACHE, "drop_pagecache")                               \
+	X(NR_DIRTIED, "nr_dirtied")                                       \
+	X(NR_WRITTEN, "nr_written")                                       \
 	X(COMPACT_STALL, "compact_stall")                                 \
 	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned")               \
 	X(SWAP_RA, "swap_ra")                                             \
@@ -90,6 +94,10 @@
 	X(MMVM_SWAP_DROP_CLEAN, "mmvm_swap_drop_clean")                   \
 	X(MMVM_SWAP_CACHE_HIT, "mmvm_swap_cache_hit")                     \
 	X(MMVM_SWAP_IO_ERROR, "mmvm_swap_io_error")                       \
+	X(MMVM_CACHE_MISS, "mmvm_cache_miss")                             \
+	X(MMVM_READAHEAD, "mmvm_readahead")                               \
+	X(MMVM_READAHEAD_ASYNC, "mmvm_readahead_async")                   \
+	X(MMVM_DIRTY_THROTTLED, "mmvm_dirty_throttled")                   \
 	X(MMVM_PCP_REFILL, "mmvm_pcp_refill")                             \
 	X(MMVM_PCP_DRAIN, "mmvm_pcp_drain")                               \
 	X(MMVM_BUDDY_FALLBACK, "mmvm_buddy_fallback")                     \

@@ -13,7 +13,8 @@ static unsigned int nr_disks;
 
 static int transfer(struct host_disk *d, struct bio *bio)
 {
-	u64 bytes = bio->op == BIO_READ || bio->op == BIO_WRITE ? (u64)bio->nr_pages * PAGE_SIZE
+	u32 len = bio->len ? bio->len : PAGE_SIZE; /* of each page */
+	u64 bytes = bio->op == BIO_READ || bio->op == BIO_WRITE ? (u64)bio->nr_pages * len
 								: bio->nr_sectors * 512;
 	u8 *at = d->data + bio->sector * 512;
 
@@ -22,11 +23,13 @@ static int transfer(struct host_disk *d, struct bio *bio)
 	if (bio->op == BIO_READ || bio->op == BIO_WRITE) {
 		if (d->fail_at && --d->fail_at == 0)
 			return -EIO;
-		for (u32 i = 0; i < bio->nr_pages; i++, at += PAGE_SIZE) {
+		for (u32 i = 0; i < bio->nr_pages; i++, at += len) {
+			u8 *data = (u8 *)page_address(bio->pages[i]) + (bio->len ? bio->offset : 0);
+
 			if (bio->op == BIO_READ)
-				memcpy(page_address(bio->pages[i]), at, PAGE_SIZE);
+				memcpy(data, at, len);
 			else
-				memcpy(at, page_address(bio->pages[i]), PAGE_SIZE);
+				memcpy(at, data, len);
 		}
 		*(bio->op == BIO_READ ? &d->nr_reads : &d->nr_writes) += 1;
 		*(bio->op == BIO_READ ? &d->pages_read : &d->pages_written) += bio->nr_pages;

@@ -150,7 +150,8 @@ u64 schedule_timeout(u64 ns)
 	if (!may_sleep())
 		panic("schedule_timeout() with interrupts off or a spinlock held");
 	host_time_ns += ns;
-	host_disks_poll();
+	if (!host_disks_poll() && host_idle_hook)
+		host_idle_hook();
 	return 0;
 }
 

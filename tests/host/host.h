@@ -40,6 +40,15 @@ void host_set_cpu(unsigned int cpu);
 const char *host_log(void);
 void host_log_clear(void);
 
+/** User memory [start, end) is not there (uaccess.c): until touched where faults are resolved, or, if
+ * not can_resolve, for ever. Cleared when resolved; counts stay. */
+struct host_user_fault {
+	unsigned long start, end;
+	bool can_resolve;
+	u64 nr_resolved, nr_refused;
+};
+extern struct host_user_fault host_user_fault;
+
 /** Called by schedule() when no deferred I/O is pending: return true when something happened that
  * a waiter may wait for. Without a hook, or when it returns false, schedule() panics. */
 extern bool (*host_idle_hook)(void);

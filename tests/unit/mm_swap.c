@@ -509,6 +509,7 @@ static void refaults_are_seen_and_activate(void)
 		struct page *page = alloc_pages_type(GFP_KERNEL, 0, PAGE_ANON);
 		u32 shadow;
 
+		SetPageSwapBacked(page);
 		lru_add_drain();
 		for (u64 i = 0; i < 64; i++)
 			for (int twice = 0; twice < 2; twice++)
