@@ -11,6 +11,8 @@
 #include "commands.h"
 #include "report/report.h"
 
+#define MAX_BENCH 8u
+
 struct output {
 	const char *option;
 	int (*emit)(FILE *f, const void *result);
@@ -39,7 +41,9 @@ static void help(void)
 	     "-: standard input or output. Without an option, the table that mmvm run prints.\n\n"
 	     "  -o FILE            one HTML file with plots; opens anywhere, loads nothing\n"
 	     "  --bench FILE       what operations cost, for the page: from `mmvm bench --json "
-	     "FILE`\n"
+	     "FILE`,\n"
+	     "                     or how long faults take: from `mmvm bench fault --json FILE`;\n"
+	     "                     may be given twice\n"
 	     "  --csv FILE         the timeline, one line a sample\n"
 	     "  --openmetrics FILE the numbers at the end, in the OpenMetrics text format\n"
 	     "  -v                 in the table: all counters, all KVM statistics, guest reports");
@@ -72,7 +76,8 @@ int cmd_report(int argc, char **argv)
 	const unsigned int nr = sizeof(outputs) / sizeof(outputs[0]);
 	struct report_options options = {.colour = report_want_colour(stdout)};
 	unsigned int wanted = 0, to_stdout = 0, o;
-	const char *input = NULL, *bench = NULL;
+	const char *input = NULL, *bench[MAX_BENCH];
+	unsigned int nr_bench = 0;
 	struct mmvm_error err = {0};
 	struct report_page page = {0};
 	int status;
@@ -87,7 +92,10 @@ int cmd_report(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--bench")) {
 			if (++i == argc)
 				return cli_usage_error("report", "--bench needs a file");
-			bench = argv[i];
+			if (nr_bench == MAX_BENCH)
+				return cli_usage_error("report", "--bench more than %u times",
+						       MAX_BENCH);
+			bench[nr_bench++] = argv[i];
 		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			help();
 			return MMVM_EXIT_OK;
@@ -116,11 +124,12 @@ int cmd_report(int argc, char **argv)
 	}
 	if (to_stdout > 1)
 		return cli_usage_error("report", "two outputs cannot both go to standard output");
-	if (bench && !outputs[0].path)
+	if (nr_bench && !outputs[0].path)
 		return cli_usage_error("report", "--bench is for the page of -o");
-	if (bench && report_costs_load(&page.costs, bench, &err))
-		return cli_fail(&err);
-	page.has_costs = bench != NULL;
+	for (unsigned int i = 0; i < nr_bench; i++)
+		if (report_costs_load(&page.costs, bench[i], &err))
+			return cli_fail(&err);
+	page.has_costs = nr_bench > 0;
 	if (run_result_load(&page.result, input, &err))
 		return cli_fail(&err);
 	if (wanted)

@@ -66,8 +66,9 @@ struct machine_vcpu {
 	struct kvm_stats *stats;
 	/* Written by the vCPU's thread only, read by others at any time. */
 	uint64_t exit_count[EXIT_SLOTS];
-	uint64_t exit_tsc[EXIT_SLOTS]; /* TSC ticks spent in the VMM */
-	struct exit_table *exit_table; /* NULL: not asked for */
+	uint64_t exit_tsc[EXIT_SLOTS];			      /* TSC ticks spent in the VMM */
+	uint64_t exit_log2[EXIT_SLOTS][MACHINE_EXIT_BUCKETS]; /* exits by log2 of those */
+	struct exit_table *exit_table;			      /* NULL: not asked for */
 	/* Valid while `stopped`: the thread waits in a call-back, or has ended. */
 	atomic_bool stopped;
 	struct kvm_regs regs;

@@ -487,6 +487,23 @@ unsigned int machine_exit_stats(const struct machine *m, struct exit_stat *out, 
 	return n;
 }
 
+uint64_t machine_exit_histogram(const struct machine *m, const char *reason,
+				uint64_t out[MACHINE_EXIT_BUCKETS])
+{
+	uint64_t ticks = __rdtsc() - m->tsc0, ns = machine_now_ns() - m->ns0;
+
+	memset(out, 0, MACHINE_EXIT_BUCKETS * sizeof(*out));
+	for (unsigned int slot = 0; slot < EXIT_SLOTS; slot++) {
+		if (strcmp(exit_name(slot), reason))
+			continue;
+		for (unsigned int i = 0; i < m->nr_vcpus; i++)
+			for (unsigned int b = 0; b < MACHINE_EXIT_BUCKETS; b++)
+				out[b] += __atomic_load_n(&m->vcpu[i].exit_log2[slot][b],
+							  __ATOMIC_RELAXED);
+	}
+	return ticks ? (uint64_t)((double)ns * 1000 / (double)ticks) : 0;
+}
+
 bool machine_exits_timed(const struct machine *m)
 {
 	return !m->config.untimed;

@@ -91,7 +91,7 @@ struct machine_config {
 	bool exit_sites;	  /* count exits by place, too (machine/exit_sites.h) */
 	/* Guest: sample accessed bits so often, and tell by MMVM_REC_ACCESS; 0: do not */
 	unsigned int access_ms;
-	bool thp;		  /* advise huge pages for guest RAM */
+	bool thp;	/* advise huge pages for guest RAM */
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
 	unsigned int tick_ms; /* 0 = no ticks */
@@ -109,7 +109,7 @@ struct machine_config {
 	/** Steps of an operation that the guest wants profiled (machine/step.h), on the vCPU's
 	 * thread. NULL: such requests are ignored. */
 	void (*step)(struct machine *m, const struct machine_step *step, void *arg);
-	void *arg; /* for tick, audit and round */
+	void *arg;			       /* for tick, audit and round */
 	const struct machine_trace_ops *trace; /* NULL: nobody traces */
 	void *trace_arg;
 };
@@ -134,7 +134,8 @@ struct exit_stat {
 	const char *name; /* "io", "mmio", "hlt", ... */
 	uint64_t count, ns;
 };
-#define MACHINE_MAX_EXITS 40
+#define MACHINE_MAX_EXITS    40
+#define MACHINE_EXIT_BUCKETS 40u
 
 /** Build it. Returns NULL and fills `err` when it cannot. */
 struct machine *machine_create(const struct machine_config *config, struct mmvm_error *err);
@@ -158,6 +159,10 @@ struct guest_ram *machine_ram(struct machine *m);
 /** False: exits have counts, and no times (config.untimed). */
 bool machine_exits_timed(const struct machine *m);
 unsigned int machine_exit_stats(const struct machine *m, struct exit_stat *out, unsigned int max);
+/** Exits of a reason by how long the VMM took: out[i] of those from 2^i ticks of the TSC on; out[0]
+ * of those below 2. Returns picoseconds a tick. */
+uint64_t machine_exit_histogram(const struct machine *m, const char *reason,
+				uint64_t out[MACHINE_EXIT_BUCKETS]);
 /** Records the guest sent, oldest first, kept up to a bound (then counted as dropped). */
 const struct mmvm_record *machine_record(const struct machine *m,
 					 unsigned int i); /* NULL past the end */

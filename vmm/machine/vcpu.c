@@ -361,6 +361,15 @@ static void count_site(struct machine_vcpu *v, unsigned int slot, uint64_t ticks
 	exit_table_cost(v->exit_table, __rdtsc() - begin);
 }
 
+/* Only this thread writes; who reads meanwhile may be one behind. */
+static void count_time(uint64_t log2[MACHINE_EXIT_BUCKETS], uint64_t ticks)
+{
+	unsigned int b = 63u - (unsigned int)__builtin_clzll(ticks | 1);
+
+	b = b < MACHINE_EXIT_BUCKETS ? b : MACHINE_EXIT_BUCKETS - 1;
+	__atomic_store_n(&log2[b], log2[b] + 1, __ATOMIC_RELAXED);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct machine_vcpu *v = arg;
@@ -393,6 +402,8 @@ static void *vcpu_main(void *arg)
 		__atomic_store_n(&v->exit_count[slot], v->exit_count[slot] + 1, __ATOMIC_RELAXED);
 		__atomic_store_n(&v->exit_tsc[slot], v->exit_tsc[slot] + (now - t0),
 				 __ATOMIC_RELAXED);
+		if (timed)
+			count_time(v->exit_log2[slot], now - t0);
 		if (m->config.trace)
 			trace_exit(v, slot, t0, now);
 		if (v->exit_table)

@@ -367,11 +367,16 @@ static void add_kvm_stat(const char *scope, const struct kvm_stat *stat, void *a
 
 static void add_exits(struct run_result *r, struct machine *m)
 {
+	uint64_t times[MACHINE_EXIT_BUCKETS];
 	struct exit_stat exits[MACHINE_MAX_EXITS];
 	unsigned int nr = machine_exit_stats(m, exits, MACHINE_MAX_EXITS);
 
-	for (unsigned int i = 0; i < nr; i++)
+	for (unsigned int i = 0; i < nr; i++) {
+		r->exit_tick_ps = machine_exit_histogram(m, exits[i].name, times);
 		run_result_add_exit(r, exits[i].name, exits[i].count, exits[i].ns);
+		if (r->has_exit_times)
+			run_result_exit_times(r, times);
+	}
 }
 
 static void add_disks(struct run_result *r, struct machine *m)

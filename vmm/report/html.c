@@ -643,7 +643,8 @@ int report_html(FILE *f, const struct run_result *r, const struct report_costs *
 	err = html_access(f, r);
 	if (err)
 		return err;
-	if (costs) {
+	html_latency(f, r, costs);
+	if (costs && costs->nr) {
 		heading(f, "What operations cost, beside Linux");
 		html_costs(f, costs);
 	}

@@ -4,6 +4,7 @@
  *   html.c        the page: what is said, in which order
  *   html_time.c   everything over time
  *   html_access.c accessed memory: working sets, heat, how good the methods are
+ *   html_latency.c distributions of times
  *   html_bench.c  what operations cost
  *   html_plot.c   axes, lines, areas, heat, bars
  *   html_style.c  colours and layout
@@ -76,6 +77,12 @@ void html_bars(FILE *f, const struct bar *bars, unsigned int n);
 void html_style(FILE *f);
 /** The table of `mmvm bench`. */
 void html_costs(FILE *f, const struct report_costs *c);
+/** Distributions of times: of the run's exits, and of faults if `costs` has them. */
+void html_latency(FILE *f, const struct run_result *r, const struct report_costs *costs);
+struct json_value;
+/** Adds what `mmvm bench fault --json` wrote. 0, or -1 with `err`. */
+int report_latencies_read(struct report_costs *c, const struct json_value *root, const char *path,
+			  struct mmvm_error *err);
 /** Working sets, heat and scores of access sampling; nothing when there was none. 0 or -ENOMEM. */
 int html_access(FILE *f, const struct run_result *r);
 /** Every plot over time that the samples allow. Returns 0 or -ENOMEM. */

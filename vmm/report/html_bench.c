@@ -67,10 +67,12 @@ int report_costs_load(struct report_costs *c, const char *path, struct mmvm_erro
 	struct json_doc doc;
 	int ret;
 
-	memset(c, 0, sizeof(*c));
 	if (json_load(&doc, path, err))
 		return -1;
-	ret = load_rows(c, doc.root, path, err);
+	if (json_get(doc.root, "fault") && json_get(doc.root, "fault")->type == JSON_ARRAY)
+		ret = report_latencies_read(c, doc.root, path, err);
+	else
+		ret = load_rows(c, doc.root, path, err);
 	json_doc_free(&doc);
 	return ret;
 }

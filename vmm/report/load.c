@@ -303,6 +303,22 @@ static void load_kvm_stat(struct loader *l, const struct json_value *v, struct r
 	free(s.values);
 }
 
+/** Numbers of a list, at most `max`; those that are not there stay 0. */
+static void get_list64(struct loader *l, const struct json_value *v, const char *key, uint64_t *to,
+		       unsigned int max)
+{
+	const struct json_value *o = get_part(l, v, key, JSON_ARRAY), *n;
+	unsigned int at = 0;
+
+	for (n = o ? o->first : NULL; n; n = n->next) {
+		if (at == max || json_to_u64(n, &to[at])) {
+			bad(l, "%s%s holds what is no number, or too many", l->where, key);
+			return;
+		}
+		at++;
+	}
+}
+
 static void load_host(struct loader *l, const struct json_value *root, struct run_result *r)
 {
 	const struct json_value *o = part(l, root, "dirty"), *v;
@@ -358,6 +374,8 @@ static void load_host(struct loader *l, const struct json_value *root, struct ru
 		get_u64(l, root, "exits_placed", &r->exits_placed);
 		get_u64(l, root, "exits_unplaced", &r->exits_unplaced);
 	}
+	l->where[0] = '\0';
+	get_u64(l, root, "exit_tick_ps", &r->exit_tick_ps);
 	for_each_element(l, root, "exits", v, i)
 	{
 		struct run_exit e = {0};
@@ -366,7 +384,9 @@ static void load_host(struct loader *l, const struct json_value *root, struct ru
 		get_u64(l, v, "count", &e.count);
 		get_u64(l, v, "ns", &e.ns);
 		r->has_exit_times |= !absent(json_get(v, "ns"));
+		get_list64(l, v, "log2_ticks", e.log2_ticks, RUN_EXIT_BUCKETS);
 		run_result_add_exit(r, e.name, e.count, e.ns);
+		run_result_exit_times(r, e.log2_ticks);
 	}
 	for_each_element(l, root, "observers", v, i)
 	{

@@ -241,6 +241,7 @@ static void emit_host(struct json *j, const struct run_result *r)
 	}
 	json_end_array(j);
 
+	json_u64(j, "exit_tick_ps", r->exit_tick_ps);
 	json_array(j, "exits");
 	for (unsigned int i = 0; i < r->nr_exits; i++) {
 		json_object(j, NULL);
@@ -250,6 +251,10 @@ static void emit_host(struct json *j, const struct run_result *r)
 			json_u64(j, "ns", r->exits[i].ns);
 		else
 			json_null(j, "ns");
+		json_array(j, "log2_ticks");
+		for (unsigned int b = 0; r->has_exit_times && b < RUN_EXIT_BUCKETS; b++)
+			json_u64(j, NULL, r->exits[i].log2_ticks[b]);
+		json_end_array(j);
 		json_end_object(j);
 	}
 	json_end_array(j);

@@ -84,9 +84,12 @@ struct run_kvm_stat {
 	uint64_t *values;
 };
 
+#define RUN_EXIT_BUCKETS MACHINE_EXIT_BUCKETS
 struct run_exit {
 	char name[32];
 	uint64_t count, ns; /* ns: time in the VMM for this reason; 0 without has_exit_times */
+	/* exits that took from 2^i ticks on, run_result.exit_tick_ps each; bucket 0: 0 or 1 */
+	uint64_t log2_ticks[RUN_EXIT_BUCKETS];
 };
 
 /** Exits of one reason, about one address, from one guest function. */
@@ -235,6 +238,7 @@ struct run_result {
 	unsigned int nr_kvm;
 	struct run_exit *exits;
 	bool has_exit_times;
+	uint64_t exit_tick_ps; /* a tick of run_exit.log2_ticks in picoseconds; 0: not known */
 	unsigned int nr_exits;
 	struct run_exit_place *places; /* most frequent first */
 	unsigned int nr_places;
@@ -268,6 +272,8 @@ void run_result_add_disk(struct run_result *r, const char *role, uint64_t size,
 void run_result_add_kvm(struct run_result *r, const struct run_kvm_stat *s);
 void run_result_add_exit_place(struct run_result *r, const struct run_exit_place *place);
 void run_result_add_exit(struct run_result *r, const char *name, uint64_t count, uint64_t ns);
+/** Of the exit added last: RUN_EXIT_BUCKETS numbers. */
+void run_result_exit_times(struct run_result *r, const uint64_t *log2_ticks);
 /** Returns whether they are equal. */
 bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest, uint64_t host,
 			  const char *note);
@@ -321,12 +327,25 @@ struct report_cost {
 	char title[64];
 	uint64_t linux_x1000, guest_x1000; /* thousandths of an instruction; 0: not measured */
 };
+/** Times of one kind of event: count[0] of those of 0 ns, count[i] of those from 2^(i-1) ns on. */
+#define REPORT_MAX_LATENCIES   24u
+#define REPORT_LATENCY_BUCKETS 40u
+struct report_latency {
+	char name[32];
+	uint64_t count[REPORT_LATENCY_BUCKETS];
+};
 struct report_costs {
 	char linux_release[64];
 	unsigned int nr;
 	struct report_cost rows[REPORT_MAX_COSTS];
+	/* of `mmvm bench fault` */
+	char latency_backend[32];
+	bool latency_lab;
+	unsigned int nr_latencies;
+	struct report_latency latency[REPORT_MAX_LATENCIES];
 };
-/** Returns 0, or -1 with `err`, as run_result_load() does. */
+/** Adds a file of `mmvm bench --json` or of `mmvm bench fault --json`. Returns 0, or -1 with `err`,
+ * as run_result_load() does. `c` begins as zeroes. */
 int report_costs_load(struct report_costs *c, const char *path, struct mmvm_error *err);
 
 /** One HTML page that needs nothing else, with plots; `costs` may be NULL. Also -ENOMEM. */

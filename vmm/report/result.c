@@ -192,6 +192,13 @@ void run_result_add_exit_place(struct run_result *r, const struct run_exit_place
 		*slot = *place;
 }
 
+void run_result_exit_times(struct run_result *r, const uint64_t *log2_ticks)
+{
+	if (r->nr_exits)
+		memcpy(r->exits[r->nr_exits - 1].log2_ticks, log2_ticks,
+		       sizeof(r->exits->log2_ticks));
+}
+
 bool run_result_add_check(struct run_result *r, const char *name, uint64_t guest, uint64_t host,
 			  const char *note)
 {
