@@ -2,8 +2,8 @@
  * mmvm bench fault: how long an access takes that faults, kind by kind, as a program in guest user
  * mode sees it.
  *
- *   guest's faults     anon, zero, cow (of the zero page), swap (from the disk), swap_ahead (read
- *                      ahead already)
+ *   guest's faults     anon, zero, cow (of the zero page), cow_fork (of a page that a child shares),
+ *                      swap (from the disk), swap_ahead (read ahead already)
  *   second stage       s2_mapped, s2_cached, s2_none: by what the host still has of the page
  *   dirty log          wp: the log has taken the write permission away
  *   none               no fault: what timing costs
@@ -43,6 +43,7 @@
 	X(K_ZERO, "zero", "first read: the zero page", "mmvm_fault_zero")                         \
 	X(K_COW, "cow", "write after it: copy of the zero page", "mmvm_fault_cow")                \
 	X(K_ANON, "anon", "first write: a fresh page", "mmvm_fault_anon")                         \
+	X(K_COW_FORK, "cow_fork", "write to a page a child shares: a copy", "mmvm_fault_cow")     \
 	X(K_SWAP, "swap", "swapped out: from the disk", "pgmajfault")                             \
 	X(K_AHEAD, "swap_ahead", "swapped out: read ahead already",                               \
 	  "mmvm_fault_swap - pgmajfault")                                                         \
@@ -148,6 +149,7 @@ static int64_t witness(struct bench *b, struct machine *m, enum kind kind, uint6
 	case K_ZERO:
 		return (int64_t)SINCE(MMVM_FAULT_ZERO);
 	case K_COW:
+	case K_COW_FORK:
 		return (int64_t)SINCE(MMVM_FAULT_COW);
 	case K_ANON:
 		return (int64_t)SINCE(MMVM_FAULT_ANON);
@@ -420,7 +422,7 @@ static int report(struct bench *b)
 
 	fprintf(f,
 		"%s%s, %u MiB, %" PRIu64 " pages, %" PRIu64
-		" rounds, all kinds in each; host memory touched before\n"
+		" rounds, a process each, all kinds in each; host memory touched before\n"
 		"times by the TSC in guest user mode; they compare on this backend only\n",
 		kvm_backend_name(kvm_backend_detect()), lab_inside() ? " (lab)" : "", RAM_MB,
 		b->pages, b->rounds);
