@@ -26,6 +26,7 @@
 #include "observe/dirty_exact.h"
 #include "observe/sample.h"
 #include "perf_symbols.h"
+#include "observe/status.h"
 #include "observe/trace.h"
 #include "report/report.h"
 
@@ -71,6 +72,8 @@ struct run {
 	struct dirty_exact exact;
 	struct access_watch access;
 	struct trace *trace;
+	struct status_file *status; /* for mmvm top; NULL: nowhere to put it */
+	uint64_t dirty;		    /* pages, over all samples */
 	uint64_t audits, audit_ns;
 	struct symtab *symbols;
 	struct cpio initrd;
@@ -521,6 +524,9 @@ static void tick(struct machine *m, void *arg)
 
 		run->since_sample_ms = 0;
 		sampler_tick(&run->sampler, m);
+		run->dirty += run->sampler.last.dirty;
+		if (run->status)
+			status_write(run->status, m, run->sampler.last.t_ns, run->dirty);
 		access_tick(&run->access, m);
 		sampler_line(&run->sampler.last, &before, run->line, sizeof(run->line));
 	}
@@ -716,6 +722,8 @@ static int run_here(struct run *run)
 	free(run->initrd_file.data);
 	run->initrd_file.data = NULL;
 	cli_stop_on_signals(m);
+	if (run->status)
+		status_describe(run->status, m, c, run->result.accel);
 	machine_run(m, &out);
 	/* All that is left to do may be cut short: it writes whole files or none. */
 	cli_default_signals();
@@ -747,7 +755,8 @@ static int run_here(struct run *run)
 	return status ? status : trace_status;
 }
 
-static int run_in_lab(const struct run_options *o, int argc, char **argv)
+static int run_in_lab(const struct run_options *o, const struct status_file *top, int argc,
+		      char **argv)
 {
 	struct lab_options lab = {.icount = o->icount, .verbose = o->verbose};
 	struct mmvm_error err = {0};
@@ -755,6 +764,9 @@ static int run_in_lab(const struct run_options *o, int argc, char **argv)
 
 	if (isatty(STDOUT_FILENO))
 		setenv(LIVE_ENV, "1", 1);
+	/* A sealed run does not see this machine's files: it takes no samples for others. */
+	if (top && !o->icount)
+		setenv(STATUS_ENV, status_path(top), 1);
 	status = lab_exec(argc, argv, &lab, &err);
 	return status < 0 ? cli_fail(&err) : status;
 }
@@ -854,11 +866,13 @@ int cmd_run(int argc, char **argv)
 	run_result_set_command(&run.result, argc, argv);
 	accel = cli_choose_accel(opt.accel, opt.icount, run.result.accel_why,
 				 sizeof(run.result.accel_why), &err);
+	if (accel >= 0)
+		run.status = status_open(run.result.command);
 	if (accel < 0) {
 		status = cli_fail(&err);
 	} else if (accel == ACCEL_LAB) {
 		fprintf(stderr, "mmvm: running in the lab (%s)\n", run.result.accel_why);
-		status = run_in_lab(&opt, argc, argv);
+		status = run_in_lab(&opt, run.status, argc, argv);
 	} else {
 		snprintf(run.result.accel, sizeof(run.result.accel), "%s",
 			 lab_inside() ? "lab" : "kvm");
@@ -871,6 +885,7 @@ int cmd_run(int argc, char **argv)
 			opt.config.tick_ms = CONSOLE_MS;
 		status = run_here(&run);
 	}
+	status_close(run.status);
 	sampler_free(&run.sampler);
 	access_free(&run.access);
 	symtab_free(run.symbols);

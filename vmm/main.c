@@ -23,6 +23,7 @@ static const struct command {
 	{"compare", cmd_compare, "what changed between runs, and whether it is more than noise"},
 	{"page", cmd_page, "the life of a page, from a run recorded with --trace"},
 	{"trace", cmd_trace, "such a recording for Perfetto's viewer, as text or as CSV"},
+	{"top", cmd_top, "a running machine in the terminal"},
 	{"doctor", cmd_doctor, "what this host can do, and what is missing"},
 	{"lab", cmd_lab, "run any command inside the lab (QEMU emulating SVM)"},
 };
