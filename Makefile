@@ -105,6 +105,8 @@ $B/hosted/%.o: %.c | $B/.setup
 $(HM_TEST): $B/tests/%: $B/hosted/tests/%.o $(H_OBJ)
 	@mkdir -p $(@D); echo "  LD [H]  $@"
 	$Q$(CC) $(SAN) -o $@ $^ -lcunit
+# ext2 on the host's page cache, for its model and damaged disks
+$B/tests/model/ext2: $(patsubst %.c,$B/hosted/%.o,$(wildcard guestmm/fs/ext2/*.c) guestmm/fs/inode.c)
 $B/san/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [S]  $<"
 	$Q$(CC) $(VMM_CFLAGS) -O1 $(SAN) $(DEP) -c -o $@ $<
