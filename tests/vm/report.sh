@@ -18,6 +18,23 @@ run report "$dir/r.json"
 ok "the table is the one the run printed" sh -c 'sed 1d "$1" | cmp - "$2"' sh "$dir/out" "$dir/table"
 run report - <"$dir/r.json"
 ok "from standard input too" sh -c 'sed 1d "$1" | cmp - "$2"' sh "$dir/out" "$dir/table"
+run run --accel kvm --memory 16M --access guest,refs --sample 200 --json "$dir/acc.json" --exec accessset --mb 1 --rounds 2
+ok "a run whose accesses are sampled" [ "$status" = 0 ]
+# One page with everything in it, for the browser; and the times of faults, as mmvm bench fault writes them.
+python3 - "$dir" <<'END'
+import json, sys
+d = sys.argv[1]
+r, a = json.load(open(d + "/r.json")), json.load(open(d + "/acc.json"))
+r["access"] = a["access"]
+json.dump(r, open(d + "/all.json", "w"))
+json.dump({"backend": "SVM", "lab": True, "fault": [{"kind": "cow", "log2_ns": [0] * 10 + [5, 80, 10, 1]},
+    {"kind": "anon", "log2_ns": [0] * 11 + [70, 30, 0, 2]}, {"kind": "swap"}]}, open(d + "/fault.json", "w"))
+END
+run report "$dir/all.json" -o "$dir/all.html" --bench "$dir/fault.json"
+ok "a page with accesses and times" sh -c 'for t in "Working set, by guest" "Where memory is accessed, by guest" \
+	"missed</th>" "Exits to the VMM: how long" "mmvm bench fault on SVM, in the lab"; do
+	grep -q "$t" "$1" || { echo "# $t"; exit 1; }; done' sh "$dir/all.html"
+ok "that page needs nothing else" clean_page "$dir/all.html"
 run report "$dir/r.json" -o "$dir/r.html" --csv "$dir/r.csv" --openmetrics "$dir/r.om"
 ok "all outputs at once" [ "$status" = 0 ]
 ok "the page needs nothing else" clean_page "$dir/r.html"
@@ -98,15 +115,15 @@ ok "one side only: status 2" is 2 'two sides are needed'
 # shot WIDTH SCHEME(0 dark, 1 light): a picture in $dir/WIDTH-SCHEME.png; fails when the page makes the console speak
 shot() {
 	HOME=$dir TMPDIR=$dir timeout -k 5 90 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$dir/browser" \
-		--enable-logging=stderr --log-level=0 --window-size="$1,2400" --blink-settings=preferredColorScheme="$2" \
-		--screenshot="$dir/$1-$2.png" "file://$dir/r.html" >/dev/null 2>"$dir/err"
+		--enable-logging=stderr --log-level=0 --window-size="$1,4800" --blink-settings=preferredColorScheme="$2" \
+		--screenshot="$dir/$1-$2.png" "file://$dir/all.html" >/dev/null 2>"$dir/err"
 	[ -s "$dir/$1-$2.png" ] && ! grep -q 'CONSOLE' "$dir/err"
 }
 # drawn WIDTH SCHEME: of the size asked for, and of more bytes than an empty page takes
 drawn() {
 	python3 -c 'import struct, sys
 d = open(sys.argv[1], "rb").read()
-assert struct.unpack(">II", d[16:24]) == (int(sys.argv[2]), 2400), d[16:24]
+assert struct.unpack(">II", d[16:24]) == (int(sys.argv[2]), 4800), d[16:24]
 assert len(d) > 40000, len(d)' "$dir/$1-$2.png" "$1"
 }
 if command -v chromium >/dev/null; then

@@ -1,6 +1,19 @@
 /*
  * A run_result for programs: JSON (everything) and CSV (the timeline). Numbers are integers in the
  * unit their key names (ns, bytes, pages); what was not measured is null, never 0.
+ *
+ * Accesses, one element a method (mmvm run --access):
+ *
+ *   "access": [{"method": "guest",   "why_not": null, or why it does not work here
+ *     "has_pages": true              false: only numbers of pages; then window has one, heat none
+ *     "times", "ns", "guest_ticks"   samples; what they cost the VMM and the guest (TSC)
+ *     "pages_total", "points_dropped"
+ *     "window_samples": [1, 4, 16, 0]    working sets: of so many samples; 0: since the start
+ *     "points": [{"t_ns", "window": [pages ...], "heat": [pages ...]}]   heat: config.heat_pages
+ *                                    frames each, RAM from 4 GiB on behind the rest
+ *     "score": null, or {...}}]      held against a program's own word (RUN_ACCESS_SCORE)
+ *
+ * Exits have log2_ticks: how many took from 2^i ticks on, of exit_tick_ps picoseconds each.
  */
 #include "report/report.h"
 
