@@ -24,6 +24,7 @@
 #include "mm/init.h"
 #include "mm/memblock.h"
 #include "mm/mm.h"
+#include "mm/pagecache.h"
 #include "mm/slab.h"
 #include "mm/swap.h"
 #include "mm/vmalloc.h"
@@ -119,7 +120,8 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	sched_init();
 	mm_init();
 	processes_init();
-	if (kswapd_init() || accessd_init() || kthread_run(init_thread, NULL, "init"))
+	if (kswapd_init() || flusher_init() || accessd_init() ||
+	    kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");
 	cpu_idle();
 }
