@@ -2,7 +2,7 @@
  * The DMA API on the host: masks and zones, all-or-nothing lists, pools, the checker's findings;
  * and what submit_bio refuses before a driver sees it.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include <string.h>
 #include "host.h"
 #include "lib/errno.h"
@@ -317,26 +317,19 @@ static void waiting_for_a_slow_disk(void)
 
 int main(void)
 {
-	unsigned int failures;
-	CU_pSuite s;
+	static const struct unit_case cases[] = {
+		{"masks choose zones", masks_choose_zones},
+		{"coherent blocks cost their pages only", coherent_blocks_cost_their_pages_only},
+		{"mapping checks mask and kind", mapping_checks_mask_and_kind},
+		{"the last byte counts", last_byte_counts},
+		{"lists are all or nothing", lists_are_all_or_nothing},
+		{"pools", pools},
+		{"checker: good use is silent", checker_random_good_use_is_silent},
+		{"checker: each misuse is named", checker_names_each_misuse},
+		{"bios are checked before the driver", bios_are_checked_before_the_driver},
+		{"waiting for a slow disk", waiting_for_a_slow_disk},
+	};
 
 	host_boot_default("");
-	CU_initialize_registry();
-	s = CU_add_suite("dma and bio", NULL, NULL);
-	CU_add_test(s, "masks choose zones", masks_choose_zones);
-	CU_add_test(s, "coherent blocks cost their pages only",
-		    coherent_blocks_cost_their_pages_only);
-	CU_add_test(s, "mapping checks mask and kind", mapping_checks_mask_and_kind);
-	CU_add_test(s, "the last byte counts", last_byte_counts);
-	CU_add_test(s, "lists are all or nothing", lists_are_all_or_nothing);
-	CU_add_test(s, "pools", pools);
-	CU_add_test(s, "checker: good use is silent", checker_random_good_use_is_silent);
-	CU_add_test(s, "checker: each misuse is named", checker_names_each_misuse);
-	CU_add_test(s, "bios are checked before the driver", bios_are_checked_before_the_driver);
-	CU_add_test(s, "waiting for a slow disk", waiting_for_a_slow_disk);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return unit_run("dma and bio", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -2,7 +2,7 @@
  * Faults, one kind at a time: what the PTE becomes, what is counted, what it costs in pages, and
  * that everything is given back.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include "mm_user.h"
 
 static struct mm_struct *mm;
@@ -311,31 +311,26 @@ static void locked_memory_is_unevictable(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		{"read_maps_the_zero_page", read_maps_the_zero_page},
+		{"write_after_read_copies_the_zero_page", write_after_read_copies_the_zero_page},
+		{"each_rights_violation_has_its_signal", each_rights_violation_has_its_signal},
+		{"protection_none_keeps_the_page", protection_none_keeps_the_page},
+		{"write_to_an_unshared_read_only_pte_reuses_the_page",
+		 write_to_an_unshared_read_only_pte_reuses_the_page},
+		{"write_to_a_shared_page_copies_it", write_to_a_shared_page_copies_it},
+		{"a_stack_grows_down_to_its_limit", a_stack_grows_down_to_its_limit},
+		{"populate_maps_everything_at_once", populate_maps_everything_at_once},
+		{"dontneed_gives_pages_back_and_reads_zero",
+		 dontneed_gives_pages_back_and_reads_zero},
+		{"tables_go_with_the_last_mapping", tables_go_with_the_last_mapping},
+		{"a_failed_allocation_leaves_nothing", a_failed_allocation_leaves_nothing},
+		{"exit_gives_everything_back", exit_gives_everything_back},
+		{"locked_memory_is_unevictable", locked_memory_is_unevictable},
+	};
 
 	host_boot_default("debug_vm");
 	mm_init();
 	mm = mm_alloc();
-	CU_initialize_registry();
-	s = CU_add_suite("faults", NULL, NULL);
-#define T(f) CU_add_test(s, #f, f)
-	T(read_maps_the_zero_page);
-	T(write_after_read_copies_the_zero_page);
-	T(each_rights_violation_has_its_signal);
-	T(protection_none_keeps_the_page);
-	T(write_to_an_unshared_read_only_pte_reuses_the_page);
-	T(write_to_a_shared_page_copies_it);
-	T(a_stack_grows_down_to_its_limit);
-	T(populate_maps_everything_at_once);
-	T(dontneed_gives_pages_back_and_reads_zero);
-	T(tables_go_with_the_last_mapping);
-	T(a_failed_allocation_leaves_nothing);
-	T(exit_gives_everything_back);
-	T(locked_memory_is_unevictable);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return unit_run("faults", cases, sizeof(cases) / sizeof(cases[0]));
 }

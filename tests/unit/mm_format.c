@@ -2,7 +2,7 @@
  * The kernel's printf held against the C library's, byte for byte, over every directive it knows;
  * and sizes, reports, bounded string copy.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include <stdio.h>
 #include <string.h>
 #include "lib/errno.h"
@@ -169,21 +169,14 @@ static void bounded_copy(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failures;
-
-	CU_initialize_registry();
-	s = CU_add_suite("format", NULL, NULL);
-	CU_add_test(s, "integers as libc prints them", integers);
-	CU_add_test(s, "strings and the rest as libc prints them", strings_and_the_rest);
-	CU_add_test(s, "nothing is written past the end", nothing_is_written_past_the_end);
-	CU_add_test(s, "unknown directives are seen", unknown_directives_are_seen);
-	CU_add_test(s, "reports note overflow", reports_note_overflow);
-	CU_add_test(s, "sizes", sizes);
-	CU_add_test(s, "bounded copy", bounded_copy);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const struct unit_case cases[] = {
+		{"integers as libc prints them", integers},
+		{"strings and the rest as libc prints them", strings_and_the_rest},
+		{"nothing is written past the end", nothing_is_written_past_the_end},
+		{"unknown directives are seen", unknown_directives_are_seen},
+		{"reports note overflow", reports_note_overflow},
+		{"sizes", sizes},
+		{"bounded copy", bounded_copy},
+	};
+	return unit_run("format", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -2,7 +2,7 @@
  * Memory pools: the reserve serves when the allocator fails, is topped up before anything is freed,
  * and a sleeper gets the element that comes back.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include "host.h"
 #include "lib/errno.h"
 #include "mm/alloc.h"
@@ -145,20 +145,14 @@ static void over_pages_and_slab(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		{"the reserve serves, and is topped up first", reserve_serves},
+		{"a sleeper gets the element that comes back", sleeper_gets_it},
+		{"a pool that cannot be filled is undone", half_made_pool_is_undone},
+		{"a pool destroyed with an element out panics", missing_element_is_found},
+		{"over page blocks and a slab cache", over_pages_and_slab},
+	};
 
 	host_boot_default("");
-	CU_initialize_registry();
-	s = CU_add_suite("mempool", NULL, NULL);
-	CU_add_test(s, "the reserve serves, and is topped up first", reserve_serves);
-	CU_add_test(s, "a sleeper gets the element that comes back", sleeper_gets_it);
-	CU_add_test(s, "a pool that cannot be filled is undone", half_made_pool_is_undone);
-	CU_add_test(s, "a pool destroyed with an element out panics", missing_element_is_found);
-	CU_add_test(s, "over page blocks and a slab cache", over_pages_and_slab);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed ? 1 : 0;
+	return unit_run("mempool", cases, sizeof(cases) / sizeof(cases[0]));
 }

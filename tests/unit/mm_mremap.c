@@ -2,7 +2,7 @@
  * Mappings that move, are locked, paged out or given up: contents, reverse map, accounting, LRU and
  * swap are checked against each other after each case, and every allocation is failed in turn.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include "mm_user.h"
 
 static struct mm_struct *mm;
@@ -441,8 +441,31 @@ static void mincore_knows_memory_from_disk(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		{"moved_pages_keep_contents_and_frames", moved_pages_keep_contents_and_frames},
+		{"reclaim_finds_moved_pages", reclaim_finds_moved_pages},
+		{"what_is_put_back_is_one_again", what_is_put_back_is_one_again},
+		{"every_failure_leaves_the_old_mapping", every_failure_leaves_the_old_mapping},
+		{"relatives_keep_theirs", relatives_keep_theirs},
+		{"dontunmap_leaves_zeroes", dontunmap_leaves_zeroes},
+		{"lock_and_unlock_move_pages_between_lists",
+		 lock_and_unlock_move_pages_between_lists},
+		{"what_was_in_swap_is_locked_in_memory", what_was_in_swap_is_locked_in_memory},
+		{"a_relatives_page_is_not_locked_for_ever",
+		 a_relatives_page_is_not_locked_for_ever},
+		{"copies_are_locked_not_the_relatives_page",
+		 copies_are_locked_not_the_relatives_page},
+		{"locked_mappings_grow_filled", locked_mappings_grow_filled},
+		{"pageout_writes_and_frees", pageout_writes_and_frees},
+		{"pageout_that_cannot_write_keeps_the_page",
+		 pageout_that_cannot_write_keeps_the_page},
+		{"cold_pages_go_first", cold_pages_go_first},
+		{"freed_pages_go_without_a_write", freed_pages_go_without_a_write},
+		{"freed_pages_are_dropped_from_swap_too", freed_pages_are_dropped_from_swap_too},
+		{"a_relative_keeps_what_is_freed", a_relative_keeps_what_is_freed},
+		{"forks_heed_advice", forks_heed_advice},
+		{"mincore_knows_memory_from_disk", mincore_knows_memory_from_disk},
+	};
 
 	host_boot_default("debug_vm");
 	mm_init();
@@ -451,31 +474,5 @@ int main(void)
 	if (do_swapon(&disk->bdev, -1))
 		return 1;
 	mm = mm_alloc();
-	CU_initialize_registry();
-	s = CU_add_suite("mremap, mlock, madvise", NULL, NULL);
-#define T(f) CU_add_test(s, #f, f)
-	T(moved_pages_keep_contents_and_frames);
-	T(reclaim_finds_moved_pages);
-	T(what_is_put_back_is_one_again);
-	T(every_failure_leaves_the_old_mapping);
-	T(relatives_keep_theirs);
-	T(dontunmap_leaves_zeroes);
-	T(lock_and_unlock_move_pages_between_lists);
-	T(what_was_in_swap_is_locked_in_memory);
-	T(a_relatives_page_is_not_locked_for_ever);
-	T(copies_are_locked_not_the_relatives_page);
-	T(locked_mappings_grow_filled);
-	T(pageout_writes_and_frees);
-	T(pageout_that_cannot_write_keeps_the_page);
-	T(cold_pages_go_first);
-	T(freed_pages_go_without_a_write);
-	T(freed_pages_are_dropped_from_swap_too);
-	T(a_relative_keeps_what_is_freed);
-	T(forks_heed_advice);
-	T(mincore_knows_memory_from_disk);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return unit_run("mremap, mlock, madvise", cases, sizeof(cases) / sizeof(cases[0]));
 }

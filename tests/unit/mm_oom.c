@@ -2,7 +2,7 @@
  * The OOM killer: badness by numbers, who is chosen, what is printed, that the victim's memory is
  * there at once, and that nothing hangs when nobody can be killed.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include <limits.h>
 #include "mm_user.h"
 
@@ -192,24 +192,20 @@ static void swap_counts_in_badness_and_is_given_back(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		{"badness_by_numbers", badness_by_numbers},
+		{"the_largest_is_killed_and_reaped", the_largest_is_killed_and_reaped},
+		{"adj_decides_and_minus_1000_protects", adj_decides_and_minus_1000_protects},
+		{"who_dies_already_is_reaped_first", who_dies_already_is_reaped_first},
+		{"a_victim_that_holds_its_lock_is_given_up_at_last",
+		 a_victim_that_holds_its_lock_is_given_up_at_last},
+		{"a_fault_without_memory_kills_and_others_go_on",
+		 a_fault_without_memory_kills_and_others_go_on},
+		{"swap_counts_in_badness_and_is_given_back",
+		 swap_counts_in_badness_and_is_given_back},
+	};
 
 	host_boot_default("debug_vm");
 	mm_init();
-	CU_initialize_registry();
-	s = CU_add_suite("oom", NULL, NULL);
-#define T(f) CU_add_test(s, #f, f)
-	T(badness_by_numbers);
-	T(the_largest_is_killed_and_reaped);
-	T(adj_decides_and_minus_1000_protects);
-	T(who_dies_already_is_reaped_first);
-	T(a_victim_that_holds_its_lock_is_given_up_at_last);
-	T(a_fault_without_memory_kills_and_others_go_on);
-	T(swap_counts_in_badness_and_is_given_back);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return unit_run("oom", cases, sizeof(cases) / sizeof(cases[0]));
 }

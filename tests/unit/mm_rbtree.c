@@ -2,7 +2,7 @@
  * The red-black tree against a sorted array: 200,000 random inserts and erases, with the colour
  * rules, the order and an augmented sum checked often.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include <stdlib.h>
 #include <stdio.h>
 #include "lib/rbtree.h"
@@ -131,16 +131,9 @@ static void augmented_path(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
-
-	CU_initialize_registry();
-	s = CU_add_suite("rbtree", NULL, NULL);
-	CU_add_test(s, "random inserts and erases keep order, colours and sums", random_ops);
-	CU_add_test(s, "a changed node updates the way to the root", augmented_path);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed ? 1 : 0;
+	static const struct unit_case cases[] = {
+		{"random inserts and erases keep order, colours and sums", random_ops},
+		{"a changed node updates the way to the root", augmented_path},
+	};
+	return unit_run("rbtree", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -2,7 +2,7 @@
  * Reclaim's parts: the policies alone, the way of pages between the lists, kswapd's waking and
  * giving up, direct reclaim's result, and that nothing waits for itself.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include "mm_user.h"
 
 static struct host_disk *disk;
@@ -428,8 +428,28 @@ static void a_zone_that_helps_nobody_is_not_emptied(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		{"policies", policies},
+		{"a_used_page_gets_a_second_look_then_stays",
+		 a_used_page_gets_a_second_look_then_stays},
+		{"mark_page_accessed_activates_at_the_second_call",
+		 mark_page_accessed_activates_at_the_second_call},
+		{"locked_pages_and_vmas_are_left_alone", locked_pages_and_vmas_are_left_alone},
+		{"an_extra_reference_keeps_the_page", an_extra_reference_keeps_the_page},
+		{"writes_wait_for_the_disk_and_come_to_the_tail",
+		 writes_wait_for_the_disk_and_come_to_the_tail},
+		{"a_page_touched_while_it_is_written_is_not_lost",
+		 a_page_touched_while_it_is_written_is_not_lost},
+		{"exit_while_pages_are_written", exit_while_pages_are_written},
+		{"a_shared_page_leaves_all_its_address_spaces",
+		 a_shared_page_leaves_all_its_address_spaces},
+		{"what_a_dying_relative_wrote_is_kept", what_a_dying_relative_wrote_is_kept},
+		{"kswapd_is_woken_once_and_gives_up", kswapd_is_woken_once_and_gives_up},
+		{"direct_reclaim_says_what_it_freed", direct_reclaim_says_what_it_freed},
+		{"no_io_means_no_io", no_io_means_no_io},
+		{"a_zone_that_helps_nobody_is_not_emptied",
+		 a_zone_that_helps_nobody_is_not_emptied},
+	};
 
 	host_boot_default("debug_vm");
 	mm_init();
@@ -437,26 +457,5 @@ int main(void)
 	host_disk_mkswap(disk);
 	if (do_swapon(&disk->bdev, -1))
 		abort();
-	CU_initialize_registry();
-	s = CU_add_suite("reclaim", NULL, NULL);
-#define T(f) CU_add_test(s, #f, f)
-	T(policies);
-	T(a_used_page_gets_a_second_look_then_stays);
-	T(mark_page_accessed_activates_at_the_second_call);
-	T(locked_pages_and_vmas_are_left_alone);
-	T(an_extra_reference_keeps_the_page);
-	T(writes_wait_for_the_disk_and_come_to_the_tail);
-	T(a_page_touched_while_it_is_written_is_not_lost);
-	T(exit_while_pages_are_written);
-	T(a_shared_page_leaves_all_its_address_spaces);
-	T(what_a_dying_relative_wrote_is_kept);
-	T(kswapd_is_woken_once_and_gives_up);
-	T(direct_reclaim_says_what_it_freed);
-	T(no_io_means_no_io);
-	T(a_zone_that_helps_nobody_is_not_emptied);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return unit_run("reclaim", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -2,7 +2,7 @@
  * Swap end to end on the host: a process with twice the memory there is, over a disk in memory;
  * each way through the swap cache by its counter; a disk that fails; areas that come and go.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include "mm_user.h"
 
 static struct host_disk *disk;
@@ -664,8 +664,33 @@ static void full_swap_still_serves_clean_pages(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		{"a_clean_page_is_dropped_without_a_write",
+		 a_clean_page_is_dropped_without_a_write},
+		{"neighbours_share_requests", neighbours_share_requests},
+		{"zero_pages_need_no_disk", zero_pages_need_no_disk},
+		{"a_failed_read_of_many_is_tried_again_alone",
+		 a_failed_read_of_many_is_tried_again_alone},
+		{"a_bad_sector_gives_sigbus_never_wrong_data",
+		 a_bad_sector_gives_sigbus_never_wrong_data},
+		{"a_failed_write_keeps_the_page", a_failed_write_keeps_the_page},
+		{"exit_frees_slots_and_cached_pages", exit_frees_slots_and_cached_pages},
+		{"willneed_reads_ahead", willneed_reads_ahead},
+		{"refaults_are_seen_and_activate", refaults_are_seen_and_activate},
+		{"a_range_dropped_while_its_page_is_read", a_range_dropped_while_its_page_is_read},
+		{"reclaim_while_a_page_is_read", reclaim_while_a_page_is_read},
+		{"writes_nearby_while_a_page_is_read", writes_nearby_while_a_page_is_read},
+		{"each_thing_that_may_happen_while_pages_are_written",
+		 each_thing_that_may_happen_while_pages_are_written},
+		{"swapoff_brings_everything_back", swapoff_brings_everything_back},
+		{"areas_are_used_by_priority_and_bad_slots_never",
+		 areas_are_used_by_priority_and_bad_slots_never},
+		{"full_swap_still_serves_clean_pages", full_swap_still_serves_clean_pages},
+		{"kswapd_keeps_direct_reclaim_away", kswapd_keeps_direct_reclaim_away},
+		{"twice_the_memory", twice_the_memory},
+		{"swapoff_refuses_what_does_not_fit", swapoff_refuses_what_does_not_fit},
+		{"errors_while_overcommitted", errors_while_overcommitted},
+	};
 
 	host_boot_default("debug_vm");
 	mm_init();
@@ -673,32 +698,5 @@ int main(void)
 	host_disk_mkswap(disk);
 	if (do_swapon(&disk->bdev, -1))
 		abort();
-	CU_initialize_registry();
-	s = CU_add_suite("swap", NULL, NULL);
-#define T(f) CU_add_test(s, #f, f)
-	T(a_clean_page_is_dropped_without_a_write);
-	T(neighbours_share_requests);
-	T(zero_pages_need_no_disk);
-	T(a_failed_read_of_many_is_tried_again_alone);
-	T(a_bad_sector_gives_sigbus_never_wrong_data);
-	T(a_failed_write_keeps_the_page);
-	T(exit_frees_slots_and_cached_pages);
-	T(willneed_reads_ahead);
-	T(refaults_are_seen_and_activate);
-	T(a_range_dropped_while_its_page_is_read);
-	T(reclaim_while_a_page_is_read);
-	T(writes_nearby_while_a_page_is_read);
-	T(each_thing_that_may_happen_while_pages_are_written);
-	T(swapoff_brings_everything_back);
-	T(areas_are_used_by_priority_and_bad_slots_never);
-	T(full_swap_still_serves_clean_pages);
-	T(kswapd_keeps_direct_reclaim_away);
-	T(twice_the_memory);
-	T(swapoff_refuses_what_does_not_fit);
-	T(errors_while_overcommitted);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return unit_run("swap", cases, sizeof(cases) / sizeof(cases[0]));
 }

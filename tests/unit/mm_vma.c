@@ -2,7 +2,7 @@
  * VMAs and the calls that shape them: merge policy as a table, results and errno values as Linux
  * gives them, limits, overcommit, and the reports.
  */
-#include <CUnit/Basic.h>
+#include "unit.h"
 #include "mm_user.h"
 
 static struct mm_struct *mm;
@@ -475,31 +475,25 @@ static void maps_reads_as_linux_prints_it(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		{"merge_policy_table", merge_policy_table},
+		{"neighbours_become_one", neighbours_become_one},
+		{"pages_keep_their_home_through_splits_and_merges",
+		 pages_keep_their_home_through_splits_and_merges},
+		{"mmap_errors", mmap_errors},
+		{"placement", placement},
+		{"gaps_are_found_where_they_are", gaps_are_found_where_they_are},
+		{"mprotect_stops_at_a_hole", mprotect_stops_at_a_hole},
+		{"map_count_is_limited", map_count_is_limited},
+		{"brk_moves_the_heap", brk_moves_the_heap},
+		{"limits", limits},
+		{"overcommit", overcommit},
+		{"failed_allocations_undo_everything", failed_allocations_undo_everything},
+		{"maps_reads_as_linux_prints_it", maps_reads_as_linux_prints_it},
+	};
 
 	host_boot_default("debug_vm");
 	mm_init();
 	mm = mm_alloc();
-	CU_initialize_registry();
-	s = CU_add_suite("vma", NULL, NULL);
-#define T(f) CU_add_test(s, #f, f)
-	T(merge_policy_table);
-	T(neighbours_become_one);
-	T(pages_keep_their_home_through_splits_and_merges);
-	T(mmap_errors);
-	T(placement);
-	T(gaps_are_found_where_they_are);
-	T(mprotect_stops_at_a_hole);
-	T(map_count_is_limited);
-	T(brk_moves_the_heap);
-	T(limits);
-	T(overcommit);
-	T(failed_allocations_undo_everything);
-	T(maps_reads_as_linux_prints_it);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return unit_run("vma", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -5,8 +5,7 @@
  * must name it. Last, bytes are changed at random: the audit may say what it likes, but must come
  * to an end and touch nothing outside (ASan watches).
  */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "../host/unit.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1042,25 +1041,19 @@ static void test_hostile(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	int status;
+	static const struct unit_case cases[] = {
+		{"a whole memory is clean", test_clean}, {"each damage is named", test_damages},
+		{"pins need a reason", test_pins},	 {"many findings are bounded", test_many},
+		{"random damage ends", test_hostile},
+	};
 
 	im.low = aligned_alloc(4096, LOW_FRAMES * 4096);
 	im.high = aligned_alloc(4096, HIGH_FRAMES * 4096);
-	if (!im.low || !im.high || CU_initialize_registry() != CUE_SUCCESS)
+	if (!im.low || !im.high)
 		return 1;
-	s = CU_add_suite("audit", NULL, NULL);
-	if (!s || !CU_add_test(s, "a whole memory is clean", test_clean) ||
-	    !CU_add_test(s, "each damage is named", test_damages) ||
-	    !CU_add_test(s, "pins need a reason", test_pins) ||
-	    !CU_add_test(s, "many findings are bounded", test_many) ||
-	    !CU_add_test(s, "random damage ends", test_hostile))
-		return 1;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run("audit", cases, sizeof(cases) / sizeof(cases[0]));
 	free(im.low);
 	free(im.high);
-	return failed != 0;
+	return status;
 }

@@ -1,8 +1,7 @@
 /*
  * The benchmark's lines in, its table and JSON out; and the patterns that choose rows.
  */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "../host/unit.h"
 #include <stdlib.h>
 #include <string.h>
 #include "bench/bench.h"
@@ -122,19 +121,11 @@ static void test_patterns(void)
 
 int main(void)
 {
-	unsigned int failures;
-	CU_pSuite suite;
-
-	if (CU_initialize_registry())
-		return 1;
-	suite = CU_add_suite("bench", NULL, NULL);
-	CU_add_test(suite, "lines", test_lines);
-	CU_add_test(suite, "notes are cut", test_notes_are_cut);
-	CU_add_test(suite, "table and JSON", test_table);
-	CU_add_test(suite, "patterns", test_patterns);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	static const struct unit_case cases[] = {
+		{"lines", test_lines},
+		{"notes are cut", test_notes_are_cut},
+		{"table and JSON", test_table},
+		{"patterns", test_patterns},
+	};
+	return unit_run("bench", cases, sizeof(cases) / sizeof(cases[0]));
 }

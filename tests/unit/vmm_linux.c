@@ -2,8 +2,7 @@
  * The bzImage loader against damaged files, what it tells a good kernel, and how a run of Linux ends:
  * no KVM needed. The kernel here is a setup header and 8 KiB of code that nobody runs.
  */
-#include <CUnit/Basic.h>
-#include <CUnit/TestRun.h>
+#include "../host/unit.h"
 #include <asm/bootparam.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,25 +358,22 @@ static void test_panics(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failures;
+	int status;
+	static const struct unit_case cases[] = {
+		{"a good kernel, and what it is told", test_good},
+		{"each bad field has its sentence", test_bad},
+		{"random headers", test_random},
+		{"what this host or the header refuses", test_refused_here},
+		{"ACPI tables", test_acpi},
+		{"how a run ends", test_ends},
+		{"panics", test_panics},
+	};
 
 	fd = memfd_create("kernel", 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fd < 0 || CU_initialize_registry() != CUE_SUCCESS)
+	if (fd < 0)
 		return 1;
-	s = CU_add_suite("linux", NULL, NULL);
-	CU_add_test(s, "a good kernel, and what it is told", test_good);
-	CU_add_test(s, "each bad field has its sentence", test_bad);
-	CU_add_test(s, "random headers", test_random);
-	CU_add_test(s, "what this host or the header refuses", test_refused_here);
-	CU_add_test(s, "ACPI tables", test_acpi);
-	CU_add_test(s, "how a run ends", test_ends);
-	CU_add_test(s, "panics", test_panics);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run("linux", cases, sizeof(cases) / sizeof(cases[0]));
 	close(fd);
-	return failures != 0;
+	return status;
 }

@@ -1,8 +1,7 @@
 /*
  * Reports: what is written is valid, complete and safe, and files are whole or not there.
  */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "../host/unit.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -482,28 +481,23 @@ static void test_kill(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	int status;
+	static const struct unit_case cases[] = {
+		{"the JSON reader of this test refuses what is wrong", test_reader},
+		{"UTF-8 is told from what is not", test_utf8},
+		{"JSON is valid and exact", test_json},
+		{"the table fits and is safe", test_table},
+		{"CSV has its columns", test_csv},
+		{"statistics add up", test_sums},
+		{"numbers for people", test_formats},
+		{"files are whole", test_files},
+		{"files are whole after kill -9", test_kill},
+	};
 
 	strcpy(folder, "/tmp/mmvm-report-XXXXXX");
-	if (!mkdtemp(folder) || CU_initialize_registry() != CUE_SUCCESS)
+	if (!mkdtemp(folder))
 		return 1;
-	s = CU_add_suite("report", NULL, NULL);
-	if (!s ||
-	    !CU_add_test(s, "the JSON reader of this test refuses what is wrong", test_reader) ||
-	    !CU_add_test(s, "UTF-8 is told from what is not", test_utf8) ||
-	    !CU_add_test(s, "JSON is valid and exact", test_json) ||
-	    !CU_add_test(s, "the table fits and is safe", test_table) ||
-	    !CU_add_test(s, "CSV has its columns", test_csv) ||
-	    !CU_add_test(s, "statistics add up", test_sums) ||
-	    !CU_add_test(s, "numbers for people", test_formats) ||
-	    !CU_add_test(s, "files are whole", test_files) ||
-	    !CU_add_test(s, "files are whole after kill -9", test_kill))
-		return 1;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run("report", cases, sizeof(cases) / sizeof(cases[0]));
 	rmdir(folder);
-	return failed != 0;
+	return status;
 }

@@ -3,8 +3,7 @@
  * verdicts for each combination of facts, and the runner with children that behave well, fail,
  * crash, hang, lie and babble.
  */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "../host/unit.h"
 #include <elf.h>
 #include <signal.h>
 #include <stddef.h>
@@ -444,26 +443,17 @@ static void test_formats(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
-
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	s = CU_add_suite("harness", NULL, NULL);
-	if (!s || !CU_add_test(s, "tests are read from an ELF file", test_catalog) ||
-	    !CU_add_test(s, "a damaged ELF file is answered", test_catalog_damaged) ||
-	    !CU_add_test(s, "names are matched", test_match) ||
-	    !CU_add_test(s, "a test's wishes are parsed", test_plan) ||
-	    !CU_add_test(s, "verdicts", test_judge) ||
-	    !CU_add_test(s, "verdicts on panics", test_judge_crash) ||
-	    !CU_add_test(s, "verdicts on planted corruptions", test_judge_planted) ||
-	    !CU_add_test(s, "children of every kind are judged, in order", test_runner) ||
-	    !CU_add_test(s, "a host that cannot ends it at once", test_runner_host) ||
-	    !CU_add_test(s, "TAP and JUnit", test_formats))
-		return 1;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	static const struct unit_case cases[] = {
+		{"tests are read from an ELF file", test_catalog},
+		{"a damaged ELF file is answered", test_catalog_damaged},
+		{"names are matched", test_match},
+		{"a test's wishes are parsed", test_plan},
+		{"verdicts", test_judge},
+		{"verdicts on panics", test_judge_crash},
+		{"verdicts on planted corruptions", test_judge_planted},
+		{"children of every kind are judged, in order", test_runner},
+		{"a host that cannot ends it at once", test_runner_host},
+		{"TAP and JUnit", test_formats},
+	};
+	return unit_run("harness", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -1,8 +1,7 @@
 /*
  * Baselines of the benchmark: written, read again, compared; and files that are none.
  */
-#include <CUnit/Basic.h>
-#include <CUnit/CUnit.h>
+#include "../host/unit.h"
 #include <stdlib.h>
 #include <string.h>
 #include "bench/baseline.h"
@@ -151,18 +150,11 @@ static void test_bad_files(void)
 
 int main(void)
 {
-	unsigned int failed;
-	CU_pSuite s;
-
-	CU_initialize_registry();
-	s = CU_add_suite("baseline", NULL, NULL);
-	CU_add_test(s, "lines", test_lines);
-	CU_add_test(s, "written and read again", test_round_trip);
-	CU_add_test(s, "compared", test_compare);
-	CU_add_test(s, "files that are none", test_bad_files);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	static const struct unit_case cases[] = {
+		{"lines", test_lines},
+		{"written and read again", test_round_trip},
+		{"compared", test_compare},
+		{"files that are none", test_bad_files},
+	};
+	return unit_run("baseline", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -4,7 +4,7 @@
  */
 #include "bench/walk2d.h"
 
-#include <CUnit/Basic.h>
+#include "../host/unit.h"
 #include <errno.h>
 
 static const enum walk2d_size sizes[] = {WALK2D_4K, WALK2D_2M};
@@ -65,17 +65,10 @@ static void test_ends(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
-
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	s = CU_add_suite("walk2d", NULL, NULL);
-	CU_add_test(s, "nested", test_nested);
-	CU_add_test(s, "shadow", test_shadow);
-	CU_add_test(s, "ends", test_ends);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	static const struct unit_case cases[] = {
+		{"nested", test_nested},
+		{"shadow", test_shadow},
+		{"ends", test_ends},
+	};
+	return unit_run("walk2d", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -101,8 +101,13 @@ void report_crash(FILE *f, struct machine *m, const struct machine_outcome *out,
 	put_safe(f, out->text, sizeof(out->text));
 	putc('\n', f);
 	if (out->has_crash) {
-		fprintf(f, "  %s (vector %" PRIu64 "), error %#" PRIx64 ", cr2 %#" PRIx64 "\n",
-			vector_name(c->vector), c->vector, c->error, c->cr2);
+		/* a vCPU that was stopped has no vector, and no error either */
+		if (c->vector == UINT64_MAX)
+			fprintf(f, "  no exception, cr2 %#" PRIx64 "\n", c->cr2);
+		else
+			fprintf(f,
+				"  %s (vector %" PRIu64 "), error %#" PRIx64 ", cr2 %#" PRIx64 "\n",
+				vector_name(c->vector), c->vector, c->error, c->cr2);
 		fprintf(f,
 			"  rip %016" PRIx64 " %s\n"
 			"  rax %016" PRIx64 " rbx %016" PRIx64 " rcx %016" PRIx64 " rdx %016" PRIx64

@@ -253,8 +253,13 @@ static void put_crash(FILE *f, const struct run_result *r)
 	if (!r->outcome.has_crash)
 		return;
 	heading(f, "Registers at the crash");
+	fputs("<pre>", f);
+	if (c->vector == UINT64_MAX)
+		fputs("no exception", f);
+	else
+		fprintf(f, "vector %" PRIu64 ", error %#" PRIx64, c->vector, c->error);
 	fprintf(f,
-		"<pre>vector %" PRIu64 ", error %#" PRIx64 ", cr2 %#" PRIx64 "\n"
+		", cr2 %#" PRIx64 "\n"
 		"rip %016" PRIx64 " rsp %016" PRIx64 " rbp %016" PRIx64 "\n"
 		"rax %016" PRIx64 " rbx %016" PRIx64 " rcx %016" PRIx64 "\n"
 		"rdx %016" PRIx64 " rsi %016" PRIx64 " rdi %016" PRIx64 "\n"
@@ -262,9 +267,9 @@ static void put_crash(FILE *f, const struct run_result *r)
 		"r11 %016" PRIx64 " r12 %016" PRIx64 " r13 %016" PRIx64 "\n"
 		"r14 %016" PRIx64 " r15 %016" PRIx64 " cr3 %016" PRIx64 "\n"
 		"rflags %08" PRIx64 " cs %#" PRIx64 " ss %#" PRIx64 "</pre>\n",
-		c->vector, c->error, c->cr2, c->rip, c->rsp, c->rbp, c->rax, c->rbx, c->rcx, c->rdx,
-		c->rsi, c->rdi, c->r8, c->r9, c->r10, c->r11, c->r12, c->r13, c->r14, c->r15,
-		c->cr3, c->rflags, c->cs, c->ss);
+		c->cr2, c->rip, c->rsp, c->rbp, c->rax, c->rbx, c->rcx, c->rdx, c->rsi, c->rdi,
+		c->r8, c->r9, c->r10, c->r11, c->r12, c->r13, c->r14, c->r15, c->cr3, c->rflags,
+		c->cs, c->ss);
 }
 
 /* ---- what the host saw -------------------------------------------------------------------------
