@@ -3,6 +3,8 @@
  * compiler that knows nothing of guestmm.
  *
  * Each case is a function that returns what went wrong, or NULL. Counts are checked, never times.
+ *
+ *    threads [CASE...]    all, or those
  */
 #include <errno.h>
 #include <pthread.h>
@@ -483,6 +485,14 @@ static const char *many_short_threads(void)
 	return NULL;
 }
 
+static int wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return 1;
+	return argc == 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -507,7 +517,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *wrong;
 
-		if (argc > 1 && strcmp(argv[1], cases[i].name))
+		if (!wanted(cases[i].name, argc, argv))
 			continue;
 		wrong = cases[i].run();
 		printf("threads %s: %s\n", cases[i].name, wrong ? wrong : "ok");
