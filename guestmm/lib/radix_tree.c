@@ -50,6 +50,12 @@ void radix_tree_init(void)
 				       SLAB_RECLAIM_ACCOUNT | SLAB_PANIC, node_ctor);
 }
 
+void radix_node_layout(u32 *shift_offset, u32 *slots_offset)
+{
+	*shift_offset = offsetof(struct radix_node, shift);
+	*slots_offset = offsetof(struct radix_node, slots);
+}
+
 static inline unsigned int slot_of(const struct radix_node *node, unsigned long index)
 {
 	return index >> node->shift & (RADIX_SLOTS - 1);

@@ -76,6 +76,8 @@ void *radix_next(const struct radix_tree *tree, unsigned long *index);
 void *radix_next_tagged(const struct radix_tree *tree, unsigned long *index, unsigned int tag);
 /** First index in [from, to) with nothing at it; `to` if there is none. */
 unsigned long radix_next_hole(const struct radix_tree *tree, unsigned long from, unsigned long to);
+/** Where a node keeps its level and its slots, for the audit. */
+void radix_node_layout(u32 *shift_offset, u32 *slots_offset);
 /** Nodes in use over all trees, for reports and leak checks. */
 extern s64 radix_nr_nodes;
 #endif

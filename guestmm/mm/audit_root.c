@@ -6,6 +6,7 @@
 #include "mm/init.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
+#include "mm/shmem.h"
 #include "mm/slab.h"
 #include "mm/swapcache.h"
 #include "arch/tlb.h"
@@ -106,6 +107,17 @@ void audit_root_fill(void)
 	};
 	root->cache_list_gva = GVA(&slab_caches);
 	slab_audit_layout(&root->cache);
+	root->mapping = (struct mmvm_audit_mapping_layout){
+		.root_offset = offsetof(struct address_space, pages.root),
+		.height_offset = offsetof(struct address_space, pages.height),
+		.flags_offset = offsetof(struct address_space, flags),
+		.shmem_flag = AS_SHMEM,
+		.nrpages_offset = offsetof(struct address_space, nrpages),
+		.nrvalues_offset = offsetof(struct address_space, nrvalues),
+		.swapped_list_gva = GVA(&shmem_swapped_list),
+		.swapped_offset = offsetof(struct address_space, dirty_list),
+	};
+	radix_node_layout(&root->mapping.node_shift_offset, &root->mapping.node_slots_offset);
 	root->kernel_pgtables_gva = GVA(&kernel_pgtables);
 	atomic_store_release(&root->ready, 1);
 }

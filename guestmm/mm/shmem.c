@@ -20,7 +20,7 @@
  * I1  A page of shared memory is PAGE_SHMEM, up to date, dirty and swap-backed. NR_SHMEM and
  *     NR_FILE_PAGES count it.
  * I2  A value in the tree is a swap entry whose slot counts it as one user. nrvalues counts them.
- * I3  A mapping with values is on swapped_list (by dirty_list, which the flusher never uses for
+ * I3  A mapping with values is on shmem_swapped_list (by dirty_list, which the flusher never uses for
  *     shared memory), so that swapoff finds it. It leaves with its last value.
  * I4  What can be filled is promised: an object with AS_CHARGED as a whole when it was made, other
  *     shared memory page by page, when a page or entry comes into the tree and until it goes.
@@ -46,7 +46,7 @@ struct shmem_object {
 	u64 charged; /* C: pages promised */
 };
 
-static LIST_HEAD(swapped_list); /* swapped_lock */
+LIST_HEAD(shmem_swapped_list); /* swapped_lock */
 static spinlock_t swapped_lock = SPINLOCK_INIT;
 static struct address_space *in_swapoff; /* swapped_lock: swapoff works on it, it may not go */
 static struct wait_queue swapoff_wait = WAIT_QUEUE_INIT(swapoff_wait);
@@ -62,7 +62,7 @@ static void note_swapped(struct address_space *mapping)
 {
 	spin_lock(&swapped_lock);
 	if (list_empty(&mapping->dirty_list))
-		list_add_tail(&mapping->dirty_list, &swapped_list);
+		list_add_tail(&mapping->dirty_list, &shmem_swapped_list);
 	spin_unlock(&swapped_lock);
 }
 
@@ -124,8 +124,10 @@ static int new_page(struct address_space *mapping, unsigned long index, struct p
 	for (;;) {
 		flags = spin_lock_irqsave(&mapping->lock);
 		err = radix_insert(&mapping->pages, index, page, &preload);
-		if (likely(!err))
+		if (likely(!err)) {
 			mapping->nrpages++;
+			count_page(page, 1);
+		}
 		spin_unlock_irqrestore(&mapping->lock, flags);
 		if (likely(err != -ENOMEM))
 			break;
@@ -138,7 +140,6 @@ static int new_page(struct address_space *mapping, unsigned long index, struct p
 	radix_preload_end(&preload);
 	if (unlikely(err))
 		goto free;
-	count_page(page, 1);
 	preempt_disable();
 	__lru_add(page);
 	preempt_enable();
@@ -162,8 +163,8 @@ static void remove_page(struct address_space *mapping, struct page *page)
 	radix_delete(&mapping->pages, page->index);
 	page->mapping = NULL;
 	mapping->nrpages--;
-	spin_unlock_irqrestore(&mapping->lock, flags);
 	count_page(page, -1);
+	spin_unlock_irqrestore(&mapping->lock, flags);
 	uncharge_pages(mapping, 1);
 	atomic_sub(&page->refcount, 1);
 }
@@ -196,10 +197,10 @@ bool shmem_writeout(struct page *page)
 	mapping->nrpages--;
 	mapping->nrvalues++;
 	page->mapping = NULL;
-	spin_unlock_irqrestore(&mapping->lock, flags);
 	page->type = PAGE_ANON;
-	count_page(page, -1);
 	atomic_sub(&page->refcount, 1);
+	count_page(page, -1);
+	spin_unlock_irqrestore(&mapping->lock, flags);
 	return true;
 }
 
@@ -280,12 +281,12 @@ static int bring_back(struct address_space *mapping, unsigned long index, swp_en
 	get_page(page);
 	mapping->nrpages++;
 	mapping->nrvalues--;
+	count_page(page, 1);
 	spin_unlock_irqrestore(&mapping->lock, flags);
 	delete_from_swap_cache(page);
 	swap_free(entry);
 	atomic_or(&page->flags, SHMEM_PAGE_FLAGS);
 	ClearPageReclaim(page);
-	count_page(page, 1);
 	forget_swapped(mapping);
 	*pagep = page;
 	err = 0;
@@ -458,8 +459,8 @@ int shmem_unuse(unsigned int type)
 	int err = 0;
 
 	spin_lock(&swapped_lock);
-	while (!err && !list_empty(&swapped_list)) {
-		mapping = list_first_entry(&swapped_list, struct address_space, dirty_list);
+	while (!err && !list_empty(&shmem_swapped_list)) {
+		mapping = list_first_entry(&shmem_swapped_list, struct address_space, dirty_list);
 		list_move_tail(&mapping->dirty_list, &done);
 		in_swapoff = mapping;
 		spin_unlock(&swapped_lock);
@@ -470,7 +471,7 @@ int shmem_unuse(unsigned int type)
 			list_del_init(&mapping->dirty_list);
 		wake_up(&swapoff_wait);
 	}
-	list_splice_init(&done, &swapped_list);
+	list_splice_init(&done, &shmem_swapped_list);
 	spin_unlock(&swapped_lock);
 	return err;
 }

@@ -9,5 +9,7 @@ int shmem_object_create(u64 size, bool account, struct address_space **mapping);
 void shmem_object_get(struct address_space *mapping);
 /** The last one frees the pages, and may sleep. */
 void shmem_object_put(struct address_space *mapping);
+/** Mappings with pages in swap, linked by dirty_list: for the audit. */
+extern struct list_head shmem_swapped_list;
 u64 shmem_object_ino(struct address_space *mapping);
 #endif

@@ -42,6 +42,9 @@
 	X(AUDIT_SWAP_COUNT, "swap_count", "used swap slots disagree with the area's count")    \
 	X(AUDIT_RSS, "rss", "an address space's counters disagree with its page tables")       \
 	X(AUDIT_VMA, "vma", "VMAs overlap, are out of order, or a mapped page has none")       \
+	X(AUDIT_CACHE, "page_cache",                                                           \
+	  "a page of a file is not at its place in its tree, or a tree holds something else")  \
+	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")       \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                         \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")
 
@@ -115,6 +118,18 @@ struct mmvm_audit_cache_layout {
 				      free list */
 };
 
+/** An address_space, reached through page->mapping, or through the list of those with pages in swap.
+ */
+struct mmvm_audit_mapping_layout {
+	uint32_t root_offset, height_offset;	    /* radix tree: pointer, u32 */
+	uint32_t flags_offset;			    /* u32 */
+	uint32_t shmem_flag;			    /* in flags: values are swap entries */
+	uint32_t nrpages_offset, nrvalues_offset;   /* u64 */
+	uint32_t node_shift_offset;		    /* radix node: u32, 0 in leaves */
+	uint32_t node_slots_offset;		    /* radix node: 64 pointers or values (bit 0) */
+	uint64_t swapped_list_gva, swapped_offset; /* list_head, and its link in address_space */
+};
+
 struct mmvm_audit_range {
 	uint64_t start_pfn, end_pfn; /* frames with a struct page */
 };
@@ -139,6 +154,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_mm_layout mm;
 	uint64_t cache_list_gva;
 	struct mmvm_audit_cache_layout cache;
+	struct mmvm_audit_mapping_layout mapping;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -28,6 +28,19 @@
 #define PSE (1ull << 7)
 
 /* The guest's structures, in frames of their own, at these offsets of `base`. */
+struct mapping {
+	uint64_t root;
+	uint32_t height, flags;
+	uint64_t pages, values;
+	struct mmvm_list swapped;
+};
+
+struct tree_node {
+	uint64_t present;
+	uint32_t shift, pad;
+	uint64_t slots[64];
+};
+
 struct guest {
 	struct mmvm_audit_root root;
 	struct area {
@@ -43,7 +56,7 @@ struct guest {
 	struct mm {
 		struct mmvm_list link, vmas;
 		uint64_t pgd;
-		int64_t anon, file, swap, tables;
+		int64_t anon, file, shmem, swap, tables;
 	} mm;
 	struct vma {
 		uint64_t start, end, flags;
@@ -57,6 +70,9 @@ struct guest {
 	int64_t kernel_tables;
 	uint64_t swap_used;
 	uint8_t swap_map[64];
+	struct mapping file_map, shm_map;
+	struct tree_node node[3];
+	struct mmvm_list swapped;
 };
 
 static struct image {
@@ -68,7 +84,7 @@ static struct image {
 	struct guest *g;
 	uint64_t g_gva;
 	uint32_t pte_table, pmd_table; /* frames of the user tables */
-	uint32_t anon[4], slab, stack, pcp0, pcp1, zero, vmalloc, dma, file;
+	uint32_t anon[4], slab, stack, pcp0, pcp1, zero, vmalloc, dma, file, shmem;
 	struct audit_result r;
 } im;
 
@@ -258,6 +274,7 @@ static void fill_root(void)
 					      .pgd_offset = offsetof(struct mm, pgd),
 					      .rss_anon_offset = offsetof(struct mm, anon),
 					      .rss_file_offset = offsetof(struct mm, file),
+					      .rss_shmem_offset = offsetof(struct mm, shmem),
 					      .rss_swap_offset = offsetof(struct mm, swap),
 					      .pgtables_offset = offsetof(struct mm, tables),
 					      .vma_list_offset = offsetof(struct mm, vmas),
@@ -272,6 +289,17 @@ static void fill_root(void)
 		.free_ptr_offset = offsetof(struct cache, free_ptr),
 		.offset_of_first = offsetof(struct cache, first),
 		.inuse_is_private = 1};
+	r->mapping = (struct mmvm_audit_mapping_layout){
+		.root_offset = offsetof(struct mapping, root),
+		.height_offset = offsetof(struct mapping, height),
+		.flags_offset = offsetof(struct mapping, flags),
+		.shmem_flag = 4,
+		.nrpages_offset = offsetof(struct mapping, pages),
+		.nrvalues_offset = offsetof(struct mapping, values),
+		.node_shift_offset = offsetof(struct tree_node, shift),
+		.node_slots_offset = offsetof(struct tree_node, slots),
+		.swapped_list_gva = GVA(swapped),
+		.swapped_offset = offsetof(struct mapping, swapped)};
 }
 
 /** Tables of the kernel's half, the page array behind them, the structures. */
@@ -310,6 +338,7 @@ static void build_kernel(void)
 	list_init(GVA(mms));
 	list_init(GVA(caches));
 	list_init(GVA(mm.vmas));
+	list_init(GVA(swapped));
 	fill_root();
 }
 
@@ -379,6 +408,7 @@ static void build_user(uint32_t *at)
 	page(im.file)->flags |= 1ull << PG_lru;
 	list_add_tail(GVA(lru[2]), lru_gva(im.file));
 	level_add(0, NR_INACTIVE_FILE, 1);
+	level_add(0, NR_FILE_MAPPED, 1);
 	g->mm.file = 1;
 	*user_pte(4) = (uint64_t)im.file << 12 | P | US;
 	*user_pte(5) = (uint64_t)im.zero << 12 | P | US | 1ull << 9;
@@ -395,6 +425,47 @@ static void build_user(uint32_t *at)
 	page(im.anon[0])->private_ = 7;
 	page(im.anon[0])->refcount++;
 	level_add(0, NR_SWAPCACHE, 1);
+}
+
+static uint64_t page_gva(uint64_t pfn)
+{
+	return VMEMMAP + pfn * sizeof(struct page);
+}
+
+/** A file of two levels: page 70 in memory, and dirty, a shadow behind it. Shared memory of one
+ * level: page 0 in memory, page 2 in slot 9. */
+static void build_files(uint32_t *at)
+{
+	struct guest *g = im.g;
+	struct page *p;
+
+	g->file_map = (struct mapping){.root = GVA(node[0]), .height = 2, .pages = 1, .values = 1};
+	g->node[0].shift = 6;
+	g->node[0].slots[1] = GVA(node[1]);
+	g->node[1].slots[6] = page_gva(im.file);
+	g->node[1].slots[7] = 1000 << 1 | 1;
+	p = page(im.file);
+	p->mapping = GVA(file_map);
+	p->index = 70;
+	p->flags |= 1ull << PG_dirty;
+	level_add(0, NR_FILE_DIRTY, 1);
+
+	g->shm_map = (struct mapping){
+		.root = GVA(node[2]), .height = 1, .flags = 4, .pages = 1, .values = 1};
+	im.shmem = take(at, 0);
+	set_page(im.shmem, PAGE_SHMEM, 0, 1);
+	p = page(im.shmem);
+	p->mapping = GVA(shm_map);
+	p->flags |= 1ull << PG_lru | 1ull << PG_swapbacked;
+	list_add_tail(GVA(lru[0]), lru_gva(im.shmem));
+	level_add(0, NR_INACTIVE_ANON, 1);
+	g->node[2].slots[0] = page_gva(im.shmem);
+	g->node[2].slots[2] = 9 << 1 | 1;
+	list_add_tail(GVA(swapped), GVA(shm_map.swapped));
+	g->swap_map[9] = 1;
+	g->swap_used++;
+	level_add(0, NR_SHMEM, 1);
+	level_add(0, NR_FILE_PAGES, 2);
 }
 
 static void build(void)
@@ -426,6 +497,7 @@ static void build(void)
 	*entry_of(im.cr3, VMALLOC, 1, false) = (uint64_t)table << 12 | P | RW;
 	*entry_of(im.cr3, VMALLOC, 0, false) = (uint64_t)im.vmalloc << 12 | P | RW;
 	build_user(&at);
+	build_files(&at);
 	im.stack = take(&at, 2);
 	/* What lies before an aligned block is free: here it is made to be nothing. */
 	for (uint32_t f = FIRST_FREE; f < im.stack; f++)
@@ -472,7 +544,7 @@ static void test_clean(void)
 	CU_ASSERT_EQUAL(im.r.frames[PAGE_PCP], 4);
 	CU_ASSERT_EQUAL(im.r.nr_mm, 1);
 	CU_ASSERT_EQUAL(im.r.nr_caches, 1);
-	CU_ASSERT_EQUAL(im.r.nr_swap_used, 2);
+	CU_ASSERT_EQUAL(im.r.nr_swap_used, 3);
 }
 
 /* ---- one damage each ------------------------------------------------------------------------ */
@@ -791,7 +863,7 @@ static void d_swap_map(void)
 }
 static void d_swap_used(void)
 {
-	im.g->swap_used = 3;
+	im.g->swap_used = 5;
 }
 static void d_rss_anon(void)
 {
@@ -800,6 +872,90 @@ static void d_rss_anon(void)
 static void d_rss_file(void)
 {
 	im.g->mm.file = 0;
+}
+static void d_rss_shmem(void)
+{
+	im.g->mm.shmem = 1;
+}
+static void d_cache_index(void)
+{
+	page(im.file)->index++;
+}
+static void d_cache_lost(void)
+{
+	im.g->node[1].slots[6] = 0;
+}
+static void d_cache_twice(void)
+{
+	im.g->node[1].slots[9] = page_gva(im.file);
+}
+static void d_cache_item(void)
+{
+	im.g->node[1].slots[9] = page_gva(im.anon[1]);
+}
+static void d_cache_wild(void)
+{
+	im.g->node[1].slots[9] = 0x123456789a0;
+}
+static void d_cache_level(void)
+{
+	im.g->node[1].shift = 6;
+}
+static void d_cache_loop(void)
+{
+	im.g->node[0].slots[3] = GVA(node[0]);
+}
+static void d_cache_height(void)
+{
+	im.g->shm_map.height = 64;
+}
+static void d_cache_mapping(void)
+{
+	page(im.file)->mapping = 0x1000;
+}
+static void d_cache_pages(void)
+{
+	im.g->file_map.pages++;
+}
+static void d_cache_values(void)
+{
+	im.g->shm_map.values = 0;
+}
+static void d_cache_references(void)
+{
+	page(im.shmem)->refcount = 40;
+}
+static void d_cache_few_references(void)
+{
+	page(im.file)->refcount = 1;
+}
+static void d_shmem_slot(void)
+{
+	im.g->node[2].slots[2] = 3ull << 59 | 19;
+}
+static void d_shmem_unused(void)
+{
+	im.g->node[2].slots[2] = 0;
+}
+static void d_swapped_list(void)
+{
+	im.g->shm_map.swapped.next = 0;
+}
+static void d_vmstat_file_pages(void)
+{
+	level_add(0, NR_FILE_PAGES, 1);
+}
+static void d_vmstat_shmem(void)
+{
+	level_add(1, NR_SHMEM, -1);
+}
+static void d_vmstat_mapped(void)
+{
+	level_add(0, NR_FILE_MAPPED, 1);
+}
+static void d_vmstat_dirty(void)
+{
+	page(im.file)->flags &= ~(1ull << PG_dirty);
 }
 static void d_rss_swap(void)
 {
@@ -920,6 +1076,23 @@ static const struct damage {
 	D(d_rss_anon, AUDIT_RSS),
 	D(d_rss_file, AUDIT_RSS),
 	D(d_rss_swap, AUDIT_RSS),
+	D(d_rss_shmem, AUDIT_RSS),
+	D(d_cache_index, AUDIT_CACHE),
+	D(d_cache_lost, AUDIT_CACHE),
+	D(d_cache_twice, AUDIT_CACHE),
+	D(d_cache_item, AUDIT_CACHE),
+	D(d_cache_wild, AUDIT_CACHE),
+	D(d_cache_level, AUDIT_CACHE),
+	D(d_cache_loop, AUDIT_CACHE),
+	D(d_cache_height, AUDIT_CACHE),
+	D(d_cache_mapping, AUDIT_CACHE),
+	D(d_cache_pages, AUDIT_CACHE_COUNT),
+	D(d_cache_values, AUDIT_CACHE_COUNT),
+	D(d_cache_references, AUDIT_USED_REFCOUNT),
+	D(d_cache_few_references, AUDIT_USED_REFCOUNT),
+	D(d_shmem_slot, AUDIT_SWAP_MAP),
+	D(d_shmem_unused, AUDIT_SWAP_MAP),
+	D(d_swapped_list, AUDIT_ROOT),
 	D(d_vma_order, AUDIT_VMA),
 	D(d_vma_empty, AUDIT_VMA),
 	D(d_vma_gap, AUDIT_VMA),
@@ -928,6 +1101,10 @@ static const struct damage {
 	D(d_vmstat_anon, AUDIT_VMSTAT),
 	D(d_vmstat_tables, AUDIT_VMSTAT),
 	D(d_vmstat_cached, AUDIT_VMSTAT),
+	D(d_vmstat_file_pages, AUDIT_VMSTAT),
+	D(d_vmstat_shmem, AUDIT_VMSTAT),
+	D(d_vmstat_mapped, AUDIT_VMSTAT),
+	D(d_vmstat_dirty, AUDIT_VMSTAT),
 };
 
 static void test_damages(void)

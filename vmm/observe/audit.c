@@ -4,6 +4,7 @@
  *   audit root -> page array (copied) -> every frame gets exactly one state
  *                 buddy, per-CPU lists -> what is free is on one list, and counts are right
  *                 slab                 -> free lists stay inside, objects add up
+ *                 files                -> each page is at its place in its file's tree
  *                 address spaces       -> page tables, mapcounts, RSS, VMAs
  *                 LRU lists, swap maps -> on one list, users counted
  *                 levels               -> what the guest shows in /proc is what is there
@@ -373,14 +374,16 @@ static void check_user_pages(struct audit *a)
 			audit_find(a, AUDIT_MAPCOUNT,
 				   "frame %#" PRIx64 ": %s page has mapcount %d; %u PTEs map it",
 				   frame_pfn(a, i), type_name(p->type), p->mapcount, f->mapped);
-		if (p->type != PAGE_ANON)
-			continue;
 		expected = (int64_t)f->mapped + !!(p->flags & 1ull << PG_swapcache);
 		pins = 0;
 		if (p->flags & busy)
 			pins += 2;
 		if (!(p->flags & 1ull << PG_lru))
 			pins += 1;
+		if (p->type != PAGE_ANON) {
+			audit_cache_page(a, i, pins);
+			continue;
+		}
 		if (p->refcount < expected || p->refcount > expected + pins)
 			audit_find(a, AUDIT_USED_REFCOUNT,
 				   "frame %#" PRIx64
@@ -405,8 +408,7 @@ static void check_total(struct audit *a)
 			   sum, r->ram_frames);
 }
 
-static void check_level(struct audit *a, enum zone_stat_item item, const char *name,
-			uint64_t expected)
+void audit_level(struct audit *a, enum zone_stat_item item, const char *name, uint64_t expected)
 {
 	const struct mmvm_shared *s = a->src->shared;
 	uint64_t sum = 0;
@@ -435,10 +437,11 @@ static void check_levels(struct audit *a)
 		if (type_is_user(f->state) && (a->page[i].flags & 1ull << PG_swapcache))
 			swapcache += 1ull << a->page[i].order;
 	}
-	check_level(a, NR_ANON_MAPPED, "nr_anon_pages", anon_mapped);
-	check_level(a, NR_SWAPCACHE, "nr_swapcached", swapcache);
-	check_level(a, NR_PAGETABLE, "nr_page_table_pages", frames[PAGE_PGTABLE]);
-	check_level(a, NR_VMALLOC, "nr_vmalloc", frames[PAGE_VMALLOC]);
+	audit_level(a, NR_ANON_MAPPED, "nr_anon_pages", anon_mapped);
+	audit_level(a, NR_SWAPCACHE, "nr_swapcached", swapcache);
+	audit_level(a, NR_PAGETABLE, "nr_page_table_pages", frames[PAGE_PGTABLE]);
+	audit_level(a, NR_VMALLOC, "nr_vmalloc", frames[PAGE_VMALLOC]);
+	audit_cache_levels(a);
 }
 
 static int audit_all(struct audit *a)
@@ -452,6 +455,8 @@ static int audit_all(struct audit *a)
 	err = audit_swap_load(a);
 	if (!err)
 		err = audit_address_spaces(a);
+	if (!err)
+		err = audit_mappings(a);
 	if (err)
 		return err;
 	audit_swap_check(a);

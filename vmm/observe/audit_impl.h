@@ -26,6 +26,7 @@
 #define SEEN_TABLE     0x08u /* a page table reached by a walk */
 #define SEEN_SWAPCACHE 0x10u
 #define SEEN_IN_RAM    0x20u
+#define SEEN_CACHE     0x40u /* in the tree of the file it names */
 struct frame {
 	uint8_t seen;
 	uint8_t state;	 /* enum mmvm_page_type of the head that covers it */
@@ -118,6 +119,13 @@ void audit_lru(struct audit *a);
 void audit_slab(struct audit *a);
 /** Returns 0 or -ENOMEM. */
 int audit_address_spaces(struct audit *a);
+/** Trees of files; after audit_swap_load(), whose slots they use. Returns 0 or -ENOMEM. */
+int audit_mappings(struct audit *a);
+/** References of a page of a file; `pins` beyond what is known may be believed. */
+void audit_cache_page(struct audit *a, uint32_t i, int64_t pins);
+void audit_cache_levels(struct audit *a);
+/** A level of all zones together is to be so much. */
+void audit_level(struct audit *a, enum zone_stat_item item, const char *name, uint64_t expected);
 int audit_swap_load(struct audit *a);
 void audit_swap_check(struct audit *a);
 void audit_swap_free(struct audit *a);

@@ -1,0 +1,269 @@
+/*
+ * The audit of files in memory: page cache and shared memory.
+ *
+ *   frames of type file, shmem ──mapping──> address_space ──radix tree──> the same frames
+ *   list of what is in swap ──────────────>        └──> values: swap entries, shadows
+ *
+ *   C1  Each page that names a mapping is in that mapping's tree, at its index, once. (page_cache)
+ *   C2  Each item of a tree is such a page, or a value. (page_cache)
+ *   C3  nrpages and nrvalues of a mapping = the tree's. (cache_count)
+ *   C4  A value of shared memory is a swap entry: one use of its slot (swap_map, by W1).
+ *   C5  nr_file_pages, nr_shmem, nr_mapped and nr_dirty = what the walk found. (vmstat)
+ *   C6  A page in a cache has one reference for that, and one for each PTE. (used_refcount)
+ *       More may be held for a while, by who reads it or waits for it; a file system keeps some
+ *       pages of metadata.
+ *
+ * Bounds: each mapping once; as many nodes as twice the frames; a node's level falls from parent to
+ * child, so that no path is longer than eleven.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "observe/audit_impl.h"
+
+#define RADIX_SHIFT    6
+#define RADIX_SLOTS    64u
+#define MAX_HELD       16 /* references beyond cache and PTEs that are still believed */
+#define MAPPINGS_FIRST 64u
+
+struct mappings {
+	uint64_t *gva;
+	uint32_t nr, room;
+};
+
+struct tree {
+	uint64_t gva; /* of the address_space */
+	bool shmem;
+	uint64_t pages, values;
+	uint64_t budget; /* nodes */
+};
+
+static int add_mapping(struct mappings *m, uint64_t gva)
+{
+	/* Neighbours in memory are often of one file. */
+	for (uint32_t i = m->nr; i-- > 0;)
+		if (m->gva[i] == gva)
+			return 0;
+	if (m->nr == m->room) {
+		uint32_t room = m->room ? 2 * m->room : MAPPINGS_FIRST;
+		uint64_t *more = realloc(m->gva, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		m->gva = more;
+		m->room = room;
+	}
+	m->gva[m->nr++] = gva;
+	return 0;
+}
+
+static bool is_cache_page(const struct audit *a, uint32_t i)
+{
+	const struct frame *f = &a->frame[i];
+
+	return (f->seen & (SEEN_IN_RAM | SEEN_TAIL)) == SEEN_IN_RAM &&
+	       (f->state == PAGE_FILE || f->state == PAGE_SHMEM) && a->page[i].mapping;
+}
+
+/* ---- one tree ------------------------------------------------------------------------------- */
+
+static void value_of(struct audit *a, struct tree *t, uint64_t index, uint64_t value)
+{
+	uint64_t entry = value >> 1, type = entry >> 58, slot = entry & ((1ull << 50) - 1);
+
+	t->values++;
+	if (!t->shmem)
+		return;
+	if (type >= MMVM_AUDIT_MAX_SWAP || slot == 0 || slot >= a->swap[type].nr) {
+		audit_find(a, AUDIT_SWAP_MAP,
+			   "mapping %#" PRIx64 ", page %" PRIu64 " is in slot %" PRIu64
+			   " of area %" PRIu64 ", which does not exist",
+			   t->gva, index, slot, type);
+		return;
+	}
+	if (a->swap[type].users[slot] != UINT32_MAX)
+		a->swap[type].users[slot]++;
+}
+
+static void page_of(struct audit *a, struct tree *t, uint64_t index, uint64_t gva)
+{
+	uint64_t offset = gva - a->root.vmemmap_gva;
+	uint32_t i = offset % sizeof(struct page) ? NO_FRAME
+						  : frame_index(a, offset / sizeof(struct page));
+	const struct page *p;
+
+	t->pages++;
+	if (i == NO_FRAME || !is_cache_page(a, i)) {
+		audit_find(a, AUDIT_CACHE,
+			   "mapping %#" PRIx64 ", page %" PRIu64 ": item %#" PRIx64
+			   " is no page of a file",
+			   t->gva, index, gva);
+		return;
+	}
+	p = &a->page[i];
+	if (p->mapping != t->gva || p->index != index || (p->type == PAGE_SHMEM) != t->shmem)
+		audit_find(a, AUDIT_CACHE,
+			   "mapping %#" PRIx64 ", page %" PRIu64 ": frame %#" PRIx64
+			   " is a %s page %" PRIu64 " of mapping %#" PRIx64,
+			   t->gva, index, frame_pfn(a, i), type_name(p->type), p->index,
+			   p->mapping);
+	else if (a->frame[i].seen & SEEN_CACHE)
+		audit_find(a, AUDIT_CACHE,
+			   "mapping %#" PRIx64 ", page %" PRIu64 ": frame %#" PRIx64
+			   " is in trees twice",
+			   t->gva, index, frame_pfn(a, i));
+	a->frame[i].seen |= SEEN_CACHE;
+}
+
+static void item_of(struct audit *a, struct tree *t, uint64_t index, uint64_t item)
+{
+	if (item & 1)
+		value_of(a, t, index, item);
+	else
+		page_of(a, t, index, item);
+}
+
+static void walk_node(struct audit *a, struct tree *t, uint64_t gva, uint32_t shift, uint64_t base)
+{
+	const struct mmvm_audit_mapping_layout *l = &a->root.mapping;
+	uint64_t slots[RADIX_SLOTS];
+	uint32_t claimed;
+
+	if (t->budget-- == 0 || audit_read(a, gva + l->node_shift_offset, &claimed, 4) ||
+	    claimed != shift || audit_read(a, gva + l->node_slots_offset, slots, sizeof(slots))) {
+		audit_find(a, AUDIT_CACHE,
+			   "mapping %#" PRIx64 ": the node %#" PRIx64 " for pages from %" PRIu64
+			   " on is none of level %u",
+			   t->gva, gva, base, shift / RADIX_SHIFT);
+		return;
+	}
+	for (uint64_t i = 0; i < RADIX_SLOTS; i++) {
+		uint64_t index = base + (i << shift);
+
+		if (!slots[i])
+			continue;
+		if (shift)
+			walk_node(a, t, slots[i], shift - RADIX_SHIFT, index);
+		else
+			item_of(a, t, index, slots[i]);
+	}
+}
+
+static void audit_mapping(struct audit *a, uint64_t gva)
+{
+	const struct mmvm_audit_mapping_layout *l = &a->root.mapping;
+	struct tree t = {.gva = gva, .budget = 2ull * a->nr_frames};
+	uint64_t root, nrpages, nrvalues;
+	uint32_t height, flags;
+
+	if (audit_read(a, gva + l->root_offset, &root, 8) ||
+	    audit_read(a, gva + l->height_offset, &height, 4) ||
+	    audit_read(a, gva + l->flags_offset, &flags, 4) ||
+	    audit_read(a, gva + l->nrpages_offset, &nrpages, 8) ||
+	    audit_read(a, gva + l->nrvalues_offset, &nrvalues, 8)) {
+		audit_find(a, AUDIT_CACHE, "mapping %#" PRIx64 " is unreadable", gva);
+		return;
+	}
+	if (height > 11) {
+		audit_find(a, AUDIT_CACHE, "mapping %#" PRIx64 ": a tree of height %u", gva,
+			   height);
+		return;
+	}
+	t.shmem = flags & l->shmem_flag;
+	if (root && height)
+		walk_node(a, &t, root, (height - 1) * RADIX_SHIFT, 0);
+	else if (root)
+		item_of(a, &t, 0, root);
+	if (t.pages != nrpages || t.values != nrvalues)
+		audit_find(a, AUDIT_CACHE_COUNT,
+			   "mapping %#" PRIx64 ": nrpages %" PRIu64 ", nrvalues %" PRIu64
+			   "; its tree has %" PRIu64 ", %" PRIu64,
+			   gva, nrpages, nrvalues, t.pages, t.values);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+/** Mappings all of whose pages may be in swap: no page names them. */
+static int add_swapped(struct audit *a, struct mappings *m)
+{
+	const struct mmvm_audit_mapping_layout *l = &a->root.mapping;
+	struct list_walk w;
+	const char *why;
+	uint64_t node;
+	int ret;
+
+	if (!l->swapped_list_gva)
+		return 0;
+	if (list_walk_start(a, &w, l->swapped_list_gva, a->nr_frames)) {
+		audit_find(a, AUDIT_ROOT, "list of shared memory in swap unreadable");
+		return 0;
+	}
+	while ((ret = list_walk_next(a, &w, &node, &why)) > 0)
+		if (add_mapping(m, node - l->swapped_offset))
+			return -ENOMEM;
+	if (ret < 0)
+		audit_find(a, AUDIT_ROOT, "list of shared memory in swap: link %" PRIu64 " %s",
+			   w.steps, why);
+	return 0;
+}
+
+int audit_mappings(struct audit *a)
+{
+	struct mappings m = {0};
+	int err = add_swapped(a, &m);
+
+	for (uint32_t i = 0; i < a->nr_frames && !err; i++)
+		if (is_cache_page(a, i))
+			err = add_mapping(&m, a->page[i].mapping);
+	for (uint32_t i = 0; i < m.nr && !err; i++)
+		audit_mapping(a, m.gva[i]);
+	free(m.gva);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < a->nr_frames; i++)
+		if (is_cache_page(a, i) && !(a->frame[i].seen & SEEN_CACHE))
+			audit_find(a, AUDIT_CACHE,
+				   "frame %#" PRIx64 ": %s page %" PRIu64 " of mapping %#" PRIx64
+				   " is not in its tree",
+				   frame_pfn(a, i), type_name(a->page[i].type), a->page[i].index,
+				   a->page[i].mapping);
+	return 0;
+}
+
+void audit_cache_page(struct audit *a, uint32_t i, int64_t pins)
+{
+	const struct page *p = &a->page[i];
+	int64_t expected = (int64_t)a->frame[i].mapped + (p->mapping != 0);
+
+	if (p->refcount >= expected && p->refcount <= expected + pins + MAX_HELD)
+		return;
+	audit_find(a, AUDIT_USED_REFCOUNT,
+		   "frame %#" PRIx64 ": %s page has refcount %d; %u PTEs%s, at most %" PRId64
+		   " others (flags %#" PRIx64 ")",
+		   frame_pfn(a, i), type_name(p->type), p->refcount, a->frame[i].mapped,
+		   p->mapping ? " and the page cache" : "", pins + MAX_HELD,
+		   p->flags & UINT64_C(0xffffffffff));
+}
+
+void audit_cache_levels(struct audit *a)
+{
+	uint64_t pages = 0, shmem = 0, mapped = 0, dirty = 0;
+
+	for (uint32_t i = 0; i < a->nr_frames; i++) {
+		const struct frame *f = &a->frame[i];
+
+		if ((f->seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
+		    (f->state != PAGE_FILE && f->state != PAGE_SHMEM))
+			continue;
+		mapped += f->mapped != 0;
+		if (!(f->seen & SEEN_CACHE))
+			continue;
+		pages++;
+		shmem += f->state == PAGE_SHMEM;
+		dirty += f->state == PAGE_FILE && (a->page[i].flags & 1ull << PG_dirty);
+	}
+	audit_level(a, NR_FILE_PAGES, "nr_file_pages", pages);
+	audit_level(a, NR_SHMEM, "nr_shmem", shmem);
+	audit_level(a, NR_FILE_MAPPED, "nr_mapped", mapped);
+	audit_level(a, NR_FILE_DIRTY, "nr_dirty", dirty);
+}
