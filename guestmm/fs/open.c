@@ -106,7 +106,7 @@ int open_path(const struct path *path, u32 flags, struct file **file)
 		goto put;
 	}
 	if (f->mapping)
-		f->wb_err = atomic_load(&f->mapping->wb_err);
+		f->wb_err = mapping_sample_error(f->mapping);
 	if (flags & O_TRUNC && S_ISREG(f->inode->mode))
 		err = vfs_truncate(f->inode, 0);
 	if (err)
@@ -130,7 +130,7 @@ struct file *file_from_inode(struct inode *inode, const char *name, u32 flags)
 	f->mapping = &inode->i_data;
 	strscpy(f->label, name, sizeof(f->label));
 	file_ra_state_init(&f->ra);
-	f->wb_err = atomic_load(&f->mapping->wb_err);
+	f->wb_err = mapping_sample_error(f->mapping);
 	return f;
 }
 
