@@ -22,7 +22,6 @@
 #include "fs/initrd.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "lib/trace.h"
 #include "mm/aslr.h"
 #include "mm/mm.h"
 #include "mm/vmalloc.h"
@@ -324,7 +323,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	mmput(old);
 	vfork_release();
 	become(args, regs, entry, sp);
-	process_trace_exec();
+	task_trace_exec();
 	return 0;
 }
 

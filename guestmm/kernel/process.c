@@ -13,7 +13,6 @@
 #include "kernel/file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "lib/trace.h"
 #include "mm/mm.h"
 #include "mm/slab.h"
 
@@ -104,14 +103,6 @@ static void spawn_result(int result)
 	wake_up(&spawn_wq);
 }
 
-void process_trace_exec(void)
-{
-	u64 name;
-
-	memcpy(&name, current->comm, sizeof(name));
-	trace_point(EXEC, name, .mm = trace_mm_id(current->mm));
-}
-
 static int process_main(void *arg)
 {
 	unsigned long entry, sp;
@@ -127,7 +118,7 @@ static int process_main(void *arg)
 	spawn_result(err);
 	if (err)
 		process_exit(STATUS_EXEC_FAILED);
-	process_trace_exec();
+	task_trace_exec();
 	arch_enter_user(entry, sp);
 }
 

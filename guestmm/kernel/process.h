@@ -138,8 +138,6 @@ struct exec_args {
 	u32 len;	/* bytes in all */
 	u32 argc, envc; /* strings */
 };
-/** Tell the trace that the current process runs a program now. */
-void process_trace_exec(void);
 /** Load the static ELF program into the current address space. Returns 0 and entry and stack
  * pointer, or -errno. May sleep. */
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp);

@@ -544,10 +544,19 @@ void kthread_unuse_mm(void)
 
 /* ---- life of a task ---- */
 
+void task_trace_exec(void)
+{
+	u64 name;
+
+	memcpy(&name, current->comm, sizeof(name));
+	trace_point(EXEC, name, .mm = trace_mm_id(current->mm));
+}
+
 static void task_start(void)
 {
 	finish_switch();
 	arch_irq_enable();
+	task_trace_exec();
 	current->fn(current->arg);
 	task_exit();
 }

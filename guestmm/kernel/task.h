@@ -87,6 +87,8 @@ bool cpus_are_idle(void);
 void sched_describe_cpu(unsigned int cpu);
 /** kthread_run() for a thread that stays on one CPU. -EINVAL: no such CPU. */
 int kthread_run_on(unsigned int cpu, int (*fn)(void *), void *arg, const char *name);
+/** Tell the trace what the current task is called, and that it runs a program now or begins. */
+void task_trace_exec(void);
 /** Become the idle loop of this CPU. Never returns. */
 void __noreturn cpu_idle(void);
 /** Timer interrupt (interrupts off, called by arch): wakes sleepers, ends time slices, arms the
