@@ -50,7 +50,7 @@ static void detail_guest(const struct trace_data *t, const struct mmvm_trace_rec
 			 trace_symbol(t, r->addr, sym, sizeof(sym)));
 		break;
 	case TRACE_STEAL:
-		snprintf(buf, size, "%sof type %u for type %u", block, r->arg & 0xff, r->arg >> 8);
+		snprintf(buf, size, "%sof type %d for type %d", block, r->arg & 0xff, r->arg >> 8);
 		break;
 	case TRACE_FAULT_BEGIN:
 		snprintf(buf, size, "%s at 0x%" PRIx64,

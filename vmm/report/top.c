@@ -163,7 +163,9 @@ static void host(struct frame *f)
 		}
 		line(f, false, "  %-18s %10.0f %10" PRIu64 " %6.1f %%", n->exits[i].name,
 		     (double)(n->exits[i].count - count) * f->per, n->exits[i].count,
-		     (double)(n->exits[i].ns - ns) * f->per / 1e7);
+		     /* Ticks become ns by a rate that is measured anew each time: it may be a little
+		      * less than before. */
+		     n->exits[i].ns > ns ? (double)(n->exits[i].ns - ns) * f->per / 1e7 : 0.0);
 	}
 }
 
