@@ -113,6 +113,41 @@ static uint64_t once_syscall(void)
 	return ticks() - t;
 }
 
+/* Shared memory is a file, in Linux as here: what is dropped from the page table stays in the page
+ * cache, and a read finds it there. */
+static void map_shared(void)
+{
+	must(sys_mmap((unsigned long)window, WINDOW, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED),
+	     "mmap");
+}
+
+static uint64_t once_shared_fault(void)
+{
+	uint64_t t;
+
+	map_shared();
+	t = ticks();
+	write_pages();
+	t = ticks() - t;
+	unmap_window();
+	return t;
+}
+
+static uint64_t once_cached_fault(void)
+{
+	uint64_t t;
+
+	map_shared();
+	write_pages();
+	must(sys_madvise((unsigned long)window, WINDOW, MADV_DONTNEED), "madvise");
+	t = ticks();
+	read_pages();
+	t = ticks() - t;
+	unmap_window();
+	return t;
+}
+
 /* Rows on a fresh window: what comes before, and what is measured. */
 static void nothing(void) {}
 
@@ -413,6 +448,8 @@ static const struct {
 	{"brk", once_brk, CALLS},
 	{"vmas", once_vmas, PAGES / 2},
 	{"cow_fault", once_cow, PAGES},
+	{"shared_fault", once_shared_fault, PAGES},
+	{"cached_fault", once_cached_fault, PAGES},
 	{"fork_512", once_fork, 1},
 	{"fork_wait", once_fork_wait, 1},
 };

@@ -146,6 +146,20 @@ static void once(unsigned long i)
 		begin();
 		*page = 1;
 		end();
+	} else if (!strcmp(op, "shared_fault") || !strcmp(op, "cached_fault")) {
+		r = sys_mmap(addr, PER_CALL * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED);
+		if (*op == 'c') {
+			for (unsigned long k = 0; k < PER_CALL; k++)
+				page[k * PAGE_SIZE] = 1;
+			sys_madvise(addr, PER_CALL * PAGE_SIZE, MADV_DONTNEED);
+		}
+		begin();
+		if (*op == 'c')
+			(void)*page;
+		else
+			*page = 1;
+		end();
 	} else if (!strcmp(op, "cow_fault")) {
 		cow_fault(page);
 	} else if (!strcmp(op, "fork_512")) {

@@ -449,6 +449,37 @@ void *radix_next(const struct radix_tree *tree, unsigned long *index)
 	return next_item(tree, index, -1);
 }
 
+unsigned int radix_next_many(const struct radix_tree *tree, unsigned long *index, unsigned long end,
+			     void **items, unsigned int max)
+{
+	unsigned long at = *index;
+	const struct radix_node *leaf;
+	unsigned int n = 1;
+	void *first;
+	u64 left;
+
+	*index = end;
+	first = at < end ? next_item(tree, &at, -1) : NULL;
+	if (!first || at >= end)
+		return 0;
+	items[0] = first;
+	if (tree->height && max > 1) {
+		leaf = find_leaf(tree, at);
+		left = leaf->present >> (at & (RADIX_SLOTS - 1)) >> 1;
+		while (left && n < max) {
+			unsigned int skip = __builtin_ctzll(left);
+
+			if (at + skip + 1 >= end)
+				break;
+			at += skip + 1;
+			items[n++] = leaf->slots[at & (RADIX_SLOTS - 1)];
+			left = left >> skip >> 1;
+		}
+	}
+	*index = at + 1;
+	return n;
+}
+
 void *radix_next_tagged(const struct radix_tree *tree, unsigned long *index, unsigned int tag)
 {
 	return next_item(tree, index, tag);

@@ -72,7 +72,11 @@ static inline bool radix_tagged(const struct radix_tree *tree, unsigned int tag)
 }
 /** First item at or after *index, its place in *index; NULL: no more. */
 void *radix_next(const struct radix_tree *tree, unsigned long *index);
-/** The same for items with a tag. */
+/** The first items at or after *index and below `end`, up to `max` > 0 and no more than one node
+ * holds. *index is behind the last of them, or `end` when there are none. Far quicker than one at a time. */
+unsigned int radix_next_many(const struct radix_tree *tree, unsigned long *index, unsigned long end,
+			     void **items, unsigned int max);
+/** The same as radix_next() for items with a tag. */
 void *radix_next_tagged(const struct radix_tree *tree, unsigned long *index, unsigned int tag);
 /** First index in [from, to) with nothing at it; `to` if there is none. */
 unsigned long radix_next_hole(const struct radix_tree *tree, unsigned long from, unsigned long to);

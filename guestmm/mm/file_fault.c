@@ -131,14 +131,14 @@ static struct page *file_page_locked(struct vm_fault *vmf, unsigned int *ret)
 /* ---- mapping it -------------------------------------------------------------------------------
  */
 
-/* Page locked, P held, *pte empty. Takes over the caller's reference. */
+/* Page locked, P held, *pte empty. Takes over the caller's reference, and leaves it to the caller to
+ * count the page in the mm. */
 static void map_file_page(struct vm_fault *vmf, pte_t *pte, struct page *page, pgprot_t bits)
 {
 	struct vm_area_struct *vma = vmf->vma;
 
 	if (atomic_add_return(&page->mapcount, 1) == 0)
 		page_stat_add(page, NR_FILE_MAPPED, 1);
-	atomic_add(mm_rss_counter(vmf->mm, page), 1);
 	if (unlikely(vma->flags & VM_LOCKED))
 		mlock_page(page);
 	if ((vma->flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) && PageDirty(page))
@@ -159,7 +159,7 @@ static bool map_around(struct vm_fault *vmf)
 	unsigned long wanted = linear_page_index(vmf->vma, vmf->addr);
 	unsigned long index = linear_page_index(vmf->vma, start);
 	unsigned long stop = linear_page_index(vmf->vma, end - PAGE_SIZE) + 1;
-	struct page *pages[FAULT_AROUND_PAGES];
+	struct page *pages[FAULT_AROUND_PAGES], *one = NULL;
 	unsigned int n, left = 0, mapped = 0;
 	bool found = false;
 
@@ -185,11 +185,14 @@ static bool map_around(struct vm_fault *vmf)
 		map_file_page(vmf, pte, page, at == wanted ? _PAGE_ACCESSED : 0);
 		unlock_page(page);
 		found |= at == wanted;
+		one = page;
 		mapped++;
 		continue;
 	keep:
 		pages[left++] = page;
 	}
+	if (one)
+		atomic_add(mm_rss_counter(vmf->mm, one), mapped);
 	if (!found)
 		found = !pte_none(pte_read(vmf->pte)); /* somebody else's fault */
 	spin_unlock(&vmf->mm->page_table_lock);
@@ -207,6 +210,7 @@ static void finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t 
 	spin_lock(&vmf->mm->page_table_lock);
 	if (likely(pte_none(pte_read(vmf->pte)))) {
 		map_file_page(vmf, vmf->pte, page, bits);
+		atomic_add(mm_rss_counter(vmf->mm, page), 1);
 		taken = true;
 	}
 	spin_unlock(&vmf->mm->page_table_lock);

@@ -84,25 +84,25 @@ unsigned int find_get_pages(struct address_space *mapping, unsigned long *index,
 			    int tag, struct page **pages, unsigned int max)
 {
 	unsigned long flags, at = *index;
-	unsigned int n = 0;
+	unsigned int n = 0, got;
 
 	flags = spin_lock_irqsave(&mapping->lock);
 	while (n < max && at < end) {
-		void *item = tag < 0 ? radix_next(&mapping->pages, &at)
-				     : radix_next_tagged(&mapping->pages, &at, tag);
+		void **found = (void **)pages + n;
 
-		if (!item || at >= end) {
-			at = end;
-			break;
+		if (tag < 0) {
+			got = radix_next_many(&mapping->pages, &at, end, found, max - n);
+		} else {
+			*found = radix_next_tagged(&mapping->pages, &at, tag);
+			got = *found && at < end;
+			at = got ? at + 1 : end;
 		}
-		at++;
-		if (radix_is_value(item)) {
-			if (!at)
-				break;
-			continue;
+		for (unsigned int i = 0; i < got; i++) {
+			if (radix_is_value(found[i]))
+				continue;
+			pages[n] = found[i];
+			get_page(pages[n++]);
 		}
-		pages[n] = item;
-		get_page(pages[n++]);
 		if (!at)
 			break; /* that was the last index there is */
 	}
@@ -612,6 +612,9 @@ static long write_file(struct address_space *mapping, struct io_target *t, size_
 			break;
 		}
 	}
+	/* A page that was made for nothing (I5). */
+	if (unlikely(err) && *pos >= mapping->size && !(mapping->flags & AS_SHMEM))
+		truncate_pagecache(mapping, mapping->size);
 	return done ? (long)done : err;
 }
 

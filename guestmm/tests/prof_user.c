@@ -26,6 +26,8 @@ USER_OP(map_unmap)
 USER_OP(brk)
 USER_OP(vmas)
 USER_OP(cow_fault)
+USER_OP(shared_fault)
+USER_OP(cached_fault)
 USER_OP(fork_512)
 
 GUEST_TEST(profile, swap_in, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 60, "memory=40M,high=8M")

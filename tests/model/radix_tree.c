@@ -133,6 +133,29 @@ static unsigned long model_hole(unsigned long from, unsigned long to)
 	return to;
 }
 
+/* A run: the first items in order, at least one when there is one, never beyond a node. */
+static void search_many(unsigned long index, unsigned long end, unsigned int max)
+{
+	unsigned int i = place(index), n;
+	unsigned long at = index;
+	void *items[RADIX_SLOTS];
+
+	n = radix_next_many(&tree, &at, end, items, max);
+	if (i == nr || model[i].index >= end) {
+		REQUIRE(!n && at == end, "run from %lx: %u to %lx", op, index, n, at);
+		return;
+	}
+	REQUIRE(n && n <= max && i + n <= nr, "run from %lx: %u of %u", op, index, n, max);
+	for (unsigned int k = 0; k < n; k++)
+		REQUIRE(items[k] == model[i + k].item && model[i + k].index < end, "run: %lx", op,
+			model[i + k].index);
+	REQUIRE(at == model[i + n - 1].index + 1, "run ends at %lx", op, at);
+	/* it stops for a reason: full, the end, or another node */
+	REQUIRE(n == max || i + n == nr || model[i + n].index >= end ||
+			model[i + n].index / RADIX_SLOTS != model[i].index / RADIX_SLOTS,
+		"run stops at %lx", op, at);
+}
+
 static void search(unsigned long index, int tag)
 {
 	unsigned int i = place(index);
@@ -227,6 +250,8 @@ static void step(bool grow)
 		break;
 	case 11:
 		search(index, -1);
+		search_many(index, r >> 20 & 1 ? ~0ul : index + (r >> 24) % 200,
+			    1 + r % RADIX_SLOTS);
 		break;
 	case 12:
 		search(index, tag);

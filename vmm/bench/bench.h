@@ -27,20 +27,22 @@
  * is measured by a machine of its own: by user/bench_mem, in the kernel (guestmm/tests/bench_mm.c,
  * images/linux_bench.c), by `user/bench_mem swap` with a RAM disk to swap to.
  */
-#define BENCH_USER_ROWS(X)                               \
-	X("syscall", "system call")                      \
-	X("anon_fault", "anonymous page fault")          \
-	X("zero_fault", "read fault on the zero page")   \
-	X("zero_cow", "write to the zero page")          \
-	X("populate", "populate, per page")              \
-	X("munmap", "munmap, per touched page")          \
-	X("dontneed", "MADV_DONTNEED, per touched page") \
-	X("mprotect", "mprotect, per touched page")      \
-	X("map_unmap", "mmap + munmap, untouched")       \
-	X("brk", "brk up + down, untouched")             \
-	X("vmas", "distinct VMA: mmap, touch, munmap")   \
-	X("cow_fault", "copy on write after fork")       \
-	X("fork_512", "fork with 512 pages")             \
+#define BENCH_USER_ROWS(X)                                          \
+	X("syscall", "system call")                                 \
+	X("anon_fault", "anonymous page fault")                     \
+	X("zero_fault", "read fault on the zero page")              \
+	X("zero_cow", "write to the zero page")                     \
+	X("populate", "populate, per page")                         \
+	X("munmap", "munmap, per touched page")                     \
+	X("dontneed", "MADV_DONTNEED, per touched page")            \
+	X("mprotect", "mprotect, per touched page")                 \
+	X("map_unmap", "mmap + munmap, untouched")                  \
+	X("brk", "brk up + down, untouched")                        \
+	X("vmas", "distinct VMA: mmap, touch, munmap")              \
+	X("cow_fault", "copy on write after fork")                  \
+	X("shared_fault", "shared memory: fault with a fresh page") \
+	X("cached_fault", "cached file page: read fault")           \
+	X("fork_512", "fork with 512 pages")                        \
 	X("fork_wait", "fork, exit, wait; 512 pages")
 #define BENCH_KERNEL_ROWS(X)                              \
 	X("page_0", "page order 0, alloc + free")         \
