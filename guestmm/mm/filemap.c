@@ -615,9 +615,6 @@ static long write_file(struct address_space *mapping, struct io_target *t, size_
 	/* A page that was made for nothing (I5). */
 	if (unlikely(err) && *pos >= mapping->size && !(mapping->flags & AS_SHMEM))
 		truncate_pagecache(mapping, mapping->size);
-	/* A page that was made for nothing (I5). */
-	if (unlikely(err) && *pos >= mapping->size && !(mapping->flags & AS_SHMEM))
-		truncate_pagecache(mapping, mapping->size);
 	return done ? (long)done : err;
 }
 
