@@ -13,6 +13,9 @@
  *   swap       read of a page that was swapped out: those that needed the disk, one record "part"
  *   swap_ahead    a word; those that were read ahead already are of a kind of their own
  *   cow_fork   write to a page that a child shares: its own copy
+ *   shared     first write to a page of shared memory
+ *   file       read of a page that the page cache has, which maps its neighbours, too: one of each
+ *              aligned sixteen
  *   s2_mapped  the VMM has taken the page out of the second stage, and the host has it mapped; one
  *              page of each aligned eight, because KVM's shadows take what is mapped of eight at once
  *   s2_cached  and not mapped either                  s2_none  and the host's page is gone
@@ -100,8 +103,8 @@ static void touch_data(void)
 	*(volatile uint64_t *)&round.pages = 0;
 }
 
-/** `spread`: only one page of each aligned eight. */
-static void measure(const char *kind, uint64_t (*access)(uint64_t i), bool spread)
+/** Only one page of each aligned `spread` of them. */
+static void measure(const char *kind, uint64_t (*access)(uint64_t i), unsigned int spread)
 {
 	uint64_t n = 0;
 
@@ -109,7 +112,7 @@ static void measure(const char *kind, uint64_t (*access)(uint64_t i), bool sprea
 	memset(sample, 1, sizeof(sample));
 	tell("begin:", kind, sample, pages);
 	for (uint64_t i = 0; i < pages; i++)
-		if (!spread || (uint64_t)word(i) / PAGE_SIZE % 8 == 0)
+		if ((uint64_t)word(i) / PAGE_SIZE % spread == 0)
 			sample[n++] = access(i);
 	tell("end:", kind, sample, n);
 }
@@ -201,9 +204,25 @@ static void measure_cow_fork(void)
 			syscall3(SYS_pause, 0, 0, 0);
 	/* What is ours beside the region is copied now. */
 	touch_data();
-	measure("cow_fork", timed_write, false);
+	measure("cow_fork", timed_write, 1);
 	syscall3(SYS_kill, child, SIGKILL, 0);
 	syscall6(SYS_wait4, child, 0, 0, 0, 0, 0);
+}
+
+/** Shared memory is a file in the page cache; without its PTEs it is found there. */
+static void measure_file(void)
+{
+	char *keep = base;
+	long r = sys_mmap(0, pages * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+
+	if (is_error(r))
+		exit(2);
+	base = (char *)r;
+	measure("shared", timed_write, 1);
+	advise(MADV_DONTNEED);
+	measure("file", timed_read, 16);
+	sys_munmap(r, pages * PAGE_SIZE);
+	base = keep;
 }
 
 static void one_round(void)
@@ -216,20 +235,21 @@ static void one_round(void)
 	base = (char *)r;
 	base[pages * PAGE_SIZE] = 1;
 	touch_data();
-	measure("zero", timed_read, false);
-	measure("cow", timed_write, false);
+	measure("zero", timed_read, 1);
+	measure("cow", timed_write, 1);
 	advise(MADV_DONTNEED);
-	measure("anon", timed_write, false);
-	measure("none", timed_write, false);
+	measure("anon", timed_write, 1);
+	measure("none", timed_write, 1);
 	measure_cow_fork();
+	measure_file();
 	measure_swap();
 	/* Writable again, in page tables too, for what follows. */
 	for (uint64_t i = 0; i < pages; i++)
 		*word(i) = i + 1;
-	measure("s2_mapped", timed_write, true);
-	measure("s2_cached", timed_write, false);
-	measure("wp", timed_write, false);
-	measure("s2_none", timed_write, false);
+	measure("s2_mapped", timed_write, 8);
+	measure("s2_cached", timed_write, 1);
+	measure("wp", timed_write, 1);
+	measure("s2_none", timed_write, 1);
 }
 
 int main(int argc, char **argv)

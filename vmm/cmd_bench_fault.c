@@ -3,7 +3,8 @@
  * mode sees it.
  *
  *   guest's faults     anon, zero, cow (of the zero page), cow_fork (of a page that a child shares),
- *                      swap (from the disk), swap_ahead (read ahead already)
+ *                      shared, file (of the page cache), swap (from the disk), swap_ahead (read ahead
+ *                      already)
  *   second stage       s2_mapped, s2_cached, s2_none: by what the host still has of the page
  *   dirty log          wp: the log has taken the write permission away
  *   none               no fault: what timing costs
@@ -44,6 +45,8 @@
 	X(K_COW, "cow", "write after it: copy of the zero page", "mmvm_fault_cow")                \
 	X(K_ANON, "anon", "first write: a fresh page", "mmvm_fault_anon")                         \
 	X(K_COW_FORK, "cow_fork", "write to a page a child shares: a copy", "mmvm_fault_cow")     \
+	X(K_SHARED, "shared", "first write to shared memory: a fresh page", "mmvm_fault_file")    \
+	X(K_FILE, "file", "read of a cached file page, and 15 around it", "mmvm_fault_file")      \
 	X(K_SWAP, "swap", "swapped out: from the disk", "pgmajfault")                             \
 	X(K_AHEAD, "swap_ahead", "swapped out: read ahead already",                               \
 	  "mmvm_fault_swap - pgmajfault")                                                         \
@@ -153,6 +156,9 @@ static int64_t witness(struct bench *b, struct machine *m, enum kind kind, uint6
 		return (int64_t)SINCE(MMVM_FAULT_COW);
 	case K_ANON:
 		return (int64_t)SINCE(MMVM_FAULT_ANON);
+	case K_SHARED:
+	case K_FILE:
+		return (int64_t)SINCE(MMVM_FAULT_FILE);
 	case K_SWAP:
 		return (int64_t)SINCE(PGMAJFAULT);
 	case K_AHEAD:

@@ -26,9 +26,10 @@ python3 - "$dir/f.json" >"$dir/checks" <<'END'
 import json, sys
 
 kinds = {k["kind"]: k for k in json.load(open(sys.argv[1]))["fault"]}
-# both swap kinds share one lot of pages; one page of eight for s2_mapped
-want = {k: 128 for k in ("none", "zero", "cow", "cow_fork", "anon", "s2_cached", "s2_none", "wp")}
+# both swap kinds share one lot of pages; one page of eight for s2_mapped, of sixteen for file
+want = {k: 128 for k in ("none", "zero", "cow", "cow_fork", "anon", "shared", "s2_cached", "s2_none", "wp")}
 want["s2_mapped"] = 16
+want["file"] = 8
 for name, n in want.items():
     k = kinds[name]
     good = k["samples"] == n and k["proved"] and k["witnessed"] >= n and sum(k["log2_ns"]) == n
@@ -38,7 +39,7 @@ for name, n in want.items():
 swap = kinds["swap"]["samples"] + kinds["swap_ahead"]["samples"]
 print("ok" if swap == 128 and kinds["swap"]["samples"] >= 64 and kinds["swap"]["proved"] else "not ok", "swap")
 END
-ok "fault: JSON, each kind with its samples and witness" sh -c "[ \$(grep -c '^ok' '$dir/checks') = 10 ] || ! cat '$dir/checks'"
+ok "fault: JSON, each kind with its samples and witness" sh -c "[ \$(grep -c '^ok' '$dir/checks') = 12 ] || ! cat '$dir/checks'"
 
 run bench tlb --quick --memory 24M --reps 1 --steps 5000 --json "$dir/t.json"
 ok "tlb" [ "$status" = 0 ]
