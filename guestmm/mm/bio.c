@@ -11,6 +11,7 @@
 #include "lib/spinlock.h"
 #include "lib/string.h"
 #include "mm/bio.h"
+#include "mm/zone.h"
 
 #define SECTORS_PER_PAGE (PAGE_SIZE / 512)
 
@@ -86,10 +87,18 @@ static int bio_check(const struct bio *bio)
 void submit_bio(struct bio *bio)
 {
 	bio->status = bio_check(bio);
-	if (unlikely(bio->status))
+	if (unlikely(bio->status)) {
 		bio->end_io(bio);
-	else
-		bio->bdev->submit(bio->bdev, bio);
+		return;
+	}
+	if (bio->nr_pages && (bio->op == BIO_READ || bio->op == BIO_WRITE)) {
+		u32 bytes = bio->len ? bio->len : bio->nr_pages * PAGE_SIZE;
+
+		preempt_disable(); /* in KiB, as Linux shows them */
+		count_vm_events(bio->op == BIO_READ ? PGPGIN : PGPGOUT, DIV_ROUND_UP(bytes, 1024));
+		preempt_enable();
+	}
+	bio->bdev->submit(bio->bdev, bio);
 }
 
 struct bio_wait {

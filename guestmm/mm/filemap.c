@@ -333,6 +333,11 @@ static int wait_uptodate(struct address_space *mapping, struct page *page)
 	return read_locked_page(mapping, page);
 }
 
+static bool beyond_end(const struct address_space *mapping, unsigned long index)
+{
+	return index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE);
+}
+
 /* A new page, being read alone: no memory for more, or read-ahead is off. */
 static int add_and_read(struct address_space *mapping, unsigned long index)
 {
@@ -366,7 +371,11 @@ struct page *read_cache_page(struct address_space *mapping, unsigned long index,
 			put_page(page);
 		} else {
 			down_read(&mapping->invalidate_lock);
-			*err = add_and_read(mapping, index);
+			/* Not behind a truncation that we did not see (I5). */
+			if (mapping->host && beyond_end(mapping, index))
+				*err = -EFAULT;
+			else
+				*err = add_and_read(mapping, index);
 			up_read(&mapping->invalidate_lock);
 		}
 		if (*err)
@@ -395,12 +404,12 @@ static int get_pages_to_read(struct address_space *mapping, struct file_ra_state
 			n = find_get_ready(mapping, index, last, pages, READ_BATCH);
 			if (!n) {
 				down_read(&mapping->invalidate_lock);
-				if (index < DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE))
+				if (!beyond_end(mapping, index))
 					err = add_and_read(mapping, index);
 				up_read(&mapping->invalidate_lock);
 				if (err)
 					return err;
-				if ((u64)index << PAGE_SHIFT >= READ_ONCE(mapping->size))
+				if (beyond_end(mapping, index))
 					return 0;
 				goto again;
 			}

@@ -124,8 +124,8 @@ void delete_from_page_cache(struct page *page);
 /** For reclaim: a locked, clean, unmapped page, only the cache and the caller hold references: leave
  * a shadow, reference count becomes 0. False: somebody came. */
 bool page_cache_evict(struct page *page);
-/** Page at `index`, uptodate and with a reference, read if need be. NULL: *err is -EIO, -ENOMEM or
- * -EINTR. For metadata, programs, symbolic links. */
+/** Page at `index`, uptodate and with a reference, read if need be. NULL: *err is -EIO, -ENOMEM,
+ * -EINTR (killed) or, of an inode, -EFAULT (beyond the end). For metadata, programs, symbolic links. */
 struct page *read_cache_page(struct address_space *mapping, unsigned long index, int *err);
 
 /** read(2), write(2) on a file in the page cache: user memory, at *pos, which moves. Bytes or -errno.

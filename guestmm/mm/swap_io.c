@@ -171,7 +171,6 @@ void swap_write_flush(struct swap_write_batch *b)
 		return;
 	b->bio = NULL;
 	count_vm_events(PSWPOUT, bio->nr_pages);
-	count_vm_events(PGPGOUT, bio->nr_pages * (PAGE_SIZE / 1024));
 	atomic_add(&pages_in_flight, (s64)bio->nr_pages);
 	if (unlikely(trace_on))
 		for (unsigned int i = 0; i < bio->nr_pages; i++)
@@ -231,7 +230,6 @@ void swap_read_pages(struct page **pages, unsigned int n)
 	bio->end_io = read_end_io;
 	memcpy(bio->pages, pages, n * sizeof(pages[0]));
 	count_vm_events(PSWPIN, n);
-	count_vm_events(PGPGIN, n * (PAGE_SIZE / 1024));
 	if (unlikely(trace_on))
 		for (unsigned int i = 0; i < n; i++)
 			trace_io(SWAP_IN, pages[i], !PageReadahead(pages[i]));
