@@ -7,7 +7,7 @@
 #include "mm/init.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
-#include "mm/pagecache.h"
+#include "mm/filemap.h"
 #include "mm/swap.h"
 #include "mm/vmalloc.h"
 
@@ -94,10 +94,15 @@ void report_meminfo(struct report *r)
 
 void report_vmstat(struct report *r)
 {
+	u64 background, limit;
+
 #define X(item, name) report_printf(r, "%s %ld\n", name, (long)global_stat(item));
 	MMVM_ZONE_STATS(X)
 #undef X
 #define X(item, name) report_printf(r, "%s %lu\n", name, (unsigned long)sum_vm_event(item));
 	MMVM_VM_EVENTS(X)
 #undef X
+	dirty_limits(&background, &limit);
+	report_printf(r, "nr_dirty_threshold %lu\n", (unsigned long)limit);
+	report_printf(r, "nr_dirty_background_threshold %lu\n", (unsigned long)background);
 }

@@ -288,3 +288,55 @@ GUEST_TEST(pagecache, memory_that_runs_out, 0, 120, MEM)
 	CHECK_EQ(global_stat(NR_FILE_PAGES), 0);
 	kfree(buf);
 }
+
+GUEST_TEST(pagecache, a_disk_that_fails, 0, 60, MEM)
+{
+	struct block_device *bdev;
+	struct address_space *mapping = take_device(t, &bdev);
+	void *buf = kmalloc(CHUNK, GFP_KERNEL);
+	s32 mine, other;
+
+	REQUIRE(mapping && buf);
+	mine = other = mapping_sample_error(mapping);
+	CHECK_EQ(write_range(mapping, buf, 0, 4 * CHUNK, 5), 0);
+	CHECK_EQ(testchan_call(MMVM_REC_HOSTFAULT, "swap", 1, 1, NULL, 0), 0);
+	CHECK_EQ(filemap_write_and_wait_range(mapping, 0, ~0ull >> 1), -EIO);
+	CHECK(all_clean(NULL));
+	/* The flusher's error counts as well: each opener is told, once. */
+	CHECK_EQ(mapping_check_error(mapping, &mine), -EIO);
+	CHECK_EQ(mapping_check_error(mapping, &mine), 0);
+	CHECK_EQ(mapping_check_error(mapping, &other), -EIO);
+	CHECK_EQ(write_range(mapping, buf, 0, 4 * CHUNK, 6), 0);
+	CHECK_EQ(filemap_write_and_wait_range(mapping, 0, ~0ull >> 1), 0);
+	CHECK_EQ(mapping_check_error(mapping, &other), 0);
+	/* A failed read: that of the read-ahead is made again for the page that is wanted. */
+	drop_pagecache();
+	CHECK_EQ(testchan_call(MMVM_REC_HOSTFAULT, "swap", 1, 1, NULL, 0), 0);
+	CHECK_EQ(check_range(mapping, buf, 0, CHUNK, 6), 0);
+	drop_pagecache();
+	CHECK_EQ(testchan_call(MMVM_REC_HOSTFAULT, "swap", 1, 1000, NULL, 0), 0);
+	CHECK_EQ(kernel_file_read(mapping, buf, CHUNK, 0), -EIO);
+	CHECK_EQ(testchan_call(MMVM_REC_HOSTFAULT, "swap", 0, 0, NULL, 0), 0);
+	CHECK_EQ(check_range(mapping, buf, 0, 4 * CHUNK, 6), 0);
+	kfree(buf);
+}
+
+/* Reclaim takes clean pages, waits for the flusher, and loses nothing; what comes back too soon is
+ * seen. */
+GUEST_TEST(pagecache, a_file_larger_than_memory, 0, 120, MEM)
+{
+	struct block_device *bdev;
+	struct address_space *mapping = take_device(t, &bdev);
+	void *buf = kmalloc(CHUNK, GFP_KERNEL);
+	s64 refaults = ev(WORKINGSET_REFAULT_FILE);
+
+	REQUIRE(mapping && buf);
+	CHECK_EQ(write_range(mapping, buf, 0, 36 * MIB, 11), 0);
+	CHECK_EQ(check_range(mapping, buf, 0, 36 * MIB, 11), 0);
+	CHECK(ev(PGSTEAL_FILE) > (s64)(20 * MIB / PAGE_SIZE));
+	CHECK(ev(WORKINGSET_REFAULT_FILE) > refaults);
+	CHECK_EQ(ev(OOM_KILL), 0);
+	CHECK_EQ(filemap_write_and_wait_range(mapping, 0, ~0ull >> 1), 0);
+	CHECK(all_clean(NULL));
+	kfree(buf);
+}
