@@ -124,8 +124,11 @@ static long kmsg_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 /* A mapping of /dev/zero is memory that has no file: private anonymous, or shared and fresh. */
 static int zero_mmap(struct file *f, unsigned long vm_flags, struct file **instead)
 {
-	struct inode *inode = shmem_inode(0600, ~0ull >> 1);
+	struct inode *inode;
 
+	if (!(vm_flags & VM_SHARED))
+		return 0; /* without pages of its own: anonymous */
+	inode = shmem_inode(0600, ~0ull >> 1);
 	if (!inode)
 		return -ENOMEM;
 	*instead = file_from_inode(inode, "/dev/zero", O_RDWR);

@@ -240,6 +240,8 @@ extern const struct address_space_ops shmem_aops;
  * disk was waited for. */
 int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
 		   struct page **page, bool *major);
+/** truncate_pagecache() of shared memory. */
+void shmem_truncate(struct address_space *mapping, u64 size);
 /** Free what [start, end) holds, in memory and in swap. */
 void shmem_truncate_range(struct address_space *mapping, unsigned long start, unsigned long end);
 /** Reclaim: move a locked, unmapped shmem page to the swap cache. False: not possible. */

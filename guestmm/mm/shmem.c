@@ -413,6 +413,24 @@ void shmem_truncate_range(struct address_space *mapping, unsigned long start, un
 	wait_event(&swapoff_wait, forget_swapped(mapping));
 }
 
+void shmem_truncate(struct address_space *mapping, u64 size)
+{
+	unsigned long first = DIV_ROUND_UP(size, PAGE_SIZE), off = size & (PAGE_SIZE - 1);
+	struct page *page;
+
+	unmap_mapping_range(mapping, first, ~0ul, true);
+	shmem_truncate_range(mapping, first, ~0ul);
+	/* Copies made of pages that were still there when we began. */
+	unmap_mapping_range(mapping, first, ~0ul, true);
+	/* Who makes the file longer again finds zeroes. A page that cannot be read keeps what it has:
+	 * nobody can read it. */
+	if (off && !shmem_get_page(mapping, size >> PAGE_SHIFT, false, &page, NULL)) {
+		memset((char *)page_address(page) + off, 0, PAGE_SIZE - off);
+		unlock_page(page);
+		release_page(page);
+	}
+}
+
 /* ---- swapoff ----------------------------------------------------------------------------------
  */
 

@@ -44,7 +44,7 @@ static void drop_from(struct address_space *mapping, unsigned long start)
 		}
 		cond_resched();
 	}
-	if (!READ_ONCE(mapping->nrvalues) || mapping->flags & AS_SHMEM)
+	if (!READ_ONCE(mapping->nrvalues))
 		return;
 	index = start;
 	flags = spin_lock_irqsave(&mapping->lock);
@@ -84,6 +84,10 @@ void truncate_pagecache(struct address_space *mapping, u64 size)
 {
 	unsigned long first = DIV_ROUND_UP(size, PAGE_SIZE);
 
+	if (mapping->flags & AS_SHMEM) {
+		shmem_truncate(mapping, size);
+		return;
+	}
 	if (mapping->i_mmap.node)
 		unmap_mapping_range(mapping, first, ~0ul, true);
 	down_write(&mapping->invalidate_lock);
@@ -98,6 +102,10 @@ void truncate_pagecache(struct address_space *mapping, u64 size)
 
 void truncate_inode_pages(struct address_space *mapping)
 {
+	if (mapping->flags & AS_SHMEM) {
+		shmem_truncate_range(mapping, 0, ~0ul);
+		return;
+	}
 	if (mapping->nrpages || mapping->nrvalues) {
 		down_write(&mapping->invalidate_lock);
 		drop_from(mapping, 0);

@@ -11,6 +11,7 @@
  *
  * Locks: none; the clocks are atomic and a lost tick does no harm.
  */
+#include "mm/lru.h"
 #include "mm/swapcache.h"
 
 #define CLOCK_BITS 28
@@ -40,12 +41,13 @@ bool workingset_was_active(u32 evicted_at, u32 now, u64 workingset)
 void workingset_refault(struct page *page, u32 shadow)
 {
 	unsigned int node = shadow >> CLOCK_BITS & 7;
-	const pg_data_t *pgdat = &node_data[node];
+	pg_data_t *pgdat = &node_data[node];
 	bool file = !PageSwapBacked(page);
 	u64 workingset;
 
 	if (!(shadow & SHADOW_FLAG))
 		return;
+	lru_note_cost(pgdat, file, 1, 0);
 	/* What competes with the page, but for its own kind's inactive ones. */
 	workingset = pgdat->nr_lru[LRU_ACTIVE_ANON] + pgdat->nr_lru[LRU_ACTIVE_FILE];
 	if (file) {

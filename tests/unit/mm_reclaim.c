@@ -51,6 +51,12 @@ static void policies(void)
 	CU_ASSERT_EQUAL(scan_target(1000, 12, 0, true), 0); /* no swapping before the end */
 	CU_ASSERT_EQUAL(scan_target(1000, 0, 0, true), 1000);
 
+	CU_ASSERT_EQUAL(file_check_references(0, true, true), PAGE_RECLAIM);
+	CU_ASSERT_EQUAL(file_check_references(1, false, false), PAGE_KEEP);
+	CU_ASSERT_EQUAL(file_check_references(1, true, false), PAGE_ACTIVATE);
+	CU_ASSERT_EQUAL(file_check_references(1, false, true), PAGE_ACTIVATE); /* text that runs */
+	CU_ASSERT_EQUAL(file_check_references(2, false, false), PAGE_ACTIVATE);
+
 	CU_ASSERT_EQUAL(swap_ra_window(0, 0, false), 1);
 	CU_ASSERT_EQUAL(swap_ra_window(0, 0, true), 2);
 	CU_ASSERT_EQUAL(swap_ra_window(1, 2, true), 4);
@@ -61,6 +67,66 @@ static void policies(void)
 	CU_ASSERT_EQUAL(swap_ra_window(0, 1, false), 1);
 	CU_ASSERT(swap_keep_slot(13, 100));
 	CU_ASSERT(!swap_keep_slot(12, 100));
+}
+
+static void balance_between_files_and_anonymous_memory(void)
+{
+	const struct scan_balance even = {.inactive = {1 << 16, 1 << 14},
+					  .active = {1 << 16, 1 << 16},
+					  .priority = 4,
+					  .swappiness = 60,
+					  .can_swap = true};
+	struct scan_balance b = even;
+	u64 t[2], share;
+
+	/* By the wish alone: 60 parts of 200 of each list. */
+	scan_balance(&b, t);
+	CU_ASSERT_EQUAL(t[0], (1 << 13) * 60 / 200);
+	CU_ASSERT_EQUAL(t[1], ((1 << 12) + (1 << 10)) * 140 / 200);
+	b.swappiness = 200;
+	scan_balance(&b, t);
+	CU_ASSERT_EQUAL(t[0], 1 << 13);
+	CU_ASSERT_EQUAL(t[1], 0);
+	b.swappiness = 0;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] == 0 && t[1] == (1 << 12) + (1 << 10));
+	b = even;
+	b.can_swap = false;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] == 0 && t[1] == (1 << 12) + (1 << 10));
+	/* Files used once, in plenty: nothing else is touched. */
+	b = even;
+	b.inactive[1] = 1 << 17;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] == 0 && t[1] > 0);
+	/* Hardly any files left, and little free: those are used by everybody. */
+	b = even;
+	b.file_is_tiny = true;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] == 1 << 13 && t[1] == 0);
+	/* The last pass looks at everything. */
+	b = even;
+	b.priority = 0;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] == 1 << 17 && t[1] == (1 << 16) + (1 << 14));
+	/* What has cost more is taken less, but not for ever less. */
+	b = even;
+	b.cost[0] = 1000;
+	scan_balance(&b, t);
+	share = t[0];
+	CU_ASSERT(share < (1 << 13) * 60 / 200 && share > (1 << 13) * 60 / 600);
+	b.cost[0] = 1000000;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] >= share - 2 && t[0] <= share + 2);
+	b = even;
+	b.cost[1] = 1000;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] > (1 << 13) * 60 / 200);
+	/* One kind alone is as before there were two. */
+	b = even;
+	b.inactive[1] = b.active[1] = 0;
+	scan_balance(&b, t);
+	CU_ASSERT(t[0] == scan_target(1 << 17, 4, 60, true) && t[1] == 0);
 }
 
 static void a_used_page_gets_a_second_look_then_stays(void)
@@ -430,6 +496,7 @@ int main(void)
 {
 	static const struct unit_case cases[] = {
 		{"policies", policies},
+		{"files against anonymous memory", balance_between_files_and_anonymous_memory},
 		{"a_used_page_gets_a_second_look_then_stays",
 		 a_used_page_gets_a_second_look_then_stays},
 		{"mark_page_accessed_activates_at_the_second_call",
