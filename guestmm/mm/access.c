@@ -40,22 +40,38 @@ static void note(struct access_walk *w, unsigned long pfn)
 		w->bitmap[pfn / 64] |= 1ull << pfn % 64;
 }
 
+/* Most entries have nothing to say: four are asked at once. */
+#define GROUP 4
+static inline bool group_young(const pte_t *e)
+{
+	return (READ_ONCE(e[0].v) | READ_ONCE(e[1].v) | READ_ONCE(e[2].v) | READ_ONCE(e[3].v)) &
+	       _PAGE_ACCESSED;
+}
+
+static void sample_pte(struct access_walk *w, pte_t *pte)
+{
+	pte_t e = pte_read(pte);
+	struct page *page;
+
+	/* A swap entry may look like anything where the bit is. */
+	if (!pte_young(e) || !pte_present(e) || pte_special(e))
+		return;
+	page = pfn_to_page(pte_pfn(e));
+	if (!PageYoung(page))
+		SetPageYoung(page); /* I1 */
+	pte_test_and_clear_young(pte);
+	w->cleared = true;
+	note(w, pte_pfn(e));
+}
+
 static void sample_ptes(struct access_walk *w, pte_t *pte)
 {
 	spin_lock(&w->mm->page_table_lock);
-	for (pte_t *end = pte + PTRS_PER_PTE; pte < end; pte++) {
-		pte_t e = pte_read(pte);
-		struct page *page;
-
-		/* A swap entry may look like anything where the bit is. */
-		if (!pte_young(e) || !pte_present(e) || pte_special(e))
+	for (pte_t *end = pte + PTRS_PER_PTE; pte < end; pte += GROUP) {
+		if (likely(!group_young(pte)))
 			continue;
-		page = pfn_to_page(pte_pfn(e));
-		if (!PageYoung(page))
-			SetPageYoung(page); /* I1 */
-		pte_test_and_clear_young(pte);
-		w->cleared = true;
-		note(w, pte_pfn(e));
+		for (int i = 0; i < GROUP; i++)
+			sample_pte(w, &pte[i]);
 	}
 	spin_unlock(&w->mm->page_table_lock);
 }
@@ -74,25 +90,35 @@ static void sample_huge(struct access_walk *w, pte_t e, int level)
 		note(w, pfn++);
 }
 
+static void sample_table(struct access_walk *w, pte_t *table, int level);
+
+static void sample_upper(struct access_walk *w, pte_t *slot, int level)
+{
+	pte_t e = pte_read(slot);
+
+	if (!pte_young(e) || !(e.v & _PAGE_PRESENT))
+		return;
+	if (level < 3 && pte_huge(e))
+		sample_huge(w, e, level);
+	pte_test_and_clear_young(slot); /* I3 */
+	w->cleared = true;
+	if (level < 3 && pte_huge(e))
+		return;
+	if (level > 1)
+		sample_table(w, pte_table(e), level - 1);
+	else
+		sample_ptes(w, pte_table(e));
+}
+
 static void sample_table(struct access_walk *w, pte_t *table, int level)
 {
-	unsigned int nr = level == 3 ? PTRS_PER_PTE / 2 : PTRS_PER_PTE;
+	pte_t *end = table + (level == 3 ? PTRS_PER_PTE / 2 : PTRS_PER_PTE);
 
-	for (unsigned int i = 0; i < nr; i++) {
-		pte_t e = pte_read(&table[i]);
-
-		if (!pte_young(e) || !(e.v & _PAGE_PRESENT))
+	for (; table < end; table += GROUP) {
+		if (likely(!group_young(table)))
 			continue;
-		if (level < 3 && pte_huge(e))
-			sample_huge(w, e, level);
-		pte_test_and_clear_young(&table[i]); /* I3 */
-		w->cleared = true;
-		if (level < 3 && pte_huge(e))
-			continue;
-		if (level > 1)
-			sample_table(w, pte_table(e), level - 1);
-		else
-			sample_ptes(w, pte_table(e));
+		for (int i = 0; i < GROUP; i++)
+			sample_upper(w, &table[i], level);
 	}
 }
 
