@@ -156,7 +156,7 @@ ok "killed 50 times: only the result's own name" [ "$(ls -A "$dir/json")" = r.js
 ok "killed 50 times: the result is whole, new or old" [ $strange = 0 ]
 
 # ---- exits by place: the same exits as by reason
-LIMIT=100 run run --accel kvm --exec hello --exit-places --json "$dir/places.json"
+LIMIT=100 run --accel kvm --exec hello --exit-places --json "$dir/places.json"
 ok "exits by place: the run" [ "$status" = 0 ]
 ok "exits by place: each exit in one line, functions of the guest named" python3 - "$dir/places.json" <<'END'
 import json, sys
