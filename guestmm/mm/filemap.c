@@ -20,6 +20,7 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/filemap.h"
 #include "mm/slab.h"
 
@@ -175,6 +176,7 @@ static int insert_page(struct page *page, struct address_space *mapping, unsigne
 	if (err)
 		return err;
 	mapping->nrpages++;
+	trace_file(FILE_ADD, page, mapping, .arg = page->type);
 	page_stat_add(page, NR_FILE_PAGES, 1);
 	if (mapping->flags & AS_SHMEM)
 		page_stat_add(page, NR_SHMEM, 1);
@@ -200,12 +202,14 @@ int add_to_page_cache_lru(struct page *page, struct address_space *mapping, unsi
 		spin_unlock_irqrestore(&mapping->lock, flags);
 		if (likely(err != -ENOMEM))
 			break;
-		radix_preload_end(&preload);
+		if (unlikely(preload.free))
+			radix_preload_end(&preload); /* the tree has grown meanwhile */
 		err = radix_preload(&preload, &mapping->pages, index, gfp);
 		if (err)
 			break;
 	}
-	radix_preload_end(&preload);
+	if (unlikely(preload.free))
+		radix_preload_end(&preload);
 	if (unlikely(err)) {
 		page->mapping = NULL;
 		page->type = PAGE_OTHER;
@@ -231,6 +235,7 @@ static void remove_page(struct page *page, struct address_space *mapping, void *
 	} else {
 		radix_delete(&mapping->pages, page->index);
 	}
+	trace_file(FILE_DEL, page, mapping);
 	page->mapping = NULL;
 	mapping->nrpages--;
 	page_stat_add(page, NR_FILE_PAGES, -1);

@@ -40,8 +40,8 @@ static void drop_from(struct address_space *mapping, unsigned long start)
 			if (pages[i]->mapping == mapping)
 				truncate_page(mapping, pages[i]);
 			unlock_page(pages[i]);
-			put_page(pages[i]);
 		}
+		release_pages(pages, n);
 		cond_resched();
 	}
 	if (!READ_ONCE(mapping->nrvalues))

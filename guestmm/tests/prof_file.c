@@ -29,6 +29,17 @@ static void op_find_page(void)
 	put_page(page);
 }
 
+/** Pages into the cache and out of it again: 16 that are wanted and 16 ahead of them, by a read and a
+ * truncation. */
+static void op_file_fill_16(void)
+{
+	static char big[16 * PAGE_SIZE];
+
+	if (kernel_file_read(mapping, big, sizeof(big), 0) != sizeof(big))
+		panic("short read");
+	truncate_inode_pages(mapping);
+}
+
 static int readpages(struct address_space *m, struct page **pages, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -62,7 +73,7 @@ static void profile_file(struct test *t, const char *name, void (*fn)(void))
 	static struct address_space m;
 
 	address_space_init(&m, NULL, &memory_aops, 0);
-	m.size = MIB;
+	m.size = 16 * PAGE_SIZE * 16;
 	mapping = &m;
 	buf = kmalloc(PAGE_SIZE, GFP_KERNEL);
 	REQUIRE(buf);
@@ -82,6 +93,11 @@ GUEST_TEST(profile, file_read, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
 GUEST_TEST(profile, file_write, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
 {
 	profile_file(t, "file_write", op_file_write);
+}
+
+GUEST_TEST(profile, file_fill_16, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
+{
+	profile_file(t, "file_fill_16", op_file_fill_16);
 }
 
 GUEST_TEST(profile, find_page, MMVM_TESTF_BENCH, 60, "memory=64M,high=16M")
