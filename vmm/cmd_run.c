@@ -21,6 +21,7 @@
 #include "machine/cpio.h"
 #include "machine/machine.h"
 #include "observe/exit_places.h"
+#include "observe/stacks.h"
 #include "observe/access.h"
 #include "observe/audit.h"
 #include "observe/dirty_exact.h"
@@ -56,6 +57,8 @@ struct run_options {
 	bool linux_guest, memory_set;
 	const char *json;
 	const char *perf_symbols; /* folder */
+	const char *stacks;
+	bool counters;
 	const char *trace;
 	uint64_t trace_limit;
 	unsigned int access; /* methods, as bits */
@@ -72,6 +75,7 @@ struct run {
 	struct dirty_exact exact;
 	struct access_watch access;
 	struct trace *trace;
+	struct stacks *stacks;	    /* NULL: not asked for */
 	struct status_file *status; /* for mmvm top; NULL: nowhere to put it */
 	uint64_t dirty;		    /* pages, over all samples */
 	uint64_t audits, audit_ns;
@@ -116,6 +120,8 @@ static void help(void)
 	     "for),\n"
 	     "                             dirty (writes), refs (smaps), all, none (none)\n"
 	     "  --exit-places              count exits by guest address and guest function, too\n"
+	     "  --stacks FILE              sample what the vCPUs do, as folded stacks\n"
+	     "  --counters                 the processor's own counts of each vCPU\n"
 	     "  --json FILE                write the result as JSON too (-: stdout)\n"
 	     "  --trace FILE               record what guest and host do, for mmvm trace and mmvm "
 	     "page\n"
@@ -149,11 +155,13 @@ enum option {
 	OPT_SEED,
 	OPT_TIMEOUT,
 	OPT_PERF_SYMBOLS,
+	OPT_STACKS,
 	OPT_TRACE,
 	OPT_TRACE_LIMIT,
 	/* without a value */
 	OPT_ICOUNT,
 	OPT_EXIT_PLACES,
+	OPT_COUNTERS,
 	OPT_VERBOSE,
 	OPT_HELP,
 	OPT_NONE,
@@ -186,6 +194,8 @@ static enum option option_find(const char *arg)
 		{"--perf-symbols", OPT_PERF_SYMBOLS},
 		{"--icount", OPT_ICOUNT},
 		{"--exit-places", OPT_EXIT_PLACES},
+		{"--stacks", OPT_STACKS},
+		{"--counters", OPT_COUNTERS},
 		{"-v", OPT_VERBOSE},
 		{"--verbose", OPT_VERBOSE},
 		{"--help", OPT_HELP},
@@ -334,6 +344,9 @@ static int set_option(struct run_options *o, enum option option, const char *val
 	case OPT_PERF_SYMBOLS:
 		o->perf_symbols = value;
 		break;
+	case OPT_STACKS:
+		o->stacks = value;
+		break;
 	case OPT_TRACE:
 		o->trace = value;
 		break;
@@ -365,6 +378,7 @@ static int parse_options(struct run_options *o, int argc, char **argv)
 		if (option >= OPT_ICOUNT) {
 			o->icount |= option == OPT_ICOUNT;
 			o->config.exit_sites |= option == OPT_EXIT_PLACES;
+			o->counters |= option == OPT_COUNTERS;
 			o->verbose |= option == OPT_VERBOSE;
 			o->help |= option == OPT_HELP;
 			i++;
@@ -683,7 +697,7 @@ static int run_here(struct run *run)
 	struct machine_outcome out;
 	struct mmvm_error err = {0};
 	struct machine *m;
-	int status, trace_status = 0;
+	int status, trace_status = 0, stacks_status;
 
 	if (build_initrd(run, &err))
 		return cli_fail(&err);
@@ -703,6 +717,14 @@ static int run_here(struct run *run)
 	c->access = on_access;
 	c->arg = run;
 	c->console_fd = run->live ? -1 : STDOUT_FILENO;
+	if (run->opt->stacks || run->opt->counters) {
+		run->stacks = stacks_new();
+		if (!run->stacks) {
+			mmvm_error(&err, MMVM_EXIT_HOST, "no memory for stacks");
+			return cli_fail(&err);
+		}
+		stacks_watch(run->stacks, c, run->opt->stacks, run->opt->counters);
+	}
 	cli_stop_on_signals(NULL);
 	if (run->opt->trace && open_trace(run, &err))
 		return cli_fail(&err);
@@ -735,6 +757,10 @@ static int run_here(struct run *run)
 	if (run->opt->config.exit_sites)
 		exit_places_add(&run->result, m, run->symbols);
 	access_finish(&run->access, m, &run->result);
+	stacks_status = run->stacks ? stacks_finish(run->stacks, run->symbols, &run->result) : 0;
+	if (stacks_status)
+		fprintf(stderr, "mmvm: cannot write %s: %s\n", run->opt->stacks,
+			strerror(-stacks_status));
 	if (run->trace)
 		trace_status = end_trace(run, out.kind == OUTCOME_EXITED);
 	dirty_exact_result(&run->exact, &run->result);
@@ -752,7 +778,7 @@ static int run_here(struct run *run)
 	status = report(run, m);
 	machine_destroy(m);
 	trace_free(run->trace);
-	return status ? status : trace_status;
+	return status ? status : stacks_status ? MMVM_EXIT_FAILED : trace_status;
 }
 
 static int run_in_lab(const struct run_options *o, const struct status_file *top, int argc,
@@ -888,6 +914,7 @@ int cmd_run(int argc, char **argv)
 	status_close(run.status);
 	sampler_free(&run.sampler);
 	access_free(&run.access);
+	stacks_free(run.stacks);
 	symtab_free(run.symbols);
 	cpio_free(&run.initrd);
 	free(run.initrd_file.data);

@@ -90,6 +90,21 @@ else
 	skip "a baseline" "the lab or its Linux module is missing"
 fi
 
+# Sampled stacks and the processor's counts, on whatever there is. Where ring 0 is emulated a boot is long enough to be seen.
+accel=kvm
+have_kvm || accel=lab
+run run --accel $accel --memory 16M --swap 0 --exec hello --stacks "$dir/stacks" --counters
+ok "--stacks: the run goes on" [ $status = 0 ]
+samples=$(sed -nE 's/^ +stacks +([0-9,]+) .* different ones, 0 lost$/\1/p' "$dir/out" | tr -d ,)
+folded_sum() { [ "$(awk '{ s += $NF } END { print s + 0 }' "$dir/stacks")" = "$samples" ]; }
+well_formed() { ! grep -Evq '^[^ ;]+(;[^ ;]+)* [0-9]+$' "$dir/stacks"; }
+ok "--stacks: every sample is in the file" folded_sum
+ok "--stacks: folded lines" well_formed
+ok "--counters: a count, or why there is none" grep -Eq '^cpu0 instructions retired: ([0-9]+|n/a \(.+\))$' "$dir/err"
+if [ $accel = kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
+	ok "--stacks: the kernel's start" grep -Eq '(^|;)start_kernel;' "$dir/stacks"
+fi
+
 # Symbols for perf, in the form of /proc/kallsyms.
 kallsyms=$dir/guest.kallsyms
 run run --perf-symbols "$dir/no/such/folder" --exec hello

@@ -71,6 +71,18 @@ struct machine_trace_ops {
 	void (*ring_full)(void *arg, unsigned int cpu);
 };
 
+/** A vCPU that was interrupted to be looked at. */
+struct machine_sample {
+	unsigned int cpu;
+	uint64_t rip, rsp, rbp, cr3;
+};
+/** Observers of vCPUs, called on the vCPU's own thread: when it begins, and for each sample while it
+ * is outside the guest. */
+struct machine_probe_ops {
+	void (*start)(void *arg, struct machine *m, unsigned int cpu);
+	void (*sample)(void *arg, struct machine *m, const struct machine_sample *s);
+};
+
 struct machine_config {
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int cpus;
@@ -110,6 +122,9 @@ struct machine_config {
 	 * thread. NULL: such requests are ignored. */
 	void (*step)(struct machine *m, const struct machine_step *step, void *arg);
 	void *arg;			       /* for tick, audit and round */
+	const struct machine_probe_ops *probe; /* NULL: nobody looks */
+	void *probe_arg;
+	uint64_t probe_ns;		       /* time between two samples of a vCPU; 0: none */
 	const struct machine_trace_ops *trace; /* NULL: nobody traces */
 	void *trace_arg;
 };

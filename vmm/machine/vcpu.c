@@ -18,8 +18,11 @@
  * two RDTSC an exit, some 40 cycles; none with config.untimed.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 #include <x86intrin.h>
 #include "machine/exit_sites.h"
 #include "machine/internal.h"
@@ -370,15 +373,57 @@ static void count_time(uint64_t log2[MACHINE_EXIT_BUCKETS], uint64_t ticks)
 	__atomic_store_n(&log2[b], log2[b] + 1, __ATOMIC_RELAXED);
 }
 
+/* ---- samples ---------------------------------------------------------------------------------- */
+
+/** The timer of a thread's samples: a kick, as for a stop, which nothing but KVM_RUN notices. */
+static bool start_samples(struct machine_vcpu *v, timer_t *timer)
+{
+	const struct machine_config *c = &v->m->config;
+	const struct itimerspec each = {
+		.it_interval = {.tv_sec = (time_t)(c->probe_ns / 1000000000),
+				.tv_nsec = (long)(c->probe_ns % 1000000000)},
+		.it_value = {.tv_nsec = 1000000},
+	};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL};
+
+	if (!c->probe)
+		return false;
+	c->probe->start(c->probe_arg, v->m, v->id);
+	if (!c->probe_ns)
+		return false;
+	event._sigev_un._tid = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &event, timer))
+		return false;
+	return !timer_settime(*timer, 0, &each, NULL);
+}
+
+/** KVM_RUN was interrupted; by the timer, unless somebody wants this vCPU out. */
+static void take_sample(struct machine_vcpu *v)
+{
+	const struct machine_config *c = &v->m->config;
+	struct machine_sample s = {.cpu = v->id};
+
+	if (!c->probe_ns || v->m->pauser || atomic_load(&v->m->quit) || machine_vcpu_sync(v))
+		return;
+	s.rip = v->regs.rip;
+	s.rsp = v->regs.rsp;
+	s.rbp = v->regs.rbp;
+	s.cr3 = v->sregs.cr3;
+	c->probe->sample(c->probe_arg, v->m, &s);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct machine_vcpu *v = arg;
 	struct machine *m = v->m;
 	const bool timed = !m->config.untimed || m->config.trace || m->config.exit_sites;
+	bool sampled;
+	timer_t timer;
 	uint64_t t0;
 
 	current_vcpu = v;
 	await_release(v);
+	sampled = start_samples(v, &timer);
 	for (;;) {
 		unsigned int slot;
 		uint64_t now;
@@ -398,6 +443,8 @@ static void *vcpu_main(void *arg)
 			slot = EXIT_INTERRUPTED;
 		else
 			break;
+		if (sampled && rc)
+			take_sample(v);
 		now = timed ? __rdtsc() : 0;
 		__atomic_store_n(&v->exit_count[slot], v->exit_count[slot] + 1, __ATOMIC_RELAXED);
 		__atomic_store_n(&v->exit_tsc[slot], v->exit_tsc[slot] + (now - t0),
@@ -409,6 +456,8 @@ static void *vcpu_main(void *arg)
 		if (v->exit_table)
 			count_site(v, slot, now - t0);
 	}
+	if (sampled)
+		timer_delete(timer);
 	park_for_good(v);
 	/* A read or write by the guest is complete only after the next entry: let KVM finish it,
 	 * without running anything more, so that the registers are those of a whole instruction. */

@@ -1,0 +1,264 @@
+/*
+ * Sampled stacks.
+ *
+ *   timer of the vCPU's thread --signal--> KVM_RUN returns --> registers --> frames by RBP
+ *
+ *   table: addresses of a stack, innermost first -> how often   (open addressing)
+ *
+ * The guest is not trusted: a frame is followed only upwards, within a stack's reach and so many
+ * times, and what cannot be read ends the stack. The innermost caller is missing while a function has
+ * not set up its frame, or has taken it down.
+ *
+ *   I1  samples = sum of counts + lost
+ */
+#include "observe/stacks.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <x86intrin.h>
+#include "mmvm/layout.h"
+
+#define TABLE_SIZE	65536u /* of which only what is used takes memory */
+#define USER_END	(1ull << 47)
+#define MAX_STACK_BYTES 16384u
+#define LINE_MAX_BYTES	4096u
+
+struct record {
+	uint64_t count;
+	unsigned int n; /* 0: user mode */
+	uint64_t pc[STACKS_DEPTH];
+};
+
+struct stacks {
+	pthread_mutex_t lock; /* of all below */
+	struct record *table;
+	unsigned int used;
+	uint64_t samples, lost, ticks;
+	const char *file;
+	bool counters;
+	struct perf_vcpu perf[MMVM_MAX_CPUS];
+	bool opened[MMVM_MAX_CPUS];
+};
+
+struct stacks *stacks_new(void)
+{
+	struct stacks *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->table = calloc(TABLE_SIZE, sizeof(*s->table));
+	if (!s || !s->table) {
+		free(s);
+		return NULL;
+	}
+	pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+void stacks_free(struct stacks *s)
+{
+	if (!s)
+		return;
+	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++)
+		if (s->opened[i])
+			perf_vcpu_close(&s->perf[i]);
+	pthread_mutex_destroy(&s->lock);
+	free(s->table);
+	free(s);
+}
+
+void stacks_add(struct stacks *s, const uint64_t *pc, unsigned int n)
+{
+	uint64_t hash = 14695981039346656037ull;
+
+	for (unsigned int i = 0; i < n; i++)
+		hash = (hash ^ pc[i]) * 1099511628211ull;
+	pthread_mutex_lock(&s->lock);
+	s->samples++;
+	for (unsigned int at = (unsigned int)(hash >> 20);; at++) {
+		struct record *r = &s->table[at % TABLE_SIZE];
+
+		if (!r->count) {
+			/* a quarter stays free, so that searches end soon */
+			if (s->used >= TABLE_SIZE / 4 * 3) {
+				s->lost++;
+				break;
+			}
+			s->used++;
+			r->n = n;
+			memcpy(r->pc, pc, n * sizeof(*pc));
+		} else if (r->n != n || memcmp(r->pc, pc, n * sizeof(*pc))) {
+			continue;
+		}
+		r->count++;
+		break;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void on_sample(void *arg, struct machine *m, const struct machine_sample *sample)
+{
+	uint64_t pc[STACKS_DEPTH], frame[2], bp = sample->rbp, begin = __rdtsc();
+	struct stacks *s = arg;
+	unsigned int n = 0;
+
+	if (sample->rip >= USER_END) {
+		pc[n++] = sample->rip;
+		while (n < STACKS_DEPTH && bp >= USER_END && bp % 8 == 0 &&
+		       !machine_read_virt(m, sample->cr3, bp, frame, sizeof(frame)) &&
+		       frame[1] >= USER_END) {
+			/* the call, not what follows it */
+			pc[n++] = frame[1] - 1;
+			if (frame[0] <= bp || frame[0] - bp > MAX_STACK_BYTES)
+				break;
+			bp = frame[0];
+		}
+	}
+	stacks_add(s, pc, n);
+	pthread_mutex_lock(&s->lock);
+	s->ticks += __rdtsc() - begin;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void on_start(void *arg, struct machine *m, unsigned int cpu)
+{
+	struct stacks *s = arg;
+
+	if (!s->counters)
+		return;
+	perf_vcpu_open(&s->perf[cpu], 0);
+	s->opened[cpu] = true;
+}
+
+void stacks_watch(struct stacks *s, struct machine_config *c, const char *file, bool counters)
+{
+	static const struct machine_probe_ops ops = {.start = on_start, .sample = on_sample};
+
+	s->file = file;
+	s->counters = counters;
+	c->probe = &ops;
+	c->probe_arg = s;
+	c->probe_ns = file ? 1000000000u / STACKS_HZ : 0;
+}
+
+/* ---- folded lines ----------------------------------------------------------------------------- */
+
+struct line {
+	char *text;
+	uint64_t count;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(((const struct line *)a)->text, ((const struct line *)b)->text);
+}
+
+/** Outermost first, functions without offsets. */
+static char *fold(const struct record *r, const struct symtab *symbols)
+{
+	char text[LINE_MAX_BYTES], name[128];
+	size_t len = 0;
+
+	if (!r->n)
+		return strdup("[user]");
+	text[0] = 0;
+	for (unsigned int i = r->n; i-- > 0;) {
+		symtab_name(symbols, r->pc[i], name, sizeof(name));
+		name[strcspn(name, "+")] = 0;
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ";" : "",
+					name);
+		if (len >= sizeof(text) - sizeof(name) - 1)
+			break;
+	}
+	return strdup(text);
+}
+
+int stacks_write(FILE *f, const struct stacks *s, const struct symtab *symbols)
+{
+	struct line *line = calloc(s->used + 1, sizeof(*line));
+	unsigned int nr = 0;
+	int rc = line ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < TABLE_SIZE && !rc; i++) {
+		if (!s->table[i].count)
+			continue;
+		line[nr].text = fold(&s->table[i], symbols);
+		line[nr].count = s->table[i].count;
+		rc = line[nr++].text ? 0 : -ENOMEM;
+	}
+	if (!rc)
+		qsort(line, nr, sizeof(*line), by_text);
+	for (unsigned int i = 0; i < nr && !rc; i++) {
+		uint64_t count = line[i].count;
+
+		/* addresses differ within a function */
+		while (i + 1 < nr && !strcmp(line[i].text, line[i + 1].text))
+			count += line[++i].count;
+		fprintf(f, "%s %" PRIu64 "\n", line[i].text, count);
+	}
+	for (unsigned int i = 0; i < nr; i++)
+		free(line[i].text);
+	free(line);
+	return rc ? rc : ferror(f) ? -EIO : 0;
+}
+
+struct emit_arg {
+	const struct stacks *s;
+	const struct symtab *symbols;
+};
+
+static int emit(FILE *f, const void *arg)
+{
+	const struct emit_arg *a = arg;
+
+	return stacks_write(f, a->s, a->symbols);
+}
+
+/** To standard error, and into the result as a report. */
+static void add_counters(struct stacks *s, struct run_result *r)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	for (unsigned int cpu = 0; f && cpu < MMVM_MAX_CPUS; cpu++) {
+		uint64_t value[NR_PERF_COUNTERS];
+
+		if (!s->opened[cpu])
+			continue;
+		perf_vcpu_read(&s->perf[cpu], value);
+		for (unsigned int i = 0; i < NR_PERF_COUNTERS; i++) {
+			enum perf_counter c = (enum perf_counter)i;
+
+			fprintf(f, "cpu%u %s: ", cpu, perf_counter_what(c));
+			if (s->perf[cpu].why[i][0])
+				fprintf(f, "n/a (%s)\n", s->perf[cpu].why[i]);
+			else
+				fprintf(f, "%" PRIu64 "\n", value[i]);
+		}
+	}
+	if (f && !fclose(f)) {
+		fputs(text, stderr);
+		run_result_add_report(r, "counters", text, len);
+	}
+	free(text);
+}
+
+int stacks_finish(struct stacks *s, const struct symtab *symbols, struct run_result *r)
+{
+	const struct emit_arg arg = {s, symbols};
+	struct run_observer o = {.times = s->samples, .exits = s->samples, .has_stall = true};
+
+	if (s->counters)
+		add_counters(s, r);
+	if (!s->file)
+		return 0;
+	snprintf(o.name, sizeof(o.name), "stacks");
+	o.ns = r->tsc_hz ? (uint64_t)((double)s->ticks * 1e9 / (double)r->tsc_hz) : 0;
+	o.stall_ns = o.ns;
+	snprintf(o.note, sizeof(o.note), "%u different ones, %" PRIu64 " lost", s->used, s->lost);
+	run_result_add_observer(r, &o);
+	return report_write_file_atomic(s->file, emit, &arg);
+}
