@@ -28,8 +28,9 @@ struct options {
 	bool has_seed;
 	enum test_format format;
 	enum accel accel;
-	const char *kernel;
+	const char *kernel, *append;
 	double scale;
+	uint64_t cpus, lab_cpus;
 };
 
 static void help(void)
@@ -45,6 +46,9 @@ static void help(void)
 	     "  --seed N             seed of everything random (printed; new each time)\n"
 	     "  --kernel ELF         the guest kernel (images/guestmm.elf beside mmvm)\n"
 	     "  --timeout-scale X    time limits times X (1)\n"
+	     "  --cpus N             CPUs of tests that do not ask for a number (1)\n"
+	     "  --lab-cpus N         CPUs of the lab (1: more are slower, but truly run side by side)\n"
+	     "  --append STR         more for the guest kernel's command line, e.g. lockdep\n"
 	     "  -v                   show audits of tests that pass as well\n"
 	     "Status: 0 when something ran and nothing failed, 1 otherwise, 2 usage, 3 this host\n"
 	     "cannot run it.");
@@ -90,7 +94,8 @@ static int parse(int argc, char **argv, struct options *o)
 			continue;
 		} else if (strcmp(a, "-k") && strcmp(a, "-j") && strcmp(a, "--format") &&
 			   strcmp(a, "--accel") && strcmp(a, "--seed") && strcmp(a, "--kernel") &&
-			   strcmp(a, "--timeout-scale")) {
+			   strcmp(a, "--timeout-scale") && strcmp(a, "--cpus") &&
+			   strcmp(a, "--append") && strcmp(a, "--lab-cpus")) {
 			return cli_usage_error("test", "unknown option %s", a);
 		} else if (!value) {
 			return cli_usage_error("test", "%s needs a value", a);
@@ -116,6 +121,13 @@ static int parse(int argc, char **argv, struct options *o)
 			o->has_seed = true;
 		} else if (!strcmp(a, "--kernel")) {
 			o->kernel = value;
+		} else if (!strcmp(a, "--append")) {
+			o->append = value;
+		} else if (!strcmp(a, "--cpus") || !strcmp(a, "--lab-cpus")) {
+			if (cli_parse_u64(value, 1, MMVM_MAX_CPUS,
+					  a[2] == 'l' ? &o->lab_cpus : &o->cpus))
+				return cli_usage_error("test", "%s %s: from 1 to %u", a, value,
+						       MMVM_MAX_CPUS);
 		} else if (parse_scale(value, &o->scale)) {
 			return cli_usage_error("test", "--timeout-scale %s: from 0.01 to 1000",
 					       value);
@@ -270,7 +282,7 @@ int cmd_test(int argc, char **argv)
 		goto out;
 	}
 	if (accel == ACCEL_LAB) {
-		struct lab_options lab = {.verbose = false};
+		struct lab_options lab = {.cpus = (unsigned int)o.lab_cpus};
 
 		/* The whole command goes into one lab: it boots once, not once a test. */
 		status = lab_exec(argc, argv, &lab, &err);
@@ -291,6 +303,8 @@ int cmd_test(int argc, char **argv)
 	h.seed = o.seed;
 	h.emulated = backend == KVM_BACKEND_PVM;
 	h.scale = o.scale;
+	h.cpus = (unsigned int)o.cpus;
+	h.append = o.append;
 	h.jobs = (unsigned int)o.jobs;
 	h.verbose = o.verbose;
 	h.child = job_child;

@@ -47,6 +47,7 @@ struct test_plan {
 	uint64_t ram_low, ram_high, swap; /* bytes; swap 0 = no swap disk */
 	uint64_t disk[PLAN_MAX_DISKS];
 	unsigned int nr_disks, cpus;
+	bool cpus_given;
 	bool dirty_log; /* keep it, and compare at the end of rounds (observe/dirty_exact.h) */
 	enum dirty_mode dirty_mode;
 	char append[64];
@@ -91,6 +92,8 @@ struct harness {
 	uint64_t seed;
 	bool emulated; /* ring 0 is emulated (KVM-PVM) */
 	double scale;
+	unsigned int cpus;  /* of tests that do not ask for a number; 0 = 1 */
+	const char *append; /* behind what a test has on its command line; NULL = nothing */
 	unsigned int jobs;
 	bool verbose;
 	/** What a child does with its test: job_child(). Writes a message to `fd`, then exits. */

@@ -112,7 +112,7 @@ static void run(struct job *j, struct verdict *v)
 	struct test_plan plan;
 	struct mmvm_error err;
 	struct machine *m;
-	char role[16];
+	char role[16], append[2 * sizeof(plan.append)];
 
 	j->facts.limit_s = config.timeout_s;
 	v->kind = VERDICT_FAIL;
@@ -122,8 +122,10 @@ static void run(struct job *j, struct verdict *v)
 	}
 	config.ram_low = plan.ram_low;
 	config.ram_high = plan.ram_high;
-	config.cpus = plan.cpus;
-	config.append = plan.append[0] ? plan.append : NULL;
+	config.cpus = h->cpus && !plan.cpus_given ? h->cpus : plan.cpus;
+	snprintf(append, sizeof(append), "%s%s%s", plan.append, h->append ? " " : "",
+		 h->append ? h->append : "");
+	config.append = append[0] ? append : NULL;
 	config.dirty_log = plan.dirty_log;
 	config.dirty_mode = plan.dirty_mode;
 	config.round = plan.dirty_log ? on_round : NULL;

@@ -25,6 +25,7 @@ static int plan_key(struct test_plan *p, const char *key, const char *value, str
 	}
 	if (!strcmp(key, "cpus") && cli_parse_u64(value, 1, MMVM_MAX_CPUS, &n) == 0) {
 		p->cpus = (unsigned int)n;
+		p->cpus_given = true;
 		return 0;
 	}
 	if (!strcmp(key, "dirty") && dirty_mode_parse(value, &p->dirty_mode) == 0) {

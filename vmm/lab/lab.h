@@ -14,6 +14,7 @@
 struct lab_options {
 	bool icount;	     /* count instructions: one CPU, the clock is the instruction count */
 	bool verbose;	     /* the lab kernel's console goes to stderr as it comes */
+	unsigned int cpus;   /* of the lab's machine; 0 = 1, as always with icount */
 	unsigned int ram_mb; /* RAM of the lab; 0 = default */
 	int patience_s;	     /* silence after which the lab hangs; 0 = default */
 	int stdout_fd;	     /* where the command's standard output goes; 0 = to ours */

@@ -185,9 +185,10 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	} else {
 		addf(c, "-accel", "tcg,tb-size=256");
 	}
-	/* Two CPUs are slower than one: each request of the inner guest's disk wakes threads across
-	 * them, and emulated, that is far dearer than what they could do side by side. */
-	addf(c, "-smp", "1");
+	/* Two CPUs are slower than one, for an inner guest with several, too: each request of its
+	 * disk and each interrupt wakes threads across them, and emulated, that is far dearer than
+	 * what they could do side by side. */
+	addf(c, "-smp", "%u", opt->cpus && !opt->icount ? opt->cpus : 1);
 	add(c, "-kernel");
 	add(c, files->kernel);
 	addf(c, "-initrd", "/proc/self/fd/%d", initrd_fd);
