@@ -8,6 +8,8 @@
  * initrd. Its
  * strings stay where they are: pointers into the direct map, usable once that exists. */
 void fdt_scan(phys_addr_t pa);
+/** Is the word on the command line? Before the direct map exists. */
+bool cmdline_has_early(const char *name);
 /** First thing of all: the clock's zero. */
 void time_init_early(u64 tsc);
 /** After the device tree: the clock's rate, and the random seed. */

@@ -225,11 +225,12 @@ __init void fdt_scan(phys_addr_t pa)
 	}
 }
 
-bool cmdline_get(const char *name, char *buf, size_t size)
+/* The value of `name` on a command line, not terminated, and its length; NULL: it is not there. */
+static const char *find_word(const char *p, const char *name, size_t *len_out)
 {
 	size_t n = strlen(name);
 
-	for (const char *p = boot_info.cmdline; *p;) {
+	while (*p) {
 		const char *word = p;
 		size_t len;
 
@@ -240,10 +241,30 @@ bool cmdline_get(const char *name, char *buf, size_t size)
 			p++;
 		if (len < n || strncmp(word, name, n) || (len > n && word[n] != '='))
 			continue;
-		word += len > n ? n + 1 : n;
-		len -= len > n ? n + 1 : n;
-		strscpy(buf, word, min(size, len + 1));
-		return true;
+		n = len > n ? n + 1 : n;
+		*len_out = len - n;
+		return word + n;
 	}
-	return false;
+	return NULL;
+}
+
+bool cmdline_get(const char *name, char *buf, size_t size)
+{
+	size_t len;
+	const char *value = find_word(boot_info.cmdline, name, &len);
+
+	if (value)
+		strscpy(buf, value, min(size, len + 1));
+	return value;
+}
+
+__init bool cmdline_has_early(const char *name)
+{
+	const char *p = boot_info.cmdline;
+	size_t len;
+
+	/* The direct map, where it will be found, does not exist yet. */
+	if ((unsigned long)p < MMVM_KERNEL_VIRT)
+		p = (const char *)(MMVM_KERNEL_VIRT + __pa(p));
+	return find_word(p, name, &len);
 }

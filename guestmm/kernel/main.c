@@ -109,8 +109,12 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	time_init();
 	if (boot_info.nr_cpus > 1)
 		static_key_enable(KEY_SMP);
+	if (cmdline_has_early("lockdep"))
+		static_key_enable(KEY_LOCKDEP);
 	cpu_init();
 	paging_init();
+	if (static_key(KEY_LOCKDEP))
+		lockdep_init();
 	vmemmap_init();
 	trace_init(); /* before the first page is given out, so that counts are whole */
 	mm_boot_init(boot_info.cmdline);

@@ -576,6 +576,8 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 	memset(t->ti, 0, sizeof(*t->ti));
 	t->ti->task = t;
 	t->ti->stack_magic = STACK_MAGIC;
+	if (static_key(KEY_LOCKDEP))
+		lockdep_thread_init(t->ti);
 	t->ti->cpu = static_key(KEY_SMP) ? emptiest_cpu() : cpu_id();
 	t->ti->preempt_count = 1; /* as if it had taken rq->lock itself: finish_switch() drops it */
 	t->ksp = arch_init_stack(user ? ALIGN_DOWN((unsigned long)task_user_regs(t), 16ul)

@@ -11,9 +11,9 @@
  */
 #include "kernel/task.h"
 
-void wait_queue_init(struct wait_queue *wq)
+void __wait_queue_init(struct wait_queue *wq, u32 key)
 {
-	spin_lock_init(&wq->lock);
+	wq->lock = (spinlock_t){0, key};
 	INIT_LIST_HEAD(&wq->waiters);
 }
 
@@ -52,28 +52,59 @@ void wake_up(struct wait_queue *wq)
 	spin_unlock_irqrestore(&wq->lock, flags);
 }
 
-/* ---- mutex ---- */
-
-void mutex_init(struct mutex *m)
+/* For the lock-order checker a mutex is of the class of its wait queue's lock, of the sort that
+ * sleeps. It is asked before a thread waits, and told once the thread has the lock. */
+static inline void order_check(const void *lock, const struct wait_queue *wq, u32 how)
 {
-	m->locked = 0;
-	wait_queue_init(&m->wq);
+	if (static_key(KEY_LOCKDEP))
+		arch_lockdep_acquire(lock, wq->lock.key, "sleeping lock",
+				     LOCK_CHECK | LOCK_SLEEP | how);
+}
+static inline void order_hold(const void *lock, const struct wait_queue *wq, u32 how)
+{
+	if (static_key(KEY_LOCKDEP))
+		arch_lockdep_acquire(lock, wq->lock.key, "sleeping lock",
+				     LOCK_HOLD | LOCK_SLEEP | how);
+}
+static inline void order_release(const void *lock)
+{
+	if (static_key(KEY_LOCKDEP))
+		arch_lockdep_release(lock);
 }
 
-bool mutex_trylock(struct mutex *m)
+/* ---- mutex ---- */
+
+void __mutex_init(struct mutex *m, u32 key)
+{
+	m->locked = 0;
+	__wait_queue_init(&m->wq, key);
+}
+
+static bool mutex_take(struct mutex *m)
 {
 	return !atomic_xchg(&m->locked, 1);
 }
 
+bool mutex_trylock(struct mutex *m)
+{
+	bool taken = mutex_take(m);
+
+	if (taken)
+		order_hold(m, &m->wq, LOCK_TRY);
+	return taken;
+}
+
 void mutex_lock(struct mutex *m)
 {
-	if (likely(mutex_trylock(m)))
-		return;
-	wait_event(&m->wq, mutex_trylock(m));
+	order_check(m, &m->wq, 0);
+	if (unlikely(!mutex_take(m)))
+		wait_event(&m->wq, mutex_take(m));
+	order_hold(m, &m->wq, 0);
 }
 
 void mutex_unlock(struct mutex *m)
 {
+	order_release(m);
 	if (unlikely(!__atomic_exchange_n(&m->locked, 0, __ATOMIC_SEQ_CST)))
 		panic("mutex unlocked twice");
 	wake_up(&m->wq);
@@ -81,13 +112,13 @@ void mutex_unlock(struct mutex *m)
 
 /* ---- reader-writer semaphore ---- */
 
-void init_rwsem(struct rw_semaphore *s)
+void __init_rwsem(struct rw_semaphore *s, u32 key)
 {
 	s->count = 0;
-	wait_queue_init(&s->wq);
+	__wait_queue_init(&s->wq, key);
 }
 
-bool down_read_trylock(struct rw_semaphore *s)
+static bool read_take(struct rw_semaphore *s)
 {
 	s32 c = atomic_load(&s->count);
 
@@ -101,37 +132,61 @@ bool down_read_trylock(struct rw_semaphore *s)
 	return false;
 }
 
-static bool down_write_trylock(struct rw_semaphore *s)
+static bool write_take(struct rw_semaphore *s)
 {
 	return atomic_cmpxchg(&s->count, 0, -1) == 0;
 }
 
+bool down_read_trylock(struct rw_semaphore *s)
+{
+	bool taken = read_take(s);
+
+	if (taken)
+		order_hold(s, &s->wq, LOCK_TRY | LOCK_READ);
+	return taken;
+}
+
 void down_read(struct rw_semaphore *s)
 {
-	if (likely(down_read_trylock(s)))
-		return;
-	wait_event(&s->wq, down_read_trylock(s));
+	order_check(s, &s->wq, LOCK_READ);
+	if (unlikely(!read_take(s)))
+		wait_event(&s->wq, read_take(s));
+	order_hold(s, &s->wq, LOCK_READ);
 }
 
 void up_read(struct rw_semaphore *s)
 {
-	s32 left = __atomic_sub_fetch(&s->count, 1, __ATOMIC_SEQ_CST);
+	s32 left;
 
+	order_release(s);
+	left = __atomic_sub_fetch(&s->count, 1, __ATOMIC_SEQ_CST);
 	if (unlikely(left < 0))
 		panic("rwsem released for reading, but not held");
 	if (left == 0)
 		wake_up(&s->wq);
 }
 
+static inline void __down_write(struct rw_semaphore *s, u32 how)
+{
+	order_check(s, &s->wq, how);
+	if (unlikely(!write_take(s)))
+		wait_event(&s->wq, write_take(s));
+	order_hold(s, &s->wq, how);
+}
+
 void down_write(struct rw_semaphore *s)
 {
-	if (likely(down_write_trylock(s)))
-		return;
-	wait_event(&s->wq, down_write_trylock(s));
+	__down_write(s, 0);
+}
+
+void down_write_nested(struct rw_semaphore *s)
+{
+	__down_write(s, LOCK_NESTED);
 }
 
 void up_write(struct rw_semaphore *s)
 {
+	order_release(s);
 	if (unlikely(__atomic_exchange_n(&s->count, 0, __ATOMIC_SEQ_CST) != -1))
 		panic("rwsem released for writing, but not held");
 	wake_up(&s->wq);

@@ -45,7 +45,14 @@ struct wait_entry {
 	struct list_head node;
 	struct task *task;
 };
-void wait_queue_init(struct wait_queue *wq);
+/* Each place that makes one makes a class of locks (lib/lockdep.h). */
+#define lock_key(what)                                            \
+	({                                                        \
+		static const struct lock_class_key _key = {what}; \
+		lock_class_of(&_key);                             \
+	})
+void __wait_queue_init(struct wait_queue *wq, u32 key);
+#define wait_queue_init(wq) __wait_queue_init(wq, lock_key(#wq))
 void prepare_to_wait(struct wait_queue *wq, struct wait_entry *we);
 void finish_wait(struct wait_queue *wq, struct wait_entry *we);
 void wake_up(struct wait_queue *wq);
@@ -82,7 +89,8 @@ struct mutex {
 	u32 locked;
 	struct wait_queue wq;
 };
-void mutex_init(struct mutex *m);
+void __mutex_init(struct mutex *m, u32 key);
+#define mutex_init(m) __mutex_init(m, lock_key(#m))
 void mutex_lock(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
@@ -95,11 +103,14 @@ struct rw_semaphore {
 	s32 count; /* readers, or -1 with a writer */
 	struct wait_queue wq;
 };
-void init_rwsem(struct rw_semaphore *s);
+void __init_rwsem(struct rw_semaphore *s, u32 key);
+#define init_rwsem(s) __init_rwsem(s, lock_key(#s))
 void down_read(struct rw_semaphore *s);
 bool down_read_trylock(struct rw_semaphore *s);
 void up_read(struct rw_semaphore *s);
 void down_write(struct rw_semaphore *s);
+/** While another one of the same class is held. */
+void down_write_nested(struct rw_semaphore *s);
 void up_write(struct rw_semaphore *s);
 
 /** True where sleeping is allowed: no spinlock held, interrupts on, scheduler running. */

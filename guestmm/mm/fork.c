@@ -94,7 +94,7 @@ static int copy_table(struct copy *c, struct mm_struct *mm, struct vm_area_struc
 		int err;
 
 		spin_lock(&oldmm->page_table_lock);
-		spin_lock(&mm->page_table_lock);
+		spin_lock_nested(&mm->page_table_lock);
 		c->addr = addr + (done << PAGE_SHIFT);
 		done += copy_ptes(c, dst + done, src + done, n - done);
 		spin_unlock(&mm->page_table_lock);
@@ -196,7 +196,7 @@ struct mm_struct *dup_mm(struct mm_struct *oldmm)
 	if (!mm)
 		return NULL;
 	down_write(&oldmm->mmap_lock);
-	down_write(&mm->mmap_lock);
+	down_write_nested(&mm->mmap_lock);
 	copy_layout(mm, oldmm);
 	list_for_each_entry (vma, &oldmm->mmap, link) {
 		if (vma->flags & VM_DONTCOPY)

@@ -309,7 +309,7 @@ int anon_vma_fork(struct vm_area_struct *dst, struct vm_area_struct *src)
 	if (!home) {
 		home = own;
 		/* A walker that came here by a stale pointer may hold it as a root's. */
-		spin_lock(&own->lock);
+		spin_lock_nested(&own->lock);
 		WRITE_ONCE(own->root, root);
 		spin_unlock(&own->lock);
 		own->parent = src->anon_vma;

@@ -46,6 +46,12 @@ void test_expect_audit(struct test *t, const char *finding)
 	strscpy(expected_finding, finding, sizeof(expected_finding));
 }
 
+void test_expect_words(struct test *t, const char *words)
+{
+	t->checks++;
+	testchan_record(MMVM_REC_EXPECT, t->name, 0, 0, words);
+}
+
 static const struct mmvm_test_desc *find_test(const char *name)
 {
 	for (const struct mmvm_test_desc *d = __mmvm_tests_start; d < __mmvm_tests_end; d++)

@@ -619,3 +619,34 @@ GUEST_TEST(smp, an_address_space_is_left_before_it_goes, 0, 60, TWO)
 	mmput(c.mm);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
+
+/* ---- a panic -----------------------------------------------------------------------------------
+ */
+
+/* One CPU idles, one spins with interrupts on, one with interrupts off; all are named. */
+static void spin_for_ever(struct crew *c, unsigned int cpu)
+{
+	static u32 ready;
+
+	if (cpu == 0) {
+		while (atomic_load(&ready) != 2)
+			cpu_relax();
+		panic("told to");
+	}
+	if (cpu == 2)
+		arch_irq_disable();
+	atomic_add(&ready, 1);
+	for (;;)
+		cpu_relax();
+}
+
+GUEST_TEST(smp, a_panic_stops_every_cpu_and_names_it, MMVM_TESTF_EXPECT_CRASH, 60, FOUR)
+{
+	struct crew c = {.fn = spin_for_ever};
+
+	test_expect_words(t, "Kernel panic: told to");
+	test_expect_words(t, "CPU 1 was running crew");
+	test_expect_words(t, "CPU 2 was running crew");
+	test_expect_words(t, "CPU 3 was running idle");
+	run_crew(t, &c, 3);
+}

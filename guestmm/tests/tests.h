@@ -34,6 +34,9 @@ int run_program(const char *path, const char *args);
 /** A name that the audit must find: ends the case as an EXPECT_AUDIT test. */
 void test_expect_audit(struct test *t, const char *finding);
 
+/** Words that the console must hold when the case has ended: of a panic that is expected. */
+void test_expect_words(struct test *t, const char *words);
+
 /** Call `fn(arg)` in a new kernel thread and wait for it. Returns its result or -ENOMEM. */
 int run_in_thread(int (*fn)(void *arg), void *arg, const char *name);
 

@@ -36,6 +36,7 @@ enum mmvm_record_kind {
 	MMVM_REC_PROFILE = 15, /* name: operation; value: 1 begins, 0 has ended */
 	/* the bitmap of mmvm/access.h is filled; value: pages found; value2: TSC ticks it took */
 	MMVM_REC_ACCESS = 16,
+	MMVM_REC_EXPECT = 17, /* text: words that must be on the console when the test has ended */
 	MMVM_REC_KINDS,
 };
 

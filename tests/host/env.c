@@ -107,7 +107,7 @@ bool may_sleep(void)
 	return !host_irqs_off && host_thread_info.preempt_count == 0;
 }
 
-void wait_queue_init(struct wait_queue *wq)
+void __wait_queue_init(struct wait_queue *wq, u32 key)
 {
 	spin_lock_init(&wq->lock);
 	INIT_LIST_HEAD(&wq->waiters);
@@ -166,10 +166,10 @@ void cond_resched(void)
 		panic("cond_resched() with interrupts off or a spinlock held");
 }
 
-void mutex_init(struct mutex *m)
+void __mutex_init(struct mutex *m, u32 key)
 {
 	m->locked = 0;
-	wait_queue_init(&m->wq);
+	__wait_queue_init(&m->wq, key);
 }
 
 void mutex_lock(struct mutex *m)
@@ -196,10 +196,10 @@ void mutex_unlock(struct mutex *m)
 	m->locked = 0;
 }
 
-void init_rwsem(struct rw_semaphore *s)
+void __init_rwsem(struct rw_semaphore *s, u32 key)
 {
 	s->count = 0;
-	wait_queue_init(&s->wq);
+	__wait_queue_init(&s->wq, key);
 }
 
 void down_read(struct rw_semaphore *s)
@@ -232,6 +232,11 @@ void down_write(struct rw_semaphore *s)
 	if (s->count)
 		panic("down_write() while the only thread holds it");
 	s->count = -1;
+}
+
+void down_write_nested(struct rw_semaphore *s)
+{
+	down_write(s);
 }
 
 void up_write(struct rw_semaphore *s)

@@ -255,6 +255,9 @@ static void test_judge_crash(void)
 	expect(MMVM_TESTF_EXPECT_CRASH, &f, VERDICT_FAIL, "triple fault");
 	f.panicked = true;
 	expect(MMVM_TESTF_EXPECT_CRASH, &f, VERDICT_PASS, "");
+	strcpy(f.missing, "these words");
+	expect(MMVM_TESTF_EXPECT_CRASH, &f, VERDICT_FAIL, "without the words \"these words\"");
+	f.missing[0] = 0;
 	f.outcome.kind = OUTCOME_TIMEOUT;
 	expect(MMVM_TESTF_EXPECT_CRASH, &f, VERDICT_FAIL, "time limit");
 }

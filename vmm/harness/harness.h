@@ -74,6 +74,7 @@ struct test_facts {
 	bool ended;	/* it sent TEST_END for this test */
 	uint64_t value; /* of TEST_END: enum mmvm_test_result */
 	char text[256]; /* of TEST_END */
+	char missing[128]; /* words the guest said would be on its console, and were not */
 	unsigned int limit_s;
 	unsigned int audits; /* audits asked for */
 	int audit_error;     /* -errno of an audit that could not be made */

@@ -72,6 +72,8 @@ static void read_records(struct job *j, struct machine *m)
 
 		if (r->kind == MMVM_REC_PANIC)
 			f->panicked = true;
+		if (r->kind == MMVM_REC_EXPECT && !strstr(machine_console(m, NULL), r->text))
+			snprintf(f->missing, sizeof(f->missing), "%s", r->text);
 		if (r->kind == MMVM_REC_KILLED)
 			fprintf(j->detail, "guest killed %.64s with signal %" PRIu64 "\n", r->name,
 				r->value);

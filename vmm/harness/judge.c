@@ -73,7 +73,10 @@ static void judge_planted(const struct test_facts *f, struct verdict *v)
 void judge(const struct mmvm_test_desc *t, const struct test_facts *f, struct verdict *v)
 {
 	if (t->flags & MMVM_TESTF_EXPECT_CRASH) {
-		if (f->outcome.kind == OUTCOME_CRASHED && f->panicked)
+		if (f->outcome.kind == OUTCOME_CRASHED && f->panicked && f->missing[0])
+			set(v, VERDICT_FAIL, "a panic, but without the words \"%s\": %.300s",
+			    f->missing, f->outcome.text);
+		else if (f->outcome.kind == OUTCOME_CRASHED && f->panicked)
 			set(v, VERDICT_PASS, "%s", "");
 		else if (f->outcome.kind == OUTCOME_CRASHED)
 			set(v, VERDICT_FAIL,

@@ -153,6 +153,8 @@ static inline void irq_exit(struct pt_regs *regs)
 {
 	struct thread_info *ti = current_thread_info();
 
+	if (static_key(KEY_LOCKDEP))
+		lockdep_irq_exit();
 	if (!user_mode(regs) && ti->need_resched && ti->preempt_count == 0)
 		preempt_schedule_irq();
 }
@@ -162,6 +164,8 @@ static inline void irq_enter(void)
 {
 	if (unlikely(cpu_has_smap))
 		__asm__ volatile("clac" ::: "memory");
+	if (static_key(KEY_LOCKDEP))
+		lockdep_irq_enter();
 }
 
 void do_irq(struct pt_regs *regs)

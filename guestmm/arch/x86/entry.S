@@ -403,6 +403,7 @@ arch_return_to_user:
 	pushq	%rbp
 	movq	%rsp, %rbp
 	PUSH_SCRATCH
+	movq	8(%rbp), %r8		/* where it was called: a fifth argument */
 	call	\target
 	popq	%r11
 	popq	%r10
@@ -417,5 +418,7 @@ arch_return_to_user:
 	ret
 .endm
 	QUIET_CALL asm_spin_wait spin_wait
+	QUIET_CALL asm_lockdep_acquire lockdep_acquire
+	QUIET_CALL asm_lockdep_release lockdep_release
 
 	.section .note.GNU-stack, "", @progbits

@@ -3,8 +3,8 @@
  *
  *   site:  nopl (5 bytes)   ── static_key_enable(), before text becomes read-only ──>   jmp yes
  *
- * Each site leaves its address, its target and its key in the section __static_keys. For what is
- * rare, or not wanted on the machine being measured, and sits on hot paths all the same.
+ * Each site leaves its address, its target and its key in the section __static_keys, linked to its
+ * own: what the linker drops takes them along. For what is rare, or not wanted on the machine being measured, and sits on hot paths all the same.
  */
 #ifndef ARCH_STATIC_KEY_H
 #define ARCH_STATIC_KEY_H
@@ -17,10 +17,10 @@ enum static_key {
 
 static __always_inline bool static_key(const enum static_key key)
 {
-	__asm__ goto("1:\t.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n\t"
-		     ".pushsection __static_keys, \"a\"\n\t"
+	__asm__ goto(".Lkey%=:\t.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n\t"
+		     ".pushsection __static_keys, \"ao\", @progbits, .Lkey%=\n\t"
 		     ".balign 4\n\t"
-		     ".long 1b - ., %l[yes] - ., %c0\n\t"
+		     ".long .Lkey%= - ., %l[yes] - ., %c0\n\t"
 		     ".popsection" ::"i"(key)::yes);
 	return false;
 yes:
