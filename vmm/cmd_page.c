@@ -132,17 +132,17 @@ static void trace_help(void)
 	puts("usage: mmvm trace FILE [OPTIONS]\n"
 	     "Turn a trace of `mmvm run --trace FILE` into something to look at.\n\n"
 	     "  --format chrome|text|csv   chrome: JSON that Perfetto's viewer opens (text)\n"
-	     "  --only CATEGORY[,...]      kmem, migrate, fault, reclaim, swap, process, sched, "
-	     "oom;\n"
+	     "  --only CATEGORY[,...]      kmem, migrate, fault, reclaim, swap, file,\n"
+	     "                             process, sched, oom;\n"
 	     "                             of the host: vmm, device, dirty, kvm\n"
 	     "  -o FILE                    (standard output)");
 }
 
 static int parse_filter(struct trace_filter *filter, char *list)
 {
-	static const char *const known[] = {"kmem", "migrate", "fault", "reclaim",
-					    "swap", "process", "sched", "oom",
-					    "vmm",  "device",  "dirty", "kvm"};
+	static const char *const known[] = {"kmem",   "migrate", "fault", "reclaim", "swap",
+					    "file",   "process", "sched", "oom",     "vmm",
+					    "device", "dirty",	 "kvm"};
 	const unsigned int nr = sizeof(known) / sizeof(known[0]);
 	char *save;
 

@@ -33,6 +33,11 @@ static inline u32 trace_mm_id(const void *mm)
 			__trace(TRACE_##event, (u64)(addr_), (struct trace_page){__VA_ARGS__}); \
 	} while (0)
 
+/** About a page of the page cache. */
+#define trace_file(event, page, mapping, ...)                                                   \
+	trace_point(event, (page)->index, .pfn = page_to_pfn(page), .mm = trace_mm_id(mapping), \
+		    ##__VA_ARGS__)
+
 /** The caller's address, for events that say who asked. */
 #define TRACE_IP ((u64)__builtin_return_address(0))
 

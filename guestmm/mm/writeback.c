@@ -29,6 +29,7 @@
  * Locks: dirty_lock is taken alone. mapping->lock, interrupts off, for tags.
  */
 #include "lib/errno.h"
+#include "lib/trace.h"
 #include "mm/filemap.h"
 
 unsigned int dirty_background_ratio = 10;
@@ -78,7 +79,7 @@ static inline bool is_written(const struct address_space *mapping)
 }
 
 /* W1. Something of the mapping has just been tagged. */
-static void note_dirty_mapping(struct address_space *mapping)
+static __attribute__((noinline)) void add_dirty_mapping(struct address_space *mapping)
 {
 	spin_lock(&dirty_lock);
 	if (list_empty(&mapping->dirty_list)) {
@@ -86,6 +87,13 @@ static void note_dirty_mapping(struct address_space *mapping)
 		list_add_tail(&mapping->dirty_list, &dirty_mappings);
 	}
 	spin_unlock(&dirty_lock);
+}
+
+static inline void note_dirty_mapping(struct address_space *mapping)
+{
+	smp_mb(); /* the tag is seen before we look: with put_back() */
+	if (unlikely(list_empty(&mapping->dirty_list)))
+		add_dirty_mapping(mapping);
 }
 
 void set_page_dirty(struct page *page)
@@ -100,14 +108,14 @@ void set_page_dirty(struct page *page)
 		return;
 	}
 	flags = spin_lock_irqsave(&mapping->lock);
-	if (!TestSetPageDirty(page)) {
+	if (likely(page->mapping == mapping) && !TestSetPageDirty(page)) {
 		radix_tag_set(&mapping->pages, page->index, PAGECACHE_TAG_DIRTY);
 		page_stat_add(page, NR_FILE_DIRTY, 1);
 		count_vm_event(NR_DIRTIED);
+		trace_file(FILE_DIRTY, page, mapping);
 	}
 	spin_unlock_irqrestore(&mapping->lock, flags);
-	if (unlikely(list_empty(&mapping->dirty_list)))
-		note_dirty_mapping(mapping);
+	note_dirty_mapping(mapping);
 }
 
 bool clear_page_dirty_for_io(struct page *page)
@@ -136,14 +144,14 @@ void set_page_writeback(struct page *page)
 	unsigned long flags = spin_lock_irqsave(&mapping->lock);
 
 	SetPageWriteback(page);
+	trace_file(FILE_WRITE, page, mapping);
 	radix_tag_set(&mapping->pages, page->index, PAGECACHE_TAG_WRITEBACK);
 	if (!PageDirty(page))
 		radix_tag_clear(&mapping->pages, page->index, PAGECACHE_TAG_DIRTY);
 	radix_tag_clear(&mapping->pages, page->index, PAGECACHE_TAG_TOWRITE);
 	page_stat_add(page, NR_WRITEBACK, 1);
 	spin_unlock_irqrestore(&mapping->lock, flags);
-	if (unlikely(list_empty(&mapping->dirty_list)))
-		note_dirty_mapping(mapping);
+	note_dirty_mapping(mapping);
 }
 
 bool file_page_written(struct page *page)
@@ -155,6 +163,7 @@ bool file_page_written(struct page *page)
 	radix_tag_clear(&mapping->pages, page->index, PAGECACHE_TAG_WRITEBACK);
 	page_stat_add(page, NR_WRITEBACK, -1);
 	count_vm_event(NR_WRITTEN);
+	trace_file(FILE_WRITTEN, page, mapping);
 	spin_unlock_irqrestore(&mapping->lock, flags);
 	atomic_add(&nr_written, 1);
 	if (unlikely(atomic_load(&nr_throttled)))

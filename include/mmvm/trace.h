@@ -74,7 +74,13 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(EXEC, "exec", "process", "-", "name")                                                 \
 	X(EXIT, "exit", "process", "-", "status")                                               \
 	X(SWITCH, "switch", "sched", "-", "pid") /* pid: who goes; addr: who comes */           \
-	X(OOM_KILL, "oom_kill", "oom", "-", "pid")
+	X(OOM_KILL, "oom_kill", "oom", "-", "pid")                                              \
+	/* page cache; mm: the mapping, by its address as of address spaces */                  \
+	X(FILE_ADD, "file_add", "file", "type", "index")                                        \
+	X(FILE_DEL, "file_del", "file", "-", "index")                                           \
+	X(FILE_DIRTY, "file_dirty", "file", "-", "index")                                       \
+	X(FILE_WRITE, "file_write", "file", "-", "index")                                       \
+	X(FILE_WRITTEN, "file_written", "file", "-", "index")
 
 #define MMVM_ENUM_(name, text, category, arg, addr) TRACE_##name,
 enum mmvm_trace_event { TRACE_NONE, MMVM_TRACE_EVENTS(MMVM_ENUM_) NR_TRACE_EVENTS };

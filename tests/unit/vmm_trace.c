@@ -385,6 +385,10 @@ static void test_rules(void)
 #define O_(slot) rec(0, TRACE_SWAP_OUT, 5, 0, slot)
 #define W_	 rec(0, TRACE_WRITE_END, 5, 0, 3)
 #define I_(slot) rec(0, TRACE_SWAP_IN, 5, 1, slot)
+#define P_	 rec(0, TRACE_FILE_ADD, 5, PAGE_FILE, 1)
+#define Q_	 rec(0, TRACE_FILE_DEL, 5, 0, 1)
+#define S_	 rec(0, TRACE_FILE_WRITE, 5, 0, 1)
+#define T_	 rec(0, TRACE_FILE_WRITTEN, 5, 0, 1)
 #define R_	 rec(0, TRACE_READ_END, 5, 0, 3)
 	const struct {
 		enum life_rule rule;
@@ -413,6 +417,15 @@ static void test_rules(void)
 		{LIFE_READ, {A_, C_(3), I_(3), I_(3)}},
 		{LIFE_HAS_READ, {A_, C_(3), R_}},
 		{LIFE_PUTBACK, {A_, rec(0, TRACE_PUTBACK, 5, 0, 0)}},
+		{LIFE_CACHED, {A_, P_, P_}},
+		{LIFE_CACHED, {A_, Q_}},
+		{LIFE_CACHED, {A_, rec(0, TRACE_FILE_DIRTY, 5, 0, 1)}},
+		{LIFE_CACHED, {A_, P_, S_, Q_}},
+		{LIFE_FREE, {A_, P_, F_}},
+		{LIFE_FILE_WRITE, {A_, S_}},
+		{LIFE_FILE_WRITE, {A_, P_, S_, S_}},
+		{LIFE_FILE_WRITE, {A_, P_, T_}},
+		{LIFE_LEGAL, {A_, P_, S_, T_, Q_, F_}},
 		{LIFE_LEGAL, {A_, M_, C_(3), U_, O_(3), W_}},
 		{LIFE_LEGAL, {A_, C_(3), I_(3), R_, M_, D_(3)}},
 		{LIFE_LEGAL, {F_, A_, M_, M_, U_, U_}},

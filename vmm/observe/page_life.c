@@ -44,9 +44,9 @@ const char *life_rule_text(enum life_rule rule)
 
 static enum life_rule step_free(struct life_frame *f)
 {
-	bool legal =
-		f->state == LIFE_UNKNOWN || (f->state == LIFE_USED && !f->slot && !f->writing &&
-					     !f->reading && (f->type != PAGE_ANON || !f->mapped));
+	bool legal = f->state == LIFE_UNKNOWN ||
+		     (f->state == LIFE_USED && !f->slot && !f->writing && !f->reading && !f->file &&
+		      !f->file_writing && (f->type != PAGE_ANON || !f->mapped));
 
 	*f = (struct life_frame){.state = LIFE_IS_FREE};
 	return legal ? LIFE_LEGAL : LIFE_FREE;
@@ -112,6 +112,33 @@ static enum life_rule step_swap(struct life_frame *f, const struct mmvm_trace_re
 	}
 }
 
+static enum life_rule step_file(struct life_frame *f, const struct mmvm_trace_rec *r)
+{
+	bool ok;
+
+	switch (r->event) {
+	case TRACE_FILE_ADD:
+		ok = f->state == LIFE_USED && !f->file;
+		f->file = true;
+		f->type = (uint8_t)r->arg;
+		return ok ? LIFE_LEGAL : LIFE_CACHED;
+	case TRACE_FILE_DEL:
+		ok = f->file && !f->file_writing;
+		f->file = false;
+		return ok ? LIFE_LEGAL : LIFE_CACHED;
+	case TRACE_FILE_DIRTY:
+		return f->file ? LIFE_LEGAL : LIFE_CACHED;
+	case TRACE_FILE_WRITE:
+		ok = f->file && !f->file_writing;
+		f->file_writing = true;
+		return ok ? LIFE_LEGAL : LIFE_FILE_WRITE;
+	default: /* FILE_WRITTEN */
+		ok = f->file_writing;
+		f->file_writing = false;
+		return ok ? LIFE_LEGAL : LIFE_FILE_WRITE;
+	}
+}
+
 enum life_rule life_step(struct life_frame *f, const struct mmvm_trace_rec *r)
 {
 	bool ok;
@@ -143,6 +170,12 @@ enum life_rule life_step(struct life_frame *f, const struct mmvm_trace_rec *r)
 	case TRACE_SWAP_IN_ZERO:
 	case TRACE_READ_END:
 		return step_swap(f, r);
+	case TRACE_FILE_ADD:
+	case TRACE_FILE_DEL:
+	case TRACE_FILE_DIRTY:
+	case TRACE_FILE_WRITE:
+	case TRACE_FILE_WRITTEN:
+		return step_file(f, r);
 	default:
 		return LIFE_LEGAL;
 	}
@@ -169,10 +202,12 @@ const char *life_describe(const struct life_frame *f, char *buf, size_t size)
 		ADD_(", mapped");
 	if (f->mapped > 1)
 		ADD_(" x%d", f->mapped);
+	if (f->file)
+		ADD_(", cached");
 	if (f->slot)
 		ADD_(", slot %u:%" PRIu64, (unsigned int)(f->entry >> 58),
 		     (uint64_t)(f->entry & ((1ull << 58) - 1)));
-	if (f->writing)
+	if (f->writing || f->file_writing)
 		ADD_(", being written");
 	if (f->reading)
 		ADD_(", being read");
@@ -443,6 +478,8 @@ static void add_counts(struct check *c)
 	add_vmstat(c, "pages swapped in", c->n[TRACE_SWAP_IN], "pswpin");
 	add_vmstat(c, "zero pages out, without disk", c->n[TRACE_SWAP_OUT_ZERO], "swpout_zero");
 	add_vmstat(c, "zero pages in, without disk", c->n[TRACE_SWAP_IN_ZERO], "swpin_zero");
+	add_vmstat(c, "pages of files dirtied", c->n[TRACE_FILE_DIRTY], "nr_dirtied");
+	add_vmstat(c, "pages of files written", c->n[TRACE_FILE_WRITTEN], "nr_written");
 	if (c->swap < 0)
 		return;
 	add_count(c, "pages swapped out", c->n[TRACE_SWAP_OUT], "disk, pages written", c->disk_out);

@@ -17,18 +17,20 @@
 #include <stdio.h>
 #include "observe/trace_read.h"
 
-#define LIFE_RULES(X)                                                                     \
-	X(LIFE_ALLOC, "L1", "only a free frame is allocated")                             \
-	X(LIFE_FREE, "L2", "a frame is freed once, mapped nowhere, without slot and I/O") \
-	X(LIFE_MAP, "L3", "only an allocated frame is mapped")                            \
-	X(LIFE_UNMAP, "L4", "a page is unmapped as often as it was mapped")               \
-	X(LIFE_SLOT, "L5", "a page in use gets one slot at a time")                       \
-	X(LIFE_UNSLOT, "L6", "a page loses the slot it has, and under no I/O")            \
-	X(LIFE_WRITE, "L7", "what is written has that slot and nothing under way")        \
-	X(LIFE_WRITTEN, "L8", "a write that ends had begun")                              \
-	X(LIFE_READ, "L9", "what is read in has that slot and nothing under way")         \
-	X(LIFE_HAS_READ, "L10", "a read that ends had begun")                             \
-	X(LIFE_PUTBACK, "L11", "what is put back to a list was isolated from one")
+#define LIFE_RULES(X)                                                                      \
+	X(LIFE_ALLOC, "L1", "only a free frame is allocated")                              \
+	X(LIFE_FREE, "L2", "a frame is freed once, mapped nowhere, without slot and I/O")  \
+	X(LIFE_MAP, "L3", "only an allocated frame is mapped")                             \
+	X(LIFE_UNMAP, "L4", "a page is unmapped as often as it was mapped")                \
+	X(LIFE_SLOT, "L5", "a page in use gets one slot at a time")                        \
+	X(LIFE_UNSLOT, "L6", "a page loses the slot it has, and under no I/O")             \
+	X(LIFE_WRITE, "L7", "what is written has that slot and nothing under way")         \
+	X(LIFE_WRITTEN, "L8", "a write that ends had begun")                               \
+	X(LIFE_READ, "L9", "what is read in has that slot and nothing under way")          \
+	X(LIFE_HAS_READ, "L10", "a read that ends had begun")                              \
+	X(LIFE_PUTBACK, "L11", "what is put back to a list was isolated from one")         \
+	X(LIFE_CACHED, "L12", "a page comes into the page cache once, and leaves it once") \
+	X(LIFE_FILE_WRITE, "L13", "a page of a file is written once at a time")
 
 #define MMVM_ENUM_(name, number, text) name,
 enum life_rule { LIFE_LEGAL, LIFE_RULES(MMVM_ENUM_) NR_LIFE_RULES };
@@ -41,6 +43,7 @@ struct life_frame {
 	uint8_t state; /* enum life_state */
 	uint8_t type;  /* enum mmvm_page_type, while used */
 	bool slot, writing, reading, isolated, on_disk;
+	bool file, file_writing; /* in the page cache */
 	int32_t mapped;
 	uint64_t entry; /* while slot */
 	int64_t io_end; /* on_disk: when the host had served the request under way */

@@ -100,6 +100,13 @@ static void detail_guest(const struct trace_data *t, const struct mmvm_trace_rec
 	case TRACE_READ_END:
 		snprintf(buf, size, "slot %u:%" PRIu64 "%s", area, slot, r->arg ? ", failed" : "");
 		break;
+	case TRACE_FILE_ADD:
+	case TRACE_FILE_DEL:
+	case TRACE_FILE_DIRTY:
+	case TRACE_FILE_WRITE:
+	case TRACE_FILE_WRITTEN:
+		snprintf(buf, size, "page %" PRIu64 " of mapping %x", r->addr, r->mm);
+		break;
 	case TRACE_DIRECT_END:
 		snprintf(buf, size, "%" PRIu64 " pages", r->addr);
 		break;
