@@ -215,8 +215,6 @@ static int may_remove(const struct entry *e, bool is_dir)
 
 	if (!inode)
 		return -ENOENT;
-	if (e->w.path.mnt->read_only)
-		return -EROFS;
 	if (is_dir) {
 		if (!S_ISDIR(inode->mode))
 			return -ENOTDIR;
@@ -268,6 +266,9 @@ int vfs_unlink(int dfd, const char *name, bool is_dir)
 		err = is_dir ? no_dir[e.w.last_type] : -EISDIR;
 		goto end;
 	}
+	err = -EROFS;
+	if (e.w.path.mnt->read_only)
+		goto end;
 	err = entry_lock(&e);
 	if (err)
 		goto end;
@@ -379,8 +380,6 @@ static int do_rename(struct entry *from, struct entry *to)
 	struct new_name n;
 	int err;
 
-	if (inode == victim)
-		return 0;
 	if (!dir->ops->rename)
 		return -EPERM;
 	err = d_name_alloc(&n, to->w.last, to->w.last_len);
@@ -422,7 +421,7 @@ static int rename_entries(struct entry *from, struct entry *to, u32 flags)
 	if (err)
 		goto put_from;
 	err = rename_check(from, to, flags);
-	if (!err)
+	if (!err && from->d->inode != to->d->inode) /* two names of one file stay two */
 		err = flags & RENAME_EXCHANGE ? exchange(from, to) : do_rename(from, to);
 	dput(to->d);
 put_from:

@@ -15,23 +15,28 @@
  * No locks: the archive is never written.
  */
 #include "fs/initrd.h"
-#include "kernel/kernel.h"
+#include "fs/vfs.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/page.h"
 
-#define CPIO_HEADER   110
-#define CPIO_MAGIC    "070701"
-#define CPIO_MODE     1 /* numbers by place in the header */
-#define CPIO_SIZE     6
-#define CPIO_NAMESIZE 11
-#define S_IFMT	      0170000u
-#define S_IFREG	      0100000u
+#define CPIO_HEADER  110
+#define CPIO_MAGIC   "070701"
+#define CPIO_NUMBERS 13
 
-struct cpio_entry {
-	const char *name;
-	const u8 *data;
-	u32 mode, size;
+/* Numbers by their place in the header. */
+enum {
+	CPIO_INO,
+	CPIO_MODE,
+	CPIO_UID,
+	CPIO_GID,
+	CPIO_NLINK,
+	CPIO_MTIME,
+	CPIO_SIZE,
+	CPIO_MAJOR,
+	CPIO_MINOR,
+	CPIO_RMAJOR,
+	CPIO_RMINOR,
+	CPIO_NAMESIZE,
 };
 
 /** Number `nr` of a header, or -EINVAL when it is not eight hexadecimal digits. */
@@ -55,10 +60,9 @@ static s64 cpio_number(const char *header, unsigned int nr)
 	return v;
 }
 
-/** Decode the entry at *pos and move *pos behind it. Returns 0 or -EINVAL. */
-static int cpio_next(const u8 *image, size_t size, size_t *pos, struct cpio_entry *e)
+int cpio_next(const u8 *image, size_t size, size_t *pos, struct cpio_entry *e)
 {
-	s64 mode, file_size, name_size;
+	s64 number[CPIO_NUMBERS], file_size, name_size;
 	const char *header;
 	size_t at = *pos;
 
@@ -67,10 +71,14 @@ static int cpio_next(const u8 *image, size_t size, size_t *pos, struct cpio_entr
 	header = (const char *)image + at;
 	if (memcmp(header, CPIO_MAGIC, 6))
 		return -EINVAL;
-	mode = cpio_number(header, CPIO_MODE);
-	file_size = cpio_number(header, CPIO_SIZE);
-	name_size = cpio_number(header, CPIO_NAMESIZE);
-	if (mode < 0 || file_size < 0 || name_size < 1)
+	for (unsigned int i = 0; i < CPIO_NUMBERS; i++) {
+		number[i] = cpio_number(header, i);
+		if (number[i] < 0)
+			return -EINVAL;
+	}
+	file_size = number[CPIO_SIZE];
+	name_size = number[CPIO_NAMESIZE];
+	if (name_size < 1)
 		return -EINVAL;
 
 	at += CPIO_HEADER;
@@ -81,14 +89,19 @@ static int cpio_next(const u8 *image, size_t size, size_t *pos, struct cpio_entr
 	if (at > size || size - at < (u64)file_size)
 		return -EINVAL;
 	e->data = image + at;
-	e->mode = mode;
 	e->size = file_size;
+	e->ino = number[CPIO_INO];
+	e->mode = number[CPIO_MODE];
+	e->nlink = number[CPIO_NLINK];
+	e->dev_major = number[CPIO_MAJOR];
+	e->dev_minor = number[CPIO_MINOR];
+	e->rdev_major = number[CPIO_RMAJOR];
+	e->rdev_minor = number[CPIO_RMINOR];
 	*pos = ALIGN_UP(at + file_size, 4ul);
 	return 0;
 }
 
-/** The name without what does not distinguish it: leading "./" and "/". */
-static const char *plain_name(const char *name)
+const char *cpio_plain_name(const char *name)
 {
 	while (name[0] == '/' || (name[0] == '.' && name[1] == '/'))
 		name++;
@@ -100,7 +113,7 @@ int cpio_find(const void *image, size_t size, const char *path, const void **dat
 	struct cpio_entry e;
 	size_t pos = 0;
 
-	path = plain_name(path);
+	path = cpio_plain_name(path);
 	for (;;) {
 		int err = cpio_next(image, size, &pos, &e);
 
@@ -108,7 +121,7 @@ int cpio_find(const void *image, size_t size, const char *path, const void **dat
 			return err;
 		if (!strcmp(e.name, "TRAILER!!!"))
 			return -ENOENT;
-		if (strcmp(plain_name(e.name), path))
+		if (strcmp(cpio_plain_name(e.name), path))
 			continue;
 		if ((e.mode & S_IFMT) != S_IFREG)
 			return -EISDIR;
@@ -116,12 +129,4 @@ int cpio_find(const void *image, size_t size, const char *path, const void **dat
 		*len = e.size;
 		return 0;
 	}
-}
-
-int initrd_find(const char *path, const void **data, size_t *len)
-{
-	if (!boot_info.initrd_start || boot_info.initrd_end <= boot_info.initrd_start)
-		return -ENOENT;
-	return cpio_find(__va(boot_info.initrd_start),
-			 boot_info.initrd_end - boot_info.initrd_start, path, data, len);
 }

@@ -1,15 +1,25 @@
-/* The initial RAM disk: a newc cpio archive that the VMM puts into guest memory, read in place. */
+/* newc cpio archives, read in place: what the VMM puts into guest memory as the initial root. */
 #ifndef FS_INITRD_H
 #define FS_INITRD_H
 #include "lib/types.h"
 
+/** An entry; name and data point into the archive. */
+struct cpio_entry {
+	const char *name;
+	const u8 *data;
+	u32 mode, size, ino, nlink;
+	u32 dev_major, dev_minor;   /* where it was: with ino, which hard links are one file */
+	u32 rdev_major, rdev_minor; /* what a special file stands for */
+};
+/** Decode the entry at *pos and move *pos behind it; the last is named "TRAILER!!!". Returns 0, or
+ * -EINVAL: the archive is damaged here. Pure. */
+int cpio_next(const u8 *image, size_t size, size_t *pos, struct cpio_entry *e);
+/** The name without what does not distinguish it: leading "./" and "/". */
+const char *cpio_plain_name(const char *name);
 /**
  * Find the regular file `path` ("/bin/hello", "./bin/hello" and "bin/hello" are one name) in the
- * archive the device tree names. On success *data points into the archive, which stays where it is.
- * Returns 0, -ENOENT, -EISDIR, or -EINVAL when the archive is damaged before the file is found.
+ * archive [image, image + size). On success *data points into it. Returns 0, -ENOENT, -EISDIR, or
+ * -EINVAL when the archive is damaged before the file is found. Pure.
  */
-int initrd_find(const char *path, const void **data, size_t *len);
-
-/** The same in any archive: [image, image + size). Pure. */
 int cpio_find(const void *image, size_t size, const char *path, const void **data, size_t *len);
 #endif

@@ -169,8 +169,12 @@ struct inode *iget(struct super_block *sb, u64 ino, int *err)
 /* Nobody can find it any more (INODE_FREEING): give up pages and what the file system has. */
 static void inode_drop(struct inode *inode)
 {
-	truncate_inode_pages(&inode->i_data);
-	writeback_forget(&inode->i_data);
+	if (inode->i_data.flags & AS_SHMEM) {
+		shmem_truncate_range(&inode->i_data, 0, ~0ul);
+	} else {
+		truncate_inode_pages(&inode->i_data);
+		writeback_forget(&inode->i_data);
+	}
 	if (!inode->nlink && inode->sb->ops->evict_inode)
 		inode->sb->ops->evict_inode(inode);
 	inode_free(inode);

@@ -42,6 +42,8 @@ static int may_open(const struct path *path, u32 flags)
 	const struct inode *inode = path->dentry->inode;
 	bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
 
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
 	if (flags & O_DIRECTORY && !S_ISDIR(inode->mode))
 		return -ENOTDIR;
 	if (S_ISLNK(inode->mode))
@@ -225,7 +227,7 @@ static int open_tmpfile(const struct path *dir, u32 flags, u32 mode, struct file
 	path.dentry->inode = inode;
 	path.dentry->unlinked = true;
 	path.dentry->tmpfile = !(flags & O_EXCL);
-	err = open_path(&path, flags & ~O_TMPFILE, file);
+	err = open_path(&path, flags & ~(O_TMPFILE | O_EXCL), file);
 	dput(path.dentry);
 	return err;
 }
@@ -274,7 +276,8 @@ int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file)
 	if (!err && flags & O_TMPFILE_BIT)
 		err = open_tmpfile(&w.path, flags, mode, file);
 	else if (!err) /* what is new is empty, and ours whatever its mode says */
-		err = open_path(&w.path, made ? flags & ~(O_TRUNC | O_CREAT) : flags, file);
+		err = open_path(&w.path, made ? flags & ~(O_TRUNC | O_CREAT | O_EXCL) : flags,
+				file);
 	walk_end(&w);
 	return err;
 }
@@ -418,11 +421,11 @@ long generic_llseek(struct file *f, s64 offset, int whence)
 		break;
 	case 1:
 		if (__builtin_add_overflow(offset, (s64)f->pos, &offset))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case 2:
 		if (__builtin_add_overflow(offset, (s64)size, &offset))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case SEEK_DATA:
 	case SEEK_HOLE:

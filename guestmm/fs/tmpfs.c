@@ -21,6 +21,7 @@ struct tmpfs {
 	u64 nr_inodes, max_inodes; /* A */
 	u64 max_pages;		   /* for statfs */
 	u32 root_mode;
+	u32 mapping_flags; /* AS_SHMEM, and AS_UNEVICTABLE when nothing is to be swapped */
 };
 
 static const struct inode_ops dir_ops, file_ops_, link_ops, node_ops;
@@ -43,7 +44,7 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
 	inode->rdev = rdev;
 	switch (mode & S_IFMT) {
 	case S_IFREG:
-		address_space_init(&inode->i_data, inode, &shmem_aops, AS_SHMEM);
+		address_space_init(&inode->i_data, inode, &shmem_aops, fs->mapping_flags);
 		inode->ops = &file_ops_;
 		inode->fops = &generic_file_ops;
 		inode->seals = F_SEAL_SEAL;
@@ -52,6 +53,7 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
 		inode->ops = &dir_ops;
 		inode->fops = &simple_dir_ops;
 		inode->nlink = 2;
+		inode->i_data.size = 2 * DIRENT_SIZE;
 		break;
 	case S_IFLNK:
 		inode->ops = &link_ops;
@@ -174,15 +176,15 @@ static int tmpfs_tmpfile(struct inode *dir, u32 mode, struct inode **result)
 static int zero_part(struct address_space *mapping, u64 from, u64 to)
 {
 	struct page *page;
+	bool major;
 	int err;
 
 	if (from == to)
 		return 0;
-	err = shmem_get_page(mapping, from >> PAGE_SHIFT, false, &page, NULL);
+	err = shmem_get_page(mapping, from >> PAGE_SHIFT, false, &page, &major);
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	memset((char *)page_address(page) + (from & ~PAGE_MASK), 0, to - from);
-	set_page_dirty(page);
 	unlock_page(page);
 	put_page(page);
 	return 0;
@@ -300,7 +302,7 @@ static const struct super_ops tmpfs_super_ops = {
 	.put_super = tmpfs_put_super,
 };
 
-/* "size=64M,nr_inodes=1k,mode=755". */
+/* "size=64M,nr_inodes=1k,mode=755,noswap". */
 static int parse_options(struct tmpfs *fs, const char *options)
 {
 	char word[64], *value;
@@ -315,6 +317,10 @@ static int parse_options(struct tmpfs *fs, const char *options)
 		memcpy(word, options, len);
 		word[len] = '\0';
 		options += len + (end != NULL);
+		if (!strcmp(word, "noswap")) {
+			fs->mapping_flags |= AS_UNEVICTABLE;
+			continue;
+		}
 		value = strchr(word, '=');
 		if (!value)
 			return -EINVAL;
@@ -349,6 +355,7 @@ static int tmpfs_mount(struct super_block *sb, const char *options)
 	fs->max_pages = totalram_pages() / 2;
 	fs->max_inodes = max(totalram_pages() / 2, (u64)4096);
 	fs->root_mode = 01777;
+	fs->mapping_flags = AS_SHMEM;
 	err = parse_options(fs, options);
 	if (err)
 		goto free;

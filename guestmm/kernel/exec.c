@@ -1,6 +1,8 @@
 /*
  * execve(2), and loading a static ELF program: check the file, map its segments, build the stack.
  *
+ * The program comes from the file system (kernel/program.c).
+ *
  * Works in the current, empty address space. Each segment becomes anonymous memory, is filled
  * through ordinary user-memory writes, and gets its final protection last; so the page tables, the
  * accounting and the reverse map see a program like any other.
@@ -17,57 +19,81 @@
 #include <linux/auxvec.h>
 
 #include "kernel/file.h"
+#include "kernel/file_calls.h"
 #include "kernel/process.h"
+#include "kernel/program.h"
+#include "kernel/user_path.h"
 #include "arch/uaccess.h"
-#include "fs/initrd.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/aslr.h"
 #include "mm/mm.h"
+#include "mm/slab.h"
 #include "mm/vmalloc.h"
 #include "mmvm/layout.h"
 
 #define STACK_INITIAL (128ul << 10)
 #define MAX_STRINGS   1024u /* argv and environment */
-#define MAX_ARG_BYTES (64u << 10)
 #define MAX_PHDRS     64
 
 struct image {
-	const u8 *file;
-	size_t size;
+	struct program *prog;
 	const Elf64_Ehdr *eh;
-	const Elf64_Phdr *ph;
+	Elf64_Phdr *ph;	    /* a copy */
 	unsigned long bias; /* 0, or where a position-independent program was put */
 	unsigned long phdr_addr, entry, end;
 	struct mm_layout layout;
 };
 
+static bool is_our_elf(const Elf64_Ehdr *eh, size_t size)
+{
+	return size >= sizeof(*eh) && !memcmp(eh->e_ident, ELFMAG, SELFMAG) &&
+	       eh->e_ident[EI_CLASS] == ELFCLASS64 && eh->e_ident[EI_DATA] == ELFDATA2LSB &&
+	       eh->e_machine == EM_X86_64 && (eh->e_type == ET_EXEC || eh->e_type == ET_DYN) &&
+	       eh->e_phentsize == sizeof(Elf64_Phdr) && eh->e_phnum && eh->e_phnum <= MAX_PHDRS;
+}
+
+/* Is it a program that can be loaded? The headers are in im->eh and im->ph then. */
 static int image_check(struct image *im)
 {
-	const Elf64_Ehdr *eh = (const void *)im->file;
-	unsigned int i;
+	u64 size = im->prog->file->mapping->size;
+	int err;
 
-	if (im->size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) ||
-	    eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
-	    eh->e_machine != EM_X86_64 || (eh->e_type != ET_EXEC && eh->e_type != ET_DYN) ||
-	    eh->e_phentsize != sizeof(Elf64_Phdr) || !eh->e_phnum || eh->e_phnum > MAX_PHDRS ||
-	    eh->e_phoff > im->size || im->size - eh->e_phoff < eh->e_phnum * sizeof(Elf64_Phdr))
+	im->eh = (const void *)im->prog->head;
+	if (!is_our_elf(im->eh, im->prog->head_len))
 		return -ENOEXEC;
-	im->eh = eh;
-	im->ph = (const void *)(im->file + eh->e_phoff);
-	for (i = 0; i < eh->e_phnum; i++) {
+	err = program_read(im->prog, im->ph, im->eh->e_phnum * sizeof(*im->ph), im->eh->e_phoff);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < im->eh->e_phnum; i++) {
 		const Elf64_Phdr *p = &im->ph[i];
 
 		if (p->p_type == PT_INTERP)
 			return -ENOEXEC; /* dynamic: no linker here */
 		if (p->p_type != PT_LOAD)
 			continue;
-		if (p->p_filesz > p->p_memsz || p->p_offset > im->size ||
-		    im->size - p->p_offset < p->p_filesz || p->p_vaddr >= TASK_SIZE ||
+		if (p->p_filesz > p->p_memsz || p->p_offset > size ||
+		    size - p->p_offset < p->p_filesz || p->p_vaddr >= TASK_SIZE ||
 		    p->p_memsz > TASK_SIZE - p->p_vaddr)
 			return -ENOEXEC;
 	}
-	im->bias = eh->e_type == ET_DYN ? im->layout.pie_base : 0;
+	im->bias = im->eh->e_type == ET_DYN ? im->layout.pie_base : 0;
+	return 0;
+}
+
+/* The file's bytes into the new program's memory. */
+static int read_segment(struct image *im, unsigned long to, u64 pos, size_t len)
+{
+	struct file *f = im->prog->file;
+
+	while (len) {
+		long n = generic_file_read(f->mapping, &f->ra, to, len, &pos);
+
+		if (n <= 0)
+			return n == -EFAULT ? -ENOMEM : n ? (int)n : -ENOEXEC;
+		to += n;
+		len -= n;
+	}
 	return 0;
 }
 
@@ -84,6 +110,7 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 	unsigned long end = ALIGN_UP(vaddr + p->p_memsz, PAGE_SIZE);
 	int prot = segment_prot(p);
 	long got;
+	int err;
 
 	if (!p->p_memsz)
 		return 0;
@@ -93,11 +120,11 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, 0);
 	if (got < 0)
 		return got == -EEXIST ? -ENOEXEC : (int)got;
-	if (copy_to_user(vaddr, im->file + p->p_offset, p->p_filesz))
-		return -ENOMEM;
+	err = read_segment(im, vaddr, p->p_offset, p->p_filesz);
+	if (err)
+		return err;
 	if (prot != (PROT_READ | PROT_WRITE)) {
-		int err = do_mprotect(mm, start, end - start, prot);
-
+		err = do_mprotect(mm, start, end - start, prot);
 		if (err)
 			return err;
 	}
@@ -204,41 +231,51 @@ static void pick_layout(struct mm_struct *mm, struct mm_layout *layout)
 	mm->mmap_base = layout->mmap_base;
 }
 
+static int load_image(struct mm_struct *mm, struct image *im, unsigned long *entry,
+		      unsigned long *sp)
+{
+	int err;
+
+	pick_layout(mm, &im->layout);
+	err = image_check(im);
+	for (unsigned int i = 0; !err && i < im->eh->e_phnum; i++) {
+		if (im->ph[i].p_type == PT_LOAD)
+			err = map_segment(mm, im, &im->ph[i]);
+	}
+	if (err)
+		return err;
+	im->entry = im->bias + im->eh->e_entry;
+	if (!im->end || im->entry >= TASK_SIZE)
+		return -ENOEXEC;
+	mm->start_brk = im->end + im->layout.brk_gap;
+	mm->brk = mm->start_brk;
+	err = build_stack(mm, im, &im->prog->args, sp);
+	if (err)
+		return err;
+	*entry = im->entry;
+	return 0;
+}
+
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp)
 {
-	struct mm_struct *mm = current->mm;
+	struct program *prog;
 	struct image im = {0};
-	const void *file;
-	unsigned int i;
 	int err;
 
 	if (args->len > MAX_ARG_BYTES || args->argc + args->envc > MAX_STRINGS)
 		return -E2BIG;
-	err = initrd_find(args->path, &file, &im.size);
+	prog = kmalloc(sizeof(*prog), GFP_KERNEL);
+	im.ph = kmalloc(MAX_PHDRS * sizeof(*im.ph), GFP_KERNEL);
+	err = prog && im.ph ? program_open(prog, args) : -ENOMEM;
 	if (err)
-		return err;
-	im.file = file;
-	pick_layout(mm, &im.layout);
-	err = image_check(&im);
-	if (err)
-		return err;
-	for (i = 0; i < im.eh->e_phnum; i++) {
-		if (im.ph[i].p_type != PT_LOAD)
-			continue;
-		err = map_segment(mm, &im, &im.ph[i]);
-		if (err)
-			return err;
-	}
-	im.entry = im.bias + im.eh->e_entry;
-	if (!im.end || im.entry >= TASK_SIZE)
-		return -ENOEXEC;
-	mm->start_brk = im.end + im.layout.brk_gap;
-	mm->brk = mm->start_brk;
-	err = build_stack(mm, &im, args, sp);
-	if (err)
-		return err;
-	*entry = im.entry;
-	return 0;
+		goto free;
+	im.prog = prog;
+	err = load_image(current->mm, &im, entry, sp);
+	program_close(prog);
+free:
+	kfree(im.ph);
+	kfree(prog);
+	return err;
 }
 
 /* ---- execve -----------------------------------------------------------------------------------
@@ -330,17 +367,19 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 static long execve_call(struct pt_regs *regs)
 {
 	struct exec_args args = {0};
-	char path[256], *buf;
+	struct user_path path;
+	char *buf;
 	long err;
 	int n;
 
-	err = strncpy_from_user(path, regs->rdi, sizeof(path));
+	err = user_path_get(&path, regs->rdi);
 	if (err < 0)
 		return err;
+	err = -ENOMEM;
 	buf = vmalloc(MAX_ARG_BYTES);
 	if (!buf)
-		return -ENOMEM;
-	args.path = path;
+		goto put;
+	args.path = path.name;
 	args.strings = buf;
 	err = n = copy_strings(buf, &args.len, regs->rsi);
 	if (n < 0)
@@ -353,6 +392,8 @@ static long execve_call(struct pt_regs *regs)
 	err = do_execve(regs, &args);
 out:
 	vfree(buf);
+put:
+	user_path_put(&path);
 	return err;
 }
 

@@ -76,6 +76,8 @@ static void __noreturn thread_exit(void)
 	if (last) {
 		files_put(p->files);
 		p->files = NULL;
+		fs_put(p->fs);
+		p->fs = NULL;
 	}
 	task_exit();
 }

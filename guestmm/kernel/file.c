@@ -1,25 +1,19 @@
 /*
- * Descriptors, and the calls that work on any file. The console is a file: output goes to the
- * serial line, input is always at its end.
+ * Open files, and reading and writing by whatever way: at the file's position or at another, into one
+ * buffer or several.
  *
- * I1  used = 1 + the highest descriptor in use; beyond it fd[] means nothing.
- * I2  A call holds a reference on its file, so that another thread may close the descriptor.
+ * I1  Files that have a position (regular files, directories) are used by one call at a time: it holds
+ *     pos_lock. Pipes and terminals are not: who waits there must not keep the others out.
  *
- * Locks: files->lock, taken alone.
+ * Locks: pos_lock, outside everything that a file's operations take.
  */
 #include "kernel/file.h"
+#include "kernel/file_calls.h"
 #include "arch/uaccess.h"
+#include "kernel/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/slab.h"
-
-struct files {
-	s32 refs; /* A */
-	spinlock_t lock;
-	u32 used;		   /* lock */
-	u64 cloexec[MAX_FDS / 64]; /* lock */
-	struct file *fd[MAX_FDS];  /* lock */
-};
 
 #define MAX_RW_COUNT 0x7ffff000ul
 #define MAX_IOV	     1024u
@@ -46,388 +40,308 @@ void file_put(struct file *f)
 {
 	if (!atomic_dec_and_test(&f->refs))
 		return;
+	if (f->inode)
+		locks_remove_file(f);
 	if (f->ops->release)
 		f->ops->release(f);
+	path_put(&f->path);
+	iput(f->inode);
 	kfree(f);
 }
 
-static long console_out(struct file *f, unsigned long buf, size_t len, u64 *pos)
+bool file_has_position(const struct file *f)
 {
-	char chunk[256];
-	size_t done = 0;
-
-	while (done < len) {
-		size_t n = min(len - done, sizeof(chunk));
-
-		if (copy_from_user(chunk, buf + done, n))
-			return done ? (long)done : -EFAULT;
-		console_write(chunk, n);
-		done += n;
-	}
-	return done;
+	return f->mapping || (f->inode && S_ISDIR(f->inode->mode));
 }
 
-static long console_in(struct file *f, unsigned long buf, size_t len, u64 *pos)
+struct file *file_lock_position(unsigned int fd)
 {
-	return 0;
+	struct file *f = fd_get(fd);
+
+	if (f && file_has_position(f))
+		mutex_lock(&f->pos_lock);
+	return f;
 }
 
-static const struct file_ops console_ops = {.read = console_in, .write = console_out};
-
-/* ---- tables -----------------------------------------------------------------------------------
- */
-
-static struct files *files_alloc(void)
+void file_unlock_position(struct file *f)
 {
-	struct files *files = kmalloc(sizeof(*files), GFP_KERNEL_ACCOUNT);
-
-	if (!files)
-		return NULL;
-	files->refs = 1;
-	spin_lock_init(&files->lock);
-	files->used = 0;
-	memset(files->cloexec, 0, sizeof(files->cloexec));
-	return files;
+	if (file_has_position(f))
+		mutex_unlock(&f->pos_lock);
+	file_put(f);
 }
 
-struct files *files_console(void)
-{
-	struct files *files = files_alloc();
-	struct file *f = files ? file_alloc(&console_ops, O_RDWR, NULL) : NULL;
+/* ---- one buffer ------------------------------------------------------------------------------- */
 
-	if (!f) {
-		kfree(files);
-		return NULL;
-	}
-	f->refs = 3;
-	files->fd[0] = files->fd[1] = files->fd[2] = f;
-	files->used = 3;
-	return files;
+typedef long (*transfer_fn)(struct file *f, unsigned long buf, size_t len, u64 *pos);
+
+/* What reads, or why not. */
+static long reader(struct file *f, transfer_fn *fn)
+{
+	if (!file_can_read(f) || f->flags & O_PATH)
+		return -EBADF;
+	*fn = f->ops->read;
+	if (*fn)
+		return 0;
+	return f->inode && S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
 }
 
-struct files *files_dup(struct files *old)
+static long writer(struct file *f, transfer_fn *fn)
 {
-	struct files *files = files_alloc();
-
-	if (!files)
-		return NULL;
-	spin_lock(&old->lock);
-	files->used = old->used;
-	memcpy(files->cloexec, old->cloexec, sizeof(files->cloexec));
-	for (u32 i = 0; i < old->used; i++) {
-		files->fd[i] = old->fd[i];
-		if (old->fd[i])
-			atomic_add(&old->fd[i]->refs, 1);
-	}
-	spin_unlock(&old->lock);
-	return files;
+	if (!file_can_write(f) || f->flags & O_PATH)
+		return -EBADF;
+	*fn = f->ops->write;
+	return *fn ? 0 : -EINVAL;
 }
 
-void files_get(struct files *files)
+/* The buffer a program gave: what cannot be in user space is refused before anything moves. */
+static long check_buffer(unsigned long buf, size_t len)
 {
-	atomic_add(&files->refs, 1);
+	return len > TASK_SIZE || buf > TASK_SIZE - len ? -EFAULT : 0;
 }
 
-void files_put(struct files *files)
+static long transfer_one(unsigned int fd, unsigned long buf, size_t len,
+			 long (*which)(struct file *, transfer_fn *))
 {
-	if (!files || !atomic_dec_and_test(&files->refs))
-		return;
-	for (u32 i = 0; i < files->used; i++) {
-		if (files->fd[i])
-			file_put(files->fd[i]);
-	}
-	kfree(files);
-}
-
-/* lock held. */
-static struct file *take_fd(struct files *files, unsigned int fd)
-{
-	struct file *f = fd < files->used ? files->fd[fd] : NULL;
+	struct file *f = file_lock_position(fd);
+	transfer_fn fn;
+	long ret;
 
 	if (!f)
-		return NULL;
-	files->fd[fd] = NULL;
-	files->cloexec[fd / 64] &= ~(1ull << fd % 64);
-	while (files->used && !files->fd[files->used - 1])
-		files->used--;
-	return f;
-}
-
-/* lock held; the place is free. */
-static void put_fd(struct files *files, unsigned int fd, struct file *f, bool cloexec)
-{
-	for (; files->used <= fd; files->used++)
-		files->fd[files->used] = NULL;
-	files->fd[fd] = f;
-	if (cloexec)
-		files->cloexec[fd / 64] |= 1ull << fd % 64;
-}
-
-void files_exec(struct files *files)
-{
-	for (unsigned int fd = 0; fd < MAX_FDS; fd++) {
-		struct file *f = NULL;
-
-		spin_lock(&files->lock);
-		if (files->cloexec[fd / 64] >> fd % 64 & 1)
-			f = take_fd(files, fd);
-		spin_unlock(&files->lock);
-		if (f)
-			file_put(f);
-	}
-}
-
-struct file *fd_get(unsigned int fd)
-{
-	struct files *files = current_process()->files;
-	struct file *f;
-
-	spin_lock(&files->lock);
-	f = fd < files->used ? files->fd[fd] : NULL;
-	if (f)
-		atomic_add(&f->refs, 1);
-	spin_unlock(&files->lock);
-	return f;
-}
-
-int fd_install(struct file *f, unsigned int from, bool cloexec)
-{
-	struct files *files = current_process()->files;
-	unsigned int fd;
-
-	spin_lock(&files->lock);
-	for (fd = from; fd < files->used && files->fd[fd]; fd++)
-		;
-	if (fd < MAX_FDS)
-		put_fd(files, fd, f, cloexec);
-	spin_unlock(&files->lock);
-	return fd < MAX_FDS ? (int)fd : -EMFILE;
-}
-
-/* ---- calls ------------------------------------------------------------------------------------
- */
-
-static long file_read(struct file *f, unsigned long buf, size_t len)
-{
-	if ((f->flags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
-	if (!f->ops->read)
-		return -EINVAL;
-	return f->ops->read(f, buf, min(len, MAX_RW_COUNT), &f->pos);
-}
-
-static long file_write(struct file *f, unsigned long buf, size_t len)
-{
-	if ((f->flags & O_ACCMODE) == O_RDONLY)
-		return -EBADF;
-	if (!f->ops->write)
-		return -EINVAL;
-	return f->ops->write(f, buf, min(len, MAX_RW_COUNT), &f->pos);
+	ret = which(f, &fn);
+	if (!ret)
+		ret = check_buffer(buf, len);
+	if (!ret)
+		ret = fn(f, buf, min(len, MAX_RW_COUNT), &f->pos);
+	file_unlock_position(f);
+	return ret;
 }
 
 long sys_read(struct pt_regs *r)
 {
-	struct file *f = fd_get(r->rdi);
-	long ret;
-
-	if (!f)
-		return -EBADF;
-	ret = file_read(f, r->rsi, r->rdx);
-	file_put(f);
-	return ret;
+	return transfer_one(r->rdi, r->rsi, r->rdx, reader);
 }
 
 long sys_write(struct pt_regs *r)
 {
-	struct file *f = fd_get(r->rdi);
+	return transfer_one(r->rdi, r->rsi, r->rdx, writer);
+}
+
+/* At a position that is not the file's: it needs no lock. */
+static long transfer_at(unsigned int fd, unsigned long buf, size_t len, s64 at,
+			long (*which)(struct file *, transfer_fn *))
+{
+	struct file *f;
+	transfer_fn fn;
+	u64 pos = at;
+	long ret;
+
+	if (at < 0)
+		return -EINVAL;
+	f = fd_get(fd);
+	if (!f)
+		return -EBADF;
+	ret = f->ops->llseek || f->flags & O_PATH ? which(f, &fn) : -ESPIPE;
+	if (!ret)
+		ret = check_buffer(buf, len);
+	if (!ret)
+		ret = fn(f, buf, min(len, MAX_RW_COUNT), &pos);
+	file_put(f);
+	return ret;
+}
+
+long sys_pread64(struct pt_regs *r)
+{
+	return transfer_at(r->rdi, r->rsi, r->rdx, r->r10, reader);
+}
+
+long sys_pwrite64(struct pt_regs *r)
+{
+	return transfer_at(r->rdi, r->rsi, r->rdx, r->r10, writer);
+}
+
+/* ---- several buffers -------------------------------------------------------------------------- */
+
+struct iovec {
+	u64 base, len;
+};
+
+/* All lengths are looked at before the first byte moves. */
+static long check_vector(unsigned long vec, unsigned long n)
+{
+	u64 total = 0;
+
+	if (n > MAX_IOV)
+		return -EINVAL;
+	for (unsigned long i = 0; i < n; i++) {
+		struct iovec iov;
+
+		if (copy_from_user(&iov, vec + i * sizeof(iov), sizeof(iov)))
+			return -EFAULT;
+		if ((s64)iov.len < 0)
+			return -EINVAL;
+		if (iov.len && (iov.base >= TASK_SIZE || iov.len > TASK_SIZE - iov.base))
+			return -EFAULT;
+		total += min(iov.len, MAX_RW_COUNT - total);
+	}
+	return 0;
+}
+
+static long transfer_vector(struct file *f, unsigned long vec, unsigned long n, u64 *pos,
+			    transfer_fn fn)
+{
+	size_t total = 0;
+	long ret = check_vector(vec, n);
+
+	for (unsigned long i = 0; !ret && i < n && total < MAX_RW_COUNT; i++) {
+		struct iovec iov;
+		long got;
+
+		if (copy_from_user(&iov, vec + i * sizeof(iov), sizeof(iov))) {
+			ret = -EFAULT;
+			break;
+		}
+		if (!iov.len)
+			continue;
+		got = fn(f, iov.base, min(iov.len, MAX_RW_COUNT - total), pos);
+		if (got < 0)
+			ret = got;
+		else
+			total += got;
+		if (got < 0 || (u64)got < iov.len)
+			break;
+	}
+	return total ? (long)total : ret;
+}
+
+static long vector_call(struct pt_regs *r, long (*which)(struct file *, transfer_fn *))
+{
+	struct file *f = file_lock_position(r->rdi);
+	transfer_fn fn;
 	long ret;
 
 	if (!f)
 		return -EBADF;
-	ret = file_write(f, r->rsi, r->rdx);
-	file_put(f);
+	ret = which(f, &fn);
+	if (!ret)
+		ret = transfer_vector(f, r->rsi, r->rdx, &f->pos, fn);
+	file_unlock_position(f);
 	return ret;
-}
-
-static long vector(struct pt_regs *r, long (*fn)(struct file *f, unsigned long buf, size_t len))
-{
-	struct file *f = fd_get(r->rdi);
-	long ret = 0, total = 0;
-
-	if (!f)
-		return -EBADF;
-	if (r->rdx > MAX_IOV) {
-		file_put(f);
-		return -EINVAL;
-	}
-	for (unsigned int i = 0; i < r->rdx; i++) {
-		struct {
-			u64 base, len;
-		} iov;
-
-		ret = -EFAULT;
-		if (copy_from_user(&iov, r->rsi + i * sizeof(iov), sizeof(iov)))
-			break;
-		ret = -EINVAL;
-		if (iov.len >> 63)
-			break;
-		ret = iov.len ? fn(f, iov.base, iov.len) : 0;
-		if (ret < 0)
-			break;
-		total += ret;
-		if ((u64)ret < iov.len)
-			break;
-	}
-	file_put(f);
-	return total ? total : ret;
 }
 
 long sys_readv(struct pt_regs *r)
 {
-	return vector(r, file_read);
+	return vector_call(r, reader);
 }
 
 long sys_writev(struct pt_regs *r)
 {
-	return vector(r, file_write);
+	return vector_call(r, writer);
 }
 
-int fd_close(unsigned int fd)
-{
-	struct files *files = current_process()->files;
-	struct file *f;
-
-	spin_lock(&files->lock);
-	f = take_fd(files, fd);
-	spin_unlock(&files->lock);
-	if (!f)
-		return -EBADF;
-	file_put(f);
-	return 0;
-}
-
-long sys_close(struct pt_regs *r)
-{
-	return fd_close(r->rdi);
-}
-
-static long dup_from(unsigned int fd, unsigned int from, bool cloexec)
-{
-	struct file *f = fd_get(fd);
-	int ret;
-
-	if (!f)
-		return -EBADF;
-	ret = fd_install(f, from, cloexec);
-	if (ret < 0)
-		file_put(f);
-	return ret;
-}
-
-static long dup_to(unsigned int fd, unsigned int to, bool cloexec)
-{
-	struct files *files = current_process()->files;
-	struct file *f, *old;
-
-	if (to >= MAX_FDS)
-		return -EBADF;
-	f = fd_get(fd);
-	if (!f)
-		return -EBADF;
-	spin_lock(&files->lock);
-	old = take_fd(files, to);
-	put_fd(files, to, f, cloexec);
-	spin_unlock(&files->lock);
-	if (old)
-		file_put(old);
-	return to;
-}
-
-long sys_dup(struct pt_regs *r)
-{
-	return dup_from(r->rdi, 0, false);
-}
-
-long sys_dup2(struct pt_regs *r)
+static long vector_at(struct pt_regs *r, s64 at, long (*which)(struct file *, transfer_fn *))
 {
 	struct file *f;
+	transfer_fn fn;
+	u64 pos = at;
+	long ret;
 
-	if ((u32)r->rdi != (u32)r->rsi)
-		return dup_to(r->rdi, r->rsi, false);
+	if (at < 0)
+		return -EINVAL;
 	f = fd_get(r->rdi);
 	if (!f)
 		return -EBADF;
+	ret = f->ops->llseek || f->flags & O_PATH ? which(f, &fn) : -ESPIPE;
+	if (!ret)
+		ret = transfer_vector(f, r->rsi, r->rdx, &pos, fn);
 	file_put(f);
-	return (u32)r->rsi;
-}
-
-long sys_dup3(struct pt_regs *r)
-{
-	if (r->rdx & ~(u64)O_CLOEXEC || (u32)r->rdi == (u32)r->rsi)
-		return -EINVAL;
-	return dup_to(r->rdi, r->rsi, r->rdx & O_CLOEXEC);
-}
-
-#define F_DUPFD		0
-#define F_GETFD		1
-#define F_SETFD		2
-#define F_GETFL		3
-#define F_SETFL		4
-#define F_DUPFD_CLOEXEC 1030
-#define FD_CLOEXEC	1
-
-static long fd_flags(unsigned int fd, bool set, bool cloexec)
-{
-	struct files *files = current_process()->files;
-	u64 bit = 1ull << fd % 64;
-	long ret = -EBADF;
-
-	spin_lock(&files->lock);
-	if (fd < files->used && files->fd[fd]) {
-		ret = files->cloexec[fd / 64] & bit ? FD_CLOEXEC : 0;
-		if (set) {
-			ret = 0;
-			files->cloexec[fd / 64] &= ~bit;
-			if (cloexec)
-				files->cloexec[fd / 64] |= bit;
-		}
-	}
-	spin_unlock(&files->lock);
 	return ret;
 }
 
-long sys_fcntl(struct pt_regs *r)
+long sys_preadv(struct pt_regs *r)
 {
-	unsigned int fd = r->rdi;
-	struct file *f;
-	long ret = 0;
+	return vector_at(r, r->r10, reader);
+}
 
-	switch ((int)r->rsi) {
-	case F_DUPFD:
-	case F_DUPFD_CLOEXEC:
-		if (r->rdx >= MAX_FDS)
-			return -EINVAL;
-		return dup_from(fd, r->rdx, (int)r->rsi == F_DUPFD_CLOEXEC);
-	case F_GETFD:
-		return fd_flags(fd, false, false);
-	case F_SETFD:
-		return fd_flags(fd, true, r->rdx & FD_CLOEXEC);
-	}
-	f = fd_get(fd);
+long sys_pwritev(struct pt_regs *r)
+{
+	return vector_at(r, r->r10, writer);
+}
+
+/* Flags (RWF_*) are hints and durability, none of them known here; -1 is the file's position. */
+static long vector_v2(struct pt_regs *r, long (*which)(struct file *, transfer_fn *))
+{
+	if ((u32)r->r9)
+		return -EOPNOTSUPP;
+	return (s64)r->r10 == -1 ? vector_call(r, which) : vector_at(r, r->r10, which);
+}
+
+long sys_preadv2(struct pt_regs *r)
+{
+	return vector_v2(r, reader);
+}
+
+long sys_pwritev2(struct pt_regs *r)
+{
+	return vector_v2(r, writer);
+}
+
+/* ---- position, control ------------------------------------------------------------------------ */
+
+long sys_lseek(struct pt_regs *r)
+{
+	struct file *f = file_lock_position(r->rdi);
+	long ret;
+
 	if (!f)
 		return -EBADF;
-	switch ((int)r->rsi) {
-	case F_GETFL:
-		ret = f->flags;
-		break;
-	case F_SETFL:
-		f->flags = (f->flags & ~O_NONBLOCK) | (r->rdx & O_NONBLOCK);
-		break;
-	default:
+	if (f->flags & O_PATH)
+		ret = -EBADF;
+	else if ((u32)r->rdx > 4)
 		ret = -EINVAL;
-	}
-	file_put(f);
+	else
+		ret = f->ops->llseek ? f->ops->llseek(f, r->rsi, (int)r->rdx) : -ESPIPE;
+	file_unlock_position(f);
 	return ret;
+}
+
+#define FIONBIO	 0x5421u
+#define FIOCLEX	 0x5451u
+#define FIONCLEX 0x5450u
+#define FIGETBSZ 2u
+
+static long int_to_user(unsigned long to, s64 value)
+{
+	s32 v = value;
+
+	return copy_to_user(to, &v, sizeof(v)) ? -EFAULT : 0;
+}
+
+/* What every file knows. */
+static long common_ioctl(struct file *f, unsigned int fd, u32 cmd, unsigned long arg)
+{
+	s32 on;
+
+	switch (cmd) {
+	case FIOCLEX:
+		return fd_set_cloexec(fd, true);
+	case FIONCLEX:
+		return fd_set_cloexec(fd, false);
+	case FIONBIO:
+		if (copy_from_user(&on, arg, sizeof(on)))
+			return -EFAULT;
+		f->flags = on ? f->flags | O_NONBLOCK : f->flags & ~O_NONBLOCK;
+		return 0;
+	case FIONREAD:
+		if (f->inode && S_ISREG(f->inode->mode))
+			return int_to_user(arg, f->inode->i_data.size - f->pos);
+		break;
+	case FIGETBSZ:
+		if (f->inode && f->path.mnt)
+			return int_to_user(arg, f->inode->sb->blocksize);
+		break;
+	}
+	return f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
 }
 
 long sys_ioctl(struct pt_regs *r)
@@ -437,7 +351,7 @@ long sys_ioctl(struct pt_regs *r)
 
 	if (!f)
 		return -EBADF;
-	ret = f->ops->ioctl ? f->ops->ioctl(f, r->rsi, r->rdx) : -ENOTTY;
+	ret = f->flags & O_PATH ? -EBADF : common_ioctl(f, r->rdi, r->rsi, r->rdx);
 	file_put(f);
 	return ret;
 }

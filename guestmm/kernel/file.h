@@ -10,7 +10,8 @@
 #include "fs/vfs.h"
 #include "kernel/process.h"
 
-#define MAX_FDS	    256u /* RLIMIT_NOFILE */
+#define MAX_FDS	    4096u /* RLIMIT_NOFILE: the hard limit, and the soft one */
+#define DEFAULT_FDS 1024u
 #define O_ACCMODE   3u
 #define O_RDONLY    0u
 #define O_WRONLY    1u
@@ -31,6 +32,7 @@
 #define O_SYNC	    04010000u
 #define O_PATH	    010000000u
 #define O_TMPFILE   020200000u
+#define FIONREAD    0x541bu
 
 struct file;
 /** What a kind of file does. Buffers are in user memory, *pos moves with what was read or written
@@ -90,19 +92,6 @@ void files_get(struct files *files);
 void files_put(struct files *files);
 /** A new program: close what is marked so. */
 void files_exec(struct files *files);
-
-long sys_read(struct pt_regs *r);
-long sys_write(struct pt_regs *r);
-long sys_readv(struct pt_regs *r);
-long sys_writev(struct pt_regs *r);
-long sys_close(struct pt_regs *r);
-long sys_dup(struct pt_regs *r);
-long sys_dup2(struct pt_regs *r);
-long sys_dup3(struct pt_regs *r);
-long sys_fcntl(struct pt_regs *r);
-long sys_ioctl(struct pt_regs *r);
-long sys_pipe(struct pt_regs *r);
-long sys_pipe2(struct pt_regs *r);
 
 /* file.c */
 /** Has it a position that its users share? Then they take turns. */

@@ -130,10 +130,18 @@ static int new_process(struct task *t, const struct clone_args *a)
 		files_get(p->files);
 	} else {
 		p->files = files_dup(me->files);
-		if (!p->files) {
-			process_put(p);
-			return -ENOMEM;
-		}
+	}
+	if (a->flags & CLONE_FS) {
+		p->fs = me->fs;
+		fs_get(p->fs);
+	} else {
+		p->fs = fs_dup(me->fs);
+	}
+	if (!p->files || !p->fs) {
+		fs_put(p->fs);
+		files_put(p->files);
+		process_put(p);
+		return -ENOMEM;
 	}
 	t->proc = p;
 	return 0;
@@ -226,6 +234,7 @@ free_mm:
 	mmput(mm);
 free_process:
 	if (t->proc != me) {
+		fs_put(t->proc->fs);
 		files_put(t->proc->files);
 		process_put(t->proc);
 	}

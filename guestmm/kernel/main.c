@@ -12,11 +12,12 @@
 #include "arch/boot.h"
 #include "arch/processor.h"
 #include "arch/smp.h"
-#include "fs/initrd.h"
+#include "fs/vfs.h"
 #include "kernel/accessd.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/process.h"
+#include "kernel/tty.h"
 #include "lib/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -74,8 +75,11 @@ static int init_thread(void *arg)
 	int status = 0;
 
 	smp_start_cpus();
+	vfs_init();
+	tty_init();
 	drivers_init();
 	swap_init();
+	initramfs_unpack();
 	audit_root_fill();
 	free_initmem();
 	mmvm_shared->totalram = totalram_pages();

@@ -138,12 +138,31 @@ static bool find_limit(struct mm_struct *mm, unsigned int resource, u64 **cur, u
 	}
 }
 
+/* The process's own: how many descriptors it may have. */
+static long limit_files(const struct rlimit *new, struct rlimit *old)
+{
+	struct process *p = current_process();
+
+	if (new &&new->cur > new->max)
+		return -EINVAL;
+	if (new &&new->max > MAX_FDS)
+		return -EPERM;
+	*old = (struct rlimit){p->rlimit_nofile.cur, p->rlimit_nofile.max};
+	if (new) {
+		p->rlimit_nofile.cur = new->cur;
+		p->rlimit_nofile.max = new->max;
+	}
+	return 0;
+}
+
 static long do_prlimit(unsigned int resource, const struct rlimit *new, struct rlimit *old)
 {
 	struct mm_struct *mm = current->mm;
 	u64 *cur, *max;
 	bool kept;
 
+	if (resource == RLIMIT_NOFILE)
+		return limit_files(new, old);
 	if (resource >= RLIM_NLIMITS || (new &&new->cur > new->max))
 		return -EINVAL;
 	kept = find_limit(mm, resource, &cur, &max);
@@ -152,8 +171,6 @@ static long do_prlimit(unsigned int resource, const struct rlimit *new, struct r
 	down_write(&mm->mmap_lock);
 	if (kept)
 		*old = (struct rlimit){*cur, *max};
-	else if (resource == RLIMIT_NOFILE)
-		*old = (struct rlimit){MAX_FDS, MAX_FDS};
 	else
 		*old = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 	if (new) {

@@ -9,6 +9,7 @@
  * Locks: p->lock, above mmap_lock: user memory is touched while it is held.
  */
 #include "kernel/poll.h"
+#include "kernel/file_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -21,9 +22,13 @@
 
 struct pipe {
 	struct mutex lock;
-	struct wait_queue wq; /* for data, room, and ends */
-	u32 readers, writers; /* lock */
-	u32 head, tail;	      /* lock: bytes written and read since the beginning, wrapping */
+	struct wait_queue wq;	   /* for data, room, and ends */
+	u32 readers, writers;	   /* lock */
+	u32 opened_r, opened_w;	   /* lock: how many times, so that who waits for the other end sees
+				      one that has gone again */
+	const struct inode *inode; /* C: a named pipe's, or NULL */
+	struct list_head node;	   /* fifo_lock: named pipes that are open */
+	u32 head, tail;		   /* lock: bytes written and read since the beginning, wrapping */
 	void *page[PIPE_PAGES];
 };
 
@@ -65,8 +70,28 @@ static long copy_out(struct pipe *p, unsigned long buf, size_t len)
 	return done;
 }
 
+/* Where a write's bytes come from. */
+struct source {
+	unsigned long user;
+	const char *kernel; /* NULL: user memory */
+};
+
+/* The next n bytes. 0 or -EFAULT. */
+static int fetch(struct source *src, void *to, size_t n)
+{
+	if (src->kernel) {
+		memcpy(to, src->kernel, n);
+		src->kernel += n;
+		return 0;
+	}
+	if (copy_from_user(to, src->user, n))
+		return -EFAULT;
+	src->user += n;
+	return 0;
+}
+
 /* lock held. Copies as much as there is room for. Returns bytes, or -errno for none. */
-static long copy_in(struct pipe *p, unsigned long buf, size_t len)
+static long copy_in(struct pipe *p, struct source src, size_t len)
 {
 	size_t done = 0;
 	long err = 0;
@@ -80,8 +105,8 @@ static long copy_in(struct pipe *p, unsigned long buf, size_t len)
 		if (!*page)
 			*page = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT, 0);
 		err = *page ? 0 : -ENOMEM;
-		if (!err && copy_from_user((char *)*page + at, buf + done, n))
-			err = -EFAULT;
+		if (!err)
+			err = fetch(&src, (char *)*page + at, n);
 		if (err)
 			break;
 		p->head += n;
@@ -128,7 +153,7 @@ static long broken_pipe(void)
 	return -EPIPE;
 }
 
-static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
+static long write_from(struct file *f, struct source src, size_t len)
 {
 	struct pipe *p = f->private;
 	size_t done = 0, need = len <= PIPE_BUF ? len : 1; /* I2 */
@@ -141,10 +166,14 @@ static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		else if (PIPE_SIZE - (p->head - p->tail) < need)
 			ret = -EAGAIN;
 		else
-			ret = copy_in(p, buf + done, len - done);
+			ret = copy_in(p, src, len - done);
 		mutex_unlock(&p->lock);
 		if (ret > 0) {
 			done += ret;
+			if (src.kernel)
+				src.kernel += ret;
+			else
+				src.user += ret;
 			wake_up(&p->wq);
 			continue;
 		}
@@ -161,6 +190,26 @@ static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return ret == -EPIPE ? broken_pipe() : ret;
 }
 
+static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	return write_from(f, (struct source){.user = buf}, len);
+}
+
+static long pipe_write_kernel(struct file *f, const void *buf, size_t len)
+{
+	return write_from(f, (struct source){.kernel = buf}, len);
+}
+
+static long pipe_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
+{
+	struct pipe *p = f->private;
+	s32 n = READ_ONCE(p->head) - READ_ONCE(p->tail);
+
+	if (cmd != FIONREAD)
+		return -ENOTTY;
+	return copy_to_user(arg, &n, sizeof(n)) ? -EFAULT : 0;
+}
+
 static u32 pipe_poll(struct file *f, struct wait_queue **wq)
 {
 	struct pipe *p = f->private;
@@ -174,18 +223,34 @@ static u32 pipe_poll(struct file *f, struct wait_queue **wq)
 	       (READ_ONCE(p->readers) ? 0 : POLLERR);
 }
 
+static struct mutex fifo_lock = MUTEX_INIT(fifo_lock);
+static LIST_HEAD(fifos); /* fifo_lock: named pipes that are open */
+
+/* Which ends a file is. */
+static bool is_reader(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool is_writer(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
 static void pipe_release(struct file *f)
 {
 	struct pipe *p = f->private;
 	bool last;
 
+	mutex_lock(&fifo_lock);
 	mutex_lock(&p->lock);
-	if ((f->flags & O_ACCMODE) == O_RDONLY)
-		p->readers--;
-	else
-		p->writers--;
+	p->readers -= is_reader(f);
+	p->writers -= is_writer(f);
 	last = !p->readers && !p->writers;
 	mutex_unlock(&p->lock);
+	if (last && p->inode)
+		list_del(&p->node);
+	mutex_unlock(&fifo_lock);
 	if (last)
 		pipe_free(p);
 	else
@@ -195,21 +260,107 @@ static void pipe_release(struct file *f)
 static const struct file_ops pipe_ops = {
 	.read = pipe_read,
 	.write = pipe_write,
+	.write_kernel = pipe_write_kernel,
+	.ioctl = pipe_ioctl,
 	.poll = pipe_poll,
 	.release = pipe_release,
 };
 
-static long do_pipe(unsigned long user_fds, u32 flags)
+static struct pipe *pipe_alloc(const struct inode *inode)
 {
 	struct pipe *p = kmalloc(sizeof(*p), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+
+	if (!p)
+		return NULL;
+	mutex_init(&p->lock);
+	wait_queue_init(&p->wq);
+	p->inode = inode;
+	return p;
+}
+
+/* ---- named pipes ------------------------------------------------------------------------------ */
+
+/* fifo_lock held. */
+static struct pipe *find_fifo(const struct inode *inode)
+{
+	struct pipe *p;
+
+	list_for_each_entry (p, &fifos, node) {
+		if (p->inode == inode)
+			return p;
+	}
+	p = pipe_alloc(inode);
+	if (p)
+		list_add(&p->node, &fifos);
+	return p;
+}
+
+/* Counted as an end already: wait until the other end is, or has been, opened. */
+static int wait_for_other_end(struct file *f, struct pipe *p, u32 seen_r, u32 seen_w)
+{
+	if (is_reader(f) && is_writer(f))
+		return 0;
+	if (is_reader(f)) {
+		if (f->flags & O_NONBLOCK)
+			return 0;
+		return wait_event_interruptible(&p->wq, READ_ONCE(p->writers) ||
+								READ_ONCE(p->opened_w) != seen_w);
+	}
+	return wait_event_interruptible(&p->wq,
+					READ_ONCE(p->readers) || READ_ONCE(p->opened_r) != seen_r);
+}
+
+int fifo_open(struct file *f)
+{
+	u32 seen_r, seen_w;
+	struct pipe *p;
+	int err;
+
+	mutex_lock(&fifo_lock);
+	p = find_fifo(f->inode);
+	if (!p) {
+		mutex_unlock(&fifo_lock);
+		return -ENOMEM;
+	}
+	if (!is_reader(f) && f->flags & O_NONBLOCK && !p->readers) {
+		if (!p->writers) {
+			list_del(&p->node);
+			pipe_free(p);
+		}
+		mutex_unlock(&fifo_lock);
+		return -ENXIO;
+	}
+	mutex_lock(&p->lock);
+	seen_r = p->opened_r;
+	seen_w = p->opened_w;
+	p->readers += is_reader(f);
+	p->writers += is_writer(f);
+	p->opened_r += is_reader(f);
+	p->opened_w += is_writer(f);
+	mutex_unlock(&p->lock);
+	mutex_unlock(&fifo_lock);
+	f->private = p;
+	wake_up(&p->wq);
+	err = wait_for_other_end(f, p, seen_r, seen_w);
+	if (err) {
+		pipe_release(f);
+		return err;
+	}
+	f->ops = &pipe_ops;
+	return 0;
+}
+
+/* ---- pipe(2) ---------------------------------------------------------------------------------- */
+
+static long do_pipe(unsigned long user_fds, u32 flags)
+{
+	struct pipe *p = pipe_alloc(NULL);
 	struct file *rd, *wr;
 	int fd[2];
 	long err = -ENOMEM;
 
 	if (!p)
 		return -ENOMEM;
-	mutex_init(&p->lock);
-	wait_queue_init(&p->wq);
 	p->readers = p->writers = 1;
 	rd = file_alloc(&pipe_ops, O_RDONLY | (flags & O_NONBLOCK), p);
 	wr = file_alloc(&pipe_ops, O_WRONLY | (flags & O_NONBLOCK), p);

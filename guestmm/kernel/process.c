@@ -51,6 +51,8 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	strscpy(p->comm, comm, sizeof(p->comm));
 	if (parent)
 		p->personality = parent->personality;
+	p->rlimit_nofile.cur = parent ? parent->rlimit_nofile.cur : DEFAULT_FDS;
+	p->rlimit_nofile.max = parent ? parent->rlimit_nofile.max : MAX_FDS;
 	if (parent && parent->sighand) {
 		p->sighand = parent->sighand;
 		atomic_add(&p->sighand->refs, 1);
@@ -148,7 +150,8 @@ int process_spawn(const char *path, const char *argv, u32 argv_len)
 	if (!p)
 		goto unlock;
 	p->files = files_console();
-	t = p->files ? task_create_user(process_main, NULL, comm) : NULL;
+	p->fs = fs_dup(NULL);
+	t = p->files && p->fs ? task_create_user(process_main, NULL, comm) : NULL;
 	if (!t)
 		goto put;
 	t->proc = p;
@@ -172,6 +175,7 @@ int process_spawn(const char *path, const char *argv, u32 argv_len)
 	}
 	return pid;
 put:
+	fs_put(p->fs);
 	files_put(p->files);
 	process_put(p);
 unlock:

@@ -131,6 +131,7 @@ long sys_clone3(struct pt_regs *r);
 void vfork_release(void);
 
 /* exec.c */
+#define MAX_ARG_BYTES (64u << 10) /* of all strings */
 /** A new program's strings: "argv0\0argv1\0...env0\0..." */
 struct exec_args {
 	const char *path;

@@ -29,7 +29,6 @@
  */
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "lib/trace.h"
 #include "mm/alloc.h"
 #include "mm/lru.h"
 #include "mm/pagecache.h"
@@ -119,6 +118,8 @@ static int new_page(struct address_space *mapping, unsigned long index, struct p
 	if (!page)
 		goto uncharge;
 	page->flags |= SHMEM_PAGE_FLAGS | 1ull << PG_locked;
+	if (mapping->flags & AS_UNEVICTABLE)
+		page->flags |= 1ull << PG_unevictable;
 	page->mapping = (void *)mapping;
 	page->index = index;
 	page->refcount = 2; /* one is the cache's, one the caller's; nobody else knows the page */
@@ -127,7 +128,6 @@ static int new_page(struct address_space *mapping, unsigned long index, struct p
 		err = radix_insert(&mapping->pages, index, page, &preload);
 		if (likely(!err)) {
 			mapping->nrpages++;
-			trace_file(FILE_ADD, page, mapping, .arg = PAGE_SHMEM);
 			count_page(page, 1);
 		}
 		spin_unlock_irqrestore(&mapping->lock, flags);
@@ -163,7 +163,6 @@ static void remove_page(struct address_space *mapping, struct page *page)
 	unsigned long flags = spin_lock_irqsave(&mapping->lock);
 
 	radix_delete(&mapping->pages, page->index);
-	trace_file(FILE_DEL, page, mapping);
 	page->mapping = NULL;
 	mapping->nrpages--;
 	count_page(page, -1);
@@ -199,7 +198,6 @@ bool shmem_writeout(struct page *page)
 	radix_replace(&mapping->pages, page->index, radix_make_value(entry.v));
 	mapping->nrpages--;
 	mapping->nrvalues++;
-	trace_file(FILE_DEL, page, mapping);
 	page->mapping = NULL;
 	page->type = PAGE_ANON;
 	atomic_sub(&page->refcount, 1);
@@ -282,7 +280,6 @@ static int bring_back(struct address_space *mapping, unsigned long index, swp_en
 	page->type = PAGE_SHMEM;
 	page->mapping = (void *)mapping;
 	page->index = index;
-	trace_file(FILE_ADD, page, mapping, .arg = PAGE_SHMEM);
 	get_page(page);
 	mapping->nrpages++;
 	mapping->nrvalues--;

@@ -1,5 +1,6 @@
 /* The initrd: finding files, and archives that are not what they say. */
 #include "fs/initrd.h"
+#include "kernel/file.h"
 #include "tests/tests.h"
 
 #define MEM "memory=16M,high=4M"
@@ -108,11 +109,15 @@ GUEST_TEST(initrd, damaged_numbers_stay_inside_the_archive, 0, 0, MEM)
 
 GUEST_TEST(initrd, programs_are_there, MMVM_TESTF_USER, 0, MEM)
 {
-	const void *data;
-	size_t len;
+	char head[4];
+	struct file *f;
 
-	CHECK_EQ(initrd_find("/bin/hello", &data, &len), 0);
-	CHECK(len > 500);
-	CHECK(!memcmp(data, "\177ELF", 4));
-	CHECK_EQ(initrd_find("/bin/nothing", &data, &len), -ENOENT);
+	CHECK_EQ(vfs_open(AT_FDCWD, "/bin/hello", O_RDONLY, 0, &f), 0);
+	CHECK(f->inode->i_data.size > 500);
+	CHECK_EQ(f->inode->mode, S_IFREG | 0755);
+	CHECK_EQ(kernel_file_read(f->mapping, head, 4, 0), 4);
+	CHECK(!memcmp(head, "\177ELF", 4));
+	file_put(f);
+	CHECK_EQ(vfs_open(AT_FDCWD, "/bin/nothing", O_RDONLY, 0, &f), -ENOENT);
+	CHECK_EQ(boot_info.initrd_start, 0); /* its memory has been given back */
 }

@@ -3,9 +3,8 @@
  * and their signals, registers across every way into the kernel, copies to and from user memory,
  * the TLB, the timer, the device tree.
  *
- * User code for a case is a few lines of assembly in this file. It becomes a program by way of a
- * one-file initrd with a one-segment ELF, made in memory, so that it starts like any other process
- * and its end is seen by process_wait().
+ * User code for a case is a few lines of assembly in this file. It becomes a one-segment ELF in a
+ * file of the root, so that it starts like any other process and its end is seen by process_wait().
  */
 #include <linux/elf.h>
 #include "arch/boot.h"
@@ -15,6 +14,7 @@
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
 #include "kernel/boot.h"
+#include "kernel/file.h"
 #include "kernel/irq.h"
 #include "kernel/task.h"
 #include "tests/tests.h"
@@ -318,29 +318,15 @@ struct tiny_elf {
 
 #define CODE_BASE 0x400000ul
 
-static char *cpio_entry(char *p, const char *name, u32 mode, size_t size)
-{
-	unsigned int n = strlen(name) + 1;
-
-	/* newc: magic, then 13 numbers of 8 hexadecimal digits; name and data padded to 4. */
-	p += ksnprintf(p, 128, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s", 1u,
-		       mode, 0u, 0u, 1u, 0u, (unsigned int)size, 0u, 0u, 0u, 0u, n, 0u, name);
-	*p++ = '\0';
-	return (char *)ALIGN_UP((unsigned long)p, 4ul);
-}
-
 /* Run `code` as a process to its end. Returns its wait status or -errno. */
 static int run_code(const char *code, const char *end)
 {
-	phys_addr_t start = boot_info.initrd_start, stop = boot_info.initrd_end;
-	char *image = (char *)get_zeroed_page(GFP_KERNEL), *p;
-	struct tiny_elf *elf;
+	struct tiny_elf *elf = kzalloc(sizeof(*elf), GFP_KERNEL);
+	struct file *f;
 	int ret;
 
-	if (!image)
+	if (!elf)
 		return -ENOMEM;
-	p = cpio_entry(image, "tiny", 0100755, sizeof(*elf));
-	elf = (struct tiny_elf *)p;
 	memcpy(elf->eh.e_ident, ELFMAG "\2\1\1", 7);
 	elf->eh.e_type = ET_EXEC;
 	elf->eh.e_machine = EM_X86_64;
@@ -357,16 +343,18 @@ static int run_code(const char *code, const char *end)
 	elf->ph.p_memsz = sizeof(*elf);
 	elf->ph.p_align = PAGE_SIZE;
 	memcpy(elf->code, code, min((size_t)(end - code), sizeof(elf->code)));
-	p = cpio_entry(p + sizeof(*elf), "TRAILER!!!", 0, 0);
-
-	boot_info.initrd_start = __pa(image);
-	boot_info.initrd_end = __pa(p);
+	ret = vfs_open(AT_FDCWD, "/tiny", O_WRONLY | O_CREAT | O_TRUNC, 0755, &f);
+	if (ret)
+		goto free;
+	ret = kernel_file_write(f->mapping, elf, sizeof(*elf), 0);
+	file_put(f);
+	if (ret != sizeof(*elf))
+		goto free;
 	ret = process_spawn("/tiny", "/tiny", sizeof("/tiny"));
 	if (ret > 0)
 		ret = process_wait(ret);
-	boot_info.initrd_start = start;
-	boot_info.initrd_end = stop;
-	free_pages((unsigned long)image, 0);
+free:
+	kfree(elf);
 	return ret;
 }
 

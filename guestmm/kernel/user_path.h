@@ -1,0 +1,14 @@
+/* A path name copied from a program. */
+#ifndef KERNEL_USER_PATH_H
+#define KERNEL_USER_PATH_H
+#include "lib/types.h"
+
+struct user_path {
+	const char *name;
+	char *big;	 /* NULL: it is in `small` */
+	char small[104]; /* most names fit */
+};
+/** Copy it: its length, or -EFAULT, -ENAMETOOLONG, -ENOMEM with nothing to put. */
+long user_path_get(struct user_path *p, unsigned long user);
+void user_path_put(struct user_path *p);
+#endif
