@@ -21,22 +21,25 @@
  */
 #include "rt.h"
 
-#define PAGES	     256ul
-#define WINDOW	     (PAGES * PAGE_SIZE)
-#define TABLE	     (2ul << 20)
-#define WARM	     2
-#define REPS	     15
-#define SWAP_REPS    9
-#define CALLS	     16u /* of a call that works on a range */
-#define MADV_PAGEOUT 21
-#define SYS_read     0
-#define SYS_open     2
-#define SYS_close    3
-#define SYS_pause    34
-#define SYS_fork     57
-#define SYS_wait4    61
-#define SYS_kill     62
-#define SIGKILL	     9
+#define PAGES		 256ul
+#define WINDOW		 (PAGES * PAGE_SIZE)
+#define TABLE		 (2ul << 20)
+#define WARM		 2
+#define REPS		 15
+#define SWAP_REPS	 9
+#define CALLS		 16u /* of a call that works on a range */
+#define MADV_PAGEOUT	 21
+#define SYS_read	 0
+#define SYS_open	 2
+#define SYS_close	 3
+#define SYS_pread64	 17
+#define SYS_pwrite64	 18
+#define SYS_pause	 34
+#define SYS_fork	 57
+#define SYS_wait4	 61
+#define SYS_kill	 62
+#define SYS_memfd_create 319
+#define SIGKILL		 9
 
 static volatile char *window;
 
@@ -146,6 +149,40 @@ static uint64_t once_cached_fault(void)
 	t = ticks() - t;
 	unmap_window();
 	return t;
+}
+
+/* A file in memory, and calls on it of a page each. */
+static long cached_file(void)
+{
+	static long fd;
+
+	if (!fd) {
+		fd = syscall3(SYS_memfd_create, (long)"bench", 0, 0);
+		must(fd, "memfd_create");
+	}
+	return fd;
+}
+
+static uint64_t file_calls(long nr)
+{
+	static char page[PAGE_SIZE] __attribute__((aligned(4096)));
+	long fd = cached_file();
+	uint64_t t = ticks();
+
+	for (unsigned long i = 0; i < PAGES; i++)
+		if (syscall6(nr, fd, (long)page, PAGE_SIZE, i * PAGE_SIZE, 0, 0) != PAGE_SIZE)
+			die("file", nr);
+	return ticks() - t;
+}
+
+static uint64_t once_cached_write(void)
+{
+	return file_calls(SYS_pwrite64);
+}
+
+static uint64_t once_cached_read(void)
+{
+	return file_calls(SYS_pread64);
 }
 
 /* Rows on a fresh window: what comes before, and what is measured. */
@@ -450,6 +487,8 @@ static const struct {
 	{"cow_fault", once_cow, PAGES},
 	{"shared_fault", once_shared_fault, PAGES},
 	{"cached_fault", once_cached_fault, PAGES},
+	{"cached_write", once_cached_write, PAGES}, /* makes the pages that are read then */
+	{"cached_read", once_cached_read, PAGES},
 	{"fork_512", once_fork, 1},
 	{"fork_wait", once_fork_wait, 1},
 };

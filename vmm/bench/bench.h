@@ -42,6 +42,8 @@
 	X("cow_fault", "copy on write after fork")                  \
 	X("shared_fault", "shared memory: fault with a fresh page") \
 	X("cached_fault", "cached file page: read fault")           \
+	X("cached_write", "pwrite of 4 KiB, in memory")             \
+	X("cached_read", "pread of 4 KiB, in memory")               \
 	X("fork_512", "fork with 512 pages")                        \
 	X("fork_wait", "fork, exit, wait; 512 pages")
 #define BENCH_KERNEL_ROWS(X)                              \
