@@ -1,6 +1,7 @@
 #!/bin/sh
 # `mmvm bench`: every row has both columns, and guestmm stays below its limits: at most half of
-# Linux's instructions, and a VMM of less than 5 MiB.    bench.sh BUILD    exit 0 passed, 1 failed, 77 cannot run
+# Linux's instructions, no cost well above what is kept in tests/bench/baseline.json, and a VMM of less than 5 MiB.
+# When costs rose for a good reason: mmvm bench --save tests/bench/baseline.json    bench.sh BUILD    exit 0 passed, 1 failed, 77 cannot run
 set -u
 B=$1
 mmvm=${MMVM:-$B/mmvm}
@@ -15,13 +16,21 @@ if [ ! -e "$B/lab/mmvm_bench.ko" ]; then
 	echo "# skipped: the Linux side is not built (make lab-bench)"
 	exit 77
 fi
-timeout -k 5 400 "$mmvm" bench --json "$dir/json" >"$dir/out" 2>"$dir/err"
+kept=$(dirname "$0")/../bench/baseline.json
+tolerance=15
+timeout -k 5 400 "$mmvm" bench --baseline "$kept" --tolerance $tolerance --json "$dir/json" >"$dir/out" 2>"$dir/err"
 status=$?
-sed 's/^/# /' "$dir/out"
-if [ $status != 0 ]; then
-	sed 's/^/# /' "$dir/err"
+sed 's/^/# /' "$dir/out" "$dir/err"
+if [ ! -s "$dir/json" ]; then
 	echo "not ok - bench: status $status"
 	exit 1
+fi
+failed=0
+if [ $status = 0 ] && grep -q "^baseline: 0 of [0-9]* costs rose" "$dir/err"; then
+	echo "ok - bench: no cost is more than $tolerance % above the kept one"
+else
+	echo "not ok - bench: no cost is more than $tolerance % above the kept one (status $status)"
+	failed=1
 fi
 python3 - "$dir/json" <<'END'
 import json, sys
@@ -52,3 +61,4 @@ if vmm["exit_ps"] and vmm["bare_exit_ps"]:
     check("exit and return: %.2f of a bare ioctl loop, at most 1.10" % ratio, ratio <= 1.1)
 sys.exit(failed > 0)
 END
+[ $? = 0 ] && [ $failed = 0 ]
