@@ -49,14 +49,17 @@ void fs_put(struct fs_struct *fs)
 	kfree(fs);
 }
 
-void fs_get_pwd(struct path *path)
+void fs_get_place(struct fs_struct *fs, bool root, struct path *path)
 {
-	struct fs_struct *fs = current_fs();
-
 	spin_lock(&dcache_lock);
-	*path = fs->pwd;
+	*path = root ? fs->root : fs->pwd;
 	path_get_locked(path);
 	spin_unlock(&dcache_lock);
+}
+
+void fs_get_pwd(struct path *path)
+{
+	fs_get_place(current_fs(), false, path);
 }
 
 static void replace(struct path *place, const struct path *path)

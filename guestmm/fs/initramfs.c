@@ -177,4 +177,5 @@ void vfs_init(void)
 	err = devices_mount();
 	if (err)
 		printk("VFS: no /dev: error %d\n", -err);
+	proc_init();
 }

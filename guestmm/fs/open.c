@@ -72,7 +72,8 @@ static int connect(struct file *f)
 {
 	switch (f->inode->mode & S_IFMT) {
 	case S_IFREG:
-		f->mapping = &f->inode->i_data;
+		if (f->inode->i_data.ops) /* else its contents are made when read (proc) */
+			f->mapping = &f->inode->i_data;
 		break;
 	case S_IFCHR:
 	case S_IFBLK:

@@ -240,6 +240,8 @@ void fs_put(struct fs_struct *fs); /* NULL is fine */
 void fs_set_pwd(struct path *path);
 void fs_set_root(struct path *path);
 void fs_get_pwd(struct path *path); /* with references */
+/** Its root or working directory, with references. */
+void fs_get_place(struct fs_struct *fs, bool root, struct path *path);
 
 /* namei.c */
 #define LOOKUP_FOLLOW	    1u /* a symbolic link at the end, too */
@@ -354,6 +356,7 @@ u64 bdev_number(const struct block_device *bdev); /* st_dev, st_rdev */
 /** What was written through the device's own file to the disk: before a file system reads it. */
 int bdev_write_back(struct block_device *bdev);
 
+void proc_init(void);	    /* registers proc, and mounts it on /proc */
 void vfs_init(void);	    /* caches, tmpfs, devices, the root: an empty tmpfs */
 int initramfs_unpack(void); /* the device tree's cpio archive into the root; frees its memory */
 #endif

@@ -3,9 +3,8 @@
  *
  * The program comes from the file system (kernel/program.c).
  *
- * Works in the current, empty address space. Each segment becomes anonymous memory, is filled
- * through ordinary user-memory writes, and gets its final protection last; so the page tables, the
- * accounting and the reverse map see a program like any other.
+ * Works in the current, empty address space. Each segment is a private mapping of the file, read as
+ * it is touched; what lies behind the file's part is anonymous memory.
  *
  *   stack, from the top:  file name, 16 random bytes, platform, strings of argv and environment
  *                         auxv, NULL, environment, NULL, argv, argc  <- rsp, 16-aligned
@@ -81,26 +80,22 @@ static int image_check(struct image *im)
 	return 0;
 }
 
-/* The file's bytes into the new program's memory. */
-static int read_segment(struct image *im, unsigned long to, u64 pos, size_t len)
-{
-	struct file *f = im->prog->file;
-
-	while (len) {
-		long n = generic_file_read(f->mapping, &f->ra, to, len, &pos);
-
-		if (n <= 0)
-			return n == -EFAULT ? -ENOMEM : n ? (int)n : -ENOEXEC;
-		to += n;
-		len -= n;
-	}
-	return 0;
-}
-
 static int segment_prot(const Elf64_Phdr *p)
 {
 	return (p->p_flags & PF_R ? PROT_READ : 0) | (p->p_flags & PF_W ? PROT_WRITE : 0) |
 	       (p->p_flags & PF_X ? PROT_EXEC : 0);
+}
+
+static int prepare(struct map_source *src, unsigned long vm_flags)
+{
+	struct file *instead = NULL;
+	int err = src->file->ops->mmap(src->file, vm_flags, &instead);
+
+	if (!err && instead) {
+		file_put(instead); /* /dev/zero and its like are no programs */
+		err = -ENODEV;
+	}
+	return err;
 }
 
 static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr *p)
@@ -108,25 +103,41 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 	unsigned long vaddr = im->bias + p->p_vaddr;
 	unsigned long start = vaddr & PAGE_MASK;
 	unsigned long end = ALIGN_UP(vaddr + p->p_memsz, PAGE_SIZE);
+	unsigned long file_end, map_end;
+	struct file *f = im->prog->file;
 	int prot = segment_prot(p);
 	long got;
-	int err;
 
 	if (!p->p_memsz)
 		return 0;
 	if (end > TASK_SIZE)
 		return -ENOEXEC;
-	got = do_mmap(mm, start, end - start, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, 0);
-	if (got < 0)
-		return got == -EEXIST ? -ENOEXEC : (int)got;
-	err = read_segment(im, vaddr, p->p_offset, p->p_filesz);
-	if (err)
-		return err;
-	if (prot != (PROT_READ | PROT_WRITE)) {
-		err = do_mprotect(mm, start, end - start, prot);
-		if (err)
-			return err;
+	file_end = vaddr + p->p_filesz;
+	map_end = ALIGN_UP(file_end, PAGE_SIZE);
+	if (p->p_filesz) {
+		/* Page by page from the file: so it lies in memory as it lies there. */
+		if ((vaddr ^ p->p_offset) & ~PAGE_MASK)
+			return -ENOEXEC;
+		got = do_mmap_file(mm, start, map_end - start, prot,
+				   MAP_PRIVATE | MAP_FIXED_NOREPLACE, p->p_offset >> PAGE_SHIFT,
+				   &(struct map_source){.file = f,
+							.mapping = f->mapping,
+							.readable = true,
+							.prepare = f->ops->mmap ? prepare : NULL});
+		if (got < 0)
+			return got == -EEXIST || got == -ENODEV ? -ENOEXEC : (int)got;
+	} else {
+		map_end = start;
+	}
+	/* The last page of data is the first of what is not in the file, which is zero. */
+	if (p->p_memsz > p->p_filesz && p->p_flags & PF_W && p->p_filesz &&
+	    clear_user(file_end, map_end - file_end))
+		return -ENOMEM;
+	if (end > map_end) {
+		got = do_mmap(mm, map_end, end - map_end, prot,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, 0);
+		if (got < 0)
+			return got == -EEXIST ? -ENOEXEC : (int)got;
 	}
 	if (p->p_flags & PF_X) {
 		mm->start_code = vaddr;
@@ -206,9 +217,13 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 		b.sp = ALIGN_DOWN(b.sp, 16) - ALIGN_UP(words * sizeof(u64) + sizeof(aux), 16);
 		at = b.sp;
 		put_word(&b, &at, args->argc);
+		mm->arg_start = strings;
+		mm->arg_end = mm->env_start = mm->env_end = strings + args->len;
 		for (i = n = 0; i < args->len; i += strlen(args->strings + i) + 1) {
-			if (n++ == args->argc)
+			if (n++ == args->argc) {
 				put_word(&b, &at, 0);
+				mm->arg_end = mm->env_start = strings + i;
+			}
 			put_word(&b, &at, strings + i);
 		}
 		if (!args->envc)
@@ -271,6 +286,10 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 		goto free;
 	im.prog = prog;
 	err = load_image(current->mm, &im, entry, sp);
+	if (!err) {
+		file_get(prog->file);
+		mm_set_exe_file(current->mm, prog->file);
+	}
 	program_close(prog);
 free:
 	kfree(im.ph);
@@ -344,6 +363,10 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	if (!mm)
 		return -ENOMEM;
 	mm_copy_limits(mm, old);
+	/* Until the new program is there the old one is what /proc/self/exe leads to. */
+	if (old->exe_file)
+		file_get(old->exe_file);
+	mm_set_exe_file(mm, old->exe_file);
 	task_set_mm(mm);
 	err = exec_load(args, &entry, &sp);
 	if (!err)

@@ -74,10 +74,16 @@ static void __noreturn thread_exit(void)
 	if (mm)
 		mmput(mm);
 	if (last) {
-		files_put(p->files);
+		struct files *files = p->files;
+		struct fs_struct *fs = p->fs;
+
+		/* Others look at them under the lock. */
+		flags = spin_lock_irqsave(&task_list_lock);
 		p->files = NULL;
-		fs_put(p->fs);
 		p->fs = NULL;
+		spin_unlock_irqrestore(&task_list_lock, flags);
+		files_put(files);
+		fs_put(fs);
 	}
 	task_exit();
 }

@@ -201,22 +201,31 @@ void files_exec(struct files *files)
 	}
 }
 
-struct file *fd_get(unsigned int fd)
+struct file *files_lookup(struct files *files, u32 fd)
 {
-	struct files *files = current_process()->files;
 	struct file *f;
 
 	spin_lock(&files->lock);
 	f = fd < files->used ? files->fd[fd] : NULL;
 	if (f)
-		atomic_add(&f->refs, 1);
+		file_get(f);
 	spin_unlock(&files->lock);
 	return f;
 }
 
+u32 files_end(struct files *files)
+{
+	return READ_ONCE(files->used);
+}
+
+struct file *fd_get(unsigned int fd)
+{
+	return files_lookup(current_process()->files, fd);
+}
+
 unsigned int fd_end(void)
 {
-	return READ_ONCE(current_process()->files->used);
+	return files_end(current_process()->files);
 }
 
 int fd_install(struct file *f, unsigned int from, bool cloexec)

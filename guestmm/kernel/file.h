@@ -90,6 +90,10 @@ struct files *files_dup(struct files *files);
 void files_get(struct files *files);
 /** NULL is fine. */
 void files_put(struct files *files);
+/** The file behind a descriptor of any table, with a reference, or NULL. */
+struct file *files_lookup(struct files *files, u32 fd);
+/** Highest descriptor in use + 1. */
+u32 files_end(struct files *files);
 /** A new program: close what is marked so. */
 void files_exec(struct files *files);
 

@@ -17,6 +17,7 @@
 #include "kernel/memory_calls.h"
 #include "kernel/poll.h"
 #include "kernel/time_calls.h"
+#include "kernel/version.h"
 #include "../user/mmvm_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -82,7 +83,8 @@ static long sys_arch_prctl(struct pt_regs *r)
 
 static long sys_uname(struct pt_regs *r)
 {
-	static const char uts[6][65] = {"guestmm", "mmvm", "0.1", "#1", "x86_64", "(none)"};
+	static const char uts[6][65] = {GUESTMM_SYSNAME, GUESTMM_HOST,	  GUESTMM_RELEASE,
+					"#1 guestmm",	 GUESTMM_MACHINE, "(none)"};
 
 	return copy_to_user(r->rdi, uts, sizeof(uts)) ? -EFAULT : 0;
 }

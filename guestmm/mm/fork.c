@@ -183,6 +183,13 @@ static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 	mm->start_brk = old->start_brk;
 	mm->brk = old->brk;
 	mm->start_stack = old->start_stack;
+	mm->arg_start = old->arg_start;
+	mm->arg_end = old->arg_end;
+	mm->env_start = old->env_start;
+	mm->env_end = old->env_end;
+	mm->exe_file = old->exe_file;
+	if (mm->exe_file)
+		file_get(mm->exe_file);
 	mm->mmap_base = old->mmap_base;
 	mm_copy_limits(mm, old);
 }

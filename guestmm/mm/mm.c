@@ -92,6 +92,15 @@ bool mmget_not_zero(struct mm_struct *mm)
 	return false;
 }
 
+void mm_set_exe_file(struct mm_struct *mm, struct file *f)
+{
+	struct file *old = mm->exe_file;
+
+	WRITE_ONCE(mm->exe_file, f);
+	if (old)
+		file_put(old);
+}
+
 void mmput(struct mm_struct *mm)
 {
 	if (!atomic_dec_and_test(&mm->users))
@@ -101,7 +110,10 @@ void mmput(struct mm_struct *mm)
 	spin_lock(&mm_list_lock);
 	list_del(&mm->mm_list);
 	spin_unlock(&mm_list_lock);
-	VM_BUG_ON(mm->rss_anon || mm->rss_file || mm->rss_shmem || mm->rss_swap || mm->map_count || mm->committed);
+	if (mm->exe_file)
+		file_put(mm->exe_file);
+	VM_BUG_ON(mm->rss_anon || mm->rss_file || mm->rss_shmem || mm->rss_swap || mm->map_count ||
+		  mm->committed);
 	pgtable_free(mm, virt_to_page(mm->pgd));
 	kmem_cache_free(mm_cache, mm);
 }
@@ -132,26 +144,29 @@ static void describe_vma(const struct vm_area_struct *vma, struct vma_descriptio
 	}
 }
 
-void report_maps(struct report *r, struct mm_struct *mm)
+void report_vma(struct report *r, const struct vm_area_struct *vma)
 {
 	struct vma_description d;
-	struct vm_area_struct *vma;
+	unsigned long f = vma->flags;
 	char line[96];
 
-	down_read(&mm->mmap_lock);
-	list_for_each_entry (vma, &mm->mmap, link) {
-		unsigned long f = vma->flags;
+	describe_vma(vma, &d);
+	ksnprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", vma->vm_start,
+		  vma->vm_end, f & VM_READ ? 'r' : '-', f & VM_WRITE ? 'w' : '-',
+		  f & VM_EXEC ? 'x' : '-', f & VM_MAYSHARE ? 's' : 'p', d.offset, d.major, d.minor,
+		  (unsigned long)d.ino);
+	if (d.name[0])
+		report_printf(r, "%-*s %s\n", MAPS_NAME_COLUMN, line, d.name);
+	else
+		report_printf(r, "%s\n", line);
+}
 
-		describe_vma(vma, &d);
-		ksnprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ",
-			  vma->vm_start, vma->vm_end, f & VM_READ ? 'r' : '-',
-			  f & VM_WRITE ? 'w' : '-', f & VM_EXEC ? 'x' : '-',
-			  f & VM_MAYSHARE ? 's' : 'p', d.offset, d.major, d.minor,
-			  (unsigned long)d.ino);
-		if (d.name[0])
-			report_printf(r, "%-*s %s\n", MAPS_NAME_COLUMN, line, d.name);
-		else
-			report_printf(r, "%s\n", line);
-	}
+void report_maps(struct report *r, struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+
+	down_read(&mm->mmap_lock);
+	list_for_each_entry (vma, &mm->mmap, link)
+		report_vma(r, vma);
 	up_read(&mm->mmap_lock);
 }

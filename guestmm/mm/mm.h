@@ -11,6 +11,9 @@ void mmget(struct mm_struct *mm);
 /** A copy of the address space for fork(): pages are shared until one side writes. The caller is
  * not holding any of its locks. NULL if no memory, or none may be promised. May sleep. */
 struct mm_struct *dup_mm(struct mm_struct *oldmm);
+/** The program that runs in it, with a reference that goes over to mm, or NULL. By the only task that
+ * uses mm. */
+void mm_set_exe_file(struct mm_struct *mm, struct file *f);
 /** A new program keeps the limits of the old one. */
 void mm_copy_limits(struct mm_struct *mm, const struct mm_struct *old);
 /** Take a reference unless the last one is gone (for walkers of mm_list). */
@@ -22,8 +25,8 @@ void exit_mmap(struct mm_struct *mm);
 
 /** What is to be mapped, as the caller's open file has it. */
 struct map_source {
-	struct file *file;	       /* the caller's reference stays the caller's */
-	struct address_space *mapping; /* its pages; NULL: it has none */
+	struct file *file;		 /* the caller's reference stays the caller's */
+	struct address_space *mapping;	 /* its pages; NULL: it has none */
 	bool readable, writable, append; /* as it was opened */
 	/** All else is right: may it be mapped with these VM_* flags? May put other pages into its
 	 * place. -ENODEV... NULL: it may not. Called with mmap_lock held. */
@@ -155,4 +158,6 @@ u64 vm_commit_limit(void);
 extern u32 sysctl_max_map_count;
 
 void report_maps(struct report *r, struct mm_struct *mm); /* /proc/PID/maps */
+/** One line of it. mmap_lock held. */
+void report_vma(struct report *r, const struct vm_area_struct *vma);
 #endif

@@ -50,9 +50,10 @@ struct vm_area_struct {
 					    takes part in */
 	const char *name;		 /* C: "[heap]", "[stack]" or NULL */
 	struct file *file; /* C: with a reference, or NULL: for the name and to keep it open */
-	struct address_space *mapping; /* C: the file's pages (pagecache.h), or NULL: anonymous. Without
+	struct address_space
+		*mapping;	  /* C: the file's pages (pagecache.h), or NULL: anonymous. Without
 					  a file it is a shmem_object's, with a reference */
-	struct rb_node shared_rb;      /* i_mmap_lock: in mapping->i_mmap, by page offset */
+	struct rb_node shared_rb; /* i_mmap_lock: in mapping->i_mmap, by page offset */
 	unsigned long shared_subtree_last; /* i_mmap_lock: highest page offset of the subtree */
 };
 
@@ -67,14 +68,16 @@ struct mm_struct {
 	s32 users;			   /* A: references; the last tears down */
 	spinlock_t page_table_lock;
 	s64 rss_anon, rss_file, rss_shmem, rss_swap; /* A: pages */
-	s64 hiwater_rss;			    /* A */
-	s64 pgtables_bytes;			    /* A */
-	u64 total_vm, locked_vm, stack_vm, data_vm; /* M: pages */
-	u64 committed;				    /* M: pages charged to overcommit */
+	s64 hiwater_rss;			     /* A */
+	s64 pgtables_bytes;			     /* A */
+	u64 total_vm, locked_vm, stack_vm, data_vm;  /* M: pages */
+	u64 committed;				     /* M: pages charged to overcommit */
 	unsigned long def_flags; /* M: VM_LOCKED, VM_LOCKONFAULT for new mappings (mlockall) */
 	unsigned long start_code, end_code, start_data, end_data, start_brk, brk,
-		start_stack;					  /* M */
-	unsigned long mmap_base;				  /* C: top-down from here */
+		start_stack;				      /* M */
+	unsigned long arg_start, arg_end, env_start, env_end; /* set by exec */
+	struct file *exe_file;	 /* set by exec: the program, with a reference, or NULL */
+	unsigned long mmap_base; /* C: top-down from here */
 	u64 rlimit_stack, rlimit_as, rlimit_data, rlimit_memlock; /* bytes; ~0 = none */
 	struct {
 		u64 stack, as, data, memlock;

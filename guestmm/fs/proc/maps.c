@@ -1,0 +1,285 @@
+/*
+ * Address spaces page by page: /proc/PID/maps, smaps, smaps_rollup, pagemap.
+ *
+ * smaps walks the page tables of each mapping under mmap_lock for reading. What a page counts for:
+ *
+ *   present        Rss; Pss gets it divided by the number of mappings it has
+ *   one mapping    Private_*, more: Shared_*;  dirty when the PTE or the page says so
+ *   swap entry     Swap; SwapPss divided by the entry's users
+ *   zero page      nothing, as in Linux: it is nobody's
+ *
+ * Sources: Documentation/filesystems/proc.rst, Documentation/admin-guide/mm/pagemap.rst.
+ */
+#include "fs/proc/proc.h"
+#include "arch/uaccess.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "mm/page.h"
+#include "mm/pgtable.h"
+#include "mm/rmap.h"
+#include "mm/swapcache.h"
+#include "mm/vma.h"
+
+#define PSS_SHIFT 12 /* Pss is added up in fractions of bytes */
+
+struct usage {
+	u64 rss, shared_clean, shared_dirty, private_clean, private_dirty; /* bytes */
+	u64 referenced, anonymous, lazyfree, swap;
+	u64 pss, pss_dirty, pss_anon, pss_file, pss_shmem, swap_pss, pss_locked; /* << PSS_SHIFT */
+};
+
+int proc_show_maps(struct report *r, const struct proc_ctx *ctx)
+{
+	struct mm_struct *mm;
+
+	if (!proc_pid_exists(ctx->pid))
+		return -ESRCH;
+	mm = process_get_mm(ctx->pid);
+	if (!mm)
+		return 0;
+	report_maps(r, mm);
+	mmput(mm);
+	return 0;
+}
+
+/* ---- smaps ----------------------------------------------------------------------------------- */
+
+static void count_page(struct usage *u, const struct vm_area_struct *vma, pte_t pte)
+{
+	struct page *page = pfn_to_page(pte_pfn(pte));
+	int mapcount = max(page_mapcount(page), 1);
+	u64 share = ((u64)PAGE_SIZE << PSS_SHIFT) / mapcount;
+	bool dirty = pte_dirty(pte) || PageDirty(page);
+
+	u->rss += PAGE_SIZE;
+	u->pss += share;
+	if (dirty)
+		u->pss_dirty += share;
+	if (mapcount > 1)
+		*(dirty ? &u->shared_dirty : &u->shared_clean) += PAGE_SIZE;
+	else
+		*(dirty ? &u->private_dirty : &u->private_clean) += PAGE_SIZE;
+	if (pte_young(pte) || PageReferenced(page))
+		u->referenced += PAGE_SIZE;
+	if (PageAnon(page)) {
+		u->anonymous += PAGE_SIZE;
+		u->pss_anon += share;
+		if (PageLazyfree(page))
+			u->lazyfree += PAGE_SIZE;
+	} else if (page->type == PAGE_SHMEM) {
+		u->pss_shmem += share;
+	} else {
+		u->pss_file += share;
+	}
+	if (vma->flags & VM_LOCKED)
+		u->pss_locked += share;
+}
+
+static void count_pte(struct usage *u, const struct vm_area_struct *vma, pte_t pte)
+{
+	if (pte_none(pte) || (pte_present(pte) && pte_special(pte)))
+		return;
+	if (pte_present(pte)) {
+		count_page(u, vma, pte);
+	} else if (swap_entry_valid(pte_to_swp_entry(pte))) {
+		u->swap += PAGE_SIZE;
+		u->swap_pss +=
+			((u64)PAGE_SIZE << PSS_SHIFT) / max(swap_users(pte_to_swp_entry(pte)), 1u);
+	}
+}
+
+/* mmap_lock held for reading. */
+static void count_vma(struct usage *u, struct vm_area_struct *vma)
+{
+	struct mm_struct *mm = vma->mm;
+	unsigned long addr = vma->vm_start, next, end;
+
+	while (addr < vma->vm_end) {
+		pte_t *table;
+
+		spin_lock(&mm->page_table_lock);
+		table = walk_pte_table(mm->pgd, addr, &next);
+		end = min(next, vma->vm_end);
+		if (!table)
+			addr = end;
+		for (; addr < end; addr += PAGE_SIZE)
+			count_pte(u, vma, pte_read(&table[pt_index(addr, 0)]));
+		spin_unlock(&mm->page_table_lock);
+		cond_resched();
+	}
+}
+
+static void kb(struct report *r, const char *label, u64 bytes)
+{
+	report_printf(r, "%-16s%8lu kB\n", label, (unsigned long)(bytes >> 10));
+}
+
+static void show_usage(struct report *r, const struct usage *u, bool rollup)
+{
+	kb(r, "Rss:", u->rss);
+	kb(r, "Pss:", u->pss >> PSS_SHIFT);
+	kb(r, "Pss_Dirty:", u->pss_dirty >> PSS_SHIFT);
+	if (rollup) {
+		kb(r, "Pss_Anon:", u->pss_anon >> PSS_SHIFT);
+		kb(r, "Pss_File:", u->pss_file >> PSS_SHIFT);
+		kb(r, "Pss_Shmem:", u->pss_shmem >> PSS_SHIFT);
+	}
+	kb(r, "Shared_Clean:", u->shared_clean);
+	kb(r, "Shared_Dirty:", u->shared_dirty);
+	kb(r, "Private_Clean:", u->private_clean);
+	kb(r, "Private_Dirty:", u->private_dirty);
+	kb(r, "Referenced:", u->referenced);
+	kb(r, "Anonymous:", u->anonymous);
+	kb(r, "LazyFree:", u->lazyfree);
+	kb(r, "Swap:", u->swap);
+	kb(r, "SwapPss:", u->swap_pss >> PSS_SHIFT);
+	kb(r, "Locked:", u->pss_locked >> PSS_SHIFT);
+}
+
+static void show_flags(struct report *r, const struct vm_area_struct *vma)
+{
+	static const struct {
+		unsigned long flag;
+		char name[3];
+	} names[] = {
+		{VM_READ, "rd"},       {VM_WRITE, "wr"},    {VM_EXEC, "ex"},
+		{VM_SHARED, "sh"},     {VM_MAYREAD, "mr"},  {VM_MAYWRITE, "mw"},
+		{VM_MAYEXEC, "me"},    {VM_MAYSHARE, "ms"}, {VM_GROWSDOWN, "gd"},
+		{VM_LOCKED, "lo"},     {VM_SEQ_READ, "sr"}, {VM_RAND_READ, "rr"},
+		{VM_DONTCOPY, "dc"},   {VM_ACCOUNT, "ac"},  {VM_NORESERVE, "nr"},
+		{VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"}, {VM_HUGEPAGE, "hg"},
+		{VM_NOHUGEPAGE, "nh"},
+	};
+
+	report_printf(r, "VmFlags: ");
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
+		if (vma->flags & names[i].flag)
+			report_printf(r, "%s ", names[i].name);
+	}
+	report_printf(r, "\n");
+}
+
+int proc_show_smaps(struct report *r, const struct proc_ctx *ctx)
+{
+	struct vm_area_struct *vma;
+	struct mm_struct *mm;
+
+	if (!proc_pid_exists(ctx->pid))
+		return -ESRCH;
+	mm = process_get_mm(ctx->pid);
+	if (!mm)
+		return 0;
+	down_read(&mm->mmap_lock);
+	list_for_each_entry (vma, &mm->mmap, link) {
+		struct usage u = {0};
+
+		count_vma(&u, vma);
+		report_vma(r, vma);
+		kb(r, "Size:", vma->vm_end - vma->vm_start);
+		kb(r, "KernelPageSize:", PAGE_SIZE);
+		kb(r, "MMUPageSize:", PAGE_SIZE);
+		show_usage(r, &u, false);
+		show_flags(r, vma);
+	}
+	up_read(&mm->mmap_lock);
+	mmput(mm);
+	return 0;
+}
+
+int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
+{
+	unsigned long start = 0, end = 0;
+	struct vm_area_struct *vma;
+	struct usage u = {0};
+	struct mm_struct *mm;
+
+	if (!proc_pid_exists(ctx->pid))
+		return -ESRCH;
+	mm = process_get_mm(ctx->pid);
+	if (!mm)
+		return -ESRCH;
+	down_read(&mm->mmap_lock);
+	list_for_each_entry (vma, &mm->mmap, link) {
+		if (!end)
+			start = vma->vm_start;
+		end = vma->vm_end;
+		count_vma(&u, vma);
+	}
+	up_read(&mm->mmap_lock);
+	report_printf(r, "%08lx-%08lx ---p 00000000 00:00 0 %26s[rollup]\n", start, end, "");
+	show_usage(r, &u, true);
+	mmput(mm);
+	return 0;
+}
+
+/* ---- pagemap: 64 bits a page ----------------------------------------------------------------- */
+
+#define PM_EXCLUSIVE (1ull << 56)
+#define PM_FILE	     (1ull << 61)
+#define PM_SWAP	     (1ull << 62)
+#define PM_PRESENT   (1ull << 63)
+#define PM_TYPE_BITS 5
+
+static u64 pagemap_entry(pte_t pte)
+{
+	struct page *page;
+	u64 entry;
+
+	if (pte_none(pte))
+		return 0;
+	if (!pte_present(pte)) {
+		swp_entry_t e = pte_to_swp_entry(pte);
+
+		return PM_SWAP | swp_type(e) | (u64)swp_offset(e) << PM_TYPE_BITS;
+	}
+	entry = PM_PRESENT | pte_pfn(pte);
+	if (pte_special(pte))
+		return entry;
+	page = pfn_to_page(pte_pfn(pte));
+	if (page_mapcount(page) == 1)
+		entry |= PM_EXCLUSIVE;
+	if (!PageAnon(page))
+		entry |= PM_FILE;
+	return entry;
+}
+
+long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
+		       const struct proc_ctx *ctx)
+{
+	struct mm_struct *mm;
+	u64 chunk[64];
+	long done = 0;
+
+	if ((*pos | len) & 7)
+		return -EINVAL;
+	if (!proc_pid_exists(ctx->pid))
+		return -ESRCH;
+	mm = process_get_mm(ctx->pid);
+	if (!mm)
+		return 0;
+	while (len && *pos / 8 < TASK_SIZE >> PAGE_SHIFT) {
+		unsigned long addr = *pos / 8 << PAGE_SHIFT;
+		u64 room = min(len / 8, (TASK_SIZE - addr) >> PAGE_SHIFT);
+		u32 n = min(room, ARRAY_SIZE(chunk));
+
+		down_read(&mm->mmap_lock);
+		spin_lock(&mm->page_table_lock);
+		for (u32 i = 0; i < n; i++) {
+			pte_t *pte = walk_pte(mm->pgd, addr + i * PAGE_SIZE);
+
+			chunk[i] = pte ? pagemap_entry(pte_read(pte)) : 0;
+		}
+		spin_unlock(&mm->page_table_lock);
+		up_read(&mm->mmap_lock);
+		if (copy_to_user(buf + done, chunk, n * 8)) {
+			done = done ? done : -EFAULT;
+			break;
+		}
+		*pos += n * 8;
+		len -= n * 8;
+		done += n * 8;
+	}
+	mmput(mm);
+	return done;
+}

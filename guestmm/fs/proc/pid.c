@@ -1,0 +1,483 @@
+/*
+ * What /proc says of one process.
+ *
+ * A process is looked up for each reading, under task_list_lock, and what is needed of it is copied;
+ * its memory is held by a reference meanwhile. One that is ending has no memory any more and is
+ * shown with zeroes, as a zombie is.
+ */
+#include "fs/proc/proc.h"
+#include "kernel/file.h"
+#include "kernel/process_view.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/mm.h"
+#include "mm/pgtable.h"
+#include "mm/remote.h"
+#include "mm/swap.h"
+#include "mm/vma.h"
+#include "mm/vmalloc.h"
+#include "mm/zone.h"
+
+#define NSEC_PER_SEC 1000000000ull
+#define TICKS(ns)    ((unsigned long)((ns) / (NSEC_PER_SEC / 100)))
+#define MAX_AREA     (128ul << 10) /* of arguments or environment */
+
+/** A process as it was at one moment. */
+struct snapshot {
+	int pid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status;
+	char comm[TASK_COMM_LEN];
+	char state;
+	u64 pending, blocked, ignored, caught, run_ns, children_ns, started_ns, switches;
+	u32 fd_size;
+	struct mm_struct *mm; /* with a reference, or NULL */
+};
+
+static void copy_signals(struct snapshot *s, const struct process *p)
+{
+	s->pending = p->sig_pending;
+	for (int sig = 1; sig <= NR_SIGNALS; sig++) {
+		unsigned long handler = signal_action(p, sig).handler;
+
+		if (handler == SIG_IGN)
+			s->ignored |= SIGBIT(sig);
+		else if (handler != SIG_DFL)
+			s->caught |= SIGBIT(sig);
+	}
+}
+
+/* 0 or -ESRCH. The mm is the caller's to put. */
+static int take_snapshot(int pid, struct snapshot *s)
+{
+	unsigned long flags;
+	struct process *p;
+	struct task *t;
+
+	memset(s, 0, sizeof(*s));
+	flags = spin_lock_irqsave(&task_list_lock);
+	p = find_process(pid);
+	if (!p) {
+		spin_unlock_irqrestore(&task_list_lock, flags);
+		return -ESRCH;
+	}
+	s->pid = pid;
+	s->ppid = p->ppid;
+	s->pgid = p->pgid;
+	s->sid = p->sid;
+	s->nr_threads = p->nr_threads;
+	s->exit_status = p->exit_status;
+	s->run_ns = p->dead_run_ns;
+	s->children_ns = p->children_run_ns;
+	s->started_ns = p->started_ns;
+	memcpy(s->comm, p->comm, sizeof(s->comm));
+	s->state = p->zombie ? 'Z' : 'S';
+	copy_signals(s, p);
+	list_for_each_entry (t, &p->threads, thread) {
+		s->run_ns += task_run_ns(t);
+		s->switches += READ_ONCE(t->nr_switches);
+		s->oom_score_adj = t->oom_score_adj;
+		if (READ_ONCE(t->state) == TASK_RUNNING)
+			s->state = 'R';
+		if (t->pid == pid)
+			s->blocked = t->sig_blocked;
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	s->mm = process_get_mm(pid);
+	s->fd_size = process_fd_end(pid);
+	return 0;
+}
+
+static void put_snapshot(struct snapshot *s)
+{
+	if (s->mm)
+		mmput(s->mm);
+}
+
+bool proc_pid_exists(int pid)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool there = find_process(pid) != NULL;
+
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return there;
+}
+
+int proc_next_pid(int from)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p;
+	int best = -1;
+
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pid >= from && (best < 0 || p->pid < best))
+			best = p->pid;
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return best;
+}
+
+int proc_next_fd(int pid, u32 from)
+{
+	u32 size = process_fd_end(pid);
+
+	for (; from < size; from++) {
+		struct file *f = process_get_file(pid, from);
+
+		if (!f)
+			continue;
+		file_put(f);
+		return from;
+	}
+	return -1;
+}
+
+/* ---- one line of numbers --------------------------------------------------------------------- */
+
+static u64 mm_pages(const struct snapshot *s)
+{
+	return s->mm ? s->mm->total_vm : 0;
+}
+
+static u64 mm_resident(const struct snapshot *s)
+{
+	return s->mm ? mm_rss(s->mm) : 0;
+}
+
+/* Fields as proc(5) numbers them; what has no meaning here is 0, as Linux does with its own. */
+static int show_stat(struct report *r, const struct proc_ctx *ctx)
+{
+	struct snapshot s;
+	struct mm_struct *mm;
+
+	if (take_snapshot(ctx->pid, &s))
+		return -ESRCH;
+	mm = s.mm;
+	report_printf(r, "%d (%s) %c %d %d %d 0 -1 0 ", s.pid, s.comm, s.state, s.ppid, s.pgid,
+		      s.sid); /* 1-9 */
+	report_printf(r, "%lu 0 %lu 0 ", mm ? (unsigned long)mm->min_flt : 0ul,
+		      mm ? (unsigned long)mm->maj_flt : 0ul); /* 10-13 */
+	report_printf(r, "%lu 0 %lu 0 20 0 %d 0 %lu ", TICKS(s.run_ns), TICKS(s.children_ns),
+		      s.nr_threads, TICKS(s.started_ns)); /* 14-22 */
+	report_printf(r, "%lu %ld %lu ", (unsigned long)mm_pages(&s) << PAGE_SHIFT,
+		      (long)mm_resident(&s), ~0ul); /* 23-25 */
+	report_printf(r, "%lu %lu %lu 0 0 ", mm ? mm->start_code : 0, mm ? mm->end_code : 0,
+		      mm ? mm->start_stack : 0); /* 26-30 */
+	report_printf(r, "%lu %lu %lu %lu 0 0 0 17 0 0 0 0 0 0 ",
+		      (unsigned long)s.pending & 0x7fffffff, (unsigned long)s.blocked & 0x7fffffff,
+		      (unsigned long)s.ignored & 0x7fffffff,
+		      (unsigned long)s.caught & 0x7fffffff); /* 31-44 */
+	report_printf(r, "%lu %lu %lu %lu %lu %lu %lu %d\n", mm ? mm->start_data : 0,
+		      mm ? mm->end_data : 0, mm ? mm->start_brk : 0, mm ? mm->arg_start : 0,
+		      mm ? mm->arg_end : 0, mm ? mm->env_start : 0, mm ? mm->env_end : 0,
+		      s.exit_status); /* 45-52 */
+	put_snapshot(&s);
+	return 0;
+}
+
+static u64 text_pages(const struct mm_struct *mm)
+{
+	return (ALIGN_UP(mm->end_code, PAGE_SIZE) - ALIGN_DOWN(mm->start_code, PAGE_SIZE)) >>
+	       PAGE_SHIFT;
+}
+
+static int show_statm(struct report *r, const struct proc_ctx *ctx)
+{
+	struct snapshot s;
+
+	if (take_snapshot(ctx->pid, &s))
+		return -ESRCH;
+	report_printf(r, "%lu %lu %lu %lu 0 %lu 0\n", (unsigned long)mm_pages(&s),
+		      (unsigned long)mm_resident(&s),
+		      s.mm ? (unsigned long)(s.mm->rss_file + s.mm->rss_shmem) : 0ul,
+		      s.mm ? (unsigned long)text_pages(s.mm) : 0ul,
+		      s.mm ? (unsigned long)(s.mm->data_vm + s.mm->stack_vm) : 0ul);
+	put_snapshot(&s);
+	return 0;
+}
+
+/* ---- status ---------------------------------------------------------------------------------- */
+
+static void kb(struct report *r, const char *label, u64 pages)
+{
+	report_printf(r, "%s:\t%8lu kB\n", label, (unsigned long)(pages << (PAGE_SHIFT - 10)));
+}
+
+static void status_memory(struct report *r, struct mm_struct *mm)
+{
+	u64 rss = mm_rss(mm);
+
+	kb(r, "VmSize", mm->total_vm);
+	kb(r, "VmLck", mm->locked_vm);
+	kb(r, "VmHWM", max((u64)mm->hiwater_rss, rss));
+	kb(r, "VmRSS", rss);
+	kb(r, "RssAnon", mm->rss_anon);
+	kb(r, "RssFile", mm->rss_file);
+	kb(r, "RssShmem", mm->rss_shmem);
+	kb(r, "VmData", mm->data_vm);
+	kb(r, "VmStk", mm->stack_vm);
+	kb(r, "VmExe", text_pages(mm));
+	kb(r, "VmPTE", mm->pgtables_bytes >> PAGE_SHIFT);
+	kb(r, "VmSwap", mm->rss_swap);
+}
+
+static const char *state_name(char state)
+{
+	return state == 'R' ? "running" : state == 'Z' ? "zombie" : "sleeping";
+}
+
+static int show_status(struct report *r, const struct proc_ctx *ctx)
+{
+	struct snapshot s;
+
+	if (take_snapshot(ctx->pid, &s))
+		return -ESRCH;
+	report_printf(r, "Name:\t%s\nState:\t%c (%s)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n", s.comm,
+		      s.state, state_name(s.state), s.pid, s.pid, s.ppid);
+	report_printf(r, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\n", s.fd_size);
+	if (s.mm)
+		status_memory(r, s.mm);
+	report_printf(r,
+		      "Threads:\t%d\nSigPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n"
+		      "SigCgt:\t%016lx\nvoluntary_ctxt_switches:\t%lu\n",
+		      s.nr_threads, (unsigned long)s.pending, (unsigned long)s.blocked,
+		      (unsigned long)s.ignored, (unsigned long)s.caught, (unsigned long)s.switches);
+	put_snapshot(&s);
+	return 0;
+}
+
+/* ---- names and arguments --------------------------------------------------------------------- */
+
+static int show_comm(struct report *r, const struct proc_ctx *ctx)
+{
+	struct snapshot s;
+
+	if (take_snapshot(ctx->pid, &s))
+		return -ESRCH;
+	report_printf(r, "%s\n", s.comm);
+	put_snapshot(&s);
+	return 0;
+}
+
+/* Bytes of a process's memory as they are, up to the report's room. */
+static void copy_area(struct report *r, struct mm_struct *mm, unsigned long start,
+		      unsigned long end)
+{
+	size_t want = end > start ? min(end - start, MAX_AREA) : 0;
+
+	if (want > r->size - r->len) {
+		r->overflow = true;
+		return;
+	}
+	r->len += read_remote_vm(mm, start, r->buf + r->len, want);
+}
+
+static int show_cmdline(struct report *r, const struct proc_ctx *ctx)
+{
+	struct mm_struct *mm;
+
+	if (!proc_pid_exists(ctx->pid))
+		return -ESRCH;
+	mm = process_get_mm(ctx->pid);
+	if (!mm)
+		return 0;
+	copy_area(r, mm, mm->arg_start, mm->arg_end);
+	mmput(mm);
+	return 0;
+}
+
+static int show_environ(struct report *r, const struct proc_ctx *ctx)
+{
+	struct mm_struct *mm;
+
+	if (!proc_pid_exists(ctx->pid))
+		return -ESRCH;
+	mm = process_get_mm(ctx->pid);
+	if (!mm)
+		return 0;
+	copy_area(r, mm, mm->env_start, mm->env_end);
+	mmput(mm);
+	return 0;
+}
+
+/* ---- places ---------------------------------------------------------------------------------- */
+
+static int follow_exe(struct path *path, const struct proc_ctx *ctx)
+{
+	struct file *f = process_get_exe(ctx->pid);
+	int err = -ENOENT;
+
+	if (!f)
+		return err;
+	if (f->path.dentry) {
+		path_get(&f->path);
+		*path = f->path;
+		err = 0;
+	}
+	file_put(f);
+	return err;
+}
+
+static long path_text(char *buf, size_t size, struct path *path)
+{
+	char *name = path_name(path, buf, size);
+	long len = -ENAMETOOLONG;
+
+	if (name) {
+		len = strlen(name);
+		memmove(buf, name, len + 1);
+	}
+	path_put(path);
+	return len;
+}
+
+static long read_exe(char *buf, size_t size, const struct proc_ctx *ctx)
+{
+	struct path path;
+	int err = follow_exe(&path, ctx);
+
+	return err ? err : path_text(buf, size, &path);
+}
+
+static int follow_cwd(struct path *path, const struct proc_ctx *ctx)
+{
+	return process_get_place(ctx->pid, false, path);
+}
+
+static int follow_root(struct path *path, const struct proc_ctx *ctx)
+{
+	return process_get_place(ctx->pid, true, path);
+}
+
+static long read_cwd(char *buf, size_t size, const struct proc_ctx *ctx)
+{
+	struct path path;
+	int err = follow_cwd(&path, ctx);
+
+	return err ? err : path_text(buf, size, &path);
+}
+
+static long read_root(char *buf, size_t size, const struct proc_ctx *ctx)
+{
+	struct path path;
+	int err = follow_root(&path, ctx);
+
+	return err ? err : path_text(buf, size, &path);
+}
+
+/* ---- the OOM killer's view ------------------------------------------------------------------- */
+
+static int show_oom_score_adj(struct report *r, const struct proc_ctx *ctx)
+{
+	struct snapshot s;
+
+	if (take_snapshot(ctx->pid, &s))
+		return -ESRCH;
+	report_printf(r, "%d\n", s.oom_score_adj);
+	put_snapshot(&s);
+	return 0;
+}
+
+static int set_oom_score_adj(const char *text, const struct proc_ctx *ctx)
+{
+	bool minus = *text == '-';
+	unsigned long flags;
+	struct process *p;
+	struct task *t;
+	int n = 0;
+
+	text += minus;
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || n > 1000)
+			return -EINVAL;
+		n = n * 10 + (*text - '0');
+	}
+	if (n > 1000)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	p = find_process(ctx->pid);
+	if (p) {
+		list_for_each_entry (t, &p->threads, thread)
+			t->oom_score_adj = minus ? -n : n;
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return p ? 0 : -ESRCH;
+}
+
+/* Badness in thousandths of all memory, moved so that adj 0 and no memory is 667: as Linux. */
+static int show_oom_score(struct report *r, const struct proc_ctx *ctx)
+{
+	struct snapshot s;
+	u64 total = totalram_pages() + swap_total_pages();
+	long points = 0;
+
+	if (take_snapshot(ctx->pid, &s))
+		return -ESRCH;
+	if (s.mm) {
+		long bad = oom_badness_points(mm_rss(s.mm), s.mm->rss_swap,
+					      s.mm->pgtables_bytes >> PAGE_SHIFT, total,
+					      s.oom_score_adj);
+
+		if (bad != (long)(1ul << 63))
+			points = (1000 + bad * 1000 / (long)total) * 2 / 3;
+	}
+	report_printf(r, "%ld\n", points);
+	put_snapshot(&s);
+	return 0;
+}
+
+static int show_limits(struct report *r, const struct proc_ctx *ctx)
+{
+	struct mm_struct *mm = process_get_mm(ctx->pid);
+	const struct {
+		const char *name, *units;
+		u64 soft, hard;
+	} limits[] = {
+		{"Max data size", "bytes", mm ? mm->rlimit_data : 0, mm ? mm->rlimit_max.data : 0},
+		{"Max stack size", "bytes", mm ? mm->rlimit_stack : 0,
+		 mm ? mm->rlimit_max.stack : 0},
+		{"Max locked memory", "bytes", mm ? mm->rlimit_memlock : 0,
+		 mm ? mm->rlimit_max.memlock : 0},
+		{"Max address space", "bytes", mm ? mm->rlimit_as : 0, mm ? mm->rlimit_max.as : 0},
+	};
+
+	if (!mm)
+		return -ESRCH;
+	report_printf(r, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (u32 i = 0; i < ARRAY_SIZE(limits); i++) {
+		report_printf(r, "%-25s ", limits[i].name);
+		for (int hard = 0; hard < 2; hard++) {
+			u64 v = hard ? limits[i].hard : limits[i].soft;
+
+			if (v == ~0ull)
+				report_printf(r, "%-20s ", "unlimited");
+			else
+				report_printf(r, "%-20lu ", (unsigned long)v);
+		}
+		report_printf(r, "%-10s\n", limits[i].units);
+	}
+	mmput(mm);
+	return 0;
+}
+
+const struct proc_entry proc_pid_entries[] = {
+	{"stat", PROC_PID, S_IFREG | 0444, .show = show_stat},
+	{"statm", PROC_PID, S_IFREG | 0444, .show = show_statm},
+	{"status", PROC_PID, S_IFREG | 0444, .show = show_status},
+	{"comm", PROC_PID, S_IFREG | 0444, .show = show_comm},
+	{"cmdline", PROC_PID, S_IFREG | 0444, .show = show_cmdline},
+	{"environ", PROC_PID, S_IFREG | 0400, .show = show_environ},
+	{"limits", PROC_PID, S_IFREG | 0444, .show = show_limits},
+	{"oom_score", PROC_PID, S_IFREG | 0444, .show = show_oom_score},
+	{"oom_score_adj", PROC_PID, S_IFREG | 0644, .show = show_oom_score_adj,
+	 .write = set_oom_score_adj},
+	{"maps", PROC_PID, S_IFREG | 0444, .show = proc_show_maps},
+	{"smaps", PROC_PID, S_IFREG | 0444, .show = proc_show_smaps},
+	{"smaps_rollup", PROC_PID, S_IFREG | 0444, .show = proc_show_smaps_rollup},
+	{"pagemap", PROC_PID, S_IFREG | 0400, .read = proc_read_pagemap},
+	{"exe", PROC_PID, S_IFLNK | 0777, .readlink = read_exe, .follow = follow_exe},
+	{"cwd", PROC_PID, S_IFLNK | 0777, .readlink = read_cwd, .follow = follow_cwd},
+	{"root", PROC_PID, S_IFLNK | 0777, .readlink = read_root, .follow = follow_root},
+	{.name = NULL},
+};

@@ -1,0 +1,413 @@
+/*
+ * /proc: what the kernel knows, as files, by Linux's names and in Linux's formats
+ * (Documentation/filesystems/proc.rst, man proc(5)), so that programs made for Linux read them.
+ *
+ *   entries:  directories | system | sysctl | of a process       one table, tree by `parent`
+ *   inode number = pid << 32 | fd << 16 | index of the entry
+ *
+ * Nothing is kept: an inode says only which entry it is, and for which process. A text is made when
+ * a file is read from its start, and stays with the open file, so that a reader who takes it in
+ * pieces gets pieces of one text.
+ *
+ * I1  A name is looked up each time it is used (volatile_names): a process that has ended is not
+ *     there any more.
+ *
+ * Locks: none of its own; a file's pos_lock guards its text.
+ */
+#include "fs/proc/proc.h"
+#include "arch/uaccess.h"
+#include "kernel/file.h"
+#include "kernel/process_view.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/slab.h"
+#include "mm/vmalloc.h"
+
+#define PROC_SUPER_MAGIC 0x9fa0
+#define MAX_TEXT	 (4ul << 20)
+#define MAX_WRITE	 256u
+
+static const struct proc_entry directories[NR_PROC_DIRS + 1] = {
+	[PROC_ROOT] = {"/", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
+	[PROC_SYS] = {"sys", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
+	[PROC_SYS_VM] = {"vm", PROC_SYS, S_IFDIR | 0555, .show = NULL},
+	[PROC_SYS_KERNEL] = {"kernel", PROC_SYS, S_IFDIR | 0555, .show = NULL},
+	[PROC_PID] = {"", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
+	[PROC_FD] = {"fd", PROC_PID, S_IFDIR | 0500, .show = NULL},
+};
+
+static long read_fd_link(char *buf, size_t size, const struct proc_ctx *ctx);
+static int follow_fd_link(struct path *path, const struct proc_ctx *ctx);
+static const struct proc_entry fd_link = {
+	.name = "", .mode = S_IFLNK | 0700, .readlink = read_fd_link, .follow = follow_fd_link};
+
+static const struct proc_entry *const tables[] = {directories, proc_system_entries,
+						  proc_sysctl_entries, proc_pid_entries};
+#define TABLE_SHIFT 12
+#define FD_LINK	    0xffffu /* index of links in fd/ */
+
+static u64 make_ino(int pid, u32 fd, u32 index)
+{
+	/* 0 is no inode number. */
+	return ((u64)(u32)pid << 32 | (u64)fd << 16 | index) + 1;
+}
+
+static u32 ino_index(const struct inode *inode)
+{
+	return (inode->ino - 1) & 0xffff;
+}
+
+static struct proc_ctx inode_ctx(const struct inode *inode)
+{
+	return (struct proc_ctx){(int)((inode->ino - 1) >> 32), (inode->ino - 1) >> 16 & 0xffff};
+}
+
+static const struct proc_entry *entry_at(u32 index)
+{
+	return index == FD_LINK ? &fd_link
+				: &tables[index >> TABLE_SHIFT][index & ((1u << TABLE_SHIFT) - 1)];
+}
+
+/* The next entry in directory `dir` at or after *index, or NULL. */
+static const struct proc_entry *next_entry(u32 dir, u32 *index)
+{
+	for (; *index >> TABLE_SHIFT < ARRAY_SIZE(tables);
+	     *index = ((*index >> TABLE_SHIFT) + 1) << TABLE_SHIFT) {
+		for (; entry_at(*index)->name; (*index)++) {
+			const struct proc_entry *e = entry_at(*index);
+
+			if (e->parent == dir && e->name[0] && *index != PROC_ROOT)
+				return e;
+		}
+	}
+	return NULL;
+}
+
+static const struct inode_ops proc_inode_ops, proc_magic_ops;
+static const struct file_ops proc_dir_ops, proc_text_ops;
+
+static struct inode *proc_inode(struct super_block *sb, int pid, u32 fd, u32 index)
+{
+	const struct proc_entry *e = entry_at(index);
+	struct inode *inode = new_inode(sb, make_ino(pid, fd, index));
+
+	if (!inode)
+		return NULL;
+	inode->mode = e->mode;
+	inode->nlink = S_ISDIR(e->mode) ? 2 : 1;
+	inode->ops = e->follow ? &proc_magic_ops : &proc_inode_ops;
+	inode->fops = S_ISDIR(e->mode) ? &proc_dir_ops : &proc_text_ops;
+	return inode;
+}
+
+/* A number without leading zeroes, or -1. */
+static s64 parse_number(const char *name, u32 len)
+{
+	s64 n = 0;
+
+	if (!len || len > 9 || (name[0] == '0' && len > 1))
+		return -1;
+	for (u32 i = 0; i < len; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return -1;
+		n = n * 10 + (name[i] - '0');
+	}
+	return n;
+}
+
+static int proc_lookup(struct inode *dir, const char *name, u32 len, struct inode **inode)
+{
+	struct proc_ctx ctx = inode_ctx(dir);
+	u32 at = ino_index(dir), index = 0;
+	const struct proc_entry *e;
+	s64 n = parse_number(name, len);
+
+	*inode = NULL;
+	if (ctx.pid && !proc_pid_exists(ctx.pid))
+		return -ENOENT;
+	if (at == PROC_FD) {
+		if (n < 0 || proc_next_fd(ctx.pid, n) != n)
+			return -ENOENT;
+		*inode = proc_inode(dir->sb, ctx.pid, n, FD_LINK);
+	} else if (at == PROC_ROOT && n > 0) {
+		if (!proc_pid_exists(n))
+			return -ENOENT;
+		*inode = proc_inode(dir->sb, n, 0, PROC_PID);
+	} else {
+		while ((e = next_entry(at, &index)) &&
+		       (strlen(e->name) != len || memcmp(e->name, name, len)))
+			index++;
+		if (!e)
+			return -ENOENT;
+		*inode = proc_inode(dir->sb, ctx.pid, 0, index);
+	}
+	return *inode ? 0 : -ENOMEM;
+}
+
+static long proc_readlink(struct inode *inode, char *buf, size_t size)
+{
+	struct proc_ctx ctx = inode_ctx(inode);
+	const struct proc_entry *e = entry_at(ino_index(inode));
+
+	return e->readlink ? e->readlink(buf, size, &ctx) : -EINVAL;
+}
+
+static int proc_follow(struct inode *inode, struct path *path)
+{
+	struct proc_ctx ctx = inode_ctx(inode);
+	const struct proc_entry *e = entry_at(ino_index(inode));
+
+	return e->follow(path, &ctx);
+}
+
+static const struct inode_ops proc_inode_ops = {.lookup = proc_lookup, .readlink = proc_readlink};
+/* Links that lead to a place, not to a name. */
+static const struct inode_ops proc_magic_ops = {.readlink = proc_readlink, .follow = proc_follow};
+
+/* ---- directories ----------------------------------------------------------------------------- */
+
+static bool emit_number(struct dir_context *ctx, u32 n, u64 ino, u32 type)
+{
+	char name[12];
+
+	ksnprintf(name, sizeof(name), "%u", n);
+	return ctx->actor(ctx, name, strlen(name), ino, type);
+}
+
+#define DT(mode) ((mode) >> 12 & 15)
+
+/* Positions: 0, 1 the dots; then 2 + index for entries; from PIDS on the processes, or descriptors. */
+#define POS_NUMBERS (1ull << 32)
+
+static int proc_iterate(struct file *f, struct dir_context *ctx)
+{
+	struct inode *inode = f->inode;
+	struct proc_ctx who = inode_ctx(inode);
+	u32 at = ino_index(inode);
+
+	if (ctx->pos == 0) {
+		if (!ctx->actor(ctx, ".", 1, inode->ino, DT(S_IFDIR)))
+			return 0;
+		ctx->pos = 1;
+	}
+	if (ctx->pos == 1) {
+		if (!ctx->actor(ctx, "..", 2, make_ino(0, 0, PROC_ROOT), DT(S_IFDIR)))
+			return 0;
+		ctx->pos = 2;
+	}
+	while (ctx->pos < POS_NUMBERS) {
+		u32 index = ctx->pos - 2;
+		const struct proc_entry *e = next_entry(at, &index);
+
+		if (!e) {
+			ctx->pos = POS_NUMBERS;
+			break;
+		}
+		if (!ctx->actor(ctx, e->name, strlen(e->name), make_ino(who.pid, 0, index),
+				DT(e->mode)))
+			return 0;
+		ctx->pos = index + 3;
+	}
+	while (at == PROC_ROOT || at == PROC_FD) {
+		u32 from = ctx->pos - POS_NUMBERS;
+		int n = at == PROC_FD ? proc_next_fd(who.pid, from) : proc_next_pid(from);
+		bool more;
+
+		if (n < 0)
+			break;
+		if (at == PROC_FD)
+			more = emit_number(ctx, n, make_ino(who.pid, n, FD_LINK), DT(S_IFLNK));
+		else
+			more = emit_number(ctx, n, make_ino(n, 0, PROC_PID), DT(S_IFDIR));
+		if (!more)
+			return 0;
+		ctx->pos = POS_NUMBERS + n + 1;
+	}
+	return 0;
+}
+
+static long proc_dir_llseek(struct file *f, s64 offset, int whence)
+{
+	if (whence != 0 || offset < 0)
+		return -EINVAL;
+	return f->pos = offset;
+}
+
+static const struct file_ops proc_dir_ops = {.iterate = proc_iterate, .llseek = proc_dir_llseek};
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+struct text {
+	size_t len;
+	char data[];
+};
+
+/* Larger and larger, until it fits. */
+static int make_text(struct file *f)
+{
+	const struct proc_entry *e = entry_at(ino_index(f->inode));
+	struct proc_ctx ctx = inode_ctx(f->inode);
+	struct text *t;
+	int err;
+
+	if (f->private) {
+		vfree(f->private);
+		f->private = NULL;
+	}
+	for (size_t size = 2 * PAGE_SIZE; size <= MAX_TEXT; size *= 4) {
+		struct report r = {0};
+
+		t = vmalloc(size);
+		if (!t)
+			return -ENOMEM;
+		r.buf = t->data;
+		r.size = size - sizeof(*t);
+		err = e->show(&r, &ctx);
+		if (!err && !r.overflow) {
+			t->len = r.len;
+			f->private = t;
+			return 0;
+		}
+		vfree(t);
+		if (err)
+			return err;
+	}
+	return -EFBIG;
+}
+
+static long proc_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	const struct proc_entry *e = entry_at(ino_index(f->inode));
+	struct proc_ctx ctx = inode_ctx(f->inode);
+	struct text *t;
+	int err;
+
+	if (e->read)
+		return e->read(f, buf, len, pos, &ctx);
+	if (!e->show)
+		return -EINVAL;
+	if (!f->private || *pos == 0) {
+		err = make_text(f);
+		if (err)
+			return err;
+	}
+	t = f->private;
+	if (*pos >= t->len)
+		return 0;
+	len = min(len, t->len - (size_t)*pos);
+	if (copy_to_user(buf, t->data + *pos, len))
+		return -EFAULT;
+	*pos += len;
+	return len;
+}
+
+static long proc_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	const struct proc_entry *e = entry_at(ino_index(f->inode));
+	struct proc_ctx ctx = inode_ctx(f->inode);
+	char text[MAX_WRITE];
+	int err;
+
+	if (!e->write)
+		return -EINVAL;
+	if (len >= sizeof(text))
+		return -EINVAL;
+	if (copy_from_user(text, buf, len))
+		return -EFAULT;
+	text[len] = 0;
+	if (len && text[len - 1] == '\n')
+		text[len - 1] = 0;
+	err = e->write(text, &ctx);
+	if (err)
+		return err;
+	*pos += len;
+	return len;
+}
+
+static long proc_llseek(struct file *f, s64 offset, int whence)
+{
+	if (whence == 1)
+		offset += f->pos;
+	else if (whence != 0)
+		return -EINVAL;
+	if (offset < 0)
+		return -EINVAL;
+	return f->pos = offset;
+}
+
+static void proc_release(struct file *f)
+{
+	if (f->private)
+		vfree(f->private);
+}
+
+static const struct file_ops proc_text_ops = {
+	.read = proc_read, .write = proc_write, .llseek = proc_llseek, .release = proc_release};
+
+/* ---- links to open files --------------------------------------------------------------------- */
+
+static long read_fd_link(char *buf, size_t size, const struct proc_ctx *ctx)
+{
+	struct file *f = process_get_file(ctx->pid, ctx->fd);
+	const char *name;
+	long len;
+
+	if (!f)
+		return -ENOENT;
+	name = file_name(f, buf, size);
+	len = strlen(name);
+	memmove(buf, name, len + 1);
+	file_put(f);
+	return len;
+}
+
+static int follow_fd_link(struct path *path, const struct proc_ctx *ctx)
+{
+	struct file *f = process_get_file(ctx->pid, ctx->fd);
+	int err = 0;
+
+	if (!f)
+		return -ENOENT;
+	if (f->path.dentry) {
+		path_get(&f->path);
+		*path = f->path;
+	} else {
+		err = -ENXIO; /* pipes cannot be opened by name here */
+	}
+	file_put(f);
+	return err;
+}
+
+/* ---- mounting -------------------------------------------------------------------------------- */
+
+static void proc_statfs(struct super_block *sb, struct vfs_statfs *st)
+{
+	st->type = PROC_SUPER_MAGIC;
+	st->bsize = PAGE_SIZE;
+	st->namelen = NAME_MAX;
+}
+
+static const struct super_ops proc_super_ops = {.statfs = proc_statfs};
+
+static int proc_mount(struct super_block *sb, const char *options)
+{
+	sb->ops = &proc_super_ops;
+	sb->blocksize = PAGE_SIZE;
+	sb->root = proc_inode(sb, 0, 0, PROC_ROOT);
+	return sb->root ? 0 : -ENOMEM;
+}
+
+static struct fs_type proc_type = {
+	.name = "proc", .magic = PROC_SUPER_MAGIC, .volatile_names = true, .mount = proc_mount};
+
+void proc_init(void)
+{
+	int err;
+
+	register_filesystem(&proc_type);
+	err = vfs_mkdir(AT_FDCWD, "/proc", 0555);
+	if (!err || err == -EEXIST)
+		err = vfs_mount("proc", "proc", "/proc", 0, "");
+	if (err)
+		printk("VFS: no /proc: error %d\n", -err);
+}

@@ -1,0 +1,62 @@
+/*
+ * The files of /proc from inside: a tree of entries, each a text made when it is read, a directory,
+ * or a link.
+ */
+#ifndef FS_PROC_H
+#define FS_PROC_H
+#include "fs/vfs.h"
+#include "kernel/process.h"
+
+/** What an entry's functions are told: whose directory they are in, and which descriptor. */
+struct proc_ctx {
+	int pid; /* 0: not in a process's directory */
+	u32 fd;	 /* in fd/ */
+};
+
+struct proc_entry {
+	const char *name;
+	u16 parent; /* index in the table */
+	u32 mode;
+	/** The text. May sleep. 0, or -ESRCH when the process has gone. */
+	int (*show)(struct report *r, const struct proc_ctx *ctx);
+	/** A text was written: `text` ends with NUL, a last newline is cut off. 0 or -errno. */
+	int (*write)(const char *text, const struct proc_ctx *ctx);
+	/** Symbolic links: the target, or the length or -errno of it in buf. */
+	long (*readlink)(char *buf, size_t size, const struct proc_ctx *ctx);
+	/** Links that lead to a place, whatever its name. */
+	int (*follow)(struct path *path, const struct proc_ctx *ctx);
+	/** Other than a text: read at an offset. */
+	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos,
+		     const struct proc_ctx *ctx);
+};
+
+/* The directories by index; proc.c's table begins with them in this order. */
+enum proc_dir {
+	PROC_ROOT,
+	PROC_SYS,
+	PROC_SYS_VM,
+	PROC_SYS_KERNEL,
+	PROC_PID, /* of every process */
+	PROC_FD,
+	NR_PROC_DIRS
+};
+
+/* Tables of the other files; each ends with name NULL. */
+extern const struct proc_entry proc_system_entries[];
+extern const struct proc_entry proc_pid_entries[];
+extern const struct proc_entry proc_sysctl_entries[];
+
+/* pid.c */
+/** The smallest pid >= from, or -1. */
+int proc_next_pid(int from);
+bool proc_pid_exists(int pid);
+/** Smallest open descriptor >= from of a process, or -1. */
+int proc_next_fd(int pid, u32 from);
+
+/* maps.c */
+int proc_show_maps(struct report *r, const struct proc_ctx *ctx);
+int proc_show_smaps(struct report *r, const struct proc_ctx *ctx);
+int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx);
+long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
+		       const struct proc_ctx *ctx);
+#endif

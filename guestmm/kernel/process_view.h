@@ -1,0 +1,14 @@
+/* A look at another process, for /proc: its open files, its places, its program. All may sleep. */
+#ifndef KERNEL_PROCESS_VIEW_H
+#define KERNEL_PROCESS_VIEW_H
+#include "kernel/file.h"
+
+/** Descriptor `fd` of process `pid`, with a reference, or NULL. */
+struct file *process_get_file(int pid, u32 fd);
+/** Highest descriptor in use + 1; 0 when it has ended. */
+u32 process_fd_end(int pid);
+/** The program it runs, with a reference, or NULL. */
+struct file *process_get_exe(int pid);
+/** Its root, or its working directory, with references. 0 or -ESRCH. */
+int process_get_place(int pid, bool root, struct path *path);
+#endif

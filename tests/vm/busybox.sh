@@ -1,0 +1,85 @@
+#!/bin/sh
+# Debian's busybox, as it comes, in guestmm: what it prints is compared with what it prints on this machine, and what it reads
+# of /proc with itself.
+#    busybox.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
+set -u
+name=busybox
+B=$1
+. "$(dirname "$0")/lib.inc"
+[ -x /bin/busybox ] || { echo "# skipped: /bin/busybox is missing (Debian's busybox-static)"; exit 77; }
+have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+
+# inside SCRIPT OPTIONS...: what busybox sh prints in the guest, without the kernel's lines and mmvm's
+inside() {
+	script=$1
+	shift
+	LIMIT=200 run run --accel lab --memory 64M "$@" --exec /bin/busybox sh -c "$script"
+	sed -n '/^machine$/q; /^\[ *[0-9.]*\]/d; p' "$dir/out" | sed '${/^$/d}' >"$dir/said"
+	[ "$status" = 0 ]
+}
+
+# ---- the same text comes out of it here and there
+cat >"$dir/script" <<'END'
+mkdir -p /tmp/bbt && cd /tmp/bbt || exit 1
+for i in 1 2 3 4 5; do seq 1 $((i * 700)) >f$i; done
+cat f1 f2 f3 | sort -n | uniq -c | awk '$1 == 3' | wc -l
+find . -type f | sort | xargs md5sum
+dd if=/dev/zero of=z bs=4k count=100 2>/dev/null; md5sum <z
+tar cf a.tar f? && mkdir x && tar xf a.tar -C x && cmp f5 x/f5 && echo same
+(echo one; echo two; echo three) | while read w; do echo "got $w"; done | tac
+f() { [ $1 -gt 1 ] && echo $(($1 * $(f $(($1 - 1))))) || echo 1; }; f 6
+sed -n '/^69/p' f1 | tr '\n' ' '; echo
+ln -s f1 link; readlink link; mv f2 g2; ls; rm -r x; rmdir none 2>&1; echo $?
+trap 'echo trapped' USR1; kill -USR1 $$; sleep 0.01
+timeout 5 sh -c 'exit 3'; echo $?
+sh -c 'kill -9 $$' >/dev/null 2>&1; echo $?
+gzip -c f5 | gunzip | md5sum; head -c 3000 f5 | od -c | tail -n 1
+cd /; rm -r /tmp/bbt
+END
+/bin/busybox sh "$dir/script" >"$dir/here" 2>&1
+inside "mkdir -p /tmp; $(cat "$dir/script")" </dev/null
+ok "a script of pipelines, files and signals ends well" [ "$status" = 0 ]
+ok "and prints what it prints here" diff "$dir/here" "$dir/said"
+# shellcheck disable=SC2009
+ok "unknown system calls are named once" [ -z "$(grep -o 'system call [0-9]* is not known' "$dir/out" | sort | uniq -d)" ]
+
+# ---- /proc, read by programs made for Linux
+inside 'free; echo ---; cat /proc/meminfo; echo ---; ps; echo ---; top -b -n 1; echo ---; cat /proc/self/maps; echo ---;
+	ls /proc/self/fd | wc -l; readlink /proc/self/exe; cat /proc/self/comm; tr "\0" " " </proc/1/cmdline | head -c 15; echo;
+	echo 35 >/proc/sys/vm/swappiness; cat /proc/sys/vm/swappiness; echo 999 >/proc/sys/vm/swappiness; echo refused $?;
+	sleep 0.2; cat /proc/uptime /proc/loadavg; cat /proc/self/smaps_rollup; mount; echo 3 >/proc/sys/vm/drop_caches; echo $?'
+ok "reading /proc ends well" [ "$status" = 0 ]
+ok "free, ps, top, maps agree with what they are made from" python3 - "$dir/said" <<'END'
+import sys
+free, meminfo, ps, top, maps, rest = open(sys.argv[1]).read().split("---\n")
+info = {l.split(":")[0]: int(l.split()[1]) for l in meminfo.splitlines()}
+mem = free.splitlines()[1].split()
+assert int(mem[1]) == info["MemTotal"], (mem, info)
+assert abs(int(mem[3]) - info["MemFree"]) < 4096, (mem, info["MemFree"])
+swap = free.splitlines()[2].split()
+assert int(swap[1]) == info["SwapTotal"] and int(swap[3]) == info["SwapFree"]
+assert info["Active"] == info["Active(anon)"] + info["Active(file)"]
+assert info["Slab"] == info["SReclaimable"] + info["SUnreclaim"]
+pids = [l.split()[0] for l in ps.splitlines()[1:]]
+assert "1" in pids and len(set(pids)) == len(pids) >= 2, ps
+assert top.startswith("Mem: ") and "Load average:" in top and "%CPU COMMAND" in top, top
+rows = [l.split(None, 5) for l in maps.splitlines()]
+ends = [tuple(int(x, 16) for x in r[0].split("-")) for r in rows]
+assert all(a < b for a, b in ends) and all(x[1] <= y[0] for x, y in zip(ends, ends[1:])), maps
+names = [r[5] for r in rows if len(r) > 5]
+assert "/bin/busybox" in names and "[stack]" in names, names
+assert any(r[1] == "r-xp" and r[-1] == "/bin/busybox" for r in rows)
+rest = rest.splitlines()
+assert rest[1] == "/bin/busybox" and rest[2] == "cat" and rest[3] == "/bin/busybox sh", rest[:4]
+assert rest[4] == "35" and "refused 1" in rest[5:7], rest[4:8]
+END
+ok "and the kernel's account of one process adds up" python3 - "$dir/said" <<'END'
+import sys
+text = open(sys.argv[1]).read()
+roll = {l.split(":")[0]: int(l.split()[1]) for l in text.splitlines() if l.endswith(" kB") and ":" in l}
+assert roll["Rss"] == roll["Shared_Clean"] + roll["Shared_Dirty"] + roll["Private_Clean"] + roll["Private_Dirty"], roll
+assert roll["Pss"] <= roll["Rss"] and roll["Anonymous"] <= roll["Rss"]
+assert abs(roll["Pss"] - roll["Pss_Anon"] - roll["Pss_File"] - roll["Pss_Shmem"]) <= 3
+END
+
+finish
