@@ -373,7 +373,7 @@ static void add_observer(const struct access_source *s, struct machine *m, struc
 		o.exits = s->out.times;
 		o.has_stall = hz != 0;
 		o.stall_ns = walk + s->out.ns;
-		snprintf(o.note, sizeof(o.note), "%s in the guest, walking its page tables",
+		snprintf(o.note, sizeof(o.note), "%s in the guest, from begin to end of its walks",
 			 format_ns(walk, text, sizeof(text)));
 		break;
 	case ACCESS_UNMAP:
