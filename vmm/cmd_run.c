@@ -777,7 +777,6 @@ static int run_here(struct run *run)
 	dirty_exact_free(&run->exact);
 	status = report(run, m);
 	machine_destroy(m);
-	trace_free(run->trace);
 	return status ? status : stacks_status ? MMVM_EXIT_FAILED : trace_status;
 }
 
@@ -911,6 +910,7 @@ int cmd_run(int argc, char **argv)
 			opt.config.tick_ms = CONSOLE_MS;
 		status = run_here(&run);
 	}
+	trace_free(run.trace);
 	status_close(run.status);
 	sampler_free(&run.sampler);
 	access_free(&run.access);

@@ -109,6 +109,11 @@ ok "and the file says so" said 'dropped: 0 in rings, [1-9][0-9]* beyond'
 
 run run --trace /nowhere/t --exec hello
 ok "a trace that cannot be written" is 2 "nowhere"
+echo keep >"$dir/old"
+run run --accel $accel --trace "$dir/old" --kernel "$dir/old" --exec hello
+ok "a machine that cannot be made leaves the old file as it was" grep -q keep "$dir/old"
+run run --accel $accel --trace "$dir/new" --kernel "$dir/old" --exec hello
+ok "and makes no new one" [ ! -e "$dir/new" ]
 run run --accel $accel --trace-limit 0 --exec hello
 ok "a limit that is none" is 2 "not a size"
 run page "$dir/out"

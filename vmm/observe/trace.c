@@ -38,6 +38,7 @@ struct trace {
 	pthread_mutex_t lock;
 	struct machine *m;
 	int fd;
+	char *fresh;	      /* its name, if it was not there before */
 	uint64_t limit, size; /* bytes */
 	struct trace_file_header head;
 	struct trace_file_end end;
@@ -435,7 +436,11 @@ struct trace *trace_create(const char *path, uint64_t limit, struct mmvm_error *
 		return NULL;
 	}
 	t->limit = limit;
-	t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	/* What is there stays as it is until the machine is about to run. */
+	t->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	t->fresh = t->fd >= 0 ? strdup(path) : NULL;
+	if (t->fd < 0 && errno == EEXIST)
+		t->fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (t->fd < 0) {
 		mmvm_error(err, MMVM_EXIT_USAGE, "cannot create trace %s: %s", path,
 			   strerror(errno));
@@ -514,7 +519,9 @@ int trace_begin(struct trace *t, struct machine *m, const struct machine_config 
 	t->head.begin_epoch = clock_ns(CLOCK_REALTIME);
 	t->head.begin_tsc = __rdtsc();
 	pthread_mutex_lock(&t->lock);
-	if (write_all(t, &t->head, sizeof(t->head)))
+	if (ftruncate(t->fd, 0) && errno != EINVAL)
+		t->end.write_error = (uint32_t)errno;
+	if (!t->end.write_error && write_all(t, &t->head, sizeof(t->head)))
 		put_names(t, symbols);
 	rc = (int)t->end.write_error;
 	pthread_mutex_unlock(&t->lock);
@@ -580,6 +587,10 @@ void trace_free(struct trace *t)
 		return;
 	if (t->fd >= 0)
 		close(t->fd);
+	/* A machine that could not be made leaves no file. */
+	if (t->fresh && !t->size)
+		unlink(t->fresh);
+	free(t->fresh);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
