@@ -33,6 +33,7 @@
  */
 #include "rt.h"
 #include "conform_cases.h"
+#include "conform_shared.h"
 
 #define SYS_read	    0
 #define SYS_open	    2
@@ -686,6 +687,7 @@ SCRIPTS(munmap)
 SCRIPTS(mprotect)
 SCRIPTS(madvise)
 SCRIPTS(mremap)
+SCRIPTS(shared)
 SCRIPTS(lock)
 SCRIPTS(mincore)
 SCRIPTS(msync)
@@ -729,6 +731,7 @@ static const struct {
 	{"parts", parts_family, false},
 	{"random", random_family, false},
 	{"mremap", mremap_family, false},
+	{"shared", shared_family, false},
 	{"random_mremap", random_mremap_family, false},
 	{"lock", lock_family, false},
 	{"mincore", mincore_family, false},

@@ -232,7 +232,7 @@ static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsig
 
 	if ((vma->flags & VM_LOCKED) || !vma->mapping)
 		return -EINVAL;
-	if ((vma->flags & (VM_SHARED | VM_WRITE)) != (VM_SHARED | VM_WRITE))
+	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
 	if (!(vma->mapping->flags & AS_SHMEM))
 		return -EOPNOTSUPP; /* no file system here can do without blocks it has */
