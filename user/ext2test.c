@@ -9,6 +9,7 @@
  *   small    a few files, a few moments
  *   plant    files to be damaged by others
  *   hostile  disks that were damaged: walk all of it, change what can be changed; any error is fine
+ *   swap     a swap area on the disk, made through its file
  *   raw      the disk's own file, /dev/vdX: size, write, read back
  *
  * Contents are lines of 64 bytes that name the file, its generation and the line, so that they can be
@@ -738,13 +739,43 @@ static int raw(void)
 	return failures != 0;
 }
 
+/* ---- swap ---- */
+
+#define SYS_swapon  167
+#define SYS_swapoff 168
+
+/** mkswap by hand, through the disk's file, and a swap area of it for a while. */
+static int swap(void)
+{
+	uint32_t header[3] = {1, 0, 0}; /* version, last page, bad pages */
+	uint64_t size = 0;
+	long fd = sys_open(disk, O_RDWR, 0);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(syscall3(SYS_swapon, (long)disk, 0, 0), -EINVAL); /* no header yet */
+	CHECK_EQ(sys_ioctl(fd, BLKGETSIZE64, &size), 0);
+	header[1] = size / PAGE_SIZE - 1;
+	CHECK_EQ(sys_pwrite(fd, header, sizeof(header), 1024), sizeof(header));
+	CHECK_EQ(sys_pwrite(fd, "SWAPSPACE2", 10, PAGE_SIZE - 10), 10);
+	CHECK_EQ(syscall3(SYS_swapon, (long)disk, 0, 0), 0);
+	CHECK_EQ(syscall3(SYS_swapon, (long)disk, 0, 0), -16);
+	CHECK_EQ(syscall3(SYS_swapoff, (long)disk, 0, 0), 0);
+	CHECK_EQ(syscall3(SYS_swapoff, (long)disk, 0, 0), -EINVAL);
+	CHECK_EQ(syscall3(SYS_swapon, (long)"/dev/null", 0, 0), -EINVAL);
+	CHECK_EQ(syscall3(SYS_swapon, (long)"/none", 0, 0), -ENOENT);
+	CHECK_EQ(syscall3(SYS_swapon, (long)disk, 1 << 20, 0), -EINVAL);
+	sys_close(fd);
+	return failures != 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		int (*run)(void);
-	} mode[] = {{"tree", tree},	{"verify", verify},   {"full", full},	{"raw", raw},
-		    {"synced", synced}, {"hostile", hostile}, {"small", small}, {"plant", plant}};
+	} mode[] = {{"tree", tree}, {"verify", verify}, {"full", full},
+		    {"raw", raw},   {"synced", synced}, {"hostile", hostile},
+		    {"swap", swap}, {"small", small},	{"plant", plant}};
 
 	if (argc > 2)
 		disk = argv[2];

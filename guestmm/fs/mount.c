@@ -183,8 +183,8 @@ static void sb_free(struct super_block *sb, struct dentry *root_dentry)
 
 /* ---- mounting --------------------------------------------------------------------------------- */
 
-/* The block device behind a special file's path; for the boot, when there is no /dev, also "vda". */
-static int find_source(const char *source, struct block_device **bdev)
+/* For the boot, when there is no /dev, also "vda". */
+int bdev_lookup(const char *source, struct block_device **bdev)
 {
 	struct device_node *node = NULL;
 	struct path path;
@@ -217,7 +217,7 @@ static int make_mount(struct fs_type *type, const char *source, u32 flags, const
 	int err;
 
 	if (type->needs_bdev) {
-		err = find_source(source, &bdev);
+		err = bdev_lookup(source, &bdev);
 		if (err)
 			return err;
 		if (bdev_is_mounted(bdev))

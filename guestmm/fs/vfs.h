@@ -278,6 +278,8 @@ int vfs_mount_root(const char *type, const char *source, u32 flags);
 int sync_filesystem(struct super_block *sb);
 void report_mounts(struct report *r);	   /* as /proc/mounts */
 void report_filesystems(struct report *r); /* as /proc/filesystems */
+/** The disk that a block special file's path names, or "vda". 0, -ENOENT, -ENOTBLK, -ENXIO... */
+int bdev_lookup(const char *path, struct block_device **bdev);
 /** Write everything that is dirty and wait: sync(2). */
 void vfs_sync(void);
 /** Orderly end of the machine: sync and unmount what has a disk. */
@@ -357,6 +359,8 @@ u64 bdev_number(const struct block_device *bdev); /* st_dev, st_rdev */
 int bdev_write_back(struct block_device *bdev);
 
 void proc_init(void);	    /* registers proc, and mounts it on /proc */
+void ext2_init(void);	    /* makes it known */
+bool mount_root(void);	    /* root=DISK on the command line; false: the root stays in memory */
 void vfs_init(void);	    /* caches, tmpfs, devices, the root: an empty tmpfs */
 int initramfs_unpack(void); /* the device tree's cpio archive into the root; frees its memory */
 #endif

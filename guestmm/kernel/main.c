@@ -59,11 +59,15 @@ static void swap_init(void)
 /* Run the program and return the status mmvm exits with, as a shell would say it. */
 static int run_program(void)
 {
+	char init[128];
 	int pid, status;
 
-	pid = process_spawn(boot_info.argv, boot_info.argv, boot_info.argv_len);
+	/* init=PATH: what is on the root's disk, with the program's arguments */
+	if (!cmdline_get("init", init, sizeof(init)))
+		strscpy(init, boot_info.argv, sizeof(init));
+	pid = process_spawn(init, boot_info.argv, boot_info.argv_len);
 	if (pid < 0) {
-		printk("cannot run %s: error %d\n", boot_info.argv, -pid);
+		printk("cannot run %s: error %d\n", init, -pid);
 		return pid == -ENOENT ? 127 : 126;
 	}
 	status = process_wait(pid);
@@ -79,7 +83,10 @@ static int init_thread(void *arg)
 	tty_init();
 	drivers_init();
 	swap_init();
+	blockdev_init();
+	ext2_init();
 	initramfs_unpack();
+	mount_root();
 	audit_root_fill();
 	free_initmem();
 	mmvm_shared->totalram = totalram_pages();
@@ -94,6 +101,7 @@ static int init_thread(void *arg)
 		run_guest_test(boot_info.test);
 	if (boot_info.argv)
 		status = run_program();
+	vfs_shutdown();
 	testchan_report("meminfo", report_meminfo);
 	testchan_report("vmstat", report_vmstat);
 	testchan_report("buddyinfo", report_buddyinfo);

@@ -16,6 +16,7 @@
 #include "kernel/id_calls.h"
 #include "kernel/memory_calls.h"
 #include "kernel/poll.h"
+#include "kernel/swap_calls.h"
 #include "kernel/time_calls.h"
 #include "kernel/version.h"
 #include "../user/mmvm_calls.h"
@@ -235,6 +236,8 @@ static const syscall_fn table[] = {
 	[__NR_umask] = sys_umask,
 	[__NR_mount] = sys_mount,
 	[__NR_umount2] = sys_umount2,
+	[__NR_swapon] = sys_swapon,
+	[__NR_swapoff] = sys_swapoff,
 	[__NR_stat] = sys_stat,
 	[__NR_lstat] = sys_lstat,
 	[__NR_fstat] = sys_fstat,

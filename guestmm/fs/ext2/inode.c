@@ -155,6 +155,8 @@ void ext2_update_inode(struct inode *inode)
 
 	if (inode->sb->read_only)
 		return;
+	/* The disk knows seconds. What is read back must be what stat(2) said before. */
+	inode->atime.nsec = inode->mtime.nsec = inode->ctime.nsec = 0;
 	spin_lock(&ei->raw_lock);
 	raw->mode = inode->mode;
 	raw->uid = inode->uid;

@@ -1,0 +1,27 @@
+/*
+ * A root on a disk: `root=/dev/vda [ro]` on the command line.
+ *
+ * The disk covers the tmpfs that the initramfs was unpacked into, /dev with it; so /dev is made once
+ * more, over the disk's own directory of that name. What was there before cannot be reached by name any
+ * more.
+ */
+#include "fs/internal.h"
+#include "kernel/kernel.h"
+
+bool mount_root(void)
+{
+	char device[32], ro[8];
+	int err;
+
+	if (!cmdline_get("root", device, sizeof(device)))
+		return false;
+	err = vfs_mount_root("ext2", device, cmdline_get("ro", ro, sizeof(ro)) ? MS_RDONLY : 0);
+	if (err) {
+		printk("root: cannot mount %s: error %d\n", device, -err);
+		return false;
+	}
+	err = devices_mount();
+	if (err)
+		printk("root: no /dev: error %d\n", -err);
+	return true;
+}
