@@ -16,6 +16,12 @@ threads() {
 	ok "$library, $where: $n cases" [ "$(grep -c '^threads [a-z_]*: ok$' "$dir/out")" = "$n" ]
 	ok "$library, $where: none went wrong" grep -q "^threads: $n ran, 0 failed$" "$dir/out"
 }
+# The README says which system calls there are.
+top=$(dirname "$0")/../..
+grep -rhoE '\[__NR_[a-z0-9_]+\]' "$top"/guestmm/kernel/*.c | sed 's/.*__NR_//; s/\]//' | sort -u >"$dir/kernel"
+sed -n '/system calls: tests/,/^$/p' "$top/README.md" | grep -oE '`[a-z0-9_]+`' | tr -d '`' | sort -u >"$dir/readme"
+ok "the README names the system calls there are, and no others" diff "$dir/kernel" "$dir/readme"
+
 if have_lab; then
 	threads musl "in the lab" "$cases" run --accel lab --exec "$B/user/threads.musl"
 	threads glibc "in the lab" "$cases" run --accel lab --exec "$B/user/threads.glibc"
