@@ -53,7 +53,7 @@ struct run_options {
 	const char *argv[MAX_ARGV + 1];
 	char exec_guest[NAME_MAX + 8]; /* "/bin/NAME" */
 	char kernel[PATH_MAX], program[PATH_MAX];
-	const char *initrd; /* of a Linux guest */
+	const char *initrd; /* the user's */
 	bool linux_guest, memory_set;
 	const char *json;
 	const char *perf_symbols; /* folder */
@@ -81,7 +81,7 @@ struct run {
 	uint64_t audits, audit_ns;
 	struct symtab *symbols;
 	struct cpio initrd;
-	struct file_content initrd_file; /* of a Linux guest */
+	struct file_content initrd_file; /* the user's */
 	bool live;
 	uint64_t console_pos;
 	unsigned int sample_ms, since_sample_ms;
@@ -100,8 +100,9 @@ static void help(void)
 	     "  --kernel FILE              guest kernel (images/guestmm.elf beside mmvm), or an\n"
 	     "                             unmodified Linux kernel (bzImage; --memory " LINUX_MEMORY
 	     ")\n"
-	     "  --initrd FILE              initramfs of a Linux kernel; it has the disks as\n"
-	     "                             /dev/vda ..., swap first, and the console as ttyS0\n"
+	     "  --initrd FILE              initramfs (cpio, newc; for Linux also compressed): the\n"
+	     "                             root; --exec /PATH then is a program in it. Disks are\n"
+	     "                             /dev/vda ..., swap first, the console ttyS0\n"
 	     "  --swap SIZE|FILE           swap disk: a temporary file, or yours (" DEFAULT_SWAP
 	     "; 0: none)\n"
 	     "  --disk FILE                another disk; may be repeated\n"
@@ -439,7 +440,14 @@ static void find_program(struct run_options *o)
 		}
 	}
 	base = strrchr(o->program, '/');
-	snprintf(o->exec_guest, sizeof(o->exec_guest), "/bin/%.255s", base ? base + 1 : o->program);
+	if (o->initrd && o->exec && o->exec[0] == '/') {
+		/* It is in there. */
+		o->program[0] = '\0';
+		snprintf(o->exec_guest, sizeof(o->exec_guest), "%s", o->exec);
+	} else {
+		snprintf(o->exec_guest, sizeof(o->exec_guest), "/bin/%.255s",
+			 base ? base + 1 : o->program);
+	}
 	o->argv[0] = o->exec_guest;
 	o->config.argv = o->argv;
 }
@@ -487,12 +495,27 @@ static int build_initrd(struct run *run, struct mmvm_error *err)
 		o->config.initrd_len = run->initrd_file.len;
 		return 0;
 	}
-	if (cpio_add(c, "bin", NULL, 0))
+	if (o->program[0]) {
+		if (cpio_add(c, "bin", NULL, 0))
+			goto no_memory;
+		if (cpio_add_file(c, o->exec_guest + 1, o->program, err))
+			return -1;
+	}
+	if (o->initrd) {
+		/* Ours first, and theirs ends it. */
+		if (read_file(o->initrd, &run->initrd_file, err))
+			return -1;
+		if (run->initrd_file.len < 6 || memcmp(run->initrd_file.data, "070701", 6))
+			return mmvm_error(
+				err, MMVM_EXIT_USAGE,
+				"initrd %s: not a cpio archive in newc format (cpio -o -H "
+				"newc; a compressed one must be unpacked)",
+				o->initrd);
+		if (cpio_append(c, run->initrd_file.data, run->initrd_file.len))
+			goto no_memory;
+	} else if (cpio_finish(c)) {
 		goto no_memory;
-	if (cpio_add_file(c, o->exec_guest + 1, o->program, err))
-		return -1;
-	if (cpio_finish(c))
-		goto no_memory;
+	}
 	o->config.initrd = c->data;
 	o->config.initrd_len = c->len;
 	return 0;
@@ -827,7 +850,7 @@ static int check_files(const struct run_options *o)
 					   : "");
 		return cli_fail(&err);
 	}
-	if (!o->linux_guest && stat(o->program, &st)) {
+	if (!o->linux_guest && o->program[0] && stat(o->program, &st)) {
 		mmvm_error(&err, MMVM_EXIT_USAGE, "cannot open program %s: %s", o->program,
 			   strerror(errno));
 		return cli_fail(&err);
@@ -843,9 +866,6 @@ static int check_guest(struct run_options *o)
 	if (o->linux_guest && o->exec)
 		return cli_usage_error("run", "--exec goes with guestmm: a Linux kernel's programs "
 					      "come in its --initrd");
-	if (!o->linux_guest && o->initrd)
-		return cli_usage_error("run", "--initrd goes with a Linux kernel (a bzImage): "
-					      "guestmm gets its program by --exec");
 	if (o->linux_guest && !o->memory_set &&
 	    cli_parse_memory(LINUX_MEMORY, &o->config.ram_low, &o->config.ram_high, &err))
 		return cli_fail(&err);

@@ -82,4 +82,17 @@ assert roll["Pss"] <= roll["Rss"] and roll["Anonymous"] <= roll["Rss"]
 assert abs(roll["Pss"] - roll["Pss_Anon"] - roll["Pss_File"] - roll["Pss_Shmem"]) <= 3
 END
 
+# ---- an initramfs of one's own
+mkdir -p "$dir/root/bin" "$dir/root/etc"
+cp /bin/busybox "$dir/root/bin/"
+echo "text from the initramfs" >"$dir/root/etc/motd"
+ln -s busybox "$dir/root/bin/cat"
+(cd "$dir/root" && find . | cpio -o -H newc --quiet >"$dir/root.cpio")
+LIMIT=100 run run --accel lab --memory 64M --initrd "$dir/root.cpio" --exec /bin/busybox sh -c '/bin/cat /etc/motd; readlink /bin/cat'
+ok "--initrd: programs and files of an initramfs" [ "$status" = 0 ]
+ok "--initrd: its text and its link" [ "$(grep -cx 'text from the initramfs\|busybox' "$dir/out")" = 2 ]
+gzip "$dir/root.cpio"
+LIMIT=100 run run --accel lab --initrd "$dir/root.cpio.gz" --exec /bin/busybox true
+ok "--initrd: a compressed one is refused" is 2 "not a cpio archive in newc format"
+
 finish

@@ -30,7 +30,7 @@ refused() { # refused FILE TEXT ARGS...
 	is 2 "$why"
 }
 ok "--exec is guestmm's" refused "$kernel" '--exec goes with guestmm' --exec hello
-ok "--initrd is Linux's" refused "$B/images/guestmm.elf" '--initrd goes with a Linux kernel' --initrd "$kernel"
+ok "--initrd is an archive" refused "$B/images/guestmm.elf" 'not a cpio archive' --initrd "$kernel"
 if ! grep -Eq '^flags.* (vmx|svm)( |$)' /proc/cpuinfo && have_kvm; then
 	run run --accel kvm --kernel "$kernel"
 	ok "where ring 0 is emulated, status 3" is 3 'emulates ring 0'

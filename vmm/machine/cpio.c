@@ -113,6 +113,17 @@ out:
 	return rc;
 }
 
+int cpio_append(struct cpio *c, const void *archive, size_t len)
+{
+	int err = cpio_room(c, len);
+
+	if (err)
+		return err;
+	memcpy(c->data + c->len, archive, len);
+	c->len += len;
+	return 0;
+}
+
 int cpio_finish(struct cpio *c)
 {
 	return cpio_entry(c, "TRAILER!!!", 0, 0);

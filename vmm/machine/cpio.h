@@ -18,6 +18,8 @@ struct cpio {
 int cpio_add(struct cpio *c, const char *name, const void *data, size_t len);
 /** Append the host's file `path` as `name`. 0, or -1 with `err`. */
 int cpio_add_file(struct cpio *c, const char *name, const char *path, struct mmvm_error *err);
+/** Append another archive, which has a trailer of its own. 0 or -ENOMEM. */
+int cpio_append(struct cpio *c, const void *archive, size_t len);
 /** Append the trailer; the archive is c->data, c->len. 0 or -ENOMEM. */
 int cpio_finish(struct cpio *c);
 void cpio_free(struct cpio *c);
