@@ -425,10 +425,8 @@ static u64 received(unsigned int cpu)
 /* Wait as a program would that computes: no way out of this address space. */
 static void await_step(u32 step)
 {
-	unsigned int turns = 0;
-
 	while (atomic_load_acquire(&shoot.step) != step)
-		smp_relax(&turns);
+		cpu_relax(); /* no exit to the host either: it might flush for us */
 }
 
 static int shoot_reader(struct mm_struct *mm)
@@ -617,6 +615,52 @@ GUEST_TEST(smp, an_address_space_is_left_before_it_goes, 0, 60, TWO)
 	CHECK(wait_until(all_gone, &c.left, 5000));
 	CHECK_EQ(c.errors, 0);
 	mmput(c.mm);
+	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
+}
+
+/* ---- programs ----------------------------------------------------------------------------------
+ */
+
+static int spawn_args(const char *path, const char *const *args)
+{
+	char argv[128];
+	u32 len = strscpy(argv, path, sizeof(argv)) + 1;
+
+	for (; *args; args++)
+		len += strscpy(argv + len, *args, sizeof(argv) - len) + 1;
+	return process_spawn(path, argv, len);
+}
+
+/* Two programs that need more memory than there is, and one that maps and forks, on two CPUs: faults
+ * on one, reclaim of the same address spaces on the other. Each finds its words or fails. */
+GUEST_TEST(smp, programs_swap_on_two_cpus, MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY, 180,
+	   "memory=10M,high=1M cpus=2 swap=32M")
+{
+	static const char *const swap1[] = {"--mb", "7", "--passes", "1", NULL};
+	static const char *const swap2[] = {"--mb", "2", "--passes", "1", "--seed", "9", NULL};
+	static const char *const map[] = {"--ops", "800", "--pages", "200", NULL};
+	s64 out = ev(PSWPOUT), asked = ev(NR_TLB_REMOTE_FLUSH);
+	int pid[3];
+
+	pid[0] = spawn_args("/bin/swapstress", swap1);
+	pid[1] = spawn_args("/bin/swapstress", swap2);
+	pid[2] = spawn_args("/bin/mapstress", map);
+	for (int i = 0; i < 3; i++) {
+		REQUIRE(pid[i] > 0);
+		CHECK_EQ(process_wait(pid[i]), 0);
+	}
+	CHECK(ev(PSWPOUT) > out);
+	CHECK(ev(NR_TLB_REMOTE_FLUSH) > asked);
+	/* A page that one CPU unmaps for good while another one has it locked keeps its slot until
+	 * reclaim comes by: what is left belongs to such pages and to nobody. */
+	CHECK((s64)(swap_total_pages() - swap_free_pages()) <= global_stat(NR_SWAPCACHE));
+}
+
+GUEST_TEST(smp, families_fork_on_all_cpus, MMVM_TESTF_USER, 120, FOUR)
+{
+	CHECK_EQ(run_program("/bin/forktest", "identity"), 0);
+	CHECK_EQ(run_program("/bin/forktest", "killing"), 0);
+	CHECK_EQ(run_program("/bin/forktest", "pipes"), 0);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 
