@@ -173,7 +173,7 @@ static struct dentry *kill_and_unlock(struct dentry *d)
 /* dcache_lock held: may this stay in memory without users? */
 static bool worth_keeping(const struct dentry *d)
 {
-	return !d->unlinked && !list_empty(&d->bucket);
+	return !d->unlinked && !d->parent->unlinked && !list_empty(&d->bucket);
 }
 
 void dput(struct dentry *d)
@@ -194,6 +194,22 @@ void dput(struct dentry *d)
 	}
 }
 
+/* dcache_lock held before and after: what is known not to be in a directory that goes would keep it. */
+static void drop_negative_children(struct dentry *dir)
+{
+	struct dentry *d;
+again:
+	list_for_each_entry (d, &dir->children, sibling) {
+		if (d->refs)
+			continue;
+		list_del_init(&d->lru);
+		nr_unused--;
+		dput(kill_and_unlock(d));
+		spin_lock(&dcache_lock);
+		goto again;
+	}
+}
+
 void d_unlink(struct dentry *d)
 {
 	bool pinned;
@@ -201,6 +217,7 @@ void d_unlink(struct dentry *d)
 	spin_lock(&dcache_lock);
 	leave(d);
 	d->unlinked = true;
+	drop_negative_children(d);
 	pinned = d->pinned;
 	d->pinned = false;
 	spin_unlock(&dcache_lock);

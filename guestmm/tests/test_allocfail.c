@@ -3,6 +3,7 @@
  * ... until a round needs fewer than k. Whatever fails, nothing may leak and nothing may break; the
  * host's audit at the end looks at all of it.
  */
+#include "kernel/file.h"
 #include "tests/tests.h"
 
 #define MEM		 "memory=24M,high=4M"
@@ -135,4 +136,53 @@ GUEST_TEST(allocfail, process, MMVM_TESTF_USER, 300, MEM)
 {
 	CHECK(sweep(t, process_scenario) >= 10);
 	CHECK_EQ(run_program("/bin/hello", ""), 0);
+}
+
+/* Names made, found, linked, moved and removed; what is there in the end goes, whatever failed. */
+static int names_scenario(struct test *t)
+{
+	char longer[201];
+	struct file *f;
+	int err;
+
+	memset(longer, 'n', sizeof(longer) - 1);
+	memcpy(longer, "/af/", 4);
+	longer[sizeof(longer) - 1] = '\0';
+	err = vfs_mkdir(AT_FDCWD, "/af", 0755);
+	if (err)
+		return err;
+	err = vfs_open(AT_FDCWD, "/af/file", O_RDWR | O_CREAT, 0644, &f);
+	if (!err) {
+		long n = kernel_file_write(f->mapping, longer, sizeof(longer), 3 * PAGE_SIZE - 50);
+
+		file_put(f);
+		err = n == sizeof(longer) ? 0 : n < 0 ? (int)n : -ENOSPC;
+	}
+	if (!err)
+		err = vfs_link(AT_FDCWD, "/af/file", AT_FDCWD, "/af/second", 0);
+	if (!err)
+		err = vfs_symlink("/af/file", AT_FDCWD, "/af/link");
+	if (!err)
+		err = vfs_rename(AT_FDCWD, "/af/link", AT_FDCWD, longer, 0);
+	if (!err) {
+		err = vfs_open(AT_FDCWD, longer, O_RDONLY, 0, &f);
+		if (!err)
+			file_put(f);
+	}
+	/* Looking up a name needs memory when it is not cached: try until it is gone. */
+	for (int i = 0; i < 10; i++) {
+		vfs_unlink(AT_FDCWD, "/af/file", false);
+		vfs_unlink(AT_FDCWD, "/af/second", false);
+		vfs_unlink(AT_FDCWD, "/af/link", false);
+		vfs_unlink(AT_FDCWD, longer, false);
+		if (!vfs_unlink(AT_FDCWD, "/af", true))
+			return err;
+	}
+	CHECK(!"the names do not go");
+	return err;
+}
+
+GUEST_TEST(allocfail, names, 0, 120, MEM)
+{
+	CHECK(sweep(t, names_scenario) >= 2); /* the file's two pages */
 }
