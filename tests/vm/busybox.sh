@@ -6,6 +6,7 @@ set -u
 name=busybox
 B=$1
 . "$(dirname "$0")/lib.inc"
+PATH=$PATH:/usr/sbin:/sbin # mke2fs
 [ -x /bin/busybox ] || { echo "# skipped: /bin/busybox is missing (Debian's busybox-static)"; exit 77; }
 have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
 
@@ -81,6 +82,21 @@ assert roll["Rss"] == roll["Shared_Clean"] + roll["Shared_Dirty"] + roll["Privat
 assert roll["Pss"] <= roll["Rss"] and roll["Anonymous"] <= roll["Rss"]
 assert abs(roll["Pss"] - roll["Pss_Anon"] - roll["Pss_File"] - roll["Pss_Shmem"]) <= 3
 END
+
+# ---- files of a disk
+mkdir -p "$dir/files/sub/deep"
+for i in 1 2 3 4 5 6 7 8 9; do seq $i $((i * i * 500)) >"$dir/files/sub/f$i"; done
+cp /bin/busybox "$dir/files/sub/deep/"
+mke2fs -q -t ext2 -d "$dir/files" "$dir/disk" 24M 2>"$dir/err" >"$dir/out"
+(cd "$dir/files" && find . -type f | sort | xargs md5sum) >"$dir/here"
+inside 'mkdir /mnt; mount -t ext2 /dev/vdb /mnt && cd /mnt && find . -type f | sort | xargs md5sum;
+	tar cf all.tar sub && mkdir copy && tar xf all.tar -C copy && rm -r sub && mv copy/sub sub2; seq 1 5000 >new; sync; cd /; umount /mnt' \
+	--disk "$dir/disk"
+ok "find | sort | md5sum over an ext2 disk" [ "$status" = 0 ]
+ok "and the sums are those of the files here" diff "$dir/here" "$dir/said"
+ok "written to by tar, rm, mv, the disk is clean" e2fsck -fn "$dir/disk"
+debugfs -R "cat sub2/deep/busybox" "$dir/disk" 2>/dev/null >"$dir/copy"
+ok "and holds what was written" cmp -s "$dir/copy" /bin/busybox
 
 # ---- an initramfs of one's own
 mkdir -p "$dir/root/bin" "$dir/root/etc"
