@@ -25,9 +25,9 @@ void exit_mmap(struct mm_struct *mm);
 
 /** What is to be mapped, as the caller's open file has it. */
 struct map_source {
-	struct file *file;		 /* the caller's reference stays the caller's */
-	struct address_space *mapping;	 /* its pages; NULL: it has none */
-	bool readable, writable, append; /* as it was opened */
+	struct file *file;	       /* the caller's reference stays the caller's */
+	struct address_space *mapping; /* its pages; NULL: it has none */
+	bool readable, writable;       /* as it was opened */
 	/** All else is right: may it be mapped with these VM_* flags? May put other pages into its
 	 * place. -ENODEV... NULL: it may not. Called with mmap_lock held. */
 	int (*prepare)(struct map_source *src, unsigned long vm_flags);

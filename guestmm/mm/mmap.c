@@ -265,8 +265,6 @@ static int check_source(struct map_source *src, unsigned long len, int flags, un
 	case MAP_SHARED:
 		if ((*vm_flags & VM_WRITE) && !src->writable)
 			return -EACCES;
-		if (src->append && src->writable)
-			return -EACCES;
 		*vm_flags |= VM_SHARED | VM_MAYSHARE;
 		/* What may never be written is like a private mapping, but is shown as shared. */
 		if (!src->writable)

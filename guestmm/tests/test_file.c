@@ -180,6 +180,14 @@ GUEST_TEST(file, larger_than_memory_through_a_mapping, MMVM_TESTF_LAB_ONLY, 90, 
 	mmput(mm);
 }
 
+GUEST_TEST(file, programs_map_files, MMVM_TESTF_USER, 30, "memory=24M,high=4M")
+{
+	CHECK_EQ(run_program("/bin/mapfile", ""), 0);
+	sleep_ms(20);
+	CHECK_EQ(global_stat(NR_FILE_MAPPED), 0);
+	CHECK_EQ(testchan_audit(), 0);
+}
+
 GUEST_TEST(file, audit_finds_a_page_of_another_place, MMVM_TESTF_EXPECT_AUDIT, 0, MEM)
 {
 	struct address_space *mapping = take_file(t, 4);

@@ -474,28 +474,26 @@ static void offsets_follow_splits_merges_and_moves(void)
 static void what_is_refused(void)
 {
 	static const struct {
-		bool readable, writable, append, maps;
+		bool readable, writable, maps;
 		int prot, flags;
 		unsigned long pgoff;
 		long want;
 	} t[] = {
-		{1, 1, 0, 1, RW, MAP_SHARED, 0, 0},
-		{1, 0, 0, 1, RW, MAP_SHARED, 0, -EACCES},
-		{1, 0, 0, 1, PROT_READ, MAP_SHARED, 0, 0},
-		{1, 0, 0, 1, RW, MAP_PRIVATE, 0, 0},
-		{0, 1, 0, 1, PROT_READ, MAP_PRIVATE, 0, -EACCES},
-		{0, 1, 0, 1, PROT_WRITE, MAP_SHARED, 0, -EACCES},
-		{1, 1, 1, 1, PROT_READ, MAP_SHARED, 0, -EACCES},
-		{1, 1, 1, 1, RW, MAP_PRIVATE, 0, 0},
-		{1, 1, 0, 0, PROT_READ, MAP_PRIVATE, 0, -ENODEV},
-		{1, 0, 0, 0, RW, MAP_SHARED, 0, -EACCES}, /* rights come before ENODEV */
-		{1, 1, 0, 1, PROT_READ, 0, 0, -EINVAL},
-		{1, 1, 0, 1, PROT_READ, MAP_SHARED_VALIDATE, 0, 0},
-		{1, 1, 0, 1, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, 0, -EOPNOTSUPP},
-		{1, 1, 0, 1, PROT_READ, MAP_SHARED | MAP_SYNC, 0, 0},
-		{1, 1, 0, 1, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, 0, -EINVAL},
-		{1, 1, 0, 1, PROT_READ, MAP_PRIVATE, ~0ul >> 12, -EOVERFLOW},
-		{1, 1, 0, 1, PROT_READ, MAP_PRIVATE, ~0ul, -EOVERFLOW},
+		{1, 1, 1, RW, MAP_SHARED, 0, 0},
+		{1, 0, 1, RW, MAP_SHARED, 0, -EACCES},
+		{1, 0, 1, PROT_READ, MAP_SHARED, 0, 0},
+		{1, 0, 1, RW, MAP_PRIVATE, 0, 0},
+		{0, 1, 1, PROT_READ, MAP_PRIVATE, 0, -EACCES},
+		{0, 1, 1, PROT_WRITE, MAP_SHARED, 0, -EACCES},
+		{1, 1, 0, PROT_READ, MAP_PRIVATE, 0, -ENODEV},
+		{1, 0, 0, RW, MAP_SHARED, 0, -EACCES}, /* rights come before ENODEV */
+		{1, 1, 1, PROT_READ, 0, 0, -EINVAL},
+		{1, 1, 1, PROT_READ, MAP_SHARED_VALIDATE, 0, 0},
+		{1, 1, 1, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, 0, -EOPNOTSUPP},
+		{1, 1, 1, PROT_READ, MAP_SHARED | MAP_SYNC, 0, 0},
+		{1, 1, 1, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, 0, -EINVAL},
+		{1, 1, 1, PROT_READ, MAP_PRIVATE, ~0ul >> 12, -EOVERFLOW},
+		{1, 1, 1, PROT_READ, MAP_PRIVATE, ~0ul, -EOVERFLOW},
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++) {
@@ -504,7 +502,6 @@ static void what_is_refused(void)
 					 .mapping = dev,
 					 .readable = t[i].readable,
 					 .writable = t[i].writable,
-					 .append = t[i].append,
 					 .prepare = t[i].maps ? may_map : NULL};
 		long got = do_mmap_file(mm, 0, PAGE_SIZE, t[i].prot, t[i].flags, t[i].pgoff, &src);
 
