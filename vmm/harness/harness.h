@@ -70,10 +70,10 @@ struct verdict {
 /** What a machine that ran a test left behind. */
 struct test_facts {
 	struct machine_outcome outcome;
-	bool panicked;	/* the guest sent its panic record */
-	bool ended;	/* it sent TEST_END for this test */
-	uint64_t value; /* of TEST_END: enum mmvm_test_result */
-	char text[256]; /* of TEST_END */
+	bool panicked;	   /* the guest sent its panic record */
+	bool ended;	   /* it sent TEST_END for this test */
+	uint64_t value;	   /* of TEST_END: enum mmvm_test_result */
+	char text[256];	   /* of TEST_END */
 	char missing[128]; /* words the guest said would be on its console, and were not */
 	unsigned int limit_s;
 	unsigned int audits; /* audits asked for */
