@@ -95,7 +95,7 @@ static void create_end(struct entry *e, int err, struct inode *inode)
 
 static int make_node(int dfd, const char *name, u32 mode, u64 rdev)
 {
-	struct inode *inode, *dir;
+	struct inode *inode = NULL, *dir;
 	struct entry e;
 	int err = create_begin(&e, dfd, name, S_ISDIR(mode));
 
@@ -140,7 +140,7 @@ int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev)
 
 int vfs_symlink(const char *target, int dfd, const char *name)
 {
-	struct inode *inode, *dir;
+	struct inode *inode = NULL, *dir;
 	struct entry e;
 	int err;
 
@@ -239,7 +239,7 @@ static int remove_entry(struct entry *e, bool is_dir)
 	op = is_dir ? dir->ops->rmdir : dir->ops->unlink;
 	if (!op)
 		return -EPERM;
-	down_write(&victim->lock);
+	down_write_nested(&victim->lock); /* below its directory, which we hold */
 	if (is_dir && sb_in_memory(victim->sb) && d_has_children(e->d))
 		err = -ENOTEMPTY;
 	if (!err)
@@ -299,7 +299,7 @@ static void lock_two(struct dentry *a, struct dentry *b)
 	b_first = d_is_ancestor(b, a);
 	spin_unlock(&dcache_lock);
 	down_write(b_first ? &b->inode->lock : &a->inode->lock);
-	down_write(b_first ? &a->inode->lock : &b->inode->lock);
+	down_write_nested(b_first ? &a->inode->lock : &b->inode->lock);
 }
 
 static void unlock_two(struct dentry *a, struct dentry *b)
@@ -386,7 +386,7 @@ static int do_rename(struct entry *from, struct entry *to)
 	if (err)
 		return err;
 	if (victim)
-		down_write(&victim->lock);
+		down_write_nested(&victim->lock); /* below the directories, which we hold */
 	if (victim && S_ISDIR(victim->mode) && sb_in_memory(victim->sb) && d_has_children(to->d))
 		err = -ENOTEMPTY;
 	if (!err)
