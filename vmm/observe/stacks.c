@@ -73,11 +73,14 @@ void stacks_add(struct stacks *s, const uint64_t *pc, unsigned int n)
 {
 	uint64_t hash = 14695981039346656037ull;
 
-	for (unsigned int i = 0; i < n; i++)
-		hash = (hash ^ pc[i]) * 1099511628211ull;
+	/* addresses differ in their low bits only: these are spread over all, and folded down */
+	for (unsigned int i = 0; i < n; i++) {
+		hash = (hash ^ pc[i]) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 32;
+	}
 	pthread_mutex_lock(&s->lock);
 	s->samples++;
-	for (unsigned int at = (unsigned int)(hash >> 20);; at++) {
+	for (unsigned int at = (unsigned int)hash;; at++) {
 		struct record *r = &s->table[at % TABLE_SIZE];
 
 		if (!r->count) {
@@ -100,7 +103,7 @@ void stacks_add(struct stacks *s, const uint64_t *pc, unsigned int n)
 
 static void on_sample(void *arg, struct machine *m, const struct machine_sample *sample)
 {
-	uint64_t pc[STACKS_DEPTH], frame[2], bp = sample->rbp, begin = __rdtsc();
+	uint64_t pc[STACKS_DEPTH] = {0}, frame[2], bp = sample->rbp, begin = __rdtsc();
 	struct stacks *s = arg;
 	unsigned int n = 0;
 
