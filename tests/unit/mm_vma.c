@@ -190,7 +190,6 @@ static void mmap_errors(void)
 	CU_ASSERT_EQUAL(do_mmap(mm, top, PAGE_SIZE, RW, FIXED, 0), -ENOMEM);
 	CU_ASSERT_EQUAL(do_mmap(mm, 0, PAGE_SIZE, RW, FIXED, 0), -EPERM);
 	CU_ASSERT_EQUAL(do_mmap(mm, 0, PAGE_SIZE, RW, MAP_ANONYMOUS, 0), -EINVAL);
-	CU_ASSERT_EQUAL(do_mmap(mm, 0, PAGE_SIZE, RW, MAP_ANONYMOUS | MAP_SHARED, 0), -ENODEV);
 	CU_ASSERT_EQUAL(do_mmap(mm, 0, PAGE_SIZE, RW, PRIVATE, ~0ul), -EOVERFLOW);
 	map_at(3, 1, RW);
 	CU_ASSERT_EQUAL(do_mmap(mm, at(2), 2 * PAGE_SIZE, RW, PRIVATE | MAP_FIXED_NOREPLACE, 0),
