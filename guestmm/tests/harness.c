@@ -81,9 +81,7 @@ static bool memory_is_quiet(void *arg)
 	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && cpus_are_idle();
 }
 
-/** Let those who still work in the background come to an end: the audit compares counts that
- * several steps change one after the other. */
-static void settle(void)
+void memory_settle(void)
 {
 	sleep_ms(10);
 	wait_until(memory_is_quiet, NULL, 2000);
@@ -116,7 +114,7 @@ void run_guest_test(const char *name)
 			ksnprintf(t.reason, sizeof(t.reason), "audit:%s", expected_finding);
 		end_test(&t);
 	}
-	settle();
+	memory_settle();
 	findings = testchan_audit();
 	if (findings)
 		test_fail(&t, __FILE__, __LINE__, "the audit found %d faults in memory", findings);

@@ -176,6 +176,7 @@ GUEST_TEST(file, larger_than_memory_through_a_mapping, MMVM_TESTF_LAB_ONLY, 90, 
 	CHECK(ev(PGSTEAL_FILE) - steal > (s64)pages / 2);
 	CHECK(ev(WORKINGSET_REFAULT_FILE) > refaults);
 	CHECK_EQ(ev(OOM_KILL), 0);
+	memory_settle();
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
 }
