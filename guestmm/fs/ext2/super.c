@@ -385,6 +385,7 @@ static int ext2_mount(struct super_block *sb, const char *options)
 	sbi->bdev = sb->bdev;
 	mutex_init(&sbi->alloc_lock);
 	address_space_init(&sbi->meta, NULL, &ext2_meta_aops, 0);
+	init_rwsem(&sbi->meta.invalidate_lock); /* inside of the files': a class of its own */
 	sb->dev = bdev_number(sbi->bdev);
 	if (sbi->bdev->read_only)
 		sb->read_only = true;
