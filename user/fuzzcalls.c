@@ -55,6 +55,126 @@ static const int memory[] = {
 	__NR_mlock2, __NR_mlockall, __NR_munlockall,
 };
 
+/* Names and files. Not asked: close_range and whatever else would close the pipe the calls are counted
+ * in, and swapoff. */
+static const int files[] = {
+	__NR_open,
+	__NR_openat,
+	__NR_creat,
+	__NR_stat,
+	__NR_lstat,
+	__NR_fstat,
+	__NR_newfstatat,
+	__NR_statx,
+	__NR_access,
+	__NR_faccessat2,
+	__NR_getdents64,
+	__NR_getcwd,
+	__NR_chdir,
+	__NR_fchdir,
+	__NR_mkdir,
+	__NR_rmdir,
+	__NR_unlink,
+	__NR_unlinkat,
+	__NR_rename,
+	__NR_renameat2,
+	__NR_link,
+	__NR_symlink,
+	__NR_readlink,
+	__NR_chmod,
+	__NR_fchmod,
+	__NR_chown,
+	__NR_utimensat,
+	__NR_truncate,
+	__NR_ftruncate,
+	__NR_fallocate,
+	__NR_fsync,
+	__NR_fdatasync,
+	__NR_sync,
+	__NR_syncfs,
+	__NR_fadvise64,
+	__NR_statfs,
+	__NR_fstatfs,
+	__NR_mount,
+	__NR_umount2,
+	__NR_umask,
+	__NR_mknod,
+	__NR_sendfile,
+	__NR_flock,
+	__NR_memfd_create,
+	__NR_pread64,
+	__NR_pwrite64,
+	__NR_preadv,
+	__NR_pwritev,
+	__NR_lseek,
+	__NR_copy_file_range,
+	__NR_poll,
+	__NR_ppoll,
+	__NR_select,
+	__NR_pselect6,
+	__NR_clock_nanosleep,
+	__NR_setitimer,
+	__NR_getrusage,
+	__NR_clone3,
+	__NR_setpgid,
+	__NR_setsid,
+	__NR_prctl,
+	__NR_personality,
+	__NR_sched_getaffinity,
+	__NR_set_robust_list,
+	__NR_mmap,
+};
+static const char *const paths[] = {
+	"fz",
+	"fz/a",
+	"fz/b",
+	"fz/d",
+	"fz/d/c",
+	"fz/d/../a",
+	"fz/link",
+	"/proc/self/maps",
+	"/proc/self/status",
+	"/proc/self/fd/0",
+	"/proc/self/exe",
+	"/proc/self/cwd/fz/a",
+	"/proc/self/pagemap",
+	"/proc/1/smaps",
+	"/proc",
+	"/dev/zero",
+	"/dev/null",
+	"/dev/full",
+	"/dev/random",
+	"/dev/shm/x",
+	"/proc/sys/vm/swappiness",
+	"/bin/hello",
+	"/bin/hello/x",
+	".",
+	"..",
+	"",
+	"/",
+	"fz/none/none",
+	"tmpfs",
+	"proc",
+	"ext2",
+};
+
+static uint64_t rnd(uint64_t n);
+
+static long path(void)
+{
+	static char name[300];
+
+	switch (rnd(12)) {
+	case 0:
+		return rnd(2) ? (long)arena : (long)name;
+	case 1: /* too long */
+		memset(name, 'x', sizeof(name) - 1 - rnd(60));
+		return (long)name;
+	default:
+		return (long)paths[rnd(sizeof(paths) / sizeof(paths[0]))];
+	}
+}
+
 static uint64_t rnd(uint64_t n)
 {
 	return (random_next(&rng) >> 16) % n;
@@ -231,6 +351,95 @@ static void shape(long nr, long *a)
 		if (rnd(2))
 			a[2] = length();
 		break;
+	case __NR_openat:
+	case __NR_newfstatat:
+	case __NR_statx:
+	case __NR_faccessat2:
+	case __NR_unlinkat:
+	case __NR_utimensat:
+		a[0] = rnd(4) ? -100 : small();
+		a[1] = rnd(8) ? path() : address();
+		if (nr == __NR_openat)
+			a[2] = rnd(2) ? 0x42 : (long)rnd(1 << 22);
+		break;
+	case __NR_renameat2:
+		a[0] = a[2] = -100;
+		a[1] = path();
+		a[3] = path();
+		a[4] = rnd(2) ? 0 : (long)rnd(8);
+		break;
+	case __NR_open:
+	case __NR_creat:
+	case __NR_stat:
+	case __NR_lstat:
+	case __NR_access:
+	case __NR_chdir:
+	case __NR_mkdir:
+	case __NR_rmdir:
+	case __NR_unlink:
+	case __NR_readlink:
+	case __NR_chmod:
+	case __NR_chown:
+	case __NR_truncate:
+	case __NR_statfs:
+	case __NR_mknod:
+	case __NR_umount2:
+	case __NR_rename:
+	case __NR_link:
+	case __NR_symlink:
+	case __NR_mount:
+		a[0] = path();
+		if (nr == __NR_rename || nr == __NR_link || nr == __NR_symlink || nr == __NR_mount)
+			a[1] = path();
+		if (nr == __NR_mount)
+			a[2] = path();
+		else if (nr == __NR_open)
+			a[1] = rnd(2) ? 0x42 : (long)rnd(1 << 22);
+		else if (nr == __NR_mknod)
+			a[1] = rnd(2) ? 010644 : (long)rnd(1 << 17);
+		break;
+	case __NR_memfd_create:
+		a[0] = path();
+		a[1] = rnd(8);
+		break;
+	case __NR_ftruncate:
+	case __NR_fallocate:
+	case __NR_fsync:
+	case __NR_fdatasync:
+	case __NR_syncfs:
+	case __NR_fadvise64:
+	case __NR_fstat:
+	case __NR_fstatfs:
+	case __NR_fchmod:
+	case __NR_fchdir:
+	case __NR_getdents64:
+	case __NR_flock:
+	case __NR_pread64:
+	case __NR_pwrite64:
+	case __NR_preadv:
+	case __NR_pwritev:
+	case __NR_lseek:
+	case __NR_sendfile:
+	case __NR_copy_file_range:
+		a[0] = rnd(12);
+		if (nr == __NR_sendfile)
+			a[1] = rnd(12);
+		if (nr == __NR_copy_file_range)
+			a[2] = rnd(12);
+		if (nr == __NR_ftruncate || nr == __NR_lseek)
+			a[1] = length();
+		if (nr == __NR_fallocate)
+			a[2] = length(), a[3] = length(), a[1] = rnd(4);
+		break;
+	case __NR_poll:
+	case __NR_ppoll:
+		a[1] = rnd(40);
+		a[2] = rnd(2) ? 0 : small();
+		break;
+	case __NR_select:
+	case __NR_pselect6:
+		a[0] = rnd(80);
+		break;
 	case MMVM_SYS_REPORT:
 		switch (a[0] & 0xff) {
 		case MMVM_USER_PROGRESS:
@@ -253,9 +462,10 @@ static long choose(void)
 		return unknown[rnd(sizeof(unknown) / sizeof(unknown[0]))];
 	if (!rnd(24))
 		return MMVM_SYS_REPORT;
-	if (rnd(3))
+	if (rnd(2))
 		return memory[rnd(sizeof(memory) / sizeof(memory[0]))];
-	nr = known[rnd(sizeof(known) / sizeof(known[0]))];
+	nr = rnd(2) ? files[rnd(sizeof(files) / sizeof(files[0]))]
+		    : known[rnd(sizeof(known) / sizeof(known[0]))];
 	/* What ends or stops the child: often enough, but not every other time. */
 	switch (nr) {
 	case __NR_exit:
@@ -267,6 +477,14 @@ static long choose(void)
 	case __NR_vfork:
 	case __NR_fork:
 	case __NR_clone:
+	case __NR_clone3:
+	case __NR_poll:
+	case __NR_ppoll:
+	case __NR_select:
+	case __NR_pselect6:
+	case __NR_clock_nanosleep:
+	case __NR_flock:
+	case __NR_setitimer:
 		return rnd(8) ? __NR_getppid : nr;
 	}
 	return nr;
@@ -318,6 +536,8 @@ int main(int argc, char **argv)
 	uint64_t seed = 1, calls = 10000, batch = 192, made = 0, children = 0, killed = 0, died = 0;
 	int fds[2], status;
 
+	syscall3(__NR_mkdir, (long)"fz", 0755, 0);
+	syscall3(__NR_mkdir, (long)"fz/d", 0755, 0);
 	for (int i = 1; i < argc; i += 2) {
 		uint64_t *to = !strcmp(argv[i], "--seed")    ? &seed
 			       : !strcmp(argv[i], "--calls") ? &calls
