@@ -509,7 +509,8 @@ static void make_calls(uint64_t seed, uint64_t batch)
 		if (i % COUNT_BIT == 0)
 			sys_write(COUNT_FD + 1, "", 1);
 		ret = syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-		if (!ret && (nr == __NR_fork || nr == __NR_vfork || nr == __NR_clone))
+		if (!ret &&
+		    (nr == __NR_fork || nr == __NR_vfork || nr == __NR_clone || nr == __NR_clone3))
 			syscall3(__NR_exit_group, 0, 0, 0);
 	}
 	exit(0);
@@ -559,6 +560,7 @@ int main(int argc, char **argv)
 	}
 	while (made < calls) {
 		long pid = syscall3(__NR_fork, 0, 0, 0), idle = 0, gone;
+		uint64_t its = 0;
 
 		if (!pid)
 			make_calls(seed + children, batch);
@@ -573,8 +575,10 @@ int main(int argc, char **argv)
 			gone = syscall6(__NR_wait4, pid, (long)&status, WNOHANG, 0, 0, 0);
 			if (gone)
 				break;
+			its += n;
 			idle = n ? 0 : idle + 1;
-			if (idle > PATIENCE) {
+			/* Asleep; or it has overwritten its own count, and would go on for ever. */
+			if (idle > PATIENCE || its > 4 * batch) {
 				syscall3(__NR_kill, pid, SIGKILL, 0);
 				killed++;
 				gone = syscall6(__NR_wait4, pid, (long)&status, 0, 0, 0, 0);
@@ -591,7 +595,7 @@ int main(int argc, char **argv)
 		children++;
 		report_progress("calls", made, calls);
 	}
-	print("fuzzcalls: %lu calls by %lu children, %lu ended early, %lu were killed asleep\n",
-	      made, children, died, killed);
+	print("fuzzcalls: %lu calls by %lu children, %lu ended early, %lu were killed\n", made,
+	      children, died, killed);
 	return 0;
 }

@@ -85,6 +85,50 @@ static int connect(struct file *f)
 	return f->ops ? 0 : -ENXIO;
 }
 
+/* ---- running programs and writers ----
+ *
+ * I1  inode->writers counts the files open for writing; or, below 0, the address spaces that run it.
+ */
+
+int inode_get_write(struct inode *inode)
+{
+	s32 n = atomic_load(&inode->writers), seen;
+
+	while (n >= 0) {
+		seen = atomic_cmpxchg(&inode->writers, n, n + 1);
+		if (seen == n)
+			return 0;
+		n = seen;
+	}
+	return -ETXTBSY;
+}
+
+void inode_put_write(struct inode *inode)
+{
+	atomic_sub(&inode->writers, 1);
+}
+
+int exe_file_get(struct file *f)
+{
+	s32 n = atomic_load(&f->inode->writers), seen;
+
+	while (n <= 0) {
+		seen = atomic_cmpxchg(&f->inode->writers, n, n - 1);
+		if (seen == n) {
+			file_get(f);
+			return 0;
+		}
+		n = seen;
+	}
+	return -ETXTBSY;
+}
+
+void exe_file_put(struct file *f)
+{
+	atomic_add(&f->inode->writers, 1);
+	file_put(f);
+}
+
 int open_path(const struct path *path, u32 flags, struct file **file)
 {
 	int err = may_open(path, flags);
@@ -103,6 +147,12 @@ int open_path(const struct path *path, u32 flags, struct file **file)
 	file_ra_state_init(&f->ra);
 	if (flags & O_PATH)
 		goto done;
+	if (S_ISREG(f->inode->mode) && ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC)) {
+		err = inode_get_write(f->inode);
+		if (err)
+			goto put;
+		f->writer = true;
+	}
 	err = connect(f);
 	if (err) {
 		f->ops = &path_only_ops; /* nothing to release */
@@ -114,6 +164,11 @@ int open_path(const struct path *path, u32 flags, struct file **file)
 		err = vfs_truncate(f->inode, 0);
 	if (err)
 		goto put;
+	if (f->writer && (flags & O_ACCMODE) == O_RDONLY) {
+		/* It wrote only to cut the file off. */
+		inode_put_write(f->inode);
+		f->writer = false;
+	}
 done:
 	*file = f;
 	return 0;
@@ -130,6 +185,7 @@ struct file *file_from_inode(struct inode *inode, const char *name, u32 flags)
 		return NULL;
 	iget_ref(inode);
 	f->inode = inode;
+	f->writer = (flags & O_ACCMODE) != O_RDONLY && !inode_get_write(inode);
 	f->mapping = &inode->i_data;
 	strscpy(f->label, name, sizeof(f->label));
 	file_ra_state_init(&f->ra);

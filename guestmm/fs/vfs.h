@@ -115,6 +115,7 @@ struct inode {
 	struct list_head sb_list;    /* inode_lock: sb->inodes */
 	struct list_head hash;	     /* inode_lock: by (sb, ino) */
 	struct list_head lru;	     /* inode_lock: unused ones */
+	s32 writers;		     /* A: files open for writing; below 0: running programs */
 	bool dirty;		     /* A: its own fields are to be written */
 	u8 state;		     /* inode_lock: being read, or gone */
 	u32 seals;		     /* lock: F_SEAL_* */
@@ -284,6 +285,10 @@ int bdev_lookup(const char *path, struct block_device **bdev);
 void vfs_sync(void);
 /** Orderly end of the machine: sync and unmount what has a disk. */
 void vfs_shutdown(void);
+
+/** A file that runs is not written to, and one that is open for writing does not run: 0 or -ETXTBSY. */
+int inode_get_write(struct inode *inode);
+void inode_put_write(struct inode *inode);
 
 /* open.c: for the kernel's own use; system calls are in kernel/file_calls.c */
 /** Open as open(2) does: *file with a reference. flags O_*. */

@@ -475,7 +475,11 @@ long sys_truncate(struct pt_regs *r)
 	else if (target_read_only(&t))
 		ret = -EROFS;
 	else
+		ret = inode_get_write(t.inode);
+	if (!ret) {
 		ret = vfs_truncate(t.inode, r->rsi);
+		inode_put_write(t.inode);
+	}
 	target_put(&t);
 	return ret;
 }

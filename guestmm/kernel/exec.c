@@ -285,10 +285,13 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 	if (err)
 		goto free;
 	im.prog = prog;
-	err = load_image(current->mm, &im, entry, sp);
+	err = exe_file_get(prog->file);
 	if (!err) {
-		file_get(prog->file);
-		mm_set_exe_file(current->mm, prog->file);
+		err = load_image(current->mm, &im, entry, sp);
+		if (err)
+			exe_file_put(prog->file);
+		else
+			mm_set_exe_file(current->mm, prog->file);
 	}
 	program_close(prog);
 free:
@@ -365,7 +368,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	mm_copy_limits(mm, old);
 	/* Until the new program is there the old one is what /proc/self/exe leads to. */
 	if (old->exe_file)
-		file_get(old->exe_file);
+		exe_file_get(old->exe_file);
 	mm_set_exe_file(mm, old->exe_file);
 	task_set_mm(mm);
 	err = exec_load(args, &entry, &sp);

@@ -44,6 +44,8 @@ void file_put(struct file *f)
 		locks_remove_file(f);
 	if (f->ops->release)
 		f->ops->release(f);
+	if (f->writer)
+		inode_put_write(f->inode);
 	path_put(&f->path);
 	iput(f->inode);
 	kfree(f);

@@ -66,6 +66,7 @@ struct file {
 	u64 pos;		       /* pos_lock */
 	struct file_ra_state ra;       /* pos_lock, or mmap_lock for faults */
 	s32 wb_err;		       /* A: errors this opener has been told of */
+	bool writer;		       /* C: counted in inode->writers */
 	char label[32];		       /* C: what it is called when it has no path: "/memfd:x" */
 };
 bool file_can_read(const struct file *f);

@@ -148,6 +148,10 @@ void process_kill(int pid);
 struct file;
 void file_get(struct file *f);
 void file_put(struct file *f); /* may sleep */
+/** A file is a program that runs: a reference, and nobody may open it for writing. 0, or -ETXTBSY when
+ * somebody has; a file that is held so already may always be held once more. */
+int exe_file_get(struct file *f);
+void exe_file_put(struct file *f);
 /** For /proc/PID/maps: device, inode number, and the name copied to buf. */
 void file_describe(struct file *f, u32 *major, u32 *minor, u64 *ino, char *buf, size_t size);
 /** Its read-ahead. */

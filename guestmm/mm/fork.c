@@ -189,7 +189,7 @@ static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 	mm->env_end = old->env_end;
 	mm->exe_file = old->exe_file;
 	if (mm->exe_file)
-		file_get(mm->exe_file);
+		exe_file_get(mm->exe_file);
 	mm->mmap_base = old->mmap_base;
 	mm_copy_limits(mm, old);
 }

@@ -98,7 +98,7 @@ void mm_set_exe_file(struct mm_struct *mm, struct file *f)
 
 	WRITE_ONCE(mm->exe_file, f);
 	if (old)
-		file_put(old);
+		exe_file_put(old);
 }
 
 void mmput(struct mm_struct *mm)
@@ -111,7 +111,7 @@ void mmput(struct mm_struct *mm)
 	list_del(&mm->mm_list);
 	spin_unlock(&mm_list_lock);
 	if (mm->exe_file)
-		file_put(mm->exe_file);
+		exe_file_put(mm->exe_file);
 	VM_BUG_ON(mm->rss_anon || mm->rss_file || mm->rss_shmem || mm->rss_swap || mm->map_count ||
 		  mm->committed);
 	pgtable_free(mm, virt_to_page(mm->pgd));

@@ -11,7 +11,7 @@ void mmget(struct mm_struct *mm);
 /** A copy of the address space for fork(): pages are shared until one side writes. The caller is
  * not holding any of its locks. NULL if no memory, or none may be promised. May sleep. */
 struct mm_struct *dup_mm(struct mm_struct *oldmm);
-/** The program that runs in it, with a reference that goes over to mm, or NULL. By the only task that
+/** The program that runs in it, held by exe_file_get() on behalf of mm, or NULL. By the only task that
  * uses mm. */
 void mm_set_exe_file(struct mm_struct *mm, struct file *f);
 /** A new program keeps the limits of the old one. */

@@ -34,6 +34,17 @@ void file_get(struct file *f)
 	f->refs++;
 }
 
+int exe_file_get(struct file *f)
+{
+	file_get(f);
+	return 0;
+}
+
+void exe_file_put(struct file *f)
+{
+	file_put(f);
+}
+
 void file_put(struct file *f)
 {
 	if (--f->refs <= 0)

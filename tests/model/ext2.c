@@ -516,8 +516,8 @@ static void check_all(void)
 static void fsck(void)
 {
 	save_image();
-	run("PATH=$PATH:/sbin:/usr/sbin e2fsck -fn %s >%s.log 2>&1 || { cat %2$s.log; exit 9; }",
-	    image, image, 0);
+	run("PATH=$PATH:/sbin:/usr/sbin; out=$(e2fsck -fn %1$s 2>&1) || { echo \"$out\"; exit 9; }",
+	    image, "", 0);
 }
 
 static void model(u32 block_size, unsigned int steps)

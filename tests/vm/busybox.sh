@@ -83,6 +83,12 @@ assert roll["Pss"] <= roll["Rss"] and roll["Anonymous"] <= roll["Rss"]
 assert abs(roll["Pss"] - roll["Pss_Anon"] - roll["Pss_File"] - roll["Pss_Shmem"]) <= 3
 END
 
+# ---- a program that runs is not written to, and one that is written to does not run
+inside 'mkdir -p /tmp; cp /bin/busybox /tmp/sleep; /tmp/sleep 5 & sleep 0.1; echo x >>/tmp/sleep || echo busy; kill $!; wait;
+	echo x >>/tmp/sleep && echo written; exec 9>>/tmp/sleep; /tmp/sleep 0 || echo not run $?'
+ok "a running program cannot be written to, nor an open one be run" \
+	[ "$(grep -c '^busy$\|^written$\|^not run 126$' "$dir/said")" = 3 ]
+
 # ---- files of a disk
 mkdir -p "$dir/files/sub/deep"
 for i in 1 2 3 4 5 6 7 8 9; do seq $i $((i * i * 500)) >"$dir/files/sub/f$i"; done
