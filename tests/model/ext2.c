@@ -148,7 +148,8 @@ static void make_image(u32 block_size)
 	snprintf(options, sizeof(options), "-b %u %s", block_size,
 		 block_size == 2048 ? "-O ^resize_inode,^dir_index" : "");
 	unlink(image);
-	run("PATH=$PATH:/sbin:/usr/sbin mke2fs -q -F -t ext2 -N 200 %s %s 2M", options, image, 0);
+	run("PATH=$PATH:/sbin:/usr/sbin mke2fs -q -F -t ext2 -N 200 %s %s 2M 2>/dev/null", options,
+	    image, 0);
 	load_image();
 }
 
@@ -657,6 +658,8 @@ int main(int argc, char **argv)
 		memcpy(node, nodes, sizeof(nodes));
 		free(base);
 	}
+	unlink(image);
+	strcat(image, ".log");
 	unlink(image);
 	printf("%lu operations, %lu done; %u damaged images, %u mounted\n", (unsigned long)nr_ops,
 	       (unsigned long)nr_done, images, nr_mounted);
