@@ -38,6 +38,7 @@
 #include "arch/tlb.h"
 #include "kernel/console.h"
 #include "kernel/loadavg.h"
+#include "kernel/psi.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -422,6 +423,8 @@ static void __schedule(enum leave why)
 	prev->run_ns += now - prev->run_since;
 	rq->ran_ns[prev->kind] += now - prev->run_since;
 	next->run_since = now;
+	if (unlikely(READ_ONCE(psi_stalled)))
+		psi_switch(cpu_id(), next != rq->idle && !next->memstall, now);
 	if (unlikely(now >= READ_ONCE(load_next)))
 		load_update(now, nr_running());
 	if (static_key(KEY_SMP) && next != rq->idle)
@@ -696,6 +699,13 @@ u64 task_run_ns(const struct task *t)
 	u64 ns = READ_ONCE(t->run_ns);
 
 	return t == current ? ns + ktime_ns() - READ_ONCE(t->run_since) : ns;
+}
+
+bool sched_gets_on(unsigned int cpu)
+{
+	const struct task *curr = READ_ONCE(runqueues[cpu].curr);
+
+	return curr && curr != runqueues[cpu].idle && !READ_ONCE(curr->memstall);
 }
 
 void sched_totals(struct sched_totals *t, int cpu)

@@ -40,6 +40,7 @@ struct task {
 	u64 slice_end;		  /* R: ktime at which another may take over */
 	u64 nr_switches;	  /* R */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
+	u8 memstall;		  /* S: stalls for memory, so many times nested */
 	u8 kind;		  /* C: enum cpu_time, which account its time goes to */
 	u64 run_since;		  /* R: ktime since which it runs */
 	int (*fn)(void *);	  /* C: body of a kernel thread */
@@ -114,6 +115,8 @@ static inline struct pt_regs *task_user_regs(const struct task *t)
 }
 /** Nanoseconds a task has run, user and kernel. Another CPU's current task: up to its last switch. */
 u64 task_run_ns(const struct task *t);
+/** Does a CPU run a task that does not stall? A look without a lock. */
+bool sched_gets_on(unsigned int cpu);
 /** Tasks in all. */
 extern int nr_tasks; /* T */
 /** Unlink and free a task whose stack is gone. */

@@ -127,6 +127,10 @@ u64 ktime_ns(void);	  /* monotonic, ns since boot */
 u64 get_cycles(void);	  /* TSC; with the lab's icount it counts instructions */
 u64 get_random_u64(void); /* seeded from the device tree: repeatable */
 
+/** The current task stands still for lack of memory until it leaves again; may nest (psi). */
+void psi_memstall_enter(void);
+void psi_memstall_leave(void);
+
 /* Processes, as the memory manager sees them: for the OOM killer. */
 struct mm_struct;
 struct process_view {

@@ -144,7 +144,16 @@ static struct page *swapin_locked(struct vm_fault *vmf, swp_entry_t entry, unsig
 			*err = pte_read(vmf->pte).v == vmf->orig.v ? VM_FAULT_OOM : 0;
 			return NULL;
 		}
-		lock_page(page);
+		if (!trylock_page(page)) {
+			/* Evicted while it was needed: then this wait is for lack of memory. */
+			bool stalls = PageWorkingset(page);
+
+			if (stalls)
+				psi_memstall_enter();
+			lock_page(page);
+			if (stalls)
+				psi_memstall_leave();
+		}
 		if (unlikely(!PageSwapCache(page) || page->private_ != entry.v)) {
 			*err = 0; /* left the cache while we waited */
 			goto drop;

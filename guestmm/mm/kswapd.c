@@ -91,7 +91,9 @@ static int kswapd(void *arg)
 		node->kswapd_highest = 0;
 		while (!pgdat_balanced(node, order, highest) &&
 		       node->reclaim_failures < KSWAPD_MAX_FAILURES) {
+			psi_memstall_enter(); /* it works because memory is short */
 			balance_pgdat(node, order, highest);
+			psi_memstall_leave();
 			/* One try for large blocks: more reclaim would not join what is apart. */
 			order = 0;
 		}

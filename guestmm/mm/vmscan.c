@@ -498,6 +498,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 	bool may_wait = gfp & __GFP_IO;
 
 	trace_point(DIRECT_BEGIN, 0, .order = order);
+	psi_memstall_enter();
 	atomic_or(&ti->flags, TIF_MEMALLOC);
 	lru_add_drain();
 	/* What is on its way to the disk is the nearest memory there is. Not for callers that may
@@ -525,6 +526,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 			break;
 	}
 	atomic_and(&ti->flags, ~TIF_MEMALLOC);
+	psi_memstall_leave();
 	trace_point(DIRECT_END, sc.nr_reclaimed, .order = order);
 	if (sc.nr_reclaimed)
 		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)

@@ -32,6 +32,7 @@ static const struct proc_entry directories[NR_PROC_DIRS + 1] = {
 	[PROC_SYS] = {"sys", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_SYS_VM] = {"vm", PROC_SYS, S_IFDIR | 0555, .show = NULL},
 	[PROC_SYS_KERNEL] = {"kernel", PROC_SYS, S_IFDIR | 0555, .show = NULL},
+	[PROC_PRESSURE] = {"pressure", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_PID] = {"", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_FD] = {"fd", PROC_PID, S_IFDIR | 0500, .show = NULL},
 };

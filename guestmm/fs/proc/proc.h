@@ -36,6 +36,7 @@ enum proc_dir {
 	PROC_SYS,
 	PROC_SYS_VM,
 	PROC_SYS_KERNEL,
+	PROC_PRESSURE,
 	PROC_PID, /* of every process */
 	PROC_FD,
 	NR_PROC_DIRS

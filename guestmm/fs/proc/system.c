@@ -4,6 +4,7 @@
  */
 #include "fs/proc/proc.h"
 #include "kernel/loadavg.h"
+#include "kernel/psi.h"
 #include "kernel/version.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -34,6 +35,7 @@ PASS(vmallocinfo)
 PASS(swaps)
 PASS(mounts)
 PASS(filesystems)
+PASS(pressure_memory)
 
 static int show_uptime(struct report *r, const struct proc_ctx *ctx)
 {
@@ -140,6 +142,7 @@ const struct proc_entry proc_system_entries[] = {
 	{"vmallocinfo", PROC_ROOT, S_IFREG | 0400, .show = show_vmallocinfo},
 	{"swaps", PROC_ROOT, S_IFREG | 0444, .show = show_swaps},
 	{"filesystems", PROC_ROOT, S_IFREG | 0444, .show = show_filesystems},
+	{"memory", PROC_PRESSURE, S_IFREG | 0444, .show = show_pressure_memory},
 	{"uptime", PROC_ROOT, S_IFREG | 0444, .show = show_uptime},
 	{"loadavg", PROC_ROOT, S_IFREG | 0444, .show = show_loadavg},
 	{"stat", PROC_ROOT, S_IFREG | 0444, .show = show_stat},
