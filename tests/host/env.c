@@ -146,13 +146,9 @@ void schedule(void)
 }
 
 /* Nobody looks at pressure here. */
-void psi_memstall_enter(void)
-{
-}
+void psi_memstall_enter(void) {}
 
-void psi_memstall_leave(void)
-{
-}
+void psi_memstall_leave(void) {}
 
 u64 schedule_timeout(u64 ns)
 {
