@@ -105,9 +105,8 @@ static bool print_task(const struct process_view *p, void *arg)
 		printk("[%7d] %5d %5d %8lu %8lu %8lu %8lu %9lu %8ld %8lu         %5d %s\n", p->pid,
 		       0, p->pid, (unsigned long)mm->total_vm, (unsigned long)mm_rss(mm),
 		       (unsigned long)mm->rss_anon, (unsigned long)mm->rss_file,
-		       (unsigned long)mm->rss_shmem,
-		       (long)mm->pgtables_bytes, (unsigned long)mm->rss_swap, p->oom_score_adj,
-		       p->comm);
+		       (unsigned long)mm->rss_shmem, (long)mm->pgtables_bytes,
+		       (unsigned long)mm->rss_swap, p->oom_score_adj, p->comm);
 	return true;
 }
 
@@ -147,8 +146,7 @@ static bool reap(struct victim *v)
 	up_read(&mm->mmap_lock);
 	printk("oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, "
 	       "shmem-rss:%lukB\n",
-	       v->pid, v->comm, K(mm->rss_anon), K(mm->rss_file),
-	       K(mm->rss_shmem));
+	       v->pid, v->comm, K(mm->rss_anon), K(mm->rss_file), K(mm->rss_shmem));
 	return true;
 }
 
