@@ -19,6 +19,7 @@
  * Locks: bucket locks, by address, above wait-queue locks; mmap_lock before them.
  */
 #include "kernel/futex.h"
+#include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "mm/vma.h"
@@ -31,7 +32,6 @@
 #define FUTEX_WAKE_BITSET 10
 #define FUTEX_PRIVATE	  128
 #define FUTEX_CLOCK_REAL  256
-#define NS_PER_SEC	  1000000000ull
 
 #define FUTEX_WAITERS	  0x80000000u
 #define FUTEX_OWNER_DIED  0x40000000u
@@ -227,26 +227,21 @@ static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key t
 
 static int deadline(unsigned long uaddr, bool absolute, bool realtime, u64 *until)
 {
-	struct {
-		s64 sec, nsec;
-	} ts;
 	u64 ns;
+	int err;
 
-	*until = ~0ull;
+	*until = TIME_FOREVER;
 	if (!uaddr)
 		return 0;
-	if (copy_from_user(&ts, uaddr, sizeof(ts)))
-		return -EFAULT;
-	if (ts.sec < 0 || (u64)ts.nsec >= NS_PER_SEC)
-		return -EINVAL;
-	if ((u64)ts.sec > (~0ull >> 1) / NS_PER_SEC)
-		return 0;
-	ns = ts.sec * NS_PER_SEC + ts.nsec;
+	err = get_user_time(uaddr, false, &ns);
+	if (err)
+		return err;
 	if (!absolute)
-		ns += ktime_ns();
-	else if (realtime)
-		ns = ns > boot_info.epoch_ns ? ns - boot_info.epoch_ns : 0;
-	*until = ns;
+		*until = deadline_after(ns);
+	else if (realtime && ns != TIME_FOREVER)
+		*until = ns > boot_info.epoch_ns ? ns - boot_info.epoch_ns : 0;
+	else
+		*until = ns;
 	return 0;
 }
 

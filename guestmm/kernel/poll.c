@@ -171,13 +171,6 @@ static void mask_end(unsigned long mask, long ret)
 		set_blocked(t->sig_saved);
 }
 
-static u64 deadline_after(u64 ns)
-{
-	u64 now = ktime_ns();
-
-	return ns > TIME_FOREVER - now ? TIME_FOREVER : now + ns;
-}
-
 /* ---- poll ---- */
 
 static long do_poll(unsigned long user, u64 nr, u64 until)

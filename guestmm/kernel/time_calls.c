@@ -62,6 +62,16 @@ int put_user_time(unsigned long addr, bool micro, u64 ns)
 	return copy_to_user(addr, &ts, sizeof(ts)) ? -EFAULT : 0;
 }
 
+static u64 add_time(u64 a, u64 b)
+{
+	return a > TIME_FOREVER - b ? TIME_FOREVER : a + b;
+}
+
+u64 deadline_after(u64 ns)
+{
+	return add_time(ktime_ns(), ns);
+}
+
 /* Nanoseconds of a clock now; -EINVAL: there is no such clock. */
 static int read_clock(int clock, u64 *ns)
 {
@@ -149,17 +159,12 @@ static long do_sleep(u64 until, unsigned long remains)
 	return -EINTR;
 }
 
-static u64 add_time(u64 a, u64 b)
-{
-	return a > TIME_FOREVER - b ? TIME_FOREVER : a + b;
-}
-
 long sys_nanosleep(struct pt_regs *r)
 {
 	u64 ns;
 	int err = get_user_time(r->rdi, false, &ns);
 
-	return err ? err : do_sleep(add_time(ktime_ns(), ns), r->rsi);
+	return err ? err : do_sleep(deadline_after(ns), r->rsi);
 }
 
 long sys_clock_nanosleep(struct pt_regs *r)
@@ -174,10 +179,10 @@ long sys_clock_nanosleep(struct pt_regs *r)
 	if (err)
 		return err;
 	if (!(r->rsi & TIMER_ABSTIME))
-		return do_sleep(add_time(ktime_ns(), ns), r->r10);
+		return do_sleep(deadline_after(ns), r->r10);
 	read_clock(clock, &now);
 	/* The clocks differ by a constant: what is left counts from here. */
-	return do_sleep(ns > now ? add_time(ktime_ns(), ns - now) : 0, 0);
+	return do_sleep(ns > now ? deadline_after(ns - now) : 0, 0);
 }
 
 /* ---- interval timers ------------------------------------------------------------------------- */

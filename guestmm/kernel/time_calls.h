@@ -18,6 +18,8 @@ struct timeval {
 /** Read a timespec, or with `micro` a timeval, from user memory. 0, -EFAULT, -EINVAL. *ns is cut off
  * where the clock ends. */
 int get_user_time(unsigned long addr, bool micro, u64 *ns);
+/** ktime in `ns` from now; TIME_FOREVER where the clock ends. */
+u64 deadline_after(u64 ns);
 /** Returns 0 or -EFAULT. */
 int put_user_time(unsigned long addr, bool micro, u64 ns);
 /** Sleep until `until` (ktime), a signal, or a wake-up. May come back early. */

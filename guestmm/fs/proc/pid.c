@@ -8,6 +8,7 @@
 #include "fs/proc/proc.h"
 #include "kernel/file.h"
 #include "kernel/process_view.h"
+#include "kernel/time_calls.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
@@ -19,9 +20,8 @@
 #include "mm/vmalloc.h"
 #include "mm/zone.h"
 
-#define NSEC_PER_SEC 1000000000ull
-#define TICKS(ns)    ((unsigned long)((ns) / (NSEC_PER_SEC / 100)))
-#define MAX_AREA     (128ul << 10) /* of arguments or environment */
+#define TICKS(ns) ((unsigned long)((ns) / (NSEC_PER_SEC / 100)))
+#define MAX_AREA  (128ul << 10) /* of arguments or environment */
 
 /** A process as it was at one moment. */
 struct snapshot {
@@ -379,27 +379,18 @@ static int show_oom_score_adj(struct report *r, const struct proc_ctx *ctx)
 
 static int set_oom_score_adj(const char *text, const struct proc_ctx *ctx)
 {
-	bool minus = *text == '-';
 	unsigned long flags;
 	struct process *p;
 	struct task *t;
-	int n = 0;
+	s64 n;
 
-	text += minus;
-	if (!*text)
-		return -EINVAL;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || n > 1000)
-			return -EINVAL;
-		n = n * 10 + (*text - '0');
-	}
-	if (n > 1000)
+	if (proc_parse_decimal(text, &n) || n < -1000 || n > 1000)
 		return -EINVAL;
 	flags = spin_lock_irqsave(&task_list_lock);
 	p = find_process(ctx->pid);
 	if (p) {
 		list_for_each_entry (t, &p->threads, thread)
-			t->oom_score_adj = minus ? -n : n;
+			t->oom_score_adj = (int)n;
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return p ? 0 : -ESRCH;

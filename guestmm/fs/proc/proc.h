@@ -47,6 +47,9 @@ extern const struct proc_entry proc_system_entries[];
 extern const struct proc_entry proc_pid_entries[];
 extern const struct proc_entry proc_sysctl_entries[];
 
+/** A decimal number and nothing else. 0 or -EINVAL. */
+int proc_parse_decimal(const char *text, s64 *out);
+
 /* pid.c */
 /** The smallest pid >= from, or -1. */
 int proc_next_pid(int from);

@@ -17,8 +17,7 @@
 
 #define ENOUGH_SLAB 10 /* objects a round frees: fewer are not worth another */
 
-/* A decimal number and nothing else. 0 or -EINVAL. */
-static int parse_decimal(const char *text, s64 *out)
+int proc_parse_decimal(const char *text, s64 *out)
 {
 	bool minus = *text == '-';
 	s64 n = 0;
@@ -53,21 +52,21 @@ static int parse_decimal(const char *text, s64 *out)
 
 static inline void nothing(void) {}
 
-#define X(name, type, variable, least, most, then)                                  \
-	static int show_##name(struct report *r, const struct proc_ctx *ctx)        \
-	{                                                                           \
-		report_printf(r, "%ld\n", (long)READ_ONCE(variable));               \
-		return 0;                                                           \
-	}                                                                           \
-	static int set_##name(const char *text, const struct proc_ctx *ctx)         \
-	{                                                                           \
-		s64 n;                                                              \
-                                                                                    \
-		if (parse_decimal(text, &n) || n < (s64)(least) || n > (s64)(most)) \
-			return -EINVAL;                                             \
-		WRITE_ONCE(variable, (type)n);                                      \
-		then;                                                               \
-		return 0;                                                           \
+#define X(name, type, variable, least, most, then)                                       \
+	static int show_##name(struct report *r, const struct proc_ctx *ctx)             \
+	{                                                                                \
+		report_printf(r, "%ld\n", (long)READ_ONCE(variable));                    \
+		return 0;                                                                \
+	}                                                                                \
+	static int set_##name(const char *text, const struct proc_ctx *ctx)              \
+	{                                                                                \
+		s64 n;                                                                   \
+                                                                                         \
+		if (proc_parse_decimal(text, &n) || n < (s64)(least) || n > (s64)(most)) \
+			return -EINVAL;                                                  \
+		WRITE_ONCE(variable, (type)n);                                           \
+		then;                                                                    \
+		return 0;                                                                \
 	}
 NUMBERS(X)
 #undef X
@@ -77,7 +76,7 @@ static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
 {
 	s64 n;
 
-	if (parse_decimal(text, &n) || n < 1 || n > 4)
+	if (proc_parse_decimal(text, &n) || n < 1 || n > 4)
 		return -EINVAL;
 	if (n & 1)
 		drop_pagecache();
@@ -98,7 +97,7 @@ static int set_randomize_va_space(const char *text, const struct proc_ctx *ctx)
 {
 	s64 n;
 
-	if (parse_decimal(text, &n) || n < 0 || n > 2)
+	if (proc_parse_decimal(text, &n) || n < 0 || n > 2)
 		return -EINVAL;
 	WRITE_ONCE(sysctl_randomize_va_space, (int)n);
 	return 0;

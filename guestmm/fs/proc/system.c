@@ -5,6 +5,7 @@
 #include "fs/proc/proc.h"
 #include "kernel/loadavg.h"
 #include "kernel/psi.h"
+#include "kernel/time_calls.h"
 #include "kernel/version.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -15,9 +16,8 @@
 #include "mm/vmalloc.h"
 #include "mm/zone.h"
 
-#define NSEC_PER_SEC 1000000000ull
-#define USER_HZ	     100
-#define TICKS(ns)    ((unsigned long)((ns) / (NSEC_PER_SEC / USER_HZ)))
+#define USER_HZ	  100
+#define TICKS(ns) ((unsigned long)((ns) / (NSEC_PER_SEC / USER_HZ)))
 
 #define PASS(name)                                                           \
 	static int show_##name(struct report *r, const struct proc_ctx *ctx) \
