@@ -32,7 +32,7 @@ VMM_CFLAGS := $(COMMON) -D_GNU_SOURCE -I. -Ivmm -pthread -fstack-protector-stron
 VMM_LIBS := -lfdt -lpthread
 
 # ---- the guest kernel -----------------------------------------------------------------------------------
-G_SRC := $(wildcard guestmm/mm/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/fs/*/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
+G_SRC := $(wildcard guestmm/mm/*.c guestmm/mm/*/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/fs/*/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
 G_ASM := $(wildcard guestmm/arch/x86/*.S)
 G_OBJ := $(G_SRC:%.c=$B/guest/%.o) $(G_ASM:%.S=$B/guest/%.S.o)
 G_CFLAGS := $(COMMON) -DMMVM_GUEST -Iguestmm -Iguestmm/arch/x86/include -ffreestanding -fno-pie -no-pie -mcmodel=kernel \
@@ -51,7 +51,7 @@ L_PROG := $(foreach p,$(notdir $(basename $(wildcard user/libc/*.c))),$B/user/$p
 L_CFLAGS := -std=gnu11 -g -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE -static -pthread
 
 # ---- mm/ and lib/ on the host, and everything else that is tested there ------------------------------------
-H_SRC := $(wildcard guestmm/mm/*.c guestmm/lib/*.c tests/host/*.c)
+H_SRC := $(wildcard guestmm/mm/*.c guestmm/mm/*/*.c guestmm/lib/*.c tests/host/*.c)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 H_OBJ := $(H_SRC:%.c=$B/hosted/%.o)
 H_CFLAGS := $(COMMON) -O1 $(SAN) -D_GNU_SOURCE -DMMVM_GUEST -DMMVM_HOSTED -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing

@@ -18,7 +18,7 @@
 #include "drivers/dmaengine.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/vmalloc.h"
+#include "mm/kvirt/vmalloc.h"
 
 #define RING_SIZE 64u
 

@@ -2,7 +2,7 @@
 #ifndef DRIVERS_DMAENGINE_H
 #define DRIVERS_DMAENGINE_H
 #include "kernel/kernel.h"
-#include "mm/dma.h"
+#include "mm/dma/dma.h"
 #include "mmvm/dmaengine.h"
 
 /** A request. The caller fills the first block and keeps it all alive until it is done. Buffers are

@@ -12,8 +12,8 @@
 #include "drivers/dmaengine.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
-#include "mm/zone.h"
+#include "mm/phys/alloc.h"
+#include "mm/phys/zone.h"
 
 #define TEST_LEN 256u
 

@@ -3,7 +3,7 @@
 #include "drivers/dmaengine.h"
 #include "drivers/virtio.h"
 #include "lib/errno.h"
-#include "mm/dma.h"
+#include "mm/dma/dma.h"
 
 void drivers_init(void)
 {

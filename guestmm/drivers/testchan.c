@@ -18,7 +18,7 @@
 #include "kernel/kernel.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 #include "mmvm/layout.h"
 
 #define TEXT_MAX	 4096

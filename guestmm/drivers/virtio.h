@@ -5,7 +5,7 @@
 #ifndef DRIVERS_VIRTIO_H
 #define DRIVERS_VIRTIO_H
 #include "kernel/kernel.h"
-#include "mm/dma.h"
+#include "mm/dma/dma.h"
 
 /* Device registers (4.2.2) */
 #define VIRTIO_MMIO_MAGIC	     0x000

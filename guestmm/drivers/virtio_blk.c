@@ -28,8 +28,8 @@
 #include "drivers/virtio.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/bio.h"
-#include "mm/slab.h"
+#include "mm/cache/bio.h"
+#include "mm/slab/slab.h"
 
 /* Feature bits (5.2.3) */
 #define VIRTIO_BLK_F_SEG_MAX	  2

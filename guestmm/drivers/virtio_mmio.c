@@ -10,8 +10,8 @@
 #include "drivers/virtio.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/slab.h"
-#include "mm/vmalloc.h"
+#include "mm/slab/slab.h"
+#include "mm/kvirt/vmalloc.h"
 
 static u32 reg_read(const struct virtio_device *vdev, unsigned int reg)
 {

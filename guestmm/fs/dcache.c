@@ -16,7 +16,7 @@
  * Locks: dcache_lock for all of it. Freeing happens after it: giving up an inode may sleep.
  */
 #include "fs/internal.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 
 #define DENTRY_BUCKETS 512u
 

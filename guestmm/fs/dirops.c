@@ -12,7 +12,7 @@
  * Source for the order of errors: Linux's man-pages, and its answers (tests/vm/conform.sh).
  */
 #include "fs/internal.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 
 /* A name in a locked directory. */
 struct entry {

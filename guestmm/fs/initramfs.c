@@ -10,7 +10,7 @@
  */
 #include "fs/initrd.h"
 #include "fs/internal.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 #include "mm/init.h"
 
 /* Make the directories on the way to `path`, which ends in a name. */

@@ -15,7 +15,7 @@
  * Locks: inode_lock for hash, lists and state; never held while a file system is called.
  */
 #include "fs/internal.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 
 #define INODE_BUCKETS 256u
 

@@ -4,10 +4,10 @@
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 #include "fs/vfs.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/slab.h"
+#include "mm/slab/slab.h"
 
 /* ---- dcache.c --------------------------------------------------------------------------------- */
 /** Guards the tree of names, reference counts of dentries and mounts, and where processes are. */

@@ -13,8 +13,8 @@
  * is what walks hold.
  */
 #include "fs/internal.h"
-#include "mm/alloc.h"
-#include "mm/bio.h"
+#include "mm/phys/alloc.h"
+#include "mm/cache/bio.h"
 
 static LIST_HEAD(mounts);	/* dcache_lock; mount_mutex to change */
 static LIST_HEAD(super_blocks); /* mount_mutex */

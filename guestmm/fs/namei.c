@@ -17,7 +17,7 @@
  * Locks: dcache_lock; directories' locks while the file system is asked, dcache_lock not held.
  */
 #include "fs/internal.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 
 /* ---- references ------------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
  */
 #include "fs/internal.h"
 #include "kernel/process.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 
 #define O_TMPFILE_BIT 020000000u /* O_TMPFILE without O_DIRECTORY */
 #define OPEN_FLAGS                                                                            \

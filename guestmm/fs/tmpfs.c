@@ -2,7 +2,7 @@
  * tmpfs: files that live in memory and in swap.
  *
  * The tree of dentries is the directory tree, so there is nothing to look up and nothing to write:
- * what remains is counting links and sizes. Pages are mm/shmem.c's. devtmpfs, the file system of
+ * what remains is counting links and sizes. Pages are mm/cache/shmem.c's. devtmpfs, the file system of
  * /dev, is one more of them, which makes its own nodes.
  *
  * I1  A directory's nlink is 2 and one for each directory in it.
@@ -11,7 +11,7 @@
  */
 #include "fs/internal.h"
 #include "lib/format.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 
 #define TMPFS_MAGIC 0x01021994u
 #define DIRENT_SIZE 20 /* what Linux says a directory grows by */

@@ -20,7 +20,7 @@
 #ifndef FS_VFS_H
 #define FS_VFS_H
 #include "lib/format.h"
-#include "mm/pagecache.h"
+#include "mm/cache/pagecache.h"
 
 #define NAME_MAX    255
 #define PATH_MAX    4096
@@ -290,7 +290,7 @@ void vfs_shutdown(void);
 int inode_get_write(struct inode *inode);
 void inode_put_write(struct inode *inode);
 
-/* open.c: for the kernel's own use; system calls are in kernel/file_calls.c */
+/* open.c: for the kernel's own use; system calls are in fs/file_calls.c */
 /** Open as open(2) does: *file with a reference. flags O_*. */
 int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file);
 int vfs_mkdir(int dfd, const char *name, u32 mode);

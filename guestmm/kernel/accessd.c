@@ -3,7 +3,7 @@
  * address spaces go into the bitmap of the shared window (mmvm/access.h), and a record tells the
  * VMM to take it.
  *
- *   sleep -> walk all page tables (mm/access.c) -> MMVM_REC_ACCESS -> the VMM has taken the bits
+ *   sleep -> walk all page tables (mm/report/access.c) -> MMVM_REC_ACCESS -> the VMM has taken the bits
  *
  * The VMM asks for it by mmvm_shared.access_ms before the guest starts. Without that there is no
  * thread, and no cost. The time of a walk is sent along: it is time the guest did not have.
@@ -13,8 +13,8 @@
 #include "kernel/accessd.h"
 #include "kernel/kernel.h"
 #include "kernel/task.h"
-#include "mm/access.h"
-#include "mm/zone.h"
+#include "mm/report/access.h"
+#include "mm/phys/zone.h"
 #include "mmvm/access.h"
 
 static struct mutex sampling = MUTEX_INIT(sampling);

@@ -17,18 +17,18 @@
 #include <linux/elf.h>
 #include <linux/auxvec.h>
 
-#include "kernel/file.h"
-#include "kernel/file_calls.h"
+#include "fs/file.h"
+#include "fs/file_calls.h"
 #include "kernel/process.h"
 #include "kernel/program.h"
-#include "kernel/user_path.h"
+#include "fs/user_path.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/aslr.h"
-#include "mm/mm.h"
-#include "mm/slab.h"
-#include "mm/vmalloc.h"
+#include "mm/virt/aslr.h"
+#include "mm/virt/mm.h"
+#include "mm/slab/slab.h"
+#include "mm/kvirt/vmalloc.h"
 #include "mmvm/layout.h"
 
 #define STACK_INITIAL (128ul << 10)

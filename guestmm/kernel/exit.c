@@ -16,13 +16,13 @@
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "kernel/futex.h"
 #include "kernel/time_calls.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
-#include "mm/mm.h"
+#include "mm/virt/mm.h"
 
 /* Threads of the kernel wait here for the processes it started. */
 static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);

@@ -17,7 +17,7 @@
 #include "kernel/console.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/memblock.h"
+#include "mm/phys/memblock.h"
 
 #define FDT_MAGIC      0xd00dfeedu
 #define FDT_BEGIN_NODE 1u

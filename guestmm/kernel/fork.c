@@ -15,13 +15,13 @@
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
-#include "mm/mm.h"
-#include "mm/alloc.h"
-#include "mm/zone.h"
+#include "mm/virt/mm.h"
+#include "mm/phys/alloc.h"
+#include "mm/phys/zone.h"
 
 struct clone_args {
 	u32 flags; /* CLONE_* */

@@ -22,7 +22,7 @@
 #include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
-#include "mm/vma.h"
+#include "mm/virt/vma.h"
 
 #define FUTEX_WAIT	  0
 #define FUTEX_WAKE	  1

@@ -6,7 +6,7 @@
 #define KERNEL_KERNEL_H
 #include "lib/env.h"
 #include "lib/format.h"
-#include "mm/mm_types.h"
+#include "mm/virt/mm_types.h"
 #include "mmvm/testchan.h"
 
 /** What the device tree said. Strings point into a copy that lives for ever. */

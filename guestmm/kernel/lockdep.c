@@ -28,7 +28,7 @@
 #include "kernel/console.h"
 #include "kernel/task.h"
 #include "lib/string.h"
-#include "mm/memblock.h"
+#include "mm/phys/memblock.h"
 
 #define MAX_CLASSES 256u
 #define MAX_EDGES   1024u

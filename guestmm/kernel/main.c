@@ -21,14 +21,14 @@
 #include "lib/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
+#include "mm/phys/alloc.h"
 #include "mm/init.h"
-#include "mm/memblock.h"
-#include "mm/mm.h"
-#include "mm/pagecache.h"
-#include "mm/slab.h"
-#include "mm/swap.h"
-#include "mm/vmalloc.h"
+#include "mm/phys/memblock.h"
+#include "mm/virt/mm.h"
+#include "mm/cache/pagecache.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swap.h"
+#include "mm/kvirt/vmalloc.h"
 
 static __init void report_zones(void)
 {

@@ -9,10 +9,10 @@
  */
 #include "kernel/memory_calls.h"
 #include "arch/uaccess.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "kernel/task.h"
 #include "lib/errno.h"
-#include "mm/mm.h"
+#include "mm/virt/mm.h"
 
 long sys_munmap(struct pt_regs *r)
 {

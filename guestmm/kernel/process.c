@@ -10,11 +10,11 @@
  * Locks: spawn_lock (one at a time); task_list_lock guards the lists and the tree.
  */
 #include "kernel/process.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/mm.h"
-#include "mm/slab.h"
+#include "mm/virt/mm.h"
+#include "mm/slab/slab.h"
 
 LIST_HEAD(process_list);
 static struct kmem_cache *process_cache;

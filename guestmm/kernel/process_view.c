@@ -8,7 +8,7 @@
  */
 #include "kernel/process_view.h"
 #include "lib/errno.h"
-#include "mm/mm.h"
+#include "mm/virt/mm.h"
 
 static struct files *get_files(int pid)
 {

@@ -1,7 +1,7 @@
 /* A look at another process, for /proc: its open files, its places, its program. All may sleep. */
 #ifndef KERNEL_PROCESS_VIEW_H
 #define KERNEL_PROCESS_VIEW_H
-#include "kernel/file.h"
+#include "fs/file.h"
 
 /** Descriptor `fd` of process `pid`, with a reference, or NULL. */
 struct file *process_get_file(int pid, u32 fd);

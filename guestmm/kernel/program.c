@@ -8,7 +8,7 @@
 #include "kernel/program.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/vmalloc.h"
+#include "mm/kvirt/vmalloc.h"
 
 #define MAX_SCRIPTS 5
 

@@ -1,7 +1,7 @@
 /* The program that execve(2) is to run: a file, and the arguments it gets. */
 #ifndef KERNEL_PROGRAM_H
 #define KERNEL_PROGRAM_H
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "kernel/process.h"
 
 #define PROGRAM_HEAD \

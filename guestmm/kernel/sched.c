@@ -42,9 +42,9 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
-#include "mm/mm.h"
-#include "mm/slab.h"
-#include "mm/vmalloc.h"
+#include "mm/virt/mm.h"
+#include "mm/slab/slab.h"
+#include "mm/kvirt/vmalloc.h"
 
 struct rq {
 	spinlock_t lock;

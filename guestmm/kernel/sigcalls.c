@@ -6,7 +6,7 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/slab.h"
+#include "mm/slab/slab.h"
 
 #define SIGSET_SIZE 8
 #define SS_ONSTACK  1

@@ -18,7 +18,7 @@
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/slab.h"
+#include "mm/slab/slab.h"
 
 /* ---- what a process does on a signal -----------------------------------------------------------
  */

@@ -1,5 +1,5 @@
 /*
- * swapon(2) and swapoff(2), on block devices: the names are looked up here, the rest is mm/swapon.c's.
+ * swapon(2) and swapoff(2), on block devices: the names are looked up here, the rest is mm/swap/swapon.c's.
  *
  * What a program (mkswap) has written through the device's file goes to the disk first, because the
  * header is read from there.
@@ -7,9 +7,9 @@
 #include "kernel/swap_calls.h"
 #include "arch/ptrace.h"
 #include "fs/vfs.h"
-#include "kernel/user_path.h"
+#include "fs/user_path.h"
 #include "lib/errno.h"
-#include "mm/swap.h"
+#include "mm/swap/swap.h"
 
 #define SWAP_FLAG_PREFER    0x8000u
 #define SWAP_FLAG_PRIO_MASK 0x7fffu

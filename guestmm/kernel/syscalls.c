@@ -10,12 +10,12 @@
 #include <asm/unistd_64.h>
 
 #include "kernel/accessd.h"
-#include "kernel/file.h"
-#include "kernel/file_calls.h"
+#include "fs/file.h"
+#include "fs/file_calls.h"
 #include "kernel/futex.h"
 #include "kernel/id_calls.h"
 #include "kernel/memory_calls.h"
-#include "kernel/poll.h"
+#include "fs/poll.h"
 #include "kernel/swap_calls.h"
 #include "kernel/time_calls.h"
 #include "kernel/version.h"
@@ -23,11 +23,11 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
-#include "mm/mm.h"
-#include "mm/swap.h"
-#include "mm/vmalloc.h"
-#include "mm/zone.h"
+#include "mm/phys/alloc.h"
+#include "mm/virt/mm.h"
+#include "mm/swap/swap.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/phys/zone.h"
 #include "mmvm/shared.h"
 
 typedef long (*syscall_fn)(struct pt_regs *r);

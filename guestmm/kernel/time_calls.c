@@ -19,7 +19,7 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/mm.h"
+#include "mm/virt/mm.h"
 
 #define TIMER_ABSTIME	1
 #define CLOCK_REALTIME	0

@@ -25,7 +25,7 @@
 #include "lib/errno.h"
 #include "lib/radix_tree.h"
 #include "lib/string.h"
-#include "mm/slab.h"
+#include "mm/slab/slab.h"
 
 struct radix_node {
 	u64 present;		   /* I1 */

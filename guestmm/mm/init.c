@@ -4,10 +4,10 @@
  * made by them.
  */
 #include "mm/init.h"
-#include "mm/aslr.h"
-#include "mm/internal.h"
-#include "mm/slab.h"
-#include "mm/vmalloc.h"
+#include "mm/virt/aslr.h"
+#include "mm/phys/internal.h"
+#include "mm/slab/slab.h"
+#include "mm/kvirt/vmalloc.h"
 #include "lib/format.h"
 #include "lib/string.h"
 

@@ -6,7 +6,7 @@
  *   mm_boot_init() zones and struct pages from memblock, buddy, per-CPU lists, slab, vmalloc.
  *                  After it kmalloc works.
  *   arch, kernel   traps, timer, scheduler
- *   mm_init()      address spaces, zero page, rmap, swap (mm/mm.h)
+ *   mm_init()      address spaces, zero page, rmap, swap (mm/virt/mm.h)
  *   kswapd_init()
  */
 #ifndef MM_INIT_H

@@ -10,7 +10,7 @@
  * then stops at once: the damaged memory is not used again.
  */
 #include "kernel/task.h"
-#include "mm/lru.h"
+#include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
 extern const struct mmvm_test_desc __mmvm_tests_start[], __mmvm_tests_end[];

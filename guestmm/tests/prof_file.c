@@ -3,7 +3,7 @@
  * read(2) and write(2) but to kernel memory, and found. The file is in memory
  * only: what a file system adds is not in the numbers.
  */
-#include "mm/filemap.h"
+#include "mm/cache/filemap.h"
 #include "tests/prof.h"
 
 static struct address_space *mapping;

@@ -3,7 +3,7 @@
  * ... until a round needs fewer than k. Whatever fails, nothing may leak and nothing may break; the
  * host's audit at the end looks at all of it.
  */
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "tests/tests.h"
 
 #define MEM		 "memory=24M,high=4M"

@@ -1,8 +1,8 @@
 /* The disk: contents, many requests at once, the full queue, errors, discard. On the swap disk
  * after swapoff, as every test machine can have one. */
 #include "drivers/virtio.h"
-#include "mm/bio.h"
-#include "mm/dma.h"
+#include "mm/cache/bio.h"
+#include "mm/dma/dma.h"
 #include "tests/tests.h"
 
 #define MEM	"memory=24M,high=4M swap=16M append=dma_debug"

@@ -3,8 +3,8 @@
  * written on request by a disk that takes its time, and the conformance program under audit (what
  * it says is compared with Linux by tests/vm/conform.sh; here it is what it leaves that counts).
  */
-#include "mm/lru.h"
-#include "mm/mm.h"
+#include "mm/reclaim/lru.h"
+#include "mm/virt/mm.h"
 #include "tests/tests.h"
 
 #define MEM  "memory=24M,high=4M swap=48M"

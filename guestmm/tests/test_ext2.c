@@ -3,9 +3,9 @@
  * tests/vm/ext2.sh, the many small things in tests/model/ext2.c. */
 #include "fs/ext2/disk.h"
 #include "fs/internal.h"
-#include "mm/alloc.h"
-#include "mm/bio.h"
-#include "mm/slab.h"
+#include "mm/phys/alloc.h"
+#include "mm/cache/bio.h"
+#include "mm/slab/slab.h"
 #include "tests/tests.h"
 
 #define MEM    "memory=16M,high=4M disk=48M"

@@ -3,9 +3,9 @@
  * pages that reclaim takes and gives back, and the host's audit while all of that is mapped. The file
  * is the swap disk, after swapoff, through its page cache: no file system's doing is seen here.
  */
-#include "mm/filemap.h"
-#include "mm/pagecache.h"
-#include "mm/vma.h"
+#include "mm/cache/filemap.h"
+#include "mm/cache/pagecache.h"
+#include "mm/virt/vma.h"
 #include "tests/tests.h"
 
 #define MEM   "memory=24M,high=4M swap=40M"

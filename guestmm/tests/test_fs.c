@@ -1,6 +1,6 @@
 /* The initrd: finding files, and archives that are not what they say. */
 #include "fs/initrd.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "tests/tests.h"
 
 #define MEM "memory=16M,high=4M"

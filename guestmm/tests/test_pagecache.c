@@ -3,7 +3,7 @@
  * age and by amount, writers that wait, several threads at once, memory that runs out. On the swap
  * disk after swapoff, as every test machine can have one.
  */
-#include "mm/filemap.h"
+#include "mm/cache/filemap.h"
 #include "tests/tests.h"
 
 #define MEM   "memory=24M,high=4M swap=40M"

@@ -2,7 +2,7 @@
  * Physical memory in the running kernel: the hand-over from memblock, struct pages, the buddy's
  * lists, the per-CPU lists, GFP rules. Each case reads the counters that prove which path it took.
  */
-#include "mm/memblock.h"
+#include "mm/phys/memblock.h"
 #include "tests/tests.h"
 
 #define MEM "memory=32M,high=8M" /* 16 MiB DMA, 8 MiB DMA32, 8 MiB NORMAL */

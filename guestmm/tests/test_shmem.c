@@ -1,8 +1,8 @@
 /* Shared memory from inside: one page for every process that maps it, in memory and in swap, and the
  * host's audit of the trees behind it. sharetest sees the same from user mode. */
-#include "mm/lru.h"
-#include "mm/pagecache.h"
-#include "mm/vma.h"
+#include "mm/reclaim/lru.h"
+#include "mm/cache/pagecache.h"
+#include "mm/virt/vma.h"
 #include "tests/tests.h"
 
 #define MEM	 "memory=24M,high=4M"

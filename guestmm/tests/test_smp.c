@@ -8,7 +8,7 @@
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
 #include "kernel/task.h"
-#include "mm/lru.h"
+#include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
 #define TWO  "memory=24M,high=4M cpus=2"

@@ -5,12 +5,12 @@
 #include "kernel/kernel.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
-#include "mm/mm.h"
-#include "mm/slab.h"
-#include "mm/swap.h"
-#include "mm/vmalloc.h"
-#include "mm/zone.h"
+#include "mm/phys/alloc.h"
+#include "mm/virt/mm.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swap.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/phys/zone.h"
 
 #define KIB 1024ul
 #define MIB (1024ul * KIB)

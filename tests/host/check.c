@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "host.h"
-#include "mm/internal.h"
-#include "mm/slab_internal.h"
+#include "mm/phys/internal.h"
+#include "mm/slab/slab_internal.h"
 
 static unsigned int findings;
 

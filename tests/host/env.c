@@ -12,7 +12,7 @@
 #include "lib/format.h"
 #include "lib/string.h"
 #include "lib/trace.h"
-#include "mm/zone.h"
+#include "mm/phys/zone.h"
 
 struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC};
 bool host_irqs_off;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "host.h"
-#include "mm/pagecache.h"
+#include "mm/cache/pagecache.h"
 
 struct file {
 	s32 refs;

@@ -23,8 +23,8 @@
 #include "arch/pgtable.h"
 #include "arch/tlb.h"
 #include "mm/init.h"
-#include "mm/memblock.h"
-#include "mm/zone.h"
+#include "mm/phys/memblock.h"
+#include "mm/phys/zone.h"
 
 unsigned long host_page_offset, host_vmemmap, host_vmalloc;
 struct host_tlb_counts host_tlb;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include "check.h"
 #include "host.h"
-#include "mm/internal.h"
+#include "mm/phys/internal.h"
 
 #define MAX_BLOCKS 6000
 

@@ -18,8 +18,8 @@
 #include "fs/internal.h"
 #include "host.h"
 #include "kernel/boot.h"
-#include "mm/alloc.h"
-#include "mm/mm.h"
+#include "mm/phys/alloc.h"
+#include "mm/virt/mm.h"
 
 /* ---- what is above us in the guest ---- */
 

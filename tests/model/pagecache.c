@@ -12,9 +12,9 @@
 #include "host.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/filemap.h"
-#include "mm/mm.h"
-#include "mm/slab.h"
+#include "mm/cache/filemap.h"
+#include "mm/virt/mm.h"
+#include "mm/slab/slab.h"
 
 #define NR_FILES  3
 #define MAX_PAGES 300ull

@@ -11,8 +11,8 @@
 #include "lib/errno.h"
 #include "lib/radix_tree.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
-#include "mm/gfp.h"
+#include "mm/phys/alloc.h"
+#include "mm/phys/gfp.h"
 
 #define MAX_ITEMS 3000
 static struct entry {

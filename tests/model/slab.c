@@ -12,8 +12,8 @@
 #include <string.h>
 #include "check.h"
 #include "host.h"
-#include "mm/internal.h"
-#include "mm/slab_internal.h"
+#include "mm/phys/internal.h"
+#include "mm/slab/slab_internal.h"
 
 #define MAX_OBJECTS 4000
 #define BULK	    24

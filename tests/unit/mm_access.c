@@ -3,7 +3,7 @@
  * looked at; reclaim does not lose what sampling takes.
  */
 #include <CUnit/Basic.h>
-#include "mm/access.h"
+#include "mm/report/access.h"
 #include "mm_user.h"
 #include "unit.h"
 

@@ -2,8 +2,8 @@
  * Where address spaces begin: without randomness by rule, with it within the ranges, and never in
  * each other's way.
  */
-#include "mm/aslr.h"
-#include "mm/vma.h"
+#include "mm/virt/aslr.h"
+#include "mm/virt/vma.h"
 #include "unit.h"
 
 static u64 state = 1;

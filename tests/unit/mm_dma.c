@@ -6,11 +6,11 @@
 #include <string.h>
 #include "host.h"
 #include "lib/errno.h"
-#include "mm/alloc.h"
-#include "mm/bio.h"
-#include "mm/dma.h"
-#include "mm/slab.h"
-#include "mm/zone.h"
+#include "mm/phys/alloc.h"
+#include "mm/cache/bio.h"
+#include "mm/dma/dma.h"
+#include "mm/slab/slab.h"
+#include "mm/phys/zone.h"
 
 static struct device *new_device(unsigned int bits)
 {

@@ -4,7 +4,7 @@
  * memory through its page cache. The last case plays processes with private and shared mappings, and
  * truncations, against plain arrays.
  */
-#include "mm/filemap.h"
+#include "mm/cache/filemap.h"
 #include "mm/init.h"
 #include "mm_user.h"
 #include "unit.h"

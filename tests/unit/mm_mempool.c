@@ -5,8 +5,8 @@
 #include "unit.h"
 #include "host.h"
 #include "lib/errno.h"
-#include "mm/alloc.h"
-#include "mm/mempool.h"
+#include "mm/phys/alloc.h"
+#include "mm/slab/mempool.h"
 
 static char storage[16][64];
 static unsigned int next_free, allocs, frees;

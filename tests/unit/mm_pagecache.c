@@ -8,10 +8,10 @@
 #include "host.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/filemap.h"
+#include "mm/cache/filemap.h"
 #include "mm/init.h"
-#include "mm/mm.h"
-#include "mm/slab.h"
+#include "mm/virt/mm.h"
+#include "mm/slab/slab.h"
 #include "unit.h"
 
 #define MIB (1ull << 20)

@@ -8,9 +8,9 @@
 #include "unit.h"
 #include "lib/string.h"
 #include "mm/init.h"
-#include "mm/internal.h"
-#include "mm/memblock.h"
-#include "mm/slab.h"
+#include "mm/phys/internal.h"
+#include "mm/phys/memblock.h"
+#include "mm/slab/slab.h"
 
 #define FRAMES (48u << 20 >> PAGE_SHIFT)
 

@@ -5,8 +5,8 @@
 #include "unit.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/internal.h"
-#include "mm/memblock.h"
+#include "mm/phys/internal.h"
+#include "mm/phys/memblock.h"
 
 #define MB (1ul << 20)
 

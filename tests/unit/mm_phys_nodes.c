@@ -5,7 +5,7 @@
 #include "check.h"
 #include "host.h"
 #include "unit.h"
-#include "mm/internal.h"
+#include "mm/phys/internal.h"
 
 #define MB (1ul << 20)
 

@@ -12,9 +12,9 @@
 #include "unit.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/internal.h"
-#include "mm/slab.h"
-#include "mm/vmalloc.h"
+#include "mm/phys/internal.h"
+#include "mm/slab/slab.h"
+#include "mm/kvirt/vmalloc.h"
 
 static u8 *at;
 static void read_byte(void)

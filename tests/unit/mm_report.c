@@ -8,10 +8,10 @@
 #include "unit.h"
 #include "lib/string.h"
 #include "mm/init.h"
-#include "mm/internal.h"
-#include "mm/slab_internal.h"
-#include "mm/swap.h"
-#include "mm/vmalloc.h"
+#include "mm/phys/internal.h"
+#include "mm/slab/slab_internal.h"
+#include "mm/swap/swap.h"
+#include "mm/kvirt/vmalloc.h"
 
 static char text[65536];
 

@@ -3,7 +3,7 @@
  * back when, and what was promised; the interval tree behind the reverse map. The last case plays
  * families that share and unshare against a plain array, under memory pressure.
  */
-#include "mm/shmem.h"
+#include "mm/cache/shmem.h"
 #include "mm_user.h"
 #include "unit.h"
 

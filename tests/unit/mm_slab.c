@@ -6,8 +6,8 @@
 #include "unit.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/internal.h"
-#include "mm/slab_internal.h"
+#include "mm/phys/internal.h"
+#include "mm/slab/slab_internal.h"
 
 static void hot_path_is_the_sheaf(void)
 {

@@ -5,8 +5,8 @@
 #include "host.h"
 #include "unit.h"
 #include "lib/string.h"
-#include "mm/internal.h"
-#include "mm/slab_internal.h"
+#include "mm/phys/internal.h"
+#include "mm/slab/slab_internal.h"
 
 static struct kmem_cache *cache;
 

@@ -11,7 +11,7 @@
 #include "arch/irqflags.h"
 #include "arch/page.h"
 #include "kernel/kernel.h"
-#include "mm/zone.h"
+#include "mm/phys/zone.h"
 
 int vmm_fastop(u32 op, u64 dst, u64 src, u64 len, u64 value)
 {

@@ -26,10 +26,10 @@
 #include "arch/tlb.h"
 #include "kernel/task.h"
 #include "mm/init.h"
-#include "mm/memblock.h"
-#include "mm/mm.h"
-#include "mm/vmalloc.h"
-#include "mm/zone.h"
+#include "mm/phys/memblock.h"
+#include "mm/virt/mm.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/phys/zone.h"
 
 /* Where count_vm_event() and the zones write: mapped for ever. */
 struct mmvm_shared *mmvm_shared = (struct mmvm_shared *)FIX_SHARED;

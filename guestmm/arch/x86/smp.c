@@ -36,8 +36,8 @@
 #include "kernel/console.h"
 #include "kernel/task.h"
 #include "lib/errno.h"
-#include "mm/vmalloc.h"
-#include "mm/zone.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/phys/zone.h"
 
 #define START_TIMEOUT_NS 20000000000ull
 #define STOP_TIMEOUT_NS	 100000000ull

@@ -14,7 +14,7 @@
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
 #include "kernel/boot.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "kernel/irq.h"
 #include "kernel/task.h"
 #include "tests/tests.h"

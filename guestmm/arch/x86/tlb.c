@@ -21,8 +21,8 @@
 #include "arch/smp.h"
 #include "arch/thread_info.h"
 #include "arch/tlb.h"
-#include "mm/mm_types.h"
-#include "mm/zone.h"
+#include "mm/virt/mm_types.h"
+#include "mm/phys/zone.h"
 
 /* Beyond so many pages, one reload of CR3 and the refills after it cost less. */
 #define FLUSH_ONE_BY_ONE_MAX 33

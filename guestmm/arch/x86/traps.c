@@ -23,7 +23,7 @@
 #include "arch/thread_info.h"
 #include "kernel/console.h"
 #include "kernel/task.h"
-#include "mm/mm.h"
+#include "mm/virt/mm.h"
 
 /* Error code of a page fault, APM vol. 2, 8.4.2 */
 #define PF_PRESENT (1u << 0)

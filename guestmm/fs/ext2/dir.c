@@ -17,7 +17,7 @@
  * The directory's lock is held by all callers, for writing where names change.
  */
 #include "fs/ext2/ext2.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 
 /** Head of an entry, checked. */
 struct entry {

@@ -27,8 +27,8 @@
 #include "fs/vfs.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
-#include "mm/slab.h"
+#include "mm/phys/alloc.h"
+#include "mm/slab/slab.h"
 
 struct ext2_sb {
 	struct super_block *sb;	    /* C */

@@ -12,7 +12,7 @@
  * F3  What lies behind the end in the last page is zeroed before the page is written.
  */
 #include "fs/ext2/ext2.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 
 /** Pieces of a page: with 1K blocks at most four. */
 #define MAX_PIECES (PAGE_SIZE / EXT2_MIN_BLOCK)

@@ -12,7 +12,7 @@
  *     mapping, which keeps the page until writeback ends.
  */
 #include "fs/ext2/ext2.h"
-#include "mm/mempool.h"
+#include "mm/slab/mempool.h"
 
 #define RESERVE 8
 

@@ -16,7 +16,7 @@
  */
 #include "fs/ext2/ext2.h"
 #include "fs/internal.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 
 #define MAX_LOGGED 20
 

@@ -14,12 +14,12 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/mm.h"
-#include "mm/page.h"
-#include "mm/pgtable.h"
-#include "mm/rmap.h"
-#include "mm/swapcache.h"
-#include "mm/vma.h"
+#include "mm/virt/mm.h"
+#include "mm/phys/page.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/rmap.h"
+#include "mm/swap/swapcache.h"
+#include "mm/virt/vma.h"
 
 #define PSS_SHIFT 12 /* Pss is added up in fractions of bytes */
 

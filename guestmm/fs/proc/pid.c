@@ -6,19 +6,19 @@
  * shown with zeroes, as a zombie is.
  */
 #include "fs/proc/proc.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "kernel/process_view.h"
 #include "kernel/time_calls.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
-#include "mm/mm.h"
-#include "mm/pgtable.h"
-#include "mm/remote.h"
-#include "mm/swap.h"
-#include "mm/vma.h"
-#include "mm/vmalloc.h"
-#include "mm/zone.h"
+#include "mm/phys/alloc.h"
+#include "mm/virt/mm.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/remote.h"
+#include "mm/swap/swap.h"
+#include "mm/virt/vma.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/phys/zone.h"
 
 #define TICKS(ns) ((unsigned long)((ns) / (NSEC_PER_SEC / 100)))
 #define MAX_AREA  (128ul << 10) /* of arguments or environment */

@@ -16,12 +16,12 @@
  */
 #include "fs/proc/proc.h"
 #include "arch/uaccess.h"
-#include "kernel/file.h"
+#include "fs/file.h"
 #include "kernel/process_view.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/slab.h"
-#include "mm/vmalloc.h"
+#include "mm/slab/slab.h"
+#include "mm/kvirt/vmalloc.h"
 
 #define PROC_SUPER_MAGIC 0x9fa0
 #define MAX_TEXT	 (4ul << 20)

@@ -6,14 +6,14 @@
 #include "kernel/version.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/alloc.h"
-#include "mm/aslr.h"
+#include "mm/phys/alloc.h"
+#include "mm/virt/aslr.h"
 #include "mm/init.h"
-#include "mm/mm.h"
-#include "mm/pagecache.h"
-#include "mm/slab.h"
-#include "mm/swap.h"
-#include "mm/zone.h"
+#include "mm/virt/mm.h"
+#include "mm/cache/pagecache.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swap.h"
+#include "mm/phys/zone.h"
 
 #define ENOUGH_SLAB 10 /* objects a round frees: fewer are not worth another */
 

@@ -10,11 +10,11 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/init.h"
-#include "mm/mm.h"
-#include "mm/slab.h"
-#include "mm/swap.h"
-#include "mm/vmalloc.h"
-#include "mm/zone.h"
+#include "mm/virt/mm.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swap.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/phys/zone.h"
 
 #define USER_HZ	  100
 #define TICKS(ns) ((unsigned long)((ns) / (NSEC_PER_SEC / USER_HZ)))

@@ -1,0 +1,359 @@
+/*
+ * Open files, and reading and writing by whatever way: at the file's position or at another, into one
+ * buffer or several.
+ *
+ * I1  Files that have a position (regular files, directories) are used by one call at a time: it holds
+ *     pos_lock. Pipes and terminals are not: who waits there must not keep the others out.
+ *
+ * Locks: pos_lock, outside everything that a file's operations take.
+ */
+#include "fs/file.h"
+#include "fs/file_calls.h"
+#include "arch/uaccess.h"
+#include "kernel/tty.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/slab/slab.h"
+
+#define MAX_RW_COUNT 0x7ffff000ul
+#define MAX_IOV	     1024u
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+struct file *file_alloc(const struct file_ops *ops, u32 flags, void *private)
+{
+	struct file *f = kmalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+
+	if (!f)
+		return NULL;
+	*f = (struct file){.refs = 1, .flags = flags, .ops = ops, .private = private};
+	mutex_init(&f->pos_lock);
+	return f;
+}
+
+void file_get(struct file *f)
+{
+	atomic_add(&f->refs, 1);
+}
+
+void file_put(struct file *f)
+{
+	if (!atomic_dec_and_test(&f->refs))
+		return;
+	if (f->inode)
+		locks_remove_file(f);
+	if (f->ops->release)
+		f->ops->release(f);
+	if (f->writer)
+		inode_put_write(f->inode);
+	path_put(&f->path);
+	iput(f->inode);
+	kfree(f);
+}
+
+bool file_has_position(const struct file *f)
+{
+	return f->mapping || (f->inode && S_ISDIR(f->inode->mode));
+}
+
+struct file *file_lock_position(unsigned int fd)
+{
+	struct file *f = fd_get(fd);
+
+	if (f && file_has_position(f))
+		mutex_lock(&f->pos_lock);
+	return f;
+}
+
+void file_unlock_position(struct file *f)
+{
+	if (file_has_position(f))
+		mutex_unlock(&f->pos_lock);
+	file_put(f);
+}
+
+/* ---- one buffer ------------------------------------------------------------------------------- */
+
+typedef long (*transfer_fn)(struct file *f, unsigned long buf, size_t len, u64 *pos);
+
+/* What reads, or why not. */
+static long reader(struct file *f, transfer_fn *fn)
+{
+	if (!file_can_read(f) || f->flags & O_PATH)
+		return -EBADF;
+	*fn = f->ops->read;
+	if (*fn)
+		return 0;
+	return f->inode && S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
+}
+
+static long writer(struct file *f, transfer_fn *fn)
+{
+	if (!file_can_write(f) || f->flags & O_PATH)
+		return -EBADF;
+	*fn = f->ops->write;
+	return *fn ? 0 : -EINVAL;
+}
+
+/* The buffer a program gave: what cannot be in user space is refused before anything moves. */
+static long check_buffer(unsigned long buf, size_t len)
+{
+	return len > TASK_SIZE || buf > TASK_SIZE - len ? -EFAULT : 0;
+}
+
+static long transfer_one(unsigned int fd, unsigned long buf, size_t len,
+			 long (*which)(struct file *, transfer_fn *))
+{
+	struct file *f = file_lock_position(fd);
+	transfer_fn fn;
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = which(f, &fn);
+	if (!ret)
+		ret = check_buffer(buf, len);
+	if (!ret)
+		ret = fn(f, buf, min(len, MAX_RW_COUNT), &f->pos);
+	file_unlock_position(f);
+	return ret;
+}
+
+long sys_read(struct pt_regs *r)
+{
+	return transfer_one(r->rdi, r->rsi, r->rdx, reader);
+}
+
+long sys_write(struct pt_regs *r)
+{
+	return transfer_one(r->rdi, r->rsi, r->rdx, writer);
+}
+
+/* At a position that is not the file's: it needs no lock. */
+static long transfer_at(unsigned int fd, unsigned long buf, size_t len, s64 at,
+			long (*which)(struct file *, transfer_fn *))
+{
+	struct file *f;
+	transfer_fn fn;
+	u64 pos = at;
+	long ret;
+
+	if (at < 0)
+		return -EINVAL;
+	f = fd_get(fd);
+	if (!f)
+		return -EBADF;
+	ret = f->ops->llseek || f->flags & O_PATH ? which(f, &fn) : -ESPIPE;
+	if (!ret)
+		ret = check_buffer(buf, len);
+	if (!ret)
+		ret = fn(f, buf, min(len, MAX_RW_COUNT), &pos);
+	file_put(f);
+	return ret;
+}
+
+long sys_pread64(struct pt_regs *r)
+{
+	return transfer_at(r->rdi, r->rsi, r->rdx, r->r10, reader);
+}
+
+long sys_pwrite64(struct pt_regs *r)
+{
+	return transfer_at(r->rdi, r->rsi, r->rdx, r->r10, writer);
+}
+
+/* ---- several buffers -------------------------------------------------------------------------- */
+
+struct iovec {
+	u64 base, len;
+};
+
+/* All lengths are looked at before the first byte moves. */
+static long check_vector(unsigned long vec, unsigned long n)
+{
+	u64 total = 0;
+
+	if (n > MAX_IOV)
+		return -EINVAL;
+	for (unsigned long i = 0; i < n; i++) {
+		struct iovec iov;
+
+		if (copy_from_user(&iov, vec + i * sizeof(iov), sizeof(iov)))
+			return -EFAULT;
+		if ((s64)iov.len < 0)
+			return -EINVAL;
+		if (iov.len && (iov.base >= TASK_SIZE || iov.len > TASK_SIZE - iov.base))
+			return -EFAULT;
+		total += min(iov.len, MAX_RW_COUNT - total);
+	}
+	return 0;
+}
+
+static long transfer_vector(struct file *f, unsigned long vec, unsigned long n, u64 *pos,
+			    transfer_fn fn)
+{
+	size_t total = 0;
+	long ret = check_vector(vec, n);
+
+	for (unsigned long i = 0; !ret && i < n && total < MAX_RW_COUNT; i++) {
+		struct iovec iov;
+		long got;
+
+		if (copy_from_user(&iov, vec + i * sizeof(iov), sizeof(iov))) {
+			ret = -EFAULT;
+			break;
+		}
+		if (!iov.len)
+			continue;
+		got = fn(f, iov.base, min(iov.len, MAX_RW_COUNT - total), pos);
+		if (got < 0)
+			ret = got;
+		else
+			total += got;
+		if (got < 0 || (u64)got < iov.len)
+			break;
+	}
+	return total ? (long)total : ret;
+}
+
+static long vector_call(struct pt_regs *r, long (*which)(struct file *, transfer_fn *))
+{
+	struct file *f = file_lock_position(r->rdi);
+	transfer_fn fn;
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = which(f, &fn);
+	if (!ret)
+		ret = transfer_vector(f, r->rsi, r->rdx, &f->pos, fn);
+	file_unlock_position(f);
+	return ret;
+}
+
+long sys_readv(struct pt_regs *r)
+{
+	return vector_call(r, reader);
+}
+
+long sys_writev(struct pt_regs *r)
+{
+	return vector_call(r, writer);
+}
+
+static long vector_at(struct pt_regs *r, s64 at, long (*which)(struct file *, transfer_fn *))
+{
+	struct file *f;
+	transfer_fn fn;
+	u64 pos = at;
+	long ret;
+
+	if (at < 0)
+		return -EINVAL;
+	f = fd_get(r->rdi);
+	if (!f)
+		return -EBADF;
+	ret = f->ops->llseek || f->flags & O_PATH ? which(f, &fn) : -ESPIPE;
+	if (!ret)
+		ret = transfer_vector(f, r->rsi, r->rdx, &pos, fn);
+	file_put(f);
+	return ret;
+}
+
+long sys_preadv(struct pt_regs *r)
+{
+	return vector_at(r, r->r10, reader);
+}
+
+long sys_pwritev(struct pt_regs *r)
+{
+	return vector_at(r, r->r10, writer);
+}
+
+/* Flags (RWF_*) are hints and durability, none of them known here; -1 is the file's position. */
+static long vector_v2(struct pt_regs *r, long (*which)(struct file *, transfer_fn *))
+{
+	if ((u32)r->r9)
+		return -EOPNOTSUPP;
+	return (s64)r->r10 == -1 ? vector_call(r, which) : vector_at(r, r->r10, which);
+}
+
+long sys_preadv2(struct pt_regs *r)
+{
+	return vector_v2(r, reader);
+}
+
+long sys_pwritev2(struct pt_regs *r)
+{
+	return vector_v2(r, writer);
+}
+
+/* ---- position, control ------------------------------------------------------------------------ */
+
+long sys_lseek(struct pt_regs *r)
+{
+	struct file *f = file_lock_position(r->rdi);
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	if (f->flags & O_PATH)
+		ret = -EBADF;
+	else if ((u32)r->rdx > 4)
+		ret = -EINVAL;
+	else
+		ret = f->ops->llseek ? f->ops->llseek(f, r->rsi, (int)r->rdx) : -ESPIPE;
+	file_unlock_position(f);
+	return ret;
+}
+
+#define FIONBIO	 0x5421u
+#define FIOCLEX	 0x5451u
+#define FIONCLEX 0x5450u
+#define FIGETBSZ 2u
+
+static long int_to_user(unsigned long to, s64 value)
+{
+	s32 v = value;
+
+	return copy_to_user(to, &v, sizeof(v)) ? -EFAULT : 0;
+}
+
+/* What every file knows. */
+static long common_ioctl(struct file *f, unsigned int fd, u32 cmd, unsigned long arg)
+{
+	s32 on;
+
+	switch (cmd) {
+	case FIOCLEX:
+		return fd_set_cloexec(fd, true);
+	case FIONCLEX:
+		return fd_set_cloexec(fd, false);
+	case FIONBIO:
+		if (copy_from_user(&on, arg, sizeof(on)))
+			return -EFAULT;
+		f->flags = on ? f->flags | O_NONBLOCK : f->flags & ~O_NONBLOCK;
+		return 0;
+	case FIONREAD:
+		if (f->inode && S_ISREG(f->inode->mode))
+			return int_to_user(arg, f->inode->i_data.size - f->pos);
+		break;
+	case FIGETBSZ:
+		if (f->inode && f->path.mnt)
+			return int_to_user(arg, f->inode->sb->blocksize);
+		break;
+	}
+	return f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
+}
+
+long sys_ioctl(struct pt_regs *r)
+{
+	struct file *f = fd_get(r->rdi);
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = f->flags & O_PATH ? -EBADF : common_ioctl(f, r->rdi, r->rsi, r->rdx);
+	file_put(f);
+	return ret;
+}

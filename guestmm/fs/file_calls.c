@@ -1,0 +1,430 @@
+/*
+ * The system calls that take names: opening, making, removing, asking about files.
+ *
+ * A name is copied from the program once: into the caller's stack when it is short, otherwise into a
+ * page. Then everything is fs/'s.
+ */
+#include "fs/file_calls.h"
+#include "arch/uaccess.h"
+#include "fs/file.h"
+#include "fs/user_path.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/alloc.h"
+#include "mm/slab/slab.h"
+
+long user_path_get(struct user_path *p, unsigned long user)
+{
+	long len = strncpy_from_user(p->small, user, sizeof(p->small));
+
+	p->big = NULL;
+	p->name = p->small;
+	if (len >= 0 || len != -ENAMETOOLONG)
+		return len;
+	p->big = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!p->big)
+		return -ENOMEM;
+	p->name = p->big;
+	len = strncpy_from_user(p->big, user, PATH_MAX);
+	if (len < 0)
+		kfree(p->big);
+	return len;
+}
+
+void user_path_put(struct user_path *p)
+{
+	kfree(p->big);
+}
+
+/* ---- opening ---------------------------------------------------------------------------------- */
+
+static long do_open(int dfd, unsigned long name, u32 flags, u32 mode)
+{
+	struct user_path p;
+	struct file *f;
+	long ret = user_path_get(&p, name);
+
+	if (ret < 0)
+		return ret;
+	ret = vfs_open(dfd, p.name, flags, mode, &f);
+	user_path_put(&p);
+	if (ret)
+		return ret;
+	ret = fd_install(f, 0, flags & O_CLOEXEC);
+	if (ret < 0)
+		file_put(f);
+	return ret;
+}
+
+long sys_open(struct pt_regs *r)
+{
+	return do_open(AT_FDCWD, r->rdi, r->rsi, r->rdx);
+}
+
+long sys_openat(struct pt_regs *r)
+{
+	return do_open((int)r->rdi, r->rsi, r->rdx, r->r10);
+}
+
+long sys_creat(struct pt_regs *r)
+{
+	return do_open(AT_FDCWD, r->rdi, O_CREAT | O_WRONLY | O_TRUNC, r->rsi);
+}
+
+/* ---- one name --------------------------------------------------------------------------------- */
+
+static long do_mkdir(int dfd, unsigned long name, u32 mode)
+{
+	struct user_path p;
+	long ret = user_path_get(&p, name);
+
+	if (ret < 0)
+		return ret;
+	ret = vfs_mkdir(dfd, p.name, mode);
+	user_path_put(&p);
+	return ret;
+}
+
+long sys_mkdir(struct pt_regs *r)
+{
+	return do_mkdir(AT_FDCWD, r->rdi, r->rsi);
+}
+
+long sys_mkdirat(struct pt_regs *r)
+{
+	return do_mkdir((int)r->rdi, r->rsi, r->rdx);
+}
+
+/* The kernel's 32-bit device number: minor in bits 0-7 and 20-31, major between them. */
+static long do_mknod(int dfd, unsigned long name, u32 mode, u32 dev)
+{
+	struct user_path p;
+	long ret = user_path_get(&p, name);
+
+	if (ret < 0)
+		return ret;
+	ret = vfs_mknod(dfd, p.name, mode, dev);
+	user_path_put(&p);
+	return ret;
+}
+
+long sys_mknod(struct pt_regs *r)
+{
+	return do_mknod(AT_FDCWD, r->rdi, r->rsi, r->rdx);
+}
+
+long sys_mknodat(struct pt_regs *r)
+{
+	return do_mknod((int)r->rdi, r->rsi, r->rdx, r->r10);
+}
+
+static long do_unlink(int dfd, unsigned long name, bool dir)
+{
+	struct user_path p;
+	long ret = user_path_get(&p, name);
+
+	if (ret < 0)
+		return ret;
+	ret = vfs_unlink(dfd, p.name, dir);
+	user_path_put(&p);
+	return ret;
+}
+
+long sys_unlink(struct pt_regs *r)
+{
+	return do_unlink(AT_FDCWD, r->rdi, false);
+}
+
+long sys_rmdir(struct pt_regs *r)
+{
+	return do_unlink(AT_FDCWD, r->rdi, true);
+}
+
+long sys_unlinkat(struct pt_regs *r)
+{
+	if ((u32)r->rdx & ~AT_REMOVEDIR)
+		return -EINVAL;
+	return do_unlink((int)r->rdi, r->rsi, r->rdx & AT_REMOVEDIR);
+}
+
+static long do_readlink(int dfd, unsigned long name, unsigned long to, s32 size)
+{
+	struct user_path p;
+	struct path path;
+	char *buf;
+	long ret;
+
+	if (size <= 0)
+		return -EINVAL;
+	ret = user_path_get(&p, name);
+	if (ret < 0)
+		return ret;
+	if (!ret) { /* "": what an O_PATH descriptor of a link stands for */
+		struct file *f = dfd >= 0 ? fd_get(dfd) : NULL;
+
+		ret = f && f->path.dentry && S_ISLNK(f->inode->mode) ? 0 : -ENOENT;
+		if (!ret) {
+			path = f->path;
+			path_get(&path);
+		}
+		if (f)
+			file_put(f);
+	} else {
+		ret = path_lookup(dfd, p.name, 0, &path);
+	}
+	user_path_put(&p);
+	if (ret)
+		return ret;
+	ret = -EINVAL;
+	if (!S_ISLNK(path.dentry->inode->mode))
+		goto put;
+	ret = -ENOMEM;
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		goto put;
+	ret = path.dentry->inode->ops->readlink(path.dentry->inode, buf, PATH_MAX);
+	if (ret >= 0) {
+		ret = min(ret, (long)size);
+		if (copy_to_user(to, buf, ret))
+			ret = -EFAULT;
+	}
+	kfree(buf);
+put:
+	path_put(&path);
+	return ret;
+}
+
+long sys_readlink(struct pt_regs *r)
+{
+	return do_readlink(AT_FDCWD, r->rdi, r->rsi, r->rdx);
+}
+
+long sys_readlinkat(struct pt_regs *r)
+{
+	return do_readlink((int)r->rdi, r->rsi, r->rdx, r->r10);
+}
+
+/* ---- two names -------------------------------------------------------------------------------- */
+
+/* Copy both; with -errno nothing is left to free. */
+static long two_paths(struct user_path *a, unsigned long user_a, struct user_path *b,
+		      unsigned long user_b)
+{
+	long ret = user_path_get(a, user_a);
+
+	if (ret < 0)
+		return ret;
+	ret = user_path_get(b, user_b);
+	if (ret < 0)
+		user_path_put(a);
+	return ret < 0 ? ret : 0;
+}
+
+static long do_symlink(unsigned long target, int dfd, unsigned long name)
+{
+	struct user_path a, b;
+	long ret = two_paths(&a, target, &b, name);
+
+	if (ret)
+		return ret;
+	ret = vfs_symlink(a.name, dfd, b.name);
+	user_path_put(&b);
+	user_path_put(&a);
+	return ret;
+}
+
+long sys_symlink(struct pt_regs *r)
+{
+	return do_symlink(r->rdi, AT_FDCWD, r->rsi);
+}
+
+long sys_symlinkat(struct pt_regs *r)
+{
+	return do_symlink(r->rdi, (int)r->rsi, r->rdx);
+}
+
+static long do_link(int odfd, unsigned long old, int ndfd, unsigned long name, u32 flags)
+{
+	struct user_path a, b;
+	long ret = two_paths(&a, old, &b, name);
+
+	if (ret)
+		return ret;
+	ret = vfs_link(odfd, a.name, ndfd, b.name, flags);
+	user_path_put(&b);
+	user_path_put(&a);
+	return ret;
+}
+
+long sys_link(struct pt_regs *r)
+{
+	return do_link(AT_FDCWD, r->rdi, AT_FDCWD, r->rsi, 0);
+}
+
+long sys_linkat(struct pt_regs *r)
+{
+	return do_link((int)r->rdi, r->rsi, (int)r->rdx, r->r10, r->r8);
+}
+
+static long do_rename(int odfd, unsigned long old, int ndfd, unsigned long name, u32 flags)
+{
+	struct user_path a, b;
+	long ret = two_paths(&a, old, &b, name);
+
+	if (ret)
+		return ret;
+	ret = vfs_rename(odfd, a.name, ndfd, b.name, flags);
+	user_path_put(&b);
+	user_path_put(&a);
+	return ret;
+}
+
+long sys_rename(struct pt_regs *r)
+{
+	return do_rename(AT_FDCWD, r->rdi, AT_FDCWD, r->rsi, 0);
+}
+
+long sys_renameat(struct pt_regs *r)
+{
+	return do_rename((int)r->rdi, r->rsi, (int)r->rdx, r->r10, 0);
+}
+
+long sys_renameat2(struct pt_regs *r)
+{
+	return do_rename((int)r->rdi, r->rsi, (int)r->rdx, r->r10, r->r8);
+}
+
+/* ---- where the process is --------------------------------------------------------------------- */
+
+static long look_up_directory(unsigned long name, struct path *path)
+{
+	struct user_path p;
+	long ret = user_path_get(&p, name);
+
+	if (ret < 0)
+		return ret;
+	ret = path_lookup(AT_FDCWD, p.name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, path);
+	user_path_put(&p);
+	return ret;
+}
+
+long sys_chdir(struct pt_regs *r)
+{
+	struct path path;
+	long ret = look_up_directory(r->rdi, &path);
+
+	if (!ret)
+		fs_set_pwd(&path);
+	return ret;
+}
+
+long sys_chroot(struct pt_regs *r)
+{
+	struct path path;
+	long ret = look_up_directory(r->rdi, &path);
+
+	if (!ret)
+		fs_set_root(&path);
+	return ret;
+}
+
+long sys_fchdir(struct pt_regs *r)
+{
+	struct file *f = fd_get(r->rdi);
+	struct path path;
+	long ret = -ENOTDIR;
+
+	if (!f)
+		return -EBADF;
+	if (f->inode && S_ISDIR(f->inode->mode) && f->path.dentry) {
+		path = f->path;
+		path_get(&path);
+		fs_set_pwd(&path);
+		ret = 0;
+	}
+	file_put(f);
+	return ret;
+}
+
+long sys_getcwd(struct pt_regs *r)
+{
+	char *buf = kmalloc(PATH_MAX, GFP_KERNEL), *name;
+	struct path pwd;
+	size_t len;
+	long ret;
+
+	if (!buf)
+		return -ENOMEM;
+	fs_get_pwd(&pwd);
+	ret = -ENOENT;
+	if (pwd.dentry->unlinked)
+		goto out;
+	ret = -ENAMETOOLONG;
+	name = path_name(&pwd, buf, PATH_MAX);
+	if (!name)
+		goto out;
+	len = strlen(name) + 1;
+	ret = -ERANGE;
+	if (len <= r->rsi)
+		ret = copy_to_user(r->rdi, name, len) ? -EFAULT : (long)len;
+out:
+	path_put(&pwd);
+	kfree(buf);
+	return ret;
+}
+
+long sys_umask(struct pt_regs *r)
+{
+	return atomic_xchg(&current_fs()->umask, (u32)r->rdi & 0777);
+}
+
+/* ---- mounting --------------------------------------------------------------------------------- */
+
+long sys_mount(struct pt_regs *r)
+{
+	struct user_path source = {.name = "none"}, target, type = {.name = ""},
+			 options = {.name = ""};
+	long ret = user_path_get(&target, r->rsi);
+
+	if (ret < 0)
+		return ret;
+	if (r->rdi)
+		ret = user_path_get(&source, r->rdi);
+	if (ret < 0)
+		goto put_target;
+	if (r->rdx)
+		ret = user_path_get(&type, r->rdx);
+	if (ret < 0)
+		goto put_source;
+	if (r->r8)
+		ret = user_path_get(&options, r->r8);
+	if (ret < 0)
+		goto put_type;
+	ret = vfs_mount(type.name, source.name, target.name, r->r10, options.name);
+	if (r->r8)
+		user_path_put(&options);
+put_type:
+	if (r->rdx)
+		user_path_put(&type);
+put_source:
+	if (r->rdi)
+		user_path_put(&source);
+put_target:
+	user_path_put(&target);
+	return ret;
+}
+
+long sys_umount2(struct pt_regs *r)
+{
+	struct user_path p;
+	long ret;
+
+	if ((u32)r->rsi & ~(1u | 2u | 4u | 8u)) /* MNT_FORCE DETACH EXPIRE, UMOUNT_NOFOLLOW */
+		return -EINVAL;
+	ret = user_path_get(&p, r->rdi);
+	if (ret < 0)
+		return ret;
+	ret = vfs_umount(p.name);
+	user_path_put(&p);
+	return ret;
+}

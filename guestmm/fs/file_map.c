@@ -1,0 +1,72 @@
+/*
+ * Between open files and the memory manager: mmap(2)'s descriptor, and what mm/ asks of a file that
+ * is mapped (lib/env.h).
+ */
+#include "fs/file.h"
+#include "kernel/memory_calls.h"
+#include "kernel/task.h"
+#include "lib/errno.h"
+#include "mm/virt/mm.h"
+
+struct file_ra_state *file_ra(struct file *f)
+{
+	return &f->ra;
+}
+
+int file_sync_range(struct file *f, u64 start, u64 end)
+{
+	return f->ops->fsync ? f->ops->fsync(f, start, end, true) : -EINVAL;
+}
+
+struct opened_source {
+	struct map_source src;
+	struct file *instead; /* what the file put into its place, with our reference */
+};
+
+static int prepare(struct map_source *src, unsigned long vm_flags)
+{
+	struct opened_source *o = container_of(src, struct opened_source, src);
+	int err = src->file->ops->mmap(src->file, vm_flags, &o->instead);
+
+	if (!err && o->instead) {
+		src->file = o->instead;
+		src->mapping = o->instead->mapping;
+	}
+	return err;
+}
+
+static long mmap_fd(const struct pt_regs *r)
+{
+	struct file *f = fd_get((unsigned int)r->r8);
+	struct opened_source o = {0};
+	unsigned int mode;
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = -EBADF;
+	if (f->flags & O_PATH)
+		goto out;
+	mode = f->flags & O_ACCMODE;
+	o.src.file = f;
+	o.src.mapping = f->mapping;
+	o.src.readable = mode != O_WRONLY;
+	o.src.writable = mode != O_RDONLY;
+	o.src.prepare = f->ops->mmap ? prepare : NULL;
+	ret = do_mmap_file(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10,
+			   r->r9 >> PAGE_SHIFT, &o.src);
+	if (o.instead)
+		file_put(o.instead);
+out:
+	file_put(f);
+	return ret;
+}
+
+long sys_mmap(struct pt_regs *r)
+{
+	if (r->r9 & ~PAGE_MASK)
+		return -EINVAL;
+	if (!(r->r10 & MAP_ANONYMOUS))
+		return mmap_fd(r);
+	return do_mmap(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10, r->r9 >> PAGE_SHIFT);
+}

@@ -1,0 +1,405 @@
+/*
+ * Pipes: a ring of pages between two files.
+ *
+ *   page[ (tail >> 12) % 16 ] ... bytes [tail, head) ... page[ (head >> 12) % 16 ]
+ *
+ * I1  head - tail <= 64 KiB; pages exist for what is between the two, and at most one more.
+ * I2  A write of up to PIPE_BUF bytes goes in whole (pipe(7)).
+ *
+ * Locks: p->lock, above mmap_lock: user memory is touched while it is held.
+ */
+#include "fs/poll.h"
+#include "fs/file_calls.h"
+#include "arch/uaccess.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/alloc.h"
+#include "mm/slab/slab.h"
+
+#define PIPE_PAGES 16u
+#define PIPE_SIZE  (PIPE_PAGES << PAGE_SHIFT)
+#define PIPE_BUF   4096u
+
+struct pipe {
+	struct mutex lock;
+	struct wait_queue wq;	   /* for data, room, and ends */
+	u32 readers, writers;	   /* lock */
+	u32 opened_r, opened_w;	   /* lock: how many times, so that who waits for the other end sees
+				      one that has gone again */
+	const struct inode *inode; /* C: a named pipe's, or NULL */
+	struct list_head node;	   /* fifo_lock: named pipes that are open */
+	u32 head, tail;		   /* lock: bytes written and read since the beginning, wrapping */
+	void *page[PIPE_PAGES];
+};
+
+static void **page_at(struct pipe *p, u32 pos)
+{
+	return &p->page[(pos >> PAGE_SHIFT) % PIPE_PAGES];
+}
+
+static void pipe_free(struct pipe *p)
+{
+	for (unsigned int i = 0; i < PIPE_PAGES; i++) {
+		if (p->page[i])
+			__free_page(virt_to_page(p->page[i]));
+	}
+	kfree(p);
+}
+
+/* lock held. Copies what is there, up to len. Returns bytes, or -EFAULT for none. */
+static long copy_out(struct pipe *p, unsigned long buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len && p->tail != p->head) {
+		u32 at = p->tail & (PAGE_SIZE - 1);
+		size_t left = min(len - done, (size_t)(p->head - p->tail));
+		size_t n = min(left, PAGE_SIZE - at);
+		void **page = page_at(p, p->tail);
+
+		if (copy_to_user(buf + done, (char *)*page + at, n))
+			return done ? (long)done : -EFAULT;
+		p->tail += n;
+		done += n;
+		/* The head may be in this page already, one time round the ring later. */
+		if (at + n == PAGE_SIZE && p->head - p->tail <= PIPE_SIZE - PAGE_SIZE) {
+			__free_page(virt_to_page(*page));
+			*page = NULL;
+		}
+	}
+	return done;
+}
+
+/* Where a write's bytes come from. */
+struct source {
+	unsigned long user;
+	const char *kernel; /* NULL: user memory */
+};
+
+/* The next n bytes. 0 or -EFAULT. */
+static int fetch(struct source *src, void *to, size_t n)
+{
+	if (src->kernel) {
+		memcpy(to, src->kernel, n);
+		src->kernel += n;
+		return 0;
+	}
+	if (copy_from_user(to, src->user, n))
+		return -EFAULT;
+	src->user += n;
+	return 0;
+}
+
+/* lock held. Copies as much as there is room for. Returns bytes, or -errno for none. */
+static long copy_in(struct pipe *p, struct source src, size_t len)
+{
+	size_t done = 0;
+	long err = 0;
+
+	while (done < len && p->head - p->tail < PIPE_SIZE) {
+		u32 at = p->head & (PAGE_SIZE - 1);
+		size_t room = min(len - done, (size_t)(PIPE_SIZE - (p->head - p->tail)));
+		size_t n = min(room, PAGE_SIZE - at);
+		void **page = page_at(p, p->head);
+
+		if (!*page)
+			*page = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT, 0);
+		err = *page ? 0 : -ENOMEM;
+		if (!err)
+			err = fetch(&src, (char *)*page + at, n);
+		if (err)
+			break;
+		p->head += n;
+		done += n;
+	}
+	return done ? (long)done : err;
+}
+
+static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	struct pipe *p = f->private;
+	long ret;
+	int err;
+
+	if (!len)
+		return 0;
+	for (;;) {
+		mutex_lock(&p->lock);
+		ret = copy_out(p, buf, len);
+		if (!ret && p->writers)
+			ret = -EAGAIN;
+		mutex_unlock(&p->lock);
+		if (ret != -EAGAIN)
+			break;
+		if (f->flags & O_NONBLOCK)
+			return ret;
+		err = wait_event_interruptible(&p->wq, READ_ONCE(p->head) != READ_ONCE(p->tail) ||
+							       !READ_ONCE(p->writers));
+		if (err)
+			return err;
+	}
+	if (ret > 0)
+		wake_up(&p->wq);
+	return ret;
+}
+
+static long broken_pipe(void)
+{
+	struct siginfo_short info = {SI_USER, current_process()->pid, 0};
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	signal_process(current_process(), SIGPIPE, &info);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return -EPIPE;
+}
+
+static long write_from(struct file *f, struct source src, size_t len)
+{
+	struct pipe *p = f->private;
+	size_t done = 0, need = len <= PIPE_BUF ? len : 1; /* I2 */
+	long ret = 0;
+
+	while (done < len) {
+		mutex_lock(&p->lock);
+		if (!p->readers)
+			ret = -EPIPE;
+		else if (PIPE_SIZE - (p->head - p->tail) < need)
+			ret = -EAGAIN;
+		else
+			ret = copy_in(p, src, len - done);
+		mutex_unlock(&p->lock);
+		if (ret > 0) {
+			done += ret;
+			if (src.kernel)
+				src.kernel += ret;
+			else
+				src.user += ret;
+			wake_up(&p->wq);
+			continue;
+		}
+		if (ret != -EAGAIN || f->flags & O_NONBLOCK)
+			break;
+		ret = wait_event_interruptible(
+			&p->wq, PIPE_SIZE - (READ_ONCE(p->head) - READ_ONCE(p->tail)) >= need ||
+					!READ_ONCE(p->readers));
+		if (ret)
+			break;
+	}
+	if (done)
+		return done;
+	return ret == -EPIPE ? broken_pipe() : ret;
+}
+
+static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	return write_from(f, (struct source){.user = buf}, len);
+}
+
+static long pipe_write_kernel(struct file *f, const void *buf, size_t len)
+{
+	return write_from(f, (struct source){.kernel = buf}, len);
+}
+
+static long pipe_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
+{
+	struct pipe *p = f->private;
+	s32 n = READ_ONCE(p->head) - READ_ONCE(p->tail);
+
+	if (cmd != FIONREAD)
+		return -ENOTTY;
+	return copy_to_user(arg, &n, sizeof(n)) ? -EFAULT : 0;
+}
+
+static u32 pipe_poll(struct file *f, struct wait_queue **wq)
+{
+	struct pipe *p = f->private;
+	u32 used = READ_ONCE(p->head) - READ_ONCE(p->tail);
+
+	if (wq)
+		*wq = &p->wq;
+	if ((f->flags & O_ACCMODE) == O_RDONLY)
+		return (used ? POLLIN | POLLRDNORM : 0) | (READ_ONCE(p->writers) ? 0 : POLLHUP);
+	return (PIPE_SIZE - used >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0) |
+	       (READ_ONCE(p->readers) ? 0 : POLLERR);
+}
+
+static struct mutex fifo_lock = MUTEX_INIT(fifo_lock);
+static LIST_HEAD(fifos); /* fifo_lock: named pipes that are open */
+
+/* Which ends a file is. */
+static bool is_reader(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool is_writer(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
+static void pipe_release(struct file *f)
+{
+	struct pipe *p = f->private;
+	bool last;
+
+	mutex_lock(&fifo_lock);
+	mutex_lock(&p->lock);
+	p->readers -= is_reader(f);
+	p->writers -= is_writer(f);
+	last = !p->readers && !p->writers;
+	mutex_unlock(&p->lock);
+	if (last && p->inode)
+		list_del(&p->node);
+	mutex_unlock(&fifo_lock);
+	if (last)
+		pipe_free(p);
+	else
+		wake_up(&p->wq);
+}
+
+static const struct file_ops pipe_ops = {
+	.read = pipe_read,
+	.write = pipe_write,
+	.write_kernel = pipe_write_kernel,
+	.ioctl = pipe_ioctl,
+	.poll = pipe_poll,
+	.release = pipe_release,
+};
+
+static struct pipe *pipe_alloc(const struct inode *inode)
+{
+	struct pipe *p = kmalloc(sizeof(*p), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+
+	if (!p)
+		return NULL;
+	mutex_init(&p->lock);
+	wait_queue_init(&p->wq);
+	p->inode = inode;
+	return p;
+}
+
+/* ---- named pipes ------------------------------------------------------------------------------ */
+
+/* fifo_lock held. */
+static struct pipe *find_fifo(const struct inode *inode)
+{
+	struct pipe *p;
+
+	list_for_each_entry (p, &fifos, node) {
+		if (p->inode == inode)
+			return p;
+	}
+	p = pipe_alloc(inode);
+	if (p)
+		list_add(&p->node, &fifos);
+	return p;
+}
+
+/* Counted as an end already: wait until the other end is, or has been, opened. */
+static int wait_for_other_end(struct file *f, struct pipe *p, u32 seen_r, u32 seen_w)
+{
+	if (is_reader(f) && is_writer(f))
+		return 0;
+	if (is_reader(f)) {
+		if (f->flags & O_NONBLOCK)
+			return 0;
+		return wait_event_interruptible(&p->wq, READ_ONCE(p->writers) ||
+								READ_ONCE(p->opened_w) != seen_w);
+	}
+	return wait_event_interruptible(&p->wq,
+					READ_ONCE(p->readers) || READ_ONCE(p->opened_r) != seen_r);
+}
+
+int fifo_open(struct file *f)
+{
+	u32 seen_r, seen_w;
+	struct pipe *p;
+	int err;
+
+	mutex_lock(&fifo_lock);
+	p = find_fifo(f->inode);
+	if (!p) {
+		mutex_unlock(&fifo_lock);
+		return -ENOMEM;
+	}
+	if (!is_reader(f) && f->flags & O_NONBLOCK && !p->readers) {
+		if (!p->writers) {
+			list_del(&p->node);
+			pipe_free(p);
+		}
+		mutex_unlock(&fifo_lock);
+		return -ENXIO;
+	}
+	mutex_lock(&p->lock);
+	seen_r = p->opened_r;
+	seen_w = p->opened_w;
+	p->readers += is_reader(f);
+	p->writers += is_writer(f);
+	p->opened_r += is_reader(f);
+	p->opened_w += is_writer(f);
+	mutex_unlock(&p->lock);
+	mutex_unlock(&fifo_lock);
+	f->private = p;
+	wake_up(&p->wq);
+	err = wait_for_other_end(f, p, seen_r, seen_w);
+	if (err) {
+		pipe_release(f);
+		return err;
+	}
+	f->ops = &pipe_ops;
+	return 0;
+}
+
+/* ---- pipe(2) ---------------------------------------------------------------------------------- */
+
+static long do_pipe(unsigned long user_fds, u32 flags)
+{
+	struct pipe *p = pipe_alloc(NULL);
+	struct file *rd, *wr;
+	int fd[2];
+	long err = -ENOMEM;
+
+	if (!p)
+		return -ENOMEM;
+	p->readers = p->writers = 1;
+	rd = file_alloc(&pipe_ops, O_RDONLY | (flags & O_NONBLOCK), p);
+	wr = file_alloc(&pipe_ops, O_WRONLY | (flags & O_NONBLOCK), p);
+	if (!rd || !wr) {
+		kfree(rd);
+		kfree(wr);
+		kfree(p);
+		return -ENOMEM;
+	}
+	err = fd[0] = fd_install(rd, 0, flags & O_CLOEXEC);
+	if (err < 0)
+		goto put_both;
+	err = fd[1] = fd_install(wr, 0, flags & O_CLOEXEC);
+	if (err < 0)
+		goto close_read;
+	if (!copy_to_user(user_fds, fd, sizeof(fd)))
+		return 0;
+	err = -EFAULT;
+	fd_close(fd[1]);
+	fd_close(fd[0]);
+	return err;
+close_read:
+	fd_close(fd[0]);
+	file_put(wr);
+	return err;
+put_both:
+	file_put(rd);
+	file_put(wr);
+	return err;
+}
+
+long sys_pipe(struct pt_regs *r)
+{
+	return do_pipe(r->rdi, 0);
+}
+
+long sys_pipe2(struct pt_regs *r)
+{
+	if (r->rsi & ~(u64)(O_CLOEXEC | O_NONBLOCK))
+		return -EINVAL;
+	return do_pipe(r->rdi, r->rsi);
+}

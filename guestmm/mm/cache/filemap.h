@@ -1,0 +1,39 @@
+/* What the files of the page cache say to each other. Nothing outside mm/ includes this. [F1] */
+#ifndef MM_FILEMAP_H
+#define MM_FILEMAP_H
+#include "mm/phys/alloc.h"
+#include "mm/reclaim/lru.h"
+#include "mm/cache/pagecache.h"
+#include "mm/swap/swapcache.h"
+#include "mm/phys/zone.h"
+
+#define GFP_ZONE_MASK (__GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM | __GFP_MOVABLE)
+
+/* filemap.c */
+/** A page of the type the mapping wants, for add_to_page_cache_lru(). NULL if no memory. */
+struct page *page_cache_alloc(const struct address_space *mapping, gfp_t gfp);
+/** As page_cache_evict(), leaving no shadow: the page is not wanted. */
+bool page_cache_drop(struct page *page);
+
+/* writeback.c */
+void writeback_init(void);
+/** A locked page leaves the cache and was never written: uncount it. */
+void cancel_dirty_page(struct page *page);
+/** One pass of the flusher: mappings dirty since before `expired` wholly, and others from the oldest
+ * on while more than the background limit is dirty. Returns pages that were written. */
+u64 writeback_pass(u64 expired);
+/** Pages that may be dirty before the flusher works, and before writers wait. */
+void dirty_limits(u64 *background, u64 *limit);
+/** The limits of so much memory [pure]. */
+void dirty_limits_of(u64 dirtyable, unsigned int background_ratio, unsigned int ratio,
+		     u64 *background, u64 *limit);
+
+/* shadow.c */
+extern s64 nr_shadows; /* A: in all trees */
+void shadows_init(void);
+/** May eviction leave a shadow? mapping->lock held. Notes that the mapping has some. */
+bool shadow_wanted(struct address_space *mapping);
+/** The mapping has no shadows any more, or is going. */
+void shadows_forget(struct address_space *mapping);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * The page cache: pages of files, kept in memory while there is room. [F1 F2]
+ *
+ *   struct file ──> inode ──> address_space ──radix tree──> page, page, (shadow), page
+ *                                  └── i_mmap: VMAs that map the file, by page offset
+ *
+ * mm/ knows files only as address spaces: how long they are, where their pages are, which VMAs map
+ * them, and through `ops` how pages are read and written. Everything with names is fs/.
+ *
+ * I1  A page in a cache is PAGE_FILE or PAGE_SHMEM, page->mapping is its address_space (bit 0 clear),
+ *     page->index its place, and the cache holds one reference.
+ * I2  Pages enter locked, and leave locked (page->mapping = NULL from then on). Who locks a page that
+ *     was looked up must look at page->mapping again.
+ * I3  PG_uptodate: the contents are the file's, or newer. Only such pages are mapped or read.
+ * I4  A page with PG_dirty has the tag DIRTY, one with PG_writeback the tag WRITEBACK, and the inode of
+ *     such a page is on the flusher's list. A dirty PTE may be all that knows of a write until the page
+ *     is unmapped, cleaned, or msync'ed: a shared mapping's PTE is writable only while PG_dirty is set.
+ * I5  A page that lies wholly beyond `size` is in no cache, but for the moment of a truncation. The part
+ *     of the last page behind `size` is zero on disk, and zero for readers.
+ *
+ * Locks, outermost first: inode->lock (fs; writers, truncation) > mmap_lock > invalidate_lock (read:
+ * faults and read-ahead; write: truncation) > page lock > i_mmap_lock > page_table_lock >
+ * address_space lock (interrupts off: the end of I/O takes it). Copying to or from user memory happens
+ * with neither page lock nor mmap_lock held (or with faults prevented and a retry).
+ */
+#ifndef MM_PAGECACHE_H
+#define MM_PAGECACHE_H
+#include "lib/radix_tree.h"
+#include "lib/rbtree.h"
+#include "mm/cache/bio.h"
+#include "mm/virt/mm_types.h"
+#include "mm/phys/page.h"
+
+enum pagecache_tag { PAGECACHE_TAG_DIRTY, PAGECACHE_TAG_WRITEBACK, PAGECACHE_TAG_TOWRITE };
+
+struct address_space;
+struct inode;
+
+/** Why and how much is to be written. */
+struct writeback_control {
+	unsigned long start, end; /* pages [start, end) */
+	s64 nr_to_write;	  /* counts down; what is left when it ends */
+	bool sync;	  /* wait for writes under way of pages that are dirty again: fsync */
+	bool for_reclaim; /* may not allocate much, may not wait */
+	struct bio *bio;  /* being filled by ops->writepage, submitted by the end */
+};
+
+/** What a file system does for its pages. All may sleep. */
+struct address_space_ops {
+	/** Start reading `n` new, locked pages of consecutive indices; each is marked uptodate or
+	 * error and unlocked when its data is there (pages beyond the end and holes: zeroes).
+	 * Returns 0, or -errno: then all pages that were not started are unlocked, not uptodate. */
+	int (*readpages)(struct address_space *mapping, struct page **pages, unsigned int n);
+	/** Start writing a locked page, whose PG_dirty the caller has cleared: set_page_writeback(),
+	 * unlock_page(), and end_page_writeback() when it is on the disk. Neighbours may share
+	 * wbc->bio. On -errno the page is unlocked and dirty again, the error recorded in
+	 * mapping->wb_err. NULL: pages are never written (shmem: reclaim swaps them out). */
+	int (*writepage)(struct page *page, struct writeback_control *wbc);
+	/** Submit what is left in wbc->bio. NULL if writepage keeps nothing. */
+	void (*writepages_end)(struct address_space *mapping, struct writeback_control *wbc);
+	/** Before [pos, pos + len), within one page, is written: get the page locked, uptodate where
+	 * it is not wholly overwritten, with its block reserved on the disk. 0, -ENOSPC, -EIO,
+	 * -ENOMEM, -EFBIG. */
+	int (*write_begin)(struct address_space *mapping, u64 pos, unsigned int len,
+			   struct page **page);
+	/** After: `copied` bytes have been written. Marks dirty, moves mapping->size up, unlocks,
+	 * drops the reference. Returns the bytes that count. */
+	int (*write_end)(struct address_space *mapping, u64 pos, unsigned int len,
+			 unsigned int copied, struct page *page);
+	/** A shared mapping is about to write to this locked page for the first time since it was
+	 * clean: reserve its block. 0 or -errno (SIGBUS). NULL: nothing to do. */
+	int (*page_mkwrite)(struct page *page);
+	/** A locked page leaves the cache for good (truncation): forget what belongs to it. May be
+	 * NULL. */
+	void (*invalidate_page)(struct page *page);
+};
+
+#define AS_SHMEM       1u /* pages are PAGE_SHMEM, swap-backed, never written to a file */
+#define AS_UNEVICTABLE 2u /* memory-only without swap: ramfs-like */
+#define AS_OBJECT      4u /* part of a shmem_object: anonymous shared memory (shmem.h) */
+#define AS_CHARGED     8u /* shmem: promised as a whole when it was made, not page by page */
+
+struct address_space {
+	struct inode *host;		     /* C: NULL for what has no file (tests) */
+	const struct address_space_ops *ops; /* C */
+	u32 flags;			     /* C: AS_* */
+	spinlock_t lock;		     /* the tree, its tags, nrpages; interrupts off */
+	struct radix_tree pages;	     /* lock: struct page, or value: shadow or swap entry */
+	u64 nrpages;			     /* lock: pages, without values */
+	u64 nrvalues;			     /* lock: shadows and swap entries */
+	u64 size;			     /* A: bytes of the file; changed under inode->lock */
+	struct rw_semaphore invalidate_lock;
+	spinlock_t i_mmap_lock;
+	struct rb_root i_mmap;	      /* i_mmap_lock: interval tree of vma->shared_rb */
+	s32 nr_mmap_writable;	      /* i_mmap_lock: shared mappings that may write */
+	s32 wb_err;		      /* A: last error of a write, and a count of errors: see
+						mapping_set_error() */
+	struct list_head dirty_list;  /* flusher's lock: on the list while something is dirty */
+	struct list_head shadow_list; /* shadow_lock: on the list while it may have shadows */
+	u64 dirtied_at;		      /* flusher's lock: ktime of the first dirty page */
+};
+
+/** Ready for use, empty. */
+void address_space_init(struct address_space *mapping, struct inode *host,
+			const struct address_space_ops *ops, u32 flags);
+
+/* filemap.c: finding, adding, removing */
+/** Page at `index` with a reference, or NULL. */
+struct page *find_get_page(struct address_space *mapping, unsigned long index);
+/** The same, locked, and still in the cache. */
+struct page *find_lock_page(struct address_space *mapping, unsigned long index);
+/** Locked page, new (not uptodate) if there was none. NULL if no memory. */
+struct page *find_or_create_page(struct address_space *mapping, unsigned long index, u32 gfp);
+/** Up to `max` pages of [*index, end) with references; *index moves behind the last. With tag < 0
+ * any page. */
+unsigned int find_get_pages(struct address_space *mapping, unsigned long *index, unsigned long end,
+			    int tag, struct page **pages, unsigned int max);
+/** Put a new page into the cache, locked, on the LRU; a shadow there counts as a refault. 0, -EEXIST,
+ * -ENOMEM. */
+int add_to_page_cache_lru(struct page *page, struct address_space *mapping, unsigned long index,
+			  u32 gfp);
+/** Take a locked, unmapped page out; the cache's reference goes. */
+void delete_from_page_cache(struct page *page);
+/** For reclaim: a locked, clean, unmapped page, only the cache and the caller hold references: leave
+ * a shadow, reference count becomes 0. False: somebody came. */
+bool page_cache_evict(struct page *page);
+/** Page at `index`, uptodate and with a reference, read if need be. NULL: *err is -EIO, -ENOMEM,
+ * -EINTR (killed) or, of an inode, -EFAULT (beyond the end). For metadata, programs, symbolic links. */
+struct page *read_cache_page(struct address_space *mapping, unsigned long index, int *err);
+
+/** read(2), write(2) on a file in the page cache: user memory, at *pos, which moves. Bytes or -errno.
+ * The write wants inode->lock held, throttles the writer, and does not move beyond `limit`. */
+struct file_ra_state;
+long generic_file_read(struct address_space *mapping, struct file_ra_state *ra, unsigned long buf,
+		       size_t len, u64 *pos);
+long generic_file_write(struct address_space *mapping, unsigned long buf, size_t len, u64 *pos,
+			u64 limit);
+/** The same between the page cache and kernel memory. */
+long kernel_file_read(struct address_space *mapping, void *buf, size_t len, u64 pos);
+long kernel_file_write(struct address_space *mapping, const void *buf, size_t len, u64 pos);
+
+/* readahead.c */
+/** Read-ahead of one open file: the window doubles while reads go on in order, and collapses. */
+struct file_ra_state {
+	unsigned long start; /* where the window began */
+	u32 size;	     /* pages of the window */
+	u32 async_size;	     /* start the next when this many are left */
+	u32 max;	     /* 0: none (MADV_RANDOM, FADV_RANDOM) */
+	u64 prev;	     /* page of the last read, for recognising order */
+};
+#define VM_READAHEAD_PAGES 32u /* 128 KiB, as Linux */
+void file_ra_state_init(struct file_ra_state *ra);
+/** A read of page `index` found nothing (`page` NULL) or the page marked PG_readahead: start reading
+ * what comes next. `want`: pages the reader will need. */
+void page_cache_readahead(struct address_space *mapping, struct file_ra_state *ra,
+			  struct page *page, unsigned long index, unsigned long want);
+/** The decision [pure]: how much to read from where. */
+struct ra_decision {
+	unsigned long start;
+	u32 size, async_size;
+};
+struct ra_decision readahead_policy(const struct file_ra_state *ra, unsigned long index, u32 want,
+				    bool marked);
+/** posix_fadvise(WILLNEED), madvise(WILLNEED): start reading [start, end). */
+void force_page_cache_readahead(struct address_space *mapping, unsigned long start,
+				unsigned long end);
+
+/* writeback.c */
+/** A locked or otherwise stable page of a cache becomes dirty: flag, tag, counts, flusher's list. */
+void set_page_dirty(struct page *page);
+/** Locked page: clear PG_dirty and, through the reverse map, the dirty and write bits of PTEs.
+ * Returns whether it was dirty. Before every write. */
+bool clear_page_dirty_for_io(struct page *page);
+/** Locked page: from now on its data is on the way to the disk. */
+void set_page_writeback(struct page *page);
+/** The tags' and counts' part of end_page_writeback() for a page of a cache. Any context. */
+bool file_page_written(struct page *page);
+/** The page's write has failed: remember it for fsync of everybody who has the file open. */
+void mapping_set_error(struct address_space *mapping, int err);
+/** What an opener knows when it opens (file->wb_err): an error that nobody was told of counts as
+ * later, so that the next fsync of anybody reports it. */
+s32 mapping_sample_error(const struct address_space *mapping);
+/** -EIO or -ENOSPC once for each opener whose *since is older than the last error, else 0. */
+int mapping_check_error(struct address_space *mapping, s32 *since);
+/** Write dirty pages as wbc says. 0 or the first error. */
+int write_cache_pages(struct address_space *mapping, struct writeback_control *wbc);
+/** Write all dirty pages of bytes [start, end] and wait for them. 0 or -EIO... */
+int filemap_write_and_wait_range(struct address_space *mapping, u64 start, u64 end);
+/** A task has dirtied pages: above dirty_ratio it waits for the disk, above half way to it it is
+ * slowed down, above dirty_background_ratio the flusher is woken. */
+void balance_dirty_pages(struct address_space *mapping);
+/** Write everything that is dirty, everywhere, and wait: sync(2) after the file systems. */
+void sync_all_mappings(void);
+void wakeup_flusher(void);
+int flusher_init(void); /* the thread */
+/** An address space goes: off the flusher's list. Nothing may be dirty or under writeback. */
+void writeback_forget(struct address_space *mapping);
+extern unsigned int dirty_background_ratio;    /* 10 % of available memory */
+extern unsigned int dirty_ratio;	       /* 20 % */
+extern unsigned int dirty_writeback_centisecs; /* 500 */
+extern unsigned int dirty_expire_centisecs;    /* 3000 */
+
+/* truncate.c */
+/** The file ends at `size` now (the caller has set mapping->size, holds inode->lock): unmap and drop
+ * all beyond, zero the rest of the last page. */
+void truncate_pagecache(struct address_space *mapping, u64 size);
+/** Drop every page, dirty or not: the file is gone. */
+void truncate_inode_pages(struct address_space *mapping);
+/** Drop pages of [start, end) that are clean, unmapped and unused; returns how many.
+ * posix_fadvise(DONTNEED), drop_caches. */
+u64 invalidate_mapping_pages(struct address_space *mapping, unsigned long start, unsigned long end);
+
+/** The same for all files but those that are mapped, dirty or memory-only. Pages dropped. */
+u64 drop_pagecache(void);
+
+/* rmap_file.c: VMAs that map a file; mappings' side */
+/** The VMA's vma->mapping has been set: into i_mmap; out of it. */
+void i_mmap_link(struct vm_area_struct *vma);
+void i_mmap_unlink(struct vm_area_struct *vma);
+/** Around a change of the VMA's range: i_mmap_lock is held between the two. */
+void i_mmap_range_change_begin(struct vm_area_struct *vma);
+void i_mmap_range_change_end(struct vm_area_struct *vma);
+/** VMAs that map part of pages [first, last], one after the other; i_mmap_lock held. */
+struct vm_area_struct *i_mmap_first(struct address_space *mapping, unsigned long first,
+				    unsigned long last);
+struct vm_area_struct *i_mmap_next(struct vm_area_struct *vma, unsigned long first,
+				   unsigned long last);
+extern u64 i_mmap_visits; /* nodes that searches looked at, ever */
+/** Replace PTEs of pages [start, end) of the file by nothing, in every address space; with
+ * `even_cows` private copies go, too (truncation). */
+void unmap_mapping_range(struct address_space *mapping, unsigned long start, unsigned long end,
+			 bool even_cows);
+/** Locked file page: write-protect and clean every PTE of shared mappings. True if one was dirty. */
+bool page_mkclean(struct page *page);
+
+/* shmem.c: pages of tmpfs, memfd, shared anonymous memory; swappable */
+extern const struct address_space_ops shmem_aops;
+/** Page at `index`, locked and uptodate: from the cache, from swap, or new and zero. 0, -ENOMEM,
+ * -ENOSPC, -EIO; -ENOENT with create false: nothing is there. *major (may be NULL) is set when the
+ * disk was waited for. */
+int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
+		   struct page **page, bool *major);
+/** truncate_pagecache() of shared memory. */
+void shmem_truncate(struct address_space *mapping, u64 size);
+/** Free what [start, end) holds, in memory and in swap. */
+void shmem_truncate_range(struct address_space *mapping, unsigned long start, unsigned long end);
+/** Reclaim: move a locked, unmapped shmem page to the swap cache. False: not possible. */
+bool shmem_writeout(struct page *page);
+/** Swap is being turned off: bring back the pages of this area. */
+int shmem_unuse(unsigned int type);
+
+/* A block device's own pages, for the file systems' metadata. */
+struct address_space *bdev_mapping(struct block_device *bdev); /* made at first use; NULL: memory */
+/** Pages of all devices' caches: "Buffers". */
+u64 nr_blockdev_pages(void);
+
+static inline struct address_space *page_mapping_file(const struct page *page)
+{
+	unsigned long m = (unsigned long)READ_ONCE(page->mapping);
+
+	return m & 1 ? NULL : (struct address_space *)m;
+}
+
+void pagecache_init(void);
+#endif

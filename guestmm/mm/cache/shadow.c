@@ -1,0 +1,105 @@
+/*
+ * Shadows of evicted pages, and what they cost.
+ *
+ * Each is eight bytes in a tree node that would otherwise be empty or gone; left alone, a large file
+ * that was read once would keep a node for each 64 of its pages for ever. So when there are more
+ * nodes than the cache's pages account for, the shrinker takes shadows out, a few at a time, from the
+ * mapping that has had some for longest.
+ *
+ * I1  A mapping with shadows is on `mappings`.
+ *
+ * Locks: mapping->lock > shadow_lock. The shrinker comes from the other side and only tries.
+ */
+#include "mm/cache/filemap.h"
+#include "mm/slab/slab.h"
+
+#define SCAN_ITEMS 1024u /* looked at with interrupts off */
+
+s64 nr_shadows;
+static spinlock_t shadow_lock = SPINLOCK_INIT;
+static LIST_HEAD(mappings);  /* shadow_lock; by shadow_list */
+static unsigned long cursor; /* shadow_lock: where the first mapping is looked at next */
+
+bool shadow_wanted(struct address_space *mapping)
+{
+	if (unlikely(list_empty(&mapping->shadow_list))) {
+		spin_lock(&shadow_lock);
+		list_add_tail(&mapping->shadow_list, &mappings);
+		spin_unlock(&shadow_lock);
+	}
+	atomic_add(&nr_shadows, 1);
+	return true;
+}
+
+void shadows_forget(struct address_space *mapping)
+{
+	unsigned long flags;
+
+	if (list_empty(&mapping->shadow_list))
+		return;
+	flags = spin_lock_irqsave(&shadow_lock);
+	if (mappings.next == &mapping->shadow_list)
+		cursor = 0;
+	list_del(&mapping->shadow_list);
+	INIT_LIST_HEAD(&mapping->shadow_list);
+	spin_unlock_irqrestore(&shadow_lock, flags);
+}
+
+/* Both locks held. Returns shadows taken out. */
+static unsigned long drop_shadows(struct address_space *mapping, unsigned long nr)
+{
+	unsigned long dropped = 0;
+
+	for (unsigned int seen = 0; seen < SCAN_ITEMS && dropped < nr; seen++) {
+		void *item = radix_next(&mapping->pages, &cursor);
+
+		if (!item) {
+			cursor = 0;
+			list_del(&mapping->shadow_list);
+			if (mapping->nrvalues)
+				list_add_tail(&mapping->shadow_list, &mappings);
+			else
+				INIT_LIST_HEAD(&mapping->shadow_list);
+			break;
+		}
+		if (radix_is_value(item)) {
+			radix_delete(&mapping->pages, cursor);
+			mapping->nrvalues--;
+			dropped++;
+		}
+		cursor++;
+	}
+	atomic_sub(&nr_shadows, (s64)dropped);
+	return dropped;
+}
+
+static unsigned long shadow_count(struct shrinker *s)
+{
+	s64 fair = global_stat(NR_FILE_PAGES) / 16 + (s64)totalram_pages() / 256;
+
+	return READ_ONCE(radix_nr_nodes) > fair ? max(READ_ONCE(nr_shadows), (s64)0) : 0;
+}
+
+static unsigned long shadow_scan(struct shrinker *s, unsigned long nr)
+{
+	unsigned long flags = spin_lock_irqsave(&shadow_lock), dropped = 0;
+
+	if (!list_empty(&mappings)) {
+		struct address_space *mapping =
+			list_first_entry(&mappings, struct address_space, shadow_list);
+
+		if (spin_trylock(&mapping->lock)) {
+			dropped = drop_shadows(mapping, nr);
+			spin_unlock(&mapping->lock);
+		}
+	}
+	spin_unlock_irqrestore(&shadow_lock, flags);
+	return dropped;
+}
+
+static struct shrinker shrinker = {.count = shadow_count, .scan = shadow_scan, .name = "mm-shadow"};
+
+void shadows_init(void)
+{
+	register_shrinker(&shrinker);
+}

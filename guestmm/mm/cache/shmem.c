@@ -1,0 +1,576 @@
+/*
+ * Shared memory: pages of tmpfs files, memfd, and of mappings that are shared and anonymous.
+ *
+ *   address_space (AS_SHMEM) ── radix tree: index ─> page, PAGE_SHMEM    in memory
+ *                                                 ─> swap entry (value)  in swap
+ *                                                 ─> nothing             zeroes, not made yet
+ *
+ * The radix tree is the only place that knows where a page is: page tables hold no swap entries for
+ * shared memory. Reclaim unmaps a page everywhere, puts its entry into the tree, and from there on it
+ * is a page of the swap cache like any other; who touches it next brings it back.
+ *
+ *      shmem_writeout()                                     swap_write_page()
+ *   PAGE_SHMEM in the page cache ──> PAGE_ANON in the swap cache, no mapping ──> disk
+ *        ^                                    │                                   │
+ *        └────────── bring_back() ────────────┴────────<──── swapin_readahead() ──┘
+ *
+ * Memory that is shared and anonymous has no file: its address_space is part of a shmem_object,
+ * which the VMAs that map it hold by reference.
+ *
+ * I1  A page of shared memory is PAGE_SHMEM, up to date, dirty and swap-backed. NR_SHMEM and
+ *     NR_FILE_PAGES count it.
+ * I2  A value in the tree is a swap entry whose slot counts it as one user. nrvalues counts them.
+ * I3  A mapping with values is on shmem_swapped_list (by dirty_list, which the flusher never uses for
+ *     shared memory), so that swapoff finds it. It leaves with its last value.
+ * I4  What can be filled is promised: an object with AS_CHARGED as a whole when it was made, other
+ *     shared memory page by page, when a page or entry comes into the tree and until it goes.
+ *
+ * Locks: page lock > address_space lock (interrupts off). swapped_lock is taken alone.
+ */
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/alloc.h"
+#include "mm/reclaim/lru.h"
+#include "mm/cache/pagecache.h"
+#include "mm/virt/rmap.h"
+#include "mm/cache/shmem.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swapcache.h"
+#include "mm/virt/vma.h"
+#include "mm/phys/zone.h"
+
+struct shmem_object {
+	struct address_space mapping;
+	s32 refs;    /* A: VMAs */
+	u64 ino;     /* C: for /proc/PID/maps */
+	u64 charged; /* C: pages promised */
+};
+
+LIST_HEAD(shmem_swapped_list); /* swapped_lock */
+static spinlock_t swapped_lock = SPINLOCK_INIT;
+static struct address_space *in_swapoff; /* swapped_lock: swapoff works on it, it may not go */
+static struct wait_queue swapoff_wait = WAIT_QUEUE_INIT(swapoff_wait);
+static u64 next_ino = 1; /* A */
+
+#define SHMEM_PAGE_FLAGS (1ull << PG_uptodate | 1ull << PG_swapbacked | 1ull << PG_dirty)
+#define TRUNCATE_BATCH	 16u
+
+/* ---- the list of what is in swap --------------------------------------------------------------
+ */
+
+static void note_swapped(struct address_space *mapping)
+{
+	spin_lock(&swapped_lock);
+	if (list_empty(&mapping->dirty_list))
+		list_add_tail(&mapping->dirty_list, &shmem_swapped_list);
+	spin_unlock(&swapped_lock);
+}
+
+/* If nothing of the mapping is in swap: off the list. False: not while swapoff works on it. */
+static bool forget_swapped(struct address_space *mapping)
+{
+	bool ok = true;
+
+	if (list_empty(&mapping->dirty_list))
+		return true;
+	spin_lock(&swapped_lock);
+	if (!READ_ONCE(mapping->nrvalues)) {
+		ok = in_swapoff != mapping;
+		if (ok)
+			list_del_init(&mapping->dirty_list);
+	}
+	spin_unlock(&swapped_lock);
+	return ok;
+}
+
+/* ---- pages into the tree and out of it --------------------------------------------------------
+ */
+
+static void count_page(struct page *page, s64 n)
+{
+	page_stat_add(page, NR_SHMEM, n);
+	page_stat_add(page, NR_FILE_PAGES, n);
+}
+
+static bool charge_page(struct address_space *mapping)
+{
+	return (mapping->flags & AS_CHARGED) || !vm_charge_object(1);
+}
+
+static void uncharge_pages(struct address_space *mapping, unsigned long n)
+{
+	if (!(mapping->flags & AS_CHARGED))
+		vm_uncharge_object(n);
+}
+
+/* A new page of zeroes at index: locked, with a reference. -EAGAIN: somebody was faster. */
+static int new_page(struct address_space *mapping, unsigned long index, struct page **pagep)
+{
+	struct radix_preload preload = {0};
+	struct page *page;
+	unsigned long flags;
+	int err;
+
+	if (!charge_page(mapping))
+		return -ENOSPC;
+	err = -ENOMEM;
+	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0, PAGE_SHMEM);
+	if (!page)
+		goto uncharge;
+	page->flags |= SHMEM_PAGE_FLAGS | 1ull << PG_locked;
+	if (mapping->flags & AS_UNEVICTABLE)
+		page->flags |= 1ull << PG_unevictable;
+	page->mapping = (void *)mapping;
+	page->index = index;
+	page->refcount = 2; /* one is the cache's, one the caller's; nobody else knows the page */
+	for (;;) {
+		flags = spin_lock_irqsave(&mapping->lock);
+		err = radix_insert(&mapping->pages, index, page, &preload);
+		if (likely(!err)) {
+			mapping->nrpages++;
+			count_page(page, 1);
+		}
+		spin_unlock_irqrestore(&mapping->lock, flags);
+		if (likely(err != -ENOMEM))
+			break;
+		/* Nearly always there is room in the nodes that are there. */
+		radix_preload_end(&preload);
+		err = radix_preload(&preload, &mapping->pages, index, GFP_KERNEL);
+		if (err)
+			break;
+	}
+	radix_preload_end(&preload);
+	if (unlikely(err))
+		goto free;
+	preempt_disable();
+	__lru_add(page);
+	preempt_enable();
+	*pagep = page;
+	return 0;
+free:
+	page->refcount = 1;
+	page->flags &= PAGE_PLACE_MASK;
+	page->mapping = NULL;
+	__free_page(page);
+uncharge:
+	uncharge_pages(mapping, 1);
+	return err == -EEXIST ? -EAGAIN : err;
+}
+
+/* Take a locked, unmapped page of the tree out of it; the cache's reference goes. */
+static void remove_page(struct address_space *mapping, struct page *page)
+{
+	unsigned long flags = spin_lock_irqsave(&mapping->lock);
+
+	radix_delete(&mapping->pages, page->index);
+	page->mapping = NULL;
+	mapping->nrpages--;
+	count_page(page, -1);
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	uncharge_pages(mapping, 1);
+	atomic_sub(&page->refcount, 1);
+}
+
+/* ---- swap -------------------------------------------------------------------------------------
+ */
+
+bool shmem_writeout(struct page *page)
+{
+	struct address_space *mapping = page_mapping_file(page);
+	unsigned long flags;
+	swp_entry_t entry;
+
+	if ((mapping->flags & AS_UNEVICTABLE) || !add_to_swap(page))
+		return false;
+	entry = (swp_entry_t){page->private_};
+	if (swap_duplicate(entry))
+		panic("swap: a new slot has too many users");
+	/* Before the entry is there to be truncated: until then our page lock keeps the mapping. */
+	note_swapped(mapping);
+	flags = spin_lock_irqsave(&mapping->lock);
+	/* The page cache's, the swap cache's and the caller's; look-ups take theirs under the lock. */
+	if (page_ref_count(page) != 3) {
+		spin_unlock_irqrestore(&mapping->lock, flags);
+		swap_free(entry);
+		delete_from_swap_cache(page);
+		return false;
+	}
+	radix_replace(&mapping->pages, page->index, radix_make_value(entry.v));
+	mapping->nrpages--;
+	mapping->nrvalues++;
+	page->mapping = NULL;
+	page->type = PAGE_ANON;
+	atomic_sub(&page->refcount, 1);
+	count_page(page, -1);
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	return true;
+}
+
+/* The swap-cache page for the entry, locked, written and up to date, with a reference. */
+static struct page *swapped_page(swp_entry_t entry, int *err, bool *major)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		bool started = false;
+		struct page *page = swapin_readahead(entry, NULL, attempt > 0, &started);
+
+		*major |= started;
+		*err = -ENOMEM; /* the entry is in use: by us */
+		if (!page)
+			return NULL;
+		*err = -EAGAIN;
+		lock_page(page);
+		if (unlikely(!PageSwapCache(page) || page->private_ != entry.v)) {
+			unlock_page(page);
+			release_page(page);
+			return NULL;
+		}
+		wait_on_page_writeback(page);
+		if (likely(PageUptodate(page)))
+			return page;
+		/* A neighbour may have been what could not be read: the second try is alone. */
+		*err = -EIO;
+		delete_from_swap_cache(page);
+		unlock_page(page);
+		release_page(page);
+	}
+	return NULL;
+}
+
+/* Drop a use of the slot; if only the swap cache has it now, that goes, too. */
+static void drop_use(swp_entry_t entry)
+{
+	struct page *page = swap_free_and_get_cached(entry);
+
+	if (page) {
+		free_swap_cache(&page, 1);
+		release_page(page);
+	}
+}
+
+/* Put the page of a swap entry in the tree back into it: locked, with a reference. -EAGAIN: the
+ * entry is not there any more. */
+static int bring_back(struct address_space *mapping, unsigned long index, swp_entry_t entry,
+		      struct page **pagep, bool *major)
+{
+	struct page *page;
+	unsigned long flags;
+	int err = 0;
+
+	/* The entry may go before we look at its slot, and then its area: count ourselves first. */
+	flags = spin_lock_irqsave(&mapping->lock);
+	if (radix_lookup(&mapping->pages, index) != radix_make_value(entry.v))
+		err = -EAGAIN;
+	else
+		err = swap_duplicate(entry);
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	if (err)
+		return err;
+	page = swapped_page(entry, &err, major);
+	if (!page)
+		goto out;
+	flags = spin_lock_irqsave(&mapping->lock);
+	if (unlikely(radix_lookup(&mapping->pages, index) != radix_make_value(entry.v))) {
+		spin_unlock_irqrestore(&mapping->lock, flags);
+		unlock_page(page);
+		release_page(page);
+		err = -EAGAIN;
+		goto out;
+	}
+	radix_replace(&mapping->pages, index, page);
+	page->type = PAGE_SHMEM;
+	page->mapping = (void *)mapping;
+	page->index = index;
+	get_page(page);
+	mapping->nrpages++;
+	mapping->nrvalues--;
+	count_page(page, 1);
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	delete_from_swap_cache(page);
+	swap_free(entry);
+	atomic_or(&page->flags, SHMEM_PAGE_FLAGS);
+	ClearPageReclaim(page);
+	forget_swapped(mapping);
+	*pagep = page;
+	err = 0;
+out:
+	drop_use(entry);
+	return err;
+}
+
+/* ---- what everybody uses ----------------------------------------------------------------------
+ */
+
+int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
+		   struct page **pagep, bool *major)
+{
+	bool waited = false;
+	int err;
+
+	if (!major)
+		major = &waited;
+	do {
+		unsigned long flags = spin_lock_irqsave(&mapping->lock);
+		void *item = radix_lookup(&mapping->pages, index);
+		struct page *page = item;
+
+		if (item && !radix_is_value(item)) {
+			get_page(page);
+			spin_unlock_irqrestore(&mapping->lock, flags);
+			lock_page(page);
+			if (likely(page->mapping == mapping && page->index == index)) {
+				*pagep = page;
+				return 0;
+			}
+			unlock_page(page);
+			release_page(page);
+			err = -EAGAIN;
+			continue;
+		}
+		spin_unlock_irqrestore(&mapping->lock, flags);
+		if (item)
+			err = bring_back(mapping, index, (swp_entry_t){radix_value(item)}, pagep,
+					 major);
+		else
+			err = create ? new_page(mapping, index, pagep) : -ENOENT;
+	} while (err == -EAGAIN);
+	return err;
+}
+
+/* Up to TRUNCATE_BATCH items of [*from, end): pages with references, values. *from moves on. */
+static unsigned int next_items(struct address_space *mapping, unsigned long *from,
+			       unsigned long end, void **items, unsigned long *index)
+{
+	unsigned long at = *from, flags = spin_lock_irqsave(&mapping->lock);
+	unsigned int n = 0;
+
+	while (n < TRUNCATE_BATCH && at < end) {
+		void *item = radix_next(&mapping->pages, &at);
+
+		if (!item || at >= end)
+			break;
+		if (!radix_is_value(item))
+			get_page(item);
+		index[n] = at++;
+		items[n++] = item;
+	}
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	*from = at;
+	return n;
+}
+
+static void drop_page(struct address_space *mapping, struct page *page)
+{
+	lock_page(page);
+	if (page->mapping == mapping) {
+		if (unlikely(page_mapped(page)))
+			unmap_mapping_range(mapping, page->index, page->index + 1, false);
+		remove_page(mapping, page);
+	}
+	unlock_page(page);
+}
+
+/* Take the value out if it is still there. */
+static bool drop_value(struct address_space *mapping, unsigned long index, void *value)
+{
+	unsigned long flags = spin_lock_irqsave(&mapping->lock);
+	bool there = radix_lookup(&mapping->pages, index) == value;
+
+	if (there) {
+		radix_delete(&mapping->pages, index);
+		mapping->nrvalues--;
+	}
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	if (there) {
+		drop_use((swp_entry_t){radix_value(value)});
+		uncharge_pages(mapping, 1);
+	}
+	return there;
+}
+
+void shmem_truncate_range(struct address_space *mapping, unsigned long start, unsigned long end)
+{
+	unsigned long index[TRUNCATE_BATCH];
+	void *items[TRUNCATE_BATCH];
+	unsigned int n, missed;
+
+	do { /* again where reclaim or a fault moved something between memory and swap */
+		unsigned long from = start;
+
+		missed = 0;
+		while ((n = next_items(mapping, &from, end, items, index))) {
+			unsigned int nr = 0;
+
+			for (unsigned int i = 0; i < n; i++) {
+				if (radix_is_value(items[i])) {
+					missed += !drop_value(mapping, index[i], items[i]);
+					continue;
+				}
+				drop_page(mapping, items[i]);
+				items[nr++] = items[i];
+			}
+			release_pages((struct page **)items, nr);
+			cond_resched();
+		}
+	} while (missed);
+	wait_event(&swapoff_wait, forget_swapped(mapping));
+}
+
+void shmem_truncate(struct address_space *mapping, u64 size)
+{
+	unsigned long first = DIV_ROUND_UP(size, PAGE_SIZE), off = size & (PAGE_SIZE - 1);
+	struct page *page;
+
+	unmap_mapping_range(mapping, first, ~0ul, true);
+	shmem_truncate_range(mapping, first, ~0ul);
+	/* Copies made of pages that were still there when we began. */
+	unmap_mapping_range(mapping, first, ~0ul, true);
+	/* Who makes the file longer again finds zeroes. A page that cannot be read keeps what it has:
+	 * nobody can read it. */
+	if (off && !shmem_get_page(mapping, size >> PAGE_SHIFT, false, &page, NULL)) {
+		memset((char *)page_address(page) + off, 0, PAGE_SIZE - off);
+		unlock_page(page);
+		release_page(page);
+	}
+}
+
+/* ---- swapoff ----------------------------------------------------------------------------------
+ */
+
+/* First entry of the area at or after *index. */
+static bool find_entry(struct address_space *mapping, unsigned int type, unsigned long *index)
+{
+	unsigned long flags = spin_lock_irqsave(&mapping->lock);
+	void *item;
+
+	while ((item = radix_next(&mapping->pages, index))) {
+		if (radix_is_value(item) && swp_type((swp_entry_t){radix_value(item)}) == type)
+			break;
+		(*index)++;
+	}
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	return item;
+}
+
+static int unuse_mapping(struct address_space *mapping, unsigned int type)
+{
+	unsigned long index = 0;
+	struct page *page;
+	bool major = false;
+	int err;
+
+	while (find_entry(mapping, type, &index)) {
+		err = shmem_get_page(mapping, index, false, &page, &major);
+		if (err && err != -ENOENT)
+			return err;
+		if (!err) {
+			unlock_page(page);
+			release_page(page);
+		}
+		if (current_thread_info()->flags & TIF_KILLED)
+			return -EINTR;
+	}
+	return 0;
+}
+
+int shmem_unuse(unsigned int type)
+{
+	struct address_space *mapping;
+	LIST_HEAD(done);
+	int err = 0;
+
+	spin_lock(&swapped_lock);
+	while (!err && !list_empty(&shmem_swapped_list)) {
+		mapping = list_first_entry(&shmem_swapped_list, struct address_space, dirty_list);
+		list_move_tail(&mapping->dirty_list, &done);
+		in_swapoff = mapping;
+		spin_unlock(&swapped_lock);
+		err = unuse_mapping(mapping, type);
+		spin_lock(&swapped_lock);
+		in_swapoff = NULL;
+		if (!READ_ONCE(mapping->nrvalues))
+			list_del_init(&mapping->dirty_list);
+		wake_up(&swapoff_wait);
+	}
+	list_splice_init(&done, &shmem_swapped_list);
+	spin_unlock(&swapped_lock);
+	return err;
+}
+
+/* ---- anonymous shared memory ------------------------------------------------------------------
+ */
+
+static struct shmem_object *to_object(struct address_space *mapping)
+{
+	return container_of(mapping, struct shmem_object, mapping);
+}
+
+int shmem_object_create(u64 size, bool account, struct address_space **mapping)
+{
+	u64 pages = DIV_ROUND_UP(size, PAGE_SIZE);
+	struct shmem_object *o;
+
+	if (account && vm_charge_object(pages))
+		return -ENOMEM;
+	o = kmalloc(sizeof(*o), GFP_KERNEL_ACCOUNT);
+	if (!o) {
+		if (account)
+			vm_uncharge_object(pages);
+		return -ENOMEM;
+	}
+	memset(o, 0, sizeof(*o));
+	address_space_init(&o->mapping, NULL, &shmem_aops,
+			   AS_SHMEM | AS_OBJECT | (account ? AS_CHARGED : 0));
+	o->mapping.size = size;
+	o->refs = 1;
+	o->ino = atomic_add_return(&next_ino, 1ull);
+	o->charged = account ? pages : 0;
+	*mapping = &o->mapping;
+	return 0;
+}
+
+void shmem_object_get(struct address_space *mapping)
+{
+	atomic_add(&to_object(mapping)->refs, 1);
+}
+
+void shmem_object_put(struct address_space *mapping)
+{
+	struct shmem_object *o = to_object(mapping);
+
+	if (!atomic_dec_and_test(&o->refs))
+		return;
+	shmem_truncate_range(mapping, 0, ~0ul);
+	vm_uncharge_object(o->charged);
+	kfree(o);
+}
+
+u64 shmem_object_ino(struct address_space *mapping)
+{
+	return to_object(mapping)->ino;
+}
+
+/* ---- files of shared memory: what the page cache asks for -------------------------------------
+ */
+
+static int shmem_write_begin(struct address_space *mapping, u64 pos, unsigned int len,
+			     struct page **page)
+{
+	bool major = false;
+
+	return shmem_get_page(mapping, pos >> PAGE_SHIFT, true, page, &major);
+}
+
+static int shmem_write_end(struct address_space *mapping, u64 pos, unsigned int len,
+			   unsigned int copied, struct page *page)
+{
+	if (copied && pos + copied > mapping->size)
+		WRITE_ONCE(mapping->size, pos + copied);
+	unlock_page(page);
+	release_page(page);
+	return copied;
+}
+
+const struct address_space_ops shmem_aops = {
+	.write_begin = shmem_write_begin,
+	.write_end = shmem_write_end,
+};

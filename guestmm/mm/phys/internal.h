@@ -1,0 +1,144 @@
+/*
+ * What the files of the physical half of mm/ say to each other. Nothing outside mm/ includes this.
+ *
+ * Locks, outer to inner:  slab node list_lock  >  interrupts off (per-CPU lists, sheaves)  >
+ * zone->lock
+ */
+#ifndef MM_INTERNAL_H
+#define MM_INTERNAL_H
+#include "mm/phys/zone.h"
+#include "mm/phys/alloc.h"
+
+/* memblock.c */
+/** Whole frames [pfn, end) of RAM, all reserved or all free. */
+typedef void (*memblock_span_fn)(pfn_t pfn, pfn_t end, int node, bool is_reserved, void *arg);
+void memblock_for_each_span(memblock_span_fn fn, void *arg);
+
+/* zone.c */
+/** Zones, zonelists and pageblocks from memblock; every frame reserved or in the buddy. Boot only.
+ */
+void zones_init(u64 movablecore_pages);
+/** Highest zone for gfp & 0xf. */
+extern u8 gfp_zone_table[16];
+/** Where an allocation looks first, by CPU and gfp & 0x1f: its order-0 list of its first zone.
+ * Lists of higher orders follow, NR_PCP_MIGRATETYPES further each. list NULL: no zone. */
+struct pcp_first {
+	struct list_head *list;
+	struct per_cpu_pages *pcp;
+};
+extern struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
+extern const u8 gfp_migratetype_table[4]; /* by (gfp & (RECLAIMABLE | MOVABLE)) >> 3 */
+/** The node whose zonelist allocations walk. */
+extern pg_data_t *boot_node;
+
+/* page.c */
+void page_wait_init(void);
+/** Something is wrong with a page: name it, print the page, stop. */
+void __noreturn bad_page(const struct page *page, const char *why);
+/** Frames with a struct page, for pfn_valid() and the audit. */
+extern struct mmvm_pfn_range {
+	pfn_t start, end;
+} ram_range[MMVM_MAX_RAM_REGIONS];
+extern unsigned int nr_ram_ranges;
+
+/* type, order, migratetype and cpu as one word: one store, one compare. */
+#define PAGE_STATE(type, order, migratetype, cpu) \
+	((u32)(type) | (u32)(order) << 8 | (u32)(migratetype) << 16 | (u32)(cpu) << 24)
+static inline void page_set_state(struct page *p, u32 state)
+{
+	__builtin_memcpy(&p->type, &state, sizeof(state));
+}
+static inline u32 page_state(const struct page *p)
+{
+	u32 state;
+
+	__builtin_memcpy(&state, &p->type, sizeof(state));
+	return state;
+}
+/** Type and order alone. */
+static inline u32 page_type_order(const struct page *p)
+{
+	u16 state;
+
+	__builtin_memcpy(&state, &p->type, sizeof(state));
+	return state;
+}
+/** In use by somebody, so that it may be freed. */
+static inline bool page_type_in_use(const struct page *p)
+{
+	return (u8)(p->type - PAGE_OTHER) < NR_PAGE_TYPES - PAGE_OTHER;
+}
+
+#define PAGE_FLAGS_KEPT \
+	(~0ull << PAGE_ZONE_SHIFT) /* zone and node: for the life of the machine \
+				    */
+/* Set on a page that is being freed, each of these means that somebody still uses it. */
+#define PAGE_FLAGS_BAD_AT_FREE                                                         \
+	(1ull << PG_locked | 1ull << PG_lru | 1ull << PG_active | 1ull << PG_mlocked | \
+	 1ull << PG_unevictable | 1ull << PG_swapcache | 1ull << PG_writeback |        \
+	 1ull << PG_isolated)
+
+/* A pageblock's struct pages are 2^PAGEBLOCK_SHIFT bytes, aligned to that, so a struct page's
+ * address finds its pageblock's byte with a shift; pageblock_map has the start of both subtracted.
+ */
+#define PAGEBLOCK_SHIFT (PAGEBLOCK_ORDER + 6)
+_Static_assert(sizeof(struct page) == 1 << (PAGEBLOCK_SHIFT - PAGEBLOCK_ORDER), "struct page");
+/** Type of the pageblock that holds the page. zone->lock, or a stale answer is good enough. Only
+ * the first NR_PCP_MIGRATETYPES are in use. */
+static inline u8 *pageblock_type(const struct zone *z, const struct page *page)
+{
+	return (u8 *)(z->pageblock_map + ((unsigned long)page >> PAGEBLOCK_SHIFT));
+}
+
+/* buddy.c: all under zone->lock, interrupts off; NR_FREE_PAGES is the caller's. */
+/** Give a block to the lists, merging. The page's flags hold its zone. */
+void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned int migratetype);
+/** Take one block, falling back to other types. NULL if there is none. Head's flags are set. */
+struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migratetype);
+/** Take up to `nr` blocks onto `list` (tail), state PAGE_PCP for this CPU. Returns how many. */
+unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr,
+			     unsigned int migratetype, struct list_head *list);
+/* Policy, pure. */
+/** Types to try in this order when `migratetype` has nothing; ends with NR_MIGRATETYPES. */
+const u8 *buddy_fallbacks(unsigned int migratetype);
+/** May an allocation of type `want` try to take over the pageblock of a free block it falls back
+ * to? */
+bool buddy_may_claim(unsigned int free_order, unsigned int want);
+/** Should it, with so many pages of the block free, and so many in use that are movable? */
+bool buddy_should_claim(unsigned int want, unsigned int block_type, unsigned int nr_free,
+			unsigned int nr_movable);
+
+/* pcp.c: interrupts off. */
+/** Batch and high mark, in pages, for a zone of so many pages. [pure] */
+u32 zone_pcp_batch(u64 managed);
+u32 zone_pcp_high(u64 managed);
+void pcp_init(struct zone *z);
+/** Fill an empty list. Returns blocks put there. */
+unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,
+			unsigned int migratetype);
+/** Point pcp_first at each zone's lists; after the zonelists are built. */
+void pcp_first_init(void);
+/** The CPU's cache is above its high mark: return a batch to the buddy. */
+void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp);
+void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp);
+
+/* page_alloc.c */
+/** A PAGE_RESERVED frame becomes a free page of its zone. */
+void free_reserved_frame(struct page *page);
+/** Not 0: a test counts allocations down to the one that fails. */
+extern u64 alloc_fail_countdown;
+/** Count one; true when it is the one. */
+bool alloc_should_fail(gfp_t gfp);
+/** An allocation that may sleep is about to: panics where it must not. Returns the flags that hold
+ * (before the scheduler runs, without reclaim). */
+gfp_t alloc_check_context(gfp_t gfp);
+
+/* vmalloc.c */
+extern s64 kernel_pgtables;   /* page-table pages made for the vmalloc area */
+u64 vmalloc_used_pages(void); /* pages behind vmalloc areas */
+
+/* shrinker.c, slab.c: for the audit */
+extern struct list_head slab_caches;
+struct mmvm_audit_cache_layout;
+void slab_audit_layout(struct mmvm_audit_cache_layout *l);
+#endif

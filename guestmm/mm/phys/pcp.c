@@ -1,0 +1,151 @@
+/*
+ * Per-CPU caches of free pages: what makes the common allocation a few instructions.
+ *
+ * Each CPU has, for each zone, a list for every (order <= 3, migrate type); blocks go on and come
+ * off at the front, where they are warm in the cache. An empty list is filled with a batch from the
+ * buddy under one hold of zone->lock; a CPU that holds more than `high` pages returns a batch,
+ * coldest first.
+ *
+ * I1  Blocks here have type PAGE_PCP, refcount 0, cpu = the owner, migratetype and order = the
+ *     list's.
+ * I2  count = pages on all lists of this CPU and zone. They are not in NR_FREE_PAGES: watermarks
+ *     are looked at when pages leave the buddy, so a hot allocation has nothing to compare.
+ *
+ * Only the owner touches its lists, with interrupts off; they need no lock. Who wants all lists
+ * drained has each CPU drain its own (on_each_cpu()).
+ */
+#include "mm/phys/internal.h"
+
+/* A batch pays for a hold of zone->lock and must not empty a small zone: a 256th of it, from 8 to
+ * 64 pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it.
+ */
+u32 zone_pcp_batch(u64 managed)
+{
+	u64 batch = managed / 256;
+
+	if (batch < 8)
+		batch = min((u64)8, managed / 64);
+	if (batch > 64)
+		batch = 64;
+	return batch ? 1u << (63 - __builtin_clzll(batch)) : 1;
+}
+
+u32 zone_pcp_high(u64 managed)
+{
+	return 4 * zone_pcp_batch(managed);
+}
+
+void pcp_init(struct zone *z)
+{
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+		struct per_cpu_pages *pcp = &z->pcp[cpu];
+
+		for (unsigned int i = 0; i < NR_PCP_LISTS; i++) {
+			INIT_LIST_HEAD(&pcp->lists[i]);
+			pcp->state[i] = PAGE_STATE(PAGE_PCP, i / NR_PCP_MIGRATETYPES,
+						   i % NR_PCP_MIGRATETYPES, cpu);
+		}
+		pcp->alloc_event = offsetof(struct mmvm_shared, event[0][PGALLOC_DMA + z->type]) +
+				   cpu * sizeof(mmvm_shared->event[0]);
+	}
+}
+
+struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
+
+void pcp_first_init(void)
+{
+	static struct per_cpu_pages none; /* always empty: for what no zone can serve */
+
+	for (unsigned int i = 0; i < NR_PCP_LISTS; i++)
+		INIT_LIST_HEAD(&none.lists[i]);
+	for (unsigned int gfp = 0; gfp < 32; gfp++) {
+		struct zone **z = boot_node->zonelist;
+
+		while (*z && (*z)->type > gfp_zone(gfp))
+			z++;
+		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+			struct per_cpu_pages *pcp = *z ? &(*z)->pcp[cpu] : &none;
+
+			pcp_first[cpu][gfp] =
+				(struct pcp_first){&pcp->lists[gfp_migratetype(gfp)], pcp};
+		}
+	}
+}
+
+unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,
+			unsigned int migratetype)
+{
+	unsigned int want = max(1u, pcp->batch >> order), got;
+
+	spin_lock(&z->lock);
+	got = buddy_take_bulk(z, order, want, migratetype,
+			      &pcp->lists[order * NR_PCP_MIGRATETYPES + migratetype]);
+	spin_unlock(&z->lock);
+	zone_stat_add(z, NR_FREE_PAGES, -((s64)got << order));
+	pcp->count += got << order;
+	count_vm_event(MMVM_PCP_REFILL);
+	return got;
+}
+
+/* Return blocks from the back of a list until `pages` have gone or it is empty. Returns how many
+ * pages are left to go. zone->lock held. */
+static s32 drain_list(struct zone *z, struct list_head *list, unsigned int order, s32 pages)
+{
+	struct list_head *pos = list->prev;
+
+	for (; pages > 0 && pos != list; pages -= 1 << order) {
+		struct page *page = list_entry(pos, struct page, lru);
+
+		pos = pos->prev;
+		buddy_free(z, page, order, *pageblock_type(z, page));
+	}
+	list->prev = pos;
+	pos->next = list;
+	return pages;
+}
+
+static void drain(struct zone *z, struct per_cpu_pages *pcp, s32 pages)
+{
+	s32 left = pages;
+
+	spin_lock(&z->lock);
+	/* Large blocks first: they are few, and the buddy has more use for them. */
+	for (int i = NR_PCP_LISTS - 1; i >= 0 && left > 0; i--)
+		if (!list_empty(&pcp->lists[i]))
+			left = drain_list(z, &pcp->lists[i], i / NR_PCP_MIGRATETYPES, left);
+	spin_unlock(&z->lock);
+	pages -= left;
+	pcp->count -= pages;
+	zone_stat_add(z, NR_FREE_PAGES, pages);
+	count_vm_event(MMVM_PCP_DRAIN);
+}
+
+void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp)
+{
+	drain(z, pcp, pcp->batch);
+}
+
+void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp)
+{
+	if (pcp->count)
+		drain(z, pcp, pcp->count);
+}
+
+void drain_local_pages(void)
+{
+	unsigned long flags = arch_irq_save();
+
+	for (unsigned int i = 0; i < nr_zones; i++)
+		pcp_drain_all(zone_table[i], &zone_table[i]->pcp[cpu_id()]);
+	arch_irq_restore(flags);
+}
+
+static void drain_this_cpu(void *arg)
+{
+	drain_local_pages();
+}
+
+void drain_all_pages(void)
+{
+	on_each_cpu(drain_this_cpu, NULL);
+}

@@ -1,0 +1,114 @@
+/*
+ * Watermarks: how much of a zone is kept for whom.
+ *
+ *   free pages
+ *   ---- high   kswapd sleeps above
+ *   ---- low    kswapd is woken below; ordinary allocations first try to stay above
+ *   ---- min    ordinary allocations stop; __GFP_HIGH goes on to a half, reclaim itself to nothing
+ *
+ * min_free_kbytes is the square root of 16 times the memory in KiB, between 128 KiB and 256 MiB: a
+ * large machine needs more, but not in proportion. Each zone gets its share; low and high lie above
+ * by a quarter of min, or by watermark_scale_factor ten-thousandths of the zone if that is more.
+ *
+ * lowmem_reserve keeps a low zone from being filled by allocations that could have gone higher:
+ * such an allocation must leave that many pages more. All of it as in Linux 6.12
+ * (Documentation/admin-guide/sysctl/vm.rst), so that numbers can be compared.
+ */
+#include "mm/phys/internal.h"
+
+u64 min_free_kbytes;
+u64 watermark_scale_factor = 10;
+
+/* One page of a higher zone in so many is reserved below; 0 = none. */
+static const u32 lowmem_reserve_ratio[MAX_NR_ZONES] = {256, 256, 32, 0};
+
+static u64 isqrt(u64 n)
+{
+	u64 root = 0, bit = 1ull << 62;
+
+	while (bit > n)
+		bit >>= 2;
+	for (; bit; bit >>= 2) {
+		if (n >= root + bit) {
+			n -= root + bit;
+			root = (root >> 1) + bit;
+		} else {
+			root >>= 1;
+		}
+	}
+	return root;
+}
+
+static u64 clamp_u64(u64 v, u64 lo, u64 hi)
+{
+	return v < lo ? lo : v > hi ? hi : v;
+}
+
+bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum zone_type highest,
+		       unsigned int alloc_flags)
+{
+	s64 free = zone_stat(z, NR_FREE_PAGES) - ((1l << order) - 1);
+	s64 need = mark;
+
+	if (alloc_flags & ALLOC_HIGH)
+		need -= need / 2;
+	if (alloc_flags & ALLOC_HARDER)
+		need -= need / 4;
+	if (free <= need + (s64)z->lowmem_reserve[highest])
+		return false;
+	if (!order)
+		return true;
+	for (unsigned int o = order; o < NR_ORDERS; o++)
+		if (z->free_area[o].nr_free)
+			return true;
+	return false;
+}
+
+static void setup_lowmem_reserve(pg_data_t *node)
+{
+	for (int i = 0; i < MAX_NR_ZONES - 1; i++) {
+		struct zone *z = &node->zones[i];
+		u64 above = 0;
+
+		for (int j = i + 1; j < MAX_NR_ZONES; j++) {
+			above += node->zones[j].managed;
+			z->lowmem_reserve[j] = lowmem_reserve_ratio[i] && z->managed
+						       ? above / lowmem_reserve_ratio[i]
+						       : 0;
+		}
+	}
+}
+
+void setup_per_zone_wmarks(void)
+{
+	u64 lowmem = 0, pages_min;
+
+	for (unsigned int i = 0; i < nr_zones; i++)
+		if (zone_table[i]->type != ZONE_MOVABLE)
+			lowmem += zone_table[i]->managed;
+	if (!min_free_kbytes)
+		min_free_kbytes =
+			clamp_u64(isqrt(lowmem * (PAGE_SIZE / 1024) * 16), 128, 256 * 1024);
+	pages_min = min_free_kbytes / (PAGE_SIZE / 1024);
+
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		struct zone *z = zone_table[i];
+		u64 share = lowmem ? pages_min * z->managed / lowmem : 0, gap;
+		unsigned long flags = spin_lock_irqsave(&z->lock);
+
+		/* Nothing that must not fail lives in ZONE_MOVABLE: a small reserve for reclaim. */
+		if (z->type == ZONE_MOVABLE)
+			z->watermark[WMARK_MIN] = clamp_u64(z->managed / 1024, 32, 128);
+		else
+			z->watermark[WMARK_MIN] = share;
+		gap = max(share / 4, z->managed * watermark_scale_factor / 10000);
+		z->watermark[WMARK_LOW] = z->watermark[WMARK_MIN] + gap;
+		z->watermark[WMARK_HIGH] = z->watermark[WMARK_LOW] + gap;
+		for (unsigned int w = 0; w < NR_WMARK; w++)
+			z->shared->wmark[w] = z->watermark[w];
+		spin_unlock_irqrestore(&z->lock, flags);
+	}
+	for (int i = 0; i < MMVM_MAX_NODES; i++)
+		if (node_data[i].present)
+			setup_lowmem_reserve(&node_data[i]);
+}

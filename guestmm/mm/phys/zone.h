@@ -1,0 +1,145 @@
+/* Zones, nodes, the buddy allocator's lists, per-CPU pages and watermarks. [P3 P4 P6] */
+#ifndef MM_ZONE_H
+#define MM_ZONE_H
+#include "lib/env.h"
+#include "lib/list.h"
+#include "mm/phys/gfp.h"
+#include "mm/phys/page.h"
+#include "mmvm/shared.h"
+
+#define NR_ORDERS	11 /* orders 0..10 */
+#define MAX_ORDER	(NR_ORDERS - 1)
+#define PAGEBLOCK_ORDER 9 /* 2 MiB */
+enum migratetype {
+	MIGRATE_UNMOVABLE,
+	MIGRATE_MOVABLE,
+	MIGRATE_RECLAIMABLE,
+	MIGRATE_HIGHATOMIC,
+	MIGRATE_CMA,
+	NR_MIGRATETYPES
+};
+#define NR_PCP_MIGRATETYPES 3 /* the first three have per-CPU lists */
+#define PCP_MAX_ORDER	    3 /* orders 0..3 are cached per CPU */
+#define NR_PCP_LISTS	    (NR_PCP_MIGRATETYPES * (PCP_MAX_ORDER + 1))
+
+enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE, MAX_NR_ZONES };
+enum zone_watermark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, NR_WMARK };
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	NR_LRU_LISTS
+};
+
+struct free_area {
+	struct list_head free_list[NR_MIGRATETYPES];
+	u64 nr_free; /* blocks; zone->lock */
+};
+
+/** A CPU's cache of free pages of one zone. Owner CPU only, interrupts off. 256 bytes. */
+struct per_cpu_pages {
+	struct list_head lists[NR_PCP_LISTS]; /* index: order * NR_PCP_MIGRATETYPES + migratetype */
+	u32 count;			      /* pages on all lists */
+	u32 high, batch;		      /* pages; see zone_pcp_batch() */
+	u32 alloc_event;	 /* C: bytes from mmvm_shared to this CPU's PGALLOC_* of the zone */
+	u32 state[NR_PCP_LISTS]; /* C: type, order, migratetype and cpu of a page on each list */
+};
+_Static_assert(sizeof(struct per_cpu_pages) == 256, "indexed with a shift");
+
+struct zone {
+	spinlock_t lock;
+	struct free_area free_area[NR_ORDERS]; /* lock */
+	unsigned long pageblock_map; /* bytes, one enum migratetype a pageblock, biased: see
+					pageblock_type(); lock */
+	struct pglist_data *node;
+	enum zone_type type;
+	unsigned long map_start, map_bytes; /* C: the zone's struct pages, as addresses */
+	unsigned int index;		    /* slot in zone_table, shared window and audit root */
+	unsigned long start_pfn, spanned, present,
+		managed;		  /* fixed after boot, but for `managed` */
+	u64 watermark[NR_WMARK];	  /* pages */
+	u64 lowmem_reserve[MAX_NR_ZONES]; /* pages kept from allocations that could use higher zones
+					   */
+	struct per_cpu_pages pcp[MMVM_MAX_CPUS];
+	struct mmvm_shared_zone *shared; /* levels: zone->shared->stat[], relaxed atomics */
+	u64 nr_highatomic;
+};
+
+/** A zonelist entry array ends with NULL. */
+#define MAX_ZONELIST (MMVM_MAX_NODES * MAX_NR_ZONES + 1)
+
+/** A node. */
+typedef struct pglist_data {
+	int id;
+	struct zone zones[MAX_NR_ZONES];
+	struct zone *zonelist[MAX_ZONELIST]; /* this node's zones high to low, then other nodes' by
+						distance */
+	spinlock_t lru_lock;
+	struct list_head lru[NR_LRU_LISTS]; /* lru_lock */
+	u64 nr_lru[NR_LRU_LISTS];	    /* pages; lru_lock */
+	u64 nr_isolated;
+	u64 lru_cost[2]; /* relaxed: of taking anonymous pages, and pages of files */
+	struct wait_queue kswapd_wait;
+	unsigned int kswapd_order;
+	enum zone_type kswapd_highest;
+	bool present;
+	unsigned int reclaim_failures; /* kswapd gives up after MAX_RECLAIM_RETRIES */
+} pg_data_t;
+
+extern pg_data_t node_data[MMVM_MAX_NODES];
+extern struct zone *zone_table[MMVM_MAX_ZONES]; /* by page_zone_index(); NULL = none */
+extern unsigned int nr_zones;
+static inline struct zone *page_zone(const struct page *p)
+{
+	return zone_table[page_zone_index(p)];
+}
+static inline pg_data_t *page_pgdat(const struct page *p)
+{
+	return &node_data[page_node_id(p)];
+}
+
+/* Levels and events */
+static inline void zone_stat_add(struct zone *z, enum zone_stat_item item, s64 delta)
+{
+	atomic_add(&z->shared->stat[item], delta);
+}
+static inline void page_stat_add(const struct page *p, enum zone_stat_item item, s64 delta)
+{
+	zone_stat_add(page_zone(p), item, delta);
+}
+static inline s64 zone_stat(const struct zone *z, enum zone_stat_item item)
+{
+	return READ_ONCE(z->shared->stat[item]);
+}
+/** Sum over all zones. */
+s64 global_stat(enum zone_stat_item item);
+extern struct mmvm_shared *mmvm_shared; /* the shared window; on the host build a static one */
+static inline void count_vm_events(enum vm_event_item e, u64 n)
+{
+	mmvm_shared->event[cpu_id()][e] += n;
+}
+static inline void count_vm_event(enum vm_event_item e)
+{
+	count_vm_events(e, 1);
+}
+u64 sum_vm_event(enum vm_event_item e);
+
+/* Watermarks [policy, pure] */
+/** May an order-`order` allocation leave the zone above `mark` pages? `highest` = highest zone the
+ * caller could use (for lowmem_reserve); `alloc_flags` = ALLOC_*. */
+bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum zone_type highest,
+		       unsigned int alloc_flags);
+#define ALLOC_HIGH	    0x1u /* __GFP_HIGH: down to half of min */
+#define ALLOC_NO_WATERMARKS 0x2u /* TIF_MEMALLOC, OOM victim */
+#define ALLOC_HARDER	    0x4u
+/** Recompute watermarks and lowmem_reserve from min_free_kbytes, as Linux does. */
+void setup_per_zone_wmarks(void);
+extern u64 min_free_kbytes;
+extern u64 watermark_scale_factor; /* 10 = 0.1 % */
+
+/** Zone the flags allow at most, and the mobility group they ask for. */
+enum zone_type gfp_zone(gfp_t gfp);
+enum migratetype gfp_migratetype(gfp_t gfp);
+#endif

@@ -1,0 +1,133 @@
+/*
+ * kswapd: one thread a node that reclaims ahead of need.
+ *
+ *   free pages   high ─────────  kswapd sleeps above
+ *                low  ─────────  an allocation below wakes it
+ *                min  ─────────  below, allocations reclaim for themselves
+ *
+ * I1  A wake-up is never lost: `wanted` is set before wake_up() and cleared before the work.
+ * I2  A node where KSWAPD_MAX_FAILURES runs in a row freed nothing is left alone until direct
+ * reclaim there succeeds: a hopeless kswapd would only burn the CPU that the OOM killer needs.
+ *
+ * Locks: none of its own; the wish (order, highest) is advisory.
+ */
+#include "lib/format.h"
+#include "lib/trace.h"
+#include "mm/reclaim/lru.h"
+#include "mm/reclaim/vmscan.h"
+
+static bool kswapd_wanted[MMVM_MAX_NODES];
+
+bool pgdat_balanced(const pg_data_t *node, unsigned int order, enum zone_type highest)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i <= highest; i++) {
+		const struct zone *z = &node->zones[i];
+
+		if (!z->managed)
+			continue;
+		any = true;
+		if (zone_watermark_ok(z, order, z->watermark[WMARK_HIGH], highest, 0))
+			return true;
+	}
+	return !any; /* nothing here that the waker could use */
+}
+
+u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .order = order, .highest = highest, .kswapd = true};
+
+	count_vm_event(PAGEOUTRUN);
+	lru_add_drain();
+	for (unsigned int i = 0; i <= highest; i++)
+		if (node->zones[i].managed)
+			sc.nr_to_reclaim +=
+				max(node->zones[i].watermark[WMARK_HIGH], (u64)SWAP_CLUSTER_MAX);
+	for (sc.priority = DEF_PRIORITY; sc.priority >= 0;) {
+		u64 before = sc.nr_reclaimed;
+
+		if (order && before >= 2ull << order)
+			order = 0;
+		if (pgdat_balanced(node, order, highest))
+			break;
+		sc.may_writepage = sc.priority < DEF_PRIORITY - 2;
+		shrink_node(node, &sc);
+		if (sc.nr_reclaimed >= sc.nr_to_reclaim)
+			break;
+		if (sc.nr_reclaimed > before)
+			continue; /* this priority still yields */
+		if (swap_writes_in_flight())
+			swap_wait_for_write();
+		else
+			sc.priority--;
+		if (sc.nr_dirty)
+			reclaim_wait_for_flusher(&sc);
+	}
+	if (sc.nr_reclaimed)
+		node->reclaim_failures = 0;
+	else if (!pgdat_balanced(node, order, highest))
+		node->reclaim_failures++;
+	return sc.nr_reclaimed;
+}
+
+static int kswapd(void *arg)
+{
+	pg_data_t *node = arg;
+	bool *wanted = &kswapd_wanted[node->id];
+	enum zone_type highest;
+	unsigned int order;
+
+	atomic_or(&current_thread_info()->flags, TIF_MEMALLOC);
+	for (;;) {
+		trace_point(KSWAPD_SLEEP, 0);
+		wait_event(&node->kswapd_wait, READ_ONCE(*wanted));
+		trace_point(KSWAPD_WAKE, 0);
+		WRITE_ONCE(*wanted, false);
+		order = node->kswapd_order;
+		highest = node->kswapd_highest;
+		node->kswapd_order = 0;
+		node->kswapd_highest = 0;
+		while (!pgdat_balanced(node, order, highest) &&
+		       node->reclaim_failures < KSWAPD_MAX_FAILURES) {
+			psi_memstall_enter(); /* it works because memory is short */
+			balance_pgdat(node, order, highest);
+			psi_memstall_leave();
+			/* One try for large blocks: more reclaim would not join what is apart. */
+			order = 0;
+		}
+	}
+	return 0;
+}
+
+void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_type highest)
+{
+	pg_data_t *node = zone->node;
+
+	if (READ_ONCE(kswapd_wanted[node->id]) || node->reclaim_failures >= KSWAPD_MAX_FAILURES)
+		return;
+	if (!swap_total_pages() && zone_stat(zone, NR_SLAB_RECLAIMABLE) <= 0 &&
+	    !node->nr_lru[LRU_INACTIVE_FILE] && !node->nr_lru[LRU_ACTIVE_FILE])
+		return; /* nothing that a run could free */
+	node->kswapd_order = max(node->kswapd_order, order);
+	node->kswapd_highest = max(node->kswapd_highest, highest);
+	WRITE_ONCE(kswapd_wanted[node->id], true);
+	wake_up(&node->kswapd_wait);
+}
+
+int kswapd_init(void)
+{
+	char name[16];
+	int err;
+
+	for (int i = 0; i < MMVM_MAX_NODES; i++) {
+		if (!node_data[i].present)
+			continue;
+		ksnprintf(name, sizeof(name), "kswapd%d", i);
+		err = kthread_run(kswapd, &node_data[i], name);
+		if (err)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* Sampling of accessed bits. [S2] */
+#ifndef MM_ACCESS_H
+#define MM_ACCESS_H
+#include "mm/virt/mm_types.h"
+
+/** Clear the accessed bits of an address space and flush them out of the TLBs. Each frame found
+ * accessed becomes a bit of `bitmap` (frames from `nr_bits` on do not); returns pages found. May
+ * sleep. */
+unsigned long mm_access_sample(struct mm_struct *mm, u64 *bitmap, unsigned long nr_bits);
+/** All address spaces, one after the other. */
+unsigned long access_sample_all(u64 *bitmap, unsigned long nr_bits);
+#endif

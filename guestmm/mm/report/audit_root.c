@@ -1,0 +1,123 @@
+/*
+ * The audit root: where the host finds everything that it checks from outside (mmvm/audit.h). Only
+ * addresses and offsets: no count is copied, so nothing here can be stale but for swap areas, and
+ * those call again when they come and go.
+ */
+#include "mm/init.h"
+#include "mm/phys/internal.h"
+#include "mm/virt/mm.h"
+#include "mm/cache/shmem.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swapcache.h"
+#include "arch/tlb.h"
+#include "mmvm/audit.h"
+
+extern struct mmvm_audit_root mmvm_audit_root;
+struct mmvm_audit_root mmvm_audit_root;
+
+#define GVA(p) ((u64)(unsigned long)(p))
+
+static void fill_zones(struct mmvm_audit_root *root)
+{
+	root->nr_zones = nr_zones;
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		struct zone *z = zone_table[i];
+		struct mmvm_audit_zone *a = &root->zone[i];
+
+		a->free_area_gva = GVA(z->free_area);
+		a->area_stride = sizeof(struct free_area);
+		a->nr_free_offset = offsetof(struct free_area, nr_free);
+		a->nr_orders = NR_ORDERS;
+		a->nr_types = NR_MIGRATETYPES;
+		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+			a->pcp_gva[cpu] = GVA(&z->pcp[cpu]);
+		a->pcp_count_offset = offsetof(struct per_cpu_pages, count);
+		a->nr_pcp_lists = NR_PCP_LISTS;
+		for (unsigned int l = 0; l < NR_PCP_LISTS; l++)
+			a->pcp_list_order[l] = l / NR_PCP_MIGRATETYPES;
+		a->present = 1;
+	}
+}
+
+static void fill_nodes(struct mmvm_audit_root *root)
+{
+	_Static_assert((int)NR_LRU_LISTS == MMVM_AUDIT_NR_LRU, "LRU lists as the host knows them");
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
+		root->node[i].present = node_data[i].present;
+		for (unsigned int l = 0; l < NR_LRU_LISTS; l++)
+			root->node[i].lru_gva[l] = GVA(&node_data[i].lru[l]);
+	}
+}
+
+static void fill_swap(struct mmvm_audit_root *root)
+{
+	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++) {
+		const struct swap_info *si = &swap_areas[i];
+		struct mmvm_audit_swap *a = &root->swap[i];
+
+		a->present = si->bdev != NULL;
+		a->map_gva = GVA(si->map);
+		a->nr_slots = si->nr_slots;
+		a->inuse_gva = GVA(&si->inuse);
+		a->count_mask = SWAP_MAP_COUNT;
+		a->bad_value = SWAP_MAP_BAD;
+		a->has_cache_bit = SWAP_MAP_HAS_CACHE;
+	}
+}
+
+void audit_root_fill(void)
+{
+	struct mmvm_audit_root *root = &mmvm_audit_root;
+
+	_Static_assert(NR_ORDERS == MMVM_AUDIT_MAX_ORDERS, "orders as the host knows them");
+	_Static_assert((int)NR_MIGRATETYPES <= MMVM_AUDIT_MAX_TYPES, "too many migrate types");
+	_Static_assert(NR_PCP_LISTS <= MMVM_AUDIT_MAX_PCP_LISTS, "too many per-CPU lists");
+
+	root->magic = MMVM_AUDIT_MAGIC;
+	root->version = MMVM_CONTRACT_VERSION;
+	root->size = sizeof(*root);
+	root->vmemmap_gva = VMEMMAP_START;
+	root->direct_map_gva = PAGE_OFFSET;
+	root->kernel_pgd_gva = GVA(kernel_pgd());
+	root->zero_page_pfn = zero_page ? page_to_pfn(zero_page) : 0;
+	root->swap_pte_shift = MMVM_SWP_OFFSET_SHIFT;
+	root->nr_ranges = nr_ram_ranges;
+	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
+		root->range[i].start_pfn = ram_range[i].start;
+		root->range[i].end_pfn = ram_range[i].end;
+	}
+	fill_zones(root);
+	fill_nodes(root);
+	fill_swap(root);
+
+	root->mm_list_gva = GVA(&mm_list);
+	root->mm = (struct mmvm_audit_mm_layout){
+		.list_offset = offsetof(struct mm_struct, mm_list),
+		.pgd_offset = offsetof(struct mm_struct, pgd),
+		.rss_anon_offset = offsetof(struct mm_struct, rss_anon),
+		.rss_file_offset = offsetof(struct mm_struct, rss_file),
+		.rss_shmem_offset = offsetof(struct mm_struct, rss_shmem),
+		.rss_swap_offset = offsetof(struct mm_struct, rss_swap),
+		.pgtables_offset = offsetof(struct mm_struct, pgtables_bytes),
+		.vma_list_offset = offsetof(struct mm_struct, mmap),
+		.vma_link_offset = offsetof(struct vm_area_struct, link),
+		.vma_start_offset = offsetof(struct vm_area_struct, vm_start),
+		.vma_end_offset = offsetof(struct vm_area_struct, vm_end),
+		.vma_flags_offset = offsetof(struct vm_area_struct, flags),
+	};
+	root->cache_list_gva = GVA(&slab_caches);
+	slab_audit_layout(&root->cache);
+	root->mapping = (struct mmvm_audit_mapping_layout){
+		.root_offset = offsetof(struct address_space, pages.root),
+		.height_offset = offsetof(struct address_space, pages.height),
+		.flags_offset = offsetof(struct address_space, flags),
+		.shmem_flag = AS_SHMEM,
+		.nrpages_offset = offsetof(struct address_space, nrpages),
+		.nrvalues_offset = offsetof(struct address_space, nrvalues),
+		.swapped_list_gva = GVA(&shmem_swapped_list),
+		.swapped_offset = offsetof(struct address_space, dirty_list),
+	};
+	radix_node_layout(&root->mapping.node_shift_offset, &root->mapping.node_slots_offset);
+	root->kernel_pgtables_gva = GVA(&kernel_pgtables);
+	atomic_store_release(&root->ready, 1);
+}

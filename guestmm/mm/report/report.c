@@ -1,0 +1,108 @@
+/*
+ * /proc/meminfo and /proc/vmstat, in Linux's format (Documentation/filesystems/proc.rst), so that
+ * tools and eyes that know those read these. A line is here when we have what it counts; what does
+ * not exist in this kernel (HugePages, NFS_Unstable, ...) has no line, except the few zeroes that
+ * free(1) needs.
+ */
+#include "mm/init.h"
+#include "mm/phys/internal.h"
+#include "mm/virt/mm.h"
+#include "mm/cache/filemap.h"
+#include "mm/swap/swap.h"
+#include "mm/kvirt/vmalloc.h"
+
+static void kb(struct report *r, const char *label, u64 pages)
+{
+	report_printf(r, "%-16s%8lu kB\n", label, (unsigned long)(pages << (PAGE_SHIFT - 10)));
+}
+
+/* Pages that allocations of user memory leave alone. */
+static u64 total_reserve(void)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		const struct zone *z = zone_table[i];
+		u64 most = 0;
+
+		for (int t = 0; t < MAX_NR_ZONES; t++)
+			most = max(most, z->lowmem_reserve[t]);
+		sum += min(most + z->watermark[WMARK_HIGH], (u64)z->managed);
+	}
+	return sum;
+}
+
+/* What a new program could use without swapping: free, and half or more of what is easy to drop. */
+static u64 available(void)
+{
+	s64 pages = global_stat(NR_FREE_PAGES) - (s64)total_reserve();
+	s64 cache = global_stat(NR_ACTIVE_FILE) + global_stat(NR_INACTIVE_FILE);
+	s64 slab = global_stat(NR_SLAB_RECLAIMABLE), low = 0;
+
+	for (unsigned int i = 0; i < nr_zones; i++)
+		low += zone_table[i]->watermark[WMARK_LOW];
+	pages += cache - min(cache / 2, low);
+	pages += slab - min(slab / 2, low);
+	return pages < 0 ? 0 : pages;
+}
+
+void report_meminfo(struct report *r)
+{
+	const s64 active_anon = global_stat(NR_ACTIVE_ANON);
+	const s64 inactive_anon = global_stat(NR_INACTIVE_ANON);
+	const s64 active_file = global_stat(NR_ACTIVE_FILE);
+	const s64 inactive_file = global_stat(NR_INACTIVE_FILE);
+	const s64 reclaimable = global_stat(NR_SLAB_RECLAIMABLE);
+	const s64 unreclaimable = global_stat(NR_SLAB_UNRECLAIMABLE);
+	const s64 swapcache = global_stat(NR_SWAPCACHE);
+	const s64 buffers = nr_blockdev_pages();
+
+	kb(r, "MemTotal:", totalram_pages());
+	kb(r, "MemFree:", global_stat(NR_FREE_PAGES));
+	kb(r, "MemAvailable:", available());
+	kb(r, "Buffers:", buffers);
+	kb(r, "Cached:", max(global_stat(NR_FILE_PAGES) - buffers, (s64)0));
+	kb(r, "SwapCached:", swapcache);
+	kb(r, "Active:", active_anon + active_file);
+	kb(r, "Inactive:", inactive_anon + inactive_file);
+	kb(r, "Active(anon):", active_anon);
+	kb(r, "Inactive(anon):", inactive_anon);
+	kb(r, "Active(file):", active_file);
+	kb(r, "Inactive(file):", inactive_file);
+	kb(r, "Unevictable:", global_stat(NR_UNEVICTABLE));
+	kb(r, "Mlocked:", global_stat(NR_MLOCK));
+	kb(r, "SwapTotal:", swap_total_pages());
+	kb(r, "SwapFree:", swap_free_pages());
+	kb(r, "Dirty:", global_stat(NR_FILE_DIRTY));
+	kb(r, "Writeback:", global_stat(NR_WRITEBACK));
+	kb(r, "AnonPages:", global_stat(NR_ANON_MAPPED));
+	kb(r, "Mapped:", global_stat(NR_FILE_MAPPED));
+	kb(r, "Shmem:", global_stat(NR_SHMEM));
+	kb(r, "KReclaimable:", reclaimable);
+	kb(r, "Slab:", reclaimable + unreclaimable);
+	kb(r, "SReclaimable:", reclaimable);
+	kb(r, "SUnreclaim:", unreclaimable);
+	report_printf(r, "%-16s%8lu kB\n",
+		      "KernelStack:", (unsigned long)global_stat(NR_KERNEL_STACK_KB));
+	kb(r, "PageTables:", global_stat(NR_PAGETABLE));
+	kb(r, "CommitLimit:", vm_commit_limit());
+	kb(r, "Committed_AS:", vm_committed());
+	kb(r, "VmallocTotal:", (VMALLOC_END - VMALLOC_START) >> PAGE_SHIFT);
+	kb(r, "VmallocUsed:", vmalloc_used_pages());
+	kb(r, "VmallocChunk:", 0);
+}
+
+void report_vmstat(struct report *r)
+{
+	u64 background, limit;
+
+#define X(item, name) report_printf(r, "%s %ld\n", name, (long)global_stat(item));
+	MMVM_ZONE_STATS(X)
+#undef X
+#define X(item, name) report_printf(r, "%s %lu\n", name, (unsigned long)sum_vm_event(item));
+	MMVM_VM_EVENTS(X)
+#undef X
+	dirty_limits(&background, &limit);
+	report_printf(r, "nr_dirty_threshold %lu\n", (unsigned long)limit);
+	report_printf(r, "nr_dirty_background_threshold %lu\n", (unsigned long)background);
+}

@@ -1,0 +1,559 @@
+/*
+ * The slab allocator: objects of one size from blocks of pages.
+ *
+ *   kmem_cache --sheaf[cpu]--> | obj | obj | obj | ...      free objects, popped and pushed
+ *       |
+ *       +--node[n].partial--> slab --> slab --> ...          (head page->lru)
+ *                              |
+ *                              +--page->index--> obj --> obj --> 0   free objects, linked inside
+ *
+ * A slab is a block of 2^order pages. Its free objects are linked through themselves. In front of
+ * that each CPU has a sheaf, an array of free objects: allocation pops, freeing pushes, with
+ * interrupts off for the length of it. An empty sheaf is filled to half from partial slabs under
+ * list_lock, a full one is emptied to half; so list_lock and list work cost once in a dozen calls.
+ *
+ * I1  head page: type PAGE_SLAB, mapping = the cache, index = first free object or 0, private_ =
+ *     objects not on the slab's free list (in use, or in a sheaf), objects = all of them.
+ * I2  A slab is on its node's partial list exactly when index != 0.
+ * I3  Every page of a slab, tails too, has type PAGE_SLAB, the slab's order and mapping = the
+ *     cache, so that any address in it finds the cache without finding the head.
+ * I4  A cache with debug flags has no sheaves: each object passes slab_debug.c on its way.
+ * I5  An object with a constructor is constructed whenever it is free; then its link lies behind
+ *     it.
+ *
+ * Locks: slab_mutex (list of caches; sleeps)  >  list_lock (interrupts off)  >  zone->lock. Pages
+ * are allocated and freed with no list_lock held.
+ */
+#include "mm/slab/slab_internal.h"
+#include "lib/string.h"
+#include "lib/errno.h"
+#include "mmvm/audit.h"
+
+struct mutex slab_mutex = MUTEX_INIT(slab_mutex);
+LIST_HEAD(slab_caches);
+
+#define MAX_SLAB_ORDER 3
+/* Objects that a slab should hold at least, so that a trip to the page allocator pays. */
+#define MIN_OBJECTS	   8
+#define MIN_PARTIAL	   2u
+#define PARTIAL_KEPT_BYTES 16384u
+
+/* Stands in for a sheaf that is not there: nothing to pop, no room to push. */
+static struct sheaf no_sheaf;
+static struct kmem_cache cache_cache, sheaf_cache; /* caches of caches and of sheaves */
+
+/* ---- slabs ---- */
+
+static unsigned int objects_in(const struct kmem_cache *c, unsigned int order)
+{
+	return ((PAGE_SIZE << order) - c->offset_of_first) / c->size;
+}
+
+/* Smallest order that wastes at most a 16th and holds enough; then less and less demanding. */
+static unsigned int choose_order(const struct kmem_cache *c)
+{
+	for (unsigned int min_objects = MIN_OBJECTS; min_objects; min_objects /= 2)
+		for (unsigned int fraction = 16; fraction >= 4; fraction /= 2)
+			for (unsigned int order = 0; order <= MAX_SLAB_ORDER; order++) {
+				unsigned int n, waste;
+
+				if ((PAGE_SIZE << order) < c->offset_of_first + c->size)
+					continue;
+				n = objects_in(c, order);
+				waste = (PAGE_SIZE << order) - n * c->size;
+				if (n >= min_objects && waste <= (PAGE_SIZE << order) / fraction)
+					return order;
+			}
+	return c->min_order;
+}
+
+static void account(const struct kmem_cache *c, const struct page *slab, s64 sign)
+{
+	page_stat_add(slab,
+		      c->flags & SLAB_RECLAIM_ACCOUNT ? NR_SLAB_RECLAIMABLE : NR_SLAB_UNRECLAIMABLE,
+		      sign * (1l << slab->order));
+}
+
+/* A new slab, every object free, on no list. Called without locks. */
+static struct page *new_slab(struct kmem_cache *c, gfp_t gfp)
+{
+	gfp_t try = (gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP) & ~(gfp_t)__GFP_NOFAIL;
+	unsigned int order = c->order;
+	struct page *slab = NULL;
+	char *obj;
+	u32 n;
+
+	if (order > c->min_order)
+		slab = alloc_pages_type(try, order, PAGE_SLAB);
+	if (!slab) {
+		order = c->min_order;
+		slab = alloc_pages_type(gfp | __GFP_COMP, order, PAGE_SLAB);
+	}
+	if (!slab)
+		return NULL;
+	slab->mapping = c;
+	for (unsigned int i = 1; i < 1u << order; i++) {
+		slab[i].mapping = c;
+		page_set_state(&slab[i], PAGE_STATE(PAGE_SLAB, order, 0, 0));
+	}
+	n = objects_in(c, order);
+	obj = (char *)page_address(slab) + c->offset_of_first;
+	slab->index = (unsigned long)obj;
+	slab->private_ = 0;
+	slab->objects = n;
+	for (u32 i = 0; i < n; i++, obj += c->size) {
+		if (c->flags & SLAB_DEBUG_FLAGS)
+			slab_debug_init(c, obj);
+		if (c->ctor)
+			c->ctor(obj);
+		set_free_pointer(c, obj, i + 1 < n ? obj + c->size : NULL);
+	}
+	atomic_add(&c->nr_slabs, 1);
+	atomic_add(&c->nr_objects, n);
+	account(c, slab, 1);
+	return slab;
+}
+
+static void discard_slab(struct kmem_cache *c, struct page *slab)
+{
+	unsigned int order = slab->order;
+
+	account(c, slab, -1);
+	atomic_sub(&c->nr_slabs, 1);
+	atomic_sub(&c->nr_objects, slab->objects);
+	/* A stale pointer into the slab must not find the cache any more. */
+	for (unsigned int i = 1; i < 1u << order; i++)
+		page_set_state(&slab[i], PAGE_STATE(PAGE_INVALID, 0, 0, 0));
+	__free_pages(slab, order);
+}
+
+static struct cache_node *node_of(struct kmem_cache *c, const struct page *slab)
+{
+	return &c->node[page_node_id(slab)];
+}
+
+static void add_partial(struct cache_node *n, struct page *slab)
+{
+	list_add(&slab->lru, &n->partial);
+	n->nr_partial++;
+}
+
+static void del_partial(struct cache_node *n, struct page *slab)
+{
+	__list_del(slab->lru.prev, slab->lru.next);
+	n->nr_partial--;
+}
+
+/* ---- taking objects: list_lock held ---- */
+
+static unsigned int take_from_slab(struct kmem_cache *c, struct page *slab, void **objs,
+				   unsigned int want, const void *caller)
+{
+	void *obj = (void *)slab->index;
+	unsigned int n = 0;
+
+	while (n < want && obj) {
+		void *next = get_free_pointer(c, obj);
+
+		if (unlikely(c->flags & SLAB_DEBUG_FLAGS))
+			slab_debug_alloc(c, slab, obj, caller);
+		objs[n++] = obj;
+		obj = next;
+	}
+	slab->index = (unsigned long)obj;
+	slab->private_ += n;
+	if (unlikely(slab->private_ > slab->objects))
+		bad_page(slab, "slab gives out more objects than it has");
+	return n;
+}
+
+static unsigned int take_partial(struct kmem_cache *c, void **objs, unsigned int want,
+				 const void *caller)
+{
+	unsigned int got = 0;
+
+	for (unsigned int i = 0; i < MMVM_MAX_NODES && got < want; i++) {
+		struct cache_node *n = &c->node[i];
+		unsigned long flags;
+
+		if (!READ_ONCE(n->nr_partial))
+			continue;
+		flags = spin_lock_irqsave(&n->list_lock);
+		while (got < want && !list_empty(&n->partial)) {
+			struct page *slab = list_first_entry(&n->partial, struct page, lru);
+
+			got += take_from_slab(c, slab, objs + got, want - got, caller);
+			if (!slab->index)
+				del_partial(n, slab);
+		}
+		spin_unlock_irqrestore(&n->list_lock, flags);
+	}
+	return got;
+}
+
+/* At least one and up to `want` objects, or none when there is no memory. */
+static unsigned int take_objects(struct kmem_cache *c, gfp_t gfp, void **objs, unsigned int want,
+				 const void *caller)
+{
+	unsigned int got = take_partial(c, objs, want, caller);
+	struct cache_node *n;
+	struct page *slab;
+	unsigned long flags;
+
+	if (got)
+		return got;
+	slab = new_slab(c, gfp);
+	if (!slab)
+		return 0;
+	n = node_of(c, slab);
+	flags = spin_lock_irqsave(&n->list_lock);
+	got = take_from_slab(c, slab, objs, want, caller);
+	if (slab->index)
+		add_partial(n, slab);
+	spin_unlock_irqrestore(&n->list_lock, flags);
+	return got;
+}
+
+/* ---- putting objects back ---- */
+
+/* To its slab. An empty slab that is one too many goes on `empty` (linked by lru). list_lock held.
+ */
+static void put_object(struct kmem_cache *c, struct cache_node *n, struct page *slab, void *obj,
+		       struct list_head *empty, const void *caller)
+{
+	if (unlikely(c->flags & SLAB_DEBUG_FLAGS))
+		slab_debug_free(c, slab, obj, caller);
+	if (unlikely(!slab->private_ || (void *)slab->index == obj))
+		bad_page(slab, "double free of a slab object");
+	set_free_pointer(c, obj, (void *)slab->index);
+	if (!slab->index)
+		add_partial(n, slab);
+	slab->index = (unsigned long)obj;
+	if (--slab->private_ == 0 && n->nr_partial > c->min_partial) {
+		del_partial(n, slab);
+		list_add(&slab->lru, empty);
+	}
+}
+
+static void discard_slabs(struct kmem_cache *c, struct list_head *empty)
+{
+	while (!list_empty(empty)) {
+		struct page *slab = list_first_entry(empty, struct page, lru);
+
+		list_del(&slab->lru);
+		discard_slab(c, slab);
+	}
+}
+
+static void put_objects(struct kmem_cache *c, void **objs, unsigned int n, const void *caller)
+{
+	struct cache_node *locked = NULL;
+	unsigned long flags = 0;
+	LIST_HEAD(empty);
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct page *slab = slab_of(objs[i]);
+		struct cache_node *node = node_of(c, slab);
+
+		if (unlikely(slab->type != PAGE_SLAB || slab->mapping != c))
+			bad_page(slab, "object freed to a cache that it is not from");
+		if (unlikely(node != locked)) {
+			if (locked)
+				spin_unlock_irqrestore(&locked->list_lock, flags);
+			locked = node;
+			flags = spin_lock_irqsave(&locked->list_lock);
+		}
+		put_object(c, node, slab, objs[i], &empty, caller);
+	}
+	if (locked)
+		spin_unlock_irqrestore(&locked->list_lock, flags);
+	discard_slabs(c, &empty);
+}
+
+/* ---- sheaves ---- */
+
+/* This CPU has none yet. Losing the race or finding no memory costs speed only. */
+static void add_sheaf(struct kmem_cache *c)
+{
+	struct sheaf **slot, *s;
+	unsigned long flags;
+	void *obj;
+
+	if (!take_objects(&sheaf_cache, GFP_NOWAIT, &obj, 1, NULL))
+		return;
+	s = obj;
+	s->nr = 0;
+	s->cap = c->sheaf_cap;
+	flags = arch_irq_save();
+	slot = &c->sheaf[cpu_id()];
+	if (*slot == &no_sheaf) {
+		*slot = s;
+		s = NULL;
+	}
+	arch_irq_restore(flags);
+	if (s)
+		slab_free_slow(&sheaf_cache, s, NULL);
+}
+
+void *slab_clear(struct kmem_cache *c, void *obj)
+{
+	return memset(obj, 0, c->object_size);
+}
+
+/* The sheaf was empty. One object for the caller, the rest of the batch for the sheaf. */
+__attribute__((noinline)) void *slab_alloc_slow(struct kmem_cache *c, gfp_t gfp, const void *caller)
+{
+	void *objs[SHEAF_MAX], *obj;
+	unsigned int got, kept = 0;
+	unsigned long flags;
+	struct sheaf *s;
+
+	if (unlikely(alloc_fail_countdown) && alloc_should_fail(gfp))
+		return NULL;
+	if (gfp & __GFP_DIRECT_RECLAIM)
+		gfp = alloc_check_context(gfp);
+	if (c->sheaf_cap && c->sheaf[cpu_id()] == &no_sheaf)
+		add_sheaf(c);
+	got = take_objects(c,
+			   gfp & ~(gfp_t)(__GFP_ZERO | __GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM |
+					  __GFP_MOVABLE | __GFP_RECLAIMABLE),
+			   objs, c->sheaf_cap / 2 + 1, caller);
+	if (!got)
+		return NULL;
+	obj = objs[--got];
+
+	flags = arch_irq_save();
+	s = c->sheaf[cpu_id()];
+	while (kept < got && s->nr < s->cap)
+		s->obj[s->nr++] = objs[kept++];
+	arch_irq_restore(flags);
+	c->nr_refills++;
+	if (kept < got) /* an interrupt filled it, or we are on another CPU now */
+		put_objects(c, objs + kept, got - kept, caller);
+	return gfp & __GFP_ZERO ? slab_clear(c, obj) : obj;
+}
+
+/* The sheaf was full, or there is none. */
+__attribute__((noinline)) void slab_free_slow(struct kmem_cache *c, void *obj, const void *caller)
+{
+	void *objs[SHEAF_MAX + 1];
+	unsigned int n = 0, keep;
+	unsigned long flags = arch_irq_save();
+	struct sheaf *s = c->sheaf[cpu_id()];
+
+	/* The coldest lie at the bottom. */
+	keep = s->cap / 2;
+	if (s->nr > keep) {
+		n = s->nr - keep;
+		memcpy(objs, s->obj, n * sizeof(void *));
+		memmove(s->obj, s->obj + n, keep * sizeof(void *));
+		s->nr = keep;
+	}
+	if (s->cap)
+		s->obj[s->nr++] = obj;
+	else
+		objs[n++] = obj;
+	arch_irq_restore(flags);
+	c->nr_flushes++;
+	put_objects(c, objs, n, caller);
+}
+
+/* This CPU's. */
+static void flush_sheaf(void *arg)
+{
+	struct kmem_cache *c = arg;
+	void *objs[SHEAF_MAX];
+	unsigned long flags = arch_irq_save();
+	struct sheaf *s = c->sheaf[cpu_id()];
+	unsigned int n = s->nr;
+
+	memcpy(objs, s->obj, n * sizeof(void *));
+	s->nr = 0;
+	arch_irq_restore(flags);
+	put_objects(c, objs, n, NULL);
+}
+
+/* ---- the interface ---- */
+
+void *kmem_cache_alloc(struct kmem_cache *c, gfp_t gfp)
+{
+	return slab_alloc(c, gfp, __builtin_return_address(0));
+}
+
+void kmem_cache_free(struct kmem_cache *c, void *obj)
+{
+	if (unlikely(!sheaf_push(c, obj)))
+		slab_free_slow(c, obj, __builtin_return_address(0));
+}
+
+unsigned int kmem_cache_alloc_bulk(struct kmem_cache *c, gfp_t gfp, unsigned int n, void **objs)
+{
+	const void *caller = __builtin_return_address(0);
+	unsigned int got = 0;
+	unsigned long flags = arch_irq_save();
+	struct sheaf *s = c->sheaf[cpu_id()];
+
+	while (got < n && s->nr)
+		objs[got++] = s->obj[--s->nr];
+	arch_irq_restore(flags);
+	if (got < n && (gfp & __GFP_DIRECT_RECLAIM))
+		gfp = alloc_check_context(gfp);
+	while (got < n) {
+		unsigned int more = 0;
+
+		if (!(unlikely(alloc_fail_countdown) && alloc_should_fail(gfp)))
+			more = take_objects(c, gfp & ~(gfp_t)__GFP_ZERO, objs + got, n - got,
+					    caller);
+		if (!more) {
+			put_objects(c, objs, got, caller);
+			return 0;
+		}
+		got += more;
+	}
+	if (gfp & __GFP_ZERO)
+		for (unsigned int i = 0; i < n; i++)
+			slab_clear(c, objs[i]);
+	return n;
+}
+
+void kmem_cache_free_bulk(struct kmem_cache *c, unsigned int n, void **objs)
+{
+	unsigned long flags = arch_irq_save();
+	struct sheaf *s = c->sheaf[cpu_id()];
+	unsigned int i = 0;
+
+	while (i < n && s->nr < s->cap)
+		s->obj[s->nr++] = objs[i++];
+	arch_irq_restore(flags);
+	put_objects(c, objs + i, n - i, __builtin_return_address(0));
+}
+
+unsigned int kmem_cache_size(const struct kmem_cache *c)
+{
+	return c->object_size;
+}
+
+unsigned long kmem_cache_shrink(struct kmem_cache *c)
+{
+	unsigned long pages = 0;
+
+	on_each_cpu(flush_sheaf, c);
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
+		struct cache_node *n = &c->node[i];
+		struct page *slab, *next;
+		unsigned long flags;
+		LIST_HEAD(empty);
+
+		flags = spin_lock_irqsave(&n->list_lock);
+		list_for_each_entry_safe (slab, next, &n->partial, lru) {
+			if (slab->private_)
+				continue;
+			del_partial(n, slab);
+			list_add(&slab->lru, &empty);
+			pages += 1ul << slab->order;
+		}
+		spin_unlock_irqrestore(&n->list_lock, flags);
+		discard_slabs(c, &empty);
+	}
+	return pages;
+}
+
+/* ---- caches ---- */
+
+static bool cache_init(struct kmem_cache *c, const char *name, unsigned int size,
+		       unsigned int align, unsigned int flags, void (*ctor)(void *))
+{
+	memset(c, 0, sizeof(*c));
+	strscpy(c->name, name, sizeof(c->name));
+	c->object_size = size;
+	c->flags = flags | slab_debug_flags(name);
+	c->align = max(align, (unsigned int)sizeof(void *));
+	if (flags & SLAB_HWCACHE_ALIGN) {
+		unsigned int line = 64;
+
+		while (size <= line / 2)
+			line /= 2;
+		c->align = max(c->align, line);
+	}
+	c->ctor = ctor;
+	slab_layout(c);
+	while ((PAGE_SIZE << c->min_order) < c->offset_of_first + c->size)
+		c->min_order++;
+	if (c->min_order > MAX_ORDER)
+		return false;
+	c->order = choose_order(c);
+	c->min_partial = max(MIN_PARTIAL, PARTIAL_KEPT_BYTES >> PAGE_SHIFT >> c->order);
+	/* A sheaf pins at most some 16 KiB. */
+	if (!(c->flags & SLAB_DEBUG_FLAGS))
+		c->sheaf_cap = size <= 512 ? SHEAF_MAX - 1 : size <= 2048 ? 12 : 4;
+	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++)
+		c->sheaf[i] = &no_sheaf;
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
+		INIT_LIST_HEAD(&c->node[i].partial);
+	return true;
+}
+
+struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align,
+				     unsigned int flags, void (*ctor)(void *))
+{
+	struct kmem_cache *c = NULL;
+
+	if (name && size && size <= PAGE_SIZE << MAX_ORDER && !(align & (align - 1)) &&
+	    align <= PAGE_SIZE)
+		c = kmem_cache_alloc(&cache_cache, GFP_KERNEL);
+	if (c && !cache_init(c, name, size, align, flags, ctor)) {
+		kmem_cache_free(&cache_cache, c);
+		c = NULL;
+	}
+	if (!c) {
+		if (flags & SLAB_PANIC)
+			panic("cannot create slab cache %s", name ? name : "(no name)");
+		return NULL;
+	}
+	mutex_lock(&slab_mutex);
+	list_add_tail(&c->list, &slab_caches);
+	mutex_unlock(&slab_mutex);
+	return c;
+}
+
+int kmem_cache_destroy(struct kmem_cache *c)
+{
+	if (!c)
+		return 0;
+	mutex_lock(&slab_mutex);
+	kmem_cache_shrink(c);
+	if (c->nr_slabs) {
+		mutex_unlock(&slab_mutex);
+		printk("slab cache %s: destroyed with objects in use, %lu slabs remain\n", c->name,
+		       (unsigned long)c->nr_slabs);
+		return -EBUSY;
+	}
+	list_del(&c->list);
+	mutex_unlock(&slab_mutex);
+	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++)
+		if (c->sheaf[i] != &no_sheaf)
+			kmem_cache_free(&sheaf_cache, c->sheaf[i]);
+	kmem_cache_free(&cache_cache, c);
+	return 0;
+}
+
+void kmem_cache_init(void)
+{
+	cache_init(&cache_cache, "kmem_cache", sizeof(struct kmem_cache), 0, SLAB_HWCACHE_ALIGN,
+		   NULL);
+	cache_init(&sheaf_cache, "kmem_sheaf", sizeof(struct sheaf), 0, SLAB_HWCACHE_ALIGN, NULL);
+	sheaf_cache.sheaf_cap = 0;
+	list_add_tail(&cache_cache.list, &slab_caches);
+	list_add_tail(&sheaf_cache.list, &slab_caches);
+	kmalloc_init();
+}
+
+void slab_audit_layout(struct mmvm_audit_cache_layout *l)
+{
+	l->list_offset = offsetof(struct kmem_cache, list);
+	l->name_offset = offsetof(struct kmem_cache, name);
+	l->size_offset = offsetof(struct kmem_cache, size);
+	l->free_ptr_offset = offsetof(struct kmem_cache, free_offset);
+	l->offset_of_first = offsetof(struct kmem_cache, offset_of_first);
+	l->inuse_is_private = 1;
+}

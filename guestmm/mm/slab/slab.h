@@ -1,0 +1,60 @@
+/* Slab allocator: caches of objects, kmalloc. [P7] */
+#ifndef MM_SLAB_H
+#define MM_SLAB_H
+#include "mm/phys/gfp.h"
+#include "lib/format.h"
+#include "lib/list.h"
+
+struct kmem_cache;
+#define SLAB_HWCACHE_ALIGN	0x1u
+#define SLAB_RECLAIM_ACCOUNT	0x2u
+#define SLAB_PANIC		0x4u
+#define SLAB_CONSISTENCY_CHECKS 0x10u  /* F */
+#define SLAB_RED_ZONE		0x20u  /* Z */
+#define SLAB_POISON		0x40u  /* P */
+#define SLAB_STORE_USER		0x80u  /* U */
+#define SLAB_TRACE		0x100u /* T */
+
+/** Create a cache; `ctor` runs once per object when its slab is made. NULL on failure. May sleep.
+ */
+struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align,
+				     unsigned int flags, void (*ctor)(void *));
+/** All objects must be free. Returns 0 or -EBUSY (cache kept). */
+int kmem_cache_destroy(struct kmem_cache *c);
+void *kmem_cache_alloc(struct kmem_cache *c, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *c, void *obj);
+/** All or nothing: returns n or 0. */
+unsigned int kmem_cache_alloc_bulk(struct kmem_cache *c, gfp_t gfp, unsigned int n, void **objs);
+void kmem_cache_free_bulk(struct kmem_cache *c, unsigned int n, void **objs);
+/** Give back empty slabs and sheaves. Returns pages freed. */
+unsigned long kmem_cache_shrink(struct kmem_cache *c);
+unsigned int kmem_cache_size(const struct kmem_cache *c);
+
+/** 8..8192 from caches (with 96 and 192), larger straight from pages. kmalloc(0) gives
+ * ZERO_SIZE_PTR. */
+void *kmalloc(size_t size, gfp_t gfp);
+void *kzalloc(size_t size, gfp_t gfp);
+void *kcalloc(size_t n, size_t size, gfp_t gfp); /* checks overflow */
+void *krealloc(void *p, size_t size, gfp_t gfp);
+void kfree(void *p); /* NULL and ZERO_SIZE_PTR are fine */
+size_t ksize(const void *p);
+#define ZERO_SIZE_PTR ((void *)16)
+
+/** Command line `slab_debug=FZPUT[,cache…]`; before kmem_cache_init. */
+void slab_debug_setup(const char *options);
+void kmem_cache_init(void);
+void report_slabinfo(struct report *r);
+
+/* Shrinkers [P7 R2] */
+struct shrinker {
+	unsigned long (*count)(struct shrinker *s);		     /* objects that could go */
+	unsigned long (*scan)(struct shrinker *s, unsigned long nr); /* objects gone */
+	const char *name;
+	unsigned long deferred;
+	struct list_head node;
+};
+void register_shrinker(struct shrinker *s);
+void unregister_shrinker(struct shrinker *s);
+/** Ask all shrinkers for their share at this reclaim priority. Returns objects freed. */
+unsigned long shrink_slab(gfp_t gfp, int priority);
+#endif

@@ -1,0 +1,122 @@
+/*
+ * Slab allocator: what slab.c, slab_debug.c, kmalloc.c and slab_report.c share. The essay is in
+ * slab.c.
+ */
+#ifndef MM_SLAB_INTERNAL_H
+#define MM_SLAB_INTERNAL_H
+#include "mm/phys/internal.h"
+#include "mm/slab/slab.h"
+
+#define SHEAF_MAX  31
+#define CACHE_NAME 32
+
+/* A CPU's stack of free objects of one cache: 256 bytes. Owner only, interrupts off. */
+struct sheaf {
+	u32 nr, cap;
+	void *obj[SHEAF_MAX];
+};
+
+struct cache_node {
+	spinlock_t list_lock;
+	struct list_head partial; /* slabs with at least one free object; list_lock */
+	u64 nr_partial;
+};
+
+/* Lock legend: C constant after creation, I interrupts off on the owner CPU, N list_lock, A atomic.
+ */
+struct kmem_cache {
+	struct sheaf *sheaf[MMVM_MAX_CPUS]; /* I */
+	u32 object_size;		    /* C: as asked for */
+	u32 size;			    /* C: from object to object */
+	u32 free_offset;	 /* C: where a free object keeps the pointer to the next */
+	u32 offset_of_first;	 /* C: slab start to first object */
+	u32 inuse;		 /* C: bytes of an object before what we keep behind it */
+	u32 align, flags;	 /* C */
+	u32 sheaf_cap;		 /* C: 0 = no sheaves (debugging, and the sheaves' own cache) */
+	u32 min_partial;	 /* C: so many empty slabs may stay */
+	u8 order, min_order;	 /* C: of a slab; min_order when memory is short */
+	void (*ctor)(void *obj); /* C */
+	struct cache_node node[MMVM_MAX_NODES];
+	u64 nr_slabs, nr_objects;   /* A */
+	char name[CACHE_NAME];	    /* C */
+	struct list_head list;	    /* slab_mutex: in slab_caches */
+	u64 nr_refills, nr_flushes; /* sheaves filled and emptied; relaxed */
+};
+
+#define SLAB_DEBUG_FLAGS \
+	(SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER | SLAB_TRACE)
+
+extern struct mutex slab_mutex;
+
+static inline void *get_free_pointer(const struct kmem_cache *c, const void *obj)
+{
+	return *(void *const *)((const char *)obj + c->free_offset);
+}
+static inline void set_free_pointer(const struct kmem_cache *c, void *obj, void *next)
+{
+	*(void **)((char *)obj + c->free_offset) = next;
+}
+/** Head of the slab that holds the object: struct pages are aligned as their frames are, and a
+ * slab's tails carry its type, order and cache (slab.c, I3). */
+static inline struct page *slab_of(const void *obj)
+{
+	struct page *p = virt_to_page(obj);
+
+	return (struct page *)((unsigned long)p & ~((sizeof(struct page) << p->order) - 1));
+}
+
+static inline void *sheaf_pop(struct kmem_cache *c)
+{
+	unsigned long flags = arch_irq_save();
+	struct sheaf *s = c->sheaf[cpu_id()];
+	void *obj = NULL;
+
+	if (likely(s->nr))
+		obj = s->obj[--s->nr];
+	arch_irq_restore(flags);
+	return obj;
+}
+static inline bool sheaf_push(struct kmem_cache *c, void *obj)
+{
+	unsigned long flags = arch_irq_save();
+	struct sheaf *s = c->sheaf[cpu_id()];
+	bool room = s->nr < s->cap;
+
+	if (likely(room))
+		s->obj[s->nr++] = obj;
+	arch_irq_restore(flags);
+	return room;
+}
+
+/* slab.c: out of line */
+void *slab_alloc_slow(struct kmem_cache *c, gfp_t gfp, const void *caller);
+void slab_free_slow(struct kmem_cache *c, void *obj, const void *caller);
+void *slab_clear(struct kmem_cache *c, void *obj);
+static inline void *slab_alloc(struct kmem_cache *c, gfp_t gfp, const void *caller)
+{
+	void *obj;
+
+	if (unlikely(alloc_fail_countdown))
+		return slab_alloc_slow(c, gfp, caller);
+	obj = sheaf_pop(c);
+	if (unlikely(!obj || (gfp & __GFP_ZERO)))
+		return obj ? slab_clear(c, obj) : slab_alloc_slow(c, gfp, caller);
+	return obj;
+}
+
+/* kmalloc.c */
+void kmalloc_init(void);
+
+/* slab_debug.c */
+/** Debug flags that the command line wants for a cache of this name. */
+u32 slab_debug_flags(const char *name);
+/** Room for red zones, poison and tracks: fills size, inuse, free_offset, offset_of_first. */
+void slab_layout(struct kmem_cache *c);
+/** A new slab's object becomes free. */
+void slab_debug_init(struct kmem_cache *c, void *obj);
+/** An object goes out or comes back: check it (panics with what is wrong), mark it. list_lock held.
+ */
+void slab_debug_alloc(struct kmem_cache *c, struct page *slab, void *obj, const void *caller);
+void slab_debug_free(struct kmem_cache *c, struct page *slab, void *obj, const void *caller);
+
+#endif

@@ -1,0 +1,237 @@
+/*
+ * Swap I/O: from pages and slots to requests, and back from the disk's interrupt.
+ *
+ * Requests come from two small pools made at boot, because writing is what one does when there is
+ * no memory: an empty pool means that the disk is behind, and the caller sleeps until a request
+ * comes back. Sixteen writes of up to 32 pages bound what is under way to 2 MiB, so reclaim cannot
+ * drown the disk. Reads have a pool of their own: a fault does not queue behind all writes.
+ *
+ * Write:  locked, dirty, unmapped ─> Writeback + Reclaim, unlocked ─(disk)─> end: to the tail of
+ *         the inactive list, where the next look finds it clean and drops it.
+ * Read:   locked, not up to date ─(disk)─> end: up to date or Error, unlocked.
+ *
+ * I1  A page under I/O is in the swap cache, whose reference keeps it; it does not leave the cache
+ *     while Writeback or locked.
+ * I2  A failed write leaves the page dirty: the only copy stays in memory.
+ * I3  NR_WRITEBACK = pages with Writeback.
+ *
+ * Locks: pool lock, interrupts off; lru_lock in the end of a write.
+ */
+#include "lib/string.h"
+#include "lib/trace.h"
+#include "mm/reclaim/lru.h"
+#include "mm/swap/swapcache.h"
+#include "mm/phys/zone.h"
+
+#define NR_WRITE_BIOS 16
+#define NR_READ_BIOS  8
+
+struct bio_pool {
+	spinlock_t lock;
+	struct list_head free; /* lock; linked by bio->node */
+	struct wait_queue wait;
+};
+
+static struct bio write_bios[NR_WRITE_BIOS], read_bios[NR_READ_BIOS];
+static struct bio_pool write_pool, read_pool;
+static s64 pages_in_flight; /* A: written, not completed */
+static u64 writes_done;	    /* write_pool.lock: requests completed since boot */
+
+static void pool_init(struct bio_pool *p, struct bio *bios, unsigned int n)
+{
+	spin_lock_init(&p->lock);
+	INIT_LIST_HEAD(&p->free);
+	wait_queue_init(&p->wait);
+	for (unsigned int i = 0; i < n; i++)
+		list_add_tail(&bios[i].node, &p->free);
+}
+
+void swap_io_init(void)
+{
+	pool_init(&write_pool, write_bios, NR_WRITE_BIOS);
+	pool_init(&read_pool, read_bios, NR_READ_BIOS);
+}
+
+static struct bio *pool_take(struct bio_pool *p)
+{
+	unsigned long flags = spin_lock_irqsave(&p->lock);
+	struct bio *bio = NULL;
+
+	if (!list_empty(&p->free)) {
+		bio = list_first_entry(&p->free, struct bio, node);
+		list_del(&bio->node);
+	}
+	spin_unlock_irqrestore(&p->lock, flags);
+	return bio;
+}
+
+static struct bio *pool_get(struct bio_pool *p)
+{
+	struct bio *bio;
+
+	wait_event(&p->wait, (bio = pool_take(p)) != NULL);
+	return bio;
+}
+
+static void pool_put(struct bio_pool *p, struct bio *bio)
+{
+	unsigned long flags = spin_lock_irqsave(&p->lock);
+
+	list_add(&bio->node, &p->free);
+	if (p == &write_pool)
+		writes_done++;
+	spin_unlock_irqrestore(&p->lock, flags);
+	wake_up(&p->wait);
+}
+
+u64 swap_writes_in_flight(void)
+{
+	s64 n = atomic_load(&pages_in_flight);
+
+	return n > 0 ? n : 0;
+}
+
+void swap_wait_for_write(void)
+{
+	u64 seen = READ_ONCE(writes_done);
+
+	wait_event(&write_pool.wait, READ_ONCE(writes_done) != seen || !swap_writes_in_flight());
+}
+
+#define trace_io(event, page, arg_) \
+	trace_point(event, (page)->private_, .pfn = page_to_pfn(page), .arg = (u16)(arg_))
+
+static void report_io_error(const char *what, const struct bio *bio)
+{
+	static unsigned int printed;
+
+	count_vm_events(MMVM_SWAP_IO_ERROR, bio->nr_pages);
+	if (printed < 10) { /* a dead disk must not fill the log */
+		printed++;
+		printk("%s-error on swap-device (%s:%lu): %u pages\n", what, bio->bdev->name,
+		       (unsigned long)bio->sector, bio->nr_pages);
+	}
+}
+
+/* Completed pages that are on a list already go to its tail: they are the next to be dropped. */
+static void rotate_pages(struct page **pages, unsigned int n)
+{
+	pg_data_t *node = NULL;
+	unsigned long flags = 0;
+	u64 moved = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct page *page = pages[i];
+
+		if (page_pgdat(page) != node) {
+			if (node)
+				spin_unlock_irqrestore(&node->lru_lock, flags);
+			node = page_pgdat(page);
+			flags = spin_lock_irqsave(&node->lru_lock);
+		}
+		if (PageReclaim(page) && PageLRU(page) && !PageActive(page) &&
+		    !PageUnevictable(page)) {
+			list_move_tail(&page->lru, &node->lru[page_lru(page)]);
+			moved++;
+		}
+	}
+	if (node)
+		spin_unlock_irqrestore(&node->lru_lock, flags);
+	count_vm_events(PGROTATED, moved);
+}
+
+static void write_end_io(struct bio *bio)
+{
+	unsigned int n = bio->nr_pages;
+
+	if (unlikely(bio->status)) {
+		report_io_error("Write", bio);
+		for (unsigned int i = 0; i < n; i++) {
+			ClearPageReclaim(bio->pages[i]);
+			SetPageError(bio->pages[i]);
+			SetPageDirty(bio->pages[i]); /* I2 */
+		}
+	} else {
+		rotate_pages(bio->pages, n);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		page_stat_add(bio->pages[i], NR_WRITEBACK, -1);
+		trace_io(WRITE_END, bio->pages[i], bio->status);
+		end_page_writeback(bio->pages[i]); /* from here the page may be gone */
+	}
+	atomic_sub(&pages_in_flight, (s64)n);
+	pool_put(&write_pool, bio);
+}
+
+void swap_write_flush(struct swap_write_batch *b)
+{
+	struct bio *bio = b->bio;
+
+	if (!bio)
+		return;
+	b->bio = NULL;
+	count_vm_events(PSWPOUT, bio->nr_pages);
+	atomic_add(&pages_in_flight, (s64)bio->nr_pages);
+	if (unlikely(trace_on))
+		for (unsigned int i = 0; i < bio->nr_pages; i++)
+			trace_io(SWAP_OUT, bio->pages[i], 0);
+	submit_bio(bio);
+}
+
+void swap_write_page(struct swap_write_batch *b, struct page *page)
+{
+	swp_entry_t e = {page->private_};
+	struct swap_info *si = swap_area(e);
+	u64 sector = swp_offset(e) * SECTORS_PER_SLOT;
+	struct bio *bio = b->bio;
+
+	if (bio && (bio->bdev != si->bdev || bio->nr_pages == BIO_MAX_PAGES ||
+		    bio->sector + bio->nr_pages * SECTORS_PER_SLOT != sector))
+		swap_write_flush(b);
+	if (!b->bio) {
+		bio = b->bio = pool_get(&write_pool);
+		bio->bdev = si->bdev;
+		bio->op = BIO_WRITE;
+		bio->sector = sector;
+		bio->nr_pages = 0;
+		bio->end_io = write_end_io;
+	}
+	bio = b->bio;
+	atomic_and(&page->flags, ~(1ull << PG_dirty | 1ull << PG_error));
+	atomic_or(&page->flags, 1ull << PG_writeback | 1ull << PG_reclaim);
+	page_stat_add(page, NR_WRITEBACK, 1);
+	bio->pages[bio->nr_pages++] = page;
+	unlock_page(page);
+}
+
+static void read_end_io(struct bio *bio)
+{
+	unsigned int n = bio->nr_pages;
+
+	if (unlikely(bio->status))
+		report_io_error("Read", bio);
+	for (unsigned int i = 0; i < n; i++) {
+		set_bit(bio->status ? PG_error : PG_uptodate, &bio->pages[i]->flags);
+		trace_io(READ_END, bio->pages[i], bio->status);
+		unlock_page(bio->pages[i]); /* from here the page may be gone */
+	}
+	pool_put(&read_pool, bio);
+}
+
+void swap_read_pages(struct page **pages, unsigned int n)
+{
+	swp_entry_t e = {pages[0]->private_};
+	struct bio *bio = pool_get(&read_pool);
+
+	bio->bdev = swap_area(e)->bdev;
+	bio->op = BIO_READ;
+	bio->sector = swp_offset(e) * SECTORS_PER_SLOT;
+	bio->nr_pages = n;
+	bio->end_io = read_end_io;
+	memcpy(bio->pages, pages, n * sizeof(pages[0]));
+	count_vm_events(PSWPIN, n);
+	if (unlikely(trace_on))
+		for (unsigned int i = 0; i < n; i++)
+			trace_io(SWAP_IN, pages[i], !PageReadahead(pages[i]));
+	submit_bio(bio);
+}

@@ -1,0 +1,176 @@
+/*
+ * Reading from swap, and around it.
+ *
+ * A miss reads a window of neighbouring slots with one request: pages that left together tend to be
+ * wanted together, and a request costs far more than a page. The window follows success: it grows
+ * while read-ahead pages get used, shrinks by half at a time when they do not, and is one page when
+ * misses jump about. State is per address space and only advisory.
+ *
+ * Neighbours are read only where that is free of trouble: slot in use, not cached, memory at hand
+ * without reclaim. The run around the wanted slot is cut at the first that is not.
+ *
+ * Locks: called with mmap_lock held for reading; sleeps.
+ */
+#include "lib/trace.h"
+#include "mm/phys/alloc.h"
+#include "mm/reclaim/lru.h"
+#include "mm/swap/swapcache.h"
+
+/* Shared memory belongs to no address space whose misses would tell; half of the most. */
+#define SHARED_WINDOW 8u
+#define GFP_READAHEAD (__GFP_KSWAPD_RECLAIM | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NOWARN)
+
+unsigned int swap_ra_window(unsigned int hits, unsigned int last, bool near)
+{
+	unsigned int want = 1;
+
+	if (hits) {
+		while (want < hits + 2)
+			want *= 2;
+	} else if (near) {
+		want = 2;
+	}
+	want = max(want, last / 2); /* shrinks by half at a time */
+	return min(want, SWAP_RA_MAX);
+}
+
+bool swap_keep_slot(u64 free, u64 total)
+{
+	return free > total / 8;
+}
+
+static unsigned int next_window(struct mm_struct *mm, u64 offset)
+{
+	unsigned int hits = READ_ONCE(mm->swap_ra_hits), win;
+	u64 last = READ_ONCE(mm->swap_ra_last);
+	unsigned int last_win = READ_ONCE(mm->swap_ra_win);
+	bool near = offset + 1 + last_win >= last && offset <= last + 1 + last_win;
+
+	win = swap_ra_window(hits, last_win, near && last);
+	WRITE_ONCE(mm->swap_ra_hits, 0);
+	WRITE_ONCE(mm->swap_ra_win, win);
+	WRITE_ONCE(mm->swap_ra_last, offset);
+	return win;
+}
+
+/* Worth reading as a neighbour? A racy look: swap_cache_insert_new() decides. */
+static bool readable(const struct swap_info *si, u64 offset)
+{
+	u8 b = READ_ONCE(si->map[offset]);
+
+	return (b & SWAP_MAP_COUNT) && (b & SWAP_MAP_COUNT) != SWAP_MAP_BAD &&
+	       !(b & (SWAP_MAP_HAS_CACHE | SWAP_MAP_ZERO));
+}
+
+/* A new page in the cache for the slot, locked, with a reference of ours. */
+static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
+{
+	struct page *page = alloc_pages_type(gfp, 0, PAGE_ANON);
+	u32 shadow;
+
+	if (!page)
+		return NULL;
+	if (!swap_cache_insert_new(page, e, &shadow)) {
+		__free_page(page);
+		return NULL;
+	}
+	workingset_refault(page, shadow);
+	preempt_disable();
+	__lru_add(page);
+	preempt_enable();
+	return page;
+}
+
+/* The slot is known to hold zeroes: no read. */
+static void fill_zero(struct page *page)
+{
+	clear_page(page_address(page));
+	trace_point(SWAP_IN_ZERO, page->private_, .pfn = page_to_pfn(page),
+		    .arg = !PageReadahead(page));
+	SetPageUptodate(page);
+	unlock_page(page);
+	count_vm_event(SWPIN_ZERO);
+}
+
+/* A page for a neighbour, to be read with the wanted one; NULL ends the run. */
+static struct page *new_neighbour(struct swap_info *si, u64 offset)
+{
+	swp_entry_t e = swp_entry(si->type, offset);
+	struct page *page;
+
+	if (!readable(si, offset))
+		return NULL;
+	page = new_cached_page(e, GFP_READAHEAD);
+	if (!page)
+		return NULL;
+	SetPageReadahead(page);
+	/* Between the look and now it may have come, become zero and gone: not to be read. */
+	if (unlikely(READ_ONCE(si->map[offset]) & SWAP_MAP_ZERO)) {
+		fill_zero(page);
+		release_page(page);
+		return NULL;
+	}
+	return page;
+}
+
+/* Read the wanted page and up to win - 1 neighbours. Returns the wanted one with a reference. */
+static struct page *read_around(swp_entry_t e, unsigned int win)
+{
+	struct swap_info *si = swap_area(e);
+	u64 offset = swp_offset(e), lo, hi;
+	struct page *pages[2 * SWAP_RA_MAX], *page;
+	unsigned int from = SWAP_RA_MAX, to = SWAP_RA_MAX;
+
+	page = new_cached_page(e, GFP_HIGHUSER_MOVABLE);
+	if (!page)
+		return NULL;
+	if (READ_ONCE(si->map[offset]) & SWAP_MAP_ZERO) {
+		fill_zero(page);
+		return page;
+	}
+	pages[to++] = page;
+	/* The aligned window that holds the slot, as far as it is one run. */
+	lo = max(offset & ~(u64)(win - 1), (u64)1);
+	hi = min((offset & ~(u64)(win - 1)) + win, si->nr_slots);
+	for (; offset > lo && (page = new_neighbour(si, offset - 1)); offset--)
+		pages[--from] = page;
+	offset = swp_offset(e);
+	for (; offset + 1 < hi && (page = new_neighbour(si, offset + 1)); offset++)
+		pages[to++] = page;
+	count_vm_events(SWAP_RA, to - from - 1);
+	swap_read_pages(&pages[from], to - from);
+	for (unsigned int i = from; i < to; i++)
+		if (i != SWAP_RA_MAX)
+			release_page(pages[i]);
+	return pages[SWAP_RA_MAX];
+}
+
+struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, bool *major)
+{
+	unsigned int win;
+	struct page *page;
+
+	for (;;) {
+		page = swap_cache_lookup(e);
+		if (page) {
+			count_vm_event(MMVM_SWAP_CACHE_HIT);
+			if (PageReadahead(page) && TestClearPageReadahead(page)) {
+				count_vm_event(SWAP_RA_HIT);
+				if (mm)
+					atomic_add(&mm->swap_ra_hits, 1);
+			}
+			return page;
+		}
+		if (!swap_users(e))
+			return NULL; /* freed meanwhile */
+		win = alone ? 1 : mm ? next_window(mm, swp_offset(e)) : SHARED_WINDOW;
+		page = read_around(e, win);
+		if (page) {
+			*major = true;
+			return page;
+		}
+		/* No memory, or somebody put it into the cache first: look again to tell. */
+		if (!(READ_ONCE(swap_area(e)->map[swp_offset(e)]) & SWAP_MAP_HAS_CACHE))
+			return NULL;
+	}
+}

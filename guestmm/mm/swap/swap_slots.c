@@ -1,0 +1,177 @@
+/*
+ * Swap slots: which pages of the disk are in use, and by how many.
+ *
+ *   map[]      one byte a slot: users, cached?, all zero?            [hdr][1][0][41][0][80]...
+ *   cluster    256 slots; cluster_free[] counts its free ones
+ *   cursor     goes up slot by slot inside a cluster, then to the next wholly free cluster, and
+ * only when there is none to any cluster with room
+ *
+ * So pages that reclaim throws out together get neighbouring slots: one write for up to 32 of them,
+ * and one read that brings neighbours back.
+ *
+ * I1  inuse = slots whose byte is neither 0 nor BAD; cluster_free[c] = slots of c whose byte is 0.
+ * I2  A slot's count = PTEs that hold its entry. Its HAS_CACHE = cache[] names a page that has the
+ *     entry in private_.
+ * I3  nr_swap_pages = sum of (usable - inuse) over writable areas.
+ *
+ * I4  total_swap_pages = sum of usable over writable areas; swap_order lists just these.
+ *
+ * Locks: si->lock, under page_table_lock and lru_lock; never taken by interrupts.
+ */
+#include "lib/errno.h"
+#include "mm/swap/swapcache.h"
+#include "mm/phys/zone.h"
+
+struct swap_info swap_areas[MAX_SWAP_AREAS];
+struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
+s64 nr_swap_pages;
+u64 total_swap_pages;
+
+/* First free slot in [from, end), or 0. lock held. */
+static u64 scan_slots(const struct swap_info *si, u64 from, u64 end)
+{
+	for (; from < end; from++)
+		if (!si->map[from])
+			return from;
+	return 0;
+}
+
+/* Cluster to go on with after `from`: a wholly free one, else one with room; nr_clusters = none.
+ * lock held. */
+static u32 next_cluster(const struct swap_info *si, u32 from)
+{
+	u32 some = si->nr_clusters;
+
+	for (u32 i = 0, c = from; i < si->nr_clusters; i++) {
+		c = c + 1 < si->nr_clusters ? c + 1 : 0;
+		if (si->cluster_free[c] == SWAP_CLUSTER)
+			return c;
+		if (si->cluster_free[c] && some == si->nr_clusters)
+			some = c;
+	}
+	return some;
+}
+
+/* lock held. Returns 0 when full. */
+static u64 take_slot(struct swap_info *si)
+{
+	u32 c = si->cursor / SWAP_CLUSTER;
+	u64 slot = 0, end;
+
+	if (si->inuse >= si->usable)
+		return 0;
+	if (c < si->nr_clusters && si->cluster_free[c]) {
+		end = min((u64)(c + 1) * SWAP_CLUSTER, si->nr_slots);
+		slot = scan_slots(si, si->cursor, end);
+	}
+	if (!slot) {
+		c = next_cluster(si, c < si->nr_clusters ? c : si->nr_clusters - 1);
+		if (c == si->nr_clusters)
+			return 0;
+		end = min((u64)(c + 1) * SWAP_CLUSTER, si->nr_slots);
+		slot = scan_slots(si, (u64)c * SWAP_CLUSTER, end);
+		if (!slot)
+			panic("swap: cluster %u says %u free slots, and has none", c,
+			      si->cluster_free[c]);
+	}
+	si->cursor = slot + 1;
+	si->map[slot] = SWAP_MAP_HAS_CACHE;
+	si->cluster_free[c]--;
+	si->inuse++;
+	return slot;
+}
+
+swp_entry_t swap_slot_alloc(void)
+{
+	struct swap_info *si;
+	u64 slot = 0;
+
+	/* The list may change under us: an area that has gone says so under its lock. */
+	for (unsigned int i = 0; (si = READ_ONCE(swap_order[i])); i++) {
+		if (si->inuse >= si->usable)
+			continue;
+		spin_lock(&si->lock);
+		if (si->writable)
+			slot = take_slot(si);
+		if (slot)
+			atomic_sub(&nr_swap_pages, 1);
+		spin_unlock(&si->lock);
+		if (slot) {
+			swap_levels_publish();
+			return swp_entry(si->type, slot);
+		}
+	}
+	return (swp_entry_t){0};
+}
+
+bool swap_entry_valid(swp_entry_t e)
+{
+	return swp_type(e) < MAX_SWAP_AREAS && swap_area(e)->bdev && swp_offset(e) &&
+	       swp_offset(e) < swap_area(e)->nr_slots;
+}
+
+void __swap_slot_freed(struct swap_info *si, u64 offset)
+{
+	si->cache[offset] = 0; /* a shadow, if any */
+	si->inuse--;
+	si->cluster_free[offset / SWAP_CLUSTER]++;
+	if (si->writable) {
+		atomic_add(&nr_swap_pages, 1);
+		swap_levels_publish();
+	}
+}
+
+int swap_duplicate(swp_entry_t e)
+{
+	struct swap_info *si = swap_area(e);
+	u64 offset = swp_offset(e);
+	int err = 0;
+
+	spin_lock(&si->lock);
+	if (likely((si->map[offset] & SWAP_MAP_COUNT) < SWAP_MAP_MAX))
+		si->map[offset]++;
+	else
+		err = -ENOMEM;
+	spin_unlock(&si->lock);
+	return err;
+}
+
+/* lock held. Returns the slot's byte after a PTE's use is dropped. */
+static u8 drop_user(struct swap_info *si, u64 offset)
+{
+	u8 users = si->map[offset] & SWAP_MAP_COUNT;
+
+	if (unlikely(!users || users == SWAP_MAP_BAD))
+		panic("swap: slot %lu of area %u freed, but its byte is %#x", (unsigned long)offset,
+		      si->type, si->map[offset]);
+	si->map[offset]--;
+	if (!(si->map[offset] & (SWAP_MAP_COUNT | SWAP_MAP_HAS_CACHE))) {
+		si->map[offset] = 0;
+		__swap_slot_freed(si, offset);
+	}
+	return si->map[offset];
+}
+
+void swap_free(swp_entry_t e)
+{
+	struct swap_info *si = swap_area(e);
+
+	spin_lock(&si->lock);
+	drop_user(si, swp_offset(e));
+	spin_unlock(&si->lock);
+}
+
+struct page *swap_free_and_get_cached(swp_entry_t e)
+{
+	struct swap_info *si = swap_area(e);
+	struct page *page = NULL;
+
+	spin_lock(&si->lock);
+	if ((drop_user(si, swp_offset(e)) & ~SWAP_MAP_ZERO) == SWAP_MAP_HAS_CACHE) {
+		page = pfn_to_page(si->cache[swp_offset(e)] - 1);
+		if (!get_page_unless_zero(page))
+			page = NULL;
+	}
+	spin_unlock(&si->lock);
+	return page;
+}

@@ -1,0 +1,135 @@
+/* Swap from inside: areas, slots, the swap cache, and swap I/O. [R2 R3] */
+#ifndef MM_SWAPCACHE_H
+#define MM_SWAPCACHE_H
+#include "mm/swap/swap.h"
+
+#define MAX_SWAP_AREAS	 MMVM_AUDIT_MAX_SWAP
+#define SWAP_CLUSTER	 256u /* slots that are handed out one behind the other */
+#define SWAP_CLUSTER_MAX 32u  /* pages reclaim looks at in one go, and pages in one write */
+#define SWAP_RA_MAX	 16u  /* pages in one read */
+#define SECTORS_PER_SLOT (PAGE_SIZE / 512)
+
+/* A slot's byte: number of PTEs that hold its entry, and two flags. */
+#define SWAP_MAP_COUNT	   0x3f
+#define SWAP_MAP_MAX	   0x3e
+#define SWAP_MAP_BAD	   0x3f /* header, or bad by mkswap's list: never used */
+#define SWAP_MAP_HAS_CACHE 0x40 /* a page of the swap cache owns the slot, too */
+#define SWAP_MAP_ZERO	   0x80 /* all bytes are zero and nothing is on the disk */
+
+/** A swap area. */
+struct swap_info {
+	spinlock_t lock;
+	struct block_device *bdev; /* C; NULL = not in use */
+	unsigned int type;	   /* C: index in swap_areas */
+	int prio;		   /* C: higher is used first */
+	bool writable;		   /* lock: slots may be handed out */
+	u64 nr_slots;		   /* C: header included */
+	u64 usable;		   /* C */
+	u64 inuse;		   /* lock: slots whose byte is not 0, bad ones excepted */
+	u8 *map;		   /* lock to change */
+	u32 *cache;		   /* lock: per slot 0, frame + 1 of the cached page, or a shadow */
+	u16 *cluster_free;	   /* lock: free slots of each cluster */
+	u32 nr_clusters;	   /* C */
+	u64 cursor;		   /* lock: where the next slot is looked for */
+};
+extern struct swap_info swap_areas[MAX_SWAP_AREAS];
+/** Areas that may give out slots, by falling priority, then NULL; changed by swapon and swapoff. */
+extern struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
+/** Free and usable slots over all writable areas. */
+extern s64 nr_swap_pages; /* A */
+extern u64 total_swap_pages;
+
+static inline struct swap_info *swap_area(swp_entry_t e)
+{
+	return &swap_areas[swp_type(e) % MAX_SWAP_AREAS];
+}
+/** PTEs that hold the entry. */
+static inline unsigned int swap_users(swp_entry_t e)
+{
+	return READ_ONCE(swap_area(e)->map[swp_offset(e)]) & SWAP_MAP_COUNT;
+}
+/** Does only one PTE, and no swap entry, refer to this mapped anonymous page? Then a write needs
+ * no copy. */
+static inline bool anon_page_exclusive(const struct page *page)
+{
+	swp_entry_t e = {READ_ONCE(page->private_)};
+
+	/* e.v = 0: not, or no longer, in the swap cache. */
+	return page_mapcount(page) == 1 && (!PageSwapCache(page) || !e.v || !swap_users(e));
+}
+
+/* Slots (swap_slots.c) */
+/** A free slot, marked as owned by the cache. v = 0: swap is full. */
+swp_entry_t swap_slot_alloc(void);
+/** Is this an entry that the area can hold? */
+bool swap_entry_valid(swp_entry_t e);
+/** Drop a PTE's use. If only the swap cache holds the slot now, the cached page with a reference,
+ * else NULL. */
+struct page *swap_free_and_get_cached(swp_entry_t e);
+/** lock held: the slot's byte has become 0. */
+void __swap_slot_freed(struct swap_info *si, u64 offset);
+
+/* The swap cache (swap_cache.c). A cached page is SwapCache, private_ is its entry, and the cache
+ * holds a reference. */
+/** Cached page with a reference, or NULL. */
+struct page *swap_cache_lookup(swp_entry_t e);
+/** Give a locked anonymous page a slot and put it into the cache, dirty. False: swap is full. */
+bool add_to_swap(struct page *page);
+/** Cache a new page for a slot in use; the page becomes locked. *shadow: what eviction left there.
+ * False: the slot is free, or cached already. */
+bool swap_cache_insert_new(struct page *page, swp_entry_t e, u32 *shadow);
+/** Take a locked page out of the cache. The caller holds a reference besides the cache's. */
+void delete_from_swap_cache(struct page *page);
+/** Locked page: give up its slot if no PTE needs it and no write is under way. */
+bool try_to_free_swap(struct page *page);
+/** The same for pages with a reference that may be locked by others: those are left alone. */
+void free_swap_cache(struct page **pages, unsigned int nr);
+/** Locked, clean, unmapped page to which the cache and the caller hold the only references: leave
+ * the cache for good; reference count becomes 0. False: somebody came. */
+bool swap_cache_evict(struct page *page);
+
+/* Refaults (workingset.c) */
+#define SHADOW_FLAG (1u << 31)
+u32 workingset_eviction(const struct page *page);
+/** A page comes back: activate it if it was thrown out too early. */
+void workingset_refault(struct page *page, u32 shadow);
+void workingset_age(unsigned int node, u64 pages);
+/** The decision [pure]: would a list longer by `workingset` pages have kept the page? */
+bool workingset_was_active(u32 evicted_at, u32 now, u64 workingset);
+
+/* I/O (swap_io.c) */
+struct swap_write_batch {
+	struct bio *bio; /* being filled */
+};
+/** Write a locked, unmapped, dirty swap-cache page; unlocks it. Neighbouring slots share a request.
+ */
+void swap_write_page(struct swap_write_batch *b, struct page *page);
+void swap_write_flush(struct swap_write_batch *b);
+/** Writes under way, in pages. */
+u64 swap_writes_in_flight(void);
+/** Sleep until some write has completed or none is under way. */
+void swap_wait_for_write(void);
+/** Read `n` locked cached pages of neighbouring slots; completion unlocks them. */
+void swap_read_pages(struct page **pages, unsigned int n);
+void swap_io_init(void);
+
+/* Reading (swap_readahead.c) */
+/** Cached page for the entry with a reference, read around it if missing; NULL = no memory, or the
+ * entry went away. It may still be locked by the read. *major is set when a read was started.
+ * `alone` asks for this one page only. mm NULL: shared memory's. */
+struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, bool *major);
+/** Bring one swap entry back without a touch (fault.c). mmap_lock for reading. Returns 0 (done, or
+ * it changed meanwhile), -ENOMEM or -EIO. */
+int swap_in_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
+/** Pages to read for a miss [pure]: `hits` read-ahead pages were used since the last miss, `last`
+ * window then, `near` = the slot is next to the last miss. 1..SWAP_RA_MAX. */
+unsigned int swap_ra_window(unsigned int hits, unsigned int last, bool near);
+/** Keep the slot of a page just read, so that it may be dropped without a write? [pure] */
+bool swap_keep_slot(u64 free, u64 total);
+
+/** Lines of swap use that change: shared window. */
+static inline void swap_levels_publish(void)
+{
+	mmvm_shared->swap_free = atomic_load(&nr_swap_pages);
+}
+#endif

@@ -1,0 +1,432 @@
+/*
+ * Page faults: a touch becomes a page.
+ *
+ *   PTE                       read                      write
+ *   empty                     shared zero page          new zeroed page
+ *   zero page, read-only      spurious                  new zeroed page (COW)
+ *   page, read-only           spurious                  copy, or made writable if nobody shares it
+ *   swap entry                page from swap            page from swap, writable
+ *
+ * What is empty in a mapping of a file, or read-only in a shared one, is file_fault.c's.
+ *
+ * The order is: VMA, rights, memory (may sleep), then page_table_lock, PTE unchanged? fill it.
+ * If the PTE has changed, somebody else did the work and ours is thrown away.
+ *
+ * I1  An anonymous page outside the swap cache is dirty by definition; inside, it equals its slot
+ *     unless PG_dirty or a PTE's dirty bit says otherwise.
+ * I2  A PTE is writable only if anon_page_exclusive() held when it was made so.
+ * I3  The zero page is mapped by special PTEs: no reference, no mapcount, no rss.
+ *
+ * Locks: mmap_lock for reading throughout; page lock for a page from swap; page_table_lock last.
+ */
+#include "arch/tlb.h"
+#include "lib/errno.h"
+#include "mm/phys/alloc.h"
+#include "mm/virt/fault.h"
+#include "mm/cache/pagecache.h"
+#include "mm/virt/pgtable.h"
+#include "mm/swap/swapcache.h"
+
+static unsigned int do_anonymous_page(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->mm;
+	struct page *page;
+
+	if (!(vmf->flags & FAULT_FLAG_WRITE)) {
+		spin_lock(&mm->page_table_lock);
+		if (likely(pte_none(pte_read(vmf->pte)))) {
+			pte_set(vmf->pte, mk_pte(page_to_pfn(zero_page),
+						 vmf->vma->prot | _PAGE_SPECIAL | _PAGE_ACCESSED));
+			trace_map(vmf, zero_page, ZERO);
+		}
+		spin_unlock(&mm->page_table_lock);
+		count_vm_event(MMVM_FAULT_ZERO);
+		return 0;
+	}
+	if (unlikely(anon_vma_prepare(vmf->vma)))
+		return VM_FAULT_OOM;
+	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0, PAGE_ANON);
+	if (unlikely(!page))
+		return VM_FAULT_OOM;
+	spin_lock(&mm->page_table_lock);
+	if (likely(pte_none(pte_read(vmf->pte)))) {
+		map_new_page(vmf, page);
+		trace_map(vmf, page, ANON);
+		atomic_add(&mm->rss_anon, 1);
+		page = NULL;
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (unlikely(page))
+		__free_page(page);
+	count_vm_event(MMVM_FAULT_ANON);
+	return 0;
+}
+
+/* Write to a page that is mapped read-only. */
+static unsigned int do_wp_page(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->mm;
+	struct page *old = NULL, *page;
+
+	spin_lock(&mm->page_table_lock);
+	if (unlikely(pte_read(vmf->pte).v != vmf->orig.v))
+		goto unlock;
+	if (!pte_special(vmf->orig)) {
+		old = pfn_to_page(pte_pfn(vmf->orig));
+		if (PageAnon(old) && anon_page_exclusive(old)) {
+			/* An upgrade needs no flush: the CPU that faulted has dropped its
+			 * translation, others fault and find this. */
+			pte_set(vmf->pte, pte_mkwrite(pte_mkdirty(pte_mkyoung(vmf->orig))));
+			count_vm_event(PGREUSE);
+			trace_map(vmf, old, REUSE);
+			goto unlock;
+		}
+		get_page(old); /* stays readable while we copy */
+	}
+	spin_unlock(&mm->page_table_lock);
+
+	if (unlikely(anon_vma_prepare(vmf->vma)))
+		goto oom;
+	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | (old ? 0 : __GFP_ZERO), 0, PAGE_ANON);
+	if (!page)
+		goto oom;
+	if (old)
+		copy_page(page_address(page), page_address(old));
+	spin_lock(&mm->page_table_lock);
+	if (likely(pte_read(vmf->pte).v == vmf->orig.v)) {
+		pte_set(vmf->pte, __pte(0));
+		flush_tlb_page(mm, vmf->addr);
+		if (old)
+			trace_point(UNMAP, vmf->addr, .pfn = page_to_pfn(old),
+				    .mm = trace_mm_id(mm), .arg = TRACE_UNMAP_COW);
+		map_new_page(vmf, page);
+		trace_map(vmf, page, COW);
+		page = old; /* loses this PTE's reference */
+		if (!old || !PageAnon(old))
+			atomic_add(&mm->rss_anon, 1);
+		if (old && !PageAnon(old))
+			page_remove_file_rmap(old, mm);
+		else if (old && atomic_sub_return(&old->mapcount, 1) < 0)
+			page_stat_add(old, NR_ANON_MAPPED, -1);
+		if (unlikely(old && (vmf->vma->flags & VM_LOCKED)))
+			munlock_page(old); /* the relatives' now */
+		count_vm_event(MMVM_FAULT_COW);
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (page)
+		release_page(page);
+	if (old)
+		release_page(old);
+	return 0;
+oom:
+	if (old)
+		release_page(old);
+	return VM_FAULT_OOM;
+unlock:
+	spin_unlock(&mm->page_table_lock);
+	return 0;
+}
+
+/* Cached page for the entry, locked, with valid contents; NULL with *err = 0: look again. */
+static struct page *swapin_locked(struct vm_fault *vmf, swp_entry_t entry, unsigned int *err,
+				  bool *major)
+{
+	struct page *page = NULL;
+
+	/* The first read may take neighbours along, and fail because of one of them; what it
+	 * failed to read is dropped and the page asked for is read alone. */
+	for (int attempt = 0; attempt < 2; attempt++) {
+		bool started = false;
+
+		page = swapin_readahead(entry, vmf->mm, attempt > 0, &started);
+		*major |= started;
+		if (!page) {
+			*err = pte_read(vmf->pte).v == vmf->orig.v ? VM_FAULT_OOM : 0;
+			return NULL;
+		}
+		if (!trylock_page(page)) {
+			/* Evicted while it was needed: then this wait is for lack of memory. */
+			bool stalls = PageWorkingset(page);
+
+			if (stalls)
+				psi_memstall_enter();
+			lock_page(page);
+			if (stalls)
+				psi_memstall_leave();
+		}
+		if (unlikely(!PageSwapCache(page) || page->private_ != entry.v)) {
+			*err = 0; /* left the cache while we waited */
+			goto drop;
+		}
+		if (likely(PageUptodate(page))) {
+			*err = 0;
+			return page;
+		}
+		*err = VM_FAULT_SIGBUS;
+		delete_from_swap_cache(page);
+		unlock_page(page);
+		release_page(page);
+	}
+	return NULL;
+drop:
+	unlock_page(page);
+	release_page(page);
+	return NULL;
+}
+
+static unsigned int do_swap_page(struct vm_fault *vmf)
+{
+	swp_entry_t entry = pte_to_swp_entry(vmf->orig);
+	struct vm_area_struct *vma = vmf->vma;
+	struct mm_struct *mm = vmf->mm;
+	unsigned int ret = 0;
+	bool major = false;
+	struct page *page;
+	pte_t pte;
+
+	if (unlikely(!swap_entry_valid(entry))) {
+		if (pte_read(vmf->pte).v != vmf->orig.v)
+			return 0; /* swapoff was faster */
+		printk("swap: bad entry %#lx at %#lx\n", (unsigned long)entry.v, vmf->addr);
+		return VM_FAULT_SIGBUS;
+	}
+	if (unlikely(anon_vma_prepare(vma)))
+		return VM_FAULT_OOM;
+	page = swapin_locked(vmf, entry, &ret, &major);
+	if (major)
+		ret |= VM_FAULT_MAJOR;
+	if (unlikely(!page))
+		return ret;
+
+	spin_lock(&mm->page_table_lock);
+	if (unlikely(pte_read(vmf->pte).v != vmf->orig.v)) {
+		spin_unlock(&mm->page_table_lock);
+		unlock_page(page);
+		release_page(page);
+		return ret;
+	}
+	get_page(page); /* the PTE's; ours is dropped at the end */
+	page_add_anon_rmap(page, vma, vmf->addr);
+	trace_map(vmf, page, SWAP);
+	swap_free(entry);
+	atomic_sub(&mm->rss_swap, 1);
+	atomic_add(&mm->rss_anon, 1);
+	pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED);
+	if (anon_page_exclusive(page)) {
+		if (vma->flags & VM_WRITE)
+			pte = pte_mkwrite(pte);
+		if (vmf->flags & FAULT_FLAG_WRITE)
+			pte = pte_mkdirty(pte);
+	}
+	if (PageReclaim(page))
+		ClearPageReclaim(page);
+	pte_set(vmf->pte, pte);
+	vmf->orig = pte;
+	spin_unlock(&mm->page_table_lock);
+	count_vm_event(MMVM_FAULT_SWAP);
+
+	/* The slot's contents are stale after the write, or slots are scarce: give it back. */
+	if ((vmf->flags & FAULT_FLAG_WRITE) || (vma->flags & VM_LOCKED) ||
+	    !swap_area(entry)->writable ||
+	    !swap_keep_slot(atomic_load(&nr_swap_pages), swap_total_pages()))
+		try_to_free_swap(page);
+	unlock_page(page);
+	release_page(page);
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte))
+		ret |= do_wp_page(vmf);
+	return ret;
+}
+
+int swap_in_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte)
+{
+	struct vm_fault vmf = {.mm = vma->mm, .vma = vma, .addr = addr, .pte = pte};
+	unsigned int ret;
+
+	vmf.orig = pte_read(pte);
+	if (!pte_is_swap(vmf.orig))
+		return 0;
+	ret = do_swap_page(&vmf);
+	return ret & VM_FAULT_OOM ? -ENOMEM : ret & VM_FAULT_ERROR ? -EIO : 0;
+}
+
+static bool access_allowed(const struct vm_area_struct *vma, unsigned int flags)
+{
+	if (flags & FAULT_FLAG_WRITE)
+		return vma->flags & VM_WRITE;
+	if (flags & FAULT_FLAG_EXEC)
+		return vma->flags & VM_EXEC;
+	return vma->flags & VM_ACCESS_FLAGS;
+}
+
+/* mmap_lock held for reading; not released. */
+static unsigned int fault_in_vma(struct vm_fault *vmf)
+{
+	vmf->pte = walk_pte(vmf->mm->pgd, vmf->addr);
+	if (unlikely(!vmf->pte)) {
+		vmf->pte = walk_pte_alloc(vmf->mm, vmf->addr);
+		if (!vmf->pte)
+			return VM_FAULT_OOM;
+	}
+	vmf->orig = pte_read(vmf->pte);
+	if (pte_none(vmf->orig))
+		return unlikely(vmf->vma->mapping) ? do_file_fault(vmf) : do_anonymous_page(vmf);
+	if (!pte_present(vmf->orig))
+		return do_swap_page(vmf);
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig))
+		return unlikely(vmf->vma->flags & VM_SHARED) ? do_wp_shared(vmf) : do_wp_page(vmf);
+	/* Somebody was faster, or this CPU's translation is older than the PTE. */
+	flush_tlb_page(vmf->mm, vmf->addr);
+	count_vm_event(MMVM_FAULT_SPURIOUS);
+	return 0;
+}
+
+/* The address lies below a stack: grow it, which needs mmap_lock for writing. On return the lock
+ * is held for reading again, and the VMA, if any, contains addr. */
+static struct vm_area_struct *fault_expand_stack(struct mm_struct *mm, unsigned long addr)
+{
+	struct vm_area_struct *vma;
+
+	up_read(&mm->mmap_lock);
+	down_write(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start > addr && (vma->flags & VM_GROWSDOWN) && !expand_stack(vma, addr))
+		count_vm_event(MMVM_FAULT_STACK);
+	up_write(&mm->mmap_lock);
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	return vma && vma->vm_start <= addr ? vma : NULL;
+}
+
+static __attribute__((noinline)) void trace_fault_begin(const struct vm_fault *vmf)
+{
+	unsigned int access = (vmf->flags & FAULT_FLAG_WRITE ? TRACE_ACCESS_WRITE : 0) |
+			      (vmf->flags & FAULT_FLAG_USER ? TRACE_ACCESS_USER : 0) |
+			      (vmf->flags & FAULT_FLAG_EXEC ? TRACE_ACCESS_EXEC : 0);
+
+	trace_point(FAULT_BEGIN, vmf->addr, .mm = trace_mm_id(vmf->mm), .arg = access);
+}
+
+static __attribute__((noinline)) void trace_fault_end(const struct vm_fault *vmf, unsigned int ret)
+{
+	unsigned int result = TRACE_OK;
+
+	if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
+		result = TRACE_SEGV;
+	else if (ret & VM_FAULT_OOM)
+		result = TRACE_OOM;
+	else if (ret & VM_FAULT_ERROR)
+		result = TRACE_BUS;
+	if (ret & VM_FAULT_MAJOR)
+		result |= TRACE_RESULT_MAJOR;
+	trace_point(FAULT_END, vmf->addr, .mm = trace_mm_id(vmf->mm), .arg = result);
+}
+
+/* The writer of a shared file has made a page dirty: it waits here if the disk is behind, without
+ * mmap_lock where the file can be held instead. mmap_lock is released. */
+static __attribute__((noinline)) void throttle_writer(const struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf->vma->mapping;
+	struct file *file = vmf->vma->file;
+
+	if (file)
+		file_get(file);
+	else
+		balance_dirty_pages(mapping);
+	up_read(&vmf->mm->mmap_lock);
+	if (file) {
+		balance_dirty_pages(mapping);
+		file_put(file);
+	}
+}
+
+unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags)
+{
+	struct vm_fault vmf = {.mm = mm, .addr = addr & PAGE_MASK, .flags = flags};
+	unsigned int ret;
+
+	count_vm_event(PGFAULT);
+	if (unlikely(trace_on))
+		trace_fault_begin(&vmf);
+	down_read(&mm->mmap_lock);
+	vmf.vma = find_vma(mm, addr);
+	if (unlikely(vmf.vma && vmf.vma->vm_start > addr))
+		vmf.vma = vmf.vma->flags & VM_GROWSDOWN ? fault_expand_stack(mm, addr) : NULL;
+	if (unlikely(!vmf.vma))
+		ret = VM_FAULT_SIGSEGV_MAPERR;
+	else if (unlikely(!access_allowed(vmf.vma, flags)))
+		ret = VM_FAULT_SIGSEGV_ACCERR;
+	else
+		ret = fault_in_vma(&vmf);
+	if (unlikely(vmf.dirtied))
+		throttle_writer(&vmf);
+	else
+		up_read(&mm->mmap_lock);
+	if (unlikely(trace_on))
+		trace_fault_end(&vmf, ret);
+	if (unlikely(ret)) {
+		if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
+			count_vm_event(MMVM_FAULT_SEGV);
+		if (ret & VM_FAULT_MAJOR) {
+			count_vm_event(PGMAJFAULT);
+			atomic_add(&mm->maj_flt, 1);
+			return ret;
+		}
+	}
+	atomic_add(&mm->min_flt, 1);
+	return ret;
+}
+
+enum populate { POPULATE_AS_MAPPED, POPULATE_READ, POPULATE_WRITE };
+
+static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len, enum populate how)
+{
+	unsigned long end = addr + ALIGN_UP(len, PAGE_SIZE), next;
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	addr &= PAGE_MASK;
+	down_read(&mm->mmap_lock);
+	while (addr < end && !err) {
+		vma = find_vma(mm, addr);
+		if (!vma || vma->vm_start > addr) {
+			err = -ENOMEM; /* a hole */
+			break;
+		}
+		for (next = min(end, vma->vm_end); addr < next && !err; addr += PAGE_SIZE) {
+			/* As mapped: what is private is copied now, what is shared only read. */
+			bool write = how == POPULATE_AS_MAPPED
+					     ? (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
+					     : how == POPULATE_WRITE;
+			struct vm_fault vmf = {.mm = mm,
+					       .vma = vma,
+					       .addr = addr,
+					       .flags = write ? FAULT_FLAG_WRITE : 0};
+			pte_t *pte = walk_pte(mm->pgd, addr), e = pte ? pte_read(pte) : __pte(0);
+			unsigned int ret;
+
+			if (!access_allowed(vma, vmf.flags)) {
+				err = -EFAULT;
+				break;
+			}
+			if (pte_present(e) && (pte_write(e) || !vmf.flags))
+				continue;
+			ret = fault_in_vma(&vmf);
+			if (ret & VM_FAULT_OOM)
+				err = -ENOMEM;
+			else if (ret & VM_FAULT_ERROR)
+				err = -EFAULT;
+		}
+	}
+	up_read(&mm->mmap_lock);
+	return err;
+}
+
+int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	return populate(mm, addr, len, POPULATE_AS_MAPPED);
+}
+
+int mm_populate_as(struct mm_struct *mm, unsigned long addr, unsigned long len, bool write)
+{
+	return populate(mm, addr, len, write ? POPULATE_WRITE : POPULATE_READ);
+}

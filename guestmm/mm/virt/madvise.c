@@ -1,0 +1,441 @@
+/*
+ * madvise: what a program knows about the future of its pages.
+ *
+ *   DONTNEED (_LOCKED)          thrown away at once: zeroes, or what the file has, on the next touch
+ *   WILLNEED                    back from swap, or read from the file, early
+ *   REMOVE                      a hole in the file: what is shared is gone for everybody
+ *   FREE                        free to take until written again; nothing happens before it is scarce
+ *   COLD, PAGEOUT               as if unused for long; written to swap and freed now
+ *   POPULATE_READ, _WRITE       faulted in now
+ *   NORMAL ... KEEPONFORK       a VM_* flag that fault, fork or others look at
+ *
+ * As in Linux a hole does not stop the work: the mapped parts are done, and the call then returns
+ * -ENOMEM. An error in one VMA does stop it.
+ *
+ * Locks: mmap_lock for reading where only PTEs change; for writing where a VMA's flags do.
+ */
+#include "arch/tlb.h"
+#include "lib/errno.h"
+#include "mm/reclaim/lru.h"
+#include "mm/cache/pagecache.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/rmap.h"
+#include "mm/swap/swapcache.h"
+#include "mm/virt/vma.h"
+#include "mm/reclaim/vmscan.h"
+
+static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct mmu_gather tlb;
+
+	tlb_gather_mmu(&tlb, vma->mm, false);
+	zap_page_range(&tlb, start, end);
+	tlb_finish_mmu(&tlb);
+	return 0;
+}
+
+/* Bring shared memory back from swap. */
+static void willneed_shmem(struct address_space *mapping, unsigned long index, unsigned long stop)
+{
+	struct page *page;
+	bool major;
+
+	for (; index < stop; index++)
+		if (!shmem_get_page(mapping, index, false, &page, &major)) {
+			unlock_page(page);
+			release_page(page);
+		}
+}
+
+/* Start reads for what is in swap, or on the file's disk; nobody waits for them. */
+static int madvise_willneed(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = vma->mm;
+	unsigned long addr, next;
+
+	if (vma->mapping) {
+		unsigned long from = linear_page_index(vma, start);
+		unsigned long to = from + ((end - start) >> PAGE_SHIFT);
+
+		if (vma->mapping->flags & AS_SHMEM)
+			willneed_shmem(vma->mapping, from, to);
+		else
+			force_page_cache_readahead(vma->mapping, from, to);
+	}
+	for (addr = start; addr < end; addr = next) {
+		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+
+		next = min(next, end);
+		if (!table)
+			continue;
+		for (; addr < next; addr += PAGE_SIZE) {
+			pte_t e = pte_read(&table[pt_index(addr, 0)]);
+			struct page *page;
+			bool major = false;
+
+			if (!pte_is_swap(e) || !swap_entry_valid(pte_to_swp_entry(e)))
+				continue;
+			page = swapin_readahead(pte_to_swp_entry(e), mm, false, &major);
+			if (page)
+				release_page(page);
+		}
+	}
+	return 0;
+}
+
+/* ---- COLD and PAGEOUT -------------------------------------------------------------------------
+ */
+
+/* P held: make the pages of one table's entries look unused, and take those that only this process
+ * maps off their LRU list onto `out`. Returns whether an accessed bit was cleared. */
+static bool isolate_cold(pte_t *pte, unsigned long n, struct list_head *out)
+{
+	bool young = false;
+
+	for (; n; n--, pte++) {
+		pte_t e = pte_read(pte);
+		struct page *page;
+
+		if (!pte_present(e) || pte_special(e))
+			continue;
+		page = pfn_to_page(pte_pfn(e));
+		/* Others may have use for it. */
+		if (page_mapcount(page) != 1)
+			continue;
+		young |= pte_test_and_clear_young(pte);
+		if (lru_isolate(page))
+			list_add(&page->lru, out);
+	}
+	return young;
+}
+
+static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			bool pageout)
+{
+	struct mm_struct *mm = vma->mm;
+	unsigned long addr, next, stop;
+	LIST_HEAD(pages);
+
+	if (vma->flags & VM_LOCKED)
+		return -EINVAL;
+	lru_add_drain_all();
+	for (addr = start; addr < end; addr = stop) {
+		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+
+		stop = min(next, end);
+		if (!table)
+			continue;
+		spin_lock(&mm->page_table_lock);
+		/* A CPU whose TLB keeps an entry would not set the bit again. */
+		if (isolate_cold(&table[pt_index(addr, 0)], (stop - addr) >> PAGE_SHIFT, &pages))
+			flush_tlb_range(mm, addr, stop);
+		spin_unlock(&mm->page_table_lock);
+		if (pageout)
+			reclaim_pages(&pages);
+		else
+			deactivate_pages(&pages);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* ---- FREE -------------------------------------------------------------------------------------
+ */
+
+/* The contents of the page may go: no slot of swap holds them, and no D bit asks to keep them. A
+ * page that others share, or that is being written, is left alone. */
+static bool page_make_lazyfree(struct page *page)
+{
+	bool alone;
+
+	if (page_mapcount(page) != 1 || !trylock_page(page))
+		return false;
+	alone = page_mapcount(page) == 1 && (!PageSwapCache(page) || try_to_free_swap(page));
+	if (alone) {
+		ClearPageDirty(page);
+		if (!TestSetPageLazyfree(page))
+			atomic_add(&nr_lazyfree, 1);
+	}
+	unlock_page(page);
+	return alone;
+}
+
+/* P held. Returns whether a TLB entry may be wrong now. */
+static bool free_ptes(struct mm_struct *mm, pte_t *pte, unsigned long n, struct list_head *out)
+{
+	bool flush = false;
+
+	for (; n; n--, pte++) {
+		pte_t e = pte_read(pte);
+		struct page *page;
+
+		if (pte_is_swap(e)) {
+			if (!swap_entry_valid(pte_to_swp_entry(e)))
+				continue;
+			pte_set(pte, __pte(0));
+			atomic_sub(&mm->rss_swap, 1);
+			page = swap_free_and_get_cached(pte_to_swp_entry(e));
+			if (page) {
+				free_swap_cache(&page, 1);
+				release_page(page);
+			}
+			continue;
+		}
+		if (!pte_present(e) || pte_special(e))
+			continue;
+		page = pfn_to_page(pte_pfn(e));
+		if (!page_make_lazyfree(page))
+			continue;
+		if (pte_dirty(e) || pte_young(e)) {
+			atomic_and(&pte->v, ~(_PAGE_DIRTY | _PAGE_ACCESSED));
+			flush = true;
+		}
+		if (lru_isolate(page))
+			list_add(&page->lru, out);
+	}
+	return flush;
+}
+
+static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = vma->mm;
+	unsigned long addr, next, stop;
+	LIST_HEAD(pages);
+
+	if (vma->mapping)
+		return -EINVAL; /* for anonymous memory only */
+	for (addr = start; addr < end; addr = stop) {
+		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+
+		stop = min(next, end);
+		if (!table)
+			continue;
+		spin_lock(&mm->page_table_lock);
+		/* A CPU that knows the entry as dirty would not say so again. */
+		if (free_ptes(mm, &table[pt_index(addr, 0)], (stop - addr) >> PAGE_SHIFT, &pages))
+			flush_tlb_range(mm, addr, stop);
+		spin_unlock(&mm->page_table_lock);
+		deactivate_pages(&pages);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* ---- REMOVE -----------------------------------------------------------------------------------
+ */
+
+/* A hole in the file: zeroes for everybody who maps it. */
+static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	unsigned long from = linear_page_index(vma, start);
+	unsigned long to = from + ((end - start) >> PAGE_SHIFT);
+
+	if ((vma->flags & VM_LOCKED) || !vma->mapping)
+		return -EINVAL;
+	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
+		return -EACCES;
+	if (!(vma->mapping->flags & AS_SHMEM))
+		return -EOPNOTSUPP; /* no file system here can do without blocks it has */
+	unmap_mapping_range(vma->mapping, from, to, false);
+	shmem_truncate_range(vma->mapping, from, to);
+	return 0;
+}
+
+/* ---- flags ------------------------------------------------------------------------------------
+ */
+
+static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
+			 int advice)
+{
+	struct vm_area_struct *vma = *pvma;
+	unsigned long flags = vma->flags;
+	int err;
+
+	switch (advice) {
+	case MADV_NORMAL:
+		flags &= ~(VM_RAND_READ | VM_SEQ_READ);
+		break;
+	case MADV_RANDOM:
+		flags = (flags & ~VM_SEQ_READ) | VM_RAND_READ;
+		break;
+	case MADV_SEQUENTIAL:
+		flags = (flags & ~VM_RAND_READ) | VM_SEQ_READ;
+		break;
+	case MADV_DONTFORK:
+		flags |= VM_DONTCOPY;
+		break;
+	case MADV_DOFORK:
+		flags &= ~VM_DONTCOPY;
+		break;
+	case MADV_WIPEONFORK:
+		if (vma->file || (flags & VM_SHARED))
+			return -EINVAL;
+		flags |= VM_WIPEONFORK;
+		break;
+	case MADV_KEEPONFORK:
+		flags &= ~VM_WIPEONFORK;
+		break;
+	case MADV_DONTDUMP:
+		flags |= VM_DONTDUMP;
+		break;
+	case MADV_DODUMP:
+		flags &= ~VM_DONTDUMP;
+		break;
+	case MADV_HUGEPAGE:
+		flags = (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
+		break;
+	case MADV_NOHUGEPAGE:
+		flags = (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
+		break;
+	}
+	if (flags == vma->flags)
+		return 0;
+	err = vma_modify_flags(pvma, start, end, flags);
+	return err == -ENOMEM ? -EAGAIN
+			      : err; /* madvise(2): of the kernel's own, not the caller's */
+}
+
+/* ---- the call ---------------------------------------------------------------------------------
+ */
+
+enum advice_kind { ADVICE_NONE, ADVICE_PTES, ADVICE_FLAGS, ADVICE_POPULATE };
+
+static enum advice_kind advice_kind(int advice)
+{
+	switch (advice) {
+	case MADV_WILLNEED:
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return ADVICE_PTES;
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_DONTDUMP:
+	case MADV_DODUMP:
+	case MADV_WIPEONFORK:
+	case MADV_KEEPONFORK:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+		return ADVICE_FLAGS;
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+		return ADVICE_POPULATE;
+	default:
+		return ADVICE_NONE;
+	}
+}
+
+/* Advice for [start, end), a part of *pvma; afterwards *pvma contains its end. */
+static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
+		       int advice)
+{
+	struct vm_area_struct *vma = *pvma;
+
+	switch (advice) {
+	case MADV_WILLNEED:
+		return madvise_willneed(vma, start, end);
+	case MADV_DONTNEED:
+		return vma->flags & VM_LOCKED ? -EINVAL : madvise_dontneed(vma, start, end);
+	case MADV_DONTNEED_LOCKED:
+		if (vma->flags & VM_LOCKED)
+			mlock_vma_pages(vma, start, end, false);
+		return madvise_dontneed(vma, start, end);
+	case MADV_FREE:
+		return vma->flags & VM_LOCKED ? -EINVAL : madvise_free(vma, start, end);
+	case MADV_REMOVE:
+		return madvise_remove(vma, start, end);
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return madvise_cold(vma, start, end, advice == MADV_PAGEOUT);
+	default:
+		return madvise_flags(pvma, start, end, advice);
+	}
+}
+
+static int walk_vmas(struct mm_struct *mm, unsigned long start, unsigned long end, int advice)
+{
+	struct vm_area_struct *vma = find_vma(mm, start);
+	bool hole = false;
+	int err;
+
+	for (;;) {
+		if (!vma)
+			return -ENOMEM;
+		if (vma->vm_start > start) {
+			hole = true;
+			start = vma->vm_start;
+			if (start >= end)
+				break;
+		}
+		err = madvise_vma(&vma, start, min(end, vma->vm_end), advice);
+		if (err)
+			return err;
+		start = vma->vm_end;
+		if (start >= end)
+			break;
+		vma = vma_next(vma);
+	}
+	return hole ? -ENOMEM : 0;
+}
+
+/* Fault in what is mapped of [addr, end). Takes mmap_lock itself, VMA by VMA. */
+static int madvise_populate(struct mm_struct *mm, unsigned long addr, unsigned long end, bool write)
+{
+	bool hole = false;
+	int err = 0;
+
+	while (addr < end && !err) {
+		struct vm_area_struct *vma;
+		unsigned long stop = 0;
+
+		down_read(&mm->mmap_lock);
+		vma = find_vma(mm, addr);
+		if (vma) {
+			hole |= vma->vm_start > addr;
+			addr = max(addr, vma->vm_start);
+			stop = min(end, vma->vm_end);
+			if (addr < end && !(vma->flags & (write ? VM_WRITE : VM_READ)))
+				err = -EINVAL;
+		} else {
+			err = -ENOMEM;
+		}
+		up_read(&mm->mmap_lock);
+		if (!err && addr < end)
+			err = mm_populate_as(mm, addr, stop - addr, write);
+		addr = stop;
+	}
+	return err ? err : hole ? -ENOMEM : 0;
+}
+
+int do_madvise(struct mm_struct *mm, unsigned long addr, unsigned long len, int advice)
+{
+	enum advice_kind kind = advice_kind(advice);
+	unsigned long end = addr + ALIGN_UP(len, PAGE_SIZE);
+	int err;
+
+	if (kind == ADVICE_NONE || (addr & ~PAGE_MASK))
+		return -EINVAL;
+	if (end < addr || (len && !ALIGN_UP(len, PAGE_SIZE)))
+		return -EINVAL;
+	if (end == addr)
+		return 0;
+	if (kind == ADVICE_POPULATE)
+		return madvise_populate(mm, addr, end, advice == MADV_POPULATE_WRITE);
+	if (kind == ADVICE_FLAGS) {
+		down_write(&mm->mmap_lock);
+		err = walk_vmas(mm, addr, end, advice);
+		up_write(&mm->mmap_lock);
+		return err;
+	}
+	lru_add_drain();
+	down_read(&mm->mmap_lock);
+	err = walk_vmas(mm, addr, end, advice);
+	up_read(&mm->mmap_lock);
+	return err;
+}

@@ -1,0 +1,72 @@
+/*
+ * mincore: which pages would be there without waiting for a disk.
+ *
+ * A page counts if a PTE maps it, the shared zero page included, or if it is in swap but still, or
+ * already, in the swap cache; where nothing is mapped of a file, if the page cache has it.
+ *
+ * Locks: mmap_lock for reading; entries are read without page_table_lock: the answer may be old
+ * before it arrives anyway.
+ */
+#include "lib/errno.h"
+#include "mm/reclaim/lru.h"
+#include "mm/cache/pagecache.h"
+#include "mm/virt/pgtable.h"
+#include "mm/swap/swapcache.h"
+#include "mm/virt/vma.h"
+
+static bool cached(struct address_space *mapping, unsigned long index)
+{
+	struct page *page = find_get_page(mapping, index);
+	bool there = page && PageUptodate(page);
+
+	if (page)
+		release_page(page);
+	return there;
+}
+
+static bool resident(const struct vm_area_struct *vma, unsigned long addr, pte_t e)
+{
+	struct page *page;
+	bool there;
+
+	if (pte_none(e))
+		return vma->mapping && cached(vma->mapping, linear_page_index(vma, addr));
+	if (pte_present(e))
+		return true;
+	if (!swap_entry_valid(pte_to_swp_entry(e)))
+		return false;
+	page = swap_cache_lookup(pte_to_swp_entry(e));
+	if (!page)
+		return false;
+	there = PageUptodate(page);
+	release_page(page);
+	return there;
+}
+
+long mincore_pages(struct mm_struct *mm, unsigned long addr, unsigned long pages, u8 *vec)
+{
+	unsigned long end, next, stop;
+	struct vm_area_struct *vma;
+	long ret = -ENOMEM;
+
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (!vma || vma->vm_start > addr)
+		goto out;
+	pages = min(pages, (vma->vm_end - addr) >> PAGE_SHIFT);
+	for (end = addr + (pages << PAGE_SHIFT); addr < end; addr = stop) {
+		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+		unsigned long n;
+
+		stop = min(next, end);
+		n = (stop - addr) >> PAGE_SHIFT;
+		for (unsigned long i = 0; i < n; i++)
+			*vec++ = resident(vma, addr + (i << PAGE_SHIFT),
+					  table ? pte_read(&table[pt_index(addr, 0) + i])
+						: __pte(0));
+	}
+	ret = (long)pages;
+out:
+	up_read(&mm->mmap_lock);
+	return ret;
+}

@@ -1,0 +1,272 @@
+/*
+ * mlock, munlock, mlockall: memory that stays.
+ *
+ * VM_LOCKED on a VMA is the promise; PG_mlocked and PG_unevictable on its pages keep reclaim from
+ * looking at them again and again: they lie on the unevictable list. The promise alone would do:
+ * reclaim asks the VMAs before it unmaps a page, so a page that lacks the flags, because it was on
+ * its way in while the VMA was locked, is only found out later.
+ *
+ * I1  locked_vm = pages of the VMAs with VM_LOCKED.
+ * I2  A page with PG_mlocked is or was mapped by a locked VMA, and NR_MLOCK counts it. The flags go
+ *     when a locked VMA lets go of it (munlock, munmap, copy on write), or with the page.
+ *
+ * As in Linux a hole is found when it is reached: what lies below it is done, and the call fails.
+ *
+ * Locks: mmap_lock for writing to change VMAs, for reading to fault in; lru_lock for page flags.
+ */
+#include "lib/errno.h"
+#include "mm/reclaim/lru.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/vma.h"
+
+#define LOCK_FLAGS (VM_LOCKED | VM_LOCKONFAULT)
+
+bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsigned long pages)
+{
+	return (flags & VM_LOCKED) && mm->locked_vm + pages > mm->rlimit_memlock >> PAGE_SHIFT;
+}
+
+/* ---- pages ------------------------------------------------------------------------------------
+ */
+
+/* The page is mapped by the VMA, so it stays. On a list it changes the list; elsewhere (in a batch,
+ * isolated) whoever puts it on one looks at the flags then. */
+static void page_set_mlocked(struct page *page, bool lock)
+{
+	pg_data_t *node = page_pgdat(page);
+	unsigned long flags = spin_lock_irqsave(&node->lru_lock);
+	struct lru_delta d = {0};
+	bool listed = PageLRU(page);
+
+	if (PageMlocked(page) == lock)
+		goto out;
+	if (listed)
+		lru_delta_add(&d, page, page_lru(page), -1);
+	if (lock)
+		atomic_or(&page->flags, 1ull << PG_mlocked | 1ull << PG_unevictable);
+	else
+		atomic_and(&page->flags, ~(1ull << PG_mlocked | 1ull << PG_unevictable));
+	page_stat_add(page, NR_MLOCK, lock ? 1 : -1);
+	if (listed) {
+		lru_delta_add(&d, page, page_lru(page), 1);
+		lru_delta_flush(&d);
+		list_move(&page->lru, &node->lru[page_lru(page)]);
+	}
+out:
+	spin_unlock_irqrestore(&node->lru_lock, flags);
+}
+
+void mlock_page(struct page *page)
+{
+	if (!PageMlocked(page))
+		page_set_mlocked(page, true);
+}
+
+void munlock_page(struct page *page)
+{
+	page_set_mlocked(page, false);
+}
+
+void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock)
+{
+	struct mm_struct *mm = vma->mm;
+	unsigned long addr = start, next, stop;
+
+	lru_add_drain();
+	for (; addr < end; addr = stop) {
+		pte_t *pte = walk_pte_table(mm->pgd, addr, &next);
+
+		stop = min(next, end);
+		if (!pte)
+			continue;
+		spin_lock(&mm->page_table_lock);
+		for (pte += pt_index(addr, 0); addr < stop; addr += PAGE_SIZE, pte++) {
+			pte_t e = pte_read(pte);
+
+			if (pte_present(e) && !pte_special(e))
+				page_set_mlocked(pfn_to_page(pte_pfn(e)), lock);
+		}
+		spin_unlock(&mm->page_table_lock);
+	}
+}
+
+/* ---- VMAs -------------------------------------------------------------------------------------
+ */
+
+/* Lock flags for [start, end), a part of *pvma; afterwards *pvma contains it. */
+static int mlock_fixup(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
+		       unsigned long lock)
+{
+	struct vm_area_struct *vma = *pvma;
+	unsigned long old = vma->flags, flags = (old & ~LOCK_FLAGS) | lock;
+	struct mm_struct *mm = vma->mm;
+	long pages = (end - start) >> PAGE_SHIFT;
+	int err;
+
+	if (flags == old)
+		return 0;
+	err = vma_modify_flags(pvma, start, end, flags);
+	if (err)
+		return err;
+	vm_stat_account(mm, old, -pages);
+	vm_stat_account(mm, flags, pages);
+	if ((flags ^ old) & VM_LOCKED)
+		mlock_vma_pages(*pvma, start, end, flags & VM_LOCKED);
+	return 0;
+}
+
+static int apply_lock(struct mm_struct *mm, unsigned long start, unsigned long len,
+		      unsigned long lock)
+{
+	unsigned long end = start + len;
+	struct vm_area_struct *vma;
+	int err;
+
+	if (end < start)
+		return -EINVAL;
+	if (end == start)
+		return 0;
+	vma = find_vma(mm, start);
+	for (;;) {
+		if (!vma || vma->vm_start > start)
+			return -ENOMEM;
+		err = mlock_fixup(&vma, start, min(end, vma->vm_end), lock);
+		if (err)
+			return err;
+		start = vma->vm_end;
+		if (start >= end)
+			return 0;
+		vma = vma_next(vma);
+	}
+}
+
+static unsigned long locked_pages(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
+	unsigned long n = 0;
+
+	for (; vma && vma->vm_start < end; vma = vma_next(vma))
+		if (vma->flags & VM_LOCKED)
+			n += (min(end, vma->vm_end) - max(start, vma->vm_start)) >> PAGE_SHIFT;
+	return n;
+}
+
+/* Would locking the range take more than the limit? What is locked there already counts once. */
+static bool over_limit(struct mm_struct *mm, unsigned long start, unsigned long len)
+{
+	unsigned long limit = mm->rlimit_memlock >> PAGE_SHIFT;
+	unsigned long total = mm->locked_vm + (len >> PAGE_SHIFT);
+
+	return total > limit && total - locked_pages(mm, start, start + len) > limit;
+}
+
+/* Pages that were on their way in while the VMA was locked. */
+static void mlock_late_pages(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+
+	down_read(&mm->mmap_lock);
+	vma = find_vma_intersection(mm, start, end);
+	for (; vma && vma->vm_start < end; vma = vma_next(vma))
+		if (vma->flags & VM_LOCKED)
+			mlock_vma_pages(vma, max(start, vma->vm_start), min(end, vma->vm_end),
+					true);
+	up_read(&mm->mmap_lock);
+}
+
+int do_mlock(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags)
+{
+	unsigned long start = addr & PAGE_MASK;
+	int err = -ENOMEM;
+
+	if (flags & ~MLOCK_ONFAULT)
+		return -EINVAL;
+	if (!mm->rlimit_memlock)
+		return -EPERM;
+	len = ALIGN_UP(len + (addr - start), PAGE_SIZE);
+	down_write(&mm->mmap_lock);
+	if (!over_limit(mm, start, len))
+		err = apply_lock(mm, start, len,
+				 VM_LOCKED | (flags & MLOCK_ONFAULT ? VM_LOCKONFAULT : 0));
+	up_write(&mm->mmap_lock);
+	if (err || !len || (flags & MLOCK_ONFAULT))
+		return err;
+	err = mm_populate(mm, start, len);
+	mlock_late_pages(mm, start, start + len);
+	/* mlock(2): no access to it is -ENOMEM, no memory for it -EAGAIN. */
+	return err == -EFAULT ? -ENOMEM : err == -ENOMEM ? -EAGAIN : err;
+}
+
+int do_munlock(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	unsigned long start = addr & PAGE_MASK;
+	int err;
+
+	len = ALIGN_UP(len + (addr - start), PAGE_SIZE);
+	down_write(&mm->mmap_lock);
+	err = apply_lock(mm, start, len, 0);
+	up_write(&mm->mmap_lock);
+	return err;
+}
+
+/* A VMA that cannot be split is left as it is: here nothing is split. */
+static void lock_every_vma(struct mm_struct *mm, unsigned long lock)
+{
+	struct vm_area_struct *vma;
+
+	if (list_empty(&mm->mmap))
+		return;
+	vma = list_first_entry(&mm->mmap, struct vm_area_struct, link);
+	for (; vma; vma = vma_next(vma))
+		mlock_fixup(&vma, vma->vm_start, vma->vm_end, lock);
+}
+
+int do_mlockall(struct mm_struct *mm, int flags)
+{
+	unsigned long lock = VM_LOCKED | (flags & MCL_ONFAULT ? VM_LOCKONFAULT : 0), addr = 0;
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
+		return -EINVAL;
+	if (!mm->rlimit_memlock)
+		return -EPERM;
+	down_write(&mm->mmap_lock);
+	if ((flags & MCL_CURRENT) && mm->total_vm > mm->rlimit_memlock >> PAGE_SHIFT) {
+		err = -ENOMEM;
+	} else {
+		mm->def_flags = flags & MCL_FUTURE ? lock : 0;
+		if (flags & MCL_CURRENT)
+			lock_every_vma(mm, lock);
+	}
+	up_write(&mm->mmap_lock);
+	if (err || !(flags & MCL_CURRENT) || (flags & MCL_ONFAULT))
+		return err;
+	/* Whatever cannot be faulted in is passed over. */
+	for (;;) {
+		unsigned long start = 0, end = 0;
+
+		down_read(&mm->mmap_lock);
+		vma = find_vma(mm, addr);
+		if (vma) {
+			start = vma->vm_start;
+			end = vma->vm_end;
+		}
+		up_read(&mm->mmap_lock);
+		if (!end)
+			break;
+		mm_populate(mm, start, end - start);
+		mlock_late_pages(mm, start, end);
+		addr = end;
+	}
+	return 0;
+}
+
+int do_munlockall(struct mm_struct *mm)
+{
+	down_write(&mm->mmap_lock);
+	mm->def_flags = 0;
+	lock_every_vma(mm, 0);
+	up_write(&mm->mmap_lock);
+	return 0;
+}

@@ -1,0 +1,491 @@
+/*
+ * mmap, munmap, brk and stacks: the shape of an address space.
+ *
+ * Placement is top-down from mm->mmap_base, below the stack's room. Each call checks and reserves
+ * first (limits, overcommit charge, a VMA for the split that a hole needs), then changes the tree.
+ *
+ * I1  total_vm, data_vm, stack_vm, locked_vm are the sums over the VMAs.
+ * I2  mm->committed = pages of the VMAs with VM_ACCOUNT.
+ *
+ * Locks: mmap_lock for writing; populating runs after it is released.
+ */
+#include "lib/errno.h"
+#include "mm/reclaim/lru.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/rmap.h"
+#include "mm/cache/shmem.h"
+#include "mm/virt/vma.h"
+
+#define MMAP32_LOW  0x40000000ul
+#define MMAP32_HIGH 0x80000000ul
+
+#define MAX_FILE_BYTES 0x7fffffffffffffffull
+/* What MAP_SHARED_VALIDATE lets pass. */
+#define MAP_KNOWN_FLAGS                                                                         \
+	(MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED |       \
+	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
+	 MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE)
+
+/* ---- unmapping --------------------------------------------------------------------------------
+ */
+
+/* Unmap [start, end), which starts in or before `first` and does not lie strictly inside one VMA:
+ * so each VMA goes wholly or loses one end, and nothing can fail. */
+static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsigned long start,
+		       unsigned long end, bool full)
+{
+	struct vm_area_struct *prev = vma_prev(first), *vma, *next, *dead;
+	unsigned long floor = prev ? prev->vm_end : 0, ceiling = 1ul << 47;
+	unsigned long from = max(start, first->vm_start), to = from;
+	struct mmu_gather tlb;
+	LIST_HEAD(gone);
+
+	lru_add_drain(); /* so that batches do not keep the pages */
+	tlb_gather_mmu(&tlb, mm, full);
+	for (vma = first; vma && vma->vm_start < end; vma = next) {
+		unsigned long s = max(start, vma->vm_start), pages;
+
+		to = min(end, vma->vm_end);
+		pages = (to - s) >> PAGE_SHIFT;
+		next = vma_next(vma);
+		if (unlikely(vma->flags & VM_LOCKED))
+			mlock_vma_pages(vma, s, to, false); /* others may map them, too */
+		zap_page_range(&tlb, s, to);
+		vm_stat_account(mm, vma->flags, -(long)pages);
+		if (vma->flags & VM_ACCOUNT)
+			vm_uncharge(mm, pages);
+		if (s > vma->vm_start) {
+			vma_set_range(vma, vma->vm_start, s);
+			floor = s;
+		} else if (to < vma->vm_end) {
+			vma_set_range(vma, to, vma->vm_end);
+			break;
+		} else {
+			vma_unlink(vma);
+			list_add_tail(&vma->link, &gone);
+		}
+	}
+	if (vma) /* what is left of the last one, or the one behind */
+		ceiling = vma->vm_start;
+	list_for_each_entry_safe (dead, next, &gone, link)
+		vma_free(dead);
+	free_pgtables(&tlb, from, to, floor, ceiling);
+	tlb_finish_mmu(&tlb);
+}
+
+int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
+	int err;
+
+	if (!vma)
+		return 0;
+	if (start > vma->vm_start && end < vma->vm_end) {
+		/* A hole in the middle needs one VMA more than there was. */
+		err = vma_split(vma, end);
+		if (err)
+			return err;
+	}
+	unmap_vmas(mm, vma, start, end, false);
+	return 0;
+}
+
+int do_munmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	if ((addr & ~PAGE_MASK) || addr > TASK_SIZE || !len || len > TASK_SIZE - addr)
+		return -EINVAL;
+	len = ALIGN_UP(len, PAGE_SIZE);
+	if (len > TASK_SIZE - addr)
+		return -EINVAL;
+	return __do_munmap(mm, addr, addr + len);
+}
+
+int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	int err;
+
+	down_write(&mm->mmap_lock);
+	err = do_munmap_locked(mm, addr, len);
+	up_write(&mm->mmap_lock);
+	return err;
+}
+
+void exit_mmap(struct mm_struct *mm)
+{
+	down_write(&mm->mmap_lock);
+	update_hiwater_rss(mm);
+	if (!list_empty(&mm->mmap))
+		unmap_vmas(mm, list_first_entry(&mm->mmap, struct vm_area_struct, link), 0, ~0ul,
+			   true);
+	mm->brk = mm->start_brk;
+	up_write(&mm->mmap_lock);
+}
+
+/* ---- mapping ----------------------------------------------------------------------------------
+ */
+
+static unsigned long calc_vm_flags(int prot, int flags)
+{
+	unsigned long vm = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+
+	vm |= (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
+	      (prot & PROT_EXEC ? VM_EXEC : 0);
+	vm |= (flags & MAP_GROWSDOWN ? VM_GROWSDOWN : 0) | (flags & MAP_LOCKED ? VM_LOCKED : 0);
+	if ((flags & MAP_NORESERVE) && sysctl_overcommit_memory != 2)
+		vm |= VM_NORESERVE;
+	return vm;
+}
+
+/* What was asked for if free or MAP_FIXED, else the highest hole. */
+long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags)
+{
+	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, found;
+	struct vm_area_struct *vma;
+
+	if (len > TASK_SIZE)
+		return -ENOMEM;
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		if (addr & ~PAGE_MASK)
+			return -EINVAL;
+		if (addr > TASK_SIZE - len)
+			return -ENOMEM;
+		if (addr < MMAP_MIN_ADDR)
+			return -EPERM;
+		if ((flags & MAP_FIXED_NOREPLACE) && find_vma_intersection(mm, addr, addr + len))
+			return -EEXIST;
+		return addr;
+	}
+	if (flags & MAP_32BIT) {
+		low = MMAP32_LOW;
+		high = MMAP32_HIGH;
+	}
+	addr = addr > TASK_SIZE ? 0 : addr & PAGE_MASK;
+	if (addr && addr < MMAP_MIN_ADDR)
+		addr = MMAP_MIN_ADDR;
+	if (addr >= MMAP_MIN_ADDR && addr <= TASK_SIZE - len &&
+	    (!(flags & MAP_32BIT) || addr + len <= high)) {
+		vma = find_vma(mm, addr);
+		if (!vma || addr + len <= vm_start_gap(vma)) {
+			struct vm_area_struct *prev;
+
+			prev = vma ? vma_prev(vma)
+				   : (list_empty(&mm->mmap)
+					      ? NULL
+					      : list_last_entry(&mm->mmap, struct vm_area_struct,
+								link));
+			if (!prev || addr >= prev->vm_end)
+				return addr;
+		}
+	}
+	found = unmapped_area_topdown(mm, len, low, high);
+	if (!found && !(flags & MAP_32BIT))
+		found = unmapped_area_topdown(mm, len, low, TASK_SIZE);
+	return found ? (long)found : -ENOMEM;
+}
+
+/* Put [start, end) into the tree: everything is checked, charged and free there. */
+static int map_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+		     unsigned long flags, const char *name)
+{
+	struct vm_area_struct *vma;
+
+	if (!vma_merge_new(mm, start, end, flags, name)) {
+		vma = vma_alloc(mm, start, end, flags, name);
+		if (!vma)
+			return -ENOMEM;
+		vma_link(vma);
+	}
+	vm_stat_account(mm, flags, (end - start) >> PAGE_SHIFT);
+	return 0;
+}
+
+/* The same for pages of a file, from pgoff on. */
+static int map_file_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+			  unsigned long flags, struct file *file, struct address_space *mapping,
+			  unsigned long pgoff)
+{
+	struct vma_desc mid = {.flags = flags,
+			       .pgoff = pgoff,
+			       .pages = (end - start) >> PAGE_SHIFT,
+			       .file = file,
+			       .mapping = mapping};
+	struct vm_area_struct *vma;
+
+	if (!vma_merge_range(mm, start, end, &mid)) {
+		vma = vma_alloc(mm, start, end, flags, NULL);
+		if (!vma)
+			return -ENOMEM;
+		vma_set_backing(vma, file, mapping, pgoff);
+		vma_link(vma);
+	}
+	vm_stat_account(mm, flags, mid.pages);
+	return 0;
+}
+
+/* Promise `pages`, if such a mapping is a promise: sets VM_ACCOUNT in *flags then. */
+static int charge_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages)
+{
+	int err;
+
+	if (!vm_accountable(*flags, sysctl_overcommit_memory))
+		return 0;
+	err = vm_charge(mm, pages);
+	if (!err)
+		*flags |= VM_ACCOUNT;
+	return err;
+}
+
+/* Limits and charge for a mapping of `pages`. */
+static int reserve_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages)
+{
+	return may_expand_vm(mm, *flags, pages) ? charge_mapping(mm, flags, pages) : -ENOMEM;
+}
+
+static unsigned long mapped_pages(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
+	unsigned long n = 0;
+
+	for (; vma && vma->vm_start < end; vma = vma_next(vma))
+		n += (min(end, vma->vm_end) - max(start, vma->vm_start)) >> PAGE_SHIFT;
+	return n;
+}
+
+/* May the file be mapped so? Puts VM_SHARED... into *vm_flags. */
+static int check_source(struct map_source *src, unsigned long len, int flags, unsigned long pgoff,
+			unsigned long *vm_flags)
+{
+	if (pgoff + (len >> PAGE_SHIFT) > (unsigned long)MAX_FILE_BYTES >> PAGE_SHIFT)
+		return -EOVERFLOW;
+	switch (flags & MAP_TYPE) {
+	case MAP_SHARED_VALIDATE:
+		if (flags & ~(MAP_TYPE | MAP_KNOWN_FLAGS))
+			return -EOPNOTSUPP;
+		/* fall through */
+	case MAP_SHARED:
+		if ((*vm_flags & VM_WRITE) && !src->writable)
+			return -EACCES;
+		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		/* What may never be written is like a private mapping, but is shown as shared. */
+		if (!src->writable)
+			*vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
+		break;
+	case MAP_PRIVATE:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!src->readable)
+		return -EACCES;
+	if (!src->prepare)
+		return -ENODEV;
+	return *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
+}
+
+/* Anonymous memory: what kind? */
+static int check_anonymous(int flags, unsigned long *vm_flags)
+{
+	switch (flags & MAP_TYPE) {
+	case MAP_SHARED:
+		if (*vm_flags & VM_GROWSDOWN)
+			return -EINVAL;
+		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		return 0;
+	case MAP_PRIVATE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Everything is checked, charged and free: make the mapping. */
+static int map_source(struct mm_struct *mm, unsigned long start, unsigned long end,
+		      unsigned long vm_flags, unsigned long pgoff, struct map_source *src)
+{
+	struct address_space *object;
+	int err;
+
+	if (src) {
+		err = src->prepare(src, vm_flags);
+		if (err)
+			return err;
+		/* A device that means anonymous memory (/dev/zero). */
+		if (!src->mapping)
+			pgoff = start >> PAGE_SHIFT;
+		return map_file_range(mm, start, end, vm_flags, src->file, src->mapping, pgoff);
+	}
+	if (!(vm_flags & VM_SHARED))
+		return map_range(mm, start, end, vm_flags, NULL);
+	err = shmem_object_create(end - start, !(vm_flags & VM_NORESERVE), &object);
+	if (err)
+		return err;
+	err = map_file_range(mm, start, end, vm_flags, NULL, object, 0);
+	shmem_object_put(object); /* the VMA has its own */
+	return err;
+}
+
+static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
+			unsigned long vm_flags, bool *populate, unsigned long pgoff,
+			struct map_source *src)
+{
+	bool over = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE); /* something may be there */
+	unsigned long end, pages;
+	int err;
+
+	if (mm->map_count > sysctl_max_map_count)
+		return -ENOMEM;
+	addr = find_free_range(mm, addr, len, flags);
+	if (IS_ERR((void *)addr))
+		return addr;
+	vm_flags |= mm->def_flags;
+	if ((flags & MAP_LOCKED) && !mm->rlimit_memlock)
+		return -EPERM;
+	if (mlock_exceeds_limit(mm, vm_flags, len >> PAGE_SHIFT))
+		return -EAGAIN;
+	err = src ? check_source(src, len, flags, pgoff, &vm_flags)
+		  : check_anonymous(flags, &vm_flags);
+	if (err)
+		return err;
+	if ((vm_flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED)
+		*populate = true;
+	end = addr + len;
+	pages = len >> PAGE_SHIFT;
+	if (!may_expand_vm(mm, vm_flags, pages - (over ? mapped_pages(mm, addr, end) : 0)))
+		return -ENOMEM;
+	/* As in Linux what was there goes first: a promise that cannot be made leaves a hole. */
+	err = over ? __do_munmap(mm, addr, end) : 0;
+	if (err)
+		return err;
+	err = charge_mapping(mm, &vm_flags, pages);
+	if (err)
+		return err;
+	err = map_source(mm, addr, end, vm_flags, pgoff, src);
+	if (err) {
+		if (vm_flags & VM_ACCOUNT)
+			vm_uncharge(mm, pages);
+		return err;
+	}
+	return addr;
+}
+
+long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
+		  unsigned long pgoff, struct map_source *src)
+{
+	bool populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
+	unsigned long size = ALIGN_UP(len, PAGE_SIZE);
+	long ret;
+
+	if (!len)
+		return -EINVAL;
+	if (!size || size > TASK_SIZE)
+		return -ENOMEM;
+	if (pgoff + (size >> PAGE_SHIFT) < pgoff)
+		return -EOVERFLOW;
+	down_write(&mm->mmap_lock);
+	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags), &populate, pgoff, src);
+	up_write(&mm->mmap_lock);
+	if (!IS_ERR((void *)ret) && populate && prot != PROT_NONE)
+		mm_populate(mm, ret, size); /* as Linux: what does not fit now faults later */
+	return ret;
+}
+
+long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
+	     unsigned long pgoff)
+{
+	return do_mmap_file(mm, addr, len, prot, flags, pgoff, NULL);
+}
+
+/* ---- heap and stack ---------------------------------------------------------------------------
+ */
+
+unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
+{
+	unsigned long flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+	unsigned long old_end = 0, new_end = 0, ret, pages;
+	struct vm_area_struct *next;
+	bool populate = false;
+
+	down_write(&mm->mmap_lock);
+	ret = mm->brk;
+	if (brk < mm->start_brk || brk > TASK_SIZE)
+		goto out;
+	if (brk - mm->start_brk + (mm->end_data - mm->start_data) > mm->rlimit_data)
+		goto out;
+	old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
+	new_end = ALIGN_UP(brk, PAGE_SIZE);
+	if (new_end < old_end) {
+		if (__do_munmap(mm, new_end, old_end))
+			goto out;
+	} else if (new_end > old_end) {
+		pages = (new_end - old_end) >> PAGE_SHIFT;
+		next = find_vma(mm, old_end);
+		if (next && new_end + PAGE_SIZE > vm_start_gap(next))
+			goto out;
+		flags |= mm->def_flags;
+		if (mm->map_count > sysctl_max_map_count || mlock_exceeds_limit(mm, flags, pages))
+			goto out;
+		if (reserve_mapping(mm, &flags, pages))
+			goto out;
+		if (map_range(mm, old_end, new_end, flags, "[heap]")) {
+			if (flags & VM_ACCOUNT)
+				vm_uncharge(mm, pages);
+			goto out;
+		}
+		populate = (flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED;
+	}
+	ret = mm->brk = brk;
+out:
+	up_write(&mm->mmap_lock);
+	if (populate)
+		mm_populate(mm, old_end, new_end - old_end);
+	return ret;
+}
+
+int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initial)
+{
+	unsigned long flags =
+		VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN;
+	unsigned long pages = initial >> PAGE_SHIFT;
+	int err;
+
+	down_write(&mm->mmap_lock);
+	err = reserve_mapping(mm, &flags, pages);
+	if (err)
+		goto out;
+	err = map_range(mm, top - initial, top, flags, "[stack]");
+	if (err && (flags & VM_ACCOUNT))
+		vm_uncharge(mm, pages);
+	if (!err)
+		mm->start_stack = top;
+out:
+	up_write(&mm->mmap_lock);
+	return err;
+}
+
+int expand_stack(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct mm_struct *mm = vma->mm;
+	struct vm_area_struct *prev = vma_prev(vma);
+	unsigned long start = addr & PAGE_MASK, grow;
+
+	if (start >= vma->vm_start)
+		return 0; /* somebody else's fault was first */
+	if (start < MMAP_MIN_ADDR)
+		return -ENOMEM;
+	/* The guard: a stack must not grow up to a mapping that a stray access could hit. */
+	if (prev && !(prev->flags & VM_GROWSDOWN) && (prev->flags & VM_ACCESS_FLAGS) &&
+	    (start < STACK_GUARD_GAP || start - STACK_GUARD_GAP < prev->vm_end))
+		return -ENOMEM;
+	if (prev && start < prev->vm_end)
+		return -ENOMEM;
+	grow = (vma->vm_start - start) >> PAGE_SHIFT;
+	if (vma->vm_end - start > mm->rlimit_stack || !may_expand_vm(mm, vma->flags, grow))
+		return -ENOMEM;
+	if (mlock_exceeds_limit(mm, vma->flags, grow))
+		return -ENOMEM;
+	if ((vma->flags & VM_ACCOUNT) && vm_charge(mm, grow))
+		return -ENOMEM;
+	vm_stat_account(mm, vma->flags, grow);
+	vma_set_range(vma, start, vma->vm_end);
+	return 0;
+}

@@ -1,0 +1,126 @@
+/*
+ * Overcommit: how much memory may be promised.
+ *
+ * Private writable mappings are promises: each of their pages may have to be filled. vm_committed()
+ * is the sum of all promises, in pages. Mode 0 refuses only a single request that the whole machine
+ * could not hold; mode 1 refuses nothing; mode 2 keeps the sum within ratio % of RAM plus swap.
+ *
+ * I1  total_committed = sum of mm->committed over all address spaces, and what was charged for
+ *     shared memory, at rest.
+ */
+#include "lib/errno.h"
+#include "mm/phys/alloc.h"
+#include "mm/swap/swap.h"
+#include "mm/virt/vma.h"
+
+int sysctl_overcommit_memory;
+int sysctl_overcommit_ratio = 50;
+u32 sysctl_max_map_count = 65530;
+
+static s64 total_committed; /* A: pages */
+
+#define USER_RESERVE_PAGES ((128ul << 20) >> PAGE_SHIFT)
+
+u64 vm_committed(void)
+{
+	s64 n = atomic_load(&total_committed);
+
+	return n < 0 ? 0 : n;
+}
+
+u64 vm_commit_limit(void)
+{
+	return totalram_pages() * (u64)sysctl_overcommit_ratio / 100 + swap_total_pages();
+}
+
+bool overcommit_allows(int mode, u64 request, u64 committed, u64 totalram, u64 totalswap, u64 limit,
+		       u64 reserve)
+{
+	if (mode == 1)
+		return true;
+	if (mode == 0)
+		return request <= totalram + totalswap;
+	return committed <= limit - min(limit, reserve);
+}
+
+bool vm_accountable(unsigned long flags, int mode)
+{
+	if ((flags & (VM_SHARED | VM_WRITE)) != VM_WRITE)
+		return false;
+	return mode == 2 || !(flags & VM_NORESERVE);
+}
+
+/* `reserve`: in mode 2, pages to leave for others. */
+static int charge(u64 pages, u64 reserve)
+{
+	u64 committed = atomic_add_return(&total_committed, (s64)pages);
+	int mode = sysctl_overcommit_memory;
+	bool ok = true;
+
+	if (mode == 2)
+		ok = overcommit_allows(mode, pages, committed, 0, 0, vm_commit_limit(), reserve);
+	else if (mode == 0)
+		ok = overcommit_allows(mode, pages, committed, totalram_pages(), swap_total_pages(),
+				       0, 0);
+	if (!ok) {
+		atomic_sub(&total_committed, (s64)pages);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int vm_charge(struct mm_struct *mm, unsigned long pages)
+{
+	/* The reserve leaves one process room to grow that another must not eat; a small process
+	 * is not held to it. */
+	int err = charge(pages, min(mm->total_vm / 32, USER_RESERVE_PAGES));
+
+	if (!err)
+		mm->committed += pages;
+	return err;
+}
+
+int vm_charge_object(u64 pages)
+{
+	return charge(pages, 0);
+}
+
+void vm_uncharge_object(u64 pages)
+{
+	atomic_sub(&total_committed, (s64)pages);
+}
+
+void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages)
+{
+	atomic_add(&total_committed, (s64)pages);
+	mm->committed += pages;
+}
+
+void vm_uncharge(struct mm_struct *mm, unsigned long pages)
+{
+	atomic_sub(&total_committed, (s64)pages);
+	mm->committed -= pages;
+}
+
+static bool is_data(unsigned long flags)
+{
+	return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
+}
+
+void vm_stat_account(struct mm_struct *mm, unsigned long flags, long pages)
+{
+	mm->total_vm += pages;
+	if (flags & VM_GROWSDOWN)
+		mm->stack_vm += pages;
+	else if (is_data(flags))
+		mm->data_vm += pages;
+	if (flags & VM_LOCKED)
+		mm->locked_vm += pages;
+}
+
+bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned long pages)
+{
+	if (mm->total_vm + pages > mm->rlimit_as >> PAGE_SHIFT)
+		return false;
+	return !is_data(flags) || mm->data_vm + pages <= mm->rlimit_data >> PAGE_SHIFT;
+}

@@ -1,0 +1,369 @@
+/*
+ * User page tables: four levels of 512 entries.
+ *
+ *   mm->pgd ─> table ─> table ─> PTE table ─> frames         a PTE table covers 2 MiB
+ *
+ * An entry is empty, a table, or (lowest level) one of: a mapped page, a PROT_NONE page, a swap
+ * entry. Tables are made by faults and freed by munmap when no VMA is left in what they cover.
+ *
+ * I1  mm->pgtables_bytes = 4096 * (tables reachable from mm->pgd, that one included), and
+ *     NR_PAGETABLE counts the same pages.
+ * I2  A page or table that a CPU's TLB may still reach is not freed: it is gathered, the TLB is
+ *     flushed, then everything gathered is freed.
+ * I3  rss_anon, rss_file, rss_shmem = present PTEs that are not special, by what they map; rss_swap =
+ *     swap entries. They change under the page_table_lock together with the PTE.
+ *
+ * Locks: page_table_lock for every change of an entry. Tables are added with mmap_lock held and
+ * freed with it held for writing, so whoever holds it for reading may walk without the spinlock;
+ * others (the reverse map) walk wholly under the spinlock, or under the i_mmap_lock of a VMA that is
+ * in its file's tree (rmap_file.c, I1).
+ */
+#include "arch/tlb.h"
+#include "lib/string.h"
+#include "lib/trace.h"
+#include "mm/phys/alloc.h"
+#include "mm/reclaim/lru.h"
+#include "mm/cache/pagecache.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/rmap.h"
+#include "mm/swap/swapcache.h"
+#include "mm/virt/vma.h"
+#include "mm/phys/zone.h"
+
+struct page *pgtable_alloc(struct mm_struct *mm)
+{
+	struct page *page = alloc_pages_type(GFP_KERNEL_ACCOUNT | __GFP_ZERO, 0, PAGE_PGTABLE);
+
+	if (!page)
+		return NULL;
+	page_stat_add(page, NR_PAGETABLE, 1);
+	atomic_add(&mm->pgtables_bytes, (s64)PAGE_SIZE);
+	return page;
+}
+
+void pgtable_free(struct mm_struct *mm, struct page *page)
+{
+	page_stat_add(page, NR_PAGETABLE, -1);
+	atomic_sub(&mm->pgtables_bytes, (s64)PAGE_SIZE);
+	page->private_ = 0;
+	__free_page(page);
+}
+
+pte_t *walk_pte(pte_t *pgd, unsigned long addr)
+{
+	pte_t e = pte_read(&pgd[pt_index(addr, 3)]);
+
+	if (!e.v)
+		return NULL;
+	e = pte_read(&pte_table(e)[pt_index(addr, 2)]);
+	if (!e.v)
+		return NULL;
+	e = pte_read(&pte_table(e)[pt_index(addr, 1)]);
+	if (!e.v)
+		return NULL;
+	return &pte_table(e)[pt_index(addr, 0)];
+}
+
+pte_t *walk_pte_table(pte_t *pgd, unsigned long addr, unsigned long *next)
+{
+	pte_t *table = pgd;
+
+	for (int level = 3; level > 0; level--) {
+		unsigned long span = 1ul << (PAGE_SHIFT + 9 * level);
+		pte_t e = pte_read(&table[pt_index(addr, level)]);
+
+		*next = (addr & ~(span - 1)) + span;
+		if (!e.v)
+			return NULL;
+		table = pte_table(e);
+	}
+	return table;
+}
+
+/* Table behind *slot, made if missing. */
+static pte_t *table_alloc(struct mm_struct *mm, pte_t *slot)
+{
+	struct page *page;
+	pte_t e = pte_read(slot);
+
+	if (likely(e.v))
+		return pte_table(e);
+	page = pgtable_alloc(mm);
+	if (!page)
+		return NULL;
+	spin_lock(&mm->page_table_lock);
+	e = pte_read(slot);
+	if (likely(!e.v)) {
+		e = __pte(page_to_phys(page) | _PAGE_TABLE);
+		atomic_store_release(&slot->v, e.v);
+		page = NULL;
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (page)
+		pgtable_free(mm, page);
+	return pte_table(e);
+}
+
+pte_t *walk_pte_alloc(struct mm_struct *mm, unsigned long addr)
+{
+	pte_t *table = mm->pgd;
+
+	for (int level = 3; level > 0; level--) {
+		table = table_alloc(mm, &table[pt_index(addr, level)]);
+		if (unlikely(!table))
+			return NULL;
+	}
+	return &table[pt_index(addr, 0)];
+}
+
+/* ---- gathering --------------------------------------------------------------------------------
+ */
+
+void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full)
+{
+	tlb->mm = mm;
+	tlb->full = full;
+	tlb->start = ~0ul;
+	tlb->end = 0;
+	tlb->nr = 0;
+	tlb->swapcache = false;
+	tlb->atomic = false;
+	tlb->file_only = false;
+	tlb->tables = NULL;
+}
+
+static void tlb_flush_mmu(struct mmu_gather *tlb)
+{
+	struct page *table;
+
+	if (tlb->start < tlb->end) {
+		if (tlb->full || tlb->tables) /* tables: paging-structure caches as well */
+			flush_tlb_mm(tlb->mm);
+		else if (tlb->end - tlb->start == PAGE_SIZE)
+			flush_tlb_page(tlb->mm, tlb->start);
+		else
+			flush_tlb_range(tlb->mm, tlb->start, tlb->end);
+		tlb->start = ~0ul;
+		tlb->end = 0;
+	}
+	if (unlikely(tlb->swapcache))
+		free_swap_cache(tlb->pages, tlb->nr);
+	tlb->swapcache = false;
+	release_pages(tlb->pages, tlb->nr);
+	tlb->nr = 0;
+	while ((table = tlb->tables)) {
+		tlb->tables = (struct page *)table->private_;
+		pgtable_free(tlb->mm, table);
+	}
+}
+
+void tlb_finish_mmu(struct mmu_gather *tlb)
+{
+	tlb_flush_mmu(tlb);
+}
+
+/* P held: a PTE lets go of a page of a file. What it knew of the page's use goes with it. */
+static void zap_file_page(struct mm_struct *mm, struct page *page, pte_t old)
+{
+	if (pte_dirty(old) && !PageDirty(page))
+		set_page_dirty(page);
+	if (pte_young(old) && !PageReferenced(page))
+		SetPageReferenced(page);
+	page_remove_file_rmap(page, mm);
+}
+
+/* Zap PTEs from `pte` to `end`, all of one table, until done or the gather is full. Returns the
+ * address it got to. */
+static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long addr,
+			      unsigned long end)
+{
+	struct mm_struct *mm = tlb->mm;
+	unsigned long first = ~0ul, last = 0;
+	s64 anon = 0, swap = 0, unmapped = 0;
+	unsigned int nr = tlb->nr, zone = ~0u;
+	bool file_only = tlb->file_only;
+
+	spin_lock(&mm->page_table_lock);
+	for (; addr < end; addr += PAGE_SIZE, pte++) {
+		pte_t e = pte_read(pte);
+		struct page *page;
+
+		if (pte_none(e))
+			continue;
+		if (unlikely(file_only) &&
+		    (!pte_present(e) || pte_special(e) || PageAnon(pfn_to_page(pte_pfn(e)))))
+			continue;
+		if (unlikely(!pte_present(e))) {
+			pte_set(pte, __pte(0));
+			swap++;
+			page = swap_free_and_get_cached(pte_to_swp_entry(e));
+			if (!page)
+				continue;
+			tlb->swapcache = true;
+		} else {
+			e = pte_get_and_clear(pte);
+			if (last == 0)
+				first = addr;
+			last = addr + PAGE_SIZE;
+			if (unlikely(pte_special(e)))
+				continue;
+			page = pfn_to_page(pte_pfn(e));
+			trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
+				    .arg = TRACE_UNMAP_ZAP);
+			if (unlikely(!PageAnon(page))) {
+				zap_file_page(mm, page, e);
+				goto gather;
+			}
+			anon++;
+			if (unlikely(PageSwapCache(page))) {
+				/* Another process may still use the slot: what we wrote must
+				 * reach it. Outside the swap cache a page is always dirty. */
+				if (pte_dirty(e))
+					SetPageDirty(page);
+				tlb->swapcache = true;
+			}
+			if (likely(atomic_sub_return(&page->mapcount, 1) < 0)) {
+				if (unlikely(page_zone_index(page) != zone)) {
+					if (unmapped)
+						zone_stat_add(zone_table[zone], NR_ANON_MAPPED,
+							      -unmapped);
+					zone = page_zone_index(page);
+					unmapped = 0;
+				}
+				unmapped++;
+			}
+		}
+	gather:
+		tlb->pages[nr++] = page;
+		if (unlikely(nr == GATHER_PAGES)) {
+			addr += PAGE_SIZE;
+			break;
+		}
+	}
+	if (unmapped)
+		zone_stat_add(zone_table[zone], NR_ANON_MAPPED, -unmapped);
+	if (anon)
+		atomic_sub(&mm->rss_anon, anon);
+	if (swap)
+		atomic_sub(&mm->rss_swap, swap);
+	spin_unlock(&mm->page_table_lock);
+	tlb->nr = nr;
+	tlb->start = min(tlb->start, first);
+	tlb->end = max(tlb->end, last);
+	return addr;
+}
+
+void zap_page_range(struct mmu_gather *tlb, unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = tlb->mm;
+	unsigned long addr = start, next, stop;
+	pte_t *table;
+
+	update_hiwater_rss(mm);
+	while (addr < end) {
+		/* Without the spinlock: we hold mmap_lock, so no table goes. */
+		table = walk_pte_table(mm->pgd, addr, &next);
+		stop = min(next, end);
+		if (table)
+			stop = zap_ptes(tlb, &table[pt_index(addr, 0)], addr, stop);
+		addr = stop;
+		if (tlb->nr == GATHER_PAGES) {
+			tlb_flush_mmu(tlb);
+			if (!tlb->atomic)
+				cond_resched();
+		}
+	}
+}
+
+/* Free the tables below `table` (of `level`) that cover part of [start, end) and nothing outside
+ * [floor, ceiling). */
+static void free_tables(struct mmu_gather *tlb, pte_t *table, int level, unsigned long start,
+			unsigned long end, unsigned long floor, unsigned long ceiling)
+{
+	unsigned long span = 1ul << (PAGE_SHIFT + 9 * level);
+	unsigned long addr = start & ~(span - 1);
+
+	for (; addr < end; addr += span) {
+		pte_t *slot = &table[pt_index(addr, level)], e = pte_read(slot);
+		struct page *page;
+
+		if (!e.v)
+			continue;
+		if (level > 1)
+			free_tables(tlb, pte_table(e), level - 1, max(start, addr),
+				    min(end, addr + span), floor, ceiling);
+		if (addr < floor || addr + span > ceiling)
+			continue;
+		pte_set(slot, __pte(0));
+		page = pfn_to_page(pte_pfn(e));
+		page->private_ = (unsigned long)tlb->tables;
+		tlb->tables = page;
+		tlb->start = min(tlb->start, addr);
+		tlb->end = max(tlb->end, addr + span);
+	}
+}
+
+void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long end,
+		   unsigned long floor, unsigned long ceiling)
+{
+	/* What the tables cover beyond [start, end) but within the hole goes as well. */
+	spin_lock(&tlb->mm->page_table_lock);
+	free_tables(tlb, tlb->mm->pgd, 3, start, end, floor, ceiling);
+	spin_unlock(&tlb->mm->page_table_lock);
+}
+
+/* ---- protection -------------------------------------------------------------------------------
+ */
+
+/* Spare the next write a fault: where only this PTE maps an anonymous page, or where it could write
+ * to the file already. P held. */
+static bool may_stay_writable(const struct vm_area_struct *vma, const struct page *page, pte_t old)
+{
+	if (PageAnon(page))
+		return anon_page_exclusive(page);
+	return (vma->flags & VM_SHARED) && (page->type == PAGE_SHMEM || pte_write(old));
+}
+
+static bool change_ptes(struct vm_area_struct *vma, pte_t *pte, unsigned long n)
+{
+	bool changed = false;
+
+	for (; n; n--, pte++) {
+		pte_t e = pte_read(pte), new;
+
+		if (!pte_present(e))
+			continue;
+		/* Exchange, so that no A or D bit that a CPU sets meanwhile is lost. */
+		e = pte_get_and_clear(pte);
+		new = __pte((e.v & (PTE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL)) |
+			    vma->prot);
+		if ((vma->flags & VM_WRITE) && !pte_special(e) &&
+		    may_stay_writable(vma, pfn_to_page(pte_pfn(e)), e))
+			new = pte_mkwrite(new);
+		pte_set(pte, new);
+		changed |= new.v != e.v;
+	}
+	return changed;
+}
+
+void change_protection(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = vma->mm;
+	unsigned long addr = start, next, stop;
+	bool changed = false;
+	pte_t *table;
+
+	while (addr < end) {
+		table = walk_pte_table(mm->pgd, addr, &next);
+		stop = min(next, end);
+		if (table) {
+			spin_lock(&mm->page_table_lock);
+			changed |= change_ptes(vma, &table[pt_index(addr, 0)],
+					       (stop - addr) >> PAGE_SHIFT);
+			spin_unlock(&mm->page_table_lock);
+		}
+		addr = stop;
+	}
+	if (changed)
+		flush_tlb_range(mm, start, end);
+}

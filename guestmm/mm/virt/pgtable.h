@@ -1,0 +1,56 @@
+/* User page tables: making, walking and freeing them; zapping ranges with batched TLB flushes. [V2]
+ */
+#ifndef MM_PGTABLE_H
+#define MM_PGTABLE_H
+#include "mm/virt/mm.h"
+#include "mm/phys/page.h"
+
+/** PTE table that covers addr, or NULL; *next becomes the end of what is known: of the 2 MiB the
+ * table covers, or of the hole. P held, or mmap_lock. */
+pte_t *walk_pte_table(pte_t *pgd, unsigned long addr, unsigned long *next);
+static inline pte_t *pte_table(pte_t entry)
+{
+	return __va(entry.v & PTE_PFN_MASK);
+}
+
+/** Resident pages. */
+static inline s64 mm_rss(const struct mm_struct *mm)
+{
+	return READ_ONCE(mm->rss_anon) + READ_ONCE(mm->rss_file) + READ_ONCE(mm->rss_shmem);
+}
+/** Before pages go: remember how many there were. */
+static inline void update_hiwater_rss(struct mm_struct *mm)
+{
+	if (mm_rss(mm) > mm->hiwater_rss)
+		mm->hiwater_rss = mm_rss(mm);
+}
+
+/** Pages and tables that were unmapped and wait for the TLB flush before they are freed. */
+#define GATHER_PAGES 120
+struct mmu_gather {
+	struct mm_struct *mm;
+	bool full;		  /* whole address space: flush everything */
+	bool swapcache;		  /* some page may be kept by nothing but the swap cache */
+	bool atomic;		  /* the caller holds a spinlock */
+	bool file_only;		  /* leave anonymous pages and swap entries alone */
+	unsigned long start, end; /* range to flush; start >= end: nothing */
+	unsigned int nr;
+	struct page *tables; /* freed tables, linked by page->private_ */
+	struct page *pages[GATHER_PAGES];
+};
+void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full);
+/** Flush, then free what was gathered. */
+void tlb_finish_mmu(struct mmu_gather *tlb);
+/** Unmap the pages of [start, end): clear PTEs, drop swap entries, gather pages. mmap_lock held
+ * (read is enough). */
+void zap_page_range(struct mmu_gather *tlb, unsigned long start, unsigned long end);
+/** Free the tables that lie wholly between floor and ceiling and cover part of [start, end).
+ * mmap_lock for writing. */
+void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long end,
+		   unsigned long floor, unsigned long ceiling);
+/** Change protection of the PTEs in [start, end) to the VMA's present flags, and flush. */
+void change_protection(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+/** A zeroed page-table page, counted for mm (NULL: not counted); NULL if no memory. */
+struct page *pgtable_alloc(struct mm_struct *mm);
+void pgtable_free(struct mm_struct *mm, struct page *page);
+#endif
