@@ -9,6 +9,8 @@
  * --calls 1` repeats the i-th child alone. Calls are counted in a pipe no call is made on: a byte
  * ahead of every sixteenth.
  *
+ * Calls come from the kernel's own table, with arguments of the kinds it names.
+ *
  * What is not asked, as it would end the test and not find anything: signals to others than
  * oneself, limits of others, records to the VMM that mean something there.
  *
@@ -17,6 +19,7 @@
  */
 #include <asm/unistd_64.h>
 
+#include "mmvm/syscalls.h"
 #include "rt.h"
 
 #define WNOHANG	  1
@@ -30,100 +33,24 @@ static const char path_program[] = "/bin/hello", path_none[] = "/bin/none";
 /* Addresses are of the first 8 pages; the rest keeps ranges from what lies behind. */
 static char arena[40 * PAGE_SIZE] __attribute__((aligned(4096)));
 
-static const int known[] = {
-	__NR_read,	    __NR_write,		__NR_mmap,	   __NR_mprotect,
-	__NR_munmap,	    __NR_brk,		__NR_sched_yield,  __NR_mremap,
-	__NR_msync,	    __NR_mincore,	__NR_madvise,	   __NR_nanosleep,
-	__NR_getpid,	    __NR_close,		__NR_rt_sigaction, __NR_rt_sigprocmask,
-	__NR_rt_sigreturn,  __NR_ioctl,		__NR_readv,	   __NR_writev,
-	__NR_pipe,	    __NR_dup,		__NR_dup2,	   __NR_pause,
-	__NR_clone,	    __NR_fork,		__NR_vfork,	   __NR_execve,
-	__NR_exit,	    __NR_wait4,		__NR_kill,	   __NR_fcntl,
-	__NR_rt_sigpending, __NR_rt_sigsuspend, __NR_sigaltstack,  __NR_tkill,
-	__NR_futex,	    __NR_tgkill,	__NR_waitid,	   __NR_dup3,
-	__NR_pipe2,	    __NR_uname,		__NR_sysinfo,	   __NR_getuid,
-	__NR_getppid,	    __NR_arch_prctl,	__NR_gettid,	   __NR_set_tid_address,
-	__NR_clock_gettime, __NR_exit_group,	__NR_getrlimit,	   __NR_mlock,
-	__NR_munlock,	    __NR_mlockall,	__NR_munlockall,   __NR_setrlimit,
-	__NR_prlimit64,	    __NR_getrandom,	__NR_mlock2,	   __NR_poll,
-	__NR_lseek,	    __NR_open,		__NR_ptrace,	   __NR_userfaultfd,
+/* Which calls there are, and what each argument is: include/mmvm/syscalls.h. */
+static const struct call {
+	short nr;
+	unsigned char kind[MMVM_SYSCALL_ARGS];
+} call_table[] = {
+#define CALL(nr, name, fn, ...) {nr, {MMVM_ARG_KINDS(__VA_ARGS__)}},
+	MMVM_SYSCALLS(CALL)
+#undef CALL
 };
-/* Memory is what this kernel is about: these come up twice as often as all others together. */
-static const int memory[] = {
-	__NR_mmap,   __NR_mprotect, __NR_munmap,     __NR_brk,	 __NR_mremap,
-	__NR_msync,  __NR_mincore,  __NR_madvise,    __NR_mlock, __NR_munlock,
-	__NR_mlock2, __NR_mlockall, __NR_munlockall,
+#define NR_CALLS (sizeof(call_table) / sizeof(call_table[0]))
+
+/* Memory is what this kernel is about: these come up as often as all together. */
+static const short memory[] = {
+#define NUMBER(nr, name, fn, ...) nr,
+	MMVM_SYSCALLS_MEMORY(NUMBER)
+#undef NUMBER
 };
 
-/* Names and files. Not asked: close_range and whatever else would close the pipe the calls are counted
- * in, swapoff, and anything of the program's own file, whose mode the next run needs. */
-static const int files[] = {
-	__NR_open,
-	__NR_openat,
-	__NR_creat,
-	__NR_stat,
-	__NR_lstat,
-	__NR_fstat,
-	__NR_newfstatat,
-	__NR_statx,
-	__NR_access,
-	__NR_faccessat2,
-	__NR_getdents64,
-	__NR_getcwd,
-	__NR_chdir,
-	__NR_fchdir,
-	__NR_mkdir,
-	__NR_rmdir,
-	__NR_unlink,
-	__NR_unlinkat,
-	__NR_rename,
-	__NR_renameat2,
-	__NR_link,
-	__NR_symlink,
-	__NR_readlink,
-	__NR_chmod,
-	__NR_fchmod,
-	__NR_chown,
-	__NR_utimensat,
-	__NR_truncate,
-	__NR_ftruncate,
-	__NR_fallocate,
-	__NR_fsync,
-	__NR_fdatasync,
-	__NR_sync,
-	__NR_syncfs,
-	__NR_fadvise64,
-	__NR_statfs,
-	__NR_fstatfs,
-	__NR_mount,
-	__NR_umount2,
-	__NR_umask,
-	__NR_mknod,
-	__NR_sendfile,
-	__NR_flock,
-	__NR_memfd_create,
-	__NR_pread64,
-	__NR_pwrite64,
-	__NR_preadv,
-	__NR_pwritev,
-	__NR_lseek,
-	__NR_copy_file_range,
-	__NR_poll,
-	__NR_ppoll,
-	__NR_select,
-	__NR_pselect6,
-	__NR_clock_nanosleep,
-	__NR_setitimer,
-	__NR_getrusage,
-	__NR_clone3,
-	__NR_setpgid,
-	__NR_setsid,
-	__NR_prctl,
-	__NR_personality,
-	__NR_sched_getaffinity,
-	__NR_set_robust_list,
-	__NR_mmap,
-};
 static const char *const paths[] = {
 	"fz",
 	"fz/a",
@@ -260,64 +187,100 @@ static void fill_arena(void)
 		p[i] = rnd(3) ? (uint64_t)argument() : rnd(1000);
 }
 
-static void shape(long nr, long *a)
+/* Not the pipe that the calls are counted in. */
+static long descriptor(void)
+{
+	long fd = rnd(16) ? (long)rnd(12) : argument();
+
+	return (int)fd == COUNT_FD || (int)fd == COUNT_FD + 1 ? 0 : fd;
+}
+
+static long bits(void)
+{
+	return rnd(3) ? (long)rnd(8) : rnd(2) ? 1l << rnd(32) : argument();
+}
+
+/* At most a tenth of a millisecond. */
+static long short_time(void)
+{
+	((long *)arena)[0] = 0;
+	((long *)arena)[1] = rnd(100000);
+	return (long)arena;
+}
+
+static long of_kind(unsigned int kind)
+{
+	switch (kind) {
+	case MMVM_ARG_FD:
+		return descriptor();
+	case MMVM_ARG_DIRFD:
+		return rnd(4) ? -100 : descriptor();
+	case MMVM_ARG_PID: /* asked each time: a variable may have been mapped over; 0 is all, for kill */
+		return rnd(4) ? sys_getpid() : 0x40000000 + (long)rnd(1 << 20);
+	}
+	if (!rnd(12))
+		return argument();
+	switch (kind) {
+	case MMVM_ARG_PATH:
+		return rnd(8) ? path() : address();
+	case MMVM_ARG_IN:
+	case MMVM_ARG_OUT:
+	case MMVM_ARG_INOUT:
+	case MMVM_ARG_IOV:
+		return rnd(8) ? address() : 0;
+	case MMVM_ARG_TIME:
+		return rnd(3) ? short_time() : address();
+	case MMVM_ARG_ADDR:
+		return rnd(8) ? address() & -(long)PAGE_SIZE : address();
+	case MMVM_ARG_LEN:
+	case MMVM_ARG_POS:
+		return length();
+	case MMVM_ARG_COUNT:
+		return rnd(40);
+	case MMVM_ARG_PROT:
+		return rnd(8);
+	case MMVM_ARG_OPEN:
+		return rnd(2) ? 0x42 : (long)rnd(1 << 22);
+	case MMVM_ARG_MODE:
+		return rnd(2) ? 0644 : (long)rnd(1 << 13);
+	case MMVM_ARG_FLAGS:
+		return bits();
+	case MMVM_ARG_ID:
+		return rnd(3) ? 0 : small();
+	case MMVM_ARG_SIG:
+		return rnd(70);
+	case MMVM_ARG_SIGSET_SIZE:
+		return 8;
+	default:
+		return small();
+	}
+}
+
+/* What the kinds do not say. */
+static void special(long nr, long *a)
 {
 	switch (nr) {
 	case __NR_mmap:
-		a[0] = rnd(2) ? 0 : address();
-		a[1] = length();
-		a[2] = rnd(16) ? (long)rnd(8) : argument();
+		a[0] = rnd(2) ? 0 : a[0];
 		a[3] = rnd(16) ? (long)(0x22 | (rnd(4) ? 0 : 1ul << rnd(21)) |
 					(rnd(4) ? 0 : MAP_FIXED))
 			       : argument();
-		a[4] = rnd(4) ? -1 : small();
+		a[4] = rnd(4) ? -1 : a[4];
 		a[5] = rnd(4) ? 0 : argument();
 		break;
-	case __NR_mprotect:
-	case __NR_munmap:
-	case __NR_msync:
-	case __NR_madvise:
-	case __NR_mlock:
-	case __NR_munlock:
-	case __NR_mlock2:
-	case __NR_mremap:
-	case __NR_mincore:
-		a[0] = address();
-		if (rnd(8))
-			a[0] &= ~(PAGE_SIZE - 1);
-		a[1] = length();
-		a[2] = nr == __NR_mremap ? length() : nr == __NR_mincore ? address() : small();
-		a[3] = rnd(8);
-		break;
 	case __NR_brk:
-		a[0] = rnd(2) ? syscall3(__NR_brk, 0, 0, 0) + (long)rnd(1 << 18) - (1 << 16)
-			      : address();
-		break;
-	case __NR_kill: /* asked each time: a variable may have been mapped over, and 0 is all */
-	case __NR_tkill:
-		a[0] = rnd(4) ? sys_getpid() : 0x40000000 + (long)rnd(1 << 20);
-		a[1] = rnd(70);
-		break;
-	case __NR_tgkill:
-		a[0] = rnd(4) ? sys_getpid() : 0x40000000;
-		a[1] = rnd(4) ? sys_getpid() : 0x40000000;
-		a[2] = rnd(70);
+		if (rnd(2))
+			a[0] = syscall3(__NR_brk, 0, 0, 0) + (long)rnd(1 << 18) - (1 << 16);
 		break;
 	case __NR_prlimit64:
 		a[0] = rnd(2) ? 0 : 0x40000000;
-		a[1] = small();
+		break;
+	case __NR_setpriority: /* of others than oneself: no */
+		a[0] = 0;
 		break;
 	case __NR_execve:
 		a[0] = !rnd(3) ? (long)path_program : rnd(2) ? (long)path_none : address();
 		a[1] = rnd(2) ? (long)arena : address();
-		break;
-	case __NR_rt_sigaction:
-		a[0] = rnd(70);
-		a[3] = rnd(8) ? 8 : argument();
-		break;
-	case __NR_rt_sigprocmask:
-		a[0] = rnd(4);
-		a[3] = rnd(8) ? 8 : argument();
 		break;
 	case __NR_futex:
 		a[1] = rnd(2) ? (long)rnd(14) : 128 + (long)rnd(14);
@@ -326,147 +289,54 @@ static void shape(long nr, long *a)
 		if (rnd(2)) /* threads, with and without what belongs to them */
 			a[0] = 0x50f00 | (rnd(4) ? 0 : 1l << rnd(32));
 		break;
-	case __NR_nanosleep:
-		if (rnd(2)) {
-			((long *)arena)[0] = 0;
-			((long *)arena)[1] = rnd(100000);
-			a[0] = (long)arena;
-		}
-		break;
-	case __NR_read:
-	case __NR_write:
-	case __NR_readv:
-	case __NR_writev:
-	case __NR_dup:
-	case __NR_dup2:
-	case __NR_dup3:
-	case __NR_fcntl:
-	case __NR_ioctl:
-	case __NR_close:
-		a[0] = rnd(16) ? (long)rnd(12) : argument();
-		for (int i = 0; i < 2; i++)
-			a[i] = (int)a[i] == COUNT_FD || (int)a[i] == COUNT_FD + 1 ? 0 : a[i];
-		if (rnd(2))
-			a[2] = length();
-		break;
-	case __NR_openat:
-	case __NR_newfstatat:
-	case __NR_statx:
-	case __NR_faccessat2:
-	case __NR_unlinkat:
-	case __NR_utimensat:
-		a[0] = rnd(4) ? -100 : small();
-		a[1] = rnd(8) ? path() : address();
-		if (nr == __NR_openat)
-			a[2] = rnd(2) ? 0x42 : (long)rnd(1 << 22);
-		break;
-	case __NR_renameat2:
-		a[0] = a[2] = -100;
-		a[1] = path();
-		a[3] = path();
-		a[4] = rnd(2) ? 0 : (long)rnd(8);
-		break;
-	case __NR_open:
-	case __NR_creat:
-	case __NR_stat:
-	case __NR_lstat:
-	case __NR_access:
-	case __NR_chdir:
-	case __NR_mkdir:
-	case __NR_rmdir:
-	case __NR_unlink:
-	case __NR_readlink:
-	case __NR_chmod:
-	case __NR_chown:
-	case __NR_truncate:
-	case __NR_statfs:
-	case __NR_mknod:
-	case __NR_umount2:
-	case __NR_rename:
-	case __NR_link:
-	case __NR_symlink:
 	case __NR_mount:
-		a[0] = path();
-		if (nr == __NR_rename || nr == __NR_link || nr == __NR_symlink || nr == __NR_mount)
-			a[1] = path();
-		if (nr == __NR_mount) {
-			a[1] = (long)"fz/d"; /* not over what others need */
-			a[2] = path();
-		} else if (nr == __NR_open)
-			a[1] = rnd(2) ? 0x42 : (long)rnd(1 << 22);
-		else if (nr == __NR_mknod)
-			a[1] = rnd(2) ? 010644 : (long)rnd(1 << 17);
+		a[1] = (long)"fz/d"; /* not over what others need */
 		break;
-	case __NR_memfd_create:
-		a[0] = path();
-		a[1] = rnd(8);
-		break;
-	case __NR_ftruncate:
-	case __NR_fallocate:
-	case __NR_fsync:
-	case __NR_fdatasync:
-	case __NR_syncfs:
-	case __NR_fadvise64:
-	case __NR_fstat:
-	case __NR_fstatfs:
-	case __NR_fchmod:
-	case __NR_fchdir:
-	case __NR_getdents64:
-	case __NR_flock:
-	case __NR_pread64:
-	case __NR_pwrite64:
-	case __NR_preadv:
-	case __NR_pwritev:
-	case __NR_lseek:
-	case __NR_sendfile:
-	case __NR_copy_file_range:
-		a[0] = rnd(12);
-		if (nr == __NR_sendfile)
-			a[1] = rnd(12);
-		if (nr == __NR_copy_file_range)
-			a[2] = rnd(12);
-		if (nr == __NR_ftruncate || nr == __NR_lseek)
-			a[1] = length();
-		if (nr == __NR_fallocate)
-			a[2] = length(), a[3] = length(), a[1] = rnd(4);
+	case __NR_mknod:
+		a[1] = rnd(2) ? 010644 : (long)rnd(1 << 17);
 		break;
 	case __NR_poll:
-	case __NR_ppoll:
-		a[1] = rnd(40);
 		a[2] = rnd(2) ? 0 : small();
-		break;
-	case __NR_select:
-	case __NR_pselect6:
-		a[0] = rnd(80);
-		break;
-	case MMVM_SYS_REPORT:
-		switch (a[0] & 0xff) {
-		case MMVM_USER_PROGRESS:
-		case MMVM_USER_BENCH:
-		case MMVM_USER_PROFILE:
-		case MMVM_USER_ROUND:
-			a[0] = MMVM_USER_MAPS;
-		}
 		break;
 	}
 }
 
-static long choose(void)
+static void shape(const struct call *call, long *a)
 {
-	static const uint64_t unknown[] = {
-		335, 511, 512, 1023, 1024, 0xffffffff, -1ul, 0x8000000000000000, 0x4d4d0000};
-	long nr;
+	for (int i = 0; i < MMVM_SYSCALL_ARGS && call->kind[i] != MMVM_ARG_NONE; i++)
+		a[i] = of_kind(call->kind[i]);
+	special(call->nr, a);
+}
 
-	if (!rnd(24))
-		return unknown[rnd(sizeof(unknown) / sizeof(unknown[0]))];
-	if (!rnd(24))
-		return MMVM_SYS_REPORT;
-	if (rnd(2))
-		return memory[rnd(sizeof(memory) / sizeof(memory[0]))];
-	nr = rnd(2) ? files[rnd(sizeof(files) / sizeof(files[0]))]
-		    : known[rnd(sizeof(known) / sizeof(known[0]))];
-	/* What ends or stops the child: often enough, but not every other time. */
+/* Our own call: not what means something to the VMM. */
+static void shape_report(long *a)
+{
+	switch (a[0] & 0xff) {
+	case MMVM_USER_PROGRESS:
+	case MMVM_USER_BENCH:
+	case MMVM_USER_PROFILE:
+	case MMVM_USER_ROUND:
+		a[0] = MMVM_USER_MAPS;
+	}
+}
+
+static const struct call *find_call(long nr)
+{
+	for (unsigned int i = 0; i < NR_CALLS; i++)
+		if (call_table[i].nr == nr)
+			return &call_table[i];
+	return NULL;
+}
+
+/* What is never asked: it would close the pipe that the calls are counted in, or take the swap from
+ * under the test; and what ends or stops the child: often enough, but not every other time. */
+static bool asked(long nr)
+{
 	switch (nr) {
+	case __NR_close_range:
+	case __NR_swapon:
+	case __NR_swapoff:
+		return false;
 	case __NR_exit:
 	case __NR_exit_group:
 	case __NR_pause:
@@ -481,12 +351,38 @@ static long choose(void)
 	case __NR_ppoll:
 	case __NR_select:
 	case __NR_pselect6:
+	case __NR_nanosleep:
 	case __NR_clock_nanosleep:
 	case __NR_flock:
 	case __NR_setitimer:
-		return rnd(8) ? __NR_getppid : nr;
+	case __NR_alarm:
+	case __NR_chroot:
+		return !rnd(8);
 	}
-	return nr;
+	return true;
+}
+
+/* A call and its arguments. */
+static long choose(long *a)
+{
+	static const uint64_t unknown[] = {
+		335, 511, 512, 1023, 1024, 0xffffffff, -1ul, 0x8000000000000000, 0x4d4d0000};
+	const struct call *call;
+
+	for (int k = 0; k < MMVM_SYSCALL_ARGS; k++)
+		a[k] = argument();
+	if (!rnd(24))
+		return unknown[rnd(sizeof(unknown) / sizeof(unknown[0]))];
+	if (!rnd(24)) {
+		shape_report(a);
+		return MMVM_SYS_REPORT;
+	}
+	call = rnd(2) ? find_call(memory[rnd(sizeof(memory) / sizeof(memory[0]))])
+		      : &call_table[rnd(NR_CALLS)];
+	if (!asked(call->nr))
+		return __NR_getppid;
+	shape(call, a);
+	return call->nr;
 }
 
 /* The child: never returns. */
@@ -498,13 +394,10 @@ static void make_calls(uint64_t seed, uint64_t batch)
 	for (int fd = 0; fd < 3; fd++)
 		syscall3(__NR_close, fd, 0, 0);
 	for (uint64_t i = 0; i < batch; i++) {
-		long nr = choose(), a[6], ret;
+		long a[MMVM_SYSCALL_ARGS], nr = choose(a), ret;
 
-		for (int k = 0; k < 6; k++)
-			a[k] = argument();
-		if (!rnd(4) && nr != __NR_munmap)
+		if (!rnd(4) && nr != __NR_munmap && nr != __NR_nanosleep)
 			fill_arena();
-		shape(nr, a);
 		if (i % COUNT_BIT == 0)
 			sys_write(COUNT_FD + 1, "", 1);
 		ret = syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);

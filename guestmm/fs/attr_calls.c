@@ -5,7 +5,7 @@
  * Most take "a file" in one of three ways: by name, by a name relative to a descriptor, or by the
  * descriptor itself (AT_EMPTY_PATH). target_get() turns all of them into an inode and its mount.
  */
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/file.h"
 #include "fs/user_path.h"

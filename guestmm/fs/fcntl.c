@@ -15,7 +15,7 @@
  * Locks: locks_lock; memory for cutting is allocated before it is taken.
  */
 #include "fs/file.h"
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"

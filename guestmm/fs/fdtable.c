@@ -11,7 +11,7 @@
  * Locks: files->lock, taken alone.
  */
 #include "fs/file.h"
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "kernel/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"

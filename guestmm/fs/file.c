@@ -8,7 +8,7 @@
  * Locks: pos_lock, outside everything that a file's operations take.
  */
 #include "fs/file.h"
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "kernel/tty.h"
 #include "lib/errno.h"

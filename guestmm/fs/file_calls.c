@@ -4,7 +4,7 @@
  * A name is copied from the program once: into the caller's stack when it is short, otherwise into a
  * page. Then everything is fs/'s.
  */
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/file.h"
 #include "fs/user_path.h"

@@ -3,7 +3,7 @@
  * is mapped (lib/env.h).
  */
 #include "fs/file.h"
-#include "kernel/memory_calls.h"
+#include "lib/syscall.h"
 #include "kernel/task.h"
 #include "lib/errno.h"
 #include "mm/virt/mm.h"

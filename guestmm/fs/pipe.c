@@ -9,7 +9,7 @@
  * Locks: p->lock, above mmap_lock: user memory is touched while it is held.
  */
 #include "fs/poll.h"
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"

@@ -2,6 +2,7 @@
 #ifndef KERNEL_POLL_H
 #define KERNEL_POLL_H
 #include "fs/file.h"
+#include "lib/syscall.h"
 
 #define POLLIN	   0x001u
 #define POLLPRI	   0x002u
@@ -12,8 +13,4 @@
 #define POLLRDNORM 0x040u
 #define POLLWRNORM 0x100u
 
-long sys_poll(struct pt_regs *r);
-long sys_ppoll(struct pt_regs *r);
-long sys_select(struct pt_regs *r);
-long sys_pselect6(struct pt_regs *r);
 #endif

@@ -4,7 +4,7 @@
  * A copy from file to file goes through a page of kernel memory: from the page cache by
  * kernel_file_read(), to it by kernel_file_write(), and to pipes and terminals by their write_kernel.
  */
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/file.h"
 #include "fs/user_path.h"

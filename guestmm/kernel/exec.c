@@ -18,7 +18,7 @@
 #include <linux/auxvec.h>
 
 #include "fs/file.h"
-#include "fs/file_calls.h"
+#include "lib/syscall.h"
 #include "kernel/process.h"
 #include "kernel/program.h"
 #include "fs/user_path.h"

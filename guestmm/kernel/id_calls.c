@@ -7,7 +7,7 @@
  *
  * Locks: task_list_lock for groups and sessions.
  */
-#include "kernel/id_calls.h"
+#include "kernel/process.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"

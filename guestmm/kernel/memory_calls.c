@@ -7,7 +7,7 @@
  * everybody, as if nobody had CAP_IPC_LOCK: a limit that no program meets would show nothing. The
  * other limits are not kept here and cannot be set.
  */
-#include "kernel/memory_calls.h"
+#include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/file.h"
 #include "kernel/task.h"

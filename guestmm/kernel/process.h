@@ -14,6 +14,7 @@
 #ifndef KERNEL_PROCESS_H
 #define KERNEL_PROCESS_H
 #include "kernel/task.h"
+#include "lib/syscall.h"
 
 #define ADDR_NO_RANDOMIZE 0x0040000u /* of personality(2) */
 
@@ -123,10 +124,6 @@ void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 #define CLONE_DETACHED	     0x400000u
 #define CLONE_UNTRACED	     0x800000u
 #define CLONE_CHILD_SETTID   0x1000000u
-long sys_fork(struct pt_regs *r);
-long sys_vfork(struct pt_regs *r);
-long sys_clone(struct pt_regs *r);
-long sys_clone3(struct pt_regs *r);
 /** The current thread leaves the address space it came with: vfork's parent may go on. */
 void vfork_release(void);
 
@@ -142,13 +139,8 @@ struct exec_args {
 /** Load the static ELF program into the current address space. Returns 0 and entry and stack
  * pointer, or -errno. May sleep. */
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp);
-long sys_execve(struct pt_regs *r);
 
 /* exit.c */
-long sys_exit(struct pt_regs *r);
-long sys_exit_group(struct pt_regs *r);
-long sys_wait4(struct pt_regs *r);
-long sys_waitid(struct pt_regs *r);
 /** End all threads but the caller, which waits until they are gone. Returns false when it is to die
  * itself. */
 bool kill_other_threads(void);
@@ -193,16 +185,6 @@ long sigframe_pop(struct pt_regs *regs);
 void siginfo_fill(u8 out[128], int sig, const struct siginfo_short *info);
 
 /* sigcalls.c */
-long sys_kill(struct pt_regs *r);
-long sys_tkill(struct pt_regs *r);
-long sys_tgkill(struct pt_regs *r);
-long sys_rt_sigaction(struct pt_regs *r);
-long sys_rt_sigprocmask(struct pt_regs *r);
-long sys_rt_sigpending(struct pt_regs *r);
-long sys_rt_sigsuspend(struct pt_regs *r);
-long sys_rt_sigreturn(struct pt_regs *r);
-long sys_sigaltstack(struct pt_regs *r);
-long sys_pause(struct pt_regs *r);
 
 /** Make the call where all registers are in the frame: on the way out. */
 static inline long regs_call(long (*fn)(struct pt_regs *))

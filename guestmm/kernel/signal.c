@@ -18,6 +18,7 @@
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/slab/slab.h"
 
 /* ---- what a process does on a signal -----------------------------------------------------------
@@ -263,10 +264,20 @@ static void __noreturn killed_exit(void)
 	process_exit(SIGKILL); /* the first to have given a status has the say */
 }
 
+/* The system call that waited for all registers (regs_call()). */
+static void make_regs_call(struct pt_regs *regs)
+{
+	long (*fn)(struct pt_regs *) = current->regs_call;
+	u16 nr = (u16)regs->orig_rax; /* execve() and rt_sigreturn() change it */
+
+	current->regs_call = NULL;
+	regs->rax = fn(regs);
+	trace_point(SYS_EXIT, regs->rax, .arg = nr, .mm = trace_mm_id(current->mm));
+}
+
 void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 {
 	struct thread_info *ti = current_thread_info();
-	struct task *t = ti->task;
 
 	for (;;) {
 		u32 flags = atomic_load(&ti->flags);
@@ -279,7 +290,7 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 			killed_exit();
 		if (flags & TIF_REGS_CALL) {
 			atomic_and(&ti->flags, ~TIF_REGS_CALL);
-			regs->rax = t->regs_call(regs);
+			make_regs_call(regs);
 			in_syscall = false; /* none of them is broken off */
 		} else if (flags & TIF_SIGPENDING) {
 			deliver_signals(regs, in_syscall);

@@ -4,7 +4,7 @@
  * What a program (mkswap) has written through the device's file goes to the disk first, because the
  * header is read from there.
  */
-#include "kernel/swap_calls.h"
+#include "lib/syscall.h"
 #include "arch/ptrace.h"
 #include "fs/vfs.h"
 #include "fs/user_path.h"

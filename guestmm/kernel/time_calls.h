@@ -25,17 +25,6 @@ int put_user_time(unsigned long addr, bool micro, u64 ns);
 /** Sleep until `until` (ktime), a signal, or a wake-up. May come back early. */
 void sleep_interruptible_until(u64 until);
 
-long sys_clock_gettime(struct pt_regs *r);
-long sys_clock_getres(struct pt_regs *r);
-long sys_clock_nanosleep(struct pt_regs *r);
-long sys_nanosleep(struct pt_regs *r);
-long sys_gettimeofday(struct pt_regs *r);
-long sys_time(struct pt_regs *r);
-long sys_times(struct pt_regs *r);
-long sys_getrusage(struct pt_regs *r);
-long sys_setitimer(struct pt_regs *r);
-long sys_getitimer(struct pt_regs *r);
-long sys_alarm(struct pt_regs *r);
 /** The process ends: its timer with it. T held. */
 void itimer_cancel(struct process *p);
 #endif

@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mmvm/syscalls.h"
+
 #define MAX_ORDER 10u
 
 static const char *const guest_name[NR_TRACE_EVENTS] = {
@@ -51,6 +53,17 @@ const char *trace_event_category(const struct trace_event *e)
 	return e->host ? host_category[e->rec->event] : guest_category[e->guest->event];
 }
 
+const char *trace_call_name(unsigned int number)
+{
+	static const char *const call_name[MMVM_SYSCALL_MAX] = {
+#define NAME_(nr, name, fn, ...) [nr] = #name,
+		MMVM_SYSCALLS(NAME_)
+#undef NAME_
+	};
+
+	return number < MMVM_SYSCALL_MAX && call_name[number] ? call_name[number] : "unknown call";
+}
+
 bool trace_event_has_page(enum mmvm_trace_event event)
 {
 	switch (event) {
@@ -65,6 +78,8 @@ bool trace_event_has_page(enum mmvm_trace_event event)
 	case TRACE_EXIT:
 	case TRACE_SWITCH:
 	case TRACE_OOM_KILL:
+	case TRACE_SYS_ENTER:
+	case TRACE_SYS_EXIT:
 		return false;
 	default:
 		return true;

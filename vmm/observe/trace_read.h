@@ -60,6 +60,8 @@ void trace_unload(struct trace_data *t);
 
 const char *trace_event_name(const struct trace_event *e);
 const char *trace_event_category(const struct trace_event *e);
+/** Name of a guest's system call; "unknown call" for a number that has none. */
+const char *trace_call_name(unsigned int number);
 /** Is the event about a page (pfn means something)? */
 bool trace_event_has_page(enum mmvm_trace_event event);
 /** "alloc_page+0x12", or hex. Returns buf. */

@@ -126,6 +126,13 @@ static void detail_guest(const struct trace_data *t, const struct mmvm_trace_rec
 	case TRACE_SWITCH:
 		snprintf(buf, size, "to %" PRIu64, r->addr);
 		break;
+	case TRACE_SYS_ENTER:
+		snprintf(buf, size, "%s, first argument 0x%" PRIx64, trace_call_name(r->arg),
+			 r->addr);
+		break;
+	case TRACE_SYS_EXIT:
+		snprintf(buf, size, "%s = %" PRId64, trace_call_name(r->arg), (int64_t)r->addr);
+		break;
 	default:
 		buf[0] = 0;
 	}

@@ -1,0 +1,269 @@
+/*
+ * The system calls of guestmm, each declared once.
+ *
+ * A row is: number, name, function of the kernel, and the kinds of its arguments in their order.
+ * From the rows come the kernel's table and the prototypes of its functions (guestmm/kernel/syscalls.c,
+ * guestmm/lib/syscall.h), the table in the README (tests/vm/syscall_table.awk), the names in a trace
+ * (vmm/observe/trace_read.c) and the arguments that user/fuzzcalls.c makes up.
+ *
+ * A new call is a row here and a function. `area:` names the row of the README's table. Numbers and
+ * names are those of Linux's arch/x86/entry/syscalls/syscall_64.tbl; a number that is no call of
+ * Linux is a private one (user/mmvm_calls.h) and is not listed.
+ */
+#ifndef MMVM_SYSCALLS_H
+#define MMVM_SYSCALLS_H
+
+/** What an argument is. */
+enum mmvm_arg_kind {
+	MMVM_ARG_NONE, /* the call takes no argument, or no more */
+	MMVM_ARG_FD,
+	MMVM_ARG_DIRFD, /* a descriptor, or AT_FDCWD */
+	MMVM_ARG_PATH,	/* a string in user memory */
+	MMVM_ARG_IN,	/* user memory that the call reads */
+	MMVM_ARG_OUT,	/* user memory that the call writes */
+	MMVM_ARG_INOUT,
+	MMVM_ARG_IOV,	/* an array of struct iovec */
+	MMVM_ARG_TIME,	/* a struct timespec, or NULL */
+	MMVM_ARG_ADDR,	/* an address that is not read or written */
+	MMVM_ARG_LEN,	/* bytes */
+	MMVM_ARG_COUNT, /* elements of an array */
+	MMVM_ARG_POS,	/* a position in a file */
+	MMVM_ARG_PROT,	/* PROT_* */
+	MMVM_ARG_OPEN,	/* O_* */
+	MMVM_ARG_MODE,	/* permissions of a file */
+	MMVM_ARG_FLAGS, /* bits of the call's own */
+	MMVM_ARG_NUM,	/* a number or a command */
+	MMVM_ARG_PID,
+	MMVM_ARG_ID,  /* of a user or a group */
+	MMVM_ARG_SIG, /* number of a signal */
+	MMVM_ARG_SIGSET_SIZE,
+};
+#define MMVM_SYSCALL_ARGS 6
+#define MMVM_SYSCALL_MAX  512 /* numbers are below this */
+
+/* clang-format off */
+/* area: memory */
+#define MMVM_SYSCALLS_MEMORY(X) \
+	X(9, mmap, sys_mmap, ADDR, LEN, PROT, FLAGS, FD, POS) \
+	X(10, mprotect, sys_mprotect, ADDR, LEN, PROT) \
+	X(11, munmap, sys_munmap, ADDR, LEN) \
+	X(12, brk, sys_brk, ADDR) \
+	X(25, mremap, sys_mremap, ADDR, LEN, LEN, FLAGS, ADDR) \
+	X(26, msync, sys_msync, ADDR, LEN, FLAGS) \
+	X(27, mincore, sys_mincore, ADDR, LEN, OUT) \
+	X(28, madvise, sys_madvise, ADDR, LEN, NUM) \
+	X(149, mlock, sys_mlock, ADDR, LEN) \
+	X(150, munlock, sys_munlock, ADDR, LEN) \
+	X(151, mlockall, sys_mlockall, FLAGS) \
+	X(152, munlockall, sys_munlockall, NONE) \
+	X(319, memfd_create, sys_memfd_create, PATH, FLAGS) \
+	X(325, mlock2, sys_mlock2, ADDR, LEN, FLAGS)
+
+/* area: processes and threads */
+#define MMVM_SYSCALLS_PROCESSES_AND_THREADS(X) \
+	X(24, sched_yield, sys_sched_yield, NONE) \
+	X(39, getpid, sys_getpid, NONE) \
+	X(56, clone, sys_clone, FLAGS, ADDR, OUT, OUT, ADDR) \
+	X(57, fork, sys_fork, NONE) \
+	X(58, vfork, sys_vfork, NONE) \
+	X(59, execve, sys_execve, PATH, IN, IN) \
+	X(60, exit, sys_exit, NUM) \
+	X(61, wait4, sys_wait4, PID, OUT, FLAGS, OUT) \
+	X(110, getppid, sys_getppid, NONE) \
+	X(135, personality, sys_personality, FLAGS) \
+	X(140, getpriority, sys_getpriority, NUM, PID) \
+	X(141, setpriority, sys_setpriority, NUM, PID, NUM) \
+	X(143, sched_getparam, sys_sched_getparam, PID, OUT) \
+	X(145, sched_getscheduler, sys_sched_getscheduler, PID) \
+	X(146, sched_get_priority_max, sys_sched_priority_limit, NUM) \
+	X(147, sched_get_priority_min, sys_sched_priority_limit, NUM) \
+	X(157, prctl, sys_prctl, NUM, NUM, NUM, NUM, NUM) \
+	X(158, arch_prctl, sys_arch_prctl, NUM, ADDR) \
+	X(186, gettid, sys_gettid, NONE) \
+	X(202, futex, sys_futex, INOUT, NUM, NUM, TIME, INOUT, NUM) \
+	X(203, sched_setaffinity, sys_sched_setaffinity, PID, LEN, IN) \
+	X(204, sched_getaffinity, sys_sched_getaffinity, PID, LEN, OUT) \
+	X(218, set_tid_address, sys_set_tid_address, ADDR) \
+	X(231, exit_group, sys_exit_group, NUM) \
+	X(247, waitid, sys_waitid, NUM, PID, OUT, FLAGS, OUT) \
+	X(273, set_robust_list, sys_set_robust_list, ADDR, LEN) \
+	X(274, get_robust_list, sys_get_robust_list, PID, OUT, OUT) \
+	X(309, getcpu, sys_getcpu, OUT, OUT, ADDR) \
+	X(435, clone3, sys_clone3, IN, LEN)
+
+/* area: signals */
+#define MMVM_SYSCALLS_SIGNALS(X) \
+	X(13, rt_sigaction, sys_rt_sigaction, SIG, IN, OUT, SIGSET_SIZE) \
+	X(14, rt_sigprocmask, sys_rt_sigprocmask, NUM, IN, OUT, SIGSET_SIZE) \
+	X(15, rt_sigreturn, sys_rt_sigreturn, NONE) \
+	X(34, pause, sys_pause, NONE) \
+	X(62, kill, sys_kill, PID, SIG) \
+	X(127, rt_sigpending, sys_rt_sigpending, OUT, SIGSET_SIZE) \
+	X(130, rt_sigsuspend, sys_rt_sigsuspend, IN, SIGSET_SIZE) \
+	X(131, sigaltstack, sys_sigaltstack, IN, OUT) \
+	X(200, tkill, sys_tkill, PID, SIG) \
+	X(234, tgkill, sys_tgkill, PID, PID, SIG)
+
+/* area: who and limits */
+#define MMVM_SYSCALLS_WHO_AND_LIMITS(X) \
+	X(97, getrlimit, sys_getrlimit, NUM, OUT) \
+	X(98, getrusage, sys_getrusage, NUM, OUT) \
+	X(102, getuid, sys_zero, NONE) \
+	X(104, getgid, sys_zero, NONE) \
+	X(105, setuid, sys_set_id, ID) \
+	X(106, setgid, sys_set_id, ID) \
+	X(107, geteuid, sys_zero, NONE) \
+	X(108, getegid, sys_zero, NONE) \
+	X(109, setpgid, sys_setpgid, PID, PID) \
+	X(111, getpgrp, sys_getpgrp, NONE) \
+	X(112, setsid, sys_setsid, NONE) \
+	X(113, setreuid, sys_setre_id, ID, ID) \
+	X(114, setregid, sys_setre_id, ID, ID) \
+	X(115, getgroups, sys_getgroups, COUNT, OUT) \
+	X(116, setgroups, sys_setgroups, COUNT, IN) \
+	X(117, setresuid, sys_setres_id, ID, ID, ID) \
+	X(118, getresuid, sys_getresid, OUT, OUT, OUT) \
+	X(119, setresgid, sys_setres_id, ID, ID, ID) \
+	X(120, getresgid, sys_getresid, OUT, OUT, OUT) \
+	X(121, getpgid, sys_getpgid, PID) \
+	X(124, getsid, sys_getsid, PID) \
+	X(160, setrlimit, sys_setrlimit, NUM, IN) \
+	X(302, prlimit64, sys_prlimit64, PID, NUM, IN, OUT)
+
+/* area: time */
+#define MMVM_SYSCALLS_TIME(X) \
+	X(35, nanosleep, sys_nanosleep, TIME, OUT) \
+	X(36, getitimer, sys_getitimer, NUM, OUT) \
+	X(37, alarm, sys_alarm, NUM) \
+	X(38, setitimer, sys_setitimer, NUM, IN, OUT) \
+	X(96, gettimeofday, sys_gettimeofday, OUT, OUT) \
+	X(100, times, sys_times, OUT) \
+	X(201, time, sys_time, OUT) \
+	X(228, clock_gettime, sys_clock_gettime, NUM, OUT) \
+	X(229, clock_getres, sys_clock_getres, NUM, OUT) \
+	X(230, clock_nanosleep, sys_clock_nanosleep, NUM, FLAGS, TIME, OUT)
+
+/* area: machine */
+#define MMVM_SYSCALLS_MACHINE(X) \
+	X(63, uname, sys_uname, OUT) \
+	X(99, sysinfo, sys_sysinfo, OUT) \
+	X(161, chroot, sys_chroot, PATH) \
+	X(162, sync, sys_sync, NONE) \
+	X(165, mount, sys_mount, PATH, PATH, PATH, FLAGS, IN) \
+	X(166, umount2, sys_umount2, PATH, FLAGS) \
+	X(167, swapon, sys_swapon, PATH, FLAGS) \
+	X(168, swapoff, sys_swapoff, PATH) \
+	X(306, syncfs, sys_syncfs, FD) \
+	X(318, getrandom, sys_getrandom, OUT, LEN, FLAGS)
+
+/* area: waiting */
+#define MMVM_SYSCALLS_WAITING(X) \
+	X(7, poll, sys_poll, INOUT, COUNT, NUM) \
+	X(23, select, sys_select, COUNT, INOUT, INOUT, INOUT, INOUT) \
+	X(270, pselect6, sys_pselect6, COUNT, INOUT, INOUT, INOUT, TIME, IN) \
+	X(271, ppoll, sys_ppoll, INOUT, COUNT, TIME, IN, SIGSET_SIZE)
+
+/* area: names */
+#define MMVM_SYSCALLS_NAMES(X) \
+	X(2, open, sys_open, PATH, OPEN, MODE) \
+	X(4, stat, sys_stat, PATH, OUT) \
+	X(5, fstat, sys_fstat, FD, OUT) \
+	X(6, lstat, sys_lstat, PATH, OUT) \
+	X(21, access, sys_access, PATH, MODE) \
+	X(76, truncate, sys_truncate, PATH, LEN) \
+	X(79, getcwd, sys_getcwd, OUT, LEN) \
+	X(80, chdir, sys_chdir, PATH) \
+	X(81, fchdir, sys_fchdir, FD) \
+	X(82, rename, sys_rename, PATH, PATH) \
+	X(83, mkdir, sys_mkdir, PATH, MODE) \
+	X(84, rmdir, sys_rmdir, PATH) \
+	X(85, creat, sys_creat, PATH, MODE) \
+	X(86, link, sys_link, PATH, PATH) \
+	X(87, unlink, sys_unlink, PATH) \
+	X(88, symlink, sys_symlink, PATH, PATH) \
+	X(89, readlink, sys_readlink, PATH, OUT, LEN) \
+	X(90, chmod, sys_chmod, PATH, MODE) \
+	X(92, chown, sys_chown, PATH, ID, ID) \
+	X(94, lchown, sys_lchown, PATH, ID, ID) \
+	X(95, umask, sys_umask, MODE) \
+	X(132, utime, sys_utime, PATH, IN) \
+	X(133, mknod, sys_mknod, PATH, MODE, NUM) \
+	X(137, statfs, sys_statfs, PATH, OUT) \
+	X(235, utimes, sys_utimes, PATH, IN) \
+	X(257, openat, sys_openat, DIRFD, PATH, OPEN, MODE) \
+	X(258, mkdirat, sys_mkdirat, DIRFD, PATH, MODE) \
+	X(259, mknodat, sys_mknodat, DIRFD, PATH, MODE, NUM) \
+	X(260, fchownat, sys_fchownat, DIRFD, PATH, ID, ID, FLAGS) \
+	X(261, futimesat, sys_futimesat, DIRFD, PATH, IN) \
+	X(262, newfstatat, sys_newfstatat, DIRFD, PATH, OUT, FLAGS) \
+	X(263, unlinkat, sys_unlinkat, DIRFD, PATH, FLAGS) \
+	X(264, renameat, sys_renameat, DIRFD, PATH, DIRFD, PATH) \
+	X(265, linkat, sys_linkat, DIRFD, PATH, DIRFD, PATH, FLAGS) \
+	X(266, symlinkat, sys_symlinkat, PATH, DIRFD, PATH) \
+	X(267, readlinkat, sys_readlinkat, DIRFD, PATH, OUT, LEN) \
+	X(268, fchmodat, sys_fchmodat, DIRFD, PATH, MODE) \
+	X(269, faccessat, sys_faccessat, DIRFD, PATH, MODE) \
+	X(280, utimensat, sys_utimensat, DIRFD, PATH, TIME, FLAGS) \
+	X(316, renameat2, sys_renameat2, DIRFD, PATH, DIRFD, PATH, FLAGS) \
+	X(439, faccessat2, sys_faccessat2, DIRFD, PATH, MODE, FLAGS)
+
+/* area: files */
+#define MMVM_SYSCALLS_FILES(X) \
+	X(0, read, sys_read, FD, OUT, LEN) \
+	X(1, write, sys_write, FD, IN, LEN) \
+	X(3, close, sys_close, FD) \
+	X(8, lseek, sys_lseek, FD, POS, NUM) \
+	X(16, ioctl, sys_ioctl, FD, NUM, INOUT) \
+	X(17, pread64, sys_pread64, FD, OUT, LEN, POS) \
+	X(18, pwrite64, sys_pwrite64, FD, IN, LEN, POS) \
+	X(19, readv, sys_readv, FD, IOV, COUNT) \
+	X(20, writev, sys_writev, FD, IOV, COUNT) \
+	X(22, pipe, sys_pipe, OUT) \
+	X(32, dup, sys_dup, FD) \
+	X(33, dup2, sys_dup2, FD, FD) \
+	X(40, sendfile, sys_sendfile, FD, FD, INOUT, LEN) \
+	X(72, fcntl, sys_fcntl, FD, NUM, INOUT) \
+	X(73, flock, sys_flock, FD, NUM) \
+	X(74, fsync, sys_fsync, FD) \
+	X(75, fdatasync, sys_fdatasync, FD) \
+	X(77, ftruncate, sys_ftruncate, FD, LEN) \
+	X(78, getdents, sys_getdents, FD, OUT, LEN) \
+	X(91, fchmod, sys_fchmod, FD, MODE) \
+	X(93, fchown, sys_fchown, FD, ID, ID) \
+	X(138, fstatfs, sys_fstatfs, FD, OUT) \
+	X(217, getdents64, sys_getdents64, FD, OUT, LEN) \
+	X(221, fadvise64, sys_fadvise64, FD, POS, LEN, NUM) \
+	X(277, sync_file_range, sys_sync_file_range, FD, POS, LEN, FLAGS) \
+	X(285, fallocate, sys_fallocate, FD, FLAGS, POS, LEN) \
+	X(292, dup3, sys_dup3, FD, FD, OPEN) \
+	X(293, pipe2, sys_pipe2, OUT, OPEN) \
+	X(295, preadv, sys_preadv, FD, IOV, COUNT, POS) \
+	X(296, pwritev, sys_pwritev, FD, IOV, COUNT, POS) \
+	X(326, copy_file_range, sys_copy_file_range, FD, INOUT, FD, INOUT, LEN, FLAGS) \
+	X(327, preadv2, sys_preadv2, FD, IOV, COUNT, POS, NUM, FLAGS) \
+	X(328, pwritev2, sys_pwritev2, FD, IOV, COUNT, POS, NUM, FLAGS) \
+	X(332, statx, sys_statx, DIRFD, PATH, FLAGS, FLAGS, OUT) \
+	X(436, close_range, sys_close_range, FD, FD, FLAGS)
+
+#define MMVM_SYSCALLS(X) \
+	MMVM_SYSCALLS_MEMORY(X) \
+	MMVM_SYSCALLS_PROCESSES_AND_THREADS(X) \
+	MMVM_SYSCALLS_SIGNALS(X) \
+	MMVM_SYSCALLS_WHO_AND_LIMITS(X) \
+	MMVM_SYSCALLS_TIME(X) \
+	MMVM_SYSCALLS_MACHINE(X) \
+	MMVM_SYSCALLS_WAITING(X) \
+	MMVM_SYSCALLS_NAMES(X) \
+	MMVM_SYSCALLS_FILES(X)
+/* clang-format on */
+
+/** The kinds of a row as initialisers: MMVM_ARG_KINDS(FD, OUT) is MMVM_ARG_FD, MMVM_ARG_OUT. */
+#define MMVM_ARG_KINDS(...)			  MMVM_ARGS_PICK_(__VA_ARGS__, 6, 5, 4, 3, 2, 1, )(__VA_ARGS__)
+#define MMVM_ARGS_PICK_(a, b, c, d, e, f, n, ...) MMVM_ARGS_##n##_
+#define MMVM_ARGS_1_(a)				  MMVM_ARG_##a
+#define MMVM_ARGS_2_(a, ...)			  MMVM_ARG_##a, MMVM_ARGS_1_(__VA_ARGS__)
+#define MMVM_ARGS_3_(a, ...)			  MMVM_ARG_##a, MMVM_ARGS_2_(__VA_ARGS__)
+#define MMVM_ARGS_4_(a, ...)			  MMVM_ARG_##a, MMVM_ARGS_3_(__VA_ARGS__)
+#define MMVM_ARGS_5_(a, ...)			  MMVM_ARG_##a, MMVM_ARGS_4_(__VA_ARGS__)
+#define MMVM_ARGS_6_(a, ...)			  MMVM_ARG_##a, MMVM_ARGS_5_(__VA_ARGS__)
+#endif
