@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +272,96 @@ static void test_damage(void)
 		trace_unload(&t);
 	}
 	CU_ASSERT_TRUE(loaded > 500);
+}
+
+/** An end of another length ends the file, in the pass that counts and in the pass that fills. */
+static void test_end_of_another_length(void)
+{
+	static struct file f;
+	const struct mmvm_trace_rec r = rec(5, TRACE_ALLOC, 1, PAGE_ANON, 0);
+	const uint32_t lengths[] = {0, 8, sizeof(struct trace_file_end) - 8,
+				    sizeof(struct trace_file_end) + 8};
+	struct trace_data t;
+
+	for (unsigned int i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		static const char zeroes[2 * sizeof(struct trace_file_end)];
+
+		begin_file(&f);
+		put_chunk(&f, TRACE_CHUNK_GUEST, &r, sizeof(r));
+		put_chunk(&f, TRACE_CHUNK_END, zeroes, lengths[i]);
+		for (unsigned int n = 0; n < 1000; n++)
+			put_chunk(&f, TRACE_CHUNK_GUEST, &r, sizeof(r));
+		end_file(&f, 0);
+		CU_ASSERT_EQUAL_FATAL(load(&f, f.len, &t), 0);
+		CU_ASSERT_EQUAL(t.nr, 1);
+		CU_ASSERT_EQUAL(t.room, 1);
+		CU_ASSERT_FALSE(t.complete);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(t.cut);
+		CU_ASSERT_STRING_EQUAL(t.cut, "what follows is damaged");
+		use_all(&t);
+		trace_unload(&t);
+	}
+}
+
+/** Times and clocks at the ends of their ranges. */
+static void test_times_at_the_edge(void)
+{
+	static struct file f;
+	struct trace_host_rec r[] = {
+		{.tsc = 0, .event = HOST_EXIT},
+		{.tsc = 1ull << 63, .event = HOST_EXIT},
+		{.tsc = (1ull << 63) + 1000, .event = HOST_EXIT},
+		{.tsc = UINT64_MAX, .event = HOST_EXIT},
+	};
+	struct trace_data t;
+
+	begin_file(&f);
+	((struct trace_file_header *)f.data)->tsc_hz = 1;
+	put_chunk(&f, TRACE_CHUNK_HOST, r, sizeof(r));
+	end_file(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(load(&f, f.len, &t), 0);
+	CU_ASSERT_EQUAL_FATAL(t.nr, 4);
+	CU_ASSERT_EQUAL(t.event[0].ns, INT64_MIN);
+	CU_ASSERT_EQUAL(t.event[3].ns, INT64_MAX);
+	use_all(&t);
+	trace_unload(&t);
+}
+
+#define SHARED_WORDS 8192u
+static atomic_uint_fast64_t shared[SHARED_WORDS];
+static atomic_bool shared_end;
+
+static void *writes_shared(void *arg)
+{
+	for (uint64_t n = 1; !atomic_load(&shared_end); n++)
+		for (unsigned int i = 0; i < SHARED_WORDS; i++)
+			atomic_store_explicit(&shared[i], n, memory_order_relaxed);
+	return NULL;
+}
+
+/** The guest writes to its ring while a chunk is made of it. Ends when it has been seen to write
+ * during 200 chunks. */
+static void test_ring_changes_while_it_is_read(void)
+{
+	const uint32_t len = sizeof(shared);
+	struct trace_chunk *c = malloc(sizeof(*c) + len);
+	unsigned int changed = 0, wrong = 0;
+	pthread_t writer;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&writer, NULL, writes_shared, NULL), 0);
+	for (unsigned int round = 0; changed < 200 && round < 10000000; round++) {
+		uint64_t before = atomic_load(&shared[SHARED_WORDS - 1]);
+
+		trace_chunk_fill(c, TRACE_CHUNK_GUEST, 0, shared, len);
+		changed += before != atomic_load(&shared[SHARED_WORDS - 1]);
+		wrong += c->sum != trace_sum(c + 1, len);
+	}
+	atomic_store(&shared_end, true);
+	pthread_join(writer, NULL);
+	CU_ASSERT_EQUAL(changed, 200);
+	CU_ASSERT_EQUAL(wrong, 0);
+	free(c);
 }
 
 static void test_nonsense_is_left_out(void)
@@ -666,6 +758,9 @@ int main(void)
 		{"a trace reads back, in one order", test_reads_back},
 		{"every prefix of a trace reads", test_every_prefix},
 		{"damaged traces", test_damage},
+		{"an end of another length", test_end_of_another_length},
+		{"times at the edge", test_times_at_the_edge},
+		{"a ring that changes while it is read", test_ring_changes_while_it_is_read},
 		{"records that make no sense are left out", test_nonsense_is_left_out},
 		{"files that are no traces", test_other_files},
 		{"a page's life out to swap and back is legal", test_story_is_legal},

@@ -76,6 +76,18 @@ uint32_t trace_sum(const void *data, uint32_t len)
 	return (uint32_t)(sum ^ sum >> 32);
 }
 
+void trace_chunk_fill(struct trace_chunk *chunk, enum trace_chunk_kind kind, unsigned int cpu,
+		      const void *payload, uint32_t len)
+{
+	/* The sum is that of the copy: the guest may write to its ring meanwhile. */
+	memcpy(chunk + 1, payload, len);
+	*chunk = (struct trace_chunk){.magic = TRACE_CHUNK_MAGIC,
+				      .kind = (uint16_t)kind,
+				      .cpu = (uint16_t)cpu,
+				      .len = len,
+				      .sum = trace_sum(chunk + 1, len)};
+}
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
@@ -131,12 +143,7 @@ static bool put_chunk(struct trace *t, enum trace_chunk_kind kind, unsigned int 
 		t->end.write_error = ENOMEM;
 		return false;
 	}
-	chunk->head = (struct trace_chunk){.magic = TRACE_CHUNK_MAGIC,
-					   .kind = (uint16_t)kind,
-					   .cpu = (uint16_t)cpu,
-					   .len = len,
-					   .sum = trace_sum(payload, len)};
-	memcpy(chunk->payload, payload, len);
+	trace_chunk_fill(&chunk->head, kind, cpu, payload, len);
 	ok = write_all(t, chunk, sizeof(*chunk) + ((len + 7u) & ~7u));
 	free(chunk);
 	return ok;

@@ -110,5 +110,9 @@ _Static_assert(sizeof(struct trace_file_end) == 72, "the end is part of the form
 
 /** Sum of a payload: words added and rotated, the rest of a word padded with zeroes. */
 uint32_t trace_sum(const void *data, uint32_t len);
+/** A chunk from `len` bytes of payload that others may write to meanwhile: header, then a copy of
+ * the payload, for which there is room behind it. */
+void trace_chunk_fill(struct trace_chunk *chunk, enum trace_chunk_kind kind, unsigned int cpu,
+		      const void *payload, uint32_t len);
 
 #endif

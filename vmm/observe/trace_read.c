@@ -2,7 +2,8 @@
  * The reader. A file is taken as something that anybody may have written: sizes, counts and names
  * are checked, records that say nothing sensible are left out and counted.
  *
- *   R1  Chunks are read until one is not whole: no magic, too long, wrong sum, beyond the end.
+ *   R1  Chunks are read until one is not whole: no magic, too long, wrong sum, beyond the end, or
+ *       an end of another length.
  *   R2  An event's frame lies in RAM, with the whole block of its order.
  *   R3  Events are sorted by time; of two at the same time the one that stands first in the file.
  */
@@ -20,7 +21,10 @@
 
 #include "mmvm/syscalls.h"
 
-#define MAX_ORDER 10u
+#define MAX_ORDER	  10u
+#define TRACE_RECORD_SIZE sizeof(struct mmvm_trace_rec) /* both kinds */
+_Static_assert(sizeof(struct mmvm_trace_rec) == sizeof(struct trace_host_rec),
+	       "records are counted without their kind");
 
 static const char *const guest_name[NR_TRACE_EVENTS] = {
 #define NAME_(name, text, category, arg, addr) [TRACE_##name] = text,
@@ -147,11 +151,12 @@ static bool host_record_ok(const struct trace_data *t, const struct trace_host_r
 	}
 }
 
+/** Nanoseconds since the run began. A time that does not fit is the earliest or latest there is. */
 static int64_t since_begin(const struct trace_data *t, uint64_t tsc)
 {
-	int64_t d = (int64_t)(tsc - t->head.begin_tsc);
+	__int128 ns = (__int128)(int64_t)(tsc - t->head.begin_tsc) * 1000000000 / t->head.tsc_hz;
 
-	return d < 0 ? -(int64_t)trace_ns(t, (uint64_t)-d) : (int64_t)trace_ns(t, (uint64_t)d);
+	return ns < INT64_MIN ? INT64_MIN : ns > INT64_MAX ? INT64_MAX : (int64_t)ns;
 }
 
 static void add_records(struct trace_data *t, const struct trace_chunk *c)
@@ -159,7 +164,8 @@ static void add_records(struct trace_data *t, const struct trace_chunk *c)
 	const char *p = (const char *)(c + 1);
 	bool host = c->kind == TRACE_CHUNK_HOST;
 
-	for (uint32_t n = c->len / 32; n; n--, p += 32) {
+	for (uint32_t n = c->len / TRACE_RECORD_SIZE; n && t->nr < t->room;
+	     n--, p += TRACE_RECORD_SIZE) {
 		struct trace_event *e = &t->event[t->nr];
 
 		*e = (struct trace_event){
@@ -332,42 +338,68 @@ static size_t chunk_size(const struct trace_chunk *c)
 	return sizeof(*c) + ((c->len + 7u) & ~7u);
 }
 
-static int read_chunks(struct trace_data *t)
+/** Called for each chunk; not 0 ends the walk. */
+typedef int (*chunk_fn)(struct trace_data *t, const struct trace_chunk *c);
+
+/** All whole chunks up to the end; t->cut says why there are no more (R1). There is one walk, so
+ * that the pass that counts and the pass that fills see the same chunks. Returns what fn returned,
+ * or 0. */
+static int each_chunk(struct trace_data *t, chunk_fn fn)
 {
 	const struct trace_chunk *c;
-	size_t at, records = 0;
-	int rc = 0;
+	int rc;
 
-	for (at = t->head.size; (c = chunk_at(t, at)); at += chunk_size(c)) {
-		if (c->kind == TRACE_CHUNK_GUEST || c->kind == TRACE_CHUNK_HOST)
-			records += c->len / 32;
-		if (c->kind == TRACE_CHUNK_END)
-			break;
-		if (chunk_size(c) > t->map_len - at)
-			break;
-	}
-	if (records > UINT32_MAX)
-		return -EFBIG;
-	t->event = calloc(records + 1, sizeof(*t->event));
-	if (!t->event)
-		return -ENOMEM;
-	for (at = t->head.size; !rc && (c = chunk_at(t, at)); at += chunk_size(c)) {
-		if (c->kind == TRACE_CHUNK_GUEST || c->kind == TRACE_CHUNK_HOST)
-			add_records(t, c);
-		else if (c->kind == TRACE_CHUNK_TEXT)
-			rc = add_text(t, c);
-		if (c->kind == TRACE_CHUNK_END && c->len == sizeof(t->end)) {
-			memcpy(&t->end, c + 1, sizeof(t->end));
-			t->complete = true;
-			t->cut = NULL;
-			break;
+	t->cut = NULL;
+	for (size_t at = t->head.size; (c = chunk_at(t, at)); at += chunk_size(c)) {
+		if (c->kind == TRACE_CHUNK_END && c->len != sizeof(t->end)) {
+			t->cut = "what follows is damaged";
+			return 0;
 		}
+		rc = fn(t, c);
+		if (rc || c->kind == TRACE_CHUNK_END)
+			return rc;
 		if (chunk_size(c) > t->map_len - at) {
 			t->cut = "the file ends without an end: the run was cut short";
-			break;
+			return 0;
 		}
 	}
-	return rc;
+	return 0;
+}
+
+static int count_records(struct trace_data *t, const struct trace_chunk *c)
+{
+	if (c->kind == TRACE_CHUNK_GUEST || c->kind == TRACE_CHUNK_HOST)
+		t->room += c->len / TRACE_RECORD_SIZE;
+	return 0;
+}
+
+static int keep_chunk(struct trace_data *t, const struct trace_chunk *c)
+{
+	switch (c->kind) {
+	case TRACE_CHUNK_GUEST:
+	case TRACE_CHUNK_HOST:
+		add_records(t, c);
+		return 0;
+	case TRACE_CHUNK_TEXT:
+		return add_text(t, c);
+	case TRACE_CHUNK_END:
+		memcpy(&t->end, c + 1, sizeof(t->end));
+		t->complete = true;
+		return 0;
+	default: /* of a later version */
+		return 0;
+	}
+}
+
+static int read_chunks(struct trace_data *t)
+{
+	each_chunk(t, count_records);
+	if (t->room > UINT32_MAX)
+		return -EFBIG;
+	t->event = calloc(t->room + 1, sizeof(*t->event));
+	if (!t->event)
+		return -ENOMEM;
+	return each_chunk(t, keep_chunk);
 }
 
 static int check_header(struct trace_data *t, const char *path, struct mmvm_error *err)
@@ -390,25 +422,49 @@ static int check_header(struct trace_data *t, const char *path, struct mmvm_erro
 	return 0;
 }
 
+/** The whole file into memory: it cannot change or shrink while we read. 0 or -errno. */
+static int read_file(struct trace_data *t, int fd, size_t len)
+{
+	t->map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (t->map == MAP_FAILED) {
+		t->map = NULL;
+		return -errno;
+	}
+	t->map_room = len;
+	while (t->map_len < len) {
+		ssize_t n = read(fd, (char *)t->map + t->map_len, len - t->map_len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		t->map_len += (size_t)n;
+	}
+	return 0;
+}
+
 int trace_load(struct trace_data *t, const char *path, struct mmvm_error *err)
 {
 	struct stat st;
-	int fd, rc;
+	int fd, rc = 0;
 
 	memset(t, 0, sizeof(*t));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A FIFO without a writer must not make us wait. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st)) {
 		mmvm_error(err, MMVM_EXIT_USAGE, "cannot open %s: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
 	}
-	t->map_len = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
-	t->map = t->map_len ? mmap(NULL, t->map_len, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+	if (S_ISREG(st.st_mode) && st.st_size)
+		rc = read_file(t, fd, (size_t)st.st_size);
 	close(fd);
-	if (t->map == MAP_FAILED) {
-		t->map = NULL;
-		return mmvm_error(err, MMVM_EXIT_HOST, "cannot map %s: %s", path, strerror(errno));
+	if (rc) {
+		trace_unload(t);
+		return mmvm_error(err, MMVM_EXIT_HOST, "cannot read %s: %s", path, strerror(-rc));
 	}
 	if (check_header(t, path, err)) {
 		trace_unload(t);
@@ -434,6 +490,6 @@ void trace_unload(struct trace_data *t)
 	free(t->vmstat);
 	free(t->event);
 	if (t->map)
-		munmap(t->map, t->map_len);
+		munmap(t->map, t->map_room);
 	memset(t, 0, sizeof(*t));
 }

@@ -41,15 +41,15 @@ struct trace_data {
 	const char *cut;	   /* why reading stopped */
 	uint64_t bad;		   /* records that say nothing sensible, left out */
 	struct trace_event *event; /* by time */
-	size_t nr;
+	size_t nr, room;	   /* there are `room` records in the file, `nr` of them good */
 	const char *exit_name[TRACE_MAX_EXITS], *disk[TRACE_MAX_DISKS], *stat[TRACE_MAX_STATS];
 	struct trace_sym *sym; /* by address */
 	size_t nr_syms;
 	struct trace_count *vmstat;
 	size_t nr_vmstat;
-	/* the file in memory, and copies of its text */
+	/* a copy of the file, and copies of its text */
 	void *map;
-	size_t map_len;
+	size_t map_len, map_room;
 	char **text;
 	size_t nr_text;
 };
