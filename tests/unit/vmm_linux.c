@@ -4,6 +4,7 @@
  */
 #include "../host/unit.h"
 #include <asm/bootparam.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,7 @@ static struct machine *ram_machine(void)
 		.gpa = MMVM_RAM_HIGH_BASE, .size = 8192, .hva = calloc(1, 8192)};
 	pthread_mutex_init(&m->outcome_lock, NULL);
 	pthread_mutex_init(&m->record_lock, NULL);
+	CU_ASSERT_EQUAL_FATAL(machine_record_init(m, &(struct mmvm_error){0}), 0);
 	return m;
 }
 
@@ -74,6 +76,7 @@ static void ram_machine_free(struct machine *m)
 {
 	machine_bus_destroy(m);
 	machine_linux_free(m);
+	machine_record_destroy(m);
 	free(m->ram.region[0].hva);
 	free(m->ram.region[1].hva);
 	free(m);
@@ -280,7 +283,7 @@ static struct machine *running_linux(void)
 
 static void say(struct machine *m, const char *text)
 {
-	machine_linux_console(m, text, strlen(text));
+	machine_console_write(m, text, strlen(text));
 }
 
 static void out(struct machine *m, uint16_t port, uint8_t byte)
@@ -356,6 +359,41 @@ static void test_panics(void)
 	ram_machine_free(m);
 }
 
+#define PRINTERS 4u
+/* More than a half of what is kept of a line */
+#define PART                                                               \
+	"[    1.0] 012345678901234567890123456789012345678901234567890123" \
+	"0123456789012345678901234567890123456789012345678901234567890123456789"
+
+/** Prints lines as a vCPU does, a part at a time. */
+static void *prints(void *machine)
+{
+	for (unsigned int i = 0; i < 3000; i++) {
+		say(machine, PART);
+		say(machine, PART);
+		say(machine, "\n");
+	}
+	return NULL;
+}
+
+/** Several vCPUs print at once: no byte is lost, and none is written beyond the line. */
+static void test_many_print(void)
+{
+	struct machine *m = running_linux();
+	pthread_t t[PRINTERS];
+	uint64_t each = 3000ull * (2 * strlen(PART) + 1);
+
+	for (unsigned int i = 0; i < PRINTERS; i++)
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&t[i], NULL, prints, m), 0);
+	for (unsigned int i = 0; i < PRINTERS; i++)
+		pthread_join(t[i], NULL);
+	CU_ASSERT_EQUAL(m->console_total, PRINTERS * each);
+	CU_ASSERT(!atomic_load(&m->finished));
+	say(m, "\n[    2.0] reboot: System halted\n");
+	CU_ASSERT(atomic_load(&m->finished) && m->outcome.kind == OUTCOME_EXITED);
+	ram_machine_free(m);
+}
+
 int main(void)
 {
 	int status;
@@ -367,6 +405,7 @@ int main(void)
 		{"ACPI tables", test_acpi},
 		{"how a run ends", test_ends},
 		{"panics", test_panics},
+		{"several CPUs print at once", test_many_print},
 	};
 
 	fd = memfd_create("kernel", 0);

@@ -183,8 +183,9 @@ int machine_load_linux(struct machine *m, const char *path, struct mmvm_error *e
 int machine_build_linux_params(struct machine *m, struct mmvm_error *err);
 /** What only Linux wants. 0, or -1 with err. */
 int machine_create_linux_devices(struct machine *m, struct mmvm_error *err);
-/** What a Linux guest prints, as it comes, one caller at a time. */
-void machine_linux_console(struct machine *m, const char *text, size_t len);
+/** What a Linux guest prints, as it comes. Returns whether it has said its last words: the caller
+ * calls machine_linux_reset() then, without the lock. Lock R held. */
+bool machine_linux_console(struct machine *m, const char *text, size_t len);
 /** The guest has reset the machine, or triple-faulted: is it the end of a Linux that has said so?
  * Then the outcome is set. */
 bool machine_linux_reset(struct machine *m);

@@ -28,7 +28,7 @@
  *   I1  what Linux must not reuse before it has read it lies in reserved places (ACPI) or is what it
  *       copies first of all (boot_params, command line)
  *
- * Locks: the state of the console is touched by the one vCPU's thread alone, which prints and resets.
+ * Locks: what is known of the console (line, panic, said_bye) is under R, for any vCPU may print.
  */
 #include <asm/bootparam.h>
 #include <errno.h>
@@ -275,14 +275,6 @@ int machine_build_linux_params(struct machine *m, struct mmvm_error *err)
 
 /* ---- its end -------------------------------------------------------------------------------- */
 
-static void finish_panicked(struct machine *m)
-{
-	struct machine_outcome out = {.kind = OUTCOME_CRASHED, .status = MMVM_EXIT_CRASHED};
-
-	snprintf(out.text, sizeof(out.text), "Linux: %s", m->linux_guest->panic);
-	machine_finish(m, &out);
-}
-
 static void finish_exited(struct machine *m)
 {
 	struct machine_outcome out = {.kind = OUTCOME_EXITED};
@@ -290,9 +282,9 @@ static void finish_exited(struct machine *m)
 	machine_finish(m, &out);
 }
 
-static void console_line(struct machine *m)
+/** A whole line. Returns whether it ends the run. Lock R held. */
+static bool console_line(struct machine_linux *l)
 {
-	struct machine_linux *l = m->linux_guest;
 	const char *p;
 
 	l->line[l->line_len] = 0;
@@ -300,35 +292,45 @@ static void console_line(struct machine *m)
 	p = strstr(l->line, "Kernel panic - ");
 	if (p && !l->panic[0])
 		snprintf(l->panic, sizeof(l->panic), "%s", p);
-	if (strstr(l->line, "end Kernel panic") && l->panic[0])
-		finish_panicked(m);
 	if (strstr(l->line, "] reboot: "))
 		l->said_bye = true;
-	if (strstr(l->line, "] reboot: System halted"))
-		finish_exited(m);
+	return (strstr(l->line, "end Kernel panic") && l->panic[0]) ||
+	       strstr(l->line, "] reboot: System halted");
 }
 
-void machine_linux_console(struct machine *m, const char *text, size_t len)
+bool machine_linux_console(struct machine *m, const char *text, size_t len)
 {
 	struct machine_linux *l = m->linux_guest;
+	bool over = false;
 
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '\n')
-			console_line(m);
+			over |= console_line(l);
 		else if (text[i] != '\r' && text[i] && l->line_len < sizeof(l->line) - 1)
 			l->line[l->line_len++] = text[i];
 	}
+	return over;
 }
 
 bool machine_linux_reset(struct machine *m)
 {
-	if (!m->linux_guest || !(m->linux_guest->panic[0] || m->linux_guest->said_bye))
+	struct machine_linux *l = m->linux_guest;
+	struct machine_outcome out = {.kind = OUTCOME_EXITED};
+	bool over;
+
+	if (!l)
 		return false;
-	if (m->linux_guest->panic[0])
-		finish_panicked(m);
-	else
-		finish_exited(m);
-	return true;
+	pthread_mutex_lock(&m->record_lock);
+	over = l->panic[0] || l->said_bye;
+	if (l->panic[0]) {
+		out.kind = OUTCOME_CRASHED;
+		out.status = MMVM_EXIT_CRASHED;
+		snprintf(out.text, sizeof(out.text), "Linux: %s", l->panic);
+	}
+	pthread_mutex_unlock(&m->record_lock);
+	if (over)
+		machine_finish(m, &out);
+	return over;
 }
 
 /** The keyboard controller pulls the reset line: nobody does that by mistake. */

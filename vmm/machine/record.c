@@ -205,16 +205,17 @@ void machine_console_write(void *machine, const void *bytes, size_t len)
 	struct machine *m = machine;
 	const char *text = bytes;
 	size_t whole = len;
+	bool over = false;
 
 	if (m->config.console_fd >= 0)
 		write_out(m, text, len);
+	pthread_mutex_lock(&m->record_lock);
 	if (m->linux_guest)
-		machine_linux_console(m, text, len);
+		over = machine_linux_console(m, text, len);
 	if (len > MACHINE_CONSOLE_MAX) {
 		text += len - MACHINE_CONSOLE_MAX;
 		len = MACHINE_CONSOLE_MAX;
 	}
-	pthread_mutex_lock(&m->record_lock);
 	if (m->console_len + len > CONSOLE_ROOM) {
 		size_t keep = MACHINE_CONSOLE_MAX - len;
 
@@ -226,6 +227,8 @@ void machine_console_write(void *machine, const void *bytes, size_t len)
 	m->console_total += whole;
 	m->console[m->console_len] = 0;
 	pthread_mutex_unlock(&m->record_lock);
+	if (over)
+		machine_linux_reset(m);
 }
 
 const struct mmvm_record *machine_record(const struct machine *m, unsigned int i)
