@@ -6,6 +6,7 @@
  * One case a finding of mmvm/audit.h, but "total": frames are counted by their types, one type
  * each, and RAM's size is the host's, so nothing inside the guest can make that sum wrong.
  */
+#include "mm/phys/folio.h"
 #include "mmvm/audit.h"
 #include "tests/tests.h"
 
@@ -199,7 +200,7 @@ GUEST_TEST(audit, count_of_a_pcp_list, PLANTED, 0, MEM)
 }
 
 /** A slab with free objects on its list. */
-static struct page *slab_page(struct test *t)
+static struct page *some_slab(struct test *t)
 {
 	struct kmem_cache *c = kmem_cache_create("planted", 200, 8, 0, NULL);
 	void *obj = c ? kmem_cache_alloc(c, GFP_KERNEL) : NULL;
@@ -215,7 +216,7 @@ static struct page *slab_page(struct test *t)
 
 GUEST_TEST(audit, free_list_that_leaves_its_slab, PLANTED, 0, MEM)
 {
-	struct page *p = slab_page(t);
+	struct page *p = some_slab(t);
 
 	REQUIRE(p);
 	p->index += PAGE_SIZE << p->order;
@@ -224,7 +225,7 @@ GUEST_TEST(audit, free_list_that_leaves_its_slab, PLANTED, 0, MEM)
 
 GUEST_TEST(audit, free_list_that_misses_the_objects, PLANTED, 0, MEM)
 {
-	struct page *p = slab_page(t);
+	struct page *p = some_slab(t);
 
 	REQUIRE(p);
 	p->index += 8;
@@ -233,11 +234,38 @@ GUEST_TEST(audit, free_list_that_misses_the_objects, PLANTED, 0, MEM)
 
 GUEST_TEST(audit, count_of_a_slab, PLANTED, 0, MEM)
 {
-	struct page *p = slab_page(t);
+	struct page *p = some_slab(t);
 
 	REQUIRE(p);
 	p->private_++;
 	test_expect_audit(t, "slab_count");
+}
+
+GUEST_TEST(audit, tail_without_its_head, PLANTED, 0, MEM)
+{
+	struct folio *f = folio_alloc(GFP_KERNEL, 3);
+
+	REQUIRE(f);
+	folio_page(f, 5)->lru.next = NULL;
+	test_expect_audit(t, "folio_tail");
+}
+
+GUEST_TEST(audit, tail_that_is_used_by_itself, PLANTED, 0, MEM)
+{
+	struct folio *f = folio_alloc(GFP_KERNEL, 3);
+
+	REQUIRE(f);
+	get_page(folio_page(f, 7));
+	test_expect_audit(t, "folio_tail");
+}
+
+GUEST_TEST(audit, tail_mark_on_a_free_page, PLANTED, 0, MEM)
+{
+	struct page *p = free_block(1);
+
+	REQUIRE(p);
+	p[1].lru.next = (struct list_head *)((unsigned long)p | 1);
+	test_expect_audit(t, "stray_tail");
 }
 
 GUEST_TEST(audit, table_that_is_no_table, PLANTED, 0, MEM)

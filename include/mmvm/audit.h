@@ -18,6 +18,9 @@
 	X(AUDIT_ROOT, "root", "audit root unreadable or of another version")                   \
 	X(AUDIT_PAGE_STATE, "page_state", "a frame has no valid state")                        \
 	X(AUDIT_PAGE_OVERLAP, "page_overlap", "a frame is covered by two blocks")              \
+	X(AUDIT_FOLIO_TAIL, "folio_tail",                                                      \
+	  "a tail page does not name its head, or is in use by itself")                        \
+	X(AUDIT_STRAY_TAIL, "stray_tail", "a page names a head that does not cover it")        \
 	X(AUDIT_FREE_REFCOUNT, "free_refcount", "a free page has references")                  \
 	X(AUDIT_USED_REFCOUNT, "used_refcount",                                                \
 	  "a page in use has a reference too few or too many")                                 \
@@ -107,15 +110,13 @@ struct mmvm_audit_mm_layout {
 		vma_flags_offset; /* within the VMA */
 };
 
-/** A slab cache, reached through cache_list; slabs are found by page type and page->mapping. */
+/** A slab cache, reached through cache_list; slabs are found by page type and slab->cache. */
 struct mmvm_audit_cache_layout {
-	uint32_t list_offset;	   /* list_head in slab_caches */
-	uint32_t name_offset;	   /* char[32] */
-	uint32_t size_offset;	   /* u32: bytes from object to object */
-	uint32_t free_ptr_offset;  /* u32: where a free object keeps the pointer to the next */
-	uint32_t offset_of_first;  /* u32 field: bytes from slab start to the first object */
-	uint32_t inuse_is_private; /* 1: page->private_ is the number of objects not on the slab's
-				      free list */
+	uint32_t list_offset;	  /* list_head in slab_caches */
+	uint32_t name_offset;	  /* char[32] */
+	uint32_t size_offset;	  /* u32: bytes from object to object */
+	uint32_t free_ptr_offset; /* u32: where a free object keeps the pointer to the next */
+	uint32_t offset_of_first; /* u32 field: bytes from slab start to the first object */
 };
 
 /** An address_space, reached through page->mapping, or through the list of those with pages in swap.

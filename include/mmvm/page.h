@@ -5,9 +5,16 @@
  * same bytes from outside. Pointers are guest virtual addresses.
  *
  * A page's `type` says who owns it. It is exact for order-0 pages and for the head of a block;
- * `order` (meaningful in heads) says how far the block reaches, and the tails' own fields mean
- * nothing. So every frame's state is that of the one head that covers it: no head may be covered by
- * another (invariant A1).
+ * `order` (meaningful in heads) says how far the block reaches. So every frame's state is that of the
+ * one head that covers it: no head may be covered by another (invariant A1).
+ *
+ * Blocks of more than one page come in two kinds:
+ *   plain      the tails' fields mean nothing (and `lru.next` has bit 0 clear)
+ *   compound   allocated with __GFP_COMP: the head has PG_head, and `lru.next` of each tail is the
+ *              head's address | 1, so that a tail finds its head in one load. No list node is at an
+ *              odd address, so bit 0 alone tells a tail from everything else. A tail has refcount 0
+ *              and type INVALID (a slab's tails: SLAB); flags beyond zone and node, references, LRU
+ *              links, mapping and index are the head's. A freed block's tails have bit 0 clear again.
  */
 #ifndef MMVM_PAGE_H
 #define MMVM_PAGE_H
@@ -45,27 +52,25 @@ enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
 #undef MMVM_ENUM_
 
 /** Bits of page->flags. The zone and node sit in the top byte pair, as Linux packs them. */
-#define MMVM_PAGE_FLAGS(X)                   \
-	X(PG_locked, "locked")               \
-	X(PG_referenced, "referenced")       \
-	X(PG_uptodate, "uptodate")           \
-	X(PG_dirty, "dirty")                 \
-	X(PG_lru, "lru")                     \
-	X(PG_active, "active")               \
-	X(PG_unevictable, "unevictable")     \
-	X(PG_mlocked, "mlocked")             \
-	X(PG_swapbacked, "swapbacked")       \
-	X(PG_swapcache, "swapcache")         \
-	X(PG_writeback, "writeback")         \
-	X(PG_reclaim, "reclaim")             \
-	X(PG_readahead, "readahead")         \
-	X(PG_head, "head")                   \
-	X(PG_error, "error")                 \
-	X(PG_waiters, "waiters")             \
-	X(PG_workingset, "workingset")       \
-	X(PG_anonexclusive, "anonexclusive") \
-	X(PG_isolated, "isolated")           \
-	X(PG_lazyfree, "lazyfree")           \
+#define MMVM_PAGE_FLAGS(X)               \
+	X(PG_locked, "locked")           \
+	X(PG_referenced, "referenced")   \
+	X(PG_uptodate, "uptodate")       \
+	X(PG_dirty, "dirty")             \
+	X(PG_lru, "lru")                 \
+	X(PG_active, "active")           \
+	X(PG_unevictable, "unevictable") \
+	X(PG_mlocked, "mlocked")         \
+	X(PG_swapbacked, "swapbacked")   \
+	X(PG_swapcache, "swapcache")     \
+	X(PG_writeback, "writeback")     \
+	X(PG_reclaim, "reclaim")         \
+	X(PG_readahead, "readahead")     \
+	X(PG_head, "head")               \
+	X(PG_error, "error")             \
+	X(PG_waiters, "waiters")         \
+	X(PG_workingset, "workingset")   \
+	X(PG_lazyfree, "lazyfree")       \
 	X(PG_young, "young")
 
 #define MMVM_ENUM_(name, text) name,
@@ -84,27 +89,117 @@ struct mmvm_list {
 	MMVM_PTR(struct mmvm_list) prev;
 };
 
+/*
+ * Who may write a field (a reader needs the same, or lives with a stale value):
+ *
+ *   A  atomic operations, by whoever holds a reference
+ *   C  constant for the life of the machine
+ *   O  the owner: from allocation until the page is published, and again when the last reference is
+ *      gone. Nobody else looks.
+ *   P  the page lock (PG_locked)
+ *   M  the lock of the address_space that the page is in, together with P
+ *   S  the lock of the swap area whose slot the page holds, together with P
+ *   L  the lock of the LRU list; taken off the list, whoever isolated the page
+ *   Z  zone->lock, while the block is free on a buddy list
+ *   I  interrupts off on the owner CPU, while the block is free on a per-CPU list
+ *   N  list_lock of the slab's cache and node
+ *   T  page_table_lock
+ */
 struct page {
-	uint64_t flags; /* PG_*; atomic */
-	/* Which list the page is on is said by type and flags: buddy, per-CPU, slab partial, LRU.
-	 */
+	/* A (O, Z, I while nobody has a reference): PG_*. PG_lru, PG_active, PG_unevictable also
+	 * need L. Top byte, C: zone and node. */
+	uint64_t flags;
+	/* Links of the list that type and flags name: L, Z or I; O for whatever the owner wants.
+	 * Tails of a compound block: next = head | 1 (O). */
 	struct mmvm_list lru;
-	/* ANON: struct anon_vma | 1. FILE, SHMEM: struct address_space. SLAB: struct kmem_cache. */
+	/* ANON: struct anon_vma | 1 (O to set, T to change). FILE, SHMEM: struct address_space (M). */
 	MMVM_PTR(void) mapping;
-	/* ANON, FILE: offset in pages within the mapping. SLAB: first free object (pointer) or 0.
-	 */
-	uint64_t index;
-	/* SWAPCACHE: swap entry. SLAB: objects in use. Block of pages lent by a driver: the
-	 * driver's. */
+	uint64_t index; /* ANON, FILE, SHMEM: offset in pages within the mapping. O; M */
+	/* SWAPCACHE: swap entry (S). Block of pages lent by a driver: the driver's (O). */
 	uint64_t private_;
-	int32_t mapcount;    /* PTEs that map it; -1 = none, as in Linux; atomic */
-	int32_t refcount;    /* 0 = free; atomic */
-	uint8_t type;	     /* enum mmvm_page_type */
+	int32_t mapcount; /* A: PTEs that map this very page; -1 = none, as in Linux */
+	int32_t refcount; /* A: 0 = free, or a tail */
+	/* These four are one word to the allocator: Z, I, O. */
+	uint8_t type;	     /* enum mmvm_page_type; FILE and SHMEM: also M */
 	uint8_t order;	     /* heads: log2 pages of the block */
 	uint8_t migratetype; /* PCP, BUDDY: the list it is on */
 	uint8_t cpu;	     /* PCP: whose list */
-	uint32_t objects;    /* SLAB: objects in the slab */
+	uint16_t memcg_id;   /* O: memory cgroup that is charged; 0 = the root, or nobody */
+	uint16_t spare;
 };
 _Static_assert(sizeof(struct page) == 64, "struct page is one cache line");
+
+/** Counts of a large folio as a whole: the first tail of a compound block, seen so. */
+struct folio_counts {
+	uint64_t flags;		 /* C: zone and node */
+	uint64_t head;		 /* O: address of the head | 1 */
+	int32_t large_mapcount;	 /* A: mappings of any of its pages, PTEs and larger; -1 = none */
+	int32_t entire_mapcount; /* A: mappings of the whole by one entry (PMD); -1 = none */
+	int32_t nr_pages_mapped; /* A: pages that a PTE maps */
+	int32_t pincount;	 /* A: pins for DMA and the like, besides `refcount` */
+	uint64_t index, private_;
+	int32_t mapcount, refcount;
+	uint32_t state, memcg;
+};
+
+/** Second tail of a compound block of order 2 or more. */
+struct folio_links {
+	uint64_t flags; /* C */
+	uint64_t head;	/* O */
+	uint64_t unused;
+	/* Link of the list of folios that may be split when memory is short (that list's lock); both
+	 * 0 while on none. */
+	struct mmvm_list deferred;
+	uint64_t hugetlb; /* O: hugetlb's own */
+	int32_t mapcount, refcount;
+	uint32_t state, memcg;
+};
+
+/** A slab: a block of type SLAB, seen so. The tails carry `cache` and `type` too. */
+struct slab {
+	uint64_t flags;
+	struct mmvm_list list;	 /* N: partial list; tails: head | 1 */
+	MMVM_PTR(void) cache;	 /* O: struct kmem_cache */
+	MMVM_PTR(void) freelist; /* N: first free object, or 0 */
+	uint64_t inuse;		 /* N: objects that are not on the slab's free list */
+	int32_t mapcount, refcount;
+	uint8_t type, order, unused[2];
+	uint32_t objects; /* O: objects in the slab; 0 again before the pages are freed */
+};
+
+/** A page table: a page of type PGTABLE, seen so. */
+struct ptdesc {
+	uint64_t flags;
+	struct mmvm_list unused_lru;
+	uint64_t unused_mapping, unused_index;
+	MMVM_PTR(struct ptdesc) next; /* O: next table that waits for the TLB flush; else 0 */
+	int32_t mapcount, refcount;
+	uint32_t state, memcg;
+};
+
+#define MMVM_PAGE_MATCH(overlay, field, page_field)                         \
+	_Static_assert(__builtin_offsetof(struct overlay, field) ==         \
+			       __builtin_offsetof(struct page, page_field), \
+		       #overlay "." #field " lies over page." #page_field)
+#define MMVM_PAGE_OVERLAY(overlay)                                                            \
+	_Static_assert(sizeof(struct overlay) == sizeof(struct page), #overlay " is a page"); \
+	MMVM_PAGE_MATCH(overlay, mapcount, mapcount);                                         \
+	MMVM_PAGE_MATCH(overlay, refcount, refcount)
+MMVM_PAGE_OVERLAY(folio_counts);
+MMVM_PAGE_MATCH(folio_counts, head, lru.next);
+MMVM_PAGE_MATCH(folio_counts, nr_pages_mapped, mapping);
+MMVM_PAGE_OVERLAY(folio_links);
+MMVM_PAGE_MATCH(folio_links, head, lru.next);
+MMVM_PAGE_MATCH(folio_links, deferred, mapping);
+MMVM_PAGE_OVERLAY(slab);
+MMVM_PAGE_MATCH(slab, list, lru);
+MMVM_PAGE_MATCH(slab, cache, mapping);
+MMVM_PAGE_MATCH(slab, freelist, index);
+MMVM_PAGE_MATCH(slab, inuse, private_);
+MMVM_PAGE_MATCH(slab, type, type);
+MMVM_PAGE_MATCH(slab, order, order);
+MMVM_PAGE_MATCH(slab, objects, memcg_id);
+MMVM_PAGE_OVERLAY(ptdesc);
+MMVM_PAGE_MATCH(ptdesc, next, private_);
 
 #endif

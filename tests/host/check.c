@@ -189,21 +189,22 @@ static bool on_list(const struct list_head *list, const struct page *p)
 	return false;
 }
 
-static void check_slab(const struct page *p, void *arg)
+static void check_slab(const struct page *page, void *arg)
 {
+	const struct slab *p = (const struct slab *)page;
 	struct slab_counts *n = arg;
 	struct kmem_cache *c = n->c;
-	unsigned long base = (unsigned long)page_address(p);
+	unsigned long base = (unsigned long)page_address(page);
 	u8 seen[4096] = {0};
 	u64 nr_free = 0;
 
-	if (p->type != PAGE_SLAB || p->mapping != c)
+	if (p->type != PAGE_SLAB || p->cache != c)
 		return;
 	n->slabs++;
 	n->objects += p->objects;
 	FIND(p->objects <= sizeof(seen) && p->objects * c->size <= PAGE_SIZE << p->order,
 	     "%s: a slab with %u objects", c->name, p->objects);
-	for (void *obj = (void *)p->index; obj; obj = get_free_pointer(c, obj)) {
+	for (void *obj = p->freelist; obj; obj = get_free_pointer(c, obj)) {
 		unsigned long at = (unsigned long)obj - base - c->offset_of_first;
 
 		if (at % c->size || at / c->size >= p->objects || seen[at / c->size]++) {
@@ -212,13 +213,14 @@ static void check_slab(const struct page *p, void *arg)
 		}
 		nr_free++;
 	}
-	FIND(nr_free + p->private_ == p->objects, "slab I1: %s: %lu free, %lu out, %u objects",
-	     c->name, (unsigned long)nr_free, (unsigned long)p->private_, p->objects);
-	FIND(on_list(&c->node[page_node_id(p)].partial, p) == (p->index != 0),
+	FIND(nr_free + p->inuse == p->objects, "slab I1: %s: %lu free, %lu out, %u objects",
+	     c->name, (unsigned long)nr_free, (unsigned long)p->inuse, p->objects);
+	FIND(on_list(&c->node[page_node_id(page)].partial, page) == (p->freelist != NULL),
 	     "slab I2: %s: slab with %lu free is %son the partial list", c->name,
-	     (unsigned long)nr_free, p->index ? "not " : "");
+	     (unsigned long)nr_free, p->freelist ? "not " : "");
 	for (unsigned int i = 1; i < 1u << p->order; i++)
-		FIND(p[i].type == PAGE_SLAB && p[i].order == p->order && p[i].mapping == c,
+		FIND(p[i].type == PAGE_SLAB && p[i].cache == c &&
+			     page_folio(&page[i]) == (const struct folio *)page,
 		     "slab I3: %s: tail %u", c->name, i);
 }
 

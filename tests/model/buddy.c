@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include "check.h"
 #include "host.h"
+#include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 
 #define MAX_BLOCKS 6000
@@ -69,6 +70,9 @@ static void take(gfp_t gfp, unsigned int order)
 	for (pfn_t i = pfn; i < pfn + (1ul << order); i++) {
 		REQUIRE(pfn_valid(i) && !owner[i], "frame %lx is given out twice", op, i);
 		owner[i] = b->stamp;
+		REQUIRE(page_folio(pfn_to_page(i)) ==
+				(const struct folio *)((gfp & __GFP_COMP) ? page : pfn_to_page(i)),
+			"frame %lx has a wrong head", op, i);
 	}
 	if (gfp & __GFP_ZERO)
 		REQUIRE(!*(u64 *)page_address(page) && !*last_word(b), "not zero", op);
@@ -91,7 +95,7 @@ static void put(unsigned int which)
 		put_page(b->page);
 		break;
 	case 1:
-		if (b->order && b->order <= 4) {
+		if (b->order && b->order <= 4 && !PageHead(b->page)) {
 			unsigned int n = 1u << b->order;
 			LIST_HEAD(list);
 

@@ -84,7 +84,7 @@ static struct image {
 	struct guest *g;
 	uint64_t g_gva;
 	uint32_t pte_table, pmd_table; /* frames of the user tables */
-	uint32_t anon[4], slab, stack, pcp0, pcp1, zero, vmalloc, dma, file, shmem;
+	uint32_t anon[4], slab, stack, folio, pcp0, pcp1, zero, vmalloc, dma, file, shmem;
 	struct audit_result r;
 } im;
 
@@ -288,7 +288,7 @@ static void fill_root(void)
 		.size_offset = offsetof(struct cache, size),
 		.free_ptr_offset = offsetof(struct cache, free_ptr),
 		.offset_of_first = offsetof(struct cache, first),
-		.inuse_is_private = 1};
+	};
 	r->mapping = (struct mmvm_audit_mapping_layout){
 		.root_offset = offsetof(struct mapping, root),
 		.height_offset = offsetof(struct mapping, height),
@@ -344,17 +344,17 @@ static void build_kernel(void)
 
 static void build_slab(uint32_t pfn)
 {
-	struct page *p;
+	struct slab *p;
 
 	im.g->cache = (struct cache){.name = "widgets", .size = 64, .free_ptr = 8, .first = 128};
 	list_add_tail(GVA(caches), GVA(cache.link));
 	set_page(pfn, PAGE_SLAB, 0, 1);
-	p = page(pfn);
-	p->mapping = GVA(cache);
+	p = (struct slab *)page(pfn);
+	p->cache = GVA(cache);
 	p->objects = 62;
-	p->private_ = 60;
+	p->inuse = 60;
 	/* Two free: object 5, then object 2. */
-	p->index = DIRECT + ((uint64_t)pfn << 12) + 128 + 5 * 64;
+	p->freelist = DIRECT + ((uint64_t)pfn << 12) + 128 + 5 * 64;
 	*(uint64_t *)(frame_ptr(pfn) + 128 + 5 * 64 + 8) =
 		DIRECT + ((uint64_t)pfn << 12) + 128 + 2 * 64;
 	*(uint64_t *)(frame_ptr(pfn) + 128 + 2 * 64 + 8) = 0;
@@ -504,6 +504,13 @@ static void build(void)
 		if (page(f)->type == PAGE_INVALID)
 			set_page(f, PAGE_OTHER, 0, 1);
 	set_page(im.stack, PAGE_STACK, 2, 1);
+	im.folio = take(&at, 2);
+	set_page(im.folio, PAGE_KMALLOC, 2, 1);
+	page(im.folio)->flags |= 1ull << PG_head;
+	for (uint32_t i = 1; i < 4; i++) {
+		set_page(im.folio + i, PAGE_INVALID, 0, 0);
+		page(im.folio + i)->lru.next = page_gva(im.folio) | 1;
+	}
 	im.pcp1 = take(&at, 1);
 	add_pcp(im.pcp1, 2, 1);
 	im.pcp0 = take(&at, 0);
@@ -721,8 +728,44 @@ static void d_slab_count(void)
 }
 static void d_slab_objects(void)
 {
-	page(im.slab)->objects = 63;
+	((struct slab *)page(im.slab))->objects = 63;
 	page(im.slab)->private_++;
+}
+static void d_tail_no_head(void)
+{
+	page(im.folio + 2)->lru.next = 0;
+}
+static void d_tail_other_head(void)
+{
+	page(im.folio + 3)->lru.next = page_gva(im.stack) | 1;
+}
+static void d_tail_referenced(void)
+{
+	page(im.folio + 1)->refcount = 1;
+}
+static void d_tail_mapped(void)
+{
+	page(im.folio + 3)->mapcount = 0;
+}
+static void d_tail_type(void)
+{
+	page(im.folio + 1)->type = PAGE_ANON;
+}
+static void d_head_alone(void)
+{
+	page(im.dma)->flags |= 1ull << PG_head;
+}
+static void d_stray_tail(void)
+{
+	page(im.dma)->lru.next = page_gva(im.folio) | 1;
+}
+static void d_tail_of_plain(void)
+{
+	page(im.stack + 3)->lru.next = page_gva(im.stack) | 1;
+}
+static void d_tail_left_behind(void)
+{
+	page(im.pcp1 + 1)->lru.next = page_gva(im.pcp1) | 1;
 }
 static void d_slab_cache(void)
 {
@@ -1041,6 +1084,15 @@ static const struct damage {
 	D(d_slab_count, AUDIT_SLAB_COUNT),
 	D(d_slab_objects, AUDIT_SLAB_COUNT),
 	D(d_slab_cache, AUDIT_SLAB_COUNT),
+	D(d_tail_no_head, AUDIT_FOLIO_TAIL),
+	D(d_tail_other_head, AUDIT_FOLIO_TAIL),
+	D(d_tail_referenced, AUDIT_FOLIO_TAIL),
+	D(d_tail_mapped, AUDIT_FOLIO_TAIL),
+	D(d_tail_type, AUDIT_FOLIO_TAIL),
+	D(d_head_alone, AUDIT_FOLIO_TAIL),
+	D(d_stray_tail, AUDIT_STRAY_TAIL),
+	D(d_tail_of_plain, AUDIT_STRAY_TAIL),
+	D(d_tail_left_behind, AUDIT_STRAY_TAIL),
 	D(d_table_hole, AUDIT_PGTABLE),
 	D(d_table_type, AUDIT_PGTABLE),
 	D(d_table_twice, AUDIT_PGTABLE),

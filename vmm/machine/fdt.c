@@ -230,5 +230,8 @@ int machine_build_fdt(struct machine *m, const uint8_t seed[32], struct mmvm_err
 	if (t.err)
 		return mmvm_error(err, MMVM_EXIT_HOST, "cannot write the device tree: %s",
 				  fdt_strerror(t.err));
+	/* fdt_finish() moves the strings down and leaves the old ones where they were. The guest
+	 * counts on RAM being zero. */
+	memset((char *)t.fdt + fdt_totalsize(t.fdt), 0, MMVM_FDT_MAX - fdt_totalsize(t.fdt));
 	return 0;
 }

@@ -12,6 +12,9 @@
  * Invariants held against the guest (the names are those of mmvm/audit.h):
  *   A1  Each frame of RAM has one state: that of the one block head that covers it. A head is
  *       aligned to its order, within its range, and covered by no other. (page_state, page_overlap)
+ *   A1' Tails agree with their head: those of a compound block (PG_head) name it and have refcount 0
+ *       and, but for pages that users map, mapcount -1 and type INVALID or SLAB. No other page names a
+ *       head. (folio_tail, stray_tail)
  *   A2  A free page has refcount 0 and mapcount -1. (free_refcount)
  *   A3  A page in use has refcount >= 1. Exactly: slab, page table, kernel stack 1;
  *         anon = PTEs that map it + 1 if in the swap cache + pins,
@@ -306,6 +309,46 @@ static void check_head(struct audit *a, uint32_t index, uint64_t pfn)
 			   type_name(p->type), p->mapcount);
 }
 
+/** A1' of one block: `size` pages from `index` on. A block's first bad tail is enough to report. */
+static void check_tails(struct audit *a, uint32_t index, uint64_t pfn, uint64_t size)
+{
+	const struct page *p = &a->page[index];
+	const bool compound = p->flags & 1ull << PG_head;
+	const uint64_t head = a->root.vmemmap_gva + pfn * sizeof(*p);
+
+	if (p->lru.next & 1)
+		audit_find(a, AUDIT_STRAY_TAIL,
+			   "frame %#" PRIx64 ": %s page names head %#" PRIx64
+			   ", but no compound block covers it",
+			   pfn, type_name(p->type), p->lru.next - 1);
+	if (compound && size == 1)
+		audit_find(a, AUDIT_FOLIO_TAIL, "frame %#" PRIx64 ": %s page is a head of no tails",
+			   pfn, type_name(p->type));
+	for (uint64_t i = 1; i < size; i++) {
+		const struct page *tail = p + i;
+
+		if (!compound && (tail->lru.next & 1)) {
+			audit_find(a, AUDIT_STRAY_TAIL,
+				   "frame %#" PRIx64 " names head %#" PRIx64
+				   ", but lies in a plain block (%s, order %u)",
+				   pfn + i, tail->lru.next - 1, type_name(p->type), p->order);
+			return;
+		}
+		if (compound && (tail->lru.next != (head | 1) || tail->refcount != 0 ||
+				 (!type_is_user(p->type) && tail->mapcount != -1) ||
+				 (tail->type != PAGE_INVALID && tail->type != PAGE_SLAB))) {
+			audit_find(a, AUDIT_FOLIO_TAIL,
+				   "frame %#" PRIx64 ": tail of a %s block of order %u has head "
+				   "%#" PRIx64 ", refcount %d, mapcount %d, type %s; "
+				   "expected head %#" PRIx64 ", 0, -1, invalid",
+				   pfn + i, type_name(p->type), p->order,
+				   tail->lru.next & ~UINT64_C(1), tail->refcount, tail->mapcount,
+				   type_name(tail->type), head);
+			return;
+		}
+	}
+}
+
 static void check_frames(struct audit *a)
 {
 	for (uint32_t r = 0; r < a->root.nr_ranges; r++) {
@@ -348,6 +391,7 @@ static void check_frames(struct audit *a)
 				size = 1ull << p->order;
 			}
 			check_head(a, index, pfn);
+			check_tails(a, index, pfn, size);
 			for (uint64_t i = 0; i < size; i++) {
 				a->frame[index + i].seen |= SEEN_IN_RAM | (i ? SEEN_TAIL : 0);
 				a->frame[index + i].state = p->type;
@@ -361,7 +405,7 @@ static void check_frames(struct audit *a)
 /** A3 and A4 of pages that users map, once the tables were walked. */
 static void check_user_pages(struct audit *a)
 {
-	const uint64_t busy = 1ull << PG_locked | 1ull << PG_writeback | 1ull << PG_isolated;
+	const uint64_t busy = 1ull << PG_locked | 1ull << PG_writeback;
 
 	for (uint32_t i = 0; i < a->nr_frames; i++) {
 		const struct page *p = &a->page[i];

@@ -1,10 +1,12 @@
 /*
  * The audit of slabs.
  *
- *   S1  A slab's page->mapping is a cache of the guest's list. (slab_count)
- *   S2  page->objects objects of the cache's size fit into the block. (slab_count)
- *   S3  The free list, from page->index, visits objects of this slab only, each once.
- * (slab_freelist) S4  Objects not on the free list = page->private_. (slab_count)
+ *   S1  A slab's cache is on the guest's list of caches. (slab_count)
+ *   S2  slab->objects objects of the cache's size fit into the block. (slab_count)
+ *   S3  The free list, from slab->freelist, visits objects of this slab only, each once.
+ *       (slab_freelist)
+ *   S4  Objects not on the free list = slab->inuse. (slab_count)
+ *   S5  Tails carry the head's cache, and type SLAB. (folio_tail)
  *
  * Objects that the guest's per-CPU layers hold count as in use here: they are not on the slab's
  * list.
@@ -61,11 +63,11 @@ static unsigned int load_caches(struct audit *a, struct cache *cache, unsigned i
 	return nr;
 }
 
-static void check_slab(struct audit *a, const struct cache *c, uint64_t pfn, const struct page *p)
+static void check_slab(struct audit *a, const struct cache *c, uint64_t pfn, const struct slab *p)
 {
 	uint64_t bytes = MMVM_PAGE_SIZE << p->order;
 	uint64_t base = a->root.direct_map_gva + (pfn << MMVM_PAGE_SHIFT);
-	uint64_t first = base + c->first, at = p->index;
+	uint64_t first = base + c->first, at = p->freelist;
 	/* One bit an object; a slab of order 10 with 8-byte objects has 2^19. */
 	uint8_t small[128] = {0}, *seen = small, *big = NULL;
 	uint64_t nr_free = 0;
@@ -105,11 +107,11 @@ static void check_slab(struct audit *a, const struct cache *c, uint64_t pfn, con
 		nr_free++;
 		memcpy(&at, data + (at - base) + c->free_ptr, sizeof(at));
 	}
-	if (a->root.cache.inuse_is_private && p->private_ + nr_free != p->objects)
+	if (p->inuse + nr_free != p->objects)
 		audit_find(a, AUDIT_SLAB_COUNT,
 			   "slab at frame %#" PRIx64 " (%s): %" PRIu64 " in use and %" PRIu64
 			   " free of %u objects",
-			   pfn, c->name, p->private_, nr_free, p->objects);
+			   pfn, c->name, p->inuse, nr_free, p->objects);
 out:
 	free(big);
 }
@@ -125,24 +127,33 @@ void audit_slab(struct audit *a)
 	nr = load_caches(a, cache, MMVM_AUDIT_MAX_CACHES);
 	a->out->nr_caches = nr;
 	for (uint32_t i = 0; i < a->nr_frames; i++) {
-		const struct page *p = &a->page[i];
+		const struct slab *p = (const struct slab *)&a->page[i];
 
 		if ((a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
 		    a->frame[i].state != PAGE_SLAB || p->order >= MMVM_AUDIT_MAX_ORDERS)
 			continue;
 		/* Neighbours often belong to one cache. */
-		if (!last || last->gva != p->mapping) {
+		if (!last || last->gva != p->cache) {
 			last = NULL;
 			for (unsigned int c = 0; c < nr && !last; c++)
-				if (cache[c].gva == p->mapping)
+				if (cache[c].gva == p->cache)
 					last = &cache[c];
 		}
 		if (!last)
 			audit_find(a, AUDIT_SLAB_COUNT,
 				   "slab at frame %#" PRIx64 ": %#" PRIx64 " is no cache",
-				   frame_pfn(a, i), p->mapping);
+				   frame_pfn(a, i), p->cache);
 		else
 			check_slab(a, last, frame_pfn(a, i), p);
+		for (uint32_t t = 1; t < 1u << p->order; t++)
+			if (p[t].type != PAGE_SLAB || p[t].cache != p->cache) {
+				audit_find(a, AUDIT_FOLIO_TAIL,
+					   "slab at frame %#" PRIx64 ": tail %u is %s of cache "
+					   "%#" PRIx64 "; the head's is %#" PRIx64,
+					   frame_pfn(a, i), t, type_name(p[t].type), p[t].cache,
+					   p->cache);
+				break;
+			}
 	}
 	free(cache);
 }

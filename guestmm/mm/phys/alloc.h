@@ -39,7 +39,7 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 /** Drop the caller's reference of an alloc_pages block; checks order, refcount and state (double
  * free). */
 void __free_pages(struct page *page, unsigned int order);
-/** Free a list (linked by lru) of order-0 pages whose refcount has fallen to 0. */
+/** Free a list (linked by lru) of folios whose refcount has fallen to 0. */
 void free_unref_page_list(struct list_head *list);
 /** The same for an array of them. */
 void free_unref_pages(struct page **pages, unsigned int nr);
@@ -47,7 +47,8 @@ static inline void __free_page(struct page *page)
 {
 	__free_pages(page, 0);
 }
-/** Turn an order-n block into 2^n single pages, each with refcount 1. */
+/** Turn an order-n block (allocated without __GFP_COMP) into 2^n single pages, each with refcount 1.
+ */
 void split_page(struct page *page, unsigned int order);
 
 /** The same by direct-map address; 0 on failure. */

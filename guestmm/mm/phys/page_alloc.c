@@ -19,12 +19,14 @@
  *
  * I1  A page leaves here with refcount 1, mapcount -1, flags = zone and node (and PG_head if asked
  *     for), mapping NULL, private_ 0, type and order set.
+ *     With __GFP_COMP and order > 0 it is the head of a compound block (folio.h).
  * I2  A page comes back with none of PAGE_FLAGS_BAD_AT_FREE, no mapping count, refcount 0, and the
  *     order it was given out with; else we stop, because the next owner would suffer for it.
  *
  * Locks: interrupts off around the per-CPU lists; zone->lock inside.
  */
 #include "lib/trace.h"
+#include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
 #include "mm/swap/swap.h"
@@ -72,10 +74,51 @@ static __always_inline void prep_page(struct page *page, unsigned int order,
 	page_set_state(page, PAGE_STATE(type, order, 0, 0));
 }
 
+/* Make the tails find their head; nobody counts anything yet. */
+static void prep_compound(struct page *page, unsigned int order)
+{
+	const u64 flags = page->flags & PAGE_FLAGS_KEPT;
+	struct folio *folio = (struct folio *)page;
+
+	for (struct page *tail = page + 1; tail < page + (1ul << order); tail++) {
+		tail->flags = flags;
+		tail->lru.next = (struct list_head *)((unsigned long)page | 1);
+		tail->mapping = NULL;
+		tail->index = 0;
+		tail->private_ = 0;
+		tail->mapcount = -1;
+		tail->refcount = 0;
+		page_set_state(tail, PAGE_STATE(PAGE_INVALID, 0, 0, 0));
+	}
+	folio_counts(folio)->large_mapcount = -1;
+	folio_counts(folio)->entire_mapcount = -1;
+	page->flags |= 1ull << PG_head;
+}
+
+/* The block is being freed: its tails are to be as nobody had ever used them. */
+static __attribute__((noinline)) void destroy_compound(struct page *page)
+{
+	struct folio *folio = (struct folio *)page;
+
+	if (folio_counts(folio)->large_mapcount != -1 || folio_counts(folio)->entire_mapcount != -1)
+		bad_page(page, "large folio freed while mapped");
+	for (struct page *tail = page + 1; tail < page + (1ul << page->order); tail++) {
+		if ((unsigned long)tail->lru.next != ((unsigned long)page | 1))
+			bad_page(tail, "is in a large folio, but names another head");
+		if (tail->refcount || tail->mapcount != -1)
+			bad_page(tail, "tail freed while in use");
+		/* The first tail's counts of mapped pages and pins, the second's deferred link. */
+		if (tail->mapping)
+			bad_page(tail, "tail freed with counts or links of its folio left");
+		tail->lru.next = NULL;
+	}
+	page->flags &= ~(1ull << PG_head);
+}
+
 static __attribute__((noinline)) void prep_rare(struct page *page, gfp_t gfp, unsigned int order)
 {
 	if ((gfp & __GFP_COMP) && order)
-		page->flags |= 1ull << PG_head;
+		prep_compound(page, order);
 	if (gfp & __GFP_ZERO)
 		for (unsigned long i = 0; i < 1ul << order; i++)
 			clear_page(page_address(page) + (i << PAGE_SHIFT));
@@ -436,8 +479,14 @@ unsigned long get_zeroed_page(gfp_t gfp)
 
 /* ---- freeing ---- */
 
-static __attribute__((noinline)) void __noreturn bad_free(const struct page *page)
+/* One of check_free()'s conditions holds: returns if all that is is that the block is compound. */
+static __attribute__((noinline)) void free_unusual(struct page *page)
 {
+	if (page_type_in_use(page) && !(page->flags & PAGE_FLAGS_BAD_AT_FREE) &&
+	    page->mapcount == -1) {
+		destroy_compound(page);
+		return;
+	}
 	if (page->type == PAGE_BUDDY || page->type == PAGE_PCP)
 		bad_page(page, "double free");
 	if (!page_type_in_use(page))
@@ -457,9 +506,10 @@ static __attribute__((noinline, cold)) void trace_free(const struct page *page, 
 /* Make a page whose last reference is gone ready for its list. */
 static __always_inline void check_free(struct page *page)
 {
-	if (unlikely(!page_type_in_use(page) || (page->flags & PAGE_FLAGS_BAD_AT_FREE) ||
+	if (unlikely(!page_type_in_use(page) ||
+		     (page->flags & (PAGE_FLAGS_BAD_AT_FREE | 1ull << PG_head)) ||
 		     page->mapcount != -1))
-		bad_free(page);
+		free_unusual(page);
 	page->flags &= PAGE_FLAGS_KEPT;
 }
 
@@ -567,6 +617,21 @@ void free_pages(unsigned long addr, unsigned int order)
 		__free_pages(virt_to_page((void *)addr), order);
 }
 
+/* A large folio among a batch of single pages. Interrupts off; the caller counts one page freed. */
+static __attribute__((noinline)) void free_large_of_batch(struct page *page)
+{
+	const unsigned int order = page->order, cpu = cpu_id();
+
+	check_free(page);
+	mmvm_shared->event[cpu][PGFREE]--;
+	if (order > PCP_MAX_ORDER) {
+		free_to_buddy(page_zone(page), page, order);
+	} else {
+		mmvm_shared->event[cpu][PGFREE] += 1u << order;
+		free_to_pcp(page_zone(page), page, order, cpu);
+	}
+}
+
 /* One page of a batch. Interrupts off; `z` and `pcp` are those of the page before. */
 static __always_inline void free_next(struct page *page, struct zone **z,
 				      struct per_cpu_pages **pcp, unsigned int cpu)
@@ -574,8 +639,12 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 	struct zone *mine = page_zone(page);
 	unsigned long i;
 
-	if (unlikely(page->refcount || page->order))
-		bad_page(page, "to be freed in a batch, but referenced or not a single page");
+	if (unlikely(page->refcount || page->order)) {
+		if (page->refcount)
+			bad_page(page, "to be freed in a batch, but referenced");
+		free_large_of_batch(page);
+		return;
+	}
 	check_free(page);
 	if (unlikely(mine != *z)) {
 		*z = mine;
@@ -640,10 +709,11 @@ void free_unref_pages(struct page **pages, unsigned int nr)
 
 void split_page(struct page *page, unsigned int order)
 {
-	u64 flags = page->flags & ~(1ull << PG_head);
+	u64 flags = page->flags;
 
-	if (unlikely(!page_type_in_use(page) || page->order != order || page->refcount != 1))
-		bad_page(page, "split, but it is not a block of that order with one owner");
+	if (unlikely(!page_type_in_use(page) || page->order != order || page->refcount != 1 ||
+		     PageHead(page)))
+		bad_page(page, "split, but it is not a plain block of that order with one owner");
 	for (unsigned long i = 0; i < 1ul << order; i++) {
 		page[i].flags = flags;
 		prep_page(&page[i], 0, page->type);

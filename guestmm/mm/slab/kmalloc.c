@@ -112,7 +112,7 @@ void kfree(void *p)
 		kfree_pages(p);
 		return;
 	}
-	c = page->mapping;
+	c = ((struct slab *)page)->cache; /* a tail has it too */
 	if (unlikely(!sheaf_push(c, p)))
 		slab_free_slow(c, p, __builtin_return_address(0));
 }
@@ -125,7 +125,7 @@ size_t ksize(const void *p)
 		return 0;
 	page = virt_to_page(p);
 	if (page->type == PAGE_SLAB)
-		return ((struct kmem_cache *)page->mapping)->object_size;
+		return ((struct kmem_cache *)((struct slab *)page)->cache)->object_size;
 	return PAGE_SIZE << page->order;
 }
 

@@ -3,20 +3,22 @@
  *
  *   kmem_cache --sheaf[cpu]--> | obj | obj | obj | ...      free objects, popped and pushed
  *       |
- *       +--node[n].partial--> slab --> slab --> ...          (head page->lru)
+ *       +--node[n].partial--> slab --> slab --> ...          (slab->list)
  *                              |
- *                              +--page->index--> obj --> obj --> 0   free objects, linked inside
+ *                              +--freelist--> obj --> obj --> 0   free objects, linked inside
  *
  * A slab is a block of 2^order pages. Its free objects are linked through themselves. In front of
  * that each CPU has a sheaf, an array of free objects: allocation pops, freeing pushes, with
  * interrupts off for the length of it. An empty sheaf is filled to half from partial slabs under
  * list_lock, a full one is emptied to half; so list_lock and list work cost once in a dozen calls.
  *
- * I1  head page: type PAGE_SLAB, mapping = the cache, index = first free object or 0, private_ =
- *     objects not on the slab's free list (in use, or in a sheaf), objects = all of them.
- * I2  A slab is on its node's partial list exactly when index != 0.
- * I3  Every page of a slab, tails too, has type PAGE_SLAB, the slab's order and mapping = the
- *     cache, so that any address in it finds the cache without finding the head.
+ * A slab is a compound block whose struct page is seen as struct slab (mmvm/page.h).
+ *
+ * I1  type PAGE_SLAB, cache = the cache, freelist = first free object or NULL, inuse = objects not on
+ *     the slab's free list (in use, or in a sheaf), objects = all of them.
+ * I2  A slab is on its node's partial list exactly when freelist is not NULL.
+ * I3  Tails, too, have type PAGE_SLAB and the cache, so that kfree() finds the cache of any address
+ *     without finding the head.
  * I4  A cache with debug flags has no sheaves: each object passes slab_debug.c on its way.
  * I5  An object with a constructor is constructed whenever it is free; then its link lies behind
  *     it.
@@ -67,39 +69,41 @@ static unsigned int choose_order(const struct kmem_cache *c)
 	return c->min_order;
 }
 
-static void account(const struct kmem_cache *c, const struct page *slab, s64 sign)
+static void account(const struct kmem_cache *c, const struct slab *slab, s64 sign)
 {
-	page_stat_add(slab,
+	page_stat_add(slab_page(slab),
 		      c->flags & SLAB_RECLAIM_ACCOUNT ? NR_SLAB_RECLAIMABLE : NR_SLAB_UNRECLAIMABLE,
 		      sign * (1l << slab->order));
 }
 
 /* A new slab, every object free, on no list. Called without locks. */
-static struct page *new_slab(struct kmem_cache *c, gfp_t gfp)
+static struct slab *new_slab(struct kmem_cache *c, gfp_t gfp)
 {
 	gfp_t try = (gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP) & ~(gfp_t)__GFP_NOFAIL;
 	unsigned int order = c->order;
-	struct page *slab = NULL;
+	struct page *page = NULL;
+	struct slab *slab;
 	char *obj;
 	u32 n;
 
 	if (order > c->min_order)
-		slab = alloc_pages_type(try, order, PAGE_SLAB);
-	if (!slab) {
+		page = alloc_pages_type(try, order, PAGE_SLAB);
+	if (!page) {
 		order = c->min_order;
-		slab = alloc_pages_type(gfp | __GFP_COMP, order, PAGE_SLAB);
+		page = alloc_pages_type(gfp | __GFP_COMP, order, PAGE_SLAB);
 	}
-	if (!slab)
+	if (!page)
 		return NULL;
-	slab->mapping = c;
+	slab = (struct slab *)page;
+	slab->cache = c;
 	for (unsigned int i = 1; i < 1u << order; i++) {
-		slab[i].mapping = c;
-		page_set_state(&slab[i], PAGE_STATE(PAGE_SLAB, order, 0, 0));
+		slab[i].type = PAGE_SLAB;
+		slab[i].cache = c;
 	}
 	n = objects_in(c, order);
-	obj = (char *)page_address(slab) + c->offset_of_first;
-	slab->index = (unsigned long)obj;
-	slab->private_ = 0;
+	obj = (char *)slab_address(slab) + c->offset_of_first;
+	slab->freelist = obj;
+	slab->inuse = 0;
 	slab->objects = n;
 	for (u32 i = 0; i < n; i++, obj += c->size) {
 		if (c->flags & SLAB_DEBUG_FLAGS)
@@ -114,42 +118,46 @@ static struct page *new_slab(struct kmem_cache *c, gfp_t gfp)
 	return slab;
 }
 
-static void discard_slab(struct kmem_cache *c, struct page *slab)
+static void discard_slab(struct kmem_cache *c, struct slab *slab)
 {
 	unsigned int order = slab->order;
 
 	account(c, slab, -1);
 	atomic_sub(&c->nr_slabs, 1);
 	atomic_sub(&c->nr_objects, slab->objects);
+	slab->objects = 0;
+	slab->cache = NULL;
 	/* A stale pointer into the slab must not find the cache any more. */
-	for (unsigned int i = 1; i < 1u << order; i++)
-		page_set_state(&slab[i], PAGE_STATE(PAGE_INVALID, 0, 0, 0));
-	__free_pages(slab, order);
+	for (unsigned int i = 1; i < 1u << order; i++) {
+		slab[i].type = PAGE_INVALID;
+		slab[i].cache = NULL;
+	}
+	__free_pages(slab_page(slab), order);
 }
 
-static struct cache_node *node_of(struct kmem_cache *c, const struct page *slab)
+static struct cache_node *node_of(struct kmem_cache *c, const struct slab *slab)
 {
-	return &c->node[page_node_id(slab)];
+	return &c->node[page_node_id(slab_page(slab))];
 }
 
-static void add_partial(struct cache_node *n, struct page *slab)
+static void add_partial(struct cache_node *n, struct slab *slab)
 {
-	list_add(&slab->lru, &n->partial);
+	list_add(&slab->list, &n->partial);
 	n->nr_partial++;
 }
 
-static void del_partial(struct cache_node *n, struct page *slab)
+static void del_partial(struct cache_node *n, struct slab *slab)
 {
-	__list_del(slab->lru.prev, slab->lru.next);
+	__list_del(slab->list.prev, slab->list.next);
 	n->nr_partial--;
 }
 
 /* ---- taking objects: list_lock held ---- */
 
-static unsigned int take_from_slab(struct kmem_cache *c, struct page *slab, void **objs,
+static unsigned int take_from_slab(struct kmem_cache *c, struct slab *slab, void **objs,
 				   unsigned int want, const void *caller)
 {
-	void *obj = (void *)slab->index;
+	void *obj = slab->freelist;
 	unsigned int n = 0;
 
 	while (n < want && obj) {
@@ -160,10 +168,10 @@ static unsigned int take_from_slab(struct kmem_cache *c, struct page *slab, void
 		objs[n++] = obj;
 		obj = next;
 	}
-	slab->index = (unsigned long)obj;
-	slab->private_ += n;
-	if (unlikely(slab->private_ > slab->objects))
-		bad_page(slab, "slab gives out more objects than it has");
+	slab->freelist = obj;
+	slab->inuse += n;
+	if (unlikely(slab->inuse > slab->objects))
+		bad_page(slab_page(slab), "slab gives out more objects than it has");
 	return n;
 }
 
@@ -180,10 +188,10 @@ static unsigned int take_partial(struct kmem_cache *c, void **objs, unsigned int
 			continue;
 		flags = spin_lock_irqsave(&n->list_lock);
 		while (got < want && !list_empty(&n->partial)) {
-			struct page *slab = list_first_entry(&n->partial, struct page, lru);
+			struct slab *slab = list_first_entry(&n->partial, struct slab, list);
 
 			got += take_from_slab(c, slab, objs + got, want - got, caller);
-			if (!slab->index)
+			if (!slab->freelist)
 				del_partial(n, slab);
 		}
 		spin_unlock_irqrestore(&n->list_lock, flags);
@@ -197,7 +205,7 @@ static unsigned int take_objects(struct kmem_cache *c, gfp_t gfp, void **objs, u
 {
 	unsigned int got = take_partial(c, objs, want, caller);
 	struct cache_node *n;
-	struct page *slab;
+	struct slab *slab;
 	unsigned long flags;
 
 	if (got)
@@ -208,7 +216,7 @@ static unsigned int take_objects(struct kmem_cache *c, gfp_t gfp, void **objs, u
 	n = node_of(c, slab);
 	flags = spin_lock_irqsave(&n->list_lock);
 	got = take_from_slab(c, slab, objs, want, caller);
-	if (slab->index)
+	if (slab->freelist)
 		add_partial(n, slab);
 	spin_unlock_irqrestore(&n->list_lock, flags);
 	return got;
@@ -216,31 +224,31 @@ static unsigned int take_objects(struct kmem_cache *c, gfp_t gfp, void **objs, u
 
 /* ---- putting objects back ---- */
 
-/* To its slab. An empty slab that is one too many goes on `empty` (linked by lru). list_lock held.
+/* To its slab. An empty slab that is one too many goes on `empty` (linked by list). list_lock held.
  */
-static void put_object(struct kmem_cache *c, struct cache_node *n, struct page *slab, void *obj,
+static void put_object(struct kmem_cache *c, struct cache_node *n, struct slab *slab, void *obj,
 		       struct list_head *empty, const void *caller)
 {
 	if (unlikely(c->flags & SLAB_DEBUG_FLAGS))
 		slab_debug_free(c, slab, obj, caller);
-	if (unlikely(!slab->private_ || (void *)slab->index == obj))
-		bad_page(slab, "double free of a slab object");
-	set_free_pointer(c, obj, (void *)slab->index);
-	if (!slab->index)
+	if (unlikely(!slab->inuse || slab->freelist == obj))
+		bad_page(slab_page(slab), "double free of a slab object");
+	set_free_pointer(c, obj, slab->freelist);
+	if (!slab->freelist)
 		add_partial(n, slab);
-	slab->index = (unsigned long)obj;
-	if (--slab->private_ == 0 && n->nr_partial > c->min_partial) {
+	slab->freelist = obj;
+	if (--slab->inuse == 0 && n->nr_partial > c->min_partial) {
 		del_partial(n, slab);
-		list_add(&slab->lru, empty);
+		list_add(&slab->list, empty);
 	}
 }
 
 static void discard_slabs(struct kmem_cache *c, struct list_head *empty)
 {
 	while (!list_empty(empty)) {
-		struct page *slab = list_first_entry(empty, struct page, lru);
+		struct slab *slab = list_first_entry(empty, struct slab, list);
 
-		list_del(&slab->lru);
+		list_del(&slab->list);
 		discard_slab(c, slab);
 	}
 }
@@ -252,11 +260,11 @@ static void put_objects(struct kmem_cache *c, void **objs, unsigned int n, const
 	LIST_HEAD(empty);
 
 	for (unsigned int i = 0; i < n; i++) {
-		struct page *slab = slab_of(objs[i]);
+		struct slab *slab = slab_of(objs[i]);
 		struct cache_node *node = node_of(c, slab);
 
-		if (unlikely(slab->type != PAGE_SLAB || slab->mapping != c))
-			bad_page(slab, "object freed to a cache that it is not from");
+		if (unlikely(slab->type != PAGE_SLAB || slab->cache != c))
+			bad_page(slab_page(slab), "object freed to a cache that it is not from");
 		if (unlikely(node != locked)) {
 			if (locked)
 				spin_unlock_irqrestore(&locked->list_lock, flags);
@@ -440,16 +448,16 @@ unsigned long kmem_cache_shrink(struct kmem_cache *c)
 	on_each_cpu(flush_sheaf, c);
 	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
 		struct cache_node *n = &c->node[i];
-		struct page *slab, *next;
+		struct slab *slab, *next;
 		unsigned long flags;
 		LIST_HEAD(empty);
 
 		flags = spin_lock_irqsave(&n->list_lock);
-		list_for_each_entry_safe (slab, next, &n->partial, lru) {
-			if (slab->private_)
+		list_for_each_entry_safe (slab, next, &n->partial, list) {
+			if (slab->inuse)
 				continue;
 			del_partial(n, slab);
-			list_add(&slab->lru, &empty);
+			list_add(&slab->list, &empty);
 			pages += 1ul << slab->order;
 		}
 		spin_unlock_irqrestore(&n->list_lock, flags);
@@ -555,5 +563,4 @@ void slab_audit_layout(struct mmvm_audit_cache_layout *l)
 	l->size_offset = offsetof(struct kmem_cache, size);
 	l->free_ptr_offset = offsetof(struct kmem_cache, free_offset);
 	l->offset_of_first = offsetof(struct kmem_cache, offset_of_first);
-	l->inuse_is_private = 1;
 }

@@ -195,28 +195,28 @@ void slab_debug_init(struct kmem_cache *c, void *obj)
 		memset(track_of(c, obj, 0), 0, NR_TRACKS * sizeof(struct track));
 }
 
-static bool is_slot(const struct kmem_cache *c, const struct page *slab, const void *obj)
+static bool is_slot(const struct kmem_cache *c, const struct slab *slab, const void *obj)
 {
-	unsigned long at = (unsigned long)obj - (unsigned long)page_address(slab);
+	unsigned long at = (unsigned long)obj - (unsigned long)slab_address(slab);
 
 	return at >= c->offset_of_first && (at - c->offset_of_first) % c->size == 0 &&
 	       (at - c->offset_of_first) / c->size < slab->objects;
 }
 
-static bool is_free(const struct kmem_cache *c, const struct page *slab, const void *obj)
+static bool is_free(const struct kmem_cache *c, const struct slab *slab, const void *obj)
 {
 	u32 n = 0;
 
-	for (void *p = (void *)slab->index; p; p = get_free_pointer(c, p)) {
+	for (void *p = slab->freelist; p; p = get_free_pointer(c, p)) {
 		if (p == obj)
 			return true;
 		if (!is_slot(c, slab, p) || ++n > slab->objects)
-			bad_page(slab, "Freechain corrupt");
+			bad_page(slab_page(slab), "Freechain corrupt");
 	}
 	return false;
 }
 
-void slab_debug_alloc(struct kmem_cache *c, struct page *slab, void *obj, const void *caller)
+void slab_debug_alloc(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller)
 {
 	if (c->flags & SLAB_CONSISTENCY_CHECKS) {
 		void *next = get_free_pointer(c, obj);
@@ -236,7 +236,7 @@ void slab_debug_alloc(struct kmem_cache *c, struct page *slab, void *obj, const 
 		printk("TRACE %s alloc %p by %p\n", c->name, obj, caller);
 }
 
-void slab_debug_free(struct kmem_cache *c, struct page *slab, void *obj, const void *caller)
+void slab_debug_free(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller)
 {
 	if (c->flags & SLAB_CONSISTENCY_CHECKS) {
 		if (!is_slot(c, slab, obj))

@@ -4,6 +4,7 @@
  */
 #ifndef MM_SLAB_INTERNAL_H
 #define MM_SLAB_INTERNAL_H
+#include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/slab/slab.h"
 
@@ -56,13 +57,14 @@ static inline void set_free_pointer(const struct kmem_cache *c, void *obj, void 
 {
 	*(void **)((char *)obj + c->free_offset) = next;
 }
-/** Head of the slab that holds the object: struct pages are aligned as their frames are, and a
- * slab's tails carry its type, order and cache (slab.c, I3). */
-static inline struct page *slab_of(const void *obj)
+/** The slab that holds the object. */
+static inline struct slab *slab_of(const void *obj)
 {
-	struct page *p = virt_to_page(obj);
-
-	return (struct page *)((unsigned long)p & ~((sizeof(struct page) << p->order) - 1));
+	return (struct slab *)page_folio(virt_to_page(obj));
+}
+static inline void *slab_address(const struct slab *slab)
+{
+	return page_address(slab_page(slab));
 }
 
 static inline void *sheaf_pop(struct kmem_cache *c)
@@ -116,7 +118,7 @@ void slab_layout(struct kmem_cache *c);
 void slab_debug_init(struct kmem_cache *c, void *obj);
 /** An object goes out or comes back: check it (panics with what is wrong), mark it. list_lock held.
  */
-void slab_debug_alloc(struct kmem_cache *c, struct page *slab, void *obj, const void *caller);
-void slab_debug_free(struct kmem_cache *c, struct page *slab, void *obj, const void *caller);
+void slab_debug_alloc(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller);
+void slab_debug_free(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller);
 
 #endif

@@ -11,10 +11,10 @@ static unsigned long free_objects(struct kmem_cache *c)
 	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
 		struct cache_node *node = &c->node[i];
 		unsigned long flags = spin_lock_irqsave(&node->list_lock);
-		struct page *slab;
+		struct slab *slab;
 
-		list_for_each_entry (slab, &node->partial, lru)
-			n += slab->objects - slab->private_;
+		list_for_each_entry (slab, &node->partial, list)
+			n += slab->objects - slab->inuse;
 		spin_unlock_irqrestore(&node->list_lock, flags);
 	}
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)

@@ -45,7 +45,7 @@ void pgtable_free(struct mm_struct *mm, struct page *page)
 {
 	page_stat_add(page, NR_PAGETABLE, -1);
 	atomic_sub(&mm->pgtables_bytes, (s64)PAGE_SIZE);
-	page->private_ = 0;
+	page_ptdesc(page)->next = NULL;
 	__free_page(page);
 }
 
@@ -134,7 +134,7 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full)
 
 static void tlb_flush_mmu(struct mmu_gather *tlb)
 {
-	struct page *table;
+	struct ptdesc *table;
 
 	if (tlb->start < tlb->end) {
 		if (tlb->full || tlb->tables) /* tables: paging-structure caches as well */
@@ -152,8 +152,8 @@ static void tlb_flush_mmu(struct mmu_gather *tlb)
 	release_pages(tlb->pages, tlb->nr);
 	tlb->nr = 0;
 	while ((table = tlb->tables)) {
-		tlb->tables = (struct page *)table->private_;
-		pgtable_free(tlb->mm, table);
+		tlb->tables = table->next;
+		pgtable_free(tlb->mm, ptdesc_page(table));
 	}
 }
 
@@ -285,7 +285,7 @@ static void free_tables(struct mmu_gather *tlb, pte_t *table, int level, unsigne
 
 	for (; addr < end; addr += span) {
 		pte_t *slot = &table[pt_index(addr, level)], e = pte_read(slot);
-		struct page *page;
+		struct ptdesc *pt;
 
 		if (!e.v)
 			continue;
@@ -295,9 +295,9 @@ static void free_tables(struct mmu_gather *tlb, pte_t *table, int level, unsigne
 		if (addr < floor || addr + span > ceiling)
 			continue;
 		pte_set(slot, __pte(0));
-		page = pfn_to_page(pte_pfn(e));
-		page->private_ = (unsigned long)tlb->tables;
-		tlb->tables = page;
+		pt = page_ptdesc(pfn_to_page(pte_pfn(e)));
+		pt->next = tlb->tables;
+		tlb->tables = pt;
 		tlb->start = min(tlb->start, addr);
 		tlb->end = max(tlb->end, addr + span);
 	}

@@ -3,7 +3,7 @@
 #ifndef MM_PGTABLE_H
 #define MM_PGTABLE_H
 #include "mm/virt/mm.h"
-#include "mm/phys/page.h"
+#include "mm/phys/folio.h"
 
 /** PTE table that covers addr, or NULL; *next becomes the end of what is known: of the 2 MiB the
  * table covers, or of the hole. P held, or mmap_lock. */
@@ -35,7 +35,7 @@ struct mmu_gather {
 	bool file_only;		  /* leave anonymous pages and swap entries alone */
 	unsigned long start, end; /* range to flush; start >= end: nothing */
 	unsigned int nr;
-	struct page *tables; /* freed tables, linked by page->private_ */
+	struct ptdesc *tables; /* freed tables, linked by `next` */
 	struct page *pages[GATHER_PAGES];
 };
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full);
