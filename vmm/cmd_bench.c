@@ -15,32 +15,56 @@
 #include "bench/bench.h"
 #include "bench/profile.h"
 #include "bench/dirty.h"
-#include "bench/tlb.h"
-#include "cli.h"
+#include "bench/where.h"
+#include "cli/cli.h"
 #include "commands.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
 #include "report/report.h"
 
-static void help(void)
-{
-	puts("usage: mmvm bench [--json FILE] [--only PATTERN] [--save FILE] [--baseline FILE]\n"
-	     "       mmvm bench dirty [OPTIONS]    what the dirty log costs\n"
-	     "       mmvm bench tlb [OPTIONS]      what a miss of the TLB costs\n"
-	     "       mmvm bench fault [OPTIONS]    how long faults take, kind by kind\n"
-	     "What operations cost in guestmm and in Linux, in instructions, both measured in "
-	     "one\n"
-	     "run of the lab; and figures of the VMM on this host's KVM.\n"
-	     "  --save FILE     keep guestmm's costs, and the profiles of what costs them\n"
-	     "  --baseline FILE status 1 when a cost is more than 5 % above what was kept; names "
-	     "the\n"
-	     "                  functions that grew\n"
-	     "  --tolerance N   per cent, instead of 5\n"
-	     "  --json FILE     write the result there, too (- is standard output)\n"
-	     "  --only PATTERN  rows whose name matches the shell pattern; of:");
-	for (unsigned int i = 0; i < bench_nr_rows(); i++)
-		printf("                    %-13s %s\n", bench_row_name(i), bench_row_title(i));
-}
+struct options {
+	const char *json, *only, *save, *baseline;
+	unsigned int percent;
+	bool rows;
+};
+
+static const struct cli_option options[] = {
+	{.name = "--save",
+	 .value = "FILE",
+	 .help = "keep guestmm's costs, and the profiles of what costs them",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, save),
+	 .words = "@file"},
+	{.name = "--baseline",
+	 .value = "FILE",
+	 .help = "status 1 when a cost is more than 5 % above what was kept; names the\n"
+		 "functions that grew",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, baseline),
+	 .words = "@file"},
+	{.name = "--tolerance",
+	 .value = "N",
+	 .help = "per cent, instead of 5",
+	 .kind = OPTION_UINT,
+	 .offset = offsetof(struct options, percent),
+	 .max = 1000},
+	{.name = "--json",
+	 .value = "FILE",
+	 .help = "write the result there, too (- is standard output)",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, json),
+	 .words = "@file"},
+	{.name = "--only",
+	 .value = "PATTERN",
+	 .help = "rows whose name matches the shell pattern",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, only)},
+	{.name = "--list",
+	 .help = "the rows there are",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, rows)},
+	{0},
+};
 
 /** The inner commands: `bench --inner costs MODULE RAM_DISK PATTERN`, `bench --inner host`. */
 static int inner(int argc, char **argv)
@@ -210,47 +234,35 @@ static bool complete(const struct bench_result *r, const char *only)
 	return true;
 }
 
-int cmd_bench(int argc, char **argv)
+static int cmd_bench(const struct command *self, int argc, char **argv)
 {
-	const char *json = NULL, *only = NULL, *save = NULL, *baseline = NULL;
-	uint64_t percent = 5;
+	static const struct command *const sub[] = {&command_bench_dirty, &command_bench_tlb,
+						    &command_bench_fault};
+	struct options o = {.percent = 5};
+	const char *json, *only, *save, *baseline;
 	static struct bench_result result;
 	struct mmvm_error err = {0};
 	bool any = false;
-	int i, status;
+	int status;
 
 	if (argc > 2 && !strcmp(argv[1], "bench") && !strcmp(argv[2], "--inner"))
 		return inner(argc - 1, argv + 1);
-	/* The lab puts "--accel kvm" behind the sub-command. */
-	if (argc > 2) {
-		const char *what = argv[argc > 4 && !strcmp(argv[2], "--accel") ? 4 : 2];
-
-		if (!strcmp(what, "dirty"))
-			return cmd_bench_dirty(argc, argv);
-		if (!strcmp(what, "tlb"))
-			return cmd_bench_tlb(argc, argv);
-		if (!strcmp(what, "fault"))
-			return cmd_bench_fault(argc, argv);
-	}
-	for (i = 2; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			help();
-			return MMVM_EXIT_OK;
-		}
-		if (!strcmp(argv[i], "--json") && i + 1 < argc)
-			json = argv[++i];
-		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
-			only = argv[++i];
-		else if (!strcmp(argv[i], "--save") && i + 1 < argc)
-			save = argv[++i];
-		else if (!strcmp(argv[i], "--baseline") && i + 1 < argc)
-			baseline = argv[++i];
-		else if (!strcmp(argv[i], "--tolerance") && i + 1 < argc &&
-			 !cli_parse_u64(argv[i + 1], 0, 1000, &percent))
-			i++;
-		else
-			return cli_usage_error("bench", "unknown or incomplete option %s", argv[i]);
-	}
+	/* The lab puts "--accel kvm" after the sub-command. */
+	for (unsigned int i = 0; argc > 2 && i < sizeof(sub) / sizeof(sub[0]); i++)
+		if (!strcmp(argv[argc > 4 && !strcmp(argv[2], "--accel") ? 4 : 2],
+			    strchr(sub[i]->name, ' ') + 1))
+			return sub[i]->run(sub[i], argc, argv);
+	status = command_parse(self, &o, argc, argv, NULL);
+	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
+	for (unsigned int i = 0; o.rows && i < bench_nr_rows(); i++)
+		printf("%-13s %s\n", bench_row_name(i), bench_row_title(i));
+	if (o.rows)
+		return MMVM_EXIT_OK;
+	json = o.json;
+	only = o.only;
+	save = o.save;
+	baseline = o.baseline;
 	for (unsigned int k = 0; k < bench_nr_rows(); k++)
 		any |= bench_wanted(only, (const char *const[]){bench_row_name(k), NULL});
 	if (!any)
@@ -270,7 +282,7 @@ int cmd_bench(int argc, char **argv)
 	else
 		measure_host(&result, NULL);
 	if (!status && (save || baseline)) {
-		status = hold_against(&result, only, baseline, save, (unsigned int)percent, &err);
+		status = hold_against(&result, only, baseline, save, o.percent, &err);
 		if (status < 0)
 			cli_fail(&err);
 	}
@@ -288,3 +300,17 @@ int cmd_bench(int argc, char **argv)
 		return err.status;
 	return status ? status : complete(&result, only) ? MMVM_EXIT_OK : MMVM_EXIT_FAILED;
 }
+
+const struct command command_bench = {
+	.name = "bench",
+	.run = cmd_bench,
+	.what = "what operations cost, in guestmm and in Linux",
+	.synopsis = "[OPTIONS]\n       mmvm bench dirty|tlb|fault [OPTIONS]",
+	.about = "What operations cost in guestmm and in Linux, in instructions, both measured in "
+		 "one\n"
+		 "run of the lab; and figures of the VMM on this host's KVM. `bench dirty` "
+		 "measures the\n"
+		 "dirty log, `bench tlb` misses of the TLB, `bench fault` how long faults take.",
+	.options = options,
+	.operands = "dirty tlb fault",
+};

@@ -17,11 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench/dirty.h"
-#include "cli.h"
+#include "bench/where.h"
+#include "cli/cli.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
 #include "machine/machine.h"
-#include "report/json.h"
+#include "result/json.h"
 #include "report/report.h"
 
 #define MAX_SIZES 8u
@@ -43,6 +44,7 @@ struct options {
 	unsigned int nr_modes, nr_sizes, reps, iterations;
 	const char *json;
 	enum accel accel;
+	bool quick;
 };
 
 struct bench {
@@ -56,21 +58,6 @@ struct bench {
 struct spread {
 	uint64_t median, min, max;
 };
-
-static void help(void)
-{
-	puts("usage: mmvm bench dirty [OPTIONS]\n"
-	     "What the dirty log costs on this host: enable, get, clear, disable, and writing "
-	     "again\n"
-	     "to pages that it protects. Lines as the kernel's dirty_log_perf_test prints them.\n"
-	     "  --mode LIST      bitmap,bitmap-manual,ring (all that KVM has)\n"
-	     "  --memory LIST    sizes of the region that is written (8M,16M,32M)\n"
-	     "  --iterations N   passes with the log on (3)\n"
-	     "  --reps N         repetitions, each a process of its own (8)\n"
-	     "  --quick          3 repetitions of 4M,8M\n"
-	     "  --json FILE      the result as JSON too (-: stdout)\n"
-	     "  --accel kvm|lab  where to run (kvm, or the lab when there is no KVM)");
-}
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -111,59 +98,80 @@ static int add_list(struct options *o, const char *list,
 	return rc;
 }
 
-static int parse_number(const char *name, const char *text, uint64_t max, unsigned int *out)
+static int parse_modes(void *base, const char *command, const struct cli_option *opt,
+		       const char *value)
 {
-	uint64_t n;
+	struct options *o = base;
 
-	if (cli_parse_u64(text, 1, max, &n))
-		return cli_usage_error("bench dirty", "%s %s: not a number from 1 to %" PRIu64,
-				       name, text, max);
-	*out = (unsigned int)n;
-	return 0;
+	o->nr_modes = 0;
+	return add_list(o, value, add_mode);
 }
 
-static int parse(struct options *o, int argc, char **argv)
+static int parse_sizes(void *base, const char *command, const struct cli_option *opt,
+		       const char *value)
 {
-	struct mmvm_error err;
+	struct options *o = base;
+
+	o->nr_sizes = 0;
+	return add_list(o, value, add_size);
+}
+
+static const struct cli_option options[] = {
+	{.name = "--mode",
+	 .value = "LIST",
+	 .help = "bitmap,bitmap-manual,ring (all that KVM has)",
+	 .kind = OPTION_CALL,
+	 .words = "bitmap bitmap-manual ring",
+	 .parse = parse_modes},
+	{.name = "--memory",
+	 .value = "LIST",
+	 .help = "sizes of the region that is written (8M,16M,32M)",
+	 .kind = OPTION_CALL,
+	 .parse = parse_sizes},
+	{.name = "--iterations",
+	 .value = "N",
+	 .help = "passes with the log on (3)",
+	 .kind = OPTION_UINT,
+	 .offset = offsetof(struct options, iterations),
+	 .min = 1,
+	 .max = DIRTY_MAX_ITERATIONS},
+	{.name = "--reps",
+	 .value = "N",
+	 .help = "repetitions, each a process of its own (8)",
+	 .kind = OPTION_UINT,
+	 .offset = offsetof(struct options, reps),
+	 .min = 1,
+	 .max = MAX_REPS},
+	{.name = "--quick",
+	 .help = "3 repetitions of 4M,8M",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, quick)},
+	{.name = "--json",
+	 .value = "FILE",
+	 .help = "the result as JSON too (-: stdout)",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, json),
+	 .words = "@file"},
+	{.name = "--accel",
+	 .value = "kvm|lab",
+	 .help = "where to run (kvm, or the lab when there is no KVM)",
+	 .kind = OPTION_CHOICE,
+	 .offset = offsetof(struct options, accel),
+	 .words = CLI_ACCELS},
+	{0},
+};
+
+/** What was not said. */
+static int complete(struct options *o)
+{
 	int rc = 0;
 
-	for (int i = 2; i < argc && !rc; i++) {
-		const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(name, "dirty"))
-			continue;
-		if (!strcmp(name, "--quick")) {
-			o->reps = 3;
-			o->nr_sizes = 0;
-			rc = add_list(o, "4M,8M", add_size);
-			continue;
-		}
-		if (!value)
-			return cli_usage_error("bench dirty", "unknown or incomplete option %s",
-					       name);
-		i++;
-		if (!strcmp(name, "--mode")) {
-			o->nr_modes = 0;
-			rc = add_list(o, value, add_mode);
-		} else if (!strcmp(name, "--memory")) {
-			o->nr_sizes = 0;
-			rc = add_list(o, value, add_size);
-		} else if (!strcmp(name, "--iterations")) {
-			rc = parse_number(name, value, DIRTY_MAX_ITERATIONS, &o->iterations);
-		} else if (!strcmp(name, "--reps")) {
-			rc = parse_number(name, value, MAX_REPS, &o->reps);
-		} else if (!strcmp(name, "--json")) {
-			o->json = value;
-		} else if (!strcmp(name, "--accel")) {
-			rc = cli_parse_accel(value, &o->accel, &err) ? cli_fail(&err) : 0;
-		} else {
-			rc = cli_usage_error("bench dirty", "unknown option %s", name);
-		}
-	}
-	if (!o->nr_modes && !rc)
+	if (!o->reps)
+		o->reps = o->quick ? 3 : 8;
+	if (!o->nr_modes)
 		rc = add_list(o, "bitmap,bitmap-manual,ring", add_mode);
 	if (!o->nr_sizes && !rc)
-		rc = add_list(o, "8M,16M,32M", add_size);
+		rc = add_list(o, o->quick ? "4M,8M" : "8M,16M,32M", add_size);
 	return rc;
 }
 
@@ -497,19 +505,16 @@ static int run_in_lab(int argc, char **argv)
 	return status < 0 ? cli_fail(&err) : status;
 }
 
-int cmd_bench_dirty(int argc, char **argv)
+static int cmd_bench_dirty(const struct command *self, int argc, char **argv)
 {
-	struct bench b = {.opt = {.reps = 8, .iterations = 3}};
+	struct bench b = {.opt = {.iterations = 3}};
 	struct kvm_system sys;
-	int status;
+	int status = bench_parse(self, &b.opt, argc, argv);
 
-	if (argc > 3 && (!strcmp(argv[3], "--help") || !strcmp(argv[3], "-h"))) {
-		help();
-		return MMVM_EXIT_OK;
-	}
-	status = parse(&b.opt, argc, argv);
+	if (!status)
+		status = complete(&b.opt);
 	if (status)
-		return status;
+		return status < 0 ? MMVM_EXIT_OK : status;
 	if (b.opt.accel != ACCEL_LAB && !kvm_system_open(&sys))
 		kvm_system_close(&sys);
 	else if (!lab_inside())
@@ -529,3 +534,15 @@ int cmd_bench_dirty(int argc, char **argv)
 	free(b.config);
 	return status;
 }
+
+const struct command command_bench_dirty = {
+	.name = "bench dirty",
+	.run = cmd_bench_dirty,
+	.what = "what the dirty log costs",
+	.synopsis = "[OPTIONS]",
+	.about =
+		"What the dirty log costs on this host: enable, get, clear, disable, and writing "
+		"again\n"
+		"to pages that it protects. Lines as the kernel's dirty_log_perf_test prints them.",
+	.options = options,
+};

@@ -28,15 +28,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "bench/options.h"
+#include "bench/where.h"
 #include "bench/program.h"
-#include "bench/tlb.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "devices/device.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
+#include "machine/observer.h"
 #include "mmvm/testchan.h"
-#include "report/json.h"
+#include "result/json.h"
 #include "report/report.h"
 
 #define KINDS(X)                                                                                  \
@@ -94,17 +94,39 @@ struct bench {
 	bool quick;
 };
 
-static void help(void)
-{
-	puts("usage: mmvm bench fault [OPTIONS]\n"
-	     "How long accesses take that fault, as seen in guest user mode, kind by kind:\n"
-	     "histograms, and for each kind a counter that proves the path.\n"
-	     "  --pages N        accesses of a kind in a round (256)\n"
-	     "  --rounds N       rounds (8)\n"
-	     "  --quick          64 pages, 2 rounds\n"
-	     "  --json FILE      the result as JSON too (-: stdout)\n"
-	     "  --accel kvm|lab  where to run (kvm, or the lab when there is no KVM)");
-}
+static const struct cli_option options[] = {
+	{.name = "--pages",
+	 .value = "N",
+	 .help = "accesses of a kind in a round (256)",
+	 .kind = OPTION_U64,
+	 .offset = offsetof(struct bench, pages),
+	 .min = 16,
+	 .max = MAX_PAGES},
+	{.name = "--rounds",
+	 .value = "N",
+	 .help = "rounds (8)",
+	 .kind = OPTION_U64,
+	 .offset = offsetof(struct bench, rounds),
+	 .min = 1,
+	 .max = MAX_SAMPLES / MAX_PAGES},
+	{.name = "--quick",
+	 .help = "64 pages, 2 rounds",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct bench, quick)},
+	{.name = "--json",
+	 .value = "FILE",
+	 .help = "the result as JSON too (-: stdout)",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct bench, json),
+	 .words = "@file"},
+	{.name = "--accel",
+	 .value = "kvm|lab",
+	 .help = "where to run (kvm, or the lab when there is no KVM)",
+	 .kind = OPTION_CHOICE,
+	 .offset = offsetof(struct bench, accel),
+	 .words = CLI_ACCELS},
+	{0},
+};
 
 /* ---- witnesses --------------------------------------------------------------------------------
  */
@@ -263,12 +285,17 @@ static int take_samples(struct bench *b, struct machine *m, uint64_t cr3,
 	return 0;
 }
 
-static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg)
+static int on_request(void *self, struct machine *m, const struct machine_request *q)
 {
-	const char *colon = strchr(rec->name, ':');
-	struct bench *b = arg;
+	const struct mmvm_record *rec = q->rec;
+	struct bench *b = self;
 	struct mmvm_round round;
+	const uint64_t cr3 = q->cr3;
+	const char *colon;
 
+	if (q->kind != REQUEST_ROUND)
+		return -ENOSYS;
+	colon = strchr(rec->name, ':');
 	if (!colon || machine_read_virt(m, cr3, rec->value, &round, sizeof(round)) ||
 	    round.pages > MAX_PAGES)
 		return -EINVAL;
@@ -286,15 +313,25 @@ static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *r
 }
 
 /** The log is off until it is the log's turn. */
-static int ready(struct machine *m, void *arg)
+static int on_start(void *self, struct machine *m, struct mmvm_error *err)
 {
-	return machine_dirty_switch(m, false);
+	return machine_dirty_switch(m, false)
+		       ? mmvm_error(err, MMVM_EXIT_HOST, "the dirty log cannot be switched off")
+		       : 0;
 }
+
+static const struct observer fault_observer = {
+	.name = "bench-fault",
+	.what = "what a program says of its faults, and the counters that prove it",
+	.start = on_start,
+	.request = on_request,
+};
 
 static int measure(struct bench *b, struct mmvm_error *err)
 {
 	char pages[24], rounds[24];
 	const char *const argv[] = {"", "--pages", pages, "--rounds", rounds, NULL};
+	struct observers observers = {.nr = 0};
 	struct machine_config config = {
 		.ram_low = RAM_MB * MIB,
 		.cpus = 1,
@@ -306,16 +343,15 @@ static int measure(struct bench *b, struct mmvm_error *err)
 		.dirty_mode = DIRTY_BITMAP,
 		.disk = {{.role = "swap", .size = 16 * MIB, .format_swap = true}},
 		.nr_disks = 1,
-		.round = on_round,
-		.arg = b,
+		.observers = &observers,
 	};
 	int rc;
 
 	snprintf(pages, sizeof(pages), "%" PRIu64, b->pages);
 	snprintf(rounds, sizeof(rounds), "%" PRIu64, b->rounds);
-	rc = bench_program(&config, "bench_fault", argv, ready, err);
-	if (rc > 0 || (rc < 0 && !*err->text))
-		return mmvm_error(err, MMVM_EXIT_HOST, "the dirty log cannot be switched off");
+	observers_attach(&observers, &fault_observer, b);
+	rc = bench_program(&config, "bench_fault", argv, err);
+	observers_close(&observers);
 	return rc;
 }
 
@@ -446,21 +482,12 @@ static int report(struct bench *b)
 	return MMVM_EXIT_HOST;
 }
 
-int cmd_bench_fault(int argc, char **argv)
+static int cmd_bench_fault(const struct command *self, int argc, char **argv)
 {
 	static struct bench b;
-	const struct bench_option options[] = {
-		{"--pages", BENCH_OPT_NUMBER, &b.pages, 16, MAX_PAGES},
-		{"--rounds", BENCH_OPT_NUMBER, &b.rounds, 1, MAX_SAMPLES / MAX_PAGES},
-		{"--quick", BENCH_OPT_FLAG, &b.quick, 0, 0},
-		{"--json", BENCH_OPT_TEXT, &b.json, 0, 0},
-		{"--accel", BENCH_OPT_ACCEL, &b.accel, 0, 0},
-		{NULL, 0, NULL, 0, 0}};
 	struct mmvm_error err = {0};
-	int status = bench_parse_options("fault", argc, argv, options);
+	int status = bench_parse(self, &b, argc, argv);
 
-	if (status < 0)
-		help();
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;
 	/* what was not said */
@@ -472,3 +499,13 @@ int cmd_bench_fault(int argc, char **argv)
 		return cli_signal() ? 128 + cli_signal() : cli_fail(&err);
 	return report(&b);
 }
+
+const struct command command_bench_fault = {
+	.name = "bench fault",
+	.run = cmd_bench_fault,
+	.what = "how long faults take, kind by kind",
+	.synopsis = "[OPTIONS]",
+	.about = "How long accesses take that fault, as seen in guest user mode, kind by kind:\n"
+		 "histograms, and for each kind a counter that proves the path.",
+	.options = options,
+};

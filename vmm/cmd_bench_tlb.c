@@ -21,14 +21,13 @@
 #include <signal.h>
 #include <unistd.h>
 #include "bench/chase.h"
-#include "bench/options.h"
+#include "bench/where.h"
 #include "bench/program.h"
-#include "bench/tlb.h"
 #include "bench/walk2d.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
-#include "report/json.h"
+#include "result/json.h"
 #include "report/report.h"
 
 #define MAX_REPS 64u
@@ -67,19 +66,46 @@ struct handed {
 
 static const char *const size_name[] = {"4K", "2M"};
 
-static void help(void)
-{
-	puts("usage: mmvm bench tlb [OPTIONS]\n"
-	     "Pointer chases in guest user mode over footprints from 16 KiB to --memory, with 4K "
-	     "and\n"
-	     "2M pages of the guest's and of the host's; the references of a page walk.\n"
-	     "  --memory SIZE    the largest footprint (64M)\n"
-	     "  --reps N         repetitions, a process and a machine each (8)\n"
-	     "  --steps N        steps of a timed chase (100000)\n"
-	     "  --quick          24M, 2 repetitions, 20000 steps\n"
-	     "  --json FILE      the result as JSON too (-: stdout)\n"
-	     "  --accel kvm|lab  where to run (kvm, or the lab when there is no KVM)");
-}
+static const struct cli_option options[] = {
+	{.name = "--memory",
+	 .value = "SIZE",
+	 .help = "the largest footprint (64M)",
+	 .kind = OPTION_MIB,
+	 .offset = offsetof(struct bench, mb),
+	 .min = 2,
+	 .max = CHASE_MAX_MB},
+	{.name = "--reps",
+	 .value = "N",
+	 .help = "repetitions, a process and a machine each (8)",
+	 .kind = OPTION_U64,
+	 .offset = offsetof(struct bench, reps),
+	 .min = 1,
+	 .max = MAX_REPS},
+	{.name = "--steps",
+	 .value = "N",
+	 .help = "steps of a timed chase (100000)",
+	 .kind = OPTION_U64,
+	 .offset = offsetof(struct bench, steps),
+	 .min = 1,
+	 .max = 100000000},
+	{.name = "--quick",
+	 .help = "24M, 2 repetitions, 20000 steps",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct bench, quick)},
+	{.name = "--json",
+	 .value = "FILE",
+	 .help = "the result as JSON too (-: stdout)",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct bench, json),
+	 .words = "@file"},
+	{.name = "--accel",
+	 .value = "kvm|lab",
+	 .help = "where to run (kvm, or the lab when there is no KVM)",
+	 .kind = OPTION_CHOICE,
+	 .offset = offsetof(struct bench, accel),
+	 .words = CLI_ACCELS},
+	{0},
+};
 
 /* ---- measuring -------------------------------------------------------------------------------- */
 
@@ -363,22 +389,12 @@ static int report(struct bench *b)
 	return MMVM_EXIT_HOST;
 }
 
-int cmd_bench_tlb(int argc, char **argv)
+static int cmd_bench_tlb(const struct command *self, int argc, char **argv)
 {
 	static struct bench b;
-	const struct bench_option options[] = {
-		{"--memory", BENCH_OPT_MIB, &b.mb, 2, CHASE_MAX_MB},
-		{"--reps", BENCH_OPT_NUMBER, &b.reps, 1, MAX_REPS},
-		{"--steps", BENCH_OPT_NUMBER, &b.steps, 1, 100000000},
-		{"--quick", BENCH_OPT_FLAG, &b.quick, 0, 0},
-		{"--json", BENCH_OPT_TEXT, &b.json, 0, 0},
-		{"--accel", BENCH_OPT_ACCEL, &b.accel, 0, 0},
-		{NULL, 0, NULL, 0, 0}};
 	struct mmvm_error err = {0};
-	int status = bench_parse_options("tlb", argc, argv, options);
+	int status = bench_parse(self, &b, argc, argv);
 
-	if (status < 0)
-		help();
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;
 	/* what was not said */
@@ -391,3 +407,14 @@ int cmd_bench_tlb(int argc, char **argv)
 		return cli_fail(&err);
 	return report(&b);
 }
+
+const struct command command_bench_tlb = {
+	.name = "bench tlb",
+	.run = cmd_bench_tlb,
+	.what = "what a miss of the TLB costs",
+	.synopsis = "[OPTIONS]",
+	.about = "Pointer chases in guest user mode over footprints from 16 KiB to --memory, with "
+		 "4K and\n"
+		 "2M pages of the guest's and of the host's; the references of a page walk.",
+	.options = options,
+};

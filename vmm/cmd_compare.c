@@ -5,23 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "commands.h"
 #include "report/report.h"
 
 #define MAX_RUNS 64u
 
-static void help(void)
-{
-	puts("usage: mmvm compare [-v] A.json B.json\n"
-	     "       mmvm compare [-v] A1.json,A2.json,... B1.json,B2.json,...\n"
-	     "Show what changed from A to B, the biggest relative change first. The files are "
-	     "written by\n"
-	     "`mmvm run --json FILE`. With several runs on each side it says which changes are "
-	     "beyond\n"
-	     "noise: those where the ranges of both sides do not meet.\n\n"
-	     "  -v   all values that changed");
-}
+static const struct cli_option option_table[] = {
+	{.name = "-v",
+	 .help = "all values that changed",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct report_options, verbose)},
+	{0},
+};
 
 /** Load one side. `names` is cut at its commas, unless it is the name of a file. Returns 0, or -1
  * with `err`; side->nr runs are to be freed in any case. */
@@ -57,32 +53,26 @@ static void free_side(struct run_side *side, char *names)
 	free(names);
 }
 
-int cmd_compare(int argc, char **argv)
+static int cmd_compare(const struct command *self, int argc, char **argv)
 {
 	struct report_options options = {.colour = report_want_colour(stdout)};
+	struct option_list operands = {.nr = 0};
 	struct run_side sides[2] = {{0}};
 	struct mmvm_error err = {0};
 	char *names[2] = {NULL, NULL};
-	unsigned int nr = 0;
-	int status = MMVM_EXIT_OK;
+	unsigned int nr;
+	int status = command_parse(self, &options, argc, argv, &operands);
 
-	for (int i = 2; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			help();
-			return MMVM_EXIT_OK;
-		}
-		if (!strcmp(argv[i], "-v"))
-			options.verbose = true;
-		else if (argv[i][0] == '-' && argv[i][1])
-			return cli_usage_error("compare", "unknown option %s", argv[i]);
-		else if (nr == 2)
-			return cli_usage_error("compare",
-					       "two sides, and %s is a third; several runs of one "
-					       "side are joined by commas",
-					       argv[i]);
-		else
-			sides[nr++].label = argv[i];
-	}
+	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
+	nr = operands.nr;
+	if (nr > 2)
+		return cli_usage_error("compare",
+				       "two sides, and %s is a third; several runs of one side are "
+				       "joined by commas",
+				       operands.item[2]);
+	for (unsigned int i = 0; i < nr; i++)
+		sides[i].label = operands.item[i];
 	if (nr < 2)
 		return cli_usage_error("compare", "two sides are needed, and %u %s given", nr,
 				       nr == 1 ? "is" : "are");
@@ -103,3 +93,17 @@ int cmd_compare(int argc, char **argv)
 	free_side(&sides[1], names[1]);
 	return status;
 }
+
+const struct command command_compare = {
+	.name = "compare",
+	.run = cmd_compare,
+	.what = "what changed between runs, and whether it is more than noise",
+	.synopsis = "[-v] A.json[,A2.json,...] B.json[,B2.json,...]",
+	.about = "Show what changed from A to B, the biggest relative change first. The files are "
+		 "written by\n"
+		 "`mmvm run --json FILE`. With several runs on each side it says which changes are "
+		 "beyond\n"
+		 "noise: those where the ranges of both sides do not meet.",
+	.options = option_table,
+	.operands = "@file",
+};

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "commands.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
@@ -212,20 +212,17 @@ static void doctor_access(void)
 		  : "this kernel has no CONFIG_IDLE_PAGE_TRACKING");
 }
 
-int cmd_doctor(int argc, char **argv)
+static int cmd_doctor(const struct command *self, int argc, char **argv)
 {
 	enum kvm_backend backend = kvm_backend_detect();
 	struct kvm_system sys = {.fd = -1};
 	bool direct, lab;
 	struct utsname u;
 	char why[256] = "";
+	int status = option_parse(self, NULL, 0, argc, argv, 2, NULL);
 
-	if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
-		puts("usage: mmvm doctor\nSay what this host can do, and what is missing.");
-		return MMVM_EXIT_OK;
-	}
-	if (argc > 2)
-		return cli_usage_error("doctor", "it takes no arguments, not '%s'", argv[2]);
+	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
 	if (uname(&u))
 		return MMVM_EXIT_HOST;
 	printf("Host: %s %s, %ld CPUs%s\n", u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN),
@@ -257,3 +254,11 @@ int cmd_doctor(int argc, char **argv)
 			: "No machine can run here: see the lines marked NO.");
 	return direct || lab ? MMVM_EXIT_OK : MMVM_EXIT_HOST;
 }
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.run = cmd_doctor,
+	.what = "what this host can do, and what is missing",
+	.synopsis = "",
+	.about = "Say what this host can do, and what is missing.",
+};

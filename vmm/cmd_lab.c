@@ -5,53 +5,67 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "commands.h"
 #include "lab/lab.h"
 
-static void help(void)
+static int parse_memory(void *base, const char *command, const struct cli_option *o,
+			const char *value)
 {
-	puts("usage: mmvm lab [--icount] [--memory SIZE] [-v] [--] COMMAND [ARGS]\n"
-	     "Run a command inside QEMU's emulation of an SVM machine, with this machine's files.\n"
-	     "  --icount       the TSC counts instructions; the command sees copies of the files "
-	     "it\n"
-	     "                 is named on its command line\n"
-	     "  --memory SIZE  RAM of the lab (1G)\n"
-	     "  -v             show its kernel's console");
+	struct lab_options *opt = base;
+	uint64_t bytes;
+
+	if (cli_parse_size(value, &bytes) || bytes < (256 << 20) || bytes > (64ULL << 30))
+		return cli_usage_error(command, "--memory %s: from 256M to 64G", value);
+	opt->ram_mb = (unsigned int)(bytes >> 20);
+	return 0;
 }
 
-int cmd_lab(int argc, char **argv)
+static const struct cli_option options[] = {
+	{.name = "--icount",
+	 .help = "the TSC counts instructions; the command sees copies of the files it\n"
+		 "is named on its command line",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct lab_options, icount)},
+	{.name = "--memory",
+	 .value = "SIZE",
+	 .help = "RAM of the lab (1G)",
+	 .kind = OPTION_CALL,
+	 .parse = parse_memory},
+	{.name = "-v",
+	 .help = "show its kernel's console",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct lab_options, verbose)},
+	{0},
+};
+
+/** Options end at "--" or at the first word that is none. */
+static int cmd_lab(const struct command *self, int argc, char **argv)
 {
 	struct lab_options opt = {0};
 	struct mmvm_error err = {0};
-	uint64_t bytes;
-	int i, status;
+	int end = 2, status;
 
-	for (i = 2; i < argc && argv[i][0] == '-'; i++) {
-		if (!strcmp(argv[i], "--")) {
-			i++;
-			break;
-		}
-		if (!strcmp(argv[i], "--icount")) {
-			opt.icount = true;
-		} else if (!strcmp(argv[i], "-v")) {
-			opt.verbose = true;
-		} else if (!strcmp(argv[i], "--memory") && i + 1 < argc) {
-			i++;
-			if (cli_parse_size(argv[i], &bytes) || bytes < (256 << 20) ||
-			    bytes > (64ULL << 30))
-				return cli_usage_error("lab", "--memory %s: from 256M to 64G",
-						       argv[i]);
-			opt.ram_mb = (unsigned int)(bytes >> 20);
-		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			help();
-			return MMVM_EXIT_OK;
-		} else {
-			return cli_usage_error("lab", "unknown option %s", argv[i]);
-		}
-	}
-	if (i >= argc)
+	while (end < argc && argv[end][0] == '-' && strcmp(argv[end], "--"))
+		end += !strcmp(argv[end], "--memory") ? 2 : 1;
+	status = command_parse(self, &opt, end < argc ? end : argc, argv, NULL);
+	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
+	if (end < argc && !strcmp(argv[end], "--"))
+		end++;
+	if (end >= argc)
 		return cli_usage_error("lab", "no command given");
-	status = lab_exec_command(argc - i, argv + i, &opt, &err);
+	status = lab_exec_command(argc - end, argv + end, &opt, &err);
 	return status < 0 ? cli_fail(&err) : status;
 }
+
+const struct command command_lab = {
+	.name = "lab",
+	.run = cmd_lab,
+	.what = "run any command inside the lab (QEMU emulating SVM)",
+	.synopsis = "[OPTIONS] [--] COMMAND [ARGS]",
+	.about = "Run a command inside QEMU's emulation of an SVM machine, with this machine's "
+		 "files.",
+	.options = options,
+	.operands = "@file",
+};

@@ -10,63 +10,58 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "commands.h"
-#include "observe/page_life.h"
+#include "report/page_life.h"
 #include "report/chrome_trace.h"
 #include "report/report.h"
 
 #define DEFAULT_LIST 20u
 
-static void page_help(void)
-{
-	puts("usage: mmvm page FILE [PFN|ADDRESS] [OPTIONS]\n"
-	     "Print what happened to a page in a run recorded with `mmvm run --trace FILE`: every "
-	     "event\n"
-	     "of a frame (PFN, hexadecimal), or of what a process had at an ADDRESS (0x...), "
-	     "through\n"
-	     "all its frames and swap slots, with what the host saw.\n\n"
-	     "  --pid N     whose address (the first process that has one)\n"
-	     "  --list [N]  the addresses with most to tell (20)\n"
-	     "  --check     hold every page's life against the rules, and the trace's counts\n"
-	     "              against the guest's and the disk's; exit status 1 if one is broken");
-}
-
 struct page_options {
 	const char *file, *page;
 	uint64_t pid, list;
-	bool want_list, check, help;
+	bool want_list, check;
 };
 
-static int parse_page(struct page_options *o, int argc, char **argv)
+static const struct cli_option page_table[] = {
+	{.name = "--pid",
+	 .value = "N",
+	 .help = "whose address (the first process that has one)",
+	 .kind = OPTION_U64,
+	 .offset = offsetof(struct page_options, pid),
+	 .min = 1,
+	 .max = UINT32_MAX},
+	{.name = "--list",
+	 .help = "the addresses with most to tell; a number after it says how many (20)",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct page_options, want_list)},
+	{.name = "--check",
+	 .help = "hold every page's life against the rules, and the trace's counts\n"
+		 "against the guest's and the disk's; exit status 1 if one is broken",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct page_options, check)},
+	{0},
+};
+
+static int parse_page(const struct command *self, struct page_options *o, int argc, char **argv)
 {
-	for (int i = 2; i < argc; i++) {
-		if (!strcmp(argv[i], "--pid")) {
-			if (++i == argc || cli_parse_u64(argv[i], 1, UINT32_MAX, &o->pid))
-				return cli_usage_error("page", "--pid needs a number");
-		} else if (!strcmp(argv[i], "--list")) {
-			o->want_list = true;
-			o->list = DEFAULT_LIST;
-			if (i + 1 < argc && !cli_parse_u64(argv[i + 1], 1, 1000000, &o->list))
-				i++;
-		} else if (!strcmp(argv[i], "--check")) {
-			o->check = true;
-		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			o->help = true;
-		} else if (argv[i][0] == '-') {
-			return cli_usage_error("page", "unknown option '%s'", argv[i]);
-		} else if (!o->file) {
-			o->file = argv[i];
-		} else if (!o->page) {
-			o->page = argv[i];
-		} else {
-			return cli_usage_error("page", "one page at a time, and here are %s and %s",
-					       o->page, argv[i]);
-		}
-	}
-	if (!o->help && !o->file)
+	struct option_list operands = {.nr = 0};
+	int rc = command_parse(self, o, argc, argv, &operands);
+
+	if (rc)
+		return rc;
+	if (operands.nr > 2)
+		return cli_usage_error("page", "one page at a time, and here are %s and %s",
+				       operands.item[1], operands.item[2]);
+	o->file = operands.item[0];
+	o->page = operands.item[1];
+	o->list = DEFAULT_LIST;
+	if (o->want_list && o->page && !cli_parse_u64(o->page, 1, 1000000, &o->list))
+		o->page = NULL;
+	if (!o->file)
 		return cli_usage_error("page", "no trace given");
-	if (!o->help && !!o->page + o->want_list + o->check != 1)
+	if (!!o->page + o->want_list + o->check != 1)
 		return cli_usage_error("page", "one of a page, --list and --check");
 	if (o->pid && !o->page)
 		return cli_usage_error("page", "--pid goes with an address");
@@ -91,20 +86,16 @@ static int print_page(const struct trace_data *t, const struct page_options *o, 
 	return MMVM_EXIT_OK;
 }
 
-int cmd_page(int argc, char **argv)
+static int cmd_page(const struct command *self, int argc, char **argv)
 {
 	struct page_options o = {0};
 	struct life_check check;
 	struct mmvm_error err;
 	struct trace_data t;
-	int status = parse_page(&o, argc, argv), rc = 0;
+	int status = parse_page(self, &o, argc, argv), rc = 0;
 
 	if (status)
-		return status;
-	if (o.help) {
-		page_help();
-		return MMVM_EXIT_OK;
-	}
+		return status < 0 ? MMVM_EXIT_OK : status;
 	if (trace_load(&t, o.file, &err))
 		return cli_fail(&err);
 	life_print_head(stdout, &t);
@@ -127,25 +118,23 @@ int cmd_page(int argc, char **argv)
 	return status;
 }
 
-static void trace_help(void)
-{
-	puts("usage: mmvm trace FILE [OPTIONS]\n"
-	     "Turn a trace of `mmvm run --trace FILE` into something to look at.\n\n"
-	     "  --format chrome|text|csv   chrome: JSON that Perfetto's viewer opens (text)\n"
-	     "  --only CATEGORY[,...]      kmem, migrate, fault, reclaim, swap, file,\n"
-	     "                             process, sched, oom;\n"
-	     "                             of the host: vmm, device, dirty, kvm\n"
-	     "  -o FILE                    (standard output)");
-}
+struct trace_options {
+	enum { TRACE_CHROME, TRACE_TEXT, TRACE_CSV } format;
+	const char *out;
+	struct trace_filter filter;
+};
 
-static int parse_filter(struct trace_filter *filter, char *list)
+static int parse_filter(void *base, const char *command, const struct cli_option *opt,
+			const char *value)
 {
+	struct trace_filter *filter = &((struct trace_options *)base)->filter;
 	static const char *const known[] = {"kmem",   "migrate", "fault", "reclaim", "swap",
 					    "file",   "process", "sched", "oom",     "vmm",
 					    "device", "dirty",	 "kvm"};
 	const unsigned int nr = sizeof(known) / sizeof(known[0]);
-	char *save;
+	char list[256], *save;
 
+	snprintf(list, sizeof(list), "%s", value);
 	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
 		unsigned int i = 0;
 
@@ -160,53 +149,83 @@ static int parse_filter(struct trace_filter *filter, char *list)
 	return 0;
 }
 
-int cmd_trace(int argc, char **argv)
+static const struct cli_option trace_table[] = {
+	{.name = "--format",
+	 .value = "chrome|text|csv",
+	 .help = "chrome: JSON that Perfetto's viewer opens (text)",
+	 .kind = OPTION_CHOICE,
+	 .offset = offsetof(struct trace_options, format),
+	 .words = "chrome text csv"},
+	{.name = "--only",
+	 .value = "CATEGORY[,...]",
+	 .help = "kmem, migrate, fault, reclaim, swap, file, process, sched, oom;\n"
+		 "of the host: vmm, device, dirty, kvm",
+	 .kind = OPTION_CALL,
+	 .words = "kmem migrate fault reclaim swap file process sched oom vmm device dirty kvm",
+	 .parse = parse_filter},
+	{.name = "-o",
+	 .value = "FILE",
+	 .help = "(standard output)",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct trace_options, out),
+	 .words = "@file"},
+	{0},
+};
+
+static int cmd_trace(const struct command *self, int argc, char **argv)
 {
-	const char *file = NULL, *out = "-", *format = "text";
-	int (*emit)(FILE * f, const void *arg);
+	static int (*const emit[])(FILE * f, const void *arg) = {trace_emit_chrome, trace_emit_text,
+								 trace_emit_csv};
+	struct trace_options opt = {.format = TRACE_TEXT, .out = "-"};
+	struct option_list operands = {.nr = 0};
 	struct trace_output o = {0};
+	const char *file, *out;
 	struct mmvm_error err;
 	struct trace_data t;
-	int rc = 0;
+	int rc = command_parse(self, &opt, argc, argv, &operands);
 
-	for (int i = 2; i < argc && !rc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			trace_help();
-			return MMVM_EXIT_OK;
-		} else if (argv[i][0] == '-' && i + 1 == argc) {
-			return cli_usage_error("trace", "%s: unknown, or without its value",
-					       argv[i]);
-		} else if (!strcmp(argv[i], "--format")) {
-			format = argv[++i];
-		} else if (!strcmp(argv[i], "--only")) {
-			rc = parse_filter(&o.filter, argv[++i]);
-		} else if (!strcmp(argv[i], "-o")) {
-			out = argv[++i];
-		} else if (argv[i][0] == '-' || file) {
-			return cli_usage_error("trace", "unknown argument '%s'", argv[i]);
-		} else {
-			file = argv[i];
-		}
-	}
 	if (rc)
-		return rc;
-	if (!file)
+		return rc < 0 ? MMVM_EXIT_OK : rc;
+	if (!operands.nr)
 		return cli_usage_error("trace", "no trace given");
-	emit = !strcmp(format, "chrome") ? trace_emit_chrome
-	       : !strcmp(format, "text") ? trace_emit_text
-	       : !strcmp(format, "csv")	 ? trace_emit_csv
-					 : NULL;
-	if (!emit)
-		return cli_usage_error("trace", "--format %s: none of chrome, text, csv", format);
+	if (operands.nr > 1)
+		return cli_usage_error("trace", "unknown argument '%s'", operands.item[1]);
+	file = operands.item[0];
+	out = opt.out;
+	o.filter = opt.filter;
 	if (!strcmp(out, file))
 		return cli_usage_error("trace", "-o %s would overwrite the trace itself", out);
 	if (trace_load(&t, file, &err))
 		return cli_fail(&err);
 	o.trace = &t;
-	rc = report_write_file_atomic(out, emit, &o);
+	rc = report_write_file_atomic(out, emit[opt.format], &o);
 	trace_unload(&t);
 	if (!rc)
 		return MMVM_EXIT_OK;
 	fprintf(stderr, "mmvm: cannot write %s: %s\n", out, strerror(-rc));
 	return MMVM_EXIT_HOST;
 }
+
+const struct command command_page = {
+	.name = "page",
+	.run = cmd_page,
+	.what = "the life of a page, from a run recorded with --trace",
+	.synopsis = "FILE [PFN|ADDRESS] [OPTIONS]",
+	.about = "Print what happened to a page in a run recorded with `mmvm run --trace FILE`: "
+		 "every event\n"
+		 "of a frame (PFN, hexadecimal), or of what a process had at an ADDRESS (0x...), "
+		 "through\n"
+		 "all its frames and swap slots, with what the host saw.",
+	.options = page_table,
+	.operands = "@file",
+};
+
+const struct command command_trace = {
+	.name = "trace",
+	.run = cmd_trace,
+	.what = "such a recording for Perfetto's viewer, as text or as CSV",
+	.synopsis = "FILE [OPTIONS]",
+	.about = "Turn a trace of `mmvm run --trace FILE` into something to look at.",
+	.options = trace_table,
+	.operands = "@file",
+};

@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "commands.h"
 #include "report/report.h"
 
@@ -17,6 +17,47 @@ struct output {
 	const char *option;
 	int (*emit)(FILE *f, const void *result);
 	const char *path;
+};
+
+struct options {
+	const char *page, *csv, *openmetrics;
+	struct option_list bench;
+	bool verbose;
+};
+
+static const struct cli_option option_table[] = {
+	{.name = "-o",
+	 .value = "FILE",
+	 .help = "one HTML file with plots; opens anywhere, loads nothing",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, page),
+	 .words = "@file"},
+	{.name = "--bench",
+	 .value = "FILE",
+	 .help = "what operations cost, for the page: from `mmvm bench --json FILE`,\n"
+		 "or how long faults take: from `mmvm bench fault --json FILE`;\n"
+		 "may be repeated",
+	 .kind = OPTION_LIST,
+	 .offset = offsetof(struct options, bench),
+	 .max = MAX_BENCH,
+	 .words = "@file"},
+	{.name = "--csv",
+	 .value = "FILE",
+	 .help = "the timeline, one line a sample",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, csv),
+	 .words = "@file"},
+	{.name = "--openmetrics",
+	 .value = "FILE",
+	 .help = "the numbers at the end, in the OpenMetrics text format",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, openmetrics),
+	 .words = "@file"},
+	{.name = "-v",
+	 .help = "in the table: all counters, all KVM statistics, guest reports",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, verbose)},
+	{0},
 };
 
 /** The run, and costs to go with it on the page. The run is first: what other outputs take. */
@@ -31,22 +72,6 @@ static int emit_page(FILE *f, const void *arg)
 	const struct report_page *p = arg;
 
 	return report_html(f, &p->result, p->has_costs ? &p->costs : NULL);
-}
-
-static void help(void)
-{
-	puts("usage: mmvm report RUN.json [OPTIONS]\n"
-	     "Turn the result of `mmvm run --json RUN.json` into something to look at or to feed "
-	     "on.\n"
-	     "-: standard input or output. Without an option, the table that mmvm run prints.\n\n"
-	     "  -o FILE            one HTML file with plots; opens anywhere, loads nothing\n"
-	     "  --bench FILE       what operations cost, for the page: from `mmvm bench --json "
-	     "FILE`,\n"
-	     "                     or how long faults take: from `mmvm bench fault --json FILE`;\n"
-	     "                     may be given twice\n"
-	     "  --csv FILE         the timeline, one line a sample\n"
-	     "  --openmetrics FILE the numbers at the end, in the OpenMetrics text format\n"
-	     "  -v                 in the table: all counters, all KVM statistics, guest reports");
 }
 
 static int write_outputs(const struct output *outputs, unsigned int n, const struct report_page *p)
@@ -66,51 +91,30 @@ static int write_outputs(const struct output *outputs, unsigned int n, const str
 	return MMVM_EXIT_OK;
 }
 
-int cmd_report(int argc, char **argv)
+static int cmd_report(const struct command *self, int argc, char **argv)
 {
-	struct output outputs[] = {
-		{"-o", emit_page, NULL},
-		{"--csv", report_emit_csv, NULL},
-		{"--openmetrics", report_emit_openmetrics, NULL},
-	};
-	const unsigned int nr = sizeof(outputs) / sizeof(outputs[0]);
+	struct option_list operands = {.nr = 0};
+	struct options opt = {0};
 	struct report_options options = {.colour = report_want_colour(stdout)};
 	unsigned int wanted = 0, to_stdout = 0, o;
-	const char *input = NULL, *bench[MAX_BENCH];
-	unsigned int nr_bench = 0;
 	struct mmvm_error err = {0};
 	struct report_page page = {0};
-	int status;
+	const char *input;
+	int status = command_parse(self, &opt, argc, argv, &operands);
+	struct output outputs[] = {
+		{"-o", emit_page, opt.page},
+		{"--csv", report_emit_csv, opt.csv},
+		{"--openmetrics", report_emit_openmetrics, opt.openmetrics},
+	};
+	const unsigned int nr = sizeof(outputs) / sizeof(outputs[0]);
 
-	for (int i = 2; i < argc; i++) {
-		for (o = 0; o < nr && strcmp(argv[i], outputs[o].option); o++)
-			;
-		if (o < nr) {
-			if (++i == argc)
-				return cli_usage_error("report", "%s needs a file", argv[i - 1]);
-			outputs[o].path = argv[i];
-		} else if (!strcmp(argv[i], "--bench")) {
-			if (++i == argc)
-				return cli_usage_error("report", "--bench needs a file");
-			if (nr_bench == MAX_BENCH)
-				return cli_usage_error("report", "--bench more than %u times",
-						       MAX_BENCH);
-			bench[nr_bench++] = argv[i];
-		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			help();
-			return MMVM_EXIT_OK;
-		} else if (!strcmp(argv[i], "-v")) {
-			options.verbose = true;
-		} else if (argv[i][0] == '-' && argv[i][1]) {
-			return cli_usage_error("report", "unknown option %s", argv[i]);
-		} else if (input) {
-			return cli_usage_error("report",
-					       "one file at a time, and here are %s and %s", input,
-					       argv[i]);
-		} else {
-			input = argv[i];
-		}
-	}
+	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
+	if (operands.nr > 1)
+		return cli_usage_error("report", "one file at a time, and here are %s and %s",
+				       operands.item[0], operands.item[1]);
+	input = operands.item[0];
+	options.verbose = opt.verbose;
 	if (!input)
 		return cli_usage_error("report", "no file given");
 	for (o = 0; o < nr; o++) {
@@ -124,12 +128,12 @@ int cmd_report(int argc, char **argv)
 	}
 	if (to_stdout > 1)
 		return cli_usage_error("report", "two outputs cannot both go to standard output");
-	if (nr_bench && !outputs[0].path)
+	if (opt.bench.nr && !outputs[0].path)
 		return cli_usage_error("report", "--bench is for the page of -o");
-	for (unsigned int i = 0; i < nr_bench; i++)
-		if (report_costs_load(&page.costs, bench[i], &err))
+	for (unsigned int i = 0; i < opt.bench.nr; i++)
+		if (report_costs_load(&page.costs, opt.bench.item[i], &err))
 			return cli_fail(&err);
-	page.has_costs = nr_bench > 0;
+	page.has_costs = opt.bench.nr > 0;
 	if (run_result_load(&page.result, input, &err))
 		return cli_fail(&err);
 	if (wanted)
@@ -141,3 +145,15 @@ int cmd_report(int argc, char **argv)
 	run_result_free(&page.result);
 	return status;
 }
+
+const struct command command_report = {
+	.name = "report",
+	.run = cmd_report,
+	.what = "a page with plots, a CSV or metrics from the JSON of a run",
+	.synopsis = "RUN.json [OPTIONS]",
+	.about = "Turn the result of `mmvm run --json RUN.json` into something to look at or to "
+		 "feed on.\n"
+		 "-: standard input or output. Without an option, the table that mmvm run prints.",
+	.options = option_table,
+	.operands = "@file",
+};

@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "commands.h"
 #include "harness/harness.h"
 #include "kvm/kvm.h"
@@ -22,120 +22,112 @@
 
 struct options {
 	bool list, verbose;
-	const char *pattern[MAX_PATTERNS];
-	unsigned int nr_patterns;
-	uint64_t jobs, seed;
+	struct option_list patterns;
+	unsigned int jobs;
+	uint64_t seed;
 	bool has_seed;
 	enum test_format format;
 	enum accel accel;
 	const char *kernel, *append;
 	double scale;
-	uint64_t cpus, lab_cpus;
+	unsigned int cpus, lab_cpus;
 };
 
-static void help(void)
+static int parse_scale(void *base, const char *command, const struct cli_option *opt,
+		       const char *text)
 {
-	puts("usage: mmvm test [OPTIONS]\n"
-	     "Run the guest's tests, each in a fresh machine; memory is audited after each.\n"
-	     "  --list               name them, with their flags, and run none\n"
-	     "  -k PATTERN           only tests whose name holds PATTERN, or matches it as a glob\n"
-	     "                       (may be given more than once: any of them)\n"
-	     "  -j N                 so many machines at a time (1)\n"
-	     "  --format FORMAT      pretty, tap or junit (pretty)\n"
-	     "  --accel ACCEL        auto, kvm or lab (auto)\n"
-	     "  --seed N             seed of everything random (printed; new each time)\n"
-	     "  --kernel ELF         the guest kernel (images/guestmm.elf beside mmvm)\n"
-	     "  --timeout-scale X    time limits times X (1)\n"
-	     "  --cpus N             CPUs of tests that do not ask for a number (1)\n"
-	     "  --lab-cpus N         CPUs of the lab (1: more are slower, but truly run side by "
-	     "side)\n"
-	     "  --append STR         more for the guest kernel's command line, e.g. lockdep\n"
-	     "  -v                   show audits of tests that pass as well\n"
-	     "Status: 0 when something ran and nothing failed, 1 otherwise, 2 usage, 3 this host\n"
-	     "cannot run it.");
-}
-
-static int parse_format(const char *text, enum test_format *format)
-{
-	static const char *const names[] = {"pretty", "tap", "junit"};
-
-	for (unsigned int i = 0; i < 3; i++) {
-		if (!strcmp(text, names[i])) {
-			*format = (enum test_format)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int parse_scale(const char *text, double *scale)
-{
+	struct options *o = base;
 	char *end;
 
-	*scale = strtod(text, &end);
-	return *end || end == text || !(*scale >= 0.01 && *scale <= 1000) ? -EINVAL : 0;
+	o->scale = strtod(text, &end);
+	if (!*end && end != text && o->scale >= 0.01 && o->scale <= 1000)
+		return 0;
+	return cli_usage_error(command, "--timeout-scale %s: from 0.01 to 1000", text);
 }
 
-/** 0, or an exit status (with -1 for "help was given: status 0"). */
-static int parse(int argc, char **argv, struct options *o)
+static int parse_seed(void *base, const char *command, const struct cli_option *opt,
+		      const char *text)
 {
-	struct mmvm_error err;
+	struct options *o = base;
 
-	for (int i = 2; i < argc; i++) {
-		const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(a, "--help") || !strcmp(a, "-h")) {
-			help();
-			return -1;
-		} else if (!strcmp(a, "--list")) {
-			o->list = true;
-			continue;
-		} else if (!strcmp(a, "-v")) {
-			o->verbose = true;
-			continue;
-		} else if (strcmp(a, "-k") && strcmp(a, "-j") && strcmp(a, "--format") &&
-			   strcmp(a, "--accel") && strcmp(a, "--seed") && strcmp(a, "--kernel") &&
-			   strcmp(a, "--timeout-scale") && strcmp(a, "--cpus") &&
-			   strcmp(a, "--append") && strcmp(a, "--lab-cpus")) {
-			return cli_usage_error("test", "unknown option %s", a);
-		} else if (!value) {
-			return cli_usage_error("test", "%s needs a value", a);
-		}
-		i++;
-		if (!strcmp(a, "-k")) {
-			if (o->nr_patterns == MAX_PATTERNS)
-				return cli_usage_error("test", "at most %d patterns", MAX_PATTERNS);
-			o->pattern[o->nr_patterns++] = value;
-		} else if (!strcmp(a, "-j")) {
-			if (cli_parse_u64(value, 1, 64, &o->jobs))
-				return cli_usage_error("test", "-j %s: from 1 to 64", value);
-		} else if (!strcmp(a, "--format")) {
-			if (parse_format(value, &o->format))
-				return cli_usage_error("test", "--format %s: pretty, tap or junit",
-						       value);
-		} else if (!strcmp(a, "--accel")) {
-			if (cli_parse_accel(value, &o->accel, &err))
-				return cli_usage_error("test", "%s", err.text);
-		} else if (!strcmp(a, "--seed")) {
-			if (cli_parse_u64(value, 0, UINT64_MAX, &o->seed))
-				return cli_usage_error("test", "--seed %s: a number", value);
-			o->has_seed = true;
-		} else if (!strcmp(a, "--kernel")) {
-			o->kernel = value;
-		} else if (!strcmp(a, "--append")) {
-			o->append = value;
-		} else if (!strcmp(a, "--cpus") || !strcmp(a, "--lab-cpus")) {
-			if (cli_parse_u64(value, 1, MMVM_MAX_CPUS,
-					  a[2] == 'l' ? &o->lab_cpus : &o->cpus))
-				return cli_usage_error("test", "%s %s: from 1 to %u", a, value,
-						       MMVM_MAX_CPUS);
-		} else if (parse_scale(value, &o->scale)) {
-			return cli_usage_error("test", "--timeout-scale %s: from 0.01 to 1000",
-					       value);
-		}
-	}
-	return 0;
+	o->has_seed = true;
+	return cli_parse_u64(text, 0, UINT64_MAX, &o->seed)
+		       ? cli_usage_error(command, "--seed %s: not a number", text)
+		       : 0;
 }
+
+static const struct cli_option options[] = {
+	{.name = "--list",
+	 .help = "name them, with their flags, and run none",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, list)},
+	{.name = "-k",
+	 .value = "PATTERN",
+	 .help = "only tests whose name holds PATTERN, or matches it as a glob\n"
+		 "(may be given more than once: any of them)",
+	 .kind = OPTION_LIST,
+	 .offset = offsetof(struct options, patterns),
+	 .max = MAX_PATTERNS},
+	{.name = "-j",
+	 .value = "N",
+	 .help = "so many machines at a time (1)",
+	 .kind = OPTION_UINT,
+	 .offset = offsetof(struct options, jobs),
+	 .min = 1,
+	 .max = 64},
+	{.name = "--format",
+	 .value = "pretty|tap|junit",
+	 .help = "how results are printed (pretty)",
+	 .kind = OPTION_CHOICE,
+	 .offset = offsetof(struct options, format),
+	 .words = "pretty tap junit"},
+	{.name = "--accel",
+	 .value = "auto|kvm|lab",
+	 .help = "where to run (auto)",
+	 .kind = OPTION_CHOICE,
+	 .offset = offsetof(struct options, accel),
+	 .words = CLI_ACCELS},
+	{.name = "--seed",
+	 .value = "N",
+	 .help = "seed of everything random (printed; new each time)",
+	 .kind = OPTION_CALL,
+	 .parse = parse_seed},
+	{.name = "--kernel",
+	 .value = "ELF",
+	 .help = "the guest kernel (images/guestmm.elf beside mmvm)",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, kernel),
+	 .words = "@file"},
+	{.name = "--timeout-scale",
+	 .value = "X",
+	 .help = "time limits times X (1)",
+	 .kind = OPTION_CALL,
+	 .parse = parse_scale},
+	{.name = "--cpus",
+	 .value = "N",
+	 .help = "CPUs of tests that do not ask for a number (1)",
+	 .kind = OPTION_UINT,
+	 .offset = offsetof(struct options, cpus),
+	 .min = 1,
+	 .max = MMVM_MAX_CPUS},
+	{.name = "--lab-cpus",
+	 .value = "N",
+	 .help = "CPUs of the lab (1: more are slower, but truly run side by side)",
+	 .kind = OPTION_UINT,
+	 .offset = offsetof(struct options, lab_cpus),
+	 .min = 1,
+	 .max = MMVM_MAX_CPUS},
+	{.name = "--append",
+	 .value = "STR",
+	 .help = "more for the guest kernel's command line, e.g. lockdep",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, append)},
+	{.name = "-v",
+	 .help = "show audits of tests that pass as well",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, verbose)},
+	{0},
+};
 
 static void list_tests(const struct mmvm_test_desc *const *t, unsigned int nr, unsigned int width)
 {
@@ -191,12 +183,12 @@ static unsigned int select_tests(const struct catalog *c, const struct options *
 	unsigned int nr = 0;
 
 	for (unsigned int i = 0; i < c->nr; i++) {
-		bool wanted = o->nr_patterns == 0;
+		bool wanted = o->patterns.nr == 0;
 
 		if (c->test[i].flags & MMVM_TESTF_BENCH)
 			continue;
-		for (unsigned int p = 0; p < o->nr_patterns; p++)
-			wanted |= catalog_match(c->test[i].name, o->pattern[p]);
+		for (unsigned int p = 0; p < o->patterns.nr; p++)
+			wanted |= catalog_match(c->test[i].name, o->patterns.item[p]);
 		if (wanted)
 			chosen[nr++] = &c->test[i];
 	}
@@ -239,7 +231,7 @@ static int run_here(const struct options *o, const struct mmvm_test_desc **t, un
 	return out.failed || !out.passed ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
 }
 
-int cmd_test(int argc, char **argv)
+static int cmd_test(const struct command *self, int argc, char **argv)
 {
 	struct options o = {.jobs = 1, .scale = 1, .accel = ACCEL_AUTO};
 	const struct mmvm_test_desc **chosen = NULL;
@@ -250,7 +242,7 @@ int cmd_test(int argc, char **argv)
 	struct mmvm_error err;
 	enum kvm_backend backend;
 	unsigned int nr, width = 0;
-	int status = parse(argc, argv, &o), accel;
+	int status = command_parse(self, &o, argc, argv, NULL), accel;
 
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;
@@ -283,7 +275,7 @@ int cmd_test(int argc, char **argv)
 		goto out;
 	}
 	if (accel == ACCEL_LAB) {
-		struct lab_options lab = {.cpus = (unsigned int)o.lab_cpus};
+		struct lab_options lab = {.cpus = o.lab_cpus};
 
 		/* The whole command goes into one lab: it boots once, not once a test. */
 		status = lab_exec(argc, argv, &lab, &err);
@@ -304,9 +296,9 @@ int cmd_test(int argc, char **argv)
 	h.seed = o.seed;
 	h.emulated = backend == KVM_BACKEND_PVM;
 	h.scale = o.scale;
-	h.cpus = (unsigned int)o.cpus;
+	h.cpus = o.cpus;
 	h.append = o.append;
-	h.jobs = (unsigned int)o.jobs;
+	h.jobs = o.jobs;
 	h.verbose = o.verbose;
 	h.child = job_child;
 	h.grace_s = 20;
@@ -320,3 +312,15 @@ out:
 	catalog_free(&c);
 	return status;
 }
+
+const struct command command_test = {
+	.name = "test",
+	.run = cmd_test,
+	.what = "run the guest's test suites, each test in a fresh machine",
+	.synopsis = "[OPTIONS]",
+	.about = "Run the guest's tests, each in a fresh machine; memory is audited after each.",
+	.options = options,
+	.tail = "Status: 0 when something ran and nothing failed, 1 otherwise, 2 usage, 3 this "
+		"host\n"
+		"cannot run it.",
+};

@@ -1,6 +1,6 @@
 /*
  * mmvm top: a running machine in the terminal, from the status file that its `mmvm run` keeps
- * (observe/status.h).
+ * (result/status.h).
  *
  * On a terminal each frame fills the screen, cut to its size; q or ^C ends, and the terminal is as
  * before whatever ends us short of SIGKILL. Without one, frames follow each other as lines.
@@ -14,9 +14,9 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "commands.h"
-#include "observe/status.h"
+#include "result/status.h"
 #include "report/report.h"
 #include "report/top.h"
 
@@ -26,16 +26,29 @@
 #define RETRY_MS 50u
 #define RETRIES	 200u
 
-static void help(void)
-{
-	puts("usage: mmvm top [PID] [OPTIONS]\n"
-	     "Show what a running `mmvm run` does: the guest's memory, zones and rates, what the "
-	     "host\n"
-	     "sees. PID: which run; else the one that began last. q ends.\n\n"
-	     "  --once         one frame, then end\n"
-	     "  --interval MS  time between frames (1000); a run has news at each of its samples\n"
-	     "  --list         the runs there are");
-}
+struct options {
+	unsigned int interval;
+	bool once, list;
+};
+
+static const struct cli_option options[] = {
+	{.name = "--once",
+	 .help = "one frame, then end",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, once)},
+	{.name = "--interval",
+	 .value = "MS",
+	 .help = "time between frames (1000); a run has news at each of its samples",
+	 .kind = OPTION_UINT,
+	 .offset = offsetof(struct options, interval),
+	 .min = 10,
+	 .max = 3600000},
+	{.name = "--list",
+	 .help = "the runs there are",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, list)},
+	{0},
+};
 
 static volatile sig_atomic_t stop;
 
@@ -212,25 +225,28 @@ out:
 	return status;
 }
 
-int cmd_top(int argc, char **argv)
+static int cmd_top(const struct command *self, int argc, char **argv)
 {
-	uint64_t pid = 0, interval = DEFAULT_INTERVAL;
-	bool once = false, want_list = false;
+	struct options o = {.interval = DEFAULT_INTERVAL};
+	struct option_list operands = {.nr = 0};
+	uint64_t pid = 0;
+	int status = command_parse(self, &o, argc, argv, &operands);
 
-	for (int i = 2; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			help();
-			return MMVM_EXIT_OK;
-		} else if (!strcmp(argv[i], "--once")) {
-			once = true;
-		} else if (!strcmp(argv[i], "--list")) {
-			want_list = true;
-		} else if (!strcmp(argv[i], "--interval")) {
-			if (++i == argc || cli_parse_u64(argv[i], 10, 3600000, &interval))
-				return cli_usage_error("top", "--interval needs a number from 10");
-		} else if (argv[i][0] == '-' || pid || cli_parse_u64(argv[i], 1, INT32_MAX, &pid)) {
-			return cli_usage_error("top", "unknown argument '%s'", argv[i]);
-		}
-	}
-	return run_top(pid, once, want_list, (unsigned int)interval);
+	if (status)
+		return status < 0 ? MMVM_EXIT_OK : status;
+	for (unsigned int i = 0; i < operands.nr; i++)
+		if (pid || cli_parse_u64(operands.item[i], 1, INT32_MAX, &pid))
+			return cli_usage_error("top", "unknown argument '%s'", operands.item[i]);
+	return run_top(pid, o.once, o.list, o.interval);
 }
+
+const struct command command_top = {
+	.name = "top",
+	.run = cmd_top,
+	.what = "a running machine in the terminal",
+	.synopsis = "[PID] [OPTIONS]",
+	.about = "Show what a running `mmvm run` does: the guest's memory, zones and rates, what "
+		 "the host\n"
+		 "sees. PID: which run; else the one that began last. q ends.",
+	.options = options,
+};

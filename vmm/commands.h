@@ -5,16 +5,10 @@
 #ifndef VMM_COMMANDS_H
 #define VMM_COMMANDS_H
 
-int cmd_run(int argc, char **argv);
-int cmd_test(int argc, char **argv);
-int cmd_doctor(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
-int cmd_profile(int argc, char **argv);
-int cmd_lab(int argc, char **argv);
-int cmd_report(int argc, char **argv);
-int cmd_compare(int argc, char **argv);
-int cmd_page(int argc, char **argv);
-int cmd_trace(int argc, char **argv);
-int cmd_top(int argc, char **argv);
+#include "cli/option.h"
+
+extern const struct command command_run, command_test, command_bench, command_profile,
+	command_report, command_compare, command_page, command_trace, command_top, command_doctor,
+	command_lab;
 
 #endif

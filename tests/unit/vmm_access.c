@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include "devices/device.h"
 #include "observe/access.h"
+#include "report/report.h"
 #include "../host/unit.h"
 
 #define MIB    0x100000ull

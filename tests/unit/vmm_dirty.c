@@ -72,12 +72,16 @@ static void page(uint64_t gpa, unsigned int by, void *arg)
 static struct seen in_round;
 
 /** Between the passes, on the vCPU's thread: the second reader begins, and the VMM writes a page. */
-static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg)
+static int on_request(void *self, struct machine *m, const struct machine_request *q)
 {
+	CU_ASSERT_EQUAL(q->kind, REQUEST_ROUND);
 	CU_ASSERT(machine_dirty_read(m, DIRTY_READER_EXACT, page, &in_round) >= 0);
 	CU_ASSERT_EQUAL(guest_ram_write(machine_ram(m), 7 * MIB, "x", 1), 0);
 	return 0;
 }
+
+static const struct observer second_reader = {.name = "second", .request = on_request};
+static struct observers observers;
 
 static struct machine *make(enum dirty_mode mode, unsigned int chunk, struct mmvm_error *err)
 {
@@ -91,10 +95,12 @@ static struct machine *make(enum dirty_mode mode, unsigned int chunk, struct mmv
 		.dirty_log = true,
 		.dirty_mode = mode,
 		.dirty_chunk = chunk,
-		.round = on_round,
+		.observers = &observers,
 	};
 	struct machine *m;
 
+	observers.nr = 0;
+	observers_attach(&observers, &second_reader, &in_round);
 	test_elf_make(&elf, guest_twice, (size_t)(guest_twice_end - guest_twice));
 	c.kernel = test_elf_write(&elf, elf.len);
 	m = machine_create(&c, err);

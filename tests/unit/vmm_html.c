@@ -12,7 +12,7 @@
 #include <string.h>
 #include "../host/unit.h"
 #include "report/html.h"
-#include "report/json_read.h"
+#include "result/json_read.h"
 #include "report/report.h"
 
 #define NASTY "<script>x</script>&\"'\\\n{}\xff\x1b[31m"

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "devices/devices.h"
 #include "machine/cpio.h"
 #include "machine/internal.h"

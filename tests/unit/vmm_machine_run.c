@@ -429,25 +429,30 @@ static void test_panic(void)
 	machine_destroy(m);
 }
 
-static int count_audit(struct machine *m, uint64_t cr3, void *arg)
+static int count_audit(void *self, struct machine *m, const struct machine_request *q)
 {
 	uint64_t gpa;
 
-	CU_ASSERT_EQUAL(cr3, MMVM_BOOT_PML4);
+	if (q->kind != REQUEST_AUDIT)
+		return -ENOSYS;
+	CU_ASSERT_EQUAL(q->cr3, MMVM_BOOT_PML4);
 	CU_ASSERT_EQUAL(machine_translate(m, 0, MMVM_KERNEL_VIRT + 0x200000, &gpa), 0);
 	CU_ASSERT_EQUAL(gpa, 0x200000);
-	return ++*(int *)arg + 10;
+	return ++*(int *)self + 10;
 }
+
+static const struct observer audit_counter = {.name = "audits", .request = count_audit};
 
 static void test_audit(void)
 {
+	struct observers o = {.nr = 0};
 	struct machine_config c = plain();
 	struct machine_outcome out;
 	struct machine *m;
 	int calls = 0;
 
-	c.audit = count_audit;
-	c.arg = &calls;
+	observers_attach(&o, &audit_counter, &calls);
+	c.observers = &o;
 	m = MAKE(audit, &c);
 	machine_run(m, &out);
 	CU_ASSERT_EQUAL(calls, 1);
@@ -455,20 +460,24 @@ static void test_audit(void)
 	CU_ASSERT_EQUAL(out.status, 11);
 	machine_destroy(m);
 
-	c.audit = NULL;
+	c.observers = NULL;
 	m = MAKE(audit, &c);
 	machine_run(m, &out);
 	CU_ASSERT_EQUAL(out.status, -ENOSYS);
 	machine_destroy(m);
 }
 
-static void count_tick(struct machine *m, void *arg)
+static void count_tick(void *self, struct machine *m)
 {
-	++*(int *)arg;
+	++*(int *)self;
 }
+
+static const struct observer tick_counter = {
+	.name = "ticks", .tick = count_tick, .every_tick = true};
 
 static void test_ticks(void)
 {
+	struct observers o = {.nr = 0};
 	struct machine_config c = plain();
 	struct machine_outcome out;
 	struct machine *m;
@@ -476,8 +485,8 @@ static void test_ticks(void)
 
 	c.timeout_s = 1;
 	c.tick_ms = 50;
-	c.tick = count_tick;
-	c.arg = &ticks;
+	observers_attach(&o, &tick_counter, &ticks);
+	c.observers = &o;
 	m = MAKE(halt, &c);
 	machine_run(m, &out);
 	CU_ASSERT(ticks >= 5 && ticks <= 20);

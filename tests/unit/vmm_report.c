@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "report/json.h"
+#include "result/json.h"
 #include "report/report.h"
 
 /* ---- a strict JSON reader, so that "valid" is not our own opinion -----------------------------

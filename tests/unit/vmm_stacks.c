@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "observe/observers.h"
 #include "observe/stacks.h"
 
 static char *written(const struct stacks *s)
@@ -55,21 +56,25 @@ static void test_lines(void)
 static void test_full(void)
 {
 	struct run_result r;
-	struct stacks *s = stacks_new();
+	struct observation run = {.symbols = NULL};
+	struct machine_outcome out = {.kind = OUTCOME_EXITED};
 	struct machine_config c = {0};
+	struct mmvm_error err = {0};
 	uint64_t added = 60000, lost = 0;
 	char *text, path[64] = "/tmp/mmvm-stacks-XXXXXX";
 	int fd = mkstemp(path);
+	struct stacks_observer o = {.file = path};
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	CU_ASSERT_TRUE(stacks_observer.wanted(&o, &run, &c));
+	CU_ASSERT_EQUAL_FATAL(stacks_observer.open(&o, &run, &c, &err), 0);
+	CU_ASSERT_EQUAL(c.vcpu_sample_ns, 1000000000 / STACKS_HZ);
 	for (uint64_t i = 0; i < added; i++)
-		stacks_add(s, (uint64_t[]){0xffffffff80000000 + i * 16}, 1);
-	text = written(s);
+		stacks_add(o.stacks, (uint64_t[]){0xffffffff80000000 + i * 16}, 1);
+	text = written(o.stacks);
 	run_result_init(&r);
-	stacks_watch(s, &c, path, false);
-	CU_ASSERT_EQUAL(c.probe_ns, 1000000000 / STACKS_HZ);
-	CU_ASSERT_EQUAL(stacks_finish(s, NULL, &r), 0);
+	CU_ASSERT_EQUAL(stacks_observer.stop(&o, NULL, &out), 0);
+	stacks_observer.cost(&o, NULL, &r);
 	close(fd);
 	unlink(path);
 	CU_ASSERT_EQUAL_FATAL(r.nr_observers, 1);
@@ -79,7 +84,7 @@ static void test_full(void)
 	CU_ASSERT_EQUAL(sum(text) + lost, added);
 	free(text);
 	run_result_free(&r);
-	stacks_free(s);
+	stacks_observer.close(&o);
 }
 
 int main(void)

@@ -14,10 +14,10 @@
 #include <unistd.h>
 #include "../host/unit.h"
 #include "mmvm/page.h"
-#include "observe/page_life.h"
+#include "report/page_life.h"
 #include "observe/trace.h"
 #include "report/chrome_trace.h"
-#include "report/json_read.h"
+#include "result/json_read.h"
 #include "vmm_machine_elf.h"
 
 #define HZ     1000000000ull /* a tick is a nanosecond */
@@ -702,8 +702,22 @@ __asm__(".pushsection .rodata\n"
 	".popsection\n");
 extern const unsigned char guest_liar[], guest_liar_end[];
 
+static void exit_event(void *self, const struct machine_exit_event *e)
+{
+	trace_exit_event(self, e);
+}
+
+static void ring_full(void *self, unsigned int cpu)
+{
+	trace_ring_full(self, cpu);
+}
+
+static const struct observer to_trace = {
+	.name = "trace", .exit_event = exit_event, .ring_full = ring_full};
+
 static void test_liar(void)
 {
+	struct observers o = {.nr = 0};
 	char path[] = "/tmp/mmvm-trace-XXXXXX";
 	struct machine_config c = {.ram_low = RAM, .cpus = 1, .timeout_s = 30, .console_fd = -1};
 	struct machine_outcome out;
@@ -724,8 +738,8 @@ static void test_liar(void)
 	c.kernel = test_elf_write(&elf, elf.len);
 	trace = trace_create(path, 1 << 20, &err);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(trace);
-	c.trace = trace_ops();
-	c.trace_arg = trace;
+	observers_attach(&o, &to_trace, trace);
+	c.observers = &o;
 	m = machine_create(&c, &err);
 	if (!m)
 		printf("%s\n", err.text);

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bench/profile.h"
-#include "cli.h"
-#include "report/json.h"
-#include "report/json_read.h"
+#include "cli/cli.h"
+#include "result/json.h"
+#include "result/json_read.h"
 #include "report/report.h"
 
 #define SHOWN 5 /* functions told of a cost that rose */

@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "devices/device.h"
 #include "machine/cpio.h"
+#include "machine/observer.h"
 #include "report/report.h"
 
 #define MIB (1ull << 20)
@@ -69,14 +70,17 @@ static int read_log(struct bench *b, struct machine *m, uint64_t pass_ns)
 	return 0;
 }
 
-static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg)
+static int on_request(void *self, struct machine *m, const struct machine_request *q)
 {
+	const struct mmvm_record *rec = q->rec;
 	static const enum dirty_value plain[] = {DV_PLAIN, DV_AGAIN, DV_AFTER};
-	struct bench *b = arg;
+	struct bench *b = self;
 	struct mmvm_round round;
 	uint64_t ns;
 
-	if (machine_read_virt(m, cr3, rec->value, &round, sizeof(round)))
+	if (q->kind != REQUEST_ROUND)
+		return -ENOSYS;
+	if (machine_read_virt(m, q->cr3, rec->value, &round, sizeof(round)))
 		return -EFAULT;
 	if (!strcmp(rec->name, "start"))
 		return switch_log(m, false, &ns);
@@ -150,6 +154,12 @@ int dirty_run_line(struct dirty_run *run, const char *line)
 	return -EINVAL;
 }
 
+static const struct observer dirty_bench_observer = {
+	.name = "bench-dirty",
+	.what = "what reading and clearing the log costs, pass by pass",
+	.request = on_request,
+};
+
 int bench_dirty(FILE *out, const char *mode, uint64_t mb, unsigned int iterations)
 {
 	char kernel[4096], path[4096], mb_text[24], iterations_text[24];
@@ -157,6 +167,7 @@ int bench_dirty(FILE *out, const char *mode, uint64_t mb, unsigned int iteration
 				    "--iterations",    iterations_text, NULL};
 	const char *args[6];
 	struct bench b = {0};
+	struct observers observers = {.nr = 0};
 	struct machine_config config = {
 		.ram_low = (mb + ROOM_MB + mb / 32) * MIB,
 		.cpus = 1,
@@ -165,8 +176,7 @@ int bench_dirty(FILE *out, const char *mode, uint64_t mb, unsigned int iteration
 		.timeout_s = 300,
 		.console_fd = -1,
 		.dirty_log = true,
-		.round = on_round,
-		.arg = &b,
+		.observers = &observers,
 	};
 	struct machine_outcome outcome = {0};
 	struct mmvm_error err = {0};
@@ -190,6 +200,7 @@ int bench_dirty(FILE *out, const char *mode, uint64_t mb, unsigned int iteration
 	}
 	config.initrd = initrd.data;
 	config.initrd_len = initrd.len;
+	observers_attach(&observers, &dirty_bench_observer, &b);
 	m = machine_create(&config, &err);
 	if (!m) {
 		fprintf(out, "note %s\n", err.text);

@@ -48,7 +48,4 @@ int bench_dirty(FILE *out, const char *mode, uint64_t mb, unsigned int iteration
 /** Take a line of the inner command; 0 or -EINVAL. */
 int dirty_run_line(struct dirty_run *run, const char *line);
 
-/** `mmvm bench dirty`. */
-int cmd_bench_dirty(int argc, char **argv);
-
 #endif

@@ -9,33 +9,21 @@
 #include <unistd.h>
 #include <x86intrin.h>
 #include "bench/bench.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "kvm/kvm.h"
 #include "machine/cpio.h"
-#include "observe/audit.h"
+#include "observe/audit_observer.h"
 #include "report/report.h"
 
 #define MIB	   (1ull << 20)
 #define EXIT_TURNS 4
 
-struct audit_arg {
-	const struct symtab *symbols;
-};
-
-static int audit(struct machine *m, uint64_t cr3, void *arg)
-{
-	static struct audit_result result;
-	int findings = audit_machine(m, ((struct audit_arg *)arg)->symbols, cr3, &result);
-
-	if (findings > 0)
-		audit_print(stderr, "    ", &result, false);
-	return findings;
-}
-
 int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t ram_low,
 		      uint64_t ram_high, void (*done)(struct machine *m, void *arg), void *arg)
 {
 	const char *const argv[] = {program, NULL};
+	struct audit_watch audit = {.prefix = "    "};
+	struct observers observers = {.nr = 0};
 	struct machine_config config = {
 		.ram_low = ram_low,
 		.ram_high = ram_high,
@@ -45,20 +33,21 @@ int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t
 		.seed = 1,
 		.timeout_s = 600,
 		.console_fd = -1,
-		.audit = audit,
+		.observers = &observers,
 	};
 	char kernel[4096], path[4096];
 	const char *what = test ? test : program;
 	struct machine_outcome outcome = {0};
 	struct mmvm_error err = {0};
-	struct audit_arg symbols;
+	struct symtab *symbols;
 	struct cpio initrd = {0};
 	struct machine *m;
 	int rc = -1;
 
 	config.kernel = cli_built_path("images/guestmm.elf", kernel, sizeof(kernel));
-	symbols.symbols = symtab_load(kernel);
-	config.arg = &symbols;
+	symbols = symtab_load(kernel);
+	observers.run.symbols = symbols;
+	observers_attach(&observers, &audit_observer, &audit);
 	cli_built_path("user/bench_mem", path, sizeof(path));
 	if (cpio_add_file(&initrd, "user/bench_mem", path, &err) || cpio_finish(&initrd)) {
 		fprintf(out, "note %s: %s\n", what, *err.text ? err.text : "out of memory");
@@ -83,7 +72,7 @@ int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t
 	machine_destroy(m);
 out:
 	cpio_free(&initrd);
-	symtab_free((struct symtab *)symbols.symbols);
+	symtab_free(symbols);
 	return rc;
 }
 

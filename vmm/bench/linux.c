@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench/bench.h"
-#include "cli.h"
+#include "cli/cli.h"
 
 #define DISK_SIZE (32ull << 20)
 #define DISK	  "/dev/ram0"

@@ -8,9 +8,10 @@
 
 #include <string.h>
 #include <unistd.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "harness/harness.h"
 #include "machine/cpio.h"
+#include "observe/audit_observer.h"
 #include "report/report.h"
 
 #define LIMIT_S 120
@@ -25,20 +26,16 @@ static const char *name_of(const void *arg, uint64_t rip, char *buf, size_t size
 	return symtab_name(arg, rip, buf, size);
 }
 
-static void on_step(struct machine *m, const struct machine_step *step, void *arg)
+static void on_step(void *self, struct machine *m, const struct machine_step *step)
 {
-	profiler_step(((struct run *)arg)->profiler, step);
+	profiler_step(((struct run *)self)->profiler, step);
 }
 
-static int on_audit(struct machine *m, uint64_t cr3, void *arg)
-{
-	static struct audit_result result;
-	int findings = audit_machine(m, ((struct run *)arg)->symbols, cr3, &result);
-
-	if (findings > 0)
-		audit_print(stderr, "    ", &result, false);
-	return findings;
-}
+static const struct observer step_observer = {
+	.name = "steps",
+	.what = "every instruction of one operation",
+	.step = on_step,
+};
 
 /** The plan of test "profile.OP". */
 static int find_plan(const char *kernel, const char *test, struct test_plan *plan,
@@ -89,13 +86,14 @@ struct profiler *profile_operation(const char *kernel, const char *op, char *bac
 				   struct mmvm_error *err)
 {
 	char test[64], path[4096];
+	struct audit_watch audit = {.prefix = "    "};
+	struct observers observers = {.nr = 0};
 	struct machine_config config = {.kernel = kernel,
 					.test = test,
 					.seed = 1,
 					.timeout_s = LIMIT_S,
 					.console_fd = -1,
-					.audit = on_audit,
-					.step = on_step};
+					.observers = &observers};
 	struct profiler *done = NULL;
 	const struct profile *p;
 	struct cpio initrd = {0};
@@ -108,9 +106,11 @@ struct profiler *profile_operation(const char *kernel, const char *op, char *bac
 	config.ram_low = plan.ram_low;
 	config.ram_high = plan.ram_high;
 	config.cpus = plan.cpus;
-	config.arg = &run;
 	run.symbols = symtab_load(kernel);
 	run.profiler = profiler_new(name_of, run.symbols);
+	observers.run.symbols = run.symbols;
+	observers_attach(&observers, &step_observer, &run);
+	observers_attach(&observers, &audit_observer, &audit);
 	cli_built_path("user/profile_mem", path, sizeof(path));
 	if (!run.symbols || !run.profiler) {
 		mmvm_error(err, MMVM_EXIT_HOST, "%s: cannot read its symbols", kernel);

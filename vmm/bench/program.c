@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "devices/device.h"
 #include "machine/cpio.h"
 #include "report/report.h"
@@ -38,7 +38,7 @@ static int run(struct machine *m, struct mmvm_error *err)
 }
 
 int bench_program(struct machine_config *config, const char *program, const char *const *argv,
-		  int (*ready)(struct machine *m, void *arg), struct mmvm_error *err)
+		  struct mmvm_error *err)
 {
 	char kernel[4096], path[4096], name[64];
 	const char *args[MAX_ARGS + 1] = {name};
@@ -65,9 +65,7 @@ int bench_program(struct machine_config *config, const char *program, const char
 		goto out;
 	warm(m);
 	cli_stop_on_signals(m);
-	rc = ready ? ready(m, config->arg) : 0;
-	if (!rc)
-		rc = run(m, err);
+	rc = run(m, err);
 	cli_stop_on_signals(NULL);
 	machine_destroy(m);
 out:

@@ -9,11 +9,10 @@
 #include "machine/machine.h"
 
 /** Run user/PROGRAM with argv[1..] (argv[0] is ignored) in the machine of `config`; kernel, initrd
- * and argv are filled in. Guest RAM is touched first, then `ready` (may be NULL) is called with
- * config->arg; what it returns, if not 0, is returned. 0: the program ended with status 0. Else -1
- * with `err`. */
+ * and argv are filled in. Guest RAM is touched first. 0: the program ended with status 0. Else
+ * -1 with `err`. */
 int bench_program(struct machine_config *config, const char *program, const char *const *argv,
-		  int (*ready)(struct machine *m, void *arg), struct mmvm_error *err);
+		  struct mmvm_error *err);
 
 /** Sort, and give the value of which `percent` are not above; 50 is the median. n > 0. */
 uint64_t bench_percentile(uint64_t *v, size_t n, unsigned int percent);

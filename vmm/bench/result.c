@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "bench/bench.h"
-#include "report/json.h"
+#include "result/json.h"
 #include "report/report.h"
 
 #define NAME(name, title)  name,

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "mmvm/layout.h"
+#include "observe/audit_observer.h"
 #include "observe/dirty_exact.h"
 #include "report/report.h"
 
@@ -19,8 +20,9 @@ struct job {
 	const struct harness *h;
 	const struct mmvm_test_desc *t;
 	struct test_facts facts;
-	struct audit_result audit;
+	struct audit_watch audit;
 	struct dirty_exact exact;
+	struct observers observers;
 	FILE *detail;
 };
 
@@ -33,33 +35,23 @@ static uint64_t now_ns(void)
 }
 
 /** On the vCPU's thread, while the guest stands still. */
-static int on_audit(struct machine *m, uint64_t cr3, void *arg)
+static void take_audit(void *arg, int rc, const struct audit_result *found)
 {
 	struct job *j = arg;
 	struct test_facts *f = &j->facts;
-	int ret = audit_machine(m, j->h->symbols, cr3, &j->audit);
 
-	if (ret < 0) {
-		f->audit_error = ret;
-		return ret;
+	if (rc < 0) {
+		f->audit_error = rc;
+		return;
 	}
 	f->audits++;
-	f->findings += j->audit.total;
+	f->findings += found->total;
 	for (unsigned int k = 0; k < NR_AUDIT_FINDINGS; k++)
-		f->named[k] += j->audit.count[k];
-	if (j->audit.nr_kept && !f->first_finding[0])
+		f->named[k] += found->count[k];
+	if (found->nr_kept && !f->first_finding[0])
 		snprintf(f->first_finding, sizeof(f->first_finding), "%s: %s",
-			 audit_finding_name(j->audit.kept[0].kind), j->audit.kept[0].text);
-	audit_print(j->detail, "", &j->audit, j->h->verbose || j->audit.total);
-	return ret;
-}
-
-/** As on_audit. */
-static int on_round(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg)
-{
-	struct job *j = arg;
-
-	return dirty_exact_round(&j->exact, m, cr3, rec);
+			 audit_finding_name(found->kept[0].kind), found->kept[0].text);
+	audit_print(j->detail, "", found, j->h->verbose || found->total);
 }
 
 static void read_records(struct job *j, struct machine *m)
@@ -108,8 +100,7 @@ static void run(struct job *j, struct verdict *v)
 		.seed = plan_seed(h->seed, j->t->name),
 		.timeout_s = plan_limit_s(j->t, h->emulated, h->scale),
 		.console_fd = -1,
-		.audit = on_audit,
-		.arg = j,
+		.observers = &j->observers,
 	};
 	struct test_plan plan;
 	struct mmvm_error err;
@@ -130,8 +121,12 @@ static void run(struct job *j, struct verdict *v)
 	config.append = append[0] ? append : NULL;
 	config.dirty_log = plan.dirty_log;
 	config.dirty_mode = plan.dirty_mode;
-	config.round = plan.dirty_log ? on_round : NULL;
-	j->exact.symbols = h->symbols;
+	j->audit.taken = take_audit;
+	j->audit.arg = j;
+	j->observers.run.symbols = h->symbols;
+	observers_attach(&j->observers, &audit_observer, &j->audit);
+	if (plan.dirty_log)
+		observers_attach(&j->observers, &dirty_exact_observer, &j->exact);
 	if (plan.swap)
 		add_disk(&config, "swap", plan.swap, true);
 	for (unsigned int i = 0; i < plan.nr_disks; i++) {
@@ -152,7 +147,6 @@ static void run(struct job *j, struct verdict *v)
 	read_records(j, m);
 	judge(j->t, &j->facts, v);
 	dirty_exact_print(j->detail, "dirty: ", &j->exact);
-	dirty_exact_free(&j->exact);
 	if (v->kind == VERDICT_FAIL) {
 		fprintf(j->detail, "seed %" PRIu64 ", args \"%s\"\n", h->seed, j->t->args);
 		if (j->facts.outcome.kind != OUTCOME_EXITED) {
@@ -163,6 +157,7 @@ static void run(struct job *j, struct verdict *v)
 		}
 	}
 	machine_destroy(m);
+	observers_close(&j->observers);
 }
 
 static void write_all(int fd, const void *data, size_t len)

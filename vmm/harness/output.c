@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "mmvm/layout.h"
-#include "report/json.h"
+#include "result/json.h"
 #include "report/report.h"
 
 int output_begin(struct test_output *o, unsigned int tests, uint64_t seed, const char *backend)

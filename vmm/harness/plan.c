@@ -5,7 +5,7 @@
 #include "harness/harness.h"
 
 #include <string.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "mmvm/layout.h"
 
 static int plan_key(struct test_plan *p, const char *key, const char *value, struct mmvm_error *err)

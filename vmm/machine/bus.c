@@ -77,12 +77,17 @@ struct irq_line *machine_irq_line(struct machine *m, uint32_t gsi, struct mmvm_e
 	return &irq->line;
 }
 
+static void device_served(void *observers, const struct device_event *e)
+{
+	observers_device_event(observers, e);
+}
+
 int machine_add_device(struct machine *m, struct device *dev, struct mmvm_error *err)
 {
 	m->device[m->nr_devices++] = dev;
-	if (m->config.trace) {
-		dev->trace_arg = m->config.trace_arg;
-		dev->trace = m->config.trace->device;
+	if (observers_have(m->config.observers, OBSERVER_HAS_DEVICE)) {
+		dev->trace_arg = m->config.observers;
+		dev->trace = device_served;
 	}
 	for (unsigned int i = 0; i < dev->nr_notify; i++) {
 		int rc;

@@ -19,8 +19,7 @@ static void ring_full(void *machine, uint8_t cpu)
 {
 	struct machine *m = machine;
 
-	if (m->config.trace)
-		m->config.trace->ring_full(m->config.trace_arg, cpu);
+	observers_ring_full(m->config.observers, cpu);
 }
 
 static int create_ports(struct machine *m, struct mmvm_error *err)

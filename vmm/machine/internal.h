@@ -9,6 +9,7 @@
  *   record.c   what the guest sends on the test channel, and its console
  *   vcpu.c     vCPU threads and their exits             walk.c    guest page tables, from outside
  *   step.c     one instruction at a time
+ *   observer.c who watches it
  *   machine.c  all of it, put together and taken apart
  *
  * Locks, none held while taking another:
@@ -28,6 +29,7 @@
 #include "devices/device.h"
 #include "kvm/kvm.h"
 #include "machine/machine.h"
+#include "machine/observer.h"
 #include "mmvm/layout.h"
 
 #define MACHINE_MAX_DEVICES 24
@@ -252,7 +254,5 @@ void machine_step_free(struct machine_vcpu *v);
 /* machine.c */
 /** Keep the outcome if it is the first, and wake machine_run(). */
 void machine_finish(struct machine *m, const struct machine_outcome *out);
-
-uint64_t machine_now_ns(void);
 
 #endif

@@ -210,6 +210,9 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 	pthread_mutex_init(&m->record_lock, NULL);
 	pthread_mutex_init(&m->park_lock, NULL);
 	pthread_cond_init(&m->park_cond, NULL);
+	if (observers_open(m->config.observers, &m->config, err))
+		goto fail;
+	config = &m->config;
 	if (check_config(config, err) || machine_record_init(m, err) || open_kvm(m, err) ||
 	    create_vm(m, err) || machine_dirty_setup(m, err) || machine_ram_create(m, err) ||
 	    load_kernel(m, err))
@@ -227,7 +230,8 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 		m->quirks = MMVM_QUIRK_SYSCALL_UD | MMVM_QUIRK_NO_SYSRET | MMVM_QUIRK_FASTOP;
 	machine_boot_tables(m);
 	expand_seed(config->seed, seed);
-	if (load_initrd(m, err) || describe_machine(m, seed, err))
+	if (load_initrd(m, err) || describe_machine(m, seed, err) ||
+	    observers_start(m->config.observers, m, err))
 		goto fail;
 	return m;
 fail:
@@ -292,7 +296,8 @@ void machine_stop(struct machine *m)
 /** Wait until something has ended the run; ticks and the time limit fall due meanwhile. */
 static void wait_for_end(struct machine *m, uint64_t begin)
 {
-	uint64_t tick = m->config.tick ? m->config.tick_ms * NS_PER_MS : 0;
+	const bool ticks = observers_have(m->config.observers, OBSERVER_HAS_TICK);
+	uint64_t tick = ticks ? m->config.tick_ms * NS_PER_MS : 0;
 	uint64_t limit = m->config.timeout_s * NS_PER_SEC, next_tick = begin + tick;
 	struct pollfd pfd = {.fd = m->wake_fd, .events = POLLIN};
 
@@ -308,7 +313,7 @@ static void wait_for_end(struct machine *m, uint64_t begin)
 			return;
 		}
 		if (tick && now >= next_tick) {
-			m->config.tick(m, m->config.arg);
+			observers_tick(m->config.observers, m, m->config.tick_ms);
 			/* After a late tick, the next is a whole interval away: no bursts. */
 			next_tick += tick;
 			if (next_tick < machine_now_ns())

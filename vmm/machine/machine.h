@@ -6,7 +6,7 @@
  * machine_destroy()
  *
  * Nothing here prints results or knows of sub-commands. Threads: one per vCPU, one per disk worker;
- * the thread that calls machine_run() waits, samples at each tick (config.tick) and enforces the
+ * the thread that calls machine_run() waits, calls the observers at each tick and enforces the
  * time limit.
  */
 #ifndef VMM_MACHINE_H
@@ -19,7 +19,8 @@
 #include "mmvm/testchan.h"
 
 struct machine;
-struct machine_step;
+struct machine_exit_event;
+struct observers;
 
 /** One clear sentence for the user: what, why, what to do; and the exit status it means. */
 struct mmvm_error {
@@ -56,33 +57,6 @@ int dirty_mode_parse(const char *text, enum dirty_mode *mode);
 
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_LAB };
 
-/** For who traces the machine. `exit` is called on the vCPU's thread after it was served, `device`
- * on the device's; `ring_full` on the vCPU's, for a guest whose trace ring is full and which waits
- * (include/mmvm/trace.h). */
-struct device_event;
-struct machine_exit_event {
-	unsigned int cpu, reason; /* machine_exit_name() */
-	uint64_t addr;		  /* port, or guest-physical address */
-	uint64_t tsc, ticks;	  /* when it came, how long the VMM took */
-};
-struct machine_trace_ops {
-	void (*exit)(void *arg, const struct machine_exit_event *e);
-	void (*device)(void *arg, const struct device_event *e);
-	void (*ring_full)(void *arg, unsigned int cpu);
-};
-
-/** A vCPU that was interrupted to be looked at. */
-struct machine_sample {
-	unsigned int cpu;
-	uint64_t rip, rsp, rbp, cr3;
-};
-/** Observers of vCPUs, called on the vCPU's own thread: when it begins, and for each sample while it
- * is outside the guest. */
-struct machine_probe_ops {
-	void (*start)(void *arg, struct machine *m, unsigned int cpu);
-	void (*sample)(void *arg, struct machine *m, const struct machine_sample *s);
-};
-
 struct machine_config {
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int cpus;
@@ -106,27 +80,9 @@ struct machine_config {
 	bool thp;	/* advise huge pages for guest RAM */
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
-	unsigned int tick_ms; /* 0 = no ticks */
-	/** Called on the machine_run() thread at each tick. */
-	void (*tick)(struct machine *m, void *arg);
-	/** The guest asked for an audit: called on the vCPU's thread while that vCPU is stopped.
-	 * Returns findings (>= 0) or -errno. NULL: answered -ENOSYS. */
-	int (*audit)(struct machine *m, uint64_t cr3, void *arg);
-	/** A program begins or ends a round (MMVM_REC_ROUND): as audit; returns what the guest is
-	 * told. NULL: answered -ENOSYS. */
-	int (*round)(struct machine *m, uint64_t cr3, const struct mmvm_record *rec, void *arg);
-	/** The guest has filled the bitmap of mmvm/access.h (MMVM_REC_ACCESS), on the vCPU's thread.
-	 * NULL: such records are ignored. */
-	void (*access)(struct machine *m, const struct mmvm_record *rec, void *arg);
-	/** Steps of an operation that the guest wants profiled (machine/step.h), on the vCPU's
-	 * thread. NULL: such requests are ignored. */
-	void (*step)(struct machine *m, const struct machine_step *step, void *arg);
-	void *arg;			       /* for tick, audit and round */
-	const struct machine_probe_ops *probe; /* NULL: nobody looks */
-	void *probe_arg;
-	uint64_t probe_ns;		       /* time between two samples of a vCPU; 0: none */
-	const struct machine_trace_ops *trace; /* NULL: nobody traces */
-	void *trace_arg;
+	unsigned int tick_ms;	     /* time between ticks of the observers; 0 = none */
+	uint64_t vcpu_sample_ns;     /* time between two samples of a vCPU; 0: none */
+	struct observers *observers; /* who watches (machine/observer.h); NULL: nobody */
 };
 
 enum outcome_kind {
@@ -162,6 +118,8 @@ void machine_stop(struct machine *m);
 void machine_destroy(struct machine *m);
 
 /* What is to be seen, during ticks and after the run */
+/** CLOCK_MONOTONIC. */
+uint64_t machine_now_ns(void);
 const struct mmvm_shared *machine_shared(const struct machine *m);
 /** The whole shared window, MMVM_SHARED_SIZE bytes, to write to. */
 void *machine_shared_window(struct machine *m);

@@ -95,8 +95,7 @@ static void on_record(void *arg, const struct mmvm_record *rec)
 		return;
 	}
 	if (rec->kind == MMVM_REC_ACCESS) {
-		if (m->config.access)
-			m->config.access(m, rec, m->config.arg);
+		observers_record(m->config.observers, m, rec);
 		return;
 	}
 	record_keep(m, rec);
@@ -116,40 +115,33 @@ static void on_exit_record(void *arg, int status)
 	machine_finish(arg, &out);
 }
 
-static int on_audit(void *arg)
+/** The observers look while all vCPUs stand still. */
+static int ask_observers(struct machine *m, struct machine_request q)
 {
-	struct machine *m = arg;
 	struct machine_vcpu *v = machine_current_vcpu();
-	int findings;
+	int answer;
 
-	if (!m->config.audit || !v)
+	if (!v)
 		return -ENOSYS;
 	if (machine_vcpu_sync(v))
 		return -EIO;
+	q.cr3 = v->sregs.cr3;
 	machine_pause_others(v);
 	atomic_store(&v->stopped, true);
-	findings = m->config.audit(m, v->sregs.cr3, m->config.arg);
+	answer = observers_request(m->config.observers, m, &q);
 	atomic_store(&v->stopped, false);
 	machine_resume_others(v);
-	return findings;
+	return answer;
+}
+
+static int on_audit(void *arg)
+{
+	return ask_observers(arg, (struct machine_request){.kind = REQUEST_AUDIT});
 }
 
 static int on_round(void *arg, const struct mmvm_record *rec)
 {
-	struct machine *m = arg;
-	struct machine_vcpu *v = machine_current_vcpu();
-	int answer;
-
-	if (!m->config.round || !v)
-		return -ENOSYS;
-	if (machine_vcpu_sync(v))
-		return -EIO;
-	machine_pause_others(v);
-	atomic_store(&v->stopped, true);
-	answer = m->config.round(m, v->sregs.cr3, rec, m->config.arg);
-	atomic_store(&v->stopped, false);
-	machine_resume_others(v);
-	return answer;
+	return ask_observers(arg, (struct machine_request){.kind = REQUEST_ROUND, .rec = rec});
 }
 
 static int on_disk_stats(void *arg, const char *role, struct mmvm_disk_stats *out)

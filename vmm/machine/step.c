@@ -212,7 +212,7 @@ static void clear_breakpoints(struct machine_stepper *s)
 
 static void emit(struct machine_vcpu *v, struct machine_step step)
 {
-	v->m->config.step(v->m, &step, v->m->config.arg);
+	observers_step(v->m->config.observers, v->m, &step);
 }
 
 /** KVM looks for interrupts to deliver when something new has come; one that it found while they
@@ -266,7 +266,7 @@ void machine_step_mark(struct machine *m, const struct mmvm_record *rec)
 	struct machine_vcpu *v = machine_current_vcpu();
 	uint32_t known;
 
-	if (!m->config.step || !v)
+	if (!observers_have(m->config.observers, OBSERVER_HAS_STEP) || !v)
 		return;
 	if (!rec->value) {
 		step_off(v, NULL);

@@ -350,7 +350,7 @@ static void trace_exit(const struct machine_vcpu *v, unsigned int slot, uint64_t
 				       .tsc = t0,
 				       .ticks = now - t0};
 
-	v->m->config.trace->exit(v->m->config.trace_arg, &e);
+	observers_exit_event(v->m->config.observers, &e);
 }
 
 static void count_site(struct machine_vcpu *v, unsigned int slot, uint64_t ticks)
@@ -380,16 +380,14 @@ static bool start_samples(struct machine_vcpu *v, timer_t *timer)
 {
 	const struct machine_config *c = &v->m->config;
 	const struct itimerspec each = {
-		.it_interval = {.tv_sec = (time_t)(c->probe_ns / 1000000000),
-				.tv_nsec = (long)(c->probe_ns % 1000000000)},
+		.it_interval = {.tv_sec = (time_t)(c->vcpu_sample_ns / 1000000000),
+				.tv_nsec = (long)(c->vcpu_sample_ns % 1000000000)},
 		.it_value = {.tv_nsec = 1000000},
 	};
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL};
 
-	if (!c->probe)
-		return false;
-	c->probe->start(c->probe_arg, v->m, v->id);
-	if (!c->probe_ns)
+	observers_vcpu_start(c->observers, v->m, v->id);
+	if (!c->vcpu_sample_ns || !observers_have(c->observers, OBSERVER_HAS_SAMPLE))
 		return false;
 	event._sigev_un._tid = gettid();
 	if (timer_create(CLOCK_MONOTONIC, &event, timer))
@@ -403,20 +401,21 @@ static void take_sample(struct machine_vcpu *v)
 	const struct machine_config *c = &v->m->config;
 	struct machine_sample s = {.cpu = v->id};
 
-	if (!c->probe_ns || v->m->pauser || atomic_load(&v->m->quit) || machine_vcpu_sync(v))
+	if (!c->vcpu_sample_ns || v->m->pauser || atomic_load(&v->m->quit) || machine_vcpu_sync(v))
 		return;
 	s.rip = v->regs.rip;
 	s.rsp = v->regs.rsp;
 	s.rbp = v->regs.rbp;
 	s.cr3 = v->sregs.cr3;
-	c->probe->sample(c->probe_arg, v->m, &s);
+	observers_vcpu_sample(c->observers, v->m, &s);
 }
 
 static void *vcpu_main(void *arg)
 {
 	struct machine_vcpu *v = arg;
 	struct machine *m = v->m;
-	const bool timed = !m->config.untimed || m->config.trace || m->config.exit_sites;
+	const bool traced = observers_have(m->config.observers, OBSERVER_HAS_EXIT);
+	const bool timed = !m->config.untimed || traced || m->config.exit_sites;
 	bool sampled;
 	timer_t timer;
 	uint64_t t0;
@@ -451,7 +450,7 @@ static void *vcpu_main(void *arg)
 				 __ATOMIC_RELAXED);
 		if (timed)
 			count_time(v->exit_log2[slot], now - t0);
-		if (m->config.trace)
+		if (traced)
 			trace_exit(v, slot, t0, now);
 		if (v->exit_table)
 			count_site(v, slot, now - t0);

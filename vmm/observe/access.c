@@ -25,8 +25,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "cli/cli.h"
+#include "cli/option.h"
 #include "devices/device.h"
 #include "mmvm/access.h"
+#include "observe/observers.h"
 
 #define PHASE_SEEN_PERCENT 90u
 
@@ -360,8 +363,8 @@ static uint64_t ticks_ns(uint64_t ticks, uint64_t hz)
 	return hz ? (uint64_t)((double)ticks * 1e9 / (double)hz) : 0;
 }
 
-static void add_observer(const struct access_source *s, struct machine *m, struct run_result *r,
-			 enum access_method method)
+static void add_cost(const struct access_source *s, struct machine *m, struct run_result *r,
+		     enum access_method method)
 {
 	struct run_observer o = {.times = s->out.times, .ns = s->out.ns};
 	uint64_t hz = machine_tsc_hz(m), walk = ticks_ns(s->out.guest_ticks, hz);
@@ -404,6 +407,108 @@ void access_finish(struct access_watch *w, struct machine *m, struct run_result 
 			continue;
 		run_result_add_access(r, &s->out);
 		if (s->on)
-			add_observer(s, m, r, (enum access_method)i);
+			add_cost(s, m, r, (enum access_method)i);
 	}
 }
+
+/* ---- the observer ----------------------------------------------------------------------------- */
+
+struct access_observer {
+	struct access_watch watch;
+	unsigned int methods; /* as bits */
+	bool all, open;
+};
+
+static int parse_methods(void *base, const char *command, const struct cli_option *o,
+			 const char *value)
+{
+	struct access_observer *a = base;
+
+	if (!access_parse(value, &a->methods, &a->all))
+		return 0;
+	return cli_usage_error(
+		command, "--access %s: none of guest, unmap, host, dirty, refs, all, none", value);
+}
+
+static bool wanted(const void *self, const struct observation *run,
+		   const struct machine_config *config)
+{
+	return ((const struct access_observer *)self)->methods != 0;
+}
+
+static int on_open(void *self, struct observation *run, struct machine_config *config,
+		   struct mmvm_error *err)
+{
+	struct access_observer *a = self;
+
+	a->open = true;
+	if (access_init(&a->watch, a->methods, config, run->sample_ms, run->begin_ns))
+		return mmvm_error(err, MMVM_EXIT_HOST, "no memory for access sampling");
+	return 0;
+}
+
+static int on_start(void *self, struct machine *m, struct mmvm_error *err)
+{
+	struct access_observer *a = self;
+
+	return access_open(&a->watch, m, a->all, err);
+}
+
+static void on_tick(void *self, struct machine *m)
+{
+	access_tick(&((struct access_observer *)self)->watch, m);
+}
+
+static int on_request(void *self, struct machine *m, const struct machine_request *q)
+{
+	if (q->kind != REQUEST_ROUND || strncmp(q->rec->name, "access-", 7))
+		return -ENOSYS;
+	return access_round(&((struct access_observer *)self)->watch, m, q->cr3, q->rec);
+}
+
+static void on_record(void *self, struct machine *m, const struct mmvm_record *rec)
+{
+	access_record(&((struct access_observer *)self)->watch, m, rec);
+}
+
+/** The costs are in the methods' own counts: they are added here, too. */
+static void on_result(void *self, struct machine *m, struct run_result *r)
+{
+	access_finish(&((struct access_observer *)self)->watch, m, r);
+}
+
+static void on_close(void *self)
+{
+	struct access_observer *a = self;
+
+	if (a->open)
+		access_free(&a->watch);
+}
+
+static const struct cli_option options[] = {
+	{.name = "--access",
+	 .value = "METHOD[,...]",
+	 .help = "how accesses to memory are sampled: guest (its accessed bits), unmap or\n"
+		 "host (mappings dropped and looked for), dirty (writes), refs (smaps),\n"
+		 "all, none (none)",
+	 .kind = OPTION_CALL,
+	 .words = "guest unmap host dirty refs all none",
+	 .parse = parse_methods},
+	{0},
+};
+
+const struct observer access_observer = {
+	.name = "access",
+	.what = "which pages the guest accesses, by several methods; working sets",
+	.size = sizeof(struct access_observer),
+	.options = options,
+	.wanted = wanted,
+	.needs_samples = true,
+	.open = on_open,
+	.start = on_start,
+	.tick = on_tick,
+	.request = on_request,
+	.record = on_record,
+	.result = on_result,
+	.close = on_close,
+};

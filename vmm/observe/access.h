@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "machine/machine.h"
-#include "report/report.h"
+#include "result/result.h"
 
 enum access_method { ACCESS_GUEST, ACCESS_UNMAP, ACCESS_DIRTY, ACCESS_REFS, NR_ACCESS_METHODS };
 

@@ -36,6 +36,7 @@
 #include <time.h>
 #include "devices/device.h"
 #include "observe/host_writes.h"
+#include "observe/observers.h"
 #include "observe/page_state.h"
 
 /* What is known of a frame */
@@ -435,16 +436,6 @@ void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
 	run_result_add_reason(r, "devices only", x->extra_device);
 	run_result_add_reason(r, "swapped out since", x->swapped);
 	run_result_add_reason(r, "swapped in since", x->returned);
-	run_result_add_observer(
-		r, &(struct run_observer){
-			   .name = "exact comparison",
-			   .times = x->rounds,
-			   .ns = x->ns,
-			   .exits = 2 * x->rounds,
-			   .has_stall = true,
-			   .stall_ns = x->ns,
-			   .note = "the guest waits; the host's witness makes it fault",
-		   });
 }
 
 void dirty_exact_print(FILE *f, const char *prefix, const struct dirty_exact *x)
@@ -464,3 +455,65 @@ void dirty_exact_free(struct dirty_exact *x)
 	x->states = NULL;
 	x->frame = NULL;
 }
+
+/* ---- the observer ----------------------------------------------------------------------------- */
+
+static bool wanted(const void *self, const struct observation *run,
+		   const struct machine_config *config)
+{
+	return config->dirty_log;
+}
+
+static int on_open(void *self, struct observation *run, struct machine_config *config,
+		   struct mmvm_error *err)
+{
+	((struct dirty_exact *)self)->symbols = run->symbols;
+	return 0;
+}
+
+static int on_request(void *self, struct machine *m, const struct machine_request *q)
+{
+	if (q->kind != REQUEST_ROUND || !strncmp(q->rec->name, "access-", 7))
+		return -ENOSYS;
+	return dirty_exact_round(self, m, q->cr3, q->rec);
+}
+
+static void on_result(void *self, struct machine *m, struct run_result *r)
+{
+	dirty_exact_print(stderr, "mmvm: dirty: ", self);
+	dirty_exact_result(self, r);
+}
+
+static void on_cost(void *self, struct machine *m, struct run_result *r)
+{
+	const struct dirty_exact *x = self;
+
+	if (x->rounds)
+		run_result_add_observer(
+			r, &(struct run_observer){
+				   .name = "exact comparison",
+				   .times = x->rounds,
+				   .ns = x->ns,
+				   .exits = 2 * x->rounds,
+				   .has_stall = true,
+				   .stall_ns = x->ns,
+				   .note = "the guest waits; the host's witness makes it fault",
+			   });
+}
+
+static void on_close(void *self)
+{
+	dirty_exact_free(self);
+}
+
+const struct observer dirty_exact_observer = {
+	.name = "dirty-exact",
+	.what = "for a program that says what it wrote: every witness must agree, page by page",
+	.size = sizeof(struct dirty_exact),
+	.wanted = wanted,
+	.open = on_open,
+	.request = on_request,
+	.result = on_result,
+	.cost = on_cost,
+	.close = on_close,
+};

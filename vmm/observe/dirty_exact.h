@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include "machine/machine.h"
 #include "mmvm/page.h"
-#include "report/report.h"
+#include "result/result.h"
 
 #define DIRTY_EXACT_KEPT 16 /* differences kept with their text; all are counted */
 

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cli/option.h"
 #include "machine/exit_sites.h"
+#include "observe/observers.h"
 
 #define MAX_SITES  8192u
 #define MAX_PLACES 256u
@@ -92,3 +94,48 @@ out:
 	free(site);
 	free(place);
 }
+
+/* ---- the observer ----------------------------------------------------------------------------- */
+
+struct exit_places {
+	bool on;
+	const struct symtab *symbols;
+};
+
+static bool wanted(const void *self, const struct observation *run,
+		   const struct machine_config *config)
+{
+	return ((const struct exit_places *)self)->on;
+}
+
+static int on_open(void *self, struct observation *run, struct machine_config *config,
+		   struct mmvm_error *err)
+{
+	((struct exit_places *)self)->symbols = run->symbols;
+	config->exit_sites = true;
+	return 0;
+}
+
+/** The cost is in the tables of the vCPUs: it is added here, too. */
+static void on_result(void *self, struct machine *m, struct run_result *r)
+{
+	exit_places_add(r, m, ((struct exit_places *)self)->symbols);
+}
+
+static const struct cli_option options[] = {
+	{.name = "--exit-places",
+	 .help = "count exits by guest address and guest function, too",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct exit_places, on)},
+	{0},
+};
+
+const struct observer exit_places_observer = {
+	.name = "exit-places",
+	.what = "exits by device, guest address and guest function",
+	.size = sizeof(struct exit_places),
+	.options = options,
+	.wanted = wanted,
+	.open = on_open,
+	.result = on_result,
+};

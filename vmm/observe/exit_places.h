@@ -2,7 +2,7 @@
 #ifndef VMM_OBSERVE_EXIT_PLACES_H
 #define VMM_OBSERVE_EXIT_PLACES_H
 #include "machine/machine.h"
-#include "report/report.h"
+#include "result/result.h"
 
 /** Add the most frequent places. `symbols` may be NULL: functions are then addresses. The machine
  * has stopped, and ran with config.exit_sites. */

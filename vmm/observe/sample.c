@@ -23,6 +23,7 @@
 #include <time.h>
 #include <x86intrin.h>
 #include "kvm/kvm.h"
+#include "observe/observers.h"
 #include "observe/page_state.h"
 #include "observe/sample.h"
 
@@ -486,8 +487,6 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 	add_disks(r, m);
 	machine_kvm_stats(m, add_kvm_stat, r);
 	add_exits(r, m);
-	if (s->observed)
-		add_observers(s, m);
 	add_reports(r, m);
 }
 
@@ -511,3 +510,50 @@ const char *sampler_line(const struct run_sample *now, const struct run_sample *
 			 (double)(now->pswpin - before->pswpin) * per, now->free_pages);
 	return buf;
 }
+
+/* ---- the observer ----------------------------------------------------------------------------- */
+
+static int on_open(void *self, struct observation *run, struct machine_config *config,
+		   struct mmvm_error *err)
+{
+	struct sampler *s = self;
+
+	if (sampler_init(s, run->result, config))
+		return mmvm_error(err, MMVM_EXIT_HOST, "no memory for the sampler");
+	s->symbols = run->symbols;
+	return 0;
+}
+
+static void on_tick(void *self, struct machine *m)
+{
+	sampler_tick(self, m);
+}
+
+static int on_stop(void *self, struct machine *m, const struct machine_outcome *out)
+{
+	sampler_finish(self, m, out);
+	return 0;
+}
+
+static void on_cost(void *self, struct machine *m, struct run_result *r)
+{
+	if (((struct sampler *)self)->observed)
+		add_observers(self, m);
+}
+
+static void on_close(void *self)
+{
+	sampler_free(self);
+}
+
+const struct observer sampler_observer = {
+	.name = "samples",
+	.what = "counters, levels, the dirty log and KVM's statistics at each tick; the checks of "
+		"guest against host",
+	.size = sizeof(struct sampler),
+	.open = on_open,
+	.tick = on_tick,
+	.stop = on_stop,
+	.cost = on_cost,
+	.close = on_close,
+};

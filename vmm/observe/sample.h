@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "machine/machine.h"
-#include "report/report.h"
+#include "result/result.h"
 
 struct sampler {
 	struct run_result *result;

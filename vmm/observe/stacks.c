@@ -19,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <x86intrin.h>
+#include "cli/option.h"
 #include "mmvm/layout.h"
+#include "observe/observers.h"
 
 #define TABLE_SIZE	65536u /* of which only what is used takes memory */
 #define USER_END	(1ull << 47)
@@ -37,8 +39,6 @@ struct stacks {
 	struct record *table;
 	unsigned int used;
 	uint64_t samples, lost, ticks;
-	const char *file;
-	bool counters;
 	struct perf_vcpu perf[MMVM_MAX_CPUS];
 	bool opened[MMVM_MAX_CPUS];
 };
@@ -101,10 +101,9 @@ void stacks_add(struct stacks *s, const uint64_t *pc, unsigned int n)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static void on_sample(void *arg, struct machine *m, const struct machine_sample *sample)
+static void take(struct stacks *s, struct machine *m, const struct machine_sample *sample)
 {
 	uint64_t pc[STACKS_DEPTH] = {0}, frame[2], bp = sample->rbp, begin = __rdtsc();
-	struct stacks *s = arg;
 	unsigned int n = 0;
 
 	if (sample->rip >= USER_END) {
@@ -123,27 +122,6 @@ static void on_sample(void *arg, struct machine *m, const struct machine_sample 
 	pthread_mutex_lock(&s->lock);
 	s->ticks += __rdtsc() - begin;
 	pthread_mutex_unlock(&s->lock);
-}
-
-static void on_start(void *arg, struct machine *m, unsigned int cpu)
-{
-	struct stacks *s = arg;
-
-	if (!s->counters)
-		return;
-	perf_vcpu_open(&s->perf[cpu], 0);
-	s->opened[cpu] = true;
-}
-
-void stacks_watch(struct stacks *s, struct machine_config *c, const char *file, bool counters)
-{
-	static const struct machine_probe_ops ops = {.start = on_start, .sample = on_sample};
-
-	s->file = file;
-	s->counters = counters;
-	c->probe = &ops;
-	c->probe_arg = s;
-	c->probe_ns = file ? 1000000000u / STACKS_HZ : 0;
 }
 
 /* ---- folded lines ----------------------------------------------------------------------------- */
@@ -249,19 +227,117 @@ static void add_counters(struct stacks *s, struct run_result *r)
 	free(text);
 }
 
-int stacks_finish(struct stacks *s, const struct symtab *symbols, struct run_result *r)
-{
-	const struct emit_arg arg = {s, symbols};
-	struct run_observer o = {.times = s->samples, .exits = s->samples, .has_stall = true};
+/* ---- the observer ----------------------------------------------------------------------------- */
 
-	if (s->counters)
-		add_counters(s, r);
-	if (!s->file)
-		return 0;
-	snprintf(o.name, sizeof(o.name), "stacks");
-	o.ns = r->tsc_hz ? (uint64_t)((double)s->ticks * 1e9 / (double)r->tsc_hz) : 0;
-	o.stall_ns = o.ns;
-	snprintf(o.note, sizeof(o.note), "%u different ones, %" PRIu64 " lost", s->used, s->lost);
-	run_result_add_observer(r, &o);
-	return report_write_file_atomic(s->file, emit, &arg);
+static bool wanted(const void *self, const struct observation *run,
+		   const struct machine_config *config)
+{
+	const struct stacks_observer *o = self;
+
+	return o->file || o->counters;
 }
+
+static int on_open(void *self, struct observation *run, struct machine_config *config,
+		   struct mmvm_error *err)
+{
+	struct stacks_observer *o = self;
+
+	o->symbols = run->symbols;
+	o->stacks = stacks_new();
+	if (!o->stacks)
+		return mmvm_error(err, MMVM_EXIT_HOST, "no memory for stacks");
+	if (o->file)
+		config->vcpu_sample_ns = 1000000000u / STACKS_HZ;
+	return 0;
+}
+
+static void on_vcpu_start(void *self, struct machine *m, unsigned int cpu)
+{
+	struct stacks_observer *o = self;
+
+	if (!o->counters)
+		return;
+	perf_vcpu_open(&o->stacks->perf[cpu], 0);
+	o->stacks->opened[cpu] = true;
+}
+
+static void on_vcpu_sample(void *self, struct machine *m, const struct machine_sample *sample)
+{
+	struct stacks_observer *o = self;
+
+	if (o->file)
+		take(o->stacks, m, sample);
+}
+
+static int on_stop(void *self, struct machine *m, const struct machine_outcome *out)
+{
+	struct stacks_observer *o = self;
+	const struct emit_arg arg = {o->stacks, o->symbols};
+	int rc;
+
+	if (!o->file)
+		return 0;
+	rc = report_write_file_atomic(o->file, emit, &arg);
+	if (!rc)
+		return 0;
+	fprintf(stderr, "mmvm: cannot write %s: %s\n", o->file, strerror(-rc));
+	return MMVM_EXIT_FAILED;
+}
+
+static void on_result(void *self, struct machine *m, struct run_result *r)
+{
+	struct stacks_observer *o = self;
+
+	if (o->counters)
+		add_counters(o->stacks, r);
+}
+
+static void on_cost(void *self, struct machine *m, struct run_result *r)
+{
+	struct stacks_observer *o = self;
+	const struct stacks *s = o->stacks;
+	struct run_observer cost = {
+		.name = "stacks", .times = s->samples, .exits = s->samples, .has_stall = true};
+
+	if (!o->file)
+		return;
+	cost.ns = r->tsc_hz ? (uint64_t)((double)s->ticks * 1e9 / (double)r->tsc_hz) : 0;
+	cost.stall_ns = cost.ns;
+	snprintf(cost.note, sizeof(cost.note), "%u different ones, %" PRIu64 " lost", s->used,
+		 s->lost);
+	run_result_add_observer(r, &cost);
+}
+
+static void on_close(void *self)
+{
+	stacks_free(((struct stacks_observer *)self)->stacks);
+}
+
+static const struct cli_option options[] = {
+	{.name = "--stacks",
+	 .value = "FILE",
+	 .help = "sample what the vCPUs do, as folded stacks",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct stacks_observer, file),
+	 .words = "@file"},
+	{.name = "--counters",
+	 .help = "the processor's own counts of each vCPU",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct stacks_observer, counters)},
+	{0},
+};
+
+const struct observer stacks_observer = {
+	.name = "stacks",
+	.what = "what the vCPUs do: sampled kernel stacks, the processor's counts",
+	.size = sizeof(struct stacks_observer),
+	.options = options,
+	.wanted = wanted,
+	.open = on_open,
+	.vcpu_start = on_vcpu_start,
+	.vcpu_sample = on_vcpu_sample,
+	.stop = on_stop,
+	.result = on_result,
+	.cost = on_cost,
+	.close = on_close,
+};

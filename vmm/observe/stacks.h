@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include "machine/machine.h"
 #include "observe/perf.h"
-#include "report/report.h"
+#include "result/result.h"
 
 #define STACKS_HZ 499u /* no multiple of what timers in the guest go by */
 
@@ -19,11 +19,14 @@ struct stacks;
 /** NULL: no memory. */
 struct stacks *stacks_new(void);
 void stacks_free(struct stacks *s);
-/** Have the machine that this makes call us. `file`: take stacks, for it. */
-void stacks_watch(struct stacks *s, struct machine_config *c, const char *file, bool counters);
-/** After the run: write the file, folded ("outer;inner COUNT"), and add to the result what watching
- * cost and what was counted. 0 or -errno of the file. */
-int stacks_finish(struct stacks *s, const struct symtab *symbols, struct run_result *r);
+
+/** The observer's state. */
+struct stacks_observer {
+	const char *file; /* take stacks, for it */
+	bool counters;
+	const struct symtab *symbols;
+	struct stacks *stacks;
+};
 
 /* For tests. */
 #define STACKS_DEPTH 48u

@@ -27,7 +27,7 @@
 #include "devices/device.h"
 #include "kvm/kvm.h"
 #include "mmvm/dmaengine.h"
-#include "observe/trace_file.h"
+#include "result/trace_file.h"
 
 #define HOST_ROOM 4096u /* host records kept before they are written */
 #define MAX_STATS 512u
@@ -241,9 +241,8 @@ static void drain_all(struct trace *t)
 /* ---- call-backs -------------------------------------------------------------------------------
  */
 
-static void on_exit_event(void *arg, const struct machine_exit_event *e)
+void trace_exit_event(struct trace *t, const struct machine_exit_event *e)
 {
-	struct trace *t = arg;
 	struct trace_host_rec rec = {
 		.tsc = e->tsc,
 		.event = HOST_EXIT,
@@ -284,9 +283,8 @@ static void put_frames(struct trace *t, struct trace_host_rec rec, uint64_t gpa,
 	}
 }
 
-static void on_device(void *arg, const struct device_event *e)
+void trace_device_event(struct trace *t, const struct device_event *e)
 {
-	struct trace *t = arg;
 	bool dma = !strcmp(e->dev->ops->name, "dma-engine");
 	uint64_t bytes = 0, before = 0;
 	struct trace_host_rec rec = {
@@ -315,9 +313,8 @@ static void on_device(void *arg, const struct device_event *e)
 	pthread_mutex_unlock(&t->lock);
 }
 
-static void on_ring_full(void *arg, unsigned int cpu)
+void trace_ring_full(struct trace *t, unsigned int cpu)
 {
-	struct trace *t = arg;
 	struct trace_host_rec rec = {.tsc = __rdtsc(), .event = HOST_RING_FULL};
 	uint64_t t0 = clock_ns(CLOCK_MONOTONIC);
 
@@ -332,17 +329,6 @@ static void on_ring_full(void *arg, unsigned int cpu)
 	t->drains++;
 	t->ns += clock_ns(CLOCK_MONOTONIC) - t0;
 	pthread_mutex_unlock(&t->lock);
-}
-
-static const struct machine_trace_ops ops = {
-	.exit = on_exit_event,
-	.device = on_device,
-	.ring_full = on_ring_full,
-};
-
-const struct machine_trace_ops *trace_ops(void)
-{
-	return &ops;
 }
 
 /* ---- at each tick -----------------------------------------------------------------------------

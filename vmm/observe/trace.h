@@ -2,8 +2,8 @@
  * Recording a trace of a run: what the guest tells in its rings and what the host sees, in one file
  * (observe/trace_file.h).
  *
- *   trace_create -> machine_create with trace_ops() -> trace_begin -> machine_run, trace_tick at
- *   each tick -> trace_end -> trace_free
+ *   trace_create -> machine_create -> trace_begin -> machine_run, trace_tick at each tick,
+ *   events as they come -> trace_end -> trace_free
  */
 #ifndef VMM_OBSERVE_TRACE_H
 #define VMM_OBSERVE_TRACE_H
@@ -11,13 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "machine/machine.h"
+#include "machine/observer.h"
 
 struct trace;
 
 /** Create the file. `limit`: bytes at most; what comes later is counted, not kept. NULL: see err. */
 struct trace *trace_create(const char *path, uint64_t limit, struct mmvm_error *err);
-/** For machine_config.trace, with the trace as its argument. */
-const struct machine_trace_ops *trace_ops(void);
 /** The machine is there and does not run yet: rings, header, names. `accel`, `command`: for the
  * header. 0, or -1 with err. */
 int trace_begin(struct trace *t, struct machine *m, const struct machine_config *config,
@@ -25,6 +24,11 @@ int trace_begin(struct trace *t, struct machine *m, const struct machine_config 
 		struct mmvm_error *err);
 /** Take what lies in the rings, read the dirty log and KVM's statistics. */
 void trace_tick(struct trace *t);
+
+/** From the threads where they happen. */
+void trace_exit_event(struct trace *t, const struct machine_exit_event *e);
+void trace_device_event(struct trace *t, const struct device_event *e);
+void trace_ring_full(struct trace *t, unsigned int cpu);
 
 /** What the trace has cost, and what it lost. */
 struct trace_summary {

@@ -20,8 +20,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "observe/page_life.h"
-#include "report/json.h"
+#include "report/page_life.h"
+#include "result/json.h"
 
 #define PID_GUEST  1u
 #define PID_CPUS   2u

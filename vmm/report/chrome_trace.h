@@ -5,7 +5,7 @@
 #define VMM_REPORT_CHROME_TRACE_H
 
 #include <stdio.h>
-#include "observe/trace_read.h"
+#include "result/trace_read.h"
 
 /** Categories that are wanted; none: all. */
 struct trace_filter {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/json_read.h"
+#include "result/json_read.h"
 
 static int bad(struct mmvm_error *err, const char *path, const char *what)
 {

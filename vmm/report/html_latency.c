@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/json_read.h"
+#include "result/json_read.h"
 
 #define WIDTH  480.0
 #define LEFT   118.0

@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-#include "report/json.h"
+#include "result/json.h"
 
 #define WIDTH  480.0
 #define HEIGHT 250.0

@@ -14,7 +14,7 @@
 #include <string.h>
 #include "mmvm/dmaengine.h"
 #include "mmvm/page.h"
-#include "observe/page_life.h"
+#include "report/page_life.h"
 
 #define SLOT_MASK	 ((1ull << 58) - 1)
 #define SECTORS_PER_PAGE 8u

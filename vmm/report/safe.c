@@ -4,9 +4,11 @@
  */
 #include "report/report.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "report/json.h"
+#include "result/json.h"
 
 void put_safe(FILE *f, const char *s, size_t max)
 {
@@ -47,4 +49,12 @@ void put_lines(FILE *f, const char *indent, const char *s)
 		putc('\n', f);
 		s = *end ? end + 1 : end;
 	}
+}
+
+bool report_want_colour(FILE *f)
+{
+	const char *no = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+
+	return isatty(fileno(f)) && !(no && *no) && !(term && !strcmp(term, "dumb"));
 }

@@ -5,7 +5,7 @@
 #define VMM_REPORT_TOP_H
 
 #include <stdio.h>
-#include "observe/status.h"
+#include "result/status.h"
 
 /** At most `rows` lines of at most `columns` characters (0: no limit), with bold headings if
  * `colour`. Each ends with `eol`. */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "cli.h"
+#include "cli/cli.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
 #include "mmvm/layout.h"

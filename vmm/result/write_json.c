@@ -15,13 +15,13 @@
  *
  * Exits have log2_ticks: how many took from 2^i ticks on, of exit_tick_ps picoseconds each.
  */
-#include "report/report.h"
+#include "result/result.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "report/json.h"
+#include "result/json.h"
 
 #define LEVEL_NAME_(name, text) text,
 static const char *const level_names[] = {MMVM_ZONE_STATS(LEVEL_NAME_)};

@@ -6,13 +6,13 @@
  * an info's in _info; a unit is also the end of the family's name; in one family no two samples
  * have the same labels. Names are ours, labels may be strangers' and are escaped.
  */
-#include "report/report.h"
+#include "result/result.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "report/json.h"
+#include "result/json.h"
 
 #define LEVEL_NAME_(name, text) text,
 static const char *const level_names[] = {MMVM_ZONE_STATS(LEVEL_NAME_)};

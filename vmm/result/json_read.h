@@ -6,8 +6,8 @@
  * JSON_READ_MAX bytes, JSON_READ_KEYS members of an object. Keys of an object are unique (a second
  * one is an error): a file that says two things about one number is of no use to anybody here.
  */
-#ifndef VMM_REPORT_JSON_READ_H
-#define VMM_REPORT_JSON_READ_H
+#ifndef VMM_RESULT_JSON_READ_H
+#define VMM_RESULT_JSON_READ_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@
  * Where the file system has no files without names (9p, as in the lab), the temporary file is
  * ".<name>.mmvm-<pid>" and rename() replaces the old one; there a kill can leave that file behind.
  */
-#include "report/report.h"
+#include "result/result.h"
 
 #include <errno.h>
 #include <fcntl.h>

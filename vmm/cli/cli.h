@@ -2,13 +2,16 @@
  * What the sub-commands share: parsing sizes and numbers, finding the files that were built beside
  * the program, saying what is wrong with a command line, and stopping on SIGINT and SIGTERM.
  */
-#ifndef VMM_CLI_H
-#define VMM_CLI_H
+#ifndef VMM_CLI_CLI_H
+#define VMM_CLI_CLI_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "machine/machine.h"
+
+/** Words of enum accel, in its order. */
+#define CLI_ACCELS "auto kvm lab"
 
 /** "48M", "1G", "4096", "16K" (powers of 1024; a plain number is bytes). Returns 0 or -EINVAL,
  * -ERANGE. */

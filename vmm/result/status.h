@@ -9,8 +9,8 @@
  * A run in the lab writes the same file: the outer process makes and locks it, and tells the inner
  * one its name in MMVM_STATUS, which writes through the lab's shared files.
  */
-#ifndef VMM_OBSERVE_STATUS_H
-#define VMM_OBSERVE_STATUS_H
+#ifndef VMM_RESULT_STATUS_H
+#define VMM_RESULT_STATUS_H
 
 #include <limits.h>
 #include <stdbool.h>

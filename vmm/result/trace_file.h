@@ -26,8 +26,8 @@
  * by reading the guest's TSC between two readings of the host's (error: half of the time between
  * them), and again at the end: the two must agree, or the clocks drifted.
  */
-#ifndef VMM_OBSERVE_TRACE_FILE_H
-#define VMM_OBSERVE_TRACE_FILE_H
+#ifndef VMM_RESULT_TRACE_FILE_H
+#define VMM_RESULT_TRACE_FILE_H
 
 #include <stdint.h>
 #include "mmvm/trace.h"

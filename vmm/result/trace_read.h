@@ -1,14 +1,14 @@
 /*
  * Reading a trace (observe/trace_file.h) back: every record checked, all of them in one order.
  */
-#ifndef VMM_OBSERVE_TRACE_READ_H
-#define VMM_OBSERVE_TRACE_READ_H
+#ifndef VMM_RESULT_TRACE_READ_H
+#define VMM_RESULT_TRACE_READ_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "machine/machine.h"
-#include "observe/trace_file.h"
+#include "result/trace_file.h"
 
 struct trace_event {
 	int64_t ns; /* since the run began; host's clock */

@@ -9,14 +9,14 @@
  * that is not there stays absent, a key that is not known is ignored, so that files of older and
  * newer versions of the same schema can be read.
  */
-#include "report/report.h"
+#include "result/result.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/json_read.h"
+#include "result/json_read.h"
 
 #define LEVEL_NAME_(name, text) text,
 static const char *const level_names[] = {MMVM_ZONE_STATS(LEVEL_NAME_)};

@@ -3,7 +3,7 @@
  * result that could not be stored in full says so (no_memory) instead of ending the run: the
  * numbers that are there stay right.
  */
-#include "report/report.h"
+#include "result/result.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * exactly. It holds no memory: output goes straight to the stream, and a failure of the stream is
  * seen once, at the end, by ferror().
  */
-#ifndef VMM_REPORT_JSON_H
-#define VMM_REPORT_JSON_H
+#ifndef VMM_RESULT_JSON_H
+#define VMM_RESULT_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
  *   S2  The folder belongs to the user and nobody else may write there; another one is not used.
  *   S3  Texts in a file are made harmless when it is read: anybody may have written it.
  */
-#include "observe/status.h"
+#include "result/status.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
  * they are left out. So are all but the first of several names of one address and type, and names
  * that come twice: perf resolves an address to one name, and a name to one address.
  */
-#include "perf_symbols.h"
+#include "cli/perf_symbols.h"
 
 #include <errno.h>
 #include <inttypes.h>

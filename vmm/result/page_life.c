@@ -7,7 +7,7 @@
  * Mapping counts (L3, L4) are kept for pages allocated as anonymous memory only: those of other
  * owners may be mapped where there is no trace point.
  */
-#include "observe/page_life.h"
+#include "result/page_life.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  *
  * Misuse (unbalanced ends, too deep) is a bug of ours, not of the input: it is caught by assert.
  */
-#include "report/json.h"
+#include "result/json.h"
 
 #include <assert.h>
 #include <inttypes.h>

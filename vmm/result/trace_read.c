@@ -7,7 +7,7 @@
  *   R2  An event's frame lies in RAM, with the whole block of its order.
  *   R3  Events are sorted by time; of two at the same time the one that stands first in the file.
  */
-#include "observe/trace_read.h"
+#include "result/trace_read.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* Numbers as people read them: three figures that matter, a unit, thousands apart. */
-#include "report/report.h"
+#include "result/result.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -63,12 +63,4 @@ const char *format_count(uint64_t n, char *buf, size_t size)
 	}
 	buf[out] = '\0';
 	return buf;
-}
-
-bool report_want_colour(FILE *f)
-{
-	const char *no = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
-
-	return isatty(fileno(f)) && !(no && *no) && !(term && !strcmp(term, "dumb"));
 }

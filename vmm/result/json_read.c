@@ -5,7 +5,7 @@
  * I1: r->p <= r->end always; every byte is looked at behind a test of it.
  * I2: text in the tree is valid UTF-8 and ends with a NUL outside its length.
  */
-#include "report/json_read.h"
+#include "result/json_read.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/json.h"
+#include "result/json.h"
 
 #define CHUNK_BYTES (64u << 10)
 

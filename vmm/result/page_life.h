@@ -9,13 +9,13 @@
  *
  * Before its first event a frame is unknown: boot decided.
  */
-#ifndef VMM_OBSERVE_PAGE_LIFE_H
-#define VMM_OBSERVE_PAGE_LIFE_H
+#ifndef VMM_RESULT_PAGE_LIFE_H
+#define VMM_RESULT_PAGE_LIFE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include "observe/trace_read.h"
+#include "result/trace_read.h"
 
 #define LIFE_RULES(X)                                                                      \
 	X(LIFE_ALLOC, "L1", "only a free frame is allocated")                              \
@@ -85,20 +85,5 @@ struct life_check {
 /** 0 or -ENOMEM. */
 int life_check(const struct trace_data *t, struct life_check *out);
 bool life_check_ok(const struct life_check *c);
-
-/* ---- printing (report/page_life.c); 0 or -errno ------------------------------------------------
- */
-/** Every event of a frame. */
-int life_print_frame(FILE *out, const struct trace_data *t, uint64_t pfn);
-/** Every event of what process `pid` (0: whoever has one) has at an address, wherever it was. */
-int life_print_address(FILE *out, const struct trace_data *t, uint64_t addr, uint32_t pid);
-/** The pages that have most to tell. */
-int life_print_list(FILE *out, const struct trace_data *t, unsigned int max);
-void life_print_check(FILE *out, const struct life_check *c);
-/** Two lines about the trace: where it comes from, and what is missing. */
-void life_print_head(FILE *out, const struct trace_data *t);
-/** What an event says, in words: "anon page for do_anonymous_page+0x30". Returns buf. */
-const char *trace_detail(const struct trace_data *t, const struct trace_event *e, char *buf,
-			 size_t size);
 
 #endif

@@ -1,0 +1,40 @@
+/*
+ * The options that describe a machine, and from them its configuration: for every command that
+ * boots a machine of the user's making.
+ */
+#ifndef VMM_CLI_MACHINE_OPTIONS_H
+#define VMM_CLI_MACHINE_OPTIONS_H
+
+#include <limits.h>
+#include "cli/option.h"
+#include "machine/cpio.h"
+#include "machine/machine.h"
+
+struct machine_options {
+	struct machine_config config; /* complete after machine_options_apply() */
+	const char *memory, *swap, *initrd;
+	struct option_list disks;
+	struct option_list exec;       /* program and its arguments */
+	char kernel[PATH_MAX];	       /* when none is given */
+	char program[PATH_MAX];	       /* host path, "" = none */
+	char exec_guest[NAME_MAX + 8]; /* "/bin/NAME" */
+	bool linux_guest;
+	struct cpio archive;
+	void *initrd_file; /* the user's, in memory */
+	size_t initrd_file_len;
+};
+
+/** Their table; the base is a struct machine_options. */
+extern const struct cli_option machine_option_table[];
+
+/** What is the case without any option, a new seed among it. */
+void machine_options_init(struct machine_options *o);
+/** Options are parsed: check them, find the files, complete the configuration but for its initrd. 0
+ * or an exit status after it has said what is wrong. */
+int machine_options_apply(struct machine_options *o, const char *command);
+/** Read and pack what the guest finds as its root. 0, or -1 with err. */
+int machine_options_initrd(struct machine_options *o, struct mmvm_error *err);
+/** The machine has its copy. Also frees what a failure left. */
+void machine_options_free(struct machine_options *o);
+
+#endif

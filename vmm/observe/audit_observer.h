@@ -1,0 +1,21 @@
+/*
+ * The audit as an observer: the guest asks the host to look at its memory, and the host counts what
+ * it finds. A command that wants more than the counts sets `taken`.
+ */
+#ifndef VMM_OBSERVE_AUDIT_OBSERVER_H
+#define VMM_OBSERVE_AUDIT_OBSERVER_H
+
+#include "observe/audit.h"
+#include "observe/observers.h"
+
+struct audit_watch {
+	const char *prefix; /* of each finding's line on stderr; NULL: "mmvm: audit: " */
+	const struct symtab *symbols;
+	uint64_t audits, findings, ns;
+	/** For the command: called after each audit instead of printing its findings. `rc`: findings,
+	 * or -errno and then `found` holds nothing. */
+	void (*taken)(void *arg, int rc, const struct audit_result *found);
+	void *arg;
+};
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * The table of observers, in the order in which they are called and stand in the result. Samples are
+ * first: what others show of the moment is in the newest sample. The console is last: its live line
+ * shows that sample.
+ */
+#include "observe/observers.h"
+
+static const struct observer *const all[] = {
+	&sampler_observer,     &status_observer, &exit_places_observer,
+	&access_observer,      &stacks_observer, &trace_observer,
+	&dirty_exact_observer, &audit_observer,	 &console_observer,
+};
+#define NR_ALL (sizeof(all) / sizeof(all[0]))
+
+const struct observer *observer_at(unsigned int i)
+{
+	return i < NR_ALL ? all[i] : NULL;
+}
+
+int observers_attach_all(struct observers *o, struct mmvm_error *err)
+{
+	for (unsigned int i = 0; i < NR_ALL; i++)
+		if (!observers_attach(o, all[i], NULL))
+			return mmvm_error(err, MMVM_EXIT_HOST, "no memory for observers");
+	return 0;
+}
+
+unsigned int observers_option_tables(struct option_set *out, unsigned int max)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < NR_ALL && nr < max; i++)
+		if (all[i]->options)
+			out[nr++] = (struct option_set){.option = all[i]->options};
+	return nr;
+}
+
+unsigned int observers_option_sets(const struct observers *o, struct option_set *out,
+				   unsigned int max)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < o->nr && nr < max; i++)
+		if (o->slot[i].ops->options)
+			out[nr++] = (struct option_set){.option = o->slot[i].ops->options,
+							.base = o->slot[i].self};
+	return nr;
+}

@@ -1,0 +1,23 @@
+/*
+ * The life of a page, for people. All print to `out` and return 0 or -errno.
+ */
+#ifndef VMM_REPORT_PAGE_LIFE_H
+#define VMM_REPORT_PAGE_LIFE_H
+
+#include <stdio.h>
+#include "result/page_life.h"
+
+/** Every event of a frame. */
+int life_print_frame(FILE *out, const struct trace_data *t, uint64_t pfn);
+/** Every event of what process `pid` (0: whoever has one) has at an address, wherever it was. */
+int life_print_address(FILE *out, const struct trace_data *t, uint64_t addr, uint32_t pid);
+/** The pages that have most to tell. */
+int life_print_list(FILE *out, const struct trace_data *t, unsigned int max);
+void life_print_check(FILE *out, const struct life_check *c);
+/** Two lines about the trace: where it comes from, and what is missing. */
+void life_print_head(FILE *out, const struct trace_data *t);
+/** What an event says, in words: "anon page for do_anonymous_page+0x30". Returns buf. */
+const char *trace_detail(const struct trace_data *t, const struct trace_event *e, char *buf,
+			 size_t size);
+
+#endif
