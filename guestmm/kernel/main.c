@@ -28,6 +28,7 @@
 #include "mm/cache/pagecache.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/kvirt/vmalloc.h"
 
 static __init void report_zones(void)

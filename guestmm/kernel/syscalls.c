@@ -22,6 +22,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/virt/mm.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/zone.h"
 #include "mmvm/shared.h"

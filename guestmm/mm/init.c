@@ -6,6 +6,7 @@
 #include "mm/init.h"
 #include "mm/virt/aslr.h"
 #include "mm/phys/internal.h"
+#include "mm/reclaim/lruvec.h"
 #include "mm/slab/slab.h"
 #include "mm/kvirt/vmalloc.h"
 #include "lib/format.h"
@@ -65,6 +66,7 @@ void mm_boot_init(const char *cmdline)
 	if (get_option(cmdline, "slab_debug", value, sizeof(value)))
 		slab_debug_setup(value);
 	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
+	lruvecs_init(get_option(cmdline, "reclaim_policy", value, sizeof(value)) ? value : NULL);
 	kmem_cache_init();
 	vmalloc_init();
 }

@@ -9,6 +9,7 @@
 #include "mm/virt/mm.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/zone.h"
 

@@ -60,7 +60,9 @@ enum mmvm_audit_finding { MMVM_AUDIT_FINDINGS(MMVM_ENUM_) NR_AUDIT_FINDINGS };
 #define MMVM_AUDIT_MAX_TYPES	 6
 #define MMVM_AUDIT_MAX_PCP_LISTS 24
 #define MMVM_AUDIT_MAX_SWAP	 4
-#define MMVM_AUDIT_NR_LRU	 5
+#define MMVM_AUDIT_MAX_LRU_LISTS 12 /* of a policy */
+#define MMVM_AUDIT_MAX_POLICIES	 8
+#define MMVM_AUDIT_MAX_LRUVECS	 1024
 
 /* All *_gva fields are guest virtual addresses; counts are those the guest keeps, live in its own
  * structures, and named here by address so that nothing is copied on a hot path. */
@@ -80,12 +82,42 @@ struct mmvm_audit_zone {
 	uint8_t pcp_list_order[MMVM_AUDIT_MAX_PCP_LISTS];
 };
 
-/** LRU lists of a node, in the order inactive anon, active anon, inactive file, active file,
- * unevictable. The expected length of list i is the sum of the zones' levels NR_INACTIVE_ANON + i.
- */
+/** Kinds of LRU lists: whose pages they hold. */
+#define MMVM_LRU_ANON 0 /* anonymous and shared memory */
+#define MMVM_LRU_FILE 1 /* files */
+#define MMVM_LRU_ANY  2
+
+/** One list of a reclaim policy: what its pages look like. */
+struct mmvm_audit_lru_list {
+	char name[16];
+	uint64_t flags_mask, flags_value; /* flags & mask == value for each page of the list */
+	uint32_t level;			  /* enum zone_stat_item that counts its pages */
+	uint32_t kind;			  /* MMVM_LRU_* */
+};
+
+/** A reclaim policy. List 0 of a lruvec is everybody's unevictable list; lists 1 .. nr_lists are
+ * list[0 .. nr_lists - 1] here. */
+struct mmvm_audit_policy {
+	char name[16];
+	uint64_t nr_lists;
+	struct mmvm_audit_lru_list list[MMVM_AUDIT_MAX_LRU_LISTS];
+};
+
+/** The lists of one (memory cgroup, node) pair, reached through lruvec_list. Offsets are within
+ * struct lruvec. A level of a node's zones is the sum of the lists of that level over the node's
+ * lruvecs. A page on list i has i in PAGE_LIST of its flags. */
+struct mmvm_audit_lruvec_layout {
+	uint32_t link_offset;	/* list_head in lruvec_list */
+	uint32_t policy_offset; /* u32: index in policy[] */
+	uint32_t node_offset;	/* pointer to the node: node_gva of its slot */
+	uint32_t memcg_offset;	/* u64 */
+	uint32_t list_offset;	/* MMVM_AUDIT_MAX_LRU_LISTS + 1 heads */
+	uint32_t nr_offset;	/* as many u64: pages */
+};
+
 struct mmvm_audit_node {
 	uint64_t present;
-	uint64_t lru_gva[MMVM_AUDIT_NR_LRU];
+	uint64_t node_gva;
 };
 
 struct mmvm_audit_swap {
@@ -150,6 +182,9 @@ struct mmvm_audit_root {
 	struct mmvm_audit_range range[MMVM_MAX_RAM_REGIONS];
 	struct mmvm_audit_zone zone[MMVM_MAX_ZONES];
 	struct mmvm_audit_node node[MMVM_MAX_NODES];
+	uint64_t lruvec_list_gva;
+	struct mmvm_audit_lruvec_layout lruvec;
+	struct mmvm_audit_policy policy[MMVM_AUDIT_MAX_POLICIES]; /* nr_lists 0: no such row */
 	struct mmvm_audit_swap swap[MMVM_AUDIT_MAX_SWAP];
 	uint64_t mm_list_gva;
 	struct mmvm_audit_mm_layout mm;

@@ -84,6 +84,13 @@ enum mmvm_page_flag { MMVM_PAGE_FLAGS(MMVM_ENUM_) NR_PAGE_FLAGS };
 #define PAGE_NODE_SHIFT 60
 #define PAGE_NODE_MASK	0xfull
 
+/* On an LRU list (PG_lru): the number of the list within its lruvec. */
+#define PAGE_LIST_SHIFT 40
+#define PAGE_LIST_MASK	0xfull
+/* Free for the reclaim policy, for as long as the page is in use. */
+#define PAGE_POLICY_SHIFT 44
+#define PAGE_POLICY_MASK  0xfffull
+
 struct mmvm_list {
 	MMVM_PTR(struct mmvm_list) next;
 	MMVM_PTR(struct mmvm_list) prev;

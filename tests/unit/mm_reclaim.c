@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 #include "mm_user.h"
+#include "mm/reclaim/policy_twolist.h"
 
 static struct host_disk *disk;
 
@@ -30,13 +31,22 @@ static void shrink(int priority, u64 want)
 	shrink_node(&node_data[0], &sc);
 }
 
+static enum page_verdict judge(unsigned int ptes, bool referenced, bool file, bool exec)
+{
+	const struct page_use use = {
+		.ptes = ptes, .referenced = referenced, .file = file, .exec = exec};
+
+	return twolist_judge(&use);
+}
+
 static void policies(void)
 {
-	CU_ASSERT_EQUAL(page_check_references(0, false), PAGE_RECLAIM);
-	CU_ASSERT_EQUAL(page_check_references(0, true), PAGE_RECLAIM);
-	CU_ASSERT_EQUAL(page_check_references(1, false), PAGE_KEEP);
-	CU_ASSERT_EQUAL(page_check_references(1, true), PAGE_ACTIVATE);
-	CU_ASSERT_EQUAL(page_check_references(2, false), PAGE_ACTIVATE);
+	CU_ASSERT_EQUAL(judge(0, false, false, false), PAGE_RECLAIM);
+	CU_ASSERT_EQUAL(judge(0, true, false, false), PAGE_RECLAIM);
+	CU_ASSERT_EQUAL(judge(1, false, false, false), PAGE_KEEP);
+	CU_ASSERT_EQUAL(judge(1, true, false, false), PAGE_ACTIVATE);
+	CU_ASSERT_EQUAL(judge(2, false, false, false), PAGE_ACTIVATE);
+	CU_ASSERT_EQUAL(judge(1, false, false, true), PAGE_KEEP); /* text counts in files only */
 
 	CU_ASSERT(inactive_is_low(99, 100));
 	CU_ASSERT(!inactive_is_low(100, 100));
@@ -51,11 +61,11 @@ static void policies(void)
 	CU_ASSERT_EQUAL(scan_target(1000, 12, 0, true), 0); /* no swapping before the end */
 	CU_ASSERT_EQUAL(scan_target(1000, 0, 0, true), 1000);
 
-	CU_ASSERT_EQUAL(file_check_references(0, true, true), PAGE_RECLAIM);
-	CU_ASSERT_EQUAL(file_check_references(1, false, false), PAGE_KEEP);
-	CU_ASSERT_EQUAL(file_check_references(1, true, false), PAGE_ACTIVATE);
-	CU_ASSERT_EQUAL(file_check_references(1, false, true), PAGE_ACTIVATE); /* text that runs */
-	CU_ASSERT_EQUAL(file_check_references(2, false, false), PAGE_ACTIVATE);
+	CU_ASSERT_EQUAL(judge(0, true, true, true), PAGE_RECLAIM);
+	CU_ASSERT_EQUAL(judge(1, false, true, false), PAGE_KEEP);
+	CU_ASSERT_EQUAL(judge(1, true, true, false), PAGE_ACTIVATE);
+	CU_ASSERT_EQUAL(judge(1, false, true, true), PAGE_ACTIVATE); /* text that runs */
+	CU_ASSERT_EQUAL(judge(2, false, true, false), PAGE_ACTIVATE);
 
 	CU_ASSERT_EQUAL(swap_ra_window(0, 0, false), 1);
 	CU_ASSERT_EQUAL(swap_ra_window(0, 0, true), 2);
@@ -73,25 +83,23 @@ static void balance_between_files_and_anonymous_memory(void)
 {
 	const struct scan_balance even = {.inactive = {1 << 16, 1 << 14},
 					  .active = {1 << 16, 1 << 16},
-					  .priority = 4,
-					  .swappiness = 60,
-					  .can_swap = true};
+					  .p = {.priority = 4, .swappiness = 60, .can_swap = true}};
 	struct scan_balance b = even;
 	u64 t[2], share;
 
-	/* By the wish alone: 60 parts of 200 of each list. */
+	/* By swappiness alone: 60 parts of 200 of each list. */
 	scan_balance(&b, t);
 	CU_ASSERT_EQUAL(t[0], (1 << 13) * 60 / 200);
 	CU_ASSERT_EQUAL(t[1], ((1 << 12) + (1 << 10)) * 140 / 200);
-	b.swappiness = 200;
+	b.p.swappiness = 200;
 	scan_balance(&b, t);
 	CU_ASSERT_EQUAL(t[0], 1 << 13);
 	CU_ASSERT_EQUAL(t[1], 0);
-	b.swappiness = 0;
+	b.p.swappiness = 0;
 	scan_balance(&b, t);
 	CU_ASSERT(t[0] == 0 && t[1] == (1 << 12) + (1 << 10));
 	b = even;
-	b.can_swap = false;
+	b.p.can_swap = false;
 	scan_balance(&b, t);
 	CU_ASSERT(t[0] == 0 && t[1] == (1 << 12) + (1 << 10));
 	/* Files used once, in plenty: nothing else is touched. */
@@ -101,12 +109,12 @@ static void balance_between_files_and_anonymous_memory(void)
 	CU_ASSERT(t[0] == 0 && t[1] > 0);
 	/* Hardly any files left, and little free: those are used by everybody. */
 	b = even;
-	b.file_is_tiny = true;
+	b.p.file_is_tiny = true;
 	scan_balance(&b, t);
 	CU_ASSERT(t[0] == 1 << 13 && t[1] == 0);
 	/* The last pass looks at everything. */
 	b = even;
-	b.priority = 0;
+	b.p.priority = 0;
 	scan_balance(&b, t);
 	CU_ASSERT(t[0] == 1 << 17 && t[1] == (1 << 16) + (1 << 14));
 	/* What has cost more is taken less, but not for ever less. */
@@ -247,8 +255,7 @@ static void writes_wait_for_the_disk_and_come_to_the_tail(void)
 		;
 	CU_ASSERT_EQUAL(global_stat(NR_WRITEBACK), 0);
 	CU_ASSERT_EQUAL(event(PGROTATED), rotated + 64);
-	CU_ASSERT(!PageReclaim(
-		list_first_entry(&node_data[0].lru[LRU_INACTIVE_ANON], struct page, lru)));
+	CU_ASSERT(!PageReclaim(list_first_entry(&root_lruvec[0].list[1], struct page, lru)));
 	shrink(12, 1000); /* little effort: they lie at the tail */
 	CU_ASSERT_EQUAL(event(PGSTEAL_DIRECT), stolen + 32);
 	check_all();

@@ -4,6 +4,8 @@
  */
 #include "unit.h"
 #include "mm_user.h"
+#include "mm/reclaim/policy_twolist.h"
+#include "mm/reclaim/workingset.h"
 
 static struct host_disk *disk;
 
@@ -515,22 +517,22 @@ static void refaults_are_seen_and_activate(void)
 			for (int twice = 0; twice < 2; twice++)
 				mark_page_accessed(pfn_to_page(
 					pte_pfn(*walk_pte(mm->pgd, at + i * PAGE_SIZE))));
-		CU_ASSERT_EQUAL(node_data[0].nr_lru[LRU_ACTIVE_ANON], 64);
+		CU_ASSERT_EQUAL(lruvec_level(&root_lruvec[0], NR_ACTIVE_ANON), 64);
 		shadow = workingset_eviction(page);
-		workingset_age(0, 65);
+		twolist_age_clock(&root_lruvec[0], 65);
 		workingset_refault(page, shadow);
 		CU_ASSERT(!PageActive(page));
 		shadow = workingset_eviction(page);
-		workingset_age(0, 63);
+		twolist_age_clock(&root_lruvec[0], 63);
 		workingset_refault(page, shadow);
 		CU_ASSERT(PageActive(page) && PageWorkingset(page));
 		CU_ASSERT_EQUAL(event(WORKINGSET_ACTIVATE_ANON), activated + 1);
 		release_page(page);
 	}
 	/* The decision itself. */
-	CU_ASSERT(workingset_was_active(100, 150, 50));
-	CU_ASSERT(!workingset_was_active(100, 151, 50));
-	CU_ASSERT(workingset_was_active(0x0ffffff0, 10, 30)); /* the clock went round */
+	CU_ASSERT(twolist_was_active(100, 150, 50));
+	CU_ASSERT(!twolist_was_active(100, 151, 50));
+	CU_ASSERT(twolist_was_active(0x1ffff0, 10, 30)); /* the clock went round */
 	mmput(mm);
 }
 

@@ -284,31 +284,33 @@ static inline UNWATCHED void check_mm(struct mm_struct *mm, struct user_census *
 
 static inline UNWATCHED void check_lru(void)
 {
-	for (unsigned int n = 0; n < MMVM_MAX_NODES; n++) {
-		pg_data_t *node = &node_data[n];
+	s64 level[NR_UNEVICTABLE + 1] = {0};
+	struct lruvec *lv;
 
-		for (unsigned int l = 0; node->present && l < NR_LRU_LISTS; l++) {
+	list_for_each_entry (lv, &lruvec_list, link) {
+		for (unsigned int l = 0; l <= lv->policy->nr_lists; l++) {
+			const struct lru_list_desc *desc = l ? &lv->policy->lists[l - 1] : NULL;
 			struct page *page;
 			u64 count = 0;
 
-			list_for_each_entry (page, &node->lru[l], lru) {
-				count++;
-				MUST(PageLRU(page) && page_lru(page) == l, "list %u", l);
+			list_for_each_entry (page, &lv->list[l], lru) {
+				count += page_lru_pages(page);
+				MUST(PageLRU(page) && page_list(page) == l, "list %u", l);
+				MUST(PageUnevictable(page) == !desc, "unevictable on list %u", l);
+				MUST(!desc || (page->flags & desc->flags_mask) == desc->flags_value,
+				     "flags on list %u", l);
+				MUST(page_lruvec(page) == lv, "lruvec of list %u", l);
 				MUST(page_ref_count(page) > 0, "free page on list %u", l);
 				MUST(page->lru.next->prev == &page->lru, "link of list %u", l);
 			}
-			MUST(count == node->nr_lru[l], "list %u: %lu pages, says %lu", l,
-			     (long)count, (long)node->nr_lru[l]);
+			MUST(count == lv->nr[l], "list %u: %lu pages, says %lu", l, (long)count,
+			     (long)lv->nr[l]);
+			level[desc ? desc->level : NR_UNEVICTABLE] += count;
 		}
-		MUST(!node->nr_isolated, "isolated pages at rest");
+		MUST(!lv->nr_isolated, "isolated pages at rest");
 	}
-	for (unsigned int l = 0; l < NR_LRU_LISTS; l++) {
-		s64 sum = 0;
-
-		for (unsigned int n = 0; n < MMVM_MAX_NODES; n++)
-			sum += node_data[n].nr_lru[l];
-		MUST(global_stat(NR_INACTIVE_ANON + l) == sum, "zone levels of list %u", l);
-	}
+	for (unsigned int l = NR_INACTIVE_ANON; l <= NR_UNEVICTABLE; l++)
+		MUST(global_stat(l) == level[l], "zone level %u", l);
 }
 
 static inline UNWATCHED void check_swap(const struct user_census *c)

@@ -20,6 +20,7 @@
 #define VMEMMAP	    0xffffea0000000000ull
 #define VMALLOC	    0xffffc90000000000ull
 #define FIRST_FREE  512u /* frames below are RESERVED: tables, the page array, the structures */
+#define NODE_GVA    0xffffffff81000000ull
 #define USER_BASE   0x400000ull
 
 #define P   1ull
@@ -51,7 +52,14 @@ struct guest {
 		struct mmvm_list list[4];
 		uint32_t count, pad;
 	} pcp[2];
-	struct mmvm_list lru[5];
+	struct lruvec {
+		struct mmvm_list link;
+		uint64_t node, memcg;
+		uint32_t policy, pad;
+		struct mmvm_list list[MMVM_AUDIT_MAX_LRU_LISTS + 1];
+		uint64_t nr[MMVM_AUDIT_MAX_LRU_LISTS + 1];
+	} lruvec;
+	struct mmvm_list lruvecs;
 	struct mmvm_list mms, caches;
 	struct mm {
 		struct mmvm_list link, vmas;
@@ -214,14 +222,21 @@ static void add_pcp(uint64_t pfn, unsigned int list, unsigned int order)
 	im.g->pcp[0].count += 1u << order;
 }
 
+/* List 1 inactive anon, 2 active anon, 3 inactive file, 4 active file. */
+static void add_lru(uint32_t pfn, unsigned int list)
+{
+	page(pfn)->flags |= 1ull << PG_lru | (uint64_t)list << PAGE_LIST_SHIFT;
+	list_add_tail(GVA(lruvec.list[0]) + list * sizeof(struct mmvm_list), lru_gva(pfn));
+	im.g->lruvec.nr[list]++;
+	level_add(0, NR_INACTIVE_ANON + list - 1, 1);
+}
+
 static void add_anon(uint32_t pfn, unsigned int lru)
 {
 	set_page(pfn, PAGE_ANON, 0, 1);
 	page(pfn)->mapcount = 0;
-	page(pfn)->flags |=
-		1ull << PG_lru | 1ull << PG_swapbacked | (lru == 1 ? 1ull << PG_active : 0);
-	list_add_tail(GVA(lru[0]) + lru * sizeof(struct mmvm_list), lru_gva(pfn));
-	level_add(0, NR_INACTIVE_ANON + lru, 1);
+	page(pfn)->flags |= 1ull << PG_swapbacked | (lru == 1 ? 1ull << PG_active : 0);
+	add_lru(pfn, lru + 1);
 	level_add(0, NR_ANON_MAPPED, 1);
 	im.g->mm.anon++;
 }
@@ -261,8 +276,22 @@ static void fill_root(void)
 			zone->pcp_list_order[l] = (uint8_t)(l / 2);
 	}
 	r->node[0].present = 1;
-	for (unsigned int l = 0; l < 5; l++)
-		r->node[0].lru_gva[l] = GVA(lru[0]) + l * sizeof(struct mmvm_list);
+	r->node[0].node_gva = NODE_GVA;
+	r->lruvec_list_gva = GVA(lruvecs);
+	r->lruvec =
+		(struct mmvm_audit_lruvec_layout){.link_offset = offsetof(struct lruvec, link),
+						  .policy_offset = offsetof(struct lruvec, policy),
+						  .node_offset = offsetof(struct lruvec, node),
+						  .memcg_offset = offsetof(struct lruvec, memcg),
+						  .list_offset = offsetof(struct lruvec, list),
+						  .nr_offset = offsetof(struct lruvec, nr)};
+	for (unsigned int l = 0; l < 4; l++)
+		r->policy[0].list[l] = (struct mmvm_audit_lru_list){
+			.flags_mask = 1ull << PG_active | 1ull << PG_unevictable,
+			.flags_value = l & 1 ? 1ull << PG_active : 0,
+			.level = NR_INACTIVE_ANON + l,
+			.kind = l < 2 ? MMVM_LRU_ANON : MMVM_LRU_FILE};
+	r->policy[0].nr_lists = 4;
 	r->swap[0] = (struct mmvm_audit_swap){.present = 1,
 					      .map_gva = GVA(swap_map),
 					      .nr_slots = 64,
@@ -333,8 +362,11 @@ static void build_kernel(void)
 			list_init(GVA(pcp[0]) + z * sizeof(struct pcp) +
 				  l * sizeof(struct mmvm_list));
 	}
-	for (unsigned int l = 0; l < 5; l++)
-		list_init(GVA(lru[0]) + l * sizeof(struct mmvm_list));
+	list_init(GVA(lruvecs));
+	im.g->lruvec.node = NODE_GVA;
+	list_add_tail(GVA(lruvecs), GVA(lruvec.link));
+	for (unsigned int l = 0; l <= MMVM_AUDIT_MAX_LRU_LISTS; l++)
+		list_init(GVA(lruvec.list[0]) + l * sizeof(struct mmvm_list));
 	list_init(GVA(mms));
 	list_init(GVA(caches));
 	list_init(GVA(mm.vmas));
@@ -405,9 +437,7 @@ static void build_user(uint32_t *at)
 	im.file = take(at, 0);
 	set_page(im.file, PAGE_FILE, 0, 2);
 	page(im.file)->mapcount = 0;
-	page(im.file)->flags |= 1ull << PG_lru;
-	list_add_tail(GVA(lru[2]), lru_gva(im.file));
-	level_add(0, NR_INACTIVE_FILE, 1);
+	add_lru(im.file, 3);
 	level_add(0, NR_FILE_MAPPED, 1);
 	g->mm.file = 1;
 	*user_pte(4) = (uint64_t)im.file << 12 | P | US;
@@ -456,9 +486,8 @@ static void build_files(uint32_t *at)
 	set_page(im.shmem, PAGE_SHMEM, 0, 1);
 	p = page(im.shmem);
 	p->mapping = GVA(shm_map);
-	p->flags |= 1ull << PG_lru | 1ull << PG_swapbacked;
-	list_add_tail(GVA(lru[0]), lru_gva(im.shmem));
-	level_add(0, NR_INACTIVE_ANON, 1);
+	p->flags |= 1ull << PG_swapbacked;
+	add_lru(im.shmem, 1);
 	g->node[2].slots[0] = page_gva(im.shmem);
 	g->node[2].slots[2] = 9 << 1 | 1;
 	list_add_tail(GVA(swapped), GVA(shm_map.swapped));
@@ -864,6 +893,34 @@ static void d_lru_count(void)
 {
 	level_add(0, NR_ACTIVE_ANON, 1);
 }
+static void d_lru_number(void)
+{
+	page(im.anon[1])->flags ^= 3ull << PAGE_LIST_SHIFT;
+}
+static void d_lru_kind(void)
+{
+	page(im.file)->type = PAGE_SHMEM;
+}
+static void d_lru_stale_number(void)
+{
+	page(im.pcp0)->flags |= 2ull << PAGE_LIST_SHIFT;
+}
+static void d_lru_own_count(void)
+{
+	im.g->lruvec.nr[2]++;
+}
+static void d_lruvec_link(void)
+{
+	im.g->lruvec.link.next = 8;
+}
+static void d_lruvec_node(void)
+{
+	im.g->lruvec.node++;
+}
+static void d_lruvec_policy(void)
+{
+	im.g->lruvec.policy = 3;
+}
 static void d_swap_users(void)
 {
 	im.g->swap_map[3] = 1;
@@ -1115,6 +1172,13 @@ static const struct damage {
 	D(d_lru_lost, AUDIT_LRU_LIST),
 	D(d_lru_free, AUDIT_LRU_LIST),
 	D(d_lru_count, AUDIT_LRU_COUNT),
+	D(d_lru_number, AUDIT_LRU_LIST),
+	D(d_lru_kind, AUDIT_LRU_LIST),
+	D(d_lru_stale_number, AUDIT_LRU_LIST),
+	D(d_lru_own_count, AUDIT_LRU_COUNT),
+	D(d_lruvec_link, AUDIT_LRU_LIST),
+	D(d_lruvec_node, AUDIT_LRU_LIST),
+	D(d_lruvec_policy, AUDIT_LRU_LIST),
 	D(d_swap_users, AUDIT_SWAP_MAP),
 	D(d_swap_nobody, AUDIT_SWAP_MAP),
 	D(d_swap_cache_bit, AUDIT_SWAP_MAP),
@@ -1227,6 +1291,21 @@ static uint64_t next_random(uint64_t *s)
 	return *s;
 }
 
+/** Does the walk of the tables, which may be damaged, to the page array reach RAM? */
+static bool page_reachable(uint64_t pfn)
+{
+	uint64_t gva = VMEMMAP + pfn * sizeof(struct page), table = im.cr3 >> 12;
+
+	for (int l = 3; l >= 0; l--) {
+		uint64_t e = ((uint64_t *)frame_ptr(table))[gva >> (12 + 9 * l) & 511];
+
+		table = (e & 0x000ffffffffff000ull) >> 12;
+		if (!e || table >= LOW_FRAMES)
+			return false;
+	}
+	return true;
+}
+
 /** Damage at random to everything the audit reads: it ends, and stays inside. */
 static void test_hostile(void)
 {
@@ -1253,6 +1332,8 @@ static void test_hostile(void)
 				at = im.low + FIRST_FREE * 4096ull + where / 4 % (32 * 4096);
 				break;
 			default: /* one struct page, a whole pointer */
+				if (!page_reachable(where / 4 % (FIRST_FREE + 40)))
+					continue;
 				at = (uint8_t *)page(where / 4 % (FIRST_FREE + 40)) + (what & 56);
 				memcpy(at, &what, 8);
 				continue;

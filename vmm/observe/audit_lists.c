@@ -1,18 +1,18 @@
 /*
- * The audit of lists of pages: buddy, per-CPU, LRU.
+ * The audit of lists of free pages: buddy and per-CPU.
  *
  *   B1  A page on a buddy list is a BUDDY head of that list's order, zone and migrate type,
- * aligned, and on no other list. (buddy_list, page_overlap) B2  Every BUDDY head is on a list: a
- * free page that no list holds is lost. (buddy_list) B3  nr_free of an order = blocks on its lists;
- * the zone's nr_free_pages = pages on all its lists. B4  Two free buddies of one order and zone do
- * not stand side by side: they would have been merged. (buddy_unmerged) C1  A page on a per-CPU
- * list is a PCP head of that list's order, zone and CPU; the count is pages. L1  A page on an LRU
- * list has PG_lru, is anon, file or shmem, its flags name this list, and its node is this one;
- * every page with PG_lru is on one. (lru_list) L2  The levels nr_inactive_anon ... are the lengths.
- * (lru_count)
+ *       aligned, and on no other list. (buddy_list, page_overlap)
+ *   B2  Every BUDDY head is on a list: a free page that no list holds is lost. (buddy_list)
+ *   B3  nr_free of an order = blocks on its lists; the zone's nr_free_pages = pages on all its
+ *       lists.
+ *   B4  Two free buddies of one order and zone do not stand side by side: they would have been
+ *       merged. (buddy_unmerged)
+ *   C1  A page on a per-CPU list is a PCP head of that list's order, zone and CPU; the count is
+ *       pages.
  *
- * A list is left at its first broken link; what stood behind it then shows up as lost (B2, L1):
- * that is true, and points at the same place.
+ * A list is left at its first broken link; what stood behind it then shows up as lost (B2): that is
+ * true, and points at the same place.
  */
 #include <inttypes.h>
 
@@ -229,83 +229,4 @@ void audit_pcp(struct audit *a)
 			audit_find(a, AUDIT_PCP_LIST,
 				   "frame %#" PRIx64 " (pcp, order %u, CPU %u) is on no list",
 				   frame_pfn(a, i), a->page[i].order, a->page[i].cpu);
-}
-
-static const char *const lru_names[MMVM_AUDIT_NR_LRU] = {
-	"inactive anon", "active anon", "inactive file", "active file", "unevictable"};
-
-/** The list that a page's type and flags name. */
-static unsigned int lru_of(const struct page *p)
-{
-	unsigned int base = p->type == PAGE_FILE ? 2 : 0;
-
-	if (p->flags & 1ull << PG_unevictable)
-		return 4;
-	return base + !!(p->flags & 1ull << PG_active);
-}
-
-static void lru_list(struct audit *a, unsigned int nid, unsigned int l)
-{
-	uint64_t node, pages = 0, level = 0;
-	struct list_walk w;
-	const char *why;
-	int ret;
-
-	if (list_walk_start(a, &w, a->root.node[nid].lru_gva[l], a->nr_frames)) {
-		audit_find(a, AUDIT_LRU_LIST, "node %u, %s: head unreadable", nid, lru_names[l]);
-		return;
-	}
-	while ((ret = list_walk_next(a, &w, &node, &why)) > 0) {
-		uint32_t i = frame_of_lru(a, node);
-		const struct page *p = i == NO_FRAME ? NULL : &a->page[i];
-
-		if (!p || (a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM) {
-			audit_find(a, AUDIT_LRU_LIST,
-				   "node %u, %s: holds %#" PRIx64 ", which is no page in use", nid,
-				   lru_names[l], node);
-			return;
-		}
-		if (a->frame[i].seen & SEEN_LRU) {
-			audit_find(a, AUDIT_LRU_LIST,
-				   "node %u, %s: frame %#" PRIx64 " is on a list already", nid,
-				   lru_names[l], frame_pfn(a, i));
-			return;
-		}
-		a->frame[i].seen |= SEEN_LRU;
-		pages += 1ull << p->order;
-		if (!type_is_user(p->type) || !(p->flags & 1ull << PG_lru) || lru_of(p) != l ||
-		    (p->flags >> PAGE_NODE_SHIFT & PAGE_NODE_MASK) != nid)
-			audit_find(a, AUDIT_LRU_LIST,
-				   "node %u, %s: frame %#" PRIx64 " is %s with flags %#" PRIx64,
-				   nid, lru_names[l], frame_pfn(a, i), type_name(p->type),
-				   p->flags);
-	}
-	if (ret < 0)
-		audit_find(a, AUDIT_LRU_LIST, "node %u, %s: link %" PRIu64 " (%#" PRIx64 ") %s",
-			   nid, lru_names[l], w.steps, w.at, why);
-	for (unsigned int z = 0; z < MMVM_MAX_ZONES; z++)
-		if (a->root.zone[z].present && a->src->shared->zone[z].node == nid)
-			level += (uint64_t)a->src->shared->zone[z].stat[NR_INACTIVE_ANON + l];
-	if (level != pages)
-		audit_find(a, AUDIT_LRU_COUNT,
-			   "node %u, %s: the level is %" PRId64 "; the list holds %" PRIu64, nid,
-			   lru_names[l], (int64_t)level, pages);
-}
-
-void audit_lru(struct audit *a)
-{
-	for (unsigned int n = 0; n < MMVM_MAX_NODES; n++)
-		if (a->root.node[n].present)
-			for (unsigned int l = 0; l < MMVM_AUDIT_NR_LRU; l++)
-				lru_list(a, n, l);
-	for (uint32_t i = 0; i < a->nr_frames; i++) {
-		const struct frame *f = &a->frame[i];
-
-		if ((f->seen & (SEEN_IN_RAM | SEEN_TAIL | SEEN_LRU)) == SEEN_IN_RAM &&
-		    (type_is_user(f->state) || type_is_free(f->state)) &&
-		    (a->page[i].flags & 1ull << PG_lru))
-			audit_find(a, AUDIT_LRU_LIST,
-				   "frame %#" PRIx64 " (%s) has PG_lru but is on no LRU list",
-				   frame_pfn(a, i), type_name(f->state));
-	}
 }

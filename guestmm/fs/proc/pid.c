@@ -16,6 +16,7 @@
 #include "mm/virt/pgtable.h"
 #include "mm/virt/remote.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/virt/vma.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/zone.h"

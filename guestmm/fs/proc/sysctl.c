@@ -13,6 +13,7 @@
 #include "mm/cache/pagecache.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/phys/zone.h"
 
 #define ENOUGH_SLAB 10 /* objects a round frees: fewer are not worth another */

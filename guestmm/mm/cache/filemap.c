@@ -22,6 +22,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/cache/filemap.h"
+#include "mm/reclaim/workingset.h"
 #include "mm/slab/slab.h"
 
 void pagecache_init(void)

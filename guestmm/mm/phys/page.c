@@ -17,6 +17,7 @@
 #include "mm/phys/internal.h"
 #include "mm/cache/pagecache.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 
 struct mmvm_pfn_range ram_range[MMVM_MAX_RAM_REGIONS];
 unsigned int nr_ram_ranges;

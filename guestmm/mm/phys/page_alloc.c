@@ -30,6 +30,7 @@
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 
 #define COSTLY_ORDER	    3 /* larger blocks are not worth killing or looping for */
 #define MAX_RECLAIM_RETRIES 16

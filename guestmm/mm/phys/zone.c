@@ -268,10 +268,7 @@ void zones_init(u64 movablecore_pages)
 	for (int i = MMVM_MAX_NODES - 1; i >= 0; i--) {
 		pg_data_t *node = &node_data[i];
 
-		spin_lock_init(&node->lru_lock);
 		wait_queue_init(&node->kswapd_wait);
-		for (unsigned int l = 0; l < NR_LRU_LISTS; l++)
-			INIT_LIST_HEAD(&node->lru[l]);
 		if (node->present)
 			boot_node = node;
 	}

@@ -24,15 +24,6 @@ enum migratetype {
 
 enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE, MAX_NR_ZONES };
 enum zone_watermark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, NR_WMARK };
-enum lru_list {
-	LRU_INACTIVE_ANON,
-	LRU_ACTIVE_ANON,
-	LRU_INACTIVE_FILE,
-	LRU_ACTIVE_FILE,
-	LRU_UNEVICTABLE,
-	NR_LRU_LISTS
-};
-
 struct free_area {
 	struct list_head free_list[NR_MIGRATETYPES];
 	u64 nr_free; /* blocks; zone->lock */
@@ -76,11 +67,6 @@ typedef struct pglist_data {
 	struct zone zones[MAX_NR_ZONES];
 	struct zone *zonelist[MAX_ZONELIST]; /* this node's zones high to low, then other nodes' by
 						distance */
-	spinlock_t lru_lock;
-	struct list_head lru[NR_LRU_LISTS]; /* lru_lock */
-	u64 nr_lru[NR_LRU_LISTS];	    /* pages; lru_lock */
-	u64 nr_isolated;
-	u64 lru_cost[2]; /* relaxed: of taking anonymous pages, and pages of files */
 	struct wait_queue kswapd_wait;
 	unsigned int kswapd_order;
 	enum zone_type kswapd_highest;

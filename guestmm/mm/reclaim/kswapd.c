@@ -9,7 +9,7 @@
  * I2  A node where KSWAPD_MAX_FAILURES runs in a row freed nothing is left alone until direct
  * reclaim there succeeds: a hopeless kswapd would only burn the CPU that the OOM killer needs.
  *
- * Locks: none of its own; the wish (order, highest) is advisory.
+ * Locks: none of its own; what the waker wants (order, highest) is advisory.
  */
 #include "lib/format.h"
 #include "lib/trace.h"
@@ -108,7 +108,7 @@ void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_t
 	if (READ_ONCE(kswapd_wanted[node->id]) || node->reclaim_failures >= KSWAPD_MAX_FAILURES)
 		return;
 	if (!swap_total_pages() && zone_stat(zone, NR_SLAB_RECLAIMABLE) <= 0 &&
-	    !node->nr_lru[LRU_INACTIVE_FILE] && !node->nr_lru[LRU_ACTIVE_FILE])
+	    !node_lru_level(node, NR_INACTIVE_FILE) && !node_lru_level(node, NR_ACTIVE_FILE))
 		return; /* nothing that a run could free */
 	node->kswapd_order = max(node->kswapd_order, order);
 	node->kswapd_highest = max(node->kswapd_highest, highest);

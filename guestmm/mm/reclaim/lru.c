@@ -1,77 +1,65 @@
 /*
- * LRU lists: pages that reclaim may take, in the order in which it should look at them.
+ * LRU lists: how pages come onto them and leave them, whatever the policy.
  *
- *   node->lru[INACTIVE_ANON]  head (new) ... tail (next to be looked at)
- *   node->lru[ACTIVE_ANON]    head ... tail (next to become inactive)
- *   node->lru[UNEVICTABLE]    pages of locked mappings: no order
+ *   fault ─> per-CPU batch (15) ─> policy->add ─> a list ─> policy->isolate ─> reclaimed
+ *                                                  │
+ *                                                  └─> last reference dropped: freed
  *
- *   fault ─> per-CPU batch (15) ─> inactive ─(used twice)─> active ─(ageing)─> inactive ─>
- * reclaimed
+ * The lists themselves and their invariants are in lruvec.h. In addition:
  *
- * I1  PG_lru is set exactly while the page is on a list of its node; PG_active, PG_unevictable and
- *     PG_swapbacked then name the list. They change only under lru_lock or while off the lists.
- * I2  nr_lru[] and the zones' levels agree with the lists whenever lru_lock is free.
- * I3  A page in a batch carries a reference of the batch, so it cannot be freed under it. A page
- *     on a list carries none: whoever drops the last reference takes it off the list.
- * I4  Whoever finds a page on a list and wants it takes a reference unless it is 0: at 0 it is
- *     being freed and its freer waits for lru_lock.
+ * I1  A page in a batch carries a reference of the batch, so it cannot be freed under it.
+ * I2  A page that is isolated carries a reference of its isolator; lruvec->nr_isolated counts it
+ *     until it is put back or freed.
  *
- * Locks: lru_lock, interrupts off, because the end of a write rotates pages from an interrupt.
- * Batches belong to their CPU and are touched with preemption off, and from no interrupt but one
- * that another CPU asks for to have all drained, and that comes where preemption was on.
+ * Locks: lruvec->lock, interrupts off. Batches belong to their CPU and are touched with preemption
+ * off, and from no interrupt but one that another CPU asks for to have all drained, and that comes
+ * where preemption was on.
  */
 #include "lib/trace.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
+#include "mm/reclaim/vmscan.h"
 #include "mm/virt/mm.h"
-
-#define SWAP_COST 32u /* one request costs as much as looking at so many pages */
 
 struct lru_batch lru_batches[MMVM_MAX_CPUS];
 s64 nr_lazyfree;
 
-void lru_delta_flush(struct lru_delta *d)
+/** Level of one of the lruvec's lists. */
+static enum zone_stat_item list_level(const struct lruvec *lv, unsigned int list)
 {
-	struct zone *z;
+	return list == LRU_UNEVICTABLE ? NR_UNEVICTABLE : lv->policy->lists[list - 1].level;
+}
 
+void lru_delta_flush(struct lruvec *lv, struct lru_delta *d)
+{
 	if (!d->n)
 		return;
-	z = zone_table[d->zone];
-	z->node->nr_lru[d->lru] += d->n;
-	zone_stat_add(z, NR_INACTIVE_ANON + d->lru, d->n);
+	lv->nr[d->list] += d->n;
+	zone_stat_add(zone_table[d->zone], list_level(lv, d->list), d->n);
 	d->n = 0;
 }
 
+#define trace_lru(event, lv, page, list)                \
+	trace_point(event, 0, .pfn = page_to_pfn(page), \
+		    .arg = list_level(lv, list) - NR_INACTIVE_ANON)
+
+/* ---- adding -----------------------------------------------------------------------------------
+ */
+
 void lru_batch_drain(struct lru_batch *b)
 {
-	struct lru_delta d = {0};
-	pg_data_t *node = NULL;
-	unsigned long flags = 0;
 	unsigned int nr = b->nr;
 
 	b->nr = 0;
-	for (unsigned int i = 0; i < nr; i++) {
-		struct page *page = b->pages[i];
-		enum lru_list lru;
+	for (unsigned int i = 0, next; i < nr; i = next) {
+		struct lruvec *lv = page_lruvec(b->pages[i]);
+		unsigned long flags;
 
-		if (unlikely(page_ref_count(page) == 1))
-			continue; /* freed meanwhile: only we still hold it */
-		if (unlikely(page_pgdat(page) != node)) {
-			if (node) {
-				lru_delta_flush(&d);
-				spin_unlock_irqrestore(&node->lru_lock, flags);
-			}
-			node = page_pgdat(page);
-			flags = spin_lock_irqsave(&node->lru_lock);
-		}
-		lru = page_lru(page);
-		SetPageLRU(page);
-		list_add(&page->lru, &node->lru[lru]);
-		lru_delta_add(&d, page, lru, 1);
-	}
-	if (node) {
-		lru_delta_flush(&d);
-		spin_unlock_irqrestore(&node->lru_lock, flags);
+		for (next = i + 1; next < nr && page_lruvec(b->pages[next]) == lv;)
+			next++;
+		flags = spin_lock_irqsave(&lv->lock);
+		lv->policy->add(lv, &b->pages[i], next - i);
+		spin_unlock_irqrestore(&lv->lock, flags);
 	}
 	release_pages(b->pages, nr);
 }
@@ -107,80 +95,194 @@ void lru_add_anon(struct page *page, bool active)
 	preempt_enable();
 }
 
+void mark_page_accessed(struct page *page)
+{
+	reclaim_policy->used(page);
+}
+
+/* ---- single pages ------------------------------------------------------------------------------
+ */
+
 void lru_del(struct page *page)
 {
-	pg_data_t *node = page_pgdat(page);
-	unsigned long flags = spin_lock_irqsave(&node->lru_lock);
+	struct lruvec *lv = page_lruvec(page);
+	unsigned long flags = spin_lock_irqsave(&lv->lock);
 
-	if (TestClearPageLRU(page)) {
+	if (PageLRU(page)) {
 		struct lru_delta d = {0};
 
-		list_del(&page->lru);
-		lru_delta_add(&d, page, page_lru(page), -1);
-		lru_delta_flush(&d);
+		lruvec_del_page(lv, page, &d);
+		lru_delta_flush(lv, &d);
 	}
-	spin_unlock_irqrestore(&node->lru_lock, flags);
+	spin_unlock_irqrestore(&lv->lock, flags);
 }
 
 bool lru_isolate(struct page *page)
 {
-	pg_data_t *node = page_pgdat(page);
-	unsigned long flags = spin_lock_irqsave(&node->lru_lock);
+	struct lruvec *lv = page_lruvec(page);
+	unsigned long flags = spin_lock_irqsave(&lv->lock);
 	bool taken = false;
 
 	if (PageLRU(page) && !PageUnevictable(page) && get_page_unless_zero(page)) {
 		struct lru_delta d = {0};
 
-		ClearPageLRU(page);
-		list_del(&page->lru);
-		lru_delta_add(&d, page, page_lru(page), -1);
-		lru_delta_flush(&d);
-		node->nr_isolated++;
-		trace_point(ISOLATE, 0, .pfn = page_to_pfn(page), .arg = page_lru(page));
+		trace_lru(ISOLATE, lv, page, page_list(page));
+		lruvec_del_page(lv, page, &d);
+		lru_delta_flush(lv, &d);
+		lv->nr_isolated += page_lru_pages(page);
 		taken = true;
 	}
-	spin_unlock_irqrestore(&node->lru_lock, flags);
+	spin_unlock_irqrestore(&lv->lock, flags);
 	return taken;
 }
 
-static void activate_page(struct page *page)
+void lru_set_mlocked(struct page *page, bool lock)
 {
-	pg_data_t *node = page_pgdat(page);
-	unsigned long flags = spin_lock_irqsave(&node->lru_lock);
+	struct lruvec *lv = page_lruvec(page);
+	unsigned long flags = spin_lock_irqsave(&lv->lock);
+	struct lru_delta d = {0};
+	bool listed = PageLRU(page);
 
-	if (PageLRU(page) && !PageActive(page) && !PageUnevictable(page)) {
-		struct lru_delta d = {0};
-
-		lru_delta_add(&d, page, page_lru(page), -1);
-		SetPageActive(page);
-		lru_delta_add(&d, page, page_lru(page), 1);
-		lru_delta_flush(&d);
-		list_move(&page->lru, &node->lru[page_lru(page)]);
-		count_vm_event(PGACTIVATE);
+	if (PageMlocked(page) == lock)
+		goto out;
+	if (listed)
+		lruvec_del_page(lv, page, &d);
+	if (lock)
+		atomic_or(&page->flags, 1ull << PG_mlocked | 1ull << PG_unevictable);
+	else
+		atomic_and(&page->flags, ~(1ull << PG_mlocked | 1ull << PG_unevictable));
+	page_stat_add(page, NR_MLOCK, lock ? page_lru_pages(page) : -page_lru_pages(page));
+	if (listed && lock)
+		lruvec_add_page(lv, page, LRU_UNEVICTABLE, &d);
+	lru_delta_flush(lv, &d);
+	if (listed && !lock) {
+		get_page(page); /* add() leaves out pages that only their batch holds */
+		lv->policy->add(lv, &page, 1);
+		atomic_sub(&page->refcount, 1); /* the mapping's keeps it */
 	}
-	spin_unlock_irqrestore(&node->lru_lock, flags);
+out:
+	spin_unlock_irqrestore(&lv->lock, flags);
 }
 
-void mark_page_accessed(struct page *page)
+void lru_written(struct page **pages, unsigned int n)
 {
-	if (!PageReferenced(page)) {
-		SetPageReferenced(page);
-	} else if (!PageActive(page) && PageLRU(page)) {
-		activate_page(page);
-		ClearPageReferenced(page);
+	struct lruvec *lv = NULL;
+	unsigned long flags = 0;
+	u64 moved = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct page *page = pages[i];
+
+		if (page_lruvec(page) != lv) {
+			if (lv)
+				spin_unlock_irqrestore(&lv->lock, flags);
+			lv = page_lruvec(page);
+			flags = spin_lock_irqsave(&lv->lock);
+		}
+		if (PageReclaim(page) && PageLRU(page) && !PageUnevictable(page))
+			moved += lv->policy->written(lv, page);
 	}
+	if (lv)
+		spin_unlock_irqrestore(&lv->lock, flags);
+	count_vm_events(PGROTATED, moved);
 }
 
-void lru_note_cost(pg_data_t *node, unsigned int file, u64 io, u64 rotated)
-{
-	u64 size = 0;
+/* ---- isolating and putting back ----------------------------------------------------------------
+ */
 
-	node->lru_cost[file] += io * SWAP_COST + rotated;
-	for (unsigned int i = 0; i < LRU_UNEVICTABLE; i++)
-		size += node->nr_lru[i];
-	if (node->lru_cost[0] + node->lru_cost[1] > size / 4) {
-		node->lru_cost[0] /= 2;
-		node->lru_cost[1] /= 2;
+u64 isolate_list_tail(struct isolated *iso, unsigned int list, unsigned int nr,
+		      const struct scan_control *sc)
+{
+	struct lruvec *lv = iso->lruvec;
+	struct list_head *head = &lv->list[list];
+	struct lru_delta d = {0};
+	unsigned long flags = spin_lock_irqsave(&lv->lock);
+
+	iso->list = list;
+	for (unsigned int seen = 0; seen < nr && !list_empty(head); seen++) {
+		struct page *page = list_last_entry(head, struct page, lru);
+
+		if (unlikely(page_zone(page)->type > sc->highest || !get_page_unless_zero(page))) {
+			list_move(&page->lru, head);
+			continue;
+		}
+		trace_lru(ISOLATE, lv, page, list);
+		lruvec_del_page(lv, page, &d);
+		list_add(&page->lru, &iso->pages);
+		iso->nr += page_lru_pages(page);
+	}
+	lru_delta_flush(lv, &d);
+	lv->nr_isolated += iso->nr;
+	spin_unlock_irqrestore(&lv->lock, flags);
+	if (iso->nr) {
+		/* The level is read as a sum: the zone of one page may stand for all. */
+		iso->zone = page_zone(list_first_entry(&iso->pages, struct page, lru));
+		iso->level = iso->file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON;
+		zone_stat_add(iso->zone, iso->level, iso->nr);
+	}
+	return iso->nr;
+}
+
+u64 isolated_take(struct isolated *iso, struct list_head *pages)
+{
+	struct page *first = list_first_entry(pages, struct page, lru), *page, *n;
+
+	iso->lruvec = page_lruvec(first);
+	iso->file = page_is_file_lru(first);
+	iso->list = LRU_MAX_LISTS;
+	iso->nr = 0;
+	list_for_each_entry_safe (page, n, pages, lru) {
+		if (page_lruvec(page) != iso->lruvec || page_is_file_lru(page) != iso->file)
+			continue;
+		list_move(&page->lru, &iso->pages);
+		iso->nr += page_lru_pages(page);
+	}
+	iso->zone = page_zone(first);
+	iso->level = iso->file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON;
+	zone_stat_add(iso->zone, iso->level, iso->nr);
+	return iso->nr;
+}
+
+void put_back_pages(struct isolated *iso, lru_place_fn place)
+{
+	struct lruvec *lv = iso->lruvec;
+	struct lru_delta d = {0};
+	unsigned long flags;
+	LIST_HEAD(dead);
+
+	flags = spin_lock_irqsave(&lv->lock);
+	while (!list_empty(&iso->pages)) {
+		struct page *page = list_last_entry(&iso->pages, struct page, lru);
+		unsigned int where = lru_place(lv, page, place), list = where & ~LRU_AT_TAIL;
+
+		list_del(&page->lru);
+		trace_lru(PUTBACK, lv, page, list);
+		/* On the list before our reference goes: then whoever drops the last one sees
+		 * PG_lru. */
+		lruvec_add_page(lv, page, list, &d);
+		if (where & LRU_AT_TAIL)
+			list_move_tail(&page->lru, &lv->list[list]);
+		if (unlikely(atomic_dec_and_test(&page->refcount))) {
+			lruvec_del_page(lv, page, &d);
+			list_add(&page->lru, &dead);
+		}
+	}
+	lru_delta_flush(lv, &d);
+	lv->nr_isolated -= iso->nr;
+	spin_unlock_irqrestore(&lv->lock, flags);
+	if (iso->nr)
+		zone_stat_add(iso->zone, iso->level, -(s64)iso->nr);
+	iso->nr = 0;
+	free_dead_pages(&dead);
+}
+
+void lru_putback(struct list_head *pages)
+{
+	while (!list_empty(pages)) {
+		struct isolated iso = ISOLATED_INIT(iso, NULL, 0);
+
+		isolated_take(&iso, pages);
+		iso.lruvec->policy->put_back(&iso);
 	}
 }
 
@@ -192,7 +294,7 @@ static inline void page_forget(struct page *page)
 {
 	if (unlikely(page->flags & (1ull << PG_mlocked | 1ull << PG_lazyfree))) {
 		if (PageMlocked(page))
-			page_stat_add(page, NR_MLOCK, -1);
+			page_stat_add(page, NR_MLOCK, -page_lru_pages(page));
 		page_clear_lazyfree(page);
 	}
 	page->flags &= PAGE_PLACE_MASK;
@@ -202,7 +304,7 @@ static inline void page_forget(struct page *page)
 void release_pages(struct page **pages, unsigned int nr)
 {
 	struct lru_delta d = {0};
-	pg_data_t *node = NULL;
+	struct lruvec *lv = NULL;
 	unsigned long flags = 0;
 	LIST_HEAD(dead);
 
@@ -212,23 +314,24 @@ void release_pages(struct page **pages, unsigned int nr)
 		if (!atomic_dec_and_test(&page->refcount))
 			continue;
 		if (likely(PageLRU(page))) {
-			if (unlikely(page_pgdat(page) != node)) {
-				if (node) {
-					lru_delta_flush(&d);
-					spin_unlock_irqrestore(&node->lru_lock, flags);
+			if (unlikely(page_lruvec(page) != lv)) {
+				if (lv) {
+					lru_delta_flush(lv, &d);
+					spin_unlock_irqrestore(&lv->lock, flags);
 				}
-				node = page_pgdat(page);
-				flags = spin_lock_irqsave(&node->lru_lock);
+				lv = page_lruvec(page);
+				flags = spin_lock_irqsave(&lv->lock);
 			}
+			/* page_forget() clears the flags. */
 			__list_del(page->lru.prev, page->lru.next);
-			lru_delta_add(&d, page, page_lru(page), -1);
+			lru_delta_add(lv, &d, page, page_list(page), -page_lru_pages(page));
 		}
 		page_forget(page);
 		list_add_tail(&page->lru, &dead);
 	}
-	if (node) {
-		lru_delta_flush(&d);
-		spin_unlock_irqrestore(&node->lru_lock, flags);
+	if (lv) {
+		lru_delta_flush(lv, &d);
+		spin_unlock_irqrestore(&lv->lock, flags);
 	}
 	if (!list_empty(&dead))
 		free_unref_page_list(&dead);

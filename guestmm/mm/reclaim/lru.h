@@ -1,51 +1,13 @@
-/* LRU lists from inside: batched adding, batched freeing. [R1] */
+/* LRU lists for the rest of mm/: batched adding, batched freeing, isolating one page. [R1] */
 #ifndef MM_LRU_H
 #define MM_LRU_H
-#include "mm/swap/swap.h"
+#include "mm/reclaim/lruvec.h"
+#include "mm/reclaim/policy.h"
+#include "mm/reclaim/reclaim.h"
 
 #define PAGE_PLACE_MASK (PAGE_ZONE_MASK << PAGE_ZONE_SHIFT | PAGE_NODE_MASK << PAGE_NODE_SHIFT)
 
-/** The list a page belongs on, by its flags. */
-static inline enum lru_list page_lru(const struct page *page)
-{
-	u64 f = READ_ONCE(page->flags);
-
-	if (unlikely(f >> PG_unevictable & 1))
-		return LRU_UNEVICTABLE;
-	return (f >> PG_swapbacked & 1 ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE) +
-	       (f >> PG_active & 1);
-}
-
-/** Pages added to and removed from one list of one zone, not yet in the counters. lru_lock. */
-struct lru_delta {
-	unsigned int zone;
-	enum lru_list lru;
-	s64 n;
-};
-void lru_delta_flush(struct lru_delta *d);
-static inline void lru_delta_add(struct lru_delta *d, const struct page *page, enum lru_list lru,
-				 s64 n)
-{
-	unsigned int zone = page_zone_index(page);
-
-	if (unlikely(d->zone != zone || d->lru != lru)) {
-		lru_delta_flush(d);
-		d->zone = zone;
-		d->lru = lru;
-	}
-	d->n += n;
-}
-
-/** Is it weighed as a page of a file (1), or as anonymous memory, which shared memory is (0)? */
-static inline unsigned int page_is_file_lru(const struct page *page)
-{
-	return !PageSwapBacked(page);
-}
-/** Taking pages of one kind has cost something: `io` requests, or `rotated` pages looked at in vain.
- * What lies back counts less and less. */
-void lru_note_cost(pg_data_t *node, unsigned int file, u64 io, u64 rotated);
-
-/** Queue a page for the list its flags name. The batch holds a reference. Preemption off. */
+/** Queue a page for the list its policy chooses. The batch holds a reference. Preemption off. */
 #define LRU_BATCH 15
 struct lru_batch {
 	u64 nr;
@@ -65,6 +27,16 @@ static inline void __lru_add(struct page *page)
 /** Take an evictable page off its list, with a reference. False: it is on none, or about to be
  * freed. */
 bool lru_isolate(struct page *page);
+/** Put back pages isolated by lru_isolate(), of any lruvecs, and drop their references. */
+void lru_putback(struct list_head *pages);
+/** Move the pages of one lruvec and kind, those of the first page, from a list of pages that
+ * lru_isolate() took to iso. Returns iso->nr. */
+u64 isolated_take(struct isolated *iso, struct list_head *pages);
+/** Change PG_mlocked and PG_unevictable; a page on a list changes the list. The caller holds the page
+ * by a mapping (P held) or a reference. */
+void lru_set_mlocked(struct page *page, bool lock);
+/** Pages whose write to swap has ended: those on a list may be looked at next. Any context. */
+void lru_written(struct page **pages, unsigned int n);
 /** Pages with PG_lazyfree (A). */
 extern s64 nr_lazyfree;
 static inline void page_clear_lazyfree(struct page *page)

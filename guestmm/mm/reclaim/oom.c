@@ -22,6 +22,7 @@
 #include "mm/reclaim/lru.h"
 #include "mm/virt/pgtable.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/virt/vma.h"
 
 #define OOM_REAP_ATTEMPTS 10

@@ -1,6 +1,7 @@
 /* Reclaim from inside. [R1 R2] */
 #ifndef MM_VMSCAN_H
 #define MM_VMSCAN_H
+#include "mm/reclaim/policy.h"
 #include "mm/swap/swapcache.h"
 
 #define DEF_PRIORITY	    12 /* a pass looks at 1/4096 of the lists, then twice as much, ... */
@@ -9,6 +10,7 @@
 /** One reclaim's task and result. */
 struct scan_control {
 	gfp_t gfp;
+	struct mem_cgroup *target; /* only the groups of its subtree; NULL: all */
 	unsigned int order;
 	enum zone_type highest; /* pages of higher zones do not help */
 	int priority;
@@ -18,11 +20,12 @@ struct scan_control {
 	u64 nr_scanned, nr_reclaimed;	/* pages */
 	u64 nr_dirty;			/* pages of files that were left to the flusher */
 	u64 nr_slab;			/* objects that shrinkers freed */
-	struct zone *isolated_zone;	/* whose level counts the isolated pages */
-	enum zone_stat_item isolated;	/* which level */
 	struct swap_write_batch writes; /* request being filled, over one pass */
 };
-/** One pass over a node's lists at sc->priority. Sleeps. */
+/** One pass at sc->priority over the lists of one (cgroup, node) pair, until sc->nr_to_reclaim is
+ * reached. Sleeps. Requests being filled stay in sc->writes. */
+void shrink_lruvec(struct lruvec *lv, struct scan_control *sc);
+/** One pass over the lruvecs of sc->target's subtree on a node, and over slab caches. Sleeps. */
 void shrink_node(pg_data_t *node, struct scan_control *sc);
 /** kswapd's work: reclaim until a zone the waker could use is above high. Sleeps. Returns pages
  * reclaimed. */
@@ -40,27 +43,15 @@ u64 reclaim_pages(struct list_head *pages);
 /** Put them on the inactive list, as if they had not been used. */
 void deactivate_pages(struct list_head *pages);
 
-/* Policy [pure] */
-/** Should the active list give pages to the inactive one? Up to 1 GiB they are kept equal; the
- * larger memory is, the smaller a part suffices to see who is used twice. Pages. */
-bool inactive_is_low(u64 inactive, u64 active);
-enum page_verdict { PAGE_RECLAIM, PAGE_KEEP, PAGE_ACTIVATE };
-/** What to do with an inactive page: `ptes` of its mappings were used since the last look,
- * `referenced` = the last look found a use, too. */
-enum page_verdict page_check_references(unsigned int ptes, bool referenced);
-/** The same for a page of a file; `exec` = it is mapped as a program's text. */
-enum page_verdict file_check_references(unsigned int ptes, bool referenced, bool exec);
-/** How many pages of an inactive list of `size` to look at. */
-u64 scan_target(u64 size, int priority, int swappiness, bool can_swap);
-/** What is known when anonymous memory and files are weighed against each other. Index 0 is
- * anonymous memory, 1 files. */
-struct scan_balance {
-	u64 inactive[2], active[2]; /* pages on the lists */
-	u64 cost[2];		    /* what taking from it has cost lately: see lru_note_cost() */
-	int priority, swappiness;
-	bool can_swap;
-	bool file_is_tiny; /* all files and free pages together do not reach the high watermarks */
+/* What evict.c does with isolated pages */
+struct evict_result {
+	u64 freed, activated; /* pages */
 };
-/** Pages of each to look at in one pass. */
-void scan_balance(const struct scan_balance *b, u64 target[2]);
+/** Judge and take the pages of iso. Those freed move to `dead` with reference count 0; those that
+ * stay remain in iso->pages, oldest last, for put_back(). Sleeps. */
+void evict_isolated(struct isolated *iso, struct list_head *dead, struct scan_control *sc,
+		    struct evict_result *result);
+/** Wait for the writes of the listed pages, and move to `dead` those that nobody wants back.
+ * Returns pages. Sleeps. */
+u64 evict_written(struct list_head *pages, struct list_head *dead);
 #endif

@@ -5,6 +5,7 @@
  */
 #include "mm/init.h"
 #include "mm/phys/internal.h"
+#include "mm/reclaim/policy.h"
 #include "mm/virt/mm.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
@@ -39,14 +40,36 @@ static void fill_zones(struct mmvm_audit_root *root)
 	}
 }
 
-static void fill_nodes(struct mmvm_audit_root *root)
+static void fill_policy(struct mmvm_audit_policy *a, const struct reclaim_policy *p)
 {
-	_Static_assert((int)NR_LRU_LISTS == MMVM_AUDIT_NR_LRU, "LRU lists as the host knows them");
+	ksnprintf(a->name, sizeof(a->name), "%s", p->name);
+	a->nr_lists = p->nr_lists;
+	for (unsigned int l = 0; l < p->nr_lists; l++) {
+		ksnprintf(a->list[l].name, sizeof(a->list[l].name), "%s", p->lists[l].name);
+		a->list[l].flags_mask = p->lists[l].flags_mask;
+		a->list[l].flags_value = p->lists[l].flags_value;
+		a->list[l].level = p->lists[l].level;
+		a->list[l].kind = p->lists[l].kind;
+	}
+}
+
+static void fill_lruvecs(struct mmvm_audit_root *root)
+{
 	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
 		root->node[i].present = node_data[i].present;
-		for (unsigned int l = 0; l < NR_LRU_LISTS; l++)
-			root->node[i].lru_gva[l] = GVA(&node_data[i].lru[l]);
+		root->node[i].node_gva = GVA(&node_data[i]);
 	}
+	for (unsigned int i = 0; reclaim_policies[i]; i++)
+		fill_policy(&root->policy[i], reclaim_policies[i]);
+	root->lruvec_list_gva = GVA(&lruvec_list);
+	root->lruvec = (struct mmvm_audit_lruvec_layout){
+		.link_offset = offsetof(struct lruvec, link),
+		.policy_offset = offsetof(struct lruvec, policy_index),
+		.node_offset = offsetof(struct lruvec, node),
+		.memcg_offset = offsetof(struct lruvec, memcg),
+		.list_offset = offsetof(struct lruvec, list),
+		.nr_offset = offsetof(struct lruvec, nr),
+	};
 }
 
 static void fill_swap(struct mmvm_audit_root *root)
@@ -87,7 +110,7 @@ void audit_root_fill(void)
 		root->range[i].end_pfn = ram_range[i].end;
 	}
 	fill_zones(root);
-	fill_nodes(root);
+	fill_lruvecs(root);
 	fill_swap(root);
 
 	root->mm_list_gva = GVA(&mm_list);

@@ -9,6 +9,7 @@
 #include "mm/virt/mm.h"
 #include "mm/cache/filemap.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/kvirt/vmalloc.h"
 
 static void kb(struct report *r, const char *label, u64 pages)

@@ -17,6 +17,7 @@
  */
 #include "lib/trace.h"
 #include "mm/reclaim/lru.h"
+#include "mm/reclaim/workingset.h"
 #include "mm/virt/rmap.h"
 #include "mm/swap/swapcache.h"
 

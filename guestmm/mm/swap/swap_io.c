@@ -6,8 +6,8 @@
  * comes back. Sixteen writes of up to 32 pages bound what is under way to 2 MiB, so reclaim cannot
  * drown the disk. Reads have a pool of their own: a fault does not queue behind all writes.
  *
- * Write:  locked, dirty, unmapped ─> Writeback + Reclaim, unlocked ─(disk)─> end: to the tail of
- *         the inactive list, where the next look finds it clean and drops it.
+ * Write:  locked, dirty, unmapped ─> Writeback + Reclaim, unlocked ─(disk)─> end: the policy
+ *         moves it to where the next look finds it clean and drops it.
  * Read:   locked, not up to date ─(disk)─> end: up to date or Error, unlocked.
  *
  * I1  A page under I/O is in the swap cache, whose reference keeps it; it does not leave the cache
@@ -15,7 +15,7 @@
  * I2  A failed write leaves the page dirty: the only copy stays in memory.
  * I3  NR_WRITEBACK = pages with Writeback.
  *
- * Locks: pool lock, interrupts off; lru_lock in the end of a write.
+ * Locks: pool lock, interrupts off; lruvec->lock in the end of a write.
  */
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -113,33 +113,6 @@ static void report_io_error(const char *what, const struct bio *bio)
 	}
 }
 
-/* Completed pages that are on a list already go to its tail: they are the next to be dropped. */
-static void rotate_pages(struct page **pages, unsigned int n)
-{
-	pg_data_t *node = NULL;
-	unsigned long flags = 0;
-	u64 moved = 0;
-
-	for (unsigned int i = 0; i < n; i++) {
-		struct page *page = pages[i];
-
-		if (page_pgdat(page) != node) {
-			if (node)
-				spin_unlock_irqrestore(&node->lru_lock, flags);
-			node = page_pgdat(page);
-			flags = spin_lock_irqsave(&node->lru_lock);
-		}
-		if (PageReclaim(page) && PageLRU(page) && !PageActive(page) &&
-		    !PageUnevictable(page)) {
-			list_move_tail(&page->lru, &node->lru[page_lru(page)]);
-			moved++;
-		}
-	}
-	if (node)
-		spin_unlock_irqrestore(&node->lru_lock, flags);
-	count_vm_events(PGROTATED, moved);
-}
-
 static void write_end_io(struct bio *bio)
 {
 	unsigned int n = bio->nr_pages;
@@ -152,7 +125,7 @@ static void write_end_io(struct bio *bio)
 			SetPageDirty(bio->pages[i]); /* I2 */
 		}
 	} else {
-		rotate_pages(bio->pages, n);
+		lru_written(bio->pages, n);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		page_stat_add(bio->pages[i], NR_WRITEBACK, -1);

@@ -14,6 +14,7 @@
 #include "lib/trace.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
+#include "mm/reclaim/workingset.h"
 #include "mm/swap/swapcache.h"
 
 /* Shared memory belongs to no address space whose misses would tell; half of the most. */

@@ -16,7 +16,7 @@
  *
  * I4  total_swap_pages = sum of usable over writable areas; swap_order lists just these.
  *
- * Locks: si->lock, under page_table_lock and lru_lock; never taken by interrupts.
+ * Locks: si->lock, under page_table_lock; never taken by interrupts.
  */
 #include "lib/errno.h"
 #include "mm/swap/swapcache.h"

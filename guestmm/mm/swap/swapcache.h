@@ -88,15 +88,6 @@ void free_swap_cache(struct page **pages, unsigned int nr);
  * the cache for good; reference count becomes 0. False: somebody came. */
 bool swap_cache_evict(struct page *page);
 
-/* Refaults (workingset.c) */
-#define SHADOW_FLAG (1u << 31)
-u32 workingset_eviction(const struct page *page);
-/** A page comes back: activate it if it was thrown out too early. */
-void workingset_refault(struct page *page, u32 shadow);
-void workingset_age(unsigned int node, u64 pages);
-/** The decision [pure]: would a list longer by `workingset` pages have kept the page? */
-bool workingset_was_active(u32 evicted_at, u32 now, u64 workingset);
-
 /* I/O (swap_io.c) */
 struct swap_write_batch {
 	struct bio *bio; /* being filled */

@@ -38,7 +38,7 @@ static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, uns
 static void willneed_shmem(struct address_space *mapping, unsigned long index, unsigned long stop)
 {
 	struct page *page;
-	bool major;
+	bool major = false;
 
 	for (; index < stop; index++)
 		if (!shmem_get_page(mapping, index, false, &page, &major)) {

@@ -12,7 +12,7 @@
  *
  * As in Linux a hole is found when it is reached: what lies below it is done, and the call fails.
  *
- * Locks: mmap_lock for writing to change VMAs, for reading to fault in; lru_lock for page flags.
+ * Locks: mmap_lock for writing to change VMAs, for reading to fault in; lruvec->lock for page flags.
  */
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
@@ -29,42 +29,17 @@ bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsign
 /* ---- pages ------------------------------------------------------------------------------------
  */
 
-/* The page is mapped by the VMA, so it stays. On a list it changes the list; elsewhere (in a batch,
- * isolated) whoever puts it on one looks at the flags then. */
-static void page_set_mlocked(struct page *page, bool lock)
-{
-	pg_data_t *node = page_pgdat(page);
-	unsigned long flags = spin_lock_irqsave(&node->lru_lock);
-	struct lru_delta d = {0};
-	bool listed = PageLRU(page);
-
-	if (PageMlocked(page) == lock)
-		goto out;
-	if (listed)
-		lru_delta_add(&d, page, page_lru(page), -1);
-	if (lock)
-		atomic_or(&page->flags, 1ull << PG_mlocked | 1ull << PG_unevictable);
-	else
-		atomic_and(&page->flags, ~(1ull << PG_mlocked | 1ull << PG_unevictable));
-	page_stat_add(page, NR_MLOCK, lock ? 1 : -1);
-	if (listed) {
-		lru_delta_add(&d, page, page_lru(page), 1);
-		lru_delta_flush(&d);
-		list_move(&page->lru, &node->lru[page_lru(page)]);
-	}
-out:
-	spin_unlock_irqrestore(&node->lru_lock, flags);
-}
-
+/* The page is mapped by the VMA, so it stays. A page in a batch or isolated is put on the list that
+ * its flags name then. */
 void mlock_page(struct page *page)
 {
 	if (!PageMlocked(page))
-		page_set_mlocked(page, true);
+		lru_set_mlocked(page, true);
 }
 
 void munlock_page(struct page *page)
 {
-	page_set_mlocked(page, false);
+	lru_set_mlocked(page, false);
 }
 
 void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock)
@@ -84,7 +59,7 @@ void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 			pte_t e = pte_read(pte);
 
 			if (pte_present(e) && !pte_special(e))
-				page_set_mlocked(pfn_to_page(pte_pfn(e)), lock);
+				lru_set_mlocked(pfn_to_page(pte_pfn(e)), lock);
 		}
 		spin_unlock(&mm->page_table_lock);
 	}

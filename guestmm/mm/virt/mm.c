@@ -4,7 +4,7 @@
  * I1  Every mm with users > 0 is on mm_list; it leaves in the last mmput(), after its pages.
  *
  * Lock order of the virtual half, outer to inner:
- *   mmap_lock > page lock > anon_vma root->lock > page_table_lock > lru_lock > swap_info lock >
+ *   mmap_lock > page lock > anon_vma root->lock > page_table_lock > lruvec->lock > swap_info lock >
  *   zone->lock. mm_list_lock is taken alone.
  */
 #include "arch/tlb.h"

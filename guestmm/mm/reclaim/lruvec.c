@@ -1,0 +1,110 @@
+/*
+ * lruvecs: making them, finding them, and the table of policies.
+ *
+ * Today there is one per node, the root cgroup's. The controller of memory cgroups makes more with
+ * lruvec_init(); whatever walks them (reclaim, the host's audit) uses next_lruvec() or lruvec_list.
+ *
+ * Locks: lruvec_list_lock, the innermost: for lruvec_list and lruvec_table.
+ */
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/reclaim/lru.h"
+
+const struct reclaim_policy *const reclaim_policies[] = {
+	&policy_twolist,
+	NULL,
+};
+_Static_assert(ARRAY_SIZE(reclaim_policies) - 1 <= LRU_MAX_POLICIES, "rows as the host reads them");
+
+const struct reclaim_policy *reclaim_policy = &policy_twolist;
+struct lruvec root_lruvec[MMVM_MAX_NODES];
+struct list_head lruvec_list = LIST_HEAD_INIT(lruvec_list);
+struct lruvec *lruvec_table[MAX_LRUVECS];
+static spinlock_t lruvec_list_lock = SPINLOCK_INIT;
+
+int reclaim_policy_row(const char *name)
+{
+	for (int i = 0; reclaim_policies[i]; i++)
+		if (!strcmp(reclaim_policies[i]->name, name))
+			return i;
+	return -EINVAL;
+}
+
+int lruvec_init(struct lruvec *lv, pg_data_t *node, u64 memcg)
+{
+	unsigned long flags;
+	int err = -ENOSPC;
+
+	memset(lv, 0, sizeof(*lv));
+	spin_lock_init(&lv->lock);
+	lv->node = node;
+	lv->memcg = memcg;
+	lv->policy = reclaim_policy;
+	lv->policy_index = (u32)reclaim_policy_row(reclaim_policy->name);
+	for (unsigned int l = 0; l < LRU_MAX_LISTS; l++)
+		INIT_LIST_HEAD(&lv->list[l]);
+	lv->policy->init(lv);
+
+	flags = spin_lock_irqsave(&lruvec_list_lock);
+	for (u32 id = 0; id < MAX_LRUVECS; id++) {
+		if (lruvec_table[id])
+			continue;
+		lv->id = id;
+		lruvec_table[id] = lv;
+		list_add_tail(&lv->link, &lruvec_list);
+		err = 0;
+		break;
+	}
+	spin_unlock_irqrestore(&lruvec_list_lock, flags);
+	return err;
+}
+
+void lruvec_destroy(struct lruvec *lv)
+{
+	unsigned long flags = spin_lock_irqsave(&lruvec_list_lock);
+
+	list_del(&lv->link);
+	WRITE_ONCE(lruvec_table[lv->id], NULL);
+	spin_unlock_irqrestore(&lruvec_list_lock, flags);
+}
+
+void lruvecs_init(const char *policy)
+{
+	int row = policy ? reclaim_policy_row(policy) : 0;
+
+	if (row < 0) {
+		printk("reclaim_policy=%s: no such policy, %s it is\n", policy,
+		       reclaim_policies[0]->name);
+		row = 0;
+	}
+	reclaim_policy = reclaim_policies[row];
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
+		if (node_data[i].present && lruvec_init(&root_lruvec[i], &node_data[i], 0))
+			panic("no id for a node's lruvec");
+}
+
+u64 lruvec_level(const struct lruvec *lv, enum zone_stat_item level)
+{
+	u64 sum = 0;
+
+	if (level == NR_UNEVICTABLE)
+		return lv->nr[LRU_UNEVICTABLE];
+	for (unsigned int l = 0; l < lv->policy->nr_lists; l++)
+		if (lv->policy->lists[l].level == level)
+			sum += lv->nr[l + 1];
+	return sum;
+}
+
+struct lruvec *next_lruvec(pg_data_t *node, struct mem_cgroup *target, struct lruvec *prev)
+{
+	return prev ? NULL : &root_lruvec[node->id];
+}
+
+u64 node_lru_level(const pg_data_t *node, enum zone_stat_item level)
+{
+	u64 sum = 0;
+
+	for (struct lruvec *lv = NULL; (lv = next_lruvec((pg_data_t *)node, NULL, lv)) != NULL;)
+		sum += lruvec_level(lv, level);
+	return sum;
+}

@@ -1,0 +1,51 @@
+/*
+ * The room mm/reclaim for the rest of the kernel: which page leaves memory, and when. [R1 R2]
+ *
+ *   lru.h, lru.c          pages onto lists and off them, freeing
+ *   lruvec.h, lruvec.c    the lists of one (memory cgroup, node) pair
+ *   policy.h, policy_*.c  which page to look at next
+ *   vmscan.c, evict.c     passes over the lists; taking pages
+ *   workingset.c          what is remembered of pages that were taken
+ *   kswapd.c, oom.c       ahead of need; beyond hope
+ *
+ * Ownership: a page on an LRU list belongs to whoever has a reference to it; the list has none. An
+ * isolated page carries a reference of its isolator, who puts it back or frees it.
+ *
+ * Errors: nothing here returns an errno. Reclaim returns how many pages it freed; 0 is no progress.
+ *
+ * Lock order (outer to inner), this room's part:
+ *
+ *   page lock (trylock only) > anon_vma, i_mmap > page_table_lock > lruvec->lock > zone->lock
+ *                                              mapping->lock, swap_info lock > (no lock of ours)
+ *
+ * lruvec->lock is taken with interrupts off; never two lruvecs' at once.
+ */
+#ifndef MM_RECLAIM_H
+#define MM_RECLAIM_H
+#include "mm/phys/zone.h"
+
+/** Start kswapd for every node. Returns 0 or -ENOMEM. */
+int kswapd_init(void);
+/** Allocation in `zone` fell below low: wake its node's kswapd. Any context. */
+void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_type highest);
+/** Direct reclaim for an allocation. Sleeps. Returns pages reclaimed (0 = no progress). */
+unsigned long try_to_free_pages(gfp_t gfp, unsigned int order);
+/** Only one may decide about killing: false when somebody else is at it. May not sleep. */
+bool oom_trylock(void);
+void oom_unlock(void);
+/** Nothing reclaimable: pick and kill a process; between oom_trylock() and oom_unlock(). May sleep.
+ * Returns true if one was killed or is still dying. */
+bool out_of_memory(gfp_t gfp, unsigned int order);
+extern int vm_swappiness; /* 0..200, default 60 */
+
+/** Badness as Linux 6.12: rss + swap + page tables in pages, plus adj * total / 1000; LONG_MIN =
+ * never. [pure] */
+long oom_badness_points(u64 rss, u64 swap, u64 pgtable_pages, u64 totalpages, int oom_score_adj);
+
+/** Queue a new anonymous page for the LRU. */
+void lru_add_anon(struct page *page, bool active);
+/** Take the page off its LRU list, if it is on one. */
+void lru_del(struct page *page);
+/** The page was read, written or otherwise used without an accessed bit. */
+void mark_page_accessed(struct page *page);
+#endif
