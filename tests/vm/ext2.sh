@@ -18,7 +18,7 @@ done
 # guest MODE ARGS... : run ext2test in a small machine on the disk(s) of $disks
 disks=$dir/disk
 guest() {
-	set -- --exec ext2test -- "$@"
+	set -- --exec "${program:-ext2test}" -- "$@"
 	for d in $disks; do set -- --disk "$d" "$@"; done
 	LIMIT=240 run run --accel kvm --sample 0 --memory 32M --swap 0 "$@"
 }
@@ -81,6 +81,14 @@ sum=$(cksum <"$dir/disk")
 guest hostile /dev/vda
 ok "a feature that only readers need not know: read-only" said 'not known: read-only'
 ok "and nothing is written" [ "$sum" = "$(cksum <"$dir/disk")" ]
+
+# ---- nothing of a deleted file is seen where a write failed
+for bs in 1024 4096; do
+	new_disk $bs 1M
+	program=stale guest /dev/vda
+	ok "$bs: failed writes show nothing of deleted files" passed stale
+	ok "$bs: e2fsck is content" clean
+done
 
 # ---- full
 new_disk 1024 1M

@@ -64,12 +64,16 @@ copy_user:
 copy_refused:
 	movq	%rdx, %rax
 	ret
-copy_fixup:				/* in the words: 8 * rcx and the odd bytes are left */
+/* In the words: 8 * rcx and the odd bytes are left. Of the word that faulted the bytes before the page
+ * boundary are good: one by one. */
+copy_fixup:
 	andl	$7, %edx
 	leaq	(%rdx, %rcx, 8), %rcx
+10:	rep movsb
 	jmp	3b
 	EX_TABLE 1b copy_fixup
 	EX_TABLE 2b 3b
+	EX_TABLE 10b 3b
 
 /* size_t clear_user(unsigned long to, size_t n) */
 	.balign 16
@@ -86,8 +90,14 @@ clear_user:
 	andl	$7, %ecx
 5:	rep stosb
 	jmp	3b
-	EX_TABLE 4b copy_fixup
+clear_fixup:
+	andl	$7, %edx
+	leaq	(%rdx, %rcx, 8), %rcx
+11:	rep stosb
+	jmp	3b
+	EX_TABLE 4b clear_fixup
 	EX_TABLE 5b 3b
+	EX_TABLE 11b 3b
 
 /* long strncpy_from_user(char *to, unsigned long from, size_t n) */
 	.balign 16

@@ -17,6 +17,9 @@
  * X4  Bits set in bitmaps, counts in descriptors and in the super block agree whenever alloc_lock is
  *     free.
  * X5  No block of a file lies beyond its size rounded up to a block.
+ * X6  A block of a file holds what was written to the file, or zeroes, or the page in memory over it is
+ *     dirty: nobody reads what a deleted file left. So a new block is covered by a dirty page before
+ *     its page's lock is released, or it is a hole again.
  *
  * Locks, outermost first: those of vfs.h > page lock of data > map_lock (an inode's block tree) >
  * alloc_lock (bitmaps and counts) > page lock of metadata > raw_lock.
@@ -56,6 +59,7 @@ struct ext2_inode {
 	struct mutex map_lock;
 	u32 next_block, next_goal; /* map_lock: where a sequential writer goes on */
 	u32 room_hint;		   /* dir's lock: no room for a long name before this block */
+	u8 fresh; /* inode->lock: blocks of the page being written that were allocated for it */
 };
 
 static inline struct ext2_sb *ext2_sb(const struct super_block *sb)
@@ -97,7 +101,7 @@ bool ext2_blocks_ok(const struct ext2_sb *sbi, u32 start, u32 count);
 /** All metadata to the disk, and the disk's cache emptied. 0 or -EIO. */
 int ext2_sync_meta(struct ext2_sb *sbi);
 int ext2_sync_fs(struct super_block *sb);
-int ext2_remount(struct super_block *sb, bool read_only);
+int ext2_remount(struct super_block *sb, bool read_only, const char *options);
 void ext2_put_super(struct super_block *sb);
 void ext2_super_dirty(struct ext2_sb *sbi);
 void ext2_group_dirty(struct ext2_sb *sbi, u32 group);
@@ -148,6 +152,11 @@ void ext2_free_ino(struct ext2_sb *sbi, u32 ino, bool dir);
 /** Where block `iblock` of the file is: *phys (0: a hole), and how many (at most `max`) follow each
  * other there. 0 or -errno. */
 int ext2_map(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32 *count);
+/** Allocate block `iblock` unless there is one. *fresh: it was allocated, and holds what a deleted file
+ * left: it is the caller's to overwrite all of it, or to call ext2_unmap_block(). 0 or -errno. */
+int ext2_map_create(struct inode *inode, u32 iblock, bool *fresh);
+/** Make one block of data a hole again. The tables that lead to it stay. */
+void ext2_unmap_block(struct inode *inode, u32 iblock);
 /** Free all blocks from `keep` (file's numbering) on. Goes as far as it can. 0 or the first error. */
 int ext2_free_from(struct inode *inode, u32 keep);
 /** Most bytes a file can have with this block size. [pure] */

@@ -8,7 +8,8 @@
  *             page that was mapped) gets one, unless it is all zero: then it stays a hole.
  *
  * F1  A dirty page's blocks exist, but for the case above.
- * F2  What a failed or short write has allocated beyond the end is freed again (X5).
+ * F2  What a failed write has allocated is freed again: beyond the end (X5), and within the file,
+ *     where it would show what a deleted file left (X6).
  * F3  What lies behind the end in the last page is zeroed before the page is written.
  */
 #include "fs/ext2/ext2.h"
@@ -194,16 +195,35 @@ static int writepage(struct page *page, struct writeback_control *wbc)
 	return 0;
 }
 
-/** Allocate blocks of the page for bytes [from, to). */
-static int reserve(struct inode *inode, unsigned long index, u32 from, u32 to)
+/** The page will not be written: what was allocated for it becomes a hole again (X6). Page locked. */
+static void give_back(struct inode *inode, unsigned long index, u8 fresh)
+{
+	u32 first = index * (PAGE_SIZE / ext2_sb(inode->sb)->block_size);
+
+	for (u32 i = 0; fresh; i++, fresh >>= 1)
+		if (fresh & 1)
+			ext2_unmap_block(inode, first + i);
+}
+
+/** Allocate blocks of the locked page for bytes [from, to): all of them or none. *fresh: a bit for
+ * each block of the page that is new. */
+static int reserve(struct inode *inode, unsigned long index, u32 from, u32 to, u8 *fresh)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
-	u32 first = index * (PAGE_SIZE / sbi->block_size), phys, count;
-	int err = 0;
+	u32 first = index * (PAGE_SIZE / sbi->block_size);
 
-	for (u32 i = from / sbi->block_size; i * sbi->block_size < to && !err; i++)
-		err = ext2_map(inode, first + i, 1, EXT2_MAP_CREATE, &phys, &count);
-	return err;
+	*fresh = 0;
+	for (u32 i = from / sbi->block_size; i * sbi->block_size < to; i++) {
+		bool is_new;
+		int err = ext2_map_create(inode, first + i, &is_new);
+
+		if (err) {
+			give_back(inode, index, *fresh);
+			return err;
+		}
+		*fresh |= is_new << i;
+	}
+	return 0;
 }
 
 /** Nothing is allocated beyond the end (F2). inode->lock held for writing. */
@@ -266,9 +286,9 @@ static int write_begin(struct address_space *mapping, u64 pos, unsigned int len,
 		put_page(page);
 	} while (true);
 	/* A dirty page of one block has it (F1). */
-	err = PageDirty(page) && inode->sb->blocksize == PAGE_SIZE
-		      ? 0
-		      : reserve(inode, page->index, from, from + len);
+	err = ext2_i(inode)->fresh = 0;
+	if (!PageDirty(page) || inode->sb->blocksize != PAGE_SIZE)
+		err = reserve(inode, page->index, from, from + len, &ext2_i(inode)->fresh);
 	if (err) {
 		unlock_page(page);
 		put_page(page);
@@ -311,6 +331,8 @@ static int write_end(struct address_space *mapping, u64 pos, unsigned int len, u
 			ext2_update_inode(inode);
 		}
 		set_page_dirty(page);
+	} else {
+		give_back(inode, page->index, ext2_i(inode)->fresh);
 	}
 	unlock_page(page);
 	put_page(page);
@@ -324,12 +346,14 @@ static int page_mkwrite(struct page *page)
 	struct address_space *mapping = page_mapping_file(page);
 	struct inode *inode = mapping->host;
 	u64 size = READ_ONCE(mapping->size), start = (u64)page->index << PAGE_SHIFT;
+	u8 fresh;
 
 	if (inode->sb->read_only)
 		return -EROFS;
 	if (size <= start)
 		return -EFAULT;
-	return reserve(inode, page->index, 0, min(size - start, (u64)PAGE_SIZE));
+	/* The caller sets the page dirty before it unlocks it. */
+	return reserve(inode, page->index, 0, min(size - start, (u64)PAGE_SIZE), &fresh);
 }
 
 const struct address_space_ops ext2_data_aops = {

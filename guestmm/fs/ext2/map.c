@@ -203,7 +203,9 @@ undo:
 	return err;
 }
 
-int ext2_map(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32 *count)
+/* ext2_map(); *fresh when the block has been allocated now. */
+static int map_block(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32 *count,
+		     bool *fresh)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
 	struct ext2_inode *ei = ext2_i(inode);
@@ -227,6 +229,7 @@ int ext2_map(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32
 	} else if (flags & EXT2_MAP_CREATE) {
 		/* Memory and bitmaps may have to be waited for. */
 		err = flags & EXT2_MAP_NOWAIT ? -EAGAIN : fill_hole(inode, iblock, &w, phys);
+		*fresh = !err;
 	} else {
 		*count = w.level + 1 == w.depth ? run_length(sbi, &w, 0, max)
 						: min(hole_length(sbi, &w), max);
@@ -237,7 +240,47 @@ unlock:
 	return err;
 }
 
+int ext2_map(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32 *count)
+{
+	bool fresh = false;
+
+	return map_block(inode, iblock, max, flags, phys, count, &fresh);
+}
+
+int ext2_map_create(struct inode *inode, u32 iblock, bool *fresh)
+{
+	u32 phys, count;
+
+	*fresh = false;
+	return map_block(inode, iblock, 1, EXT2_MAP_CREATE, &phys, &count, fresh);
+}
+
 /* ---- freeing ---- */
+
+void ext2_unmap_block(struct inode *inode, u32 iblock)
+{
+	struct ext2_sb *sbi = ext2_sb(inode->sb);
+	struct ext2_inode *ei = ext2_i(inode);
+	struct walk w;
+
+	mutex_lock(&ei->map_lock);
+	if (walk_down(inode, iblock, 0, &w))
+		goto unlock; /* damage was found: it is e2fsck's */
+	if (w.level + 1 == w.depth && *w.ptr[w.level]) {
+		u32 block = *w.ptr[w.level];
+
+		*w.ptr[w.level] = 0;
+		if (w.level)
+			set_page_dirty(w.page[w.level]);
+		ext2_free_blocks(sbi, block, 1);
+		inode->blocks -= min(inode->blocks, (u64)ext2_sectors(sbi));
+		ei->next_block = 0;
+		ext2_update_inode(inode);
+	}
+	walk_end(&w);
+unlock:
+	mutex_unlock(&ei->map_lock);
+}
 
 /** A tree being cut: data blocks that follow each other are freed together. */
 struct cut {

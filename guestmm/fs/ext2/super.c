@@ -362,10 +362,14 @@ static int begin_writing(struct ext2_sb *sbi)
 	return mark_state(sbi, false);
 }
 
-int ext2_remount(struct super_block *sb, bool read_only)
+int ext2_remount(struct super_block *sb, bool read_only, const char *options)
 {
 	struct ext2_sb *sbi = ext2_sb(sb);
 
+	if (*options)
+		return -EINVAL;
+	if (read_only == sb->read_only)
+		return 0;
 	if (read_only)
 		return sbi->writable ? mark_state(sbi, true) : 0;
 	if (unknown_to_writers(sbi->es))
@@ -375,10 +379,15 @@ int ext2_remount(struct super_block *sb, bool read_only)
 
 static int ext2_mount(struct super_block *sb, const char *options)
 {
-	struct ext2_sb *sbi = kzalloc(sizeof(*sbi), GFP_KERNEL);
+	struct ext2_sb *sbi;
 	bool offset;
 	int err;
 
+	if (*options) {
+		printk("ext2: no options are known here: %s\n", options);
+		return -EINVAL;
+	}
+	sbi = kzalloc(sizeof(*sbi), GFP_KERNEL);
 	if (!sbi)
 		return -ENOMEM;
 	sbi->sb = sb;
