@@ -195,7 +195,8 @@ static long access_call(int dfd, unsigned long name, u32 mode, u32 flags)
 	ret = target_get(&t, dfd, name, flags);
 	if (ret)
 		return ret;
-	if (mode & 1 && t.inode && S_ISREG(t.inode->mode) && !(t.inode->mode & 0111))
+	if (mode & 1 && t.inode && S_ISREG(t.inode->mode) &&
+	    (!(t.inode->mode & 0111) || path_noexec(t.file ? &t.file->path : &t.path)))
 		ret = -EACCES;
 	else if (mode & 2 && target_read_only(&t) && t.inode &&
 		 (S_ISREG(t.inode->mode) || S_ISDIR(t.inode->mode) || S_ISLNK(t.inode->mode)))
@@ -668,6 +669,17 @@ long sys_fadvise64(struct pt_regs *r)
 #define ST_VALID    0x20
 #define ST_RELATIME 0x1000
 
+static s64 statfs_flags(const struct mount *m)
+{
+	/* ST_* have the values of MS_* but for relatime. */
+	u32 flags = READ_ONCE(m->flags);
+	s64 st = ST_VALID | (flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS |
+				      MS_NOATIME | MS_NODIRATIME));
+
+	st |= m->read_only ? ST_RDONLY : 0;
+	return flags & (MS_NOATIME | MS_STRICTATIME) ? st : st | ST_RELATIME;
+}
+
 static long statfs_to_user(const struct target *t, unsigned long to)
 {
 	const struct mount *m = t->file ? t->file->path.mnt : t->path.mnt;
@@ -675,14 +687,14 @@ static long statfs_to_user(const struct target *t, unsigned long to)
 		.bsize = PAGE_SIZE,
 		.frsize = PAGE_SIZE,
 		.namelen = NAME_MAX,
-		.flags = ST_VALID | ST_RELATIME,
+		.flags = ST_VALID,
 	};
 
 	if (m) {
 		st.type = m->sb->type->magic;
 		st.bsize = st.frsize = m->sb->blocksize;
 		st.fsid[0] = m->sb->dev;
-		st.flags |= m->read_only ? ST_RDONLY : 0;
+		st.flags = statfs_flags(m);
 		if (m->sb->ops->statfs)
 			m->sb->ops->statfs(m->sb, &st);
 	} else {

@@ -347,13 +347,17 @@ static long add_seals(struct file *f, u32 seals)
 	    ~(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EINVAL;
 	down_write(&inode->lock);
-	if (inode->seals & F_SEAL_SEAL)
+	if (inode->i_data.seals & F_SEAL_SEAL)
 		ret = -EPERM;
-	else if (seals & F_SEAL_WRITE && !(inode->seals & F_SEAL_WRITE) &&
-		 READ_ONCE(inode->i_data.nr_mmap_writable) > 0)
-		ret = -EBUSY;
-	else
-		inode->seals |= seals;
+	else if (seals & F_SEAL_WRITE && !(inode->i_data.seals & F_SEAL_WRITE))
+		ret = mapping_deny_writable(&inode->i_data);
+	if (!ret) {
+		bool denied = seals & ~inode->i_data.seals & F_SEAL_WRITE;
+
+		atomic_or(&inode->i_data.seals, seals);
+		if (denied)
+			mapping_allow_writable(&inode->i_data);
+	}
 	up_write(&inode->lock);
 	return ret;
 }
@@ -362,7 +366,7 @@ static long get_seals(const struct file *f)
 {
 	if (!f->inode || !(f->inode->i_data.flags & AS_SHMEM))
 		return -EINVAL;
-	return f->inode->seals;
+	return f->inode->i_data.seals;
 }
 
 /* ---- the call --------------------------------------------------------------------------------- */

@@ -101,6 +101,12 @@ static long check_buffer(unsigned long buf, size_t len)
 	return len > TASK_SIZE || buf > TASK_SIZE - len ? -EFAULT : 0;
 }
 
+/* As Linux: the end of what is asked for is a position, too. Files without positions have no end. */
+static long check_end(const struct file *f, u64 pos, u64 len)
+{
+	return f->ops->llseek && (s64)(pos + len) < 0 ? -EINVAL : 0;
+}
+
 static long transfer_one(unsigned int fd, unsigned long buf, size_t len,
 			 long (*which)(struct file *, transfer_fn *))
 {
@@ -113,6 +119,8 @@ static long transfer_one(unsigned int fd, unsigned long buf, size_t len,
 	ret = which(f, &fn);
 	if (!ret)
 		ret = check_buffer(buf, len);
+	if (!ret)
+		ret = check_end(f, f->pos, len);
 	if (!ret)
 		ret = fn(f, buf, min(len, MAX_RW_COUNT), &f->pos);
 	file_unlock_position(f);
@@ -147,6 +155,8 @@ static long transfer_at(unsigned int fd, unsigned long buf, size_t len, s64 at,
 	if (!ret)
 		ret = check_buffer(buf, len);
 	if (!ret)
+		ret = check_end(f, pos, len);
+	if (!ret)
 		ret = fn(f, buf, min(len, MAX_RW_COUNT), &pos);
 	file_put(f);
 	return ret;
@@ -168,7 +178,7 @@ struct iovec {
 	u64 base, len;
 };
 
-/* All lengths are looked at before the first byte moves. */
+/* All lengths are looked at before the first byte moves. Their sum, or -errno. */
 static long check_vector(unsigned long vec, unsigned long n)
 {
 	u64 total = 0;
@@ -186,7 +196,7 @@ static long check_vector(unsigned long vec, unsigned long n)
 			return -EFAULT;
 		total += min(iov.len, MAX_RW_COUNT - total);
 	}
-	return 0;
+	return total;
 }
 
 static long transfer_vector(struct file *f, unsigned long vec, unsigned long n, u64 *pos,
@@ -195,6 +205,8 @@ static long transfer_vector(struct file *f, unsigned long vec, unsigned long n, 
 	size_t total = 0;
 	long ret = check_vector(vec, n);
 
+	if (ret > 0)
+		ret = check_end(f, *pos, ret);
 	for (unsigned long i = 0; !ret && i < n && total < MAX_RW_COUNT; i++) {
 		struct iovec iov;
 		long got;

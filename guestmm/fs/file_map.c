@@ -52,6 +52,7 @@ static long mmap_fd(const struct pt_regs *r)
 	o.src.mapping = f->mapping;
 	o.src.readable = mode != O_WRONLY;
 	o.src.writable = mode != O_RDONLY;
+	o.src.noexec = path_noexec(&f->path);
 	o.src.prepare = f->ops->mmap ? prepare : NULL;
 	ret = do_mmap_file(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10,
 			   r->r9 >> PAGE_SHIFT, &o.src);

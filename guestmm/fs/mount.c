@@ -242,6 +242,7 @@ static int make_mount(struct fs_type *type, const char *source, u32 flags, const
 	m->sb = sb;
 	m->refs = 1;
 	m->read_only = sb->read_only;
+	m->flags = flags & MNT_FLAGS;
 	strscpy(m->source, source, sizeof(m->source));
 	list_add_tail(&sb->list, &super_blocks);
 	*result = m;
@@ -278,7 +279,7 @@ static int attach(struct mount *m, const struct path *at)
 	return err;
 }
 
-static int remount(const struct path *at, u32 flags)
+static int remount(const struct path *at, u32 flags, const char *options)
 {
 	struct mount *m = at->mnt;
 	int err = 0;
@@ -290,10 +291,14 @@ static int remount(const struct path *at, u32 flags)
 		err = sync_sb(m->sb);
 	if (!err && m->sb->bdev && m->sb->bdev->read_only && !(flags & MS_RDONLY))
 		err = -EROFS;
-	if (!err && m->sb->ops->remount && m->read_only != !!(flags & MS_RDONLY))
-		err = m->sb->ops->remount(m->sb, flags & MS_RDONLY);
-	if (!err)
+	if (!err && m->sb->ops->remount)
+		err = m->sb->ops->remount(m->sb, flags & MS_RDONLY, options);
+	else if (!err && *options)
+		err = -EINVAL;
+	if (!err) {
 		m->read_only = m->sb->read_only = flags & MS_RDONLY;
+		WRITE_ONCE(m->flags, flags & MNT_FLAGS);
+	}
 	mutex_unlock(&mount_mutex);
 	return err;
 }
@@ -330,13 +335,17 @@ int vfs_mount(const char *type, const char *source, const char *target, u32 flag
 	if (err)
 		return err;
 	if (flags & MS_REMOUNT) {
-		err = remount(&at, flags);
+		err = remount(&at, flags, options);
 		path_put(&at);
 		return err;
 	}
-	if (flags & MS_BIND) {
+	if (flags & (MS_BIND | MS_MOVE | MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED)) {
+		/* Nothing is propagated: all mounts are private. */
+		err = at.dentry == at.mnt->root && !(flags & ~(MS_PRIVATE | MS_REC | MS_SILENT))
+			      ? 0
+			      : -EINVAL;
 		path_put(&at);
-		return -EINVAL;
+		return err;
 	}
 	return mount_at(type, source, &at, flags, options);
 }
@@ -452,6 +461,26 @@ void vfs_shutdown(void)
 	mutex_unlock(&mount_mutex);
 }
 
+/* "rw,nosuid,noexec,relatime", in Linux's order. */
+static void report_mount_flags(struct report *r, const struct mount *m)
+{
+	static const struct {
+		u32 flag;
+		const char *text;
+	} names[] = {
+		{MS_SYNCHRONOUS, ",sync"}, {MS_NOSUID, ",nosuid"},   {MS_NODEV, ",nodev"},
+		{MS_NOEXEC, ",noexec"},	   {MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"},
+	};
+	u32 flags = READ_ONCE(m->flags);
+
+	report_printf(r, "%s", m->read_only ? "ro" : "rw");
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
+		if (flags & names[i].flag)
+			report_printf(r, "%s", names[i].text);
+	if (!(flags & (MS_NOATIME | MS_STRICTATIME)))
+		report_printf(r, ",relatime");
+}
+
 void report_mounts(struct report *r)
 {
 	char *buf = (char *)__get_free_pages(GFP_KERNEL, 0);
@@ -464,8 +493,11 @@ void report_mounts(struct report *r)
 		struct path p = {m, m->root};
 		const char *name = path_name(&p, buf, PAGE_SIZE);
 
-		report_printf(r, "%s %s %s %s,relatime 0 0\n", m->source, name ? name : "?",
-			      m->sb->type->name, m->read_only ? "ro" : "rw");
+		report_printf(r, "%s %s %s ", m->source, name ? name : "?", m->sb->type->name);
+		report_mount_flags(r, m);
+		if (m->sb->ops->show_options)
+			m->sb->ops->show_options(r, m->sb);
+		report_printf(r, " 0 0\n");
 	}
 	mutex_unlock(&mount_mutex);
 	free_pages((unsigned long)buf, 0);
@@ -477,8 +509,7 @@ void mount_init(void)
 	struct fs_type *type = find_type("tmpfs");
 	struct path top, also;
 
-	/* Programs are there to be run whatever memory is like; and what is in swap is the test's. */
-	if (make_mount(type, "rootfs", 0, "mode=755,noswap", &root))
+	if (make_mount(type, "rootfs", 0, "mode=755", &root))
 		panic("VFS: no memory for the root");
 	list_add_tail(&root->list, &mounts);
 	top = also = (struct path){root, root->root};

@@ -54,6 +54,9 @@ static int may_open(const struct path *path, u32 flags)
 		return writes || flags & O_CREAT ? -EISDIR : 0;
 	if (writes && path->mnt->read_only && S_ISREG(inode->mode))
 		return -EROFS;
+	if (((inode->mode & S_IFMT) == S_IFCHR || (inode->mode & S_IFMT) == S_IFBLK) &&
+	    READ_ONCE(path->mnt->flags) & MS_NODEV)
+		return -EACCES;
 	return (inode->mode & S_IFMT) == S_IFSOCK ? -ENXIO : 0;
 }
 
@@ -348,8 +351,8 @@ int vfs_truncate(struct inode *inode, u64 size)
 		return -EFBIG;
 	down_write(&inode->lock);
 	old = inode->i_data.size;
-	if ((size < old && inode->seals & F_SEAL_SHRINK) ||
-	    (size > old && inode->seals & F_SEAL_GROW)) {
+	if ((size < old && inode->i_data.seals & F_SEAL_SHRINK) ||
+	    (size > old && inode->i_data.seals & F_SEAL_GROW)) {
 		err = -EPERM;
 	} else if (inode->ops->truncate) {
 		err = inode->ops->truncate(inode, size);
@@ -366,16 +369,25 @@ int vfs_truncate(struct inode *inode, u64 size)
 
 /* ---- regular files ---------------------------------------------------------------------------- */
 
-/* As Linux's relatime: when it is older than what was written, or than a day. */
+/* relatime: it is older than what was written, or than a day. */
+static bool atime_is_old(const struct inode *inode)
+{
+	return inode->atime.sec <= inode->mtime.sec || inode->atime.sec <= inode->ctime.sec ||
+	       inode->atime.sec + 86400 <= (s64)((boot_info.epoch_ns + ktime_ns()) / 1000000000u);
+}
+
 void file_accessed(struct file *f)
 {
 	struct inode *inode = f->inode;
 	struct vfs_time now;
+	u32 mnt;
 
 	if (f->flags & O_NOATIME || !f->path.mnt || f->path.mnt->read_only)
 		return;
-	if (inode->atime.sec > inode->mtime.sec && inode->atime.sec > inode->ctime.sec &&
-	    inode->atime.sec + 86400 > (s64)((boot_info.epoch_ns + ktime_ns()) / 1000000000u))
+	mnt = READ_ONCE(f->path.mnt->flags);
+	if (mnt & MS_NOATIME || (mnt & MS_NODIRATIME && S_ISDIR(inode->mode)))
+		return;
+	if (!(mnt & MS_STRICTATIME) && !atime_is_old(inode))
 		return;
 	now = current_time();
 	if (inode->atime.sec == now.sec)
@@ -400,16 +412,22 @@ static int write_check(struct file *f, u64 *pos, size_t *len)
 
 	if (f->flags & O_APPEND)
 		*pos = f->mapping->size;
-	if (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+	if (inode->i_data.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
 	if (*pos >= inode->sb->max_size)
 		return -EFBIG;
 	*len = min((u64)*len, inode->sb->max_size - *pos);
-	if (inode->seals & F_SEAL_GROW) {
+	if (inode->i_data.seals & F_SEAL_GROW) {
 		if (*pos + *len > f->mapping->size)
 			return -EPERM;
 	}
 	return 0;
+}
+
+static bool is_synchronous(const struct file *f)
+{
+	return f->flags & O_DSYNC ||
+	       (f->path.mnt && READ_ONCE(f->path.mnt->flags) & MS_SYNCHRONOUS);
 }
 
 static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
@@ -428,7 +446,7 @@ static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *po
 	if (ret > 0)
 		inode_touch(inode, true);
 	up_write(&inode->lock);
-	if (ret > 0 && f->flags & O_DSYNC) {
+	if (ret > 0 && is_synchronous(f)) {
 		int err = vfs_fsync(f, start, start + ret - 1, !(f->flags & O_SYNC & ~O_DSYNC));
 
 		if (err)
@@ -529,10 +547,7 @@ int vfs_fsync(struct file *f, u64 start, u64 end, bool datasync)
 
 static int regular_mmap(struct file *f, unsigned long vm_flags, struct file **instead)
 {
-	if (f->inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) &&
-	    (vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE))
-		return -EPERM;
-	return 0;
+	return 0; /* rights and seals are mmap.c's */
 }
 
 const struct file_ops generic_file_ops = {

@@ -7,7 +7,8 @@
  *
  * I1  A directory's nlink is 2 and one for each directory in it.
  * I2  nr_inodes counts the inodes of the file system; beyond max_inodes there is no room (-ENOSPC):
- *     an inode is kernel memory that nothing else limits.
+ *     an inode is kernel memory that nothing else limits. `size` limits the pages of all files
+ *     together in the same way. 0 is no limit.
  */
 #include "fs/internal.h"
 #include "lib/format.h"
@@ -19,8 +20,8 @@
 struct tmpfs {
 	u64 next_ino;
 	u64 nr_inodes, max_inodes; /* A */
-	u64 max_pages;		   /* for statfs */
-	u32 root_mode;
+	struct shmem_limit size;
+	u32 root_mode, root_uid, root_gid;
 	u32 mapping_flags; /* AS_SHMEM, and AS_UNEVICTABLE when nothing is to be swapped */
 };
 
@@ -31,7 +32,7 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
 	struct tmpfs *fs = sb->private_;
 	struct inode *inode;
 
-	if (atomic_add_return(&fs->nr_inodes, 1) > fs->max_inodes) {
+	if (atomic_add_return(&fs->nr_inodes, 1) > fs->max_inodes && fs->max_inodes) {
 		atomic_sub(&fs->nr_inodes, 1);
 		return ERR_PTR(-ENOSPC);
 	}
@@ -45,9 +46,10 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
 	switch (mode & S_IFMT) {
 	case S_IFREG:
 		address_space_init(&inode->i_data, inode, &shmem_aops, fs->mapping_flags);
+		inode->i_data.limit = &fs->size;
 		inode->ops = &file_ops_;
 		inode->fops = &generic_file_ops;
-		inode->seals = F_SEAL_SEAL;
+		inode->i_data.seals = F_SEAL_SEAL;
 		break;
 	case S_IFDIR:
 		inode->ops = &dir_ops;
@@ -232,13 +234,13 @@ static int tmpfs_fallocate(struct inode *inode, u32 mode, u64 offset, u64 len)
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		return -EOPNOTSUPP;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
-		if (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		if (inode->i_data.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 			return -EPERM;
 		return punch_hole(mapping, offset, end);
 	}
-	if (inode->seals & F_SEAL_GROW && end > mapping->size)
+	if (inode->i_data.seals & F_SEAL_GROW && end > mapping->size)
 		return -EPERM;
-	if (end - offset > (u64)totalram_pages() << PAGE_SHIFT)
+	if (mapping->limit->max && (end - offset) >> PAGE_SHIFT > mapping->limit->max)
 		return -ENOSPC;
 	for (u64 i = offset >> PAGE_SHIFT; i < DIV_ROUND_UP(end, PAGE_SIZE); i++) {
 		struct page *page;
@@ -284,11 +286,16 @@ static const struct inode_ops node_ops = {};
 static void tmpfs_statfs(struct super_block *sb, struct vfs_statfs *st)
 {
 	struct tmpfs *fs = sb->private_;
+	u64 used = atomic_load(&fs->size.used), inodes = atomic_load(&fs->nr_inodes);
 
-	st->blocks = fs->max_pages;
-	st->bfree = st->bavail = fs->max_pages;
-	st->files = fs->max_inodes;
-	st->ffree = fs->max_inodes - atomic_load(&fs->nr_inodes);
+	if (fs->size.max) {
+		st->blocks = fs->size.max;
+		st->bfree = st->bavail = fs->size.max - min(used, fs->size.max);
+	}
+	if (fs->max_inodes) {
+		st->files = fs->max_inodes;
+		st->ffree = fs->max_inodes - min(inodes, fs->max_inodes);
+	}
 }
 
 static void tmpfs_put_super(struct super_block *sb)
@@ -296,54 +303,152 @@ static void tmpfs_put_super(struct super_block *sb)
 	kfree(sb->private_);
 }
 
-static const struct super_ops tmpfs_super_ops = {
-	.free_inode = tmpfs_free_inode,
-	.statfs = tmpfs_statfs,
-	.put_super = tmpfs_put_super,
-};
+static u64 default_pages(void)
+{
+	return totalram_pages() / 2;
+}
+
+static u64 default_inodes(void)
+{
+	return max(totalram_pages() / 2, (u64)4096);
+}
+
+/* Bytes, or with % a part of RAM, in pages. 0 or -EINVAL. */
+static int parse_pages(char *value, u64 *pages)
+{
+	size_t len = strlen(value);
+	u64 v;
+
+	if (len && value[len - 1] == '%') {
+		value[len - 1] = '\0';
+		if (parse_size(value, &v))
+			return -EINVAL;
+		*pages = totalram_pages() * v / 100;
+		return 0;
+	}
+	if (parse_size(value, &v))
+		return -EINVAL;
+	*pages = DIV_ROUND_UP(v, PAGE_SIZE);
+	return 0;
+}
+
+static int parse_mode(const char *value, u32 *mode)
+{
+	if (!*value)
+		return -EINVAL;
+	for (*mode = 0; *value >= '0' && *value <= '7'; value++)
+		*mode = (*mode << 3 | (*value - '0')) & 07777;
+	return *value ? -EINVAL : 0;
+}
+
+/* One word of the options: "size=64M". 0 or -EINVAL. */
+static int parse_option(struct tmpfs *fs, char *word)
+{
+	char *value = strchr(word, '=');
+	u64 v;
+
+	if (!strcmp(word, "noswap")) {
+		fs->mapping_flags |= AS_UNEVICTABLE;
+		return 0;
+	}
+	if (!value)
+		return -EINVAL;
+	*value++ = '\0';
+	if (!strcmp(word, "mode"))
+		return parse_mode(value, &fs->root_mode);
+	if (!strcmp(word, "size"))
+		return parse_pages(value, &fs->size.max);
+	if (parse_size(value, &v))
+		return -EINVAL;
+	if (!strcmp(word, "nr_blocks"))
+		fs->size.max = v;
+	else if (!strcmp(word, "nr_inodes"))
+		fs->max_inodes = v;
+	else if (!strcmp(word, "uid"))
+		fs->root_uid = v;
+	else if (!strcmp(word, "gid"))
+		fs->root_gid = v;
+	else
+		return -EINVAL;
+	return 0;
+}
 
 /* "size=64M,nr_inodes=1k,mode=755,noswap". */
 static int parse_options(struct tmpfs *fs, const char *options)
 {
-	char word[64], *value;
-	u64 v;
+	char word[64];
 
 	while (*options) {
 		const char *end = strchr(options, ',');
 		size_t len = end ? (size_t)(end - options) : strlen(options);
+		int err;
 
 		if (len >= sizeof(word))
 			return -EINVAL;
 		memcpy(word, options, len);
 		word[len] = '\0';
 		options += len + (end != NULL);
-		if (!strcmp(word, "noswap")) {
-			fs->mapping_flags |= AS_UNEVICTABLE;
-			continue;
-		}
-		value = strchr(word, '=');
-		if (!value)
-			return -EINVAL;
-		*value++ = '\0';
-		if (!strcmp(word, "mode")) {
-			for (fs->root_mode = 0; *value >= '0' && *value <= '7'; value++)
-				fs->root_mode = (fs->root_mode << 3 | (*value - '0')) & 07777;
-			if (*value)
-				return -EINVAL;
-		} else if (parse_size(value, &v)) {
-			return -EINVAL;
-		} else if (!strcmp(word, "size")) {
-			fs->max_pages = DIV_ROUND_UP(v, PAGE_SIZE);
-		} else if (!strcmp(word, "nr_blocks")) {
-			fs->max_pages = v;
-		} else if (!strcmp(word, "nr_inodes")) {
-			fs->max_inodes = v;
-		} else {
-			return -EINVAL;
-		}
+		err = len ? parse_option(fs, word) : 0;
+		if (err)
+			return err;
 	}
 	return 0;
 }
+
+/* As Linux: the limits may change, but not to less than there is. */
+static int tmpfs_remount(struct super_block *sb, bool read_only, const char *options)
+{
+	struct tmpfs *fs = sb->private_, wanted = *fs;
+	int err = parse_options(&wanted, options);
+
+	if (err)
+		return err;
+	if (wanted.size.max && wanted.size.max < atomic_load(&fs->size.used))
+		return -EINVAL;
+	if (wanted.max_inodes && wanted.max_inodes < atomic_load(&fs->nr_inodes))
+		return -EINVAL;
+	if (wanted.mapping_flags != fs->mapping_flags)
+		return -EINVAL; /* the files that there are cannot be changed */
+	atomic_store(&fs->size.max, wanted.size.max);
+	fs->max_inodes = wanted.max_inodes;
+	return 0;
+}
+
+/* In octal, three digits at least. */
+static void report_mode(struct report *r, u32 mode)
+{
+	report_printf(r, ",mode=");
+	if (mode >> 9)
+		report_printf(r, "%u", mode >> 9);
+	report_printf(r, "%u%u%u", mode >> 6 & 7, mode >> 3 & 7, mode & 7);
+}
+
+/* What is not as it is by default, in Linux's order. */
+static void tmpfs_show_options(struct report *r, struct super_block *sb)
+{
+	const struct tmpfs *fs = sb->private_;
+
+	if (fs->size.max != default_pages())
+		report_printf(r, ",size=%luk", (unsigned long)(fs->size.max << (PAGE_SHIFT - 10)));
+	if (fs->max_inodes != default_inodes())
+		report_printf(r, ",nr_inodes=%lu", (unsigned long)fs->max_inodes);
+	if (fs->root_mode != 01777)
+		report_mode(r, fs->root_mode);
+	if (fs->root_uid)
+		report_printf(r, ",uid=%u", fs->root_uid);
+	if (fs->root_gid)
+		report_printf(r, ",gid=%u", fs->root_gid);
+	if (fs->mapping_flags & AS_UNEVICTABLE)
+		report_printf(r, ",noswap");
+}
+
+static const struct super_ops tmpfs_super_ops = {
+	.free_inode = tmpfs_free_inode,
+	.statfs = tmpfs_statfs,
+	.remount = tmpfs_remount,
+	.show_options = tmpfs_show_options,
+	.put_super = tmpfs_put_super,
+};
 
 static int tmpfs_mount(struct super_block *sb, const char *options)
 {
@@ -352,8 +457,8 @@ static int tmpfs_mount(struct super_block *sb, const char *options)
 
 	if (!fs)
 		return -ENOMEM;
-	fs->max_pages = totalram_pages() / 2;
-	fs->max_inodes = max(totalram_pages() / 2, (u64)4096);
+	fs->size.max = default_pages();
+	fs->max_inodes = default_inodes();
 	fs->root_mode = 01777;
 	fs->mapping_flags = AS_SHMEM;
 	err = parse_options(fs, options);
@@ -362,8 +467,11 @@ static int tmpfs_mount(struct super_block *sb, const char *options)
 	sb->private_ = fs;
 	sb->ops = &tmpfs_super_ops;
 	sb->root = tmpfs_inode(sb, S_IFDIR | fs->root_mode, 0);
-	if (!IS_ERR(sb->root))
+	if (!IS_ERR(sb->root)) {
+		sb->root->uid = fs->root_uid;
+		sb->root->gid = fs->root_gid;
 		return 0;
+	}
 	err = PTR_ERR(sb->root);
 free:
 	kfree(fs);
@@ -408,6 +516,6 @@ void tmpfs_init(void)
 	memfd_sb->dev = 1;
 	INIT_LIST_HEAD(&memfd_sb->inodes);
 	mutex_init(&memfd_sb->rename_lock);
-	if (tmpfs_mount(memfd_sb, ""))
+	if (tmpfs_mount(memfd_sb, "size=0,nr_inodes=0"))
 		panic("VFS: no memory");
 }

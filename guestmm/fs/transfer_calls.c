@@ -129,8 +129,8 @@ static long write_kernel(struct file *out, const void *buf, size_t len, u64 *pos
 	down_write(&inode->lock);
 	if (out->flags & O_APPEND)
 		*pos = out->mapping->size;
-	if (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ||
-	    (inode->seals & F_SEAL_GROW && *pos + len > out->mapping->size))
+	if (inode->i_data.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ||
+	    (inode->i_data.seals & F_SEAL_GROW && *pos + len > out->mapping->size))
 		ret = -EPERM;
 	else if (*pos >= inode->sb->max_size)
 		ret = -EFBIG;
@@ -301,7 +301,7 @@ long sys_memfd_create(struct pt_regs *r)
 	if (!inode)
 		return -ENOMEM;
 	if (flags & MFD_ALLOW_SEALING)
-		inode->seals = 0;
+		inode->i_data.seals = 0;
 	f = file_from_inode(inode, label, O_RDWR | O_LARGEFILE);
 	iput(inode);
 	if (!f)

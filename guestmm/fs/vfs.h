@@ -118,7 +118,6 @@ struct inode {
 	s32 writers;		     /* A: files open for writing; below 0: running programs */
 	bool dirty;		     /* A: its own fields are to be written */
 	u8 state;		     /* inode_lock: being read, or gone */
-	u32 seals;		     /* lock: F_SEAL_* */
 	void *private_;		     /* the file system's */
 };
 
@@ -150,6 +149,7 @@ struct mount {
 	struct list_head list; /* dcache_lock: all mounts */
 	s32 refs;	       /* dcache_lock: paths in use, child mounts, being mounted */
 	bool read_only;
+	u32 flags; /* dcache_lock to change: MS_* of MNT_FLAGS */
 	char source[32];
 };
 
@@ -171,8 +171,11 @@ struct super_ops {
 	/** Everything to the disk, and wait. */
 	int (*sync_fs)(struct super_block *sb);
 	void (*statfs)(struct super_block *sb, struct vfs_statfs *st);
-	/** Only read from now on, or written again; everything is in sync. NULL: nothing to do. */
-	int (*remount)(struct super_block *sb, bool read_only);
+	/** Only read from now on, or written again; everything is in sync. `options`: mount(2)'s string.
+	 * NULL: nothing to do, and no options. */
+	int (*remount)(struct super_block *sb, bool read_only, const char *options);
+	/** ",name=value" for each option that is not the default, as in /proc/mounts. NULL: none. */
+	void (*show_options)(struct report *r, struct super_block *sb);
 	void (*put_super)(struct super_block *sb);
 };
 
@@ -268,7 +271,27 @@ char *path_name(const struct path *path, char *buf, size_t size);
 #define MS_SYNCHRONOUS 16u
 #define MS_REMOUNT     32u
 #define MS_NOATIME     1024u
+#define MS_NODIRATIME  2048u
 #define MS_BIND	       4096u
+#define MS_MOVE	       8192u
+#define MS_REC	       16384u
+#define MS_SILENT      32768u
+#define MS_UNBINDABLE  (1u << 17)
+#define MS_PRIVATE     (1u << 18)
+#define MS_SLAVE       (1u << 19)
+#define MS_SHARED      (1u << 20)
+#define MS_RELATIME    (1u << 21)
+#define MS_STRICTATIME (1u << 24)
+#define MS_LAZYTIME    (1u << 25)
+/** What a mount keeps and acts by. */
+#define MNT_FLAGS                                                                         \
+	(MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_NODIRATIME | \
+	 MS_STRICTATIME)
+/** May nothing there be executed (MS_NOEXEC)? */
+static inline bool path_noexec(const struct path *path)
+{
+	return path->mnt && READ_ONCE(path->mnt->flags) & MS_NOEXEC;
+}
 /** Mount a file system at a path. */
 int vfs_mount(const char *type, const char *source, const char *target, u32 flags,
 	      const char *options);
@@ -304,12 +327,6 @@ void vfs_getattr(struct inode *inode, struct vfs_stat *st);
 /** A file without a name for an inode (memfd, shared anonymous memory), e.g. "/memfd:x (deleted)". */
 struct file *file_from_inode(struct inode *inode, const char *name, u32 flags);
 
-#define F_SEAL_SEAL	     1u
-#define F_SEAL_SHRINK	     2u
-#define F_SEAL_GROW	     4u
-#define F_SEAL_WRITE	     8u
-#define F_SEAL_FUTURE_WRITE  16u
-#define F_SEAL_EXEC	     32u
 #define FALLOC_FL_KEEP_SIZE  1u
 #define FALLOC_FL_PUNCH_HOLE 2u
 /** A regular file in memory that has no name and belongs to no tree, for memfd: with a reference. */

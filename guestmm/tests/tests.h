@@ -54,7 +54,10 @@ static inline void sleep_ms(u64 ms)
 		schedule_timeout(until - now);
 }
 
-/** Are all swap slots free again? Waits for writes that were under way when their owner ended. */
+/** Pages of the root's files, in memory and in swap. */
+u64 root_pages(void);
+/** Are all swap slots free again, but for the root's files? Waits for writes that were under way when
+ * their owner ended. Only the root's files may be shared memory then. */
 bool swap_becomes_empty(void);
 
 /** Call fn every few ms until it is true, at most `ms`. Returns fn's last value. */

@@ -44,6 +44,39 @@ ok "and prints what it prints here" diff "$dir/here" "$dir/said"
 # shellcheck disable=SC2009
 ok "unknown system calls are named once" [ -z "$(grep -o 'system call [0-9]* is not known' "$dir/out" | sort | uniq -d)" ]
 
+# ---- tmpfs keeps to its limits, and mounts to their flags
+inside 'mkdir /t; mount -t tmpfs -o size=8M,nr_inodes=5,mode=700 none /t; dd if=/dev/zero of=/t/f bs=1M count=20 2>&1 | grep -v copied
+	df /t | tail -n 1; df -i /t | tail -n 1; grep " /t " /proc/mounts; stat -c %a /t; for i in 1 2 3 4; do touch /t/$i; done; ls /t | tr "\n" " "; echo
+	mount -o remount,size=2M /t; echo "smaller than what is there: $?"; rm /t/f; df /t | tail -n 1
+	mount -o remount,size=2M,noexec,noatime /t; grep " /t " /proc/mounts; rm /t/1; cp /bin/busybox /t/sh 2>/dev/null; ls /t | wc -l
+	rm /t/sh; echo "#!/bin/true" >/t/sh; chmod 755 /t/sh; /t/sh; echo "noexec $?"; umount /t
+	mount -t tmpfs -o nosuchoption none /t; echo "unknown option $?"' 2>&1
+cat >"$dir/want" <<'END'
+dd: error writing '/t/f': No space left on device
+9+0 records in
+8+0 records out
+none                      8192      8192         0 100% /t
+none                         5         2         3  40% /t
+none /t tmpfs rw,relatime,size=8192k,nr_inodes=5,mode=700 0 0
+700
+touch: /t/4: No space left on device
+1 2 3 f 
+mount: mounting none on /t failed: Invalid argument
+smaller than what is there: 255
+none                      8192         0      8192   0% /t
+none /t tmpfs rw,noexec,noatime,size=2048k,nr_inodes=5,mode=700 0 0
+3
+sh: /t/sh: Permission denied
+noexec 126
+mount: mounting none on /t failed: Invalid argument
+unknown option 255
+END
+ok "tmpfs: size=, nr_inodes=, mode= are kept, shown and changed; noexec acts" diff "$dir/want" "$dir/said"
+inside 'mount -o remount,size=60M /; mkdir /t; mount -t tmpfs none /t; dd if=/dev/zero bs=1M count=45 2>/dev/null | tr "\0" r >/big
+	md5sum /big | cut -d " " -f 1; dd if=/dev/zero bs=1M count=45 2>/dev/null | tr "\0" r | md5sum | cut -d " " -f 1
+	awk "/^pswpout/{print (\$2 > 1000)}" /proc/vmstat' --memory 40M --swap 64M
+ok "the root is swapped like any tmpfs" [ "$(sed -n 1p "$dir/said")$(sed -n 3p "$dir/said")" = "$(sed -n 2p "$dir/said")1" ]
+
 # ---- /proc, read by programs made for Linux
 inside 'free; echo ---; cat /proc/meminfo; echo ---; ps; echo ---; top -b -n 1; echo ---; cat /proc/self/maps; echo ---;
 	ls /proc/self/fd | wc -l; readlink /proc/self/exe; cat /proc/self/comm; tr "\0" " " </proc/1/cmdline | head -c 15; echo;

@@ -392,6 +392,8 @@ static const struct super_ops proc_super_ops = {.statfs = proc_statfs};
 
 static int proc_mount(struct super_block *sb, const char *options)
 {
+	if (*options)
+		return -EINVAL;
 	sb->ops = &proc_super_ops;
 	sb->blocksize = PAGE_SIZE;
 	sb->root = proc_inode(sb, 0, 0, PROC_ROOT);

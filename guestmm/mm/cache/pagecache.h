@@ -80,6 +80,20 @@ struct address_space_ops {
 #define AS_OBJECT      4u /* part of a shmem_object: anonymous shared memory (shmem.h) */
 #define AS_CHARGED     8u /* shmem: promised as a whole when it was made, not page by page */
 
+/** What may not be done any more to a memfd: fcntl(2), F_ADD_SEALS. */
+#define F_SEAL_SEAL	    1u
+#define F_SEAL_SHRINK	    2u
+#define F_SEAL_GROW	    4u
+#define F_SEAL_WRITE	    8u
+#define F_SEAL_FUTURE_WRITE 16u
+#define F_SEAL_EXEC	    32u
+
+/** How many pages shared memory may have, in memory and in swap: of a tmpfs, for all its files. */
+struct shmem_limit {
+	u64 used; /* A: pages and swap entries in the trees */
+	u64 max;  /* A; 0 = no limit */
+};
+
 struct address_space {
 	struct inode *host;		     /* C: NULL for what has no file (tests) */
 	const struct address_space_ops *ops; /* C */
@@ -92,9 +106,12 @@ struct address_space {
 	struct rw_semaphore invalidate_lock;
 	spinlock_t i_mmap_lock;
 	struct rb_root i_mmap;	      /* i_mmap_lock: interval tree of vma->shared_rb */
-	s32 nr_mmap_writable;	      /* i_mmap_lock: shared mappings that may write */
+	s32 nr_mmap_writable;	      /* i_mmap_lock: shared mappings of files open for writing,
+					 or -1: there may be none now */
 	s32 wb_err;		      /* A: last error of a write, and a count of errors: see
 						mapping_set_error() */
+	u32 seals;		      /* A: F_SEAL_*, shared memory; changed under inode->lock */
+	struct shmem_limit *limit;    /* C: shared memory; NULL = none */
 	struct list_head dirty_list;  /* flusher's lock: on the list while something is dirty */
 	struct list_head shadow_list; /* shadow_lock: on the list while it may have shadows */
 	u64 dirtied_at;		      /* flusher's lock: ktime of the first dirty page */
@@ -226,6 +243,12 @@ struct vm_area_struct *i_mmap_first(struct address_space *mapping, unsigned long
 struct vm_area_struct *i_mmap_next(struct vm_area_struct *vma, unsigned long first,
 				   unsigned long last);
 extern u64 i_mmap_visits; /* nodes that searches looked at, ever */
+/** A shared mapping of a file open for writing is about to be made. 0, or -EPERM while there may be none. */
+int mapping_map_writable(struct address_space *mapping);
+void mapping_unmap_writable(struct address_space *mapping);
+/** From now on there may be none, until mapping_allow_writable(). 0, or -EBUSY: there is one. */
+int mapping_deny_writable(struct address_space *mapping);
+void mapping_allow_writable(struct address_space *mapping);
 /** Replace PTEs of pages [start, end) of the file by nothing, in every address space; with
  * `even_cows` private copies go, too (truncation). */
 void unmap_mapping_range(struct address_space *mapping, unsigned long start, unsigned long end,

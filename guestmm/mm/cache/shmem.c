@@ -24,6 +24,7 @@
  *     shared memory), so that swapoff finds it. It leaves with its last value.
  * I4  What can be filled is promised: an object with AS_CHARGED as a whole when it was made, other
  *     shared memory page by page, when a page or entry comes into the tree and until it goes.
+ * I5  mapping->limit counts each page and entry in the tree.
  *
  * Locks: page lock > address_space lock (interrupts off). swapped_lock is taken alone.
  */
@@ -92,15 +93,36 @@ static void count_page(struct page *page, s64 n)
 	page_stat_add(page, NR_FILE_PAGES, n);
 }
 
+static bool take_of_limit(struct shmem_limit *limit)
+{
+	u64 max;
+
+	if (!limit)
+		return true;
+	max = atomic_load(&limit->max);
+	if (atomic_add_return(&limit->used, 1) <= max || !max)
+		return true;
+	atomic_sub(&limit->used, 1);
+	return false;
+}
+
 static bool charge_page(struct address_space *mapping)
 {
-	return (mapping->flags & AS_CHARGED) || !vm_charge_object(1);
+	if (!take_of_limit(mapping->limit))
+		return false;
+	if ((mapping->flags & AS_CHARGED) || !vm_charge_object(1))
+		return true;
+	if (mapping->limit)
+		atomic_sub(&mapping->limit->used, 1);
+	return false;
 }
 
 static void uncharge_pages(struct address_space *mapping, unsigned long n)
 {
 	if (!(mapping->flags & AS_CHARGED))
 		vm_uncharge_object(n);
+	if (mapping->limit)
+		atomic_sub(&mapping->limit->used, n);
 }
 
 /* A new page of zeroes at index: locked, with a reference. -EAGAIN: somebody was faster. */

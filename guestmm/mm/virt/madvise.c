@@ -236,6 +236,8 @@ static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsig
 		return -EACCES;
 	if (!(vma->mapping->flags & AS_SHMEM))
 		return -EOPNOTSUPP; /* no file system here can do without blocks it has */
+	if (atomic_load(&vma->mapping->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EPERM;
 	unmap_mapping_range(vma->mapping, from, to, false);
 	shmem_truncate_range(vma->mapping, from, to);
 	return 0;

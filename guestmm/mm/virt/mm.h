@@ -28,6 +28,7 @@ struct map_source {
 	struct file *file;	       /* the caller's reference stays the caller's */
 	struct address_space *mapping; /* its pages; NULL: it has none */
 	bool readable, writable;       /* as it was opened */
+	bool noexec;		       /* the file system's mount says so: never executable */
 	/** All else is right: may it be mapped with these VM_* flags? May put other pages into its
 	 * place. -ENODEV... NULL: it may not. Called with mmap_lock held. */
 	int (*prepare)(struct map_source *src, unsigned long vm_flags);

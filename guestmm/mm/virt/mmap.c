@@ -277,6 +277,11 @@ static int check_source(struct map_source *src, unsigned long len, int flags, un
 	}
 	if (!src->readable)
 		return -EACCES;
+	if (src->noexec) {
+		if (*vm_flags & VM_EXEC)
+			return -EPERM;
+		*vm_flags &= ~VM_MAYEXEC;
+	}
 	if (!src->prepare)
 		return -ENODEV;
 	return *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
@@ -298,6 +303,45 @@ static int check_anonymous(int flags, unsigned long *vm_flags)
 	}
 }
 
+/*
+ * A shared mapping of a file that was opened for writing: what the file's seals leave of it. On success
+ * no seal against writing can be added until mapping_unmap_writable(). As Linux 6.1: with F_SEAL_WRITE
+ * there is no such mapping, even one that only reads.
+ */
+static int check_seals(struct address_space *mapping, unsigned long *vm_flags)
+{
+	int err = mapping_map_writable(mapping);
+	u32 seals = atomic_load(&mapping->seals);
+
+	if (err)
+		return err;
+	if (seals & F_SEAL_WRITE || (seals & F_SEAL_FUTURE_WRITE && *vm_flags & VM_WRITE)) {
+		mapping_unmap_writable(mapping);
+		return -EPERM;
+	}
+	if (seals & F_SEAL_FUTURE_WRITE)
+		*vm_flags &= ~VM_MAYWRITE;
+	return 0;
+}
+
+static int map_file(struct mm_struct *mm, unsigned long start, unsigned long end,
+		    unsigned long vm_flags, unsigned long pgoff, struct map_source *src)
+{
+	struct address_space *sealed = vm_flags & VM_SHARED ? src->mapping : NULL;
+	int err = sealed ? check_seals(sealed, &vm_flags) : 0;
+
+	if (err)
+		return err;
+	err = src->prepare(src, vm_flags);
+	/* A device that means anonymous memory (/dev/zero) has no pages of its own. */
+	if (!err)
+		err = map_file_range(mm, start, end, vm_flags, src->file, src->mapping,
+				     src->mapping ? pgoff : start >> PAGE_SHIFT);
+	if (sealed)
+		mapping_unmap_writable(sealed); /* the VMA counts itself */
+	return err;
+}
+
 /* Everything is checked, charged and free: make the mapping. */
 static int map_source(struct mm_struct *mm, unsigned long start, unsigned long end,
 		      unsigned long vm_flags, unsigned long pgoff, struct map_source *src)
@@ -305,15 +349,8 @@ static int map_source(struct mm_struct *mm, unsigned long start, unsigned long e
 	struct address_space *object;
 	int err;
 
-	if (src) {
-		err = src->prepare(src, vm_flags);
-		if (err)
-			return err;
-		/* A device that means anonymous memory (/dev/zero). */
-		if (!src->mapping)
-			pgoff = start >> PAGE_SHIFT;
-		return map_file_range(mm, start, end, vm_flags, src->file, src->mapping, pgoff);
-	}
+	if (src)
+		return map_file(mm, start, end, vm_flags, pgoff, src);
 	if (!(vm_flags & VM_SHARED))
 		return map_range(mm, start, end, vm_flags, NULL);
 	err = shmem_object_create(end - start, !(vm_flags & VM_NORESERVE), &object);

@@ -23,6 +23,7 @@
  * Locks: page lock > i_mmap_lock > page_table_lock > address_space lock. An anon_vma's root lock is
  * taken inside i_mmap_lock where both are needed.
  */
+#include "lib/errno.h"
 #include "arch/tlb.h"
 #include "lib/trace.h"
 #include "mm/reclaim/lru.h"
@@ -122,6 +123,49 @@ struct vm_area_struct *i_mmap_next(struct vm_area_struct *vma, unsigned long fir
 		if (last_offset(vma) >= first)
 			return vma;
 	}
+}
+
+/* ---- who may write through a mapping ----------------------------------------------------------
+ */
+
+int mapping_map_writable(struct address_space *mapping)
+{
+	int err = 0;
+
+	spin_lock(&mapping->i_mmap_lock);
+	if (mapping->nr_mmap_writable < 0)
+		err = -EPERM;
+	else
+		mapping->nr_mmap_writable++;
+	spin_unlock(&mapping->i_mmap_lock);
+	return err;
+}
+
+void mapping_unmap_writable(struct address_space *mapping)
+{
+	spin_lock(&mapping->i_mmap_lock);
+	mapping->nr_mmap_writable--;
+	spin_unlock(&mapping->i_mmap_lock);
+}
+
+int mapping_deny_writable(struct address_space *mapping)
+{
+	int err = 0;
+
+	spin_lock(&mapping->i_mmap_lock);
+	if (mapping->nr_mmap_writable)
+		err = -EBUSY;
+	else
+		mapping->nr_mmap_writable = -1;
+	spin_unlock(&mapping->i_mmap_lock);
+	return err;
+}
+
+void mapping_allow_writable(struct address_space *mapping)
+{
+	spin_lock(&mapping->i_mmap_lock);
+	mapping->nr_mmap_writable = 0;
+	spin_unlock(&mapping->i_mmap_lock);
 }
 
 /* ---- VMAs join and leave ----------------------------------------------------------------------
