@@ -411,6 +411,10 @@ static long execve_call(struct pt_regs *regs)
 	if (n < 0)
 		goto out;
 	args.argc = n;
+	if (!n) { /* as Linux since 5.18: a program has a name */
+		buf[args.len++] = '\0';
+		args.argc = 1;
+	}
 	err = n = copy_strings(buf, &args.len, regs->rdx);
 	if (n < 0)
 		goto out;

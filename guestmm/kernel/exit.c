@@ -114,13 +114,20 @@ void process_exit(int status)
 	thread_exit();
 }
 
+void thread_killed(void)
+{
+	thread_exit();
+}
+
 bool kill_other_threads(void)
 {
 	struct task *me = current, *t;
 	struct process *p = me->proc;
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	bool mine = !p->group_exit;
+	bool mine = !p->group_exit && !p->group_exec; /* of two that call execve() one stays */
 
+	if (mine)
+		p->group_exec = true;
 	if (mine && p->nr_threads > 1) {
 		list_for_each_entry (t, &p->threads, thread) {
 			if (t == me || !t->mm)
@@ -133,6 +140,7 @@ bool kill_other_threads(void)
 	if (!mine)
 		return false;
 	wait_event(&group_wq, READ_ONCE(p->nr_threads) == 1);
+	WRITE_ONCE(p->group_exec, false);
 	return true;
 }
 

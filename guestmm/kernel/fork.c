@@ -33,7 +33,7 @@ struct clone_args {
 #define CLONE_SUPPORTED                                                                   \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | \
 	 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |              \
-	 CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID)
+	 CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO)
 
 /* Parents in vfork. */
 static struct wait_queue vfork_wq = WAIT_QUEUE_INIT(vfork_wq);
@@ -82,9 +82,6 @@ static int check_flags(const struct clone_args *a)
 	if (f & ~CLONE_SUPPORTED)
 		return -EINVAL;
 	if ((f & CLONE_THREAD && !(f & CLONE_SIGHAND)) || (f & CLONE_SIGHAND && !(f & CLONE_VM)))
-		return -EINVAL;
-	/* Handlers are shared by the threads of a process and by nobody else here. */
-	if (f & CLONE_SIGHAND && !(f & CLONE_THREAD))
 		return -EINVAL;
 	if (f & CLONE_SETTLS && a->tls >= TASK_SIZE)
 		return -EPERM;
@@ -137,7 +134,7 @@ static int new_process(struct task *t, const struct clone_args *a)
 	} else {
 		p->fs = fs_dup(me->fs);
 	}
-	if (!p->files || !p->fs) {
+	if (!p->files || !p->fs || sighand_fork(p, me, a->flags & CLONE_SIGHAND)) {
 		fs_put(p->fs);
 		files_put(p->files);
 		process_put(p);

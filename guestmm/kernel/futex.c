@@ -60,22 +60,31 @@ struct waiter {
 	struct wait_queue wq;
 };
 
-static struct futex_key find_key(struct mm_struct *mm, unsigned long addr, bool private)
+/* 0, -EINVAL, or -EFAULT: no word is there. What only this process knows (`private`) is not looked at. */
+static int find_key(struct mm_struct *mm, unsigned long addr, bool private, struct futex_key *key)
 {
-	struct futex_key key = {mm, addr};
 	struct vm_area_struct *vma;
+	int err = -EFAULT;
 
+	*key = (struct futex_key){mm, addr};
+	if (addr & 3)
+		return -EINVAL;
+	if (addr >= TASK_SIZE)
+		return -EFAULT;
 	if (private)
-		return key;
+		return 0;
 	down_read(&mm->mmap_lock);
 	vma = find_vma(mm, addr);
-	if (vma && addr >= vma->vm_start && vma->mapping && vma->flags & VM_SHARED) {
-		key.object = vma->mapping;
-		key.offset =
+	if (vma && addr >= vma->vm_start && vma->flags & VM_READ)
+		err = 0;
+	/* Not VM_SHARED: a file that was opened for reading is shared, too. */
+	if (!err && vma->mapping && vma->flags & VM_MAYSHARE) {
+		key->object = vma->mapping;
+		key->offset =
 			((u64)linear_page_index(vma, addr) << PAGE_SHIFT) | (addr & ~PAGE_MASK);
 	}
 	up_read(&mm->mmap_lock);
-	return key;
+	return err;
 }
 
 static bool same_key(const struct futex_key *a, const struct futex_key *b)
@@ -126,7 +135,10 @@ static long wake_bitset(struct futex_key key, u32 n, u32 bitset)
 
 long futex_wake(struct mm_struct *mm, unsigned long addr, u32 n)
 {
-	return wake_bitset(find_key(mm, addr, false), n, ~0u);
+	struct futex_key key;
+	int err = find_key(mm, addr, false, &key);
+
+	return err ? err : wake_bitset(key, n, ~0u);
 }
 
 /* Leave, wherever it was requeued to. True: it had been woken. */
@@ -251,15 +263,12 @@ long sys_futex(struct pt_regs *r)
 	unsigned long addr = r->rdi;
 	u32 val = r->rdx, val3 = r->r9, now;
 	bool private = op & FUTEX_PRIVATE;
-	struct futex_key key;
+	struct futex_key key, to;
 	u64 until;
-	int err;
+	int err = find_key(current->mm, addr, private, &key);
 
-	if (addr & 3)
-		return -EINVAL;
-	if (addr >= TASK_SIZE)
-		return -EFAULT;
-	key = find_key(current->mm, addr, private);
+	if (err)
+		return err;
 	switch (cmd) {
 	case FUTEX_WAIT:
 		val3 = ~0u;
@@ -274,15 +283,19 @@ long sys_futex(struct pt_regs *r)
 	case FUTEX_WAKE_BITSET:
 		return val3 ? wake_bitset(key, val, val3) : -EINVAL;
 	case FUTEX_CMP_REQUEUE:
+	case FUTEX_REQUEUE:
+		if ((s32)val < 0 || (s32)r->r10 < 0)
+			return -EINVAL;
+		err = find_key(current->mm, r->r8, private, &to);
+		if (err)
+			return err;
+		if (cmd == FUTEX_REQUEUE)
+			return requeue(key, val, r->r10, to);
 		if (copy_from_user(&now, addr, sizeof(now)))
 			return -EFAULT;
 		if (now != val3)
 			return -EAGAIN;
-		/* fall through */
-	case FUTEX_REQUEUE:
-		if (r->r8 & 3)
-			return -EINVAL;
-		return requeue(key, val, r->r10, find_key(current->mm, r->r8, private));
+		return requeue(key, val, r->r10, to);
 	default:
 		return -ENOSYS;
 	}

@@ -53,10 +53,6 @@ struct process *process_alloc(struct process *parent, const char *comm)
 		p->personality = parent->personality;
 	p->rlimit_nofile.cur = parent ? parent->rlimit_nofile.cur : DEFAULT_FDS;
 	p->rlimit_nofile.max = parent ? parent->rlimit_nofile.max : MAX_FDS;
-	if (parent && parent->sighand) {
-		p->sighand = parent->sighand;
-		atomic_add(&p->sighand->refs, 1);
-	}
 	return p;
 }
 

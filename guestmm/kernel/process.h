@@ -39,7 +39,8 @@ _Static_assert(sizeof(struct sigaction) == 32, "Linux's ABI");
 
 /** What a process does on each signal; shared with children until one of them changes it. */
 struct sighand {
-	s32 refs; /* A */
+	s32 refs;    /* A: processes */
+	bool shared; /* C: by clone(CLONE_SIGHAND): a change is everybody's. Else a copy on write */
 	struct sigaction action[NR_SIGNALS];
 };
 
@@ -66,6 +67,7 @@ struct process {
 	int exit_status;	   /* T: valid when group_exit */
 	int exit_signal;	   /* T: what the parent gets, 0 = nothing */
 	bool group_exit;	   /* T: all threads are to end */
+	bool group_exec;	   /* T: all threads but one are to end: it is in execve() */
 	bool zombie;		   /* T: may be collected */
 	bool execed;		   /* T: has run a program since it was forked */
 	bool kernel_waits;	   /* C: process_wait() will collect it */
@@ -124,6 +126,7 @@ void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 #define CLONE_DETACHED	     0x400000u
 #define CLONE_UNTRACED	     0x800000u
 #define CLONE_CHILD_SETTID   0x1000000u
+#define CLONE_IO	     0x80000000u
 /** The current thread leaves the address space it came with: vfork's parent may go on. */
 void vfork_release(void);
 
@@ -144,6 +147,9 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 /** End all threads but the caller, which waits until they are gone. Returns false when it is to die
  * itself. */
 bool kill_other_threads(void);
+/** The end of a thread with TIF_KILLED: of its process, or of itself because another one is in
+ * execve(). */
+void thread_killed(void) __noreturn;
 /** The current thread is about to leave its address space: tell who waits for its locks (robust
  * list) and for its end (CLONE_CHILD_CLEARTID). */
 void thread_release_mm(void);
@@ -165,6 +171,9 @@ void kill_process(struct process *p, int status, u32 tif);
 /** T held: set or clear the current thread's TIF_SIGPENDING by what is pending and not blocked. */
 void recalc_sigpending(void);
 void sighand_put(struct sighand *s);
+/** The handlers of a new process, not published yet: its parent's, shared with it when it asks for that
+ * (CLONE_SIGHAND). 0 or -ENOMEM. */
+int sighand_fork(struct process *child, struct process *parent, bool share);
 /** Handlers of the old program mean nothing to the new one; what is ignored stays so. */
 int sighand_exec(struct process *p);
 /** Change the current thread's mask, but for what cannot be blocked, and look at what is pending. */

@@ -18,7 +18,8 @@ static int open_file(const char *path, struct file **file)
 
 	if (err)
 		return err;
-	if ((*file)->mapping && S_ISREG((*file)->inode->mode) && (*file)->inode->mode & 0111)
+	if ((*file)->mapping && S_ISREG((*file)->inode->mode) && (*file)->inode->mode & 0111 &&
+	    !path_noexec(&(*file)->path))
 		return 0;
 	file_put(*file);
 	return -EACCES;

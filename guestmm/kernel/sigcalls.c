@@ -121,6 +121,14 @@ static void drop_ignored(struct process *p, int sig, const struct sigaction *act
 	recalc_sigpending();
 }
 
+/* Is a change of handlers to be made in a copy? */
+static bool sighand_is_others(const struct process *p)
+{
+	const struct sighand *s = READ_ONCE(p->sighand);
+
+	return !s || (!s->shared && atomic_load(&s->refs) > 1);
+}
+
 long sys_rt_sigaction(struct pt_regs *r)
 {
 	struct process *p = current_process();
@@ -137,7 +145,7 @@ long sys_rt_sigaction(struct pt_regs *r)
 		if (UNMASKABLE & SIGBIT(sig))
 			return -EINVAL;
 		act.mask &= ~UNMASKABLE;
-		if (!p->sighand || atomic_load(&p->sighand->refs) > 1) {
+		if (sighand_is_others(p)) {
 			fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 			if (!fresh)
 				return -ENOMEM;
@@ -148,7 +156,7 @@ long sys_rt_sigaction(struct pt_regs *r)
 	old = signal_action(p, sig);
 	if (r->rsi) {
 		/* Another thread may have made one meanwhile: then ours is not needed. */
-		if (fresh && (!p->sighand || atomic_load(&p->sighand->refs) > 1)) {
+		if (fresh && sighand_is_others(p)) {
 			gone = p->sighand;
 			if (gone)
 				memcpy(fresh->action, gone->action, sizeof(fresh->action));

@@ -30,6 +30,53 @@ void sighand_put(struct sighand *s)
 		kfree(s);
 }
 
+static struct sighand *sighand_copy(const struct sighand *old)
+{
+	struct sighand *s = kmalloc(sizeof(*s), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	if (old)
+		memcpy(s->action, old->action, sizeof(s->action));
+	return s;
+}
+
+int sighand_fork(struct process *child, struct process *parent, bool share)
+{
+	struct sighand *copy = NULL, *gone = NULL;
+	unsigned long flags;
+
+	/* What is shared must be there, and what others share is copied now. */
+	if (share || (parent->sighand && parent->sighand->shared)) {
+		copy = sighand_copy(parent->sighand);
+		if (!copy)
+			return -ENOMEM;
+		copy->shared = share;
+	}
+	flags = spin_lock_irqsave(&task_list_lock);
+	if (share && parent->sighand && parent->sighand->shared) {
+		gone = copy;
+		child->sighand = parent->sighand;
+		atomic_add(&child->sighand->refs, 1);
+	} else if (share) {
+		gone = parent->sighand;
+		if (gone)
+			memcpy(copy->action, gone->action, sizeof(copy->action));
+		atomic_store(&copy->refs, 2);
+		child->sighand = parent->sighand = copy;
+	} else if (copy) {
+		memcpy(copy->action, parent->sighand->action, sizeof(copy->action));
+		child->sighand = copy;
+	} else if (parent->sighand) {
+		child->sighand = parent->sighand;
+		atomic_add(&child->sighand->refs, 1);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	sighand_put(gone);
+	return 0;
+}
+
 struct sigaction signal_action(const struct process *p, int sig)
 {
 	return p->sighand ? p->sighand->action[sig - 1] : (struct sigaction){0};
@@ -258,10 +305,10 @@ static void __noreturn killed_exit(void)
 {
 	struct task *t = current;
 
-	if (!t->proc->parent && t->proc->exit_status == SIGKILL)
+	if (!t->proc->parent && t->proc->group_exit && t->proc->exit_status == SIGKILL)
 		testchan_printf(MMVM_REC_KILLED, t->comm, SIGKILL, "%s[%d]: killed", t->comm,
 				t->pid);
-	process_exit(SIGKILL); /* the first to have given a status has the say */
+	thread_killed();
 }
 
 /* The system call that waited for all registers (regs_call()). */
