@@ -53,8 +53,11 @@ static void command_port_destroy(struct device *dev)
 	free(container_of(dev, struct command_port, dev));
 }
 
-static const struct device_ops command_port_ops = {
+static const struct device_model command_port_model = {
 	.name = "command-port",
+	.node = "port",
+	.size = COMMAND_PORTS,
+	.pio = true,
 	.read = command_port_read,
 	.write = command_port_write,
 	.reset = command_port_reset,
@@ -68,7 +71,7 @@ struct device *command_port_create(const struct device_env *env, uint8_t reads_a
 
 	if (!p)
 		return NULL;
-	device_init(&p->dev, &command_port_ops, env, COMMAND_PORTS, true);
+	device_init(&p->dev, &command_port_model, env);
 	p->reads_as = reads_as;
 	p->fn = fn;
 	p->arg = arg;

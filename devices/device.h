@@ -61,11 +61,30 @@ struct device_event {
 	const uint64_t *gpa, *len;
 };
 
-/** MMIO and PIO accesses: offset within the device's window; size is what the CPU used (1, 2, 4,
+/** A property of a device's node in the device tree. */
+struct device_property {
+	const char *name;
+	enum { PROPERTY_U32, PROPERTY_U64, PROPERTY_STRING } kind;
+	uint64_t number;
+	const char *string;
+};
+
+/**
+ * A kind of device: what it is called, what the guest's device tree says of it, and what it does.
+ *
+ * MMIO and PIO accesses: offset within the device's window; size is what the CPU used (1, 2, 4,
  * 8). A model answers every combination: what it does not support reads as all-ones and is not
  * written, counted in guest_errors. */
-struct device_ops {
+struct device_model {
 	const char *name;
+	/** Its node in the device tree: NODE@BASE, compatible with `compatible` (the driver finds it
+	 * by that), reg, interrupts if it has a line, its role, and more properties. NULL: no
+	 * node. */
+	const char *node, *compatible;
+	uint64_t size; /* of its window: bytes, or ports */
+	bool pio;      /* the window is one of ports */
+	/** Property `i` of its own; false: past the last. NULL: none. */
+	bool (*property)(const struct device *dev, unsigned int i, struct device_property *out);
 	void (*read)(struct device *dev, uint64_t offset, unsigned int size, void *data);
 	void (*write)(struct device *dev, uint64_t offset, unsigned int size, const void *data);
 	void (*reset)(struct device *dev);   /* back to power-on state */
@@ -73,7 +92,8 @@ struct device_ops {
 };
 
 struct device {
-	const struct device_ops *ops;
+	const struct device_model *model;
+	const char *compatible; /* the model's, unless its place says otherwise; NULL: no node */
 	char role[16];
 	uint64_t base, size; /* guest physical window, or first port */
 	bool pio;

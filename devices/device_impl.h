@@ -13,14 +13,15 @@
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /** Fill the common part from `env`. */
-static inline void device_init(struct device *dev, const struct device_ops *ops,
-			       const struct device_env *env, uint64_t size, bool pio)
+static inline void device_init(struct device *dev, const struct device_model *model,
+			       const struct device_env *env)
 {
-	dev->ops = ops;
+	dev->model = model;
+	dev->compatible = env->compatible ? env->compatible : model->compatible;
 	snprintf(dev->role, sizeof(dev->role), "%s", env->role ? env->role : "");
 	dev->base = env->base;
-	dev->size = size;
-	dev->pio = pio;
+	dev->size = model->size;
+	dev->pio = model->pio;
 	dev->gsi = env->gsi;
 	dev->irq = env->irq;
 	dev->ram = env->ram;
@@ -60,7 +61,7 @@ static inline int device_start_worker(struct device *dev, pthread_t *thread, voi
 	err = pthread_create(thread, NULL, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!err)
-		pthread_setname_np(*thread, dev->role[0] ? dev->role : dev->ops->name);
+		pthread_setname_np(*thread, dev->role[0] ? dev->role : dev->model->name);
 	return -err;
 }
 

@@ -3,7 +3,7 @@
  *
  * Every constructor returns a device with `base`, `size`, `pio`, `gsi`, `irq`, `ram` and `role` set
  * from `struct device_env`, or NULL with errno set. The machine owns it and ends it with
- * dev->ops->destroy(dev), after the vCPU threads have ended. read(), write() and reset() may be
+ * dev->model->destroy(dev), after the vCPU threads have ended. read(), write() and reset() may be
  * called from any vCPU thread at any time; each model has its own locks.
  *
  * A model never touches irq->raised: the line's raise() counts. `irq` may be NULL (polled device).
@@ -20,8 +20,9 @@ struct device_env {
 	const char *role; /* "swap", "console" ...; copied, NULL = "" */
 	uint64_t base;	  /* guest physical address, or port */
 	uint32_t gsi;
-	struct irq_line *irq;  /* NULL: none */
-	struct guest_ram *ram; /* not needed by serial */
+	const char *compatible; /* instead of the model's; NULL: the model's */
+	struct irq_line *irq;	/* NULL: none */
+	struct guest_ram *ram;	/* not needed by serial */
 };
 
 /** Bytes the guest printed, as they come. Called under the device's lock: must not call back. */

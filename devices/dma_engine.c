@@ -453,8 +453,11 @@ static void dma_destroy(struct device *dev)
 	free(e);
 }
 
-static const struct device_ops dma_ops = {
+static const struct device_model dma_model = {
 	.name = "dma-engine",
+	.node = "dma",
+	.compatible = MMVM_FDT_COMPAT_DMA,
+	.size = MMVM_DMAENGINE_SIZE,
 	.read = dma_read,
 	.write = dma_write,
 	.reset = dma_reset,
@@ -474,7 +477,7 @@ struct device *dma_engine_create(const struct device_env *env)
 		free(e);
 		return NULL;
 	}
-	device_init(&e->dev, &dma_ops, env, MMVM_DMAENGINE_SIZE, false);
+	device_init(&e->dev, &dma_model, env);
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -135,8 +135,12 @@ static void fastop_destroy(struct device *dev)
 	free(container_of(dev, struct fastop, dev));
 }
 
-static const struct device_ops fastop_ops = {
+static const struct device_model fastop_model = {
 	.name = "fastop",
+	.node = "fastop",
+	.compatible = MMVM_FDT_COMPAT_FASTOP,
+	.size = 1,
+	.pio = true,
 	.read = fastop_read,
 	.write = fastop_write,
 	.reset = fastop_reset,
@@ -155,7 +159,7 @@ struct device *fastop_create(const struct device_env *env, struct mmvm_shared *s
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return NULL;
-	device_init(&f->dev, &fastop_ops, env, 1, true);
+	device_init(&f->dev, &fastop_model, env);
 	f->shared = shared;
 	f->nr_cpus = nr_cpus;
 	return &f->dev;

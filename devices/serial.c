@@ -261,8 +261,12 @@ static void serial_destroy(struct device *dev)
 	free(s);
 }
 
-static const struct device_ops serial_ops = {
+static const struct device_model serial_model = {
 	.name = "serial",
+	.node = "serial",
+	.compatible = "ns16550a",
+	.size = SERIAL_PORTS,
+	.pio = true,
 	.read = serial_read,
 	.write = serial_write,
 	.reset = serial_reset,
@@ -275,7 +279,7 @@ struct device *serial_create(const struct device_env *env, device_sink_fn sink, 
 
 	if (!s)
 		return NULL;
-	device_init(&s->dev, &serial_ops, env, SERIAL_PORTS, true);
+	device_init(&s->dev, &serial_model, env);
 	pthread_mutex_init(&s->lock, NULL);
 	s->sink = sink;
 	s->sink_arg = arg;

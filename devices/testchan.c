@@ -148,8 +148,12 @@ static void testchan_destroy(struct device *dev)
 	free(t);
 }
 
-static const struct device_ops testchan_device_ops = {
+static const struct device_model testchan_model = {
 	.name = "testchan",
+	.node = "testchan",
+	.compatible = MMVM_FDT_COMPAT_TESTCHAN,
+	.size = TESTCHAN_PORTS,
+	.pio = true,
 	.read = testchan_read,
 	.write = testchan_write,
 	.reset = testchan_reset,
@@ -163,7 +167,7 @@ struct device *testchan_create(const struct device_env *env, const struct testch
 
 	if (!t)
 		return NULL;
-	device_init(&t->dev, &testchan_device_ops, env, TESTCHAN_PORTS, true);
+	device_init(&t->dev, &testchan_model, env);
 	pthread_mutex_init(&t->lock, NULL);
 	t->ops = ops;
 	t->arg = arg;

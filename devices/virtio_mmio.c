@@ -522,8 +522,11 @@ static void virtio_destroy(struct device *dev)
 	free(v);
 }
 
-static const struct device_ops virtio_device_ops = {
+static const struct device_model virtio_device_model = {
 	.name = "virtio-mmio",
+	.node = "virtio",
+	.compatible = "virtio,mmio",
+	.size = MMVM_VIRTIO_STRIDE,
 	.read = virtio_read,
 	.write = virtio_write,
 	.reset = virtio_reset,
@@ -535,7 +538,7 @@ int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
 {
 	int err;
 
-	device_init(&v->dev, &virtio_device_ops, env, MMVM_VIRTIO_STRIDE, false);
+	device_init(&v->dev, &virtio_device_model, env);
 	v->model = model;
 	v->features |= TRANSPORT_FEATURES;
 	v->has_worker = worker;

@@ -16,6 +16,7 @@
  */
 #include "arch/io.h"
 #include "drivers/dmaengine.h"
+#include "drivers/driver.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/kvirt/vmalloc.h"
@@ -160,7 +161,7 @@ void dmaengine_inject(u32 fail_nth, u32 delay_us)
 	reg_write(MMVM_DMA_REG_DELAY_US, delay_us);
 }
 
-int dmaengine_probe(const struct boot_device *bd)
+static int dmaengine_probe(const struct boot_device *bd)
 {
 	int err;
 
@@ -205,3 +206,5 @@ unmap:
 	engine.regs = NULL;
 	return err;
 }
+
+DRIVER(dma_engine, MMVM_FDT_COMPAT_DMA, dmaengine_probe);

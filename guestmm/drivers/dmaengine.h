@@ -19,8 +19,6 @@ struct dma_request {
 	bool done;
 };
 
-/** Finds and starts the engine. Returns 0 or -ENODEV, -ENOMEM, -EIO. May sleep. */
-int dmaengine_probe(const struct boot_device *bd);
 /** The device for mapping buffers, or NULL when there is no engine. */
 struct device *dmaengine_device(void);
 /** Addressable bits from now on: 24, 32 or 64; nothing may be in flight. -EINVAL otherwise. */

@@ -140,8 +140,6 @@ static inline bool virtqueue_pending(const struct virtqueue *vq)
 	return READ_ONCE(vq->used->idx) != READ_ONCE(vq->used_idx);
 }
 
-int virtio_blk_probe(const struct boot_device *bd);
-
 struct block_device;
 /** What a disk has seen, since boot. */
 struct virtio_blk_counts {

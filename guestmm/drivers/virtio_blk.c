@@ -25,6 +25,7 @@
  * Lock: vblk->lock, with interrupts off; the interrupt handler takes it. end_io is called without
  * it, but with interrupts off, from the handler and from a poll alike.
  */
+#include "drivers/driver.h"
 #include "drivers/virtio.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -440,7 +441,7 @@ static void read_config(struct virtio_blk *vblk)
 	bdev->has_write_zeroes = vblk->max_write_zeroes != 0;
 }
 
-int virtio_blk_probe(const struct boot_device *bd)
+static int virtio_blk_probe(const struct boot_device *bd)
 {
 	static char next_letter = 'a';
 	struct virtio_blk *vblk = kzalloc(sizeof(*vblk), GFP_KERNEL);
@@ -498,3 +499,5 @@ free:
 	kfree(vblk);
 	return err;
 }
+
+DRIVER(virtio_blk, "virtio,mmio", virtio_blk_probe);

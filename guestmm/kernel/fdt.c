@@ -74,6 +74,8 @@ static __init void node_device(const struct node *n, struct boot_device *d)
 	if (n->reg.len >= 16)
 		d->size = (u64)be32(n->reg.data + 8) << 32 | be32(n->reg.data + 12);
 	d->gsi = prop_u64(&n->interrupts);
+	if (prop_string(&n->compatible))
+		strscpy(d->compatible, n->compatible.data, sizeof(d->compatible));
 	if (prop_string(&n->role))
 		strscpy(d->role, n->role.data, sizeof(d->role));
 }
@@ -91,13 +93,12 @@ static __init void node_done(const struct node *n)
 			panic("device tree: bad memory node %s", n->name);
 	} else if (prop_is(&n->device_type, "cpu")) {
 		boot_info.nr_cpus++;
-	} else if (prop_is(&n->compatible, "virtio,mmio")) {
-		if (boot_info.nr_virtio < ARRAY_SIZE(boot_info.virtio))
-			node_device(n, &boot_info.virtio[boot_info.nr_virtio++]);
-	} else if (prop_is(&n->compatible, MMVM_FDT_COMPAT_DMA)) {
-		node_device(n, &boot_info.dma_engine);
 	} else if (prop_is(&n->compatible, MMVM_FDT_COMPAT_TESTCHAN)) {
 		has_testchan = true;
+	} else if (n->reg.len >= 16 && prop_string(&n->compatible) &&
+		   boot_info.nr_devices < ARRAY_SIZE(boot_info.device)) {
+		/* Memory, address and size of two cells each. Ports have three cells in all. */
+		node_device(n, &boot_info.device[boot_info.nr_devices++]);
 	}
 }
 

@@ -13,8 +13,11 @@
 struct boot_device {
 	u64 base, size;
 	u32 gsi;
-	char role[16]; /* virtio: "swap", "disk0" ... */
+	char role[16];	     /* virtio: "swap", "disk0" ... */
+	char compatible[24]; /* what its driver is found by */
 };
+#define BOOT_MAX_DEVICES 32
+
 struct boot_info {
 	const char *cmdline;
 	const char *argv; /* stringlist of argv_len bytes: strings one behind the other */
@@ -23,10 +26,9 @@ struct boot_info {
 	u32 quirks;	  /* MMVM_QUIRK_* */
 	u32 nr_cpus;
 	u64 tsc_hz, lapic_hz, epoch_ns, seed;
-	phys_addr_t initrd_start, initrd_end; /* 0 = none; reserved in memblock */
-	struct boot_device virtio[MMVM_VIRTIO_MAX];
-	u32 nr_virtio;
-	struct boot_device dma_engine; /* base 0 = none */
+	phys_addr_t initrd_start, initrd_end;	     /* 0 = none; reserved in memblock */
+	struct boot_device device[BOOT_MAX_DEVICES]; /* those with memory, in the tree's order */
+	u32 nr_devices;
 };
 extern struct boot_info boot_info;
 /** Value of `name=` on the command line copied to buf, or false. `name` alone gives "". */

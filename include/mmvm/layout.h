@@ -92,6 +92,8 @@
 /** On a cpu node that sleeps until MMVM_FASTOP_CPU_START wakes it. */
 #define MMVM_FDT_ENABLE_FASTOP	 "mmvm,fastop"
 #define MMVM_FDT_COMPAT_DMA	 "mmvm,dma-engine"
+#define MMVM_FDT_COMPAT_FASTOP	 "mmvm,fastop"
+#define MMVM_FDT_COMPAT_TRACE	 "mmvm,trace-port"
 #define MMVM_FDT_COMPAT_SHARED	 "mmvm,shared"
 #define MMVM_FDT_COMPAT_TESTCHAN "mmvm,testchan"
 

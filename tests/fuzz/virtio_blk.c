@@ -111,13 +111,13 @@ static void check_disk(void)
 
 static void wr(uint64_t offset, uint32_t v)
 {
-	dev->ops->write(dev, offset, 4, &v);
+	dev->model->write(dev, offset, 4, &v);
 }
 static uint32_t rd(uint64_t offset)
 {
 	uint32_t v = 0;
 
-	dev->ops->read(dev, offset, 4, &v);
+	dev->model->read(dev, offset, 4, &v);
 	return v;
 }
 
@@ -200,11 +200,11 @@ static void step(struct input *in)
 		offset = take(in, 2) % 0x1000;
 		v = take(in, 4);
 		memcpy(data, &v, 8);
-		dev->ops->write(dev, offset, width[op / 10 % 4], data);
+		dev->model->write(dev, offset, width[op / 10 % 4], data);
 		break;
 	case 1:
 		offset = take(in, 2) % 0x1000;
-		dev->ops->read(dev, offset, width[op / 10 % 4], data);
+		dev->model->read(dev, offset, width[op / 10 % 4], data);
 		break;
 	case 2: /* a register that exists */
 		offset = take(in, 1) % 0x40 * 4;
@@ -261,7 +261,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	for (int i = 0; i < 3; i++)
 		memset(ram.region[i].hva, 0, RAM_SIZE);
 	fresh_disk();
-	dev->ops->reset(dev);
+	dev->model->reset(dev);
 	virtio_blk_inject(dev, 0, 0);
 	negotiate(0x30000000u, 0); /* event index and indirect */
 

@@ -117,12 +117,12 @@ static uint8_t in8(struct device *dev, uint64_t port)
 {
 	uint8_t v = 0;
 
-	dev->ops->read(dev, port, 1, &v);
+	dev->model->read(dev, port, 1, &v);
 	return v;
 }
 static void out8(struct device *dev, uint64_t port, uint8_t v)
 {
-	dev->ops->write(dev, port, 1, &v);
+	dev->model->write(dev, port, 1, &v);
 }
 
 static struct device *serial_start(void)
@@ -140,7 +140,7 @@ static struct device *serial_start(void)
 
 static void serial_stop(struct device *dev)
 {
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	rig_exit(&rig);
 }
 
@@ -183,7 +183,7 @@ static void test_serial_output(void)
 	out8(dev, UART_MSR, 0);
 	CU_ASSERT_EQUAL(in8(dev, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
 	CU_ASSERT_EQUAL(errors(dev), 0);
-	dev->ops->reset(dev);
+	dev->model->reset(dev);
 	CU_ASSERT_EQUAL(in8(dev, UART_SCR), 0);
 	serial_stop(dev);
 }
@@ -241,10 +241,10 @@ static void test_serial_widths(void)
 	struct device *dev = serial_start();
 	uint32_t v = 0;
 
-	dev->ops->read(dev, UART_LSR, 4, &v);
+	dev->model->read(dev, UART_LSR, 4, &v);
 	CU_ASSERT_EQUAL(v, 0xffffffff);
-	dev->ops->write(dev, UART_TX, 2, "no");
-	dev->ops->write(dev, 8, 1, "n");
+	dev->model->write(dev, UART_TX, 2, "no");
+	dev->model->write(dev, 8, 1, "n");
 	CU_ASSERT_EQUAL(in8(dev, 9), 0xff);
 	CU_ASSERT_EQUAL(out_len, 0);
 	CU_ASSERT_EQUAL(errors(dev), 4);
@@ -345,7 +345,7 @@ static void send(struct device *dev, uint64_t gpa)
 {
 	uint32_t v = (uint32_t)(gpa >> 4);
 
-	dev->ops->write(dev, 0, 4, &v);
+	dev->model->write(dev, 0, 4, &v);
 }
 
 static void test_channel_dispatch(void)
@@ -406,7 +406,7 @@ static void test_channel_dispatch(void)
 	CU_ASSERT_EQUAL(seen.exit_status, 3);
 	CU_ASSERT_EQUAL(seen.records, 2); /* EXIT is a record too */
 	CU_ASSERT_EQUAL(errors(dev), 0);
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	rig_exit(&rig);
 }
 
@@ -463,9 +463,9 @@ static void test_channel_refuses(void)
 	/* Wrong width or port: nothing is looked at. */
 	r = put_record(REC_AT, MMVM_REC_REPORT, "x", "y");
 	memcpy(snapshot, r, sizeof(snapshot));
-	dev->ops->write(dev, 0, 2, "\0\x20");
-	dev->ops->write(dev, 2, 4, "\0\x20\0\0");
-	dev->ops->write(dev, 0, 8, "\0\x20\0\0\0\0\0\0");
+	dev->model->write(dev, 0, 2, "\0\x20");
+	dev->model->write(dev, 2, 4, "\0\x20\0\0");
+	dev->model->write(dev, 0, 8, "\0\x20\0\0\0\0\0\0");
 	CU_ASSERT(memcmp(snapshot, r, sizeof(snapshot)) == 0);
 	CU_ASSERT_EQUAL(reg_read(dev, 0), 0xffffffff);
 	CU_ASSERT_EQUAL(errors(dev), n + 4);
@@ -477,7 +477,7 @@ static void test_channel_refuses(void)
 	send(dev, REC_AT);
 	CU_ASSERT_EQUAL(r->status, 0);
 	CU_ASSERT_EQUAL(seen.records, 1);
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	rig_exit(&rig);
 }
 
@@ -500,7 +500,7 @@ static struct device *fast_start(void)
 
 static void fast_stop(struct device *dev)
 {
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	munmap((uint8_t *)shared - 4096, MMVM_SHARED_SIZE + 8192);
 	rig_exit(&rig);
 }
@@ -512,7 +512,7 @@ static int fast(struct device *dev, uint32_t op, uint64_t dst, uint64_t src, uin
 
 	shared->mailbox[1] = (struct mmvm_mailbox){
 		.op = op, .result = 999, .dst = dst, .src = src, .len = len, .value = value};
-	dev->ops->write(dev, 0, 1, &cpu);
+	dev->model->write(dev, 0, 1, &cpu);
 	return shared->mailbox[1].result;
 }
 
@@ -572,10 +572,10 @@ static void test_fast_refuses(void)
 	shared->mailbox[2].op = MMVM_FASTOP_FILL;
 	shared->mailbox[2].len = 8;
 	shared->mailbox[2].result = 999;
-	dev->ops->write(dev, 0, 1, &cpu);
+	dev->model->write(dev, 0, 1, &cpu);
 	CU_ASSERT_EQUAL(shared->mailbox[2].result, 999);
-	dev->ops->write(dev, 0, 4, "\1\0\0\0");
-	dev->ops->write(dev, 1, 1, "\1");
+	dev->model->write(dev, 0, 4, "\1\0\0\0");
+	dev->model->write(dev, 1, 1, "\1");
 	CU_ASSERT_EQUAL(in8(dev, 0), 0xff);
 	CU_ASSERT_EQUAL(errors(dev), 16);
 	fast_stop(dev);

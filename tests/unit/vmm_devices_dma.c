@@ -44,7 +44,7 @@ static void start(uint32_t size)
 
 static void stop(void)
 {
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	rig_exit(&rig);
 }
 
@@ -325,7 +325,7 @@ static void test_reset_while_busy(void)
 		if (round & 1)
 			reg_write(dev, MMVM_DMA_REG_CONTROL, 0);
 		else
-			dev->ops->reset(dev);
+			dev->model->reset(dev);
 		done = 0;
 		while (done < 32 && desc(done)->status == MMVM_DMA_OK)
 			done++;
@@ -443,9 +443,9 @@ static void test_registers(void)
 	reg_write(dev, MMVM_DMA_REG_CONTROL, 1); /* again: nothing happens */
 	CU_ASSERT_EQUAL(reg_read(dev, MMVM_DMA_REG_STATUS), MMVM_DMA_ST_ENABLED);
 	before = errors(dev);
-	dev->ops->read(dev, MMVM_DMA_REG_ID, 8, wide);
+	dev->model->read(dev, MMVM_DMA_REG_ID, 8, wide);
 	CU_ASSERT_EQUAL(wide[7], 0xff);
-	dev->ops->write(dev, MMVM_DMA_REG_CONTROL, 1, "\2");
+	dev->model->write(dev, MMVM_DMA_REG_CONTROL, 1, "\2");
 	CU_ASSERT_EQUAL(reg_read(dev, MMVM_DMA_REG_STATUS), MMVM_DMA_ST_ENABLED);
 	CU_ASSERT_EQUAL(reg_read(dev, 2), 0xffffffff);
 	CU_ASSERT_EQUAL(reg_read(dev, MMVM_DMA_REG_DOORBELL), 0xffffffff);

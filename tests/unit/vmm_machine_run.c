@@ -16,6 +16,7 @@
 #include "devices/device.h"
 #include "kvm/kvm.h"
 #include "machine/internal.h"
+#include "mmvm/trace.h"
 #include "vmm_machine_elf.h"
 
 /* The guest's record stands at 2 MiB, its crash record at 2 MiB + 4096; the boot tables map both at
@@ -507,6 +508,8 @@ static uint64_t fdt_u64(const void *fdt, int node, const char *name)
 
 static void test_fdt(void)
 {
+	unsigned int fastops = 0;
+	const fdt32_t *reg;
 	static const char *const argv[] = {"/bin/prog", "-a", "two words", NULL};
 	struct machine_config c = plain();
 	struct machine *m;
@@ -549,6 +552,17 @@ static void test_fdt(void)
 	CU_ASSERT_EQUAL(virtio, 2);
 	CU_ASSERT(fdt_node_offset_by_compatible(fdt, -1, MMVM_FDT_COMPAT_DMA) > 0);
 	CU_ASSERT(fdt_node_offset_by_compatible(fdt, -1, MMVM_FDT_COMPAT_TESTCHAN) > 0);
+	/* Each port is what it is, and nothing else is a fast operations port. */
+	for (node = fdt_node_offset_by_compatible(fdt, -1, MMVM_FDT_COMPAT_FASTOP); node >= 0;
+	     node = fdt_node_offset_by_compatible(fdt, node, MMVM_FDT_COMPAT_FASTOP))
+		fastops++;
+	CU_ASSERT_EQUAL(fastops, 1);
+	CU_ASSERT(fdt_path_offset(fdt, "/isa/fastop@610") > 0);
+	node = fdt_node_offset_by_compatible(fdt, -1, MMVM_FDT_COMPAT_TRACE);
+	CU_ASSERT_FATAL(node > 0);
+	reg = fdt_getprop(fdt, node, "reg", &len);
+	CU_ASSERT_EQUAL_FATAL(len, 12);
+	CU_ASSERT_EQUAL(fdt32_to_cpu(reg[1]), MMVM_TRACE_PORT);
 	machine_destroy(m);
 }
 

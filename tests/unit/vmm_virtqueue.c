@@ -20,7 +20,7 @@ static void start(void)
 static void stop(void)
 {
 	CU_ASSERT(disk_tail_intact(fd));
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	rig_exit(&rig);
 }
 
@@ -58,15 +58,15 @@ static void test_identity(void)
 	/* Registers know one width. */
 	before = errors(dev);
 	memset(wide, 0, sizeof(wide));
-	dev->ops->read(dev, VIRTIO_MMIO_MAGIC_VALUE, 2, wide);
+	dev->model->read(dev, VIRTIO_MMIO_MAGIC_VALUE, 2, wide);
 	CU_ASSERT(wide[0] == 0xff && wide[1] == 0xff && wide[2] == 0);
-	dev->ops->read(dev, VIRTIO_MMIO_MAGIC_VALUE, 8, wide);
+	dev->model->read(dev, VIRTIO_MMIO_MAGIC_VALUE, 8, wide);
 	CU_ASSERT(wide[0] == 0xff && wide[7] == 0xff);
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_MAGIC_VALUE + 2), 0xffffffff);
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_QUEUE_NOTIFY), 0xffffffff); /* write-only */
 	CU_ASSERT_EQUAL(reg_read(dev, 0x0f8), 0xffffffff);		      /* none */
 	CU_ASSERT_EQUAL(errors(dev), before + 5);
-	dev->ops->write(dev, VIRTIO_MMIO_STATUS, 2, "\1\0");
+	dev->model->write(dev, VIRTIO_MMIO_STATUS, 2, "\1\0");
 	CU_ASSERT_EQUAL(reg_read(dev, VIRTIO_MMIO_STATUS), 0);
 	reg_write(dev, VIRTIO_MMIO_MAGIC_VALUE, 1);
 	CU_ASSERT_EQUAL(errors(dev), before + 7);
@@ -83,20 +83,20 @@ static void test_config_space(void)
 
 	start();
 	for (unsigned int i = 0; i < sizeof(cfg); i++)
-		dev->ops->read(dev, base + i, 1, (uint8_t *)&cfg + i);
+		dev->model->read(dev, base + i, 1, (uint8_t *)&cfg + i);
 	CU_ASSERT_EQUAL(cfg.capacity, DISK_SECTORS);
 	CU_ASSERT_EQUAL(cfg.seg_max, 254);
 	CU_ASSERT_EQUAL(cfg.num_queues, 1);
-	dev->ops->read(dev, base, 8, &capacity);
+	dev->model->read(dev, base, 8, &capacity);
 	CU_ASSERT_EQUAL(capacity, DISK_SECTORS);
 	CU_ASSERT_EQUAL(reg_read(dev, base), DISK_SECTORS);
-	dev->ops->read(dev, base, 2, &half);
+	dev->model->read(dev, base, 2, &half);
 	CU_ASSERT_EQUAL(half, DISK_SECTORS & 0xffff);
 	CU_ASSERT_EQUAL(errors(dev), 0);
 
 	before = errors(dev);
 	CU_ASSERT_EQUAL(reg_read(dev, base + 2), 0xffffffff); /* misaligned */
-	dev->ops->read(dev, base + sizeof(cfg), 1, &byte);    /* past the end */
+	dev->model->read(dev, base + sizeof(cfg), 1, &byte);  /* past the end */
 	CU_ASSERT_EQUAL(byte, 0xff);
 	CU_ASSERT_EQUAL(reg_read(dev, 0xffc), 0xffffffff);
 	reg_write(dev, base, 0); /* not writable */

@@ -26,7 +26,7 @@ static void start(bool read_only)
 static void stop(void)
 {
 	CU_ASSERT(disk_tail_intact(fd));
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	CU_ASSERT_EQUAL(fcntl(fd, F_GETFD), -1); /* closed */
 	rig_exit(&rig);
 }
@@ -209,7 +209,7 @@ static void test_short_file_is_an_error(void)
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_IN, 8, DATA, 512), VIRTIO_BLK_S_IOERR);
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_IN, 7, DATA, 4096), VIRTIO_BLK_S_IOERR);
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_IN, 100, DATA, 512), VIRTIO_BLK_S_IOERR);
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	rig_exit(&rig);
 }
 
@@ -239,7 +239,7 @@ static void test_host_errors_are_ioerr(void)
 	CU_ASSERT(!(reg_read(dev, VIRTIO_MMIO_STATUS) & ST_NEEDS_RESET));
 	put_range(0, 0, 8, 0);
 	CU_ASSERT_EQUAL(drv_do(&q, VIRTIO_BLK_T_WRITE_ZEROES, 0, DATA, 16), VIRTIO_BLK_S_IOERR);
-	dev->ops->destroy(dev);
+	dev->model->destroy(dev);
 	rig_exit(&rig);
 }
 
@@ -599,7 +599,7 @@ static void test_reset_in_the_middle(void)
 		else if (round % 3 == 1)
 			reg_write(dev, VIRTIO_MMIO_QUEUE_READY, 0);
 		else
-			dev->ops->reset(dev);
+			dev->model->reset(dev);
 		midway += (round & 1) && used_idx(&q) < BATCH;
 		memset(ram, 0x99, DISK_SIZE);
 		memset(at(&rig, QUEUE_BASE(0) + 0x8000), 0x99, 0x1000);
@@ -669,7 +669,7 @@ static void test_destroy_while_busy(void)
 		drv_notify(&q);
 		if (round & 1)
 			usleep(50);
-		dev->ops->destroy(dev);
+		dev->model->destroy(dev);
 		rig_exit(&rig);
 	}
 	CU_PASS("fifty devices came and went");

@@ -130,12 +130,12 @@ static inline uint32_t reg_read(struct device *dev, uint64_t offset)
 {
 	uint32_t v = 0x5a5a5a5a;
 
-	dev->ops->read(dev, offset, 4, &v);
+	dev->model->read(dev, offset, 4, &v);
 	return v;
 }
 static inline void reg_write(struct device *dev, uint64_t offset, uint32_t v)
 {
-	dev->ops->write(dev, offset, 4, &v);
+	dev->model->write(dev, offset, 4, &v);
 }
 static inline uint64_t errors(const struct device *dev)
 {

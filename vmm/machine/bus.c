@@ -38,9 +38,9 @@ void machine_bus_access(struct machine *m, bool pio, uint64_t addr, void *data, 
 		if (!write)
 			memset(data, 0xff, size);
 	} else if (write) {
-		d->ops->write(d, addr - d->base, size, data);
+		d->model->write(d, addr - d->base, size, data);
 	} else {
-		d->ops->read(d, addr - d->base, size, data);
+		d->model->read(d, addr - d->base, size, data);
 	}
 }
 
@@ -109,7 +109,7 @@ void machine_bus_destroy(struct machine *m)
 	while (m->nr_devices) {
 		struct device *d = m->device[--m->nr_devices];
 
-		d->ops->destroy(d);
+		d->model->destroy(d);
 	}
 	while (m->nr_irqs)
 		close(m->irq[--m->nr_irqs].line.eventfd);

@@ -47,6 +47,7 @@ static int create_ports(struct machine *m, struct mmvm_error *err)
 		return -1;
 
 	env.base = MMVM_TRACE_PORT;
+	env.compatible = MMVM_FDT_COMPAT_TRACE;
 	dev = command_port_create(&env, 0xff, ring_full, m);
 	if (!dev)
 		return no_device(err, "trace port");
@@ -54,6 +55,7 @@ static int create_ports(struct machine *m, struct mmvm_error *err)
 		return -1;
 
 	env.base = MMVM_FASTOP_PORT;
+	env.compatible = NULL;
 	dev = fastop_create(&env, m->shared, m->config.cpus);
 	if (!dev)
 		return no_device(err, "fast operations port");

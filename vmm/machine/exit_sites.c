@@ -135,7 +135,7 @@ static const char *device_at(const struct machine *m, unsigned int reason, uint6
 		const struct device *d = m->device[i];
 
 		if (d->pio == pio && addr >= d->base && addr - d->base < d->size)
-			return d->role[0] ? d->role : d->ops->name;
+			return d->role[0] ? d->role : d->model->name;
 	}
 	return "";
 }

@@ -154,48 +154,53 @@ static void put_memory(struct tree *t, const struct machine *m)
 	}
 }
 
+/** A device as its model declares it. */
+static void put_device(struct tree *t, const struct device *d)
+{
+	struct device_property p;
+
+	begin_at(t, d->model->node, d->base);
+	put_string(t, "compatible", d->compatible);
+	if (d->pio)
+		put_port(t, (uint32_t)d->base, (uint32_t)d->size);
+	else
+		put_reg(t, d->base, d->size);
+	if (d->irq)
+		put_u32(t, "interrupts", d->gsi);
+	if (d->role[0])
+		put_string(t, MMVM_FDT_ROLE, d->role);
+	for (unsigned int i = 0; d->model->property && d->model->property(d, i, &p); i++) {
+		if (p.kind == PROPERTY_U32)
+			put_u32(t, p.name, (uint32_t)p.number);
+		else if (p.kind == PROPERTY_U64)
+			put_u64(t, p.name, p.number);
+		else
+			put_string(t, p.name, p.string);
+	}
+	end(t);
+}
+
+/** Those with ports, or those with memory. A device without a compatible string has no node. */
+static void put_devices(struct tree *t, const struct machine *m, bool pio)
+{
+	for (unsigned int i = 0; i < m->nr_devices; i++)
+		if (m->device[i]->compatible && m->device[i]->pio == pio)
+			put_device(t, m->device[i]);
+}
+
 static void put_ports(struct tree *t, const struct machine *m)
 {
 	begin(t, "isa");
 	put_string(t, "compatible", "isa");
 	put_u32(t, "#address-cells", 2);
 	put_u32(t, "#size-cells", 1);
-	for (unsigned int i = 0; i < m->nr_devices; i++) {
-		const struct device *d = m->device[i];
-
-		if (!d->pio)
-			continue;
-		begin_at(t, d->ops->name, d->base);
-		if (d->base == MMVM_SERIAL_PORT)
-			put_string(t, "compatible", "ns16550a");
-		else if (d->base == MMVM_TESTCHAN_PORT)
-			put_string(t, "compatible", MMVM_FDT_COMPAT_TESTCHAN);
-		else
-			put_string(t, "compatible", "mmvm,fastop");
-		put_port(t, (uint32_t)d->base, (uint32_t)d->size);
-		if (d->irq)
-			put_u32(t, "interrupts", d->gsi);
-		end(t);
-	}
+	put_devices(t, m, true);
 	end(t);
 }
 
 static void put_mmio(struct tree *t, const struct machine *m)
 {
-	for (unsigned int i = 0; i < m->nr_devices; i++) {
-		const struct device *d = m->device[i];
-		bool dma = d->base == MMVM_DMAENGINE_BASE;
-
-		if (d->pio)
-			continue;
-		begin_at(t, dma ? "dma" : "virtio", d->base);
-		put_string(t, "compatible", dma ? MMVM_FDT_COMPAT_DMA : "virtio,mmio");
-		put_reg(t, d->base, d->size);
-		put_u32(t, "interrupts", d->gsi);
-		if (d->role[0])
-			put_string(t, MMVM_FDT_ROLE, d->role);
-		end(t);
-	}
+	put_devices(t, m, false);
 	begin_at(t, "shared", MMVM_SHARED_BASE);
 	put_string(t, "compatible", MMVM_FDT_COMPAT_SHARED);
 	put_reg(t, MMVM_SHARED_BASE, MMVM_SHARED_SIZE);

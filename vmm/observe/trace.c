@@ -285,7 +285,7 @@ static void put_frames(struct trace *t, struct trace_host_rec rec, uint64_t gpa,
 
 void trace_device_event(struct trace *t, const struct device_event *e)
 {
-	bool dma = !strcmp(e->dev->ops->name, "dma-engine");
+	bool dma = !strcmp(e->dev->model->name, "dma-engine");
 	uint64_t bytes = 0, before = 0;
 	struct trace_host_rec rec = {
 		.tsc = e->begin,

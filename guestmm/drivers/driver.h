@@ -1,0 +1,24 @@
+/*
+ * Drivers declare themselves. A device in the tree is offered to every driver that is compatible with
+ * it, until one takes it:
+ *
+ *   DRIVER(virtio_blk, "virtio,mmio", virtio_blk_probe);
+ */
+#ifndef DRIVERS_DRIVER_H
+#define DRIVERS_DRIVER_H
+#include "kernel/kernel.h"
+
+struct driver {
+	const char *name;
+	const char *compatible;
+	/** 0: it is ours and works. -ENODEV: it is not ours, ask the next driver. Else: it is ours and
+	 * does not work. May sleep. */
+	int (*probe)(const struct boot_device *d);
+};
+
+#define DRIVER(id, compat, fn)                   \
+	static const struct driver __driver_##id \
+		__attribute__((used, section(".mmvm_drivers"), aligned(8))) = {#id, compat, fn}
+
+extern const struct driver __mmvm_drivers_start[], __mmvm_drivers_end[];
+#endif
