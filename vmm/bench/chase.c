@@ -282,9 +282,12 @@ static void link_pages(struct chase *x, uint64_t pages, uint64_t *seed)
 /** `warm` steps from *at, then `steps` more, timed: *ticks. *at is where it ended. */
 static int chase(struct chase *x, uint64_t *at, uint64_t warm, uint64_t steps, uint64_t *ticks)
 {
+	struct kvm_watch watch = {0};
 	struct kvm_regs r;
-	int rc = kvm_vcpu_get_regs(&x->vcpu, &r);
+	int rc = kvm_vcpu_complete_exit(&x->vcpu);
 
+	if (!rc)
+		rc = kvm_vcpu_get_regs(&x->vcpu, &r);
 	if (rc)
 		return rc;
 	if (!x->entered)
@@ -296,10 +299,15 @@ static int chase(struct chase *x, uint64_t *at, uint64_t warm, uint64_t steps, u
 	r.rbx = steps;
 	frame(x)[0] = CODE;
 	rc = kvm_vcpu_set_regs(&x->vcpu, &r);
-	do {
-		if (!rc)
-			rc = kvm_vcpu_run(&x->vcpu);
-	} while (rc == -EINTR || rc == -EAGAIN ? !(rc = 0) : 0);
+	if (!rc)
+		rc = kvm_watch_start(&watch, KVM_WATCH_TIMES);
+	while (!rc) {
+		rc = kvm_vcpu_run(&x->vcpu);
+		if (rc != -EINTR && rc != -EAGAIN)
+			break;
+		rc = kvm_watch_interrupted(&watch, &x->vcpu);
+	}
+	kvm_watch_stop(&watch);
 	if (!rc &&
 	    (x->vcpu.run->exit_reason != KVM_EXIT_IO || x->vcpu.run->io.port != PORT + VEC_UD))
 		rc = -EIO;

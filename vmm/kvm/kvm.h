@@ -6,6 +6,7 @@
  *   kvm_system  /dev/kvm: capabilities, supported CPUID
  *   kvm_vm      a VM: memory slots, irqchip, irqfd, ioeventfd, dirty log
  *   kvm_vcpu    a vCPU: registers, run
+ *   kvm_watch   a limit to waiting for a vCPU that makes no progress
  *   kvm_dirty_ring  pages a vCPU wrote
  *   kvm_stats   binary statistics of a VM or a vCPU
  */
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <linux/kvm.h>
 
 /** Which module of the host does the work. PVM runs ring 0 of the guest in KVM's instruction
@@ -71,6 +73,21 @@ int kvm_vcpu_open(struct kvm_vcpu *vcpu, const struct kvm_system *sys, int vm, u
 void kvm_vcpu_close(struct kvm_vcpu *vcpu);
 /** Enter the guest. 0 on an exit to read from run->exit_reason; -EINTR, -EAGAIN, or an error. */
 int kvm_vcpu_run(struct kvm_vcpu *vcpu);
+/**
+ * Finish the instruction that the last exit was about, without running the next one.
+ *
+ * After KVM_EXIT_IO or KVM_EXIT_MMIO the instruction is complete only at the next KVM_RUN. On VMX
+ * and SVM an `out` is then completed by adding its length to RIP if RIP still is where the `out`
+ * was (kvm_fast_pio_out). So registers must not be set between the exit and this call: whoever sets
+ * RIP to that address loses one instruction. Call it before kvm_vcpu_set_regs() or
+ * kvm_vcpu_set_sregs() on a vCPU that has left the guest, and after the exit's data was used: it
+ * overwrites vcpu->run.
+ *
+ * It clears immediate_exit: a caller that another thread stops through that flag looks at its own
+ * reason to stop before it enters again. 0, -EBUSY when completing led to another exit, which is to
+ * be served first (in vcpu->run), or the error of KVM_RUN.
+ */
+int kvm_vcpu_complete_exit(struct kvm_vcpu *vcpu);
 int kvm_vcpu_get_regs(const struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 int kvm_vcpu_set_regs(const struct kvm_vcpu *vcpu, const struct kvm_regs *regs);
 int kvm_vcpu_get_sregs(const struct kvm_vcpu *vcpu, struct kvm_sregs *sregs);
@@ -83,6 +100,26 @@ int kvm_vcpu_set_runnable(const struct kvm_vcpu *vcpu);
 /** kHz, or -errno (the host's TSC is unstable). */
 int kvm_vcpu_tsc_khz(const struct kvm_vcpu *vcpu);
 int kvm_vcpu_stats_fd(const struct kvm_vcpu *vcpu);
+
+/**
+ * A limit to KVM_RUN on this thread, for loops of one vCPU without a machine around them. The guest
+ * is interrupted once a second (KVM_RUN returns -EINTR), and has failed when its general registers
+ * were the same `limit` times in a row: it is halted or shut out. Time alone ends nothing,
+ * so a slow host is no failure.
+ */
+#define KVM_WATCH_TIMES 20u
+struct kvm_watch {
+	timer_t timer;
+	bool on;
+	unsigned int limit;
+	unsigned int still; /* interruptions at which nothing had changed */
+	struct kvm_regs last;
+};
+/** 0 or -errno. Uses the signal SIGRTMIN + 3, whose handler it sets. */
+int kvm_watch_start(struct kvm_watch *w, unsigned int limit);
+/** After each -EINTR or -EAGAIN of KVM_RUN: 0 to enter again, -ETIMEDOUT, or an error. */
+int kvm_watch_interrupted(struct kvm_watch *w, const struct kvm_vcpu *vcpu);
+void kvm_watch_stop(struct kvm_watch *w);
 
 /** The dirty ring of a vCPU. */
 struct kvm_dirty_ring {

@@ -47,6 +47,20 @@ int kvm_vcpu_run(struct kvm_vcpu *vcpu)
 	return done(ioctl(vcpu->fd, KVM_RUN, 0));
 }
 
+int kvm_vcpu_complete_exit(struct kvm_vcpu *vcpu)
+{
+	int rc;
+
+	/* KVM_RUN first does what is left of the last exit, then looks at this flag (Linux,
+	 * Documentation/virt/kvm/api.rst, section 5, "immediate_exit"). */
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	rc = kvm_vcpu_run(vcpu);
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	if (!rc)
+		return -EBUSY;
+	return rc == -EINTR || rc == -EAGAIN ? 0 : rc;
+}
+
 int kvm_vcpu_get_regs(const struct kvm_vcpu *vcpu, struct kvm_regs *regs)
 {
 	return done(ioctl(vcpu->fd, KVM_GET_REGS, regs));

@@ -245,6 +245,9 @@ void machine_vcpu_crash(const struct machine_vcpu *v, struct mmvm_crash *crash);
 /* step.c, all on the vCPU's own thread */
 /** The guest's MMVM_REC_PROFILE: begin or end. */
 void machine_step_mark(struct machine *m, const struct mmvm_record *rec);
+/** v->step is set. Sets registers that could not be set in the middle of an exit. Clears a kick, so
+ * the reasons for one are looked at after it. */
+void machine_step_settle(struct machine_vcpu *v);
 /** v->step is set, the vCPU is about to enter the guest. */
 void machine_step_before_run(struct machine_vcpu *v);
 /** The vCPU has left the guest: was it a step? */

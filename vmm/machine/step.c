@@ -63,6 +63,7 @@ struct machine_stepper {
 	bool wanted; /* the guest has begun an operation */
 	bool on;     /* breakpoints are in, KVM steps */
 	bool breakpoints;
+	bool settle; /* registers are to be set when the exit is complete */
 	uint32_t control;
 	uint64_t steps;
 	struct machine_step last;    /* as told */
@@ -232,8 +233,7 @@ static void step_off(struct machine_vcpu *v, const char *why)
 		return;
 	clear_breakpoints(s);
 	kvm_vcpu_set_guest_debug(&v->kvm, 0);
-	if (!kvm_vcpu_get_regs(&v->kvm, &v->regs))
-		look_for_events(v);
+	s->settle = true;
 	s->on = false;
 	if (why)
 		emit(v, (struct machine_step){.kind = STEP_FAILED, .name = why});
@@ -288,6 +288,17 @@ void machine_step_mark(struct machine *m, const struct mmvm_record *rec)
 		known & (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ);
 	v->step->wanted = true;
 	emit(v, (struct machine_step){.kind = STEP_BEGIN, .name = rec->name, .root = rec->value2});
+}
+
+void machine_step_settle(struct machine_vcpu *v)
+{
+	struct machine_stepper *s = v->step;
+
+	if (!s->settle)
+		return;
+	s->settle = false;
+	if (!kvm_vcpu_complete_exit(&v->kvm) && !kvm_vcpu_get_regs(&v->kvm, &v->regs))
+		look_for_events(v);
 }
 
 void machine_step_before_run(struct machine_vcpu *v)
@@ -414,7 +425,7 @@ static bool at_breakpoint(struct machine_vcpu *v)
 {
 	const struct trap *t = find_trap(v->step, v->regs.rip - BP_LEN);
 
-	if (!t || !t->at || t == v->step->open)
+	if (!t || !t->at || t == v->step->open || kvm_vcpu_complete_exit(&v->kvm))
 		return false;
 	v->regs.rip = t->rip;
 	return !kvm_vcpu_set_regs(&v->kvm, &v->regs);

@@ -428,6 +428,10 @@ static void *vcpu_main(void *arg)
 		uint64_t now;
 		int rc;
 
+		/* Before the reasons to stay out are looked at: completing an exit clears the kick
+		 * that says so. */
+		if (v->step)
+			machine_step_settle(v);
 		if (m->pauser)
 			park(v);
 		if (atomic_load(&m->quit) || atomic_load(&m->finished))
@@ -458,10 +462,8 @@ static void *vcpu_main(void *arg)
 	if (sampled)
 		timer_delete(timer);
 	park_for_good(v);
-	/* A read or write by the guest is complete only after the next entry: let KVM finish it,
-	 * without running anything more, so that the registers are those of a whole instruction. */
-	__atomic_store_n(&v->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	kvm_vcpu_run(&v->kvm);
+	/* So that the registers are those of a whole instruction. */
+	kvm_vcpu_complete_exit(&v->kvm);
 	if (!machine_vcpu_sync(v))
 		atomic_store(&v->stopped, true);
 	current_vcpu = NULL;
