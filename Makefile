@@ -123,7 +123,12 @@ $B/fuzz/%: tests/fuzz/%.c $(wildcard devices/*.c devices/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  FUZZ    $@"
 	$Qclang $(FUZZFLAGS) -I. -Ivmm -o $@ $< $(wildcard devices/*.c) -lpthread
 
-unit: $(HM_TEST) $(HV_TEST)
+# Runs the tests with limits that a busy machine does not change.
+$B/tests/limit: tests/limit.c vmm/machine/own_time.c vmm/machine/own_time.h | $B/.setup
+	@mkdir -p $(@D); echo "  CC      $<"
+	$Q$(CC) $(COMMON) -D_GNU_SOURCE -Ivmm -o $@ tests/limit.c vmm/machine/own_time.c
+
+unit: $(HM_TEST) $(HV_TEST) $B/tests/limit
 fuzzers: $(FUZZ)
 programs: $(L_PROG)
 setup: $B/.setup

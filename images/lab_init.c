@@ -11,6 +11,10 @@
  *   0xea stdout    of the command, byte for byte
  *   0xeb stderr
  *
+ * A serial port leads in: each byte is so many hundredths of a second that the machine has had for
+ * itself on the outer one. Their sum is kept in OWN_TIME_FILE (vmm/machine/own_time.h), so that time
+ * limits inside follow what was possible and not the outer machine's load.
+ *
  *   /job       what to do: NUL-terminated strings
  *                mode ("live" or "sealed"), working directory,
  *                count, arguments...  count, environment...  count, files to hand back...
@@ -26,6 +30,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +40,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_STRINGS 256
+#define MAX_STRINGS   256
+#define OWN_TIME_FILE "/dev/mmvm-own-time"
 
 enum port { PORT_CONTROL = 0xe9, PORT_STDOUT, PORT_STDERR };
 
@@ -234,6 +241,45 @@ static bool pass_on(int fd, enum port port)
 	return n > 0;
 }
 
+/** The serial port that own time comes from, and the file it is written to; -1: none. */
+static void open_clock(int *port, int *file)
+{
+	struct termios raw;
+	uint64_t zero = 0;
+
+	*file = -1;
+	*port = open("/dev/ttyS1", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (*port < 0)
+		return;
+	/* A port that is not there opens, too, and fails here. */
+	if (tcgetattr(*port, &raw)) {
+		close(*port);
+		*port = -1;
+		return;
+	}
+	cfmakeraw(&raw);
+	cfsetspeed(&raw, B115200);
+	raw.c_cflag |= CLOCAL | CREAD;
+	tcsetattr(*port, TCSANOW, &raw);
+	*file = open(OWN_TIME_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (*file >= 0 && pwrite(*file, &zero, sizeof(zero), 0) != sizeof(zero))
+		fail("cannot write " OWN_TIME_FILE);
+}
+
+static void take_clock(int port, int file)
+{
+	static uint64_t ns;
+	unsigned char byte[64];
+	ssize_t n = port < 0 ? 0 : read(port, byte, sizeof(byte));
+
+	if (n <= 0)
+		return;
+	for (ssize_t i = 0; i < n; i++)
+		ns += byte[i] * UINT64_C(10000000);
+	if (pwrite(file, &ns, sizeof(ns), 0) != sizeof(ns))
+		fail("cannot write " OWN_TIME_FILE);
+}
+
 static int as_shell_status(int status)
 {
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -245,7 +291,7 @@ static int as_shell_status(int status)
  */
 static int run(const char *cwd, char **argv, char **envp)
 {
-	int out[2], err[2], status = -1, child_status;
+	int out[2], err[2], status = -1, child_status, clock, clock_file;
 	struct signalfd_siginfo info;
 	sigset_t set;
 	pid_t child, pid;
@@ -260,16 +306,19 @@ static int run(const char *cwd, char **argv, char **envp)
 	fcntl(out[1], F_SETFL, 0);
 	fcntl(err[1], F_SETFL, 0);
 
+	open_clock(&clock, &clock_file);
 	struct pollfd p[] = {{out[0], POLLIN, 0},
 			     {err[0], POLLIN, 0},
-			     {signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), POLLIN, 0}};
+			     {signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), POLLIN, 0},
+			     {clock, POLLIN, 0}};
 	child = start(cwd, argv, envp, out, err);
 	if (child < 0 || p[2].fd < 0)
 		fail("cannot start a process: %s", strerror(errno));
 	while (status < 0) {
 		struct timespec now;
 
-		poll(p, 3, 1000);
+		poll(p, 4, 1000);
+		take_clock(clock, clock_file);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec != last) {
 			last = now.tv_sec;

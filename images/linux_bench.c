@@ -4,6 +4,9 @@
  * batches and repetitions. Reading /proc/mmvm_bench runs them and gives lines
  *
  *     bench NAME MEDIAN MIN REPS        costs in thousandths of a TSC tick
+ *
+ * Loaded with hang=1 or hang=2 it stops all processors instead, in a loop that changes no register, or
+ * one: how the lab takes that is tested by tests/vm/lab_hang.sh.
  */
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -13,6 +16,7 @@
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
 #include <asm/msr.h>
@@ -88,8 +92,22 @@ static int show(struct seq_file *m, void *unused)
 	return 0;
 }
 
+static int hang;
+module_param(hang, int, 0);
+
+static void stop(void *unused)
+{
+	local_irq_disable();
+	if (hang == 1)
+		asm volatile("1: jmp 1b");
+	else
+		asm volatile("1: inc %%rcx; jmp 1b" ::: "rcx");
+}
+
 static int __init bench_init(void)
 {
+	if (hang)
+		on_each_cpu(stop, NULL, 0);
 	cache = kmem_cache_create("mmvm_bench_96", 96, 0, 0, NULL);
 	if (!cache)
 		return -ENOMEM;

@@ -77,6 +77,15 @@ static void doctor_backend(enum kvm_backend backend)
 				     "mode is native. --accel auto takes the lab"),
 	};
 
+	/* What the module or the processor offers is of no use without the device. */
+	if (backend != KVM_BACKEND_NONE && access(kvm_device_path(), F_OK)) {
+		char text[96];
+
+		snprintf(text, sizeof(text), "%s could be one, but there is no %s",
+			 kvm_backend_name(backend), kvm_device_path());
+		line("NO", "KVM backend", "none", text);
+		return;
+	}
 	line(backend == KVM_BACKEND_NONE ? "NO" : "ok", "KVM backend", kvm_backend_name(backend),
 	     remark[backend]);
 }

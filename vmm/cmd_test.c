@@ -19,6 +19,9 @@
 #include "report/report.h"
 
 #define MAX_PATTERNS 64
+/** Set for the inner mmvm of the lab: where to begin. Verdicts go out as messages (relay.c). */
+#define RELAY_ENV "MMVM_RELAY"
+#define HANGS_MAX 3u /* of the lab, in one test */
 
 struct options {
 	bool list, verbose;
@@ -30,7 +33,7 @@ struct options {
 	enum accel accel;
 	const char *kernel, *append;
 	double scale;
-	unsigned int cpus, lab_cpus;
+	unsigned int cpus, lab_cpus, first;
 };
 
 static int parse_scale(void *base, const char *command, const struct cli_option *opt,
@@ -231,6 +234,67 @@ static int run_here(const struct options *o, const struct mmvm_test_desc **t, un
 	return out.failed || !out.passed ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
 }
 
+/**
+ * Run the chosen tests in the lab: the whole command goes into one, so that it boots once and not
+ * once a test. When QEMU hangs, another lab takes the suite up at the test that was running.
+ */
+static int run_in_lab(int argc, char **argv, const struct options *o,
+		      const struct mmvm_test_desc *const *t, unsigned int nr)
+{
+	struct test_output out = {.format = o->format, .f = stdout};
+	struct relay relay = {.o = &out, .t = t, .nr = nr};
+	bool hung = false;
+	struct lab_options lab = {.cpus = o->lab_cpus,
+				  .output = relay_take,
+				  .output_arg = &relay,
+				  .emulator_hung = &hung};
+	unsigned int hangs = 0, hung_at = 0;
+	char seed[24], first[24], **v = calloc((size_t)argc + 3, sizeof(*v));
+	struct mmvm_error err;
+	int status = -1, n = argc;
+
+	if (!v) {
+		mmvm_error(&err, MMVM_EXIT_HOST, "out of memory");
+		return cli_fail(&err);
+	}
+	memcpy(v, argv, (size_t)argc * sizeof(*v));
+	snprintf(seed, sizeof(seed), "%" PRIu64, o->seed);
+	v[n++] = (char *)"--seed";
+	v[n++] = seed;
+	out.colour = report_want_colour(stdout);
+	for (unsigned int i = 0; i < nr; i++)
+		if (strlen(t[i]->name) > out.width)
+			out.width = (unsigned int)strlen(t[i]->name);
+	do {
+		snprintf(first, sizeof(first), "%u", relay.done);
+		setenv(RELAY_ENV, first, 1);
+		hung = false;
+		relay_restart(&relay);
+		status = lab_exec(n, v, &lab, &err);
+		if (!hung || relay.done == nr)
+			break;
+		hangs = relay.done == hung_at ? hangs + 1 : 1;
+		hung_at = relay.done;
+		fprintf(stderr,
+			"mmvm: the lab's emulator hung (its processors executed nothing, though "
+			"QEMU was busy) in or before %s: repeated\n",
+			t[relay.done]->name);
+	} while (hangs < HANGS_MAX);
+	if (relay.error == -EPROTO)
+		status = mmvm_error(&err, MMVM_EXIT_HOST,
+				    "the answer of the lab is damaged behind test %u", relay.done);
+	if (relay.begun && (status == MMVM_EXIT_OK || status == MMVM_EXIT_FAILED || status < 0))
+		output_end(&out);
+	relay_restart(&relay);
+	free(v);
+	if (status < 0)
+		return cli_fail(&err);
+	if (status != MMVM_EXIT_OK && status != MMVM_EXIT_FAILED)
+		return status;
+	/* The last lab may have had nothing but what passed. */
+	return out.failed || !out.passed ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
+}
+
 static int cmd_test(const struct command *self, int argc, char **argv)
 {
 	struct options o = {.jobs = 1, .scale = 1, .accel = ACCEL_AUTO};
@@ -274,21 +338,21 @@ static int cmd_test(const struct command *self, int argc, char **argv)
 		status = cli_fail(&err);
 		goto out;
 	}
+	if (!o.has_seed && getrandom(&o.seed, sizeof(o.seed), 0) != sizeof(o.seed))
+		o.seed = (uint64_t)getpid();
 	if (accel == ACCEL_LAB) {
-		struct lab_options lab = {.cpus = o.lab_cpus};
-
-		/* The whole command goes into one lab: it boots once, not once a test. */
-		status = lab_exec(argc, argv, &lab, &err);
-		if (status < 0)
-			status = cli_fail(&err);
+		status = run_in_lab(argc, argv, &o, chosen, nr);
 		goto out;
 	}
 	if (build_initrd(&cpio, &err)) {
 		status = cli_fail(&err);
 		goto out;
 	}
-	if (!o.has_seed && getrandom(&o.seed, sizeof(o.seed), 0) != sizeof(o.seed))
-		o.seed = (uint64_t)getpid();
+	if (lab_inside() && getenv(RELAY_ENV)) {
+		o.format = FORMAT_RELAY;
+		o.first = (unsigned int)strtoul(getenv(RELAY_ENV), NULL, 10);
+		o.first = o.first < nr ? o.first : nr;
+	}
 	backend = kvm_backend_detect();
 	h.symbols = symtab_load(h.kernel);
 	h.initrd = cpio.data;
@@ -304,7 +368,7 @@ static int cmd_test(const struct command *self, int argc, char **argv)
 	h.grace_s = 20;
 	snprintf(why, sizeof(why), "%s%s", kvm_backend_name(backend),
 		 lab_inside() ? " in the lab" : "");
-	status = run_here(&o, chosen, nr, &h, why);
+	status = run_here(&o, chosen + o.first, nr - o.first, &h, why);
 	symtab_free((struct symtab *)h.symbols);
 out:
 	cpio_free(&cpio);

@@ -8,13 +8,10 @@ name=access
 . "$(dirname "$0")/lib.inc"
 . "$(dirname "$0")/access.inc"
 
-have_kvm || {
-	echo "SKIP: /dev/kvm cannot be opened"
-	exit 77
-}
+needs_kvm "$@"
 seed=${SEED:-7}
 echo "# seed $seed"
-accessed() { run run --accel kvm --memory 20M --timeout 100 "$@"; }
+accessed() { run run --accel kvm --memory 20M "$@"; }
 
 accessed --access all --sample 200 --json "$dir/r.json" --exec accessset --mb 3 --percent 15 --rounds 3 --phases 2 --ms 1500 --seed "$seed"
 ok "all methods, a program that compares" [ "$status" = 0 ]

@@ -3,7 +3,7 @@
 # Linux's instructions, no cost well above what is kept in tests/bench/baseline.json, and a VMM of less than 5 MiB.
 # When costs rose for a good reason: mmvm bench --save tests/bench/baseline.json    bench.sh BUILD    exit 0 passed, 1 failed, 77 cannot run
 set -u
-B=$1
+B=$(cd "$1" && pwd) || exit 3
 mmvm=${MMVM:-$B/mmvm}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/mmvm-bench-test.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
@@ -18,7 +18,7 @@ if [ ! -e "$B/lab/mmvm_bench.ko" ]; then
 fi
 kept=$(dirname "$0")/../bench/baseline.json
 tolerance=15
-timeout -k 5 400 "$mmvm" bench --baseline "$kept" --tolerance $tolerance --json "$dir/json" >"$dir/out" 2>"$dir/err"
+"$B/tests/limit" 400 "$mmvm" bench --baseline "$kept" --tolerance $tolerance --json "$dir/json" >"$dir/out" 2>"$dir/err"
 status=$?
 sed 's/^/# /' "$dir/out" "$dir/err"
 if [ ! -s "$dir/json" ]; then

@@ -13,10 +13,7 @@ run bench tlb --often
 ok "tlb: unknown option" is 2 "unknown or incomplete option"
 run bench fault --pages 1
 ok "fault: too few pages" is 2 "not a number from 16"
-have_kvm || {
-	skip "measurements" "/dev/kvm cannot be opened"
-	finish
-}
+needs_kvm "$@"
 
 run bench fault --quick --json "$dir/f.json"
 ok "fault: every path is proved" [ "$status" = 0 ]

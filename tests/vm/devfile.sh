@@ -7,10 +7,7 @@ name=devfile
 B=$(cd "$1" && pwd)
 . "$(dirname "$0")/lib.inc"
 
-have_kvm || {
-	echo "# skipped: /dev/kvm cannot be opened"
-	exit 77
-}
+needs_kvm "$@"
 disk=$dir/disk
 # Not a whole number of pages: the last request is for a part of one.
 truncate -s $((1024 * 1024 + 3 * 512)) "$disk"
@@ -39,11 +36,7 @@ ok "the machine's end writes it" has 2
 "$mmvm" run --accel kvm --sample 0 --memory 32M --swap 0 --disk "$disk" --exec devtest -- /dev/vda write 3 wait \
 	>"$dir/out" 2>"$dir/err" &
 pid=$!
-for _ in $(seq 600); do
-	said '^devtest: done' && break
-	kill -0 $pid 2>/dev/null || break
-	sleep 0.1
-done
+await $pid said '^devtest: done'
 ok "fsync has returned" said '^devtest: done'
 kill -9 $pid
 wait $pid 2>/dev/null

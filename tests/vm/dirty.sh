@@ -7,14 +7,11 @@ B=$1
 name=dirty
 . "$(dirname "$0")/lib.inc"
 
-have_kvm || {
-	echo "SKIP: /dev/kvm cannot be opened"
-	exit 77
-}
+needs_kvm "$@"
 seed=${SEED:-7}
 echo "# seed $seed"
 # set_of ARGS...: in a machine of 24 MiB
-set_of() { run run --accel kvm --memory 24M --timeout 100 "$@"; }
+set_of() { run run --accel kvm --memory 24M "$@"; }
 exact() { # all rounds were compared, and all witnesses agree
 	[ "$status" = 0 ] && said 'rounds compared, 0 differences' &&
 		said 'written pages in the dirty log .* equal' && said 'written pages with dirty PTEs .* equal' &&
@@ -29,7 +26,7 @@ for chunk in 1 100 511; do
 	set_of --dirty bitmap-manual --dirty-chunk $chunk --sample 50 --exec dirtyset --mb 2 --rounds 2 --seed "$seed"
 	ok "cleared $chunk pages at a time, sampled 20 times a second" exact
 done
-run run --accel kvm --memory 9M --timeout 100 --exec dirtyset --mb 8 --rounds 3 --percent 20 --seed "$seed"
+run run --accel kvm --memory 9M --exec dirtyset --mb 8 --rounds 3 --percent 20 --seed "$seed"
 ok "with more memory than there is RAM" exact
 ok "and there was swapping" sh -c "grep -Eq 'pages swapped in +[1-9]' '$dir/out'"
 set_of --exec dirtyset --mb 2 --rounds 2 --lie 1 --seed "$seed"

@@ -50,7 +50,7 @@ if [ -z "${EXT2_INSIDE:-}" ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 	cat >"$dir/inside" <<-EOF
 		EXT2_INSIDE=$seed exec sh $(cd "$(dirname "$0")" && pwd)/ext2.sh $B
 	EOF
-	timeout -k 5 500 "$mmvm" lab -- sh "$dir/inside" >"$dir/lab" 2>"$dir/err"
+	limit 500 "$mmvm" lab -- sh "$dir/inside" >"$dir/lab" 2>"$dir/err"
 	status=$?
 	grep -E '^(ok|not ok|#)' "$dir/lab"
 	ok "the lab came to its end" grep -q '^ext2: .* 0 failed' "$dir/lab"

@@ -5,11 +5,11 @@ set -u
 name=kernels
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_kvm || { echo "# skipped: /dev/kvm cannot be opened"; exit 77; }
+needs_kvm "$@"
 
 # bad NAME FILE TEXT
 bad() {
-	run run --accel kvm --kernel "$2" --exec hello --timeout 30
+	run run --accel kvm --kernel "$2" --exec hello
 	ok "$1" is 2 "$3"
 	ok "$1: one line" [ "$(grep -c . "$dir/err")" = 1 ]
 }
@@ -80,7 +80,7 @@ bad "another contract version" "$dir/version" "contract version 99"
 bad "no contract note" "$dir/noname" "no contract note"
 status=0
 for i in 1 2 3 4 5 6 7; do
-	timeout 60 "$mmvm" run --accel kvm --kernel "$dir/cut$i" --exec hello >"$dir/out" 2>"$dir/err"
+	limit 60 "$mmvm" run --accel kvm --kernel "$dir/cut$i" --exec hello >"$dir/out" 2>"$dir/err"
 	status=$?
 	[ $status = 2 ] && grep -q "mmvm: .*is not a guest kernel" "$dir/err" || break
 done

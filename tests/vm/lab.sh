@@ -2,7 +2,7 @@
 # The lab, from outside: output, status and files as if local; every failure a sentence with status 3;
 # nothing left behind however it ends.    lab.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
-B=$1
+B=$(cd "$1" && pwd) || exit 3
 mmvm=${MMVM:-$B/mmvm}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/mmvm-lab-test.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
@@ -23,7 +23,7 @@ check() { # check NAME COMMAND...: passes when the command does
 }
 # lab ARGS...: status in $status, output in $dir/out and $dir/err
 lab() {
-	timeout -k 5 150 "$mmvm" lab "$@" >"$dir/out" 2>"$dir/err"
+	"$B/tests/limit" 150 "$mmvm" lab "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 }
 status_is() { [ "$status" = "$1" ] || { echo "# status $status, expected $1"; false; }; }
@@ -86,7 +86,7 @@ check "icount: two runs count the same" cmp -s "$dir/first" "$dir/out"
 # The whole report, exits and times and all: everything in it is counted, nothing is timed.
 for run in first second; do
 	rm -f "$dir/result.json"
-	(cd "$dir" && timeout -k 5 150 "$mmvm" run --icount --memory 16M,high=4M --swap 32M \
+	(cd "$dir" && "$B/tests/limit" 150 "$mmvm" run --icount --memory 16M,high=4M --swap 32M \
 		--json result.json >$run.txt 2>err)
 	status=$?
 	check "icount: $run run of a swapping guest" status_is 0

@@ -13,12 +13,12 @@ have_lab || {
 }
 seed=${SEED:-7}
 echo "# seed $seed"
-run run --accel lab --memory 32M,high=8M --access all --sample 250 --timeout 100 --json "$dir/r.json" \
+run run --accel lab --memory 32M,high=8M --access all --sample 250 --json "$dir/r.json" \
 	--exec accessset --mb 10 --percent 12 --rounds 3 --phases 2 --ms 1500 --seed "$seed"
 ok "all methods, a program that compares" [ "$status" = 0 ]
 scores "$dir/r.json"
 # Reclaim reads the bits that sampling clears: it must go on as before, and every word be right.
-run run --accel lab --memory 24M --access guest --sample 20 --timeout 100 --exec swapstress --mb 30
+run run --accel lab --memory 24M --access guest --sample 20 --exec swapstress --mb 30
 ok "sampled 50 times a second while swapping, every word right" [ "$status" = 0 ]
 ok "and there was swapping" said 'pages swapped in +[1-9]'
 finish

@@ -41,9 +41,9 @@ for op in page_0 syscall anon_fault cow_fault; do
 done
 END
 if [ $mode = lab ]; then
-	timeout -k 5 240 "$mmvm" lab -- sh "$dir/all.sh" >"$dir/out" 2>&1
+	limit 240 "$mmvm" lab -- sh "$dir/all.sh" >"$dir/out" 2>&1
 else
-	timeout -k 5 240 sh "$dir/all.sh" >"$dir/out" 2>&1
+	limit 240 sh "$dir/all.sh" >"$dir/out" 2>&1
 fi
 status=$?
 ok "all profiles were made" [ $status = 0 ]

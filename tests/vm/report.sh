@@ -5,7 +5,7 @@ set -u
 name=report
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_kvm || { echo "# skipped: /dev/kvm cannot be opened"; exit 77; }
+needs_kvm "$@"
 # No number that is none, no request to anywhere, no script
 clean_page() { ! grep -Eq '://|<script|[^a-z]nan[^a-z]|[^a-z]inf[^a-z]' "$1"; }
 
@@ -114,7 +114,7 @@ ok "one side only: status 2" is 2 'two sides are needed'
 # ---- in a browser
 # shot WIDTH SCHEME(0 dark, 1 light): a picture in $dir/WIDTH-SCHEME.png; fails when the page makes the console speak
 shot() {
-	HOME=$dir TMPDIR=$dir timeout -k 5 90 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$dir/browser" \
+	HOME=$dir TMPDIR=$dir limit 90 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$dir/browser" \
 		--enable-logging=stderr --log-level=0 --window-size="$1,4800" --blink-settings=preferredColorScheme="$2" \
 		--screenshot="$dir/$1-$2.png" "file://$dir/all.html" >/dev/null 2>"$dir/err"
 	[ -s "$dir/$1-$2.png" ] && ! grep -q 'CONSOLE' "$dir/err"

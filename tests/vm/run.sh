@@ -3,55 +3,33 @@
 # absent; a kill at any moment leaves nothing behind.    run.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
 B=$1
-mmvm=${MMVM:-$B/mmvm}
-dir=$(mktemp -d "${TMPDIR:-/tmp}/mmvm-run-test.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
+name=run
+. "$(dirname "$0")/lib.inc"
+needs_kvm "$@"
 
-if ! { [ -r /dev/kvm ] && [ -w /dev/kvm ]; }; then
-	echo "SKIP: /dev/kvm cannot be opened"
-	exit 77
-fi
-
-ok() { # ok NAME CONDITION...: passes when the condition does
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-		echo "ok - run: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok - run: $name (status ${status:-none})"
-		tail -n 5 "$dir/err" "$dir/out" 2>/dev/null | sed 's/^/# /'
-	fi
-}
-# run ARGS...: status in $status, output in $dir/out and $dir/err
+# run ARGS...: a run directly
 run() {
-	timeout -k 5 120 "$mmvm" run --accel kvm "$@" >"$dir/out" 2>"$dir/err"
+	place --accel kvm
+	limit "${LIMIT:-120}" "$mmvm" run --accel kvm "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 }
-is() { # is STATUS TEXT: the status, and one line on stderr that has the text
-	[ "$status" = "$1" ] && grep -q -- "$2" "$dir/err"
-}
-empty() { [ -z "$(ls -A "$1")" ]; }
 swapped_equal() { [ "$(grep -c '  equal ' "$dir/out")" = 2 ] && ! grep -q DIFFER "$dir/out"; }
 json_has() { grep -q "\"$2\"" "$1"; }
 
 # ---- what goes well
-run --exec hello --json "$dir/r.json" --timeout 60
+run --exec hello --json "$dir/r.json"
 ok "a program runs and exits 0" [ "$status" = 0 ]
 ok "guest and disk agree" swapped_equal
 ok "the JSON is there" json_has "$dir/r.json" schema
-run --exec hello --swap 0 --timeout 60
+run --exec hello --swap 0
 ok "no swap disk" [ "$status" = 0 ]
 ok "no swap disk, no swap row" sh -c "! grep -q 'swap pages' '$dir/out'"
-run --exec hello --memory 8M --timeout 60
+run --exec hello --memory 8M
 ok "the least RAM" [ "$status" = 0 ]
 head -c 1048576 /dev/zero >"$dir/swap"
-run --exec hello --swap "$dir/swap" --timeout 60
+run --exec hello --swap "$dir/swap"
 ok "a file of zeroes becomes swap" [ "$status" = 0 ]
-run --exec hello --swap "$dir/swap" --timeout 60
+run --exec hello --swap "$dir/swap"
 ok "a swap file is taken again" [ "$status" = 0 ]
 
 # ---- what is wrong
@@ -109,7 +87,7 @@ status=$?
 ok "unknown command" is 2 "no command 'nonsense'"
 
 # ---- how it ends otherwise
-run --exec segv --timeout 60
+run --exec segv
 ok "a program that dies" [ "$status" = 1 ]
 run --timeout 1
 ok "time limit" [ "$status" = 124 ]
@@ -118,10 +96,7 @@ for s in INT:130 TERM:143; do
 	"$mmvm" run --accel kvm --json "$dir/s.json" >"$dir/out" 2>"$dir/err" &
 	p=$!
 	# A shell's background jobs ignore SIGINT until the program says otherwise: let it run first.
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		grep -q "up:" "$dir/out" && break
-		sleep 0.25
-	done
+	await $p said "up:"
 	kill -${s%:*} $p
 	wait $p
 	status=$?
@@ -171,12 +146,12 @@ assert any(p["device"] == "testchan" and p["function"].startswith("testchan_") f
 END
 
 # ---- doctor
-timeout 60 "$mmvm" doctor >"$dir/out" 2>"$dir/err"
+limit 60 "$mmvm" doctor >"$dir/out" 2>"$dir/err"
 status=$?
 ok "doctor" [ "$status" = 0 ]
 ok "doctor names the backend" grep -Eq "KVM backend +(VMX|SVM|PVM)" "$dir/out"
-MMVM_KVM_DEVICE=$dir/kvm timeout 60 "$mmvm" doctor >"$dir/out" 2>"$dir/err"
+MMVM_KVM_DEVICE=$dir/kvm limit 60 "$mmvm" doctor >"$dir/out" 2>"$dir/err"
 ok "doctor without KVM says NO" grep -q "  NO  *$dir/kvm" "$dir/out"
+ok "doctor without KVM names no backend" grep -Eq '^  NO +KVM backend +none ' "$dir/out"
 
-echo "run: $passed passed, $failed failed"
-[ $failed = 0 ]
+finish

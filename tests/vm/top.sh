@@ -6,14 +6,8 @@ B=$1
 name=top
 . "$(dirname "$0")/lib.inc"
 
-if have_kvm; then
-	accel=kvm
-elif have_lab; then
-	accel=lab
-else
-	echo "SKIP: neither the lab nor /dev/kvm"
-	exit 77
-fi
+needs_kvm "$@"
+accel=kvm
 XDG_RUNTIME_DIR=$dir/rt
 export XDG_RUNTIME_DIR
 mkdir "$XDG_RUNTIME_DIR"
@@ -26,13 +20,10 @@ ok "no run of that number" is 1 "process 1 is no run"
 run top --interval 1
 ok "an interval too short" is 2 "number from 10"
 
-"$mmvm" run --accel $accel --memory 24M --sample 100 --timeout 100 --exec swapstress --passes 50 \
+"$mmvm" run --accel $accel --memory 24M --sample 100 --exec swapstress --passes 50 \
 	>"$dir/run.out" 2>"$dir/run.err" &
 vm=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	[ -e "$files/$vm.status" ] && break
-	sleep 0.5
-done
+await $vm [ -e "$files/$vm.status" ]
 ok "a run says where it is" [ -e "$files/$vm.status" ]
 run top --once
 ok "one frame" [ "$status" = 0 ]
@@ -48,7 +39,7 @@ ok "it is listed" said "^ +$vm +[0-9.]+ s  .*swapstress"
 LIMIT=2 run top "$vm" --interval 200
 ok "frame after frame" [ "$(grep -c '^mmvm top: process' "$dir/out")" -ge 2 ]
 if command -v python3 >/dev/null; then
-	ok "a terminal of 40 by 12: cut to it, and as before after q" timeout 60 python3 - "$mmvm" <<-'PY'
+	ok "a terminal of 40 by 12: cut to it, and as before after q" limit 60 python3 - "$mmvm" <<-'PY'
 		import fcntl, os, pty, re, struct, sys, termios, time
 		pid, fd = pty.fork()
 		if not pid:
@@ -78,7 +69,7 @@ if command -v python3 >/dev/null; then
 		    assert len([l for l in lines if l]) <= 11, lines
 		    assert max(map(len, lines)) <= 40, lines
 	PY
-	ok "and after ^C" timeout 60 python3 - "$mmvm" <<-'PY'
+	ok "and after ^C" limit 60 python3 - "$mmvm" <<-'PY'
 		import os, pty, sys, termios
 		pid, fd = pty.fork()
 		if not pid:

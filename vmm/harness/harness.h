@@ -7,6 +7,7 @@
  *   judge.c    facts -> verdict: a pure function
  *   runner.c   many jobs at a time, in order, with time limits
  *   output.c   pretty, TAP, JUnit
+ *   relay.c    verdicts out of the lab, where the suite can be taken up again after a hang
  *
  * Each test has a process of its own, so that a VMM that dies is a failed test and no more.
  */
@@ -114,7 +115,8 @@ struct job_message {
 #define JOB_DETAIL_MAX (256u << 10)
 
 /* output.c */
-enum test_format { FORMAT_PRETTY, FORMAT_TAP, FORMAT_JUNIT };
+/* FORMAT_RELAY is for the mmvm outside of the lab. */
+enum test_format { FORMAT_PRETTY, FORMAT_TAP, FORMAT_JUNIT, FORMAT_RELAY };
 struct test_output {
 	enum test_format format;
 	FILE *f;
@@ -130,6 +132,24 @@ struct test_output {
 int output_begin(struct test_output *o, unsigned int tests, uint64_t seed, const char *backend);
 void output_test(struct test_output *o, const struct mmvm_test_desc *t, const struct verdict *v);
 void output_end(struct test_output *o);
+
+/* relay.c */
+void relay_begin(FILE *f, uint64_t seed, const char *backend);
+void relay_verdict(FILE *f, const char *name, const struct verdict *v);
+/** The other end: verdicts of t[done], t[done + 1], ... are put out as they come. */
+struct relay {
+	struct test_output *o;
+	const struct mmvm_test_desc *const *t;
+	unsigned int nr, done;
+	bool begun;
+	char *buf; /* what is no whole message yet */
+	size_t len;
+	int error; /* -EPROTO: not what relay_verdict() writes; -ENOMEM. Nothing more is taken then */
+};
+/** Take output; `arg` is the struct relay. */
+void relay_take(const char *data, size_t len, void *arg);
+/** Forget half a message: a new lab begins with t[done]. Also frees what is held. */
+void relay_restart(struct relay *r);
 
 /* runner.c */
 /** Run tests t[0..nr) and put their verdicts out in that order. Returns 0, a signal's number when

@@ -99,6 +99,7 @@ static void run(struct job *j, struct verdict *v)
 		.test = j->t->name,
 		.seed = plan_seed(h->seed, j->t->name),
 		.timeout_s = plan_limit_s(j->t, h->emulated, h->scale),
+		.timeout_own = true,
 		.console_fd = -1,
 		.observers = &j->observers,
 	};

@@ -21,6 +21,9 @@ int output_begin(struct test_output *o, unsigned int tests, uint64_t seed, const
 		fprintf(o->f, "TAP version 14\n1..%u\n# %s, seed %" PRIu64 "\n", tests, backend,
 			seed);
 		break;
+	case FORMAT_RELAY:
+		relay_begin(o->f, seed, backend);
+		break;
 	case FORMAT_JUNIT:
 		o->cases_f = open_memstream(&o->cases, &o->cases_len);
 		return o->cases_f ? 0 : -1;
@@ -145,6 +148,9 @@ void output_test(struct test_output *o, const struct mmvm_test_desc *t, const st
 	case FORMAT_JUNIT:
 		junit(o, t, v);
 		break;
+	case FORMAT_RELAY:
+		relay_verdict(o->f, t->name, v);
+		break;
 	}
 }
 
@@ -156,7 +162,7 @@ void output_end(struct test_output *o)
 	} else if (o->format == FORMAT_TAP) {
 		fprintf(o->f, "# %u passed, %u failed, %u skipped\n", o->passed, o->failed,
 			o->skipped);
-	} else {
+	} else if (o->format == FORMAT_JUNIT) {
 		fclose(o->cases_f);
 		fprintf(o->f,
 			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"

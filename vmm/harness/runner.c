@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "cli/cli.h"
+#include "machine/own_time.h"
 
 #define MAX_JOBS 64u
 
@@ -31,7 +32,8 @@ struct slot {
 	pid_t pid; /* 0 = free */
 	unsigned int test;
 	int pipe, log; /* log: the child's stdout and stderr, a memory file */
-	uint64_t started, deadline;
+	uint64_t started, looked;
+	struct own_time own; /* of the child: what its limit counts */
 	char *got;
 	size_t got_len;
 	bool killed;
@@ -92,9 +94,7 @@ static int start(struct runner *r, struct slot *s, unsigned int test, struct mmv
 	s->log = log;
 	s->test = test;
 	s->started = now_ns();
-	s->deadline = s->started +
-		      1000000000ull * (plan_limit_s(r->t[test], r->h->emulated, r->h->scale) +
-				       r->h->grace_s);
+	own_time_init(&s->own);
 	return 0;
 fail:
 	mmvm_error(err, MMVM_EXIT_HOST, "cannot start a test: %s", strerror(errno));
@@ -192,6 +192,7 @@ static void finish(struct runner *r, struct slot *s)
 	r->is_done[s->test] = true;
 	close(s->log);
 	free(s->got);
+	own_time_free(&s->own);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -226,6 +227,13 @@ static void show(struct runner *r)
 	}
 }
 
+/** Own time after which a test's process hangs. */
+static uint64_t limit_ns(const struct runner *r, unsigned int test)
+{
+	return 1000000000ull *
+	       (plan_limit_s(r->t[test], r->h->emulated, r->h->scale) + r->h->grace_s);
+}
+
 /** Wait for something to happen, at most half a second (a signal may come just before poll). */
 static void wait_for_jobs(struct runner *r)
 {
@@ -247,7 +255,10 @@ static void wait_for_jobs(struct runner *r)
 
 		if (fds[i].revents && drain(s)) {
 			finish(r, s);
-		} else if (!s->killed && now > s->deadline) {
+		} else if (!s->killed && now > s->looked + 1000000000) {
+			s->looked = now;
+			if (own_time_look(&s->own, &s->pid, 1) <= limit_ns(r, s->test))
+				continue;
 			s->killed = true;
 			kill(s->pid, SIGKILL);
 		}

@@ -28,17 +28,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "lab/archive.h"
+#include "lab/monitor.h"
 #include "lab/qemu.h"
+#include "machine/own_time.h"
 
-/* No sign of life for so long, and the machine hangs. Signs come every second of its own time,
- * which on a busy host, and when instructions are counted, passes much more slowly than ours. */
-#define PATIENCE_S 120
-#define INSIDE	   "MMVM_LAB_INSIDE"
+/* No sign of life for so many seconds of own time, and the machine hangs. Signs come every second of
+ * its clock, which is ours, or much slower when instructions are counted. */
+#define PATIENCE_S	  30
+#define PATIENCE_ICOUNT_S 240
+#define CLOCK_UNIT_NS	  10000000ull
+#define INSIDE		  "MMVM_LAB_INSIDE"
 
 extern char **environ;
 
@@ -295,15 +300,19 @@ static void job_free(struct job *job)
 
 struct watch {
 	struct lab_qemu qemu;
-	bool verbose;
-	int stdout_fd, patience_s;
+	const struct lab_options *opt;
+	int patience_s;
 	struct tail console, qemu_stderr;
 	char line[600]; /* of the control channel, so far */
 	size_t line_len;
 	bool started, finished;
 	int status;
 	char failure[512];
-	struct timespec last_sign;
+	struct own_time own; /* of QEMU */
+	uint64_t last_sign;  /* by that: ns */
+	uint64_t last_look;  /* by the clock: s */
+	uint64_t passed_on;  /* of it, ns: what the machine knows */
+	uint64_t busy_ns;    /* since the last sign, CPU time that QEMU's threads took or wanted */
 };
 
 static void write_all(int fd, const char *p, size_t len)
@@ -324,7 +333,8 @@ static void write_all(int fd, const char *p, size_t len)
 
 static void control_line(struct watch *w)
 {
-	clock_gettime(CLOCK_MONOTONIC, &w->last_sign);
+	w->last_sign = w->own.ns;
+	w->busy_ns = 0;
 	if (!strcmp(w->line, "start"))
 		w->started = true;
 	else if (!strncmp(w->line, "fail ", 5))
@@ -368,14 +378,18 @@ static bool take(struct watch *w, enum lab_channel channel)
 		take_control(w, buf, (size_t)n);
 		break;
 	case LAB_STDOUT:
-		write_all(w->stdout_fd, buf, (size_t)n);
+		if (w->opt->output)
+			w->opt->output(buf, (size_t)n, w->opt->output_arg);
+		else
+			write_all(w->opt->stdout_fd ? w->opt->stdout_fd : STDOUT_FILENO, buf,
+				  (size_t)n);
 		break;
 	case LAB_STDERR:
 		write_all(STDERR_FILENO, buf, (size_t)n);
 		break;
 	case LAB_CONSOLE:
 		tail_add(&w->console, buf, (size_t)n);
-		if (w->verbose)
+		if (w->opt->verbose)
 			write_all(STDERR_FILENO, buf, (size_t)n);
 		break;
 	default:
@@ -387,10 +401,40 @@ static bool take(struct watch *w, enum lab_channel channel)
 
 static void take_all(struct watch *w)
 {
-	for (int i = 0; i < LAB_CHANNELS; i++) {
+	for (int i = 0; i < LAB_CLOCK; i++) {
 		while (take(w, i)) {
 		}
 	}
+}
+
+/** Once a second: how much time QEMU has had, which the machine gets to know. A byte is so many
+ * hundredths of a second. What finds no room is sent the next time. */
+static void look_at_time(struct watch *w)
+{
+	struct timespec now;
+	uint64_t units;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if ((uint64_t)now.tv_sec == w->last_look)
+		return;
+	w->last_look = (uint64_t)now.tv_sec;
+	own_time_look(&w->own, &w->qemu.pid, 1);
+	w->busy_ns += w->own.ran + w->own.waited;
+	while ((units = (w->own.ns - w->passed_on) / CLOCK_UNIT_NS) > 0) {
+		unsigned char byte = units < 255 ? (unsigned char)units : 255;
+
+		if (send(w->qemu.fd[LAB_CLOCK], &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
+			break;
+		w->passed_on += byte * CLOCK_UNIT_NS;
+	}
+}
+
+/** Since the last sign of life QEMU has been busy, and yet its processors do not move. */
+static bool stands_still(struct watch *w)
+{
+	uint64_t silent = w->own.ns - w->last_sign;
+
+	return w->busy_ns > silent / 4 * 3 && lab_monitor_stands_still(w->qemu.fd[LAB_MONITOR]);
 }
 
 /** QEMU has ended, or says nothing: why, in a sentence. */
@@ -403,6 +447,20 @@ static int explain(struct watch *w, bool silent, struct mmvm_error *err)
 				  "the lab's kernel crashed (%s); see it with -v, or give the lab "
 				  "more memory",
 				  line);
+	/*
+	 * QEMU's emulation of SVM sometimes stops executing, its threads busy with the delivery of
+	 * an interrupt, above all when its processors run side by side. A guest that is deadlocked
+	 * is another matter: then the lab's own Linux is alive and says so every second.
+	 */
+	if (silent && w->started && stands_still(w)) {
+		if (w->opt->emulator_hung)
+			*w->opt->emulator_hung = true;
+		return mmvm_error(
+			err, MMVM_EXIT_HOST,
+			"the lab's emulator hung: in %d s its processors executed nothing, "
+			"though QEMU was busy; run it again",
+			w->patience_s);
+	}
 	if (silent)
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "the lab %s for %d s and was ended; is this machine overloaded?",
@@ -418,18 +476,16 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 {
 	struct signalfd_siginfo info;
 
-	clock_gettime(CLOCK_MONOTONIC, &w->last_sign);
 	for (;;) {
-		struct pollfd p[LAB_CHANNELS + 1];
+		struct pollfd p[LAB_CLOCK + 1];
 		siginfo_t child = {0};
-		struct timespec now;
 		bool ended = false;
 		int i;
 
-		for (i = 0; i < LAB_CHANNELS; i++)
+		for (i = 0; i < LAB_CLOCK; i++)
 			p[i] = (struct pollfd){w->qemu.fd[i], POLLIN, 0};
 		p[i] = (struct pollfd){signal_fd, POLLIN, 0};
-		if (poll(p, LAB_CHANNELS + 1, 1000) < 0 && errno != EINTR)
+		if (poll(p, LAB_CLOCK + 1, 1000) < 0 && errno != EINTR)
 			return mmvm_error(err, MMVM_EXIT_HOST, "poll: %s", strerror(errno));
 		while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGCHLD)
@@ -447,10 +503,10 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 		}
 		if (*w->failure)
 			return mmvm_error(err, MMVM_EXIT_HOST, "the lab failed: %s", w->failure);
-		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (ended)
 			return explain(w, false, err);
-		if (now.tv_sec - w->last_sign.tv_sec > w->patience_s)
+		look_at_time(w);
+		if (w->own.ns - w->last_sign > (uint64_t)w->patience_s * 1000000000)
 			return explain(w, true, err);
 	}
 }
@@ -464,9 +520,11 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 
 	if (!w)
 		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
-	w->verbose = opt->verbose;
-	w->patience_s = opt->patience_s ? opt->patience_s : PATIENCE_S;
-	w->stdout_fd = opt->stdout_fd ? opt->stdout_fd : STDOUT_FILENO;
+	w->opt = opt;
+	w->patience_s = opt->patience_s ? opt->patience_s
+			: opt->icount	? PATIENCE_ICOUNT_S
+					: PATIENCE_S;
+	own_time_init(&w->own);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -483,6 +541,7 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	if (signal_fd >= 0)
 		close(signal_fd);
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	own_time_free(&w->own);
 	free(w);
 	return status;
 }

@@ -18,6 +18,10 @@ struct lab_options {
 	unsigned int ram_mb; /* RAM of the lab; 0 = default */
 	int patience_s;	     /* silence after which the lab hangs; 0 = default */
 	int stdout_fd;	     /* where the command's standard output goes; 0 = to ours */
+	/** Takes the command's standard output as it comes instead; NULL: it goes to stdout_fd. */
+	void (*output)(const char *data, size_t len, void *arg);
+	void *output_arg;
+	bool *emulator_hung; /* set when QEMU itself hung: the run may be repeated. May be NULL */
 };
 
 /** QEMU is installed and the lab's image built. When not, `why` says what to do. */

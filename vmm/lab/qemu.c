@@ -7,6 +7,8 @@
  *     fd[LAB_STDERR]    <------ isa-debugcon 0xeb <--------- init, from the command
  *     fd[LAB_CONSOLE]   <------ serial port       <--------- the kernel
  *     fd[LAB_QEMU_STDERR] <---- file descriptor 2
+ *     fd[LAB_CLOCK]     ------> second serial port -------> init: how much time the machine has had
+ *     fd[LAB_MONITOR]   <-----> QEMU's own monitor
  *     memfd             ------> -initrd
  *     /                 <-----> 9p, no file of ours
  *
@@ -43,6 +45,15 @@
 	"norandmaps no5lvl tsc=reliable no_timer_check nowatchdog cgroup_disable=memory psi=0 " \
 	"audit=0 apparmor=0 rcupdate.rcu_expedited=1 random.trust_cpu=on "                      \
 	"transparent_hugepage=madvise cryptomgr.notests"
+
+/*
+ * QEMU's processors keep what interrupts them in one word, which the instructions that enter and leave
+ * a nested guest change without the lock that the device threads hold (7.2: cs->interrupt_request in
+ * target/i386/tcg/sysemu/svm_helper.c). So an interrupt can be lost. A one-shot timer that is lost is
+ * never set again, and that processor is dead; one of several ticks of a periodic timer does no harm,
+ * and the next one brings the others that were lost. So the inner Linux ticks periodically.
+ */
+#define PERIODIC_TICKS " nohz=off highres=off"
 
 /** Look `name` up in PATH. */
 static bool find_program(const char *name, char *out, size_t size)
@@ -194,7 +205,7 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	addf(c, "-initrd", "/proc/self/fd/%d", initrd_fd);
 	n = snprintf(append, sizeof(append), "%s %s", KERNEL_ARGS, opt->verbose ? "" : "quiet");
 	if (!opt->icount)
-		snprintf(append + n, sizeof(append) - (size_t)n, " tsc_early_khz=%u",
+		snprintf(append + n, sizeof(append) - (size_t)n, " tsc_early_khz=%u" PERIODIC_TICKS,
 			 host_tsc_khz());
 	add(c, "-append");
 	add(c, append);
@@ -203,6 +214,13 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	for (int i = LAB_CONTROL; i <= LAB_STDERR; i++)
 		addf(c, "-device", "isa-debugcon,iobase=%#x,chardev=%s", 0xe9 + i, name[i]);
 	addf(c, "-serial", "chardev:console");
+	/* Not where instructions are counted: nothing may come from outside there. */
+	if (!opt->icount) {
+		addf(c, "-chardev", "socket,id=clock,fd=%d", inner[LAB_CLOCK]);
+		addf(c, "-serial", "chardev:clock");
+	}
+	addf(c, "-chardev", "socket,id=monitor,fd=%d", inner[LAB_MONITOR]);
+	addf(c, "-mon", "chardev=monitor,mode=control");
 	addf(c, "-fsdev", "local,id=host,path=/,security_model=%s,multidevs=remap",
 	     geteuid() ? "none" : "passthrough");
 	addf(c, "-device", "virtio-9p-pci,fsdev=host,mount_tag=host");
@@ -225,6 +243,8 @@ become_qemu(pid_t parent, char **argv, const int *inner, int initrd_fd)
 	dup2(inner[LAB_QEMU_STDERR], 2);
 	for (int i = LAB_CONTROL; i <= LAB_CONSOLE; i++)
 		fcntl(inner[i], F_SETFD, 0);
+	fcntl(inner[LAB_CLOCK], F_SETFD, 0);
+	fcntl(inner[LAB_MONITOR], F_SETFD, 0);
 	fcntl(initrd_fd, F_SETFD, 0);
 	execv(argv[0], argv);
 	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));

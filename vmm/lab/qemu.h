@@ -16,6 +16,8 @@ enum lab_channel {
 	LAB_STDERR,
 	LAB_CONSOLE,
 	LAB_QEMU_STDERR,
+	LAB_CLOCK,   /* leads in: own time of the machine (images/lab_init.c) */
+	LAB_MONITOR, /* both ways: QEMU's machine protocol (lab/monitor.h) */
 	LAB_CHANNELS
 };
 

@@ -19,6 +19,7 @@
 #include <x86intrin.h>
 #include "kvm/debug.h"
 #include "machine/internal.h"
+#include "machine/own_time.h"
 
 #define NS_PER_SEC 1000000000ull
 #define NS_PER_MS  1000000ull
@@ -300,17 +301,23 @@ static void wait_for_end(struct machine *m, uint64_t begin)
 	uint64_t tick = ticks ? m->config.tick_ms * NS_PER_MS : 0;
 	uint64_t limit = m->config.timeout_s * NS_PER_SEC, next_tick = begin + tick;
 	struct pollfd pfd = {.fd = m->wake_fd, .events = POLLIN};
+	const pid_t self = getpid();
+	struct own_time own;
 
+	own_time_init(&own);
 	while (!atomic_load(&m->finished) && !atomic_load(&m->stop)) {
 		uint64_t now = machine_now_ns(), due = UINT64_MAX;
+		/* How long the run has lasted as the limit counts. */
+		uint64_t lasted = limit && m->config.timeout_own ? own_time_look(&own, &self, 1)
+								 : now - begin;
 		struct timespec wait;
 
-		if (limit && now >= begin + limit) {
+		if (limit && lasted >= limit) {
 			struct machine_outcome out = {.kind = OUTCOME_TIMEOUT,
 						      .status = MMVM_EXIT_TIMEOUT};
 
 			machine_finish(m, &out);
-			return;
+			break;
 		}
 		if (tick && now >= next_tick) {
 			observers_tick(m->config.observers, m, m->config.tick_ms);
@@ -321,13 +328,16 @@ static void wait_for_end(struct machine *m, uint64_t begin)
 			continue;
 		}
 		if (limit)
-			due = begin + limit;
+			due = now + limit - lasted;
+		if (limit && m->config.timeout_own && due > now + NS_PER_SEC)
+			due = now + NS_PER_SEC;
 		if (tick && next_tick < due)
 			due = next_tick;
 		wait.tv_sec = (time_t)((due - now) / NS_PER_SEC);
 		wait.tv_nsec = (long)((due - now) % NS_PER_SEC);
 		ppoll(&pfd, 1, due == UINT64_MAX ? NULL : &wait, NULL);
 	}
+	own_time_free(&own);
 }
 
 /** Where the vCPU was when the time was up or the user stopped it. */

@@ -70,6 +70,7 @@ struct machine_config {
 	unsigned int nr_disks;
 	uint64_t seed;
 	unsigned int timeout_s; /* 0 = none */
+	bool timeout_own;	/* it is own time (machine/own_time.h), not the clock's */
 	bool dirty_log;		/* keep KVM's dirty log and the devices' own */
 	enum dirty_mode dirty_mode;
 	unsigned int dirty_chunk; /* pages cleared by one request; 0: a good number */
