@@ -49,7 +49,8 @@
 	  "a page of a file is not at its place in its tree, or a tree holds something else")  \
 	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")       \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                         \
-	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")
+	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                         \
+	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
 
 #define MMVM_ENUM_(name, text, why) name,
 enum mmvm_audit_finding { MMVM_AUDIT_FINDINGS(MMVM_ENUM_) NR_AUDIT_FINDINGS };
@@ -178,6 +179,7 @@ struct mmvm_audit_root {
 	uint64_t zero_page_pfn;
 	uint64_t swap_pte_shift; /* swap PTE: not present, non-zero; type and offset as in
 				    arch/pgtable.h */
+	uint64_t paging_levels;	 /* of the page tables: 4 or 5 */
 	uint32_t nr_ranges, nr_zones;
 	struct mmvm_audit_range range[MMVM_MAX_RAM_REGIONS];
 	struct mmvm_audit_zone zone[MMVM_MAX_ZONES];

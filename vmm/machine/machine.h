@@ -150,6 +150,11 @@ size_t machine_console_read(struct machine *m, uint64_t *pos, void *buf, size_t 
 /** Guest virtual to physical through the tables at `cr3` (0: vCPU 0's current). Returns 0 or
  * -EFAULT. */
 int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *gpa);
+/** Levels of the guest's page tables, 4 or 5 (machine/walk.h). */
+unsigned int machine_paging_levels(const struct machine *m);
+/** In a call-back on a vCPU's thread: does the machine want to end? Long loops ask. Always false on
+ * other threads. */
+bool machine_call_is_late(const struct machine *m);
 /** Read guest virtual memory. All or nothing: 0 or -EFAULT. */
 int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, size_t len);
 bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out);

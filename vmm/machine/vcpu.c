@@ -28,6 +28,7 @@
 #include "machine/internal.h"
 
 #define KICK_SIGNAL (SIGRTMIN + 2)
+#define CR4_LA57    (1ull << 12)
 
 static _Thread_local struct machine_vcpu *current_vcpu;
 
@@ -40,7 +41,17 @@ int machine_vcpu_sync(struct machine_vcpu *v)
 {
 	int rc = kvm_vcpu_get_regs(&v->kvm, &v->regs);
 
-	return rc ? rc : kvm_vcpu_get_sregs(&v->kvm, &v->sregs);
+	if (!rc)
+		rc = kvm_vcpu_get_sregs(&v->kvm, &v->sregs);
+	if (!rc)
+		atomic_store(&v->m->la57, v->sregs.cr4 & CR4_LA57);
+	return rc;
+}
+
+bool machine_call_is_late(const struct machine *m)
+{
+	return current_vcpu && current_vcpu->m == m &&
+	       (atomic_load(&m->quit) || atomic_load(&m->finished) || atomic_load(&m->stop));
 }
 
 void machine_vcpu_crash(const struct machine_vcpu *v, struct mmvm_crash *c)

@@ -1,24 +1,98 @@
 /*
- * Guest virtual memory seen from outside: a walk of the guest's four-level page tables.
+ * Guest virtual memory seen from outside (machine/walk.h).
  *
  * Tables belong to the guest and change while we look: every entry is read once, every table
- * address is checked to lie in RAM, and the walk has four steps at most whatever the entries say.
+ * address is checked to lie in RAM.
  */
+#include "machine/walk.h"
+
 #include <errno.h>
 #include <string.h>
 #include "machine/internal.h"
 
-#define PTE_PRESENT 1ull
-#define PTE_LARGE   (1ull << 7)
-#define PTE_ADDR    0x000ffffffffff000ull
-#define CR3_ADDR    0x000ffffffffff000ull
-
-static bool canonical(uint64_t gva)
+static bool canonical(const struct guest_tables *t, uint64_t gva)
 {
-	int64_t top = (int64_t)gva >> 47;
+	int64_t top = (int64_t)gva >> (11 + 9 * t->levels);
 
 	return top == 0 || top == -1;
 }
+
+int guest_tables_find(const struct guest_tables *t, uint64_t gva, struct guest_leaf *leaf)
+{
+	uint64_t table = t->root & GUEST_PTE_ADDR;
+
+	if (!canonical(t, gva))
+		return -EFAULT;
+	for (unsigned int level = t->levels; level-- > 0;) {
+		uint64_t size = guest_level_size(level);
+		uint64_t at = table + gva / size % GUEST_TABLE_SIZE * sizeof(uint64_t), entry;
+		const uint64_t *p = guest_ram_ptr(t->ram, at, sizeof(*p));
+
+		if (!p)
+			return -EFAULT;
+		entry = __atomic_load_n(p, __ATOMIC_RELAXED);
+		if (!(entry & GUEST_PTE_PRESENT))
+			return -EFAULT;
+		table = entry & GUEST_PTE_ADDR;
+		if (guest_entry_is_table(entry, level))
+			continue;
+		*leaf = (struct guest_leaf){
+			.entry = entry,
+			.level = level,
+			.gpa = (table & ~(size - 1)) | (gva & (size - 1)),
+		};
+		return 0;
+	}
+	return -EFAULT;
+}
+
+struct walk {
+	const struct guest_tables *t;
+	const struct guest_walk_ops *ops;
+	void *arg;
+};
+
+static int walk_table(const struct walk *w, uint64_t gpa, unsigned int level, uint64_t addr,
+		      unsigned int first, unsigned int last)
+{
+	const uint64_t *from = guest_ram_ptr(w->t->ram, gpa, MMVM_PAGE_SIZE);
+	uint64_t table[GUEST_TABLE_SIZE];
+	int rc;
+
+	if (!from)
+		return 0;
+	memcpy(table, from, sizeof(table));
+	for (unsigned int i = first; i <= last; i++) {
+		uint64_t at = addr + i * guest_level_size(level);
+
+		if (!table[i])
+			continue;
+		/* The upper half's addresses have all bits above the top level's set. */
+		if (level == w->t->levels - 1 && i >= GUEST_TABLE_SIZE / 2)
+			at |= GUEST_TOP_HALF(w->t->levels);
+		if (!guest_entry_is_table(table[i], level)) {
+			w->ops->entry(w->arg, at, level, table[i]);
+			continue;
+		}
+		rc = w->ops->table(w->arg, at, level - 1, table[i] & GUEST_PTE_ADDR);
+		if (rc > 0)
+			rc = walk_table(w, table[i] & GUEST_PTE_ADDR, level - 1, at, 0,
+					GUEST_TABLE_SIZE - 1);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int guest_tables_walk(const struct guest_tables *t, unsigned int first, unsigned int last,
+		      const struct guest_walk_ops *ops, void *arg)
+{
+	const struct walk w = {.t = t, .ops = ops, .arg = arg};
+
+	return walk_table(&w, t->root & GUEST_PTE_ADDR, t->levels - 1, 0, first, last);
+}
+
+/* ---- of a machine --------------------------------------------------------------------------- */
 
 /** CR3 of vCPU 0: known when it has stopped, or when it is the caller. */
 static int current_cr3(struct machine *m, uint64_t *cr3)
@@ -38,30 +112,23 @@ static int current_cr3(struct machine *m, uint64_t *cr3)
 	return 0;
 }
 
+unsigned int machine_paging_levels(const struct machine *m)
+{
+	return atomic_load(&m->la57) ? GUEST_LEVELS_57 : GUEST_LEVELS_48;
+}
+
 int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *gpa)
 {
-	uint64_t table;
+	struct guest_tables t = {.ram = &m->ram, .levels = machine_paging_levels(m)};
+	struct guest_leaf leaf;
 
-	if (!canonical(gva) || (!cr3 && current_cr3(m, &cr3)))
+	if (!cr3 && current_cr3(m, &cr3))
 		return -EFAULT;
-	table = cr3 & CR3_ADDR;
-	for (int shift = 39; shift >= 12; shift -= 9) {
-		uint64_t at = table + (gva >> shift & 511) * sizeof(uint64_t), entry, mask;
-		const uint64_t *p = guest_ram_ptr(&m->ram, at, sizeof(*p));
-
-		if (!p)
-			return -EFAULT;
-		entry = __atomic_load_n(p, __ATOMIC_RELAXED);
-		if (!(entry & PTE_PRESENT))
-			return -EFAULT;
-		if (shift == 12 || (shift <= 30 && (entry & PTE_LARGE))) {
-			mask = (1ull << shift) - 1;
-			*gpa = (entry & PTE_ADDR & ~mask) | (gva & mask);
-			return 0;
-		}
-		table = entry & PTE_ADDR;
-	}
-	return -EFAULT;
+	t.root = cr3;
+	if (guest_tables_find(&t, gva, &leaf))
+		return -EFAULT;
+	*gpa = leaf.gpa;
+	return 0;
 }
 
 int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, size_t len)

@@ -31,22 +31,28 @@ struct audit_result {
 	uint64_t ram_frames;
 	uint64_t frames[NR_PAGE_TYPES]; /* by state; their sum is ram_frames when all is well */
 	uint64_t nr_mm, nr_caches, nr_swap_used;
-	uint64_t ns; /* time it took */
+	uint64_t steps; /* along lists, into tables, to nodes of trees; bounded by RAM */
+	uint64_t ns;	/* time it took */
 };
 
 /** What is looked at: RAM, the page tables to read it by, the root's address, the levels. */
 struct audit_source {
 	const struct guest_ram *ram;
 	uint64_t cr3;
+	unsigned int levels; /* of the tables; 0: four */
 	uint64_t root_gva;
 	const struct mmvm_shared *shared;
+	bool (*late)(void *arg); /* is it time to give up? NULL: never */
+	void *late_arg;
 };
 
-/** Look at everything. Returns the number of findings, or -ENOMEM. */
+/** Look at everything. Returns the number of findings, -ENOMEM, or -ECANCELED: it was late. Time
+ * and memory are linear in the guest's RAM, whatever the guest says. */
 int audit_memory(const struct audit_source *src, struct audit_result *out);
 
 /** The same for a machine. The root is the guest's symbol `mmvm_audit_root`; a guest without it is
- * not audited: -ENOSYS. */
+ * not audited: -ENOSYS. In a call-back on a vCPU's thread it gives up when the machine wants to end:
+ * -ECANCELED. */
 int audit_machine(struct machine *m, const struct symtab *symbols, uint64_t cr3,
 		  struct audit_result *out);
 

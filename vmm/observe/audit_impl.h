@@ -1,34 +1,53 @@
 /*
- * The audit's workings, shared by its files: audit.c (root, frames, totals), audit_lists.c (buddy,
- * per-CPU and LRU lists), audit_slab.c, audit_mm.c (address spaces, page tables, swap).
+ * The audit's workings, shared by its files. Each file has one subject:
+ *
+ *   audit.c          the table of subjects, the root, findings and how they are printed
+ *   audit_memory.c   reading guest memory and lists, the budget
+ *   audit_frames.c   one state a frame, references of user pages, totals and levels
+ *   audit_lists.c    buddy and per-CPU lists
+ *   audit_lru.c      LRU lists, of whichever reclaim policy
+ *   audit_slab.c     slabs
+ *   audit_mm.c       address spaces and page tables
+ *   audit_swap.c     swap slots
+ *   audit_mapping.c  trees of files and of shared memory
+ *
+ * A new subject is a file audit_SUBJECT.c, a row in audit_subjects[] (audit.c), its findings as
+ * rows of MMVM_AUDIT_FINDINGS (mmvm/audit.h), and a test in tests/unit/vmm_audit_SUBJECT.c, which
+ * plants each finding with audit_plant.h.
  *
  * struct page and frames: `page[]` is a copy of the guest's page array, taken once, so that what is
  * checked cannot change between two looks. `frame[]` beside it is what we have found out. Both are
  * indexed by frame_index(): the frames of all ranges, one after another.
+ *
+ * The guest is hostile. Every address is translated and checked. No size that the guest names
+ * allocates memory or bounds a loop unless it is bounded by RAM first. Each step along a list, into
+ * a table or to a tree's node takes one of a budget that is linear in RAM (audit_step()); it also
+ * looks whether the machine wants to end. When audit_step() says no, unwind: nothing after that is
+ * checked.
  */
 #ifndef VMM_OBSERVE_AUDIT_IMPL_H
 #define VMM_OBSERVE_AUDIT_IMPL_H
 
 #include <stdlib.h>
 #include <string.h>
+#include "machine/walk.h"
 #include "mmvm/page.h"
 #include "observe/audit.h"
 
 #define NO_FRAME	      UINT32_MAX
-#define MMVM_AUDIT_MAX_MM     4096u  /* address spaces followed */
 #define MMVM_AUDIT_MAX_VMAS   65536u /* VMAs of one address space followed */
 #define MMVM_AUDIT_MAX_CACHES 1024u
 
 /* What we have seen of a frame. */
-#define SEEN_TAIL      0x01u /* covered by the head of a block before it */
-#define SEEN_FREE_LIST 0x02u /* on a buddy or per-CPU list */
-#define SEEN_LRU       0x04u
-#define SEEN_TABLE     0x08u /* a page table reached by a walk */
-#define SEEN_SWAPCACHE 0x10u
-#define SEEN_IN_RAM    0x20u
-#define SEEN_CACHE     0x40u /* in the tree of the file it names */
+#define SEEN_TAIL      0x0001u /* covered by the head of a block before it */
+#define SEEN_FREE_LIST 0x0002u /* on a buddy or per-CPU list */
+#define SEEN_LRU       0x0004u
+#define SEEN_TABLE     0x0008u /* a page table reached by a walk */
+#define SEEN_IN_RAM    0x0020u
+#define SEEN_CACHE     0x0040u /* in the tree of the file it names */
+#define SEEN_SWAP_MAP  0x0080u /* holds a part of the swap map that is being looked at */
 struct frame {
-	uint8_t seen;
+	uint16_t seen;
 	uint8_t state;	 /* enum mmvm_page_type of the head that covers it */
 	uint32_t mapped; /* PTEs of user tables that map it */
 };
@@ -41,6 +60,10 @@ struct audit {
 	const struct audit_source *src;
 	struct audit_result *out;
 	struct mmvm_audit_root root; /* copied and checked */
+	struct guest_tables tables;  /* by which guest memory is read */
+	uint64_t budget;	     /* steps that are left */
+	bool over;		     /* no step is left, or the machine wants to end */
+	bool late;		     /* it is the latter */
 	struct page *page;
 	struct frame *frame;
 	uint32_t nr_frames;
@@ -54,18 +77,32 @@ struct audit {
 
 	/* Page tables */
 	uint64_t tables_user, tables_kernel; /* PGTABLE pages reached */
-	uint64_t table_budget; /* tables still to be visited before the walk is called a loop */
 	struct vma_range *vma;
 	uint32_t nr_vma;
 
-	/* Swap: uses of each slot counted from PTEs, and whether the swap cache has it */
+	/* Swap: what uses each slot, from page tables, trees and the swap cache */
 	struct {
-		uint8_t *map; /* copy */
-		uint32_t *users;
-		uint8_t *cached;
-		uint64_t nr;
+		uint8_t *users; /* up to SWAP_USERS_MAX; with SWAP_CACHED */
+		uint64_t nr;	/* slots; 0: no such area, or one that is not believed */
 	} swap[MMVM_AUDIT_MAX_SWAP];
 };
+
+#define SWAP_CACHED    0x80u
+#define SWAP_USERS_MAX 0x7fu /* so many, or more */
+
+/** What the audit looks at, one row a subject, in the order of the rows. */
+struct audit_subject {
+	const char *name;
+	/** Walk what the guest has and note what is found there. 0 or -ENOMEM. */
+	int (*walk)(struct audit *a);
+	/** After all have walked: compare. May be NULL. */
+	void (*check)(struct audit *a);
+	/** May be NULL. Called whether or not walk() was. */
+	void (*free)(struct audit *a);
+};
+
+/** Take a step of the budget. False: the audit is over, return. */
+bool audit_step(struct audit *a);
 
 /** Note a finding. */
 void audit_find(struct audit *a, enum mmvm_audit_finding kind, const char *fmt, ...)
@@ -113,21 +150,26 @@ int list_walk_start(struct audit *a, struct list_walk *w, uint64_t head, uint64_
  * address in *node; 0: the end; negative: the list is broken, `why` says how. */
 int list_walk_next(struct audit *a, struct list_walk *w, uint64_t *node, const char **why);
 
-void audit_buddy(struct audit *a);
-void audit_pcp(struct audit *a);
-void audit_lru(struct audit *a);
-void audit_slab(struct audit *a);
-/** Returns 0 or -ENOMEM. */
-int audit_address_spaces(struct audit *a);
-/** Trees of files; after audit_swap_load(), whose slots they use. Returns 0 or -ENOMEM. */
-int audit_mappings(struct audit *a);
+/** A use of a swap slot by a page table or a tree of shared memory. False: there is no such slot. */
+bool audit_swap_use(struct audit *a, uint64_t type, uint64_t slot);
 /** References of a page of a file; `pins` beyond what is known may be believed. */
 void audit_cache_page(struct audit *a, uint32_t i, int64_t pins);
-void audit_cache_levels(struct audit *a);
 /** A level of all zones together is to be so much. */
 void audit_level(struct audit *a, enum zone_stat_item item, const char *name, uint64_t expected);
-int audit_swap_load(struct audit *a);
+
+/* The subjects (audit.c has the table). */
+int audit_frames(struct audit *a);
+void audit_frames_check(struct audit *a);
+int audit_buddy(struct audit *a);
+int audit_pcp(struct audit *a);
+int audit_slab(struct audit *a);
+int audit_swap(struct audit *a);
 void audit_swap_check(struct audit *a);
 void audit_swap_free(struct audit *a);
+int audit_address_spaces(struct audit *a);
+void audit_address_spaces_free(struct audit *a);
+int audit_mappings(struct audit *a);
+void audit_mappings_check(struct audit *a);
+int audit_lru(struct audit *a);
 
 #endif

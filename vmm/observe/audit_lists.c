@@ -157,12 +157,13 @@ static void buddy_heads(struct audit *a)
 	}
 }
 
-void audit_buddy(struct audit *a)
+int audit_buddy(struct audit *a)
 {
 	for (unsigned int i = 0; i < MMVM_MAX_ZONES; i++)
 		if (a->root.zone[i].present)
 			buddy_zone(a, i, &a->root.zone[i]);
 	buddy_heads(a);
+	return 0;
 }
 
 static void pcp_cpu(struct audit *a, unsigned int zone, const struct mmvm_audit_zone *z,
@@ -207,7 +208,7 @@ static void pcp_cpu(struct audit *a, unsigned int zone, const struct mmvm_audit_
 			   count, pages);
 }
 
-void audit_pcp(struct audit *a)
+int audit_pcp(struct audit *a)
 {
 	for (unsigned int i = 0; i < MMVM_MAX_ZONES; i++) {
 		const struct mmvm_audit_zone *z = &a->root.zone[i];
@@ -229,4 +230,5 @@ void audit_pcp(struct audit *a)
 			audit_find(a, AUDIT_PCP_LIST,
 				   "frame %#" PRIx64 " (pcp, order %u, CPU %u) is on no list",
 				   frame_pfn(a, i), a->page[i].order, a->page[i].cpu);
+	return 0;
 }

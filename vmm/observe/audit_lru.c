@@ -175,7 +175,7 @@ static void check_strays(struct audit *a)
 	}
 }
 
-void audit_lru(struct audit *a)
+int audit_lru(struct audit *a)
 {
 	uint64_t pages[MMVM_MAX_NODES][NR_LEVELS] = {0};
 	struct list_walk w;
@@ -185,7 +185,7 @@ void audit_lru(struct audit *a)
 
 	if (list_walk_start(a, &w, a->root.lruvec_list_gva, MMVM_AUDIT_MAX_LRUVECS)) {
 		audit_find(a, AUDIT_LRU_LIST, "list of lruvecs: head unreadable");
-		return;
+		return 0;
 	}
 	while ((ret = list_walk_next(a, &w, &link, &why)) > 0) {
 		struct lruvec lv;
@@ -204,6 +204,9 @@ void audit_lru(struct audit *a)
 	if (ret < 0)
 		audit_find(a, AUDIT_LRU_LIST, "list of lruvecs: link %" PRIu64 " (%#" PRIx64 ") %s",
 			   w.steps, w.at, why);
+	if (a->over)
+		return 0;
 	check_levels(a, pages);
 	check_strays(a);
+	return 0;
 }

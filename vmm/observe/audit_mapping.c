@@ -13,8 +13,8 @@
  *       More may be held for a while, by who reads it or waits for it; a file system keeps some
  *       pages of metadata.
  *
- * Bounds: each mapping once; as many nodes as twice the frames; a node's level falls from parent to
- * child, so that no path is longer than eleven.
+ * Bounds: each mapping once; a step of the budget for each node, whichever tree it is in; a node's
+ * level falls from parent to child, so that no path is longer than eleven.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -35,15 +35,10 @@ struct tree {
 	uint64_t gva; /* of the address_space */
 	bool shmem;
 	uint64_t pages, values;
-	uint64_t budget; /* nodes */
 };
 
 static int add_mapping(struct mappings *m, uint64_t gva)
 {
-	/* Neighbours in memory are often of one file. */
-	for (uint32_t i = m->nr; i-- > 0;)
-		if (m->gva[i] == gva)
-			return 0;
 	if (m->nr == m->room) {
 		uint32_t room = m->room ? 2 * m->room : MAPPINGS_FIRST;
 		uint64_t *more = realloc(m->gva, room * sizeof(*more));
@@ -55,6 +50,13 @@ static int add_mapping(struct mappings *m, uint64_t gva)
 	}
 	m->gva[m->nr++] = gva;
 	return 0;
+}
+
+static int by_gva(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
 }
 
 static bool is_cache_page(const struct audit *a, uint32_t i)
@@ -74,15 +76,11 @@ static void value_of(struct audit *a, struct tree *t, uint64_t index, uint64_t v
 	t->values++;
 	if (!t->shmem)
 		return;
-	if (type >= MMVM_AUDIT_MAX_SWAP || slot == 0 || slot >= a->swap[type].nr) {
+	if (!audit_swap_use(a, type, slot))
 		audit_find(a, AUDIT_SWAP_MAP,
 			   "mapping %#" PRIx64 ", page %" PRIu64 " is in slot %" PRIu64
 			   " of area %" PRIu64 ", which does not exist",
 			   t->gva, index, slot, type);
-		return;
-	}
-	if (a->swap[type].users[slot] != UINT32_MAX)
-		a->swap[type].users[slot]++;
 }
 
 static void page_of(struct audit *a, struct tree *t, uint64_t index, uint64_t gva)
@@ -129,8 +127,10 @@ static void walk_node(struct audit *a, struct tree *t, uint64_t gva, uint32_t sh
 	uint64_t slots[RADIX_SLOTS];
 	uint32_t claimed;
 
-	if (t->budget-- == 0 || audit_read(a, gva + l->node_shift_offset, &claimed, 4) ||
-	    claimed != shift || audit_read(a, gva + l->node_slots_offset, slots, sizeof(slots))) {
+	if (!audit_step(a))
+		return;
+	if (audit_read(a, gva + l->node_shift_offset, &claimed, 4) || claimed != shift ||
+	    audit_read(a, gva + l->node_slots_offset, slots, sizeof(slots))) {
 		audit_find(a, AUDIT_CACHE,
 			   "mapping %#" PRIx64 ": the node %#" PRIx64 " for pages from %" PRIu64
 			   " on is none of level %u",
@@ -152,10 +152,12 @@ static void walk_node(struct audit *a, struct tree *t, uint64_t gva, uint32_t sh
 static void audit_mapping(struct audit *a, uint64_t gva)
 {
 	const struct mmvm_audit_mapping_layout *l = &a->root.mapping;
-	struct tree t = {.gva = gva, .budget = 2ull * a->nr_frames};
+	struct tree t = {.gva = gva};
 	uint64_t root, nrpages, nrvalues;
 	uint32_t height, flags;
 
+	if (!audit_step(a))
+		return;
 	if (audit_read(a, gva + l->root_offset, &root, 8) ||
 	    audit_read(a, gva + l->height_offset, &height, 4) ||
 	    audit_read(a, gva + l->flags_offset, &flags, 4) ||
@@ -174,7 +176,7 @@ static void audit_mapping(struct audit *a, uint64_t gva)
 		walk_node(a, &t, root, (height - 1) * RADIX_SHIFT, 0);
 	else if (root)
 		item_of(a, &t, 0, root);
-	if (t.pages != nrpages || t.values != nrvalues)
+	if (!a->over && (t.pages != nrpages || t.values != nrvalues))
 		audit_find(a, AUDIT_CACHE_COUNT,
 			   "mapping %#" PRIx64 ": nrpages %" PRIu64 ", nrvalues %" PRIu64
 			   "; its tree has %" PRIu64 ", %" PRIu64,
@@ -215,19 +217,13 @@ int audit_mappings(struct audit *a)
 	for (uint32_t i = 0; i < a->nr_frames && !err; i++)
 		if (is_cache_page(a, i))
 			err = add_mapping(&m, a->page[i].mapping);
-	for (uint32_t i = 0; i < m.nr && !err; i++)
-		audit_mapping(a, m.gva[i]);
+	if (m.nr)
+		qsort(m.gva, m.nr, sizeof(*m.gva), by_gva);
+	for (uint32_t i = 0; i < m.nr && !err && !a->over; i++)
+		if (!i || m.gva[i] != m.gva[i - 1])
+			audit_mapping(a, m.gva[i]);
 	free(m.gva);
-	if (err)
-		return err;
-	for (uint32_t i = 0; i < a->nr_frames; i++)
-		if (is_cache_page(a, i) && !(a->frame[i].seen & SEEN_CACHE))
-			audit_find(a, AUDIT_CACHE,
-				   "frame %#" PRIx64 ": %s page %" PRIu64 " of mapping %#" PRIx64
-				   " is not in its tree",
-				   frame_pfn(a, i), type_name(a->page[i].type), a->page[i].index,
-				   a->page[i].mapping);
-	return 0;
+	return err;
 }
 
 void audit_cache_page(struct audit *a, uint32_t i, int64_t pins)
@@ -245,13 +241,19 @@ void audit_cache_page(struct audit *a, uint32_t i, int64_t pins)
 		   p->flags & UINT64_C(0xffffffffff));
 }
 
-void audit_cache_levels(struct audit *a)
+void audit_mappings_check(struct audit *a)
 {
 	uint64_t pages = 0, shmem = 0, mapped = 0, dirty = 0;
 
 	for (uint32_t i = 0; i < a->nr_frames; i++) {
 		const struct frame *f = &a->frame[i];
 
+		if (is_cache_page(a, i) && !(f->seen & SEEN_CACHE))
+			audit_find(a, AUDIT_CACHE,
+				   "frame %#" PRIx64 ": %s page %" PRIu64 " of mapping %#" PRIx64
+				   " is not in its tree",
+				   frame_pfn(a, i), type_name(a->page[i].type), a->page[i].index,
+				   a->page[i].mapping);
 		if ((f->seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
 		    (f->state != PAGE_FILE && f->state != PAGE_SHMEM))
 			continue;

@@ -1,33 +1,31 @@
 /*
- * The audit of address spaces: VMAs, page tables, counters, and the swap slots that PTEs name.
+ * The audit of address spaces: VMAs, page tables, counters.
  *
  *   T1  An entry above the leaves points at a page of RAM of type pgtable, order 0, and each table
  *       is reached once. In the kernel half, tables made before there were struct pages are
- * RESERVED. (pgtable) T2  pgtables_bytes of an mm = its tables, PGD included; all pgtable pages are
- * reached; the kernel half's count is right. (pgtable_count) T3  A user leaf maps RAM in use; each
- * leaf and swap entry lies in a VMA. (pgtable, free_mapped, vma) T4  rss_anon, rss_file, rss_shmem,
- * rss_swap = leaves and swap entries found. (rss) T5  VMAs are in order, disjoint, not empty, and page
- * aligned. (vma) W1  A slot's count = swap entries in page tables that name it; its cache bit = a
- * page in the swap cache says it holds it. (swap_map) W2  The area's count of used slots = slots
- * with a non-zero byte that are not bad. (swap_count)
+ *       RESERVED. (pgtable)
+ *   T2  pgtables_bytes of an mm = its tables, PGD included; all pgtable pages are reached; the
+ *       kernel half's count is right. (pgtable_count)
+ *   T3  A user leaf maps RAM in use; each leaf and swap entry lies in a VMA. (pgtable, free_mapped,
+ *       vma)
+ *   T4  rss_anon, rss_file, rss_shmem, rss_swap = leaves and swap entries found. (rss)
+ *   T5  VMAs are in order, disjoint, not empty, and page aligned. (vma)
  *
- * Bounds: at most MMVM_AUDIT_MAX_MM address spaces and as many tables as there are frames, twice
- * (each frame can be a table once; the second visit is a finding already, and ends that branch).
+ * Bounds: a step of the budget for each address space, VMA and table. A table of type pgtable is
+ * walked once: the second visit is a finding already.
  */
 #include <errno.h>
 #include <inttypes.h>
 
 #include "observe/audit_impl.h"
 
-#define PTE_PRESENT  1ull
-#define PTE_PSE	     (1ull << 7)
 #define PTE_PROTNONE (1ull << 8)
 #define PTE_SPECIAL  (1ull << 9)
 #define PTE_AD	     (3ull << 5)
-#define PTE_ADDR     0x000ffffffffff000ull
 
 /** One address space as we walk it. */
 struct space {
+	struct audit *a;
 	uint64_t gva; /* of the mm_struct; 0 = the kernel's half */
 	bool user;
 	uint64_t tables, anon, file, shmem, swap;
@@ -55,7 +53,8 @@ static void check_in_vma(struct audit *a, struct space *s, uint64_t addr, uint64
 static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
 		      unsigned int level)
 {
-	uint64_t pfn = (entry & PTE_ADDR) >> MMVM_PAGE_SHIFT, pages = 1ull << 9 * level;
+	uint64_t pfn = (entry & GUEST_PTE_ADDR) >> MMVM_PAGE_SHIFT,
+		 pages = guest_level_size(level) >> MMVM_PAGE_SHIFT;
 	uint32_t i = frame_index(a, pfn);
 	struct frame *f;
 
@@ -103,15 +102,11 @@ static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 
 	check_in_vma(a, s, addr, entry);
 	s->swap++;
-	if (type >= MMVM_AUDIT_MAX_SWAP || slot == 0 || slot >= a->swap[type].nr) {
+	if (!audit_swap_use(a, type, slot))
 		audit_find(a, AUDIT_SWAP_MAP,
 			   "mm %#" PRIx64 ": %#" PRIx64 " names slot %" PRIu64 " of area %" PRIu64
 			   ", which does not exist",
 			   s->gva, addr, slot, type);
-		return;
-	}
-	if (a->swap[type].users[slot] != UINT32_MAX)
-		a->swap[type].users[slot]++;
 }
 
 /** A table is to be entered: T1. False: do not. */
@@ -119,9 +114,8 @@ static bool enter_table(struct audit *a, struct space *s, uint64_t pfn, uint64_t
 {
 	uint32_t i = frame_index(a, pfn);
 
-	if (a->table_budget == 0)
+	if (!audit_step(a))
 		return false;
-	a->table_budget--;
 	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
 		audit_find(a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": the table for %#" PRIx64 " is frame %#" PRIx64
@@ -149,50 +143,51 @@ static bool enter_table(struct audit *a, struct space *s, uint64_t pfn, uint64_t
 	return false;
 }
 
-static void walk_table(struct audit *a, struct space *s, uint64_t pfn, unsigned int level,
-		       uint64_t addr, unsigned int first, unsigned int last);
-
-static void walk_below(struct audit *a, struct space *s, uint64_t entry, unsigned int level,
-		       uint64_t addr)
+static int on_table(void *space, uint64_t addr, unsigned int level, uint64_t gpa)
 {
-	uint64_t pfn = (entry & PTE_ADDR) >> MMVM_PAGE_SHIFT;
+	struct space *s = space;
 
-	if (enter_table(a, s, pfn, addr))
-		walk_table(a, s, pfn, level - 1, addr, 0, 511);
+	return enter_table(s->a, s, gpa >> MMVM_PAGE_SHIFT, addr);
 }
 
-static void walk_table(struct audit *a, struct space *s, uint64_t pfn, unsigned int level,
-		       uint64_t addr, unsigned int first, unsigned int last)
+static void on_entry(void *space, uint64_t addr, unsigned int level, uint64_t entry)
 {
-	const uint8_t *data = frame_data(a, pfn);
-	uint64_t table[512];
+	struct space *s = space;
+	bool leaf = entry & (GUEST_PTE_PRESENT | PTE_PROTNONE);
 
-	if (!data)
+	if (level && !(leaf && level <= 2 && (entry & GUEST_PTE_LARGE)))
+		audit_find(s->a, AUDIT_PGTABLE,
+			   "mm %#" PRIx64 ": entry %#" PRIx64 " for %#" PRIx64
+			   " at level %u is neither empty nor present",
+			   s->gva, entry, addr, level);
+	else if (!s->user)
 		return;
-	memcpy(table, data, sizeof(table));
-	for (unsigned int i = first; i <= last; i++) {
-		uint64_t entry = table[i], at = addr + ((uint64_t)i << (12 + 9 * level));
+	else if (leaf)
+		user_leaf(s->a, s, addr, entry, level);
+	else
+		swap_leaf(s->a, s, addr, entry);
+}
 
-		if (!entry)
-			continue;
-		if (level == 0 && s->user && !(entry & (PTE_PRESENT | PTE_PROTNONE)))
-			swap_leaf(a, s, at, entry);
-		else if (!(entry & (PTE_PRESENT | PTE_PROTNONE)))
-			audit_find(a, AUDIT_PGTABLE,
-				   "mm %#" PRIx64 ": entry %#" PRIx64 " for %#" PRIx64
-				   " at level %u is neither empty nor present",
-				   s->gva, entry, at, level);
-		else if (level > 0 && (level == 3 || !(entry & PTE_PSE)))
-			walk_below(a, s, entry, level, at);
-		else if (s->user)
-			user_leaf(a, s, at, entry, level);
-	}
+static const struct guest_walk_ops walk_ops = {.table = on_table, .entry = on_entry};
+
+/** One half of the tables whose top is frame `pfn`. */
+static void walk_half(struct audit *a, struct space *s, uint64_t pfn, bool upper)
+{
+	const struct guest_tables t = {
+		.ram = a->src->ram,
+		.root = pfn << MMVM_PAGE_SHIFT,
+		.levels = a->tables.levels,
+	};
+	unsigned int first = upper ? GUEST_TABLE_SIZE / 2 : 0;
+
+	guest_tables_walk(&t, first, first + GUEST_TABLE_SIZE / 2 - 1, &walk_ops, s);
 }
 
 /** T5, and the VMAs into a->vma. */
 static void load_vmas(struct audit *a, uint64_t mm)
 {
 	const struct mmvm_audit_mm_layout *l = &a->root.mm;
+	uint64_t user_end = guest_level_size(a->tables.levels - 1) * (GUEST_TABLE_SIZE / 2);
 	uint64_t node, before = 0;
 	struct list_walk w;
 	const char *why;
@@ -213,7 +208,7 @@ static void load_vmas(struct audit *a, uint64_t mm)
 				   vma);
 			return;
 		}
-		if (v->start >= v->end || v->start < before || v->end > 1ull << 47 ||
+		if (v->start >= v->end || v->start < before || v->end > user_end ||
 		    (v->start | v->end) & (MMVM_PAGE_SIZE - 1)) {
 			audit_find(a, AUDIT_VMA,
 				   "mm %#" PRIx64 ": VMA [%#" PRIx64 ", %#" PRIx64
@@ -244,7 +239,7 @@ static void check_counter(struct audit *a, enum mmvm_audit_finding kind, uint64_
 static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 {
 	const struct mmvm_audit_mm_layout *l = &a->root.mm;
-	struct space s = {.gva = mm, .user = true};
+	struct space s = {.a = a, .gva = mm, .user = true};
 	const uint8_t *user_half, *kernel_half;
 	uint64_t pgd, pfn;
 	uint32_t i;
@@ -267,7 +262,7 @@ static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 		return;
 	if (!enter_table(a, &s, pfn, 0))
 		return;
-	walk_table(a, &s, pfn, 3, 0, 0, 255);
+	walk_half(a, &s, pfn, false);
 	a->tables_user += s.tables;
 	check_counter(a, AUDIT_PGTABLE_COUNT, mm, l->pgtables_offset, "pgtables_bytes", s.tables,
 		      MMVM_PAGE_SIZE);
@@ -295,7 +290,7 @@ static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 /** The kernel's half: its tables. Returns the frame of its top table, 0 when there is none. */
 static uint64_t audit_kernel_half(struct audit *a)
 {
-	struct space s = {.user = false};
+	struct space s = {.a = a};
 	const uint8_t *host = audit_page_at(a, a->root.kernel_pgd_gva);
 	uint64_t claimed, pfn = 0;
 	uint32_t i;
@@ -312,7 +307,7 @@ static uint64_t audit_kernel_half(struct audit *a)
 			   a->root.kernel_pgd_gva);
 		return 0;
 	}
-	walk_table(a, &s, pfn, 3, 0xffff000000000000ull, 256, 511);
+	walk_half(a, &s, pfn, true);
 	a->tables_kernel = s.tables;
 	if (a->root.kernel_pgtables_gva) {
 		if (audit_read(a, a->root.kernel_pgtables_gva, &claimed, 8))
@@ -336,9 +331,8 @@ int audit_address_spaces(struct audit *a)
 	a->vma = calloc(MMVM_AUDIT_MAX_VMAS + 1, sizeof(*a->vma));
 	if (!a->vma)
 		return -ENOMEM;
-	a->table_budget = 2ull * a->nr_frames;
 	kernel_pgd = audit_kernel_half(a);
-	if (list_walk_start(a, &w, a->root.mm_list_gva, MMVM_AUDIT_MAX_MM)) {
+	if (list_walk_start(a, &w, a->root.mm_list_gva, a->nr_frames)) {
 		audit_find(a, AUDIT_ROOT, "list of address spaces unreadable");
 		return 0;
 	}
@@ -356,113 +350,7 @@ int audit_address_spaces(struct audit *a)
 	return 0;
 }
 
-/* ---- swap ----------------------------------------------------------------------------------- */
-
-int audit_swap_load(struct audit *a)
+void audit_address_spaces_free(struct audit *a)
 {
-	for (unsigned int t = 0; t < MMVM_AUDIT_MAX_SWAP; t++) {
-		const struct mmvm_audit_swap *s = &a->root.swap[t];
-
-		if (!s->present)
-			continue;
-		/* A slot a page: 2^28 is a terabyte. */
-		if (s->nr_slots == 0 || s->nr_slots > 1u << 28) {
-			audit_find(a, AUDIT_ROOT, "swap area %u: %" PRIu64 " slots", t,
-				   s->nr_slots);
-			continue;
-		}
-		/* Read before allocating by the guest's number: is the map's end there at all? */
-		if (!audit_page_at(a, s->map_gva) ||
-		    !audit_page_at(a, s->map_gva + s->nr_slots - 1)) {
-			audit_find(a, AUDIT_SWAP_MAP, "swap area %u: map unreadable", t);
-			continue;
-		}
-		a->swap[t].map = malloc(s->nr_slots);
-		a->swap[t].users = calloc(s->nr_slots, sizeof(*a->swap[t].users));
-		a->swap[t].cached = calloc(s->nr_slots, 1);
-		if (!a->swap[t].map || !a->swap[t].users || !a->swap[t].cached)
-			return -ENOMEM;
-		if (audit_read(a, s->map_gva, a->swap[t].map, s->nr_slots)) {
-			audit_find(a, AUDIT_SWAP_MAP, "swap area %u: map unreadable", t);
-			continue;
-		}
-		a->swap[t].nr = s->nr_slots;
-	}
-	return 0;
-}
-
-void audit_swap_free(struct audit *a)
-{
-	for (unsigned int t = 0; t < MMVM_AUDIT_MAX_SWAP; t++) {
-		free(a->swap[t].map);
-		free(a->swap[t].users);
-		free(a->swap[t].cached);
-	}
-}
-
-/** Pages that say they are in the swap cache mark their slots. */
-static void mark_cached(struct audit *a)
-{
-	for (uint32_t i = 0; i < a->nr_frames; i++) {
-		const struct page *p = &a->page[i];
-		uint64_t type = p->private_ >> 58, slot = p->private_ & ((1ull << 50) - 1);
-
-		if ((a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
-		    !type_is_user(a->frame[i].state) || !(p->flags & 1ull << PG_swapcache))
-			continue;
-		if (type >= MMVM_AUDIT_MAX_SWAP || slot == 0 || slot >= a->swap[type].nr)
-			audit_find(a, AUDIT_SWAP_MAP,
-				   "frame %#" PRIx64 " is in the swap cache for slot %" PRIu64
-				   " of area %" PRIu64 ", which does not exist",
-				   frame_pfn(a, i), slot, type);
-		else if (a->swap[type].cached[slot]++)
-			audit_find(a, AUDIT_SWAP_MAP,
-				   "frame %#" PRIx64 ": slot %" PRIu64 " of area %" PRIu64
-				   " is in the swap cache twice",
-				   frame_pfn(a, i), slot, type);
-	}
-}
-
-void audit_swap_check(struct audit *a)
-{
-	mark_cached(a);
-	for (unsigned int t = 0; t < MMVM_AUDIT_MAX_SWAP; t++) {
-		const struct mmvm_audit_swap *s = &a->root.swap[t];
-		uint64_t used = 0, claimed;
-
-		/* Slot 0 is the header: nobody's. */
-		for (uint64_t slot = 1; slot < a->swap[t].nr; slot++) {
-			uint8_t byte = a->swap[t].map[slot];
-			uint32_t users = a->swap[t].users[slot];
-			bool cached = a->swap[t].cached[slot] != 0;
-
-			if (byte == s->bad_value) {
-				if (users || cached)
-					audit_find(a, AUDIT_SWAP_MAP,
-						   "area %u: bad slot %" PRIu64 " has %u users%s",
-						   t, slot, users,
-						   cached ? " and a cached page" : "");
-				continue;
-			}
-			used += byte != 0;
-			if ((byte & s->count_mask) != users ||
-			    !!(byte & s->has_cache_bit) != cached)
-				audit_find(a, AUDIT_SWAP_MAP,
-					   "area %u slot %" PRIu64
-					   ": map says %u users%s; found %u%s",
-					   t, slot, byte & s->count_mask,
-					   byte & s->has_cache_bit ? " and a cached page" : "",
-					   users, cached ? " and a cached page" : "");
-		}
-		if (!a->swap[t].nr)
-			continue;
-		a->out->nr_swap_used += used;
-		if (audit_read(a, s->inuse_gva, &claimed, sizeof(claimed)))
-			audit_find(a, AUDIT_SWAP_COUNT, "area %u: count unreadable", t);
-		else if (claimed != used)
-			audit_find(a, AUDIT_SWAP_COUNT,
-				   "area %u: %" PRIu64 " slots in use by its count; the map has "
-				   "%" PRIu64,
-				   t, claimed, used);
-	}
+	free(a->vma);
 }

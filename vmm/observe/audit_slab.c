@@ -11,6 +11,7 @@
  * Objects that the guest's per-CPU layers hold count as in use here: they are not on the slab's
  * list.
  */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "observe/audit_impl.h"
@@ -116,29 +117,36 @@ out:
 	free(big);
 }
 
-void audit_slab(struct audit *a)
+static int by_gva(const void *a, const void *b)
+{
+	const struct cache *x = a, *y = b;
+
+	return x->gva < y->gva ? -1 : x->gva > y->gva;
+}
+
+int audit_slab(struct audit *a)
 {
 	struct cache *cache = calloc(MMVM_AUDIT_MAX_CACHES, sizeof(*cache));
 	const struct cache *last = NULL;
 	unsigned int nr;
 
 	if (!cache)
-		return;
+		return -ENOMEM;
 	nr = load_caches(a, cache, MMVM_AUDIT_MAX_CACHES);
+	qsort(cache, nr, sizeof(*cache), by_gva);
 	a->out->nr_caches = nr;
 	for (uint32_t i = 0; i < a->nr_frames; i++) {
 		const struct slab *p = (const struct slab *)&a->page[i];
+		const struct cache key = {.gva = p->cache};
 
 		if ((a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
 		    a->frame[i].state != PAGE_SLAB || p->order >= MMVM_AUDIT_MAX_ORDERS)
 			continue;
+		if (!audit_step(a))
+			break;
 		/* Neighbours often belong to one cache. */
-		if (!last || last->gva != p->cache) {
-			last = NULL;
-			for (unsigned int c = 0; c < nr && !last; c++)
-				if (cache[c].gva == p->cache)
-					last = &cache[c];
-		}
+		if (!last || last->gva != p->cache)
+			last = bsearch(&key, cache, nr, sizeof(*cache), by_gva);
 		if (!last)
 			audit_find(a, AUDIT_SLAB_COUNT,
 				   "slab at frame %#" PRIx64 ": %#" PRIx64 " is no cache",
@@ -156,4 +164,5 @@ void audit_slab(struct audit *a)
 			}
 	}
 	free(cache);
+	return 0;
 }

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "devices/device.h"
+#include "machine/walk.h"
 #include "mmvm/audit.h"
 #include "mmvm/layout.h"
 
@@ -26,8 +27,7 @@
 	(MMVM_PAGE_SIZE / sizeof(struct page)) /* of the array, in one of its pages */
 
 struct page_state {
-	struct machine *m;
-	uint64_t cr3; /* of the kernel: physical */
+	struct guest_tables tables; /* of the kernel */
 	uint64_t vmemmap;
 	uint32_t nr_ranges;
 	struct mmvm_audit_range range[MMVM_MAX_RAM_REGIONS];
@@ -45,16 +45,21 @@ static uint64_t kernel_phys(const struct mmvm_audit_root *root, uint64_t gva)
 	return gva >= MMVM_KERNEL_VIRT ? gva - MMVM_KERNEL_VIRT : gva - root->direct_map_gva;
 }
 
+/** The ranges are in order and not much larger than RAM; the page array is aligned and its end has
+ * an address. */
 static bool ranges_ok(const struct mmvm_audit_root *root, uint64_t ram_frames)
 {
-	uint64_t after = 0, sum = 0;
+	uint64_t after = 0, sum = 0, room = UINT64_MAX - root->vmemmap_gva;
 
-	if (!root->nr_ranges || root->nr_ranges > MMVM_MAX_RAM_REGIONS)
+	if (!root->nr_ranges || root->nr_ranges > MMVM_MAX_RAM_REGIONS ||
+	    root->vmemmap_gva % sizeof(struct page) ||
+	    (root->paging_levels != GUEST_LEVELS_48 && root->paging_levels != GUEST_LEVELS_57))
 		return false;
 	for (uint32_t i = 0; i < root->nr_ranges; i++) {
 		const struct mmvm_audit_range *r = &root->range[i];
 
 		if (r->start_pfn < after || r->end_pfn <= r->start_pfn ||
+		    r->end_pfn > room / sizeof(struct page) ||
 		    r->end_pfn - r->start_pfn > 4 * ram_frames + 4096 - sum)
 			return false;
 		sum += r->end_pfn - r->start_pfn;
@@ -65,8 +70,14 @@ static bool ranges_ok(const struct mmvm_audit_root *root, uint64_t ram_frames)
 
 int page_state_open(struct machine *m, const struct symtab *symbols, struct page_state **out)
 {
-	uint64_t at = symbols ? symtab_lookup(symbols, "mmvm_audit_root") : 0, frames = 0;
-	const struct guest_ram *ram = machine_ram(m);
+	uint64_t at = symbols ? symtab_lookup(symbols, "mmvm_audit_root") : 0;
+
+	return page_state_open_at(machine_ram(m), at, out);
+}
+
+int page_state_open_at(const struct guest_ram *ram, uint64_t at, struct page_state **out)
+{
+	uint64_t frames = 0;
 	struct mmvm_audit_root root;
 	struct page_state *p;
 
@@ -83,8 +94,11 @@ int page_state_open(struct machine *m, const struct symtab *symbols, struct page
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	p->m = m;
-	p->cr3 = kernel_phys(&root, root.kernel_pgd_gva);
+	p->tables = (struct guest_tables){
+		.ram = ram,
+		.root = kernel_phys(&root, root.kernel_pgd_gva),
+		.levels = (unsigned int)root.paging_levels,
+	};
 	p->vmemmap = root.vmemmap_gva;
 	p->nr_ranges = root.nr_ranges;
 	for (uint32_t i = 0; i < root.nr_ranges; i++) {
@@ -119,12 +133,13 @@ static const struct page *page_of(struct page_state *p, uint32_t r, uint64_t pfn
 {
 	uint64_t gva = p->vmemmap + pfn * sizeof(struct page);
 	uint64_t first = p->vmemmap + p->range[r].start_pfn * sizeof(struct page);
-	uint64_t i = gva / MMVM_PAGE_SIZE - first / MMVM_PAGE_SIZE, gpa;
+	uint64_t i = gva / MMVM_PAGE_SIZE - first / MMVM_PAGE_SIZE;
+	struct guest_leaf leaf;
 
 	if (!p->array[r][i]) {
-		if (!p->cr3 || machine_translate(p->m, p->cr3, gva & ~(MMVM_PAGE_SIZE - 1), &gpa))
+		if (guest_tables_find(&p->tables, gva & ~(MMVM_PAGE_SIZE - 1), &leaf))
 			return NULL;
-		p->array[r][i] = guest_ram_ptr(machine_ram(p->m), gpa, MMVM_PAGE_SIZE);
+		p->array[r][i] = guest_ram_ptr(p->tables.ram, leaf.gpa, MMVM_PAGE_SIZE);
 		if (!p->array[r][i])
 			return NULL;
 	}

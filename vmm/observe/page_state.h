@@ -7,6 +7,7 @@
 #define VMM_OBSERVE_PAGE_STATE_H
 
 #include <stdint.h>
+#include "devices/device.h"
 #include "machine/machine.h"
 #include "mmvm/page.h"
 
@@ -14,6 +15,8 @@ struct page_state;
 /** Find the guest's page array by its audit root. Returns 0; -ENOSYS: this guest has none; -EAGAIN:
  * it has not filled its root yet; -EPROTO: what it says cannot be; -ENOMEM. */
 int page_state_open(struct machine *m, const struct symtab *symbols, struct page_state **out);
+/** The same for a root whose address is known. */
+int page_state_open_at(const struct guest_ram *ram, uint64_t root_gva, struct page_state **out);
 void page_state_close(struct page_state *p);
 /** Look afresh: what was found before may have changed. */
 void page_state_begin(struct page_state *p);

@@ -104,6 +104,7 @@ void audit_root_fill(void)
 	root->kernel_pgd_gva = GVA(kernel_pgd());
 	root->zero_page_pfn = zero_page ? page_to_pfn(zero_page) : 0;
 	root->swap_pte_shift = MMVM_SWP_OFFSET_SHIFT;
+	root->paging_levels = 4;
 	root->nr_ranges = nr_ram_ranges;
 	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
 		root->range[i].start_pfn = ram_range[i].start;
