@@ -155,6 +155,7 @@ fuzz: fuzzers
 ALL_C = $(shell git ls-files '*.c' '*.h')
 check: all
 	@echo "  INCLUDES"; tests/check_includes vmm devices
+	@echo "  DOC"; $B/mmvm report --schema | diff -u doc/result.md -
 	@echo "  FORMAT"; clang-format --dry-run -Werror $(ALL_C)
 	@echo "  CLANG vmm"; for f in $(VMM_SRC); do clang $(VMM_CFLAGS) -fsyntax-only $$f || exit 1; done
 	@echo "  CLANG guest"; for f in $(G_SRC); do clang $(filter-out -mgeneral-regs-only -no-pie -fno-tree-loop-distribute-patterns,$(G_CFLAGS)) -mno-mmx -mno-sse2 -fsyntax-only $$f || exit 1; done

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "commands.h"
 #include "report/report.h"
+#include "result/schema.h"
 
 #define MAX_BENCH 8u
 
@@ -20,9 +21,9 @@ struct output {
 };
 
 struct options {
-	const char *page, *csv, *openmetrics;
+	const char *page, *csv, *openmetrics, *json;
 	struct option_list bench;
-	bool verbose;
+	bool verbose, schema;
 };
 
 static const struct cli_option option_table[] = {
@@ -53,6 +54,16 @@ static const struct cli_option option_table[] = {
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, openmetrics),
 	 .words = "@file"},
+	{.name = "--json",
+	 .value = "FILE",
+	 .help = "the result again, as this version writes it",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, json),
+	 .words = "@file"},
+	{.name = "--schema",
+	 .help = "no run: what a result holds, value by value (doc/result.md)",
+	 .kind = OPTION_FLAG,
+	 .offset = offsetof(struct options, schema)},
 	{.name = "-v",
 	 .help = "in the table: all counters, all KVM statistics, guest reports",
 	 .kind = OPTION_FLAG,
@@ -105,11 +116,14 @@ static int cmd_report(const struct command *self, int argc, char **argv)
 		{"-o", emit_page, opt.page},
 		{"--csv", report_emit_csv, opt.csv},
 		{"--openmetrics", report_emit_openmetrics, opt.openmetrics},
+		{"--json", report_emit_json, opt.json},
 	};
 	const unsigned int nr = sizeof(outputs) / sizeof(outputs[0]);
 
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;
+	if (opt.schema)
+		return schema_print(stdout) || fflush(stdout) ? MMVM_EXIT_HOST : MMVM_EXIT_OK;
 	if (operands.nr > 1)
 		return cli_usage_error("report", "one file at a time, and here are %s and %s",
 				       operands.item[0], operands.item[1]);

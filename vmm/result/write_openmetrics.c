@@ -6,17 +6,11 @@
  * an info's in _info; a unit is also the end of the family's name; in one family no two samples
  * have the same labels. Names are ours, labels may be strangers' and are escaped.
  */
-#include "result/result.h"
+#include "result/schema.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-
-#include "result/json.h"
-
-#define LEVEL_NAME_(name, text) text,
-static const char *const level_names[] = {MMVM_ZONE_STATS(LEVEL_NAME_)};
-#undef LEVEL_NAME_
 
 static void family(FILE *f, const char *name, const char *type, const char *unit, const char *help)
 {
@@ -27,7 +21,7 @@ static void family(FILE *f, const char *name, const char *type, const char *unit
 }
 
 /** name="value" with what the format wants escaped; what is no text becomes U+FFFD. */
-static void label(FILE *f, const char *name, const char *value)
+void metric_label(FILE *f, const char *name, const char *value)
 {
 	size_t len = strlen(value), n;
 
@@ -53,136 +47,127 @@ static void seconds(FILE *f, uint64_t ns)
 	fprintf(f, "%" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
 }
 
-static void gauge(FILE *f, const char *name, const char *unit, const char *help, uint64_t value)
+/* ---- families from the schema ------------------------------------------------------------------ */
+
+static void put_number(FILE *f, const struct value *v, const void *base, unsigned int i)
 {
-	family(f, name, "gauge", unit, help);
-	fprintf(f, "%s %" PRIu64 "\n", name, value);
+	uint64_t n = value_number(v, base, i) << v->metric.shift;
+
+	if (v->metric.unit && !strcmp(v->metric.unit, "seconds"))
+		seconds(f, n);
+	else if (v->type == VALUE_I64 || v->type == VALUE_INT)
+		fprintf(f, "%" PRId64 "\n", (int64_t)n);
+	else
+		fprintf(f, "%" PRIu64 "\n", n);
 }
 
-static void emit_run(FILE *f, const struct run_result *r)
+static const char *suffix(const struct value *v)
+{
+	return !strcmp(v->metric.type, "counter") ? "_total" : "";
+}
+
+/** Single values: a family each. What is 0 and means nothing then is left out. */
+static void emit_values(FILE *f, const struct value *table, const struct run_result *r)
+{
+	for (const struct value *v = table; v->type != VALUE_END; v++) {
+		if (!value_is_there(v, r, r))
+			continue;
+		if (v->type == VALUE_OBJECT)
+			emit_values(f, v->members, r);
+		if (!v->metric.family || v->type == VALUE_OBJECT)
+			continue;
+		family(f, v->metric.family, v->metric.type, v->metric.unit, v->metric.help);
+		fprintf(f, "%s%s ", v->metric.family, suffix(v));
+		put_number(f, v, r, 0);
+	}
+}
+
+/** Samples of one element in family `name`: of each row, of each number of an array. */
+static void emit_element(FILE *f, const struct value *list, const char *name,
+			 const struct run_result *r, const void *element, unsigned int index)
+{
+	for (const struct value *v = list->members; v->type != VALUE_END; v++) {
+		if (!v->metric.family || strcmp(v->metric.family, name) != 0 ||
+		    !value_is_there(v, r, element))
+			continue;
+		for (unsigned int i = 0; i < (v->nr ? v->nr : 1); i++) {
+			fprintf(f, "%s%s{", name, suffix(v));
+			list->labels(f, index, element);
+			if (v->names)
+				fprintf(f, ",%s=\"%s\"", v->metric.label, v->names[i]);
+			else if (v->metric.label)
+				fprintf(f, ",%s", v->metric.label);
+			fputs("} ", f);
+			put_number(f, v, element, i);
+		}
+	}
+}
+
+/** Is this row the first of its family? */
+static bool is_first(const struct value *table, const struct value *row)
+{
+	for (const struct value *v = table; v != row; v++)
+		if (v->metric.family && !strcmp(v->metric.family, row->metric.family))
+			return false;
+	return true;
+}
+
+/** Lists: a family for each different name among the rows of their elements. */
+static void emit_lists(FILE *f, const struct value *table, const struct run_result *r)
+{
+	for (const struct value *list = table; list->type != VALUE_END; list++) {
+		unsigned int nr;
+
+		if (list->type != VALUE_LIST || !list->labels)
+			continue;
+		nr = value_count(list, r, r);
+		for (const struct value *v = list->members; nr && v->type != VALUE_END; v++) {
+			if (!v->metric.family || !is_first(list->members, v) ||
+			    !value_is_there(v, r, value_element(list, r, 0)))
+				continue;
+			family(f, v->metric.family, v->metric.type, v->metric.unit, v->metric.help);
+			for (unsigned int i = 0; i < nr; i++)
+				emit_element(f, list, v->metric.family, r,
+					     value_element(list, r, i), i);
+		}
+	}
+}
+
+/* ---- families with rules of their own ---------------------------------------------------------- */
+
+static void emit_info(FILE *f, const struct run_result *r)
 {
 	family(f, "mmvm_run", "info", NULL, "What ran where, and how it ended.");
 	fputs("mmvm_run_info{", f);
-	label(f, "backend", r->backend);
+	metric_label(f, "backend", r->backend);
 	putc(',', f);
-	label(f, "accel", r->accel);
+	metric_label(f, "accel", r->accel);
 	putc(',', f);
-	label(f, "host_kernel", r->host_kernel);
+	metric_label(f, "host_kernel", r->host_kernel);
 	putc(',', f);
-	label(f, "outcome", outcome_name(r->outcome.kind));
+	metric_label(f, "outcome", outcome_name(r->outcome.kind));
 	fputs("} 1\n", f);
-
-	gauge(f, "mmvm_exit_status", NULL, "Exit status of mmvm.", (uint64_t)r->exit_status);
-	family(f, "mmvm_wall_seconds", "gauge", "seconds", "Time the machine ran.");
-	fputs("mmvm_wall_seconds ", f);
-	seconds(f, r->wall_ns);
-	family(f, "mmvm_start_seconds", "gauge", "seconds",
-	       "Process start to the first guest instruction.");
-	fputs("mmvm_start_seconds ", f);
-	seconds(f, r->first_run_ns);
-	gauge(f, "mmvm_ram_bytes", "bytes", "Guest RAM.", r->ram_low + r->ram_high);
-	gauge(f, "mmvm_vmm_memory_bytes", "bytes", "Memory of the VMM beside guest RAM.",
-	      r->vmm_bytes);
-	if (r->guest_ram_resident)
-		gauge(f, "mmvm_ram_resident_bytes", "bytes", "Guest RAM the host has given.",
-		      r->guest_ram_resident);
-	if (r->has_audit)
-		gauge(f, "mmvm_audit_findings", NULL, "Contradictions found in guest memory.",
-		      r->audit_findings);
-	if (r->has_dirty) {
-		family(f, "mmvm_dirty_pages", "counter", NULL,
-		       "Pages found dirty, each time a sample found them.");
-		fprintf(f, "mmvm_dirty_pages_total %" PRIu64 "\n", r->dirty_pages_total);
-		gauge(f, "mmvm_dirty_pages_distinct", NULL, "Distinct pages ever found dirty.",
-		      r->dirty_pages_distinct);
-	}
+	family(f, "mmvm_ram_bytes", "gauge", "bytes", "Guest RAM.");
+	fprintf(f, "mmvm_ram_bytes %" PRIu64 "\n", r->ram_low + r->ram_high);
 }
 
-static void emit_checks(FILE *f, const struct run_result *r)
-{
-	if (!r->nr_checks)
-		return;
-	family(f, "mmvm_check", "gauge", NULL,
-	       "What guest and host both count, by either side's count.");
-	for (unsigned int i = 0; i < r->nr_checks; i++) {
-		fputs("mmvm_check{", f);
-		label(f, "check", r->checks[i].name);
-		fprintf(f, ",side=\"guest\"} %" PRIu64 "\nmmvm_check{", r->checks[i].guest);
-		label(f, "check", r->checks[i].name);
-		fprintf(f, ",side=\"host\"} %" PRIu64 "\n", r->checks[i].host);
-	}
-}
-
-static void emit_guest(FILE *f, const struct run_result *r)
+static void emit_counters(FILE *f, const struct run_result *r)
 {
 	if (r->nr_counters)
 		family(f, "mmvm_guest_events", "counter", NULL, "Guest events by vmstat name.");
 	for (unsigned int i = 0; i < r->nr_counters; i++) {
 		fputs("mmvm_guest_events_total{", f);
-		label(f, "event", r->counters[i].name);
+		metric_label(f, "event", r->counters[i].name);
 		fprintf(f, "} %" PRIu64 "\n", r->counters[i].value);
-	}
-	if (!r->nr_zones)
-		return;
-	family(f, "mmvm_zone_managed", "gauge", NULL, "Pages the zone's allocator has.");
-	for (unsigned int i = 0; i < r->nr_zones; i++) {
-		/* Two zones could have one name: the number tells them apart. */
-		fprintf(f, "mmvm_zone_managed{index=\"%u\",node=\"%u\",", i, r->zones[i].node);
-		label(f, "zone", r->zones[i].name);
-		fprintf(f, "} %" PRIu64 "\n", r->zones[i].managed);
-	}
-	family(f, "mmvm_zone_level", "gauge", NULL,
-	       "Levels of the zone at the end, in the unit of their vmstat name (pages or KiB).");
-	for (unsigned int i = 0; i < r->nr_zones; i++) {
-		for (unsigned int s = 0; s < NR_ZONE_STAT_ITEMS; s++) {
-			fprintf(f, "mmvm_zone_level{index=\"%u\",node=\"%u\",", i,
-				r->zones[i].node);
-			label(f, "zone", r->zones[i].name);
-			fprintf(f, ",level=\"%s\"} %" PRId64 "\n", level_names[s],
-				r->zones[i].stat[s]);
-		}
-	}
-}
-
-static void disk_sample(FILE *f, const char *metric, const struct run_disk *d, const char *op,
-			uint64_t value)
-{
-	fprintf(f, "%s{", metric);
-	label(f, "disk", d->role);
-	fprintf(f, ",op=\"%s\"} %" PRIu64 "\n", op, value);
-}
-
-static void emit_disks(FILE *f, const struct run_result *r)
-{
-	if (!r->nr_disks)
-		return;
-	family(f, "mmvm_disk_requests", "counter", NULL, "Requests the disk has done.");
-	for (unsigned int i = 0; i < r->nr_disks; i++) {
-		const struct run_disk *d = &r->disks[i];
-
-		disk_sample(f, "mmvm_disk_requests_total", d, "read", d->stats.reads);
-		disk_sample(f, "mmvm_disk_requests_total", d, "write", d->stats.writes);
-		disk_sample(f, "mmvm_disk_requests_total", d, "flush", d->stats.flushes);
-		disk_sample(f, "mmvm_disk_requests_total", d, "discard", d->stats.discards);
-		disk_sample(f, "mmvm_disk_requests_total", d, "error", d->stats.errors);
-	}
-	family(f, "mmvm_disk_transferred_bytes", "counter", "bytes", "Bytes read and written.");
-	for (unsigned int i = 0; i < r->nr_disks; i++) {
-		const struct run_disk *d = &r->disks[i];
-
-		disk_sample(f, "mmvm_disk_transferred_bytes_total", d, "read",
-			    d->stats.sectors_read << 9);
-		disk_sample(f, "mmvm_disk_transferred_bytes_total", d, "write",
-			    d->stats.sectors_written << 9);
 	}
 }
 
 static void kvm_labels(FILE *f, const char *metric, const struct run_kvm_stat *s)
 {
 	fprintf(f, "%s{", metric);
-	label(f, "scope", s->scope);
+	metric_label(f, "scope", s->scope);
 	putc(',', f);
-	label(f, "stat", s->name);
+	metric_label(f, "stat", s->name);
 }
 
 /** Buckets of a log histogram: [0, 1), [1, 2), [2, 4) ..., the last without an upper end. */
@@ -247,40 +232,6 @@ static void emit_kvm(FILE *f, const struct run_result *r)
 	}
 }
 
-static void emit_exits(FILE *f, const struct run_result *r)
-{
-	if (!r->nr_exits)
-		return;
-	family(f, "mmvm_exits", "counter", NULL, "Exits to the VMM by reason.");
-	for (unsigned int i = 0; i < r->nr_exits; i++) {
-		fputs("mmvm_exits_total{", f);
-		label(f, "reason", r->exits[i].name);
-		fprintf(f, "} %" PRIu64 "\n", r->exits[i].count);
-	}
-	if (!r->has_exit_times)
-		return;
-	family(f, "mmvm_exit_seconds", "counter", "seconds", "Time in the VMM by reason.");
-	for (unsigned int i = 0; i < r->nr_exits; i++) {
-		fputs("mmvm_exit_seconds_total{", f);
-		label(f, "reason", r->exits[i].name);
-		fputs("} ", f);
-		seconds(f, r->exits[i].ns);
-	}
-}
-
-static void emit_observers(FILE *f, const struct run_result *r)
-{
-	if (!r->nr_observers)
-		return;
-	family(f, "mmvm_observer_seconds", "counter", "seconds", "What watching has cost.");
-	for (unsigned int i = 0; i < r->nr_observers; i++) {
-		fputs("mmvm_observer_seconds_total{", f);
-		label(f, "observer", r->observers[i].name);
-		fputs("} ", f);
-		seconds(f, r->observers[i].ns);
-	}
-}
-
 /** The working set at the end, by method and window. */
 static void emit_access(FILE *f, const struct run_result *r)
 {
@@ -297,7 +248,7 @@ static void emit_access(FILE *f, const struct run_result *r)
 				       "Pages accessed in the last samples; 0: since the start.");
 			begun = true;
 			fputs("mmvm_working_set_pages{", f);
-			label(f, "method", a->method);
+			metric_label(f, "method", a->method);
 			fprintf(f, ",samples=\"%u\"} %" PRIu32 "\n", run_access_window[w],
 				a->points[a->nr_points - 1].window[w]);
 		}
@@ -306,14 +257,12 @@ static void emit_access(FILE *f, const struct run_result *r)
 
 int report_openmetrics(FILE *f, const struct run_result *r)
 {
-	emit_run(f, r);
-	emit_checks(f, r);
-	emit_guest(f, r);
-	emit_disks(f, r);
+	emit_info(f, r);
+	emit_values(f, result_schema, r);
+	emit_counters(f, r);
+	emit_lists(f, result_schema, r);
 	emit_kvm(f, r);
-	emit_exits(f, r);
 	emit_access(f, r);
-	emit_observers(f, r);
 	fputs("# EOF\n", f);
 	return ferror(f) ? -EIO : 0;
 }

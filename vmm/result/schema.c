@@ -1,0 +1,710 @@
+/*
+ * The rows. Keys are part of the file format: a key that changes its meaning or goes away raises
+ * RUN_RESULT_SCHEMA, a new one does not.
+ */
+#include "result/schema.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_(name, text) text,
+static const char *const level_names[] = {MMVM_ZONE_STATS(NAME_)};
+static const char *const type_names[] = {MMVM_PAGE_TYPES(NAME_)};
+#undef NAME_
+
+#define FIELD(base, member) \
+	.offset = offsetof(struct base, member), .size = sizeof(((struct base *)0)->member)
+#define R(member)   FIELD(run_result, member)
+#define U64(key)    .name = key, .type = VALUE_U64
+#define U32(key)    .name = key, .type = VALUE_U32
+#define INT(key)    .name = key, .type = VALUE_INT
+#define I64(key)    .name = key, .type = VALUE_I64
+#define BOOL(key)   .name = key, .type = VALUE_BOOL
+#define TEXT(key)   .name = key, .type = VALUE_TEXT
+#define OBJECT(key) .name = key, .type = VALUE_OBJECT
+#define LIST(key, base, pointer, count)                                            \
+	.name = key, .type = VALUE_LIST, .offset = offsetof(struct base, pointer), \
+	.size = sizeof(*((struct base *)0)->pointer), .nr_offset = offsetof(struct base, count)
+#define HAS(base, member, where) .has = HAS_IN_##where, .has_offset = offsetof(struct base, member)
+#define HAS_R(member)		 HAS(run_result, member, RESULT)
+
+/* ---- config, host, outcome, time, memory ------------------------------------------------------- */
+
+static const struct value config_schema[] = {
+	{TEXT("kernel"), R(kernel_path), .what = "path of the guest's kernel"},
+	{U64("ram_low_bytes"), R(ram_low), .unit = "bytes", .what = "guest RAM below 4 GiB"},
+	{U64("ram_high_bytes"), R(ram_high), .unit = "bytes", .what = "guest RAM from 4 GiB on"},
+	{U32("cpus"), R(cpus), .what = "vCPUs"},
+	{U64("seed"), R(seed), .what = "seed of everything random in the guest"},
+	{U32("timeout_s"), R(timeout_s), .unit = "s", .what = "time limit, 0: none"},
+	{U64("heat_pages"), R(heat_pages), .unit = "pages",
+	 .what = "of one part of each heat list"},
+	{0}};
+
+static const struct value host_schema[] = {
+	{TEXT("backend"), R(backend), .what = "what KVM runs on: VMX, SVM, PVM"},
+	{TEXT("accel"), R(accel), .what = "kvm: directly; lab: inside the lab"},
+	{TEXT("accel_why"), R(accel_why), .what = "why there"},
+	{U32("quirks"), R(quirks), .what = "MMVM_QUIRK_* bits of mmvm/layout.h"},
+	{TEXT("kernel"), R(host_kernel), .what = "name and release of the host's kernel"},
+	{U64("tsc_hz"), R(tsc_hz), .flags = VALUE_NULL | VALUE_ZERO_NULL, .unit = "Hz",
+	 .what = "the guest's TSC; null: not known"},
+	{0}};
+
+static void write_kind(struct json *j, const struct run_result *r, const void *base)
+{
+	json_string(j, "kind", outcome_name(r->outcome.kind));
+}
+
+static void read_kind(struct loader *l, const struct json_value *v, struct run_result *r,
+		      void *base)
+{
+	static const enum outcome_kind kinds[] = {OUTCOME_EXITED, OUTCOME_CRASHED, OUTCOME_TIMEOUT,
+						  OUTCOME_STOPPED, OUTCOME_HOST_ERROR};
+
+	v = json_get(v, "kind");
+	for (size_t k = 0; v && v->type == JSON_STRING && k < sizeof(kinds) / sizeof(kinds[0]);
+	     k++) {
+		if (strcmp(v->text, outcome_name(kinds[k])) != 0)
+			continue;
+		r->outcome.kind = kinds[k];
+		return;
+	}
+	loader_bad(l, "outcome.kind is missing or not one that is known");
+}
+
+#define REG(reg)                                \
+	{                                       \
+		U64(#reg), R(outcome.crash.reg) \
+	}
+static const struct value crash_schema[] = {REG(vector), REG(error),  REG(cr2), REG(cr3), REG(rax),
+					    REG(rbx),	 REG(rcx),    REG(rdx), REG(rsi), REG(rdi),
+					    REG(rbp),	 REG(rsp),    REG(r8),	REG(r9),  REG(r10),
+					    REG(r11),	 REG(r12),    REG(r13), REG(r14), REG(r15),
+					    REG(rip),	 REG(rflags), REG(cs),	REG(ss),  {0}};
+
+static const struct value outcome_schema[] = {
+	{.name = "kind",
+	 .type = VALUE_CUSTOM,
+	 .write = write_kind,
+	 .read = read_kind,
+	 .what = "exited, crashed, timeout, stopped, host error"},
+	{INT("guest_status"), R(outcome.status), .what = "what the guest exited with",
+	 .source = "guest"},
+	{INT("exit_status"), R(exit_status), .what = "of mmvm",
+	 .metric = {"mmvm_exit_status", "gauge", NULL, "Exit status of mmvm."}},
+	{TEXT("text"), R(outcome.text), .what = "why it crashed or failed"},
+	{OBJECT("crash"), .members = crash_schema, HAS_R(outcome.has_crash), .flags = VALUE_NULL,
+	 .what = "the CPU's registers where it stopped"},
+	{0}};
+
+static const struct value time_schema[] = {
+	{U64("started_unix_ns"), R(started_unix_ns), .unit = "ns", .what = "since 1970"},
+	{U64("wall_ns"), R(wall_ns), .unit = "ns", .what = "the machine ran",
+	 .metric = {"mmvm_wall_seconds", "gauge", "seconds", "Time the machine ran."}},
+	{U64("first_run_ns"), R(first_run_ns), .unit = "ns",
+	 .what = "process start to the first guest instruction",
+	 .metric = {"mmvm_start_seconds", "gauge", "seconds",
+		    "Process start to the first guest instruction."}},
+	{U64("boot_ticks"), R(boot_ticks), .unit = "ticks", .source = "guest",
+	 .what = "TSC ticks from the first instruction to booted"},
+	{0}};
+
+static const struct value memory_schema[] = {
+	{U64("vmm_bytes"), R(vmm_bytes), .unit = "bytes",
+	 .what = "of the VMM beside guest RAM (PSS)",
+	 .metric = {"mmvm_vmm_memory_bytes", "gauge", "bytes",
+		    "Memory of the VMM beside guest RAM."}},
+	{U64("guest_ram_resident_bytes"), R(guest_ram_resident), .unit = "bytes",
+	 .what = "guest RAM that the host has given memory for",
+	 .metric = {"mmvm_ram_resident_bytes", "gauge", "bytes", "Guest RAM the host has given."}},
+	{U64("totalram_pages"), R(totalram_pages), .unit = "pages", .source = "guest",
+	 .what = "RAM its allocator has"},
+	{U64("swap_total_pages"), R(swap_total), .unit = "pages", .source = "guest",
+	 .what = "swap there is"},
+	{U64("swap_free_pages"), R(swap_free), .unit = "pages", .source = "guest",
+	 .what = "of it free at the end"},
+	{0}};
+
+/* ---- checks, counters, zones ------------------------------------------------------------------- */
+
+static const struct value check_schema[] = {
+	{TEXT("name"), FIELD(run_check, name), .what = "what is compared"},
+	{U64("guest"), FIELD(run_check, guest), .source = "guest", .what = "the guest's count",
+	 .metric = {"mmvm_check", "gauge", NULL,
+		    "What guest and host both count, by either side's count.", "side=\"guest\""}},
+	{U64("host"), FIELD(run_check, host), .what = "the host's count",
+	 .metric = {"mmvm_check", "gauge", NULL, NULL, "side=\"host\""}},
+	{BOOL("equal"), FIELD(run_check, equal), .flags = VALUE_IGNORE,
+	 .what = "a check that is not equal fails the run"},
+	{TEXT("note"), FIELD(run_check, note), .what = "how it was counted"},
+	{0}};
+
+static const char *add_check(struct run_result *r, void *parent, void *element)
+{
+	const struct run_check *c = element;
+
+	run_result_add_check(r, c->name, c->guest, c->host, c->note);
+	return NULL;
+}
+
+static void check_labels(FILE *f, unsigned int i, const void *element)
+{
+	metric_label(f, "check", ((const struct run_check *)element)->name);
+}
+
+static void write_counters(struct json *j, const struct run_result *r, const void *base)
+{
+	json_object(j, "guest_counters");
+	for (unsigned int i = 0; i < r->nr_counters; i++)
+		json_u64(j, r->counters[i].name, r->counters[i].value);
+	json_end_object(j);
+}
+
+/** A map of names to numbers. */
+static void read_map(struct loader *l, const char *key, const struct json_value *v,
+		     struct run_result *r,
+		     void (*add)(struct run_result *r, const char *name, uint64_t value))
+{
+	v = json_get(v, key);
+	if (v && v->type != JSON_NULL && v->type != JSON_OBJECT) {
+		loader_bad(l, "%s is not an object", key);
+		return;
+	}
+	for (const struct json_value *n = v && v->type == JSON_OBJECT ? v->first : NULL; n;
+	     n = n->next) {
+		uint64_t value = 0;
+
+		if (n->type != JSON_NULL && json_to_u64(n, &value))
+			loader_bad(l, "%s.%.40s is not a whole number of 64 bits", key, n->key);
+		add(r, n->key, value);
+	}
+}
+
+static void read_counters(struct loader *l, const struct json_value *v, struct run_result *r,
+			  void *base)
+{
+	read_map(l, "guest_counters", v, r, run_result_add_counter);
+}
+
+static const struct value zone_schema[] = {
+	{TEXT("name"), FIELD(run_zone, name), .what = "as in /proc/zoneinfo"},
+	{U32("node"), FIELD(run_zone, node), .what = "its NUMA node"},
+	{U64("start_pfn"), FIELD(run_zone, start_pfn), .what = "its first frame"},
+	{U64("spanned"), FIELD(run_zone, spanned), .unit = "pages", .what = "from first to last"},
+	{U64("present"), FIELD(run_zone, present), .unit = "pages", .what = "without holes"},
+	{U64("managed"), FIELD(run_zone, managed), .unit = "pages", .what = "the allocator has",
+	 .metric = {"mmvm_zone_managed", "gauge", NULL, "Pages the zone's allocator has."}},
+	{U64("wmark_min"), FIELD(run_zone, wmark[0]), .unit = "pages", .what = "watermark"},
+	{U64("wmark_low"), FIELD(run_zone, wmark[1]), .unit = "pages", .what = "watermark"},
+	{U64("wmark_high"), FIELD(run_zone, wmark[2]), .unit = "pages", .what = "watermark"},
+	{I64("levels"), FIELD(run_zone, stat), .nr = NR_ZONE_STAT_ITEMS, .names = level_names,
+	 .what = "levels at the end, in the unit of their vmstat name",
+	 .metric =
+		 {"mmvm_zone_level", "gauge", NULL,
+		  "Levels of the zone at the end, in the unit of their vmstat name (pages or KiB).",
+		  "level"}},
+	{0}};
+
+static const char *add_zone(struct run_result *r, void *parent, void *element)
+{
+	run_result_add_zone(r, element);
+	return NULL;
+}
+
+/** Two zones could have one name: the number tells them apart. */
+static void zone_labels(FILE *f, unsigned int i, const void *element)
+{
+	const struct run_zone *z = element;
+
+	fprintf(f, "index=\"%u\",node=\"%u\",", i, z->node);
+	metric_label(f, "zone", z->name);
+}
+
+/* ---- what the host saw ------------------------------------------------------------------------- */
+
+static void write_reasons(struct json *j, const struct run_result *r, const void *base)
+{
+	json_object(j, "reasons");
+	for (unsigned int i = 0; i < r->nr_reasons; i++)
+		json_u64(j, r->reasons[i].name, r->reasons[i].value);
+	json_end_object(j);
+}
+
+static void read_reasons(struct loader *l, const struct json_value *v, struct run_result *r,
+			 void *base)
+{
+	read_map(l, "reasons", v, r, run_result_add_reason);
+}
+
+static const struct value dirty_schema[] = {
+	{U64("pages_total"), R(dirty_pages_total), .unit = "pages",
+	 .what = "found dirty, each time a sample found them",
+	 .metric = {"mmvm_dirty_pages", "counter", NULL,
+		    "Pages found dirty, each time a sample found them."}},
+	{U64("pages_distinct"), R(dirty_pages_distinct), .unit = "pages",
+	 .what = "found dirty at least once",
+	 .metric = {"mmvm_dirty_pages_distinct", "gauge", NULL,
+		    "Distinct pages ever found dirty."}},
+	{U64("heat_pages"), R(heat_pages), .unit = "pages", .what = "as config.heat_pages"},
+	{TEXT("mode"), R(dirty_mode), .what = "how KVM kept the log: bitmap, bitmap-manual, ring"},
+	{.name = "reasons",
+	 .type = VALUE_CUSTOM,
+	 .write = write_reasons,
+	 .read = read_reasons,
+	 .unit = "pages",
+	 .what = "in the log beside those a program says it wrote, by why they are there"},
+	{0}};
+
+#define DISK_OP(key, member, op)                                                         \
+	{                                                                                \
+		U64(key), FIELD(run_disk, stats.member), .what = "requests", .metric = { \
+			"mmvm_disk_requests",                                            \
+			"counter",                                                       \
+			NULL,                                                            \
+			"Requests the disk has done.",                                   \
+			"op=\"" op "\""                                                  \
+		}                                                                        \
+	}
+#define DISK_SECTORS(key, member, op)                                                           \
+	{                                                                                       \
+		U64(key), FIELD(run_disk, stats.member), .unit = "sectors",                     \
+							 .what = "of 512 bytes", .metric = {    \
+								 "mmvm_disk_transferred_bytes", \
+								 "counter",                     \
+								 "bytes",                       \
+								 "Bytes read and written.",     \
+								 "op=\"" op "\"",               \
+								 9                              \
+							 }                                      \
+	}
+static const struct value disk_schema[] = {
+	{TEXT("role"), FIELD(run_disk, role), .what = "swap, disk0 ..."},
+	{U64("size_bytes"), FIELD(run_disk, size), .unit = "bytes", .what = "of the disk"},
+	DISK_OP("reads", reads, "read"),
+	DISK_OP("writes", writes, "write"),
+	DISK_OP("flushes", flushes, "flush"),
+	DISK_OP("discards", discards, "discard"),
+	DISK_OP("errors", errors, "error"),
+	DISK_SECTORS("sectors_read", sectors_read, "read"),
+	DISK_SECTORS("sectors_written", sectors_written, "write"),
+	{0}};
+
+static const char *add_disk(struct run_result *r, void *parent, void *element)
+{
+	const struct run_disk *d = element;
+
+	run_result_add_disk(r, d->role, d->size, &d->stats);
+	return NULL;
+}
+
+static void disk_labels(FILE *f, unsigned int i, const void *element)
+{
+	metric_label(f, "disk", ((const struct run_disk *)element)->role);
+}
+
+static void write_kvm_values(struct json *j, const struct run_result *r, const void *base)
+{
+	const struct run_kvm_stat *s = base;
+
+	if (s->nr_values == 1) {
+		json_u64(j, "value", s->values[0]);
+		return;
+	}
+	json_array(j, "values");
+	for (unsigned int i = 0; i < s->nr_values; i++)
+		json_u64(j, NULL, s->values[i]);
+	json_end_array(j);
+}
+
+static void read_kvm_values(struct loader *l, const struct json_value *v, struct run_result *r,
+			    void *base)
+{
+	const struct json_value *list = json_get(v, "values"), *one = json_get(v, "value"), *n;
+	struct run_kvm_stat *s = base;
+	unsigned int i = 0;
+
+	if (list && list->type != JSON_NULL && list->type != JSON_ARRAY) {
+		loader_bad(l, "%svalues is not a list", loader_where(l));
+		return;
+	}
+	list = list && list->type == JSON_ARRAY ? list : NULL;
+	s->nr_values = list ? list->nr : 1;
+	s->values = calloc(s->nr_values ? s->nr_values : 1, sizeof(*s->values));
+	if (!s->values) {
+		r->no_memory = true;
+		s->nr_values = 0;
+		return;
+	}
+	if (!list && one && one->type != JSON_NULL && json_to_u64(one, &s->values[0]))
+		loader_bad(l, "%svalue is not a whole number of 64 bits", loader_where(l));
+	for (n = list ? list->first : NULL; n; n = n->next, i++)
+		if (json_to_u64(n, &s->values[i]))
+			loader_bad(l, "%svalues[%u] is not a whole number of 64 bits",
+				   loader_where(l), i);
+}
+
+static const struct value kvm_schema[] = {
+	{TEXT("scope"), FIELD(run_kvm_stat, scope), .what = "vm, or vcpu (summed)"},
+	{TEXT("name"), FIELD(run_kvm_stat, name), .what = "KVM's name"},
+	{TEXT("kind"), FIELD(run_kvm_stat, kind), .what = "cumulative, instant, peak, linear, log"},
+	{TEXT("unit"), FIELD(run_kvm_stat, unit), .what = "none, bytes, seconds, cycles, boolean"},
+	{INT("base"), FIELD(run_kvm_stat, base), .what = "the value is in base^exponent units"},
+	{INT("exponent"), FIELD(run_kvm_stat, exponent), .what = "see base"},
+	{.name = "value",
+	 .type = VALUE_CUSTOM,
+	 .write = write_kvm_values,
+	 .read = read_kvm_values,
+	 .what = "a number; of a histogram, `values`: a list"},
+	{0}};
+
+static const char *add_kvm(struct run_result *r, void *parent, void *element)
+{
+	struct run_kvm_stat *s = element;
+
+	if (s->values)
+		run_result_add_kvm(r, s);
+	free(s->values);
+	return NULL;
+}
+
+static unsigned int exit_buckets(const struct run_result *r, const void *base)
+{
+	return r->has_exit_times ? RUN_EXIT_BUCKETS : 0;
+}
+
+static const struct value exit_schema[] = {
+	{TEXT("reason"), FIELD(run_exit, name), .what = "pio_out, mmio_read ..."},
+	{U64("count"), FIELD(run_exit, count), .what = "exits",
+	 .metric = {"mmvm_exits", "counter", NULL, "Exits to the VMM by reason."}},
+	{U64("ns"), FIELD(run_exit, ns), .flags = VALUE_NULL, HAS_R(has_exit_times), .unit = "ns",
+	 .what = "in the VMM",
+	 .metric = {"mmvm_exit_seconds", "counter", "seconds", "Time in the VMM by reason."}},
+	{U64("log2_ticks"), FIELD(run_exit, log2_ticks), .nr = RUN_EXIT_BUCKETS,
+	 .length = exit_buckets,
+	 .what = "exits that took from 2^i ticks on, exit_tick_ps each; the first: 0 or 1"},
+	{0}};
+
+static const char *add_exit(struct run_result *r, void *parent, void *element)
+{
+	const struct run_exit *e = element;
+
+	run_result_add_exit(r, e->name, e->count, e->ns);
+	run_result_exit_times(r, e->log2_ticks);
+	return NULL;
+}
+
+static void exit_labels(FILE *f, unsigned int i, const void *element)
+{
+	metric_label(f, "reason", ((const struct run_exit *)element)->name);
+}
+
+static const struct value place_schema[] = {
+	{TEXT("reason"), FIELD(run_exit_place, reason), .what = "as exits.reason"},
+	{U64("address"), FIELD(run_exit_place, addr),
+	 .what = "port or guest physical address, 0: none"},
+	{TEXT("device"), FIELD(run_exit_place, device), .what = "whose window that is"},
+	{TEXT("function"), FIELD(run_exit_place, function),
+	 .what = "of the guest kernel, (program), or an address"},
+	{U64("count"), FIELD(run_exit_place, count), .what = "exits"},
+	{U64("ns"), FIELD(run_exit_place, ns), .unit = "ns", .what = "in the VMM"},
+	{0}};
+
+static const char *add_place(struct run_result *r, void *parent, void *element)
+{
+	run_result_add_exit_place(r, element);
+	return NULL;
+}
+
+/* ---- accesses ---------------------------------------------------------------------------------- */
+
+static unsigned int windows(const struct run_result *r, const void *base)
+{
+	return RUN_ACCESS_WINDOWS;
+}
+
+static void write_window_samples(struct json *j, const struct run_result *r, const void *base)
+{
+	json_array(j, "window_samples");
+	for (unsigned int w = 0; w < windows(r, base); w++)
+		json_u64(j, NULL, run_access_window[w]);
+	json_end_array(j);
+}
+
+static void read_nothing(struct loader *l, const struct json_value *v, struct run_result *r,
+			 void *base)
+{
+}
+
+/** Points of a method that only knows how many have one window and no heat. */
+static void write_points(struct json *j, const struct run_result *r, const void *base)
+{
+	const struct run_access *a = base;
+
+	json_array(j, "points");
+	for (unsigned int p = 0; p < a->nr_points; p++) {
+		json_object(j, NULL);
+		json_u64(j, "t_ns", a->points[p].t_ns);
+		json_array(j, "window");
+		for (unsigned int w = 0; w < (a->has_pages ? RUN_ACCESS_WINDOWS : 1); w++)
+			json_u64(j, NULL, a->points[p].window[w]);
+		json_end_array(j);
+		json_array(j, "heat");
+		for (unsigned int b = 0; a->has_pages && b < RUN_HEAT_BUCKETS; b++)
+			json_u64(j, NULL, a->points[p].heat[b]);
+		json_end_array(j);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static const struct value point_schema[] = {
+	{U64("t_ns"), FIELD(run_access_point, t_ns), .flags = VALUE_RISES, .unit = "ns",
+	 .what = "since the machine began to run"},
+	{U32("window"), FIELD(run_access_point, window), .nr = RUN_ACCESS_WINDOWS, .unit = "pages",
+	 .what = "working sets, as access.window_samples; one number without has_pages"},
+	{U32("heat"), FIELD(run_access_point, heat), .nr = RUN_HEAT_BUCKETS, .unit = "pages",
+	 .what = "by address, config.heat_pages each; empty without has_pages"},
+	{0}};
+
+static const char *add_point(struct run_result *r, void *parent, void *element)
+{
+	run_access_add_point(parent, element);
+	return NULL;
+}
+
+#define SCORE_(field) {U64(#field), FIELD(run_access, score.field)},
+static const struct value score_schema[] = {RUN_ACCESS_SCORE(SCORE_){0}};
+#undef SCORE_
+
+static bool has_score(const struct run_result *r, const void *base)
+{
+	const struct run_access *a = base;
+
+	return a->score.rounds || a->score.phases;
+}
+
+static const struct value access_schema[] = {
+	{TEXT("method"), FIELD(run_access, method), .what = "guest, unmap, dirty, refs"},
+	{TEXT("why_not"), FIELD(run_access, why), .flags = VALUE_NULL | VALUE_ZERO_NULL,
+	 .what = "why it does not work here; null: it works"},
+	{BOOL("has_pages"), FIELD(run_access, has_pages),
+	 .what = "it names pages, not only their number"},
+	{U64("times"), FIELD(run_access, times), .what = "samples"},
+	{U64("ns"), FIELD(run_access, ns), .unit = "ns", .what = "of the VMM"},
+	{U64("guest_ticks"), FIELD(run_access, guest_ticks), .unit = "ticks", .source = "guest",
+	 .what = "of the guest"},
+	{U64("pages_total"), FIELD(run_access, pages_total), .unit = "pages",
+	 .what = "over samples"},
+	{U64("points_dropped"), FIELD(run_access, dropped), .what = "points without room"},
+	{.name = "window_samples",
+	 .type = VALUE_CUSTOM,
+	 .write = write_window_samples,
+	 .read = read_nothing,
+	 .what = "working sets of so many samples; 0: since the start"},
+	{LIST("points", run_access, points, nr_points), .members = point_schema, .add = add_point,
+	 .max = RUN_ACCESS_POINTS, .write = write_points, .what = "one a sample"},
+	{OBJECT("score"), .members = score_schema, .there = has_score, .flags = VALUE_NULL,
+	 .what = "held against a program's own word: RUN_ACCESS_SCORE of result.h"},
+	{0}};
+
+static const char *add_access(struct run_result *r, void *parent, void *element)
+{
+	struct run_access *a = element;
+
+	run_result_add_access(r, a);
+	run_access_free(a);
+	return NULL;
+}
+
+/* ---- observers, samples, reports --------------------------------------------------------------- */
+
+static const struct value observer_schema[] = {
+	{TEXT("name"), FIELD(run_observer, name), .what = "who watched"},
+	{U64("times"), FIELD(run_observer, times), .what = "how often it looked"},
+	{U64("ns"), FIELD(run_observer, ns), .unit = "ns", .what = "how long that took",
+	 .metric = {"mmvm_observer_seconds", "counter", "seconds", "What watching has cost."}},
+	{U64("exits"), FIELD(run_observer, exits), .what = "exits of vCPUs it caused"},
+	{U64("guest_stall_ns"), FIELD(run_observer, stall_ns), .flags = VALUE_NULL,
+	 HAS(run_observer, has_stall, BASE), .unit = "ns",
+	 .what = "the guest stood still for it; null: not known"},
+	{TEXT("note"), FIELD(run_observer, note), .what = "more about it"},
+	{0}};
+
+static const char *add_observer(struct run_result *r, void *parent, void *element)
+{
+	run_result_add_observer(r, element);
+	return NULL;
+}
+
+static void observer_labels(FILE *f, unsigned int i, const void *element)
+{
+	metric_label(f, "observer", ((const struct run_observer *)element)->name);
+}
+
+#define S(member) FIELD(run_sample, member)
+static const struct value sample_kvm_schema[] = {
+	{U64("pages_4k"), S(mapped[0]), .unit = "pages", .what = "mapped in the second stage"},
+	{U64("pages_2m"), S(mapped[1]), .unit = "pages", .what = "mapped in the second stage"},
+	{U64("pages_1g"), S(mapped[2]), .unit = "pages", .what = "mapped in the second stage"},
+	{U64("pf_taken"), S(pf_taken), .what = "second-stage faults so far"},
+	{0}};
+
+static bool has_log(const struct run_result *r, const void *base)
+{
+	return r->has_dirty;
+}
+
+static bool has_heat(const struct run_result *r, const void *base)
+{
+	return r->has_dirty && r->heat_pages;
+}
+
+static unsigned int zones_of(const struct run_result *r, const void *base)
+{
+	return ((const struct run_sample *)base)->nr_zones;
+}
+
+#define GUEST_COUNT .flags = VALUE_CSV, .source = "guest"
+const struct value sample_schema[] = {
+	{U64("t_ns"), S(t_ns), .flags = VALUE_CSV | VALUE_RISES, .unit = "ns",
+	 .what = "since the machine began to run"},
+	{U64("dirty"), S(dirty), .flags = VALUE_CSV, .unit = "pages", .source = "KVM, devices",
+	 .what = "found dirty since the sample before"},
+	{U64("pswpin"), S(pswpin), GUEST_COUNT, .unit = "pages", .what = "swapped in so far"},
+	{U64("pswpout"), S(pswpout), GUEST_COUNT, .unit = "pages", .what = "swapped out so far"},
+	{U64("pgfault"), S(pgfault), GUEST_COUNT, .what = "page faults so far"},
+	{U64("pgmajfault"), S(pgmajfault), GUEST_COUNT, .what = "of them with I/O"},
+	{U64("progress_done"), S(progress_done), GUEST_COUNT, .what = "of the program"},
+	{U64("progress_total"), S(progress_total), GUEST_COUNT, .what = "of the program"},
+	{U64("free_pages"), S(free_pages), GUEST_COUNT, .unit = "pages", .what = "of all zones"},
+	{U64("swap_free"), S(swap_free), GUEST_COUNT, .unit = "pages", .what = "of swap"},
+	{U64("exits"), S(exits), .flags = VALUE_CSV, .what = "to the VMM so far"},
+	{OBJECT("kvm"), .members = sample_kvm_schema, HAS(run_sample, has_kvm, BASE),
+	 .flags = VALUE_NULL, .source = "KVM", .what = "null: this host has no binary statistics"},
+	{I64("zone_free"), S(zone_free), .nr = MMVM_MAX_ZONES, .length = zones_of,
+	 .nr_offset = offsetof(struct run_sample, nr_zones), .unit = "pages", .source = "guest",
+	 .what = "as zones"},
+	{I64("levels"), S(level), .nr = NR_ZONE_STAT_ITEMS, .names = level_names,
+	 .flags = VALUE_CSV, .source = "guest", .what = "summed over zones"},
+	{U64("dirty_distinct"), S(dirty_distinct), .there = has_log, .unit = "pages",
+	 .what = "found dirty at least once so far"},
+	{U32("dirty_owner"), S(dirty_owner), .nr = NR_PAGE_TYPES, .names = type_names,
+	 .flags = VALUE_SKIP_ZERO, HAS(run_sample, has_owner, BASE), .unit = "pages",
+	 .source = "KVM, devices; sorted by the guest's page array", .what = "`dirty` by owner"},
+	{U32("dirty_zone"), S(dirty_zone), .nr = MMVM_MAX_ZONES, .length = zones_of,
+	 HAS(run_sample, has_owner, BASE), .unit = "pages", .what = "`dirty` by zone"},
+	{U32("dirty_region"), S(dirty_region), .nr = 2, HAS(run_sample, has_owner, BASE),
+	 .unit = "pages", .what = "`dirty` in low and high RAM"},
+	{U32("heat"), S(heat), .nr = RUN_HEAT_BUCKETS, .there = has_heat, .unit = "pages",
+	 .what = "`dirty` by address, config.heat_pages each"},
+	{0}};
+
+static const char *add_sample(struct run_result *r, void *parent, void *element)
+{
+	run_result_add_sample(r, element);
+	return NULL;
+}
+
+static void write_reports(struct json *j, const struct run_result *r, const void *base)
+{
+	json_object(j, "reports");
+	for (unsigned int i = 0; i < r->nr_reports; i++)
+		json_string(j, r->reports[i].name, r->reports[i].text);
+	json_end_object(j);
+}
+
+static void read_reports(struct loader *l, const struct json_value *v, struct run_result *r,
+			 void *base)
+{
+	v = json_get(v, "reports");
+	if (v && v->type != JSON_NULL && v->type != JSON_OBJECT) {
+		loader_bad(l, "reports is not an object");
+		return;
+	}
+	for (const struct json_value *n = v && v->type == JSON_OBJECT ? v->first : NULL; n;
+	     n = n->next) {
+		if (n->type != JSON_STRING)
+			loader_bad(l, "reports.%.40s is not a text", n->key);
+		else
+			run_result_keep_report(r, n->key, n->text, n->len);
+	}
+}
+
+static void write_schema(struct json *j, const struct run_result *r, const void *base)
+{
+	json_u64(j, "schema", RUN_RESULT_SCHEMA);
+	json_u64(j, "contract", MMVM_CONTRACT_VERSION);
+}
+
+static void write_complete(struct json *j, const struct run_result *r, const void *base)
+{
+	json_bool(j, "complete", !r->no_memory);
+}
+
+/** Read last of all (read_json.c): loading could run out of memory itself. */
+const struct value result_schema[] = {
+	{.name = "schema",
+	 .type = VALUE_CUSTOM,
+	 .write = write_schema,
+	 .read = read_nothing,
+	 .what = "version of this format; `contract`: of mmvm/shared.h"},
+	{TEXT("command"), R(command), .source = "mmvm", .what = "the command line"},
+	{.name = "complete",
+	 .type = VALUE_CUSTOM,
+	 .write = write_complete,
+	 .read = read_nothing,
+	 .what = "false: mmvm ran out of memory, something is missing"},
+	{OBJECT("config"), .members = config_schema, .source = "mmvm",
+	 .what = "what was asked for"},
+	{OBJECT("host"), .members = host_schema, .source = "mmvm", .what = "where it ran"},
+	{OBJECT("outcome"), .members = outcome_schema, .source = "mmvm", .what = "what came of it"},
+	{OBJECT("time"), .members = time_schema, .source = "mmvm", .what = "how long it took"},
+	{OBJECT("memory"), .members = memory_schema, .source = "mmvm",
+	 .what = "host's and guest's"},
+	{LIST("checks", run_result, checks, nr_checks), .members = check_schema, .add = add_check,
+	 .labels = check_labels, .source = "mmvm", .what = "guest truth beside host observation"},
+	{.name = "guest_counters",
+	 .type = VALUE_CUSTOM,
+	 .write = write_counters,
+	 .read = read_counters,
+	 .source = "guest",
+	 .what = "events by their vmstat names, summed over CPUs (include/mmvm/vmstat.h)"},
+	{LIST("zones", run_result, zones, nr_zones), .members = zone_schema, .add = add_zone,
+	 .labels = zone_labels, .max = MMVM_MAX_ZONES, .source = "guest", .what = "its zones"},
+	{OBJECT("dirty"), .members = dirty_schema, HAS_R(has_dirty), .flags = VALUE_NULL,
+	 .source = "KVM, devices", .what = "the dirty log; null: none was kept"},
+	{U64("audit_findings"), R(audit_findings), HAS_R(has_audit), .flags = VALUE_NULL,
+	 .source = "mmvm", .what = "contradictions found in guest memory; null: not looked for",
+	 .metric = {"mmvm_audit_findings", "gauge", NULL, "Contradictions found in guest memory."}},
+	{U64("records_dropped"), R(records_dropped), .source = "mmvm",
+	 .what = "records of the guest that found no room"},
+	{LIST("disks", run_result, disks, nr_disks), .members = disk_schema, .add = add_disk,
+	 .labels = disk_labels, .source = "device", .what = "requests of each disk"},
+	{LIST("kvm", run_result, kvm, nr_kvm), .members = kvm_schema, .add = add_kvm,
+	 .source = "KVM", .what = "its binary statistics"},
+	{U64("exit_tick_ps"), R(exit_tick_ps), .unit = "ps", .source = "mmvm",
+	 .what = "a tick of exits.log2_ticks; 0: not known"},
+	{LIST("exits", run_result, exits, nr_exits), .members = exit_schema, .add = add_exit,
+	 .labels = exit_labels, .source = "mmvm", .what = "what made vCPUs leave the guest"},
+	{LIST("exit_places", run_result, places, nr_places), .members = place_schema,
+	 .add = add_place, HAS_R(has_exit_places), .source = "mmvm", .what = "the same by place"},
+	{U64("exits_placed"), R(exits_placed), HAS_R(has_exit_places), .source = "mmvm",
+	 .what = "exits that were looked at"},
+	{U64("exits_unplaced"), R(exits_unplaced), HAS_R(has_exit_places), .source = "mmvm",
+	 .what = "of them in no row of exit_places"},
+	{LIST("access", run_result, access, nr_access), .members = access_schema, .add = add_access,
+	 .source = "mmvm", .what = "accessed pages, one element a method"},
+	{LIST("observers", run_result, observers, nr_observers), .members = observer_schema,
+	 .add = add_observer, .labels = observer_labels, .source = "mmvm",
+	 .what = "what watching has cost"},
+	{LIST("samples", run_result, samples, nr_samples), .members = sample_schema,
+	 .add = add_sample, .source = "mmvm", .what = "the machine at each tick"},
+	{.name = "reports",
+	 .type = VALUE_CUSTOM,
+	 .write = write_reports,
+	 .read = read_reports,
+	 .source = "guest",
+	 .what = "texts the guest sent (meminfo ...)"},
+	{0}};
