@@ -37,7 +37,7 @@ struct prop {
 };
 struct node {
 	const char *name;
-	struct prop compatible, device_type, reg, interrupts, role, numa_node;
+	struct prop compatible, device_type, reg, interrupts, role, numa_node, distances;
 };
 
 struct boot_info boot_info;
@@ -80,6 +80,30 @@ static __init void node_device(const struct node *n, struct boot_device *d)
 		strscpy(d->role, n->role.data, sizeof(d->role));
 }
 
+/* The NUMA node of a cpu or memory node; counts nodes. */
+static __init int node_id(const struct node *n)
+{
+	u64 id = prop_u64(&n->numa_node);
+
+	if (id >= MMVM_MAX_NODES)
+		panic("device tree: NUMA node %lu in %s", (unsigned long)id, n->name);
+	boot_info.nr_nodes = max(boot_info.nr_nodes, (u32)id + 1);
+	return (int)id;
+}
+
+/* numa-distance-map-v1: triples of from, to, distance. */
+static __init void node_distances(const struct prop *p)
+{
+	for (u32 i = 0; i + 12 <= p->len; i += 12) {
+		u32 from = be32(p->data + i), to = be32(p->data + i + 4),
+		    distance = be32(p->data + i + 8);
+
+		if (from >= MMVM_MAX_NODES || to >= MMVM_MAX_NODES || distance > 255)
+			panic("device tree: bad distance map");
+		boot_info.node_distance[from][to] = (u8)distance;
+	}
+}
+
 static bool has_testchan __initdata;
 
 /* All properties of a node are known. */
@@ -89,10 +113,16 @@ static __init void node_done(const struct node *n)
 		struct boot_device ram = {0};
 
 		node_device(n, &ram);
-		if (memblock_add(ram.base, ram.size, (int)prop_u64(&n->numa_node)))
+		if (memblock_add(ram.base, ram.size, node_id(n)))
 			panic("device tree: bad memory node %s", n->name);
 	} else if (prop_is(&n->device_type, "cpu")) {
+		u64 cpu = prop_u64(&n->reg);
+
+		if (cpu < MMVM_MAX_CPUS)
+			boot_info.cpu_node[cpu] = node_id(n);
 		boot_info.nr_cpus++;
+	} else if (prop_is(&n->compatible, "numa-distance-map-v1")) {
+		node_distances(&n->distances);
 	} else if (prop_is(&n->compatible, MMVM_FDT_COMPAT_TESTCHAN)) {
 		has_testchan = true;
 	} else if (n->reg.len >= 16 && prop_string(&n->compatible) &&
@@ -144,6 +174,8 @@ static __init void node_prop(struct node *n, const char *name, const struct prop
 		n->role = *p;
 	else if (!strcmp(name, "numa-node-id"))
 		n->numa_node = *p;
+	else if (!strcmp(name, "distance-matrix"))
+		n->distances = *p;
 }
 
 /* One pass over the structure block [p, end). */

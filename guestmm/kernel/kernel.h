@@ -25,6 +25,9 @@ struct boot_info {
 	const char *test; /* "suite.case" or NULL */
 	u32 quirks;	  /* MMVM_QUIRK_* */
 	u32 nr_cpus;
+	u8 cpu_node[MMVM_MAX_CPUS];
+	u32 nr_nodes;					  /* with memory or CPUs */
+	u8 node_distance[MMVM_MAX_NODES][MMVM_MAX_NODES]; /* 10 is local; 0: not said */
 	u64 tsc_hz, lapic_hz, epoch_ns, seed;
 	phys_addr_t initrd_start, initrd_end;	     /* 0 = none; reserved in memblock */
 	struct boot_device device[BOOT_MAX_DEVICES]; /* those with memory, in the tree's order */

@@ -566,6 +566,50 @@ static void test_fdt(void)
 	machine_destroy(m);
 }
 
+static void test_nodes(void)
+{
+	static const uint32_t distances[] = {0, 0, 10, 0, 1, 21, 1, 0, 20, 1, 1, 10};
+	static const struct {
+		const char *path;
+		uint64_t size;
+		uint32_t node;
+	} memory[] = {{"/memory@0", 8 << 20, 0},
+		      {"/memory@800000", 4 << 20, 1},
+		      {"/memory@100000000", 2 << 20, 1}};
+	struct machine_config c = plain();
+	const fdt32_t *map, *reg;
+	struct machine *m;
+	const void *fdt;
+	int len, node;
+
+	c.cpus = 2;
+	c.ram_low = 12 << 20;
+	c.ram_high = 2 << 20;
+	c.nr_nodes = 2;
+	c.node[0] = (struct machine_node){.memory = 8 << 20, .cpus = 2, .distance = {10, 21}};
+	c.node[1] = (struct machine_node){.memory = 6 << 20, .cpus = 1};
+	m = MAKE(halt, &c);
+	fdt = guest_ram_ptr(machine_ram(m), MMVM_FDT_BASE, MMVM_FDT_MAX);
+	for (unsigned int i = 0; i < 3; i++) {
+		node = fdt_path_offset(fdt, memory[i].path);
+		CU_ASSERT_FATAL(node > 0);
+		reg = fdt_getprop(fdt, node, "reg", &len);
+		CU_ASSERT_EQUAL_FATAL(len, 16);
+		CU_ASSERT_EQUAL(fdt32_to_cpu(reg[3]), memory[i].size);
+		map = fdt_getprop(fdt, node, "numa-node-id", NULL);
+		CU_ASSERT_EQUAL(fdt32_to_cpu(*map), memory[i].node);
+	}
+	map = fdt_getprop(fdt, fdt_path_offset(fdt, "/cpus/cpu@0"), "numa-node-id", NULL);
+	CU_ASSERT_EQUAL(fdt32_to_cpu(*map), 1);
+	node = fdt_node_offset_by_compatible(fdt, -1, "numa-distance-map-v1");
+	CU_ASSERT_FATAL(node > 0);
+	map = fdt_getprop(fdt, node, "distance-matrix", &len);
+	CU_ASSERT_EQUAL_FATAL(len, (int)sizeof(distances));
+	for (unsigned int i = 0; i < 12; i++)
+		CU_ASSERT_EQUAL(fdt32_to_cpu(map[i]), distances[i]);
+	machine_destroy(m);
+}
+
 static void refused(struct machine_config *c, int status, const char *word)
 {
 	struct mmvm_error err = {0};
@@ -696,6 +740,7 @@ int main(void)
 		{"audit on the stopped vCPU", test_audit},
 		{"ticks", test_ticks},
 		{"device tree", test_fdt},
+		{"nodes", test_nodes},
 		{"what cannot be made is refused in one sentence", test_refused},
 		{"no descriptor left, at every place", test_no_descriptors},
 		{"KVM's binary statistics", test_kvm_stats},

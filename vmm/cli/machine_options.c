@@ -5,6 +5,7 @@
 #include "cli/machine_options.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,24 @@ const struct cli_option machine_option_table[] = {
 		 "; for Linux " LINUX_MEMORY ")",
 	 .kind = OPTION_TEXT,
 	 AT(memory)},
+	{.name = "--node",
+	 .value = "memory=SIZE[,cpus=A-B][,distance=N:N...]",
+	 .help = "a NUMA node: its share of RAM, its CPUs (0-1, 0+2), its distances to\n"
+		 "all nodes; once for each node",
+	 .kind = OPTION_LIST,
+	 AT(nodes),
+	 .max = MMVM_MAX_NODES},
+	{.name = "--backing",
+	 .value = "4k|thp|hugetlb|file=PATH",
+	 .help = "what holds guest RAM on the host (thp)",
+	 .kind = OPTION_TEXT,
+	 AT(backing),
+	 .words = "4k thp hugetlb file="},
+	{.name = "--pin",
+	 .value = "P[,P...]",
+	 .help = "the host's processor of each CPU",
+	 .kind = OPTION_TEXT,
+	 AT(pin)},
 	{.name = "--cpus",
 	 .value = "N",
 	 .help = "processors (1)",
@@ -129,7 +148,7 @@ void machine_options_init(struct machine_options *o)
 	o->config.cpus = 1;
 	o->config.tick_ms = DEFAULT_SAMPLE_MS;
 	o->config.dirty_log = true;
-	o->config.thp = true;
+	o->config.backing = BACKING_THP;
 	o->config.console_fd = STDOUT_FILENO;
 	if (getrandom(&o->config.seed, sizeof(o->config.seed), 0) < 0)
 		o->config.seed = 1;
@@ -308,6 +327,21 @@ static int check_files(const struct machine_options *o)
 	return 0;
 }
 
+/** Nodes say how much RAM there is, when --memory does not. */
+static const char *memory_text(struct machine_options *o)
+{
+	uint64_t sum = 0;
+
+	if (o->memory)
+		return o->memory;
+	if (!o->config.nr_nodes)
+		return o->linux_guest ? LINUX_MEMORY : DEFAULT_MEMORY;
+	for (unsigned int n = 0; n < o->config.nr_nodes; n++)
+		sum += o->config.node[n].memory;
+	snprintf(o->memory_sum, sizeof(o->memory_sum), "%" PRIu64, sum);
+	return o->memory_sum;
+}
+
 int machine_options_apply(struct machine_options *o, const char *command)
 {
 	struct machine_config *c = &o->config;
@@ -320,10 +354,14 @@ int machine_options_apply(struct machine_options *o, const char *command)
 	if (o->linux_guest && o->exec.nr)
 		return cli_usage_error(command, "--exec goes with guestmm: a Linux kernel's "
 						"programs come in its --initrd");
-	if (!o->memory)
-		o->memory = o->linux_guest ? LINUX_MEMORY : DEFAULT_MEMORY;
-	if (cli_parse_memory(o->memory, &c->ram_low, &c->ram_high, &err))
+	rc = machine_options_nodes(o, command);
+	if (rc)
+		return rc;
+	if (cli_parse_memory(memory_text(o), &c->ram_low, &c->ram_high, &err))
 		return cli_fail(&err);
+	rc = machine_options_host(o, command);
+	if (rc)
+		return rc;
 	if (c->dirty_chunk &&
 	    (!c->dirty_log || c->dirty_mode == DIRTY_BITMAP || c->dirty_mode == DIRTY_RING))
 		return cli_usage_error(command,

@@ -12,9 +12,11 @@
 
 struct machine_options {
 	struct machine_config config; /* complete after machine_options_apply() */
-	const char *memory, *swap, *initrd;
+	const char *memory, *swap, *initrd, *pin, *backing;
+	struct option_list nodes;
 	struct option_list disks;
 	struct option_list exec;       /* program and its arguments */
+	char memory_sum[24];	       /* of all nodes */
 	char kernel[PATH_MAX];	       /* when none is given */
 	char program[PATH_MAX];	       /* host path, "" = none */
 	char exec_guest[NAME_MAX + 8]; /* "/bin/NAME" */
@@ -32,6 +34,9 @@ void machine_options_init(struct machine_options *o);
 /** Options are parsed: check them, find the files, complete the configuration but for its initrd. 0
  * or an exit status after it has said what is wrong. */
 int machine_options_apply(struct machine_options *o, const char *command);
+/** --node, --backing, --pin into the configuration (cli/node_options.c). 0 or an exit status. */
+int machine_options_nodes(struct machine_options *o, const char *command);
+int machine_options_host(struct machine_options *o, const char *command);
 /** Read and pack what the guest finds as its root. 0, or -1 with err. */
 int machine_options_initrd(struct machine_options *o, struct mmvm_error *err);
 /** The machine has its copy. Also frees what a failure left. */

@@ -4,7 +4,8 @@
  *   /                 #address-cells 2, #size-cells 2
  *   +- chosen         command line, initrd, seeds, what to run, clocks, quirks of the host
  *   +- cpus/cpu@N
- *   +- memory@GPA     one a region, numa-node-id
+ *   +- memory@GPA     one a region and node, numa-node-id
+ *   +- distance-map   between nodes, if there are several
  *   +- serial@3f8, testchan@600, fastop@610    ports: compatible, reg (port, length), interrupts
  *   +- virtio@GPA ... "virtio,mmio", reg, interrupts, mmvm,role
  *   +- dma@GPA, shared@GPA
@@ -133,7 +134,7 @@ static void put_cpus(struct tree *t, const struct machine *m)
 		begin_at(t, "cpu", i);
 		put_string(t, "device_type", "cpu");
 		put_u32(t, "reg", i);
-		put_u32(t, "numa-node-id", 0);
+		put_u32(t, "numa-node-id", machine_cpu_node(&m->config, i));
 		if (i)
 			put_string(t, "enable-method", MMVM_FDT_ENABLE_FASTOP);
 		end(t);
@@ -143,15 +144,36 @@ static void put_cpus(struct tree *t, const struct machine *m)
 
 static void put_memory(struct tree *t, const struct machine *m)
 {
-	for (unsigned int i = 0; i < m->ram.nr; i++) {
-		const struct guest_ram_region *r = &m->ram.region[i];
+	struct machine_node_range r;
 
-		begin_at(t, "memory", r->gpa);
+	for (unsigned int i = 0; machine_node_range(m, i, &r); i++) {
+		begin_at(t, "memory", r.gpa);
 		put_string(t, "device_type", "memory");
-		put_reg(t, r->gpa, r->size);
-		put_u32(t, "numa-node-id", (uint32_t)r->node);
+		put_reg(t, r.gpa, r.size);
+		put_u32(t, "numa-node-id", r.node);
 		end(t);
 	}
+}
+
+/** numa-distance-map-v1: triples of from, to, distance. One node needs none. */
+static void put_distances(struct tree *t, const struct machine *m)
+{
+	unsigned int nr = machine_nr_nodes(&m->config);
+	fdt32_t map[MMVM_MAX_NODES * MMVM_MAX_NODES * 3], *p = map;
+
+	if (nr < 2)
+		return;
+	for (unsigned int a = 0; a < nr; a++) {
+		for (unsigned int b = 0; b < nr; b++) {
+			*p++ = cpu_to_fdt32(a);
+			*p++ = cpu_to_fdt32(b);
+			*p++ = cpu_to_fdt32(machine_node_distance(&m->config, a, b));
+		}
+	}
+	begin(t, "distance-map");
+	put_string(t, "compatible", "numa-distance-map-v1");
+	keep(t, fdt_property(t->fdt, "distance-matrix", map, (int)((p - map) * 4)));
+	end(t);
 }
 
 /** A device as its model declares it. */
@@ -223,6 +245,7 @@ int machine_build_fdt(struct machine *m, const uint8_t seed[32], struct mmvm_err
 	put_chosen(&t, m, seed);
 	put_cpus(&t, m);
 	put_memory(&t, m);
+	put_distances(&t, m);
 	put_ports(&t, m);
 	put_mmio(&t, m);
 	end(&t);

@@ -1,6 +1,7 @@
 /*
  * The machine from inside: one struct, and what each file of this folder does with it.
  *
+ *   numa.c     nodes, host nodes              pin.c    vCPU threads on host processors
  *   ram.c      guest RAM, the shared window, memory slots   dirty.c  the dirty log
  *   elf.c      the guest's ELF file into RAM            symtab.c  its symbols
  *   linux.c    or a bzImage, its parameters, its end
@@ -113,6 +114,7 @@ struct machine {
 	struct guest_ram ram;
 	int ram_fd[MMVM_MAX_RAM_REGIONS];
 	struct mmvm_shared *shared;
+	int host_node[MMVM_MAX_NODES]; /* numa.c; -1: not bound */
 
 	/* dirty.c */
 	struct machine_dirty dirty;
@@ -165,6 +167,13 @@ int machine_ram_create(struct machine *m, struct mmvm_error *err);
 void machine_ram_destroy(struct machine *m);
 /** RAM or the shared window; NULL elsewhere or across an edge. */
 void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len);
+
+/* numa.c, pin.c: 0, or -1 with err. */
+int machine_check_nodes(const struct machine_config *c, struct mmvm_error *err);
+int machine_bind_nodes(struct machine *m, struct mmvm_error *err);
+int machine_check_pin(const struct machine_config *c, struct mmvm_error *err);
+/** The thread runs. 0 or -errno. */
+int machine_pin_thread(const struct machine_vcpu *v);
 
 /* dirty.c, in the order of calls: before there is RAM, when there is RAM, for each vCPU. 0, or -1
  * with err. */

@@ -192,7 +192,7 @@ static int check_config(const struct machine_config *c, struct mmvm_error *err)
 	if (c->nr_disks > sizeof(c->disk) / sizeof(c->disk[0]))
 		return mmvm_error(err, MMVM_EXIT_USAGE, "at most %zu disks",
 				  sizeof(c->disk) / sizeof(c->disk[0]));
-	return 0;
+	return machine_check_nodes(c, err) || machine_check_pin(c, err) ? -1 : 0;
 }
 
 struct machine *machine_create(const struct machine_config *config, struct mmvm_error *err)
@@ -431,7 +431,8 @@ uint64_t machine_ram_resident(const struct machine *m)
 	uint64_t bytes = 0;
 	struct stat st;
 
-	for (unsigned int i = 0; i < m->ram.nr; i++)
+	/* With one file for all regions, once. */
+	for (unsigned int i = 0; i < (m->config.backing == BACKING_FILE ? 1 : m->ram.nr); i++)
 		if (!fstat(m->ram_fd[i], &st))
 			bytes += (uint64_t)st.st_blocks * 512;
 	return bytes;

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "mmvm/layout.h"
 #include "mmvm/shared.h"
 #include "mmvm/testchan.h"
 
@@ -57,6 +58,23 @@ int dirty_mode_parse(const char *text, enum dirty_mode *mode);
 
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_LAB };
 
+/** What holds guest RAM on the host. */
+enum ram_backing {
+	BACKING_4K,	 /* no huge pages */
+	BACKING_THP,	 /* transparent huge pages where the host has them */
+	BACKING_HUGETLB, /* pages of 2 MiB reserved on the host (vm.nr_hugepages) */
+	BACKING_FILE,	 /* config.backing_file: what RAM holds is left in it */
+};
+/** "4k", "thp", "hugetlb", "file". */
+const char *ram_backing_name(enum ram_backing backing);
+
+/** A NUMA node of the guest. */
+struct machine_node {
+	uint64_t memory;		  /* bytes */
+	uint64_t cpus;			  /* bit i: vCPU i */
+	uint8_t distance[MMVM_MAX_NODES]; /* to each node; 0: 10 to itself, 20 to others */
+};
+
 struct machine_config {
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int cpus;
@@ -78,7 +96,12 @@ struct machine_config {
 	bool exit_sites;	  /* count exits by place, too (machine/exit_sites.h) */
 	/* Guest: sample accessed bits so often, and tell by MMVM_REC_ACCESS; 0: do not */
 	unsigned int access_ms;
-	bool thp;	/* advise huge pages for guest RAM */
+	enum ram_backing backing;
+	const char *backing_file;
+	struct machine_node node[MMVM_MAX_NODES]; /* RAM in this order, from address 0 up */
+	unsigned int nr_nodes;			  /* 0: one, with everything */
+	unsigned int pin[MMVM_MAX_CPUS];	  /* host processor of each vCPU */
+	unsigned int nr_pin;			  /* 0: they are not pinned */
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
 	unsigned int tick_ms;	     /* time between ticks of the observers; 0 = none */
@@ -214,6 +237,22 @@ struct kvm_stat;
 int machine_kvm_stats(struct machine *m,
 		      void (*fn)(const char *scope, const struct kvm_stat *stat, void *arg),
 		      void *arg);
+/* Nodes (machine/numa.c) */
+unsigned int machine_nr_nodes(const struct machine_config *c);
+unsigned int machine_cpu_node(const struct machine_config *c, unsigned int cpu);
+/** As ACPI's SLIT: 10 is local. */
+unsigned int machine_node_distance(const struct machine_config *c, unsigned int from,
+				   unsigned int to);
+/** A piece of RAM that lies in one node; false past the last. Pieces rise by address. */
+struct machine_node_range {
+	uint64_t gpa, size;
+	uint8_t *hva;
+	unsigned int node;
+};
+bool machine_node_range(const struct machine *m, unsigned int i, struct machine_node_range *out);
+/** The host's node that a guest node's memory is bound to; -1: it is not bound. */
+int machine_host_node(const struct machine *m, unsigned int node);
+
 /** Bytes of guest RAM that the host has given memory for. */
 uint64_t machine_ram_resident(const struct machine *m);
 

@@ -3,7 +3,7 @@
  * is written is noted by dirty.c.
  *
  *   guest physical     slot   behind it
- *   0 .. ram_low        0     memfd "guest-ram-0"
+ *   0 .. ram_low        0     memfd "guest-ram-0", or config.backing_file
  *   4 GiB .. +ram_high  1     memfd "guest-ram-1"
  *   0xd0200000 + 1 MiB  16    anonymous, shared with the guest
  *
@@ -11,9 +11,13 @@
  * of the host be one of the second stage too.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "machine/internal.h"
 #include "mmvm/access.h"
@@ -31,8 +35,8 @@ static size_t bitmap_bytes(uint64_t pages)
 	return (pages + BITS_PER_LONG - 1) / BITS_PER_LONG * sizeof(unsigned long);
 }
 
-/** Map `fd` at an address that equals gpa modulo 2 MiB. */
-static void *map_aligned(int fd, uint64_t gpa, uint64_t size)
+/** Map `fd` from `offset` on at an address that equals gpa modulo 2 MiB. */
+static void *map_aligned(int fd, uint64_t offset, uint64_t gpa, uint64_t size)
 {
 	uint64_t span = size + 2 * HUGE_SIZE, start, at;
 	void *area, *p;
@@ -42,7 +46,8 @@ static void *map_aligned(int fd, uint64_t gpa, uint64_t size)
 		return NULL;
 	start = (uint64_t)area;
 	at = (start + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE + gpa % HUGE_SIZE;
-	p = mmap((void *)at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	p = mmap((void *)at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)offset);
 	if (p == MAP_FAILED) {
 		munmap(area, span);
 		return NULL;
@@ -54,29 +59,114 @@ static void *map_aligned(int fd, uint64_t gpa, uint64_t size)
 	return p;
 }
 
-static int add_region(struct machine *m, uint64_t gpa, uint64_t size, struct mmvm_error *err)
-{
-	unsigned int i = m->ram.nr;
-	struct guest_ram_region *r = &m->ram.region[i];
-	uint32_t flags = m->config.dirty_log ? KVM_MEM_LOG_DIRTY_PAGES : 0;
-	char name[32] = "guest-ram-0";
-	int fd, rc;
+static const char *const backing_names[] = {"4k", "thp", "hugetlb", "file"};
 
-	name[10] = (char)('0' + i);
+const char *ram_backing_name(enum ram_backing backing)
+{
+	return backing_names[backing];
+}
+
+/** Free huge pages of 2 MiB on this host, -1: it has none of that size. */
+static long free_hugepages(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+	long n = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &n) != 1)
+		n = -1;
+	fclose(f);
+	return n;
+}
+
+static int open_hugetlb(const char *name, uint64_t size, struct mmvm_error *err)
+{
+	long have = free_hugepages(), want = (long)(size / HUGE_SIZE);
+	int fd;
+
+	if (size % HUGE_SIZE)
+		return mmvm_error(
+			err, MMVM_EXIT_USAGE,
+			"--backing hugetlb: RAM below and above 4 GiB must be whole pages "
+			"of 2 MiB");
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	if (fd >= 0 && !ftruncate(fd, (off_t)size) && have >= want)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return mmvm_error(err, MMVM_EXIT_HOST,
+			  "--backing hugetlb: %ld free pages of 2 MiB are needed, the host has %ld "
+			  "(sysctl vm.nr_hugepages=N)",
+			  want, have < 0 ? 0 : have);
+}
+
+/** A new or empty file: what another holds would be lost. All RAM is in one file, low RAM first. */
+static int open_file(const char *path, uint64_t offset, uint64_t size, struct mmvm_error *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd < 0)
+		return mmvm_error(err, MMVM_EXIT_USAGE, "--backing file=%s: %s", path,
+				  strerror(errno));
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != offset) {
+		close(fd);
+		return mmvm_error(err, MMVM_EXIT_USAGE,
+				  "--backing file=%s: not a new or empty file: what it holds would "
+				  "be lost",
+				  path);
+	}
+	if (!ftruncate(fd, (off_t)(offset + size)))
+		return fd;
+	close(fd);
+	return mmvm_error(err, MMVM_EXIT_HOST, "--backing file=%s: cannot make it %llu MiB: %s",
+			  path, (unsigned long long)((offset + size) >> 20), strerror(errno));
+}
+
+/** The file of a region that begins `offset` bytes into RAM. A descriptor, or -1 with err. */
+static int open_backing(const struct machine_config *c, const char *name, uint64_t offset,
+			uint64_t size, struct mmvm_error *err)
+{
+	int fd;
+
+	if (c->backing == BACKING_HUGETLB)
+		return open_hugetlb(name, size, err);
+	if (c->backing == BACKING_FILE)
+		return open_file(c->backing_file, offset, size, err);
 	fd = memfd_create(name, MFD_CLOEXEC);
 	if (fd < 0)
 		return mmvm_error(err, MMVM_EXIT_HOST, "cannot create guest RAM: %s",
 				  strerror(errno));
+	if (!ftruncate(fd, (off_t)size))
+		return fd;
+	close(fd);
+	return mmvm_error(err, MMVM_EXIT_HOST, "cannot create guest RAM: %s", strerror(errno));
+}
+
+static int add_region(struct machine *m, uint64_t gpa, uint64_t size, struct mmvm_error *err)
+{
+	unsigned int i = m->ram.nr;
+	struct guest_ram_region *r = &m->ram.region[i];
+	const struct machine_config *c = &m->config;
+	uint32_t flags = c->dirty_log ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+	uint64_t offset = gpa ? c->ram_low : 0;
+	char name[32] = "guest-ram-0";
+	int fd, rc;
+
+	name[10] = (char)('0' + i);
+	fd = open_backing(c, name, offset, size, err);
+	if (fd < 0)
+		return -1;
 	m->ram_fd[i] = fd;
 	r->gpa = gpa;
 	r->size = size;
 	m->ram.nr = i + 1;
-	if (ftruncate(fd, (off_t)size))
-		goto no_memory;
-	r->hva = map_aligned(fd, gpa, size);
+	r->hva = map_aligned(fd, c->backing == BACKING_FILE ? offset : 0, gpa, size);
 	if (!r->hva)
 		goto no_memory;
-	madvise(r->hva, size, m->config.thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	if (c->backing == BACKING_4K || c->backing == BACKING_THP)
+		madvise(r->hva, size, c->backing == BACKING_THP ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	/* A dump of the VMM is for the VMM's faults. */
 	madvise(r->hva, size, MADV_DONTDUMP);
 	if (m->config.dirty_log) {
@@ -105,7 +195,7 @@ int machine_ram_create(struct machine *m, struct mmvm_error *err)
 		return -1;
 	if (c->ram_high && add_region(m, MMVM_RAM_HIGH_BASE, c->ram_high, err))
 		return -1;
-	if (machine_dirty_bitmaps(m, err))
+	if (machine_bind_nodes(m, err) || machine_dirty_bitmaps(m, err))
 		return -1;
 	m->shared = mmap(NULL, MMVM_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			 -1, 0);

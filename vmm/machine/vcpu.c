@@ -522,7 +522,7 @@ int machine_vcpu_start(struct machine_vcpu *v)
 	rc = pthread_create(&v->thread, NULL, vcpu_main, v);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	v->started = !rc;
-	return -rc;
+	return rc ? -rc : machine_pin_thread(v);
 }
 
 void machine_vcpus_stop(struct machine *m)

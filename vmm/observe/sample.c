@@ -22,17 +22,17 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <x86intrin.h>
+#include "devices/device.h"
 #include "kvm/kvm.h"
 #include "observe/observers.h"
 #include "observe/page_state.h"
 #include "observe/sample.h"
 
-#define PAGE_SECTORS	   8u
-#define SWAP_HEADER_PAGES  1u
-#define SETTLE_NS	   2000000000ull
-#define SETTLE_STEP_NS	   2000000l
-#define BITS		   64u
-#define RAM_MAPPING_PREFIX "/memfd:guest-ram-"
+#define PAGE_SECTORS	  8u
+#define SWAP_HEADER_PAGES 1u
+#define SETTLE_NS	  2000000000ull
+#define SETTLE_STEP_NS	  2000000l
+#define BITS		  64u
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -82,6 +82,9 @@ int sampler_init(struct sampler *s, struct run_result *result, const struct mach
 	result->cpus = c->cpus;
 	result->seed = c->seed;
 	result->timeout_s = c->timeout_s;
+	snprintf(result->backing, sizeof(result->backing), "%s", ram_backing_name(c->backing));
+	s->nr_nodes = c->nr_nodes;
+	memcpy(s->node, c->node, sizeof(s->node));
 	snprintf(result->kernel_path, sizeof(result->kernel_path), "%s", c->kernel);
 	if (!uname(&u))
 		snprintf(result->host_kernel, sizeof(result->host_kernel), "%.32s %.60s", u.sysname,
@@ -434,8 +437,16 @@ static void add_checks(struct run_result *r, struct machine *m)
 			     "pswpin, disk sectors / 8 - header");
 }
 
+static bool is_ram(const struct guest_ram *ram, uint64_t from)
+{
+	for (unsigned int i = 0; i < ram->nr; i++)
+		if (from - (uint64_t)ram->region[i].hva < ram->region[i].size)
+			return true;
+	return false;
+}
+
 /** Memory of this process that is not guest RAM: PSS summed over its other mappings. */
-static uint64_t vmm_memory(void)
+static uint64_t vmm_memory(const struct guest_ram *ram_of)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
 	uint64_t sum = 0, kb, from, to;
@@ -446,7 +457,7 @@ static uint64_t vmm_memory(void)
 		return 0;
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &from, &to) == 2)
-			ram = strstr(line, RAM_MAPPING_PREFIX) != NULL;
+			ram = is_ram(ram_of, from);
 		else if (!ram && sscanf(line, "Pss: %" SCNu64 " kB", &kb) == 1)
 			sum += kb << 10;
 	}
@@ -470,8 +481,12 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 	r->totalram_pages = sh->totalram;
 	r->swap_total = sh->swap_total;
 	r->swap_free = sh->swap_free;
-	r->vmm_bytes = vmm_memory();
+	r->vmm_bytes = vmm_memory(machine_ram(m));
 	r->guest_ram_resident = machine_ram_resident(m);
+	for (unsigned int n = 0; n < s->nr_nodes; n++)
+		run_result_add_node(r, &(struct run_node){.memory = s->node[n].memory,
+							  .cpus = s->node[n].cpus,
+							  .host_node = machine_host_node(m, n)});
 	r->has_dirty = s->dirty;
 	r->has_exit_times = machine_exits_timed(m);
 	if (s->dirty)

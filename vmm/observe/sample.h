@@ -20,11 +20,13 @@ struct sampler {
 	/* One bit a page of RAM, high RAM behind low RAM: found dirty at least once. */
 	unsigned long *dirty_seen;
 	uint64_t ram_low;
-	uint64_t dirty_pages; /* bits in dirty_seen */
-	bool observed;	      /* anything at all was looked at while it ran */
-	uint64_t words;	      /* of the bitmaps */
-	bool dirty;	      /* the log is kept and could be read so far */
-	uint32_t *heat;	      /* of the sample being taken */
+	unsigned int nr_nodes;
+	struct machine_node node[MMVM_MAX_NODES]; /* as asked for */
+	uint64_t dirty_pages;			  /* bits in dirty_seen */
+	bool observed;				  /* anything at all was looked at while it ran */
+	uint64_t words;				  /* of the bitmaps */
+	bool dirty;				  /* the log is kept and could be read so far */
+	uint32_t *heat;				  /* of the sample being taken */
 	/* Pages of that sample, as bits like dirty_seen, until they are sorted by their owners. */
 	unsigned long *dirty_now;
 	const struct symtab

@@ -49,6 +49,10 @@ static void table_config(const struct out *o, const struct run_result *r)
 	fprintf(o->f, "  RAM            %s", format_bytes(r->ram_low, low, sizeof(low)));
 	if (r->ram_high)
 		fprintf(o->f, " + %s above 4 GiB", format_bytes(r->ram_high, high, sizeof(high)));
+	if (r->nr_nodes > 1)
+		fprintf(o->f, " in %u nodes", r->nr_nodes);
+	if (r->backing[0] && strcmp(r->backing, "thp") != 0)
+		fprintf(o->f, ", backing %s", r->backing);
 	fprintf(o->f, ", %u CPU%s, seed %" PRIu64 "\n", r->cpus, r->cpus == 1 ? "" : "s", r->seed);
 	fprintf(o->f, "  VMM memory     %s beside guest RAM",
 		format_bytes(r->vmm_bytes, vmm, sizeof(vmm)));

@@ -27,6 +27,7 @@ void run_result_free(struct run_result *r)
 	free(r->access);
 	free(r->samples);
 	free(r->counters);
+	free(r->nodes);
 	free(r->zones);
 	free(r->disks);
 	free(r->kvm);
@@ -120,6 +121,14 @@ void run_result_add_observer(struct run_result *r, const struct run_observer *o)
 
 	if (slot)
 		*slot = *o;
+}
+
+void run_result_add_node(struct run_result *r, const struct run_node *n)
+{
+	struct run_node *slot = GROW(r, nodes);
+
+	if (slot)
+		*slot = *n;
 }
 
 void run_result_add_zone(struct run_result *r, const struct run_zone *z)

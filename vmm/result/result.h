@@ -67,6 +67,13 @@ struct run_zone {
 	int64_t stat[NR_ZONE_STAT_ITEMS];			 /* enum zone_stat_item */
 };
 
+/** A NUMA node as it was asked for. */
+struct run_node {
+	uint64_t memory; /* bytes */
+	uint64_t cpus;	 /* bits by vCPU */
+	int host_node;	 /* that its memory is bound to; -1: not bound */
+};
+
 struct run_disk {
 	char role[16];
 	uint64_t size; /* bytes */
@@ -200,6 +207,9 @@ struct run_result {
 	char kernel_path[256];
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int cpus;
+	char backing[16];	/* of guest RAM: "4k", "thp", "hugetlb", "file" */
+	struct run_node *nodes; /* more than one only */
+	unsigned int nr_nodes;
 	uint64_t seed;
 	unsigned int timeout_s;
 
@@ -266,6 +276,7 @@ void run_result_set_command(struct run_result *r, int argc, char **argv);
 void run_result_add_sample(struct run_result *r, const struct run_sample *s);
 void run_result_add_counter(struct run_result *r, const char *name, uint64_t value);
 void run_result_add_zone(struct run_result *r, const struct run_zone *z);
+void run_result_add_node(struct run_result *r, const struct run_node *n);
 void run_result_add_disk(struct run_result *r, const char *role, uint64_t size,
 			 const struct mmvm_disk_stats *stats);
 /** The same scope and name again: values are added (so that vCPUs sum). */

@@ -31,11 +31,26 @@ static const char *const type_names[] = {MMVM_PAGE_TYPES(NAME_)};
 
 /* ---- config, host, outcome, time, memory ------------------------------------------------------- */
 
+static const struct value node_schema[] = {
+	{U64("memory_bytes"), FIELD(run_node, memory), .unit = "bytes", .what = "its share of RAM"},
+	{U64("cpus"), FIELD(run_node, cpus), .what = "bit i: vCPU i"},
+	{INT("host_node"), FIELD(run_node, host_node), .what = "bound to; -1: not bound"},
+	{0}};
+
+static const char *add_node(struct run_result *r, void *parent, void *element)
+{
+	run_result_add_node(r, element);
+	return NULL;
+}
+
 static const struct value config_schema[] = {
 	{TEXT("kernel"), R(kernel_path), .what = "path of the guest's kernel"},
 	{U64("ram_low_bytes"), R(ram_low), .unit = "bytes", .what = "guest RAM below 4 GiB"},
 	{U64("ram_high_bytes"), R(ram_high), .unit = "bytes", .what = "guest RAM from 4 GiB on"},
 	{U32("cpus"), R(cpus), .what = "vCPUs"},
+	{TEXT("backing"), R(backing), .what = "what holds guest RAM on the host"},
+	{LIST("nodes", run_result, nodes, nr_nodes), .members = node_schema, .add = add_node,
+	 .max = MMVM_MAX_NODES, .what = "NUMA nodes; empty: one with everything"},
 	{U64("seed"), R(seed), .what = "seed of everything random in the guest"},
 	{U32("timeout_s"), R(timeout_s), .unit = "s", .what = "time limit, 0: none"},
 	{U64("heat_pages"), R(heat_pages), .unit = "pages",
