@@ -90,10 +90,10 @@ struct mmvm_test_desc {
 	uint32_t flags; /* MMVM_TESTF_* */
 	uint32_t
 		timeout_s; /* in the lab or on hardware; 0 = default; x6 where ring 0 is emulated */
-	char args[48]; /* extra VM options: "memory=24M,high=8M swap=64M" (see vmm/cmd_test.c), or
+	char args[112]; /* extra VM options: "memory=24M,high=8M swap=64M" (see vmm/cmd_test.c), or
 			  "" */
 };
-_Static_assert(sizeof(struct mmvm_test_desc) == 128, "test descriptor is part of the contract");
+_Static_assert(sizeof(struct mmvm_test_desc) == 192, "test descriptor is part of the contract");
 
 #define MMVM_TESTF_LAB_ONLY \
 	(1u << 0) /* too long where ring 0 is emulated; run in lab or on hardware */

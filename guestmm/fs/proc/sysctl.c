@@ -13,6 +13,7 @@
 #include "mm/cache/pagecache.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/policy.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/phys/zone.h"
 
@@ -88,6 +89,16 @@ static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
 	return 0;
 }
 
+/* All policies, the one in use in brackets. */
+static int show_reclaim_policy(struct report *r, const struct proc_ctx *ctx)
+{
+	for (unsigned int i = 0; reclaim_policies[i]; i++)
+		report_printf(r, reclaim_policies[i] == reclaim_policy ? "%s[%s]" : "%s%s",
+			      i ? " " : "", reclaim_policies[i]->name);
+	report_printf(r, "\n");
+	return 0;
+}
+
 static int show_randomize_va_space(struct report *r, const struct proc_ctx *ctx)
 {
 	report_printf(r, "%d\n", READ_ONCE(sysctl_randomize_va_space));
@@ -126,6 +137,7 @@ static int show_osrelease(struct report *r, const struct proc_ctx *ctx)
 	{#name, PROC_SYS_VM, S_IFREG | 0644, .show = show_##name, .write = set_##name},
 const struct proc_entry proc_sysctl_entries[] = {
 	NUMBERS(X){"drop_caches", PROC_SYS_VM, S_IFREG | 0200, .write = set_drop_caches},
+	{"reclaim_policy", PROC_SYS_VM, S_IFREG | 0444, .show = show_reclaim_policy},
 	{"randomize_va_space", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_randomize_va_space,
 	 .write = set_randomize_va_space},
 	{"hostname", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_hostname},

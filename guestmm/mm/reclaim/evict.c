@@ -121,7 +121,9 @@ static enum outcome shrink_locked_page(const struct reclaim_policy *policy, stru
 				.referenced = TestClearPageReferenced(page),
 				.file = file,
 				.exec = vm_flags & VM_EXEC,
-				.active = PageActive(page)};
+				.active = PageActive(page),
+				.policy = READ_ONCE(page->flags) >> PAGE_POLICY_SHIFT &
+					  PAGE_POLICY_MASK};
 	switch (policy->judge(&use)) {
 	case PAGE_KEEP:
 		SetPageReferenced(page);

@@ -12,6 +12,7 @@
 
 const struct reclaim_policy *const reclaim_policies[] = {
 	&policy_twolist,
+	&policy_s3fifo,
 	NULL,
 };
 _Static_assert(ARRAY_SIZE(reclaim_policies) - 1 <= LRU_MAX_POLICIES, "rows as the host reads them");

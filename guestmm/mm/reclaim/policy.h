@@ -36,6 +36,7 @@ struct page_use {
 	bool file;	   /* a page of a file, not anonymous or shared memory */
 	bool exec;	   /* mapped as a program's text */
 	bool active;	   /* PG_active */
+	u32 policy;	   /* the policy's bits of the page's flags (PAGE_POLICY) */
 };
 enum page_verdict {
 	PAGE_RECLAIM,  /* take it */
@@ -75,7 +76,7 @@ struct reclaim_policy {
 	/** Pages of anonymous memory [0] and of files [1] to look at in one pass. */
 	void (*plan)(const struct lruvec *lv, const struct reclaim_pressure *p, u64 target[2]);
 	/** Make sure that isolate() finds pages, if the lists are out of balance. May look at about
-	 * nr pages' accessed bits. May sleep. */
+	 * nr pages' accessed bits. May sleep. NULL: nothing to do. */
 	void (*age)(struct lruvec *lv, unsigned int file, unsigned int nr, struct scan_control *sc);
 	/** Take up to nr pages, those least likely to be missed. Fills iso, whose lruvec and kind
 	 * are set. Returns iso->nr. */
@@ -103,7 +104,7 @@ struct reclaim_policy {
 extern const struct reclaim_policy *reclaim_policy;
 /** All policies, by row. NULL ends. */
 extern const struct reclaim_policy *const reclaim_policies[];
-extern const struct reclaim_policy policy_twolist;
+extern const struct reclaim_policy policy_twolist, policy_s3fifo;
 /** Row of the policy of that name, or -EINVAL. */
 int reclaim_policy_row(const char *name);
 

@@ -33,7 +33,8 @@ static bool shrink_kind(struct lruvec *lv, unsigned int file, unsigned int nr,
 	LIST_HEAD(dead);
 	u64 taken;
 
-	lv->policy->age(lv, file, nr, sc);
+	if (lv->policy->age)
+		lv->policy->age(lv, file, nr, sc);
 	taken = lv->policy->isolate(&iso, nr, sc);
 	sc->nr_scanned += taken;
 	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, taken);
