@@ -42,13 +42,13 @@ static long target_get(struct target *t, int dfd, unsigned long name, u32 flags)
 			return target_by_fd(t, dfd);
 		fs_get_pwd(&t->path);
 	} else {
-		ret = path_lookup(dfd, p.name, flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW,
-				  &t->path);
+		ret = path_lookup_file(dfd, p.name, flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW,
+				       &t->path, &t->file);
 		user_path_put(&p);
 		if (ret)
 			return ret;
 	}
-	t->inode = t->path.dentry->inode;
+	t->inode = t->file ? t->file->inode : t->path.dentry->inode;
 	return 0;
 }
 
@@ -607,7 +607,7 @@ long sys_sync_file_range(struct pt_regs *r)
 	if (f->flags & O_PATH)
 		ret = -EBADF;
 	else if (!f->mapping)
-		ret = f->inode ? 0 : -ESPIPE;
+		ret = f->inode && S_ISDIR(f->inode->mode) ? 0 : -ESPIPE;
 	else if (!(f->mapping->flags & AS_SHMEM) && (u32)r->r10)
 		ret = filemap_write_and_wait_range(f->mapping, offset,
 						   len ? (u64)(offset + len - 1) : ~0ull);

@@ -63,6 +63,7 @@ struct file_lock {
 static spinlock_t locks_lock = SPINLOCK_INIT;
 static LIST_HEAD(all_locks);
 static u32 nr_locks;
+static LIST_HEAD(waiting); /* who waits for a lock on a range */
 static struct wait_queue locks_wq = WAIT_QUEUE_INIT(locks_wq);
 
 /* ---- the list: locks_lock held ----------------------------------------------------------------- */
@@ -83,6 +84,42 @@ static struct file_lock *find_conflict(const struct file_lock *want)
 			return l;
 	}
 	return NULL;
+}
+
+/** Somebody who waits, on its stack. */
+struct lock_waiter {
+	struct list_head node;
+	const struct file_lock *want;
+};
+
+static const struct file_lock *wanted_by(const void *owner)
+{
+	struct lock_waiter *w;
+
+	list_for_each_entry (w, &waiting, node) {
+		if (w->want->owner == owner)
+			return w->want;
+	}
+	return NULL;
+}
+
+#define MAX_DEADLOCK 10 /* owners in a circle, as Linux */
+
+/* Does who holds what is wanted wait, itself or by others, for something of the one who asks? */
+static bool would_deadlock(const struct file_lock *want)
+{
+	const struct file_lock *next = want;
+
+	for (int i = 0; next && i < MAX_DEADLOCK; i++) {
+		const struct file_lock *held = find_conflict(next);
+
+		if (!held)
+			return false;
+		if (held->owner == want->owner)
+			return true;
+		next = wanted_by(held->owner);
+	}
+	return false;
 }
 
 /* An owner's locks lie together, in the order of their ranges: which conflict F_GETLK names. */
@@ -178,18 +215,36 @@ static int try_lock(const struct file_lock *want, bool unlock)
 	return err;
 }
 
+/* try_lock() for one who is going to wait: also -EDEADLK, for locks of processes on ranges. */
+static int try_lock_waiting(const struct file_lock *want)
+{
+	int err = try_lock(want, false);
+
+	if (err != -EAGAIN || want->whole)
+		return err;
+	spin_lock(&locks_lock);
+	if (would_deadlock(want))
+		err = -EDEADLK;
+	spin_unlock(&locks_lock);
+	return err;
+}
+
 static int set_lock(const struct file_lock *want, bool unlock, bool wait)
 {
-	int err, broken;
+	struct lock_waiter me = {.want = want};
+	int err = try_lock(want, unlock), broken;
 
-	for (;;) {
-		err = try_lock(want, unlock);
-		if (err != -EAGAIN || !wait)
-			return err;
-		broken = wait_event_interruptible(&locks_wq,
-						  (err = try_lock(want, unlock)) != -EAGAIN);
-		return broken ? broken : err;
-	}
+	if (err != -EAGAIN || !wait)
+		return err;
+	/* Who looks for circles sees us before we look ourselves: of two one finds it. */
+	spin_lock(&locks_lock);
+	list_add_tail(&me.node, &waiting);
+	spin_unlock(&locks_lock);
+	broken = wait_event_interruptible(&locks_wq, (err = try_lock_waiting(want)) != -EAGAIN);
+	spin_lock(&locks_lock);
+	list_del(&me.node);
+	spin_unlock(&locks_lock);
+	return broken ? broken : err;
 }
 
 static void remove_all(const void *owner, const struct inode *inode, bool also_whole)
@@ -392,6 +447,8 @@ static long file_command(struct file *f, int cmd, unsigned long arg)
 		return add_seals(f, arg);
 	case F_GET_SEALS:
 		return get_seals(f);
+	case F_GETPIPE_SZ:
+		return pipe_capacity(f);
 	default:
 		return -EINVAL;
 	}

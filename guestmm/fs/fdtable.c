@@ -231,7 +231,7 @@ unsigned int fd_end(void)
 int fd_install(struct file *f, unsigned int from, bool cloexec)
 {
 	struct files *files = current_process()->files;
-	u64 limit = min(READ_ONCE(current_process()->rlimit_nofile.cur), (u64)MAX_FDS);
+	u64 limit = min(rlimit(RLIMIT_NOFILE), (u64)MAX_FDS);
 	unsigned int fd;
 	int err;
 
@@ -324,7 +324,7 @@ static long dup_from(unsigned int fd, unsigned int from, bool cloexec)
 
 long fd_dup_from(unsigned int fd, u64 from, bool cloexec)
 {
-	if (from >= min(READ_ONCE(current_process()->rlimit_nofile.cur), (u64)MAX_FDS))
+	if (from >= min(rlimit(RLIMIT_NOFILE), (u64)MAX_FDS))
 		return -EINVAL;
 	return dup_from(fd, from, cloexec);
 }
@@ -335,7 +335,7 @@ static long dup_to(unsigned int fd, unsigned int to, bool cloexec)
 	struct file *f, *old;
 	int err;
 
-	if (to >= min(READ_ONCE(current_process()->rlimit_nofile.cur), (u64)MAX_FDS))
+	if (to >= min(rlimit(RLIMIT_NOFILE), (u64)MAX_FDS))
 		return -EBADF;
 	f = fd_get(fd);
 	if (!f)

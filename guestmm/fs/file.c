@@ -36,10 +36,9 @@ void file_get(struct file *f)
 	atomic_add(&f->refs, 1);
 }
 
-void file_put(struct file *f)
+/* Nobody has a reference. */
+static void file_close(struct file *f)
 {
-	if (!atomic_dec_and_test(&f->refs))
-		return;
 	if (f->inode)
 		locks_remove_file(f);
 	if (f->ops->release)
@@ -49,6 +48,40 @@ void file_put(struct file *f)
 	path_put(&f->path);
 	iput(f->inode);
 	kfree(f);
+}
+
+void file_put(struct file *f)
+{
+	if (atomic_dec_and_test(&f->refs))
+		file_close(f);
+}
+
+void file_put_later(struct file *f)
+{
+	struct task *t = current;
+
+	if (!atomic_dec_and_test(&f->refs))
+		return;
+	if (!t->user) {
+		file_close(f);
+		return;
+	}
+	f->later = t->files_to_close;
+	t->files_to_close = f;
+	atomic_or(&t->ti->flags, TIF_FILES);
+}
+
+void task_close_files(void)
+{
+	struct task *t = current;
+
+	atomic_and(&t->ti->flags, ~TIF_FILES);
+	while (t->files_to_close) {
+		struct file *f = t->files_to_close;
+
+		t->files_to_close = f->later;
+		file_close(f);
+	}
 }
 
 bool file_has_position(const struct file *f)

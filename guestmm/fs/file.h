@@ -55,8 +55,9 @@ struct file_ops {
 	int (*mmap)(struct file *f, unsigned long vm_flags, struct file **instead);
 };
 struct file {
-	s32 refs;  /* A */
-	u32 flags; /* O_* */
+	s32 refs;	    /* A */
+	struct file *later; /* S of who drops it: file_put_later() */
+	u32 flags;	    /* O_* */
 	const struct file_ops *ops;
 	void *private;
 	struct path path;	       /* C: with references; dentry NULL: has no name */
@@ -118,6 +119,10 @@ void locks_remove_posix(struct file *f, struct files *files);
 void locks_remove_file(struct file *f);
 
 /* pipe.c */
+/** An end of the same pipe as `old`: a new file; NULL: it is no pipe; or -ENOMEM as a pointer. */
+struct file *pipe_open_again(struct file *old, u32 flags);
+/** Bytes that fit; -EBADF: no pipe. */
+long pipe_capacity(const struct file *f);
 /** Open a named pipe: waits for the other end. */
 int fifo_open(struct file *f);
 #endif

@@ -86,7 +86,8 @@ struct walk {
 	const char *last; /* the last component */
 	u32 last_len;
 	enum last_type last_type;
-	bool trailing; /* slashes follow it */
+	bool trailing;	       /* slashes follow it */
+	struct file *nameless; /* with a reference: what -ENXIO is about, or NULL */
 };
 /** Begin at dfd or the root: 0 with dcache_lock held, or -errno without it and nothing to end. */
 int walk_begin(struct walk *w, int dfd, const char *name);

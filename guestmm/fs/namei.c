@@ -36,6 +36,8 @@ void walk_unlock(struct walk *w)
 
 void walk_end(struct walk *w)
 {
+	if (w->nameless)
+		file_put(w->nameless);
 	path_put(&w->hold);
 	dput(w->extra);
 	w->extra = NULL;
@@ -69,6 +71,7 @@ int walk_begin(struct walk *w, int dfd, const char *name)
 	w->hold = (struct path){NULL, NULL};
 	w->extra = NULL;
 	w->start = NULL;
+	w->nameless = NULL;
 	w->depth = 0;
 	w->nr_links = 0;
 	w->frame[0] = (struct walk_frame){NULL, name};
@@ -194,6 +197,8 @@ int walk_link(struct walk *w, struct dentry *d)
 	if (inode->ops->follow) {
 		err = jump(w, inode);
 		spin_unlock(&dcache_lock);
+		if (err == -ENXIO && inode->ops->follow_file && !w->depth && !*f->p && !w->trailing)
+			w->nameless = inode->ops->follow_file(inode);
 	} else {
 		err = read_link(inode, &buf);
 	}
@@ -300,6 +305,11 @@ int walk_last(struct walk *w, bool follow)
 
 int path_lookup(int dfd, const char *name, u32 flags, struct path *path)
 {
+	return path_lookup_file(dfd, name, flags, path, NULL);
+}
+
+int path_lookup_file(int dfd, const char *name, u32 flags, struct path *path, struct file **file)
+{
 	struct walk w;
 	int err = walk_begin(&w, dfd, name);
 
@@ -318,6 +328,12 @@ int path_lookup(int dfd, const char *name, u32 flags, struct path *path)
 		path_get_locked(path);
 	}
 	spin_unlock(&dcache_lock);
+	if (file && w.nameless) {
+		*file = w.nameless;
+		w.nameless = NULL;
+		*path = (struct path){NULL, NULL};
+		err = 0;
+	}
 	walk_end(&w);
 	return err;
 }

@@ -311,6 +311,37 @@ static int check_flags(u32 *flags)
 	return 0;
 }
 
+/* /proc/PID/fd/N of a file without a path: the same thing once more, opened as is said now. */
+static int open_again(struct file *old, u32 flags, struct file **file)
+{
+	struct inode *inode = old->inode;
+	struct file *f;
+
+	if (flags & (O_PATH | O_DIRECTORY))
+		return flags & O_PATH ? -ENXIO : -ENOTDIR;
+	f = pipe_open_again(old, flags);
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	if (!f) {
+		if (!inode || !S_ISREG(inode->mode))
+			return -ENXIO; /* sockets and their like, as Linux */
+		f = file_from_inode(inode, old->label,
+				    flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC));
+		if (!f)
+			return -ENOMEM;
+		if (flags & O_TRUNC) {
+			int err = vfs_truncate(inode, 0);
+
+			if (err) {
+				file_put(f);
+				return err;
+			}
+		}
+	}
+	*file = f;
+	return 0;
+}
+
 int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file)
 {
 	bool made = false;
@@ -333,7 +364,9 @@ int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file)
 	if (!err && w.trailing && !S_ISDIR(w.path.dentry->inode->mode))
 		err = -ENOTDIR;
 	walk_unlock(&w);
-	if (!err && flags & O_TMPFILE_BIT)
+	if (err == -ENXIO && w.nameless)
+		err = open_again(w.nameless, flags, file);
+	else if (!err && flags & O_TMPFILE_BIT)
 		err = open_tmpfile(&w.path, flags, mode, file);
 	else if (!err) /* what is new is empty, and ours whatever its mode says */
 		err = open_path(&w.path, made ? flags & ~(O_TRUNC | O_CREAT | O_EXCL) : flags,
@@ -354,6 +387,8 @@ int vfs_truncate(struct inode *inode, u64 size)
 	if ((size < old && inode->i_data.seals & F_SEAL_SHRINK) ||
 	    (size > old && inode->i_data.seals & F_SEAL_GROW)) {
 		err = -EPERM;
+	} else if (size > old && (err = limit_file_size(size))) {
+		/* SIGXFSZ is on its way */
 	} else if (inode->ops->truncate) {
 		err = inode->ops->truncate(inode, size);
 	} else {
@@ -416,6 +451,13 @@ static int write_check(struct file *f, u64 *pos, size_t *len)
 		return -EPERM;
 	if (*pos >= inode->sb->max_size)
 		return -EFBIG;
+	if (S_ISREG(inode->mode)) {
+		int err = limit_file_size(*pos + 1);
+
+		if (err)
+			return err;
+		*len = min((u64)*len, rlimit(RLIMIT_FSIZE) - *pos);
+	}
 	*len = min((u64)*len, inode->sb->max_size - *pos);
 	if (inode->i_data.seals & F_SEAL_GROW) {
 		if (*pos + *len > f->mapping->size)

@@ -145,11 +145,7 @@ static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 
 static long broken_pipe(void)
 {
-	struct siginfo_short info = {SI_USER, current_process()->pid, 0};
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-
-	signal_process(current_process(), SIGPIPE, &info);
-	spin_unlock_irqrestore(&task_list_lock, flags);
+	signal_current(SIGPIPE);
 	return -EPIPE;
 }
 
@@ -210,22 +206,6 @@ static long pipe_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 	return copy_to_user(arg, &n, sizeof(n)) ? -EFAULT : 0;
 }
 
-static u32 pipe_poll(struct file *f, struct wait_queue **wq)
-{
-	struct pipe *p = f->private;
-	u32 used = READ_ONCE(p->head) - READ_ONCE(p->tail);
-
-	if (wq)
-		*wq = &p->wq;
-	if ((f->flags & O_ACCMODE) == O_RDONLY)
-		return (used ? POLLIN | POLLRDNORM : 0) | (READ_ONCE(p->writers) ? 0 : POLLHUP);
-	return (PIPE_SIZE - used >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0) |
-	       (READ_ONCE(p->readers) ? 0 : POLLERR);
-}
-
-static struct mutex fifo_lock = MUTEX_INIT(fifo_lock);
-static LIST_HEAD(fifos); /* fifo_lock: named pipes that are open */
-
 /* Which ends a file is. */
 static bool is_reader(const struct file *f)
 {
@@ -236,6 +216,29 @@ static bool is_writer(const struct file *f)
 {
 	return (f->flags & O_ACCMODE) != O_RDONLY;
 }
+
+static u32 pipe_poll(struct file *f, struct wait_queue **wq)
+{
+	struct pipe *p = f->private;
+	u32 used = READ_ONCE(p->head) - READ_ONCE(p->tail), mask = 0;
+
+	if (wq)
+		*wq = &p->wq;
+	if (is_reader(f)) {
+		mask |= used ? POLLIN | POLLRDNORM : 0;
+		/* Not before there was a writer. */
+		if (!READ_ONCE(p->writers) && READ_ONCE(p->opened_w) != f->pos)
+			mask |= POLLHUP;
+	}
+	if (is_writer(f)) {
+		mask |= PIPE_SIZE - used >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0;
+		mask |= READ_ONCE(p->readers) ? 0 : POLLERR;
+	}
+	return mask;
+}
+
+static struct mutex fifo_lock = MUTEX_INIT(fifo_lock);
+static LIST_HEAD(fifos); /* fifo_lock: named pipes that are open */
 
 static void pipe_release(struct file *f)
 {
@@ -250,11 +253,13 @@ static void pipe_release(struct file *f)
 	mutex_unlock(&p->lock);
 	if (last && p->inode)
 		list_del(&p->node);
+	/* Under fifo_lock: without it who holds the other end could close it, and the pipe, and the
+	 * next one in its memory, would be gone from under us; its opener's wait could be lost. */
+	if (!last)
+		wake_up(&p->wq);
 	mutex_unlock(&fifo_lock);
 	if (last)
 		pipe_free(p);
-	else
-		wake_up(&p->wq);
 }
 
 static const struct file_ops pipe_ops = {
@@ -340,6 +345,7 @@ int fifo_open(struct file *f)
 	mutex_unlock(&p->lock);
 	mutex_unlock(&fifo_lock);
 	f->private = p;
+	f->pos = seen_w; /* for poll; a pipe has no position */
 	wake_up(&p->wq);
 	err = wait_for_other_end(f, p, seen_r, seen_w);
 	if (err) {
@@ -348,6 +354,37 @@ int fifo_open(struct file *f)
 	}
 	f->ops = &pipe_ops;
 	return 0;
+}
+
+long pipe_capacity(const struct file *f)
+{
+	return f->ops == &pipe_ops ? (long)PIPE_SIZE : -EBADF;
+}
+
+struct file *pipe_open_again(struct file *old, u32 flags)
+{
+	struct pipe *p = old->private;
+	struct file *f;
+
+	if (old->ops != &pipe_ops)
+		return NULL;
+	f = file_alloc(&pipe_ops, flags & (O_ACCMODE | O_NONBLOCK), p);
+	if (!f)
+		return ERR_PTR(-ENOMEM);
+	if (old->inode) {
+		f->inode = old->inode;
+		iget_ref(f->inode);
+	}
+	/* `old` holds an end, so the pipe is there; as Linux: both ends have been open, nobody waits. */
+	mutex_lock(&p->lock);
+	f->pos = p->opened_w;
+	p->readers += is_reader(f);
+	p->writers += is_writer(f);
+	p->opened_r += is_reader(f);
+	p->opened_w += is_writer(f);
+	mutex_unlock(&p->lock);
+	wake_up(&p->wq);
+	return f;
 }
 
 /* ---- pipe(2) ---------------------------------------------------------------------------------- */
@@ -361,7 +398,7 @@ static long do_pipe(unsigned long user_fds, u32 flags)
 
 	if (!p)
 		return -ENOMEM;
-	p->readers = p->writers = 1;
+	p->readers = p->writers = p->opened_r = p->opened_w = 1;
 	rd = file_alloc(&pipe_ops, O_RDONLY | (flags & O_NONBLOCK), p);
 	wr = file_alloc(&pipe_ops, O_WRONLY | (flags & O_NONBLOCK), p);
 	if (!rd || !wr) {

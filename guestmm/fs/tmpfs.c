@@ -11,6 +11,7 @@
  *     together in the same way. 0 is no limit.
  */
 #include "fs/internal.h"
+#include "kernel/process.h"
 #include "lib/format.h"
 #include "mm/phys/alloc.h"
 
@@ -240,6 +241,8 @@ static int tmpfs_fallocate(struct inode *inode, u32 mode, u64 offset, u64 len)
 	}
 	if (inode->i_data.seals & F_SEAL_GROW && end > mapping->size)
 		return -EPERM;
+	if (end > mapping->size && limit_file_size(end))
+		return -EFBIG;
 	if (mapping->limit->max && (end - offset) >> PAGE_SHIFT > mapping->limit->max)
 		return -ENOSPC;
 	for (u64 i = offset >> PAGE_SHIFT; i < DIV_ROUND_UP(end, PAGE_SIZE); i++) {

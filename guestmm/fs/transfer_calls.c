@@ -134,6 +134,8 @@ static long write_kernel(struct file *out, const void *buf, size_t len, u64 *pos
 		ret = -EPERM;
 	else if (*pos >= inode->sb->max_size)
 		ret = -EFBIG;
+	else if ((ret = limit_file_size(*pos + len)))
+		ret = -EFBIG;
 	else
 		ret = kernel_file_write(out->mapping, buf,
 					min((u64)len, inode->sb->max_size - *pos), *pos);
@@ -201,12 +203,10 @@ long sys_sendfile(struct pt_regs *r)
 	if (user && copy_from_user(&pos, user, sizeof(pos)))
 		goto put_out;
 	ret = (s64)pos < 0 ? -EINVAL : do_sendfile(out, in, &pos, r->r10);
-	if (ret > 0) {
-		if (!user)
-			in->pos = pos;
-		else if (copy_to_user(user, &pos, sizeof(pos)))
-			ret = -EFAULT;
-	}
+	if (user && copy_to_user(user, &pos, sizeof(pos)))
+		ret = -EFAULT;
+	else if (ret > 0 && !user)
+		in->pos = pos;
 put_out:
 	file_put(out);
 put_in:

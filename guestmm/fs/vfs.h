@@ -75,6 +75,8 @@ struct inode_ops {
 	long (*readlink)(struct inode *inode, char *buf, size_t size);
 	/** A magic link (proc): the place itself, with references. NULL: readlink says where. */
 	int (*follow)(struct inode *inode, struct path *path);
+	/** Where follow says -ENXIO: the file without a name, with a reference, or NULL. */
+	struct file *(*follow_file)(struct inode *inode);
 	/** A file without a name in dir, nlink 0 (O_TMPFILE). NULL: -EOPNOTSUPP. */
 	int (*tmpfile)(struct inode *dir, u32 mode, struct inode **inode);
 	/** fallocate(2) with mode FALLOC_FL_*; inode->lock held. NULL: -EOPNOTSUPP. */
@@ -259,6 +261,9 @@ void fs_get_place(struct fs_struct *fs, bool root, struct path *path);
 #define AT_EMPTY_PATH	    0x1000
 /** The path's place, with references (path_put). `dfd`: where relative names begin. 0 or -errno. */
 int path_lookup(int dfd, const char *name, u32 flags, struct path *path);
+/** The same; where the name ends in /proc/PID/fd/N of a file without a path (a pipe): 0, *path empty and
+ * the file in *file, with a reference. */
+int path_lookup_file(int dfd, const char *name, u32 flags, struct path *path, struct file **file);
 void path_put(struct path *path);
 void path_get(const struct path *path);
 void path_get_locked(const struct path *path); /* dcache_lock held */

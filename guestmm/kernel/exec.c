@@ -32,8 +32,12 @@
 #include "mmvm/layout.h"
 
 #define STACK_INITIAL (128ul << 10)
-#define MAX_STRINGS   1024u /* argv and environment */
-#define MAX_PHDRS     64
+/* As Linux: a string, and what strings and their pointers may have in all at least and at most. */
+#define MAX_ARG_STRLEN	(128ul << 10)
+#define MIN_ARGS_LIMIT	(128ul << 10)
+#define MAX_ARGS_LIMIT	(6ul << 20)
+#define STRINGS_AT_ONCE (16u << 10) /* bytes of memory to begin with */
+#define MAX_PHDRS	64
 
 struct image {
 	struct program *prog;
@@ -181,7 +185,10 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 	u32 words, i, n;
 	int err;
 
-	err = mm_setup_stack(mm, im->layout.stack_top, STACK_INITIAL);
+	/* Room for strings, pointers and vector, and as much as every program gets. */
+	err = mm_setup_stack(
+		mm, im->layout.stack_top,
+		STACK_INITIAL + ALIGN_UP(args->len + (args->argc + args->envc) * 8ul, PAGE_SIZE));
 	if (err)
 		return err;
 	mm->start_stack = im->layout.stack_top;
@@ -242,7 +249,7 @@ static void pick_layout(struct mm_struct *mm, struct mm_layout *layout)
 
 	for (unsigned int i = 0; i < NR_LAYOUT_RANDOM; i++)
 		random[i] = get_random_u64();
-	mm_pick_layout(layout, mm->rlimit_stack, off ? 0 : sysctl_randomize_va_space, random);
+	mm_pick_layout(layout, rlimit(RLIMIT_STACK), off ? 0 : sysctl_randomize_va_space, random);
 	mm->mmap_base = layout->mmap_base;
 }
 
@@ -277,8 +284,6 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 	struct image im = {0};
 	int err;
 
-	if (args->len > MAX_ARG_BYTES || args->argc + args->envc > MAX_STRINGS)
-		return -E2BIG;
 	prog = kmalloc(sizeof(*prog), GFP_KERNEL);
 	im.ph = kmalloc(MAX_PHDRS * sizeof(*im.ph), GFP_KERNEL);
 	err = prog && im.ph ? program_open(prog, args) : -ENOMEM;
@@ -303,27 +308,79 @@ free:
 /* ---- execve -----------------------------------------------------------------------------------
  */
 
-/* Append the strings of a user array (NULL: none) to buf. Returns their number, or -errno. */
-static int copy_strings(char *buf, u32 *len, unsigned long array)
-{
-	int n = 0;
+/* The strings of argv and environment, in memory that grows as they come. */
+struct strings {
+	char *buf;
+	u32 len, room; /* bytes */
+	u64 left;      /* bytes that strings and pointers may still have */
+};
 
+/* A quarter of the stack's limit, within bounds: as Linux. */
+static u64 args_limit(void)
+{
+	u64 quarter = min(rlimit(RLIMIT_STACK) / 4, MAX_ARGS_LIMIT);
+
+	return max(quarter, MIN_ARGS_LIMIT);
+}
+
+static int strings_grow(struct strings *s)
+{
+	u32 room = s->room ? s->room * 2 : STRINGS_AT_ONCE;
+	char *buf = vmalloc(room);
+
+	if (!buf)
+		return -ENOMEM;
+	if (s->len)
+		memcpy(buf, s->buf, s->len);
+	vfree(s->buf);
+	s->buf = buf;
+	s->room = room;
+	return 0;
+}
+
+/* One string of user memory. */
+static int strings_add(struct strings *s, unsigned long str)
+{
+	for (;;) {
+		size_t room = min((u64)(s->room - s->len), MAX_ARG_STRLEN);
+		long got = strncpy_from_user(s->buf + s->len, str, room);
+		int err;
+
+		if (got >= 0) {
+			if ((u64)got + 1 + sizeof(u64) > s->left)
+				return -E2BIG;
+			s->left -= got + 1 + sizeof(u64);
+			s->len += got + 1;
+			return 0;
+		}
+		if (got != -ENAMETOOLONG)
+			return got;
+		if (room == MAX_ARG_STRLEN || room > s->left)
+			return -E2BIG;
+		err = strings_grow(s);
+		if (err)
+			return err;
+	}
+}
+
+/* Append the strings of a user array (NULL: none). Returns their number, or -errno. */
+static int strings_add_array(struct strings *s, unsigned long array)
+{
 	if (!array)
 		return 0;
-	for (;; n++, array += sizeof(u64)) {
+	for (int n = 0;; n++, array += sizeof(u64)) {
 		unsigned long str;
-		long got;
+		int err;
 
 		if (copy_from_user(&str, array, sizeof(str)))
 			return -EFAULT;
 		if (!str)
 			return n;
-		if (n == MAX_STRINGS)
-			return -E2BIG;
-		got = strncpy_from_user(buf + *len, str, MAX_ARG_BYTES - *len);
-		if (got < 0)
-			return got == -ENAMETOOLONG ? -E2BIG : (int)got;
-		*len += got + 1;
+		err = strings_add(s, str);
+		if (err)
+			return err;
+		if (n % 1024 == 0)
+			cond_resched();
 	}
 }
 
@@ -365,7 +422,6 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	mm = mm_alloc();
 	if (!mm)
 		return -ENOMEM;
-	mm_copy_limits(mm, old);
 	/* Until the new program is there the old one is what /proc/self/exe leads to. */
 	if (old->exe_file)
 		exe_file_get(old->exe_file);
@@ -392,36 +448,36 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 
 static long execve_call(struct pt_regs *regs)
 {
+	struct strings strings = {.left = args_limit()};
 	struct exec_args args = {0};
 	struct user_path path;
-	char *buf;
 	long err;
 	int n;
 
 	err = user_path_get(&path, regs->rdi);
 	if (err < 0)
 		return err;
-	err = -ENOMEM;
-	buf = vmalloc(MAX_ARG_BYTES);
-	if (!buf)
+	err = strings_grow(&strings);
+	if (err)
 		goto put;
-	args.path = path.name;
-	args.strings = buf;
-	err = n = copy_strings(buf, &args.len, regs->rsi);
+	err = n = strings_add_array(&strings, regs->rsi);
 	if (n < 0)
 		goto out;
 	args.argc = n;
 	if (!n) { /* as Linux since 5.18: a program has a name */
-		buf[args.len++] = '\0';
+		strings.buf[strings.len++] = '\0';
 		args.argc = 1;
 	}
-	err = n = copy_strings(buf, &args.len, regs->rdx);
+	err = n = strings_add_array(&strings, regs->rdx);
 	if (n < 0)
 		goto out;
 	args.envc = n;
+	args.path = path.name;
+	args.strings = strings.buf;
+	args.len = strings.len;
 	err = do_execve(regs, &args);
 out:
-	vfree(buf);
+	vfree(strings.buf);
 put:
 	user_path_put(&path);
 	return err;

@@ -59,6 +59,7 @@ static void __noreturn thread_exit(void)
 	thread_release_mm();
 	flags = spin_lock_irqsave(&task_list_lock);
 	last = --p->nr_live == 0;
+	check_all_stopped(p);
 	if (last) {
 		p->group_exit = true;
 		itimer_cancel(p);
@@ -73,6 +74,7 @@ static void __noreturn thread_exit(void)
 	atomic_and(&t->ti->flags, ~(TIF_KILLED | TIF_OOM_VICTIM | TIF_SIGPENDING));
 	if (mm)
 		mmput(mm);
+	task_close_files();
 	if (last) {
 		struct files *files = p->files;
 		struct fs_struct *fs = p->fs;
@@ -178,6 +180,20 @@ static bool notify_parent(struct process *p)
 	return unwanted;
 }
 
+void notify_parent_stop(struct process *p, int code, int sig)
+{
+	struct siginfo_short info = {.code = code, .pid = p->pid, .value = sig};
+	struct process *parent = p->parent;
+	struct sigaction act;
+
+	if (!parent)
+		return;
+	act = signal_action(parent, SIGCHLD);
+	if (act.handler != SIG_IGN && !(act.flags & SA_NOCLDSTOP))
+		signal_process(parent, SIGCHLD, &info);
+	wake_up(&parent->wait);
+}
+
 /* T held. Those that nobody waits for any more go to `dead`, linked by `sibling`. */
 static void reparent_children(struct process *p, struct list_head *dead)
 {
@@ -272,7 +288,8 @@ struct waiting {
 	int type, id; /* P_* */
 	u32 options;
 	/* out */
-	int pid, status;
+	int pid, status; /* status: as wait4(2) gives it */
+	int code, value; /* as waitid(2) does */
 	u64 run_ns;
 };
 
@@ -285,6 +302,28 @@ static bool wanted_child(const struct process *p, const struct waiting *w)
 	if (w->options & WALL)
 		return true;
 	return !(w->options & WCLONE) == (p->exit_signal == SIGCHLD);
+}
+
+/* T held: has the child stopped or gone on, and is that wanted? */
+static bool take_stop(struct process *p, struct waiting *w)
+{
+	bool keep = w->options & WNOWAIT;
+
+	if (w->options & WSTOPPED && p->stop_report) {
+		w->status = p->stop_sig << 8 | 0x7f;
+		w->code = CLD_STOPPED;
+		w->value = p->stop_sig;
+		p->stop_report = keep;
+		return true;
+	}
+	if (w->options & WCONTINUED && p->cont_report) {
+		w->status = 0xffff;
+		w->code = CLD_CONTINUED;
+		w->value = SIGCONT;
+		p->cont_report = keep;
+		return true;
+	}
+	return false;
 }
 
 /* 1: one was found (and collected); 0: none yet; -ECHILD: there is none to wait for. */
@@ -302,11 +341,19 @@ static int try_wait(struct process *me, struct waiting *w)
 			found = p;
 			break;
 		}
+		if (!p->zombie && take_stop(p, w)) {
+			ret = 1;
+			w->pid = p->pid;
+			w->run_ns = p->dead_run_ns + p->children_run_ns;
+			break;
+		}
 	}
 	if (found) {
 		ret = 1;
 		w->pid = found->pid;
 		w->status = found->exit_status;
+		w->code = w->status & 0x7f ? CLD_KILLED : CLD_EXITED;
+		w->value = w->status & 0x7f ? w->status & 0x7f : w->status >> 8 & 0xff;
 		w->run_ns = found->dead_run_ns + found->children_run_ns;
 		if (w->options & WNOWAIT) {
 			found = NULL;
@@ -396,9 +443,9 @@ long sys_waitid(struct pt_regs *r)
 	if (ret < 0)
 		return ret;
 	if (ret) {
-		info.code = w.status & 0x7f ? CLD_KILLED : CLD_EXITED;
+		info.code = w.code;
 		info.pid = w.pid;
-		info.value = w.status & 0x7f ? w.status & 0x7f : w.status >> 8 & 0xff;
+		info.value = w.value;
 		siginfo_fill(out, SIGCHLD, &info);
 	}
 	if (r->rdx && copy_to_user(r->rdx, out, sizeof(out)))

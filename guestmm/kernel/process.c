@@ -48,11 +48,11 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	INIT_LIST_HEAD(&p->sibling);
 	INIT_LIST_HEAD(&p->threads);
 	wait_queue_init(&p->wait);
+	wait_queue_init(&p->stop_wq);
 	strscpy(p->comm, comm, sizeof(p->comm));
 	if (parent)
 		p->personality = parent->personality;
-	p->rlimit_nofile.cur = parent ? parent->rlimit_nofile.cur : DEFAULT_FDS;
-	p->rlimit_nofile.max = parent ? parent->rlimit_nofile.max : MAX_FDS;
+	memcpy(p->limits, parent ? parent->limits : kernel_limits, sizeof(p->limits));
 	return p;
 }
 

@@ -69,15 +69,18 @@ struct process {
 	bool group_exit;	   /* T: all threads are to end */
 	bool group_exec;	   /* T: all threads but one are to end: it is in execve() */
 	bool zombie;		   /* T: may be collected */
-	bool execed;		   /* T: has run a program since it was forked */
-	bool kernel_waits;	   /* C: process_wait() will collect it */
-	bool mm_released;	   /* T: vfork's parent may go on */
-	struct wait_queue wait;	   /* its threads that wait for children */
-	struct files *files;	   /* S */
-	struct fs_struct *fs;	   /* S: root, working directory, umask */
-	struct {
-		u64 cur, max;
-	} rlimit_nofile;		       /* S */
+	u8 stop_sig;	  /* T: its threads stop, or have stopped, because of it; 0 = none */
+	int nr_stopped;	  /* T: threads that stand still in signal_stop() */
+	bool stop_report; /* T: wait(2) has not told the parent yet that it has stopped */
+	bool cont_report; /* T: or gone on */
+	struct wait_queue stop_wq;	       /* its stopped threads */
+	bool execed;			       /* T: has run a program since it was forked */
+	bool kernel_waits;		       /* C: process_wait() will collect it */
+	bool mm_released;		       /* T: vfork's parent may go on */
+	struct wait_queue wait;		       /* its threads that wait for children */
+	struct files *files;		       /* S */
+	struct fs_struct *fs;		       /* S: root, working directory, umask */
+	struct rlimit limits[RLIM_NLIMITS];    /* T to change */
 	struct sighand *sighand;	       /* T: NULL = everything default */
 	u64 sig_pending;		       /* T */
 	u64 started_ns;			       /* C: ktime of the fork */
@@ -111,6 +114,14 @@ u64 process_run_ns(const struct process *p);
 /** Copy the last part of a path. */
 void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 
+/* limits.c */
+#define DEFAULT_STACK_RLIMIT (8ull << 20)
+#define DEFAULT_MEMLOCK	     (8ull << 20)
+/** Those of a process that the kernel starts. */
+extern struct rlimit kernel_limits[RLIM_NLIMITS];
+/** A file is to grow to `size`: 0, or SIGXFSZ is sent and -EFBIG. */
+int limit_file_size(u64 size);
+
 /* fork.c */
 #define CLONE_VM	     0x100u
 #define CLONE_FS	     0x200u
@@ -131,7 +142,6 @@ void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 void vfork_release(void);
 
 /* exec.c */
-#define MAX_ARG_BYTES (64u << 10) /* of all strings */
 /** A new program's strings: "argv0\0argv1\0...env0\0..." */
 struct exec_args {
 	const char *path;
@@ -142,6 +152,9 @@ struct exec_args {
 /** Load the static ELF program into the current address space. Returns 0 and entry and stack
  * pointer, or -errno. May sleep. */
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp);
+
+/** Close what file_put_later() has left to the current thread (fs/file.c). No locks held. */
+void task_close_files(void);
 
 /* exit.c */
 /** End all threads but the caller, which waits until they are gone. Returns false when it is to die
@@ -166,8 +179,18 @@ static inline bool signal_pending(void)
 }
 /** T held: `sig` for the process; SIGKILL ends it. */
 void signal_process(struct process *p, int sig, const struct siginfo_short *info);
+/** A signal of the kernel's for the current process. */
+void signal_current(int sig);
 /** T held: end all threads with this status (wait(2)'s form). */
 void kill_process(struct process *p, int status, u32 tif);
+/** T held, before a signal is sent: SIGCONT and the signals that stop drop each other, and SIGCONT lets
+ * the process go on, even where it is blocked or ignored. */
+void signal_prepare(struct process *p, int sig);
+/** T held: a thread of a process that is to stop has ended or stands still. Were it the last one that
+ * ran, the parent is told. */
+void check_all_stopped(struct process *p);
+/** T held: the parent learns of a stop or of going on: CLD_STOPPED, CLD_CONTINUED. */
+void notify_parent_stop(struct process *p, int code, int sig);
 /** T held: set or clear the current thread's TIF_SIGPENDING by what is pending and not blocked. */
 void recalc_sigpending(void);
 void sighand_put(struct sighand *s);

@@ -34,16 +34,13 @@ int program_read(const struct program *prog, void *buf, size_t len, u64 pos)
 	return (size_t)n == len ? 0 : -ENOEXEC;
 }
 
-/* One string more. False: no room. */
-static bool append(struct exec_args *args, char *buf, const char *s)
+/* One string more; there is room. */
+static void append(struct exec_args *args, char *buf, const char *s)
 {
 	size_t len = strlen(s) + 1;
 
-	if (args->len + len > MAX_ARG_BYTES)
-		return false;
 	memcpy(buf + args->len, s, len);
 	args->len += len;
-	return true;
 }
 
 /* The first line's interpreter and its one argument ("" = none), within the head, which is cut up.
@@ -83,23 +80,18 @@ static int script_args(struct program *prog, const char *interpreter, const char
 {
 	const struct exec_args *old = &prog->args;
 	struct exec_args args = {.path = old->path, .argc = 2, .envc = old->envc};
-	char *buf = vmalloc(MAX_ARG_BYTES);
 	u32 skip = old->argc ? strlen(old->strings) + 1 : 0;
-	bool ok;
+	char *buf = vmalloc(old->len + strlen(interpreter) + strlen(arg) + strlen(script) + 3);
 
 	if (!buf)
 		return -ENOMEM;
-	ok = append(&args, buf, interpreter);
+	append(&args, buf, interpreter);
 	if (*arg) {
-		ok = ok && append(&args, buf, arg);
+		append(&args, buf, arg);
 		args.argc++;
 	}
-	ok = ok && append(&args, buf, script);
+	append(&args, buf, script);
 	args.argc += old->argc ? old->argc - 1 : 0;
-	if (!ok || old->len - skip > MAX_ARG_BYTES - args.len) {
-		vfree(buf);
-		return -E2BIG;
-	}
 	memcpy(buf + args.len, old->strings + skip, old->len - skip);
 	args.len += old->len - skip;
 	args.strings = buf;

@@ -59,6 +59,7 @@ static void signal_thread(struct task *t, int sig, const struct siginfo_short *i
 		kill_process(p, SIGKILL, 0);
 		return;
 	}
+	signal_prepare(p, sig);
 	if (h == SIG_IGN && !(t->sig_blocked & SIGBIT(sig)))
 		return;
 	if (!((p->sig_pending | t->sig_pending) & SIGBIT(sig)))

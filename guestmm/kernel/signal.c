@@ -108,15 +108,112 @@ int sighand_exec(struct process *p)
 	return 0;
 }
 
-#define DEFAULT_IGNORED                                                                            \
-	(SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH) | SIGBIT(SIGSTOP) | \
-	 SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
+#define DEFAULT_IGNORED (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
+#define STOPPING	(SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
 
 static bool is_ignored(const struct process *p, int sig)
 {
 	unsigned long h = p->sighand ? p->sighand->action[sig - 1].handler : SIG_DFL;
 
 	return h == SIG_IGN || (h == SIG_DFL && DEFAULT_IGNORED & SIGBIT(sig));
+}
+
+/* ---- stopping -----------------------------------------------------------------------------------
+ *
+ *   SIGSTOP ──> stop_sig set ──> each thread on its way to user mode: signal_stop() ──> all stand still
+ *                                                                                          │ CLD_STOPPED
+ *   SIGCONT ──> stop_sig 0, all woken, CLD_CONTINUED <─────────────────────────────────────┘
+ *
+ * I3  A thread stands still only while stop_sig is set and it is not killed.
+ */
+
+static void drop_pending(struct process *p, u64 set)
+{
+	struct task *t;
+
+	p->sig_pending &= ~set;
+	list_for_each_entry (t, &p->threads, thread)
+		t->sig_pending &= ~set;
+}
+
+void signal_prepare(struct process *p, int sig)
+{
+	if (SIGBIT(sig) & STOPPING) {
+		drop_pending(p, SIGBIT(SIGCONT));
+	} else if (sig == SIGCONT) {
+		drop_pending(p, STOPPING);
+		if (!p->stop_sig)
+			return;
+		p->stop_sig = 0;
+		if (p->nr_stopped == p->nr_live) {
+			p->stop_report = false;
+			p->cont_report = true;
+			notify_parent_stop(p, CLD_CONTINUED, SIGCONT);
+		}
+		wake_up(&p->stop_wq);
+	}
+}
+
+void check_all_stopped(struct process *p)
+{
+	if (!p->stop_sig || p->group_exit || !p->nr_live || p->nr_stopped != p->nr_live)
+		return;
+	p->stop_report = true;
+	notify_parent_stop(p, CLD_STOPPED, p->stop_sig);
+}
+
+/* T held. As POSIX has it: nobody could let such a group go on. */
+static bool group_is_orphaned(int pgid)
+{
+	struct process *p;
+
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pgid == pgid && !p->zombie && p->parent && p->parent->pgid != pgid &&
+		    p->parent->sid == p->sid)
+			return false;
+	}
+	return true;
+}
+
+/* T held: the default action of a signal that stops. False: it is ignored. */
+static bool begin_stop(struct process *p, int sig)
+{
+	struct task *t;
+
+	if (sig != SIGSTOP && group_is_orphaned(p->pgid))
+		return false;
+	p->stop_sig = sig;
+	p->cont_report = false;
+	list_for_each_entry (t, &p->threads, thread) {
+		if (!t->mm)
+			continue;
+		atomic_or(&t->ti->flags, TIF_SIGPENDING);
+		wake_up_task(t);
+	}
+	return true;
+}
+
+/* Stand still if the process is to. True: it did, and there may be new signals. */
+static bool signal_stop(void)
+{
+	struct process *p = current_process();
+	u32 *tif = &current_thread_info()->flags;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool stop = p->stop_sig && !p->group_exit && !(atomic_load(tif) & TIF_KILLED);
+
+	if (stop) {
+		p->nr_stopped++;
+		check_all_stopped(p);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!stop)
+		return false;
+	wait_event(&p->stop_wq, !READ_ONCE(p->stop_sig) || atomic_load(tif) & TIF_KILLED);
+	flags = spin_lock_irqsave(&task_list_lock);
+	p->nr_stopped--;
+	recalc_sigpending();
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return true;
 }
 
 /* ---- sending ------------------------------------------------------------------------------------
@@ -134,6 +231,7 @@ void signal_process(struct process *p, int sig, const struct siginfo_short *info
 		kill_process(p, SIGKILL, 0);
 		return;
 	}
+	signal_prepare(p, sig);
 	list_for_each_entry (t, &p->threads, thread) {
 		if (!t->mm)
 			continue;
@@ -153,11 +251,21 @@ void signal_process(struct process *p, int sig, const struct siginfo_short *info
 	wake_up_task(taker);
 }
 
+void signal_current(int sig)
+{
+	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	signal_process(current_process(), sig, &info);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
 void recalc_sigpending(void)
 {
 	struct task *t = current;
 
-	if ((t->sig_pending | t->proc->sig_pending) & ~t->sig_blocked || t->fault.sig)
+	if ((t->sig_pending | t->proc->sig_pending) & ~t->sig_blocked || t->fault.sig ||
+	    t->proc->stop_sig)
 		atomic_or(&t->ti->flags, TIF_SIGPENDING);
 	else
 		atomic_and(&t->ti->flags, ~TIF_SIGPENDING);
@@ -199,6 +307,11 @@ static void dequeue(struct delivery *d)
 		p->sig_pending &= ~SIGBIT(sig);
 		if (is_ignored(p, sig))
 			continue;
+		if (SIGBIT(sig) & STOPPING && signal_action(p, sig).handler == SIG_DFL) {
+			if (begin_stop(p, sig))
+				break;
+			continue;
+		}
 		d->sig = sig;
 		d->act = signal_action(p, sig);
 		d->info = p->info[sig - 1];
@@ -256,7 +369,10 @@ void deliver_signals(struct pt_regs *regs, bool in_syscall)
 	struct delivery d;
 	u64 mask;
 
+	/* A signal that was taken is delivered after the stop, as it was taken before. */
 	dequeue(&d);
+	while (!d.sig && signal_stop())
+		dequeue(&d);
 	if (in_syscall)
 		restart_or_fail(regs, &d);
 	if (!d.sig) {
@@ -335,6 +451,8 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 		arch_irq_enable();
 		if (flags & TIF_KILLED)
 			killed_exit();
+		if (flags & TIF_FILES)
+			task_close_files();
 		if (flags & TIF_REGS_CALL) {
 			atomic_and(&ti->flags, ~TIF_REGS_CALL);
 			make_regs_call(regs);

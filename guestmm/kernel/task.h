@@ -62,6 +62,7 @@ struct task {
 	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
 	unsigned long robust_list;		      /* S: user address or 0 */
 	long (*regs_call)(struct pt_regs *regs);      /* S: with TIF_REGS_CALL */
+	struct file *files_to_close;		      /* S: with TIF_FILES: file_put_later() */
 	u64 fs_base;				      /* S */
 	u32 fpu_cpu; /* S: CPU + 1 where its SSE registers were loaded last; 0 = none */
 	u8 fpu[ARCH_FPU_SIZE]
@@ -166,19 +167,25 @@ long syscall_dispatch(struct pt_regs *regs);
 #define SIGTTIN	   21
 #define SIGTTOU	   22
 #define SIGURG	   23
+#define SIGXCPU	   24
+#define SIGXFSZ	   25
+#define SIGVTALRM  26
+#define SIGPROF	   27
 #define SIGWINCH   28
 #define SIGSYS	   31
 #define NR_SIGNALS 64
 
 /* si_code */
-#define SI_USER	    0
-#define SI_KERNEL   0x80
-#define SI_TKILL    (-6)
-#define ILL_ILLOPN  2
-#define FPE_INTDIV  1
-#define SEGV_MAPERR 1
-#define SEGV_ACCERR 2
-#define BUS_ADRERR  2
-#define CLD_EXITED  1
-#define CLD_KILLED  2
+#define SI_USER	      0
+#define SI_KERNEL     0x80
+#define SI_TKILL      (-6)
+#define ILL_ILLOPN    2
+#define FPE_INTDIV    1
+#define SEGV_MAPERR   1
+#define SEGV_ACCERR   2
+#define BUS_ADRERR    2
+#define CLD_EXITED    1
+#define CLD_KILLED    2
+#define CLD_STOPPED   5
+#define CLD_CONTINUED 6
 #endif

@@ -120,6 +120,34 @@ bool may_sleep(void);
  * the other or at once. May sleep. */
 void on_each_cpu(void (*fn)(void *arg), void *arg);
 
+/* Limits of the current process (getrlimit(2)), by Linux's numbers; kernel threads have those of a new
+ * process. */
+enum rlimit_kind {
+	RLIMIT_CPU,
+	RLIMIT_FSIZE,
+	RLIMIT_DATA,
+	RLIMIT_STACK,
+	RLIMIT_CORE,
+	RLIMIT_RSS,
+	RLIMIT_NPROC,
+	RLIMIT_NOFILE,
+	RLIMIT_MEMLOCK,
+	RLIMIT_AS,
+	RLIMIT_LOCKS,
+	RLIMIT_SIGPENDING,
+	RLIMIT_MSGQUEUE,
+	RLIMIT_NICE,
+	RLIMIT_RTPRIO,
+	RLIMIT_RTTIME,
+	RLIM_NLIMITS
+};
+#define RLIM_INFINITY (~0ull)
+struct rlimit {
+	u64 cur, max; /* soft, hard */
+};
+u64 rlimit(enum rlimit_kind kind); /* soft */
+u64 rlimit_max(enum rlimit_kind kind);
+
 /* Threads and time */
 /** Start a kernel thread. Returns 0 or -ENOMEM. */
 int kthread_run(int (*fn)(void *), void *arg, const char *name);
@@ -152,6 +180,9 @@ void process_kill(int pid);
 struct file;
 void file_get(struct file *f);
 void file_put(struct file *f); /* may sleep */
+/** The same where mmap_lock is held, which what closes a file may need: a program's thread closes it on
+ * its way to user mode, or when it ends. */
+void file_put_later(struct file *f);
 /** A file is a program that runs: a reference, and nobody may open it for writing. 0, or -ETXTBSY when
  * somebody has; a file that is held so already may always be held once more. */
 int exe_file_get(struct file *f);

@@ -1,4 +1,5 @@
 /* Page faults one kind at a time, each proven by the counter of its kind and by the PTE it left. */
+#include "kernel/process.h"
 #include "tests/tests.h"
 
 #define MEM "memory=24M,high=4M"
@@ -142,9 +143,10 @@ GUEST_TEST(fault, stack_grows_down_to_its_limit, 0, 0, MEM)
 	vma = find_vma(mm, top - 1);
 	REQUIRE(vma);
 	CHECK_EQ(vma->vm_start, top - 100 * PAGE_SIZE);
-	mm->rlimit_stack = 128 * PAGE_SIZE;
+	kernel_limits[RLIMIT_STACK].cur = 128 * PAGE_SIZE;
 	CHECK_EQ(testmm_touch(mm, top - 129 * PAGE_SIZE, true), VM_FAULT_SIGSEGV_MAPERR);
 	CHECK_EQ(testmm_touch(mm, top - 128 * PAGE_SIZE, true), 0);
+	kernel_limits[RLIMIT_STACK].cur = DEFAULT_STACK_RLIMIT;
 	mmput(mm);
 }
 

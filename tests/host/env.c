@@ -30,6 +30,26 @@ extern int host_panic_fd;
 static char log_text[16384];
 static size_t log_len;
 
+struct rlimit host_limits[RLIM_NLIMITS];
+
+__attribute__((constructor)) void host_limits_reset(void)
+{
+	for (unsigned int i = 0; i < RLIM_NLIMITS; i++)
+		host_limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+	host_limits[RLIMIT_STACK].cur = 8u << 20;
+	host_limits[RLIMIT_MEMLOCK] = (struct rlimit){8u << 20, 8u << 20};
+}
+
+u64 rlimit(enum rlimit_kind kind)
+{
+	return host_limits[kind].cur;
+}
+
+u64 rlimit_max(enum rlimit_kind kind)
+{
+	return host_limits[kind].max;
+}
+
 void host_set_tif(u32 flags)
 {
 	host_thread_info.flags = flags;

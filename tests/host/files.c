@@ -45,6 +45,11 @@ void exe_file_put(struct file *f)
 	file_put(f);
 }
 
+void file_put_later(struct file *f)
+{
+	file_put(f);
+}
+
 void file_put(struct file *f)
 {
 	if (--f->refs <= 0)

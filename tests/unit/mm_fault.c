@@ -164,11 +164,11 @@ static void a_stack_grows_down_to_its_limit(void)
 	CU_ASSERT_EQUAL(find_vma(m, top - 8)->vm_start, top - MIB);
 	CU_ASSERT(!user_read(m, top - 8, &v) && v == 1);
 	check_all();
-	m->rlimit_stack = 2 * MIB;
+	host_limits[RLIMIT_STACK].cur = 2 * MIB;
 	CU_ASSERT_EQUAL(user_write(m, top - 2 * MIB - 8, 3), VM_FAULT_SIGSEGV_MAPERR);
 	CU_ASSERT(!user_write(m, top - 2 * MIB, 3));
 	/* The guard: not up to a mapping below. */
-	m->rlimit_stack = 64 * MIB;
+	host_limits[RLIMIT_STACK].cur = 64 * MIB;
 	below = top - 8 * MIB;
 	CU_ASSERT_EQUAL(do_mmap(m, below, PAGE_SIZE, RW, PRIVATE | MAP_FIXED, 0), (long)below);
 	CU_ASSERT_EQUAL(user_write(m, below + PAGE_SIZE + STACK_GUARD_GAP - 8, 4),
@@ -176,6 +176,7 @@ static void a_stack_grows_down_to_its_limit(void)
 	CU_ASSERT(!user_write(m, below + PAGE_SIZE + STACK_GUARD_GAP, 4));
 	check_all();
 	mmput(m);
+	host_limits_reset();
 }
 
 static void populate_maps_everything_at_once(void)

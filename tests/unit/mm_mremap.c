@@ -290,10 +290,11 @@ static void locked_mappings_grow_filled(void)
 	CU_ASSERT_EQUAL(mm->locked_vm, 12);
 	lru_add_drain();
 	CU_ASSERT_EQUAL(global_stat(NR_MLOCK), 12);
-	mm->rlimit_memlock = 12 * PAGE_SIZE;
+	host_limits[RLIMIT_MEMLOCK].cur = 12 * PAGE_SIZE;
 	CU_ASSERT_EQUAL(do_mremap(mm, at(100), 12 * PAGE_SIZE, 13 * PAGE_SIZE, 0, 0), -EAGAIN);
-	mm->rlimit_memlock = 8 * MIB;
+	host_limits[RLIMIT_MEMLOCK].cur = 8 * MIB;
 	clear_all();
+	host_limits_reset();
 }
 
 /* ---- madvise ---- */

@@ -345,13 +345,14 @@ static void brk_moves_the_heap(void)
 	CU_ASSERT_EQUAL(do_brk(m, 0x6ff000), 0x6ff000); /* a page of distance is kept */
 	CU_ASSERT_EQUAL(do_brk(m, 0x6ff001), 0x6ff000);
 	CU_ASSERT_EQUAL(do_brk(m, 0x5fffff), 0x6ff000);
-	m->rlimit_data = 0x100000;
+	host_limits[RLIMIT_DATA].cur = 0x100000;
 	b = m->brk;
 	CU_ASSERT_EQUAL(do_brk(m, b - 0x1000), b - 0x1000);
-	m->rlimit_data = 0x10000;
+	host_limits[RLIMIT_DATA].cur = 0x10000;
 	CU_ASSERT_EQUAL(do_brk(m, b), b - 0x1000);
 	check_all();
 	mmput(m);
+	host_limits_reset();
 }
 
 static void limits(void)
@@ -359,25 +360,26 @@ static void limits(void)
 	struct mm_struct *m = mm_alloc();
 	long a;
 
-	m->rlimit_as = 16 * PAGE_SIZE;
+	host_limits[RLIMIT_AS].cur = 16 * PAGE_SIZE;
 	a = do_mmap(m, BASE, 16 * PAGE_SIZE, RW, FIXED, 0);
 	CU_ASSERT_EQUAL(a, (long)BASE);
 	CU_ASSERT_EQUAL(do_mmap(m, 0, PAGE_SIZE, RW, PRIVATE, 0), -ENOMEM);
 	/* Over what is there it is no more than before. */
 	CU_ASSERT_EQUAL(do_mmap(m, BASE, 16 * PAGE_SIZE, PROT_READ, FIXED, 0), (long)BASE);
-	m->rlimit_as = ~0ull;
-	m->rlimit_data = 4 * PAGE_SIZE;
+	host_limits[RLIMIT_AS].cur = ~0ull;
+	host_limits[RLIMIT_DATA].cur = 4 * PAGE_SIZE;
 	CU_ASSERT_EQUAL(do_mmap(m, 0, 5 * PAGE_SIZE, RW, PRIVATE, 0), -ENOMEM);
 	CU_ASSERT(do_mmap(m, 0, 5 * PAGE_SIZE, PROT_READ, PRIVATE, 0) > 0);
-	m->rlimit_data = ~0ull;
-	m->rlimit_memlock = 4 * PAGE_SIZE;
+	host_limits[RLIMIT_DATA].cur = ~0ull;
+	host_limits[RLIMIT_MEMLOCK].cur = 4 * PAGE_SIZE;
 	CU_ASSERT_EQUAL(do_mmap(m, 0, 5 * PAGE_SIZE, RW, PRIVATE | MAP_LOCKED, 0), -EAGAIN);
 	CU_ASSERT(do_mmap(m, 0, 4 * PAGE_SIZE, RW, PRIVATE | MAP_LOCKED, 0) > 0);
-	m->rlimit_memlock = 0;
+	host_limits[RLIMIT_MEMLOCK].cur = 0;
 	CU_ASSERT_EQUAL(do_mmap(m, 0, PAGE_SIZE, RW, PRIVATE | MAP_LOCKED, 0), -EPERM);
 	check_all();
 	mmput(m);
 	check_all();
+	host_limits_reset();
 }
 
 static void overcommit(void)

@@ -31,6 +31,8 @@ $here/user/conform $directly >$dir/linux.part
 $here/mmvm run --accel kvm --exec conform >$dir/guest 2>$dir/err
 echo \$? >$dir/status
 $here/mmvm run --accel kvm --exec conform -- max_map_count >$dir/guest.max 2>>$dir/err
+timeout 100 $here/user/conform_calls.musl >$dir/linux.calls 2>&1
+$here/mmvm run --accel kvm --exec conform_calls.musl >$dir/guest.calls 2>>$dir/err
 END
 LIMIT=300 run lab -- sh "$dir/inside"
 ok "the lab ran them" [ "$status" = 0 ]
@@ -41,6 +43,9 @@ ok "Linux: all cases" cases "$dir/linux" 730
 ok "guestmm: the program ends well" [ "$(cat "$dir/status")" = 0 ]
 ok "guestmm answers as Linux" same "$dir/guest.cases" "$dir/linux"
 ok "guestmm answers as Linux with as many mappings as there may be" same "$dir/guest.max.cases" "$dir/linux.max"
+grep -v '^$\|^\[ *[0-9]*\.[0-9]*\]' "$dir/guest.calls" | sed '/^[0-9]* groups$/q' >"$dir/guest.calls.cases"
+ok "Linux: all groups of calls" grep -q '^[0-9]* groups$' "$dir/linux.calls"
+ok "processes, limits, signals, locks, seals: guestmm answers as Linux" same "$dir/guest.calls.cases" "$dir/linux.calls"
 ok "pages were really swapped out on request" grep -Eq "pages swapped out +[1-9]" "$dir/guest"
 ok "and disk and guest count the same" [ "$(grep -c '  equal ' "$dir/guest")" = 2 ]
 

@@ -71,16 +71,18 @@ static int take_snapshot(int pid, struct snapshot *s)
 	s->children_ns = p->children_run_ns;
 	s->started_ns = p->started_ns;
 	memcpy(s->comm, p->comm, sizeof(s->comm));
-	s->state = p->zombie ? 'Z' : 'S';
+	s->state = p->zombie ? 'Z' : p->stop_sig && p->nr_stopped == p->nr_live ? 'T' : 'S';
 	copy_signals(s, p);
 	list_for_each_entry (t, &p->threads, thread) {
 		s->run_ns += task_run_ns(t);
 		s->switches += READ_ONCE(t->nr_switches);
 		s->oom_score_adj = t->oom_score_adj;
-		if (READ_ONCE(t->state) == TASK_RUNNING)
+		if (t->pid != pid)
+			continue;
+		/* As Linux: of the first thread, whatever the others do. */
+		if (READ_ONCE(t->state) == TASK_RUNNING && s->state == 'S')
 			s->state = 'R';
-		if (t->pid == pid)
-			s->blocked = t->sig_blocked;
+		s->blocked = t->sig_blocked;
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	s->mm = process_get_mm(pid);
@@ -223,7 +225,10 @@ static void status_memory(struct report *r, struct mm_struct *mm)
 
 static const char *state_name(char state)
 {
-	return state == 'R' ? "running" : state == 'Z' ? "zombie" : "sleeping";
+	return state == 'R'   ? "running"
+	       : state == 'Z' ? "zombie"
+	       : state == 'T' ? "stopped"
+			      : "sleeping";
 }
 
 static int show_status(struct report *r, const struct proc_ctx *ctx)
@@ -421,35 +426,48 @@ static int show_oom_score(struct report *r, const struct proc_ctx *ctx)
 
 static int show_limits(struct report *r, const struct proc_ctx *ctx)
 {
-	struct mm_struct *mm = process_get_mm(ctx->pid);
-	const struct {
+	static const struct {
 		const char *name, *units;
-		u64 soft, hard;
-	} limits[] = {
-		{"Max data size", "bytes", mm ? mm->rlimit_data : 0, mm ? mm->rlimit_max.data : 0},
-		{"Max stack size", "bytes", mm ? mm->rlimit_stack : 0,
-		 mm ? mm->rlimit_max.stack : 0},
-		{"Max locked memory", "bytes", mm ? mm->rlimit_memlock : 0,
-		 mm ? mm->rlimit_max.memlock : 0},
-		{"Max address space", "bytes", mm ? mm->rlimit_as : 0, mm ? mm->rlimit_max.as : 0},
+	} text[RLIM_NLIMITS] = {
+		[RLIMIT_CPU] = {"Max cpu time", "seconds"},
+		[RLIMIT_FSIZE] = {"Max file size", "bytes"},
+		[RLIMIT_DATA] = {"Max data size", "bytes"},
+		[RLIMIT_STACK] = {"Max stack size", "bytes"},
+		[RLIMIT_CORE] = {"Max core file size", "bytes"},
+		[RLIMIT_RSS] = {"Max resident set", "bytes"},
+		[RLIMIT_NPROC] = {"Max processes", "processes"},
+		[RLIMIT_NOFILE] = {"Max open files", "files"},
+		[RLIMIT_MEMLOCK] = {"Max locked memory", "bytes"},
+		[RLIMIT_AS] = {"Max address space", "bytes"},
+		[RLIMIT_LOCKS] = {"Max file locks", "locks"},
+		[RLIMIT_SIGPENDING] = {"Max pending signals", "signals"},
+		[RLIMIT_MSGQUEUE] = {"Max msgqueue size", "bytes"},
+		[RLIMIT_NICE] = {"Max nice priority", ""},
+		[RLIMIT_RTPRIO] = {"Max realtime priority", ""},
+		[RLIMIT_RTTIME] = {"Max realtime timeout", "us"},
 	};
+	struct rlimit limits[RLIM_NLIMITS];
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	const struct process *p = find_process(ctx->pid);
 
-	if (!mm)
+	if (p)
+		memcpy(limits, p->limits, sizeof(limits));
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!p)
 		return -ESRCH;
 	report_printf(r, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
-	for (u32 i = 0; i < ARRAY_SIZE(limits); i++) {
-		report_printf(r, "%-25s ", limits[i].name);
+	for (u32 i = 0; i < RLIM_NLIMITS; i++) {
+		report_printf(r, "%-25s ", text[i].name);
 		for (int hard = 0; hard < 2; hard++) {
-			u64 v = hard ? limits[i].hard : limits[i].soft;
+			u64 v = hard ? limits[i].max : limits[i].cur;
 
-			if (v == ~0ull)
+			if (v == RLIM_INFINITY)
 				report_printf(r, "%-20s ", "unlimited");
 			else
 				report_printf(r, "%-20lu ", (unsigned long)v);
 		}
-		report_printf(r, "%-10s\n", limits[i].units);
+		report_printf(r, "%-10s\n", text[i].units);
 	}
-	mmput(mm);
 	return 0;
 }
 

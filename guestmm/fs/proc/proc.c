@@ -161,9 +161,17 @@ static int proc_follow(struct inode *inode, struct path *path)
 	return e->follow(path, &ctx);
 }
 
+static struct file *proc_follow_file(struct inode *inode)
+{
+	struct proc_ctx ctx = inode_ctx(inode);
+
+	return entry_at(ino_index(inode)) == &fd_link ? process_get_file(ctx.pid, ctx.fd) : NULL;
+}
+
 static const struct inode_ops proc_inode_ops = {.lookup = proc_lookup, .readlink = proc_readlink};
 /* Links that lead to a place, not to a name. */
-static const struct inode_ops proc_magic_ops = {.readlink = proc_readlink, .follow = proc_follow};
+static const struct inode_ops proc_magic_ops = {
+	.readlink = proc_readlink, .follow = proc_follow, .follow_file = proc_follow_file};
 
 /* ---- directories ----------------------------------------------------------------------------- */
 
@@ -373,7 +381,7 @@ static int follow_fd_link(struct path *path, const struct proc_ctx *ctx)
 		path_get(&f->path);
 		*path = f->path;
 	} else {
-		err = -ENXIO; /* pipes cannot be opened by name here */
+		err = -ENXIO; /* see proc_follow_file() */
 	}
 	file_put(f);
 	return err;

@@ -39,7 +39,12 @@ void address_space_init(struct address_space *mapping, struct inode *host,
 	mapping->host = host;
 	mapping->ops = ops;
 	mapping->flags = flags;
-	spin_lock_init(&mapping->lock);
+	/* A class of its own: a file's lock is taken in interrupts, where writing ends, and shared memory's
+	 * is held around what is not. */
+	if (flags & AS_SHMEM)
+		spin_lock_init(&mapping->lock);
+	else
+		spin_lock_init(&mapping->lock);
 	spin_lock_init(&mapping->i_mmap_lock);
 	init_rwsem(&mapping->invalidate_lock);
 	INIT_LIST_HEAD(&mapping->dirty_list);

@@ -165,15 +165,6 @@ uncharge:
 	return err;
 }
 
-void mm_copy_limits(struct mm_struct *mm, const struct mm_struct *old)
-{
-	mm->rlimit_stack = old->rlimit_stack;
-	mm->rlimit_as = old->rlimit_as;
-	mm->rlimit_data = old->rlimit_data;
-	mm->rlimit_memlock = old->rlimit_memlock;
-	mm->rlimit_max = old->rlimit_max;
-}
-
 static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 {
 	mm->start_code = old->start_code;
@@ -191,7 +182,6 @@ static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 	if (mm->exe_file)
 		exe_file_get(mm->exe_file);
 	mm->mmap_base = old->mmap_base;
-	mm_copy_limits(mm, old);
 }
 
 struct mm_struct *dup_mm(struct mm_struct *oldmm)

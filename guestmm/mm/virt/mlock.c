@@ -23,7 +23,7 @@
 
 bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsigned long pages)
 {
-	return (flags & VM_LOCKED) && mm->locked_vm + pages > mm->rlimit_memlock >> PAGE_SHIFT;
+	return (flags & VM_LOCKED) && mm->locked_vm + pages > rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 }
 
 /* ---- pages ------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ static unsigned long locked_pages(struct mm_struct *mm, unsigned long start, uns
 /* Would locking the range take more than the limit? What is locked there already counts once. */
 static bool over_limit(struct mm_struct *mm, unsigned long start, unsigned long len)
 {
-	unsigned long limit = mm->rlimit_memlock >> PAGE_SHIFT;
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	unsigned long total = mm->locked_vm + (len >> PAGE_SHIFT);
 
 	return total > limit && total - locked_pages(mm, start, start + len) > limit;
@@ -156,7 +156,7 @@ int do_mlock(struct mm_struct *mm, unsigned long addr, unsigned long len, int fl
 
 	if (flags & ~MLOCK_ONFAULT)
 		return -EINVAL;
-	if (!mm->rlimit_memlock)
+	if (!rlimit(RLIMIT_MEMLOCK))
 		return -EPERM;
 	len = ALIGN_UP(len + (addr - start), PAGE_SIZE);
 	down_write(&mm->mmap_lock);
@@ -204,10 +204,10 @@ int do_mlockall(struct mm_struct *mm, int flags)
 
 	if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
 		return -EINVAL;
-	if (!mm->rlimit_memlock)
+	if (!rlimit(RLIMIT_MEMLOCK))
 		return -EPERM;
 	down_write(&mm->mmap_lock);
-	if ((flags & MCL_CURRENT) && mm->total_vm > mm->rlimit_memlock >> PAGE_SHIFT) {
+	if ((flags & MCL_CURRENT) && mm->total_vm > rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT) {
 		err = -ENOMEM;
 	} else {
 		mm->def_flags = flags & MCL_FUTURE ? lock : 0;

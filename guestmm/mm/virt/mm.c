@@ -25,9 +25,7 @@ struct page *zero_page;
 
 static struct kmem_cache *mm_cache;
 
-#define DEFAULT_STACK_RLIMIT (8ul << 20)
-#define STACK_ROOM_MIN	     (128ul << 20) /* as Linux keeps for the stack at least */
-#define DEFAULT_MEMLOCK	     (8ul << 20)
+#define STACK_ROOM_MIN (128ul << 20) /* as Linux keeps for the stack at least */
 
 void mm_init(void)
 {
@@ -60,12 +58,6 @@ struct mm_struct *mm_alloc(void)
 	spin_lock_init(&mm->page_table_lock);
 	INIT_LIST_HEAD(&mm->mmap);
 	mm->users = 1;
-	mm->rlimit_stack = DEFAULT_STACK_RLIMIT;
-	mm->rlimit_as = ~0ull;
-	mm->rlimit_data = ~0ull;
-	mm->rlimit_memlock = DEFAULT_MEMLOCK;
-	mm->rlimit_max.stack = mm->rlimit_max.as = mm->rlimit_max.data = ~0ull;
-	mm->rlimit_max.memlock = DEFAULT_MEMLOCK;
 	mm->mmap_base = TASK_SIZE - STACK_ROOM_MIN - STACK_GUARD_GAP;
 	spin_lock(&mm_list_lock);
 	list_add_tail(&mm->mm_list, &mm_list);

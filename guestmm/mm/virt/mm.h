@@ -14,8 +14,6 @@ struct mm_struct *dup_mm(struct mm_struct *oldmm);
 /** The program that runs in it, held by exe_file_get() on behalf of mm, or NULL. By the only task that
  * uses mm. */
 void mm_set_exe_file(struct mm_struct *mm, struct file *f);
-/** A new program keeps the limits of the old one. */
-void mm_copy_limits(struct mm_struct *mm, const struct mm_struct *old);
 /** Take a reference unless the last one is gone (for walkers of mm_list). */
 bool mmget_not_zero(struct mm_struct *mm);
 /** Drop a user; the last one unmaps everything and frees. May sleep. */

@@ -76,12 +76,8 @@ struct mm_struct {
 	unsigned long start_code, end_code, start_data, end_data, start_brk, brk,
 		start_stack;				      /* M */
 	unsigned long arg_start, arg_end, env_start, env_end; /* set by exec */
-	struct file *exe_file;	 /* set by exec: the program, with a reference, or NULL */
-	unsigned long mmap_base; /* C: top-down from here */
-	u64 rlimit_stack, rlimit_as, rlimit_data, rlimit_memlock; /* bytes; ~0 = none */
-	struct {
-		u64 stack, as, data, memlock;
-	} rlimit_max;		       /* M: the hard limits */
+	struct file *exe_file;	       /* set by exec: the program, with a reference, or NULL */
+	unsigned long mmap_base;       /* C: top-down from here */
 	u32 cpumask;		       /* A: CPUs that may hold its TLB entries */
 	u64 min_flt, maj_flt;	       /* A */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */

@@ -304,31 +304,34 @@ static int check_anonymous(int flags, unsigned long *vm_flags)
 }
 
 /*
- * A shared mapping of a file that was opened for writing: what the file's seals leave of it. On success
- * no seal against writing can be added until mapping_unmap_writable(). As Linux 6.1: with F_SEAL_WRITE
- * there is no such mapping, even one that only reads.
+ * A shared mapping of a file that was opened for writing: what the file's seals leave of it. While
+ * VM_MAYWRITE is left no seal against writing can be added, until mapping_unmap_writable().
  */
 static int check_seals(struct address_space *mapping, unsigned long *vm_flags)
 {
-	int err = mapping_map_writable(mapping);
-	u32 seals = atomic_load(&mapping->seals);
+	const u32 against = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	bool sealed = atomic_load(&mapping->seals) & against;
+	int err;
 
-	if (err)
-		return err;
-	if (seals & F_SEAL_WRITE || (seals & F_SEAL_FUTURE_WRITE && *vm_flags & VM_WRITE)) {
-		mapping_unmap_writable(mapping);
-		return -EPERM;
+	if (!sealed) {
+		err = mapping_map_writable(mapping);
+		if (err)
+			return err;
+		sealed = atomic_load(&mapping->seals) & against;
+		if (sealed)
+			mapping_unmap_writable(mapping);
 	}
-	if (seals & F_SEAL_FUTURE_WRITE)
-		*vm_flags &= ~VM_MAYWRITE;
-	return 0;
+	if (!sealed)
+		return 0;
+	*vm_flags &= ~VM_MAYWRITE;
+	return *vm_flags & VM_WRITE ? -EPERM : 0;
 }
 
 static int map_file(struct mm_struct *mm, unsigned long start, unsigned long end,
 		    unsigned long vm_flags, unsigned long pgoff, struct map_source *src)
 {
-	struct address_space *sealed = vm_flags & VM_SHARED ? src->mapping : NULL;
-	int err = sealed ? check_seals(sealed, &vm_flags) : 0;
+	struct address_space *shared = vm_flags & VM_SHARED ? src->mapping : NULL;
+	int err = shared ? check_seals(shared, &vm_flags) : 0;
 
 	if (err)
 		return err;
@@ -337,8 +340,8 @@ static int map_file(struct mm_struct *mm, unsigned long start, unsigned long end
 	if (!err)
 		err = map_file_range(mm, start, end, vm_flags, src->file, src->mapping,
 				     src->mapping ? pgoff : start >> PAGE_SHIFT);
-	if (sealed)
-		mapping_unmap_writable(sealed); /* the VMA counts itself */
+	if (shared && vm_flags & VM_MAYWRITE)
+		mapping_unmap_writable(shared); /* the VMA counts itself */
 	return err;
 }
 
@@ -375,7 +378,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	if (IS_ERR((void *)addr))
 		return addr;
 	vm_flags |= mm->def_flags;
-	if ((flags & MAP_LOCKED) && !mm->rlimit_memlock)
+	if ((flags & MAP_LOCKED) && !rlimit(RLIMIT_MEMLOCK))
 		return -EPERM;
 	if (mlock_exceeds_limit(mm, vm_flags, len >> PAGE_SHIFT))
 		return -EAGAIN;
@@ -446,7 +449,7 @@ unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
 	ret = mm->brk;
 	if (brk < mm->start_brk || brk > TASK_SIZE)
 		goto out;
-	if (brk - mm->start_brk + (mm->end_data - mm->start_data) > mm->rlimit_data)
+	if (brk - mm->start_brk + (mm->end_data - mm->start_data) > rlimit(RLIMIT_DATA))
 		goto out;
 	old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
 	new_end = ALIGN_UP(brk, PAGE_SIZE);
@@ -516,7 +519,7 @@ int expand_stack(struct vm_area_struct *vma, unsigned long addr)
 	if (prev && start < prev->vm_end)
 		return -ENOMEM;
 	grow = (vma->vm_start - start) >> PAGE_SHIFT;
-	if (vma->vm_end - start > mm->rlimit_stack || !may_expand_vm(mm, vma->flags, grow))
+	if (vma->vm_end - start > rlimit(RLIMIT_STACK) || !may_expand_vm(mm, vma->flags, grow))
 		return -ENOMEM;
 	if (mlock_exceeds_limit(mm, vma->flags, grow))
 		return -ENOMEM;

@@ -120,7 +120,10 @@ void vm_stat_account(struct mm_struct *mm, unsigned long flags, long pages)
 
 bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned long pages)
 {
-	if (mm->total_vm + pages > mm->rlimit_as >> PAGE_SHIFT)
+	if (mm->total_vm + pages > rlimit(RLIMIT_AS) >> PAGE_SHIFT)
 		return false;
-	return !is_data(flags) || mm->data_vm + pages <= mm->rlimit_data >> PAGE_SHIFT;
+	if (!is_data(flags) || mm->data_vm + pages <= rlimit(RLIMIT_DATA) >> PAGE_SHIFT)
+		return true;
+	/* As Linux, for programs that want no heap: 0 is about brk(2) alone. */
+	return !rlimit(RLIMIT_DATA) && mm->data_vm + pages <= rlimit_max(RLIMIT_DATA) >> PAGE_SHIFT;
 }

@@ -16,7 +16,7 @@
  * I3  VMAs with the same first offset are in the order in which they came: a child of fork() comes
  *     after its parent. Who empties all mappings therefore sees a page that is being copied either
  *     in the parent, before, or in the child, after.
- * I4  nr_mmap_writable = VMAs of the tree with VM_SHARED.
+ * I4  nr_mmap_writable = VMAs of the tree with VM_SHARED and VM_MAYWRITE, and those being made; or -1.
  * I5  A PTE of a shared mapping of a file is writable only while the page is PG_dirty
  *     (pagecache.h, I4): page_mkclean() takes the right away before a write.
  *
@@ -168,6 +168,11 @@ void mapping_allow_writable(struct address_space *mapping)
 	spin_unlock(&mapping->i_mmap_lock);
 }
 
+static bool may_write_shared(const struct vm_area_struct *vma)
+{
+	return (vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
+}
+
 /* ---- VMAs join and leave ----------------------------------------------------------------------
  */
 
@@ -176,7 +181,7 @@ void i_mmap_link(struct vm_area_struct *vma)
 	struct address_space *mapping = vma->mapping;
 
 	spin_lock(&mapping->i_mmap_lock);
-	if (vma->flags & VM_SHARED)
+	if (may_write_shared(vma))
 		mapping->nr_mmap_writable++;
 	i_mmap_insert(vma);
 	spin_unlock(&mapping->i_mmap_lock);
@@ -187,7 +192,7 @@ void i_mmap_unlink(struct vm_area_struct *vma)
 	struct address_space *mapping = vma->mapping;
 
 	spin_lock(&mapping->i_mmap_lock);
-	if (vma->flags & VM_SHARED)
+	if (may_write_shared(vma))
 		mapping->nr_mmap_writable--;
 	rb_erase(&mapping->i_mmap, &vma->shared_rb, i_mmap_augment);
 	spin_unlock(&mapping->i_mmap_lock);

@@ -88,7 +88,7 @@ static void drop_backing(struct vm_area_struct *vma)
 	if (mapping)
 		i_mmap_unlink(vma);
 	if (vma->file)
-		file_put(vma->file);
+		file_put_later(vma->file);
 	else if (mapping && (mapping->flags & AS_OBJECT))
 		shmem_object_put(mapping);
 }

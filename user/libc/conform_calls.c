@@ -1,0 +1,598 @@
+/*
+ * System calls about processes, limits, signals, locks and files, with their results and errors: run on
+ * Linux and in guestmm, the two transcripts must be equal (tests/vm/conform.sh).
+ *
+ *   conform_calls          all cases; a case is a function, its lines are "case: what = result (errno)"
+ *
+ * Nothing that depends on time, addresses or process numbers is printed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE 4096l
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x10
+#endif
+
+static const char *now_in;
+
+static void say(const char *what, long got)
+{
+	int err = errno;
+
+	printf("%s: %s = %ld", now_in, what, got);
+	if (got == -1)
+		printf(" (%s)", strerror(err));
+	printf("\n");
+}
+#define TRY(call) (errno = 0, say(#call, (long)(call)))
+
+/** Run in a child, which gives its own transcript; its status is printed. */
+static void in_child(const char *what, void (*fn)(void))
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		fn();
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		printf("%s: %s ended by signal %d\n", now_in, what, WTERMSIG(status));
+	else
+		printf("%s: %s ended with %d\n", now_in, what, WEXITSTATUS(status));
+}
+
+/* ---- execve ---------------------------------------------------------------------------------- */
+
+static void *sleeper(void *arg)
+{
+	pause();
+	return arg;
+}
+
+static void exec_from_main(void)
+{
+	pthread_t t[3];
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], 0, sleeper, 0);
+	execl("/proc/self/exe", "conform_calls", "status", "7", (char *)0);
+}
+
+static void *exec_now(void *arg)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	execl("/proc/self/exe", "conform_calls", "pid", pid, (char *)0);
+	return arg;
+}
+
+static void exec_from_thread(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, 0, exec_now, 0);
+	pause();
+}
+
+static void exec_from_both(void)
+{
+	pthread_t t[4];
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&t[i], 0, exec_now, 0);
+	exec_now(0);
+}
+
+static void exec_without_arguments(void)
+{
+	char *none[] = {0}, *env[] = {"ARGC=1", 0};
+
+	execve("/proc/self/exe", none, env);
+}
+
+static char *many[20000];
+static void exec_many(void)
+{
+	static char word[100];
+
+	memset(word, 'a', sizeof(word) - 1);
+	many[0] = "conform_calls";
+	many[1] = "count";
+	for (int i = 2; i < 10000; i++)
+		many[i] = word;
+	execv("/proc/self/exe", many);
+	say("execv with 1 MB", -1);
+}
+
+static void exec_too_many(void)
+{
+	struct rlimit l = {1 << 20, 8 << 20};
+
+	setrlimit(RLIMIT_STACK, &l);
+	exec_many();
+}
+
+static void exec_long_word(void)
+{
+	static char word[131073];
+	char *args[] = {"conform_calls", "count", word, 0};
+
+	memset(word, 'b', sizeof(word) - 2);
+	execv("/proc/self/exe", args);
+	say("execv", -1);
+}
+
+static void exec_too_long_word(void)
+{
+	static char word[131074];
+	char *args[] = {"conform_calls", "count", word, 0};
+
+	memset(word, 'b', sizeof(word) - 1);
+	execv("/proc/self/exe", args);
+	say("execv with a word of 128 KiB", -1);
+}
+
+static void exec_cases(void)
+{
+	in_child("execve of a process with threads", exec_from_main);
+	in_child("execve by a thread", exec_from_thread);
+	in_child("execve by five threads at once", exec_from_both);
+	in_child("execve without arguments", exec_without_arguments);
+	in_child("a megabyte of arguments", exec_many);
+	in_child("more than a quarter of the stack", exec_too_many);
+	in_child("a word of 131071 bytes", exec_long_word);
+	in_child("a word of 131072 bytes", exec_too_long_word);
+}
+
+/* ---- clone ----------------------------------------------------------------------------------- */
+
+static char stack[65536] __attribute__((aligned(16)));
+static volatile int seen;
+
+static void on_signal(int sig)
+{
+	seen = sig;
+}
+
+static int set_handler(void *arg)
+{
+	signal(SIGUSR2, on_signal);
+	return 0;
+}
+
+static void clone_cases(void)
+{
+	static const struct {
+		int flags;
+		const char *name;
+	} kind[] = {{CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND, "VM|FS|FILES|SIGHAND"},
+		    {CLONE_VM, "VM"},
+		    {CLONE_FS, "FS"},
+		    {CLONE_VM | CLONE_FILES, "VM|FILES"},
+		    {CLONE_IO, "IO"},
+		    {CLONE_SIGHAND, "SIGHAND alone"}};
+
+	for (unsigned int i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+		struct sigaction act;
+		int status = -1, pid;
+
+		signal(SIGUSR2, SIG_DFL);
+		errno = 0;
+		pid = clone(set_handler, stack + sizeof(stack), kind[i].flags | SIGCHLD, 0);
+		say(kind[i].name, pid < 0 ? -1 : 1);
+		if (pid < 0)
+			continue;
+		waitpid(pid, &status, 0);
+		sigaction(SIGUSR2, 0, &act);
+		printf("%s: %s: status %d, its handler is %sours\n", now_in, kind[i].name, status,
+		       act.sa_handler == on_signal ? "" : "not ");
+	}
+}
+
+/* ---- futexes --------------------------------------------------------------------------------- */
+
+static void futex_cases(void)
+{
+	static int word[2];
+	char *gone = mmap(0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(gone, PAGE);
+	TRY(syscall(SYS_futex, gone, 1, 1));
+	TRY(syscall(SYS_futex, gone, 129, 1));
+	TRY(syscall(SYS_futex, word, 4, 1, 1L, gone, 0));
+	TRY(syscall(SYS_futex, word, 4, -1, 1L, word + 1, 0));
+	TRY(syscall(SYS_futex, word, 4, 1, -1L, word + 1, 0));
+	TRY(syscall(SYS_futex, (char *)word + 1, 1, 1));
+}
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+static int limit_in_clone(void *arg)
+{
+	struct rlimit l = {8 << 20, 8 << 20};
+
+	return setrlimit((int)(long)arg, &l);
+}
+
+static void file_size_limit(void)
+{
+	struct rlimit l = {3 * PAGE, 3 * PAGE};
+	int fd = open("limited", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	static char buf[4 * PAGE];
+
+	setrlimit(RLIMIT_FSIZE, &l);
+	TRY(pwrite(fd, buf, sizeof(buf), PAGE));
+	signal(SIGXFSZ, on_signal);
+	seen = 0;
+	TRY(pwrite(fd, buf, 1, 3 * PAGE));
+	say("signal", seen);
+	seen = 0;
+	TRY(ftruncate(fd, 4 * PAGE));
+	say("signal", seen);
+	TRY(ftruncate(fd, 2 * PAGE));
+	TRY(fallocate(memfd_create("limited", 0), 0, 0, 4 * PAGE));
+	signal(SIGXFSZ, SIG_DFL);
+	fflush(stdout);
+	pwrite(fd, buf, 1, 3 * PAGE);
+}
+
+static void data_limit_zero(void)
+{
+	struct rlimit l = {0, RLIM_INFINITY};
+	char *old = (char *)syscall(SYS_brk, 0);
+
+	TRY(setrlimit(RLIMIT_DATA, &l));
+	TRY(mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+	    MAP_FAILED);
+	say("brk grows", (char *)syscall(SYS_brk, old + 16 * PAGE) != old);
+}
+
+static void limit_cases(void)
+{
+	static const int ours[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_NOFILE};
+
+	for (int i = 0; i < 17; i++) {
+		struct rlimit l = {7, 70}, back = {0, 0};
+
+		if (i == RLIMIT_STACK || i == RLIMIT_AS || i == RLIMIT_DATA || i == RLIMIT_NOFILE ||
+		    i == RLIMIT_FSIZE || i == RLIMIT_CPU)
+			l.rlim_cur = l.rlim_max = 1 << 26;
+		if (i == RLIMIT_NOFILE)
+			l.rlim_cur = 100, l.rlim_max = 1000;
+		TRY(getrlimit(i, &back));
+		if (i == RLIMIT_CORE || i == RLIMIT_FSIZE || i == RLIMIT_DATA || i == RLIMIT_AS ||
+		    i == RLIMIT_LOCKS || i == RLIMIT_RTTIME)
+			printf("%s: limit %d is %lld, %lld\n", now_in, i, (long long)back.rlim_cur,
+			       (long long)back.rlim_max);
+		TRY(setrlimit(i, &l));
+		getrlimit(i, &back);
+		printf("%s: limit %d is now %lld, %lld\n", now_in, i, (long long)back.rlim_cur,
+		       (long long)back.rlim_max);
+		l.rlim_max = l.rlim_cur - 1;
+		TRY(setrlimit(i, &l));
+	}
+	for (int i = 0; i < 4; i++) {
+		struct rlimit before, after;
+		int status, pid;
+
+		getrlimit(ours[i], &before);
+		pid = clone(limit_in_clone, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
+			    (void *)(long)ours[i]);
+		waitpid(pid, &status, 0);
+		getrlimit(ours[i], &after);
+		printf("%s: limit %d of the parent of a vfork child %s\n", now_in, ours[i],
+		       before.rlim_cur == after.rlim_cur ? "stays" : "changes");
+	}
+}
+
+/* ---- job control ----------------------------------------------------------------------------- */
+
+static void stopper(void)
+{
+	raise(SIGSTOP);
+	for (;;)
+		pause();
+}
+
+static void show_wait(const char *what, int status)
+{
+	printf("%s: %s: exited %d, signalled %d, stopped %d by %d, continued %d\n", now_in, what,
+	       WIFEXITED(status), WIFSIGNALED(status), WIFSTOPPED(status),
+	       WIFSTOPPED(status) ? WSTOPSIG(status) : 0, WIFCONTINUED(status));
+}
+
+static volatile int child_signals;
+static void on_child(int sig, siginfo_t *info, void *context)
+{
+	child_signals = child_signals * 10 + info->si_code;
+}
+
+static void stop_cases(void)
+{
+	struct sigaction act = {.sa_sigaction = on_child, .sa_flags = SA_SIGINFO | SA_RESTART};
+	siginfo_t info = {0};
+	int status, pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		stopper();
+	say("waitpid, WUNTRACED", waitpid(pid, &status, WUNTRACED) == pid);
+	show_wait("stopped", status);
+	say("again", waitpid(pid, &status, WUNTRACED | WNOHANG));
+	kill(pid, SIGCONT);
+	say("waitpid, WCONTINUED", waitpid(pid, &status, WCONTINUED) == pid);
+	show_wait("continued", status);
+	kill(pid, SIGUSR1);
+	say("waitpid", waitpid(pid, &status, 0) == pid);
+	show_wait("ended", status);
+
+	sigaction(SIGCHLD, &act, 0);
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		for (;;)
+			pause();
+	setpgid(pid, pid); /* a group whose parent is in another one may stop */
+	kill(pid, SIGTSTP);
+	say("waitid, WSTOPPED", waitid(P_PID, pid, &info, WSTOPPED));
+	printf("%s: code %d status %d ours %d\n", now_in, info.si_code, info.si_status,
+	       info.si_pid == pid);
+	kill(pid, SIGTERM); /* does not come through while it is stopped */
+	usleep(20000);
+	say("still there", waitid(P_PID, pid, &info, WEXITED | WNOHANG) == 0 && !info.si_pid);
+	kill(pid, SIGCONT);
+	say("waitid, WEXITED", waitid(P_PID, pid, &info, WEXITED));
+	printf("%s: code %d status %d\n", now_in, info.si_code, info.si_status);
+	printf("%s: SIGCHLD's codes: %d\n", now_in, child_signals);
+
+	act.sa_flags |= SA_NOCLDSTOP;
+	sigaction(SIGCHLD, &act, 0);
+	child_signals = 0;
+	pid = fork();
+	if (!pid)
+		stopper();
+	waitpid(pid, &status, WUNTRACED);
+	printf("%s: SA_NOCLDSTOP: codes %d\n", now_in, child_signals);
+	kill(pid, SIGKILL); /* also what is stopped */
+	waitpid(pid, &status, 0);
+	show_wait("killed", status);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* ---- locks on files -------------------------------------------------------------------------- */
+
+static void lock_cases(void)
+{
+	struct flock a = {.l_type = F_WRLCK, .l_start = 0, .l_len = 1};
+	struct flock b = {.l_type = F_WRLCK, .l_start = 1, .l_len = 1};
+	int fd = open("locked", O_CREAT | O_RDWR, 0600), ready[2], pid;
+	struct sigaction act = {.sa_handler = on_signal};
+	char c;
+
+	sigaction(SIGALRM, &act, 0);
+	pipe(ready);
+	TRY(fcntl(fd, F_SETLK, &a));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		fcntl(fd, F_SETLK, &b);
+		write(ready[1], "x", 1);
+		fcntl(fd, F_SETLKW, &a);
+		_exit(0);
+	}
+	read(ready[0], &c, 1);
+	usleep(100000);
+	alarm(5);
+	TRY(fcntl(fd, F_SETLKW, &b));
+	alarm(0);
+	kill(pid, SIGKILL);
+	waitpid(pid, 0, 0);
+}
+
+/* ---- seals and rights ------------------------------------------------------------------------ */
+
+static void seal_cases(void)
+{
+	int fd = memfd_create("s", MFD_ALLOW_SEALING);
+	char *m, *p;
+
+	ftruncate(fd, 4 * PAGE);
+	m = mmap(0, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	munmap(m + PAGE, 2 * PAGE);
+	munmap(m, PAGE);
+	TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	munmap(m + 3 * PAGE, PAGE);
+	p = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	p[0] = 'p';
+	TRY(pwrite(fd, "x", 1, 0));
+	TRY(mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
+	TRY(mmap(0, PAGE, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED);
+	TRY(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE));
+	TRY(fcntl(fd, F_GET_SEALS));
+
+	fd = memfd_create("f", MFD_ALLOW_SEALING);
+	ftruncate(fd, 4 * PAGE);
+	m = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK));
+	m[0] = 1;
+	TRY(mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
+	p = mmap(0, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	say("a mapping that reads", p != MAP_FAILED);
+	TRY(mprotect(p, PAGE, PROT_READ | PROT_WRITE));
+	TRY(madvise(m, PAGE, MADV_REMOVE));
+	TRY(ftruncate(fd, PAGE));
+	TRY(ftruncate(fd, 8 * PAGE));
+}
+
+/* ---- files without names, named pipes --------------------------------------------------------- */
+
+static long reopen(int fd, int flags)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	return open(name, flags);
+}
+
+static void file_cases(void)
+{
+	int fds[2], fd, memfd = memfd_create("m", 0);
+	struct stat st;
+	struct pollfd p;
+	char buf[8] = "";
+	off_t *bad = mmap(0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	pipe(fds);
+	fd = (int)reopen(fds[1], O_WRONLY);
+	say("a pipe's end opened again", fd >= 0);
+	TRY(write(fd, "hello", 5));
+	close(fd);
+	fd = (int)reopen(fds[0], O_RDONLY);
+	TRY(read(fd, buf, 8));
+	say("a pipe's stat by name", stat("/proc/self/fd/0", &st) >= -1);
+	close(fd);
+	close(fds[1]);
+	TRY(read(fds[0], buf, 8));
+	write(memfd, "abcdef", 6);
+	fd = (int)reopen(memfd, O_RDONLY);
+	TRY(read(fd, buf, 3));
+	TRY(write(fd, buf, 3));
+	TRY(reopen(memfd, O_RDWR | O_TRUNC) >= 0);
+	fstat(memfd, &st);
+	say("size after O_TRUNC", st.st_size);
+
+	unlink("fifo");
+	TRY(mkfifo("fifo", 0600));
+	fd = open("fifo", O_RDWR);
+	write(fd, "x", 1);
+	p = (struct pollfd){fd, POLLIN | POLLOUT, 0};
+	TRY(poll(&p, 1, 0));
+	say("revents", p.revents);
+	TRY(syscall(SYS_sync_file_range, fd, 0L, 1L, 4));
+	close(fd);
+	fd = open("fifo", O_RDONLY | O_NONBLOCK);
+	p = (struct pollfd){fd, POLLIN, 0};
+	TRY(poll(&p, 1, 0));
+	TRY(open("fifo", O_WRONLY | O_NONBLOCK) >= 0);
+	TRY(fcntl(fds[0], F_GETPIPE_SZ));
+
+	memfd = memfd_create("y", 0);
+	TRY(ftruncate(memfd, 0x7fffffffffffffff));
+	TRY(pwrite(memfd, "z", 1, 0x7ffffffffffffffe));
+	TRY(pwrite(memfd, "zz", 2, 0x7ffffffffffffffe));
+	TRY(pread(memfd, buf, 2, 0x7ffffffffffffffe));
+	fd = open("empty", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	TRY(sendfile(fds[0], fd, bad, 1));
+	TRY(sendfile(memfd, fd, bad, 1));
+}
+
+/* ---- scheduling ------------------------------------------------------------------------------- */
+
+static void sched_cases(void)
+{
+	cpu_set_t set;
+
+	TRY(setpriority(PRIO_PROCESS, 0, 5));
+	TRY(getpriority(PRIO_PROCESS, 0));
+	TRY(setpriority(PRIO_PROCESS, 0, 100));
+	TRY(getpriority(PRIO_PROCESS, 0));
+	TRY(setpriority(PRIO_PROCESS, -1, 2));
+	TRY(getpriority(4, 0));
+	TRY(setpriority(PRIO_PROCESS, 0, -30));
+	TRY(getpriority(PRIO_PROCESS, 0));
+	TRY(setpriority(PRIO_PROCESS, 0, 0));
+	CPU_ZERO(&set);
+	TRY(sched_setaffinity(0, sizeof(set), &set));
+	CPU_SET(0, &set);
+	CPU_SET(900, &set);
+	TRY(sched_setaffinity(0, sizeof(set), &set));
+	CPU_ZERO(&set);
+	TRY(sched_getaffinity(0, sizeof(set), &set));
+	say("CPUs", CPU_COUNT(&set));
+	TRY(sched_setaffinity(0x3fffffff, sizeof(set), &set));
+	TRY(syscall(SYS_sched_getaffinity, 0, 4, &set));
+	CPU_ZERO(&set);
+	CPU_SET(100, &set);
+	TRY(sched_setaffinity(0, sizeof(set), &set));
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(void);
+	int forked; /* it spoils the process */
+} cases[] = {
+	{"exec", exec_cases, 0},    {"clone", clone_cases, 0},	   {"futex", futex_cases, 0},
+	{"limits", limit_cases, 1}, {"fsize", file_size_limit, 1}, {"data0", data_limit_zero, 1},
+	{"stop", stop_cases, 0},    {"locks", lock_cases, 0},	   {"seals", seal_cases, 0},
+	{"files", file_cases, 0},   {"sched", sched_cases, 1},
+};
+
+int main(int argc, char **argv)
+{
+	char dir[] = "/tmp/conform-XXXXXX";
+
+	if (argc == 3 && !strcmp(argv[1], "status"))
+		return atoi(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "pid"))
+		return getpid() != atoi(argv[2]);
+	if (argc > 1 && !strcmp(argv[1], "count")) {
+		size_t bytes = 0;
+
+		for (int i = 0; i < argc; i++)
+			bytes += strlen(argv[i]) + 1;
+		printf("%d arguments, %zu bytes\n", argc, bytes);
+		return 3;
+	}
+	if (getenv("ARGC"))
+		return argc == atoi(getenv("ARGC")) && !argv[0][0] ? 5 : 6;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	mkdir("/tmp", 0777);
+	/* A file system that has everything, where we may mount one. */
+	if (!mkdtemp(dir) || (mount("none", dir, "tmpfs", 0, "") && geteuid() == 0) || chdir(dir)) {
+		perror(dir);
+		return 1;
+	}
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (argc > 1 && strcmp(argv[1], cases[i].name))
+			continue;
+		now_in = cases[i].name;
+		if (cases[i].forked)
+			in_child("all", cases[i].fn);
+		else
+			cases[i].fn();
+	}
+	if (!chdir("/"))
+		umount(dir);
+	printf("%zu groups\n", sizeof(cases) / sizeof(cases[0]));
+	return 0;
+}
