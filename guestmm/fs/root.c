@@ -11,11 +11,13 @@
 bool mount_root(void)
 {
 	char device[32], ro[8];
+	bool read_only;
 	int err;
 
+	read_only = cmdline_get("ro", ro, sizeof(ro));
 	if (!cmdline_get("root", device, sizeof(device)))
 		return false;
-	err = vfs_mount_root("ext2", device, cmdline_get("ro", ro, sizeof(ro)) ? MS_RDONLY : 0);
+	err = vfs_mount_root("ext2", device, read_only ? MS_RDONLY : 0);
 	if (err) {
 		printk("root: cannot mount %s: error %d\n", device, -err);
 		return false;

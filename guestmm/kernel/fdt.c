@@ -286,6 +286,7 @@ bool cmdline_get(const char *name, char *buf, size_t size)
 	size_t len;
 	const char *value = find_word(boot_info.cmdline, name, &len);
 
+	boot_option_asked(name);
 	if (value)
 		strscpy(buf, value, min(size, len + 1));
 	return value;
@@ -295,6 +296,8 @@ __init bool cmdline_has_early(const char *name)
 {
 	const char *p = boot_info.cmdline;
 	size_t len;
+
+	boot_option_asked(name);
 
 	/* The direct map, where it will be found, does not exist yet. */
 	if ((unsigned long)p < MMVM_KERNEL_VIRT)

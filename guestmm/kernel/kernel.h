@@ -37,6 +37,9 @@ extern struct boot_info boot_info;
 /** Value of `name=` on the command line copied to buf, or false. `name` alone gives "". */
 bool cmdline_get(const char *name, char *buf, size_t size);
 
+/** The end of boot: name the options that nobody has asked for (boot_option_asked()). */
+void boot_options_report(void);
+
 /** Raw bytes to the console, no prefix (kernel/printk.c). Any context. */
 void console_write(const char *buf, size_t len);
 

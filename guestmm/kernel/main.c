@@ -18,6 +18,7 @@
 #include "kernel/console.h"
 #include "kernel/process.h"
 #include "kernel/tty.h"
+#include "kernel/psi.h"
 #include "lib/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -98,6 +99,8 @@ static int init_thread(void *arg)
 	       (unsigned long)nr_free_pages() << 2, (unsigned long)totalram_pages() << 2,
 	       (unsigned long)mmvm_shared->boot_ticks / 1000);
 
+	boot_option_asked("init");
+	boot_options_report();
 	if (boot_info.test)
 		run_guest_test(boot_info.test);
 	if (boot_info.argv)
@@ -137,7 +140,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	sched_init();
 	mm_init();
 	processes_init();
-	if (kswapd_init() || flusher_init() || accessd_init() ||
+	if (kswapd_init() || flusher_init() || psi_init() || accessd_init() ||
 	    kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");
 	cpu_idle();

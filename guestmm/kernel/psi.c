@@ -6,8 +6,9 @@
  *   full   and no CPU gets on: each idles, or runs a task that waits in this sense
  *
  * Time is added to the two totals whenever the state may change: a task begins or ends to stall, or,
- * while any does, a CPU switches. Averages over 10, 60 and 300 seconds decay in periods of two
- * seconds, made up for when somebody looks. Format and meaning: Documentation/accounting/psi.rst.
+ * while any does, a CPU switches. Averages over 10, 60 and 300 seconds are brought up to date every two
+ * seconds by a thread of their own, whoever reads them; it sleeps while there was no stall and all
+ * averages are 0. Format and meaning: Documentation/accounting/psi.rst.
  *
  * I1  productive[] is right while psi_stalled != 0: the first that stalls looks at all CPUs, every
  *     switch from then on tells.
@@ -29,6 +30,9 @@ static u64 total[NR_STATES];	       /* psi_lock: ns */
 static u64 average[NR_STATES][3];      /* psi_lock: percent, fixed point */
 static u64 averaged[NR_STATES];	       /* psi_lock: totals that are in the averages */
 static u64 next_average = PERIOD_NS;   /* psi_lock */
+static bool averaging;		       /* psi_lock: the thread is at work, or about to be */
+static bool thread_runs;	       /* boot */
+static struct wait_queue averages_wq = WAIT_QUEUE_INIT(averages_wq);
 /* exp(-2 s / 10, 60, 300 s) */
 static const u64 decay[3] = {1677, 1981, 2034};
 
@@ -59,6 +63,7 @@ void psi_switch(unsigned int cpu, bool gets_on, u64 now)
 void psi_memstall_enter(void)
 {
 	unsigned long flags;
+	bool wake;
 	u64 now;
 
 	if (current->memstall++)
@@ -71,7 +76,11 @@ void psi_memstall_enter(void)
 			productive[cpu] = sched_gets_on(cpu);
 	}
 	productive[cpu_id()] = false;
+	wake = !averaging && thread_runs;
+	averaging |= wake;
 	spin_unlock_irqrestore(&psi_lock, flags);
+	if (unlikely(wake))
+		wake_up(&averages_wq);
 }
 
 void psi_memstall_leave(void)
@@ -87,7 +96,8 @@ void psi_memstall_leave(void)
 	spin_unlock_irqrestore(&psi_lock, flags);
 }
 
-/* psi_lock held. Of periods nobody looked at, all but the last count as without stalls. */
+/* psi_lock held. Of periods that nobody looked at, all but the last count as without stalls: the thread
+ * sleeps through those that had none. */
 static void update_averages(u64 now)
 {
 	u64 periods;
@@ -105,6 +115,48 @@ static void update_averages(u64 now)
 			average[s][i] = load_decay(average[s][i], decay[i], percent, 1);
 		}
 	}
+}
+
+/* psi_lock held: nothing is left to do until somebody stalls. */
+static bool all_is_quiet(void)
+{
+	for (int s = 0; s < NR_STATES; s++) {
+		if (total[s] != averaged[s])
+			return false;
+		for (int i = 0; i < 3; i++)
+			if (average[s][i])
+				return false;
+	}
+	return !psi_stalled;
+}
+
+static int averages_thread(void *arg)
+{
+	for (;;) {
+		unsigned long flags;
+		u64 now, until;
+
+		wait_event(&averages_wq, READ_ONCE(averaging));
+		flags = spin_lock_irqsave(&psi_lock);
+		now = ktime_ns();
+		account(now);
+		update_averages(now);
+		until = next_average;
+		if (all_is_quiet())
+			averaging = false;
+		spin_unlock_irqrestore(&psi_lock, flags);
+		if (until > now)
+			sleep_ns(until - now);
+	}
+	return 0;
+}
+
+int psi_init(void)
+{
+	int err = kthread_run(averages_thread, NULL, "psi_avgs");
+
+	thread_runs = !err;
+	return err;
 }
 
 void psi_totals(u64 *some, u64 *full)

@@ -9,6 +9,8 @@ extern u32 psi_stalled;
 void psi_switch(unsigned int cpu, bool productive, u64 now);
 /** Nanoseconds in which some task stalled, and in which none got on. */
 void psi_totals(u64 *some, u64 *full);
+/** Start the thread that keeps the averages. 0 or -ENOMEM. */
+int psi_init(void);
 /** /proc/pressure/memory. */
 void report_pressure_memory(struct report *r);
 #endif

@@ -120,6 +120,9 @@ bool may_sleep(void);
  * the other or at once. May sleep. */
 void on_each_cpu(void (*fn)(void *arg), void *arg);
 
+/** Boot: somebody looks for this option on the command line. `name` lives for ever. */
+void boot_option_asked(const char *name);
+
 /* Limits of the current process (getrlimit(2)), by Linux's numbers; kernel threads have those of a new
  * process. */
 enum rlimit_kind {

@@ -19,6 +19,8 @@ static bool get_option(const char *cmdline, const char *name, char *buf, size_t 
 {
 	size_t len = strlen(name);
 
+	boot_option_asked(name);
+
 	for (const char *s = cmdline; *s;) {
 		size_t word = 0;
 
@@ -63,8 +65,11 @@ void mm_boot_init(const char *cmdline)
 	min_free_kbytes = size_option(cmdline, "min_free_kbytes");
 	if (get_option(cmdline, "norandmaps", value, sizeof(value)))
 		sysctl_randomize_va_space = 0;
-	if (get_option(cmdline, "slab_debug", value, sizeof(value)))
+	/* The second is Linux's older name. */
+	if (get_option(cmdline, "slab_debug", value, sizeof(value)) ||
+	    get_option(cmdline, "slub_debug", value, sizeof(value)))
 		slab_debug_setup(value);
+	boot_option_asked("slub_debug");
 	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
 	lruvecs_init(get_option(cmdline, "reclaim_policy", value, sizeof(value)) ? value : NULL);
 	kmem_cache_init();

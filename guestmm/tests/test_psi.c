@@ -40,6 +40,39 @@ GUEST_TEST(psi, pressure_begins_and_ends_with_its_cause, 0, 120, MEM)
 	CHECK_EQ(full, full_then);
 }
 
+/* "avg10=12.34" of the first line, in hundredths. */
+static u64 some_avg10(void)
+{
+	static char buf[512];
+	struct report r = {.buf = buf, .size = sizeof(buf)};
+	const char *p;
+	u64 n = 0;
+
+	report_pressure_memory(&r);
+	for (p = buf; *p && strncmp(p, "avg10=", 6); p++)
+		;
+	for (p += 6; (*p >= '0' && *p <= '9') || *p == '.'; p++)
+		n = *p == '.' ? n : n * 10 + (*p - '0');
+	return n;
+}
+
+GUEST_TEST(psi, averages_are_right_though_nobody_reads, 0, 60, "")
+{
+	u64 avg;
+
+	/* Three whole periods of two seconds and a bit: 1 - exp(-6 / 10) is 45 %. Of one reading at the
+	 * end that knew only of the last period 18 % would be left. */
+	psi_memstall_enter();
+	sleep_ms(8100);
+	psi_memstall_leave();
+	avg = some_avg10();
+	CHECK(avg > 4000);
+	CHECK(avg < 6000); /* four periods: 55 % */
+	sleep_ms(4100);
+	CHECK(some_avg10() < avg);
+	CHECK(some_avg10() > avg / 3);
+}
+
 GUEST_TEST(psi, load_averages_decay, 0, 0, "")
 {
 	u64 load = 0;

@@ -30,6 +30,8 @@ extern int host_panic_fd;
 static char log_text[16384];
 static size_t log_len;
 
+void boot_option_asked(const char *name) {}
+
 struct rlimit host_limits[RLIM_NLIMITS];
 
 __attribute__((constructor)) void host_limits_reset(void)

@@ -51,6 +51,7 @@ struct victim {
 	int pid; /* 0: none */
 	int oom_score_adj;
 	char comm[16];
+	bool some;	 /* there is a process with memory */
 	bool dying;	 /* chosen because it dies already */
 	bool reaped_one; /* somebody who was reaped is still to exit */
 	struct mm_struct *mm;
@@ -70,6 +71,7 @@ static bool consider(const struct process_view *p, void *arg)
 
 	if (!p->mm)
 		return true;
+	v->some = true;
 	if (p->mm->oom_victim) {
 		v->reaped_one = true;
 		return true;
@@ -185,5 +187,12 @@ bool out_of_memory(gfp_t gfp, unsigned int order)
 	}
 	if (v.mm)
 		mmput(v.mm); /* the last one frees what is left */
+	/* Programs there are, and none may be killed (oom_score_adj -1000): as Linux. Where there are only
+	 * kernel threads the allocation fails. */
+	if (v.some && !v.pid && !v.reaped_one) {
+		dump_header(gfp, order);
+		printk("Out of memory and no killable processes...\n");
+		panic("System is deadlocked on memory");
+	}
 	return v.pid || v.reaped_one;
 }
