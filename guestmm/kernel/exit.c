@@ -224,6 +224,7 @@ void process_dead(struct task *t)
 
 	list_del(&t->thread);
 	p->dead_run_ns += t->run_ns;
+	p->dead_sys_ns += task_system_ns(t, t->run_ns);
 	if (--p->nr_threads) {
 		wake_up(&group_wq);
 	} else {
@@ -290,7 +291,7 @@ struct waiting {
 	/* out */
 	int pid, status; /* status: as wait4(2) gives it */
 	int code, value; /* as waitid(2) does */
-	u64 run_ns;
+	u64 user_ns, sys_ns;
 };
 
 static bool wanted_child(const struct process *p, const struct waiting *w)
@@ -302,6 +303,14 @@ static bool wanted_child(const struct process *p, const struct waiting *w)
 	if (w->options & WALL)
 		return true;
 	return !(w->options & WCLONE) == (p->exit_signal == SIGCHLD);
+}
+
+/* T held: what it and the children that it has collected have run. */
+static void child_times(struct process *p, struct waiting *w)
+{
+	process_times(p, &w->user_ns, &w->sys_ns);
+	w->user_ns += p->children_run_ns - p->children_sys_ns;
+	w->sys_ns += p->children_sys_ns;
 }
 
 /* T held: has the child stopped or gone on, and is that wanted? */
@@ -344,7 +353,7 @@ static int try_wait(struct process *me, struct waiting *w)
 		if (!p->zombie && take_stop(p, w)) {
 			ret = 1;
 			w->pid = p->pid;
-			w->run_ns = p->dead_run_ns + p->children_run_ns;
+			child_times(p, w);
 			break;
 		}
 	}
@@ -354,11 +363,12 @@ static int try_wait(struct process *me, struct waiting *w)
 		w->status = found->exit_status;
 		w->code = w->status & 0x7f ? CLD_KILLED : CLD_EXITED;
 		w->value = w->status & 0x7f ? w->status & 0x7f : w->status >> 8 & 0xff;
-		w->run_ns = found->dead_run_ns + found->children_run_ns;
+		child_times(found, w);
 		if (w->options & WNOWAIT) {
 			found = NULL;
 		} else {
-			me->children_run_ns += w->run_ns;
+			me->children_run_ns += w->user_ns + w->sys_ns;
+			me->children_sys_ns += w->sys_ns;
 			unlink_process(found);
 		}
 	}
@@ -380,12 +390,15 @@ static int do_wait(struct waiting *w)
 }
 
 /* Of what a child has used its run time is known; the rest of struct rusage is 0. */
-static int put_rusage(unsigned long to, u64 run_ns)
+static int put_rusage(unsigned long to, const struct waiting *w)
 {
+	const unsigned long times = 2 * sizeof(struct timeval);
+
 	if (!to)
 		return 0;
-	if (put_user_time(to, true, run_ns) ||
-	    clear_user(to + sizeof(struct timeval), RUSAGE_SIZE - sizeof(struct timeval)))
+	if (put_user_time(to, true, w->user_ns) ||
+	    put_user_time(to + sizeof(struct timeval), true, w->sys_ns) ||
+	    clear_user(to + times, RUSAGE_SIZE - times))
 		return -EFAULT;
 	return 0;
 }
@@ -414,7 +427,7 @@ long sys_wait4(struct pt_regs *r)
 		return ret;
 	if (r->rsi && copy_to_user(r->rsi, &w.status, sizeof(w.status)))
 		return -EFAULT;
-	if (put_rusage(r->r10, w.run_ns))
+	if (put_rusage(r->r10, &w))
 		return -EFAULT;
 	return w.pid;
 }
@@ -450,7 +463,7 @@ long sys_waitid(struct pt_regs *r)
 	}
 	if (r->rdx && copy_to_user(r->rdx, out, sizeof(out)))
 		return -EFAULT;
-	return put_rusage(r->r8, w.run_ns);
+	return put_rusage(r->r8, &w);
 }
 
 /* ---- calls -------------------------------------------------------------------------------------

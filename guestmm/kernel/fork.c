@@ -99,6 +99,7 @@ static void copy_thread(struct task *t, const struct pt_regs *regs, const struct
 		child->rsp = a->stack;
 	arch_fpu_save(t->fpu); /* ours are in the processor */
 	t->fs_base = a->flags & CLONE_SETTLS ? a->tls : me->fs_base;
+	sched_fork(t);
 	t->sig_blocked = me->sig_blocked;
 	t->oom_score_adj = me->oom_score_adj;
 	if (!(a->flags & CLONE_VM) || a->flags & CLONE_VFORK) {

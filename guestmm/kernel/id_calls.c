@@ -1,9 +1,8 @@
 /*
- * Who a process is, and where and how it is scheduled.
+ * Who a process is.
  *
  * Process groups and sessions are real, for shells. Users are not: everybody is root with all
- * capabilities, and whoever asks to become somebody else is refused. There is one scheduling class
- * and one priority.
+ * capabilities, and whoever asks to become somebody else is refused.
  *
  * Locks: task_list_lock for groups and sessions.
  */
@@ -191,103 +190,4 @@ long sys_personality(struct pt_regs *r)
 	if ((u32)r->rdi != 0xffffffff)
 		p->personality = r->rdi;
 	return old;
-}
-
-/* ---- scheduling ------------------------------------------------------------------------------ */
-
-/* T held for the moment of looking. */
-static bool thread_exists(int tid)
-{
-	unsigned long flags;
-	struct task *t;
-	bool there;
-
-	if (!tid)
-		return true;
-	flags = spin_lock_irqsave(&task_list_lock);
-	t = find_task(tid);
-	there = t && t->user;
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return there;
-}
-
-static u64 cpu_mask(void)
-{
-	return boot_info.nr_cpus >= 64 ? ~0ull : (1ull << max(boot_info.nr_cpus, 1u)) - 1;
-}
-
-long sys_sched_getaffinity(struct pt_regs *r)
-{
-	u64 mask = cpu_mask();
-
-	if ((u32)r->rsi < sizeof(mask) || r->rsi & 7)
-		return -EINVAL;
-	if (!thread_exists((int)r->rdi))
-		return -ESRCH;
-	return copy_to_user(r->rdx, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
-}
-
-/* A hint here: threads run where there is room. */
-long sys_sched_setaffinity(struct pt_regs *r)
-{
-	size_t n = min((size_t)(u32)r->rsi, sizeof(u64));
-	u64 mask = 0;
-
-	if (copy_from_user(&mask, r->rdx, n))
-		return -EFAULT;
-	if (!thread_exists((int)r->rdi))
-		return -ESRCH;
-	return mask & cpu_mask() ? 0 : -EINVAL;
-}
-
-long sys_getcpu(struct pt_regs *r)
-{
-	u32 cpu = cpu_id(), node = 0;
-
-	if ((r->rdi && copy_to_user(r->rdi, &cpu, sizeof(cpu))) ||
-	    (r->rsi && copy_to_user(r->rsi, &node, sizeof(node))))
-		return -EFAULT;
-	return 0;
-}
-
-long sys_sched_getscheduler(struct pt_regs *r)
-{
-	return (int)r->rdi < 0 ? -EINVAL : thread_exists((int)r->rdi) ? 0 : -ESRCH;
-}
-
-long sys_sched_getparam(struct pt_regs *r)
-{
-	s32 priority = 0;
-
-	if ((int)r->rdi < 0 || !r->rsi)
-		return -EINVAL;
-	if (!thread_exists((int)r->rdi))
-		return -ESRCH;
-	return copy_to_user(r->rsi, &priority, sizeof(priority)) ? -EFAULT : 0;
-}
-
-/* SCHED_OTHER, BATCH, IDLE have no priorities; the real-time classes are as Linux says. */
-long sys_sched_priority_limit(struct pt_regs *r)
-{
-	switch ((int)r->rdi) {
-	case 0:
-	case 3:
-	case 5:
-		return 0;
-	case 1:
-	case 2:
-		return r->orig_rax == 146 ? 99 : 1;
-	}
-	return -EINVAL;
-}
-
-/* 20 - nice, as the system call (not the library's function) says it. */
-long sys_getpriority(struct pt_regs *r)
-{
-	return (u32)r->rdi > 2 ? -EINVAL : 20;
-}
-
-long sys_setpriority(struct pt_regs *r)
-{
-	return (u32)r->rdi > 2 ? -EINVAL : 0;
 }

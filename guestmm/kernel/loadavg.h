@@ -6,6 +6,7 @@
 enum cpu_time { CPU_USER, CPU_KERNEL, CPU_IDLE, NR_CPU_TIMES };
 
 struct sched_totals {
+	u64 samples[2];	      /* of programs: in the kernel, in user mode */
 	u64 ns[NR_CPU_TIMES]; /* programs, kernel threads, nothing */
 	u64 nr_switches, nr_forks;
 	u32 nr_running;

@@ -191,6 +191,29 @@ u64 process_run_ns(const struct process *p)
 	return ns;
 }
 
+void process_times(struct process *p, u64 *user_ns, u64 *sys_ns)
+{
+	u64 run = p->dead_run_ns, sys = p->dead_sys_ns, user;
+	struct task *t;
+
+	list_for_each_entry (t, &p->threads, thread) {
+		u64 ns = task_run_ns(t);
+
+		run += ns;
+		sys += task_system_ns(t, ns);
+	}
+	sys = max(sys, p->shown_sys_ns);
+	user = run > sys ? run - sys : 0;
+	if (user < p->shown_user_ns) {
+		user = p->shown_user_ns;
+		sys = max(run > user ? run - user : 0, p->shown_sys_ns);
+	}
+	p->shown_sys_ns = sys;
+	p->shown_user_ns = user;
+	*user_ns = user;
+	*sys_ns = sys;
+}
+
 int current_pid(void)
 {
 	return current ? current->pid : 0; /* none before sched_init() */

@@ -73,24 +73,26 @@ struct process {
 	int nr_stopped;	  /* T: threads that stand still in signal_stop() */
 	bool stop_report; /* T: wait(2) has not told the parent yet that it has stopped */
 	bool cont_report; /* T: or gone on */
-	struct wait_queue stop_wq;	       /* its stopped threads */
-	bool execed;			       /* T: has run a program since it was forked */
-	bool kernel_waits;		       /* C: process_wait() will collect it */
-	bool mm_released;		       /* T: vfork's parent may go on */
-	struct wait_queue wait;		       /* its threads that wait for children */
-	struct files *files;		       /* S */
-	struct fs_struct *fs;		       /* S: root, working directory, umask */
-	struct rlimit limits[RLIM_NLIMITS];    /* T to change */
-	struct sighand *sighand;	       /* T: NULL = everything default */
-	u64 sig_pending;		       /* T */
-	u64 started_ns;			       /* C: ktime of the fork */
-	u64 dead_run_ns;		       /* T: what threads that are gone have run */
-	u64 children_run_ns;		       /* T: what collected children have, with theirs */
-	u64 itimer_at;			       /* T: ktime of the next SIGALRM, 0 = none */
-	u64 itimer_interval;		       /* T: 0 = once */
-	struct list_head itimer;	       /* T: time_calls.c */
-	u32 personality;		       /* S: as personality(2) */
-	char comm[TASK_COMM_LEN];	       /* S */
+	struct wait_queue stop_wq;	    /* its stopped threads */
+	bool execed;			    /* T: has run a program since it was forked */
+	bool kernel_waits;		    /* C: process_wait() will collect it */
+	bool mm_released;		    /* T: vfork's parent may go on */
+	struct wait_queue wait;		    /* its threads that wait for children */
+	struct files *files;		    /* S */
+	struct fs_struct *fs;		    /* S: root, working directory, umask */
+	struct rlimit limits[RLIM_NLIMITS]; /* T to change */
+	struct sighand *sighand;	    /* T: NULL = everything default */
+	u64 sig_pending;		    /* T */
+	u64 started_ns;			    /* C: ktime of the fork */
+	u64 dead_run_ns, dead_sys_ns; /* T: what threads that are gone have run; in the kernel */
+	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
+	u64 shown_user_ns,
+		shown_sys_ns;	  /* T: process_times() has said so much, and takes nothing back */
+	u64 itimer_at;		  /* T: ktime of the next SIGALRM, 0 = none */
+	u64 itimer_interval;	  /* T: 0 = once */
+	struct list_head itimer;  /* T: time_calls.c */
+	u32 personality;	  /* S: as personality(2) */
+	char comm[TASK_COMM_LEN]; /* S */
 	struct siginfo_short info[NR_SIGNALS]; /* T: of pending signals; not initialised */
 };
 extern struct list_head process_list; /* T: also zombies */
@@ -111,6 +113,8 @@ struct process *find_process(int pid);
 void processes_init(void);
 /** Nanoseconds its threads have run. */
 u64 process_run_ns(const struct process *p);
+/** T held: the same in two parts, neither of which ever shrinks. */
+void process_times(struct process *p, u64 *user_ns, u64 *sys_ns);
 /** Copy the last part of a path. */
 void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 

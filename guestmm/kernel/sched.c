@@ -13,8 +13,9 @@
  *   I2  only a task that calls schedule() itself leaves the queue: one that was preempted between
  *       "I will sleep" and schedule() stays runnable, so no wake-up is lost
  *   I3  the timer is armed no later than the end of the running slice while somebody waits for the
- *       CPU, and no later than the first sleeper; otherwise it is off: one program alone is never
- *       interrupted, and an idle machine stays halted. A CPU arms only its own timer: who queues a
+ *       CPU, and no later than the first sleeper, and while a program runs every 10 ms to see whether
+ *       it is in the kernel; otherwise it is off: an idle machine stays halted. A CPU arms only its
+ *       own timer: who queues a
  *       task on another one sends it there (scheduler_ipi())
  *   I4  a dead task's stack is freed by the reaper, after the CPU has left it
  *   I5  a task that was preempted in the kernel goes on on the same CPU (`preempted`): so cpu_id()
@@ -54,8 +55,10 @@ struct rq {
 	struct list_head dead; /* exited, this CPU has not left its stack yet */
 	struct task *curr, *idle;
 	struct task *fpu_owner;
-	u64 timer_at; /* when the timer will fire, 0 = off */
+	u64 timer_at;  /* when the timer will fire, 0 = off */
+	u64 sample_at; /* when to look whether the program is in the kernel */
 	u64 ran_ns[NR_CPU_TIMES], nr_switches;
+	u64 samples[2]; /* of programs: in the kernel, in user mode */
 } __attribute__((aligned(64)));
 static struct rq runqueues[MMVM_MAX_CPUS];
 static u32 idle_cpus; /* A: CPUs that have nothing to do and may be halted */
@@ -120,6 +123,27 @@ static void timer_update(struct rq *rq, u64 now)
 		timer_want(rq, now, list_first_entry(&rq->sleepers, struct task, sleep)->wake_at);
 	if (!list_empty(&rq->queue) && rq->curr != rq->idle)
 		timer_want(rq, now, rq->curr->slice_end);
+	if (rq->curr->user) {
+		if (rq->sample_at <= now)
+			rq->sample_at = now + TICK_NS;
+		timer_want(rq, now, rq->sample_at);
+	}
+}
+
+/* Time in the kernel is estimated from samples, as Linux does without exact accounting: nothing is paid
+ * on the way in and out. */
+static void take_sample(struct rq *rq, u64 now, bool user_mode)
+{
+	if (!rq->curr->user || now < rq->sample_at)
+		return;
+	rq->curr->samples[user_mode]++;
+	rq->samples[user_mode]++;
+	rq->sample_at = now + TICK_NS;
+}
+
+static u64 kernel_part(u64 ns, u64 in_kernel, u64 in_user)
+{
+	return in_kernel ? ns / (in_kernel + in_user) * in_kernel : 0;
 }
 
 /* ---- making tasks runnable ---- */
@@ -175,7 +199,7 @@ static __attribute__((noinline)) void tell_cpus(struct rq *rq)
 static __attribute__((noinline)) void kick_running(struct rq *rq, struct task *t)
 {
 	if (READ_ONCE(rq->curr) == t && rq != this_rq() &&
-	    READ_ONCE(t->ti->flags) & (TIF_KILLED | TIF_SIGPENDING))
+	    READ_ONCE(t->ti->flags) & (TIF_KILLED | TIF_SIGPENDING | TIF_MIGRATE))
 		smp_send_reschedule(rq - runqueues);
 }
 
@@ -207,7 +231,7 @@ void wake_up_task(struct task *t)
 	cond_preempt();
 }
 
-void scheduler_tick(void)
+void scheduler_tick(bool user_mode)
 {
 	struct rq *rq = this_rq();
 	u64 now = ktime_ns();
@@ -215,6 +239,7 @@ void scheduler_tick(void)
 
 	rq_lock(rq);
 	rq->timer_at = 0;
+	take_sample(rq, now, user_mode);
 	while (!list_empty(&rq->sleepers)) {
 		struct task *t = list_first_entry(&rq->sleepers, struct task, sleep);
 
@@ -250,7 +275,7 @@ void scheduler_ipi(void)
 /* ---- several queues ---- */
 
 /* Where a new task starts: where the fewest want to run; here, if that is no worse. */
-static unsigned int emptiest_cpu(void)
+static unsigned int emptiest_cpu(u32 allowed)
 {
 	unsigned int me = cpu_id(), best = me, least = ~0u;
 
@@ -258,7 +283,7 @@ static unsigned int emptiest_cpu(void)
 		unsigned int cpu = (me + i) % MMVM_MAX_CPUS, load;
 		const struct rq *rq = &runqueues[cpu];
 
-		if (!cpu_is_online(cpu))
+		if (!cpu_is_online(cpu) || !(allowed >> cpu & 1))
 			continue;
 		load = READ_ONCE(rq->nr) + (READ_ONCE(rq->curr) != rq->idle);
 		if (load < least) {
@@ -276,7 +301,7 @@ static struct task *steal_from(struct rq *rq, unsigned int cpu)
 
 	rq_lock(rq);
 	list_for_each_entry (t, &rq->queue, run) {
-		if (t->preempted || t->bound)
+		if (t->preempted || t->bound || !(t->cpus >> cpu & 1))
 			continue;
 		list_del(&t->run);
 		rq->nr--;
@@ -366,6 +391,25 @@ static void switch_user_state(struct rq *rq, struct task *next)
 	}
 }
 
+/*
+ * Turns are as long as nice values want them: one step is a factor of 1.25, as Linux weighs them; not
+ * longer than eight ticks, so that others need not wait too long, nor shorter than a switch is worth.
+ */
+static u64 slice_ns(const struct task *t)
+{
+	int nice = READ_ONCE(t->nice);
+	u64 ns = TICK_NS;
+
+	if (likely(!nice))
+		return ns;
+	for (; nice > 0; nice--)
+		ns = ns * 4 / 5;
+	for (; nice < 0; nice++)
+		ns = ns * 5 / 4;
+	ns = min(ns, 8 * (u64)TICK_NS);
+	return max(ns, (u64)TICK_NS / 32);
+}
+
 /* Why a task lets go of the CPU */
 enum leave {
 	LEAVE_SLEEP,   /* itself, perhaps to sleep */
@@ -430,7 +474,7 @@ static void __schedule(enum leave why)
 	if (static_key(KEY_SMP) && next != rq->idle)
 		atomic_and(&idle_cpus, ~(1u << cpu_id()));
 	if (next != rq->idle || !list_empty(&rq->sleepers)) {
-		next->slice_end = now + TICK_NS;
+		next->slice_end = now + slice_ns(next);
 		timer_update(rq, now);
 	}
 	if (next == prev) {
@@ -520,6 +564,105 @@ bool may_sleep(void)
 	return sched_running && !current_thread_info()->preempt_count && !arch_irqs_disabled();
 }
 
+/* ---- affinity ----
+ *
+ * A task that may not run here goes to sleep, and a thread of the kernel wakes it on another CPU: while it
+ * sleeps nobody uses its stack (I6). It does so where it holds nothing, on its way to user mode.
+ */
+
+static LIST_HEAD(migrating_tasks); /* migrate_lock */
+static spinlock_t migrate_lock = SPINLOCK_INIT;
+static struct wait_queue migrate_wq = WAIT_QUEUE_INIT(migrate_wq);
+
+/* The task sleeps: from now on it belongs to an allowed CPU's queue. False: it does not sleep yet. */
+static bool move_sleeping(struct task *t)
+{
+	unsigned long flags = arch_irq_save();
+	struct rq *rq = task_rq_lock(t);
+	bool asleep = t->state == TASK_SLEEPING && !t->on_rq && rq->curr != t;
+
+	if (asleep)
+		WRITE_ONCE(t->ti->cpu, emptiest_cpu(t->cpus));
+	rq_unlock(rq);
+	arch_irq_restore(flags);
+	return asleep;
+}
+
+static int migration_thread(void *arg)
+{
+	for (;;) {
+		unsigned long flags;
+		struct task *t;
+
+		wait_event(&migrate_wq, !list_empty(&migrating_tasks));
+		/* Only we take tasks off, so the first one stays until we do. */
+		t = list_first_entry(&migrating_tasks, struct task, migrate);
+		while (!move_sleeping(t))
+			sched_yield();
+		flags = spin_lock_irqsave(&migrate_lock);
+		list_del(&t->migrate);
+		t->migrating = false;
+		spin_unlock_irqrestore(&migrate_lock, flags);
+		wake_up_task(t);
+	}
+	return 0;
+}
+
+int sched_migration_init(void)
+{
+	static struct mutex lock = MUTEX_INIT(lock);
+	static bool running;
+	int err = 0;
+
+	mutex_lock(&lock);
+	if (!running) {
+		err = kthread_run(migration_thread, NULL, "migration");
+		running = !err;
+	}
+	mutex_unlock(&lock);
+	return err;
+}
+
+void sched_migrate_self(void)
+{
+	struct task *t = current;
+
+	atomic_and(&t->ti->flags, ~TIF_MIGRATE);
+	while (!(READ_ONCE(t->cpus) >> cpu_id() & 1)) {
+		unsigned long flags;
+
+		WRITE_ONCE(t->state, TASK_SLEEPING);
+		flags = spin_lock_irqsave(&migrate_lock);
+		if (!t->migrating) {
+			t->migrating = true;
+			list_add_tail(&t->migrate, &migrating_tasks);
+		}
+		spin_unlock_irqrestore(&migrate_lock, flags);
+		wake_up(&migrate_wq);
+		schedule(); /* a signal may wake us where we are: again */
+	}
+}
+
+void sched_set_cpus(struct task *t, u32 cpus)
+{
+	unsigned long flags = arch_irq_save();
+	struct rq *rq = task_rq_lock(t);
+
+	t->cpus = cpus;
+	atomic_or(&t->ti->flags, TIF_MIGRATE);
+	kick_running(rq, t);
+	rq_unlock(rq);
+	arch_irq_restore(flags);
+}
+
+void sched_fork(struct task *t)
+{
+	t->nice = current->nice;
+	t->cpus = READ_ONCE(current->cpus);
+	if (!(t->cpus >> t->ti->cpu & 1))
+		t->ti->cpu = emptiest_cpu(t->cpus); /* nobody else knows it yet (I6) */
+}
+
 /* ---- address spaces of tasks ---- */
 
 void task_set_mm(struct mm_struct *mm)
@@ -581,7 +724,8 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 	t->ti->stack_magic = STACK_MAGIC;
 	if (static_key(KEY_LOCKDEP))
 		lockdep_thread_init(t->ti);
-	t->ti->cpu = static_key(KEY_SMP) ? emptiest_cpu() : cpu_id();
+	t->ti->cpu = static_key(KEY_SMP) ? emptiest_cpu(~0u) : cpu_id();
+	t->cpus = ~0u;
 	t->ti->preempt_count = 1; /* as if it had taken rq->lock itself: finish_switch() drops it */
 	t->ksp = arch_init_stack(user ? ALIGN_DOWN((unsigned long)task_user_regs(t), 16ul)
 				      : (unsigned long)t->ti + THREAD_SIZE,
@@ -701,6 +845,11 @@ u64 task_run_ns(const struct task *t)
 	return t == current ? ns + ktime_ns() - READ_ONCE(t->run_since) : ns;
 }
 
+u64 task_system_ns(const struct task *t, u64 run_ns)
+{
+	return kernel_part(run_ns, READ_ONCE(t->samples[0]), READ_ONCE(t->samples[1]));
+}
+
 bool sched_gets_on(unsigned int cpu)
 {
 	const struct task *curr = READ_ONCE(runqueues[cpu].curr);
@@ -710,7 +859,7 @@ bool sched_gets_on(unsigned int cpu)
 
 void sched_totals(struct sched_totals *t, int cpu)
 {
-	u64 now = ktime_ns();
+	u64 now = ktime_ns(), in_kernel;
 
 	*t = (struct sched_totals){.nr_running = nr_running(),
 				   .last_pid = READ_ONCE(next_pid) - 1,
@@ -726,10 +875,16 @@ void sched_totals(struct sched_totals *t, int cpu)
 		for (int kind = 0; kind < NR_CPU_TIMES; kind++)
 			t->ns[kind] += rq->ran_ns[kind];
 		t->ns[rq->curr->kind] += now - min(now, rq->curr->run_since);
+		t->samples[0] += rq->samples[0];
+		t->samples[1] += rq->samples[1];
 		t->nr_switches += rq->nr_switches;
 		rq_unlock(rq);
 		arch_irq_restore(flags);
 	}
+	/* What programs spent in the kernel is the system's. */
+	in_kernel = kernel_part(t->ns[CPU_USER], t->samples[0], t->samples[1]);
+	t->ns[CPU_USER] -= in_kernel;
+	t->ns[CPU_KERNEL] += in_kernel;
 }
 
 struct task *find_task(int pid)

@@ -453,6 +453,8 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 			killed_exit();
 		if (flags & TIF_FILES)
 			task_close_files();
+		if (flags & TIF_MIGRATE)
+			sched_migrate_self();
 		if (flags & TIF_REGS_CALL) {
 			atomic_and(&ti->flags, ~TIF_REGS_CALL);
 			make_regs_call(regs);

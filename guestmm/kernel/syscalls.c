@@ -10,6 +10,7 @@
 #include <asm/unistd_64.h>
 
 #include "kernel/accessd.h"
+#include "kernel/loadavg.h"
 #include "kernel/process.h"
 #include "kernel/time_calls.h"
 #include "kernel/version.h"
@@ -19,6 +20,7 @@
 #include "lib/string.h"
 #include "lib/syscall.h"
 #include "lib/trace.h"
+#include "mm/cache/pagecache.h"
 #include "mm/phys/alloc.h"
 #include "mm/virt/mm.h"
 #include "mm/swap/swap.h"
@@ -106,16 +108,24 @@ long sys_getrandom(struct pt_regs *r)
 
 long sys_sysinfo(struct pt_regs *r)
 {
+	struct sched_totals cpus;
+	u64 load[3];
 	struct mmvm_sysinfo si = {
 		.uptime = (long)(ktime_ns() / NSEC_PER_SEC),
 		.totalram = totalram_pages(),
 		.freeram = nr_free_pages(),
+		.sharedram = global_stat(NR_SHMEM),
+		.bufferram = nr_blockdev_pages(),
 		.totalswap = swap_total_pages(),
 		.freeswap = swap_free_pages(),
-		.procs = 1,
+		.procs = READ_ONCE(nr_tasks),
 		.mem_unit = PAGE_SIZE,
 	};
 
+	sched_totals(&cpus, -1);
+	load_read(load, ktime_ns(), cpus.nr_running);
+	for (int i = 0; i < 3; i++)
+		si.loads[i] = load[i] << (16 - LOAD_SHIFT);
 	return copy_to_user(r->rdi, &si, sizeof(si)) ? -EFAULT : 0;
 }
 

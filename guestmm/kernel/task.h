@@ -37,12 +37,17 @@ struct task {
 	bool on_rq;		  /* R */
 	bool preempted;		  /* R: on the queue, and to go on on this CPU */
 	bool bound;		  /* C: runs on one CPU */
+	s32 nice;		  /* A: -20 .. 19, the length of its turns */
+	bool migrating;		  /* migrate_lock: on the list of sched_migrate_self() */
+	u32 cpus;		  /* R: where it may run (sched_setaffinity(2)) */
+	struct list_head migrate; /* migrate_lock */
 	u64 slice_end;		  /* R: ktime at which another may take over */
 	u64 nr_switches;	  /* R */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
 	u8 memstall;		  /* S: stalls for memory, so many times nested */
 	u8 kind;		  /* C: enum cpu_time, which account its time goes to */
 	u64 run_since;		  /* R: ktime since which it runs */
+	u32 samples[2];		  /* R: of its time: in the kernel, in user mode */
 	int (*fn)(void *);	  /* C: body of a kernel thread */
 	void *arg;		  /* C */
 	char comm[TASK_COMM_LEN]; /* S */
@@ -95,7 +100,7 @@ void task_trace_exec(void);
 void __noreturn cpu_idle(void);
 /** Timer interrupt (interrupts off, called by arch): wakes sleepers, ends time slices, arms the
  * next interrupt. */
-void scheduler_tick(void);
+void scheduler_tick(bool user_mode); /* the timer; what did it break off? */
 /** At the end of an interrupt that came from kernel mode: switch if due and allowed. Interrupts off
  * before and after. */
 void preempt_schedule_irq(void);
@@ -116,6 +121,8 @@ static inline struct pt_regs *task_user_regs(const struct task *t)
 }
 /** Nanoseconds a task has run, user and kernel. Another CPU's current task: up to its last switch. */
 u64 task_run_ns(const struct task *t);
+/** The part of that, as far as known, that the task spent in the kernel. */
+u64 task_system_ns(const struct task *t, u64 run_ns);
 /** Does a CPU run a task that does not stall? A look without a lock. */
 bool sched_gets_on(unsigned int cpu);
 /** Tasks in all. */
@@ -132,6 +139,14 @@ void kthread_unuse_mm(void);
 /** Make `mm` (NULL: none) the current task's address space and load it. */
 void task_set_mm(struct mm_struct *mm);
 /** Find a task by pid. T held by the caller. */
+/** T held: run on these CPUs only, from the next return to user mode on. sched_migration_init() came
+ * before: 0 or -ENOMEM. */
+void sched_set_cpus(struct task *t, u32 cpus);
+int sched_migration_init(void);
+/** The current task leaves a CPU that it may not run on. May sleep. */
+void sched_migrate_self(void);
+/** A new task, not running yet, has its maker's nice value and CPUs. */
+void sched_fork(struct task *t);
 struct task *find_task(int pid);
 extern spinlock_t task_list_lock; /* taken with interrupts off; above the run-queue lock */
 extern struct list_head task_list;

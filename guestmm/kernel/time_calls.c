@@ -351,8 +351,18 @@ long sys_times(struct pt_regs *r)
 {
 	struct process *p = current_process();
 	u64 tick = NSEC_PER_SEC / USER_HZ;
-	s64 tms[4] = {process_run_ns(p) / tick, 0, READ_ONCE(p->children_run_ns) / tick, 0};
+	u64 user, sys, child_user, child_sys;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	s64 tms[4];
 
+	process_times(p, &user, &sys);
+	child_sys = p->children_sys_ns;
+	child_user = p->children_run_ns - child_sys;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	tms[0] = user / tick;
+	tms[1] = sys / tick;
+	tms[2] = child_user / tick;
+	tms[3] = child_sys / tick;
 	if (r->rdi && copy_to_user(r->rdi, tms, sizeof(tms)))
 		return -EFAULT;
 	return ktime_ns() / tick;
@@ -368,24 +378,33 @@ long sys_getrusage(struct pt_regs *r)
 	struct process *p = current_process();
 	struct mm_struct *mm = current->mm;
 	int who = (int)r->rdi;
-	u64 ns;
+	unsigned long flags;
+	u64 user, sys;
 
 	_Static_assert(sizeof(ru) == 144, "Linux's ABI");
 	memset(&ru, 0, sizeof(ru));
 	switch (who) {
 	case RUSAGE_SELF:
-		ns = process_run_ns(p);
+		flags = spin_lock_irqsave(&task_list_lock);
+		process_times(p, &user, &sys);
+		spin_unlock_irqrestore(&task_list_lock, flags);
 		break;
 	case RUSAGE_THREAD:
-		ns = task_run_ns(current);
+		user = task_run_ns(current);
+		sys = task_system_ns(current, user);
+		user -= sys;
 		break;
 	case RUSAGE_CHILDREN:
-		ns = READ_ONCE(p->children_run_ns);
+		flags = spin_lock_irqsave(&task_list_lock);
+		sys = p->children_sys_ns;
+		user = p->children_run_ns - sys;
+		spin_unlock_irqrestore(&task_list_lock, flags);
 		break;
 	default:
 		return -EINVAL;
 	}
-	ru.utime = (struct timeval){ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / 1000};
+	ru.utime = (struct timeval){user / NSEC_PER_SEC, user % NSEC_PER_SEC / 1000};
+	ru.stime = (struct timeval){sys / NSEC_PER_SEC, sys % NSEC_PER_SEC / 1000};
 	if (who != RUSAGE_CHILDREN) {
 		s64 rss = atomic_load(&mm->rss_anon) + atomic_load(&mm->rss_file);
 

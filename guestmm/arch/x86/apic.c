@@ -180,7 +180,7 @@ void do_timer_irq(struct pt_regs *regs)
 {
 	irq_enter();
 	lapic_eoi();
-	scheduler_tick();
+	scheduler_tick(regs->cs & 3);
 	irq_exit(regs);
 }
 

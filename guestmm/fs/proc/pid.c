@@ -26,10 +26,11 @@
 
 /** A process as it was at one moment. */
 struct snapshot {
-	int pid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status;
+	int pid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status, nice, cpu;
 	char comm[TASK_COMM_LEN];
 	char state;
-	u64 pending, blocked, ignored, caught, run_ns, children_ns, started_ns, switches;
+	u64 pending, blocked, ignored, caught, started_ns, switches;
+	u64 user_ns, sys_ns, children_ns, children_sys_ns;
 	u32 fd_size;
 	struct mm_struct *mm; /* with a reference, or NULL */
 };
@@ -67,14 +68,14 @@ static int take_snapshot(int pid, struct snapshot *s)
 	s->sid = p->sid;
 	s->nr_threads = p->nr_threads;
 	s->exit_status = p->exit_status;
-	s->run_ns = p->dead_run_ns;
-	s->children_ns = p->children_run_ns;
+	process_times(p, &s->user_ns, &s->sys_ns);
+	s->children_sys_ns = p->children_sys_ns;
+	s->children_ns = p->children_run_ns - p->children_sys_ns;
 	s->started_ns = p->started_ns;
 	memcpy(s->comm, p->comm, sizeof(s->comm));
 	s->state = p->zombie ? 'Z' : p->stop_sig && p->nr_stopped == p->nr_live ? 'T' : 'S';
 	copy_signals(s, p);
 	list_for_each_entry (t, &p->threads, thread) {
-		s->run_ns += task_run_ns(t);
 		s->switches += READ_ONCE(t->nr_switches);
 		s->oom_score_adj = t->oom_score_adj;
 		if (t->pid != pid)
@@ -83,6 +84,9 @@ static int take_snapshot(int pid, struct snapshot *s)
 		if (READ_ONCE(t->state) == TASK_RUNNING && s->state == 'S')
 			s->state = 'R';
 		s->blocked = t->sig_blocked;
+		s->nice = t->nice;
+		s->cpu =
+			t->ti ? READ_ONCE(t->ti->cpu) : 0; /* the reaper may have taken its stack */
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	s->mm = process_get_mm(pid);
@@ -159,16 +163,17 @@ static int show_stat(struct report *r, const struct proc_ctx *ctx)
 		      s.sid); /* 1-9 */
 	report_printf(r, "%lu 0 %lu 0 ", mm ? (unsigned long)mm->min_flt : 0ul,
 		      mm ? (unsigned long)mm->maj_flt : 0ul); /* 10-13 */
-	report_printf(r, "%lu 0 %lu 0 20 0 %d 0 %lu ", TICKS(s.run_ns), TICKS(s.children_ns),
+	report_printf(r, "%lu %lu %lu %lu %d %d %d 0 %lu ", TICKS(s.user_ns), TICKS(s.sys_ns),
+		      TICKS(s.children_ns), TICKS(s.children_sys_ns), 20 + s.nice, s.nice,
 		      s.nr_threads, TICKS(s.started_ns)); /* 14-22 */
 	report_printf(r, "%lu %ld %lu ", (unsigned long)mm_pages(&s) << PAGE_SHIFT,
 		      (long)mm_resident(&s), ~0ul); /* 23-25 */
 	report_printf(r, "%lu %lu %lu 0 0 ", mm ? mm->start_code : 0, mm ? mm->end_code : 0,
 		      mm ? mm->start_stack : 0); /* 26-30 */
-	report_printf(r, "%lu %lu %lu %lu 0 0 0 17 0 0 0 0 0 0 ",
+	report_printf(r, "%lu %lu %lu %lu 0 0 0 17 %d 0 0 0 0 0 ",
 		      (unsigned long)s.pending & 0x7fffffff, (unsigned long)s.blocked & 0x7fffffff,
-		      (unsigned long)s.ignored & 0x7fffffff,
-		      (unsigned long)s.caught & 0x7fffffff); /* 31-44 */
+		      (unsigned long)s.ignored & 0x7fffffff, (unsigned long)s.caught & 0x7fffffff,
+		      s.cpu); /* 31-44 */
 	report_printf(r, "%lu %lu %lu %lu %lu %lu %lu %d\n", mm ? mm->start_data : 0,
 		      mm ? mm->end_data : 0, mm ? mm->start_brk : 0, mm ? mm->arg_start : 0,
 		      mm ? mm->arg_end : 0, mm ? mm->env_start : 0, mm ? mm->env_end : 0,

@@ -415,6 +415,8 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 				err = -ENOMEM;
 			else if (ret & VM_FAULT_ERROR)
 				err = -EFAULT;
+			else /* nobody touched it, but it is a fault: as Linux counts them */
+				atomic_add(ret & VM_FAULT_MAJOR ? &mm->maj_flt : &mm->min_flt, 1);
 		}
 	}
 	up_read(&mm->mmap_lock);

@@ -27,6 +27,7 @@ struct thread_info {
 #define TIF_OOM_VICTIM (1u << 2) /* may use all reserves */
 #define TIF_SIGPENDING (1u << 3) /* look at the signals before user mode; interruptible waits end */
 #define TIF_REGS_CALL  (1u << 4) /* a system call that needs all registers waits to be made */
+#define TIF_MIGRATE    (1u << 6) /* may be on a CPU that it is not to run on: sched_migrate_self() */
 #define TIF_FILES      (1u << 5) /* files are to be closed before user mode */
 #define STACK_MAGIC    0x57acce1157acce11ull
 
