@@ -155,15 +155,51 @@ fuzz: fuzzers
 ALL_C = $(shell git ls-files '*.c' '*.h')
 check: all
 	@echo "  INCLUDES"; tests/check_includes vmm devices
-	@echo "  DOC"; $B/mmvm report --schema | diff -u doc/result.md -
+	@echo "  DOC"; $B/mmvm report --schema | diff -u doc/result.md - && tests/check_docs
 	@echo "  FORMAT"; clang-format --dry-run -Werror $(ALL_C)
 	@echo "  CLANG vmm"; for f in $(VMM_SRC); do clang $(VMM_CFLAGS) -fsyntax-only $$f || exit 1; done
 	@echo "  CLANG guest"; for f in $(G_SRC); do clang $(filter-out -mgeneral-regs-only -no-pie -fno-tree-loop-distribute-patterns,$(G_CFLAGS)) -mno-mmx -mno-sse2 -fsyntax-only $$f || exit 1; done
 	@echo "  CPPCHECK"; cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j2 --enable=warning,portability \
 	  --suppress=missingIncludeSystem -Iinclude -I. -Ivmm vmm devices
 
+# ---- installing -------------------------------------------------------------------------------------------
+# The program and what it needs (the guest's kernel and programs, the lab's image) lie together in lib/mmvm;
+# bin/mmvm is a link to it. Manual pages and completion come from the program's own option tables.
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBDIR = $(DESTDIR)$(PREFIX)/lib/mmvm
+install: all lab-image
+	install -d $(LIBDIR)/images $(LIBDIR)/user $(LIBDIR)/lab $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/doc/mmvm/doc
+	install -m 755 -s $B/mmvm $(LIBDIR)/mmvm
+	ln -sfn ../lib/mmvm/mmvm $(DESTDIR)$(PREFIX)/bin/mmvm
+	install -m 755 $B/images/guestmm.elf $(LIBDIR)/images/
+	install -m 755 $(U_ELF) $(LIBDIR)/user/
+	for f in vmlinux initrd release; do [ ! -e $B/lab/$$f ] || install -m 644 $B/lab/$$f $(LIBDIR)/lab/ || exit 1; done
+	$B/mmvm man $(DESTDIR)$(PREFIX)/share/man/man1
+	$B/mmvm completion >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mmvm
+	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/mmvm/
+	install -m 644 doc/*.md $(DESTDIR)$(PREFIX)/share/doc/mmvm/doc/
+uninstall:
+	rm -rf $(LIBDIR) $(DESTDIR)$(PREFIX)/bin/mmvm $(DESTDIR)$(PREFIX)/share/man/man1/mmvm*.1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mmvm $(DESTDIR)$(PREFIX)/share/doc/mmvm
+
+# A Debian package of the same.
+VERSION = $(shell $B/mmvm --version | sed 's/^mmvm \([0-9.]*\).*/\1/')
+deb: all lab-image
+	rm -rf $B/deb && mkdir -p $B/deb/DEBIAN
+	$(MAKE) --no-print-directory install SETUP=no DESTDIR=$(abspath $B)/deb PREFIX=/usr
+	gzip -9n $B/deb/usr/share/man/man1/*.1
+	sed -e 's/@VERSION@/$(VERSION)/' -e "s/@SIZE@/$$(du -sk $B/deb/usr | cut -f1)/" images/deb-control >$B/deb/DEBIAN/control
+	dpkg-deb --root-owner-group --build $B/deb $B/mmvm_$(VERSION)_amd64.deb
+
+# Pages of doc/ that the program writes.
+docs: all
+	$B/mmvm report --schema >doc/result.md
+	tests/check_docs --write
+
 clean:
 	rm -rf $B
 
-.PHONY: all unit fuzzers programs setup run test bench lab fuzz check clean lab-image
+.PHONY: install uninstall deb docs all unit fuzzers programs setup run test bench lab fuzz check clean lab-image
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -3,10 +3,10 @@
  *
  * A row is: number, name, function of the kernel, and the kinds of its arguments in their order.
  * From the rows come the kernel's table and the prototypes of its functions (guestmm/kernel/syscalls.c,
- * guestmm/lib/syscall.h), the table in the README (tests/vm/syscall_table.awk), the names in a trace
+ * guestmm/lib/syscall.h), the table in doc/programs.md (tests/vm/syscall_table.awk), the names in a trace
  * (vmm/observe/trace_read.c) and the arguments that user/fuzzcalls.c makes up.
  *
- * A new call is a row here and a function. `area:` names the row of the README's table. Numbers and
+ * A new call is a row here and a function. `area:` names the row of that page's table. Numbers and
  * names are those of Linux's arch/x86/entry/syscalls/syscall_64.tbl; a number that is no call of
  * Linux is a private one (user/mmvm_calls.h) and is not listed.
  */

@@ -140,18 +140,6 @@ static uint64_t *frame(struct chase *x)
 	return (uint64_t *)(x->ram + FRAME);
 }
 
-static void set_segment(struct kvm_segment *s, uint16_t selector, uint8_t type, bool is_code)
-{
-	*s = (struct kvm_segment){.limit = 0xffffffff,
-				  .selector = selector,
-				  .type = type,
-				  .present = 1,
-				  .s = 1,
-				  .g = 1,
-				  .l = is_code,
-				  .db = !is_code};
-}
-
 /** In ring 0, before the IRETQ of a stub that leads to user mode. */
 static int set_state(struct chase *x)
 {
@@ -175,8 +163,8 @@ static int set_state(struct chase *x)
 	s.gdt.limit = 79;
 	s.idt.base = IDT;
 	s.idt.limit = NR_VEC * 16 - 1;
-	set_segment(&s.cs, 0x10, 11, true);
-	set_segment(&s.ds, 0x18, 3, false);
+	s.cs = kvm_flat_segment(0x10, 11);
+	s.ds = kvm_flat_segment(0x18, 3);
 	s.es = s.fs = s.gs = s.ss = s.ds;
 	s.tr = (struct kvm_segment){
 		.base = TSS, .limit = 0x67, .selector = 0x40, .type = 11, .present = 1};
@@ -389,7 +377,8 @@ int chase_run(const struct chase_config *c, struct chase_result *out, struct mmv
 	memset(out, 0, sizeof(*out));
 	rc = kvm_system_open(&x.sys);
 	if (rc)
-		return mmvm_error(err, MMVM_EXIT_HOST, "%s: %s", kvm_device_path(), strerror(-rc));
+		return mmvm_error(err, MMVM_EXIT_HOST, "%s: %s", kvm_device_path(),
+				  kvm_error_text(rc));
 	rc = make_memory(&x);
 	if (rc)
 		goto out;
@@ -410,7 +399,7 @@ int chase_run(const struct chase_config *c, struct chase_result *out, struct mmv
 out:
 	if (rc < 0)
 		rc = mmvm_error(err, MMVM_EXIT_HOST, "pointer chase: %s (exit reason %u)",
-				rc == -EILSEQ ? "the pages are not one cycle" : strerror(-rc),
+				rc == -EILSEQ ? "the pages are not one cycle" : kvm_error_text(rc),
 				reason);
 	if (x.map != MAP_FAILED)
 		munmap(x.map, x.size + HUGE);

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "cli/cli.h"
 #include "devices/device.h"
 #include "machine/cpio.h"
@@ -30,20 +29,12 @@ struct bench {
 	struct machine_dirty_cost before;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
 static int switch_log(struct machine *m, bool on, uint64_t *ns)
 {
-	uint64_t t0 = now_ns();
+	uint64_t t0 = machine_now_ns();
 	int rc = machine_dirty_switch(m, on);
 
-	*ns = now_ns() - t0;
+	*ns = machine_now_ns() - t0;
 	return rc;
 }
 

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "mmvm/layout.h"
 #include "observe/audit_observer.h"
@@ -25,14 +24,6 @@ struct job {
 	struct observers observers;
 	FILE *detail;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /** On the vCPU's thread, while the guest stands still. */
 static void take_audit(void *arg, int rc, const struct audit_result *found)
@@ -182,7 +173,7 @@ void job_child(const struct harness *h, const struct mmvm_test_desc *t, int fd)
 	struct job j = {.h = h, .t = t};
 	struct job_message msg = {.magic = JOB_MAGIC};
 	struct verdict v = {0};
-	uint64_t start = now_ns();
+	uint64_t start = machine_now_ns();
 	char *text = NULL;
 	size_t len = 0;
 
@@ -201,7 +192,7 @@ void job_child(const struct harness *h, const struct mmvm_test_desc *t, int fd)
 	msg.kind = v.kind;
 	msg.host_error = v.host_error;
 	msg.detail_len = (uint32_t)len;
-	msg.ns = now_ns() - start;
+	msg.ns = machine_now_ns() - start;
 	memcpy(msg.reason, v.reason, sizeof(msg.reason));
 	write_all(fd, &msg, sizeof(msg));
 	write_all(fd, text, len);

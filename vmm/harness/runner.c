@@ -21,7 +21,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/cli.h"
 #include "machine/own_time.h"
@@ -50,14 +49,6 @@ struct runner {
 	unsigned int shown; /* verdicts put out */
 	struct test_output *o;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static int start(struct runner *r, struct slot *s, unsigned int test, struct mmvm_error *err)
 {
@@ -93,7 +84,7 @@ static int start(struct runner *r, struct slot *s, unsigned int test, struct mmv
 	s->pipe = fds[0];
 	s->log = log;
 	s->test = test;
-	s->started = now_ns();
+	s->started = machine_now_ns();
 	own_time_init(&s->own);
 	return 0;
 fail:
@@ -140,14 +131,14 @@ static void __attribute__((format(printf, 2, 3))) fail_mmvm(struct verdict *v, c
  * more, so that one that still writes gets an error. */
 static void reap(struct slot *s, unsigned int grace_s, int *status)
 {
-	uint64_t end = now_ns() + 1000000000ull * grace_s;
+	uint64_t end = machine_now_ns() + 1000000000ull * grace_s;
 	pid_t pid;
 
 	close(s->pipe);
 	while ((pid = waitpid(s->pid, status, s->killed ? 0 : WNOHANG)) != s->pid) {
 		if (pid < 0 && errno != EINTR)
 			return;
-		if (pid == 0 && now_ns() > end) {
+		if (pid == 0 && machine_now_ns() > end) {
 			s->killed = true;
 			kill(s->pid, SIGKILL);
 		} else if (pid == 0) {
@@ -169,7 +160,7 @@ static void finish(struct runner *r, struct slot *s)
 	reap(s, r->h->grace_s, &status);
 	memset(v, 0, sizeof(*v));
 	v->seed = r->h->seed;
-	v->ns = now_ns() - s->started;
+	v->ns = machine_now_ns() - s->started;
 	if (complete) {
 		v->kind = msg->kind;
 		v->host_error = msg->host_error;
@@ -249,7 +240,7 @@ static void wait_for_jobs(struct runner *r)
 	}
 	if (poll(fds, nr, 500) < 0)
 		return;
-	now = now_ns();
+	now = machine_now_ns();
 	for (unsigned int i = 0; i < nr; i++) {
 		struct slot *s = &r->slot[which[i]];
 

@@ -2,11 +2,11 @@
  * Requests to a vCPU's file descriptor that a debugger makes. As with all of them, they wait while
  * the vCPU runs.
  */
+#include "kvm/ioctl.h"
 #include "kvm/debug.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #define CONTROL_ALWAYS (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP)
 
@@ -23,7 +23,7 @@ int kvm_vcpu_set_guest_debug(const struct kvm_vcpu *vcpu, uint32_t control)
 {
 	struct kvm_guest_debug debug = {.control = control};
 
-	return ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug) < 0 ? -errno : 0;
+	return KVM_IOCTL(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
 }
 
 int kvm_vcpu_get_msr(const struct kvm_vcpu *vcpu, uint32_t index, uint64_t *value)
@@ -36,7 +36,7 @@ int kvm_vcpu_get_msr(const struct kvm_vcpu *vcpu, uint32_t index, uint64_t *valu
 	memset(room, 0, sizeof(room));
 	msrs->nmsrs = 1;
 	msrs->entries[0].index = index;
-	rc = ioctl(vcpu->fd, KVM_GET_MSRS, msrs);
+	rc = KVM_IOCTL(vcpu->fd, KVM_GET_MSRS, msrs);
 	if (rc < 0)
 		return -errno;
 	*value = msrs->entries[0].data;

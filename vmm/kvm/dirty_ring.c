@@ -13,9 +13,9 @@
  * running vCPU wrote last is found one reading later.
  */
 #include <errno.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "kvm/ioctl.h"
 #include "kvm/kvm.h"
 
 /* Newer than some systems' headers. */
@@ -82,7 +82,7 @@ uint32_t kvm_dirty_ring_read(struct kvm_dirty_ring *ring,
 
 int kvm_vm_reset_dirty_rings(int vm)
 {
-	int n = ioctl(vm, KVM_RESET_DIRTY_RINGS, 0);
+	int n = KVM_IOCTL(vm, KVM_RESET_DIRTY_RINGS, 0);
 
 	return n < 0 ? -errno : n;
 }

@@ -160,4 +160,12 @@ void kvm_stats_close(struct kvm_stats *stats);
 int kvm_stats_read(struct kvm_stats *stats, void (*fn)(const struct kvm_stat *stat, void *arg),
 		   void *arg);
 
+/** Why a call of this folder returned `rc` < 0 on this thread: the ioctl's name, its errno and where it
+ * is; of another failure, strerror(). Valid until the thread's next failure. */
+const char *kvm_error_text(int rc);
+/** A flat segment of 64-bit mode: code, or data. */
+struct kvm_segment kvm_flat_segment(uint16_t selector, uint8_t type);
+#define KVM_SEGMENT_CODE 11 /* execute and read, accessed */
+#define KVM_SEGMENT_DATA 3  /* read and write, accessed */
+
 #endif

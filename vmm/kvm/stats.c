@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "kvm/ioctl.h"
 #include "kvm/kvm.h"
 
 /* More than any kernel has; a bound, so that a strange file does not make us allocate much. */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
+#include "kvm/ioctl.h"
 #include "kvm/kvm.h"
 
 const char *kvm_backend_name(enum kvm_backend backend)
@@ -68,12 +68,12 @@ int kvm_system_open(struct kvm_system *sys)
 	sys->fd = open(kvm_device_path(), O_RDWR | O_CLOEXEC);
 	if (sys->fd < 0)
 		return -errno;
-	version = ioctl(sys->fd, KVM_GET_API_VERSION, 0);
+	version = KVM_IOCTL(sys->fd, KVM_GET_API_VERSION, 0);
 	if (version != KVM_API_VERSION) {
 		err = version < 0 ? -errno : -ENODEV;
 		goto fail;
 	}
-	size = ioctl(sys->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	size = KVM_IOCTL(sys->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run)) {
 		err = size < 0 ? -errno : -ENODEV;
 		goto fail;
@@ -96,7 +96,7 @@ void kvm_system_close(struct kvm_system *sys)
 
 int kvm_system_check(const struct kvm_system *sys, int capability)
 {
-	int value = ioctl(sys->fd, KVM_CHECK_EXTENSION, capability);
+	int value = KVM_IOCTL(sys->fd, KVM_CHECK_EXTENSION, capability);
 
 	return value < 0 ? 0 : value;
 }
@@ -112,7 +112,7 @@ int kvm_system_supported_cpuid(const struct kvm_system *sys, struct kvm_cpuid2 *
 		if (!c)
 			return -ENOMEM;
 		c->nent = n;
-		if (ioctl(sys->fd, KVM_GET_SUPPORTED_CPUID, c) == 0) {
+		if (KVM_IOCTL(sys->fd, KVM_GET_SUPPORTED_CPUID, c) == 0) {
 			*cpuid = c;
 			return 0;
 		}
@@ -129,7 +129,7 @@ int kvm_system_create_vm(const struct kvm_system *sys)
 	int vm;
 
 	do
-		vm = ioctl(sys->fd, KVM_CREATE_VM, 0);
+		vm = KVM_IOCTL(sys->fd, KVM_CREATE_VM, 0);
 	while (vm < 0 && errno == EINTR);
 	return vm < 0 ? -errno : vm;
 }

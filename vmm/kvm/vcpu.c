@@ -3,15 +3,10 @@
  * its own thread or when it has stopped.
  */
 #include <errno.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "kvm/ioctl.h"
 #include "kvm/kvm.h"
-
-static int done(int rc)
-{
-	return rc < 0 ? -errno : rc;
-}
 
 int kvm_vcpu_open(struct kvm_vcpu *vcpu, const struct kvm_system *sys, int vm, unsigned int id)
 {
@@ -44,7 +39,7 @@ void kvm_vcpu_close(struct kvm_vcpu *vcpu)
 
 int kvm_vcpu_run(struct kvm_vcpu *vcpu)
 {
-	return done(ioctl(vcpu->fd, KVM_RUN, 0));
+	return KVM_IOCTL(vcpu->fd, KVM_RUN, 0);
 }
 
 int kvm_vcpu_complete_exit(struct kvm_vcpu *vcpu)
@@ -63,52 +58,68 @@ int kvm_vcpu_complete_exit(struct kvm_vcpu *vcpu)
 
 int kvm_vcpu_get_regs(const struct kvm_vcpu *vcpu, struct kvm_regs *regs)
 {
-	return done(ioctl(vcpu->fd, KVM_GET_REGS, regs));
+	return KVM_IOCTL(vcpu->fd, KVM_GET_REGS, regs);
 }
 
 int kvm_vcpu_set_regs(const struct kvm_vcpu *vcpu, const struct kvm_regs *regs)
 {
-	return done(ioctl(vcpu->fd, KVM_SET_REGS, regs));
+	return KVM_IOCTL(vcpu->fd, KVM_SET_REGS, regs);
 }
 
 int kvm_vcpu_get_sregs(const struct kvm_vcpu *vcpu, struct kvm_sregs *sregs)
 {
-	return done(ioctl(vcpu->fd, KVM_GET_SREGS, sregs));
+	return KVM_IOCTL(vcpu->fd, KVM_GET_SREGS, sregs);
 }
 
 int kvm_vcpu_set_sregs(const struct kvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	return done(ioctl(vcpu->fd, KVM_SET_SREGS, sregs));
+	return KVM_IOCTL(vcpu->fd, KVM_SET_SREGS, sregs);
 }
 
 int kvm_vcpu_get_fpu(const struct kvm_vcpu *vcpu, struct kvm_fpu *fpu)
 {
-	return done(ioctl(vcpu->fd, KVM_GET_FPU, fpu));
+	return KVM_IOCTL(vcpu->fd, KVM_GET_FPU, fpu);
 }
 
 int kvm_vcpu_set_fpu(const struct kvm_vcpu *vcpu, const struct kvm_fpu *fpu)
 {
-	return done(ioctl(vcpu->fd, KVM_SET_FPU, fpu));
+	return KVM_IOCTL(vcpu->fd, KVM_SET_FPU, fpu);
 }
 
 int kvm_vcpu_set_cpuid(const struct kvm_vcpu *vcpu, const struct kvm_cpuid2 *cpuid)
 {
-	return done(ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid));
+	return KVM_IOCTL(vcpu->fd, KVM_SET_CPUID2, cpuid);
 }
 
 int kvm_vcpu_set_runnable(const struct kvm_vcpu *vcpu)
 {
 	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
 
-	return done(ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
+	return KVM_IOCTL(vcpu->fd, KVM_SET_MP_STATE, &state);
 }
 
 int kvm_vcpu_tsc_khz(const struct kvm_vcpu *vcpu)
 {
-	return done(ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0));
+	return KVM_IOCTL(vcpu->fd, KVM_GET_TSC_KHZ, 0);
 }
 
 int kvm_vcpu_stats_fd(const struct kvm_vcpu *vcpu)
 {
-	return done(ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL));
+	return KVM_IOCTL(vcpu->fd, KVM_GET_STATS_FD, NULL);
+}
+
+struct kvm_segment kvm_flat_segment(uint16_t selector, uint8_t type)
+{
+	const bool code = type & 8;
+
+	return (struct kvm_segment){
+		.limit = 0xffffffff,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.s = 1,
+		.db = !code,
+		.l = code,
+		.g = 1,
+	};
 }

@@ -2,17 +2,12 @@
  * Requests to a VM's file descriptor: memory slots, interrupt lines, doorbells, the dirty log.
  */
 #include <errno.h>
-#include <sys/ioctl.h>
+#include "kvm/ioctl.h"
 #include "kvm/kvm.h"
-
-static int done(int rc)
-{
-	return rc < 0 ? -errno : rc;
-}
 
 int kvm_vm_check(int vm, int capability)
 {
-	int value = ioctl(vm, KVM_CHECK_EXTENSION, capability);
+	int value = KVM_IOCTL(vm, KVM_CHECK_EXTENSION, capability);
 
 	return value < 0 ? 0 : value;
 }
@@ -21,22 +16,22 @@ int kvm_vm_enable_cap(int vm, uint32_t capability, uint64_t arg)
 {
 	struct kvm_enable_cap cap = {.cap = capability, .args = {arg}};
 
-	return done(ioctl(vm, KVM_ENABLE_CAP, &cap));
+	return KVM_IOCTL(vm, KVM_ENABLE_CAP, &cap);
 }
 
 int kvm_vm_set_tss_addr(int vm, uint64_t gpa)
 {
-	return done(ioctl(vm, KVM_SET_TSS_ADDR, gpa));
+	return KVM_IOCTL(vm, KVM_SET_TSS_ADDR, gpa);
 }
 
 int kvm_vm_set_identity_map(int vm, uint64_t gpa)
 {
-	return done(ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &gpa));
+	return KVM_IOCTL(vm, KVM_SET_IDENTITY_MAP_ADDR, &gpa);
 }
 
 int kvm_vm_create_irqchip(int vm)
 {
-	return done(ioctl(vm, KVM_CREATE_IRQCHIP, 0));
+	return KVM_IOCTL(vm, KVM_CREATE_IRQCHIP, 0);
 }
 
 int kvm_vm_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, void *hva)
@@ -49,7 +44,7 @@ int kvm_vm_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint6
 		.userspace_addr = (uint64_t)hva,
 	};
 
-	return done(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region));
+	return KVM_IOCTL(vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
 int kvm_vm_irqfd(int vm, uint32_t gsi, int fd, bool assign)
@@ -60,7 +55,7 @@ int kvm_vm_irqfd(int vm, uint32_t gsi, int fd, bool assign)
 		.flags = assign ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
 	};
 
-	return done(ioctl(vm, KVM_IRQFD, &irqfd));
+	return KVM_IOCTL(vm, KVM_IRQFD, &irqfd);
 }
 
 int kvm_vm_ioeventfd(int vm, uint64_t gpa, uint32_t len, uint32_t match, int fd, bool assign)
@@ -73,21 +68,21 @@ int kvm_vm_ioeventfd(int vm, uint64_t gpa, uint32_t len, uint32_t match, int fd,
 		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
 
-	return done(ioctl(vm, KVM_IOEVENTFD, &io));
+	return KVM_IOCTL(vm, KVM_IOEVENTFD, &io);
 }
 
 int kvm_vm_irq_line(int vm, uint32_t gsi, bool level)
 {
 	struct kvm_irq_level irq = {.irq = gsi, .level = level};
 
-	return done(ioctl(vm, KVM_IRQ_LINE, &irq));
+	return KVM_IOCTL(vm, KVM_IRQ_LINE, &irq);
 }
 
 int kvm_vm_get_dirty_log(int vm, uint32_t slot, void *bitmap)
 {
 	struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};
 
-	return done(ioctl(vm, KVM_GET_DIRTY_LOG, &log));
+	return KVM_IOCTL(vm, KVM_GET_DIRTY_LOG, &log);
 }
 
 int kvm_vm_clear_dirty_log(int vm, uint32_t slot, uint64_t first, uint32_t nr, void *bitmap)
@@ -99,15 +94,15 @@ int kvm_vm_clear_dirty_log(int vm, uint32_t slot, uint64_t first, uint32_t nr, v
 		.dirty_bitmap = bitmap,
 	};
 
-	return done(ioctl(vm, KVM_CLEAR_DIRTY_LOG, &log));
+	return KVM_IOCTL(vm, KVM_CLEAR_DIRTY_LOG, &log);
 }
 
 int kvm_vm_create_vcpu(int vm, unsigned int id)
 {
-	return done(ioctl(vm, KVM_CREATE_VCPU, (unsigned long)id));
+	return KVM_IOCTL(vm, KVM_CREATE_VCPU, (unsigned long)id);
 }
 
 int kvm_vm_stats_fd(int vm)
 {
-	return done(ioctl(vm, KVM_GET_STATS_FD, NULL));
+	return KVM_IOCTL(vm, KVM_GET_STATS_FD, NULL);
 }

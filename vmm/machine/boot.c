@@ -76,20 +76,6 @@ void machine_boot_tables(struct machine *m)
 		pd[i] = (i << 21) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS;
 }
 
-static struct kvm_segment flat_segment(uint16_t selector, bool code)
-{
-	return (struct kvm_segment){
-		.limit = 0xffffffff,
-		.selector = selector,
-		.type = code ? 11 : 3, /* execute/read or read/write, accessed */
-		.present = 1,
-		.s = 1,
-		.db = !code,
-		.l = code,
-		.g = 1,
-	};
-}
-
 /** What the guest sees of the CPU: all that KVM supports, and each vCPU's own number. */
 static int set_cpuid(struct machine_vcpu *v)
 {
@@ -121,13 +107,13 @@ static int set_cpuid(struct machine_vcpu *v)
 /** 64-bit mode with flat segments, on page tables at `cr3`. */
 static int set_registers(struct machine_vcpu *v, const struct kvm_regs *regs, uint64_t cr3)
 {
-	struct kvm_segment data = flat_segment(MMVM_KERNEL_DS, false);
+	struct kvm_segment data = kvm_flat_segment(MMVM_KERNEL_DS, KVM_SEGMENT_DATA);
 	struct kvm_sregs s;
 	int rc = kvm_vcpu_get_sregs(&v->kvm, &s);
 
 	if (rc)
 		return rc;
-	s.cs = flat_segment(MMVM_KERNEL_CS, true);
+	s.cs = kvm_flat_segment(MMVM_KERNEL_CS, KVM_SEGMENT_CODE);
 	s.ds = s.es = s.ss = s.fs = s.gs = data;
 	s.gdt.base = MMVM_BOOT_GDT;
 	s.gdt.limit = GDT_ENTRIES * 8 - 1;
@@ -152,7 +138,7 @@ int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
 
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the CPUID table: %s",
-				  strerror(-rc));
+				  kvm_error_text(rc));
 	/* Other processors wait until they are released, or for the start-up interrupt of a Linux
 	 * guest's first one. */
 	if (v->id)
@@ -160,7 +146,7 @@ int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
 	rc = set_registers(v, &regs, MMVM_BOOT_PML4);
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the start registers: %s",
-				  strerror(-rc));
+				  kvm_error_text(rc));
 	return 0;
 }
 

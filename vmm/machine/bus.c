@@ -70,7 +70,7 @@ struct irq_line *machine_irq_line(struct machine *m, uint32_t gsi, struct mmvm_e
 	if (rc) {
 		close(irq->line.eventfd);
 		mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses an irqfd for line %u: %s", gsi,
-			   strerror(-rc));
+			   kvm_error_text(rc));
 		return NULL;
 	}
 	m->nr_irqs++;
@@ -99,7 +99,7 @@ int machine_add_device(struct machine *m, struct device *dev, struct mmvm_error 
 		if (rc)
 			return mmvm_error(err, MMVM_EXIT_HOST,
 					  "KVM refuses an ioeventfd for disk %s: %s", dev->role,
-					  strerror(-rc));
+					  kvm_error_text(rc));
 	}
 	return 0;
 }

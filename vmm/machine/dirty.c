@@ -66,7 +66,7 @@ static int setup_ring(struct machine *m, struct mmvm_error *err)
 	rc = kvm_vm_enable_cap(m->vm, cap, n * sizeof(struct kvm_dirty_gfn));
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses a dirty ring of %u entries: %s",
-				  n, strerror(-rc));
+				  n, kvm_error_text(rc));
 	d->ring_entries = n;
 	return 0;
 }
@@ -142,7 +142,7 @@ int machine_dirty_vcpu(struct machine_vcpu *v, struct mmvm_error *err)
 		return 0;
 	rc = kvm_dirty_ring_map(&d->ring[v->id], &v->kvm, d->ring_entries);
 	return rc ? mmvm_error(err, MMVM_EXIT_HOST, "cannot map the dirty ring of vCPU %u: %s",
-			       v->id, strerror(-rc))
+			       v->id, kvm_error_text(rc))
 		  : 0;
 }
 

@@ -103,9 +103,7 @@ static void put_stringlist(struct tree *t, const char *name, const char *const *
 static void put_chosen(struct tree *t, const struct machine *m, const uint8_t seed[32])
 {
 	const struct machine_config *c = &m->config;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	begin(t, "chosen");
 	put_string(t, "bootargs", c->append ? c->append : "");
 	if (c->initrd) {
@@ -120,7 +118,7 @@ static void put_chosen(struct tree *t, const struct machine *m, const uint8_t se
 	put_u32(t, MMVM_FDT_QUIRKS, m->quirks);
 	put_u64(t, MMVM_FDT_TSC_HZ, m->tsc_hz);
 	put_u64(t, MMVM_FDT_LAPIC_HZ, m->lapic_hz);
-	put_u64(t, MMVM_FDT_EPOCH_NS, (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec);
+	put_u64(t, MMVM_FDT_EPOCH_NS, machine_unix_ns());
 	put_u64(t, MMVM_FDT_SEED, c->seed);
 	end(t);
 }

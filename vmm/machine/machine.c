@@ -36,14 +36,6 @@
 
 static uint64_t process_start_ns;
 
-uint64_t machine_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
-
 __attribute__((constructor)) static void note_process_start(void)
 {
 	process_start_ns = machine_now_ns();
@@ -69,14 +61,15 @@ static int open_kvm(struct machine *m, struct mmvm_error *err)
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "no KVM on this host (%s: %s): load the kvm module, turn on "
 				  "virtualization, or use --accel lab",
-				  path, strerror(-rc));
+				  path, kvm_error_text(rc));
 	if (rc == -EACCES || rc == -EPERM)
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "no permission to open %s: join its group (usually `usermod -aG "
 				  "kvm $USER`, then log in again), or use --accel lab",
 				  path);
 	if (rc)
-		return mmvm_error(err, MMVM_EXIT_HOST, "cannot open %s: %s", path, strerror(-rc));
+		return mmvm_error(err, MMVM_EXIT_HOST, "cannot open %s: %s", path,
+				  kvm_error_text(rc));
 	for (unsigned int i = 0; i < sizeof(need) / sizeof(need[0]); i++)
 		if (!kvm_system_check(&m->sys, need[i].cap))
 			return mmvm_error(err, MMVM_EXIT_HOST,
@@ -92,7 +85,7 @@ static int create_vm(struct machine *m, struct mmvm_error *err)
 	m->vm = kvm_system_create_vm(&m->sys);
 	if (m->vm < 0)
 		return mmvm_error(err, MMVM_EXIT_HOST, "KVM cannot create a VM: %s%s",
-				  strerror(-m->vm),
+				  kvm_error_text(m->vm),
 				  m->vm == -EBUSY ? " (another hypervisor holds the CPU)" : "");
 	if (m->sys.backend == KVM_BACKEND_VMX) {
 		rc = kvm_vm_set_identity_map(m->vm, INTEL_IDENTITY_GPA);
@@ -100,12 +93,13 @@ static int create_vm(struct machine *m, struct mmvm_error *err)
 			rc = kvm_vm_set_tss_addr(m->vm, INTEL_TSS_GPA);
 		if (rc)
 			return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the TSS address: %s",
-					  strerror(-rc));
+					  kvm_error_text(rc));
 	}
 	rc = kvm_vm_create_irqchip(m->vm);
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST,
-				  "KVM cannot create the interrupt controller: %s", strerror(-rc));
+				  "KVM cannot create the interrupt controller: %s",
+				  kvm_error_text(rc));
 	fd = kvm_vm_stats_fd(m->vm);
 	m->vm_stats = fd >= 0 ? kvm_stats_open(fd) : NULL;
 	return 0;
@@ -372,7 +366,7 @@ void machine_run(struct machine *m, struct machine_outcome *out)
 						      .status = MMVM_EXIT_HOST};
 
 			snprintf(err.text, sizeof(err.text), "cannot start a vCPU thread: %s",
-				 strerror(-rc));
+				 kvm_error_text(rc));
 			machine_finish(m, &err);
 			break;
 		}

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "machine/clock.h"
 #include "mmvm/layout.h"
 #include "mmvm/shared.h"
 #include "mmvm/testchan.h"
@@ -32,7 +33,7 @@ struct mmvm_error {
 int mmvm_error(struct mmvm_error *e, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** Exit statuses, documented in the README. */
+/** Exit statuses, documented in doc/commands.md. */
 enum mmvm_exit {
 	MMVM_EXIT_OK = 0,
 	MMVM_EXIT_FAILED = 1, /* the guest's program or a check failed */
@@ -142,8 +143,6 @@ void machine_stop(struct machine *m);
 void machine_destroy(struct machine *m);
 
 /* What is to be seen, during ticks and after the run */
-/** CLOCK_MONOTONIC. */
-uint64_t machine_now_ns(void);
 const struct mmvm_shared *machine_shared(const struct machine *m);
 /** The whole shared window, MMVM_SHARED_SIZE bytes, to write to. */
 void *machine_shared_window(struct machine *m);

@@ -176,9 +176,9 @@ static int add_region(struct machine *m, uint64_t gpa, uint64_t size, struct mmv
 	}
 	rc = kvm_vm_set_memory(m->vm, i, flags, gpa, size, r->hva);
 	if (rc)
-		return mmvm_error(err, MMVM_EXIT_HOST,
-				  "KVM refuses %llu bytes of RAM at 0x%llx: %s",
-				  (unsigned long long)size, (unsigned long long)gpa, strerror(-rc));
+		return mmvm_error(
+			err, MMVM_EXIT_HOST, "KVM refuses %llu bytes of RAM at 0x%llx: %s",
+			(unsigned long long)size, (unsigned long long)gpa, kvm_error_text(rc));
 	return 0;
 no_memory:
 	return mmvm_error(err, MMVM_EXIT_HOST,
@@ -212,7 +212,7 @@ int machine_ram_create(struct machine *m, struct mmvm_error *err)
 			       m->shared);
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the shared window: %s",
-				  strerror(-rc));
+				  kvm_error_text(rc));
 	return 0;
 }
 

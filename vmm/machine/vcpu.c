@@ -494,7 +494,7 @@ int machine_vcpu_create(struct machine *m, unsigned int id, struct mmvm_error *e
 	rc = kvm_vcpu_open(&v->kvm, &m->sys, m->vm, id);
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST, "cannot create vCPU %u: %s", id,
-				  strerror(-rc));
+				  kvm_error_text(rc));
 	m->nr_vcpus = id + 1;
 	fd = kvm_vcpu_stats_fd(&v->kvm);
 	v->stats = fd >= 0 ? kvm_stats_open(fd) : NULL;

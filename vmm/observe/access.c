@@ -24,7 +24,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "cli/cli.h"
 #include "cli/option.h"
 #include "devices/device.h"
@@ -34,14 +33,6 @@
 #define PHASE_SEEN_PERCENT 90u
 
 static const char *const method_name[NR_ACCESS_METHODS] = {"guest", "unmap", "dirty", "refs"};
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 const char *access_method_name(enum access_method method)
 {
@@ -217,7 +208,7 @@ void access_ask_host(struct access_watch *w, struct machine *m)
 	for (unsigned int i = ACCESS_UNMAP; i < NR_ACCESS_METHODS; i++) {
 		struct access_source *s = &w->source[i];
 		struct frames to = {machine_ram(m), s->now};
-		uint64_t t0 = now_ns();
+		uint64_t t0 = machine_now_ns();
 		int64_t n;
 
 		if (!s->on)
@@ -226,8 +217,8 @@ void access_ask_host(struct access_watch *w, struct machine *m)
 		    : i == ACCESS_REFS
 			    ? access_host_refs(w->host)
 			    : machine_dirty_read(m, DIRTY_READER_ACCESS, dirty_page, &to);
-		s->out.ns += now_ns() - t0;
-		s->out.ask_ns = now_ns() - t0;
+		s->out.ns += machine_now_ns() - t0;
+		s->out.ask_ns = machine_now_ns() - t0;
 		s->out.times++;
 		if (n < 0) {
 			snprintf(s->out.why, sizeof(s->out.why), "it failed while running: %s",
@@ -309,7 +300,7 @@ static void count(struct access_watch *w, struct access_source *s, struct run_ac
 void access_point(struct access_watch *w, enum access_method method)
 {
 	struct access_source *s = &w->source[method];
-	struct run_access_point p = {.t_ns = now_ns() - w->begin_ns};
+	struct run_access_point p = {.t_ns = machine_now_ns() - w->begin_ns};
 
 	look_for_phase(w, s, p.t_ns + w->begin_ns);
 	s->point++;
@@ -341,7 +332,7 @@ void access_tick(struct access_watch *w, struct machine *m)
 void access_record(struct access_watch *w, struct machine *m, const struct mmvm_record *rec)
 {
 	struct access_source *s = &w->source[ACCESS_GUEST];
-	uint64_t t0 = now_ns();
+	uint64_t t0 = machine_now_ns();
 
 	if (!s->on)
 		return;
@@ -351,7 +342,7 @@ void access_record(struct access_watch *w, struct machine *m, const struct mmvm_
 	s->out.pages_total += rec->value;
 	s->out.guest_ticks += rec->value2;
 	access_point(w, ACCESS_GUEST);
-	s->out.ns += now_ns() - t0;
+	s->out.ns += machine_now_ns() - t0;
 	pthread_mutex_unlock(&w->lock);
 }
 

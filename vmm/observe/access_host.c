@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,45 +32,16 @@
 #include "devices/device.h"
 #include "mmvm/layout.h"
 #include "observe/access.h"
+#include "observe/write_protect.h"
 
 #define PAGEMAP_PRESENT (1ull << 63)
 #define CHUNK		512u /* pages looked at and dropped together */
-#define UFFD_ONLY_USER	1
-#define UFFD_SHMEM_WP	(1ull << 12)
 #define PROBE_PAGES	16u
 
 struct access_host {
 	const struct guest_ram *ram;
 	int pagemap, uffd;
 };
-
-static int open_uffd(const struct guest_ram *ram)
-{
-	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_SHMEM_WP};
-	int fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK), rc;
-
-	if (fd < 0)
-		fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_ONLY_USER);
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, UFFDIO_API, &api))
-		goto fail;
-	for (unsigned int i = 0; i < ram->nr; i++) {
-		struct uffdio_register reg = {
-			.range = {.start = (uint64_t)ram->region[i].hva,
-				  .len = ram->region[i].size},
-			.mode = UFFDIO_REGISTER_MODE_WP,
-		};
-
-		if (ioctl(fd, UFFDIO_REGISTER, &reg))
-			goto fail;
-	}
-	return fd;
-fail:
-	rc = -errno;
-	close(fd);
-	return rc;
-}
 
 /** Look at pages [first, first + n) of a region and drop those that are mapped. */
 static int64_t unmap_chunk(struct access_host *h, const struct guest_ram_region *r, uint64_t first,
@@ -166,7 +136,7 @@ static struct access_host *open_ram(const struct guest_ram *ram, const bool want
 	if (want[ACCESS_UNMAP] && h->pagemap < 0)
 		snprintf(why[ACCESS_UNMAP], ACCESS_WHY, "/proc/self/pagemap: %s", strerror(errno));
 	else if (want[ACCESS_UNMAP]) {
-		h->uffd = open_uffd(ram);
+		h->uffd = write_protect_open(ram, WRITE_PROTECT_SHMEM);
 		if (h->uffd < 0)
 			snprintf(why[ACCESS_UNMAP], ACCESS_WHY,
 				 "no userfaultfd that write-protects shared memory: %s",

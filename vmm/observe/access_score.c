@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "devices/device.h"
 #include "mmvm/layout.h"
 #include "observe/access.h"
@@ -159,13 +158,11 @@ static int end(struct access_watch *w, struct machine *m, uint64_t cr3, uint64_t
 
 static int phase(struct access_watch *w, struct machine *m, uint64_t cr3, uint64_t gva)
 {
-	struct timespec t;
 	uint64_t nowhere;
 	int rc = load_set(w, m, cr3, gva, w->phase, NULL, &nowhere), sampled = 0;
 
 	w->phase_size = rc ? 0 : popcount(w->phase, words(w));
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	w->phase_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+	w->phase_ns = machine_now_ns();
 	for (unsigned int i = 0; i < NR_ACCESS_METHODS; i++) {
 		struct access_source *s = &w->source[i];
 

@@ -33,8 +33,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "devices/device.h"
+#include "machine/walk.h"
 #include "observe/host_writes.h"
 #include "observe/observers.h"
 #include "observe/page_state.h"
@@ -51,7 +51,6 @@
 
 #define PTE_PRESENT 1ull
 #define PTE_DIRTY   (1ull << 6)
-#define PTE_PSE	    (1ull << 7)
 #define PTE_SPECIAL (1ull << 9)
 #define PTE_ADDR    0x000ffffffffff000ull
 #define USER_SLOTS  256u
@@ -70,14 +69,6 @@ struct look {
 	bool by_device;	   /* the region is one that devices write */
 	uint64_t bad;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 /** Frames are numbered through the regions of RAM, one after another. */
 static uint64_t frame_of(const struct guest_ram *ram, uint64_t gpa)
@@ -173,23 +164,21 @@ static void leaf(struct look *l, uint64_t va, uint64_t entry, unsigned int level
 				  (in_region(l, va + at) ? F_REGION : 0));
 }
 
-static void walk(struct look *l, uint64_t table, unsigned int level, uint64_t va)
+/** A table is visited while the bound lasts. */
+static int visit_table(void *arg, uint64_t addr, unsigned int level, uint64_t gpa)
 {
-	const uint64_t *e = guest_ram_ptr(l->ram, table, MMVM_PAGE_SIZE);
+	struct look *l = arg;
 
-	if (!e || !l->tables)
-		return;
+	if (!l->tables)
+		return 0;
 	l->tables--;
-	for (unsigned int i = 0; i < (level == 3 ? USER_SLOTS : 512u); i++) {
-		uint64_t at = va + ((uint64_t)i << (12 + 9 * level));
+	return 1;
+}
 
-		if (!(e[i] & PTE_PRESENT))
-			continue;
-		if (level == 0 || (level < 3 && (e[i] & PTE_PSE)))
-			leaf(l, at, e[i], level);
-		else
-			walk(l, e[i] & PTE_ADDR, level - 1, at);
-	}
+static void visit_entry(void *arg, uint64_t addr, unsigned int level, uint64_t entry)
+{
+	if ((entry & PTE_PRESENT) && level < 3)
+		leaf(arg, addr, entry, level);
 }
 
 /** The program's own word: its pages, by the frames they are in now. */
@@ -363,6 +352,9 @@ static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t 
 			 .tables = x->nr_frames,
 			 .marks = x->nr_frames * MARKS,
 			 .by_device = by_device};
+	const struct guest_walk_ops visit = {.table = visit_table, .entry = visit_entry};
+	const struct guest_tables tables = {
+		.ram = machine_ram(m), .root = cr3 & PTE_ADDR, .levels = machine_paging_levels(m)};
 	int64_t n;
 	int rc;
 
@@ -380,7 +372,7 @@ static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t 
 	if (rc)
 		goto out;
 	mark_late(&l);
-	walk(&l, cr3 & PTE_ADDR, 3, 0);
+	guest_tables_walk(&tables, 0, USER_SLOTS - 1, &visit, &l);
 	mark_written(&l, cr3);
 	compare(&l);
 	x->rounds++;
@@ -394,7 +386,7 @@ out:
 int dirty_exact_round(struct dirty_exact *x, struct machine *m, uint64_t cr3,
 		      const struct mmvm_record *rec)
 {
-	uint64_t t0 = now_ns();
+	uint64_t t0 = machine_now_ns();
 	int rc = -EINVAL;
 
 	if (!strcmp(rec->name, "begin"))
@@ -403,7 +395,7 @@ int dirty_exact_round(struct dirty_exact *x, struct machine *m, uint64_t cr3,
 		rc = end(x, m, cr3, rec->value, false);
 	else if (!strcmp(rec->name, "device"))
 		rc = end(x, m, cr3, rec->value, true);
-	x->ns += now_ns() - t0;
+	x->ns += machine_now_ns() - t0;
 	return rc;
 }
 

@@ -14,13 +14,13 @@
  * Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h and userfaultfd.h of Linux 6.7.
  */
 #include "observe/host_writes.h"
+#include "observe/write_protect.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,46 +42,11 @@ struct scan_arg {
 #define SCAN_IOCTL  _IOWR('f', 16, struct scan_arg)
 #define SCAN_VECTOR 256u
 
-#define UFFD_USER_ONLY	    1
-#define UFFD_WP_SHMEM	    (1ull << 12)
-#define UFFD_WP_UNPOPULATED (1ull << 13)
-#define UFFD_WP_ASYNC	    (1ull << 15)
-
 struct host_writes {
 	const struct guest_ram *ram;
 	int uffd; /* -1: soft-dirty */
 	int pagemap;
 };
-
-static int open_uffd(const struct guest_ram *ram)
-{
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_WP_SHMEM | UFFD_WP_UNPOPULATED | UFFD_WP_ASYNC,
-	};
-	int fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_ONLY);
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, UFFDIO_API, &api))
-		goto fail;
-	for (unsigned int i = 0; i < ram->nr; i++) {
-		struct uffdio_register reg = {
-			.range = {.start = (uint64_t)ram->region[i].hva,
-				  .len = ram->region[i].size},
-			.mode = UFFDIO_REGISTER_MODE_WP,
-		};
-
-		if (ioctl(fd, UFFDIO_REGISTER, &reg))
-			goto fail;
-	}
-	return fd;
-fail:
-	close(fd);
-	return -EOPNOTSUPP;
-}
 
 /** Does a write set the bit after it was cleared? A kernel without the option has it always clear.
  */
@@ -119,7 +84,8 @@ struct host_writes *host_writes_open(const struct guest_ram *ram, char *why, siz
 		snprintf(why, size, "/proc/self/pagemap: %s", strerror(errno));
 		goto fail;
 	}
-	h->uffd = open_uffd(ram);
+	h->uffd = write_protect_open(ram, WRITE_PROTECT_SHMEM | WRITE_PROTECT_UNPOPULATED |
+						  WRITE_PROTECT_ASYNC);
 	if (h->uffd >= 0 && !host_writes_clear(h))
 		return h;
 	if (h->uffd >= 0)

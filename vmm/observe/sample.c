@@ -34,14 +34,6 @@
 #define SETTLE_STEP_NS	  2000000l
 #define BITS		  64u
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
 /** A guest event, summed over CPUs. */
 static uint64_t event(const struct mmvm_shared *sh, enum vm_event_item item)
 {
@@ -75,8 +67,8 @@ int sampler_init(struct sampler *s, struct run_result *result, const struct mach
 		s->words = (pages + BITS - 1) / BITS;
 	}
 	result->heat_pages = (pages + RUN_HEAT_BUCKETS - 1) / RUN_HEAT_BUCKETS;
-	s->begin_ns = now_ns(CLOCK_MONOTONIC);
-	result->started_unix_ns = now_ns(CLOCK_REALTIME);
+	s->begin_ns = machine_now_ns();
+	result->started_unix_ns = machine_unix_ns();
 	result->ram_low = c->ram_low;
 	result->ram_high = c->ram_high;
 	result->cpus = c->cpus;
@@ -121,7 +113,7 @@ static void page_dirty(uint64_t gpa, void *arg)
 static void sort_dirty(struct sampler *s, struct machine *m, struct run_sample *sample)
 {
 	unsigned int column[MMVM_MAX_ZONES + 1], n = 0;
-	uint64_t t0 = now_ns(CLOCK_MONOTONIC);
+	uint64_t t0 = machine_now_ns();
 
 	if (!s->states && page_state_open(m, s->symbols, &s->states))
 		s->states = NULL;
@@ -149,7 +141,7 @@ static void sort_dirty(struct sampler *s, struct machine *m, struct run_sample *
 				sample->dirty_zone[column[zone]]++;
 		}
 	}
-	s->sort_ns += now_ns(CLOCK_MONOTONIC) - t0;
+	s->sort_ns += machine_now_ns() - t0;
 }
 
 static void sample_dirty(struct sampler *s, struct machine *m, struct run_sample *sample)
@@ -190,12 +182,12 @@ static void tick_kvm_stat(const char *scope, const struct kvm_stat *stat, void *
 
 void sampler_tick(struct sampler *s, struct machine *m)
 {
-	uint64_t t0 = now_ns(CLOCK_MONOTONIC);
+	uint64_t t0 = machine_now_ns();
 	const struct mmvm_shared *sh = machine_shared(m);
 	struct exit_stat exits[MACHINE_MAX_EXITS];
 	unsigned int nr = machine_exit_stats(m, exits, MACHINE_MAX_EXITS);
 	struct run_sample sample = {
-		.t_ns = now_ns(CLOCK_MONOTONIC) - s->begin_ns,
+		.t_ns = machine_now_ns() - s->begin_ns,
 		.pswpin = event(sh, PSWPIN),
 		.pswpout = event(sh, PSWPOUT),
 		.pgfault = event(sh, PGFAULT),
@@ -228,21 +220,21 @@ void sampler_tick(struct sampler *s, struct machine *m)
 	s->last = sample;
 	run_result_add_sample(s->result, &sample);
 	s->ticks++;
-	s->tick_ns += now_ns(CLOCK_MONOTONIC) - t0;
+	s->tick_ns += machine_now_ns() - t0;
 }
 
 /** Two readings of the TSC, in picoseconds: the mean of many, as they come one after the other. */
 static uint64_t timer_pair_ps(void)
 {
 	const unsigned int turns = 1000;
-	uint64_t t0 = now_ns(CLOCK_MONOTONIC), sum = 0;
+	uint64_t t0 = machine_now_ns(), sum = 0;
 
 	for (unsigned int i = 0; i < turns; i++) {
 		sum += __rdtsc();
 		sum -= __rdtsc();
 		__asm__ volatile("" : "+r"(sum));
 	}
-	return (now_ns(CLOCK_MONOTONIC) - t0) * 1000 / turns;
+	return (machine_now_ns() - t0) * 1000 / turns;
 }
 
 /** What all this has cost. The dirty log's readings are within the samples' time. */
@@ -422,11 +414,11 @@ static void add_checks(struct run_result *r, struct machine *m)
 {
 	const struct mmvm_shared *sh = machine_shared(m);
 	uint64_t out = event(sh, PSWPOUT), in = event(sh, PSWPIN), host_out, host_in;
-	uint64_t until = now_ns(CLOCK_MONOTONIC) + SETTLE_NS;
+	uint64_t until = machine_now_ns() + SETTLE_NS;
 
 	if (!swap_disk_pages(m, &host_out, &host_in))
 		return;
-	while ((host_out != out || host_in != in) && now_ns(CLOCK_MONOTONIC) < until) {
+	while ((host_out != out || host_in != in) && machine_now_ns() < until) {
 		struct timespec step = {.tv_nsec = SETTLE_STEP_NS};
 
 		nanosleep(&step, NULL);
@@ -470,7 +462,7 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 	const struct mmvm_shared *sh = machine_shared(m);
 	struct run_result *r = s->result;
 
-	r->wall_ns = now_ns(CLOCK_MONOTONIC) - s->begin_ns;
+	r->wall_ns = machine_now_ns() - s->begin_ns;
 	r->outcome = *out;
 	sampler_tick(s, m);
 	snprintf(r->backend, sizeof(r->backend), "%s", machine_backend(m));

@@ -88,14 +88,6 @@ void trace_chunk_fill(struct trace_chunk *chunk, enum trace_chunk_kind kind, uns
 				      .sum = trace_sum(chunk + 1, len)};
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 /* ---- the file, all with the lock held ---------------------------------------------------------
  */
 
@@ -230,12 +222,12 @@ static uint32_t drain(struct trace *t, unsigned int cpu)
 
 static void drain_all(struct trace *t)
 {
-	uint64_t t0 = clock_ns(CLOCK_MONOTONIC);
+	uint64_t t0 = machine_now_ns();
 
 	for (unsigned int cpu = 0; cpu < t->nr_rings; cpu++)
 		drain(t, cpu);
 	t->drains++;
-	t->ns += clock_ns(CLOCK_MONOTONIC) - t0;
+	t->ns += machine_now_ns() - t0;
 }
 
 /* ---- call-backs -------------------------------------------------------------------------------
@@ -316,7 +308,7 @@ void trace_device_event(struct trace *t, const struct device_event *e)
 void trace_ring_full(struct trace *t, unsigned int cpu)
 {
 	struct trace_host_rec rec = {.tsc = __rdtsc(), .event = HOST_RING_FULL};
-	uint64_t t0 = clock_ns(CLOCK_MONOTONIC);
+	uint64_t t0 = machine_now_ns();
 
 	if (cpu >= t->nr_rings)
 		return;
@@ -327,7 +319,7 @@ void trace_ring_full(struct trace *t, unsigned int cpu)
 	put_host(t, &rec);
 	t->full++;
 	t->drains++;
-	t->ns += clock_ns(CLOCK_MONOTONIC) - t0;
+	t->ns += machine_now_ns() - t0;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -509,7 +501,7 @@ int trace_begin(struct trace *t, struct machine *m, const struct machine_config 
 	t->head.tsc_offset = (int64_t)(guest - host);
 	if (!machine_runs_linux(m))
 		set_up_rings(t, config);
-	t->head.begin_epoch = clock_ns(CLOCK_REALTIME);
+	t->head.begin_epoch = machine_unix_ns();
 	t->head.begin_tsc = __rdtsc();
 	pthread_mutex_lock(&t->lock);
 	if (ftruncate(t->fd, 0) && errno != EINVAL)

@@ -89,18 +89,16 @@ struct status_file *status_open(const char *command)
 {
 	struct status_file *f = calloc(1, sizeof(*f));
 	const char *outer = getenv(STATUS_ENV);
-	struct timespec now;
 	int rc = 0;
 
 	if (!f)
 		return NULL;
-	clock_gettime(CLOCK_REALTIME, &now);
 	f->s = (struct status){
 		.magic = STATUS_MAGIC,
 		.version = STATUS_VERSION,
 		.size = sizeof(f->s),
 		.pid = (uint32_t)getpid(),
-		.started_ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec,
+		.started_ns = machine_unix_ns(),
 	};
 	snprintf(f->s.command, sizeof(f->s.command), "%s", command);
 	f->fd = -1;

@@ -1,0 +1,16 @@
+/* A userfaultfd over guest RAM that may write-protect it: for who asks the host which pages were
+ * written or accessed. */
+#ifndef VMM_OBSERVE_WRITE_PROTECT_H
+#define VMM_OBSERVE_WRITE_PROTECT_H
+
+#include <stdint.h>
+#include "devices/device.h"
+
+#define WRITE_PROTECT_SHMEM	  (1ull << 12) /* UFFD_FEATURE_WP_HUGETLBFS_SHMEM */
+#define WRITE_PROTECT_UNPOPULATED (1ull << 13) /* UFFD_FEATURE_WP_UNPOPULATED */
+#define WRITE_PROTECT_ASYNC	  (1ull << 15) /* UFFD_FEATURE_WP_ASYNC, Linux 6.7 */
+
+/** Register all of RAM, with these features. A descriptor, or -errno. */
+int write_protect_open(const struct guest_ram *ram, uint64_t features);
+
+#endif
