@@ -49,6 +49,7 @@ struct file_ops {
 	 * always readable and writable. */
 	u32 (*poll)(struct file *f, struct wait_queue **wq);
 	int (*fsync)(struct file *f, u64 start, u64 end, bool datasync); /* NULL: -EINVAL */
+	int (*open)(struct file *f); /* of regular files and directories. NULL: nothing to do */
 	void (*release)(struct file *f);
 	/** May it be mapped? Pages come from f->mapping. 0, or -ENODEV (NULL means that). May change
 	 * the offset's meaning by setting *mapping (/dev/zero: a new one). */

@@ -10,6 +10,7 @@
  */
 #include "fs/initrd.h"
 #include "fs/internal.h"
+#include "fs/sysfs/sysfs.h"
 #include "mm/phys/alloc.h"
 #include "mm/init.h"
 
@@ -178,4 +179,5 @@ void vfs_init(void)
 	if (err)
 		printk("VFS: no /dev: error %d\n", -err);
 	proc_init();
+	sysfs_init();
 }

@@ -15,6 +15,7 @@
  * Locks: inode_lock for hash, lists and state; never held while a file system is called.
  */
 #include "fs/internal.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/phys/alloc.h"
 
 #define INODE_BUCKETS 256u
@@ -169,7 +170,9 @@ struct inode *iget(struct super_block *sb, u64 ino, int *err)
 /* Nobody can find it any more (INODE_FREEING): give up pages and what the file system has. */
 static void inode_drop(struct inode *inode)
 {
-	if (inode->i_data.flags & AS_SHMEM) {
+	if (inode->i_data.flags & AS_HUGETLB) {
+		hugetlb_file_destroy(&inode->i_data);
+	} else if (inode->i_data.flags & AS_SHMEM) {
 		shmem_truncate_range(&inode->i_data, 0, ~0ul);
 	} else {
 		truncate_inode_pages(&inode->i_data);

@@ -85,7 +85,9 @@ static int connect(struct file *f)
 		return fifo_open(f);
 	}
 	f->ops = f->inode->fops;
-	return f->ops ? 0 : -ENXIO;
+	if (!f->ops)
+		return -ENXIO;
+	return f->ops->open ? f->ops->open(f) : 0;
 }
 
 /* ---- running programs and writers ----

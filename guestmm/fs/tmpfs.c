@@ -12,23 +12,16 @@
  */
 #include "fs/internal.h"
 #include "kernel/process.h"
+#include "fs/tmpfs.h"
 #include "lib/format.h"
 #include "mm/phys/alloc.h"
 
 #define TMPFS_MAGIC 0x01021994u
 #define DIRENT_SIZE 20 /* what Linux says a directory grows by */
 
-struct tmpfs {
-	u64 next_ino;
-	u64 nr_inodes, max_inodes; /* A */
-	struct shmem_limit size;
-	u32 root_mode, root_uid, root_gid;
-	u32 mapping_flags; /* AS_SHMEM, and AS_UNEVICTABLE when nothing is to be swapped */
-};
-
 static const struct inode_ops dir_ops, file_ops_, link_ops, node_ops;
 
-static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
+struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
 {
 	struct tmpfs *fs = sb->private_;
 	struct inode *inode;
@@ -46,6 +39,13 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
 	inode->rdev = rdev;
 	switch (mode & S_IFMT) {
 	case S_IFREG:
+		if (fs->hstate) {
+			if (!hugetlbfs_init_file(inode, fs))
+				break;
+			inode->nlink = 0;
+			iput(inode);
+			return ERR_PTR(-ENOMEM);
+		}
 		address_space_init(&inode->i_data, inode, &shmem_aops, fs->mapping_flags);
 		inode->i_data.limit = &fs->size;
 		inode->ops = &file_ops_;
@@ -67,7 +67,7 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode, u64 rdev)
 	return inode;
 }
 
-static void tmpfs_free_inode(struct inode *inode)
+void tmpfs_free_inode(struct inode *inode)
 {
 	struct tmpfs *fs = inode->sb->private_;
 
@@ -506,19 +506,27 @@ static struct fs_type devtmpfs_type = {
 	.mount = tmpfs_mount,
 };
 
+struct super_block *tmpfs_unmounted(struct fs_type *type)
+{
+	struct super_block *sb = kzalloc(sizeof(*sb), GFP_KERNEL);
+
+	if (!sb)
+		panic("VFS: no memory");
+	sb->type = type;
+	sb->blocksize = PAGE_SIZE;
+	sb->max_size = 0x7fffffffffffffffull;
+	sb->dev = 1;
+	INIT_LIST_HEAD(&sb->inodes);
+	mutex_init(&sb->rename_lock);
+	if (tmpfs_mount(sb, "size=0,nr_inodes=0"))
+		panic("VFS: no memory");
+	return sb;
+}
+
 void tmpfs_init(void)
 {
 	register_filesystem(&tmpfs_type);
 	register_filesystem(&devtmpfs_type);
-	memfd_sb = kzalloc(sizeof(*memfd_sb), GFP_KERNEL);
-	if (!memfd_sb)
-		panic("VFS: no memory");
-	memfd_sb->type = &tmpfs_type;
-	memfd_sb->blocksize = PAGE_SIZE;
-	memfd_sb->max_size = 0x7fffffffffffffffull;
-	memfd_sb->dev = 1;
-	INIT_LIST_HEAD(&memfd_sb->inodes);
-	mutex_init(&memfd_sb->rename_lock);
-	if (tmpfs_mount(memfd_sb, "size=0,nr_inodes=0"))
-		panic("VFS: no memory");
+	memfd_sb = tmpfs_unmounted(&tmpfs_type);
+	hugetlbfs_init();
 }

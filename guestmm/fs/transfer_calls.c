@@ -7,6 +7,7 @@
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/file.h"
+#include "fs/tmpfs.h"
 #include "fs/user_path.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -275,6 +276,9 @@ put:
 
 #define MFD_CLOEXEC	  1u
 #define MFD_ALLOW_SEALING 2u
+#define MFD_HUGETLB	  4u
+#define MFD_HUGE_SHIFT	  26 /* log2 of the page size from here on, 0: the default */
+#define MFD_HUGE_MASK	  0x3fu
 #define MFD_NAME_MAX	  249
 
 long sys_memfd_create(struct pt_regs *r)
@@ -283,10 +287,14 @@ long sys_memfd_create(struct pt_regs *r)
 	struct user_path p;
 	struct file *f;
 	char label[32];
-	u32 flags = r->rsi;
+	u32 flags = r->rsi, size = 0;
 	long ret;
 
-	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+	if (flags & MFD_HUGETLB) {
+		size = flags >> MFD_HUGE_SHIFT & MFD_HUGE_MASK;
+		flags &= ~(MFD_HUGE_MASK << MFD_HUGE_SHIFT);
+	}
+	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB))
 		return -EINVAL;
 	ret = user_path_get(&p, r->rdi);
 	if (ret < 0)
@@ -297,9 +305,12 @@ long sys_memfd_create(struct pt_regs *r)
 	}
 	ksnprintf(label, sizeof(label), "/memfd:%s", p.name);
 	user_path_put(&p);
-	inode = shmem_inode(0777, 0);
-	if (!inode)
-		return -ENOMEM;
+	if (flags & MFD_HUGETLB)
+		inode = hugetlb_inode(0777, size);
+	else
+		inode = shmem_inode(0777, 0);
+	if (!inode || IS_ERR(inode))
+		return inode ? PTR_ERR(inode) : -ENOMEM;
 	if (flags & MFD_ALLOW_SEALING)
 		inode->i_data.seals = 0;
 	f = file_from_inode(inode, label, O_RDWR | O_LARGEFILE);

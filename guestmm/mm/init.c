@@ -3,6 +3,7 @@
  * needs pages), then vmalloc (which needs slab). Options come first, since zones and caches are
  * made by them.
  */
+#include "mm/huge/hugetlb.h"
 #include "mm/init.h"
 #include "mm/virt/aslr.h"
 #include "mm/phys/internal.h"
@@ -70,10 +71,12 @@ void mm_boot_init(const char *cmdline)
 	    get_option(cmdline, "slub_debug", value, sizeof(value)))
 		slab_debug_setup(value);
 	boot_option_asked("slub_debug");
+	hugetlb_boot_options(cmdline);
 	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
 	lruvecs_init(get_option(cmdline, "reclaim_policy", value, sizeof(value)) ? value : NULL);
 	kmem_cache_init();
 	vmalloc_init();
+	hugetlb_init();
 }
 
 void free_reserved_area(phys_addr_t start, phys_addr_t end, const char *what)

@@ -6,6 +6,7 @@
  * The accessed and dirty bits are set as the CPU would, under page_table_lock, so that reclaim on
  * another thread cannot take the page between our look at the PTE and our access.
  */
+#include "mm/virt/large.h"
 #include "tests/tests.h"
 
 struct mm_struct *testmm_create(struct test *t)
@@ -47,17 +48,20 @@ struct page *testmm_page(struct mm_struct *mm, unsigned long addr)
 static bool try_access(struct mm_struct *mm, unsigned long addr, u64 *v, bool write)
 {
 	bool ok = false;
+	unsigned int level;
+	unsigned long next;
 	pte_t *ptep;
 
 	spin_lock(&mm->page_table_lock);
-	ptep = walk_pte(mm->pgd, addr);
+	ptep = walk_leaf(mm->pgd, addr, &level, &next);
 	if (ptep) {
 		pte_t pte = pte_read(ptep);
 
 		ok = (pte_val(pte) & _PAGE_PRESENT) && (!write || pte_write(pte));
 		if (ok) {
-			u64 *word = (u64 *)((u8 *)__va((u64)pte_pfn(pte) << PAGE_SHIFT) +
-					    (addr & ~PAGE_MASK & ~7ul));
+			u64 *word =
+				(u64 *)((u8 *)__va((u64)leaf_pfn(pte, level, addr) << PAGE_SHIFT) +
+					(addr & ~PAGE_MASK & ~7ul));
 
 			atomic_or(&ptep->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
 			if (write)

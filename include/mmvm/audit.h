@@ -48,6 +48,10 @@
 	X(AUDIT_CACHE, "page_cache",                                                           \
 	  "a page of a file is not at its place in its tree, or a tree holds something else")  \
 	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")       \
+	X(AUDIT_HUGETLB_POOL, "hugetlb_pool",                                                  \
+	  "a pool of huge pages disagrees with its free list or its pages")                    \
+	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                            \
+	  "promised huge pages disagree with those who were promised them")                    \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                         \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                         \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -135,10 +139,10 @@ struct mmvm_audit_swap {
 struct mmvm_audit_mm_layout {
 	uint32_t list_offset; /* struct list_head in mm_list */
 	uint32_t pgd_offset;  /* pointer (GVA) to the top table */
-	uint32_t rss_anon_offset, rss_file_offset, rss_shmem_offset,
-		rss_swap_offset;  /* s64, pages */
-	uint32_t pgtables_offset; /* s64, bytes of page tables below and including the PGD */
-	uint32_t vma_list_offset; /* list_head of VMAs in address order */
+	uint32_t rss_anon_offset, rss_file_offset, rss_shmem_offset, rss_swap_offset,
+		hugetlb_usage_offset; /* s64, pages */
+	uint32_t pgtables_offset;     /* s64, bytes of page tables below and including the PGD */
+	uint32_t vma_list_offset;     /* list_head of VMAs in address order */
 	uint32_t vma_link_offset, vma_start_offset, vma_end_offset,
 		vma_flags_offset; /* within the VMA */
 };
@@ -168,6 +172,26 @@ struct mmvm_audit_range {
 	uint64_t start_pfn, end_pfn; /* frames with a struct page */
 };
 
+/** hugetlb: pools, files and mounts with promises. */
+#define MMVM_AUDIT_MAX_HSTATES 4u
+struct mmvm_audit_hugetlb_layout {
+	uint64_t hstates_gva;
+	uint32_t nr_hstates, hstate_stride;
+	uint32_t order_offset;						 /* u32 */
+	uint32_t free_list_offset;					 /* list_head: page->lru */
+	uint32_t nr_offset, free_offset, resv_offset, surplus_offset;	 /* u64 */
+	uint64_t files_gva, subpools_gva;				 /* list_heads */
+	uint32_t file_link_offset, file_hstate_offset, file_resv_offset; /* pointers */
+	uint32_t file_mapping_offset;					 /* address_space */
+	uint32_t subpool_link_offset, subpool_hstate_offset;
+	uint32_t subpool_reserved_offset; /* s64 */
+	/* A map of promises: list of regions [from, to), u64 each; the link comes first. */
+	uint32_t map_regions_offset, region_from_offset, region_to_offset;
+	/* In the VMA: the map of a private mapping's maker, with bit 0; mapping; first page. */
+	uint32_t vma_resv_offset, vma_mapping_offset, vma_pgoff_offset;
+	uint32_t mapping_file_offset; /* in address_space */
+};
+
 struct mmvm_audit_root {
 	uint64_t magic;
 	uint32_t version;     /* MMVM_CONTRACT_VERSION */
@@ -193,6 +217,7 @@ struct mmvm_audit_root {
 	uint64_t cache_list_gva;
 	struct mmvm_audit_cache_layout cache;
 	struct mmvm_audit_mapping_layout mapping;
+	struct mmvm_audit_hugetlb_layout hugetlb;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -87,6 +87,11 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 	signal(sig, SIG_DFL);
 }
 
+bool arch_has_gbpages(void)
+{
+	return true;
+}
+
 static void map_ram(void)
 {
 	for (unsigned int i = 0; i < nr_ram; i++)

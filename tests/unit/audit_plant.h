@@ -73,7 +73,7 @@ struct guest {
 	struct mm {
 		struct mmvm_list link, vmas;
 		uint64_t pgd;
-		int64_t anon, file, shmem, swap, tables;
+		int64_t anon, file, shmem, swap, hugetlb, tables;
 	} mm;
 	struct vma {
 		uint64_t start, end, flags;
@@ -90,6 +90,30 @@ struct guest {
 	struct mapping file_map, shm_map;
 	struct tree_node node[3];
 	struct mmvm_list swapped;
+	/* Huge pages: one pool, one file with a promise, one mount. */
+	struct pool {
+		struct mmvm_list free_list;
+		uint64_t nr, free, resv, surplus;
+		uint32_t order, pad;
+	} pool;
+	struct mmvm_list hfiles, hmounts;
+	struct hfile {
+		struct mmvm_list link;
+		uint64_t pool, resv, mapping;
+	} hfile;
+	struct mapping hmapping;
+	struct hmap {
+		struct mmvm_list regions;
+	} hmap;
+	struct hregion {
+		struct mmvm_list link;
+		uint64_t from, to;
+	} hregion;
+	struct hmount {
+		struct mmvm_list link;
+		uint64_t pool;
+		int64_t reserved;
+	} hmount;
 };
 
 static struct image {
@@ -315,6 +339,7 @@ static inline void fill_root(void)
 					      .rss_file_offset = offsetof(struct mm, file),
 					      .rss_shmem_offset = offsetof(struct mm, shmem),
 					      .rss_swap_offset = offsetof(struct mm, swap),
+					      .hugetlb_usage_offset = offsetof(struct mm, hugetlb),
 					      .pgtables_offset = offsetof(struct mm, tables),
 					      .vma_list_offset = offsetof(struct mm, vmas),
 					      .vma_link_offset = offsetof(struct vma, link),

@@ -65,6 +65,7 @@ static void check_head(struct audit *a, uint32_t index, uint64_t pfn)
 				   type_name(p->type), p->refcount);
 		break;
 	case PAGE_RESERVED:
+	case PAGE_HUGETLB: /* without references while it is in its pool */
 		break;
 	default:
 		if (p->refcount < 1)
@@ -150,7 +151,7 @@ static void check_frames(struct audit *a)
 				pfn++;
 				continue;
 			}
-			if (p->order >= MMVM_AUDIT_MAX_ORDERS || (pfn & ((1ull << p->order) - 1)) ||
+			if (p->order >= (p->type == PAGE_HUGETLB ? 19 : MMVM_AUDIT_MAX_ORDERS) || (pfn & ((1ull << p->order) - 1)) ||
 			    (1ull << p->order) > end - pfn) {
 				audit_find(a, AUDIT_PAGE_STATE,
 					   "frame %#" PRIx64

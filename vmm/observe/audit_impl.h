@@ -10,6 +10,7 @@
  *   audit_mm.c       address spaces and page tables
  *   audit_swap.c     swap slots
  *   audit_mapping.c  trees of files and of shared memory
+ *   audit_hugetlb.c  pools of huge pages and what is promised of them
  *
  * A new subject is a file audit_SUBJECT.c, a row in audit_subjects[] (audit.c), its findings as
  * rows of MMVM_AUDIT_FINDINGS (mmvm/audit.h), and a test in tests/unit/vmm_audit_SUBJECT.c, which
@@ -79,6 +80,9 @@ struct audit {
 	uint64_t tables_user, tables_kernel; /* PGTABLE pages reached */
 	struct vma_range *vma;
 	uint32_t nr_vma;
+
+	uint64_t hugetlb_listed[MMVM_AUDIT_MAX_HSTATES]; /* on the free lists */
+	int64_t hugetlb_private[MMVM_AUDIT_MAX_HSTATES]; /* promised to private mappings */
 
 	/* Swap: what uses each slot, from page tables, trees and the swap cache */
 	struct {
@@ -171,5 +175,9 @@ void audit_address_spaces_free(struct audit *a);
 int audit_mappings(struct audit *a);
 void audit_mappings_check(struct audit *a);
 int audit_lru(struct audit *a);
+int audit_hugetlb(struct audit *a);
+void audit_hugetlb_check(struct audit *a);
+/** Add what a VMA is promised. */
+void audit_hugetlb_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
 
 #endif

@@ -28,7 +28,7 @@ struct space {
 	struct audit *a;
 	uint64_t gva; /* of the mm_struct; 0 = the kernel's half */
 	bool user;
-	uint64_t tables, anon, file, shmem, swap;
+	uint64_t tables, anon, file, shmem, swap, hugetlb;
 	uint32_t vma; /* cursor: leaves come in address order */
 	bool outside; /* said already that a page lies outside every VMA */
 };
@@ -88,6 +88,8 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 		s->file += pages;
 	} else if (f->state == PAGE_SHMEM) {
 		s->shmem += pages;
+	} else if (f->state == PAGE_HUGETLB) {
+		s->hugetlb += pages;
 	} else {
 		audit_find(a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64 ", a %s page",
@@ -218,6 +220,7 @@ static void load_vmas(struct audit *a, uint64_t mm)
 		}
 		before = v->end;
 		a->nr_vma++;
+		audit_hugetlb_vma(a, vma, v);
 	}
 	if (ret < 0)
 		audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": list of VMAs, link %" PRIu64 ": %s", mm,
@@ -270,6 +273,7 @@ static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 	check_counter(a, AUDIT_RSS, mm, l->rss_file_offset, "rss_file", s.file, 1);
 	check_counter(a, AUDIT_RSS, mm, l->rss_shmem_offset, "rss_shmem", s.shmem, 1);
 	check_counter(a, AUDIT_RSS, mm, l->rss_swap_offset, "rss_swap", s.swap, 1);
+	check_counter(a, AUDIT_RSS, mm, l->hugetlb_usage_offset, "hugetlb_usage", s.hugetlb, 1);
 
 	/* The kernel's half is one for all. */
 	user_half = frame_data(a, pfn);

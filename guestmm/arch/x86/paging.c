@@ -217,6 +217,14 @@ __init void vmemmap_init(void)
 /* ---- the rest of the kernel's life
  * --------------------------------------------------------------- */
 
+bool arch_has_gbpages(void)
+{
+	u32 a, b, c, d;
+
+	cpuid(0x80000001, 0, &a, &b, &c, &d);
+	return d & 1u << 26; /* Page1GB */
+}
+
 void *kernel_pgd(void)
 {
 	return __va(image_pa(swapper_pg_dir));

@@ -16,6 +16,8 @@
 #include "lib/string.h"
 #include "mm/virt/mm.h"
 #include "mm/phys/page.h"
+#include "mm/huge/hugetlb.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/swap/swapcache.h"
@@ -25,7 +27,7 @@
 
 struct usage {
 	u64 rss, shared_clean, shared_dirty, private_clean, private_dirty; /* bytes */
-	u64 referenced, anonymous, lazyfree, swap;
+	u64 referenced, anonymous, lazyfree, swap, shared_hugetlb, private_hugetlb;
 	u64 pss, pss_dirty, pss_anon, pss_file, pss_shmem, swap_pss, pss_locked; /* << PSS_SHIFT */
 };
 
@@ -76,6 +78,14 @@ static void count_page(struct usage *u, const struct vm_area_struct *vma, pte_t 
 		u->pss_locked += share;
 }
 
+/* A page of hugetlb counts for itself alone: it is in neither Rss nor Pss. */
+static void count_large(struct usage *u, pte_t e, unsigned int level)
+{
+	const struct page *head = pfn_to_page(pte_pfn(e));
+
+	*(hugetlb_mapcount(head) > 1 ? &u->shared_hugetlb : &u->private_hugetlb) += level_size(level);
+}
+
 static void count_pte(struct usage *u, const struct vm_area_struct *vma, pte_t pte)
 {
 	if (pte_none(pte) || (pte_present(pte) && pte_special(pte)))
@@ -96,15 +106,18 @@ static void count_vma(struct usage *u, struct vm_area_struct *vma)
 	unsigned long addr = vma->vm_start, next, end;
 
 	while (addr < vma->vm_end) {
-		pte_t *table;
+		unsigned int level;
+		pte_t *leaf;
 
 		spin_lock(&mm->page_table_lock);
-		table = walk_pte_table(mm->pgd, addr, &next);
+		leaf = walk_leaf(mm->pgd, addr, &level, &next);
 		end = min(next, vma->vm_end);
-		if (!table)
+		if (leaf && level)
+			count_large(u, pte_read(leaf), level);
+		if (!leaf || level)
 			addr = end;
 		for (; addr < end; addr += PAGE_SIZE)
-			count_pte(u, vma, pte_read(&table[pt_index(addr, 0)]));
+			count_pte(u, vma, pte_read(leaf++));
 		spin_unlock(&mm->page_table_lock);
 		cond_resched();
 	}
@@ -132,6 +145,8 @@ static void show_usage(struct report *r, const struct usage *u, bool rollup)
 	kb(r, "Referenced:", u->referenced);
 	kb(r, "Anonymous:", u->anonymous);
 	kb(r, "LazyFree:", u->lazyfree);
+	kb(r, "Shared_Hugetlb:", u->shared_hugetlb);
+	kb(r, "Private_Hugetlb:", u->private_hugetlb);
 	kb(r, "Swap:", u->swap);
 	kb(r, "SwapPss:", u->swap_pss >> PSS_SHIFT);
 	kb(r, "Locked:", u->pss_locked >> PSS_SHIFT);
@@ -143,13 +158,13 @@ static void show_flags(struct report *r, const struct vm_area_struct *vma)
 		unsigned long flag;
 		char name[3];
 	} names[] = {
-		{VM_READ, "rd"},       {VM_WRITE, "wr"},    {VM_EXEC, "ex"},
-		{VM_SHARED, "sh"},     {VM_MAYREAD, "mr"},  {VM_MAYWRITE, "mw"},
-		{VM_MAYEXEC, "me"},    {VM_MAYSHARE, "ms"}, {VM_GROWSDOWN, "gd"},
-		{VM_LOCKED, "lo"},     {VM_SEQ_READ, "sr"}, {VM_RAND_READ, "rr"},
-		{VM_DONTCOPY, "dc"},   {VM_ACCOUNT, "ac"},  {VM_NORESERVE, "nr"},
-		{VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"}, {VM_HUGEPAGE, "hg"},
-		{VM_NOHUGEPAGE, "nh"},
+		{VM_READ, "rd"},     {VM_WRITE, "wr"},	    {VM_EXEC, "ex"},
+		{VM_SHARED, "sh"},   {VM_MAYREAD, "mr"},    {VM_MAYWRITE, "mw"},
+		{VM_MAYEXEC, "me"},  {VM_MAYSHARE, "ms"},   {VM_GROWSDOWN, "gd"},
+		{VM_LOCKED, "lo"},   {VM_SEQ_READ, "sr"},   {VM_RAND_READ, "rr"},
+		{VM_DONTCOPY, "dc"}, {VM_ACCOUNT, "ac"},    {VM_NORESERVE, "nr"},
+		{VM_HUGETLB, "ht"},  {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},
+		{VM_HUGEPAGE, "hg"}, {VM_NOHUGEPAGE, "nh"},
 	};
 
 	report_printf(r, "VmFlags: ");
@@ -173,12 +188,14 @@ int proc_show_smaps(struct report *r, const struct proc_ctx *ctx)
 	down_read(&mm->mmap_lock);
 	list_for_each_entry (vma, &mm->mmap, link) {
 		struct usage u = {0};
+		u64 page;
 
 		count_vma(&u, vma);
 		report_vma(r, vma);
 		kb(r, "Size:", vma->vm_end - vma->vm_start);
-		kb(r, "KernelPageSize:", PAGE_SIZE);
-		kb(r, "MMUPageSize:", PAGE_SIZE);
+		page = vma->flags & VM_HUGETLB ? hstate_size(vma_hstate(vma)) : PAGE_SIZE;
+		kb(r, "KernelPageSize:", page);
+		kb(r, "MMUPageSize:", page);
 		show_usage(r, &u, false);
 		show_flags(r, vma);
 	}
@@ -221,7 +238,7 @@ int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
 #define PM_PRESENT   (1ull << 63)
 #define PM_TYPE_BITS 5
 
-static u64 pagemap_entry(pte_t pte)
+static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 {
 	struct page *page;
 	u64 entry;
@@ -233,10 +250,10 @@ static u64 pagemap_entry(pte_t pte)
 
 		return PM_SWAP | swp_type(e) | (u64)swp_offset(e) << PM_TYPE_BITS;
 	}
-	entry = PM_PRESENT | pte_pfn(pte);
+	entry = PM_PRESENT | leaf_pfn(pte, level, addr);
 	if (pte_special(pte))
 		return entry;
-	page = pfn_to_page(pte_pfn(pte));
+	page = pfn_to_page(pte_pfn(pte)); /* the head of a large one */
 	if (page_mapcount(page) == 1)
 		entry |= PM_EXCLUSIVE;
 	if (!PageAnon(page))
@@ -266,9 +283,11 @@ long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
 		down_read(&mm->mmap_lock);
 		spin_lock(&mm->page_table_lock);
 		for (u32 i = 0; i < n; i++) {
-			pte_t *pte = walk_pte(mm->pgd, addr + i * PAGE_SIZE);
+			unsigned long at = addr + i * PAGE_SIZE, next;
+			unsigned int level;
+			pte_t *leaf = walk_leaf(mm->pgd, at, &level, &next);
 
-			chunk[i] = pte ? pagemap_entry(pte_read(pte)) : 0;
+			chunk[i] = leaf ? pagemap_entry(pte_read(leaf), level, at) : 0;
 		}
 		spin_unlock(&mm->page_table_lock);
 		up_read(&mm->mmap_lock);

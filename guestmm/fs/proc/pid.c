@@ -226,6 +226,7 @@ static void status_memory(struct report *r, struct mm_struct *mm)
 	kb(r, "VmExe", text_pages(mm));
 	kb(r, "VmPTE", mm->pgtables_bytes >> PAGE_SHIFT);
 	kb(r, "VmSwap", mm->rss_swap);
+	kb(r, "HugetlbPages", mm->hugetlb_usage);
 }
 
 static const char *state_name(char state)

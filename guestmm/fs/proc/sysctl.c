@@ -7,6 +7,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/virt/aslr.h"
 #include "mm/init.h"
 #include "mm/virt/mm.h"
@@ -73,6 +74,36 @@ static inline void nothing(void) {}
 NUMBERS(X)
 #undef X
 
+static int show_nr_hugepages(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%lu\n", (unsigned long)default_hstate->max_huge_pages);
+	return 0;
+}
+
+static int set_nr_hugepages(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 0)
+		return -EINVAL;
+	return hugetlb_set_pool(default_hstate, n);
+}
+
+static int show_nr_overcommit_hugepages(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%lu\n", (unsigned long)default_hstate->nr_overcommit);
+	return 0;
+}
+
+static int set_nr_overcommit_hugepages(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 0)
+		return -EINVAL;
+	return hugetlb_set_overcommit(default_hstate, n);
+}
+
 /* 1: clean pages of files; 2: what shrinkers can give; 3: both. */
 static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
 {
@@ -138,6 +169,10 @@ static int show_osrelease(struct report *r, const struct proc_ctx *ctx)
 const struct proc_entry proc_sysctl_entries[] = {
 	NUMBERS(X){"drop_caches", PROC_SYS_VM, S_IFREG | 0200, .write = set_drop_caches},
 	{"reclaim_policy", PROC_SYS_VM, S_IFREG | 0444, .show = show_reclaim_policy},
+	{"nr_hugepages", PROC_SYS_VM, S_IFREG | 0644, .show = show_nr_hugepages,
+	 .write = set_nr_hugepages},
+	{"nr_overcommit_hugepages", PROC_SYS_VM, S_IFREG | 0644,
+	 .show = show_nr_overcommit_hugepages, .write = set_nr_overcommit_hugepages},
 	{"randomize_va_space", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_randomize_va_space,
 	 .write = set_randomize_va_space},
 	{"hostname", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_hostname},

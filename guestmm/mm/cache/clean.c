@@ -42,14 +42,16 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 		unsigned long addr = max(start, vma->vm_start), last = min(end, vma->vm_end);
 
 		for (; addr < last; addr = stop) {
-			pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+			unsigned int level;
+			pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
 
 			stop = min(next, last);
-			if (!table)
+			if (!leaf)
 				continue;
 			spin_lock(&mm->page_table_lock);
-			cleaned +=
-				clean_ptes(&table[pt_index(addr, 0)], (stop - addr) >> PAGE_SHIFT);
+			/* A large leaf has one bit for all of it. */
+			cleaned += level ? clean_ptes(leaf, 1) * level_pages(level)
+					 : clean_ptes(leaf, (stop - addr) >> PAGE_SHIFT);
 			spin_unlock(&mm->page_table_lock);
 		}
 	}

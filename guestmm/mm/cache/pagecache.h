@@ -75,10 +75,11 @@ struct address_space_ops {
 	void (*invalidate_page)(struct page *page);
 };
 
-#define AS_SHMEM       1u /* pages are PAGE_SHMEM, swap-backed, never written to a file */
-#define AS_UNEVICTABLE 2u /* memory-only without swap: ramfs-like */
-#define AS_OBJECT      4u /* part of a shmem_object: anonymous shared memory (shmem.h) */
-#define AS_CHARGED     8u /* shmem: promised as a whole when it was made, not page by page */
+#define AS_SHMEM       1u  /* pages are PAGE_SHMEM, swap-backed, never written to a file */
+#define AS_UNEVICTABLE 2u  /* memory-only without swap: ramfs-like */
+#define AS_OBJECT      4u  /* part of a shmem_object: anonymous shared memory (shmem.h) */
+#define AS_HUGETLB     16u /* heads of huge pages by index in huge pages (huge/hugetlb.h) */
+#define AS_CHARGED     8u  /* shmem: promised as a whole when it was made, not page by page */
 
 /** What may not be done any more to a memfd: fcntl(2), F_ADD_SEALS. */
 #define F_SEAL_SEAL	    1u
@@ -115,6 +116,7 @@ struct address_space {
 	struct list_head dirty_list;  /* flusher's lock: on the list while something is dirty */
 	struct list_head shadow_list; /* shadow_lock: on the list while it may have shadows */
 	u64 dirtied_at;		      /* flusher's lock: ktime of the first dirty page */
+	void *private_;		      /* C: AS_HUGETLB: struct hugetlb_file */
 };
 
 /** Ready for use, empty. */

@@ -122,6 +122,8 @@ void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp);
 void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp);
 
 /* page_alloc.c */
+/** Make head and tails of a block one compound block; nobody counts anything yet. */
+void prep_compound(struct page *page, unsigned int order);
 /** A PAGE_RESERVED frame becomes a free page of its zone. */
 void free_reserved_frame(struct page *page);
 /** Not 0: a test counts allocations down to the one that fails. */

@@ -26,6 +26,7 @@
  * Locks: interrupts off around the per-CPU lists; zone->lock inside.
  */
 #include "lib/trace.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
@@ -76,7 +77,7 @@ static __always_inline void prep_page(struct page *page, unsigned int order,
 }
 
 /* Make the tails find their head; nobody counts anything yet. */
-static void prep_compound(struct page *page, unsigned int order)
+void prep_compound(struct page *page, unsigned int order)
 {
 	const u64 flags = page->flags & PAGE_FLAGS_KEPT;
 	struct folio *folio = (struct folio *)page;
@@ -540,6 +541,16 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct page 
 	count_vm_events(PGFREE, 1u << order);
 }
 
+static __attribute__((noinline)) void free_large_block(struct page *page, unsigned int order)
+{
+	if (page->type == PAGE_HUGETLB) {
+		hugetlb_free_page(page); /* to its pool */
+		return;
+	}
+	check_free(page);
+	free_to_buddy(page_zone(page), page, order);
+}
+
 /* The last reference is gone. */
 static __always_inline void free_block(struct page *page, unsigned int order)
 {
@@ -547,11 +558,11 @@ static __always_inline void free_block(struct page *page, unsigned int order)
 	unsigned long flags;
 	unsigned int cpu;
 
-	check_free(page);
 	if (unlikely(order > PCP_MAX_ORDER)) {
-		free_to_buddy(z, page, order);
+		free_large_block(page, order);
 		return;
 	}
+	check_free(page);
 	flags = arch_irq_save();
 	cpu = cpu_id();
 	mmvm_shared->event[cpu][PGFREE] += 1u << order;

@@ -98,11 +98,11 @@ static void sample_upper(struct access_walk *w, pte_t *slot, int level)
 
 	if (!pte_young(e) || !(e.v & _PAGE_PRESENT))
 		return;
-	if (level < 3 && pte_huge(e))
+	if (pte_huge(e))
 		sample_huge(w, e, level);
 	pte_test_and_clear_young(slot); /* I3 */
 	w->cleared = true;
-	if (level < 3 && pte_huge(e))
+	if (pte_huge(e))
 		return;
 	if (level > 1)
 		sample_table(w, pte_table(e), level - 1);
@@ -112,7 +112,7 @@ static void sample_upper(struct access_walk *w, pte_t *slot, int level)
 
 static void sample_table(struct access_walk *w, pte_t *table, int level)
 {
-	pte_t *end = table + (level == 3 ? PTRS_PER_PTE / 2 : PTRS_PER_PTE);
+	pte_t *end = table + (level == pt_top_level ? PTRS_PER_PTE / 2 : PTRS_PER_PTE);
 
 	for (; table < end; table += GROUP) {
 		if (likely(!group_young(table)))
@@ -127,7 +127,7 @@ unsigned long mm_access_sample(struct mm_struct *mm, u64 *bitmap, unsigned long 
 	struct access_walk w = {.mm = mm, .bitmap = bitmap, .nr_bits = nr_bits};
 
 	down_read(&mm->mmap_lock);
-	sample_table(&w, mm->pgd, 3);
+	sample_table(&w, mm->pgd, pt_top_level);
 	if (w.cleared)
 		flush_tlb_mm(mm); /* I2 */
 	up_read(&mm->mmap_lock);

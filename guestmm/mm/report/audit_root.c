@@ -3,6 +3,7 @@
  * addresses and offsets: no count is copied, so nothing here can be stale but for swap areas, and
  * those call again when they come and go.
  */
+#include "mm/huge/hugetlb.h"
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/policy.h"
@@ -122,6 +123,7 @@ void audit_root_fill(void)
 		.rss_file_offset = offsetof(struct mm_struct, rss_file),
 		.rss_shmem_offset = offsetof(struct mm_struct, rss_shmem),
 		.rss_swap_offset = offsetof(struct mm_struct, rss_swap),
+		.hugetlb_usage_offset = offsetof(struct mm_struct, hugetlb_usage),
 		.pgtables_offset = offsetof(struct mm_struct, pgtables_bytes),
 		.vma_list_offset = offsetof(struct mm_struct, mmap),
 		.vma_link_offset = offsetof(struct vm_area_struct, link),
@@ -131,6 +133,7 @@ void audit_root_fill(void)
 	};
 	root->cache_list_gva = GVA(&slab_caches);
 	slab_audit_layout(&root->cache);
+	hugetlb_audit_layout(&root->hugetlb);
 	root->mapping = (struct mmvm_audit_mapping_layout){
 		.root_offset = offsetof(struct address_space, pages.root),
 		.height_offset = offsetof(struct address_space, pages.height),

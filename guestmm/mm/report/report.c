@@ -1,9 +1,10 @@
 /*
  * /proc/meminfo and /proc/vmstat, in Linux's format (Documentation/filesystems/proc.rst), so that
  * tools and eyes that know those read these. A line is here when we have what it counts; what does
- * not exist in this kernel (HugePages, NFS_Unstable, ...) has no line, except the few zeroes that
+ * not exist in this kernel (NFS_Unstable, ...) has no line, except the few zeroes that
  * free(1) needs.
  */
+#include "mm/huge/hugetlb.h"
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 #include "mm/virt/mm.h"
@@ -91,6 +92,7 @@ void report_meminfo(struct report *r)
 	kb(r, "VmallocTotal:", (VMALLOC_END - VMALLOC_START) >> PAGE_SHIFT);
 	kb(r, "VmallocUsed:", vmalloc_used_pages());
 	kb(r, "VmallocChunk:", 0);
+	hugetlb_report_meminfo(r);
 }
 
 void report_vmstat(struct report *r)

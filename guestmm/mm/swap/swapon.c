@@ -202,12 +202,13 @@ static int unuse_mm(struct mm_struct *mm, unsigned int type)
 	down_read(&mm->mmap_lock);
 	list_for_each_entry (vma, &mm->mmap, link) {
 		for (addr = vma->vm_start; addr < vma->vm_end && !err; addr = next) {
-			pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+			unsigned int level;
+			pte_t *pte = walk_leaf(mm->pgd, addr, &level, &next);
 
 			next = min(next, vma->vm_end);
-			for (; table && addr < next && !err; addr += PAGE_SIZE) {
-				pte_t *pte = &table[pt_index(addr, 0)];
-
+			if (!pte || level)
+				continue;
+			for (; addr < next && !err; addr += PAGE_SIZE, pte++) {
 				while (!err && pte_is_swap(pte_read(pte)) &&
 				       swp_type(pte_to_swp_entry(pte_read(pte))) == type) {
 					err = swap_in_pte(vma, addr, pte);

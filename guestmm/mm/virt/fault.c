@@ -22,6 +22,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "mm/phys/alloc.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/virt/fault.h"
 #include "mm/cache/pagecache.h"
 #include "mm/virt/pgtable.h"
@@ -263,6 +264,8 @@ static unsigned int fault_in_vma(struct vm_fault *vmf)
 {
 	vmf->pte = walk_pte(vmf->mm->pgd, vmf->addr);
 	if (unlikely(!vmf->pte)) {
+		if (vmf->vma->flags & VM_HUGETLB)
+			return hugetlb_fault(vmf);
 		vmf->pte = walk_pte_alloc(vmf->mm, vmf->addr);
 		if (!vmf->pte)
 			return VM_FAULT_OOM;
@@ -380,7 +383,7 @@ enum populate { POPULATE_AS_MAPPED, POPULATE_READ, POPULATE_WRITE };
 
 static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len, enum populate how)
 {
-	unsigned long end = addr + ALIGN_UP(len, PAGE_SIZE), next;
+	unsigned long end = addr + ALIGN_UP(len, PAGE_SIZE), next, step = PAGE_SIZE;
 	struct vm_area_struct *vma;
 	int err = 0;
 
@@ -392,7 +395,7 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 			err = -ENOMEM; /* a hole */
 			break;
 		}
-		for (next = min(end, vma->vm_end); addr < next && !err; addr += PAGE_SIZE) {
+		for (next = min(end, vma->vm_end); addr < next && !err; addr += step) {
 			/* As mapped: what is private is copied now, what is shared only read. */
 			bool write = how == POPULATE_AS_MAPPED
 					     ? (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
@@ -401,15 +404,21 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 					       .vma = vma,
 					       .addr = addr,
 					       .flags = write ? FAULT_FLAG_WRITE : 0};
-			pte_t *pte = walk_pte(mm->pgd, addr), e = pte ? pte_read(pte) : __pte(0);
-			unsigned int ret;
+			unsigned int level, ret;
+			unsigned long stop;
+			pte_t *pte = walk_leaf(mm->pgd, addr, &level, &stop);
+			pte_t e = pte ? pte_read(pte) : __pte(0);
 
 			if (!access_allowed(vma, vmf.flags)) {
 				err = -EFAULT;
 				break;
 			}
+			/* A large leaf is there as a whole. */
+			step = pte && level ? stop - addr : PAGE_SIZE;
 			if (pte_present(e) && (pte_write(e) || !vmf.flags))
 				continue;
+			if (unlikely(vma->flags & VM_HUGETLB))
+				step = hugetlb_step(vma, addr);
 			ret = fault_in_vma(&vmf);
 			if (ret & VM_FAULT_OOM)
 				err = -ENOMEM;

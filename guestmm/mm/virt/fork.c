@@ -23,6 +23,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/swap/swapcache.h"
@@ -108,19 +109,22 @@ static int copy_table(struct copy *c, struct mm_struct *mm, struct vm_area_struc
 	}
 }
 
-static int copy_page_range(struct mm_struct *mm, struct vm_area_struct *vma)
+static int copy_page_range(struct vm_area_struct *child, struct vm_area_struct *vma)
 {
-	struct mm_struct *oldmm = vma->mm;
+	struct mm_struct *oldmm = vma->mm, *mm = child->mm;
 	unsigned long addr = vma->vm_start, next, stop;
 	struct copy c = {.mm_id = trace_mm_id(mm)};
 	int err = 0;
 
 	while (addr < vma->vm_end && !err) {
-		pte_t *table = walk_pte_table(oldmm->pgd, addr, &next);
+		unsigned int level;
+		pte_t *leaf = walk_leaf(oldmm->pgd, addr, &level, &next);
 
 		stop = min(next, vma->vm_end);
-		if (table)
-			err = copy_table(&c, mm, vma, &table[pt_index(addr, 0)], addr, stop);
+		if (unlikely(leaf && level))
+			err = copy_large(child, vma, leaf, level, addr, &c.protected);
+		else if (leaf)
+			err = copy_table(&c, mm, vma, leaf, addr, stop);
 		addr = stop;
 		cond_resched();
 	}
@@ -156,7 +160,7 @@ static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old)
 	}
 	vma_link(vma);
 	vm_stat_account(mm, flags, pages);
-	return vma->anon_vma ? copy_page_range(mm, old) : 0;
+	return vma->anon_vma ? copy_page_range(vma, old) : 0;
 free:
 	vma_free(vma);
 uncharge:

@@ -18,6 +18,8 @@
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/hugetlb.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/swap/swapcache.h"
@@ -28,6 +30,13 @@ static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, uns
 {
 	struct mmu_gather tlb;
 
+	if (unlikely(vma->flags & VM_HUGETLB)) {
+		unsigned long mask = hstate_size(vma_hstate(vma)) - 1;
+
+		if (start & mask)
+			return -EINVAL;
+		end &= ~mask; /* as Linux: a part of a page at the end stays */
+	}
 	tlb_gather_mmu(&tlb, vma->mm, false);
 	zap_page_range(&tlb, start, end);
 	tlb_finish_mmu(&tlb);
@@ -59,17 +68,18 @@ static int madvise_willneed(struct vm_area_struct *vma, unsigned long start, uns
 
 		if (vma->mapping->flags & AS_SHMEM)
 			willneed_shmem(vma->mapping, from, to);
-		else
+		else if (!(vma->mapping->flags & AS_HUGETLB))
 			force_page_cache_readahead(vma->mapping, from, to);
 	}
 	for (addr = start; addr < end; addr = next) {
-		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+		unsigned int level;
+		pte_t *pte = walk_leaf(mm->pgd, addr, &level, &next);
 
 		next = min(next, end);
-		if (!table)
+		if (!pte || level)
 			continue;
-		for (; addr < next; addr += PAGE_SIZE) {
-			pte_t e = pte_read(&table[pt_index(addr, 0)]);
+		for (; addr < next; addr += PAGE_SIZE, pte++) {
+			pte_t e = pte_read(pte);
 			struct page *page;
 			bool major = false;
 
@@ -116,18 +126,21 @@ static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigne
 	unsigned long addr, next, stop;
 	LIST_HEAD(pages);
 
-	if (vma->flags & VM_LOCKED)
+	if (vma->flags & (VM_LOCKED | VM_HUGETLB))
 		return -EINVAL;
 	lru_add_drain_all();
 	for (addr = start; addr < end; addr = stop) {
-		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+		unsigned int level;
+		pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
 
 		stop = min(next, end);
-		if (!table)
+		if (!leaf)
+			continue;
+		if (unlikely(level))
 			continue;
 		spin_lock(&mm->page_table_lock);
 		/* A CPU whose TLB keeps an entry would not set the bit again. */
-		if (isolate_cold(&table[pt_index(addr, 0)], (stop - addr) >> PAGE_SHIFT, &pages))
+		if (isolate_cold(leaf, (stop - addr) >> PAGE_SHIFT, &pages))
 			flush_tlb_range(mm, addr, stop);
 		spin_unlock(&mm->page_table_lock);
 		if (pageout)
@@ -205,14 +218,17 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 	if (vma->mapping)
 		return -EINVAL; /* for anonymous memory only */
 	for (addr = start; addr < end; addr = stop) {
-		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+		unsigned int level;
+		pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
 
 		stop = min(next, end);
-		if (!table)
+		if (!leaf)
+			continue;
+		if (unlikely(level))
 			continue;
 		spin_lock(&mm->page_table_lock);
 		/* A CPU that knows the entry as dirty would not say so again. */
-		if (free_ptes(mm, &table[pt_index(addr, 0)], (stop - addr) >> PAGE_SHIFT, &pages))
+		if (free_ptes(mm, leaf, (stop - addr) >> PAGE_SHIFT, &pages))
 			flush_tlb_range(mm, addr, stop);
 		spin_unlock(&mm->page_table_lock);
 		deactivate_pages(&pages);
@@ -234,6 +250,9 @@ static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsig
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
+	if (vma->mapping->flags & AS_HUGETLB)
+		return hugetlb_punch_hole_bytes(vma->mapping, (u64)from << PAGE_SHIFT,
+						(u64)to << PAGE_SHIFT);
 	if (!(vma->mapping->flags & AS_SHMEM))
 		return -EOPNOTSUPP; /* no file system here can do without blocks it has */
 	if (atomic_load(&vma->mapping->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))

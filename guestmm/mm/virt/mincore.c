@@ -10,6 +10,7 @@
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
@@ -30,7 +31,8 @@ static bool resident(const struct vm_area_struct *vma, unsigned long addr, pte_t
 	bool there;
 
 	if (pte_none(e))
-		return vma->mapping && cached(vma->mapping, linear_page_index(vma, addr));
+		return vma->mapping && !(vma->flags & VM_HUGETLB) &&
+		       cached(vma->mapping, linear_page_index(vma, addr));
 	if (pte_present(e))
 		return true;
 	if (!swap_entry_valid(pte_to_swp_entry(e)))
@@ -55,15 +57,15 @@ long mincore_pages(struct mm_struct *mm, unsigned long addr, unsigned long pages
 		goto out;
 	pages = min(pages, (vma->vm_end - addr) >> PAGE_SHIFT);
 	for (end = addr + (pages << PAGE_SHIFT); addr < end; addr = stop) {
-		pte_t *table = walk_pte_table(mm->pgd, addr, &next);
+		unsigned int level;
+		pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
 		unsigned long n;
 
 		stop = min(next, end);
 		n = (stop - addr) >> PAGE_SHIFT;
 		for (unsigned long i = 0; i < n; i++)
 			*vec++ = resident(vma, addr + (i << PAGE_SHIFT),
-					  table ? pte_read(&table[pt_index(addr, 0) + i])
-						: __pte(0));
+					  leaf ? pte_read(&leaf[level ? 0 : i]) : __pte(0));
 	}
 	ret = (long)pages;
 out:

@@ -16,6 +16,7 @@
  */
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/vma.h"
 
@@ -49,13 +50,18 @@ void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 
 	lru_add_drain();
 	for (; addr < end; addr = stop) {
-		pte_t *pte = walk_pte_table(mm->pgd, addr, &next);
+		unsigned int level;
+		pte_t *pte = walk_leaf(mm->pgd, addr, &level, &next);
 
 		stop = min(next, end);
 		if (!pte)
 			continue;
+		if (unlikely(level)) {
+			stop = mlock_large(vma, pte, level, addr, stop, lock);
+			continue;
+		}
 		spin_lock(&mm->page_table_lock);
-		for (pte += pt_index(addr, 0); addr < stop; addr += PAGE_SIZE, pte++) {
+		for (; addr < stop; addr += PAGE_SIZE, pte++) {
 			pte_t e = pte_read(pte);
 
 			if (pte_present(e) && !pte_special(e))
@@ -78,7 +84,8 @@ static int mlock_fixup(struct vm_area_struct **pvma, unsigned long start, unsign
 	long pages = (end - start) >> PAGE_SHIFT;
 	int err;
 
-	if (flags == old)
+	/* Pages of hugetlb never leave: there is nothing to promise. */
+	if (flags == old || (old & VM_HUGETLB))
 		return 0;
 	err = vma_modify_flags(pvma, start, end, flags);
 	if (err)

@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
@@ -104,8 +105,8 @@ void mmput(struct mm_struct *mm)
 	spin_unlock(&mm_list_lock);
 	if (mm->exe_file)
 		exe_file_put(mm->exe_file);
-	VM_BUG_ON(mm->rss_anon || mm->rss_file || mm->rss_shmem || mm->rss_swap || mm->map_count ||
-		  mm->committed);
+	VM_BUG_ON(mm->rss_anon || mm->rss_file || mm->rss_shmem || mm->rss_swap ||
+		  mm->hugetlb_usage || mm->map_count || mm->committed);
 	pgtable_free(mm, virt_to_page(mm->pgd));
 	kmem_cache_free(mm_cache, mm);
 }
@@ -126,6 +127,10 @@ static void describe_vma(const struct vm_area_struct *vma, struct vma_descriptio
 		d->offset = vma->mapping ? vma->pgoff << PAGE_SHIFT : 0;
 	if (vma->file) {
 		file_describe(vma->file, &d->major, &d->minor, &d->ino, d->name, sizeof(d->name));
+	} else if (vma->flags & VM_HUGETLB) {
+		d->minor = 14;
+		d->ino = hugetlb_object_ino(vma->mapping);
+		ksnprintf(d->name, sizeof(d->name), "/anon_hugepage (deleted)");
 	} else if (vma->mapping && (vma->mapping->flags & AS_OBJECT)) {
 		/* What Linux calls it, whose anonymous shared memory is a file of this name. */
 		d->minor = 1;

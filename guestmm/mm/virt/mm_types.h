@@ -25,6 +25,7 @@
 #define VM_DONTCOPY	0x20000ul
 #define VM_LOCKONFAULT	0x80000ul
 #define VM_NORESERVE	0x200000ul
+#define VM_HUGETLB	0x400000ul
 #define VM_WIPEONFORK	0x2000000ul
 #define VM_DONTDUMP	0x4000000ul
 #define VM_ACCOUNT	0x100000ul
@@ -51,9 +52,10 @@ struct vm_area_struct {
 	const char *name;		 /* C: "[heap]", "[stack]" or NULL */
 	struct file *file; /* C: with a reference, or NULL: for the name and to keep it open */
 	struct address_space
-		*mapping;	  /* C: the file's pages (pagecache.h), or NULL: anonymous. Without
+		*mapping;   /* C: the file's pages (pagecache.h), or NULL: anonymous. Without
 					  a file it is a shmem_object's, with a reference */
-	struct rb_node shared_rb; /* i_mmap_lock: in mapping->i_mmap, by page offset */
+	unsigned long resv; /* M: private hugetlb: its promise (huge/hugetlb_resv.c), else 0 */
+	struct rb_node shared_rb;	   /* i_mmap_lock: in mapping->i_mmap, by page offset */
 	unsigned long shared_subtree_last; /* i_mmap_lock: highest page offset of the subtree */
 };
 
@@ -68,6 +70,7 @@ struct mm_struct {
 	s32 users;			   /* A: references; the last tears down */
 	spinlock_t page_table_lock;
 	s64 rss_anon, rss_file, rss_shmem, rss_swap; /* A: pages */
+	s64 hugetlb_usage;			     /* A: pages of 4 KiB mapped by hugetlb */
 	s64 hiwater_rss;			     /* A */
 	s64 pgtables_bytes;			     /* A */
 	u64 total_vm, locked_vm, stack_vm, data_vm;  /* M: pages */

@@ -11,6 +11,7 @@
  */
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
@@ -24,7 +25,7 @@
 #define MAP_KNOWN_FLAGS                                                                         \
 	(MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED |       \
 	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
-	 MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE)
+	 MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE | MAP_HUGE_MASK << MAP_HUGE_SHIFT)
 
 /* ---- unmapping --------------------------------------------------------------------------------
  */
@@ -51,6 +52,8 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 		if (unlikely(vma->flags & VM_LOCKED))
 			mlock_vma_pages(vma, s, to, false); /* others may map them, too */
 		zap_page_range(&tlb, s, to);
+		if (unlikely(vma->resv))
+			hugetlb_unreserve_vma(vma, s, to);
 		vm_stat_account(mm, vma->flags, -(long)pages);
 		if (vma->flags & VM_ACCOUNT)
 			vm_uncharge(mm, pages);
@@ -73,6 +76,19 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 	tlb_finish_mmu(&tlb);
 }
 
+/* Would an end of [start, end) cut a page of hugetlb? `first` is the VMA of start. */
+static int munmap_splits_huge_page(struct mm_struct *mm, const struct vm_area_struct *first,
+				   unsigned long start, unsigned long end)
+{
+	const struct vm_area_struct *last;
+	int err = start > first->vm_start ? vma_may_split(first, start) : 0;
+
+	if (err || end <= first->vm_end)
+		return err ? err : end < first->vm_end ? vma_may_split(first, end) : 0;
+	last = find_vma(mm, end);
+	return last && end > last->vm_start ? vma_may_split(last, end) : 0;
+}
+
 int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
@@ -80,6 +96,9 @@ int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 
 	if (!vma)
 		return 0;
+	err = munmap_splits_huge_page(mm, vma, start, end);
+	if (err)
+		return err;
 	if (start > vma->vm_start && end < vma->vm_end) {
 		/* A hole in the middle needs one VMA more than there was. */
 		err = vma_split(vma, end);
@@ -136,8 +155,24 @@ static unsigned long calc_vm_flags(int prot, int flags)
 	return vm;
 }
 
-/* What was asked for if free or MAP_FIXED, else the highest hole. */
+/* Highest hole of `len` bytes that has an aligned place for them. */
+static unsigned long highest_hole(struct mm_struct *mm, unsigned long len, unsigned long low,
+				  unsigned long high, unsigned long align)
+{
+	unsigned long room = len + align - PAGE_SIZE;
+	unsigned long found = unmapped_area_topdown(mm, room, low, high);
+
+	return found ? (found + room - len) & ~(align - 1) : 0;
+}
+
 long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags)
+{
+	return find_free_range_aligned(mm, addr, len, flags, PAGE_SIZE);
+}
+
+/* What was asked for if free or MAP_FIXED, else the highest hole. */
+long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
+			     unsigned long align)
 {
 	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, found;
 	struct vm_area_struct *vma;
@@ -145,7 +180,7 @@ long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len
 	if (len > TASK_SIZE)
 		return -ENOMEM;
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (addr & ~PAGE_MASK)
+		if (addr & (align - 1))
 			return -EINVAL;
 		if (addr > TASK_SIZE - len)
 			return -ENOMEM;
@@ -159,7 +194,7 @@ long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len
 		low = MMAP32_LOW;
 		high = MMAP32_HIGH;
 	}
-	addr = addr > TASK_SIZE ? 0 : addr & PAGE_MASK;
+	addr = addr > TASK_SIZE ? 0 : ALIGN_UP(addr & PAGE_MASK, align);
 	if (addr && addr < MMAP_MIN_ADDR)
 		addr = MMAP_MIN_ADDR;
 	if (addr >= MMAP_MIN_ADDR && addr <= TASK_SIZE - len &&
@@ -177,9 +212,9 @@ long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len
 				return addr;
 		}
 	}
-	found = unmapped_area_topdown(mm, len, low, high);
+	found = highest_hole(mm, len, low, high, align);
 	if (!found && !(flags & MAP_32BIT))
-		found = unmapped_area_topdown(mm, len, low, TASK_SIZE);
+		found = highest_hole(mm, len, low, TASK_SIZE, align);
 	return found ? (long)found : -ENOMEM;
 }
 
@@ -216,6 +251,17 @@ static int map_file_range(struct mm_struct *mm, unsigned long start, unsigned lo
 		if (!vma)
 			return -ENOMEM;
 		vma_set_backing(vma, file, mapping, pgoff);
+		if (unlikely(flags & VM_HUGETLB)) {
+			int err = hugetlb_reserve_vma(vma);
+
+			if (err) {
+				vma_free(vma);
+				return err;
+			}
+			/* A mapping that may write makes its file as long as itself. */
+			if ((flags & VM_WRITE) && mapping->size < (pgoff + mid.pages) << PAGE_SHIFT)
+				WRITE_ONCE(mapping->size, (pgoff + mid.pages) << PAGE_SHIFT);
+		}
 		vma_link(vma);
 	}
 	vm_stat_account(mm, flags, mid.pages);
@@ -227,7 +273,8 @@ static int charge_mapping(struct mm_struct *mm, unsigned long *flags, unsigned l
 {
 	int err;
 
-	if (!vm_accountable(*flags, sysctl_overcommit_memory))
+	/* Pages of hugetlb are promised by their pool. */
+	if ((*flags & VM_HUGETLB) || !vm_accountable(*flags, sysctl_overcommit_memory))
 		return 0;
 	err = vm_charge(mm, pages);
 	if (!err)
@@ -347,13 +394,22 @@ static int map_file(struct mm_struct *mm, unsigned long start, unsigned long end
 
 /* Everything is checked, charged and free: make the mapping. */
 static int map_source(struct mm_struct *mm, unsigned long start, unsigned long end,
-		      unsigned long vm_flags, unsigned long pgoff, struct map_source *src)
+		      unsigned long vm_flags, unsigned long pgoff, struct map_source *src,
+		      struct hstate *h)
 {
 	struct address_space *object;
 	int err;
 
 	if (src)
 		return map_file(mm, start, end, vm_flags, pgoff, src);
+	if (h) {
+		err = hugetlb_object_create(h, end - start, &object);
+		if (err)
+			return err;
+		err = map_file_range(mm, start, end, vm_flags, NULL, object, 0);
+		hugetlb_object_put(object); /* the VMA has its own */
+		return err;
+	}
 	if (!(vm_flags & VM_SHARED))
 		return map_range(mm, start, end, vm_flags, NULL);
 	err = shmem_object_create(end - start, !(vm_flags & VM_NORESERVE), &object);
@@ -366,7 +422,7 @@ static int map_source(struct mm_struct *mm, unsigned long start, unsigned long e
 
 static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
 			unsigned long vm_flags, bool *populate, unsigned long pgoff,
-			struct map_source *src)
+			struct map_source *src, struct hstate *h)
 {
 	bool over = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE); /* something may be there */
 	unsigned long end, pages;
@@ -374,10 +430,10 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 
 	if (mm->map_count > sysctl_max_map_count)
 		return -ENOMEM;
-	addr = find_free_range(mm, addr, len, flags);
+	addr = find_free_range_aligned(mm, addr, len, flags, h ? hstate_size(h) : PAGE_SIZE);
 	if (IS_ERR((void *)addr))
 		return addr;
-	vm_flags |= mm->def_flags;
+	vm_flags |= mm->def_flags | (h ? VM_HUGETLB : 0);
 	if ((flags & MAP_LOCKED) && !rlimit(RLIMIT_MEMLOCK))
 		return -EPERM;
 	if (mlock_exceeds_limit(mm, vm_flags, len >> PAGE_SHIFT))
@@ -399,7 +455,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	err = charge_mapping(mm, &vm_flags, pages);
 	if (err)
 		return err;
-	err = map_source(mm, addr, end, vm_flags, pgoff, src);
+	err = map_source(mm, addr, end, vm_flags, pgoff, src, h);
 	if (err) {
 		if (vm_flags & VM_ACCOUNT)
 			vm_uncharge(mm, pages);
@@ -408,21 +464,41 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	return addr;
 }
 
+/* Whose huge pages are mapped, if any: the file's, or those that MAP_HUGETLB names. 0 or -EINVAL. */
+static int mmap_hstate(const struct map_source *src, int flags, struct hstate **h)
+{
+	if (src && src->mapping && (src->mapping->flags & AS_HUGETLB)) {
+		*h = hugetlb_file(src->mapping)->h;
+	} else if (flags & MAP_HUGETLB) {
+		if (src)
+			return -EINVAL;
+		*h = hstate_of_log((unsigned int)flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK);
+		if (!*h)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
 		  unsigned long pgoff, struct map_source *src)
 {
 	bool populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
-	unsigned long size = ALIGN_UP(len, PAGE_SIZE);
-	long ret;
+	struct hstate *h = NULL;
+	unsigned long size;
+	long ret = mmap_hstate(src, flags, &h);
 
-	if (!len)
+	if (ret || !len)
+		return ret ? ret : -EINVAL;
+	size = ALIGN_UP(len, h ? hstate_size(h) : PAGE_SIZE);
+	if (h && pgoff & ((1ul << h->order) - 1))
 		return -EINVAL;
 	if (!size || size > TASK_SIZE)
 		return -ENOMEM;
 	if (pgoff + (size >> PAGE_SHIFT) < pgoff)
 		return -EOVERFLOW;
 	down_write(&mm->mmap_lock);
-	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags), &populate, pgoff, src);
+	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags), &populate, pgoff, src,
+			  h);
 	up_write(&mm->mmap_lock);
 	if (!IS_ERR((void *)ret) && populate && prot != PROT_NONE)
 		mm_populate(mm, ret, size); /* as Linux: what does not fit now faults later */

@@ -21,6 +21,8 @@
 #include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/hugetlb.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/virt/vma.h"
@@ -83,14 +85,19 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 	unsigned long done, n, next;
 
 	for (done = 0; done < len; done += n) {
-		pte_t *src = walk_pte_table(mm->pgd, from + done, &next), *dst;
+		unsigned int level;
+		pte_t *src = walk_leaf(mm->pgd, from + done, &level, &next), *dst;
 		unsigned long room = PMD_SIZE - ((to + done) & (PMD_SIZE - 1));
 
 		n = min(len - done, next - (from + done));
 		if (!src)
 			continue;
-		n = min(n, room); /* both within one table */
-		dst = walk_pte_alloc(mm, to + done);
+		if (unlikely(level)) {
+			n = level_size(level);
+		} else {
+			n = min(n, room); /* both within one table */
+		}
+		dst = walk_level_alloc(mm, to + done, level);
 		if (!dst)
 			break;
 		if (mapping)
@@ -98,8 +105,9 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		if (root)
 			spin_lock(&root->lock);
 		spin_lock(&mm->page_table_lock);
-		if (move_ptes(mm, dst, &src[pt_index(from + done, 0)], n >> PAGE_SHIFT, from + done,
-			      to + done))
+		if (unlikely(level)
+			    ? move_large(mm, dst, src, level, from + done, to + done)
+			    : move_ptes(mm, dst, src, n >> PAGE_SHIFT, from + done, to + done))
 			flush_tlb_range(mm, from + done, from + done + n);
 		spin_unlock(&mm->page_table_lock);
 		if (root)
@@ -137,6 +145,8 @@ static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct 
 		return NULL;
 	}
 	vma_set_backing(vma, old->file, old->mapping, mid.pgoff);
+	if (unlikely(old->resv))
+		hugetlb_vma_share_resv(vma, old);
 	vma_link(vma);
 	return vma;
 }
@@ -187,11 +197,15 @@ static long move_vma(struct vm_area_struct *vma, struct remap *r)
 	if (move_page_tables(vma, r->addr, r->to, r->old_len) < r->old_len) {
 		/* The tables at the old place are all there still. */
 		move_page_tables(new, r->to, r->addr, r->old_len);
+		if (unlikely(new->resv))
+			hugetlb_vma_drop_resv(new);
 		err = __do_munmap(mm, r->to, r->to + r->new_len);
 		if (!stays)
 			vma_merge_around(find_vma(mm, r->addr));
 		return -ENOMEM;
 	}
+	if (unlikely(vma->resv))
+		hugetlb_vma_drop_resv(vma); /* it has moved along */
 	if (r->flags & MREMAP_DONTUNMAP)
 		leave_behind(vma, r);
 	else if (!stays)
@@ -227,6 +241,18 @@ static int check_resize(struct vm_area_struct *vma, const struct remap *r)
 	if (mlock_exceeds_limit(mm, vma->flags, grow))
 		return -EAGAIN;
 	return may_expand_vm(mm, vma->flags, grow) ? 0 : -ENOMEM;
+}
+
+/* Whole huge pages, and never longer: a promise is not made here. */
+static int check_hugetlb(const struct vm_area_struct *vma, struct remap *r)
+{
+	unsigned long size = hstate_size(vma_hstate(vma));
+
+	r->old_len = ALIGN_UP(r->old_len, size);
+	r->new_len = ALIGN_UP(r->new_len, size);
+	if ((r->addr | r->to) & (size - 1) || r->new_len > r->old_len)
+		return -EINVAL;
+	return 0;
 }
 
 /* Longer at the same place, where nothing is behind it. */
@@ -305,6 +331,11 @@ static long mremap_locked(struct remap *r)
 
 	if (!vma)
 		return -EFAULT;
+	if (unlikely(vma->flags & VM_HUGETLB)) {
+		err = check_hugetlb(vma, r);
+		if (err)
+			return err;
+	}
 	if (r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		return remap_to(r);
 	if (r->old_len >= r->new_len) {

@@ -1,7 +1,9 @@
 /*
- * User page tables: four levels of 512 entries.
+ * User page tables: four levels of 512 entries, or five (pt_top_level).
  *
  *   mm->pgd ─> table ─> table ─> PTE table ─> frames         a PTE table covers 2 MiB
+ *                 │        └─────────────────> 2 MiB          large leaves (large.c)
+ *                 └──────────────────────────> 1 GiB
  *
  * An entry is empty, a table, or (lowest level) one of: a mapped page, a PROT_NONE page, a swap
  * entry. Tables are made by faults and freed by munmap when no VMA is left in what they cover.
@@ -24,11 +26,14 @@
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
 #include "mm/phys/zone.h"
+
+u8 pt_top_level = 3;
 
 struct page *pgtable_alloc(struct mm_struct *mm)
 {
@@ -49,45 +54,73 @@ void pgtable_free(struct mm_struct *mm, struct page *page)
 	__free_page(page);
 }
 
+/* Nothing below: the entry is empty or a large leaf. One test for both. */
+static inline bool no_table(pte_t e)
+{
+	return (e.v & (_PAGE_PRESENT | _PAGE_PSE)) != _PAGE_PRESENT;
+}
+
 pte_t *walk_pte(pte_t *pgd, unsigned long addr)
 {
-	pte_t e = pte_read(&pgd[pt_index(addr, 3)]);
+	pte_t e = pte_read(&pgd[pt_index(addr, pt_top_level)]);
 
 	if (!e.v)
 		return NULL;
+	if (unlikely(pt_top_level > 3)) {
+		e = pte_read(&pte_table(e)[pt_index(addr, 3)]);
+		if (!e.v)
+			return NULL;
+	}
 	e = pte_read(&pte_table(e)[pt_index(addr, 2)]);
-	if (!e.v)
+	if (no_table(e))
 		return NULL;
 	e = pte_read(&pte_table(e)[pt_index(addr, 1)]);
-	if (!e.v)
+	if (no_table(e))
 		return NULL;
 	return &pte_table(e)[pt_index(addr, 0)];
 }
 
-pte_t *walk_pte_table(pte_t *pgd, unsigned long addr, unsigned long *next)
+pte_t *walk_leaf(pte_t *pgd, unsigned long addr, unsigned int *level, unsigned long *next)
 {
 	pte_t *table = pgd;
 
-	for (int level = 3; level > 0; level--) {
-		unsigned long span = 1ul << (PAGE_SHIFT + 9 * level);
-		pte_t e = pte_read(&table[pt_index(addr, level)]);
+	for (unsigned int l = pt_top_level; l > 0; l--) {
+		pte_t *slot = &table[pt_index(addr, l)], e = pte_read(slot);
 
-		*next = (addr & ~(span - 1)) + span;
-		if (!e.v)
+		if (no_table(e)) {
+			*level = l;
+			*next = (addr & ~(level_size(l) - 1)) + level_size(l);
+			return e.v ? slot : NULL;
+		}
+		table = pte_table(e);
+	}
+	*level = PT_LEVEL_PTE;
+	*next = (addr & PMD_MASK) + PMD_SIZE;
+	return &table[pt_index(addr, 0)];
+}
+
+pte_t *walk_level(pte_t *pgd, unsigned long addr, unsigned int level)
+{
+	pte_t *table = pgd;
+
+	for (unsigned int l = pt_top_level; l > level; l--) {
+		pte_t e = pte_read(&table[pt_index(addr, l)]);
+
+		if (no_table(e))
 			return NULL;
 		table = pte_table(e);
 	}
-	return table;
+	return &table[pt_index(addr, level)];
 }
 
-/* Table behind *slot, made if missing. */
+/* Table behind *slot, made if missing. NULL: no memory, or a large leaf is there. */
 static pte_t *table_alloc(struct mm_struct *mm, pte_t *slot)
 {
 	struct page *page;
 	pte_t e = pte_read(slot);
 
 	if (likely(e.v))
-		return pte_table(e);
+		return unlikely(no_table(e)) ? NULL : pte_table(e);
 	page = pgtable_alloc(mm);
 	if (!page)
 		return NULL;
@@ -101,19 +134,24 @@ static pte_t *table_alloc(struct mm_struct *mm, pte_t *slot)
 	spin_unlock(&mm->page_table_lock);
 	if (page)
 		pgtable_free(mm, page);
-	return pte_table(e);
+	return unlikely(no_table(e)) ? NULL : pte_table(e);
+}
+
+pte_t *walk_level_alloc(struct mm_struct *mm, unsigned long addr, unsigned int level)
+{
+	pte_t *table = mm->pgd;
+
+	for (unsigned int l = pt_top_level; l > level; l--) {
+		table = table_alloc(mm, &table[pt_index(addr, l)]);
+		if (unlikely(!table))
+			return NULL;
+	}
+	return &table[pt_index(addr, level)];
 }
 
 pte_t *walk_pte_alloc(struct mm_struct *mm, unsigned long addr)
 {
-	pte_t *table = mm->pgd;
-
-	for (int level = 3; level > 0; level--) {
-		table = table_alloc(mm, &table[pt_index(addr, level)]);
-		if (unlikely(!table))
-			return NULL;
-	}
-	return &table[pt_index(addr, 0)];
+	return walk_level_alloc(mm, addr, PT_LEVEL_PTE);
 }
 
 /* ---- gathering --------------------------------------------------------------------------------
@@ -129,6 +167,7 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full)
 	tlb->swapcache = false;
 	tlb->atomic = false;
 	tlb->file_only = false;
+	tlb->large = false;
 	tlb->tables = NULL;
 }
 
@@ -146,6 +185,8 @@ static void tlb_flush_mmu(struct mmu_gather *tlb)
 		tlb->start = ~0ul;
 		tlb->end = 0;
 	}
+	if (unlikely(tlb->large))
+		tlb_release_large(tlb);
 	if (unlikely(tlb->swapcache))
 		free_swap_cache(tlb->pages, tlb->nr);
 	tlb->swapcache = false;
@@ -257,15 +298,18 @@ void zap_page_range(struct mmu_gather *tlb, unsigned long start, unsigned long e
 {
 	struct mm_struct *mm = tlb->mm;
 	unsigned long addr = start, next, stop;
-	pte_t *table;
+	unsigned int level;
+	pte_t *leaf;
 
 	update_hiwater_rss(mm);
 	while (addr < end) {
 		/* Without the spinlock: we hold mmap_lock, so no table goes. */
-		table = walk_pte_table(mm->pgd, addr, &next);
+		leaf = walk_leaf(mm->pgd, addr, &level, &next);
 		stop = min(next, end);
-		if (table)
-			stop = zap_ptes(tlb, &table[pt_index(addr, 0)], addr, stop);
+		if (unlikely(leaf && level))
+			stop = zap_large(tlb, leaf, level, addr, stop);
+		else if (leaf)
+			stop = zap_ptes(tlb, leaf, addr, stop);
 		addr = stop;
 		if (tlb->nr == GATHER_PAGES) {
 			tlb_flush_mmu(tlb);
@@ -289,6 +333,7 @@ static void free_tables(struct mmu_gather *tlb, pte_t *table, int level, unsigne
 
 		if (!e.v)
 			continue;
+		VM_BUG_ON(no_table(e)); /* zapped before */
 		if (level > 1)
 			free_tables(tlb, pte_table(e), level - 1, max(start, addr),
 				    min(end, addr + span), floor, ceiling);
@@ -308,7 +353,7 @@ void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long en
 {
 	/* What the tables cover beyond [start, end) but within the hole goes as well. */
 	spin_lock(&tlb->mm->page_table_lock);
-	free_tables(tlb, tlb->mm->pgd, 3, start, end, floor, ceiling);
+	free_tables(tlb, tlb->mm->pgd, pt_top_level, start, end, floor, ceiling);
 	spin_unlock(&tlb->mm->page_table_lock);
 }
 
@@ -351,15 +396,17 @@ void change_protection(struct vm_area_struct *vma, unsigned long start, unsigned
 	struct mm_struct *mm = vma->mm;
 	unsigned long addr = start, next, stop;
 	bool changed = false;
-	pte_t *table;
+	unsigned int level;
+	pte_t *leaf;
 
 	while (addr < end) {
-		table = walk_pte_table(mm->pgd, addr, &next);
+		leaf = walk_leaf(mm->pgd, addr, &level, &next);
 		stop = min(next, end);
-		if (table) {
+		if (unlikely(leaf && level)) {
+			stop = change_large(vma, leaf, level, addr, stop, &changed);
+		} else if (leaf) {
 			spin_lock(&mm->page_table_lock);
-			changed |= change_ptes(vma, &table[pt_index(addr, 0)],
-					       (stop - addr) >> PAGE_SHIFT);
+			changed |= change_ptes(vma, leaf, (stop - addr) >> PAGE_SHIFT);
 			spin_unlock(&mm->page_table_lock);
 		}
 		addr = stop;

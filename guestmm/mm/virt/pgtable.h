@@ -5,9 +5,35 @@
 #include "mm/virt/mm.h"
 #include "mm/phys/folio.h"
 
-/** PTE table that covers addr, or NULL; *next becomes the end of what is known: of the 2 MiB the
- * table covers, or of the hole. P held, or mmap_lock. */
-pte_t *walk_pte_table(pte_t *pgd, unsigned long addr, unsigned long *next);
+/*
+ * Levels of entries: 0 PTE (4 KiB), 1 PMD (2 MiB), 2 PUD (1 GiB), 3 the top, or 4 with five levels.
+ * A leaf of level 1 or 2 is large: it has _PAGE_PSE, also while PROT_NONE has taken its present bit.
+ */
+#define PT_LEVEL_PTE 0u
+#define PT_LEVEL_PMD 1u
+#define PT_LEVEL_PUD 2u
+/** Level of the entries of mm->pgd: 3, or 4 where the CPU runs with five levels. Set at boot. */
+extern u8 pt_top_level;
+
+/** Bytes, or pages, that an entry of this level covers. */
+static inline unsigned long level_size(unsigned int level)
+{
+	return 1ul << (PAGE_SHIFT + 9 * level);
+}
+static inline unsigned long level_pages(unsigned int level)
+{
+	return 1ul << 9 * level;
+}
+
+/** Where the translation of addr ends, or NULL: a hole. *level is that of the entry: 0, a PTE, or
+ * more, a large leaf. *next becomes the end of what is known: of the 2 MiB that the PTE's table
+ * covers, of the large leaf, or of the hole. P held, or mmap_lock. */
+pte_t *walk_leaf(pte_t *pgd, unsigned long addr, unsigned int *level, unsigned long *next);
+/** The entry of `level` for addr, whatever is in it, or NULL: the table is not there, or a larger
+ * leaf is. */
+pte_t *walk_level(pte_t *pgd, unsigned long addr, unsigned int level);
+/** The same, making missing tables. NULL: no memory, or a large leaf of a higher level. */
+pte_t *walk_level_alloc(struct mm_struct *mm, unsigned long addr, unsigned int level);
 static inline pte_t *pte_table(pte_t entry)
 {
 	return __va(entry.v & PTE_PFN_MASK);
@@ -33,6 +59,7 @@ struct mmu_gather {
 	bool swapcache;		  /* some page may be kept by nothing but the swap cache */
 	bool atomic;		  /* the caller holds a spinlock */
 	bool file_only;		  /* leave anonymous pages and swap entries alone */
+	bool large;		  /* some of the pages were mapped by large leaves */
 	unsigned long start, end; /* range to flush; start >= end: nothing */
 	unsigned int nr;
 	struct ptdesc *tables; /* freed tables, linked by `next` */

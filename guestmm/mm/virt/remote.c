@@ -9,25 +9,33 @@
  */
 #include "lib/string.h"
 #include "mm/reclaim/lru.h"
+#include "mm/virt/large.h"
 #include "mm/virt/remote.h"
 
 #define TRIES 4 /* a page may be taken away again before it was looked at */
 
-/* A readable page at addr, with a reference unless it is the zero page. NULL: there is none. */
-static struct page *get_user_page(struct mm_struct *mm, unsigned long addr)
+/* A readable page at addr, with a reference on what *held becomes, which is NULL for zero pages.
+ * NULL: there is none. */
+static struct page *get_user_page(struct mm_struct *mm, unsigned long addr, struct page **held)
 {
 	for (int i = 0; i < TRIES; i++) {
+		unsigned long next;
 		struct page *page = NULL;
-		pte_t *pte, entry;
+		unsigned int level;
+		pte_t *leaf, entry;
 
 		down_read(&mm->mmap_lock); /* keeps the tables */
 		spin_lock(&mm->page_table_lock);
-		pte = walk_pte(mm->pgd, addr);
-		entry = pte ? pte_read(pte) : __pte(0);
+		leaf = walk_leaf(mm->pgd, addr, &level, &next);
+		entry = leaf ? pte_read(leaf) : __pte(0);
 		if (pte_present(entry) && !pte_protnone(entry)) {
-			page = pfn_to_page(pte_pfn(entry));
-			if (page != zero_page)
-				get_page(page);
+			page = pfn_to_page(leaf_pfn(entry, level, addr));
+			*held = NULL;
+			if (!pte_special(entry)) {
+				/* The head of what a large leaf maps. */
+				*held = level ? pfn_to_page(pte_pfn(entry)) : page;
+				get_page(*held);
+			}
 		}
 		spin_unlock(&mm->page_table_lock);
 		up_read(&mm->mmap_lock);
@@ -46,13 +54,13 @@ size_t read_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf, size_
 	while (done < len && addr + done < TASK_SIZE) {
 		unsigned long at = addr + done, offset = at & ~PAGE_MASK;
 		size_t n = min(len - done, PAGE_SIZE - offset);
-		struct page *page = get_user_page(mm, at & PAGE_MASK);
+		struct page *held, *page = get_user_page(mm, at & PAGE_MASK, &held);
 
 		if (!page)
 			break;
 		memcpy((char *)buf + done, (char *)page_address(page) + offset, n);
-		if (page != zero_page)
-			release_page(page);
+		if (held)
+			put_page(held);
 		done += n;
 	}
 	return done;

@@ -17,6 +17,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
@@ -62,6 +63,7 @@ struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsi
 	vma->name = name;
 	vma->file = NULL;
 	vma->mapping = NULL;
+	vma->resv = 0;
 	INIT_LIST_HEAD(&vma->anon_vma_chain);
 	vma_set_flags(vma, flags);
 	return vma;
@@ -76,7 +78,7 @@ void vma_set_backing(struct vm_area_struct *vma, struct file *file, struct addre
 	if (file)
 		file_get(file);
 	else if (mapping && (mapping->flags & AS_OBJECT))
-		shmem_object_get(mapping);
+		(mapping->flags & AS_HUGETLB ? hugetlb_object_get : shmem_object_get)(mapping);
 	if (mapping)
 		i_mmap_link(vma);
 }
@@ -90,12 +92,14 @@ static void drop_backing(struct vm_area_struct *vma)
 	if (vma->file)
 		file_put_later(vma->file);
 	else if (mapping && (mapping->flags & AS_OBJECT))
-		shmem_object_put(mapping);
+		(mapping->flags & AS_HUGETLB ? hugetlb_object_put : shmem_object_put)(mapping);
 }
 
 void vma_free(struct vm_area_struct *vma)
 {
 	unlink_anon_vmas(vma);
+	if (unlikely(vma->resv))
+		hugetlb_vma_drop_resv(vma);
 	if (unlikely(vma->mapping || vma->file))
 		drop_backing(vma);
 	kmem_cache_free(vma_cache, vma);
@@ -267,7 +271,8 @@ unsigned long unmapped_area_topdown(struct mm_struct *mm, unsigned long len, uns
 
 static bool desc_joins(const struct vma_desc *lo, const struct vma_desc *hi)
 {
-	return lo->flags == hi->flags && lo->name == hi->name &&
+	/* The promise of a mapping of hugetlb is kept by VMA. */
+	return lo->flags == hi->flags && !(lo->flags & VM_HUGETLB) && lo->name == hi->name &&
 	       lo->pgoff + lo->pages == hi->pgoff && lo->mapping == hi->mapping &&
 	       lo->file == hi->file;
 }
@@ -392,10 +397,20 @@ struct vm_area_struct *vma_merge_around(struct vm_area_struct *vma)
 	return vma;
 }
 
+int vma_may_split(const struct vm_area_struct *vma, unsigned long addr)
+{
+	if (likely(!(vma->flags & VM_HUGETLB)))
+		return 0;
+	return addr & (hstate_size(vma_hstate(vma)) - 1) ? -EINVAL : 0;
+}
+
 int vma_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	struct vm_area_struct *high;
+	int err = vma_may_split(vma, addr);
 
+	if (err)
+		return err;
 	if (vma->mm->map_count >= sysctl_max_map_count)
 		return -ENOMEM;
 	high = vma_alloc(vma->mm, addr, vma->vm_end, vma->flags, vma->name);
@@ -408,6 +423,8 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr)
 	}
 	/* Into the reverse map before the other half leaves: no page is in neither. */
 	vma_set_backing(high, vma->file, vma->mapping, high->pgoff);
+	if (unlikely(vma->resv))
+		hugetlb_vma_share_resv(high, vma);
 	vma_set_range(vma, vma->vm_start, addr);
 	vma_link(high);
 	return 0;

@@ -72,7 +72,9 @@ void vma_link(struct vm_area_struct *vma);
 void vma_unlink(struct vm_area_struct *vma);
 /** Move the ends; the pages' indices stay right because pgoff moves along. */
 void vma_set_range(struct vm_area_struct *vma, unsigned long start, unsigned long end);
-/** Cut at `addr`: vma keeps what is below, a new VMA takes the rest. Returns 0 or -ENOMEM. */
+/** May the VMA be cut at `addr`, inside of it? 0, or -EINVAL: within a page of hugetlb. */
+int vma_may_split(const struct vm_area_struct *vma, unsigned long addr);
+/** Cut at `addr`: vma keeps what is below, a new VMA takes the rest. Returns 0, -ENOMEM or -EINVAL. */
 int vma_split(struct vm_area_struct *vma, unsigned long addr);
 /** Extend a neighbour over the new mapping [start, end) if the policy allows, joining both if it
  * fills the hole between them. Returns the VMA that now covers the range, or NULL. Never fails
@@ -110,6 +112,9 @@ int do_munmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len
 /** Address for `len` bytes more, as mmap(2) chooses: `flags` MAP_FIXED..., `addr` the hint. mmap_lock
  * held. -ENOMEM, -EINVAL, -EPERM, -EEXIST. */
 long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags);
+/** The same, at a multiple of `align`, a power of two of at least a page. */
+long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
+			     unsigned long align);
 /** Let the stack `vma` grow down so that it covers addr. Returns 0 or -ENOMEM. */
 int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 

@@ -39,6 +39,10 @@ typedef u64 pgprot_t;
 #define PAGE_KERNEL_NOCACHE (PAGE_KERNEL | _PAGE_PCD | _PAGE_PWT)
 
 #define PTRS_PER_PTE 512
+
+/** May a table of level 2 map pages of 1 GiB? */
+bool arch_has_gbpages(void);
+
 static inline unsigned int pt_index(unsigned long addr,
 				    int level) /* level 0 = PTE .. 3 = PGD (4-level) */
 {

@@ -1,0 +1,35 @@
+/*
+ * The files of /sys from inside: tables of full paths, each with what makes its text and what takes
+ * one. A new subject is a table in a file of its own, and one line in sysfs_init().
+ */
+#ifndef FS_SYSFS_H
+#define FS_SYSFS_H
+#include "fs/vfs.h"
+
+struct sysfs_entry {
+	const char *path; /* below /sys: "kernel/mm/ksm/run"; its directories are made with it */
+	u32 mode;	  /* permission bits: 0644, 0444, 0200 */
+	/** The text. 0 or -errno. NULL: not to be read. May sleep. */
+	int (*show)(struct report *r, u64 arg);
+	/** A text was written: `text` ends with NUL, a last newline is cut off. 0 or -errno. NULL:
+	 * not to be written. May sleep. */
+	int (*store)(const char *text, u64 arg);
+	u64 arg; /* for both */
+};
+
+/** Add files. The path and the functions stay the caller's, for good. 0, -EEXIST, -ENOMEM: then
+ * those before it in the table are there. May sleep. */
+int sysfs_register(const struct sysfs_entry *entries, u32 nr);
+/** Mount it on /sys, with all tables. */
+void sysfs_init(void);
+
+/** Decimal or, with 0x, hexadecimal number and nothing else. 0 or -EINVAL. */
+int sysfs_parse_u64(const char *text, u64 *out);
+/** "a [b] c": the choices, the one in force in brackets, as files of this kind are shown. */
+void sysfs_show_choice(struct report *r, const char *const *choices, u32 nr, u32 now);
+/** The index of the word `text`, or -EINVAL. */
+int sysfs_parse_choice(const char *text, const char *const *choices, u32 nr);
+
+/* Tables */
+int sysfs_hugepages_register(void); /* hugepages.c: kernel/mm/hugepages */
+#endif

@@ -1,0 +1,407 @@
+/*
+ * Pools of huge pages.
+ *
+ *   buddy, memblock ──> pool: free list ──take──> file or private mapping ──last reference──> pool
+ *                          │                                                     └─ surplus ──> buddy
+ *                          └ `resv` of the free pages are promised to mappings that have not touched
+ *                            them yet
+ *
+ * H1  resv <= free: a promise can always be kept. A page that was not promised is given out only
+ *     while free > resv.
+ * H2  nr = free + pages in use; surplus of them came from the buddy on demand and return there when
+ *     they are freed; nr - surplus is what nr_hugepages says.
+ * H3  A free page of the pool is PAGE_HUGETLB, has no reference, and is on the free list of its
+ *     hstate; one in use has references and is on none.
+ *
+ * Locks: hugetlb_lock for counts and lists; pool_mutex while a pool changes its size.
+ */
+#include "mm/huge/hugetlb.h"
+#include "mmvm/audit.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/init.h"
+#include "mm/phys/alloc.h"
+#include "mm/phys/internal.h"
+#include "mm/phys/memblock.h"
+#include "mm/phys/zone.h"
+
+struct hstate hstates[MAX_HSTATES] = {
+	{.order = 9, .name = "hugepages-2048kB", .free_list = LIST_HEAD_INIT(hstates[0].free_list)},
+	{.order = 18,
+	 .name = "hugepages-1048576kB",
+	 .free_list = LIST_HEAD_INIT(hstates[1].free_list)},
+};
+unsigned int nr_hstates = 1;
+struct hstate *default_hstate = &hstates[0];
+
+static spinlock_t hugetlb_lock = SPINLOCK_INIT;
+static struct mutex pool_mutex = MUTEX_INIT(pool_mutex);
+
+struct hstate *size_to_hstate(u64 bytes)
+{
+	for (unsigned int i = 0; i < nr_hstates; i++)
+		if (hstate_size(&hstates[i]) == bytes)
+			return &hstates[i];
+	return NULL;
+}
+
+struct hstate *hstate_of_log(unsigned int log2_bytes)
+{
+	if (!log2_bytes)
+		return default_hstate;
+	return log2_bytes < 64 ? size_to_hstate(1ull << log2_bytes) : NULL;
+}
+
+struct hstate *page_hstate(const struct page *head)
+{
+	return head->order == hstates[0].order ? &hstates[0] : &hstates[1];
+}
+
+static bool gigantic(const struct hstate *h)
+{
+	return h->order > MAX_ORDER;
+}
+
+/* ---- pages from elsewhere, and back -----------------------------------------------------------
+ */
+
+/* A new page for the pool, with no reference; NULL if there is none. May sleep. */
+static struct page *fresh_page(struct hstate *h, gfp_t how)
+{
+	struct page *page;
+
+	/* Pages of 1 GiB are taken from memblock at boot. */
+	if (gigantic(h))
+		return NULL;
+	page = alloc_pages_type(GFP_HIGHUSER | __GFP_COMP | __GFP_NOWARN | how, h->order,
+				PAGE_HUGETLB);
+	if (page)
+		page->refcount = 0;
+	return page;
+}
+
+/* To the buddy: no reference, on no list. */
+static void release_page_of(struct hstate *h, struct page *head)
+{
+	head->private_ = 0;
+	head->mapping = NULL;
+	if (!gigantic(h)) {
+		head->refcount = 1;
+		head->type = PAGE_OTHER;
+		__free_pages(head, h->order);
+		return;
+	}
+	hugetlb_free_gigantic(head, h->order);
+}
+
+/* hugetlb_lock held. */
+static void enqueue(struct hstate *h, struct page *head)
+{
+	head->private_ = 0;
+	head->mapping = NULL;
+	list_add(&head->lru, &h->free_list);
+	h->free++;
+}
+
+void hugetlb_add_to_pool(struct hstate *h, struct page *head)
+{
+	spin_lock(&hugetlb_lock);
+	h->nr++;
+	enqueue(h, head);
+	spin_unlock(&hugetlb_lock);
+}
+
+static struct page *dequeue(struct hstate *h)
+{
+	struct page *head;
+
+	if (list_empty(&h->free_list))
+		return NULL;
+	head = list_first_entry(&h->free_list, struct page, lru);
+	list_del(&head->lru);
+	h->free--;
+	return head;
+}
+
+/* ---- taking and giving back -------------------------------------------------------------------
+ */
+
+/* One more page than the pool was made for, if nr_overcommit allows: counted, on no list. */
+static struct page *alloc_surplus(struct hstate *h)
+{
+	struct page *head;
+
+	spin_lock(&hugetlb_lock);
+	if (gigantic(h) || h->surplus >= h->nr_overcommit) {
+		spin_unlock(&hugetlb_lock);
+		return NULL;
+	}
+	spin_unlock(&hugetlb_lock);
+	head = fresh_page(h, __GFP_RETRY_MAYFAIL);
+	if (!head)
+		return NULL;
+	spin_lock(&hugetlb_lock);
+	if (h->surplus >= h->nr_overcommit) {
+		/* Others were faster. */
+		spin_unlock(&hugetlb_lock);
+		release_page_of(h, head);
+		return NULL;
+	}
+	h->surplus++;
+	h->nr++;
+	spin_unlock(&hugetlb_lock);
+	return head;
+}
+
+struct page *hugetlb_take_page(struct hstate *h, bool reserved)
+{
+	struct page *head = NULL;
+
+	spin_lock(&hugetlb_lock);
+	if (reserved || h->free > h->resv)
+		head = dequeue(h);
+	if (head && reserved)
+		h->resv--;
+	spin_unlock(&hugetlb_lock);
+	VM_BUG_ON(reserved && !head); /* H1 */
+	if (!head)
+		head = alloc_surplus(h);
+	if (!head)
+		return NULL;
+	WRITE_ONCE(head->refcount, 1);
+	return head;
+}
+
+void hugetlb_free_page(struct page *head)
+{
+	struct hstate *h = page_hstate(head);
+	struct hugepage_subpool *spool = (void *)(head->private_ & ~HUGETLB_RESTORE_RESERVE);
+	bool restore = hugetlb_page_restores(head), gone;
+
+	if (unlikely(hugetlb_mapcount(head)))
+		bad_page(head, "huge page freed while mapped");
+	/* A mount with min_size keeps the promise. */
+	if (!restore && spool)
+		restore = !hugepage_subpool_return(spool, 1);
+	spin_lock(&hugetlb_lock);
+	/* Any page may stand for the surplus: what counts is the number. One that a promise needs
+	 * stays. */
+	gone = h->surplus && !restore;
+	if (gone) {
+		h->surplus--;
+		h->nr--;
+	} else {
+		h->resv += restore;
+		enqueue(h, head);
+	}
+	spin_unlock(&hugetlb_lock);
+	if (gone)
+		release_page_of(h, head);
+	if (spool)
+		hugepage_subpool_put(spool);
+}
+
+/* ---- promises ---------------------------------------------------------------------------------
+ */
+
+/* Make free - resv at least `delta`. hugetlb_lock held, dropped and taken again. */
+static int gather_surplus(struct hstate *h, u64 delta)
+{
+	while (h->free < h->resv + delta) {
+		struct page *head;
+
+		spin_unlock(&hugetlb_lock);
+		head = alloc_surplus(h);
+		spin_lock(&hugetlb_lock);
+		if (!head)
+			return -ENOMEM;
+		enqueue(h, head);
+	}
+	return 0;
+}
+
+/* Surplus pages that nobody was promised go. hugetlb_lock held; they come onto `out`. */
+static void trim_surplus(struct hstate *h, struct list_head *out)
+{
+	while (h->surplus && h->free > h->resv) {
+		struct page *head = dequeue(h);
+
+		if (!head)
+			break;
+		h->surplus--;
+		h->nr--;
+		list_add(&head->lru, out);
+	}
+}
+
+static void release_list(struct hstate *h, struct list_head *pages)
+{
+	struct page *head, *n;
+
+	list_for_each_entry_safe (head, n, pages, lru) {
+		list_del(&head->lru);
+		release_page_of(h, head);
+	}
+}
+
+int hugetlb_acct_memory(struct hstate *h, s64 delta)
+{
+	LIST_HEAD(gone);
+	int err = 0;
+
+	if (!delta)
+		return 0;
+	spin_lock(&hugetlb_lock);
+	if (delta > 0) {
+		err = gather_surplus(h, delta);
+		if (!err)
+			h->resv += delta;
+	} else {
+		VM_BUG_ON(h->resv < (u64)-delta);
+		h->resv += delta;
+	}
+	if (err || delta < 0)
+		trim_surplus(h, &gone);
+	spin_unlock(&hugetlb_lock);
+	release_list(h, &gone);
+	return err;
+}
+
+/* ---- the size of the pool ---------------------------------------------------------------------
+ */
+
+static u64 persistent(const struct hstate *h)
+{
+	return h->nr - h->surplus;
+}
+
+static void grow(struct hstate *h, u64 count)
+{
+	spin_lock(&hugetlb_lock);
+	/* What is surplus becomes part of the pool first. */
+	while (h->surplus && persistent(h) < count)
+		h->surplus--;
+	while (persistent(h) < count) {
+		struct page *head;
+
+		spin_unlock(&hugetlb_lock);
+		head = current_thread_info()->flags & TIF_KILLED
+			       ? NULL
+			       : fresh_page(h, __GFP_RETRY_MAYFAIL);
+		spin_lock(&hugetlb_lock);
+		if (!head)
+			break;
+		h->nr++;
+		enqueue(h, head);
+	}
+	spin_unlock(&hugetlb_lock);
+}
+
+static void shrink(struct hstate *h, u64 count)
+{
+	LIST_HEAD(gone);
+	u64 least;
+
+	spin_lock(&hugetlb_lock);
+	/* Pages in use or promised cannot go: they become surplus, and go when they are freed. */
+	least = max(count, h->resv + h->nr - h->free);
+	while (persistent(h) > least) {
+		struct page *head = dequeue(h);
+
+		if (!head)
+			break;
+		h->nr--;
+		list_add(&head->lru, &gone);
+	}
+	while (persistent(h) > count)
+		h->surplus++;
+	spin_unlock(&hugetlb_lock);
+	release_list(h, &gone);
+}
+
+int hugetlb_set_pool(struct hstate *h, u64 count)
+{
+	mutex_lock(&pool_mutex);
+	if (count > persistent(h))
+		grow(h, count);
+	else
+		shrink(h, count);
+	h->max_huge_pages = persistent(h);
+	mutex_unlock(&pool_mutex);
+	return 0;
+}
+
+int hugetlb_set_overcommit(struct hstate *h, u64 count)
+{
+	if (gigantic(h))
+		return -EINVAL;
+	spin_lock(&hugetlb_lock);
+	h->nr_overcommit = count;
+	spin_unlock(&hugetlb_lock);
+	return 0;
+}
+
+/* ---- for the audit ---------------------------------------------------------------------------- */
+
+LIST_HEAD(hugetlb_files);    /* hugetlb_lock */
+LIST_HEAD(hugetlb_subpools); /* hugetlb_lock */
+
+void hugetlb_list_add(struct list_head *link, struct list_head *list)
+{
+	spin_lock(&hugetlb_lock);
+	list_add_tail(link, list);
+	spin_unlock(&hugetlb_lock);
+}
+
+void hugetlb_list_del(struct list_head *link)
+{
+	spin_lock(&hugetlb_lock);
+	list_del(link);
+	spin_unlock(&hugetlb_lock);
+}
+
+void hugetlb_audit_layout(struct mmvm_audit_hugetlb_layout *l)
+{
+	*l = (struct mmvm_audit_hugetlb_layout){
+		.hstates_gva = (u64)(unsigned long)hstates,
+		.nr_hstates = nr_hstates,
+		.hstate_stride = sizeof(struct hstate),
+		.order_offset = offsetof(struct hstate, order),
+		.free_list_offset = offsetof(struct hstate, free_list),
+		.nr_offset = offsetof(struct hstate, nr),
+		.free_offset = offsetof(struct hstate, free),
+		.resv_offset = offsetof(struct hstate, resv),
+		.surplus_offset = offsetof(struct hstate, surplus),
+		.files_gva = (u64)(unsigned long)&hugetlb_files,
+		.subpools_gva = (u64)(unsigned long)&hugetlb_subpools,
+		.file_link_offset = offsetof(struct hugetlb_file, link),
+		.file_hstate_offset = offsetof(struct hugetlb_file, h),
+		.file_resv_offset = offsetof(struct hugetlb_file, resv),
+		.file_mapping_offset = offsetof(struct hugetlb_file, mapping),
+		.subpool_link_offset = offsetof(struct hugepage_subpool, link),
+		.subpool_hstate_offset = offsetof(struct hugepage_subpool, h),
+		.subpool_reserved_offset = offsetof(struct hugepage_subpool, reserved),
+		.vma_resv_offset = offsetof(struct vm_area_struct, resv),
+		.vma_mapping_offset = offsetof(struct vm_area_struct, mapping),
+		.vma_pgoff_offset = offsetof(struct vm_area_struct, pgoff),
+		.mapping_file_offset = offsetof(struct address_space, private_),
+	};
+	hugetlb_audit_resv_layout(l);
+}
+
+/* ---- reports ---------------------------------------------------------------------------------- */
+
+void hugetlb_report_meminfo(struct report *r)
+{
+	const struct hstate *d = default_hstate;
+	u64 kb = 0;
+
+	for (unsigned int i = 0; i < nr_hstates; i++)
+		kb += hstates[i].nr * (hstate_size(&hstates[i]) >> 10);
+	report_printf(r, "HugePages_Total:   %5lu\n", (unsigned long)d->nr);
+	report_printf(r, "HugePages_Free:    %5lu\n", (unsigned long)d->free);
+	report_printf(r, "HugePages_Rsvd:    %5lu\n", (unsigned long)d->resv);
+	report_printf(r, "HugePages_Surp:    %5lu\n", (unsigned long)d->surplus);
+	report_printf(r, "Hugepagesize:   %8lu kB\n", (unsigned long)(hstate_size(d) >> 10));
+	report_printf(r, "Hugetlb:        %8lu kB\n", (unsigned long)kb);
+}

@@ -1,0 +1,197 @@
+/*
+ * hugetlb from inside: pools, promises, copies, truncation; each case is audited from outside when it
+ * has ended. The calls themselves are compared with Linux by user/conform_huge.
+ */
+#include "mm/huge/hugetlb.h"
+#include "mm/virt/large.h"
+#include "tests/tests.h"
+
+#define HUGE  PMD_SIZE
+#define RW    (PROT_READ | PROT_WRITE)
+#define FLAGS (MAP_ANONYMOUS | MAP_HUGETLB)
+#define MEM   "memory=64M append=hugepages=8"
+
+static struct hstate *pool(void)
+{
+	return &hstates[0];
+}
+
+static long map(struct mm_struct *mm, unsigned long pages, int flags)
+{
+	return do_mmap(mm, 0, pages * HUGE, RW, FLAGS | flags, 0);
+}
+
+GUEST_TEST(hugetlb, boot_fills_the_pool, 0, 0, MEM)
+{
+	CHECK_EQ(pool()->nr, 8);
+	CHECK_EQ(pool()->free, 8);
+	CHECK_EQ(pool()->resv, 0);
+}
+
+GUEST_TEST(hugetlb, one_leaf_maps_two_mebibytes, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 faults = ev(MMVM_FAULT_ANON);
+	unsigned long next;
+	unsigned int level;
+	pte_t *leaf;
+	long a = map(mm, 2, MAP_PRIVATE);
+
+	REQUIRE(a > 0 && !(a & (HUGE - 1)));
+	CHECK_EQ(pool()->resv, 2);
+	CHECK_EQ(testmm_write(mm, a + 0x12345678 % HUGE, 7), 0);
+	CHECK_EQ(testmm_write(mm, a + HUGE - 8, 8), 0);
+	CHECK_EQ(ev(MMVM_FAULT_ANON) - faults, 1);
+	leaf = walk_leaf(mm->pgd, a, &level, &next);
+	CHECK(leaf && level == PT_LEVEL_PMD && pte_huge(pte_read(leaf)));
+	CHECK(!walk_pte(mm->pgd, a));
+	CHECK_EQ(mm->hugetlb_usage, 512);
+	CHECK_EQ(mm->rss_anon, 0);
+	CHECK_EQ(pool()->resv, 1);
+	CHECK_EQ(pool()->free, 7);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+	CHECK_EQ(pool()->resv, 0);
+	CHECK_EQ(pool()->free, 8);
+}
+
+GUEST_TEST(hugetlb, promises_are_never_overdrawn, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 5, MAP_PRIVATE), b, c;
+
+	REQUIRE(a > 0);
+	CHECK_EQ(map(mm, 4, MAP_PRIVATE), -ENOMEM);
+	b = map(mm, 3, MAP_SHARED);
+	REQUIRE(b > 0);
+	/* Nothing is left that was not promised. */
+	c = map(mm, 1, MAP_PRIVATE | MAP_NORESERVE);
+	REQUIRE(c > 0);
+	CHECK_EQ(testmm_touch(mm, c, true), VM_FAULT_SIGBUS);
+	for (unsigned long i = 0; i < 5; i++)
+		CHECK_EQ(testmm_touch(mm, a + i * HUGE, true), 0);
+	for (unsigned long i = 0; i < 3; i++)
+		CHECK_EQ(testmm_touch(mm, b + i * HUGE, true), 0);
+	CHECK_EQ(pool()->free, 0);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(hugetlb, fork_shares_and_copies, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	long a = map(mm, 1, MAP_PRIVATE);
+	u64 v = 0;
+
+	REQUIRE(a > 0);
+	CHECK_EQ(testmm_write(mm, a, 1), 0);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	CHECK_EQ(testmm_read(child, a, &v), 0);
+	CHECK_EQ(v, 1);
+	CHECK_EQ(pool()->free, 7);
+	CHECK_EQ(testmm_write(child, a, 2), 0);
+	CHECK_EQ(pool()->free, 6);
+	CHECK_EQ(testmm_read(mm, a, &v), 0);
+	CHECK_EQ(v, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(child);
+	CHECK_EQ(pool()->free, 7);
+	CHECK_EQ(testmm_write(mm, a, 3), 0); /* the only owner: no copy */
+	CHECK_EQ(pool()->free, 7);
+	mmput(mm);
+}
+
+GUEST_TEST(hugetlb, owner_wins_when_the_pool_is_empty, 0, 0, "memory=64M append=hugepages=1")
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	long a = map(mm, 1, MAP_PRIVATE);
+	u64 v = 0;
+
+	REQUIRE(a > 0);
+	CHECK_EQ(testmm_write(mm, a, 1), 0);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	CHECK_EQ(testmm_touch(child, a, true), VM_FAULT_SIGBUS);
+	CHECK_EQ(testmm_read(child, a, &v), 0);
+	CHECK_EQ(testmm_write(mm, a, 2), 0);
+	CHECK_EQ(testmm_read(child, a, &v), VM_FAULT_SIGBUS);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(child);
+	mmput(mm);
+	CHECK_EQ(pool()->free, 1);
+}
+
+/* Every allocation on the way fails once: nothing is lost, and it works afterwards. */
+GUEST_TEST(hugetlb, each_failed_allocation_leaves_nothing, 0, 0, MEM)
+{
+	for (u64 k = 1; k < 40; k++) {
+		struct mm_struct *mm = mm_alloc(), *child = NULL;
+		u64 failed = alloc_fail_count();
+		long a, b;
+
+		REQUIRE(mm);
+		alloc_fail_nth(k);
+		a = map(mm, 2, MAP_PRIVATE);
+		b = map(mm, 2, MAP_SHARED);
+		if (a > 0) {
+			testmm_touch(mm, a, true);
+			child = dup_mm(mm);
+			if (child)
+				testmm_touch(child, a, true);
+		}
+		if (b > 0)
+			testmm_touch(mm, b + HUGE, true);
+		alloc_fail_nth(0);
+		if (child)
+			mmput(child);
+		mmput(mm);
+		CHECK_EQ(pool()->resv, 0);
+		CHECK_EQ(pool()->free, 8);
+		if (alloc_fail_count() == failed)
+			break;
+	}
+	CHECK_EQ(testchan_audit(), 0);
+}
+
+#define PLANTED MMVM_TESTF_EXPECT_AUDIT
+
+GUEST_TEST(hugetlb, planted_free_count, PLANTED, 0, MEM)
+{
+	pool()->free--;
+	test_expect_audit(t, "hugetlb_pool");
+}
+
+GUEST_TEST(hugetlb, planted_reserve, PLANTED, 0, MEM)
+{
+	pool()->resv++;
+	test_expect_audit(t, "hugetlb_reserve");
+}
+
+GUEST_TEST(hugetlb, planted_lost_page, PLANTED, 0, MEM)
+{
+	list_del(pool()->free_list.next);
+	pool()->free--;
+	test_expect_audit(t, "hugetlb_pool");
+}
+
+GUEST_TEST(hugetlb, planted_mapcount, PLANTED, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 1, MAP_PRIVATE);
+	unsigned long next;
+	unsigned int level;
+
+	REQUIRE(a > 0 && !testmm_touch(mm, a, true));
+	hugetlb_add_rmap(pfn_to_page(pte_pfn(pte_read(walk_leaf(mm->pgd, a, &level, &next)))), 1);
+	test_expect_audit(t, "mapcount");
+}
+
+GUEST_TEST(hugetlb, planted_usage, PLANTED, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+
+	REQUIRE(mm);
+	mm->hugetlb_usage += 512;
+	test_expect_audit(t, "rss");
+}

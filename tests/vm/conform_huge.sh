@@ -1,0 +1,38 @@
+#!/bin/sh
+# The calls about huge pages answer as Linux answers them: user/conform_huge (MAP_HUGETLB, MFD_HUGETLB, hugetlbfs, pools, promises,
+# copies, signals) run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
+#    conform_huge.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
+set -u
+name=conform_huge
+B=$1
+. "$(dirname "$0")/lib.inc"
+have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+here=$(cd "$B" && pwd)
+
+# transcript FILE: what the program said, without the kernel's lines and what mmvm says afterwards
+transcript() { sed -E '/^end of the cases$/q' "$1" | grep -v -e '^\[ *[0-9]*\.[0-9]*\]' -e '^mmvm: running in the lab'; }
+same() {
+	diff "$1" "$2" >"$dir/diff" && return 0
+	echo "# $(grep -c '^[<>]' "$dir/diff") lines differ; < guestmm, > Linux"
+	head -n 12 "$dir/diff" | sed 's/^/# /'
+	false
+}
+lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
+
+cat >"$dir/inside" <<END
+$here/user/conform_huge >$dir/linux </dev/null
+$here/mmvm run --accel kvm --memory 128M --exec conform_huge >$dir/guest 2>$dir/err
+echo \$? >$dir/status
+END
+LIMIT=300 run lab -- sh "$dir/inside"
+ok "the lab ran them" [ "$status" = 0 ]
+transcript "$dir/guest" >"$dir/guest.cases"
+ok "Linux: all cases" lines "$dir/linux" 250
+ok "guestmm: the program ends well" [ "$(cat "$dir/status")" = 0 ]
+ok "guestmm answers as Linux" same "$dir/guest.cases" "$dir/linux"
+
+# The comparison can fail: one number changed.
+sed 's/^eight: nr 8 free 8/eight: nr 8 free 7/' "$dir/guest.cases" >"$dir/wrong"
+(same "$dir/wrong" "$dir/linux") >"$dir/found" 2>&1
+ok "a difference would be found" grep -q '^# < eight: nr 8 free 7' "$dir/found"
+finish
