@@ -29,7 +29,13 @@
 	X(NR_SWAPCACHE, "nr_swapcached")                  \
 	X(NR_VMALLOC, "nr_vmalloc")                       \
 	X(NR_ZSPAGES, "nr_zspages")                       \
-	X(NR_FREE_CMA, "nr_free_cma")
+	X(NR_FREE_CMA, "nr_free_cma")                     \
+	/* Events of a zone (they only go up). */         \
+	X(NUMA_HIT, "numa_hit")                           \
+	X(NUMA_MISS, "numa_miss")                         \
+	X(NUMA_FOREIGN, "numa_foreign")                   \
+	X(NUMA_LOCAL, "numa_local")                       \
+	X(NUMA_OTHER, "numa_other")
 
 /** Events (they only go up). Per CPU in the shared window; the reader sums. */
 #define MMVM_VM_EVENTS(X)                                                 \
