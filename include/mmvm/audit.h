@@ -48,6 +48,8 @@
 	X(AUDIT_CACHE, "page_cache",                                                           \
 	  "a page of a file is not at its place in its tree, or a tree holds something else")  \
 	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")       \
+	X(AUDIT_MIGRATION, "migration",                                                        \
+	  "a migration entry names a page that is not being moved")                            \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                         \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                         \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -203,5 +205,13 @@ struct mmvm_audit_root {
 #define MMVM_SWP_TYPE_SHIFT   2
 #define MMVM_SWP_TYPE_BITS    5
 #define MMVM_SWP_OFFSET_SHIFT 9
+
+/* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
+ * PG_migrating). The offset is its frame and the bits that the PTE had. */
+#define MMVM_SWP_MIGRATION_READ	 30
+#define MMVM_SWP_MIGRATION_WRITE 31
+#define MMVM_MIGRATION_PFN	 ((1ull << 40) - 1)
+#define MMVM_MIGRATION_YOUNG	 (1ull << 48)
+#define MMVM_MIGRATION_DIRTY	 (1ull << 49)
 
 #endif

@@ -76,6 +76,8 @@
 	X(DROP_PAGECACHE, "drop_pagecache")                               \
 	X(NR_DIRTIED, "nr_dirtied")                                       \
 	X(NR_WRITTEN, "nr_written")                                       \
+	X(PGMIGRATE_SUCCESS, "pgmigrate_success")                         \
+	X(PGMIGRATE_FAIL, "pgmigrate_fail")                               \
 	X(COMPACT_STALL, "compact_stall")                                 \
 	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned")               \
 	X(SWAP_RA, "swap_ra")                                             \
@@ -104,6 +106,7 @@
 	X(MMVM_READAHEAD, "mmvm_readahead")                               \
 	X(MMVM_READAHEAD_ASYNC, "mmvm_readahead_async")                   \
 	X(MMVM_DIRTY_THROTTLED, "mmvm_dirty_throttled")                   \
+	X(MMVM_MIGRATION_WAIT, "mmvm_migration_wait")                     \
 	X(MMVM_PCP_REFILL, "mmvm_pcp_refill")                             \
 	X(MMVM_PCP_DRAIN, "mmvm_pcp_drain")                               \
 	X(MMVM_BUDDY_FALLBACK, "mmvm_buddy_fallback")                     \
