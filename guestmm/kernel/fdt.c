@@ -18,6 +18,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/memblock.h"
+#include "mm/phys/zone.h"
 
 #define FDT_MAGIC      0xd00dfeedu
 #define FDT_BEGIN_NODE 1u
@@ -98,7 +99,7 @@ static __init void node_distances(const struct prop *p)
 		u32 from = be32(p->data + i), to = be32(p->data + i + 4),
 		    distance = be32(p->data + i + 8);
 
-		if (from >= MMVM_MAX_NODES || to >= MMVM_MAX_NODES || distance > 255)
+		if (node_set_distance(from, to, distance))
 			panic("device tree: bad distance map");
 		boot_info.node_distance[from][to] = (u8)distance;
 	}
@@ -119,7 +120,7 @@ static __init void node_done(const struct node *n)
 		u64 cpu = prop_u64(&n->reg);
 
 		if (cpu < MMVM_MAX_CPUS)
-			boot_info.cpu_node[cpu] = node_id(n);
+			node_set_cpu(cpu, boot_info.cpu_node[cpu] = node_id(n));
 		boot_info.nr_cpus++;
 	} else if (prop_is(&n->compatible, "numa-distance-map-v1")) {
 		node_distances(&n->distances);

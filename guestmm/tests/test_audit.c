@@ -7,6 +7,7 @@
  * each, and RAM's size is the host's, so nothing inside the guest can make that sum wrong.
  */
 #include "mm/phys/folio.h"
+#include "mm/virt/migrate_entry.h"
 #include "mmvm/audit.h"
 #include "tests/tests.h"
 
@@ -438,6 +439,18 @@ GUEST_TEST(audit, resident_pages_of_an_address_space, PLANTED, 0, MEM)
 	REQUIRE(mm);
 	mm->rss_anon++;
 	test_expect_audit(t, "rss");
+}
+
+GUEST_TEST(audit, migration_entry_left_behind, PLANTED, 0, MEM)
+{
+	unsigned long a;
+	struct mm_struct *mm = planted_mm(t, 4, &a);
+	pte_t *pte;
+
+	REQUIRE(mm);
+	pte = walk_pte(mm->pgd, a);
+	pte_set(pte, swp_entry_to_pte(make_migration_entry(pte_read(pte))));
+	test_expect_audit(t, "migration");
 }
 
 GUEST_TEST(audit, page_outside_every_vma, PLANTED, 0, MEM)

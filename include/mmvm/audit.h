@@ -52,6 +52,8 @@
 	  "a pool of huge pages disagrees with its free list or its pages")                    \
 	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                            \
 	  "promised huge pages disagree with those who were promised them")                    \
+	X(AUDIT_MIGRATION, "migration",                                                        \
+	  "a migration entry names a page that is not being moved")                            \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                         \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                         \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -228,5 +230,13 @@ struct mmvm_audit_root {
 #define MMVM_SWP_TYPE_SHIFT   2
 #define MMVM_SWP_TYPE_BITS    5
 #define MMVM_SWP_OFFSET_SHIFT 9
+
+/* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
+ * PG_migrating). The offset is its frame and the bits that the PTE had. */
+#define MMVM_SWP_MIGRATION_READ	 30
+#define MMVM_SWP_MIGRATION_WRITE 31
+#define MMVM_MIGRATION_PFN	 ((1ull << 40) - 1)
+#define MMVM_MIGRATION_YOUNG	 (1ull << 48)
+#define MMVM_MIGRATION_DIRTY	 (1ull << 49)
 
 #endif

@@ -71,6 +71,8 @@ enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
 	X(PG_error, "error")             \
 	X(PG_waiters, "waiters")         \
 	X(PG_workingset, "workingset")   \
+	X(PG_isolated, "isolated")       \
+	X(PG_migrating, "migrating")     \
 	X(PG_lazyfree, "lazyfree")       \
 	X(PG_young, "young")
 

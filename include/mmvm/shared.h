@@ -14,9 +14,9 @@
 
 #define MMVM_SHARED_MAGIC 0x53564d4dull /* "MMVS" */
 
-#define MMVM_MAX_EVENTS	    128
+#define MMVM_MAX_EVENTS	    256
 #define MMVM_MAX_ZONES	    16
-#define MMVM_MAX_ZONE_STATS 32
+#define MMVM_MAX_ZONE_STATS 48
 _Static_assert(NR_VM_EVENT_ITEMS <= MMVM_MAX_EVENTS, "grow MMVM_MAX_EVENTS");
 _Static_assert(NR_ZONE_STAT_ITEMS <= MMVM_MAX_ZONE_STATS, "grow MMVM_MAX_ZONE_STATS");
 

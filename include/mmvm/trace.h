@@ -69,6 +69,7 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(SWAP_IN_ZERO, "swap_in_zero", "swap", "wanted", "entry")                                \
 	X(READ_END, "read_end", "swap", "status", "entry")                                        \
 	X(LOCK_WAIT, "lock_wait", "reclaim", "-", "-") /* somebody waits for the page's lock */   \
+	X(MIGRATE, "migrate", "reclaim", "reason", "new_pfn") /* pfn: the old frame */            \
 	/* processes; addr of exec: the first eight letters of the name */                        \
 	X(FORK, "fork", "process", "-", "pid") /* pid: the parent; mm, addr: the child */         \
 	X(EXEC, "exec", "process", "-", "name")                                                   \
@@ -107,7 +108,8 @@ enum mmvm_trace_result { TRACE_OK, TRACE_SEGV, TRACE_BUS, TRACE_OOM };
 	X(FILE, "file")    \
 	X(REUSE, "reuse")  \
 	X(FORK, "fork")    \
-	X(MOVE, "move")
+	X(MOVE, "move")    \
+	X(MIGRATE, "migrate")
 #define MMVM_ENUM_(name, text) TRACE_MAP_##name,
 enum mmvm_trace_map { MMVM_TRACE_MAPS(MMVM_ENUM_) NR_TRACE_MAPS };
 #undef MMVM_ENUM_
@@ -117,7 +119,8 @@ enum mmvm_trace_map { MMVM_TRACE_MAPS(MMVM_ENUM_) NR_TRACE_MAPS };
 	X(RECLAIM, "reclaim") \
 	X(DISCARD, "discard") \
 	X(COW, "cow")         \
-	X(MOVE, "move")
+	X(MOVE, "move")       \
+	X(MIGRATE, "migrate")
 #define MMVM_ENUM_(name, text) TRACE_UNMAP_##name,
 enum mmvm_trace_unmap { MMVM_TRACE_UNMAPS(MMVM_ENUM_) NR_TRACE_UNMAPS };
 #undef MMVM_ENUM_

@@ -29,7 +29,13 @@
 	X(NR_SWAPCACHE, "nr_swapcached")                  \
 	X(NR_VMALLOC, "nr_vmalloc")                       \
 	X(NR_ZSPAGES, "nr_zspages")                       \
-	X(NR_FREE_CMA, "nr_free_cma")
+	X(NR_FREE_CMA, "nr_free_cma")                     \
+	/* Events of a zone (they only go up). */         \
+	X(NUMA_HIT, "numa_hit")                           \
+	X(NUMA_MISS, "numa_miss")                         \
+	X(NUMA_FOREIGN, "numa_foreign")                   \
+	X(NUMA_LOCAL, "numa_local")                       \
+	X(NUMA_OTHER, "numa_other")
 
 /** Events (they only go up). Per CPU in the shared window; the reader sums. */
 #define MMVM_VM_EVENTS(X)                                                 \
@@ -70,6 +76,8 @@
 	X(DROP_PAGECACHE, "drop_pagecache")                               \
 	X(NR_DIRTIED, "nr_dirtied")                                       \
 	X(NR_WRITTEN, "nr_written")                                       \
+	X(PGMIGRATE_SUCCESS, "pgmigrate_success")                         \
+	X(PGMIGRATE_FAIL, "pgmigrate_fail")                               \
 	X(COMPACT_STALL, "compact_stall")                                 \
 	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned")               \
 	X(SWAP_RA, "swap_ra")                                             \
@@ -98,6 +106,7 @@
 	X(MMVM_READAHEAD, "mmvm_readahead")                               \
 	X(MMVM_READAHEAD_ASYNC, "mmvm_readahead_async")                   \
 	X(MMVM_DIRTY_THROTTLED, "mmvm_dirty_throttled")                   \
+	X(MMVM_MIGRATION_WAIT, "mmvm_migration_wait")                     \
 	X(MMVM_PCP_REFILL, "mmvm_pcp_refill")                             \
 	X(MMVM_PCP_DRAIN, "mmvm_pcp_drain")                               \
 	X(MMVM_BUDDY_FALLBACK, "mmvm_buddy_fallback")                     \

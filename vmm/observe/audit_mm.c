@@ -97,12 +97,41 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	}
 }
 
+/** T6: the entry of a page that moves. It counts as that page. */
+static void migration_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t pfn)
+{
+	const uint64_t moving = 1ull << PG_locked | 1ull << PG_migrating;
+	uint32_t i = frame_index(a, pfn);
+
+	if (i == NO_FRAME || (a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
+	    !type_is_user(a->frame[i].state) || (a->page[i].flags & moving) != moving) {
+		audit_find(a, AUDIT_MIGRATION,
+			   "mm %#" PRIx64 ": %#" PRIx64 " waits for frame %#" PRIx64
+			   " to move, but that is %s",
+			   s->gva, addr, pfn,
+			   i == NO_FRAME		     ? "no RAM"
+			   : type_is_user(a->frame[i].state) ? "not being moved"
+							     : type_name(a->frame[i].state));
+		return;
+	}
+	if (a->frame[i].state == PAGE_ANON)
+		s->anon++;
+	else if (a->frame[i].state == PAGE_FILE)
+		s->file++;
+	else
+		s->shmem++;
+}
+
 static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
 {
 	uint64_t type = entry >> MMVM_SWP_TYPE_SHIFT & ((1u << MMVM_SWP_TYPE_BITS) - 1);
 	uint64_t slot = entry >> MMVM_SWP_OFFSET_SHIFT;
 
 	check_in_vma(a, s, addr, entry);
+	if (type >= MMVM_SWP_MIGRATION_READ) {
+		migration_leaf(a, s, addr, slot & MMVM_MIGRATION_PFN);
+		return;
+	}
 	s->swap++;
 	if (!audit_swap_use(a, type, slot))
 		audit_find(a, AUDIT_SWAP_MAP,

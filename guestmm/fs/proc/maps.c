@@ -14,6 +14,7 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/virt/migrate_entry.h"
 #include "mm/virt/mm.h"
 #include "mm/phys/page.h"
 #include "mm/huge/hugetlb.h"
@@ -90,6 +91,9 @@ static void count_pte(struct usage *u, const struct vm_area_struct *vma, pte_t p
 {
 	if (pte_none(pte) || (pte_present(pte) && pte_special(pte)))
 		return;
+	/* A page that moves is in memory. */
+	if (unlikely(pte_is_migration(pte)))
+		pte = migration_entry_pte(pte_to_swp_entry(pte));
 	if (pte_present(pte)) {
 		count_page(u, vma, pte);
 	} else if (swap_entry_valid(pte_to_swp_entry(pte))) {
@@ -248,7 +252,13 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 	if (!pte_present(pte)) {
 		swp_entry_t e = pte_to_swp_entry(pte);
 
-		return PM_SWAP | swp_type(e) | (u64)swp_offset(e) << PM_TYPE_BITS;
+		entry = PM_SWAP | swp_type(e) | (u64)swp_offset(e) << PM_TYPE_BITS;
+		/* As Linux shows it: of a type that is no swap area's, with the old frame. */
+		if (is_migration_entry(e))
+			entry = PM_SWAP | swp_type(e) |
+				(swp_offset(e) & MMVM_MIGRATION_PFN) << PM_TYPE_BITS |
+				(PageAnon(migration_entry_page(e)) ? 0 : PM_FILE);
+		return entry;
 	}
 	entry = PM_PRESENT | leaf_pfn(pte, level, addr);
 	if (pte_special(pte))

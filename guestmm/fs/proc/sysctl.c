@@ -46,6 +46,7 @@ int proc_parse_decimal(const char *text, s64 *out)
 	X(max_map_count, u32, sysctl_max_map_count, 0, 0x7fffffff, nothing())                    \
 	X(min_free_kbytes, u64, min_free_kbytes, 0, 1 << 30, setup_per_zone_wmarks())            \
 	X(watermark_scale_factor, u64, watermark_scale_factor, 1, 3000, setup_per_zone_wmarks()) \
+	X(numa_stat, int, numa_stat, 0, 1, numa_stat_changed())                                  \
 	X(dirty_background_ratio, unsigned int, dirty_background_ratio, 0, 100, nothing())       \
 	X(dirty_ratio, unsigned int, dirty_ratio, 0, 100, nothing())                             \
 	X(dirty_writeback_centisecs, unsigned int, dirty_writeback_centisecs, 0, 0x7fffffff,     \

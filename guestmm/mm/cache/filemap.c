@@ -22,6 +22,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/cache/filemap.h"
+#include "mm/phys/migrate.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/slab/slab.h"
 
@@ -293,6 +294,39 @@ bool page_cache_evict(struct page *page)
 bool page_cache_drop(struct page *page)
 {
 	return remove_unused(page, false);
+}
+
+/* The page's place in the levels of its zone. lock held. */
+static void count_levels(const struct address_space *mapping, const struct page *page, bool dirty,
+			 s64 n)
+{
+	page_stat_add(page, NR_FILE_PAGES, n);
+	if (mapping->flags & AS_SHMEM)
+		page_stat_add(page, NR_SHMEM, n);
+	if (dirty && mapping_is_written(mapping))
+		page_stat_add(page, NR_FILE_DIRTY, n);
+}
+
+int page_cache_migrate(struct folio *dst, struct folio *src, int expected)
+{
+	struct address_space *mapping = page_mapping_file(&src->page);
+	unsigned long flags = spin_lock_irqsave(&mapping->lock);
+	int err = -EAGAIN;
+
+	/* F2. The tags stay with the place. */
+	if (atomic_cmpxchg(&src->page.refcount, expected, expected - 1) == expected) {
+		folio_get(dst);
+		radix_replace(&mapping->pages, src->page.index, dst);
+		if (folio_zone(dst) != folio_zone(src)) {
+			bool dirty = folio_test_dirty(dst);
+
+			count_levels(mapping, &src->page, dirty, -1);
+			count_levels(mapping, &dst->page, dirty, 1);
+		}
+		err = 0;
+	}
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	return err;
 }
 
 struct page *find_or_create_page(struct address_space *mapping, unsigned long index, u32 gfp)

@@ -283,7 +283,13 @@ static inline struct address_space *page_mapping_file(const struct page *page)
 {
 	unsigned long m = (unsigned long)READ_ONCE(page->mapping);
 
-	return m & 1 ? NULL : (struct address_space *)m;
+	return m & 3 ? NULL : (struct address_space *)m;
+}
+
+/** Are its dirty pages written to a disk, and counted? Not those of memory-only files. */
+static inline bool mapping_is_written(const struct address_space *mapping)
+{
+	return mapping && mapping->ops->writepage && !(mapping->flags & AS_SHMEM);
 }
 
 void pagecache_init(void);

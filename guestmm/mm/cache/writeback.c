@@ -72,12 +72,6 @@ void writeback_init(void)
 
 /* ---- pages ------------------------------------------------------------------------------------ */
 
-/* Pages of these are written to a file some time. */
-static inline bool is_written(const struct address_space *mapping)
-{
-	return mapping && mapping->ops->writepage && !(mapping->flags & AS_SHMEM);
-}
-
 /* W1. Something of the mapping has just been tagged. */
 static __attribute__((noinline)) void add_dirty_mapping(struct address_space *mapping)
 {
@@ -103,7 +97,7 @@ void set_page_dirty(struct page *page)
 
 	if (PageDirty(page))
 		return;
-	if (!is_written(mapping)) {
+	if (!mapping_is_written(mapping)) {
 		SetPageDirty(page);
 		return;
 	}
@@ -122,7 +116,7 @@ bool clear_page_dirty_for_io(struct page *page)
 {
 	struct address_space *mapping = page_mapping_file(page);
 
-	if (!is_written(mapping))
+	if (!mapping_is_written(mapping))
 		return TestClearPageDirty(page);
 	if (page_mapped(page) && page_mkclean(page))
 		set_page_dirty(page);
@@ -134,7 +128,7 @@ bool clear_page_dirty_for_io(struct page *page)
 
 void cancel_dirty_page(struct page *page)
 {
-	if (TestClearPageDirty(page) && is_written(page_mapping_file(page)))
+	if (TestClearPageDirty(page) && mapping_is_written(page_mapping_file(page)))
 		page_stat_add(page, NR_FILE_DIRTY, -1);
 }
 
@@ -281,7 +275,7 @@ int write_cache_pages(struct address_space *mapping, struct writeback_control *w
 	unsigned long index = wbc->start;
 	struct page *pages[WRITE_BATCH];
 
-	if (!is_written(mapping))
+	if (!mapping_is_written(mapping))
 		return 0;
 	if (wbc->sync)
 		tag_pages_to_write(mapping, wbc->start, wbc->end);
@@ -330,7 +324,7 @@ int filemap_write_and_wait_range(struct address_space *mapping, u64 start, u64 e
 	s32 since = atomic_load(&mapping->wb_err);
 	int err;
 
-	if (!is_written(mapping) || end < start)
+	if (!mapping_is_written(mapping) || end < start)
 		return 0;
 	err = write_cache_pages(mapping, &wbc);
 	wait_for_writeback(mapping, wbc.start, wbc.end);
@@ -508,7 +502,7 @@ void balance_dirty_pages(struct address_space *mapping)
 	if (likely(++*n < CHECK_EVERY))
 		return;
 	*n = 0;
-	if (is_written(mapping))
+	if (mapping_is_written(mapping))
 		throttle();
 }
 

@@ -8,7 +8,7 @@
 /**
  * Allocate 2^order contiguous frames. Returns the head page with refcount 1, type PAGE_OTHER,
  * order set, mapcount -1; NULL when it cannot (never with __GFP_NOFAIL). Sleeps only with
- * __GFP_DIRECT_RECLAIM.
+ * __GFP_DIRECT_RECLAIM. Looks first at the node of the CPU it runs on.
  */
 static inline struct page *alloc_pages(gfp_t gfp, unsigned int order);
 static inline struct page *alloc_page(gfp_t gfp);
@@ -32,6 +32,17 @@ static inline struct page *alloc_pages(gfp_t gfp, unsigned int order)
 static inline struct page *alloc_page(gfp_t gfp)
 {
 	return __alloc_page(gfp, PAGE_OTHER);
+}
+/** As alloc_pages, from the node's zonelist. NUMA_NO_NODE: the CPU's node. */
+#define NUMA_NO_NODE (-1)
+struct page *__alloc_pages_node(unsigned int nid, gfp_t gfp, unsigned int order,
+				enum mmvm_page_type type);
+extern unsigned int nr_online_nodes;
+static inline struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
+{
+	if (nid == NUMA_NO_NODE || likely(nr_online_nodes == 1))
+		return alloc_pages(gfp, order);
+	return __alloc_pages_node(nid, gfp, order, PAGE_OTHER);
 }
 /** Up to `nr` single pages at once. Returns how many there are, fewer only when memory is out. */
 unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type type,

@@ -20,16 +20,24 @@ void memblock_for_each_span(memblock_span_fn fn, void *arg);
 void zones_init(u64 movablecore_pages);
 /** Highest zone for gfp & 0xf. */
 extern u8 gfp_zone_table[16];
-/** Where an allocation looks first, by CPU and gfp & 0x1f: its order-0 list of its first zone.
- * Lists of higher orders follow, NR_PCP_MIGRATETYPES further each. list NULL: no zone. */
+/** Where an allocation looks first, by CPU and gfp & 0x1f: its order-0 list of the first zone of the
+ * CPU's node. Lists of higher orders follow, NR_PCP_MIGRATETYPES further each. An empty list: take the
+ * long way. */
 struct pcp_first {
 	struct list_head *list;
 	struct per_cpu_pages *pcp;
 };
 extern struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
 extern const u8 gfp_migratetype_table[4]; /* by (gfp & (RECLAIMABLE | MOVABLE)) >> 3 */
-/** The node whose zonelist allocations walk. */
-extern pg_data_t *boot_node;
+
+/* node.c */
+/** Point pcp_first at each CPU's lists; after the zonelists are built. Boot only. */
+void pcp_first_init(void);
+/** Every node's zonelist, once the zones have their pages. Boot only. */
+void build_zonelists(void);
+/** An allocation that walked `node`'s zonelist from zones of type `highest` down got a page of `z`. Only
+ * while numa_stat is set. */
+void numa_count(const pg_data_t *node, enum zone_type highest, struct zone *z);
 
 /* page.c */
 void page_wait_init(void);
@@ -75,7 +83,8 @@ static inline bool page_type_in_use(const struct page *p)
 /* Set on a page that is being freed, each of these means that somebody still uses it. */
 #define PAGE_FLAGS_BAD_AT_FREE                                                         \
 	(1ull << PG_locked | 1ull << PG_lru | 1ull << PG_active | 1ull << PG_mlocked | \
-	 1ull << PG_unevictable | 1ull << PG_swapcache | 1ull << PG_writeback)
+	 1ull << PG_unevictable | 1ull << PG_swapcache | 1ull << PG_writeback |        \
+	 1ull << PG_isolated | 1ull << PG_migrating)
 
 /* A pageblock's struct pages are 2^PAGEBLOCK_SHIFT bytes, aligned to that, so a struct page's
  * address finds its pageblock's byte with a shift; pageblock_map has the start of both subtracted.
@@ -115,8 +124,6 @@ void pcp_init(struct zone *z);
 /** Fill an empty list. Returns blocks put there. */
 unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,
 			unsigned int migratetype);
-/** Point pcp_first at each zone's lists; after the zonelists are built. */
-void pcp_first_init(void);
 /** The CPU's cache is above its high mark: return a batch to the buddy. */
 void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp);
 void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp);

@@ -123,6 +123,11 @@ void unlock_page(struct page *p)
 	wake_up_page(p);
 }
 
+void wait_for_unlock(const struct page *p, bool (*done)(void *arg), void *arg)
+{
+	wait_event(page_waitqueue(p), done(arg));
+}
+
 void wait_on_page_writeback(struct page *p)
 {
 	if (likely(!PageWriteback(p)))

@@ -73,8 +73,11 @@ PAGE_FLAG(Writeback, PG_writeback)
 PAGE_FLAG(Reclaim, PG_reclaim)
 PAGE_FLAG(Readahead, PG_readahead)
 PAGE_FLAG(Error, PG_error)
+PAGE_FLAG(Waiters, PG_waiters)
+PAGE_FLAG(Isolated, PG_isolated)   /* a driver's page, taken for migration (mm/phys/migrate.h) */
+PAGE_FLAG(Migrating, PG_migrating) /* some PTEs are migration entries: not exclusive (locked) */
 PAGE_FLAG(Workingset, PG_workingset)
-PAGE_FLAG(Young, PG_young)	 /* accessed, and the PTE's bit taken by sampling (mm/report/access.c) */
+PAGE_FLAG(Young, PG_young) /* accessed, and the PTE's bit taken by sampling (mm/report/access.c) */
 PAGE_FLAG(Lazyfree, PG_lazyfree) /* MADV_FREE: may go unless a PTE is dirty */
 
 static inline int page_ref_count(const struct page *p)
@@ -114,4 +117,7 @@ bool trylock_page(struct page *p);
 void unlock_page(struct page *p);
 void wait_on_page_writeback(struct page *p);
 void end_page_writeback(struct page *p); /* any context; wakes waiters */
+/** Sleep until done(arg), which the page's lock holder makes true before he unlocks. The caller has set
+ * PG_waiters while he knew that this is yet to come. Holds no reference. */
+void wait_for_unlock(const struct page *p, bool (*done)(void *arg), void *arg);
 #endif

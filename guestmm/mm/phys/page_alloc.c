@@ -15,6 +15,7 @@
  *   MEMALLOC, TIF_MEMALLOC, TIF_OOM_VICTIM, TIF_KILLED   may use everything (not with NOMEMALLOC).
  *   NORETRY         one round of reclaim. RETRY_MAYFAIL: all rounds, but no OOM killer.
  *   NOFAIL          never NULL; only where sleeping is allowed.
+ *   THISNODE        no other node than the wanted one, whatever happens.
  *   neither of these, order <= 3: tries until the OOM killer has nobody left; order > 3: gives up.
  *
  * I1  A page leaves here with refcount 1, mapcount -1, flags = zone and node (and PG_head if asked
@@ -154,26 +155,29 @@ static struct page *rmqueue(struct zone *z, unsigned int order, unsigned int mig
 	return page;
 }
 
-static struct page *get_page_from_freelist(gfp_t gfp, unsigned int order, enum zone_watermark mark,
-					   unsigned int alloc_flags)
+static struct page *get_page_from_freelist(pg_data_t *node, gfp_t gfp, unsigned int order,
+					   enum zone_watermark mark, unsigned int alloc_flags)
 {
 	enum zone_type highest = gfp_zone(gfp);
 	unsigned int migratetype = gfp_migratetype(gfp);
 
-	for (struct zone **zp = boot_node->zonelist; *zp; zp++) {
+	for (struct zone **zp = node->zonelist; *zp; zp++) {
 		struct zone *z = *zp;
 		struct page *page;
 
 		if (z->type > highest)
 			continue;
-		if ((gfp & __GFP_THISNODE) && z->node != boot_node)
+		if ((gfp & __GFP_THISNODE) && z->node != node)
 			break;
 		if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
 		    !zone_watermark_ok(z, order, z->watermark[mark], highest, alloc_flags))
 			continue;
 		page = rmqueue(z, order, migratetype);
-		if (page)
+		if (page) {
+			if (unlikely(numa_stat))
+				numa_count(node, highest, z);
 			return page;
+		}
 	}
 	return NULL;
 }
@@ -195,12 +199,14 @@ static unsigned int gfp_to_alloc_flags(gfp_t gfp)
 	return alloc_flags;
 }
 
-static void wake_all_kswapds(gfp_t gfp, unsigned int order)
+static void wake_all_kswapds(pg_data_t *node, gfp_t gfp, unsigned int order)
 {
 	enum zone_type highest = gfp_zone(gfp);
 	pg_data_t *last = NULL;
 
-	for (struct zone **zp = boot_node->zonelist; *zp; zp++) {
+	for (struct zone **zp = node->zonelist; *zp; zp++) {
+		if ((gfp & __GFP_THISNODE) && (*zp)->node != node)
+			break;
 		if ((*zp)->type > highest || (*zp)->node == last)
 			continue;
 		last = (*zp)->node;
@@ -209,14 +215,16 @@ static void wake_all_kswapds(gfp_t gfp, unsigned int order)
 }
 
 /* Would some zone be above min if everything that reclaim can reach were gone? */
-static bool reclaim_could_help(gfp_t gfp, unsigned int order)
+static bool reclaim_could_help(pg_data_t *node, gfp_t gfp, unsigned int order)
 {
 	enum zone_type highest = gfp_zone(gfp);
 
-	for (struct zone **zp = boot_node->zonelist; *zp; zp++) {
+	for (struct zone **zp = node->zonelist; *zp; zp++) {
 		struct zone *z = *zp;
 		s64 reclaimable;
 
+		if ((gfp & __GFP_THISNODE) && z->node != node)
+			break;
 		if (z->type > highest)
 			continue;
 		reclaimable = zone_stat(z, NR_INACTIVE_FILE) + zone_stat(z, NR_ACTIVE_FILE) +
@@ -243,7 +251,7 @@ static void warn_alloc(gfp_t gfp, unsigned int order)
 	       (unsigned long)nr_free_pages());
 }
 
-static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
+static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int order)
 {
 	const bool can_reclaim = gfp & __GFP_DIRECT_RECLAIM;
 	unsigned int no_progress = 0, alloc_flags;
@@ -255,9 +263,9 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 		panic("BUG: __GFP_NOFAIL allocation where sleeping is not allowed");
 	for (;;) {
 		if (gfp & __GFP_KSWAPD_RECLAIM)
-			wake_all_kswapds(gfp, order);
+			wake_all_kswapds(node, gfp, order);
 		alloc_flags = gfp_to_alloc_flags(gfp);
-		page = get_page_from_freelist(gfp, order, WMARK_MIN, alloc_flags);
+		page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
 		if (page)
 			return page;
 		/* Who reclaims must not wait for reclaim. */
@@ -266,7 +274,7 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 
 		count_vm_event(ALLOCSTALL);
 		progress = try_to_free_pages(gfp, order);
-		page = get_page_from_freelist(gfp, order, WMARK_MIN, alloc_flags);
+		page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
 		if (page)
 			return page;
 		if (!drained) {
@@ -274,7 +282,7 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 			drained = true;
 			lru_add_drain_all();
 			drain_all_pages();
-			page = get_page_from_freelist(gfp, order, WMARK_MIN, alloc_flags);
+			page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
 			if (page)
 				return page;
 		}
@@ -283,7 +291,7 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 		if (order > COSTLY_ORDER && !(gfp & (__GFP_RETRY_MAYFAIL | __GFP_NOFAIL)))
 			goto nopage;
 		no_progress = progress && order <= COSTLY_ORDER ? 0 : no_progress + 1;
-		if (no_progress <= MAX_RECLAIM_RETRIES && reclaim_could_help(gfp, order)) {
+		if (no_progress <= MAX_RECLAIM_RETRIES && reclaim_could_help(node, gfp, order)) {
 			cond_resched();
 			continue;
 		}
@@ -295,7 +303,7 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 		if (oom_trylock()) {
 			/* Somebody may have freed, or killed, meanwhile: what counts is what the
 			 * lists hold now that nobody else decides. */
-			page = get_page_from_freelist(gfp, order, WMARK_HIGH, 0);
+			page = get_page_from_freelist(node, gfp, order, WMARK_HIGH, 0);
 			if (!page)
 				killed = out_of_memory(gfp, order);
 			oom_unlock();
@@ -312,7 +320,7 @@ static struct page *alloc_slowpath(gfp_t gfp, unsigned int order)
 			warn_alloc(gfp, order);
 			return NULL;
 		}
-		page = get_page_from_freelist(gfp, order, WMARK_MIN, ALLOC_NO_WATERMARKS);
+		page = get_page_from_freelist(node, gfp, order, WMARK_MIN, ALLOC_NO_WATERMARKS);
 		if (page)
 			return page;
 		no_progress = 0;
@@ -341,9 +349,10 @@ gfp_t alloc_check_context(gfp_t gfp)
 	return gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM);
 }
 
-static __attribute__((noinline)) struct page *alloc_pages_slow(gfp_t gfp, unsigned int order,
-							       enum mmvm_page_type type)
+static __attribute__((noinline)) struct page *
+alloc_pages_slow(gfp_t gfp, unsigned int order, enum mmvm_page_type type, unsigned int nid)
 {
+	pg_data_t *node = &node_data[nid];
 	struct page *page;
 
 	if (order > MAX_ORDER)
@@ -352,9 +361,9 @@ static __attribute__((noinline)) struct page *alloc_pages_slow(gfp_t gfp, unsign
 		return NULL;
 	if (gfp & __GFP_DIRECT_RECLAIM)
 		gfp = alloc_check_context(gfp);
-	page = get_page_from_freelist(gfp, order, WMARK_LOW, 0);
+	page = get_page_from_freelist(node, gfp, order, WMARK_LOW, 0);
 	if (unlikely(!page))
-		page = alloc_slowpath(gfp, order);
+		page = alloc_slowpath(node, gfp, order);
 	if (!page)
 		return NULL;
 	prep_page(page, order, type);
@@ -380,7 +389,7 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	struct page *page;
 
 	if (unlikely(order > PCP_MAX_ORDER || alloc_fail_countdown))
-		return alloc_pages_slow(gfp, order, type);
+		return alloc_pages_slow(gfp, order, type, numa_node_id());
 
 	flags = arch_irq_save();
 	ti = current_thread_info();
@@ -401,7 +410,7 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	return page;
 slow:
 	arch_irq_restore(flags);
-	return alloc_pages_slow(gfp, order, type);
+	return alloc_pages_slow(gfp, order, type, numa_node_id());
 }
 
 /* Traced, an allocation takes its own way, and the usual one keeps its registers. */
@@ -427,6 +436,16 @@ struct page *__alloc_page(gfp_t gfp, enum mmvm_page_type type)
 	if (unlikely(trace_on))
 		return traced_alloc(gfp, 0, type, TRACE_IP);
 	return alloc_fast(gfp, 0, type);
+}
+
+struct page *__alloc_pages_node(unsigned int nid, gfp_t gfp, unsigned int order,
+				enum mmvm_page_type type)
+{
+	struct page *page = alloc_pages_slow(gfp, order, type, nid);
+
+	if (page && unlikely(trace_on))
+		trace_point(ALLOC, TRACE_IP, .pfn = page_to_pfn(page), .arg = type, .order = order);
+	return page;
 }
 
 unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type type,
@@ -456,7 +475,7 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 		if (got == nr)
 			break;
 	single:
-		pages[got] = alloc_pages_slow(gfp, 0, type);
+		pages[got] = alloc_pages_slow(gfp, 0, type, numa_node_id());
 		if (!pages[got])
 			break;
 		got++;
@@ -481,14 +500,8 @@ unsigned long get_zeroed_page(gfp_t gfp)
 
 /* ---- freeing ---- */
 
-/* One of check_free()'s conditions holds: returns if all that is is that the block is compound. */
-static __attribute__((noinline)) void free_unusual(struct page *page)
+static __attribute__((noinline)) void __noreturn bad_free(const struct page *page)
 {
-	if (page_type_in_use(page) && !(page->flags & PAGE_FLAGS_BAD_AT_FREE) &&
-	    page->mapcount == -1) {
-		destroy_compound(page);
-		return;
-	}
 	if (page->type == PAGE_BUDDY || page->type == PAGE_PCP)
 		bad_page(page, "double free");
 	if (!page_type_in_use(page))
@@ -505,14 +518,11 @@ static __attribute__((noinline, cold)) void trace_free(const struct page *page, 
 	trace_point(FREE, ip, .pfn = page_to_pfn(page), .arg = page->type, .order = page->order);
 }
 
-/* Make a page whose last reference is gone ready for its list. */
-static __always_inline void check_free(struct page *page)
+/* May a page whose last reference is gone go to its list? No: it is in a bad state, or compound. */
+static __always_inline bool free_is_plain(const struct page *page)
 {
-	if (unlikely(!page_type_in_use(page) ||
-		     (page->flags & (PAGE_FLAGS_BAD_AT_FREE | 1ull << PG_head)) ||
-		     page->mapcount != -1))
-		free_unusual(page);
-	page->flags &= PAGE_FLAGS_KEPT;
+	return page_type_in_use(page) &&
+	       !(page->flags & (PAGE_FLAGS_BAD_AT_FREE | 1ull << PG_head)) && page->mapcount == -1;
 }
 
 /* Interrupts off. */
@@ -541,33 +551,45 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct page 
 	count_vm_events(PGFREE, 1u << order);
 }
 
-static __attribute__((noinline)) void free_large_block(struct page *page, unsigned int order)
-{
-	if (page->type == PAGE_HUGETLB) {
-		hugetlb_free_page(page); /* to its pool */
-		return;
-	}
-	check_free(page);
-	free_to_buddy(page_zone(page), page, order);
-}
-
-/* The last reference is gone. */
-static __always_inline void free_block(struct page *page, unsigned int order)
+static __always_inline void free_plain(struct page *page, unsigned int order)
 {
 	struct zone *z = page_zone(page);
 	unsigned long flags;
 	unsigned int cpu;
 
+	page->flags &= PAGE_FLAGS_KEPT;
 	if (unlikely(order > PCP_MAX_ORDER)) {
-		free_large_block(page, order);
+		free_to_buddy(z, page, order);
 		return;
 	}
-	check_free(page);
 	flags = arch_irq_save();
 	cpu = cpu_id();
 	mmvm_shared->event[cpu][PGFREE] += 1u << order;
 	free_to_pcp(z, page, order, cpu);
 	arch_irq_restore(flags);
+}
+
+static __attribute__((noinline)) void free_compound(struct page *page, unsigned int order)
+{
+	if (!PageHead(page))
+		bad_free(page);
+	if (page->type == PAGE_HUGETLB) {
+		hugetlb_free_page(page); /* to its pool */
+		return;
+	}
+	destroy_compound(page);
+	if (!free_is_plain(page))
+		bad_free(page);
+	free_plain(page, order);
+}
+
+/* The last reference is gone. */
+static __always_inline void free_block(struct page *page, unsigned int order)
+{
+	if (likely(free_is_plain(page)))
+		free_plain(page, order);
+	else
+		free_compound(page, order);
 }
 
 /* As above: traced, frees go their own way. */
@@ -629,19 +651,11 @@ void free_pages(unsigned long addr, unsigned int order)
 		__free_pages(virt_to_page((void *)addr), order);
 }
 
-/* A large folio among a batch of single pages. Interrupts off; the caller counts one page freed. */
+/* A large folio among a batch of single pages, of which the caller counts one as freed. */
 static __attribute__((noinline)) void free_large_of_batch(struct page *page)
 {
-	const unsigned int order = page->order, cpu = cpu_id();
-
-	check_free(page);
-	mmvm_shared->event[cpu][PGFREE]--;
-	if (order > PCP_MAX_ORDER) {
-		free_to_buddy(page_zone(page), page, order);
-	} else {
-		mmvm_shared->event[cpu][PGFREE] += 1u << order;
-		free_to_pcp(page_zone(page), page, order, cpu);
-	}
+	free_block(page, page->order);
+	mmvm_shared->event[cpu_id()][PGFREE]--;
 }
 
 /* One page of a batch. Interrupts off; `z` and `pcp` are those of the page before. */
@@ -657,7 +671,9 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 		free_large_of_batch(page);
 		return;
 	}
-	check_free(page);
+	if (unlikely(!free_is_plain(page)))
+		bad_free(page);
+	page->flags &= PAGE_FLAGS_KEPT;
 	if (unlikely(mine != *z)) {
 		*z = mine;
 		*pcp = &mine->pcp[cpu];

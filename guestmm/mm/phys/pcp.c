@@ -50,28 +50,6 @@ void pcp_init(struct zone *z)
 	}
 }
 
-struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
-
-void pcp_first_init(void)
-{
-	static struct per_cpu_pages none; /* always empty: for what no zone can serve */
-
-	for (unsigned int i = 0; i < NR_PCP_LISTS; i++)
-		INIT_LIST_HEAD(&none.lists[i]);
-	for (unsigned int gfp = 0; gfp < 32; gfp++) {
-		struct zone **z = boot_node->zonelist;
-
-		while (*z && (*z)->type > gfp_zone(gfp))
-			z++;
-		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-			struct per_cpu_pages *pcp = *z ? &(*z)->pcp[cpu] : &none;
-
-			pcp_first[cpu][gfp] =
-				(struct pcp_first){&pcp->lists[gfp_migratetype(gfp)], pcp};
-		}
-	}
-}
-
 unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,
 			unsigned int migratetype)
 {

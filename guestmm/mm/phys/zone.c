@@ -4,9 +4,8 @@
  *   pfn 0            16 MiB              4 GiB                       end
  *   | ZONE_DMA       | ZONE_DMA32        | ZONE_NORMAL   | ZONE_MOVABLE (movablecore=) |
  *
- * Each node has its own cut. An allocation names the highest zone it can use; the node's zonelist
- * holds the zones from high to low, then those of the other nodes, and is searched from the first
- * that is low enough.
+ * Each node has its own cut. An allocation names the highest zone it can use; the zonelist of the node
+ * it wants (node.c) is searched from the first zone that is low enough.
  *
  * I1  Every frame of RAM belongs to one zone; zone_table[] and node_data[] never change after boot.
  * I2  After zones_init every frame is RESERVED with refcount 1, or covered by one free block, and
@@ -20,7 +19,6 @@
 pg_data_t node_data[MMVM_MAX_NODES];
 struct zone *zone_table[MMVM_MAX_ZONES];
 unsigned int nr_zones;
-pg_data_t *boot_node;
 u8 gfp_zone_table[16];
 
 #define PAGEBLOCK_PAGES (1ul << PAGEBLOCK_ORDER)
@@ -239,21 +237,6 @@ static void hand_over(pfn_t pfn, pfn_t end, int node, bool is_reserved, void *ar
 	}
 }
 
-/* A node's zones high to low, then the others': nodes in a ring, nearest number first. */
-static void build_zonelist(pg_data_t *node)
-{
-	unsigned int n = 0;
-
-	for (unsigned int step = 0; step < MMVM_MAX_NODES; step++) {
-		pg_data_t *from = &node_data[(node->id + step) % MMVM_MAX_NODES];
-
-		for (int type = MAX_NR_ZONES - 1; type >= 0 && from->present; type--)
-			if (from->zones[type].managed)
-				node->zonelist[n++] = &from->zones[type];
-	}
-	node->zonelist[n] = NULL;
-}
-
 void zones_init(u64 movablecore_pages)
 {
 	struct movable_request movable = {.pages = movablecore_pages};
@@ -269,8 +252,6 @@ void zones_init(u64 movablecore_pages)
 		pg_data_t *node = &node_data[i];
 
 		wait_queue_init(&node->kswapd_wait);
-		if (node->present)
-			boot_node = node;
 	}
 	for (int i = 0; i < MMVM_MAX_NODES; i++)
 		for (int type = 0; node_data[i].present && type < MAX_NR_ZONES; type++)
@@ -287,9 +268,7 @@ void zones_init(u64 movablecore_pages)
 			z->pcp[cpu].high = zone_pcp_high(z->managed);
 		}
 	}
-	for (int i = 0; i < MMVM_MAX_NODES; i++)
-		if (node_data[i].present)
-			build_zonelist(&node_data[i]);
+	build_zonelists();
 	for (unsigned int gfp = 0; gfp < ARRAY_SIZE(gfp_zone_table); gfp++)
 		gfp_zone_table[gfp] = zone_of_flags(gfp);
 	pcp_first_init();

@@ -65,8 +65,8 @@ struct zone {
 typedef struct pglist_data {
 	int id;
 	struct zone zones[MAX_NR_ZONES];
-	struct zone *zonelist[MAX_ZONELIST]; /* this node's zones high to low, then other nodes' by
-						distance */
+	struct zone *zonelist[MAX_ZONELIST]; /* C: this node's zones high to low, then other nodes'
+						by distance */
 	struct wait_queue kswapd_wait;
 	unsigned int kswapd_order;
 	enum zone_type kswapd_highest;
@@ -85,6 +85,23 @@ static inline pg_data_t *page_pgdat(const struct page *p)
 {
 	return &node_data[page_node_id(p)];
 }
+
+/* Nodes (node.c) */
+extern u8 cpu_node[MMVM_MAX_CPUS];   /* C */
+extern unsigned int nr_online_nodes; /* C: with memory */
+/** Node of the CPU we run on, which may be another one soon. */
+static inline unsigned int numa_node_id(void)
+{
+	return cpu_node[cpu_id()];
+}
+/** Relative cost of an access: 10 is local. */
+unsigned int node_distance(unsigned int from, unsigned int to);
+/** Boot only, before zones are made. 0, or -EINVAL: no such node or CPU, or no such distance. */
+int node_set_distance(unsigned int from, unsigned int to, unsigned int d);
+int node_set_cpu(unsigned int cpu, unsigned int node);
+/** vm.numa_stat: count numa_hit and its kind. After a change call numa_stat_changed(). */
+extern int numa_stat;
+void numa_stat_changed(void);
 
 /* Levels and events */
 static inline void zone_stat_add(struct zone *z, enum zone_stat_item item, s64 delta)

@@ -15,7 +15,9 @@
  *
  * Locks: page lock > si->lock.
  */
+#include "lib/errno.h"
 #include "lib/trace.h"
+#include "mm/phys/migrate.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/virt/rmap.h"
@@ -130,6 +132,26 @@ void free_swap_cache(struct page **pages, unsigned int nr)
 			try_to_free_swap(pages[i]);
 		unlock_page(pages[i]);
 	}
+}
+
+int swap_cache_migrate(struct folio *dst, struct folio *src, int expected)
+{
+	swp_entry_t e = {src->page.private_};
+	struct swap_info *si = swap_area(e);
+	int err = -EAGAIN;
+
+	spin_lock(&si->lock);
+	/* Look-ups take their references under the lock. */
+	if (atomic_cmpxchg(&src->page.refcount, expected, expected - 1) == expected) {
+		folio_set_swapcache(dst);
+		link_page(si, &dst->page, e);
+		folio_clear_swapcache(src);
+		src->page.private_ = 0;
+		page_stat_add(&src->page, NR_SWAPCACHE, -1);
+		err = 0;
+	}
+	spin_unlock(&si->lock);
+	return err;
 }
 
 bool swap_cache_evict(struct page *page)

@@ -54,8 +54,12 @@ static inline bool anon_page_exclusive(const struct page *page)
 {
 	swp_entry_t e = {READ_ONCE(page->private_)};
 
-	/* e.v = 0: not, or no longer, in the swap cache. */
-	return page_mapcount(page) == 1 && (!PageSwapCache(page) || !e.v || !swap_users(e));
+	if (page_mapcount(page) != 1)
+		return false;
+	if (likely(!(READ_ONCE(page->flags) & (1ull << PG_swapcache | 1ull << PG_migrating))))
+		return true;
+	/* While the page moves, some of its PTEs are not counted. e.v = 0: no longer in the swap cache. */
+	return !PageMigrating(page) && (!e.v || !swap_users(e));
 }
 
 /* Slots (swap_slots.c) */

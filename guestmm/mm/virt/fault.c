@@ -6,6 +6,7 @@
  *   zero page, read-only      spurious                  new zeroed page (COW)
  *   page, read-only           spurious                  copy, or made writable if nobody shares it
  *   swap entry                page from swap            page from swap, writable
+ *   migration entry           wait, and look again      wait, and look again
  *
  * What is empty in a mapping of a file, or read-only in a shared one, is file_fault.c's.
  *
@@ -24,6 +25,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/virt/fault.h"
+#include "mm/virt/migrate_entry.h"
 #include "mm/cache/pagecache.h"
 #include "mm/virt/pgtable.h"
 #include "mm/swap/swapcache.h"
@@ -186,6 +188,10 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 	pte_t pte;
 
 	if (unlikely(!swap_entry_valid(entry))) {
+		if (is_migration_entry(entry)) {
+			migration_entry_wait(mm, vmf->pte, vmf->orig);
+			return 0;
+		}
 		if (pte_read(vmf->pte).v != vmf->orig.v)
 			return 0; /* swapoff was faster */
 		printk("swap: bad entry %#lx at %#lx\n", (unsigned long)entry.v, vmf->addr);

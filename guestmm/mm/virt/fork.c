@@ -24,6 +24,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/virt/large.h"
+#include "mm/virt/migrate_entry.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/swap/swapcache.h"
@@ -37,7 +38,7 @@ struct copy {
 };
 
 /* Both P held. Copies up to n PTEs; returns how many. Fewer than n: src[result] is a swap entry
- * that has as many users as can be counted. */
+ * that has as many users as can be counted, or a migration entry, which must not be copied. */
 static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned long n)
 {
 	s64 anon = 0, swap = 0;
@@ -49,7 +50,8 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 		if (pte_none(e))
 			continue;
 		if (unlikely(!pte_present(e))) {
-			if (swap_duplicate(pte_to_swp_entry(e)))
+			if (is_migration_entry(pte_to_swp_entry(e)) ||
+			    swap_duplicate(pte_to_swp_entry(e)))
 				break;
 			pte_set(&dst[i], e);
 			swap++;
@@ -102,7 +104,7 @@ static int copy_table(struct copy *c, struct mm_struct *mm, struct vm_area_struc
 		spin_unlock(&oldmm->page_table_lock);
 		if (likely(done == n))
 			return 0;
-		/* The slot is shared by too many: share the page itself. */
+		/* The slot is shared by too many: share the page itself. One that moves is waited for. */
 		err = swap_in_pte(vma, addr + (done << PAGE_SHIFT), src + done);
 		if (err)
 			return err;

@@ -8,6 +8,7 @@
  * before it arrives anyway.
  */
 #include "lib/errno.h"
+#include "mm/virt/migrate_entry.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
 #include "mm/virt/large.h"
@@ -35,6 +36,8 @@ static bool resident(const struct vm_area_struct *vma, unsigned long addr, pte_t
 		       cached(vma->mapping, linear_page_index(vma, addr));
 	if (pte_present(e))
 		return true;
+	if (is_migration_entry(pte_to_swp_entry(e)))
+		return true; /* it only moves */
 	if (!swap_entry_valid(pte_to_swp_entry(e)))
 		return false;
 	page = swap_cache_lookup(pte_to_swp_entry(e));

@@ -6,14 +6,14 @@
  *                 └──────────────────────────> 1 GiB
  *
  * An entry is empty, a table, or (lowest level) one of: a mapped page, a PROT_NONE page, a swap
- * entry. Tables are made by faults and freed by munmap when no VMA is left in what they cover.
+ * entry, a migration entry (migrate_entry.h). Tables are made by faults and freed by munmap when no VMA is left in what they cover.
  *
  * I1  mm->pgtables_bytes = 4096 * (tables reachable from mm->pgd, that one included), and
  *     NR_PAGETABLE counts the same pages.
  * I2  A page or table that a CPU's TLB may still reach is not freed: it is gathered, the TLB is
  *     flushed, then everything gathered is freed.
- * I3  rss_anon, rss_file, rss_shmem = present PTEs that are not special, by what they map; rss_swap =
- *     swap entries. They change under the page_table_lock together with the PTE.
+ * I3  rss_anon, rss_file, rss_shmem = present PTEs that are not special and migration entries, by
+ *     what they stand for; rss_swap = swap entries. They change under the page_table_lock together with the PTE.
  *
  * Locks: page_table_lock for every change of an entry. Tables are added with mmap_lock held and
  * freed with it held for writing, so whoever holds it for reading may walk without the spinlock;
@@ -27,6 +27,7 @@
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
 #include "mm/virt/large.h"
+#include "mm/virt/migrate_entry.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/swap/swapcache.h"
@@ -213,6 +214,22 @@ static void zap_file_page(struct mm_struct *mm, struct page *page, pte_t old)
 	page_remove_file_rmap(page, mm);
 }
 
+/* The page that moves finds nobody here any more. P keeps it locked, so its kind is what it was. */
+static __attribute__((noinline)) void zap_migration_entry(struct mm_struct *mm, swp_entry_t e)
+{
+	const struct page *page = migration_entry_page(e);
+
+	atomic_sub(PageAnon(page) ? &mm->rss_anon : mm_rss_counter(mm, page), 1);
+}
+
+/* P held: does the entry stand for a page of a file? */
+static __attribute__((noinline)) bool maps_file_page(pte_t e)
+{
+	if (!pte_present(e))
+		return pte_is_migration(e) && !PageAnon(migration_entry_page(pte_to_swp_entry(e)));
+	return !pte_special(e) && !PageAnon(pfn_to_page(pte_pfn(e)));
+}
+
 /* Zap PTEs from `pte` to `end`, all of one table, until done or the gather is full. Returns the
  * address it got to. */
 static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long addr,
@@ -231,11 +248,14 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 
 		if (pte_none(e))
 			continue;
-		if (unlikely(file_only) &&
-		    (!pte_present(e) || pte_special(e) || PageAnon(pfn_to_page(pte_pfn(e)))))
+		if (unlikely(file_only) && !maps_file_page(e))
 			continue;
 		if (unlikely(!pte_present(e))) {
 			pte_set(pte, __pte(0));
+			if (is_migration_entry(pte_to_swp_entry(e))) {
+				zap_migration_entry(mm, pte_to_swp_entry(e));
+				continue;
+			}
 			swap++;
 			page = swap_free_and_get_cached(pte_to_swp_entry(e));
 			if (!page)
@@ -376,8 +396,13 @@ static bool change_ptes(struct vm_area_struct *vma, pte_t *pte, unsigned long n)
 	for (; n; n--, pte++) {
 		pte_t e = pte_read(pte), new;
 
-		if (!pte_present(e))
+		if (!pte_present(e)) {
+			/* Writable again by a fault: it knows whether the page is shared then. */
+			if (unlikely(pte_is_migration(e)))
+				pte_set(pte, swp_entry_to_pte(readable_migration_entry(
+						     pte_to_swp_entry(e))));
 			continue;
+		}
 		/* Exchange, so that no A or D bit that a CPU sets meanwhile is lost. */
 		e = pte_get_and_clear(pte);
 		new = __pte((e.v & (PTE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL)) |

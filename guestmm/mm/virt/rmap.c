@@ -415,13 +415,14 @@ void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, unsigned 
 /* ---- walking ----------------------------------------------------------------------------------
  */
 
-void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg)
+/* Pages that nothing maps are looked up only for `entries`. */
+static void walk_anon(struct page *page, rmap_fn fn, void *arg, bool entries)
 {
 	struct anon_vma *av = page_anon_vma(page), *root;
 	struct anon_vma_chain *c;
 	unsigned long index;
 
-	if (!av || !page_mapped(page))
+	if (!av || !(entries || page_mapped(page)))
 		return;
 	for (;;) {
 		root = READ_ONCE(av->root);
@@ -430,7 +431,7 @@ void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg)
 			break;
 		spin_unlock(&root->lock); /* recycled under us (I2) */
 	}
-	if (page_anon_vma(page) != av || !page_mapped(page))
+	if (page_anon_vma(page) != av || !(entries || page_mapped(page)))
 		goto out;
 	index = page->index;
 	for (c = chain_first_covering(&av->vmas, index); c; c = chain_next_covering(c, index)) {
@@ -441,6 +442,27 @@ void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg)
 	}
 out:
 	spin_unlock(&root->lock);
+}
+
+void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg)
+{
+	walk_anon(page, fn, arg, false);
+}
+
+void rmap_walk(struct page *page, rmap_fn fn, void *arg)
+{
+	if (PageAnon(page))
+		walk_anon(page, fn, arg, false);
+	else
+		rmap_walk_file(page, fn, arg);
+}
+
+void rmap_walk_entries(struct page *page, rmap_fn fn, void *arg)
+{
+	if (PageAnon(page))
+		walk_anon(page, fn, arg, true);
+	else
+		rmap_walk_file_entries(page, fn, arg);
 }
 
 pte_t *pte_of_page(struct mm_struct *mm, unsigned long addr, const struct page *page)

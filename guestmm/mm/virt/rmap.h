@@ -100,6 +100,11 @@ typedef bool (*rmap_fn)(struct page *page, struct vm_area_struct *vma, unsigned 
 			void *arg);
 void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg);
 void rmap_walk_file(struct page *page, rmap_fn fn, void *arg);
+/** Either, by the page's kind. */
+void rmap_walk(struct page *page, rmap_fn fn, void *arg);
+/** The same for a locked page whose PTEs may all be migration entries. */
+void rmap_walk_entries(struct page *page, rmap_fn fn, void *arg);
+void rmap_walk_file_entries(struct page *page, rmap_fn fn, void *arg);
 /** PTE at addr if it maps `page`, else NULL; P held. */
 pte_t *pte_of_page(struct mm_struct *mm, unsigned long addr, const struct page *page);
 /** A PTE of mm has let go of a page of a file; its reference is the caller's. P held. */

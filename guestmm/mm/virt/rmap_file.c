@@ -215,11 +215,17 @@ void i_mmap_range_change_end(struct vm_area_struct *vma)
 
 void rmap_walk_file(struct page *page, rmap_fn fn, void *arg)
 {
+	if (page_mapped(page))
+		rmap_walk_file_entries(page, fn, arg);
+}
+
+void rmap_walk_file_entries(struct page *page, rmap_fn fn, void *arg)
+{
 	struct address_space *mapping = page_mapping_file(page);
 	unsigned long index = page->index;
 	struct vm_area_struct *vma;
 
-	if (!mapping || !page_mapped(page))
+	if (!mapping)
 		return;
 	spin_lock(&mapping->i_mmap_lock);
 	for (vma = i_mmap_first(mapping, index, index); vma; vma = i_mmap_next(vma, index, index))

@@ -1,0 +1,355 @@
+/*
+ * Migration.
+ *
+ *   isolate ──> lock src ──> PTEs to entries ──> copy ──> swap places in the cache ──> entries to
+ *   (caller)       │              │                              │                    PTEs of dst
+ *                  │              └── still mapped: undo         └── references that
+ *                  └── locked, being written: -EAGAIN                nobody knows: undo
+ *
+ * How nobody notices:
+ *   the program       its PTEs are entries while the contents are copied; it waits in the fault handler
+ *   readers, writers  take references under the lock of the cache, where migration checks that there
+ *   of files          are none but the known ones, and puts the new page in the place of the old one
+ *   who waits for     finds, with the lock, that the page has left its mapping, and looks again, as
+ *   the page lock     after a truncation
+ *   reclaim           does not see an isolated page
+ *
+ * I1  src is locked from before its first entry is made until after its last is gone, dst from before
+ *     anybody can find it until then.
+ * I2  References of src at the switch are exactly: the isolator's, the cache's. Others: -EAGAIN. Those
+ *     that come later find no way to the page.
+ * I3  Either all of src's identity moves (type, mapping, index, flags, slot, cgroup) or none.
+ *
+ * A failure of one page is not an error: pages are pinned for reasons that pass.
+ */
+#include "mm/phys/migrate.h"
+#include "lib/errno.h"
+#include "lib/trace.h"
+#include "mm/cache/pagecache.h"
+#include "mm/phys/internal.h"
+#include "mm/reclaim/lru.h"
+#include "mm/swap/swapcache.h"
+#include "mm/virt/rmap.h"
+
+#define TRIES	    10
+#define TRIES_ASYNC 3
+
+/* ---- which pages ------------------------------------------------------------------------------ */
+
+static bool is_lru_type(const struct page *page)
+{
+	return page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_SHMEM;
+}
+
+bool page_is_movable(const struct page *page)
+{
+	if (PageTail(page) || !page_ref_count(page))
+		return false;
+	if (PageMovable(page))
+		return page_type_in_use(page);
+	return is_lru_type(page) && !PageMlocked(page) && !PageUnevictable(page) && !PageHead(page);
+}
+
+/* A driver's page. The reference keeps it; the lock keeps the driver from unmarking it. */
+static bool isolate_driver_page(struct page *page)
+{
+	const struct movable_ops *ops;
+	bool taken = false;
+
+	if (!get_page_unless_zero(page))
+		return false;
+	if (!PageMovable(page) || !trylock_page(page))
+		goto put;
+	if (PageMovable(page) && !PageIsolated(page)) {
+		ops = (const void *)((unsigned long)page->mapping - PAGE_MAPPING_MOVABLE);
+		taken = ops->isolate_page(page);
+		if (taken)
+			SetPageIsolated(page);
+	}
+	unlock_page(page);
+put:
+	if (!taken)
+		put_page(page);
+	return taken;
+}
+
+bool isolate_movable_page(struct page *page)
+{
+	if (!page_is_movable(page))
+		return false;
+	return PageMovable(page) ? isolate_driver_page(page) : lru_isolate(page);
+}
+
+/* What isolate_driver_page() took goes back to its driver, or is freed if that has let go of it. */
+static void putback_driver_page(struct page *page)
+{
+	lock_page(page);
+	if (PageMovable(page)) {
+		const struct movable_ops *ops =
+			(const void *)((unsigned long)page->mapping - PAGE_MAPPING_MOVABLE);
+
+		ops->putback_page(page);
+	}
+	ClearPageIsolated(page);
+	unlock_page(page);
+	put_page(page);
+}
+
+void putback_movable_pages(struct list_head *pages)
+{
+	struct page *page, *n;
+	LIST_HEAD(lru);
+
+	list_for_each_entry_safe (page, n, pages, lru) {
+		list_del(&page->lru);
+		if (PageIsolated(page))
+			putback_driver_page(page);
+		else
+			list_add_tail(&page->lru, &lru);
+	}
+	lru_putback(&lru);
+}
+
+void page_set_movable(struct page *page, const struct movable_ops *ops)
+{
+	page->mapping = (void *)((unsigned long)ops | PAGE_MAPPING_MOVABLE);
+}
+
+void page_clear_movable(struct page *page)
+{
+	page->mapping = NULL;
+}
+
+struct folio *alloc_migration_target(struct folio *src, void *private)
+{
+	const int nid = private ? *(int *)private : NUMA_NO_NODE;
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_NORETRY;
+
+	return (struct folio *)alloc_pages_node(nid, gfp | (folio_test_large(src) ? __GFP_COMP : 0),
+						folio_order(src));
+}
+
+/* ---- one folio -------------------------------------------------------------------------------- */
+
+/* What a page is to reclaim and to its file; the rest (locked, waiters, LRU, caches) belongs to the
+ * frame or is set where it is earned. */
+#define FLAGS_MOVED                                                                                \
+	(1ull << PG_referenced | 1ull << PG_uptodate | 1ull << PG_dirty | 1ull << PG_active |      \
+	 1ull << PG_swapbacked | 1ull << PG_readahead | 1ull << PG_error | 1ull << PG_workingset | \
+	 1ull << PG_lazyfree | 1ull << PG_young)
+
+static void move_identity(struct folio *dst, struct folio *src)
+{
+	dst->page.type = src->page.type;
+	dst->page.mapping = src->page.mapping;
+	dst->page.index = src->page.index;
+	dst->page.memcg_id = src->page.memcg_id;
+	atomic_or(&dst->page.flags, READ_ONCE(src->page.flags) & FLAGS_MOVED);
+}
+
+/* What is left: type and PG_swapbacked, which say how src is counted while it is isolated. */
+static void forget_identity(struct folio *folio)
+{
+	atomic_and(&folio->page.flags, ~(FLAGS_MOVED & ~(1ull << PG_swapbacked)));
+	folio->page.mapping = NULL;
+	folio->page.index = 0;
+	folio->page.memcg_id = 0;
+}
+
+/* Both locked, src unmapped. The switch: after it dst is the page. */
+static int move_to_new_folio(struct folio *dst, struct folio *src)
+{
+	const bool in_file = page_mapping_file(&src->page), in_swap = folio_test_swapcache(src);
+	const int expected = 1 + in_file + in_swap;
+	int err = 0;
+
+	/* Shared memory that is on its way between its file and the swap cache. */
+	if (in_file && in_swap)
+		return -EAGAIN;
+	if (folio_ref_count(src) != expected)
+		return -EAGAIN;
+	/* Nobody writes any more: no PTE, the lock is ours, and a reference that came between would
+	 * be seen at the switch. */
+	copy_page(folio_address(dst), folio_address(src));
+	move_identity(dst, src);
+	if (in_file)
+		err = page_cache_migrate(dst, src, expected);
+	else if (in_swap)
+		err = swap_cache_migrate(dst, src, expected);
+	else if (folio_ref_count(src) != expected)
+		err = -EAGAIN;
+	if (err) {
+		forget_identity(dst);
+		folio_clear_swapbacked(dst);
+		dst->page.type = PAGE_OTHER;
+	}
+	return err;
+}
+
+/* Lock and writeback, as far as the mode waits. 0, -EAGAIN (may pass soon) or -EBUSY. */
+static int lock_for_migration(struct folio *src, enum migrate_mode mode)
+{
+	if (!folio_trylock(src)) {
+		/* Who reclaims may hold locks of pages himself: he must not wait for one. */
+		if (mode == MIGRATE_ASYNC || (current_thread_info()->flags & TIF_MEMALLOC))
+			return -EAGAIN;
+		folio_lock(src);
+	}
+	if (folio_test_writeback(src)) {
+		if (mode != MIGRATE_SYNC) {
+			folio_unlock(src);
+			return -EBUSY;
+		}
+		folio_wait_writeback(src);
+	}
+	return 0;
+}
+
+static int migrate_driver_page(struct folio *dst, struct folio *src, enum migrate_mode mode)
+{
+	const struct movable_ops *ops;
+	int err = lock_for_migration(src, mode);
+
+	if (err)
+		return err;
+	if (!PageMovable(&src->page)) {
+		ClearPageIsolated(&src->page);
+		folio_unlock(src); /* the driver has let go of it; ours is the last reference */
+		return -ENOENT;
+	}
+	folio_trylock(dst);
+	ops = (const void *)((unsigned long)src->page.mapping - PAGE_MAPPING_MOVABLE);
+	dst->page.type = src->page.type;
+	page_set_movable(&dst->page, ops);
+	err = ops->migrate_page(&dst->page, &src->page, mode);
+	if (err) {
+		page_clear_movable(&dst->page);
+		dst->page.type = PAGE_OTHER;
+	} else {
+		page_clear_movable(&src->page);
+		ClearPageIsolated(&src->page);
+	}
+	folio_unlock(dst);
+	folio_unlock(src);
+	return err;
+}
+
+/* 0: moved. -ENOENT: freed meanwhile. -EAGAIN, -EBUSY: it stays. */
+static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_mode mode)
+{
+	int err = lock_for_migration(src, mode);
+
+	if (err)
+		return err;
+	if (folio_ref_count(src) == 1) {
+		folio_unlock(src); /* everybody else has let go of it */
+		return -ENOENT;
+	}
+	if (!src->page.mapping && !folio_test_swapcache(src)) {
+		folio_unlock(src); /* left its file; somebody still holds it */
+		return -EAGAIN;
+	}
+	folio_trylock(dst); /* nobody else knows it */
+	SetPageMigrating(&src->page);
+	SetPageMigrating(&dst->page);
+	err = folio_mapped(src) && !try_to_migrate(&src->page) ? -EAGAIN : 0;
+	if (!err)
+		err = move_to_new_folio(dst, src);
+	remove_migration_ptes(&src->page, err ? &src->page : &dst->page);
+	ClearPageMigrating(&src->page);
+	ClearPageMigrating(&dst->page);
+	if (!err) {
+		/* Not before: while there are entries, src tells of what kind they are. */
+		forget_identity(src);
+		preempt_disable();
+		__lru_add(&dst->page);
+		preempt_enable();
+	}
+	folio_unlock(dst);
+	folio_unlock(src);
+	return err;
+}
+
+/* ---- a list of them --------------------------------------------------------------------------- */
+
+struct migration {
+	new_folio_fn get_new;
+	free_folio_fn put_new;
+	void *private;
+	enum migrate_mode mode;
+	enum migrate_reason reason;
+};
+
+/* As migrate_lru_folio(); -ENOMEM: nowhere to go. */
+static int migrate_one(struct folio *src, const struct migration *m)
+{
+	const bool driver = PageIsolated(&src->page);
+	struct folio *dst;
+	int err;
+
+	if (folio_test_large(src))
+		return -EBUSY;
+	/* Without looking for a place: what was freed meanwhile. */
+	if (!driver && folio_ref_count(src) == 1)
+		return -ENOENT;
+	dst = m->get_new(src, m->private);
+	if (!dst)
+		return -ENOMEM;
+	err = driver ? migrate_driver_page(dst, src, m->mode)
+		     : migrate_lru_folio(dst, src, m->mode);
+	if (!err) {
+		trace_point(MIGRATE, folio_pfn(dst), .pfn = folio_pfn(src), .arg = m->reason);
+		release_page(&dst->page); /* the allocation's; its users have theirs */
+	} else if (m->put_new) {
+		m->put_new(dst, m->private);
+	} else {
+		folio_put(dst);
+	}
+	return err;
+}
+
+int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn put_new,
+		  void *private, enum migrate_mode mode, enum migrate_reason reason,
+		  unsigned int *moved)
+{
+	const struct migration m = {get_new, put_new, private, mode, reason};
+	const int tries = mode == MIGRATE_ASYNC ? TRIES_ASYNC : TRIES;
+	unsigned int succeeded = 0, failed = 0, retry = 1;
+	struct page *page, *next;
+	LIST_HEAD(moved_pages);
+	LIST_HEAD(stay);
+	int err = 0;
+
+	for (int i = 0; i < tries && retry && err != -ENOMEM; i++) {
+		retry = 0;
+		list_for_each_entry_safe (page, next, from, lru) {
+			const bool driver = PageIsolated(page);
+
+			cond_resched();
+			err = migrate_one((struct folio *)page, &m);
+			if (err == -ENOMEM)
+				break;
+			retry += err == -EAGAIN;
+			succeeded += !err;
+			if (err == -EAGAIN)
+				continue;
+			/* Moved, or freed while we had it. A driver's is on no list of reclaim. */
+			list_del(&page->lru);
+			if (err && err != -ENOENT)
+				list_add_tail(&page->lru, &stay);
+			else if (driver)
+				put_page(page);
+			else
+				list_add_tail(&page->lru, &moved_pages);
+		}
+	}
+	list_splice_init(&stay, from);
+	list_for_each_entry (page, from, lru)
+		failed++;
+	lru_putback(&moved_pages); /* ours are the last references */
+	count_vm_events(PGMIGRATE_SUCCESS, succeeded);
+	count_vm_events(PGMIGRATE_FAIL, failed);
+	if (moved)
+		*moved = succeeded;
+	return err == -ENOMEM ? err : (int)failed;
+}

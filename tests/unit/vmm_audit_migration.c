@@ -1,0 +1,66 @@
+/* The audit of migration entries: those of pages that are not being moved were left behind. */
+#include "audit_plant.h"
+
+static uint64_t entry_for(uint64_t pfn)
+{
+	return (uint64_t)MMVM_SWP_MIGRATION_WRITE << MMVM_SWP_TYPE_SHIFT |
+	       pfn << MMVM_SWP_OFFSET_SHIFT;
+}
+
+static void d_entry_left_behind(void)
+{
+	*user_pte(8) = entry_for(im.anon[1]);
+}
+static void d_entry_for_no_ram(void)
+{
+	*user_pte(8) = entry_for(0x99999);
+}
+static void d_entry_for_kernel_memory(void)
+{
+	page(im.dma)->flags |= 1ull << PG_locked | 1ull << PG_migrating;
+	*user_pte(8) = entry_for(im.dma);
+}
+static void d_entry_not_counted(void)
+{
+	/* Properly being moved, but rss counts a swap entry. */
+	page(im.shmem)->flags |= 1ull << PG_locked | 1ull << PG_migrating;
+	*user_pte(8) = entry_for(im.shmem);
+}
+
+static const struct damage damages[] = {
+	PLANT(d_entry_left_behind, AUDIT_MIGRATION),
+	PLANT(d_entry_for_no_ram, AUDIT_MIGRATION),
+	PLANT(d_entry_for_kernel_memory, AUDIT_MIGRATION),
+	PLANT(d_entry_not_counted, AUDIT_RSS),
+};
+
+static void findings(void)
+{
+	plant_all(damages, sizeof(damages) / sizeof(damages[0]));
+}
+
+/* A page on its way is no finding: its entry counts as the page that it stands for. */
+static void a_page_that_moves(void)
+{
+	build();
+	page(im.shmem)->flags |= 1ull << PG_locked | 1ull << PG_migrating;
+	*user_pte(20) = entry_for(im.shmem) | MMVM_MIGRATION_DIRTY << MMVM_SWP_OFFSET_SHIFT;
+	im.g->vma[1].end = USER_BASE + 0x20000;
+	im.g->mm.shmem++;
+	CU_ASSERT_EQUAL(run(), 0);
+}
+
+int main(void)
+{
+	int status;
+	static const struct unit_case cases[] = {
+		{"findings", findings},
+		{"a page that moves", a_page_that_moves},
+	};
+
+	if (!plant_begin())
+		return 1;
+	status = unit_run("audit: migration", cases, sizeof(cases) / sizeof(cases[0]));
+	plant_end();
+	return status;
+}
