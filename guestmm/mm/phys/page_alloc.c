@@ -512,6 +512,7 @@ static __always_inline void check_free(struct page *page)
 		     page->mapcount != -1))
 		free_unusual(page);
 	page->flags &= PAGE_FLAGS_KEPT;
+	env_page_freed(page);
 }
 
 /* Interrupts off. */
