@@ -31,6 +31,15 @@ extern bool debug_vm;
 			BUG_ON(cond);   \
 	} while (0)
 
+/** A page (with all of its block) has lost its last reference and is about to go on a free list. The
+ * host build checks that no TLB translates to it, and fills it with poison. */
+struct page;
+#ifdef MMVM_HOSTED
+void env_page_freed(struct page *page);
+#else
+static inline void env_page_freed(struct page *page) {}
+#endif
+
 /* Waiting. A wait queue holds threads; wake_up makes them runnable. wake_up: any context,
  * interrupts too. */
 struct wait_queue {

@@ -63,6 +63,18 @@ struct host_tlb_counts {
 };
 extern struct host_tlb_counts host_tlb;
 
+/** The fake TLB of user addresses (tlb.c). A walk of the tables loads it. */
+void host_tlb_load(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
+		   unsigned long table_pfn, bool writable, bool dirty);
+/** Is there a translation that allows the access? It may be stale. */
+bool host_tlb_lookup(const struct mm_struct *mm, unsigned long addr, bool write,
+		     unsigned long *pfn);
+unsigned int host_tlb_entries(const struct mm_struct *mm);
+/** Translations that disagree with their tables: flushes that are owed. The first few are printed. */
+unsigned int host_tlb_stale(void);
+/** What a freed page is filled with. */
+#define HOST_POISON 0xa5
+
 /** Kernel threads that kthread_run() was asked for: recorded, never run by themselves. */
 struct host_kthread {
 	int (*fn)(void *arg);

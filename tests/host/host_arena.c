@@ -27,7 +27,6 @@
 #include "mm/phys/zone.h"
 
 unsigned long host_page_offset, host_vmemmap, host_vmalloc;
-struct host_tlb_counts host_tlb;
 
 static struct mmvm_shared shared_window;
 static int phys_fd = -1;
@@ -197,24 +196,6 @@ void clear_page(void *kaddr)
 void copy_page(void *dst, const void *src)
 {
 	memcpy(dst, src, PAGE_SIZE);
-}
-
-void flush_tlb_page(struct mm_struct *mm, unsigned long addr)
-{
-	host_tlb.page++;
-	count_vm_event(NR_TLB_LOCAL_FLUSH_ONE);
-}
-
-void flush_tlb_range(struct mm_struct *mm, unsigned long start, unsigned long end)
-{
-	host_tlb.range++;
-	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
-}
-
-void flush_tlb_mm(struct mm_struct *mm)
-{
-	host_tlb.mm++;
-	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
 }
 
 void flush_tlb_kernel_range(unsigned long start, unsigned long end)

@@ -3,6 +3,7 @@
  * that everything is given back.
  */
 #include "unit.h"
+#include "arch/tlb.h"
 #include "mm_user.h"
 
 static struct mm_struct *mm;
@@ -104,6 +105,7 @@ static void write_to_an_unshared_read_only_pte_reuses_the_page(void)
 	pte = walk_pte(mm->pgd, a);
 	pfn = pte_pfn(*pte);
 	pte_set(pte, pte_wrprotect(*pte));
+	flush_tlb_page(mm, a);
 	CU_ASSERT(!user_write(mm, a, 6));
 	CU_ASSERT_EQUAL(event(PGREUSE), reuse + 1);
 	CU_ASSERT_EQUAL(pte_pfn(*walk_pte(mm->pgd, a)), pfn);
@@ -129,6 +131,7 @@ static void write_to_a_shared_page_copies_it(void)
 	vm_stat_account(other, copy->flags, 1);
 	pte = walk_pte(mm->pgd, a);
 	pte_set(pte, pte_wrprotect(*pte));
+	flush_tlb_page(mm, a);
 	pte2 = walk_pte_alloc(other, a);
 	pte_set(pte2, *pte);
 	page = pfn_to_page(pte_pfn(*pte));

@@ -3,6 +3,7 @@
  * giving up, direct reclaim's result, and that nothing waits for itself.
  */
 #include "unit.h"
+#include "arch/tlb.h"
 #include "mm_user.h"
 #include "mm/reclaim/policy_twolist.h"
 
@@ -335,6 +336,7 @@ static void a_shared_page_leaves_all_its_address_spaces(void)
 	vm_stat_account(other, copy->flags, 1);
 	pte = walk_pte(mm->pgd, at);
 	pte_set(pte, pte_wrprotect(*pte));
+	flush_tlb_page(mm, at);
 	pte_set(walk_pte_alloc(other, at), *pte);
 	page = pfn_to_page(pte_pfn(*pte));
 	get_page(page);
@@ -388,6 +390,7 @@ static void what_a_dying_relative_wrote_is_kept(void)
 	vma_link(copy);
 	vm_stat_account(other, copy->flags, 1);
 	pte_set(walk_pte(mm->pgd, at), pte_wrprotect(*walk_pte(mm->pgd, at)));
+	flush_tlb_page(mm, at);
 	CU_ASSERT(!swap_duplicate(e));
 	pte_set(walk_pte_alloc(other, at), swp_entry_to_pte(e));
 	other->rss_swap++;

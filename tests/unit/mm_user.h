@@ -26,19 +26,31 @@
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
 
 /** Direct-map address of user memory for one access, faulting as needed; NULL with *fault set when
- * the fault ends in an error. */
+ * the fault ends in an error. What the tables do not allow any more, a stale translation of the fake
+ * TLB may. */
 static inline void *user_touch(struct mm_struct *mm, unsigned long addr, bool write,
 			       unsigned int *fault)
 {
+	unsigned long pfn;
+
 	*fault = 0;
 	for (int tries = 0; tries < 8; tries++) {
 		pte_t *pte = walk_pte(mm->pgd, addr);
 
 		if (pte && (pte_read(pte).v & _PAGE_PRESENT) &&
 		    (!write || pte_write(pte_read(pte)))) {
+			pte_t e;
+
 			atomic_or(&pte->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
-			return (char *)__va(pte_read(pte).v & PTE_PFN_MASK) + (addr & ~PAGE_MASK);
+			e = pte_read(pte);
+			host_tlb_load(
+				mm, addr, pte_pfn(e),
+				page_to_pfn(virt_to_page((void *)((unsigned long)pte & PAGE_MASK))),
+				pte_write(e), pte_dirty(e));
+			return (char *)__va(e.v & PTE_PFN_MASK) + (addr & ~PAGE_MASK);
 		}
+		if (host_tlb_lookup(mm, addr, write, &pfn))
+			return (char *)__va((phys_addr_t)pfn << PAGE_SHIFT) + (addr & ~PAGE_MASK);
 		*fault =
 			handle_mm_fault(mm, addr, FAULT_FLAG_USER | (write ? FAULT_FLAG_WRITE : 0));
 		if (*fault & VM_FAULT_ERROR)
@@ -351,6 +363,7 @@ static inline UNWATCHED void check_all(void)
 	struct mm_struct *mm;
 	s64 committed = 0, mapped = 0, file_mapped = 0;
 
+	MUST(!host_tlb_stale(), "a TLB flush is owed");
 	lru_add_drain();
 	if (!mapcount)
 		mapcount = calloc(CENSUS_FRAMES, sizeof(*mapcount));

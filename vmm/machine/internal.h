@@ -8,6 +8,7 @@
  *   fdt.c      the device tree                          boot.c    tables and registers at entry
  *   bus.c      devices by address, interrupt lines      disk.c    disk files
  *   record.c   what the guest sends on the test channel, and its console
+ *   park.c     who may enter the guest, pauses
  *   vcpu.c     vCPU threads and their exits             walk.c    guest page tables, from outside
  *   step.c     one instruction at a time
  *   observer.c who watches it
@@ -30,6 +31,7 @@
 #include "devices/device.h"
 #include "kvm/kvm.h"
 #include "machine/machine.h"
+#include "machine/park.h"
 #include "machine/observer.h"
 #include "mmvm/layout.h"
 
@@ -65,7 +67,8 @@ struct machine_vcpu {
 	 * which says where it begins. */
 	bool released;
 	uint64_t start_rip, start_cr3, start_rsp; /* P */
-	bool parked; /* P: outside the guest, and stays there while m->pauser is another's */
+	bool parked;	/* P: outside the guest, and asks before it enters (park.c) */
+	pthread_t self; /* P: the thread, once it has taken its first step */
 	struct kvm_stats *stats;
 	/* Written by the vCPU's thread only, read by others at any time. */
 	uint64_t exit_count[EXIT_SLOTS];
@@ -240,11 +243,6 @@ int machine_vcpu_start(struct machine_vcpu *v);
 /** Make every vCPU thread leave the guest and end; joins them. */
 void machine_vcpus_stop(struct machine *m);
 void machine_vcpu_destroy(struct machine_vcpu *v);
-/** The guest starts a vCPU (fastop_cpu_start_fn; its argument is the machine). */
-int machine_vcpu_release(void *machine, uint64_t cpu, uint64_t rip, uint64_t cr3, uint64_t rsp);
-/** On vCPU v's own thread: all others leave the guest and stay outside until the resume. */
-void machine_pause_others(struct machine_vcpu *v);
-void machine_resume_others(struct machine_vcpu *v);
 /** The vCPU the calling thread runs, or NULL. */
 struct machine_vcpu *machine_current_vcpu(void);
 /** Fetch the registers of the calling thread's vCPU into v->regs and v->sregs. */

@@ -126,7 +126,8 @@ static int ask_observers(struct machine *m, struct machine_request q)
 	if (machine_vcpu_sync(v))
 		return -EIO;
 	q.cr3 = v->sregs.cr3;
-	machine_pause_others(v);
+	if (machine_pause_others(v))
+		return -ECANCELED;
 	atomic_store(&v->stopped, true);
 	answer = observers_request(m->config.observers, m, &q);
 	atomic_store(&v->stopped, false);

@@ -8,11 +8,9 @@
  *   owner thread                          vCPU thread
  *   quit = true                           loop: quit? -> end
  *   run->immediate_exit = 1               KVM_RUN -> EINTR if immediate_exit or signal pending
- *   pthread_kill(KICK_SIGNAL)
+ *   pthread_kill(MACHINE_KICK_SIGNAL)
  *
- * A vCPU that the guest has not started waits on park_cond, outside the guest; so does every vCPU
- * while another one has the machine looked at (machine_pause_others()), which kicks them out of the
- * guest in the same way and waits until all have parked.
+ * Who may enter the guest, and when, is in park.c.
  *
  * Time in the VMM is counted in TSC ticks from the return of one KVM_RUN to the call of the next:
  * two RDTSC an exit, some 40 cycles; none with config.untimed.
@@ -27,8 +25,7 @@
 #include "machine/exit_sites.h"
 #include "machine/internal.h"
 
-#define KICK_SIGNAL (SIGRTMIN + 2)
-#define CR4_LA57    (1ull << 12)
+#define CR4_LA57 (1ull << 12)
 
 static _Thread_local struct machine_vcpu *current_vcpu;
 
@@ -231,113 +228,14 @@ static bool run_failed(struct machine_vcpu *v, int err)
 	return false;
 }
 
-/* ---- who may enter the guest ---- */
-
-int machine_vcpu_release(void *machine, uint64_t cpu, uint64_t rip, uint64_t cr3, uint64_t rsp)
-{
-	struct machine *m = machine;
-	struct machine_vcpu *v;
-	int rc = 0;
-
-	if (!cpu || cpu >= m->nr_vcpus || m->linux_guest)
-		return -EINVAL;
-	v = &m->vcpu[cpu];
-	pthread_mutex_lock(&m->park_lock);
-	if (v->released) {
-		rc = -EBUSY;
-	} else {
-		v->start_rip = rip;
-		v->start_cr3 = cr3;
-		v->start_rsp = rsp;
-		v->released = true;
-		pthread_cond_broadcast(&m->park_cond);
-	}
-	pthread_mutex_unlock(&m->park_lock);
-	return rc;
-}
-
-static bool must_wait(const struct machine_vcpu *v)
-{
-	const struct machine *m = v->m;
-
-	return !atomic_load(&m->quit) && !atomic_load(&m->finished) &&
-	       (!v->released || (m->pauser && m->pauser != v));
-}
-
-static void park(struct machine_vcpu *v)
-{
-	struct machine *m = v->m;
-
-	pthread_mutex_lock(&m->park_lock);
-	v->parked = true;
-	pthread_cond_broadcast(&m->park_cond);
-	while (must_wait(v))
-		pthread_cond_wait(&m->park_cond, &m->park_lock);
-	v->parked = false;
-	/* The kick is over; one that is for the end of it all comes after `quit`, which is looked
-	 * at next. */
-	__atomic_store_n(&v->kvm.run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-	pthread_mutex_unlock(&m->park_lock);
-}
-
-/** The thread of v will not enter the guest again: nobody needs to wait for it. */
-static void park_for_good(struct machine_vcpu *v)
-{
-	pthread_mutex_lock(&v->m->park_lock);
-	v->parked = true;
-	pthread_cond_broadcast(&v->m->park_cond);
-	pthread_mutex_unlock(&v->m->park_lock);
-}
-
-void machine_pause_others(struct machine_vcpu *v)
-{
-	struct machine *m = v->m;
-
-	pthread_mutex_lock(&m->park_lock);
-	/* Somebody else is looking: be looked at first. */
-	v->parked = true;
-	pthread_cond_broadcast(&m->park_cond);
-	while (m->pauser && !atomic_load(&m->quit))
-		pthread_cond_wait(&m->park_cond, &m->park_lock);
-	v->parked = false;
-	m->pauser = v;
-	for (unsigned int i = 0; i < m->nr_vcpus; i++) {
-		struct machine_vcpu *other = &m->vcpu[i];
-
-		if (other == v || other->parked)
-			continue;
-		__atomic_store_n(&other->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		if (other->started)
-			pthread_kill(other->thread, KICK_SIGNAL);
-	}
-	for (unsigned int i = 0; i < m->nr_vcpus; i++)
-		while (&m->vcpu[i] != v && m->vcpu[i].started && !m->vcpu[i].parked)
-			pthread_cond_wait(&m->park_cond, &m->park_lock);
-	pthread_mutex_unlock(&m->park_lock);
-}
-
-void machine_resume_others(struct machine_vcpu *v)
-{
-	struct machine *m = v->m;
-
-	pthread_mutex_lock(&m->park_lock);
-	m->pauser = NULL;
-	pthread_cond_broadcast(&m->park_cond);
-	pthread_mutex_unlock(&m->park_lock);
-}
-
 /** Wait until the guest starts this vCPU, and set the registers it asked for. */
 static void await_release(struct machine_vcpu *v)
 {
-	int rc;
+	bool first = !v->id || v->m->linux_guest;
 
-	if (v->released)
+	if (!machine_park_begin(v) || first)
 		return;
-	park(v);
-	if (!v->released)
-		return;
-	rc = machine_vcpu_set_start(v);
-	if (rc)
+	if (machine_vcpu_set_start(v))
 		finish_crashed(v, "the start registers of a vCPU cannot be");
 }
 
@@ -395,7 +293,8 @@ static bool start_samples(struct machine_vcpu *v, timer_t *timer)
 				.tv_nsec = (long)(c->vcpu_sample_ns % 1000000000)},
 		.it_value = {.tv_nsec = 1000000},
 	};
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+				 .sigev_signo = MACHINE_KICK_SIGNAL};
 
 	observers_vcpu_start(c->observers, v->m, v->id);
 	if (!c->vcpu_sample_ns || !observers_have(c->observers, OBSERVER_HAS_SAMPLE))
@@ -443,9 +342,7 @@ static void *vcpu_main(void *arg)
 		 * that says so. */
 		if (v->step)
 			machine_step_settle(v);
-		if (m->pauser)
-			park(v);
-		if (atomic_load(&m->quit) || atomic_load(&m->finished))
+		if (!machine_park_may_enter(v))
 			break;
 		if (v->step)
 			machine_step_before_run(v);
@@ -472,7 +369,7 @@ static void *vcpu_main(void *arg)
 	}
 	if (sampled)
 		timer_delete(timer);
-	park_for_good(v);
+	machine_park_end(v);
 	/* So that the registers are those of a whole instruction. */
 	kvm_vcpu_complete_exit(&v->kvm);
 	if (!machine_vcpu_sync(v))
@@ -499,7 +396,7 @@ int machine_vcpu_create(struct machine *m, unsigned int id, struct mmvm_error *e
 	fd = kvm_vcpu_stats_fd(&v->kvm);
 	v->stats = fd >= 0 ? kvm_stats_open(fd) : NULL;
 	sigemptyset(&sa.sa_mask);
-	sigaction(KICK_SIGNAL, &sa, NULL);
+	sigaction(MACHINE_KICK_SIGNAL, &sa, NULL);
 	if (v->m->config.exit_sites) {
 		v->exit_table = exit_table_new();
 		if (!v->exit_table)
@@ -514,10 +411,11 @@ int machine_vcpu_start(struct machine_vcpu *v)
 	int rc;
 
 	v->released = !v->id || v->m->linux_guest;
+	v->parked = true; /* until its own first step */
 
 	/* Signals to the process are for the thread that waits in machine_run(). */
 	sigfillset(&all);
-	sigdelset(&all, KICK_SIGNAL);
+	sigdelset(&all, MACHINE_KICK_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	rc = pthread_create(&v->thread, NULL, vcpu_main, v);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -527,17 +425,12 @@ int machine_vcpu_start(struct machine_vcpu *v)
 
 void machine_vcpus_stop(struct machine *m)
 {
-	atomic_store(&m->quit, true);
-	pthread_mutex_lock(&m->park_lock);
-	pthread_cond_broadcast(&m->park_cond);
-	pthread_mutex_unlock(&m->park_lock);
+	machine_park_quit(m);
 	for (unsigned int i = 0; i < m->nr_vcpus; i++) {
 		struct machine_vcpu *v = &m->vcpu[i];
 
 		if (!v->started)
 			continue;
-		__atomic_store_n(&v->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		pthread_kill(v->thread, KICK_SIGNAL);
 		pthread_join(v->thread, NULL);
 		v->started = false;
 	}

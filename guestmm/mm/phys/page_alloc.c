@@ -558,6 +558,7 @@ static __always_inline void free_plain(struct page *page, unsigned int order)
 	unsigned int cpu;
 
 	page->flags &= PAGE_FLAGS_KEPT;
+	env_page_freed(page);
 	if (unlikely(order > PCP_MAX_ORDER)) {
 		free_to_buddy(z, page, order);
 		return;
@@ -674,6 +675,7 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 	if (unlikely(!free_is_plain(page)))
 		bad_free(page);
 	page->flags &= PAGE_FLAGS_KEPT;
+	env_page_freed(page);
 	if (unlikely(mine != *z)) {
 		*z = mine;
 		*pcp = &mine->pcp[cpu];

@@ -1,0 +1,333 @@
+/*
+ * Bugs that no other test noticed when they were planted, by their general cures: whole pages are
+ * compared, and freed pages are poisoned (tests/host/tlb.c); objects of every cache are counted
+ * before and after what failed; what only a dirty bit says is read back from swap.
+ */
+#include "mm/slab/slab_internal.h"
+#include "mm_user.h"
+#include "unit.h"
+
+static struct host_disk *disk;
+
+static u64 get(struct mm_struct *mm, unsigned long addr)
+{
+	u64 v = 0;
+
+	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
+	return v;
+}
+
+static void put(struct mm_struct *mm, unsigned long addr, u64 v)
+{
+	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
+}
+
+static struct mm_struct *parent_with(unsigned long pages, unsigned long *at)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, PRIVATE, 0);
+	for (unsigned long i = 0; i < pages; i++)
+		put(mm, *at + i * PAGE_SIZE, i + 1);
+	return mm;
+}
+
+static void reclaim(gfp_t gfp)
+{
+	struct scan_control sc = {.gfp = gfp, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ul};
+
+	lru_add_drain();
+	shrink_node(&node_data[0], &sc);
+	while (host_disk_complete(disk, 100))
+		;
+}
+
+static void swap_out(struct mm_struct *mm)
+{
+	for (int i = 0; i < 40 && mm->rss_anon; i++)
+		reclaim(GFP_KERNEL);
+	CU_ASSERT_EQUAL(mm->rss_anon, 0);
+}
+
+/** Bytes of the user's page that are not `byte`, word 0 aside. */
+static unsigned int others(struct mm_struct *mm, unsigned long addr, u8 byte)
+{
+	unsigned int fault, n = 0;
+	u8 *p = user_touch(mm, addr, false, &fault);
+
+	MUST(p, "read of %#lx", addr);
+	for (unsigned int i = 8; i < PAGE_SIZE; i++)
+		n += p[i] != byte;
+	return n;
+}
+
+/** Frames of every zone's lists that hold something: poison. */
+static void dirty_free_pages(void)
+{
+	unsigned long at;
+
+	mmput(parent_with(300, &at));
+}
+
+static void new_pages_are_zeroes(void)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long at = do_mmap(mm, 0, 128 * PAGE_SIZE, RW, PRIVATE, 0);
+
+	dirty_free_pages();
+	for (int i = 0; i < 128; i++) {
+		/* Half of them by way of the zero page */
+		if (i & 1)
+			CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), 0);
+		put(mm, at + i * PAGE_SIZE, 1);
+		CU_ASSERT_EQUAL(others(mm, at + i * PAGE_SIZE, 0), 0);
+	}
+	mmput(mm);
+	check_all();
+}
+
+static void copies_are_whole(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at), *child;
+	unsigned int fault;
+
+	for (int i = 0; i < 8; i++)
+		memset((u8 *)user_touch(mm, at + i * PAGE_SIZE, true, &fault) + 8, 0x30 + i,
+		       PAGE_SIZE - 8);
+	child = dup_mm(mm);
+	dirty_free_pages();
+	for (int i = 0; i < 8; i++) {
+		put(child, at + i * PAGE_SIZE, 500 + i);
+		CU_ASSERT_EQUAL(others(child, at + i * PAGE_SIZE, (u8)(0x30 + i)), 0);
+		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), i + 1);
+	}
+	mmput(child);
+	mmput(mm);
+	check_all();
+}
+
+/** Pages that are in the swap cache, clean, with a slot that holds 1, 2, ...; then written, so that
+ * only the PTE's dirty bit says that the slot is stale. */
+static struct mm_struct *written_behind_swap(unsigned long pages, unsigned long *at)
+{
+	struct mm_struct *mm = parent_with(pages, at);
+
+	swap_out(mm);
+	for (unsigned long i = 0; i < pages; i++)
+		CU_ASSERT_EQUAL(get(mm, *at + i * PAGE_SIZE), i + 1);
+	for (unsigned long i = 0; i < pages; i++)
+		put(mm, *at + i * PAGE_SIZE, 1000 + i);
+	return mm;
+}
+
+static void fork_keeps_what_is_dirty(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = written_behind_swap(32, &at), *child = dup_mm(mm);
+
+	/* The parent's writes copy: the child alone has the old pages now. */
+	for (int i = 0; i < 32; i++)
+		put(mm, at + i * PAGE_SIZE, 2000 + i);
+	swap_out(child);
+	for (int i = 0; i < 32; i++)
+		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), 1000 + i);
+	mmput(child);
+	mmput(mm);
+	check_all();
+}
+
+static void mprotect_keeps_what_is_dirty(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = written_behind_swap(32, &at);
+
+	CU_ASSERT_EQUAL(do_mprotect(mm, at, 32 * PAGE_SIZE, PROT_READ), 0);
+	swap_out(mm);
+	for (int i = 0; i < 32; i++)
+		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), 1000 + i);
+	mmput(mm);
+	check_all();
+}
+
+static void mremap_keeps_what_is_dirty(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = written_behind_swap(32, &at);
+	long to;
+
+	CU_ASSERT(do_mmap(mm, at + 32 * PAGE_SIZE, PAGE_SIZE, PROT_READ, PRIVATE | MAP_FIXED, 0) >
+		  0);
+	to = do_mremap(mm, at, 32 * PAGE_SIZE, 64 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
+	CU_ASSERT_FATAL(to > 0);
+	swap_out(mm);
+	for (int i = 0; i < 32; i++)
+		CU_ASSERT_EQUAL(get(mm, to + i * PAGE_SIZE), 1000 + i);
+	mmput(mm);
+	check_all();
+}
+
+/* mprotect must not open a page that a child shares. */
+static void mprotect_leaves_shared_pages(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at), *child = dup_mm(mm);
+
+	CU_ASSERT_EQUAL(do_mprotect(mm, at, 8 * PAGE_SIZE, PROT_READ), 0);
+	CU_ASSERT_EQUAL(do_mprotect(mm, at, 8 * PAGE_SIZE, RW), 0);
+	for (int i = 0; i < 8; i++)
+		put(mm, at + i * PAGE_SIZE, 100 + i);
+	for (int i = 0; i < 8; i++)
+		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i + 1);
+	mmput(child);
+	mmput(mm);
+	check_all();
+}
+
+static void wipe_on_fork(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at), *child;
+
+	CU_ASSERT_EQUAL(do_madvise(mm, at, 4 * PAGE_SIZE, MADV_WIPEONFORK), 0);
+	child = dup_mm(mm);
+	for (int i = 0; i < 8; i++)
+		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i < 4 ? 0 : i + 1);
+	mmput(child);
+	mmput(mm);
+	check_all();
+}
+
+/* Whoever mapped the page first has gone; it can be reclaimed all the same. */
+static void pages_outlive_their_first_mapper(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(32, &at), *child = dup_mm(mm);
+
+	mmput(mm);
+	swap_out(child);
+	for (int i = 0; i < 32; i++)
+		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i + 1);
+	mmput(child);
+	check_all();
+}
+
+static void noio_starts_no_io(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(32, &at);
+	u64 writes = disk->nr_writes;
+
+	for (int i = 0; i < 10; i++)
+		reclaim(GFP_NOIO);
+	CU_ASSERT_EQUAL(mm->rss_anon, 32);
+	CU_ASSERT_EQUAL(disk->nr_writes, writes);
+	mmput(mm);
+	check_all();
+}
+
+/** Objects of all caches that somebody has, sheaves flushed. */
+static u64 objects_in_use(void)
+{
+	struct kmem_cache *c;
+	u64 n = 0;
+
+	list_for_each_entry (c, &slab_caches, list)
+		kmem_cache_shrink(c);
+	for (unsigned int r = 0; r < nr_ram_ranges; r++)
+		for (pfn_t pfn = ram_range[r].start; pfn < ram_range[r].end;) {
+			const struct page *page = pfn_to_page(pfn);
+
+			if (page->type != PAGE_SLAB) {
+				pfn++;
+				continue;
+			}
+			n += ((const struct slab *)page)->inuse;
+			pfn += 1ul << page->order;
+		}
+	return n;
+}
+
+static void failed_forks_leave_no_objects(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(40, &at), *child;
+	u64 before;
+	int k;
+
+	for (int i = 4; i < 40; i += 8)
+		do_mprotect(mm, at + i * PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ);
+	/* A line of forks: chains to several anon_vmas. */
+	for (int i = 0; i < 3; i++) {
+		child = dup_mm(mm);
+		MUST(child, "fork");
+		put(child, at, i);
+		mmput(mm);
+		mm = child;
+	}
+	mmput(dup_mm(mm));
+	before = objects_in_use();
+	for (k = 1; k < 200; k++) {
+		u64 failed = alloc_fail_count();
+
+		drain_all_pages();
+		alloc_fail_nth(k);
+		child = dup_mm(mm);
+		alloc_fail_nth(0);
+		if (child)
+			mmput(child);
+		CU_ASSERT_EQUAL(objects_in_use(), before);
+		if (alloc_fail_count() == failed)
+			break;
+	}
+	CU_ASSERT(k > 4 && k < 200);
+	mmput(mm);
+	check_all();
+}
+
+static void shared_memory_counts_for_the_oom_killer(void)
+{
+	struct mm_struct *small = mm_alloc(), *big = mm_alloc();
+	unsigned long a, b;
+
+	a = do_mmap(small, 0, 100 * PAGE_SIZE, RW, PRIVATE | MAP_POPULATE, 0);
+	b = do_mmap(big, 0, 500 * PAGE_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS, 0);
+	MUST((long)a > 0 && (long)b > 0, "mmap: %ld", (long)b);
+	for (int i = 0; i < 500; i++)
+		put(big, b + i * PAGE_SIZE, 1);
+	CU_ASSERT_EQUAL(big->rss_shmem, 500);
+	host_process[0] = (struct process_view){.pid = 21, .comm = "small", .mm = small};
+	host_process[1] = (struct process_view){.pid = 22, .comm = "shared", .mm = big};
+	host_nr_processes = 2;
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 22);
+	host_nr_processes = 0;
+	mmput(small);
+	mmput(big);
+	check_all();
+}
+
+int main(void)
+{
+	static const struct unit_case cases[] = {
+		{"new pages are zeroes", new_pages_are_zeroes},
+		{"copies are whole", copies_are_whole},
+		{"fork keeps what is dirty", fork_keeps_what_is_dirty},
+		{"mprotect keeps what is dirty", mprotect_keeps_what_is_dirty},
+		{"mremap keeps what is dirty", mremap_keeps_what_is_dirty},
+		{"mprotect leaves shared pages alone", mprotect_leaves_shared_pages},
+		{"memory is wiped on fork", wipe_on_fork},
+		{"pages outlive their first mapper", pages_outlive_their_first_mapper},
+		{"GFP_NOIO starts no I/O", noio_starts_no_io},
+		{"failed forks leave no objects", failed_forks_leave_no_objects},
+		{"shared memory counts for the OOM killer",
+		 shared_memory_counts_for_the_oom_killer},
+	};
+
+	host_boot_default("debug_vm");
+	mm_init();
+	disk = host_disk_create("swap", 64 * MIB);
+	host_disk_mkswap(disk);
+	MUST(!do_swapon(&disk->bdev, -1), "swapon");
+	return unit_run("planted", cases, ARRAY_SIZE(cases));
+}
