@@ -75,6 +75,14 @@ struct machine_node {
 	uint8_t distance[MMVM_MAX_NODES]; /* to each node; 0: 10 to itself, 20 to others */
 };
 
+struct disk_config;
+/**
+ * Lock a disk's file as machine_create() does, for a machine in the lab: locks do not work through its
+ * shared folders, so the process outside holds them. Returns a descriptor to keep open, -ENOENT when
+ * there is no file (yet), or -1 with `err`.
+ */
+int machine_disk_lock(const struct disk_config *c, struct mmvm_error *err);
+
 struct machine_config {
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int cpus;
