@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "observe/console.h"
 #include "observe/observers.h"
 #include "report/report.h"
+#include "sandbox/sandbox.h"
 #include "result/status.h"
 
 /** Set for the inner mmvm of the lab: the command line of the outer one. */
@@ -27,6 +29,8 @@ struct run_options {
 	const char *perf_symbols; /* folder */
 	enum accel accel;
 	bool icount, verbose;
+	unsigned int sandbox_off;
+	struct sandbox_config sandbox;
 };
 
 struct run {
@@ -36,6 +40,30 @@ struct run {
 	struct run_result result;
 	struct symtab *symbols;
 };
+
+/** A name or a number; the group is the user's own. */
+static int parse_user(void *base, const char *command, const struct cli_option *option,
+		      const char *value)
+{
+	struct sandbox_config *s = &((struct run_options *)base)->sandbox;
+	const struct passwd *entry = getpwnam(value);
+	uint64_t id;
+
+	if (geteuid())
+		return cli_usage_error(command, "--user %s: only root can become another user",
+				       value);
+	if (!entry && !cli_parse_u64(value, 1, UINT32_MAX - 1, &id)) {
+		entry = getpwuid((uid_t)id);
+		if (!entry) {
+			*s = (struct sandbox_config){true, (uid_t)id, (gid_t)id};
+			return 0;
+		}
+	}
+	if (!entry || !entry->pw_uid)
+		return cli_usage_error(command, "--user %s: no such user, or root itself", value);
+	*s = (struct sandbox_config){true, entry->pw_uid, entry->pw_gid};
+	return 0;
+}
 
 #define AT(field) .offset = offsetof(struct run_options, field)
 static const struct cli_option options[] = {
@@ -63,6 +91,17 @@ static const struct cli_option options[] = {
 	 .kind = OPTION_TEXT,
 	 AT(perf_symbols),
 	 .words = "@folder"},
+	{.name = "--sandbox",
+	 .value = "on|off",
+	 .help = "give up privileges and system calls before the guest begins (on)",
+	 .kind = OPTION_CHOICE,
+	 AT(sandbox_off),
+	 .words = "on off"},
+	{.name = "--user",
+	 .value = "NAME",
+	 .help = "as root: go on as this user (or number) when everything is open",
+	 .kind = OPTION_CALL,
+	 .parse = parse_user},
 	{.name = "--verbose",
 	 .alias = "-v",
 	 .help = "all counters, all KVM statistics, guest reports",
@@ -214,6 +253,10 @@ static int run_here(struct run *run)
 	run->observers.run.command = run->result.command;
 	observers_drop_unwanted(&run->observers, c);
 	c->observers = &run->observers;
+	if (!run->opt.sandbox_off)
+		c->sandbox = &run->opt.sandbox;
+	else if (run->opt.sandbox.change_user)
+		return cli_usage_error("run", "--user goes with the sandbox, which is off");
 	cli_stop_on_signals(NULL);
 	m = machine_create(c, &err);
 	if (!m)
