@@ -32,10 +32,10 @@
 #include "observe/page_state.h"
 #include "observe/sample.h"
 
-#define PAGE_SECTORS	  8u
-#define SETTLE_NS	  2000000000ull
-#define SETTLE_STEP_NS	  2000000l
-#define BITS		  64u
+#define PAGE_SECTORS   8u
+#define SETTLE_NS      2000000000ull
+#define SETTLE_STEP_NS 2000000l
+#define BITS	       64u
 
 static uint64_t now_ns(clockid_t clock)
 {
