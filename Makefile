@@ -29,7 +29,7 @@ endif
 VMM_SRC := $(wildcard vmm/*.c vmm/*/*.c devices/*.c)
 VMM_OBJ := $(VMM_SRC:%.c=$B/host/%.o)
 VMM_CFLAGS := $(COMMON) -D_GNU_SOURCE -I. -Ivmm -pthread -fstack-protector-strong
-VMM_LIBS := -lfdt -lpthread
+VMM_LIBS := -lfdt -lseccomp -lpthread
 
 # ---- the guest kernel -----------------------------------------------------------------------------------
 G_SRC := $(wildcard guestmm/mm/*.c guestmm/mm/*/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/fs/*/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
@@ -152,15 +152,31 @@ fuzz: fuzzers
 	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $B/corpus/$$(basename $$f) || exit 1; done
 
 # Format, warnings as errors under clang as well, cppcheck.
-ALL_C = $(shell git ls-files '*.c' '*.h')
-check: all
+ALL_C = $(shell find vmm devices guestmm include user tests images -name '*.[ch]')
+# What clang says is asked for each file once, as long as neither it nor a header has changed. gcc's flags that clang
+# does not know are left out.
+NO_CLANG := -mgeneral-regs-only -no-pie -fno-tree-loop-distribute-patterns -fno-sanitize-recover=undefined $(SAN)
+CHECKED := $(patsubst %.c,$B/check/vmm/%.ok,$(VMM_SRC) $(wildcard tests/unit/vmm_*.c tests/limit.c)) \
+  $(patsubst %.c,$B/check/guest/%.ok,$(G_SRC)) \
+  $(patsubst %.c,$B/check/host/%.ok,$(wildcard tests/host/*.c tests/unit/mm_*.c tests/model/*.c)) \
+  $(patsubst %.c,$B/check/user/%.ok,$(wildcard user/*.c)) \
+  $(patsubst %.c,$B/check/libc/%.ok,$(wildcard user/libc/*.c images/lab_init.c))
+clang_check = @mkdir -p $(@D); clang $(filter-out $(NO_CLANG),$(1)) -fsyntax-only -MMD -MP -MF $@.d -MT $@ $< && touch $@
+$B/check/vmm/%.ok: %.c | $B/.setup ; $(call clang_check,$(VMM_CFLAGS))
+$B/check/guest/%.ok: %.c | $B/.setup ; $(call clang_check,$(G_CFLAGS) -mno-mmx -mno-sse2)
+$B/check/host/%.ok: %.c | $B/.setup ; $(call clang_check,$(H_CFLAGS))
+$B/check/user/%.ok: %.c | $B/.setup ; $(call clang_check,$(U_CFLAGS))
+$B/check/libc/%.ok: %.c | $B/.setup ; $(call clang_check,$(L_CFLAGS))
+CPPCHECK = cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j2 --enable=warning,portability --max-configs=1 \
+  --suppress=missingIncludeSystem --suppressions-list=tests/cppcheck.txt --cppcheck-build-dir=$B/check/cppcheck
+check: all $(CHECKED)
 	@echo "  INCLUDES"; tests/check_includes vmm devices
 	@echo "  DOC"; $B/mmvm report --schema | diff -u doc/result.md - && tests/check_docs
 	@echo "  FORMAT"; clang-format --dry-run -Werror $(ALL_C)
-	@echo "  CLANG vmm"; for f in $(VMM_SRC); do clang $(VMM_CFLAGS) -fsyntax-only $$f || exit 1; done
-	@echo "  CLANG guest"; for f in $(G_SRC); do clang $(filter-out -mgeneral-regs-only -no-pie -fno-tree-loop-distribute-patterns,$(G_CFLAGS)) -mno-mmx -mno-sse2 -fsyntax-only $$f || exit 1; done
-	@echo "  CPPCHECK"; cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j2 --enable=warning,portability \
-	  --suppress=missingIncludeSystem -Iinclude -I. -Ivmm vmm devices
+	@mkdir -p $B/check/cppcheck
+	@echo "  CPPCHECK vmm"; $(CPPCHECK) -Iinclude -I. -Ivmm vmm devices images tests/limit.c
+	@echo "  CPPCHECK guest"; $(CPPCHECK) -DMMVM_GUEST -Iinclude -Iguestmm -Iguestmm/arch/x86/include guestmm
+	@echo "  CPPCHECK tests"; $(CPPCHECK) -DMMVM_GUEST -Iinclude -I. -Ivmm -Itests/host -Iguestmm -Iguestmm/arch/x86/include tests user
 
 # ---- installing -------------------------------------------------------------------------------------------
 # The program and what it needs (the guest's kernel and programs, the lab's image) lie together in lib/mmvm;

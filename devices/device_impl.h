@@ -4,9 +4,11 @@
 #ifndef DEVICES_DEVICE_IMPL_H
 #define DEVICES_DEVICE_IMPL_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "devices/devices.h"
 
@@ -48,19 +50,32 @@ static inline void device_raise_irq(struct device *dev)
 		dev->irq->raise(dev->irq);
 }
 
+/** pthread's start routine for a worker; `arg` is a struct device_worker, which it frees. */
+struct device_worker {
+	void *(*fn)(void *);
+	void *arg;
+};
+void *device_worker_main(void *arg);
+
 /** A thread of the device's own, named after its role, that takes no signals: those are for the
  * machine's threads. 0 or -errno. */
 static inline int device_start_worker(struct device *dev, pthread_t *thread, void *(*fn)(void *),
 				      void *arg)
 {
+	struct device_worker *worker = malloc(sizeof(*worker));
 	sigset_t all, old;
 	int err;
 
+	if (!worker)
+		return -ENOMEM;
+	*worker = (struct device_worker){fn, arg};
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(thread, NULL, fn, arg);
+	err = pthread_create(thread, NULL, device_worker_main, worker);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
+	if (err)
+		free(worker);
+	else
 		pthread_setname_np(*thread, dev->role[0] ? dev->role : dev->model->name);
 	return -err;
 }

@@ -99,4 +99,8 @@ struct device *dma_engine_create(const struct device_env *env);
 struct device *command_port_create(const struct device_env *env, uint8_t reads_as,
 				   void (*fn)(void *arg, uint8_t command), void *arg);
 
+/** What every thread of a device does first: nothing (NULL), or what the VMM has set before it made the
+ * devices. */
+extern void (*device_worker_begins)(void);
+
 #endif

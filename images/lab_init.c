@@ -18,14 +18,18 @@
  *   /job       what to do: NUL-terminated strings
  *                mode ("live" or "sealed"), working directory,
  *                count, arguments...  count, environment...  count, files to hand back...
+ *                a random name for new files there
+ *                count, shares: "ro" or "rw" and the folder, in turn; those with others in them first
  *   /modules   module file names, one a line, in the order to load; below "--" those of 9p
- *   /host      the command's root. live: the outer machine's files, shared by 9p.
+ *   /host      the command's root. live: folders of the outer machine, shared by 9p, and what every
+ *              system has: links to them where the outer machine has links, /tmp and the like in memory.
  *              sealed: what the archive brought, so that no file traffic disturbs a count; files to
  *              hand back are copied out through 9p when the command has ended.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -44,7 +48,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_STRINGS   256
 #define OWN_TIME_FILE "/dev/mmvm-own-time"
 
 enum port { PORT_CONTROL = 0xe9, PORT_STDOUT, PORT_STDERR };
@@ -57,7 +60,7 @@ static void port_write(enum port port, const void *data, size_t len)
 
 struct strings {
 	unsigned int n;
-	char *s[MAX_STRINGS + 1];
+	char **s; /* ends with NULL */
 };
 
 static void control(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -131,8 +134,12 @@ static void next_strings(char **pos, char *end, struct strings *out)
 {
 	unsigned long n = strtoul(next_string(pos, end), NULL, 10);
 
-	if (n > MAX_STRINGS)
-		fail("the job has %lu strings, more than %d", n, MAX_STRINGS);
+	/* Each takes at least its NUL. */
+	if (n > (unsigned long)(end - *pos))
+		fail("the job is cut short");
+	out->s = calloc(n + 1, sizeof(*out->s));
+	if (!out->s)
+		fail("no memory for the job");
 	for (out->n = 0; out->n < n; out->n++)
 		out->s[out->n] = next_string(pos, end);
 	out->s[out->n] = NULL;
@@ -152,12 +159,57 @@ static char *read_job(size_t *len)
 	return buf;
 }
 
-static void mount_share(const char *where)
+static void make_folders(const char *path)
 {
-	mkdir(where, 0755);
-	if (mount("host", where, "9p", MS_NOATIME,
-		  "trans=virtio,version=9p2000.L,msize=524288,cache=mmap"))
-		fail("cannot mount the outer machine's files: %s", strerror(errno));
+	char folder[PATH_MAX];
+
+	for (const char *slash = path; (slash = strchr(slash + 1, '/'));) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+		mkdir(folder, 0755);
+	}
+	mkdir(path, 0755);
+}
+
+/** Mount the outer machine's folders at their places below `root`. */
+static void mount_shares(const char *root, const struct strings *shares)
+{
+	char where[PATH_MAX], tag[16];
+
+	for (unsigned int i = 0; i + 1 < shares->n; i += 2) {
+		unsigned long flags = strcmp(shares->s[i], "ro") ? 0 : MS_RDONLY;
+
+		snprintf(tag, sizeof(tag), "share%u", i / 2);
+		if (snprintf(where, sizeof(where), "%s%s", root, shares->s[i + 1]) >=
+		    (int)sizeof(where))
+			fail("the name of a folder is too long");
+		make_folders(where);
+		if (mount(tag, where, "9p", MS_NOATIME | flags,
+			  "trans=virtio,version=9p2000.L,msize=524288,cache=mmap"))
+			fail("cannot mount the outer machine's %s: %s", shares->s[i + 1],
+			     strerror(errno));
+	}
+}
+
+/** What the shares leave out, where it is not there: links as Debian has them, and places for files
+ * that nobody keeps. */
+static void complete_root(void)
+{
+	static const char *const links[] = {"bin", "sbin", "lib", "lib64"};
+	static const char *const folders[] = {"/host/tmp", "/host/var/tmp", "/host/run",
+					      "/host/root"};
+	char from[32], to[32];
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		snprintf(from, sizeof(from), "usr/%s", links[i]);
+		snprintf(to, sizeof(to), "/host/%s", links[i]);
+		/* Fails where the folder itself is shared. */
+		(void)!symlink(from, to);
+	}
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		make_folders(folders[i]);
+		if (i < 2)
+			chmod(folders[i], 01777);
+	}
 }
 
 /** Kernel file systems inside the command's root; /dev/shm is the place for its temporary files. */
@@ -167,8 +219,7 @@ static void mount_inside(bool live)
 	static const char *const from[] = {"/dev", "/proc", "/sys"};
 
 	for (int i = 0; i < 3; i++) {
-		if (!live)
-			mkdir(place[i], 0755);
+		mkdir(place[i], 0755);
 		if (mount(from[i], place[i], NULL, MS_BIND, NULL))
 			fail("cannot bind %s: %s", place[i], strerror(errno));
 	}
@@ -177,21 +228,23 @@ static void mount_inside(bool live)
 		fail("cannot mount /dev/shm: %s", strerror(errno));
 }
 
-/** Copy a changed file out, whole or not at all. */
-static void hand_back(const char *path, time_t since)
+/** Copy a changed file out, whole or not at all. Others may write into the folder, too: the new file
+ * gets a name that nobody can have prepared, and is made by us. */
+static void hand_back(const char *path, const char *suffix, time_t since)
 {
-	char from[512], to[512], temp[540], buf[65536];
+	char from[PATH_MAX + 8], to[PATH_MAX + 8], temp[PATH_MAX + 40], buf[65536];
 	struct stat st;
 	int in, out;
 	ssize_t n;
 
 	snprintf(from, sizeof(from), "/host%s", path);
 	snprintf(to, sizeof(to), "/share%s", path);
-	snprintf(temp, sizeof(temp), "%s.lab", to);
+	snprintf(temp, sizeof(temp), "%.*s.lab-%.40s", (int)(strrchr(to, '/') + 1 - to), to,
+		 suffix);
 	if (stat(from, &st) || !S_ISREG(st.st_mode) || st.st_mtime < since)
 		return;
 	in = open(from, O_RDONLY | O_CLOEXEC);
-	out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777);
+	out = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, st.st_mode & 0777);
 	if (in < 0 || out < 0)
 		fail("cannot hand back %s: %s", path, strerror(errno));
 	while ((n = read(in, buf, sizeof(buf))) > 0) {
@@ -342,8 +395,8 @@ static int run(const char *cwd, char **argv, char **envp)
 
 int main(void)
 {
-	struct strings args, env, files;
-	char *job, *pos, *cwd;
+	struct strings args, env, files, shares;
+	char *job, *pos, *cwd, *suffix;
 	time_t since;
 	size_t len;
 	FILE *list;
@@ -368,6 +421,8 @@ int main(void)
 	next_strings(&pos, job + len, &args);
 	next_strings(&pos, job + len, &env);
 	next_strings(&pos, job + len, &files);
+	suffix = next_string(&pos, job + len);
+	next_strings(&pos, job + len, &shares);
 
 	list = fopen("/modules", "re");
 	if (!list)
@@ -375,7 +430,8 @@ int main(void)
 	load_modules(list);
 	if (live) {
 		load_modules(list);
-		mount_share("/host");
+		mount_shares("/host", &shares);
+		complete_root();
 	}
 	mount_inside(live);
 	since = time(NULL);
@@ -384,9 +440,9 @@ int main(void)
 
 	if (!live && files.n) {
 		load_modules(list);
-		mount_share("/share");
+		mount_shares("/share", &shares);
 		for (unsigned int i = 0; i < files.n; i++)
-			hand_back(files.s[i], since);
+			hand_back(files.s[i], suffix, since);
 	}
 	fclose(list);
 	sync();

@@ -267,6 +267,16 @@ static int cmd_bench(const struct command *self, int argc, char **argv)
 		any |= bench_wanted(only, (const char *const[]){bench_row_name(k), NULL});
 	if (!any)
 		return cli_usage_error("bench", "--only %s matches no row", only);
+	/* --save may replace the baseline: it has been read by then, and that is how costs are kept. */
+	status = cli_check_outputs(
+		"bench",
+		(struct cli_file[]){{"--json", json, true}, {"--baseline", baseline, false}}, 2);
+	if (!status)
+		status = cli_check_outputs(
+			"bench",
+			(struct cli_file[]){{"--json", json, true}, {"--save", save, true}}, 2);
+	if (status)
+		return status;
 	/* a file that is not there is told at once, not after the measurements */
 	if (baseline && baseline_read(baseline, &now, &err))
 		return cli_fail(&err);

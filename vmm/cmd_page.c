@@ -193,8 +193,10 @@ static int cmd_trace(const struct command *self, int argc, char **argv)
 	file = operands.item[0];
 	out = opt.out;
 	o.filter = opt.filter;
-	if (!strcmp(out, file))
-		return cli_usage_error("trace", "-o %s would overwrite the trace itself", out);
+	rc = cli_check_outputs("trace", (struct cli_file[]){{"-o", out, true}, {"", file, false}},
+			       2);
+	if (rc)
+		return rc;
 	if (trace_load(&t, file, &err))
 		return cli_fail(&err);
 	o.trace = &t;

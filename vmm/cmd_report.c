@@ -102,6 +102,20 @@ static int write_outputs(const struct output *outputs, unsigned int n, const str
 	return MMVM_EXIT_OK;
 }
 
+static int check_outputs(const struct output *outputs, unsigned int nr, const char *input,
+			 const struct option_list *bench)
+{
+	struct cli_file file[8 + sizeof(bench->item) / sizeof(bench->item[0])];
+	unsigned int n = 0;
+
+	for (unsigned int o = 0; o < nr; o++)
+		file[n++] = (struct cli_file){outputs[o].option, outputs[o].path, true};
+	file[n++] = (struct cli_file){"", input, false};
+	for (unsigned int i = 0; i < bench->nr; i++)
+		file[n++] = (struct cli_file){"--bench", bench->item[i], false};
+	return cli_check_outputs("report", file, n);
+}
+
 static int cmd_report(const struct command *self, int argc, char **argv)
 {
 	struct option_list operands = {.nr = 0};
@@ -136,10 +150,10 @@ static int cmd_report(const struct command *self, int argc, char **argv)
 			continue;
 		wanted++;
 		to_stdout += !strcmp(outputs[o].path, "-");
-		if (strcmp(input, "-") && !strcmp(outputs[o].path, input))
-			return cli_usage_error("report", "%s %s would overwrite the run itself",
-					       outputs[o].option, input);
 	}
+	status = check_outputs(outputs, nr, input, &opt.bench);
+	if (status)
+		return status;
 	if (to_stdout > 1)
 		return cli_usage_error("report", "two outputs cannot both go to standard output");
 	if (opt.bench.nr && !outputs[0].path)

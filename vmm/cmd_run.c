@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,19 @@
 #include "observe/console.h"
 #include "observe/observers.h"
 #include "report/report.h"
+#include "sandbox/sandbox.h"
 #include "result/status.h"
+
+/** Set for the inner mmvm of the lab: the command line of the outer one. */
+#define COMMAND_ENV "MMVM_COMMAND"
 
 struct run_options {
 	const char *json;
 	const char *perf_symbols; /* folder */
 	enum accel accel;
 	bool icount, verbose;
+	unsigned int sandbox_off;
+	struct sandbox_config sandbox;
 };
 
 struct run {
@@ -33,6 +40,30 @@ struct run {
 	struct run_result result;
 	struct symtab *symbols;
 };
+
+/** A name or a number; the group is the user's own. */
+static int parse_user(void *base, const char *command, const struct cli_option *option,
+		      const char *value)
+{
+	struct sandbox_config *s = &((struct run_options *)base)->sandbox;
+	const struct passwd *entry = getpwnam(value);
+	uint64_t id;
+
+	if (geteuid())
+		return cli_usage_error(command, "--user %s: only root can become another user",
+				       value);
+	if (!entry && !cli_parse_u64(value, 1, UINT32_MAX - 1, &id)) {
+		entry = getpwuid((uid_t)id);
+		if (!entry) {
+			*s = (struct sandbox_config){true, (uid_t)id, (gid_t)id};
+			return 0;
+		}
+	}
+	if (!entry || !entry->pw_uid)
+		return cli_usage_error(command, "--user %s: no such user, or root itself", value);
+	*s = (struct sandbox_config){true, entry->pw_uid, entry->pw_gid};
+	return 0;
+}
 
 #define AT(field) .offset = offsetof(struct run_options, field)
 static const struct cli_option options[] = {
@@ -60,6 +91,17 @@ static const struct cli_option options[] = {
 	 .kind = OPTION_TEXT,
 	 AT(perf_symbols),
 	 .words = "@folder"},
+	{.name = "--sandbox",
+	 .value = "on|off",
+	 .help = "give up privileges and system calls before the guest begins (on)",
+	 .kind = OPTION_CHOICE,
+	 AT(sandbox_off),
+	 .words = "on off"},
+	{.name = "--user",
+	 .value = "NAME",
+	 .help = "as root: go on as this user (or number) when everything is open",
+	 .kind = OPTION_CALL,
+	 .parse = parse_user},
 	{.name = "--verbose",
 	 .alias = "-v",
 	 .help = "all counters, all KVM statistics, guest reports",
@@ -75,6 +117,44 @@ static unsigned int more_options(struct option_set *out, unsigned int max)
 	return 1 + observers_option_tables(out + 1, max - 1);
 }
 
+/** No output, of this command or of an observer, may be a file that the machine uses. */
+static int check_outputs(const struct run *run, const struct option_set *set, unsigned int nr)
+{
+	static const char *const outputs[] = {"--json", "--trace", "--stacks"};
+	const struct machine_config *c = &run->machine.config;
+	struct cli_file file[64];
+	char symbols[PATH_MAX], modules[PATH_MAX];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		for (const struct cli_option *o = set[i].option; o->name && n < 32; o++) {
+			bool output = false;
+
+			if (o->kind != OPTION_TEXT || !o->words || strcmp(o->words, "@file"))
+				continue;
+			for (size_t k = 0; k < sizeof(outputs) / sizeof(outputs[0]); k++)
+				output |= !strcmp(o->name, outputs[k]);
+			file[n].option = o->name;
+			file[n].output = output;
+			memcpy(&file[n++].path, (const char *)set[i].base + o->offset,
+			       sizeof(char *));
+		}
+	}
+	if (run->opt.perf_symbols) {
+		snprintf(symbols, sizeof(symbols), "%s/guest.kallsyms", run->opt.perf_symbols);
+		snprintf(modules, sizeof(modules), "%s/guest.modules", run->opt.perf_symbols);
+		file[n++] = (struct cli_file){"--perf-symbols", symbols, true};
+		file[n++] = (struct cli_file){"--perf-symbols", modules, true};
+	}
+	if (run->machine.program[0])
+		file[n++] = (struct cli_file){"--exec", run->machine.program, false};
+	/* The guest writes them, and mmvm must not. */
+	for (unsigned int i = 0; i < c->nr_disks; i++)
+		file[n++] = (struct cli_file){c->disk[i].format_swap ? "--swap" : "--disk",
+					      c->disk[i].path, false};
+	return cli_check_outputs("run", file, n);
+}
+
 static int parse(struct run *run, int argc, char **argv)
 {
 	struct option_set set[OPTION_SETS_MAX] = {{options, &run->opt},
@@ -88,6 +168,9 @@ static int parse(struct run *run, int argc, char **argv)
 	rc = option_parse(&command_run, set, nr, argc, argv, 2, NULL);
 	if (!rc)
 		rc = machine_options_apply(&run->machine, "run");
+	if (rc)
+		return rc;
+	rc = check_outputs(run, set, nr);
 	if (rc)
 		return rc;
 	sampled = observers_need_samples(&run->observers, c);
@@ -170,6 +253,10 @@ static int run_here(struct run *run)
 	run->observers.run.command = run->result.command;
 	observers_drop_unwanted(&run->observers, c);
 	c->observers = &run->observers;
+	if (!run->opt.sandbox_off)
+		c->sandbox = &run->opt.sandbox;
+	else if (run->opt.sandbox.change_user)
+		return cli_usage_error("run", "--user goes with the sandbox, which is off");
 	cli_stop_on_signals(NULL);
 	m = machine_create(c, &err);
 	if (!m)
@@ -188,17 +275,33 @@ static int run_here(struct run *run)
 
 static int run_in_lab(const struct run *run, int argc, char **argv)
 {
-	struct lab_options lab = {.icount = run->opt.icount, .verbose = run->opt.verbose};
+	struct lab_options lab = {.icount = run->opt.icount,
+				  .verbose = run->opt.verbose,
+				  .timeout_s = run->machine.config.timeout_s};
+	const struct machine_config *c = &run->machine.config;
 	struct status_file *top = status_open(run->result.command);
 	struct mmvm_error err = {0};
-	int status;
+	int status = -1, lock[sizeof(c->disk) / sizeof(c->disk[0])];
+
+	memset(lock, -1, sizeof(lock));
 
 	if (isatty(STDOUT_FILENO))
 		setenv(CONSOLE_LIVE_ENV, "1", 1);
+	/* What reports show is what was typed here. */
+	setenv(COMMAND_ENV, run->result.command, 1);
 	/* A sealed run does not see this machine's files: it takes no samples for others. */
 	if (top && !run->opt.icount)
 		setenv(STATUS_ENV, status_path(top), 1);
+	for (unsigned int i = 0; i < c->nr_disks; i++) {
+		lock[i] = machine_disk_lock(&c->disk[i], &err);
+		if (lock[i] == -1)
+			goto out;
+	}
 	status = lab_exec(argc, argv, &lab, &err);
+out:
+	for (unsigned int i = 0; i < c->nr_disks; i++)
+		if (lock[i] >= 0)
+			close(lock[i]);
 	status_close(top);
 	return status < 0 ? cli_fail(&err) : status;
 }
@@ -230,7 +333,10 @@ static int run_somewhere(struct run *run, int argc, char **argv)
 	if (run->opt.perf_symbols && !lab_inside() &&
 	    perf_symbols_write(run->opt.perf_symbols, run->machine.config.kernel, &err))
 		return cli_fail(&err);
-	run_result_set_command(r, argc, argv);
+	if (lab_inside() && getenv(COMMAND_ENV))
+		run_result_set_command(r, 1, (char *[]){getenv(COMMAND_ENV)});
+	else
+		run_result_set_command(r, argc, argv);
 	accel = cli_choose_accel(run->opt.accel, run->opt.icount, r->accel_why,
 				 sizeof(r->accel_why), &err);
 	if (accel < 0)

@@ -33,7 +33,7 @@ struct options {
 	enum accel accel;
 	const char *kernel, *append;
 	double scale;
-	unsigned int cpus, lab_cpus, first;
+	unsigned int cpus, lab_cpus, first, sandbox_off;
 };
 
 static int parse_scale(void *base, const char *command, const struct cli_option *opt,
@@ -125,6 +125,12 @@ static const struct cli_option options[] = {
 	 .help = "more for the guest kernel's command line, e.g. lockdep",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, append)},
+	{.name = "--sandbox",
+	 .value = "on|off",
+	 .help = "give up privileges and system calls before a guest begins (on)",
+	 .kind = OPTION_CHOICE,
+	 .offset = offsetof(struct options, sandbox_off),
+	 .words = "on off"},
 	{.name = "-v",
 	 .help = "show audits of tests that pass as well",
 	 .kind = OPTION_FLAG,
@@ -365,6 +371,7 @@ static int cmd_test(const struct command *self, int argc, char **argv)
 	h.jobs = o.jobs;
 	h.verbose = o.verbose;
 	h.child = job_child;
+	h.sandbox = !o.sandbox_off;
 	h.grace_s = 20;
 	snprintf(why, sizeof(why), "%s%s", kvm_backend_name(backend),
 		 lab_inside() ? " in the lab" : "");

@@ -50,18 +50,21 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, suspended;
 
 static void on_signal(int sig)
 {
-	stop = 1;
+	if (sig == SIGTSTP)
+		suspended = 1;
+	else
+		stop = 1;
 }
 
 /* ---- the terminal -----------------------------------------------------------------------------
  */
 
 static struct termios before;
-static bool raw;
+static bool raw, at_exit;
 
 static void restore(void)
 {
@@ -87,9 +90,23 @@ static void take_terminal(void)
 	t.c_cc[VMIN] = 0;
 	t.c_cc[VTIME] = 0;
 	raw = true;
-	atexit(restore);
+	if (!at_exit)
+		atexit(restore);
+	at_exit = true;
 	tcsetattr(STDIN_FILENO, TCSANOW, &t);
 	fputs("\033[?1049h\033[?25l", stdout);
+}
+
+/** ^Z: the terminal as the shell knows it while we are stopped, and ours again afterwards. */
+static void suspend(void)
+{
+	bool was_raw = raw;
+
+	suspended = 0;
+	restore();
+	raise(SIGSTOP);
+	if (was_raw)
+		take_terminal();
 }
 
 static void catch_signals(void)
@@ -99,6 +116,8 @@ static void catch_signals(void)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGQUIT, &sa, NULL);
+	sigaction(SIGTSTP, &sa, NULL);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL); /* a reader that has seen enough: fflush() says so */
 }
@@ -151,6 +170,8 @@ static int read_settled(const char *path, struct status *s, bool first)
 		if (!rc && (!first || (s->before.t_ns && s->now.t_ns) || (s->cpus && !s->tick_ms)))
 			return 0;
 		wait_ms(RETRY_MS, raw);
+		if (suspended)
+			suspend();
 	}
 	return rc;
 }
@@ -178,6 +199,8 @@ static int show(const char *path, struct status *s, bool once, unsigned int inte
 			break;
 		first = false;
 		wait_ms(interval, screen);
+		if (suspended)
+			suspend();
 		if (stop)
 			break;
 	}
@@ -189,9 +212,13 @@ static int show(const char *path, struct status *s, bool once, unsigned int inte
 
 static int list(char (*path)[PATH_MAX], unsigned int nr, struct status *s)
 {
-	for (unsigned int i = 0; i < nr; i++)
-		if (!read_settled(path[i], s, false))
-			printf("%8u  %8.1f s  %s\n", s->pid, (double)s->now.t_ns / 1e9, s->command);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!read_settled(path[i], s, false)) {
+			printf("%8u  %8.1f s  ", s->pid, (double)s->now.t_ns / 1e9);
+			put_safe(stdout, s->command, sizeof(s->command));
+			putchar('\n');
+		}
+	}
 	return fflush(stdout) ? MMVM_EXIT_HOST : MMVM_EXIT_OK;
 }
 

@@ -10,6 +10,8 @@
 #include "commands.h"
 #include "machine/machine.h"
 #include "mmvm/layout.h"
+#include "report/report.h"
+#include "sandbox/sandbox.h"
 
 #define MMVM_VERSION "0.1"
 
@@ -139,6 +141,7 @@ static int help(const char *name)
 
 int main(int argc, char **argv)
 {
+	sandbox_note_inherited();
 	if (argc < 2)
 		return usage(stderr, MMVM_EXIT_USAGE);
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
@@ -155,6 +158,8 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < NR_COMMANDS; i++)
 		if (!strcmp(argv[1], commands[i]->name))
 			return commands[i]->run(commands[i], argc, argv);
-	fprintf(stderr, "mmvm: there is no command '%s'\n\n", argv[1]);
+	fputs("mmvm: there is no command '", stderr);
+	put_safe(stderr, argv[1], 256);
+	fputs("'\n\n", stderr);
 	return usage(stderr, MMVM_EXIT_USAGE);
 }

@@ -599,7 +599,7 @@ long sys_sync_file_range(struct pt_regs *r)
 	struct file *f;
 	long ret = 0;
 
-	if ((u32)r->r10 & ~7u || offset < 0 || len < 0 || offset + len < offset)
+	if ((u32)r->r10 & ~7u || offset < 0 || len < 0 || len > __LONG_MAX__ - offset)
 		return -EINVAL;
 	f = fd_get(r->rdi);
 	if (!f)

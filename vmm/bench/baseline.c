@@ -175,7 +175,7 @@ int baseline_read(const char *path, struct baseline *b, struct mmvm_error *err)
 {
 	char *text = NULL, buf[4096];
 	size_t len = 0, n;
-	FILE *f = fopen(path, "re"), *all;
+	FILE *f = report_open_input(path), *all;
 	int rc;
 
 	if (!f)

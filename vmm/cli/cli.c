@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "cli/cli.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
 #include "mmvm/layout.h"
+#include "report/report.h"
 
 /** Digits at the start of `text`; *end is behind them. */
 static int parse_digits(const char *text, int base, uint64_t *value, char **end)
@@ -135,20 +137,70 @@ const char *cli_built_path(const char *name, char *buf, size_t size)
 
 int cli_fail(const struct mmvm_error *err)
 {
-	fprintf(stderr, "mmvm: %s\n", err->text);
+	fputs("mmvm: ", stderr);
+	put_safe(stderr, err->text, sizeof(err->text));
+	putc('\n', stderr);
 	return err->status;
 }
 
 int cli_usage_error(const char *command, const char *fmt, ...)
 {
+	char text[8192];
 	va_list ap;
 
-	fprintf(stderr, "mmvm %s: ", command);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	fprintf(stderr, "mmvm %s: ", command);
+	put_safe(stderr, text, sizeof(text));
 	fprintf(stderr, "\nTry `mmvm %s --help`.\n", command);
 	return MMVM_EXIT_USAGE;
+}
+
+/** The folder and the name that `path` has in it. False when there is no such folder. */
+static bool place_of(const char *path, struct stat *folder, const char **name)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	*name = slash ? slash + 1 : path;
+	if (slash && snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path),
+			      path) >= (int)sizeof(dir))
+		return false;
+	return !stat(slash ? dir : ".", folder);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	const char *name_a, *name_b;
+	struct stat sa, sb;
+	bool there_a = !stat(a, &sa), there_b = !stat(b, &sb);
+
+	/* What is no regular file cannot be destroyed. */
+	if (there_a && there_b)
+		return S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+	return !there_a && !there_b && place_of(a, &sa, &name_a) && place_of(b, &sb, &name_b) &&
+	       sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino && !strcmp(name_a, name_b);
+}
+
+int cli_check_outputs(const char *command, const struct cli_file *file, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!file[i].output || !file[i].path || !strcmp(file[i].path, "-"))
+			continue;
+		for (unsigned int k = 0; k < nr; k++) {
+			const struct cli_file *other = &file[k];
+
+			if (k == i || (other->output && k < i) || !other->path ||
+			    !strcmp(other->path, "-") || !same_file(file[i].path, other->path))
+				continue;
+			return cli_usage_error(command, "%s%s%s would overwrite %s%s%s",
+					       file[i].option, *file[i].option ? " " : "",
+					       file[i].path, other->option,
+					       *other->option ? " " : "", other->path);
+		}
+	}
+	return 0;
 }
 
 static bool kvm_usable(void)
@@ -196,6 +248,9 @@ int cli_choose_accel(enum accel wish, bool icount, char *why, size_t size, struc
 	return ACCEL_KVM;
 }
 
+/** What ends a run in order: with its result, and nothing left. */
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+static bool hup_ignored;
 static _Atomic(struct machine *) signal_machine;
 static volatile sig_atomic_t signal_got;
 
@@ -210,20 +265,30 @@ static void on_signal(int sig)
 
 void cli_stop_on_signals(struct machine *m)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
+	struct sigaction sa = {.sa_handler = on_signal}, old;
 
 	sigemptyset(&sa.sa_mask);
 	atomic_store(&signal_machine, m);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		/* nohup's choice stands. */
+		if (ending[i] == SIGHUP && !sigaction(SIGHUP, NULL, &old) &&
+		    old.sa_handler == SIG_IGN) {
+			hup_ignored = true;
+			continue;
+		}
+		sigaction(ending[i], &sa, NULL);
+	}
 	if (m && signal_got)
 		machine_stop(m);
 }
 
 void cli_default_signals(void)
 {
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		if (ending[i] != SIGHUP || !hup_ignored)
+			signal(ending[i], SIG_DFL);
+	/* A report that nobody reads must not cost the files that are still to be written. */
+	signal(SIGPIPE, SIG_IGN);
 }
 
 int cli_signal(void)

@@ -35,15 +35,28 @@ int cli_fail(const struct mmvm_error *err);
 int cli_usage_error(const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/** A file that a command line names. */
+struct cli_file {
+	const char *option; /* "" for an argument without one */
+	const char *path;   /* NULL: not given; "-" is standard input or output */
+	bool output;
+};
+/**
+ * No output may be a file that is read, or another output, whatever names lead to it (links, other
+ * paths): files that exist are compared by device and inode, others by folder and name. Before anything
+ * is opened. 0, or the status of a usage error.
+ */
+int cli_check_outputs(const char *command, const struct cli_file *file, unsigned int nr);
+
 /** Pick the accelerator: KVM directly, or the lab. `why` says the reason in a few words. Returns
  * ACCEL_KVM or ACCEL_LAB, or -1 with `err` when the wish cannot be met. */
 int cli_choose_accel(enum accel wish, bool icount, char *why, size_t size, struct mmvm_error *err);
 
-/** Let SIGINT and SIGTERM stop `m` cleanly (NULL: back to remembering only). A signal that came
+/** Let SIGINT, SIGTERM, SIGHUP (not under nohup), SIGQUIT and SIGPIPE stop `m` cleanly (NULL: back to remembering only). A signal that came
  * before is delivered at once. */
 void cli_stop_on_signals(struct machine *m);
 /** From here on a signal ends the process at once, as it did before the first call of
- * cli_stop_on_signals(). */
+ * cli_stop_on_signals(); but a write that nobody reads is an error, not SIGPIPE. */
 void cli_default_signals(void);
 /** The signal that came, or 0. */
 int cli_signal(void);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cli/cli.h"
+#include "result/result.h"
 
 #define DEFAULT_MEMORY	  "48M,high=8M"
 #define LINUX_MEMORY	  "256M,high=64M"
@@ -232,7 +233,7 @@ static void find_program(struct machine_options *o)
 /** Guest RAM below 4 GiB is the most an initrd can take. */
 static int read_file(const char *path, void **data, size_t *len, struct mmvm_error *err)
 {
-	FILE *in = fopen(path, "rbe");
+	FILE *in = report_open_input(path);
 	struct stat st;
 
 	if (!in)

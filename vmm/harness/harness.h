@@ -92,6 +92,7 @@ struct harness {
 	const void *initrd; /* for MMVM_TESTF_USER */
 	size_t initrd_len;
 	uint64_t seed;
+	bool sandbox;  /* each test's process gives up what it does not need */
 	bool emulated; /* ring 0 is emulated (KVM-PVM) */
 	double scale;
 	unsigned int cpus;  /* of tests that do not ask for a number; 0 = 1 */

@@ -14,6 +14,7 @@
 #include "observe/audit_observer.h"
 #include "observe/dirty_exact.h"
 #include "report/report.h"
+#include "sandbox/sandbox.h"
 
 struct job {
 	const struct harness *h;
@@ -84,6 +85,7 @@ static void add_disk(struct machine_config *c, const char *role, uint64_t size, 
 
 static void run(struct job *j, struct verdict *v)
 {
+	static const struct sandbox_config sandbox;
 	const struct harness *h = j->h;
 	struct machine_config config = {
 		.kernel = h->kernel,
@@ -91,6 +93,7 @@ static void run(struct job *j, struct verdict *v)
 		.seed = plan_seed(h->seed, j->t->name),
 		.timeout_s = plan_limit_s(j->t, h->emulated, h->scale),
 		.timeout_own = true,
+		.sandbox = h->sandbox ? &sandbox : NULL,
 		.console_fd = -1,
 		.observers = &j->observers,
 	};

@@ -72,7 +72,11 @@ static int start(struct runner *r, struct slot *s, unsigned int test, struct mmv
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(MMVM_EXIT_HOST);
-		signal(SIGINT, SIG_IGN); /* the parent decides */
+		/* The parent decides. */
+		signal(SIGINT, SIG_IGN);
+		signal(SIGQUIT, SIG_IGN);
+		signal(SIGHUP, SIG_IGN);
+		signal(SIGPIPE, SIG_DFL);
 		signal(SIGTERM, SIG_DFL);
 		dup2(log, STDOUT_FILENO);
 		dup2(log, STDERR_FILENO);

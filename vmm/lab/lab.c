@@ -18,10 +18,8 @@
  */
 #include "lab/lab.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,12 +27,12 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "lab/archive.h"
+#include "lab/job.h"
 #include "lab/monitor.h"
+#include "lab/outlet.h"
 #include "lab/qemu.h"
 #include "machine/own_time.h"
 
@@ -43,9 +41,6 @@
 #define PATIENCE_S	  30
 #define PATIENCE_ICOUNT_S 240
 #define CLOCK_UNIT_NS	  10000000ull
-#define INSIDE		  "MMVM_LAB_INSIDE"
-
-extern char **environ;
 
 /** The last few KiB of a stream, for the sentence about a failure. */
 struct tail {
@@ -99,201 +94,7 @@ bool lab_available(char *why, size_t size)
 
 bool lab_inside(void)
 {
-	return getenv(INSIDE) != NULL;
-}
-
-/* ---- the job -------------------------------------------------------------------------------- */
-
-struct job {
-	char cwd[PATH_MAX];
-	struct archive archive;
-	bool sealed;
-	FILE *text; /* the strings for init */
-	char *hand_back[64];
-	unsigned int nr_hand_back;
-};
-
-static void put_string(struct job *job, const char *s)
-{
-	fwrite(s, 1, strlen(s) + 1, job->text);
-}
-
-static void put_count(struct job *job, unsigned int n)
-{
-	fprintf(job->text, "%u%c", n, 0);
-}
-
-/** Variables that change what a program does, and none that name this machine's moment. */
-static bool wanted_variable(const char *v)
-{
-	static const char *const want[] = {
-		"PATH=",	  "HOME=",	   "USER=",	     "LOGNAME=",  "TERM=",
-		"LANG=",	  "TZ=",	   "COLUMNS=",	     "NO_COLOR=", "ASAN_OPTIONS=",
-		"UBSAN_OPTIONS=", "LSAN_OPTIONS=", "GLIBC_TUNABLES="};
-
-	if (!strncmp(v, "LC_", 3) || !strncmp(v, "MMVM_", 5))
-		return true;
-	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-		if (!strncmp(v, want[i], strlen(want[i])))
-			return true;
-	}
-	return false;
-}
-
-static void put_environment(struct job *job)
-{
-	unsigned int n = 2;
-	char **v;
-
-	for (v = environ; *v; v++)
-		n += wanted_variable(*v);
-	put_count(job, n);
-	for (v = environ; *v; v++) {
-		if (wanted_variable(*v))
-			put_string(job, *v);
-	}
-	put_string(job, job->sealed ? INSIDE "=icount" : INSIDE "=svm");
-	/* temporary files in memory: 9p has no O_TMPFILE, and is slow */
-	put_string(job, "TMPDIR=/dev/shm");
-}
-
-/** Put a file into a sealed run's archive under the name it has here. */
-static void seal_file(struct job *job, const char *path)
-{
-	char inside[PATH_MAX];
-
-	if (snprintf(inside, sizeof(inside), "/host%s", path) < (int)sizeof(inside))
-		archive_add_file(&job->archive, inside, path);
-}
-
-static int seal_library(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	/* the program itself has no name, the vDSO no file */
-	if (info->dlpi_name[0] == '/')
-		seal_file(arg, info->dlpi_name);
-	return 0;
-}
-
-/** Seal the regular files of a folder of the build, in the order of their names. */
-static void seal_folder(struct job *job, const char *self, const char *name)
-{
-	char folder[PATH_MAX], path[PATH_MAX];
-	struct dirent **list;
-	struct stat st;
-	int n;
-
-	if (snprintf(folder, sizeof(folder), "%.*s/%s", (int)(strrchr(self, '/') - self), self,
-		     name) >= (int)sizeof(folder))
-		return;
-	n = scandir(folder, &list, NULL, alphasort);
-	for (int i = 0; i < n; i++) {
-		if (snprintf(path, sizeof(path), "%s/%s", folder, list[i]->d_name) <
-			    (int)sizeof(path) &&
-		    !stat(path, &st) && S_ISREG(st.st_mode))
-			seal_file(job, path);
-		free(list[i]);
-	}
-	if (n >= 0)
-		free(list);
-}
-
-/**
- * A word of the command line, when it is or holds ("--json=FILE", "FILE,option") a file's name: the
- * file goes in if it exists, and comes back if the run writes it.
- */
-static void seal_word(struct job *job, const char *word)
-{
-	char path[PATH_MAX], *slash;
-	const char *value = strchr(word, '=');
-	struct stat st;
-
-	if (word[0] == '-' && !value)
-		return;
-	if (word[0] == '-')
-		word = value + 1;
-	if (!*word || snprintf(path, sizeof(path), "%s%s%s", word[0] == '/' ? "" : job->cwd,
-			       word[0] == '/' ? "" : "/", word) >= (int)sizeof(path))
-		return;
-	if (!stat(path, &st)) {
-		if (!S_ISREG(st.st_mode))
-			return;
-		seal_file(job, path);
-	} else {
-		/* a file to be made needs its folder */
-		char inside[PATH_MAX + 8];
-
-		slash = strrchr(path, '/');
-		*slash = 0;
-		if (*path && (stat(path, &st) || !S_ISDIR(st.st_mode)))
-			return;
-		snprintf(inside, sizeof(inside), "/host%s", path);
-		archive_add_folder(&job->archive, inside);
-		*slash = '/';
-	}
-	if (job->nr_hand_back < 64)
-		job->hand_back[job->nr_hand_back++] = strdup(path);
-}
-
-/** Write what the run is into an archive behind the image. Returns 0, or -1 with `err`. */
-static int job_prepare(struct job *job, const struct lab_files *files, int argc, char **argv,
-		       bool sealed, struct mmvm_error *err)
-{
-	char self[PATH_MAX], inside[PATH_MAX + 8], *text = NULL;
-	size_t len;
-	int rc, i;
-
-	memset(job, 0, sizeof(*job));
-	job->sealed = sealed;
-	job->archive.fd = -1;
-	if (!getcwd(job->cwd, sizeof(job->cwd)))
-		return mmvm_error(err, MMVM_EXIT_HOST, "the current folder is gone: %s",
-				  strerror(errno));
-	rc = archive_open(&job->archive, files->initrd);
-	if (rc)
-		return mmvm_error(err, MMVM_EXIT_HOST, "cannot read %s: %s", files->initrd,
-				  strerror(-rc));
-	if (sealed) {
-		ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-		self[n < 0 ? 0 : n] = 0;
-		snprintf(inside, sizeof(inside), "/host%s", job->cwd);
-		archive_add_folder(&job->archive, inside);
-		dl_iterate_phdr(seal_library, job);
-		if (strchr(self, '/')) {
-			seal_folder(job, self, "images");
-			seal_folder(job, self, "user");
-		}
-		for (i = 0; i < argc; i++)
-			seal_word(job, argv[i]);
-	}
-
-	job->text = open_memstream(&text, &len);
-	if (!job->text)
-		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
-	put_string(job, sealed ? "sealed" : "live");
-	put_string(job, job->cwd);
-	put_count(job, (unsigned int)argc);
-	for (i = 0; i < argc; i++)
-		put_string(job, argv[i]);
-	put_environment(job);
-	put_count(job, job->nr_hand_back);
-	for (i = 0; i < (int)job->nr_hand_back; i++)
-		put_string(job, job->hand_back[i]);
-	fclose(job->text);
-	archive_add(&job->archive, "/job", 0600, text, len);
-	free(text);
-	rc = archive_finish(&job->archive);
-	if (rc)
-		return mmvm_error(err, MMVM_EXIT_HOST, "cannot prepare the lab's files: %s",
-				  strerror(-rc));
-	return 0;
-}
-
-static void job_free(struct job *job)
-{
-	archive_close(&job->archive);
-	for (unsigned int i = 0; i < job->nr_hand_back; i++)
-		free(job->hand_back[i]);
+	return getenv(LAB_INSIDE_ENV) != NULL;
 }
 
 /* ---- supervision ---------------------------------------------------------------------------- */
@@ -303,9 +104,11 @@ struct watch {
 	const struct lab_options *opt;
 	int patience_s;
 	struct tail console, qemu_stderr;
-	char line[600]; /* of the control channel, so far */
+	struct outlet out, err; /* the command's standard output and error, to ours */
+	char line[600];		/* of the control channel, so far */
 	size_t line_len;
 	bool started, finished;
+	uint64_t started_ns; /* by the clock */
 	int status;
 	char failure[512];
 	struct own_time own; /* of QEMU */
@@ -315,29 +118,23 @@ struct watch {
 	uint64_t busy_ns;    /* since the last sign, CPU time that QEMU's threads took or wanted */
 };
 
-static void write_all(int fd, const char *p, size_t len)
+static uint64_t clock_ns(void)
 {
-	while (len) {
-		ssize_t n = write(fd, p, len);
+	struct timespec t;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		/* a full disk or a closed terminal is not the lab's failure, and not ours to cure
-		 */
-		if (n < 0)
-			return;
-		p += n;
-		len -= (size_t)n;
-	}
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void control_line(struct watch *w)
 {
 	w->last_sign = w->own.ns;
 	w->busy_ns = 0;
-	if (!strcmp(w->line, "start"))
+	if (!strcmp(w->line, "start")) {
 		w->started = true;
-	else if (!strncmp(w->line, "fail ", 5))
+		w->started_ns = clock_ns();
+	}
+	if (!strncmp(w->line, "fail ", 5))
 		snprintf(w->failure, sizeof(w->failure), "%s", w->line + 5);
 	else if (sscanf(w->line, "exit %d", &w->status) == 1)
 		w->finished = true;
@@ -357,13 +154,21 @@ static void take_control(struct watch *w, const char *data, size_t len)
 	}
 }
 
+/** Our reader is far behind: nothing more is taken for it. Then the lab's command waits, as one would
+ * whose output goes into a full pipe. */
+static bool must_wait(struct watch *w, enum lab_channel channel)
+{
+	return (channel == LAB_STDOUT && outlet_full(&w->out)) ||
+	       ((channel == LAB_STDERR || channel == LAB_CONSOLE) && outlet_full(&w->err));
+}
+
 /** Take what a channel has. Returns false when there is nothing now, or nothing ever again. */
 static bool take(struct watch *w, enum lab_channel channel)
 {
 	char buf[16384];
 	ssize_t n;
 
-	if (w->qemu.fd[channel] < 0)
+	if (w->qemu.fd[channel] < 0 || must_wait(w, channel))
 		return false;
 	n = read(w->qemu.fd[channel], buf, sizeof(buf));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -381,16 +186,15 @@ static bool take(struct watch *w, enum lab_channel channel)
 		if (w->opt->output)
 			w->opt->output(buf, (size_t)n, w->opt->output_arg);
 		else
-			write_all(w->opt->stdout_fd ? w->opt->stdout_fd : STDOUT_FILENO, buf,
-				  (size_t)n);
+			outlet_put(&w->out, buf, (size_t)n);
 		break;
 	case LAB_STDERR:
-		write_all(STDERR_FILENO, buf, (size_t)n);
+		outlet_put(&w->err, buf, (size_t)n);
 		break;
 	case LAB_CONSOLE:
 		tail_add(&w->console, buf, (size_t)n);
 		if (w->opt->verbose)
-			write_all(STDERR_FILENO, buf, (size_t)n);
+			outlet_put(&w->err, buf, (size_t)n);
 		break;
 	default:
 		tail_add(&w->qemu_stderr, buf, (size_t)n);
@@ -471,44 +275,123 @@ static int explain(struct watch *w, bool silent, struct mmvm_error *err)
 	return mmvm_error(err, MMVM_EXIT_HOST, "QEMU ended before the command did; see -v");
 }
 
+/** Is there more in the channels, that is not taken because our reader is behind? */
+static bool held_up(struct watch *w)
+{
+	return outlet_full(&w->out) || outlet_full(&w->err);
+}
+
+static bool outlets_done(struct watch *w)
+{
+	return outlet_done(&w->out) && outlet_done(&w->err);
+}
+
+/** ^Z: QEMU, which is in a process group of its own, stops and goes on with us. */
+static void stop_both(struct watch *w)
+{
+	kill(w->qemu.pid, SIGSTOP);
+	raise(SIGSTOP);
+	kill(w->qemu.pid, SIGCONT);
+	/* The time between was nobody's. */
+	own_time_look(&w->own, &w->qemu.pid, 1);
+	w->last_sign = w->passed_on = w->own.ns;
+	w->busy_ns = 0;
+}
+
+/** Handle signals that have come. Returns 128 + one that ends the run, or 0; *ended: QEMU has. */
+static int take_signals(struct watch *w, int signal_fd, bool *ended)
+{
+	struct signalfd_siginfo info;
+	siginfo_t child = {0};
+
+	while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTSTP) {
+			stop_both(w);
+			continue;
+		}
+		if (info.ssi_signo != SIGCHLD)
+			return 128 + (int)info.ssi_signo;
+		/* it may only have been stopped: then waitid() leaves si_pid 0 */
+		*ended = !waitid(P_PID, (id_t)w->qemu.pid, &child, WEXITED | WNOHANG | WNOWAIT) &&
+			 child.si_pid;
+	}
+	return 0;
+}
+
+/** The command has ended and all it wrote is in the outlets: until our reader has it. */
+static int drain(struct watch *w, int signal_fd, int status)
+{
+	uint64_t begin = clock_ns(), limit = (uint64_t)w->opt->timeout_s * 1000000000u;
+	bool ended;
+
+	while (!outlets_done(w)) {
+		struct pollfd p = {signal_fd, POLLIN, 0};
+		int rc;
+
+		poll(&p, 1, 10);
+		rc = take_signals(w, signal_fd, &ended);
+		if (rc)
+			return rc;
+		if (limit && clock_ns() - begin > limit)
+			return MMVM_EXIT_TIMEOUT;
+	}
+	return status;
+}
+
 /** Returns the command's status, 128 + signal when one came, or -1 with `err`. */
 static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 {
-	struct signalfd_siginfo info;
+	const uint64_t limit = (uint64_t)w->opt->timeout_s * 1000000000u;
+	bool ended = false;
 
 	for (;;) {
 		struct pollfd p[LAB_CLOCK + 1];
-		siginfo_t child = {0};
-		bool ended = false;
-		int i;
+		int i, rc;
 
 		for (i = 0; i < LAB_CLOCK; i++)
-			p[i] = (struct pollfd){w->qemu.fd[i], POLLIN, 0};
+			p[i] = (struct pollfd){must_wait(w, i) ? -1 : w->qemu.fd[i], POLLIN, 0};
 		p[i] = (struct pollfd){signal_fd, POLLIN, 0};
-		if (poll(p, LAB_CLOCK + 1, 1000) < 0 && errno != EINTR)
+		/* Nothing tells when a full outlet has room again. */
+		if (poll(p, LAB_CLOCK + 1, held_up(w) ? 20 : 1000) < 0 && errno != EINTR)
 			return mmvm_error(err, MMVM_EXIT_HOST, "poll: %s", strerror(errno));
-		while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
-			if (info.ssi_signo != SIGCHLD)
-				return 128 + (int)info.ssi_signo;
-			/* it may only have been stopped: then waitid() leaves si_pid 0 */
-			ended = !waitid(P_PID, (id_t)w->qemu.pid, &child,
-					WEXITED | WNOHANG | WNOWAIT) &&
-				child.si_pid;
-		}
+		rc = take_signals(w, signal_fd, &ended);
+		if (rc)
+			return rc;
 		take_all(w);
-		if (w->finished) {
-			/* what came between reading the first and the last channel */
+		/* What came between reading the first and the last channel is still to be taken. */
+		if (w->finished && !held_up(w)) {
 			take_all(w);
-			return w->status;
+			if (!held_up(w))
+				return drain(w, signal_fd, w->status);
 		}
 		if (*w->failure)
 			return mmvm_error(err, MMVM_EXIT_HOST, "the lab failed: %s", w->failure);
-		if (ended)
+		if (ended && !held_up(w))
 			return explain(w, false, err);
 		look_at_time(w);
+		if (held_up(w)) {
+			/* The machine waits for us; its own time limit may be behind that. */
+			w->last_sign = w->own.ns;
+			w->busy_ns = 0;
+			if (limit && w->started && clock_ns() - w->started_ns > limit)
+				return MMVM_EXIT_TIMEOUT;
+		}
 		if (w->own.ns - w->last_sign > (uint64_t)w->patience_s * 1000000000)
 			return explain(w, true, err);
 	}
+}
+
+/** The watch and its threads, when there is nothing to wait for any more. */
+static void free_watch(struct watch *w)
+{
+	bool done = outlets_done(w);
+
+	outlet_close(&w->out);
+	outlet_close(&w->err);
+	own_time_free(&w->own);
+	/* A reader who never reads keeps a thread, and the thread its outlet, until we end. */
+	if (done)
+		free(w);
 }
 
 static int run_job(struct job *job, const struct lab_files *files, const struct lab_options *opt,
@@ -516,7 +399,7 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 {
 	struct watch *w = calloc(1, sizeof(*w));
 	sigset_t set, old;
-	int signal_fd, status = -1;
+	int signal_fd, status = -1, rc;
 
 	if (!w)
 		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
@@ -529,20 +412,27 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTSTP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signal_fd < 0)
-		mmvm_error(err, MMVM_EXIT_HOST, "signalfd: %s", strerror(errno));
-	else if (!lab_qemu_start(&w->qemu, files, job->archive.fd, opt, err)) {
+	rc = outlet_open(&w->out, opt->stdout_fd ? opt->stdout_fd : STDOUT_FILENO);
+	if (!rc)
+		rc = outlet_open(&w->err, STDERR_FILENO);
+	if (signal_fd < 0 || rc)
+		mmvm_error(err, MMVM_EXIT_HOST, "cannot watch the lab: %s",
+			   strerror(rc ? -rc : errno));
+	else if (!lab_qemu_start(&w->qemu, files, job->archive.fd, job->share, job->nr_shares, opt,
+				 err)) {
 		status = supervise(w, signal_fd, err);
 		lab_qemu_stop(&w->qemu);
 	}
 	if (signal_fd >= 0)
 		close(signal_fd);
+	/* Before signals are let through again: no thread may take one that we wait for. */
+	free_watch(w);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	own_time_free(&w->own);
-	free(w);
 	return status;
 }
 

@@ -16,8 +16,11 @@ struct lab_options {
 	bool verbose;	     /* the lab kernel's console goes to stderr as it comes */
 	unsigned int cpus;   /* of the lab's machine; 0 = 1, as always with icount */
 	unsigned int ram_mb; /* RAM of the lab; 0 = default */
-	int patience_s;	     /* silence after which the lab hangs; 0 = default */
-	int stdout_fd;	     /* where the command's standard output goes; 0 = to ours */
+	unsigned int
+		timeout_s; /* the command ends itself after that; 0 = no limit. It is kept, too,
+				 * when the reader of our output does not read */
+	int patience_s;	   /* silence after which the lab hangs; 0 = default */
+	int stdout_fd;	   /* where the command's standard output goes; 0 = to ours */
 	/** Takes the command's standard output as it comes instead; NULL: it goes to stdout_fd. */
 	void (*output)(const char *data, size_t len, void *arg);
 	void *output_arg;

@@ -10,7 +10,7 @@
  *     fd[LAB_CLOCK]     ------> second serial port -------> init: how much time the machine has had
  *     fd[LAB_MONITOR]   <-----> QEMU's own monitor
  *     memfd             ------> -initrd
- *     /                 <-----> 9p, no file of ours
+ *     folders           <-----> 9p, one device each (job.c says which)
  *
  *   I1  nothing of a run has a name in the file system: sockets come in pairs, the initramfs is a
  *       memfd. However a run ends there is nothing to remove.
@@ -147,8 +147,8 @@ static unsigned int host_tsc_khz(void)
 
 /** The arguments of one QEMU, printed into fixed places. */
 struct command_line {
-	char text[32][256];
-	char *argv[96];
+	char text[48 + 2 * LAB_SHARES][2 * PATH_MAX + 128];
+	char *argv[128 + 4 * LAB_SHARES];
 	unsigned int nr_text, nr_argv;
 };
 
@@ -171,8 +171,21 @@ static void addf(struct command_line *c, const char *option, const char *fmt, ..
 	add(c, text);
 }
 
+static void double_commas(const char *in, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *in && n + 2 < size; in++) {
+		if (*in == ',')
+			out[n++] = ',';
+		out[n++] = *in;
+	}
+	out[n] = 0;
+}
+
 static void build_command_line(struct command_line *c, const struct lab_files *files, int initrd_fd,
-			       const int inner[LAB_CHANNELS], const struct lab_options *opt)
+			       const int inner[LAB_CHANNELS], const struct lab_share *share,
+			       unsigned int nr_shares, const struct lab_options *opt)
 {
 	static const char *const name[] = {"control", "stdout", "stderr", "console"};
 	static char append[1024];
@@ -221,9 +234,20 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	}
 	addf(c, "-chardev", "socket,id=monitor,fd=%d", inner[LAB_MONITOR]);
 	addf(c, "-mon", "chardev=monitor,mode=control");
-	addf(c, "-fsdev", "local,id=host,path=/,security_model=%s,multidevs=remap",
-	     geteuid() ? "none" : "passthrough");
-	addf(c, "-device", "virtio-9p-pci,fsdev=host,mount_tag=host");
+	for (unsigned int i = 0; i < nr_shares; i++) {
+		char path[PATH_MAX * 2];
+
+		/* A comma in a value is written twice. */
+		double_commas(share[i].path, path, sizeof(path));
+		addf(c, "-fsdev", "local,id=share%u,path=%s,security_model=%s,multidevs=remap%s", i,
+		     path, geteuid() ? "none" : "passthrough",
+		     share[i].writable ? "" : ",readonly=on");
+		addf(c, "-device", "virtio-9p-pci,fsdev=share%u,mount_tag=share%u", i, i);
+	}
+	/* What QEMU has no use for, a guest that broke out of it shall not have either. */
+	addf(c, "-sandbox",
+	     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+	     "resourcecontrol=deny");
 }
 
 /** In the child: become QEMU. `parent` is the process to die with. */
@@ -252,9 +276,10 @@ become_qemu(pid_t parent, char **argv, const int *inner, int initrd_fd)
 }
 
 int lab_qemu_start(struct lab_qemu *q, const struct lab_files *files, int initrd_fd,
+		   const struct lab_share *share, unsigned int nr_shares,
 		   const struct lab_options *opt, struct mmvm_error *err)
 {
-	struct command_line command;
+	static struct command_line command;
 	int inner[LAB_CHANNELS], i;
 	pid_t parent = getpid();
 
@@ -271,7 +296,7 @@ int lab_qemu_start(struct lab_qemu *q, const struct lab_files *files, int initrd
 		if (fcntl(pair[0], F_SETFL, O_NONBLOCK))
 			goto fail;
 	}
-	build_command_line(&command, files, initrd_fd, inner, opt);
+	build_command_line(&command, files, initrd_fd, inner, share, nr_shares, opt);
 	q->pid = fork();
 	if (!q->pid)
 		become_qemu(parent, command.argv, inner, initrd_fd);

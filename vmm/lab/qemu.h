@@ -26,6 +26,13 @@ struct lab_qemu {
 	int fd[LAB_CHANNELS]; /* non-blocking; -1 = closed */
 };
 
+/** A folder of this machine that the lab's machine sees (9p, tag "shareN"). */
+struct lab_share {
+	char *path; /* real, absolute; allocated */
+	bool writable;
+};
+#define LAB_SHARES 20
+
 /** Where the lab's files are and which QEMU runs them. */
 struct lab_files {
 	char qemu[PATH_MAX + 16], kernel[PATH_MAX + 16], initrd[PATH_MAX + 16];
@@ -35,10 +42,11 @@ struct lab_files {
 int lab_find_files(struct lab_files *files, char *why, size_t size);
 
 /**
- * Start the machine with the initramfs in `initrd_fd`. The process dies with this one, however this
+ * Start the machine with the initramfs in `initrd_fd` and the shares. The process dies with this one, however this
  * one dies. Returns 0, or -1 with `err`.
  */
 int lab_qemu_start(struct lab_qemu *q, const struct lab_files *files, int initrd_fd,
+		   const struct lab_share *share, unsigned int nr_shares,
 		   const struct lab_options *opt, struct mmvm_error *err);
 
 /** End it now, and wait until it is gone. Returns its wait status. */

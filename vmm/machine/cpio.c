@@ -75,7 +75,7 @@ int cpio_add(struct cpio *c, const char *name, const void *data, size_t len)
 
 int cpio_add_file(struct cpio *c, const char *name, const char *path, struct mmvm_error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = -1;
 	size_t start = c->len, got = 0, len;
 	struct stat st;
 

@@ -160,6 +160,53 @@ static int swap_adopt(int fd, const struct disk_config *c, uint64_t size, struct
 	return swap_format(fd, size, c->path, err);
 }
 
+/**
+ * Open a disk that has a path, locked: for writing by one machine alone, for reading by any number. A
+ * block device is also opened exclusively, which fails while it is mounted or part of an array. -1 with
+ * `err`; -ENOENT without: there is no such file.
+ */
+static int open_locked(const struct disk_config *c, struct stat *st, struct mmvm_error *err)
+{
+	int flags = (c->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	int fd = open(c->path, flags);
+
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd < 0)
+		return mmvm_error(err, MMVM_EXIT_USAGE, "cannot open disk %s: %s", c->path,
+				  strerror(errno));
+	if (fstat(fd, st) || !(S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))) {
+		mmvm_error(err, MMVM_EXIT_USAGE, "disk %s is neither a file nor a block device",
+			   c->path);
+		goto fail;
+	}
+	/* O_EXCL without O_CREAT has a meaning for block devices only. */
+	if (S_ISBLK(st->st_mode)) {
+		int exclusive = open(c->path, flags | O_EXCL);
+
+		if (exclusive < 0) {
+			mmvm_error(err, MMVM_EXIT_USAGE, "disk %s is in use by this system: %s",
+				   c->path, strerror(errno));
+			goto fail;
+		}
+		close(fd);
+		fd = exclusive;
+	}
+	if (!flock(fd, (c->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
+		return fd;
+	mmvm_error(err, MMVM_EXIT_USAGE, "disk %s is in use by another machine", c->path);
+fail:
+	close(fd);
+	return -1;
+}
+
+int machine_disk_lock(const struct disk_config *c, struct mmvm_error *err)
+{
+	struct stat st;
+
+	return c->path ? open_locked(c, &st, err) : -ENOENT;
+}
+
 int machine_disk_open(const struct disk_config *c, uint64_t *size, struct mmvm_error *err)
 {
 	struct stat st;
@@ -168,23 +215,19 @@ int machine_disk_open(const struct disk_config *c, uint64_t *size, struct mmvm_e
 
 	if (!c->path)
 		return temp_open(c, size, err);
-	fd = open(c->path, (c->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT && c->size && !c->read_only)
+	fd = open_locked(c, &st, err);
+	if (fd == -ENOENT && c->size && !c->read_only) {
 		fd = file_create(c, err);
-	else if (fd < 0)
-		return mmvm_error(err, MMVM_EXIT_USAGE, "cannot open disk %s: %s", c->path,
-				  strerror(errno));
+		if (fd < 0)
+			return -1;
+		close(fd);
+		fd = open_locked(c, &st, err);
+	}
+	if (fd == -ENOENT)
+		mmvm_error(err, MMVM_EXIT_USAGE, "cannot open disk %s: %s", c->path,
+			   strerror(ENOENT));
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
-		mmvm_error(err, MMVM_EXIT_USAGE, "disk %s is neither a file nor a block device",
-			   c->path);
-		goto fail;
-	}
-	if (!c->read_only && flock(fd, LOCK_EX | LOCK_NB)) {
-		mmvm_error(err, MMVM_EXIT_USAGE, "disk %s is in use by another machine", c->path);
-		goto fail;
-	}
 	end = lseek(fd, 0, SEEK_END);
 	if (end < 512) {
 		mmvm_error(err, MMVM_EXIT_USAGE, "disk %s is smaller than a sector", c->path);

@@ -18,8 +18,10 @@
 #include <unistd.h>
 #include <x86intrin.h>
 #include "kvm/debug.h"
+#include "devices/devices.h"
 #include "machine/internal.h"
 #include "machine/own_time.h"
+#include "sandbox/sandbox.h"
 
 #define NS_PER_SEC 1000000000ull
 #define NS_PER_MS  1000000ull
@@ -189,6 +191,20 @@ static int check_config(const struct machine_config *c, struct mmvm_error *err)
 	return machine_check_nodes(c, err) || machine_check_pin(c, err) ? -1 : 0;
 }
 
+static const struct sandbox_config *worker_sandbox;
+
+/** On the thread of a device, before it has done anything. Without its filter it does nothing at all. */
+static void enter_worker(void)
+{
+	int rc = sandbox_enter_thread(SANDBOX_WORKER, worker_sandbox);
+
+	if (!rc)
+		return;
+	fprintf(stderr, "mmvm: no sandbox for a device's thread: %s (--sandbox off runs without)\n",
+		strerror(-rc));
+	_exit(MMVM_EXIT_HOST);
+}
+
 struct machine *machine_create(const struct machine_config *config, struct mmvm_error *err)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -205,6 +221,8 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 	pthread_mutex_init(&m->record_lock, NULL);
 	pthread_mutex_init(&m->park_lock, NULL);
 	pthread_cond_init(&m->park_cond, NULL);
+	worker_sandbox = m->config.sandbox;
+	device_worker_begins = m->config.sandbox ? enter_worker : NULL;
 	if (observers_open(m->config.observers, &m->config, err))
 		goto fail;
 	config = &m->config;
@@ -350,12 +368,21 @@ static void add_registers(struct machine *m, struct machine_outcome *out)
 void machine_run(struct machine *m, struct machine_outcome *out)
 {
 	struct machine_outcome stopped = {.kind = OUTCOME_STOPPED, .status = MMVM_EXIT_FAILED};
+	char why[160];
 	uint64_t begin;
 	int rc;
 
 	/* The loader's writes and KVM's all-set initial log are not the guest's. */
 	if (m->config.dirty_log)
 		machine_dirty_start(m);
+	if (m->config.sandbox && sandbox_enter_process(m->config.sandbox, why, sizeof(why))) {
+		*out = (struct machine_outcome){.kind = OUTCOME_HOST_ERROR,
+						.status = MMVM_EXIT_HOST};
+		snprintf(out->text, sizeof(out->text),
+			 "no sandbox: %s (--sandbox off runs without)", why);
+		machine_finish(m, out);
+		return;
+	}
 	begin = m->ns0 = machine_now_ns();
 	m->tsc0 = __rdtsc();
 	m->start_ns = begin - process_start_ns;

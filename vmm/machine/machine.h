@@ -76,6 +76,15 @@ struct machine_node {
 	uint8_t distance[MMVM_MAX_NODES]; /* to each node; 0: 10 to itself, 20 to others */
 };
 
+struct disk_config;
+struct sandbox_config;
+/**
+ * Lock a disk's file as machine_create() does, for a machine in the lab: locks do not work through its
+ * shared folders, so the process outside holds them. Returns a descriptor to keep open, -ENOENT when
+ * there is no file (yet), or -1 with `err`.
+ */
+int machine_disk_lock(const struct disk_config *c, struct mmvm_error *err);
+
 struct machine_config {
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int cpus;
@@ -103,6 +112,8 @@ struct machine_config {
 	unsigned int nr_nodes;			  /* 0: one, with everything */
 	unsigned int pin[MMVM_MAX_CPUS];	  /* host processor of each vCPU */
 	unsigned int nr_pin;			  /* 0: they are not pinned */
+	/* Given up before the guest's first instruction (sandbox/sandbox.h); NULL: nothing */
+	const struct sandbox_config *sandbox;
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
 	unsigned int tick_ms;	     /* time between ticks of the observers; 0 = none */

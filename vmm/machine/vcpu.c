@@ -24,6 +24,7 @@
 #include <x86intrin.h>
 #include "machine/exit_sites.h"
 #include "machine/internal.h"
+#include "sandbox/sandbox.h"
 
 #define CR4_LA57 (1ull << 12)
 
@@ -329,14 +330,17 @@ static void *vcpu_main(void *arg)
 	bool sampled;
 	timer_t timer;
 	uint64_t t0;
+	int rc;
 
 	current_vcpu = v;
+	rc = m->config.sandbox ? sandbox_enter_thread(SANDBOX_VCPU, m->config.sandbox) : 0;
+	if (rc)
+		finish_host_error(v, "no sandbox", -rc);
 	await_release(v);
 	sampled = start_samples(v, &timer);
 	for (;;) {
 		unsigned int slot;
 		uint64_t now;
-		int rc;
 
 		/* Before the reasons to stay out are looked at: completing an exit clears the kick
 		 * that says so. */

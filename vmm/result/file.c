@@ -18,6 +18,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+FILE *report_open_input(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), flags;
+
+	if (fd < 0)
+		return NULL;
+	/* From here on who writes is waited for. */
+	flags = fcntl(fd, F_GETFL);
+	fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	return fdopen(fd, "r");
+}
+
 /** Write everything through a stdio stream on a duplicate of `fd`, and sync. */
 static int fill(int fd, int (*emit)(FILE *f, const void *arg), const void *arg)
 {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "result/json.h"
+#include "result/result.h"
 
 #define CHUNK_BYTES (64u << 10)
 
@@ -425,7 +426,7 @@ int json_load(struct json_doc *doc, const char *path, struct mmvm_error *err)
 {
 	bool is_stdin = !strcmp(path, "-");
 	const char *name = is_stdin ? "standard input" : path;
-	FILE *f = is_stdin ? stdin : fopen(path, "re");
+	FILE *f = is_stdin ? stdin : report_open_input(path);
 	char why[160];
 	size_t len;
 	char *text;

@@ -326,6 +326,9 @@ int report_csv(FILE *f, const struct run_result *r);
 /** The numbers at the end in the OpenMetrics text format 1.0. */
 int report_openmetrics(FILE *f, const struct run_result *r);
 
+/** Open a file to read. A FIFO that nobody writes is empty and keeps nobody waiting. NULL with errno. */
+FILE *report_open_input(const char *path);
+
 /** Write a file so that a kill at any moment leaves the whole new file or what was there before:
  * `emit` writes into an unnamed (or temporary) file of the same folder, which takes the name only
  * when complete and synced. "-" is stdout. Returns 0 or -errno (the first failure); nothing is left

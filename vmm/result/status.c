@@ -228,7 +228,7 @@ static void harmless_snapshot(struct status_snapshot *s)
 
 int status_read(const char *path, struct status *out)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), rc = 0;
 	ssize_t n;
 
 	if (fd < 0)
