@@ -8,6 +8,7 @@
  *
  * When all is unpacked the archive's memory goes to the buddy.
  */
+#include "fs/cgroup/cgroupfs.h"
 #include "fs/initrd.h"
 #include "fs/internal.h"
 #include "mm/phys/alloc.h"
@@ -178,4 +179,5 @@ void vfs_init(void)
 	if (err)
 		printk("VFS: no /dev: error %d\n", -err);
 	proc_init();
+	cgroupfs_init();
 }

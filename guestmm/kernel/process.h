@@ -52,6 +52,7 @@ struct siginfo_short {
 
 struct files;
 struct fs_struct;
+struct cgroup;
 struct process {
 	int pid;		/* C */
 	int pgid, sid;		/* T */
@@ -75,6 +76,7 @@ struct process {
 	struct wait_queue wait;	   /* its threads that wait for children */
 	struct files *files;	   /* S */
 	struct fs_struct *fs;	   /* S: root, working directory, umask */
+	struct cgroup *cgroup; /* T: with a reference, from publishing to the end of the struct */
 	struct {
 		u64 cur, max;
 	} rlimit_nofile;		       /* S */

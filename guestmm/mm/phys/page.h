@@ -74,7 +74,8 @@ PAGE_FLAG(Reclaim, PG_reclaim)
 PAGE_FLAG(Readahead, PG_readahead)
 PAGE_FLAG(Error, PG_error)
 PAGE_FLAG(Workingset, PG_workingset)
-PAGE_FLAG(Young, PG_young)	 /* accessed, and the PTE's bit taken by sampling (mm/report/access.c) */
+PAGE_FLAG(Young, PG_young) /* accessed, and the PTE's bit taken by sampling (mm/report/access.c) */
+PAGE_FLAG(Charged, PG_charged)	 /* to the memory cgroup memcg_id (mm/memcg) */
 PAGE_FLAG(Lazyfree, PG_lazyfree) /* MADV_FREE: may go unless a PTE is dirty */
 
 static inline int page_ref_count(const struct page *p)

@@ -26,6 +26,7 @@
  * Locks: interrupts off around the per-CPU lists; zone->lock inside.
  */
 #include "lib/trace.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
@@ -480,12 +481,16 @@ unsigned long get_zeroed_page(gfp_t gfp)
 
 /* ---- freeing ---- */
 
-/* One of check_free()'s conditions holds: returns if all that is is that the block is compound. */
+/* One of check_free()'s conditions holds. Returns if it is only that the block is charged to a memory
+ * cgroup, or compound. */
 static __attribute__((noinline)) void free_unusual(struct page *page)
 {
+	if (test_bit(PG_charged, &page->flags) && page_type_in_use(page))
+		mem_cgroup_uncharge(page);
 	if (page_type_in_use(page) && !(page->flags & PAGE_FLAGS_BAD_AT_FREE) &&
 	    page->mapcount == -1) {
-		destroy_compound(page);
+		if (test_bit(PG_head, &page->flags))
+			destroy_compound(page);
 		return;
 	}
 	if (page->type == PAGE_BUDDY || page->type == PAGE_PCP)

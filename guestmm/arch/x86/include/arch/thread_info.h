@@ -27,6 +27,7 @@ struct thread_info {
 #define TIF_OOM_VICTIM (1u << 2) /* may use all reserves */
 #define TIF_SIGPENDING (1u << 3) /* look at the signals before user mode; interruptible waits end */
 #define TIF_REGS_CALL  (1u << 4) /* a system call that needs all registers waits to be made */
+#define TIF_MEMCG_HIGH (1u << 5) /* its memory cgroup is above `high`: pay before user mode */
 #define STACK_MAGIC    0x57acce1157acce11ull
 
 static inline struct thread_info *current_thread_info(void)
