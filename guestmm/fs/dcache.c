@@ -11,7 +11,7 @@
  * I3  An unlinked dentry is in no bucket and in no list of children, but still holds its parent, so
  *     that open files know where they were.
  * I4  In file systems whose names come and go by themselves (volatile_names: proc) dentries are in no
- *     bucket: every look asks the file system.
+ *     bucket: every look asks the file system. Only one that is mounted on, and its parents, are.
  *
  * Locks: dcache_lock for all of it. Freeing happens after it: giving up an inode may sleep.
  */
@@ -100,6 +100,20 @@ static void enter(struct dentry *d)
 	d->cookie = next_cookie++;
 	list_add_tail(&d->sibling, &d->parent->children);
 	if (!d->parent->inode->sb->type->volatile_names)
+		list_add(&d->bucket, bucket_of(d->hash));
+}
+
+void dentry_set_mounted(struct dentry *d, bool mounted)
+{
+	d->mounted = mounted;
+	if (!d->parent->inode->sb->type->volatile_names || d->unlinked)
+		return;
+	if (!mounted) {
+		list_del_init(&d->bucket);
+		return;
+	}
+	/* I4's exception: whoever asks by name must find this dentry, and those on the way to it. */
+	for (; d->parent != d && list_empty(&d->bucket); d = d->parent)
 		list_add(&d->bucket, bucket_of(d->hash));
 }
 

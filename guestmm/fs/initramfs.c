@@ -8,6 +8,7 @@
  *
  * When all is unpacked the archive's memory goes to the buddy.
  */
+#include "fs/cgroup/cgroupfs.h"
 #include "fs/initrd.h"
 #include "fs/internal.h"
 #include "fs/sysfs/sysfs.h"
@@ -180,4 +181,5 @@ void vfs_init(void)
 		printk("VFS: no /dev: error %d\n", -err);
 	proc_init();
 	sysfs_init();
+	cgroupfs_init();
 }

@@ -19,6 +19,8 @@ struct dentry *d_find(const struct dentry *parent, const char *name, u32 len);
 /** A dentry in no tree that knows its parent, with one reference, or NULL. */
 struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len);
 /** The root of a file system: takes over the caller's reference on `inode`. NULL: no memory. */
+/** dcache_lock held: something is mounted on the dentry, or no longer. */
+void dentry_set_mounted(struct dentry *d, bool mounted);
 struct dentry *d_alloc_root(struct inode *inode);
 /** The parent's inode lock held: put it into the tree; `inode` (or NULL) with its reference. */
 void d_add(struct dentry *d, struct inode *inode);

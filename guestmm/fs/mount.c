@@ -272,7 +272,7 @@ static int attach(struct mount *m, const struct path *at)
 	} else {
 		m->parent = at->mnt;
 		m->point = at->dentry;
-		m->point->mounted = true;
+		dentry_set_mounted(m->point, true);
 		list_add_tail(&m->list, &mounts);
 	}
 	spin_unlock(&dcache_lock);
@@ -387,10 +387,10 @@ static int do_umount(struct mount *m)
 		err = -EBUSY;
 	} else {
 		list_del(&m->list);
-		m->point->mounted = false;
+		dentry_set_mounted(m->point, false);
 		list_for_each_entry (other, &mounts, list) {
 			if (other->point == m->point)
-				m->point->mounted = true;
+				dentry_set_mounted(m->point, true);
 		}
 	}
 	spin_unlock(&dcache_lock);

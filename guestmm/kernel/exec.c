@@ -23,6 +23,7 @@
 #include "kernel/program.h"
 #include "fs/user_path.h"
 #include "arch/uaccess.h"
+#include "kernel/cgroup.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/virt/aslr.h"
@@ -439,6 +440,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	}
 	thread_release_mm();
 	task_set_mm(mm);
+	cgroup_attach_mm(mm);
 	mmput(old);
 	vfork_release();
 	become(args, regs, entry, sp);

@@ -19,6 +19,7 @@
 #include "fs/file.h"
 #include "kernel/futex.h"
 #include "kernel/time_calls.h"
+#include "kernel/cgroup.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -230,6 +231,7 @@ void process_dead(struct task *t)
 	} else {
 		reparent_children(p, &dead);
 		p->zombie = true;
+		cgroup_exit(p);
 		if (notify_parent(p)) {
 			unlink_process(p);
 			list_add_tail(&p->sibling, &dead);

@@ -16,6 +16,7 @@
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
 #include "fs/file.h"
+#include "kernel/cgroup.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -163,6 +164,7 @@ static bool publish(struct task *t, struct mm_struct *mm, const struct clone_arg
 			list_add_tail(&p->sibling, &p->parent->children);
 		}
 		list_add_tail(&p->all, &process_list);
+		cgroup_fork(p, me);
 	}
 	list_add_tail(&t->thread, &p->threads);
 	p->nr_threads++;
@@ -220,6 +222,8 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		goto free_mm;
 	}
 	trace_point(FORK, tid, .mm = trace_mm_id(mm));
+	if (t->proc != me)
+		cgroup_post_fork(t->proc, mm);
 	wake_up_task(t);
 	if (vfork_child) {
 		vfork_wait(vfork_child);

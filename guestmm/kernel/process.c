@@ -11,6 +11,7 @@
  */
 #include "kernel/process.h"
 #include "fs/file.h"
+#include "kernel/cgroup.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/virt/mm.h"
@@ -66,6 +67,7 @@ void process_put(struct process *p)
 	if (!atomic_dec_and_test(&p->refs))
 		return;
 	sighand_put(p->sighand);
+	cgroup_release(p);
 	kmem_cache_free(process_cache, p);
 }
 
@@ -157,6 +159,7 @@ int process_spawn(const char *path, const char *argv, u32 argv_len)
 	flags = spin_lock_irqsave(&task_list_lock);
 	list_add_tail(&t->thread, &p->threads);
 	list_add_tail(&p->all, &process_list);
+	cgroup_fork(p, NULL);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 
 	spawn.args = (struct exec_args){path, argv, argv_len, count_strings(argv, argv_len), 0};
@@ -217,6 +220,11 @@ void process_times(struct process *p, u64 *user_ns, u64 *sys_ns)
 int current_pid(void)
 {
 	return current ? current->pid : 0; /* none before sched_init() */
+}
+
+bool task_interrupted(void)
+{
+	return signal_pending();
 }
 
 /* ---- for memory management ------------------------------------------------------------------

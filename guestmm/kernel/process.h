@@ -52,6 +52,7 @@ struct siginfo_short {
 
 struct files;
 struct fs_struct;
+struct cgroup;
 struct process {
 	int pid;		/* C */
 	int pgid, sid;		/* T */
@@ -80,6 +81,7 @@ struct process {
 	struct wait_queue wait;		    /* its threads that wait for children */
 	struct files *files;		    /* S */
 	struct fs_struct *fs;		    /* S: root, working directory, umask */
+	struct cgroup *cgroup; /* T: with a reference, from publishing to the end of the struct */
 	struct rlimit limits[RLIM_NLIMITS]; /* T to change */
 	struct sighand *sighand;	    /* T: NULL = everything default */
 	u64 sig_pending;		    /* T */

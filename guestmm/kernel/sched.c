@@ -714,7 +714,7 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 
 	if (!t)
 		return NULL;
-	t->ti = __vmalloc(THREAD_SIZE, THREAD_SIZE, GFP_KERNEL, PAGE_STACK, name);
+	t->ti = __vmalloc(THREAD_SIZE, THREAD_SIZE, GFP_KERNEL_ACCOUNT, PAGE_STACK, name);
 	if (!t->ti) {
 		kmem_cache_free(task_cache, t);
 		return NULL;

@@ -19,6 +19,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/memcg/memcg.h"
 #include "mm/slab/slab.h"
 
 /* ---- what a process does on a signal -----------------------------------------------------------
@@ -462,6 +463,9 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 		} else if (flags & TIF_SIGPENDING) {
 			deliver_signals(regs, in_syscall);
 			in_syscall = false;
+		} else if (flags & TIF_MEMCG_HIGH) {
+			atomic_and(&ti->flags, ~TIF_MEMCG_HIGH);
+			mem_cgroup_handle_over_high();
 		} else if (bad_rip) {
 			struct fault_info f = {SIGSEGV, SI_KERNEL, 13, 0, 0, 0};
 

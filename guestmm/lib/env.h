@@ -171,6 +171,9 @@ u64 get_random_u64(void); /* seeded from the device tree: repeatable */
 void psi_memstall_enter(void);
 void psi_memstall_leave(void);
 
+/** A signal waits for the current task: long work that can stop half way should. */
+bool task_interrupted(void);
+
 /* Processes, as the memory manager sees them: for the OOM killer. */
 struct mm_struct;
 struct process_view {

@@ -74,7 +74,8 @@ enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
 	X(PG_isolated, "isolated")       \
 	X(PG_migrating, "migrating")     \
 	X(PG_lazyfree, "lazyfree")       \
-	X(PG_young, "young")
+	X(PG_young, "young")             \
+	X(PG_charged, "charged")
 
 #define MMVM_ENUM_(name, text) name,
 enum mmvm_page_flag { MMVM_PAGE_FLAGS(MMVM_ENUM_) NR_PAGE_FLAGS };
@@ -134,7 +135,7 @@ struct page {
 	uint8_t order;	     /* heads: log2 pages of the block */
 	uint8_t migratetype; /* PCP, BUDDY: the list it is on */
 	uint8_t cpu;	     /* PCP: whose list */
-	uint16_t memcg_id;   /* O: memory cgroup that is charged; 0 = the root, or nobody */
+	uint16_t memcg_id;   /* O: with PG_charged: the memory cgroup; else 0 */
 	uint16_t spare;
 };
 _Static_assert(sizeof(struct page) == 64, "struct page is one cache line");

@@ -317,6 +317,11 @@ u64 get_random_u64(void)
 	return host_random;
 }
 
+bool task_interrupted(void)
+{
+	return false;
+}
+
 void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void *arg)
 {
 	for (unsigned int i = 0; i < host_nr_processes; i++)

@@ -7,6 +7,7 @@
  */
 #include "fs/proc/proc.h"
 #include "fs/file.h"
+#include "kernel/cgroup.h"
 #include "kernel/process_view.h"
 #include "kernel/time_calls.h"
 #include "lib/errno.h"
@@ -477,11 +478,17 @@ static int show_limits(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
+static int show_cgroup(struct report *r, const struct proc_ctx *ctx)
+{
+	return report_proc_cgroup(r, ctx->pid);
+}
+
 const struct proc_entry proc_pid_entries[] = {
 	{"stat", PROC_PID, S_IFREG | 0444, .show = show_stat},
 	{"statm", PROC_PID, S_IFREG | 0444, .show = show_statm},
 	{"status", PROC_PID, S_IFREG | 0444, .show = show_status},
 	{"comm", PROC_PID, S_IFREG | 0444, .show = show_comm},
+	{"cgroup", PROC_PID, S_IFREG | 0444, .show = show_cgroup},
 	{"cmdline", PROC_PID, S_IFREG | 0444, .show = show_cmdline},
 	{"environ", PROC_PID, S_IFREG | 0400, .show = show_environ},
 	{"limits", PROC_PID, S_IFREG | 0444, .show = show_limits},

@@ -15,16 +15,12 @@
  * Locks: none of its own; a file's pos_lock guards its text.
  */
 #include "fs/proc/proc.h"
-#include "arch/uaccess.h"
-#include "fs/file.h"
+#include "fs/text_file.h"
 #include "kernel/process_view.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/slab/slab.h"
-#include "mm/kvirt/vmalloc.h"
 
 #define PROC_SUPER_MAGIC 0x9fa0
-#define MAX_TEXT	 (4ul << 20)
 #define MAX_WRITE	 256u
 
 static const struct proc_entry directories[NR_PROC_DIRS + 1] = {
@@ -246,68 +242,21 @@ static const struct file_ops proc_dir_ops = {.iterate = proc_iterate, .llseek = 
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-struct text {
-	size_t len;
-	char data[];
-};
-
-/* Larger and larger, until it fits. */
-static int make_text(struct file *f)
+static int proc_make(struct report *r, struct file *f)
 {
-	const struct proc_entry *e = entry_at(ino_index(f->inode));
 	struct proc_ctx ctx = inode_ctx(f->inode);
-	struct text *t;
-	int err;
 
-	if (f->private) {
-		vfree(f->private);
-		f->private = NULL;
-	}
-	for (size_t size = 2 * PAGE_SIZE; size <= MAX_TEXT; size *= 4) {
-		struct report r = {0};
-
-		t = vmalloc(size);
-		if (!t)
-			return -ENOMEM;
-		r.buf = t->data;
-		r.size = size - sizeof(*t);
-		err = e->show(&r, &ctx);
-		if (!err && !r.overflow) {
-			t->len = r.len;
-			f->private = t;
-			return 0;
-		}
-		vfree(t);
-		if (err)
-			return err;
-	}
-	return -EFBIG;
+	return entry_at(ino_index(f->inode))->show(r, &ctx);
 }
 
 static long proc_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	const struct proc_entry *e = entry_at(ino_index(f->inode));
 	struct proc_ctx ctx = inode_ctx(f->inode);
-	struct text *t;
-	int err;
 
 	if (e->read)
 		return e->read(f, buf, len, pos, &ctx);
-	if (!e->show)
-		return -EINVAL;
-	if (!f->private || *pos == 0) {
-		err = make_text(f);
-		if (err)
-			return err;
-	}
-	t = f->private;
-	if (*pos >= t->len)
-		return 0;
-	len = min(len, t->len - (size_t)*pos);
-	if (copy_to_user(buf, t->data + *pos, len))
-		return -EFAULT;
-	*pos += len;
-	return len;
+	return e->show ? text_file_read(f, buf, len, pos, proc_make) : -EINVAL;
 }
 
 static long proc_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
@@ -319,13 +268,9 @@ static long proc_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 
 	if (!e->write)
 		return -EINVAL;
-	if (len >= sizeof(text))
-		return -EINVAL;
-	if (copy_from_user(text, buf, len))
-		return -EFAULT;
-	text[len] = 0;
-	if (len && text[len - 1] == '\n')
-		text[len - 1] = 0;
+	err = text_file_copy(buf, len, text, sizeof(text));
+	if (err)
+		return err;
 	err = e->write(text, &ctx);
 	if (err)
 		return err;
@@ -333,25 +278,10 @@ static long proc_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return len;
 }
 
-static long proc_llseek(struct file *f, s64 offset, int whence)
-{
-	if (whence == 1)
-		offset += f->pos;
-	else if (whence != 0)
-		return -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
-	return f->pos = offset;
-}
-
-static void proc_release(struct file *f)
-{
-	if (f->private)
-		vfree(f->private);
-}
-
-static const struct file_ops proc_text_ops = {
-	.read = proc_read, .write = proc_write, .llseek = proc_llseek, .release = proc_release};
+static const struct file_ops proc_text_ops = {.read = proc_read,
+					      .write = proc_write,
+					      .llseek = text_file_llseek,
+					      .release = text_file_release};
 
 /* ---- links to open files --------------------------------------------------------------------- */
 

@@ -58,16 +58,17 @@ static struct sysfs_node *add_child(struct sysfs_node *dir, const char *name, u3
 	return n;
 }
 
-static int add_entry(const struct sysfs_entry *e)
+/* tree_lock held. Make what is missing of a path. e NULL: a directory, which may be there. */
+static int add_path(const char *path, const struct sysfs_entry *e)
 {
 	struct sysfs_node *at = &root, *n;
 
-	for (const char *name = e->path;;) {
+	for (const char *name = path;;) {
 		const char *slash = strchr(name, '/');
 		u32 len = slash ? (u32)(slash - name) : strlen(name);
 
 		n = find_child(at, name, len);
-		if (n && (!slash || n->entry))
+		if (n && ((!slash && e) || n->entry))
 			return -EEXIST;
 		if (!n)
 			n = add_child(at, name, len);
@@ -82,13 +83,23 @@ static int add_entry(const struct sysfs_entry *e)
 	return 0;
 }
 
+int sysfs_make_dir(const char *path)
+{
+	int err;
+
+	mutex_lock(&tree_lock);
+	err = add_path(path, NULL);
+	mutex_unlock(&tree_lock);
+	return err;
+}
+
 int sysfs_register(const struct sysfs_entry *entries, u32 nr)
 {
 	int err = 0;
 
 	mutex_lock(&tree_lock);
 	for (u32 i = 0; i < nr && !err; i++)
-		err = add_entry(&entries[i]);
+		err = add_path(entries[i].path, &entries[i]);
 	mutex_unlock(&tree_lock);
 	return err;
 }

@@ -20,6 +20,9 @@ struct sysfs_entry {
 /** Add files. The path and the functions stay the caller's, for good. 0, -EEXIST, -ENOMEM: then
  * those before it in the table are there. May sleep. */
 int sysfs_register(const struct sysfs_entry *entries, u32 nr);
+/** An empty directory, for a mount. The path stays the caller's, for good. 0, -EEXIST (a file has the name),
+ * -ENOMEM. May sleep. */
+int sysfs_make_dir(const char *path);
 /** Mount it on /sys, with all tables. */
 void sysfs_init(void);
 

@@ -21,6 +21,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/memcg/memcg.h"
 #include "mm/cache/filemap.h"
 #include "mm/phys/migrate.h"
 #include "mm/reclaim/workingset.h"
@@ -198,6 +199,8 @@ int add_to_page_cache_lru(struct page *page, struct address_space *mapping, unsi
 	u32 shadow = 0;
 	int err;
 
+	if (mem_cgroup_charge(page, NULL, gfp))
+		return -ENOMEM;
 	page->mapping = mapping;
 	page->index = index;
 	page->type = mapping->flags & AS_SHMEM ? PAGE_SHMEM : PAGE_FILE;

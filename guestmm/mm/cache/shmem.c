@@ -30,6 +30,7 @@
  */
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
@@ -139,6 +140,10 @@ static int new_page(struct address_space *mapping, unsigned long index, struct p
 	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0, PAGE_SHMEM);
 	if (!page)
 		goto uncharge;
+	if (mem_cgroup_charge(page, NULL, GFP_KERNEL)) {
+		__free_page(page);
+		goto uncharge;
+	}
 	page->flags |= SHMEM_PAGE_FLAGS | 1ull << PG_locked;
 	if (mapping->flags & AS_UNEVICTABLE)
 		page->flags |= 1ull << PG_unevictable;
@@ -171,7 +176,7 @@ static int new_page(struct address_space *mapping, unsigned long index, struct p
 	return 0;
 free:
 	page->refcount = 1;
-	page->flags &= PAGE_PLACE_MASK;
+	page->flags &= PAGE_FORGET_MASK;
 	page->mapping = NULL;
 	__free_page(page);
 uncharge:

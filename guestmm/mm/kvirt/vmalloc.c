@@ -22,6 +22,7 @@
  * Locks: vmap_lock (tree, lazy list, entries of tables). Innermost but for the slab's, never held
  * while pages are allocated. None of this from interrupts.
  */
+#include "mm/memcg/memcg.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/internal.h"
 #include "mm/slab/slab.h"
@@ -298,6 +299,13 @@ static void tally_flush(struct tally *t)
 	t->n = 0;
 }
 
+/* A stack's pages count for their memory cgroup, too. Nothing else here is charged. */
+static void count_charged(const struct page *page, s64 n)
+{
+	if (unlikely(PageCharged(page)))
+		mem_cgroup_page_stat(page, NR_KERNEL_STACK_KB, n * (s64)(PAGE_SIZE / 1024));
+}
+
 static inline void tally_add(struct tally *t, const struct page *page, s64 n)
 {
 	unsigned int zone = page_zone_index(page);
@@ -338,6 +346,8 @@ static void unmap_area(struct vmap_area *a)
 			if (a->kind != VMAP_ALLOC)
 				continue;
 			tally_add(&tally, page, -1);
+			if (a->type == PAGE_STACK)
+				count_charged(page, -1);
 			if (likely(atomic_dec_and_test(&page->refcount)))
 				dead[nr_dead++] = page;
 		}
@@ -380,6 +390,21 @@ static void release_addr(const void *p, enum vmap_kind kind, const char *what)
 
 /* ---- vmalloc ---- */
 
+/* Charge new pages to the current task's memory cgroup. Those from the first that cannot be charged
+ * are freed. Returns how many are left. */
+static unsigned int charge_pages(struct page **pages, unsigned int nr, gfp_t gfp)
+{
+	unsigned int n = 0;
+
+	while (n < nr && !mem_cgroup_charge_kernel(pages[n], current_thread_info()->mm, gfp)) {
+		count_charged(pages[n], 1);
+		n++;
+	}
+	for (unsigned int i = n; i < nr; i++)
+		__free_page(pages[i]);
+	return n;
+}
+
 /* Pages behind the whole area, a handful at a time. False: no memory; a->nr_pages are mapped. */
 static bool map_new_pages(struct vmap_area *a, unsigned int nr, gfp_t gfp)
 {
@@ -396,6 +421,8 @@ static bool map_new_pages(struct vmap_area *a, unsigned int nr, gfp_t gfp)
 		pte += pt_index(addr, 0);
 		n = entries_here(addr, nr - a->nr_pages);
 		got = alloc_pages_bulk(gfp, n, a->type, pages);
+		if (unlikely(gfp & __GFP_ACCOUNT))
+			got = charge_pages(pages, got, gfp);
 		for (unsigned int i = 0; i < got; i++, pte++) {
 			tally_add(&tally, pages[i], 1);
 			pte_set(pte, mk_pte(page_to_pfn(pages[i]), PAGE_KERNEL));

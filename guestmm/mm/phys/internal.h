@@ -84,7 +84,7 @@ static inline bool page_type_in_use(const struct page *p)
 #define PAGE_FLAGS_BAD_AT_FREE                                                         \
 	(1ull << PG_locked | 1ull << PG_lru | 1ull << PG_active | 1ull << PG_mlocked | \
 	 1ull << PG_unevictable | 1ull << PG_swapcache | 1ull << PG_writeback |        \
-	 1ull << PG_isolated | 1ull << PG_migrating)
+	 1ull << PG_isolated | 1ull << PG_migrating | 1ull << PG_charged)
 
 /* A pageblock's struct pages are 2^PAGEBLOCK_SHIFT bytes, aligned to that, so a struct page's
  * address finds its pageblock's byte with a shift; pageblock_map has the start of both subtracted.

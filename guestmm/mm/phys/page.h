@@ -78,6 +78,7 @@ PAGE_FLAG(Isolated, PG_isolated)   /* a driver's page, taken for migration (mm/p
 PAGE_FLAG(Migrating, PG_migrating) /* some PTEs are migration entries: not exclusive (locked) */
 PAGE_FLAG(Workingset, PG_workingset)
 PAGE_FLAG(Young, PG_young) /* accessed, and the PTE's bit taken by sampling (mm/report/access.c) */
+PAGE_FLAG(Charged, PG_charged)	 /* to the memory cgroup memcg_id (mm/memcg) */
 PAGE_FLAG(Lazyfree, PG_lazyfree) /* MADV_FREE: may go unless a PTE is dirty */
 
 static inline int page_ref_count(const struct page *p)

@@ -28,6 +28,7 @@
  */
 #include "lib/trace.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
@@ -570,15 +571,21 @@ static __always_inline void free_plain(struct page *page, unsigned int order)
 	arch_irq_restore(flags);
 }
 
-static __attribute__((noinline)) void free_compound(struct page *page, unsigned int order)
+/* Not plain: charged to a memory cgroup, compound, a pool's, or in a bad state. */
+static __attribute__((noinline)) void free_unusual(struct page *page, unsigned int order)
 {
-	if (!PageHead(page))
+	bool known = PageCharged(page) || PageHead(page);
+
+	if (!known || !page_type_in_use(page))
 		bad_free(page);
+	if (PageCharged(page))
+		mem_cgroup_uncharge(page);
 	if (page->type == PAGE_HUGETLB) {
 		hugetlb_free_page(page); /* to its pool */
 		return;
 	}
-	destroy_compound(page);
+	if (PageHead(page))
+		destroy_compound(page);
 	if (!free_is_plain(page))
 		bad_free(page);
 	free_plain(page, order);
@@ -590,7 +597,7 @@ static __always_inline void free_block(struct page *page, unsigned int order)
 	if (likely(free_is_plain(page)))
 		free_plain(page, order);
 	else
-		free_compound(page, order);
+		free_unusual(page, order);
 }
 
 /* As above: traced, frees go their own way. */
@@ -672,8 +679,12 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 		free_large_of_batch(page);
 		return;
 	}
-	if (unlikely(!free_is_plain(page)))
-		bad_free(page);
+	if (unlikely(!free_is_plain(page))) {
+		if (PageCharged(page) && page_type_in_use(page))
+			mem_cgroup_uncharge(page);
+		if (!free_is_plain(page))
+			bad_free(page);
+	}
 	page->flags &= PAGE_FLAGS_KEPT;
 	env_page_freed(page);
 	if (unlikely(mine != *z)) {

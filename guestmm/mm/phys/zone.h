@@ -108,9 +108,14 @@ static inline void zone_stat_add(struct zone *z, enum zone_stat_item item, s64 d
 {
 	atomic_add(&z->shared->stat[item], delta);
 }
+/** A charged page's level changes: its memory cgroup counts it too (mm/memcg/stat.c). */
+void mem_cgroup_page_stat(const struct page *page, enum zone_stat_item item, s64 delta)
+	__attribute__((cold));
 static inline void page_stat_add(const struct page *p, enum zone_stat_item item, s64 delta)
 {
 	zone_stat_add(page_zone(p), item, delta);
+	if (unlikely(PageCharged(p)))
+		mem_cgroup_page_stat(p, item, delta);
 }
 static inline s64 zone_stat(const struct zone *z, enum zone_stat_item item)
 {

@@ -36,8 +36,11 @@ bool pgdat_balanced(const pg_data_t *node, unsigned int order, enum zone_type hi
 
 u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 {
-	struct scan_control sc = {
-		.gfp = GFP_KERNEL, .order = order, .highest = highest, .kswapd = true};
+	struct scan_control sc = {.gfp = GFP_KERNEL,
+				  .order = order,
+				  .highest = highest,
+				  .may_swap = true,
+				  .kswapd = true};
 
 	count_vm_event(PAGEOUTRUN);
 	lru_add_drain();
@@ -64,6 +67,12 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 			sc.priority--;
 		if (sc.nr_dirty)
 			reclaim_wait_for_flusher(&sc);
+		/* Nothing is left but what memory.low asks us to leave. */
+		if (sc.priority < 0 && !sc.nr_reclaimed && sc.low_was_skipped &&
+		    !sc.low_is_reclaimed) {
+			sc.low_is_reclaimed = true;
+			sc.priority = DEF_PRIORITY;
+		}
 	}
 	if (sc.nr_reclaimed)
 		node->reclaim_failures = 0;

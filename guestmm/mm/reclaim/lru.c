@@ -16,6 +16,7 @@
  * where preemption was on.
  */
 #include "lib/trace.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
@@ -36,6 +37,8 @@ void lru_delta_flush(struct lruvec *lv, struct lru_delta *d)
 		return;
 	lv->nr[d->list] += d->n;
 	zone_stat_add(zone_table[d->zone], list_level(lv, d->list), d->n);
+	if (unlikely(lv->memcg))
+		mem_cgroup_lru_stat(lv, list_level(lv, d->list), d->n);
 	d->n = 0;
 }
 
@@ -297,7 +300,7 @@ static inline void page_forget(struct page *page)
 			page_stat_add(page, NR_MLOCK, -page_lru_pages(page));
 		page_clear_lazyfree(page);
 	}
-	page->flags &= PAGE_PLACE_MASK;
+	page->flags &= PAGE_FORGET_MASK;
 	page->mapping = NULL;
 }
 

@@ -5,7 +5,10 @@
 #include "mm/reclaim/policy.h"
 #include "mm/reclaim/reclaim.h"
 
-#define PAGE_PLACE_MASK (PAGE_ZONE_MASK << PAGE_ZONE_SHIFT | PAGE_NODE_MASK << PAGE_NODE_SHIFT)
+/* Flags of a page that is nobody's any more: where it is, and that it is still charged to a memory cgroup,
+ * which the free path sees to when no lruvec is locked. */
+#define PAGE_FORGET_MASK \
+	(PAGE_ZONE_MASK << PAGE_ZONE_SHIFT | PAGE_NODE_MASK << PAGE_NODE_SHIFT | 1ull << PG_charged)
 
 /** Queue a page for the list its policy chooses. The batch holds a reference. Preemption off. */
 #define LRU_BATCH 15

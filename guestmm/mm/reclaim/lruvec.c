@@ -1,13 +1,14 @@
 /*
  * lruvecs: making them, finding them, and the table of policies.
  *
- * Today there is one per node, the root cgroup's. The controller of memory cgroups makes more with
- * lruvec_init(); whatever walks them (reclaim, the host's audit) uses next_lruvec() or lruvec_list.
+ * Each node has one of the root cgroup; mm/memcg makes one per group and node with lruvec_init().
+ * Whatever walks them (reclaim, the host's audit) uses next_lruvec() or lruvec_list.
  *
  * Locks: lruvec_list_lock, the innermost: for lruvec_list and lruvec_table.
  */
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
 
 const struct reclaim_policy *const reclaim_policies[] = {
@@ -98,14 +99,20 @@ u64 lruvec_level(const struct lruvec *lv, enum zone_stat_item level)
 
 struct lruvec *next_lruvec(pg_data_t *node, struct mem_cgroup *target, struct lruvec *prev)
 {
-	return prev ? NULL : &root_lruvec[node->id];
+	struct mem_cgroup *top = target ? target : &root_mem_cgroup, *m;
+
+	if (likely(!mem_cgroup_enabled()))
+		return prev ? NULL : &root_lruvec[node->id];
+	m = mem_cgroup_iter(top, prev ? mem_cgroup_from_id(prev->memcg) : NULL);
+	return m ? mem_cgroup_lruvec(m, node) : NULL;
 }
 
 u64 node_lru_level(const pg_data_t *node, enum zone_stat_item level)
 {
 	u64 sum = 0;
 
-	for (struct lruvec *lv = NULL; (lv = next_lruvec((pg_data_t *)node, NULL, lv)) != NULL;)
-		sum += lruvec_level(lv, level);
+	for (unsigned int i = 0; i < MAX_NR_ZONES; i++)
+		if (node->zones[i].managed)
+			sum += max(zone_stat(&node->zones[i], level), (s64)0);
 	return sum;
 }

@@ -66,9 +66,11 @@ int lruvec_init(struct lruvec *lv, pg_data_t *node, u64 memcg);
 void lruvec_destroy(struct lruvec *lv);
 
 /** The lruvec whose lists the folio (here: its head page) is on or will be put on. */
+struct lruvec *mem_cgroup_page_lruvec(const struct page *page);
 static inline struct lruvec *page_lruvec(const struct page *page)
 {
-	return &root_lruvec[page_node_id(page)];
+	return unlikely(PageCharged(page)) ? mem_cgroup_page_lruvec(page)
+					   : &root_lruvec[page_node_id(page)];
 }
 static inline struct lruvec *folio_lruvec(const struct folio *folio)
 {
@@ -92,10 +94,20 @@ static inline unsigned int page_is_file_lru(const struct page *page)
 u64 lruvec_level(const struct lruvec *lv, enum zone_stat_item level);
 /** Sum over the lruvecs of a node. */
 u64 node_lru_level(const pg_data_t *node, enum zone_stat_item level);
-/** Next lruvec of the node within `target`'s subtree (NULL: all) after `prev` (NULL: the first).
- * NULL ends. */
+/** Next lruvec of the node within `target`'s subtree (NULL: all) after `prev` (NULL: the first), those
+ * of parents first. NULL ends. The group of the one returned is held until the next call: go on to
+ * the end. */
 struct mem_cgroup;
 struct lruvec *next_lruvec(pg_data_t *node, struct mem_cgroup *target, struct lruvec *prev);
+
+/** count_vm_events(), also for the lruvec's memory cgroup. */
+void mem_cgroup_count_lruvec(const struct lruvec *lv, enum vm_event_item item, u64 n);
+static inline void count_lruvec_events(const struct lruvec *lv, enum vm_event_item item, u64 n)
+{
+	count_vm_events(item, n);
+	if (unlikely(lv->memcg))
+		mem_cgroup_count_lruvec(lv, item, n);
+}
 
 /** Pages added to and removed from one list, not yet in the counters. lv->lock. */
 struct lru_delta {

@@ -18,6 +18,7 @@
 #include <limits.h>
 #include "lib/errno.h"
 #include "lib/trace.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/virt/pgtable.h"
@@ -46,6 +47,7 @@ static long badness(const struct process_view *p, u64 totalpages)
 }
 
 struct victim {
+	struct mem_cgroup *memcg; /* only processes of this group and below; NULL: all */
 	u64 totalpages;
 	long points;
 	int pid; /* 0: none */
@@ -64,12 +66,21 @@ static void victim_set(struct victim *v, const struct process_view *p)
 	ksnprintf(v->comm, sizeof(v->comm), "%s", p->comm);
 }
 
+/* Is the address space charged to the group or one below it? Under the process list's lock, with interrupts
+ * off, so its group cannot be freed (mm/memcg/memcg.c, I3). */
+static bool in_group(const struct mm_struct *mm, const struct mem_cgroup *top)
+{
+	const struct mem_cgroup *memcg = READ_ONCE(mm->memcg);
+
+	return !top || mem_cgroup_is_descendant(memcg ? memcg : &root_mem_cgroup, top);
+}
+
 static bool consider(const struct process_view *p, void *arg)
 {
 	struct victim *v = arg;
 	long points;
 
-	if (!p->mm)
+	if (!p->mm || !in_group(p->mm, v->memcg))
 		return true;
 	v->some = true;
 	if (p->mm->oom_victim) {
@@ -104,7 +115,7 @@ static bool print_task(const struct process_view *p, void *arg)
 {
 	const struct mm_struct *mm = p->mm;
 
-	if (mm)
+	if (mm && in_group(mm, arg))
 		printk("[%7d] %5d %5d %8lu %8lu %8lu %8lu %9lu %8ld %8lu         %5d %s\n", p->pid,
 		       0, p->pid, (unsigned long)mm->total_vm, (unsigned long)mm_rss(mm),
 		       (unsigned long)mm->rss_anon, (unsigned long)mm->rss_file,
@@ -163,6 +174,19 @@ void oom_unlock(void)
 	mutex_unlock(&oom_lock);
 }
 
+/* Kill the process that v names. `whose`: "Out of memory", and so on. */
+static void kill_victim(struct victim *v, const char *whose)
+{
+	printk("%s: Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, "
+	       "shmem-rss:%lukB, UID:%u pgtables:%lukB oom_score_adj:%d\n",
+	       whose, v->pid, v->comm, K(v->mm->total_vm), K(v->mm->rss_anon), K(v->mm->rss_file),
+	       K(v->mm->rss_shmem), 0u, (unsigned long)v->mm->pgtables_bytes >> 10,
+	       v->oom_score_adj);
+	trace_point(OOM_KILL, v->pid);
+	process_kill(v->pid);
+	count_vm_event(OOM_KILL);
+}
+
 bool out_of_memory(gfp_t gfp, unsigned int order)
 {
 	struct victim v = {.totalpages = totalram_pages() + swap_total_pages()};
@@ -173,15 +197,9 @@ bool out_of_memory(gfp_t gfp, unsigned int order)
 	if (v.mm) {
 		if (!v.dying) {
 			dump_header(gfp, order);
-			printk("Out of memory: Killed process %d (%s) total-vm:%lukB, "
-			       "anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB, UID:%u "
-			       "pgtables:%lukB oom_score_adj:%d\n",
-			       v.pid, v.comm, K(v.mm->total_vm), K(v.mm->rss_anon),
-			       K(v.mm->rss_file), K(v.mm->rss_shmem), 0u,
-			       (unsigned long)v.mm->pgtables_bytes >> 10, v.oom_score_adj);
-			trace_point(OOM_KILL, v.pid);
-			process_kill(v.pid);
-			count_vm_event(OOM_KILL);
+			kill_victim(&v, "Out of memory");
+			if (v.mm->memcg)
+				mem_cgroup_event(v.mm->memcg, MEMCG_OOM_KILL);
 		}
 		reap(&v);
 	}
@@ -194,5 +212,88 @@ bool out_of_memory(gfp_t gfp, unsigned int order)
 		printk("Out of memory and no killable processes...\n");
 		panic("System is deadlocked on memory");
 	}
+	return v.pid || v.reaped_one;
+}
+
+/* ---- memory cgroups ---------------------------------------------------------------------------
+ */
+
+static bool next_of_group(const struct process_view *p, void *arg)
+{
+	struct victim *v = arg;
+
+	if (!p->mm || p->exiting || p->oom_score_adj == -1000 || !in_group(p->mm, v->memcg))
+		return true;
+	victim_set(v, p);
+	if (mmget_not_zero(p->mm))
+		v->mm = p->mm;
+	return !v->mm;
+}
+
+/* memory.oom.group: everything in the group that is not protected by oom_score_adj. */
+static void kill_group(struct mem_cgroup *memcg)
+{
+	for (;;) {
+		struct victim v = {.memcg = memcg};
+
+		for_each_process(next_of_group, &v);
+		if (!v.mm)
+			return;
+		kill_victim(&v, "Memory cgroup out of memory");
+		mem_cgroup_event(memcg, MEMCG_OOM_KILL);
+		reap(&v);
+		mmput(v.mm);
+	}
+}
+
+/* The topmost group between the victim's and `top` that is to be killed as a whole, or NULL. */
+static struct mem_cgroup *group_to_kill(struct mem_cgroup *memcg, struct mem_cgroup *top)
+{
+	struct mem_cgroup *found = NULL;
+
+	for (; memcg && !mem_cgroup_is_root(memcg); memcg = memcg->parent) {
+		if (READ_ONCE(memcg->oom_group))
+			found = memcg;
+		if (memcg == top)
+			break;
+	}
+	return found;
+}
+
+bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int order)
+{
+	struct victim v = {.memcg = memcg};
+	struct mem_cgroup *own, *group;
+
+	mutex_lock(&oom_lock);
+	/* Whoever waited for the lock sees what the victim before left. */
+	if (page_counter_read(&memcg->memory) < READ_ONCE(memcg->memory.max)) {
+		mutex_unlock(&oom_lock);
+		return true;
+	}
+	mem_cgroup_event(memcg, MEMCG_OOM);
+	v.totalpages = min(READ_ONCE(memcg->memory.max), totalram_pages()) + swap_total_pages();
+	for_each_process(consider, &v);
+	if (v.pid)
+		for_each_process(hold_mm, &v);
+	if (v.mm) {
+		own = mem_cgroup_get_from_mm(v.mm);
+		group = group_to_kill(own, memcg);
+		if (!v.dying) {
+			dump_header(gfp, order);
+			printk("oom-kill:constraint=CONSTRAINT_MEMCG,task=%s,pid=%d\n", v.comm,
+			       v.pid);
+			kill_victim(&v, "Memory cgroup out of memory");
+			mem_cgroup_event(own, MEMCG_OOM_KILL);
+		}
+		reap(&v);
+		if (group && !v.dying) {
+			mem_cgroup_event(group, MEMCG_OOM_GROUP_KILL);
+			kill_group(group);
+		}
+		mem_cgroup_put(own);
+		mmput(v.mm);
+	}
+	mutex_unlock(&oom_lock);
 	return v.pid || v.reaped_one;
 }

@@ -216,7 +216,7 @@ static void refault(struct lruvec *lv, struct page *page, u32 token)
 	SetPageActive(page);
 	SetPageWorkingset(page);
 	twolist_age_clock(lv, 1);
-	count_vm_event(file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON);
+	count_lruvec_events(lv, file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON, 1);
 }
 
 /* ---- the lists --------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ static void activate_page(struct page *page)
 		SetPageActive(page);
 		lruvec_move_page(lv, page, place(lv, page), &d);
 		lru_delta_flush(lv, &d);
-		count_vm_event(PGACTIVATE);
+		count_lruvec_events(lv, PGACTIVATE, 1);
 	}
 	spin_unlock_irqrestore(&lv->lock, flags);
 }
@@ -284,7 +284,7 @@ static void age(struct lruvec *lv, unsigned int file, unsigned int nr, struct sc
 
 	if (!inactive_is_low(lv->nr[inactive], lv->nr[inactive + 1]))
 		return;
-	count_vm_events(PGREFILL, isolate_list_tail(&iso, inactive + 1, nr, sc));
+	count_lruvec_events(lv, PGREFILL, isolate_list_tail(&iso, inactive + 1, nr, sc));
 	list_for_each_entry (page, &iso.pages, lru) {
 		bool anon = PageAnon(page);
 		unsigned long vm_flags;
@@ -302,7 +302,7 @@ static void age(struct lruvec *lv, unsigned int file, unsigned int nr, struct sc
 		atomic_and(&page->flags, ~(FLAG(PG_active) | FLAG(PG_referenced)));
 		deactivated += page_lru_pages(page);
 	}
-	count_vm_events(PGDEACTIVATE, deactivated);
+	count_lruvec_events(lv, PGDEACTIVATE, deactivated);
 	put_back(&iso);
 }
 

@@ -30,6 +30,9 @@ int kswapd_init(void);
 void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_type highest);
 /** Direct reclaim for an allocation. Sleeps. Returns pages reclaimed (0 = no progress). */
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order);
+/** The same from one memory cgroup and all below it. `may_swap` false: only pages of files. */
+struct mem_cgroup;
+u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap);
 /** Only one may decide about killing: false when somebody else is at it. May not sleep. */
 bool oom_trylock(void);
 void oom_unlock(void);

@@ -17,6 +17,7 @@
 #include "lib/trace.h"
 #include "mm/phys/alloc.h"
 #include "mm/cache/pagecache.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
 #include "mm/reclaim/vmscan.h"
@@ -37,14 +38,14 @@ static bool shrink_kind(struct lruvec *lv, unsigned int file, unsigned int nr,
 		lv->policy->age(lv, file, nr, sc);
 	taken = lv->policy->isolate(&iso, nr, sc);
 	sc->nr_scanned += taken;
-	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, taken);
-	count_vm_events(file ? PGSCAN_FILE : PGSCAN_ANON, taken);
+	count_lruvec_events(lv, sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, taken);
+	count_lruvec_events(lv, file ? PGSCAN_FILE : PGSCAN_ANON, taken);
 	evict_isolated(&iso, &dead, sc, &result);
 	lv->policy->put_back(&iso);
 	free_dead_pages(&dead);
-	count_vm_events(PGACTIVATE, result.activated);
-	count_vm_events(sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, result.freed);
-	count_vm_events(file ? PGSTEAL_FILE : PGSTEAL_ANON, result.freed);
+	count_lruvec_events(lv, PGACTIVATE, result.activated);
+	count_lruvec_events(lv, sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, result.freed);
+	count_lruvec_events(lv, file ? PGSTEAL_FILE : PGSTEAL_ANON, result.freed);
 	sc->nr_reclaimed += result.freed;
 	return taken || lruvec_level(lv, file ? NR_ACTIVE_FILE : NR_ACTIVE_ANON);
 }
@@ -65,19 +66,41 @@ static bool file_is_tiny(const pg_data_t *node)
 	return have <= high;
 }
 
+/* The part of a target that a group's protection leaves, but never nothing at all: a group slightly above
+ * its protection would stall its own reclaim. */
+static u64 unprotected(u64 target, u64 usage, u64 protection)
+{
+	if (!protection || !target || !usage)
+		return target;
+	protection = min(protection, usage);
+	return max(target * (usage - protection) / usage, (u64)SWAP_CLUSTER_MAX);
+}
+
 void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 {
+	const struct mem_cgroup *memcg = mem_cgroup_from_id(lv->memcg);
 	const struct reclaim_pressure p = {
 		.priority = sc->priority,
 		.swappiness = vm_swappiness,
-		.can_swap = swap_free_pages() || global_stat(NR_SWAPCACHE) > 0 ||
-			    atomic_load(&nr_lazyfree) > 0,
+		.can_swap = sc->may_swap &&
+			    (mem_cgroup_swap_room(memcg) || global_stat(NR_SWAPCACHE) > 0 ||
+			     atomic_load(&nr_lazyfree) > 0),
 		.file_is_tiny = !sc->target && file_is_tiny(lv->node),
 	};
-	u64 target[2];
+	u64 target[2], before = sc->nr_reclaimed;
 
 	lv->policy->plan(lv, &p, target);
-	while ((target[0] || target[1]) && sc->nr_reclaimed < sc->nr_to_reclaim) {
+	if (unlikely(lv->memcg) && sc->priority) {
+		u64 usage = page_counter_read(&memcg->memory);
+		u64 protection = sc->low_is_reclaimed ? memcg->memory.effective_min
+						      : max(memcg->memory.effective_min,
+							    memcg->memory.effective_low);
+
+		for (unsigned int file = 0; file < 2; file++)
+			target[file] = unprotected(target[file], usage, protection);
+	}
+	/* Each group gives its share: that others have given enough does not excuse it. */
+	while ((target[0] || target[1]) && sc->nr_reclaimed - before < sc->nr_to_reclaim) {
 		for (unsigned int file = 0; file < 2; file++) {
 			unsigned int nr = min(target[file], (u64)SWAP_CLUSTER_MAX);
 
@@ -89,10 +112,33 @@ void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 	}
 }
 
+/* May the group's pages be looked at? */
+static bool group_gives(struct lruvec *lv, struct scan_control *sc)
+{
+	struct mem_cgroup *memcg = mem_cgroup_from_id(lv->memcg);
+	u64 usage;
+
+	if (likely(!mem_cgroup_enabled()))
+		return true;
+	mem_cgroup_update_protection(sc->target ? sc->target : &root_mem_cgroup, memcg);
+	usage = page_counter_read(&memcg->memory);
+	if (!lv->memcg || usage > max(memcg->memory.effective_min, memcg->memory.effective_low))
+		return true;
+	if (usage <= memcg->memory.effective_min)
+		return false;
+	if (!sc->low_is_reclaimed) {
+		sc->low_was_skipped = true;
+		return false;
+	}
+	mem_cgroup_event(memcg, MEMCG_LOW);
+	return true;
+}
+
 void shrink_node(pg_data_t *node, struct scan_control *sc)
 {
 	for (struct lruvec *lv = NULL; (lv = next_lruvec(node, sc->target, lv)) != NULL;)
-		shrink_lruvec(lv, sc);
+		if (group_gives(lv, sc))
+			shrink_lruvec(lv, sc);
 	swap_write_flush(&sc->writes);
 	if (sc->nr_dirty)
 		wakeup_flusher();
@@ -110,16 +156,12 @@ void reclaim_wait_for_flusher(struct scan_control *sc)
 		sleep_ns(FLUSHER_WAIT_NS);
 }
 
-unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
+/* Passes of rising urgency over all nodes, for a task that waits for the result. */
+static void reclaim_directly(struct scan_control *sc)
 {
-	struct scan_control sc = {.gfp = gfp,
-				  .order = order,
-				  .highest = gfp_zone(gfp),
-				  .nr_to_reclaim = SWAP_CLUSTER_MAX};
 	struct thread_info *ti = current_thread_info();
-	bool may_wait = gfp & __GFP_IO;
+	bool may_wait = sc->gfp & __GFP_IO;
 
-	trace_point(DIRECT_BEGIN, 0, .order = order);
 	psi_memstall_enter();
 	atomic_or(&ti->flags, TIF_MEMALLOC);
 	lru_add_drain();
@@ -127,28 +169,46 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 	 * be what the disk waits for. */
 	if (may_wait && swap_writes_in_flight() >= SWAP_CLUSTER_MAX)
 		swap_wait_for_write();
-	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
-		u64 before = sc.nr_reclaimed;
+	for (sc->priority = DEF_PRIORITY; sc->priority >= 0; sc->priority--) {
+		u64 before = sc->nr_reclaimed;
 
 		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
 			if (node_data[i].present)
-				shrink_node(&node_data[i], &sc);
-		if (sc.nr_reclaimed >= sc.nr_to_reclaim)
+				shrink_node(&node_data[i], sc);
+		if (sc->nr_reclaimed >= sc->nr_to_reclaim)
 			break;
 		/* What we have written becomes free when the disk is done: wait for it rather than
 		 * go on to pages that are in use. */
-		if (may_wait && sc.nr_reclaimed == before && swap_writes_in_flight()) {
+		if (may_wait && sc->nr_reclaimed == before && swap_writes_in_flight()) {
 			swap_wait_for_write();
-			sc.priority++;
+			sc->priority++;
 		}
 		/* The same for files; but who may be what the flusher waits for does not wait. */
-		if ((gfp & __GFP_FS) && sc.nr_reclaimed == before && sc.nr_dirty)
-			reclaim_wait_for_flusher(&sc);
+		if ((sc->gfp & __GFP_FS) && sc->nr_reclaimed == before && sc->nr_dirty)
+			reclaim_wait_for_flusher(sc);
 		if (ti->flags & TIF_KILLED)
 			break;
+		/* Nothing is left but what memory.low asks us to leave. */
+		if (!sc->priority && !sc->nr_reclaimed && sc->low_was_skipped &&
+		    !sc->low_is_reclaimed) {
+			sc->low_is_reclaimed = true;
+			sc->priority = DEF_PRIORITY;
+		}
 	}
 	atomic_and(&ti->flags, ~TIF_MEMALLOC);
 	psi_memstall_leave();
+}
+
+unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
+{
+	struct scan_control sc = {.gfp = gfp,
+				  .order = order,
+				  .highest = gfp_zone(gfp),
+				  .may_swap = true,
+				  .nr_to_reclaim = SWAP_CLUSTER_MAX};
+
+	trace_point(DIRECT_BEGIN, 0, .order = order);
+	reclaim_directly(&sc);
 	trace_point(DIRECT_END, sc.nr_reclaimed, .order = order);
 	if (sc.nr_reclaimed)
 		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
@@ -156,13 +216,30 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 	return sc.nr_reclaimed ? sc.nr_reclaimed : sc.nr_slab != 0;
 }
 
+u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap)
+{
+	struct scan_control sc = {.gfp = gfp,
+				  .target = memcg,
+				  .highest = MAX_NR_ZONES - 1,
+				  .may_swap = may_swap,
+				  .may_writepage = true,
+				  .nr_to_reclaim = max(nr, (u64)SWAP_CLUSTER_MAX)};
+
+	trace_point(DIRECT_BEGIN, 0);
+	reclaim_directly(&sc);
+	trace_point(DIRECT_END, sc.nr_reclaimed);
+	return sc.nr_reclaimed;
+}
+
 /* ---- on request -------------------------------------------------------------------------------
  */
 
 u64 reclaim_pages(struct list_head *pages)
 {
-	struct scan_control sc = {
-		.gfp = GFP_KERNEL, .highest = MAX_NR_ZONES - 1, .may_writepage = true};
+	struct scan_control sc = {.gfp = GFP_KERNEL,
+				  .highest = MAX_NR_ZONES - 1,
+				  .may_swap = true,
+				  .may_writepage = true};
 	struct thread_info *ti = current_thread_info();
 
 	while (!list_empty(pages)) {

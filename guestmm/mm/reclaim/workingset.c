@@ -1,5 +1,6 @@
 /* Shadows: packing and unpacking them, and counting refaults. What they mean is the policy's. */
 #include "mm/reclaim/workingset.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/policy.h"
 
 u32 workingset_eviction(const struct page *page)
@@ -10,15 +11,27 @@ u32 workingset_eviction(const struct page *page)
 	return SHADOW_FLAG | lv->id << SHADOW_TOKEN_BITS | token;
 }
 
-void workingset_refault(struct page *page, u32 shadow)
+static __always_inline void refault_of(struct page *page, u32 shadow)
 {
-	struct lruvec *lv;
+	struct lruvec *lv = READ_ONCE(lruvec_table[(shadow & ~SHADOW_FLAG) >> SHADOW_TOKEN_BITS]);
 
-	if (!(shadow & SHADOW_FLAG))
-		return;
-	lv = READ_ONCE(lruvec_table[(shadow & ~SHADOW_FLAG) >> SHADOW_TOKEN_BITS]);
 	if (!lv)
 		return; /* its cgroup is gone */
-	count_vm_event(page_is_file_lru(page) ? WORKINGSET_REFAULT_FILE : WORKINGSET_REFAULT_ANON);
+	count_lruvec_events(
+		lv, page_is_file_lru(page) ? WORKINGSET_REFAULT_FILE : WORKINGSET_REFAULT_ANON, 1);
 	lv->policy->refault(lv, page, shadow & SHADOW_TOKEN_MASK);
+}
+
+void workingset_refault(struct page *page, u32 shadow)
+{
+	if (!(shadow & SHADOW_FLAG))
+		return;
+	/* A cgroup that ends frees its lruvec only after each CPU has had preemption on. */
+	if (mem_cgroup_enabled()) {
+		preempt_disable();
+		refault_of(page, shadow);
+		preempt_enable();
+		return;
+	}
+	refault_of(page, shadow);
 }

@@ -21,6 +21,7 @@
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/virt/rmap.h"
+#include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 
 struct page *swap_cache_lookup(swp_entry_t e)
@@ -75,6 +76,13 @@ bool add_to_swap(struct page *page)
 	if (!e.v)
 		return false;
 	si = swap_area(e);
+	if (mem_cgroup_enabled() && mem_cgroup_charge_swap(page, e)) {
+		spin_lock(&si->lock);
+		si->map[swp_offset(e)] = 0;
+		__swap_slot_freed(si, swp_offset(e));
+		spin_unlock(&si->lock);
+		return false;
+	}
 	spin_lock(&si->lock);
 	link_page(si, page, e);
 	atomic_or(&page->flags, 1ull << PG_swapcache | 1ull << PG_dirty);

@@ -14,6 +14,7 @@
 #include "lib/trace.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/swap/swapcache.h"
 
@@ -71,7 +72,8 @@ static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
 
 	if (!page)
 		return NULL;
-	if (!swap_cache_insert_new(page, e, &shadow)) {
+	if (mem_cgroup_swapin_charge(page, NULL, e, gfp) ||
+	    !swap_cache_insert_new(page, e, &shadow)) {
 		__free_page(page);
 		return NULL;
 	}

@@ -19,6 +19,7 @@
  * Locks: si->lock, under page_table_lock; never taken by interrupts.
  */
 #include "lib/errno.h"
+#include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 #include "mm/phys/zone.h"
 
@@ -110,9 +111,19 @@ bool swap_entry_valid(swp_entry_t e)
 	       swp_offset(e) < swap_area(e)->nr_slots;
 }
 
+/* lock held. */
+static __attribute__((noinline, cold)) void uncharge_slot(struct swap_info *si, u64 offset)
+{
+	if (si->memcg[offset])
+		mem_cgroup_uncharge_swap(si->memcg[offset]);
+	si->memcg[offset] = 0;
+}
+
 void __swap_slot_freed(struct swap_info *si, u64 offset)
 {
 	si->cache[offset] = 0; /* a shadow, if any */
+	if (unlikely(si->memcg))
+		uncharge_slot(si, offset);
 	si->inuse--;
 	si->cluster_free[offset / SWAP_CLUSTER]++;
 	if (si->writable) {

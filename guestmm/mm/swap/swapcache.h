@@ -29,8 +29,9 @@ struct swap_info {
 	u8 *map;		   /* lock to change */
 	u32 *cache;		   /* lock: per slot 0, frame + 1 of the cached page, or a shadow */
 	u16 *cluster_free;	   /* lock: free slots of each cluster */
-	u32 nr_clusters;	   /* C */
-	u64 cursor;		   /* lock: where the next slot is looked for */
+	u16 *memcg; /* lock: per slot the memory cgroup it is charged to, 0 = none; NULL: no groups */
+	u32 nr_clusters; /* C */
+	u64 cursor;	 /* lock: where the next slot is looked for */
 };
 extern struct swap_info swap_areas[MAX_SWAP_AREAS];
 /** Areas that may give out slots, by falling priority, then NULL; changed by swapon and swapoff. */
@@ -91,6 +92,14 @@ void free_swap_cache(struct page **pages, unsigned int nr);
 /** Locked, clean, unmapped page to which the cache and the caller hold the only references: leave
  * the cache for good; reference count becomes 0. False: somebody came. */
 bool swap_cache_evict(struct page *page);
+
+/* Memory cgroups (swapon.c) */
+/** Groups come into use: every area gets its record. 0 or -ENOMEM. May sleep. */
+int swap_memcg_prepare(void);
+/** The slot is charged to this group from now on. */
+void swap_slot_set_memcg(swp_entry_t e, u16 id);
+/** Whose slot it is, with a reference; NULL: nobody's. */
+struct mem_cgroup *swap_slot_memcg(swp_entry_t e);
 
 /* I/O (swap_io.c) */
 struct swap_write_batch {

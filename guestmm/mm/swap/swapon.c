@@ -17,6 +17,7 @@
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
 #include "mm/virt/pgtable.h"
+#include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 #include "mm/kvirt/vmalloc.h"
 
@@ -81,6 +82,8 @@ static void free_arrays(struct swap_info *si)
 	vfree(si->map);
 	vfree(si->cache);
 	vfree(si->cluster_free);
+	vfree(si->memcg);
+	si->memcg = NULL;
 	si->map = NULL;
 	si->cache = NULL;
 	si->cluster_free = NULL;
@@ -138,6 +141,55 @@ static void publish_areas(void)
 	swap_levels_publish();
 }
 
+/* swapon_mutex held. */
+static int make_memcg_record(struct swap_info *si)
+{
+	u16 *record = vzalloc(si->nr_slots * sizeof(*record));
+
+	if (!record)
+		return -ENOMEM;
+	spin_lock(&si->lock);
+	si->memcg = record;
+	spin_unlock(&si->lock);
+	return 0;
+}
+
+int swap_memcg_prepare(void)
+{
+	int err = 0;
+
+	mutex_lock(&swapon_mutex);
+	for (unsigned int i = 0; i < MAX_SWAP_AREAS && !err; i++) {
+		if (swap_areas[i].bdev && !swap_areas[i].memcg)
+			err = make_memcg_record(&swap_areas[i]);
+	}
+	mutex_unlock(&swapon_mutex);
+	return err;
+}
+
+void swap_slot_set_memcg(swp_entry_t e, u16 id)
+{
+	struct swap_info *si = swap_area(e);
+
+	spin_lock(&si->lock);
+	si->memcg[swp_offset(e)] = id;
+	spin_unlock(&si->lock);
+}
+
+struct mem_cgroup *swap_slot_memcg(swp_entry_t e)
+{
+	struct swap_info *si = swap_area(e);
+	struct mem_cgroup *memcg = NULL;
+
+	spin_lock(&si->lock);
+	if (si->memcg && si->memcg[swp_offset(e)]) {
+		memcg = mem_cgroup_from_id(si->memcg[swp_offset(e)]);
+		mem_cgroup_get(memcg);
+	}
+	spin_unlock(&si->lock);
+	return memcg;
+}
+
 int do_swapon(struct block_device *bdev, int prio)
 {
 	struct swap_info *si = NULL;
@@ -177,6 +229,8 @@ int do_swapon(struct block_device *bdev, int prio)
 	si->bdev = bdev;
 	si->writable = true;
 	spin_unlock(&si->lock);
+	if (mem_cgroup_enabled())
+		make_memcg_record(si); /* without one the area is not charged: never fatal */
 	atomic_add(&nr_swap_pages, (s64)si->usable);
 	publish_areas();
 	audit_root_fill();

@@ -22,6 +22,7 @@
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/virt/fault.h"
@@ -51,6 +52,10 @@ static unsigned int do_anonymous_page(struct vm_fault *vmf)
 	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0, PAGE_ANON);
 	if (unlikely(!page))
 		return VM_FAULT_OOM;
+	if (mem_cgroup_charge(page, mm, GFP_KERNEL)) {
+		__free_page(page);
+		return VM_FAULT_OOM;
+	}
 	spin_lock(&mm->page_table_lock);
 	if (likely(pte_none(pte_read(vmf->pte)))) {
 		map_new_page(vmf, page);
@@ -93,6 +98,10 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | (old ? 0 : __GFP_ZERO), 0, PAGE_ANON);
 	if (!page)
 		goto oom;
+	if (mem_cgroup_charge(page, mm, GFP_KERNEL)) {
+		__free_page(page);
+		goto oom;
+	}
 	if (old)
 		copy_page(page_address(page), page_address(old));
 	spin_lock(&mm->page_table_lock);
@@ -354,6 +363,7 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 	unsigned int ret;
 
 	count_vm_event(PGFAULT);
+	mem_cgroup_count_mm(mm, PGFAULT);
 	if (unlikely(trace_on))
 		trace_fault_begin(&vmf);
 	down_read(&mm->mmap_lock);
@@ -377,6 +387,7 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 			count_vm_event(MMVM_FAULT_SEGV);
 		if (ret & VM_FAULT_MAJOR) {
 			count_vm_event(PGMAJFAULT);
+			mem_cgroup_count_mm(mm, PGMAJFAULT);
 			atomic_add(&mm->maj_flt, 1);
 			return ret;
 		}

@@ -26,7 +26,7 @@ struct vm_fault {
 		    .arg = TRACE_MAP_##why)
 
 /** P held, PTE still what it was: map a page that nobody else knows yet. */
-static inline void map_new_page(struct vm_fault *vmf, struct page *page)
+static __always_inline void map_new_page(struct vm_fault *vmf, struct page *page)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	pte_t pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED | _PAGE_DIRTY);

@@ -24,6 +24,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/virt/fault.h"
 #include "mm/cache/pagecache.h"
@@ -246,6 +247,10 @@ static unsigned int do_cow_fault(struct vm_fault *vmf)
 	copy = alloc_pages_type(GFP_HIGHUSER_MOVABLE, 0, PAGE_ANON);
 	if (!copy)
 		return VM_FAULT_OOM;
+	if (mem_cgroup_charge(copy, mm, GFP_KERNEL)) {
+		ret = VM_FAULT_OOM;
+		goto out;
+	}
 	page = file_page_locked(vmf, &ret);
 	if (!page)
 		goto out;

@@ -10,6 +10,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/hugetlb.h"
@@ -48,8 +49,10 @@ struct mm_struct *mm_alloc(void)
 	if (!mm)
 		return NULL;
 	memset(mm, 0, sizeof(*mm));
+	mem_cgroup_init_mm(mm);
 	pgd = pgtable_alloc(mm);
 	if (!pgd) {
+		mem_cgroup_exit_mm(mm);
 		kmem_cache_free(mm_cache, mm);
 		return NULL;
 	}
@@ -108,6 +111,7 @@ void mmput(struct mm_struct *mm)
 	VM_BUG_ON(mm->rss_anon || mm->rss_file || mm->rss_shmem || mm->rss_swap ||
 		  mm->hugetlb_usage || mm->map_count || mm->committed);
 	pgtable_free(mm, virt_to_page(mm->pgd));
+	mem_cgroup_exit_mm(mm);
 	kmem_cache_free(mm_cache, mm);
 }
 

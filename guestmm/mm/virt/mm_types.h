@@ -36,6 +36,7 @@
 struct anon_vma;
 struct file;
 struct address_space;
+struct mem_cgroup;
 
 struct vm_area_struct {
 	unsigned long vm_start, vm_end; /* M: [start, end), page aligned */
@@ -85,8 +86,9 @@ struct mm_struct {
 	u64 min_flt, maj_flt;	       /* A */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
 	unsigned long swap_ra_last;
-	bool oom_victim;      /* reaped, or given up */
-	u8 oom_reap_attempts; /* oom_lock */
+	struct mem_cgroup *memcg; /* who is charged for its memory: see mm/memcg/memcg.c, I3 */
+	bool oom_victim;	  /* reaped, or given up */
+	u8 oom_reap_attempts;	  /* oom_lock */
 };
 extern struct list_head mm_list;
 extern spinlock_t mm_list_lock;

@@ -23,6 +23,7 @@
 #include "arch/tlb.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
@@ -42,6 +43,10 @@ struct page *pgtable_alloc(struct mm_struct *mm)
 
 	if (!page)
 		return NULL;
+	if (mem_cgroup_charge_kernel(page, mm, GFP_KERNEL_ACCOUNT)) {
+		__free_page(page);
+		return NULL;
+	}
 	page_stat_add(page, NR_PAGETABLE, 1);
 	atomic_add(&mm->pgtables_bytes, (s64)PAGE_SIZE);
 	return page;
@@ -292,6 +297,8 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 					unmapped = 0;
 				}
 				unmapped++;
+				if (unlikely(PageCharged(page)))
+					mem_cgroup_page_stat(page, NR_ANON_MAPPED, -1);
 			}
 		}
 	gather:

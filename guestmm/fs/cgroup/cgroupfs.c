@@ -1,0 +1,407 @@
+/*
+ * cgroup2: the tree of control groups as a file system. [C1]
+ *
+ *   directory = struct cgroup        mkdir, rmdir make and remove groups
+ *   file      = row of a table       its text is made when it is read (fs/text_file.h)
+ *
+ * Nothing is kept here: an inode says which group and which file it is, and holds a reference of the
+ * group. A file of a removed group gives -ENODEV. Names are looked up each time they are used.
+ *
+ * Which files a group has: those of cgroup_files[]; of memcg_files[] only if its parent gives the
+ * memory controller to its children. The root has those that say so.
+ *
+ * Locks: cgroup_lock around everything that looks at the tree or writes a file.
+ */
+#include "fs/cgroup/cgroupfs.h"
+#include "fs/poll.h"
+#include "fs/sysfs/sysfs.h"
+#include "fs/text_file.h"
+#include "kernel/process.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+#define CGROUP2_SUPER_MAGIC 0x63677270
+#define MAX_WRITE	    256u
+#define FILE_BITS	    8 /* inode number = group's id << 8 | file + 1; a directory: file = -1 */
+#define MEMCG_FILES	    128u /* file numbers from here on are rows of memcg_files[] */
+#define DT(mode)	    ((mode) >> 12 & 15)
+
+static const struct inode_ops dir_inode_ops, file_inode_ops;
+static const struct file_ops cgroup_dir_ops, cgroup_text_ops;
+
+static struct cgroup *inode_cgroup(const struct inode *inode)
+{
+	return inode->private_;
+}
+
+static u32 inode_file(const struct inode *inode)
+{
+	return (inode->ino & ((1u << FILE_BITS) - 1)) - 1;
+}
+
+/* ---- which files there are -------------------------------------------------------------------- */
+
+/* A file as both tables describe it. */
+struct file_info {
+	const char *name;
+	u32 mode;
+	bool there;
+};
+
+static u32 file_mode(bool readable, bool writable)
+{
+	return S_IFREG | (readable ? 0444 : 0) | (writable ? 0200 : 0);
+}
+
+/* File number `n` of a group. name NULL: the table has ended. cgroup_lock held. */
+static struct file_info file_info(const struct cgroup *cg, u32 n)
+{
+	bool root = !cg->parent;
+
+	if (n >= MEMCG_FILES) {
+		const struct memcg_file *f = &memcg_files[n - MEMCG_FILES];
+
+		return (struct file_info){f->name, file_mode(f->show, f->write),
+					  cg->owns_memcg && (!root || f->on_root)};
+	}
+	return (struct file_info){cgroup_files[n].name,
+				  file_mode(cgroup_files[n].show, cgroup_files[n].write),
+				  !root || cgroup_files[n].on_root};
+}
+
+/* The next file the group has, at or after *n. False: there is none. cgroup_lock held. */
+static bool next_file(const struct cgroup *cg, u32 *n, struct file_info *info)
+{
+	for (;; (*n)++) {
+		*info = file_info(cg, *n);
+		if (!info->name) {
+			if (*n >= MEMCG_FILES)
+				return false;
+			*n = MEMCG_FILES - 1;
+		} else if (info->there) {
+			return true;
+		}
+	}
+}
+
+/* ---- inodes ----------------------------------------------------------------------------------- */
+
+static struct inode *make_inode(struct super_block *sb, struct cgroup *cg, u32 file, u32 mode)
+{
+	struct inode *inode = new_inode(sb, cg->id << FILE_BITS | ((file + 1) & 0xff));
+
+	if (!inode)
+		return NULL;
+	cgroup_get(cg);
+	inode->private_ = cg;
+	inode->mode = mode;
+	inode->uid = cg->uid;
+	inode->gid = cg->gid;
+	inode->nlink = S_ISDIR(mode) ? 2 : 1;
+	inode->ops = S_ISDIR(mode) ? &dir_inode_ops : &file_inode_ops;
+	inode->fops = S_ISDIR(mode) ? &cgroup_dir_ops : &cgroup_text_ops;
+	return inode;
+}
+
+static struct inode *dir_inode(struct super_block *sb, struct cgroup *cg)
+{
+	return make_inode(sb, cg, ~0u, S_IFDIR | cg->mode);
+}
+
+static int cgroupfs_lookup(struct inode *dir, const char *name, u32 len, struct inode **inode)
+{
+	struct cgroup *cg = inode_cgroup(dir), *child;
+	struct file_info info;
+	int err = -ENOENT;
+
+	cgroup_lock();
+	if (cg->dead)
+		goto unlock;
+	child = cgroup_child(cg, name, len);
+	if (child) {
+		*inode = dir_inode(dir->sb, child);
+		cgroup_put(child);
+		err = *inode ? 0 : -ENOMEM;
+		goto unlock;
+	}
+	for (u32 n = 0; next_file(cg, &n, &info); n++) {
+		if (strlen(info.name) == len && !memcmp(info.name, name, len)) {
+			*inode = make_inode(dir->sb, cg, n, info.mode);
+			err = *inode ? 0 : -ENOMEM;
+			break;
+		}
+	}
+unlock:
+	cgroup_unlock();
+	return err;
+}
+
+static int cgroupfs_create(struct inode *dir, const char *name, u32 len, u32 mode, u64 rdev,
+			   struct inode **inode)
+{
+	struct cgroup *cg;
+	int err;
+
+	if (!S_ISDIR(mode))
+		return -EACCES;
+	cgroup_lock();
+	err = cgroup_mkdir(inode_cgroup(dir), name, len, &cg);
+	if (!err) {
+		cg->mode = mode & 07777;
+		*inode = dir_inode(dir->sb, cg);
+		if (!*inode) {
+			cgroup_rmdir(cg);
+			err = -ENOMEM;
+		}
+		cgroup_put(cg);
+	}
+	cgroup_unlock();
+	return err;
+}
+
+static int cgroupfs_rmdir(struct inode *dir, const char *name, u32 len, struct inode *inode)
+{
+	int err;
+
+	if (!S_ISDIR(inode->mode))
+		return -ENOTDIR;
+	cgroup_lock();
+	err = cgroup_rmdir(inode_cgroup(inode));
+	cgroup_unlock();
+	return err;
+}
+
+static int cgroupfs_unlink(struct inode *dir, const char *name, u32 len, struct inode *inode)
+{
+	return -EPERM;
+}
+
+/* Owner and mode of a directory are delegation: they stay with the group. */
+static void cgroupfs_dirty(struct inode *inode)
+{
+	struct cgroup *cg = inode_cgroup(inode);
+
+	if (!S_ISDIR(inode->mode))
+		return;
+	cgroup_lock();
+	cg->uid = inode->uid;
+	cg->gid = inode->gid;
+	cg->mode = inode->mode & 07777;
+	cgroup_unlock();
+}
+
+/* Opening with O_TRUNC, as a shell's "echo >" does, changes nothing. */
+static int cgroupfs_truncate(struct inode *inode, u64 size)
+{
+	return 0;
+}
+
+static const struct inode_ops dir_inode_ops = {.lookup = cgroupfs_lookup,
+					       .create = cgroupfs_create,
+					       .unlink = cgroupfs_unlink,
+					       .rmdir = cgroupfs_rmdir,
+					       .dirty = cgroupfs_dirty};
+static const struct inode_ops file_inode_ops = {.truncate = cgroupfs_truncate};
+
+/* ---- directories ------------------------------------------------------------------------------ */
+
+/* Positions: 0, 1 the dots; 2 + n files; from CHILDREN on the groups below. */
+#define CHILDREN (1ull << 32)
+
+static bool emit_files(struct cgroup *cg, struct dir_context *ctx)
+{
+	struct file_info info;
+
+	while (ctx->pos < CHILDREN) {
+		u32 n = ctx->pos - 2;
+
+		if (!next_file(cg, &n, &info)) {
+			ctx->pos = CHILDREN;
+			break;
+		}
+		if (!ctx->actor(ctx, info.name, strlen(info.name), cg->id << FILE_BITS | (n + 1),
+				DT(S_IFREG)))
+			return false;
+		ctx->pos = n + 3;
+	}
+	return true;
+}
+
+static int cgroupfs_iterate(struct file *f, struct dir_context *ctx)
+{
+	struct cgroup *cg = inode_cgroup(f->inode), *child;
+	int err = 0;
+
+	if (!dir_emit_dots(f, ctx))
+		return 0;
+	cgroup_lock();
+	if (cg->dead) {
+		err = -ENOENT;
+	} else if (emit_files(cg, ctx)) {
+		while ((child = cgroup_nth_child(cg, ctx->pos - CHILDREN))) {
+			bool more = ctx->actor(ctx, child->name, strlen(child->name),
+					       child->id << FILE_BITS, DT(S_IFDIR));
+
+			cgroup_put(child);
+			if (!more)
+				break;
+			ctx->pos++;
+		}
+	}
+	cgroup_unlock();
+	return err;
+}
+
+static const struct file_ops cgroup_dir_ops = {.iterate = cgroupfs_iterate,
+					       .llseek = text_file_llseek};
+
+/* ---- files ------------------------------------------------------------------------------------ */
+
+static int make(struct report *r, struct file *f)
+{
+	struct cgroup *cg = inode_cgroup(f->inode);
+	u32 n = inode_file(f->inode);
+	int err = 0;
+
+	cgroup_lock();
+	if (cg->dead) {
+		err = -ENODEV;
+	} else if (n >= MEMCG_FILES) {
+		f->poll_seen = atomic_load(&cg->memcg->events_seen);
+		memcg_files[n - MEMCG_FILES].show(r, cg->memcg);
+	} else {
+		f->poll_seen = atomic_load(&cg->events_seen);
+		cgroup_files[n].show(r, cg);
+	}
+	cgroup_unlock();
+	return err;
+}
+
+static long cgroupfs_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	u32 n = inode_file(f->inode);
+
+	if (n >= MEMCG_FILES ? !memcg_files[n - MEMCG_FILES].show : !cgroup_files[n].show)
+		return -EINVAL;
+	return text_file_read(f, buf, len, pos, make);
+}
+
+/* A memory limit is applied with the group held and cgroup_lock free: it may take long. */
+static int write_memcg(struct cgroup *cg, const struct memcg_file *file, const char *text)
+{
+	struct mem_cgroup *memcg;
+	int err;
+
+	cgroup_lock();
+	if (cg->dead || !cg->owns_memcg) {
+		cgroup_unlock();
+		return -ENODEV;
+	}
+	memcg = cg->memcg;
+	mem_cgroup_get(memcg);
+	cgroup_unlock();
+	err = file->write(memcg, text);
+	mem_cgroup_put(memcg);
+	return err;
+}
+
+static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	struct cgroup *cg = inode_cgroup(f->inode);
+	u32 n = inode_file(f->inode);
+	char text[MAX_WRITE], *start = text;
+	int err = text_file_copy(buf, len, text, sizeof(text));
+
+	if (err)
+		return err;
+	while (*start == ' ' || *start == '\t')
+		start++;
+	for (char *end = start + strlen(start); end > start && (end[-1] == ' ' || end[-1] == '\n');)
+		*--end = 0;
+	if (n >= MEMCG_FILES) {
+		const struct memcg_file *file = &memcg_files[n - MEMCG_FILES];
+
+		err = file->write ? write_memcg(cg, file, start) : -EINVAL;
+	} else if (!cgroup_files[n].write) {
+		err = -EINVAL;
+	} else {
+		cgroup_lock();
+		err = cg->dead ? -ENODEV : cgroup_files[n].write(cg, start);
+		cgroup_unlock();
+	}
+	if (err)
+		return err;
+	*pos += len;
+	return len;
+}
+
+/* A change since the text was read is an exceptional condition, as Linux's kernfs has it. */
+static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
+{
+	struct cgroup *cg = inode_cgroup(f->inode);
+	u32 n = inode_file(f->inode), mask = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+	bool notifies =
+		n >= MEMCG_FILES ? memcg_files[n - MEMCG_FILES].notifies : cgroup_files[n].notifies;
+	u64 *seen = &cg->events_seen;
+
+	if (!notifies)
+		return mask;
+	*(wq ? wq : &(struct wait_queue *){NULL}) = &cg->events_wq;
+	if (n >= MEMCG_FILES) {
+		seen = &cg->memcg->events_seen;
+		if (wq)
+			*wq = &cg->memcg->events_wq;
+	}
+	return atomic_load(seen) != f->poll_seen ? mask | POLLERR | POLLPRI : mask;
+}
+
+static const struct file_ops cgroup_text_ops = {.read = cgroupfs_read,
+						.write = cgroupfs_write,
+						.llseek = text_file_llseek,
+						.poll = cgroupfs_poll,
+						.release = text_file_release};
+
+/* ---- mounting --------------------------------------------------------------------------------- */
+
+static void cgroupfs_statfs(struct super_block *sb, struct vfs_statfs *st)
+{
+	st->type = CGROUP2_SUPER_MAGIC;
+	st->bsize = PAGE_SIZE;
+	st->namelen = NAME_MAX;
+}
+
+static void cgroupfs_free_inode(struct inode *inode)
+{
+	cgroup_put(inode_cgroup(inode));
+}
+
+static const struct super_ops cgroupfs_super_ops = {.statfs = cgroupfs_statfs,
+						    .free_inode = cgroupfs_free_inode};
+
+/* Every mount shows the one tree there is. */
+static int cgroupfs_mount(struct super_block *sb, const char *options)
+{
+	if (options && *options)
+		return -EINVAL;
+	sb->ops = &cgroupfs_super_ops;
+	sb->blocksize = PAGE_SIZE;
+	sb->root = dir_inode(sb, &root_cgroup);
+	return sb->root ? 0 : -ENOMEM;
+}
+
+static struct fs_type cgroup2_type = {.name = "cgroup2",
+				      .magic = CGROUP2_SUPER_MAGIC,
+				      .volatile_names = true,
+				      .mount = cgroupfs_mount};
+
+void cgroupfs_init(void)
+{
+	int err;
+
+	register_filesystem(&cgroup2_type);
+	err = sysfs_make_dir("fs/cgroup");
+	if (!err)
+		err = vfs_mount("cgroup2", "cgroup2", "/sys/fs/cgroup", 0, "");
+	if (err)
+		printk("VFS: no /sys/fs/cgroup: error %d\n", -err);
+}

@@ -1,0 +1,18 @@
+/* The cgroup2 file system from inside: the core's files. */
+#ifndef FS_CGROUPFS_H
+#define FS_CGROUPFS_H
+#include "fs/vfs.h"
+#include "kernel/cgroup.h"
+
+/** A file of every group: "cgroup.procs" and its like. cgroup_lock is held around both functions. */
+struct cgroup_file {
+	const char *name;
+	bool on_root;
+	bool notifies; /* poll(2) reports changes of cg->events_seen */
+	void (*show)(struct report *r, struct cgroup *cg); /* NULL: write-only */
+	int (*write)(struct cgroup *cg, const char *text); /* NULL: read-only. 0 or -errno */
+};
+extern const struct cgroup_file cgroup_files[]; /* ends with name NULL; fewer than 128 */
+
+void cgroupfs_init(void); /* registers cgroup2 and mounts it on /sys/fs/cgroup */
+#endif

@@ -1,0 +1,316 @@
+/*
+ * The control files of a memory cgroup. Names, formats, units and errors are those of
+ * Documentation/admin-guide/cgroup-v2.rst (Linux 6.12): amounts of memory are in bytes, a limit that
+ * is not set reads "max", and a limit may be written with a suffix K, M, G or T.
+ *
+ * A field of memory.stat is listed only if it is counted.
+ */
+#include "mm/memcg/memcg.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/cache/pagecache.h"
+#include "mm/swap/swap.h"
+
+#define RECLAIM_ROUNDS 16 /* of memory.reclaim, and of writing a limit below the usage */
+
+static unsigned long bytes(u64 pages)
+{
+	return (unsigned long)(pages << PAGE_SHIFT);
+}
+
+static void show_limit(struct report *r, u64 pages)
+{
+	if (pages >= PAGE_COUNTER_MAX)
+		report_printf(r, "max\n");
+	else
+		report_printf(r, "%lu\n", bytes(pages));
+}
+
+#define COUNTER_FILES(name, counter)                                               \
+	static void show_##name##_current(struct report *r, struct mem_cgroup *m)  \
+	{                                                                          \
+		report_printf(r, "%lu\n", bytes(page_counter_read(&m->counter)));  \
+	}                                                                          \
+	static void show_##name##_peak(struct report *r, struct mem_cgroup *m)     \
+	{                                                                          \
+		report_printf(r, "%lu\n", bytes((u64)READ_ONCE(m->counter.peak))); \
+	}
+COUNTER_FILES(memory, memory)
+COUNTER_FILES(swap, swap)
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+#define LIMIT_FILE(name, counter, field)                                \
+	static void show_##name(struct report *r, struct mem_cgroup *m) \
+	{                                                               \
+		show_limit(r, READ_ONCE(m->counter.field));             \
+	}                                                               \
+	static int set_##name(struct mem_cgroup *m, const char *text)   \
+	{                                                               \
+		u64 pages;                                              \
+		int err = page_counter_parse(text, &pages);             \
+                                                                        \
+		if (err)                                                \
+			return err;                                     \
+		return apply_##name(m, pages);                          \
+	}
+
+static int set_field(u64 *field, u64 pages)
+{
+	unsigned long flags = spin_lock_irqsave(&memcg_lock);
+
+	WRITE_ONCE(*field, pages);
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	return 0;
+}
+
+static int apply_min(struct mem_cgroup *m, u64 pages)
+{
+	return set_field(&m->memory.min, pages);
+}
+
+static int apply_low(struct mem_cgroup *m, u64 pages)
+{
+	return set_field(&m->memory.low, pages);
+}
+
+static int apply_swap_max(struct mem_cgroup *m, u64 pages)
+{
+	return set_field(&m->swap.max, pages);
+}
+
+static int apply_swap_high(struct mem_cgroup *m, u64 pages)
+{
+	return set_field(&m->swap.high, pages);
+}
+
+/* Above the new limit: reclaim down to it, as far as that goes. The writer may be interrupted. */
+static int apply_high(struct mem_cgroup *m, u64 pages)
+{
+	set_field(&m->memory.high, pages);
+	for (int i = 0; i < RECLAIM_ROUNDS; i++) {
+		u64 usage = page_counter_read(&m->memory);
+
+		if (usage <= pages || task_interrupted())
+			break;
+		if (!mem_cgroup_reclaim(m, usage - pages, GFP_KERNEL, true))
+			break;
+	}
+	return 0;
+}
+
+/* The limit holds at once; then the group is brought below it, by reclaim and, where that does not
+ * help, by killing. */
+static int apply_max(struct mem_cgroup *m, u64 pages)
+{
+	int rounds = RECLAIM_ROUNDS;
+
+	set_field(&m->memory.max, pages);
+	for (;;) {
+		u64 usage = page_counter_read(&m->memory);
+
+		if (usage <= pages || task_interrupted())
+			return 0;
+		if (rounds-- > 0 && mem_cgroup_reclaim(m, usage - pages, GFP_KERNEL, true))
+			continue;
+		if (!mem_cgroup_out_of_memory(m, GFP_KERNEL, 0))
+			return 0;
+	}
+}
+
+LIMIT_FILE(min, memory, min)
+LIMIT_FILE(low, memory, low)
+LIMIT_FILE(high, memory, high)
+LIMIT_FILE(max, memory, max)
+LIMIT_FILE(swap_high, swap, high)
+LIMIT_FILE(swap_max, swap, max)
+
+/* "BYTES" or "BYTES swappiness=N". -EAGAIN: less could be reclaimed. */
+static int set_reclaim(struct mem_cgroup *m, const char *text)
+{
+	u64 want, done = 0;
+	char amount[32];
+	size_t n = 0;
+	int err;
+
+	while (text[n] && text[n] != ' ' && n < sizeof(amount) - 1) {
+		amount[n] = text[n];
+		n++;
+	}
+	amount[n] = 0;
+	if (text[n])
+		return -EINVAL; /* swappiness= is not built */
+	err = page_counter_parse(amount, &want);
+	if (err)
+		return err;
+	for (int i = 0; done < want && i < RECLAIM_ROUNDS; i++) {
+		u64 freed;
+
+		if (task_interrupted())
+			return -EINTR;
+		freed = mem_cgroup_reclaim(m, want - done, GFP_KERNEL, true);
+		if (!freed)
+			break;
+		done += freed;
+	}
+	return done < want ? -EAGAIN : 0;
+}
+
+static void show_oom_group(struct report *r, struct mem_cgroup *m)
+{
+	report_printf(r, "%d\n", READ_ONCE(m->oom_group));
+}
+
+static int set_oom_group(struct mem_cgroup *m, const char *text)
+{
+	if ((text[0] != '0' && text[0] != '1') || text[1])
+		return -EINVAL;
+	WRITE_ONCE(m->oom_group, text[0] == '1');
+	return 0;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static const char *const event_name[] = {
+#define X(name, text) text,
+	MEMCG_EVENTS(X)
+#undef X
+};
+static const char *const swap_event_name[] = {
+#define X(name, text) text,
+	MEMCG_SWAP_EVENTS(X)
+#undef X
+};
+
+static void show_events(struct report *r, struct mem_cgroup *m)
+{
+	for (unsigned int i = 0; i < NR_MEMCG_EVENTS; i++)
+		report_printf(r, "%s %lu\n", event_name[i],
+			      (unsigned long)atomic_load(&m->events[i]));
+}
+
+static void show_events_local(struct report *r, struct mem_cgroup *m)
+{
+	for (unsigned int i = 0; i < NR_MEMCG_EVENTS; i++)
+		report_printf(r, "%s %lu\n", event_name[i],
+			      (unsigned long)atomic_load(&m->events_local[i]));
+}
+
+static void show_swap_events(struct report *r, struct mem_cgroup *m)
+{
+	for (unsigned int i = 0; i < NR_MEMCG_SWAP_EVENTS; i++)
+		report_printf(r, "%s %lu\n", swap_event_name[i],
+			      (unsigned long)atomic_load(&m->swap_events[i]));
+}
+
+/* ---- memory.stat ----------------------------------------------------------------------------- */
+
+/* name, level, bytes in one unit of it; in the order of Linux's file. `kernel` and `slab` are sums. */
+#define PAGES PAGE_SIZE
+#define KIB   1024ul
+static const struct {
+	const char *name;
+	enum zone_stat_item item;
+	unsigned long unit;
+	bool by_node; /* in memory.numa_stat, too */
+} levels[] = {
+	{"anon", NR_ANON_MAPPED, PAGES, true},
+	{"file", NR_FILE_PAGES, PAGES, true},
+	{"kernel_stack", NR_KERNEL_STACK_KB, KIB, true},
+	{"pagetables", NR_PAGETABLE, PAGES, true},
+	{"shmem", NR_SHMEM, PAGES, true},
+	{"file_mapped", NR_FILE_MAPPED, PAGES, true},
+	{"file_dirty", NR_FILE_DIRTY, PAGES, true},
+	{"file_writeback", NR_WRITEBACK, PAGES, true},
+	{"swapcached", NR_SWAPCACHE, PAGES, true},
+	{"inactive_anon", NR_INACTIVE_ANON, PAGES, true},
+	{"active_anon", NR_ACTIVE_ANON, PAGES, true},
+	{"inactive_file", NR_INACTIVE_FILE, PAGES, true},
+	{"active_file", NR_ACTIVE_FILE, PAGES, true},
+	{"unevictable", NR_UNEVICTABLE, PAGES, true},
+	{"slab_reclaimable", NR_SLAB_RECLAIMABLE, PAGES, true},
+	{"slab_unreclaimable", NR_SLAB_UNRECLAIMABLE, PAGES, true},
+};
+static const struct {
+	const char *name;
+	enum vm_event_item item;
+} counts[] = {
+	{"workingset_refault_anon", WORKINGSET_REFAULT_ANON},
+	{"workingset_refault_file", WORKINGSET_REFAULT_FILE},
+	{"workingset_activate_anon", WORKINGSET_ACTIVATE_ANON},
+	{"workingset_activate_file", WORKINGSET_ACTIVATE_FILE},
+	{"pgscan_kswapd", PGSCAN_KSWAPD},
+	{"pgscan_direct", PGSCAN_DIRECT},
+	{"pgsteal_kswapd", PGSTEAL_KSWAPD},
+	{"pgsteal_direct", PGSTEAL_DIRECT},
+	{"pgfault", PGFAULT},
+	{"pgmajfault", PGMAJFAULT},
+	{"pgrefill", PGREFILL},
+	{"pgactivate", PGACTIVATE},
+	{"pgdeactivate", PGDEACTIVATE},
+};
+
+/* Kernel memory of the group and all below it, in pages. Not known for the machine as a whole. */
+static u64 kernel_pages(struct mem_cgroup *top)
+{
+	s64 sum = 0;
+
+	for (struct mem_cgroup *m = mem_cgroup_iter(top, NULL); m; m = mem_cgroup_iter(top, m))
+		sum += atomic_load(&m->kernel_pages);
+	return max(sum, (s64)0);
+}
+
+static void show_stat(struct report *r, struct mem_cgroup *m)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(levels); i++) {
+		report_printf(r, "%s %lu\n", levels[i].name,
+			      (unsigned long)mem_cgroup_stat(m, -1, levels[i].item) *
+				      levels[i].unit);
+		if (levels[i].item == NR_FILE_PAGES && !mem_cgroup_is_root(m))
+			report_printf(r, "kernel %lu\n", bytes(kernel_pages(m)));
+		if (levels[i].item == NR_SLAB_UNRECLAIMABLE)
+			report_printf(r, "slab %lu\n",
+				      bytes(mem_cgroup_stat(m, -1, NR_SLAB_RECLAIMABLE) +
+					    mem_cgroup_stat(m, -1, NR_SLAB_UNRECLAIMABLE)));
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++)
+		report_printf(r, "%s %lu\n", counts[i].name,
+			      (unsigned long)mem_cgroup_vm_event(m, counts[i].item));
+}
+
+static void show_numa_stat(struct report *r, struct mem_cgroup *m)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (!levels[i].by_node)
+			continue;
+		report_printf(r, "%s", levels[i].name);
+		for (int n = 0; n < MMVM_MAX_NODES; n++) {
+			if (node_data[n].present)
+				report_printf(r, " N%d=%lu", n,
+					      (unsigned long)mem_cgroup_stat(m, n, levels[i].item) *
+						      levels[i].unit);
+		}
+		report_printf(r, "\n");
+	}
+}
+
+const struct memcg_file memcg_files[] = {
+	{"memory.current", .show = show_memory_current},
+	{"memory.peak", .show = show_memory_peak},
+	{"memory.min", .show = show_min, .write = set_min},
+	{"memory.low", .show = show_low, .write = set_low},
+	{"memory.high", .show = show_high, .write = set_high},
+	{"memory.max", .show = show_max, .write = set_max},
+	{"memory.events", .notifies = true, .show = show_events},
+	{"memory.events.local", .notifies = true, .show = show_events_local},
+	{"memory.stat", .on_root = true, .show = show_stat},
+	{"memory.numa_stat", .on_root = true, .show = show_numa_stat},
+	{"memory.oom.group", .show = show_oom_group, .write = set_oom_group},
+	{"memory.reclaim", .on_root = true, .write = set_reclaim},
+	{"memory.swap.current", .show = show_swap_current},
+	{"memory.swap.peak", .show = show_swap_peak},
+	{"memory.swap.high", .show = show_swap_high, .write = set_swap_high},
+	{"memory.swap.max", .show = show_swap_max, .write = set_swap_max},
+	{"memory.swap.events", .notifies = true, .show = show_swap_events},
+	{.name = NULL},
+};

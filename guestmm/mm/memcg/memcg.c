@@ -1,0 +1,382 @@
+/*
+ * Memory cgroups: the groups themselves. The rules are in memcg.h.
+ *
+ *   root ── A ── B          ids[64] ──> leaf of 512 pointers each, made when the first id in it is used
+ *        └─ C (offline)
+ *
+ * I1  An id names its group from mem_cgroup_create() until the last reference is dropped. Whoever
+ *     holds a charged page, a charged slot or a reference may look it up without a lock.
+ * I2  A group holds a reference of its parent, so an ancestor outlives its descendants.
+ * I3  mm->memcg is NULL (the root) or holds a reference. It changes in mem_cgroup_set_mm() only, which
+ *     waits until every CPU has passed a point with preemption on before it drops the old one; so a
+ *     reader needs only to switch preemption off.
+ */
+#include "mm/memcg/memcg.h"
+#include "arch/thread_info.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swapcache.h"
+
+#define IDS_PER_LEAF 512u
+#define ID_LEAVES    64u
+#define MAX_MEMCGS   (IDS_PER_LEAF * ID_LEAVES)
+
+struct mem_cgroup root_mem_cgroup = {
+	.refs = 1,
+	.children = LIST_HEAD_INIT(root_mem_cgroup.children),
+	.sibling = LIST_HEAD_INIT(root_mem_cgroup.sibling),
+	.memory = {.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX},
+	.swap = {.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX},
+	.events_wq = WAIT_QUEUE_INIT(root_mem_cgroup.events_wq),
+};
+spinlock_t memcg_lock = SPINLOCK_INIT;
+u32 memcg_in_use;
+static struct mem_cgroup **ids[ID_LEAVES]; /* memcg_lock to change */
+static u32 next_id = 1;			   /* memcg_lock */
+static LIST_HEAD(dead_groups);		   /* memcg_lock */
+static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
+
+/* For on_each_cpu(): when it returns, each CPU has been where preemption is on. */
+static void nothing(void *arg) {}
+
+struct mem_cgroup *mem_cgroup_from_id(u16 id)
+{
+	return id ? ids[id / IDS_PER_LEAF][id % IDS_PER_LEAF] : &root_mem_cgroup;
+}
+
+struct lruvec *mem_cgroup_page_lruvec(const struct page *page)
+{
+	return mem_cgroup_from_id(READ_ONCE(page->memcg_id))->lruvec[page_node_id(page)];
+}
+
+struct mem_cgroup *mem_cgroup_of(const struct page *page)
+{
+	return test_bit(PG_charged, &page->flags) ? mem_cgroup_from_id(READ_ONCE(page->memcg_id))
+						  : &root_mem_cgroup;
+}
+
+/* memcg_lock held. A free id whose leaf exists; 0: none. *leaf: which leaf is missing, if one is. */
+static u32 find_id(u32 *leaf)
+{
+	*leaf = ID_LEAVES;
+	for (u32 i = 0; i < MAX_MEMCGS; i++) {
+		u32 id = (next_id + i) % MAX_MEMCGS;
+
+		if (!ids[id / IDS_PER_LEAF]) {
+			if (*leaf == ID_LEAVES)
+				*leaf = id / IDS_PER_LEAF;
+			i += IDS_PER_LEAF - id % IDS_PER_LEAF - 1;
+			continue;
+		}
+		if (id && !ids[id / IDS_PER_LEAF][id % IDS_PER_LEAF])
+			return id;
+	}
+	return 0;
+}
+
+/* Give the group an id. 0, -ENOMEM, -ENOSPC. */
+static int assign_id(struct mem_cgroup *memcg)
+{
+	struct mem_cgroup **fresh = NULL;
+	unsigned long flags;
+	u32 id, leaf;
+
+	for (;;) {
+		flags = spin_lock_irqsave(&memcg_lock);
+		id = find_id(&leaf);
+		if (!id && leaf < ID_LEAVES && fresh) {
+			ids[leaf] = fresh;
+			fresh = NULL;
+			id = find_id(&leaf);
+		}
+		if (id) {
+			memcg->id = id;
+			next_id = id + 1;
+			ids[id / IDS_PER_LEAF][id % IDS_PER_LEAF] = memcg;
+			list_add_tail(&memcg->sibling, &memcg->parent->children);
+		}
+		spin_unlock_irqrestore(&memcg_lock, flags);
+		if (id || leaf == ID_LEAVES)
+			break;
+		fresh = kzalloc(IDS_PER_LEAF * sizeof(*fresh), GFP_KERNEL);
+		if (!fresh)
+			return -ENOMEM;
+	}
+	kfree(fresh);
+	return id ? 0 : -ENOSPC;
+}
+
+static void forget_id(struct mem_cgroup *memcg)
+{
+	unsigned long flags = spin_lock_irqsave(&memcg_lock);
+
+	ids[memcg->id / IDS_PER_LEAF][memcg->id % IDS_PER_LEAF] = NULL;
+	list_del(&memcg->sibling);
+	spin_unlock_irqrestore(&memcg_lock, flags);
+}
+
+static void free_lruvecs(struct mem_cgroup *memcg)
+{
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
+		kfree(memcg->lruvec[i]);
+		memcg->lruvec[i] = NULL;
+	}
+}
+
+/* One for each node there is. 0, -ENOMEM, -ENOSPC (no id is free). */
+static int make_lruvecs(struct mem_cgroup *memcg)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < MMVM_MAX_NODES && !err; i++) {
+		if (!node_data[i].present)
+			continue;
+		err = -ENOMEM;
+		memcg->lruvec[i] = kmalloc(sizeof(struct lruvec), GFP_KERNEL);
+		if (memcg->lruvec[i])
+			err = lruvec_init(memcg->lruvec[i], &node_data[i], memcg->id);
+		if (err) {
+			kfree(memcg->lruvec[i]);
+			memcg->lruvec[i] = NULL;
+		}
+	}
+	if (!err)
+		return 0;
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
+		if (memcg->lruvec[i])
+			lruvec_destroy(memcg->lruvec[i]);
+	on_each_cpu(nothing, NULL);
+	free_lruvecs(memcg);
+	return err;
+}
+
+static int reaper(void *arg);
+
+/* The thread that frees groups begins with the first group. 0 or -ENOMEM. */
+static int start_reaper(void)
+{
+	static bool started;
+	int err;
+
+	if (atomic_xchg(&started, true))
+		return 0;
+	err = kthread_run(reaper, NULL, "memcg_reaper");
+	if (err)
+		atomic_store(&started, false);
+	return err;
+}
+
+struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
+{
+	struct mem_cgroup *memcg = kzalloc(sizeof(*memcg), GFP_KERNEL);
+	int err;
+
+	if (!memcg)
+		return ERR_PTR(-ENOMEM);
+	memcg->refs = 1;
+	memcg->parent = parent;
+	INIT_LIST_HEAD(&memcg->children);
+	wait_queue_init(&memcg->events_wq);
+	page_counter_init(&memcg->memory, &parent->memory);
+	page_counter_init(&memcg->swap, &parent->swap);
+	err = start_reaper();
+	if (!err)
+		err = swap_memcg_prepare();
+	if (!err)
+		err = assign_id(memcg);
+	if (err)
+		goto free;
+	err = make_lruvecs(memcg);
+	if (err)
+		goto forget;
+	mem_cgroup_get(parent);
+	atomic_add(&memcg_in_use, 1);
+	return memcg;
+forget:
+	forget_id(memcg);
+free:
+	kfree(memcg);
+	return ERR_PTR(err);
+}
+
+/* The last reference is gone: nothing is charged to it. This may be under any lock and in an interrupt, and
+ * somebody may still look at its lruvecs (workingset.c): the reaper frees it. */
+static void bury(struct mem_cgroup *memcg)
+{
+	unsigned long flags = spin_lock_irqsave(&memcg_lock);
+
+	list_add_tail(&memcg->dead, &dead_groups);
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	wake_up(&reaper_wq);
+}
+
+void mem_cgroup_free_dead(void)
+{
+	struct mem_cgroup *memcg, *n;
+	unsigned long flags;
+	LIST_HEAD(dead);
+
+	flags = spin_lock_irqsave(&memcg_lock);
+	list_splice_init(&dead_groups, &dead);
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	if (list_empty(&dead))
+		return;
+	list_for_each_entry (memcg, &dead, dead) {
+		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
+			if (memcg->lruvec[i])
+				lruvec_destroy(memcg->lruvec[i]);
+	}
+	on_each_cpu(nothing, NULL);
+	list_for_each_entry_safe (memcg, n, &dead, dead) {
+		struct mem_cgroup *parent = memcg->parent;
+
+		/* What has been counted once stays counted above. */
+		for (unsigned int i = 0; i < NR_VM_EVENT_ITEMS; i++)
+			atomic_add(&parent->event[i], memcg->event[i]);
+		forget_id(memcg);
+		free_lruvecs(memcg);
+		kfree(memcg);
+		mem_cgroup_put(parent);
+	}
+}
+
+static int reaper(void *arg)
+{
+	for (;;) {
+		wait_event(&reaper_wq, !list_empty(&dead_groups));
+		mem_cgroup_free_dead();
+	}
+	return 0;
+}
+
+void mem_cgroup_put_many(struct mem_cgroup *memcg, s64 n)
+{
+	if (!mem_cgroup_is_root(memcg) && !atomic_sub_return(&memcg->refs, n))
+		bury(memcg);
+}
+
+void mem_cgroup_offline(struct mem_cgroup *memcg)
+{
+	unsigned long flags = spin_lock_irqsave(&memcg_lock);
+
+	memcg->offline = true;
+	/* Nothing protects what nobody owns any more. */
+	memcg->memory.min = memcg->memory.low = 0;
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	mem_cgroup_put(memcg);
+}
+
+struct mem_cgroup *mem_cgroup_get_from_mm(struct mm_struct *mm)
+{
+	struct mem_cgroup *memcg = NULL;
+
+	if (mm) {
+		preempt_disable();
+		memcg = READ_ONCE(mm->memcg);
+		if (memcg)
+			mem_cgroup_get(memcg);
+		preempt_enable();
+	}
+	return memcg ? memcg : &root_mem_cgroup;
+}
+
+void mem_cgroup_set_mm(struct mm_struct *mm, struct mem_cgroup *memcg)
+{
+	struct mem_cgroup *old;
+
+	if (mem_cgroup_is_root(memcg))
+		memcg = NULL;
+	old = atomic_xchg(&mm->memcg, memcg);
+	if (!old)
+		return;
+	on_each_cpu(nothing, NULL); /* I3 */
+	mem_cgroup_put(old);
+}
+
+void mem_cgroup_init_mm(struct mm_struct *mm)
+{
+	struct mem_cgroup *memcg;
+
+	if (!mem_cgroup_enabled())
+		return;
+	memcg = mem_cgroup_get_from_mm(current_thread_info()->mm);
+	mm->memcg = mem_cgroup_is_root(memcg) ? NULL : memcg;
+}
+
+void mem_cgroup_exit_mm(struct mm_struct *mm)
+{
+	if (mm->memcg)
+		mem_cgroup_put(mm->memcg);
+	mm->memcg = NULL;
+}
+
+u32 mem_cgroup_nr_offline(struct mem_cgroup *top)
+{
+	u32 n = 0;
+
+	for (struct mem_cgroup *m = mem_cgroup_iter(top, NULL); m; m = mem_cgroup_iter(top, m))
+		n += READ_ONCE(m->offline);
+	return n;
+}
+
+bool mem_cgroup_is_descendant(const struct mem_cgroup *memcg, const struct mem_cgroup *top)
+{
+	for (; memcg; memcg = memcg->parent) {
+		if (memcg == top)
+			return true;
+	}
+	return false;
+}
+
+/* memcg_lock held. The next group in the order parent, children, next sibling. */
+static struct mem_cgroup *next_group(struct mem_cgroup *top, struct mem_cgroup *pos)
+{
+	if (!list_empty(&pos->children))
+		return list_first_entry(&pos->children, struct mem_cgroup, sibling);
+	while (pos != top) {
+		if (pos->sibling.next != &pos->parent->children)
+			return list_entry(pos->sibling.next, struct mem_cgroup, sibling);
+		pos = pos->parent;
+	}
+	return NULL;
+}
+
+/* A group on its way to be freed is still in the tree: it has no reference to take. */
+static bool tryget(struct mem_cgroup *memcg)
+{
+	s64 refs = atomic_load(&memcg->refs);
+
+	if (mem_cgroup_is_root(memcg))
+		return true;
+	while (refs > 0) {
+		s64 seen = atomic_cmpxchg(&memcg->refs, refs, refs + 1);
+
+		if (seen == refs)
+			return true;
+		refs = seen;
+	}
+	return false;
+}
+
+struct mem_cgroup *mem_cgroup_iter(struct mem_cgroup *top, struct mem_cgroup *prev)
+{
+	struct mem_cgroup *next = top;
+	unsigned long flags;
+
+	if (!prev && !mem_cgroup_enabled())
+		return top;
+	flags = spin_lock_irqsave(&memcg_lock);
+	next = prev ? next_group(top, prev) : top;
+	while (next && !tryget(next))
+		next = next_group(top, next);
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	if (prev)
+		mem_cgroup_put(prev);
+	return next;
+}
+
+void mem_cgroup_iter_break(struct mem_cgroup *pos)
+{
+	mem_cgroup_put(pos);
+}

@@ -1,0 +1,319 @@
+/*
+ * Memory cgroups: counters and their limits, protection, charges of pages and slots, lives of groups.
+ */
+#include <CUnit/Basic.h>
+#include "mm/memcg/memcg.h"
+#include "mm_user.h"
+#include "unit.h"
+
+static struct mm_struct *mm;
+
+static struct mem_cgroup *group(struct mem_cgroup *parent)
+{
+	struct mem_cgroup *m = mem_cgroup_create(parent);
+
+	CU_ASSERT_FATAL(!IS_ERR(m));
+	return m;
+}
+
+static void enter(struct mem_cgroup *m)
+{
+	mem_cgroup_get(m);
+	mem_cgroup_set_mm(mm, m);
+}
+
+static unsigned long map(unsigned long pages)
+{
+	long a = do_mmap(mm, 0, pages * PAGE_SIZE, RW, PRIVATE, 0);
+
+	CU_ASSERT_FATAL(a > 0);
+	return a;
+}
+
+static s64 usage(const struct mem_cgroup *m)
+{
+	return READ_ONCE(m->memory.usage);
+}
+
+static void a_charge_counts_in_every_ancestor(void)
+{
+	struct page_counter root, a, b, *full;
+
+	page_counter_init(&root, NULL);
+	page_counter_init(&a, &root);
+	page_counter_init(&b, &a);
+	CU_ASSERT_EQUAL(page_counter_try_charge(&b, 5, &full), 0);
+	CU_ASSERT_EQUAL(page_counter_try_charge(&a, 2, &full), 0);
+	CU_ASSERT_EQUAL(page_counter_read(&b), 5);
+	CU_ASSERT_EQUAL(page_counter_read(&a), 7);
+	CU_ASSERT_EQUAL(page_counter_read(&root), 7);
+	page_counter_uncharge(&b, 5);
+	CU_ASSERT_EQUAL(page_counter_read(&a), 2);
+	CU_ASSERT_EQUAL(a.peak, 7);
+	CU_ASSERT_EQUAL(b.peak, 5);
+}
+
+static void a_charge_that_does_not_fit_changes_nothing(void)
+{
+	struct page_counter root, a, b, *full = NULL;
+
+	page_counter_init(&root, NULL);
+	page_counter_init(&a, &root);
+	page_counter_init(&b, &a);
+	a.max = 10;
+	CU_ASSERT_EQUAL(page_counter_try_charge(&b, 10, &full), 0);
+	CU_ASSERT_EQUAL(page_counter_try_charge(&b, 1, &full), -ENOMEM);
+	CU_ASSERT_PTR_EQUAL(full, &a);
+	CU_ASSERT_EQUAL(page_counter_read(&b), 10);
+	CU_ASSERT_EQUAL(page_counter_read(&a), 10);
+	CU_ASSERT_EQUAL(page_counter_read(&root), 10);
+	CU_ASSERT_EQUAL(a.failed, 1);
+	CU_ASSERT_EQUAL(b.failed, 0);
+	page_counter_charge(&b, 3); /* must */
+	CU_ASSERT_EQUAL(page_counter_read(&a), 13);
+}
+
+static void limits_are_read_as_linux_reads_them(void)
+{
+	static const struct {
+		const char *text;
+		u64 pages;
+		int err;
+	} cases[] = {
+		{"max", PAGE_COUNTER_MAX, 0},
+		{"0", 0, 0},
+		{"4096", 1, 0},
+		{"4095", 0, 0},
+		{"8k", 2, 0},
+		{"1M", 256, 0},
+		{"2G", 524288, 0},
+		{"1T", 1ull << 28, 0},
+		{"99999999999999999999", PAGE_COUNTER_MAX, 0},
+		{"-1", 0, -EINVAL},
+		{"", 0, -EINVAL},
+		{"maximum", 0, -EINVAL},
+		{"1x", 0, -EINVAL},
+		{"1kk", 0, -EINVAL},
+		{"k", 0, -EINVAL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		u64 pages = 0;
+
+		CU_ASSERT_EQUAL(page_counter_parse(cases[i].text, &pages), cases[i].err);
+		if (!cases[i].err)
+			CU_ASSERT_EQUAL(pages, cases[i].pages);
+	}
+}
+
+static u64 protected_pages(u64 use, u64 setting, u64 parent, u64 siblings)
+{
+	struct protection p = {use, setting, parent, siblings};
+
+	return effective_protection(&p);
+}
+
+static void protection_is_shared_in_proportion(void)
+{
+	/* Alone, or the parent has enough: all of it, but no more than is used. */
+	CU_ASSERT_EQUAL(protected_pages(100, 60, 200, 60), 60);
+	CU_ASSERT_EQUAL(protected_pages(40, 60, 200, 40), 40);
+	/* The parent has 90, the children claim 60 and 120. */
+	CU_ASSERT_EQUAL(protected_pages(60, 60, 90, 180), 30);
+	CU_ASSERT_EQUAL(protected_pages(200, 120, 90, 180), 60);
+	/* No protection above, none below. */
+	CU_ASSERT_EQUAL(protected_pages(100, 60, 0, 60), 0);
+	CU_ASSERT_EQUAL(protected_pages(0, 60, 90, 0), 0);
+	/* Sums that do not fit into 64 bits when multiplied. */
+	CU_ASSERT_EQUAL(protected_pages(1ull << 40, 1ull << 40, 1ull << 40, 1ull << 41),
+			1ull << 39);
+}
+
+static void sleeping_grows_with_the_excess(void)
+{
+	u64 last = 0;
+
+	CU_ASSERT_EQUAL(mem_cgroup_high_sleep_ns(100, 100), 0);
+	CU_ASSERT_EQUAL(mem_cgroup_high_sleep_ns(10100, 10000), 0); /* 1 %: not worth a switch */
+	for (u64 excess = 1; excess < 2000; excess++) {
+		u64 ns = mem_cgroup_high_sleep_ns(1000 + excess, 1000);
+
+		CU_ASSERT(ns >= last && ns <= 2000000000ull);
+		last = ns;
+	}
+	CU_ASSERT_EQUAL(last, 2000000000ull);
+	CU_ASSERT_EQUAL(mem_cgroup_high_sleep_ns(50, 0), 2000000000ull);
+}
+
+static void pages_are_charged_to_the_group_that_touches_them(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
+	unsigned long at = map(20);
+	s64 before;
+
+	enter(b);
+	before = usage(b);
+	for (int i = 0; i < 10; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at + i * PAGE_SIZE, i), 0);
+	/* Ten pages, and at most three tables on the way. */
+	CU_ASSERT(usage(b) >= before + 10 && usage(b) <= before + 13);
+	CU_ASSERT_EQUAL(usage(a), usage(b));
+	CU_ASSERT_EQUAL(b->stat[0][NR_ANON_MAPPED] + b->stat[1][NR_ANON_MAPPED], 10);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 10);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_PAGETABLE), b->kernel_pages);
+	/* A page stays where it was charged. */
+	enter(a);
+	for (int i = 10; i < 20; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at + i * PAGE_SIZE, i), 0);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(b, -1, NR_ANON_MAPPED), 10);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 20);
+	CU_ASSERT_EQUAL(do_munmap(mm, at, 20 * PAGE_SIZE), 0);
+	lru_add_drain();
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 0);
+	CU_ASSERT_EQUAL(usage(a), 0);
+	CU_ASSERT_EQUAL(usage(b), 0);
+	enter(&root_mem_cgroup);
+	mem_cgroup_offline(b);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
+static void a_removed_group_lives_as_long_as_its_pages(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
+	u16 id = b->id;
+	unsigned long at = map(3);
+
+	enter(b);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at + i * PAGE_SIZE, i), 0);
+	enter(&root_mem_cgroup);
+	mem_cgroup_offline(b);
+	CU_ASSERT_EQUAL(mem_cgroup_nr_offline(a), 1);
+	CU_ASSERT_PTR_EQUAL(mem_cgroup_from_id(id), b);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 3);
+	CU_ASSERT_EQUAL(do_munmap(mm, at, 3 * PAGE_SIZE), 0);
+	lru_add_drain();
+	CU_ASSERT_PTR_EQUAL(mem_cgroup_from_id(id), b);
+	mem_cgroup_free_dead();
+	CU_ASSERT_PTR_NULL(mem_cgroup_from_id(id));
+	CU_ASSERT_EQUAL(mem_cgroup_nr_offline(a), 0);
+	CU_ASSERT_EQUAL(usage(a), 0);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
+static void fork_and_copy_are_charged_to_who_writes(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(&root_mem_cgroup);
+	unsigned long at = map(4);
+	struct mm_struct *child, *parent = mm;
+
+	enter(a);
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at + i * PAGE_SIZE, i), 0);
+	child = dup_mm(mm);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	mm = child;
+	enter(b);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(b, -1, NR_ANON_MAPPED), 0);
+	CU_ASSERT_EQUAL(user_write(mm, at, 9), 0);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(b, -1, NR_ANON_MAPPED), 1);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 4);
+	mm = parent;
+	mmput(child);
+	CU_ASSERT_EQUAL(do_munmap(mm, at, 4 * PAGE_SIZE), 0);
+	lru_add_drain();
+	enter(&root_mem_cgroup);
+	CU_ASSERT_EQUAL(usage(b), 0);
+	mem_cgroup_offline(b);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
+static void the_tree_is_walked_parents_first(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a), *c = group(b), *d = group(a);
+	struct mem_cgroup *want[] = {a, b, c, d}, *m;
+	unsigned int n = 0;
+
+	for (m = mem_cgroup_iter(a, NULL); m; m = mem_cgroup_iter(a, m)) {
+		CU_ASSERT_FATAL(n < ARRAY_SIZE(want));
+		CU_ASSERT_PTR_EQUAL(m, want[n++]);
+	}
+	CU_ASSERT_EQUAL(n, 4);
+	CU_ASSERT(mem_cgroup_is_descendant(c, a) && !mem_cgroup_is_descendant(d, b));
+	m = mem_cgroup_iter(a, NULL);
+	mem_cgroup_iter_break(m);
+	CU_ASSERT_EQUAL(a->refs, 3); /* its own, b's, d's */
+	mem_cgroup_offline(d);
+	mem_cgroup_offline(c);
+	mem_cgroup_offline(b);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
+static void swap_slots_are_charged_and_come_home(void)
+{
+	struct host_disk *disk = host_disk_create("swap", 8 * MIB);
+	struct mem_cgroup *a = group(&root_mem_cgroup);
+	unsigned long at = map(64);
+	u64 v;
+
+	host_disk_mkswap(disk);
+	CU_ASSERT_EQUAL_FATAL(do_swapon(&disk->bdev, 1), 0);
+	enter(a);
+	for (int i = 0; i < 64; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at + i * PAGE_SIZE, i + 1), 0);
+	CU_ASSERT_EQUAL(do_madvise(mm, at, 64 * PAGE_SIZE, MADV_PAGEOUT), 0);
+	CU_ASSERT_EQUAL(page_counter_read(&a->swap), 64);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 0);
+	/* Back: to the group whose slots they are, though somebody else reads them. */
+	enter(&root_mem_cgroup);
+	for (int i = 0; i < 64; i++)
+		CU_ASSERT(!user_read(mm, at + i * PAGE_SIZE, &v) && v == (u64)i + 1);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 64);
+	CU_ASSERT_EQUAL(do_munmap(mm, at, 64 * PAGE_SIZE), 0);
+	lru_add_drain();
+	CU_ASSERT_EQUAL(page_counter_read(&a->swap), 0);
+	CU_ASSERT_EQUAL(usage(a), 0);
+	/* No room in the group's swap: the pages stay, and the event is counted. */
+	a->swap.max = 3;
+	at = map(16);
+	enter(a);
+	for (int i = 0; i < 16; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at + i * PAGE_SIZE, i + 1), 0);
+	CU_ASSERT_EQUAL(do_madvise(mm, at, 16 * PAGE_SIZE, MADV_PAGEOUT), 0);
+	CU_ASSERT_EQUAL(page_counter_read(&a->swap), 3);
+	CU_ASSERT_EQUAL(mem_cgroup_stat(a, -1, NR_ANON_MAPPED), 13);
+	CU_ASSERT(a->swap_events[MEMCG_SWAP_MAX] >= 1);
+	CU_ASSERT(a->swap_events[MEMCG_SWAP_FAIL] >= 1);
+	CU_ASSERT_EQUAL(do_munmap(mm, at, 16 * PAGE_SIZE), 0);
+	lru_add_drain();
+	CU_ASSERT_EQUAL(page_counter_read(&a->swap), 0);
+	enter(&root_mem_cgroup);
+	mem_cgroup_offline(a);
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+}
+
+static const struct unit_case cases[] = {
+	{"a charge counts in every ancestor", a_charge_counts_in_every_ancestor},
+	{"a charge that does not fit changes nothing", a_charge_that_does_not_fit_changes_nothing},
+	{"limits are read as Linux reads them", limits_are_read_as_linux_reads_them},
+	{"protection is shared in proportion", protection_is_shared_in_proportion},
+	{"sleeping grows with the excess", sleeping_grows_with_the_excess},
+	{"pages are charged to the group that touches them",
+	 pages_are_charged_to_the_group_that_touches_them},
+	{"a removed group lives as long as its pages", a_removed_group_lives_as_long_as_its_pages},
+	{"fork and copy are charged to who writes", fork_and_copy_are_charged_to_who_writes},
+	{"the tree is walked parents first", the_tree_is_walked_parents_first},
+	{"swap slots are charged and come home", swap_slots_are_charged_and_come_home},
+};
+
+int main(void)
+{
+	host_boot_default("");
+	mm_init();
+	mm = mm_alloc();
+	return unit_run("memory cgroups", cases, ARRAY_SIZE(cases));
+}

@@ -1,0 +1,550 @@
+/*
+ * Control groups and their memory files as Linux answers them: a transcript to compare.
+ *
+ *    cgroups [MOUNTPOINT]     where cgroup2 is, or is to be mounted; /sys/fs/cgroup when not said
+ *
+ * Runs unchanged on Linux 6.1 and on guestmm. What is printed does not depend on page counts of the
+ * kernel's own: errors, texts of limits, events that must or must not have happened, exact amounts
+ * of memory that the program itself has touched.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KIB  1024ul
+#define MIB  (1024 * KIB)
+#define PAGE 4096ul
+
+static const char *top = "/sys/fs/cgroup";
+
+static const char *path(const char *group, const char *file)
+{
+	static char buf[2][512];
+	static int which;
+	char *p = buf[which ^= 1];
+
+	snprintf(p, sizeof(buf[0]), "%s/%s%s%s", top, group, *file ? "/" : "", file);
+	return p;
+}
+
+static const char *err_name(int e)
+{
+	static char other[16];
+
+	switch (e) {
+#define E(name)    \
+	case name: \
+		return #name
+		E(EPERM);
+		E(ENOENT);
+		E(ESRCH);
+		E(EINTR);
+		E(EAGAIN);
+		E(ENOMEM);
+		E(EACCES);
+		E(EBUSY);
+		E(EEXIST);
+		E(ENODEV);
+		E(ENOTDIR);
+		E(EINVAL);
+		E(ERANGE);
+		E(EOPNOTSUPP);
+#undef E
+	}
+	snprintf(other, sizeof(other), "%d", e);
+	return other;
+}
+
+static int put(const char *group, const char *file, const char *text)
+{
+	int fd = open(path(group, file), O_WRONLY), err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+static const char *get(const char *group, const char *file)
+{
+	static char buf[8192];
+	int fd = open(path(group, file), O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return strerror(errno);
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n < 0)
+		return strerror(errno);
+	while (n && buf[n - 1] == '\n')
+		n--;
+	buf[n] = 0;
+	for (ssize_t i = 0; i < n; i++)
+		if (buf[i] == '\n')
+			buf[i] = ',';
+	return buf;
+}
+
+/* The number after `key ` in a file of "key value" lines, or -1. */
+static long field(const char *group, const char *file, const char *key)
+{
+	const char *text = get(group, file);
+	size_t len = strlen(key);
+
+	for (const char *p = text; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+		if (!strncmp(p, key, len) && p[len] == ' ')
+			return atol(p + len + 1);
+	return -1;
+}
+
+static void try_put(const char *group, const char *file, const char *text)
+{
+	int err = put(group, file, text);
+
+	printf("%s/%s < '%s' = %s", group, file, text, err_name(err));
+	if (strcmp(file, "cgroup.procs") && strcmp(file, "memory.reclaim") &&
+	    strcmp(file, "cgroup.kill"))
+		printf(" -> %s", get(group, file));
+	printf("\n");
+}
+
+static void try_mkdir(const char *group)
+{
+	int r = mkdir(path(group, ""), 0755);
+
+	printf("mkdir %s = %s\n", group, err_name(r ? errno : 0));
+}
+
+static void try_rmdir(const char *group)
+{
+	int r = rmdir(path(group, ""));
+
+	printf("rmdir %s = %s\n", group, err_name(r ? errno : 0));
+}
+
+static void files_of(const char *group)
+{
+	static const char *const names[] = {
+		"cgroup.type",
+		"cgroup.procs",
+		"cgroup.threads",
+		"cgroup.controllers",
+		"cgroup.subtree_control",
+		"cgroup.events",
+		"cgroup.max.depth",
+		"cgroup.max.descendants",
+		"cgroup.stat",
+		"cgroup.kill",
+		"memory.current",
+		"memory.peak",
+		"memory.min",
+		"memory.low",
+		"memory.high",
+		"memory.max",
+		"memory.events",
+		"memory.events.local",
+		"memory.stat",
+		"memory.numa_stat",
+		"memory.oom.group",
+		"memory.reclaim",
+		"memory.swap.current",
+		"memory.swap.high",
+		"memory.swap.max",
+		"memory.swap.events",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct stat st;
+
+		if (stat(path(group, names[i]), &st))
+			printf("%s/%s: %s\n", group, names[i], err_name(errno));
+		else
+			printf("%s/%s: %o\n", group, names[i], st.st_mode & 0777);
+	}
+}
+
+/* ---- a child that does as it is told ---- */
+
+struct child {
+	pid_t pid;
+	int to, from;
+};
+
+/* Orders: 'm' N: touch N KiB more; 'f': free it all; 'q': quit. Each is answered with one byte. */
+static void obey(int in, int out)
+{
+	static char *mem[64];
+	static size_t len[64];
+	unsigned n = 0;
+	long order[2];
+
+	while (read(in, order, sizeof(order)) == sizeof(order)) {
+		if (order[0] == 'm') {
+			len[n] = order[1] * KIB;
+			mem[n] = mmap(NULL, len[n], PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			for (size_t i = 0; i < len[n]; i += PAGE)
+				mem[n][i] = 1;
+			n++;
+		} else if (order[0] == 'f') {
+			while (n) {
+				n--;
+				munmap(mem[n], len[n]);
+			}
+		} else {
+			_exit(0);
+		}
+		write(out, "", 1);
+	}
+	_exit(0);
+}
+
+static struct child start(const char *group)
+{
+	int to[2], from[2];
+	struct child c;
+	char pid[16];
+
+	if (pipe(to) || pipe(from))
+		exit(1);
+	fflush(stdout);
+	c.pid = fork();
+	if (!c.pid) {
+		close(to[1]);
+		close(from[0]);
+		obey(to[0], from[1]);
+	}
+	close(to[0]);
+	close(from[1]);
+	c.to = to[1];
+	c.from = from[0];
+	snprintf(pid, sizeof(pid), "%d", c.pid);
+	if (put(group, "cgroup.procs", pid))
+		printf("cannot move a child to %s\n", group);
+	return c;
+}
+
+/* 0: done; -1: it is dead. */
+static int tell(struct child *c, int what, long arg)
+{
+	long order[2] = {what, arg};
+	char answer;
+
+	if (write(c->to, order, sizeof(order)) < 0 || read(c->from, &answer, 1) != 1)
+		return -1;
+	return 0;
+}
+
+static void end(struct child *c, const char *who)
+{
+	int status;
+
+	close(c->to);
+	close(c->from);
+	waitpid(c->pid, &status, 0);
+	if (WIFSIGNALED(status))
+		printf("%s was killed by signal %d\n", who, WTERMSIG(status));
+	else
+		printf("%s ended with %d\n", who, WEXITSTATUS(status));
+}
+
+/* ---- cases ---- */
+
+static void tree(void)
+{
+	try_put("", "cgroup.subtree_control", "+memory");
+	try_put("", "cgroup.subtree_control", "memory");
+	try_put("", "cgroup.subtree_control", "+nosuch");
+	try_mkdir("t");
+	try_mkdir("t");
+	files_of("t");
+	files_of("");
+	printf("type %s, controllers %s\n", get("t", "cgroup.type"),
+	       strstr(get("t", "cgroup.controllers"), "memory") ? "memory" : "none");
+	try_mkdir("t/a");
+	files_of("t/a");
+	try_put("t/a", "cgroup.subtree_control", "+memory"); /* its parent has not given it */
+	try_put("t", "cgroup.subtree_control", "+memory");
+	files_of("t/a");
+	try_put("t/a", "cgroup.subtree_control", "+memory");
+	try_put("t", "cgroup.subtree_control", "-memory");
+	try_put("t/a", "cgroup.subtree_control", "-memory");
+	try_rmdir("t");
+	printf("unlink %s\n", unlink(path("t", "memory.max")) ? err_name(errno) : "0");
+	printf("create %s\n",
+	       open(path("t", "file"), O_CREAT | O_WRONLY, 0644) < 0 ? err_name(errno) : "0");
+	try_put("t", "cgroup.max.depth", "1");
+	try_mkdir("t/a/b");
+	try_put("t", "cgroup.max.depth", "max");
+	try_put("t", "cgroup.max.descendants", "1");
+	try_mkdir("t/b");
+	try_put("t", "cgroup.max.descendants", "-1");
+	try_put("t", "cgroup.max.descendants", "max");
+	printf("%s\n", get("t", "cgroup.stat"));
+	try_put("t", "cgroup.type", "domain");
+	try_put("t", "cgroup.type", "nonsense");
+	try_rmdir("t/a");
+	try_rmdir("t");
+}
+
+static void processes(void)
+{
+	struct child c;
+	char self[64] = "";
+	int fd;
+
+	try_mkdir("p");
+	try_mkdir("p/a");
+	printf("populated %ld\n", field("p/a", "cgroup.events", "populated"));
+	try_put("p/a", "cgroup.procs", "999999");
+	try_put("p/a", "cgroup.procs", "x");
+	try_put("p/a", "cgroup.procs", "-1");
+	c = start("p/a");
+	snprintf(self, sizeof(self), "/proc/%d/cgroup", c.pid);
+	fd = open(self, O_RDONLY);
+	if (fd >= 0) {
+		char text[256] = "";
+		char *own;
+
+		read(fd, text, sizeof(text) - 1);
+		close(fd);
+		own = strstr(text, "0::");
+		printf("its line is %s", own ? own : "missing\n");
+	}
+	printf("procs %s\n", atoi(get("p/a", "cgroup.procs")) == c.pid ? "right" : "wrong");
+	printf("%s %s\n", strstr(get("p/a", "cgroup.events"), "populated 1") ? "yes" : "no",
+	       strstr(get("p", "cgroup.events"), "populated 1") ? "yes" : "no");
+	try_rmdir("p/a");
+	try_put("p", "cgroup.subtree_control", "+memory");
+	/* No process in a group whose children have controllers. */
+	snprintf(self, sizeof(self), "%d", c.pid);
+	printf("move up: %s\n", err_name(put("p", "cgroup.procs", self)));
+	try_mkdir("p/a/b");
+	try_put("p/a", "cgroup.subtree_control", "+memory");
+	{
+		struct pollfd pfd = {.events = POLLPRI};
+		char text[128];
+
+		pfd.fd = open(path("p/a", "cgroup.events"), O_RDONLY);
+		read(pfd.fd, text, sizeof(text));
+		printf("poll before: %d\n", poll(&pfd, 1, 0) > 0 && pfd.revents & POLLPRI);
+		try_put("p", "cgroup.kill", "0");
+		try_put("p", "cgroup.kill", "1");
+		printf("poll after: %d\n", poll(&pfd, 1, 60000) > 0 && pfd.revents & POLLPRI);
+		end(&c, "the child");
+		lseek(pfd.fd, 0, SEEK_SET);
+		text[read(pfd.fd, text, sizeof(text) - 1)] = 0;
+		printf("%s\n", strstr(text, "populated 0") ? "empty" : "not empty");
+		printf("poll then: %d\n", poll(&pfd, 1, 0) > 0 && pfd.revents & POLLPRI);
+		try_rmdir("p/a/b");
+		try_rmdir("p/a");
+		lseek(pfd.fd, 0, SEEK_SET);
+		printf("a file of a removed group: %s\n",
+		       read(pfd.fd, text, sizeof(text)) < 0 ? err_name(errno) : "0");
+		close(pfd.fd);
+	}
+	try_rmdir("p");
+}
+
+static void limits(void)
+{
+	static const char *const files[] = {"memory.min", "memory.low",	     "memory.high",
+					    "memory.max", "memory.swap.max", "memory.swap.high"};
+	static const char *const texts[] = {"0",
+					    "4096",
+					    "5000",
+					    "1M",
+					    "2g",
+					    "max",
+					    "max ",
+					    " 1k",
+					    "-1",
+					    "abc",
+					    "1MB",
+					    "0x10",
+					    "1 2",
+					    "",
+					    "18446744073709551615",
+					    "99999999999999999"};
+
+	try_mkdir("l");
+	for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); f++) {
+		printf("%s at first: %s\n", files[f], get("l", files[f]));
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			if (*texts[i])
+				try_put("l", files[f], texts[i]);
+	}
+	try_put("l", "memory.oom.group", "1");
+	try_put("l", "memory.oom.group", "2");
+	try_put("l", "memory.oom.group", "0");
+	try_put("l", "memory.current", "1");
+	printf("stat: %s\n", err_name(put("l", "memory.stat", "1")));
+	try_put("l", "memory.reclaim", "x");
+	try_put("l", "memory.reclaim", "1G");
+	printf("%s\n", get("l", "memory.events"));
+	printf("%s\n", get("l", "memory.swap.events"));
+	try_rmdir("l");
+}
+
+static void charges(void)
+{
+	struct child c;
+	long anon;
+
+	try_mkdir("c");
+	try_put("c", "memory.max", "64M");
+	c = start("c");
+	tell(&c, 'm', 4); /* tables, stack and so on are there */
+	anon = field("c", "memory.stat", "anon");
+	tell(&c, 'm', 2048);
+	/* Linux counts a page or two of ours among them. */
+	printf("2 MiB more: %ld\n", (field("c", "memory.stat", "anon") - anon) / (long)(64 * KIB));
+	printf("current covers it: %d\n",
+	       atol(get("c", "memory.current")) >= anon + (long)(2 * MIB));
+	printf("page tables, stack: %d %d\n", field("c", "memory.stat", "pagetables") > 0,
+	       field("c", "memory.stat", "kernel_stack") > 0);
+	tell(&c, 'f', 0);
+	printf("freed: %d\n",
+	       labs(anon - (long)(4 * KIB) - field("c", "memory.stat", "anon")) <= (long)(64 * KIB));
+	printf("faults are counted: %d\n", field("c", "memory.stat", "pgfault") >= 512);
+	end(&c, "the child");
+	printf("anon at the end: %d\n", field("c", "memory.stat", "anon") <= (long)(64 * KIB));
+	try_rmdir("c");
+}
+
+static void killing(void)
+{
+	struct child a, b;
+
+	/* One of two dies; nothing can be swapped. */
+	try_mkdir("k");
+	try_put("k", "memory.swap.max", "0");
+	a = start("k");
+	b = start("k");
+	tell(&a, 'm', 4096);
+	tell(&b, 'm', 256);
+	try_put("k", "memory.max", "8M");
+	printf("events: %s\n", get("k", "memory.events"));
+	printf("beyond: %d\n", tell(&a, 'm', 8192));
+	end(&a, "the larger");
+	printf("the smaller lives: %d\n", tell(&b, 'm', 64));
+	printf("max %d, oom %d, oom_kill %ld, group %ld\n", field("k", "memory.events", "max") > 0,
+	       field("k", "memory.events", "oom") > 0, field("k", "memory.events", "oom_kill"),
+	       field("k", "memory.events", "oom_group_kill"));
+	end(&b, "the smaller");
+
+	/* All die together. */
+	try_put("k", "memory.oom.group", "1");
+	a = start("k");
+	b = start("k");
+	tell(&b, 'm', 256);
+	printf("beyond: %d\n", tell(&a, 'm', 16384));
+	end(&a, "the first");
+	end(&b, "the second");
+	printf("oom_group_kill %ld\n", field("k", "memory.events", "oom_group_kill"));
+	printf("populated %ld\n", field("k", "cgroup.events", "populated"));
+	try_rmdir("k");
+}
+
+static void swapping(void)
+{
+	struct child c;
+
+	try_mkdir("s");
+	try_put("s", "memory.max", "8M");
+	c = start("s");
+	printf("16 MiB in 8: %d\n", tell(&c, 'm', 16384));
+	printf("current within max: %d\n", atol(get("s", "memory.current")) <= (long)(8 * MIB));
+	printf("swap used: %d\n", atol(get("s", "memory.swap.current")) >= (long)(7 * MIB));
+	printf("nobody was killed: %ld\n", field("s", "memory.events", "oom_kill"));
+	printf("scanned and stolen: %d %d\n", field("s", "memory.stat", "pgscan_direct") > 0,
+	       field("s", "memory.stat", "pgsteal_direct") > 0);
+	tell(&c, 'f', 0);
+	printf("swap freed: %d\n", atol(get("s", "memory.swap.current")) <= (long)(512 * KIB));
+	end(&c, "the child");
+	try_put("s", "memory.max", "max");
+	try_put("s", "memory.high", "4M");
+	c = start("s");
+	printf("8 MiB above high: %d\n", tell(&c, 'm', 8192));
+	printf("high %d, max %ld\n", field("s", "memory.events", "high") > 0,
+	       field("s", "memory.events.local", "oom"));
+	printf("near high: %d\n", atol(get("s", "memory.current")) <= (long)(6 * MIB));
+	end(&c, "the child");
+	try_rmdir("s");
+}
+
+static void hierarchy(void)
+{
+	struct child c;
+
+	try_mkdir("h");
+	try_put("h", "cgroup.subtree_control", "+memory");
+	try_mkdir("h/a");
+	try_mkdir("h/b");
+	try_put("h", "memory.max", "6M");
+	try_put("h", "memory.swap.max", "0");
+	c = start("h/a");
+	printf("within: %d\n", tell(&c, 'm', 2048));
+	printf("counted above: %d\n", field("h", "memory.stat", "anon") >= (long)(2 * MIB) &&
+					      field("h/b", "memory.stat", "anon") == 0);
+	printf("beyond the parent's: %d\n", tell(&c, 'm', 8192));
+	end(&c, "the child");
+	printf("in a: oom_kill %ld local %ld; above: %ld local %ld\n",
+	       field("h/a", "memory.events", "oom_kill"),
+	       field("h/a", "memory.events.local", "oom_kill"),
+	       field("h", "memory.events", "oom_kill"),
+	       field("h", "memory.events.local", "oom_kill"));
+	printf("oom: a %ld, h local %d\n", field("h/a", "memory.events.local", "oom"),
+	       field("h", "memory.events.local", "oom") > 0);
+	try_rmdir("h/a");
+	try_rmdir("h/b");
+	try_rmdir("h");
+}
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1)
+		top = argv[1];
+	if (access(path("", "cgroup.procs"), F_OK)) {
+		mkdir("/sys", 0755);
+		mount("sysfs", "/sys", "sysfs", 0, NULL);
+		mkdir("/proc", 0755);
+		mount("proc", "/proc", "proc", 0, NULL);
+		mkdir(top, 0755);
+		if (mount("cgroup2", top, "cgroup2", 0, NULL)) {
+			printf("cgroup2 cannot be mounted: %s\n", strerror(errno));
+			return 1;
+		}
+	}
+	printf("== tree\n");
+	tree();
+	printf("== processes\n");
+	processes();
+	printf("== limits\n");
+	limits();
+	printf("== charges\n");
+	charges();
+	printf("== killing\n");
+	killing();
+	printf("== swapping\n");
+	swapping();
+	printf("== hierarchy\n");
+	hierarchy();
+	printf("== end\n");
+	return 0;
+}
