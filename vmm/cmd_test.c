@@ -158,7 +158,8 @@ static void list_tests(const struct mmvm_test_desc *const *t, unsigned int nr, u
 	}
 }
 
-/** All user programs of the build as /bin/NAME. */
+/** The user programs of the build as /bin/NAME, but for those with a C library (NAME.musl, NAME.glibc): they are large,
+ * and the guest's tests run in little memory. */
 static int build_initrd(struct cpio *cpio, struct mmvm_error *err)
 {
 	char folder[4096], path[8192], name[300];
@@ -173,7 +174,8 @@ static int build_initrd(struct cpio *cpio, struct mmvm_error *err)
 	while (dir && !ret && (e = readdir(dir)) != NULL) {
 		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
 		/* Programs; the compiler leaves other files beside them. */
-		if (stat(path, &st) || !S_ISREG(st.st_mode) || access(path, X_OK))
+		if (strchr(e->d_name, '.') || stat(path, &st) || !S_ISREG(st.st_mode) ||
+		    access(path, X_OK))
 			continue;
 		snprintf(name, sizeof(name), "bin/%s", e->d_name);
 		ret = cpio_add_file(cpio, name, path, err);

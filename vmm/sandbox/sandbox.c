@@ -9,6 +9,7 @@
  */
 #include "sandbox/sandbox.h"
 
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -116,11 +117,16 @@ static unsigned int nr_inherited;
 static char call_name[MAX_CALLS][NAME_BYTES];
 static _Thread_local enum sandbox_thread this_kind;
 
+#define MALLOC_ARENAS 8 /* as many threads allocate without meeting */
+
 void sandbox_note_inherited(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *e;
 
+	/* Without a number glibc reads that of the processors from a file, in the first thread whose
+	 * allocation meets another: that may be a vCPU, which may open nothing. */
+	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	while (dir && nr_inherited < MAX_INHERITED && (e = readdir(dir)) != NULL) {
 		int fd = atoi(e->d_name);
 

@@ -39,7 +39,6 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 	struct scan_control sc = {.gfp = GFP_KERNEL,
 				  .order = order,
 				  .highest = highest,
-				  .may_swap = true,
 				  .kswapd = true};
 
 	count_vm_event(PAGEOUTRUN);

@@ -82,7 +82,7 @@ void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 	const struct reclaim_pressure p = {
 		.priority = sc->priority,
 		.swappiness = vm_swappiness,
-		.can_swap = sc->may_swap &&
+		.can_swap = !sc->no_swap &&
 			    (mem_cgroup_swap_room(memcg) || global_stat(NR_SWAPCACHE) > 0 ||
 			     atomic_load(&nr_lazyfree) > 0),
 		.file_is_tiny = !sc->target && file_is_tiny(lv->node),
@@ -204,7 +204,6 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 	struct scan_control sc = {.gfp = gfp,
 				  .order = order,
 				  .highest = gfp_zone(gfp),
-				  .may_swap = true,
 				  .nr_to_reclaim = SWAP_CLUSTER_MAX};
 
 	trace_point(DIRECT_BEGIN, 0, .order = order);
@@ -221,7 +220,7 @@ u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool ma
 	struct scan_control sc = {.gfp = gfp,
 				  .target = memcg,
 				  .highest = MAX_NR_ZONES - 1,
-				  .may_swap = may_swap,
+				  .no_swap = !may_swap,
 				  .may_writepage = true,
 				  .nr_to_reclaim = max(nr, (u64)SWAP_CLUSTER_MAX)};
 
@@ -236,10 +235,8 @@ u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool ma
 
 u64 reclaim_pages(struct list_head *pages)
 {
-	struct scan_control sc = {.gfp = GFP_KERNEL,
-				  .highest = MAX_NR_ZONES - 1,
-				  .may_swap = true,
-				  .may_writepage = true};
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = MAX_NR_ZONES - 1, .may_writepage = true};
 	struct thread_info *ti = current_thread_info();
 
 	while (!list_empty(pages)) {

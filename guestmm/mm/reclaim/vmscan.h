@@ -15,7 +15,7 @@ struct scan_control {
 	enum zone_type highest; /* pages of higher zones do not help */
 	int priority;
 	bool kswapd;
-	bool may_swap;	       /* anonymous pages may go to swap */
+	bool no_swap;	       /* only pages of files */
 	bool low_was_skipped;  /* a group was left alone for its memory.low */
 	bool low_is_reclaimed; /* memory.low does not protect any more: nothing else is left */
 	u64 nr_to_reclaim;

@@ -93,7 +93,7 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define MAP_FIXED_NOREPLACE  0x100000
 #define MAP_UNINITIALIZED    0x4000000
 #define MAP_HUGE_SHIFT	     26 /* above: log2 of the page size, 0: the default */
-#define MAP_HUGE_MASK	     0x3f
+#define MAP_HUGE_MASK	     0x3fu
 #define MADV_NORMAL	     0
 #define MADV_RANDOM	     1
 #define MADV_SEQUENTIAL	     2
