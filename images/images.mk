@@ -14,7 +14,7 @@ bench test: lab-bench
 
 $B/lab/lab_init: images/lab_init.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC      $<"
-	$Q$(CC) $(COMMON) -static -o $@ $<
+	$Q$(CC) $(COMMON) -D_GNU_SOURCE -static -o $@ $<
 $B/lab/initrd: $B/lab/lab_init images/lab.sh
 	@echo "  LAB     $@"
 	$Qsh images/lab.sh image $B/lab $B/lab/lab_init || $(LAB_FAILED)

@@ -141,7 +141,7 @@ static int help(const char *name)
 
 int main(int argc, char **argv)
 {
-	sandbox_note_inherited();
+	sandbox_begin();
 	if (argc < 2)
 		return usage(stderr, MMVM_EXIT_USAGE);
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

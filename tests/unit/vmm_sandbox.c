@@ -184,7 +184,7 @@ static void test_privileges(void)
 
 	CU_ASSERT_EQUAL_FATAL(dup2(fd, 200), 200);
 	close(fd);
-	sandbox_note_inherited();
+	sandbox_begin();
 	CU_ASSERT_EQUAL(in_child(SANDBOX_MAIN, do_look), 0);
 	/* Here nothing has changed. */
 	CU_ASSERT(fcntl(200, F_GETFD) >= 0);

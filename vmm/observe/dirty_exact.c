@@ -460,6 +460,7 @@ static int on_open(void *self, struct observation *run, struct machine_config *c
 		   struct mmvm_error *err)
 {
 	((struct dirty_exact *)self)->symbols = run->symbols;
+	host_writes_prepare();
 	return 0;
 }
 

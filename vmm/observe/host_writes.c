@@ -46,7 +46,30 @@ struct host_writes {
 	const struct guest_ram *ram;
 	int uffd; /* -1: soft-dirty */
 	int pagemap;
+	int clear; /* /proc/self/clear_refs; -1: not open */
 };
+
+/** Opened before there was a sandbox; -1: not, or taken. */
+static int early_pagemap = -1, early_uffd = -1, early_clear = -1;
+
+void host_writes_prepare(void)
+{
+	if (early_pagemap < 0)
+		early_pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (early_clear < 0)
+		early_clear = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+	if (early_uffd < 0)
+		early_uffd = write_protect_new();
+}
+
+/** The descriptor that was opened early, which is the caller's now. */
+static int take(int *early)
+{
+	int fd = *early;
+
+	*early = -1;
+	return fd;
+}
 
 /** Does a write set the bit after it was cleared? A kernel without the option has it always clear.
  */
@@ -72,20 +95,25 @@ static int probe_soft_dirty(struct host_writes *h)
 struct host_writes *host_writes_open(const struct guest_ram *ram, char *why, size_t size)
 {
 	struct host_writes *h = calloc(1, sizeof(*h));
+	int uffd;
 
 	if (!h) {
 		snprintf(why, size, "no memory");
 		return NULL;
 	}
 	h->ram = ram;
-	h->uffd = -1;
-	h->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	h->uffd = h->clear = -1;
+	h->pagemap = take(&early_pagemap);
+	if (h->pagemap < 0)
+		h->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (h->pagemap < 0) {
 		snprintf(why, size, "/proc/self/pagemap: %s", strerror(errno));
 		goto fail;
 	}
-	h->uffd = write_protect_open(ram, WRITE_PROTECT_SHMEM | WRITE_PROTECT_UNPOPULATED |
-						  WRITE_PROTECT_ASYNC);
+	uffd = take(&early_uffd);
+	h->uffd = write_protect_register(uffd < 0 ? write_protect_new() : uffd, ram,
+					 WRITE_PROTECT_SHMEM | WRITE_PROTECT_UNPOPULATED |
+						 WRITE_PROTECT_ASYNC);
 	if (h->uffd >= 0 && !host_writes_clear(h))
 		return h;
 	if (h->uffd >= 0)
@@ -107,6 +135,8 @@ void host_writes_close(struct host_writes *h)
 		close(h->pagemap);
 	if (h->uffd >= 0)
 		close(h->uffd);
+	if (h->clear >= 0)
+		close(h->clear);
 	free(h);
 }
 
@@ -146,16 +176,15 @@ static int scan(struct host_writes *h, const struct guest_ram_region *r, uint64_
 	return 0;
 }
 
-static int clear_refs(void)
+static int clear_refs(struct host_writes *h)
 {
-	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
+	if (h->clear < 0)
+		h->clear = take(&early_clear);
+	if (h->clear < 0)
+		h->clear = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+	if (h->clear < 0)
 		return -errno;
-	if (write(fd, "4", 1) != 1)
-		rc = -errno;
-	close(fd);
-	return rc;
+	return write(h->clear, "4", 1) == 1 ? 0 : -errno;
 }
 
 int host_writes_clear(struct host_writes *h)
@@ -163,7 +192,7 @@ int host_writes_clear(struct host_writes *h)
 	int rc = 0;
 
 	if (h->uffd < 0)
-		return clear_refs();
+		return clear_refs(h);
 	for (unsigned int i = 0; i < h->ram->nr && !rc; i++)
 		rc = scan(h, &h->ram->region[i], SCAN_WP, NULL, NULL);
 	return rc;

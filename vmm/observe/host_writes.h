@@ -9,6 +9,9 @@
 #include "devices/device.h"
 
 struct host_writes;
+/** What host_writes_open() opens, while files may still be opened: it is called on the thread of a vCPU,
+ * whose sandbox has no names of files. Without it, or a second time, host_writes_open() tries itself. */
+void host_writes_prepare(void);
 /** Begin to watch. NULL when this kernel cannot: then `why` says so. */
 struct host_writes *host_writes_open(const struct guest_ram *ram, char *why, size_t size);
 void host_writes_close(struct host_writes *h);

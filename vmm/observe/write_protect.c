@@ -13,16 +13,23 @@
 
 #define FAULTS_OF_USER_MODE_ONLY 1 /* UFFD_USER_MODE_ONLY */
 
-int write_protect_open(const struct guest_ram *ram, uint64_t features)
+int write_protect_new(void)
 {
-	struct uffdio_api api = {.api = UFFD_API, .features = features};
-	int fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK), rc;
+	int fd = (int)syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		fd = (int)syscall(__NR_userfaultfd,
 				  O_CLOEXEC | O_NONBLOCK | FAULTS_OF_USER_MODE_ONLY);
+	return fd < 0 ? -errno : fd;
+}
+
+int write_protect_register(int fd, const struct guest_ram *ram, uint64_t features)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = features};
+	int rc;
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (ioctl(fd, UFFDIO_API, &api))
 		goto fail;
 	for (unsigned int i = 0; i < ram->nr; i++) {
@@ -40,4 +47,9 @@ fail:
 	rc = -errno;
 	close(fd);
 	return rc;
+}
+
+int write_protect_open(const struct guest_ram *ram, uint64_t features)
+{
+	return write_protect_register(write_protect_new(), ram, features);
 }

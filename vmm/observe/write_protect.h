@@ -13,4 +13,9 @@
 /** Register all of RAM, with these features. A descriptor, or -errno. */
 int write_protect_open(const struct guest_ram *ram, uint64_t features);
 
+/** The same in two steps, for who registers where nothing may be opened (sandbox/sandbox.h): a descriptor,
+ * then RAM and features. A negative descriptor is returned as it is; one that fails is closed. */
+int write_protect_new(void);
+int write_protect_register(int fd, const struct guest_ram *ram, uint64_t features);
+
 #endif

@@ -9,10 +9,10 @@
  */
 #include "sandbox/sandbox.h"
 
-#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -117,16 +117,15 @@ static unsigned int nr_inherited;
 static char call_name[MAX_CALLS][NAME_BYTES];
 static _Thread_local enum sandbox_thread this_kind;
 
-#define MALLOC_ARENAS 8 /* as many threads allocate without meeting */
-
-void sandbox_note_inherited(void)
+void sandbox_begin(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *e;
 
-	/* Without a number glibc reads that of the processors from a file, in the first thread whose
-	 * allocation meets another: that may be a vCPU, which may open nothing. */
-	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+	/* An arena of a thread that shrinks reads /proc/sys/vm/overcommit_memory (glibc,
+	 * check_may_shrink_heap). With one arena for all there is none that does. */
+	mallopt(M_ARENA_MAX, 1);
+
 	while (dir && nr_inherited < MAX_INHERITED && (e = readdir(dir)) != NULL) {
 		int fd = atoi(e->d_name);
 

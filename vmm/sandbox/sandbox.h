@@ -27,8 +27,8 @@ struct sandbox_config {
 	gid_t gid;
 };
 
-/** At the start of main(): which descriptors were inherited. */
-void sandbox_note_inherited(void);
+/** At the start of main(): notes which descriptors were inherited; makes malloc() open no files later. */
+void sandbox_begin(void);
 /** For the calling thread and the process. Everything that the run needs is open. 0, or -1 with a sentence
  * in `why`. */
 int sandbox_enter_process(const struct sandbox_config *config, char *why, size_t size);
