@@ -141,7 +141,7 @@ static int new_process(struct task *t, const struct clone_args *a)
 		process_put(p);
 		return -ENOMEM;
 	}
-	t->proc = p;
+	task_set_process(t, p);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		return -ENOMEM;
 	tid = t->pid;
 	if (a->flags & CLONE_THREAD) {
-		t->proc = me;
+		task_set_process(t, me);
 	} else {
 		ret = new_process(t, a);
 		if (ret)
