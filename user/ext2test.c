@@ -706,6 +706,43 @@ static int plant(void)
 
 #define BLKGETSIZE64 0x80081272
 
+#define O_DIRECT 040000
+
+/** Is the page of the disk at `pos` in memory? */
+static int in_cache(int fd, uint64_t pos)
+{
+	long at = sys_mmap_file(PAGE_SIZE, PROT_READ, 1, fd, pos);
+	unsigned char there = 2;
+
+	CHECK_EQ(syscall3(27, at, PAGE_SIZE, (long)&there), 0);
+	sys_munmap(at, PAGE_SIZE);
+	return there & 1;
+}
+
+/** O_DIRECT: whole sectors, and nothing stays in the cache. */
+static void direct(void)
+{
+	static char block[2 * PAGE_SIZE] __attribute__((aligned(4096)));
+	int fd = (int)sys_open(disk, O_RDWR | O_DIRECT, 0),
+	    cached = (int)sys_open(disk, O_RDONLY, 0);
+	const uint64_t pos = 16 * PAGE_SIZE;
+
+	fill(block, PAGE_SIZE, 9, 9, 0);
+	CHECK_EQ(sys_pwrite(fd, block, PAGE_SIZE, pos), PAGE_SIZE);
+	CHECK_EQ(in_cache(fd, pos), 0);
+	CHECK_EQ(sys_pread(cached, chunk, 100, pos), 100);
+	CHECK_EQ(in_cache(fd, pos), 1);
+	CHECK_EQ(sys_pread(fd, block + PAGE_SIZE, PAGE_SIZE, pos), PAGE_SIZE);
+	CHECK_EQ(in_cache(fd, pos), 0);
+	CHECK(!memcmp(block, block + PAGE_SIZE, PAGE_SIZE));
+	CHECK_EQ(sys_pwrite(fd, block, 100, pos), -EINVAL);
+	CHECK_EQ(sys_pwrite(fd, block + 1, 512, pos), -EINVAL);
+	CHECK_EQ(sys_pread(fd, block, 512, pos + 1), -EINVAL);
+	CHECK_EQ(sys_pread(fd, block, 512, pos + 512), 512);
+	sys_close(fd);
+	sys_close(cached);
+}
+
 static int raw(void)
 {
 	long fd = sys_open(disk, O_RDWR, 0);
@@ -735,6 +772,7 @@ static int raw(void)
 	CHECK_EQ(sys_pread(fd, chunk, CHUNK, size - 4096), 4096);
 	CHECK(!memcmp(chunk, expected, 4096));
 	sys_close(fd);
+	direct();
 	print("raw: %lu bytes\n", size);
 	return failures != 0;
 }

@@ -98,7 +98,11 @@ static void bdev_release(struct file *f)
 
 static long bdev_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
-	return generic_file_read(f->mapping, &f->ra, buf, len, pos);
+	u64 start = *pos;
+	long ret = direct_begin(f, buf, len, start);
+
+	return ret ? ret
+		   : direct_end(f, start, generic_file_read(f->mapping, &f->ra, buf, len, pos));
 }
 
 static long bdev_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
@@ -111,6 +115,9 @@ static long bdev_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		return 0;
 	if (start >= limit)
 		return -ENOSPC;
+	ret = direct_begin(f, buf, len, start);
+	if (ret)
+		return ret;
 	mutex_lock(&bd->lock);
 	ret = generic_file_write(f->mapping, buf, min((u64)len, limit - start), pos, limit);
 	mutex_unlock(&bd->lock);
@@ -120,7 +127,7 @@ static long bdev_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		if (err)
 			return err;
 	}
-	return ret;
+	return direct_end(f, start, ret);
 }
 
 static long bdev_llseek(struct file *f, s64 offset, int whence)

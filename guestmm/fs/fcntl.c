@@ -434,6 +434,8 @@ static long file_command(struct file *f, int cmd, unsigned long arg)
 	case F_GETFL:
 		return f->flags;
 	case F_SETFL:
+		if (arg & O_DIRECT && !(f->flags & O_DIRECT) && !file_can_direct(f))
+			return -EINVAL;
 		f->flags = (f->flags & ~SETFL_MASK) | (arg & SETFL_MASK);
 		return 0;
 	case F_GETLK:

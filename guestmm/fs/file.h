@@ -120,6 +120,14 @@ void locks_remove_posix(struct file *f, struct files *files);
 /** The open file goes, with the locks it owns. */
 void locks_remove_file(struct file *f);
 
+/* direct_io.c */
+/** May it be opened with O_DIRECT? */
+bool file_can_direct(const struct file *f);
+/** Before and after a transfer of bytes [pos, pos + len): nothing to do without O_DIRECT. direct_begin():
+ * 0, -EINVAL: not in whole sectors; -EIO. direct_end(): what the call returns. No inode lock held. */
+int direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos);
+long direct_end(struct file *f, u64 pos, long done);
+
 /* pipe.c */
 /** An end of the same pipe as `old`: a new file; NULL: it is no pipe; or -ENOMEM as a pointer. */
 struct file *pipe_open_again(struct file *old, u32 flags);

@@ -165,7 +165,9 @@ int open_path(const struct path *path, u32 flags, struct file **file)
 	}
 	if (f->mapping)
 		f->wb_err = mapping_sample_error(f->mapping);
-	if (flags & O_TRUNC && S_ISREG(f->inode->mode))
+	if (flags & O_DIRECT && !file_can_direct(f))
+		err = -EINVAL;
+	else if (flags & O_TRUNC && S_ISREG(f->inode->mode))
 		err = vfs_truncate(f->inode, 0);
 	if (err)
 		goto put;
@@ -435,11 +437,15 @@ void file_accessed(struct file *f)
 
 static long regular_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
-	long ret = generic_file_read(f->mapping, &f->ra, buf, len, pos);
+	u64 start = *pos;
+	long ret = direct_begin(f, buf, len, start);
 
+	if (ret)
+		return ret;
+	ret = generic_file_read(f->mapping, &f->ra, buf, len, pos);
 	if (ret > 0)
 		file_accessed(f);
-	return ret;
+	return direct_end(f, start, ret);
 }
 
 /* inode->lock held: what a write of len bytes at *pos may do. */
@@ -482,6 +488,9 @@ static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *po
 
 	if (!len)
 		return 0;
+	ret = direct_begin(f, buf, len, *pos);
+	if (ret)
+		return ret;
 	down_write(&inode->lock);
 	ret = write_check(f, pos, &len);
 	start = *pos;
@@ -496,7 +505,7 @@ static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *po
 		if (err)
 			return err;
 	}
-	return ret;
+	return direct_end(f, start, ret);
 }
 
 #define SEEK_DATA 3

@@ -142,7 +142,7 @@ static int new_process(struct task *t, const struct clone_args *a)
 		process_put(p);
 		return -ENOMEM;
 	}
-	t->proc = p;
+	task_set_process(t, p);
 	return 0;
 }
 
@@ -192,7 +192,7 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		return -ENOMEM;
 	tid = t->pid;
 	if (a->flags & CLONE_THREAD) {
-		t->proc = me;
+		task_set_process(t, me);
 	} else {
 		ret = new_process(t, a);
 		if (ret)

@@ -7,6 +7,8 @@
  * who is not root, CPU in the accounting of time. CORE, RSS, LOCKS, MSGQUEUE, SIGPENDING, RTPRIO and
  * RTTIME limit what this kernel has not got, as RSS and LOCKS do nothing on Linux.
  *
+ * A thread finds those of its process by thread_info->limits.
+ *
  * Locks: task_list_lock to change them; readers take a single value and no lock.
  */
 #include "arch/uaccess.h"
@@ -37,21 +39,6 @@ struct rlimit kernel_limits[RLIM_NLIMITS] = {
 	[RLIMIT_RTPRIO] = {0, 0},
 	[RLIMIT_RTTIME] = {INFINITY, INFINITY},
 };
-
-static const struct rlimit *current_limits(void)
-{
-	return current && current->proc ? current->proc->limits : kernel_limits;
-}
-
-u64 rlimit(enum rlimit_kind kind)
-{
-	return READ_ONCE(current_limits()[kind].cur);
-}
-
-u64 rlimit_max(enum rlimit_kind kind)
-{
-	return READ_ONCE(current_limits()[kind].max);
-}
 
 int limit_file_size(u64 size)
 {

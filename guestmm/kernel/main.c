@@ -140,6 +140,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	sched_init();
 	mm_init();
 	processes_init();
+	syscalls_init();
 	if (kswapd_init() || flusher_init() || psi_init() || accessd_init() ||
 	    kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");

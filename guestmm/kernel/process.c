@@ -152,7 +152,7 @@ int process_spawn(const char *path, const char *argv, u32 argv_len)
 	t = p->files && p->fs ? task_create_user(process_main, NULL, comm) : NULL;
 	if (!t)
 		goto put;
-	t->proc = p;
+	task_set_process(t, p);
 	pid = p->pid = p->pgid = p->sid = t->pid;
 	p->kernel_waits = true;
 	p->nr_threads = p->nr_live = 1;

@@ -99,6 +99,13 @@ struct process {
 };
 extern struct list_head process_list; /* T: also zombies */
 
+/** A new thread, not running yet, belongs to the process. */
+static inline void task_set_process(struct task *t, struct process *p)
+{
+	t->proc = p;
+	t->ti->limits = p->limits;
+}
+
 static inline struct process *current_process(void)
 {
 	return current->proc;
@@ -120,11 +127,13 @@ void process_times(struct process *p, u64 *user_ns, u64 *sys_ns);
 /** Copy the last part of a path. */
 void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 
+/* syscalls.c */
+/** Boot, after trace_init(). */
+void syscalls_init(void);
+
 /* limits.c */
 #define DEFAULT_STACK_RLIMIT (8ull << 20)
 #define DEFAULT_MEMLOCK	     (8ull << 20)
-/** Those of a process that the kernel starts. */
-extern struct rlimit kernel_limits[RLIM_NLIMITS];
 /** A file is to grow to `size`: 0, or SIGXFSZ is sent and -EFBIG. */
 int limit_file_size(u64 size);
 

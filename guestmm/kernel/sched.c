@@ -722,6 +722,7 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 	memset(t->ti, 0, sizeof(*t->ti));
 	t->ti->task = t;
 	t->ti->stack_magic = STACK_MAGIC;
+	t->ti->limits = kernel_limits; /* a process's own: task_set_process() */
 	if (static_key(KEY_LOCKDEP))
 		lockdep_thread_init(t->ti);
 	t->ti->cpu = static_key(KEY_SMP) ? emptiest_cpu(~0u) : cpu_id();
@@ -905,6 +906,7 @@ void sched_init_idle(unsigned int cpu, struct thread_info *ti)
 
 	idle->ti = ti;
 	ti->task = idle;
+	ti->limits = kernel_limits;
 	ti->cpu = cpu;
 	ti->stack_magic = STACK_MAGIC;
 	idle->state = TASK_RUNNING;

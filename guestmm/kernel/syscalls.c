@@ -196,7 +196,9 @@ static long sys_mmvm_report(struct pt_regs *r)
 }
 
 #define ENTRY(nr, name, fn, ...) [nr] = fn,
-static const syscall_fn table[] = {MMVM_SYSCALLS(ENTRY)};
+static const syscall_fn functions[] = {MMVM_SYSCALLS(ENTRY)};
+/* What is called: the functions, or in their places traced_call(). */
+static syscall_fn table[] = {MMVM_SYSCALLS(ENTRY)};
 #undef ENTRY
 #define SAME_NUMBER(nr, name, fn, ...) _Static_assert(nr == __NR_##name, #name);
 MMVM_SYSCALLS(SAME_NUMBER)
@@ -213,33 +215,35 @@ static void log_unknown(u64 nr)
 		       current->pid, (unsigned long)nr);
 }
 
-static long dispatch(struct pt_regs *regs, u64 nr)
+/* A call that is made when all registers are there (regs_call()) returns to make_regs_call(). */
+static long traced_call(struct pt_regs *regs)
 {
-	if (likely(nr < ARRAY_SIZE(table) && table[nr]))
-		return table[nr](regs);
-	if (nr == MMVM_SYS_REPORT)
-		return sys_mmvm_report(regs);
-	log_unknown(nr);
-	return -ENOSYS;
-}
-
-/* A call that is made when all registers are there (regs_call()) returns to regs_call_finish(). */
-static long traced_dispatch(struct pt_regs *regs, u64 nr)
-{
+	u16 nr = (u16)regs->orig_rax;
 	long ret;
 
-	trace_point(SYS_ENTER, regs->rdi, .arg = (u16)nr, .mm = trace_mm_id(current->mm));
-	ret = dispatch(regs, nr);
+	trace_point(SYS_ENTER, regs->rdi, .arg = nr, .mm = trace_mm_id(current->mm));
+	ret = functions[nr](regs);
 	if (!current->regs_call)
-		trace_point(SYS_EXIT, ret, .arg = (u16)nr, .mm = trace_mm_id(current->mm));
+		trace_point(SYS_EXIT, ret, .arg = nr, .mm = trace_mm_id(current->mm));
 	return ret;
+}
+
+/* Whether there is a trace is known at boot: without one nothing is paid for it. */
+void syscalls_init(void)
+{
+	for (unsigned int nr = 0; trace_on && nr < ARRAY_SIZE(table); nr++)
+		if (functions[nr])
+			table[nr] = traced_call;
 }
 
 long syscall_dispatch(struct pt_regs *regs)
 {
 	u64 nr = regs->orig_rax;
 
-	if (unlikely(trace_on))
-		return traced_dispatch(regs, nr);
-	return dispatch(regs, nr);
+	if (likely(nr < ARRAY_SIZE(table) && table[nr]))
+		return table[nr](regs);
+	if (nr == MMVM_SYS_REPORT)
+		return sys_mmvm_report(regs);
+	log_unknown(nr);
+	return -ENOSYS;
 }

@@ -147,6 +147,8 @@ int sched_migration_init(void);
 void sched_migrate_self(void);
 /** A new task, not running yet, has its maker's nice value and CPUs. */
 void sched_fork(struct task *t);
+/** What kernel threads and processes that the kernel starts have (limits.c). */
+extern struct rlimit kernel_limits[RLIM_NLIMITS];
 struct task *find_task(int pid);
 extern spinlock_t task_list_lock; /* taken with interrupts off; above the run-queue lock */
 extern struct list_head task_list;

@@ -157,8 +157,15 @@ enum rlimit_kind {
 struct rlimit {
 	u64 cur, max; /* soft, hard */
 };
-u64 rlimit(enum rlimit_kind kind); /* soft */
-u64 rlimit_max(enum rlimit_kind kind);
+/** The soft limit. */
+static inline u64 rlimit(enum rlimit_kind kind)
+{
+	return READ_ONCE(current_thread_info()->limits[kind].cur);
+}
+static inline u64 rlimit_max(enum rlimit_kind kind)
+{
+	return READ_ONCE(current_thread_info()->limits[kind].max);
+}
 
 /* Threads and time */
 /** Start a kernel thread. Returns 0 or -ENOMEM. */

@@ -14,7 +14,7 @@
 #include "lib/trace.h"
 #include "mm/phys/zone.h"
 
-struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC};
+struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC, .limits = host_limits};
 bool host_irqs_off;
 struct mmvm_shared *mmvm_shared;
 u64 host_time_ns, host_nr_wakeups;
@@ -40,16 +40,6 @@ __attribute__((constructor)) void host_limits_reset(void)
 		host_limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 	host_limits[RLIMIT_STACK].cur = 8u << 20;
 	host_limits[RLIMIT_MEMLOCK] = (struct rlimit){8u << 20, 8u << 20};
-}
-
-u64 rlimit(enum rlimit_kind kind)
-{
-	return host_limits[kind].cur;
-}
-
-u64 rlimit_max(enum rlimit_kind kind)
-{
-	return host_limits[kind].max;
 }
 
 void host_set_tif(u32 flags)

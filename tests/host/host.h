@@ -89,8 +89,6 @@ extern unsigned int host_nr_kthreads;
 #define HOST_MAX_PROCESSES 16
 extern struct process_view host_process[HOST_MAX_PROCESSES];
 extern unsigned int host_nr_processes;
-/** Limits of "the process" (rlimit()); a test puts back what it changes. */
-extern struct rlimit host_limits[];
 /** Limits of "the process" (rlimit()). A test puts back what it changes: host_limits_reset(). */
 extern struct rlimit host_limits[];
 void host_limits_reset(void);

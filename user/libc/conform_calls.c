@@ -514,6 +514,8 @@ static void file_cases(void)
 	fd = open("empty", O_CREAT | O_RDWR | O_TRUNC, 0600);
 	TRY(sendfile(fds[0], fd, bad, 1));
 	TRY(sendfile(memfd, fd, bad, 1));
+	TRY(open("direct", O_CREAT | O_RDWR | O_DIRECT, 0600) >= 0);
+	TRY(fcntl(fd, F_SETFL, O_DIRECT));
 }
 
 /* ---- scheduling ------------------------------------------------------------------------------- */

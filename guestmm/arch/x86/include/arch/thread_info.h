@@ -10,6 +10,7 @@
 	16384ul /* kernel stack, aligned to its size, with an unmapped guard page below */
 
 struct mm_struct;
+struct rlimit;
 struct task;
 
 struct thread_info {
@@ -21,6 +22,7 @@ struct thread_info {
 	uint32_t flags; /* TIF_*: atomic; others set KILLED, OOM_VICTIM and SIGPENDING */
 	uint64_t
 		stack_magic; /* overwritten by a stack that grew too far: checked on every switch */
+	const struct rlimit *limits; /* of the process: rlimit() */
 };
 #define TIF_MEMALLOC   (1u << 0) /* in reclaim: may use all reserves, must not enter reclaim */
 #define TIF_KILLED     (1u << 1) /* SIGKILL pending: waits and allocations may fail early */
