@@ -231,6 +231,8 @@ void audit_hugetlb_check(struct audit *a)
 	struct pool pools[MAX_HSTATES];
 	uint32_t n = load_pools(a, pools);
 
+	if (!n)
+		return; /* a guest without huge pages */
 	for (uint32_t i = 0; i < n; i++)
 		pools[i].listed = a->hugetlb_listed[i];
 	check_pages(a, pools, n);
