@@ -232,7 +232,7 @@ void audit_hugetlb_check(struct audit *a)
 	uint32_t n = load_pools(a, pools);
 
 	if (!n)
-		return; /* the guest has no pools */
+		return; /* a guest without huge pages */
 	for (uint32_t i = 0; i < n; i++)
 		pools[i].listed = a->hugetlb_listed[i];
 	check_pages(a, pools, n);
