@@ -3,7 +3,7 @@
  *
  * A row is: number, name, function of the kernel, and the kinds of its arguments in their order.
  * From the rows come the kernel's table and the prototypes of its functions (guestmm/kernel/syscalls.c,
- * guestmm/lib/syscall.h), the table in doc/programs.md (tests/vm/syscall_table.awk), the names in a trace
+ * guestmm/lib/syscall.h), the table in doc/linux.md (tests/vm/syscall_table.awk), the names in a trace
  * (vmm/observe/trace_read.c) and the arguments that user/fuzzcalls.c makes up.
  *
  * A new call is a row here and a function. `area:` names the row of that page's table. Numbers and

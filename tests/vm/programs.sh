@@ -16,11 +16,11 @@ threads() {
 	ok "$library, $where: $n cases" [ "$(grep -c '^threads [a-z_]*: ok$' "$dir/out")" = "$n" ]
 	ok "$library, $where: none went wrong" grep -q "^threads: $n ran, 0 failed$" "$dir/out"
 }
-# doc/programs.md says which system calls there are.
+# doc/linux.md says which system calls there are.
 top=$(dirname "$0")/../..
 awk -f "$(dirname "$0")/syscall_table.awk" "$top/include/mmvm/syscalls.h" >"$dir/kernel"
-sed -n '/system calls: tests/,/^$/p' "$top/doc/programs.md" | sed '1,3d; /^$/d' >"$dir/readme"
-ok "doc/programs.md names the system calls there are, and no others" diff "$dir/kernel" "$dir/readme"
+sed -n '/system calls: tests/,/^$/p' "$top/doc/linux.md" | sed '1,3d; /^$/d' >"$dir/readme"
+ok "doc/linux.md names the system calls there are, and no others" diff "$dir/kernel" "$dir/readme"
 
 if have_lab; then
 	threads musl "in the lab" "$cases" run --accel lab --exec "$B/user/threads.musl"

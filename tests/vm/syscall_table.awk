@@ -1,4 +1,4 @@
-# The table of system calls in doc/programs.md, from the declarations in include/mmvm/syscalls.h.
+# The table of system calls in doc/linux.md, from the declarations in include/mmvm/syscalls.h.
 #    awk -f tests/vm/syscall_table.awk include/mmvm/syscalls.h
 /^\/\* area: / {
 	area = $0

@@ -27,7 +27,12 @@ static const char *const type_names[] = {MMVM_PAGE_TYPES(NAME_)};
 	.name = key, .type = VALUE_LIST, .offset = offsetof(struct base, pointer), \
 	.size = sizeof(*((struct base *)0)->pointer), .nr_offset = offsetof(struct base, count)
 #define HAS(base, member, where) .has = HAS_IN_##where, .has_offset = offsetof(struct base, member)
-#define HAS_R(member)		 HAS(run_result, member, RESULT)
+#define METRIC_BY(f, t, u, h, l, s)                                                  \
+	{                                                                            \
+		.family = f, .type = t, .unit = u, .help = h, .label = l, .shift = s \
+	}
+#define METRIC(f, t, u, h) METRIC_BY(f, t, u, h, NULL, 0)
+#define HAS_R(member)	   HAS(run_result, member, RESULT)
 
 /* ---- config, host, outcome, time, memory ------------------------------------------------------- */
 
@@ -108,7 +113,7 @@ static const struct value outcome_schema[] = {
 	{INT("guest_status"), R(outcome.status), .what = "what the guest exited with",
 	 .source = "guest"},
 	{INT("exit_status"), R(exit_status), .what = "of mmvm",
-	 .metric = {"mmvm_exit_status", "gauge", NULL, "Exit status of mmvm."}},
+	 .metric = METRIC("mmvm_exit_status", "gauge", NULL, "Exit status of mmvm.")},
 	{TEXT("text"), R(outcome.text), .what = "why it crashed or failed"},
 	{OBJECT("crash"), .members = crash_schema, HAS_R(outcome.has_crash), .flags = VALUE_NULL,
 	 .what = "the CPU's registers where it stopped"},
@@ -117,11 +122,11 @@ static const struct value outcome_schema[] = {
 static const struct value time_schema[] = {
 	{U64("started_unix_ns"), R(started_unix_ns), .unit = "ns", .what = "since 1970"},
 	{U64("wall_ns"), R(wall_ns), .unit = "ns", .what = "the machine ran",
-	 .metric = {"mmvm_wall_seconds", "gauge", "seconds", "Time the machine ran."}},
+	 .metric = METRIC("mmvm_wall_seconds", "gauge", "seconds", "Time the machine ran.")},
 	{U64("first_run_ns"), R(first_run_ns), .unit = "ns",
 	 .what = "process start to the first guest instruction",
-	 .metric = {"mmvm_start_seconds", "gauge", "seconds",
-		    "Process start to the first guest instruction."}},
+	 .metric = METRIC("mmvm_start_seconds", "gauge", "seconds",
+			  "Process start to the first guest instruction.")},
 	{U64("boot_ticks"), R(boot_ticks), .unit = "ticks", .source = "guest",
 	 .what = "TSC ticks from the first instruction to booted"},
 	{0}};
@@ -129,11 +134,12 @@ static const struct value time_schema[] = {
 static const struct value memory_schema[] = {
 	{U64("vmm_bytes"), R(vmm_bytes), .unit = "bytes",
 	 .what = "of the VMM beside guest RAM (PSS)",
-	 .metric = {"mmvm_vmm_memory_bytes", "gauge", "bytes",
-		    "Memory of the VMM beside guest RAM."}},
+	 .metric = METRIC("mmvm_vmm_memory_bytes", "gauge", "bytes",
+			  "Memory of the VMM beside guest RAM.")},
 	{U64("guest_ram_resident_bytes"), R(guest_ram_resident), .unit = "bytes",
 	 .what = "guest RAM that the host has given memory for",
-	 .metric = {"mmvm_ram_resident_bytes", "gauge", "bytes", "Guest RAM the host has given."}},
+	 .metric = METRIC("mmvm_ram_resident_bytes", "gauge", "bytes",
+			  "Guest RAM the host has given.")},
 	{U64("totalram_pages"), R(totalram_pages), .unit = "pages", .source = "guest",
 	 .what = "RAM its allocator has"},
 	{U64("swap_total_pages"), R(swap_total), .unit = "pages", .source = "guest",
@@ -147,10 +153,11 @@ static const struct value memory_schema[] = {
 static const struct value check_schema[] = {
 	{TEXT("name"), FIELD(run_check, name), .what = "what is compared"},
 	{U64("guest"), FIELD(run_check, guest), .source = "guest", .what = "the guest's count",
-	 .metric = {"mmvm_check", "gauge", NULL,
-		    "What guest and host both count, by either side's count.", "side=\"guest\""}},
+	 .metric = METRIC_BY("mmvm_check", "gauge", NULL,
+			     "What guest and host both count, by either side's count.",
+			     "side=\"guest\"", 0)},
 	{U64("host"), FIELD(run_check, host), .what = "the host's count",
-	 .metric = {"mmvm_check", "gauge", NULL, NULL, "side=\"host\""}},
+	 .metric = METRIC_BY("mmvm_check", "gauge", NULL, NULL, "side=\"host\"", 0)},
 	{BOOL("equal"), FIELD(run_check, equal), .flags = VALUE_IGNORE,
 	 .what = "a check that is not equal fails the run"},
 	{TEXT("note"), FIELD(run_check, note), .what = "how it was counted"},
@@ -210,16 +217,16 @@ static const struct value zone_schema[] = {
 	{U64("spanned"), FIELD(run_zone, spanned), .unit = "pages", .what = "from first to last"},
 	{U64("present"), FIELD(run_zone, present), .unit = "pages", .what = "without holes"},
 	{U64("managed"), FIELD(run_zone, managed), .unit = "pages", .what = "the allocator has",
-	 .metric = {"mmvm_zone_managed", "gauge", NULL, "Pages the zone's allocator has."}},
+	 .metric = METRIC("mmvm_zone_managed", "gauge", NULL, "Pages the zone's allocator has.")},
 	{U64("wmark_min"), FIELD(run_zone, wmark[0]), .unit = "pages", .what = "watermark"},
 	{U64("wmark_low"), FIELD(run_zone, wmark[1]), .unit = "pages", .what = "watermark"},
 	{U64("wmark_high"), FIELD(run_zone, wmark[2]), .unit = "pages", .what = "watermark"},
 	{I64("levels"), FIELD(run_zone, stat), .nr = NR_ZONE_STAT_ITEMS, .names = level_names,
 	 .what = "levels at the end, in the unit of their vmstat name",
-	 .metric =
-		 {"mmvm_zone_level", "gauge", NULL,
-		  "Levels of the zone at the end, in the unit of their vmstat name (pages or KiB).",
-		  "level"}},
+	 .metric = METRIC_BY(
+		 "mmvm_zone_level", "gauge", NULL,
+		 "Levels of the zone at the end, in the unit of their vmstat name (pages or KiB).",
+		 "level", 0)},
 	{0}};
 
 static const char *add_zone(struct run_result *r, void *parent, void *element)
@@ -256,12 +263,12 @@ static void read_reasons(struct loader *l, const struct json_value *v, struct ru
 static const struct value dirty_schema[] = {
 	{U64("pages_total"), R(dirty_pages_total), .unit = "pages",
 	 .what = "found dirty, each time a sample found them",
-	 .metric = {"mmvm_dirty_pages", "counter", NULL,
-		    "Pages found dirty, each time a sample found them."}},
+	 .metric = METRIC("mmvm_dirty_pages", "counter", NULL,
+			  "Pages found dirty, each time a sample found them.")},
 	{U64("pages_distinct"), R(dirty_pages_distinct), .unit = "pages",
 	 .what = "found dirty at least once",
-	 .metric = {"mmvm_dirty_pages_distinct", "gauge", NULL,
-		    "Distinct pages ever found dirty."}},
+	 .metric = METRIC("mmvm_dirty_pages_distinct", "gauge", NULL,
+			  "Distinct pages ever found dirty.")},
 	{U64("heat_pages"), R(heat_pages), .unit = "pages", .what = "as config.heat_pages"},
 	{TEXT("mode"), R(dirty_mode), .what = "how KVM kept the log: bitmap, bitmap-manual, ring"},
 	{.name = "reasons",
@@ -272,27 +279,19 @@ static const struct value dirty_schema[] = {
 	 .what = "in the log beside those a program says it wrote, by why they are there"},
 	{0}};
 
-#define DISK_OP(key, member, op)                                                         \
-	{                                                                                \
-		U64(key), FIELD(run_disk, stats.member), .what = "requests", .metric = { \
-			"mmvm_disk_requests",                                            \
-			"counter",                                                       \
-			NULL,                                                            \
-			"Requests the disk has done.",                                   \
-			"op=\"" op "\""                                                  \
-		}                                                                        \
+#define DISK_OP(key, member, op)                                                               \
+	{                                                                                      \
+		U64(key), FIELD(run_disk, stats.member),                                       \
+			.what = "requests",                                                    \
+			.metric = METRIC_BY("mmvm_disk_requests", "counter", NULL,             \
+					    "Requests the disk has done.", "op=\"" op "\"", 0) \
 	}
-#define DISK_SECTORS(key, member, op)                                                           \
-	{                                                                                       \
-		U64(key), FIELD(run_disk, stats.member), .unit = "sectors",                     \
-							 .what = "of 512 bytes", .metric = {    \
-								 "mmvm_disk_transferred_bytes", \
-								 "counter",                     \
-								 "bytes",                       \
-								 "Bytes read and written.",     \
-								 "op=\"" op "\"",               \
-								 9                              \
-							 }                                      \
+#define DISK_SECTORS(key, member, op)                                                          \
+	{                                                                                      \
+		U64(key), FIELD(run_disk, stats.member),                                       \
+			.unit = "sectors", .what = "of 512 bytes",                             \
+			.metric = METRIC_BY("mmvm_disk_transferred_bytes", "counter", "bytes", \
+					    "Bytes read and written.", "op=\"" op "\"", 9)     \
 	}
 static const struct value disk_schema[] = {
 	{TEXT("role"), FIELD(run_disk, role), .what = "swap, disk0 ..."},
@@ -392,10 +391,10 @@ static unsigned int exit_buckets(const struct run_result *r, const void *base)
 static const struct value exit_schema[] = {
 	{TEXT("reason"), FIELD(run_exit, name), .what = "pio_out, mmio_read ..."},
 	{U64("count"), FIELD(run_exit, count), .what = "exits",
-	 .metric = {"mmvm_exits", "counter", NULL, "Exits to the VMM by reason."}},
+	 .metric = METRIC("mmvm_exits", "counter", NULL, "Exits to the VMM by reason.")},
 	{U64("ns"), FIELD(run_exit, ns), .flags = VALUE_NULL, HAS_R(has_exit_times), .unit = "ns",
 	 .what = "in the VMM",
-	 .metric = {"mmvm_exit_seconds", "counter", "seconds", "Time in the VMM by reason."}},
+	 .metric = METRIC("mmvm_exit_seconds", "counter", "seconds", "Time in the VMM by reason.")},
 	{U64("log2_ticks"), FIELD(run_exit, log2_ticks), .nr = RUN_EXIT_BUCKETS,
 	 .length = exit_buckets,
 	 .what = "exits that took from 2^i ticks on, exit_tick_ps each; the first: 0 or 1"},
@@ -539,7 +538,8 @@ static const struct value observer_schema[] = {
 	{TEXT("name"), FIELD(run_observer, name), .what = "who watched"},
 	{U64("times"), FIELD(run_observer, times), .what = "how often it looked"},
 	{U64("ns"), FIELD(run_observer, ns), .unit = "ns", .what = "how long that took",
-	 .metric = {"mmvm_observer_seconds", "counter", "seconds", "What watching has cost."}},
+	 .metric =
+		 METRIC("mmvm_observer_seconds", "counter", "seconds", "What watching has cost.")},
 	{U64("exits"), FIELD(run_observer, exits), .what = "exits of vCPUs it caused"},
 	{U64("guest_stall_ns"), FIELD(run_observer, stall_ns), .flags = VALUE_NULL,
 	 HAS(run_observer, has_stall, BASE), .unit = "ns",
@@ -692,7 +692,8 @@ const struct value result_schema[] = {
 	 .source = "KVM, devices", .what = "the dirty log; null: none was kept"},
 	{U64("audit_findings"), R(audit_findings), HAS_R(has_audit), .flags = VALUE_NULL,
 	 .source = "mmvm", .what = "contradictions found in guest memory; null: not looked for",
-	 .metric = {"mmvm_audit_findings", "gauge", NULL, "Contradictions found in guest memory."}},
+	 .metric = METRIC("mmvm_audit_findings", "gauge", NULL,
+			  "Contradictions found in guest memory.")},
 	{U64("records_dropped"), R(records_dropped), .source = "mmvm",
 	 .what = "records of the guest that found no room"},
 	{LIST("disks", run_result, disks, nr_disks), .members = disk_schema, .add = add_disk,
