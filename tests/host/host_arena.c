@@ -212,6 +212,17 @@ void flush_tlb_mm(struct mm_struct *mm)
 	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
 }
 
+void tlb_batch_flush(struct tlb_batch *b)
+{
+	if (!b->nr)
+		return;
+	host_tlb.batch++;
+	host_tlb.batched += b->nr;
+	count_vm_events(NR_TLB_LOCAL_FLUSH_ONE, b->nr);
+	b->nr = 0;
+	b->cpumask = 0;
+}
+
 void flush_tlb_kernel_range(unsigned long start, unsigned long end)
 {
 	host_tlb.kernel_range++;

@@ -98,6 +98,7 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		if (root)
 			spin_lock(&root->lock);
 		spin_lock(&mm->page_table_lock);
+		flush_tlb_batched_pending(mm);
 		if (move_ptes(mm, dst, &src[pt_index(from + done, 0)], n >> PAGE_SHIFT, from + done,
 			      to + done))
 			flush_tlb_range(mm, from + done, from + done + n);

@@ -184,6 +184,7 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 	bool file_only = tlb->file_only;
 
 	spin_lock(&mm->page_table_lock);
+	flush_tlb_batched_pending(mm);
 	for (; addr < end; addr += PAGE_SIZE, pte++) {
 		pte_t e = pte_read(pte);
 		struct page *page;
@@ -358,6 +359,7 @@ void change_protection(struct vm_area_struct *vma, unsigned long start, unsigned
 		stop = min(next, end);
 		if (table) {
 			spin_lock(&mm->page_table_lock);
+			flush_tlb_batched_pending(mm);
 			changed |= change_ptes(vma, &table[pt_index(addr, 0)],
 					       (stop - addr) >> PAGE_SHIFT);
 			spin_unlock(&mm->page_table_lock);
