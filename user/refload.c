@@ -1,7 +1,7 @@
 /*
  * Workloads on which reclaim policies differ, for mmvm policy.
  *
- * refload zipf|loop|scan|phases [--mb N] [--turns K] [--seed S] [--alone 1]
+ * refload zipf|loop|scan|phases [--mb N] [--turns K] [--seed S] [--work W] [--alone 1]
  *
  *   zipf    few pages are used often, most seldom (the product of three uniform numbers)
  *   loop    all pages one after the other, again and again: the worst for LRU
@@ -10,7 +10,8 @@
  *
  * Pages are N MiB (default: 5/4 of RAM), numbered in an order unlike that of their addresses, so that
  * read-around does not guess right. A turn is as many uses as there are pages. --alone: misses read one page
- * (vm.page-cluster 0), so that each is a major fault. Every use checks the page's word. Exit status: 0, 1 a word was wrong, 2 usage or no memory.
+ * (vm.page-cluster 0), so that each is a major fault. --work: turns of an empty loop at each use
+ * (200): more makes samples of accessed bits finer. Every use checks the page's word. Exit status: 0, 1 a word was wrong, 2 usage or no memory.
  */
 #include "files.h"
 
@@ -18,6 +19,7 @@ struct load {
 	uint64_t *base;
 	uint64_t pages, stride, seed;
 	uint64_t wrong;
+	uint64_t work; /* turns of an empty loop at each use */
 };
 
 static void use(struct load *l, uint64_t n)
@@ -28,7 +30,7 @@ static void use(struct load *l, uint64_t n)
 		l->wrong++;
 	*p = n + 1;
 	/* Something that a program would do with it. */
-	for (unsigned int i = 0; i < 200; i++)
+	for (uint64_t i = 0; i < l->work; i++)
 		__asm__ volatile("" ::: "memory");
 }
 
@@ -100,7 +102,7 @@ static void read_alone(void)
 
 int main(int argc, char **argv)
 {
-	struct load l = {.pages = total_ram() / PAGE_SIZE * 5 / 4, .seed = 1};
+	struct load l = {.pages = total_ram() / PAGE_SIZE * 5 / 4, .seed = 1, .work = 200};
 	uint64_t turns = 4, n;
 	unsigned int which = 0;
 	long mem;
@@ -118,6 +120,8 @@ int main(int argc, char **argv)
 			l.pages = (n << 20) / PAGE_SIZE;
 		else if (!strcmp(argv[i], "--turns"))
 			turns = n;
+		else if (!strcmp(argv[i], "--work"))
+			l.work = n;
 		else if (!strcmp(argv[i], "--alone"))
 			read_alone();
 		else if (!strcmp(argv[i], "--seed"))
@@ -143,6 +147,7 @@ int main(int argc, char **argv)
 	print("refload %s: %lu pages, %lu turns, %lu wrong\n", argv[1], l.pages, turns, l.wrong);
 	return l.wrong != 0;
 usage:
-	print("usage: refload zipf|loop|scan|phases [--mb N] [--turns K] [--seed S] [--alone 1]\n");
+	print("usage: refload zipf|loop|scan|phases [--mb N] [--turns K] [--seed S] [--work W] "
+	      "[--alone 1]\n");
 	return 2;
 }
