@@ -31,6 +31,13 @@ VMM_OBJ := $(VMM_SRC:%.c=$B/host/%.o)
 VMM_CFLAGS := $(COMMON) -D_GNU_SOURCE -I. -Ivmm -pthread -fstack-protector-strong
 VMM_LIBS := -lfdt -lseccomp -lpthread
 
+# ---- the guest's reclaim policies, a third time: for mmvm policy ------------------------------------------
+# One object, in which only the simulator's two functions are visible: the guest's names stay inside.
+P_SRC := $(wildcard vmm/policy/guest/*.c guestmm/mm/reclaim/policy_*.c) $(addprefix guestmm/mm/reclaim/,lru.c lruvec.c workingset.c)
+P_OBJ := $(P_SRC:%.c=$B/policy/%.o)
+P_CFLAGS := $(COMMON) -DMMVM_GUEST -DMMVM_HOSTED -D_GNU_SOURCE -Itests/host -Iguestmm -Iguestmm/arch/x86/include -Ivmm -fno-strict-aliasing
+P_ALL := $B/policy/guest_policies.o
+
 # ---- the guest kernel -----------------------------------------------------------------------------------
 G_SRC := $(wildcard guestmm/mm/*.c guestmm/mm/*/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/fs/*/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
 G_ASM := $(wildcard guestmm/arch/x86/*.S)
@@ -71,7 +78,14 @@ $B/.setup: images/packages.txt images/setup.sh
 
 all: $B/mmvm $B/images/guestmm.elf $(U_ELF)
 
-$B/mmvm: $(VMM_OBJ)
+$B/policy/%.o: %.c | $B/.setup
+	@mkdir -p $(@D); echo "  CC [P]  $<"
+	$Q$(CC) $(P_CFLAGS) $(DEP) -c -o $@ $<
+$(P_ALL): $(P_OBJ)
+	@echo "  LD [P]  $@"
+	$Qld -r -o $@ $^
+	$Qobjcopy --keep-global-symbol=policy_guest_name --keep-global-symbol=policy_guest_run $@
+$B/mmvm: $(VMM_OBJ) $(P_ALL)
 	@echo "  LD      $@"
 	$Q$(CC) -o $@ $^ $(VMM_LIBS)
 $B/host/%.o: %.c | $B/.setup
@@ -110,7 +124,7 @@ $B/tests/model/ext2: $(patsubst %.c,$B/hosted/%.o,$(wildcard guestmm/fs/ext2/*.c
 $B/san/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [S]  $<"
 	$Q$(CC) $(VMM_CFLAGS) -O1 $(SAN) $(DEP) -c -o $@ $<
-$(HV_TEST): $B/tests/%: $B/san/tests/%.o $(S_OBJ)
+$(HV_TEST): $B/tests/%: $B/san/tests/%.o $(S_OBJ) $(P_ALL)
 	@mkdir -p $(@D); echo "  LD [S]  $@"
 	$Q$(CC) $(SAN) -o $@ $^ -lcunit $(VMM_LIBS)
 

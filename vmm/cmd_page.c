@@ -130,7 +130,7 @@ static int parse_filter(void *base, const char *command, const struct cli_option
 	struct trace_filter *filter = &((struct trace_options *)base)->filter;
 	static const char *const known[] = {"kmem",   "migrate", "fault", "reclaim", "swap",
 					    "file",   "process", "sched", "oom",     "vmm",
-					    "device", "dirty",	 "kvm"};
+					    "device", "dirty",	 "kvm",	  "refs"};
 	const unsigned int nr = sizeof(known) / sizeof(known[0]);
 	char list[256], *save;
 

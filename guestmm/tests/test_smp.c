@@ -695,3 +695,73 @@ GUEST_TEST(smp, a_panic_stops_every_cpu_and_names_it, MMVM_TESTF_EXPECT_CRASH, 6
 	test_expect_words(t, "CPU 3 was running idle");
 	run_crew(t, &c, 3);
 }
+
+/* ---- reclaim flushes a batch at a time ---------------------------------------------------------
+ */
+
+#define BATCH_PAGES	512ul
+#define WITH_SWAP(cpus) "memory=24M,high=4M swap=32M cpus=" cpus
+
+/* CPU 0 sends all pages to swap, again and again. The others write to some of them all the time:
+ * a write through a stale TLB entry would be lost, and a read would find an older number. */
+static void swap_under_writers(struct crew *c, unsigned int cpu)
+{
+	if (!cpu) {
+		for (int round = 0; round < 6; round++) {
+			u64 v;
+
+			for (unsigned long i = 0; i < BATCH_PAGES; i++)
+				if (copy_from_user(&v, c->base + i * PAGE_SIZE, sizeof(v)))
+					crew_error(c);
+			if (do_madvise(c->mm, c->base, BATCH_PAGES * PAGE_SIZE, MADV_PAGEOUT))
+				crew_error(c);
+		}
+		WRITE_ONCE(c->stop, true);
+		return;
+	}
+	for (u64 v = 1; !READ_ONCE(c->stop); v++) {
+		for (unsigned long i = 0; i < 8; i++) {
+			unsigned long at = c->base + (i * 64 + cpu * 8) * PAGE_SIZE;
+			u64 seen = 0;
+
+			if (v > 1 && (copy_from_user(&seen, at, sizeof(seen)) || seen != v - 1))
+				crew_error(c);
+			if (copy_to_user(at, &v, sizeof(v)))
+				crew_error(c);
+		}
+		cond_resched();
+	}
+}
+
+static void flushes_by_the_batch(struct test *t, u32 cpus)
+{
+	struct mm_struct *mm = testmm_create(t);
+	struct crew c = {.fn = swap_under_writers, .mm = mm};
+	s64 out, asked;
+
+	c.base = testmm_map(t, mm, BATCH_PAGES * PAGE_SIZE);
+	for (unsigned long i = 0; i < BATCH_PAGES; i++)
+		CHECK_EQ(testmm_write(mm, c.base + i * PAGE_SIZE, i), 0);
+	out = ev(PSWPOUT) + ev(MMVM_SWAP_DROP_CLEAN);
+	asked = ev(NR_TLB_REMOTE_FLUSH);
+	run_crew(t, &c, cpus);
+	out = ev(PSWPOUT) + ev(MMVM_SWAP_DROP_CLEAN) - out;
+	asked = ev(NR_TLB_REMOTE_FLUSH) - asked;
+	printk("swapped out: %ld pages, TLBs of others flushed: %ld times\n", (long)out,
+	       (long)asked);
+	CHECK(out >= (s64)BATCH_PAGES);
+	CHECK(asked > 0);
+	/* One for a batch of 32, and one for the accessed bits of a table each round. */
+	CHECK(asked * 8 < out);
+	mmput(mm);
+}
+
+GUEST_TEST(smp, reclaim_flushes_by_the_batch_2, MMVM_TESTF_LAB_ONLY, 60, WITH_SWAP("2"))
+{
+	flushes_by_the_batch(t, 2);
+}
+
+GUEST_TEST(smp, reclaim_flushes_by_the_batch_4, MMVM_TESTF_LAB_ONLY, 60, WITH_SWAP("4"))
+{
+	flushes_by_the_batch(t, 4);
+}

@@ -84,7 +84,9 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(FILE_WRITTEN, "file_written", "file", "-", "index")                                     \
 	/* system calls: the number of include/mmvm/syscalls.h, the first argument, the result */ \
 	X(SYS_ENTER, "sys_enter", "syscall", "call", "arg0")                                      \
-	X(SYS_EXIT, "sys_exit", "syscall", "call", "result")
+	X(SYS_EXIT, "sys_exit", "syscall", "call", "result")                                      \
+	/* an accessed bit that sampling has found (mm/report/access.c) */                        \
+	X(REF, "ref", "refs", "-", "address")
 
 #define MMVM_ENUM_(name, text, category, arg, addr) TRACE_##name,
 enum mmvm_trace_event { TRACE_NONE, MMVM_TRACE_EVENTS(MMVM_ENUM_) NR_TRACE_EVENTS };

@@ -59,7 +59,7 @@ extern u64 host_nr_wakeups; /* wake_up() calls */
 
 /** TLB maintenance asked for since boot. */
 struct host_tlb_counts {
-	u64 page, range, mm, kernel_range;
+	u64 page, range, mm, kernel_range, batch, batched;
 };
 extern struct host_tlb_counts host_tlb;
 

@@ -185,6 +185,26 @@ void flush_tlb_mm(struct mm_struct *mm)
 	flush(mm, 0, 1ul << 63);
 }
 
+void tlb_batch_flush(struct tlb_batch *b)
+{
+	if (!b->nr)
+		return;
+	host_tlb.batch++;
+	host_tlb.batched += b->nr;
+	count_vm_events(NR_TLB_LOCAL_FLUSH_ONE, b->nr);
+	if (b->nr <= TLB_BATCH_MAX) {
+		for (u32 i = 0; i < b->nr; i++)
+			flush(b->entry[i].mm, b->entry[i].addr, b->entry[i].addr + PAGE_SIZE);
+	} else {
+		memset(entries, 0, sizeof(entries));
+		nr_entries = 0;
+		if (mapped)
+			memset(mapped, 0, (HOST_PHYS_SIZE >> PAGE_SHIFT) * sizeof(*mapped));
+	}
+	b->nr = 0;
+	b->cpumask = 0;
+}
+
 static void freed_in_use(unsigned long pfn)
 {
 	for (unsigned int i = 0; i < SLOTS; i++)

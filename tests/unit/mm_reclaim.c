@@ -502,6 +502,32 @@ static void a_zone_that_helps_nobody_is_not_emptied(void)
 	mmput(mm);
 }
 
+/* One flush for a batch of 32 pages, before any of them is written; and an address space with
+ * entries to flush says so until somebody who looks at its entries has flushed them. */
+static void unmapping_is_flushed_by_the_batch(void)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long at = do_mmap(mm, 0, 64 << PAGE_SHIFT, RW, PRIVATE, 0);
+	struct host_tlb_counts before;
+
+	for (u64 i = 0; i < 64; i++)
+		user_write(mm, at + i * PAGE_SIZE, i + 1);
+	shrink(0, 1); /* first look */
+	before = host_tlb;
+	shrink(0, 1000);
+	CU_ASSERT_EQUAL(mm->rss_swap, 64);
+	CU_ASSERT_EQUAL(host_tlb.batch - before.batch, 2);
+	CU_ASSERT_EQUAL(host_tlb.batched - before.batched, 64);
+	CU_ASSERT_EQUAL(host_tlb.page, before.page);
+	CU_ASSERT_EQUAL(mm->tlb_flush_batched, 1);
+	before = host_tlb;
+	CU_ASSERT_EQUAL(do_mprotect(mm, at, PAGE_SIZE, PROT_READ), 0);
+	CU_ASSERT_EQUAL(host_tlb.mm - before.mm, 1);
+	CU_ASSERT_EQUAL(mm->tlb_flush_batched, 0);
+	mmput(mm);
+	check_all();
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -524,6 +550,7 @@ int main(void)
 		{"kswapd_is_woken_once_and_gives_up", kswapd_is_woken_once_and_gives_up},
 		{"direct_reclaim_says_what_it_freed", direct_reclaim_says_what_it_freed},
 		{"no_io_means_no_io", no_io_means_no_io},
+		{"unmapping_is_flushed_by_the_batch", unmapping_is_flushed_by_the_batch},
 		{"a_zone_that_helps_nobody_is_not_emptied",
 		 a_zone_that_helps_nobody_is_not_emptied},
 	};

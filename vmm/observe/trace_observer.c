@@ -12,7 +12,7 @@
 
 struct trace_state {
 	const char *path;
-	uint64_t limit;
+	uint64_t limit, refs_ms;
 	struct trace *trace;
 	struct observation *run;
 	struct machine_config config;
@@ -30,6 +30,9 @@ static int on_open(void *self, struct observation *run, struct machine_config *c
 {
 	struct trace_state *s = self;
 
+	/* The guest samples for the access observer, too; once is enough for both. */
+	if (s->refs_ms)
+		config->access_ms = (unsigned int)s->refs_ms;
 	s->run = run;
 	s->config = *config;
 	s->trace = trace_create(s->path, s->limit ? s->limit : DEFAULT_LIMIT, err);
@@ -114,6 +117,14 @@ static const struct cli_option options[] = {
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct trace_state, path),
 	 .words = "@file"},
+	{.name = "--refs",
+	 .value = "MS",
+	 .help = "with --trace: every MS milliseconds, which pages were used since,\n"
+		 "by the accessed bits of the guest's page tables, for mmvm policy",
+	 .kind = OPTION_U64,
+	 .offset = offsetof(struct trace_state, refs_ms),
+	 .min = 1,
+	 .max = 3600000},
 	{.name = "--trace-limit",
 	 .value = "SIZE",
 	 .help = "of that file; what comes later is counted (1G)",

@@ -159,6 +159,59 @@ void flush_tlb_kernel_range(unsigned long start, unsigned long end)
 		flush_others(NULL, start, end);
 }
 
+/* Forget the batch's entries on this CPU. Interrupts or preemption off. */
+static void flush_batch_here(const struct tlb_batch *b, bool remote)
+{
+	const struct thread_info *ti = current_thread_info();
+	const struct mm_struct *mm = loaded_mm[ti->cpu];
+	unsigned int n = min(b->nr, TLB_BATCH_MAX);
+
+	if (!mm)
+		return;
+	if (remote && ti->mm != mm) {
+		leave_mm(ti->cpu); /* T2 */
+		return;
+	}
+	if (b->nr > TLB_BATCH_MAX) {
+		count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
+		WRITE_CR(3, READ_CR(3));
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (b->entry[i].mm != mm)
+			continue;
+		if (!remote)
+			count_vm_event(NR_TLB_LOCAL_FLUSH_ONE);
+		invlpg(b->entry[i].addr);
+	}
+}
+
+static void flush_batch_remote(void *arg)
+{
+	count_vm_event(NR_TLB_REMOTE_FLUSH_RECEIVED);
+	flush_batch_here(arg, true);
+}
+
+/* T3 holds: an entry is cleared by an exchange, a full barrier, before its mm's cpumask is read. */
+void tlb_batch_flush(struct tlb_batch *b)
+{
+	u32 others;
+
+	if (!b->nr)
+		return;
+	preempt_disable();
+	others = b->cpumask & READ_ONCE(cpus_online) & ~(1u << cpu_id());
+	if (b->cpumask & 1u << cpu_id())
+		flush_batch_here(b, false);
+	if (others) {
+		count_vm_event(NR_TLB_REMOTE_FLUSH);
+		smp_call(others, flush_batch_remote, b, true);
+	}
+	preempt_enable();
+	b->nr = 0;
+	b->cpumask = 0;
+}
+
 void arch_switch_mm(struct mm_struct *mm)
 {
 	unsigned int cpu = cpu_id();

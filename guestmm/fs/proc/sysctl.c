@@ -121,6 +121,22 @@ static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
 	return 0;
 }
 
+static int show_page_cluster(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%u\n", READ_ONCE(page_cluster));
+	return 0;
+}
+
+static int set_page_cluster(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 0 || n > 4)
+		return -EINVAL;
+	WRITE_ONCE(page_cluster, (unsigned int)n);
+	return 0;
+}
+
 /* All policies, the one in use in brackets. */
 static int show_reclaim_policy(struct report *r, const struct proc_ctx *ctx)
 {
@@ -169,6 +185,8 @@ static int show_osrelease(struct report *r, const struct proc_ctx *ctx)
 	{#name, PROC_SYS_VM, S_IFREG | 0644, .show = show_##name, .write = set_##name},
 const struct proc_entry proc_sysctl_entries[] = {
 	NUMBERS(X){"drop_caches", PROC_SYS_VM, S_IFREG | 0200, .write = set_drop_caches},
+	{"page-cluster", PROC_SYS_VM, S_IFREG | 0644, .show = show_page_cluster,
+	 .write = set_page_cluster},
 	{"reclaim_policy", PROC_SYS_VM, S_IFREG | 0444, .show = show_reclaim_policy},
 	{"nr_hugepages", PROC_SYS_VM, S_IFREG | 0644, .show = show_nr_hugepages,
 	 .write = set_nr_hugepages},

@@ -6,7 +6,7 @@
  *                         │        ──ACTIVATE──> PG_active, back
  *                         │RECLAIM
  *                         v
- *                    slot in swap, PTEs replaced by its entry
+ *                    slot in swap, PTEs replaced by its entry; one TLB flush for a batch of 32
  *                         │  dirty ──> write, back to the list; its end lets the policy know
  *                         v  clean
  *                    out of the swap cache, freed
@@ -21,12 +21,17 @@
  * I3  A page leaves memory only if the cache's reference and ours are the only ones
  *     (swap_cache_evict), and only if its slot holds its contents or it was never needed.
  *
- * Locks: no spinlock is held on entry. Takes page locks (trylock), then those of rmap, swap and the
+ * I4  From the time its entries are cleared until the TLBs have forgotten them the page stays locked:
+ *     a CPU may still read and write it, so it may not be written out, compared or freed. Others
+ *     that clear, move or copy entries flush what is pending (flush_tlb_batched_pending()).
+ *
+ * Locks: no spinlock is held on entry. Takes page locks (trylock, up to 32 at a time), then those of rmap, swap and the
  * page cache.
  */
 #include "lib/trace.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
+#include "arch/tlb.h"
 #include "mm/virt/rmap.h"
 #include "mm/reclaim/vmscan.h"
 
@@ -63,7 +68,14 @@ static bool record_zero_page(struct page *page)
 	return zero;
 }
 
-enum outcome { OUT_FREED, OUT_KEEP, OUT_ACTIVATE, OUT_WRITING };
+enum outcome {
+	OUT_FREED,
+	OUT_KEEP,
+	OUT_ACTIVATE,
+	OUT_UNMAPPED,	/* locked, waits for the flush of the batch */
+	OUT_WRITING,	/* unlocked already */
+	OUT_WRITE_FILE, /* to be written when no page of the batch is locked */
+};
 
 /* Start writing a locked, dirty, unmapped page of a file. It is unlocked, whatever happens. */
 static void write_file_page(struct page *page)
@@ -83,29 +95,22 @@ static void write_file_page(struct page *page)
 		mapping->ops->writepages_end(mapping, &wbc);
 }
 
-/* A locked page of a file that nobody has used. */
-static enum outcome shrink_file_page(struct page *page, struct scan_control *sc)
+/* Unmap for the batch. A page that stays mapped somewhere is not waited for: its entries that are
+ * gone are forgotten now. */
+static bool unmap(struct page *page, struct tlb_batch *batch)
 {
-	if (page_mapped(page) && !try_to_unmap(page))
-		return OUT_ACTIVATE;
-	if (PageDirty(page)) {
-		/* One page here and one there is what disks are slow at: the flusher writes files
-		 * in their order. Only when it does not come along do we. */
-		if (!sc->may_writepage || !(sc->gfp & __GFP_FS)) {
-			sc->nr_dirty++;
-			return OUT_KEEP;
-		}
-		write_file_page(page);
-		return OUT_WRITING;
-	}
-	return page_cache_evict(page) ? OUT_FREED : OUT_KEEP;
+	if (!page_mapped(page) || try_to_unmap_batched(page, batch))
+		return true;
+	tlb_batch_flush(batch);
+	return false;
 }
 
-/* One locked page, as far as it goes. OUT_WRITING: unlocked already. */
-static enum outcome shrink_locked_page(const struct reclaim_policy *policy, struct page *page,
-				       struct scan_control *sc)
+/* First half, of a locked page: judge it, and if it is to go, give it a slot and unmap it.
+ * OUT_UNMAPPED: it stays locked until the batch is flushed, then evict_unmapped() takes it. */
+static enum outcome unmap_unused(const struct reclaim_policy *policy, struct page *page,
+				 struct tlb_batch *batch, struct scan_control *sc)
 {
-	bool file = page_is_file_lru(page), clean;
+	bool file = page_is_file_lru(page);
 	struct page_use use;
 	unsigned long vm_flags;
 	unsigned int ptes;
@@ -145,10 +150,9 @@ static enum outcome shrink_locked_page(const struct reclaim_policy *policy, stru
 	}
 	if (page_mapping_file(page)) {
 		if (file)
-			return shrink_file_page(page, sc);
+			return unmap(page, batch) ? OUT_UNMAPPED : OUT_ACTIVATE;
 		/* Shared memory: into the swap cache, and from there like any other. */
-		if (!(sc->gfp & __GFP_IO) || (page_mapped(page) && !try_to_unmap(page)) ||
-		    !shmem_writeout(page))
+		if (!(sc->gfp & __GFP_IO) || !unmap(page, batch) || !shmem_writeout(page))
 			return OUT_ACTIVATE;
 	}
 	if (!PageSwapCache(page)) {
@@ -157,11 +161,30 @@ static enum outcome shrink_locked_page(const struct reclaim_policy *policy, stru
 		if (!(sc->gfp & __GFP_IO) || !add_to_swap(page))
 			return OUT_ACTIVATE; /* swap is full: no use in looking again soon */
 	}
-	if (page_mapped(page) && !try_to_unmap(page)) {
+	if (!unmap(page, batch)) {
 		try_to_free_swap(page);
 		return OUT_ACTIVATE;
 	}
-	clean = !PageDirty(page);
+	return OUT_UNMAPPED;
+}
+
+/* Second half, of a locked page that no TLB knows any more. */
+static enum outcome evict_unmapped(struct page *page, struct scan_control *sc)
+{
+	bool clean = !PageDirty(page);
+
+	if (page_mapping_file(page)) {
+		if (clean)
+			return page_cache_evict(page) ? OUT_FREED : OUT_KEEP;
+		/* One page here and one there is what disks are slow at: the flusher writes files
+		 * in their order. Only when it does not come along do we. */
+		if (sc->may_writepage && (sc->gfp & __GFP_FS))
+			return OUT_WRITE_FILE;
+		sc->nr_dirty++;
+		return OUT_KEEP;
+	}
+	if (!PageSwapCache(page))
+		return OUT_KEEP; /* truncated meanwhile */
 	if (!clean) {
 		if (!swap_users((swp_entry_t){page->private_})) {
 			/* Unmapped for good while we held it: nobody wants the contents. */
@@ -181,37 +204,100 @@ static enum outcome shrink_locked_page(const struct reclaim_policy *policy, stru
 	return OUT_FREED;
 }
 
+/* Write the listed pages of files, which are unlocked: to write one, a file system may lock others
+ * of them. Those that changed meanwhile stay for the next time. */
+static void write_file_pages(struct list_head *pages)
+{
+	struct page *page;
+
+	list_for_each_entry (page, pages, lru) {
+		if (!trylock_page(page))
+			continue;
+		if (page_mapping_file(page) && PageDirty(page) && !PageWriteback(page) &&
+		    !page_mapped(page))
+			write_file_page(page);
+		else
+			unlock_page(page);
+	}
+}
+
+/* Where pages of a batch end up. */
+struct sorted {
+	struct list_head *dead, keep, unmapped, write_file;
+	struct evict_result *result;
+};
+
+/* A page that is locked, unless it is being written. */
+static void sort_page(struct page *page, enum outcome what, struct sorted *s)
+{
+	s64 nr = page_lru_pages(page);
+
+	switch (what) {
+	case OUT_UNMAPPED:
+		list_add_tail(&page->lru, &s->unmapped);
+		return;
+	case OUT_FREED:
+		ClearPageLocked(page); /* nobody can wait: no references */
+		s->result->freed += nr;
+		list_add_tail(&page->lru, s->dead);
+		return;
+	case OUT_WRITE_FILE:
+		unlock_page(page);
+		list_add(&page->lru, &s->write_file);
+		return;
+	case OUT_ACTIVATE:
+		SetPageActive(page);
+		s->result->activated += nr;
+		unlock_page(page);
+		break;
+	case OUT_KEEP:
+		unlock_page(page);
+		break;
+	case OUT_WRITING:
+		break;
+	}
+	list_add(&page->lru, &s->keep);
+}
+
+/* Up to EVICT_BATCH pages, the last of the list first, so that one flush does for all of them. */
+#define EVICT_BATCH 32u
+static void evict_batch(struct isolated *iso, struct sorted *s, struct scan_control *sc)
+{
+	const struct reclaim_policy *policy = iso->lruvec->policy;
+	struct tlb_batch batch;
+	struct page *page, *n;
+
+	batch.nr = batch.cpumask = 0;
+	for (unsigned int i = 0; i < EVICT_BATCH && !list_empty(&iso->pages); i++) {
+		page = list_last_entry(&iso->pages, struct page, lru);
+		list_del(&page->lru);
+		if (trylock_page(page))
+			sort_page(page, unmap_unused(policy, page, &batch, sc), s);
+		else
+			list_add(&page->lru, &s->keep);
+	}
+	tlb_batch_flush(&batch);
+	list_for_each_entry_safe (page, n, &s->unmapped, lru) {
+		list_del(&page->lru);
+		sort_page(page, evict_unmapped(page, sc), s);
+	}
+}
+
 void evict_isolated(struct isolated *iso, struct list_head *dead, struct scan_control *sc,
 		    struct evict_result *result)
 {
-	const struct reclaim_policy *policy = iso->lruvec->policy;
-	LIST_HEAD(keep);
+	struct sorted s = {.dead = dead,
+			   .keep = LIST_HEAD_INIT(s.keep),
+			   .unmapped = LIST_HEAD_INIT(s.unmapped),
+			   .write_file = LIST_HEAD_INIT(s.write_file),
+			   .result = result};
 
 	*result = (struct evict_result){0};
-	while (!list_empty(&iso->pages)) {
-		struct page *page = list_last_entry(&iso->pages, struct page, lru);
-		enum outcome what = OUT_KEEP;
-
-		list_del(&page->lru);
-		if (trylock_page(page)) {
-			what = shrink_locked_page(policy, page, sc);
-			if (what == OUT_FREED)
-				ClearPageLocked(page); /* nobody can wait: no references */
-			else if (what != OUT_WRITING)
-				unlock_page(page);
-		}
-		if (what == OUT_FREED) {
-			result->freed += page_lru_pages(page);
-			list_add_tail(&page->lru, dead);
-			continue;
-		}
-		if (what == OUT_ACTIVATE) {
-			SetPageActive(page);
-			result->activated += page_lru_pages(page);
-		}
-		list_add(&page->lru, &keep);
-	}
-	list_splice_init(&keep, &iso->pages);
+	while (!list_empty(&iso->pages))
+		evict_batch(iso, &s, sc);
+	write_file_pages(&s.write_file);
+	list_splice_init(&s.write_file, &iso->pages);
+	list_splice_init(&s.keep, &iso->pages);
 }
 
 /* ---- what has been written --------------------------------------------------------------------

@@ -21,6 +21,7 @@
  */
 #include "mm/report/access.h"
 #include "arch/tlb.h"
+#include "lib/trace.h"
 #include "mm/virt/mm.h"
 #include "mm/phys/page.h"
 #include "mm/virt/pgtable.h"
@@ -48,7 +49,7 @@ static inline bool group_young(const pte_t *e)
 	       _PAGE_ACCESSED;
 }
 
-static void sample_pte(struct access_walk *w, pte_t *pte)
+static void sample_pte(struct access_walk *w, pte_t *pte, unsigned long addr)
 {
 	pte_t e = pte_read(pte);
 	struct page *page;
@@ -62,16 +63,18 @@ static void sample_pte(struct access_walk *w, pte_t *pte)
 	pte_test_and_clear_young(pte);
 	w->cleared = true;
 	note(w, pte_pfn(e));
+	trace_point(REF, addr, .pfn = pte_pfn(e), .mm = trace_mm_id(w->mm));
 }
 
-static void sample_ptes(struct access_walk *w, pte_t *pte)
+/* `addr`: of the table's first entry. */
+static void sample_ptes(struct access_walk *w, pte_t *pte, unsigned long addr)
 {
 	spin_lock(&w->mm->page_table_lock);
-	for (pte_t *end = pte + PTRS_PER_PTE; pte < end; pte += GROUP) {
+	for (pte_t *end = pte + PTRS_PER_PTE; pte < end; pte += GROUP, addr += GROUP * PAGE_SIZE) {
 		if (likely(!group_young(pte)))
 			continue;
 		for (int i = 0; i < GROUP; i++)
-			sample_pte(w, &pte[i]);
+			sample_pte(w, &pte[i], addr + i * PAGE_SIZE);
 	}
 	spin_unlock(&w->mm->page_table_lock);
 }
@@ -90,9 +93,9 @@ static void sample_huge(struct access_walk *w, pte_t e, int level)
 		note(w, pfn++);
 }
 
-static void sample_table(struct access_walk *w, pte_t *table, int level);
+static void sample_table(struct access_walk *w, pte_t *table, int level, unsigned long addr);
 
-static void sample_upper(struct access_walk *w, pte_t *slot, int level)
+static void sample_upper(struct access_walk *w, pte_t *slot, int level, unsigned long addr)
 {
 	pte_t e = pte_read(slot);
 
@@ -105,20 +108,21 @@ static void sample_upper(struct access_walk *w, pte_t *slot, int level)
 	if (pte_huge(e))
 		return;
 	if (level > 1)
-		sample_table(w, pte_table(e), level - 1);
+		sample_table(w, pte_table(e), level - 1, addr);
 	else
-		sample_ptes(w, pte_table(e));
+		sample_ptes(w, pte_table(e), addr);
 }
 
-static void sample_table(struct access_walk *w, pte_t *table, int level)
+static void sample_table(struct access_walk *w, pte_t *table, int level, unsigned long addr)
 {
 	pte_t *end = table + (level == pt_top_level ? PTRS_PER_PTE / 2 : PTRS_PER_PTE);
+	unsigned long span = PAGE_SIZE << 9 * level; /* of an entry */
 
-	for (; table < end; table += GROUP) {
+	for (; table < end; table += GROUP, addr += GROUP * span) {
 		if (likely(!group_young(table)))
 			continue;
 		for (int i = 0; i < GROUP; i++)
-			sample_upper(w, &table[i], level);
+			sample_upper(w, &table[i], level, addr + i * span);
 	}
 }
 
@@ -127,7 +131,7 @@ unsigned long mm_access_sample(struct mm_struct *mm, u64 *bitmap, unsigned long 
 	struct access_walk w = {.mm = mm, .bitmap = bitmap, .nr_bits = nr_bits};
 
 	down_read(&mm->mmap_lock);
-	sample_table(&w, mm->pgd, pt_top_level);
+	sample_table(&w, mm->pgd, pt_top_level, 0);
 	if (w.cleared)
 		flush_tlb_mm(mm); /* I2 */
 	up_read(&mm->mmap_lock);

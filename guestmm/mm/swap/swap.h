@@ -24,6 +24,8 @@ int do_swapon(struct block_device *bdev, int prio);
 /** Bring everything back and stop using it. Returns 0, -ENOMEM (does not fit), -EINTR (killed),
  * -EINVAL. */
 int do_swapoff(struct block_device *bdev);
+/** vm.page-cluster: log2 of the most pages that one miss reads, 0 to 4 (Linux: 3 by default). */
+extern unsigned int page_cluster;
 u64 swap_total_pages(void);
 u64 swap_free_pages(void);
 void report_swaps(struct report *r);

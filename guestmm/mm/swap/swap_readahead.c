@@ -22,6 +22,8 @@
 #define SHARED_WINDOW 8u
 #define GFP_READAHEAD (__GFP_KSWAPD_RECLAIM | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NOWARN)
 
+unsigned int page_cluster = SWAP_RA_ORDER;
+
 unsigned int swap_ra_window(unsigned int hits, unsigned int last, bool near)
 {
 	unsigned int want = 1;
@@ -166,8 +168,10 @@ struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, b
 		}
 		if (!swap_users(e))
 			return NULL; /* freed meanwhile */
-		win = alone ? 1 : mm ? next_window(mm, swp_offset(e)) : SHARED_WINDOW;
-		page = read_around(e, win);
+		win = alone || !READ_ONCE(page_cluster) ? 1
+		      : mm				? next_window(mm, swp_offset(e))
+							: SHARED_WINDOW;
+		page = read_around(e, min(win, 1u << READ_ONCE(page_cluster)));
 		if (page) {
 			*major = true;
 			return page;

@@ -6,7 +6,8 @@
 #define MAX_SWAP_AREAS	 MMVM_AUDIT_MAX_SWAP
 #define SWAP_CLUSTER	 256u /* slots that are handed out one behind the other */
 #define SWAP_CLUSTER_MAX 32u  /* pages reclaim looks at in one go, and pages in one write */
-#define SWAP_RA_MAX	 16u  /* pages in one read */
+#define SWAP_RA_ORDER	 4u
+#define SWAP_RA_MAX	 (1u << SWAP_RA_ORDER) /* pages in one read */
 #define SECTORS_PER_SLOT (PAGE_SIZE / 512)
 
 /* A slot's byte: number of PTEs that hold its entry, and two flags. */

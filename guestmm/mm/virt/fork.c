@@ -97,6 +97,7 @@ static int copy_table(struct copy *c, struct mm_struct *mm, struct vm_area_struc
 		int err;
 
 		spin_lock(&oldmm->page_table_lock);
+		flush_tlb_batched_pending(oldmm);
 		spin_lock_nested(&mm->page_table_lock);
 		c->addr = addr + (done << PAGE_SHIFT);
 		done += copy_ptes(c, dst + done, src + done, n - done);

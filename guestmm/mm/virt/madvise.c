@@ -227,6 +227,7 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 		if (unlikely(level))
 			continue;
 		spin_lock(&mm->page_table_lock);
+		flush_tlb_batched_pending(mm);
 		/* A CPU that knows the entry as dirty would not say so again. */
 		if (free_ptes(mm, leaf, (stop - addr) >> PAGE_SHIFT, &pages))
 			flush_tlb_range(mm, addr, stop);

@@ -83,6 +83,8 @@ struct mm_struct {
 	struct file *exe_file;	       /* set by exec: the program, with a reference, or NULL */
 	unsigned long mmap_base;       /* C: top-down from here */
 	u32 cpumask;		       /* A: CPUs that may hold its TLB entries */
+	u32 tlb_flush_batched; /* P: reclaim has cleared entries that a batch has yet to flush, or
+				  has flushed: see flush_tlb_batched_pending() */
 	u64 min_flt, maj_flt;	       /* A */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
 	unsigned long swap_ra_last;

@@ -105,6 +105,7 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		if (root)
 			spin_lock(&root->lock);
 		spin_lock(&mm->page_table_lock);
+		flush_tlb_batched_pending(mm);
 		if (unlikely(level)
 			    ? move_large(mm, dst, src, level, from + done, to + done)
 			    : move_ptes(mm, dst, src, n >> PAGE_SHIFT, from + done, to + done))

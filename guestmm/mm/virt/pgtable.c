@@ -247,6 +247,7 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 	bool file_only = tlb->file_only;
 
 	spin_lock(&mm->page_table_lock);
+	flush_tlb_batched_pending(mm);
 	for (; addr < end; addr += PAGE_SIZE, pte++) {
 		pte_t e = pte_read(pte);
 		struct page *page;
@@ -438,6 +439,7 @@ void change_protection(struct vm_area_struct *vma, unsigned long start, unsigned
 			stop = change_large(vma, leaf, level, addr, stop, &changed);
 		} else if (leaf) {
 			spin_lock(&mm->page_table_lock);
+			flush_tlb_batched_pending(mm);
 			changed |= change_ptes(vma, leaf, (stop - addr) >> PAGE_SHIFT);
 			spin_unlock(&mm->page_table_lock);
 		}

@@ -523,6 +523,16 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 	trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm_), \
 		    .arg = TRACE_UNMAP_##why)
 
+void unmap_flush(struct mm_struct *mm, unsigned long addr, struct tlb_batch *batch)
+{
+	if (!batch) {
+		flush_tlb_page(mm, addr);
+		return;
+	}
+	tlb_batch_add(batch, mm, addr, READ_ONCE(mm->cpumask));
+	mm->tlb_flush_batched = 1;
+}
+
 static bool unmap_one(struct page *page, struct vm_area_struct *vma, unsigned long addr, void *arg)
 {
 	swp_entry_t entry = {page->private_};
@@ -538,9 +548,11 @@ static bool unmap_one(struct page *page, struct vm_area_struct *vma, unsigned lo
 		go_on = false;
 		goto out;
 	}
+	/* A CPU that still has the entry writes on only if it has set the D bit: a clean entry is
+	 * walked again for that, and is gone. So the bit is right; what a batch must wait for with
+	 * its flush is the page's contents. */
 	old = pte_get_and_clear(pte);
-	/* Before the dirty bit is believed: until then a CPU may write through its TLB. */
-	flush_tlb_page(mm, addr);
+	unmap_flush(mm, addr, arg);
 	if (pte_dirty(old))
 		SetPageDirty(page);
 	pte_set(pte, swp_entry_to_pte(entry));
@@ -589,11 +601,16 @@ bool try_to_discard(struct page *page)
 	return !page_mapped(page);
 }
 
-bool try_to_unmap(struct page *page)
+bool try_to_unmap_batched(struct page *page, struct tlb_batch *batch)
 {
 	if (PageAnon(page))
-		rmap_walk_anon(page, unmap_one, NULL);
+		rmap_walk_anon(page, unmap_one, batch);
 	else
-		rmap_walk_file(page, unmap_file_one, NULL);
+		rmap_walk_file(page, unmap_file_one, batch);
 	return !page_mapped(page);
+}
+
+bool try_to_unmap(struct page *page)
+{
+	return try_to_unmap_batched(page, NULL);
 }

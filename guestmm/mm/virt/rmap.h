@@ -1,6 +1,7 @@
 /* Reverse map of anonymous pages: from a page to the PTEs that map it. [V4 R1] */
 #ifndef MM_RMAP_H
 #define MM_RMAP_H
+#include "arch/tlb.h"
 #include "mm/virt/mm.h"
 #include "mm/phys/page.h"
 
@@ -89,6 +90,22 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags);
 /** Replace every PTE of a locked page, by its swap entry if it is of the swap cache, by nothing if
  * it is a file's; a dirty PTE makes the page dirty. Returns true if no PTE is left. */
 bool try_to_unmap(struct page *page);
+/** The same, but the TLBs forget the entries only at tlb_batch_flush(). The page stays locked until
+ * then: it may not be written out, changed or freed. */
+struct tlb_batch;
+bool try_to_unmap_batched(struct page *page, struct tlb_batch *batch);
+/** An entry of mm at addr has been cleared: flush it, or add it to the batch. P held. */
+void unmap_flush(struct mm_struct *mm, unsigned long addr, struct tlb_batch *batch);
+/** Reclaim has cleared entries of mm whose flush may be still to come. Whoever looks at entries in
+ * order to unmap, protect, move or copy what they map calls this first: it must not take a cleared
+ * entry for one that no CPU can use any more. P held. */
+static inline void flush_tlb_batched_pending(struct mm_struct *mm)
+{
+	if (unlikely(mm->tlb_flush_batched)) {
+		flush_tlb_mm(mm);
+		mm->tlb_flush_batched = 0;
+	}
+}
 
 /** Unmap a locked page outside the swap cache for which madvise(MADV_FREE) was the last word: nobody
  * has written to it since, and only one PTE and the caller hold it. False: it is wanted. */

@@ -256,8 +256,7 @@ bool unmap_file_one(struct page *page, struct vm_area_struct *vma, unsigned long
 		goto out;
 	}
 	old = pte_get_and_clear(pte);
-	/* Before the dirty bit is believed: until then a CPU may write through its TLB. */
-	flush_tlb_page(mm, addr);
+	unmap_flush(mm, addr, arg); /* the D bit is right before that: see unmap_one() */
 	if (pte_dirty(old))
 		set_page_dirty(page);
 	trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),

@@ -2,6 +2,7 @@
  */
 #ifndef ARCH_TLB_H
 #define ARCH_TLB_H
+#include "lib/types.h"
 struct mm_struct;
 /** Forget one user page of `mm`, on every CPU that may have it. */
 void flush_tlb_page(struct mm_struct *mm, unsigned long addr);
@@ -9,6 +10,31 @@ void flush_tlb_page(struct mm_struct *mm, unsigned long addr);
 void flush_tlb_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 void flush_tlb_mm(struct mm_struct *mm);
 void flush_tlb_kernel_range(unsigned long start, unsigned long end);
+
+/** User entries to forget, of any address spaces, with one request for all of them. Whoever clears
+ * an entry adds it afterwards; until tlb_batch_flush() returns a CPU may still use the old one. */
+#define TLB_BATCH_MAX 33u
+struct tlb_batch {
+	u32 cpumask; /* CPUs that may have one of them */
+	u32 nr;	     /* entries; more than TLB_BATCH_MAX: forget everything */
+	struct {
+		const struct mm_struct *mm; /* compared, never followed: it may be gone by then */
+		unsigned long addr;
+	} entry[TLB_BATCH_MAX];
+};
+/** `cpumask`: the mm's, read after the entry was cleared. */
+static inline void tlb_batch_add(struct tlb_batch *b, const struct mm_struct *mm,
+				 unsigned long addr, u32 cpumask)
+{
+	b->cpumask |= cpumask;
+	if (b->nr < TLB_BATCH_MAX) {
+		b->entry[b->nr].mm = mm;
+		b->entry[b->nr].addr = addr;
+	}
+	b->nr++;
+}
+/** Flush what was added, if anything, and make the batch empty. */
+void tlb_batch_flush(struct tlb_batch *b);
 /** Fill the kernel half of a new top-level table so that it shares the kernel's lower tables. */
 void arch_pgd_init(void *pgd);
 /** Load `mm` (NULL: the kernel's own tables) into the current CPU. */
