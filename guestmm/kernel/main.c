@@ -22,6 +22,7 @@
 #include "lib/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/phys/compaction.h"
 #include "mm/phys/alloc.h"
 #include "mm/init.h"
 #include "mm/phys/memblock.h"
@@ -141,7 +142,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	mm_init();
 	processes_init();
 	syscalls_init();
-	if (kswapd_init() || flusher_init() || psi_init() || accessd_init() ||
+	if (kswapd_init() || kcompactd_init() || flusher_init() || psi_init() || accessd_init() ||
 	    kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");
 	cpu_idle();

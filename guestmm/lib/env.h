@@ -93,6 +93,23 @@ void cond_resched(void);
 		}                                      \
 	} while (0)
 
+/** The same for at most `ns` nanoseconds. Returns what was left of them, 0 when the time is over. */
+#define wait_event_timeout(wq, cond, ns)                 \
+	({                                               \
+		struct wait_entry _we;                   \
+		u64 _left = (ns);                        \
+		while (_left) {                          \
+			prepare_to_wait(wq, &_we);       \
+			if (cond) {                      \
+				finish_wait(wq, &_we);   \
+				break;                   \
+			}                                \
+			_left = schedule_timeout(_left); \
+			finish_wait(wq, &_we);           \
+		}                                        \
+		_left;                                   \
+	})
+
 /* Sleeping locks */
 struct mutex {
 	u32 locked;

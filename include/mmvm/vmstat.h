@@ -79,6 +79,14 @@
 	X(PGMIGRATE_SUCCESS, "pgmigrate_success")                         \
 	X(PGMIGRATE_FAIL, "pgmigrate_fail")                               \
 	X(COMPACT_STALL, "compact_stall")                                 \
+	X(COMPACTFAIL, "compact_fail")                                    \
+	X(COMPACTSUCCESS, "compact_success")                              \
+	X(COMPACTMIGRATE_SCANNED, "compact_migrate_scanned")              \
+	X(COMPACTFREE_SCANNED, "compact_free_scanned")                    \
+	X(COMPACTISOLATED, "compact_isolated")                            \
+	X(KCOMPACTD_WAKE, "compact_daemon_wake")                          \
+	X(KCOMPACTD_MIGRATE_SCANNED, "compact_daemon_migrate_scanned")    \
+	X(KCOMPACTD_FREE_SCANNED, "compact_daemon_free_scanned")          \
 	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned")               \
 	X(SWAP_RA, "swap_ra")                                             \
 	X(SWAP_RA_HIT, "swap_ra_hit")                                     \

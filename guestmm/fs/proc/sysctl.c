@@ -6,6 +6,7 @@
 #include "kernel/version.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/phys/compaction.h"
 #include "mm/phys/alloc.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/virt/aslr.h"
@@ -47,6 +48,9 @@ int proc_parse_decimal(const char *text, s64 *out)
 	X(min_free_kbytes, u64, min_free_kbytes, 0, 1 << 30, setup_per_zone_wmarks())            \
 	X(watermark_scale_factor, u64, watermark_scale_factor, 1, 3000, setup_per_zone_wmarks()) \
 	X(numa_stat, int, numa_stat, 0, 1, numa_stat_changed())                                  \
+	X(compaction_proactiveness, unsigned int, sysctl_compaction_proactiveness, 0, 100,       \
+	  compaction_proactiveness_changed())                                                    \
+	X(extfrag_threshold, unsigned int, sysctl_extfrag_threshold, 0, 1000, nothing())         \
 	X(dirty_background_ratio, unsigned int, dirty_background_ratio, 0, 100, nothing())       \
 	X(dirty_ratio, unsigned int, dirty_ratio, 0, 100, nothing())                             \
 	X(dirty_writeback_centisecs, unsigned int, dirty_writeback_centisecs, 0, 0x7fffffff,     \
@@ -147,6 +151,17 @@ static int show_reclaim_policy(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
+/* Linux's only value is 1. */
+static int set_compact_memory(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n != 1)
+		return -EINVAL;
+	compact_memory();
+	return 0;
+}
+
 static int show_randomize_va_space(struct report *r, const struct proc_ctx *ctx)
 {
 	report_printf(r, "%d\n", READ_ONCE(sysctl_randomize_va_space));
@@ -192,6 +207,7 @@ const struct proc_entry proc_sysctl_entries[] = {
 	 .write = set_nr_hugepages},
 	{"nr_overcommit_hugepages", PROC_SYS_VM, S_IFREG | 0644,
 	 .show = show_nr_overcommit_hugepages, .write = set_nr_overcommit_hugepages},
+	{"compact_memory", PROC_SYS_VM, S_IFREG | 0200, .write = set_compact_memory},
 	{"randomize_va_space", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_randomize_va_space,
 	 .write = set_randomize_va_space},
 	{"hostname", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_hostname},

@@ -241,6 +241,14 @@ struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migrate
 	return page ? page : take_fallback(z, order, migratetype);
 }
 
+unsigned int buddy_isolate(struct zone *z, struct page *page)
+{
+	const unsigned int order = page->order;
+
+	del_block(z, page, order);
+	return order;
+}
+
 /* Cut `nr` blocks of `order` from the front of a block of order `from`, nr <= its room; the rest
  * goes back as the largest aligned blocks. */
 static void cut(struct zone *z, struct page *page, unsigned int from, unsigned int order,

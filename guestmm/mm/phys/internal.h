@@ -91,8 +91,7 @@ static inline bool page_type_in_use(const struct page *p)
  */
 #define PAGEBLOCK_SHIFT (PAGEBLOCK_ORDER + 6)
 _Static_assert(sizeof(struct page) == 1 << (PAGEBLOCK_SHIFT - PAGEBLOCK_ORDER), "struct page");
-/** Type of the pageblock that holds the page. zone->lock, or a stale answer is good enough. Only
- * the first NR_PCP_MIGRATETYPES are in use. */
+/** Type of the pageblock that holds the page. zone->lock, or a stale answer is good enough. */
 static inline u8 *pageblock_type(const struct zone *z, const struct page *page)
 {
 	return (u8 *)(z->pageblock_map + ((unsigned long)page >> PAGEBLOCK_SHIFT));
@@ -106,6 +105,9 @@ struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migrate
 /** Take up to `nr` blocks onto `list` (tail), state PAGE_PCP for this CPU. Returns how many. */
 unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr,
 			     unsigned int migratetype, struct list_head *list);
+/** Take a given free block off its list. Returns its order; the pages are the caller's, their fields as
+ * they were. */
+unsigned int buddy_isolate(struct zone *z, struct page *page);
 /* Policy, pure. */
 /** Types to try in this order when `migratetype` has nothing; ends with NR_MIGRATETYPES. */
 const u8 *buddy_fallbacks(unsigned int migratetype);

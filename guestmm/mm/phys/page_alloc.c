@@ -6,7 +6,7 @@
  *     1. the per-CPU list of the first zone that fits              (tens of instructions)
  *     2. every zone of the zonelist above its low mark             get_page_from_freelist
  *     3. wake kswapd; again down to min, or deeper as flags allow  alloc_slowpath
- *     4. direct reclaim, retries, the OOM killer
+ *     4. direct compaction (for blocks), direct reclaim, retries, the OOM killer
  *
  * What the flags mean here [P5]:
  *   DIRECT_RECLAIM  may sleep: a call where sleeping is not allowed is a bug and panics.
@@ -29,6 +29,7 @@
 #include "lib/trace.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/memcg/memcg.h"
+#include "mm/phys/compaction.h"
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
@@ -244,6 +245,27 @@ static bool reclaim_could_help(pg_data_t *node, gfp_t gfp, unsigned int order)
 	return false;
 }
 
+/* Is the block missing only because memory is in pieces? Then make it, before pages are thrown out. */
+static struct page *alloc_direct_compact(pg_data_t *node, gfp_t gfp, unsigned int order,
+					 unsigned int alloc_flags, enum migrate_mode mode)
+{
+	enum compact_result ret;
+	struct page *page;
+
+	ret = try_to_compact_pages(node, gfp, order, mode);
+	if (ret == COMPACT_SKIPPED || ret == COMPACT_DEFERRED)
+		return NULL;
+	count_vm_event(COMPACT_STALL);
+	page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
+	if (page) {
+		count_vm_event(COMPACTSUCCESS);
+		compaction_defer_reset(page_zone(page), order, true);
+		return page;
+	}
+	count_vm_event(COMPACTFAIL);
+	return NULL;
+}
+
 static void warn_alloc(gfp_t gfp, unsigned int order)
 {
 	if (gfp & __GFP_NOWARN)
@@ -256,7 +278,7 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 {
 	const bool can_reclaim = gfp & __GFP_DIRECT_RECLAIM;
 	unsigned int no_progress = 0, alloc_flags;
-	bool drained = false, killed;
+	bool drained = false, compacted = false, killed;
 	unsigned long progress;
 	struct page *page;
 
@@ -273,6 +295,13 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 		if (!can_reclaim || (current_thread_info()->flags & TIF_MEMALLOC))
 			goto nopage;
 
+		/* May not do I/O: may hold what it would wait for. */
+		if (order && (gfp & __GFP_IO) && !compacted) {
+			compacted = true;
+			page = alloc_direct_compact(node, gfp, order, alloc_flags, MIGRATE_ASYNC);
+			if (page)
+				return page;
+		}
 		count_vm_event(ALLOCSTALL);
 		progress = try_to_free_pages(gfp, order);
 		page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
@@ -284,6 +313,12 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 			lru_add_drain_all();
 			drain_all_pages();
 			page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
+			if (page)
+				return page;
+		}
+		if (order && (gfp & (__GFP_IO | __GFP_NORETRY)) == __GFP_IO) {
+			page = alloc_direct_compact(node, gfp, order, alloc_flags,
+						    MIGRATE_SYNC_LIGHT);
 			if (page)
 				return page;
 		}

@@ -14,7 +14,6 @@ enum migratetype {
 	MIGRATE_UNMOVABLE,
 	MIGRATE_MOVABLE,
 	MIGRATE_RECLAIMABLE,
-	MIGRATE_HIGHATOMIC,
 	MIGRATE_CMA,
 	NR_MIGRATETYPES
 };
@@ -55,7 +54,8 @@ struct zone {
 					   */
 	struct per_cpu_pages pcp[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone *shared; /* levels: zone->shared->stat[], relaxed atomics */
-	u64 nr_highatomic;
+	/* Deferral of compaction (compaction.c, I2); relaxed. */
+	unsigned int compact_considered, compact_defer_shift, compact_order_failed;
 };
 
 /** A zonelist entry array ends with NULL. */

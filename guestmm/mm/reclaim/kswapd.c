@@ -13,6 +13,7 @@
  */
 #include "lib/format.h"
 #include "lib/trace.h"
+#include "mm/phys/compaction.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
 
@@ -103,6 +104,7 @@ static int kswapd(void *arg)
 			balance_pgdat(node, order, highest);
 			psi_memstall_leave();
 			/* One try for large blocks: more reclaim would not join what is apart. */
+			wakeup_kcompactd(node, order, highest);
 			order = 0;
 		}
 	}

@@ -3,11 +3,12 @@
  * walk or read the free lists under zone->lock, a zone at a time: each line is true, the table as a
  * whole is not a snapshot.
  */
+#include "mm/phys/compaction.h"
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 
 static const char *const type_name[NR_MIGRATETYPES] = {"Unmovable", "Movable", "Reclaimable",
-						       "HighAtomic", "CMA"};
+						       "CMA"};
 
 static void zone_label(struct report *r, const struct zone *z)
 {
@@ -124,4 +125,33 @@ void report_zoneinfo(struct report *r)
 {
 	for (unsigned int i = 0; i < nr_zones; i++)
 		one_zone(r, zone_table[i]);
+}
+
+static void frag_report(struct report *r,
+			int (*index)(const struct frag_info *f, unsigned int order))
+{
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		const struct zone *z = zone_table[i];
+
+		zone_label(r, z);
+		report_printf(r, " ");
+		for (unsigned int o = 0; o < NR_ORDERS; o++) {
+			struct frag_info f = fragmentation_info(z, o);
+			int n = index(&f, o);
+
+			report_printf(r, "%s%d.%03d ", n < 0 ? "-" : "", (n < 0 ? -n : n) / 1000,
+				      (n < 0 ? -n : n) % 1000);
+		}
+		report_printf(r, "\n");
+	}
+}
+
+void report_extfrag_index(struct report *r)
+{
+	frag_report(r, fragmentation_index);
+}
+
+void report_unusable_index(struct report *r)
+{
+	frag_report(r, unusable_index);
 }

@@ -79,13 +79,16 @@ static void account(const struct kmem_cache *c, const struct slab *slab, s64 sig
 /* A new slab, every object free, on no list. Called without locks. */
 static struct slab *new_slab(struct kmem_cache *c, gfp_t gfp)
 {
-	gfp_t try = (gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP) & ~(gfp_t)__GFP_NOFAIL;
 	unsigned int order = c->order;
 	struct page *page = NULL;
 	struct slab *slab;
+	gfp_t try;
 	char *obj;
 	u32 n;
 
+	if (c->flags & SLAB_RECLAIM_ACCOUNT)
+		gfp |= __GFP_RECLAIMABLE; /* a shrinker empties it: to its like */
+	try = (gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP) & ~(gfp_t)__GFP_NOFAIL;
 	if (order > c->min_order)
 		page = alloc_pages_type(try, order, PAGE_SLAB);
 	if (!page) {
