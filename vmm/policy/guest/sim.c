@@ -128,7 +128,7 @@ static u64 evict(struct isolated *iso)
 		case PAGE_RECLAIM:
 			sim.shadow[page - sim.page] = workingset_eviction(page);
 			page->refcount = 0;
-			page->flags &= PAGE_PLACE_MASK;
+			page->flags &= PAGE_FORGET_MASK;
 			sim.resident--;
 			sim.out->evictions++;
 			freed++;
