@@ -164,7 +164,7 @@ static void flush_batch_here(const struct tlb_batch *b, bool remote)
 {
 	const struct thread_info *ti = current_thread_info();
 	const struct mm_struct *mm = loaded_mm[ti->cpu];
-	unsigned int n = min(b->nr, TLB_BATCH_MAX);
+	unsigned int n = min(b->nr, TLB_BATCH_MAX), flushed = 0;
 
 	if (!mm)
 		return;
@@ -180,10 +180,11 @@ static void flush_batch_here(const struct tlb_batch *b, bool remote)
 	for (unsigned int i = 0; i < n; i++) {
 		if (b->entry[i].mm != mm)
 			continue;
-		if (!remote)
-			count_vm_event(NR_TLB_LOCAL_FLUSH_ONE);
+		flushed++;
 		invlpg(b->entry[i].addr);
 	}
+	if (!remote)
+		count_vm_events(NR_TLB_LOCAL_FLUSH_ONE, flushed);
 }
 
 static void flush_batch_remote(void *arg)

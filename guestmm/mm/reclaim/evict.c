@@ -25,8 +25,8 @@
  *     a CPU may still read and write it, so it may not be written out, compared or freed. Others
  *     that clear, move or copy entries flush what is pending (flush_tlb_batched_pending()).
  *
- * Locks: no spinlock is held on entry. Takes page locks (trylock, up to 32 at a time), then those of rmap, swap and the
- * page cache.
+ * Locks: no spinlock is held on entry. Takes page locks (trylock, up to 32 at a time), then those of
+ * rmap, swap and the page cache.
  */
 #include "lib/trace.h"
 #include "mm/reclaim/lru.h"
