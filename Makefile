@@ -128,21 +128,36 @@ $(HV_TEST): $B/tests/%: $B/san/tests/%.o $(S_OBJ) $(P_ALL)
 	@mkdir -p $(@D); echo "  LD [S]  $@"
 	$Q$(CC) $(SAN) -o $@ $^ -lcunit $(VMM_LIBS)
 
-# libFuzzer targets are built from sources with clang: tests/fuzz/mm_*.c against mm/, others against devices/.
-FUZZFLAGS := -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -D_GNU_SOURCE
-$B/fuzz/mm_%: tests/fuzz/mm_%.c $(H_SRC) | $B/.setup
-	@mkdir -p $(@D); echo "  FUZZ    $@"
-	$Qclang $(FUZZFLAGS) -DMMVM_GUEST -DMMVM_HOSTED -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing -o $@ $< $(H_SRC)
-$B/fuzz/%: tests/fuzz/%.c $(wildcard devices/*.c devices/*.h) | $B/.setup
-	@mkdir -p $(@D); echo "  FUZZ    $@"
-	$Qclang $(FUZZFLAGS) -I. -Ivmm -o $@ $< $(wildcard devices/*.c) -lpthread
+# libFuzzer targets are built with clang: tests/fuzz/mm_*.c against mm/, vmm_*.c against the VMM, others against devices/.
+Z_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+Z_CFLAGS := -g -O1 -std=gnu11 $(Z_SAN) -fsanitize=fuzzer-no-link -Iinclude -D_GNU_SOURCE
+Z_HOSTED := -DMMVM_GUEST -DMMVM_HOSTED -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing
+Z_MM := $(H_SRC:%.c=$B/fuzzobj/hosted/%.o)
+Z_VMM := $(patsubst %.c,$B/fuzzobj/vmm/%.o,$(filter-out vmm/main.c,$(VMM_SRC)))
+$B/fuzzobj/hosted/%.o: %.c | $B/.setup
+	@mkdir -p $(@D); echo "  CC [Z]  $<"
+	$Qclang $(Z_CFLAGS) $(Z_HOSTED) $(DEP) -c -o $@ $<
+$B/fuzzobj/vmm/%.o: %.c | $B/.setup
+	@mkdir -p $(@D); echo "  CC [Z]  $<"
+	$Qclang $(Z_CFLAGS) -I. -Ivmm -pthread $(DEP) -c -o $@ $<
+$B/fuzz/mm_%: $B/fuzzobj/hosted/tests/fuzz/mm_%.o $(Z_MM)
+	@mkdir -p $(@D); echo "  LD [Z]  $@"
+	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^
+$B/fuzz/vmm_%: $B/fuzzobj/vmm/tests/fuzz/vmm_%.o $(Z_VMM)
+	@mkdir -p $(@D); echo "  LD [Z]  $@"
+	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^ $(VMM_LIBS)
+$B/fuzz/%: $B/fuzzobj/vmm/tests/fuzz/%.o $(patsubst %.c,$B/fuzzobj/vmm/%.o,$(wildcard devices/*.c))
+	@mkdir -p $(@D); echo "  LD [Z]  $@"
+	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^ -lpthread
 
-# Runs the tests with limits that a busy machine does not change.
-$B/tests/limit: tests/limit.c vmm/machine/own_time.c vmm/machine/own_time.h | $B/.setup
-	@mkdir -p $(@D); echo "  CC      $<"
-	$Q$(CC) $(COMMON) -D_GNU_SOURCE -Ivmm -o $@ tests/limit.c vmm/machine/own_time.c
+# The chaos kernel: a hostile guest (tests/vm/chaos.sh)
+$B/tests/chaos.elf: tests/chaos/chaos.c tests/chaos/chaos.lds $(wildcard include/mmvm/*.h) | $B/.setup
+	@mkdir -p $(@D); echo "  CC [G]  $<"
+	$Q$(CC) $(COMMON) -O1 -Wno-missing-prototypes -ffreestanding -nostdlib -static -fno-pie -no-pie -mcmodel=kernel -mno-red-zone \
+	  -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+	  -fno-tree-loop-distribute-patterns -Wl,--build-id=none,-z,max-page-size=4096,-z,noexecstack,-T,tests/chaos/chaos.lds -o $@ $<
 
-unit: $(HM_TEST) $(HV_TEST) $B/tests/limit
+unit: $(HM_TEST) $(HV_TEST) $B/tests/limit $B/tests/chaos.elf
 fuzzers: $(FUZZ)
 programs: $(L_PROG)
 setup: $B/.setup
@@ -161,9 +176,19 @@ lab: all lab-image
 	$B/mmvm $(firstword $(ARGS)) --accel lab $(wordlist 2,99,$(ARGS))
 # Fuzz at length: FUZZ_SECONDS each
 FUZZ_SECONDS ?= 600
+# SHARD=K/N: every N-th target, from the K-th on. FUZZ_ONLY=NAME: one of them.
+SHARD ?= 1/1
+FUZZ_ONLY ?=
 fuzz: fuzzers
-	@for f in $(FUZZ); do mkdir -p $B/corpus/$$(basename $$f) && \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $B/corpus/$$(basename $$f) || exit 1; done
+	@k=$(word 1,$(subst /, ,$(SHARD))); n=$(word 2,$(subst /, ,$(SHARD))); i=0; for f in $(FUZZ); do t=$$(basename $$f); \
+	  i=$$((i + 1)); [ $$(((i - k) % n)) = 0 ] || continue; [ -z "$(FUZZ_ONLY)" ] || [ "$(FUZZ_ONLY)" = $$t ] || continue; \
+	  mkdir -p $B/corpus/$$t tests/fuzz/corpus/$$t; echo "  FUZZ    $$t"; \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $B/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+
+# Planted bugs (doc/mutation.md): does each get caught, with the right words?
+ONLY ?=
+mutation: all unit lab-image
+	tests/mutation/run.py $B --shard $(SHARD) $(if $(ONLY),--only $(ONLY))
 
 # Format, warnings as errors under clang as well, cppcheck.
 ALL_C = $(shell find vmm devices guestmm include user tests images -name '*.[ch]')
@@ -232,5 +257,5 @@ docs: all
 clean:
 	rm -rf $B
 
-.PHONY: install uninstall deb docs all unit fuzzers programs setup run test bench lab fuzz check clean lab-image
+.PHONY: mutation install uninstall deb docs all unit fuzzers programs setup run test bench lab fuzz check clean lab-image
 -include $(shell find $B -name '*.d' 2>/dev/null)

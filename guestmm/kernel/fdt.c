@@ -45,7 +45,10 @@ struct boot_info boot_info;
 
 static u32 be32(const void *p)
 {
-	return __builtin_bswap32(*(const u32 *)p);
+	u32 v;
+
+	memcpy(&v, p, sizeof(v)); /* a foreign tree may be aligned as it likes */
+	return __builtin_bswap32(v);
 }
 /* A number of one or two cells. */
 static u64 prop_u64(const struct prop *p)

@@ -285,6 +285,27 @@ static void failed_forks_leave_no_objects(void)
 	check_all();
 }
 
+static void free_twice(void *arg)
+{
+	swp_entry_t e = *(swp_entry_t *)arg;
+
+	swap_free(e);
+	swap_free(e);
+}
+
+static void a_slot_is_freed_once(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(1, &at);
+	swp_entry_t e;
+
+	swap_out(mm);
+	e = pte_to_swp_entry(pte_read(walk_pte(mm->pgd, at)));
+	CU_ASSERT(host_panics(free_twice, &e, "freed, but its byte is"));
+	mmput(mm);
+	check_all();
+}
+
 static void shared_memory_counts_for_the_oom_killer(void)
 {
 	struct mm_struct *small = mm_alloc(), *big = mm_alloc();
@@ -320,6 +341,7 @@ int main(void)
 		{"pages outlive their first mapper", pages_outlive_their_first_mapper},
 		{"GFP_NOIO starts no I/O", noio_starts_no_io},
 		{"failed forks leave no objects", failed_forks_leave_no_objects},
+		{"a swap slot is freed once", a_slot_is_freed_once},
 		{"shared memory counts for the OOM killer",
 		 shared_memory_counts_for_the_oom_killer},
 	};

@@ -136,13 +136,15 @@ static void test_whole_image_is_cheap(void)
 	build();
 	CU_ASSERT_EQUAL(run(), 0);
 	CU_ASSERT_TRUE(im.r.steps > 0);
-	CU_ASSERT_TRUE(im.r.steps < MAX_STEPS / 64);
+	CU_ASSERT_TRUE(im.r.steps < MAX_STEPS / 32);
 }
 
-static uint64_t steps_left;
+static uint64_t steps_left, asked;
 
+/** Asked once for each step, whatever it costs. */
 static bool out_of_time(void *arg)
 {
+	asked++;
 	return steps_left-- == 0;
 }
 
@@ -159,12 +161,15 @@ static void test_late(void)
 	build();
 	src.cr3 = im.cr3;
 	src.root_gva = GVA(root);
-	CU_ASSERT_EQUAL(run(), 0);
-	all = im.r.steps;
+	steps_left = UINT64_MAX;
+	asked = 0;
+	CU_ASSERT_EQUAL(audit_memory(&src, &im.r), 0);
+	all = asked;
+	CU_ASSERT_TRUE(all > 20 && im.r.steps >= all);
 	for (uint64_t n = 0; n < all; n++) {
 		steps_left = n;
 		CU_ASSERT_EQUAL(audit_memory(&src, &im.r), -ECANCELED);
-		CU_ASSERT_EQUAL(im.r.steps, n);
+		CU_ASSERT_TRUE(im.r.steps >= n);
 		CU_ASSERT_EQUAL(steps_left, UINT64_MAX);
 	}
 	steps_left = all;

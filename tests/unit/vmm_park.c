@@ -33,6 +33,7 @@ struct thread {
 	bool signalled; /* in the guest, and a signal came */
 	bool in_guest;
 	unsigned int asks; /* pauses still to ask for */
+	bool asking;	   /* has asked for one, and waits */
 	uint64_t stack_pointer;
 };
 
@@ -149,10 +150,13 @@ static void look(struct machine_vcpu *v)
 	struct thread *t = &w.thread[w.current];
 
 	t->asks--;
+	t->asking = true;
 	if (model_pause_others(v)) {
+		t->asking = false;
 		w.cancelled++;
 		return;
 	}
+	t->asking = false;
 	w.looked = true;
 	for (int step = 0; step < 2; step++) {
 		for (unsigned int i = 0; i < w.nr - 1; i++)
@@ -318,6 +322,19 @@ static void step(unsigned int i)
 	swapcontext(&scheduler, &w.thread[i].context);
 }
 
+/** A pause that only the machine's end would bring forward. */
+static bool pause_is_stuck(void)
+{
+	bool asking = false;
+
+	for (unsigned int i = 0; i < w.nr - 1; i++) {
+		if (can_go_on(i))
+			return false;
+		asking |= w.thread[i].asking;
+	}
+	return asking && !w.m.quit;
+}
+
 /** One run: follow `choice`, then the first thread that can go on, until an old state or the end.
  * Returns the number of choices made; those that have a sibling left are in choice[]. */
 static unsigned int run_once(unsigned char *choice, unsigned int depth)
@@ -327,6 +344,10 @@ static unsigned int run_once(unsigned char *choice, unsigned int depth)
 	for (d = 0; d < MAX_DEPTH; d++) {
 		unsigned int i = d < depth ? choice[d] : 0;
 
+		if (pause_is_stuck()) {
+			wrong = "a pause waits for ever (K2)";
+			return d;
+		}
 		while (i < w.nr && !can_go_on(i))
 			i++;
 		if (i == w.nr) {

@@ -72,7 +72,8 @@ static void test_find(void)
 		/* The size bit means nothing in the upper levels. */
 		memory[1][low / guest_level_size(levels - 1) % 512] |= LARGE;
 		map(&t, low, 1, 0x600000 | P | LARGE);
-		CU_ASSERT_EQUAL(guest_tables_find(&t, low, &leaf), 0);
+		CU_ASSERT_EQUAL_FATAL(guest_tables_find(&t, low, &leaf), 0);
+		CU_ASSERT_EQUAL(leaf.level, 1);
 	}
 }
 

@@ -105,8 +105,15 @@ struct audit_subject {
 	void (*free)(struct audit *a);
 };
 
-/** Take a step of the budget. False: the audit is over, return. */
-bool audit_step(struct audit *a);
+/** Take n steps of the budget: what costs as much as n links of a list. False: the audit is over,
+ * return. */
+bool audit_steps(struct audit *a, unsigned int n);
+static inline bool audit_step(struct audit *a)
+{
+	return audit_steps(a, 1);
+}
+#define STEPS_OF_A_NODE	 16u /* of a tree: 64 slots */
+#define STEPS_OF_A_TABLE 16u /* 512 entries, most of them empty */
 
 /** Note a finding. */
 void audit_find(struct audit *a, enum mmvm_audit_finding kind, const char *fmt, ...)

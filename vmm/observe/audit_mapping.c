@@ -127,7 +127,7 @@ static void walk_node(struct audit *a, struct tree *t, uint64_t gva, uint32_t sh
 	uint64_t slots[RADIX_SLOTS];
 	uint32_t claimed;
 
-	if (!audit_step(a))
+	if (!audit_steps(a, STEPS_OF_A_NODE))
 		return;
 	if (audit_read(a, gva + l->node_shift_offset, &claimed, 4) || claimed != shift ||
 	    audit_read(a, gva + l->node_slots_offset, slots, sizeof(slots))) {

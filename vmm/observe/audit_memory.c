@@ -9,7 +9,7 @@
 
 /* ---- guest memory --------------------------------------------------------------------------- */
 
-bool audit_step(struct audit *a)
+bool audit_steps(struct audit *a, unsigned int n)
 {
 	const struct audit_source *src = a->src;
 
@@ -17,10 +17,10 @@ bool audit_step(struct audit *a)
 		return false;
 	if (src->late && src->late(src->late_arg))
 		a->over = a->late = true;
-	else if (!a->budget)
+	else if (a->budget < n)
 		a->over = true;
 	else
-		a->out->steps++, a->budget--;
+		a->out->steps += n, a->budget -= n;
 	if (a->over && !a->late)
 		audit_find(a, AUDIT_BUDGET,
 			   "more lists, tables and trees than fit into %" PRIu64 " frames",

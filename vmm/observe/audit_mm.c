@@ -145,7 +145,7 @@ static bool enter_table(struct audit *a, struct space *s, uint64_t pfn, uint64_t
 {
 	uint32_t i = frame_index(a, pfn);
 
-	if (!audit_step(a))
+	if (!audit_steps(a, STEPS_OF_A_TABLE))
 		return false;
 	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
 		audit_find(a, AUDIT_PGTABLE,
