@@ -32,6 +32,13 @@ typedef void (*device_sink_fn)(void *arg, const void *bytes, size_t len);
 struct device *serial_create(const struct device_env *env, device_sink_fn sink, void *arg);
 /** Bytes typed at the console. Returns how many were taken (the rest did not fit). */
 size_t serial_input(struct device *dev, const void *bytes, size_t len);
+/** A break after the bytes taken so far; until the guest has read it no more are taken. */
+void serial_break(struct device *dev);
+/** CTS has changed: an interrupt for who has asked for modem status. */
+void serial_modem_change(struct device *dev);
+/** Call `room` (from a vCPU's thread, no lock held) when serial_input() could not take all and could
+ * now. `gated`: take nothing while the guest has not enabled its receive interrupt. */
+void serial_on_room(struct device *dev, bool gated, void (*room)(void *arg), void *arg);
 
 /* ---- testchan.c: test channel, 4 ports ---------------------------- */
 /**

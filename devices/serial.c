@@ -9,8 +9,14 @@
  *                      |                    |
  *                   RDI pending          THRE pending    -- IER --> IIR --> edge on the line
  *
+ * With the FIFO on, IIR tells whether a whole trigger level of bytes waits (RDI) or fewer (character
+ * timeout): a driver may read a level without looking at LSR between, one exit a byte instead of two.
+ * A break comes after the bytes that were typed before it. serial_modem_change() is a change of CTS: a
+ * driver that asked for modem status looks at what has changed about its peer (the window's size).
+ *
  * I1. The line is edge triggered: an edge is sent when a condition becomes pending and enabled, and
  *     again for each further byte, so that no wake-up is lost when the guest reads IIR meanwhile.
+ * I2. Who could not put bytes in is called back (serial_on_room) once there is room again.
  *
  * Locks: s->lock protects every register and the ring. The sink is called under it, which keeps
  * bytes of several vCPUs in order; the interrupt is raised after it is dropped.
@@ -33,6 +39,13 @@ struct serial {
 	uint8_t ier, lcr, mcr, scr, fcr, dll, dlm;
 	bool thre_pending; /* THR became empty and IIR has not told yet */
 	bool overrun;
+	bool gated;	 /* take input only while the guest has asked for RDI */
+	bool starved;	 /* somebody has input that was not taken */
+	bool brk;	 /* a break waits in the ring... */
+	uint32_t brk_at; /* ...before the byte of this number */
+	bool cts_changed;
+	void (*room)(void *arg); /* I2; NULL: nobody waits */
+	void *room_arg;
 	uint8_t rx[SERIAL_RX];
 	unsigned int rx_head, rx_tail; /* free-running; head - tail bytes are waiting */
 };
@@ -42,15 +55,37 @@ static unsigned int rx_waiting(const struct serial *s)
 	return s->rx_head - s->rx_tail;
 }
 
+static bool break_next(const struct serial *s)
+{
+	return s->brk && s->brk_at == s->rx_tail;
+}
+
+/* Bytes that may be read without looking at LSR between. */
+static unsigned int rx_ready(const struct serial *s)
+{
+	return s->brk ? s->brk_at - s->rx_tail : rx_waiting(s);
+}
+
+static unsigned int trigger_level(const struct serial *s)
+{
+	static const uint8_t level[] = {1, 4, 8, 14};
+
+	return s->fcr & UART_FCR_ENABLE_FIFO ? level[s->fcr >> 6] : 1;
+}
+
 /* Identification of the most urgent pending and enabled condition. */
 static uint8_t pending_iir(const struct serial *s)
 {
-	if ((s->ier & UART_IER_RLSI) && s->overrun)
+	if ((s->ier & UART_IER_RLSI) && (s->overrun || break_next(s)))
 		return UART_IIR_RLSI;
-	if ((s->ier & UART_IER_RDI) && rx_waiting(s))
+	if ((s->ier & UART_IER_RDI) && rx_ready(s) >= trigger_level(s))
 		return UART_IIR_RDI;
+	if ((s->ier & UART_IER_RDI) && (rx_waiting(s) || break_next(s)))
+		return UART_IIR_RX_TIMEOUT;
 	if ((s->ier & UART_IER_THRI) && s->thre_pending)
 		return UART_IIR_THRI;
+	if ((s->ier & UART_IER_MSI) && s->cts_changed)
+		return UART_IIR_MSI;
 	return UART_IIR_NO_INT;
 }
 
@@ -75,7 +110,9 @@ static uint8_t read_lsr(struct serial *s)
 {
 	uint8_t lsr = UART_LSR_TEMT | UART_LSR_THRE;
 
-	if (rx_waiting(s))
+	if (break_next(s))
+		lsr |= UART_LSR_DR | UART_LSR_BI;
+	else if (rx_waiting(s))
 		lsr |= UART_LSR_DR;
 	if (s->overrun)
 		lsr |= UART_LSR_OE;
@@ -84,12 +121,13 @@ static uint8_t read_lsr(struct serial *s)
 }
 
 /* In loop-back the modem outputs come back as inputs; otherwise a peer is there and ready. */
-static uint8_t read_msr(const struct serial *s)
+static uint8_t read_msr(struct serial *s)
 {
-	uint8_t msr = 0;
+	uint8_t msr = s->cts_changed ? UART_MSR_DCTS : 0;
 
+	s->cts_changed = false; /* cleared by reading */
 	if (!(s->mcr & UART_MCR_LOOP))
-		return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
+		return msr | UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
 	if (s->mcr & UART_MCR_DTR)
 		msr |= UART_MSR_DSR;
 	if (s->mcr & UART_MCR_RTS)
@@ -112,10 +150,29 @@ static uint8_t read_iir(struct serial *s)
 	return iir;
 }
 
+/* A byte leaves the ring; a break reads as 0. */
+static uint8_t read_rbr(struct serial *s)
+{
+	if (break_next(s)) {
+		s->brk = false;
+		return 0;
+	}
+	return rx_waiting(s) ? s->rx[s->rx_tail++ % SERIAL_RX] : 0;
+}
+
+/* Is it time to call who waits for room? Then the caller calls, after dropping the lock. */
+static bool take_room(struct serial *s)
+{
+	if (!s->starved || rx_waiting(s) > SERIAL_RX / 2 || (s->gated && !(s->ier & UART_IER_RDI)))
+		return false;
+	s->starved = false;
+	return s->room != NULL;
+}
+
 static void serial_read(struct device *dev, uint64_t offset, unsigned int size, void *data)
 {
 	struct serial *s = container_of(dev, struct serial, dev);
-	bool dlab, raise = false;
+	bool dlab, raise = false, room = false;
 	uint8_t v = 0;
 
 	if (size != 1 || offset >= SERIAL_PORTS) {
@@ -128,9 +185,10 @@ static void serial_read(struct device *dev, uint64_t offset, unsigned int size, 
 	case UART_RX:
 		if (dlab) {
 			v = s->dll;
-		} else if (rx_waiting(s)) {
-			v = s->rx[s->rx_tail++ % SERIAL_RX];
-			raise = rx_waiting(s) && wants_irq(s);
+		} else {
+			v = read_rbr(s);
+			raise = (rx_waiting(s) || break_next(s)) && wants_irq(s);
+			room = take_room(s);
 		}
 		break;
 	case UART_IER:
@@ -159,6 +217,8 @@ static void serial_read(struct device *dev, uint64_t offset, unsigned int size, 
 	*(uint8_t *)data = v;
 	if (raise)
 		device_raise_irq(dev);
+	if (room)
+		s->room(s->room_arg);
 }
 
 static void write_thr(struct serial *s, uint8_t v)
@@ -173,7 +233,7 @@ static void write_thr(struct serial *s, uint8_t v)
 static void serial_write(struct device *dev, uint64_t offset, unsigned int size, const void *data)
 {
 	struct serial *s = container_of(dev, struct serial, dev);
-	bool dlab, raise = false;
+	bool dlab, raise = false, room = false;
 	uint8_t v;
 
 	if (size != 1 || offset >= SERIAL_PORTS) {
@@ -203,11 +263,15 @@ static void serial_write(struct device *dev, uint64_t offset, unsigned int size,
 			s->thre_pending = true;
 		s->ier = v & 0x0f;
 		raise = wants_irq(s);
+		room = take_room(s);
 		break;
 	case UART_FCR:
 		s->fcr = v;
-		if (v & UART_FCR_CLEAR_RCVR)
+		if (v & UART_FCR_CLEAR_RCVR) {
 			s->rx_tail = s->rx_head;
+			s->brk = false;
+			room = take_room(s);
+		}
 		break;
 	case UART_LCR:
 		s->lcr = v;
@@ -224,22 +288,66 @@ static void serial_write(struct device *dev, uint64_t offset, unsigned int size,
 	pthread_mutex_unlock(&s->lock);
 	if (raise)
 		device_raise_irq(dev);
+	if (room)
+		s->room(s->room_arg);
 }
 
+/* What is typed while the ring is full waits outside: no overrun. */
 size_t serial_input(struct device *dev, const void *bytes, size_t len)
 {
 	struct serial *s = container_of(dev, struct serial, dev);
+	bool closed, raise;
 	size_t taken = 0;
-	bool raise;
 
 	pthread_mutex_lock(&s->lock);
-	while (taken < len && rx_put(s, ((const uint8_t *)bytes)[taken]))
-		taken++;
-	raise = wants_irq(s);
+	closed = s->brk || (s->gated && !(s->ier & UART_IER_RDI));
+	while (!closed && taken < len && rx_waiting(s) < SERIAL_RX)
+		rx_put(s, ((const uint8_t *)bytes)[taken++]);
+	if (taken < len)
+		s->starved = true;
+	raise = taken && wants_irq(s);
 	pthread_mutex_unlock(&s->lock);
 	if (raise)
 		device_raise_irq(dev);
 	return taken;
+}
+
+void serial_break(struct device *dev)
+{
+	struct serial *s = container_of(dev, struct serial, dev);
+	bool raise;
+
+	pthread_mutex_lock(&s->lock);
+	s->brk = true;
+	s->brk_at = s->rx_head;
+	raise = wants_irq(s);
+	pthread_mutex_unlock(&s->lock);
+	if (raise)
+		device_raise_irq(dev);
+}
+
+void serial_modem_change(struct device *dev)
+{
+	struct serial *s = container_of(dev, struct serial, dev);
+	bool raise;
+
+	pthread_mutex_lock(&s->lock);
+	s->cts_changed = true;
+	raise = wants_irq(s);
+	pthread_mutex_unlock(&s->lock);
+	if (raise)
+		device_raise_irq(dev);
+}
+
+void serial_on_room(struct device *dev, bool gated, void (*room)(void *arg), void *arg)
+{
+	struct serial *s = container_of(dev, struct serial, dev);
+
+	pthread_mutex_lock(&s->lock);
+	s->gated = s->starved = gated; /* the first call says that input is wanted */
+	s->room = room;
+	s->room_arg = arg;
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void serial_reset(struct device *dev)
@@ -248,7 +356,7 @@ static void serial_reset(struct device *dev)
 
 	pthread_mutex_lock(&s->lock);
 	s->ier = s->lcr = s->mcr = s->scr = s->fcr = s->dll = s->dlm = 0;
-	s->thre_pending = s->overrun = false;
+	s->thre_pending = s->overrun = s->brk = s->cts_changed = false;
 	s->rx_head = s->rx_tail = 0;
 	pthread_mutex_unlock(&s->lock);
 }

@@ -15,8 +15,12 @@
  * itself on the outer one. Their sum is kept in OWN_TIME_FILE (vmm/machine/own_time.h), so that time
  * limits inside follow what was possible and not the outer machine's load.
  *
+ *   ttyS2   standard input of the command, when it has one: records of a kind, a length (u16) and
+ *           data. 'd' bytes, 'e' the end, 'w' rows and columns of the terminal (2 u16). No more bytes
+ *           come than "in N" on the control port has asked for, so no buffer overflows on the way.
+ *
  *   /job       what to do: NUL-terminated strings
- *                mode ("live" or "sealed"), working directory,
+ *                mode ("live" or "sealed"), input ("none", "pipe", "tty"), working directory,
  *                count, arguments...  count, environment...  count, files to hand back...
  *                a random name for new files there
  *                count, shares: "ro" or "rw" and the folder, in turn; those with others in them first
@@ -26,6 +30,7 @@
  *              sealed: what the archive brought, so that no file traffic disturbs a count; files to
  *              hand back are copied out through 9p when the command has ended.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,6 +43,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -259,7 +265,121 @@ static void hand_back(const char *path, const char *suffix, time_t since)
 	close(in);
 }
 
-static pid_t start(const char *cwd, char **argv, char **envp, const int out[2], const int err[2])
+/* ---- standard input ------------------------------------------------------------------------- */
+
+#define INPUT_ROOM 2048 /* bytes on their way at most */
+
+struct input {
+	int port;     /* ttyS2, or -1: the command has no input */
+	int to, from; /* the command's end is `from`; to < 0: the end has come */
+	bool tty, has_ended;
+	unsigned char head[3]; /* of the record that is arriving */
+	unsigned int head_len, left, nr_size;
+	uint16_t size[2];
+	char buf[INPUT_ROOM]; /* arrived, not yet passed on */
+	unsigned int len;
+};
+
+static void input_open(struct input *in, const char *kind)
+{
+	struct termios t;
+	int fd[2], zero = 0;
+
+	memset(in, 0, sizeof(*in));
+	in->port = in->to = -1;
+	if (!strcmp(kind, "none")) {
+		in->from = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		return;
+	}
+	in->tty = !strcmp(kind, "tty");
+	in->port = open("/dev/ttyS2", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (in->port < 0 || tcgetattr(in->port, &t))
+		fail("ttyS2: %s", strerror(errno));
+	cfmakeraw(&t);
+	t.c_cflag |= CLOCAL | CREAD;
+	cfsetspeed(&t, B115200);
+	if (tcsetattr(in->port, TCSANOW, &t))
+		fail("ttyS2: %s", strerror(errno));
+	if (in->tty) {
+		mkdir("/dev/pts", 0755);
+		mount("devpts", "/dev/pts", "devpts", 0, "ptmxmode=0666");
+		in->to = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+		if (in->to < 0 || ioctl(in->to, TIOCSPTLCK, &zero))
+			fail("no pseudo-terminal: %s", strerror(errno));
+		in->from = ioctl(in->to, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (in->from < 0)
+			fail("no pseudo-terminal: %s", strerror(errno));
+	} else {
+		if (pipe2(fd, O_CLOEXEC))
+			fail("pipe: %s", strerror(errno));
+		in->from = fd[0];
+		in->to = fd[1];
+		fcntl(in->to, F_SETPIPE_SZ, 4096);
+		fcntl(in->to, F_SETFL, O_NONBLOCK);
+	}
+}
+
+static void input_record_done(struct input *in)
+{
+	struct winsize w = {.ws_row = in->size[0], .ws_col = in->size[1]};
+
+	in->head_len = 0;
+	if (in->head[0] == 'e')
+		in->has_ended = true;
+	else if (in->head[0] == 'w' && in->tty)
+		ioctl(in->to, TIOCSWINSZ, &w);
+}
+
+static void input_byte(struct input *in, unsigned char c)
+{
+	if (in->head_len < 3) {
+		in->head[in->head_len++] = c;
+		if (in->head_len < 3)
+			return;
+		in->left = in->head[1] | (unsigned int)in->head[2] << 8;
+		in->nr_size = 0;
+		if (!in->left)
+			input_record_done(in);
+		return;
+	}
+	if (in->head[0] == 'd' && in->len < sizeof(in->buf))
+		in->buf[in->len++] = (char)c;
+	else if (in->head[0] == 'w' && in->nr_size < sizeof(in->size))
+		((unsigned char *)in->size)[in->nr_size++] = c;
+	if (!--in->left)
+		input_record_done(in);
+}
+
+/** Take what has come, give the command what it takes, and ask for as much again. */
+static void input_pass(struct input *in)
+{
+	unsigned char buf[512];
+	ssize_t n;
+
+	if (in->port < 0)
+		return;
+	while ((n = read(in->port, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			input_byte(in, buf[i]);
+	while (in->len && in->to >= 0) {
+		n = write(in->to, in->buf, in->len);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		/* The command does not read any more: what comes is for nobody. */
+		if (n <= 0)
+			n = in->len;
+		in->len -= (unsigned int)n;
+		memmove(in->buf, in->buf + n, in->len);
+		control("in %zd", n);
+	}
+	if (in->has_ended && !in->tty && in->to >= 0) {
+		close(in->to);
+		in->to = -1;
+	}
+}
+
+static pid_t start(const char *cwd, char **argv, char **envp, const struct input *in,
+		   const int out[2], const int err[2])
 {
 	sigset_t none;
 	pid_t pid = fork();
@@ -268,8 +388,11 @@ static pid_t start(const char *cwd, char **argv, char **envp, const int out[2], 
 		return pid;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	setsid();
-	dup2(open("/dev/null", O_RDONLY), 0);
+	dup2(in->from, 0);
+	if (in->tty)
+		ioctl(0, TIOCSCTTY, 0);
 	dup2(out[1], 1);
 	dup2(err[1], 2);
 	if (chroot("/host") || chdir(cwd)) {
@@ -341,8 +464,9 @@ static int as_shell_status(int status)
  * Run the command: pass its output on, reap it and its orphans, give a sign of life every second.
  * It is over when the command itself has ended; what it had written by then is passed on.
  */
-static int run(const char *cwd, char **argv, char **envp)
+static int run(const char *cwd, char **argv, char **envp, const char *input_kind)
 {
+	static struct input in;
 	int out[2], err[2], status = -1, child_status, clock, clock_file;
 	struct signalfd_siginfo info;
 	sigset_t set;
@@ -359,18 +483,28 @@ static int run(const char *cwd, char **argv, char **envp)
 	fcntl(err[1], F_SETFL, 0);
 
 	open_clock(&clock, &clock_file);
+	input_open(&in, input_kind);
+
 	struct pollfd p[] = {{out[0], POLLIN, 0},
 			     {err[0], POLLIN, 0},
 			     {signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), POLLIN, 0},
-			     {clock, POLLIN, 0}};
-	child = start(cwd, argv, envp, out, err);
+			     {clock, POLLIN, 0},
+			     {in.port, POLLIN, 0},
+			     {-1, POLLOUT, 0}};
+	signal(SIGPIPE, SIG_IGN);
+	child = start(cwd, argv, envp, &in, out, err);
+	close(in.from);
+	if (in.port >= 0)
+		control("in %d", INPUT_ROOM);
 	if (child < 0 || p[2].fd < 0)
 		fail("cannot start a process: %s", strerror(errno));
 	while (status < 0) {
 		struct timespec now;
 
-		poll(p, 4, 1000);
+		p[5].fd = in.len ? in.to : -1;
+		poll(p, 6, 1000);
 		take_clock(clock, clock_file);
+		input_pass(&in);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec != last) {
 			last = now.tv_sec;
@@ -395,7 +529,7 @@ static int run(const char *cwd, char **argv, char **envp)
 int main(void)
 {
 	struct strings args, env, files, shares;
-	char *job, *pos, *cwd, *suffix;
+	char *job, *pos, *cwd, *suffix, *input;
 	time_t since;
 	size_t len;
 	FILE *list;
@@ -416,6 +550,7 @@ int main(void)
 	job = read_job(&len);
 	pos = job;
 	live = !strcmp(next_string(&pos, job + len), "live");
+	input = next_string(&pos, job + len);
 	cwd = next_string(&pos, job + len);
 	next_strings(&pos, job + len, &args);
 	next_strings(&pos, job + len, &env);
@@ -435,7 +570,7 @@ int main(void)
 	mount_inside(live);
 	since = time(NULL);
 	control("start");
-	status = run(cwd, args.s, env.s);
+	status = run(cwd, args.s, env.s, input);
 
 	if (!live && files.n) {
 		load_modules(list);

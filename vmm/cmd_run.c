@@ -14,7 +14,9 @@
 #include "cli/machine_options.h"
 #include "cli/perf_symbols.h"
 #include "commands.h"
+#include "console/console.h"
 #include "lab/lab.h"
+#include "monitor.h"
 #include "observe/console.h"
 #include "observe/observers.h"
 #include "report/report.h"
@@ -28,7 +30,7 @@ struct run_options {
 	const char *json;
 	const char *perf_symbols; /* folder */
 	enum accel accel;
-	bool icount, verbose;
+	bool icount, verbose, interactive;
 	unsigned int sandbox_off;
 	struct sandbox_config sandbox;
 };
@@ -39,6 +41,8 @@ struct run {
 	struct observers observers;
 	struct run_result result;
 	struct symtab *symbols;
+	struct console *console; /* NULL: the guest gets no input */
+	struct monitor monitor;
 };
 
 /** A name or a number; the group is the user's own. */
@@ -64,6 +68,8 @@ static int parse_user(void *base, const char *command, const struct cli_option *
 	*s = (struct sandbox_config){true, entry->pw_uid, entry->pw_gid};
 	return 0;
 }
+/** Set for the inner mmvm of the lab when somebody types at the outer one. */
+#define INTERACTIVE_ENV "MMVM_INTERACTIVE"
 
 #define AT(field) .offset = offsetof(struct run_options, field)
 static const struct cli_option options[] = {
@@ -79,6 +85,14 @@ static const struct cli_option options[] = {
 	 .kind = OPTION_CHOICE,
 	 AT(accel),
 	 .words = CLI_ACCELS},
+	{.name = "--interactive",
+	 .alias = "-i",
+	 .help = "type to the guest: its console is a terminal. Ctrl-A x leaves,\n"
+		 "Ctrl-A c opens the monitor line. Default when the program is a shell\n"
+		 "and this a terminal. Without it --exec reads standard input, if that\n"
+		 "is not a terminal",
+	 .kind = OPTION_FLAG,
+	 AT(interactive)},
 	{.name = "--icount",
 	 .help = "in the lab, count instructions exactly",
 	 .kind = OPTION_FLAG,
@@ -155,6 +169,37 @@ static int check_outputs(const struct run *run, const struct option_set *set, un
 	return cli_check_outputs("run", file, n);
 }
 
+/** A program that wants somebody who types: a shell without a script, or busybox as one. */
+static bool is_shell(const struct machine_options *o)
+{
+	static const char *const shells[] = {"sh", "ash", "bash", "dash", "ksh", "zsh"};
+	const char *const *args = o->exec.item;
+	const char *base;
+
+	if (!o->exec.nr)
+		return false;
+	base = strrchr(*args, '/');
+	base = base ? base + 1 : *args;
+	args++;
+	if (!strcmp(base, "busybox") && *args)
+		base = *args++;
+	while (*args && !strcmp(*args, "-i"))
+		args++;
+	for (size_t i = 0; !*args && i < sizeof(shells) / sizeof(shells[0]); i++)
+		if (!strcmp(base, shells[i]))
+			return true;
+	return false;
+}
+
+/** What the guest's console gets. */
+static enum console_input console_input(const struct run *run)
+{
+	if (run->opt.interactive)
+		return CONSOLE_INPUT_TTY;
+	return run->machine.exec.nr && !isatty(STDIN_FILENO) ? CONSOLE_INPUT_STREAM
+							     : CONSOLE_INPUT_NONE;
+}
+
 static int parse(struct run *run, int argc, char **argv)
 {
 	struct option_set set[OPTION_SETS_MAX] = {{options, &run->opt},
@@ -173,6 +218,12 @@ static int parse(struct run *run, int argc, char **argv)
 	rc = check_outputs(run, set, nr);
 	if (rc)
 		return rc;
+	run->opt.interactive |= lab_inside() && getenv(INTERACTIVE_ENV);
+	run->opt.interactive |=
+		is_shell(&run->machine) && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	if (run->opt.interactive && run->opt.icount)
+		return cli_usage_error("run", "--icount makes the same run every time: nobody can "
+					      "type to it");
 	sampled = observers_need_samples(&run->observers, c);
 	if (sampled && !c->tick_ms)
 		return cli_usage_error("run", "--%s needs samples: --sample MS", sampled->name);
@@ -197,7 +248,8 @@ static int exit_status(const struct run_result *r)
 	case OUTCOME_TIMEOUT:
 		return MMVM_EXIT_TIMEOUT;
 	case OUTCOME_STOPPED:
-		return 128 + cli_signal();
+		/* Without a signal it was the user who left. */
+		return cli_signal() ? 128 + cli_signal() : MMVM_EXIT_OK;
 	default:
 		return MMVM_EXIT_HOST;
 	}
@@ -236,6 +288,25 @@ static int report(struct run *run, struct machine *m)
 	return r->exit_status;
 }
 
+static void on_monitor_line(void *monitor, const char *line)
+{
+	monitor_command(monitor, line);
+}
+
+static int open_console(struct run *run, struct mmvm_error *err)
+{
+	enum console_input input = console_input(run);
+
+	return input ? console_open(&run->console, input, &run->machine.config, err) : 0;
+}
+
+static int start_console(struct run *run, struct machine *m, struct mmvm_error *err)
+{
+	run->monitor = (struct monitor){.m = m, .symbols = run->symbols};
+	return run->console ? console_start(run->console, m, on_monitor_line, &run->monitor, err)
+			    : 0;
+}
+
 static int run_here(struct run *run)
 {
 	struct machine_config *c = &run->machine.config;
@@ -251,6 +322,8 @@ static int run_here(struct run *run)
 	run->observers.run.result = &run->result;
 	run->observers.run.accel = run->result.accel;
 	run->observers.run.command = run->result.command;
+	if (open_console(run, &err))
+		return cli_fail(&err);
 	observers_drop_unwanted(&run->observers, c);
 	c->observers = &run->observers;
 	if (!run->opt.sandbox_off)
@@ -263,7 +336,13 @@ static int run_here(struct run *run)
 		return cli_fail(&err);
 	machine_options_free(&run->machine);
 	cli_stop_on_signals(m);
+	if (start_console(run, m, &err)) {
+		machine_destroy(m);
+		return cli_fail(&err);
+	}
 	machine_run(m, &out);
+	if (run->console)
+		console_stop(run->console);
 	/* All that is left to do may be cut short: it writes whole files or none. */
 	cli_default_signals();
 	watch_status = observers_stop(&run->observers, m, &out);
@@ -289,6 +368,11 @@ static int run_in_lab(const struct run *run, int argc, char **argv)
 		setenv(CONSOLE_LIVE_ENV, "1", 1);
 	/* What reports show is what was typed here. */
 	setenv(COMMAND_ENV, run->result.command, 1);
+	if (run->opt.interactive)
+		setenv(INTERACTIVE_ENV, "1", 1);
+	if (console_input(run) && !run->opt.icount)
+		lab.input = run->opt.interactive && isatty(STDIN_FILENO) ? LAB_INPUT_TTY
+									 : LAB_INPUT_PIPE;
 	/* A sealed run does not see this machine's files: it takes no samples for others. */
 	if (top && !run->opt.icount)
 		setenv(STATUS_ENV, status_path(top), 1);
@@ -373,6 +457,7 @@ static int cmd_run(const struct command *self, int argc, char **argv)
 	else
 		status = run_somewhere(run, argc, argv);
 out:
+	console_free(run->console);
 	observers_close(&run->observers);
 	symtab_free(run->symbols);
 	machine_options_free(&run->machine);

@@ -7,7 +7,8 @@
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
-#include "fs/file.h"
+#include "fs/internal.h"
+#include "kernel/cred.h"
 #include "fs/user_path.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -183,7 +184,7 @@ long sys_statx(struct pt_regs *r)
 	return copy_to_user(r->r8, &sx, sizeof(sx)) ? -EFAULT : 0;
 }
 
-/* ---- access: root may everything but run what nobody may --------------------------------------- */
+/* ---- access: by the real ids, unless AT_EACCESS says otherwise -------------------------------- */
 
 static long access_call(int dfd, unsigned long name, u32 mode, u32 flags)
 {
@@ -195,11 +196,14 @@ static long access_call(int dfd, unsigned long name, u32 mode, u32 flags)
 	ret = target_get(&t, dfd, name, flags);
 	if (ret)
 		return ret;
-	if (mode & 1 && t.inode && S_ISREG(t.inode->mode) &&
-	    (!(t.inode->mode & 0111) || path_noexec(t.file ? &t.file->path : &t.path)))
+	if (mode && t.inode)
+		ret = flags & AT_EACCESS ? inode_permission(t.inode, mode)
+					 : inode_permission_real(t.inode, mode);
+	if (!ret && mode & MAY_EXEC && t.inode && S_ISREG(t.inode->mode) &&
+	    path_noexec(t.file ? &t.file->path : &t.path))
 		ret = -EACCES;
-	else if (mode & 2 && target_read_only(&t) && t.inode &&
-		 (S_ISREG(t.inode->mode) || S_ISDIR(t.inode->mode) || S_ISLNK(t.inode->mode)))
+	if (!ret && mode & MAY_WRITE && target_read_only(&t) && t.inode &&
+	    (S_ISREG(t.inode->mode) || S_ISDIR(t.inode->mode) || S_ISLNK(t.inode->mode)))
 		ret = -EROFS;
 	target_put(&t);
 	return ret;
@@ -230,6 +234,10 @@ static long set_mode(struct target *t, u32 mode)
 		return -EROFS;
 	if (!inode)
 		return 0;
+	if (!inode_owner_or_capable(inode))
+		return -EPERM;
+	if (!in_group(inode->gid) && !capable(CAP_FSETID))
+		mode &= ~S_ISGID;
 	down_write(&inode->lock);
 	inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
 	inode_touch(inode, false);
@@ -283,6 +291,18 @@ long sys_fchmod(struct pt_regs *r)
 	return ret;
 }
 
+/* The owner may give a file to another of his groups, and keep it. */
+static bool may_chown(const struct inode *inode, u32 uid, u32 gid)
+{
+	bool mine = current_cred()->fsuid == inode->uid;
+
+	if (capable(CAP_CHOWN))
+		return true;
+	if (uid != ~0u && (!mine || uid != inode->uid))
+		return false;
+	return gid == ~0u || (mine && (gid == inode->gid || in_group(gid)));
+}
+
 static long set_owner(struct target *t, u32 uid, u32 gid)
 {
 	struct inode *inode = t->inode;
@@ -291,6 +311,8 @@ static long set_owner(struct target *t, u32 uid, u32 gid)
 		return -EROFS;
 	if (!inode)
 		return 0;
+	if (!may_chown(inode, uid, gid))
+		return -EPERM;
 	down_write(&inode->lock);
 	if (uid != ~0u)
 		inode->uid = uid;
@@ -373,6 +395,14 @@ static long set_times(struct target *t, const struct timespec64 ts[2])
 		return -EROFS;
 	if (!inode)
 		return 0;
+	if (!inode_owner_or_capable(inode)) {
+		int err = ts[0].nsec == UTIME_NOW && ts[1].nsec == UTIME_NOW
+				  ? inode_permission(inode, MAY_WRITE)
+				  : -EPERM;
+
+		if (err)
+			return err;
+	}
 	down_write(&inode->lock);
 	set_time(&inode->atime, &ts[0]);
 	set_time(&inode->mtime, &ts[1]);
@@ -476,8 +506,11 @@ long sys_truncate(struct pt_regs *r)
 	else if (target_read_only(&t))
 		ret = -EROFS;
 	else
+		ret = inode_permission(t.inode, MAY_WRITE);
+	if (!ret)
 		ret = inode_get_write(t.inode);
 	if (!ret) {
+		file_remove_privs(t.inode);
 		ret = vfs_truncate(t.inode, r->rsi);
 		inode_put_write(t.inode);
 	}

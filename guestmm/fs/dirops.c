@@ -12,6 +12,7 @@
  * Source for the order of errors: Linux's man-pages, and its answers (tests/vm/conform.sh).
  */
 #include "fs/internal.h"
+#include "kernel/cred.h"
 #include "mm/phys/alloc.h"
 
 /* A name in a locked directory. */
@@ -74,6 +75,8 @@ static int create_begin(struct entry *e, int dfd, const char *name, bool is_dir)
 		err = -EROFS;
 	else if (e->d->unlinked) /* the directory is */
 		err = -ENOENT;
+	else
+		err = may_create_in(e->w.path.dentry->inode);
 	if (!err)
 		return 0;
 	entry_unlock(e);
@@ -104,6 +107,8 @@ static int make_node(int dfd, const char *name, u32 mode, u64 rdev)
 	dir = e.w.path.dentry->inode;
 	err = dir->ops->create ? dir->ops->create(dir, e.w.last, e.w.last_len, mode, rdev, &inode)
 			       : -EPERM;
+	if (!err)
+		inode_init_owner(inode, dir);
 	create_end(&e, err, inode);
 	return err;
 }
@@ -124,9 +129,12 @@ int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev)
 	case 0:
 		mode |= S_IFREG;
 		break;
-	case S_IFREG:
 	case S_IFCHR:
 	case S_IFBLK:
+		if (!capable(CAP_MKNOD))
+			return -EPERM;
+		break;
+	case S_IFREG:
 	case S_IFIFO:
 	case S_IFSOCK:
 		break;
@@ -152,6 +160,8 @@ int vfs_symlink(const char *target, int dfd, const char *name)
 	dir = e.w.path.dentry->inode;
 	err = dir->ops->symlink ? dir->ops->symlink(dir, e.w.last, e.w.last_len, target, &inode)
 				: -EPERM;
+	if (!err)
+		inode_init_owner(inode, dir);
 	create_end(&e, err, inode);
 	return err;
 }
@@ -232,8 +242,10 @@ static int remove_entry(struct entry *e, bool is_dir)
 {
 	struct inode *dir = e->w.path.dentry->inode, *victim = e->d->inode;
 	int (*op)(struct inode *, const char *, u32, struct inode *);
-	int err = may_remove(e, is_dir);
+	int err = victim ? may_delete(dir, victim) : 0;
 
+	if (!err)
+		err = may_remove(e, is_dir);
 	if (err)
 		return err;
 	op = is_dir ? dir->ops->rmdir : dir->ops->unlink;
@@ -407,6 +419,22 @@ static int do_rename(struct entry *from, struct entry *to)
 	return err;
 }
 
+/* A directory that gets another parent is itself written to: its "..". */
+static int rename_permission(const struct entry *from, const struct entry *to, u32 flags)
+{
+	const struct inode *a = from->w.path.dentry->inode, *b = to->w.path.dentry->inode;
+	const struct inode *old = from->d->inode, *new = to->d->inode;
+	int err = may_delete(a, old);
+
+	if (!err)
+		err = new ? may_delete(b, new) : may_create_in(b);
+	if (!err && a != b && S_ISDIR(old->mode))
+		err = inode_permission(old, MAY_WRITE);
+	if (!err && a != b && flags & RENAME_EXCHANGE && S_ISDIR(new->mode))
+		err = inode_permission(new, MAY_WRITE);
+	return err;
+}
+
 /* Both walks done: lock, look, check, do. */
 static int rename_entries(struct entry *from, struct entry *to, u32 flags)
 {
@@ -421,6 +449,8 @@ static int rename_entries(struct entry *from, struct entry *to, u32 flags)
 	if (err)
 		goto put_from;
 	err = rename_check(from, to, flags);
+	if (!err)
+		err = rename_permission(from, to, flags);
 	if (!err && from->d->inode != to->d->inode) /* two names of one file stay two */
 		err = flags & RENAME_EXCHANGE ? exchange(from, to) : do_rename(from, to);
 	dput(to->d);

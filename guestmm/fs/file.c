@@ -8,6 +8,7 @@
  * Locks: pos_lock, outside everything that a file's operations take.
  */
 #include "fs/file.h"
+#include "fs/event/eventpoll.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "kernel/tty.h"
@@ -39,6 +40,8 @@ void file_get(struct file *f)
 /* Nobody has a reference. */
 static void file_close(struct file *f)
 {
+	if (unlikely(f->watched))
+		eventpoll_release_file(f);
 	if (f->inode)
 		locks_remove_file(f);
 	if (f->ops->release)
@@ -82,6 +85,11 @@ void task_close_files(void)
 		t->files_to_close = f->later;
 		file_close(f);
 	}
+}
+
+long noop_llseek(struct file *f, s64 offset, int whence)
+{
+	return 0;
 }
 
 bool file_has_position(const struct file *f)

@@ -67,11 +67,14 @@ struct file {
 	struct mutex pos_lock;	       /* read, write, lseek, getdents of one file take turns */
 	u64 pos;		       /* pos_lock */
 	struct file_ra_state ra;       /* pos_lock, or mmap_lock for faults */
-	u64 poll_seen;	/* A: changes that its reader has seen: cgroup2's event files */
-	s32 wb_err;	/* A: errors this opener has been told of */
-	bool writer;	/* C: counted in inode->writers */
-	char label[32]; /* C: what it is called when it has no path: "/memfd:x" */
+	u64 poll_seen;		/* A: changes that its reader has seen: cgroup2's event files */
+	s32 wb_err;		/* A: errors this opener has been told of */
+	bool writer;		/* C: counted in inode->writers */
+	char label[32];		/* C: what it is called when it has no path: "/memfd:x" */
+	struct epitem *watched; /* fs/event/eventpoll.c: the sets it is in */
 };
+/** llseek of files whose position means nothing, and may be set all the same. */
+long noop_llseek(struct file *f, s64 offset, int whence);
 bool file_can_read(const struct file *f);
 bool file_can_write(const struct file *f);
 

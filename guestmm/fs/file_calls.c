@@ -6,7 +6,8 @@
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
-#include "fs/file.h"
+#include "fs/internal.h"
+#include "kernel/cred.h"
 #include "fs/user_path.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -305,6 +306,11 @@ static long look_up_directory(unsigned long name, struct path *path)
 		return ret;
 	ret = path_lookup(AT_FDCWD, p.name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, path);
 	user_path_put(&p);
+	if (ret)
+		return ret;
+	ret = inode_permission(path->dentry->inode, MAY_EXEC);
+	if (ret)
+		path_put(path);
 	return ret;
 }
 
@@ -323,6 +329,10 @@ long sys_chroot(struct pt_regs *r)
 	struct path path;
 	long ret = look_up_directory(r->rdi, &path);
 
+	if (!ret && !capable(CAP_SYS_CHROOT)) {
+		path_put(&path);
+		ret = -EPERM;
+	}
 	if (!ret)
 		fs_set_root(&path);
 	return ret;
@@ -336,11 +346,12 @@ long sys_fchdir(struct pt_regs *r)
 
 	if (!f)
 		return -EBADF;
-	if (f->inode && S_ISDIR(f->inode->mode) && f->path.dentry) {
+	if (f->inode && S_ISDIR(f->inode->mode) && f->path.dentry)
+		ret = inode_permission(f->inode, MAY_EXEC);
+	if (!ret) {
 		path = f->path;
 		path_get(&path);
 		fs_set_pwd(&path);
-		ret = 0;
 	}
 	file_put(f);
 	return ret;
@@ -384,8 +395,11 @@ long sys_mount(struct pt_regs *r)
 {
 	struct user_path source = {.name = "none"}, target, type = {.name = ""},
 			 options = {.name = ""};
-	long ret = user_path_get(&target, r->rsi);
+	long ret;
 
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	ret = user_path_get(&target, r->rsi);
 	if (ret < 0)
 		return ret;
 	if (r->rdi)
@@ -421,6 +435,8 @@ long sys_umount2(struct pt_regs *r)
 
 	if ((u32)r->rsi & ~(1u | 2u | 4u | 8u)) /* MNT_FORCE DETACH EXPIRE, UMOUNT_NOFOLLOW */
 		return -EINVAL;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	ret = user_path_get(&p, r->rdi);
 	if (ret < 0)
 		return ret;

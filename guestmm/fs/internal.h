@@ -108,6 +108,23 @@ void walk_end(struct walk *w);
  * reference. */
 int lookup_locked(struct dentry *dir, const char *name, u32 len, struct dentry **d);
 
+/* ---- permission.c ----------------------------------------------------------------------------- */
+#define MAY_EXEC  1u /* of directories: search */
+#define MAY_WRITE 2u
+#define MAY_READ  4u
+/** By the caller's file-system ids and capabilities. 0 or -EACCES. */
+int inode_permission(const struct inode *inode, u32 mask);
+/** The same by the real ids, for access(2). */
+int inode_permission_real(const struct inode *inode, u32 mask);
+bool inode_owner_or_capable(const struct inode *inode);
+/** Names in `dir`: 0, -EACCES, or -EPERM for a directory that is sticky. Its lock held. */
+int may_create_in(const struct inode *dir);
+int may_delete(const struct inode *dir, const struct inode *victim);
+/** A new inode, not yet known to anybody else, belongs to the caller; `dir`: where it was made. */
+void inode_init_owner(struct inode *inode, const struct inode *dir);
+/** The file is written to: set-user-ID and set-group-ID go, but for who has CAP_FSETID. */
+void file_remove_privs(struct inode *inode);
+
 /* ---- open.c ----------------------------------------------------------------------------------- */
 /** Open what a path leads to. */
 int open_path(const struct path *path, u32 flags, struct file **file);

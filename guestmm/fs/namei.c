@@ -228,6 +228,9 @@ static int step(struct walk *w, const char *name, u32 len, bool follow)
 
 	if (!S_ISDIR(dir->mode))
 		return -ENOTDIR;
+	err = inode_permission(dir, MAY_EXEC);
+	if (unlikely(err))
+		return err;
 	if (name[0] == '.' && len == 1)
 		return 0;
 	if (name[0] == '.' && name[1] == '.' && len == 2) {

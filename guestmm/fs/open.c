@@ -36,8 +36,15 @@ bool file_can_read(const struct file *f)
 
 static const struct file_ops path_only_ops; /* O_PATH: no operation at all */
 
-/* May this inode be opened like that? */
-static int may_open(const struct path *path, u32 flags)
+static u32 open_mask(u32 flags)
+{
+	static const u32 of[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
+
+	return of[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
+}
+
+/* May this inode be opened like that? What has just been made may, whatever its mode says. */
+static int may_open(const struct path *path, u32 flags, bool made)
 {
 	const struct inode *inode = path->dentry->inode;
 	bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
@@ -50,8 +57,18 @@ static int may_open(const struct path *path, u32 flags)
 		return flags & O_PATH ? 0 : -ELOOP;
 	if (flags & O_PATH)
 		return 0;
+	if (S_ISDIR(inode->mode) && (writes || flags & O_CREAT))
+		return -EISDIR;
+	if (!made) {
+		int err = inode_permission(inode, open_mask(flags));
+
+		if (err)
+			return err;
+	}
+	if (flags & O_NOATIME && !inode_owner_or_capable(inode))
+		return -EPERM;
 	if (S_ISDIR(inode->mode))
-		return writes || flags & O_CREAT ? -EISDIR : 0;
+		return 0;
 	if (writes && path->mnt->read_only && S_ISREG(inode->mode))
 		return -EROFS;
 	if (((inode->mode & S_IFMT) == S_IFCHR || (inode->mode & S_IFMT) == S_IFBLK) &&
@@ -134,9 +151,9 @@ void exe_file_put(struct file *f)
 	file_put(f);
 }
 
-int open_path(const struct path *path, u32 flags, struct file **file)
+static int open_made(const struct path *path, u32 flags, bool made, struct file **file)
 {
-	int err = may_open(path, flags);
+	int err = may_open(path, flags, made);
 	struct file *f;
 
 	if (err)
@@ -184,6 +201,11 @@ put:
 	return err;
 }
 
+int open_path(const struct path *path, u32 flags, struct file **file)
+{
+	return open_made(path, flags, false, file);
+}
+
 struct file *file_from_inode(struct inode *inode, const char *name, u32 flags)
 {
 	struct file *f = file_alloc(inode->fops, flags, NULL);
@@ -219,12 +241,15 @@ static int open_create(struct walk *w, u32 flags, u32 mode, struct dentry **d, b
 	else if (!dir->inode->ops->create)
 		err = -EACCES;
 	else
+		err = may_create_in(dir->inode);
+	if (!err)
 		err = dir->inode->ops->create(dir->inode, w->last, w->last_len, S_IFREG | mode, 0,
 					      &inode);
 	if (err) {
 		dput(*d);
 		goto unlock;
 	}
+	inode_init_owner(inode, dir->inode);
 	d_instantiate(*d, inode);
 	inode_touch(dir->inode, true);
 	*made = true;
@@ -279,9 +304,12 @@ static int open_tmpfile(const struct path *dir, u32 flags, u32 mode, struct file
 		return -EROFS;
 	if (!parent->ops->tmpfile)
 		return -EOPNOTSUPP;
-	err = parent->ops->tmpfile(parent, S_IFREG | mode, &inode);
+	err = may_create_in(parent);
+	if (!err)
+		err = parent->ops->tmpfile(parent, S_IFREG | mode, &inode);
 	if (err)
 		return err;
+	inode_init_owner(inode, parent);
 	ksnprintf(name, sizeof(name), "#%lu", (unsigned long)inode->ino);
 	path.dentry = d_alloc(dir->dentry, name, strlen(name));
 	if (!path.dentry) {
@@ -291,7 +319,7 @@ static int open_tmpfile(const struct path *dir, u32 flags, u32 mode, struct file
 	path.dentry->inode = inode;
 	path.dentry->unlinked = true;
 	path.dentry->tmpfile = !(flags & O_EXCL);
-	err = open_path(&path, flags & ~(O_TMPFILE | O_EXCL), file);
+	err = open_made(&path, flags & ~(O_TMPFILE | O_EXCL), true, file);
 	dput(path.dentry);
 	return err;
 }
@@ -372,10 +400,28 @@ int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file)
 		err = open_again(w.nameless, flags, file);
 	else if (!err && flags & O_TMPFILE_BIT)
 		err = open_tmpfile(&w.path, flags, mode, file);
-	else if (!err) /* what is new is empty, and ours whatever its mode says */
-		err = open_path(&w.path, made ? flags & ~(O_TRUNC | O_CREAT | O_EXCL) : flags,
+	else if (!err) /* a newly created file is empty */
+		err = open_made(&w.path, made ? flags & ~(O_TRUNC | O_CREAT | O_EXCL) : flags, made,
 				file);
 	walk_end(&w);
+	return err;
+}
+
+int vfs_open_exec(const char *name, struct file **file)
+{
+	struct path path;
+	int err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW, &path);
+
+	if (err)
+		return err;
+	/* Who may run it need not be allowed to read it. */
+	if (!S_ISREG(path.dentry->inode->mode))
+		err = -EACCES;
+	else
+		err = inode_permission(path.dentry->inode, MAY_EXEC);
+	if (!err)
+		err = open_made(&path, O_RDONLY, true, file);
+	path_put(&path);
 	return err;
 }
 
@@ -471,6 +517,7 @@ static int write_check(struct file *f, u64 *pos, size_t *len)
 		if (*pos + *len > f->mapping->size)
 			return -EPERM;
 	}
+	file_remove_privs(inode);
 	return 0;
 }
 

@@ -141,7 +141,7 @@ static void poll_set_free(struct poll_set *s)
 
 /* ---- the signal mask that ppoll and pselect put in place for the time of the wait ---- */
 
-static int mask_begin(unsigned long mask, u64 size)
+long mask_begin(unsigned long mask, u64 size)
 {
 	struct task *t = current;
 	u64 set;
@@ -159,7 +159,7 @@ static int mask_begin(unsigned long mask, u64 size)
 
 /* A signal that ended the wait is delivered under the mask of the wait; the old one comes back with
  * its frame. */
-static void mask_end(unsigned long mask, long ret)
+void mask_end(unsigned long mask, long ret)
 {
 	struct task *t = current;
 

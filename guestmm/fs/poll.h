@@ -13,4 +13,9 @@
 #define POLLRDNORM 0x040u
 #define POLLWRNORM 0x100u
 
+/** A mask of signals for the time of a call, as ppoll(2) passes it (0: none). 0 or -errno. */
+long mask_begin(unsigned long user, u64 size);
+/** After it: back, or left to the handler that a signal will run when `ret` is -EINTR. */
+void mask_end(unsigned long user, long ret);
+
 #endif

@@ -10,8 +10,7 @@
  * directory, or a parent of a cached dentry stays. In memory file systems (tmpfs, proc's static part)
  * the dentry is the directory entry: it stays until unlinked.
  *
- * One user, root: modes are kept and shown, no access is refused for them but execution of what
- * nobody may execute.
+ * Who may do what: fs/permission.c, by the caller's credentials (kernel/cred.h).
  *
  * Locks, outermost first: sb->rename_lock > inode->lock of the parent > of the child > (pagecache.h).
  * dcache_lock (spinlock): the tree of dentries, reference counts that fall to zero, mounts. inode_lock
@@ -35,6 +34,9 @@
 #define S_IFDIR	   0040000u
 #define S_IFCHR	   0020000u
 #define S_IFIFO	   0010000u
+#define S_ISUID	   0004000u
+#define S_ISGID	   0002000u
+#define S_ISVTX	   0001000u
 #define S_ISREG(m) (((m)&S_IFMT) == S_IFREG)
 #define S_ISDIR(m) (((m)&S_IFMT) == S_IFDIR)
 #define S_ISLNK(m) (((m)&S_IFMT) == S_IFLNK)
@@ -320,6 +322,8 @@ void inode_put_write(struct inode *inode);
 
 /* open.c: for the kernel's own use; system calls are in fs/file_calls.c */
 /** Open as open(2) does: *file with a reference. flags O_*. */
+/** To be run: a regular file that the caller may execute. */
+int vfs_open_exec(const char *name, struct file **file);
 int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file);
 int vfs_mkdir(int dfd, const char *name, u32 mode);
 int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev);

@@ -1,7 +1,9 @@
 /*
- * execve(2), and loading a static ELF program: check the file, map its segments, build the stack.
+ * execve(2), and loading an ELF program: check the file, map its segments, build the stack.
  *
- * The program comes from the file system (kernel/program.c).
+ * The program comes from the file system (kernel/program.c). One that names an interpreter (PT_INTERP:
+ * the dynamic linker) is mapped, and so is that; the interpreter runs first and finds the program by
+ * the auxiliary vector.
  *
  * Works in the current, empty address space. Each segment is a private mapping of the file, read as
  * it is touched; what lies behind the file's part is anonymous memory.
@@ -19,9 +21,11 @@
 
 #include "fs/file.h"
 #include "lib/syscall.h"
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "kernel/program.h"
 #include "fs/user_path.h"
+#include "arch/processor.h"
 #include "arch/uaccess.h"
 #include "kernel/cgroup.h"
 #include "lib/errno.h"
@@ -46,6 +50,10 @@ struct image {
 	Elf64_Phdr *ph;	    /* a copy */
 	unsigned long bias; /* 0, or where a position-independent program was put */
 	unsigned long phdr_addr, entry, end;
+	bool is_interpreter;
+	struct cred *cred;	   /* what the program will have */
+	bool secure;		   /* AT_SECURE: it has more rights than who starts it */
+	u64 interp_at, interp_len; /* PT_INTERP's name in the file; len 0: none */
 	struct mm_layout layout;
 };
 
@@ -72,8 +80,12 @@ static int image_check(struct image *im)
 	for (unsigned int i = 0; i < im->eh->e_phnum; i++) {
 		const Elf64_Phdr *p = &im->ph[i];
 
-		if (p->p_type == PT_INTERP)
-			return -ENOEXEC; /* dynamic: no linker here */
+		if (p->p_type == PT_INTERP && !im->is_interpreter) {
+			if (p->p_filesz < 2 || p->p_filesz > PATH_MAX)
+				return -ENOEXEC;
+			im->interp_at = p->p_offset;
+			im->interp_len = p->p_filesz;
+		}
 		if (p->p_type != PT_LOAD)
 			continue;
 		if (p->p_filesz > p->p_memsz || p->p_offset > size ||
@@ -81,6 +93,8 @@ static int image_check(struct image *im)
 		    p->p_memsz > TASK_SIZE - p->p_vaddr)
 			return -ENOEXEC;
 	}
+	if (im->is_interpreter)
+		return im->eh->e_type == ET_DYN ? 0 : -ENOEXEC; /* it is put where there is room */
 	im->bias = im->eh->e_type == ET_DYN ? im->layout.pie_base : 0;
 	return 0;
 }
@@ -144,6 +158,9 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 		if (got < 0)
 			return got == -EEXIST ? -ENOEXEC : (int)got;
 	}
+	im->end = max(im->end, end);
+	if (im->is_interpreter)
+		return 0;
 	if (p->p_flags & PF_X) {
 		mm->start_code = vaddr;
 		mm->end_code = vaddr + p->p_filesz;
@@ -154,7 +171,6 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 	/* The program headers as the program sees them: in the segment that holds them. */
 	if (im->eh->e_phoff >= p->p_offset && im->eh->e_phoff - p->p_offset < p->p_filesz)
 		im->phdr_addr = vaddr + (im->eh->e_phoff - p->p_offset);
-	im->end = max(im->end, end);
 	return 0;
 }
 
@@ -177,8 +193,9 @@ static void put_word(struct builder *b, unsigned long *at, u64 word)
 	*at += sizeof(word);
 }
 
+/* `base`: where the interpreter lies, or 0. */
 static int build_stack(struct mm_struct *mm, struct image *im, const struct exec_args *args,
-		       unsigned long *sp)
+		       unsigned long base, unsigned long *sp)
 {
 	struct builder b = {.sp = im->layout.stack_top - 16};
 	u64 random[2] = {get_random_u64(), get_random_u64()};
@@ -201,22 +218,25 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 	b.sp -= im->layout.stack_skew;
 	{
 		const u64 aux[][2] = {
+			{AT_MINSIGSTKSZ, SIGFRAME_SIZE},
+			{AT_HWCAP, arch_hwcap()},
+			{AT_PAGESZ, PAGE_SIZE},
+			{AT_CLKTCK, 100},
 			{AT_PHDR, im->phdr_addr},
 			{AT_PHENT, sizeof(Elf64_Phdr)},
 			{AT_PHNUM, im->eh->e_phnum},
-			{AT_PAGESZ, PAGE_SIZE},
-			{AT_BASE, 0},
+			{AT_BASE, base},
 			{AT_FLAGS, 0},
 			{AT_ENTRY, im->entry},
-			{AT_UID, 0},
-			{AT_EUID, 0},
-			{AT_GID, 0},
-			{AT_EGID, 0},
-			{AT_SECURE, 0},
-			{AT_CLKTCK, 100},
+			{AT_UID, im->cred->uid},
+			{AT_EUID, im->cred->euid},
+			{AT_GID, im->cred->gid},
+			{AT_EGID, im->cred->egid},
+			{AT_SECURE, im->secure},
 			{AT_RANDOM, random_addr},
-			{AT_PLATFORM, platform},
+			{AT_HWCAP2, 0},
 			{AT_EXECFN, path_addr},
+			{AT_PLATFORM, platform},
 			{AT_NULL, 0},
 		};
 
@@ -254,13 +274,10 @@ static void pick_layout(struct mm_struct *mm, struct mm_layout *layout)
 	mm->mmap_base = layout->mmap_base;
 }
 
-static int load_image(struct mm_struct *mm, struct image *im, unsigned long *entry,
-		      unsigned long *sp)
+static int map_segments(struct mm_struct *mm, struct image *im)
 {
-	int err;
+	int err = 0;
 
-	pick_layout(mm, &im->layout);
-	err = image_check(im);
 	for (unsigned int i = 0; !err && i < im->eh->e_phnum; i++) {
 		if (im->ph[i].p_type == PT_LOAD)
 			err = map_segment(mm, im, &im->ph[i]);
@@ -268,18 +285,93 @@ static int load_image(struct mm_struct *mm, struct image *im, unsigned long *ent
 	if (err)
 		return err;
 	im->entry = im->bias + im->eh->e_entry;
-	if (!im->end || im->entry >= TASK_SIZE)
+	return im->end && im->entry < TASK_SIZE ? 0 : -ENOEXEC;
+}
+
+/* Where all segments of the interpreter fit: im->bias. */
+static int find_room(struct mm_struct *mm, struct image *im)
+{
+	unsigned long first = ~0ul, end = 0;
+	long at;
+
+	for (unsigned int i = 0; i < im->eh->e_phnum; i++) {
+		const Elf64_Phdr *p = &im->ph[i];
+
+		if (p->p_type != PT_LOAD)
+			continue;
+		first = min(first, (unsigned long)p->p_vaddr & PAGE_MASK);
+		end = max(end, ALIGN_UP(p->p_vaddr + p->p_memsz, PAGE_SIZE));
+	}
+	if (first >= end)
 		return -ENOEXEC;
-	mm->start_brk = im->end + im->layout.brk_gap;
-	mm->brk = mm->start_brk;
-	err = build_stack(mm, im, &im->prog->args, sp);
+	at = do_mmap(mm, 0, end - first, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	if (at < 0)
+		return at;
+	im->bias = at - first;
+	return do_munmap(mm, at, end - first);
+}
+
+/* The program's interpreter: mapped, its entry and bias in *ld. */
+static int load_interpreter(struct mm_struct *mm, const struct image *im, struct image *ld)
+{
+	struct program *prog = kmalloc(sizeof(*prog), GFP_KERNEL);
+	char *path = kmalloc(im->interp_len, GFP_KERNEL);
+	int err = -ENOMEM;
+
+	ld->is_interpreter = true;
+	ld->ph = kmalloc(MAX_PHDRS * sizeof(*ld->ph), GFP_KERNEL);
+	if (!prog || !path || !ld->ph)
+		goto free;
+	err = program_read(im->prog, path, im->interp_len, im->interp_at);
+	if (!err && path[im->interp_len - 1])
+		err = -ENOEXEC;
+	if (!err)
+		err = program_open_plain(prog, path);
+	if (err)
+		goto free;
+	ld->prog = prog;
+	err = image_check(ld);
+	if (err == -ENOEXEC)
+		err = -ELIBBAD;
+	if (!err)
+		err = find_room(mm, ld);
+	if (!err)
+		err = map_segments(mm, ld);
+	program_close(prog);
+free:
+	ld->prog = NULL;
+	kfree(ld->ph);
+	kfree(path);
+	kfree(prog);
+	return err;
+}
+
+static int load_image(struct mm_struct *mm, struct image *im, unsigned long *entry,
+		      unsigned long *sp)
+{
+	struct image ld = {0};
+	int err;
+
+	pick_layout(mm, &im->layout);
+	err = image_check(im);
+	if (!err)
+		err = map_segments(mm, im);
 	if (err)
 		return err;
-	*entry = im->entry;
+	mm->start_brk = im->end + im->layout.brk_gap;
+	mm->brk = mm->start_brk;
+	if (im->interp_len)
+		err = load_interpreter(mm, im, &ld);
+	if (!err)
+		err = build_stack(mm, im, &im->prog->args, ld.bias, sp);
+	if (err)
+		return err;
+	*entry = im->interp_len ? ld.entry : im->entry;
 	return 0;
 }
 
-int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp)
+int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp,
+	      struct cred **cred)
 {
 	struct program *prog;
 	struct image im = {0};
@@ -291,7 +383,9 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 	if (err)
 		goto free;
 	im.prog = prog;
-	err = exe_file_get(prog->file);
+	im.cred = cred_for_exec(prog->file->inode, prog->file->path.mnt->flags & MS_NOSUID,
+				&im.secure);
+	err = im.cred ? exe_file_get(prog->file) : -ENOMEM;
 	if (!err) {
 		err = load_image(current->mm, &im, entry, sp);
 		if (err)
@@ -299,6 +393,9 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 		else
 			mm_set_exe_file(current->mm, prog->file);
 	}
+	if (err)
+		cred_put(im.cred);
+	*cred = err ? NULL : im.cred;
 	program_close(prog);
 free:
 	kfree(im.ph);
@@ -418,6 +515,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 {
 	struct mm_struct *old = current->mm, *mm;
 	unsigned long entry, sp;
+	struct cred *cred = NULL;
 	long err;
 
 	mm = mm_alloc();
@@ -428,7 +526,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 		exe_file_get(old->exe_file);
 	mm_set_exe_file(mm, old->exe_file);
 	task_set_mm(mm);
-	err = exec_load(args, &entry, &sp);
+	err = exec_load(args, &entry, &sp, &cred);
 	if (!err)
 		err = sighand_exec(current_process());
 	if (!err && !kill_other_threads())
@@ -436,8 +534,10 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	task_set_mm(old);
 	if (err) {
 		mmput(mm);
+		cred_put(cred);
 		return err;
 	}
+	cred_commit(cred);
 	thread_release_mm();
 	task_set_mm(mm);
 	cgroup_attach_mm(mm);

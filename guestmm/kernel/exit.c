@@ -16,10 +16,11 @@
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
-#include "fs/file.h"
+#include "fs/event/pidfd.h"
 #include "kernel/futex.h"
 #include "kernel/time_calls.h"
 #include "kernel/cgroup.h"
+#include "kernel/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -64,6 +65,7 @@ static void __noreturn thread_exit(void)
 	if (last) {
 		p->group_exit = true;
 		itimer_cancel(p);
+		tty_session_ends(p);
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	if (last)
@@ -154,6 +156,7 @@ static void unlink_process(struct process *p)
 	if (p->parent)
 		list_del(&p->sibling);
 	p->parent = NULL;
+	p->collected = true;
 }
 
 /* T held: tell the parent. True: nobody wants to know, bury it. */
@@ -217,6 +220,25 @@ static void reparent_children(struct process *p, struct list_head *dead)
 	}
 }
 
+/* T held: p has ended, its children have other parents. A stopped group that nobody can let go on any
+ * more gets SIGHUP and SIGCONT (POSIX.1-2017, exit()). */
+static void free_orphans(const struct process *p)
+{
+	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct process *c, *q;
+
+	list_for_each_entry (c, &process_list, all) {
+		if (c->sid != p->sid || !c->stop_sig || !group_is_orphaned(c->pgid))
+			continue;
+		list_for_each_entry (q, &process_list, all) {
+			if (q->pgid != c->pgid)
+				continue;
+			signal_process(q, SIGHUP, &info);
+			signal_process(q, SIGCONT, &info);
+		}
+	}
+}
+
 void process_dead(struct task *t)
 {
 	struct process *p = t->proc, *c, *n;
@@ -230,8 +252,10 @@ void process_dead(struct task *t)
 		wake_up(&group_wq);
 	} else {
 		reparent_children(p, &dead);
+		free_orphans(p);
 		p->zombie = true;
 		cgroup_exit(p);
+		wake_up(&p->exit_wq);
 		if (notify_parent(p)) {
 			unlink_process(p);
 			list_add_tail(&p->sibling, &dead);
@@ -286,6 +310,7 @@ int process_wait(int pid)
 #define P_ALL	   0
 #define P_PID	   1
 #define P_PGID	   2
+#define P_PIDFD	   3
 
 struct waiting {
 	int type, id; /* P_* */
@@ -434,11 +459,30 @@ long sys_wait4(struct pt_regs *r)
 	return w.pid;
 }
 
+/* P_PIDFD: the descriptor's process. One that does not block is as WNOHANG, but says -EAGAIN. */
+static int pidfd_waited_for(struct waiting *w, bool *nonblock)
+{
+	struct file *f = w->id < 0 ? NULL : fd_get(w->id);
+	struct process *p = f ? pidfd_process(f) : NULL;
+
+	if (f) {
+		*nonblock = f->flags & O_NONBLOCK;
+		file_put(f);
+	}
+	if (!p)
+		return w->id < 0 ? -EINVAL : -EBADF;
+	w->type = P_PID;
+	w->id = p->pid;
+	process_put(p);
+	return 0;
+}
+
 long sys_waitid(struct pt_regs *r)
 {
 	struct waiting w = {.type = (int)r->rdi, .id = (int)r->rsi, .options = r->r10};
 	struct siginfo_short info;
 	u8 out[128] = {0};
+	bool nonblock = false;
 	int ret;
 
 	if (w.options &
@@ -446,6 +490,13 @@ long sys_waitid(struct pt_regs *r)
 		return -EINVAL;
 	if (!(w.options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
+	if (w.type == P_PIDFD) {
+		ret = pidfd_waited_for(&w, &nonblock);
+		if (ret)
+			return ret;
+		if (nonblock)
+			w.options |= WNOHANG;
+	}
 	if (w.type != P_ALL && w.type != P_PID && w.type != P_PGID)
 		return -EINVAL;
 	if (w.type == P_PID && w.id <= 0)
@@ -455,6 +506,8 @@ long sys_waitid(struct pt_regs *r)
 	if (w.type == P_PGID && !w.id)
 		w.id = current_process()->pgid;
 	ret = do_wait(&w);
+	if (!ret && nonblock && !(r->r10 & WNOHANG))
+		ret = -EAGAIN;
 	if (ret < 0)
 		return ret;
 	if (ret) {

@@ -150,6 +150,8 @@ static __init void chosen_prop(const char *name, const struct prop *p)
 		boot_info.argv_len = p->len;
 	} else if (!strcmp(name, MMVM_FDT_TEST))
 		boot_info.test = direct(prop_string(p));
+	else if (!strcmp(name, MMVM_FDT_CONSOLE))
+		boot_info.console_input = direct(prop_string(p));
 	else if (!strcmp(name, MMVM_FDT_QUIRKS))
 		boot_info.quirks = prop_u64(p);
 	else if (!strcmp(name, MMVM_FDT_TSC_HZ))

@@ -12,6 +12,7 @@
  * I2  No child escapes the end of its process: publishing looks at group_exit under
  *     task_list_lock.
  */
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
@@ -101,6 +102,7 @@ static void copy_thread(struct task *t, const struct pt_regs *regs, const struct
 	arch_fpu_save(t->fpu); /* ours are in the processor */
 	t->fs_base = a->flags & CLONE_SETTLS ? a->tls : me->fs_base;
 	sched_fork(t);
+	t->cred = cred_get(me->cred);
 	t->sig_blocked = me->sig_blocked;
 	t->oom_score_adj = me->oom_score_adj;
 	if (!(a->flags & CLONE_VM) || a->flags & CLONE_VFORK) {

@@ -6,6 +6,7 @@
  *
  * Locks: task_list_lock for groups and sessions.
  */
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -103,59 +104,53 @@ long sys_setsid(struct pt_regs *r)
 	return ret;
 }
 
-/* ---- users ----------------------------------------------------------------------------------- */
-
-long sys_getresid(struct pt_regs *r)
-{
-	u32 root = 0;
-
-	return copy_to_user(r->rdi, &root, sizeof(root)) ||
-			       copy_to_user(r->rsi, &root, sizeof(root)) ||
-			       copy_to_user(r->rdx, &root, sizeof(root))
-		       ? -EFAULT
-		       : 0;
-}
-
-/* -1 leaves an id as it is. */
-static bool may_be(u32 id)
-{
-	return id == 0 || id == ~0u;
-}
-
-long sys_set_id(struct pt_regs *r)
-{
-	return (u32)r->rdi == ~0u ? -EINVAL : may_be(r->rdi) ? 0 : -EPERM;
-}
-
-long sys_setre_id(struct pt_regs *r)
-{
-	return may_be(r->rdi) && may_be(r->rsi) ? 0 : -EPERM;
-}
-
-long sys_setres_id(struct pt_regs *r)
-{
-	return may_be(r->rdi) && may_be(r->rsi) && may_be(r->rdx) ? 0 : -EPERM;
-}
-
-long sys_getgroups(struct pt_regs *r)
-{
-	return (s32)r->rdi < 0 ? -EINVAL : 0;
-}
-
-long sys_setgroups(struct pt_regs *r)
-{
-	return r->rdi ? -EPERM : 0;
-}
-
 /* ---- names and other properties -------------------------------------------------------------- */
 
 #define PR_SET_PDEATHSIG    1
 #define PR_GET_PDEATHSIG    2
 #define PR_GET_DUMPABLE	    3
+#define PR_GET_KEEPCAPS	    7
+#define PR_SET_KEEPCAPS	    8
+#define PR_CAPBSET_READ	    23
+#define PR_CAPBSET_DROP	    24
 #define PR_SET_NAME	    15
 #define PR_GET_NAME	    16
 #define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
+
+/* What belongs to the credentials. */
+static long prctl_cred(struct pt_regs *r)
+{
+	const struct cred *old = current_cred();
+	int op = (int)r->rdi;
+	struct cred *c;
+
+	if (op == PR_GET_KEEPCAPS)
+		return old->keep_caps;
+	if (op == PR_CAPBSET_READ)
+		return r->rsi > CAP_LAST ? -EINVAL : (long)(old->bounding >> r->rsi & 1);
+	if (op == PR_GET_NO_NEW_PRIVS)
+		return r->rsi || r->rdx || r->r10 || r->r8 ? -EINVAL : old->no_new_privs;
+	if (op == PR_SET_KEEPCAPS && r->rsi > 1)
+		return -EINVAL;
+	if (op == PR_SET_NO_NEW_PRIVS && (r->rsi != 1 || r->rdx || r->r10 || r->r8))
+		return -EINVAL;
+	if (op == PR_CAPBSET_DROP && !capable(CAP_SETPCAP))
+		return -EPERM;
+	if (op == PR_CAPBSET_DROP && r->rsi > CAP_LAST)
+		return -EINVAL;
+	c = cred_prepare();
+	if (!c)
+		return -ENOMEM;
+	if (op == PR_SET_KEEPCAPS)
+		c->keep_caps = r->rsi;
+	else if (op == PR_SET_NO_NEW_PRIVS)
+		c->no_new_privs = true;
+	else
+		c->bounding &= ~(1ull << r->rsi);
+	cred_commit(c);
+	return 0;
+}
 
 long sys_prctl(struct pt_regs *r)
 {
@@ -177,6 +172,13 @@ long sys_prctl(struct pt_regs *r)
 		return copy_to_user(r->rsi, t->comm, sizeof(t->comm)) ? -EFAULT : 0;
 	case PR_GET_DUMPABLE:
 		return 1;
+	case PR_GET_KEEPCAPS:
+	case PR_SET_KEEPCAPS:
+	case PR_CAPBSET_READ:
+	case PR_CAPBSET_DROP:
+	case PR_GET_NO_NEW_PRIVS:
+	case PR_SET_NO_NEW_PRIVS:
+		return prctl_cred(r);
 	}
 	return -EINVAL;
 }

@@ -22,8 +22,9 @@ struct boot_info {
 	const char *cmdline;
 	const char *argv; /* stringlist of argv_len bytes: strings one behind the other */
 	u32 argv_len;
-	const char *test; /* "suite.case" or NULL */
-	u32 quirks;	  /* MMVM_QUIRK_* */
+	const char *test;	   /* "suite.case" or NULL */
+	const char *console_input; /* "tty", "stream", or NULL: none */
+	u32 quirks;		   /* MMVM_QUIRK_* */
 	u32 nr_cpus;
 	u8 cpu_node[MMVM_MAX_CPUS];
 	u32 nr_nodes;					  /* with memory or CPUs */

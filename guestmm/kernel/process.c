@@ -9,9 +9,11 @@
  *
  * Locks: spawn_lock (one at a time); task_list_lock guards the lists and the tree.
  */
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "fs/file.h"
 #include "kernel/cgroup.h"
+#include "kernel/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/virt/mm.h"
@@ -50,6 +52,7 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	INIT_LIST_HEAD(&p->threads);
 	wait_queue_init(&p->wait);
 	wait_queue_init(&p->stop_wq);
+	wait_queue_init(&p->exit_wq);
 	strscpy(p->comm, comm, sizeof(p->comm));
 	if (parent)
 		p->personality = parent->personality;
@@ -106,6 +109,7 @@ static void spawn_result(int result)
 static int process_main(void *arg)
 {
 	unsigned long entry, sp;
+	struct cred *cred;
 	struct mm_struct *mm = mm_alloc();
 	int err;
 
@@ -114,10 +118,11 @@ static int process_main(void *arg)
 		process_exit(STATUS_EXEC_FAILED);
 	}
 	task_set_mm(mm);
-	err = exec_load(&spawn.args, &entry, &sp);
+	err = exec_load(&spawn.args, &entry, &sp, &cred);
 	spawn_result(err);
 	if (err)
 		process_exit(STATUS_EXEC_FAILED);
+	cred_commit(cred);
 	task_trace_exec();
 	arch_enter_user(entry, sp);
 }
@@ -153,6 +158,7 @@ int process_spawn(const char *path, const char *argv, u32 argv_len)
 	if (!t)
 		goto put;
 	task_set_process(t, p);
+	t->cred = cred_init();
 	pid = p->pid = p->pgid = p->sid = t->pid;
 	p->kernel_waits = true;
 	p->nr_threads = p->nr_live = 1;
@@ -160,6 +166,7 @@ int process_spawn(const char *path, const char *argv, u32 argv_len)
 	list_add_tail(&t->thread, &p->threads);
 	list_add_tail(&p->all, &process_list);
 	cgroup_fork(p, NULL);
+	tty_adopt_session(p);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 
 	spawn.args = (struct exec_args){path, argv, argv_len, count_strings(argv, argv_len), 0};

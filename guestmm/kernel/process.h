@@ -74,13 +74,15 @@ struct process {
 	int nr_stopped;	  /* T: threads that stand still in signal_stop() */
 	bool stop_report; /* T: wait(2) has not told the parent yet that it has stopped */
 	bool cont_report; /* T: or gone on */
-	struct wait_queue stop_wq;	    /* its stopped threads */
-	bool execed;			    /* T: has run a program since it was forked */
-	bool kernel_waits;		    /* C: process_wait() will collect it */
-	bool mm_released;		    /* T: vfork's parent may go on */
-	struct wait_queue wait;		    /* its threads that wait for children */
-	struct files *files;		    /* S */
-	struct fs_struct *fs;		    /* S: root, working directory, umask */
+	struct wait_queue stop_wq; /* its stopped threads */
+	struct wait_queue exit_wq; /* pidfds: woken when it is a zombie */
+	bool collected;		   /* T: a parent has waited for it */
+	bool execed;		   /* T: has run a program since it was forked */
+	bool kernel_waits;	   /* C: process_wait() will collect it */
+	bool mm_released;	   /* T: vfork's parent may go on */
+	struct wait_queue wait;	   /* its threads that wait for children */
+	struct files *files;	   /* S */
+	struct fs_struct *fs;	   /* S: root, working directory, umask */
 	struct cgroup *cgroup; /* T: with a reference, from publishing to the end of the struct */
 	struct rlimit limits[RLIM_NLIMITS]; /* T to change */
 	struct sighand *sighand;	    /* T: NULL = everything default */
@@ -164,9 +166,11 @@ struct exec_args {
 	u32 len;	/* bytes in all */
 	u32 argc, envc; /* strings */
 };
-/** Load the static ELF program into the current address space. Returns 0 and entry and stack
- * pointer, or -errno. May sleep. */
-int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp);
+/** Load the ELF program into the current address space. Returns 0, entry, stack pointer, and the
+ * credentials it is to get (to commit, or to put), or -errno. May sleep. */
+struct cred;
+int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp,
+	      struct cred **cred);
 
 /** Close what file_put_later() has left to the current thread (fs/file.c). No locks held. */
 void task_close_files(void);
@@ -218,10 +222,19 @@ int sighand_exec(struct process *p);
 void set_blocked(u64 set);
 /** T held. */
 struct sigaction signal_action(const struct process *p, int sig);
+/** T held: nobody in its session, outside the group, could let it go on (POSIX.1-2017 3.264). */
+bool group_is_orphaned(int pgid);
+/** Take one of `set` that is pending for the current thread: its number, or 0. */
+int signal_take(u64 set, struct siginfo_short *info);
+/** Signals pending for the current thread or its process, blocked or not. */
+u64 signals_waiting(void);
+/** Woken whenever a signal becomes pending (signalfd). */
+extern struct wait_queue signalfd_wq;
 /** Deliver what is pending, or restart the system call it broke off. */
 void deliver_signals(struct pt_regs *regs, bool in_syscall);
 
 /* sigframe.c */
+#define SIGFRAME_SIZE 2048 /* stack that a handler needs at least: MINSIGSTKSZ */
 /** Write a frame for `sig` to the user's stack and enter the handler. Returns 0 or -EFAULT. */
 int sigframe_push(struct pt_regs *regs, int sig, const struct sigaction *act,
 		  const struct siginfo_short *info, const struct fault_info *fault, u64 mask);

@@ -14,12 +14,11 @@
 
 static int open_file(const char *path, struct file **file)
 {
-	int err = vfs_open(AT_FDCWD, path, O_RDONLY, 0, file);
+	int err = vfs_open_exec(path, file);
 
 	if (err)
 		return err;
-	if ((*file)->mapping && S_ISREG((*file)->inode->mode) && (*file)->inode->mode & 0111 &&
-	    !path_noexec(&(*file)->path))
+	if ((*file)->mapping && !path_noexec(&(*file)->path))
 		return 0;
 	file_put(*file);
 	return -EACCES;
@@ -144,6 +143,21 @@ int program_open(struct program *prog, const struct exec_args *args)
 		file_put(prog->file);
 		prog->file = next;
 	}
+	if (err)
+		program_close(prog);
+	return err;
+}
+
+int program_open_plain(struct program *prog, const char *path)
+{
+	int err;
+
+	prog->args = (struct exec_args){.path = path};
+	prog->buf = NULL;
+	err = open_file(path, &prog->file);
+	if (err)
+		return err;
+	err = read_head(prog);
 	if (err)
 		program_close(prog);
 	return err;

@@ -34,6 +34,7 @@
  * across the switch and released by the next task, so it is one the lock-order checker does not
  * see: nothing is taken under it.
  */
+#include "kernel/cred.h"
 #include "kernel/task.h"
 #include "arch/smp.h"
 #include "arch/tlb.h"
@@ -792,6 +793,7 @@ void task_free(struct task *t)
 	list_del(&t->tasks);
 	nr_tasks--;
 	spin_unlock_irqrestore(&task_list_lock, flags);
+	cred_put(t->cred);
 	kmem_cache_free(task_cache, t);
 }
 

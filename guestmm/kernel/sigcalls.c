@@ -1,7 +1,8 @@
 /*
  * The system calls about signals: kill(2), tkill(2), rt_sigaction(2), rt_sigprocmask(2) and their
- * like, by Linux's numbers and results. There are no users here: everybody may signal everybody.
+ * like, by Linux's numbers and results. Who may signal whom: may_signal() of kernel/cred.c.
  */
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -39,6 +40,10 @@ long sys_kill(struct pt_regs *r)
 
 		if (!to)
 			continue;
+		if (!may_signal(p, sig)) {
+			ret = ret ? -EPERM : 0; /* one that it could be sent to is enough */
+			continue;
+		}
 		ret = 0;
 		if (sig)
 			signal_process(p, sig, &info);
@@ -65,6 +70,7 @@ static void signal_thread(struct task *t, int sig, const struct siginfo_short *i
 	if (!((p->sig_pending | t->sig_pending) & SIGBIT(sig)))
 		p->info[sig - 1] = *info;
 	t->sig_pending |= SIGBIT(sig);
+	wake_up(&signalfd_wq);
 	if (t->sig_blocked & SIGBIT(sig))
 		return;
 	atomic_or(&t->ti->flags, TIF_SIGPENDING);
@@ -88,8 +94,8 @@ static long do_tkill(int tgid, int tid, int sig)
 		list_for_each_entry (t, &p->threads, thread) {
 			if (t->pid != tid)
 				continue;
-			ret = 0;
-			if (sig)
+			ret = may_signal(p, sig) ? 0 : -EPERM;
+			if (sig && !ret)
 				signal_thread(t, sig, &info);
 		}
 	}

@@ -5,8 +5,7 @@
  *              not block it ──> on its way to user mode: handler, ignored, or the end
  *
  * A signal is one bit with the origin of its first arrival, for real-time signals too: those that
- * come while it is pending are one with it. Job control (stop, continue) does not exist here: the
- * stop signals, where not handled, are ignored.
+ * come while it is pending are one with it.
  *
  * I1  TIF_SIGPENDING is set while a signal is pending that the thread does not block. Others only
  *     set it; the thread clears it, by recalc_sigpending().
@@ -163,8 +162,7 @@ void check_all_stopped(struct process *p)
 	notify_parent_stop(p, CLD_STOPPED, p->stop_sig);
 }
 
-/* T held. As POSIX has it: nobody could let such a group go on. */
-static bool group_is_orphaned(int pgid)
+bool group_is_orphaned(int pgid)
 {
 	struct process *p;
 
@@ -217,6 +215,32 @@ static bool signal_stop(void)
 	return true;
 }
 
+struct wait_queue signalfd_wq = WAIT_QUEUE_INIT(signalfd_wq);
+
+u64 signals_waiting(void)
+{
+	return READ_ONCE(current->sig_pending) | READ_ONCE(current->proc->sig_pending);
+}
+
+int signal_take(u64 set, struct siginfo_short *info)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct task *t = current;
+	struct process *p = t->proc;
+	int sig = 0;
+
+	set &= t->sig_pending | p->sig_pending;
+	if (set) {
+		sig = __builtin_ctzll(set) + 1;
+		t->sig_pending &= ~SIGBIT(sig);
+		p->sig_pending &= ~SIGBIT(sig);
+		*info = p->info[sig - 1];
+		recalc_sigpending();
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return sig;
+}
+
 /* ---- sending ------------------------------------------------------------------------------------
  */
 
@@ -246,6 +270,7 @@ void signal_process(struct process *p, int sig, const struct siginfo_short *info
 	if (!(p->sig_pending & bit))
 		p->info[sig - 1] = *info;
 	p->sig_pending |= bit;
+	wake_up(&signalfd_wq);
 	if (!taker)
 		return;
 	atomic_or(&taker->ti->flags, TIF_SIGPENDING);

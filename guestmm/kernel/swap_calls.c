@@ -4,6 +4,7 @@
  * What a program (mkswap) has written through the device's file goes to the disk first, because the
  * header is read from there.
  */
+#include "kernel/cred.h"
 #include "lib/syscall.h"
 #include "arch/ptrace.h"
 #include "fs/vfs.h"
@@ -37,6 +38,8 @@ long sys_swapon(struct pt_regs *r)
 
 	if (flags & ~SWAP_FLAGS_VALID)
 		return -EINVAL;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	err = find_disk(r->rdi, &bdev);
 	if (!err)
 		err = bdev_write_back(bdev);
@@ -48,7 +51,10 @@ long sys_swapon(struct pt_regs *r)
 long sys_swapoff(struct pt_regs *r)
 {
 	struct block_device *bdev;
-	int err = find_disk(r->rdi, &bdev);
+	int err;
 
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	err = find_disk(r->rdi, &bdev);
 	return err ? err : do_swapoff(bdev);
 }

@@ -54,11 +54,6 @@ long sys_getppid(struct pt_regs *r)
 	return READ_ONCE(current_process()->ppid);
 }
 
-long sys_zero(struct pt_regs *r)
-{
-	return 0; /* root's ids */
-}
-
 long sys_sched_yield(struct pt_regs *r)
 {
 	sched_yield();

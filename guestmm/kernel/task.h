@@ -57,12 +57,13 @@ struct task {
 	int oom_score_adj;	  /* T */
 	bool user;		  /* C: a thread of a process */
 	struct process *proc;	  /* C: NULL for kernel threads */
-	struct list_head thread;  /* T: in proc->threads */
-	u64 sig_pending;	  /* T: signals for this thread alone */
-	u64 sig_blocked;	  /* T to change, by itself */
-	u64 sig_saved;		  /* S: sigsuspend's: goes into the next frame, or back */
-	bool sig_restore;	  /* S: sig_saved means something */
-	struct fault_info fault;  /* S: sig != 0: to be delivered before all others */
+	struct cred *cred; /* T to change, by itself; with a reference. NULL: a kernel thread */
+	struct list_head thread; /* T: in proc->threads */
+	u64 sig_pending;	 /* T: signals for this thread alone */
+	u64 sig_blocked;	 /* T to change, by itself */
+	u64 sig_saved;		 /* S: sigsuspend's: goes into the next frame, or back */
+	bool sig_restore;	 /* S: sig_saved means something */
+	struct fault_info fault; /* S: sig != 0: to be delivered before all others */
 	unsigned long altstack, altstack_size;	      /* S: size 0 = none */
 	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
 	unsigned long robust_list;		      /* S: user address or 0 */
@@ -169,6 +170,8 @@ void process_fault(struct pt_regs *regs, const struct fault_info *f, const char 
  * arguments in rdi rsi rdx r10 r8 r9. Returns the value for rax. */
 long syscall_dispatch(struct pt_regs *regs);
 
+#define SIGHUP	   1
+#define SIGINT	   2
 #define SIGILL	   4
 #define SIGTRAP	   5
 #define SIGBUS	   7

@@ -1,26 +1,254 @@
 /*
- * The terminal: output to the console; input is always at its end.
+ * The terminal: one, on the console.
+ *
+ *   16550 ──> tty_receive() ──> line discipline (lib/ldisc.c) ──> read(2)
+ *                │ ^C ^Z                   └─ echo ──> console
+ *                └─> signal to the foreground group
+ *
+ * It belongs to a session at most; one group of it is in the foreground and may read. Others get
+ * SIGTTIN, or SIGTTOU when they change settings (POSIX.1-2017, 11.1).
+ *
+ * A stream (standard input of mmvm is a pipe or a file) is no terminal: its bytes mean nothing, ioctls
+ * for terminals fail with ENOTTY, and it has an end. Its bytes are asked for from the first read on.
+ *
+ * Locks: tty.lock (interrupts off) for the line discipline, the window, the stream's end. Session and
+ * group: task_list_lock, never taken inside tty.lock.
  */
 #include "kernel/tty.h"
 #include "arch/uaccess.h"
+#include "drivers/serial.h"
 #include "kernel/console.h"
+#include "kernel/time_calls.h"
+#include "fs/poll.h"
 #include "lib/errno.h"
+#include "lib/ldisc.h"
 #include "lib/string.h"
+#include "mm/phys/zone.h"
+#include "mmvm/shared.h"
+
+#define TCGETS	   0x5401u
+#define TCSETS	   0x5402u
+#define TCSETSW	   0x5403u
+#define TCSETSF	   0x5404u
+#define TCSBRK	   0x5409u
+#define TCXONC	   0x540au
+#define TCFLSH	   0x540bu
+#define TIOCSCTTY  0x540eu
+#define TIOCGPGRP  0x540fu
+#define TIOCSPGRP  0x5410u
+#define TIOCOUTQ   0x5411u
+#define TIOCGWINSZ 0x5413u
+#define TIOCSWINSZ 0x5414u
+#define TIOCNOTTY  0x5422u
+#define TIOCGSID   0x5429u
+#define TCSBRKP	   0x5425u
+
+#define TTY_NR MKDEV(4, 64)
+
+struct winsize {
+	u16 rows, cols, xpixel, ypixel;
+};
+
+static struct {
+	spinlock_t lock;
+	struct ldisc line; /* lock */
+	struct wait_queue wq;
+	enum { INPUT_NONE, INPUT_STREAM, INPUT_TTY } input; /* C after tty_init() */
+	bool ended;					    /* lock: the stream is at its end */
+	struct winsize size;				    /* lock */
+	int session, foreground;			    /* T: 0 = none */
+} tty = {.lock = SPINLOCK_INIT, .wq = WAIT_QUEUE_INIT(tty.wq)};
+
+/* ---- sessions and groups ---------------------------------------------------------------------- */
+
+/* T held: each process of the group. */
+static void signal_all(int pgid, int sig, const struct siginfo_short *info)
+{
+	struct process *p;
+
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pgid == pgid)
+			signal_process(p, sig, info);
+	}
+}
+
+static void signal_group(int pgid, int sig)
+{
+	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+	if (pgid)
+		signal_all(pgid, sig, &info);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
+static void signal_foreground(int sig)
+{
+	signal_group(READ_ONCE(tty.foreground), sig);
+}
+
+void tty_adopt_session(struct process *p)
+{
+	if (tty.input != INPUT_TTY || tty.session)
+		return;
+	tty.session = p->sid;
+	tty.foreground = p->pgid;
+}
+
+void tty_session_ends(struct process *p)
+{
+	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct process *q;
+
+	if (!tty.session || p->pid != tty.session)
+		return;
+	list_for_each_entry (q, &process_list, all) {
+		if (q != p && tty.foreground && q->pgid == tty.foreground) {
+			signal_process(q, SIGHUP, &info);
+			signal_process(q, SIGCONT, &info);
+		}
+	}
+	tty.session = tty.foreground = 0;
+}
+
+void tty_of_process(const struct process *p, u32 *tty_nr, int *tpgid)
+{
+	bool has = tty.session && p->sid == tty.session;
+
+	*tty_nr = has ? TTY_NR : 0;
+	*tpgid = has ? tty.foreground : -1;
+}
+
+static bool is_my_terminal(void)
+{
+	return READ_ONCE(tty.session) && current_process()->sid == READ_ONCE(tty.session);
+}
+
+/* May the caller use its terminal, or is it in the background? 0, -EIO, or -ERESTARTSYS when `sig`
+ * has been sent. Who ignores or blocks SIGTTOU may go on. */
+static long check_foreground(int sig)
+{
+	struct process *me = current_process();
+	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	unsigned long flags;
+	bool deaf;
+	long ret = 0;
+
+	if (!is_my_terminal() || me->pgid == READ_ONCE(tty.foreground))
+		return 0;
+	flags = spin_lock_irqsave(&task_list_lock);
+	deaf = signal_action(me, sig).handler == SIG_IGN || current->sig_blocked & SIGBIT(sig);
+	if (deaf && sig == SIGTTOU) {
+		ret = 0;
+	} else if (deaf || group_is_orphaned(me->pgid)) {
+		ret = -EIO;
+	} else {
+		signal_all(me->pgid, sig, &info);
+		ret = -ERESTARTSYS;
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+/* ---- from the driver -------------------------------------------------------------------------- */
+
+u32 tty_room(void)
+{
+	unsigned long flags = spin_lock_irqsave(&tty.lock);
+	u32 n = ldisc_room(&tty.line);
+
+	spin_unlock_irqrestore(&tty.lock, flags);
+	return n;
+}
+
+void tty_receive(const u8 *bytes, u32 n)
+{
+	for (u32 i = 0; i < n; i++) {
+		unsigned long flags = spin_lock_irqsave(&tty.lock);
+		int sig = ldisc_key(&tty.line, bytes[i]);
+
+		spin_unlock_irqrestore(&tty.lock, flags);
+		if (sig)
+			signal_foreground(sig);
+	}
+	wake_up(&tty.wq);
+}
+
+void tty_break(void)
+{
+	unsigned long flags;
+
+	if (tty.input != INPUT_STREAM) {
+		signal_foreground(SIGINT);
+		return;
+	}
+	flags = spin_lock_irqsave(&tty.lock);
+	tty.ended = true;
+	spin_unlock_irqrestore(&tty.lock, flags);
+	wake_up(&tty.wq);
+}
+
+static void set_size(const struct winsize *size)
+{
+	unsigned long flags = spin_lock_irqsave(&tty.lock);
+	bool changed = memcmp(&tty.size, size, sizeof(*size)) != 0;
+
+	tty.size = *size;
+	spin_unlock_irqrestore(&tty.lock, flags);
+	if (changed)
+		signal_foreground(SIGWINCH);
+}
+
+void tty_resized(void)
+{
+	u32 v = READ_ONCE(mmvm_shared->console_size);
+	struct winsize size = {.rows = v >> 16, .cols = v & 0xffff};
+
+	set_size(&size);
+}
+
+static void line_out(void *arg, const char *buf, size_t n)
+{
+	console_write(buf, n);
+}
+
+/* ---- reading and writing ---------------------------------------------------------------------- */
 
 static long tty_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	char chunk[256];
 	size_t done = 0;
+	long err = 0;
 
-	while (done < len) {
+	if (tty.input == INPUT_TTY && READ_ONCE(tty.line.t.lflag) & TOSTOP)
+		err = check_foreground(SIGTTOU);
+	while (!err && done < len) {
 		size_t n = min(len - done, sizeof(chunk));
+		unsigned long flags;
 
-		if (copy_from_user(chunk, buf + done, n))
-			return done ? (long)done : -EFAULT;
-		console_write(chunk, n);
+		if (copy_from_user(chunk, buf + done, n)) {
+			err = -EFAULT;
+			break;
+		}
+		if (tty.input != INPUT_TTY) {
+			console_write(chunk, n);
+			done += n;
+			continue;
+		}
+		if (READ_ONCE(tty.line.stopped)) {
+			err = f->flags & O_NONBLOCK
+				      ? -EAGAIN
+				      : wait_event_interruptible(&tty.wq,
+								 !READ_ONCE(tty.line.stopped));
+			if (err)
+				break;
+		}
+		flags = spin_lock_irqsave(&tty.lock);
+		ldisc_write(&tty.line, chunk, n);
+		spin_unlock_irqrestore(&tty.lock, flags);
 		done += n;
 	}
-	return done;
+	return done ? (long)done : err;
 }
 
 static long tty_write_kernel(struct file *f, const void *buf, size_t len)
@@ -29,18 +257,319 @@ static long tty_write_kernel(struct file *f, const void *buf, size_t len)
 	return len;
 }
 
+/* Is there what a read of `len` bytes waits for? */
+static bool readable(size_t len)
+{
+	unsigned long flags = spin_lock_irqsave(&tty.lock);
+	const struct termios *t = &tty.line.t;
+	bool eof, ready;
+	u32 n = ldisc_ready(&tty.line, &eof);
+	size_t want = 1;
+
+	if (!(t->lflag & ICANON) && tty.input == INPUT_TTY && !t->cc[VTIME] && t->cc[VMIN])
+		want = min((size_t)t->cc[VMIN], len);
+	ready = eof || n >= want || tty.ended;
+	spin_unlock_irqrestore(&tty.lock, flags);
+	return ready;
+}
+
+/* Wait for input. VTIME is the longest wait for the first byte when VMIN is 0, else that between two
+ * bytes: the wait for the first then has no end. 0, 1: time is over; or -errno. */
+static long wait_for_input(struct file *f, size_t len)
+{
+	bool raw = tty.input == INPUT_TTY && !(READ_ONCE(tty.line.t.lflag) & ICANON);
+	u8 vmin = READ_ONCE(tty.line.t.cc[VMIN]), vtime = READ_ONCE(tty.line.t.cc[VTIME]);
+	u64 until = vtime * (NSEC_PER_SEC / 10);
+	struct wait_entry we;
+	long ret = 0;
+
+	if (readable(len))
+		return 0;
+	if (raw && !vmin && !vtime)
+		return 1;
+	if (f->flags & O_NONBLOCK)
+		return -EAGAIN;
+	if (!raw || vmin)
+		return wait_event_interruptible(&tty.wq, readable(len));
+	until += ktime_ns();
+	while (!readable(len) && !ret) {
+		u64 now = ktime_ns();
+
+		if (now >= until)
+			return 1;
+		prepare_to_wait(&tty.wq, &we);
+		if (signal_pending())
+			ret = -ERESTARTSYS;
+		else if (!readable(len))
+			schedule_timeout(until - now);
+		finish_wait(&tty.wq, &we);
+	}
+	return ret;
+}
+
+static long take(u8 *chunk, size_t n, bool *ended)
+{
+	unsigned long flags = spin_lock_irqsave(&tty.lock);
+	u32 got = ldisc_read(&tty.line, chunk, n, ended);
+
+	*ended |= tty.ended && !got;
+	spin_unlock_irqrestore(&tty.lock, flags);
+	serial_receive(true); /* there is room again */
+	return got;
+}
+
 static long tty_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
+	u8 chunk[256];
+	bool ended = false;
+	size_t done = 0;
+	long n;
+
+	if (tty.input == INPUT_NONE || !len)
+		return 0;
+	serial_receive(true);
+	for (;;) {
+		n = tty.input == INPUT_TTY ? check_foreground(SIGTTIN) : 0;
+		if (!n)
+			n = wait_for_input(f, len);
+		if (n)
+			return n < 0 ? n : 0;
+		n = take(chunk, min(len, sizeof(chunk)), &ended);
+		if (n || ended)
+			break;
+	}
+	/* The rest of a line, or of what is there; never waits. */
+	while (n > 0) {
+		if (copy_to_user(buf + done, chunk, n))
+			return done ? (long)done : -EFAULT;
+		done += n;
+		if (done == len || ended)
+			break;
+		n = take(chunk, min(len - done, sizeof(chunk)), &ended);
+	}
+	return done;
+}
+
+static u32 tty_poll(struct file *f, struct wait_queue **wq)
+{
+	if (wq)
+		*wq = &tty.wq;
+	if (tty.input == INPUT_NONE)
+		return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+	serial_receive(true);
+	return (readable(1) ? POLLIN | POLLRDNORM : 0) |
+	       (READ_ONCE(tty.line.stopped) ? 0 : POLLOUT | POLLWRNORM);
+}
+
+/* ---- ioctls ----------------------------------------------------------------------------------- */
+
+static long set_termios(unsigned long arg, bool flush)
+{
+	struct termios t;
+	unsigned long flags;
+	long err = check_foreground(SIGTTOU);
+
+	if (err)
+		return err;
+	if (copy_from_user(&t, arg, sizeof(t)))
+		return -EFAULT;
+	flags = spin_lock_irqsave(&tty.lock);
+	if (flush)
+		ldisc_flush(&tty.line);
+	ldisc_set(&tty.line, &t);
+	spin_unlock_irqrestore(&tty.lock, flags);
+	wake_up(&tty.wq);
+	return 0;
+}
+
+static long get_termios(unsigned long arg)
+{
+	unsigned long flags = spin_lock_irqsave(&tty.lock);
+	struct termios t = tty.line.t;
+
+	spin_unlock_irqrestore(&tty.lock, flags);
+	return copy_to_user(arg, &t, sizeof(t)) ? -EFAULT : 0;
+}
+
+/* TIOCSPGRP: only to a group of the caller's session. */
+static long set_foreground(unsigned long arg)
+{
+	long ret = is_my_terminal() ? check_foreground(SIGTTOU) : -ENOTTY;
+	struct process *p;
+	unsigned long flags;
+	s32 pgid;
+
+	if (ret)
+		return ret;
+	if (copy_from_user(&pgid, arg, sizeof(pgid)))
+		return -EFAULT;
+	if (pgid < 0)
+		return -EINVAL;
+	ret = -ESRCH;
+	flags = spin_lock_irqsave(&task_list_lock);
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pgid != pgid)
+			continue;
+		ret = p->sid == tty.session ? 0 : -EPERM;
+		break;
+	}
+	if (!ret)
+		tty.foreground = pgid;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+static long set_controlling(void)
+{
+	struct process *me = current_process();
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	long ret = 0;
+
+	if (me->sid != me->pid || (tty.session && tty.session != me->sid)) {
+		ret = -EPERM;
+	} else if (!tty.session) {
+		tty.session = me->sid;
+		tty.foreground = me->pgid;
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+static long give_up_terminal(void)
+{
+	struct process *me = current_process();
+	unsigned long flags;
+
+	if (!is_my_terminal())
+		return -ENOTTY;
+	flags = spin_lock_irqsave(&task_list_lock);
+	tty_session_ends(me); /* others of the session only lose what they share with it */
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return 0;
+}
+
+static long put_int(unsigned long arg, s32 v)
+{
+	return copy_to_user(arg, &v, sizeof(v)) ? -EFAULT : 0;
+}
+
+static long flow_control(unsigned long arg)
+{
+	unsigned long flags;
+
+	if (arg > 3)
+		return -EINVAL;
+	if (arg < 2) { /* TCOOFF, TCOON; TCIOFF and TCION have nobody to send to */
+		flags = spin_lock_irqsave(&tty.lock);
+		tty.line.stopped = arg == 0;
+		spin_unlock_irqrestore(&tty.lock, flags);
+		wake_up(&tty.wq);
+	}
+	return 0;
+}
+
+static long flush_input(unsigned long arg)
+{
+	long err = check_foreground(SIGTTOU);
+	unsigned long flags;
+
+	if (err || arg > 2)
+		return err ? err : -EINVAL;
+	if (arg != 1) { /* of output nothing waits */
+		flags = spin_lock_irqsave(&tty.lock);
+		ldisc_flush(&tty.line);
+		spin_unlock_irqrestore(&tty.lock, flags);
+	}
+	return 0;
+}
+
+static long tty_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
+{
+	struct winsize size;
+	unsigned long flags;
+	bool eof;
+	u32 n;
+
+	if (tty.input != INPUT_TTY && cmd != FIONREAD)
+		return -ENOTTY;
+	switch (cmd) {
+	case TCGETS:
+		return get_termios(arg);
+	case TCSETS:
+	case TCSETSW:
+		return set_termios(arg, false);
+	case TCSETSF:
+		return set_termios(arg, true);
+	case TCSBRK:
+	case TCSBRKP:
+		return check_foreground(
+			SIGTTOU); /* output is always drained; a break has no line */
+	case TCXONC:
+		return flow_control(arg);
+	case TCFLSH:
+		return flush_input(arg);
+	case TIOCSCTTY:
+		return set_controlling();
+	case TIOCNOTTY:
+		return give_up_terminal();
+	case TIOCGPGRP:
+		return is_my_terminal() ? put_int(arg, READ_ONCE(tty.foreground)) : -ENOTTY;
+	case TIOCSPGRP:
+		return set_foreground(arg);
+	case TIOCGSID:
+		return is_my_terminal() ? put_int(arg, READ_ONCE(tty.session)) : -ENOTTY;
+	case TIOCOUTQ:
+		return put_int(arg, 0);
+	case FIONREAD:
+		flags = spin_lock_irqsave(&tty.lock);
+		n = ldisc_ready(&tty.line, &eof);
+		spin_unlock_irqrestore(&tty.lock, flags);
+		return put_int(arg, n);
+	case TIOCGWINSZ:
+		flags = spin_lock_irqsave(&tty.lock);
+		size = tty.size;
+		spin_unlock_irqrestore(&tty.lock, flags);
+		return copy_to_user(arg, &size, sizeof(size)) ? -EFAULT : 0;
+	case TIOCSWINSZ:
+		if (copy_from_user(&size, arg, sizeof(size)))
+			return -EFAULT;
+		set_size(&size);
+		return 0;
+	}
+	return -ENOTTY;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------ */
+
+/* /dev/tty: the caller's terminal, if it has one. */
+static int open_own(struct file *f, struct device_node *dev)
+{
+	return tty.input == INPUT_TTY && !is_my_terminal() ? -ENXIO : 0;
+}
+
+/* The leader of a session without a terminal gets the one it opens, but by O_NOCTTY. */
+static int open_line(struct file *f, struct device_node *dev)
+{
+	struct process *me = current_process();
+
+	if (tty.input == INPUT_TTY && me && me->sid == me->pid && !READ_ONCE(tty.session) &&
+	    !(f->flags & O_NOCTTY))
+		set_controlling();
 	return 0;
 }
 
 static const struct file_ops tty_ops = {
-	.read = tty_read, .write = tty_write, .write_kernel = tty_write_kernel};
+	.read = tty_read,
+	.write = tty_write,
+	.write_kernel = tty_write_kernel,
+	.ioctl = tty_ioctl,
+	.poll = tty_poll,
+};
 
 static struct device_node tty_devices[] = {
 	{"console", S_IFCHR | 0600, MKDEV(5, 1), &tty_ops, NULL, NULL, {0}},
-	{"tty", S_IFCHR | 0666, MKDEV(5, 0), &tty_ops, NULL, NULL, {0}},
-	{"ttyS0", S_IFCHR | 0660, MKDEV(4, 64), &tty_ops, NULL, NULL, {0}},
+	{"tty", S_IFCHR | 0666, MKDEV(5, 0), &tty_ops, open_own, NULL, {0}},
+	{"ttyS0", S_IFCHR | 0660, TTY_NR, &tty_ops, open_line, NULL, {0}},
 };
 
 struct file *console_file(void)
@@ -50,6 +579,23 @@ struct file *console_file(void)
 
 void tty_init(void)
 {
+	const char *input = boot_info.console_input;
+
+	ldisc_init(&tty.line, line_out, NULL);
+	if (input && !strcmp(input, "tty"))
+		tty.input = INPUT_TTY;
+	else if (input && !strcmp(input, "stream"))
+		tty.input = INPUT_STREAM;
+	if (tty.input == INPUT_STREAM)
+		tty.line.t.iflag = tty.line.t.oflag = tty.line.t.lflag = 0;
+	if (tty.input != INPUT_NONE && serial_init()) {
+		printk("ttyS0: no interrupt line, no input\n");
+		tty.input = INPUT_NONE;
+	}
+	if (tty.input == INPUT_TTY) {
+		tty_resized();
+		serial_receive(true);
+	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(tty_devices); i++)
 		register_device_node(&tty_devices[i]);
 }

@@ -22,6 +22,7 @@ void prepare_to_wait(struct wait_queue *wq, struct wait_entry *we)
 	unsigned long flags = spin_lock_irqsave(&wq->lock);
 
 	we->task = current;
+	we->func = NULL;
 	list_add_tail(&we->node, &wq->waiters);
 	WRITE_ONCE(we->task->state, TASK_SLEEPING);
 	/* Unlocking is only a release: the caller's look at its condition must not move up. */
@@ -38,18 +39,46 @@ void finish_wait(struct wait_queue *wq, struct wait_entry *we)
 	spin_unlock_irqrestore(&wq->lock, flags);
 }
 
+/* The queue's lock held. */
+static void wake_all(struct wait_queue *wq)
+{
+	struct wait_entry *we;
+	bool enough = false;
+
+	list_for_each_entry (we, &wq->waiters, node) {
+		if (likely(!we->func))
+			wake_up_task(we->task);
+		else if (!we->exclusive)
+			we->func(we);
+		else if (!enough)
+			enough = we->func(we);
+	}
+}
+
 void wake_up(struct wait_queue *wq)
 {
 	unsigned long flags;
-	struct wait_entry *we;
 
 	smp_mb();
 	if (list_empty(&wq->waiters))
 		return;
 	flags = spin_lock_irqsave(&wq->lock);
-	list_for_each_entry (we, &wq->waiters, node)
-		wake_up_task(we->task);
+	wake_all(wq);
 	spin_unlock_irqrestore(&wq->lock, flags);
+}
+
+void wake_up_nested(struct wait_queue *wq)
+{
+	unsigned long flags;
+
+	smp_mb();
+	if (list_empty(&wq->waiters))
+		return;
+	flags = arch_irq_save();
+	spin_lock_nested(&wq->lock);
+	wake_all(wq);
+	spin_unlock(&wq->lock);
+	arch_irq_restore(flags);
 }
 
 /* For the lock-order checker a mutex is of the class of its wait queue's lock, of the sort that

@@ -53,6 +53,10 @@ struct wait_queue {
 struct wait_entry {
 	struct list_head node;
 	struct task *task;
+	/** Called instead of waking `task`, with the queue's lock held and interrupts off; true: somebody
+	 * was told. NULL: wake the task. */
+	bool (*func)(struct wait_entry *we);
+	bool exclusive; /* with func: enough when one of these has told somebody */
 };
 /* Each place that makes one makes a class of locks (lib/lockdep.h). */
 #define lock_key(what)                                            \
@@ -65,6 +69,8 @@ void __wait_queue_init(struct wait_queue *wq, u32 key);
 void prepare_to_wait(struct wait_queue *wq, struct wait_entry *we);
 void finish_wait(struct wait_queue *wq, struct wait_entry *we);
 void wake_up(struct wait_queue *wq);
+/** wake_up() while the lock of another queue of its class is held (sets of files that watch sets). */
+void wake_up_nested(struct wait_queue *wq);
 /** Sleep until woken (state set by prepare_to_wait) or, with preemption, just yield. May sleep. */
 void schedule(void);
 /** As schedule(), at most `ns` nanoseconds. Returns 0 on time-out, the rest otherwise. */

@@ -87,8 +87,10 @@
 #define MMVM_FDT_TSC_HZ	  "mmvm,tsc-hz" /* u64 */
 #define MMVM_FDT_LAPIC_HZ "mmvm,lapic-hz" /* u64: local APIC timer input clock */
 #define MMVM_FDT_EPOCH_NS "mmvm,epoch-ns" /* u64: wall clock at boot, ns since 1970 */
-#define MMVM_FDT_SEED	  "mmvm,seed"	  /* u64: seed for everything random in the guest */
-#define MMVM_FDT_ROLE	  "mmvm,role" /* string on a virtio device: "swap", "disk0", "disk1" ... */
+/** string: "tty" or "stream"; nothing: no input */
+#define MMVM_FDT_CONSOLE "mmvm,console-input"
+#define MMVM_FDT_SEED	 "mmvm,seed" /* u64: seed for everything random in the guest */
+#define MMVM_FDT_ROLE	 "mmvm,role" /* string on a virtio device: "swap", "disk0", "disk1" ... */
 /** On a cpu node that sleeps until MMVM_FASTOP_CPU_START wakes it. */
 #define MMVM_FDT_ENABLE_FASTOP	 "mmvm,fastop"
 #define MMVM_FDT_COMPAT_DMA	 "mmvm,dma-engine"

@@ -64,7 +64,11 @@ struct mmvm_shared {
 	uint64_t totalram;			/* pages handed to the buddy */
 	uint64_t
 		access_ms; /* written by the VMM: sample accessed bits so often; 0: never (access.h) */
-	uint64_t reserved0[6];
+	/** Written by the VMM: rows << 16 | columns of the console's terminal; 0: not known. A change is
+	 * followed by a modem status interrupt of the serial port. */
+	uint32_t console_size;
+	uint32_t reserved1;
+	uint64_t reserved0[5];
 
 	struct mmvm_mailbox mailbox[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone zone[MMVM_MAX_ZONES];

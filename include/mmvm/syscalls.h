@@ -89,6 +89,9 @@ enum mmvm_arg_kind {
 	X(273, set_robust_list, sys_set_robust_list, ADDR, LEN) \
 	X(274, get_robust_list, sys_get_robust_list, PID, OUT, OUT) \
 	X(309, getcpu, sys_getcpu, OUT, OUT, ADDR) \
+	X(424, pidfd_send_signal, sys_pidfd_send_signal, FD, SIG, IN, FLAGS) \
+	X(434, pidfd_open, sys_pidfd_open, PID, FLAGS) \
+	X(438, pidfd_getfd, sys_pidfd_getfd, FD, FD, FLAGS) \
 	X(435, clone3, sys_clone3, IN, LEN)
 
 /* area: signals */
@@ -108,25 +111,29 @@ enum mmvm_arg_kind {
 #define MMVM_SYSCALLS_WHO_AND_LIMITS(X) \
 	X(97, getrlimit, sys_getrlimit, NUM, OUT) \
 	X(98, getrusage, sys_getrusage, NUM, OUT) \
-	X(102, getuid, sys_zero, NONE) \
-	X(104, getgid, sys_zero, NONE) \
-	X(105, setuid, sys_set_id, ID) \
-	X(106, setgid, sys_set_id, ID) \
-	X(107, geteuid, sys_zero, NONE) \
-	X(108, getegid, sys_zero, NONE) \
+	X(102, getuid, sys_getuid, NONE) \
+	X(104, getgid, sys_getgid, NONE) \
+	X(105, setuid, sys_setuid, ID) \
+	X(106, setgid, sys_setgid, ID) \
+	X(107, geteuid, sys_geteuid, NONE) \
+	X(108, getegid, sys_getegid, NONE) \
 	X(109, setpgid, sys_setpgid, PID, PID) \
 	X(111, getpgrp, sys_getpgrp, NONE) \
 	X(112, setsid, sys_setsid, NONE) \
-	X(113, setreuid, sys_setre_id, ID, ID) \
-	X(114, setregid, sys_setre_id, ID, ID) \
+	X(113, setreuid, sys_setreuid, ID, ID) \
+	X(114, setregid, sys_setregid, ID, ID) \
 	X(115, getgroups, sys_getgroups, COUNT, OUT) \
 	X(116, setgroups, sys_setgroups, COUNT, IN) \
-	X(117, setresuid, sys_setres_id, ID, ID, ID) \
-	X(118, getresuid, sys_getresid, OUT, OUT, OUT) \
-	X(119, setresgid, sys_setres_id, ID, ID, ID) \
-	X(120, getresgid, sys_getresid, OUT, OUT, OUT) \
+	X(117, setresuid, sys_setresuid, ID, ID, ID) \
+	X(118, getresuid, sys_getresuid, OUT, OUT, OUT) \
+	X(119, setresgid, sys_setresgid, ID, ID, ID) \
+	X(120, getresgid, sys_getresgid, OUT, OUT, OUT) \
 	X(121, getpgid, sys_getpgid, PID) \
+	X(122, setfsuid, sys_setfsuid, ID) \
+	X(123, setfsgid, sys_setfsgid, ID) \
 	X(124, getsid, sys_getsid, PID) \
+	X(125, capget, sys_capget, INOUT, OUT) \
+	X(126, capset, sys_capset, INOUT, IN) \
 	X(160, setrlimit, sys_setrlimit, NUM, IN) \
 	X(302, prlimit64, sys_prlimit64, PID, NUM, IN, OUT)
 
@@ -160,8 +167,21 @@ enum mmvm_arg_kind {
 #define MMVM_SYSCALLS_WAITING(X) \
 	X(7, poll, sys_poll, INOUT, COUNT, NUM) \
 	X(23, select, sys_select, COUNT, INOUT, INOUT, INOUT, INOUT) \
+	X(213, epoll_create, sys_epoll_create, COUNT) \
+	X(232, epoll_wait, sys_epoll_wait, FD, OUT, COUNT, NUM) \
+	X(233, epoll_ctl, sys_epoll_ctl, FD, NUM, FD, IN) \
 	X(270, pselect6, sys_pselect6, COUNT, INOUT, INOUT, INOUT, TIME, IN) \
-	X(271, ppoll, sys_ppoll, INOUT, COUNT, TIME, IN, SIGSET_SIZE)
+	X(271, ppoll, sys_ppoll, INOUT, COUNT, TIME, IN, SIGSET_SIZE) \
+	X(281, epoll_pwait, sys_epoll_pwait, FD, OUT, COUNT, NUM, IN, SIGSET_SIZE) \
+	X(282, signalfd, sys_signalfd, FD, IN, SIGSET_SIZE) \
+	X(283, timerfd_create, sys_timerfd_create, NUM, FLAGS) \
+	X(284, eventfd, sys_eventfd, NUM) \
+	X(286, timerfd_settime, sys_timerfd_settime, FD, FLAGS, IN, OUT) \
+	X(287, timerfd_gettime, sys_timerfd_gettime, FD, OUT) \
+	X(289, signalfd4, sys_signalfd4, FD, IN, SIGSET_SIZE, FLAGS) \
+	X(290, eventfd2, sys_eventfd2, NUM, FLAGS) \
+	X(291, epoll_create1, sys_epoll_create1, FLAGS) \
+	X(441, epoll_pwait2, sys_epoll_pwait2, FD, OUT, COUNT, TIME, IN, SIGSET_SIZE)
 
 /* area: names */
 #define MMVM_SYSCALLS_NAMES(X) \

@@ -226,13 +226,81 @@ static void test_serial_input(void)
 	CU_ASSERT_EQUAL(rig.irq.line.raised, 2);
 	CU_ASSERT_EQUAL(in8(dev, UART_RX), 0);
 	CU_ASSERT_EQUAL(in8(dev, UART_LSR) & UART_LSR_DR, 0);
-	/* More than fits: counted as an overrun, told once. */
+	/* What does not fit waits outside; what the guest sends itself is lost: an overrun, told once. */
 	CU_ASSERT_EQUAL(serial_input(dev, typed, sizeof(typed)), 256);
+	CU_ASSERT_EQUAL(in8(dev, UART_IIR), UART_IIR_RDI);
+	out8(dev, UART_MCR, UART_MCR_LOOP);
+	out8(dev, UART_TX, 'x');
+	out8(dev, UART_MCR, 0);
 	CU_ASSERT_EQUAL(in8(dev, UART_IIR), UART_IIR_RLSI);
 	CU_ASSERT_EQUAL(in8(dev, UART_LSR) & UART_LSR_OE, UART_LSR_OE);
 	CU_ASSERT_EQUAL(in8(dev, UART_LSR) & UART_LSR_OE, 0);
 	out8(dev, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
 	CU_ASSERT_EQUAL(in8(dev, UART_LSR) & UART_LSR_DR, 0);
+	serial_stop(dev);
+}
+
+static unsigned int room_calls;
+static void on_room(void *arg)
+{
+	room_calls += arg == &room_calls;
+}
+
+/* With the FIFO on a whole level is told apart from fewer bytes, and a break comes in its place. */
+static void test_serial_fifo(void)
+{
+	struct device *dev = serial_start();
+
+	out8(dev, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_14);
+	out8(dev, UART_IER, UART_IER_RDI);
+	CU_ASSERT_EQUAL(serial_input(dev, "0123456789abcd", 14), 14);
+	CU_ASSERT_EQUAL(in8(dev, UART_IIR), UART_IIR_RDI | 0xc0);
+	CU_ASSERT_EQUAL(in8(dev, UART_RX), '0');
+	CU_ASSERT_EQUAL(in8(dev, UART_IIR), UART_IIR_RX_TIMEOUT | 0xc0);
+	serial_break(dev);
+	CU_ASSERT_EQUAL(serial_input(dev, "after", 5), 0); /* until it is read */
+	for (unsigned int i = 1; i < 14; i++) {
+		CU_ASSERT_EQUAL(in8(dev, UART_LSR) & (UART_LSR_DR | UART_LSR_BI), UART_LSR_DR);
+		in8(dev, UART_RX);
+	}
+	CU_ASSERT_EQUAL(in8(dev, UART_IIR), UART_IIR_RX_TIMEOUT | 0xc0);
+	CU_ASSERT_EQUAL(in8(dev, UART_LSR) & UART_LSR_BI, UART_LSR_BI);
+	CU_ASSERT_EQUAL(in8(dev, UART_RX), 0);
+	CU_ASSERT_EQUAL(in8(dev, UART_LSR) & (UART_LSR_DR | UART_LSR_BI), 0);
+	CU_ASSERT_EQUAL(serial_input(dev, "after", 5), 5);
+	serial_stop(dev);
+}
+
+static void test_serial_gate(void)
+{
+	struct device *dev = serial_start();
+	char typed[300] = {0};
+
+	room_calls = 0;
+	serial_on_room(dev, true, on_room, &room_calls);
+	CU_ASSERT_EQUAL(serial_input(dev, typed, 1), 0);
+	CU_ASSERT_EQUAL(room_calls, 0);
+	out8(dev, UART_IER, UART_IER_RDI);
+	CU_ASSERT_EQUAL(room_calls, 1);
+	CU_ASSERT_EQUAL(serial_input(dev, typed, sizeof(typed)), 256);
+	for (unsigned int i = 0; i < 256; i++)
+		in8(dev, UART_RX);
+	CU_ASSERT_EQUAL(room_calls, 2); /* once, when half of it was free */
+	serial_stop(dev);
+}
+
+static void test_serial_modem(void)
+{
+	struct device *dev = serial_start();
+
+	serial_modem_change(dev);
+	CU_ASSERT_EQUAL(rig.irq.line.raised, 0);
+	out8(dev, UART_IER, UART_IER_MSI);
+	CU_ASSERT_EQUAL(rig.irq.line.raised, 1);
+	CU_ASSERT_EQUAL(in8(dev, UART_IIR), UART_IIR_MSI);
+	CU_ASSERT_EQUAL(in8(dev, UART_MSR) & UART_MSR_DCTS, UART_MSR_DCTS);
+	CU_ASSERT_EQUAL(in8(dev, UART_MSR) & UART_MSR_DCTS, 0);
+	CU_ASSERT_EQUAL(in8(dev, UART_IIR), UART_IIR_NO_INT);
 	serial_stop(dev);
 }
 
@@ -633,6 +701,9 @@ int main(void)
 	CU_ADD_TEST(s, test_serial_output);
 	CU_ADD_TEST(s, test_serial_transmit_interrupt);
 	CU_ADD_TEST(s, test_serial_input);
+	CU_ADD_TEST(s, test_serial_fifo);
+	CU_ADD_TEST(s, test_serial_gate);
+	CU_ADD_TEST(s, test_serial_modem);
 	CU_ADD_TEST(s, test_serial_widths);
 	s = CU_add_suite("test channel", NULL, NULL);
 	CU_ADD_TEST(s, test_channel_dispatch);

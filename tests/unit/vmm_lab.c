@@ -291,6 +291,8 @@ static void test_job(void)
 		s = e[n - 1].data;
 		CU_ASSERT_STRING_EQUAL(s, seal ? "sealed" : "live");
 		s += strlen(s) + 1;
+		CU_ASSERT_STRING_EQUAL(s, "none"); /* no standard input */
+		s += strlen(s) + 1;
 		CU_ASSERT_EQUAL(s[0], '/');
 		s += strlen(s) + 1;
 		CU_ASSERT_EQUAL(memcmp(s, "3\0cmd\0\0a b", 11), 0);

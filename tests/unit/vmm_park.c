@@ -121,7 +121,10 @@ static pthread_t model_self(void)
 #define machine_pause_others   model_pause_others
 #define machine_resume_others  model_resume_others
 #define machine_park_quit      model_park_quit
-/* Its prototypes, under our names */
+#define machine_call_stopped   model_call_stopped
+int model_call_stopped(struct machine *m, void (*fn)(struct machine *m, uint64_t cr3, void *arg),
+		       void *arg);
+/* Its other prototypes, under our names */
 #undef VMM_MACHINE_PARK_H
 #include "../../vmm/machine/park.c"
 

@@ -298,9 +298,11 @@ static void seal_word(struct job *job, const char *word)
 }
 
 /** Write what the run is into an archive behind the image. Returns 0, or -1 with `err`. */
-int job_prepare(struct job *job, const struct lab_files *files, int argc, char **argv, bool sealed,
-		struct mmvm_error *err)
+int job_prepare(struct job *job, const struct lab_files *files, int argc, char **argv,
+		const struct lab_options *opt, struct mmvm_error *err)
 {
+	static const char *const input[] = {"none", "pipe", "tty"};
+	const bool sealed = opt->icount;
 	char self[PATH_MAX], inside[PATH_MAX + 8], *text = NULL;
 	uint64_t random[2];
 	size_t len;
@@ -342,6 +344,7 @@ int job_prepare(struct job *job, const struct lab_files *files, int argc, char *
 	if (!job->text)
 		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
 	put_string(job, sealed ? "sealed" : "live");
+	put_string(job, input[opt->input]);
 	put_string(job, job->cwd);
 	put_count(job, (unsigned int)argc);
 	for (i = 0; i < argc; i++)

@@ -27,8 +27,8 @@ struct job {
 
 /** Write what the run is into an archive behind the lab's image. Returns 0, or -1 with `err`. To be
  * freed either way. */
-int job_prepare(struct job *job, const struct lab_files *files, int argc, char **argv, bool sealed,
-		struct mmvm_error *err);
+int job_prepare(struct job *job, const struct lab_files *files, int argc, char **argv,
+		const struct lab_options *opt, struct mmvm_error *err);
 void job_free(struct job *job);
 
 #endif

@@ -5,7 +5,8 @@
  *      are appended to the lab's initramfs, in memory
  *   2. QEMU is started on it (qemu.c)
  *   3. supervise(): output is passed on as it comes; the control channel says "start", ".", "fail",
- *      "exit N" (images/lab_init.c)
+ *      "exit N" (images/lab_init.c); standard input goes in as records, as much as "in N" has asked
+ *      for
  *   4. QEMU is ended, whatever happened
  *
  * A run is live or sealed. Live: the command sees this machine's files through 9p. Sealed, for
@@ -30,6 +31,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "console/terminal.h"
 #include "lab/job.h"
 #include "lab/monitor.h"
 #include "lab/outlet.h"
@@ -103,11 +105,13 @@ struct watch {
 	struct lab_qemu qemu;
 	const struct lab_options *opt;
 	int patience_s;
+	enum lab_input input; /* NONE: none, or at its end */
+	unsigned int credit;  /* bytes of input the machine has asked for */
 	struct tail console, qemu_stderr;
 	struct outlet out, err; /* the command's standard output and error, to ours */
 	char line[600];		/* of the control channel, so far */
 	size_t line_len;
-	bool started, finished;
+	bool started, finished, raw;
 	uint64_t started_ns; /* by the clock */
 	int status;
 	char failure[512];
@@ -126,15 +130,77 @@ static uint64_t clock_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/** A record for the machine: kind, length in two bytes, data. It has asked for no more than its
+ * socket has room for. */
+static void send_record(struct watch *w, char kind, const void *data, size_t len)
+{
+	unsigned char rec[3 + 4096] = {(unsigned char)kind, len & 0xff, (unsigned char)(len >> 8)};
+	size_t done = 0, all = 3 + len;
+
+	memcpy(rec + 3, data, len);
+	while (done < all && w->qemu.fd[LAB_INPUT] >= 0) {
+		struct pollfd p = {w->qemu.fd[LAB_INPUT], POLLOUT, 0};
+		ssize_t n = write(p.fd, rec + done, all - done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			poll(&p, 1, 1000);
+		else
+			return; /* the machine has ended: supervise() sees it */
+	}
+}
+
+static void send_window_size(struct watch *w)
+{
+	uint16_t size[2];
+
+	if (w->input != LAB_INPUT_TTY)
+		return;
+	terminal_size(STDIN_FILENO, &size[0], &size[1]);
+	send_record(w, 'w', size, sizeof(size));
+}
+
+/** The machine takes so many bytes more. Before the first of it keys are signals for us, as always:
+ * the lab's start can be broken off. */
+static void input_wanted(struct watch *w, unsigned int more)
+{
+	if (!w->credit && w->input == LAB_INPUT_TTY && !w->raw) {
+		w->raw = !terminal_raw(STDIN_FILENO);
+		send_window_size(w);
+	}
+	w->credit = more < 4096 - w->credit ? w->credit + more : 4096;
+}
+
+static void pass_input(struct watch *w)
+{
+	char buf[4096];
+	ssize_t n = read(STDIN_FILENO, buf, w->credit);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n > 0) {
+		w->credit -= (unsigned int)n;
+		send_record(w, 'd', buf, (size_t)n);
+	} else {
+		w->input = LAB_INPUT_NONE;
+		send_record(w, 'e', "", 0);
+	}
+}
+
 static void control_line(struct watch *w)
 {
+	unsigned int more;
+
 	w->last_sign = w->own.ns;
 	w->busy_ns = 0;
 	if (!strcmp(w->line, "start")) {
 		w->started = true;
 		w->started_ns = clock_ns();
 	}
-	if (!strncmp(w->line, "fail ", 5))
+	if (sscanf(w->line, "in %u", &more) == 1)
+		input_wanted(w, more);
+	else if (!strncmp(w->line, "fail ", 5))
 		snprintf(w->failure, sizeof(w->failure), "%s", w->line + 5);
 	else if (sscanf(w->line, "exit %d", &w->status) == 1)
 		w->finished = true;
@@ -305,6 +371,10 @@ static int take_signals(struct watch *w, int signal_fd, bool *ended)
 	siginfo_t child = {0};
 
 	while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGWINCH) {
+			send_window_size(w);
+			continue;
+		}
 		if (info.ssi_signo == SIGTSTP) {
 			stop_both(w);
 			continue;
@@ -345,19 +415,22 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 	bool ended = false;
 
 	for (;;) {
-		struct pollfd p[LAB_CLOCK + 1];
+		struct pollfd p[LAB_CLOCK + 2];
 		int i, rc;
 
 		for (i = 0; i < LAB_CLOCK; i++)
 			p[i] = (struct pollfd){must_wait(w, i) ? -1 : w->qemu.fd[i], POLLIN, 0};
-		p[i] = (struct pollfd){signal_fd, POLLIN, 0};
+		p[i++] = (struct pollfd){signal_fd, POLLIN, 0};
+		p[i] = (struct pollfd){w->input && w->credit ? STDIN_FILENO : -1, POLLIN, 0};
 		/* Nothing tells when a full outlet has room again. */
-		if (poll(p, LAB_CLOCK + 1, held_up(w) ? 20 : 1000) < 0 && errno != EINTR)
+		if (poll(p, LAB_CLOCK + 2, held_up(w) ? 20 : 1000) < 0 && errno != EINTR)
 			return mmvm_error(err, MMVM_EXIT_HOST, "poll: %s", strerror(errno));
 		rc = take_signals(w, signal_fd, &ended);
 		if (rc)
 			return rc;
 		take_all(w);
+		if (p[LAB_CLOCK + 1].revents)
+			pass_input(w);
 		/* What came between reading the first and the last channel is still to be taken. */
 		if (w->finished && !held_up(w)) {
 			take_all(w);
@@ -404,6 +477,7 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	if (!w)
 		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
 	w->opt = opt;
+	w->input = opt->input;
 	w->patience_s = opt->patience_s ? opt->patience_s
 			: opt->icount	? PATIENCE_ICOUNT_S
 					: PATIENCE_S;
@@ -415,6 +489,8 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTSTP);
 	sigaddset(&set, SIGCHLD);
+	if (w->input == LAB_INPUT_TTY)
+		sigaddset(&set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	rc = outlet_open(&w->out, opt->stdout_fd ? opt->stdout_fd : STDOUT_FILENO);
@@ -428,6 +504,7 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 		status = supervise(w, signal_fd, err);
 		lab_qemu_stop(&w->qemu);
 	}
+	terminal_restore();
 	if (signal_fd >= 0)
 		close(signal_fd);
 	/* Before signals are let through again: no thread may take one that we wait for. */
@@ -448,7 +525,7 @@ int lab_exec_command(int argc, char **argv, const struct lab_options *opt, struc
 	if (lab_find_files(&files, why, sizeof(why)))
 		return mmvm_error(err, MMVM_EXIT_HOST, "the lab is not available: %s", why);
 	fflush(NULL);
-	if (!job_prepare(&job, &files, argc, argv, opt->icount, err))
+	if (!job_prepare(&job, &files, argc, argv, opt, err))
 		status = run_job(&job, &files, opt, err);
 	job_free(&job);
 	return status;

@@ -11,16 +11,21 @@
 #include <stddef.h>
 #include "machine/machine.h"
 
+/** What the command gets as standard input: nothing, what ours gives as a pipe, or a terminal that
+ * follows ours (in raw mode meanwhile). */
+enum lab_input { LAB_INPUT_NONE, LAB_INPUT_PIPE, LAB_INPUT_TTY };
+
 struct lab_options {
 	bool icount;	     /* count instructions: one CPU, the clock is the instruction count */
 	bool verbose;	     /* the lab kernel's console goes to stderr as it comes */
 	unsigned int cpus;   /* of the lab's machine; 0 = 1, as always with icount */
 	unsigned int ram_mb; /* RAM of the lab; 0 = default */
 	unsigned int
-		timeout_s; /* the command ends itself after that; 0 = no limit. It is kept, too,
+		timeout_s;    /* the command ends itself after that; 0 = no limit. It is kept, too,
 				 * when the reader of our output does not read */
-	int patience_s;	   /* silence after which the lab hangs; 0 = default */
-	int stdout_fd;	   /* where the command's standard output goes; 0 = to ours */
+	int patience_s;	      /* silence after which the lab hangs; 0 = default */
+	enum lab_input input; /* not with icount: when input comes is nobody's count */
+	int stdout_fd;	      /* where the command's standard output goes; 0 = to ours */
 	/** Takes the command's standard output as it comes instead; NULL: it goes to stdout_fd. */
 	void (*output)(const char *data, size_t len, void *arg);
 	void *output_arg;

@@ -187,7 +187,7 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 			       const int inner[LAB_CHANNELS], const struct lab_share *share,
 			       unsigned int nr_shares, const struct lab_options *opt)
 {
-	static const char *const name[] = {"control", "stdout", "stderr", "console"};
+	static const char *const name[] = {"control", "stdout", "stderr", "console", "input"};
 	static char append[1024];
 	int n;
 
@@ -222,7 +222,7 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 			 host_tsc_khz());
 	add(c, "-append");
 	add(c, append);
-	for (int i = LAB_CONTROL; i <= LAB_CONSOLE; i++)
+	for (int i = LAB_CONTROL; i <= (opt->input ? LAB_INPUT : LAB_CONSOLE); i++)
 		addf(c, "-chardev", "socket,id=%s,fd=%d", name[i], inner[i]);
 	for (int i = LAB_CONTROL; i <= LAB_STDERR; i++)
 		addf(c, "-device", "isa-debugcon,iobase=%#x,chardev=%s", 0xe9 + i, name[i]);
@@ -234,6 +234,8 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	}
 	addf(c, "-chardev", "socket,id=monitor,fd=%d", inner[LAB_MONITOR]);
 	addf(c, "-mon", "chardev=monitor,mode=control");
+	if (opt->input) /* the third port, with an interrupt that it shares with nobody */
+		addf(c, "-device", "isa-serial,chardev=input,iobase=0x3e8,irq=5");
 	for (unsigned int i = 0; i < nr_shares; i++) {
 		char path[PATH_MAX * 2];
 
@@ -265,7 +267,7 @@ become_qemu(pid_t parent, char **argv, const int *inner, int initrd_fd)
 	dup2(open("/dev/null", O_RDWR), 0);
 	dup2(0, 1);
 	dup2(inner[LAB_QEMU_STDERR], 2);
-	for (int i = LAB_CONTROL; i <= LAB_CONSOLE; i++)
+	for (int i = LAB_CONTROL; i <= LAB_INPUT; i++)
 		fcntl(inner[i], F_SETFD, 0);
 	fcntl(inner[LAB_CLOCK], F_SETFD, 0);
 	fcntl(inner[LAB_MONITOR], F_SETFD, 0);

@@ -15,6 +15,7 @@ enum lab_channel {
 	LAB_STDOUT,
 	LAB_STDERR,
 	LAB_CONSOLE,
+	LAB_INPUT, /* to the machine, its third serial port; connected when opt->input is set */
 	LAB_QEMU_STDERR,
 	LAB_CLOCK,   /* leads in: own time of the machine (images/lab_init.c) */
 	LAB_MONITOR, /* both ways: QEMU's machine protocol (lab/monitor.h) */

@@ -36,6 +36,9 @@ static int create_ports(struct machine *m, struct mmvm_error *err)
 	dev = serial_create(&env, machine_console_write, m);
 	if (!dev)
 		return no_device(err, "serial port");
+	serial_on_room(dev, m->config.console_input == CONSOLE_INPUT_STREAM, m->config.console_room,
+		       m->config.console_arg);
+	m->serial = dev;
 	if (machine_add_device(m, dev, err))
 		return -1;
 
@@ -118,6 +121,22 @@ int machine_create_devices(struct machine *m, struct mmvm_error *err)
 		if (create_disk(m, i, err))
 			return -1;
 	return 0;
+}
+
+size_t machine_console_input(struct machine *m, const void *bytes, size_t len)
+{
+	return serial_input(m->serial, bytes, len);
+}
+
+void machine_console_eof(struct machine *m)
+{
+	serial_break(m->serial);
+}
+
+void machine_console_resize(struct machine *m, uint16_t rows, uint16_t cols)
+{
+	__atomic_store_n(&m->shared->console_size, (uint32_t)rows << 16 | cols, __ATOMIC_RELEASE);
+	serial_modem_change(m->serial);
 }
 
 bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out)

@@ -120,6 +120,9 @@ static void put_chosen(struct tree *t, const struct machine *m, const uint8_t se
 	put_u64(t, MMVM_FDT_LAPIC_HZ, m->lapic_hz);
 	put_u64(t, MMVM_FDT_EPOCH_NS, machine_unix_ns());
 	put_u64(t, MMVM_FDT_SEED, c->seed);
+	if (c->console_input)
+		put_string(t, MMVM_FDT_CONSOLE,
+			   c->console_input == CONSOLE_INPUT_TTY ? "tty" : "stream");
 	end(t);
 }
 

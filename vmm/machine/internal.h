@@ -69,6 +69,7 @@ struct machine_vcpu {
 	uint64_t start_rip, start_cr3, start_rsp; /* P */
 	bool parked;	/* P: outside the guest, and asks before it enters (park.c) */
 	pthread_t self; /* P: the thread, once it has taken its first step */
+	bool ended;	/* P: its thread will not enter the guest again */
 	struct kvm_stats *stats;
 	/* Written by the vCPU's thread only, read by others at any time. */
 	uint64_t exit_count[EXIT_SLOTS];
@@ -138,6 +139,8 @@ struct machine {
 	struct machine_disk disk[8];
 	unsigned int nr_disks;
 
+	struct device *serial; /* devices.c */
+
 	/* record.c */
 	pthread_mutex_t record_lock;
 	struct mmvm_record **record;
@@ -153,6 +156,9 @@ struct machine {
 	unsigned int nr_vcpus;
 	pthread_mutex_t park_lock;
 	pthread_cond_t park_cond;
+	/* P: machine_call_stopped(); `call` is set while somebody waits */
+	void (*_Atomic call)(struct machine *m, uint64_t cr3, void *arg);
+	void *call_arg;
 	struct machine_vcpu *_Atomic pauser; /* P to change: the one vCPU that may go on */
 	int wake_fd;			     /* eventfd: look at `stop` and `finished` */
 	atomic_bool stop;		     /* machine_stop() was called */

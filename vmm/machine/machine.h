@@ -57,6 +57,10 @@ const char *dirty_mode_name(enum dirty_mode mode);
 /** 0 or -EINVAL. */
 int dirty_mode_parse(const char *text, enum dirty_mode *mode);
 
+/** Where the guest's console gets its input from. TTY: somebody types, the guest's end is a terminal.
+ * STREAM: a pipe or file, which has an end and whose bytes mean nothing to a terminal. */
+enum console_input { CONSOLE_INPUT_NONE, CONSOLE_INPUT_STREAM, CONSOLE_INPUT_TTY };
+
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_LAB };
 
 /** What holds guest RAM on the host. */
@@ -116,6 +120,12 @@ struct machine_config {
 	const struct sandbox_config *sandbox;
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
+	enum console_input console_input;
+	uint16_t console_rows, console_cols; /* of the terminal; 0: not known */
+	/** The guest can take input again after machine_console_input() took less than it was given.
+	 * Called on a vCPU's thread. NULL: nobody waits. */
+	void (*console_room)(void *arg);
+	void *console_arg;
 	unsigned int tick_ms;	     /* time between ticks of the observers; 0 = none */
 	uint64_t vcpu_sample_ns;     /* time between two samples of a vCPU; 0: none */
 	struct observers *observers; /* who watches (machine/observer.h); NULL: nobody */
@@ -180,6 +190,17 @@ const char *machine_console(const struct machine *m, size_t *len);
 /** Copy console output from byte *pos of all that was ever printed on (what is gone is skipped),
  * and advance *pos. Returns the bytes copied; 0 = nothing new. Any thread, any time. */
 size_t machine_console_read(struct machine *m, uint64_t *pos, void *buf, size_t size);
+/** Bytes typed at the console; returns how many were taken, the rest when config.console_room was
+ * called. Any thread while the machine exists, as the next two. */
+size_t machine_console_input(struct machine *m, const void *bytes, size_t len);
+/** The input is at its end: a break, by which guestmm knows the end of a stream. */
+void machine_console_eof(struct machine *m);
+/** The terminal's window has another size. guestmm only. */
+void machine_console_resize(struct machine *m, uint16_t rows, uint16_t cols);
+/** Stop the machine and call fn on vCPU 0's thread, with that vCPU's CR3. Waits until it has returned.
+ * Not from a vCPU's thread. 0; -ESRCH: the machine ends; -EBUSY: another call waits. */
+int machine_call_stopped(struct machine *m, void (*fn)(struct machine *m, uint64_t cr3, void *arg),
+			 void *arg);
 /** Guest virtual to physical through the tables at `cr3` (0: vCPU 0's current). Returns 0 or
  * -EFAULT. */
 int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *gpa);
@@ -198,6 +219,7 @@ enum dirty_reader {
 	DIRTY_READER_EXACT,
 	DIRTY_READER_ACCESS,
 	DIRTY_READER_TRACE,
+	DIRTY_READER_MONITOR,
 	NR_DIRTY_READERS
 };
 #define DIRTY_BY_GUEST	1u /* in KVM's log */

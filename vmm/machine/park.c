@@ -20,6 +20,10 @@
  *                 parked = false; kick all who are not parked; wait until all others are parked.
  *   resume        pauser = NULL.
  *   owner         quit = true; signal; kick all; join all.
+ *   call          (machine_call_stopped(), another thread) m->call = fn; kick vCPU 0; wait until it
+ *                 is NULL again or vCPU 0's thread has ended. vCPU 0 sees it in may_enter, after it
+ *                 has parked: pause, fn, resume, m->call = NULL. A pause that is cancelled leaves
+ *                 m->call for the end, which the caller sees.
  *
  * A kick is run->immediate_exit = 1, which makes a KVM_RUN that has not begun return at once, then
  * a signal, which makes one that has begun return. immediate_exit is cleared under P, by park, when
@@ -91,6 +95,57 @@ bool machine_park_begin(struct machine_vcpu *v)
 	return !ending(v->m);
 }
 
+/** What machine_call_stopped() waits for. On vCPU 0's thread, outside of the guest. */
+static void serve_call(struct machine_vcpu *v)
+{
+	struct machine *m = v->m;
+
+	/* The kick is over. One for the end comes after `quit`, which is looked at next; one of
+	 * another pauser finds this thread parked, in the pause. */
+	__atomic_store_n(&v->kvm.run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	if (!machine_vcpu_sync(v)) {
+		if (machine_pause_others(v))
+			return; /* the machine is ending */
+		atomic_store(&v->stopped, true);
+		m->call(m, v->sregs.cr3, m->call_arg);
+		atomic_store(&v->stopped, false);
+		machine_resume_others(v);
+	}
+	pthread_mutex_lock(&m->park_lock);
+	atomic_store(&m->call, NULL);
+	pthread_cond_broadcast(&m->park_cond);
+	pthread_mutex_unlock(&m->park_lock);
+}
+
+int machine_call_stopped(struct machine *m, void (*fn)(struct machine *m, uint64_t cr3, void *arg),
+			 void *arg)
+{
+	struct machine_vcpu *v = &m->vcpu[0];
+	int rc = 0;
+
+	pthread_mutex_lock(&m->park_lock);
+	if (atomic_load(&m->call) || !v->started || v->ended) {
+		rc = atomic_load(&m->call) ? -EBUSY : -ESRCH;
+		goto out;
+	}
+	m->call_arg = arg;
+	atomic_store(&m->call, fn);
+	__atomic_store_n(&v->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(v->thread, MACHINE_KICK_SIGNAL);
+	while (atomic_load(&m->call)) {
+		/* The vCPU's thread has ended: the call is taken back. */
+		if (v->ended) {
+			atomic_store(&m->call, NULL);
+			rc = -ESRCH;
+			break;
+		}
+		pthread_cond_wait(&m->park_cond, &m->park_lock);
+	}
+out:
+	pthread_mutex_unlock(&m->park_lock);
+	return rc;
+}
+
 bool machine_park_may_enter(struct machine_vcpu *v)
 {
 	struct machine *m = v->m;
@@ -100,13 +155,15 @@ bool machine_park_may_enter(struct machine_vcpu *v)
 		park_locked(v);
 		pthread_mutex_unlock(&m->park_lock);
 	}
+	if (!v->id && atomic_load(&m->call))
+		serve_call(v);
 	return !ending(m);
 }
 
 void machine_park_end(struct machine_vcpu *v)
 {
 	pthread_mutex_lock(&v->m->park_lock);
-	v->parked = true;
+	v->parked = v->ended = true;
 	pthread_cond_broadcast(&v->m->park_cond);
 	pthread_mutex_unlock(&v->m->park_lock);
 }

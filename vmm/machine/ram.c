@@ -208,6 +208,7 @@ int machine_ram_create(struct machine *m, struct mmvm_error *err)
 	m->shared->version = MMVM_CONTRACT_VERSION;
 	m->shared->nr_cpus = c->cpus;
 	m->shared->access_ms = c->access_ms;
+	m->shared->console_size = (uint32_t)c->console_rows << 16 | c->console_cols;
 	rc = kvm_vm_set_memory(m->vm, MACHINE_SHARED_SLOT, 0, MMVM_SHARED_BASE, MMVM_SHARED_SIZE,
 			       m->shared);
 	if (rc)

@@ -24,7 +24,7 @@ struct console_state {
 static bool wanted(const void *self, const struct observation *run,
 		   const struct machine_config *config)
 {
-	return run->sample_ms &&
+	return run->sample_ms && config->console_input != CONSOLE_INPUT_TTY &&
 	       (isatty(STDOUT_FILENO) || (lab_inside() && getenv(CONSOLE_LIVE_ENV)));
 }
 

@@ -7,6 +7,7 @@
  * The main thread's filter is a superset of the others', because they inherit it: threads that are started
  * later are under both.
  */
+#include "console/terminal.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
@@ -153,6 +154,7 @@ static void on_violation(int sig, siginfo_t *info, void *context)
 	say(" made the system call ");
 	say(call >= 0 && call < MAX_CALLS && call_name[call][0] ? call_name[call] : "(unknown)");
 	say(", which it may not; the run was ended (--sandbox off runs without)\n");
+	terminal_restore();
 	/* Not _exit(): a sanitizer makes calls of its own there. */
 	syscall(SYS_exit_group, STATUS);
 }

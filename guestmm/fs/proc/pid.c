@@ -10,6 +10,8 @@
 #include "kernel/cgroup.h"
 #include "kernel/process_view.h"
 #include "kernel/time_calls.h"
+#include "kernel/cred.h"
+#include "kernel/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
@@ -30,6 +32,8 @@ struct snapshot {
 	int pid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status, nice, cpu;
 	char comm[TASK_COMM_LEN];
 	char state;
+	u32 tty_nr, ids[8]; /* users, then groups: real, effective, saved, file system */
+	int tpgid;
 	u64 pending, blocked, ignored, caught, started_ns, switches;
 	u64 user_ns, sys_ns, children_ns, children_sys_ns;
 	u32 fd_size;
@@ -75,12 +79,17 @@ static int take_snapshot(int pid, struct snapshot *s)
 	s->started_ns = p->started_ns;
 	memcpy(s->comm, p->comm, sizeof(s->comm));
 	s->state = p->zombie ? 'Z' : p->stop_sig && p->nr_stopped == p->nr_live ? 'T' : 'S';
+	tty_of_process(p, &s->tty_nr, &s->tpgid);
 	copy_signals(s, p);
 	list_for_each_entry (t, &p->threads, thread) {
 		s->switches += READ_ONCE(t->nr_switches);
 		s->oom_score_adj = t->oom_score_adj;
 		if (t->pid != pid)
 			continue;
+		if (t->cred) {
+			memcpy(s->ids, &t->cred->uid, 16);
+			memcpy(s->ids + 4, &t->cred->gid, 16);
+		}
 		/* As Linux: of the first thread, whatever the others do. */
 		if (READ_ONCE(t->state) == TASK_RUNNING && s->state == 'S')
 			s->state = 'R';
@@ -160,8 +169,8 @@ static int show_stat(struct report *r, const struct proc_ctx *ctx)
 	if (take_snapshot(ctx->pid, &s))
 		return -ESRCH;
 	mm = s.mm;
-	report_printf(r, "%d (%s) %c %d %d %d 0 -1 0 ", s.pid, s.comm, s.state, s.ppid, s.pgid,
-		      s.sid); /* 1-9 */
+	report_printf(r, "%d (%s) %c %d %d %d %u %d 0 ", s.pid, s.comm, s.state, s.ppid, s.pgid,
+		      s.sid, s.tty_nr, s.tpgid); /* 1-9 */
 	report_printf(r, "%lu 0 %lu 0 ", mm ? (unsigned long)mm->min_flt : 0ul,
 		      mm ? (unsigned long)mm->maj_flt : 0ul); /* 10-13 */
 	report_printf(r, "%lu %lu %lu %lu %d %d %d 0 %lu ", TICKS(s.user_ns), TICKS(s.sys_ns),
@@ -246,7 +255,9 @@ static int show_status(struct report *r, const struct proc_ctx *ctx)
 		return -ESRCH;
 	report_printf(r, "Name:\t%s\nState:\t%c (%s)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n", s.comm,
 		      s.state, state_name(s.state), s.pid, s.pid, s.ppid);
-	report_printf(r, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\n", s.fd_size);
+	report_printf(r, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\n", s.ids[0],
+		      s.ids[1], s.ids[2], s.ids[3], s.ids[4], s.ids[5], s.ids[6], s.ids[7],
+		      s.fd_size);
 	if (s.mm)
 		status_memory(r, s.mm);
 	report_printf(r,

@@ -58,6 +58,14 @@ static inline void cpuid(u32 leaf, u32 sub, u32 *a, u32 *b, u32 *c, u32 *d)
 {
 	__asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(sub));
 }
+/** AT_HWCAP: what CPUID says in EDX of leaf 1. */
+static inline u32 arch_hwcap(void)
+{
+	u32 a, b, c, d;
+
+	cpuid(1, 0, &a, &b, &c, &d);
+	return d;
+}
 static inline u64 rdtsc(void)
 {
 	u32 lo, hi;

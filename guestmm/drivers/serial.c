@@ -1,0 +1,121 @@
+/*
+ * Receiving on the 16550 (National Semiconductor PC16550D data sheet, table II and section 8).
+ *
+ *   interrupt ──> IIR: a trigger level waits ── 14 bytes, without a look at LSR between ──> tty
+ *                      fewer wait            ── one by one while LSR says so
+ *                      line status           ── a break: the stream ends
+ *                      modem status          ── the window has another size
+ *
+ * Each access is an exit of the machine, hence the trigger level.
+ *
+ * I1  While the tty has no room the receive interrupt is masked; bytes wait in the device, and the
+ *     VMM stops reading its standard input. Unmasking makes what waits pending again.
+ *
+ * Lock: serial_lock for IER; the handler runs on one CPU at a time.
+ */
+#include "drivers/serial.h"
+#include "arch/io.h"
+#include "kernel/kernel.h"
+#include "kernel/tty.h"
+
+enum { RBR = 0, IER = 1, IIR = 2, FCR = 2, MCR = 4, LSR = 5, MSR = 6 };
+#define IER_RDI	    1u
+#define IER_RLSI    4u
+#define IER_MSI	    8u
+#define IIR_NONE    1u
+#define IIR_ID	    0x0fu
+#define IIR_MSI	    0x00u
+#define IIR_RDI	    0x04u
+#define IIR_RLSI    0x06u
+#define IIR_TIMEOUT 0x0cu
+#define FCR_ON	    0x01u
+#define FCR_CLEAR   0x06u
+#define FCR_LEVEL14 0xc0u
+#define MCR_OUT2    0x0bu /* DTR, RTS, and the interrupt's gate */
+#define LSR_DR	    0x01u
+#define LSR_BI	    0x10u
+#define LEVEL	    14u
+
+static spinlock_t serial_lock = SPINLOCK_INIT;
+static bool receiving;
+
+static u8 in(unsigned int reg)
+{
+	return inb(MMVM_SERIAL_PORT + reg);
+}
+
+static void out(unsigned int reg, u8 v)
+{
+	outb(MMVM_SERIAL_PORT + reg, v);
+}
+
+void serial_receive(bool on)
+{
+	unsigned long flags = spin_lock_irqsave(&serial_lock);
+
+	if (receiving != on) {
+		receiving = on;
+		out(IER, IER_MSI | (on ? IER_RDI | IER_RLSI : 0));
+	}
+	spin_unlock_irqrestore(&serial_lock, flags);
+}
+
+/* What waits, one by one. False: the tty has no room. */
+static bool receive_some(void)
+{
+	u8 lsr, c;
+
+	while ((lsr = in(LSR)) & LSR_DR) {
+		if (!tty_room())
+			return false;
+		c = in(RBR);
+		if (lsr & LSR_BI)
+			tty_break();
+		else
+			tty_receive(&c, 1);
+	}
+	return true;
+}
+
+static bool receive_level(void)
+{
+	u8 bytes[LEVEL];
+
+	if (tty_room() < LEVEL)
+		return receive_some();
+	for (u32 i = 0; i < LEVEL; i++)
+		bytes[i] = in(RBR);
+	tty_receive(bytes, LEVEL);
+	return true;
+}
+
+static void serial_interrupt(void *arg)
+{
+	for (;;) {
+		u8 iir = in(IIR)&IIR_ID;
+		bool room = true;
+
+		if (iir & IIR_NONE)
+			return;
+		if (iir == IIR_RDI)
+			room = receive_level();
+		else if (iir == IIR_TIMEOUT || iir == IIR_RLSI)
+			room = receive_some();
+		else if (iir == IIR_MSI && in(MSR))
+			tty_resized();
+		if (!room)
+			serial_receive(false); /* I1 */
+	}
+}
+
+int serial_init(void)
+{
+	int err = request_irq(MMVM_SERIAL_GSI, serial_interrupt, NULL, "ttyS0");
+
+	if (err)
+		return err;
+	out(FCR, FCR_ON | FCR_CLEAR | FCR_LEVEL14);
+	out(MCR, MCR_OUT2);
+	out(IER, IER_MSI);
+	return 0;
+}

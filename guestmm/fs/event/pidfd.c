@@ -1,0 +1,169 @@
+/*
+ * pidfd_open(2) and its relatives: a process by which one can wait and send signals without the danger
+ * that its number has become another's. The file is readable once the process has ended.
+ *
+ * Lock: task_list_lock for p->zombie and p->collected.
+ */
+#include "fs/event/pidfd.h"
+#include "fs/poll.h"
+#include "arch/uaccess.h"
+#include "kernel/cred.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "lib/syscall.h"
+
+static u32 pidfd_poll(struct file *f, struct wait_queue **wq)
+{
+	struct process *p = f->private;
+
+	if (wq)
+		*wq = &p->exit_wq;
+	return READ_ONCE(p->zombie) ? POLLIN | POLLRDNORM : 0;
+}
+
+static void pidfd_release(struct file *f)
+{
+	process_put(f->private);
+}
+
+static const struct file_ops pidfd_ops = {.poll = pidfd_poll, .release = pidfd_release};
+
+struct process *pidfd_process(const struct file *f)
+{
+	if (f->ops != &pidfd_ops)
+		return NULL;
+	process_get(f->private);
+	return f->private;
+}
+
+struct file *pidfd_file(struct process *p, u32 flags)
+{
+	struct file *f = file_alloc(&pidfd_ops, O_RDWR | (flags & O_NONBLOCK), p);
+
+	if (!f)
+		return NULL;
+	process_get(p);
+	strscpy(f->label, "anon_inode:[pidfd]", sizeof(f->label));
+	return f;
+}
+
+long sys_pidfd_open(struct pt_regs *r)
+{
+	int pid = (int)r->rdi;
+	struct process *p;
+	unsigned long flags;
+	struct file *f;
+	bool thread;
+	long fd;
+
+	if (r->rsi & ~(u64)O_NONBLOCK || pid <= 0)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	p = find_process(pid);
+	thread = !p && find_task(pid);
+	if (p)
+		process_get(p);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!p)
+		return thread ? -EINVAL : -ESRCH;
+	f = pidfd_file(p, r->rsi);
+	process_put(p);
+	if (!f)
+		return -ENOMEM;
+	fd = fd_install(f, 0, true);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+/* What the caller says about the signal it sends: number and code. */
+static long check_info(unsigned long user, int sig, struct siginfo_short *info, bool self)
+{
+	struct {
+		s32 signo, error, code, pad;
+		s32 pid, uid;
+		u64 value;
+	} si;
+
+	*info = (struct siginfo_short){SI_USER, current_process()->pid, 0};
+	if (!user)
+		return 0;
+	if (copy_from_user(&si, user, sizeof(si)))
+		return -EFAULT;
+	if (si.signo != sig)
+		return -EINVAL;
+	/* To others nobody pretends that the kernel, or kill(2), has sent it. */
+	if (!self && (si.code >= 0 || si.code == SI_TKILL))
+		return -EPERM;
+	*info = (struct siginfo_short){si.code, si.pid, si.value};
+	return 0;
+}
+
+long sys_pidfd_send_signal(struct pt_regs *r)
+{
+	struct siginfo_short info;
+	int sig = (int)r->rsi;
+	unsigned long flags;
+	struct process *p;
+	struct file *f;
+	long ret;
+
+	if (r->r10)
+		return -EINVAL;
+	f = fd_get(r->rdi);
+	if (!f)
+		return -EBADF;
+	p = pidfd_process(f);
+	file_put(f);
+	if (!p)
+		return -EBADF;
+	ret = check_info(r->rdx, sig, &info, p == current_process());
+	if (!ret && (sig < 0 || sig > NR_SIGNALS))
+		ret = -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	if (!ret && p->collected)
+		ret = -ESRCH;
+	if (!ret && !may_signal(p, sig))
+		ret = -EPERM;
+	if (!ret && sig)
+		signal_process(p, sig, &info);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	process_put(p);
+	return ret;
+}
+
+long sys_pidfd_getfd(struct pt_regs *r)
+{
+	struct files *files = NULL;
+	struct file *f, *got = NULL;
+	unsigned long flags;
+	struct process *p;
+	long ret;
+
+	if (r->rdx)
+		return -EINVAL;
+	f = fd_get(r->rdi);
+	if (!f)
+		return -EBADF;
+	p = pidfd_process(f);
+	file_put(f);
+	if (!p)
+		return -EBADF;
+	flags = spin_lock_irqsave(&task_list_lock);
+	if (p->files) {
+		files = p->files;
+		files_get(files);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	process_put(p);
+	if (!files)
+		return -ESRCH;
+	got = files_lookup(files, r->rsi);
+	files_put(files);
+	if (!got)
+		return -EBADF;
+	ret = fd_install(got, 0, true);
+	if (ret < 0)
+		file_put(got);
+	return ret;
+}

@@ -1,0 +1,10 @@
+/* pidfd_open(2): a process as a file. */
+#ifndef FS_EVENT_PIDFD_H
+#define FS_EVENT_PIDFD_H
+#include "fs/file.h"
+
+/** A file for the process, which it keeps (not alive, but known). NULL: no memory. */
+struct file *pidfd_file(struct process *p, u32 flags);
+/** The process behind a file, with a reference, or NULL: it is no pidfd. */
+struct process *pidfd_process(const struct file *f);
+#endif

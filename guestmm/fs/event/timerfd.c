@@ -1,0 +1,174 @@
+/*
+ * timerfd_create(2): a timer as a file that becomes readable.
+ *
+ * The clocks are CLOCK_REALTIME, MONOTONIC and BOOTTIME; nobody sets the time of day here, so
+ * TFD_TIMER_CANCEL_ON_SET never has an occasion. CLOCK_*_ALARM would wake a machine that sleeps; this
+ * one does not, and Linux refuses them without such hardware.
+ */
+#include "fs/poll.h"
+#include "arch/uaccess.h"
+#include "kernel/ktimer.h"
+#include "kernel/time_calls.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "lib/syscall.h"
+#include "mm/slab/slab.h"
+
+#define CLOCK_REALTIME	  0
+#define CLOCK_MONOTONIC	  1
+#define CLOCK_BOOTTIME	  7
+#define TFD_TIMER_ABSTIME 1u
+#define TFD_CANCEL_ON_SET 2u
+
+struct timerfd {
+	struct ktimer timer;
+	struct wait_queue wq;
+	int clock;
+};
+
+static void on_time(struct ktimer *t)
+{
+	wake_up(&container_of(t, struct timerfd, timer)->wq);
+}
+
+static long timerfd_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
+{
+	struct timerfd *t = f->private;
+	u64 n;
+	long err;
+
+	if (len < sizeof(n))
+		return -EINVAL;
+	n = ktimer_take(&t->timer);
+	if (!n && f->flags & O_NONBLOCK)
+		return -EAGAIN;
+	if (!n) {
+		err = wait_event_interruptible(&t->wq, (n = ktimer_take(&t->timer)) != 0);
+		if (err)
+			return err;
+	}
+	return copy_to_user(buf, &n, sizeof(n)) ? -EFAULT : (long)sizeof(n);
+}
+
+static u32 timerfd_poll(struct file *f, struct wait_queue **wq)
+{
+	struct timerfd *t = f->private;
+
+	if (wq)
+		*wq = &t->wq;
+	return READ_ONCE(t->timer.expirations) ? POLLIN : 0;
+}
+
+static void timerfd_release(struct file *f)
+{
+	struct timerfd *t = f->private;
+	u64 left, interval;
+
+	ktimer_set(&t->timer, 0, 0, &left, &interval);
+	kfree(t);
+}
+
+static const struct file_ops timerfd_ops = {
+	.read = timerfd_read,
+	.llseek = noop_llseek,
+	.poll = timerfd_poll,
+	.release = timerfd_release,
+};
+
+long sys_timerfd_create(struct pt_regs *r)
+{
+	int clock = (int)r->rdi;
+	struct timerfd *t;
+	struct file *f;
+	long fd;
+
+	if (r->rsi & ~(u64)(O_NONBLOCK | O_CLOEXEC))
+		return -EINVAL;
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
+		return -EINVAL;
+	t = kmalloc(sizeof(*t), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!t)
+		return -ENOMEM;
+	t->timer.fn = on_time;
+	t->clock = clock;
+	wait_queue_init(&t->wq);
+	f = file_alloc(&timerfd_ops, O_RDWR | (r->rsi & O_NONBLOCK), t);
+	if (!f) {
+		kfree(t);
+		return -ENOMEM;
+	}
+	strscpy(f->label, "anon_inode:[timerfd]", sizeof(f->label));
+	fd = fd_install(f, 0, r->rsi & O_CLOEXEC);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+/* The timer behind a descriptor: its file with a reference, or an error. */
+static long timerfd_get(u32 fd, struct file **f)
+{
+	*f = fd_get(fd);
+	if (!*f)
+		return -EBADF;
+	if ((*f)->ops == &timerfd_ops)
+		return 0;
+	file_put(*f);
+	return -EINVAL;
+}
+
+/* struct itimerspec: interval, then value. */
+static long put_spec(unsigned long to, u64 left, u64 interval)
+{
+	return put_user_time(to, false, interval) ||
+			       put_user_time(to + sizeof(struct timespec), false, left)
+		       ? -EFAULT
+		       : 0;
+}
+
+/* ktime at which a time of the clock is; never 0. */
+static u64 clock_to_ktime(const struct timerfd *t, u64 ns)
+{
+	u64 offset = t->clock == CLOCK_REALTIME ? boot_info.epoch_ns : 0;
+
+	return ns > offset ? ns - offset : 1;
+}
+
+long sys_timerfd_settime(struct pt_regs *r)
+{
+	u64 value, interval, left, old_interval;
+	struct timerfd *t;
+	struct file *f;
+	long err;
+
+	if (r->rsi & ~(u64)(TFD_TIMER_ABSTIME | TFD_CANCEL_ON_SET))
+		return -EINVAL;
+	err = get_user_time(r->rdx, false, &interval);
+	if (!err)
+		err = get_user_time(r->rdx + sizeof(struct timespec), false, &value);
+	if (!err)
+		err = timerfd_get(r->rdi, &f);
+	if (err)
+		return err;
+	t = f->private;
+	if (value)
+		value = r->rsi & TFD_TIMER_ABSTIME ? clock_to_ktime(t, value)
+						   : deadline_after(value);
+	err = ktimer_set(&t->timer, value, interval, &left, &old_interval);
+	if (!err && r->r10)
+		err = put_spec(r->r10, left, old_interval);
+	file_put(f);
+	return err;
+}
+
+long sys_timerfd_gettime(struct pt_regs *r)
+{
+	u64 left, interval;
+	struct file *f;
+	long err = timerfd_get(r->rdi, &f);
+
+	if (err)
+		return err;
+	ktimer_get(&((struct timerfd *)f->private)->timer, &left, &interval);
+	file_put(f);
+	return put_spec(r->rsi, left, interval);
+}

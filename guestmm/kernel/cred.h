@@ -1,0 +1,67 @@
+/*
+ * Who a thread is: users, groups, capabilities.
+ *
+ * Credentials are constant once published: who changes some makes a copy (prepare), changes it, and
+ * commits it. A thread may use its own without a lock; another's only under task_list_lock.
+ */
+#ifndef KERNEL_CRED_H
+#define KERNEL_CRED_H
+#include "lib/types.h"
+
+#define NGROUPS_MAX 65536u
+
+/* Linux's numbers (uapi/linux/capability.h); the others are kept and shown. */
+#define CAP_CHOWN	    0
+#define CAP_DAC_OVERRIDE    1
+#define CAP_DAC_READ_SEARCH 2
+#define CAP_FOWNER	    3
+#define CAP_FSETID	    4
+#define CAP_KILL	    5
+#define CAP_SETGID	    6
+#define CAP_SETUID	    7
+#define CAP_SETPCAP	    8
+#define CAP_IPC_LOCK	    14
+#define CAP_IPC_OWNER	    15
+#define CAP_SYS_CHROOT	    18
+#define CAP_SYS_PTRACE	    19
+#define CAP_SYS_ADMIN	    21
+#define CAP_SYS_NICE	    23
+#define CAP_SYS_RESOURCE    24
+#define CAP_MKNOD	    27
+#define CAP_LAST	    40
+#define CAP_ALL		    ((1ull << (CAP_LAST + 1)) - 1)
+
+struct cred {
+	s32 refs; /* A */
+	u32 uid, euid, suid, fsuid;
+	u32 gid, egid, sgid, fsgid;
+	u64 inheritable, permitted, effective, bounding, ambient;
+	bool keep_caps;	   /* PR_SET_KEEPCAPS */
+	bool no_new_privs; /* PR_SET_NO_NEW_PRIVS */
+	u32 nr_groups;
+	u32 groups[]; /* rising */
+};
+
+/** The current thread's; a kernel thread has all rights. */
+const struct cred *current_cred(void);
+struct cred *cred_init(void); /* root's, with a reference */
+struct cred *cred_get(struct cred *c);
+void cred_put(struct cred *c); /* NULL is fine */
+/** A copy of the current thread's with one reference, to change and commit. NULL: no memory. */
+struct cred *cred_prepare(void);
+/** The current thread has these from now on; takes the reference over. */
+void cred_commit(struct cred *c);
+bool capable(int cap);
+/** Is the group one of the caller's, by which files are judged? */
+bool in_group(u32 gid);
+bool cred_has_group(const struct cred *c, u32 gid);
+/** May the caller signal `target`'s process? T held. */
+struct process;
+bool may_signal(const struct process *p, int sig);
+/** Same user as the caller, or CAP_SYS_NICE / CAP_SYS_RESOURCE...: for priorities and limits. T held. */
+bool same_user(const struct process *p);
+/** What execve() makes of them by the program's owner and mode (`nosuid`: those do not count, as on a
+ * mount with that flag). *secure: AT_SECURE. A new reference, or NULL: no memory. */
+struct inode;
+struct cred *cred_for_exec(const struct inode *inode, bool nosuid, bool *secure);
+#endif

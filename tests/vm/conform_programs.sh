@@ -1,0 +1,37 @@
+#!/bin/sh
+# What programs need beside memory, as Linux answers it: user/libc/events.c (epoll, eventfd, timerfd), jobs.c (stopping and
+# continuing), creds.c (users, groups, capabilities), run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts
+# must be equal.    conform_programs.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
+set -u
+name=conform_programs
+B=$1
+. "$(dirname "$0")/lib.inc"
+have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+here=$(cd "$B" && pwd)
+programs="events jobs creds"
+
+# transcript FILE: without the kernel's lines and what mmvm says afterwards
+transcript() { sed '/^end$/q' "$1" | grep -v '^$\|^\[ *[0-9]*\.[0-9]*\]'; }
+whole() { [ "$(tail -n 1 "$1")" = end ] && [ "$(wc -l <"$1")" -ge "$2" ]; }
+
+for p in $programs; do
+	cat <<END
+$here/user/$p.musl >$dir/$p.linux
+$here/mmvm run --accel kvm --append lockdep --exec $here/user/$p.musl </dev/null >$dir/$p.guest 2>>$dir/err
+$here/mmvm run --accel kvm --cpus 2 --exec $here/user/$p.glibc </dev/null >$dir/$p.guest2 2>>$dir/err
+END
+done >"$dir/inside"
+LIMIT=500 run lab -- sh "$dir/inside"
+ok "the lab ran them" [ "$status" = 0 ]
+for p in $programs; do
+	for w in guest guest2; do
+		transcript "$dir/$p.$w" >"$dir/$p.$w.said"
+	done
+	ok "$p: Linux's transcript is whole" whole "$dir/$p.linux" 50
+	ok "$p: guestmm answers as Linux, in its order of locks" diff "$dir/$p.guest.said" "$dir/$p.linux"
+	ok "$p: with glibc and two CPUs" diff "$dir/$p.guest2.said" "$dir/$p.linux"
+done
+# The comparison can fail.
+sed 's/^drop/DROP/; s/closed: no more: 0/closed: no more: 1/' "$dir/events.guest.said" >"$dir/wrong"
+if diff "$dir/wrong" "$dir/events.linux" >/dev/null; then ok "a difference would be found" false; else ok "a difference would be found" true; fi
+finish

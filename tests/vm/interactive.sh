@@ -1,0 +1,58 @@
+#!/bin/sh
+# A person at the console, played by a pseudo-terminal: keys, signals, window, monitor, ways out; and programs that read what is
+# no terminal.    interactive.sh BUILD
+set -u
+B=$1
+name=interactive
+. "$(dirname "$0")/lib.inc"
+here=$(dirname "$0")
+have_lab || { echo "SKIP: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+[ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || { echo "SKIP: busybox-static is missing"; exit 77; }
+
+# ---- without a terminal: --exec reads standard input
+stream() { # stream FILE ARGS...: what the program prints, without the kernel's lines
+	input=$1
+	shift
+	timeout -k 5 240 "$mmvm" run --accel lab "$@" <"$input" >"$dir/out" 2>"$dir/err"
+	status=$?
+	sed '/^machine$/,$d; /^\[ *[0-9.]*\]/d' "$dir/out" | sed '${/^$/d}' >"$dir/said"
+}
+head -c 70000 /dev/urandom >"$dir/bytes"
+stream "$dir/bytes" --exec /bin/busybox md5sum
+ok "every byte of a stream arrives" [ "$(cut -c1-32 "$dir/said")" = "$(md5sum <"$dir/bytes" | cut -c1-32)" ]
+printf 'one\ntwo' >"$dir/lines"
+stream "$dir/lines" --exec /bin/busybox sh -c 'read a; read b || echo last $b; read c || echo end; [ -t 0 ] || echo no terminal; echo $a'
+ok "lines of a stream, its end, no terminal" [ "$(tr '\n' ';' <"$dir/said")" = "last two;end;no terminal;one;" ]
+stream /dev/null --exec /bin/busybox cat
+ok "an empty stream ends at once" [ "$status" = 0 -a ! -s "$dir/said" ]
+printf 'tty\nstty size\nexit 3\n' >"$dir/script"
+stream "$dir/script" -i --exec /bin/busybox sh
+ok "-i without a terminal here: a terminal there" [ "$(grep -c /dev/console "$dir/said")" = 1 -a "$status" = 1 ]
+run run --accel lab --icount -i --exec /bin/busybox sh
+ok "nobody types to a counted run" is 2 'icount makes the same run'
+
+# ---- with one
+command -v python3 >/dev/null || { skip "the terminal" "python3 is missing"; finish; }
+python3 "$here/interactive.py" "$mmvm" lab || failed=1
+
+# ---- Linux as the guest
+kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
+if [ -e "$kernel" ] && command -v cpio >/dev/null; then
+	mkdir -p "$dir/root/bin"
+	cp /bin/busybox "$dir/root/bin/"
+	cat >"$dir/root/init" <<'END'
+#!/bin/busybox sh
+/bin/busybox mkdir -p /dev /proc
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox --install -s /bin
+export PATH=/bin PS1='ready# '
+exec setsid cttyhack sh
+END
+	chmod +x "$dir/root/init"
+	(cd "$dir/root" && find . | cpio -o -H newc 2>/dev/null) >"$dir/initrd"
+	python3 "$here/interactive.py" "$mmvm" lab "$kernel" "$dir/initrd" || failed=1
+else
+	skip "a shell in Linux" "no kernel in the lab's folder, or no cpio"
+fi
+finish
