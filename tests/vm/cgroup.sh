@@ -45,7 +45,7 @@ chmod +x "$dir/root/init"
 
 run run --accel lab --memory 256M --kernel "$kernel" --initrd "$dir/initrd" --append quiet
 transcript "$dir/out" >"$dir/linux"
-ok "Linux: all cases" lines "$dir/linux" 330
+ok "Linux: all cases" lines "$dir/linux" 320
 run run --accel lab --memory 256M --exec "$B/user/cgroups.musl"
 transcript "$dir/out" >"$dir/guest"
 ok "guestmm: the program ends well" [ "$status" = 0 ]

@@ -18,13 +18,13 @@ ok "there are suites of every system" sh -c '
 run test -k no.such_test
 ok "nothing ran is no success" is 1 "nothing ran"
 run test --nonsense
-ok "unknown option" is 2 "unknown option --nonsense"
+ok "unknown option" is 2 "unknown option .--nonsense"
 run test -k
 ok "option without its value" is 2 "needs a value"
 run test -j 0
 ok "no jobs" is 2 "from 1 to 64"
 run test --format xml
-ok "unknown format" is 2 "pretty, tap or junit"
+ok "unknown format" is 2 "format xml: none of pretty tap junit"
 run test --kernel "$dir/none"
 ok "missing kernel" is 2 "cannot open kernel"
 run test --kernel /bin/sh

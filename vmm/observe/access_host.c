@@ -40,7 +40,8 @@
 
 struct access_host {
 	const struct guest_ram *ram;
-	int pagemap, uffd;
+	int pagemap, uffd, clear_refs; /* open before the sandbox is closed; -1 = not */
+	FILE *smaps;		       /* likewise, or NULL */
 };
 
 /** Look at pages [first, first + n) of a region and drop those that are mapped. */
@@ -98,28 +99,23 @@ static bool in_ram(const struct guest_ram *ram, uint64_t at)
 
 int64_t access_host_refs(struct access_host *h)
 {
-	FILE *f = fopen("/proc/self/smaps", "re");
+	FILE *f = h->smaps;
 	uint64_t start, end, kb, sum = 0;
 	bool ours = false;
 	char line[512];
-	int fd, rc = 0;
 
-	if (!f)
-		return -errno;
+	if (!f || h->clear_refs < 0)
+		return -ENOENT;
+	rewind(f); /* the kernel makes the text anew */
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
 			ours = in_ram(h->ram, start);
 		else if (ours && sscanf(line, "Referenced: %" SCNu64 " kB", &kb) == 1)
 			sum += kb;
 	}
-	fclose(f);
-	fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (pwrite(h->clear_refs, "1", 1, 0) != 1)
 		return -errno;
-	if (write(fd, "1", 1) != 1)
-		rc = -errno;
-	close(fd);
-	return rc ? rc : (int64_t)(sum * 1024 / MMVM_PAGE_SIZE);
+	return (int64_t)(sum * 1024 / MMVM_PAGE_SIZE);
 }
 
 static struct access_host *open_ram(const struct guest_ram *ram, const bool want[NR_ACCESS_METHODS],
@@ -132,6 +128,8 @@ static struct access_host *open_ram(const struct guest_ram *ram, const bool want
 		return NULL;
 	h->ram = ram;
 	h->uffd = -1;
+	h->clear_refs = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+	h->smaps = fopen("/proc/self/smaps", "re");
 	h->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (want[ACCESS_UNMAP] && h->pagemap < 0)
 		snprintf(why[ACCESS_UNMAP], ACCESS_WHY, "/proc/self/pagemap: %s", strerror(errno));
@@ -165,6 +163,10 @@ void access_host_close(struct access_host *h)
 		close(h->uffd);
 	if (h->pagemap >= 0)
 		close(h->pagemap);
+	if (h->clear_refs >= 0)
+		close(h->clear_refs);
+	if (h->smaps)
+		fclose(h->smaps);
 	free(h);
 }
 

@@ -84,29 +84,6 @@ void unlock_page(struct page *p)
 	ClearPageLocked(p);
 }
 
-#if __has_include("mm/memcg/memcg.h")
-#include "mm/memcg/memcg.h"
-/* There is one group, the root, and no page is charged. */
-struct mem_cgroup root_mem_cgroup;
-u32 memcg_in_use;
-
-struct mem_cgroup *mem_cgroup_iter(struct mem_cgroup *top, struct mem_cgroup *prev)
-{
-	return prev ? NULL : top;
-}
-struct mem_cgroup *mem_cgroup_from_id(u16 id)
-{
-	return &root_mem_cgroup;
-}
-struct lruvec *mem_cgroup_page_lruvec(const struct page *page)
-{
-	return &root_lruvec[0];
-}
-void mem_cgroup_lru_stat(const struct lruvec *lv, enum zone_stat_item item, s64 delta) {}
-void mem_cgroup_page_stat(const struct page *page, enum zone_stat_item item, s64 delta) {}
-void mem_cgroup_count_lruvec(const struct lruvec *lv, enum vm_event_item item, u64 n) {}
-#endif
-
 unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 {
 	u8 *young = &sim.young[page - sim.page], was = *young;
