@@ -30,7 +30,6 @@
  *              sealed: what the archive brought, so that no file traffic disturbs a count; files to
  *              hand back are copied out through 9p when the command has ended.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
