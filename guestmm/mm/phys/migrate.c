@@ -26,6 +26,7 @@
 #include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/cache/pagecache.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
 #include "mm/swap/swapcache.h"
@@ -143,17 +144,14 @@ static void move_identity(struct folio *dst, struct folio *src)
 	dst->page.type = src->page.type;
 	dst->page.mapping = src->page.mapping;
 	dst->page.index = src->page.index;
-	dst->page.memcg_id = src->page.memcg_id;
 	atomic_or(&dst->page.flags, READ_ONCE(src->page.flags) & FLAGS_MOVED);
 }
 
-/* What is left: type and PG_swapbacked, which say how src is counted while it is isolated. */
 static void forget_identity(struct folio *folio)
 {
-	atomic_and(&folio->page.flags, ~(FLAGS_MOVED & ~(1ull << PG_swapbacked)));
+	atomic_and(&folio->page.flags, ~FLAGS_MOVED);
 	folio->page.mapping = NULL;
 	folio->page.index = 0;
-	folio->page.memcg_id = 0;
 }
 
 /* Both locked, src unmapped. The switch: after it dst is the page. */
@@ -180,7 +178,6 @@ static int move_to_new_folio(struct folio *dst, struct folio *src)
 		err = -EAGAIN;
 	if (err) {
 		forget_identity(dst);
-		folio_clear_swapbacked(dst);
 		dst->page.type = PAGE_OTHER;
 	}
 	return err;
@@ -259,7 +256,10 @@ static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_
 	ClearPageMigrating(&src->page);
 	ClearPageMigrating(&dst->page);
 	if (!err) {
-		/* Not before: while there are entries, src tells of what kind they are. */
+		/* Not before: while there are entries, src tells of what kind they are. The group's
+		 * lists and its charge pass on together. */
+		lru_unisolate(&src->page);
+		mem_cgroup_migrate(&src->page, &dst->page);
 		forget_identity(src);
 		preempt_disable();
 		__lru_add(&dst->page);
@@ -316,7 +316,7 @@ int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn pu
 	const int tries = mode == MIGRATE_ASYNC ? TRIES_ASYNC : TRIES;
 	unsigned int succeeded = 0, failed = 0, retry = 1;
 	struct page *page, *next;
-	LIST_HEAD(moved_pages);
+	LIST_HEAD(freed);
 	LIST_HEAD(stay);
 	int err = 0;
 
@@ -339,14 +339,16 @@ int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn pu
 				list_add_tail(&page->lru, &stay);
 			else if (driver)
 				put_page(page);
+			else if (!err)
+				release_page(page); /* ours is the last reference */
 			else
-				list_add_tail(&page->lru, &moved_pages);
+				list_add_tail(&page->lru, &freed);
 		}
 	}
 	list_splice_init(&stay, from);
 	list_for_each_entry (page, from, lru)
 		failed++;
-	lru_putback(&moved_pages); /* ours are the last references */
+	lru_putback(&freed); /* frees them: nobody else has a reference */
 	count_vm_events(PGMIGRATE_SUCCESS, succeeded);
 	count_vm_events(PGMIGRATE_FAIL, failed);
 	if (moved)

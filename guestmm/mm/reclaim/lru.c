@@ -139,6 +139,15 @@ bool lru_isolate(struct page *page)
 	return taken;
 }
 
+void lru_unisolate(struct page *page)
+{
+	struct lruvec *lv = page_lruvec(page);
+	unsigned long flags = spin_lock_irqsave(&lv->lock);
+
+	lv->nr_isolated -= page_lru_pages(page);
+	spin_unlock_irqrestore(&lv->lock, flags);
+}
+
 void lru_set_mlocked(struct page *page, bool lock)
 {
 	struct lruvec *lv = page_lruvec(page);

@@ -30,6 +30,9 @@ static inline void __lru_add(struct page *page)
 /** Take an evictable page off its list, with a reference. False: it is on none, or about to be
  * freed. */
 bool lru_isolate(struct page *page);
+/** A page that lru_isolate() took will not be put back: it is not counted as isolated any more. Its
+ * reference stays the caller's. */
+void lru_unisolate(struct page *page);
 /** Put back pages isolated by lru_isolate(), of any lruvecs, and drop their references. */
 void lru_putback(struct list_head *pages);
 /** Move the pages of one lruvec and kind, those of the first page, from a list of pages that
