@@ -143,7 +143,7 @@ $B/fuzzobj/vmm/%.o: %.c | $B/.setup
 $B/fuzz/mm_%: $B/fuzzobj/hosted/tests/fuzz/mm_%.o $(Z_MM)
 	@mkdir -p $(@D); echo "  LD [Z]  $@"
 	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^
-$B/fuzz/vmm_%: $B/fuzzobj/vmm/tests/fuzz/vmm_%.o $(Z_VMM)
+$B/fuzz/vmm_%: $B/fuzzobj/vmm/tests/fuzz/vmm_%.o $(Z_VMM) $(P_ALL)
 	@mkdir -p $(@D); echo "  LD [Z]  $@"
 	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^ $(VMM_LIBS)
 $B/fuzz/%: $B/fuzzobj/vmm/tests/fuzz/%.o $(patsubst %.c,$B/fuzzobj/vmm/%.o,$(wildcard devices/*.c))

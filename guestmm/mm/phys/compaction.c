@@ -43,7 +43,7 @@
 #define PROACTIVE_EVERY_NS 500000000ull
 #define WHOLE_ZONE	   (-1)
 
-unsigned int sysctl_compaction_proactiveness = 20;
+unsigned int sysctl_compaction_proactiveness; /* 0: kcompactd only when it is asked */
 unsigned int sysctl_extfrag_threshold = 500;
 
 struct compact_control {
