@@ -192,6 +192,18 @@ static int link_path(struct path *old, int dfd, const char *name)
 	return err;
 }
 
+/* As with Linux's protected_hardlinks=1, which distributions set: who does not own a file may link it only if it
+ * is a regular one that is not set-user-ID and that he may read and write. */
+static int may_link(const struct inode *inode)
+{
+	if (inode_owner_or_capable(inode))
+		return 0;
+	if (!S_ISREG(inode->mode) || inode->mode & 04000 || (inode->mode & 02010) == 02010 ||
+	    inode_permission(inode, MAY_READ | MAY_WRITE))
+		return -EPERM;
+	return 0;
+}
+
 int vfs_link(int odfd, const char *old, int ndfd, const char *name, u32 flags)
 {
 	struct path path;
@@ -211,7 +223,9 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *name, u32 flags)
 	err = path_lookup(odfd, old, flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0, &path);
 	if (err)
 		return err;
-	err = link_path(&path, ndfd, name);
+	err = may_link(path.dentry->inode);
+	if (!err)
+		err = link_path(&path, ndfd, name);
 	path_put(&path);
 	return err;
 }

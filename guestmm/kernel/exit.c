@@ -220,19 +220,44 @@ static void reparent_children(struct process *p, struct list_head *dead)
 	}
 }
 
-/* T held: p has ended, its children have other parents. A stopped group that nobody can let go on any
- * more gets SIGHUP and SIGCONT (POSIX.1-2017, exit()). */
-static void free_orphans(const struct process *p)
+/* T held: is p what ties the group to its session: as a member whose parent is outside, or as the parent
+ * of a member? */
+static bool ties_group(const struct process *p, int pgid)
+{
+	const struct process *c;
+
+	if (p->pgid == pgid)
+		return p->parent && p->parent->pgid != pgid && p->parent->sid == p->sid;
+	list_for_each_entry (c, &p->children, sibling) {
+		if (c->pgid == pgid && c->sid == p->sid)
+			return true;
+	}
+	return false;
+}
+
+/* T held: p is about to give its children away. Remember the stopped groups that may be orphaned by that. */
+static void note_orphans(const struct process *p)
+{
+	struct process *c;
+
+	list_for_each_entry (c, &process_list, all)
+		c->may_be_orphan = c->stop_sig && c->sid == p->sid && ties_group(p, c->pgid);
+}
+
+/* T held: p has ended, its children have other parents. A stopped group that its end has left with nobody
+ * who could let it go on gets SIGHUP and SIGCONT (POSIX.1-2017, exit()). */
+static void free_orphans(void)
 {
 	struct siginfo_short info = {SI_KERNEL, 0, 0};
 	struct process *c, *q;
 
 	list_for_each_entry (c, &process_list, all) {
-		if (c->sid != p->sid || !c->stop_sig || !group_is_orphaned(c->pgid))
+		if (!c->may_be_orphan || !group_is_orphaned(c->pgid))
 			continue;
 		list_for_each_entry (q, &process_list, all) {
 			if (q->pgid != c->pgid)
 				continue;
+			q->may_be_orphan = false;
 			signal_process(q, SIGHUP, &info);
 			signal_process(q, SIGCONT, &info);
 		}
@@ -251,9 +276,10 @@ void process_dead(struct task *t)
 	if (--p->nr_threads) {
 		wake_up(&group_wq);
 	} else {
+		note_orphans(p);
 		reparent_children(p, &dead);
-		free_orphans(p);
 		p->zombie = true;
+		free_orphans();
 		cgroup_exit(p);
 		wake_up(&p->exit_wq);
 		if (notify_parent(p)) {

@@ -70,10 +70,11 @@ struct process {
 	bool group_exit;	   /* T: all threads are to end */
 	bool group_exec;	   /* T: all threads but one are to end: it is in execve() */
 	bool zombie;		   /* T: may be collected */
-	u8 stop_sig;	  /* T: its threads stop, or have stopped, because of it; 0 = none */
-	int nr_stopped;	  /* T: threads that stand still in signal_stop() */
-	bool stop_report; /* T: wait(2) has not told the parent yet that it has stopped */
-	bool cont_report; /* T: or gone on */
+	u8 stop_sig;	    /* T: its threads stop, or have stopped, because of it; 0 = none */
+	int nr_stopped;	    /* T: threads that stand still in signal_stop() */
+	bool stop_report;   /* T: wait(2) has not told the parent yet that it has stopped */
+	bool cont_report;   /* T: or gone on */
+	bool may_be_orphan; /* T: its stopped group is looked at when a process ends (exit.c) */
 	struct wait_queue stop_wq; /* its stopped threads */
 	struct wait_queue exit_wq; /* pidfds: woken when it is a zombie */
 	bool collected;		   /* T: a parent has waited for it */

@@ -8,9 +8,9 @@ name=bench_tlb
 . "$(dirname "$0")/lib.inc"
 
 run bench tlb --memory 4K
-ok "tlb: RAM that is too small" is 2 "no size of whole MiB"
+ok "tlb: RAM that is too small" is 2 "not whole MiB"
 run bench tlb --often
-ok "tlb: unknown option" is 2 "unknown or incomplete option"
+ok "tlb: unknown option" is 2 "unknown option"
 run bench fault --pages 1
 ok "fault: too few pages" is 2 "not a number from 16"
 needs_kvm "$@"

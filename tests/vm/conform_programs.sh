@@ -11,7 +11,7 @@ here=$(cd "$B" && pwd)
 programs="events jobs creds"
 
 # transcript FILE: without the kernel's lines and what mmvm says afterwards
-transcript() { sed '/^end$/q' "$1" | grep -v '^$\|^\[ *[0-9]*\.[0-9]*\]'; }
+transcript() { sed '/^end$/q' "$1" | grep -av '^$\|^\[ *[0-9]*\.[0-9]*\]'; }
 whole() { [ "$(tail -n 1 "$1")" = end ] && [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 for p in $programs; do
@@ -28,8 +28,8 @@ for p in $programs; do
 		transcript "$dir/$p.$w" >"$dir/$p.$w.said"
 	done
 	ok "$p: Linux's transcript is whole" whole "$dir/$p.linux" 50
-	ok "$p: guestmm answers as Linux, in its order of locks" diff "$dir/$p.guest.said" "$dir/$p.linux"
-	ok "$p: with glibc and two CPUs" diff "$dir/$p.guest2.said" "$dir/$p.linux"
+	ok "$p: guestmm answers as Linux, in its order of locks" diff -a "$dir/$p.guest.said" "$dir/$p.linux"
+	ok "$p: with glibc and two CPUs" diff -a "$dir/$p.guest2.said" "$dir/$p.linux"
 done
 # The comparison can fail.
 sed 's/^drop/DROP/; s/closed: no more: 0/closed: no more: 1/' "$dir/events.guest.said" >"$dir/wrong"

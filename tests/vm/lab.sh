@@ -77,7 +77,7 @@ lab -- sh -c 'echo $#' sh $(seq 3000)
 check "three thousand arguments" [ "$(cat "$dir/out")" = 3000 ]
 
 # ---- what it sees of this machine: what the system needs, to read; the folders that are named
-other=$(mktemp -d "${TMPDIR:-/tmp}/mmvm-lab-other.XXXXXX")
+other=$(mktemp -d /var/tmp/mmvm-lab-other.XXXXXX)
 echo secret >"$other/file"
 (cd "$dir" && lab -- sh -c "cat $other/file; touch /etc/mmvm-was-here /usr/mmvm-was-here; echo new >made; echo end")
 check "a folder that nobody named is not there" sh -c '! grep -q secret "$1" && grep -q end "$1"' sh "$dir/out"

@@ -18,7 +18,7 @@ misses() { awk -v p="$1" '$2 == p { print $3; exit }' "$dir/out"; }
 within() { [ "$1" -gt 500 ] && [ $((($1 - $2) * 100)) -le $((3 * $1)) ] && [ $((($2 - $1) * 100)) -le $((3 * $1)) ]; }
 
 for policy in twolist s3fifo; do
-	# By instructions, so that it is the same each time; and with enough work at each use that a millisecond's
+	# By instructions, so that it does not depend on how busy this machine is; and with enough work at each use that a millisecond's
 	# sample has few of them.
 	run run --accel lab --icount --memory 16M --swap 64M --append reclaim_policy=$policy --trace "$T" --refs 1 \
 		--exec refload zipf --mb 40 --turns 3 --alone 1 --work 8000
