@@ -115,14 +115,14 @@ ok "a machine that cannot be made leaves the old file as it was" grep -q keep "$
 run run --accel $accel --trace "$dir/new" --kernel "$dir/old" --exec hello
 ok "and makes no new one" [ ! -e "$dir/new" ]
 run run --accel $accel --trace-limit 0 --exec hello
-ok "a limit that is none" is 2 "not a size"
+ok "a limit that is none" is 2 "not from 1 to"
 run page "$dir/out"
 ok "a page of what is no trace" is 2 "one of a page"
 echo no >"$dir/no"
 run page "$dir/no" 5
 ok "what is no trace" is 2 "not a trace"
 run trace "$T" --format xml
-ok "an unknown format" is 2 "none of chrome, text, csv"
+ok "an unknown format" is 2 "none of chrome text csv"
 run trace "$T" --only cake
 ok "an unknown category" is 2 "no such category"
 run trace "$T" -o "$T"
