@@ -156,7 +156,7 @@ static void calls(void)
 	T(map_huge(HUGE, MAP_PRIVATE));
 	T(map_huge(HUGE, MAP_SHARED));
 	T(map_huge(HUGE, MAP_PRIVATE | 12 << 26));
-	T(map_huge(HUGE, MAP_PRIVATE | 63 << 26));
+	T(map_huge(HUGE, MAP_PRIVATE | (int)(63u << 26)));
 	T(map_huge(0, MAP_PRIVATE));
 	T(write_file("/proc/sys/vm/nr_hugepages", "8\n"));
 	T(write_file("/proc/sys/vm/nr_hugepages", "-1\n"));

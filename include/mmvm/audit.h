@@ -14,48 +14,47 @@
 #include "mmvm/page.h"
 #include "mmvm/shared.h"
 
-#define MMVM_AUDIT_FINDINGS(X)                                                                 \
-	X(AUDIT_ROOT, "root", "audit root unreadable or of another version")                   \
-	X(AUDIT_PAGE_STATE, "page_state", "a frame has no valid state")                        \
-	X(AUDIT_PAGE_OVERLAP, "page_overlap", "a frame is covered by two blocks")              \
-	X(AUDIT_FOLIO_TAIL, "folio_tail",                                                      \
-	  "a tail page does not name its head, or is in use by itself")                        \
-	X(AUDIT_STRAY_TAIL, "stray_tail", "a page names a head that does not cover it")        \
-	X(AUDIT_FREE_REFCOUNT, "free_refcount", "a free page has references")                  \
-	X(AUDIT_USED_REFCOUNT, "used_refcount",                                                \
-	  "a page in use has a reference too few or too many")                                 \
-	X(AUDIT_BUDDY_LIST, "buddy_list",                                                      \
-	  "a buddy list is broken or holds a page that is not free")                           \
-	X(AUDIT_BUDDY_COUNT, "buddy_count", "nr_free of an order disagrees with its lists")    \
-	X(AUDIT_BUDDY_UNMERGED, "buddy_unmerged", "two free buddies were not merged")          \
-	X(AUDIT_FREE_PAGES, "free_pages", "nr_free_pages disagrees with the lists")            \
-	X(AUDIT_PCP_LIST, "pcp_list", "a per-CPU list is broken or holds a wrong page")        \
-	X(AUDIT_PCP_COUNT, "pcp_count", "a per-CPU count disagrees with its lists")            \
-	X(AUDIT_SLAB_FREELIST, "slab_freelist", "a slab's free list leaves the slab or loops") \
-	X(AUDIT_SLAB_COUNT, "slab_count", "a slab's objects do not add up")                    \
-	X(AUDIT_PGTABLE, "pgtable",                                                            \
-	  "a page-table entry points at a page that is not a table or not RAM")                \
-	X(AUDIT_PGTABLE_COUNT, "pgtable_count", "page-table pages disagree with the walk")     \
-	X(AUDIT_MAPCOUNT, "mapcount", "a page's mapcount disagrees with the page tables")      \
-	X(AUDIT_FREE_MAPPED, "free_mapped", "a free page is mapped by a user page table")      \
-	X(AUDIT_LRU_LIST, "lru_list", "an LRU list is broken or holds a wrong page")           \
-	X(AUDIT_LRU_COUNT, "lru_count", "an LRU count disagrees with its list")                \
-	X(AUDIT_SWAP_MAP, "swap_map",                                                          \
-	  "a swap slot's count disagrees with the entries that use it")                        \
-	X(AUDIT_SWAP_COUNT, "swap_count", "used swap slots disagree with the area's count")    \
-	X(AUDIT_RSS, "rss", "an address space's counters disagree with its page tables")       \
-	X(AUDIT_VMA, "vma", "VMAs overlap, are out of order, or a mapped page has none")       \
-	X(AUDIT_CACHE, "page_cache",                                                           \
-	  "a page of a file is not at its place in its tree, or a tree holds something else")  \
-	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")       \
-	X(AUDIT_HUGETLB_POOL, "hugetlb_pool",                                                  \
-	  "a pool of huge pages disagrees with its free list or its pages")                    \
-	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                            \
-	  "promised huge pages disagree with those who were promised them")                    \
-	X(AUDIT_MIGRATION, "migration",                                                        \
-	  "a migration entry names a page that is not being moved")                            \
-	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                         \
-	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                         \
+#define MMVM_AUDIT_FINDINGS(X)                                                                    \
+	X(AUDIT_ROOT, "root", "audit root unreadable or of another version")                      \
+	X(AUDIT_PAGE_STATE, "page_state", "a frame has no valid state")                           \
+	X(AUDIT_PAGE_OVERLAP, "page_overlap", "a frame is covered by two blocks")                 \
+	X(AUDIT_FOLIO_TAIL, "folio_tail",                                                         \
+	  "a tail page does not name its head, or is in use by itself")                           \
+	X(AUDIT_STRAY_TAIL, "stray_tail", "a page names a head that does not cover it")           \
+	X(AUDIT_FREE_REFCOUNT, "free_refcount", "a free page has references")                     \
+	X(AUDIT_USED_REFCOUNT, "used_refcount",                                                   \
+	  "a page in use has a reference too few or too many")                                    \
+	X(AUDIT_BUDDY_LIST, "buddy_list",                                                         \
+	  "a buddy list is broken or holds a page that is not free")                              \
+	X(AUDIT_BUDDY_COUNT, "buddy_count", "nr_free of an order disagrees with its lists")       \
+	X(AUDIT_BUDDY_UNMERGED, "buddy_unmerged", "two free buddies were not merged")             \
+	X(AUDIT_FREE_PAGES, "free_pages", "nr_free_pages disagrees with the lists")               \
+	X(AUDIT_PCP_LIST, "pcp_list", "a per-CPU list is broken or holds a wrong page")           \
+	X(AUDIT_PCP_COUNT, "pcp_count", "a per-CPU count disagrees with its lists")               \
+	X(AUDIT_SLAB_FREELIST, "slab_freelist", "a slab's free list leaves the slab or loops")    \
+	X(AUDIT_SLAB_COUNT, "slab_count", "a slab's objects do not add up")                       \
+	X(AUDIT_PGTABLE, "pgtable",                                                               \
+	  "a page-table entry points at a page that is not a table or not RAM")                   \
+	X(AUDIT_PGTABLE_COUNT, "pgtable_count", "page-table pages disagree with the walk")        \
+	X(AUDIT_MAPCOUNT, "mapcount", "a page's mapcount disagrees with the page tables")         \
+	X(AUDIT_FREE_MAPPED, "free_mapped", "a free page is mapped by a user page table")         \
+	X(AUDIT_LRU_LIST, "lru_list", "an LRU list is broken or holds a wrong page")              \
+	X(AUDIT_LRU_COUNT, "lru_count", "an LRU count disagrees with its list")                   \
+	X(AUDIT_SWAP_MAP, "swap_map",                                                             \
+	  "a swap slot's count disagrees with the entries that use it")                           \
+	X(AUDIT_SWAP_COUNT, "swap_count", "used swap slots disagree with the area's count")       \
+	X(AUDIT_RSS, "rss", "an address space's counters disagree with its page tables")          \
+	X(AUDIT_VMA, "vma", "VMAs overlap, are out of order, or a mapped page has none")          \
+	X(AUDIT_CACHE, "page_cache",                                                              \
+	  "a page of a file is not at its place in its tree, or a tree holds something else")     \
+	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")          \
+	X(AUDIT_HUGETLB_POOL, "hugetlb_pool",                                                     \
+	  "a pool of huge pages disagrees with its free list or its pages")                       \
+	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                               \
+	  "promised huge pages disagree with those who were promised them")                       \
+	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
+	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                            \
+	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                            \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
 
 #define MMVM_ENUM_(name, text, why) name,

@@ -379,7 +379,7 @@ static void test_walk(void)
 	t[0 * 512 + 1] = 0x40000000ull | P; /* a table outside RAM */
 	/* CR3 0 means vCPU 0's, and there is none; so the root stands at page 4 as well. */
 	CU_ASSERT_EQUAL(machine_translate(m, 0, 0x5123, &gpa), -EFAULT);
-	memcpy(t + 4 * 512, t, 4096);
+	memmove(t + 4 * 512, t, 4096);
 	CU_ASSERT_EQUAL(machine_translate(m, 0x4000, 0x5123, &gpa), 0);
 	CU_ASSERT_EQUAL(gpa, 0x8123);
 	CU_ASSERT_EQUAL(machine_translate(m, 0x4000, (2ull << 20) + 0x4321, &gpa), 0);

@@ -284,6 +284,6 @@ int main(void)
 		{"help, manual, completion", test_texts},
 	};
 
-	freopen("/dev/null", "w", stderr);
+	CU_ASSERT_PTR_NOT_NULL(freopen("/dev/null", "w", stderr));
 	return unit_run("observers and options", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -25,9 +25,6 @@ stream "$dir/lines" --exec /bin/busybox sh -c 'read a; read b || echo last $b; r
 ok "lines of a stream, its end, no terminal" [ "$(tr '\n' ';' <"$dir/said")" = "last two;end;no terminal;one;" ]
 stream /dev/null --exec /bin/busybox cat
 ok "an empty stream ends at once" [ "$status" = 0 -a ! -s "$dir/said" ]
-printf 'tty\nstty size\nexit 3\n' >"$dir/script"
-stream "$dir/script" -i --exec /bin/busybox sh
-ok "-i without a terminal here: a terminal there" [ "$(grep -c /dev/console "$dir/said")" = 1 -a "$status" = 1 ]
 run run --accel lab --icount -i --exec /bin/busybox sh
 ok "nobody types to a counted run" is 2 'icount makes the same run'
 

@@ -417,8 +417,8 @@ static void charges(void)
 	printf("page tables, stack: %d %d\n", field("c", "memory.stat", "pagetables") > 0,
 	       field("c", "memory.stat", "kernel_stack") > 0);
 	tell(&c, 'f', 0);
-	printf("freed: %d\n",
-	       labs(anon - (long)(4 * KIB) - field("c", "memory.stat", "anon")) <= (long)(64 * KIB));
+	printf("freed: %d\n", labs(anon - (long)(4 * KIB) - field("c", "memory.stat", "anon")) <=
+				      (long)(64 * KIB));
 	printf("faults are counted: %d\n", field("c", "memory.stat", "pgfault") >= 512);
 	end(&c, "the child");
 	printf("anon at the end: %d\n", field("c", "memory.stat", "anon") <= (long)(64 * KIB));

@@ -20,9 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "console/terminal.h"
+#include "terminal/terminal.h"
 
 #define ESCAPE	  0x01 /* Ctrl-A */
 #define GUEST_EOF 0x04 /* Ctrl-D: VEOF of every terminal that was not told otherwise */
@@ -219,11 +220,14 @@ static void *console_main(void *arg)
 	/* A stream is not touched before the guest wants it: then `room` is called. */
 	bool wanted = c->input == CONSOLE_INPUT_TTY;
 
+	prctl(PR_SET_NAME, "console");
 	while (!atomic_load(&c->stop)) {
 		struct pollfd p[2] = {{c->wake_fd, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
 		uint64_t n;
 
 		c->begin += machine_console_input(c->m, c->buf + c->begin, c->end - c->begin);
+		if (c->eof && !c->terminal && c->begin == c->end)
+			break; /* nothing more can come */
 		if (poll(p, c->begin == c->end && !c->eof && wanted ? 2 : 1, -1) < 0)
 			continue;
 		if (p[0].revents && read(c->wake_fd, &n, sizeof(n)) == sizeof(n)) {

@@ -31,7 +31,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "console/terminal.h"
+#include "terminal/terminal.h"
 #include "lab/job.h"
 #include "lab/monitor.h"
 #include "lab/outlet.h"

@@ -151,8 +151,8 @@ static void check_frames(struct audit *a)
 				pfn++;
 				continue;
 			}
-			if (p->order >= (p->type == PAGE_HUGETLB ? 19 : MMVM_AUDIT_MAX_ORDERS) || (pfn & ((1ull << p->order) - 1)) ||
-			    (1ull << p->order) > end - pfn) {
+			if (p->order >= (p->type == PAGE_HUGETLB ? 19 : MMVM_AUDIT_MAX_ORDERS) ||
+			    (pfn & ((1ull << p->order) - 1)) || (1ull << p->order) > end - pfn) {
 				audit_find(a, AUDIT_PAGE_STATE,
 					   "frame %#" PRIx64
 					   ": %s block of order %u is unaligned or "

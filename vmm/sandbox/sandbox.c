@@ -7,7 +7,7 @@
  * The main thread's filter is a superset of the others', because they inherit it: threads that are started
  * later are under both.
  */
-#include "console/terminal.h"
+#include "terminal/terminal.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>

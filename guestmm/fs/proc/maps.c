@@ -84,7 +84,8 @@ static void count_large(struct usage *u, pte_t e, unsigned int level)
 {
 	const struct page *head = pfn_to_page(pte_pfn(e));
 
-	*(hugetlb_mapcount(head) > 1 ? &u->shared_hugetlb : &u->private_hugetlb) += level_size(level);
+	*(hugetlb_mapcount(head) > 1 ? &u->shared_hugetlb : &u->private_hugetlb) +=
+		level_size(level);
 }
 
 static void count_pte(struct usage *u, const struct vm_area_struct *vma, pte_t pte)

@@ -8,9 +8,9 @@
 #include "mm/phys/migrate.h"
 
 enum compact_result {
-	COMPACT_SKIPPED,    /* too little memory, or a block is there already: nothing was tried */
-	COMPACT_DEFERRED,   /* it failed lately */
-	COMPACT_COMPLETE,   /* the scanners have met; no block came of it */
+	COMPACT_SKIPPED,   /* too little memory, or a block is there already: nothing was tried */
+	COMPACT_DEFERRED,  /* it failed lately */
+	COMPACT_COMPLETE,  /* the scanners have met; no block came of it */
 	COMPACT_CONTENDED, /* gave up: killed */
 	COMPACT_SUCCESS,   /* there is a block */
 };

@@ -37,10 +37,8 @@ bool pgdat_balanced(const pg_data_t *node, unsigned int order, enum zone_type hi
 
 u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 {
-	struct scan_control sc = {.gfp = GFP_KERNEL,
-				  .order = order,
-				  .highest = highest,
-				  .kswapd = true};
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .order = order, .highest = highest, .kswapd = true};
 
 	count_vm_event(PAGEOUTRUN);
 	lru_add_drain();

@@ -80,12 +80,12 @@ struct mm_struct {
 	unsigned long start_code, end_code, start_data, end_data, start_brk, brk,
 		start_stack;				      /* M */
 	unsigned long arg_start, arg_end, env_start, env_end; /* set by exec */
-	struct file *exe_file;	       /* set by exec: the program, with a reference, or NULL */
-	unsigned long mmap_base;       /* C: top-down from here */
-	u32 cpumask;		       /* A: CPUs that may hold its TLB entries */
-	u32 tlb_flush_batched; /* P: reclaim has cleared entries that a batch has yet to flush, or
+	struct file *exe_file;	 /* set by exec: the program, with a reference, or NULL */
+	unsigned long mmap_base; /* C: top-down from here */
+	u32 cpumask;		 /* A: CPUs that may hold its TLB entries */
+	u32 tlb_flush_batched;	 /* P: reclaim has cleared entries that a batch has yet to flush, or
 				  has flushed: see flush_tlb_batched_pending() */
-	u64 min_flt, maj_flt;	       /* A */
+	u64 min_flt, maj_flt;	 /* A */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
 	unsigned long swap_ra_last;
 	struct mem_cgroup *memcg; /* who is charged for its memory: see mm/memcg/memcg.c, I3 */

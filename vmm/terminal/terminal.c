@@ -8,7 +8,7 @@
  *
  * Only SIGKILL leaves it raw. Handlers use what POSIX allows in them: tcsetattr, sigaction, raise.
  */
-#include "console/terminal.h"
+#include "terminal/terminal.h"
 
 #include <errno.h>
 #include <signal.h>
