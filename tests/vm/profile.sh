@@ -20,7 +20,7 @@ ok "an operation that is not there" is 2 "there is no operation"
 run profile
 ok "no operation" is 2 "which operation"
 run profile page_0 --format xml
-ok "an unknown format" is 2 "table, folded or tree"
+ok "an unknown format" is 2 "none of table folded tree"
 
 # The sums: self over all functions is the total, and the folded stacks add up to it as well.
 sums_up() {
