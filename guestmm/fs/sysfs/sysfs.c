@@ -4,13 +4,12 @@
  *   sysfs_register("kernel/mm/x/y")      root ─ kernel ─ mm ─ x ─ y ── entry: show, store
  *
  * The tree of nodes is made from the paths when they are registered and only grows. A text is made
- * when a file is read from its start, and is cut at PAGE_SIZE, as in Linux.
+ * when a file is read from its start (fs/text_file.h).
  *
  * Locks: tree_lock guards the tree's links; nodes never go, so that a pointer to one stays good.
  */
 #include "fs/sysfs/sysfs.h"
-#include "arch/uaccess.h"
-#include "fs/file.h"
+#include "fs/text_file.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/slab/slab.h"
@@ -195,50 +194,16 @@ static const struct file_ops sysfs_dir_ops = {.iterate = sysfs_iterate, .llseek 
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-struct text {
-	size_t len;
-	char data[PAGE_SIZE - sizeof(size_t)];
-};
-
-static int make_text(struct file *f, const struct sysfs_entry *e)
+static int make(struct report *r, struct file *f)
 {
-	struct text *t = f->private ? f->private : kmalloc(sizeof(*t), GFP_KERNEL);
-	struct report r = {0};
-	int err;
+	const struct sysfs_entry *e = inode_node(f->inode)->entry;
 
-	if (!t)
-		return -ENOMEM;
-	f->private = t;
-	t->len = 0;
-	r.buf = t->data;
-	r.size = sizeof(t->data);
-	err = e->show(&r, e->arg);
-	if (!err)
-		t->len = r.len;
-	return err;
+	return e->show(r, e->arg);
 }
 
 static long sysfs_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
-	const struct sysfs_entry *e = inode_node(f->inode)->entry;
-	struct text *t;
-	int err;
-
-	if (!e->show)
-		return -EIO;
-	if (!f->private || *pos == 0) {
-		err = make_text(f, e);
-		if (err)
-			return err;
-	}
-	t = f->private;
-	if (*pos >= t->len)
-		return 0;
-	len = min(len, t->len - (size_t)*pos);
-	if (copy_to_user(buf, t->data + *pos, len))
-		return -EFAULT;
-	*pos += len;
-	return len;
+	return inode_node(f->inode)->entry->show ? text_file_read(f, buf, len, pos, make) : -EIO;
 }
 
 /* As in Linux not even root opens for writing what nobody may write, or for reading. */
@@ -258,13 +223,9 @@ static long sysfs_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 
 	if (!e->store)
 		return -EIO;
-	if (len >= sizeof(text))
-		return -EINVAL;
-	if (copy_from_user(text, buf, len))
-		return -EFAULT;
-	text[len] = 0;
-	if (len && text[len - 1] == '\n')
-		text[len - 1] = 0;
+	err = text_file_copy(buf, len, text, sizeof(text));
+	if (err)
+		return err;
 	err = e->store(text, e->arg);
 	if (err)
 		return err;
@@ -272,27 +233,11 @@ static long sysfs_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return len;
 }
 
-static long sysfs_llseek(struct file *f, s64 offset, int whence)
-{
-	if (whence == 1)
-		offset += f->pos;
-	else if (whence != 0)
-		return -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
-	return f->pos = offset;
-}
-
-static void sysfs_release(struct file *f)
-{
-	kfree(f->private);
-}
-
 static const struct file_ops sysfs_file_ops = {.open = sysfs_open,
 					       .read = sysfs_read,
 					       .write = sysfs_write,
-					       .llseek = sysfs_llseek,
-					       .release = sysfs_release};
+					       .llseek = text_file_llseek,
+					       .release = text_file_release};
 
 /* ---- for the tables --------------------------------------------------------------------------- */
 
