@@ -150,6 +150,11 @@ $B/fuzz/%: $B/fuzzobj/vmm/tests/fuzz/%.o $(patsubst %.c,$B/fuzzobj/vmm/%.o,$(wil
 	@mkdir -p $(@D); echo "  LD [Z]  $@"
 	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^ -lpthread
 
+# Runs the tests with limits that a busy machine does not change.
+$B/tests/limit: tests/limit.c vmm/machine/own_time.c vmm/machine/own_time.h | $B/.setup
+	@mkdir -p $(@D); echo "  CC      $<"
+	$Q$(CC) $(COMMON) -D_GNU_SOURCE -Ivmm -o $@ tests/limit.c vmm/machine/own_time.c
+
 # The chaos kernel: a hostile guest (tests/vm/chaos.sh)
 $B/tests/chaos.elf: tests/chaos/chaos.c tests/chaos/chaos.lds $(wildcard include/mmvm/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  CC [G]  $<"
