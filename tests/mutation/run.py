@@ -174,13 +174,17 @@ def try_bug(tree, build, bug):
     return verdict, detail
 
 
+def copy(names, target):
+    os.makedirs(target)
+    subprocess.check_call(["cp", "-a", "--reflink=auto"] + names + [target])
+
+
 def copy_tree(build, where):
-    tree = os.path.join(where, "tree")
-    os.makedirs(tree)
-    subprocess.check_call(["cp", "-a", "--reflink=auto"] +
-                          [os.path.join(ROOT, n) for n in os.listdir(ROOT)
-                           if n != ".git" and os.path.join(ROOT, n) != os.path.abspath(build)] + [tree])
-    subprocess.check_call(["cp", "-a", "--reflink=auto", os.path.abspath(build), os.path.join(tree, "build")])
+    """The sources and what is built. Not the logs of the tests: the copy itself may lie there."""
+    build, tree = os.path.abspath(build), os.path.join(where, "tree")
+    files = [os.path.join(ROOT, n) for n in os.listdir(ROOT) if n != ".git"]
+    copy([f for f in files if f != build], tree)
+    copy([os.path.join(build, n) for n in os.listdir(build) if n != "test-logs"], os.path.join(tree, "build"))
     return tree
 
 

@@ -108,8 +108,9 @@ if len(sys.argv) > 3:
         s.wait(rb"ready# ")
         s.send(b"echo an''swer $((6 * 7))\r")
         s.wait(rb"answer 42")
-        s.send(b"cat\r")
-        s.wait(rb"cat")
+        # The shell's line editor echoes by itself, and flushes input when it hands the terminal over: type when it has.
+        s.send(b"echo it is cat''s turn; cat\r")
+        s.wait(rb"it is cats turn")
         s.send(b"back and forth\r")
         s.wait(rb"forth[\r\n]+back and forth")
         s.send(b"\x03")

@@ -417,9 +417,11 @@ int machine_vcpu_start(struct machine_vcpu *v)
 	v->released = !v->id || v->m->linux_guest;
 	v->parked = true; /* until its own first step */
 
-	/* Signals to the process are for the thread that waits in machine_run(). */
+	/* Signals to the process are for the thread that waits in machine_run(). SIGPIPE goes to the
+	 * thread that wrote, whichever it is: a vCPU writes the console. */
 	sigfillset(&all);
 	sigdelset(&all, MACHINE_KICK_SIGNAL);
+	sigdelset(&all, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	rc = pthread_create(&v->thread, NULL, vcpu_main, v);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
