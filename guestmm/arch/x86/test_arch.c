@@ -209,7 +209,7 @@ GUEST_TEST(arch, request_irq_refuses, 0, 0, "")
 	CHECK_EQ(request_irq(20, no_handler, NULL, "taken"), -EBUSY);
 }
 
-GUEST_TEST(arch, device_tree, 0, 0, "memory=24M,high=4M swap=16M")
+GUEST_TEST(arch, device_tree, 0, 0, "memory=24M,high=4M swap=16M cpus=1")
 {
 	u32 nr_virtio = 0;
 	char buf[16];
