@@ -60,7 +60,7 @@ needs_kvm "$@"
 
 # ---- directly
 # shellcheck disable=SC2086
-LIMIT=300 run run --accel kvm -v $small --exec swapstress --mb 18 --json "$dir/r.json"
+LIMIT=300 run run --accel kvm -v --sample 20 $small --exec swapstress --mb 18 --json "$dir/r.json"
 ok "directly: every word right" [ "$status" = 0 ]
 ok "directly: the program says so" said 'every word right'
 ok "directly: guest and disk count the same" equal_rows
