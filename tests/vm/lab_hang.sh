@@ -67,7 +67,12 @@ for name, code in ((sys.argv[2], b"\xeb\xfe"), (sys.argv[3], b"\xf4\xeb\xfd")):
     open(name, "wb").write(image)
 END
 for how in hangs halts; do
-	run test --accel lab --lab-cpus 2 -k page.conversions --kernel "$dir/$how.elf" --timeout-scale 0.2
+	# With two processors QEMU itself stands still now and then (doc/lab.md), and mmvm says so with status 3. That
+	# says nothing about the guest: try again.
+	for try in 1 2 3; do
+		run test --accel lab --lab-cpus 2 -k page.conversions --kernel "$dir/$how.elf" --timeout-scale 0.2
+		[ "$status" = 3 ] || break
+	done
 	ok "a guest that $how fails its test" [ "$status" = 1 ]
 	ok "a guest that $how: by its time limit, and with its registers" said 'time limit of [0-9]+ s'
 	ok "a guest that $how: nobody says that the lab did" sh -c "! grep -q hung '$dir/err'"
