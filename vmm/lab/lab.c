@@ -467,6 +467,15 @@ static void free_watch(struct watch *w)
 		free(w);
 }
 
+/** Watch for a signal, unless whoever started us chose that it is ignored (nohup). */
+static void watch_for(sigset_t *set, int sig)
+{
+	struct sigaction now;
+
+	if (sigaction(sig, NULL, &now) || now.sa_handler != SIG_IGN)
+		sigaddset(set, sig);
+}
+
 static int run_job(struct job *job, const struct lab_files *files, const struct lab_options *opt,
 		   struct mmvm_error *err)
 {
@@ -485,7 +494,8 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	watch_for(&set, SIGHUP);
+	watch_for(&set, SIGPIPE); /* from an outlet's thread */
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTSTP);
 	sigaddset(&set, SIGCHLD);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,7 +52,13 @@ static void *outlet_main(void *arg)
 		o->len = o->room = 0;
 		good = !o->broken;
 		pthread_mutex_unlock(&o->lock);
-		good = good && write_all(o->fd, data, len);
+		if (good && !write_all(o->fd, data, len)) {
+			good = false;
+			/* The reader went away. Our own SIGPIPE, if blocked, is seen by nobody: whoever watches
+			 * the lab ends it in order. */
+			if (errno == EPIPE)
+				kill(getpid(), SIGPIPE);
+		}
 		free(data);
 		pthread_mutex_lock(&o->lock);
 		o->broken |= !good;
