@@ -50,9 +50,9 @@ static unsigned long check_contents(struct test *t, struct mm_struct *mm, unsign
 
 GUEST_TEST(compact, every_other_page_freed, 0, 120, MEM)
 {
+	s64 migrated = ev(PGMIGRATE_SUCCESS);
 	unsigned long a, pages, moved;
 	struct mm_struct *mm = in_pieces(t, &a, &pages);
-	s64 migrated = ev(PGMIGRATE_SUCCESS);
 	struct page *block;
 
 	REQUIRE(mm);

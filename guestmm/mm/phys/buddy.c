@@ -66,10 +66,14 @@ static inline void add_block(struct zone *z, struct page *page, unsigned int ord
 	page_set_state(page, PAGE_STATE(PAGE_BUDDY, order, migratetype, 0));
 	list_add(&page->lru, &area->free_list[migratetype]);
 	area->nr_free++;
+	if (unlikely(migratetype == MIGRATE_CMA))
+		zone_stat_add(z, NR_FREE_CMA, 1l << order);
 }
 
 static inline void del_block(struct zone *z, struct page *page, unsigned int order)
 {
+	if (unlikely(page->migratetype == MIGRATE_CMA))
+		zone_stat_add(z, NR_FREE_CMA, -(1l << order));
 	__list_del(page->lru.prev, page->lru.next);
 	z->free_area[order].nr_free--;
 }
@@ -83,6 +87,9 @@ void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned 
 	u32 free_state = PAGE_STATE(PAGE_BUDDY, order, 0, 0);
 	const u64 flags = page->flags;
 
+	/* The area is cut in blocks of MAX_ORDER: what merges below is all of it, or none. */
+	if (unlikely(migratetype == MIGRATE_CMA))
+		zone_stat_add(z, NR_FREE_CMA, 1l << order);
 	for (; order < MAX_ORDER; order++) {
 		struct page *buddy = (struct page *)(at ^ size);
 
@@ -234,10 +241,25 @@ static struct page *take_fallback(struct zone *z, unsigned int order, unsigned i
 	return page;
 }
 
+/* The list that a movable allocation begins with: CMA's while more than half of what is free is there,
+ * so that the rest is left to those who can use nothing else. */
+static inline unsigned int first_list(const struct zone *z, unsigned int migratetype)
+{
+	return unlikely(z->cma_pages) && migratetype == MIGRATE_MOVABLE &&
+			       zone_stat(z, NR_FREE_CMA) > zone_stat(z, NR_FREE_PAGES) / 2
+		       ? MIGRATE_CMA
+		       : migratetype;
+}
+
 struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migratetype)
 {
-	struct page *page = take_smallest(z, order, migratetype);
+	unsigned int first = first_list(z, migratetype);
+	struct page *page = take_smallest(z, order, first);
 
+	if (!page && unlikely(first != migratetype))
+		page = take_smallest(z, order, migratetype);
+	else if (!page && unlikely(z->cma_pages) && migratetype == MIGRATE_MOVABLE)
+		page = take_smallest(z, order, MIGRATE_CMA);
 	return page ? page : take_fallback(z, order, migratetype);
 }
 
@@ -254,7 +276,7 @@ unsigned int buddy_isolate(struct zone *z, struct page *page)
 static void cut(struct zone *z, struct page *page, unsigned int from, unsigned int order,
 		unsigned int nr, unsigned int migratetype, struct list_head *list)
 {
-	const u32 state = PAGE_STATE(PAGE_PCP, order, migratetype, cpu_id());
+	const u32 state = PAGE_STATE(PAGE_PCP, order, migratetype & 3, cpu_id());
 	struct page *p = page, *stop = page + ((unsigned long)nr << order);
 	struct page *end = page + (1ul << from);
 	struct list_head *tail = list->prev;
@@ -281,8 +303,9 @@ static void cut(struct zone *z, struct page *page, unsigned int from, unsigned i
 	}
 }
 
-unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr,
-			     unsigned int migratetype, struct list_head *list)
+/* From the lists of one type. */
+static unsigned int take_bulk_of(struct zone *z, unsigned int order, unsigned int nr,
+				 unsigned int migratetype, struct list_head *list)
 {
 	unsigned int got = 0, o = order;
 
@@ -294,21 +317,36 @@ unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr
 		 */
 		while (o < NR_ORDERS && list_empty(&z->free_area[o].free_list[migratetype]))
 			o++;
-		if (o < NR_ORDERS) {
-			page = list_first_entry(&z->free_area[o].free_list[migratetype],
-						struct page, lru);
-			del_block(z, page, o);
-			n = min(nr - got, 1u << (o - order));
-			cut(z, page, o, order, n, migratetype, list);
-		} else {
-			page = take_fallback(z, order, migratetype);
-			if (!page)
-				break;
-			n = 1;
-			cut(z, page, order, order, 1, migratetype, list);
-			o = order;
-		}
+		if (o == NR_ORDERS)
+			break;
+		page = list_first_entry(&z->free_area[o].free_list[migratetype], struct page, lru);
+		del_block(z, page, o);
+		n = min(nr - got, 1u << (o - order));
+		cut(z, page, o, order, n, migratetype, list);
 		got += n;
+	}
+	return got;
+}
+
+unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr,
+			     unsigned int migratetype, struct list_head *list)
+{
+	unsigned int first = first_list(z, migratetype), got;
+
+	got = take_bulk_of(z, order, nr, first, list);
+	if (got < nr && unlikely(first != migratetype))
+		got += take_bulk_of(z, order, nr - got, migratetype, list);
+	else if (got < nr && unlikely(z->cma_pages) && migratetype == MIGRATE_MOVABLE)
+		got += take_bulk_of(z, order, nr - got, MIGRATE_CMA, list);
+	while (got < nr) {
+		struct page *page = take_fallback(z, order, migratetype);
+
+		if (!page)
+			break;
+		cut(z, page, order, order, 1, migratetype, list);
+		got++;
+		/* It may have brought a whole pageblock. */
+		got += take_bulk_of(z, order, nr - got, migratetype, list);
 	}
 	return got;
 }

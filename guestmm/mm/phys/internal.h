@@ -97,6 +97,12 @@ static inline u8 *pageblock_type(const struct zone *z, const struct page *page)
 	return (u8 *)(z->pageblock_map + ((unsigned long)page >> PAGEBLOCK_SHIFT));
 }
 
+/** Whose per-CPU list a freed page goes to. */
+static inline unsigned int pcp_type(const struct zone *z, const struct page *page)
+{
+	return *pageblock_type(z, page) & 3;
+}
+
 /* buddy.c: all under zone->lock, interrupts off; NR_FREE_PAGES is the caller's. */
 /** Give a block to the lists, merging. The page's flags hold its zone. */
 void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned int migratetype);

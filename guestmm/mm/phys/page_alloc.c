@@ -163,6 +163,8 @@ static struct page *get_page_from_freelist(pg_data_t *node, gfp_t gfp, unsigned 
 	enum zone_type highest = gfp_zone(gfp);
 	unsigned int migratetype = gfp_migratetype(gfp);
 
+	if (migratetype == MIGRATE_MOVABLE)
+		alloc_flags |= ALLOC_CMA;
 	for (struct zone **zp = node->zonelist; *zp; zp++) {
 		struct zone *z = *zp;
 		struct page *page;
@@ -566,7 +568,7 @@ static __always_inline void free_to_pcp(struct zone *z, struct page *page, unsig
 					unsigned int cpu)
 {
 	struct per_cpu_pages *pcp = &z->pcp[cpu];
-	unsigned long i = order * NR_PCP_MIGRATETYPES + *pageblock_type(z, page);
+	unsigned long i = order * NR_PCP_MIGRATETYPES + pcp_type(z, page);
 
 	HOLD(pcp);
 	page_set_state(page, pcp->state[i]);
@@ -727,7 +729,7 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 		*pcp = &mine->pcp[cpu];
 	}
 	HOLD(*pcp);
-	i = *pageblock_type(mine, page);
+	i = pcp_type(mine, page);
 	page_set_state(page, (*pcp)->state[i]);
 	list_add(&page->lru, &(*pcp)->lists[i]);
 	if (unlikely(++(*pcp)->count > (*pcp)->high))

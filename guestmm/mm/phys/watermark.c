@@ -50,6 +50,8 @@ bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum 
 	s64 free = zone_stat(z, NR_FREE_PAGES) - ((1l << order) - 1);
 	s64 need = mark;
 
+	if (unlikely(z->cma_pages) && !(alloc_flags & ALLOC_CMA))
+		free -= zone_stat(z, NR_FREE_CMA);
 	if (alloc_flags & ALLOC_HIGH)
 		need -= need / 2;
 	if (alloc_flags & ALLOC_HARDER)

@@ -14,7 +14,8 @@ enum migratetype {
 	MIGRATE_UNMOVABLE,
 	MIGRATE_MOVABLE,
 	MIGRATE_RECLAIMABLE,
-	MIGRATE_CMA,
+	/* Its low two bits name MOVABLE: freed pages of the area go to that per-CPU list. */
+	MIGRATE_CMA = 4 + MIGRATE_MOVABLE,
 	NR_MIGRATETYPES
 };
 #define NR_PCP_MIGRATETYPES 3 /* the first three have per-CPU lists */
@@ -54,6 +55,7 @@ struct zone {
 					   */
 	struct per_cpu_pages pcp[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone *shared; /* levels: zone->shared->stat[], relaxed atomics */
+	unsigned long cma_pages;	 /* C after boot: of the area that cma= made */
 	/* Deferral of compaction (compaction.c, I2); relaxed. */
 	unsigned int compact_considered, compact_defer_shift, compact_order_failed;
 };
@@ -142,6 +144,7 @@ bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum 
 #define ALLOC_HIGH	    0x1u /* __GFP_HIGH: down to half of min */
 #define ALLOC_NO_WATERMARKS 0x2u /* TIF_MEMALLOC, OOM victim */
 #define ALLOC_HARDER	    0x4u
+#define ALLOC_CMA	    0x8u /* movable: free pages of the CMA area count */
 /** Recompute watermarks and lowmem_reserve from min_free_kbytes, as Linux does. */
 void setup_per_zone_wmarks(void);
 extern u64 min_free_kbytes;

@@ -37,6 +37,11 @@ static void fill_zones(struct mmvm_audit_root *root)
 		a->nr_pcp_lists = NR_PCP_LISTS;
 		for (unsigned int l = 0; l < NR_PCP_LISTS; l++)
 			a->pcp_list_order[l] = l / NR_PCP_MIGRATETYPES;
+		a->pageblock_first = z->start_pfn >> PAGEBLOCK_ORDER;
+		a->pageblock_gva = GVA(pageblock_type(z, pfn_to_page(z->start_pfn)));
+		a->pageblock_order = PAGEBLOCK_ORDER;
+		a->movable = z->type == ZONE_MOVABLE;
+		a->cma_type = MIGRATE_CMA;
 		a->present = 1;
 	}
 }

@@ -7,8 +7,13 @@
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 
-static const char *const type_name[NR_MIGRATETYPES] = {"Unmovable", "Movable", "Reclaimable",
-						       "CMA"};
+/* The numbers between have no type. */
+static const char *const type_name[NR_MIGRATETYPES] = {
+	[MIGRATE_UNMOVABLE] = "Unmovable",
+	[MIGRATE_MOVABLE] = "Movable",
+	[MIGRATE_RECLAIMABLE] = "Reclaimable",
+	[MIGRATE_CMA] = "CMA",
+};
 
 static void zone_label(struct report *r, const struct zone *z)
 {
@@ -55,6 +60,8 @@ void report_pagetypeinfo(struct report *r)
 		for (unsigned int t = 0; t < NR_MIGRATETYPES; t++) {
 			unsigned long flags;
 
+			if (!type_name[t])
+				continue;
 			report_printf(r, "Node %4d, zone %8s, type %12s ", z->node->id,
 				      z->shared->name, type_name[t]);
 			flags = spin_lock_irqsave(&z->lock);
@@ -68,7 +75,8 @@ void report_pagetypeinfo(struct report *r)
 
 	report_printf(r, "\n%-23s", "Number of blocks type ");
 	for (unsigned int t = 0; t < NR_MIGRATETYPES; t++)
-		report_printf(r, "%12s ", type_name[t]);
+		if (type_name[t])
+			report_printf(r, "%12s ", type_name[t]);
 	report_printf(r, "\n");
 	for (unsigned int i = 0; i < nr_zones; i++) {
 		struct zone *z = zone_table[i];
@@ -81,7 +89,8 @@ void report_pagetypeinfo(struct report *r)
 		zone_label(r, z);
 		report_printf(r, " ");
 		for (unsigned int t = 0; t < NR_MIGRATETYPES; t++)
-			report_printf(r, "%12lu ", count[t]);
+			if (type_name[t])
+				report_printf(r, "%12lu ", count[t]);
 		report_printf(r, "\n");
 	}
 }
@@ -102,7 +111,7 @@ static void one_zone(struct report *r, const struct zone *z)
 	mark(r, "spanned", z->spanned);
 	mark(r, "present", z->present);
 	mark(r, "managed", z->managed);
-	mark(r, "cma", 0);
+	mark(r, "cma", z->cma_pages);
 	report_printf(r, "\n        protection: (");
 	for (int t = 0; t < MAX_NR_ZONES; t++)
 		report_printf(r, "%s%lu", t ? ", " : "", (unsigned long)z->lowmem_reserve[t]);
