@@ -82,7 +82,7 @@ GUEST_TEST(cma, kernel_memory_stays_out, 0, 120, MEM)
 	while ((p = alloc_page(GFP_NOWAIT | __GFP_NOWARN))) {
 		struct zone *z = page_zone(p);
 
-		inside += *pageblock_type(z, p) == MIGRATE_CMA;
+		inside += page_in_cma(z, p);
 		list_add(&p->lru, &list);
 		n++;
 	}
@@ -101,15 +101,14 @@ GUEST_TEST(cma, a_pinned_page_is_gone_around, 0, 120, MEM)
 
 	REQUIRE(pin);
 	/* Such a page may be anywhere: take pages until one lies in the area. */
-	for (unsigned int i = 0; i < 4096 && *pageblock_type(page_zone(pin), pin) != MIGRATE_CMA;
-	     i++) {
+	for (unsigned int i = 0; i < 4096 && !page_in_cma(page_zone(pin), pin); i++) {
 		struct page *other = alloc_page(GFP_HIGHUSER_MOVABLE);
 
 		REQUIRE(other);
 		__free_page(pin);
 		pin = other;
 	}
-	if (*pageblock_type(page_zone(pin), pin) == MIGRATE_CMA) {
+	if (page_in_cma(page_zone(pin), pin)) {
 		CHECK(!cma_alloc(AREA, 0));
 		CHECK_EQ(ev(CMA_ALLOC_FAIL) - failed, 1);
 		block = cma_alloc(256, 8);

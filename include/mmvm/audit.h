@@ -92,10 +92,12 @@ struct mmvm_audit_zone {
 	/* One byte a pageblock of 2^pageblock_order frames, the first that of frame
 	 * pageblock_first << pageblock_order: its migrate type. */
 	uint64_t pageblock_gva, pageblock_first;
+	uint64_t cma_start, cma_pages; /* frames of the CMA area; cma_pages 0: none */
 	uint32_t pageblock_order;
-	uint8_t movable;  /* 1: ZONE_MOVABLE */
-	uint8_t cma_type; /* migrate type of the CMA area's pageblocks */
-	uint8_t pad[2];
+	uint8_t movable;	/* 1: ZONE_MOVABLE */
+	uint8_t cma_type;	/* migrate type of the area's free lists */
+	uint8_t movable_type;	/* that the area's pageblocks have */
+	uint8_t nr_block_types; /* a pageblock's type is below it */
 };
 
 /** Kinds of LRU lists: whose pages they hold. */

@@ -9,7 +9,7 @@
  * free. Whoever allocates the new place here keeps what lies in the range, and takes another.
  *
  * The area (cma=) is cut from boot memory in units of the largest free block, so no free block reaches
- * across its ends. Its pageblocks are of type CMA: only allocations of movable pages use them, first
+ * across its ends. Its free blocks are on lists of their own (MIGRATE_CMA): only allocations of movable pages use them, first
  * while more than half of the zone's free memory is there, else last. So it can always be emptied, as
  * long as what says it is movable is. cma_bitmap has a bit for each frame that was given to a driver.
  *
@@ -24,6 +24,7 @@
 #include "lib/format.h"
 #include "mm/init.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/memblock.h"
 #include "mm/phys/migrate.h"
@@ -36,13 +37,22 @@
 
 struct contig {
 	pfn_t start, end;
-	u8 *ours; /* a byte for each frame of the range */
+	u8 *ours; /* a bit for each frame of the range */
 	unsigned long nr_ours;
 };
 
+static bool is_ours(const struct contig *c, pfn_t pfn)
+{
+	unsigned long i = pfn - c->start;
+
+	return c->ours[i / 8] >> i % 8 & 1;
+}
+
 static void claim(struct contig *c, struct page *page)
 {
-	c->ours[page_to_pfn(page) - c->start] = 1;
+	unsigned long i = page_to_pfn(page) - c->start;
+
+	c->ours[i / 8] |= 1u << i % 8;
 	c->nr_ours++;
 }
 
@@ -68,40 +78,52 @@ static struct page *free_head(const struct zone *z, pfn_t pfn)
 	return NULL;
 }
 
-/* Take what is free. The parts of blocks that lie outside go back. */
-static void take_free(struct zone *z, struct contig *c)
+/* Take one free block; the parts of it that lie outside go back. Returns the frames taken. zone->lock
+ * held. */
+static s64 take_block(struct zone *z, struct contig *c, struct page *head)
 {
-	unsigned long flags = spin_lock_irqsave(&z->lock);
+	unsigned int order = buddy_isolate(z, head);
+	const u64 flags = head->flags & PAGE_FLAGS_KEPT;
 	s64 taken = 0;
 
-	for (pfn_t pfn = c->start; pfn < c->end; pfn++) {
-		struct page *head = free_head(z, pfn);
-		unsigned int order;
-
-		if (!head)
+	for (struct page *page = head; page < head + (1ul << order); page++) {
+		page->flags = flags;
+		page->mapcount = -1;
+		page->mapping = NULL;
+		page->private_ = 0;
+		/* All of them, before one is freed: stale tails could look like free heads. */
+		page_set_state(page, PAGE_STATE(PAGE_OTHER, 0, 0, 0));
+		if (!in_range(c, page))
 			continue;
-		order = buddy_isolate(z, head);
-		for (unsigned long i = 0; i < 1ul << order; i++) {
-			struct page *page = head + i;
-
-			page->flags = head->flags & PAGE_FLAGS_KEPT;
-			page->mapcount = -1;
-			page->mapping = NULL;
-			page->private_ = 0;
-			/* All of them, before one is freed: stale tails could look like free heads. */
-			page_set_state(page, PAGE_STATE(PAGE_OTHER, 0, 0, 0));
-			if (!in_range(c, page))
-				continue;
-			page->refcount = 1;
-			claim(c, page);
-			taken++;
-		}
-		for (unsigned long i = 0; i < 1ul << order; i++)
-			if (!in_range(c, head + i))
-				buddy_free(z, head + i, 0, *pageblock_type(z, head + i));
+		page->refcount = 1;
+		claim(c, page);
+		trace_point(ALLOC, 0, .pfn = page_to_pfn(page), .arg = PAGE_OTHER);
+		taken++;
 	}
-	spin_unlock_irqrestore(&z->lock, flags);
-	zone_stat_add(z, NR_FREE_PAGES, -taken);
+	for (struct page *page = head; page < head + (1ul << order); page++)
+		if (!in_range(c, page))
+			buddy_free_page(z, page, 0);
+	return taken;
+}
+
+/* Take what is free, a block of the largest order at a time under the lock. */
+static void take_free(struct zone *z, struct contig *c)
+{
+	for (pfn_t pfn = c->start, stop; pfn < c->end; pfn = stop) {
+		unsigned long flags = spin_lock_irqsave(&z->lock);
+		s64 taken = 0;
+
+		stop = min(c->end, ALIGN_DOWN(pfn, CMA_ALIGN_PAGES) + CMA_ALIGN_PAGES);
+		for (; pfn < stop; pfn++) {
+			struct page *head = is_ours(c, pfn) ? NULL : free_head(z, pfn);
+
+			if (head)
+				taken += take_block(z, c, head);
+		}
+		spin_unlock_irqrestore(&z->lock, flags);
+		zone_stat_add(z, NR_FREE_PAGES, -taken);
+		count_vm_events(PGALLOC_DMA + z->type, taken);
+	}
 }
 
 static struct folio *target_outside(struct folio *src, void *private)
@@ -136,7 +158,7 @@ static int move_out(struct contig *c)
 	for (pfn_t pfn = c->start; pfn < c->end && !err; pfn++) {
 		struct page *page = pfn_to_page(pfn);
 
-		if (c->ours[pfn - c->start] || !isolate_movable_page(page))
+		if (is_ours(c, pfn) || !isolate_movable_page(page))
 			continue;
 		list_add_tail(&page->lru, &list);
 		if (++n % CLUSTER == 0)
@@ -160,7 +182,7 @@ int alloc_contig_range(pfn_t start, pfn_t end)
 	z = page_zone(pfn_to_page(start));
 	if (page_zone(pfn_to_page(end - 1)) != z)
 		return -EINVAL;
-	c.ours = kcalloc(nr, 1, GFP_KERNEL);
+	c.ours = kcalloc(DIV_ROUND_UP(nr, 8), 1, GFP_KERNEL);
 	if (!c.ours)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < TRIES && !err; i++) {
@@ -180,7 +202,7 @@ int alloc_contig_range(pfn_t start, pfn_t end)
 	if (c.nr_ours != nr) {
 		err = err ? err : -EBUSY;
 		for (unsigned long i = 0; i < nr; i++)
-			if (c.ours[i])
+			if (is_ours(&c, start + i))
 				__free_page(pfn_to_page(start + i));
 	} else {
 		err = 0;
@@ -193,6 +215,58 @@ void free_contig_range(pfn_t start, unsigned long nr)
 {
 	for (unsigned long i = 0; i < nr; i++)
 		__free_page(pfn_to_page(start + i));
+}
+
+/* ---- anywhere --------------------------------------------------------------------------------- */
+
+/* Could the frame be emptied, as far as can be told at a look? Those of boot, of the CMA area and what
+ * cannot move say no. */
+static bool could_be_taken(const struct zone *z, pfn_t pfn)
+{
+	const struct page *page = pfn_to_page(pfn);
+
+	if (!pfn_valid(pfn) || page_zone(page) != z || page_in_cma(z, page))
+		return false;
+	return page->type == PAGE_BUDDY || page->type == PAGE_PCP || page_is_movable(page);
+}
+
+/* A range of `nr` frames that starts at a multiple of `nr`, or at the next one. */
+static bool range_could_be_taken(const struct zone *z, pfn_t start, unsigned long nr)
+{
+	for (pfn_t pfn = start; pfn < start + nr;) {
+		const struct page *page = pfn_to_page(pfn);
+
+		if (!could_be_taken(z, pfn))
+			return false;
+		pfn += page->type == PAGE_BUDDY ? 1ul << min(READ_ONCE(page->order), (u8)MAX_ORDER)
+						: 1;
+	}
+	return true;
+}
+
+struct page *alloc_contig_pages(unsigned long nr, gfp_t gfp)
+{
+	const enum zone_type highest = gfp_zone(gfp);
+	pg_data_t *node = &node_data[numa_node_id()];
+
+	if (!nr || (nr & (nr - 1)) || !(gfp & __GFP_DIRECT_RECLAIM))
+		return NULL;
+	/* What waits in per-CPU lists and batches would look as if it were in use. */
+	lru_add_drain_all();
+	drain_all_pages();
+	for (struct zone **zp = node->zonelist; *zp; zp++) {
+		struct zone *z = *zp;
+		pfn_t start = ALIGN_UP(z->start_pfn, nr), end = z->start_pfn + z->spanned;
+
+		if (z->type > highest || z->type == ZONE_MOVABLE)
+			continue;
+		for (; start + nr <= end; start += nr)
+			if (range_could_be_taken(z, start, nr) &&
+			    zone_watermark_ok(z, 0, z->watermark[WMARK_LOW] + nr, highest, 0) &&
+			    !alloc_contig_range(start, start + nr))
+				return pfn_to_page(start);
+	}
+	return NULL;
 }
 
 /* ---- the area --------------------------------------------------------------------------------- */
@@ -284,11 +358,10 @@ void cma_activate(void)
 		cma_pages = 0;
 		return;
 	}
-	for (pfn_t pfn = cma_base; pfn < cma_base + cma_pages; pfn += 1ul << PAGEBLOCK_ORDER)
-		*pageblock_type(z, pfn_to_page(pfn)) = MIGRATE_CMA;
+	z->cma_start = cma_base;
+	z->cma_pages = cma_pages;
 	for (pfn_t pfn = cma_base; pfn < cma_base + cma_pages; pfn++)
 		free_reserved_frame(pfn_to_page(pfn));
-	z->cma_pages = cma_pages;
 	setup_per_zone_wmarks();
 	printk("cma: %lu MiB at 0x%lx\n", cma_pages >> (20 - PAGE_SHIFT),
 	       (unsigned long)cma_base << PAGE_SHIFT);

@@ -11,6 +11,10 @@
  * something there cannot be moved, -ENOMEM: nowhere to move it to, -EINVAL: not the frames of one zone. */
 int alloc_contig_range(pfn_t start, pfn_t end);
 void free_contig_range(pfn_t start, unsigned long nr);
+/** `nr` frames, a power of two, aligned to their size, larger than the buddy allocator can give: the first
+ * range of a zone that can be emptied; not of ZONE_MOVABLE, for they will not move. Single pages as above.
+ * NULL: there is none. */
+struct page *alloc_contig_pages(unsigned long nr, gfp_t gfp);
 
 /** The area of cma=SIZE[@START]: reserved before the zones are made, lent to movable pages after. Boot. */
 void cma_reserve(const char *option, char *why, size_t why_size);

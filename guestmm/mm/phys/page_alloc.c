@@ -568,7 +568,7 @@ static __always_inline void free_to_pcp(struct zone *z, struct page *page, unsig
 					unsigned int cpu)
 {
 	struct per_cpu_pages *pcp = &z->pcp[cpu];
-	unsigned long i = order * NR_PCP_MIGRATETYPES + pcp_type(z, page);
+	unsigned long i = order * NR_PCP_MIGRATETYPES + *pageblock_type(z, page);
 
 	HOLD(pcp);
 	page_set_state(page, pcp->state[i]);
@@ -583,7 +583,7 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct page 
 {
 	unsigned long flags = spin_lock_irqsave(&z->lock);
 
-	buddy_free(z, page, order, *pageblock_type(z, page));
+	buddy_free_page(z, page, order);
 	spin_unlock_irqrestore(&z->lock, flags);
 	zone_stat_add(z, NR_FREE_PAGES, 1l << order);
 	count_vm_events(PGFREE, 1u << order);
@@ -729,7 +729,7 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 		*pcp = &mine->pcp[cpu];
 	}
 	HOLD(*pcp);
-	i = pcp_type(mine, page);
+	i = *pageblock_type(mine, page);
 	page_set_state(page, (*pcp)->state[i]);
 	list_add(&page->lru, &(*pcp)->lists[i]);
 	if (unlikely(++(*pcp)->count > (*pcp)->high))

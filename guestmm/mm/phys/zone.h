@@ -14,8 +14,7 @@ enum migratetype {
 	MIGRATE_UNMOVABLE,
 	MIGRATE_MOVABLE,
 	MIGRATE_RECLAIMABLE,
-	/* Its low two bits name MOVABLE: freed pages of the area go to that per-CPU list. */
-	MIGRATE_CMA = 4 + MIGRATE_MOVABLE,
+	MIGRATE_CMA,
 	NR_MIGRATETYPES
 };
 #define NR_PCP_MIGRATETYPES 3 /* the first three have per-CPU lists */
@@ -43,7 +42,7 @@ struct zone {
 	spinlock_t lock;
 	struct free_area free_area[NR_ORDERS]; /* lock */
 	unsigned long pageblock_map; /* bytes, one enum migratetype a pageblock, biased: see
-					pageblock_type(); lock */
+					pageblock_type(); lock. Those of the CMA area say MOVABLE */
 	struct pglist_data *node;
 	enum zone_type type;
 	unsigned long map_start, map_bytes; /* C: the zone's struct pages, as addresses */
@@ -55,7 +54,8 @@ struct zone {
 					   */
 	struct per_cpu_pages pcp[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone *shared; /* levels: zone->shared->stat[], relaxed atomics */
-	unsigned long cma_pages;	 /* C after boot: of the area that cma= made */
+	/* C after boot: the area that cma= made; cma_pages 0 = none. */
+	unsigned long cma_start, cma_pages;
 	/* Deferral of compaction (compaction.c, I2); relaxed. */
 	unsigned int compact_considered, compact_defer_shift, compact_order_failed;
 };

@@ -7,13 +7,8 @@
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 
-/* The numbers between have no type. */
-static const char *const type_name[NR_MIGRATETYPES] = {
-	[MIGRATE_UNMOVABLE] = "Unmovable",
-	[MIGRATE_MOVABLE] = "Movable",
-	[MIGRATE_RECLAIMABLE] = "Reclaimable",
-	[MIGRATE_CMA] = "CMA",
-};
+static const char *const type_name[NR_MIGRATETYPES] = {"Unmovable", "Movable", "Reclaimable",
+						       "CMA"};
 
 static void zone_label(struct report *r, const struct zone *z)
 {
@@ -60,8 +55,6 @@ void report_pagetypeinfo(struct report *r)
 		for (unsigned int t = 0; t < NR_MIGRATETYPES; t++) {
 			unsigned long flags;
 
-			if (!type_name[t])
-				continue;
 			report_printf(r, "Node %4d, zone %8s, type %12s ", z->node->id,
 				      z->shared->name, type_name[t]);
 			flags = spin_lock_irqsave(&z->lock);
@@ -75,8 +68,7 @@ void report_pagetypeinfo(struct report *r)
 
 	report_printf(r, "\n%-23s", "Number of blocks type ");
 	for (unsigned int t = 0; t < NR_MIGRATETYPES; t++)
-		if (type_name[t])
-			report_printf(r, "%12s ", type_name[t]);
+		report_printf(r, "%12s ", type_name[t]);
 	report_printf(r, "\n");
 	for (unsigned int i = 0; i < nr_zones; i++) {
 		struct zone *z = zone_table[i];
@@ -85,12 +77,11 @@ void report_pagetypeinfo(struct report *r)
 
 		for (pfn_t pfn = ALIGN_DOWN(z->start_pfn, 1ul << PAGEBLOCK_ORDER); pfn < end;
 		     pfn += 1ul << PAGEBLOCK_ORDER)
-			count[*pageblock_type(z, pfn_to_page(pfn)) % NR_MIGRATETYPES]++;
+			count[page_migratetype(z, pfn_to_page(pfn))]++;
 		zone_label(r, z);
 		report_printf(r, " ");
 		for (unsigned int t = 0; t < NR_MIGRATETYPES; t++)
-			if (type_name[t])
-				report_printf(r, "%12lu ", count[t]);
+			report_printf(r, "%12lu ", count[t]);
 		report_printf(r, "\n");
 	}
 }
