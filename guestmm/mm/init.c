@@ -6,6 +6,7 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/init.h"
 #include "mm/virt/aslr.h"
+#include "mm/phys/contig.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lruvec.h"
 #include "mm/slab/slab.h"
@@ -72,9 +73,17 @@ void mm_boot_init(const char *cmdline)
 		slab_debug_setup(value);
 	boot_option_asked("slub_debug");
 	hugetlb_boot_options(cmdline);
+	if (get_option(cmdline, "cma", value, sizeof(value))) {
+		char why[64];
+
+		cma_reserve(value, why, sizeof(why));
+		if (why[0])
+			printk("cma=%s: %s, ignored\n", value, why);
+	}
 	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
 	lruvecs_init(get_option(cmdline, "reclaim_policy", value, sizeof(value)) ? value : NULL);
 	kmem_cache_init();
+	cma_activate();
 	vmalloc_init();
 	hugetlb_init();
 }

@@ -53,6 +53,9 @@
 	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                               \
 	  "promised huge pages disagree with those who were promised them")                       \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
+	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
+	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
+	X(AUDIT_PAGEBLOCK, "pageblock", "a free page is not on the list of its pageblock's type") \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                            \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                            \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -86,6 +89,15 @@ struct mmvm_audit_zone {
 	uint64_t pcp_gva[MMVM_MAX_CPUS];
 	uint32_t pcp_count_offset, nr_pcp_lists;
 	uint8_t pcp_list_order[MMVM_AUDIT_MAX_PCP_LISTS];
+	/* One byte a pageblock of 2^pageblock_order frames, the first that of frame
+	 * pageblock_first << pageblock_order: its migrate type. */
+	uint64_t pageblock_gva, pageblock_first;
+	uint64_t cma_start, cma_pages; /* frames of the CMA area; cma_pages 0: none */
+	uint32_t pageblock_order;
+	uint8_t movable;	/* 1: ZONE_MOVABLE */
+	uint8_t cma_type;	/* migrate type of the area's free lists */
+	uint8_t movable_type;	/* that the area's pageblocks have */
+	uint8_t nr_block_types; /* a pageblock's type is below it */
 };
 
 /** Kinds of LRU lists: whose pages they hold. */

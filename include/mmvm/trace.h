@@ -70,6 +70,11 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(READ_END, "read_end", "swap", "status", "entry")                                        \
 	X(LOCK_WAIT, "lock_wait", "reclaim", "-", "-") /* somebody waits for the page's lock */   \
 	X(MIGRATE, "migrate", "reclaim", "reason", "new_pfn") /* pfn: the old frame */            \
+	X(COMPACT_BEGIN, "compact_begin", "compaction", "zone",                                   \
+	  "mode") /* order: what is wanted */                                                     \
+	X(COMPACT_END, "compact_end", "compaction", "result", "pages")                            \
+	X(KCOMPACTD_WAKE, "kcompactd_wake", "compaction", "-", "-")                               \
+	X(KCOMPACTD_SLEEP, "kcompactd_sleep", "compaction", "-", "-")                             \
 	/* processes; addr of exec: the first eight letters of the name */                        \
 	X(FORK, "fork", "process", "-", "pid") /* pid: the parent; mm, addr: the child */         \
 	X(EXEC, "exec", "process", "-", "name")                                                   \

@@ -79,6 +79,8 @@
 	X(PGMIGRATE_SUCCESS, "pgmigrate_success")                         \
 	X(PGMIGRATE_FAIL, "pgmigrate_fail")                               \
 	X(COMPACT_STALL, "compact_stall")                                 \
+	X(CMA_ALLOC_SUCCESS, "cma_alloc_success")                         \
+	X(CMA_ALLOC_FAIL, "cma_alloc_fail")                               \
 	X(COMPACTFAIL, "compact_fail")                                    \
 	X(COMPACTSUCCESS, "compact_success")                              \
 	X(COMPACTMIGRATE_SCANNED, "compact_migrate_scanned")              \

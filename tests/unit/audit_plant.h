@@ -54,7 +54,7 @@ struct tree_node {
 struct guest {
 	struct mmvm_audit_root root;
 	struct area {
-		struct mmvm_list list[3];
+		struct mmvm_list list[4];
 		uint64_t nr_free;
 	} area[2][11];
 	struct pcp {
@@ -302,7 +302,7 @@ static inline void fill_root(void)
 		zone->area_stride = sizeof(struct area);
 		zone->nr_free_offset = offsetof(struct area, nr_free);
 		zone->nr_orders = 11;
-		zone->nr_types = 3;
+		zone->nr_types = 4;
 		zone->pcp_gva[0] = GVA(pcp[0]) + z * sizeof(struct pcp);
 		zone->pcp_count_offset = offsetof(struct pcp, count);
 		zone->nr_pcp_lists = 4;
@@ -390,7 +390,7 @@ static inline void build_kernel(void)
 
 	for (unsigned int z = 0; z < 2; z++) {
 		for (unsigned int o = 0; o < 11; o++)
-			for (unsigned int t = 0; t < 3; t++)
+			for (unsigned int t = 0; t < 4; t++)
 				list_init(GVA(area[0][0]) + (z * 11 + o) * sizeof(struct area) +
 					  t * sizeof(struct mmvm_list));
 		for (unsigned int l = 0; l < 4; l++)

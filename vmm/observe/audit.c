@@ -31,6 +31,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"frames", audit_frames, audit_frames_check, NULL},
 	{"buddy", audit_buddy, NULL, NULL},
 	{"per-CPU lists", audit_pcp, NULL, NULL},
+	{"pageblocks", audit_pageblocks, NULL, NULL},
 	{"slab", audit_slab, NULL, NULL},
 	{"swap", audit_swap, audit_swap_check, audit_swap_free},
 	{"address spaces", audit_address_spaces, NULL, audit_address_spaces_free},

@@ -173,6 +173,7 @@ int audit_frames(struct audit *a);
 void audit_frames_check(struct audit *a);
 int audit_buddy(struct audit *a);
 int audit_pcp(struct audit *a);
+int audit_pageblocks(struct audit *a);
 int audit_slab(struct audit *a);
 int audit_swap(struct audit *a);
 void audit_swap_check(struct audit *a);

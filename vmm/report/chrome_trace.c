@@ -35,7 +35,7 @@
 
 struct thread {
 	uint32_t pid;
-	uint8_t open[MAX_DEPTH]; /* TRACE_FAULT_BEGIN, TRACE_DIRECT_BEGIN, TRACE_KSWAPD_WAKE */
+	uint8_t open[MAX_DEPTH]; /* the event that began it */
 	unsigned int depth;
 };
 
@@ -120,9 +120,10 @@ static struct thread *thread_of(struct chrome *c, uint32_t pid)
 
 static const char *span_name(unsigned int begin)
 {
-	return begin == TRACE_FAULT_BEGIN    ? "fault"
-	       : begin == TRACE_DIRECT_BEGIN ? "direct reclaim"
-					     : "kswapd";
+	return begin == TRACE_FAULT_BEGIN     ? "fault"
+	       : begin == TRACE_DIRECT_BEGIN  ? "direct reclaim"
+	       : begin == TRACE_COMPACT_BEGIN ? "compaction"
+					      : "kswapd";
 }
 
 static void guest_begin(struct chrome *c, const struct trace_event *e)
@@ -201,6 +202,7 @@ static void guest_event(struct chrome *c, const struct trace_event *e)
 	switch (e->guest->event) {
 	case TRACE_FAULT_BEGIN:
 	case TRACE_DIRECT_BEGIN:
+	case TRACE_COMPACT_BEGIN:
 	case TRACE_KSWAPD_WAKE:
 		guest_begin(c, e);
 		break;
@@ -209,6 +211,9 @@ static void guest_event(struct chrome *c, const struct trace_event *e)
 		break;
 	case TRACE_DIRECT_END:
 		guest_end(c, e, TRACE_DIRECT_BEGIN);
+		break;
+	case TRACE_COMPACT_END:
+		guest_end(c, e, TRACE_COMPACT_BEGIN);
 		break;
 	case TRACE_KSWAPD_SLEEP:
 		guest_end(c, e, TRACE_KSWAPD_WAKE);

@@ -107,6 +107,13 @@ static void detail_guest(const struct trace_data *t, const struct mmvm_trace_rec
 	case TRACE_FILE_WRITTEN:
 		snprintf(buf, size, "page %" PRIu64 " of mapping %x", r->addr, r->mm);
 		break;
+	case TRACE_COMPACT_BEGIN:
+		snprintf(buf, size, "zone %u, order %u", r->arg, r->order);
+		break;
+	case TRACE_MIGRATE:
+		snprintf(buf, size, "to frame %#" PRIx64, r->addr);
+		break;
+	case TRACE_COMPACT_END:
 	case TRACE_DIRECT_END:
 		snprintf(buf, size, "%" PRIu64 " pages", r->addr);
 		break;

@@ -361,11 +361,30 @@ struct check {
 	int64_t slack;			  /* ns: error of the clocks */
 };
 
+/** A page has a new frame: what it is to its file and its slot is so of that one now. */
+static void step_migrate(struct check *c, const struct mmvm_trace_rec *r)
+{
+	struct life_frame *from = &c->frame[trace_frame(c->t, r->pfn)], *to;
+
+	if (!trace_pfn_ok(c->t, r->addr))
+		return;
+	to = &c->frame[trace_frame(c->t, r->addr)];
+	if (from == to)
+		return;
+	to->type = from->type;
+	to->slot = from->slot;
+	to->entry = from->entry;
+	to->file = from->file;
+	from->slot = from->file = false;
+}
+
 static void step_frames(struct check *c, const struct trace_event *e)
 {
 	const struct mmvm_trace_rec *r = e->guest;
 	uint64_t first = trace_frame(c->t, r->pfn), n = 1;
 
+	if (r->event == TRACE_MIGRATE)
+		step_migrate(c, r);
 	if (r->event == TRACE_ALLOC || r->event == TRACE_FREE)
 		n = 1ull << r->order;
 	for (uint64_t i = 0; i < n; i++) {
@@ -480,6 +499,7 @@ static void add_counts(struct check *c)
 	add_vmstat(c, "zero pages in, without disk", c->n[TRACE_SWAP_IN_ZERO], "swpin_zero");
 	add_vmstat(c, "pages of files dirtied", c->n[TRACE_FILE_DIRTY], "nr_dirtied");
 	add_vmstat(c, "pages of files written", c->n[TRACE_FILE_WRITTEN], "nr_written");
+	add_vmstat(c, "pages moved", c->n[TRACE_MIGRATE], "pgmigrate_success");
 	if (c->swap < 0)
 		return;
 	add_count(c, "pages swapped out", c->n[TRACE_SWAP_OUT], "disk, pages written", c->disk_out);

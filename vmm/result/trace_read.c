@@ -77,6 +77,10 @@ bool trace_event_has_page(enum mmvm_trace_event event)
 	case TRACE_KSWAPD_SLEEP:
 	case TRACE_DIRECT_BEGIN:
 	case TRACE_DIRECT_END:
+	case TRACE_COMPACT_BEGIN:
+	case TRACE_COMPACT_END:
+	case TRACE_KCOMPACTD_WAKE:
+	case TRACE_KCOMPACTD_SLEEP:
 	case TRACE_FORK:
 	case TRACE_EXEC:
 	case TRACE_EXIT:

@@ -21,6 +21,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/dma/dma_debug.h"
 #include "mm/phys/memblock.h"
+#include "mm/phys/contig.h"
 #include "mm/phys/zone.h"
 
 static bool fits_mask(u64 mask, phys_addr_t pa, size_t size)
@@ -106,6 +107,29 @@ void *dma_alloc_coherent(struct device *dev, size_t size, dma_addr_t *handle, gf
 	if (unlikely(dma_debug))
 		dma_debug_add(dev, DMA_DEBUG_COHERENT, *handle, size, DMA_BIDIRECTIONAL);
 	return page_address(page);
+}
+
+#define CONTIGUOUS_ALIGN_ORDER \
+	8u /* as Linux's CONFIG_CMA_ALIGNMENT: larger ones are not aligned more */
+
+struct page *dma_alloc_contiguous(struct device *dev, size_t size, gfp_t gfp)
+{
+	size_t nr = size / PAGE_SIZE + !!(size % PAGE_SIZE);
+	struct page *page;
+
+	if (!size || !(gfp & __GFP_DIRECT_RECLAIM))
+		return NULL;
+	page = cma_alloc(nr, min(size_order(size), CONTIGUOUS_ALIGN_ORDER));
+	if (page && !fits_mask(dev->coherent_dma_mask, page_to_phys(page), size)) {
+		cma_release(page, nr);
+		return NULL;
+	}
+	return page;
+}
+
+bool dma_release_from_contiguous(struct device *dev, struct page *pages, size_t count)
+{
+	return cma_release(pages, count);
 }
 
 void dma_free_coherent(struct device *dev, size_t size, void *cpu, dma_addr_t handle)

@@ -27,6 +27,12 @@ int dma_set_mask_and_coherent(struct device *dev, u64 mask);
  * NULL if no memory. Sleeps only as `gfp` allows. */
 void *dma_alloc_coherent(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp);
 void dma_free_coherent(struct device *dev, size_t size, void *cpu, dma_addr_t handle);
+/** Physically contiguous pages from the CMA area (cma=), within the coherent mask, not zeroed; larger
+ * than the buddy allocator can give. NULL: no area, it is too full, or it lies beyond the mask. Sleeps;
+ * without __GFP_DIRECT_RECLAIM NULL. */
+struct page *dma_alloc_contiguous(struct device *dev, size_t size, gfp_t gfp);
+/** The pages of dma_alloc_contiguous(). Returns false when they are not the area's. */
+bool dma_release_from_contiguous(struct device *dev, struct page *pages, size_t count);
 /** Hand a direct-map buffer (kmalloc, pages; not vmalloc, stack or kernel image) to the device.
  * DMA_MAPPING_ERROR when it is no such buffer or beyond the mask (no bounce buffers in this form).
  * Any context. */

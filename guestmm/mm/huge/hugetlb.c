@@ -70,9 +70,8 @@ static struct page *fresh_page(struct hstate *h, gfp_t how)
 {
 	struct page *page;
 
-	/* Pages of 1 GiB are taken from memblock at boot. */
 	if (gigantic(h))
-		return NULL;
+		return hugetlb_alloc_gigantic(h->order);
 	page = alloc_pages_type(GFP_HIGHUSER | __GFP_COMP | __GFP_NOWARN | how, h->order,
 				PAGE_HUGETLB);
 	if (page)

@@ -58,6 +58,9 @@ void hugetlb_boot_options(const char *cmdline);
 void hugetlb_init(void);
 /** A page that is PAGE_HUGETLB already, without a reference, joins the pool. */
 void hugetlb_add_to_pool(struct hstate *h, struct page *head);
+/** A block larger than the buddy's, of PAGE_HUGETLB, without a reference: memory is moved out of its
+ * way. NULL: it cannot be. May sleep. */
+struct page *hugetlb_alloc_gigantic(unsigned int order);
 /** A block larger than the buddy's leaves the pool: to the buddy, in its largest blocks. */
 void hugetlb_free_gigantic(struct page *head, unsigned int order);
 /** Make the pool `count` pages large, as far as memory and what is in use allow. 0 or -EINVAL. */

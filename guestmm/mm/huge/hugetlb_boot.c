@@ -4,8 +4,9 @@
  *   default_hugepagesz=SIZE          what MAP_HUGETLB without a size means, and nr_hugepages
  *   hugepagesz=SIZE hugepages=N      N pages of that size; without hugepagesz= of the default size
  *
- * A page of 1 GiB is taken from memblock before the zones exist, and becomes memory of its zone when
- * hugetlb_init() makes it a page of the pool. One that leaves the pool goes to the buddy in blocks of
+ * At boot a page of 1 GiB is taken from memblock before the zones exist, and becomes memory of its zone
+ * when hugetlb_init() makes it a page of the pool. Later ones come from alloc_contig_pages(). One that
+ * leaves the pool goes to the buddy in blocks of
  * its largest order.
  */
 #include "arch/pgtable.h"
@@ -13,6 +14,7 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/init.h"
 #include "mm/phys/alloc.h"
+#include "mm/phys/contig.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/memblock.h"
 #include "mm/phys/zone.h"
@@ -130,6 +132,18 @@ static __init void adopt_gigantic(struct hstate *h, phys_addr_t pa)
 	hugetlb_add_to_pool(h, head);
 }
 
+struct page *hugetlb_alloc_gigantic(unsigned int order)
+{
+	struct page *head = alloc_contig_pages(1ul << order, GFP_HIGHUSER);
+
+	if (!head)
+		return NULL;
+	head->refcount = 0;
+	prep_compound(head, order);
+	page_set_state(head, PAGE_STATE(PAGE_HUGETLB, order, 0, 0));
+	return head;
+}
+
 void hugetlb_free_gigantic(struct page *head, unsigned int order)
 {
 	u64 home = head->flags & PAGE_FLAGS_KEPT;
@@ -160,7 +174,11 @@ __init void hugetlb_init(void)
 
 		if (!h->boot_pages)
 			continue;
-		hugetlb_set_pool(h, h->boot_pages);
+		/* Those of 1 GiB are there already, or cannot be had: all of memory is free. */
+		if (h->order <= MAX_ORDER)
+			hugetlb_set_pool(h, h->boot_pages);
+		else
+			h->max_huge_pages = h->nr;
 		printk("HugeTLB: registered %s page size, pre-allocated %lu pages\n",
 		       i ? "1.00 GiB" : "2.00 MiB", (unsigned long)h->nr);
 	}

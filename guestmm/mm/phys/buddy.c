@@ -104,6 +104,15 @@ void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned 
 	area->nr_free++;
 }
 
+void buddy_free_page(struct zone *z, struct page *page, unsigned int order)
+{
+	unsigned int type = page_migratetype(z, page);
+
+	if (unlikely(type == MIGRATE_CMA))
+		zone_stat_add(z, NR_FREE_CMA, 1l << order);
+	buddy_free(z, page, order, type);
+}
+
 /* Cut a block that is on no list down to `order`: the upper halves go back. */
 static inline void expand(struct zone *z, struct page *page, unsigned int from, unsigned int order,
 			  unsigned int migratetype)
@@ -234,10 +243,37 @@ static struct page *take_fallback(struct zone *z, unsigned int order, unsigned i
 	return page;
 }
 
+/* May this allocation use the CMA area? */
+static inline bool may_use_cma(const struct zone *z, unsigned int migratetype)
+{
+	return unlikely(z->cma_pages) && migratetype == MIGRATE_MOVABLE;
+}
+
+/* Movable allocations begin with the area while more than half of what is free is there, so that the rest
+ * is left to those who can use nothing else. Else they use it last, before they fall back. */
+static inline bool cma_comes_first(const struct zone *z)
+{
+	return zone_stat(z, NR_FREE_CMA) > zone_stat(z, NR_FREE_PAGES) / 2;
+}
+
+static struct page *take_cma(struct zone *z, unsigned int order)
+{
+	struct page *page = take_smallest(z, order, MIGRATE_CMA);
+
+	if (page)
+		zone_stat_add(z, NR_FREE_CMA, -(1l << order));
+	return page;
+}
+
 struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migratetype)
 {
-	struct page *page = take_smallest(z, order, migratetype);
+	const bool cma = may_use_cma(z, migratetype);
+	struct page *page = cma && cma_comes_first(z) ? take_cma(z, order) : NULL;
 
+	if (!page)
+		page = take_smallest(z, order, migratetype);
+	if (!page && cma)
+		page = take_cma(z, order);
 	return page ? page : take_fallback(z, order, migratetype);
 }
 
@@ -245,16 +281,19 @@ unsigned int buddy_isolate(struct zone *z, struct page *page)
 {
 	const unsigned int order = page->order;
 
+	if (unlikely(page->migratetype == MIGRATE_CMA))
+		zone_stat_add(z, NR_FREE_CMA, -(1l << order));
 	del_block(z, page, order);
 	return order;
 }
 
 /* Cut `nr` blocks of `order` from the front of a block of order `from`, nr <= its room; the rest
- * goes back as the largest aligned blocks. */
+ * goes back as the largest aligned blocks, to `migratetype`. */
 static void cut(struct zone *z, struct page *page, unsigned int from, unsigned int order,
-		unsigned int nr, unsigned int migratetype, struct list_head *list)
+		unsigned int nr, unsigned int migratetype, unsigned int pcp_type,
+		struct list_head *list)
 {
-	const u32 state = PAGE_STATE(PAGE_PCP, order, migratetype, cpu_id());
+	const u32 state = PAGE_STATE(PAGE_PCP, order, pcp_type, cpu_id());
 	struct page *p = page, *stop = page + ((unsigned long)nr << order);
 	struct page *end = page + (1ul << from);
 	struct list_head *tail = list->prev;
@@ -281,8 +320,10 @@ static void cut(struct zone *z, struct page *page, unsigned int from, unsigned i
 	}
 }
 
-unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr,
-			     unsigned int migratetype, struct list_head *list)
+/* From the lists of `from`, for a per-CPU list of `migratetype`. */
+static unsigned int take_bulk_of(struct zone *z, unsigned int order, unsigned int nr,
+				 unsigned int from, unsigned int migratetype,
+				 struct list_head *list)
 {
 	unsigned int got = 0, o = order;
 
@@ -292,23 +333,46 @@ unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr
 
 		/* Small blocks first, whole; nothing is added to a list below o before we are done.
 		 */
-		while (o < NR_ORDERS && list_empty(&z->free_area[o].free_list[migratetype]))
+		while (o < NR_ORDERS && list_empty(&z->free_area[o].free_list[from]))
 			o++;
-		if (o < NR_ORDERS) {
-			page = list_first_entry(&z->free_area[o].free_list[migratetype],
-						struct page, lru);
-			del_block(z, page, o);
-			n = min(nr - got, 1u << (o - order));
-			cut(z, page, o, order, n, migratetype, list);
-		} else {
-			page = take_fallback(z, order, migratetype);
-			if (!page)
-				break;
-			n = 1;
-			cut(z, page, order, order, 1, migratetype, list);
-			o = order;
-		}
+		if (o == NR_ORDERS)
+			break;
+		page = list_first_entry(&z->free_area[o].free_list[from], struct page, lru);
+		del_block(z, page, o);
+		n = min(nr - got, 1u << (o - order));
+		cut(z, page, o, order, n, from, migratetype, list);
 		got += n;
+	}
+	return got;
+}
+
+static unsigned int take_bulk_cma(struct zone *z, unsigned int order, unsigned int nr,
+				  struct list_head *list)
+{
+	unsigned int got = take_bulk_of(z, order, nr, MIGRATE_CMA, MIGRATE_MOVABLE, list);
+
+	zone_stat_add(z, NR_FREE_CMA, -((s64)got << order));
+	return got;
+}
+
+unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr,
+			     unsigned int migratetype, struct list_head *list)
+{
+	const bool cma = may_use_cma(z, migratetype);
+	unsigned int got = cma && cma_comes_first(z) ? take_bulk_cma(z, order, nr, list) : 0;
+
+	got += take_bulk_of(z, order, nr - got, migratetype, migratetype, list);
+	if (got < nr && cma)
+		got += take_bulk_cma(z, order, nr - got, list);
+	while (got < nr) {
+		struct page *page = take_fallback(z, order, migratetype);
+
+		if (!page)
+			break;
+		cut(z, page, order, order, 1, migratetype, migratetype, list);
+		got++;
+		/* It may have brought a whole pageblock. */
+		got += take_bulk_of(z, order, nr - got, migratetype, migratetype, list);
 	}
 	return got;
 }

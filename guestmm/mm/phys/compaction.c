@@ -55,7 +55,7 @@ struct compact_control {
 	pfn_t migrate_pfn, free_pfn; /* free_pfn: end of what the free scanner has not seen */
 	struct list_head free, movable;
 	unsigned int nr_free, nr_movable;
-	u64 migrate_scanned, free_scanned, isolated;
+	u64 migrate_scanned, free_scanned, isolated, moved;
 };
 
 /* ---- policy ----------------------------------------------------------------------------------- */
@@ -193,7 +193,7 @@ static void isolate_migratepages(struct compact_control *cc)
 			continue;
 		}
 		type = *pageblock_type(cc->zone, pfn_to_page(cc->migrate_pfn));
-		if (type != MIGRATE_MOVABLE && type != MIGRATE_CMA && cc->mode == MIGRATE_ASYNC) {
+		if (type != MIGRATE_MOVABLE && cc->mode == MIGRATE_ASYNC) {
 			cc->migrate_pfn = end;
 			continue;
 		}
@@ -228,12 +228,14 @@ static void isolate_freepages_block(struct compact_control *cc, pfn_t pfn, pfn_t
 			page[i].private_ = 0;
 			page_set_state(&page[i], PAGE_STATE(PAGE_OTHER, 0, 0, 0));
 			list_add(&page[i].lru, &cc->free);
+			trace_point(ALLOC, 0, .pfn = page_to_pfn(&page[i]), .arg = PAGE_OTHER);
 		}
 		cc->nr_free += 1u << order;
 		pfn += 1ul << order;
 	}
 	spin_unlock_irqrestore(&z->lock, flags);
 	zone_stat_add(z, NR_FREE_PAGES, -taken);
+	count_vm_events(PGALLOC_DMA + z->type, taken);
 	cc->isolated += taken;
 }
 
@@ -253,7 +255,7 @@ static void isolate_freepages(struct compact_control *cc)
 		if (!pfn_valid(start))
 			continue;
 		type = *pageblock_type(cc->zone, pfn_to_page(start));
-		if (type == MIGRATE_MOVABLE || type == MIGRATE_CMA)
+		if (type == MIGRATE_MOVABLE)
 			isolate_freepages_block(cc, start, end);
 	}
 }
@@ -316,6 +318,8 @@ static enum compact_result compact_zone(struct compact_control *cc)
 
 	if (ret != COMPACT_COMPLETE)
 		return ret;
+	trace_point(COMPACT_BEGIN, cc->mode, .arg = z->index,
+		    .order = cc->order == WHOLE_ZONE ? NR_ORDERS : cc->order);
 	INIT_LIST_HEAD(&cc->free);
 	INIT_LIST_HEAD(&cc->movable);
 	cc->nr_free = cc->nr_movable = 0;
@@ -325,6 +329,7 @@ static enum compact_result compact_zone(struct compact_control *cc)
 	lru_add_drain_all();
 	drain_all_pages();
 	while ((ret = compact_finished(cc)) == COMPACT_SKIPPED) {
+		unsigned int moved = 0;
 		int err;
 
 		block = cc->migrate_pfn >> max(cc->order, (int)PAGEBLOCK_ORDER);
@@ -332,7 +337,8 @@ static enum compact_result compact_zone(struct compact_control *cc)
 		if (!cc->nr_movable)
 			continue;
 		err = migrate_pages(&cc->movable, compaction_alloc, compaction_free, cc, cc->mode,
-				    MR_COMPACTION, NULL);
+				    MR_COMPACTION, &moved);
+		cc->moved += moved;
 		putback_movable_pages(&cc->movable);
 		cc->nr_movable = 0;
 		if (err == -ENOMEM && cc->free_pfn <= cc->migrate_pfn) {
@@ -349,6 +355,7 @@ static enum compact_result compact_zone(struct compact_control *cc)
 	if (ret == COMPACT_COMPLETE && cc->order != WHOLE_ZONE &&
 	    zone_watermark_ok(z, cc->order, z->watermark[WMARK_LOW], cc->highest, 0))
 		ret = COMPACT_SUCCESS;
+	trace_point(COMPACT_END, cc->moved, .arg = ret);
 	count_vm_events(COMPACTMIGRATE_SCANNED, cc->migrate_scanned);
 	count_vm_events(COMPACTFREE_SCANNED, cc->free_scanned);
 	count_vm_events(COMPACTISOLATED, cc->isolated);
@@ -510,11 +517,13 @@ static int kcompactd(void *arg)
 		} else {
 			wait_event(&k->wait, READ_ONCE(k->wanted));
 		}
+		trace_point(KCOMPACTD_WAKE, 0);
 		WRITE_ONCE(k->wanted, false);
 		if (k->order)
 			kcompactd_do_work(node, k->order, k->highest);
 		k->order = 0;
 		k->highest = 0;
+		trace_point(KCOMPACTD_SLEEP, 0);
 	}
 	return 0;
 }

@@ -28,7 +28,7 @@ int kcompactd_init(void);
 
 /** All nodes, wholly: /proc/sys/vm/compact_memory. */
 void compact_memory(void);
-extern unsigned int sysctl_compaction_proactiveness; /* 0..100, 20; 0 = never on its own */
+extern unsigned int sysctl_compaction_proactiveness; /* 0..100, 0 = never on its own */
 extern unsigned int sysctl_extfrag_threshold;	     /* 0..1000, 500 */
 void compaction_proactiveness_changed(void);
 

@@ -97,9 +97,22 @@ static inline u8 *pageblock_type(const struct zone *z, const struct page *page)
 	return (u8 *)(z->pageblock_map + ((unsigned long)page >> PAGEBLOCK_SHIFT));
 }
 
+/** Is the frame in the zone's CMA area? Its pageblocks say MOVABLE, which is right for the per-CPU lists;
+ * the buddy's lists of the area are those of MIGRATE_CMA. */
+static inline bool page_in_cma(const struct zone *z, const struct page *page)
+{
+	return unlikely(z->cma_pages) && page_to_pfn(page) - z->cma_start < z->cma_pages;
+}
+static inline unsigned int page_migratetype(const struct zone *z, const struct page *page)
+{
+	return page_in_cma(z, page) ? MIGRATE_CMA : *pageblock_type(z, page);
+}
+
 /* buddy.c: all under zone->lock, interrupts off; NR_FREE_PAGES is the caller's. */
 /** Give a block to the lists, merging. The page's flags hold its zone. */
 void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned int migratetype);
+/** As above, to the lists of the frame's pageblock or of the CMA area; counts NR_FREE_CMA. */
+void buddy_free_page(struct zone *z, struct page *page, unsigned int order);
 /** Take one block, falling back to other types. NULL if there is none. Head's flags are set. */
 struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migratetype);
 /** Take up to `nr` blocks onto `list` (tail), state PAGE_PCP for this CPU. Returns how many. */

@@ -330,7 +330,10 @@ int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn pu
 			if (err == -ENOMEM)
 				break;
 			retry += err == -EAGAIN;
-			succeeded += !err;
+			if (!err) {
+				succeeded++;
+				count_vm_event(PGMIGRATE_SUCCESS);
+			}
 			if (err == -EAGAIN)
 				continue;
 			/* Moved, or freed while we had it. A driver's is on no list of reclaim. */
@@ -349,7 +352,6 @@ int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn pu
 	list_for_each_entry (page, from, lru)
 		failed++;
 	lru_putback(&freed); /* frees them: nobody else has a reference */
-	count_vm_events(PGMIGRATE_SUCCESS, succeeded);
 	count_vm_events(PGMIGRATE_FAIL, failed);
 	if (moved)
 		*moved = succeeded;

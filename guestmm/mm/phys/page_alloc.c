@@ -163,6 +163,8 @@ static struct page *get_page_from_freelist(pg_data_t *node, gfp_t gfp, unsigned 
 	enum zone_type highest = gfp_zone(gfp);
 	unsigned int migratetype = gfp_migratetype(gfp);
 
+	if (migratetype == MIGRATE_MOVABLE)
+		alloc_flags |= ALLOC_CMA;
 	for (struct zone **zp = node->zonelist; *zp; zp++) {
 		struct zone *z = *zp;
 		struct page *page;
@@ -581,7 +583,7 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct page 
 {
 	unsigned long flags = spin_lock_irqsave(&z->lock);
 
-	buddy_free(z, page, order, *pageblock_type(z, page));
+	buddy_free_page(z, page, order);
 	spin_unlock_irqrestore(&z->lock, flags);
 	zone_stat_add(z, NR_FREE_PAGES, 1l << order);
 	count_vm_events(PGFREE, 1u << order);

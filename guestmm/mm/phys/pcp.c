@@ -65,12 +65,27 @@ unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int 
 	return got;
 }
 
+/* As drain_list(), of a zone with a CMA area. */
+static __attribute__((noinline, cold)) s32 drain_list_cma(struct zone *z, struct list_head *list,
+							  unsigned int order, s32 pages)
+{
+	for (; pages > 0 && !list_empty(list); pages -= 1 << order) {
+		struct page *page = list_last_entry(list, struct page, lru);
+
+		list_del(&page->lru);
+		buddy_free_page(z, page, order);
+	}
+	return pages;
+}
+
 /* Return blocks from the back of a list until `pages` have gone or it is empty. Returns how many
  * pages are left to go. zone->lock held. */
 static s32 drain_list(struct zone *z, struct list_head *list, unsigned int order, s32 pages)
 {
 	struct list_head *pos = list->prev;
 
+	if (unlikely(z->cma_pages))
+		return drain_list_cma(z, list, order, pages);
 	for (; pages > 0 && pos != list; pages -= 1 << order) {
 		struct page *page = list_entry(pos, struct page, lru);
 

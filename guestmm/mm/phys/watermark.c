@@ -44,12 +44,25 @@ static u64 clamp_u64(u64 v, u64 lo, u64 hi)
 	return v < lo ? lo : v > hi ? hi : v;
 }
 
+/* Of a zone with a CMA area: is there a free block on a list that the caller may use? */
+static __attribute__((noinline, cold)) bool has_usable_block(const struct zone *z, unsigned int o,
+							     unsigned int alloc_flags)
+{
+	for (unsigned int t = 0; t < NR_MIGRATETYPES; t++)
+		if ((t != MIGRATE_CMA || (alloc_flags & ALLOC_CMA)) &&
+		    !list_empty(&z->free_area[o].free_list[t]))
+			return true;
+	return false;
+}
+
 bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum zone_type highest,
 		       unsigned int alloc_flags)
 {
 	s64 free = zone_stat(z, NR_FREE_PAGES) - ((1l << order) - 1);
 	s64 need = mark;
 
+	if (unlikely(z->cma_pages) && !(alloc_flags & ALLOC_CMA))
+		free -= zone_stat(z, NR_FREE_CMA);
 	if (alloc_flags & ALLOC_HIGH)
 		need -= need / 2;
 	if (alloc_flags & ALLOC_HARDER)
@@ -59,7 +72,8 @@ bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum 
 	if (!order)
 		return true;
 	for (unsigned int o = order; o < NR_ORDERS; o++)
-		if (z->free_area[o].nr_free)
+		if (z->free_area[o].nr_free &&
+		    (likely(!z->cma_pages) || has_usable_block(z, o, alloc_flags)))
 			return true;
 	return false;
 }

@@ -42,7 +42,7 @@ struct zone {
 	spinlock_t lock;
 	struct free_area free_area[NR_ORDERS]; /* lock */
 	unsigned long pageblock_map; /* bytes, one enum migratetype a pageblock, biased: see
-					pageblock_type(); lock */
+					pageblock_type(); lock. Those of the CMA area say MOVABLE */
 	struct pglist_data *node;
 	enum zone_type type;
 	unsigned long map_start, map_bytes; /* C: the zone's struct pages, as addresses */
@@ -54,6 +54,8 @@ struct zone {
 					   */
 	struct per_cpu_pages pcp[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone *shared; /* levels: zone->shared->stat[], relaxed atomics */
+	/* C after boot: the area that cma= made; cma_pages 0 = none. */
+	unsigned long cma_start, cma_pages;
 	/* Deferral of compaction (compaction.c, I2); relaxed. */
 	unsigned int compact_considered, compact_defer_shift, compact_order_failed;
 };
@@ -142,6 +144,7 @@ bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum 
 #define ALLOC_HIGH	    0x1u /* __GFP_HIGH: down to half of min */
 #define ALLOC_NO_WATERMARKS 0x2u /* TIF_MEMALLOC, OOM victim */
 #define ALLOC_HARDER	    0x4u
+#define ALLOC_CMA	    0x8u /* movable: free pages of the CMA area count */
 /** Recompute watermarks and lowmem_reserve from min_free_kbytes, as Linux does. */
 void setup_per_zone_wmarks(void);
 extern u64 min_free_kbytes;

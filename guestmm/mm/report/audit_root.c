@@ -37,6 +37,15 @@ static void fill_zones(struct mmvm_audit_root *root)
 		a->nr_pcp_lists = NR_PCP_LISTS;
 		for (unsigned int l = 0; l < NR_PCP_LISTS; l++)
 			a->pcp_list_order[l] = l / NR_PCP_MIGRATETYPES;
+		a->pageblock_first = z->start_pfn >> PAGEBLOCK_ORDER;
+		a->pageblock_gva = GVA(pageblock_type(z, pfn_to_page(z->start_pfn)));
+		a->pageblock_order = PAGEBLOCK_ORDER;
+		a->cma_start = z->cma_start;
+		a->cma_pages = z->cma_pages;
+		a->movable = z->type == ZONE_MOVABLE;
+		a->cma_type = MIGRATE_CMA;
+		a->movable_type = MIGRATE_MOVABLE;
+		a->nr_block_types = NR_PCP_MIGRATETYPES;
 		a->present = 1;
 	}
 }

@@ -6,6 +6,7 @@
  */
 #include "mm/huge/hugetlb.h"
 #include "mm/init.h"
+#include "mm/phys/contig.h"
 #include "mm/phys/internal.h"
 #include "mm/virt/mm.h"
 #include "mm/cache/filemap.h"
@@ -93,6 +94,8 @@ void report_meminfo(struct report *r)
 	kb(r, "VmallocUsed:", vmalloc_used_pages());
 	kb(r, "VmallocChunk:", 0);
 	hugetlb_report_meminfo(r);
+	kb(r, "CmaTotal:", cma_total_pages());
+	kb(r, "CmaFree:", global_stat(NR_FREE_CMA));
 }
 
 void report_vmstat(struct report *r)

@@ -77,7 +77,7 @@ void report_pagetypeinfo(struct report *r)
 
 		for (pfn_t pfn = ALIGN_DOWN(z->start_pfn, 1ul << PAGEBLOCK_ORDER); pfn < end;
 		     pfn += 1ul << PAGEBLOCK_ORDER)
-			count[*pageblock_type(z, pfn_to_page(pfn)) % NR_MIGRATETYPES]++;
+			count[page_migratetype(z, pfn_to_page(pfn))]++;
 		zone_label(r, z);
 		report_printf(r, " ");
 		for (unsigned int t = 0; t < NR_MIGRATETYPES; t++)
@@ -102,7 +102,7 @@ static void one_zone(struct report *r, const struct zone *z)
 	mark(r, "spanned", z->spanned);
 	mark(r, "present", z->present);
 	mark(r, "managed", z->managed);
-	mark(r, "cma", 0);
+	mark(r, "cma", z->cma_pages);
 	report_printf(r, "\n        protection: (");
 	for (int t = 0; t < MAX_NR_ZONES; t++)
 		report_printf(r, "%s%lu", t ? ", " : "", (unsigned long)z->lowmem_reserve[t]);

@@ -1,0 +1,245 @@
+/*
+ * Contiguous memory: the CMA area (cma=16M) is lent to movable pages and taken back, ranges are emptied
+ * around what cannot move, and pages of 1 GiB come from them after boot.
+ */
+#include "check.h"
+#include "host.h"
+#include "lib/errno.h"
+#include "mm/huge/hugetlb.h"
+#include "mm/init.h"
+#include "mm/phys/contig.h"
+#include "mm/phys/internal.h"
+#include "mm_user.h"
+#include "unit.h"
+
+#define AREA (16 * MIB / PAGE_SIZE)
+
+static u64 event(enum vm_event_item e)
+{
+	return sum_vm_event(e);
+}
+
+static u64 free_cma(void)
+{
+	lru_add_drain();
+	drain_all_pages();
+	return (u64)global_stat(NR_FREE_CMA);
+}
+
+/* `n` pages of a process. */
+static struct mm_struct *user_pages(unsigned long *at, unsigned long n)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	*at = do_mmap(mm, 0, n << PAGE_SHIFT, RW, PRIVATE | MAP_NORESERVE, 0);
+	for (unsigned long i = 0; i < n; i++)
+		MUST(!user_write(mm, *at + i * PAGE_SIZE, i + 1), "page %lu", i);
+	return mm;
+}
+
+static struct page *user_page(struct mm_struct *mm, unsigned long addr)
+{
+	return pfn_to_page(pte_pfn(pte_read(walk_pte(mm->pgd, addr))));
+}
+
+static void contents(struct mm_struct *mm, unsigned long at, unsigned long n)
+{
+	for (unsigned long i = 0; i < n; i++) {
+		u64 v = 0;
+
+		MUST(!user_read(mm, at + i * PAGE_SIZE, &v) && v == i + 1, "page %lu is %lu", i,
+		     (long)v);
+	}
+}
+
+/* Pages of the process that lie in the area. A machine of 3 GiB would use it last: it is made to look
+ * as if the rest were taken. */
+static struct mm_struct *lend(unsigned long *at, unsigned long n, unsigned long *inside)
+{
+	struct zone *z = &node_data[0].zones[ZONE_DMA32];
+	struct mm_struct *mm;
+
+	/* Nearly all of the rest, in blocks that stay where they are. */
+	*inside = 0;
+	mm = user_pages(at, n);
+	for (unsigned long i = 0; i < n; i++)
+		*inside += page_in_cma(z, user_page(mm, *at + i * PAGE_SIZE));
+	return mm;
+}
+
+#define MAX_BLOCKS 1024u
+static struct page *block[MAX_BLOCKS];
+static unsigned int nr_blocks;
+
+static void take_the_rest(void)
+{
+	while (nr_blocks < MAX_BLOCKS &&
+	       (block[nr_blocks] = alloc_pages(GFP_NOWAIT | __GFP_NOWARN, MAX_ORDER)))
+		nr_blocks++;
+}
+
+static void give_the_rest(void)
+{
+	while (nr_blocks)
+		__free_pages(block[--nr_blocks], MAX_ORDER);
+}
+
+static void lent_and_taken_back(void)
+{
+	u64 moved = event(PGMIGRATE_SUCCESS), ok = event(CMA_ALLOC_SUCCESS);
+	unsigned long at, inside;
+	struct mm_struct *mm;
+	struct page *page;
+
+	CU_ASSERT_EQUAL(cma_total_pages(), AREA);
+	CU_ASSERT_EQUAL(free_cma(), AREA);
+	take_the_rest();
+	CU_ASSERT(nr_blocks > 500);
+	CU_ASSERT_EQUAL(free_cma(), AREA); /* kernel memory stays out */
+	mm = lend(&at, 3000, &inside);
+	CU_ASSERT(inside > 1000);
+	CU_ASSERT_EQUAL(free_cma(), AREA - inside);
+	check_all();
+	page = cma_alloc(AREA - 1024, 10);
+	/* It may have to go elsewhere: what is left outside must have room. */
+	CU_ASSERT_PTR_NULL(page);
+	CU_ASSERT_EQUAL(event(CMA_ALLOC_SUCCESS), ok);
+	give_the_rest();
+	page = cma_alloc(AREA, 10);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(page);
+	CU_ASSERT_EQUAL(event(CMA_ALLOC_SUCCESS), ok + 1);
+	CU_ASSERT(event(PGMIGRATE_SUCCESS) >= moved + inside);
+	CU_ASSERT_EQUAL(free_cma(), 0);
+	for (unsigned long i = 0; i < AREA; i++)
+		MUST(page_ref_count(page + i) == 1 && page[i].type == PAGE_DMA, "page %lu", i);
+	contents(mm, at, 3000);
+	check_all();
+	CU_ASSERT_EQUAL(check_pages(), 0);
+	CU_ASSERT(cma_release(page, AREA));
+	mmput(mm);
+	CU_ASSERT_EQUAL(free_cma(), AREA);
+	check_all();
+}
+
+static void what_cma_refuses(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	u64 failed = event(CMA_ALLOC_FAIL);
+
+	CU_ASSERT_PTR_NULL(cma_alloc(0, 0));
+	CU_ASSERT_PTR_NULL(cma_alloc(AREA + 1, 0));
+	CU_ASSERT_PTR_NULL(cma_alloc(1, MAX_ORDER + 1));
+	CU_ASSERT_EQUAL(event(CMA_ALLOC_FAIL), failed + 3);
+	CU_ASSERT_FALSE(cma_release(page, 1));
+	__free_page(page);
+	CU_ASSERT_EQUAL(alloc_contig_range(5, 5), -EINVAL);
+	CU_ASSERT_EQUAL(alloc_contig_range(0x100000 - 10, 0x100000 + 10), -EINVAL); /* the hole */
+	CU_ASSERT_EQUAL(alloc_contig_range(4095, 4097), -EINVAL);		    /* two zones */
+}
+
+/* A kernel page in the way: nothing is taken, and all that was goes back. */
+static void busy_range(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	pfn_t start = ALIGN_DOWN(page_to_pfn(page), 2048);
+	u64 free = nr_free_pages();
+
+	CU_ASSERT_EQUAL(alloc_contig_range(start, start + 2048), -EBUSY);
+	drain_all_pages();
+	CU_ASSERT(nr_free_pages() >= free);
+	CU_ASSERT_EQUAL(check_pages(), 0);
+	check_all();
+	__free_page(page);
+}
+
+static void pages_of_1_gib(void)
+{
+	unsigned long at, in_the_way = 0;
+	struct mm_struct *mm = user_pages(&at, 600);
+	u64 moved = event(PGMIGRATE_SUCCESS), free;
+	struct hstate *h = &hstates[1];
+
+	for (unsigned long i = 0; i < 600; i++)
+		in_the_way += page_to_pfn(user_page(mm, at + i * PAGE_SIZE)) >= 1ul << 18;
+	CU_ASSERT(in_the_way > 0);
+	lru_add_drain();
+	drain_all_pages();
+	free = nr_free_pages();
+	CU_ASSERT_EQUAL(h->nr, 0);
+	CU_ASSERT_EQUAL(hugetlb_set_pool(h, 5), 0);
+	/* Of 3 GiB the first holds boot memory. */
+	CU_ASSERT_EQUAL(h->nr, 2);
+	CU_ASSERT_EQUAL(h->free, 2);
+	CU_ASSERT_EQUAL(h->max_huge_pages, 2);
+	CU_ASSERT_EQUAL(event(PGMIGRATE_SUCCESS) - moved, in_the_way);
+	drain_all_pages();
+	CU_ASSERT(free - nr_free_pages() >= 2ul << 18);
+	contents(mm, at, 600);
+	check_all();
+	CU_ASSERT_EQUAL(hugetlb_set_pool(h, 0), 0);
+	CU_ASSERT_EQUAL(h->nr, 0);
+	drain_all_pages();
+	CU_ASSERT(nr_free_pages() + 16 >= free);
+	mmput(mm);
+	check_all();
+	CU_ASSERT_EQUAL(check_pages(), 0);
+}
+
+/* Nothing that is pinned is moved: the other range is taken, and with both spoiled none. */
+static void pinned_pages_are_gone_around(void)
+{
+	struct hstate *h = &hstates[1];
+	struct page *p;
+	LIST_HEAD(list);
+	bool spoiled[3] = {0};
+
+	/* Kernel pages, until one lies in each GiB. */
+	while (!(spoiled[1] && spoiled[2]) && (p = alloc_pages(GFP_NOWAIT | __GFP_NOWARN, 9))) {
+		unsigned int gib = page_to_pfn(p) >> 18;
+
+		if (gib < 3 && !spoiled[gib] && gib) {
+			spoiled[gib] = true;
+			split_page(p, 9);
+			for (unsigned int i = 1; i < 512; i++)
+				__free_page(p + i);
+			p->order = 0;
+			block[nr_blocks++] = p;
+			if (gib == 2 && !spoiled[1]) {
+				CU_ASSERT_EQUAL(hugetlb_set_pool(h, 2), 0);
+				CU_ASSERT_EQUAL(h->nr, 1);
+				CU_ASSERT_EQUAL(hugetlb_set_pool(h, 0), 0);
+			}
+			continue;
+		}
+		list_add(&p->lru, &list);
+	}
+	CU_ASSERT(spoiled[1] && spoiled[2]);
+	while (!list_empty(&list)) {
+		p = list_first_entry(&list, struct page, lru);
+		list_del(&p->lru);
+		__free_pages(p, 9);
+	}
+	drain_all_pages();
+	CU_ASSERT_EQUAL(hugetlb_set_pool(h, 1), 0);
+	CU_ASSERT_EQUAL(h->nr, 0);
+	while (nr_blocks)
+		__free_page(block[--nr_blocks]);
+	drain_all_pages();
+	check_all();
+}
+
+int main(void)
+{
+	static const struct host_region ram[] = {{0, 3ull << 30, 0}, {4ull << 30, 64ull << 20, 0}};
+	static const struct unit_case cases[] = {
+		{"pages of 1 GiB", pages_of_1_gib},
+		{"pinned pages are gone around", pinned_pages_are_gone_around},
+		{"lent and taken back", lent_and_taken_back},
+		{"what CMA refuses", what_cma_refuses},
+		{"a busy range", busy_range},
+	};
+
+	host_boot(ram, ARRAY_SIZE(ram), "debug_vm cma=16M");
+	mm_init();
+	return unit_run("contiguous memory", cases, ARRAY_SIZE(cases));
+}
