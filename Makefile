@@ -140,13 +140,14 @@ $B/fuzzobj/hosted/%.o: %.c | $B/.setup
 $B/fuzzobj/vmm/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [Z]  $<"
 	$Qclang $(Z_CFLAGS) -I. -Ivmm -pthread $(DEP) -c -o $@ $<
-$B/fuzz/mm_%: $B/fuzzobj/hosted/tests/fuzz/mm_%.o $(Z_MM)
+# Each target has its rule by name: of two patterns that fit, make prefers the one whose objects are there already.
+$(filter $B/fuzz/mm_%,$(FUZZ)): $B/fuzz/mm_%: $B/fuzzobj/hosted/tests/fuzz/mm_%.o $(Z_MM)
 	@mkdir -p $(@D); echo "  LD [Z]  $@"
 	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^
-$B/fuzz/vmm_%: $B/fuzzobj/vmm/tests/fuzz/vmm_%.o $(Z_VMM) $(P_ALL)
+$(filter $B/fuzz/vmm_%,$(FUZZ)): $B/fuzz/vmm_%: $B/fuzzobj/vmm/tests/fuzz/vmm_%.o $(Z_VMM) $(P_ALL)
 	@mkdir -p $(@D); echo "  LD [Z]  $@"
 	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^ $(VMM_LIBS)
-$B/fuzz/%: $B/fuzzobj/vmm/tests/fuzz/%.o $(patsubst %.c,$B/fuzzobj/vmm/%.o,$(wildcard devices/*.c))
+$(filter-out $B/fuzz/mm_% $B/fuzz/vmm_%,$(FUZZ)): $B/fuzz/%: $B/fuzzobj/vmm/tests/fuzz/%.o $(patsubst %.c,$B/fuzzobj/vmm/%.o,$(wildcard devices/*.c))
 	@mkdir -p $(@D); echo "  LD [Z]  $@"
 	$Qclang $(Z_SAN) -fsanitize=fuzzer -o $@ $^ -lpthread
 
