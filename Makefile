@@ -39,7 +39,7 @@ P_CFLAGS := $(COMMON) -DMMVM_GUEST -DMMVM_HOSTED -D_GNU_SOURCE -Itests/host -Igu
 P_ALL := $B/policy/guest_policies.o
 
 # ---- the guest kernel -----------------------------------------------------------------------------------
-G_SRC := $(wildcard guestmm/mm/*.c guestmm/mm/*/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/fs/*.c guestmm/fs/*/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
+G_SRC := $(wildcard guestmm/mm/*.c guestmm/mm/*/*.c guestmm/lib/*.c guestmm/kernel/*.c guestmm/init/*.c guestmm/fs/*.c guestmm/fs/*/*.c guestmm/drivers/*.c guestmm/tests/*.c guestmm/arch/x86/*.c)
 G_ASM := $(wildcard guestmm/arch/x86/*.S)
 G_OBJ := $(G_SRC:%.c=$B/guest/%.o) $(G_ASM:%.S=$B/guest/%.S.o)
 G_CFLAGS := $(COMMON) -DMMVM_GUEST -Iguestmm -Iguestmm/arch/x86/include -ffreestanding -fno-pie -no-pie -mcmodel=kernel \
@@ -216,7 +216,7 @@ $B/check/libc/%.ok: %.c | $B/.setup ; $(call clang_check,$(L_CFLAGS))
 CPPCHECK = cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j2 --enable=warning,portability --max-configs=1 \
   --suppress=missingIncludeSystem --suppressions-list=tests/cppcheck.txt --cppcheck-build-dir=$B/check/cppcheck
 check: all $(CHECKED)
-	@echo "  INCLUDES"; tests/check_includes vmm devices
+	@echo "  INCLUDES"; tests/check_includes
 	@echo "  DOC"; $B/mmvm report --schema | diff -u doc/result.md - && tests/check_docs
 	@echo "  FORMAT"; clang-format --dry-run -Werror $(ALL_C)
 	@mkdir -p $B/check/cppcheck

@@ -15,6 +15,7 @@
  * without.
  */
 #include "arch/io.h"
+#include "kernel/irq.h"
 #include "drivers/dmaengine.h"
 #include "drivers/driver.h"
 #include "lib/errno.h"

@@ -6,7 +6,7 @@
  */
 #ifndef DRIVERS_DRIVER_H
 #define DRIVERS_DRIVER_H
-#include "kernel/kernel.h"
+#include "kernel/boot_info.h"
 
 struct driver {
 	const char *name;
@@ -19,6 +19,9 @@ struct driver {
 #define DRIVER(id, compat, fn)                   \
 	static const struct driver __driver_##id \
 		__attribute__((used, section(".mmvm_drivers"), aligned(8))) = {#id, compat, fn}
+
+/** Offer every device of the tree to the drivers. Once, in a thread, with interrupts working. */
+void drivers_init(void);
 
 extern const struct driver __mmvm_drivers_start[], __mmvm_drivers_end[];
 #endif

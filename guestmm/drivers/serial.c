@@ -1,22 +1,23 @@
 /*
  * Receiving on the 16550 (National Semiconductor PC16550D data sheet, table II and section 8).
  *
- *   interrupt ──> IIR: a trigger level waits ── 14 bytes, without a look at LSR between ──> tty
+ *   interrupt ──> IIR: a trigger level waits ── 14 bytes, without a look at LSR between ──> client
  *                      fewer wait            ── one by one while LSR says so
  *                      line status           ── a break: the stream ends
  *                      modem status          ── the window has another size
  *
  * Each access is an exit of the machine, hence the trigger level.
  *
- * I1  While the tty has no room the receive interrupt is masked; bytes wait in the device, and the
+ * I1  While the client has no room the receive interrupt is masked; bytes wait in the device, and the
  *     VMM stops reading its standard input. Unmasking makes what waits pending again.
  *
  * Lock: serial_lock for IER; the handler runs on one CPU at a time.
  */
 #include "drivers/serial.h"
 #include "arch/io.h"
-#include "kernel/kernel.h"
-#include "kernel/tty.h"
+#include "kernel/irq.h"
+#include "lib/env.h"
+#include "mmvm/layout.h"
 
 enum { RBR = 0, IER = 1, IIR = 2, FCR = 2, MCR = 4, LSR = 5, MSR = 6 };
 #define IER_RDI	    1u
@@ -38,6 +39,7 @@ enum { RBR = 0, IER = 1, IIR = 2, FCR = 2, MCR = 4, LSR = 5, MSR = 6 };
 
 static spinlock_t serial_lock = SPINLOCK_INIT;
 static bool receiving;
+static const struct serial_client *client; /* C after serial_init() */
 
 static u8 in(unsigned int reg)
 {
@@ -60,19 +62,19 @@ void serial_receive(bool on)
 	spin_unlock_irqrestore(&serial_lock, flags);
 }
 
-/* What waits, one by one. False: the tty has no room. */
+/* What waits, one by one. False: the client has no room. */
 static bool receive_some(void)
 {
 	u8 lsr, c;
 
 	while ((lsr = in(LSR)) & LSR_DR) {
-		if (!tty_room())
+		if (!client->room())
 			return false;
 		c = in(RBR);
 		if (lsr & LSR_BI)
-			tty_break();
+			client->line_break();
 		else
-			tty_receive(&c, 1);
+			client->receive(&c, 1);
 	}
 	return true;
 }
@@ -81,11 +83,11 @@ static bool receive_level(void)
 {
 	u8 bytes[LEVEL];
 
-	if (tty_room() < LEVEL)
+	if (client->room() < LEVEL)
 		return receive_some();
 	for (u32 i = 0; i < LEVEL; i++)
 		bytes[i] = in(RBR);
-	tty_receive(bytes, LEVEL);
+	client->receive(bytes, LEVEL);
 	return true;
 }
 
@@ -102,15 +104,18 @@ static void serial_interrupt(void *arg)
 		else if (iir == IIR_TIMEOUT || iir == IIR_RLSI)
 			room = receive_some();
 		else if (iir == IIR_MSI && in(MSR))
-			tty_resized();
+			client->resized();
 		if (!room)
 			serial_receive(false); /* I1 */
 	}
 }
 
-int serial_init(void)
+int serial_init(const struct serial_client *c)
 {
-	int err = request_irq(MMVM_SERIAL_GSI, serial_interrupt, NULL, "ttyS0");
+	int err;
+
+	client = c; /* before the first interrupt */
+	err = request_irq(MMVM_SERIAL_GSI, serial_interrupt, NULL, "ttyS0");
 
 	if (err)
 		return err;

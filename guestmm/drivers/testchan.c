@@ -15,7 +15,7 @@
  */
 #include "arch/io.h"
 #include "arch/smp.h"
-#include "kernel/kernel.h"
+#include "kernel/testchan.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"

@@ -4,7 +4,7 @@
  */
 #ifndef DRIVERS_VIRTIO_H
 #define DRIVERS_VIRTIO_H
-#include "kernel/kernel.h"
+#include "kernel/boot_info.h"
 #include "mm/dma/dma.h"
 
 /* Device registers (4.2.2) */

@@ -25,11 +25,13 @@
  * Lock: vblk->lock, with interrupts off; the interrupt handler takes it. end_io is called without
  * it, but with interrupts off, from the handler and from a poll alike.
  */
+#include "kernel/irq.h"
+#include "kernel/boot_info.h"
 #include "drivers/driver.h"
 #include "drivers/virtio.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "mm/slab/slab.h"
 
 /* Feature bits (5.2.3) */

@@ -13,7 +13,7 @@
  */
 #include "arch/uaccess.h"
 #include "fs/internal.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 
 #define BLKROGET     0x125e
 #define BLKGETSIZE   0x1260

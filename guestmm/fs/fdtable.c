@@ -12,7 +12,7 @@
  */
 #include "fs/file.h"
 #include "lib/syscall.h"
-#include "kernel/tty.h"
+#include "fs/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/slab/slab.h"

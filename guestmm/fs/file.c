@@ -8,10 +8,9 @@
  * Locks: pos_lock, outside everything that a file's operations take.
  */
 #include "fs/file.h"
-#include "fs/event/eventpoll.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
-#include "kernel/tty.h"
+#include "fs/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/slab/slab.h"

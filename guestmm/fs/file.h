@@ -5,13 +5,11 @@
  *
  * A file is shared by all descriptors that dup(2) and fork(2) made of it; the last one closes it.
  */
-#ifndef KERNEL_FILE_H
-#define KERNEL_FILE_H
+#ifndef FS_FILE_H
+#define FS_FILE_H
 #include "fs/vfs.h"
 #include "kernel/process.h"
 
-#define MAX_FDS	    4096u /* RLIMIT_NOFILE: the hard limit, and the soft one */
-#define DEFAULT_FDS 1024u
 #define O_ACCMODE   3u
 #define O_RDONLY    0u
 #define O_WRONLY    1u
@@ -90,13 +88,7 @@ int fd_close(unsigned int fd);
 /** Highest descriptor in use + 1, for lists of them. */
 unsigned int fd_end(void);
 
-/** A table with descriptors 0, 1, 2 on the console. NULL if no memory. */
-struct files *files_console(void);
-/** A copy for fork. NULL if no memory. */
-struct files *files_dup(struct files *files);
-void files_get(struct files *files);
-/** NULL is fine. */
-void files_put(struct files *files);
+/* files_dup(), files_get(), files_put(): kernel/fs_hooks.h. */
 /** The file behind a descriptor of any table, with a reference, or NULL. */
 struct file *files_lookup(struct files *files, u32 fd);
 /** Highest descriptor in use + 1. */
@@ -116,6 +108,10 @@ int fd_set_cloexec(unsigned int fd, bool on); /* 0 or -EBADF */
 int fd_get_cloexec(unsigned int fd);	      /* 0, 1 or -EBADF */
 /** The lowest free descriptor >= from for the file of fd: fcntl's F_DUPFD. */
 long fd_dup_from(unsigned int fd, u64 from, bool cloexec);
+
+/* event/eventpoll.c */
+/** The last reference to a watched file is gone: nobody watches it any more. May sleep. */
+void eventpoll_release_file(struct file *f);
 
 /* fcntl.c: locks on files */
 /** A process closes a descriptor of this file: its fcntl locks on the file go. */

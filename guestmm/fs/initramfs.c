@@ -8,10 +8,9 @@
  *
  * When all is unpacked the archive's memory goes to the buddy.
  */
-#include "fs/cgroup/cgroupfs.h"
+#include "kernel/boot_info.h"
 #include "fs/initrd.h"
 #include "fs/internal.h"
-#include "fs/sysfs/sysfs.h"
 #include "mm/phys/alloc.h"
 #include "mm/init.h"
 
@@ -180,6 +179,4 @@ void vfs_init(void)
 	if (err)
 		printk("VFS: no /dev: error %d\n", -err);
 	proc_init();
-	sysfs_init();
-	cgroupfs_init();
 }

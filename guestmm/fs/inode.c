@@ -14,6 +14,7 @@
  *
  * Locks: inode_lock for hash, lists and state; never held while a file system is called.
  */
+#include "kernel/boot_info.h"
 #include "fs/internal.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/phys/alloc.h"

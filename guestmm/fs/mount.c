@@ -14,7 +14,7 @@
  */
 #include "fs/internal.h"
 #include "mm/phys/alloc.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 
 static LIST_HEAD(mounts);	/* dcache_lock; mount_mutex to change */
 static LIST_HEAD(super_blocks); /* mount_mutex */

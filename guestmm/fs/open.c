@@ -8,6 +8,7 @@
  * Locks: the directory's while a file is made; the inode's for writing, truncating, and (reading) for
  * listing a directory.
  */
+#include "kernel/boot_info.h"
 #include "fs/internal.h"
 #include "kernel/process.h"
 #include "mm/phys/alloc.h"

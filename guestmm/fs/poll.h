@@ -1,6 +1,6 @@
 /* Waiting for several files at once: poll(2), select(2) and their like. */
-#ifndef KERNEL_POLL_H
-#define KERNEL_POLL_H
+#ifndef FS_POLL_H
+#define FS_POLL_H
 #include "fs/file.h"
 #include "lib/syscall.h"
 

@@ -6,7 +6,7 @@
  * more.
  */
 #include "fs/internal.h"
-#include "kernel/kernel.h"
+#include "kernel/boot_info.h"
 
 bool mount_root(void)
 {

@@ -1,6 +1,6 @@
 /* A path name copied from a program. */
-#ifndef KERNEL_USER_PATH_H
-#define KERNEL_USER_PATH_H
+#ifndef FS_USER_PATH_H
+#define FS_USER_PATH_H
 #include "lib/types.h"
 
 struct user_path {

@@ -19,27 +19,13 @@
 #ifndef FS_VFS_H
 #define FS_VFS_H
 #include "lib/format.h"
+#include "lib/mode.h"
 #include "mm/cache/pagecache.h"
 
 #define NAME_MAX    255
 #define PATH_MAX    4096
 #define MAXSYMLINKS 40
 #define DNAME_SMALL 32
-
-#define S_IFMT	   0170000u
-#define S_IFSOCK   0140000u
-#define S_IFLNK	   0120000u
-#define S_IFREG	   0100000u
-#define S_IFBLK	   0060000u
-#define S_IFDIR	   0040000u
-#define S_IFCHR	   0020000u
-#define S_IFIFO	   0010000u
-#define S_ISUID	   0004000u
-#define S_ISGID	   0002000u
-#define S_ISVTX	   0001000u
-#define S_ISREG(m) (((m)&S_IFMT) == S_IFREG)
-#define S_ISDIR(m) (((m)&S_IFMT) == S_IFDIR)
-#define S_ISLNK(m) (((m)&S_IFMT) == S_IFLNK)
 
 struct inode;
 struct dentry;
@@ -240,10 +226,7 @@ struct fs_struct {
 };
 /** The current process's, or the kernel's own in its threads. */
 struct fs_struct *current_fs(void);
-/** A copy (NULL: of the kernel's). NULL if no memory. */
-struct fs_struct *fs_dup(struct fs_struct *fs);
-void fs_get(struct fs_struct *fs);
-void fs_put(struct fs_struct *fs); /* NULL is fine */
+/* fs_dup(), fs_get(), fs_put(): kernel/fs_hooks.h. */
 /** Be somewhere else from now on; takes over the path's references. */
 void fs_set_pwd(struct path *path);
 void fs_set_root(struct path *path);

@@ -11,7 +11,7 @@
  * Lock: sampling (a mutex): one sampling at a time fills the bitmap; outside of mmap_lock.
  */
 #include "kernel/accessd.h"
-#include "kernel/kernel.h"
+#include "kernel/testchan.h"
 #include "kernel/task.h"
 #include "mm/report/access.h"
 #include "mm/phys/zone.h"

@@ -1,7 +1,7 @@
 /* Steps of the boot, called by main.c alone. */
 #ifndef KERNEL_BOOT_H
 #define KERNEL_BOOT_H
-#include "kernel/kernel.h"
+#include "kernel/boot_info.h"
 
 /** Read the device tree at `pa` (below 1 GiB, reached through the VMM's boot tables): fills
  * boot_info, adds RAM to memblock, and reserves the VMM's boot tables, the tree itself and the

@@ -10,9 +10,9 @@
  */
 #include "kernel/cred.h"
 #include "kernel/process.h"
-#include "fs/vfs.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
+#include "lib/mode.h"
 #include "lib/string.h"
 #include "lib/syscall.h"
 #include "mm/kvirt/vmalloc.h"
@@ -539,20 +539,21 @@ long sys_capset(struct pt_regs *r)
 
 /* ---- execve ----------------------------------------------------------------------------------- */
 
-struct cred *cred_for_exec(const struct inode *inode, bool nosuid, bool *secure)
+struct cred *cred_for_exec(const struct program_owner *owner, bool *secure)
 {
 	const struct cred *old = current_cred();
 	struct cred *c = cred_prepare();
-	u32 mode = READ_ONCE(inode->mode);
+	u32 mode = owner->mode;
 	bool root;
 
 	if (!c)
 		return NULL;
-	nosuid |= old->no_new_privs;
-	if (mode & S_ISUID && !nosuid)
-		c->euid = inode->uid;
-	if ((mode & (S_ISGID | 0010)) == (S_ISGID | 0010) && !nosuid)
-		c->egid = inode->gid;
+	if (old->no_new_privs)
+		mode &= ~(S_ISUID | S_ISGID);
+	if (mode & S_ISUID)
+		c->euid = owner->uid;
+	if ((mode & (S_ISGID | 0010)) == (S_ISGID | 0010))
+		c->egid = owner->gid;
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	c->keep_caps = false;

@@ -60,8 +60,12 @@ struct process;
 bool may_signal(const struct process *p, int sig);
 /** Same user as the caller, or CAP_SYS_NICE / CAP_SYS_RESOURCE...: for priorities and limits. T held. */
 bool same_user(const struct process *p);
-/** What execve() makes of them by the program's owner and mode (`nosuid`: those do not count, as on a
- * mount with that flag). *secure: AT_SECURE. A new reference, or NULL: no memory. */
-struct inode;
-struct cred *cred_for_exec(const struct inode *inode, bool nosuid, bool *secure);
+/** Whom the file of a program belongs to, and its mode. */
+struct program_owner {
+	u32 uid, gid;
+	u32 mode; /* without S_ISUID and S_ISGID where these do not count (MS_NOSUID) */
+};
+/** The credentials that execve() of such a file gives the current process, to commit or to put.
+ * *secure: the program gets rights that who starts it has not (AT_SECURE). NULL if no memory. */
+struct cred *cred_for_exec(const struct program_owner *owner, bool *secure);
 #endif

@@ -16,11 +16,9 @@
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
-#include "fs/event/pidfd.h"
 #include "kernel/futex.h"
 #include "kernel/time_calls.h"
 #include "kernel/cgroup.h"
-#include "kernel/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -488,13 +486,8 @@ long sys_wait4(struct pt_regs *r)
 /* P_PIDFD: the descriptor's process. One that does not block is as WNOHANG, but says -EAGAIN. */
 static int pidfd_waited_for(struct waiting *w, bool *nonblock)
 {
-	struct file *f = w->id < 0 ? NULL : fd_get(w->id);
-	struct process *p = f ? pidfd_process(f) : NULL;
+	struct process *p = w->id < 0 ? NULL : pidfd_get_process(w->id, nonblock);
 
-	if (f) {
-		*nonblock = f->flags & O_NONBLOCK;
-		file_put(f);
-	}
 	if (!p)
 		return w->id < 0 ? -EINVAL : -EBADF;
 	w->type = P_PID;

@@ -13,6 +13,7 @@
  * us astray, so every step is checked against the end of its block, and what does not fit stops the
  * boot.
  */
+#include "kernel/boot_info.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "lib/errno.h"

@@ -16,7 +16,6 @@
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
-#include "fs/file.h"
 #include "kernel/cgroup.h"
 #include "lib/errno.h"
 #include "lib/string.h"

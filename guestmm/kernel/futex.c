@@ -18,6 +18,7 @@
  *
  * Locks: bucket locks, by address, above wait-queue locks; mmap_lock before them.
  */
+#include "kernel/boot_info.h"
 #include "kernel/futex.h"
 #include "kernel/time_calls.h"
 #include "arch/uaccess.h"

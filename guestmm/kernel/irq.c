@@ -6,7 +6,7 @@
  */
 #include "arch/boot.h"
 #include "kernel/irq.h"
-#include "kernel/kernel.h"
+#include "lib/env.h"
 #include "lib/errno.h"
 
 struct irq_line {

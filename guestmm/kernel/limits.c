@@ -12,7 +12,6 @@
  * Locks: task_list_lock to change them; readers take a single value and no lock.
  */
 #include "arch/uaccess.h"
-#include "fs/file.h"
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"

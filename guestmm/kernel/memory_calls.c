@@ -9,7 +9,6 @@
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
-#include "fs/file.h"
 #include "kernel/task.h"
 #include "lib/errno.h"
 #include "mm/virt/mm.h"

@@ -5,7 +5,8 @@
  * Whoever looks for an option tells its name; all do so during boot, whether the option is there or
  * not. So there is no list of options to keep.
  */
-#include "kernel/kernel.h"
+#include "lib/env.h"
+#include "kernel/boot_info.h"
 #include "lib/string.h"
 
 #define MAX_OPTIONS 64

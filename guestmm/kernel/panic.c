@@ -3,7 +3,8 @@
  * machine stops. Nothing is allocated and no lock is waited for on the way.
  */
 #include "kernel/console.h"
-#include "kernel/kernel.h"
+#include "lib/env.h"
+#include "lib/format.h"
 
 void panic(const char *fmt, ...)
 {

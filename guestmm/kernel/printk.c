@@ -12,7 +12,9 @@
 #include "arch/io.h"
 #include "arch/smp.h"
 #include "kernel/console.h"
-#include "kernel/kernel.h"
+#include "kernel/testchan.h"
+#include "lib/env.h"
+#include "mmvm/layout.h"
 #include "lib/errno.h"
 
 #define LINE_MAX 1024

@@ -11,11 +11,10 @@
  */
 #include "kernel/cred.h"
 #include "kernel/process.h"
-#include "fs/file.h"
 #include "kernel/cgroup.h"
-#include "kernel/tty.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/virt/mm.h"
 #include "mm/slab/slab.h"
 

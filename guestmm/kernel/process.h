@@ -13,6 +13,7 @@
  */
 #ifndef KERNEL_PROCESS_H
 #define KERNEL_PROCESS_H
+#include "kernel/fs_hooks.h"
 #include "kernel/task.h"
 #include "lib/syscall.h"
 
@@ -50,8 +51,6 @@ struct siginfo_short {
 	u64 value; /* SIGCHLD: status; faults: address */
 };
 
-struct files;
-struct fs_struct;
 struct cgroup;
 struct process {
 	int pid;		/* C */
@@ -127,6 +126,13 @@ void processes_init(void);
 u64 process_run_ns(const struct process *p);
 /** T held: the same in two parts, neither of which ever shrinks. */
 void process_times(struct process *p, u64 *user_ns, u64 *sys_ns);
+/** Start the program `path` in a new process whose parent is the kernel. argv: `argv_len` bytes of
+ * strings, each with its NUL. Returns its pid or -errno: also that of loading the program. May sleep. */
+int process_spawn(const char *path, const char *argv, u32 argv_len);
+/** Wait for the end of such a process: its status as wait(2) encodes it, or -ECHILD. May sleep. */
+int process_wait(int pid);
+/** The address space of a process, with a reference, or NULL: it has none any more. */
+struct mm_struct *process_get_mm(int pid);
 /** Copy the last part of a path. */
 void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 
@@ -135,6 +141,8 @@ void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 void syscalls_init(void);
 
 /* limits.c */
+#define MAX_FDS		     4096u /* RLIMIT_NOFILE: the hard limit */
+#define DEFAULT_FDS	     1024u /* and the soft one */
 #define DEFAULT_STACK_RLIMIT (8ull << 20)
 #define DEFAULT_MEMLOCK	     (8ull << 20)
 /** A file is to grow to `size`: 0, or SIGXFSZ is sent and -EFBIG. */
@@ -158,23 +166,6 @@ int limit_file_size(u64 size);
 #define CLONE_IO	     0x80000000u
 /** The current thread leaves the address space it came with: vfork's parent may go on. */
 void vfork_release(void);
-
-/* exec.c */
-/** A new program's strings: "argv0\0argv1\0...env0\0..." */
-struct exec_args {
-	const char *path;
-	const char *strings;
-	u32 len;	/* bytes in all */
-	u32 argc, envc; /* strings */
-};
-/** Load the ELF program into the current address space. Returns 0, entry, stack pointer, and the
- * credentials it is to get (to commit, or to put), or -errno. May sleep. */
-struct cred;
-int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp,
-	      struct cred **cred);
-
-/** Close what file_put_later() has left to the current thread (fs/file.c). No locks held. */
-void task_close_files(void);
 
 /* exit.c */
 /** End all threads but the caller, which waits until they are gone. Returns false when it is to die

@@ -14,6 +14,7 @@
  *
  * Locks: task_list_lock for the masks, the pending sets, and sighand.
  */
+#include "kernel/testchan.h"
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"

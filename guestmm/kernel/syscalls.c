@@ -9,6 +9,7 @@
  */
 #include <asm/unistd_64.h>
 
+#include "kernel/testchan.h"
 #include "kernel/accessd.h"
 #include "kernel/loadavg.h"
 #include "kernel/process.h"

@@ -12,7 +12,9 @@
 #include "arch/ptrace.h"
 #include "arch/switch.h"
 #include "arch/thread_info.h"
-#include "kernel/kernel.h"
+#include "lib/env.h"
+#include "lib/format.h"
+#include "mm/virt/mm_types.h"
 
 #define TASK_COMM_LEN 16
 #define TICK_NS	      10000000ull /* time slice: 10 ms */

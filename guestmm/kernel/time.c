@@ -8,6 +8,8 @@
  * SplitMix64 (Steele, Lea, Flood 2014), one atomic add a number.
  */
 #include "arch/processor.h"
+#include "lib/env.h"
+#include "kernel/boot_info.h"
 #include "kernel/boot.h"
 
 static u64 tsc_zero;

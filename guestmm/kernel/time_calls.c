@@ -15,6 +15,7 @@
  *
  * Locks: task_list_lock for the list and the two fields.
  */
+#include "kernel/boot_info.h"
 #include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"

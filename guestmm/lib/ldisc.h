@@ -1,6 +1,6 @@
 /*
  * The line discipline of a terminal: between the keys and read(2), and between write(2) and the
- * screen, as termios(3) has it. Pure: no locks, no sleeping; the caller (kernel/tty.c) has both.
+ * screen, as termios(3) has it. Pure: no locks, no sleeping; the caller (fs/tty.c) has both.
  *
  * Not there: parity marks (PARMRK), modem control, delays, the upper-case terminals (IUCLC, OLCUC).
  */

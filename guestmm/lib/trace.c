@@ -23,7 +23,7 @@ void __trace(enum mmvm_trace_event event, u64 addr, struct trace_page p)
 }
 #else
 #include "arch/io.h"
-#include "mm/phys/zone.h"
+#include "lib/shared.h"
 
 static u64 trace_mask;
 static u32 ring_records;

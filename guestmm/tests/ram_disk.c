@@ -6,7 +6,7 @@
  *   disk: DISK_PAGES pages of vmalloc memory; request for page n copies to or from disk + n pages
  */
 #include "tests/ram_disk.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "tests/tests.h"
 
 #define DISK_PAGES   8192ul

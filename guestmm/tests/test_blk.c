@@ -1,7 +1,7 @@
 /* The disk: contents, many requests at once, the full queue, errors, discard. On the swap disk
  * after swapoff, as every test machine can have one. */
 #include "drivers/virtio.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "mm/dma/dma.h"
 #include "tests/tests.h"
 

@@ -11,7 +11,7 @@
  */
 #include "drivers/dmaengine.h"
 #include "drivers/virtio.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "tests/tests.h"
 
 #define BLOCK_ORDER 3

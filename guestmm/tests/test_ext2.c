@@ -4,7 +4,7 @@
 #include "fs/ext2/disk.h"
 #include "fs/internal.h"
 #include "mm/phys/alloc.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "mm/slab/slab.h"
 #include "tests/tests.h"
 

@@ -1,4 +1,5 @@
 /* The initrd: finding files, and archives that are not what they say. */
+#include "kernel/boot_info.h"
 #include "fs/initrd.h"
 #include "fs/file.h"
 #include "tests/tests.h"

@@ -2,7 +2,7 @@
  * Reclaim and swap under real pressure: a test address space larger than RAM, a swap disk behind
  * it, and the host's count of what the disk did beside the guest's.
  */
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "tests/tests.h"
 
 #define MEM		"memory=14M,high=4M swap=48M"

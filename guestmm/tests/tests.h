@@ -2,7 +2,8 @@
  * memory pressure. */
 #ifndef TESTS_TESTS_H
 #define TESTS_TESTS_H
-#include "kernel/kernel.h"
+#include "kernel/process.h"
+#include "kernel/testchan.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
@@ -12,6 +13,47 @@
 #include "mm/reclaim/reclaim.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/zone.h"
+
+/* Guest tests: declare with GUEST_TEST(suite, case, flags, timeout, "vm args") { ... use t ... } */
+struct test {
+	const char *name;
+	u32 checks, failures;
+	bool skipped;
+	char reason[256];
+};
+void test_fail(struct test *t, const char *file, int line, const char *fmt, ...) __printf(4, 5);
+void test_skip(struct test *t, const char *fmt, ...) __printf(2, 3);
+#define CHECK(cond)                                                    \
+	do {                                                           \
+		t->checks++;                                           \
+		if (!(cond))                                           \
+			test_fail(t, __FILE__, __LINE__, "%s", #cond); \
+	} while (0)
+#define CHECK_EQ(a, b)                                                                      \
+	do {                                                                                \
+		s64 _a = (s64)(a), _b = (s64)(b);                                           \
+		t->checks++;                                                                \
+		if (_a != _b)                                                               \
+			test_fail(t, __FILE__, __LINE__, "%s = %ld, expected %s = %ld", #a, \
+				  (long)_a, #b, (long)_b);                                  \
+	} while (0)
+/** Stop the case (return) when cond is false: for what the rest depends on. */
+#define REQUIRE(cond)                                                  \
+	do {                                                           \
+		t->checks++;                                           \
+		if (!(cond)) {                                         \
+			test_fail(t, __FILE__, __LINE__, "%s", #cond); \
+			return;                                        \
+		}                                                      \
+	} while (0)
+#define GUEST_TEST(suite, case_, flags_, timeout_, args_)                                 \
+	static void test_##suite##_##case_(struct test *t);                               \
+	__attribute__((section(".mmvm_tests"),                                            \
+		       used)) static struct mmvm_test_desc desc_##suite##_##case_ = {     \
+		#suite "." #case_, (u64)test_##suite##_##case_, flags_, timeout_, args_}; \
+	static void test_##suite##_##case_(struct test *t __maybe_unused)
+/** Run the named test, report it, and stop the VM. */
+void run_guest_test(const char *name) __noreturn;
 
 #define KIB 1024ul
 #define MIB (1024ul * KIB)

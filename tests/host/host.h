@@ -10,7 +10,7 @@
 
 #include "lib/env.h"
 #include "lib/types.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 
 #define HOST_PHYS_SIZE	  (8ull << 30)	/* fake physical address space */
 #define HOST_VMALLOC_SIZE (64ull << 30) /* size of the fake vmalloc area */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include "host.h"
 #include "lib/errno.h"
-#include "lib/radix_tree.h"
+#include "mm/cache/radix_tree.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
 #include "mm/phys/gfp.h"

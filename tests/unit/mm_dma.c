@@ -7,7 +7,7 @@
 #include "host.h"
 #include "lib/errno.h"
 #include "mm/phys/alloc.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "mm/dma/dma.h"
 #include "mm/slab/slab.h"
 #include "mm/phys/zone.h"

@@ -19,6 +19,7 @@
 #include "arch/irqflags.h"
 #include "arch/processor.h"
 #include "arch/switch.h"
+#include "kernel/boot_info.h"
 #include "kernel/irq.h"
 #include "kernel/task.h"
 

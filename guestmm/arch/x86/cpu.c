@@ -21,6 +21,7 @@
 #include "arch/processor.h"
 #include "arch/switch.h"
 #include "arch/thread_info.h"
+#include "kernel/boot_info.h"
 #include "kernel/task.h"
 #include "arch/boot.h"
 

@@ -10,7 +10,7 @@
 #include "arch/io.h"
 #include "arch/irqflags.h"
 #include "arch/page.h"
-#include "kernel/kernel.h"
+#include "kernel/boot_info.h"
 #include "mm/phys/zone.h"
 
 int vmm_fastop(u32 op, u64 dst, u64 src, u64 len, u64 value)

@@ -24,6 +24,7 @@
 #include "arch/pgtable.h"
 #include "arch/processor.h"
 #include "arch/tlb.h"
+#include "kernel/boot_info.h"
 #include "kernel/task.h"
 #include "mm/init.h"
 #include "mm/phys/memblock.h"

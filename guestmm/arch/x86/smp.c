@@ -33,6 +33,7 @@
 #include "arch/boot.h"
 #include "arch/irqflags.h"
 #include "arch/processor.h"
+#include "kernel/boot_info.h"
 #include "kernel/console.h"
 #include "kernel/task.h"
 #include "lib/errno.h"

@@ -13,6 +13,7 @@
 #include "arch/switch.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
+#include "kernel/boot_info.h"
 #include "kernel/boot.h"
 #include "fs/file.h"
 #include "kernel/irq.h"

@@ -21,6 +21,7 @@
 #include "arch/processor.h"
 #include "arch/smp.h"
 #include "arch/thread_info.h"
+#include "kernel/testchan.h"
 #include "kernel/console.h"
 #include "kernel/task.h"
 #include "mm/virt/mm.h"

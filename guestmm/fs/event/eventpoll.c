@@ -18,7 +18,7 @@
  * list). A set that is watched wakes those who watch it while the wait queue of what woke it is held:
  * wait queues of sets nest, by I2.
  */
-#include "fs/event/eventpoll.h"
+#include "fs/file.h"
 #include "fs/poll.h"
 #include "arch/uaccess.h"
 #include "kernel/time_calls.h"

@@ -36,6 +36,30 @@ struct process *pidfd_process(const struct file *f)
 	return f->private;
 }
 
+/* What a descriptor of the current process names, with a reference: 0 or -EBADF. */
+static int pidfd_get(unsigned int fd, struct process **p, u32 *file_flags)
+{
+	struct file *f = fd_get(fd);
+
+	if (!f)
+		return -EBADF;
+	*p = pidfd_process(f);
+	*file_flags = f->flags;
+	file_put(f);
+	return *p ? 0 : -EBADF;
+}
+
+struct process *pidfd_get_process(unsigned int fd, bool *nonblock)
+{
+	struct process *p = NULL;
+	u32 flags = 0;
+
+	if (pidfd_get(fd, &p, &flags))
+		return NULL;
+	*nonblock = flags & O_NONBLOCK;
+	return p;
+}
+
 struct file *pidfd_file(struct process *p, u32 flags)
 {
 	struct file *f = file_alloc(&pidfd_ops, O_RDWR | (flags & O_NONBLOCK), p);
@@ -105,18 +129,14 @@ long sys_pidfd_send_signal(struct pt_regs *r)
 	int sig = (int)r->rsi;
 	unsigned long flags;
 	struct process *p;
-	struct file *f;
+	u32 file_flags;
 	long ret;
 
 	if (r->r10)
 		return -EINVAL;
-	f = fd_get(r->rdi);
-	if (!f)
-		return -EBADF;
-	p = pidfd_process(f);
-	file_put(f);
-	if (!p)
-		return -EBADF;
+	ret = pidfd_get(r->rdi, &p, &file_flags);
+	if (ret)
+		return ret;
 	ret = check_info(r->rdx, sig, &info, p == current_process());
 	if (!ret && (sig < 0 || sig > NR_SIGNALS))
 		ret = -EINVAL;
@@ -135,20 +155,17 @@ long sys_pidfd_send_signal(struct pt_regs *r)
 long sys_pidfd_getfd(struct pt_regs *r)
 {
 	struct files *files = NULL;
-	struct file *f, *got = NULL;
+	struct file *got = NULL;
 	unsigned long flags;
 	struct process *p;
+	u32 file_flags;
 	long ret;
 
 	if (r->rdx)
 		return -EINVAL;
-	f = fd_get(r->rdi);
-	if (!f)
-		return -EBADF;
-	p = pidfd_process(f);
-	file_put(f);
-	if (!p)
-		return -EBADF;
+	ret = pidfd_get(r->rdi, &p, &file_flags);
+	if (ret)
+		return ret;
 	flags = spin_lock_irqsave(&task_list_lock);
 	if (p->files) {
 		files = p->files;

@@ -5,6 +5,7 @@
  * TFD_TIMER_CANCEL_ON_SET never has an occasion. CLOCK_*_ALARM would wake a machine that sleeps; this
  * one does not, and Linux refuses them without such hardware.
  */
+#include "kernel/boot_info.h"
 #include "fs/poll.h"
 #include "arch/uaccess.h"
 #include "kernel/ktimer.h"

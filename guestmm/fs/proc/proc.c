@@ -16,7 +16,7 @@
  */
 #include "fs/proc/proc.h"
 #include "fs/text_file.h"
-#include "kernel/process_view.h"
+#include "fs/proc/process_view.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 

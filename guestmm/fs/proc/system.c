@@ -2,6 +2,7 @@
  * What /proc says of the machine as a whole. The memory manager's own reports (mm/) are passed
  * through; the rest is made here, in the formats of Linux 6.12.
  */
+#include "kernel/boot_info.h"
 #include "fs/proc/proc.h"
 #include "kernel/loadavg.h"
 #include "kernel/psi.h"

@@ -25,9 +25,9 @@
  */
 #ifndef MM_PAGECACHE_H
 #define MM_PAGECACHE_H
-#include "lib/radix_tree.h"
+#include "mm/cache/radix_tree.h"
 #include "lib/rbtree.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "mm/virt/mm_types.h"
 #include "mm/phys/page.h"
 

@@ -5,7 +5,7 @@
 #include "lib/list.h"
 #include "mm/phys/gfp.h"
 #include "mm/phys/page.h"
-#include "mmvm/shared.h"
+#include "lib/shared.h"
 
 #define NR_ORDERS	11 /* orders 0..10 */
 #define MAX_ORDER	(NR_ORDERS - 1)
@@ -125,7 +125,6 @@ static inline s64 zone_stat(const struct zone *z, enum zone_stat_item item)
 }
 /** Sum over all zones. */
 s64 global_stat(enum zone_stat_item item);
-extern struct mmvm_shared *mmvm_shared; /* the shared window; on the host build a static one */
 static inline void count_vm_events(enum vm_event_item e, u64 n)
 {
 	mmvm_shared->event[cpu_id()][e] += n;

@@ -14,8 +14,8 @@
 #ifndef MM_SWAP_H
 #define MM_SWAP_H
 #include "lib/format.h"
-#include "mm/cache/bio.h"
-#include "mm/virt/mm_types.h"
+#include "mm/block/bio.h"
+#include "arch/pgtable.h"
 #include "mm/phys/zone.h"
 
 /** Use a disk with a mkswap header (SWAPSPACE2, version 1) as swap; prio -1 = next lower than the
@@ -29,6 +29,9 @@ extern unsigned int page_cluster;
 u64 swap_total_pages(void);
 u64 swap_free_pages(void);
 void report_swaps(struct report *r);
+
+struct mm_struct;
+struct vm_area_struct;
 
 /** Add or drop a reference of a swap slot for a PTE. */
 int swap_duplicate(swp_entry_t e);

@@ -1,5 +1,5 @@
 /*
- * What the files of arch/x86 tell each other, and what kernel/main.c calls to bring the machine up.
+ * What the files of arch/x86 tell each other, and what init/main.c calls to bring the machine up.
  * Portable code above does not include it.
  */
 #ifndef ARCH_BOOT_H
@@ -8,7 +8,7 @@
 #include "arch/ptrace.h"
 #include "lib/types.h"
 
-/* Boot, in this order (kernel/main.c) */
+/* Boot, in this order (init/main.c) */
 /** GDT, TSS, IDT, CR0/CR4/EFER, SYSCALL. From here on a fault is reported. */
 void cpu_init(void);
 /** For the other CPUs: the tables they will load, made by the first one, which gives `emergency`, a

@@ -1,6 +1,6 @@
 /* A look at another process, for /proc: its open files, its places, its program. All may sleep. */
-#ifndef KERNEL_PROCESS_VIEW_H
-#define KERNEL_PROCESS_VIEW_H
+#ifndef FS_PROCESS_VIEW_H
+#define FS_PROCESS_VIEW_H
 #include "fs/file.h"
 
 /** Descriptor `fd` of process `pid`, with a reference, or NULL. */

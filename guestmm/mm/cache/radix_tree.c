@@ -23,7 +23,7 @@
  */
 #include "lib/atomic.h"
 #include "lib/errno.h"
-#include "lib/radix_tree.h"
+#include "mm/cache/radix_tree.h"
 #include "lib/string.h"
 #include "mm/slab/slab.h"
 

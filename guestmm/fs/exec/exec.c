@@ -1,7 +1,7 @@
 /*
  * execve(2), and loading an ELF program: check the file, map its segments, build the stack.
  *
- * The program comes from the file system (kernel/program.c). One that names an interpreter (PT_INTERP:
+ * The program comes from the file system (fs/exec/program.c). One that names an interpreter (PT_INTERP:
  * the dynamic linker) is mapped, and so is that; the interpreter runs first and finds the program by
  * the auxiliary vector.
  *
@@ -23,7 +23,7 @@
 #include "lib/syscall.h"
 #include "kernel/cred.h"
 #include "kernel/process.h"
-#include "kernel/program.h"
+#include "fs/exec/program.h"
 #include "fs/user_path.h"
 #include "arch/processor.h"
 #include "arch/uaccess.h"
@@ -370,9 +370,19 @@ static int load_image(struct mm_struct *mm, struct image *im, unsigned long *ent
 	return 0;
 }
 
+static struct program_owner program_owner(const struct file *f)
+{
+	u32 mode = READ_ONCE(f->inode->mode);
+
+	if (f->path.mnt->flags & MS_NOSUID)
+		mode &= ~(S_ISUID | S_ISGID);
+	return (struct program_owner){f->inode->uid, f->inode->gid, mode};
+}
+
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp,
 	      struct cred **cred)
 {
+	struct program_owner owner;
 	struct program *prog;
 	struct image im = {0};
 	int err;
@@ -383,8 +393,8 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 	if (err)
 		goto free;
 	im.prog = prog;
-	im.cred = cred_for_exec(prog->file->inode, prog->file->path.mnt->flags & MS_NOSUID,
-				&im.secure);
+	owner = program_owner(prog->file);
+	im.cred = cred_for_exec(&owner, &im.secure);
 	err = im.cred ? exe_file_get(prog->file) : -ENOMEM;
 	if (!err) {
 		err = load_image(current->mm, &im, entry, sp);

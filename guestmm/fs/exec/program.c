@@ -5,7 +5,7 @@
  *
  * A script's interpreter may be a script; after five of them it is a mistake (-ELOOP), as on Linux.
  */
-#include "kernel/program.h"
+#include "fs/exec/program.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/kvirt/vmalloc.h"

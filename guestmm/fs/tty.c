@@ -14,7 +14,8 @@
  * Locks: tty.lock (interrupts off) for the line discipline, the window, the stream's end. Session and
  * group: task_list_lock, never taken inside tty.lock.
  */
-#include "kernel/tty.h"
+#include "kernel/boot_info.h"
+#include "fs/tty.h"
 #include "arch/uaccess.h"
 #include "drivers/serial.h"
 #include "kernel/console.h"
@@ -152,7 +153,7 @@ static long check_foreground(int sig)
 
 /* ---- from the driver -------------------------------------------------------------------------- */
 
-u32 tty_room(void)
+static u32 tty_room(void)
 {
 	unsigned long flags = spin_lock_irqsave(&tty.lock);
 	u32 n = ldisc_room(&tty.line);
@@ -161,7 +162,7 @@ u32 tty_room(void)
 	return n;
 }
 
-void tty_receive(const u8 *bytes, u32 n)
+static void tty_receive(const u8 *bytes, u32 n)
 {
 	for (u32 i = 0; i < n; i++) {
 		unsigned long flags = spin_lock_irqsave(&tty.lock);
@@ -174,7 +175,7 @@ void tty_receive(const u8 *bytes, u32 n)
 	wake_up(&tty.wq);
 }
 
-void tty_break(void)
+static void tty_break(void)
 {
 	unsigned long flags;
 
@@ -199,7 +200,7 @@ static void set_size(const struct winsize *size)
 		signal_foreground(SIGWINCH);
 }
 
-void tty_resized(void)
+static void tty_resized(void)
 {
 	u32 v = READ_ONCE(mmvm_shared->console_size);
 	struct winsize size = {.rows = v >> 16, .cols = v & 0xffff};
@@ -577,6 +578,13 @@ struct file *console_file(void)
 	return file_alloc(&tty_ops, O_RDWR, NULL);
 }
 
+static const struct serial_client serial_client = {
+	.room = tty_room,
+	.receive = tty_receive,
+	.line_break = tty_break,
+	.resized = tty_resized,
+};
+
 void tty_init(void)
 {
 	const char *input = boot_info.console_input;
@@ -588,7 +596,7 @@ void tty_init(void)
 		tty.input = INPUT_STREAM;
 	if (tty.input == INPUT_STREAM)
 		tty.line.t.iflag = tty.line.t.oflag = tty.line.t.lflag = 0;
-	if (tty.input != INPUT_NONE && serial_init()) {
+	if (tty.input != INPUT_NONE && serial_init(&serial_client)) {
 		printk("ttyS0: no interrupt line, no input\n");
 		tty.input = INPUT_NONE;
 	}

@@ -6,7 +6,7 @@
  *
  * Locks: task_list_lock, and inside it nothing.
  */
-#include "kernel/process_view.h"
+#include "fs/proc/process_view.h"
 #include "lib/errno.h"
 #include "mm/virt/mm.h"
 

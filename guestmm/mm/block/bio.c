@@ -10,7 +10,7 @@
 #include "lib/errno.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
-#include "mm/cache/bio.h"
+#include "mm/block/bio.h"
 #include "mm/phys/zone.h"
 
 #define SECTORS_PER_PAGE (PAGE_SIZE / 512)

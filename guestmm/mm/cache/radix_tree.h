@@ -9,8 +9,8 @@
  * The caller's lock guards the tree. Nodes come from a slab cache; inserting under a spinlock must
  * not sleep, so callers preload first.
  */
-#ifndef LIB_RADIX_TREE_H
-#define LIB_RADIX_TREE_H
+#ifndef MM_RADIX_TREE_H
+#define MM_RADIX_TREE_H
 #include "lib/types.h"
 
 #define RADIX_SHIFT    6

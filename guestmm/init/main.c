@@ -12,26 +12,31 @@
 #include "arch/boot.h"
 #include "arch/processor.h"
 #include "arch/smp.h"
+#include "drivers/driver.h"
+#include "fs/cgroup/cgroupfs.h"
+#include "fs/sysfs/sysfs.h"
+#include "fs/tty.h"
 #include "fs/vfs.h"
 #include "kernel/accessd.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/process.h"
-#include "kernel/tty.h"
 #include "kernel/psi.h"
-#include "lib/trace.h"
+#include "kernel/testchan.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/phys/compaction.h"
-#include "mm/phys/alloc.h"
-#include "mm/init.h"
-#include "mm/phys/memblock.h"
-#include "mm/virt/mm.h"
+#include "lib/trace.h"
 #include "mm/cache/pagecache.h"
+#include "mm/init.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/phys/alloc.h"
+#include "mm/phys/compaction.h"
+#include "mm/phys/memblock.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
-#include "mm/reclaim/reclaim.h"
-#include "mm/kvirt/vmalloc.h"
+#include "mm/virt/mm.h"
+#include "tests/tests.h"
 
 static __init void report_zones(void)
 {
@@ -60,7 +65,7 @@ static void swap_init(void)
 }
 
 /* Run the program and return the status mmvm exits with, as a shell would say it. */
-static int run_program(void)
+static int run_first_program(void)
 {
 	char init[128];
 	int pid, status;
@@ -83,6 +88,8 @@ static int init_thread(void *arg)
 
 	smp_start_cpus();
 	vfs_init();
+	sysfs_init();
+	cgroupfs_init();
 	tty_init();
 	drivers_init();
 	swap_init();
@@ -105,7 +112,7 @@ static int init_thread(void *arg)
 	if (boot_info.test)
 		run_guest_test(boot_info.test);
 	if (boot_info.argv)
-		status = run_program();
+		status = run_first_program();
 	vfs_shutdown();
 	testchan_report("meminfo", report_meminfo);
 	testchan_report("vmstat", report_vmstat);

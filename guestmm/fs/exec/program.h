@@ -1,6 +1,6 @@
 /* The program that execve(2) is to run: a file, and the arguments it gets. */
-#ifndef KERNEL_PROGRAM_H
-#define KERNEL_PROGRAM_H
+#ifndef FS_PROGRAM_H
+#define FS_PROGRAM_H
 #include "fs/file.h"
 #include "kernel/process.h"
 

@@ -1,0 +1,55 @@
+/*
+ * What kernel/ asks of fs/. The floor below declares, the floor above implements: as lib/env.h is the
+ * door out of mm/, this is the door out of kernel/, and the only one. A process refers to its files and
+ * places by pointers to structs that only fs/ can see into.
+ */
+#ifndef KERNEL_FS_HOOKS_H
+#define KERNEL_FS_HOOKS_H
+#include "lib/types.h"
+
+struct cred;
+struct files;
+struct fs_struct;
+struct process;
+
+/* ---- descriptors: fs/fdtable.c ---- */
+/** A table with descriptors 0, 1, 2 on the console. NULL if no memory. */
+struct files *files_console(void);
+/** A copy for fork. NULL if no memory. */
+struct files *files_dup(struct files *files);
+void files_get(struct files *files);
+/** Drop a reference; the last one closes all descriptors. NULL is fine. May sleep. */
+void files_put(struct files *files);
+/** Close the files that file_put_later() has left to the current thread (fs/file.c). No locks held. */
+void task_close_files(void);
+
+/* ---- root, working directory, umask: fs/fs_struct.c ---- */
+/** A copy for fork; of NULL, the places of a first program. NULL if no memory. */
+struct fs_struct *fs_dup(struct fs_struct *fs);
+void fs_get(struct fs_struct *fs);
+void fs_put(struct fs_struct *fs); /* NULL is fine */
+
+/* ---- programs: fs/exec/exec.c ---- */
+/** A new program's strings: "argv0\0argv1\0...env0\0..." */
+struct exec_args {
+	const char *path;
+	const char *strings;
+	u32 len;	/* bytes in all */
+	u32 argc, envc; /* strings */
+};
+/** Load the ELF program into the current address space. Returns 0, entry, stack pointer, and the
+ * credentials it is to get (to commit, or to put), or -errno. May sleep. */
+int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp,
+	      struct cred **cred);
+
+/* ---- the terminal: fs/tty.c. task_list_lock held ---- */
+/** A process that the kernel starts leads a session; the console is its terminal. */
+void tty_adopt_session(struct process *p);
+/** The leader of a session ends, and lets go of its terminal. */
+void tty_session_ends(struct process *p);
+
+/* ---- waitid(2) with P_PIDFD: fs/event/pidfd.c ---- */
+/** The process of pidfd `fd`, with a reference, or NULL: `fd` is not a pidfd. Sets *nonblock when the
+ * descriptor has O_NONBLOCK. */
+struct process *pidfd_get_process(unsigned int fd, bool *nonblock);
+#endif
