@@ -14,6 +14,12 @@ bool cmdline_has_early(const char *name);
 void time_init_early(u64 tsc);
 /** After the device tree: the clock's rate, and the random seed. */
 void time_init(void);
+/** End all processes, as at any power-off. Returns false when one is left after 2 s: it waits for a device that does
+ * not answer. May sleep. */
+bool processes_end(void);
+/** Wait until writeback, isolation and other CPUs have come to rest, at most 2 s, and empty the per-CPU
+ * lists: for a testchan_audit() that follows. May sleep. */
+void memory_settle(void);
 /** TSC ticks since the first instruction. */
 u64 boot_ticks(void);
 #endif

@@ -77,19 +77,6 @@ static void __noreturn end_test(struct test *t)
 	testchan_exit(result == MMVM_TEST_FAIL);
 }
 
-static bool memory_is_quiet(void *arg)
-{
-	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && cpus_are_idle();
-}
-
-void memory_settle(void)
-{
-	sleep_ms(10);
-	wait_until(memory_is_quiet, NULL, 2000);
-	lru_add_drain_all();
-	drain_all_pages();
-}
-
 void run_guest_test(const char *name)
 {
 	const struct mmvm_test_desc *d = find_test(name);

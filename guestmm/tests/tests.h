@@ -9,6 +9,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/virt/mm.h"
 #include "mm/slab/slab.h"
+#include "kernel/boot.h"
 #include "mm/swap/swap.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/kvirt/vmalloc.h"
@@ -66,10 +67,6 @@ static inline s64 ev(enum vm_event_item e)
 
 /** Free pages in all: buddy and per-CPU lists, once these are drained. */
 u64 settled_free_pages(void);
-
-/** Let those who still work in the background come to an end: the audit compares counts that several
- * steps change one after the other. Before a testchan_audit() under pressure. */
-void memory_settle(void);
 
 /** Run `path` from the initrd with arguments ("a b c", at most 7) to its end. Returns its wait
  * status or -errno. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/option.h"
+#include "observe/audit_observer.h"
 #include "observe/observers.h"
 
 /* ---- observers that write down what they see --------------------------------------------------- */
@@ -136,6 +137,25 @@ static void test_full(void)
 		CU_ASSERT_PTR_NOT_NULL(observers_attach(&o, &quick, (char *)"x"));
 	CU_ASSERT_PTR_NULL(observers_attach(&o, &quick, (char *)"x"));
 	observers_close(&o);
+}
+
+/** No audit is said to be none, with its reason; one audit is enough, however the guest ended then. */
+static void test_audit_missing(void)
+{
+	struct audit_watch w = {.end = OUTCOME_EXITED};
+
+	CU_ASSERT_STRING_EQUAL(audit_missing(&w, false), "the guest did not ask for one");
+	CU_ASSERT_PTR_NOT_NULL(strstr(audit_missing(&w, true), "Linux"));
+	w.end = OUTCOME_CRASHED;
+	CU_ASSERT_PTR_NOT_NULL(strstr(audit_missing(&w, false), "died"));
+	w.end = OUTCOME_TIMEOUT;
+	CU_ASSERT_PTR_NOT_NULL(strstr(audit_missing(&w, false), "stopped"));
+	w.error = -ENOSYS;
+	CU_ASSERT_PTR_NOT_NULL(strstr(audit_missing(&w, false), "no audit root"));
+	w.error = -ENOMEM;
+	CU_ASSERT_PTR_NOT_NULL(strstr(audit_missing(&w, false), "could not be made"));
+	w.audits = 1;
+	CU_ASSERT_PTR_NULL(audit_missing(&w, false));
 }
 
 /** Every observer of the table says what it is; what costs says so. */
@@ -278,6 +298,7 @@ int main(void)
 		{"order, ticks, requests", test_order},
 		{"one that cannot be opened", test_open_fails},
 		{"a full list", test_full},
+		{"a run without an audit", test_audit_missing},
 		{"the table", test_table},
 		{"options", test_options},
 		{"wrong options", test_wrong},

@@ -41,6 +41,9 @@ END
 inside "mkdir -p /tmp; $(cat "$dir/script")" </dev/null
 ok "a script of pipelines, files and signals ends well" [ "$status" = 0 ]
 ok "and prints what it prints here" diff "$dir/here" "$dir/said"
+inside 'sleep 100000 & (while :; do :; done) & cat /proc/self/status >/dev/null & exit 0' --cpus 2 </dev/null
+ok "programs that are left are ended for the audit at the end" [ "$status" = 0 ]
+ok "which finds nothing" said '^  audit +0 findings'
 # shellcheck disable=SC2009
 ok "unknown system calls are named once" [ -z "$(grep -o 'system call [0-9]* is not known' "$dir/out" | sort | uniq -d)" ]
 

@@ -18,6 +18,7 @@ for seed in $SEEDS; do
 		--append "chaos=$seed,$STEPS" --timeout 100 --sample 20 --exit-places --access unmap \
 		--stacks "$dir/stacks" --trace "$dir/trace" --trace-limit 16M --json "$dir/json"
 	ok "seed $seed: ends in a documented status" ended
+	ok "seed $seed: what the audit found makes the status 1" eval '[ "$status" != 0 ] || said "^  audit +(0 findings|none)"'
 	ok "seed $seed: after all its steps" said_end
 	run trace "$dir/trace" --format csv -o "$dir/csv"
 	ok "seed $seed: its trace reads" test "$status" = 0

@@ -84,6 +84,7 @@ ok "the dirty log is kept" said 'dirty log +[1-9][0-9,]* pages found dirty'
 ok "KVM's statistics" said 'pf_taken +[1-9]'
 ok "no guest counters, and no zeros for them" said 'none: this guest keeps no statistics page'
 # ---- seen from outside as guestmm is
+ok "no audit, and the reason" said '^  audit +none: a Linux guest'
 ok "accesses: what the guest would have to tell is not there" said 'guest +n/a: a Linux guest does not send samples'
 ok "accesses: the host's own method" said '^  unmap +[1-9]'
 ok "accesses: where" said '^ +0\.0 MiB \|.*[^ |].*\|$'

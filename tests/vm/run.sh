@@ -21,6 +21,13 @@ run --exec hello --json "$dir/r.json"
 ok "a program runs and exits 0" [ "$status" = 0 ]
 ok "guest and disk agree" swapped_equal
 ok "the JSON is there" json_has "$dir/r.json" schema
+ok "it ends with an audit" said '^  audit +0 findings'
+ok "whose cost stands among the observers" said '^  audit +1 .*memory was read'
+for n in 2 4; do
+	run --cpus $n --exec hello
+	ok "$n CPUs: so does it" [ "$status" = 0 ]
+	ok "$n CPUs: and is audited" said '^  audit +0 findings'
+done
 run --exec hello --swap 0
 ok "no swap disk" [ "$status" = 0 ]
 ok "no swap disk, no swap row" sh -c "! grep -q 'swap pages' '$dir/out'"
@@ -91,6 +98,7 @@ run --exec segv
 ok "a program that dies" [ "$status" = 1 ]
 run --timeout 1
 ok "time limit" [ "$status" = 124 ]
+ok "there is no audit then" said '^  audit +none: the guest was stopped'
 for s in INT:130 TERM:143; do
 	: >"$dir/out"
 	"$mmvm" run --accel kvm --json "$dir/s.json" >"$dir/out" 2>"$dir/err" &

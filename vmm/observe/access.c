@@ -317,12 +317,26 @@ void access_point(struct access_watch *w, enum access_method method)
 	run_access_add_point(&s->out, &p);
 }
 
+/** What the host's methods have now is nobody's. Lock A held. */
+static void forget(struct access_watch *w)
+{
+	for (unsigned int i = ACCESS_UNMAP; i < NR_ACCESS_METHODS; i++)
+		if (w->source[i].on && w->source[i].now)
+			memset(w->source[i].now, 0, words(w) * sizeof(uint64_t));
+}
+
 void access_tick(struct access_watch *w, struct machine *m)
 {
 	if (!w->any)
 		return;
 	pthread_mutex_lock(&w->lock);
 	access_ask_host(w, m);
+	if (w->audited) {
+		w->audited = false;
+		forget(w);
+		pthread_mutex_unlock(&w->lock);
+		return;
+	}
 	for (unsigned int i = ACCESS_UNMAP; i < NR_ACCESS_METHODS; i++)
 		if (w->source[i].on)
 			access_point(w, (enum access_method)i);
@@ -390,7 +404,8 @@ void access_finish(struct access_watch *w, struct machine *m, struct run_result 
 {
 	if (!w->any)
 		return;
-	access_tick(w, m);
+	if (!w->audited)
+		access_tick(w, m);
 	for (unsigned int i = 0; i < NR_ACCESS_METHODS; i++) {
 		struct access_source *s = &w->source[i];
 
@@ -452,9 +467,16 @@ static void on_tick(void *self, struct machine *m)
 
 static int on_request(void *self, struct machine *m, const struct machine_request *q)
 {
+	struct access_watch *w = &((struct access_observer *)self)->watch;
+
+	/* An audit reads all memory by the host's mappings: a point before it, none of it. */
+	if (q->kind == REQUEST_AUDIT) {
+		access_tick(w, m);
+		w->audited = true;
+	}
 	if (q->kind != REQUEST_ROUND || strncmp(q->rec->name, "access-", 7))
 		return -ENOSYS;
-	return access_round(&((struct access_observer *)self)->watch, m, q->cr3, q->rec);
+	return access_round(w, m, q->cr3, q->rec);
 }
 
 static void on_record(void *self, struct machine *m, const struct mmvm_record *rec)

@@ -47,6 +47,7 @@ struct access_watch {
 	uint64_t *before; /* accessed in the round before, as the program says */
 	uint64_t *truth;
 	bool in_round, any;
+	bool audited; /* the host has read all memory since: what it finds next is its own */
 };
 
 /** "guest,unmap", "all", "host", "none" into a set of bits by method. 0 or -EINVAL. */

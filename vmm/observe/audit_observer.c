@@ -29,21 +29,51 @@ static int on_request(void *self, struct machine *m, const struct machine_reques
 		w->audits++;
 		w->findings += (uint64_t)n;
 		w->ns += found->ns;
+	} else {
+		w->error = n;
 	}
 	if (w->taken)
 		w->taken(w->arg, n, found);
 	else if (n > 0)
-		audit_print(stderr, w->prefix ? w->prefix : "mmvm: audit: ", found, false);
+		audit_print(stderr, w->prefix ? w->prefix : "mmvm: ", found, false);
 	free(found);
 	return n;
+}
+
+static int on_stop(void *self, struct machine *m, const struct machine_outcome *out)
+{
+	((struct audit_watch *)self)->end = out->kind;
+	return 0;
+}
+
+const char *audit_missing(const struct audit_watch *w, bool linux_guest)
+{
+	if (w->audits)
+		return NULL;
+	if (linux_guest)
+		return "a Linux guest's memory manager is not known to mmvm";
+	if (w->error == -ENOSYS)
+		return "this kernel has no audit root";
+	if (w->error)
+		return "it could not be made";
+	switch (w->end) {
+	case OUTCOME_EXITED:
+		return "the guest did not ask for one";
+	case OUTCOME_CRASHED:
+		return "the guest died, its memory is not at rest";
+	default:
+		return "the guest was stopped, its memory is not at rest";
+	}
 }
 
 static void on_result(void *self, struct machine *m, struct run_result *r)
 {
 	const struct audit_watch *w = self;
+	const char *why = audit_missing(w, machine_runs_linux(m));
 
-	r->has_audit = w->audits > 0;
+	r->has_audit = !why;
 	r->audit_findings = w->findings;
+	snprintf(r->audit_missing, sizeof(r->audit_missing), "%s", why ? why : "");
 }
 
 static void on_cost(void *self, struct machine *m, struct run_result *r)
@@ -51,13 +81,14 @@ static void on_cost(void *self, struct machine *m, struct run_result *r)
 	const struct audit_watch *w = self;
 
 	if (w->audits)
-		run_result_add_observer(r, &(struct run_observer){.name = "audit",
-								  .times = w->audits,
-								  .ns = w->ns,
-								  .exits = w->audits,
-								  .has_stall = true,
-								  .stall_ns = w->ns,
-								  .note = "as the guest asked"});
+		run_result_add_observer(
+			r, &(struct run_observer){.name = "audit",
+						  .times = w->audits,
+						  .ns = w->ns,
+						  .exits = w->audits,
+						  .has_stall = true,
+						  .stall_ns = w->ns,
+						  .note = "all of the guest's memory was read"});
 }
 
 const struct observer audit_observer = {
@@ -66,6 +97,7 @@ const struct observer audit_observer = {
 	.size = sizeof(struct audit_watch),
 	.open = on_open,
 	.request = on_request,
+	.stop = on_stop,
 	.result = on_result,
 	.cost = on_cost,
 };

@@ -9,13 +9,18 @@
 #include "observe/observers.h"
 
 struct audit_watch {
-	const char *prefix; /* of each finding's line on stderr; NULL: "mmvm: audit: " */
+	const char *prefix; /* of each finding's line on stderr; NULL: "mmvm: " */
 	const struct symtab *symbols;
 	uint64_t audits, findings, ns;
+	int error; /* -errno of the last audit that could not be made */
+	enum outcome_kind end;
 	/** For the command: called after each audit instead of printing its findings. `rc`: findings,
 	 * or -errno and then `found` holds nothing. */
 	void (*taken)(void *arg, int rc, const struct audit_result *found);
 	void *arg;
 };
+
+/** Why there was no audit, as a clause; NULL: there was one. */
+const char *audit_missing(const struct audit_watch *w, bool linux_guest);
 
 #endif

@@ -215,6 +215,8 @@ static void put_summary(FILE *f, const struct run_result *r)
 	}
 	if (r->has_audit)
 		card(f, "audit findings", format_count(r->audit_findings, a, sizeof(a)));
+	else if (r->audit_missing[0])
+		card(f, "audit", r->audit_missing);
 	snprintf(text, sizeof(text), "%" PRIu64, r->seed);
 	card(f, "seed", text);
 	fputs("</div>\n", f);

@@ -229,7 +229,7 @@ static void table_host(const struct out *o, const struct run_result *r)
 	char a[32], b[32], c[32];
 	bool any = false;
 
-	if (r->has_dirty || r->nr_disks || r->has_audit) {
+	if (r->has_dirty || r->nr_disks || r->has_audit || r->audit_missing[0]) {
 		heading(o, "host");
 		if (r->has_dirty)
 			fprintf(o->f, "  dirty log      %s pages found dirty, %s distinct\n",
@@ -261,6 +261,8 @@ static void table_host(const struct out *o, const struct run_result *r)
 			fprintf(o->f, "  audit          %s finding%s\n",
 				format_count(r->audit_findings, a, sizeof(a)),
 				r->audit_findings == 1 ? "" : "s");
+		else if (r->audit_missing[0])
+			fprintf(o->f, "  audit          none: %s\n", r->audit_missing);
 	}
 
 	/* Memory's own statistics always; the rest when asked. */

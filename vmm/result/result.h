@@ -232,9 +232,10 @@ struct run_result {
 	char dirty_mode[16]; /* how KVM kept the log: "bitmap", "bitmap-manual", "ring" */
 	uint64_t
 		heat_pages; /* pages of RAM in one part of run_sample.heat, the last may be short */
-	/* Host audit of guest memory at the end */
+	/* The host's audits of guest memory: the guest asks for one at its end */
 	bool has_audit;
 	uint64_t audit_findings;
+	char audit_missing[80]; /* why there was none */
 
 	struct run_sample *samples;
 	unsigned int nr_samples;

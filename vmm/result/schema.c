@@ -694,6 +694,8 @@ const struct value result_schema[] = {
 	 .source = "mmvm", .what = "contradictions found in guest memory; null: not looked for",
 	 .metric = METRIC("mmvm_audit_findings", "gauge", NULL,
 			  "Contradictions found in guest memory.")},
+	{TEXT("audit_missing"), R(audit_missing), .source = "mmvm",
+	 .what = "why there was no audit; empty: there was one"},
 	{U64("records_dropped"), R(records_dropped), .source = "mmvm",
 	 .what = "records of the guest that found no room"},
 	{LIST("disks", run_result, disks, nr_disks), .members = disk_schema, .add = add_disk,

@@ -1,0 +1,49 @@
+/*
+ * The end of a run, before the host audits all memory: programs end, background work ends, per-CPU lists are
+ * emptied. The audit compares counts that the guest changes in several steps, so nobody may be between two of them.
+ *
+ * Locks: task_list_lock while processes are killed. Both functions sleep.
+ */
+#include "kernel/boot.h"
+#include "kernel/process.h"
+#include "mm/reclaim/lru.h"
+
+#define MS	 1000000ull
+#define PATIENCE 2000u /* ms */
+
+/* SIGKILL for all that are left. False: there were none. */
+static bool kill_all(void)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool any = !list_empty(&process_list);
+	struct process *p;
+
+	list_for_each_entry (p, &process_list, all)
+		kill_process(p, SIGKILL, 0);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return any;
+}
+
+bool processes_end(void)
+{
+	for (u32 i = 0; i < PATIENCE; i++) {
+		if (!kill_all())
+			return true;
+		sleep_ns(MS);
+	}
+	return false;
+}
+
+static bool memory_is_quiet(void)
+{
+	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && cpus_are_idle();
+}
+
+void memory_settle(void)
+{
+	sleep_ns(10 * MS);
+	for (u32 i = 0; i < PATIENCE && !memory_is_quiet(); i++)
+		sleep_ns(MS);
+	lru_add_drain_all();
+	drain_all_pages();
+}
