@@ -12,7 +12,7 @@ where=${where:-directly}
 echo kept >"$dir/secret"
 # begin ARGS...: a run that goes on, with a descriptor that it has no use for
 begin() {
-	"$mmvm" run --accel kvm "$@" --exec swapstress --passes 5000 >"$dir/out" 2>"$dir/err" 7<"$dir/secret" &
+	"$mmvm" run --accel kvm "$@" --exec swapstress --passes 1000 >"$dir/out" 2>"$dir/err" 7<"$dir/secret" &
 	p=$!
 	await $p said "up:"
 }
