@@ -244,18 +244,16 @@ static int run_here(const struct options *o, const struct mmvm_test_desc **t, un
 
 /**
  * Run the chosen tests in the lab: the whole command goes into one, so that it boots once and not
- * once a test. When QEMU hangs, another lab takes the suite up at the test that was running.
+ * once a test. When the lab hangs, another lab takes the suite up at the test that was running.
  */
 static int run_in_lab(int argc, char **argv, const struct options *o,
 		      const struct mmvm_test_desc *const *t, unsigned int nr)
 {
 	struct test_output out = {.format = o->format, .f = stdout};
 	struct relay relay = {.o = &out, .t = t, .nr = nr};
-	bool hung = false;
-	struct lab_options lab = {.cpus = o->lab_cpus,
-				  .output = relay_take,
-				  .output_arg = &relay,
-				  .emulator_hung = &hung};
+	enum lab_hang hang = LAB_NO_HANG;
+	struct lab_options lab = {
+		.cpus = o->lab_cpus, .output = relay_take, .output_arg = &relay, .hang = &hang};
 	unsigned int hangs = 0, hung_at = 0;
 	char seed[24], first[24], **v = calloc((size_t)argc + 3, sizeof(*v));
 	struct mmvm_error err;
@@ -276,16 +274,18 @@ static int run_in_lab(int argc, char **argv, const struct options *o,
 	do {
 		snprintf(first, sizeof(first), "%u", relay.done);
 		setenv(RELAY_ENV, first, 1);
-		hung = false;
+		hang = LAB_NO_HANG;
 		relay_restart(&relay);
 		status = lab_exec(n, v, &lab, &err);
-		if (!hung || relay.done == nr)
+		if (!hang || relay.done == nr)
 			break;
 		hangs = relay.done == hung_at ? hangs + 1 : 1;
 		hung_at = relay.done;
-		fprintf(stderr,
-			"mmvm: the lab's emulator hung (its processors executed nothing, though "
-			"QEMU was busy) in or before %s: repeated\n",
+		fprintf(stderr, "mmvm: the lab's %s in or before %s: repeated\n",
+			hang == LAB_EMULATOR_HUNG
+				? "emulator hung (its processors executed nothing, "
+				  "though QEMU was busy)"
+				: "Linux hung (no sign of life)",
 			t[relay.done]->name);
 	} while (hangs < HANGS_MAX);
 	if (relay.error == -EPROTO)

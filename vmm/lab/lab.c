@@ -323,14 +323,16 @@ static int explain(struct watch *w, bool silent, struct mmvm_error *err)
 	 * is another matter: then the lab's own Linux is alive and says so every second.
 	 */
 	if (silent && w->started && stands_still(w)) {
-		if (w->opt->emulator_hung)
-			*w->opt->emulator_hung = true;
+		if (w->opt->hang)
+			*w->opt->hang = LAB_EMULATOR_HUNG;
 		return mmvm_error(
 			err, MMVM_EXIT_HOST,
 			"the lab's emulator hung: in %d s its processors executed nothing, "
 			"though QEMU was busy; run it again",
 			w->patience_s);
 	}
+	if (silent && w->started && w->opt->hang)
+		*w->opt->hang = LAB_SILENT;
 	if (silent)
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "the lab %s for %d s and was ended; is this machine overloaded?",

@@ -13,6 +13,13 @@
 
 /** What the command gets as standard input: nothing, what ours gives as a pipe, or a terminal that
  * follows ours (in raw mode meanwhile). */
+/** How a lab hung. Neither can be the guest's doing: the lab's own Linux says every second that it lives. */
+enum lab_hang {
+	LAB_NO_HANG,
+	LAB_EMULATOR_HUNG, /* QEMU is busy, and its processors execute nothing */
+	LAB_SILENT,	   /* they execute, and the lab's Linux does nothing that can be seen */
+};
+
 enum lab_input { LAB_INPUT_NONE, LAB_INPUT_PIPE, LAB_INPUT_TTY };
 
 struct lab_options {
@@ -29,7 +36,7 @@ struct lab_options {
 	/** Takes the command's standard output as it comes instead; NULL: it goes to stdout_fd. */
 	void (*output)(const char *data, size_t len, void *arg);
 	void *output_arg;
-	bool *emulator_hung; /* set when QEMU itself hung: the run may be repeated. May be NULL */
+	enum lab_hang *hang; /* set when the lab hung: the run may be repeated. May be NULL */
 };
 
 /** QEMU is installed and the lab's image built. When not, `why` says what to do. */
