@@ -196,19 +196,33 @@ static void test_reads_back(void)
 	trace_unload(&t);
 }
 
+/* A damaged header may speak of a tebibyte of RAM. Readers then have to do without memory, which the sanitizer
+ * would end the program for. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+/** It worked, or there is no memory for a word about each frame of so much RAM. */
+static bool worked(const struct trace_data *t, int err)
+{
+	return !err || (err == -ENOMEM && trace_frames(t) > 1u << 24);
+}
+
 static void use_all(const struct trace_data *t)
 {
 	struct trace_output o = {.trace = t};
 	struct life_check check;
 	FILE *null = fopen("/dev/null", "w");
 
-	CU_ASSERT_EQUAL(life_check(t, &check), 0);
+	CU_ASSERT(worked(t, life_check(t, &check)));
 	life_print_head(null, t);
 	life_print_check(null, &check);
-	CU_ASSERT_EQUAL(life_print_frame(null, t, 5), 0);
-	CU_ASSERT_EQUAL(life_print_address(null, t, 0x400000, 0), 0);
-	CU_ASSERT_EQUAL(life_print_list(null, t, 10), 0);
-	CU_ASSERT_EQUAL(trace_emit_chrome(null, &o), 0);
+	CU_ASSERT(worked(t, life_print_frame(null, t, 5)));
+	CU_ASSERT(worked(t, life_print_address(null, t, 0x400000, 0)));
+	CU_ASSERT(worked(t, life_print_list(null, t, 10)));
+	CU_ASSERT(worked(t, trace_emit_chrome(null, &o)));
 	CU_ASSERT_EQUAL(trace_emit_text(null, &o), 0);
 	CU_ASSERT_EQUAL(trace_emit_csv(null, &o), 0);
 	fclose(null);
