@@ -14,6 +14,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/slab/slab.h"
+#include "mm/phys/alloc.h"
 
 #define MAX_RW_COUNT 0x7ffff000ul
 #define MAX_IOV	     1024u
@@ -408,4 +409,33 @@ long sys_ioctl(struct pt_regs *r)
 	ret = f->flags & O_PATH ? -EBADF : common_ioctl(f, r->rdi, r->rsi, r->rdx);
 	file_put(f);
 	return ret;
+}
+
+/* ---- names, for /proc/PID/maps and fd ---- */
+
+const char *file_name(struct file *f, char *buf, size_t size)
+{
+	const char *name;
+
+	if (f->path.dentry) {
+		name = path_name(&f->path, buf, size);
+		return name ? name : "";
+	}
+	if (!f->label[0])
+		return "";
+	ksnprintf(buf, size, "%s (deleted)", f->label);
+	return buf;
+}
+
+void file_describe(struct file *f, u32 *major, u32 *minor, u64 *ino, char *buf, size_t size)
+{
+	char *page = (char *)__get_free_pages(GFP_KERNEL, 0);
+	u64 dev = f->inode ? f->inode->sb->dev : 0;
+
+	*major = dev >> 8;
+	*minor = dev & 0xff;
+	*ino = f->inode ? f->inode->ino : 0;
+	strscpy(buf, page ? file_name(f, page, PAGE_SIZE) : "", size);
+	if (page)
+		free_pages((unsigned long)page, 0);
 }

@@ -74,78 +74,82 @@ long sys_creat(struct pt_regs *r)
 
 /* ---- one name --------------------------------------------------------------------------------- */
 
-static long do_mkdir(int dfd, unsigned long name, u32 mode)
+/* What such a call does once its names are in kernel memory. */
+struct name_args {
+	int dfd, new_dfd;
+	u32 mode, dev, flags;
+	const char *name, *new_name; /* set by with_name(), with_names() */
+};
+
+static long with_name(unsigned long user, int (*call)(const struct name_args *a),
+		      struct name_args a)
 {
 	struct user_path p;
-	long ret = user_path_get(&p, name);
+	long ret = user_path_get(&p, user);
 
 	if (ret < 0)
 		return ret;
-	ret = vfs_mkdir(dfd, p.name, mode);
+	a.name = p.name;
+	ret = call(&a);
 	user_path_put(&p);
 	return ret;
+}
+
+static int mkdir_at(const struct name_args *a)
+{
+	return vfs_mkdir(a->dfd, a->name, a->mode);
 }
 
 long sys_mkdir(struct pt_regs *r)
 {
-	return do_mkdir(AT_FDCWD, r->rdi, r->rsi);
+	return with_name(r->rdi, mkdir_at, (struct name_args){.dfd = AT_FDCWD, .mode = r->rsi});
 }
 
 long sys_mkdirat(struct pt_regs *r)
 {
-	return do_mkdir((int)r->rdi, r->rsi, r->rdx);
+	return with_name(r->rsi, mkdir_at, (struct name_args){.dfd = (int)r->rdi, .mode = r->rdx});
 }
 
-/* The kernel's 32-bit device number: minor in bits 0-7 and 20-31, major between them. */
-static long do_mknod(int dfd, unsigned long name, u32 mode, u32 dev)
+static int mknod_at(const struct name_args *a)
 {
-	struct user_path p;
-	long ret = user_path_get(&p, name);
-
-	if (ret < 0)
-		return ret;
-	ret = vfs_mknod(dfd, p.name, mode, dev);
-	user_path_put(&p);
-	return ret;
+	return vfs_mknod(a->dfd, a->name, a->mode, a->dev);
 }
 
+/* The device number as the kernel passes it, in 32 bits: minor in bits 0-7 and 20-31, major between. */
 long sys_mknod(struct pt_regs *r)
 {
-	return do_mknod(AT_FDCWD, r->rdi, r->rsi, r->rdx);
+	return with_name(r->rdi, mknod_at,
+			 (struct name_args){.dfd = AT_FDCWD, .mode = r->rsi, .dev = r->rdx});
 }
 
 long sys_mknodat(struct pt_regs *r)
 {
-	return do_mknod((int)r->rdi, r->rsi, r->rdx, r->r10);
+	return with_name(r->rsi, mknod_at,
+			 (struct name_args){.dfd = (int)r->rdi, .mode = r->rdx, .dev = r->r10});
 }
 
-static long do_unlink(int dfd, unsigned long name, bool dir)
+static int unlink_at(const struct name_args *a)
 {
-	struct user_path p;
-	long ret = user_path_get(&p, name);
-
-	if (ret < 0)
-		return ret;
-	ret = vfs_unlink(dfd, p.name, dir);
-	user_path_put(&p);
-	return ret;
+	return vfs_unlink(a->dfd, a->name, a->flags & AT_REMOVEDIR);
 }
 
 long sys_unlink(struct pt_regs *r)
 {
-	return do_unlink(AT_FDCWD, r->rdi, false);
+	return with_name(r->rdi, unlink_at, (struct name_args){.dfd = AT_FDCWD});
 }
 
 long sys_rmdir(struct pt_regs *r)
 {
-	return do_unlink(AT_FDCWD, r->rdi, true);
+	return with_name(r->rdi, unlink_at,
+			 (struct name_args){.dfd = AT_FDCWD, .flags = AT_REMOVEDIR});
 }
 
 long sys_unlinkat(struct pt_regs *r)
 {
 	if ((u32)r->rdx & ~AT_REMOVEDIR)
 		return -EINVAL;
-	return do_unlink((int)r->rdi, r->rsi, r->rdx & AT_REMOVEDIR);
+	return with_name(r->rsi, unlink_at,
+			 (struct name_args){.dfd = (int)r->rdi, .flags = r->rdx});
 }
 
 static long do_readlink(int dfd, unsigned long name, unsigned long to, s32 size)
@@ -207,92 +211,82 @@ long sys_readlinkat(struct pt_regs *r)
 
 /* ---- two names -------------------------------------------------------------------------------- */
 
-/* Copy both; with -errno nothing is left to free. */
-static long two_paths(struct user_path *a, unsigned long user_a, struct user_path *b,
-		      unsigned long user_b)
+static long with_names(unsigned long old, unsigned long new, int (*call)(const struct name_args *a),
+		       struct name_args a)
 {
-	long ret = user_path_get(a, user_a);
+	struct user_path p, q;
+	long ret = user_path_get(&p, old);
 
 	if (ret < 0)
 		return ret;
-	ret = user_path_get(b, user_b);
-	if (ret < 0)
-		user_path_put(a);
-	return ret < 0 ? ret : 0;
+	a.name = p.name;
+	ret = user_path_get(&q, new);
+	if (ret >= 0) {
+		a.new_name = q.name;
+		ret = call(&a);
+		user_path_put(&q);
+	}
+	user_path_put(&p);
+	return ret;
 }
 
-static long do_symlink(unsigned long target, int dfd, unsigned long name)
+static int symlink_at(const struct name_args *a)
 {
-	struct user_path a, b;
-	long ret = two_paths(&a, target, &b, name);
-
-	if (ret)
-		return ret;
-	ret = vfs_symlink(a.name, dfd, b.name);
-	user_path_put(&b);
-	user_path_put(&a);
-	return ret;
+	return vfs_symlink(a->name, a->new_dfd, a->new_name);
 }
 
 long sys_symlink(struct pt_regs *r)
 {
-	return do_symlink(r->rdi, AT_FDCWD, r->rsi);
+	return with_names(r->rdi, r->rsi, symlink_at, (struct name_args){.new_dfd = AT_FDCWD});
 }
 
 long sys_symlinkat(struct pt_regs *r)
 {
-	return do_symlink(r->rdi, (int)r->rsi, r->rdx);
+	return with_names(r->rdi, r->rdx, symlink_at, (struct name_args){.new_dfd = (int)r->rsi});
 }
 
-static long do_link(int odfd, unsigned long old, int ndfd, unsigned long name, u32 flags)
+static int link_at(const struct name_args *a)
 {
-	struct user_path a, b;
-	long ret = two_paths(&a, old, &b, name);
+	return vfs_link(a->dfd, a->name, a->new_dfd, a->new_name, a->flags);
+}
 
-	if (ret)
-		return ret;
-	ret = vfs_link(odfd, a.name, ndfd, b.name, flags);
-	user_path_put(&b);
-	user_path_put(&a);
-	return ret;
+static int rename_at(const struct name_args *a)
+{
+	return vfs_rename(a->dfd, a->name, a->new_dfd, a->new_name, a->flags);
+}
+
+/* link(2) and rename(2): both names below the working directory. */
+static const struct name_args here = {.dfd = AT_FDCWD, .new_dfd = AT_FDCWD};
+
+/* linkat(2) and renameat2(2): descriptors, names and flags in the same registers. */
+static struct name_args there(const struct pt_regs *r, u32 flags)
+{
+	return (struct name_args){.dfd = (int)r->rdi, .new_dfd = (int)r->rdx, .flags = flags};
 }
 
 long sys_link(struct pt_regs *r)
 {
-	return do_link(AT_FDCWD, r->rdi, AT_FDCWD, r->rsi, 0);
+	return with_names(r->rdi, r->rsi, link_at, here);
 }
 
 long sys_linkat(struct pt_regs *r)
 {
-	return do_link((int)r->rdi, r->rsi, (int)r->rdx, r->r10, r->r8);
-}
-
-static long do_rename(int odfd, unsigned long old, int ndfd, unsigned long name, u32 flags)
-{
-	struct user_path a, b;
-	long ret = two_paths(&a, old, &b, name);
-
-	if (ret)
-		return ret;
-	ret = vfs_rename(odfd, a.name, ndfd, b.name, flags);
-	user_path_put(&b);
-	user_path_put(&a);
-	return ret;
+	return with_names(r->rsi, r->r10, link_at, there(r, r->r8));
 }
 
 long sys_rename(struct pt_regs *r)
 {
-	return do_rename(AT_FDCWD, r->rdi, AT_FDCWD, r->rsi, 0);
+	return with_names(r->rdi, r->rsi, rename_at, here);
 }
 
 long sys_renameat(struct pt_regs *r)
 {
-	return do_rename((int)r->rdi, r->rsi, (int)r->rdx, r->r10, 0);
+	return with_names(r->rsi, r->r10, rename_at, there(r, 0));
 }
 
 long sys_renameat2(struct pt_regs *r)
 {
-	return do_rename((int)r->rdi, r->rsi, (int)r->rdx, r->r10, r->r8);
+	return with_names(r->rsi, r->r10, rename_at, there(r, r->r8));
 }
 
 /* ---- where the process is --------------------------------------------------------------------- */

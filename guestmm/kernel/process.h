@@ -168,6 +168,9 @@ int limit_file_size(u64 size);
 void vfork_release(void);
 
 /* exit.c */
+/** T held: a zombie whose status has been collected leaves the list and the tree. The caller drops the
+ * reference that these had. */
+void process_unlink(struct process *p);
 /** End all threads but the caller, which waits until they are gone. Returns false when it is to die
  * itself. */
 bool kill_other_threads(void);

@@ -34,79 +34,19 @@
  * across the switch and released by the next task, so it is one the lock-order checker does not
  * see: nothing is taken under it.
  */
-#include "kernel/cred.h"
-#include "kernel/task.h"
-#include "arch/smp.h"
+#include "kernel/sched_internal.h"
 #include "arch/tlb.h"
-#include "kernel/console.h"
 #include "kernel/loadavg.h"
 #include "kernel/psi.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/virt/mm.h"
-#include "mm/slab/slab.h"
-#include "mm/kvirt/vmalloc.h"
 
-struct rq {
-	spinlock_t lock;
-	u32 nr; /* on the queue; others look at it without the lock */
-	struct list_head queue;
-	struct list_head sleepers;
-	struct list_head dead; /* exited, this CPU has not left its stack yet */
-	struct task *curr, *idle;
-	struct task *fpu_owner;
-	u64 timer_at;  /* when the timer will fire, 0 = off */
-	u64 sample_at; /* when to look whether the program is in the kernel */
-	u64 ran_ns[NR_CPU_TIMES], nr_switches;
-	u64 samples[2]; /* of programs: in the kernel, in user mode */
-} __attribute__((aligned(64)));
-static struct rq runqueues[MMVM_MAX_CPUS];
+struct rq runqueues[MMVM_MAX_CPUS];
 static u32 idle_cpus; /* A: CPUs that have nothing to do and may be halted */
 static struct task idle_tasks[MMVM_MAX_CPUS];
 static bool sched_running;
-
-spinlock_t task_list_lock = SPINLOCK_INIT;
-struct list_head task_list = LIST_HEAD_INIT(task_list);
-int nr_tasks;
-static int next_pid = 2;     /* T */
-static bool first_pid_taken; /* the first process is 1; T */
-static struct kmem_cache *task_cache;
-static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
-static LIST_HEAD(dead_tasks); /* dead_lock: for the reaper, linked by run */
-static spinlock_t dead_lock = SPINLOCK_INIT;
-
-static inline struct rq *this_rq(void)
-{
-	return &runqueues[cpu_id()];
-}
-
-static inline void rq_lock(struct rq *rq)
-{
-	preempt_disable();
-	__spin_acquire(&rq->lock);
-}
-/* Without a look at need_resched. */
-static inline void rq_unlock(struct rq *rq)
-{
-	__atomic_store_n(&rq->lock.locked, 0, __ATOMIC_RELEASE);
-	current_thread_info()->preempt_count--;
-}
-/* The queue of the task, locked; interrupts off. */
-static inline struct rq *task_rq_lock(const struct task *t)
-{
-	struct rq *rq = &runqueues[READ_ONCE(t->ti->cpu)];
-
-	rq_lock(rq);
-	if (static_key(KEY_SMP)) {
-		while (unlikely(rq != &runqueues[READ_ONCE(t->ti->cpu)])) { /* I6 */
-			rq_unlock(rq);
-			rq = &runqueues[READ_ONCE(t->ti->cpu)];
-			rq_lock(rq);
-		}
-	}
-	return rq;
-}
 
 /* ---- timer ---- */
 
@@ -140,11 +80,6 @@ static void take_sample(struct rq *rq, u64 now, bool user_mode)
 	rq->curr->samples[user_mode]++;
 	rq->samples[user_mode]++;
 	rq->sample_at = now + TICK_NS;
-}
-
-static u64 kernel_part(u64 ns, u64 in_kernel, u64 in_user)
-{
-	return in_kernel ? ns / (in_kernel + in_user) * in_kernel : 0;
 }
 
 /* ---- making tasks runnable ---- */
@@ -197,7 +132,7 @@ static __attribute__((noinline)) void tell_cpus(struct rq *rq)
 }
 
 /* A thread that runs on another CPU sees its flags only on its way out of an interrupt. */
-static __attribute__((noinline)) void kick_running(struct rq *rq, struct task *t)
+__attribute__((noinline)) void kick_running(struct rq *rq, struct task *t)
 {
 	if (READ_ONCE(rq->curr) == t && rq != this_rq() &&
 	    READ_ONCE(t->ti->flags) & (TIF_KILLED | TIF_SIGPENDING | TIF_MIGRATE))
@@ -276,7 +211,7 @@ void scheduler_ipi(void)
 /* ---- several queues ---- */
 
 /* Where a new task starts: where the fewest want to run; here, if that is no worse. */
-static unsigned int emptiest_cpu(u32 allowed)
+unsigned int sched_pick_cpu(u32 allowed)
 {
 	unsigned int me = cpu_id(), best = me, least = ~0u;
 
@@ -355,13 +290,15 @@ static void finish_switch(void)
 	struct rq *rq = this_rq();
 
 	rq_unlock(rq);
-	if (unlikely(!list_empty(&rq->dead))) {
-		/* This CPU's alone, and interrupts are off: no lock for this end. */
-		spin_lock(&dead_lock);
-		list_splice_init(&rq->dead, dead_tasks.prev); /* at the end */
-		spin_unlock(&dead_lock);
-		wake_up(&reaper_wq);
-	}
+	/* rq->dead is this CPU's alone, and interrupts are off: no lock for this end. */
+	if (unlikely(!list_empty(&rq->dead)))
+		tasks_reap(&rq->dead);
+}
+
+void sched_first_run(void)
+{
+	finish_switch();
+	arch_irq_enable();
 }
 
 static void switch_user_state(struct rq *rq, struct task *next)
@@ -418,7 +355,7 @@ enum leave {
 	LEAVE_PREEMPT, /* made to, anywhere in the kernel */
 };
 
-static u32 nr_running(void)
+u32 sched_nr_running(void)
 {
 	u32 n = 0;
 
@@ -471,7 +408,7 @@ static void __schedule(enum leave why)
 	if (unlikely(READ_ONCE(psi_stalled)))
 		psi_switch(cpu_id(), next != rq->idle && !next->memstall, now);
 	if (unlikely(now >= READ_ONCE(load_next)))
-		load_update(now, nr_running());
+		load_update(now, sched_nr_running());
 	if (static_key(KEY_SMP) && next != rq->idle)
 		atomic_and(&idle_cpus, ~(1u << cpu_id()));
 	if (next != rq->idle || !list_empty(&rq->sleepers)) {
@@ -565,244 +502,6 @@ bool may_sleep(void)
 	return sched_running && !current_thread_info()->preempt_count && !arch_irqs_disabled();
 }
 
-/* ---- affinity ----
- *
- * A task that may not run here goes to sleep, and a thread of the kernel wakes it on another CPU: while it
- * sleeps nobody uses its stack (I6). It does so where it holds nothing, on its way to user mode.
- */
-
-static LIST_HEAD(migrating_tasks); /* migrate_lock */
-static spinlock_t migrate_lock = SPINLOCK_INIT;
-static struct wait_queue migrate_wq = WAIT_QUEUE_INIT(migrate_wq);
-
-/* The task sleeps: from now on it belongs to an allowed CPU's queue. False: it does not sleep yet. */
-static bool move_sleeping(struct task *t)
-{
-	unsigned long flags = arch_irq_save();
-	struct rq *rq = task_rq_lock(t);
-	bool asleep = t->state == TASK_SLEEPING && !t->on_rq && rq->curr != t;
-
-	if (asleep)
-		WRITE_ONCE(t->ti->cpu, emptiest_cpu(t->cpus));
-	rq_unlock(rq);
-	arch_irq_restore(flags);
-	return asleep;
-}
-
-static int migration_thread(void *arg)
-{
-	for (;;) {
-		unsigned long flags;
-		struct task *t;
-
-		wait_event(&migrate_wq, !list_empty(&migrating_tasks));
-		/* Only we take tasks off, so the first one stays until we do. */
-		t = list_first_entry(&migrating_tasks, struct task, migrate);
-		while (!move_sleeping(t))
-			sched_yield();
-		flags = spin_lock_irqsave(&migrate_lock);
-		list_del(&t->migrate);
-		t->migrating = false;
-		spin_unlock_irqrestore(&migrate_lock, flags);
-		wake_up_task(t);
-	}
-	return 0;
-}
-
-int sched_migration_init(void)
-{
-	static struct mutex lock = MUTEX_INIT(lock);
-	static bool running;
-	int err = 0;
-
-	mutex_lock(&lock);
-	if (!running) {
-		err = kthread_run(migration_thread, NULL, "migration");
-		running = !err;
-	}
-	mutex_unlock(&lock);
-	return err;
-}
-
-void sched_migrate_self(void)
-{
-	struct task *t = current;
-
-	atomic_and(&t->ti->flags, ~TIF_MIGRATE);
-	while (!(READ_ONCE(t->cpus) >> cpu_id() & 1)) {
-		unsigned long flags;
-
-		WRITE_ONCE(t->state, TASK_SLEEPING);
-		flags = spin_lock_irqsave(&migrate_lock);
-		if (!t->migrating) {
-			t->migrating = true;
-			list_add_tail(&t->migrate, &migrating_tasks);
-		}
-		spin_unlock_irqrestore(&migrate_lock, flags);
-		wake_up(&migrate_wq);
-		schedule(); /* a signal may wake us where we are: again */
-	}
-}
-
-void sched_set_cpus(struct task *t, u32 cpus)
-{
-	unsigned long flags = arch_irq_save();
-	struct rq *rq = task_rq_lock(t);
-
-	t->cpus = cpus;
-	atomic_or(&t->ti->flags, TIF_MIGRATE);
-	kick_running(rq, t);
-	rq_unlock(rq);
-	arch_irq_restore(flags);
-}
-
-void sched_fork(struct task *t)
-{
-	t->nice = current->nice;
-	t->cpus = READ_ONCE(current->cpus);
-	if (!(t->cpus >> t->ti->cpu & 1))
-		t->ti->cpu = emptiest_cpu(t->cpus); /* nobody else knows it yet (I6) */
-}
-
-/* ---- address spaces of tasks ---- */
-
-void task_set_mm(struct mm_struct *mm)
-{
-	struct task *t = current;
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-
-	t->mm = mm;
-	t->ti->mm = mm;
-	arch_switch_mm(mm);
-	spin_unlock_irqrestore(&task_list_lock, flags);
-}
-
-void kthread_use_mm(struct mm_struct *mm)
-{
-	BUG_ON(current->user || current->mm);
-	task_set_mm(mm);
-}
-
-void kthread_unuse_mm(void)
-{
-	BUG_ON(current->user || !current->mm);
-	task_set_mm(NULL);
-}
-
-/* ---- life of a task ---- */
-
-void task_trace_exec(void)
-{
-	u64 name;
-
-	memcpy(&name, current->comm, sizeof(name));
-	trace_point(EXEC, name, .mm = trace_mm_id(current->mm));
-}
-
-static void task_start(void)
-{
-	finish_switch();
-	arch_irq_enable();
-	task_trace_exec();
-	current->fn(current->arg);
-	task_exit();
-}
-
-static struct task *__task_create(int (*fn)(void *), void *arg, const char *name, bool user)
-{
-	struct task *t = kmem_cache_alloc(task_cache, GFP_KERNEL | __GFP_ZERO);
-	unsigned long flags;
-
-	if (!t)
-		return NULL;
-	t->ti = __vmalloc(THREAD_SIZE, THREAD_SIZE, GFP_KERNEL_ACCOUNT, PAGE_STACK, name);
-	if (!t->ti) {
-		kmem_cache_free(task_cache, t);
-		return NULL;
-	}
-	memset(t->ti, 0, sizeof(*t->ti));
-	t->ti->task = t;
-	t->ti->stack_magic = STACK_MAGIC;
-	t->ti->limits = kernel_limits; /* a process's own: task_set_process() */
-	if (static_key(KEY_LOCKDEP))
-		lockdep_thread_init(t->ti);
-	t->ti->cpu = static_key(KEY_SMP) ? emptiest_cpu(~0u) : cpu_id();
-	t->cpus = ~0u;
-	t->ti->preempt_count = 1; /* as if it had taken rq->lock itself: finish_switch() drops it */
-	t->ksp = arch_init_stack(user ? ALIGN_DOWN((unsigned long)task_user_regs(t), 16ul)
-				      : (unsigned long)t->ti + THREAD_SIZE,
-				 task_start);
-	t->fn = fn;
-	t->arg = arg;
-	t->user = user;
-	t->kind = user ? CPU_USER : CPU_KERNEL;
-	t->state = TASK_SLEEPING;
-	strscpy(t->comm, name, sizeof(t->comm));
-	if (user)
-		arch_fpu_init(t->fpu);
-
-	flags = spin_lock_irqsave(&task_list_lock);
-	if (user && !first_pid_taken) {
-		t->pid = 1;
-		first_pid_taken = true;
-	} else {
-		t->pid = next_pid++;
-	}
-	list_add_tail(&t->tasks, &task_list);
-	nr_tasks++;
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return t;
-}
-
-struct task *task_create(int (*fn)(void *), void *arg, const char *name)
-{
-	return __task_create(fn, arg, name, false);
-}
-
-struct task *task_create_user(int (*fn)(void *), void *arg, const char *name)
-{
-	return __task_create(fn, arg, name, true);
-}
-
-int kthread_run_on(unsigned int cpu, int (*fn)(void *), void *arg, const char *name)
-{
-	struct task *t = cpu_is_online(cpu) ? task_create(fn, arg, name) : NULL;
-
-	if (!t)
-		return cpu_is_online(cpu) ? -ENOMEM : -EINVAL;
-	t->bound = true;
-	t->ti->cpu = cpu; /* nobody else knows it yet (I6) */
-	wake_up_task(t);
-	return 0;
-}
-
-int kthread_run(int (*fn)(void *), void *arg, const char *name)
-{
-	struct task *t = task_create(fn, arg, name);
-
-	if (!t)
-		return -ENOMEM;
-	wake_up_task(t);
-	return 0;
-}
-
-void task_free(struct task *t)
-{
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-
-	list_del(&t->tasks);
-	nr_tasks--;
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	cred_put(t->cred);
-	kmem_cache_free(task_cache, t);
-}
-
-void task_destroy(struct task *t)
-{
-	vfree(t->ti);
-	task_free(t);
-}
-
 void task_exit(void)
 {
 	struct task *t = current;
@@ -815,90 +514,6 @@ void task_exit(void)
 	t->state = TASK_DEAD;
 	__schedule(LEAVE_SLEEP);
 	panic("dead task %s[%d] runs again", t->comm, t->pid);
-}
-
-static int reaper(void *arg)
-{
-	for (;;) {
-		struct task *t = NULL;
-		unsigned long flags;
-
-		wait_event(&reaper_wq, !list_empty(&dead_tasks));
-		flags = spin_lock_irqsave(&dead_lock);
-		if (!list_empty(&dead_tasks)) {
-			t = list_first_entry(&dead_tasks, struct task, run);
-			list_del(&t->run);
-		}
-		spin_unlock_irqrestore(&dead_lock, flags);
-		if (!t)
-			continue;
-		vfree(t->ti);
-		t->ti = NULL;
-		if (t->user)
-			process_dead(t);
-		task_free(t);
-	}
-	return 0;
-}
-
-u64 task_run_ns(const struct task *t)
-{
-	u64 ns = READ_ONCE(t->run_ns);
-
-	return t == current ? ns + ktime_ns() - READ_ONCE(t->run_since) : ns;
-}
-
-u64 task_system_ns(const struct task *t, u64 run_ns)
-{
-	return kernel_part(run_ns, READ_ONCE(t->samples[0]), READ_ONCE(t->samples[1]));
-}
-
-bool sched_gets_on(unsigned int cpu)
-{
-	const struct task *curr = READ_ONCE(runqueues[cpu].curr);
-
-	return curr && curr != runqueues[cpu].idle && !READ_ONCE(curr->memstall);
-}
-
-void sched_totals(struct sched_totals *t, int cpu)
-{
-	u64 now = ktime_ns(), in_kernel;
-
-	*t = (struct sched_totals){.nr_running = nr_running(),
-				   .last_pid = READ_ONCE(next_pid) - 1,
-				   .nr_forks = READ_ONCE(next_pid) - 1};
-	for (int i = 0; i < MMVM_MAX_CPUS; i++) {
-		struct rq *rq = &runqueues[i];
-		unsigned long flags;
-
-		if (!READ_ONCE(rq->curr) || (cpu >= 0 && cpu != i))
-			continue;
-		flags = arch_irq_save();
-		rq_lock(rq);
-		for (int kind = 0; kind < NR_CPU_TIMES; kind++)
-			t->ns[kind] += rq->ran_ns[kind];
-		t->ns[rq->curr->kind] += now - min(now, rq->curr->run_since);
-		t->samples[0] += rq->samples[0];
-		t->samples[1] += rq->samples[1];
-		t->nr_switches += rq->nr_switches;
-		rq_unlock(rq);
-		arch_irq_restore(flags);
-	}
-	/* What programs spent in the kernel is the system's. */
-	in_kernel = kernel_part(t->ns[CPU_USER], t->samples[0], t->samples[1]);
-	t->ns[CPU_USER] -= in_kernel;
-	t->ns[CPU_KERNEL] += in_kernel;
-}
-
-struct task *find_task(int pid)
-{
-	struct task *t;
-
-	list_for_each_entry (t, &task_list, tasks) {
-		if (t->pid == pid)
-			return t;
-	}
-	return NULL;
 }
 
 void sched_init_idle(unsigned int cpu, struct thread_info *ti)
@@ -920,7 +535,6 @@ void sched_init_idle(unsigned int cpu, struct thread_info *ti)
 
 void sched_init(void)
 {
-	task_cache = kmem_cache_create("task", sizeof(struct task), 64, SLAB_PANIC, NULL);
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
 		INIT_LIST_HEAD(&runqueues[cpu].queue);
 		INIT_LIST_HEAD(&runqueues[cpu].sleepers);
@@ -928,8 +542,7 @@ void sched_init(void)
 	}
 	sched_init_idle(0, current_thread_info());
 	sched_running = true;
-	if (kthread_run(reaper, NULL, "kreaper"))
-		panic("no memory for the reaper thread");
+	tasks_init();
 }
 
 bool cpus_are_idle(void)
@@ -942,14 +555,6 @@ bool cpus_are_idle(void)
 			return false;
 	}
 	return true;
-}
-
-void sched_describe_cpu(unsigned int cpu)
-{
-	const struct task *t = runqueues[cpu].curr;
-
-	console_printf("\nCPU %u was running %s[%d], %u wait for it\n", cpu, t->comm, t->pid,
-		       runqueues[cpu].nr);
 }
 
 /* Say that this CPU has nothing to do, and then look for something. Interrupts off. */

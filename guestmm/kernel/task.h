@@ -141,7 +141,6 @@ void kthread_use_mm(struct mm_struct *mm);
 void kthread_unuse_mm(void);
 /** Make `mm` (NULL: none) the current task's address space and load it. */
 void task_set_mm(struct mm_struct *mm);
-/** Find a task by pid. T held by the caller. */
 /** T held: run on these CPUs only, from the next return to user mode on. sched_migration_init() came
  * before: 0 or -ENOMEM. */
 void sched_set_cpus(struct task *t, u32 cpus);
@@ -152,6 +151,7 @@ void sched_migrate_self(void);
 void sched_fork(struct task *t);
 /** What kernel threads and processes that the kernel starts have (limits.c). */
 extern struct rlimit kernel_limits[RLIM_NLIMITS];
+/** T held: the task with this number, or NULL. No reference: it stays while T is held. */
 struct task *find_task(int pid);
 extern spinlock_t task_list_lock; /* taken with interrupts off; above the run-queue lock */
 extern struct list_head task_list;

@@ -1,0 +1,24 @@
+/*
+ * The file that a system call is about. It is named in one of three ways: by a path, by a path relative to
+ * a descriptor, or by the descriptor itself (AT_EMPTY_PATH).
+ */
+#ifndef FS_TARGET_H
+#define FS_TARGET_H
+#include "fs/file.h"
+
+struct target {
+	struct path path;    /* with references, or empty */
+	struct file *file;   /* with a reference, or NULL */
+	struct inode *inode; /* NULL: a pipe or the like, which has none */
+};
+/** The file of a descriptor: 0 with a target to put, or -EBADF. */
+long target_by_fd(struct target *t, int fd);
+/** The same, but not of one that was opened with O_PATH: -EBADF. */
+long target_by_open_fd(struct target *t, int fd);
+/** The file of a path in user memory; flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. 0 with a target to put,
+ * or -errno. May sleep. */
+long target_get(struct target *t, int dfd, unsigned long name, u32 flags);
+void target_put(struct target *t);
+/** Is its mount read-only? */
+bool target_read_only(const struct target *t);
+#endif

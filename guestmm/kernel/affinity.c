@@ -1,0 +1,104 @@
+/*
+ * On which CPUs a task may run.
+ *
+ * A task that may not run where it is goes to sleep, and a thread of the kernel wakes it on another CPU: while
+ * it sleeps nobody uses its stack (I6 of sched.c). It does so on its way to user mode, where it holds no
+ * lock.
+ *
+ * Locks: migrate_lock for the list of those tasks; nothing is taken inside it.
+ */
+#include "kernel/sched_internal.h"
+#include "lib/errno.h"
+
+static LIST_HEAD(migrating_tasks); /* migrate_lock */
+static spinlock_t migrate_lock = SPINLOCK_INIT;
+static struct wait_queue migrate_wq = WAIT_QUEUE_INIT(migrate_wq);
+
+/* The task sleeps: from now on it belongs to an allowed CPU's queue. False: it does not sleep yet. */
+static bool move_sleeping(struct task *t)
+{
+	unsigned long flags = arch_irq_save();
+	struct rq *rq = task_rq_lock(t);
+	bool asleep = t->state == TASK_SLEEPING && !t->on_rq && rq->curr != t;
+
+	if (asleep)
+		WRITE_ONCE(t->ti->cpu, sched_pick_cpu(t->cpus));
+	rq_unlock(rq);
+	arch_irq_restore(flags);
+	return asleep;
+}
+
+static int migration_thread(void *arg)
+{
+	for (;;) {
+		unsigned long flags;
+		struct task *t;
+
+		wait_event(&migrate_wq, !list_empty(&migrating_tasks));
+		/* Only we take tasks off, so the first one stays until we do. */
+		t = list_first_entry(&migrating_tasks, struct task, migrate);
+		while (!move_sleeping(t))
+			sched_yield();
+		flags = spin_lock_irqsave(&migrate_lock);
+		list_del(&t->migrate);
+		t->migrating = false;
+		spin_unlock_irqrestore(&migrate_lock, flags);
+		wake_up_task(t);
+	}
+	return 0;
+}
+
+int sched_migration_init(void)
+{
+	static struct mutex lock = MUTEX_INIT(lock);
+	static bool running;
+	int err = 0;
+
+	mutex_lock(&lock);
+	if (!running) {
+		err = kthread_run(migration_thread, NULL, "migration");
+		running = !err;
+	}
+	mutex_unlock(&lock);
+	return err;
+}
+
+void sched_migrate_self(void)
+{
+	struct task *t = current;
+
+	atomic_and(&t->ti->flags, ~TIF_MIGRATE);
+	while (!(READ_ONCE(t->cpus) >> cpu_id() & 1)) {
+		unsigned long flags;
+
+		WRITE_ONCE(t->state, TASK_SLEEPING);
+		flags = spin_lock_irqsave(&migrate_lock);
+		if (!t->migrating) {
+			t->migrating = true;
+			list_add_tail(&t->migrate, &migrating_tasks);
+		}
+		spin_unlock_irqrestore(&migrate_lock, flags);
+		wake_up(&migrate_wq);
+		schedule(); /* a signal may wake us where we are: again */
+	}
+}
+
+void sched_set_cpus(struct task *t, u32 cpus)
+{
+	unsigned long flags = arch_irq_save();
+	struct rq *rq = task_rq_lock(t);
+
+	t->cpus = cpus;
+	atomic_or(&t->ti->flags, TIF_MIGRATE);
+	kick_running(rq, t);
+	rq_unlock(rq);
+	arch_irq_restore(flags);
+}
+
+void sched_fork(struct task *t)
+{
+	t->nice = current->nice;
+	t->cpus = READ_ONCE(current->cpus);
+	if (!(t->cpus >> t->ti->cpu & 1))
+		t->ti->cpu = sched_pick_cpu(t->cpus); /* nobody else knows it yet (I6) */
+}

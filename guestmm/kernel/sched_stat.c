@@ -1,0 +1,70 @@
+/*
+ * How long tasks and CPUs have run. Time in the kernel is estimated from samples (take_sample() in sched.c),
+ * as Linux does without exact accounting: nothing is paid on the way in and out of the kernel.
+ *
+ * Locks: rq->lock of the CPU that is asked about.
+ */
+#include "kernel/sched_internal.h"
+#include "kernel/console.h"
+
+static u64 kernel_part(u64 ns, u64 in_kernel, u64 in_user)
+{
+	return in_kernel ? ns / (in_kernel + in_user) * in_kernel : 0;
+}
+
+u64 task_run_ns(const struct task *t)
+{
+	u64 ns = READ_ONCE(t->run_ns);
+
+	return t == current ? ns + ktime_ns() - READ_ONCE(t->run_since) : ns;
+}
+
+u64 task_system_ns(const struct task *t, u64 run_ns)
+{
+	return kernel_part(run_ns, READ_ONCE(t->samples[0]), READ_ONCE(t->samples[1]));
+}
+
+bool sched_gets_on(unsigned int cpu)
+{
+	const struct task *curr = READ_ONCE(runqueues[cpu].curr);
+
+	return curr && curr != runqueues[cpu].idle && !READ_ONCE(curr->memstall);
+}
+
+void sched_totals(struct sched_totals *t, int cpu)
+{
+	u64 now = ktime_ns(), in_kernel;
+
+	*t = (struct sched_totals){.nr_running = sched_nr_running(),
+				   .last_pid = task_last_pid(),
+				   .nr_forks = task_last_pid()};
+	for (int i = 0; i < MMVM_MAX_CPUS; i++) {
+		struct rq *rq = &runqueues[i];
+		unsigned long flags;
+
+		if (!READ_ONCE(rq->curr) || (cpu >= 0 && cpu != i))
+			continue;
+		flags = arch_irq_save();
+		rq_lock(rq);
+		for (int kind = 0; kind < NR_CPU_TIMES; kind++)
+			t->ns[kind] += rq->ran_ns[kind];
+		t->ns[rq->curr->kind] += now - min(now, rq->curr->run_since);
+		t->samples[0] += rq->samples[0];
+		t->samples[1] += rq->samples[1];
+		t->nr_switches += rq->nr_switches;
+		rq_unlock(rq);
+		arch_irq_restore(flags);
+	}
+	/* What programs spent in the kernel is the system's. */
+	in_kernel = kernel_part(t->ns[CPU_USER], t->samples[0], t->samples[1]);
+	t->ns[CPU_USER] -= in_kernel;
+	t->ns[CPU_KERNEL] += in_kernel;
+}
+
+void sched_describe_cpu(unsigned int cpu)
+{
+	const struct task *t = runqueues[cpu].curr;
+
+	console_printf("\nCPU %u was running %s[%d], %u wait for it\n", cpu, t->comm, t->pid,
+		       runqueues[cpu].nr);
+}
