@@ -70,10 +70,12 @@ static struct page *free_head(const struct zone *z, pfn_t pfn)
 		pfn_t at = ALIGN_DOWN(pfn, 1ul << order);
 		struct page *page = pfn_to_page(at);
 
-		if (!pfn_valid(at) || page_zone(page) != z)
+		if (!pfn_valid(at))
 			return NULL;
+		/* Only heads know their zone: nobody has written the tails of a block of boot. */
 		if (page->type == PAGE_BUDDY && page->order >= order)
-			return at + (1ul << page->order) > pfn ? page : NULL;
+			return page_zone(page) == z && at + (1ul << page->order) > pfn ? page
+										       : NULL;
 	}
 	return NULL;
 }
@@ -170,6 +172,18 @@ static int move_out(struct contig *c)
 	return err;
 }
 
+/* The zone that spans all of it, or NULL. */
+static struct zone *zone_of_range(pfn_t start, pfn_t end)
+{
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		struct zone *z = zone_table[i];
+
+		if (start >= z->start_pfn && end <= z->start_pfn + z->spanned)
+			return z;
+	}
+	return NULL;
+}
+
 int alloc_contig_range(pfn_t start, pfn_t end)
 {
 	struct contig c = {.start = start, .end = end};
@@ -179,8 +193,8 @@ int alloc_contig_range(pfn_t start, pfn_t end)
 
 	if (start >= end || !pfn_valid(start) || !pfn_valid(end - 1))
 		return -EINVAL;
-	z = page_zone(pfn_to_page(start));
-	if (page_zone(pfn_to_page(end - 1)) != z)
+	z = zone_of_range(start, end);
+	if (!z)
 		return -EINVAL;
 	c.ours = kcalloc(DIV_ROUND_UP(nr, 8), 1, GFP_KERNEL);
 	if (!c.ours)
@@ -225,7 +239,8 @@ static bool could_be_taken(const struct zone *z, pfn_t pfn)
 {
 	const struct page *page = pfn_to_page(pfn);
 
-	if (!pfn_valid(pfn) || page_zone(page) != z || page_in_cma(z, page))
+	if (!pfn_valid(pfn) || page->type == PAGE_INVALID || page_zone(page) != z ||
+	    page_in_cma(z, page))
 		return false;
 	return page->type == PAGE_BUDDY || page->type == PAGE_PCP || page_is_movable(page);
 }

@@ -225,6 +225,7 @@ static int migrate_driver_page(struct folio *dst, struct folio *src, enum migrat
 	} else {
 		page_clear_movable(&src->page);
 		ClearPageIsolated(&src->page);
+		count_vm_event(PGMIGRATE_SUCCESS);
 	}
 	folio_unlock(dst);
 	folio_unlock(src);
@@ -252,6 +253,9 @@ static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_
 	err = folio_mapped(src) && !try_to_migrate(&src->page) ? -EAGAIN : 0;
 	if (!err)
 		err = move_to_new_folio(dst, src);
+	/* Whoever finds the page in its new frame finds it counted: he may run as soon as it is unlocked. */
+	if (!err)
+		count_vm_event(PGMIGRATE_SUCCESS);
 	remove_migration_ptes(&src->page, err ? &src->page : &dst->page);
 	ClearPageMigrating(&src->page);
 	ClearPageMigrating(&dst->page);
@@ -330,10 +334,7 @@ int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn pu
 			if (err == -ENOMEM)
 				break;
 			retry += err == -EAGAIN;
-			if (!err) {
-				succeeded++;
-				count_vm_event(PGMIGRATE_SUCCESS);
-			}
+			succeeded += !err;
 			if (err == -EAGAIN)
 				continue;
 			/* Moved, or freed while we had it. A driver's is on no list of reclaim. */
