@@ -276,6 +276,24 @@ enum mmvm_arg_kind {
 
 /* area: sharing */
 #define MMVM_SYSCALLS_SHARING(X) \
+	X(41, socket, sys_socket, NUM, FLAGS, NUM) \
+	X(42, connect, sys_connect, FD, IN, COUNT) \
+	X(43, accept, sys_accept, FD, OUT, INOUT) \
+	X(44, sendto, sys_sendto, FD, IN, LEN, FLAGS, IN, COUNT) \
+	X(45, recvfrom, sys_recvfrom, FD, OUT, LEN, FLAGS, OUT, INOUT) \
+	X(46, sendmsg, sys_sendmsg, FD, IN, FLAGS) \
+	X(47, recvmsg, sys_recvmsg, FD, INOUT, FLAGS) \
+	X(48, shutdown, sys_shutdown, FD, NUM) \
+	X(49, bind, sys_bind, FD, IN, COUNT) \
+	X(50, listen, sys_listen, FD, COUNT) \
+	X(51, getsockname, sys_getsockname, FD, OUT, INOUT) \
+	X(52, getpeername, sys_getpeername, FD, OUT, INOUT) \
+	X(53, socketpair, sys_socketpair, NUM, FLAGS, NUM, OUT) \
+	X(54, setsockopt, sys_setsockopt, FD, NUM, NUM, IN, COUNT) \
+	X(55, getsockopt, sys_getsockopt, FD, NUM, NUM, OUT, INOUT) \
+	X(288, accept4, sys_accept4, FD, OUT, INOUT, FLAGS) \
+	X(299, recvmmsg, sys_recvmmsg, FD, INOUT, COUNT, FLAGS, TIME) \
+	X(307, sendmmsg, sys_sendmmsg, FD, INOUT, COUNT, FLAGS) \
 	X(29, shmget, sys_shmget, NUM, LEN, FLAGS) \
 	X(30, shmat, sys_shmat, NUM, ADDR, FLAGS) \
 	X(31, shmctl, sys_shmctl, NUM, NUM, INOUT) \
