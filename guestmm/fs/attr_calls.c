@@ -18,7 +18,7 @@ static void target_stat(const struct target *t, struct vfs_stat *st)
 		return;
 	}
 	*st = (struct vfs_stat){
-		.mode = S_IFIFO | 0600,
+		.mode = !strncmp(t->file->label, "socket:", 7) ? S_IFSOCK | 0777 : S_IFIFO | 0600,
 		.nlink = 1,
 		.ino = (unsigned long)t->file->private >> 6 & 0xffffff,
 		.dev = 13,

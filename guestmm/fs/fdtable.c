@@ -213,6 +213,16 @@ struct file *files_lookup(struct files *files, u32 fd)
 	return f;
 }
 
+bool files_cloexec(struct files *files, u32 fd)
+{
+	bool on;
+
+	spin_lock(&files->lock);
+	on = fd < files->used && files->fd[fd] && files->cloexec[fd / 64] >> fd % 64 & 1;
+	spin_unlock(&files->lock);
+	return on;
+}
+
 u32 files_end(struct files *files)
 {
 	return READ_ONCE(files->used);

@@ -8,6 +8,7 @@
  * Locks: pos_lock, outside everything that a file's operations take.
  */
 #include "fs/file.h"
+#include "fs/iovec.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/tty.h"
@@ -16,8 +17,7 @@
 #include "mm/slab/slab.h"
 #include "mm/phys/alloc.h"
 
-#define MAX_RW_COUNT 0x7ffff000ul
-#define MAX_IOV	     1024u
+#define MAX_IOV IOV_MAX
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
@@ -215,10 +215,6 @@ long sys_pwrite64(struct pt_regs *r)
 
 /* ---- several buffers -------------------------------------------------------------------------- */
 
-struct iovec {
-	u64 base, len;
-};
-
 /* All lengths are looked at before the first byte moves. Their sum, or -errno. */
 static long check_vector(unsigned long vec, unsigned long n)
 {
@@ -244,8 +240,11 @@ static long transfer_vector(struct file *f, unsigned long vec, unsigned long n, 
 			    transfer_fn fn)
 {
 	size_t total = 0;
-	long ret = check_vector(vec, n);
+	long ret;
 
+	if (unlikely(f->ops->vector))
+		return f->ops->vector(f, vec, n, fn == f->ops->write);
+	ret = check_vector(vec, n);
 	if (ret > 0)
 		ret = check_end(f, *pos, ret);
 	for (unsigned long i = 0; !ret && i < n && total < MAX_RW_COUNT; i++) {
@@ -423,7 +422,7 @@ const char *file_name(struct file *f, char *buf, size_t size)
 	}
 	if (!f->label[0])
 		return "";
-	ksnprintf(buf, size, "%s (deleted)", f->label);
+	ksnprintf(buf, size, f->inode ? "%s (deleted)" : "%s", f->label);
 	return buf;
 }
 

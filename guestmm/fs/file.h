@@ -40,12 +40,16 @@ struct file_ops {
 	long (*write)(struct file *f, unsigned long buf, size_t len, u64 *pos);
 	/** The same from kernel memory, for sendfile(2). NULL: -EINVAL if it has no mapping. */
 	long (*write_kernel)(struct file *f, const void *buf, size_t len);
+	/** All buffers of a readv(2) or writev(2) at once, where they make one message. NULL: one by one. */
+	long (*vector)(struct file *f, unsigned long vec, u64 n, bool write);
 	long (*llseek)(struct file *f, s64 offset, int whence);		    /* NULL: -ESPIPE */
 	int (*iterate)(struct file *f, struct dir_context *ctx);	    /* NULL: -ENOTDIR */
 	long (*ioctl)(struct file *f, unsigned int cmd, unsigned long arg); /* NULL: -ENOTTY */
 	/** POLL* that hold now; `wq`, if not NULL, gets the queue that is woken when it changes. NULL:
 	 * always readable and writable. */
 	u32 (*poll)(struct file *f, struct wait_queue **wq);
+	/** Its own lines of /proc/PID/fdinfo/N. NULL: none. */
+	void (*show_fdinfo)(struct report *r, struct file *f);
 	int (*fsync)(struct file *f, u64 start, u64 end, bool datasync); /* NULL: -EINVAL */
 	int (*open)(struct file *f); /* of regular files and directories. NULL: nothing to do */
 	void (*release)(struct file *f);
@@ -93,6 +97,8 @@ unsigned int fd_end(void);
 struct file *files_lookup(struct files *files, u32 fd);
 /** Highest descriptor in use + 1. */
 u32 files_end(struct files *files);
+/** Is there a file that execve(2) closes? */
+bool files_cloexec(struct files *files, u32 fd);
 /** A new program: close what is marked so. */
 void files_exec(struct files *files);
 

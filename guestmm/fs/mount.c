@@ -21,7 +21,8 @@ static LIST_HEAD(super_blocks); /* mount_mutex */
 static LIST_HEAD(fs_types);	/* boot */
 static struct mutex mount_mutex = MUTEX_INIT(mount_mutex);
 static struct mount *root;
-static u64 next_dev = 20; /* st_dev of file systems without a device: major 0 */
+static u64 next_dev = 20;     /* st_dev of file systems without a device: major 0 */
+static int next_mount_id = 1; /* mount_mutex */
 
 void register_filesystem(struct fs_type *type)
 {
@@ -243,6 +244,7 @@ static int make_mount(struct fs_type *type, const char *source, u32 flags, const
 	m->refs = 1;
 	m->read_only = sb->read_only;
 	m->flags = flags & MNT_FLAGS;
+	m->id = next_mount_id++;
 	strscpy(m->source, source, sizeof(m->source));
 	list_add_tail(&sb->list, &super_blocks);
 	*result = m;
@@ -498,6 +500,34 @@ void report_mounts(struct report *r)
 		if (m->sb->ops->show_options)
 			m->sb->ops->show_options(r, m->sb);
 		report_printf(r, " 0 0\n");
+	}
+	mutex_unlock(&mount_mutex);
+	free_pages((unsigned long)buf, 0);
+}
+
+void report_mountinfo(struct report *r)
+{
+	char *buf = (char *)__get_free_pages(GFP_KERNEL, 0);
+	struct mount *m;
+
+	if (!buf)
+		return;
+	mutex_lock(&mount_mutex);
+	list_for_each_entry (m, &mounts, list) {
+		struct path p = {m, m->root};
+		const char *name = path_name(&p, buf, PAGE_SIZE);
+
+		/* Each mount shows its file system from the root on: there are no bind mounts. */
+		report_printf(r, "%d %d %u:%u / %s ", m->id, m->parent ? m->parent->id : m->id,
+			      (u32)(m->sb->dev >> 8 & 0xfff),
+			      (u32)(m->sb->dev & 0xff) | (u32)(m->sb->dev >> 12 & 0xfff00),
+			      name ? name : "?");
+		report_mount_flags(r, m);
+		report_printf(r, " - %s %s %s", m->sb->type->name, m->source,
+			      m->sb->read_only ? "ro" : "rw");
+		if (m->sb->ops->show_options)
+			m->sb->ops->show_options(r, m->sb);
+		report_printf(r, "\n");
 	}
 	mutex_unlock(&mount_mutex);
 	free_pages((unsigned long)buf, 0);

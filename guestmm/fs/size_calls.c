@@ -212,3 +212,18 @@ long sys_fadvise64(struct pt_regs *r)
 	file_put(f);
 	return ret;
 }
+
+long sys_readahead(struct pt_regs *r)
+{
+	struct file *f = fd_get(r->rdi);
+	long ret = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (!file_can_read(f) || f->flags & O_PATH)
+		ret = -EBADF;
+	else if (f->inode && S_ISREG(f->inode->mode))
+		ret = do_fadvise(f, r->rsi, r->rdx, FADV_WILLNEED);
+	file_put(f);
+	return ret;
+}

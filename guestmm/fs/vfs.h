@@ -139,6 +139,7 @@ struct mount {
 	struct list_head list; /* dcache_lock: all mounts */
 	s32 refs;	       /* dcache_lock: paths in use, child mounts, being mounted */
 	bool read_only;
+	int id;	   /* C: as /proc/PID/mountinfo names it */
 	u32 flags; /* dcache_lock to change: MS_* of MNT_FLAGS */
 	char source[32];
 };
@@ -291,6 +292,7 @@ int vfs_mount_root(const char *type, const char *source, u32 flags);
 /** Write what a file system has in memory (syncfs). */
 int sync_filesystem(struct super_block *sb);
 void report_mounts(struct report *r);	   /* as /proc/mounts */
+void report_mountinfo(struct report *r);   /* as /proc/PID/mountinfo */
 void report_filesystems(struct report *r); /* as /proc/filesystems */
 /** The disk that a block special file's path names, or "vda". 0, -ENOENT, -ENOTBLK, -ENXIO... */
 int bdev_lookup(const char *path, struct block_device **bdev);

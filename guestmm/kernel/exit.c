@@ -80,6 +80,7 @@ static void __noreturn thread_exit(void)
 		struct files *files = p->files;
 		struct fs_struct *fs = p->fs;
 
+		sem_exit(p);
 		/* Others look at them under the lock. */
 		flags = spin_lock_irqsave(&task_list_lock);
 		p->files = NULL;
@@ -87,6 +88,7 @@ static void __noreturn thread_exit(void)
 		spin_unlock_irqrestore(&task_list_lock, flags);
 		files_put(files);
 		fs_put(fs);
+		task_close_files(); /* what closed sockets had in their queues */
 	}
 	task_exit();
 }

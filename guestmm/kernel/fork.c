@@ -17,6 +17,7 @@
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
 #include "kernel/cgroup.h"
+#include "kernel/pid.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -29,11 +30,12 @@ struct clone_args {
 	int exit_signal;
 	unsigned long stack; /* 0: the parent's */
 	unsigned long parent_tid, child_tid, tls;
+	unsigned long pidfd; /* CLONE_PIDFD: where its number is written */
 };
 
-#define CLONE_SUPPORTED                                                                   \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | \
-	 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |              \
+#define CLONE_SUPPORTED                                                                     \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_VFORK |    \
+	 CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | \
 	 CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO)
 
 /* Parents in vfork. */
@@ -68,12 +70,21 @@ static int child_start(void *arg)
 	arch_return_to_user(task_user_regs(t));
 }
 
+int sysctl_threads_max;
+
 /* As Linux: no more threads than an eighth of memory has room for their stacks. */
-static bool too_many_tasks(void)
+int threads_max(void)
 {
 	unsigned long most = totalram_pages() / (8 * THREAD_SIZE / PAGE_SIZE);
 
-	return (unsigned long)READ_ONCE(nr_tasks) >= max(most, 20ul);
+	return READ_ONCE(sysctl_threads_max) ?: (int)max(most, (unsigned long)THREADS_MAX_LEAST);
+}
+
+static bool too_many_tasks(void)
+{
+	int nr = READ_ONCE(nr_tasks);
+
+	return nr >= threads_max() || nr >= READ_ONCE(sysctl_pid_max) - 1;
 }
 
 static int check_flags(const struct clone_args *a)
@@ -83,6 +94,9 @@ static int check_flags(const struct clone_args *a)
 	if (f & ~CLONE_SUPPORTED)
 		return -EINVAL;
 	if ((f & CLONE_THREAD && !(f & CLONE_SIGHAND)) || (f & CLONE_SIGHAND && !(f & CLONE_VM)))
+		return -EINVAL;
+	/* A process, not a thread; and CLONE_DETACHED is kept for what it may mean later. */
+	if (f & CLONE_PIDFD && f & (CLONE_DETACHED | CLONE_THREAD))
 		return -EINVAL;
 	if (f & CLONE_SETTLS && a->tls >= TASK_SIZE)
 		return -EPERM;
@@ -176,8 +190,10 @@ static bool publish(struct task *t, struct mm_struct *mm, const struct clone_arg
 static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 {
 	struct process *me = current_process(), *vfork_child = NULL;
+	struct file *pidfd_held = NULL;
 	struct mm_struct *mm;
 	unsigned long flags;
+	int pidfd = -1;
 	struct task *t;
 	u32 tid;
 	bool ok;
@@ -209,6 +225,11 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		if (!mm)
 			goto free_process;
 	}
+	if (a->flags & CLONE_PIDFD) {
+		ret = pidfd = pidfd_begin(a->pidfd, &pidfd_held);
+		if (pidfd < 0)
+			goto free_mm;
+	}
 	if (a->flags & CLONE_PARENT_SETTID)
 		copy_to_user(a->parent_tid, &tid, sizeof(tid)); /* as Linux: failure is ignored */
 	if (a->flags & CLONE_VFORK && t->proc != me) {
@@ -217,11 +238,15 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 	}
 	flags = spin_lock_irqsave(&task_list_lock);
 	ok = publish(t, mm, a);
+	if (ok && pidfd_held)
+		pidfd_name(pidfd_held, t->proc);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	if (!ok) {
 		ret = -EINTR; /* nobody will see it */
-		goto free_mm;
+		goto close_pidfd;
 	}
+	if (pidfd_held)
+		pidfd_end(pidfd_held, -1);
 	trace_point(FORK, tid, .mm = trace_mm_id(mm));
 	if (t->proc != me)
 		cgroup_post_fork(t->proc, mm);
@@ -231,9 +256,12 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		process_put(vfork_child);
 	}
 	return tid;
-free_mm:
+close_pidfd:
 	if (vfork_child)
 		process_put(vfork_child);
+	if (pidfd_held)
+		pidfd_end(pidfd_held, pidfd);
+free_mm:
 	mmput(mm);
 free_process:
 	if (t->proc != me) {
@@ -270,8 +298,11 @@ static long clone_call(struct pt_regs *r)
 		.parent_tid = r->rdx,
 		.child_tid = r->r10,
 		.tls = r->r8,
+		.pidfd = r->rdx, /* the same place as parent_tid: one of the two */
 	};
 
+	if (a.flags & CLONE_PIDFD && a.flags & CLONE_PARENT_SETTID)
+		return -EINVAL;
 	return do_clone(r, &a);
 }
 
@@ -325,6 +356,7 @@ static long clone3_call(struct pt_regs *r)
 		.parent_tid = in.parent_tid,
 		.child_tid = in.child_tid,
 		.tls = in.tls,
+		.pidfd = in.pidfd,
 	};
 	return do_clone(r, &a);
 }

@@ -8,6 +8,7 @@
 #include "lib/types.h"
 
 struct cred;
+struct file;
 struct files;
 struct fs_struct;
 struct process;
@@ -52,4 +53,17 @@ void tty_session_ends(struct process *p);
 /** The process of pidfd `fd`, with a reference, or NULL: `fd` is not a pidfd. Sets *nonblock when the
  * descriptor has O_NONBLOCK. */
 struct process *pidfd_get_process(unsigned int fd, bool *nonblock);
+
+/* ---- clone(2) with CLONE_PIDFD: fs/event/pidfd.c ---- */
+/** A new descriptor that names nobody until pidfd_name(); its number is written to `user`. *held: its
+ * file, with a reference. The number, or -errno. May sleep. */
+int pidfd_begin(unsigned long user, struct file **held);
+/** It names this process from now on. Any context. */
+void pidfd_name(struct file *held, struct process *p);
+/** Drop the reference; close the descriptor as well unless it is below 0. May sleep. */
+void pidfd_end(struct file *held, int fd);
+
+/* ---- System V semaphores: fs/ipc/sem.c ---- */
+/** The process ends: do what semop(2) was told to undo. May sleep. */
+void sem_exit(struct process *p);
 #endif

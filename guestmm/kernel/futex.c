@@ -23,12 +23,14 @@
 #include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
+#include "mm/kvirt/vmalloc.h"
 #include "mm/virt/vma.h"
 
 #define FUTEX_WAIT	  0
 #define FUTEX_WAKE	  1
 #define FUTEX_REQUEUE	  3
 #define FUTEX_CMP_REQUEUE 4
+#define FUTEX_WAKE_OP	  5
 #define FUTEX_WAIT_BITSET 9
 #define FUTEX_WAKE_BITSET 10
 #define FUTEX_PRIVATE	  128
@@ -58,7 +60,7 @@ struct waiter {
 	struct futex_key key;
 	u32 bitset;
 	bool woken; /* bucket lock */
-	struct wait_queue wq;
+	struct wait_queue *wq;
 };
 
 /* 0, -EINVAL, or -EFAULT: no word is there. What only this process knows (`private`) is not looked at. */
@@ -112,7 +114,7 @@ static void wake_one(struct waiter *w)
 {
 	list_del(&w->node);
 	w->woken = true;
-	wake_up(&w->wq); /* before it may leave (I1) */
+	wake_up(w->wq); /* before it may leave (I1) */
 }
 
 static long wake_bitset(struct futex_key key, u32 n, u32 bitset)
@@ -162,23 +164,53 @@ static bool leave(struct waiter *w)
 	}
 }
 
-static long do_wait(unsigned long addr, struct futex_key key, u32 expected, u64 until, u32 bitset)
+/* A word that is waited for. */
+struct word {
+	struct waiter w;
+	unsigned long addr;
+	u32 expected;
+};
+
+static void enter(struct waiter *w, struct wait_queue *wq)
 {
-	struct waiter w = {.key = key, .bitset = bitset};
-	long ret = 0;
+	w->wq = wq;
+	w->bucket = find_bucket(&w->key);
+	lock_bucket(w->bucket);
+	list_add_tail(&w->node, &w->bucket->waiters);
+	spin_unlock(&w->bucket->lock);
+}
+
+static long look(const struct word *word)
+{
 	u32 now;
 
-	wait_queue_init(&w.wq);
-	w.bucket = find_bucket(&key);
-	lock_bucket(w.bucket);
-	list_add_tail(&w.node, &w.bucket->waiters);
-	spin_unlock(&w.bucket->lock);
+	if (copy_from_user(&now, word->addr, sizeof(now)))
+		return -EFAULT;
+	return now == word->expected ? 0 : -EAGAIN;
+}
 
-	if (copy_from_user(&now, addr, sizeof(now)))
-		ret = -EFAULT;
-	else if (now != expected)
-		ret = -EAGAIN;
-	while (!ret && !READ_ONCE(w.woken)) {
+static bool any_woken(const struct word *word, u32 n)
+{
+	for (u32 i = 0; i < n; i++) {
+		if (READ_ONCE(word[i].w.woken))
+			return true;
+	}
+	return false;
+}
+
+/* Wait for one of n words to be woken. Its index, or -errno: none was. */
+static long do_wait(struct word *word, u32 n, u64 until)
+{
+	struct wait_queue wq;
+	long ret = 0, which = -1;
+	u32 i;
+
+	wait_queue_init(&wq);
+	for (i = 0; i < n; i++)
+		enter(&word[i].w, &wq);
+	for (i = 0; !ret && i < n; i++)
+		ret = look(&word[i]);
+	while (!ret && !any_woken(word, n)) {
 		struct wait_entry we;
 		u64 ns = ktime_ns();
 
@@ -186,8 +218,8 @@ static long do_wait(unsigned long addr, struct futex_key key, u32 expected, u64 
 			ret = -ETIMEDOUT;
 			break;
 		}
-		prepare_to_wait(&w.wq, &we);
-		if (READ_ONCE(w.woken))
+		prepare_to_wait(&wq, &we);
+		if (any_woken(word, n))
 			ret = 0;
 		else if (signal_pending())
 			ret = -ERESTARTSYS;
@@ -195,10 +227,14 @@ static long do_wait(unsigned long addr, struct futex_key key, u32 expected, u64 
 			schedule();
 		else
 			schedule_timeout(until - ns);
-		finish_wait(&w.wq, &we);
+		finish_wait(&wq, &we);
 	}
-	if (leave(&w))
-		return 0;
+	for (i = 0; i < n; i++) {
+		if (leave(&word[i].w))
+			which = i;
+	}
+	if (which >= 0)
+		return which;
 	/* A time-out is relative to the first call: it does not start again. */
 	return ret == -ERESTARTSYS && until != ~0ull ? -EINTR : ret;
 }
@@ -238,6 +274,84 @@ static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key t
 	return woken + moved;
 }
 
+/* ---- change a word, and wake two ---- */
+
+/* 12 bits with a sign. */
+static s32 signed12(u32 v)
+{
+	return (s32)(v << 20) >> 20;
+}
+
+/* FUTEX_OP_*: what the word becomes. False: no such operation. */
+static bool apply(u32 op, u32 old, s32 arg, u32 *new)
+{
+	switch (op) {
+	case 0:
+		*new = arg;
+		return true;
+	case 1:
+		*new = old + (u32)arg;
+		return true;
+	case 2:
+		*new = old | (u32)arg;
+		return true;
+	case 3:
+		*new = old & ~(u32)arg;
+		return true;
+	case 4:
+		*new = old ^ (u32)arg;
+		return true;
+	}
+	return false;
+}
+
+/* FUTEX_OP_CMP_*: 0, 1, or -ENOSYS. */
+static int compare(u32 cmp, s32 old, s32 arg)
+{
+	switch (cmp) {
+	case 0:
+		return old == arg;
+	case 1:
+		return old != arg;
+	case 2:
+		return old < arg;
+	case 3:
+		return old <= arg;
+	case 4:
+		return old > arg;
+	case 5:
+		return old >= arg;
+	}
+	return -ENOSYS;
+}
+
+/* FUTEX_WAKE_OP: change the word at addr2 as one step, wake n1 of the first, and if its old value is as
+ * wanted n2 of the second. Woken in all, or -errno. */
+static long wake_op(struct futex_key first, u32 n1, struct futex_key second, u32 n2,
+		    unsigned long addr2, u32 what)
+{
+	u32 op = what >> 28 & 7, cmp = what >> 24 & 15, old, new, seen;
+	s32 arg = signed12(what >> 12 & 0xfff);
+	long woken;
+	int also;
+
+	if (what >> 31)
+		arg = (s32)(1u << (arg & 31));
+	do {
+		if (copy_from_user(&old, addr2, sizeof(old)))
+			return -EFAULT;
+		if (!apply(op, old, arg, &new))
+			return -ENOSYS;
+		if (cmpxchg_user(addr2, old, new, &seen))
+			return -EFAULT;
+	} while (seen != old);
+	also = compare(cmp, (s32)old, signed12(what & 0xfff));
+	if (also < 0)
+		return also;
+	woken = wake_bitset(first, n1, ~0u);
+	return also ? woken + wake_bitset(second, n2, ~0u) : woken;
+}
+
 static int deadline(unsigned long uaddr, bool absolute, bool realtime, u64 *until)
 {
 	u64 ns;
@@ -265,6 +379,7 @@ long sys_futex(struct pt_regs *r)
 	u32 val = r->rdx, val3 = r->r9, now;
 	bool private = op & FUTEX_PRIVATE;
 	struct futex_key key, to;
+	struct word word;
 	u64 until;
 	int err = find_key(current->mm, addr, private, &key);
 
@@ -278,7 +393,11 @@ long sys_futex(struct pt_regs *r)
 		if (!val3)
 			return -EINVAL;
 		err = deadline(r->r10, cmd == FUTEX_WAIT_BITSET, op & FUTEX_CLOCK_REAL, &until);
-		return err ? err : do_wait(addr, key, val, until, val3);
+		if (err)
+			return err;
+		word = (struct word){
+			.w = {.key = key, .bitset = val3}, .addr = addr, .expected = val};
+		return do_wait(&word, 1, until);
 	case FUTEX_WAKE:
 		return wake_bitset(key, val, ~0u);
 	case FUTEX_WAKE_BITSET:
@@ -297,9 +416,74 @@ long sys_futex(struct pt_regs *r)
 		if (now != val3)
 			return -EAGAIN;
 		return requeue(key, val, r->r10, to);
+	case FUTEX_WAKE_OP:
+		err = find_key(current->mm, r->r8, private, &to);
+		return err ? err : wake_op(key, val, to, r->r10, r->r8, val3);
 	default:
-		return -ENOSYS;
+		return -ENOSYS; /* priority inheritance: there is one scheduling class */
 	}
+}
+
+/* ---- several words ---------------------------------------------------------------------------- */
+
+#define WAITV_MAX     128u
+#define FUTEX_32      2u
+#define CLOCK_REAL    0
+#define CLOCK_MONO    1
+#define WAITV_AT_ONCE 8u /* on the stack */
+
+struct futex_waitv {
+	u64 val, addr;
+	u32 flags, reserved;
+};
+
+static int get_word(struct word *word, unsigned long user)
+{
+	struct futex_waitv in;
+
+	if (copy_from_user(&in, user, sizeof(in)))
+		return -EFAULT;
+	if (in.flags & ~(FUTEX_32 | FUTEX_PRIVATE) || in.reserved || !(in.flags & FUTEX_32))
+		return -EINVAL;
+	*word = (struct word){.w = {.bitset = ~0u}, .addr = in.addr, .expected = in.val};
+	word->w.woken = in.flags & FUTEX_PRIVATE; /* until the key is there */
+	return 0;
+}
+
+long sys_futex_waitv(struct pt_regs *r)
+{
+	struct word small[WAITV_AT_ONCE], *word = small;
+	u32 n = r->rsi;
+	u64 until = TIME_FOREVER;
+	int clock = (int)r->r8;
+	long ret = 0;
+
+	if ((u32)r->rdx || !n || n > WAITV_MAX || !r->rdi)
+		return -EINVAL;
+	if (r->r10 && clock != CLOCK_REAL && clock != CLOCK_MONO)
+		return -EINVAL;
+	if (r->r10)
+		ret = deadline(r->r10, true, clock == CLOCK_REAL, &until);
+	if (ret)
+		return ret;
+	if (n > WAITV_AT_ONCE) {
+		word = vmalloc(n * sizeof(*word));
+		if (!word)
+			return -ENOMEM;
+	}
+	for (u32 i = 0; !ret && i < n; i++)
+		ret = get_word(&word[i], r->rdi + i * sizeof(struct futex_waitv));
+	for (u32 i = 0; !ret && i < n; i++) {
+		bool private = word[i].w.woken;
+
+		word[i].w.woken = false;
+		ret = find_key(current->mm, word[i].addr, private, &word[i].w.key);
+	}
+	if (!ret)
+		ret = do_wait(word, n, until);
+	if (word != small)
+		vfree(word);
+	return ret;
 }
 
 /* ---- robust lists ---------------------------------------------------------------------------- */

@@ -53,8 +53,10 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	wait_queue_init(&p->stop_wq);
 	wait_queue_init(&p->exit_wq);
 	strscpy(p->comm, comm, sizeof(p->comm));
-	if (parent)
+	if (parent) {
 		p->personality = parent->personality;
+		p->membarrier = parent->membarrier;
+	}
 	memcpy(p->limits, parent ? parent->limits : kernel_limits, sizeof(p->limits));
 	return p;
 }

@@ -91,12 +91,14 @@ struct process {
 	u64 dead_run_ns, dead_sys_ns; /* T: what threads that are gone have run; in the kernel */
 	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
 	u64 shown_user_ns,
-		shown_sys_ns;	  /* T: process_times() has said so much, and takes nothing back */
-	u64 itimer_at;		  /* T: ktime of the next SIGALRM, 0 = none */
-	u64 itimer_interval;	  /* T: 0 = once */
-	struct list_head itimer;  /* T: time_calls.c */
-	u32 personality;	  /* S: as personality(2) */
-	char comm[TASK_COMM_LEN]; /* S */
+		shown_sys_ns;	 /* T: process_times() has said so much, and takes nothing back */
+	u64 itimer_at;		 /* T: ktime of the next SIGALRM, 0 = none */
+	u64 itimer_interval;	 /* T: 0 = once */
+	struct list_head itimer; /* T: time_calls.c */
+	u32 personality;	 /* S: as personality(2) */
+	struct list_head sem_undos; /* sem_ids.lock: fs/ipc/sem.c; next NULL: none ever */
+	u32 membarrier;		    /* A: commands of membarrier(2) it has registered for */
+	char comm[TASK_COMM_LEN];   /* S */
 	struct siginfo_short info[NR_SIGNALS]; /* T: of pending signals; not initialised */
 };
 extern struct list_head process_list; /* T: also zombies */
@@ -153,6 +155,7 @@ int limit_file_size(u64 size);
 #define CLONE_FS	     0x200u
 #define CLONE_FILES	     0x400u
 #define CLONE_SIGHAND	     0x800u
+#define CLONE_PIDFD	     0x1000u
 #define CLONE_VFORK	     0x4000u
 #define CLONE_PARENT	     0x8000u
 #define CLONE_THREAD	     0x10000u
@@ -164,6 +167,10 @@ int limit_file_size(u64 size);
 #define CLONE_UNTRACED	     0x800000u
 #define CLONE_CHILD_SETTID   0x1000000u
 #define CLONE_IO	     0x80000000u
+#define THREADS_MAX_LEAST    20
+/** /proc/sys/kernel/threads-max; 0: as memory allows. */
+extern int sysctl_threads_max;
+int threads_max(void);
 /** The current thread leaves the address space it came with: vfork's parent may go on. */
 void vfork_release(void);
 

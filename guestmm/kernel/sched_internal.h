@@ -73,6 +73,4 @@ void sched_first_run(void);
 void tasks_init(void);
 /** Tasks whose stacks this CPU has left: the reaper frees them. Interrupts off. */
 void tasks_reap(struct list_head *dead);
-/** The number that the newest task has got. */
-int task_last_pid(void);
 #endif

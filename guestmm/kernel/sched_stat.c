@@ -6,6 +6,7 @@
  */
 #include "kernel/sched_internal.h"
 #include "kernel/console.h"
+#include "kernel/pid.h"
 
 static u64 kernel_part(u64 ns, u64 in_kernel, u64 in_user)
 {
@@ -36,8 +37,8 @@ void sched_totals(struct sched_totals *t, int cpu)
 	u64 now = ktime_ns(), in_kernel;
 
 	*t = (struct sched_totals){.nr_running = sched_nr_running(),
-				   .last_pid = task_last_pid(),
-				   .nr_forks = task_last_pid()};
+				   .last_pid = pid_last(),
+				   .nr_forks = pid_taken() + 1}; /* and the idle task */
 	for (int i = 0; i < MMVM_MAX_CPUS; i++) {
 		struct rq *rq = &runqueues[i];
 		unsigned long flags;

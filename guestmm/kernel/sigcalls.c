@@ -4,6 +4,7 @@
  */
 #include "kernel/cred.h"
 #include "kernel/process.h"
+#include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -77,9 +78,8 @@ static void signal_thread(struct task *t, int sig, const struct siginfo_short *i
 	wake_up_task(t);
 }
 
-static long do_tkill(int tgid, int tid, int sig)
+static long do_tkill(int tgid, int tid, int sig, struct siginfo_short info)
 {
-	struct siginfo_short info = info_from(SI_TKILL);
 	unsigned long flags;
 	struct process *p;
 	struct task *t;
@@ -103,16 +103,105 @@ static long do_tkill(int tgid, int tid, int sig)
 	return ret;
 }
 
+/* What the caller says about the signal: to others nobody pretends that the kernel, or kill(2), sent it. */
+static int get_info(unsigned long user, int tgid, struct siginfo_short *info)
+{
+	struct {
+		s32 signo, error, code, pad;
+		s32 pid, uid;
+		u64 value;
+	} in;
+
+	if (copy_from_user(&in, user, sizeof(in)))
+		return -EFAULT;
+	if ((in.code >= 0 || in.code == SI_TKILL) && tgid != current_process()->pid)
+		return -EPERM;
+	*info = (struct siginfo_short){in.code, in.pid, in.value};
+	return 0;
+}
+
+long sys_rt_sigqueueinfo(struct pt_regs *r)
+{
+	int pid = (int)r->rdi, sig = (int)r->rsi;
+	struct siginfo_short info;
+	unsigned long flags;
+	struct process *p;
+	int ret = get_info(r->rdx, pid, &info);
+
+	if (ret)
+		return ret;
+	if (sig < 0 || sig > NR_SIGNALS)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	p = find_process(pid);
+	ret = !p ? -ESRCH : may_signal(p, sig) ? 0 : -EPERM;
+	if (!ret && sig)
+		signal_process(p, sig, &info);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+long sys_rt_tgsigqueueinfo(struct pt_regs *r)
+{
+	struct siginfo_short info;
+	int ret = get_info(r->r10, (int)r->rdi, &info);
+
+	if (!ret && ((int)r->rdi <= 0 || (int)r->rsi <= 0))
+		ret = -EINVAL;
+	return ret ? ret : do_tkill((int)r->rdi, (int)r->rsi, (int)r->rdx, info);
+}
+
+/* One of the set, which are blocked, as a result instead of by a handler. */
+long sys_rt_sigtimedwait(struct pt_regs *r)
+{
+	u64 set, ns = 0, until = TIME_FOREVER;
+	struct siginfo_short info;
+	struct wait_entry we;
+	u8 out[128];
+	int sig;
+
+	if (r->r10 != SIGSET_SIZE)
+		return -EINVAL;
+	if (copy_from_user(&set, r->rdi, sizeof(set)))
+		return -EFAULT;
+	if (r->rdx) {
+		int err = get_user_time(r->rdx, false, &ns);
+
+		if (err)
+			return err;
+		until = deadline_after(ns);
+	}
+	set &= ~UNMASKABLE;
+	while (!(sig = signal_take(set, &info))) {
+		u64 now = ktime_ns();
+
+		if (now >= until)
+			return -EAGAIN;
+		if (signal_pending())
+			return -EINTR;
+		prepare_to_wait(&signalfd_wq, &we);
+		if (!(signals_waiting() & set) && !signal_pending()) {
+			if (until == TIME_FOREVER)
+				schedule();
+			else
+				schedule_timeout(until - now);
+		}
+		finish_wait(&signalfd_wq, &we);
+	}
+	siginfo_fill(out, sig, &info);
+	return r->rsi && copy_to_user(r->rsi, out, sizeof(out)) ? -EFAULT : sig;
+}
+
 long sys_tkill(struct pt_regs *r)
 {
-	return do_tkill(0, (int)r->rdi, (int)r->rsi);
+	return do_tkill(0, (int)r->rdi, (int)r->rsi, info_from(SI_TKILL));
 }
 
 long sys_tgkill(struct pt_regs *r)
 {
 	if ((int)r->rdi <= 0)
 		return -EINVAL;
-	return do_tkill((int)r->rdi, (int)r->rsi, (int)r->rdx);
+	return do_tkill((int)r->rdi, (int)r->rsi, (int)r->rdx, info_from(SI_TKILL));
 }
 
 /* T held: what became ignored is not pending any more. */

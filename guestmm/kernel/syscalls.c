@@ -80,7 +80,7 @@ long sys_arch_prctl(struct pt_regs *r)
 long sys_uname(struct pt_regs *r)
 {
 	static const char uts[6][65] = {GUESTMM_SYSNAME, GUESTMM_HOST,	  GUESTMM_RELEASE,
-					"#1 guestmm",	 GUESTMM_MACHINE, "(none)"};
+					GUESTMM_VERSION, GUESTMM_MACHINE, "(none)"};
 
 	return copy_to_user(r->rdi, uts, sizeof(uts)) ? -EFAULT : 0;
 }

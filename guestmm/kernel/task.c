@@ -10,6 +10,7 @@
 #include "kernel/sched_internal.h"
 #include "arch/tlb.h"
 #include "kernel/cred.h"
+#include "kernel/pid.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -19,7 +20,6 @@
 spinlock_t task_list_lock = SPINLOCK_INIT;
 struct list_head task_list = LIST_HEAD_INIT(task_list);
 int nr_tasks;
-static int next_pid = 2;     /* T */
 static bool first_pid_taken; /* the first process is 1; T */
 static struct kmem_cache *task_cache;
 static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
@@ -107,11 +107,18 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 		t->pid = 1;
 		first_pid_taken = true;
 	} else {
-		t->pid = next_pid++;
+		t->pid = pid_take();
 	}
-	list_add_tail(&t->tasks, &task_list);
-	nr_tasks++;
+	if (likely(t->pid)) {
+		list_add_tail(&t->tasks, &task_list);
+		nr_tasks++;
+	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (unlikely(!t->pid)) { /* no number is left */
+		vfree(t->ti);
+		kmem_cache_free(task_cache, t);
+		return NULL;
+	}
 	return t;
 }
 
@@ -194,11 +201,6 @@ void tasks_reap(struct list_head *dead)
 	list_splice_init(dead, dead_tasks.prev); /* at the end */
 	spin_unlock(&dead_lock);
 	wake_up(&reaper_wq);
-}
-
-int task_last_pid(void)
-{
-	return READ_ONCE(next_pid) - 1;
 }
 
 struct task *find_task(int pid)

@@ -67,6 +67,9 @@ static void put_number(struct sink *s, const struct spec *sp, u64 v, unsigned in
 	if (base == 16)
 		for (; v; v >>= 4)
 			end[-++n] = digits[v & 15];
+	else if (base == 8)
+		for (; v; v >>= 3)
+			end[-++n] = digits[v & 7];
 	else
 		for (; v; v /= 10)
 			end[-++n] = digits[v % 10];
@@ -196,6 +199,9 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			break;
 		case 'u':
 			put_number(&s, &sp, fetch_unsigned(&sp, &ap), 10, false, "");
+			break;
+		case 'o':
+			put_number(&s, &sp, fetch_unsigned(&sp, &ap), 8, false, "");
 			break;
 		case 'x':
 		case 'X':

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include "lib/types.h"
 
-/** As C's: returns the length that would have been written. Handles %d %i %u %x %X %p %s %c %% with
+/** As C's: returns the length that would have been written. Handles %d %i %u %o %x %X %p %s %c %% with
  * l, ll, z, width, precision, '-', '0', '*'. Named k* so that the host's libc does not clash. */
 int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int ksnprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);

@@ -56,8 +56,12 @@ enum mmvm_arg_kind {
 	X(150, munlock, sys_munlock, ADDR, LEN) \
 	X(151, mlockall, sys_mlockall, FLAGS) \
 	X(152, munlockall, sys_munlockall, NONE) \
+	X(310, process_vm_readv, sys_process_vm_readv, PID, IOV, COUNT, IOV, COUNT, FLAGS) \
+	X(311, process_vm_writev, sys_process_vm_writev, PID, IOV, COUNT, IOV, COUNT, FLAGS) \
 	X(319, memfd_create, sys_memfd_create, PATH, FLAGS) \
-	X(325, mlock2, sys_mlock2, ADDR, LEN, FLAGS)
+	X(324, membarrier, sys_membarrier, FLAGS, FLAGS, NUM) \
+	X(325, mlock2, sys_mlock2, ADDR, LEN, FLAGS) \
+	X(440, process_madvise, sys_process_madvise, FD, IOV, COUNT, NUM, FLAGS)
 
 /* area: processes and threads */
 #define MMVM_SYSCALLS_PROCESSES_AND_THREADS(X) \
@@ -92,7 +96,8 @@ enum mmvm_arg_kind {
 	X(424, pidfd_send_signal, sys_pidfd_send_signal, FD, SIG, IN, FLAGS) \
 	X(434, pidfd_open, sys_pidfd_open, PID, FLAGS) \
 	X(438, pidfd_getfd, sys_pidfd_getfd, FD, FD, FLAGS) \
-	X(435, clone3, sys_clone3, IN, LEN)
+	X(435, clone3, sys_clone3, IN, LEN) \
+	X(449, futex_waitv, sys_futex_waitv, IN, COUNT, FLAGS, TIME, NUM)
 
 /* area: signals */
 #define MMVM_SYSCALLS_SIGNALS(X) \
@@ -102,10 +107,13 @@ enum mmvm_arg_kind {
 	X(34, pause, sys_pause, NONE) \
 	X(62, kill, sys_kill, PID, SIG) \
 	X(127, rt_sigpending, sys_rt_sigpending, OUT, SIGSET_SIZE) \
+	X(128, rt_sigtimedwait, sys_rt_sigtimedwait, IN, OUT, TIME, SIGSET_SIZE) \
+	X(129, rt_sigqueueinfo, sys_rt_sigqueueinfo, PID, SIG, IN) \
 	X(130, rt_sigsuspend, sys_rt_sigsuspend, IN, SIGSET_SIZE) \
 	X(131, sigaltstack, sys_sigaltstack, IN, OUT) \
 	X(200, tkill, sys_tkill, PID, SIG) \
-	X(234, tgkill, sys_tgkill, PID, PID, SIG)
+	X(234, tgkill, sys_tgkill, PID, PID, SIG) \
+	X(297, rt_tgsigqueueinfo, sys_rt_tgsigqueueinfo, PID, PID, SIG, IN)
 
 /* area: who and limits */
 #define MMVM_SYSCALLS_WHO_AND_LIMITS(X) \
@@ -251,6 +259,7 @@ enum mmvm_arg_kind {
 	X(91, fchmod, sys_fchmod, FD, MODE) \
 	X(93, fchown, sys_fchown, FD, ID, ID) \
 	X(138, fstatfs, sys_fstatfs, FD, OUT) \
+	X(187, readahead, sys_readahead, FD, POS, LEN) \
 	X(217, getdents64, sys_getdents64, FD, OUT, LEN) \
 	X(221, fadvise64, sys_fadvise64, FD, POS, LEN, NUM) \
 	X(277, sync_file_range, sys_sync_file_range, FD, POS, LEN, FLAGS) \
@@ -265,6 +274,35 @@ enum mmvm_arg_kind {
 	X(332, statx, sys_statx, DIRFD, PATH, FLAGS, FLAGS, OUT) \
 	X(436, close_range, sys_close_range, FD, FD, FLAGS)
 
+/* area: sharing */
+#define MMVM_SYSCALLS_SHARING(X) \
+	X(41, socket, sys_socket, NUM, FLAGS, NUM) \
+	X(42, connect, sys_connect, FD, IN, COUNT) \
+	X(43, accept, sys_accept, FD, OUT, INOUT) \
+	X(44, sendto, sys_sendto, FD, IN, LEN, FLAGS, IN, COUNT) \
+	X(45, recvfrom, sys_recvfrom, FD, OUT, LEN, FLAGS, OUT, INOUT) \
+	X(46, sendmsg, sys_sendmsg, FD, IN, FLAGS) \
+	X(47, recvmsg, sys_recvmsg, FD, INOUT, FLAGS) \
+	X(48, shutdown, sys_shutdown, FD, NUM) \
+	X(49, bind, sys_bind, FD, IN, COUNT) \
+	X(50, listen, sys_listen, FD, COUNT) \
+	X(51, getsockname, sys_getsockname, FD, OUT, INOUT) \
+	X(52, getpeername, sys_getpeername, FD, OUT, INOUT) \
+	X(53, socketpair, sys_socketpair, NUM, FLAGS, NUM, OUT) \
+	X(54, setsockopt, sys_setsockopt, FD, NUM, NUM, IN, COUNT) \
+	X(55, getsockopt, sys_getsockopt, FD, NUM, NUM, OUT, INOUT) \
+	X(288, accept4, sys_accept4, FD, OUT, INOUT, FLAGS) \
+	X(299, recvmmsg, sys_recvmmsg, FD, INOUT, COUNT, FLAGS, TIME) \
+	X(307, sendmmsg, sys_sendmmsg, FD, INOUT, COUNT, FLAGS) \
+	X(29, shmget, sys_shmget, NUM, LEN, FLAGS) \
+	X(30, shmat, sys_shmat, NUM, ADDR, FLAGS) \
+	X(31, shmctl, sys_shmctl, NUM, NUM, INOUT) \
+	X(64, semget, sys_semget, NUM, COUNT, FLAGS) \
+	X(65, semop, sys_semop, NUM, IN, COUNT) \
+	X(66, semctl, sys_semctl, NUM, NUM, NUM, INOUT) \
+	X(67, shmdt, sys_shmdt, ADDR) \
+	X(220, semtimedop, sys_semtimedop, NUM, IN, COUNT, TIME)
+
 #define MMVM_SYSCALLS(X) \
 	MMVM_SYSCALLS_MEMORY(X) \
 	MMVM_SYSCALLS_PROCESSES_AND_THREADS(X) \
@@ -274,7 +312,8 @@ enum mmvm_arg_kind {
 	MMVM_SYSCALLS_MACHINE(X) \
 	MMVM_SYSCALLS_WAITING(X) \
 	MMVM_SYSCALLS_NAMES(X) \
-	MMVM_SYSCALLS_FILES(X)
+	MMVM_SYSCALLS_FILES(X) \
+	MMVM_SYSCALLS_SHARING(X)
 /* clang-format on */
 
 /** The kinds of a row as initialisers: MMVM_ARG_KINDS(FD, OUT) is MMVM_ARG_FD, MMVM_ARG_OUT. */

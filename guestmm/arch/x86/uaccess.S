@@ -123,4 +123,24 @@ strncpy_from_user:
 	jmp	3b
 	EX_TABLE 7b 9b
 
+/* int cmpxchg_user(unsigned long addr, u32 old, u32 new, u32 *seen) */
+	.balign 16
+	.globl	cmpxchg_user
+cmpxchg_user:
+	movabsq	$0x00007fffffffeffc, %rax
+	cmpq	%rax, %rdi
+	ja	13f
+	USER_OPEN
+	movl	%esi, %eax
+12:	lock cmpxchgl %edx, (%rdi)
+	movl	%eax, (%rcx)
+	xorl	%eax, %eax
+14:	USER_CLOSE
+	ret
+13:	movl	$-14, %eax		/* -EFAULT */
+	ret
+15:	movl	$-14, %eax
+	jmp	14b
+	EX_TABLE 12b 15b
+
 	.section .note.GNU-stack, "", @progbits

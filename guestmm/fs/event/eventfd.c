@@ -95,6 +95,13 @@ static u32 eventfd_poll(struct file *f, struct wait_queue **wq)
 	return (count ? POLLIN : 0) | (count < COUNT_MAX ? POLLOUT : 0);
 }
 
+static void eventfd_show(struct report *r, struct file *f)
+{
+	const struct eventfd *e = f->private;
+
+	report_printf(r, "eventfd-count: %16lx\n", (unsigned long)READ_ONCE(e->count));
+}
+
 static void eventfd_release(struct file *f)
 {
 	kfree(f->private);
@@ -105,6 +112,7 @@ static const struct file_ops eventfd_ops = {
 	.write = eventfd_write,
 	.llseek = noop_llseek,
 	.poll = eventfd_poll,
+	.show_fdinfo = eventfd_show,
 	.release = eventfd_release,
 };
 

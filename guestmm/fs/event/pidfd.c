@@ -14,8 +14,10 @@
 
 static u32 pidfd_poll(struct file *f, struct wait_queue **wq)
 {
-	struct process *p = f->private;
+	struct process *p = READ_ONCE(f->private);
 
+	if (!p)
+		return 0;
 	if (wq)
 		*wq = &p->exit_wq;
 	return READ_ONCE(p->zombie) ? POLLIN | POLLRDNORM : 0;
@@ -23,17 +25,32 @@ static u32 pidfd_poll(struct file *f, struct wait_queue **wq)
 
 static void pidfd_release(struct file *f)
 {
-	process_put(f->private);
+	if (f->private)
+		process_put(f->private);
 }
 
-static const struct file_ops pidfd_ops = {.poll = pidfd_poll, .release = pidfd_release};
+static void pidfd_show(struct report *r, struct file *f)
+{
+	struct process *p = pidfd_process(f);
+	int pid;
+
+	if (!p)
+		return;
+	pid = READ_ONCE(p->collected) ? -1 : p->pid;
+	report_printf(r, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+	process_put(p);
+}
+
+static const struct file_ops pidfd_ops = {
+	.poll = pidfd_poll, .release = pidfd_release, .show_fdinfo = pidfd_show};
 
 struct process *pidfd_process(const struct file *f)
 {
-	if (f->ops != &pidfd_ops)
-		return NULL;
-	process_get(f->private);
-	return f->private;
+	struct process *p = f->ops == &pidfd_ops ? READ_ONCE(f->private) : NULL;
+
+	if (p)
+		process_get(p);
+	return p;
 }
 
 /* What a descriptor of the current process names, with a reference: 0 or -EBADF. */
@@ -66,9 +83,45 @@ struct file *pidfd_file(struct process *p, u32 flags)
 
 	if (!f)
 		return NULL;
-	process_get(p);
+	if (p)
+		process_get(p);
 	strscpy(f->label, "anon_inode:[pidfd]", sizeof(f->label));
 	return f;
+}
+
+int pidfd_begin(unsigned long user, struct file **held)
+{
+	struct file *f = pidfd_file(NULL, 0);
+	int fd;
+
+	if (!f)
+		return -ENOMEM;
+	file_get(f);
+	fd = fd_install(f, 0, true);
+	if (fd < 0) {
+		file_put(f);
+		file_put(f);
+		return fd;
+	}
+	if (copy_to_user(user, &fd, sizeof(fd))) {
+		pidfd_end(f, fd);
+		return -EFAULT;
+	}
+	*held = f; /* another thread may close the descriptor meanwhile */
+	return fd;
+}
+
+void pidfd_end(struct file *held, int fd)
+{
+	if (fd >= 0)
+		fd_close(fd);
+	file_put(held);
+}
+
+void pidfd_name(struct file *f, struct process *p)
+{
+	process_get(p);
+	WRITE_ONCE(f->private, p);
 }
 
 long sys_pidfd_open(struct pt_regs *r)

@@ -3,7 +3,8 @@
 #define FS_EVENT_PIDFD_H
 #include "fs/file.h"
 
-/** A file for the process, which it keeps (not alive, but known). NULL: no memory. */
+/** A file for the process, which it keeps (not alive, but known); p NULL: for one that pidfd_name() will
+ * tell. NULL: no memory. */
 struct file *pidfd_file(struct process *p, u32 flags);
 /** The process behind a file, with a reference, or NULL: it is no pidfd. */
 struct process *pidfd_process(const struct file *f);

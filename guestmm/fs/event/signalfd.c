@@ -82,10 +82,16 @@ static u32 signalfd_poll(struct file *f, struct wait_queue **wq)
 	return signals_waiting() & mask_of(f) ? POLLIN : 0;
 }
 
+static void signalfd_show(struct report *r, struct file *f)
+{
+	report_printf(r, "sigmask:\t%016lx\n", (unsigned long)mask_of(f));
+}
+
 static const struct file_ops signalfd_ops = {
 	.read = signalfd_read,
 	.llseek = noop_llseek,
 	.poll = signalfd_poll,
+	.show_fdinfo = signalfd_show,
 };
 
 static long signalfd(int fd, unsigned long user, u64 size, u32 flags)

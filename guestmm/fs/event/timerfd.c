@@ -25,6 +25,7 @@ struct timerfd {
 	struct ktimer timer;
 	struct wait_queue wq;
 	int clock;
+	u32 settime_flags; /* A: of the last timerfd_settime() */
 };
 
 static void on_time(struct ktimer *t)
@@ -69,10 +70,25 @@ static void timerfd_release(struct file *f)
 	kfree(t);
 }
 
+static void timerfd_show(struct report *r, struct file *f)
+{
+	struct timerfd *t = f->private;
+	u64 left, interval;
+
+	ktimer_get(&t->timer, &left, &interval);
+	report_printf(r, "clockid: %d\nticks: %lu\nsettime flags: 0%o\n", t->clock,
+		      (unsigned long)READ_ONCE(t->timer.expirations), READ_ONCE(t->settime_flags));
+	report_printf(r, "it_value: (%lu, %lu)\nit_interval: (%lu, %lu)\n",
+		      (unsigned long)(left / NSEC_PER_SEC), (unsigned long)(left % NSEC_PER_SEC),
+		      (unsigned long)(interval / NSEC_PER_SEC),
+		      (unsigned long)(interval % NSEC_PER_SEC));
+}
+
 static const struct file_ops timerfd_ops = {
 	.read = timerfd_read,
 	.llseek = noop_llseek,
 	.poll = timerfd_poll,
+	.show_fdinfo = timerfd_show,
 	.release = timerfd_release,
 };
 
@@ -151,6 +167,7 @@ long sys_timerfd_settime(struct pt_regs *r)
 	if (err)
 		return err;
 	t = f->private;
+	WRITE_ONCE(t->settime_flags, (u32)r->rsi);
 	if (value)
 		value = r->rsi & TFD_TIMER_ABSTIME ? clock_to_ktime(t, value)
 						   : deadline_after(value);

@@ -112,6 +112,7 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	memcpy(p->comm, t->comm, sizeof(p->comm));
 	t->pid = p->pid; /* of several threads the one that called is left */
 	p->execed = true;
+	p->membarrier = 0;
 	p->exit_signal = SIGCHLD; /* whatever clone() said of the old program */
 	t->altstack = t->altstack_size = 0;
 	t->set_child_tid = t->clear_child_tid = 0;

@@ -7,6 +7,7 @@
  */
 #include "fs/proc/proc.h"
 #include "fs/file.h"
+#include "kernel/boot_info.h"
 #include "kernel/cgroup.h"
 #include "fs/proc/process_view.h"
 #include "kernel/time_calls.h"
@@ -29,14 +30,16 @@
 
 /** A process as it was at one moment. */
 struct snapshot {
-	int pid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status, nice, cpu;
+	int pid, tgid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status, nice, cpu;
 	char comm[TASK_COMM_LEN];
 	char state;
 	u32 tty_nr, ids[8]; /* users, then groups: real, effective, saved, file system */
 	int tpgid;
 	u64 pending, blocked, ignored, caught, started_ns, switches;
 	u64 user_ns, sys_ns, children_ns, children_sys_ns;
-	u32 fd_size;
+	u32 fd_size, cpus;
+	u64 caps[5]; /* inheritable, permitted, effective, bounding, ambient */
+	bool no_new_privs;
 	struct mm_struct *mm; /* with a reference, or NULL */
 };
 
@@ -53,9 +56,22 @@ static void copy_signals(struct snapshot *s, const struct process *p)
 	}
 }
 
-/* 0 or -ESRCH. The mm is the caller's to put. */
-static int take_snapshot(int pid, struct snapshot *s)
+/* T held: of one thread. Its times and signals are its own. */
+static void copy_thread(struct snapshot *s, const struct task *t)
 {
+	u64 run_ns = task_run_ns(t);
+
+	s->pid = t->pid;
+	s->sys_ns = task_system_ns(t, run_ns);
+	s->user_ns = run_ns - s->sys_ns;
+	s->pending = t->sig_pending;
+	memcpy(s->comm, t->comm, sizeof(s->comm));
+}
+
+/* 0 or -ESRCH. The mm is the caller's to put. */
+static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
+{
+	int pid = ctx->pid, which = ctx->tid ? ctx->tid : pid;
 	unsigned long flags;
 	struct process *p;
 	struct task *t;
@@ -67,7 +83,7 @@ static int take_snapshot(int pid, struct snapshot *s)
 		spin_unlock_irqrestore(&task_list_lock, flags);
 		return -ESRCH;
 	}
-	s->pid = pid;
+	s->pid = s->tgid = pid;
 	s->ppid = p->ppid;
 	s->pgid = p->pgid;
 	s->sid = p->sid;
@@ -84,17 +100,22 @@ static int take_snapshot(int pid, struct snapshot *s)
 	list_for_each_entry (t, &p->threads, thread) {
 		s->switches += READ_ONCE(t->nr_switches);
 		s->oom_score_adj = t->oom_score_adj;
-		if (t->pid != pid)
+		if (t->pid != which)
 			continue;
+		if (ctx->tid)
+			copy_thread(s, t);
 		if (t->cred) {
 			memcpy(s->ids, &t->cred->uid, 16);
 			memcpy(s->ids + 4, &t->cred->gid, 16);
+			memcpy(s->caps, &t->cred->inheritable, sizeof(s->caps));
+			s->no_new_privs = t->cred->no_new_privs;
 		}
 		/* As Linux: of the first thread, whatever the others do. */
 		if (READ_ONCE(t->state) == TASK_RUNNING && s->state == 'S')
 			s->state = 'R';
 		s->blocked = t->sig_blocked;
 		s->nice = t->nice;
+		s->cpus = t->cpus;
 		s->cpu =
 			t->ti ? READ_ONCE(t->ti->cpu) : 0; /* the reaper may have taken its stack */
 	}
@@ -108,6 +129,41 @@ static void put_snapshot(struct snapshot *s)
 {
 	if (s->mm)
 		mmput(s->mm);
+}
+
+int proc_pid_of_thread(int tid)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	const struct process *p;
+	const struct task *t;
+	int pid = -1;
+
+	/* Not by the task: one that ends may have outlived its process. */
+	list_for_each_entry (p, &process_list, all) {
+		list_for_each_entry (t, &p->threads, thread) {
+			if (t->pid == tid)
+				pid = p->pid;
+		}
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return pid;
+}
+
+int proc_next_tid(int pid, int from)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	const struct process *p = find_process(pid);
+	const struct task *t;
+	int best = -1;
+
+	if (p) {
+		list_for_each_entry (t, &p->threads, thread) {
+			if (t->pid >= from && (best < 0 || t->pid < best))
+				best = t->pid;
+		}
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return best;
 }
 
 bool proc_pid_exists(int pid)
@@ -166,7 +222,7 @@ static int show_stat(struct report *r, const struct proc_ctx *ctx)
 	struct snapshot s;
 	struct mm_struct *mm;
 
-	if (take_snapshot(ctx->pid, &s))
+	if (take_snapshot(ctx, &s))
 		return -ESRCH;
 	mm = s.mm;
 	report_printf(r, "%d (%s) %c %d %d %d %u %d 0 ", s.pid, s.comm, s.state, s.ppid, s.pgid,
@@ -202,7 +258,7 @@ static int show_statm(struct report *r, const struct proc_ctx *ctx)
 {
 	struct snapshot s;
 
-	if (take_snapshot(ctx->pid, &s))
+	if (take_snapshot(ctx, &s))
 		return -ESRCH;
 	report_printf(r, "%lu %lu %lu %lu 0 %lu 0\n", (unsigned long)mm_pages(&s),
 		      (unsigned long)mm_resident(&s),
@@ -247,14 +303,36 @@ static const char *state_name(char state)
 			      : "sleeping";
 }
 
+/* Capabilities, and the CPUs it may run on of those there are. */
+static void status_rights(struct report *r, const struct snapshot *s)
+{
+	static const char *const names[] = {"Inh", "Prm", "Eff", "Bnd", "Amb"};
+	u32 cpus = s->cpus & (u32)((1ull << boot_info.nr_cpus) - 1), first;
+	const char *comma = "";
+
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+		report_printf(r, "Cap%s:\t%016lx\n", names[i], (unsigned long)s->caps[i]);
+	report_printf(r, "NoNewPrivs:\t%d\nCpus_allowed:\t%x\nCpus_allowed_list:\t",
+		      s->no_new_privs, cpus);
+	for (u32 cpu = 0; cpu < boot_info.nr_cpus; cpu++) {
+		if (!(cpus >> cpu & 1))
+			continue;
+		for (first = cpu; cpu + 1 < boot_info.nr_cpus && cpus >> (cpu + 1) & 1;)
+			cpu++;
+		report_printf(r, first == cpu ? "%s%u" : "%s%u-%u", comma, first, cpu);
+		comma = ",";
+	}
+	report_printf(r, "\n");
+}
+
 static int show_status(struct report *r, const struct proc_ctx *ctx)
 {
 	struct snapshot s;
 
-	if (take_snapshot(ctx->pid, &s))
+	if (take_snapshot(ctx, &s))
 		return -ESRCH;
 	report_printf(r, "Name:\t%s\nState:\t%c (%s)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n", s.comm,
-		      s.state, state_name(s.state), s.pid, s.pid, s.ppid);
+		      s.state, state_name(s.state), s.tgid, s.pid, s.ppid);
 	report_printf(r, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\n", s.ids[0],
 		      s.ids[1], s.ids[2], s.ids[3], s.ids[4], s.ids[5], s.ids[6], s.ids[7],
 		      s.fd_size);
@@ -262,9 +340,11 @@ static int show_status(struct report *r, const struct proc_ctx *ctx)
 		status_memory(r, s.mm);
 	report_printf(r,
 		      "Threads:\t%d\nSigPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n"
-		      "SigCgt:\t%016lx\nvoluntary_ctxt_switches:\t%lu\n",
+		      "SigCgt:\t%016lx\n",
 		      s.nr_threads, (unsigned long)s.pending, (unsigned long)s.blocked,
-		      (unsigned long)s.ignored, (unsigned long)s.caught, (unsigned long)s.switches);
+		      (unsigned long)s.ignored, (unsigned long)s.caught);
+	status_rights(r, &s);
+	report_printf(r, "voluntary_ctxt_switches:\t%lu\n", (unsigned long)s.switches);
 	put_snapshot(&s);
 	return 0;
 }
@@ -275,7 +355,7 @@ static int show_comm(struct report *r, const struct proc_ctx *ctx)
 {
 	struct snapshot s;
 
-	if (take_snapshot(ctx->pid, &s))
+	if (take_snapshot(ctx, &s))
 		return -ESRCH;
 	report_printf(r, "%s\n", s.comm);
 	put_snapshot(&s);
@@ -394,7 +474,7 @@ static int show_oom_score_adj(struct report *r, const struct proc_ctx *ctx)
 {
 	struct snapshot s;
 
-	if (take_snapshot(ctx->pid, &s))
+	if (take_snapshot(ctx, &s))
 		return -ESRCH;
 	report_printf(r, "%d\n", s.oom_score_adj);
 	put_snapshot(&s);
@@ -427,7 +507,7 @@ static int show_oom_score(struct report *r, const struct proc_ctx *ctx)
 	u64 total = totalram_pages() + swap_total_pages();
 	long points = 0;
 
-	if (take_snapshot(ctx->pid, &s))
+	if (take_snapshot(ctx, &s))
 		return -ESRCH;
 	if (s.mm) {
 		long bad = oom_badness_points(mm_rss(s.mm), s.mm->rss_swap,

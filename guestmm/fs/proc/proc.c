@@ -4,6 +4,7 @@
  *
  *   entries:  directories | system | sysctl | of a process       one table, tree by `parent`
  *   inode number = pid << 32 | fd << 16 | index of the entry
+ *   In task/TID: tid << 32 | PROC_THREAD << 16 | index; whose thread it is is looked up each time.
  *
  * Nothing is kept: an inode says only which entry it is, and for which process. A text is made when
  * a file is read from its start, and stays with the open file, so that a reader who takes it in
@@ -15,6 +16,7 @@
  * Locks: none of its own; a file's pos_lock guards its text.
  */
 #include "fs/proc/proc.h"
+#include "fs/file.h"
 #include "fs/text_file.h"
 #include "fs/proc/process_view.h"
 #include "lib/errno.h"
@@ -28,20 +30,31 @@ static const struct proc_entry directories[NR_PROC_DIRS + 1] = {
 	[PROC_SYS] = {"sys", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_SYS_VM] = {"vm", PROC_SYS, S_IFDIR | 0555, .show = NULL},
 	[PROC_SYS_KERNEL] = {"kernel", PROC_SYS, S_IFDIR | 0555, .show = NULL},
+	[PROC_SYS_RANDOM] = {"random", PROC_SYS_KERNEL, S_IFDIR | 0555, .show = NULL},
+	[PROC_SYS_FS] = {"fs", PROC_SYS, S_IFDIR | 0555, .show = NULL},
 	[PROC_PRESSURE] = {"pressure", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
+	[PROC_SYSVIPC] = {"sysvipc", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_PID] = {"", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_FD] = {"fd", PROC_PID, S_IFDIR | 0500, .show = NULL},
+	[PROC_FDINFO] = {"fdinfo", PROC_PID, S_IFDIR | 0555, .show = NULL},
+	[PROC_TASK] = {"task", PROC_PID, S_IFDIR | 0555, .show = NULL},
+	[PROC_TID] = {"", PROC_TASK, S_IFDIR | 0555, .show = NULL},
 };
 
 static long read_fd_link(char *buf, size_t size, const struct proc_ctx *ctx);
 static int follow_fd_link(struct path *path, const struct proc_ctx *ctx);
+static int show_fdinfo(struct report *r, const struct proc_ctx *ctx);
 static const struct proc_entry fd_link = {
 	.name = "", .mode = S_IFLNK | 0700, .readlink = read_fd_link, .follow = follow_fd_link};
+static const struct proc_entry fd_info = {.name = "", .mode = S_IFREG | 0444, .show = show_fdinfo};
 
 static const struct proc_entry *const tables[] = {directories, proc_system_entries,
 						  proc_sysctl_entries, proc_pid_entries};
 #define TABLE_SHIFT 12
 #define FD_LINK	    0xffffu /* index of links in fd/ */
+#define FD_INFO	    0xfffeu /* and of files in fdinfo/ */
+#define PROC_THREAD 0xffffu /* for a descriptor: the number is a thread's */
+_Static_assert(MAX_FDS <= PROC_THREAD, "no descriptor is PROC_THREAD");
 
 static u64 make_ino(int pid, u32 fd, u32 index)
 {
@@ -56,13 +69,25 @@ static u32 ino_index(const struct inode *inode)
 
 static struct proc_ctx inode_ctx(const struct inode *inode)
 {
-	return (struct proc_ctx){(int)((inode->ino - 1) >> 32), (inode->ino - 1) >> 16 & 0xffff};
+	int pid = (int)((inode->ino - 1) >> 32);
+	u32 fd = (inode->ino - 1) >> 16 & 0xffff;
+
+	if (likely(fd != PROC_THREAD))
+		return (struct proc_ctx){.pid = pid, .fd = fd};
+	return (struct proc_ctx){.pid = proc_pid_of_thread(pid), .tid = pid};
 }
 
 static const struct proc_entry *entry_at(u32 index)
 {
-	return index == FD_LINK ? &fd_link
-				: &tables[index >> TABLE_SHIFT][index & ((1u << TABLE_SHIFT) - 1)];
+	if (index >= FD_INFO)
+		return index == FD_LINK ? &fd_link : &fd_info;
+	return &tables[index >> TABLE_SHIFT][index & ((1u << TABLE_SHIFT) - 1)];
+}
+
+/* Inodes in the directory of a process or thread. */
+static u64 make_ino_of(const struct proc_ctx *ctx, u32 index)
+{
+	return ctx->tid ? make_ino(ctx->tid, PROC_THREAD, index) : make_ino(ctx->pid, 0, index);
 }
 
 /* The next entry in directory `dir` at or after *index, or NULL. */
@@ -73,7 +98,9 @@ static const struct proc_entry *next_entry(u32 dir, u32 *index)
 		for (; entry_at(*index)->name; (*index)++) {
 			const struct proc_entry *e = entry_at(*index);
 
-			if (e->parent == dir && e->name[0] && *index != PROC_ROOT)
+			if (e->name[0] && *index != PROC_ROOT &&
+			    (e->parent == dir ||
+			     (dir == PROC_TID && e->parent == PROC_PID && *index != PROC_TASK)))
 				return e;
 		}
 	}
@@ -83,10 +110,10 @@ static const struct proc_entry *next_entry(u32 dir, u32 *index)
 static const struct inode_ops proc_inode_ops, proc_magic_ops;
 static const struct file_ops proc_dir_ops, proc_text_ops;
 
-static struct inode *proc_inode(struct super_block *sb, int pid, u32 fd, u32 index)
+static struct inode *proc_inode(struct super_block *sb, u64 ino, u32 index)
 {
 	const struct proc_entry *e = entry_at(index);
-	struct inode *inode = new_inode(sb, make_ino(pid, fd, index));
+	struct inode *inode = new_inode(sb, ino);
 
 	if (!inode)
 		return NULL;
@@ -122,21 +149,27 @@ static int proc_lookup(struct inode *dir, const char *name, u32 len, struct inod
 	*inode = NULL;
 	if (ctx.pid && !proc_pid_exists(ctx.pid))
 		return -ENOENT;
-	if (at == PROC_FD) {
-		if (n < 0 || proc_next_fd(ctx.pid, n) != n)
+	if (at == PROC_FD || at == PROC_FDINFO) {
+		u32 kind = at == PROC_FD ? FD_LINK : FD_INFO;
+
+		if (n < 0 || n >= MAX_FDS || proc_next_fd(ctx.pid, n) != n)
 			return -ENOENT;
-		*inode = proc_inode(dir->sb, ctx.pid, n, FD_LINK);
+		*inode = proc_inode(dir->sb, make_ino(ctx.pid, n, kind), kind);
+	} else if (at == PROC_TASK) {
+		if (n < 0 || proc_pid_of_thread(n) != ctx.pid)
+			return -ENOENT;
+		*inode = proc_inode(dir->sb, make_ino(n, PROC_THREAD, PROC_TID), PROC_TID);
 	} else if (at == PROC_ROOT && n > 0) {
 		if (!proc_pid_exists(n))
 			return -ENOENT;
-		*inode = proc_inode(dir->sb, n, 0, PROC_PID);
+		*inode = proc_inode(dir->sb, make_ino(n, 0, PROC_PID), PROC_PID);
 	} else {
 		while ((e = next_entry(at, &index)) &&
 		       (strlen(e->name) != len || memcmp(e->name, name, len)))
 			index++;
 		if (!e)
 			return -ENOENT;
-		*inode = proc_inode(dir->sb, ctx.pid, 0, index);
+		*inode = proc_inode(dir->sb, make_ino_of(&ctx, index), index);
 	}
 	return *inode ? 0 : -ENOMEM;
 }
@@ -184,6 +217,33 @@ static bool emit_number(struct dir_context *ctx, u32 n, u64 ino, u32 type)
 /* Positions: 0, 1 the dots; then 2 + index for entries; from PIDS on the processes, or descriptors. */
 #define POS_NUMBERS (1ull << 32)
 
+/* Directories whose names are numbers. */
+static int iterate_numbers(struct dir_context *ctx, u32 at, int pid)
+{
+	for (;;) {
+		u32 from = ctx->pos - POS_NUMBERS;
+		bool more;
+		int n;
+
+		n = at == PROC_ROOT   ? proc_next_pid(from)
+		    : at == PROC_TASK ? proc_next_tid(pid, from)
+				      : proc_next_fd(pid, from);
+		if (n < 0)
+			return 0;
+		if (at == PROC_FD)
+			more = emit_number(ctx, n, make_ino(pid, n, FD_LINK), DT(S_IFLNK));
+		else if (at == PROC_FDINFO)
+			more = emit_number(ctx, n, make_ino(pid, n, FD_INFO), DT(S_IFREG));
+		else if (at == PROC_TASK)
+			more = emit_number(ctx, n, make_ino(n, PROC_THREAD, PROC_TID), DT(S_IFDIR));
+		else
+			more = emit_number(ctx, n, make_ino(n, 0, PROC_PID), DT(S_IFDIR));
+		if (!more)
+			return 0;
+		ctx->pos = POS_NUMBERS + n + 1;
+	}
+}
+
 static int proc_iterate(struct file *f, struct dir_context *ctx)
 {
 	struct inode *inode = f->inode;
@@ -208,27 +268,14 @@ static int proc_iterate(struct file *f, struct dir_context *ctx)
 			ctx->pos = POS_NUMBERS;
 			break;
 		}
-		if (!ctx->actor(ctx, e->name, strlen(e->name), make_ino(who.pid, 0, index),
+		if (!ctx->actor(ctx, e->name, strlen(e->name), make_ino_of(&who, index),
 				DT(e->mode)))
 			return 0;
 		ctx->pos = index + 3;
 	}
-	while (at == PROC_ROOT || at == PROC_FD) {
-		u32 from = ctx->pos - POS_NUMBERS;
-		int n = at == PROC_FD ? proc_next_fd(who.pid, from) : proc_next_pid(from);
-		bool more;
-
-		if (n < 0)
-			break;
-		if (at == PROC_FD)
-			more = emit_number(ctx, n, make_ino(who.pid, n, FD_LINK), DT(S_IFLNK));
-		else
-			more = emit_number(ctx, n, make_ino(n, 0, PROC_PID), DT(S_IFDIR));
-		if (!more)
-			return 0;
-		ctx->pos = POS_NUMBERS + n + 1;
-	}
-	return 0;
+	return at == PROC_ROOT || at == PROC_FD || at == PROC_FDINFO || at == PROC_TASK
+		       ? iterate_numbers(ctx, at, who.pid)
+		       : 0;
 }
 
 static long proc_dir_llseek(struct file *f, s64 offset, int whence)
@@ -317,6 +364,26 @@ static int follow_fd_link(struct path *path, const struct proc_ctx *ctx)
 	return err;
 }
 
+#define FDINFO_CLOEXEC 02000000u
+
+static int show_fdinfo(struct report *r, const struct proc_ctx *ctx)
+{
+	struct file *f = process_get_file(ctx->pid, ctx->fd);
+	bool cloexec;
+
+	if (!f)
+		return -ENOENT;
+	cloexec = process_fd_cloexec(ctx->pid, ctx->fd);
+	report_printf(r, "pos:\t%lu\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n",
+		      file_has_position(f) ? (unsigned long)READ_ONCE(f->pos) : 0ul,
+		      f->flags | (cloexec ? FDINFO_CLOEXEC : 0), f->path.mnt ? f->path.mnt->id : 0,
+		      f->inode ? (unsigned long)f->inode->ino : 0ul);
+	if (f->ops->show_fdinfo)
+		f->ops->show_fdinfo(r, f);
+	file_put(f);
+	return 0;
+}
+
 /* ---- mounting -------------------------------------------------------------------------------- */
 
 static void proc_statfs(struct super_block *sb, struct vfs_statfs *st)
@@ -334,7 +401,7 @@ static int proc_mount(struct super_block *sb, const char *options)
 		return -EINVAL;
 	sb->ops = &proc_super_ops;
 	sb->blocksize = PAGE_SIZE;
-	sb->root = proc_inode(sb, 0, 0, PROC_ROOT);
+	sb->root = proc_inode(sb, make_ino(0, 0, PROC_ROOT), PROC_ROOT);
 	return sb->root ? 0 : -ENOMEM;
 }
 

@@ -9,8 +9,9 @@
 
 /** What an entry's functions are told: whose directory they are in, and which descriptor. */
 struct proc_ctx {
-	int pid; /* 0: not in a process's directory */
-	u32 fd;	 /* in fd/ */
+	int pid; /* 0: not in a process's directory; -1: of a thread that has ended */
+	int tid; /* in task/TID: the thread; else 0 */
+	u32 fd;	 /* in fd/ and fdinfo/ */
 };
 
 struct proc_entry {
@@ -36,9 +37,15 @@ enum proc_dir {
 	PROC_SYS,
 	PROC_SYS_VM,
 	PROC_SYS_KERNEL,
+	PROC_SYS_RANDOM,
+	PROC_SYS_FS,
 	PROC_PRESSURE,
+	PROC_SYSVIPC,
 	PROC_PID, /* of every process */
 	PROC_FD,
+	PROC_FDINFO,
+	PROC_TASK,
+	PROC_TID, /* of every thread of a process: what PROC_PID has, but for task/ */
 	NR_PROC_DIRS
 };
 
@@ -54,6 +61,10 @@ int proc_parse_decimal(const char *text, s64 *out);
 /** The smallest pid >= from, or -1. */
 int proc_next_pid(int from);
 bool proc_pid_exists(int pid);
+/** The process that a thread belongs to, or -1. */
+int proc_pid_of_thread(int tid);
+/** The smallest number >= from of a thread of a process, or -1. */
+int proc_next_tid(int pid, int from);
 /** Smallest open descriptor >= from of a process, or -1. */
 int proc_next_fd(int pid, u32 from);
 

@@ -34,6 +34,18 @@ struct file *process_get_file(int pid, u32 fd)
 	return f;
 }
 
+bool process_fd_cloexec(int pid, u32 fd)
+{
+	struct files *files = get_files(pid);
+	bool on;
+
+	if (!files)
+		return false;
+	on = files_cloexec(files, fd);
+	files_put(files);
+	return on;
+}
+
 u32 process_fd_end(int pid)
 {
 	struct files *files = get_files(pid);

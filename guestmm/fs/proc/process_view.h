@@ -5,6 +5,8 @@
 
 /** Descriptor `fd` of process `pid`, with a reference, or NULL. */
 struct file *process_get_file(int pid, u32 fd);
+/** Is the descriptor closed by execve(2)? */
+bool process_fd_cloexec(int pid, u32 fd);
 /** Highest descriptor in use + 1; 0 when it has ended. */
 u32 process_fd_end(int pid);
 /** The program it runs, with a reference, or NULL. */

@@ -3,6 +3,10 @@
  * bounds; writing checks the bounds, sets it, and calls what depends on it.
  */
 #include "fs/proc/proc.h"
+#include "fs/file.h"
+#include "fs/ipc/ipc.h"
+#include "kernel/cred.h"
+#include "kernel/pid.h"
 #include "kernel/version.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -178,6 +182,171 @@ static int set_randomize_va_space(const char *text, const struct proc_ctx *ctx)
 	return 0;
 }
 
+static int show_pid_max(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%d\n", READ_ONCE(sysctl_pid_max));
+	return 0;
+}
+
+static int set_pid_max(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < PID_MAX_LEAST || n > PID_MAX_LIMIT)
+		return -EINVAL;
+	WRITE_ONCE(sysctl_pid_max, (int)n);
+	return 0;
+}
+
+static int show_threads_max(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%d\n", threads_max());
+	return 0;
+}
+
+static int set_threads_max(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 1 || n > 0x3fffffff)
+		return -EINVAL;
+	if (n < THREADS_MAX_LEAST)
+		return -EINVAL;
+	WRITE_ONCE(sysctl_threads_max, (int)n);
+	return 0;
+}
+
+/* One or more numbers, none of which is negative or beyond `most`. */
+static int parse_numbers(const char *text, u64 *out, u32 n, u64 most)
+{
+	for (u32 i = 0; i < n; i++) {
+		u64 v = 0;
+
+		while (*text == ' ' || *text == '\t')
+			text++;
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		for (; *text >= '0' && *text <= '9'; text++) {
+			if (v > (~0ull - 9) / 10)
+				return -EINVAL;
+			v = v * 10 + (u64)(*text - '0');
+		}
+		if (v > most)
+			return -EINVAL;
+		out[i] = v;
+	}
+	return *text ? -EINVAL : 0;
+}
+
+static int show_shmmax(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%lu\n", (unsigned long)READ_ONCE(sysctl_shmmax));
+	return 0;
+}
+
+static int set_shmmax(const char *text, const struct proc_ctx *ctx)
+{
+	return parse_numbers(text, &sysctl_shmmax, 1, ~0ull);
+}
+
+static int show_shmall(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%lu\n", (unsigned long)READ_ONCE(sysctl_shmall));
+	return 0;
+}
+
+static int set_shmall(const char *text, const struct proc_ctx *ctx)
+{
+	return parse_numbers(text, &sysctl_shmall, 1, ~0ull);
+}
+
+static int show_shmmni(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%d\n", READ_ONCE(sysctl_shmmni));
+	return 0;
+}
+
+static int set_shmmni(const char *text, const struct proc_ctx *ctx)
+{
+	u64 v;
+	int err = parse_numbers(text, &v, 1, IPC_INDEX_MAX);
+
+	if (!err)
+		WRITE_ONCE(sysctl_shmmni, (int)v);
+	return err;
+}
+
+static int show_sem(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%d\t%d\t%d\t%d\n", sysctl_sem[0], sysctl_sem[1], sysctl_sem[2],
+		      sysctl_sem[3]);
+	return 0;
+}
+
+static int set_sem(const char *text, const struct proc_ctx *ctx)
+{
+	u64 v[4];
+	int err = parse_numbers(text, v, 4, 0x7fffffff);
+
+	if (!err && v[3] > IPC_INDEX_MAX)
+		err = -EINVAL;
+	for (u32 i = 0; !err && i < 4; i++)
+		WRITE_ONCE(sysctl_sem[i], (int)v[i]);
+	return err;
+}
+
+static int show_cap_last_cap(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%d\n", CAP_LAST);
+	return 0;
+}
+
+static int show_ngroups_max(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%u\n", NGROUPS_MAX);
+	return 0;
+}
+
+static int show_nr_open(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%u\n", MAX_FDS);
+	return 0;
+}
+
+/* A random (version 4) UUID: RFC 4122. */
+static void show_as_uuid(struct report *r, u64 a, u64 b)
+{
+	a = (a & ~0xf000ull) | 0x4000;
+	b = (b & ~(3ull << 62)) | 2ull << 62;
+	report_printf(r, "%08x-%04x-%04x-%04x-%04x%08x\n", (u32)(a >> 32), (u32)(a >> 16) & 0xffff,
+		      (u32)a & 0xffff, (u32)(b >> 48), (u32)(b >> 32) & 0xffff, (u32)b);
+}
+
+static int show_uuid(struct report *r, const struct proc_ctx *ctx)
+{
+	show_as_uuid(r, get_random_u64(), get_random_u64());
+	return 0;
+}
+
+/* The same as long as the machine runs. */
+static int show_boot_id(struct report *r, const struct proc_ctx *ctx)
+{
+	static u64 id[2];
+
+	for (int i = 0; i < 2; i++) {
+		if (!READ_ONCE(id[i]))
+			atomic_cmpxchg(&id[i], 0, get_random_u64() | 1);
+	}
+	show_as_uuid(r, id[0], id[1]);
+	return 0;
+}
+
+static int show_kernel_version(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%s\n", GUESTMM_VERSION);
+	return 0;
+}
+
 static int show_hostname(struct report *r, const struct proc_ctx *ctx)
 {
 	report_printf(r, "%s\n", GUESTMM_HOST);
@@ -213,6 +382,19 @@ const struct proc_entry proc_sysctl_entries[] = {
 	{"hostname", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_hostname},
 	{"ostype", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_ostype},
 	{"osrelease", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_osrelease},
+	{"version", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_kernel_version},
+	{"pid_max", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_pid_max, .write = set_pid_max},
+	{"threads-max", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_threads_max,
+	 .write = set_threads_max},
+	{"shmmax", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_shmmax, .write = set_shmmax},
+	{"shmall", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_shmall, .write = set_shmall},
+	{"shmmni", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_shmmni, .write = set_shmmni},
+	{"sem", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_sem, .write = set_sem},
+	{"cap_last_cap", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_cap_last_cap},
+	{"ngroups_max", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_ngroups_max},
+	{"uuid", PROC_SYS_RANDOM, S_IFREG | 0444, .show = show_uuid},
+	{"boot_id", PROC_SYS_RANDOM, S_IFREG | 0444, .show = show_boot_id},
+	{"nr_open", PROC_SYS_FS, S_IFREG | 0444, .show = show_nr_open},
 	{.name = NULL},
 };
 #undef X

@@ -4,6 +4,7 @@
  */
 #include "kernel/boot_info.h"
 #include "fs/proc/proc.h"
+#include "fs/ipc/ipc.h"
 #include "kernel/loadavg.h"
 #include "kernel/psi.h"
 #include "kernel/time_calls.h"
@@ -36,8 +37,11 @@ PASS(slabinfo)
 PASS(vmallocinfo)
 PASS(swaps)
 PASS(mounts)
+PASS(mountinfo)
 PASS(filesystems)
 PASS(pressure_memory)
+PASS(sysvipc_shm)
+PASS(sysvipc_sem)
 
 static int show_uptime(struct report *r, const struct proc_ctx *ctx)
 {
@@ -126,6 +130,13 @@ static long read_self(char *buf, size_t size, const struct proc_ctx *ctx)
 	return ksnprintf(buf, size, "%d", current_process() ? current_process()->pid : 0);
 }
 
+static long read_thread_self(char *buf, size_t size, const struct proc_ctx *ctx)
+{
+	const struct process *p = current_process();
+
+	return p ? ksnprintf(buf, size, "%d/task/%d", p->pid, current->pid) : -ENOENT;
+}
+
 static long read_mounts(char *buf, size_t size, const struct proc_ctx *ctx)
 {
 	return ksnprintf(buf, size, "self/mounts");
@@ -135,6 +146,8 @@ const struct proc_entry proc_system_entries[] = {
 	{"self", PROC_ROOT, S_IFLNK | 0777, .readlink = read_self},
 	{"mounts", PROC_ROOT, S_IFLNK | 0777, .readlink = read_mounts},
 	{"mounts", PROC_PID, S_IFREG | 0444, .show = show_mounts},
+	{"mountinfo", PROC_PID, S_IFREG | 0444, .show = show_mountinfo},
+	{"thread-self", PROC_ROOT, S_IFLNK | 0777, .readlink = read_thread_self},
 	{"meminfo", PROC_ROOT, S_IFREG | 0444, .show = show_meminfo},
 	{"vmstat", PROC_ROOT, S_IFREG | 0444, .show = show_vmstat},
 	{"buddyinfo", PROC_ROOT, S_IFREG | 0444, .show = show_buddyinfo},
@@ -145,6 +158,8 @@ const struct proc_entry proc_system_entries[] = {
 	{"swaps", PROC_ROOT, S_IFREG | 0444, .show = show_swaps},
 	{"filesystems", PROC_ROOT, S_IFREG | 0444, .show = show_filesystems},
 	{"memory", PROC_PRESSURE, S_IFREG | 0444, .show = show_pressure_memory},
+	{"shm", PROC_SYSVIPC, S_IFREG | 0444, .show = show_sysvipc_shm},
+	{"sem", PROC_SYSVIPC, S_IFREG | 0444, .show = show_sysvipc_sem},
 	{"uptime", PROC_ROOT, S_IFREG | 0444, .show = show_uptime},
 	{"loadavg", PROC_ROOT, S_IFREG | 0444, .show = show_loadavg},
 	{"stat", PROC_ROOT, S_IFREG | 0444, .show = show_stat},

@@ -98,12 +98,12 @@ struct shmem_limit {
 struct address_space {
 	struct inode *host;		     /* C: NULL for what has no file (tests) */
 	const struct address_space_ops *ops; /* C */
-	u32 flags;			     /* C: AS_* */
-	spinlock_t lock;		     /* the tree, its tags, nrpages; interrupts off */
-	struct radix_tree pages;	     /* lock: struct page, or value: shadow or swap entry */
-	u64 nrpages;			     /* lock: pages, without values */
-	u64 nrvalues;			     /* lock: shadows and swap entries */
-	u64 size;			     /* A: bytes of the file; changed under inode->lock */
+	u32 flags; /* C: AS_*; but AS_UNEVICTABLE of shared memory, which SHM_LOCK changes (A) */
+	spinlock_t lock;	 /* the tree, its tags, nrpages; interrupts off */
+	struct radix_tree pages; /* lock: struct page, or value: shadow or swap entry */
+	u64 nrpages;		 /* lock: pages, without values */
+	u64 nrvalues;		 /* lock: shadows and swap entries */
+	u64 size;		 /* A: bytes of the file; changed under inode->lock */
 	struct rw_semaphore invalidate_lock;
 	spinlock_t i_mmap_lock;
 	struct rb_root i_mmap;	      /* i_mmap_lock: interval tree of vma->shared_rb */
@@ -244,6 +244,8 @@ struct vm_area_struct *i_mmap_first(struct address_space *mapping, unsigned long
 				    unsigned long last);
 struct vm_area_struct *i_mmap_next(struct vm_area_struct *vma, unsigned long first,
 				   unsigned long last);
+/** VMAs that map it. */
+u64 i_mmap_count(struct address_space *mapping);
 extern u64 i_mmap_visits; /* nodes that searches looked at, ever */
 /** A shared mapping of a file open for writing is about to be made. 0, or -EPERM while there may be none. */
 int mapping_map_writable(struct address_space *mapping);
@@ -269,6 +271,8 @@ int shmem_get_page(struct address_space *mapping, unsigned long index, bool crea
 void shmem_truncate(struct address_space *mapping, u64 size);
 /** Free what [start, end) holds, in memory and in swap. */
 void shmem_truncate_range(struct address_space *mapping, unsigned long start, unsigned long end);
+/** From now on its pages are kept in memory (SHM_LOCK), or may be swapped again. May sleep. */
+void shmem_set_unevictable(struct address_space *mapping, bool on);
 /** Reclaim: move a locked, unmapped shmem page to the swap cache. False: not possible. */
 bool shmem_writeout(struct page *page);
 /** Swap is being turned off: bring back the pages of this area. */

@@ -316,6 +316,8 @@ static int bring_back(struct address_space *mapping, unsigned long index, swp_en
 	swap_free(entry);
 	atomic_or(&page->flags, SHMEM_PAGE_FLAGS);
 	ClearPageReclaim(page);
+	if (unlikely(READ_ONCE(mapping->flags) & AS_UNEVICTABLE))
+		lru_set_unevictable(page, true);
 	forget_swapped(mapping);
 	*pagep = page;
 	err = 0;
@@ -440,6 +442,32 @@ void shmem_truncate_range(struct address_space *mapping, unsigned long start, un
 		}
 	} while (missed);
 	wait_event(&swapoff_wait, forget_swapped(mapping));
+}
+
+void shmem_set_unevictable(struct address_space *mapping, bool on)
+{
+	unsigned long index[TRUNCATE_BATCH], from = 0;
+	void *items[TRUNCATE_BATCH];
+	unsigned int n;
+
+	/* Pages that are made meanwhile look at the flag. */
+	if (on)
+		atomic_or(&mapping->flags, AS_UNEVICTABLE);
+	else
+		atomic_and(&mapping->flags, ~AS_UNEVICTABLE);
+	lru_add_drain_all();
+	while ((n = next_items(mapping, &from, ~0ul, items, index))) {
+		unsigned int nr = 0;
+
+		for (unsigned int i = 0; i < n; i++) {
+			if (radix_is_value(items[i]))
+				continue;
+			lru_set_unevictable(items[i], on);
+			items[nr++] = items[i];
+		}
+		release_pages((struct page **)items, nr);
+		cond_resched();
+	}
 }
 
 void shmem_truncate(struct address_space *mapping, u64 size)

@@ -195,6 +195,8 @@ static inline unsigned long hugetlb_step(const struct vm_area_struct *vma, unsig
 }
 /** mmap: promise what the new VMA may need. 0 or -ENOMEM. mmap_lock for writing. */
 int hugetlb_reserve_vma(struct vm_area_struct *vma);
+/** Promise pages [from, to) of a file, as a shared mapping would. 0 or -ENOMEM. */
+int hugetlb_reserve_file(struct address_space *mapping, unsigned long from, unsigned long to);
 /** munmap: [start, end) of the VMA goes, its pages are unmapped: release what was never used. */
 void hugetlb_unreserve_vma(struct vm_area_struct *vma, unsigned long start, unsigned long end);
 /** A split: `high` shares the promise of `low`. */

@@ -351,6 +351,11 @@ static int reserve_shared(struct hugetlb_file *hf, unsigned long from, unsigned 
 	return err;
 }
 
+int hugetlb_reserve_file(struct address_space *mapping, unsigned long from, unsigned long to)
+{
+	return reserve_shared(hugetlb_file(mapping), from, to);
+}
+
 int hugetlb_reserve_vma(struct vm_area_struct *vma)
 {
 	struct hugetlb_file *hf = hugetlb_file(vma->mapping);

@@ -176,6 +176,30 @@ out:
 	spin_unlock_irqrestore(&lv->lock, flags);
 }
 
+void lru_set_unevictable(struct page *page, bool on)
+{
+	struct lruvec *lv = page_lruvec(page);
+	unsigned long flags = spin_lock_irqsave(&lv->lock);
+	struct lru_delta d = {0};
+	bool listed = PageLRU(page);
+
+	if (PageMlocked(page) || !!PageUnevictable(page) == on)
+		goto out;
+	if (listed)
+		lruvec_del_page(lv, page, &d);
+	if (on)
+		atomic_or(&page->flags, 1ull << PG_unevictable);
+	else
+		atomic_and(&page->flags, ~(1ull << PG_unevictable));
+	if (listed && on)
+		lruvec_add_page(lv, page, LRU_UNEVICTABLE, &d);
+	lru_delta_flush(lv, &d);
+	if (listed && !on)
+		lv->policy->add(lv, &page, 1);
+out:
+	spin_unlock_irqrestore(&lv->lock, flags);
+}
+
 void lru_written(struct page **pages, unsigned int n)
 {
 	struct lruvec *lv = NULL;

@@ -41,6 +41,9 @@ u64 isolated_take(struct isolated *iso, struct list_head *pages);
 /** Change PG_mlocked and PG_unevictable; a page on a list changes the list. The caller holds the page
  * by a mapping (P held) or a reference. */
 void lru_set_mlocked(struct page *page, bool lock);
+/** The same for PG_unevictable alone, of a page that is kept for another reason than mlock(2): one that is
+ * locked as well stays. The caller holds a reference. */
+void lru_set_unevictable(struct page *page, bool on);
 /** Pages whose write to swap has ended: those on a list may be looked at next. Any context. */
 void lru_written(struct page **pages, unsigned int n);
 /** Pages with PG_lazyfree (A). */

@@ -41,6 +41,10 @@ long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int pr
 long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
 		  unsigned long pgoff, struct map_source *src);
 int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len);
+/** shmdt(2): unmap what one attachment at addr has mapped. `attached` says whether a file is one, and the
+ * bytes of its segment. 0 or -EINVAL: there is none. */
+int do_munmap_attached(struct mm_struct *mm, unsigned long addr,
+		       bool (*attached)(const struct file *f, u64 *size));
 int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot);
 unsigned long do_brk(struct mm_struct *mm,
 		     unsigned long brk); /* as the system call: new or old break */

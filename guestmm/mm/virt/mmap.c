@@ -129,6 +129,34 @@ int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
 	return err;
 }
 
+/* Of what the program has unmapped, split or moved since, the rest that lies where it was attached. */
+int do_munmap_attached(struct mm_struct *mm, unsigned long addr,
+		       bool (*attached)(const struct file *f, u64 *size))
+{
+	struct vm_area_struct *vma, *next;
+	const struct file *file = NULL;
+	int err = 0;
+	u64 size = 0;
+
+	down_write(&mm->mmap_lock);
+	for (vma = find_vma(mm, addr); vma && !err; vma = next) {
+		unsigned long start = vma->vm_start, end = vma->vm_end;
+		u64 its;
+
+		next = vma_next(vma);
+		if (file && end - addr > ALIGN_UP(size, PAGE_SIZE))
+			break;
+		if (!vma->file || (file && vma->file != file) ||
+		    (start - addr) >> PAGE_SHIFT != vma->pgoff || !attached(vma->file, &its))
+			continue;
+		file = vma->file;
+		size = vma->flags & VM_HUGETLB ? vma->mapping->size : its;
+		err = __do_munmap(mm, start, end);
+	}
+	up_write(&mm->mmap_lock);
+	return err ? err : file ? 0 : -EINVAL;
+}
+
 void exit_mmap(struct mm_struct *mm)
 {
 	down_write(&mm->mmap_lock);

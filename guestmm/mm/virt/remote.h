@@ -1,10 +1,11 @@
-/* Another address space's memory, read by the kernel. */
+/* Memory of an address space that need not be the current one. */
 #ifndef MM_REMOTE_H
 #define MM_REMOTE_H
 #include "mm/virt/mm.h"
 
-/** Copy `len` bytes at `addr` of `mm` to kernel memory, faulting pages in as if its program had
- * read them. Returns the bytes copied: fewer where nothing is mapped or reading is not allowed. The
- * caller holds a reference on mm, none of its locks. May sleep. */
+/** Copy from `addr` of an address space; its program may not read there: nothing. Bytes that could be
+ * read, up to the first that could not. No locks held; may sleep. */
 size_t read_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf, size_t len);
+/** Copy to `addr`, as if its program wrote. Bytes that could be written. The same. */
+size_t write_remote_vm(struct mm_struct *mm, unsigned long addr, const void *buf, size_t len);
 #endif

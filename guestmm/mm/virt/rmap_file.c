@@ -102,6 +102,18 @@ struct vm_area_struct *i_mmap_first(struct address_space *mapping, unsigned long
 	return search(mapping->i_mmap.node, first, last);
 }
 
+u64 i_mmap_count(struct address_space *mapping)
+{
+	struct vm_area_struct *vma;
+	u64 n = 0;
+
+	spin_lock(&mapping->i_mmap_lock);
+	for (vma = i_mmap_first(mapping, 0, ~0ul); vma; vma = i_mmap_next(vma, 0, ~0ul))
+		n++;
+	spin_unlock(&mapping->i_mmap_lock);
+	return n;
+}
+
 struct vm_area_struct *i_mmap_next(struct vm_area_struct *vma, unsigned long first,
 				   unsigned long last)
 {

@@ -58,6 +58,13 @@ static inline void cpuid(u32 leaf, u32 sub, u32 *a, u32 *b, u32 *c, u32 *d)
 {
 	__asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(sub));
 }
+/** What other CPUs have written is what this one executes from here on. */
+static inline void arch_sync_core(void)
+{
+	u32 a, b, c, d;
+
+	cpuid(0, 0, &a, &b, &c, &d);
+}
 /** AT_HWCAP: what CPUID says in EDX of leaf 1. */
 static inline u32 arch_hwcap(void)
 {

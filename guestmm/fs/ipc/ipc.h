@@ -1,0 +1,98 @@
+/*
+ * System V IPC: what shared memory and semaphores have in common: identifiers, keys, permissions.
+ *
+ *   ids: entry[index] ──> struct ipc_perm, the head of a segment or a set
+ *   identifier = sequence << 15 | index: one that was removed is not taken for its successor
+ *
+ * Lock: ids->lock, a mutex; user memory is not touched while it is held (mmap_lock > ids->lock).
+ */
+#ifndef FS_IPC_H
+#define FS_IPC_H
+#include "lib/env.h"
+#include "lib/errno.h"
+#include "lib/types.h"
+
+#define IPC_PRIVATE 0
+#define IPC_CREAT   01000u
+#define IPC_EXCL    02000u
+#define IPC_NOWAIT  04000u
+#define IPC_RMID    0
+#define IPC_SET	    1
+#define IPC_STAT    2
+#define IPC_INFO    3
+#define IPC_MODE    0777u
+
+#define IPC_INDEX_BITS 15
+#define IPC_INDEX_MAX  (1 << IPC_INDEX_BITS)
+
+/** Owner, creator and mode of one object. All under ids->lock, but `id`, which is constant. */
+struct ipc_perm {
+	s32 key;
+	int id;
+	u32 uid, gid, cuid, cgid;
+	u32 mode; /* 0777, and bits of the object's own */
+};
+
+struct ipc_ids {
+	struct mutex lock;
+	struct ipc_perm **entry; /* lock: `room` of them, NULL: free */
+	int room;		 /* lock */
+	int in_use;		 /* lock */
+	int last, sequence;	 /* lock: index and sequence of the identifier given last */
+};
+#define IPC_IDS_INIT(name)                                   \
+	{                                                    \
+		.lock = MUTEX_INIT((name).lock), .last = -1, \
+	}
+
+/** struct ipc64_perm of Linux. */
+struct ipc64_perm {
+	s32 key;
+	u32 uid, gid, cuid, cgid, mode;
+	u16 seq, pad[3];
+	u64 unused[2];
+};
+_Static_assert(sizeof(struct ipc64_perm) == 48, "Linux's ABI");
+
+/** What kind of object XXXget(2) gets. */
+struct ipc_kind {
+	struct ipc_ids *ids;
+	/** At most so many. */
+	int *limit;
+	/** A new one with key, mode and owner yet to be filled in: or -errno as a pointer. May sleep. */
+	struct ipc_perm *(*create)(u64 size, u32 flags);
+	/** It could not be added: free it. */
+	void (*destroy)(struct ipc_perm *perm);
+	/** Is it as large as wanted? 0 or -EINVAL. */
+	int (*check)(const struct ipc_perm *perm, u64 size);
+};
+/** shmget(2), semget(2): the identifier, or -errno. */
+long ipc_get(const struct ipc_kind *kind, s32 key, u64 size, u32 flags);
+
+/* ids->lock held: */
+/** -EINVAL: there is none. -EIDRM: another one has its place. */
+struct ipc_perm *ipc_find(const struct ipc_ids *ids, int id);
+/** The one at an index (SHM_STAT...), or -EINVAL. */
+struct ipc_perm *ipc_at(const struct ipc_ids *ids, int index);
+/** Highest index in use, or -1. */
+int ipc_max_index(const struct ipc_ids *ids);
+/** Its identifier means nothing from now on. */
+void ipc_remove(struct ipc_ids *ids, struct ipc_perm *perm);
+/** May the caller use it so (bits as those of a file's mode, in any of the three places)? 0 or -EACCES. */
+int ipc_permission(const struct ipc_perm *perm, u32 want);
+/** May the caller change or remove it? 0 or -EPERM. */
+int ipc_may_change(const struct ipc_perm *perm);
+void ipc_perm_out(struct ipc64_perm *out, const struct ipc_perm *perm);
+/** IPC_SET: -EINVAL: no such owner. */
+int ipc_perm_set(struct ipc_perm *perm, const struct ipc64_perm *in);
+/** Seconds, as times of objects are told. */
+s64 ipc_now(void);
+
+struct report;
+void report_sysvipc_shm(struct report *r);
+void report_sysvipc_sem(struct report *r);
+extern u64 sysctl_shmmax, sysctl_shmall;
+extern int sysctl_shmmni;
+/** The four numbers of /proc/sys/kernel/sem: SEMMSL, SEMMNS, SEMOPM, SEMMNI. */
+extern int sysctl_sem[4];
+#endif

@@ -1,0 +1,193 @@
+/*
+ * process_vm_readv(2), process_vm_writev(2), process_madvise(2): another process's memory.
+ *
+ * Bytes pass through a page of the kernel's own: one of the two sides is in the caller's address space,
+ * which may fault, and the other is reached by its page tables (mm/virt/remote.c). So a transfer is as
+ * exact as page by page can be: what was copied before an error is counted.
+ *
+ * Who may: whoever could trace the process (ptrace(2)): the same user, or CAP_SYS_PTRACE.
+ */
+#include "fs/iovec.h"
+#include "arch/uaccess.h"
+#include "kernel/cred.h"
+#include "kernel/process.h"
+#include "lib/errno.h"
+#include "lib/syscall.h"
+#include "mm/phys/alloc.h"
+#include "mm/virt/mm.h"
+#include "mm/virt/remote.h"
+
+/* May the caller look into the process, as ptrace(2) has it? T held. */
+static bool may_access(const struct process *p)
+{
+	const struct cred *me = current_cred();
+	const struct task *t;
+
+	if (p == current_process() || capable(CAP_SYS_PTRACE))
+		return true;
+	list_for_each_entry (t, &p->threads, thread) {
+		const struct cred *c = t->cred;
+
+		if (c && (me->uid != c->euid || me->uid != c->suid || me->uid != c->uid ||
+			  me->gid != c->egid || me->gid != c->sgid || me->gid != c->gid ||
+			  c->permitted & ~me->permitted))
+			return false;
+	}
+	return true;
+}
+
+/* Its address space, with a reference. -ESRCH, -EACCES. */
+static int access_mm(int pid, struct mm_struct **mm)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	const struct task *t = find_task(pid);
+	const struct process *p = t && t->user ? t->proc : NULL;
+	int owner = p ? p->pid : 0;
+	bool may = p && may_access(p);
+
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!p)
+		return -ESRCH;
+	if (!may)
+		return -EACCES;
+	*mm = process_get_mm(owner);
+	return *mm ? 0 : -ESRCH;
+}
+
+/* Up to a page between the caller's memory and the other's. Bytes that arrived. */
+static size_t move(struct mm_struct *mm, unsigned long theirs, unsigned long mine, void *page,
+		   size_t n, bool write)
+{
+	if (write) {
+		if (copy_from_user(page, mine, n))
+			return 0;
+		return write_remote_vm(mm, theirs, page, n);
+	}
+	n = read_remote_vm(mm, theirs, page, n);
+	return n && copy_to_user(mine, page, n) ? 0 : n;
+}
+
+static long transfer(struct mm_struct *mm, struct iov_iter *local, struct iov_iter *remote,
+		     bool write)
+{
+	void *page = (void *)__get_free_pages(GFP_KERNEL, 0);
+	unsigned long mine, theirs;
+	size_t done = 0;
+	long err = 0;
+
+	if (!page)
+		return -ENOMEM;
+	while (!err && !(atomic_load(&current_thread_info()->flags) & TIF_KILLED)) {
+		size_t n = iov_piece(local, &mine), m = n ? iov_piece(remote, &theirs) : 0;
+
+		n = min(n, m);
+		if (!n)
+			break;
+		/* A page of theirs, and not across a page of ours: whole pages arrive or do not. */
+		n = min(n, PAGE_SIZE - (theirs & ~PAGE_MASK));
+		n = min(n, PAGE_SIZE - (mine & ~PAGE_MASK));
+		m = theirs < TASK_SIZE ? move(mm, theirs, mine, page, n, write) : 0;
+		if (m < n)
+			err = -EFAULT;
+		done += m;
+		iov_advance(local, m);
+		iov_advance(remote, m);
+		cond_resched();
+	}
+	free_pages((unsigned long)page, 0);
+	return done ? (long)done : err;
+}
+
+static long process_vm(struct pt_regs *r, bool write)
+{
+	struct iov_iter local, remote;
+	struct mm_struct *mm;
+	long ret;
+
+	if (r->r9)
+		return -EINVAL;
+	ret = iov_get(&local, r->rsi, r->rdx, true);
+	if (ret)
+		return ret;
+	if (!local.left)
+		goto put_local;
+	ret = iov_get(&remote, r->r10, r->r8, false);
+	if (ret)
+		goto put_local;
+	ret = remote.left ? access_mm((int)r->rdi, &mm) : 0;
+	if (!ret && remote.left) {
+		ret = transfer(mm, &local, &remote, write);
+		mmput(mm);
+	}
+	ret = ret == -EACCES ? -EPERM : ret; /* as Linux, here */
+	iov_put(&remote);
+put_local:
+	iov_put(&local);
+	return ret;
+}
+
+long sys_process_vm_readv(struct pt_regs *r)
+{
+	return process_vm(r, false);
+}
+
+long sys_process_vm_writev(struct pt_regs *r)
+{
+	return process_vm(r, true);
+}
+
+/* ---- advice ----------------------------------------------------------------------------------- */
+
+/* What does not change what a program sees: nothing else may be done to another's memory. */
+static bool may_advise(int advice)
+{
+	return advice == MADV_COLD || advice == MADV_PAGEOUT || advice == MADV_WILLNEED;
+}
+
+/* The pidfd's process: its number, or -errno. */
+static int pid_of(unsigned int fd)
+{
+	bool nonblock;
+	struct process *p = pidfd_get_process(fd, &nonblock);
+	int pid = -EBADF;
+
+	if (p) {
+		pid = READ_ONCE(p->collected) ? -ESRCH : p->pid;
+		process_put(p);
+	}
+	return pid;
+}
+
+long sys_process_madvise(struct pt_regs *r)
+{
+	struct mm_struct *mm;
+	struct iov_iter v;
+	unsigned long addr;
+	long ret = 0, done = 0;
+	int pid;
+	size_t n;
+
+	if (r->r8)
+		return -EINVAL;
+	ret = iov_get(&v, r->rsi, r->rdx, true);
+	if (ret)
+		return ret;
+	ret = pid = pid_of(r->rdi);
+	if (pid > 0)
+		ret = may_advise((int)r->r10) ? access_mm(pid, &mm) : -EINVAL;
+	if (ret)
+		goto put;
+	if (!capable(CAP_SYS_NICE)) /* as Linux 6.1: even for one's own */
+		ret = -EPERM;
+	while (!ret && (n = iov_piece(&v, &addr))) {
+		ret = do_madvise(mm, addr, n, (int)r->r10);
+		if (!ret) {
+			iov_advance(&v, n);
+			done += n;
+		}
+	}
+	mmput(mm);
+put:
+	iov_put(&v);
+	return done ? done : ret;
+}

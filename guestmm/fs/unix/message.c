@@ -1,0 +1,746 @@
+/*
+ * Messages: how bytes, files and credentials get from one socket to another.
+ *
+ *   sendmsg: the message is made from the caller's memory, then put on the receiver's queue if there is
+ *            room, all under unix_lock; else the sender sleeps
+ *   recvmsg: under the socket's read_lock the first message stays in the queue while it is copied, so
+ *            that bytes that cannot be written are not lost
+ *
+ * A stream is cut into messages of up to UNIX_CHUNK bytes, which a receiver joins again, up to the end of
+ * those that come with files. Where credentials are wanted, bytes from different senders are not joined.
+ */
+#include "fs/unix/unix.h"
+#include "arch/uaccess.h"
+#include "kernel/cred.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/alloc.h"
+#include "mm/slab/slab.h"
+
+#define SOL_SOCKET	1
+#define SCM_RIGHTS	1
+#define SCM_CREDENTIALS 2
+#define SNDBUF_LEAST	4608u
+
+struct cmsghdr {
+	u64 len;
+	s32 level, type;
+};
+#define CMSG_ALIGN(n) ALIGN_UP(n, 8ul)
+
+/* ---- making and freeing ------------------------------------------------------------------------- */
+
+void unix_message_free(struct unix_message *m)
+{
+	/* Not at once: a file that is a socket has messages that carry files. */
+	for (u32 i = 0; i < m->nr_files; i++)
+		file_put_later(m->files[i]);
+	kfree(m->files);
+	for (u32 i = 0; i < m->nr_pages; i++)
+		free_pages((unsigned long)m->pages[i], 0);
+	kfree(m->pages);
+	unix_name_put(m->from);
+	kfree(m);
+}
+
+/* Room for len bytes. NULL: no memory. */
+static struct unix_message *message_alloc(u32 len)
+{
+	u32 small = len <= UNIX_SMALL ? len : 0, nr = small ? 0 : DIV_ROUND_UP(len, PAGE_SIZE);
+	struct unix_message *m = kmalloc(sizeof(*m) + small, GFP_KERNEL_ACCOUNT);
+
+	if (!m)
+		return NULL;
+	memset(m, 0, sizeof(*m));
+	m->len = len;
+	if (!nr)
+		return m;
+	m->pages = kmalloc(nr * sizeof(*m->pages), GFP_KERNEL_ACCOUNT);
+	for (; m->pages && m->nr_pages < nr; m->nr_pages++) {
+		m->pages[m->nr_pages] = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT, 0);
+		if (!m->pages[m->nr_pages])
+			break;
+	}
+	if (m->nr_pages == nr)
+		return m;
+	unix_message_free(m);
+	return NULL;
+}
+
+/* Where byte `at` of a message lies, and how many lie together from there. */
+static void *message_bytes(struct unix_message *m, u32 at, size_t *n)
+{
+	*n = m->len - at;
+	if (!m->pages)
+		return m->small + at;
+	*n = min(*n, PAGE_SIZE - at % PAGE_SIZE);
+	return (char *)m->pages[at / PAGE_SIZE] + at % PAGE_SIZE;
+}
+
+static int message_fill(struct unix_message *m, struct unix_msg *from)
+{
+	size_t n;
+
+	for (u32 at = 0; at < m->len; at += n) {
+		void *to = message_bytes(m, at, &n);
+
+		if (from->kernel) {
+			memcpy(to, from->kernel, n);
+			from->kernel += n;
+			from->kernel_len -= n;
+		} else if (iov_copy_from(from->iov, to, n) < n) {
+			return -EFAULT;
+		}
+	}
+	return 0;
+}
+
+/* Bytes of the message from `at` to the caller's buffers: as many as fit, or can be written. */
+static size_t message_drain(struct unix_message *m, u32 at, struct iov_iter *to)
+{
+	size_t done = 0, n;
+
+	while (at + done < m->len && to->left) {
+		const void *from = message_bytes(m, at + done, &n);
+		size_t want = min(n, to->left), got = iov_copy_to(to, from, want);
+
+		done += got;
+		if (got < want)
+			break;
+	}
+	return done;
+}
+
+/* ---- what a message carries besides bytes ------------------------------------------------------- */
+
+/** Files and credentials of a sendmsg(2). */
+struct carried {
+	struct file **files;
+	u32 nr_files;
+	struct unix_cred cred;
+};
+
+static void carried_put(struct carried *c)
+{
+	for (u32 i = 0; i < c->nr_files; i++)
+		file_put(c->files[i]);
+	kfree(c->files);
+	c->files = NULL;
+	c->nr_files = 0;
+}
+
+static int take_files(struct carried *c, unsigned long user, u32 n)
+{
+	if (c->nr_files + n > SCM_MAX_FDS)
+		return -EINVAL;
+	if (!c->files)
+		c->files = kmalloc(SCM_MAX_FDS * sizeof(*c->files), GFP_KERNEL_ACCOUNT);
+	if (!c->files)
+		return -ENOMEM;
+	for (u32 i = 0; i < n; i++) {
+		struct file *f;
+		s32 fd;
+
+		if (copy_from_user(&fd, user + i * sizeof(fd), sizeof(fd)))
+			return -EFAULT;
+		f = fd < 0 ? NULL : fd_get(fd);
+		if (!f)
+			return -EBADF;
+		c->files[c->nr_files++] = f;
+	}
+	return 0;
+}
+
+static bool process_is_there(int pid)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool there = find_process(pid);
+
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return there;
+}
+
+/* Whoever one is allowed to say that one is. */
+static int take_cred(struct carried *c, unsigned long user)
+{
+	const struct cred *me = current_cred();
+	struct unix_cred in;
+
+	if (copy_from_user(&in, user, sizeof(in)))
+		return -EFAULT;
+	if (in.pid != current_process()->pid && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (in.uid != me->uid && in.uid != me->euid && in.uid != me->suid && !capable(CAP_SETUID))
+		return -EPERM;
+	if (in.gid != me->gid && in.gid != me->egid && in.gid != me->sgid && !capable(CAP_SETGID))
+		return -EPERM;
+	if (in.uid == ~0u || in.gid == ~0u)
+		return -EINVAL;
+	if (!process_is_there(in.pid))
+		return -ESRCH;
+	c->cred = in;
+	return 0;
+}
+
+static int carried_get(struct carried *c, const struct unix_msg *m)
+{
+	u64 at = 0;
+	int err = 0;
+
+	*c = (struct carried){.cred = unix_my_cred()};
+	while (!err && m->control_len - at >= sizeof(struct cmsghdr)) {
+		unsigned long user = m->control + at, data = user + sizeof(struct cmsghdr);
+		struct cmsghdr h;
+		u64 len;
+
+		if (copy_from_user(&h, user, sizeof(h))) {
+			err = -EFAULT;
+			break;
+		}
+		if (h.len < sizeof(h) || h.len > m->control_len - at) {
+			err = -EINVAL;
+			break;
+		}
+		len = h.len - sizeof(h);
+		if (h.level == SOL_SOCKET) {
+			if (h.type == SCM_RIGHTS)
+				err = take_files(c, data, (u32)(len / sizeof(s32)));
+			else if (h.type == SCM_CREDENTIALS && len == sizeof(struct unix_cred))
+				err = take_cred(c, data);
+			else
+				err = -EINVAL;
+		}
+		if (CMSG_ALIGN(h.len) >= m->control_len - at)
+			break;
+		at += CMSG_ALIGN(h.len);
+	}
+	if (err)
+		carried_put(c);
+	return err;
+}
+
+/* unix_lock held: may so many files more be in flight for the caller? */
+static bool too_many_in_flight(u32 nr)
+{
+	return nr && unix_total_inflight + nr > rlimit(RLIMIT_NOFILE) &&
+	       !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
+}
+
+/** Where control messages of a recvmsg(2) go. */
+struct control {
+	unsigned long to;
+	u64 left, done;
+	u32 flags; /* MSG_CTRUNC */
+};
+
+/* A header and `len` bytes of data behind it that are written already, or are now. False: no room. */
+static bool put_control(struct control *c, int type, const void *data, u64 len)
+{
+	struct cmsghdr h = {sizeof(h) + len, SOL_SOCKET, type};
+	u64 space = CMSG_ALIGN(h.len);
+
+	if (c->left < sizeof(h)) {
+		c->flags |= MSG_CTRUNC;
+		return false;
+	}
+	if (c->left < h.len) {
+		c->flags |= MSG_CTRUNC;
+		h.len = c->left;
+	}
+	if (copy_to_user(c->to, &h, sizeof(h)) ||
+	    (data && copy_to_user(c->to + sizeof(h), data, h.len - sizeof(h))))
+		return false;
+	space = min(space, c->left);
+	c->to += space;
+	c->left -= space;
+	c->done += space;
+	return true;
+}
+
+/* Descriptors for the files of a message, as many as there is room for; the others are lost, as on Linux. */
+static void put_files(struct control *c, struct file **files, u32 nr, u32 flags)
+{
+	u32 room = c->left > sizeof(struct cmsghdr)
+			   ? (u32)min((c->left - sizeof(struct cmsghdr)) / sizeof(s32), (u64)nr)
+			   : 0;
+	u32 n = 0;
+
+	for (; n < room; n++) {
+		s32 fd;
+
+		file_get(files[n]);
+		fd = fd_install(files[n], 0, flags & MSG_CMSG_CLOEXEC);
+		if (fd < 0) {
+			file_put(files[n]);
+			break;
+		}
+		if (copy_to_user(c->to + sizeof(struct cmsghdr) + n * sizeof(fd), &fd,
+				 sizeof(fd))) {
+			fd_close(fd);
+			break;
+		}
+	}
+	if (n)
+		put_control(c, SCM_RIGHTS, NULL, n * sizeof(s32));
+	if (n < nr)
+		c->flags |= MSG_CTRUNC;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------ */
+
+static long broken(const struct unix_msg *m)
+{
+	if (!(m->flags & MSG_NOSIGNAL))
+		signal_current(SIGPIPE);
+	return -EPIPE;
+}
+
+/* unix_lock held: what s has to report. */
+static int take_error(struct unix_sock *s)
+{
+	int err = s->error;
+
+	s->error = 0;
+	return -err;
+}
+
+/* unix_lock held: put the message on the peer's queue. 0; -EAGAIN: no room. `limit`: messages at most. */
+static int enqueue(struct unix_sock *s, struct unix_sock *to, struct unix_message *m)
+{
+	bool stranger = s->type == SOCK_DGRAM && to->peer != s;
+
+	if (to->dead)
+		return s->type == SOCK_DGRAM ? -ECONNREFUSED : -EPIPE;
+	if (s->type == SOCK_DGRAM && to->peer && to->peer != s)
+		return -EPERM;
+	if (to->shut & UNIX_SHUT_RD || s->shut & UNIX_SHUT_WR)
+		return -EPIPE;
+	if (stranger && to->nr_queued > UNIX_DGRAM_QUEUE)
+		return -EAGAIN;
+	if (to->queued && to->queued + m->len > s->sndbuf)
+		return -EAGAIN;
+	if (too_many_in_flight(m->nr_files))
+		return -ETOOMANYREFS;
+	unix_inflight(m, true);
+	list_add_tail(&m->node, &to->queue);
+	to->queued += m->len;
+	to->nr_queued++;
+	return 0;
+}
+
+/* Send one message to `to`, waiting for room. 0 or -errno: then it is still the caller's. */
+static int deliver(struct unix_sock *s, struct unix_sock *to, struct unix_message *m, u64 until)
+{
+	for (;;) {
+		int err;
+
+		spin_lock(&unix_lock);
+		err = take_error(s);
+		if (!err)
+			err = enqueue(s, to, m);
+		spin_unlock(&unix_lock);
+		if (!err)
+			wake_up(&to->wq);
+		if (err != -EAGAIN || !until)
+			return err;
+		/* Who receives wakes its own queue: that is where there will be room. */
+		err = unix_wait(&to->wq,
+				READ_ONCE(to->dead) || READ_ONCE(to->shut) || READ_ONCE(s->shut) ||
+					READ_ONCE(to->nr_queued) == 0 ||
+					(READ_ONCE(to->nr_queued) <= UNIX_DGRAM_QUEUE &&
+					 READ_ONCE(to->queued) + m->len <= s->sndbuf),
+				until);
+		if (err)
+			return err;
+	}
+}
+
+/* A message of the next len bytes, which carries what there is to carry. */
+static struct unix_message *compose(struct unix_sock *s, struct unix_msg *msg, struct carried *c,
+				    u32 len)
+{
+	struct unix_message *m = message_alloc(len);
+	int err;
+
+	if (!m)
+		return ERR_PTR(-ENOMEM);
+	err = message_fill(m, msg);
+	if (err) {
+		unix_message_free(m);
+		return ERR_PTR(err);
+	}
+	m->cred = c->cred;
+	m->files = c->files;
+	m->nr_files = c->nr_files;
+	c->files = NULL; /* they go with the first message */
+	c->nr_files = 0;
+	spin_lock(&unix_lock);
+	m->from = s->name;
+	if (m->from)
+		atomic_add(&m->from->refs, 1);
+	spin_unlock(&unix_lock);
+	return m;
+}
+
+/* The peer, with a reference, or why there is none. */
+static struct unix_sock *get_peer(struct unix_sock *s)
+{
+	struct unix_sock *peer;
+
+	spin_lock(&unix_lock);
+	peer = s->peer;
+	if (peer)
+		unix_get(peer);
+	spin_unlock(&unix_lock);
+	return peer;
+}
+
+static u64 length_of(const struct unix_msg *m)
+{
+	return m->kernel ? m->kernel_len : m->iov->left;
+}
+
+/* Where a message that is sent whole goes to: the name that was given, or the peer. */
+static struct unix_sock *destination(struct unix_sock *s, const struct unix_msg *m)
+{
+	struct unix_sock *to;
+	struct unix_name *n;
+
+	if (!m->name || !m->name_len || s->type == SOCK_SEQPACKET) {
+		to = get_peer(s);
+		return to ? to : ERR_PTR(-ENOTCONN);
+	}
+	n = unix_name_get(m->name, m->name_len);
+	if (IS_ERR(n))
+		return ERR_PTR(PTR_ERR(n));
+	to = n->len == UNIX_FAMILY_SIZE ? ERR_PTR(-EINVAL) : unix_find(n, s->type);
+	unix_name_put(n);
+	return to;
+}
+
+static long send_whole(struct unix_sock *s, struct unix_msg *msg, struct carried *c, u64 until)
+{
+	u64 len = length_of(msg);
+	struct unix_message *m;
+	struct unix_sock *to;
+	int err;
+
+	if (s->type == SOCK_SEQPACKET && READ_ONCE(s->state) != UNIX_ESTABLISHED)
+		return -ENOTCONN;
+	if (len > READ_ONCE(s->sndbuf) - 32)
+		return -EMSGSIZE;
+	to = destination(s, msg);
+	if (IS_ERR(to))
+		return PTR_ERR(to);
+	if (s->passcred)
+		unix_autobind(s);
+	m = compose(s, msg, c, (u32)len);
+	err = IS_ERR(m) ? (int)PTR_ERR(m) : deliver(s, to, m, until);
+	if (err && !IS_ERR(m))
+		unix_message_free(m);
+	if (err == -ECONNREFUSED) { /* a peer that is gone is no peer any more */
+		struct unix_sock *old = NULL;
+
+		spin_lock(&unix_lock);
+		if (s->peer == to) {
+			old = to;
+			s->peer = NULL;
+		}
+		spin_unlock(&unix_lock);
+		unix_put(old);
+	}
+	unix_put(to);
+	return err ? err : (long)len;
+}
+
+static long send_stream(struct unix_sock *s, struct unix_msg *msg, struct carried *c, u64 until)
+{
+	struct unix_sock *to;
+	long done = 0;
+	int err = 0;
+
+	if (msg->name && msg->name_len)
+		return READ_ONCE(s->state) == UNIX_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
+	to = get_peer(s);
+	if (!to)
+		return -ENOTCONN;
+	if (READ_ONCE(s->shut) & UNIX_SHUT_WR)
+		err = -EPIPE;
+	while (!err && length_of(msg)) {
+		u32 most = min(READ_ONCE(s->sndbuf) / 2, (u32)UNIX_CHUNK),
+		    len = min(length_of(msg), most);
+		struct unix_message *m = compose(s, msg, c, len);
+
+		err = IS_ERR(m) ? (int)PTR_ERR(m) : deliver(s, to, m, until);
+		if (err && !IS_ERR(m))
+			unix_message_free(m);
+		if (!err)
+			done += len;
+	}
+	unix_put(to);
+	return done ? done : err;
+}
+
+long unix_send(struct file *f, struct unix_sock *s, struct unix_msg *msg)
+{
+	u64 until = unix_deadline(f, msg->flags, s->sndtimeo);
+	struct carried c;
+	long ret;
+
+	if (msg->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	ret = carried_get(&c, msg);
+	if (ret)
+		return ret;
+	ret = s->type == SOCK_STREAM ? send_stream(s, msg, &c, until)
+				     : send_whole(s, msg, &c, until);
+	carried_put(&c);
+	return ret == -EPIPE && s->type != SOCK_DGRAM ? broken(msg) : ret;
+}
+
+/* ---- receiving ---------------------------------------------------------------------------------- */
+
+/* read_lock held. The first message, which stays in the queue; NULL: none, and *err says why: 0: the end. */
+static struct unix_message *first_message(struct file *f, struct unix_sock *s, int *err)
+{
+	struct unix_message *m = NULL;
+
+	spin_lock(&unix_lock);
+	*err = -EAGAIN;
+	if (!list_empty(&s->queue))
+		m = list_first_entry(&s->queue, struct unix_message, node);
+	else if (s->error)
+		*err = take_error(s);
+	else if (s->shut & UNIX_SHUT_RD)
+		*err = 0;
+	spin_unlock(&unix_lock);
+	return m;
+}
+
+/* Those that have it as peer, and found it full, can go on. */
+static void wake_senders(struct unix_sock *s)
+{
+	struct unix_sock *o;
+
+	spin_lock(&unix_lock);
+	if (s->type != SOCK_DGRAM) {
+		if (s->peer)
+			wake_up(&s->peer->wq);
+		spin_unlock(&unix_lock);
+		return;
+	}
+	list_for_each_entry (o, &unix_all, all) {
+		if (o->peer == s)
+			wake_up(&o->wq);
+	}
+	spin_unlock(&unix_lock);
+}
+
+/* read_lock held: the first message has been received. It is the caller's. */
+static void dequeue(struct unix_sock *s, struct unix_message *m)
+{
+	bool was_full;
+
+	spin_lock(&unix_lock);
+	/* A sender may have found it so by its own limit, which is less than ours. */
+	was_full = s->nr_queued > UNIX_DGRAM_QUEUE || s->queued * 4 > SNDBUF_LEAST;
+	list_del(&m->node);
+	s->queued -= m->len;
+	s->nr_queued--;
+	unix_inflight(m, false);
+	spin_unlock(&unix_lock);
+	wake_up(&s->wq);
+	if (was_full)
+		wake_senders(s);
+}
+
+/* What comes with the first bytes of a message. */
+static void put_carried(struct unix_sock *s, struct unix_msg *out, struct control *c,
+			struct unix_message *m)
+{
+	if (!out->from && m->from) {
+		out->from = m->from;
+		atomic_add(&m->from->refs, 1);
+	}
+	if (READ_ONCE(s->passcred) && out->control_len)
+		put_control(c, SCM_CREDENTIALS, &m->cred, sizeof(m->cred));
+	if (m->nr_files)
+		put_files(c, m->files, m->nr_files, out->flags);
+}
+
+/* unix_lock not held: the files were received, or are lost. */
+static void drop_files(struct unix_message *m)
+{
+	struct file **files;
+	u32 nr;
+
+	spin_lock(&unix_lock);
+	unix_inflight(m, false);
+	files = m->files;
+	nr = m->nr_files;
+	m->files = NULL;
+	m->nr_files = 0;
+	spin_unlock(&unix_lock);
+	for (u32 i = 0; i < nr; i++)
+		file_put_later(files[i]);
+	kfree(files);
+}
+
+/* read_lock held on entry and return; released while the caller sleeps. */
+static int wait_for_message(struct unix_sock *s, u64 until)
+{
+	int err;
+
+	if (!until)
+		return -EAGAIN;
+	mutex_unlock(&s->read_lock);
+	err = unix_wait(&s->wq,
+			READ_ONCE(s->nr_queued) || READ_ONCE(s->error) ||
+				READ_ONCE(s->shut) & UNIX_SHUT_RD,
+			until);
+	mutex_lock(&s->read_lock);
+	return err;
+}
+
+/* read_lock held. */
+static long receive_whole(struct file *f, struct unix_sock *s, struct unix_msg *out,
+			  struct control *c, u64 until)
+{
+	struct unix_message *m;
+	size_t want, got;
+	long ret;
+	int err;
+
+	if (s->type == SOCK_SEQPACKET && READ_ONCE(s->state) != UNIX_ESTABLISHED)
+		return -ENOTCONN;
+	while (!(m = first_message(f, s, &err))) {
+		if (err != -EAGAIN)
+			return err;
+		err = wait_for_message(s, until);
+		if (err)
+			return err;
+	}
+	want = min((u64)m->len, out->iov->left);
+	got = message_drain(m, 0, out->iov);
+	put_carried(s, out, c, m);
+	if (want < m->len)
+		c->flags |= MSG_TRUNC;
+	ret = got < want ? -EFAULT : out->flags & MSG_TRUNC ? (long)m->len : (long)got;
+	if (!(out->flags & MSG_PEEK)) {
+		dequeue(s, m);
+		unix_message_free(m);
+	}
+	return ret;
+}
+
+static bool same_cred(const struct unix_cred *a, const struct unix_cred *b)
+{
+	return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
+}
+
+/* read_lock held: the message behind this one, for a peek beyond it. */
+static struct unix_message *next_message(struct unix_sock *s, struct unix_message *m)
+{
+	struct unix_message *n = NULL;
+
+	spin_lock(&unix_lock);
+	if (m->node.next != &s->queue)
+		n = list_entry(m->node.next, struct unix_message, node);
+	spin_unlock(&unix_lock);
+	return n;
+}
+
+/* read_lock held: bytes of the queue until the buffers are full, or something else comes. *wait: more is
+ * wanted, and nothing is there. */
+static long join(struct file *f, struct unix_sock *s, struct unix_msg *out, struct control *c,
+		 bool first, bool *wait)
+{
+	struct unix_message *m, *last = NULL;
+	struct unix_cred cred = {0};
+	long done = 0;
+	bool stop = false;
+	int err = 0;
+
+	*wait = false;
+	while (out->iov->left && !stop) {
+		bool peek = out->flags & MSG_PEEK, fresh;
+		size_t want, got;
+
+		m = peek && last ? next_message(s, last) : first_message(f, s, &err);
+		if (!m) {
+			*wait = err == -EAGAIN || (peek && last);
+			return done ? done : err;
+		}
+		fresh = !m->at;
+		if (!first && READ_ONCE(s->passcred) && (!done || !same_cred(&cred, &m->cred)))
+			return done;
+		cred = m->cred;
+		want = min((u64)(m->len - m->at), out->iov->left);
+		got = message_drain(m, m->at, out->iov);
+		if (got || !want) {
+			if (first || (fresh && m->nr_files))
+				put_carried(s, out, c, m);
+			stop = m->nr_files;
+			first = false;
+		}
+		done += got;
+		last = m;
+		if (!peek) {
+			m->at += got;
+			if (m->nr_files && got)
+				drop_files(m);
+			if (m->at == m->len) {
+				dequeue(s, m);
+				unix_message_free(m);
+				last = NULL;
+			}
+		}
+		if (got < want)
+			return done ? done : -EFAULT;
+	}
+	return done;
+}
+
+/* read_lock held. */
+static long receive_stream(struct file *f, struct unix_sock *s, struct unix_msg *out,
+			   struct control *c, u64 until)
+{
+	long done = 0;
+	bool wait;
+
+	if (READ_ONCE(s->state) != UNIX_ESTABLISHED)
+		return -EINVAL;
+	if (!out->iov->left)
+		return 0;
+	for (;;) {
+		long got = join(f, s, out, c, !done, &wait);
+		int err;
+
+		if (got > 0)
+			done += got;
+		if (!out->iov->left || !wait || (done && !(out->flags & MSG_WAITALL)) ||
+		    (done && out->flags & MSG_PEEK))
+			return done ? done : got;
+		err = wait_for_message(s, until);
+		if (err)
+			return done ? done : err;
+	}
+}
+
+long unix_receive(struct file *f, struct unix_sock *s, struct unix_msg *out)
+{
+	struct control c = {.to = out->control, .left = out->control_len};
+	u64 until = unix_deadline(f, out->flags, s->rcvtimeo);
+	long ret;
+
+	out->from = NULL;
+	if (out->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	mutex_lock(&s->read_lock);
+	ret = s->type == SOCK_STREAM ? receive_stream(f, s, out, &c, until)
+				     : receive_whole(f, s, out, &c, until);
+	mutex_unlock(&s->read_lock);
+	out->control_len = c.done;
+	out->flags = (out->flags & MSG_CMSG_CLOEXEC) | c.flags;
+	return ret;
+}

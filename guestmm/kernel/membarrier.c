@@ -1,0 +1,59 @@
+/*
+ * membarrier(2): every thread that is concerned has passed a full memory barrier when it returns, so that
+ * the others' fast paths need none.
+ *
+ * Each CPU is asked to execute one, whoever runs there: an expedited command is met with the same means
+ * as a global one. The interrupt returns by IRETQ, which is serialising (SDM 8.3, APM volume 2, 7.6.4):
+ * that is what the SYNC_CORE commands promise, and the caller's own CPU executes CPUID for it.
+ *
+ * A process must register before it uses a private command. Registration is inherited by fork and is
+ * gone after execve, as on Linux.
+ */
+#include "arch/processor.h"
+#include "kernel/process.h"
+#include "lib/errno.h"
+#include "lib/syscall.h"
+
+#define CMD_GLOBAL		       (1u << 0)
+#define CMD_GLOBAL_EXPEDITED	       (1u << 1)
+#define CMD_REGISTER_GLOBAL_EXPEDITED  (1u << 2)
+#define CMD_PRIVATE_EXPEDITED	       (1u << 3)
+#define CMD_REGISTER_PRIVATE_EXPEDITED (1u << 4)
+#define CMD_PRIVATE_SYNC_CORE	       (1u << 5)
+#define CMD_REGISTER_PRIVATE_SYNC_CORE (1u << 6)
+/* Not those of restartable sequences, which there are not. */
+#define CMD_ALL ((1u << 7) - 1)
+
+static void barrier_here(void *arg)
+{
+	(void)arg;
+	smp_mb();
+}
+
+long sys_membarrier(struct pt_regs *r)
+{
+	struct process *p = current_process();
+	u32 cmd = r->rdi;
+
+	/* A flag, and the CPU that goes with it, belong to a command that is not there. */
+	if (r->rsi || (cmd & (cmd - 1)) || cmd & ~CMD_ALL)
+		return -EINVAL;
+	switch (cmd) {
+	case 0: /* which are there? */
+		return CMD_ALL;
+	case CMD_REGISTER_GLOBAL_EXPEDITED:
+		return 0; /* everybody is */
+	case CMD_REGISTER_PRIVATE_EXPEDITED:
+	case CMD_REGISTER_PRIVATE_SYNC_CORE:
+		atomic_or(&p->membarrier, cmd);
+		return 0;
+	case CMD_PRIVATE_EXPEDITED:
+	case CMD_PRIVATE_SYNC_CORE:
+		if (!(atomic_load(&p->membarrier) & cmd << 1))
+			return -EPERM;
+	}
+	on_each_cpu(barrier_here, NULL);
+	if (cmd == CMD_PRIVATE_SYNC_CORE)
+		arch_sync_core();
+	return 0;
+}

@@ -1,0 +1,68 @@
+/*
+ * Numbers of tasks.
+ *
+ * They rise up to pid_max and begin again at 300, as on Linux, so that a number is not used again soon.
+ * Before the first round has ended no number can be in use and none is looked for.
+ *
+ * I1  A number is in use as long as a task, a zombie, a process group or a session has it.
+ *
+ * Lock: task_list_lock.
+ */
+#include "kernel/pid.h"
+#include "kernel/process.h"
+
+#define RESERVED_PIDS 300 /* of the first processes: not given away again */
+
+int sysctl_pid_max = PID_MAX_DEFAULT;
+static int next_pid = 2; /* T; 1 is the first program's, whoever comes before it */
+static int last_pid = 1; /* T */
+static u64 taken;	 /* T */
+static bool wrapped;	 /* T: numbers may be in use */
+
+/* T held: I1. */
+static bool in_use(int pid)
+{
+	const struct process *p;
+	const struct task *t;
+
+	list_for_each_entry (t, &task_list, tasks) {
+		if (t->pid == pid)
+			return true;
+	}
+	list_for_each_entry (p, &process_list, all) {
+		if (p->pid == pid || p->pgid == pid || p->sid == pid)
+			return true;
+	}
+	return false;
+}
+
+int pid_take(void)
+{
+	int most = READ_ONCE(sysctl_pid_max);
+
+	for (int tries = 0; tries < most; tries++) {
+		int pid = next_pid++;
+
+		if (unlikely(pid >= most)) {
+			pid = RESERVED_PIDS;
+			next_pid = pid + 1;
+			wrapped = true;
+		}
+		if (unlikely(wrapped) && in_use(pid))
+			continue;
+		last_pid = pid;
+		taken++;
+		return pid;
+	}
+	return 0;
+}
+
+int pid_last(void)
+{
+	return READ_ONCE(last_pid);
+}
+
+u64 pid_taken(void)
+{
+	return READ_ONCE(taken);
+}
