@@ -35,7 +35,8 @@ if what == "pool":
 elif what == "full":
     expect("pool and disk", c["zswpout"] > 500 and c["zswpwb"] > 0 and c["pswpout"] > 100 and c["pswpin"] > 100)
 elif what == "noise":
-    expect("the pool took nothing", c["zswpout"] == 0 and c["zswpin"] == 0)
+    # Not the noise, but the pages of the program and its stack may compress.
+    expect("the pool took next to nothing", c["zswpout"] < 32)
     expect("the disk took it", c["pswpout"] > 500)
 elif what == "off":
     expect("nothing", c["zswpout"] == 0 and c["zswpin"] == 0 and c["zswpwb"] == 0 and c["pswpout"] > 500)
