@@ -42,58 +42,58 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
  * what they are called where the event is about a page or an address space.
  *   entry: swap entry, type << 58 | slot (as in page tables, shifted down)    ip: caller's address
  */
-#define MMVM_TRACE_EVENTS(X)                                                                       \
-	/* pages */                                                                                \
-	X(ALLOC, "page_alloc", "kmem", "type", "ip")                                               \
-	X(FREE, "page_free", "kmem", "type", "ip")                                                 \
-	X(STEAL, "page_steal", "migrate", "migratetypes", "-") /* arg: to << 8 | from */           \
-	/* faults and mappings */                                                                  \
-	X(FAULT_BEGIN, "fault_begin", "fault", "access", "address")                                \
-	X(FAULT_END, "fault_end", "fault", "result", "address")                                    \
-	X(MAP, "map", "fault", "map", "address")                                                   \
-	X(UNMAP, "unmap", "fault", "unmap", "address")                                             \
-	/* reclaim */                                                                              \
-	X(ISOLATE, "isolate", "reclaim", "lru", "-")                                               \
-	X(PUTBACK, "putback", "reclaim", "lru", "-")                                               \
-	X(KSWAPD_WAKE, "kswapd_wake", "reclaim", "-", "-")                                         \
-	X(KSWAPD_SLEEP, "kswapd_sleep", "reclaim", "-", "-")                                       \
-	X(DIRECT_BEGIN, "direct_begin", "reclaim", "-", "-")                                       \
-	X(DIRECT_END, "direct_end", "reclaim", "-", "pages")                                       \
-	/* swap */                                                                                 \
-	X(CACHE_ADD, "cache_add", "swap", "cache", "entry") /* the page gets a slot */             \
-	X(CACHE_DEL, "cache_del", "swap", "cache", "entry")                                        \
-	X(SWAP_OUT, "swap_out", "swap", "-", "entry")                                              \
-	X(SWAP_OUT_ZERO, "swap_out_zero", "swap", "-", "entry")                                    \
-	X(WRITE_END, "write_end", "swap", "status", "entry")                                       \
-	X(SWAP_IN, "swap_in", "swap", "wanted", "entry")                                           \
-	X(SWAP_IN_ZERO, "swap_in_zero", "swap", "wanted", "entry")                                 \
-	X(ZSWAP_OUT, "zswap_out", "swap", "-", "entry") /* arg: bytes; 0: filled with one value */ \
-	X(ZSWAP_IN, "zswap_in", "swap", "wanted", "entry")                                         \
-	X(ZSWAP_WRITEBACK, "zswap_writeback", "swap", "-", "entry")                                \
-	X(READ_END, "read_end", "swap", "status", "entry")                                         \
-	X(LOCK_WAIT, "lock_wait", "reclaim", "-", "-") /* somebody waits for the page's lock */    \
-	X(MIGRATE, "migrate", "reclaim", "reason", "new_pfn") /* pfn: the old frame */             \
-	X(COMPACT_BEGIN, "compact_begin", "compaction", "zone",                                    \
-	  "mode") /* order: what is wanted */                                                      \
-	X(COMPACT_END, "compact_end", "compaction", "result", "pages")                             \
-	X(KCOMPACTD_WAKE, "kcompactd_wake", "compaction", "-", "-")                                \
-	X(KCOMPACTD_SLEEP, "kcompactd_sleep", "compaction", "-", "-")                              \
-	/* processes; addr of exec: the first eight letters of the name */                         \
-	X(FORK, "fork", "process", "-", "pid") /* pid: the parent; mm, addr: the child */          \
-	X(EXEC, "exec", "process", "-", "name")                                                    \
-	X(EXIT, "exit", "process", "-", "status")                                                  \
-	X(SWITCH, "switch", "sched", "-", "pid") /* pid: who goes; addr: who comes */              \
-	X(OOM_KILL, "oom_kill", "oom", "-", "pid")                                                 \
-	/* page cache; mm: the mapping, by its address as of address spaces */                     \
-	X(FILE_ADD, "file_add", "file", "type", "index")                                           \
-	X(FILE_DEL, "file_del", "file", "-", "index")                                              \
-	X(FILE_DIRTY, "file_dirty", "file", "-", "index")                                          \
-	X(FILE_WRITE, "file_write", "file", "-", "index")                                          \
-	X(FILE_WRITTEN, "file_written", "file", "-", "index")                                      \
-	/* system calls: the number of include/mmvm/syscalls.h, the first argument, the result */  \
-	X(SYS_ENTER, "sys_enter", "syscall", "call", "arg0")                                       \
-	X(SYS_EXIT, "sys_exit", "syscall", "call", "result")                                       \
-	/* an accessed bit that sampling has found (mm/report/access.c) */                         \
+#define MMVM_TRACE_EVENTS(X)                                                                      \
+	/* pages */                                                                               \
+	X(ALLOC, "page_alloc", "kmem", "type", "ip")                                              \
+	X(FREE, "page_free", "kmem", "type", "ip")                                                \
+	X(STEAL, "page_steal", "migrate", "migratetypes", "-") /* arg: to << 8 | from */          \
+	/* faults and mappings */                                                                 \
+	X(FAULT_BEGIN, "fault_begin", "fault", "access", "address")                               \
+	X(FAULT_END, "fault_end", "fault", "result", "address")                                   \
+	X(MAP, "map", "fault", "map", "address")                                                  \
+	X(UNMAP, "unmap", "fault", "unmap", "address")                                            \
+	/* reclaim */                                                                             \
+	X(ISOLATE, "isolate", "reclaim", "lru", "-")                                              \
+	X(PUTBACK, "putback", "reclaim", "lru", "-")                                              \
+	X(KSWAPD_WAKE, "kswapd_wake", "reclaim", "-", "-")                                        \
+	X(KSWAPD_SLEEP, "kswapd_sleep", "reclaim", "-", "-")                                      \
+	X(DIRECT_BEGIN, "direct_begin", "reclaim", "-", "-")                                      \
+	X(DIRECT_END, "direct_end", "reclaim", "-", "pages")                                      \
+	/* swap */                                                                                \
+	X(CACHE_ADD, "cache_add", "swap", "cache", "entry") /* the page gets a slot */            \
+	X(CACHE_DEL, "cache_del", "swap", "cache", "entry")                                       \
+	X(SWAP_OUT, "swap_out", "swap", "-", "entry")                                             \
+	X(SWAP_OUT_ZERO, "swap_out_zero", "swap", "-", "entry")                                   \
+	X(WRITE_END, "write_end", "swap", "status", "entry")                                      \
+	X(SWAP_IN, "swap_in", "swap", "wanted", "entry")                                          \
+	X(SWAP_IN_ZERO, "swap_in_zero", "swap", "wanted", "entry")                                \
+	X(ZSWAP_OUT, "zswap_out", "swap", "-", "entry") /* arg: bytes; 0: one value fills it */   \
+	X(ZSWAP_IN, "zswap_in", "swap", "wanted", "entry")                                        \
+	X(ZSWAP_WRITEBACK, "zswap_writeback", "swap", "-", "entry")                               \
+	X(READ_END, "read_end", "swap", "status", "entry")                                        \
+	X(LOCK_WAIT, "lock_wait", "reclaim", "-", "-") /* somebody waits for the page's lock */   \
+	X(MIGRATE, "migrate", "reclaim", "reason", "new_pfn") /* pfn: the old frame */            \
+	X(COMPACT_BEGIN, "compact_begin", "compaction", "zone",                                   \
+	  "mode") /* order: what is wanted */                                                     \
+	X(COMPACT_END, "compact_end", "compaction", "result", "pages")                            \
+	X(KCOMPACTD_WAKE, "kcompactd_wake", "compaction", "-", "-")                               \
+	X(KCOMPACTD_SLEEP, "kcompactd_sleep", "compaction", "-", "-")                             \
+	/* processes; addr of exec: the first eight letters of the name */                        \
+	X(FORK, "fork", "process", "-", "pid") /* pid: the parent; mm, addr: the child */         \
+	X(EXEC, "exec", "process", "-", "name")                                                   \
+	X(EXIT, "exit", "process", "-", "status")                                                 \
+	X(SWITCH, "switch", "sched", "-", "pid") /* pid: who goes; addr: who comes */             \
+	X(OOM_KILL, "oom_kill", "oom", "-", "pid")                                                \
+	/* page cache; mm: the mapping, by its address as of address spaces */                    \
+	X(FILE_ADD, "file_add", "file", "type", "index")                                          \
+	X(FILE_DEL, "file_del", "file", "-", "index")                                             \
+	X(FILE_DIRTY, "file_dirty", "file", "-", "index")                                         \
+	X(FILE_WRITE, "file_write", "file", "-", "index")                                         \
+	X(FILE_WRITTEN, "file_written", "file", "-", "index")                                     \
+	/* system calls: the number of include/mmvm/syscalls.h, the first argument, the result */ \
+	X(SYS_ENTER, "sys_enter", "syscall", "call", "arg0")                                      \
+	X(SYS_EXIT, "sys_exit", "syscall", "call", "result")                                      \
+	/* an accessed bit that sampling has found (mm/report/access.c) */                        \
 	X(REF, "ref", "refs", "-", "address")
 
 #define MMVM_ENUM_(name, text, category, arg, addr) TRACE_##name,
