@@ -26,7 +26,8 @@ endif
 .DELETE_ON_ERROR:
 
 # ---- the host program -----------------------------------------------------------------------------------
-VMM_SRC := $(wildcard vmm/*.c vmm/*/*.c devices/*.c)
+# lz4.c is the guest's: the audit decompresses what it finds in the guest's memory.
+VMM_SRC := $(wildcard vmm/*.c vmm/*/*.c devices/*.c) guestmm/lib/lz4.c
 VMM_OBJ := $(VMM_SRC:%.c=$B/host/%.o)
 VMM_CFLAGS := $(COMMON) -D_GNU_SOURCE -I. -Ivmm -pthread -fstack-protector-strong
 VMM_LIBS := -lfdt -lseccomp -lpthread
@@ -118,7 +119,9 @@ $B/hosted/%.o: %.c | $B/.setup
 	$Q$(CC) $(H_CFLAGS) $(DEP) -c -o $@ $<
 $(HM_TEST): $B/tests/%: $B/hosted/tests/%.o $(H_OBJ)
 	@mkdir -p $(@D); echo "  LD [H]  $@"
-	$Q$(CC) $(SAN) -o $@ $^ -lcunit
+	$Q$(CC) $(SAN) -o $@ $^ -lcunit $(LIBS_OF_TEST)
+# our LZ4 beside the distribution's
+$B/tests/model/lz4: LIBS_OF_TEST := -llz4
 # ext2 on the host's page cache, for its model and damaged disks
 $B/tests/model/ext2: $(patsubst %.c,$B/hosted/%.o,$(wildcard guestmm/fs/ext2/*.c) guestmm/fs/inode.c)
 $B/san/%.o: %.c | $B/.setup

@@ -18,6 +18,7 @@
  * bench_mem swap: only the swap rows, where a swap area is on. The window is written, sent out with
  * MADV_PAGEOUT, read back. Nothing is scarce, so what is measured is one page's way and not who is
  * chosen to go; and the kernel's own counts must say that every page went, and came.
+ * bench_mem zswap: the same for pages that stay in zswap's pool.
  */
 #include "rt.h"
 
@@ -421,7 +422,24 @@ static uint64_t word_of(unsigned long k, int i)
 	return (k + 1) << 8 | (i & 0xff);
 }
 
-static void swap_rows(void)
+/** Rows of pages that go out and come back, and the events that count them. */
+struct swapping {
+	const char *out_row, *in_row, *out_event, *in_event;
+	bool text; /* the page is full of words, of which each fifth is noise */
+};
+
+static void fill_window(int i, const struct swapping *s)
+{
+	for (unsigned long k = 0; k < PAGES; k++) {
+		volatile uint64_t *w = (volatile uint64_t *)(window + k * PAGE_SIZE);
+
+		for (unsigned long n = 1; s->text && n < PAGE_SIZE / sizeof(*w); n++)
+			w[n] = n % 5 ? k : (word_of(k, i) * 512 + n) * 0x9e3779b97f4a7c15ull;
+		*w = word_of(k, i);
+	}
+}
+
+static void swap_rows(const struct swapping *s)
 {
 	uint64_t cost_out[SWAP_REPS], cost_in[SWAP_REPS];
 
@@ -429,18 +447,17 @@ static void swap_rows(void)
 	for (int i = -WARM; i < SWAP_REPS; i++) {
 		uint64_t out, in, start, gone, back;
 
-		for (unsigned long k = 0; k < PAGES; k++)
-			*(volatile uint64_t *)(window + k * PAGE_SIZE) = word_of(k, i);
-		out = events("pswpout");
+		fill_window(i, s);
+		out = events(s->out_event);
 		start = ticks();
 		must(sys_madvise((unsigned long)window, WINDOW, MADV_PAGEOUT), "madvise");
 		gone = ticks() - start;
-		out = events("pswpout") - out;
-		in = events("pswpin");
+		out = events(s->out_event) - out;
+		in = events(s->in_event);
 		start = ticks();
 		read_pages();
 		back = ticks() - start;
-		in = events("pswpin") - in;
+		in = events(s->in_event) - in;
 		for (unsigned long k = 0; k < PAGES; k++)
 			if (*(volatile uint64_t *)(window + k * PAGE_SIZE) != word_of(k, i))
 				die("a page came back wrong", k);
@@ -454,9 +471,12 @@ static void swap_rows(void)
 		cost_in[i] = back;
 	}
 	unmap_window();
-	put_row("swap_out", cost_out, SWAP_REPS, PAGES);
-	put_row("swap_in", cost_in, SWAP_REPS, PAGES);
+	put_row(s->out_row, cost_out, SWAP_REPS, PAGES);
+	put_row(s->in_row, cost_in, SWAP_REPS, PAGES);
 }
+
+static const struct swapping to_disk = {"swap_out", "swap_in", "pswpout", "pswpin", false};
+static const struct swapping to_pool = {"zswap_store", "zswap_load", "zswpout", "zswpin", true};
 
 /** Find 2 MiB under one table, leave the window in its middle unmapped, touch both sides. */
 static void place_window(void)
@@ -509,7 +529,11 @@ int main(int argc, char **argv)
 
 	place_window();
 	if (argc > 1 && !strcmp(argv[1], "swap")) {
-		swap_rows();
+		swap_rows(&to_disk);
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "zswap")) {
+		swap_rows(&to_pool);
 		return 0;
 	}
 	family = (volatile char *)map_memory(FAMILY_PAGES * PAGE_SIZE);

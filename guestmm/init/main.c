@@ -36,6 +36,7 @@
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
 #include "mm/virt/mm.h"
+#include "mm/zswap/zswap.h"
 #include "tests/tests.h"
 
 static __init void report_zones(void)
@@ -104,6 +105,7 @@ static int init_thread(void *arg)
 	tty_init();
 	drivers_init();
 	swap_init();
+	zswap_init();
 	blockdev_init();
 	ext2_init();
 	initramfs_unpack();

@@ -10,6 +10,7 @@
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lruvec.h"
 #include "mm/slab/slab.h"
+#include "mm/zswap/zswap.h"
 #include "mm/kvirt/vmalloc.h"
 #include "lib/format.h"
 #include "lib/string.h"
@@ -80,6 +81,7 @@ void mm_boot_init(const char *cmdline)
 		if (why[0])
 			printk("cma=%s: %s, ignored\n", value, why);
 	}
+	zswap_boot_options(cmdline, get_option);
 	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
 	lruvecs_init(get_option(cmdline, "reclaim_policy", value, sizeof(value)) ? value : NULL);
 	kmem_cache_init();

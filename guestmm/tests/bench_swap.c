@@ -3,6 +3,7 @@
  * swap area on a RAM disk in both.
  */
 #include "tests/ram_disk.h"
+#include "mm/zswap/zswap.h"
 #include "tests/tests.h"
 
 GUEST_TEST(bench, swap, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 120, "memory=64M,high=8M")
@@ -14,4 +15,6 @@ GUEST_TEST(bench, swap, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 120, "memory=64M,hig
 	CHECK(ev(PSWPOUT) > out);
 	CHECK(ev(PSWPIN) > in);
 	CHECK(ram_disk_requests() > 0);
+	REQUIRE(zswap_set_enabled("1") == 0);
+	CHECK_EQ(run_program("user/bench_mem", "zswap"), 0);
 }

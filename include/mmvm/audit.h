@@ -52,6 +52,11 @@
 	  "a pool of huge pages disagrees with its free list or its pages")                       \
 	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                               \
 	  "promised huge pages disagree with those who were promised them")                       \
+	X(AUDIT_ZSWAP_POOL, "zswap_pool",                                                         \
+	  "a group of pages of the compressed pool disagrees with its pages or its objects")      \
+	X(AUDIT_ZSWAP_ENTRY, "zswap_entry",                                                       \
+	  "a slot's compressed page is not where its entry says, or does not decompress")         \
+	X(AUDIT_ZSWAP_COUNT, "zswap_count", "counts of the compressed pool disagree with it")     \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
@@ -143,8 +148,9 @@ struct mmvm_audit_swap {
 	uint64_t map_gva;   /* u8 per slot: users, top two bits are flags */
 	uint64_t nr_slots;  /* slot 0 is the header */
 	uint64_t inuse_gva; /* u64: slots in use */
-	uint8_t count_mask, bad_value, has_cache_bit,
-		pad[5]; /* map byte: entries = b & count_mask; bad =
+	uint64_t zswap_gva; /* pointer to an entry per slot; 0: none has one */
+	uint8_t count_mask, bad_value, has_cache_bit, no_disk_bit,
+		pad[4]; /* map byte: entries = b & count_mask; bad =
   slot unusable; has_cache_bit set = the swap cache holds it too */
 };
 
@@ -205,6 +211,25 @@ struct mmvm_audit_hugetlb_layout {
 	uint32_t mapping_file_offset; /* in address_space */
 };
 
+/** The pool of compressed pages. A class has nr_lists lists of zspages; a zspage has `pages` pages and
+ * `objects` objects of `size` bytes one after the other, each with a pointer to its owner's
+ * reference, which is within a swap slot's entry. */
+struct mmvm_audit_zswap_layout {
+	uint64_t classes_gva; /* 0: the pool was never used */
+	uint32_t nr_classes, class_stride;
+	uint32_t class_size_offset, class_pages_offset, class_objects_offset; /* u32 */
+	uint32_t class_zspages_offset, class_used_offset;		      /* u64 */
+	uint32_t class_lists_offset, nr_lists;
+	uint32_t zspage_link_offset, zspage_class_offset;
+	uint32_t zspage_inuse_offset;			    /* u32 */
+	uint32_t zspage_pages_offset, zspage_owners_offset; /* pointers */
+	uint32_t ref_zspage_offset, ref_index_offset;	    /* pointer, u32 */
+	uint32_t entry_slot_offset;			    /* u64: swap entry */
+	uint32_t entry_ref_offset;
+	uint32_t entry_length_offset; /* u16; 0: the page is filled with one value */
+	uint64_t stored_gva;	      /* u64: entries */
+};
+
 struct mmvm_audit_root {
 	uint64_t magic;
 	uint32_t version;     /* MMVM_CONTRACT_VERSION */
@@ -231,6 +256,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_cache_layout cache;
 	struct mmvm_audit_mapping_layout mapping;
 	struct mmvm_audit_hugetlb_layout hugetlb;
+	struct mmvm_audit_zswap_layout zswap;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -46,7 +46,8 @@
 	X(PAGE_ZERO, "zero")	     /* the shared zero page */                         \
 	X(PAGE_DMA, "dma")	     /* dma_alloc_coherent and pools */                 \
 	X(PAGE_BALLOON, "balloon")   /* given to the host */                            \
-	X(PAGE_HUGETLB, "hugetlb")   /* huge page of a pool, in use or free in it */
+	X(PAGE_HUGETLB, "hugetlb")   /* huge page of a pool, in use or free in it */    \
+	X(PAGE_ZSMALLOC, "zsmalloc") /* of the pool of compressed pages */
 
 #define MMVM_ENUM_(name, text) name,
 enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };

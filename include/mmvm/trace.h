@@ -67,6 +67,9 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(WRITE_END, "write_end", "swap", "status", "entry")                                      \
 	X(SWAP_IN, "swap_in", "swap", "wanted", "entry")                                          \
 	X(SWAP_IN_ZERO, "swap_in_zero", "swap", "wanted", "entry")                                \
+	X(ZSWAP_OUT, "zswap_out", "swap", "-", "entry") /* arg: bytes; 0: one value fills it */   \
+	X(ZSWAP_IN, "zswap_in", "swap", "wanted", "entry")                                        \
+	X(ZSWAP_WRITEBACK, "zswap_writeback", "swap", "-", "entry")                               \
 	X(READ_END, "read_end", "swap", "status", "entry")                                        \
 	X(LOCK_WAIT, "lock_wait", "reclaim", "-", "-") /* somebody waits for the page's lock */   \
 	X(MIGRATE, "migrate", "reclaim", "reason", "new_pfn") /* pfn: the old frame */            \

@@ -94,6 +94,9 @@
 	X(SWAP_RA_HIT, "swap_ra_hit")                                     \
 	X(SWPIN_ZERO, "swpin_zero")                                       \
 	X(SWPOUT_ZERO, "swpout_zero")                                     \
+	X(ZSWPIN, "zswpin")                                               \
+	X(ZSWPOUT, "zswpout")                                             \
+	X(ZSWPWB, "zswpwb")                                               \
 	X(NR_TLB_LOCAL_FLUSH_ALL, "nr_tlb_local_flush_all")               \
 	X(NR_TLB_LOCAL_FLUSH_ONE, "nr_tlb_local_flush_one")               \
 	X(NR_TLB_REMOTE_FLUSH, "nr_tlb_remote_flush")                     \

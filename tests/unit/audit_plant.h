@@ -114,6 +114,24 @@ struct guest {
 		uint64_t pool;
 		int64_t reserved;
 	} hmount;
+	/* Compressed pages: one class, one zspage of one page with two objects, two slots with an entry. */
+	struct zclass {
+		struct mmvm_list list[2];
+		uint64_t zspages, used;
+		uint32_t size, pages, objects, pad;
+	} zclass;
+	struct zspage {
+		struct mmvm_list link;
+		uint64_t class;
+		uint32_t inuse, pad;
+		uint64_t page[4], owner[2];
+	} zspage;
+	struct zentry {
+		uint64_t slot, zspage;
+		uint32_t index;
+		uint16_t length, pad;
+	} zentry[2];
+	uint64_t zswap[64], zstored;
 };
 
 static struct image {

@@ -54,7 +54,9 @@
 	X("vmalloc_64k", "vmalloc(64 KiB) + vfree")
 #define BENCH_SWAP_ROWS(X)                           \
 	X("swap_out", "page swapped out (RAM disk)") \
-	X("swap_in", "page swapped in (RAM disk)")
+	X("swap_in", "page swapped in (RAM disk)")   \
+	X("zswap_store", "page compressed (zswap)")  \
+	X("zswap_load", "page decompressed (zswap)")
 #define BENCH_ROWS(X) BENCH_USER_ROWS(X) BENCH_KERNEL_ROWS(X) BENCH_SWAP_ROWS(X)
 
 enum bench_side { BENCH_LINUX, BENCH_GUEST, BENCH_SIDES };

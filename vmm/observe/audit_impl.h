@@ -11,6 +11,7 @@
  *   audit_swap.c     swap slots
  *   audit_mapping.c  trees of files and of shared memory
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
+ *   audit_zswap.c    the pool of compressed pages, and the entries of slots in it
  *
  * A new subject is a file audit_SUBJECT.c, a row in audit_subjects[] (audit.c), its findings as
  * rows of MMVM_AUDIT_FINDINGS (mmvm/audit.h), and a test in tests/unit/vmm_audit_SUBJECT.c, which
@@ -47,6 +48,7 @@
 #define SEEN_IN_RAM    0x0020u
 #define SEEN_CACHE     0x0040u /* in the tree of the file it names */
 #define SEEN_SWAP_MAP  0x0080u /* holds a part of the swap map that is being looked at */
+#define SEEN_ZSPAGE    0x0100u /* of a zspage of the compressed pool */
 struct frame {
 	uint16_t seen;
 	uint8_t state;	 /* enum mmvm_page_type of the head that covers it */
@@ -185,6 +187,8 @@ void audit_mappings_check(struct audit *a);
 int audit_lru(struct audit *a);
 int audit_hugetlb(struct audit *a);
 void audit_hugetlb_check(struct audit *a);
+int audit_zswap(struct audit *a);
+void audit_zswap_check(struct audit *a);
 /** Add what a VMA is promised. */
 void audit_hugetlb_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
 

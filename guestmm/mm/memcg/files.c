@@ -169,6 +169,42 @@ static int set_oom_group(struct mem_cgroup *m, const char *text)
 	return 0;
 }
 
+/* ---- zswap ------------------------------------------------------------------------------------ */
+
+static void show_zswap_current(struct report *r, struct mem_cgroup *m)
+{
+	u64 in_pool, pages;
+
+	mem_cgroup_zswap_usage(m, &in_pool, &pages);
+	report_printf(r, "%lu\n", (unsigned long)in_pool);
+}
+
+static void show_zswap_max(struct report *r, struct mem_cgroup *m)
+{
+	show_limit(r, READ_ONCE(m->zswap_max));
+}
+
+static int set_zswap_max(struct mem_cgroup *m, const char *text)
+{
+	u64 pages;
+	int err = page_counter_parse(text, &pages);
+
+	return err ? err : set_field(&m->zswap_max, pages);
+}
+
+static void show_zswap_writeback(struct report *r, struct mem_cgroup *m)
+{
+	report_printf(r, "%d\n", !READ_ONCE(m->no_zswap_writeback));
+}
+
+static int set_zswap_writeback(struct mem_cgroup *m, const char *text)
+{
+	if ((text[0] != '0' && text[0] != '1') || text[1])
+		return -EINVAL;
+	WRITE_ONCE(m->no_zswap_writeback, text[0] == '0');
+	return 0;
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static const char *const event_name[] = {
@@ -248,6 +284,9 @@ static const struct {
 	{"pgrefill", PGREFILL},
 	{"pgactivate", PGACTIVATE},
 	{"pgdeactivate", PGDEACTIVATE},
+	{"zswpin", ZSWPIN},
+	{"zswpout", ZSWPOUT},
+	{"zswpwb", ZSWPWB},
 };
 
 /* Kernel memory of the group and all below it, in pages. Not known for the machine as a whole. */
@@ -262,12 +301,18 @@ static u64 kernel_pages(struct mem_cgroup *top)
 
 static void show_stat(struct report *r, struct mem_cgroup *m)
 {
+	u64 in_pool, zswapped;
+
+	mem_cgroup_zswap_usage(m, &in_pool, &zswapped);
 	for (unsigned int i = 0; i < ARRAY_SIZE(levels); i++) {
 		report_printf(r, "%s %lu\n", levels[i].name,
 			      (unsigned long)mem_cgroup_stat(m, -1, levels[i].item) *
 				      levels[i].unit);
 		if (levels[i].item == NR_FILE_PAGES && !mem_cgroup_is_root(m))
 			report_printf(r, "kernel %lu\n", bytes(kernel_pages(m)));
+		if (levels[i].item == NR_SHMEM)
+			report_printf(r, "zswap %lu\nzswapped %lu\n", (unsigned long)in_pool,
+				      bytes(zswapped));
 		if (levels[i].item == NR_SLAB_UNRECLAIMABLE)
 			report_printf(r, "slab %lu\n",
 				      bytes(mem_cgroup_stat(m, -1, NR_SLAB_RECLAIMABLE) +
@@ -312,5 +357,9 @@ const struct memcg_file memcg_files[] = {
 	{"memory.swap.high", .show = show_swap_high, .write = set_swap_high},
 	{"memory.swap.max", .show = show_swap_max, .write = set_swap_max},
 	{"memory.swap.events", .notifies = true, .show = show_swap_events},
+	{"memory.zswap.current", .show = show_zswap_current},
+	{"memory.zswap.max", .show = show_zswap_max, .write = set_zswap_max},
+	{"memory.zswap.writeback", .on_root = true, .show = show_zswap_writeback,
+	 .write = set_zswap_writeback},
 	{.name = NULL},
 };

@@ -28,6 +28,7 @@ struct mem_cgroup root_mem_cgroup = {
 	.sibling = LIST_HEAD_INIT(root_mem_cgroup.sibling),
 	.memory = {.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX},
 	.swap = {.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX},
+	.zswap_max = PAGE_COUNTER_MAX,
 	.events_wq = WAIT_QUEUE_INIT(root_mem_cgroup.events_wq),
 };
 spinlock_t memcg_lock = SPINLOCK_INIT;
@@ -180,6 +181,7 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	wait_queue_init(&memcg->events_wq);
 	page_counter_init(&memcg->memory, &parent->memory);
 	page_counter_init(&memcg->swap, &parent->swap);
+	memcg->zswap_max = PAGE_COUNTER_MAX;
 	err = start_reaper();
 	if (!err)
 		err = swap_memcg_prepare();

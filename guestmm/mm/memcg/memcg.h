@@ -54,6 +54,9 @@ struct mem_cgroup {
 	s64 stat[MMVM_MAX_NODES][NR_ZONE_STAT_ITEMS];
 	u64 event[NR_VM_EVENT_ITEMS];	       /* A: likewise */
 	s64 kernel_pages;		       /* A: kernel memory among `memory` */
+	s64 zswap_bytes, zswapped;	       /* A: in the pool, and pages that these were; own */
+	u64 zswap_max;			       /* L: pages of the pool */
+	bool no_zswap_writeback;	       /* L: its pages do not go to the disk */
 	u64 events[NR_MEMCG_EVENTS];	       /* A: this group's and its descendants' */
 	u64 events_local[NR_MEMCG_EVENTS];     /* A: its own */
 	u64 swap_events[NR_MEMCG_SWAP_EVENTS]; /* A: with its descendants' */
@@ -165,7 +168,26 @@ void mem_cgroup_uncharge_swap(u16 id);
 /** Free slots that the group and its ancestors may still take. */
 u64 mem_cgroup_swap_room(const struct mem_cgroup *memcg);
 
+/* zswap (zswap.c) */
+/** May the page be compressed, by the limits of its group and those above? */
+bool mem_cgroup_may_zswap(const struct page *page);
+/** It is, into `bytes` (0: no memory at all): they count as kernel memory of its group. Returns the group's
+ * id, with a reference; 0: the root's, which is not charged. */
+u16 mem_cgroup_charge_zswap(const struct page *page, u32 bytes);
+void mem_cgroup_uncharge_zswap(u16 id, u32 bytes);
+/** May pages of the group go to a swap device? */
+bool mem_cgroup_zswap_writeback_id(u16 id);
+bool mem_cgroup_zswap_writeback(const struct page *page);
+/** Bytes of the pool that belong to the group and all below it, and pages that they were. */
+void mem_cgroup_zswap_usage(struct mem_cgroup *top, u64 *bytes, u64 *pages);
+
 /* ---- counters (stat.c) ---- */
+/** An event of a page, for its group only. */
+static inline void mem_cgroup_count_page(const struct page *page, enum vm_event_item item)
+{
+	if (mem_cgroup_enabled())
+		atomic_add(&mem_cgroup_of(page)->event[item], 1);
+}
 void mem_cgroup_event(struct mem_cgroup *memcg, enum memcg_event e);
 void mem_cgroup_swap_event(struct mem_cgroup *memcg, enum memcg_swap_event e);
 /** A page's share in a level changes. page_stat_add() calls it for charged pages. */

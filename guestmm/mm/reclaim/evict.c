@@ -33,7 +33,9 @@
 #include "mm/cache/pagecache.h"
 #include "arch/tlb.h"
 #include "mm/virt/rmap.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/vmscan.h"
+#include "mm/zswap/zswap.h"
 
 static bool page_is_zero(const u64 *w)
 {
@@ -51,13 +53,15 @@ static bool record_zero_page(struct page *page)
 	bool zero = page_is_zero(page_address(page));
 
 	/* A slot may have been written before with other contents: its mark must be made to agree,
-	 * whether it is set or cleared. */
-	if (zero || (READ_ONCE(si->map[swp_offset(e)]) & SWAP_MAP_ZERO)) {
+	 * whether it is set or cleared, and what zswap has of it is of no use. */
+	if (zero || (READ_ONCE(si->map[swp_offset(e)]) & SWAP_MAP_NO_DISK)) {
 		spin_lock(&si->lock);
+		if (si->zswap)
+			zswap_forget(si, swp_offset(e));
 		if (zero)
-			si->map[swp_offset(e)] |= SWAP_MAP_ZERO;
+			si->map[swp_offset(e)] |= SWAP_MAP_NO_DISK;
 		else
-			si->map[swp_offset(e)] &= ~SWAP_MAP_ZERO;
+			si->map[swp_offset(e)] &= ~SWAP_MAP_NO_DISK;
 		spin_unlock(&si->lock);
 	}
 	if (zero) {
@@ -189,9 +193,12 @@ static enum outcome evict_unmapped(struct page *page, struct scan_control *sc)
 		if (!swap_users((swp_entry_t){page->private_})) {
 			/* Unmapped for good while we held it: nobody wants the contents. */
 			ClearPageDirty(page);
-		} else if (!record_zero_page(page)) {
+		} else if (!record_zero_page(page) &&
+			   !(READ_ONCE(zswap_enabled) && zswap_store(page))) {
 			if (!(sc->gfp & __GFP_IO))
 				return OUT_KEEP;
+			if (mem_cgroup_enabled() && !mem_cgroup_zswap_writeback(page))
+				return OUT_ACTIVATE; /* its group keeps it off the disk */
 			swap_write_page(&sc->writes, page);
 			return OUT_WRITING;
 		}

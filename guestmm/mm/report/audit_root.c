@@ -11,6 +11,7 @@
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
+#include "mm/zswap/zswap.h"
 #include "arch/tlb.h"
 #include "mmvm/audit.h"
 
@@ -95,7 +96,38 @@ static void fill_swap(struct mmvm_audit_root *root)
 		a->count_mask = SWAP_MAP_COUNT;
 		a->bad_value = SWAP_MAP_BAD;
 		a->has_cache_bit = SWAP_MAP_HAS_CACHE;
+		a->no_disk_bit = SWAP_MAP_NO_DISK;
+		a->zswap_gva = GVA(si->zswap);
 	}
+}
+
+static void fill_zswap(struct mmvm_audit_root *root)
+{
+	if (!zswap_prepared)
+		return;
+	root->zswap = (struct mmvm_audit_zswap_layout){
+		.classes_gva = GVA(zs_classes),
+		.nr_classes = zs_nr_classes,
+		.class_stride = sizeof(struct zs_class),
+		.class_size_offset = offsetof(struct zs_class, size),
+		.class_pages_offset = offsetof(struct zs_class, pages),
+		.class_objects_offset = offsetof(struct zs_class, objects),
+		.class_zspages_offset = offsetof(struct zs_class, nr_zspages),
+		.class_used_offset = offsetof(struct zs_class, nr_used),
+		.class_lists_offset = offsetof(struct zs_class, list),
+		.nr_lists = ZS_FULLNESS,
+		.zspage_link_offset = offsetof(struct zspage, link),
+		.zspage_class_offset = offsetof(struct zspage, class),
+		.zspage_inuse_offset = offsetof(struct zspage, inuse),
+		.zspage_pages_offset = offsetof(struct zspage, page),
+		.zspage_owners_offset = offsetof(struct zspage, owner),
+		.ref_zspage_offset = offsetof(struct zs_ref, zspage),
+		.ref_index_offset = offsetof(struct zs_ref, index),
+		.entry_slot_offset = offsetof(struct zswap_entry, e),
+		.entry_ref_offset = offsetof(struct zswap_entry, ref),
+		.entry_length_offset = offsetof(struct zswap_entry, length),
+		.stored_gva = GVA(&zswap_counts.stored_pages),
+	};
 }
 
 void audit_root_fill(void)
@@ -123,6 +155,7 @@ void audit_root_fill(void)
 	fill_zones(root);
 	fill_lruvecs(root);
 	fill_swap(root);
+	fill_zswap(root);
 
 	root->mm_list_gva = GVA(&mm_list);
 	root->mm = (struct mmvm_audit_mm_layout){

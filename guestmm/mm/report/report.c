@@ -13,6 +13,7 @@
 #include "mm/swap/swap.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/kvirt/vmalloc.h"
+#include "mm/zswap/zswap.h"
 
 static void kb(struct report *r, const char *label, u64 pages)
 {
@@ -76,6 +77,8 @@ void report_meminfo(struct report *r)
 	kb(r, "Mlocked:", global_stat(NR_MLOCK));
 	kb(r, "SwapTotal:", swap_total_pages());
 	kb(r, "SwapFree:", swap_free_pages());
+	kb(r, "Zswap:", zs_pages());
+	kb(r, "Zswapped:", atomic_load(&zswap_counts.stored_pages));
 	kb(r, "Dirty:", global_stat(NR_FILE_DIRTY));
 	kb(r, "Writeback:", global_stat(NR_WRITEBACK));
 	kb(r, "AnonPages:", global_stat(NR_ANON_MAPPED));

@@ -11,12 +11,14 @@
  *
  * Locks: called with mmap_lock held for reading; sleeps.
  */
+#include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/swap/swapcache.h"
+#include "mm/zswap/zswap.h"
 
 /* Shared memory belongs to no address space whose misses would tell; half of the most. */
 #define SHARED_WINDOW 8u
@@ -63,7 +65,7 @@ static bool readable(const struct swap_info *si, u64 offset)
 	u8 b = READ_ONCE(si->map[offset]);
 
 	return (b & SWAP_MAP_COUNT) && (b & SWAP_MAP_COUNT) != SWAP_MAP_BAD &&
-	       !(b & (SWAP_MAP_HAS_CACHE | SWAP_MAP_ZERO));
+	       !(b & (SWAP_MAP_HAS_CACHE | SWAP_MAP_NO_DISK));
 }
 
 /* A new page in the cache for the slot, locked, with a reference of ours. */
@@ -86,15 +88,26 @@ static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
 	return page;
 }
 
-/* The slot is known to hold zeroes: no read. */
-static void fill_zero(struct page *page)
+/* The slot has nothing on the disk: it is in zswap, or known to hold zeroes. No read. */
+static void fill_without_disk(struct page *page)
 {
-	clear_page(page_address(page));
-	trace_point(SWAP_IN_ZERO, page->private_, .pfn = page_to_pfn(page),
-		    .arg = !PageReadahead(page));
-	SetPageUptodate(page);
+	const swp_entry_t e = {page->private_};
+	int err = -ENOENT;
+
+	if (swap_area(e)->zswap)
+		err = zswap_load(page);
+	if (!err) {
+		trace_point(ZSWAP_IN, e.v, .pfn = page_to_pfn(page), .arg = !PageReadahead(page));
+		count_vm_event(ZSWPIN);
+		mem_cgroup_count_page(page, ZSWPIN);
+	} else if (err == -ENOENT) {
+		clear_page(page_address(page));
+		trace_point(SWAP_IN_ZERO, e.v, .pfn = page_to_pfn(page),
+			    .arg = !PageReadahead(page));
+		count_vm_event(SWPIN_ZERO);
+	}
+	set_bit(err && err != -ENOENT ? PG_error : PG_uptodate, &page->flags);
 	unlock_page(page);
-	count_vm_event(SWPIN_ZERO);
 }
 
 /* A page for a neighbour, to be read with the wanted one; NULL ends the run. */
@@ -109,9 +122,9 @@ static struct page *new_neighbour(struct swap_info *si, u64 offset)
 	if (!page)
 		return NULL;
 	SetPageReadahead(page);
-	/* Between the look and now it may have come, become zero and gone: not to be read. */
-	if (unlikely(READ_ONCE(si->map[offset]) & SWAP_MAP_ZERO)) {
-		fill_zero(page);
+	/* Between the look and now it may have come and gone without a write: not to be read. */
+	if (unlikely(READ_ONCE(si->map[offset]) & SWAP_MAP_NO_DISK)) {
+		fill_without_disk(page);
 		release_page(page);
 		return NULL;
 	}
@@ -129,8 +142,8 @@ static struct page *read_around(swp_entry_t e, unsigned int win)
 	page = new_cached_page(e, GFP_HIGHUSER_MOVABLE);
 	if (!page)
 		return NULL;
-	if (READ_ONCE(si->map[offset]) & SWAP_MAP_ZERO) {
-		fill_zero(page);
+	if (READ_ONCE(si->map[offset]) & SWAP_MAP_NO_DISK) {
+		fill_without_disk(page);
 		return page;
 	}
 	pages[to++] = page;

@@ -1,7 +1,7 @@
 /*
  * Swap slots: which pages of the disk are in use, and by how many.
  *
- *   map[]      one byte a slot: users, cached?, all zero?            [hdr][1][0][41][0][80]...
+ *   map[]      one byte a slot: users, cached?, nothing on the disk? [hdr][1][0][41][0][80]...
  *   cluster    256 slots; cluster_free[] counts its free ones
  *   cursor     goes up slot by slot inside a cluster, then to the next wholly free cluster, and
  * only when there is none to any cluster with room
@@ -22,6 +22,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 #include "mm/phys/zone.h"
+#include "mm/zswap/zswap.h"
 
 struct swap_info swap_areas[MAX_SWAP_AREAS];
 struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
@@ -112,18 +113,22 @@ bool swap_entry_valid(swp_entry_t e)
 }
 
 /* lock held. */
-static __attribute__((noinline, cold)) void uncharge_slot(struct swap_info *si, u64 offset)
+static __attribute__((noinline, cold)) void forget_records(struct swap_info *si, u64 offset)
 {
-	if (si->memcg[offset])
-		mem_cgroup_uncharge_swap(si->memcg[offset]);
-	si->memcg[offset] = 0;
+	if (si->memcg) {
+		if (si->memcg[offset])
+			mem_cgroup_uncharge_swap(si->memcg[offset]);
+		si->memcg[offset] = 0;
+	}
+	if (si->zswap)
+		zswap_forget(si, offset);
 }
 
 void __swap_slot_freed(struct swap_info *si, u64 offset)
 {
 	si->cache[offset] = 0; /* a shadow, if any */
-	if (unlikely(si->memcg))
-		uncharge_slot(si, offset);
+	if (unlikely(si->has_records))
+		forget_records(si, offset);
 	si->inuse--;
 	si->cluster_free[offset / SWAP_CLUSTER]++;
 	if (si->writable) {
@@ -178,7 +183,7 @@ struct page *swap_free_and_get_cached(swp_entry_t e)
 	struct page *page = NULL;
 
 	spin_lock(&si->lock);
-	if ((drop_user(si, swp_offset(e)) & ~SWAP_MAP_ZERO) == SWAP_MAP_HAS_CACHE) {
+	if ((drop_user(si, swp_offset(e)) & ~SWAP_MAP_NO_DISK) == SWAP_MAP_HAS_CACHE) {
 		page = pfn_to_page(si->cache[swp_offset(e)] - 1);
 		if (!get_page_unless_zero(page))
 			page = NULL;

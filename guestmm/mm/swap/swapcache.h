@@ -15,8 +15,9 @@
 #define SWAP_MAP_MAX	   0x3e
 #define SWAP_MAP_BAD	   0x3f /* header, or bad by mkswap's list: never used */
 #define SWAP_MAP_HAS_CACHE 0x40 /* a page of the swap cache owns the slot, too */
-#define SWAP_MAP_ZERO	   0x80 /* all bytes are zero and nothing is on the disk */
+#define SWAP_MAP_NO_DISK   0x80 /* the contents are not on the disk: in zswap, or all zero */
 
+struct zswap_entry;
 /** A swap area. */
 struct swap_info {
 	spinlock_t lock;
@@ -31,8 +32,10 @@ struct swap_info {
 	u32 *cache;		   /* lock: per slot 0, frame + 1 of the cached page, or a shadow */
 	u16 *cluster_free;	   /* lock: free slots of each cluster */
 	u16 *memcg; /* lock: per slot the memory cgroup it is charged to, 0 = none; NULL: no groups */
-	u32 nr_clusters; /* C */
-	u64 cursor;	 /* lock: where the next slot is looked for */
+	struct zswap_entry **zswap; /* lock, page lock: per slot, NULL = none; NULL: no zswap */
+	bool has_records;	    /* lock: a slot that is freed is in one of these two */
+	u32 nr_clusters;	    /* C */
+	u64 cursor;		    /* lock: where the next slot is looked for */
 };
 extern struct swap_info swap_areas[MAX_SWAP_AREAS];
 /** Areas that may give out slots, by falling priority, then NULL; changed by swapon and swapoff. */
@@ -94,6 +97,8 @@ void free_swap_cache(struct page **pages, unsigned int nr);
  * the cache for good; reference count becomes 0. False: somebody came. */
 bool swap_cache_evict(struct page *page);
 
+/** zswap comes into use: every area gets its array. 0 or -ENOMEM. May sleep. swapon.c */
+int swap_zswap_prepare(void);
 /* Memory cgroups (swapon.c) */
 /** Groups come into use: every area gets its record. 0 or -ENOMEM. May sleep. */
 int swap_memcg_prepare(void);

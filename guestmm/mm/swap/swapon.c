@@ -20,6 +20,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 #include "mm/kvirt/vmalloc.h"
+#include "mm/zswap/zswap.h"
 
 struct swap_header {
 	u8 boot[1024];
@@ -83,7 +84,9 @@ static void free_arrays(struct swap_info *si)
 	vfree(si->cache);
 	vfree(si->cluster_free);
 	vfree(si->memcg);
+	vfree(si->zswap);
 	si->memcg = NULL;
+	si->zswap = NULL;
 	si->map = NULL;
 	si->cache = NULL;
 	si->cluster_free = NULL;
@@ -150,6 +153,7 @@ static int make_memcg_record(struct swap_info *si)
 		return -ENOMEM;
 	spin_lock(&si->lock);
 	si->memcg = record;
+	si->has_records = true;
 	spin_unlock(&si->lock);
 	return 0;
 }
@@ -163,6 +167,16 @@ int swap_memcg_prepare(void)
 		if (swap_areas[i].bdev && !swap_areas[i].memcg)
 			err = make_memcg_record(&swap_areas[i]);
 	}
+	mutex_unlock(&swapon_mutex);
+	return err;
+}
+
+int swap_zswap_prepare(void)
+{
+	int err;
+
+	mutex_lock(&swapon_mutex);
+	err = zswap_prepare();
 	mutex_unlock(&swapon_mutex);
 	return err;
 }
@@ -229,8 +243,11 @@ int do_swapon(struct block_device *bdev, int prio)
 	si->bdev = bdev;
 	si->writable = true;
 	spin_unlock(&si->lock);
+	/* Without these the area is not charged and not compressed: never fatal. */
 	if (mem_cgroup_enabled())
-		make_memcg_record(si); /* without one the area is not charged: never fatal */
+		make_memcg_record(si);
+	if (zswap_prepared)
+		zswap_area_prepare(si);
 	atomic_add(&nr_swap_pages, (s64)si->usable);
 	publish_areas();
 	audit_root_fill();
@@ -379,6 +396,7 @@ int do_swapoff(struct block_device *bdev)
 	} while (!err && si->inuse);
 	if (err)
 		goto undo;
+	zswap_wait_writeback();
 	while (swap_writes_in_flight())
 		swap_wait_for_write();
 	wait_for_faults();
