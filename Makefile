@@ -211,7 +211,7 @@ CHECKED := $(patsubst %.c,$B/check/vmm/%.ok,$(VMM_SRC) $(filter-out tests/unit/v
   $(patsubst %.c,$B/check/user/%.ok,$(wildcard user/*.c)) \
   $(patsubst %.c,$B/check/libc/%.ok,$(wildcard user/libc/*.c images/lab_init.c))
 clang_check = @mkdir -p $(@D); clang $(filter-out $(NO_CLANG),$(1)) -Wno-missing-field-initializers -fsyntax-only -MMD -MP -MF $@.d -MT $@ $< && touch $@
-$B/check/vmm/%.ok: %.c | $B/.setup ; $(call clang_check,$(VMM_CFLAGS))
+$B/check/vmm/%.ok: %.c | $B/.setup ; $(call clang_check,$(VMM_CFLAGS) -include devices/locking.h -Wthread-safety)
 $B/check/guest/%.ok: %.c | $B/.setup ; $(call clang_check,$(G_CFLAGS) -mno-mmx -mno-sse2)
 $B/check/host/%.ok: %.c | $B/.setup ; $(call clang_check,$(H_CFLAGS) -Wno-sign-compare -Wno-format-security)
 $B/check/user/%.ok: %.c | $B/.setup ; $(call clang_check,$(U_CFLAGS) -Wno-string-concatenation)

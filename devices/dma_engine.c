@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "mmvm/dmaengine.h"
+#include "devices/locking.h"
 #include <x86intrin.h>
 
 #define CONTROL_ENABLE (1u << 0)
@@ -119,7 +120,7 @@ static bool runnable(const struct dma_engine *e)
 }
 
 /* Wait for the descriptor's time to come. Under the lock; false when disabled meanwhile. */
-static bool wait_delay(struct dma_engine *e)
+static bool wait_delay(struct dma_engine *e) NEEDS_LOCK(e->lock)
 {
 	struct timespec until;
 
@@ -159,7 +160,7 @@ static void trace_job(const struct dma_engine *e, const struct mmvm_dma_desc *d,
 }
 
 /* One descriptor. Called and left with the lock held. */
-static void serve_one(struct dma_engine *e)
+static void serve_one(struct dma_engine *e) NEEDS_LOCK(e->lock)
 {
 	struct mmvm_dma_desc d;
 	struct dma_job job;
@@ -222,7 +223,7 @@ static void *worker_main(void *arg)
 /* ---- registers, all under the lock -------------------------------- */
 
 /* The wait drops the lock, and another vCPU may enable meanwhile: the last word is ours. */
-static void disable(struct dma_engine *e)
+static void disable(struct dma_engine *e) NEEDS_LOCK(e->lock)
 {
 	e->enabled = false;
 	pthread_cond_broadcast(&e->wake);
@@ -232,7 +233,7 @@ static void disable(struct dma_engine *e)
 	}
 }
 
-static void reset_locked(struct dma_engine *e)
+static void reset_locked(struct dma_engine *e) NEEDS_LOCK(e->lock)
 {
 	disable(e);
 	e->halted = false;
@@ -252,7 +253,7 @@ static bool halt(struct dma_engine *e)
 }
 
 /* Returns true when an interrupt is to be raised. */
-static bool write_control(struct dma_engine *e, uint32_t val)
+static bool write_control(struct dma_engine *e, uint32_t val) NEEDS_LOCK(e->lock)
 {
 	if (val & ~(CONTROL_ENABLE | CONTROL_RESET)) {
 		device_guest_error(&e->dev);
@@ -280,7 +281,7 @@ static bool write_control(struct dma_engine *e, uint32_t val)
 	return false;
 }
 
-static bool write_doorbell(struct dma_engine *e, uint32_t head)
+static bool write_doorbell(struct dma_engine *e, uint32_t head) NEEDS_LOCK(e->lock)
 {
 	if (!e->enabled || e->halted) {
 		device_guest_error(&e->dev);
@@ -304,7 +305,7 @@ static void set_if(struct dma_engine *e, bool allowed, uint32_t *reg, uint32_t v
 }
 
 /* The ring moves only while the engine is disabled (I2). */
-static void write_ring(struct dma_engine *e, uint64_t ring)
+static void write_ring(struct dma_engine *e, uint64_t ring) NEEDS_LOCK(e->lock)
 {
 	if (e->enabled)
 		device_guest_error(&e->dev);
@@ -312,7 +313,7 @@ static void write_ring(struct dma_engine *e, uint64_t ring)
 		e->ring = ring;
 }
 
-static bool write_register(struct dma_engine *e, uint64_t offset, uint32_t val)
+static bool write_register(struct dma_engine *e, uint64_t offset, uint32_t val) NEEDS_LOCK(e->lock)
 {
 	switch (offset) {
 	case MMVM_DMA_REG_CONTROL:
@@ -349,6 +350,7 @@ static bool write_register(struct dma_engine *e, uint64_t offset, uint32_t val)
 }
 
 static bool read_register(const struct dma_engine *e, uint64_t offset, uint32_t *val)
+	NEEDS_LOCK(e->lock)
 {
 	switch (offset) {
 	case MMVM_DMA_REG_ID:

@@ -22,6 +22,7 @@
  * bytes of several vCPUs in order; the interrupt is raised after it is dropped.
  */
 #include "devices/device_impl.h"
+#include "devices/locking.h"
 
 #include <errno.h>
 #include <linux/serial_reg.h>
@@ -50,23 +51,23 @@ struct serial {
 	unsigned int rx_head, rx_tail; /* free-running; head - tail bytes are waiting */
 };
 
-static unsigned int rx_waiting(const struct serial *s)
+static unsigned int rx_waiting(const struct serial *s) NEEDS_LOCK(s->lock)
 {
 	return s->rx_head - s->rx_tail;
 }
 
-static bool break_next(const struct serial *s)
+static bool break_next(const struct serial *s) NEEDS_LOCK(s->lock)
 {
 	return s->brk && s->brk_at == s->rx_tail;
 }
 
 /* Bytes that may be read without looking at LSR between. */
-static unsigned int rx_ready(const struct serial *s)
+static unsigned int rx_ready(const struct serial *s) NEEDS_LOCK(s->lock)
 {
 	return s->brk ? s->brk_at - s->rx_tail : rx_waiting(s);
 }
 
-static unsigned int trigger_level(const struct serial *s)
+static unsigned int trigger_level(const struct serial *s) NEEDS_LOCK(s->lock)
 {
 	static const uint8_t level[] = {1, 4, 8, 14};
 
@@ -74,7 +75,7 @@ static unsigned int trigger_level(const struct serial *s)
 }
 
 /* Identification of the most urgent pending and enabled condition. */
-static uint8_t pending_iir(const struct serial *s)
+static uint8_t pending_iir(const struct serial *s) NEEDS_LOCK(s->lock)
 {
 	if ((s->ier & UART_IER_RLSI) && (s->overrun || break_next(s)))
 		return UART_IIR_RLSI;
@@ -90,13 +91,13 @@ static uint8_t pending_iir(const struct serial *s)
 }
 
 /* Does the line go up? Called under the lock; the caller raises after dropping it. */
-static bool wants_irq(const struct serial *s)
+static bool wants_irq(const struct serial *s) NEEDS_LOCK(s->lock)
 {
 	return pending_iir(s) != UART_IIR_NO_INT;
 }
 
 /* A byte into the ring. Returns false, and notes the overrun, when there is no room. */
-static bool rx_put(struct serial *s, uint8_t byte)
+static bool rx_put(struct serial *s, uint8_t byte) NEEDS_LOCK(s->lock)
 {
 	if (rx_waiting(s) == SERIAL_RX) {
 		s->overrun = true;
@@ -106,7 +107,7 @@ static bool rx_put(struct serial *s, uint8_t byte)
 	return true;
 }
 
-static uint8_t read_lsr(struct serial *s)
+static uint8_t read_lsr(struct serial *s) NEEDS_LOCK(s->lock)
 {
 	uint8_t lsr = UART_LSR_TEMT | UART_LSR_THRE;
 
@@ -121,7 +122,7 @@ static uint8_t read_lsr(struct serial *s)
 }
 
 /* In loop-back the modem outputs come back as inputs; otherwise a peer is there and ready. */
-static uint8_t read_msr(struct serial *s)
+static uint8_t read_msr(struct serial *s) NEEDS_LOCK(s->lock)
 {
 	uint8_t msr = s->cts_changed ? UART_MSR_DCTS : 0;
 
@@ -139,7 +140,7 @@ static uint8_t read_msr(struct serial *s)
 	return msr;
 }
 
-static uint8_t read_iir(struct serial *s)
+static uint8_t read_iir(struct serial *s) NEEDS_LOCK(s->lock)
 {
 	uint8_t iir = pending_iir(s);
 
@@ -151,7 +152,7 @@ static uint8_t read_iir(struct serial *s)
 }
 
 /* A byte leaves the ring; a break reads as 0. */
-static uint8_t read_rbr(struct serial *s)
+static uint8_t read_rbr(struct serial *s) NEEDS_LOCK(s->lock)
 {
 	if (break_next(s)) {
 		s->brk = false;
@@ -161,7 +162,7 @@ static uint8_t read_rbr(struct serial *s)
 }
 
 /* Is it time to call who waits for room? Then the caller calls, after dropping the lock. */
-static bool take_room(struct serial *s)
+static bool take_room(struct serial *s) NEEDS_LOCK(s->lock)
 {
 	if (!s->starved || rx_waiting(s) > SERIAL_RX / 2 || (s->gated && !(s->ier & UART_IER_RDI)))
 		return false;
@@ -221,7 +222,7 @@ static void serial_read(struct device *dev, uint64_t offset, unsigned int size, 
 		s->room(s->room_arg);
 }
 
-static void write_thr(struct serial *s, uint8_t v)
+static void write_thr(struct serial *s, uint8_t v) NEEDS_LOCK(s->lock)
 {
 	if (s->mcr & UART_MCR_LOOP)
 		rx_put(s, v);

@@ -36,6 +36,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "devices/device_impl.h"
+#include "devices/locking.h"
 
 #define VIRTIO_MAGIC  0x74726976 /* "virt" */
 #define VIRTIO_VENDOR 0x4d564d4d /* "MMVM" */
@@ -81,13 +82,13 @@ static void kick(struct virtio_mmio *v, unsigned int q)
 /* ---- the queues' side --------------------------------------------- */
 
 /* Hold the worker still. Returns with io_lock held. */
-static void quiesce_begin(struct virtio_mmio *v)
+static void quiesce_begin(struct virtio_mmio *v) ACQUIRES_LOCK(v->io_lock)
 {
 	__atomic_fetch_add(&v->quiesce, 1, __ATOMIC_ACQ_REL);
 	pthread_mutex_lock(&v->io_lock);
 }
 
-static void quiesce_end(struct virtio_mmio *v)
+static void quiesce_end(struct virtio_mmio *v) RELEASES_LOCK(v->io_lock)
 {
 	__atomic_fetch_sub(&v->quiesce, 1, __ATOMIC_ACQ_REL);
 	pthread_cond_broadcast(&v->resume);
@@ -115,6 +116,7 @@ static bool may_serve(const struct virtio_mmio *v, const struct virtqueue *vq)
 /* Chains until the ring is empty, a rule is broken or somebody waits for io_lock. Returns 1 when
  * the ring is empty, 0 when it was left early, -EPROTO. */
 static int drain_queue(struct virtio_mmio *v, unsigned int q, unsigned int *done)
+	NEEDS_LOCK(v->io_lock)
 {
 	struct virtqueue *vq = &v->vq[q];
 	int64_t written;
@@ -197,7 +199,7 @@ unsigned int virtio_mmio_poll(struct virtio_mmio *v)
 
 /* ---- the registers' side ------------------------------------------ */
 
-static void reset_locked(struct virtio_mmio *v)
+static void reset_locked(struct virtio_mmio *v) NEEDS_LOCK(v->lock)
 {
 	quiesce_begin(v);
 	__atomic_store_n(&v->status, 0, __ATOMIC_RELEASE);
@@ -219,13 +221,13 @@ static void virtio_reset(struct device *dev)
 }
 
 /* Bits of `features` the driver may leave out are its choice; VERSION_1 is not (6.1). */
-static bool features_acceptable(const struct virtio_mmio *v)
+static bool features_acceptable(const struct virtio_mmio *v) NEEDS_LOCK(v->lock)
 {
 	return !(v->driver_features & ~v->features) &&
 	       (v->driver_features & (1ull << VIRTIO_F_VERSION_1));
 }
 
-static void write_status(struct virtio_mmio *v, uint32_t val)
+static void write_status(struct virtio_mmio *v, uint32_t val) NEEDS_LOCK(v->lock)
 {
 	const uint32_t driver_bits = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 				     VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |
@@ -255,7 +257,7 @@ static void write_status(struct virtio_mmio *v, uint32_t val)
 	}
 }
 
-static void write_driver_features(struct virtio_mmio *v, uint32_t val)
+static void write_driver_features(struct virtio_mmio *v, uint32_t val) NEEDS_LOCK(v->lock)
 {
 	unsigned int shift = 32 * v->driver_features_sel;
 
@@ -270,6 +272,7 @@ static void write_driver_features(struct virtio_mmio *v, uint32_t val)
 }
 
 static void write_queue_ready(struct virtio_mmio *v, struct virtqueue *vq, uint32_t val)
+	NEEDS_LOCK(v->lock)
 {
 	bool bad = false;
 
@@ -301,6 +304,7 @@ static void set_high(uint64_t *addr, uint32_t val)
 
 /* Registers of the selected queue. */
 static void write_queue_register(struct virtio_mmio *v, uint64_t offset, uint32_t val)
+	NEEDS_LOCK(v->lock)
 {
 	struct virtqueue *vq;
 
@@ -343,7 +347,7 @@ static void write_queue_register(struct virtio_mmio *v, uint64_t offset, uint32_
 	}
 }
 
-static void write_register(struct virtio_mmio *v, uint64_t offset, uint32_t val)
+static void write_register(struct virtio_mmio *v, uint64_t offset, uint32_t val) NEEDS_LOCK(v->lock)
 {
 	switch (offset) {
 	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
@@ -368,15 +372,6 @@ static void write_register(struct virtio_mmio *v, uint64_t offset, uint32_t val)
 	case VIRTIO_MMIO_QUEUE_USED_HIGH:
 		write_queue_register(v, offset, val);
 		break;
-	case VIRTIO_MMIO_QUEUE_NOTIFY:
-		if (val < v->nr_queues)
-			kick(v, val);
-		else
-			device_guest_error(&v->dev);
-		break;
-	case VIRTIO_MMIO_INTERRUPT_ACK:
-		__atomic_fetch_and(&v->isr, ~val, __ATOMIC_ACQ_REL);
-		break;
 	case VIRTIO_MMIO_STATUS:
 		write_status(v, val);
 		break;
@@ -387,7 +382,7 @@ static void write_register(struct virtio_mmio *v, uint64_t offset, uint32_t val)
 }
 
 /* Returns false when there is no such register to read. */
-static bool read_register(struct virtio_mmio *v, uint64_t offset, uint32_t *val)
+static bool read_register(struct virtio_mmio *v, uint64_t offset, uint32_t *val) NEEDS_LOCK(v->lock)
 {
 	bool have_queue = v->queue_sel < v->nr_queues;
 
@@ -436,6 +431,7 @@ static bool read_register(struct virtio_mmio *v, uint64_t offset, uint32_t *val)
 
 /* Device-specific configuration: any width, naturally aligned, inside (4.2.2.2). */
 static bool read_config(struct virtio_mmio *v, uint64_t offset, unsigned int size, void *data)
+	NEEDS_LOCK(v->lock)
 {
 	if (size == 0 || offset % size || offset > v->config_size || size > v->config_size - offset)
 		return false;
@@ -473,14 +469,23 @@ static void virtio_write(struct device *dev, uint64_t offset, unsigned int size,
 		return;
 	}
 	memcpy(&val, data, 4);
-	/* The doorbell without the lock: only the eventfd is touched. */
-	if (offset == VIRTIO_MMIO_QUEUE_NOTIFY || offset == VIRTIO_MMIO_INTERRUPT_ACK) {
+	switch (offset) {
+	/* These two without the lock: they touch an eventfd, and an atomic field. */
+	case VIRTIO_MMIO_QUEUE_NOTIFY:
+		if (val < v->nr_queues)
+			kick(v, val);
+		else
+			device_guest_error(dev);
+		break;
+	case VIRTIO_MMIO_INTERRUPT_ACK:
+		__atomic_fetch_and(&v->isr, ~val, __ATOMIC_ACQ_REL);
+		break;
+	default:
+		pthread_mutex_lock(&v->lock);
 		write_register(v, offset, val);
-		return;
+		pthread_mutex_unlock(&v->lock);
+		break;
 	}
-	pthread_mutex_lock(&v->lock);
-	write_register(v, offset, val);
-	pthread_mutex_unlock(&v->lock);
 }
 
 void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *bytes, size_t len)

@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include "devices/locking.h"
 #include "devices/device.h"
 #include "kvm/kvm.h"
 #include "machine/machine.h"
@@ -206,7 +207,8 @@ int machine_build_linux_params(struct machine *m, struct mmvm_error *err);
 int machine_create_linux_devices(struct machine *m, struct mmvm_error *err);
 /** What a Linux guest prints, as it comes. Returns whether it has said its last words: the caller
  * calls machine_linux_reset() then, without the lock. Lock R held. */
-bool machine_linux_console(struct machine *m, const char *text, size_t len);
+bool machine_linux_console(struct machine *m, const char *text, size_t len)
+	NEEDS_LOCK(m->record_lock);
 /** The guest has reset the machine, or triple-faulted: is it the end of a Linux that has said so?
  * Then the outcome is set. */
 bool machine_linux_reset(struct machine *m);

@@ -41,6 +41,7 @@
 #include <errno.h>
 #include <signal.h>
 #include "machine/internal.h"
+#include "devices/locking.h"
 
 static bool ending(const struct machine *m)
 {
@@ -71,10 +72,8 @@ int machine_vcpu_release(void *machine, uint64_t cpu, uint64_t rip, uint64_t cr3
 }
 
 /** Lock P held. */
-static void park_locked(struct machine_vcpu *v)
+static void park_locked(struct machine *m, struct machine_vcpu *v) NEEDS_LOCK(m->park_lock)
 {
-	struct machine *m = v->m;
-
 	v->parked = true;
 	pthread_cond_broadcast(&m->park_cond);
 	while (!ending(m) && (!v->released || (m->pauser && m->pauser != v)))
@@ -88,11 +87,13 @@ static void park_locked(struct machine_vcpu *v)
 
 bool machine_park_begin(struct machine_vcpu *v)
 {
-	pthread_mutex_lock(&v->m->park_lock);
+	struct machine *m = v->m;
+
+	pthread_mutex_lock(&m->park_lock);
 	v->self = pthread_self();
-	park_locked(v);
-	pthread_mutex_unlock(&v->m->park_lock);
-	return !ending(v->m);
+	park_locked(m, v);
+	pthread_mutex_unlock(&m->park_lock);
+	return !ending(m);
 }
 
 /** What machine_call_stopped() waits for. On vCPU 0's thread, outside of the guest. */
@@ -152,7 +153,7 @@ bool machine_park_may_enter(struct machine_vcpu *v)
 
 	if (atomic_load(&m->pauser)) {
 		pthread_mutex_lock(&m->park_lock);
-		park_locked(v);
+		park_locked(m, v);
 		pthread_mutex_unlock(&m->park_lock);
 	}
 	if (!v->id && atomic_load(&m->call))

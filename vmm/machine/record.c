@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "devices/devices.h"
 #include "machine/internal.h"
+#include "devices/locking.h"
 
 #define CONSOLE_ROOM (2 * (size_t)MACHINE_CONSOLE_MAX)
 
@@ -35,7 +36,7 @@ void machine_record_destroy(struct machine *m)
 }
 
 /** Lock R held. */
-static bool record_room(struct machine *m)
+static bool record_room(struct machine *m) NEEDS_LOCK(m->record_lock)
 {
 	unsigned int room = m->record_room ? 2 * m->record_room : 64;
 	struct mmvm_record **record;

@@ -262,6 +262,7 @@ void access_take_guest(struct access_watch *w, struct machine *m)
 
 /** Has the method seen the set that the program accesses now? */
 static void look_for_phase(struct access_watch *w, struct access_source *s, uint64_t now)
+	NEEDS_LOCK(w->lock)
 {
 	uint64_t seen = 0;
 
@@ -281,6 +282,7 @@ static void look_for_phase(struct access_watch *w, struct access_source *s, uint
 
 /** Pages of each window, and the heat, of the sample that has just been taken. */
 static void count(struct access_watch *w, struct access_source *s, struct run_access_point *p)
+	NEEDS_LOCK(w->lock)
 {
 	for (uint64_t f = 0; f < w->nr_frames; f++) {
 		uint64_t age;
@@ -318,7 +320,7 @@ void access_point(struct access_watch *w, enum access_method method)
 }
 
 /** What the host's methods have now is nobody's. Lock A held. */
-static void forget(struct access_watch *w)
+static void forget(struct access_watch *w) NEEDS_LOCK(w->lock)
 {
 	for (unsigned int i = ACCESS_UNMAP; i < NR_ACCESS_METHODS; i++)
 		if (w->source[i].on && w->source[i].now)

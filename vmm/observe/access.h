@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include "machine/machine.h"
 #include "result/result.h"
+#include "devices/locking.h"
 
 enum access_method { ACCESS_GUEST, ACCESS_UNMAP, ACCESS_DIRTY, ACCESS_REFS, NR_ACCESS_METHODS };
 
@@ -77,11 +78,11 @@ void access_free(struct access_watch *w);
 /** Frames are numbered through the regions of RAM; UINT64_MAX: no RAM. */
 uint64_t access_frame(const struct guest_ram *ram, uint64_t gpa);
 /** Ask every host method that is on now: into source[].now. Lock A held. */
-void access_ask_host(struct access_watch *w, struct machine *m);
+void access_ask_host(struct access_watch *w, struct machine *m) NEEDS_LOCK(w->lock);
 /** Take the guest's bitmap out of the shared window. Lock A held. */
-void access_take_guest(struct access_watch *w, struct machine *m);
+void access_take_guest(struct access_watch *w, struct machine *m) NEEDS_LOCK(w->lock);
 /** What is in source[].now goes to the rounds, and into a point of `method`. Lock A held. */
-void access_point(struct access_watch *w, enum access_method method);
+void access_point(struct access_watch *w, enum access_method method) NEEDS_LOCK(w->lock);
 
 /* The methods of the host (access_host.c) */
 /** Which work is in `works`, why not in `why`. */

@@ -81,7 +81,7 @@ static int load_set(struct access_watch *w, struct machine *m, uint64_t cr3, uin
 	return rc;
 }
 
-static void begin(struct access_watch *w, struct machine *m)
+static void begin(struct access_watch *w, struct machine *m) NEEDS_LOCK(w->lock)
 {
 	access_ask_host(w, m);
 	if (w->source[ACCESS_GUEST].on)
@@ -126,6 +126,7 @@ static void judge(struct access_watch *w, struct access_source *s, const uint64_
 }
 
 static int end(struct access_watch *w, struct machine *m, uint64_t cr3, uint64_t gva)
+	NEEDS_LOCK(w->lock)
 {
 	uint64_t *region, nowhere, *swap;
 	int rc, compared = 0;
@@ -157,6 +158,7 @@ static int end(struct access_watch *w, struct machine *m, uint64_t cr3, uint64_t
 }
 
 static int phase(struct access_watch *w, struct machine *m, uint64_t cr3, uint64_t gva)
+	NEEDS_LOCK(w->lock)
 {
 	uint64_t nowhere;
 	int rc = load_set(w, m, cr3, gva, w->phase, NULL, &nowhere), sampled = 0;

@@ -28,6 +28,7 @@
 #include "kvm/kvm.h"
 #include "mmvm/dmaengine.h"
 #include "result/trace_file.h"
+#include "devices/locking.h"
 
 #define HOST_ROOM 4096u /* host records kept before they are written */
 #define MAX_STATS 512u
@@ -92,7 +93,7 @@ void trace_chunk_fill(struct trace_chunk *chunk, enum trace_chunk_kind kind, uns
  */
 
 /** All of it, or the file is cut back to what it was. */
-static bool write_all(struct trace *t, const void *data, size_t len)
+static bool write_all(struct trace *t, const void *data, size_t len) NEEDS_LOCK(t->lock)
 {
 	size_t done = 0;
 
@@ -117,7 +118,7 @@ static bool write_all(struct trace *t, const void *data, size_t len)
 /** One chunk. False: it is not in the file. What must be there (names, the end) has room beyond the
  * limit. */
 static bool put_chunk(struct trace *t, enum trace_chunk_kind kind, unsigned int cpu,
-		      const void *payload, uint32_t len)
+		      const void *payload, uint32_t len) NEEDS_LOCK(t->lock)
 {
 	bool bulk = kind == TRACE_CHUNK_GUEST || kind == TRACE_CHUNK_HOST;
 	struct {
@@ -141,7 +142,7 @@ static bool put_chunk(struct trace *t, enum trace_chunk_kind kind, unsigned int 
 	return ok;
 }
 
-static void flush_host(struct trace *t)
+static void flush_host(struct trace *t) NEEDS_LOCK(t->lock)
 {
 	if (!t->nr_host)
 		return;
@@ -152,14 +153,14 @@ static void flush_host(struct trace *t)
 	t->nr_host = 0;
 }
 
-static void put_host(struct trace *t, const struct trace_host_rec *rec)
+static void put_host(struct trace *t, const struct trace_host_rec *rec) NEEDS_LOCK(t->lock)
 {
 	t->host[t->nr_host++] = *rec;
 	if (t->nr_host == HOST_ROOM)
 		flush_host(t);
 }
 
-static void flush_text(struct trace *t)
+static void flush_text(struct trace *t) NEEDS_LOCK(t->lock)
 {
 	if (t->text_len)
 		put_chunk(t, TRACE_CHUNK_TEXT, 0, t->text, t->text_len);
@@ -167,6 +168,7 @@ static void flush_text(struct trace *t)
 }
 
 static void __attribute__((format(printf, 2, 3))) put_text(struct trace *t, const char *fmt, ...)
+	NEEDS_LOCK(t->lock)
 {
 	va_list ap;
 	int n;
@@ -191,7 +193,7 @@ static uint32_t ticks_since(uint64_t begin)
  */
 
 /** Take what ring `cpu` holds. Returns records. Lock held. */
-static uint32_t drain(struct trace *t, unsigned int cpu)
+static uint32_t drain(struct trace *t, unsigned int cpu) NEEDS_LOCK(t->lock)
 {
 	const struct mmvm_trace_rec *ring = t->rings + (size_t)cpu * t->records;
 	uint32_t head = __atomic_load_n(&t->ctl->ring[cpu].head, __ATOMIC_ACQUIRE);
@@ -220,7 +222,7 @@ static uint32_t drain(struct trace *t, unsigned int cpu)
 	return taken;
 }
 
-static void drain_all(struct trace *t)
+static void drain_all(struct trace *t) NEEDS_LOCK(t->lock)
 {
 	uint64_t t0 = machine_now_ns();
 
@@ -249,7 +251,7 @@ void trace_exit_event(struct trace *t, const struct machine_exit_event *e)
 	pthread_mutex_unlock(&t->lock);
 }
 
-static unsigned int disk_number(struct trace *t, const struct device *dev)
+static unsigned int disk_number(struct trace *t, const struct device *dev) NEEDS_LOCK(t->lock)
 {
 	for (unsigned int i = 0; i < t->nr_disks; i++)
 		if (t->disk[i] == dev)
@@ -263,7 +265,7 @@ static unsigned int disk_number(struct trace *t, const struct device *dev)
 
 /** A record for each frame that [gpa, gpa + len) touches. */
 static void put_frames(struct trace *t, struct trace_host_rec rec, uint64_t gpa, uint64_t len,
-		       uint64_t sector)
+		       uint64_t sector) NEEDS_LOCK(t->lock)
 {
 	for (uint64_t done = 0; done < len;) {
 		uint64_t in_page = MMVM_PAGE_SIZE - ((gpa + done) & (MMVM_PAGE_SIZE - 1));
@@ -436,7 +438,7 @@ struct trace *trace_create(const char *path, uint64_t limit, struct mmvm_error *
 	return t;
 }
 
-static void put_names(struct trace *t, const struct symtab *symbols)
+static void put_names(struct trace *t, const struct symtab *symbols) NEEDS_LOCK(t->lock)
 {
 	struct symtab_symbol s;
 	const char *name;
@@ -513,7 +515,7 @@ int trace_begin(struct trace *t, struct machine *m, const struct machine_config 
 	return rc ? mmvm_error(err, MMVM_EXIT_HOST, "cannot write the trace: %s", strerror(rc)) : 0;
 }
 
-static void put_counters(struct trace *t)
+static void put_counters(struct trace *t) NEEDS_LOCK(t->lock)
 {
 #define NAME_(name, text) text,
 	static const char *const names[] = {MMVM_VM_EVENTS(NAME_)};
