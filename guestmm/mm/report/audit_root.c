@@ -4,6 +4,7 @@
  * those call again when they come and go.
  */
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/policy.h"
@@ -143,6 +144,9 @@ void audit_root_fill(void)
 	root->cache_list_gva = GVA(&slab_caches);
 	slab_audit_layout(&root->cache);
 	hugetlb_audit_layout(&root->hugetlb);
+	root->huge_zero_gva = GVA(&thp_huge_zero);
+	root->thp_deferred_gva = GVA(&thp_deferred);
+	root->thp_nr_deferred_gva = GVA(&thp_nr_deferred);
 	root->mapping = (struct mmvm_audit_mapping_layout){
 		.root_offset = offsetof(struct address_space, pages.root),
 		.height_offset = offsetof(struct address_space, pages.height),

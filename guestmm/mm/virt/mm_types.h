@@ -86,6 +86,8 @@ struct mm_struct {
 	u32 tlb_flush_batched;	 /* P: reclaim has cleared entries that a batch has yet to flush, or
 				  has flushed: see flush_tlb_batched_pending() */
 	u64 min_flt, maj_flt;	 /* A */
+	unsigned long khugepaged_addr; /* khugepaged alone: where it goes on, */
+	u32 khugepaged_pass;	       /* and the last pass that ended here */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
 	unsigned long swap_ra_last;
 	struct mem_cgroup *memcg; /* who is charged for its memory: see mm/memcg/memcg.c, I3 */

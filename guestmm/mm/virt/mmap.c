@@ -12,6 +12,7 @@
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
@@ -420,6 +421,16 @@ static int map_source(struct mm_struct *mm, unsigned long start, unsigned long e
 	return err;
 }
 
+/* Where huge pages are always wanted, memory that could be huge is placed so that it can. */
+static unsigned long mapping_align(unsigned long hint, unsigned long len,
+				   const struct map_source *src, const struct hstate *h)
+{
+	if (h)
+		return hstate_size(h);
+	return thp_enabled == THP_ALWAYS && !src && !hint && !(len & (PMD_SIZE - 1)) ? PMD_SIZE
+										     : PAGE_SIZE;
+}
+
 static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
 			unsigned long vm_flags, bool *populate, unsigned long pgoff,
 			struct map_source *src, struct hstate *h)
@@ -430,7 +441,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 
 	if (mm->map_count > sysctl_max_map_count)
 		return -ENOMEM;
-	addr = find_free_range_aligned(mm, addr, len, flags, h ? hstate_size(h) : PAGE_SIZE);
+	addr = find_free_range_aligned(mm, addr, len, flags, mapping_align(addr, len, src, h));
 	if (IS_ERR((void *)addr))
 		return addr;
 	vm_flags |= mm->def_flags | (h ? VM_HUGETLB : 0);
