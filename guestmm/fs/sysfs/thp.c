@@ -42,34 +42,34 @@ static int show_size(struct report *r, u64 arg)
 	return 0;
 }
 
-/* name, variable, most */
-#define NUMBERS(X)                                                   \
-	X(use_zero_page, thp_use_zero_page, 1)                       \
-	X(defrag01, khugepaged.defrag, 1)                            \
-	X(pages_to_scan, khugepaged.pages_to_scan, 0xffffffff)       \
-	X(scan_sleep, khugepaged.scan_sleep_millisecs, 0xffffffff)   \
-	X(alloc_sleep, khugepaged.alloc_sleep_millisecs, 0xffffffff) \
-	X(ptes_none, khugepaged.max_ptes_none, HPAGE_PMD_NR - 1)     \
-	X(ptes_swap, khugepaged.max_ptes_swap, HPAGE_PMD_NR - 1)     \
-	X(ptes_shared, khugepaged.max_ptes_shared, HPAGE_PMD_NR - 1) \
-	X(pages_collapsed, khugepaged.pages_collapsed, 0)            \
-	X(full_scans, khugepaged.full_scans, 0)
+/* name, variable, least, most */
+#define NUMBERS(X)                                                      \
+	X(use_zero_page, thp_use_zero_page, 0, 1)                       \
+	X(defrag01, khugepaged.defrag, 0, 1)                            \
+	X(pages_to_scan, khugepaged.pages_to_scan, 1, 0xffffffff)       \
+	X(scan_sleep, khugepaged.scan_sleep_millisecs, 0, 0xffffffff)   \
+	X(alloc_sleep, khugepaged.alloc_sleep_millisecs, 0, 0xffffffff) \
+	X(ptes_none, khugepaged.max_ptes_none, 0, HPAGE_PMD_NR - 1)     \
+	X(ptes_swap, khugepaged.max_ptes_swap, 0, HPAGE_PMD_NR - 1)     \
+	X(ptes_shared, khugepaged.max_ptes_shared, 0, HPAGE_PMD_NR - 1) \
+	X(pages_collapsed, khugepaged.pages_collapsed, 0, 0)            \
+	X(full_scans, khugepaged.full_scans, 0, 0)
 
-#define X(name, variable, most)                                                \
-	static int show_##name(struct report *r, u64 arg)                      \
-	{                                                                      \
-		report_printf(r, "%lu\n", (unsigned long)READ_ONCE(variable)); \
-		return 0;                                                      \
-	}                                                                      \
-	static __maybe_unused int store_##name(const char *text, u64 arg)      \
-	{                                                                      \
-		u64 n;                                                         \
-                                                                               \
-		if (sysfs_parse_u64(text, &n) || n > (most))                   \
-			return -EINVAL;                                        \
-		WRITE_ONCE(variable, n);                                       \
-		khugepaged_wake();                                             \
-		return 0;                                                      \
+#define X(name, variable, least, most)                                                \
+	static int show_##name(struct report *r, u64 arg)                             \
+	{                                                                             \
+		report_printf(r, "%lu\n", (unsigned long)READ_ONCE(variable));        \
+		return 0;                                                             \
+	}                                                                             \
+	static __maybe_unused int store_##name(const char *text, u64 arg)             \
+	{                                                                             \
+		u64 n;                                                                \
+                                                                                      \
+		if (sysfs_parse_u64(text, &n) || n - (least) > (u64)(most) - (least)) \
+			return -EINVAL;                                               \
+		WRITE_ONCE(variable, n);                                              \
+		khugepaged_wake();                                                    \
+		return 0;                                                             \
 	}
 NUMBERS(X)
 #undef X

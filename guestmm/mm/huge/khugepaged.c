@@ -44,6 +44,8 @@ struct collapse {
 	bool advised; /* MADV_COLLAPSE: limits of khugepaged do not hold */
 	struct folio *folio;
 	unsigned int none, swapped, shared;
+	bool writable;	     /* some PTE is */
+	struct folio *large; /* a part of it is mapped there; with a reference */
 	pte_t *pmd;
 	struct page *table;
 	struct list_head pages; /* taken: locked, isolated */
@@ -65,13 +67,15 @@ static bool is_zero_pte(pte_t e)
 }
 
 /* Count what is there. mmap_lock for reading. 0, -EINVAL (nothing to do), -EAGAIN, -EEXIST: huge
- * already. */
+ * already. Memory that nobody may write at the moment, a child's for instance, is not collapsed: it
+ * would no longer be shared. */
 static int look(struct collapse *c)
 {
 	pte_t *pmd = walk_level(c->mm->pgd, c->haddr, PT_LEVEL_PMD), *pte;
 	int err = 0;
 
 	c->none = c->swapped = c->shared = 0;
+	c->writable = false;
 	if (!pmd || !pte_read(pmd).v)
 		return -EINVAL;
 	spin_lock(&c->mm->page_table_lock);
@@ -90,14 +94,21 @@ static int look(struct collapse *c)
 		} else {
 			const struct page *page = pfn_to_page(pte_pfn(e));
 
-			if (page_in_thp(page) || !PageAnon(page)) {
+			if (page_in_thp(page)) {
+				c->large = page_folio(page);
+				folio_get(c->large);
 				err = -EAGAIN;
 				goto out;
 			}
+			if (!PageAnon(page)) {
+				err = -EAGAIN;
+				goto out;
+			}
+			c->writable |= pte_write(e);
 			c->shared += page_mapcount(page) > 1;
 		}
 	}
-	if (c->none == HPAGE_PMD_NR)
+	if (c->none == HPAGE_PMD_NR || (!c->writable && !c->swapped))
 		err = -EINVAL;
 	else if (!c->advised &&
 		 (c->none > khugepaged.max_ptes_none || c->swapped > khugepaged.max_ptes_swap ||
@@ -105,6 +116,20 @@ static int look(struct collapse *c)
 		err = -EAGAIN;
 out:
 	spin_unlock(&c->mm->page_table_lock);
+	return err;
+}
+
+/* Make single pages of the large one that look() has found. 0: look again. */
+static int split_found(struct collapse *c)
+{
+	int err = -EAGAIN;
+
+	if (folio_trylock(c->large)) {
+		err = split_folio(c->large, NULL);
+		folio_unlock(c->large);
+	}
+	release_page(&c->large->page);
+	c->large = NULL;
 	return err;
 }
 
@@ -190,9 +215,7 @@ static int detach(struct collapse *c, struct vm_area_struct *vma)
 	err = take_pages(c);
 	if (!err) {
 		pte_set(c->pmd, __pte(0));
-		flush_tlb_mm(mm); /* tables, too */
-		/* Again: a writer may have come in through its TLB's entry, or a reader by
-		 * page_table_lock, before that. The counts are final now. */
+		flush_tlb_mm(mm); /* tables, too: nobody writes any more */
 	}
 	spin_unlock(&mm->page_table_lock);
 	spin_unlock(&root->lock);
@@ -267,33 +290,60 @@ static int collapse_locked(struct collapse *c)
 
 /* ---- one range -------------------------------------------------------------------------------- */
 
+/* With mmap_lock for reading: is it worth it? What is in swap is read. */
+static int prepare(struct collapse *c)
+{
+	struct vm_area_struct *vma;
+	int err = -EINVAL;
+
+	down_read(&c->mm->mmap_lock);
+	vma = find_range(c);
+	if (vma && vma->anon_vma)
+		err = look(c);
+	if (!err && c->swapped)
+		err = swap_in(c, vma);
+	up_read(&c->mm->mmap_lock);
+	return err;
+}
+
+#define MAX_SPLITS 16 /* large pages of which a part is mapped in the range */
+
+/* madvise() may reclaim and compact for it; khugepaged if khugepaged/defrag says so. */
+static gfp_t collapse_gfp(bool advised)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN;
+
+	return advised || khugepaged.defrag ? gfp & ~__GFP_KSWAPD_RECLAIM : gfp & ~__GFP_RECLAIM;
+}
+
 /* mmap_lock not held. */
 static int collapse_range(struct mm_struct *mm, unsigned long haddr, bool advised)
 {
 	struct collapse c = {.mm = mm, .haddr = haddr, .advised = advised};
-	struct vm_area_struct *vma;
-	int err = -EINVAL;
+	int err = prepare(&c);
 
 	INIT_LIST_HEAD(&c.pages);
-	down_read(&mm->mmap_lock);
-	vma = find_range(&c);
-	if (vma)
-		err = vma->anon_vma ? look(&c) : -EINVAL;
-	if (!err && c.swapped)
-		err = swap_in(&c, vma);
-	up_read(&mm->mmap_lock);
+	for (int i = 0; c.large && i < MAX_SPLITS; i++) {
+		err = split_found(&c);
+		if (err)
+			return err;
+		err = prepare(&c);
+	}
+	if (c.large) {
+		release_page(&c.large->page);
+		return -EAGAIN;
+	}
 	if (err)
 		return err;
-	c.folio = (struct folio *)alloc_pages_type(GFP_HIGHUSER_MOVABLE | __GFP_COMP |
-							   __GFP_NOMEMALLOC | __GFP_NOWARN,
-						   HPAGE_PMD_ORDER, PAGE_ANON);
+	c.folio =
+		(struct folio *)alloc_pages_type(collapse_gfp(advised), HPAGE_PMD_ORDER, PAGE_ANON);
 	if (!c.folio) {
 		count_vm_event(THP_COLLAPSE_ALLOC_FAILED);
 		return -ENOMEM;
 	}
 	if (mem_cgroup_charge(&c.folio->page, mm, GFP_KERNEL)) {
 		folio_put(c.folio);
-		return -ENOMEM;
+		return -EBUSY;
 	}
 	count_vm_event(THP_COLLAPSE_ALLOC);
 	lru_add_drain_all();
@@ -310,6 +360,7 @@ int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long 
 	unsigned long addr = ALIGN_UP(start, PMD_SIZE), last = end & PMD_MASK;
 	int err = 0, e;
 
+	lru_add_drain_all(); /* a batch holds references */
 	for (; addr < last; addr += PMD_SIZE) {
 		up_read(&mm->mmap_lock);
 		for (int tries = 0; tries < 3; tries++) {
@@ -318,10 +369,12 @@ int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long 
 				break;
 		}
 		down_read(&mm->mmap_lock);
-		/* As Linux: what is huge already, or has nothing to collapse, is no error of the
-		 * whole unless nothing else is worse. */
+		/* As Linux: what is huge already is no error; with what is, the others are tried
+		 * unless there is no memory. */
 		if (e && e != -EEXIST)
 			err = e;
+		if (e == -ENOMEM || e == -EBUSY)
+			break;
 	}
 	return err;
 }
@@ -331,6 +384,8 @@ int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long 
 static u32 pass = 1;
 static struct wait_queue khugepaged_wait = WAIT_QUEUE_INIT(khugepaged_wait);
 static bool wanted;
+bool khugepaged_has_work;
+static bool in_pass; /* khugepaged alone */
 
 /* The next range at or after mm->khugepaged_addr that may become huge, or 0. */
 static unsigned long next_range(struct mm_struct *mm)
@@ -366,10 +421,16 @@ static struct mm_struct *next_mm(void)
 	return NULL;
 }
 
-void khugepaged_scan(unsigned long pages)
+int khugepaged_scan(unsigned long pages)
 {
 	u64 left = pages;
 
+	/* Set again by what this pass finds, and by who enters meanwhile. */
+	if (!in_pass) {
+		in_pass = true;
+		WRITE_ONCE(khugepaged_has_work, false);
+		smp_mb();
+	}
 	while (left) {
 		struct mm_struct *mm = next_mm();
 		unsigned long haddr;
@@ -377,11 +438,19 @@ void khugepaged_scan(unsigned long pages)
 		if (!mm) {
 			pass++;
 			khugepaged.full_scans++;
-			return;
+			in_pass = false;
+			return 0;
 		}
 		while (left && (haddr = next_range(mm))) {
-			if (!collapse_range(mm, haddr, false))
+			int err = collapse_range(mm, haddr, false);
+
+			WRITE_ONCE(khugepaged_has_work, true);
+			if (!err)
 				khugepaged.pages_collapsed++;
+			if (err == -ENOMEM) {
+				mmput(mm);
+				return err; /* that range again, later */
+			}
 			mm->khugepaged_addr = haddr + PMD_SIZE;
 			left -= min(left, (u64)HPAGE_PMD_NR);
 			cond_resched();
@@ -392,6 +461,7 @@ void khugepaged_scan(unsigned long pages)
 		}
 		mmput(mm);
 	}
+	return 0;
 }
 
 void khugepaged_wake(void)
@@ -400,23 +470,44 @@ void khugepaged_wake(void)
 	wake_up(&khugepaged_wait);
 }
 
+void __khugepaged_enter(void)
+{
+	WRITE_ONCE(khugepaged_has_work, true);
+	wake_up(&khugepaged_wait);
+}
+
+/* There is no huge page to be had: alloc_sleep_millisecs, unless a setting changes. */
+static void sleep_without_memory(void)
+{
+	struct wait_entry we;
+
+	prepare_to_wait(&khugepaged_wait, &we);
+	if (!READ_ONCE(wanted))
+		schedule_timeout(khugepaged.alloc_sleep_millisecs * 1000000ull);
+	finish_wait(&khugepaged_wait, &we);
+}
+
 static int khugepaged_thread(void *arg)
 {
 	for (;;) {
 		struct wait_entry we;
+		bool scan = true;
 
-		/* "never": nothing to do until a setting changes. */
 		prepare_to_wait(&khugepaged_wait, &we);
 		if (!READ_ONCE(wanted)) {
-			if (thp_enabled == THP_NEVER)
-				schedule();
-			else
+			/* "never", or nothing to look at: until a setting changes or somebody enters,
+			 * and then a while later. */
+			scan = thp_enabled != THP_NEVER && READ_ONCE(khugepaged_has_work);
+			if (scan)
 				schedule_timeout(khugepaged.scan_sleep_millisecs * 1000000ull);
+			else
+				schedule();
 		}
 		finish_wait(&khugepaged_wait, &we);
 		WRITE_ONCE(wanted, false);
-		if (thp_enabled != THP_NEVER)
-			khugepaged_scan(khugepaged.pages_to_scan);
+		if (scan && thp_enabled != THP_NEVER &&
+		    khugepaged_scan(khugepaged.pages_to_scan) == -ENOMEM)
+			sleep_without_memory();
 	}
 	return 0;
 }

@@ -3,12 +3,12 @@
  *
  *   PMD                       read                         write
  *   empty                     the huge zero page           new cleared huge page
- *   huge zero page            spurious                     new cleared huge page, or split
+ *   huge zero page            spurious                     split: the one small page is filled (fault.c)
  *   huge page, read-only      spurious                     made writable if nobody shares it, else split:
  *                                                          the one small page is copied (fault.c)
  *
- * As in Linux a huge page that is shared is not copied whole: copying 2 MiB for one written word is
- * rarely worth it, and needs another huge page.
+ * As in Linux 6.12 a huge page that is shared is not copied whole, nor the huge zero page replaced as a
+ * whole: 2 MiB for one written word are rarely worth it.
  *
  * Source: Documentation/admin-guide/mm/transhuge.rst.
  */
@@ -29,7 +29,7 @@
 const char *const thp_enabled_names[NR_THP_ENABLED] = {"always", "madvise", "never"};
 const char *const thp_defrag_names[NR_THP_DEFRAG] = {"always", "defer", "defer+madvise", "madvise",
 						     "never"};
-u32 thp_enabled = THP_NEVER, thp_defrag = THP_DEFRAG_MADVISE, thp_use_zero_page = 1;
+u32 thp_enabled = THP_MADVISE, thp_defrag = THP_DEFRAG_MADVISE, thp_use_zero_page = 1;
 bool thp_ever;
 
 struct folio *thp_huge_zero; /* made at the first use, for good; cmpxchg */
@@ -60,10 +60,13 @@ void thp_init(const char *cmdline)
 
 bool thp_vma_allowed(const struct vm_area_struct *vma, bool advised)
 {
-	if (vma->mapping || vma->file || (vma->flags & (VM_HUGETLB | VM_NOHUGEPAGE)))
+	if (vma->mapping || vma->file || vma->mm->thp_disabled ||
+	    (vma->flags & (VM_HUGETLB | VM_NOHUGEPAGE)))
 		return false;
 	/* A stack that still grows is better off with small pages. */
 	if (vma->flags & VM_GROWSDOWN)
+		return false;
+	if (!thp_fits(vma, ALIGN_UP(vma->vm_start, PMD_SIZE)))
 		return false;
 	return advised || thp_enabled == THP_ALWAYS ||
 	       (thp_enabled == THP_MADVISE && (vma->flags & VM_HUGEPAGE));
@@ -281,6 +284,7 @@ static unsigned int fault_empty(struct vm_fault *vmf, unsigned long haddr)
 	struct page *table;
 	pte_t *pmd;
 
+	khugepaged_enter();
 	if (anon_vma_prepare(vma))
 		return VM_FAULT_OOM;
 	pmd = walk_level_alloc(mm, haddr, PT_LEVEL_PMD);
@@ -311,34 +315,13 @@ static unsigned int fault_empty(struct vm_fault *vmf, unsigned long haddr)
 	return 0;
 }
 
-/* A write where the huge zero page is: a page of its own, or small zero pages and on from there. */
-static unsigned int write_zero(struct vm_fault *vmf, pte_t *pmd, pte_t orig, unsigned long haddr)
+/* A write where the huge zero page is: small zero pages, one of which is replaced. */
+static unsigned int write_zero(struct vm_fault *vmf, pte_t *pmd, unsigned long haddr)
 {
-	struct mm_struct *mm = vmf->mm;
-	struct folio *folio;
-
-	if (anon_vma_prepare(vmf->vma))
-		return VM_FAULT_OOM;
-	folio = new_page(vmf);
-	spin_lock(&mm->page_table_lock);
-	if (pte_read(pmd).v == orig.v && folio) {
-		struct page *table = thp_withdraw(pmd);
-
-		pte_set(pmd, __pte(0));
-		flush_tlb_page(mm, haddr);
-		thp_map_new(vmf->vma, pmd, haddr, folio, table,
-			    _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_RW);
-		folio = NULL;
-		count_vm_event(THP_FAULT_ALLOC);
-		count_vm_event(MMVM_FAULT_COW);
-		spin_unlock(&mm->page_table_lock);
-		return 0;
-	}
-	if (pte_read(pmd).v == orig.v)
-		thp_split_pmd(mm, pmd, haddr);
-	spin_unlock(&mm->page_table_lock);
-	if (folio)
-		folio_put(folio);
+	spin_lock(&vmf->mm->page_table_lock);
+	if (pte_huge(pte_read(pmd)))
+		thp_split_pmd(vmf->mm, pmd, haddr);
+	spin_unlock(&vmf->mm->page_table_lock);
 	return VM_FAULT_FALLBACK;
 }
 
@@ -363,7 +346,6 @@ static unsigned int write_protected(struct vm_fault *vmf, pte_t *pmd, unsigned l
 		ret = 0;
 	} else {
 		thp_split_pmd(mm, pmd, haddr);
-		count_vm_event(THP_FAULT_FALLBACK);
 	}
 out:
 	spin_unlock(&mm->page_table_lock);
@@ -383,7 +365,7 @@ unsigned int thp_fault(struct vm_fault *vmf)
 	if (!pte_huge(e))
 		return VM_FAULT_FALLBACK; /* a table has come */
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(e))
-		return pte_special(e) ? write_zero(vmf, pmd, e, haddr)
+		return pte_special(e) ? write_zero(vmf, pmd, haddr)
 				      : write_protected(vmf, pmd, haddr);
 	/* Somebody was faster, or this CPU's translation is older than the PMD. */
 	flush_tlb_page(vmf->mm, vmf->addr);

@@ -41,6 +41,11 @@ extern const char *const thp_defrag_names[NR_THP_DEFRAG];
 extern u32 thp_enabled, thp_defrag; /* /sys/kernel/mm/transparent_hugepage */
 extern u32 thp_use_zero_page;
 extern bool thp_ever; /* some PMD has mapped a huge page: who never saw one pays nothing */
+/** May a fault map, or meet, a huge page at all? */
+static inline bool thp_possible(void)
+{
+	return thp_enabled != THP_NEVER || thp_ever;
+}
 /** transparent_hugepage= on the command line; after slab. */
 void thp_init(const char *cmdline);
 
@@ -121,7 +126,17 @@ void khugepaged_start(void); /* the thread; after boot */
 /** madvise(MADV_COLLAPSE) of [start, end), mmap_lock held for reading, which is dropped and taken
  * again. 0, -EINVAL, -ENOMEM, -EAGAIN, -EBUSY. */
 int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long end);
-/** One step of khugepaged over all address spaces: at most `pages` looked at. For tests, too. */
-void khugepaged_scan(unsigned long pages);
+/** One step of khugepaged over all address spaces: at most `pages` looked at. For tests, too. 0, or
+ * -ENOMEM: there is no huge page, now. */
+int khugepaged_scan(unsigned long pages);
 void khugepaged_wake(void);
+/** An address space has got memory that may become huge: khugepaged has work until a pass over all
+ * finds none. */
+void __khugepaged_enter(void);
+extern bool khugepaged_has_work;
+static inline void khugepaged_enter(void)
+{
+	if (unlikely(!READ_ONCE(khugepaged_has_work)))
+		__khugepaged_enter();
+}
 #endif

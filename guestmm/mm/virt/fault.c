@@ -321,7 +321,7 @@ static __attribute__((noinline)) unsigned int fault_no_table(struct vm_fault *vm
 	if (vmf->vma->flags & VM_HUGETLB)
 		return hugetlb_fault(vmf);
 	for (;;) {
-		unsigned int ret = thp_fault(vmf);
+		unsigned int ret = thp_possible() ? thp_fault(vmf) : VM_FAULT_FALLBACK;
 		pte_t *pmd;
 
 		if (ret != VM_FAULT_FALLBACK)

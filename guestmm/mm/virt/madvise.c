@@ -339,6 +339,7 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 		break;
 	case MADV_HUGEPAGE:
 		flags = (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
+		khugepaged_enter();
 		break;
 	case MADV_NOHUGEPAGE:
 		flags = (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
@@ -357,7 +358,7 @@ static int madvise_collapse(struct vm_area_struct **pvma, unsigned long start, u
 	struct mm_struct *mm = (*pvma)->mm;
 	int err;
 
-	if (!thp_vma_allowed(*pvma, true))
+	if (!thp_vma_allowed(*pvma, true) || !(*pvma)->anon_vma)
 		return -EINVAL;
 	err = thp_collapse_range(mm, start, end);
 	*pvma = find_vma(mm, end - 1);

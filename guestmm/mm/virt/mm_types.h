@@ -93,6 +93,7 @@ struct mm_struct {
 	struct mem_cgroup *memcg; /* who is charged for its memory: see mm/memcg/memcg.c, I3 */
 	bool oom_victim;	  /* reaped, or given up */
 	u8 oom_reap_attempts;	  /* oom_lock */
+	bool thp_disabled;	  /* prctl(PR_SET_THP_DISABLE); inherited. M; read without it */
 };
 extern struct list_head mm_list;
 extern spinlock_t mm_list_lock;
