@@ -42,6 +42,7 @@ void thp_init(const char *cmdline)
 {
 	const char *name = "transparent_hugepage=";
 
+	boot_option_asked("transparent_hugepage");
 	for (const char *s = cmdline; s && *s; s++) {
 		if ((s != cmdline && s[-1] != ' ') || strncmp(s, name, strlen(name)))
 			continue;

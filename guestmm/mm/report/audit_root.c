@@ -14,6 +14,7 @@
 #include "mm/swap/swapcache.h"
 #include "arch/tlb.h"
 #include "mmvm/audit.h"
+#include "mm/virt/pgtable.h"
 
 extern struct mmvm_audit_root mmvm_audit_root;
 struct mmvm_audit_root mmvm_audit_root;
@@ -115,7 +116,7 @@ void audit_root_fill(void)
 	root->kernel_pgd_gva = GVA(kernel_pgd());
 	root->zero_page_pfn = zero_page ? page_to_pfn(zero_page) : 0;
 	root->swap_pte_shift = MMVM_SWP_OFFSET_SHIFT;
-	root->paging_levels = 4;
+	root->paging_levels = pt_top_level + 1;
 	root->nr_ranges = nr_ram_ranges;
 	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
 		root->range[i].start_pfn = ram_range[i].start;

@@ -37,7 +37,8 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 		       unsigned long end, bool full)
 {
 	struct vm_area_struct *prev = vma_prev(first), *vma, *next, *dead;
-	unsigned long floor = prev ? prev->vm_end : 0, ceiling = 1ul << 47;
+	unsigned long floor = prev ? prev->vm_end : 0;
+	unsigned long ceiling = level_size(pt_top_level) * (PTRS_PER_PTE / 2);
 	unsigned long from = max(start, first->vm_start), to = from;
 	struct mmu_gather tlb;
 	LIST_HEAD(gone);
@@ -175,7 +176,7 @@ long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len
 long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
 			     unsigned long align)
 {
-	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, found;
+	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, end = DEFAULT_MAP_WINDOW, found;
 	struct vm_area_struct *vma;
 
 	if (len > TASK_SIZE)
@@ -213,9 +214,15 @@ long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned 
 				return addr;
 		}
 	}
+	/* Beyond 47 bits only for programs that have named an address there, as on Linux: others may
+	 * keep something in the upper bits of pointers. */
+	if (unlikely(addr > DEFAULT_MAP_WINDOW) && !(flags & MAP_32BIT)) {
+		end = TASK_SIZE;
+		high += TASK_SIZE - DEFAULT_MAP_WINDOW;
+	}
 	found = highest_hole(mm, len, low, high, align);
 	if (!found && !(flags & MAP_32BIT))
-		found = highest_hole(mm, len, low, TASK_SIZE, align);
+		found = highest_hole(mm, len, low, end, align);
 	return found ? (long)found : -ENOMEM;
 }
 

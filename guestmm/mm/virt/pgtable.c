@@ -37,6 +37,7 @@
 #include "mm/phys/zone.h"
 
 u8 pt_top_level = 3;
+unsigned long task_size = DEFAULT_MAP_WINDOW;
 
 struct page *pgtable_alloc(struct mm_struct *mm)
 {
