@@ -355,6 +355,7 @@ static int run_here(struct run *run)
 static int run_in_lab(const struct run *run, int argc, char **argv)
 {
 	struct lab_options lab = {.icount = run->opt.icount,
+				  .la57 = lab_wants_la57(run->machine.config.append),
 				  .verbose = run->opt.verbose,
 				  .timeout_s = run->machine.config.timeout_s};
 	const struct machine_config *c = &run->machine.config;

@@ -252,8 +252,11 @@ static int run_in_lab(int argc, char **argv, const struct options *o,
 	struct test_output out = {.format = o->format, .f = stdout};
 	struct relay relay = {.o = &out, .t = t, .nr = nr};
 	enum lab_hang hang = LAB_NO_HANG;
-	struct lab_options lab = {
-		.cpus = o->lab_cpus, .output = relay_take, .output_arg = &relay, .hang = &hang};
+	struct lab_options lab = {.cpus = o->lab_cpus,
+				  .la57 = lab_wants_la57(o->append),
+				  .output = relay_take,
+				  .output_arg = &relay,
+				  .hang = &hang};
 	unsigned int hangs = 0, hung_at = 0;
 	char seed[24], first[24], **v = calloc((size_t)argc + 3, sizeof(*v));
 	struct mmvm_error err;

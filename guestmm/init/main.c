@@ -27,6 +27,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/thp.h"
 #include "mm/init.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/alloc.h"
@@ -163,6 +164,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	mm_init();
 	processes_init();
 	syscalls_init();
+	khugepaged_start();
 	if (kswapd_init() || kcompactd_init() || flusher_init() || psi_init() || accessd_init() ||
 	    kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");

@@ -117,6 +117,8 @@ long sys_setsid(struct pt_regs *r)
 #define PR_GET_NAME	    16
 #define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
+#define PR_SET_THP_DISABLE  41
+#define PR_GET_THP_DISABLE  42
 
 /* What belongs to the credentials. */
 static long prctl_cred(struct pt_regs *r)
@@ -152,6 +154,21 @@ static long prctl_cred(struct pt_regs *r)
 	return 0;
 }
 
+/* Whether transparent huge pages are used in this address space; see madvise_collapse() as well. */
+static long prctl_thp(struct pt_regs *r)
+{
+	struct mm_struct *mm = current->mm;
+
+	if (r->rdx || r->r10 || r->r8)
+		return -EINVAL;
+	if ((int)r->rdi == PR_GET_THP_DISABLE)
+		return r->rsi ? -EINVAL : mm->thp_disabled;
+	down_write(&mm->mmap_lock);
+	WRITE_ONCE(mm->thp_disabled, r->rsi != 0);
+	up_write(&mm->mmap_lock);
+	return 0;
+}
+
 long sys_prctl(struct pt_regs *r)
 {
 	struct task *t = current;
@@ -172,6 +189,9 @@ long sys_prctl(struct pt_regs *r)
 		return copy_to_user(r->rsi, t->comm, sizeof(t->comm)) ? -EFAULT : 0;
 	case PR_GET_DUMPABLE:
 		return 1;
+	case PR_SET_THP_DISABLE:
+	case PR_GET_THP_DISABLE:
+		return prctl_thp(r);
 	case PR_GET_KEEPCAPS:
 	case PR_SET_KEEPCAPS:
 	case PR_CAPBSET_READ:

@@ -4,6 +4,7 @@
  * made by them.
  */
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/init.h"
 #include "mm/virt/aslr.h"
 #include "mm/phys/contig.h"
@@ -88,6 +89,7 @@ void mm_boot_init(const char *cmdline)
 	cma_activate();
 	vmalloc_init();
 	hugetlb_init();
+	thp_init(cmdline);
 }
 
 void free_reserved_area(phys_addr_t start, phys_addr_t end, const char *what)

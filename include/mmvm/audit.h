@@ -48,6 +48,8 @@
 	X(AUDIT_CACHE, "page_cache",                                                              \
 	  "a page of a file is not at its place in its tree, or a tree holds something else")     \
 	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")          \
+	X(AUDIT_THP_DEFERRED, "thp_deferred",                                                     \
+	  "the list of huge pages to be split holds something else, or is counted wrong")         \
 	X(AUDIT_HUGETLB_POOL, "hugetlb_pool",                                                     \
 	  "a pool of huge pages disagrees with its free list or its pages")                       \
 	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                               \
@@ -257,6 +259,9 @@ struct mmvm_audit_root {
 	struct mmvm_audit_mapping_layout mapping;
 	struct mmvm_audit_hugetlb_layout hugetlb;
 	struct mmvm_audit_zswap_layout zswap;
+	uint64_t huge_zero_gva;	      /* pointer to the head of the huge zero page, or 0 */
+	uint64_t thp_deferred_gva;    /* list_head: folio_links.deferred */
+	uint64_t thp_nr_deferred_gva; /* u64 */
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -32,8 +32,8 @@
 /* First MiB, written by the VMM before the first instruction and free for the guest to reuse after
  * it has built page tables, a GDT and a copy of the FDT of its own. */
 #define MMVM_BOOT_GDT	   0x1000ull
-#define MMVM_BOOT_PML4	   0x2000ull /* 7 pages: PML4, two PDPTs, four PDs of 2 MiB entries */
-#define MMVM_BOOT_PT_PAGES 7
+#define MMVM_BOOT_PML4	   0x2000ull /* PML4, two PDPTs, four PDs of 2 MiB entries, PML5 */
+#define MMVM_BOOT_PT_PAGES 8
 #define MMVM_FDT_BASE	   0x10000ull
 #define MMVM_FDT_MAX	   0x10000ull
 #define MMVM_KERNEL_BASE   0x100000ull /* lowest p_paddr of the guest kernel */

@@ -183,7 +183,9 @@ struct slab {
 struct ptdesc {
 	uint64_t flags;
 	struct mmvm_list unused_lru;
-	uint64_t unused_mapping, unused_index;
+	/* T: tables deposited for the large leaves of this one, linked by `next` (mm/huge/thp.h) */
+	MMVM_PTR(struct ptdesc) deposited;
+	uint64_t unused_index;
 	MMVM_PTR(struct ptdesc) next; /* O: next table that waits for the TLB flush; else 0 */
 	int32_t mapcount, refcount;
 	uint32_t state, memcg;

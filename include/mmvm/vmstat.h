@@ -29,6 +29,7 @@
 	X(NR_SWAPCACHE, "nr_swapcached")                  \
 	X(NR_VMALLOC, "nr_vmalloc")                       \
 	X(NR_ZSPAGES, "nr_zspages")                       \
+	X(NR_ANON_THPS, "nr_anon_transparent_hugepages")  \
 	X(NR_FREE_CMA, "nr_free_cma")                     \
 	/* Events of a zone (they only go up). */         \
 	X(NUMA_HIT, "numa_hit")                           \
@@ -101,6 +102,17 @@
 	X(NR_TLB_LOCAL_FLUSH_ONE, "nr_tlb_local_flush_one")               \
 	X(NR_TLB_REMOTE_FLUSH, "nr_tlb_remote_flush")                     \
 	X(NR_TLB_REMOTE_FLUSH_RECEIVED, "nr_tlb_remote_flush_received")   \
+	X(THP_FAULT_ALLOC, "thp_fault_alloc")                             \
+	X(THP_FAULT_FALLBACK, "thp_fault_fallback")                       \
+	X(THP_COLLAPSE_ALLOC, "thp_collapse_alloc")                       \
+	X(THP_COLLAPSE_ALLOC_FAILED, "thp_collapse_alloc_failed")         \
+	X(THP_SPLIT_PAGE, "thp_split_page")                               \
+	X(THP_SPLIT_PAGE_FAILED, "thp_split_page_failed")                 \
+	X(THP_DEFERRED_SPLIT_PAGE, "thp_deferred_split_page")             \
+	X(THP_SPLIT_PMD, "thp_split_pmd")                                 \
+	X(THP_ZERO_PAGE_ALLOC, "thp_zero_page_alloc")                     \
+	X(THP_ZERO_PAGE_ALLOC_FAILED, "thp_zero_page_alloc_failed")       \
+	X(THP_SWPOUT_FALLBACK, "thp_swpout_fallback")                     \
 	/* Ours, with a prefix: Linux has no such names. */               \
 	X(MMVM_FAULT_ZERO, "mmvm_fault_zero")                             \
 	X(MMVM_FAULT_ANON, "mmvm_fault_anon")                             \

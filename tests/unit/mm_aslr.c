@@ -20,23 +20,24 @@ static void by_rule(void)
 	struct mm_layout l;
 
 	mm_pick_layout(&l, 8ull << 20, 0, random);
-	CU_ASSERT_EQUAL(l.stack_top, TASK_SIZE & PAGE_MASK);
+	CU_ASSERT_EQUAL(l.stack_top, DEFAULT_MAP_WINDOW & PAGE_MASK);
 	CU_ASSERT_EQUAL(l.stack_skew, 0);
 	CU_ASSERT_EQUAL(l.brk_gap, 0);
 	CU_ASSERT_EQUAL(l.pie_base, 0x555555554000ul);
-	CU_ASSERT_EQUAL(l.mmap_base, TASK_SIZE - (128ul << 20) - STACK_GUARD_GAP);
+	CU_ASSERT_EQUAL(l.mmap_base, DEFAULT_MAP_WINDOW - (128ul << 20) - STACK_GUARD_GAP);
 	/* A larger stack gets more room, one without limit not everything. */
 	mm_pick_layout(&l, 1ull << 30, 0, random);
-	CU_ASSERT_EQUAL(l.mmap_base, TASK_SIZE - (1ul << 30) - STACK_GUARD_GAP);
+	CU_ASSERT_EQUAL(l.mmap_base, DEFAULT_MAP_WINDOW - (1ul << 30) - STACK_GUARD_GAP);
 	mm_pick_layout(&l, ~0ull, 0, random);
-	CU_ASSERT(l.mmap_base >= TASK_SIZE / 6 - 2 * PAGE_SIZE);
-	CU_ASSERT(l.mmap_base < TASK_SIZE / 5);
+	CU_ASSERT(l.mmap_base >= DEFAULT_MAP_WINDOW / 6 - 2 * PAGE_SIZE);
+	CU_ASSERT(l.mmap_base < DEFAULT_MAP_WINDOW / 5);
 }
 
 static void within_ranges(void)
 {
 	const u64 limits[] = {0, 8ull << 20, 1ull << 30, 1ull << 46, ~0ull};
-	unsigned long lowest_stack = TASK_SIZE, lowest_base = TASK_SIZE, highest_pie = 0;
+	unsigned long lowest_stack = DEFAULT_MAP_WINDOW, lowest_base = DEFAULT_MAP_WINDOW,
+		      highest_pie = 0;
 	unsigned long highest_gap = 0;
 
 	for (unsigned int i = 0; i < 20000; i++) {
@@ -49,8 +50,8 @@ static void within_ranges(void)
 		CU_ASSERT_FATAL(
 			!((l.stack_top | l.mmap_base | l.pie_base | l.brk_gap) & ~PAGE_MASK));
 		CU_ASSERT_FATAL(!(l.stack_skew & 15) && l.stack_skew < 8192);
-		CU_ASSERT_FATAL(l.stack_top <= TASK_SIZE && l.pie_base < l.stack_top);
-		CU_ASSERT_FATAL(l.stack_top >= TASK_SIZE - (16ul << 30) - PAGE_SIZE);
+		CU_ASSERT_FATAL(l.stack_top <= DEFAULT_MAP_WINDOW && l.pie_base < l.stack_top);
+		CU_ASSERT_FATAL(l.stack_top >= DEFAULT_MAP_WINDOW - (16ul << 30) - PAGE_SIZE);
 		/* The stack can grow to its limit, up to the most that is kept for it. */
 		if (limit <= 1ull << 30)
 			CU_ASSERT_FATAL(l.stack_top - l.mmap_base >= limit + STACK_GUARD_GAP);
@@ -62,7 +63,7 @@ static void within_ranges(void)
 		highest_gap = max(highest_gap, l.brk_gap);
 	}
 	/* The ranges are used: within a hundredth of their ends. */
-	CU_ASSERT(lowest_stack < TASK_SIZE - (16ul << 30) / 100 * 99);
+	CU_ASSERT(lowest_stack < DEFAULT_MAP_WINDOW - (16ul << 30) / 100 * 99);
 	CU_ASSERT(highest_pie > 0x555555554000ul + (1ul << 40) / 100 * 99);
 	CU_ASSERT(highest_gap > (32ul << 20) / 100 * 99);
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The calls about huge pages answer as Linux answers them: user/conform_huge (MAP_HUGETLB, MFD_HUGETLB, hugetlbfs, pools, promises,
-# copies, signals) run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
+# Huge pages are as on Linux: user/conform_huge (MAP_HUGETLB, MFD_HUGETLB, hugetlbfs, pools, promises, copies, signals) and
+# user/conform_thp (transparent huge pages: settings, faults, parts, moves, locks, forks, collapse, prctl; smaps and thp_* counters after each
+# step) run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
 #    conform_huge.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
 name=conform_huge
@@ -23,6 +24,9 @@ cat >"$dir/inside" <<END
 $here/user/conform_huge >$dir/linux </dev/null
 $here/mmvm run --accel kvm --memory 128M --exec conform_huge >$dir/guest 2>$dir/err
 echo \$? >$dir/status
+$here/user/conform_thp >$dir/thp.linux </dev/null
+$here/mmvm run --accel kvm --memory 128M --exec conform_thp >$dir/thp.guest 2>$dir/thp.err
+echo \$? >$dir/thp.status
 END
 LIMIT=300 run lab -- sh "$dir/inside"
 ok "the lab ran them" [ "$status" = 0 ]
@@ -30,6 +34,11 @@ transcript "$dir/guest" >"$dir/guest.cases"
 ok "Linux: all cases" lines "$dir/linux" 250
 ok "guestmm: the program ends well" [ "$(cat "$dir/status")" = 0 ]
 ok "guestmm answers as Linux" same "$dir/guest.cases" "$dir/linux"
+transcript "$dir/thp.guest" >"$dir/thp.cases"
+ok "transparent huge pages, Linux: all cases" lines "$dir/thp.linux" 380
+ok "transparent huge pages: the program ends well" [ "$(cat "$dir/thp.status")" = 0 ]
+ok "transparent huge pages are as Linux's" same "$dir/thp.cases" "$dir/thp.linux"
+ok "huge pages were really made, split and collapsed" grep -Eq "thp_collapse_alloc +[1-9]" "$dir/thp.guest"
 
 # The comparison can fail: one number changed.
 sed 's/^eight: nr 8 free 8/eight: nr 8 free 7/' "$dir/guest.cases" >"$dir/wrong"

@@ -525,6 +525,11 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	return status;
 }
 
+bool lab_wants_la57(const char *append)
+{
+	return append && strstr(append, "la57=on");
+}
+
 int lab_exec_command(int argc, char **argv, const struct lab_options *opt, struct mmvm_error *err)
 {
 	struct lab_files files;

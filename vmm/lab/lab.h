@@ -24,6 +24,7 @@ enum lab_input { LAB_INPUT_NONE, LAB_INPUT_PIPE, LAB_INPUT_TTY };
 
 struct lab_options {
 	bool icount;	     /* count instructions: one CPU, the clock is the instruction count */
+	bool la57;	     /* its CPU has page tables of five levels: lab_wants_la57() */
 	bool verbose;	     /* the lab kernel's console goes to stderr as it comes */
 	unsigned int cpus;   /* of the lab's machine; 0 = 1, as always with icount */
 	unsigned int ram_mb; /* RAM of the lab; 0 = default */
@@ -38,6 +39,10 @@ struct lab_options {
 	void *output_arg;
 	enum lab_hang *hang; /* set when the lab hung: the run may be repeated. May be NULL */
 };
+
+/** Does a guest's command line (NULL: none) ask for five levels? The lab is without them otherwise: its
+ * own kernel would use them, too, and be slower. */
+bool lab_wants_la57(const char *append);
 
 /** QEMU is installed and the lab's image built. When not, `why` says what to do. */
 bool lab_available(char *why, size_t size);

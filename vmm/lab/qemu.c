@@ -198,7 +198,7 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	add(c, "-no-reboot");
 	addf(c, "-display", "none");
 	addf(c, "-machine", "pc,hpet=off,usb=off,vmport=off,smm=off");
-	addf(c, "-cpu", "max,+svm,+npt,-erms,-fsrm,la57=off");
+	addf(c, "-cpu", "max,+svm,+npt,-erms,-fsrm,la57=%s", opt->la57 ? "on" : "off");
 	addf(c, "-m", "%u", opt->ram_mb ? opt->ram_mb : DEFAULT_RAM_MB);
 	if (opt->icount) {
 		/* one thread, one clock, no entropy from outside: the same run every time */

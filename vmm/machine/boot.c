@@ -6,8 +6,12 @@
  *   0x3000  PDPT A [0..3] -> PD 0..3      (identity, 4 GiB)
  *   0x4000  PDPT B [510] -> PD 0          (the first GiB again, at MMVM_KERNEL_VIRT)
  *   0x5000  PD 0..3, 2 MiB entries
+ *   0x9000  PML5   [0], [511] -> PML4     (with five levels)
  *
  * RIP = ELF entry, RSI = device tree, interrupts off, 64-bit mode, everything else zero.
+ *
+ * Five levels (CR4.LA57) are the guest's from its first instruction on, since they cannot be changed in
+ * 64-bit mode: where the CPU has them, unless the command line says la57=off.
  *
  * guestmm starts its other processors by MMVM_FASTOP_CPU_START, straight in 64-bit mode on page
  * tables of its own: no real mode, which not every backend can run.
@@ -32,6 +36,7 @@
 #define CR4_PAE	       (1ull << 5)
 #define CR4_OSFXSR     (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
+#define CR4_LA57       (1ull << 12)
 #define EFER_SCE       (1ull << 0)
 #define EFER_LME       (1ull << 8)
 #define EFER_LMA       (1ull << 10)
@@ -48,6 +53,7 @@
 #define CPUID_1_CPUS_SHIFT    16
 #define CPUID_1_TSC_DEADLINE  (1u << 24)
 #define CPUID_1_HYPERVISOR    (1u << 31)
+#define CPUID_7_ECX_LA57      (1u << 16)
 
 void machine_boot_tables(struct machine *m)
 {
@@ -56,6 +62,7 @@ void machine_boot_tables(struct machine *m)
 	uint64_t *pml4 =
 		guest_ram_ptr(&m->ram, MMVM_BOOT_PML4, MMVM_BOOT_PT_PAGES * MMVM_PAGE_SIZE);
 	uint64_t *pdpt_a = pml4 + 512, *pdpt_b = pml4 + 1024, *pd = pml4 + 1536;
+	uint64_t *pml5 = pml4 + 7 * 512;
 	uint64_t pdpt_a_gpa = MMVM_BOOT_PML4 + MMVM_PAGE_SIZE;
 	uint64_t pdpt_b_gpa = pdpt_a_gpa + MMVM_PAGE_SIZE;
 	uint64_t pd_gpa = pdpt_b_gpa + MMVM_PAGE_SIZE;
@@ -74,6 +81,46 @@ void machine_boot_tables(struct machine *m)
 	pdpt_b[510] = pd_gpa | PTE_P | PTE_W | PTE_A;
 	for (uint64_t i = 0; i < 4 * 512; i++)
 		pd[i] = (i << 21) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS;
+	pml5[0] = pml5[511] = MMVM_BOOT_PML4 | PTE_P | PTE_W | PTE_A;
+}
+
+/** The value of la57= on the guest's command line, or "". */
+static const char *la57_option(const struct machine *m)
+{
+	const char *p = m->config.append, *value = "";
+
+	for (; p && (p = strstr(p, "la57=")); p += 5)
+		if (p == m->config.append || p[-1] == ' ')
+			value = p + 5;
+	return value;
+}
+
+/** Is the guest started with five levels of page tables? A Linux guest sees to that itself. */
+static int choose_levels(struct machine *m, struct mmvm_error *err)
+{
+	const char *option = la57_option(m);
+	struct kvm_cpuid2 *cpuid;
+	bool offered = false;
+	int rc;
+
+	m->boot_la57 = false;
+	if (m->linux_guest)
+		return 0;
+	rc = kvm_system_supported_cpuid(&m->sys, &cpuid);
+	if (rc)
+		return rc;
+	for (unsigned int i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == 7 && !cpuid->entries[i].index)
+			offered = cpuid->entries[i].ecx & CPUID_7_ECX_LA57;
+	free(cpuid);
+	/* Where ring 0 is emulated the tables the CPU walks are not the guest's. */
+	if (m->quirks & MMVM_QUIRK_SYSCALL_UD)
+		offered = false;
+	if (!strncmp(option, "on", 2) && !offered)
+		return mmvm_error(err, MMVM_EXIT_USAGE,
+				  "la57=on: this CPU, or KVM, has no page tables of five levels");
+	m->boot_la57 = offered && strncmp(option, "off", 3);
+	return 0;
 }
 
 /** What the guest sees of the CPU: all that KVM supports, and each vCPU's own number. */
@@ -121,7 +168,7 @@ static int set_registers(struct machine_vcpu *v, const struct kvm_regs *regs, ui
 	s.idt.limit = 0; /* a fault before the guest has an IDT is a triple fault, and reported */
 	s.cr0 = CR0_PG | CR0_PE | CR0_WP | CR0_NE | CR0_ET | CR0_MP;
 	s.cr3 = cr3;
-	s.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	s.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (v->m->boot_la57 ? CR4_LA57 : 0);
 	s.efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
 	rc = kvm_vcpu_set_sregs(&v->kvm, &s);
 	return rc ? rc : kvm_vcpu_set_regs(&v->kvm, regs);
@@ -143,7 +190,11 @@ int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
 	 * guest's first one. */
 	if (v->id)
 		return 0;
-	rc = set_registers(v, &regs, MMVM_BOOT_PML4);
+	rc = choose_levels(v->m, err);
+	if (rc)
+		return rc;
+	rc = set_registers(v, &regs,
+			   v->m->boot_la57 ? MMVM_BOOT_PML4 + 7 * MMVM_PAGE_SIZE : MMVM_BOOT_PML4);
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the start registers: %s",
 				  kvm_error_text(rc));

@@ -165,6 +165,7 @@ struct machine {
 	atomic_bool stop;		     /* machine_stop() was called */
 	atomic_bool finished;		     /* an outcome is there */
 	atomic_bool quit;		     /* vCPU threads are to end */
+	bool boot_la57;			     /* boot.c: guestmm starts with five levels */
 	atomic_bool la57; /* CR4.LA57, as last seen: it never changes in long mode */
 	pthread_mutex_t outcome_lock;
 	struct machine_outcome outcome;

@@ -37,6 +37,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"address spaces", audit_address_spaces, NULL, audit_address_spaces_free},
 	{"files", audit_mappings, audit_mappings_check, NULL},
 	{"LRU lists", audit_lru, NULL, NULL},
+	{"huge pages", audit_thp, audit_thp_check, NULL},
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
 };

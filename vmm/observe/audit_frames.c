@@ -186,6 +186,10 @@ static void check_user_pages(struct audit *a)
 
 		if (!(f->seen & SEEN_IN_RAM) || (f->seen & SEEN_TAIL) || !type_is_user(f->state))
 			continue;
+		if (p->type == PAGE_ANON && p->order) {
+			audit_thp_folio(a, i);
+			continue;
+		}
 		if ((int64_t)p->mapcount + 1 != f->mapped)
 			audit_find(a, AUDIT_MAPCOUNT,
 				   "frame %#" PRIx64 ": %s page has mapcount %d; %u PTEs map it",
@@ -248,8 +252,8 @@ static void check_levels(struct audit *a)
 
 		if (!(f->seen & SEEN_IN_RAM) || (f->seen & SEEN_TAIL))
 			continue;
-		if (f->state == PAGE_ANON && f->mapped)
-			anon_mapped += 1ull << a->page[i].order;
+		if (f->state == PAGE_ANON)
+			anon_mapped += audit_thp_mapped(a, i);
 		if (type_is_user(f->state) && (a->page[i].flags & 1ull << PG_swapcache))
 			swapcache += 1ull << a->page[i].order;
 	}

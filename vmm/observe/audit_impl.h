@@ -10,6 +10,7 @@
  *   audit_mm.c       address spaces and page tables
  *   audit_swap.c     swap slots
  *   audit_mapping.c  trees of files and of shared memory
+ *   audit_thp.c      transparent huge pages
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
  *   audit_zswap.c    the pool of compressed pages, and the entries of slots in it
  *
@@ -47,12 +48,14 @@
 #define SEEN_TABLE     0x0008u /* a page table reached by a walk */
 #define SEEN_IN_RAM    0x0020u
 #define SEEN_CACHE     0x0040u /* in the tree of the file it names */
+#define SEEN_DEFERRED  0x0100u /* a huge page on the list of those to be split */
 #define SEEN_SWAP_MAP  0x0080u /* holds a part of the swap map that is being looked at */
 #define SEEN_ZSPAGE    0x0100u /* of a zspage of the compressed pool */
 struct frame {
 	uint16_t seen;
 	uint8_t state;	 /* enum mmvm_page_type of the head that covers it */
-	uint32_t mapped; /* PTEs of user tables that map it */
+	uint32_t mapped; /* PTEs of user tables that map it; leaves of any level for hugetlb */
+	uint32_t pmd;	 /* PMDs that map the huge page that begins here */
 };
 
 struct vma_range {
@@ -185,6 +188,12 @@ void audit_address_spaces_free(struct audit *a);
 int audit_mappings(struct audit *a);
 void audit_mappings_check(struct audit *a);
 int audit_lru(struct audit *a);
+int audit_thp(struct audit *a);
+void audit_thp_check(struct audit *a);
+/** Counts of the large anonymous folio whose head is frame i. */
+void audit_thp_folio(struct audit *a, uint32_t i);
+/** How many of its pages are mapped. */
+uint64_t audit_thp_mapped(const struct audit *a, uint32_t i);
 int audit_hugetlb(struct audit *a);
 void audit_hugetlb_check(struct audit *a);
 int audit_zswap(struct audit *a);

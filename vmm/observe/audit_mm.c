@@ -28,6 +28,7 @@ struct space {
 	struct audit *a;
 	uint64_t gva; /* of the mm_struct; 0 = the kernel's half */
 	bool user;
+	uint64_t huge, deposited; /* PMDs of huge pages, and tables kept for them */
 	uint64_t tables, anon, file, shmem, swap, hugetlb;
 	uint32_t vma; /* cursor: leaves come in address order */
 	bool outside; /* said already that a page lies outside every VMA */
@@ -68,6 +69,13 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	}
 	f = &a->frame[i];
 	if (entry & PTE_SPECIAL) {
+		uint64_t huge_zero = 0;
+
+		if (level && a->root.huge_zero_gva)
+			audit_read(a, a->root.huge_zero_gva, &huge_zero, sizeof(huge_zero));
+		s->huge += level != 0;
+		if (huge_zero && huge_zero == a->root.vmemmap_gva + pfn * sizeof(struct page))
+			return;
 		if (pfn != a->root.zero_page_pfn)
 			audit_find(a, AUDIT_PGTABLE,
 				   "mm %#" PRIx64 ": %#" PRIx64 " is special, but maps frame "
@@ -75,8 +83,12 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 				   s->gva, addr, pfn);
 		return;
 	}
-	if (f->mapped != UINT32_MAX)
+	if (level && f->state != PAGE_HUGETLB) {
+		s->huge++;
+		f->pmd++;
+	} else if (f->mapped != UINT32_MAX) {
 		f->mapped++;
+	}
 	if (type_is_free(f->state)) {
 		audit_find(a, AUDIT_FREE_MAPPED,
 			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64
@@ -174,11 +186,34 @@ static bool enter_table(struct audit *a, struct space *s, uint64_t pfn, uint64_t
 	return false;
 }
 
+/** Tables deposited with a table of PMDs, for the huge pages that it maps. */
+static void walk_deposited(struct space *s, uint64_t addr, uint64_t gpa)
+{
+	struct audit *a = s->a;
+	uint32_t i = frame_index(a, gpa >> MMVM_PAGE_SHIFT);
+	uint64_t at = a->page[i].mapping;
+
+	while (at && audit_step(a)) {
+		uint64_t offset = at - a->root.vmemmap_gva;
+		uint32_t d = offset % sizeof(struct page)
+				     ? NO_FRAME
+				     : frame_index(a, offset / sizeof(struct page));
+
+		if (d == NO_FRAME || !enter_table(a, s, frame_pfn(a, d), addr))
+			return;
+		s->deposited++;
+		at = a->page[d].private_;
+	}
+}
+
 static int on_table(void *space, uint64_t addr, unsigned int level, uint64_t gpa)
 {
 	struct space *s = space;
+	int ret = enter_table(s->a, s, gpa >> MMVM_PAGE_SHIFT, addr);
 
-	return enter_table(s->a, s, gpa >> MMVM_PAGE_SHIFT, addr);
+	if (ret && level == 1 && s->user)
+		walk_deposited(s, addr, gpa);
+	return ret;
 }
 
 static void on_entry(void *space, uint64_t addr, unsigned int level, uint64_t entry)
@@ -296,6 +331,11 @@ static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 		return;
 	walk_half(a, &s, pfn, false);
 	a->tables_user += s.tables;
+	if (s.huge != s.deposited)
+		audit_find(a, AUDIT_PGTABLE_COUNT,
+			   "mm %#" PRIx64 ": %" PRIu64 " PMDs map huge pages; %" PRIu64
+			   " tables are deposited for them",
+			   mm, s.huge, s.deposited);
 	check_counter(a, AUDIT_PGTABLE_COUNT, mm, l->pgtables_offset, "pgtables_bytes", s.tables,
 		      MMVM_PAGE_SIZE);
 	check_counter(a, AUDIT_RSS, mm, l->rss_anon_offset, "rss_anon", s.anon, 1);

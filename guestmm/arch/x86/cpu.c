@@ -194,6 +194,7 @@ static __init void features_init(void)
 		if (c & 1u << 2)
 			cr4 |= CR4_UMIP;
 	}
+	cr4 |= READ_CR(4) & CR4_LA57; /* fixed in 64-bit mode */
 	cpu_has_smap = cr4 & CR4_SMAP;
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE | EFER_SCE);
 	WRITE_CR(0, CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);

@@ -1,7 +1,7 @@
 /*
  * The kernel's own page tables.
  *
- *   PML4 (swapper_pg_dir)
+ *   PML4 (swapper_pg_dir); with five levels, entry 511 of the PML5 (top_pg_dir) is the way to it
  *    [273]      direct map: every RAM range, read-write, no execute; 2 MiB pages where a whole one
  *               is RAM, 4 KiB at the ends. Its alias of the kernel's text and constants is
  *               read-only.
@@ -31,16 +31,18 @@
 #include "mm/virt/mm.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/zone.h"
+#include "mm/virt/pgtable.h"
 
 /* Where count_vm_event() and the zones write: mapped for ever. */
 struct mmvm_shared *mmvm_shared = (struct mmvm_shared *)FIX_SHARED;
 
 static pte_t swapper_pg_dir[PTRS_PER_PTE] __attribute__((aligned(4096)));
+static pte_t *top_pg_dir = swapper_pg_dir; /* image address */
 u64 kernel_cr3;
 
 /* Image: PDPT, PD, and 2 PTs for an image of up to 3 MiB from 1 MiB. Fixmap: PD, PT. Direct map:
- * PDPT, PD, PT of the first 2 MiB, of the image's other 2 MiB, and of the odd end. vmalloc: 2. */
-#define POOL_PAGES 16
+ * PDPT, PD, PT of the first 2 MiB, of the image's other 2 MiB, and of the odd end. vmalloc: 2. PML5. */
+#define POOL_PAGES 17
 static pte_t pool[POOL_PAGES][PTRS_PER_PTE] __attribute__((aligned(4096)));
 static unsigned int pool_used;
 static phys_addr_t mapped_end __initdata; /* memblock memory is reachable up to here; 0 = not yet */
@@ -164,7 +166,17 @@ __init void paging_init(void)
 	memblock_for_each(map_direct_first, NULL);
 	if (!mapped_end)
 		panic("the device tree's memory does not hold the kernel");
-	kernel_cr3 = image_pa(swapper_pg_dir);
+	boot_option_asked("la57"); /* the VMM acts on it */
+	if (READ_CR(4) & CR4_LA57) {
+		phys_addr_t pa = table_alloc();
+
+		top_pg_dir = (pte_t *)(MMVM_KERNEL_VIRT + pa);
+		pte_set(&top_pg_dir[PTRS_PER_PTE - 1],
+			__pte(image_pa(swapper_pg_dir) | _PAGE_TABLE));
+		pt_top_level = 4;
+		task_size = (1ul << 56) - PAGE_SIZE;
+	}
+	kernel_cr3 = image_pa(top_pg_dir);
 	WRITE_CR(3, kernel_cr3);
 	memblock_free(MMVM_BOOT_GDT,
 		      MMVM_BOOT_PML4 - MMVM_BOOT_GDT + MMVM_BOOT_PT_PAGES * PAGE_SIZE);
@@ -228,13 +240,13 @@ bool arch_has_gbpages(void)
 
 void *kernel_pgd(void)
 {
-	return __va(image_pa(swapper_pg_dir));
+	return __va(image_pa(top_pg_dir));
 }
 
 void arch_pgd_init(void *pgd)
 {
 	u64 *dst = (u64 *)pgd + PTRS_PER_PTE / 2;
-	const u64 *src = (const u64 *)swapper_pg_dir + PTRS_PER_PTE / 2;
+	const u64 *src = (const u64 *)top_pg_dir + PTRS_PER_PTE / 2;
 	unsigned long n = PTRS_PER_PTE / 2;
 
 	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");

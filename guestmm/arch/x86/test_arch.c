@@ -19,6 +19,7 @@
 #include "kernel/irq.h"
 #include "kernel/task.h"
 #include "tests/tests.h"
+#include "mm/virt/pgtable.h"
 
 /* ---- page protections --------------------------------------------------------------------------
  */
@@ -32,7 +33,7 @@ struct map_walk {
 static void walk_kernel_map(const pte_t *table, int level, unsigned long va, u64 rights,
 			    struct map_walk *w)
 {
-	unsigned int first = level == 3 ? PTRS_PER_PTE / 2 : 0;
+	unsigned int first = level == pt_top_level ? PTRS_PER_PTE / 2 : 0;
 
 	for (unsigned int i = first; i < PTRS_PER_PTE; i++) {
 		u64 e = pte_val(table[i]);
@@ -60,7 +61,8 @@ GUEST_TEST(arch, nothing_is_writable_and_executable, 0, 0, "")
 {
 	struct map_walk w = {0};
 
-	walk_kernel_map(kernel_pgd(), 3, 0xffff000000000000ul, _PAGE_RW | _PAGE_USER, &w);
+	walk_kernel_map(kernel_pgd(), pt_top_level, -1ul << (48 + 9 * (pt_top_level - 3)),
+			_PAGE_RW | _PAGE_USER, &w);
 	CHECK(w.leaves > 100);
 	CHECK_EQ(w.write_exec, 0);
 	CHECK_EQ(w.first_bad, 0);

@@ -202,7 +202,7 @@ void do_kernel_fault(struct pt_regs *regs)
 		    : regs->orig_rax & PF_WRITE ? "bad write:"
 						: "bad read:",
 		    regs->orig_rax & PF_PRESENT ? "protection" : "not mapped", addr);
-	if (addr < TASK_SIZE && ti->mm && ti->preempt_count == 0 && regs->rflags & RFLAGS_IF) {
+	if (!(addr >> 63) && ti->mm && ti->preempt_count == 0 && regs->rflags & RFLAGS_IF) {
 		/* AC is on inside uaccess; it must not be on while other code runs. */
 		if (cpu_has_smap)
 			__asm__ volatile("clac" ::: "memory");

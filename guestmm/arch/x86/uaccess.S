@@ -27,13 +27,12 @@
 	clac
 .Lclose\@:
 .endm
-/* Refuse [\addr, \addr + rdx) unless it lies below TASK_SIZE: jump to \bad. Clobbers rax, rcx. */
+/* Refuse [\addr, \addr + rdx) unless it lies below TASK_SIZE: jump to \bad. Clobbers rcx. */
 .macro CHECK_RANGE addr bad
 	movq	\addr, %rcx
 	addq	%rdx, %rcx
 	jc	\bad
-	movabsq	$0x00007ffffffff000, %rax
-	cmpq	%rax, %rcx
+	cmpq	task_size(%rip), %rcx
 	ja	\bad
 .endm
 

@@ -144,6 +144,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	if (old->exe_file)
 		exe_file_get(old->exe_file);
 	mm_set_exe_file(mm, old->exe_file);
+	mm->thp_disabled = old->thp_disabled;
 	task_set_mm(mm);
 	err = exec_load(args, &entry, &sp, &cred);
 	if (!err)

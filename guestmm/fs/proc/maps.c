@@ -18,6 +18,7 @@
 #include "mm/virt/mm.h"
 #include "mm/phys/page.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
@@ -28,7 +29,7 @@
 
 struct usage {
 	u64 rss, shared_clean, shared_dirty, private_clean, private_dirty; /* bytes */
-	u64 referenced, anonymous, lazyfree, swap, shared_hugetlb, private_hugetlb;
+	u64 referenced, anonymous, lazyfree, swap, shared_hugetlb, private_hugetlb, anon_huge;
 	u64 pss, pss_dirty, pss_anon, pss_file, pss_shmem, swap_pss, pss_locked; /* << PSS_SHIFT */
 };
 
@@ -50,8 +51,9 @@ int proc_show_maps(struct report *r, const struct proc_ctx *ctx)
 
 static void count_page(struct usage *u, const struct vm_area_struct *vma, pte_t pte)
 {
-	struct page *page = pfn_to_page(pte_pfn(pte));
-	int mapcount = max(page_mapcount(page), 1);
+	struct page *small = pfn_to_page(pte_pfn(pte)), *page = &page_folio(small)->page;
+	int all = page_mapcount(small) + folio_entire_mapcount(page_folio(small));
+	int mapcount = max(all, 1);
 	u64 share = ((u64)PAGE_SIZE << PSS_SHIFT) / mapcount;
 	bool dirty = pte_dirty(pte) || PageDirty(page);
 
@@ -80,10 +82,19 @@ static void count_page(struct usage *u, const struct vm_area_struct *vma, pte_t 
 }
 
 /* A page of hugetlb counts for itself alone: it is in neither Rss nor Pss. */
-static void count_large(struct usage *u, pte_t e, unsigned int level)
+static void count_large(struct usage *u, const struct vm_area_struct *vma, pte_t e,
+			unsigned int level)
 {
 	const struct page *head = pfn_to_page(pte_pfn(e));
 
+	if (pte_special(e))
+		return;
+	if (head->type != PAGE_HUGETLB) {
+		for (unsigned long i = 0; i < level_pages(level); i++)
+			count_page(u, vma, __pte(e.v + (i << PAGE_SHIFT)));
+		u->anon_huge += level_size(level);
+		return;
+	}
 	*(hugetlb_mapcount(head) > 1 ? &u->shared_hugetlb : &u->private_hugetlb) +=
 		level_size(level);
 }
@@ -118,7 +129,7 @@ static void count_vma(struct usage *u, struct vm_area_struct *vma)
 		leaf = walk_leaf(mm->pgd, addr, &level, &next);
 		end = min(next, vma->vm_end);
 		if (leaf && level)
-			count_large(u, pte_read(leaf), level);
+			count_large(u, vma, pte_read(leaf), level);
 		if (!leaf || level)
 			addr = end;
 		for (; addr < end; addr += PAGE_SIZE)
@@ -150,6 +161,7 @@ static void show_usage(struct report *r, const struct usage *u, bool rollup)
 	kb(r, "Referenced:", u->referenced);
 	kb(r, "Anonymous:", u->anonymous);
 	kb(r, "LazyFree:", u->lazyfree);
+	kb(r, "AnonHugePages:", u->anon_huge);
 	kb(r, "Shared_Hugetlb:", u->shared_hugetlb);
 	kb(r, "Private_Hugetlb:", u->private_hugetlb);
 	kb(r, "Swap:", u->swap);
@@ -202,6 +214,7 @@ int proc_show_smaps(struct report *r, const struct proc_ctx *ctx)
 		kb(r, "KernelPageSize:", page);
 		kb(r, "MMUPageSize:", page);
 		show_usage(r, &u, false);
+		report_printf(r, "THPeligible:    %8d\n", thp_vma_allowed(vma, false));
 		show_flags(r, vma);
 	}
 	up_read(&mm->mmap_lock);
@@ -265,8 +278,9 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 	if (pte_special(pte))
 		return entry;
 	page = pfn_to_page(pte_pfn(pte)); /* the head of a large one */
-	if (page_mapcount(page) == 1)
+	if (page_mapcount(page) + folio_entire_mapcount(page_folio(page)) == 1)
 		entry |= PM_EXCLUSIVE;
+	page = &page_folio(page)->page;
 	if (!PageAnon(page))
 		entry |= PM_FILE;
 	return entry;

@@ -293,6 +293,7 @@ static void status_memory(struct report *r, struct mm_struct *mm)
 	kb(r, "VmPTE", mm->pgtables_bytes >> PAGE_SHIFT);
 	kb(r, "VmSwap", mm->rss_swap);
 	kb(r, "HugetlbPages", mm->hugetlb_usage);
+	report_printf(r, "THP_enabled:\t%d\n", !mm->thp_disabled);
 }
 
 static const char *state_name(char state)

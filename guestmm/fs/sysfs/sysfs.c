@@ -303,14 +303,17 @@ static struct fs_type sysfs_type = {
 
 void sysfs_init(void)
 {
-	int err;
+	static int (*const tables[])(void) = {
+		sysfs_hugepages_register,
+		sysfs_extfrag_register,
+		sysfs_zswap_register,
+		sysfs_thp_register,
+	};
+	int err = 0;
 
 	register_filesystem(&sysfs_type);
-	err = sysfs_hugepages_register();
-	if (!err)
-		err = sysfs_extfrag_register();
-	if (!err)
-		err = sysfs_zswap_register();
+	for (unsigned int i = 0; !err && i < ARRAY_SIZE(tables); i++)
+		err = tables[i]();
 	if (!err)
 		err = vfs_mkdir(AT_FDCWD, "/sys", 0555);
 	if (!err || err == -EEXIST)

@@ -12,6 +12,7 @@
  * Locks: mmap_lock for reading (the VMAs stay), page_table_lock for a table.
  */
 #include "arch/tlb.h"
+#include "mm/phys/folio.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/vma.h"
 
@@ -25,7 +26,7 @@ static unsigned long clean_ptes(pte_t *pte, unsigned long nr)
 
 		if (!pte_present(e) || !pte_dirty(e) || pte_special(e))
 			continue;
-		SetPageDirty(pfn_to_page(pte_pfn(e)));			     /* I1 */
+		SetPageDirty(&pfn_folio(pte_pfn(e))->page);		     /* I1 */
 		__atomic_fetch_and(&pte->v, ~_PAGE_DIRTY, __ATOMIC_ACQ_REL); /* the CPU sets bits */
 		cleaned++;
 	}

@@ -30,6 +30,7 @@
 #include "lib/rbtree.h"
 #include "lib/string.h"
 #include "arch/tlb.h"
+#include "mm/virt/pgtable.h"
 
 enum vmap_kind { VMAP_ALLOC, VMAP_MAP, VMAP_IOREMAP };
 
@@ -241,7 +242,7 @@ static pte_t *leaf_table(unsigned long addr)
 {
 	pte_t *table = kernel_pgd();
 
-	for (int level = 3; level > 0; level--) {
+	for (int level = pt_top_level; level > 0; level--) {
 		pte_t e = pte_read(&table[pt_index(addr, level)]);
 
 		if (!pte_present(e) || pte_huge(e))
@@ -256,7 +257,7 @@ static pte_t *leaf_table_alloc(unsigned long addr)
 {
 	pte_t *table = kernel_pgd();
 
-	for (int level = 3; level > 0; level--) {
+	for (int level = pt_top_level; level > 0; level--) {
 		pte_t *slot = &table[pt_index(addr, level)];
 		struct page *page;
 

@@ -58,6 +58,8 @@ static inline void __free_page(struct page *page)
 {
 	__free_pages(page, 0);
 }
+/** Free a large block whose refcount has fallen to 0. */
+void free_dead_block(struct page *page);
 /** Turn an order-n block (allocated without __GFP_COMP) into 2^n single pages, each with refcount 1.
  */
 void split_page(struct page *page, unsigned int order);

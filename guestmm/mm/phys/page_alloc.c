@@ -690,6 +690,11 @@ void put_page(struct page *page)
 	free_block(page, page->order);
 }
 
+void free_dead_block(struct page *page)
+{
+	free_block(page, page->order);
+}
+
 void free_pages(unsigned long addr, unsigned int order)
 {
 	if (addr)

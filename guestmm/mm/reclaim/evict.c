@@ -30,6 +30,7 @@
  */
 #include "lib/trace.h"
 #include "mm/reclaim/lru.h"
+#include "mm/huge/thp.h"
 #include "mm/cache/pagecache.h"
 #include "arch/tlb.h"
 #include "mm/virt/rmap.h"
@@ -79,6 +80,7 @@ enum outcome {
 	OUT_UNMAPPED,	/* locked, waits for the flush of the batch */
 	OUT_WRITING,	/* unlocked already */
 	OUT_WRITE_FILE, /* to be written when no page of the batch is locked */
+	OUT_SPLIT,	/* a huge page: its single pages are to be looked at */
 };
 
 /* Start writing a locked, dirty, unmapped page of a file. It is unlocked, whatever happens. */
@@ -142,6 +144,9 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 	case PAGE_RECLAIM:
 		break;
 	}
+	/* Swap takes single pages. */
+	if (unlikely(PageHead(page)) && PageAnon(page))
+		return OUT_SPLIT;
 	if (PageError(page) && PageDirty(page)) {
 		/* A write failed: go round once before the next try. */
 		ClearPageError(page);
@@ -261,9 +266,22 @@ static void sort_page(struct page *page, enum outcome what, struct sorted *s)
 		unlock_page(page);
 		break;
 	case OUT_WRITING:
+	case OUT_SPLIT:
 		break;
 	}
 	list_add(&page->lru, &s->keep);
+}
+
+/* Locked, and stays so if it cannot be split. Its pages come next, the head among them. */
+static __attribute__((noinline)) enum outcome split_isolated(struct page *page,
+							     struct isolated *iso)
+{
+	if (split_folio((struct folio *)page, &iso->pages))
+		return OUT_ACTIVATE;
+	count_vm_event(THP_SWPOUT_FALLBACK);
+	unlock_page(page);
+	list_add_tail(&page->lru, &iso->pages);
+	return OUT_SPLIT;
 }
 
 /* Up to EVICT_BATCH pages, the last of the list first, so that one flush does for all of them. */
@@ -276,12 +294,19 @@ static void evict_batch(struct isolated *iso, struct sorted *s, struct scan_cont
 
 	batch.nr = batch.cpumask = 0;
 	for (unsigned int i = 0; i < EVICT_BATCH && !list_empty(&iso->pages); i++) {
+		enum outcome what;
+
 		page = list_last_entry(&iso->pages, struct page, lru);
 		list_del(&page->lru);
-		if (trylock_page(page))
-			sort_page(page, unmap_unused(policy, page, &batch, sc), s);
-		else
+		if (!trylock_page(page)) {
 			list_add(&page->lru, &s->keep);
+			continue;
+		}
+		what = unmap_unused(policy, page, &batch, sc);
+		if (unlikely(what == OUT_SPLIT))
+			what = split_isolated(page, iso);
+		if (likely(what != OUT_SPLIT))
+			sort_page(page, what, s);
 	}
 	tlb_batch_flush(&batch);
 	list_for_each_entry_safe (page, n, &s->unmapped, lru) {

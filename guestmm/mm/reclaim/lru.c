@@ -20,6 +20,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/mm.h"
 
 struct lru_batch lru_batches[MMVM_MAX_CPUS];
@@ -326,15 +327,30 @@ void lru_putback(struct list_head *pages)
  */
 
 /* Make a page that nothing refers to any more look as the allocator wants it back. */
-static inline void page_forget(struct page *page)
+static inline bool page_forget(struct page *page)
 {
-	if (unlikely(page->flags & (1ull << PG_mlocked | 1ull << PG_lazyfree))) {
+	bool large = false;
+
+	if (unlikely(page->flags & (1ull << PG_mlocked | 1ull << PG_lazyfree | 1ull << PG_head))) {
 		if (PageMlocked(page))
 			page_stat_add(page, NR_MLOCK, -page_lru_pages(page));
 		page_clear_lazyfree(page);
+		large = PageHead(page);
 	}
-	page->flags &= PAGE_FORGET_MASK;
+	page->flags &= PAGE_FORGET_MASK | (large ? 1ull << PG_head : 0);
 	page->mapping = NULL;
+	return large;
+}
+
+/* Off the LRU, no reference, forgotten. */
+static void free_large_list(struct list_head *pages)
+{
+	struct page *page, *n;
+
+	list_for_each_entry_safe (page, n, pages, lru) {
+		thp_undefer((struct folio *)page);
+		free_dead_block(page);
+	}
 }
 
 void release_pages(struct page **pages, unsigned int nr)
@@ -342,6 +358,7 @@ void release_pages(struct page **pages, unsigned int nr)
 	struct lru_delta d = {0};
 	struct lruvec *lv = NULL;
 	unsigned long flags = 0;
+	LIST_HEAD(large);
 	LIST_HEAD(dead);
 
 	for (unsigned int i = 0; i < nr; i++) {
@@ -362,8 +379,7 @@ void release_pages(struct page **pages, unsigned int nr)
 			__list_del(page->lru.prev, page->lru.next);
 			lru_delta_add(lv, &d, page, page_list(page), -page_lru_pages(page));
 		}
-		page_forget(page);
-		list_add_tail(&page->lru, &dead);
+		list_add_tail(&page->lru, unlikely(page_forget(page)) ? &large : &dead);
 	}
 	if (lv) {
 		lru_delta_flush(lv, &d);
@@ -371,15 +387,25 @@ void release_pages(struct page **pages, unsigned int nr)
 	}
 	if (!list_empty(&dead))
 		free_unref_page_list(&dead);
+	if (unlikely(!list_empty(&large)))
+		free_large_list(&large);
 }
 
 void release_dead_page(struct page *page)
 {
 	LIST_HEAD(dead);
 
+	if (unlikely(page->type == PAGE_HUGETLB)) {
+		free_dead_block(page);
+		return;
+	}
 	if (PageLRU(page))
 		lru_del(page);
-	page_forget(page);
+	if (unlikely(page_forget(page))) {
+		list_add(&page->lru, &dead);
+		free_large_list(&dead);
+		return;
+	}
 	list_add(&page->lru, &dead);
 	free_unref_page_list(&dead);
 }
@@ -399,11 +425,14 @@ void release_page_list(struct list_head *pages)
 
 void free_dead_pages(struct list_head *pages)
 {
-	struct page *page;
+	struct page *page, *n;
+	LIST_HEAD(large);
 
 	if (list_empty(pages))
 		return;
-	list_for_each_entry (page, pages, lru)
-		page_forget(page);
+	list_for_each_entry_safe (page, n, pages, lru)
+		if (unlikely(page_forget(page)))
+			list_move(&page->lru, &large);
 	free_unref_page_list(pages);
+	free_large_list(&large);
 }

@@ -23,7 +23,7 @@
 #include "arch/tlb.h"
 #include "lib/trace.h"
 #include "mm/virt/mm.h"
-#include "mm/phys/page.h"
+#include "mm/phys/folio.h"
 #include "mm/virt/pgtable.h"
 
 struct access_walk {
@@ -57,7 +57,7 @@ static void sample_pte(struct access_walk *w, pte_t *pte, unsigned long addr)
 	/* A swap entry may look like anything where the bit is. */
 	if (!pte_young(e) || !pte_present(e) || pte_special(e))
 		return;
-	page = pfn_to_page(pte_pfn(e));
+	page = &pfn_folio(pte_pfn(e))->page;
 	if (!PageYoung(page))
 		SetPageYoung(page); /* I1 */
 	pte_test_and_clear_young(pte);

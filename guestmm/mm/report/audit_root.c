@@ -4,6 +4,7 @@
  * those call again when they come and go.
  */
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/policy.h"
@@ -14,6 +15,7 @@
 #include "mm/zswap/zswap.h"
 #include "arch/tlb.h"
 #include "mmvm/audit.h"
+#include "mm/virt/pgtable.h"
 
 extern struct mmvm_audit_root mmvm_audit_root;
 struct mmvm_audit_root mmvm_audit_root;
@@ -146,7 +148,7 @@ void audit_root_fill(void)
 	root->kernel_pgd_gva = GVA(kernel_pgd());
 	root->zero_page_pfn = zero_page ? page_to_pfn(zero_page) : 0;
 	root->swap_pte_shift = MMVM_SWP_OFFSET_SHIFT;
-	root->paging_levels = 4;
+	root->paging_levels = pt_top_level + 1;
 	root->nr_ranges = nr_ram_ranges;
 	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
 		root->range[i].start_pfn = ram_range[i].start;
@@ -176,6 +178,9 @@ void audit_root_fill(void)
 	root->cache_list_gva = GVA(&slab_caches);
 	slab_audit_layout(&root->cache);
 	hugetlb_audit_layout(&root->hugetlb);
+	root->huge_zero_gva = GVA(&thp_huge_zero);
+	root->thp_deferred_gva = GVA(&thp_deferred);
+	root->thp_nr_deferred_gva = GVA(&thp_nr_deferred);
 	root->mapping = (struct mmvm_audit_mapping_layout){
 		.root_offset = offsetof(struct address_space, pages.root),
 		.height_offset = offsetof(struct address_space, pages.height),

@@ -5,6 +5,7 @@
  * free(1) needs.
  */
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/init.h"
 #include "mm/phys/contig.h"
 #include "mm/phys/internal.h"
@@ -96,6 +97,7 @@ void report_meminfo(struct report *r)
 	kb(r, "VmallocTotal:", (VMALLOC_END - VMALLOC_START) >> PAGE_SHIFT);
 	kb(r, "VmallocUsed:", vmalloc_used_pages());
 	kb(r, "VmallocChunk:", 0);
+	kb(r, "AnonHugePages:", (u64)global_stat(NR_ANON_THPS) * HPAGE_PMD_NR);
 	hugetlb_report_meminfo(r);
 	kb(r, "CmaTotal:", cma_total_pages());
 	kb(r, "CmaFree:", global_stat(NR_FREE_CMA));

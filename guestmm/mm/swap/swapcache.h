@@ -1,6 +1,7 @@
 /* Swap from inside: areas, slots, the swap cache, and swap I/O. [R2 R3] */
 #ifndef MM_SWAPCACHE_H
 #define MM_SWAPCACHE_H
+#include "mm/phys/folio.h"
 #include "mm/swap/swap.h"
 
 #define MAX_SWAP_AREAS	 MMVM_AUDIT_MAX_SWAP
@@ -61,8 +62,12 @@ static inline bool anon_page_exclusive(const struct page *page)
 
 	if (page_mapcount(page) != 1)
 		return false;
-	if (likely(!(READ_ONCE(page->flags) & (1ull << PG_swapcache | 1ull << PG_migrating))))
+	if (likely(!(READ_ONCE(page->flags) &
+		     (1ull << PG_swapcache | 1ull << PG_migrating | 1ull << PG_head))))
 		return true;
+	/* The head of a large folio, mapped by a PTE. */
+	if (PageHead(page))
+		return !folio_entire_mapcount((const struct folio *)page);
 	/* While the page moves, some of its PTEs are not counted. e.v = 0: no longer in the swap cache. */
 	return !PageMigrating(page) && (!e.v || !swap_users(e));
 }

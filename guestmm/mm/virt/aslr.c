@@ -17,7 +17,7 @@
 #define BRK_RANDOM_BYTES   0x02000000ul
 #define STACK_SKEW_BYTES   8192ul
 #define STACK_ROOM_MIN	   (128ul << 20)
-#define STACK_ROOM_MAX	   (TASK_SIZE / 6 * 5)
+#define STACK_ROOM_MAX	   (DEFAULT_MAP_WINDOW / 6 * 5)
 
 int sysctl_randomize_va_space = 2;
 
@@ -31,15 +31,15 @@ void mm_pick_layout(struct mm_layout *l, u64 stack_limit, int randomize,
 {
 	unsigned long room = STACK_GUARD_GAP;
 
-	l->stack_top = TASK_SIZE & PAGE_MASK;
+	l->stack_top = DEFAULT_MAP_WINDOW & PAGE_MASK;
 	l->stack_skew = 0;
-	l->pie_base = (TASK_SIZE / 3 * 2) & PAGE_MASK;
+	l->pie_base = (DEFAULT_MAP_WINDOW / 3 * 2) & PAGE_MASK;
 	l->brk_gap = 0;
 	if (randomize)
 		room += STACK_RANDOM_PAGES << PAGE_SHIFT;
 	room = stack_limit > STACK_ROOM_MAX - room ? STACK_ROOM_MAX : stack_limit + room;
 	room = ALIGN_UP(max(room, STACK_ROOM_MIN + STACK_GUARD_GAP), PAGE_SIZE);
-	l->mmap_base = (TASK_SIZE - room) & PAGE_MASK;
+	l->mmap_base = (DEFAULT_MAP_WINDOW - room) & PAGE_MASK;
 	if (!randomize)
 		return;
 	l->stack_top -= random_pages(random[0], STACK_RANDOM_PAGES);

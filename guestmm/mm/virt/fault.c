@@ -25,6 +25,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/fault.h"
 #include "mm/virt/migrate_entry.h"
 #include "mm/cache/pagecache.h"
@@ -70,6 +71,44 @@ static unsigned int do_anonymous_page(struct vm_fault *vmf)
 	return 0;
 }
 
+/* P held, and released: a write to one page of a large folio that is mapped by PTEs. */
+static __attribute__((noinline)) unsigned int do_wp_thp(struct vm_fault *vmf, struct page *old)
+{
+	struct folio *folio = page_folio(old);
+	struct mm_struct *mm = vmf->mm;
+	struct page *page;
+
+	if (thp_page_exclusive(folio, old)) {
+		pte_set(vmf->pte, pte_mkwrite(pte_mkdirty(pte_mkyoung(vmf->orig))));
+		count_vm_event(PGREUSE);
+		spin_unlock(&mm->page_table_lock);
+		return 0;
+	}
+	folio_get(folio);
+	spin_unlock(&mm->page_table_lock);
+	page = anon_vma_prepare(vmf->vma) ? NULL
+					  : alloc_pages_type(GFP_HIGHUSER_MOVABLE, 0, PAGE_ANON);
+	if (!page) {
+		release_page(&folio->page);
+		return VM_FAULT_OOM;
+	}
+	copy_page(page_address(page), page_address(old));
+	spin_lock(&mm->page_table_lock);
+	if (likely(pte_read(vmf->pte).v == vmf->orig.v)) {
+		pte_set(vmf->pte, __pte(0));
+		flush_tlb_page(mm, vmf->addr);
+		map_new_page(vmf, page);
+		trace_map(vmf, page, COW);
+		folio_remove_rmap_pte(folio, old);
+		page = &folio->page; /* loses this PTE's reference */
+		count_vm_event(MMVM_FAULT_COW);
+	}
+	spin_unlock(&mm->page_table_lock);
+	release_page(page);
+	release_page(&folio->page);
+	return 0;
+}
+
 /* Write to a page that is mapped read-only. */
 static unsigned int do_wp_page(struct vm_fault *vmf)
 {
@@ -89,6 +128,8 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 			trace_map(vmf, old, REUSE);
 			goto unlock;
 		}
+		if (unlikely(page_in_thp(old)))
+			return do_wp_thp(vmf, old);
 		get_page(old); /* stays readable while we copy */
 	}
 	spin_unlock(&mm->page_table_lock);
@@ -274,16 +315,36 @@ static bool access_allowed(const struct vm_area_struct *vma, unsigned int flags)
 	return vma->flags & VM_ACCESS_FLAGS;
 }
 
+/* There is no table of PTEs: a huge page, or make one. VM_FAULT_FALLBACK: vmf->pte is there now. */
+static __attribute__((noinline)) unsigned int fault_no_table(struct vm_fault *vmf)
+{
+	if (vmf->vma->flags & VM_HUGETLB)
+		return hugetlb_fault(vmf);
+	for (;;) {
+		unsigned int ret = thp_possible() ? thp_fault(vmf) : VM_FAULT_FALLBACK;
+		pte_t *pmd;
+
+		if (ret != VM_FAULT_FALLBACK)
+			return ret;
+		vmf->pte = walk_pte_alloc(vmf->mm, vmf->addr);
+		if (likely(vmf->pte))
+			return VM_FAULT_FALLBACK;
+		/* No memory; or another fault has mapped a huge page meanwhile. */
+		pmd = walk_level(vmf->mm->pgd, vmf->addr, PT_LEVEL_PMD);
+		if (!pmd || !pte_huge(pte_read(pmd)))
+			return VM_FAULT_OOM;
+	}
+}
+
 /* mmap_lock held for reading; not released. */
 static unsigned int fault_in_vma(struct vm_fault *vmf)
 {
 	vmf->pte = walk_pte(vmf->mm->pgd, vmf->addr);
 	if (unlikely(!vmf->pte)) {
-		if (vmf->vma->flags & VM_HUGETLB)
-			return hugetlb_fault(vmf);
-		vmf->pte = walk_pte_alloc(vmf->mm, vmf->addr);
-		if (!vmf->pte)
-			return VM_FAULT_OOM;
+		unsigned int ret = fault_no_table(vmf);
+
+		if (ret != VM_FAULT_FALLBACK)
+			return ret;
 	}
 	vmf->orig = pte_read(vmf->pte);
 	if (pte_none(vmf->orig))

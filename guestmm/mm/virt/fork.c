@@ -23,6 +23,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/large.h"
 #include "mm/virt/migrate_entry.h"
 #include "mm/virt/pgtable.h"
@@ -60,11 +61,17 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 		if (likely(!pte_special(e))) {
 			struct page *page = pfn_to_page(pte_pfn(e));
 
-			/* A page of a file is there for the child to find. */
-			if (unlikely(!PageAnon(page)))
-				continue;
+			if (unlikely(!PageAnon(page) || PageHead(page))) {
+				/* A page of a file is there for the child to find. */
+				if (!page_in_thp(page))
+					continue;
+				folio_get(page_folio(page));
+				folio_add_rmap_pte(page_folio(page), page);
+				goto mapped;
+			}
 			get_page(page);
 			atomic_add(&page->mapcount, 1);
+		mapped:
 			anon++;
 			trace_point(MAP, c->addr + (i << PAGE_SHIFT), .pfn = page_to_pfn(page),
 				    .mm = c->mm_id, .arg = TRACE_MAP_FORK);
@@ -124,10 +131,15 @@ static int copy_page_range(struct vm_area_struct *child, struct vm_area_struct *
 		pte_t *leaf = walk_leaf(oldmm->pgd, addr, &level, &next);
 
 		stop = min(next, vma->vm_end);
-		if (unlikely(leaf && level))
+		if (unlikely(leaf && level)) {
 			err = copy_large(child, vma, leaf, level, addr, &c.protected);
-		else if (leaf)
+			if (err == -EAGAIN) {
+				err = 0;
+				continue; /* PTEs now */
+			}
+		} else if (leaf) {
 			err = copy_table(&c, mm, vma, leaf, addr, stop);
+		}
 		addr = stop;
 		cond_resched();
 	}
@@ -189,6 +201,7 @@ static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 	if (mm->exe_file)
 		exe_file_get(mm->exe_file);
 	mm->mmap_base = old->mmap_base;
+	mm->thp_disabled = old->thp_disabled;
 }
 
 struct mm_struct *dup_mm(struct mm_struct *oldmm)

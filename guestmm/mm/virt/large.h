@@ -33,9 +33,16 @@ unsigned long mlock_large(struct vm_area_struct *vma, pte_t *leaf, unsigned int 
  * right to write is noted in *protected. */
 int copy_large(struct vm_area_struct *child, struct vm_area_struct *vma, pte_t *leaf,
 	       unsigned int level, unsigned long addr, bool *protected);
+/** mremap: may the n bytes at `from`, of an entry of this level, move to `to` as they are? */
+bool large_moves_whole(struct mm_struct *mm, unsigned int level, unsigned long from,
+		       unsigned long to, unsigned long n);
+/** Have PTEs in the place of a huge page. */
+void split_large(struct mm_struct *mm, pte_t *leaf, unsigned long addr);
 /** mremap: move it; P held. Returns whether the CPU may know it. */
 bool move_large(struct mm_struct *mm, pte_t *dst, pte_t *src, unsigned int level,
 		unsigned long from, unsigned long to);
+/** Mark a head for the gather: it is not freed as a single page. */
+struct page *gather_mark_large(struct mmu_gather *tlb, struct page *head);
 /** Drop the references of gathered pages that large leaves have mapped; the TLB is flushed. */
 void tlb_release_large(struct mmu_gather *tlb);
 #endif

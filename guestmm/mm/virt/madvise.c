@@ -19,6 +19,7 @@
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
@@ -93,6 +94,33 @@ static int madvise_willneed(struct vm_area_struct *vma, unsigned long start, uns
 	return 0;
 }
 
+/* A huge page is advised about page by page: split it. True: PTEs are there to be looked at. */
+static bool split_for_advice(struct mm_struct *mm, pte_t *pmd)
+{
+	struct folio *folio = NULL;
+	bool done = true;
+	pte_t e;
+
+	spin_lock(&mm->page_table_lock);
+	e = pte_read(pmd);
+	if (pte_huge(e) && !pte_special(e)) {
+		folio = pfn_folio(pte_pfn(e));
+		folio_get(folio);
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (!folio)
+		return !pte_huge(e); /* zeroes: nothing to give */
+	if (folio_mapcount(folio) == 1 && folio_trylock(folio)) {
+		done = !split_folio(folio, NULL);
+		folio_unlock(folio);
+	} else {
+		done = false;
+	}
+	release_page(&folio->page);
+	lru_add_drain();
+	return done || !pte_huge(pte_read(pmd));
+}
+
 /* ---- COLD and PAGEOUT -------------------------------------------------------------------------
  */
 
@@ -136,8 +164,11 @@ static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigne
 		stop = min(next, end);
 		if (!leaf)
 			continue;
-		if (unlikely(level))
+		if (unlikely(level)) {
+			if (split_for_advice(mm, leaf))
+				stop = addr;
 			continue;
+		}
 		spin_lock(&mm->page_table_lock);
 		/* A CPU whose TLB keeps an entry would not set the bit again. */
 		if (isolate_cold(leaf, (stop - addr) >> PAGE_SHIFT, &pages))
@@ -197,7 +228,7 @@ static bool free_ptes(struct mm_struct *mm, pte_t *pte, unsigned long n, struct 
 		if (!pte_present(e) || pte_special(e))
 			continue;
 		page = pfn_to_page(pte_pfn(e));
-		if (!page_make_lazyfree(page))
+		if (unlikely(page_in_thp(page)) || !page_make_lazyfree(page))
 			continue;
 		if (pte_dirty(e) || pte_young(e)) {
 			atomic_and(&pte->v, ~(_PAGE_DIRTY | _PAGE_ACCESSED));
@@ -224,8 +255,11 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 		stop = min(next, end);
 		if (!leaf)
 			continue;
-		if (unlikely(level))
+		if (unlikely(level)) {
+			if (split_for_advice(mm, leaf))
+				stop = addr;
 			continue;
+		}
 		spin_lock(&mm->page_table_lock);
 		flush_tlb_batched_pending(mm);
 		/* A CPU that knows the entry as dirty would not say so again. */
@@ -305,6 +339,7 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 		break;
 	case MADV_HUGEPAGE:
 		flags = (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
+		khugepaged_enter();
 		break;
 	case MADV_NOHUGEPAGE:
 		flags = (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
@@ -315,6 +350,19 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 	err = vma_modify_flags(pvma, start, end, flags);
 	return err == -ENOMEM ? -EAGAIN
 			      : err; /* madvise(2): of the kernel's own, not the caller's */
+}
+
+/* mmap_lock is dropped meanwhile. */
+static int madvise_collapse(struct vm_area_struct **pvma, unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = (*pvma)->mm;
+	int err;
+
+	if (!thp_vma_allowed(*pvma, true) || !(*pvma)->anon_vma)
+		return -EINVAL;
+	err = thp_collapse_range(mm, start, end);
+	*pvma = find_vma(mm, end - 1);
+	return err ? err : *pvma ? 0 : -EINVAL;
 }
 
 /* ---- the call ---------------------------------------------------------------------------------
@@ -332,6 +380,7 @@ static enum advice_kind advice_kind(int advice)
 	case MADV_REMOVE:
 	case MADV_COLD:
 	case MADV_PAGEOUT:
+	case MADV_COLLAPSE:
 		return ADVICE_PTES;
 	case MADV_NORMAL:
 	case MADV_RANDOM:
@@ -372,6 +421,8 @@ static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsign
 		return vma->flags & VM_LOCKED ? -EINVAL : madvise_free(vma, start, end);
 	case MADV_REMOVE:
 		return madvise_remove(vma, start, end);
+	case MADV_COLLAPSE:
+		return madvise_collapse(pvma, start, end);
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 		return madvise_cold(vma, start, end, advice == MADV_PAGEOUT);

@@ -16,6 +16,7 @@
  */
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/vma.h"
@@ -64,8 +65,17 @@ void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 		for (; addr < stop; addr += PAGE_SIZE, pte++) {
 			pte_t e = pte_read(pte);
 
-			if (pte_present(e) && !pte_special(e))
-				lru_set_mlocked(pfn_to_page(pte_pfn(e)), lock);
+			struct page *page = pfn_to_page(pte_pfn(e));
+
+			if (!pte_present(e) || pte_special(e))
+				continue;
+			/* A large folio that is mapped by PTEs is not kept as a whole. */
+			if (unlikely(page_in_thp(page))) {
+				if (!lock)
+					lru_set_mlocked(&page_folio(page)->page, false);
+				continue;
+			}
+			lru_set_mlocked(page, lock);
 		}
 		spin_unlock(&mm->page_table_lock);
 	}

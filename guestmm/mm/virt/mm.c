@@ -62,7 +62,7 @@ struct mm_struct *mm_alloc(void)
 	spin_lock_init(&mm->page_table_lock);
 	INIT_LIST_HEAD(&mm->mmap);
 	mm->users = 1;
-	mm->mmap_base = TASK_SIZE - STACK_ROOM_MIN - STACK_GUARD_GAP;
+	mm->mmap_base = DEFAULT_MAP_WINDOW - STACK_ROOM_MIN - STACK_GUARD_GAP;
 	spin_lock(&mm_list_lock);
 	list_add_tail(&mm->mm_list, &mm_list);
 	spin_unlock(&mm_list_lock);

@@ -118,6 +118,7 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define MADV_POPULATE_READ   22
 #define MADV_POPULATE_WRITE  23
 #define MADV_DONTNEED_LOCKED 24
+#define MADV_COLLAPSE	     25
 #define MREMAP_MAYMOVE	     1
 #define MREMAP_FIXED	     2
 #define MREMAP_DONTUNMAP     4
@@ -139,6 +140,8 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define VM_FAULT_SIGSEGV_MAPERR 4u
 #define VM_FAULT_SIGSEGV_ACCERR 8u
 #define VM_FAULT_SIGBUS		16u /* behind the file's end, or it cannot be read */
+/** thp_fault() alone: fill a PTE instead. */
+#define VM_FAULT_FALLBACK 32u
 #define VM_FAULT_ERROR \
 	(VM_FAULT_OOM | VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR | VM_FAULT_SIGBUS)
 /** Resolve a fault at `addr`: find the VMA (growing the stack), check access, fill the PTE. Takes

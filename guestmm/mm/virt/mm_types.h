@@ -86,11 +86,14 @@ struct mm_struct {
 	u32 tlb_flush_batched;	 /* P: reclaim has cleared entries that a batch has yet to flush, or
 				  has flushed: see flush_tlb_batched_pending() */
 	u64 min_flt, maj_flt;	 /* A */
+	unsigned long khugepaged_addr; /* khugepaged alone: where it goes on, */
+	u32 khugepaged_pass;	       /* and the last pass that ended here */
 	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
 	unsigned long swap_ra_last;
 	struct mem_cgroup *memcg; /* who is charged for its memory: see mm/memcg/memcg.c, I3 */
 	bool oom_victim;	  /* reaped, or given up */
 	u8 oom_reap_attempts;	  /* oom_lock */
+	bool thp_disabled;	  /* prctl(PR_SET_THP_DISABLE); inherited. M; read without it */
 };
 extern struct list_head mm_list;
 extern spinlock_t mm_list_lock;

@@ -12,6 +12,7 @@
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
@@ -36,7 +37,8 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 		       unsigned long end, bool full)
 {
 	struct vm_area_struct *prev = vma_prev(first), *vma, *next, *dead;
-	unsigned long floor = prev ? prev->vm_end : 0, ceiling = 1ul << 47;
+	unsigned long floor = prev ? prev->vm_end : 0;
+	unsigned long ceiling = level_size(pt_top_level) * (PTRS_PER_PTE / 2);
 	unsigned long from = max(start, first->vm_start), to = from;
 	struct mmu_gather tlb;
 	LIST_HEAD(gone);
@@ -202,7 +204,7 @@ long find_free_range(struct mm_struct *mm, unsigned long addr, unsigned long len
 long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
 			     unsigned long align)
 {
-	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, found;
+	unsigned long low = MMAP_MIN_ADDR, high = mm->mmap_base, end = DEFAULT_MAP_WINDOW, found;
 	struct vm_area_struct *vma;
 
 	if (len > TASK_SIZE)
@@ -240,9 +242,15 @@ long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned 
 				return addr;
 		}
 	}
+	/* Beyond 47 bits only for programs that have named an address there, as on Linux: others may
+	 * keep something in the upper bits of pointers. */
+	if (unlikely(addr > DEFAULT_MAP_WINDOW) && !(flags & MAP_32BIT)) {
+		end = TASK_SIZE;
+		high += TASK_SIZE - DEFAULT_MAP_WINDOW;
+	}
 	found = highest_hole(mm, len, low, high, align);
 	if (!found && !(flags & MAP_32BIT))
-		found = highest_hole(mm, len, low, TASK_SIZE, align);
+		found = highest_hole(mm, len, low, end, align);
 	return found ? (long)found : -ENOMEM;
 }
 
@@ -448,6 +456,16 @@ static int map_source(struct mm_struct *mm, unsigned long start, unsigned long e
 	return err;
 }
 
+/* Where huge pages are always wanted, memory that could be huge is placed so that it can. */
+static unsigned long mapping_align(unsigned long hint, unsigned long len,
+				   const struct map_source *src, const struct hstate *h)
+{
+	if (h)
+		return hstate_size(h);
+	return thp_enabled == THP_ALWAYS && !src && !hint && !(len & (PMD_SIZE - 1)) ? PMD_SIZE
+										     : PAGE_SIZE;
+}
+
 static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
 			unsigned long vm_flags, bool *populate, unsigned long pgoff,
 			struct map_source *src, struct hstate *h)
@@ -458,7 +476,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 
 	if (mm->map_count > sysctl_max_map_count)
 		return -ENOMEM;
-	addr = find_free_range_aligned(mm, addr, len, flags, h ? hstate_size(h) : PAGE_SIZE);
+	addr = find_free_range_aligned(mm, addr, len, flags, mapping_align(addr, len, src, h));
 	if (IS_ERR((void *)addr))
 		return addr;
 	vm_flags |= mm->def_flags | (h ? VM_HUGETLB : 0);

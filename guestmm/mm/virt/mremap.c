@@ -93,6 +93,12 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		if (!src)
 			continue;
 		if (unlikely(level)) {
+			if (!(vma->flags & VM_HUGETLB) &&
+			    !large_moves_whole(mm, level, from + done, to + done, n)) {
+				split_large(mm, src, from + done);
+				n = 0;
+				continue;
+			}
 			n = level_size(level);
 		} else {
 			n = min(n, room); /* both within one table */

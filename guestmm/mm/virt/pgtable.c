@@ -27,6 +27,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/large.h"
 #include "mm/virt/migrate_entry.h"
 #include "mm/virt/pgtable.h"
@@ -36,6 +37,7 @@
 #include "mm/phys/zone.h"
 
 u8 pt_top_level = 3;
+unsigned long task_size = DEFAULT_MAP_WINDOW;
 
 struct page *pgtable_alloc(struct mm_struct *mm)
 {
@@ -235,6 +237,16 @@ static __attribute__((noinline)) bool maps_file_page(pte_t e)
 	return !pte_special(e) && !PageAnon(pfn_to_page(pte_pfn(e)));
 }
 
+/* P held: a PTE lets go of a page of a large folio. What is gathered: the head, marked. */
+static __attribute__((noinline)) struct page *zap_thp_page(struct mmu_gather *tlb,
+							   struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	folio_remove_rmap_pte(folio, page);
+	return gather_mark_large(tlb, &folio->page);
+}
+
 /* Zap PTEs from `pte` to `end`, all of one table, until done or the gather is full. Returns the
  * address it got to. */
 static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long addr,
@@ -278,17 +290,21 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 			trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 				    .arg = TRACE_UNMAP_ZAP);
 			if (unlikely(!PageAnon(page))) {
+				if (unlikely(PageTail(page)))
+					goto large;
 				zap_file_page(mm, page, e);
 				goto gather;
 			}
-			anon++;
-			if (unlikely(PageSwapCache(page))) {
+			if (unlikely(page->flags & (1ull << PG_swapcache | 1ull << PG_head))) {
+				if (PageHead(page))
+					goto large;
 				/* Another process may still use the slot: what we wrote must
 				 * reach it. Outside the swap cache a page is always dirty. */
 				if (pte_dirty(e))
 					SetPageDirty(page);
 				tlb->swapcache = true;
 			}
+			anon++;
 			if (likely(atomic_sub_return(&page->mapcount, 1) < 0)) {
 				if (unlikely(page_zone_index(page) != zone)) {
 					if (unmapped)
@@ -302,6 +318,10 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 					mem_cgroup_page_stat(page, NR_ANON_MAPPED, -1);
 			}
 		}
+		goto gather;
+	large:
+		page = zap_thp_page(tlb, page);
+		anon++;
 	gather:
 		tlb->pages[nr++] = page;
 		if (unlikely(nr == GATHER_PAGES)) {
@@ -394,6 +414,8 @@ static bool may_stay_writable(const struct vm_area_struct *vma, const struct pag
 {
 	if (PageAnon(page))
 		return anon_page_exclusive(page);
+	if (unlikely(PageTail(page)))
+		return thp_page_exclusive(page_folio(page), page);
 	return (vma->flags & VM_SHARED) && (page->type == PAGE_SHMEM || pte_write(old));
 }
 

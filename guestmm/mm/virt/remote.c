@@ -13,6 +13,7 @@
  */
 #include "lib/string.h"
 #include "mm/reclaim/lru.h"
+#include "mm/phys/folio.h"
 #include "mm/virt/large.h"
 #include "mm/virt/remote.h"
 
@@ -47,7 +48,7 @@ static struct page *get_user_page(struct mm_struct *mm, unsigned long addr, stru
 			*held = NULL;
 			if (!pte_special(entry)) {
 				/* The head of what a large leaf maps. */
-				*held = level ? pfn_to_page(pte_pfn(entry)) : page;
+				*held = &page_folio(page)->page;
 				get_page(*held);
 			}
 		}

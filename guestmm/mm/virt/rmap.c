@@ -134,41 +134,43 @@ static void chain_remove(struct anon_vma_chain *c)
 	rb_erase(&c->anon_vma->vmas, &c->rb, chain_augment);
 }
 
-/* First chain in tree order that covers `index`. */
-static struct anon_vma_chain *chain_first_covering(struct rb_root *root, unsigned long index)
+/* First chain in tree order that has part of [first, last]. */
+static struct anon_vma_chain *chain_first_covering(struct rb_root *root, unsigned long first,
+						   unsigned long last)
 {
 	struct rb_node *n = root->node;
 
 	while (n) {
 		struct anon_vma_chain *c = rb_entry(n, struct anon_vma_chain, rb);
 
-		if (c->subtree_last < index)
+		if (c->subtree_last < first)
 			return NULL;
 		if (n->left &&
-		    rb_entry(n->left, struct anon_vma_chain, rb)->subtree_last >= index) {
+		    rb_entry(n->left, struct anon_vma_chain, rb)->subtree_last >= first) {
 			/* Something on the left reaches index; all of it starts before us, so if
 			 * none of it covers index, we and the right do not start early enough. */
 			n = n->left;
 			continue;
 		}
-		if (chain_first(c) > index)
+		if (chain_first(c) > last)
 			return NULL;
-		if (chain_last(c) >= index)
+		if (chain_last(c) >= first)
 			return c;
 		n = n->right;
 	}
 	return NULL;
 }
 
-static struct anon_vma_chain *chain_next_covering(struct anon_vma_chain *c, unsigned long index)
+static struct anon_vma_chain *chain_next_covering(struct anon_vma_chain *c, unsigned long first,
+						  unsigned long last)
 {
 	struct rb_node *n;
 
 	for (n = rb_next(&c->rb); n; n = rb_next(n)) {
 		c = rb_entry(n, struct anon_vma_chain, rb);
-		if (chain_first(c) > index)
+		if (chain_first(c) > last)
 			return NULL;
-		if (chain_last(c) >= index)
+		if (chain_last(c) >= first)
 			return c;
 	}
 	return NULL;
@@ -415,15 +417,18 @@ void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, unsigned 
 /* ---- walking ----------------------------------------------------------------------------------
  */
 
+static bool any_mapping(const struct page *page, bool entries)
+{
+	return entries || folio_mapped((const struct folio *)page);
+}
+
 /* Pages that nothing maps are looked up only for `entries`. */
-static void walk_anon(struct page *page, rmap_fn fn, void *arg, bool entries)
+static struct anon_vma *lock_anon(struct page *page, bool entries)
 {
 	struct anon_vma *av = page_anon_vma(page), *root;
-	struct anon_vma_chain *c;
-	unsigned long index;
 
-	if (!av || !(entries || page_mapped(page)))
-		return;
+	if (!av || !any_mapping(page, entries))
+		return NULL;
 	for (;;) {
 		root = READ_ONCE(av->root);
 		spin_lock(&root->lock);
@@ -431,17 +436,45 @@ static void walk_anon(struct page *page, rmap_fn fn, void *arg, bool entries)
 			break;
 		spin_unlock(&root->lock); /* recycled under us (I2) */
 	}
-	if (page_anon_vma(page) != av || !(entries || page_mapped(page)))
-		goto out;
-	index = page->index;
-	for (c = chain_first_covering(&av->vmas, index); c; c = chain_next_covering(c, index)) {
+	if (page_anon_vma(page) == av && any_mapping(page, entries))
+		return root;
+	spin_unlock(&root->lock);
+	return NULL;
+}
+
+struct anon_vma *rmap_lock_anon(struct page *page)
+{
+	return lock_anon(page, false);
+}
+
+void rmap_unlock_anon(struct anon_vma *root)
+{
+	spin_unlock(&root->lock);
+}
+
+void rmap_for_each_vma(struct page *page, unsigned long nr, rmap_fn fn, void *arg)
+{
+	struct anon_vma *av = page_anon_vma(page);
+	unsigned long index = page->index, last = index + nr - 1;
+	struct anon_vma_chain *c;
+
+	for (c = chain_first_covering(&av->vmas, index, last); c;
+	     c = chain_next_covering(c, index, last)) {
 		struct vm_area_struct *vma = c->vma;
 
 		if (!fn(page, vma, vma->vm_start + ((index - vma->pgoff) << PAGE_SHIFT), arg))
 			break;
 	}
-out:
-	spin_unlock(&root->lock);
+}
+
+static void walk_anon(struct page *page, rmap_fn fn, void *arg, bool entries)
+{
+	struct anon_vma *root = lock_anon(page, entries);
+
+	if (!root)
+		return;
+	rmap_for_each_vma(page, 1ul << page->order, fn, arg);
+	rmap_unlock_anon(root);
 }
 
 void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg)
@@ -483,6 +516,34 @@ struct referenced {
 	unsigned long vm_flags;
 };
 
+/* P held: the same for a large folio, mapped by a PMD or by PTEs, some of which the VMA may have. */
+static void large_referenced(struct folio *folio, struct vm_area_struct *vma, unsigned long addr,
+			     struct referenced *r)
+{
+	unsigned long end = min(addr + folio_size(folio), vma->vm_end), next;
+	bool young = false, mapped = false;
+
+	for (addr = max(addr, vma->vm_start); addr < end; addr = next) {
+		unsigned int level;
+		pte_t *leaf = walk_leaf(vma->mm->pgd, addr, &level, &next);
+
+		next = min(next, end);
+		for (; leaf && addr < next; addr += PAGE_SIZE, leaf++) {
+			pte_t e = pte_read(leaf);
+
+			if (pte_present(e) && !pte_special(e) && pfn_folio(pte_pfn(e)) == folio) {
+				mapped = true;
+				young |= pte_young(e) && pte_test_and_clear_young(leaf);
+			}
+			if (level)
+				break;
+		}
+	}
+	r->count += young;
+	if (mapped)
+		r->vm_flags |= vma->flags;
+}
+
 static bool referenced_one(struct page *page, struct vm_area_struct *vma, unsigned long addr,
 			   void *arg)
 {
@@ -491,6 +552,11 @@ static bool referenced_one(struct page *page, struct vm_area_struct *vma, unsign
 	pte_t *pte;
 
 	spin_lock(&mm->page_table_lock);
+	if (unlikely(PageHead(page))) {
+		large_referenced((struct folio *)page, vma, addr, r);
+		spin_unlock(&mm->page_table_lock);
+		return true;
+	}
 	pte = pte_of_page(mm, addr, page);
 	if (pte) {
 		/* No flush: a CPU that still has the translation cached delays the next sighting

@@ -116,6 +116,11 @@ bool try_to_discard(struct page *page);
 typedef bool (*rmap_fn)(struct page *page, struct vm_area_struct *vma, unsigned long addr,
 			void *arg);
 void rmap_walk_anon(struct page *page, rmap_fn fn, void *arg);
+/** The parts of it: lock who may map an anonymous page (NULL: nobody does); the same walk over [index,
+ * index + nr) of a head, whose address may then lie outside of the VMA; unlock. */
+struct anon_vma *rmap_lock_anon(struct page *page);
+void rmap_for_each_vma(struct page *page, unsigned long nr, rmap_fn fn, void *arg);
+void rmap_unlock_anon(struct anon_vma *root);
 void rmap_walk_file(struct page *page, rmap_fn fn, void *arg);
 /** Either, by the page's kind. */
 void rmap_walk(struct page *page, rmap_fn fn, void *arg);

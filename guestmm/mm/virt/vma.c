@@ -18,6 +18,7 @@
 #include "lib/string.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
@@ -422,6 +423,7 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr)
 		return -ENOMEM;
 	}
 	/* Into the reverse map before the other half leaves: no page is in neither. */
+	thp_split_at(vma->mm, addr);
 	vma_set_backing(high, vma->file, vma->mapping, high->pgoff);
 	if (unlikely(vma->resv))
 		hugetlb_vma_share_resv(high, vma);

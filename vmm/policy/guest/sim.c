@@ -18,6 +18,8 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/huge/thp.h"
+#include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
 #include "mm/reclaim/workingset.h"
@@ -102,6 +104,16 @@ void free_unref_page_list(struct list_head *pages)
 		list_del(&page->lru);
 		sim.resident--;
 	}
+}
+
+/* All of the simulator's pages are small. */
+void free_dead_block(struct page *page)
+{
+	BUG_ON(page);
+}
+void thp_undefer(struct folio *folio)
+{
+	BUG_ON(folio);
 }
 
 /* ---- reclaim ----------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /*
- * Pages and the fixed kernel address map of x86-64 (48-bit), shared by the guest and by the host
+ * Pages and the fixed kernel address map of x86-64 (48-bit, and the upper end of 57-bit), shared by the guest and by the host
  * build of mm/.
  *
  *   ffff888000000000  direct map of all RAM (PAGE_OFFSET)
@@ -23,7 +23,11 @@
 #define PUD_SHIFT   30
 #define PGDIR_SHIFT 39
 
-#define TASK_SIZE 0x00007ffffffff000ul
+/** Where mappings are placed that no address was named for, programs and stacks. */
+#define DEFAULT_MAP_WINDOW 0x00007ffffffff000ul
+/** The end of what a program may map: the same, or 56 bits with page tables of five levels. */
+extern unsigned long task_size;
+#define TASK_SIZE task_size
 
 #ifndef MMVM_HOSTED
 #define PAGE_OFFSET   0xffff888000000000ul

@@ -1,0 +1,142 @@
+/*
+ * Transparent huge pages: anonymous memory mapped by entries of 2 MiB. [H1]
+ *
+ *   fault on an aligned 2 MiB range ──> folio of order 9, one PMD            thp.c
+ *   munmap, mprotect... of a part   ──> 512 PTEs of the same folio           thp_split.c
+ *   a part is unmapped, memory short──> 512 folios of order 0                thp_split.c
+ *   512 small pages                 ──> khugepaged, MADV_COLLAPSE            khugepaged.c
+ *
+ * T1  A PMD that maps a huge page, the huge zero page included, has one page table deposited with its
+ *     own table's page, so that splitting it needs no memory and cannot fail.
+ * T2  large_mapcount = PMDs + PTEs that map any of it; each of them holds one reference.
+ *     entire_mapcount = the PMDs. A page's own mapcount = PTEs that map this page.
+ * T3  nr_pages_mapped counts, in units of MAPPED_PTE, pages with a PTE, plus MAPPED_ENTIRELY while a PMD
+ *     maps it. It is even, so that a tail's `mapping` never looks like an anon_vma (rmap.h).
+ * T4  A large anonymous folio is never in the swap cache: it is split before it goes out.
+ *
+ * Locks: page lock > anon_vma root->lock > page_table_lock > deferred_lock; lruvec->lock inside.
+ */
+#ifndef MM_THP_H
+#define MM_THP_H
+#include "mm/phys/folio.h"
+#include "mm/virt/pgtable.h"
+
+struct vm_fault;
+struct report;
+
+#define HPAGE_PMD_ORDER 9u
+#define HPAGE_PMD_NR	512u
+
+enum thp_enabled { THP_ALWAYS, THP_MADVISE, THP_NEVER, NR_THP_ENABLED };
+enum thp_defrag {
+	THP_DEFRAG_ALWAYS,
+	THP_DEFRAG_DEFER,
+	THP_DEFRAG_DEFER_MADVISE,
+	THP_DEFRAG_MADVISE,
+	THP_DEFRAG_NEVER,
+	NR_THP_DEFRAG
+};
+extern const char *const thp_enabled_names[NR_THP_ENABLED];
+extern const char *const thp_defrag_names[NR_THP_DEFRAG];
+extern u32 thp_enabled, thp_defrag; /* /sys/kernel/mm/transparent_hugepage */
+extern u32 thp_use_zero_page;
+extern bool thp_ever; /* some PMD has mapped a huge page: who never saw one pays nothing */
+/** May a fault map, or meet, a huge page at all? */
+static inline bool thp_possible(void)
+{
+	return thp_enabled != THP_NEVER || thp_ever;
+}
+/** transparent_hugepage= on the command line; after slab. */
+void thp_init(const char *cmdline);
+
+/** May huge pages be used in the VMA, by faults and khugepaged? `advised`: MADV_COLLAPSE asks, which
+ * overrides "never". */
+bool thp_vma_allowed(const struct vm_area_struct *vma, bool advised);
+/** Does the huge page at haddr lie in the VMA? */
+static inline bool thp_fits(const struct vm_area_struct *vma, unsigned long haddr)
+{
+	return haddr >= vma->vm_start && haddr + PMD_SIZE <= vma->vm_end;
+}
+/** A fault where no PTE table is. VM_FAULT_FALLBACK: none of ours; a PTE is to be filled. */
+unsigned int thp_fault(struct vm_fault *vmf);
+gfp_t thp_gfp(const struct vm_area_struct *vma);
+/** A huge page for the VMA, not cleared, or NULL. */
+struct folio *thp_alloc(const struct vm_area_struct *vma, gfp_t gfp);
+/** P held, the PMD empty: map the new folio there. Takes over the table. */
+void thp_map_new(struct vm_area_struct *vma, pte_t *pmd, unsigned long haddr, struct folio *folio,
+		 struct page *table, pgprot_t bits);
+
+/* Deposited tables; P held. */
+void thp_deposit(pte_t *pmd, struct page *table);
+struct page *thp_withdraw(pte_t *pmd);
+
+/* Counts; P held. */
+#define MAPPED_PTE	2
+#define MAPPED_ENTIRELY 0x800000
+void folio_add_rmap_pmd(struct folio *folio);
+void folio_remove_rmap_pmd(struct folio *folio);
+void folio_add_rmap_pte(struct folio *folio, struct page *page);
+void folio_remove_rmap_pte(struct folio *folio, struct page *page);
+/** A page of a large folio: does only this one entry map it? */
+static inline bool thp_page_exclusive(const struct folio *folio, const struct page *page)
+{
+	return page_mapcount(page) + folio_entire_mapcount(folio) == 1;
+}
+/** Part of an anonymous folio that is mapped by PTEs, head or tail? */
+static inline bool page_in_thp(const struct page *page)
+{
+	return PageTail(page) || PageHead(page);
+}
+
+/* thp_split.c */
+/** P held: the PMD becomes a table of 512 PTEs. */
+void thp_split_pmd(struct mm_struct *mm, pte_t *pmd, unsigned long haddr);
+/** No huge page is to be mapped across addr. mmap_lock for writing. */
+void __thp_split_at(struct mm_struct *mm, unsigned long addr);
+static inline void thp_split_at(struct mm_struct *mm, unsigned long addr)
+{
+	if (unlikely(thp_ever) && (addr & ~PMD_MASK))
+		__thp_split_at(mm, addr);
+}
+/** Turn a locked folio, of which the caller holds a reference, into single pages. The head stays
+ * locked and keeps that reference. With `to`, all pages but the head that are mapped come onto this
+ * list, isolated, with a reference each; without, onto the LRU. What nobody maps is freed.
+ * 0; -EBUSY, -EAGAIN: somebody else holds references, or locks. */
+int split_folio(struct folio *folio, struct list_head *to);
+/** Some of its pages are not mapped any more: to be split when memory is short. Any lock but the
+ * queue's may be held. */
+void deferred_split_folio(struct folio *folio);
+/** The folio is being freed. */
+void thp_undefer(struct folio *folio);
+void thp_split_init(void);
+/* For the audit. */
+extern struct list_head thp_deferred;
+extern u64 thp_nr_deferred;
+extern struct folio *thp_huge_zero;
+
+/* khugepaged.c */
+struct khugepaged_settings {
+	u64 pages_to_scan, scan_sleep_millisecs, alloc_sleep_millisecs;
+	u64 max_ptes_none, max_ptes_swap, max_ptes_shared;
+	u64 pages_collapsed, full_scans; /* counts */
+	u32 defrag;
+};
+extern struct khugepaged_settings khugepaged;
+void khugepaged_start(void); /* the thread; after boot */
+/** madvise(MADV_COLLAPSE) of [start, end), mmap_lock held for reading, which is dropped and taken
+ * again. 0, -EINVAL, -ENOMEM, -EAGAIN, -EBUSY. */
+int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long end);
+/** One step of khugepaged over all address spaces: at most `pages` looked at. For tests, too. 0, or
+ * -ENOMEM: there is no huge page, now. */
+int khugepaged_scan(unsigned long pages);
+void khugepaged_wake(void);
+/** An address space has got memory that may become huge: khugepaged has work until a pass over all
+ * finds none. */
+void __khugepaged_enter(void);
+extern bool khugepaged_has_work;
+static inline void khugepaged_enter(void)
+{
+	if (unlikely(!READ_ONCE(khugepaged_has_work)))
+		__khugepaged_enter();
+}
+#endif

@@ -1,0 +1,431 @@
+/*
+ * Transparent huge pages from inside; each case is audited from outside when it has ended.
+ */
+#include "mm/huge/thp.h"
+#include "mm/reclaim/lru.h"
+#include "mm/virt/large.h"
+#include "tests/tests.h"
+
+#define HUGE PMD_SIZE
+#define RW   (PROT_READ | PROT_WRITE)
+#define MEM  "memory=64M"
+#define SWAP "memory=64M swap=64M"
+
+static long map(struct mm_struct *mm, unsigned long pages)
+{
+	thp_enabled = THP_ALWAYS;
+	khugepaged.scan_sleep_millisecs = 0xffffffff; /* not by itself */
+	return do_mmap(mm, 0, pages * HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+}
+
+static unsigned int level_at(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next;
+	unsigned int level = 99;
+
+	return walk_leaf(mm->pgd, addr, &level, &next) ? level : 99;
+}
+
+static struct folio *folio_at(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next;
+	unsigned int level;
+	pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
+
+	return leaf ? pfn_folio(leaf_pfn(pte_read(leaf), level, addr)) : NULL;
+}
+
+static void fill(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
+{
+	for (unsigned long i = 0; i < n; i++)
+		CHECK_EQ(testmm_write(mm, a + i * PAGE_SIZE, word_for(a + i * PAGE_SIZE, seed)), 0);
+}
+
+static void verify(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
+{
+	unsigned long wrong = 0;
+
+	for (unsigned long i = 0; i < n; i++) {
+		u64 v = 0;
+
+		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);
+		wrong += v != word_for(a + i * PAGE_SIZE, seed);
+	}
+	CHECK_EQ(wrong, 0);
+}
+
+GUEST_TEST(thp, first_write_maps_two_mebibytes, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 faults = ev(THP_FAULT_ALLOC);
+	long a = map(mm, 2);
+
+	REQUIRE(a > 0 && !(a & (HUGE - 1)));
+	fill(t, mm, a, 512, 1);
+	CHECK_EQ(ev(THP_FAULT_ALLOC) - faults, 1);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(mm->rss_anon, 512);
+	CHECK_EQ(global_stat(NR_ANON_THPS), 1);
+	verify(t, mm, a, 512, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_ANON_THPS), 0);
+}
+
+GUEST_TEST(thp, reads_share_the_huge_zero_page, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 1);
+	u64 v = 1;
+
+	REQUIRE(a > 0);
+	CHECK_EQ(testmm_read(mm, a + 5 * PAGE_SIZE, &v), 0);
+	CHECK_EQ(v, 0);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(mm->rss_anon, 0);
+	CHECK_EQ(testchan_audit(), 0);
+	/* Of 2 MiB of zeroes one page is written. */
+	CHECK_EQ(testmm_write(mm, a + 5 * PAGE_SIZE, 7), 0);
+	CHECK_EQ(mm->rss_anon, 1);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PTE);
+	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(testmm_read(mm, a + 6 * PAGE_SIZE, &v), 0);
+	CHECK_EQ(v, 0);
+	mmput(mm);
+}
+
+GUEST_TEST(thp, part_unmapped_splits_the_pmd_only, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 pmds = ev(THP_SPLIT_PMD), pages = ev(THP_SPLIT_PAGE),
+	    later = ev(THP_DEFERRED_SPLIT_PAGE);
+	long a = map(mm, 1);
+	struct folio *f;
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 512, 1);
+	CHECK_EQ(do_munmap(mm, a + 100 * PAGE_SIZE, 50 * PAGE_SIZE), 0);
+	CHECK_EQ(ev(THP_SPLIT_PMD) - pmds, 1);
+	CHECK_EQ(ev(THP_SPLIT_PAGE) - pages, 0);
+	CHECK_EQ(ev(THP_DEFERRED_SPLIT_PAGE) - later, 1);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PTE);
+	CHECK_EQ(mm->rss_anon, 462);
+	f = folio_at(mm, a);
+	CHECK(folio_test_large(f));
+	CHECK_EQ(folio_mapcount(f), 462);
+	verify(t, mm, a, 100, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	/* Memory is short: the shrinker splits it, and the 50 pages are free. */
+	lru_add_drain_all();
+	shrink_slab(GFP_KERNEL, 0);
+	CHECK_EQ(ev(THP_SPLIT_PAGE) - pages, 1);
+	CHECK(!folio_test_large(folio_at(mm, a)));
+	verify(t, mm, a, 100, 1);
+	verify(t, mm, a + 150 * PAGE_SIZE, 362, 1);
+	lru_add_drain_all();
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(thp, fork_shares_the_pmd_and_a_write_copies_one_page, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	long a = map(mm, 1);
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 512, 1);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	CHECK_EQ(level_at(child, a), PT_LEVEL_PMD);
+	CHECK_EQ(folio_entire_mapcount(folio_at(mm, a)), 2);
+	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(testmm_write(child, a + 3 * PAGE_SIZE, 42), 0);
+	CHECK_EQ(level_at(child, a), PT_LEVEL_PTE);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	verify(t, mm, a, 512, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+	verify(t, child, a, 3, 1);
+	verify(t, child, a + 4 * PAGE_SIZE, 508, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(child);
+}
+
+GUEST_TEST(thp, mprotect_mremap_dontneed_of_parts, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 4), b;
+	u64 v = 1;
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 2048, 1);
+	CHECK_EQ(do_mprotect(mm, a + 10 * PAGE_SIZE, PAGE_SIZE, PROT_READ), 0);
+	CHECK_EQ(testmm_touch(mm, a + 10 * PAGE_SIZE, true), VM_FAULT_SIGSEGV_ACCERR);
+	CHECK_EQ(do_mprotect(mm, a + HUGE, HUGE, PROT_READ), 0);
+	CHECK_EQ(level_at(mm, a + HUGE), PT_LEVEL_PMD);
+	CHECK_EQ(do_mprotect(mm, a + HUGE, HUGE, RW), 0);
+	CHECK_EQ(do_madvise(mm, a + 2 * HUGE + PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED), 0);
+	CHECK_EQ(testmm_read(mm, a + 2 * HUGE + PAGE_SIZE, &v), 0);
+	CHECK_EQ(v, 0);
+	b = do_mremap(mm, a + 3 * HUGE, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, a - 16 * HUGE);
+	CHECK_EQ(b, a - 16 * (long)HUGE);
+	CHECK_EQ(level_at(mm, b), PT_LEVEL_PMD);
+	b = do_mremap(mm, b, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, a - 20 * HUGE + PAGE_SIZE);
+	CHECK_EQ(level_at(mm, b), PT_LEVEL_PTE);
+	verify(t, mm, a + HUGE, 513, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(thp, collapse_makes_one_page_of_512, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a;
+
+	thp_enabled = THP_NEVER;
+	a = do_mmap(mm, 0, 2 * HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	REQUIRE(a > 0);
+	a = ALIGN_UP(a, HUGE);
+	fill(t, mm, a, 300, 1);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PTE);
+	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), 0);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(mm->rss_anon, 512);
+	verify(t, mm, a, 300, 1);
+	lru_add_drain_all();
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(thp, reclaim_splits_and_swaps, 0, 120, SWAP)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 out = ev(PSWPOUT);
+	long a = map(mm, 36);
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 36 * 512, 1);
+	CHECK(ev(PSWPOUT) > out);
+	verify(t, mm, a, 36 * 512, 1);
+	memory_settle();
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(thp, each_failed_allocation_leaves_nothing, 0, 0, MEM)
+{
+	for (u64 k = 1; k < 60; k++) {
+		struct mm_struct *mm = mm_alloc(), *child = NULL;
+		u64 failed = alloc_fail_count();
+		long a;
+
+		REQUIRE(mm);
+		alloc_fail_nth(k);
+		a = map(mm, 2);
+		if (a > 0) {
+			testmm_touch(mm, a, true);
+			testmm_touch(mm, a + HUGE, false);
+			child = dup_mm(mm);
+			if (child)
+				testmm_touch(child, a, true);
+			do_munmap(mm, a + PAGE_SIZE, PAGE_SIZE);
+			do_madvise(mm, a, HUGE, MADV_COLLAPSE);
+		}
+		alloc_fail_nth(0);
+		if (child)
+			mmput(child);
+		mmput(mm);
+		CHECK_EQ(global_stat(NR_ANON_THPS), 0);
+		if (alloc_fail_count() == failed)
+			break;
+	}
+	lru_add_drain_all();
+	CHECK_EQ(testchan_audit(), 0);
+}
+
+/* Two address spaces, a parent and its child, against plain arrays: one word a page. */
+#define PAGES 2048u
+
+struct twin {
+	struct mm_struct *mm;
+	u64 word[PAGES]; /* 0: never written, or thrown away */
+};
+
+static void random_op(struct test *t, struct twin *w, unsigned long a, u64 r)
+{
+	unsigned long page = r % PAGES, n = min(1 + (r >> 12) % 700, PAGES - page);
+	unsigned long at = a + page * PAGE_SIZE, to;
+	long moved;
+	u64 v = 0;
+
+	switch (r >> 40 & 15) {
+	case 0 ... 5:
+		n = min(n, 40ul);
+		for (unsigned long i = 0; i < n; i++) {
+			w->word[page + i] = word_for(at + i * PAGE_SIZE, r);
+			CHECK_EQ(testmm_write(w->mm, at + i * PAGE_SIZE, w->word[page + i]), 0);
+		}
+		break;
+	case 6 ... 8:
+		n = min(n, 40ul);
+		for (unsigned long i = 0; i < n; i++) {
+			CHECK_EQ(testmm_read(w->mm, at + i * PAGE_SIZE, &v), 0);
+			CHECK_EQ(v, w->word[page + i]);
+		}
+		break;
+	case 9:
+		CHECK_EQ(do_madvise(w->mm, at, n * PAGE_SIZE, MADV_DONTNEED), 0);
+		memset(&w->word[page], 0, n * sizeof(w->word[0]));
+		break;
+	case 10:
+		CHECK_EQ(do_mprotect(w->mm, at, n * PAGE_SIZE, PROT_READ), 0);
+		CHECK_EQ(do_mprotect(w->mm, a, PAGES * PAGE_SIZE, RW), 0);
+		break;
+	case 11:
+		do_madvise(w->mm, at & ~(HUGE - 1), HUGE, MADV_COLLAPSE);
+		break;
+	case 12:
+		do_madvise(w->mm, at, n * PAGE_SIZE, MADV_PAGEOUT);
+		break;
+	case 13:
+		do_madvise(w->mm, at, n * PAGE_SIZE,
+			   r & 1ull << 60 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+		break;
+	case 14:
+		/* There and back: the words stay. A range of several VMAs does not move. */
+		to = a - 64 * HUGE + page * PAGE_SIZE + (r & PAGE_SIZE);
+		moved = do_mremap(w->mm, at, n * PAGE_SIZE, n * PAGE_SIZE,
+				  MREMAP_MAYMOVE | MREMAP_FIXED, to);
+		if (moved == -EFAULT)
+			break;
+		CHECK_EQ(moved, (long)to);
+		CHECK_EQ(do_mremap(w->mm, to, n * PAGE_SIZE, n * PAGE_SIZE,
+				   MREMAP_MAYMOVE | MREMAP_FIXED, at),
+			 (long)at);
+		break;
+	case 15:
+		if (r & 1ull << 61)
+			khugepaged_scan(4096);
+		else
+			shrink_slab(GFP_KERNEL, 0);
+		break;
+	}
+}
+
+static void random_operations(struct test *t, unsigned int ops)
+{
+	struct twin *twin = vmalloc(2 * sizeof(*twin));
+	long a;
+
+	REQUIRE(twin);
+	memset(twin, 0, 2 * sizeof(*twin));
+	twin[0].mm = testmm_create(t);
+	a = map(twin[0].mm, PAGES / 512);
+	REQUIRE(a > 0);
+	for (unsigned int i = 0; i < ops; i++) {
+		u64 r = get_random_u64();
+
+		if (r % 61 == 0 && twin[1].mm) {
+			mmput(twin[r >> 8 & 1].mm);
+			if (!(r >> 8 & 1))
+				twin[0] = twin[1];
+			twin[1].mm = NULL;
+		} else if (r % 61 == 1 && !twin[1].mm) {
+			twin[1] = twin[0];
+			twin[1].mm = dup_mm(twin[0].mm);
+			if (!twin[1].mm)
+				continue;
+		} else {
+			random_op(t, &twin[twin[1].mm && (r >> 20 & 1)], a, r);
+		}
+		if (i % 100 == 99) {
+			memory_settle();
+			lru_add_drain_all();
+			CHECK_EQ(testchan_audit(), 0);
+		}
+	}
+	for (unsigned int k = 0; k < 2; k++) {
+		if (!twin[k].mm)
+			continue;
+		for (unsigned long i = 0; i < PAGES; i++) {
+			u64 v = 0;
+
+			CHECK_EQ(testmm_read(twin[k].mm, a + i * PAGE_SIZE, &v), 0);
+			CHECK_EQ(v, twin[k].word[i]);
+		}
+		mmput(twin[k].mm);
+	}
+	vfree(twin);
+	CHECK_EQ(global_stat(NR_ANON_THPS), 0);
+	CHECK_EQ(thp_nr_deferred, 0);
+}
+
+GUEST_TEST(thp, random_operations_1_cpu, 0, 240, "memory=64M swap=64M")
+{
+	random_operations(t, 800);
+}
+
+GUEST_TEST(thp, random_operations_2_cpus, 0, 240, "memory=64M swap=64M cpus=2")
+{
+	random_operations(t, 500);
+}
+
+GUEST_TEST(thp, random_operations_4_cpus, 0, 240, "memory=64M swap=64M cpus=4")
+{
+	random_operations(t, 500);
+}
+
+#define PLANTED MMVM_TESTF_EXPECT_AUDIT
+
+static struct folio *planted(struct test *t)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 1);
+
+	return a > 0 && !testmm_touch(mm, a, true) ? folio_at(mm, a) : NULL;
+}
+
+GUEST_TEST(thp, planted_compound_mapcount, PLANTED, 0, MEM)
+{
+	struct folio *f = planted(t);
+
+	REQUIRE(f);
+	folio_counts(f)->entire_mapcount++;
+	test_expect_audit(t, "mapcount");
+}
+
+GUEST_TEST(thp, planted_deferred_count, PLANTED, 0, MEM)
+{
+	REQUIRE(planted(t));
+	thp_nr_deferred++;
+	test_expect_audit(t, "thp_deferred");
+}
+
+GUEST_TEST(thp, planted_deferred_whole, PLANTED, 0, MEM)
+{
+	struct folio *f = planted(t);
+
+	REQUIRE(f);
+	deferred_split_folio(f);
+	test_expect_audit(t, "thp_deferred");
+}
+
+GUEST_TEST(thp, planted_table_lost, PLANTED, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 1);
+
+	REQUIRE(a > 0 && !testmm_touch(mm, a, true));
+	thp_withdraw(walk_level(mm->pgd, a, PT_LEVEL_PMD));
+	test_expect_audit(t, "pgtable_count");
+}
+
+GUEST_TEST(thp, planted_wrong_list, PLANTED, 0, MEM)
+{
+	struct folio *f = planted(t);
+
+	REQUIRE(f);
+	lru_add_drain_all();
+	set_bit(PG_unevictable, &f->page.flags);
+	test_expect_audit(t, "lru_list");
+}
