@@ -15,6 +15,7 @@
 #include "lib/trace.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/slab/slab.h"
+#include "mm/numa/mempolicy.h"
 
 spinlock_t task_list_lock = SPINLOCK_INIT;
 struct list_head task_list = LIST_HEAD_INIT(task_list);
@@ -160,6 +161,7 @@ void task_free(struct task *t)
 
 void task_destroy(struct task *t)
 {
+	mempolicy_exit(t->ti);
 	vfree(t->ti);
 	task_free(t);
 }

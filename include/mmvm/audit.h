@@ -52,6 +52,7 @@
 	  "a pool of huge pages disagrees with its free list or its pages")                       \
 	X(AUDIT_HUGETLB_RESERVE, "hugetlb_reserve",                                               \
 	  "promised huge pages disagree with those who were promised them")                       \
+	X(AUDIT_MEMPOLICY, "mempolicy", "a page is on a node that its mapping's policy forbids")  \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
@@ -181,6 +182,17 @@ struct mmvm_audit_mapping_layout {
 	uint64_t swapped_list_gva, swapped_offset; /* list_head, and its link in address_space */
 };
 
+/** Policies of VMAs (guestmm/mm/numa). vma_policy_offset 0: there are none. */
+struct mmvm_audit_mempolicy_layout {
+	uint32_t vma_policy_offset; /* in the VMA: pointer to its policy, or 0 */
+	uint32_t
+		vma_held_offset; /* u8: not 0: all its anonymous pages are where a bind allows them */
+	uint32_t mode_offset;	 /* u16 */
+	uint32_t nodes_offset;	 /* u32: a bit each */
+	uint32_t mode_bind;	 /* value of the mode that forbids other nodes */
+	uint32_t reserved;
+};
+
 struct mmvm_audit_range {
 	uint64_t start_pfn, end_pfn; /* frames with a struct page */
 };
@@ -231,6 +243,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_cache_layout cache;
 	struct mmvm_audit_mapping_layout mapping;
 	struct mmvm_audit_hugetlb_layout hugetlb;
+	struct mmvm_audit_mempolicy_layout mempolicy;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -10,6 +10,7 @@
  *   audit_mm.c       address spaces and page tables
  *   audit_swap.c     swap slots
  *   audit_mapping.c  trees of files and of shared memory
+ *   audit_numa.c     pages on nodes that a policy forbids
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
  *
  * A new subject is a file audit_SUBJECT.c, a row in audit_subjects[] (audit.c), its findings as
@@ -55,6 +56,7 @@ struct frame {
 
 struct vma_range {
 	uint64_t start, end;
+	uint32_t bound; /* nodes that its anonymous pages must be on, a bit each; 0: any */
 };
 
 struct audit {
@@ -186,6 +188,11 @@ int audit_lru(struct audit *a);
 int audit_hugetlb(struct audit *a);
 void audit_hugetlb_check(struct audit *a);
 /** Add what a VMA is promised. */
+/** What the policy of the VMA at guest address `vma` asks for, into v->bound. */
+void audit_mempolicy_vma(struct audit *a, uint64_t vma, struct vma_range *v);
+/** A user page table of `mm` maps the anonymous page of `frame` at addr, in *v. */
+void audit_mempolicy_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
+			  uint32_t frame);
 void audit_hugetlb_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
 
 #endif

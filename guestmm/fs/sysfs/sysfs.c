@@ -310,6 +310,8 @@ void sysfs_init(void)
 	if (!err)
 		err = sysfs_extfrag_register();
 	if (!err)
+		err = sysfs_node_register();
+	if (!err)
 		err = vfs_mkdir(AT_FDCWD, "/sys", 0555);
 	if (!err || err == -EEXIST)
 		err = vfs_mount("sysfs", "sysfs", "/sys", 0, "");

@@ -36,4 +36,5 @@ int sysfs_parse_choice(const char *text, const char *const *choices, u32 nr);
 /* Tables */
 int sysfs_hugepages_register(void); /* hugepages.c: kernel/mm/hugepages */
 int sysfs_extfrag_register(void);   /* extfrag.c: kernel/debug/extfrag */
+int sysfs_node_register(void);	    /* node.c: devices/system/node */
 #endif
