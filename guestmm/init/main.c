@@ -148,6 +148,8 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	time_init();
 	if (boot_info.nr_cpus > 1)
 		static_key_enable(KEY_SMP);
+	if (boot_info.nr_nodes > 1)
+		static_key_enable(KEY_NUMA);
 	if (cmdline_has_early("lockdep"))
 		static_key_enable(KEY_LOCKDEP);
 	cpu_init();

@@ -23,6 +23,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/virt/mm.h"
+#include "mm/numa/mempolicy.h"
 
 /* Threads of the kernel wait here for the processes it started. */
 static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);
@@ -76,6 +77,7 @@ static void __noreturn thread_exit(void)
 	if (mm)
 		mmput(mm);
 	task_close_files();
+	mempolicy_exit(t->ti);
 	if (last) {
 		struct files *files = p->files;
 		struct fs_struct *fs = p->fs;

@@ -24,6 +24,7 @@
 #include "mm/virt/mm.h"
 #include "mm/phys/alloc.h"
 #include "mm/phys/zone.h"
+#include "mm/numa/mempolicy.h"
 
 struct clone_args {
 	u32 flags; /* CLONE_* */
@@ -115,6 +116,7 @@ static void copy_thread(struct task *t, const struct pt_regs *regs, const struct
 	arch_fpu_save(t->fpu); /* ours are in the processor */
 	t->fs_base = a->flags & CLONE_SETTLS ? a->tls : me->fs_base;
 	sched_fork(t);
+	mempolicy_fork(t->ti);
 	t->cred = cred_get(me->cred);
 	t->sig_blocked = me->sig_blocked;
 	t->oom_score_adj = me->oom_score_adj;

@@ -11,6 +11,7 @@
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/phys/zone.h"
 
 #define PRIO_PROCESS 0
 #define PRIO_PGRP    1
@@ -92,7 +93,7 @@ long sys_sched_setaffinity(struct pt_regs *r)
 
 long sys_getcpu(struct pt_regs *r)
 {
-	u32 cpu = cpu_id(), node = 0;
+	u32 cpu = cpu_id(), node = cpu_node[cpu];
 
 	if ((r->rdi && copy_to_user(r->rdi, &cpu, sizeof(cpu))) ||
 	    (r->rsi && copy_to_user(r->rsi, &node, sizeof(node))))

@@ -16,6 +16,7 @@
 #include "lib/trace.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/slab/slab.h"
+#include "mm/numa/mempolicy.h"
 
 spinlock_t task_list_lock = SPINLOCK_INIT;
 struct list_head task_list = LIST_HEAD_INIT(task_list);
@@ -167,6 +168,7 @@ void task_free(struct task *t)
 
 void task_destroy(struct task *t)
 {
+	mempolicy_exit(t->ti);
 	vfree(t->ti);
 	task_free(t);
 }

@@ -59,6 +59,7 @@
 	X(AUDIT_ZSWAP_ENTRY, "zswap_entry",                                                       \
 	  "a slot's compressed page is not where its entry says, or does not decompress")         \
 	X(AUDIT_ZSWAP_COUNT, "zswap_count", "counts of the compressed pool disagree with it")     \
+	X(AUDIT_MEMPOLICY, "mempolicy", "a page is on a node that its mapping's policy forbids")  \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
@@ -189,6 +190,17 @@ struct mmvm_audit_mapping_layout {
 	uint64_t swapped_list_gva, swapped_offset; /* list_head, and its link in address_space */
 };
 
+/** Policies of VMAs (guestmm/mm/numa). vma_policy_offset 0: there are none. */
+struct mmvm_audit_mempolicy_layout {
+	uint32_t vma_policy_offset; /* in the VMA: pointer to its policy, or 0 */
+	uint32_t
+		vma_held_offset; /* u8: not 0: all its anonymous pages are where a bind allows them */
+	uint32_t mode_offset;	 /* u16 */
+	uint32_t nodes_offset;	 /* u32: a bit each */
+	uint32_t mode_bind;	 /* value of the mode that forbids other nodes */
+	uint32_t reserved;
+};
+
 struct mmvm_audit_range {
 	uint64_t start_pfn, end_pfn; /* frames with a struct page */
 };
@@ -262,6 +274,7 @@ struct mmvm_audit_root {
 	uint64_t huge_zero_gva;	      /* pointer to the head of the huge zero page, or 0 */
 	uint64_t thp_deferred_gva;    /* list_head: folio_links.deferred */
 	uint64_t thp_nr_deferred_gva; /* u64 */
+	struct mmvm_audit_mempolicy_layout mempolicy;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -56,12 +56,18 @@ enum mmvm_arg_kind {
 	X(150, munlock, sys_munlock, ADDR, LEN) \
 	X(151, mlockall, sys_mlockall, FLAGS) \
 	X(152, munlockall, sys_munlockall, NONE) \
+	X(237, mbind, sys_mbind, ADDR, LEN, NUM, IN, COUNT, FLAGS) \
+	X(238, set_mempolicy, sys_set_mempolicy, NUM, IN, COUNT) \
+	X(239, get_mempolicy, sys_get_mempolicy, OUT, OUT, COUNT, ADDR, FLAGS) \
+	X(256, migrate_pages, sys_migrate_pages, PID, COUNT, IN, IN) \
+	X(279, move_pages, sys_move_pages, PID, COUNT, IN, IN, OUT, FLAGS) \
 	X(310, process_vm_readv, sys_process_vm_readv, PID, IOV, COUNT, IOV, COUNT, FLAGS) \
 	X(311, process_vm_writev, sys_process_vm_writev, PID, IOV, COUNT, IOV, COUNT, FLAGS) \
 	X(319, memfd_create, sys_memfd_create, PATH, FLAGS) \
 	X(324, membarrier, sys_membarrier, FLAGS, FLAGS, NUM) \
 	X(325, mlock2, sys_mlock2, ADDR, LEN, FLAGS) \
-	X(440, process_madvise, sys_process_madvise, FD, IOV, COUNT, NUM, FLAGS)
+	X(440, process_madvise, sys_process_madvise, FD, IOV, COUNT, NUM, FLAGS) \
+	X(450, set_mempolicy_home_node, sys_set_mempolicy_home_node, ADDR, LEN, NUM, FLAGS)
 
 /* area: processes and threads */
 #define MMVM_SYSCALLS_PROCESSES_AND_THREADS(X) \

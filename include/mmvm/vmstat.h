@@ -35,6 +35,7 @@
 	X(NUMA_HIT, "numa_hit")                           \
 	X(NUMA_MISS, "numa_miss")                         \
 	X(NUMA_FOREIGN, "numa_foreign")                   \
+	X(NUMA_INTERLEAVE_HIT, "numa_interleave")         \
 	X(NUMA_LOCAL, "numa_local")                       \
 	X(NUMA_OTHER, "numa_other")
 

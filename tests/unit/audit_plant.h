@@ -78,7 +78,11 @@ struct guest {
 	struct vma {
 		uint64_t start, end, flags;
 		struct mmvm_list link;
+		uint64_t policy, held;
 	} vma[2];
+	struct policy {
+		uint32_t mode, nodes;
+	} policy;
 	struct cache {
 		struct mmvm_list link;
 		char name[32];
@@ -344,6 +348,13 @@ static inline void fill_root(void)
 			.level = NR_INACTIVE_ANON + l,
 			.kind = l < 2 ? MMVM_LRU_ANON : MMVM_LRU_FILE};
 	r->policy[0].nr_lists = 4;
+	r->mempolicy = (struct mmvm_audit_mempolicy_layout){
+		.vma_policy_offset = offsetof(struct vma, policy),
+		.vma_held_offset = offsetof(struct vma, held),
+		.mode_offset = offsetof(struct policy, mode),
+		.nodes_offset = offsetof(struct policy, nodes),
+		.mode_bind = 2,
+	};
 	r->swap[0] = (struct mmvm_audit_swap){.present = 1,
 					      .map_gva = GVA(swap_map),
 					      .nr_slots = 64,

@@ -83,6 +83,21 @@ static void add_disk(struct machine_config *c, const char *role, uint64_t size, 
 	d->format_swap = swap;
 }
 
+/* Even shares of memory, in whole pages; the last node has the rest. */
+static void split_nodes(struct machine_config *c, unsigned int n)
+{
+	const uint64_t ram = c->ram_low + c->ram_high;
+
+	if (n < 2)
+		return;
+	c->nr_nodes = n;
+	for (unsigned int i = 0; i < n; i++)
+		c->node[i].memory = ram / n / MMVM_PAGE_SIZE * MMVM_PAGE_SIZE;
+	c->node[n - 1].memory += ram - n * c->node[0].memory;
+	for (unsigned int cpu = 0; cpu < c->cpus; cpu++)
+		c->node[cpu % n].cpus |= 1ull << cpu;
+}
+
 static void run(struct job *j, struct verdict *v)
 {
 	static const struct sandbox_config sandbox;
@@ -111,6 +126,7 @@ static void run(struct job *j, struct verdict *v)
 	config.ram_low = plan.ram_low;
 	config.ram_high = plan.ram_high;
 	config.cpus = h->cpus && !plan.cpus_given ? h->cpus : plan.cpus;
+	split_nodes(&config, plan.nodes);
 	snprintf(append, sizeof(append), "%s%s%s", plan.append, h->append ? " " : "",
 		 h->append ? h->append : "");
 	config.append = append[0] ? append : NULL;

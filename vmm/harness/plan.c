@@ -28,6 +28,10 @@ static int plan_key(struct test_plan *p, const char *key, const char *value, str
 		p->cpus_given = true;
 		return 0;
 	}
+	if (!strcmp(key, "nodes") && cli_parse_u64(value, 1, MMVM_MAX_NODES, &n) == 0) {
+		p->nodes = (unsigned int)n;
+		return 0;
+	}
 	if (!strcmp(key, "dirty") && dirty_mode_parse(value, &p->dirty_mode) == 0) {
 		p->dirty_log = true;
 		return 0;

@@ -11,6 +11,7 @@
  *   audit_swap.c     swap slots
  *   audit_mapping.c  trees of files and of shared memory
  *   audit_thp.c      transparent huge pages
+ *   audit_numa.c     pages on nodes that a policy forbids
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
  *   audit_zswap.c    the pool of compressed pages, and the entries of slots in it
  *
@@ -60,6 +61,7 @@ struct frame {
 
 struct vma_range {
 	uint64_t start, end;
+	uint32_t bound; /* nodes that its anonymous pages must be on, a bit each; 0: any */
 };
 
 struct audit {
@@ -196,9 +198,14 @@ void audit_thp_folio(struct audit *a, uint32_t i);
 uint64_t audit_thp_mapped(const struct audit *a, uint32_t i);
 int audit_hugetlb(struct audit *a);
 void audit_hugetlb_check(struct audit *a);
-int audit_zswap(struct audit *a);
-void audit_zswap_check(struct audit *a);
 /** Add what a VMA is promised. */
 void audit_hugetlb_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
+int audit_zswap(struct audit *a);
+void audit_zswap_check(struct audit *a);
+/** What the policy of the VMA at guest address `vma` asks for, into v->bound. */
+void audit_mempolicy_vma(struct audit *a, uint64_t vma, struct vma_range *v);
+/** A user page table of `mm` maps the anonymous page of `frame` at addr, in *v. */
+void audit_mempolicy_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
+			  uint32_t frame);
 
 #endif

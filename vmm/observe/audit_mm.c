@@ -11,6 +11,9 @@
  *   T4  rss_anon, rss_file, rss_shmem, rss_swap = leaves and swap entries found. (rss)
  *   T5  VMAs are in order, disjoint, not empty, and page aligned. (vma)
  *
+ *   T7  An anonymous page of a VMA with a bind that was kept so far is on a node that it allows.
+ *       (mempolicy, audit_numa.c)
+ *
  * Bounds: a step of the budget for each address space, VMA and table. A table of type pgtable is
  * walked once: the second visit is a finding already.
  */
@@ -96,6 +99,8 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 			   s->gva, addr, pfn, type_name(f->state));
 	} else if (f->state == PAGE_ANON) {
 		s->anon += pages;
+		if (in_vma(a, s, addr))
+			audit_mempolicy_page(a, s->gva, &a->vma[s->vma], addr, i);
 	} else if (f->state == PAGE_FILE) {
 		s->file += pages;
 	} else if (f->state == PAGE_SHMEM) {
@@ -285,6 +290,7 @@ static void load_vmas(struct audit *a, uint64_t mm)
 		before = v->end;
 		a->nr_vma++;
 		audit_hugetlb_vma(a, vma, v);
+		audit_mempolicy_vma(a, vma, v);
 	}
 	if (ret < 0)
 		audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": list of VMAs, link %" PRIu64 ": %s", mm,

@@ -24,6 +24,7 @@
 #include "mm/virt/vma.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/zone.h"
+#include "mm/numa/mempolicy.h"
 
 #define TICKS(ns) ((unsigned long)((ns) / (NSEC_PER_SEC / 100)))
 #define MAX_AREA  (128ul << 10) /* of arguments or environment */
@@ -570,6 +571,41 @@ static int show_limits(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
+/* The policy of the process's first thread that is there. */
+static struct mempolicy *process_policy(int pid)
+{
+	struct mempolicy *pol = NULL;
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p = find_process(pid);
+	struct task *t;
+
+	if (p)
+		list_for_each_entry (t, &p->threads, thread)
+			if (t->mm) { /* else its stack may be gone */
+				pol = mempolicy_get_task(t->ti);
+				break;
+			}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return pol;
+}
+
+static int show_numa_maps(struct report *r, const struct proc_ctx *ctx)
+{
+	struct mempolicy *pol;
+	struct mm_struct *mm;
+
+	if (!proc_pid_exists(ctx->pid))
+		return -ESRCH;
+	mm = process_get_mm(ctx->pid);
+	if (!mm)
+		return 0;
+	pol = process_policy(ctx->pid);
+	report_numa_maps(r, mm, pol);
+	mpol_put(pol);
+	mmput(mm);
+	return 0;
+}
+
 static int show_cgroup(struct report *r, const struct proc_ctx *ctx)
 {
 	return report_proc_cgroup(r, ctx->pid);
@@ -590,6 +626,7 @@ const struct proc_entry proc_pid_entries[] = {
 	{"maps", PROC_PID, S_IFREG | 0444, .show = proc_show_maps},
 	{"smaps", PROC_PID, S_IFREG | 0444, .show = proc_show_smaps},
 	{"smaps_rollup", PROC_PID, S_IFREG | 0444, .show = proc_show_smaps_rollup},
+	{"numa_maps", PROC_PID, S_IFREG | 0444, .show = show_numa_maps},
 	{"pagemap", PROC_PID, S_IFREG | 0400, .read = proc_read_pagemap},
 	{"exe", PROC_PID, S_IFLNK | 0777, .readlink = read_exe, .follow = follow_exe},
 	{"cwd", PROC_PID, S_IFLNK | 0777, .readlink = read_cwd, .follow = follow_cwd},

@@ -304,10 +304,8 @@ static struct fs_type sysfs_type = {
 void sysfs_init(void)
 {
 	static int (*const tables[])(void) = {
-		sysfs_hugepages_register,
-		sysfs_extfrag_register,
-		sysfs_zswap_register,
-		sysfs_thp_register,
+		sysfs_hugepages_register, sysfs_extfrag_register, sysfs_zswap_register,
+		sysfs_thp_register,	  sysfs_node_register,
 	};
 	int err = 0;
 

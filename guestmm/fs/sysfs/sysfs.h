@@ -38,4 +38,5 @@ int sysfs_hugepages_register(void); /* hugepages.c: kernel/mm/hugepages */
 int sysfs_extfrag_register(void);   /* extfrag.c: kernel/debug/extfrag */
 int sysfs_zswap_register(void);	    /* zswap.c: module/zswap/parameters, kernel/debug/zswap */
 int sysfs_thp_register(void);	    /* thp.c: kernel/mm/transparent_hugepage */
+int sysfs_node_register(void);	    /* node.c: devices/system/node */
 #endif

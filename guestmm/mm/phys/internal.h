@@ -35,9 +35,9 @@ extern const u8 gfp_migratetype_table[4]; /* by (gfp & (RECLAIMABLE | MOVABLE)) 
 void pcp_first_init(void);
 /** Every node's zonelist, once the zones have their pages. Boot only. */
 void build_zonelists(void);
-/** An allocation that walked `node`'s zonelist from zones of type `highest` down got a page of `z`. Only
- * while numa_stat is set. */
-void numa_count(const pg_data_t *node, enum zone_type highest, struct zone *z);
+/** An allocation that walked `node`'s zonelist from zones of type `highest` down, at those of `nodes`, got a
+ * page of `z`. Only while numa_stat is set. */
+void numa_count(const pg_data_t *node, u32 nodes, enum zone_type highest, struct zone *z);
 
 /* page.c */
 void page_wait_init(void);
@@ -144,6 +144,9 @@ void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp);
 void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp);
 
 /* page_alloc.c */
+/** An allocation that starts at `nid` and stays within `nodes`; not traced, no policy looked at. */
+struct page *alloc_pages_where(gfp_t gfp, unsigned int order, enum mmvm_page_type type,
+			       unsigned int nid, u32 nodes);
 /** Make head and tails of a block one compound block; nobody counts anything yet. */
 void prep_compound(struct page *page, unsigned int order);
 /** A PAGE_RESERVED frame becomes a free page of its zone. */

@@ -14,6 +14,7 @@
  *                                    numa_hit   the node that was wanted
  *   memory came from                 numa_miss  another one; numa_foreign there
  *                                    numa_local, numa_other: the CPU's node, another
+ *   an interleaving policy chose it    numa_interleave, besides
  *
  * They cost the short way through the allocator, so they are off on a machine with one node, where
  * they say nothing (vm.numa_stat, which Linux has for the same reason).
@@ -21,13 +22,15 @@
  * Nothing here changes after boot, but for what vm.numa_stat switches.
  */
 #include "lib/errno.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/phys/internal.h"
 
 #define LOCAL_DISTANCE	10
 #define REMOTE_DISTANCE 20
 
 u8 cpu_node[MMVM_MAX_CPUS];
-unsigned int nr_online_nodes;
+unsigned int nr_online_nodes, nr_node_ids;
+u32 memory_nodes;
 int numa_stat;
 struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
 
@@ -97,7 +100,8 @@ void build_zonelists(void)
 }
 
 /* One CPU's entries. What cannot take the short way gets a list that is always empty: counters are on,
- * or no zone of the CPU's node fits (the long way knows what __GFP_THISNODE then means). */
+ * a task has a
+ * policy, or no zone of the CPU's node fits (the long way knows what __GFP_THISNODE then means). */
 static void point_pcp_first(unsigned int cpu)
 {
 	static struct per_cpu_pages none;
@@ -113,7 +117,7 @@ static void point_pcp_first(unsigned int cpu)
 
 		while (*z && (*z)->type > gfp_zone(gfp))
 			z++;
-		if (*z && (*z)->node == node && !numa_stat)
+		if (*z && (*z)->node == node && !numa_stat && !mempolicy_in_use)
 			pcp = &(*z)->pcp[cpu];
 		pcp_first[cpu][gfp] = (struct pcp_first){&pcp->lists[gfp_migratetype(gfp)], pcp};
 	}
@@ -121,8 +125,14 @@ static void point_pcp_first(unsigned int cpu)
 
 void pcp_first_init(void)
 {
-	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
 		nr_online_nodes += node_data[i].present;
+		memory_nodes |= (u32)node_data[i].present << i;
+		if (node_data[i].present)
+			nr_node_ids = i + 1;
+	}
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+		nr_node_ids = max(nr_node_ids, cpu_node[cpu] + 1u);
 	numa_stat = nr_online_nodes > 1;
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
 		point_pcp_first(cpu);
@@ -141,11 +151,11 @@ void numa_stat_changed(void)
 	on_each_cpu(point_this_cpu, NULL);
 }
 
-void numa_count(const pg_data_t *node, enum zone_type highest, struct zone *z)
+void numa_count(const pg_data_t *node, u32 nodes, enum zone_type highest, struct zone *z)
 {
 	struct zone *const *wanted = node->zonelist;
 
-	while ((*wanted)->type > highest)
+	while ((*wanted)->type > highest || !(nodes & 1u << (*wanted)->node->id))
 		wanted++; /* ends at z at the latest */
 	zone_stat_add(z, z->node->id == (int)numa_node_id() ? NUMA_LOCAL : NUMA_OTHER, 1);
 	if (z->node == (*wanted)->node) {

@@ -29,6 +29,7 @@
 #include "lib/trace.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/memcg/memcg.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/phys/compaction.h"
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
@@ -157,7 +158,19 @@ static struct page *rmqueue(struct zone *z, unsigned int order, unsigned int mig
 	return page;
 }
 
-static struct page *get_page_from_freelist(pg_data_t *node, gfp_t gfp, unsigned int order,
+/* Where an allocation looks: down the zonelist of `node`, at the zones of `nodes`. Passed by value, in
+ * two registers. */
+struct where {
+	pg_data_t *node;
+	u32 nodes; /* a bit each, or ALL_NODES */
+};
+
+static inline bool outside(const struct zone *z, struct where w)
+{
+	return unlikely(w.nodes != ALL_NODES) && !(w.nodes & 1u << z->node->id);
+}
+
+static struct page *get_page_from_freelist(struct where w, gfp_t gfp, unsigned int order,
 					   enum zone_watermark mark, unsigned int alloc_flags)
 {
 	enum zone_type highest = gfp_zone(gfp);
@@ -165,21 +178,19 @@ static struct page *get_page_from_freelist(pg_data_t *node, gfp_t gfp, unsigned 
 
 	if (migratetype == MIGRATE_MOVABLE)
 		alloc_flags |= ALLOC_CMA;
-	for (struct zone **zp = node->zonelist; *zp; zp++) {
+	for (struct zone **zp = w.node->zonelist; *zp; zp++) {
 		struct zone *z = *zp;
 		struct page *page;
 
-		if (z->type > highest)
+		if (z->type > highest || outside(z, w))
 			continue;
-		if ((gfp & __GFP_THISNODE) && z->node != node)
-			break;
 		if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
 		    !zone_watermark_ok(z, order, z->watermark[mark], highest, alloc_flags))
 			continue;
 		page = rmqueue(z, order, migratetype);
 		if (page) {
 			if (unlikely(numa_stat))
-				numa_count(node, highest, z);
+				numa_count(w.node, w.nodes, highest, z);
 			return page;
 		}
 	}
@@ -203,15 +214,13 @@ static unsigned int gfp_to_alloc_flags(gfp_t gfp)
 	return alloc_flags;
 }
 
-static void wake_all_kswapds(pg_data_t *node, gfp_t gfp, unsigned int order)
+static void wake_all_kswapds(struct where w, gfp_t gfp, unsigned int order)
 {
 	enum zone_type highest = gfp_zone(gfp);
 	pg_data_t *last = NULL;
 
-	for (struct zone **zp = node->zonelist; *zp; zp++) {
-		if ((gfp & __GFP_THISNODE) && (*zp)->node != node)
-			break;
-		if ((*zp)->type > highest || (*zp)->node == last)
+	for (struct zone **zp = w.node->zonelist; *zp; zp++) {
+		if ((*zp)->type > highest || (*zp)->node == last || outside(*zp, w))
 			continue;
 		last = (*zp)->node;
 		wakeup_kswapd(*zp, gfp, order, highest);
@@ -219,17 +228,15 @@ static void wake_all_kswapds(pg_data_t *node, gfp_t gfp, unsigned int order)
 }
 
 /* Would some zone be above min if everything that reclaim can reach were gone? */
-static bool reclaim_could_help(pg_data_t *node, gfp_t gfp, unsigned int order)
+static bool reclaim_could_help(struct where w, gfp_t gfp, unsigned int order)
 {
 	enum zone_type highest = gfp_zone(gfp);
 
-	for (struct zone **zp = node->zonelist; *zp; zp++) {
+	for (struct zone **zp = w.node->zonelist; *zp; zp++) {
 		struct zone *z = *zp;
 		s64 reclaimable;
 
-		if ((gfp & __GFP_THISNODE) && z->node != node)
-			break;
-		if (z->type > highest)
+		if (z->type > highest || outside(z, w))
 			continue;
 		reclaimable = zone_stat(z, NR_INACTIVE_FILE) + zone_stat(z, NR_ACTIVE_FILE) +
 			      zone_stat(z, NR_SLAB_RECLAIMABLE);
@@ -248,17 +255,17 @@ static bool reclaim_could_help(pg_data_t *node, gfp_t gfp, unsigned int order)
 }
 
 /* Is the block missing only because memory is in pieces? Then make it, before pages are thrown out. */
-static struct page *alloc_direct_compact(pg_data_t *node, gfp_t gfp, unsigned int order,
+static struct page *alloc_direct_compact(struct where w, gfp_t gfp, unsigned int order,
 					 unsigned int alloc_flags, enum migrate_mode mode)
 {
 	enum compact_result ret;
 	struct page *page;
 
-	ret = try_to_compact_pages(node, gfp, order, mode);
+	ret = try_to_compact_pages(w.node, gfp, order, mode);
 	if (ret == COMPACT_SKIPPED || ret == COMPACT_DEFERRED)
 		return NULL;
 	count_vm_event(COMPACT_STALL);
-	page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
+	page = get_page_from_freelist(w, gfp, order, WMARK_MIN, alloc_flags);
 	if (page) {
 		count_vm_event(COMPACTSUCCESS);
 		compaction_defer_reset(page_zone(page), order, true);
@@ -276,7 +283,7 @@ static void warn_alloc(gfp_t gfp, unsigned int order)
 	       (unsigned long)nr_free_pages());
 }
 
-static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int order)
+static struct page *alloc_slowpath(struct where w, gfp_t gfp, unsigned int order)
 {
 	const bool can_reclaim = gfp & __GFP_DIRECT_RECLAIM;
 	unsigned int no_progress = 0, alloc_flags;
@@ -288,9 +295,9 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 		panic("BUG: __GFP_NOFAIL allocation where sleeping is not allowed");
 	for (;;) {
 		if (gfp & __GFP_KSWAPD_RECLAIM)
-			wake_all_kswapds(node, gfp, order);
+			wake_all_kswapds(w, gfp, order);
 		alloc_flags = gfp_to_alloc_flags(gfp);
-		page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
+		page = get_page_from_freelist(w, gfp, order, WMARK_MIN, alloc_flags);
 		if (page)
 			return page;
 		/* Who reclaims must not wait for reclaim. */
@@ -300,13 +307,13 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 		/* May not do I/O: may hold what it would wait for. */
 		if (order && (gfp & __GFP_IO) && !compacted) {
 			compacted = true;
-			page = alloc_direct_compact(node, gfp, order, alloc_flags, MIGRATE_ASYNC);
+			page = alloc_direct_compact(w, gfp, order, alloc_flags, MIGRATE_ASYNC);
 			if (page)
 				return page;
 		}
 		count_vm_event(ALLOCSTALL);
-		progress = try_to_free_pages(gfp, order);
-		page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
+		progress = try_to_free_node_pages(w.nodes, gfp, order);
+		page = get_page_from_freelist(w, gfp, order, WMARK_MIN, alloc_flags);
 		if (page)
 			return page;
 		if (!drained) {
@@ -314,13 +321,12 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 			drained = true;
 			lru_add_drain_all();
 			drain_all_pages();
-			page = get_page_from_freelist(node, gfp, order, WMARK_MIN, alloc_flags);
+			page = get_page_from_freelist(w, gfp, order, WMARK_MIN, alloc_flags);
 			if (page)
 				return page;
 		}
 		if (order && (gfp & (__GFP_IO | __GFP_NORETRY)) == __GFP_IO) {
-			page = alloc_direct_compact(node, gfp, order, alloc_flags,
-						    MIGRATE_SYNC_LIGHT);
+			page = alloc_direct_compact(w, gfp, order, alloc_flags, MIGRATE_SYNC_LIGHT);
 			if (page)
 				return page;
 		}
@@ -329,7 +335,7 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 		if (order > COSTLY_ORDER && !(gfp & (__GFP_RETRY_MAYFAIL | __GFP_NOFAIL)))
 			goto nopage;
 		no_progress = progress && order <= COSTLY_ORDER ? 0 : no_progress + 1;
-		if (no_progress <= MAX_RECLAIM_RETRIES && reclaim_could_help(node, gfp, order)) {
+		if (no_progress <= MAX_RECLAIM_RETRIES && reclaim_could_help(w, gfp, order)) {
 			cond_resched();
 			continue;
 		}
@@ -341,7 +347,7 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 		if (oom_trylock()) {
 			/* Somebody may have freed, or killed, meanwhile: what counts is what the
 			 * lists hold now that nobody else decides. */
-			page = get_page_from_freelist(node, gfp, order, WMARK_HIGH, 0);
+			page = get_page_from_freelist(w, gfp, order, WMARK_HIGH, 0);
 			if (!page)
 				killed = out_of_memory(gfp, order);
 			oom_unlock();
@@ -358,7 +364,7 @@ static struct page *alloc_slowpath(pg_data_t *node, gfp_t gfp, unsigned int orde
 			warn_alloc(gfp, order);
 			return NULL;
 		}
-		page = get_page_from_freelist(node, gfp, order, WMARK_MIN, ALLOC_NO_WATERMARKS);
+		page = get_page_from_freelist(w, gfp, order, WMARK_MIN, ALLOC_NO_WATERMARKS);
 		if (page)
 			return page;
 		no_progress = 0;
@@ -387,10 +393,11 @@ gfp_t alloc_check_context(gfp_t gfp)
 	return gfp & ~(__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM);
 }
 
-static __attribute__((noinline)) struct page *
-alloc_pages_slow(gfp_t gfp, unsigned int order, enum mmvm_page_type type, unsigned int nid)
+__attribute__((noinline)) struct page *alloc_pages_where(gfp_t gfp, unsigned int order,
+							 enum mmvm_page_type type, unsigned int nid,
+							 u32 nodes)
 {
-	pg_data_t *node = &node_data[nid];
+	struct where w = {&node_data[nid], gfp & __GFP_THISNODE ? nodes & 1u << nid : nodes};
 	struct page *page;
 
 	if (order > MAX_ORDER)
@@ -399,15 +406,23 @@ alloc_pages_slow(gfp_t gfp, unsigned int order, enum mmvm_page_type type, unsign
 		return NULL;
 	if (gfp & __GFP_DIRECT_RECLAIM)
 		gfp = alloc_check_context(gfp);
-	page = get_page_from_freelist(node, gfp, order, WMARK_LOW, 0);
+	page = get_page_from_freelist(w, gfp, order, WMARK_LOW, 0);
 	if (unlikely(!page))
-		page = alloc_slowpath(node, gfp, order);
+		page = alloc_slowpath(w, gfp, order);
 	if (!page)
 		return NULL;
 	prep_page(page, order, type);
 	if (gfp & (__GFP_ZERO | __GFP_COMP))
 		prep_rare(page, gfp, order);
 	return page;
+}
+
+/* The long way, where the policy in force wants it (mm/numa/mempolicy.h), or at the CPU's node. */
+static inline struct page *alloc_pages_slow(gfp_t gfp, unsigned int order, enum mmvm_page_type type)
+{
+	if (static_key(KEY_NUMA))
+		return mempolicy_alloc(gfp, order, type);
+	return alloc_pages_where(gfp, order, type, numa_node_id(), ALL_NODES);
 }
 
 /* May this allocation do what it asks to? The slow way knows what to say when not. */
@@ -427,7 +442,7 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	struct page *page;
 
 	if (unlikely(order > PCP_MAX_ORDER || alloc_fail_countdown))
-		return alloc_pages_slow(gfp, order, type, numa_node_id());
+		return alloc_pages_slow(gfp, order, type);
 
 	flags = arch_irq_save();
 	ti = current_thread_info();
@@ -448,7 +463,7 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	return page;
 slow:
 	arch_irq_restore(flags);
-	return alloc_pages_slow(gfp, order, type, numa_node_id());
+	return alloc_pages_slow(gfp, order, type);
 }
 
 /* Traced, an allocation takes its own way, and the usual one keeps its registers. */
@@ -479,7 +494,7 @@ struct page *__alloc_page(gfp_t gfp, enum mmvm_page_type type)
 struct page *__alloc_pages_node(unsigned int nid, gfp_t gfp, unsigned int order,
 				enum mmvm_page_type type)
 {
-	struct page *page = alloc_pages_slow(gfp, order, type, nid);
+	struct page *page = alloc_pages_where(gfp, order, type, nid, ALL_NODES);
 
 	if (page && unlikely(trace_on))
 		trace_point(ALLOC, TRACE_IP, .pfn = page_to_pfn(page), .arg = type, .order = order);
@@ -513,7 +528,7 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 		if (got == nr)
 			break;
 	single:
-		pages[got] = alloc_pages_slow(gfp, 0, type, numa_node_id());
+		pages[got] = alloc_pages_slow(gfp, 0, type);
 		if (!pages[got])
 			break;
 		got++;

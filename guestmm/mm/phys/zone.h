@@ -91,6 +91,9 @@ static inline pg_data_t *page_pgdat(const struct page *p)
 /* Nodes (node.c) */
 extern u8 cpu_node[MMVM_MAX_CPUS];   /* C */
 extern unsigned int nr_online_nodes; /* C: with memory */
+extern u32 memory_nodes;	     /* C: those, a bit each */
+extern unsigned int nr_node_ids;     /* C: highest node with memory or a CPU, + 1 */
+#define ALL_NODES (~0u)
 /** Node of the CPU we run on, which may be another one soon. */
 static inline unsigned int numa_node_id(void)
 {

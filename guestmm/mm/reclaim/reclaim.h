@@ -30,6 +30,8 @@ int kswapd_init(void);
 void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_type highest);
 /** Direct reclaim for an allocation. Sleeps. Returns pages reclaimed (0 = no progress). */
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order);
+/** The same where only pages of these nodes help, a bit each. */
+unsigned long try_to_free_node_pages(u32 nodes, gfp_t gfp, unsigned int order);
 /** The same from one memory cgroup and all below it. `may_swap` false: only pages of files. */
 struct mem_cgroup;
 u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap);

@@ -173,7 +173,7 @@ static void reclaim_directly(struct scan_control *sc)
 		u64 before = sc->nr_reclaimed;
 
 		for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
-			if (node_data[i].present)
+			if (node_data[i].present && (sc->nodes & 1u << i))
 				shrink_node(&node_data[i], sc);
 		if (sc->nr_reclaimed >= sc->nr_to_reclaim)
 			break;
@@ -199,10 +199,11 @@ static void reclaim_directly(struct scan_control *sc)
 	psi_memstall_leave();
 }
 
-unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
+unsigned long try_to_free_node_pages(u32 nodes, gfp_t gfp, unsigned int order)
 {
 	struct scan_control sc = {.gfp = gfp,
 				  .order = order,
+				  .nodes = nodes,
 				  .highest = gfp_zone(gfp),
 				  .nr_to_reclaim = SWAP_CLUSTER_MAX};
 
@@ -215,10 +216,16 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 	return sc.nr_reclaimed ? sc.nr_reclaimed : sc.nr_slab != 0;
 }
 
+unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
+{
+	return try_to_free_node_pages(ALL_NODES, gfp, order);
+}
+
 u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap)
 {
 	struct scan_control sc = {.gfp = gfp,
 				  .target = memcg,
+				  .nodes = ALL_NODES,
 				  .highest = MAX_NR_ZONES - 1,
 				  .no_swap = !may_swap,
 				  .may_writepage = true,

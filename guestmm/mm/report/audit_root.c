@@ -6,6 +6,7 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/init.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/policy.h"
 #include "mm/virt/mm.h"
@@ -174,6 +175,13 @@ void audit_root_fill(void)
 		.vma_start_offset = offsetof(struct vm_area_struct, vm_start),
 		.vma_end_offset = offsetof(struct vm_area_struct, vm_end),
 		.vma_flags_offset = offsetof(struct vm_area_struct, flags),
+	};
+	root->mempolicy = (struct mmvm_audit_mempolicy_layout){
+		.vma_policy_offset = offsetof(struct vm_area_struct, policy),
+		.vma_held_offset = offsetof(struct vm_area_struct, policy_held),
+		.mode_offset = offsetof(struct mempolicy, mode),
+		.nodes_offset = offsetof(struct mempolicy, nodes),
+		.mode_bind = MPOL_BIND,
 	};
 	root->cache_list_gva = GVA(&slab_caches);
 	slab_audit_layout(&root->cache);

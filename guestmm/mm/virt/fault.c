@@ -22,7 +22,9 @@
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
+#include "arch/static_key.h"
 #include "mm/memcg/memcg.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/phys/alloc.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
@@ -264,6 +266,8 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 	}
 	get_page(page); /* the PTE's; ours is dropped at the end */
 	page_add_anon_rmap(page, vma, vmf->addr);
+	if (static_key(KEY_NUMA) && vma->policy)
+		mempolicy_note_placement(vma, page);
 	trace_map(vmf, page, SWAP);
 	swap_free(entry);
 	atomic_sub(&mm->rss_swap, 1);
@@ -359,6 +363,19 @@ static unsigned int fault_in_vma(struct vm_fault *vmf)
 	return 0;
 }
 
+/* The VMA's policy, if it has one, holds for the pages that are allocated meanwhile. */
+static __attribute__((noinline)) unsigned int fault_under_policy(struct vm_fault *vmf)
+{
+	struct thread_info *ti = current_thread_info();
+	unsigned int ret;
+
+	ti->vma_index = linear_page_index(vmf->vma, vmf->addr);
+	ti->vma_policy = vmf->vma->policy;
+	ret = fault_in_vma(vmf);
+	ti->vma_policy = NULL;
+	return ret;
+}
+
 /* The address lies below a stack: grow it, which needs mmap_lock for writing. On return the lock
  * is held for reading again, and the VMA, if any, contains addr. */
 static struct vm_area_struct *fault_expand_stack(struct mm_struct *mm, unsigned long addr)
@@ -435,6 +452,8 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 		ret = VM_FAULT_SIGSEGV_MAPERR;
 	else if (unlikely(!access_allowed(vmf.vma, flags)))
 		ret = VM_FAULT_SIGSEGV_ACCERR;
+	else if (static_key(KEY_NUMA) && vmf.vma->policy)
+		ret = fault_under_policy(&vmf);
 	else
 		ret = fault_in_vma(&vmf);
 	if (unlikely(vmf.dirtied))
@@ -497,7 +516,7 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 				continue;
 			if (unlikely(vma->flags & VM_HUGETLB))
 				step = hugetlb_step(vma, addr);
-			ret = fault_in_vma(&vmf);
+			ret = fault_under_policy(&vmf);
 			if (ret & VM_FAULT_OOM)
 				err = -ENOMEM;
 			else if (ret & VM_FAULT_ERROR)

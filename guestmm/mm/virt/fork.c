@@ -166,6 +166,7 @@ static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old)
 	vma = vma_alloc(mm, old->vm_start, old->vm_end, flags, old->name);
 	if (!vma)
 		goto uncharge;
+	vma_copy_policy(vma, old);
 	/* Behind the parent in i_mmap (rmap_file.c, I3). */
 	vma_set_backing(vma, old->file, old->mapping, old->pgoff);
 	if (!(flags & VM_WIPEONFORK)) {

@@ -37,6 +37,7 @@ struct anon_vma;
 struct file;
 struct address_space;
 struct mem_cgroup;
+struct mempolicy;
 
 struct vm_area_struct {
 	unsigned long vm_start, vm_end; /* M: [start, end), page aligned */
@@ -53,8 +54,10 @@ struct vm_area_struct {
 	const char *name;		 /* C: "[heap]", "[stack]" or NULL */
 	struct file *file; /* C: with a reference, or NULL: for the name and to keep it open */
 	struct address_space
-		*mapping;   /* C: the file's pages (pagecache.h), or NULL: anonymous. Without
+		*mapping;	  /* C: the file's pages (pagecache.h), or NULL: anonymous. Without
 					  a file it is a shmem_object's, with a reference */
+	struct mempolicy *policy; /* M: with a reference, or NULL (mm/numa/mempolicy.h) */
+	bool policy_held; /* with a bind: see mm/numa/mbind.c. M to set, P or the page's lock to clear */
 	unsigned long resv; /* M: private hugetlb: its promise (huge/hugetlb_resv.c), else 0 */
 	struct rb_node shared_rb;	   /* i_mmap_lock: in mapping->i_mmap, by page offset */
 	unsigned long shared_subtree_last; /* i_mmap_lock: highest page offset of the subtree */

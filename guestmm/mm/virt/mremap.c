@@ -151,6 +151,7 @@ static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct 
 		vma_free(vma);
 		return NULL;
 	}
+	vma_copy_policy(vma, old);
 	vma_set_backing(vma, old->file, old->mapping, mid.pgoff);
 	if (unlikely(old->resv))
 		hugetlb_vma_share_resv(vma, old);

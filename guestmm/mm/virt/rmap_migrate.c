@@ -17,6 +17,7 @@
  */
 #include "arch/tlb.h"
 #include "lib/trace.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/cache/pagecache.h"
 #include "mm/phys/migrate.h"
 #include "mm/phys/zone.h"
@@ -100,6 +101,8 @@ static bool restore_one(struct page *page, struct vm_area_struct *vma, unsigned 
 	/* mlock() came while the PTE was an entry. */
 	if (unlikely(vma->flags & VM_LOCKED))
 		lru_set_mlocked(page, true);
+	if (unlikely(vma->policy))
+		mempolicy_note_placement(vma, page);
 	trace_point(MAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 		    .arg = TRACE_MAP_MIGRATE);
 	pte_set(pte, new);

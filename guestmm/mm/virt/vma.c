@@ -19,6 +19,7 @@
 #include "mm/cache/pagecache.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
@@ -30,6 +31,7 @@ void vma_init(void)
 {
 	vma_cache = kmem_cache_create("vm_area_struct", sizeof(struct vm_area_struct), 8,
 				      SLAB_PANIC, NULL);
+	mempolicy_init();
 }
 
 pgprot_t vm_get_page_prot(unsigned long flags)
@@ -64,10 +66,18 @@ struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsi
 	vma->name = name;
 	vma->file = NULL;
 	vma->mapping = NULL;
+	vma->policy = NULL;
+	vma->policy_held = false;
 	vma->resv = 0;
 	INIT_LIST_HEAD(&vma->anon_vma_chain);
 	vma_set_flags(vma, flags);
 	return vma;
+}
+
+void vma_copy_policy(struct vm_area_struct *to, const struct vm_area_struct *from)
+{
+	to->policy = mpol_get(from->policy);
+	to->policy_held = from->policy_held;
 }
 
 void vma_set_backing(struct vm_area_struct *vma, struct file *file, struct address_space *mapping,
@@ -103,6 +113,8 @@ void vma_free(struct vm_area_struct *vma)
 		hugetlb_vma_drop_resv(vma);
 	if (unlikely(vma->mapping || vma->file))
 		drop_backing(vma);
+	if (unlikely(vma->policy))
+		mpol_put(vma->policy);
 	kmem_cache_free(vma_cache, vma);
 }
 
@@ -275,7 +287,7 @@ static bool desc_joins(const struct vma_desc *lo, const struct vma_desc *hi)
 	/* The promise of a mapping of hugetlb is kept by VMA. */
 	return lo->flags == hi->flags && !(lo->flags & VM_HUGETLB) && lo->name == hi->name &&
 	       lo->pgoff + lo->pages == hi->pgoff && lo->mapping == hi->mapping &&
-	       lo->file == hi->file;
+	       lo->file == hi->file && mpol_equal(lo->policy, hi->policy);
 }
 
 /* Pages know their anon_vma, so two VMAs with different ones stay apart. A neighbour with one takes
@@ -310,7 +322,9 @@ struct vma_desc vma_desc_part(const struct vm_area_struct *vma, unsigned long st
 				 vma->name,
 				 anon_vma_inherited(vma),
 				 vma->file,
-				 vma->mapping};
+				 vma->mapping,
+				 vma->policy,
+				 vma->policy_held};
 }
 
 static struct vma_desc *vma_describe(const struct vm_area_struct *vma, struct vma_desc *d)
@@ -329,6 +343,7 @@ static void vma_absorb(struct vm_area_struct *left, struct vm_area_struct *right
 	vma_unlink(right);
 	if (!left->anon_vma && right->anon_vma)
 		anon_vma_move(left, right);
+	left->policy_held &= right->policy_held;
 	vma_set_range(left, left->vm_start, end);
 	vma_free(right);
 }
@@ -352,12 +367,15 @@ struct vm_area_struct *vma_merge_range(struct mm_struct *mm, unsigned long start
 	switch (vma_merge_policy(vma_describe(prev, &p), mid, vma_describe(next, &n))) {
 	case VMA_MERGE_PREV:
 		vma_set_range(prev, prev->vm_start, end);
+		prev->policy_held &= mid->policy_held;
 		return prev;
 	case VMA_MERGE_NEXT:
 		vma_set_range(next, start, next->vm_end);
+		next->policy_held &= mid->policy_held;
 		return next;
 	case VMA_MERGE_BOTH:
 		vma_set_range(prev, prev->vm_start, end);
+		prev->policy_held &= mid->policy_held;
 		vma_absorb(prev, next);
 		return prev;
 	case VMA_MERGE_NONE:
@@ -422,6 +440,7 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr)
 		kmem_cache_free(vma_cache, high);
 		return -ENOMEM;
 	}
+	vma_copy_policy(high, vma);
 	/* Into the reverse map before the other half leaves: no page is in neither. */
 	thp_split_at(vma->mm, addr);
 	vma_set_backing(high, vma->file, vma->mapping, high->pgoff);
@@ -478,6 +497,7 @@ int vma_modify_flags(struct vm_area_struct **pvma, unsigned long start, unsigned
 	if (start == vma->vm_start && end < vma->vm_end) {
 		near = vma_prev(vma);
 		if (part_joins(vma, start, end, flags, near)) {
+			near->policy_held &= vma->policy_held;
 			vma_set_range(near, near->vm_start, end);
 			vma_set_range(vma, end, vma->vm_end);
 			*pvma = near;
@@ -486,6 +506,7 @@ int vma_modify_flags(struct vm_area_struct **pvma, unsigned long start, unsigned
 	} else if (end == vma->vm_end && start > vma->vm_start) {
 		near = vma_next(vma);
 		if (part_joins(vma, start, end, flags, near)) {
+			near->policy_held &= vma->policy_held;
 			vma_set_range(near, start, near->vm_end);
 			vma_set_range(vma, vma->vm_start, start);
 			*pvma = near;

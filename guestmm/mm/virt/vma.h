@@ -48,6 +48,8 @@ struct vma_desc {
 	bool inherited; /* has anon_vmas of processes it was forked from */
 	struct file *file;
 	struct address_space *mapping;
+	struct mempolicy *policy; /* the VMA's */
+	bool policy_held;	  /* and so far it was kept */
 };
 /** What [start, end) of the VMA looks like, with these flags. */
 struct vma_desc vma_desc_part(const struct vm_area_struct *vma, unsigned long start,
@@ -58,6 +60,8 @@ enum vma_merge { VMA_MERGE_NONE, VMA_MERGE_PREV, VMA_MERGE_NEXT, VMA_MERGE_BOTH 
 enum vma_merge vma_merge_policy(const struct vma_desc *prev, const struct vma_desc *mid,
 				const struct vma_desc *next);
 
+/** A new VMA has the policy that another one has. */
+void vma_copy_policy(struct vm_area_struct *to, const struct vm_area_struct *from);
 /** New VMA, not in any tree. NULL if no memory. May sleep. */
 struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsigned long end,
 				 unsigned long flags, const char *name);

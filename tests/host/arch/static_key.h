@@ -1,13 +1,13 @@
-/* Static keys of the host build: none is ever on. */
+/* Static keys of the host build: none is ever on, but for the one that says what zones there are. */
 #ifndef ARCH_STATIC_KEY_H
 #define ARCH_STATIC_KEY_H
 #include <stdbool.h>
 
-enum static_key { KEY_SMP, KEY_LOCKDEP };
+enum static_key { KEY_SMP, KEY_NUMA, KEY_LOCKDEP };
 
+extern unsigned int nr_online_nodes;
 static inline bool static_key(enum static_key key)
 {
-	(void)key;
-	return false;
+	return key == KEY_NUMA && nr_online_nodes > 1;
 }
 #endif

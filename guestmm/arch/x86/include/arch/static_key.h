@@ -12,6 +12,7 @@
 
 enum static_key {
 	KEY_SMP,     /* more than one CPU */
+	KEY_NUMA,    /* more than one node */
 	KEY_LOCKDEP, /* lock-order checker, `lockdep` on the command line */
 };
 

@@ -9,6 +9,7 @@
 #define THREAD_SIZE \
 	16384ul /* kernel stack, aligned to its size, with an unmapped guard page below */
 
+struct mempolicy;
 struct mm_struct;
 struct rlimit;
 struct task;
@@ -23,6 +24,12 @@ struct thread_info {
 	uint64_t
 		stack_magic; /* overwritten by a stack that grew too far: checked on every switch */
 	const struct rlimit *limits; /* of the process: rlimit() */
+	/* Where its memory comes from (mm/numa/mempolicy.h). Written by the thread itself. */
+	struct mempolicy
+		*mempolicy; /* mempolicy_lock to change, and for others to read; NULL: default */
+	struct mempolicy *vma_policy; /* during a fault in a VMA that has one */
+	unsigned long vma_index;      /* the page of that VMA that is asked for */
+	uint32_t il_prev, il_weight;  /* where interleaving is */
 };
 #define TIF_MEMALLOC   (1u << 0) /* in reclaim: may use all reserves, must not enter reclaim */
 #define TIF_KILLED     (1u << 1) /* SIGKILL pending: waits and allocations may fail early */

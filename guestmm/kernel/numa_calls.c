@@ -1,0 +1,350 @@
+/*
+ * System calls about nodes: sets of nodes from and to user memory, rights, and the loop of move_pages(2).
+ * The work is in mm/numa. The order of the checks is that of Linux 6.1 (mm/mempolicy.c, mm/migrate.c).
+ *
+ * There are no cpusets: every process may use all nodes that have memory.
+ */
+#include "arch/uaccess.h"
+#include "kernel/cred.h"
+#include "kernel/process.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/numa/mempolicy.h"
+#include "mm/phys/zone.h"
+#include "mm/reclaim/lru.h"
+#include "mm/virt/mm.h"
+
+/* ---- sets of nodes ---------------------------------------------------------------------------- */
+
+/* Words of a set that lie beyond what we keep must be 0. `bits` of them are asked about. */
+static int check_beyond(unsigned long at, unsigned long bits)
+{
+	for (unsigned long bit = MAX_NUMNODES; bit < bits; bit += 64) {
+		u64 word;
+
+		if (copy_from_user(&word, at + bit / 8, sizeof(word)))
+			return -EFAULT;
+		if (bits - bit < 64)
+			word &= (1ull << (bits - bit)) - 1;
+		if (word)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* `maxnode` is one more than the bits that count: libnuma has always passed that. */
+static int get_nodes(struct nodemask *nodes, unsigned long at, unsigned long maxnode)
+{
+	unsigned long bits = maxnode - 1;
+	int err;
+
+	*nodes = (struct nodemask){0};
+	if (!bits || !at)
+		return 0;
+	if (bits > PAGE_SIZE * 8)
+		return -EINVAL;
+	err = check_beyond(at, bits);
+	if (err)
+		return err;
+	bits = min(bits, (unsigned long)MAX_NUMNODES);
+	if (copy_from_user(nodes->bits, at, DIV_ROUND_UP(bits, 64) * 8))
+		return -EFAULT;
+	if (bits % 64)
+		nodes->bits[bits / 64] &= (1ull << bits % 64) - 1;
+	return 0;
+}
+
+static int put_nodes(unsigned long at, unsigned long maxnode, u64 nodes)
+{
+	unsigned long bytes = ALIGN_UP(maxnode - 1, 64ul) / 8;
+
+	if (bytes > sizeof(nodes)) {
+		if (bytes > PAGE_SIZE)
+			return -EINVAL;
+		if (clear_user(at + sizeof(nodes), bytes - sizeof(nodes)))
+			return -EFAULT;
+		bytes = sizeof(nodes);
+	}
+	return copy_to_user(at, &nodes, bytes) ? -EFAULT : 0;
+}
+
+/* ---- policies --------------------------------------------------------------------------------- */
+
+long sys_set_mempolicy(struct pt_regs *r)
+{
+	struct mempolicy *pol;
+	struct nodemask nodes;
+	u16 mode, flags;
+	int err;
+
+	err = mpol_parse_mode((u32)r->rdi, &mode, &flags);
+	if (!err)
+		err = get_nodes(&nodes, r->rsi, r->rdx);
+	if (!err)
+		err = mpol_new(mode, flags, &nodes, &pol);
+	if (!err)
+		mempolicy_set_task(pol);
+	return err;
+}
+
+long sys_mbind(struct pt_regs *r)
+{
+	unsigned int move = (u32)r->r9;
+	struct nodemask nodes;
+	u16 mode, flags;
+	int err;
+
+	err = mpol_parse_mode((u32)r->rdx, &mode, &flags);
+	if (!err)
+		err = get_nodes(&nodes, r->r10, r->r8);
+	if (err)
+		return err;
+	if (move & ~(MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL))
+		return -EINVAL;
+	if ((move & MPOL_MF_MOVE_ALL) && !capable(CAP_SYS_NICE))
+		return -EPERM;
+	return do_mbind(current->mm, r->rdi, r->rsi, mode, flags, &nodes, move);
+}
+
+long sys_set_mempolicy_home_node(struct pt_regs *r)
+{
+	if (r->r10)
+		return -EINVAL;
+	return do_set_home_node(current->mm, r->rdi, r->rsi, r->rdx);
+}
+
+/* What get_mempolicy() says of a policy: *word and *nodes. */
+static int describe_policy(struct mempolicy *pol, unsigned long addr, unsigned long flags,
+			   u32 *word, u64 *nodes)
+{
+	const bool of_task = !(flags & MPOL_F_ADDR);
+	int nid;
+
+	*nodes = mpol_shown_nodes(pol);
+	if (!(flags & MPOL_F_NODE)) {
+		*word = pol ? pol->mode | pol->flags : MPOL_DEFAULT;
+		return 0;
+	}
+	if (!of_task) {
+		nid = node_of_address(current->mm, addr);
+		*word = (u32)nid;
+		return nid < 0 ? nid : 0;
+	}
+	if (!pol || (pol->mode != MPOL_INTERLEAVE && pol->mode != MPOL_WEIGHTED_INTERLEAVE))
+		return -EINVAL;
+	*word = mempolicy_next_node(pol);
+	return 0;
+}
+
+long sys_get_mempolicy(struct pt_regs *r)
+{
+	unsigned long mask = r->rsi, maxnode = r->rdx, addr = r->r10, flags = r->r8;
+	struct mempolicy *pol = NULL;
+	u64 nodes = 0;
+	u32 word = 0;
+	int err = 0;
+
+	if (mask && maxnode < nr_node_ids)
+		return -EINVAL;
+	if (flags & ~(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED))
+		return -EINVAL;
+	if (flags & MPOL_F_MEMS_ALLOWED) {
+		if (flags & (MPOL_F_NODE | MPOL_F_ADDR))
+			return -EINVAL;
+		nodes = memory_nodes;
+	} else {
+		if (flags & MPOL_F_ADDR)
+			err = mempolicy_at(current->mm, addr, &pol);
+		else if (addr)
+			err = -EINVAL;
+		else
+			pol = mempolicy_get_task(current_thread_info());
+		if (!err)
+			err = describe_policy(pol, addr, flags, &word, &nodes);
+		mpol_put(pol);
+	}
+	if (err)
+		return err;
+	if (r->rdi && copy_to_user(r->rdi, &word, sizeof(word)))
+		return -EFAULT;
+	return mask ? put_nodes(mask, maxnode, nodes) : 0;
+}
+
+/* ---- moving ----------------------------------------------------------------------------------- */
+
+/* The address space of a process that the caller may look at; 0: its own. -ESRCH, -EPERM, -EINVAL (a kernel
+ * thread has none). */
+static int get_others_mm(int pid, struct mm_struct **mm)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct task *t = pid ? find_task(pid) : current;
+	int err = 0, leader = 0;
+
+	if (!t)
+		err = -ESRCH;
+	else if (!t->proc)
+		err = capable(CAP_SYS_PTRACE) ? -EINVAL : -EPERM;
+	else if (t->proc != current->proc && !same_user(t->proc) && !capable(CAP_SYS_PTRACE))
+		err = -EPERM;
+	else
+		leader = t->proc->pid;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (err)
+		return err;
+	*mm = process_get_mm(leader);
+	return *mm ? 0 : -EINVAL;
+}
+
+long sys_migrate_pages(struct pt_regs *r)
+{
+	struct nodemask from, to;
+	struct mm_struct *mm;
+	u32 targets;
+	long ret;
+
+	ret = get_nodes(&from, r->rdx, r->rsi);
+	if (!ret)
+		ret = get_nodes(&to, r->r10, r->rsi);
+	if (!ret)
+		ret = get_others_mm((int)r->rdi, &mm);
+	if (ret)
+		return ret;
+	targets = (u32)to.bits[0] & memory_nodes;
+	for (unsigned int i = 0; i < ARRAY_SIZE(to.bits) && !ret; i++)
+		if ((to.bits[i] & ~(i ? 0 : (u64)memory_nodes)) && !capable(CAP_SYS_NICE))
+			ret = -EPERM;
+	if (!ret && !targets)
+		ret = -EINVAL;
+	if (!ret)
+		ret = do_migrate_pages(mm, (u32)from.bits[0], targets, capable(CAP_SYS_NICE));
+	mmput(mm);
+	return ret;
+}
+
+/* One move_pages() call. Pages that are to go to the same node, one after the other, move together. */
+struct move {
+	struct mm_struct *mm;
+	unsigned long pages, nodes, status; /* user addresses */
+	unsigned long nr;
+	bool shared_too;
+	int node;	     /* where those on `list` go, or NUMA_NO_NODE */
+	unsigned long start; /* the first of them */
+	struct list_head list;
+};
+
+static int store_status(const struct move *m, unsigned long i, int value, unsigned long n)
+{
+	for (; n; n--, i++)
+		if (copy_to_user(m->status + i * sizeof(int), &value, sizeof(value)))
+			return -EFAULT;
+	return 0;
+}
+
+/* Move what is on the list, which came from [start, i). 0; > 0: so many pages have not moved, or have not
+ * been tried; -errno. */
+static long flush_moves(struct move *m, unsigned long i)
+{
+	long err;
+
+	if (list_empty(&m->list))
+		return 0;
+	err = move_list_to_node(&m->list, m->node);
+	if (err > 0)
+		return err + (long)(m->nr - i);
+	if (err)
+		return err;
+	return store_status(m, m->start, m->node, i - m->start);
+}
+
+/* The ith page joins those that move, or is done with. 0, > 0 or -errno: the call ends. */
+static long move_nth(struct move *m, unsigned long i, unsigned long addr, int node)
+{
+	long err;
+
+	if (m->node == NUMA_NO_NODE) {
+		m->node = node;
+		m->start = i;
+	} else if (node != m->node) {
+		err = flush_moves(m, i);
+		if (err)
+			return err;
+		m->start = i;
+		m->node = node;
+	}
+	err = move_page_isolate(m->mm, addr, m->node, m->shared_too, &m->list);
+	if (err > 0)
+		return 0;
+	err = store_status(m, i, err ? (int)err : m->node, 1);
+	if (err)
+		return err;
+	err = flush_moves(m, i);
+	if (err)
+		return err > 0 ? err - 1 : err; /* page i has been counted */
+	m->node = NUMA_NO_NODE;
+	return 0;
+}
+
+static long move_pages(struct move *m)
+{
+	unsigned long i;
+	long err = 0, last;
+
+	lru_add_drain_all();
+	for (i = 0; i < m->nr; i++) {
+		unsigned long addr;
+		int node;
+
+		err = -EFAULT;
+		if (copy_from_user(&addr, m->pages + i * sizeof(addr), sizeof(addr)) ||
+		    copy_from_user(&node, m->nodes + i * sizeof(node), sizeof(node)))
+			break;
+		err = -ENODEV;
+		if (node < 0 || node >= MMVM_MAX_NODES || !(memory_nodes & 1u << node))
+			break;
+		err = move_nth(m, i, addr, node);
+		if (err) {
+			if (!list_empty(&m->list))
+				break;
+			return err;
+		}
+		cond_resched();
+	}
+	last = flush_moves(m, i);
+	return err >= 0 ? last : err;
+}
+
+static long report_nodes(const struct move *m)
+{
+	for (unsigned long i = 0; i < m->nr; i++) {
+		unsigned long addr;
+
+		if (copy_from_user(&addr, m->pages + i * sizeof(addr), sizeof(addr)) ||
+		    store_status(m, i, page_node_at(m->mm, addr), 1))
+			return -EFAULT;
+		cond_resched();
+	}
+	return 0;
+}
+
+long sys_move_pages(struct pt_regs *r)
+{
+	struct move m = {.nr = r->rsi,
+			 .pages = r->rdx,
+			 .nodes = r->r10,
+			 .status = r->r8,
+			 .shared_too = r->r9 & MPOL_MF_MOVE_ALL,
+			 .node = NUMA_NO_NODE,
+			 .list = LIST_HEAD_INIT(m.list)};
+	long ret;
+
+	if ((u32)r->r9 & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL))
+		return -EINVAL;
+	if (m.shared_too && !capable(CAP_SYS_NICE))
+		return -EPERM;
+	ret = get_others_mm((int)r->rdi, &m.mm);
+	if (ret)
+		return ret;
+	ret = m.nodes ? move_pages(&m) : report_nodes(&m);
+	mmput(m.mm);
+	return ret;
+}

@@ -1,0 +1,204 @@
+/*
+ * Pages to other nodes, as a program asks: move_pages(2) page by page, migrate_pages(2) for a whole address
+ * space. Neither changes a policy.
+ *
+ * migrate_pages(): a node of `from` maps to the node of `to` of the same rank (round, if `to` has fewer).
+ * Pages are moved off one node at a time, first off a node whose pages go to one that nobody leaves any
+ * more, so that no page is moved twice (Linux, do_migrate_pages()).
+ */
+#include "lib/errno.h"
+#include "mm/numa/mempolicy.h"
+#include "mm/phys/internal.h"
+#include "mm/phys/migrate.h"
+#include "mm/reclaim/lru.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/rmap.h"
+#include "mm/virt/vma.h"
+
+/* The page at addr, or NULL with *err: what move_pages(2) says of it. P and mmap_lock held. */
+static struct page *find_page(struct vm_area_struct *vma, unsigned long addr, bool *large, int *err)
+{
+	unsigned int level;
+	unsigned long next;
+	pte_t *leaf = walk_leaf(vma->mm->pgd, addr, &level, &next);
+	pte_t e = leaf ? pte_read(leaf) : __pte(0);
+
+	*large = leaf && level;
+	if (pte_present(e) && !pte_special(e))
+		return pfn_to_page(pte_pfn(e));
+	/* The zero page has no place to go; anonymous memory that was never touched has no page at all. */
+	*err = pte_present(e) || (pte_none(e) && !vma->mapping) ? -EFAULT : -ENOENT;
+	return NULL;
+}
+
+int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, bool shared_too,
+		      struct list_head *list)
+{
+	struct vm_area_struct *vma;
+	struct page *page;
+	int err = -EFAULT;
+	bool large;
+
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (!vma || vma->vm_start > addr)
+		goto out;
+	spin_lock(&mm->page_table_lock);
+	page = find_page(vma, addr & PAGE_MASK, &large, &err);
+	if (page) {
+		if ((int)page_node_id(page) == nid)
+			err = 0;
+		else if (page_mapcount(page) > 1 && !shared_too)
+			err = -EACCES;
+		else if (large || !page_is_movable(page) || !isolate_movable_page(page))
+			err = -EBUSY;
+		else
+			err = 1;
+		if (err == 1)
+			list_add_tail(&page->lru, list);
+	}
+	spin_unlock(&mm->page_table_lock);
+out:
+	up_read(&mm->mmap_lock);
+	return err;
+}
+
+static struct folio *node_target(struct folio *src, void *private)
+{
+	const int nid = *(int *)private;
+	const gfp_t gfp =
+		GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+
+	return (struct folio *)__alloc_pages_node(nid, gfp, folio_order(src), PAGE_OTHER);
+}
+
+int move_list_to_node(struct list_head *list, int nid)
+{
+	int stayed;
+
+	if (list_empty(list))
+		return 0;
+	stayed = migrate_pages(list, node_target, NULL, &nid, MIGRATE_SYNC, MR_SYSCALL, NULL);
+	if (!list_empty(list))
+		putback_movable_pages(list);
+	return stayed;
+}
+
+int page_node_at(struct mm_struct *mm, unsigned long addr)
+{
+	struct vm_area_struct *vma;
+	const struct page *page;
+	int nid = -EFAULT;
+	bool large;
+
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start <= addr) {
+		spin_lock(&mm->page_table_lock);
+		page = find_page(vma, addr & PAGE_MASK, &large, &nid);
+		if (page)
+			nid = page_node_id(page);
+		spin_unlock(&mm->page_table_lock);
+	}
+	up_read(&mm->mmap_lock);
+	return nid;
+}
+
+/* ---- a whole address space -------------------------------------------------------------------- */
+
+/* mmap_lock held for reading. Take the pages of [addr, end), all in one table, that are on node `from`. */
+static void take_from_node(struct mm_struct *mm, unsigned long addr, unsigned long end, int from,
+			   bool shared_too, struct list_head *list)
+{
+	unsigned int level;
+	unsigned long next;
+	pte_t *leaf;
+
+	spin_lock(&mm->page_table_lock);
+	leaf = walk_leaf(mm->pgd, addr, &level, &next);
+	for (; leaf && !level && addr < end; addr += PAGE_SIZE, leaf++) {
+		pte_t e = pte_read(leaf);
+		struct page *page;
+
+		if (!pte_present(e) || pte_special(e))
+			continue;
+		page = pfn_to_page(pte_pfn(e));
+		if ((int)page_node_id(page) != from || (page_mapcount(page) > 1 && !shared_too))
+			continue;
+		if (page_is_movable(page) && isolate_movable_page(page))
+			list_add_tail(&page->lru, list);
+	}
+	spin_unlock(&mm->page_table_lock);
+}
+
+static int migrate_to_node(struct mm_struct *mm, int from, int to, bool shared_too)
+{
+	struct vm_area_struct *vma;
+	unsigned long next, stop;
+	LIST_HEAD(list);
+
+	down_read(&mm->mmap_lock);
+	list_for_each_entry (vma, &mm->mmap, link) {
+		for (unsigned long addr = vma->vm_start; addr < vma->vm_end; addr = stop) {
+			unsigned int level;
+
+			walk_leaf(mm->pgd, addr, &level, &next);
+			stop = min(next, vma->vm_end);
+			take_from_node(mm, addr, stop, from, shared_too, &list);
+			cond_resched();
+		}
+	}
+	up_read(&mm->mmap_lock);
+	return move_list_to_node(&list, to);
+}
+
+/* Rank of node `nid` in a set that has it. */
+static unsigned int rank(u32 nodes, unsigned int nid)
+{
+	return __builtin_popcount(nodes & ((1u << nid) - 1));
+}
+
+static int mapped_node(u32 from, u32 to, unsigned int nid)
+{
+	unsigned int n = rank(from, nid) % (unsigned int)__builtin_popcount(to);
+
+	while (n--)
+		to &= to - 1;
+	return __builtin_ctz(to);
+}
+
+long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, bool shared_too)
+{
+	u32 left = from & memory_nodes;
+	long stayed = 0;
+
+	if (!to)
+		return 0;
+	lru_add_drain_all();
+	while (left) {
+		int source = -1, dest = 0, n;
+
+		for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++) {
+			if (!(left & 1u << nid))
+				continue;
+			/* The same set on both sides, or a node of the target: what is there stays. */
+			if (__builtin_popcount(from) != __builtin_popcount(to) && (to & 1u << nid))
+				continue;
+			dest = mapped_node(from, to, nid);
+			if (dest == (int)nid)
+				continue;
+			source = (int)nid;
+			if (!(left & 1u << dest))
+				break; /* nobody leaves that one any more */
+		}
+		if (source < 0)
+			break;
+		dest = mapped_node(from, to, source);
+		left &= ~(1u << source);
+		n = migrate_to_node(mm, source, dest, shared_too);
+		if (n < 0)
+			return n;
+		stayed += n;
+	}
+	return stayed;
+}
