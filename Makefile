@@ -62,7 +62,7 @@ L_CFLAGS := -std=gnu11 -g -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU
 H_SRC := $(wildcard guestmm/mm/*.c guestmm/mm/*/*.c guestmm/lib/*.c tests/host/*.c)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 H_OBJ := $(H_SRC:%.c=$B/hosted/%.o)
-H_CFLAGS := $(COMMON) -O1 $(SAN) -D_GNU_SOURCE -DMMVM_GUEST -DMMVM_HOSTED -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing
+H_CFLAGS := $(COMMON) -O1 $(SAN) -D_GNU_SOURCE -DMMVM_GUEST -DMMVM_HOSTED -DHOST_RACES -Itests/host -Iguestmm -Iguestmm/arch/x86/include -fno-strict-aliasing
 # tests/unit/mm_*.c, tests/model/*.c: one program each against the hosted memory manager
 HM_TEST := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/mm_*.c tests/model/*.c))
 # tests/unit/vmm_*.c: one program each against the VMM's objects (all but main.c), sanitized

@@ -40,6 +40,14 @@ void env_page_freed(struct page *page);
 static inline void env_page_freed(struct page *page) {}
 #endif
 
+/** The host build: another thread may run here, as on another CPU (tests/host/race.h). */
+#if defined(MMVM_HOSTED) && defined(HOST_RACES)
+bool host_race_point(const char *where);
+#define env_race_point(where) host_race_point(where)
+#else
+#define env_race_point(where) ((void)0)
+#endif
+
 /* Waiting. A wait queue holds threads; wake_up makes them runnable. wake_up: any context,
  * interrupts too. */
 struct wait_queue {

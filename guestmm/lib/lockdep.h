@@ -32,12 +32,7 @@ static inline u32 lock_class_of(const struct lock_class_key *key)
 void lockdep_acquire(const void *lock, u32 key, const char *name, u32 what, unsigned long ip);
 void lockdep_release(const void *lock);
 
-#ifdef MMVM_HOSTED
-#define arch_lockdep_acquire(lock, key, name, what) ((void)(lock), (void)(key))
-#define arch_lockdep_release(lock)		    ((void)(lock))
-#else
 #include "arch/lockdep.h"
-#endif
 
 /* In interrupts: what the interrupted code holds does not come before what we take. */
 void lockdep_irq_enter(void);

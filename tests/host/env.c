@@ -1,7 +1,7 @@
 /*
- * lib/env.h for one thread on one CPU.
+ * lib/env.h for one thread on one CPU, or for two that take turns (race.h).
  *
- * Nobody else runs, so a lock that is taken twice, or a wait that no pending I/O can end, is a bug
+ * Unless two race nobody else runs, so a lock that is taken twice, or a wait that no pending I/O can end, is a bug
  * of the code under test or of the test: each panics and says so. A panic inside host_panics() goes
  * to the waiting parent; any other ends the program.
  */
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "host.h"
+#include "race.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -16,6 +17,7 @@
 
 struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC, .limits = host_limits};
 bool host_irqs_off;
+unsigned int host_nr_cpus = 1;
 struct mmvm_shared *mmvm_shared;
 u64 host_time_ns, host_nr_wakeups;
 u64 host_random = 0x9e3779b97f4a7c15ull;
@@ -67,6 +69,8 @@ void host_spin_wait(void)
 {
 	static unsigned long turns;
 
+	if (host_race_wait("a spinlock"))
+		return;
 	if (++turns > 100000000)
 		panic("spinlock taken twice by the only thread");
 }
@@ -111,7 +115,10 @@ void panic(const char *fmt, ...)
 
 void preempt_schedule(void)
 {
-	host_thread_info.need_resched = 0;
+	if (host_racing)
+		host_race_point("after a lock's release");
+	else
+		host_thread_info.need_resched = 0;
 }
 
 bool may_sleep(void)
@@ -151,7 +158,13 @@ void schedule(void)
 {
 	if (!may_sleep())
 		panic("schedule() with interrupts off or a spinlock held");
+	if (host_race_point("schedule()"))
+		return;
+	if (host_race_lazy() && host_race_wait("an event"))
+		return;
 	if (host_disks_poll())
+		return;
+	if (host_race_wait("an event"))
 		return;
 	if (!host_idle_hook || !host_idle_hook())
 		panic("a wait that nothing can end");
@@ -166,8 +179,9 @@ u64 schedule_timeout(u64 ns)
 {
 	if (!may_sleep())
 		panic("schedule_timeout() with interrupts off or a spinlock held");
+	host_race_point("schedule_timeout()");
 	host_time_ns += ns;
-	if (!host_disks_poll() && host_idle_hook)
+	if (!host_disks_poll() && !host_race_wait("some time") && host_idle_hook)
 		host_idle_hook();
 	return 0;
 }
@@ -181,6 +195,8 @@ void cond_resched(void)
 {
 	if (!may_sleep())
 		panic("cond_resched() with interrupts off or a spinlock held");
+	host_race_point("cond_resched()");
+	host_race_yield();
 }
 
 void __mutex_init(struct mutex *m, u32 key)
@@ -193,8 +209,10 @@ void mutex_lock(struct mutex *m)
 {
 	if (!may_sleep())
 		panic("mutex_lock() where sleeping is not allowed");
-	if (m->locked)
-		panic("mutex taken twice by the only thread");
+	host_race_point("a mutex");
+	while (m->locked)
+		if (!host_race_wait("a mutex"))
+			panic("mutex taken twice by the only thread");
 	m->locked = 1;
 }
 
@@ -211,6 +229,7 @@ void mutex_unlock(struct mutex *m)
 	if (!m->locked)
 		panic("mutex released that is not held");
 	m->locked = 0;
+	host_race_point("after a mutex");
 }
 
 void __init_rwsem(struct rw_semaphore *s, u32 key)
@@ -223,8 +242,10 @@ void down_read(struct rw_semaphore *s)
 {
 	if (!may_sleep())
 		panic("down_read() where sleeping is not allowed");
-	if (!down_read_trylock(s))
-		panic("down_read() while the only thread holds it for writing");
+	host_race_point("a semaphore, for reading");
+	while (!down_read_trylock(s))
+		if (!host_race_wait("a semaphore, for reading"))
+			panic("down_read() while the only thread holds it for writing");
 }
 
 bool down_read_trylock(struct rw_semaphore *s)
@@ -240,14 +261,17 @@ void up_read(struct rw_semaphore *s)
 	if (s->count <= 0)
 		panic("up_read() of a semaphore not held for reading");
 	s->count--;
+	host_race_point("after a semaphore");
 }
 
 void down_write(struct rw_semaphore *s)
 {
 	if (!may_sleep())
 		panic("down_write() where sleeping is not allowed");
-	if (s->count)
-		panic("down_write() while the only thread holds it");
+	host_race_point("a semaphore, for writing");
+	while (s->count)
+		if (!host_race_wait("a semaphore, for writing"))
+			panic("down_write() while the only thread holds it");
 	s->count = -1;
 }
 
@@ -261,6 +285,7 @@ void up_write(struct rw_semaphore *s)
 	if (s->count != -1)
 		panic("up_write() of a semaphore not held for writing");
 	s->count = 0;
+	host_race_point("after a semaphore");
 }
 
 int kthread_run(int (*fn)(void *), void *arg, const char *name)
@@ -293,9 +318,16 @@ int current_pid(void)
 
 void on_each_cpu(void (*fn)(void *arg), void *arg)
 {
-	unsigned long flags = arch_irq_save();
+	unsigned int cpu = host_thread_info.cpu;
+	unsigned long flags;
 
-	fn(arg);
+	host_race_quiesce();
+	flags = arch_irq_save();
+	for (unsigned int i = 0; i < host_nr_cpus; i++) {
+		host_thread_info.cpu = (cpu + i) % host_nr_cpus;
+		fn(arg);
+	}
+	host_thread_info.cpu = cpu;
 	arch_irq_restore(flags);
 }
 

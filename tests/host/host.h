@@ -35,6 +35,8 @@ bool host_panics(void (*fn)(void *arg), void *arg, const char *needle);
 /** Give the current thread TIF_* flags; pretend to be on another CPU. */
 void host_set_tif(u32 flags);
 void host_set_cpu(unsigned int cpu);
+/** CPUs of the machine; on_each_cpu() runs on all of them. Changed before host_boot() only. */
+extern unsigned int host_nr_cpus;
 
 /** What printk said since the last call of host_log_clear (bounded, newest kept). */
 const char *host_log(void);

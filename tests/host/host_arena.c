@@ -126,7 +126,7 @@ void host_arena_init(const struct host_region *region, unsigned int n)
 	mmvm_shared = &shared_window;
 	shared_window.magic = MMVM_SHARED_MAGIC;
 	shared_window.version = MMVM_CONTRACT_VERSION;
-	shared_window.nr_cpus = 1;
+	shared_window.nr_cpus = host_nr_cpus;
 
 	for (nr_ram = 0; nr_ram < n; nr_ram++) {
 		ram[nr_ram] = region[nr_ram];

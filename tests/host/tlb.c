@@ -166,6 +166,7 @@ unsigned int host_tlb_stale(void)
 
 void flush_tlb_page(struct mm_struct *mm, unsigned long addr)
 {
+	env_race_point("a TLB flush");
 	host_tlb.page++;
 	count_vm_event(NR_TLB_LOCAL_FLUSH_ONE);
 	flush(mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE);
@@ -173,6 +174,7 @@ void flush_tlb_page(struct mm_struct *mm, unsigned long addr)
 
 void flush_tlb_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
+	env_race_point("a TLB flush");
 	host_tlb.range++;
 	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
 	flush(mm, start, end);
@@ -180,6 +182,7 @@ void flush_tlb_range(struct mm_struct *mm, unsigned long start, unsigned long en
 
 void flush_tlb_mm(struct mm_struct *mm)
 {
+	env_race_point("a TLB flush");
 	host_tlb.mm++;
 	count_vm_event(NR_TLB_LOCAL_FLUSH_ALL);
 	flush(mm, 0, 1ul << 63);
@@ -189,6 +192,7 @@ void tlb_batch_flush(struct tlb_batch *b)
 {
 	if (!b->nr)
 		return;
+	env_race_point("a TLB flush");
 	host_tlb.batch++;
 	host_tlb.batched += b->nr;
 	count_vm_events(NR_TLB_LOCAL_FLUSH_ONE, b->nr);

@@ -3,7 +3,6 @@
  * compared, and freed pages are poisoned (tests/host/tlb.c); objects of every cache are counted
  * before and after what failed; what only a dirty bit says is read back from swap.
  */
-#include "mm/slab/slab_internal.h"
 #include "mm_user.h"
 #include "unit.h"
 
@@ -226,28 +225,6 @@ static void noio_starts_no_io(void)
 	check_all();
 }
 
-/** Objects of all caches that somebody has, sheaves flushed. */
-static u64 objects_in_use(void)
-{
-	struct kmem_cache *c;
-	u64 n = 0;
-
-	list_for_each_entry (c, &slab_caches, list)
-		kmem_cache_shrink(c);
-	for (unsigned int r = 0; r < nr_ram_ranges; r++)
-		for (pfn_t pfn = ram_range[r].start; pfn < ram_range[r].end;) {
-			const struct page *page = pfn_to_page(pfn);
-
-			if (page->type != PAGE_SLAB) {
-				pfn++;
-				continue;
-			}
-			n += ((const struct slab *)page)->inuse;
-			pfn += 1ul << page->order;
-		}
-	return n;
-}
-
 static void failed_forks_leave_no_objects(void)
 {
 	unsigned long at;
@@ -266,7 +243,7 @@ static void failed_forks_leave_no_objects(void)
 		mm = child;
 	}
 	mmput(dup_mm(mm));
-	before = objects_in_use();
+	before = slab_objects_in_use();
 	for (k = 1; k < 200; k++) {
 		u64 failed = alloc_fail_count();
 
@@ -276,7 +253,7 @@ static void failed_forks_leave_no_objects(void)
 		alloc_fail_nth(0);
 		if (child)
 			mmput(child);
-		CU_ASSERT_EQUAL(objects_in_use(), before);
+		CU_ASSERT_EQUAL(slab_objects_in_use(), before);
 		if (alloc_fail_count() == failed)
 			break;
 	}

@@ -48,6 +48,8 @@ void bad_page(const struct page *page, const char *why)
 
 bool get_page_unless_zero(struct page *p)
 {
+	env_race_point("page reference");
+
 	s32 count = READ_ONCE(p->refcount);
 
 	while (count > 0) {
@@ -97,6 +99,7 @@ static bool still_set(struct page *p, unsigned int bit)
 
 bool trylock_page(struct page *p)
 {
+	env_race_point("page lock");
 	return !TestSetPageLocked(p);
 }
 
@@ -121,6 +124,7 @@ void unlock_page(struct page *p)
 	if (unlikely(!TestClearPageLocked(p)))
 		bad_page(p, "unlocked, but it was not locked");
 	wake_up_page(p);
+	env_race_point("page unlock");
 }
 
 void wait_for_unlock(const struct page *p, bool (*done)(void *arg), void *arg)

@@ -376,9 +376,14 @@ static struct page *alloc_slowpath(struct where w, gfp_t gfp, unsigned int order
 
 bool alloc_should_fail(gfp_t gfp)
 {
-	if (--alloc_fail_countdown || (gfp & __GFP_NOFAIL))
+	u64 left = READ_ONCE(alloc_fail_countdown), seen;
+
+	/* Several CPUs count; it stays at 0 when they have. */
+	while (left && (seen = atomic_cmpxchg(&alloc_fail_countdown, left, left - 1)) != left)
+		left = seen;
+	if (left != 1 || (gfp & __GFP_NOFAIL))
 		return false;
-	fail_count++;
+	atomic_add(&fail_count, 1);
 	return true;
 }
 
@@ -400,6 +405,7 @@ __attribute__((noinline)) struct page *alloc_pages_where(gfp_t gfp, unsigned int
 	struct where w = {&node_data[nid], gfp & __GFP_THISNODE ? nodes & 1u << nid : nodes};
 	struct page *page;
 
+	env_race_point("an allocation");
 	if (order > MAX_ORDER)
 		return NULL;
 	if (unlikely(alloc_fail_countdown) && alloc_should_fail(gfp))
@@ -441,6 +447,7 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	unsigned long flags;
 	struct page *page;
 
+	env_race_point("an allocation");
 	if (unlikely(order > PCP_MAX_ORDER || alloc_fail_countdown))
 		return alloc_pages_slow(gfp, order, type);
 

@@ -552,7 +552,8 @@ void kmem_cache_init(void)
 {
 	cache_init(&cache_cache, "kmem_cache", sizeof(struct kmem_cache), 0, SLAB_HWCACHE_ALIGN,
 		   NULL);
-	cache_init(&sheaf_cache, "kmem_sheaf", sizeof(struct sheaf), 0, SLAB_HWCACHE_ALIGN, NULL);
+	cache_init(&sheaf_cache, "kmem_sheaf", sizeof(struct sheaf), 0,
+		   SLAB_HWCACHE_ALIGN | SLAB_KEPT, NULL);
 	sheaf_cache.sheaf_cap = 0;
 	list_add_tail(&cache_cache.list, &slab_caches);
 	list_add_tail(&sheaf_cache.list, &slab_caches);

@@ -22,6 +22,21 @@ static unsigned long free_objects(struct kmem_cache *c)
 	return n;
 }
 
+u64 slab_objects_in_use(void)
+{
+	struct kmem_cache *c;
+	u64 n = 0;
+
+	mutex_lock(&slab_mutex);
+	list_for_each_entry (c, &slab_caches, list) {
+		kmem_cache_shrink(c);
+		if (!(c->flags & SLAB_KEPT))
+			n += c->nr_objects - free_objects(c);
+	}
+	mutex_unlock(&slab_mutex);
+	return n;
+}
+
 void report_slabinfo(struct report *r)
 {
 	struct kmem_cache *c;

@@ -393,6 +393,11 @@ int do_swapoff(struct block_device *bdev)
 			err = shmem_unuse(si->type);
 		if (!err)
 			err = drop_cached(si);
+		/* Somebody is about to free a slot: let him, and do not wait for ever. */
+		if (!err && si->inuse)
+			cond_resched();
+		if (!err && (current_thread_info()->flags & TIF_KILLED))
+			err = si->inuse ? -EINTR : 0;
 	} while (!err && si->inuse);
 	if (err)
 		goto undo;

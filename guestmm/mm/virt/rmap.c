@@ -36,8 +36,8 @@ static spinlock_t free_lock = SPINLOCK_INIT;
 
 void rmap_init(void)
 {
-	anon_vma_cache =
-		kmem_cache_create("anon_vma", sizeof(struct anon_vma), 8, SLAB_PANIC, NULL);
+	anon_vma_cache = kmem_cache_create("anon_vma", sizeof(struct anon_vma), 8,
+					   SLAB_PANIC | SLAB_KEPT, NULL);
 	chain_cache = kmem_cache_create("anon_vma_chain", sizeof(struct anon_vma_chain), 8,
 					SLAB_PANIC, NULL);
 }

@@ -1,4 +1,5 @@
-/* Waiting for a lock that is held, on one CPU: nobody will release it. */
+/* Waiting for a lock that is held: with one thread nobody will release it, of two that race the
+ * other one runs on. */
 #ifndef ARCH_SPIN_H
 #define ARCH_SPIN_H
 #include "arch/irqflags.h"

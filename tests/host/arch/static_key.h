@@ -1,4 +1,5 @@
-/* Static keys of the host build: none is ever on, but for the one that says what zones there are. */
+/* Static keys of the host build. KEY_NUMA says what nodes there are. Locks look at KEY_LOCKDEP: it is on
+ * while two threads race, and what the checker would hear goes to tests/host/race.c. The others are never on. */
 #ifndef ARCH_STATIC_KEY_H
 #define ARCH_STATIC_KEY_H
 #include <stdbool.h>
@@ -6,8 +7,16 @@
 enum static_key { KEY_SMP, KEY_NUMA, KEY_LOCKDEP };
 
 extern unsigned int nr_online_nodes;
+#ifdef HOST_RACES
+extern bool host_racing;
+#endif
+
 static inline bool static_key(enum static_key key)
 {
+#ifdef HOST_RACES
+	if (key == KEY_LOCKDEP)
+		return host_racing;
+#endif
 	return key == KEY_NUMA && nr_online_nodes > 1;
 }
 #endif
