@@ -102,10 +102,11 @@ struct status_file *status_open(const char *command)
 	};
 	snprintf(f->s.command, sizeof(f->s.command), "%s", command);
 	f->fd = -1;
-	if (lab_inside()) {
+	/* Inside the lab on behalf of a run outside: the file is that run's. A run that was started inside, in
+	 * `mmvm lab -- COMMAND`, has one of its own. */
+	if (lab_inside() && outer && *outer == '/') {
 		/* What the outer process said of itself stays. */
-		if (outer && *outer == '/')
-			f->fd = open(outer, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		f->fd = open(outer, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 		if (f->fd < 0 || pread(f->fd, &f->s, sizeof(f->s), 0) != (ssize_t)sizeof(f->s) ||
 		    f->s.magic != STATUS_MAGIC || f->s.size != sizeof(f->s))
 			rc = -ENOENT;
