@@ -465,8 +465,12 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	*(u64 *)((char *)mmvm_shared + first->pcp->alloc_event) += 1u << order;
 	arch_irq_restore(flags);
 	prep_page(page, order, type);
-	if (unlikely(gfp & (__GFP_ZERO | __GFP_COMP)))
+	if (__builtin_constant_p(order) && !order) {
+		if (gfp & __GFP_ZERO)
+			clear_page(page_address(page));
+	} else if (unlikely(gfp & (__GFP_ZERO | __GFP_COMP))) {
 		prep_rare(page, gfp, order);
+	}
 	return page;
 slow:
 	arch_irq_restore(flags);

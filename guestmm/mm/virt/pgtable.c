@@ -70,15 +70,17 @@ static inline bool no_table(pte_t e)
 
 pte_t *walk_pte(pte_t *pgd, unsigned long addr)
 {
-	pte_t e = pte_read(&pgd[pt_index(addr, pt_top_level)]);
+	pte_t e;
 
-	if (!e.v)
-		return NULL;
 	if (unlikely(pt_top_level > 3)) {
-		e = pte_read(&pte_table(e)[pt_index(addr, 3)]);
+		e = pte_read(&pgd[pt_index(addr, 4)]);
 		if (!e.v)
 			return NULL;
+		pgd = pte_table(e);
 	}
+	e = pte_read(&pgd[pt_index(addr, 3)]);
+	if (!e.v)
+		return NULL;
 	e = pte_read(&pte_table(e)[pt_index(addr, 2)]);
 	if (no_table(e))
 		return NULL;
