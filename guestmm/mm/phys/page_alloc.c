@@ -8,7 +8,7 @@
  *     3. wake kswapd; again down to min, or deeper as flags allow  alloc_slowpath
  *     4. direct compaction (for blocks), direct reclaim, retries, the OOM killer
  *
- * What the flags mean here [P5]:
+ * What the flags mean here:
  *   DIRECT_RECLAIM  may sleep: a call where sleeping is not allowed is a bug and panics.
  *   KSWAPD_RECLAIM  wakes kswapd when the low mark is reached.
  *   HIGH            may use half of min; with no DIRECT_RECLAIM (GFP_ATOMIC) a quarter more.

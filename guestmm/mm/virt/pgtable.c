@@ -164,8 +164,7 @@ pte_t *walk_pte_alloc(struct mm_struct *mm, unsigned long addr)
 	return walk_level_alloc(mm, addr, PT_LEVEL_PTE);
 }
 
-/* ---- gathering --------------------------------------------------------------------------------
- */
+/* ---- gathering ---- */
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full)
 {
@@ -407,8 +406,7 @@ void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long en
 	spin_unlock(&tlb->mm->page_table_lock);
 }
 
-/* ---- protection -------------------------------------------------------------------------------
- */
+/* ---- protection ---- */
 
 /* Spare the next write a fault: where only this PTE maps an anonymous page, or where it could write
  * to the file already. P held. */
