@@ -239,8 +239,7 @@ void d_unlink(struct dentry *d)
 		dput(d);
 }
 
-/* ---- renaming ----------------------------------------------------------------------------------
- */
+/* ---- renaming ---- */
 
 int d_name_alloc(struct new_name *n, const char *name, u32 len)
 {
@@ -322,8 +321,7 @@ void d_exchange(struct dentry *a, struct dentry *b)
 	dput(pb);
 }
 
-/* ---- the tree ---------------------------------------------------------------------------------
- */
+/* ---- the tree ---- */
 
 bool d_is_ancestor(const struct dentry *a, const struct dentry *d)
 {

@@ -155,8 +155,7 @@ static struct device_node memory_devices[] = {
 	{"kmsg", S_IFCHR | 0644, MKDEV(1, 11), &kmsg_ops, NULL, NULL, {0}},
 };
 
-/* ---- /dev --------------------------------------------------------------------------------------
- */
+/* ---- /dev ---- */
 
 int devices_mount(void)
 {

@@ -30,9 +30,9 @@ static int write_and_drop(struct address_space *mapping, u64 pos, size_t len)
 	return err;
 }
 
-int direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos)
+int __direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos)
 {
-	if (likely(!(f->flags & O_DIRECT)) || !len)
+	if (!len)
 		return 0;
 	if ((buf | len | pos) & SECTOR_MASK)
 		return -EINVAL;
@@ -40,11 +40,11 @@ int direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos)
 	return write_and_drop(f->mapping, pos, len);
 }
 
-long direct_end(struct file *f, u64 pos, long done)
+long __direct_end(struct file *f, u64 pos, long done)
 {
 	int err;
 
-	if (likely(!(f->flags & O_DIRECT)) || done <= 0)
+	if (done <= 0)
 		return done;
 	err = write_and_drop(f->mapping, pos, done);
 	return err ? err : done;

@@ -283,8 +283,7 @@ int fd_close(unsigned int fd)
 	return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
 long sys_close(struct pt_regs *r)
 {

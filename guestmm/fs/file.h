@@ -130,8 +130,16 @@ void locks_remove_file(struct file *f);
 bool file_can_direct(const struct file *f);
 /** Before and after a transfer of bytes [pos, pos + len): nothing to do without O_DIRECT. direct_begin():
  * 0, -EINVAL: not in whole sectors; -EIO. direct_end(): what the call returns. No inode lock held. */
-int direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos);
-long direct_end(struct file *f, u64 pos, long done);
+int __direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos);
+long __direct_end(struct file *f, u64 pos, long done);
+static inline int direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos)
+{
+	return unlikely(f->flags & O_DIRECT) ? __direct_begin(f, buf, len, pos) : 0;
+}
+static inline long direct_end(struct file *f, u64 pos, long done)
+{
+	return unlikely(f->flags & O_DIRECT) ? __direct_end(f, pos, done) : done;
+}
 
 /* pipe.c */
 /** An end of the same pipe as `old`: a new file; NULL: it is no pipe; or -ENOMEM as a pointer. */

@@ -215,8 +215,7 @@ void mark_inode_dirty(struct inode *inode)
 		atomic_store(&inode->dirty, true);
 }
 
-/* ---- all of a file system ---------------------------------------------------------------------
- */
+/* ---- all of a file system ---- */
 
 /* inode_lock held: the first inode after `from` (NULL: the first of all) that fits. With a
  * reference. */

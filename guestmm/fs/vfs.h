@@ -1,5 +1,5 @@
 /*
- * Names and files: the virtual file system. [F3]
+ * Names and files: the virtual file system.
  *
  *   struct file ──> struct path: (mount, dentry) ──> inode ──> super_block ──> file system
  *                                     │                └─ address_space i_data: the pages

@@ -1,5 +1,5 @@
 /*
- * Control groups (version 2): a tree of groups of processes. [C1]
+ * Control groups (version 2): a tree of groups of processes.
  *
  *   root ── build ── gcc        each process is in one group; a child begins in its parent's
  *        └─ web

@@ -30,8 +30,7 @@ static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);
 /* Threads that wait for the others of their process to go. */
 static struct wait_queue group_wq = WAIT_QUEUE_INIT(group_wq);
 
-/* ---- ending ------------------------------------------------------------------------------------
- */
+/* ---- ending ---- */
 
 void thread_release_mm(void)
 {
@@ -325,8 +324,7 @@ int process_wait(int pid)
 	return status;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
 long sys_exit_group(struct pt_regs *r)
 {

@@ -94,8 +94,7 @@ __init void lockdep_init(void)
 	printk("lockdep: lock order is checked\n");
 }
 
-/* ---- classes and edges --------------------------------------------------------------------------
- */
+/* ---- classes and edges ---- */
 
 /* The same text is the same class. */
 static u64 name_key(const char *name)
@@ -185,8 +184,7 @@ static unsigned int find_path(unsigned int a, unsigned int b, u16 *path)
 	return n;
 }
 
-/* ---- reports -------------------------------------------------------------------------------------
- */
+/* ---- reports ---- */
 
 static void print_path(const u16 *path, unsigned int n)
 {
@@ -239,8 +237,7 @@ static void __noreturn report_irq(unsigned int in_irq, unsigned int irq_on, cons
 	      ld->class[irq_on].name);
 }
 
-/* ---- checks ---------------------------------------------------------------------------------------
- */
+/* ---- checks ---- */
 
 /* From a class that interrupts take, no class may be reached that is taken with interrupts on.
  * Looked at when one of the two, or a way between them, is new; `c` is an end of what is new. */

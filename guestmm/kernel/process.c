@@ -97,8 +97,7 @@ void comm_from_path(char comm[TASK_COMM_LEN], const char *path)
 	strscpy(comm, base, TASK_COMM_LEN);
 }
 
-/* ---- started by the kernel --------------------------------------------------------------------
- */
+/* ---- started by the kernel ---- */
 
 static void spawn_result(int result)
 {
@@ -235,8 +234,7 @@ bool task_interrupted(void)
 	return signal_pending();
 }
 
-/* ---- for memory management ------------------------------------------------------------------
- */
+/* ---- for memory management ---- */
 
 /* T held: the mm of its threads that have one still. */
 static struct task *thread_with_mm(const struct process *p)

@@ -249,8 +249,8 @@ static struct task *steal_from(struct rq *rq, unsigned int cpu)
 	return found;
 }
 
-/* This CPU has nothing to do: a task from the longest queue, or from another one. Interrupts off.
- */
+/* This CPU has nothing to do: a task from the longest queue, or from another one. Interrupts
+ * off. */
 static bool pull_task(void)
 {
 	unsigned int me = cpu_id();

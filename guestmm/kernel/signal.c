@@ -22,8 +22,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/slab/slab.h"
 
-/* ---- what a process does on a signal -----------------------------------------------------------
- */
+/* ---- what a process does on a signal ---- */
 
 void sighand_put(struct sighand *s)
 {
@@ -125,8 +124,7 @@ static bool is_ignored(const struct process *p, int sig)
  *                                                                                          │ CLD_STOPPED
  *   SIGCONT ──> stop_sig 0, all woken, CLD_CONTINUED <─────────────────────────────────────┘
  *
- * I3  A thread stands still only while stop_sig is set and it is not killed.
- */
+ * I3  A thread stands still only while stop_sig is set and it is not killed. */
 
 static void drop_pending(struct process *p, u64 set)
 {
@@ -242,8 +240,7 @@ int signal_take(u64 set, struct siginfo_short *info)
 	return sig;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------
- */
+/* ---- sending ---- */
 
 void signal_process(struct process *p, int sig, const struct siginfo_short *info)
 {
@@ -298,8 +295,7 @@ void recalc_sigpending(void)
 		atomic_and(&t->ti->flags, ~TIF_SIGPENDING);
 }
 
-/* ---- delivery -----------------------------------------------------------------------------------
- */
+/* ---- delivery ---- */
 
 struct delivery {
 	int sig; /* 0: nothing to deliver */
@@ -416,8 +412,7 @@ void deliver_signals(struct pt_regs *regs, bool in_syscall)
 	block_during_handler(&d);
 }
 
-/* ---- exceptions, and the way out ----------------------------------------------------------------
- */
+/* ---- exceptions, and the way out ---- */
 
 void process_fault(struct pt_regs *regs, const struct fault_info *f, const char *why)
 {

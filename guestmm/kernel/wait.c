@@ -101,6 +101,14 @@ static inline void order_release(const void *lock)
 		arch_lockdep_release(lock);
 }
 
+/* After a locked instruction, which keeps the look at the queue behind the change of the lock: so the barrier
+ * of wake_up() is not needed. */
+static inline void wake_waiters(struct wait_queue *wq)
+{
+	if (unlikely(!list_empty(&wq->waiters)))
+		wake_up(wq);
+}
+
 /* ---- mutex ---- */
 
 void __mutex_init(struct mutex *m, u32 key)
@@ -123,11 +131,17 @@ bool mutex_trylock(struct mutex *m)
 	return taken;
 }
 
+/* Waiting is out of line, here and below: then a lock that is free costs no stack frame. */
+static __attribute__((noinline)) void mutex_wait(struct mutex *m)
+{
+	wait_event(&m->wq, mutex_take(m));
+}
+
 void mutex_lock(struct mutex *m)
 {
 	order_check(m, &m->wq, 0);
 	if (unlikely(!mutex_take(m)))
-		wait_event(&m->wq, mutex_take(m));
+		mutex_wait(m);
 	order_hold(m, &m->wq, 0);
 }
 
@@ -136,7 +150,7 @@ void mutex_unlock(struct mutex *m)
 	order_release(m);
 	if (unlikely(!__atomic_exchange_n(&m->locked, 0, __ATOMIC_SEQ_CST)))
 		panic("mutex unlocked twice");
-	wake_up(&m->wq);
+	wake_waiters(&m->wq);
 }
 
 /* ---- reader-writer semaphore ---- */
@@ -175,11 +189,18 @@ bool down_read_trylock(struct rw_semaphore *s)
 	return taken;
 }
 
+static __attribute__((noinline)) void read_wait(struct rw_semaphore *s)
+{
+	wait_event(&s->wq, read_take(s));
+}
+
 void down_read(struct rw_semaphore *s)
 {
+	s32 c = atomic_load(&s->count);
+
 	order_check(s, &s->wq, LOCK_READ);
-	if (unlikely(!read_take(s)))
-		wait_event(&s->wq, read_take(s));
+	if (unlikely(c < 0 || atomic_cmpxchg(&s->count, c, c + 1) != c))
+		read_wait(s);
 	order_hold(s, &s->wq, LOCK_READ);
 }
 
@@ -192,14 +213,19 @@ void up_read(struct rw_semaphore *s)
 	if (unlikely(left < 0))
 		panic("rwsem released for reading, but not held");
 	if (left == 0)
-		wake_up(&s->wq);
+		wake_waiters(&s->wq);
+}
+
+static __attribute__((noinline)) void write_wait(struct rw_semaphore *s)
+{
+	wait_event(&s->wq, write_take(s));
 }
 
 static inline void __down_write(struct rw_semaphore *s, u32 how)
 {
 	order_check(s, &s->wq, how);
 	if (unlikely(!write_take(s)))
-		wait_event(&s->wq, write_take(s));
+		write_wait(s);
 	order_hold(s, &s->wq, how);
 }
 
@@ -218,5 +244,5 @@ void up_write(struct rw_semaphore *s)
 	order_release(s);
 	if (unlikely(__atomic_exchange_n(&s->count, 0, __ATOMIC_SEQ_CST) != -1))
 		panic("rwsem released for writing, but not held");
-	wake_up(&s->wq);
+	wake_waiters(&s->wq);
 }

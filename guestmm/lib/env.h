@@ -12,8 +12,8 @@
 #include "lib/types.h"
 
 /* Printing and giving up */
-/** Formatted print to the console, prefixed with the time; formats as in lib/format.h. Any context.
- */
+/** Formatted print to the console, prefixed with the time; formats as in lib/format.h. Any
+ * context. */
 void printk(const char *fmt, ...) __printf(1, 2);
 /** Print, dump registers and stack, tell the VMM, stop the machine. Never returns. Any context. */
 void __noreturn panic(const char *fmt, ...) __printf(1, 2);
@@ -89,8 +89,8 @@ void sleep_ns(u64 ns);
 /** Give way to others if a reschedule is due. May sleep. */
 void cond_resched(void);
 
-/* Once `cond` came true it is not evaluated again: it may be something that takes, like a trylock.
- */
+/* Once `cond` came true it is not evaluated again: it may be something that takes, like a
+ * trylock. */
 #define wait_event(wq, cond)                           \
 	do {                                           \
 		struct wait_entry _we;                 \

@@ -110,8 +110,8 @@ void rb_insert(struct rb_root *root, struct rb_node *node, struct rb_node *paren
 	*link = node;
 	rb_augment_path(node, aug);
 
-	/* Only I2 can be broken, between node and its parent; each round mends it or moves it up.
-	 */
+	/* Only I2 can be broken, between node and its parent; each round mends it or moves it
+	 * up. */
 	while (is_red(parent)) {
 		struct rb_node *grand = rb_parent(parent); /* exists: a red node is not the root */
 		bool left = grand->left == parent;

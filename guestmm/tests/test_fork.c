@@ -107,8 +107,7 @@ GUEST_TEST(fork, shared_pages_go_to_swap_and_back, USER | MMVM_TESTF_LAB_ONLY, 6
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 
-/* ---- fork with each allocation failing ---------------------------------------------------------
- */
+/* ---- fork with each allocation failing ---- */
 
 GUEST_TEST(fork, failure_at_every_allocation_leaves_nothing, USER | MMVM_TESTF_LAB_ONLY, 120, MEM)
 {
@@ -139,8 +138,7 @@ GUEST_TEST(fork, failure_at_every_allocation_leaves_nothing, USER | MMVM_TESTF_L
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 
-/* ---- copies of an address space, one by one ----------------------------------------------------
- */
+/* ---- copies of an address space, one by one ---- */
 
 GUEST_TEST(fork, copies_share_pages_and_lose_the_right_to_write, 0, 0, MEM)
 {
@@ -164,8 +162,7 @@ GUEST_TEST(fork, copies_share_pages_and_lose_the_right_to_write, 0, 0, MEM)
 	mmput(child);
 }
 
-/* ---- signals ------------------------------------------------------------------------------------
- */
+/* ---- signals ---- */
 
 GUEST_TEST(signal, handlers_repair_faults_and_change_registers, USER, 0, MEM)
 {

@@ -14,8 +14,7 @@
 #define TWO  "memory=24M,high=4M cpus=2"
 #define FOUR "memory=24M,high=4M cpus=4"
 
-/* ---- a thread on each CPU ----------------------------------------------------------------------
- */
+/* ---- a thread on each CPU ---- */
 
 struct crew {
 	void (*fn)(struct crew *crew, unsigned int cpu);
@@ -75,8 +74,7 @@ static void crew_error(struct crew *c)
 	atomic_add(&c->errors, 1);
 }
 
-/* ---- CPUs --------------------------------------------------------------------------------------
- */
+/* ---- CPUs ---- */
 
 GUEST_TEST(smp, all_cpus_come_up, 0, 0, FOUR)
 {
@@ -133,8 +131,7 @@ GUEST_TEST(smp, calls_cross_without_waiting_for_ever, 0, 0, FOUR)
 	run_crew(t, &c, 4);
 }
 
-/* ---- scheduling --------------------------------------------------------------------------------
- */
+/* ---- scheduling ---- */
 
 static u32 busy_on; /* A: CPUs on which a spinner was seen */
 static bool spin_on;
@@ -238,8 +235,7 @@ GUEST_TEST(smp, locks_exclude_across_cpus, 0, 30, FOUR)
 	CHECK_EQ(counted[2], 4 * 75);
 }
 
-/* ---- the allocators ----------------------------------------------------------------------------
- */
+/* ---- the allocators ---- */
 
 static void churn_pages(struct crew *c, unsigned int cpu)
 {
@@ -353,8 +349,7 @@ GUEST_TEST(smp, drains_reach_every_cpu, 0, 30, FOUR)
 			CHECK_EQ(zone_table[i]->pcp[cpu].count, 0);
 }
 
-/* ---- address spaces ----------------------------------------------------------------------------
- */
+/* ---- address spaces ---- */
 
 #define SHARED_PAGES 64u
 
@@ -404,8 +399,7 @@ GUEST_TEST(smp, one_address_space_on_all_cpus, 0, 60, FOUR)
  *
  * CPU 1 reads pages, so that its TLB holds them, and waits without leaving the address space; CPU 0
  * changes the mapping; CPU 1 looks again. It must see the change, and the flush must have come to
- * it and to no CPU that has nothing of this address space.
- */
+ * it and to no CPU that has nothing of this address space. */
 #define FLUSH_PAGES 8u
 #define ROUNDS	    6u
 
@@ -618,8 +612,7 @@ GUEST_TEST(smp, an_address_space_is_left_before_it_goes, 0, 60, TWO)
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 
-/* ---- programs ----------------------------------------------------------------------------------
- */
+/* ---- programs ---- */
 
 static int spawn_args(const char *path, const char *const *args)
 {
@@ -668,8 +661,7 @@ GUEST_TEST(smp, families_fork_on_all_cpus, MMVM_TESTF_USER, 120, FOUR)
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 
-/* ---- a panic -----------------------------------------------------------------------------------
- */
+/* ---- a panic ---- */
 
 /* One CPU idles, one spins with interrupts on, one with interrupts off; all are named. */
 static void spin_for_ever(struct crew *c, unsigned int cpu)
@@ -699,8 +691,7 @@ GUEST_TEST(smp, a_panic_stops_every_cpu_and_names_it, MMVM_TESTF_EXPECT_CRASH, 6
 	run_crew(t, &c, 3);
 }
 
-/* ---- reclaim flushes a batch at a time ---------------------------------------------------------
- */
+/* ---- reclaim flushes a batch at a time ---- */
 
 #define BATCH_PAGES	512ul
 #define WITH_SWAP(cpus) "memory=24M,high=4M swap=32M cpus=" cpus

@@ -178,8 +178,8 @@ struct mmvm_audit_cache_layout {
 	uint32_t offset_of_first; /* u32 field: bytes from slab start to the first object */
 };
 
-/** An address_space, reached through page->mapping, or through the list of those with pages in swap.
- */
+/** An address_space, reached through page->mapping, or through the list of those with pages in
+ * swap. */
 struct mmvm_audit_mapping_layout {
 	uint32_t root_offset, height_offset;	   /* radix tree: pointer, u32 */
 	uint32_t flags_offset;			   /* u32 */

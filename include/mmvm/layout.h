@@ -57,8 +57,8 @@
 #define MMVM_DMAENGINE_BASE 0xd0100000ull
 #define MMVM_DMAENGINE_SIZE 0x1000ull
 #define MMVM_DMAENGINE_GSI  5
-/** Memory shared by VMM and guest (mmvm/shared.h); a memory slot of its own, no part of guest RAM.
- */
+/** Memory shared by VMM and guest (mmvm/shared.h); a memory slot of its own, no part of guest
+ * RAM. */
 #define MMVM_SHARED_BASE 0xd0200000ull
 #define MMVM_SHARED_SIZE 0x100000ull
 #define MMVM_IOAPIC_BASE 0xfec00000ull
@@ -67,8 +67,8 @@
 /* Ports */
 #define MMVM_SERIAL_PORT 0x3f8
 #define MMVM_SERIAL_GSI	 4
-/** Test channel: out(u32) = guest physical address of a record >> 4 (records are 16-byte aligned).
- */
+/** Test channel: out(u32) = guest physical address of a record >> 4 (records are 16-byte
+ * aligned). */
 #define MMVM_TESTCHAN_PORT 0x600
 /** Fast operations: out(u8) = vCPU number whose mailbox in the shared window holds the request. */
 #define MMVM_FASTOP_PORT 0x610

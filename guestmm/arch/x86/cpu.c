@@ -158,8 +158,8 @@ static __init void gdt_load(unsigned int cpu)
 {
 	struct desc_ptr gdtr = {sizeof(gdt[cpu]) - 1, (u64)gdt[cpu]};
 
-	/* CS is loaded by a far return, the others by moves. FS and GS stay null: bases are zero.
-	 */
+	/* CS is loaded by a far return, the others by moves. FS and GS stay null: bases are
+	 * zero. */
 	__asm__ volatile("lgdt %0\n\t"
 			 "movl %1, %%eax\n\t"
 			 "movl %%eax, %%ds\n\t"

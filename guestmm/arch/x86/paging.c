@@ -108,8 +108,7 @@ static __init void map_image(const char *start, const char *end, pgprot_t prot)
 	map_range((unsigned long)start, image_pa(start), end - start, prot);
 }
 
-/* ---- direct map --------------------------------------------------------------------------------
- */
+/* ---- direct map ---- */
 
 /* Map RAM [base, end), with the kernel's text and constants read-only. */
 static __init void map_direct(phys_addr_t base, phys_addr_t end)
@@ -183,8 +182,7 @@ __init void paging_init(void)
 	memblock_for_each(map_direct_rest, NULL);
 }
 
-/* ---- vmemmap ------------------------------------------------------------------------------------
- */
+/* ---- vmemmap ---- */
 
 /*
  * Struct pages of one RAM range. They are taken from the range itself, above the DMA zone if that
@@ -252,8 +250,8 @@ void arch_pgd_init(void *pgd)
 	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
 }
 
-/* Frames of the image [start, end) go to the buddy and stay reachable through the direct map alone.
- */
+/* Frames of the image [start, end) go to the buddy and stay reachable through the direct map
+ * alone. */
 static void free_image_range(const void *start, const void *end, const char *what)
 {
 	unsigned long from = (unsigned long)start, to = (unsigned long)end;

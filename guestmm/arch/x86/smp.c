@@ -61,8 +61,7 @@ static struct {
 	u32 sources; /* A */
 } __attribute__((aligned(64))) inbox[MMVM_MAX_CPUS];
 
-/* ---- start ------------------------------------------------------------------------------------
- */
+/* ---- start ---- */
 
 extern char secondary_entry[];
 
@@ -115,8 +114,7 @@ void smp_start_cpus(void)
 		printk("smp: %u CPUs\n", boot_info.nr_cpus);
 }
 
-/* ---- stop --------------------------------------------------------------------------------------
- */
+/* ---- stop ---- */
 
 static bool stopping;	 /* set once, by the CPU in `stopper` */
 static u32 stopper;	 /* its number + 1, A */
@@ -209,8 +207,7 @@ void smp_nmi(const struct pt_regs *regs)
 		stop_here(regs->rip, regs->rbp, regs->rsp, user_mode(regs));
 }
 
-/* ---- calls --------------------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
 /* Interrupts off. `in_wait`: this CPU is in the middle of something, and waits for a lock. */
 static void serve_inbox(bool in_wait)

@@ -21,8 +21,7 @@
 #include "tests/tests.h"
 #include "mm/virt/pgtable.h"
 
-/* ---- page protections --------------------------------------------------------------------------
- */
+/* ---- page protections ---- */
 
 struct map_walk {
 	u64 leaves, write_exec, user, user_write;

@@ -63,8 +63,7 @@ static void flush_kernel_range_here(unsigned long start, unsigned long end)
 	WRITE_CR(4, cr4);
 }
 
-/* ---- other CPUs --------------------------------------------------------------------------------
- */
+/* ---- other CPUs ---- */
 
 /* On the CPU that was asked, interrupts off. */
 static void flush_remote(void *arg)
@@ -104,8 +103,7 @@ static __attribute__((noinline)) void flush_others(struct mm_struct *mm, unsigne
 	preempt_enable();
 }
 
-/* ---- the interface -----------------------------------------------------------------------------
- */
+/* ---- the interface ---- */
 
 void flush_tlb_page(struct mm_struct *mm, unsigned long addr)
 {

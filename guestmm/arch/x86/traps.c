@@ -217,8 +217,7 @@ void do_kernel_fault(struct pt_regs *regs)
 	regs->rip = fixup;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end ---- */
 
 static struct mmvm_crash crash;
 #define NO_VECTOR (~0ull) /* panic(): no exception, no registers worth printing */

@@ -1,5 +1,5 @@
 /*
- * cgroup2: the tree of control groups as a file system. [C1]
+ * cgroup2: the tree of control groups as a file system.
  *
  *   directory = struct cgroup        mkdir, rmdir make and remove groups
  *   file      = row of a table       its text is made when it is read (fs/text_file.h)

@@ -334,9 +334,9 @@ static u32 dt_of(const struct ext2_sb *sbi, u8 type)
 	return dt[type];
 }
 
-/** Entries of one block to the reader. 1: on with the next block, 0: the reader is full. ctx->pos is
- * a byte of the directory, and may be between entries if they have changed since: the next one counts.
- */
+/** Entries of one block to the reader. 1: on with the next block, 0: the reader is full. ctx->pos
+ * is a byte of the directory, and may be between entries if they have changed since: the next one
+ * counts. */
 static int emit_block(struct inode *dir, struct page *page, u64 start, struct dir_context *ctx)
 {
 	struct ext2_sb *sbi = ext2_sb(dir->sb);

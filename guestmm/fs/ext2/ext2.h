@@ -1,5 +1,5 @@
 /*
- * ext2 in memory. [F3]
+ * ext2 in memory.
  *
  *   super_block ─private_─> ext2_sb ── meta: address_space, a page per block of metadata
  *   inode ─private_─> ext2_inode ── raw: the inode as it lies in its (pinned) metadata page

@@ -1,4 +1,4 @@
-/* What the files of the page cache say to each other. Nothing outside mm/ includes this. [F1] */
+/* What the files of the page cache say to each other. Nothing outside mm/ includes this. */
 #ifndef MM_FILEMAP_H
 #define MM_FILEMAP_H
 #include "mm/phys/alloc.h"

@@ -1,5 +1,5 @@
 /*
- * The page cache: pages of files, kept in memory while there is room. [F1 F2]
+ * The page cache: pages of files, kept in memory while there is room.
  *
  *   struct file ──> inode ──> address_space ──radix tree──> page, page, (shadow), page
  *                                  └── i_mmap: VMAs that map the file, by page offset

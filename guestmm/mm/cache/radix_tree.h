@@ -1,5 +1,5 @@
 /*
- * Radix tree: unsigned long -> pointer-sized item, with three tags an item. [F1]
+ * Radix tree: unsigned long -> pointer-sized item, with three tags an item.
  *
  * 64 slots a node; as high as the largest index needs. Each node keeps, for each tag, which of its
  * slots lead to an item that has it, so that tagged items are found without looking at the others.

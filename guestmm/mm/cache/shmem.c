@@ -57,8 +57,7 @@ static u64 next_ino = 1; /* A */
 #define SHMEM_PAGE_FLAGS (1ull << PG_uptodate | 1ull << PG_swapbacked | 1ull << PG_dirty)
 #define TRUNCATE_BATCH	 16u
 
-/* ---- the list of what is in swap --------------------------------------------------------------
- */
+/* ---- the list of what is in swap ---- */
 
 static void note_swapped(struct address_space *mapping)
 {
@@ -85,8 +84,7 @@ static bool forget_swapped(struct address_space *mapping)
 	return ok;
 }
 
-/* ---- pages into the tree and out of it --------------------------------------------------------
- */
+/* ---- pages into the tree and out of it ---- */
 
 static void count_page(struct page *page, s64 n)
 {
@@ -198,8 +196,7 @@ static void remove_page(struct address_space *mapping, struct page *page)
 	atomic_sub(&page->refcount, 1);
 }
 
-/* ---- swap -------------------------------------------------------------------------------------
- */
+/* ---- swap ---- */
 
 bool shmem_writeout(struct page *page)
 {
@@ -326,8 +323,7 @@ out:
 	return err;
 }
 
-/* ---- what everybody uses ----------------------------------------------------------------------
- */
+/* ---- what everybody uses ---- */
 
 int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
 		   struct page **pagep, bool *major)
@@ -488,8 +484,7 @@ void shmem_truncate(struct address_space *mapping, u64 size)
 	}
 }
 
-/* ---- swapoff ----------------------------------------------------------------------------------
- */
+/* ---- swapoff ---- */
 
 /* First entry of the area at or after *index. */
 static bool find_entry(struct address_space *mapping, unsigned int type, unsigned long *index)
@@ -551,8 +546,7 @@ int shmem_unuse(unsigned int type)
 	return err;
 }
 
-/* ---- anonymous shared memory ------------------------------------------------------------------
- */
+/* ---- anonymous shared memory ---- */
 
 static struct shmem_object *to_object(struct address_space *mapping)
 {
@@ -604,8 +598,7 @@ u64 shmem_object_ino(struct address_space *mapping)
 	return to_object(mapping)->ino;
 }
 
-/* ---- files of shared memory: what the page cache asks for -------------------------------------
- */
+/* ---- files of shared memory: what the page cache asks for ---- */
 
 static int shmem_write_begin(struct address_space *mapping, u64 pos, unsigned int len,
 			     struct page **page)

@@ -1,5 +1,5 @@
 /* Memory that is shared and anonymous: an address_space without a file, held by the VMAs that map
- * it. [F3] */
+ * it. */
 #ifndef MM_SHMEM_H
 #define MM_SHMEM_H
 #include "mm/cache/pagecache.h"

@@ -1,5 +1,5 @@
 /*
- * DMA API: memory that devices can reach, and the rules for who owns it when. [D1]
+ * DMA API: memory that devices can reach, and the rules for who owns it when.
  *
  * A coherent block may be used by both sides at any time. A streaming mapping hands a buffer to the
  * device from map to unmap; in between the CPU looks at it only after dma_sync_*_for_cpu and gives
@@ -72,7 +72,7 @@ int dma_debug_init(void);
 /** Misuse found so far (double unmap, wrong size or direction, leak ...): the first of each kind
  * is printed, all are counted. */
 u64 dma_debug_errors(void);
-/** The device goes: whatever it still has mapped or allocated is an error each. Returns how many.
- */
+/** The device goes: whatever it still has mapped or allocated is an error each. Returns how
+ * many. */
 unsigned int dma_debug_check_leaks(struct device *dev);
 #endif

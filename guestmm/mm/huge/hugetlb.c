@@ -62,8 +62,7 @@ static bool gigantic(const struct hstate *h)
 	return h->order > MAX_ORDER;
 }
 
-/* ---- pages from elsewhere, and back -----------------------------------------------------------
- */
+/* ---- pages from elsewhere, and back ---- */
 
 /* A new page for the pool, with no reference; NULL if there is none. May sleep. */
 static struct page *fresh_page(struct hstate *h, gfp_t how)
@@ -122,8 +121,7 @@ static struct page *dequeue(struct hstate *h)
 	return head;
 }
 
-/* ---- taking and giving back -------------------------------------------------------------------
- */
+/* ---- taking and giving back ---- */
 
 /* One more page than the pool was made for, if nr_overcommit allows: counted, on no list. */
 static struct page *alloc_surplus(struct hstate *h)
@@ -200,8 +198,7 @@ void hugetlb_free_page(struct page *head)
 		hugepage_subpool_put(spool);
 }
 
-/* ---- promises ---------------------------------------------------------------------------------
- */
+/* ---- promises ---- */
 
 /* Make free - resv at least `delta`. hugetlb_lock held, dropped and taken again. */
 static int gather_surplus(struct hstate *h, u64 delta)
@@ -266,8 +263,7 @@ int hugetlb_acct_memory(struct hstate *h, s64 delta)
 	return err;
 }
 
-/* ---- the size of the pool ---------------------------------------------------------------------
- */
+/* ---- the size of the pool ---- */
 
 static u64 persistent(const struct hstate *h)
 {

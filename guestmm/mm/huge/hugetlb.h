@@ -1,6 +1,6 @@
 /*
  * hugetlb: pages of 2 MiB and 1 GiB out of pools that are filled beforehand, promised when they are
- * mapped, and never swapped. [H1]
+ * mapped, and never swapped.
  *
  *   hstate (one a size)     pool: free list, counts          hugetlb.c
  *     subpool (one a mount) size=, min_size=                 hugetlb_resv.c

@@ -1,5 +1,5 @@
 /*
- * Transparent huge pages: anonymous memory mapped by entries of 2 MiB. [H1]
+ * Transparent huge pages: anonymous memory mapped by entries of 2 MiB.
  *
  *   fault on an aligned 2 MiB range ──> folio of order 9, one PMD            thp.c
  *   munmap, mprotect... of a part   ──> 512 PTEs of the same folio           thp_split.c

@@ -48,8 +48,8 @@ struct vmap_area {
 	phys_addr_t phys; /* ioremap */
 };
 
-/* Addresses that wait for a flush, in pages: more of them flush less often, and cost some tables.
- */
+/* Addresses that wait for a flush, in pages: more of them flush less often, and cost some
+ * tables. */
 #define LAZY_MAX 2048
 
 static struct kmem_cache *area_cache;

@@ -1,4 +1,4 @@
-/* Kernel virtual memory: vmalloc, vmap, ioremap, guarded stacks. [P8] */
+/* Kernel virtual memory: vmalloc, vmap, ioremap, guarded stacks. */
 #ifndef MM_VMALLOC_H
 #define MM_VMALLOC_H
 #include "arch/pgtable.h"
@@ -9,8 +9,8 @@ void vmalloc_init(void);
 /** Virtually contiguous memory with a guard page behind. NULL on failure. May sleep. */
 void *vmalloc(size_t size);
 void *vzalloc(size_t size);
-/** As vmalloc, aligned, owner type for the pages, GFP: used for stacks (guard page in front too).
- */
+/** As vmalloc, aligned, owner type for the pages, GFP: used for stacks (guard page in front
+ * too). */
 void *__vmalloc(size_t size, size_t align, gfp_t gfp, enum mmvm_page_type type, const char *who);
 void vfree(const void *p);
 /** Map `n` pages of the caller's. The pages stay the caller's. */

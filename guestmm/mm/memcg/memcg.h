@@ -1,5 +1,5 @@
 /*
- * Memory cgroups: which group of processes a page is charged to, and what that group may use. [C1]
+ * Memory cgroups: which group of processes a page is charged to, and what that group may use.
  *
  *   mm->memcg ──charge──> page->memcg_id ──mem_cgroup_of()──> struct mem_cgroup ──parent──> ... root
  *

@@ -1,5 +1,5 @@
 /*
- * A hierarchical count of pages with limits. [C1]
+ * A hierarchical count of pages with limits.
  *
  *   machine ──> A ──> B        a page charged to B counts in B, in A and in the root
  *

@@ -1,4 +1,4 @@
-/* Page allocator: the interface everything above uses. [P2 P4 P5 P6] */
+/* Page allocator: the interface everything above uses. */
 #ifndef MM_ALLOC_H
 #define MM_ALLOC_H
 #include "mm/phys/gfp.h"
@@ -60,8 +60,8 @@ static inline void __free_page(struct page *page)
 }
 /** Free a large block whose refcount has fallen to 0. */
 void free_dead_block(struct page *page);
-/** Turn an order-n block (allocated without __GFP_COMP) into 2^n single pages, each with refcount 1.
- */
+/** Turn an order-n block (allocated without __GFP_COMP) into 2^n single pages, each with refcount
+ * 1. */
 void split_page(struct page *page, unsigned int order);
 
 /** The same by direct-map address; 0 on failure. */

@@ -331,8 +331,8 @@ static unsigned int take_bulk_of(struct zone *z, unsigned int order, unsigned in
 		unsigned int n;
 		struct page *page;
 
-		/* Small blocks first, whole; nothing is added to a list below o before we are done.
-		 */
+		/* Small blocks first, whole; nothing is added to a list below o before we are
+		 * done. */
 		while (o < NR_ORDERS && list_empty(&z->free_area[o].free_list[from]))
 			o++;
 		if (o == NR_ORDERS)

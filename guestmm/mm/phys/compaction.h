@@ -1,5 +1,5 @@
 /*
- * Compaction: making large free blocks out of small ones by moving the pages between them. [R5]
+ * Compaction: making large free blocks out of small ones by moving the pages between them.
  *
  * Locks: none on entry, may sleep. compaction.c tells how it works and what it counts.
  */

@@ -1,5 +1,5 @@
 /*
- * Contiguous memory: a range of frames is emptied by moving what is in it. [D3]
+ * Contiguous memory: a range of frames is emptied by moving what is in it.
  *
  * Locks: none on entry, may sleep.
  */

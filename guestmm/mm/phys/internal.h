@@ -15,8 +15,8 @@ typedef void (*memblock_span_fn)(pfn_t pfn, pfn_t end, int node, bool is_reserve
 void memblock_for_each_span(memblock_span_fn fn, void *arg);
 
 /* zone.c */
-/** Zones, zonelists and pageblocks from memblock; every frame reserved or in the buddy. Boot only.
- */
+/** Zones, zonelists and pageblocks from memblock; every frame reserved or in the buddy. Boot
+ * only. */
 void zones_init(u64 movablecore_pages);
 /** Highest zone for gfp & 0xf. */
 extern u8 gfp_zone_table[16];
@@ -87,8 +87,8 @@ static inline bool page_type_in_use(const struct page *p)
 	 1ull << PG_isolated | 1ull << PG_migrating | 1ull << PG_charged)
 
 /* A pageblock's struct pages are 2^PAGEBLOCK_SHIFT bytes, aligned to that, so a struct page's
- * address finds its pageblock's byte with a shift; pageblock_map has the start of both subtracted.
- */
+ * address finds its pageblock's byte with a shift; pageblock_map has the start of both
+ * subtracted. */
 #define PAGEBLOCK_SHIFT (PAGEBLOCK_ORDER + 6)
 _Static_assert(sizeof(struct page) == 1 << (PAGEBLOCK_SHIFT - PAGEBLOCK_ORDER), "struct page");
 /** Type of the pageblock that holds the page. zone->lock, or a stale answer is good enough. */

@@ -1,11 +1,10 @@
-/* Boot memory: memory and reserved regions before the buddy exists; then an exact hand-over. [P1]
- */
+/* Boot memory: memory and reserved regions before the buddy exists; then an exact hand-over. */
 #ifndef MM_MEMBLOCK_H
 #define MM_MEMBLOCK_H
 #include "lib/types.h"
 
-/** Add RAM [base, base+size) on `node`. Returns 0, -EINVAL (overlap, wrap) or -ENOMEM (table full).
- */
+/** Add RAM [base, base+size) on `node`. Returns 0, -EINVAL (overlap, wrap) or -ENOMEM (table
+ * full). */
 int memblock_add(phys_addr_t base, u64 size, int node);
 int memblock_reserve(phys_addr_t base, u64 size);
 int memblock_free(phys_addr_t base, u64 size);

@@ -1,6 +1,6 @@
 /*
  * Migration: moving the contents of a frame to another frame, while everybody who uses the page finds
- * it under the address he knew. [R5 D3 P3]
+ * it under the address he knew.
  *
  * Movable are folios on an LRU list (anonymous, of the swap cache, of files, shared memory) and pages
  * of a driver that has said how (struct movable_ops). Everything else is pinned where it is: slabs,

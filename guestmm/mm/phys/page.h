@@ -27,8 +27,8 @@ static inline void *page_address(const struct page *p)
 {
 	return __va(page_to_phys(p));
 }
-/** Page of a direct-map address (kmalloc, alloc_pages); not of vmalloc or kernel-image addresses.
- */
+/** Page of a direct-map address (kmalloc, alloc_pages); not of vmalloc or kernel-image
+ * addresses. */
 static inline struct page *virt_to_page(const void *va)
 {
 	return pfn_to_page(__pa(va) >> PAGE_SHIFT);

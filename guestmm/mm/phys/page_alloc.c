@@ -8,7 +8,7 @@
  *     3. wake kswapd; again down to min, or deeper as flags allow  alloc_slowpath
  *     4. direct compaction (for blocks), direct reclaim, retries, the OOM killer
  *
- * What the flags mean here [P5]:
+ * What the flags mean here:
  *   DIRECT_RECLAIM  may sleep: a call where sleeping is not allowed is a bug and panics.
  *   KSWAPD_RECLAIM  wakes kswapd when the low mark is reached.
  *   HIGH            may use half of min; with no DIRECT_RECLAIM (GFP_ATOMIC) a quarter more.
@@ -465,8 +465,12 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	*(u64 *)((char *)mmvm_shared + first->pcp->alloc_event) += 1u << order;
 	arch_irq_restore(flags);
 	prep_page(page, order, type);
-	if (unlikely(gfp & (__GFP_ZERO | __GFP_COMP)))
+	if (__builtin_constant_p(order) && !order) {
+		if (gfp & __GFP_ZERO)
+			clear_page(page_address(page));
+	} else if (unlikely(gfp & (__GFP_ZERO | __GFP_COMP))) {
 		prep_rare(page, gfp, order);
+	}
 	return page;
 slow:
 	arch_irq_restore(flags);

@@ -17,8 +17,7 @@
 #include "mm/phys/internal.h"
 
 /* A batch pays for a hold of zone->lock and must not empty a small zone: a 256th of it, from 8 to
- * 64 pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it.
- */
+ * 64 pages, and no more than a 64th of a tiny one. A power of two, so that one block gives it. */
 u32 zone_pcp_batch(u64 managed)
 {
 	u64 batch = managed / 256;

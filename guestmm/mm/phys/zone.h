@@ -1,4 +1,4 @@
-/* Zones, nodes, the buddy allocator's lists, per-CPU pages and watermarks. [P3 P4 P6] */
+/* Zones, nodes, the buddy allocator's lists, per-CPU pages and watermarks. */
 #ifndef MM_ZONE_H
 #define MM_ZONE_H
 #include "lib/env.h"

@@ -332,8 +332,7 @@ void evict_isolated(struct isolated *iso, struct list_head *dead, struct scan_co
 	list_splice_init(&s.keep, &iso->pages);
 }
 
-/* ---- what has been written --------------------------------------------------------------------
- */
+/* ---- what has been written ---- */
 
 static bool evict_clean(struct page *page)
 {

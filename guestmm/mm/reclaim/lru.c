@@ -47,8 +47,7 @@ void lru_delta_flush(struct lruvec *lv, struct lru_delta *d)
 	trace_point(event, 0, .pfn = page_to_pfn(page), \
 		    .arg = list_level(lv, list) - NR_INACTIVE_ANON)
 
-/* ---- adding -----------------------------------------------------------------------------------
- */
+/* ---- adding ---- */
 
 void lru_batch_drain(struct lru_batch *b)
 {
@@ -104,8 +103,7 @@ void mark_page_accessed(struct page *page)
 	reclaim_policy->used(page);
 }
 
-/* ---- single pages ------------------------------------------------------------------------------
- */
+/* ---- single pages ---- */
 
 void lru_del(struct page *page)
 {
@@ -224,8 +222,7 @@ void lru_written(struct page **pages, unsigned int n)
 	count_vm_events(PGROTATED, moved);
 }
 
-/* ---- isolating and putting back ----------------------------------------------------------------
- */
+/* ---- isolating and putting back ---- */
 
 u64 isolate_list_tail(struct isolated *iso, unsigned int list, unsigned int nr,
 		      const struct scan_control *sc)
@@ -323,8 +320,7 @@ void lru_putback(struct list_head *pages)
 	}
 }
 
-/* ---- freeing ----------------------------------------------------------------------------------
- */
+/* ---- freeing ---- */
 
 /* Make a page that nothing refers to any more look as the allocator wants it back. */
 static inline bool page_forget(struct page *page)

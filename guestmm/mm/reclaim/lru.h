@@ -1,4 +1,4 @@
-/* LRU lists for the rest of mm/: batched adding, batched freeing, isolating one page. [R1] */
+/* LRU lists for the rest of mm/: batched adding, batched freeing, isolating one page. */
 #ifndef MM_LRU_H
 #define MM_LRU_H
 #include "mm/reclaim/lruvec.h"

@@ -215,8 +215,7 @@ bool out_of_memory(gfp_t gfp, unsigned int order)
 	return v.pid || v.reaped_one;
 }
 
-/* ---- memory cgroups ---------------------------------------------------------------------------
- */
+/* ---- memory cgroups ---- */
 
 static bool next_of_group(const struct process_view *p, void *arg)
 {

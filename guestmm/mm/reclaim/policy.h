@@ -108,8 +108,7 @@ extern const struct reclaim_policy policy_twolist, policy_s3fifo;
 /** Row of the policy of that name, or -EINVAL. */
 int reclaim_policy_row(const char *name);
 
-/* ---- parts that policies are made of (lru.c) ---------------------------------------------------
- */
+/* ---- parts that policies are made of (lru.c) ---- */
 
 /** Does only the batch that adds the page still hold it? */
 static inline bool lru_page_dead(const struct page *page)

@@ -74,8 +74,7 @@ static void set_uses(struct page *page, u64 n)
 	atomic_cmpxchg(&page->flags, old, (old & ~USES_MASK) | n << USES_SHIFT);
 }
 
-/* ---- decisions --------------------------------------------------------------------------------
- */
+/* ---- decisions ---- */
 
 static enum page_verdict judge(const struct page_use *use)
 {
@@ -116,8 +115,7 @@ static unsigned int place_back(const struct lruvec *lv, const struct page *page)
 										  : 0);
 }
 
-/* ---- the queues -------------------------------------------------------------------------------
- */
+/* ---- the queues ---- */
 
 static void add(struct lruvec *lv, struct page **pages, unsigned int nr)
 {
@@ -174,8 +172,7 @@ static void demote(struct page *page)
 	atomic_and(&page->flags, ~(FLAG(PG_active) | FLAG(PG_referenced) | USES_MASK));
 }
 
-/* ---- ghost ------------------------------------------------------------------------------------
- */
+/* ---- ghost ---- */
 
 static u32 evicted(struct lruvec *lv, const struct page *page)
 {

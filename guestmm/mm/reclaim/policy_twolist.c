@@ -64,8 +64,7 @@ static void init(struct lruvec *lv)
 		s->clock_shift++;
 }
 
-/* ---- decisions --------------------------------------------------------------------------------
- */
+/* ---- decisions ---- */
 
 bool inactive_is_low(u64 inactive, u64 active)
 {
@@ -163,8 +162,7 @@ static unsigned int place_back(const struct lruvec *lv, const struct page *page)
 	return list;
 }
 
-/* ---- costs and the clock ----------------------------------------------------------------------
- */
+/* ---- costs and the clock ---- */
 
 /* Taking pages of one kind has cost something: `io` requests, or `rotated` pages looked at in vain.
  * Older costs count less and less. */
@@ -219,8 +217,7 @@ static void refault(struct lruvec *lv, struct page *page, u32 token)
 	count_lruvec_events(lv, file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON, 1);
 }
 
-/* ---- the lists --------------------------------------------------------------------------------
- */
+/* ---- the lists ---- */
 
 static void add(struct lruvec *lv, struct page **pages, unsigned int nr)
 {

@@ -1,4 +1,4 @@
-/* Decisions of the policy "twolist", for its tests. All pure. [R1] */
+/* Decisions of the policy "twolist", for its tests. All pure. */
 #ifndef MM_POLICY_TWOLIST_H
 #define MM_POLICY_TWOLIST_H
 #include "mm/reclaim/policy.h"

@@ -1,5 +1,5 @@
 /*
- * The room mm/reclaim for the rest of the kernel: which page leaves memory, and when. [R1 R2]
+ * The room mm/reclaim for the rest of the kernel: which page leaves memory, and when.
  *
  *   lru.h, lru.c          pages onto lists and off them, freeing
  *   lruvec.h, lruvec.c    the lists of one (memory cgroup, node) pair

@@ -237,8 +237,7 @@ u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool ma
 	return sc.nr_reclaimed;
 }
 
-/* ---- on request -------------------------------------------------------------------------------
- */
+/* ---- on request ---- */
 
 u64 reclaim_pages(struct list_head *pages)
 {

@@ -1,4 +1,4 @@
-/* Reclaim from inside. [R1 R2] */
+/* Reclaim from inside. */
 #ifndef MM_VMSCAN_H
 #define MM_VMSCAN_H
 #include "mm/reclaim/policy.h"

@@ -1,4 +1,4 @@
-/* Sampling of accessed bits. [S2] */
+/* Sampling of accessed bits. */
 #ifndef MM_ACCESS_H
 #define MM_ACCESS_H
 #include "mm/virt/mm_types.h"

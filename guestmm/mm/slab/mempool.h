@@ -1,4 +1,4 @@
-/* Memory pools: a reserve of elements for paths that must not fail. [P9] */
+/* Memory pools: a reserve of elements for paths that must not fail. */
 #ifndef MM_MEMPOOL_H
 #define MM_MEMPOOL_H
 #include "lib/env.h"

@@ -1,4 +1,4 @@
-/* Slab allocator: caches of objects, kmalloc. [P7] */
+/* Slab allocator: caches of objects, kmalloc. */
 #ifndef MM_SLAB_H
 #define MM_SLAB_H
 #include "mm/phys/gfp.h"
@@ -16,8 +16,8 @@ struct kmem_cache;
 #define SLAB_STORE_USER		0x80u  /* U */
 #define SLAB_TRACE		0x100u /* T */
 
-/** Create a cache; `ctor` runs once per object when its slab is made. NULL on failure. May sleep.
- */
+/** Create a cache; `ctor` runs once per object when its slab is made. NULL on failure. May
+ * sleep. */
 struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align,
 				     unsigned int flags, void (*ctor)(void *));
 /** All objects must be free. Returns 0 or -EBUSY (cache kept). */
@@ -50,7 +50,7 @@ void report_slabinfo(struct report *r);
  * there were. May sleep. */
 u64 slab_objects_in_use(void);
 
-/* Shrinkers [P7 R2] */
+/* Shrinkers */
 struct shrinker {
 	unsigned long (*count)(struct shrinker *s);		     /* objects that could go */
 	unsigned long (*scan)(struct shrinker *s, unsigned long nr); /* objects gone */

@@ -23,8 +23,8 @@ struct cache_node {
 	u64 nr_partial;
 };
 
-/* Lock legend: C constant after creation, I interrupts off on the owner CPU, N list_lock, A atomic.
- */
+/* Lock legend: C constant after creation, I interrupts off on the owner CPU, N list_lock, A
+ * atomic. */
 struct kmem_cache {
 	struct sheaf *sheaf[MMVM_MAX_CPUS]; /* I */
 	u32 object_size;		    /* C: as asked for */
@@ -116,8 +116,8 @@ u32 slab_debug_flags(const char *name);
 void slab_layout(struct kmem_cache *c);
 /** A new slab's object becomes free. */
 void slab_debug_init(struct kmem_cache *c, void *obj);
-/** An object goes out or comes back: check it (panics with what is wrong), mark it. list_lock held.
- */
+/** An object goes out or comes back: check it (panics with what is wrong), mark it. list_lock
+ * held. */
 void slab_debug_alloc(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller);
 void slab_debug_free(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller);
 

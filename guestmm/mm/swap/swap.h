@@ -1,5 +1,5 @@
 /*
- * The room mm/swap for the rest of the kernel: swap areas and their slots. [R3]
+ * The room mm/swap for the rest of the kernel: swap areas and their slots.
  *
  *   swapon.c           areas come and go           swap_slots.c      slots of an area
  *   swap_cache.c       pages that have a slot      swap_io.c         requests to the disk

@@ -1,4 +1,4 @@
-/* Swap from inside: areas, slots, the swap cache, and swap I/O. [R2 R3] */
+/* Swap from inside: areas, slots, the swap cache, and swap I/O. */
 #ifndef MM_SWAPCACHE_H
 #define MM_SWAPCACHE_H
 #include "mm/phys/folio.h"
@@ -116,8 +116,8 @@ struct mem_cgroup *swap_slot_memcg(swp_entry_t e);
 struct swap_write_batch {
 	struct bio *bio; /* being filled */
 };
-/** Write a locked, unmapped, dirty swap-cache page; unlocks it. Neighbouring slots share a request.
- */
+/** Write a locked, unmapped, dirty swap-cache page; unlocks it. Neighbouring slots share a
+ * request. */
 void swap_write_page(struct swap_write_batch *b, struct page *page);
 void swap_write_flush(struct swap_write_batch *b);
 /** Writes under way, in pages. */

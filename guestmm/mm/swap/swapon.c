@@ -260,8 +260,7 @@ out:
 	return err;
 }
 
-/* ---- swapoff ----------------------------------------------------------------------------------
- */
+/* ---- swapoff ---- */
 
 /* Bring back what `mm` has in the area. */
 static int unuse_mm(struct mm_struct *mm, unsigned int type)
@@ -382,8 +381,8 @@ int do_swapoff(struct block_device *bdev)
 		goto out;
 	set_writable(si, false);
 	/* What is out must fit into memory and the other areas; then bring it back. A process that
-	 * forks or exits meanwhile may hide an entry from one pass: repeat while there is progress.
-	 */
+	 * forks or exits meanwhile may hide an entry from one pass: repeat while there is
+	 * progress. */
 	err = -ENOMEM;
 	if (si->inuse > nr_free_pages() + swap_free_pages() + global_stat(NR_SWAPCACHE))
 		goto undo;
@@ -418,8 +417,7 @@ undo:
 	goto out;
 }
 
-/* ---- from outside -----------------------------------------------------------------------------
- */
+/* ---- from outside ---- */
 
 void report_swaps(struct report *r)
 {

@@ -1,4 +1,4 @@
-/* Where a new program's memory begins: by rule, or at random (ASLR). [V2] */
+/* Where a new program's memory begins: by rule, or at random (ASLR). */
 #ifndef MM_ASLR_H
 #define MM_ASLR_H
 #include "lib/types.h"

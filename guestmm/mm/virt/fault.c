@@ -340,16 +340,9 @@ static __attribute__((noinline)) unsigned int fault_no_table(struct vm_fault *vm
 	}
 }
 
-/* mmap_lock held for reading; not released. */
-static unsigned int fault_in_vma(struct vm_fault *vmf)
+/* What is missing at vmf->pte? mmap_lock held for reading; not released. */
+static __always_inline unsigned int fault_at_pte(struct vm_fault *vmf)
 {
-	vmf->pte = walk_pte(vmf->mm->pgd, vmf->addr);
-	if (unlikely(!vmf->pte)) {
-		unsigned int ret = fault_no_table(vmf);
-
-		if (ret != VM_FAULT_FALLBACK)
-			return ret;
-	}
 	vmf->orig = pte_read(vmf->pte);
 	if (pte_none(vmf->orig))
 		return unlikely(vmf->vma->mapping) ? do_file_fault(vmf) : do_anonymous_page(vmf);
@@ -361,6 +354,19 @@ static unsigned int fault_in_vma(struct vm_fault *vmf)
 	flush_tlb_page(vmf->mm, vmf->addr);
 	count_vm_event(MMVM_FAULT_SPURIOUS);
 	return 0;
+}
+
+/* The same, once the PTE is found or made. */
+static unsigned int fault_in_vma(struct vm_fault *vmf)
+{
+	vmf->pte = walk_pte(vmf->mm->pgd, vmf->addr);
+	if (unlikely(!vmf->pte)) {
+		unsigned int ret = fault_no_table(vmf);
+
+		if (ret != VM_FAULT_FALLBACK)
+			return ret;
+	}
+	return fault_at_pte(vmf);
 }
 
 /* The VMA's policy, if it has one, holds for the pages that are allocated meanwhile. */
@@ -437,9 +443,14 @@ static __attribute__((noinline)) void throttle_writer(const struct vm_fault *vmf
 
 unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int flags)
 {
-	struct vm_fault vmf = {.mm = mm, .addr = addr & PAGE_MASK, .flags = flags};
+	struct vm_fault vmf;
 	unsigned int ret;
 
+	/* One by one: the rest need not be cleared. */
+	vmf.mm = mm;
+	vmf.addr = addr & PAGE_MASK;
+	vmf.flags = flags;
+	vmf.dirtied = false;
 	count_vm_event(PGFAULT);
 	mem_cgroup_count_mm(mm, PGFAULT);
 	if (unlikely(trace_on))
@@ -481,42 +492,53 @@ enum populate { POPULATE_AS_MAPPED, POPULATE_READ, POPULATE_WRITE };
 static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len, enum populate how)
 {
 	unsigned long end = addr + ALIGN_UP(len, PAGE_SIZE), next, step = PAGE_SIZE;
-	struct vm_area_struct *vma;
+	struct vm_fault vmf = {.mm = mm};
 	int err = 0;
 
 	addr &= PAGE_MASK;
 	down_read(&mm->mmap_lock);
 	while (addr < end && !err) {
-		vma = find_vma(mm, addr);
+		struct vm_area_struct *vma = find_vma(mm, addr);
+		unsigned long known = 0; /* vmf.pte is in a table, which covers up to here */
+		unsigned int level = 0;
+		bool write;
+
 		if (!vma || vma->vm_start > addr) {
 			err = -ENOMEM; /* a hole */
 			break;
 		}
+		/* As mapped: what is private is copied now, what is shared only read. */
+		write = how == POPULATE_AS_MAPPED
+				? (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
+				: how == POPULATE_WRITE;
+		vmf.vma = vma;
+		vmf.flags = write ? FAULT_FLAG_WRITE : 0;
+		if (!access_allowed(vma, vmf.flags)) {
+			err = -EFAULT;
+			break;
+		}
 		for (next = min(end, vma->vm_end); addr < next && !err; addr += step) {
-			/* As mapped: what is private is copied now, what is shared only read. */
-			bool write = how == POPULATE_AS_MAPPED
-					     ? (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
-					     : how == POPULATE_WRITE;
-			struct vm_fault vmf = {.mm = mm,
-					       .vma = vma,
-					       .addr = addr,
-					       .flags = write ? FAULT_FLAG_WRITE : 0};
-			unsigned int level, ret;
 			unsigned long stop;
-			pte_t *pte = walk_leaf(mm->pgd, addr, &level, &stop);
-			pte_t e = pte ? pte_read(pte) : __pte(0);
+			unsigned int ret;
+			pte_t e;
 
-			if (!access_allowed(vma, vmf.flags)) {
-				err = -EFAULT;
-				break;
+			vmf.addr = addr;
+			if (likely(addr < known)) {
+				vmf.pte++;
+			} else {
+				vmf.pte = walk_leaf(mm->pgd, addr, &level, &stop);
+				known = vmf.pte && !level ? stop : 0;
 			}
+			e = vmf.pte ? pte_read(vmf.pte) : __pte(0);
 			/* A large leaf is there as a whole. */
-			step = pte && level ? stop - addr : PAGE_SIZE;
+			step = vmf.pte && level ? stop - addr : PAGE_SIZE;
 			if (pte_present(e) && (pte_write(e) || !vmf.flags))
 				continue;
 			if (unlikely(vma->flags & VM_HUGETLB))
 				step = hugetlb_step(vma, addr);
-			ret = fault_under_policy(&vmf);
+			ret = vma->policy ? fault_under_policy(&vmf)
+			      : known	  ? fault_at_pte(&vmf)
+					  : fault_in_vma(&vmf);
 			if (ret & VM_FAULT_OOM)
 				err = -ENOMEM;
 			else if (ret & VM_FAULT_ERROR)

@@ -42,8 +42,7 @@ static bool beyond_end(const struct address_space *mapping, unsigned long index)
 	return index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE);
 }
 
-/* ---- getting the page -------------------------------------------------------------------------
- */
+/* ---- getting the page ---- */
 
 /* The page is not in memory: start reading it, and what its reader is likely to want. */
 static void read_around_fault(struct vm_fault *vmf, unsigned long index)
@@ -129,8 +128,7 @@ static struct page *file_page_locked(struct vm_fault *vmf, unsigned int *ret)
 	}
 }
 
-/* ---- mapping it -------------------------------------------------------------------------------
- */
+/* ---- mapping it ---- */
 
 /* Page locked, P held, *pte empty. Takes over the caller's reference, and leaves it to the caller to
  * count the page in the mm. */

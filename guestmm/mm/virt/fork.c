@@ -81,8 +81,8 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 			atomic_and(&src[i].v, ~_PAGE_RW);
 			c->protected = true;
 		}
-		/* Not accessed by the child yet; dirty stays, in case the parent's PTE goes first.
-		 */
+		/* Not accessed by the child yet; dirty stays, in case the parent's PTE goes
+		 * first. */
 		pte_set(&dst[i], __pte(e.v & ~(_PAGE_RW | _PAGE_ACCESSED)));
 	}
 	c->anon += anon;

@@ -20,8 +20,7 @@
 #include "mm/virt/rmap.h"
 #include "mm/virt/vma.h"
 
-/* ---- unmapping --------------------------------------------------------------------------------
- */
+/* ---- unmapping ---- */
 
 /* Pages in the gather that are blocks carry a mark in the pointer: they are not freed one by one
  * with the others. */
@@ -126,8 +125,7 @@ unsigned long zap_large(struct mmu_gather *tlb, pte_t *leaf, unsigned int level,
 	return end;
 }
 
-/* ---- rights -----------------------------------------------------------------------------------
- */
+/* ---- rights ---- */
 
 /* Spare the next write a fault? Shared pages may be written by all; a private one if it is not the
  * file's and nobody else maps it. */
@@ -185,8 +183,7 @@ unsigned long mlock_large(struct vm_area_struct *vma, pte_t *leaf, unsigned int 
 	return addr;
 }
 
-/* ---- fork -------------------------------------------------------------------------------------
- */
+/* ---- fork ---- */
 
 int copy_large(struct vm_area_struct *child, struct vm_area_struct *vma, pte_t *leaf,
 	       unsigned int level, unsigned long addr, bool *protected)
@@ -246,8 +243,7 @@ out:
 	return ret;
 }
 
-/* ---- mremap -----------------------------------------------------------------------------------
- */
+/* ---- mremap ---- */
 
 bool large_moves_whole(struct mm_struct *mm, unsigned int level, unsigned long from,
 		       unsigned long to, unsigned long n)

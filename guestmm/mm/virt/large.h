@@ -1,5 +1,5 @@
 /*
- * Large leaves in user page tables: what each walk over a range does when it meets one. [H1 V3]
+ * Large leaves in user page tables: what each walk over a range does when it meets one.
  *
  * `leaf` is what walk_leaf() found, with level >= 1. It was read without the lock, so each function
  * takes page_table_lock and looks again. Those that return an address return how far they got:

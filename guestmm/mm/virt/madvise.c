@@ -121,8 +121,7 @@ static bool split_for_advice(struct mm_struct *mm, pte_t *pmd)
 	return done || !pte_huge(pte_read(pmd));
 }
 
-/* ---- COLD and PAGEOUT -------------------------------------------------------------------------
- */
+/* ---- COLD and PAGEOUT ---- */
 
 /* P held: make the pages of one table's entries look unused, and take those that only this process
  * maps off their LRU list onto `out`. Returns whether an accessed bit was cleared. */
@@ -183,8 +182,7 @@ static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigne
 	return 0;
 }
 
-/* ---- FREE -------------------------------------------------------------------------------------
- */
+/* ---- FREE ---- */
 
 /* The contents of the page may go: no slot of swap holds them, and no D bit asks to keep them. A
  * page that others share, or that is being written, is left alone. */
@@ -272,8 +270,7 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 	return 0;
 }
 
-/* ---- REMOVE -----------------------------------------------------------------------------------
- */
+/* ---- REMOVE ---- */
 
 /* A hole in the file: zeroes for everybody who maps it. */
 static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsigned long end)
@@ -297,8 +294,7 @@ static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsig
 	return 0;
 }
 
-/* ---- flags ------------------------------------------------------------------------------------
- */
+/* ---- flags ---- */
 
 static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
 			 int advice)
@@ -365,8 +361,7 @@ static int madvise_collapse(struct vm_area_struct **pvma, unsigned long start, u
 	return err ? err : *pvma ? 0 : -EINVAL;
 }
 
-/* ---- the call ---------------------------------------------------------------------------------
- */
+/* ---- the call ---- */
 
 enum advice_kind { ADVICE_NONE, ADVICE_PTES, ADVICE_FLAGS, ADVICE_POPULATE };
 

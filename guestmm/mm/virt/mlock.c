@@ -28,8 +28,7 @@ bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsign
 	return (flags & VM_LOCKED) && mm->locked_vm + pages > rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 }
 
-/* ---- pages ------------------------------------------------------------------------------------
- */
+/* ---- pages ---- */
 
 /* The page is mapped by the VMA, so it stays. A page in a batch or isolated is put on the list that
  * its flags name then. */
@@ -81,8 +80,7 @@ void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 	}
 }
 
-/* ---- VMAs -------------------------------------------------------------------------------------
- */
+/* ---- VMAs ---- */
 
 /* Lock flags for [start, end), a part of *pvma; afterwards *pvma contains it. */
 static int mlock_fixup(struct vm_area_struct **pvma, unsigned long start, unsigned long end,

@@ -1,5 +1,5 @@
 /*
- * Address spaces and their areas. [V1]
+ * Address spaces and their areas.
  *
  * Lock legend: M mmap_lock (write to change, read to look), P page_table_lock, L mm_list_lock, A
  * atomic, C constant.

@@ -28,8 +28,7 @@
 	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
 	 MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE | MAP_HUGE_MASK << MAP_HUGE_SHIFT)
 
-/* ---- unmapping --------------------------------------------------------------------------------
- */
+/* ---- unmapping ---- */
 
 /* Unmap [start, end), which starts in or before `first` and does not lie strictly inside one VMA:
  * so each VMA goes wholly or loses one end, and nothing can fail. */
@@ -170,8 +169,7 @@ void exit_mmap(struct mm_struct *mm)
 	up_write(&mm->mmap_lock);
 }
 
-/* ---- mapping ----------------------------------------------------------------------------------
- */
+/* ---- mapping ---- */
 
 static unsigned long calc_vm_flags(int prot, int flags)
 {
@@ -557,8 +555,7 @@ long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int pr
 	return do_mmap_file(mm, addr, len, prot, flags, pgoff, NULL);
 }
 
-/* ---- heap and stack ---------------------------------------------------------------------------
- */
+/* ---- heap and stack ---- */
 
 unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
 {

@@ -35,8 +35,7 @@ struct remap {
 	bool populate; /* locked: what was added is faulted in at the end */
 };
 
-/* ---- carrying page tables over ----------------------------------------------------------------
- */
+/* ---- carrying page tables over ---- */
 
 static __attribute__((noinline)) void trace_moved(const struct mm_struct *mm, pte_t e,
 						  unsigned long from, unsigned long to)
@@ -126,8 +125,7 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 	return done;
 }
 
-/* ---- moving -----------------------------------------------------------------------------------
- */
+/* ---- moving ---- */
 
 /* The VMA for the new place: a neighbour that took it in, or a new one. NULL if no memory. */
 static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct remap *r)
@@ -226,8 +224,7 @@ uncharge:
 	return err;
 }
 
-/* ---- the call ---------------------------------------------------------------------------------
- */
+/* ---- the call ---- */
 
 /* May old_len bytes at addr, of one VMA, become new_len? */
 static int check_resize(struct vm_area_struct *vma, const struct remap *r)

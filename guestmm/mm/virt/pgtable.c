@@ -70,15 +70,17 @@ static inline bool no_table(pte_t e)
 
 pte_t *walk_pte(pte_t *pgd, unsigned long addr)
 {
-	pte_t e = pte_read(&pgd[pt_index(addr, pt_top_level)]);
+	pte_t e;
 
-	if (!e.v)
-		return NULL;
 	if (unlikely(pt_top_level > 3)) {
-		e = pte_read(&pte_table(e)[pt_index(addr, 3)]);
+		e = pte_read(&pgd[pt_index(addr, 4)]);
 		if (!e.v)
 			return NULL;
+		pgd = pte_table(e);
 	}
+	e = pte_read(&pgd[pt_index(addr, 3)]);
+	if (!e.v)
+		return NULL;
 	e = pte_read(&pte_table(e)[pt_index(addr, 2)]);
 	if (no_table(e))
 		return NULL;
@@ -162,8 +164,7 @@ pte_t *walk_pte_alloc(struct mm_struct *mm, unsigned long addr)
 	return walk_level_alloc(mm, addr, PT_LEVEL_PTE);
 }
 
-/* ---- gathering --------------------------------------------------------------------------------
- */
+/* ---- gathering ---- */
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full)
 {
@@ -405,8 +406,7 @@ void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long en
 	spin_unlock(&tlb->mm->page_table_lock);
 }
 
-/* ---- protection -------------------------------------------------------------------------------
- */
+/* ---- protection ---- */
 
 /* Spare the next write a fault: where only this PTE maps an anonymous page, or where it could write
  * to the file already. P held. */

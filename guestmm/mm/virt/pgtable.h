@@ -1,5 +1,4 @@
-/* User page tables: making, walking and freeing them; zapping ranges with batched TLB flushes. [V2]
- */
+/* User page tables: making, walking and freeing them; zapping ranges with batched TLB flushes. */
 #ifndef MM_PGTABLE_H
 #define MM_PGTABLE_H
 #include "mm/virt/mm.h"

@@ -87,8 +87,7 @@ static void anon_vma_put(struct anon_vma *av)
 	}
 }
 
-/* ---- interval tree: chains ordered by their VMA's first page offset ---------------------------
- */
+/* ---- interval tree: chains ordered by their VMA's first page offset ---- */
 
 static unsigned long chain_first(const struct anon_vma_chain *c)
 {
@@ -176,8 +175,7 @@ static struct anon_vma_chain *chain_next_covering(struct anon_vma_chain *c, unsi
 	return NULL;
 }
 
-/* ---- VMAs join and leave ----------------------------------------------------------------------
- */
+/* ---- VMAs join and leave ---- */
 
 static void chain_link(struct anon_vma_chain *c, struct vm_area_struct *vma, struct anon_vma *av)
 {
@@ -414,8 +412,7 @@ void page_add_anon_rmap(struct page *page, struct vm_area_struct *vma, unsigned 
 	}
 }
 
-/* ---- walking ----------------------------------------------------------------------------------
- */
+/* ---- walking ---- */
 
 static bool any_mapping(const struct page *page, bool entries)
 {

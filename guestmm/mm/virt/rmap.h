@@ -1,4 +1,4 @@
-/* Reverse map of anonymous pages: from a page to the PTEs that map it. [V4 R1] */
+/* Reverse map of anonymous pages: from a page to the PTEs that map it. */
 #ifndef MM_RMAP_H
 #define MM_RMAP_H
 #include "arch/tlb.h"

@@ -35,8 +35,7 @@
 
 u64 i_mmap_visits;
 
-/* ---- the interval tree ------------------------------------------------------------------------
- */
+/* ---- the interval tree ---- */
 
 static struct vm_area_struct *node_vma(struct rb_node *n)
 {
@@ -137,8 +136,7 @@ struct vm_area_struct *i_mmap_next(struct vm_area_struct *vma, unsigned long fir
 	}
 }
 
-/* ---- who may write through a mapping ----------------------------------------------------------
- */
+/* ---- who may write through a mapping ---- */
 
 int mapping_map_writable(struct address_space *mapping)
 {
@@ -185,8 +183,7 @@ static bool may_write_shared(const struct vm_area_struct *vma)
 	return (vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
 }
 
-/* ---- VMAs join and leave ----------------------------------------------------------------------
- */
+/* ---- VMAs join and leave ---- */
 
 void i_mmap_link(struct vm_area_struct *vma)
 {
@@ -222,8 +219,7 @@ void i_mmap_range_change_end(struct vm_area_struct *vma)
 	spin_unlock(&vma->mapping->i_mmap_lock);
 }
 
-/* ---- walking ----------------------------------------------------------------------------------
- */
+/* ---- walking ---- */
 
 void rmap_walk_file(struct page *page, rmap_fn fn, void *arg)
 {

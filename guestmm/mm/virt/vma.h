@@ -1,5 +1,5 @@
 /* VMAs from inside: the tree, the list, gaps, merging and splitting. All under mmap_lock for
- * writing unless said otherwise. [V1] */
+ * writing unless said otherwise. */
 #ifndef MM_VMA_H
 #define MM_VMA_H
 #include "mm/virt/mm.h"
@@ -55,8 +55,8 @@ struct vma_desc {
 struct vma_desc vma_desc_part(const struct vm_area_struct *vma, unsigned long start,
 			      unsigned long end, unsigned long flags);
 enum vma_merge { VMA_MERGE_NONE, VMA_MERGE_PREV, VMA_MERGE_NEXT, VMA_MERGE_BOTH };
-/** May `mid` become one with the mappings that touch it? `prev` and `next` NULL: nothing touches.
- */
+/** May `mid` become one with the mappings that touch it? `prev` and `next` NULL: nothing
+ * touches. */
 enum vma_merge vma_merge_policy(const struct vma_desc *prev, const struct vma_desc *mid,
 				const struct vma_desc *next);
 
@@ -123,8 +123,8 @@ long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned 
 int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 
 /* Overcommit (overcommit.c) */
-/** Charge `pages` to the system and to mm. Returns 0 or -ENOMEM. Any holder of mmap_lock (write).
- */
+/** Charge `pages` to the system and to mm. Returns 0 or -ENOMEM. Any holder of mmap_lock
+ * (write). */
 int vm_charge(struct mm_struct *mm, unsigned long pages);
 /** The same without a limit, for what is given back in a moment. */
 void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages);

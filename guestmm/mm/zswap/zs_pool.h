@@ -1,6 +1,6 @@
 /*
  * A pool of small objects whose sizes vary, for compressed pages: size classes over groups of one to
- * four pages. [R4]
+ * four pages.
  *
  *   class of 1,360 bytes    zspage: | page | page | page |      objects may cross from page to page
  *                                   [ 0 ][ 1 ][ 2 ][ ... ][ 8 ]

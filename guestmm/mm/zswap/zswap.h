@@ -1,6 +1,6 @@
 /*
  * zswap: pages on their way to swap are compressed and kept in memory; the disk sees only those that
- * the pool has no room for. [R4]
+ * the pool has no room for.
  *
  *   zswap.c             store, load, forget       lib/lz4.h       the compression
  *   zswap_writeback.c   the coldest to the disk   zs_pool.h       where the objects lie

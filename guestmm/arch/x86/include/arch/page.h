@@ -54,8 +54,8 @@ static inline phys_addr_t __pa(const void *va)
 	return (unsigned long)va - PAGE_OFFSET;
 }
 
-/** Clear or copy one page by kernel (direct-map) address. Through the VMM where ring 0 is emulated.
- */
+/** Clear or copy one page by kernel (direct-map) address. Through the VMM where ring 0 is
+ * emulated. */
 void clear_page(void *kaddr);
 void copy_page(void *dst, const void *src);
 

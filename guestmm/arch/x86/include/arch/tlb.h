@@ -1,5 +1,5 @@
-/* TLB maintenance, as mm/ asks for it. Each counts its event (NR_TLB_*). Host build: tests/host/.
- */
+/* TLB maintenance, as mm/ asks for it. Each counts its event (NR_TLB_*). Host build:
+ * tests/host/. */
 #ifndef ARCH_TLB_H
 #define ARCH_TLB_H
 #include "lib/types.h"
