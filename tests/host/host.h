@@ -69,6 +69,9 @@ extern struct host_tlb_counts host_tlb;
 void host_tlb_load(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
 		   unsigned long table_pfn, bool writable, bool dirty);
 /** Is there a translation that allows the access? It may be stale. */
+/** The same of 2 MiB: pfn is the first frame's, table_pfn that of the table of PMDs. */
+void host_tlb_load_large(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
+			 unsigned long table_pfn, bool writable, bool dirty);
 bool host_tlb_lookup(const struct mm_struct *mm, unsigned long addr, bool write,
 		     unsigned long *pfn);
 unsigned int host_tlb_entries(const struct mm_struct *mm);

@@ -8,6 +8,7 @@
  *
  *   T1  A translation is dropped by a flush that covers it, by nothing else: it never falls out.
  *   T2  A frame that is freed is in no translation, neither as page nor as its table.
+ *   T4  A translation of 2 MiB is one entry, dropped by a flush of any page in it (SDM vol. 3, 4.10.4.1).
  *   T3  An entry that allows less than its PTE is no error: the access walks again.
  *
  * Freed pages are filled with POISON, so that who reads one, or forgets to clear one, is seen.
@@ -20,7 +21,8 @@
 #include "mm/phys/zone.h"
 #include "mm/virt/pgtable.h"
 
-#define SLOTS 16384u /* a power of two, more than any test touches pages at once */
+#define LARGE (1ul << 60) /* in vpn: of 2 MiB, whose first page's number it is */
+#define SLOTS 16384u	  /* a power of two, more than any test touches pages at once */
 
 struct entry {
 	const struct mm_struct *mm; /* NULL: empty */
@@ -61,13 +63,19 @@ static void count_frame(unsigned long pfn, int n)
 		mapped[pfn] = (u16)(mapped[pfn] + n);
 }
 
+static void count_entry(const struct entry *e, int n)
+{
+	for (unsigned long i = 0; i < (e->vpn & LARGE ? 512 : 1); i++)
+		count_frame(e->pfn + i, n);
+	count_frame(e->table_pfn, n);
+}
+
 /** Remove, and move what stands after it in its chain. */
 static void drop(struct entry *e)
 {
 	struct entry *next = e;
 
-	count_frame(e->pfn, -1);
-	count_frame(e->table_pfn, -1);
+	count_entry(e, -1);
 	e->mm = NULL;
 	nr_entries--;
 	for (;;) {
@@ -84,6 +92,21 @@ static void drop(struct entry *e)
 	}
 }
 
+static void drop_if_there(const struct mm_struct *mm, unsigned long vpn)
+{
+	struct entry *e = find(mm, vpn);
+
+	if (e && e->mm)
+		drop(e);
+}
+
+static bool covered(const struct entry *e, unsigned long first, unsigned long last)
+{
+	unsigned long vpn = e->vpn & ~LARGE;
+
+	return vpn <= last && vpn + (e->vpn & LARGE ? 511 : 0) >= first;
+}
+
 static void flush(const struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	unsigned long first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
@@ -92,16 +115,14 @@ static void flush(const struct mm_struct *mm, unsigned long start, unsigned long
 		return;
 	if (last - first < SLOTS / 8) {
 		for (unsigned long vpn = first; vpn <= last && nr_entries; vpn++) {
-			struct entry *e = find(mm, vpn);
-
-			if (e && e->mm)
-				drop(e);
+			drop_if_there(mm, vpn);
+			drop_if_there(mm, (vpn & ~511ul) | LARGE);
 		}
 		return;
 	}
 	/* Entries move when one is dropped: begin again until none is left. */
 	for (unsigned int i = 0; i < SLOTS && nr_entries; i++)
-		while (entries[i].mm == mm && entries[i].vpn >= first && entries[i].vpn <= last)
+		while (entries[i].mm == mm && covered(&entries[i], first, last))
 			drop(&entries[i]);
 }
 
@@ -109,27 +130,40 @@ bool host_tlb_lookup(const struct mm_struct *mm, unsigned long addr, bool write,
 {
 	struct entry *e = find(mm, addr >> PAGE_SHIFT);
 
+	if (!e || !e->mm)
+		e = find(mm, (addr >> PAGE_SHIFT & ~511ul) | LARGE);
 	/* A write through an entry without D walks, to set it in the PTE. */
 	if (!e || !e->mm || (write && !(e->writable && e->dirty)))
 		return false;
-	*pfn = e->pfn;
+	*pfn = e->pfn + (e->vpn & LARGE ? addr >> PAGE_SHIFT & 511 : 0);
 	return true;
 }
 
-void host_tlb_load(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
-		   unsigned long table_pfn, bool writable, bool dirty)
+static void load(const struct mm_struct *mm, unsigned long vpn, unsigned long pfn,
+		 unsigned long table_pfn, bool writable, bool dirty)
 {
-	struct entry *e = find(mm, addr >> PAGE_SHIFT);
+	struct entry *e = find(mm, vpn);
 
 	if (!e || (!e->mm && nr_entries > SLOTS / 2))
 		return;
 	if (e->mm)
 		drop(e); /* a walk replaces what was there */
-	e = find(mm, addr >> PAGE_SHIFT);
-	*e = (struct entry){mm, addr >> PAGE_SHIFT, pfn, table_pfn, writable, dirty};
+	e = find(mm, vpn);
+	*e = (struct entry){mm, vpn, pfn, table_pfn, writable, dirty};
 	nr_entries++;
-	count_frame(pfn, 1);
-	count_frame(table_pfn, 1);
+	count_entry(e, 1);
+}
+
+void host_tlb_load(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
+		   unsigned long table_pfn, bool writable, bool dirty)
+{
+	load(mm, addr >> PAGE_SHIFT, pfn, table_pfn, writable, dirty);
+}
+
+void host_tlb_load_large(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
+			 unsigned long table_pfn, bool writable, bool dirty)
+{
+	load(mm, (addr >> PAGE_SHIFT & ~511ul) | LARGE, pfn, table_pfn, writable, dirty);
 }
 
 unsigned int host_tlb_entries(const struct mm_struct *mm)
@@ -151,10 +185,12 @@ unsigned int host_tlb_stale(void)
 
 		if (!e->mm)
 			continue;
-		pte = walk_pte(e->mm->pgd, e->vpn << PAGE_SHIFT);
+		pte = walk_level(e->mm->pgd, (e->vpn & ~LARGE) << PAGE_SHIFT,
+				 e->vpn & LARGE ? PT_LEVEL_PMD : PT_LEVEL_PTE);
 		v = pte ? pte_read(pte) : __pte(0);
 		if ((v.v & _PAGE_PRESENT) && pte_pfn(v) == e->pfn &&
-		    (pte_write(v) || !e->writable) && (pte_dirty(v) || !e->dirty))
+		    (!(e->vpn & LARGE) || pte_huge(v)) && (pte_write(v) || !e->writable) &&
+		    (pte_dirty(v) || !e->dirty))
 			continue;
 		if (n++ < 4)
 			fprintf(stderr, "TLB: %#lx is still frame %#lx%s, its PTE is %#lx\n",

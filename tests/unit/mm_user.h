@@ -14,6 +14,7 @@
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/slab/slab.h"
@@ -24,6 +25,24 @@
 #define MIB	(1ul << 20)
 #define RW	(PROT_READ | PROT_WRITE)
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
+
+static inline unsigned long table_frame(const pte_t *entry)
+{
+	return page_to_pfn(virt_to_page((void *)((unsigned long)entry & PAGE_MASK)));
+}
+
+/** The CPU's walk where a PMD maps 2 MiB. NULL: none does, or it forbids the access. */
+static inline void *user_touch_huge(struct mm_struct *mm, unsigned long addr, bool write)
+{
+	pte_t *pmd = walk_level(mm->pgd, addr, PT_LEVEL_PMD), e = pmd ? pte_read(pmd) : __pte(0);
+
+	if (!pte_huge(e) || !(e.v & _PAGE_PRESENT) || (write && !pte_write(e)))
+		return NULL;
+	atomic_or(&pmd->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
+	e = pte_read(pmd);
+	host_tlb_load_large(mm, addr, pte_pfn(e), table_frame(pmd), pte_write(e), pte_dirty(e));
+	return (char *)__va(e.v & PTE_PFN_MASK) + (addr & ~PMD_MASK);
+}
 
 /** Direct-map address of user memory for one access, faulting as needed; NULL with *fault set when
  * the fault ends in an error. What the tables do not allow any more, a stale translation of the fake
@@ -36,17 +55,18 @@ static inline void *user_touch(struct mm_struct *mm, unsigned long addr, bool wr
 	*fault = 0;
 	for (int tries = 0; tries < 8; tries++) {
 		pte_t *pte = walk_pte(mm->pgd, addr);
+		void *huge = pte ? NULL : user_touch_huge(mm, addr, write);
 
+		if (huge)
+			return huge;
 		if (pte && (pte_read(pte).v & _PAGE_PRESENT) &&
 		    (!write || pte_write(pte_read(pte)))) {
 			pte_t e;
 
 			atomic_or(&pte->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
 			e = pte_read(pte);
-			host_tlb_load(
-				mm, addr, pte_pfn(e),
-				page_to_pfn(virt_to_page((void *)((unsigned long)pte & PAGE_MASK))),
-				pte_write(e), pte_dirty(e));
+			host_tlb_load(mm, addr, pte_pfn(e), table_frame(pte), pte_write(e),
+				      pte_dirty(e));
 			return (char *)__va(e.v & PTE_PFN_MASK) + (addr & ~PAGE_MASK);
 		}
 		if (host_tlb_lookup(mm, addr, write, &pfn))
@@ -102,7 +122,9 @@ static inline unsigned int user_read(struct mm_struct *mm, unsigned long addr, u
 #define CENSUS_MAPPINGS 64
 struct user_census {
 	s64 anon, file, shmem, swap, tables;
+	s64 thps;					/* PMDs that map a huge page */
 	u32 *mapcount;					/* by frame index below */
+	u32 *pmds;					/* the same for heads: PMDs */
 	u8 *slot_users;					/* area 0 */
 	struct address_space *mapping[CENSUS_MAPPINGS]; /* each that some VMA maps */
 	unsigned int nr_mappings;
@@ -110,6 +132,51 @@ struct user_census {
 
 /* Frames of the default machines lie below 8 GiB. */
 #define CENSUS_FRAMES (HOST_PHYS_SIZE >> PAGE_SHIFT)
+
+/* A PMD that maps 2 MiB. */
+static inline UNWATCHED void census_huge(struct mm_struct *mm, unsigned long addr, pte_t e,
+					 struct user_census *c)
+{
+	struct vm_area_struct *vma = find_vma(mm, addr);
+	struct folio *folio = pfn_folio(pte_pfn(e));
+
+	c->tables++; /* the deposited one */
+	MUST(vma && thp_fits(vma, addr), "huge page at %#lx lies in no VMA", addr);
+	if (pte_special(e)) {
+		MUST(folio == thp_huge_zero && !pte_write(e), "special PMD at %#lx", addr);
+		return;
+	}
+	MUST(PageHead(&folio->page) && folio->page.order == HPAGE_PMD_ORDER, "head at %#lx", addr);
+	MUST(folio->page.index == linear_page_index(vma, addr), "index of %#lx", addr);
+	MUST(!pte_write(e) || ((vma->flags & VM_WRITE) && folio_mapcount(folio) == 1),
+	     "writable PMD at %#lx", addr);
+	c->anon += HPAGE_PMD_NR;
+	c->pmds[pte_pfn(e)]++;
+}
+
+/* What a large folio counts, by what maps it. Returns how many of its pages are mapped. */
+static inline UNWATCHED s64 check_folio(struct folio *folio, const struct user_census *c)
+{
+	pfn_t f = folio_pfn(folio);
+	int ptes = 0, with_pte = 0, pmds = c->pmds[f];
+
+	for (unsigned int i = 0; i < HPAGE_PMD_NR; i++) {
+		MUST(page_mapcount(folio_page(folio, i)) == (int)c->mapcount[f + i],
+		     "frame %#lx: mapcount %d, is %u", f + i, page_mapcount(folio_page(folio, i)),
+		     c->mapcount[f + i]);
+		ptes += c->mapcount[f + i];
+		with_pte += c->mapcount[f + i] != 0;
+	}
+	MUST(folio_entire_mapcount(folio) == pmds && folio_mapcount(folio) == pmds + ptes,
+	     "folio %#lx: %d PMDs, %d mappings; are %d, %d", f, folio_entire_mapcount(folio),
+	     folio_mapcount(folio), pmds, pmds + ptes);
+	MUST(folio_counts(folio)->nr_pages_mapped ==
+		     with_pte * MAPPED_PTE + (pmds ? MAPPED_ENTIRELY : 0),
+	     "folio %#lx: nr_pages_mapped", f);
+	MUST(page_ref_count(&folio->page) == pmds + ptes, "folio %#lx: %d references, %d mappings",
+	     f, page_ref_count(&folio->page), pmds + ptes);
+	return pmds ? (s64)HPAGE_PMD_NR : with_pte;
+}
 
 static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, int level,
 					  unsigned long base, struct user_census *c)
@@ -125,6 +192,11 @@ static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, in
 
 		if (!e.v)
 			continue;
+		if (level && pte_huge(e)) {
+			MUST(level == 1, "large leaf of level %d", level);
+			census_huge(mm, addr, e, c);
+			continue;
+		}
 		if (level) {
 			census_table(mm, pte_table(e), level - 1, addr, c);
 			continue;
@@ -145,7 +217,15 @@ static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, in
 			struct page *page = pfn_to_page(pte_pfn(e));
 
 			c->mapcount[pte_pfn(e)]++;
-			MUST(page->index == linear_page_index(vma, addr), "index at %#lx", addr);
+			MUST(page_folio(page)->page.index + (page - &page_folio(page)->page) ==
+				     linear_page_index(vma, addr),
+			     "index at %#lx", addr);
+			if (page_in_thp(page)) {
+				MUST(!pte_write(e) || thp_page_exclusive(page_folio(page), page),
+				     "writable part of a shared huge page at %#lx", addr);
+				c->anon++;
+				continue;
+			}
 			if (page->type == PAGE_FILE || page->type == PAGE_SHMEM) {
 				*(page->type == PAGE_FILE ? &c->file : &c->shmem) += 1;
 				MUST(page->mapping == vma->mapping, "mapping at %#lx", addr);
@@ -358,7 +438,7 @@ static inline UNWATCHED void check_swap(const struct user_census *c)
 /** Check all address spaces, the LRU lists and swap area 0 against each other. */
 static inline UNWATCHED void check_all(void)
 {
-	static u32 *mapcount;
+	static u32 *mapcount, *pmds;
 	struct user_census c = {0};
 	struct mm_struct *mm;
 	s64 committed = 0, mapped = 0, file_mapped = 0;
@@ -367,13 +447,19 @@ static inline UNWATCHED void check_all(void)
 	lru_add_drain();
 	if (!mapcount)
 		mapcount = calloc(CENSUS_FRAMES, sizeof(*mapcount));
+	if (!pmds)
+		pmds = calloc(CENSUS_FRAMES, sizeof(*pmds));
 	c.mapcount = mapcount;
+	c.pmds = pmds;
 	c.slot_users = calloc(1, swap_areas[0].nr_slots + 1);
-	if (!c.slot_users || !mapcount)
+	if (!c.slot_users || !mapcount || !pmds)
 		abort();
-	for (unsigned int i = 0; i < nr_ram_ranges; i++)
-		memset(mapcount + ram_range[i].start, 0,
-		       (ram_range[i].end - ram_range[i].start) * sizeof(*mapcount));
+	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
+		u64 bytes = (ram_range[i].end - ram_range[i].start) * sizeof(*mapcount);
+
+		memset(mapcount + ram_range[i].start, 0, bytes);
+		memset(pmds + ram_range[i].start, 0, bytes);
+	}
 	list_for_each_entry (mm, &mm_list, mm_list) {
 		check_mm(mm, &c);
 		committed += mm->committed;
@@ -387,6 +473,12 @@ static inline UNWATCHED void check_all(void)
 		for (pfn_t f = ram_range[i].start; f < ram_range[i].end; f++) {
 			struct page *page = pfn_to_page(f);
 
+			if (page->type == PAGE_ANON && PageHead(page)) {
+				mapped += check_folio((struct folio *)page, &c);
+				c.thps += pmds[f] != 0;
+				f += HPAGE_PMD_NR - 1;
+				continue;
+			}
 			if (!mapcount[f])
 				continue;
 			if (page->type != PAGE_ANON) {
@@ -405,6 +497,8 @@ static inline UNWATCHED void check_all(void)
 	MUST(global_stat(NR_ANON_MAPPED) == mapped, "NR_ANON_MAPPED %ld, is %ld",
 	     (long)global_stat(NR_ANON_MAPPED), (long)mapped);
 	MUST(global_stat(NR_FILE_MAPPED) == file_mapped, "NR_FILE_MAPPED");
+	MUST(global_stat(NR_ANON_THPS) == c.thps, "NR_ANON_THPS %ld, is %ld",
+	     (long)global_stat(NR_ANON_THPS), (long)c.thps);
 	check_lru();
 	check_swap(&c);
 	free(c.slot_users);

@@ -498,6 +498,7 @@ int vma_modify_flags(struct vm_area_struct **pvma, unsigned long start, unsigned
 		near = vma_prev(vma);
 		if (part_joins(vma, start, end, flags, near)) {
 			near->policy_held &= vma->policy_held;
+			thp_split_at(vma->mm, end);
 			vma_set_range(near, near->vm_start, end);
 			vma_set_range(vma, end, vma->vm_end);
 			*pvma = near;
@@ -507,6 +508,7 @@ int vma_modify_flags(struct vm_area_struct **pvma, unsigned long start, unsigned
 		near = vma_next(vma);
 		if (part_joins(vma, start, end, flags, near)) {
 			near->policy_held &= vma->policy_held;
+			thp_split_at(vma->mm, start);
 			vma_set_range(near, start, near->vm_end);
 			vma_set_range(vma, vma->vm_start, start);
 			*pvma = near;
