@@ -29,6 +29,7 @@
 #include "lab/lab.h"
 #include "result/json.h"
 #include "report/report.h"
+#include "sandbox/sandbox.h"
 
 #define MAX_REPS 64u
 #define NR_SIZES 2u /* WALK2D_4K, WALK2D_2M */
@@ -138,6 +139,7 @@ static int repeat(struct bench *b, unsigned int guest, unsigned int host, uint64
 				       .steps = b->steps,
 				       .seed = 0x2545f4914f6cdd1dull + rep};
 	struct pages *p = &b->pages[guest][host];
+	char why[200];
 	int status;
 	pid_t pid;
 
@@ -146,7 +148,9 @@ static int repeat(struct bench *b, unsigned int guest, unsigned int host, uint64
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		h->rc = chase_run(&c, &h->result, &h->err);
+		h->rc = bench_sandbox() && sandbox_enter_process(bench_sandbox(), why, sizeof(why))
+				? mmvm_error(&h->err, MMVM_EXIT_HOST, "no sandbox: %s", why)
+				: chase_run(&c, &h->result, &h->err);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
