@@ -34,7 +34,8 @@ static const struct cli_option options[] = {
 	 .help = "keep guestmm's costs, and the profiles of what costs them",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, save),
-	 .words = "@file"},
+	 .words = "@output",
+	 .may_replace = "--baseline"}, /* it has been read by then: that is how costs are kept */
 	{.name = "--baseline",
 	 .value = "FILE",
 	 .help = "status 1 when a cost is more than 5 % above what was kept; names the\n"
@@ -53,7 +54,7 @@ static const struct cli_option options[] = {
 	 .help = "write the result there, too (- is standard output)",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, json),
-	 .words = "@file"},
+	 .words = "@output"},
 	{.name = "--only",
 	 .value = "PATTERN",
 	 .help = "rows whose name matches the shell pattern",
@@ -267,16 +268,6 @@ static int cmd_bench(const struct command *self, int argc, char **argv)
 		any |= bench_wanted(only, (const char *const[]){bench_row_name(k), NULL});
 	if (!any)
 		return cli_usage_error("bench", "--only %s matches no row", only);
-	/* --save may replace the baseline: it has been read by then, and that is how costs are kept. */
-	status = cli_check_outputs(
-		"bench",
-		(struct cli_file[]){{"--json", json, true}, {"--baseline", baseline, false}}, 2);
-	if (!status)
-		status = cli_check_outputs(
-			"bench",
-			(struct cli_file[]){{"--json", json, true}, {"--save", save, true}}, 2);
-	if (status)
-		return status;
 	/* a file that is not there is told at once, not after the measurements */
 	if (baseline && baseline_read(baseline, &now, &err))
 		return cli_fail(&err);

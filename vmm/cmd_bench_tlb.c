@@ -29,6 +29,7 @@
 #include "lab/lab.h"
 #include "result/json.h"
 #include "report/report.h"
+#include "sandbox/sandbox.h"
 
 #define MAX_REPS 64u
 #define NR_SIZES 2u /* WALK2D_4K, WALK2D_2M */
@@ -97,7 +98,7 @@ static const struct cli_option options[] = {
 	 .help = "the result as JSON too (-: stdout)",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct bench, json),
-	 .words = "@file"},
+	 .words = "@output"},
 	{.name = "--accel",
 	 .value = "kvm|lab",
 	 .help = "where to run (kvm, or the lab when there is no KVM)",
@@ -138,6 +139,7 @@ static int repeat(struct bench *b, unsigned int guest, unsigned int host, uint64
 				       .steps = b->steps,
 				       .seed = 0x2545f4914f6cdd1dull + rep};
 	struct pages *p = &b->pages[guest][host];
+	char why[200];
 	int status;
 	pid_t pid;
 
@@ -146,7 +148,9 @@ static int repeat(struct bench *b, unsigned int guest, unsigned int host, uint64
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		h->rc = chase_run(&c, &h->result, &h->err);
+		h->rc = bench_sandbox() && sandbox_enter_process(bench_sandbox(), why, sizeof(why))
+				? mmvm_error(&h->err, MMVM_EXIT_HOST, "no sandbox: %s", why)
+				: chase_run(&c, &h->result, &h->err);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)

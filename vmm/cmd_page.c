@@ -168,7 +168,7 @@ static const struct cli_option trace_table[] = {
 	 .help = "(standard output)",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct trace_options, out),
-	 .words = "@file"},
+	 .words = "@output"},
 	{0},
 };
 
@@ -193,10 +193,6 @@ static int cmd_trace(const struct command *self, int argc, char **argv)
 	file = operands.item[0];
 	out = opt.out;
 	o.filter = opt.filter;
-	rc = cli_check_outputs("trace", (struct cli_file[]){{"-o", out, true}, {"", file, false}},
-			       2);
-	if (rc)
-		return rc;
 	if (trace_load(&t, file, &err))
 		return cli_fail(&err);
 	o.trace = &t;

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "policy/refs.h"
 #include "result/json.h"
+#include "result/result.h"
 
 #define MAX_SIZES    32u
 #define MAX_POLICIES 32u
@@ -42,7 +43,7 @@ static const struct cli_option option_table[] = {
 		 "20 sizes from 5 % to all",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct policy_options, plot),
-	 .words = "@file"},
+	 .words = "@output"},
 	{0},
 };
 
@@ -151,13 +152,11 @@ static int run_size(const struct job *job, uint32_t memory, struct json *j)
 }
 
 /* "pages twolist lru ..." and a line a size. */
-static int write_plot(const struct job *job, const char *path)
+static int emit_plot(FILE *f, const void *arg)
 {
-	FILE *f = fopen(path, "w");
+	const struct job *job = arg;
 	int err = 0;
 
-	if (!f)
-		return -1;
 	fprintf(f, "# pages");
 	for (unsigned int i = 0; i < job->nr_policies; i++)
 		fprintf(f, " %s", job->policy[i]);
@@ -174,7 +173,7 @@ static int write_plot(const struct job *job, const char *path)
 		}
 		fprintf(f, "\n");
 	}
-	return fclose(f) || err ? -1 : 0;
+	return err;
 }
 
 static int run_all(const struct job *job, const struct policy_options *o, const char *file,
@@ -207,7 +206,7 @@ static int run_all(const struct job *job, const struct policy_options *o, const 
 		json_finish(&j);
 	}
 	if (!err && o->plot)
-		err = write_plot(job, o->plot);
+		err = report_write_file_atomic(o->plot, emit_plot, job);
 	return err;
 }
 

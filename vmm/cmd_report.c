@@ -32,7 +32,7 @@ static const struct cli_option option_table[] = {
 	 .help = "one HTML file with plots; opens anywhere, loads nothing",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, page),
-	 .words = "@file"},
+	 .words = "@output"},
 	{.name = "--bench",
 	 .value = "FILE",
 	 .help = "what operations cost, for the page: from `mmvm bench --json FILE`,\n"
@@ -47,19 +47,19 @@ static const struct cli_option option_table[] = {
 	 .help = "the timeline, one line a sample",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, csv),
-	 .words = "@file"},
+	 .words = "@output"},
 	{.name = "--openmetrics",
 	 .value = "FILE",
 	 .help = "the numbers at the end, in the OpenMetrics text format",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, openmetrics),
-	 .words = "@file"},
+	 .words = "@output"},
 	{.name = "--json",
 	 .value = "FILE",
 	 .help = "the result again, as this version writes it",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, json),
-	 .words = "@file"},
+	 .words = "@output"},
 	{.name = "--schema",
 	 .help = "no run: what a result holds, value by value (doc/result.md)",
 	 .kind = OPTION_FLAG,
@@ -102,20 +102,6 @@ static int write_outputs(const struct output *outputs, unsigned int n, const str
 	return MMVM_EXIT_OK;
 }
 
-static int check_outputs(const struct output *outputs, unsigned int nr, const char *input,
-			 const struct option_list *bench)
-{
-	struct cli_file file[8 + sizeof(bench->item) / sizeof(bench->item[0])];
-	unsigned int n = 0;
-
-	for (unsigned int o = 0; o < nr; o++)
-		file[n++] = (struct cli_file){outputs[o].option, outputs[o].path, true};
-	file[n++] = (struct cli_file){"", input, false};
-	for (unsigned int i = 0; i < bench->nr; i++)
-		file[n++] = (struct cli_file){"--bench", bench->item[i], false};
-	return cli_check_outputs("report", file, n);
-}
-
 static int cmd_report(const struct command *self, int argc, char **argv)
 {
 	struct option_list operands = {.nr = 0};
@@ -151,9 +137,6 @@ static int cmd_report(const struct command *self, int argc, char **argv)
 		wanted++;
 		to_stdout += !strcmp(outputs[o].path, "-");
 	}
-	status = check_outputs(outputs, nr, input, &opt.bench);
-	if (status)
-		return status;
 	if (to_stdout > 1)
 		return cli_usage_error("report", "two outputs cannot both go to standard output");
 	if (opt.bench.nr && !outputs[0].path)

@@ -78,7 +78,7 @@ static const struct cli_option options[] = {
 	 .help = "write the result as JSON too (-: stdout)",
 	 .kind = OPTION_TEXT,
 	 AT(json),
-	 .words = "@file"},
+	 .words = "@output"},
 	{.name = "--accel",
 	 .value = "auto|kvm|lab",
 	 .help = "where to run (auto)",
@@ -104,7 +104,8 @@ static const struct cli_option options[] = {
 		 "--guestmodules=DIR/guest.modules record|report",
 	 .kind = OPTION_TEXT,
 	 AT(perf_symbols),
-	 .words = "@folder"},
+	 .words = "@folder",
+	 .writes = "guest.kallsyms guest.modules"},
 	{.name = "--sandbox",
 	 .value = "on|off",
 	 .help = "give up privileges and system calls before the guest begins (on)",
@@ -131,41 +132,17 @@ static unsigned int more_options(struct option_set *out, unsigned int max)
 	return 1 + observers_option_tables(out + 1, max - 1);
 }
 
-/** No output, of this command or of an observer, may be a file that the machine uses. */
+/** Nor may an output be a file that the command line names otherwise: a program of the build, the kernel
+ * that is taken when none is named. */
 static int check_outputs(const struct run *run, const struct option_set *set, unsigned int nr)
 {
-	static const char *const outputs[] = {"--json", "--trace", "--stacks"};
-	const struct machine_config *c = &run->machine.config;
 	struct cli_file file[64];
-	char symbols[PATH_MAX], modules[PATH_MAX];
-	unsigned int n = 0;
+	struct option_names names;
+	unsigned int n = option_files(set, nr, file, 62, &names);
 
-	for (unsigned int i = 0; i < nr; i++) {
-		for (const struct cli_option *o = set[i].option; o->name && n < 32; o++) {
-			bool output = false;
-
-			if (o->kind != OPTION_TEXT || !o->words || strcmp(o->words, "@file"))
-				continue;
-			for (size_t k = 0; k < sizeof(outputs) / sizeof(outputs[0]); k++)
-				output |= !strcmp(o->name, outputs[k]);
-			file[n].option = o->name;
-			file[n].output = output;
-			memcpy(&file[n++].path, (const char *)set[i].base + o->offset,
-			       sizeof(char *));
-		}
-	}
-	if (run->opt.perf_symbols) {
-		snprintf(symbols, sizeof(symbols), "%s/guest.kallsyms", run->opt.perf_symbols);
-		snprintf(modules, sizeof(modules), "%s/guest.modules", run->opt.perf_symbols);
-		file[n++] = (struct cli_file){"--perf-symbols", symbols, true};
-		file[n++] = (struct cli_file){"--perf-symbols", modules, true};
-	}
+	file[n++] = (struct cli_file){.option = "--kernel", .path = run->machine.config.kernel};
 	if (run->machine.program[0])
-		file[n++] = (struct cli_file){"--exec", run->machine.program, false};
-	/* The guest writes them, and mmvm must not. */
-	for (unsigned int i = 0; i < c->nr_disks; i++)
-		file[n++] = (struct cli_file){c->disk[i].format_swap ? "--swap" : "--disk",
-					      c->disk[i].path, false};
+		file[n++] = (struct cli_file){.option = "--exec", .path = run->machine.program};
 	return cli_check_outputs("run", file, n);
 }
 

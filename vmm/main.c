@@ -76,7 +76,7 @@ static int completion(void)
 	      "\t\telse candidates=${operands:-$options}; fi\n"
 	      "\tfi\n"
 	      "\tcase $candidates in\n"
-	      "\t@file) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+	      "\t@file | @output) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
 	      "\t@folder) COMPREPLY=($(compgen -d -- \"$cur\")) ;;\n"
 	      "\t*) COMPREPLY=($(compgen -W \"$candidates\" -- \"$cur\")) ;;\n"
 	      "\tesac\n}\n"

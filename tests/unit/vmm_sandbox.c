@@ -5,9 +5,11 @@
 #include "../host/unit.h"
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -86,6 +88,25 @@ static void do_ioctl(void)
 	syscall(SYS_ioctl, -1, 0, 0);
 }
 
+static void do_type_into_terminal(void)
+{
+	syscall(SYS_ioctl, -1, TIOCSTI, "x");
+}
+
+static void do_kvm(void)
+{
+	syscall(SYS_ioctl, -1, KVM_RUN, 0);
+	syscall(SYS_ioctl, -1, TCSETSW, 0);
+}
+
+static void do_window_size(void)
+{
+	struct winsize w;
+
+	syscall(SYS_ioctl, -1, TIOCGWINSZ, &w);
+	do_kvm();
+}
+
 static void do_mount(void)
 {
 	syscall(SYS_mount, "none", "/mnt", "tmpfs", 0, 0);
@@ -121,6 +142,11 @@ static const struct {
 	{SANDBOX_MAIN, do_mount, "mount", "main thread"},
 	{SANDBOX_VCPU, do_open, "openat", "thread of a vCPU"},
 	{SANDBOX_VCPU, do_exec, "execve", "thread of a vCPU"},
+	{SANDBOX_VCPU, do_type_into_terminal, "ioctl", "thread of a vCPU"},
+	{SANDBOX_CONSOLE, do_type_into_terminal, "ioctl", "thread of the console"},
+	{SANDBOX_CONSOLE, do_open, "openat", "thread of the console"},
+	{SANDBOX_CONSOLE, do_exec, "execve", "thread of the console"},
+	{SANDBOX_WORKER, do_kvm, "ioctl", "thread of a device"},
 	{SANDBOX_WORKER, do_open, "openat", "thread of a device"},
 	{SANDBOX_WORKER, do_ioctl, "ioctl", "thread of a device"},
 };
@@ -142,7 +168,8 @@ static void test_forbidden(void)
 static void test_allowed(void)
 {
 	CU_ASSERT_EQUAL(in_child(SANDBOX_MAIN, do_allowed), 0);
-	CU_ASSERT_EQUAL(in_child(SANDBOX_VCPU, do_ioctl), 0);
+	CU_ASSERT_EQUAL(in_child(SANDBOX_VCPU, do_kvm), 0);
+	CU_ASSERT_EQUAL(in_child(SANDBOX_CONSOLE, do_window_size), 0);
 	CU_ASSERT_STRING_EQUAL(said, "");
 }
 

@@ -37,6 +37,25 @@ run report "$dir/r.json" -o "$dir/x" --csv "$dir/x"
 ok "two outputs of a report" is 2 "would overwrite"
 run report "$dir/r.json" -o "$dir/r3" --bench "$dir/r3"
 ok "report onto what it reads beside the run" [ "$status" = 2 ]
+# The rule comes from the option tables, so every command has it, before it reads anything.
+onto() { # onto TEXT ARGS...: refused, and the file is what it was
+	text=$1
+	shift
+	echo '{"schema": 1}' >"$dir/in"
+	run "$@"
+	ok "$text" is 2 "would overwrite"
+	ok "$text: untouched" grep -q schema "$dir/in"
+}
+ln "$dir/in" "$dir/in2" 2>/dev/null || { : >"$dir/in" && ln "$dir/in" "$dir/in2"; }
+onto "trace onto its input" trace "$dir/in" -o "$dir/in2"
+onto "a policy's plot onto the trace" policy "$dir/in" --plot "$dir/in2"
+for option in -o --csv --openmetrics --json; do
+	onto "report $option onto its input" report "$dir/in" $option "$dir/in2"
+done
+onto "a bench's result onto the baseline" bench --baseline "$dir/in" --json "$dir/in2"
+onto "a bench's costs onto its result" bench --save "$dir/in" --json "$dir/in2"
+run bench --baseline "$dir/in" --save "$dir/in" --only none
+ok "costs may replace the baseline" is 2 "matches no row"
 
 # ---- FIFOs with nobody at the other end
 mkfifo "$dir/fifo"

@@ -20,14 +20,15 @@ end() {
 	kill $p
 	wait $p 2>/dev/null
 }
-# every FIELD VALUES: that field of all threads has one of the values; but for the console's, which has no filter yet
+# every FIELD VALUES: that field of all threads has one of the values
 every() {
 	for t in /proc/$p/task/*; do
-		[ "$(cat "$t/comm")" = console ] || sed -n "s/^$1:[^0-9a-f]*//p" "$t/status"
+		sed -n "s/^$1:[^0-9a-f]*//p" "$t/status"
 	done >"$dir/values"
 	[ -s "$dir/values" ] && ! grep -Evxq "$2" "$dir/values"
 }
 field() { sed -n "s/^$1:[^0-9a-f]*//p" "/proc/$p/task/$2/status"; }
+has_console() { cat /proc/$p/task/*/comm | grep -q console; }
 no_descriptor() { [ ! -e "/proc/$p/fd/7" ]; }
 
 begin
@@ -41,6 +42,20 @@ ok "the main thread has none but to write results anywhere" eval '[ "$(field Cap
 ok "what was inherited is closed" no_descriptor
 ok "no core file" grep -Eq '^Max core file size +0 +0 ' "/proc/$p/limits"
 ok "few files" eval '[ "$(awk "/^Max open files/ { print \$5 }" /proc/$p/limits)" -lt 1024 ]'
+end
+
+# Input makes a thread that reads it: it may ioctl a little, and open nothing.
+mkfifo "$dir/typed"
+"$mmvm" run --accel kvm -i --exec swapstress --passes 1000 >"$dir/out" 2>"$dir/err" <"$dir/typed" &
+p=$!
+exec 9>"$dir/typed"
+ok "there is a thread of the console" await $p has_console
+ok "it has a filter, too" await $p every Seccomp 2
+end
+exec 9>&-
+"$mmvm" profile zero_fault --accel kvm >"$dir/out" 2>"$dir/err" &
+p=$!
+ok "mmvm profile: every thread has a filter" await $p every Seccomp 2
 end
 
 begin --sandbox off

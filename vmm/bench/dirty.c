@@ -9,6 +9,7 @@
  * set and nothing protected, so only the second pass meets protected pages.
  */
 #include "bench/dirty.h"
+#include "bench/program.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -168,6 +169,7 @@ int bench_dirty(FILE *out, const char *mode, uint64_t mb, unsigned int iteration
 		.console_fd = -1,
 		.dirty_log = true,
 		.observers = &observers,
+		.sandbox = bench_sandbox(),
 	};
 	struct machine_outcome outcome = {0};
 	struct mmvm_error err = {0};

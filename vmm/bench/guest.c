@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 #include "bench/bench.h"
+#include "bench/program.h"
 #include "cli/cli.h"
 #include "kvm/kvm.h"
 #include "machine/cpio.h"
@@ -34,6 +35,7 @@ int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t
 		.timeout_s = 600,
 		.console_fd = -1,
 		.observers = &observers,
+		.sandbox = bench_sandbox(),
 	};
 	char kernel[4096], path[4096];
 	const char *what = test ? test : program;

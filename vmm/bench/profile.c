@@ -5,6 +5,7 @@
  * it: what the guest does from its first instruction on depends on nothing but the clock.
  */
 #include "bench/profile.h"
+#include "bench/program.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -93,7 +94,8 @@ struct profiler *profile_operation(const char *kernel, const char *op, char *bac
 					.seed = 1,
 					.timeout_s = LIMIT_S,
 					.console_fd = -1,
-					.observers = &observers};
+					.observers = &observers,
+					.sandbox = bench_sandbox()};
 	struct profiler *done = NULL;
 	const struct profile *p;
 	struct cpio initrd = {0};

@@ -8,8 +8,10 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "devices/device.h"
+#include "lab/lab.h"
 #include "machine/cpio.h"
 #include "report/report.h"
+#include "sandbox/sandbox.h"
 
 #define MAX_ARGS 16u
 
@@ -37,6 +39,13 @@ static int run(struct machine *m, struct mmvm_error *err)
 			  outcome_name(outcome.kind), outcome.status, outcome.text);
 }
 
+const struct sandbox_config *bench_sandbox(void)
+{
+	static const struct sandbox_config plain;
+
+	return lab_inside() ? NULL : &plain;
+}
+
 int bench_program(struct machine_config *config, const char *program, const char *const *argv,
 		  struct mmvm_error *err)
 {
@@ -50,6 +59,7 @@ int bench_program(struct machine_config *config, const char *program, const char
 	for (unsigned int i = 1; i < MAX_ARGS && argv[i]; i++)
 		args[i] = argv[i];
 	config->argv = args;
+	config->sandbox = bench_sandbox();
 	config->kernel = cli_built_path("images/guestmm.elf", kernel, sizeof(kernel));
 	cli_built_path(name, path, sizeof(path));
 	if (cpio_add_file(&initrd, name, path, err))

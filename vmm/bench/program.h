@@ -17,4 +17,8 @@ int bench_program(struct machine_config *config, const char *program, const char
 /** Sort, and give the value of which `percent` are not above; 50 is the median. n > 0. */
 uint64_t bench_percentile(uint64_t *v, size_t n, unsigned int percent);
 
+/** What a measuring process gives up (machine_config.sandbox). NULL inside of the lab: there QEMU's sandbox
+ * is around all of it, and one process measures the guest and then starts programs of its own. */
+const struct sandbox_config *bench_sandbox(void);
+
 #endif

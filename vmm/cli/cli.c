@@ -176,7 +176,9 @@ static bool same_file(const char *a, const char *b)
 	struct stat sa, sb;
 	bool there_a = !stat(a, &sa), there_b = !stat(b, &sb);
 
-	/* What is no regular file cannot be destroyed. */
+	/* A block device may have several names. Other special files cannot be destroyed. */
+	if (there_a && there_b && S_ISBLK(sa.st_mode))
+		return S_ISBLK(sb.st_mode) && sa.st_rdev == sb.st_rdev;
 	if (there_a && there_b)
 		return S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 	return !there_a && !there_b && place_of(a, &sa, &name_a) && place_of(b, &sb, &name_b) &&
@@ -192,7 +194,9 @@ int cli_check_outputs(const char *command, const struct cli_file *file, unsigned
 			const struct cli_file *other = &file[k];
 
 			if (k == i || (other->output && k < i) || !other->path ||
-			    !strcmp(other->path, "-") || !same_file(file[i].path, other->path))
+			    !strcmp(other->path, "-") ||
+			    (file[i].may_replace && !strcmp(file[i].may_replace, other->option)) ||
+			    !same_file(file[i].path, other->path))
 				continue;
 			return cli_usage_error(command, "%s%s%s would overwrite %s%s%s",
 					       file[i].option, *file[i].option ? " " : "",

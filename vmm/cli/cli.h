@@ -40,6 +40,7 @@ struct cli_file {
 	const char *option; /* "" for an argument without one */
 	const char *path;   /* NULL: not given; "-" is standard input or output */
 	bool output;
+	const char *may_replace; /* an option whose file this output may overwrite; NULL: none */
 };
 /**
  * No output may be a file that is read, or another output, whatever names lead to it (links, other

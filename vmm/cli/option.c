@@ -4,6 +4,7 @@
 #include "cli/option.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "cli/cli.h"
 
@@ -132,6 +133,83 @@ static int take_rest(const struct option_set *sets, unsigned int nr, struct opti
 	return i;
 }
 
+static void add_file(struct cli_file *file, unsigned int max, unsigned int *n,
+		     const struct cli_option *o, const char *path)
+{
+	if (path && *n < max)
+		file[(*n)++] = (struct cli_file){.option = o->name,
+						 .path = path,
+						 .output = strcmp(o->words, "@file") != 0,
+						 .may_replace = o->may_replace};
+}
+
+/** The files that are written in folder `folder`. */
+static void add_written(struct cli_file *file, unsigned int max, unsigned int *n,
+			const struct cli_option *o, const char *folder, struct option_names *names)
+{
+	const unsigned int room = sizeof(names->path) / sizeof(names->path[0]);
+
+	if (!folder || !o->writes)
+		return;
+	for (const char *w = o->writes; *w && names->nr < room;) {
+		size_t len = strcspn(w, " ");
+		char *path = names->path[names->nr++];
+
+		snprintf(path, sizeof(names->path[0]), "%s/%.*s", folder, (int)len, w);
+		add_file(file, max, n, o, path);
+		w += len + (w[len] == ' ');
+	}
+}
+
+unsigned int option_files(const struct option_set *sets, unsigned int nr, struct cli_file *file,
+			  unsigned int max, struct option_names *names)
+{
+	unsigned int n = 0;
+
+	names->nr = 0;
+	for (unsigned int s = 0; s < nr; s++) {
+		for (const struct cli_option *o = sets[s].option; o && o->name; o++) {
+			const void *at = (const char *)sets[s].base + o->offset;
+			const struct option_list *list = at;
+
+			if (!o->words || o->words[0] != '@')
+				continue;
+			if (o->kind == OPTION_LIST) {
+				for (unsigned int i = 0; i < list->nr; i++)
+					add_file(file, max, &n, o, list->item[i]);
+			} else if (o->kind == OPTION_TEXT && !strcmp(o->words, "@folder")) {
+				add_written(file, max, &n, o, *(const char *const *)at, names);
+			} else if (o->kind == OPTION_TEXT) {
+				add_file(file, max, &n, o, *(const char *const *)at);
+			}
+		}
+	}
+	return n;
+}
+
+/** No output is an input. 0 or an exit status. */
+static int check_files(const struct command *cmd, const struct option_set *sets, unsigned int nr,
+		       const struct option_list *operands)
+{
+	static const struct cli_option operand = {.name = "", .words = "@file"};
+	const unsigned int max = 2 * OPTION_LIST_MAX + 64;
+	struct option_names *names = malloc(sizeof(*names));
+	struct cli_file *file = calloc(max, sizeof(*file));
+	int status = MMVM_EXIT_HOST;
+	unsigned int n;
+
+	if (names && file) {
+		n = option_files(sets, nr, file, max, names);
+		for (unsigned int i = 0; operands && i < operands->nr; i++)
+			if (cmd->operands && !strcmp(cmd->operands, "@file"))
+				add_file(file, max, &n, &operand, operands->item[i]);
+		status = cli_check_outputs(cmd->name, file, n);
+	}
+	free(file);
+	free(names);
+	return status;
+}
+
 int option_parse(const struct command *cmd, const struct option_set *sets, unsigned int nr,
 		 int argc, char **argv, int first, struct option_list *operands)
 {
@@ -175,7 +253,7 @@ int option_parse(const struct command *cmd, const struct option_set *sets, unsig
 			return status;
 		i += 2;
 	}
-	return 0;
+	return check_files(cmd, sets, nr, operands);
 }
 
 int command_parse(const struct command *cmd, void *base, int argc, char **argv,

@@ -47,13 +47,23 @@ struct cli_option {
 	enum option_kind kind;
 	size_t offset;
 	uint64_t min, max;
-	/** What the value may be, for the shell: words with a space between them, "@file" or
-	 * "@folder". OPTION_CHOICE takes these words only. */
+	/** What the value may be: words with a space between them, of which OPTION_CHOICE takes no
+	 * others; "@file", which is read; "@output", which is written; or "@folder". */
 	const char *words;
+	/** Files that are written in a "@folder": names with a space between them. */
+	const char *writes;
+	/** The option whose file this "@output" may overwrite. */
+	const char *may_replace;
 	/** OPTION_CALL: `base` is that of the table. Returns 0, or an exit status after it has said
 	 * what is wrong. */
 	int (*parse)(void *base, const char *command, const struct cli_option *option,
 		     const char *value);
+};
+
+/** Room for names that are put together from a folder and a file. */
+struct option_names {
+	char path[4][4096];
+	unsigned int nr;
 };
 
 /** A table and its base. */
@@ -74,11 +84,18 @@ struct command {
 	/** More tables; NULL: none. Returns how many, at most `max`. The bases are not set. */
 	unsigned int (*more)(struct option_set *out, unsigned int max);
 	const char *tail;     /* after the options in the help, or NULL */
-	const char *operands; /* for the shell: as cli_option.words */
+	const char *operands; /* for the shell: as cli_option.words ("@file": they are inputs) */
 };
 
+struct cli_file;
+/** The files that the values name, in the order of the tables. Folders' files are kept in `names`. Returns
+ * how many; at most `max`. */
+unsigned int option_files(const struct option_set *sets, unsigned int nr, struct cli_file *file,
+			  unsigned int max, struct option_names *names);
+
 /**
- * Parse argv[first..]. Arguments that are no options go to `operands` (NULL: there may be none).
+ * Parse argv[first..], and refuse outputs that would overwrite an input or another output
+ * (cli_check_outputs()). Arguments that are no options go to `operands` (NULL: there may be none).
  * Returns 0; an exit status after it has said what is wrong; or -1: help was asked for and printed.
  */
 int option_parse(const struct command *cmd, const struct option_set *sets, unsigned int nr,

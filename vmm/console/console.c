@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "sandbox/sandbox.h"
 #include "terminal/terminal.h"
 
 #define ESCAPE	  0x01 /* Ctrl-A */
@@ -38,6 +39,7 @@ struct console {
 	pthread_t thread;
 	bool started;
 	struct machine *m;
+	const struct machine_config *config;
 	console_command_fn command;
 	void *arg;
 	enum input_state state;
@@ -90,6 +92,7 @@ int console_open(struct console **out, enum console_input input, struct machine_
 		return mmvm_error(err, MMVM_EXIT_HOST, "cannot create an eventfd: %s",
 				  strerror(errno));
 	}
+	c->config = config;
 	config->console_input = input;
 	config->console_room = on_room;
 	config->console_arg = c;
@@ -220,7 +223,18 @@ static void *console_main(void *arg)
 	/* A stream is not touched before the guest wants it: then `room` is called. */
 	bool wanted = c->input == CONSOLE_INPUT_TTY;
 
+	int rc;
+
 	prctl(PR_SET_NAME, "console");
+	rc = c->config->sandbox ? sandbox_enter_thread(SANDBOX_CONSOLE, c->config->sandbox) : 0;
+	if (rc) {
+		fprintf(stderr,
+			"mmvm: no sandbox for the console's thread: %s (--sandbox off runs "
+			"without)\n",
+			strerror(-rc));
+		machine_stop(c->m);
+		return NULL;
+	}
 	while (!atomic_load(&c->stop)) {
 		struct pollfd p[2] = {{c->wake_fd, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
 		uint64_t n;
@@ -244,6 +258,7 @@ int console_start(struct console *c, struct machine *m, console_command_fn comma
 		  struct mmvm_error *err)
 {
 	struct sigaction winch = {.sa_handler = on_winch, .sa_flags = SA_RESTART};
+	sigset_t all, old;
 	int rc;
 
 	c->m = m;
@@ -257,7 +272,11 @@ int console_start(struct console *c, struct machine *m, console_command_fn comma
 			return mmvm_error(err, MMVM_EXIT_HOST, "cannot use this terminal: %s",
 					  strerror(-rc));
 	}
+	/* Signals are for the main thread: their handlers make calls that this one may not. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&c->thread, NULL, console_main, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc) {
 		terminal_restore();
 		return mmvm_error(err, MMVM_EXIT_HOST, "cannot start the console's thread: %s",

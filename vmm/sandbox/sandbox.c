@@ -1,8 +1,9 @@
 /*
  * Privileges, descriptors, limits and filters: see sandbox.h.
  *
- * Filters allow by number only, with one exception (clone). The kernel keeps a bitmap of numbers that are
- * always allowed (since 5.11) and then runs no program at all, so KVM_RUN costs what it costs without.
+ * Filters allow by number, but for clone and ioctl. The kernel keeps a bitmap of numbers that are always
+ * allowed (since 5.11) and then runs no program at all. For ioctl a vCPU's thread pays for a program that begins
+ * with it and looks at the request's type: 18 ns, measured, of an exit that takes microseconds.
  *
  * The main thread's filter is a superset of the others', because they inherit it: threads that are started
  * later are under both.
@@ -15,6 +16,8 @@
 #include <limits.h>
 #include <malloc.h>
 #include <linux/capability.h>
+#include <linux/kvm.h>
+#include <linux/userfaultfd.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -23,6 +26,7 @@
 #include <string.h>
 #include <dirent.h>
 #include <sys/prctl.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -49,17 +53,19 @@
 		SCMP_SYS(sigaltstack), SCMP_SYS(membarrier), SCMP_SYS(exit), SCMP_SYS(exit_group)
 
 /* Of kinds of threads that are started after the main thread has its filter. */
-#define CALLS_OF_VCPUS                                                                            \
-	SCMP_SYS(ioctl), SCMP_SYS(timer_create), SCMP_SYS(timer_settime), SCMP_SYS(timer_delete), \
-		SCMP_SYS(newfstatat), SCMP_SYS(rt_sigaction), SCMP_SYS(ftruncate),                \
-		SCMP_SYS(perf_event_open), SCMP_SYS(prctl), SCMP_SYS(capset), SCMP_SYS(seccomp),  \
+#define CALLS_OF_VCPUS                                                                           \
+	SCMP_SYS(timer_create), SCMP_SYS(timer_settime), SCMP_SYS(timer_delete),                 \
+		SCMP_SYS(newfstatat), SCMP_SYS(rt_sigaction), SCMP_SYS(ftruncate),               \
+		SCMP_SYS(perf_event_open), SCMP_SYS(prctl), SCMP_SYS(capset), SCMP_SYS(seccomp), \
 		SCMP_SYS(sched_setaffinity)
 
 static const int worker_calls[] = {CALLS_OF_ALL, END};
+static const int console_calls[] = {CALLS_OF_ALL, SCMP_SYS(newfstatat), END};
 static const int vcpu_calls[] = {CALLS_OF_ALL, CALLS_OF_VCPUS, END};
 /* Files by name: observers read /proc/self, results are written. Threads, but no processes. */
 static const int main_calls[] = {CALLS_OF_ALL,
 				 CALLS_OF_VCPUS,
+				 SCMP_SYS(ioctl),
 				 SCMP_SYS(open),
 				 SCMP_SYS(openat),
 				 SCMP_SYS(stat),
@@ -111,7 +117,39 @@ static const int main_calls[] = {CALLS_OF_ALL,
 				 SCMP_SYS(msync),
 				 END};
 
-static const char *const kind_name[] = {"main thread", "thread of a vCPU", "thread of a device"};
+/* Requests of ioctl: those of which these bits have this value. */
+struct requests {
+	unsigned long mask, value;
+};
+#define REQUEST(nr)            \
+	{                      \
+		0xffffffff, nr \
+	}
+#define TYPE(type)                                                                       \
+	{                                                                                \
+		_IOC_TYPEMASK << _IOC_TYPESHIFT, (unsigned long)(type) << _IOC_TYPESHIFT \
+	}
+/* A violation restores the terminal, whichever thread it is of. */
+#define REQUESTS_OF_ALL REQUEST(TCSETS), REQUEST(TCSETSW), REQUEST(TCSETSF)
+
+static const struct requests worker_requests[] = {REQUESTS_OF_ALL, {0}};
+/* Observers look at accesses on a vCPU's thread: by userfaultfd, and PAGEMAP_SCAN ('f'). */
+static const struct requests vcpu_requests[] = {
+	REQUESTS_OF_ALL, TYPE(KVMIO), TYPE(UFFDIO), TYPE('f'), {0}};
+/* The monitor reads the dirty log; a window may have changed its size. */
+static const struct requests console_requests[] = {
+	REQUESTS_OF_ALL, REQUEST(TIOCGWINSZ), TYPE(KVMIO), {0}};
+
+static const struct {
+	const char *name;
+	const int *calls;
+	const struct requests *requests; /* NULL: all, if ioctl is among the calls */
+} kinds[] = {
+	[SANDBOX_MAIN] = {"main thread", main_calls, NULL},
+	[SANDBOX_VCPU] = {"thread of a vCPU", vcpu_calls, vcpu_requests},
+	[SANDBOX_WORKER] = {"thread of a device", worker_calls, worker_requests},
+	[SANDBOX_CONSOLE] = {"thread of the console", console_calls, console_requests},
+};
 static int inherited[MAX_INHERITED];
 static unsigned int nr_inherited;
 /* Filled before the first filter: a handler cannot ask for names. */
@@ -150,7 +188,7 @@ static void on_violation(int sig, siginfo_t *info, void *context)
 	int call = info->si_syscall;
 
 	say("mmvm: sandbox: the ");
-	say(kind_name[this_kind]);
+	say(kinds[this_kind].name);
 	say(" made the system call ");
 	say(call >= 0 && call < MAX_CALLS && call_name[call][0] ? call_name[call] : "(unknown)");
 	say(", which it may not; the run was ended (--sandbox off runs without)\n");
@@ -193,8 +231,20 @@ static int drop_capabilities(unsigned int keep)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-static int load_filter(const int *calls, enum sandbox_thread kind)
+/** ioctl, by its request. It is looked for first: KVM_RUN is one. */
+static int allow_requests(scmp_filter_ctx filter, const struct requests *r)
 {
+	int rc = seccomp_syscall_priority(filter, SCMP_SYS(ioctl), UINT8_MAX);
+
+	for (; !rc && r->mask; r++)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				      SCMP_A1(SCMP_CMP_MASKED_EQ, r->mask, r->value));
+	return rc;
+}
+
+static int load_filter(enum sandbox_thread kind)
+{
+	const int *calls = kinds[kind].calls;
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
 	int rc = filter ? 0 : -ENOMEM;
 
@@ -206,6 +256,8 @@ static int load_filter(const int *calls, enum sandbox_thread kind)
 		rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	for (; !rc && *calls != END; calls++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, *calls, 0);
+	if (!rc && kinds[kind].requests)
+		rc = allow_requests(filter, kinds[kind].requests);
 	/* A new thread, never a new process. What clone3 asks for cannot be seen: the C library uses
 	 * clone when there is no clone3. */
 	if (!rc && kind == SANDBOX_MAIN)
@@ -220,7 +272,7 @@ static int load_filter(const int *calls, enum sandbox_thread kind)
 	return rc;
 }
 
-static int enter(enum sandbox_thread kind, const int *calls, unsigned int keep)
+static int enter(enum sandbox_thread kind, unsigned int keep)
 {
 	sigset_t violation;
 	int rc;
@@ -233,7 +285,7 @@ static int enter(enum sandbox_thread kind, const int *calls, unsigned int keep)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
 	rc = drop_capabilities(keep);
-	return rc ? rc : load_filter(calls, kind);
+	return rc ? rc : load_filter(kind);
 }
 
 /** The calling thread alone. */
@@ -251,9 +303,9 @@ static int change_user(const struct sandbox_config *c)
 
 int sandbox_enter_thread(enum sandbox_thread kind, const struct sandbox_config *config)
 {
-	int rc = kind == SANDBOX_WORKER ? change_user(config) : 0;
+	int rc = kind == SANDBOX_VCPU ? 0 : change_user(config);
 
-	return rc ? rc : enter(kind, kind == SANDBOX_VCPU ? vcpu_calls : worker_calls, 0);
+	return rc ? rc : enter(kind, 0);
 }
 
 /* ---- the process ---------------------------------------------------------------------------- */
@@ -311,7 +363,7 @@ int sandbox_enter_process(const struct sandbox_config *config, char *why, size_t
 	}
 	if (!rc) {
 		what = "dropping privileges and loading the filter (seccomp)";
-		rc = enter(SANDBOX_MAIN, main_calls, config->change_user ? 0 : keep);
+		rc = enter(SANDBOX_MAIN, config->change_user ? 0 : keep);
 	}
 	if (!rc)
 		return 0;

@@ -16,9 +16,10 @@
 
 /** What a thread does, and so what it may call. */
 enum sandbox_thread {
-	SANDBOX_MAIN,	/* waits, samples, writes the results: files, no programs, no network */
-	SANDBOX_VCPU,	/* runs the guest and its exits: no files are opened */
-	SANDBOX_WORKER, /* a device's: reads and writes descriptors that it has */
+	SANDBOX_MAIN,	 /* waits, samples, writes the results: files, no programs, no network */
+	SANDBOX_VCPU,	 /* runs the guest and its exits: no files are opened */
+	SANDBOX_WORKER,	 /* a device's: reads and writes descriptors that it has */
+	SANDBOX_CONSOLE, /* reads what is typed, writes what the monitor answers */
 };
 
 struct sandbox_config {
