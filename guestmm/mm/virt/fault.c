@@ -30,6 +30,7 @@
 #include "mm/huge/thp.h"
 #include "mm/virt/fault.h"
 #include "mm/virt/migrate_entry.h"
+#include "mm/virt/userfault.h"
 #include "mm/cache/pagecache.h"
 #include "mm/virt/pgtable.h"
 #include "mm/swap/swapcache.h"
@@ -351,8 +352,15 @@ static unsigned int fault_in_vma(struct vm_fault *vmf)
 			return ret;
 	}
 	vmf->orig = pte_read(vmf->pte);
-	if (pte_none(vmf->orig))
+	if (pte_none(vmf->orig)) {
+		if (unlikely(vmf->vma->flags & VM_UFFD)) {
+			unsigned int ret = userfault_check(vmf);
+
+			if (ret)
+				return ret;
+		}
 		return unlikely(vmf->vma->mapping) ? do_file_fault(vmf) : do_anonymous_page(vmf);
+	}
 	if (!pte_present(vmf->orig))
 		return do_swap_page(vmf);
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig))
@@ -463,6 +471,8 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 	if (unlikely(trace_on))
 		trace_fault_end(&vmf, ret);
 	if (unlikely(ret)) {
+		if (ret & VM_FAULT_USERFAULT)
+			return userfault_wait(&vmf, ret);
 		if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
 			count_vm_event(MMVM_FAULT_SEGV);
 		if (ret & VM_FAULT_MAJOR) {
@@ -517,6 +527,22 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 			if (unlikely(vma->flags & VM_HUGETLB))
 				step = hugetlb_step(vma, addr);
 			ret = fault_under_policy(&vmf);
+			if (unlikely(ret & VM_FAULT_USERFAULT)) {
+				/* It may take long: not with the lock. Then look again. */
+				up_read(&mm->mmap_lock);
+				ret = userfault_wait(&vmf, ret);
+				if (ret || task_interrupted())
+					return ret ? -EFAULT : -EINTR;
+				down_read(&mm->mmap_lock);
+				vma = find_vma(mm, addr);
+				if (!vma || vma->vm_start > addr) {
+					err = -ENOMEM;
+					break;
+				}
+				next = min(end, vma->vm_end);
+				step = 0;
+				continue;
+			}
 			if (ret & VM_FAULT_OOM)
 				err = -ENOMEM;
 			else if (ret & VM_FAULT_ERROR)
