@@ -256,6 +256,10 @@ static long of_kind(unsigned int kind)
 	}
 }
 
+static const unsigned int uffd_commands[] = {
+	0xc018aa3f, 0xc020aa00, 0x8010aa01, 0x8010aa02, 0xc028aa03, 0xc020aa04, 0xc020aa07,
+};
+
 /* What the kinds do not say. */
 static void special(long nr, long *a)
 {
@@ -297,6 +301,28 @@ static void special(long nr, long *a)
 		break;
 	case __NR_poll:
 		a[2] = rnd(2) ? 0 : small();
+		break;
+	case __NR_ioctl: /* UFFDIO_*, among others */
+		if (rnd(2))
+			a[1] = uffd_commands[rnd(sizeof(uffd_commands) / sizeof(uffd_commands[0]))];
+		break;
+	case __NR_socket:
+	case __NR_socketpair:
+		a[0] = rnd(8) ? 1 : small();
+		a[1] = (rnd(8) ? (long)(1 + rnd(5)) : small()) | (rnd(2) ? 04000 : 0);
+		a[2] = rnd(8) ? 0 : small();
+		break;
+	case __NR_setsockopt:
+	case __NR_getsockopt:
+		a[1] = rnd(8) ? 1 : small();
+		a[2] = rnd(48);
+		break;
+	case __NR_shmget: /* few of them, and small: nobody frees what is left */
+		a[1] = PAGE_SIZE * rnd(16);
+		/* fall through */
+	case __NR_semget:
+		a[0] = 1 + rnd(6);
+		a[2] = rnd(2) ? 01600 : bits();
 		break;
 	}
 }
@@ -354,6 +380,16 @@ static bool asked(long nr)
 	case __NR_nanosleep:
 	case __NR_clock_nanosleep:
 	case __NR_flock:
+	case __NR_accept:
+	case __NR_accept4:
+	case __NR_connect:
+	case __NR_recvfrom:
+	case __NR_recvmsg:
+	case __NR_recvmmsg:
+	case __NR_semop:
+	case __NR_semtimedop:
+	case __NR_futex_waitv:
+	case __NR_rt_sigtimedwait:
 	case __NR_setitimer:
 	case __NR_alarm:
 	case __NR_chroot:

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "cli/cli.h"
 #include "cli/machine_options.h"
 #include "cli/perf_symbols.h"
+#include "cli/root_image.h"
 #include "commands.h"
 #include "console/console.h"
 #include "lab/lab.h"
@@ -43,6 +45,7 @@ struct run {
 	struct symtab *symbols;
 	struct console *console; /* NULL: the guest gets no input */
 	struct monitor monitor;
+	char root_image[PATH_MAX]; /* made of a folder, removed at the end; "": none */
 };
 
 /** A name or a number; the group is the user's own. */
@@ -386,11 +389,41 @@ static int check_json_folder(const char *path)
 			       strerror(errno));
 }
 
+/** A folder as root: the image that is made of it takes its place, here and on the inner command line. */
+static int make_root(struct run *run, int argc, char **argv)
+{
+	struct machine_options *o = &run->machine;
+	struct mmvm_error err = {0};
+	static char option[PATH_MAX + 8];
+	struct stat st;
+
+	if (!o->root || stat(o->root, &st) || !S_ISDIR(st.st_mode))
+		return 0;
+	if (root_image_make(o->root, run->root_image, sizeof(run->root_image), &err)) {
+		run->root_image[0] = '\0';
+		return cli_fail(&err);
+	}
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--exec") || !strcmp(argv[i], "--"))
+			break;
+		if (!strcmp(argv[i], "--root") && i + 1 < argc) {
+			argv[i + 1] = run->root_image;
+		} else if (!strncmp(argv[i], "--root=", 7)) {
+			snprintf(option, sizeof(option), "--root=%s", run->root_image);
+			argv[i] = option;
+		}
+	}
+	for (unsigned int i = 0; i < o->config.nr_disks; i++)
+		if (o->config.disk[i].path == o->root)
+			o->config.disk[i].path = run->root_image;
+	return 0;
+}
+
 static int run_somewhere(struct run *run, int argc, char **argv)
 {
 	struct run_result *r = &run->result;
 	struct mmvm_error err = {0};
-	int accel;
+	int accel, status;
 
 	if (run->opt.perf_symbols && !lab_inside() &&
 	    perf_symbols_write(run->opt.perf_symbols, run->machine.config.kernel, &err))
@@ -403,6 +436,9 @@ static int run_somewhere(struct run *run, int argc, char **argv)
 				 sizeof(r->accel_why), &err);
 	if (accel < 0)
 		return cli_fail(&err);
+	status = make_root(run, argc, argv);
+	if (status)
+		return status;
 	if (accel == ACCEL_LAB) {
 		fprintf(stderr, "mmvm: running in the lab (%s)\n", r->accel_why);
 		return run_in_lab(run, argc, argv);
@@ -435,6 +471,9 @@ static int cmd_run(const struct command *self, int argc, char **argv)
 	else
 		status = run_somewhere(run, argc, argv);
 out:
+	if (run->root_image[0])
+		unlink(run->root_image);
+	free(run->machine.append_root);
 	console_free(run->console);
 	observers_close(&run->observers);
 	symtab_free(run->symbols);

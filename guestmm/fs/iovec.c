@@ -84,7 +84,7 @@ size_t iov_copy_from(struct iov_iter *v, void *to, size_t n)
 	size_t done = 0;
 
 	while (done < n) {
-		unsigned long addr;
+		unsigned long addr = 0;
 		size_t part = min(iov_piece(v, &addr), n - done), bad;
 
 		if (!part)
@@ -103,7 +103,7 @@ size_t iov_copy_to(struct iov_iter *v, const void *from, size_t n)
 	size_t done = 0;
 
 	while (done < n) {
-		unsigned long addr;
+		unsigned long addr = 0;
 		size_t part = min(iov_piece(v, &addr), n - done), bad;
 
 		if (!part)

@@ -36,12 +36,26 @@ static bool may_access(const struct process *p)
 	return true;
 }
 
+/* T held: the process that a thread belongs to. Not by the task: one that ends may outlive it. */
+static const struct process *process_of(int tid)
+{
+	const struct process *p;
+	const struct task *t;
+
+	list_for_each_entry (p, &process_list, all) {
+		list_for_each_entry (t, &p->threads, thread) {
+			if (t->pid == tid)
+				return p;
+		}
+	}
+	return NULL;
+}
+
 /* Its address space, with a reference. -ESRCH, -EACCES. */
 static int access_mm(int pid, struct mm_struct **mm)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	const struct task *t = find_task(pid);
-	const struct process *p = t && t->user ? t->proc : NULL;
+	const struct process *p = process_of(pid);
 	int owner = p ? p->pid : 0;
 	bool may = p && may_access(p);
 

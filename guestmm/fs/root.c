@@ -2,8 +2,8 @@
  * A root on a disk: `root=/dev/vda [ro]` on the command line.
  *
  * The disk covers the tmpfs that the initramfs was unpacked into, /dev with it; so /dev is made once
- * more, over the disk's own directory of that name. What was there before cannot be reached by name any
- * more.
+ * more, over the disk's own directory of that name, and /proc is mounted again. What was there before
+ * cannot be reached by name any more.
  */
 #include "fs/internal.h"
 #include "kernel/boot_info.h"
@@ -25,5 +25,9 @@ bool mount_root(void)
 	err = devices_mount();
 	if (err)
 		printk("root: no /dev: error %d\n", -err);
+	/* A root without that folder does not want it. */
+	err = vfs_mount("proc", "proc", "/proc", 0, "");
+	if (err && err != -ENOENT)
+		printk("root: no /proc: error %d\n", -err);
 	return true;
 }

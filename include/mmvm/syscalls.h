@@ -64,6 +64,7 @@ enum mmvm_arg_kind {
 	X(310, process_vm_readv, sys_process_vm_readv, PID, IOV, COUNT, IOV, COUNT, FLAGS) \
 	X(311, process_vm_writev, sys_process_vm_writev, PID, IOV, COUNT, IOV, COUNT, FLAGS) \
 	X(319, memfd_create, sys_memfd_create, PATH, FLAGS) \
+	X(323, userfaultfd, sys_userfaultfd, OPEN) \
 	X(324, membarrier, sys_membarrier, FLAGS, FLAGS, NUM) \
 	X(325, mlock2, sys_mlock2, ADDR, LEN, FLAGS) \
 	X(440, process_madvise, sys_process_madvise, FD, IOV, COUNT, NUM, FLAGS) \

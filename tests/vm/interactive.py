@@ -3,7 +3,7 @@
 
 interactive.py MMVM ACCEL [KERNEL INITRD]    with KERNEL: a Linux guest's shell instead of guestmm's
 """
-import fcntl, os, pty, re, select, signal, struct, sys, termios, time
+import fcntl, os, pty, re, select, signal, struct, subprocess, sys, termios, time
 
 PATIENCE = int(os.environ.get('PATIENCE', 240))  # seconds without a byte before a wait has failed
 
@@ -193,6 +193,16 @@ def _():
     ok("the keys that edit a line show what they show here", here == there)
     if here != there:
         print(f"# here  {here!r}\n# there {there!r}")
+
+
+@check("-i without a terminal")
+def _():
+    # The end of what is no terminal is typed as ^D, again and again: a shell that drops what was typed ahead ends as well.
+    for what, given in (("nothing", b""), ("a line", b"echo an''swer\n")):
+        p = subprocess.run(SHELL, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
+        ok(f"-i without a terminal: {what} on stdin, and it ends", p.returncode == 0 and b"exited with status 0" in p.stdout)
+        if p.returncode:
+            print("# " + repr(p.stdout[-600:]))
 
 
 @check("ways out")

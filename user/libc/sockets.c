@@ -736,7 +736,7 @@ static void several(void)
 {
 	struct mmsghdr m[3] = {0};
 	struct iovec iov[3] = {{"one", 3}, {"second", 6}, {"3", 1}}, in[3];
-	char buf[3][8];
+	char buf[3][8] = {{0}};
 	int v[2];
 
 	socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, v);

@@ -81,6 +81,14 @@ const struct cli_option machine_option_table[] = {
 	 .kind = OPTION_TEXT,
 	 AT(initrd),
 	 .words = "@file"},
+	{.name = "--root",
+	 .value = "FOLDER|IMAGE",
+	 .help = "root of the guest: an ext2 image, which the guest changes, or a\n"
+		 "folder, of which a copy is made (mke2fs). --exec /PATH then is a\n"
+		 "program in it (/bin/sh)",
+	 .kind = OPTION_TEXT,
+	 AT(root),
+	 .words = "@file"},
 	{.name = "--swap",
 	 .value = "SIZE|FILE",
 	 .help = "swap disk: a temporary file, or yours (" DEFAULT_SWAP "; 0: none)",
@@ -185,6 +193,23 @@ static int set_swap(struct machine_config *c, const char *command, const char *t
 	return add_disk(c, command, "swap", text, 0, true);
 }
 
+/** The root is the last disk, and the command line says which that is. */
+static int set_root(struct machine_options *o, const char *command)
+{
+	struct machine_config *c = &o->config;
+	char letter = (char)('a' + c->nr_disks);
+
+	if (o->initrd)
+		return cli_usage_error(command, "--root and --initrd: one of them is the root");
+	if (access(o->root, R_OK))
+		return cli_usage_error(command, "--root %s: %s", o->root, strerror(errno));
+	if (asprintf(&o->append_root, "%s%sroot=/dev/vd%c", c->append ? c->append : "",
+		     c->append ? " " : "", letter) < 0)
+		return cli_usage_error(command, "--root: no memory");
+	c->append = o->append_root;
+	return add_disk(c, command, "root", o->root, 0, false);
+}
+
 static int set_disks(struct machine_options *o, const char *command)
 {
 	int rc = set_swap(&o->config, command, o->swap);
@@ -195,7 +220,7 @@ static int set_disks(struct machine_options *o, const char *command)
 		snprintf(role, sizeof(role), "disk%u", i);
 		rc = add_disk(&o->config, command, role, o->disks.item[i], 0, false);
 	}
-	return rc;
+	return rc || !o->root ? rc : set_root(o, command);
 }
 
 /** The program's host path: as given, or a program of the build by its name. */
@@ -204,7 +229,10 @@ static void find_program(struct machine_options *o)
 	char name[NAME_MAX + 8];
 	const char *base, *exec = o->exec.nr ? o->exec.item[0] : NULL;
 
-	if (!exec) {
+	if (!exec && o->root) {
+		exec = "/bin/sh";
+		o->exec.nr = 1;
+	} else if (!exec) {
 		cli_built_path("user/swapstress", o->program, sizeof(o->program));
 	} else {
 		snprintf(o->program, sizeof(o->program), "%s", exec);
@@ -218,7 +246,7 @@ static void find_program(struct machine_options *o)
 		}
 	}
 	base = strrchr(o->program, '/');
-	if (o->initrd && exec && exec[0] == '/') {
+	if ((o->initrd || o->root) && exec && exec[0] == '/') {
 		/* It is in there. */
 		o->program[0] = '\0';
 		snprintf(o->exec_guest, sizeof(o->exec_guest), "%s", exec);

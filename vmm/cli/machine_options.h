@@ -12,10 +12,11 @@
 
 struct machine_options {
 	struct machine_config config; /* complete after machine_options_apply() */
-	const char *memory, *swap, *initrd, *pin, *backing;
+	const char *memory, *swap, *initrd, *root, *pin, *backing;
 	struct option_list nodes;
 	struct option_list disks;
 	struct option_list exec;       /* program and its arguments */
+	char *append_root;	       /* the command line with root= */
 	char memory_sum[24];	       /* of all nodes */
 	char kernel[PATH_MAX];	       /* when none is given */
 	char program[PATH_MAX];	       /* host path, "" = none */

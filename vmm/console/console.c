@@ -26,8 +26,9 @@
 #include "sandbox/sandbox.h"
 #include "terminal/terminal.h"
 
-#define ESCAPE	  0x01 /* Ctrl-A */
-#define GUEST_EOF 0x04 /* Ctrl-D: VEOF of every terminal that was not told otherwise */
+#define ESCAPE	     0x01 /* Ctrl-A */
+#define END_AGAIN_MS 500
+#define GUEST_EOF    0x04 /* Ctrl-D: VEOF of every terminal that was not told otherwise */
 
 enum input_state { TO_GUEST, AFTER_ESCAPE, IN_MONITOR };
 
@@ -179,17 +180,21 @@ static void sort_input(struct console *c, const unsigned char *in, size_t len)
 	}
 }
 
+/** A terminal has no end: the key that says so. */
+static void type_end(struct console *c)
+{
+	c->buf[0] = GUEST_EOF;
+	c->begin = 0;
+	c->end = 1;
+}
+
 static void end_of_input(struct console *c)
 {
 	c->eof = true;
-	if (c->input == CONSOLE_INPUT_STREAM) {
+	if (c->input == CONSOLE_INPUT_STREAM)
 		machine_console_eof(c->m);
-	} else if (!c->terminal) {
-		/* A terminal has no end: the key that says so. */
-		c->buf[0] = GUEST_EOF;
-		c->begin = 0;
-		c->end = 1;
-	}
+	else if (!c->terminal)
+		type_end(c);
 }
 
 static void read_input(struct console *c)
@@ -237,13 +242,21 @@ static void *console_main(void *arg)
 	}
 	while (!atomic_load(&c->stop)) {
 		struct pollfd p[2] = {{c->wake_fd, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
+		bool typed_end = c->eof && c->input == CONSOLE_INPUT_TTY && !c->terminal;
 		uint64_t n;
+		int ready;
 
 		c->begin += machine_console_input(c->m, c->buf + c->begin, c->end - c->begin);
-		if (c->eof && !c->terminal && c->begin == c->end)
+		if (c->eof && !c->terminal && !typed_end && c->begin == c->end)
 			break; /* nothing more can come */
-		if (poll(p, c->begin == c->end && !c->eof && wanted ? 2 : 1, -1) < 0)
+		ready = poll(p, c->begin == c->end && !c->eof && wanted ? 2 : 1,
+			     typed_end ? END_AGAIN_MS : -1);
+		if (ready < 0)
 			continue;
+		/* Every read finds the end, as a file's: a program that throws away what was typed
+		 * before it began to read (a shell's line editor does) has thrown away the key. */
+		if (!ready && typed_end && c->begin == c->end)
+			type_end(c);
 		if (p[0].revents && read(c->wake_fd, &n, sizeof(n)) == sizeof(n)) {
 			wanted = true;
 			take_resize(c);

@@ -208,7 +208,8 @@ void do_kernel_fault(struct pt_regs *regs)
 			__asm__ volatile("clac" ::: "memory");
 		arch_irq_enable();
 		do {
-			ret = handle_mm_fault(ti->mm, addr, fault_flags(regs->orig_rax));
+			ret = handle_mm_fault(ti->mm, addr,
+					      fault_flags(regs->orig_rax) | FAULT_FLAG_KERNEL);
 		} while (ret & VM_FAULT_OOM && !(READ_ONCE(ti->flags) & TIF_KILLED));
 		arch_irq_disable();
 		if (!(ret & VM_FAULT_ERROR))

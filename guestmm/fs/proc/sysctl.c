@@ -16,6 +16,7 @@
 #include "mm/virt/aslr.h"
 #include "mm/init.h"
 #include "mm/virt/mm.h"
+#include "mm/virt/userfault.h"
 #include "mm/cache/pagecache.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
@@ -55,6 +56,7 @@ int proc_parse_decimal(const char *text, s64 *out)
 	X(compaction_proactiveness, unsigned int, sysctl_compaction_proactiveness, 0, 100,       \
 	  compaction_proactiveness_changed())                                                    \
 	X(extfrag_threshold, unsigned int, sysctl_extfrag_threshold, 0, 1000, nothing())         \
+	X(unprivileged_userfaultfd, int, sysctl_unprivileged_userfaultfd, 0, 1, nothing())       \
 	X(dirty_background_ratio, unsigned int, dirty_background_ratio, 0, 100, nothing())       \
 	X(dirty_ratio, unsigned int, dirty_ratio, 0, 100, nothing())                             \
 	X(dirty_writeback_centisecs, unsigned int, dirty_writeback_centisecs, 0, 0x7fffffff,     \

@@ -267,6 +267,10 @@ extern const struct address_space_ops shmem_aops;
  * disk was waited for. */
 int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
 		   struct page **page, bool *major);
+/** A new page at `index` with these contents (NULL: zeroes): locked, with a reference. 0, -EEXIST: there is
+ * one, or a swap entry; -ENOMEM, -ENOSPC. */
+int shmem_add_page(struct address_space *mapping, unsigned long index, const void *contents,
+		   struct page **page);
 /** truncate_pagecache() of shared memory. */
 void shmem_truncate(struct address_space *mapping, u64 size);
 /** Free what [start, end) holds, in memory and in swap. */

@@ -124,8 +124,10 @@ static void uncharge_pages(struct address_space *mapping, unsigned long n)
 		atomic_sub(&mapping->limit->used, n);
 }
 
-/* A new page of zeroes at index: locked, with a reference. -EAGAIN: somebody was faster. */
-static int new_page(struct address_space *mapping, unsigned long index, struct page **pagep)
+/* A new page at index, of zeroes or with these contents: locked, with a reference. -EEXIST: somebody was
+ * faster. */
+static __always_inline int insert_new(struct address_space *mapping, unsigned long index,
+				      const void *contents, struct page **pagep)
 {
 	struct radix_preload preload = {0};
 	struct page *page;
@@ -135,9 +137,11 @@ static int new_page(struct address_space *mapping, unsigned long index, struct p
 	if (!charge_page(mapping))
 		return -ENOSPC;
 	err = -ENOMEM;
-	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0, PAGE_SHMEM);
+	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | (contents ? 0 : __GFP_ZERO), 0, PAGE_SHMEM);
 	if (!page)
 		goto uncharge;
+	if (contents)
+		copy_page(page_address(page), contents);
 	if (mem_cgroup_charge(page, NULL, GFP_KERNEL)) {
 		__free_page(page);
 		goto uncharge;
@@ -179,7 +183,21 @@ free:
 	__free_page(page);
 uncharge:
 	uncharge_pages(mapping, 1);
-	return err == -EEXIST ? -EAGAIN : err;
+	return err;
+}
+
+static int new_page(struct address_space *mapping, unsigned long index, struct page **pagep)
+{
+	int err = insert_new(mapping, index, NULL, pagep);
+
+	return unlikely(err == -EEXIST) ? -EAGAIN : err;
+}
+
+int shmem_add_page(struct address_space *mapping, unsigned long index, const void *contents,
+		   struct page **pagep)
+{
+	return contents ? insert_new(mapping, index, contents, pagep)
+			: insert_new(mapping, index, NULL, pagep);
 }
 
 /* Take a locked, unmapped page of the tree out of it; the cache's reference goes. */

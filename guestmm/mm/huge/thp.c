@@ -62,7 +62,7 @@ void thp_init(const char *cmdline)
 bool thp_vma_allowed(const struct vm_area_struct *vma, bool advised)
 {
 	if (vma->mapping || vma->file || vma->mm->thp_disabled ||
-	    (vma->flags & (VM_HUGETLB | VM_NOHUGEPAGE)))
+	    (vma->flags & (VM_HUGETLB | VM_NOHUGEPAGE | VM_UFFD)))
 		return false;
 	/* A stack that still grows is better off with small pages. */
 	if (vma->flags & VM_GROWSDOWN)

@@ -30,6 +30,7 @@
 #include "mm/huge/thp.h"
 #include "mm/virt/fault.h"
 #include "mm/virt/migrate_entry.h"
+#include "mm/virt/userfault.h"
 #include "mm/cache/pagecache.h"
 #include "mm/virt/pgtable.h"
 #include "mm/swap/swapcache.h"
@@ -344,8 +345,15 @@ static __attribute__((noinline)) unsigned int fault_no_table(struct vm_fault *vm
 static __always_inline unsigned int fault_at_pte(struct vm_fault *vmf)
 {
 	vmf->orig = pte_read(vmf->pte);
-	if (pte_none(vmf->orig))
+	if (pte_none(vmf->orig)) {
+		if (unlikely(vmf->vma->flags & VM_UFFD)) {
+			unsigned int ret = userfault_check(vmf);
+
+			if (ret)
+				return ret;
+		}
 		return unlikely(vmf->vma->mapping) ? do_file_fault(vmf) : do_anonymous_page(vmf);
+	}
 	if (!pte_present(vmf->orig))
 		return do_swap_page(vmf);
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig))
@@ -474,6 +482,8 @@ unsigned int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned 
 	if (unlikely(trace_on))
 		trace_fault_end(&vmf, ret);
 	if (unlikely(ret)) {
+		if (ret & VM_FAULT_USERFAULT)
+			return userfault_wait(&vmf, ret);
 		if (ret & (VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR))
 			count_vm_event(MMVM_FAULT_SEGV);
 		if (ret & VM_FAULT_MAJOR) {
@@ -539,6 +549,15 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 			ret = vma->policy ? fault_under_policy(&vmf)
 			      : known	  ? fault_at_pte(&vmf)
 					  : fault_in_vma(&vmf);
+			if (unlikely(ret & VM_FAULT_USERFAULT)) {
+				/* It may take long: not with the lock. Then the VMA is looked for again. */
+				up_read(&mm->mmap_lock);
+				ret = userfault_wait(&vmf, ret);
+				if (ret || task_interrupted())
+					return ret ? -EFAULT : -EINTR;
+				down_read(&mm->mmap_lock);
+				break;
+			}
 			if (ret & VM_FAULT_OOM)
 				err = -ENOMEM;
 			else if (ret & VM_FAULT_ERROR)

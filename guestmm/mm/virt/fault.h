@@ -12,7 +12,10 @@ struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long addr; /* page aligned */
 	unsigned int flags;
-	pte_t *pte;
+	union {
+		pte_t *pte;
+		struct uffd_ctx *uffd; /* with VM_FAULT_USERFAULT: a reference */
+	};
 	pte_t orig;
 	bool dirtied; /* a page of the file has become dirty: the writer may have to wait */
 };
@@ -42,6 +45,9 @@ static __always_inline void map_new_page(struct vm_fault *vmf, struct page *page
 	pte_set(vmf->pte, vma->flags & VM_WRITE ? pte_mkwrite(pte) : pte);
 }
 
+/** Map the locked page where nothing is mapped, and unlock it; takes its reference over. False: something
+ * is there now. */
+bool finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t bits);
 /** Nothing is mapped at the address, and the VMA has a mapping. VM_FAULT_* bits. */
 unsigned int do_file_fault(struct vm_fault *vmf);
 /** A write to the page of the file that vmf->orig maps read-only in a shared mapping. */

@@ -202,7 +202,7 @@ static bool map_around(struct vm_fault *vmf)
 }
 
 /* Map the locked page, or give it up if something has been mapped meanwhile. */
-static void finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t bits)
+bool finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t bits)
 {
 	bool taken = false;
 
@@ -216,6 +216,7 @@ static void finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t 
 	unlock_page(page);
 	if (unlikely(!taken))
 		release_page(page);
+	return taken;
 }
 
 static unsigned int do_read_fault(struct vm_fault *vmf)
@@ -224,7 +225,8 @@ static unsigned int do_read_fault(struct vm_fault *vmf)
 	struct page *page;
 
 	count_vm_event(MMVM_FAULT_FILE);
-	if (map_around(vmf))
+	/* Pages around it that nobody has answered for must not appear. */
+	if (likely(!(vmf->vma->flags & VM_UFFD)) && map_around(vmf))
 		return 0;
 	page = file_page_locked(vmf, &ret);
 	if (!page)

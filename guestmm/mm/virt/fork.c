@@ -153,7 +153,8 @@ static int copy_page_range(struct vm_area_struct *child, struct vm_area_struct *
 
 static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old)
 {
-	unsigned long flags = old->flags & ~(VM_LOCKED | VM_LOCKONFAULT), pages = vma_pages(old);
+	unsigned long flags = old->flags & ~(VM_LOCKED | VM_LOCKONFAULT | VM_UFFD),
+		      pages = vma_pages(old);
 	struct vm_area_struct *vma;
 	int err;
 

@@ -16,6 +16,7 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
+#include "mm/virt/userfault.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
@@ -103,6 +104,8 @@ void mmput(struct mm_struct *mm)
 		return;
 	arch_release_mm(mm);
 	exit_mmap(mm);
+	if (unlikely(atomic_load(&nr_uffd)))
+		uffd_mm_gone(mm);
 	spin_lock(&mm_list_lock);
 	list_del(&mm->mm_list);
 	spin_unlock(&mm_list_lock);

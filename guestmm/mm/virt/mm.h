@@ -132,16 +132,18 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 
 /* Faults */
 /* The bits of x86's page-fault error code, so that arch/ passes it on with one mask. */
-#define FAULT_FLAG_WRITE	0x2u
-#define FAULT_FLAG_USER		0x4u
-#define FAULT_FLAG_EXEC		0x10u
-#define VM_FAULT_MAJOR		1u
-#define VM_FAULT_OOM		2u /* no memory: the OOM killer has run; retry or die if we are the victim */
-#define VM_FAULT_SIGSEGV_MAPERR 4u
-#define VM_FAULT_SIGSEGV_ACCERR 8u
-#define VM_FAULT_SIGBUS		16u /* behind the file's end, or it cannot be read */
-/** thp_fault() alone: fill a PTE instead. */
-#define VM_FAULT_FALLBACK 32u
+#define FAULT_FLAG_WRITE	 0x2u
+#define FAULT_FLAG_USER		 0x4u
+#define FAULT_FLAG_EXEC		 0x10u
+#define FAULT_FLAG_KERNEL	 0x100u /* the kernel's access for a program: it cannot be broken off */
+#define VM_FAULT_MAJOR		 1u
+#define VM_FAULT_OOM		 2u /* no memory: the OOM killer has run; retry or die if we are the victim */
+#define VM_FAULT_SIGSEGV_MAPERR	 4u
+#define VM_FAULT_SIGSEGV_ACCERR	 8u
+#define VM_FAULT_FALLBACK	 32u /* thp_fault() alone: fill a PTE instead */
+#define VM_FAULT_USERFAULT	 64u /* only inside of virt/: the user answers it */
+#define VM_FAULT_USERFAULT_MINOR 128u
+#define VM_FAULT_SIGBUS		 16u /* behind the file's end, or it cannot be read */
 #define VM_FAULT_ERROR \
 	(VM_FAULT_OOM | VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR | VM_FAULT_SIGBUS)
 /** Resolve a fault at `addr`: find the VMA (growing the stack), check access, fill the PTE. Takes

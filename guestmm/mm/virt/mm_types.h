@@ -19,6 +19,9 @@
 #define VM_MAYEXEC	0x40ul
 #define VM_MAYSHARE	0x80ul
 #define VM_GROWSDOWN	0x100ul
+#define VM_UFFD_MISSING 0x200ul /* userfault.h */
+#define VM_UFFD_MINOR	0x400ul
+#define VM_UFFD		(VM_UFFD_MISSING | VM_UFFD_MINOR)
 #define VM_LOCKED	0x2000ul
 #define VM_SEQ_READ	0x8000ul
 #define VM_RAND_READ	0x10000ul
@@ -34,6 +37,7 @@
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 
 struct anon_vma;
+struct uffd_ctx;
 struct file;
 struct address_space;
 struct mem_cgroup;
@@ -58,6 +62,8 @@ struct vm_area_struct {
 					  a file it is a shmem_object's, with a reference */
 	struct mempolicy *policy; /* M: with a reference, or NULL (mm/numa/mempolicy.h) */
 	bool policy_held; /* with a bind: see mm/numa/mbind.c. M to set, P or the page's lock to clear */
+	struct uffd_ctx
+		*uffd; /* M: with VM_UFFD: who answers its faults, with a reference; else NULL */
 	unsigned long resv; /* M: private hugetlb: its promise (huge/hugetlb_resv.c), else 0 */
 	struct rb_node shared_rb;	   /* i_mmap_lock: in mapping->i_mmap, by page offset */
 	unsigned long shared_subtree_last; /* i_mmap_lock: highest page offset of the subtree */

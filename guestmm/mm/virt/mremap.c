@@ -130,18 +130,21 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 /* The VMA for the new place: a neighbour that took it in, or a new one. NULL if no memory. */
 static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct remap *r)
 {
-	struct vma_desc mid = vma_desc_part(old, r->addr, r->addr + r->new_len, old->flags);
+	/* Who answers faults of the old place does not know the new one. */
+	unsigned long flags = old->flags & ~VM_UFFD;
+	struct vma_desc mid = vma_desc_part(old, r->addr, r->addr + r->new_len, flags);
 	unsigned long end = r->to + r->new_len;
 	struct vm_area_struct *vma;
 
 	/* Without pages nothing ties it to its old offset: one that fits the new place may let it
 	 * join its neighbours there. */
+	mid.uffd = NULL;
 	if (!old->anon_vma && !old->mapping)
 		mid.pgoff = r->to >> PAGE_SHIFT;
 	vma = vma_merge_range(r->mm, r->to, end, &mid);
 	if (vma)
 		return vma;
-	vma = vma_alloc(r->mm, r->to, end, old->flags, old->name);
+	vma = vma_alloc(r->mm, r->to, end, flags, old->name);
 	if (!vma)
 		return NULL;
 	vma->pgoff = mid.pgoff;

@@ -56,7 +56,8 @@ static struct page *get_user_page(struct mm_struct *mm, unsigned long addr, stru
 		up_read(&mm->mmap_lock);
 		if (page)
 			return page;
-		if (!may || handle_mm_fault(mm, addr, FAULT_FLAG_USER) & VM_FAULT_ERROR)
+		if (!may ||
+		    handle_mm_fault(mm, addr, FAULT_FLAG_USER | FAULT_FLAG_KERNEL) & VM_FAULT_ERROR)
 			return NULL;
 	}
 	return NULL;
@@ -88,7 +89,9 @@ static bool write_user_page(struct mm_struct *mm, unsigned long addr, const void
 		if (done)
 			return true;
 		if (!may ||
-		    handle_mm_fault(mm, addr, FAULT_FLAG_USER | FAULT_FLAG_WRITE) & VM_FAULT_ERROR)
+		    handle_mm_fault(mm, addr,
+				    FAULT_FLAG_USER | FAULT_FLAG_KERNEL | FAULT_FLAG_WRITE) &
+			    VM_FAULT_ERROR)
 			return false;
 	}
 	return false;

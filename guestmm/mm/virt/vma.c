@@ -21,6 +21,7 @@
 #include "mm/huge/thp.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/virt/rmap.h"
+#include "mm/virt/userfault.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
 #include "mm/virt/vma.h"
@@ -69,6 +70,7 @@ struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsi
 	vma->policy = NULL;
 	vma->policy_held = false;
 	vma->resv = 0;
+	vma->uffd = NULL;
 	INIT_LIST_HEAD(&vma->anon_vma_chain);
 	vma_set_flags(vma, flags);
 	return vma;
@@ -111,6 +113,8 @@ void vma_free(struct vm_area_struct *vma)
 	unlink_anon_vmas(vma);
 	if (unlikely(vma->resv))
 		hugetlb_vma_drop_resv(vma);
+	if (unlikely(vma->uffd))
+		uffd_vma_drop(vma);
 	if (unlikely(vma->mapping || vma->file))
 		drop_backing(vma);
 	if (unlikely(vma->policy))
@@ -287,7 +291,7 @@ static bool desc_joins(const struct vma_desc *lo, const struct vma_desc *hi)
 	/* The promise of a mapping of hugetlb is kept by VMA. */
 	return lo->flags == hi->flags && !(lo->flags & VM_HUGETLB) && lo->name == hi->name &&
 	       lo->pgoff + lo->pages == hi->pgoff && lo->mapping == hi->mapping &&
-	       lo->file == hi->file && mpol_equal(lo->policy, hi->policy);
+	       lo->file == hi->file && mpol_equal(lo->policy, hi->policy) && lo->uffd == hi->uffd;
 }
 
 /* Pages know their anon_vma, so two VMAs with different ones stay apart. A neighbour with one takes
@@ -324,7 +328,8 @@ struct vma_desc vma_desc_part(const struct vm_area_struct *vma, unsigned long st
 				 vma->file,
 				 vma->mapping,
 				 vma->policy,
-				 vma->policy_held};
+				 vma->policy_held,
+				 vma->uffd};
 }
 
 static struct vma_desc *vma_describe(const struct vm_area_struct *vma, struct vma_desc *d)
@@ -446,6 +451,8 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr)
 	vma_set_backing(high, vma->file, vma->mapping, high->pgoff);
 	if (unlikely(vma->resv))
 		hugetlb_vma_share_resv(high, vma);
+	if (unlikely(vma->uffd))
+		uffd_vma_share(high, vma);
 	vma_set_range(vma, vma->vm_start, addr);
 	vma_link(high);
 	return 0;

@@ -50,6 +50,7 @@ struct vma_desc {
 	struct address_space *mapping;
 	struct mempolicy *policy; /* the VMA's */
 	bool policy_held;	  /* and so far it was kept */
+	const struct uffd_ctx *uffd;
 };
 /** What [start, end) of the VMA looks like, with these flags. */
 struct vma_desc vma_desc_part(const struct vm_area_struct *vma, unsigned long start,

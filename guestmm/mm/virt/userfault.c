@@ -1,0 +1,560 @@
+/*
+ * userfaultfd: a program answers the faults of an area.
+ *
+ *   faulting thread                    context                        answering thread
+ *   touches an empty PTE
+ *   ── pending ──────────────────────> [a][b]  ── uffd_take() ──────> learns the address
+ *   sleeps                             [c] delivered                  uffd_fill(): the page is there
+ *   looks again  <──────────────────── woken   <───────────────────── uffd_wake()
+ *
+ * The hook is in fault_in_vma(), where the PTE is empty: VMAs of a context have VM_UFFD. A thread that is
+ * to wait has released mmap_lock, puts itself on the list, and looks once more whether the page is still
+ * missing before it sleeps; an answer fills the PTE before it wakes. So one of the two sees the other.
+ *
+ * Areas: anonymous memory, and shared memory (shmem), where a page of the file that is not mapped is a
+ * minor fault. mremap(2) and fork(2) leave the context behind: the copy is ordinary memory (Linux without
+ * UFFD_FEATURE_EVENT_*).
+ *
+ * I1  vma->uffd != NULL exactly if the VMA has VM_UFFD flags; it holds a reference. Two VMAs of different
+ *     contexts do not merge (desc_joins()).
+ * I2  ctx->mm is NULL from the end of the address space on; who uses it takes a reference under uffd_lock.
+ *
+ * Locks: mmap_lock > ctx->lock > wait queues. uffd_lock is taken alone.
+ */
+#include "mm/virt/userfault.h"
+#include "arch/static_key.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/cache/pagecache.h"
+#include "mm/memcg/memcg.h"
+#include "mm/phys/alloc.h"
+#include "mm/slab/slab.h"
+#include "mm/virt/pgtable.h"
+
+struct uffd_ctx {
+	s32 refs;	      /* A: the file, VMAs, who waits */
+	struct mm_struct *mm; /* uffd_lock: I2 */
+	struct list_head all; /* uffd_lock */
+	bool user_only;	      /* C */
+	bool sigbus;	      /* A */
+	bool released;	      /* lock */
+	spinlock_t lock;
+	struct list_head pending, delivered; /* lock: struct waiter */
+	struct wait_queue faulters, readers;
+};
+
+/** A thread that waits for an answer. On its stack. */
+struct waiter {
+	struct list_head node; /* lock */
+	struct uffd_fault fault;
+	bool woken; /* lock */
+};
+
+s32 nr_uffd;
+int sysctl_unprivileged_userfaultfd;
+static spinlock_t uffd_lock = SPINLOCK_INIT;
+static LIST_HEAD(contexts); /* uffd_lock */
+
+/* ---- contexts ---------------------------------------------------------------------------------- */
+
+struct uffd_ctx *uffd_create(struct mm_struct *mm, bool user_only)
+{
+	struct uffd_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+
+	if (!ctx)
+		return NULL;
+	ctx->refs = 1;
+	ctx->mm = mm;
+	ctx->user_only = user_only;
+	spin_lock_init(&ctx->lock);
+	INIT_LIST_HEAD(&ctx->pending);
+	INIT_LIST_HEAD(&ctx->delivered);
+	wait_queue_init(&ctx->faulters);
+	wait_queue_init(&ctx->readers);
+	spin_lock(&uffd_lock);
+	list_add_tail(&ctx->all, &contexts);
+	spin_unlock(&uffd_lock);
+	atomic_add(&nr_uffd, 1);
+	return ctx;
+}
+
+void uffd_put(struct uffd_ctx *ctx)
+{
+	if (!atomic_dec_and_test(&ctx->refs))
+		return;
+	spin_lock(&uffd_lock);
+	list_del(&ctx->all);
+	spin_unlock(&uffd_lock);
+	atomic_sub(&nr_uffd, 1);
+	kfree(ctx);
+}
+
+/* The address space, with a reference, or NULL. */
+static struct mm_struct *get_mm(struct uffd_ctx *ctx)
+{
+	struct mm_struct *mm;
+
+	spin_lock(&uffd_lock);
+	mm = ctx->mm;
+	if (mm && !mmget_not_zero(mm))
+		mm = NULL;
+	spin_unlock(&uffd_lock);
+	return mm;
+}
+
+void uffd_mm_gone(struct mm_struct *mm)
+{
+	struct uffd_ctx *ctx;
+
+	spin_lock(&uffd_lock);
+	list_for_each_entry (ctx, &contexts, all) {
+		if (ctx->mm == mm)
+			ctx->mm = NULL;
+	}
+	spin_unlock(&uffd_lock);
+}
+
+void uffd_set_sigbus(struct uffd_ctx *ctx)
+{
+	WRITE_ONCE(ctx->sigbus, true);
+}
+
+struct wait_queue *uffd_readers(struct uffd_ctx *ctx)
+{
+	return &ctx->readers;
+}
+
+/* ---- VMAs -------------------------------------------------------------------------------------- */
+
+void uffd_vma_share(struct vm_area_struct *high, const struct vm_area_struct *low)
+{
+	high->uffd = low->uffd;
+	atomic_add(&high->uffd->refs, 1);
+}
+
+void uffd_vma_drop(struct vm_area_struct *vma)
+{
+	uffd_put(vma->uffd);
+	vma->uffd = NULL;
+}
+
+static bool is_shmem(const struct vm_area_struct *vma)
+{
+	return vma->mapping && vma->mapping->flags & AS_SHMEM;
+}
+
+static int check_vma(const struct vm_area_struct *vma, const struct uffd_ctx *ctx, u32 modes)
+{
+	if (vma->flags & VM_HUGETLB || (vma->mapping && !is_shmem(vma)))
+		return -EINVAL;
+	if (modes & UFFD_MODE_MINOR && !(is_shmem(vma) && vma->flags & VM_SHARED))
+		return -EINVAL;
+	if (!(vma->flags & VM_MAYWRITE))
+		return -EPERM;
+	return vma->uffd && vma->uffd != ctx ? -EBUSY : 0;
+}
+
+/* mmap_lock for writing: the VMA's part [start, end) gets these VM_UFFD flags, or none. *pvma is what
+ * covers it then. */
+static int set_part(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
+		    struct uffd_ctx *ctx, unsigned long uffd_flags)
+{
+	struct vm_area_struct *vma;
+	int err = vma_cut_out(pvma, start, end);
+
+	if (err)
+		return err;
+	vma = *pvma;
+	vma_set_flags(vma, (vma->flags & ~VM_UFFD) | uffd_flags);
+	if (uffd_flags && !vma->uffd) {
+		vma->uffd = ctx;
+		atomic_add(&ctx->refs, 1);
+	} else if (!uffd_flags) {
+		uffd_vma_drop(vma);
+	}
+	*pvma = vma_merge_around(vma);
+	return 0;
+}
+
+static int register_locked(struct mm_struct *mm, struct uffd_ctx *ctx, unsigned long start,
+			   unsigned long end, u32 modes)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end), *v;
+	unsigned long flags = (modes & UFFD_MODE_MISSING ? VM_UFFD_MISSING : 0) |
+			      (modes & UFFD_MODE_MINOR ? VM_UFFD_MINOR : 0);
+	int err = vma ? 0 : -EINVAL;
+
+	for (v = vma; v && v->vm_start < end && !err; v = vma_next(v))
+		err = check_vma(v, ctx, modes);
+	while (!err && vma && vma->vm_start < end) {
+		unsigned long from = max(start, vma->vm_start), to = min(end, vma->vm_end);
+
+		if ((vma->flags & VM_UFFD) != flags)
+			err = set_part(&vma, from, to, ctx, flags);
+		vma = vma_next(vma);
+	}
+	return err;
+}
+
+int uffd_register(struct uffd_ctx *ctx, unsigned long start, unsigned long end, u32 modes)
+{
+	struct mm_struct *mm = get_mm(ctx);
+	int err;
+
+	if (!mm)
+		return -ESRCH;
+	down_write(&mm->mmap_lock);
+	err = register_locked(mm, ctx, start, end, modes);
+	up_write(&mm->mmap_lock);
+	mmput(mm);
+	return err;
+}
+
+/* mmap_lock for writing: what is the context's of [start, end) is ordinary memory again. */
+static int unregister_locked(struct mm_struct *mm, struct uffd_ctx *ctx, unsigned long start,
+			     unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
+	int err = 0;
+
+	while (vma && vma->vm_start < end && !err) {
+		if (vma->uffd == ctx)
+			err = set_part(&vma, max(start, vma->vm_start), min(end, vma->vm_end), ctx,
+				       0);
+		vma = vma_next(vma);
+	}
+	return err;
+}
+
+int uffd_unregister(struct uffd_ctx *ctx, unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = get_mm(ctx);
+	int err;
+
+	if (!mm)
+		return -ESRCH;
+	down_write(&mm->mmap_lock);
+	err = find_vma_intersection(mm, start, end) ? unregister_locked(mm, ctx, start, end)
+						    : -EINVAL;
+	up_write(&mm->mmap_lock);
+	mmput(mm);
+	uffd_wake(ctx, start, end);
+	return err;
+}
+
+void uffd_release(struct uffd_ctx *ctx)
+{
+	struct mm_struct *mm = get_mm(ctx);
+
+	spin_lock(&ctx->lock);
+	ctx->released = true;
+	spin_unlock(&ctx->lock);
+	if (mm) {
+		down_write(&mm->mmap_lock);
+		unregister_locked(mm, ctx, 0, TASK_SIZE); /* whole VMAs: nothing is cut */
+		up_write(&mm->mmap_lock);
+		mmput(mm);
+	}
+	uffd_wake(ctx, 0, ~0ul);
+	uffd_put(ctx);
+}
+
+/* ---- faults ------------------------------------------------------------------------------------ */
+
+/* Has the file the page, in memory or in swap? */
+static bool file_has_page(const struct vm_area_struct *vma, unsigned long addr)
+{
+	struct address_space *mapping = vma->mapping;
+	unsigned long flags = spin_lock_irqsave(&mapping->lock);
+	bool there = radix_lookup(&mapping->pages, linear_page_index(vma, addr));
+
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	return there;
+}
+
+/* mmap_lock held, the PTE is empty: is it a fault for the context? 0, or VM_FAULT_USERFAULT*. */
+static unsigned int kind_of(const struct vm_area_struct *vma, unsigned long addr)
+{
+	bool there = is_shmem(vma) && file_has_page(vma, addr);
+
+	if (there)
+		return vma->flags & VM_UFFD_MINOR ? VM_FAULT_USERFAULT | VM_FAULT_USERFAULT_MINOR
+						  : 0;
+	return vma->flags & VM_UFFD_MISSING ? VM_FAULT_USERFAULT : 0;
+}
+
+unsigned int userfault_check(struct vm_fault *vmf)
+{
+	struct uffd_ctx *ctx = vmf->vma->uffd;
+	unsigned int kind = kind_of(vmf->vma, vmf->addr);
+
+	if (!kind)
+		return 0;
+	if (READ_ONCE(ctx->sigbus) || (ctx->user_only && vmf->flags & FAULT_FLAG_KERNEL))
+		return VM_FAULT_SIGBUS;
+	atomic_add(&ctx->refs, 1);
+	vmf->uffd = ctx;
+	return kind;
+}
+
+/* Is the page still missing, and the context's? */
+static bool must_wait(const struct vm_fault *vmf, const struct uffd_ctx *ctx, unsigned int kind)
+{
+	struct vm_area_struct *vma;
+	unsigned int level;
+	unsigned long next;
+	bool wait = false;
+	pte_t *pte;
+
+	down_read(&vmf->mm->mmap_lock);
+	vma = find_vma(vmf->mm, vmf->addr);
+	if (vma && vma->vm_start <= vmf->addr && vma->uffd == ctx) {
+		pte = walk_leaf(vmf->mm->pgd, vmf->addr, &level, &next);
+		wait = (!pte || pte_none(pte_read(pte))) && kind_of(vma, vmf->addr) == kind;
+	}
+	up_read(&vmf->mm->mmap_lock);
+	return wait;
+}
+
+static bool woken(struct uffd_ctx *ctx, const struct waiter *w)
+{
+	return READ_ONCE(w->woken) || READ_ONCE(ctx->released);
+}
+
+static bool interrupted(const struct vm_fault *vmf)
+{
+	/* A program's own access can be broken off and made again; the kernel's would fail. */
+	if (vmf->flags & FAULT_FLAG_KERNEL)
+		return atomic_load(&current_thread_info()->flags) & TIF_KILLED;
+	return task_interrupted();
+}
+
+unsigned int userfault_wait(struct vm_fault *vmf, unsigned int ret)
+{
+	unsigned int kind = ret & (VM_FAULT_USERFAULT | VM_FAULT_USERFAULT_MINOR);
+	struct uffd_ctx *ctx = vmf->uffd;
+	struct waiter w = {.fault.addr = vmf->addr};
+	bool broken = false;
+
+	w.fault.flags = (vmf->flags & FAULT_FLAG_WRITE ? UFFD_FLAG_WRITE : 0) |
+			(kind & VM_FAULT_USERFAULT_MINOR ? UFFD_FLAG_MINOR : 0);
+	spin_lock(&ctx->lock);
+	list_add_tail(&w.node, &ctx->pending);
+	spin_unlock(&ctx->lock);
+	if (must_wait(vmf, ctx, kind)) {
+		wake_up(&ctx->readers);
+		while (!woken(ctx, &w) && !broken) {
+			struct wait_entry we;
+
+			prepare_to_wait(&ctx->faulters, &we);
+			broken = interrupted(vmf);
+			if (!woken(ctx, &w) && !broken)
+				schedule();
+			finish_wait(&ctx->faulters, &we);
+		}
+	}
+	spin_lock(&ctx->lock);
+	broken = broken && !w.woken;
+	list_del(&w.node);
+	spin_unlock(&ctx->lock);
+	uffd_put(ctx);
+	return broken && vmf->flags & FAULT_FLAG_KERNEL ? VM_FAULT_SIGBUS : 0;
+}
+
+bool uffd_take(struct uffd_ctx *ctx, struct uffd_fault *out)
+{
+	struct waiter *w;
+	bool found = false;
+
+	spin_lock(&ctx->lock);
+	list_for_each_entry (w, &ctx->pending, node) {
+		if (w->woken)
+			continue;
+		*out = w->fault;
+		list_del(&w->node);
+		list_add_tail(&w->node, &ctx->delivered);
+		found = true;
+		break;
+	}
+	spin_unlock(&ctx->lock);
+	return found;
+}
+
+void uffd_count(struct uffd_ctx *ctx, u64 *pending, u64 *total)
+{
+	struct waiter *w;
+
+	*pending = *total = 0;
+	spin_lock(&ctx->lock);
+	list_for_each_entry (w, &ctx->pending, node)
+		*pending += !w->woken;
+	list_for_each_entry (w, &ctx->delivered, node)
+		*total += !w->woken;
+	spin_unlock(&ctx->lock);
+	*total += *pending;
+}
+
+bool uffd_has_pending(struct uffd_ctx *ctx)
+{
+	u64 pending, total;
+
+	uffd_count(ctx, &pending, &total);
+	return pending;
+}
+
+static void wake_list(struct list_head *list, unsigned long start, unsigned long end)
+{
+	struct waiter *w;
+
+	list_for_each_entry (w, list, node) {
+		if (w->fault.addr >= start && w->fault.addr < end)
+			w->woken = true;
+	}
+}
+
+void uffd_wake(struct uffd_ctx *ctx, unsigned long start, unsigned long end)
+{
+	spin_lock(&ctx->lock);
+	wake_list(&ctx->pending, start, end);
+	wake_list(&ctx->delivered, start, end);
+	spin_unlock(&ctx->lock);
+	wake_up(&ctx->faulters);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------- */
+
+/* mmap_lock held: the VMA to answer in, or NULL: not registered up to `end`. */
+static struct vm_area_struct *find_registered(struct mm_struct *mm, unsigned long addr,
+					      unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma(mm, addr);
+
+	return vma && vma->vm_start <= addr && end <= vma->vm_end && vma->uffd ? vma : NULL;
+}
+
+/* A page of its own. */
+static int fill_anon(struct vm_fault *vmf, const void *contents)
+{
+	struct mm_struct *mm = vmf->mm;
+	struct page *page;
+	int err = -EEXIST;
+
+	if (anon_vma_prepare(vmf->vma))
+		return -ENOMEM;
+	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE, 0, PAGE_ANON);
+	if (!page)
+		return -ENOMEM;
+	if (mem_cgroup_charge(page, mm, GFP_KERNEL)) {
+		__free_page(page);
+		return -ENOMEM;
+	}
+	copy_page(page_address(page), contents);
+	spin_lock(&mm->page_table_lock);
+	if (pte_none(pte_read(vmf->pte))) {
+		map_new_page(vmf, page);
+		trace_map(vmf, page, ANON);
+		atomic_add(&mm->rss_anon, 1);
+		err = 0;
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (err)
+		__free_page(page);
+	return err;
+}
+
+/* Zeroes need no page of their own before they are written. */
+static int fill_zero(struct vm_fault *vmf)
+{
+	int err = -EEXIST;
+
+	spin_lock(&vmf->mm->page_table_lock);
+	if (pte_none(pte_read(vmf->pte))) {
+		pte_set(vmf->pte, mk_pte(page_to_pfn(zero_page),
+					 vmf->vma->prot | _PAGE_SPECIAL | _PAGE_ACCESSED));
+		trace_map(vmf, zero_page, ZERO);
+		err = 0;
+	}
+	spin_unlock(&vmf->mm->page_table_lock);
+	return err;
+}
+
+/* mmap_lock held: a page of the file, with these contents, which the file must not have yet; or with
+ * `minor` the one that it has. */
+static int fill_shmem(struct vm_fault *vmf, const void *contents, bool minor)
+{
+	struct address_space *mapping = vmf->vma->mapping;
+	unsigned long index = linear_page_index(vmf->vma, vmf->addr);
+	struct page *page;
+	int err;
+
+	if (index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE))
+		return -EFAULT;
+	if (minor)
+		err = shmem_get_page(mapping, index, false, &page, NULL);
+	else
+		err = shmem_add_page(mapping, index, contents, &page);
+	if (err)
+		return err == -ENOENT ? -EFAULT : err;
+	return finish_file_fault(vmf, page, _PAGE_ACCESSED) ? 0 : -EEXIST;
+}
+
+static int answer(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
+		  bool minor)
+{
+	struct mm_struct *mm = get_mm(ctx);
+	struct vm_fault vmf = {.mm = mm, .addr = addr, .flags = FAULT_FLAG_WRITE};
+	struct thread_info *ti = current_thread_info();
+	unsigned int level;
+	unsigned long next;
+	int err = -ENOENT;
+
+	if (!mm)
+		return -ESRCH;
+	down_read(&mm->mmap_lock);
+	vmf.vma = find_registered(mm, addr, end);
+	if (!vmf.vma)
+		goto out;
+	err = minor && !(is_shmem(vmf.vma) && vmf.vma->flags & VM_SHARED) ? -EINVAL : 0;
+	if (err)
+		goto out;
+	if (static_key(KEY_NUMA) && vmf.vma->policy) {
+		ti->vma_index = linear_page_index(vmf.vma, addr);
+		ti->vma_policy = vmf.vma->policy;
+	}
+	vmf.pte = walk_pte_alloc(mm, addr);
+	if (!vmf.pte)
+		err = walk_leaf(mm->pgd, addr, &level, &next) ? -EEXIST : -ENOMEM;
+	else if (vmf.vma->flags & VM_SHARED)
+		err = fill_shmem(&vmf, contents, minor);
+	else
+		err = contents ? fill_anon(&vmf, contents) : fill_zero(&vmf);
+	ti->vma_policy = NULL;
+out:
+	up_read(&mm->mmap_lock);
+	mmput(mm);
+	return err;
+}
+
+int uffd_may_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end)
+{
+	struct mm_struct *mm = get_mm(ctx);
+	bool may;
+
+	if (!mm)
+		return -ESRCH;
+	down_read(&mm->mmap_lock);
+	may = find_registered(mm, addr, end);
+	up_read(&mm->mmap_lock);
+	mmput(mm);
+	return may ? 0 : -ENOENT;
+}
+
+int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents)
+{
+	return answer(ctx, addr, end, contents, false);
+}
+
+int uffd_continue(struct uffd_ctx *ctx, unsigned long addr, unsigned long end)
+{
+	return answer(ctx, addr, end, NULL, true);
+}

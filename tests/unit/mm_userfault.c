@@ -1,0 +1,206 @@
+/*
+ * Faults that a program answers, and other address spaces' memory: what registering does to the VMAs, what
+ * an answer maps and refuses, and that pages that were answered are as others: swapped, copied, freed.
+ * Waiting takes two threads, and is tested by user/libc/userfault.c.
+ */
+#include "mm_user.h"
+#include "mm/virt/remote.h"
+#include "mm/virt/userfault.h"
+#include "unit.h"
+
+static struct host_disk *disk;
+static u8 contents[PAGE_SIZE];
+
+static u64 get(struct mm_struct *mm, unsigned long addr)
+{
+	u64 v = 0;
+
+	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
+	return v;
+}
+
+static struct mm_struct *mm_with(unsigned long pages, int flags, unsigned long *at)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, flags | MAP_ANONYMOUS, 0);
+	return mm;
+}
+
+/* SIGBUS instead of waiting: so one thread can see what would have waited. */
+static struct uffd_ctx *context(struct mm_struct *mm)
+{
+	struct uffd_ctx *ctx = uffd_create(mm, false);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(ctx);
+	uffd_set_sigbus(ctx);
+	return ctx;
+}
+
+static bool waits(struct mm_struct *mm, unsigned long addr)
+{
+	u64 v;
+
+	return user_read(mm, addr, &v) == VM_FAULT_SIGBUS;
+}
+
+static void registering_cuts_and_joins(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = mm_with(16, MAP_PRIVATE, &at);
+	struct uffd_ctx *a = context(mm), *b = context(mm);
+
+	CU_ASSERT_EQUAL(uffd_register(a, at + 4 * PAGE_SIZE, at + 8 * PAGE_SIZE, UFFD_MODE_MISSING),
+			0);
+	CU_ASSERT_EQUAL(mm->map_count, 3);
+	CU_ASSERT_EQUAL(uffd_register(b, at + 7 * PAGE_SIZE, at + 9 * PAGE_SIZE, UFFD_MODE_MISSING),
+			-EBUSY);
+	CU_ASSERT_EQUAL(uffd_register(a, at + 8 * PAGE_SIZE, at + 9 * PAGE_SIZE, UFFD_MODE_MISSING),
+			0);
+	CU_ASSERT_EQUAL(mm->map_count, 3); /* joined: the same context */
+	CU_ASSERT_EQUAL(
+		uffd_register(b, at + 9 * PAGE_SIZE, at + 10 * PAGE_SIZE, UFFD_MODE_MISSING), 0);
+	CU_ASSERT_EQUAL(mm->map_count, 4); /* another one */
+	CU_ASSERT_EQUAL(uffd_register(a, at, at + PAGE_SIZE, UFFD_MODE_MINOR), -EINVAL);
+	check_all();
+	CU_ASSERT(waits(mm, at + 4 * PAGE_SIZE));
+	CU_ASSERT(waits(mm, at + 9 * PAGE_SIZE));
+	CU_ASSERT(!waits(mm, at + 10 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(do_mprotect(mm, at + 5 * PAGE_SIZE, PAGE_SIZE, PROT_READ), 0);
+	CU_ASSERT_EQUAL(mm->map_count, 6);
+	CU_ASSERT(waits(mm, at + 5 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(do_mprotect(mm, at + 5 * PAGE_SIZE, PAGE_SIZE, RW), 0);
+	CU_ASSERT_EQUAL(uffd_unregister(a, at, at + 16 * PAGE_SIZE), 0);
+	CU_ASSERT(!waits(mm, at + 4 * PAGE_SIZE));
+	uffd_release(b); /* its file is closed */
+	CU_ASSERT(!waits(mm, at + 9 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(do_munmap(mm, at + 2 * PAGE_SIZE, PAGE_SIZE), 0);
+	check_all();
+	uffd_release(a);
+	mmput(mm);
+	CU_ASSERT_EQUAL(nr_uffd, 0);
+}
+
+static void answers(void)
+{
+	unsigned long at, end;
+	struct mm_struct *mm = mm_with(8, MAP_PRIVATE, &at);
+	struct uffd_ctx *ctx = context(mm);
+
+	end = at + 4 * PAGE_SIZE;
+	CU_ASSERT_EQUAL(uffd_register(ctx, at, end, UFFD_MODE_MISSING), 0);
+	memset(contents, 0x5a, sizeof(contents));
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), 0);
+	CU_ASSERT_EQUAL(get(mm, at + 8), 0x5a5a5a5a5a5a5a5aull);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, end, NULL), 0);
+	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_write(mm, at + PAGE_SIZE, 9),
+			0); /* the zero page is copied, unasked */
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 2 * PAGE_SIZE, end + PAGE_SIZE, contents), -ENOENT);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, end, end + PAGE_SIZE, contents), -ENOENT);
+	CU_ASSERT_EQUAL(uffd_may_fill(ctx, at, end), 0);
+	CU_ASSERT_EQUAL(mm->rss_anon, 2);
+	check_all();
+	do_madvise(mm, at, PAGE_SIZE, MADV_PAGEOUT);
+	CU_ASSERT_EQUAL(mm->rss_swap, 1);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -EEXIST);
+	CU_ASSERT_EQUAL(get(mm, at), 0x5a5a5a5a5a5a5a5aull); /* back, unasked */
+	do_madvise(mm, at, PAGE_SIZE, MADV_DONTNEED);
+	CU_ASSERT(waits(mm, at));
+	check_all();
+	mmput(mm); /* before the file is closed */
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -ESRCH);
+	uffd_release(ctx);
+	CU_ASSERT_EQUAL(nr_uffd, 0);
+}
+
+static void shared_memory(void)
+{
+	unsigned long at, other;
+	struct mm_struct *mm = mm_with(8, MAP_SHARED, &at), *child;
+	struct uffd_ctx *ctx = context(mm);
+	u64 v;
+
+	child = dup_mm(mm); /* the same memory, unregistered */
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	CU_ASSERT_EQUAL(
+		uffd_register(ctx, at, at + 8 * PAGE_SIZE, UFFD_MODE_MISSING | UFFD_MODE_MINOR), 0);
+	CU_ASSERT(waits(mm, at));
+	CU_ASSERT_EQUAL(user_write(child, at, 7), 0);
+	CU_ASSERT(waits(mm, at)); /* a minor fault now */
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, at + PAGE_SIZE, contents), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(get(mm, at), 7);
+	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_continue(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE), -EFAULT);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE, contents), 0);
+	CU_ASSERT_EQUAL(user_read(child, at + PAGE_SIZE, &v), 0);
+	CU_ASSERT_EQUAL(v, 0x5a5a5a5a5a5a5a5aull);
+	check_all();
+	other = do_mremap(mm, at, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			  at - 64 * PAGE_SIZE);
+	CU_ASSERT_EQUAL(other, at - 64 * PAGE_SIZE);
+	CU_ASSERT_EQUAL(get(mm, other), 7);
+	check_all();
+	uffd_release(ctx);
+	mmput(child);
+	mmput(mm);
+	check_all();
+	CU_ASSERT_EQUAL(nr_uffd, 0);
+}
+
+/* ---- another address space's memory ------------------------------------------------------------- */
+
+static void remote_memory(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = mm_with(8, MAP_PRIVATE, &at), *child;
+	char buf[64] = "written from outside";
+	u64 v;
+
+	CU_ASSERT_EQUAL(user_write(mm, at, 1), 0);
+	child = dup_mm(mm);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	/* A write copies what is shared, as the program's own would. */
+	CU_ASSERT_EQUAL(write_remote_vm(child, at, buf, sizeof(buf)), sizeof(buf));
+	CU_ASSERT_EQUAL(get(mm, at), 1);
+	memset(buf, 0, sizeof(buf));
+	CU_ASSERT_EQUAL(read_remote_vm(child, at, buf, sizeof(buf)), sizeof(buf));
+	CU_ASSERT_STRING_EQUAL(buf, "written from outside");
+	/* Across pages, up to what may not be written. */
+	do_mprotect(child, at + 2 * PAGE_SIZE, PAGE_SIZE, PROT_READ);
+	CU_ASSERT_EQUAL(write_remote_vm(child, at + 2 * PAGE_SIZE - 10, buf, 20), 10);
+	CU_ASSERT_EQUAL(read_remote_vm(child, at + 2 * PAGE_SIZE - 10, buf, 20), 20);
+	do_mprotect(child, at + 3 * PAGE_SIZE, PAGE_SIZE, PROT_NONE);
+	CU_ASSERT_EQUAL(read_remote_vm(child, at + 3 * PAGE_SIZE, buf, 20), 0);
+	/* What was written is not lost when the page goes to swap. */
+	CU_ASSERT_EQUAL(user_read(child, at + 4 * PAGE_SIZE, &v), 0);
+	do_madvise(child, at, PAGE_SIZE, MADV_PAGEOUT);
+	v = 0x1234;
+	CU_ASSERT_EQUAL(get(child, at) & 0xff, 'w');
+	CU_ASSERT_EQUAL(write_remote_vm(child, at, &v, sizeof(v)), sizeof(v));
+	do_madvise(child, at, PAGE_SIZE, MADV_PAGEOUT);
+	CU_ASSERT_EQUAL(get(child, at), 0x1234);
+	check_all();
+	mmput(mm);
+	mmput(child);
+	check_all();
+}
+
+int main(void)
+{
+	static const struct unit_case cases[] = {
+		{"registering cuts and joins", registering_cuts_and_joins},
+		{"answers", answers},
+		{"shared memory", shared_memory},
+		{"memory of others", remote_memory},
+	};
+
+	host_boot_default("debug_vm");
+	mm_init();
+	disk = host_disk_create("swap", 32 * MIB);
+	host_disk_mkswap(disk);
+	MUST(!do_swapon(&disk->bdev, -1), "swapon");
+	return unit_run("userfault", cases, ARRAY_SIZE(cases));
+}
