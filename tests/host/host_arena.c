@@ -20,6 +20,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "host.h"
+#include "race.h"
 #include "arch/pgtable.h"
 #include "arch/tlb.h"
 #include "mm/init.h"
@@ -83,6 +84,8 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 		}
 	}
 	/* Not ours: let the instruction fault again and be reported the usual way. */
+	fprintf(stderr, "fault at %#lx\n", (unsigned long)info->si_addr);
+	host_race_say();
 	signal(sig, SIG_DFL);
 }
 

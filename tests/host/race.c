@@ -35,7 +35,7 @@ static bool worker_exists, show;
 static char context[256];
 
 /* Whatever ends the program says in which race. */
-static void say_context(void)
+void host_race_say(void)
 {
 	if (context[0] && write(STDERR_FILENO, context, strlen(context)) < 0)
 		context[0] = 0;
@@ -43,7 +43,7 @@ static void say_context(void)
 
 static void on_abort(int sig)
 {
-	say_context();
+	host_race_say();
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
@@ -60,7 +60,7 @@ void host_race_init(void)
 {
 	host_nr_cpus = 2;
 	signal(SIGABRT, on_abort);
-	__sanitizer_set_death_callback(say_context);
+	__sanitizer_set_death_callback(host_race_say);
 }
 
 static void change_places(void)

@@ -43,6 +43,9 @@ bool host_race(const struct host_racer *a, const struct host_racer *b, unsigned 
 /** Points that A passed in the last race. */
 unsigned int host_race_points(void);
 
+/** Print in which race the program is, for whatever ends it. */
+void host_race_say(void);
+
 /* For env.c: a point, and whether the other thread has run there. */
 bool host_race_point(const char *where);
 /* For env.c: the running thread cannot go on before *something* changes. `why` is printed when

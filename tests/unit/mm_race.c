@@ -231,14 +231,21 @@ static const struct op ops[] = {
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
-static void evict_all(void)
+/* Written and unmapped; the pages are still in the swap cache. */
+static void write_out(void)
 {
 	lru_add_drain_all();
-	for (int i = 0; i < 20 && global_stat(NR_ANON_MAPPED) + global_stat(NR_SHMEM); i++) {
+	for (int i = 0; i < 20 && global_stat(NR_ANON_MAPPED) + global_stat(NR_SHMEM); i++)
 		pressure(0);
-		while (host_disk_complete(swap, 100))
-			;
-	}
+}
+
+static void evict_all(void)
+{
+	write_out();
+	for (int i = 0; i < 20 && global_stat(NR_SWAPCACHE); i++)
+		pressure(0);
+	MUST(!global_stat(NR_SWAPCACHE) && global_stat(NR_ANON_MAPPED) + global_stat(NR_SHMEM) == 0,
+	     "eviction");
 }
 
 static void read_back(void)
@@ -308,6 +315,11 @@ static void state_family_swapped(void)
 	state_family();
 	evict_all();
 }
+static void state_family_written(void)
+{
+	state_family();
+	write_out();
+}
 static void state_swap_cache(void)
 {
 	state_family();
@@ -321,6 +333,11 @@ static void state_shared(void)
 	make_child();
 	read_back();
 	lru_add_drain();
+}
+static void state_shared_cached(void)
+{
+	state_shared();
+	do_madvise(w.mm[PARENT], w.at, LENGTH, MADV_DONTNEED);
 }
 static void state_shared_swapped(void)
 {
@@ -342,6 +359,8 @@ static const struct state {
 	{"swap cache", state_swap_cache, true, true, false},
 	{"shared", state_shared, true, false, true},
 	{"shared swapped", state_shared_swapped, true, true, true},
+	{"shared cached", state_shared_cached, true, false, true},
+	{"family written", state_family_written, true, true, false},
 };
 
 /* Does the operation mean anything there? */
@@ -439,6 +458,10 @@ static bool race(unsigned int at, enum host_race_order order)
 		MUST(!do_swapon(&swap->bdev, -1), "swapon");
 	lru_add_drain_all();
 	MUST(!global_stat(NR_ANON_MAPPED) && !global_stat(NR_SHMEM), "pages are left");
+	/* What was read for somebody who then did not want it is the next reclaim's. */
+	for (int i = 0; swap_areas[0].inuse && i < 4; i++)
+		pressure(0);
+	MUST(!swap_areas[0].inuse, "%lu swap slots are left", (long)swap_areas[0].inuse);
 	return met;
 }
 
@@ -515,6 +538,8 @@ STATE_TEST(5)
 STATE_TEST(6)
 STATE_TEST(7)
 STATE_TEST(8)
+STATE_TEST(9)
+STATE_TEST(10)
 
 int main(void)
 {
@@ -528,6 +553,8 @@ int main(void)
 		{"in the swap cache", state_6_},
 		{"shared memory", state_7_},
 		{"shared memory, swapped out", state_8_},
+		{"shared memory, not mapped by the parent", state_9_},
+		{"written to swap, not dropped yet", state_10_},
 	};
 	int status;
 
