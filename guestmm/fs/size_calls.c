@@ -16,7 +16,9 @@ long sys_truncate(struct pt_regs *r)
 	ret = target_get(&t, AT_FDCWD, r->rdi, 0);
 	if (ret)
 		return ret;
-	if (S_ISDIR(t.inode->mode))
+	if (!t.inode) /* a pipe or socket, by /proc/PID/fd */
+		ret = -EINVAL;
+	else if (S_ISDIR(t.inode->mode))
 		ret = -EISDIR;
 	else if (!S_ISREG(t.inode->mode))
 		ret = -EINVAL;
