@@ -83,11 +83,11 @@ GUEST_TEST(migrate, every_page_of_running_programs, MMVM_TESTF_USER | MMVM_TESTF
 }
 
 GUEST_TEST(migrate, pages_of_a_program_that_swaps, MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY, 300,
-	   "memory=9M,high=1M cpus=2 swap=32M")
+	   "memory=12M,high=1M cpus=2 swap=32M")
 {
 	s64 out = ev(PSWPOUT);
 
-	run_moved(t, "/bin/swapstress", "--mb 7 --passes 1", 500);
+	run_moved(t, "/bin/swapstress", "--mb 10 --passes 1", 500);
 	CHECK(ev(PSWPOUT) > out);
 }
 

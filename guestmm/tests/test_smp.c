@@ -627,9 +627,9 @@ static int spawn_args(const char *path, const char *const *args)
 /* Two programs that need more memory than there is, and one that maps and forks, on two CPUs: faults
  * on one, reclaim of the same address spaces on the other. Each finds its words or fails. */
 GUEST_TEST(smp, programs_swap_on_two_cpus, MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY, 180,
-	   "memory=10M,high=1M cpus=2 swap=32M")
+	   "memory=12M,high=1M cpus=2 swap=32M")
 {
-	static const char *const swap1[] = {"--mb", "7", "--passes", "1", NULL};
+	static const char *const swap1[] = {"--mb", "9", "--passes", "1", NULL};
 	static const char *const swap2[] = {"--mb", "2", "--passes", "1", "--seed", "9", NULL};
 	static const char *const map[] = {"--ops", "800", "--pages", "200", NULL};
 	s64 out = ev(PSWPOUT), asked = ev(NR_TLB_REMOTE_FLUSH);
