@@ -230,6 +230,10 @@ static void mount_inside(bool live)
 	mkdir("/host/dev/shm", 01777);
 	if (mount("tmpfs", "/host/dev/shm", "tmpfs", 0, "size=90%"))
 		fail("cannot mount /dev/shm: %s", strerror(errno));
+	/* A terminal of the command's own, if it wants one (tests/vm/top.sh). */
+	mkdir("/host/dev/pts", 0755);
+	if (mount("devpts", "/host/dev/pts", "devpts", 0, "ptmxmode=0666"))
+		fail("cannot mount /dev/pts: %s", strerror(errno));
 }
 
 /** Copy a changed file out, whole or not at all. Others may write into the folder, too: the new file
