@@ -566,7 +566,8 @@ static void usage(void)
 
 		for (unsigned long i = 0; i < PAGES; i++)
 			p[i * 512] = i;
-		expect("the child's own faults", minor_faults(RUSAGE_SELF) - mine >= (long)PAGES, 1);
+		expect("the child's own faults", minor_faults(RUSAGE_SELF) - mine >= (long)PAGES,
+		       1);
 		expect("it has no children", minor_faults(RUSAGE_CHILDREN), 0);
 		exit(different != 0);
 	}
