@@ -537,6 +537,72 @@ static void pressure(unsigned long pages)
 	sys_munmap((unsigned long)p, pages * PAGE_SIZE);
 }
 
+/* ---- what was used ---- */
+
+#define RUSAGE_SELF	0
+#define RUSAGE_CHILDREN -1
+#define RLIMIT_NPROC	6
+
+static long minor_faults(long who)
+{
+	uint64_t ru[18];
+
+	if (syscall3(98, who, (long)ru, 0)) /* getrusage */
+		return -1;
+	return (long)ru[8];
+}
+
+/** A child's faults become its parent's children's when it is waited for, and stay its own over exec. */
+static void usage(void)
+{
+	long self = minor_faults(RUSAGE_SELF), before = minor_faults(RUSAGE_CHILDREN), child;
+	uint64_t ru[18] = {0};
+	int status = -1;
+
+	child = do_fork();
+	if (!child) {
+		volatile uint64_t *p = (volatile uint64_t *)map_memory(PAGES * PAGE_SIZE);
+		long mine = minor_faults(RUSAGE_SELF);
+
+		for (unsigned long i = 0; i < PAGES; i++)
+			p[i * 512] = i;
+		expect("the child's own faults", minor_faults(RUSAGE_SELF) - mine >= (long)PAGES,
+		       1);
+		expect("it has no children", minor_faults(RUSAGE_CHILDREN), 0);
+		exit(different != 0);
+	}
+	expect("nothing before the wait", minor_faults(RUSAGE_CHILDREN), before);
+	expect("wait", syscall6(SYS_wait4, child, (long)&status, 0, (long)ru, 0, 0), child);
+	expect("status", status, 0);
+	expect("faults that wait4 tells", ru[8] >= PAGES, 1);
+	expect("faults of children", minor_faults(RUSAGE_CHILDREN) - before, (long)ru[8]);
+	expect("the parent's own", minor_faults(RUSAGE_SELF) - self < (long)PAGES, 1);
+}
+
+/** A user may have so many processes; root as many as there is room for. */
+static void limited(void)
+{
+	uint64_t limit[2] = {1, 1};
+	long child = do_fork(), grandchild;
+
+	if (child) {
+		expect("the user's process", reap("wait for the user", child), 0);
+		return;
+	}
+	expect("setrlimit", syscall3(160, RLIMIT_NPROC, (long)limit, 0), 0);
+	grandchild = do_fork();
+	if (!grandchild)
+		exit(0);
+	expect("root has no limit", grandchild > 0, 1);
+	reap("wait for root's", grandchild);
+	expect("setuid", syscall3(105, 1000, 0, 0), 0);
+	grandchild = do_fork();
+	if (!grandchild)
+		exit(0);
+	expect("the second process of a user who may have one", grandchild, -EAGAIN);
+	exit(different != 0);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
@@ -544,7 +610,8 @@ static const struct {
 	{"identity", identity}, {"zombies", zombies},  {"waitid", waiting_without_taking},
 	{"orphans", orphans},	{"killing", killing},  {"ignored", nobody_cares},
 	{"contents", contents}, {"owner", sole_owner}, {"family", family},
-	{"borrowed", borrowed}, {"pipes", pipes},
+	{"borrowed", borrowed}, {"pipes", pipes},      {"usage", usage},
+	{"limited", limited},
 };
 
 int main(int argc, char **argv)

@@ -73,6 +73,8 @@ static void __noreturn thread_exit(void)
 	if (last)
 		vfork_release();
 	atomic_and(&t->ti->flags, ~(TIF_KILLED | TIF_OOM_VICTIM | TIF_SIGPENDING));
+	if (mm && last)
+		process_leaves_mm(p, mm);
 	if (mm)
 		mmput(mm);
 	task_close_files();

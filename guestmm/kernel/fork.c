@@ -189,6 +189,26 @@ static bool publish(struct task *t, struct mm_struct *mm, const struct clone_arg
 	return true;
 }
 
+/* RLIMIT_NPROC: threads of the caller's real user. Root has no such limit. */
+static bool user_has_too_many(void)
+{
+	const struct cred *me = current_cred();
+	u64 limit = rlimit(RLIMIT_NPROC), n = 0;
+	unsigned long flags;
+	struct process *p;
+	struct task *t;
+
+	if (limit == RLIM_INFINITY || !me->uid || capable(CAP_SYS_RESOURCE) ||
+	    capable(CAP_SYS_ADMIN))
+		return false;
+	flags = spin_lock_irqsave(&task_list_lock);
+	list_for_each_entry (p, &process_list, all)
+		list_for_each_entry (t, &p->threads, thread)
+			n += t->cred && t->cred->uid == me->uid;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return n >= limit;
+}
+
 static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 {
 	struct process *me = current_process(), *vfork_child = NULL;
@@ -204,7 +224,7 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 	ret = check_flags(a);
 	if (ret)
 		return ret;
-	if (too_many_tasks())
+	if (too_many_tasks() || user_has_too_many())
 		return -EAGAIN;
 	t = task_create_user(child_start, NULL, current->comm);
 	if (!t)
@@ -221,6 +241,10 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 	if (a->flags & CLONE_VM) {
 		mm = current->mm;
 		mmget(mm);
+		if (t->proc != me) { /* what was counted there so far is not the child's */
+			t->proc->past_min_flt = -(s64)mm->min_flt;
+			t->proc->past_maj_flt = -(s64)mm->maj_flt;
+		}
 	} else {
 		ret = -ENOMEM;
 		mm = dup_mm(current->mm);

@@ -224,6 +224,30 @@ void process_times(struct process *p, u64 *user_ns, u64 *sys_ns)
 	*sys_ns = sys;
 }
 
+void process_faults(struct process *p, u64 *min_flt, u64 *maj_flt)
+{
+	s64 min = atomic_load(&p->past_min_flt), maj = atomic_load(&p->past_maj_flt);
+	struct task *t;
+
+	list_for_each_entry (t, &p->threads, thread) {
+		const struct mm_struct *mm = t->mm;
+
+		if (!mm)
+			continue;
+		min += mm->min_flt;
+		maj += mm->maj_flt;
+		break; /* they share it */
+	}
+	*min_flt = max(min, (s64)0);
+	*maj_flt = max(maj, (s64)0);
+}
+
+void process_leaves_mm(struct process *p, const struct mm_struct *mm)
+{
+	atomic_add(&p->past_min_flt, (s64)mm->min_flt);
+	atomic_add(&p->past_maj_flt, (s64)mm->maj_flt);
+}
+
 int current_pid(void)
 {
 	return current ? current->pid : 0; /* none before sched_init() */

@@ -90,6 +90,10 @@ struct process {
 	u64 started_ns;			    /* C: ktime of the fork */
 	u64 dead_run_ns, dead_sys_ns; /* T: what threads that are gone have run; in the kernel */
 	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
+	s64 past_min_flt,
+		past_maj_flt; /* A: faults in address spaces that it has left; less what had been
+					   counted in one that it shared from the start */
+	u64 children_min_flt, children_maj_flt; /* T: as children_run_ns */
 	u64 shown_user_ns,
 		shown_sys_ns;	 /* T: process_times() has said so much, and takes nothing back */
 	u64 itimer_at;		 /* T: ktime of the next SIGALRM, 0 = none */
@@ -128,6 +132,10 @@ void processes_init(void);
 u64 process_run_ns(const struct process *p);
 /** T held: the same in two parts, neither of which ever shrinks. */
 void process_times(struct process *p, u64 *user_ns, u64 *sys_ns);
+/** T held: its page faults, in the address spaces that it has left, too. */
+void process_faults(struct process *p, u64 *min_flt, u64 *maj_flt);
+/** Its last thread leaves `mm`, or exec does: count the faults there as the process's. */
+void process_leaves_mm(struct process *p, const struct mm_struct *mm);
 /** Start the program `path` in a new process whose parent is the kernel. argv: `argv_len` bytes of
  * strings, each with its NUL. Returns its pid or -errno: also that of loading the program. May sleep. */
 int process_spawn(const char *path, const char *argv, u32 argv_len);

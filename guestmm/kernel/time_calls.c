@@ -380,7 +380,7 @@ long sys_getrusage(struct pt_regs *r)
 	struct mm_struct *mm = current->mm;
 	int who = (int)r->rdi;
 	unsigned long flags;
-	u64 user, sys;
+	u64 user, sys, min_flt, maj_flt;
 
 	_Static_assert(sizeof(ru) == 144, "Linux's ABI");
 	memset(&ru, 0, sizeof(ru));
@@ -388,17 +388,22 @@ long sys_getrusage(struct pt_regs *r)
 	case RUSAGE_SELF:
 		flags = spin_lock_irqsave(&task_list_lock);
 		process_times(p, &user, &sys);
+		process_faults(p, &min_flt, &maj_flt);
 		spin_unlock_irqrestore(&task_list_lock, flags);
 		break;
-	case RUSAGE_THREAD:
+	case RUSAGE_THREAD: /* faults are counted for the process */
 		user = task_run_ns(current);
 		sys = task_system_ns(current, user);
 		user -= sys;
+		min_flt = mm->min_flt;
+		maj_flt = mm->maj_flt;
 		break;
 	case RUSAGE_CHILDREN:
 		flags = spin_lock_irqsave(&task_list_lock);
 		sys = p->children_sys_ns;
 		user = p->children_run_ns - sys;
+		min_flt = p->children_min_flt;
+		maj_flt = p->children_maj_flt;
 		spin_unlock_irqrestore(&task_list_lock, flags);
 		break;
 	default:
@@ -406,12 +411,12 @@ long sys_getrusage(struct pt_regs *r)
 	}
 	ru.utime = (struct timeval){user / NSEC_PER_SEC, user % NSEC_PER_SEC / 1000};
 	ru.stime = (struct timeval){sys / NSEC_PER_SEC, sys % NSEC_PER_SEC / 1000};
+	ru.minflt = min_flt;
+	ru.majflt = maj_flt;
 	if (who != RUSAGE_CHILDREN) {
 		s64 rss = atomic_load(&mm->rss_anon) + atomic_load(&mm->rss_file);
 
 		ru.maxrss = max(rss, atomic_load(&mm->hiwater_rss)) << (PAGE_SHIFT - 10);
-		ru.minflt = mm->min_flt;
-		ru.majflt = mm->maj_flt;
 		ru.nvcsw = current->nr_switches;
 	}
 	return copy_to_user(r->rsi, &ru, sizeof(ru)) ? -EFAULT : 0;

@@ -28,7 +28,7 @@ struct waiting {
 	/* out */
 	int pid, status; /* status: as wait4(2) gives it */
 	int code, value; /* as waitid(2) does */
-	u64 user_ns, sys_ns;
+	u64 user_ns, sys_ns, min_flt, maj_flt;
 };
 
 static bool wanted_child(const struct process *p, const struct waiting *w)
@@ -42,12 +42,15 @@ static bool wanted_child(const struct process *p, const struct waiting *w)
 	return !(w->options & WCLONE) == (p->exit_signal == SIGCHLD);
 }
 
-/* T held: what it and the children that it has collected have run. */
+/* T held: what it and the children that it has collected have used. */
 static void child_times(struct process *p, struct waiting *w)
 {
 	process_times(p, &w->user_ns, &w->sys_ns);
 	w->user_ns += p->children_run_ns - p->children_sys_ns;
 	w->sys_ns += p->children_sys_ns;
+	process_faults(p, &w->min_flt, &w->maj_flt);
+	w->min_flt += p->children_min_flt;
+	w->maj_flt += p->children_maj_flt;
 }
 
 /* T held: has the child stopped or gone on, and is that wanted? */
@@ -106,6 +109,8 @@ static int try_wait(struct process *me, struct waiting *w)
 		} else {
 			me->children_run_ns += w->user_ns + w->sys_ns;
 			me->children_sys_ns += w->sys_ns;
+			me->children_min_flt += w->min_flt;
+			me->children_maj_flt += w->maj_flt;
 			process_unlink(found);
 		}
 	}
@@ -126,16 +131,18 @@ static int do_wait(struct waiting *w)
 	return err ? err : ret;
 }
 
-/* Of what a child has used its run time is known; the rest of struct rusage is 0. */
+/* Of what a child has used its run time and its faults are known; the rest of struct rusage is 0. */
 static int put_rusage(unsigned long to, const struct waiting *w)
 {
-	const unsigned long times = 2 * sizeof(struct timeval);
+	const unsigned long times = 2 * sizeof(struct timeval), faults = times + 4 * sizeof(u64);
+	u64 flt[2] = {w->min_flt, w->maj_flt};
 
 	if (!to)
 		return 0;
 	if (put_user_time(to, true, w->user_ns) ||
 	    put_user_time(to + sizeof(struct timeval), true, w->sys_ns) ||
-	    clear_user(to + times, RUSAGE_SIZE - times))
+	    clear_user(to + times, RUSAGE_SIZE - times) ||
+	    copy_to_user(to + faults, flt, sizeof(flt)))
 		return -EFAULT;
 	return 0;
 }

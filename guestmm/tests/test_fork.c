@@ -1,40 +1,52 @@
 /* Processes from outside: what forktest and sigtest find from inside, what the kernel counts
  * meanwhile, and that nothing is left of any of it. */
+#include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
 #define MEM  "memory=24M,high=4M"
 #define USER MMVM_TESTF_USER
 
-/** Pages that are free when everything has been handed back: the reaper is a thread of its own, so
- * look until nothing changes any more. */
-static u64 free_now(void)
+/** What is there when everything has been handed back. */
+struct left {
+	u64 free;    /* pages; those of slabs too: how full slabs are depends on who comes when */
+	u64 objects; /* that somebody has, of all slab caches */
+};
+
+/** The reaper is a thread of its own, so look until nothing changes any more. */
+static struct left left_now(void)
 {
-	u64 now = 0, before;
+	struct left now = {0};
 	unsigned int same = 0;
+	u64 before;
 
 	do {
-		before = now;
+		before = now.free;
 		sleep_ms(5);
 		purge_vmap_areas();
-		now = settled_free_pages();
-		same = now == before ? same + 1 : 0;
+		lru_add_drain_all(); /* batches hold references */
+		now.free = settled_free_pages() + global_stat(NR_SLAB_RECLAIMABLE) +
+			   global_stat(NR_SLAB_UNRECLAIMABLE);
+		same = now.free == before ? same + 1 : 0;
 	} while (same < 4);
+	now.objects = slab_objects_in_use();
 	return now;
 }
 
-/** Run a case of forktest until a run has left as much free as there was before it: caches fill up
- * to what the busiest moment needs, but what leaks a page a run never comes to that. */
+/** Run a case of forktest until a run has left as much as there was before it: the first runs read
+ * files and fill caches, but what leaks a page or an object a run never comes to that. */
 static void run_case(struct test *t, const char *program, const char *args)
 {
-	u64 before, after = 0;
+	struct left before, after = {0};
 	unsigned int runs = 0;
 
 	do {
 		before = after;
 		CHECK_EQ(run_program(program, args), 0);
-		after = free_now();
-	} while (++runs < 6 && (runs == 1 || after < before));
-	CHECK(after >= before);
+		after = left_now();
+	} while (++runs < 6 &&
+		 (runs == 1 || after.free < before.free || after.objects > before.objects));
+	CHECK(after.free >= before.free);
+	CHECK(after.objects <= before.objects);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 
@@ -69,6 +81,12 @@ GUEST_TEST(fork, memory_is_shared_until_written, USER, 0, MEM)
 GUEST_TEST(fork, a_family_of_31, USER, 60, MEM)
 {
 	run_case(t, "/bin/forktest", "family");
+}
+
+GUEST_TEST(fork, faults_and_limits_of_processes, USER, 0, MEM)
+{
+	run_case(t, "/bin/forktest", "usage");
+	run_case(t, "/bin/forktest", "limited");
 }
 
 GUEST_TEST(fork, vfork_and_exec, USER, 0, MEM)
@@ -111,10 +129,11 @@ GUEST_TEST(fork, shared_pages_go_to_swap_and_back, USER | MMVM_TESTF_LAB_ONLY, 6
 
 GUEST_TEST(fork, failure_at_every_allocation_leaves_nothing, USER | MMVM_TESTF_LAB_ONLY, 120, MEM)
 {
-	u64 before, failures = 0, k;
+	struct left before, now;
+	u64 failures = 0, k;
 
 	CHECK_EQ(run_program("/bin/forktest", "trying"), 0);
-	before = free_now();
+	before = left_now();
 	for (k = 1; k < 200; k++) {
 		u64 failed = alloc_fail_count();
 		int status;
@@ -129,9 +148,13 @@ GUEST_TEST(fork, failure_at_every_allocation_leaves_nothing, USER | MMVM_TESTF_L
 			break;
 		}
 		failures += status != 0;
-		if (free_now() + 16 < before)
-			test_fail(t, __FILE__, __LINE__, "allocation %lu failing: %lu pages gone",
-				  (unsigned long)k, (unsigned long)(before - free_now()));
+		now = left_now();
+		if (now.free < before.free || now.objects > before.objects)
+			test_fail(
+				t, __FILE__, __LINE__,
+				"allocation %lu failing: %ld pages are gone, %ld objects are left",
+				(unsigned long)k, (long)(before.free - now.free),
+				(long)(now.objects - before.objects));
 	}
 	CHECK(k > 20 && k < 200);
 	CHECK(failures > 0);

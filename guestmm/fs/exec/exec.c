@@ -161,6 +161,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	thread_release_mm();
 	task_set_mm(mm);
 	cgroup_attach_mm(mm);
+	process_leaves_mm(current_process(), old);
 	mmput(old);
 	vfork_release();
 	become(args, regs, entry, sp);

@@ -38,6 +38,7 @@ struct snapshot {
 	int tpgid;
 	u64 pending, blocked, ignored, caught, started_ns, switches;
 	u64 user_ns, sys_ns, children_ns, children_sys_ns;
+	u64 min_flt, maj_flt, children_min_flt, children_maj_flt;
 	u32 fd_size, cpus;
 	u64 caps[5]; /* inheritable, permitted, effective, bounding, ambient */
 	bool no_new_privs;
@@ -92,6 +93,9 @@ static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
 	s->exit_status = p->exit_status;
 	process_times(p, &s->user_ns, &s->sys_ns);
 	s->children_sys_ns = p->children_sys_ns;
+	process_faults((struct process *)p, &s->min_flt, &s->maj_flt);
+	s->children_min_flt = p->children_min_flt;
+	s->children_maj_flt = p->children_maj_flt;
 	s->children_ns = p->children_run_ns - p->children_sys_ns;
 	s->started_ns = p->started_ns;
 	memcpy(s->comm, p->comm, sizeof(s->comm));
@@ -228,8 +232,9 @@ static int show_stat(struct report *r, const struct proc_ctx *ctx)
 	mm = s.mm;
 	report_printf(r, "%d (%s) %c %d %d %d %u %d 0 ", s.pid, s.comm, s.state, s.ppid, s.pgid,
 		      s.sid, s.tty_nr, s.tpgid); /* 1-9 */
-	report_printf(r, "%lu 0 %lu 0 ", mm ? (unsigned long)mm->min_flt : 0ul,
-		      mm ? (unsigned long)mm->maj_flt : 0ul); /* 10-13 */
+	report_printf(r, "%lu %lu %lu %lu ", (unsigned long)s.min_flt,
+		      (unsigned long)s.children_min_flt, (unsigned long)s.maj_flt,
+		      (unsigned long)s.children_maj_flt); /* 10-13 */
 	report_printf(r, "%lu %lu %lu %lu %d %d %d 0 %lu ", TICKS(s.user_ns), TICKS(s.sys_ns),
 		      TICKS(s.children_ns), TICKS(s.children_sys_ns), 20 + s.nice, s.nice,
 		      s.nr_threads, TICKS(s.started_ns)); /* 14-22 */
