@@ -238,6 +238,16 @@ struct mempolicy *mempolicy_get_task(struct thread_info *ti)
 	return pol;
 }
 
+bool mempolicy_reaches(struct thread_info *ti, u32 nodes)
+{
+	unsigned long flags = spin_lock_irqsave(&mempolicy_lock);
+	const struct mempolicy *pol = ti->mempolicy;
+	const bool yes = !pol || pol->mode != MPOL_BIND || (pol->nodes & nodes);
+
+	spin_unlock_irqrestore(&mempolicy_lock, flags);
+	return yes;
+}
+
 void mempolicy_fork(struct thread_info *child)
 {
 	const struct thread_info *ti = current_thread_info();
