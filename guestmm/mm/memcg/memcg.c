@@ -17,6 +17,7 @@
 #include "lib/string.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
+#include "mmvm/audit.h"
 
 #define IDS_PER_LEAF 512u
 #define ID_LEAVES    64u
@@ -381,4 +382,19 @@ struct mem_cgroup *mem_cgroup_iter(struct mem_cgroup *top, struct mem_cgroup *pr
 void mem_cgroup_iter_break(struct mem_cgroup *pos)
 {
 	mem_cgroup_put(pos);
+}
+
+void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l)
+{
+	*l = (struct mmvm_audit_memcg_layout){
+		.root_gva = (unsigned long)&root_mem_cgroup,
+		.ids_gva = (unsigned long)ids,
+		.nr_leaves = ID_LEAVES,
+		.ids_per_leaf = IDS_PER_LEAF,
+		.id_offset = offsetof(struct mem_cgroup, id),
+		.parent_offset = offsetof(struct mem_cgroup, parent),
+		.usage_offset = offsetof(struct mem_cgroup, memory.usage),
+		.kernel_offset = offsetof(struct mem_cgroup, kernel_pages),
+		.zswap_offset = offsetof(struct mem_cgroup, zswap_bytes),
+	};
 }

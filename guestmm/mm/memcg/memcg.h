@@ -225,6 +225,10 @@ void mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *mem
 /** How long to sleep for being above `high` [pure]; ns. */
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
 
+/** Where the host finds the groups. */
+struct mmvm_audit_memcg_layout;
+void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l);
+
 /* ---- files (files.c) ---- */
 /** A control file of a group. */
 struct memcg_file {
