@@ -14,6 +14,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/phys/zone.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/oom.h"
 
 struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC, .limits = host_limits};
@@ -175,6 +176,15 @@ void schedule(void)
 void psi_memstall_enter(void) {}
 
 void psi_memstall_leave(void) {}
+
+/* Something that is not NULL. */
+struct psi_group *psi_group_create(struct mem_cgroup *memcg)
+{
+	return (struct psi_group *)memcg;
+}
+
+void psi_group_destroy(struct psi_group *g) {}
+void psi_group_report(struct report *r, struct psi_group *g) {}
 
 u64 schedule_timeout(u64 ns)
 {

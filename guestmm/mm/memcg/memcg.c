@@ -183,7 +183,8 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	page_counter_init(&memcg->memory, &parent->memory);
 	page_counter_init(&memcg->swap, &parent->swap);
 	memcg->zswap_max = PAGE_COUNTER_MAX;
-	err = start_reaper();
+	memcg->psi = psi_group_create(memcg);
+	err = memcg->psi ? start_reaper() : -ENOMEM;
 	if (!err)
 		err = swap_memcg_prepare();
 	if (!err)
@@ -199,6 +200,7 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 forget:
 	forget_id(memcg);
 free:
+	psi_group_destroy(memcg->psi);
 	kfree(memcg);
 	return ERR_PTR(err);
 }
@@ -239,6 +241,7 @@ void mem_cgroup_free_dead(void)
 			atomic_add(&parent->event[i], memcg->event[i]);
 		forget_id(memcg);
 		free_lruvecs(memcg);
+		psi_group_destroy(memcg->psi);
 		kfree(memcg);
 		mem_cgroup_put(parent);
 	}

@@ -154,9 +154,10 @@ void mpol_put(struct mempolicy *pol)
 		kmem_cache_free(policy_cache, pol);
 }
 
+/* With any flag, as Linux 6.1. */
 static bool keeps_user_nodes(const struct mempolicy *pol)
 {
-	return pol->flags & (MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES);
+	return pol->flags & MPOL_MODE_FLAGS;
 }
 
 bool mpol_equal(const struct mempolicy *a, const struct mempolicy *b)

@@ -64,7 +64,7 @@ struct mempolicy {
 	u16 flags;	/* MPOL_F_* of the mode */
 	u32 nodes;	/* the nodes it allows or prefers, a bit each, all of them with memory */
 	s32 home;	/* set_mempolicy_home_node(2): where to look first; or NUMA_NO_NODE */
-	u64 user_nodes; /* as the program wrote them, with STATIC or RELATIVE nodes */
+	u64 user_nodes; /* as the program wrote them; shown if the mode has a flag */
 };
 
 /** Some thread has had a policy: allocations look for one, also without vm.numa_stat. */
