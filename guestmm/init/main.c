@@ -37,6 +37,7 @@
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
 #include "mm/virt/mm.h"
+#include "mm/reclaim/oom.h"
 #include "mm/zswap/zswap.h"
 #include "tests/tests.h"
 
@@ -167,8 +168,8 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	processes_init();
 	syscalls_init();
 	khugepaged_start();
-	if (kswapd_init() || kcompactd_init() || flusher_init() || psi_init() || accessd_init() ||
-	    kthread_run(init_thread, NULL, "init"))
+	if (kswapd_init() || oom_reaper_init() || kcompactd_init() || flusher_init() ||
+	    psi_init() || accessd_init() || kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");
 	cpu_idle();
 }

@@ -41,6 +41,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/memcg/memcg.h"
 #include "mm/virt/mm.h"
 
 struct rq runqueues[MMVM_MAX_CPUS];
@@ -405,6 +406,8 @@ static void __schedule(enum leave why)
 	prev->run_ns += now - prev->run_since;
 	rq->ran_ns[prev->kind] += now - prev->run_since;
 	next->run_since = now;
+	if (mem_cgroup_enabled())
+		psi_running(cpu_id(), next->mm);
 	if (unlikely(READ_ONCE(psi_stalled)))
 		psi_switch(cpu_id(), next != rq->idle && !next->memstall, now);
 	if (unlikely(now >= READ_ONCE(load_next)))

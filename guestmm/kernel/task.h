@@ -28,6 +28,7 @@ struct fault_info {
 	unsigned long addr, error, cr2;
 };
 
+struct mem_cgroup;
 struct process;
 struct task {
 	unsigned long ksp;	  /* R: stack pointer while not running */
@@ -47,6 +48,8 @@ struct task {
 	u64 nr_switches;	  /* R */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
 	u8 memstall;		  /* S: stalls for memory, so many times nested */
+	struct mem_cgroup
+		*memstall_group;  /* S: the group it stalls in, with a reference, or NULL */
 	u8 kind;		  /* C: enum cpu_time, which account its time goes to */
 	u64 run_since;		  /* R: ktime since which it runs */
 	u32 samples[2];		  /* R: of its time: in the kernel, in user mode */

@@ -1,6 +1,8 @@
 /* Pressure: there is none while there is memory, some while a program needs more, none afterwards. */
 #include "kernel/loadavg.h"
 #include "kernel/psi.h"
+#include "kernel/task.h"
+#include "mm/memcg/memcg.h"
 #include "tests/tests.h"
 
 #define MEM "memory=24M,high=4M swap=64M"
@@ -86,4 +88,74 @@ GUEST_TEST(psi, load_averages_decay, 0, 0, "")
 	CHECK(load_decay(1ul << LOAD_SHIFT, 1884, 0, 12) > 700);
 	CHECK(load_decay(1ul << LOAD_SHIFT, 1884, 0, 12) < 800); /* 1/e of 2048 is 753 */
 	CHECK_EQ(load_decay(1ul << LOAD_SHIFT, 1884, 0, 100000), 0);
+}
+
+/* ---- memory cgroups ---- */
+
+static bool spinning;
+
+static int spin(void *arg)
+{
+	while (READ_ONCE(spinning))
+		cond_resched();
+	return 0;
+}
+
+static struct mem_cgroup *new_group(struct test *t, struct mem_cgroup *parent)
+{
+	struct mem_cgroup *memcg = mem_cgroup_create(parent);
+
+	CHECK(!IS_ERR(memcg));
+	return IS_ERR(memcg) ? NULL : memcg;
+}
+
+/* A stall counts in the task's group and in those above it, not beside it. While another group's thread runs,
+ * the machine gets on, and the group does not. */
+GUEST_TEST(psi, a_group_stalls_by_itself, 0, 60, "cpus=1")
+{
+	struct mm_struct *mm = testmm_create(t);
+	struct mem_cgroup *a = new_group(t, &root_mem_cgroup), *b, *beside;
+	u64 some, full, some_a, full_a, all_some, all_full;
+
+	REQUIRE(a);
+	b = new_group(t, a);
+	beside = new_group(t, a);
+	REQUIRE(b && beside);
+	mem_cgroup_get(b);
+	mem_cgroup_set_mm(mm, b);
+	kthread_use_mm(mm);
+
+	psi_memstall_enter();
+	sleep_ms(30);
+	psi_memstall_leave();
+	psi_group_totals(b->psi, &some, &full);
+	CHECK(some >= 30000000);
+	CHECK_EQ(full, some); /* the CPU idled */
+	psi_group_totals(a->psi, &some_a, &full_a);
+	CHECK_EQ(some_a, some);
+	CHECK_EQ(full_a, full);
+	psi_group_totals(beside->psi, &some_a, &full_a);
+	CHECK_EQ(some_a, 0);
+	CHECK_EQ(full_a, 0);
+
+	psi_totals(&all_some, &all_full);
+	CHECK_EQ(all_some, some);
+	spinning = true;
+	CHECK_EQ(kthread_run(spin, NULL, "spin"), 0);
+	psi_memstall_enter();
+	sleep_ms(50);
+	psi_memstall_leave();
+	spinning = false;
+	psi_group_totals(b->psi, &some_a, &full_a);
+	CHECK(some_a - some >= 50000000);
+	CHECK_EQ(full_a - full, some_a - some); /* nobody of the group got on */
+	psi_totals(&some, &full);
+	CHECK_EQ(some, some_a);
+	CHECK(full - all_full < (some_a - all_some) / 2); /* the other thread did */
+
+	kthread_unuse_mm();
+	mmput(mm);
+	mem_cgroup_offline(beside);
+	mem_cgroup_offline(b);
+	mem_cgroup_offline(a);
 }

@@ -60,6 +60,11 @@
 	  "a slot's compressed page is not where its entry says, or does not decompress")         \
 	X(AUDIT_ZSWAP_COUNT, "zswap_count", "counts of the compressed pool disagree with it")     \
 	X(AUDIT_MEMPOLICY, "mempolicy", "a page is on a node that its mapping's policy forbids")  \
+	X(AUDIT_MEMCG_PAGE, "memcg_page",                                                         \
+	  "a page is charged to a memory cgroup that does not exist")                             \
+	X(AUDIT_MEMCG_CHARGE, "memcg_charge",                                                     \
+	  "a memory cgroup's usage is not the sum of its pages")                                  \
+	X(AUDIT_MEMCG_KERNEL, "memcg_kernel", "a memory cgroup's kernel pages do not add up")     \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
@@ -201,6 +206,19 @@ struct mmvm_audit_mempolicy_layout {
 	uint32_t reserved;
 };
 
+/** Memory cgroups: a table of ids, leaves of pointers. root_gva 0: there are none. */
+struct mmvm_audit_memcg_layout {
+	uint64_t root_gva; /* the root group, id 0, which is not in the table */
+	uint64_t ids_gva;  /* nr_leaves pointers to leaves of ids_per_leaf pointers */
+	uint32_t nr_leaves, ids_per_leaf; /* at most 65536 ids */
+	uint32_t id_offset;		  /* u16 */
+	uint32_t parent_offset;		  /* pointer */
+	uint32_t usage_offset;		  /* s64: pages charged to it and below */
+	uint32_t kernel_offset;		  /* s64: of its own, those of the kernel */
+	uint32_t zswap_offset; /* s64: bytes in zswap's pool, charged in whole pages, too */
+	uint32_t reserved;
+};
+
 struct mmvm_audit_range {
 	uint64_t start_pfn, end_pfn; /* frames with a struct page */
 };
@@ -275,6 +293,7 @@ struct mmvm_audit_root {
 	uint64_t thp_deferred_gva;    /* list_head: folio_links.deferred */
 	uint64_t thp_nr_deferred_gva; /* u64 */
 	struct mmvm_audit_mempolicy_layout mempolicy;
+	struct mmvm_audit_memcg_layout memcg;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -14,6 +14,8 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/phys/zone.h"
+#include "mm/memcg/memcg.h"
+#include "mm/reclaim/oom.h"
 
 struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC, .limits = host_limits};
 bool host_irqs_off;
@@ -175,6 +177,15 @@ void psi_memstall_enter(void) {}
 
 void psi_memstall_leave(void) {}
 
+/* Something that is not NULL. */
+struct psi_group *psi_group_create(struct mem_cgroup *memcg)
+{
+	return (struct psi_group *)memcg;
+}
+
+void psi_group_destroy(struct psi_group *g) {}
+void psi_group_report(struct report *r, struct psi_group *g) {}
+
 u64 schedule_timeout(u64 ns)
 {
 	if (!may_sleep())
@@ -309,6 +320,30 @@ u64 ktime_ns(void)
 u64 get_cycles(void)
 {
 	return __builtin_ia32_rdtsc();
+}
+
+void oom_current(struct oom_victim *t)
+{
+	strcpy(t->comm, "host");
+	t->pid = 0;
+	t->oom_score_adj = 0;
+}
+
+u32 oom_view_uid(const struct process_view *p)
+{
+	return 0;
+}
+
+/* A process whose cookie is set may only use the nodes that it names. */
+bool oom_view_on_nodes(const struct process_view *p, u32 nodes)
+{
+	return !p->cookie || ((u32)(unsigned long)p->cookie & nodes);
+}
+
+void oom_group_paths(int pid, const struct mem_cgroup *top, char *own, char *over, size_t size)
+{
+	strcpy(own, "/own");
+	strcpy(over, "/over");
 }
 
 int current_pid(void)

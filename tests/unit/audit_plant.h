@@ -83,6 +83,11 @@ struct guest {
 	struct policy {
 		uint32_t mode, nodes;
 	} policy;
+	struct memcg {
+		uint64_t id, parent;
+		int64_t usage, kernel, zswap;
+	} memcg[4];
+	uint64_t memcg_leaf, memcg_ids[4];
 	struct cache {
 		struct mmvm_list link;
 		char name[32];

@@ -5,6 +5,7 @@
 #include "unit.h"
 #include <limits.h>
 #include "mm_user.h"
+#include "mm/reclaim/oom.h"
 
 static u64 event(enum vm_event_item e)
 {
@@ -190,9 +191,209 @@ static void swap_counts_in_badness_and_is_given_back(void)
 	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
 }
 
+/* ---- 200 tables of processes ---- */
+
+#define TABLES	   200
+#define MOST_ROWS  12
+#define TOTAL_SWAP 0
+
+/* What Linux 6.1 chooses (mm/oom_kill.c, oom_badness() and oom_evaluate_task()), written down once more and
+ * without any of the code under test: an index, or -1. */
+static int linux_choice(unsigned int n, u64 totalpages)
+{
+	long best = LONG_MIN;
+	int chosen = -1;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct process_view *p = &host_process[i];
+		long points;
+
+		if (p->oom_score_adj == -1000)
+			continue;
+		points = p->mm->rss_anon + p->mm->rss_file + p->mm->rss_shmem + p->mm->rss_swap +
+			 p->mm->pgtables_bytes / (long)PAGE_SIZE;
+		points += p->oom_score_adj * (long)(totalpages / 1000);
+		if (points == LONG_MIN || points < best)
+			continue;
+		best = points;
+		chosen = (int)i;
+	}
+	return chosen;
+}
+
+static u64 next_random(u64 *state)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return *state >> 33;
+}
+
+/* Counters without pages behind them, so that a table costs nothing. */
+static void set_counters(struct mm_struct *mm, u64 *state)
+{
+	/* Small numbers, so that there are ties. */
+	const u64 range = next_random(state) % 3 ? 40 : 20000;
+
+	mm->rss_anon = (s64)(next_random(state) % range);
+	mm->rss_file = (s64)(next_random(state) % range);
+	mm->rss_shmem = (s64)(next_random(state) % 4);
+	mm->rss_swap = (s64)(next_random(state) % range);
+}
+
+static void clear_counters(struct mm_struct *mm)
+{
+	mm->rss_anon = mm->rss_file = mm->rss_shmem = mm->rss_swap = 0;
+}
+
+static void generated_tables(void)
+{
+	static const int adjs[] = {0, 0, 0, 0, -1000, 1000, 500, -500, 1, -1, 17, -999};
+	const u64 total = totalram_pages() + TOTAL_SWAP;
+	unsigned int killed = 0, protected = 0, ties = 0;
+	u64 state = 6;
+
+	for (unsigned int table = 0; table < TABLES; table++) {
+		const unsigned int n = 1 + (unsigned int)(next_random(&state) % MOST_ROWS);
+		int want;
+
+		for (unsigned int i = 0; i < n; i++) {
+			add_process(100 + (int)i, "row", mm_alloc(),
+				    adjs[next_random(&state) % ARRAY_SIZE(adjs)]);
+			if (i && next_random(&state) % 4 == 0) {
+				struct mm_struct *mm = host_process[i].mm;
+
+				mm->rss_anon = host_process[i - 1].mm->rss_anon;
+				mm->rss_file = host_process[i - 1].mm->rss_file;
+				mm->rss_shmem = host_process[i - 1].mm->rss_shmem;
+				mm->rss_swap = host_process[i - 1].mm->rss_swap;
+				host_process[i].oom_score_adj = host_process[i - 1].oom_score_adj;
+				ties++;
+			} else {
+				set_counters(host_process[i].mm, &state);
+			}
+		}
+		want = linux_choice(n, total);
+		if (want < 0) {
+			/* All are protected: Linux panics, and so do we (another test). */
+			protected++;
+		} else {
+			CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+			CU_ASSERT_EQUAL(host_last_killed, 100 + want);
+			killed++;
+		}
+		for (unsigned int i = 0; i < n; i++)
+			clear_counters(host_process[i].mm);
+		drop_processes();
+	}
+	CU_ASSERT_EQUAL(killed + protected, TABLES);
+	CU_ASSERT(killed > TABLES * 9 / 10);
+	CU_ASSERT(ties > TABLES / 2);
+}
+
+/* ---- what is printed, and what the sysctls do ---- */
+
+static void lines_as_linux_prints_them(void)
+{
+	unsigned long a;
+	char text[200];
+
+	add_process(71, "big", process_of(200, &a), 0);
+	host_log_clear();
+	CU_ASSERT(out_of_memory(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0));
+	ksnprintf(
+		text, sizeof(text),
+		"host invoked oom-killer: gfp_mask=%#x(GFP_HIGHUSER_MOVABLE|__GFP_ZERO), order=0, "
+		"oom_score_adj=0\n",
+		GFP_HIGHUSER_MOVABLE | __GFP_ZERO);
+	CU_ASSERT(strstr(host_log(), text) != NULL);
+	CU_ASSERT(strstr(host_log(),
+			 "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),global_oom,"
+			 "task_memcg=/own,task=big,pid=71,uid=0\n") != NULL);
+	CU_ASSERT(strstr(host_log(), "Tasks state (memory values in pages):\n") != NULL);
+	drop_processes();
+	gfp_to_text(text, sizeof(text), 0);
+	CU_ASSERT_STRING_EQUAL(text, "0");
+	gfp_to_text(text, sizeof(text), GFP_ATOMIC | __GFP_NOWARN);
+	CU_ASSERT_STRING_EQUAL(text, "GFP_ATOMIC|__GFP_NOWARN");
+}
+
+static void dump_can_be_switched_off(void)
+{
+	unsigned long a;
+
+	add_process(72, "big", process_of(200, &a), 0);
+	host_log_clear();
+	sysctl_oom_dump_tasks = 0;
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	sysctl_oom_dump_tasks = 1;
+	CU_ASSERT(strstr(host_log(), "Tasks state") == NULL);
+	CU_ASSERT(strstr(host_log(), "oom-kill:constraint=") != NULL);
+	drop_processes();
+}
+
+static void the_allocating_task_is_killed(void)
+{
+	struct thread_info *ti = current_thread_info();
+	struct mm_struct *before = ti->mm;
+	unsigned long a, b;
+
+	add_process(73, "big", process_of(500, &a), 0);
+	add_process(74, "asks", process_of(10, &b), 0);
+	ti->mm = host_process[1].mm;
+	sysctl_oom_kill_allocating_task = 1;
+	host_log_clear();
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 74);
+	CU_ASSERT(strstr(host_log(),
+			 "Out of memory (oom_kill_allocating_task): Killed process 74") != NULL);
+	/* Not twice, and not who may not be killed. */
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 73);
+	sysctl_oom_kill_allocating_task = 0;
+	ti->mm = before;
+	drop_processes();
+}
+
+static void panics(void *nodes)
+{
+	out_of_memory_on((u32)(unsigned long)nodes, GFP_KERNEL, 0);
+}
+
+/* A bind: only those that may have memory there; and a panic only if it is asked for always. */
+static void a_node_is_full(void)
+{
+	const u32 nodes = memory_nodes;
+	unsigned long a, b;
+
+	add_process(75, "elsewhere", process_of(500, &a), 0);
+	add_process(76, "there", process_of(50, &b), 0);
+	host_process[0].cookie = (void *)2ul;
+	host_process[1].cookie = (void *)1ul;
+	memory_nodes = 3;
+	sysctl_panic_on_oom = 1;
+	CU_ASSERT(host_panics(panics, (void *)(unsigned long)ALL_NODES,
+			      "Out of memory: system-wide panic_on_oom is enabled"));
+	host_log_clear();
+	CU_ASSERT(out_of_memory_on(1, GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 76);
+	CU_ASSERT(strstr(host_log(),
+			 "oom-kill:constraint=CONSTRAINT_MEMORY_POLICY,nodemask=0,"
+			 "global_oom,task_memcg=/own,task=there,pid=76,uid=0\n") != NULL);
+	sysctl_panic_on_oom = 2;
+	CU_ASSERT(host_panics(panics, (void *)1ul,
+			      "Out of memory: compulsory panic_on_oom is enabled"));
+	sysctl_panic_on_oom = 0;
+	memory_nodes = nodes;
+	drop_processes();
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
+		{"generated_tables", generated_tables},
+		{"lines_as_linux_prints_them", lines_as_linux_prints_them},
+		{"dump_can_be_switched_off", dump_can_be_switched_off},
+		{"the_allocating_task_is_killed", the_allocating_task_is_killed},
+		{"a_node_is_full", a_node_is_full},
 		{"badness_by_numbers", badness_by_numbers},
 		{"the_largest_is_killed_and_reaped", the_largest_is_killed_and_reaped},
 		{"adj_decides_and_minus_1000_protects", adj_decides_and_minus_1000_protects},

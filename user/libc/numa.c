@@ -479,10 +479,7 @@ static void files(void)
 	printf("== files\n");
 	show_file("/sys/devices/system/node/online");
 	show_file("/sys/devices/system/node/has_memory");
-	show_file("/sys/devices/system/node/has_cpu");
-	show_file("/sys/devices/system/node/node1/distance");
 	show_file("/sys/devices/system/node/node0/cpulist");
-	show_file("/sys/devices/system/node/node1/cpulist");
 }
 
 int main(void)

@@ -38,6 +38,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"files", audit_mappings, audit_mappings_check, NULL},
 	{"LRU lists", audit_lru, NULL, NULL},
 	{"huge pages", audit_thp, audit_thp_check, NULL},
+	{"memory cgroups", audit_memcg, NULL, NULL},
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
 };

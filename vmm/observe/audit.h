@@ -31,6 +31,10 @@ struct audit_result {
 	uint64_t ram_frames;
 	uint64_t frames[NR_PAGE_TYPES]; /* by state; their sum is ram_frames when all is well */
 	uint64_t nr_mm, nr_caches, nr_swap_used;
+	/* Memory cgroups, if the guest has them: how many, and pages that are charged to one, to nobody,
+	 * and free. The three sum up to RAM. */
+	bool has_memcg;
+	uint64_t nr_memcgs, memcg_charged, memcg_uncharged, memcg_free;
 	uint64_t steps; /* along lists, into tables, to nodes of trees; bounded by RAM */
 	uint64_t ns;	/* time it took */
 };

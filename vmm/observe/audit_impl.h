@@ -12,6 +12,7 @@
  *   audit_mapping.c  trees of files and of shared memory
  *   audit_thp.c      transparent huge pages
  *   audit_numa.c     pages on nodes that a policy forbids
+ *   audit_memcg.c    pages charged to memory cgroups
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
  *   audit_zswap.c    the pool of compressed pages, and the entries of slots in it
  *
@@ -202,6 +203,7 @@ void audit_hugetlb_check(struct audit *a);
 void audit_hugetlb_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
 int audit_zswap(struct audit *a);
 void audit_zswap_check(struct audit *a);
+int audit_memcg(struct audit *a);
 /** What the policy of the VMA at guest address `vma` asks for, into v->bound. */
 void audit_mempolicy_vma(struct audit *a, uint64_t vma, struct vma_range *v);
 /** A user page table of `mm` maps the anonymous page of `frame` at addr, in *v. */

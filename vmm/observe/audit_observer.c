@@ -29,6 +29,11 @@ static int on_request(void *self, struct machine *m, const struct machine_reques
 		w->audits++;
 		w->findings += (uint64_t)n;
 		w->ns += found->ns;
+		w->has_memcg = found->has_memcg && found->nr_memcgs;
+		w->memcg_groups = found->nr_memcgs;
+		w->memcg_charged = found->memcg_charged;
+		w->memcg_uncharged = found->memcg_uncharged;
+		w->memcg_free = found->memcg_free;
 	} else {
 		w->error = n;
 	}
@@ -73,6 +78,11 @@ static void on_result(void *self, struct machine *m, struct run_result *r)
 
 	r->has_audit = !why;
 	r->audit_findings = w->findings;
+	r->has_memcg = w->has_memcg;
+	r->memcg_groups = w->memcg_groups;
+	r->memcg_charged = w->memcg_charged;
+	r->memcg_uncharged = w->memcg_uncharged;
+	r->memcg_free = w->memcg_free;
 	snprintf(r->audit_missing, sizeof(r->audit_missing), "%s", why ? why : "");
 }
 

@@ -14,6 +14,9 @@ struct audit_watch {
 	uint64_t audits, findings, ns;
 	int error; /* -errno of the last audit that could not be made */
 	enum outcome_kind end;
+	/* Of the last audit: see audit_result. */
+	bool has_memcg;
+	uint64_t memcg_groups, memcg_charged, memcg_uncharged, memcg_free;
 	/** For the command: called after each audit instead of printing its findings. `rc`: findings,
 	 * or -errno and then `found` holds nothing. */
 	void (*taken)(void *arg, int rc, const struct audit_result *found);

@@ -224,6 +224,19 @@ static void table_observers(const struct out *o, const struct run_result *r)
 	}
 }
 
+/* Whose each page is: groups and what is nobody's add up to the machine. */
+static void table_memcg(const struct out *o, const struct run_result *r)
+{
+	char a[32], b[32], c[32], d[32];
+
+	fprintf(o->f, "  memory cgroups %s: %s pages charged + %s not",
+		format_count(r->memcg_groups, d, sizeof(d)),
+		format_count(r->memcg_charged, a, sizeof(a)),
+		format_count(r->memcg_uncharged, b, sizeof(b)));
+	fprintf(o->f, " + %s free = %s\n", format_count(r->memcg_free, a, sizeof(a)),
+		format_count(r->memcg_charged + r->memcg_uncharged + r->memcg_free, c, sizeof(c)));
+}
+
 static void table_host(const struct out *o, const struct run_result *r)
 {
 	char a[32], b[32], c[32];
@@ -263,6 +276,8 @@ static void table_host(const struct out *o, const struct run_result *r)
 				r->audit_findings == 1 ? "" : "s");
 		else if (r->audit_missing[0])
 			fprintf(o->f, "  audit          none: %s\n", r->audit_missing);
+		if (r->has_memcg)
+			table_memcg(o, r);
 	}
 
 	/* Memory's own statistics always; the rest when asked. */

@@ -235,6 +235,9 @@ struct run_result {
 	/* The host's audits of guest memory: the guest asks for one at its end */
 	bool has_audit;
 	uint64_t audit_findings;
+	/* From the last audit of a guest that has used memory cgroups: pages */
+	bool has_memcg;
+	uint64_t memcg_groups, memcg_charged, memcg_uncharged, memcg_free;
 	char audit_missing[80]; /* why there was none */
 
 	struct run_sample *samples;

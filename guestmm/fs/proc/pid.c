@@ -286,6 +286,7 @@ static void status_memory(struct report *r, struct mm_struct *mm)
 {
 	u64 rss = mm_rss(mm);
 
+	kb(r, "VmPeak", max(mm->hiwater_vm, mm->total_vm));
 	kb(r, "VmSize", mm->total_vm);
 	kb(r, "VmLck", mm->locked_vm);
 	kb(r, "VmHWM", max((u64)mm->hiwater_rss, rss));

@@ -68,6 +68,12 @@ int proc_next_tid(int pid, int from);
 /** Smallest open descriptor >= from of a process, or -1. */
 int proc_next_fd(int pid, u32 from);
 
+/* kpage.c */
+long proc_read_kpageflags(struct file *f, unsigned long buf, size_t len, u64 *pos,
+			  const struct proc_ctx *ctx);
+long proc_read_kpagecount(struct file *f, unsigned long buf, size_t len, u64 *pos,
+			  const struct proc_ctx *ctx);
+
 /* maps.c */
 int proc_show_maps(struct report *r, const struct proc_ctx *ctx);
 int proc_show_smaps(struct report *r, const struct proc_ctx *ctx);

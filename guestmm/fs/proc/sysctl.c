@@ -20,6 +20,7 @@
 #include "mm/cache/pagecache.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
+#include "mm/reclaim/oom.h"
 #include "mm/reclaim/policy.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/phys/zone.h"
@@ -47,6 +48,10 @@ int proc_parse_decimal(const char *text, s64 *out)
 /* name, type, variable, least, most, what to call after a change */
 #define NUMBERS(X)                                                                               \
 	X(swappiness, int, vm_swappiness, 0, 200, nothing())                                     \
+	X(panic_on_oom, int, sysctl_panic_on_oom, 0, 2, nothing())                               \
+	X(oom_kill_allocating_task, int, sysctl_oom_kill_allocating_task, -(1ll << 31),          \
+	  0x7fffffff, nothing())                                                                 \
+	X(oom_dump_tasks, int, sysctl_oom_dump_tasks, -(1ll << 31), 0x7fffffff, nothing())       \
 	X(overcommit_memory, int, sysctl_overcommit_memory, 0, 2, nothing())                     \
 	X(overcommit_ratio, int, sysctl_overcommit_ratio, 0, 1000000, nothing())                 \
 	X(max_map_count, u32, sysctl_max_map_count, 0, 0x7fffffff, nothing())                    \

@@ -339,6 +339,11 @@ static void show_numa_stat(struct report *r, struct mem_cgroup *m)
 	}
 }
 
+static void show_pressure(struct report *r, struct mem_cgroup *m)
+{
+	psi_group_report(r, m->psi);
+}
+
 const struct memcg_file memcg_files[] = {
 	{"memory.current", .show = show_memory_current},
 	{"memory.peak", .show = show_memory_peak},
@@ -350,6 +355,7 @@ const struct memcg_file memcg_files[] = {
 	{"memory.events.local", .notifies = true, .show = show_events_local},
 	{"memory.stat", .on_root = true, .show = show_stat},
 	{"memory.numa_stat", .on_root = true, .show = show_numa_stat},
+	{"memory.pressure", .on_root = true, .show = show_pressure},
 	{"memory.oom.group", .show = show_oom_group, .write = set_oom_group},
 	{"memory.reclaim", .on_root = true, .write = set_reclaim},
 	{"memory.swap.current", .show = show_swap_current},

@@ -17,6 +17,7 @@
 #include "lib/string.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
+#include "mmvm/audit.h"
 
 #define IDS_PER_LEAF 512u
 #define ID_LEAVES    64u
@@ -182,7 +183,8 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	page_counter_init(&memcg->memory, &parent->memory);
 	page_counter_init(&memcg->swap, &parent->swap);
 	memcg->zswap_max = PAGE_COUNTER_MAX;
-	err = start_reaper();
+	memcg->psi = psi_group_create(memcg);
+	err = memcg->psi ? start_reaper() : -ENOMEM;
 	if (!err)
 		err = swap_memcg_prepare();
 	if (!err)
@@ -198,6 +200,7 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 forget:
 	forget_id(memcg);
 free:
+	psi_group_destroy(memcg->psi);
 	kfree(memcg);
 	return ERR_PTR(err);
 }
@@ -238,6 +241,7 @@ void mem_cgroup_free_dead(void)
 			atomic_add(&parent->event[i], memcg->event[i]);
 		forget_id(memcg);
 		free_lruvecs(memcg);
+		psi_group_destroy(memcg->psi);
 		kfree(memcg);
 		mem_cgroup_put(parent);
 	}
@@ -381,4 +385,19 @@ struct mem_cgroup *mem_cgroup_iter(struct mem_cgroup *top, struct mem_cgroup *pr
 void mem_cgroup_iter_break(struct mem_cgroup *pos)
 {
 	mem_cgroup_put(pos);
+}
+
+void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l)
+{
+	*l = (struct mmvm_audit_memcg_layout){
+		.root_gva = (unsigned long)&root_mem_cgroup,
+		.ids_gva = (unsigned long)ids,
+		.nr_leaves = ID_LEAVES,
+		.ids_per_leaf = IDS_PER_LEAF,
+		.id_offset = offsetof(struct mem_cgroup, id),
+		.parent_offset = offsetof(struct mem_cgroup, parent),
+		.usage_offset = offsetof(struct mem_cgroup, memory.usage),
+		.kernel_offset = offsetof(struct mem_cgroup, kernel_pages),
+		.zswap_offset = offsetof(struct mem_cgroup, zswap_bytes),
+	};
 }

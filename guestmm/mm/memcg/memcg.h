@@ -65,6 +65,7 @@ struct mem_cgroup {
 	struct wait_queue events_wq; /* woken when one is counted */
 	struct lruvec *lruvec[MMVM_MAX_NODES]; /* C: of the nodes that there are; the root: NULL */
 	struct list_head dead;		       /* L: on its way to be freed */
+	struct psi_group *psi;		       /* C: its stalls; the root: NULL */
 };
 
 extern struct mem_cgroup root_mem_cgroup;
@@ -224,6 +225,18 @@ void mem_cgroup_handle_over_high(void);
 void mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *memcg);
 /** How long to sleep for being above `high` [pure]; ns. */
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
+
+/* ---- pressure (kernel/psi.c; nothing on the host) ---- */
+/** A group's stalls, as psi_memstall_enter() counts them. NULL: no memory. May sleep. */
+struct psi_group *psi_group_create(struct mem_cgroup *memcg);
+/** Nobody stalls in it any more. NULL is allowed. */
+void psi_group_destroy(struct psi_group *g);
+/** memory.pressure; NULL: the machine's. */
+void psi_group_report(struct report *r, struct psi_group *g);
+
+/** Where the host finds the groups. */
+struct mmvm_audit_memcg_layout;
+void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l);
 
 /* ---- files (files.c) ---- */
 /** A control file of a group. */

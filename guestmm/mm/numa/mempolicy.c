@@ -154,9 +154,10 @@ void mpol_put(struct mempolicy *pol)
 		kmem_cache_free(policy_cache, pol);
 }
 
+/* With any flag, as Linux 6.1. */
 static bool keeps_user_nodes(const struct mempolicy *pol)
 {
-	return pol->flags & (MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES);
+	return pol->flags & MPOL_MODE_FLAGS;
 }
 
 bool mpol_equal(const struct mempolicy *a, const struct mempolicy *b)
@@ -236,6 +237,16 @@ struct mempolicy *mempolicy_get_task(struct thread_info *ti)
 
 	spin_unlock_irqrestore(&mempolicy_lock, flags);
 	return pol;
+}
+
+bool mempolicy_reaches(struct thread_info *ti, u32 nodes)
+{
+	unsigned long flags = spin_lock_irqsave(&mempolicy_lock);
+	const struct mempolicy *pol = ti->mempolicy;
+	const bool yes = !pol || pol->mode != MPOL_BIND || (pol->nodes & nodes);
+
+	spin_unlock_irqrestore(&mempolicy_lock, flags);
+	return yes;
 }
 
 void mempolicy_fork(struct thread_info *child)

@@ -64,7 +64,7 @@ struct mempolicy {
 	u16 flags;	/* MPOL_F_* of the mode */
 	u32 nodes;	/* the nodes it allows or prefers, a bit each, all of them with memory */
 	s32 home;	/* set_mempolicy_home_node(2): where to look first; or NUMA_NO_NODE */
-	u64 user_nodes; /* as the program wrote them, with STATIC or RELATIVE nodes */
+	u64 user_nodes; /* as the program wrote them; shown if the mode has a flag */
 };
 
 /** Some thread has had a policy: allocations look for one, also without vm.numa_stat. */
@@ -89,6 +89,8 @@ void mpol_to_text(char *buf, size_t size, const struct mempolicy *pol);
 void mempolicy_set_task(struct mempolicy *pol);
 /** A thread's policy, with a reference. The caller keeps the thread. */
 struct mempolicy *mempolicy_get_task(struct thread_info *ti);
+/** May memory of the thread be on one of these nodes, as far as its policy says? Any context. */
+bool mempolicy_reaches(struct thread_info *ti, u32 nodes);
 /** A new thread, which does not run yet, has its maker's policy; a thread ends. */
 void mempolicy_fork(struct thread_info *child);
 void mempolicy_exit(struct thread_info *ti);

@@ -34,6 +34,7 @@
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
+#include "mm/reclaim/oom.h"
 #include "mm/swap/swap.h"
 #include "mm/reclaim/reclaim.h"
 
@@ -341,7 +342,8 @@ static struct page *alloc_slowpath(struct where w, gfp_t gfp, unsigned int order
 		}
 		if (alloc_flags & ALLOC_NO_WATERMARKS)
 			goto nopage; /* already dying: killing more would not help us */
-		if ((gfp & __GFP_RETRY_MAYFAIL) || !(gfp & __GFP_FS) || order > COSTLY_ORDER)
+		if ((gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) || !(gfp & __GFP_FS) ||
+		    order > COSTLY_ORDER)
 			goto nopage;
 		killed = true;
 		if (oom_trylock()) {
@@ -349,7 +351,7 @@ static struct page *alloc_slowpath(struct where w, gfp_t gfp, unsigned int order
 			 * lists hold now that nobody else decides. */
 			page = get_page_from_freelist(w, gfp, order, WMARK_HIGH, 0);
 			if (!page)
-				killed = out_of_memory(gfp, order);
+				killed = out_of_memory_on(w.nodes, gfp, order);
 			oom_unlock();
 			if (page)
 				return page;

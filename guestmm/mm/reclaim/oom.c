@@ -1,15 +1,17 @@
 /*
  * Out of memory: nothing can be reclaimed, so somebody has to go.
  *
- * The victim is the process whose end frees most, shifted by oom_score_adj (-1000 = never). It is
- * killed, and its memory is taken at once, before it gets to run and exit: it may be asleep or
- * stuck behind the very allocation that has failed. Its mm stays valid; what it reads from then on
- * does not matter, because it gets no further than its next return to user mode.
+ * The victim is the process whose end frees most, shifted by oom_score_adj (-1000 = never); of equals the
+ * one that came last. It is killed, and the reaper takes its memory (oom_reaper.c).
+ *
+ *   constraint       when                                    who may be the victim
+ *   MEMCG            a memory cgroup is full                 processes in it and below
+ *   MEMORY_POLICY    a bind allows some nodes only           not those bound to others
+ *   NONE             else                                    all
  *
  * I1  A process that is dying already is reaped before another one is killed.
- * I2  An mm is reaped once (oom_victim); one whose mmap_lock cannot be had is given up after
- *     OOM_REAP_ATTEMPTS calls, so that a stuck victim cannot hold up everybody.
- *
+ * I2  An mm is reaped once (oom_victim); one whose mmap_lock cannot be had is given up, so that a stuck
+ *     victim cannot hold up everybody.
  * I3  Killing is decided under oom_lock, after a last look at the free lists under it: whoever waited
  *     for the lock sees what the victim before left.
  *
@@ -21,14 +23,16 @@
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/pgtable.h"
-#include "mm/swap/swap.h"
+#include "mm/reclaim/oom.h"
 #include "mm/reclaim/reclaim.h"
+#include "mm/swap/swap.h"
+#include "mm/virt/pgtable.h"
 #include "mm/virt/vma.h"
 
-#define OOM_REAP_ATTEMPTS 10
-#define K(pages)	  ((unsigned long)(pages) << (PAGE_SHIFT - 10))
+#define K(pages)       ((unsigned long)(pages) << (PAGE_SHIFT - 10))
+#define REAPER_WAIT_NS 1000000ull
 
+int sysctl_panic_on_oom, sysctl_oom_kill_allocating_task;
 static struct mutex oom_lock = MUTEX_INIT(oom_lock);
 
 long oom_badness_points(u64 rss, u64 swap, u64 pgtable_pages, u64 totalpages, int oom_score_adj)
@@ -46,63 +50,74 @@ static long badness(const struct process_view *p, u64 totalpages)
 				  totalpages, p->oom_score_adj);
 }
 
-struct victim {
-	struct mem_cgroup *memcg; /* only processes of this group and below; NULL: all */
-	u64 totalpages;
+/* ---- who -------------------------------------------------------------------------------------- */
+
+struct search {
+	const struct oom_control *oc;
+	struct oom_victim victim;
 	long points;
-	int pid; /* 0: none */
-	int oom_score_adj;
-	char comm[16];
 	bool some;	 /* there is a process with memory */
 	bool dying;	 /* chosen because it dies already */
+	bool waiting;	 /* the reaper is at one */
 	bool reaped_one; /* somebody who was reaped is still to exit */
-	struct mm_struct *mm;
 };
 
-static void victim_set(struct victim *v, const struct process_view *p)
+static void choose(struct search *s, const struct process_view *p)
 {
+	struct oom_victim *v = &s->victim;
+
 	v->pid = p->pid;
 	v->oom_score_adj = p->oom_score_adj;
+	v->uid = oom_view_uid(p);
 	ksnprintf(v->comm, sizeof(v->comm), "%s", p->comm);
-}
-
-/* Is the address space charged to the group or one below it? Under the process list's lock, with interrupts
- * off, so its group cannot be freed (mm/memcg/memcg.c, I3). */
-static bool in_group(const struct mm_struct *mm, const struct mem_cgroup *top)
-{
-	const struct mem_cgroup *memcg = READ_ONCE(mm->memcg);
-
-	return !top || mem_cgroup_is_descendant(memcg ? memcg : &root_mem_cgroup, top);
 }
 
 static bool consider(const struct process_view *p, void *arg)
 {
-	struct victim *v = arg;
+	struct search *s = arg;
 	long points;
 
-	if (!p->mm || !in_group(p->mm, v->memcg))
+	if (!p->mm || !oom_in_group(p->mm, s->oc->memcg) || !oom_view_on_nodes(p, s->oc->nodes))
 		return true;
-	v->some = true;
+	s->some = true;
 	if (p->mm->oom_victim) {
-		v->reaped_one = true;
+		s->reaped_one = true;
 		return true;
 	}
-	if (p->exiting) { /* I1 */
-		victim_set(v, p);
-		v->dying = true;
+	if (oom_reap_pending(p->mm)) {
+		s->waiting = true;
+		s->victim.pid = 0;
 		return false;
 	}
-	points = badness(p, v->totalpages);
-	if (points != LONG_MIN && (!v->pid || points > v->points)) {
-		v->points = points;
-		victim_set(v, p);
+	if (p->exiting) { /* I1 */
+		choose(s, p);
+		s->dying = true;
+		return false;
+	}
+	points = badness(p, s->oc->totalpages);
+	if (points != LONG_MIN && (!s->victim.pid || points >= s->points)) {
+		s->points = points;
+		choose(s, p);
 	}
 	return true;
 }
 
+/* vm.oom_kill_allocating_task: the process that asks. */
+static bool consider_current(const struct process_view *p, void *arg)
+{
+	struct search *s = arg;
+
+	if (!p->mm || p->mm != current_thread_info()->mm)
+		return true;
+	if (!p->exiting && !p->mm->oom_victim && p->oom_score_adj != -1000 &&
+	    oom_view_on_nodes(p, s->oc->nodes))
+		choose(s, p);
+	return false;
+}
+
 static bool hold_mm(const struct process_view *p, void *arg)
 {
-	struct victim *v = arg;
+	struct oom_victim *v = arg;
 
 	if (p->pid != v->pid)
 		return true;
@@ -111,58 +126,37 @@ static bool hold_mm(const struct process_view *p, void *arg)
 	return false;
 }
 
-static bool print_task(const struct process_view *p, void *arg)
+static void set_constraint(struct oom_control *oc)
 {
-	const struct mm_struct *mm = p->mm;
+	u64 pages = 0;
 
-	if (mm && in_group(mm, arg))
-		printk("[%7d] %5d %5d %8lu %8lu %8lu %8lu %9lu %8ld %8lu         %5d %s\n", p->pid,
-		       0, p->pid, (unsigned long)mm->total_vm, (unsigned long)mm_rss(mm),
-		       (unsigned long)mm->rss_anon, (unsigned long)mm->rss_file,
-		       (unsigned long)mm->rss_shmem, (long)mm->pgtables_bytes,
-		       (unsigned long)mm->rss_swap, p->oom_score_adj, p->comm);
-	return true;
-}
-
-static void dump_header(gfp_t gfp, unsigned int order)
-{
-	printk("Out of memory: allocation of order %u, gfp_mask=%#x; free:%lu active_anon:%lu "
-	       "inactive_anon:%lu free_swap:%lukB total_swap:%lukB\n",
-	       order, gfp, (unsigned long)nr_free_pages(),
-	       (unsigned long)global_stat(NR_ACTIVE_ANON),
-	       (unsigned long)global_stat(NR_INACTIVE_ANON), K(swap_free_pages()),
-	       K(swap_total_pages()));
-	printk("Tasks state (memory values in pages):\n");
-	printk("[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes "
-	       "swapents oom_score_adj name\n");
-	for_each_process(print_task, NULL);
-}
-
-/* Take the victim's memory. Needs mmap_lock only for reading, which a victim asleep in a fault
- * holds likewise. False: its mmap_lock is held for writing. */
-static bool reap(struct victim *v)
-{
-	struct mm_struct *mm = v->mm;
-	struct vm_area_struct *vma;
-	struct mmu_gather tlb;
-
-	if (!down_read_trylock(&mm->mmap_lock)) {
-		if (++mm->oom_reap_attempts >= OOM_REAP_ATTEMPTS)
-			mm->oom_victim = true;
-		return false;
+	oc->totalpages = totalram_pages() + swap_total_pages();
+	if (oc->memcg) {
+		oc->constraint = OOM_MEMCG;
+		oc->totalpages = min(READ_ONCE(oc->memcg->memory.max), totalram_pages()) +
+				 min(READ_ONCE(oc->memcg->swap.max), swap_total_pages());
+	} else if (memory_nodes & ~oc->nodes) {
+		oc->constraint = OOM_MEMORY_POLICY;
+		for (unsigned int i = 0; i < nr_zones; i++)
+			if (oc->nodes & 1u << zone_table[i]->node->id)
+				pages += zone_table[i]->present;
+		oc->totalpages = pages + swap_total_pages();
+	} else {
+		oc->nodes = ALL_NODES;
 	}
-	lru_add_drain_all();
-	tlb_gather_mmu(&tlb, mm, true);
-	list_for_each_entry (vma, &mm->mmap, link)
-		zap_page_range(&tlb, vma->vm_start, vma->vm_end);
-	tlb_finish_mmu(&tlb);
-	mm->oom_victim = true;
-	up_read(&mm->mmap_lock);
-	printk("oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, "
-	       "shmem-rss:%lukB\n",
-	       v->pid, v->comm, K(mm->rss_anon), K(mm->rss_file), K(mm->rss_shmem));
-	return true;
 }
+
+static void check_panic(const struct oom_control *oc)
+{
+	const int on = READ_ONCE(sysctl_panic_on_oom);
+
+	if (!on || (on != 2 && oc->constraint != OOM_NONE))
+		return;
+	oom_report(oc, NULL);
+	panic("Out of memory: %s panic_on_oom is enabled", on == 2 ? "compulsory" : "system-wide");
+}
+
+/* ---- killing ---------------------------------------------------------------------------------- */
 
 bool oom_trylock(void)
 {
@@ -174,74 +168,90 @@ void oom_unlock(void)
 	mutex_unlock(&oom_lock);
 }
 
-/* Kill the process that v names. `whose`: "Out of memory", and so on. */
-static void kill_victim(struct victim *v, const char *whose)
+/* `whose`: "Out of memory", and so on. */
+static void kill_victim(const struct oom_victim *v, const char *whose)
 {
 	printk("%s: Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, "
 	       "shmem-rss:%lukB, UID:%u pgtables:%lukB oom_score_adj:%d\n",
 	       whose, v->pid, v->comm, K(v->mm->total_vm), K(v->mm->rss_anon), K(v->mm->rss_file),
-	       K(v->mm->rss_shmem), 0u, (unsigned long)v->mm->pgtables_bytes >> 10,
+	       K(v->mm->rss_shmem), v->uid, (unsigned long)v->mm->pgtables_bytes >> 10,
 	       v->oom_score_adj);
 	trace_point(OOM_KILL, v->pid);
 	process_kill(v->pid);
 	count_vm_event(OOM_KILL);
 }
 
-bool out_of_memory(gfp_t gfp, unsigned int order)
+bool out_of_memory_on(u32 nodes, gfp_t gfp, unsigned int order)
 {
-	struct victim v = {.totalpages = totalram_pages() + swap_total_pages()};
+	struct oom_control oc = {.gfp = gfp, .order = order, .nodes = nodes};
+	struct search s = {.oc = &oc};
+	struct oom_victim *v = &s.victim;
+	const char *whose = "Out of memory";
 
-	for_each_process(consider, &v);
-	if (v.pid)
-		for_each_process(hold_mm, &v);
-	if (v.mm) {
-		if (!v.dying) {
-			dump_header(gfp, order);
-			kill_victim(&v, "Out of memory");
-			if (v.mm->memcg)
-				mem_cgroup_event(v.mm->memcg, MEMCG_OOM_KILL);
-		}
-		reap(&v);
+	set_constraint(&oc);
+	check_panic(&oc);
+	if (READ_ONCE(sysctl_oom_kill_allocating_task)) {
+		whose = "Out of memory (oom_kill_allocating_task)";
+		for_each_process(consider_current, &s);
 	}
-	if (v.mm)
-		mmput(v.mm); /* the last one frees what is left */
+	if (!v->pid) {
+		whose = "Out of memory";
+		for_each_process(consider, &s);
+	}
+	if (v->pid)
+		for_each_process(hold_mm, v);
+	if (v->mm) {
+		if (!s.dying) {
+			oom_report(&oc, v);
+			kill_victim(v, whose);
+			if (v->mm->memcg)
+				mem_cgroup_event(v->mm->memcg, MEMCG_OOM_KILL);
+		}
+		oom_reap(v);
+	}
 	/* Programs there are, and none may be killed (oom_score_adj -1000): as Linux. Where there are only
 	 * kernel threads the allocation fails. */
-	if (v.some && !v.pid && !v.reaped_one) {
-		dump_header(gfp, order);
+	if (s.some && !v->pid && !s.reaped_one && !s.waiting) {
+		oom_report(&oc, NULL);
 		printk("Out of memory and no killable processes...\n");
 		panic("System is deadlocked on memory");
 	}
-	return v.pid || v.reaped_one;
+	return v->pid || s.reaped_one || s.waiting;
+}
+
+bool out_of_memory(gfp_t gfp, unsigned int order)
+{
+	return out_of_memory_on(ALL_NODES, gfp, order);
 }
 
 /* ---- memory cgroups ---- */
 
 static bool next_of_group(const struct process_view *p, void *arg)
 {
-	struct victim *v = arg;
+	struct search *s = arg;
 
-	if (!p->mm || p->exiting || p->oom_score_adj == -1000 || !in_group(p->mm, v->memcg))
+	if (!p->mm || p->exiting || p->oom_score_adj == -1000 || !oom_in_group(p->mm, s->oc->memcg))
 		return true;
-	victim_set(v, p);
+	choose(s, p);
 	if (mmget_not_zero(p->mm))
-		v->mm = p->mm;
-	return !v->mm;
+		s->victim.mm = p->mm;
+	return !s->victim.mm;
 }
 
 /* memory.oom.group: everything in the group that is not protected by oom_score_adj. */
 static void kill_group(struct mem_cgroup *memcg)
 {
-	for (;;) {
-		struct victim v = {.memcg = memcg};
+	const struct oom_control oc = {.memcg = memcg, .nodes = ALL_NODES};
 
-		for_each_process(next_of_group, &v);
-		if (!v.mm)
+	for (;;) {
+		struct search s = {.oc = &oc};
+
+		for_each_process(next_of_group, &s);
+		if (!s.victim.mm)
 			return;
-		kill_victim(&v, "Memory cgroup out of memory");
+		kill_victim(&s.victim, "Memory cgroup out of memory");
 		mem_cgroup_event(memcg, MEMCG_OOM_KILL);
-		reap(&v);
-		mmput(v.mm);
+		oom_reap(&s.victim);
 	}
 }
 
@@ -259,10 +269,29 @@ static struct mem_cgroup *group_to_kill(struct mem_cgroup *memcg, struct mem_cgr
 	return found;
 }
 
+/* oom_lock held. */
+static void kill_in_group(struct search *s, struct mem_cgroup *memcg)
+{
+	struct oom_victim *v = &s->victim;
+	struct mem_cgroup *own = mem_cgroup_get_from_mm(v->mm), *group = group_to_kill(own, memcg);
+
+	if (!s->dying) {
+		oom_report(s->oc, v);
+		kill_victim(v, "Memory cgroup out of memory");
+		mem_cgroup_event(own, MEMCG_OOM_KILL);
+	}
+	oom_reap(v);
+	if (group && !s->dying) {
+		mem_cgroup_event(group, MEMCG_OOM_GROUP_KILL);
+		kill_group(group);
+	}
+	mem_cgroup_put(own);
+}
+
 bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int order)
 {
-	struct victim v = {.memcg = memcg};
-	struct mem_cgroup *own, *group;
+	struct oom_control oc = {.gfp = gfp, .order = order, .nodes = ALL_NODES, .memcg = memcg};
+	struct search s = {.oc = &oc};
 
 	mutex_lock(&oom_lock);
 	/* Whoever waited for the lock sees what the victim before left. */
@@ -271,28 +300,16 @@ bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int 
 		return true;
 	}
 	mem_cgroup_event(memcg, MEMCG_OOM);
-	v.totalpages = min(READ_ONCE(memcg->memory.max), totalram_pages()) + swap_total_pages();
-	for_each_process(consider, &v);
-	if (v.pid)
-		for_each_process(hold_mm, &v);
-	if (v.mm) {
-		own = mem_cgroup_get_from_mm(v.mm);
-		group = group_to_kill(own, memcg);
-		if (!v.dying) {
-			dump_header(gfp, order);
-			printk("oom-kill:constraint=CONSTRAINT_MEMCG,task=%s,pid=%d\n", v.comm,
-			       v.pid);
-			kill_victim(&v, "Memory cgroup out of memory");
-			mem_cgroup_event(own, MEMCG_OOM_KILL);
-		}
-		reap(&v);
-		if (group && !v.dying) {
-			mem_cgroup_event(group, MEMCG_OOM_GROUP_KILL);
-			kill_group(group);
-		}
-		mem_cgroup_put(own);
-		mmput(v.mm);
-	}
+	set_constraint(&oc);
+	check_panic(&oc);
+	for_each_process(consider, &s);
+	if (s.victim.pid)
+		for_each_process(hold_mm, &s.victim);
+	if (s.victim.mm)
+		kill_in_group(&s, memcg);
 	mutex_unlock(&oom_lock);
-	return v.pid || v.reaped_one;
+	/* The reaper needs a moment; whoever charges would only ask again. */
+	if (s.waiting || s.victim.mm)
+		sleep_ns(REAPER_WAIT_NS);
+	return s.victim.pid || s.reaped_one || s.waiting;
 }

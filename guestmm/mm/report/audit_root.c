@@ -6,6 +6,7 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/init.h"
+#include "mm/memcg/memcg.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/policy.h"
@@ -176,6 +177,7 @@ void audit_root_fill(void)
 		.vma_end_offset = offsetof(struct vm_area_struct, vm_end),
 		.vma_flags_offset = offsetof(struct vm_area_struct, flags),
 	};
+	mem_cgroup_audit_layout(&root->memcg);
 	root->mempolicy = (struct mmvm_audit_mempolicy_layout){
 		.vma_policy_offset = offsetof(struct vm_area_struct, policy),
 		.vma_held_offset = offsetof(struct vm_area_struct, policy_held),

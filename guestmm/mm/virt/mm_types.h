@@ -83,6 +83,7 @@ struct mm_struct {
 	s64 hugetlb_usage;			     /* A: pages of 4 KiB mapped by hugetlb */
 	s64 hiwater_rss;			     /* A */
 	s64 pgtables_bytes;			     /* A */
+	u64 hiwater_vm;				     /* M: highest total_vm before it last fell */
 	u64 total_vm, locked_vm, stack_vm, data_vm;  /* M: pages */
 	u64 committed;				     /* M: pages charged to overcommit */
 	unsigned long def_flags; /* M: VM_LOCKED, VM_LOCKONFAULT for new mappings (mlockall) */

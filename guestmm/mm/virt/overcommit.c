@@ -109,6 +109,8 @@ static bool is_data(unsigned long flags)
 
 void vm_stat_account(struct mm_struct *mm, unsigned long flags, long pages)
 {
+	if (pages < 0)
+		mm->hiwater_vm = max(mm->hiwater_vm, mm->total_vm);
 	mm->total_vm += pages;
 	if (flags & VM_GROWSDOWN)
 		mm->stack_vm += pages;

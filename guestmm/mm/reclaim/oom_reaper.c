@@ -1,0 +1,131 @@
+/*
+ * The OOM reaper: a thread that takes a victim's memory before the victim gets to run and exit. It may be
+ * asleep, or stuck behind the very allocation that has failed.
+ *
+ * The mm stays valid: what the victim reads from now on does not matter, because it gets no further than its
+ * next return to user mode.
+ *
+ *   killed ──> queue ──> reaper: mmap_lock for reading? ──> unmap all ──> mm->oom_victim
+ *                            │ held for writing: wait, try again, ten times
+ *                            └────> given up: mm->oom_victim, the next one is killed
+ *
+ * I1  An mm that is queued has OOM_QUEUED in oom_reap_attempts until oom_victim is set: nobody else is
+ *     killed meanwhile.
+ *
+ * Locks: queue_lock guards the queue. It is innermost.
+ */
+#include "mm/memcg/memcg.h"
+#include "mm/reclaim/lru.h"
+#include "mm/reclaim/oom.h"
+#include "mm/virt/pgtable.h"
+#include "mm/virt/vma.h"
+
+#define REAP_ATTEMPTS 10
+#define REAP_WAIT_NS  100000000ull
+#define OOM_QUEUED    0x80u
+#define QUEUE	      16u
+#define K(pages)      ((unsigned long)(pages) << (PAGE_SHIFT - 10))
+
+static struct oom_victim queue[QUEUE]; /* queue_lock */
+static u32 queued;		       /* queue_lock: of them, the oldest first */
+static spinlock_t queue_lock = SPINLOCK_INIT;
+static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
+static bool thread_runs; /* boot */
+
+/* False: its mmap_lock is held for writing. */
+static bool try_to_reap(const struct oom_victim *v)
+{
+	struct mm_struct *mm = v->mm;
+	struct vm_area_struct *vma;
+	struct mmu_gather tlb;
+
+	if (!down_read_trylock(&mm->mmap_lock))
+		return false;
+	lru_add_drain_all();
+	tlb_gather_mmu(&tlb, mm, true);
+	list_for_each_entry (vma, &mm->mmap, link)
+		zap_page_range(&tlb, vma->vm_start, vma->vm_end);
+	tlb_finish_mmu(&tlb);
+	mm->oom_victim = true;
+	up_read(&mm->mmap_lock);
+	printk("oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, "
+	       "shmem-rss:%lukB\n",
+	       v->pid, v->comm, K(mm->rss_anon), K(mm->rss_file), K(mm->rss_shmem));
+	return true;
+}
+
+static void give_up(const struct oom_victim *v)
+{
+	printk("oom_reaper: unable to reap pid:%d (%s)\n", v->pid, v->comm);
+	v->mm->oom_victim = true;
+}
+
+static bool take_first(struct oom_victim *v)
+{
+	unsigned long flags = spin_lock_irqsave(&queue_lock);
+	const bool some = queued;
+
+	if (some) {
+		*v = queue[0];
+		queued--;
+		for (u32 i = 0; i < queued; i++)
+			queue[i] = queue[i + 1];
+	}
+	spin_unlock_irqrestore(&queue_lock, flags);
+	return some;
+}
+
+static int reaper_thread(void *arg)
+{
+	for (;;) {
+		struct oom_victim v;
+		int attempt = 0;
+
+		wait_event(&reaper_wq, take_first(&v));
+		while (!try_to_reap(&v)) {
+			if (++attempt == REAP_ATTEMPTS) {
+				give_up(&v);
+				break;
+			}
+			sleep_ns(REAP_WAIT_NS);
+		}
+		mmput(v.mm); /* the last one frees what is left */
+	}
+	return 0;
+}
+
+int oom_reaper_init(void)
+{
+	int err = kthread_run(reaper_thread, NULL, "oom_reaper");
+
+	thread_runs = !err;
+	return err;
+}
+
+bool oom_reap_pending(const struct mm_struct *mm)
+{
+	return mm->oom_reap_attempts & OOM_QUEUED && !READ_ONCE(mm->oom_victim);
+}
+
+void oom_reap(const struct oom_victim *v)
+{
+	bool taken = false;
+	unsigned long flags;
+
+	if (thread_runs) {
+		flags = spin_lock_irqsave(&queue_lock);
+		taken = queued < QUEUE;
+		if (taken) {
+			v->mm->oom_reap_attempts |= OOM_QUEUED;
+			queue[queued++] = *v;
+		}
+		spin_unlock_irqrestore(&queue_lock, flags);
+	}
+	if (taken) {
+		wake_up(&reaper_wq);
+		return;
+	}
+	if (!try_to_reap(v) && ++v->mm->oom_reap_attempts >= REAP_ATTEMPTS)
+		give_up(v);
+	mmput(v->mm);
+}

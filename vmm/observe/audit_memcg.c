@@ -1,0 +1,188 @@
+/*
+ * The audit of memory cgroups: page by page, whose is it?
+ *
+ *   C1  A charged page names a group that there is; one that is not charged names none. (memcg_page)
+ *   C2  A group's memory.current = the pages charged to it and to the groups below it, and what they have
+ *       in zswap's pool; the root's = all of that. (memcg_charge)
+ *   C3  A group's count of kernel pages = its charged pages that are neither anonymous nor of a file.
+ *       (memcg_kernel)
+ *
+ * So the sum of all groups and of what nobody is charged for is the machine; the numbers are left in
+ * audit_result. Groups are found through the guest's table of ids, which bounds every walk: a parent chain
+ * takes a step of the budget for each link, and is cut at MAX_DEPTH.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "observe/audit_impl.h"
+
+#define MAX_IDS	  (1u << 16)
+#define MAX_DEPTH 64u
+
+struct group {
+	uint64_t gva, own, kernel; /* pages charged to it: all, of the kernel's */
+	uint64_t below;		   /* with the groups below */
+	bool there;
+};
+
+static uint64_t read_u64(struct audit *a, uint64_t gva)
+{
+	uint64_t v = 0;
+
+	return audit_read(a, gva, &v, sizeof(v)) ? 0 : v;
+}
+
+static void load_groups(struct audit *a, struct group *group)
+{
+	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
+
+	for (uint32_t i = 0; i < l->nr_leaves; i++) {
+		uint64_t leaf = read_u64(a, l->ids_gva + 8ull * i);
+
+		if (!leaf || !audit_steps(a, 8))
+			continue;
+		for (uint32_t j = 0; j < l->ids_per_leaf; j++) {
+			struct group *g = &group[i * l->ids_per_leaf + j];
+
+			g->gva = read_u64(a, leaf + 8ull * j);
+			g->there = g->gva != 0;
+		}
+	}
+	group[0] = (struct group){.gva = l->root_gva, .there = true};
+}
+
+/** C1, and what each group has by itself. */
+static void count_pages(struct audit *a, struct group *group, uint32_t nr)
+{
+	for (uint32_t i = 0; i < a->nr_frames; i++) {
+		const struct frame *f = &a->frame[i];
+		const struct page *p = &a->page[i];
+		const uint64_t pages = 1ull << (p->order < 11 ? p->order : 0);
+		const bool charged = p->flags & 1ull << PG_charged;
+
+		if (!(f->seen & SEEN_IN_RAM) || (f->seen & SEEN_TAIL))
+			continue;
+		if (type_is_free(f->state)) {
+			a->out->memcg_free += pages;
+			continue;
+		}
+		if (!charged) {
+			a->out->memcg_uncharged += pages;
+			/* A slab uses the field for itself. */
+			if (p->memcg_id && f->state != PAGE_SLAB)
+				audit_find(a, AUDIT_MEMCG_PAGE,
+					   "frame %#" PRIx64
+					   " is not charged, but names memory cgroup %u",
+					   frame_pfn(a, i), p->memcg_id);
+			continue;
+		}
+		a->out->memcg_charged += pages;
+		if (!p->memcg_id || p->memcg_id >= nr || !group[p->memcg_id].there) {
+			audit_find(a, AUDIT_MEMCG_PAGE,
+				   "frame %#" PRIx64
+				   " is charged to memory cgroup %u, which does not exist",
+				   frame_pfn(a, i), p->memcg_id);
+			continue;
+		}
+		group[p->memcg_id].own += pages;
+		if (!type_is_user(f->state))
+			group[p->memcg_id].kernel += pages;
+	}
+}
+
+/** Compressed pages of a group lie in pages of the pool, which are charged to nobody: the group is charged for
+ * their bytes. */
+static void count_zswap(struct audit *a, struct group *group, uint32_t nr)
+{
+	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
+
+	for (uint32_t i = 1; i < nr; i++) {
+		int64_t bytes =
+			group[i].there ? (int64_t)read_u64(a, group[i].gva + l->zswap_offset) : 0;
+		uint64_t pages = bytes > 0 ? ((uint64_t)bytes - 1) / MMVM_PAGE_SIZE + 1 : 0;
+
+		group[i].own += pages;
+		group[i].kernel += pages;
+	}
+}
+
+/** What a group has counts in each group above it. */
+static void add_up(struct audit *a, struct group *group, uint32_t nr)
+{
+	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t at = group[i].gva;
+
+		for (unsigned int depth = 0; at && group[i].own; depth++) {
+			uint16_t id;
+
+			if (depth == MAX_DEPTH || !audit_step(a) ||
+			    audit_read(a, at + l->id_offset, &id, sizeof(id)) || id >= nr ||
+			    group[id].gva != at) {
+				audit_find(a, AUDIT_MEMCG_CHARGE,
+					   "memory cgroup %u: the groups above it make no sense",
+					   i);
+				break;
+			}
+			group[id].below += group[i].own;
+			at = read_u64(a, at + l->parent_offset);
+		}
+	}
+}
+
+static void check_groups(struct audit *a, const struct group *group, uint32_t nr)
+{
+	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		const struct group *g = &group[i];
+		uint64_t usage, kernel;
+
+		if (!g->there)
+			continue;
+		a->out->nr_memcgs += i != 0;
+		if (audit_read(a, g->gva + l->usage_offset, &usage, 8) ||
+		    audit_read(a, g->gva + l->kernel_offset, &kernel, 8)) {
+			audit_find(a, AUDIT_MEMCG_CHARGE, "memory cgroup %u is unreadable", i);
+			continue;
+		}
+		if (usage != g->below)
+			audit_find(a, AUDIT_MEMCG_CHARGE,
+				   "memory cgroup %u: %" PRId64 " pages are said to be charged; "
+				   "counted %" PRIu64,
+				   i, (int64_t)usage, g->below);
+		if (i && kernel != g->kernel)
+			audit_find(a, AUDIT_MEMCG_KERNEL,
+				   "memory cgroup %u: %" PRId64
+				   " kernel pages are said to be charged; "
+				   "counted %" PRIu64,
+				   i, (int64_t)kernel, g->kernel);
+	}
+}
+
+int audit_memcg(struct audit *a)
+{
+	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
+	uint32_t nr = l->nr_leaves * l->ids_per_leaf;
+	struct group *group;
+
+	if (!l->root_gva)
+		return 0; /* a guest without groups */
+	if (l->nr_leaves > MAX_IDS || l->ids_per_leaf > MAX_IDS || !nr || nr > MAX_IDS) {
+		audit_find(a, AUDIT_ROOT, "%u times %u ids of memory cgroups", l->nr_leaves,
+			   l->ids_per_leaf);
+		return 0;
+	}
+	group = calloc(nr, sizeof(*group));
+	if (!group)
+		return -ENOMEM;
+	load_groups(a, group);
+	count_pages(a, group, nr);
+	count_zswap(a, group, nr);
+	add_up(a, group, nr);
+	check_groups(a, group, nr);
+	a->out->has_memcg = true;
+	free(group);
+	return 0;
+}
