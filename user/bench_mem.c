@@ -497,6 +497,206 @@ static void place_window(void)
 	window[WINDOW + 16 * PAGE_SIZE] = 1;
 }
 
+/* ---- huge pages: 2 MiB each ------------------------------------------------------------------- */
+
+#define HUGE_PAGES     8ul
+#define HUGE_BYTES     (HUGE_PAGES * TABLE)
+#define MAP_HUGETLB    0x40000
+#define MADV_HUGEPAGE  14
+#define MADV_NOHUGE    15
+#define MADV_COLLAPSE  25
+#define COLLAPSE_PAGES 512ul
+static volatile char *huge; /* HUGE_BYTES, aligned; nothing is mapped there between rows */
+
+static void map_huge(int advice)
+{
+	must(sys_mmap((unsigned long)huge, HUGE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
+	     "mmap");
+	must(sys_madvise((unsigned long)huge, HUGE_BYTES, advice), "madvise");
+}
+
+static void unmap_huge(void)
+{
+	must(sys_munmap((unsigned long)huge, HUGE_BYTES), "munmap");
+}
+
+static void touch_huge(void)
+{
+	for (unsigned long i = 0; i < HUGE_PAGES; i++)
+		huge[i * TABLE] = 1;
+}
+
+/* So many faults, or whatever is counted, there must have been: small pages would be another row. */
+static void must_count(const char *event, uint64_t before, uint64_t n)
+{
+	if (events(event) - before < n)
+		die(event, (long)(events(event) - before));
+}
+
+/* What the processor needs to clear or copy 2 MiB, by the instruction that kernels use, too. */
+static uint64_t bare_clear(void)
+{
+	void *to = (void *)huge;
+	unsigned long n = TABLE / 8;
+	uint64_t t = ticks();
+
+	__asm__ volatile("rep stosq" : "+D"(to), "+c"(n) : "a"(0) : "memory");
+	return ticks() - t;
+}
+static uint64_t bare_copy(void)
+{
+	const void *from = (const void *)huge;
+	void *to = (void *)(huge + TABLE);
+	unsigned long n = TABLE / 8;
+	uint64_t t = ticks();
+
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+	return ticks() - t;
+}
+
+/* Both, measured on pages that are there. */
+static uint64_t clear_ticks, copy_ticks;
+static void measure_bare(void)
+{
+	if (clear_ticks)
+		return;
+	map_huge(MADV_HUGEPAGE);
+	touch_huge();
+	bare_clear();
+	bare_copy();
+	clear_ticks = bare_clear();
+	copy_ticks = bare_copy();
+	unmap_huge();
+}
+
+/* Less the bare work; what is left may be nothing. */
+static uint64_t less(uint64_t t, uint64_t bare)
+{
+	return t > bare ? t - bare : 0;
+}
+
+static uint64_t once_thp_fault(void)
+{
+	uint64_t before = events("thp_fault_alloc"), t;
+
+	measure_bare();
+	map_huge(MADV_HUGEPAGE);
+	t = ticks();
+	touch_huge();
+	t = ticks() - t;
+	unmap_huge();
+	must_count("thp_fault_alloc", before, HUGE_PAGES);
+	return less(t, HUGE_PAGES * clear_ticks);
+}
+
+static uint64_t once_thp_split(void)
+{
+	uint64_t before = events("thp_split_pmd"), t;
+
+	map_huge(MADV_HUGEPAGE);
+	touch_huge();
+	t = ticks();
+	for (unsigned long i = 0; i < HUGE_PAGES; i++)
+		must(sys_mprotect((unsigned long)huge + i * TABLE + PAGE_SIZE, PAGE_SIZE,
+				  PROT_READ),
+		     "mprotect");
+	t = ticks() - t;
+	unmap_huge();
+	must_count("thp_split_pmd", before, HUGE_PAGES);
+	return t;
+}
+
+static uint64_t once_thp_fork(void)
+{
+	uint64_t t;
+	long child;
+
+	map_huge(MADV_HUGEPAGE);
+	touch_huge();
+	t = ticks();
+	child = fork_child();
+	if (!child)
+		exit(0);
+	t = ticks() - t;
+	wait_child(child);
+	unmap_huge();
+	return t;
+}
+
+static uint64_t once_thp_cow(void)
+{
+	uint64_t before = events("thp_split_pmd"), t;
+	long child;
+
+	map_huge(MADV_HUGEPAGE);
+	touch_huge();
+	child = fork_child();
+	if (!child)
+		for (;;)
+			syscall3(SYS_pause, 0, 0, 0);
+	syscall3(SYS_sched_yield, 0, 0, 0);
+	t = ticks();
+	touch_huge();
+	t = ticks() - t;
+	syscall3(SYS_kill, child, SIGKILL, 0);
+	wait_child(child);
+	unmap_huge();
+	must_count("thp_split_pmd", before, HUGE_PAGES);
+	return t;
+}
+
+static uint64_t once_thp_collapse(void)
+{
+	uint64_t t;
+
+	measure_bare();
+	map_huge(MADV_NOHUGE);
+	for (unsigned long i = 0; i < COLLAPSE_PAGES; i++)
+		huge[i * PAGE_SIZE] = 1;
+	must(sys_madvise((unsigned long)huge, TABLE, MADV_HUGEPAGE), "madvise");
+	t = ticks();
+	must(sys_madvise((unsigned long)huge, TABLE, MADV_COLLAPSE), "MADV_COLLAPSE");
+	t = ticks() - t;
+	unmap_huge();
+	return less(t, copy_ticks);
+}
+
+static void set_pool(const char *pages)
+{
+	long fd = syscall3(SYS_open, (long)"/proc/sys/vm/nr_hugepages", 1, 0);
+
+	must(fd, "nr_hugepages");
+	must(sys_write(fd, pages, strlen(pages)), "nr_hugepages");
+	syscall3(SYS_close, fd, 0, 0);
+}
+
+static uint64_t once_hugetlb_fault(void)
+{
+	uint64_t t;
+
+	measure_bare();
+	set_pool("8");
+	must(sys_mmap((unsigned long)huge, HUGE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB),
+	     "mmap(MAP_HUGETLB)");
+	t = ticks();
+	touch_huge();
+	t = ticks() - t;
+	unmap_huge();
+	set_pool("0");
+	return less(t, HUGE_PAGES * clear_ticks);
+}
+
+static void place_huge(void)
+{
+	long at = map_memory(HUGE_BYTES + TABLE);
+
+	must(at, "mmap");
+	huge = (volatile char *)(((unsigned long)at + TABLE - 1) & ~(TABLE - 1));
+	must(sys_munmap(at, HUGE_BYTES + TABLE), "munmap");
+}
+
 /* `once` returns the ticks of `n` operations. */
 static const struct {
 	const char *name;
@@ -521,6 +721,12 @@ static const struct {
 	{"cached_read", once_cached_read, PAGES},
 	{"fork_512", once_fork, 1},
 	{"fork_wait", once_fork_wait, 1},
+	{"thp_fault", once_thp_fault, HUGE_PAGES},
+	{"thp_split", once_thp_split, HUGE_PAGES},
+	{"thp_fork", once_thp_fork, 1},
+	{"thp_cow", once_thp_cow, HUGE_PAGES},
+	{"thp_collapse", once_thp_collapse, 1},
+	{"hugetlb_fault", once_hugetlb_fault, HUGE_PAGES},
 };
 
 int main(int argc, char **argv)
@@ -536,6 +742,7 @@ int main(int argc, char **argv)
 		swap_rows(&to_pool);
 		return 0;
 	}
+	place_huge();
 	family = (volatile char *)map_memory(FAMILY_PAGES * PAGE_SIZE);
 	must((long)family, "mmap");
 	for (unsigned int r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {

@@ -292,6 +292,48 @@ static void files(const char *what, long fd)
 	pool("closed");
 }
 
+/* ---- hugetlb: System V shared memory ---------------------------------------------------------- */
+
+#define SHM_HUGETLB 04000
+#define IPC_CREAT   01000
+#define SHM_RDONLY  010000
+static long shmget(unsigned long size, long flags)
+{
+	return syscall3(29, 0, (long)size, flags | IPC_CREAT | 0600);
+}
+static long shmat(long id, unsigned long at, long flags)
+{
+	return syscall3(30, id, (long)at, flags);
+}
+
+static void shared_memory(void)
+{
+	long id, a, b;
+
+	T(write_file("/proc/sys/vm/nr_hugepages", "4\n"));
+	T(shmget(5 * HUGE, SHM_HUGETLB));
+	T(shmget(HUGE, SHM_HUGETLB | 12 << 26));
+	T(shmget(0, SHM_HUGETLB));
+	id = shmget(2 * HUGE - 5, SHM_HUGETLB);
+	print("made: %d\n", id >= 0);
+	pool("made");
+	a = T(shmat(id, 0, 0));
+	b = T(shmat(id, 0, SHM_RDONLY));
+	put(a + (long)HUGE, 7);
+	print("%ld\n", get(b + (long)HUGE));
+	pool("used");
+	print("child: %ld\n", in_child(touch, a));
+	print("%ld\n", get(b));
+	print("child, read-only: %ld\n", in_child(touch, b));
+	T(shmat(id, (unsigned long)a + 4 * HUGE + PAGE_SIZE, 0));
+	T(syscall3(67, a, 0, 0));
+	T(syscall3(31, id, 0, 0));
+	pool("removed, attached");
+	print("%ld\n", get(b));
+	T(syscall3(67, b, 0, 0));
+	pool("detached");
+}
+
 struct statfs {
 	long type, bsize, blocks, bfree, bavail, files, ffree;
 	int fsid[2];
@@ -362,6 +404,7 @@ int main(int argc, char **argv)
 	files("memfd", sys_memfd("huge", MFD_HUGETLB | MFD_CLOEXEC));
 	files("memfd of 2 MiB", sys_memfd("huge", MFD_HUGETLB | 21 << 26));
 	mounts();
+	shared_memory();
 	T(write_file("/proc/sys/vm/nr_hugepages", "0\n"));
 	pool("at the end");
 	print("end of the cases\n");

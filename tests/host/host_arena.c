@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include "host.h"
 #include "race.h"
+#include "arch/clear.h"
 #include "arch/pgtable.h"
 #include "arch/tlb.h"
 #include "mm/init.h"
@@ -191,6 +192,14 @@ void arch_pgd_init(void *pgd)
 void arch_switch_mm(struct mm_struct *mm) {}
 void arch_release_mm(struct mm_struct *mm) {}
 
+void clear_pages(void *kaddr, unsigned long pages)
+{
+	memset(kaddr, 0, pages * PAGE_SIZE);
+}
+void copy_pages(void *dst, const void *src, unsigned long pages)
+{
+	memcpy(dst, src, pages * PAGE_SIZE);
+}
 void clear_page(void *kaddr)
 {
 	memset(kaddr, 0, PAGE_SIZE);

@@ -38,7 +38,7 @@ transcript "$dir/thp.guest" >"$dir/thp.cases"
 ok "transparent huge pages, Linux: all cases" lines "$dir/thp.linux" 380
 ok "transparent huge pages: the program ends well" [ "$(cat "$dir/thp.status")" = 0 ]
 ok "transparent huge pages are as Linux's" same "$dir/thp.cases" "$dir/thp.linux"
-ok "huge pages were really made, split and collapsed" grep -Eq "thp_collapse_alloc +[1-9]" "$dir/thp.guest"
+ok "huge pages were really made, split and collapsed" grep -q "thp_collapse_alloc [+][1-9]" "$dir/thp.guest"
 
 # The comparison can fail: one number changed.
 sed 's/^eight: nr 8 free 8/eight: nr 8 free 7/' "$dir/guest.cases" >"$dir/wrong"

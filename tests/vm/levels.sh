@@ -11,7 +11,7 @@ have_lab || {
 }
 
 for levels in off on; do
-	LIMIT=500 run test --accel lab --append la57=$levels -k 'levels.*' -k 'tlb.*' -k 'fork.*' -k 'vm.*' -k 'arch.*' -k 'mm.*'
+	LIMIT=500 run test --accel lab --append la57=$levels -k 'levels.*' -k 'tlb.*' -k 'fork.*' -k 'arch.*' -k 'mm.*'
 	ok "la57=$levels: tests of the guest" [ "$status" = 0 ]
 	run run --accel lab --append la57=$levels --swap 32M --memory 32M --exec swapstress --mb 40
 	ok "la57=$levels: a program swaps" [ "$status" = 0 ]

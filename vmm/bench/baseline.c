@@ -21,8 +21,8 @@
 
 bool baseline_has_profile(const char *row)
 {
-	/* It ends in another process than it began in. */
-	return strcmp(row, "fork_wait") != 0;
+	/* One ends in another process than it began in; the others are no operation of profile_mem. */
+	return strcmp(row, "fork_wait") && strncmp(row, "thp_", 4) && strcmp(row, "hugetlb_fault");
 }
 
 static bool wanted(const char *only, unsigned int row)

@@ -45,7 +45,13 @@
 	X("cached_write", "pwrite of 4 KiB, in memory")             \
 	X("cached_read", "pread of 4 KiB, in memory")               \
 	X("fork_512", "fork with 512 pages")                        \
-	X("fork_wait", "fork, exit, wait; 512 pages")
+	X("fork_wait", "fork, exit, wait; 512 pages")               \
+	X("thp_fault", "huge page: fault, less the clearing")       \
+	X("thp_split", "huge page: a part protected")               \
+	X("thp_fork", "huge page: fork with 8 of them")             \
+	X("thp_cow", "huge page: shared, one page written")         \
+	X("thp_collapse", "huge page: collapse, less the copying")  \
+	X("hugetlb_fault", "hugetlb: fault, less the clearing")
 #define BENCH_KERNEL_ROWS(X)                              \
 	X("page_0", "page order 0, alloc + free")         \
 	X("page_9", "page order 9, alloc + free")         \
@@ -60,7 +66,7 @@
 #define BENCH_ROWS(X) BENCH_USER_ROWS(X) BENCH_KERNEL_ROWS(X) BENCH_SWAP_ROWS(X)
 
 enum bench_side { BENCH_LINUX, BENCH_GUEST, BENCH_SIDES };
-#define BENCH_MAX_ROWS 32
+#define BENCH_MAX_ROWS 40
 
 struct bench_cost {
 	uint64_t median, min; /* thousandths; 0 = not measured */

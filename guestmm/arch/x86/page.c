@@ -7,6 +7,7 @@
  * first store into the mailbox to the `out`, because an interrupt handler may want a page as well.
  */
 #include "arch/boot.h"
+#include "arch/clear.h"
 #include "arch/io.h"
 #include "arch/irqflags.h"
 #include "arch/page.h"
@@ -29,6 +30,26 @@ int vmm_fastop(u32 op, u64 dst, u64 src, u64 len, u64 value)
 	result = READ_ONCE(mb->result);
 	arch_irq_restore(flags);
 	return result;
+}
+
+void clear_pages(void *kaddr, unsigned long pages)
+{
+	unsigned long n = pages * (PAGE_SIZE / 8);
+
+	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
+	    !vmm_fastop(MMVM_FASTOP_FILL, __pa(kaddr), 0, pages * PAGE_SIZE, 0))
+		return;
+	__asm__ volatile("rep stosq" : "+D"(kaddr), "+c"(n) : "a"(0ul) : "memory");
+}
+
+void copy_pages(void *dst, const void *src, unsigned long pages)
+{
+	unsigned long n = pages * (PAGE_SIZE / 8);
+
+	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
+	    !vmm_fastop(MMVM_FASTOP_COPY, __pa(dst), __pa(src), pages * PAGE_SIZE, 0))
+		return;
+	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
 }
 
 void clear_page(void *kaddr)

@@ -13,6 +13,7 @@
  * Locks: the file's mutex around everything that adds or removes pages; address_space lock for the
  * tree.
  */
+#include "arch/clear.h"
 #include "mm/huge/hugetlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -238,22 +239,26 @@ void hugetlb_file_destroy(struct address_space *mapping)
 	mapping->private_ = NULL;
 }
 
+/* Pages that one request clears or copies. */
+static unsigned long step(const struct page *head)
+{
+	return min(1ul << head->order, PMD_SIZE / PAGE_SIZE);
+}
+
 void hugetlb_clear_page(struct page *head)
 {
-	for (unsigned long i = 0; i < 1ul << head->order; i++) {
-		clear_page(page_address(head) + (i << PAGE_SHIFT));
-		if (i % 512 == 511)
-			cond_resched();
+	for (unsigned long i = 0; i < 1ul << head->order; i += step(head)) {
+		clear_pages(page_address(head) + (i << PAGE_SHIFT), step(head));
+		cond_resched();
 	}
 }
 
 void hugetlb_copy_page(struct page *to, const struct page *from)
 {
-	for (unsigned long i = 0; i < 1ul << to->order; i++) {
-		copy_page(page_address(to) + (i << PAGE_SHIFT),
-			  page_address(from) + (i << PAGE_SHIFT));
-		if (i % 512 == 511)
-			cond_resched();
+	for (unsigned long i = 0; i < 1ul << to->order; i += step(to)) {
+		copy_pages(page_address(to) + (i << PAGE_SHIFT),
+			   page_address(from) + (i << PAGE_SHIFT), step(to));
+		cond_resched();
 	}
 }
 
