@@ -313,6 +313,8 @@ void sysfs_init(void)
 	for (unsigned int i = 0; !err && i < ARRAY_SIZE(tables); i++)
 		err = tables[i]();
 	if (!err)
+		err = sysfs_lru_gen_register();
+	if (!err)
 		err = vfs_mkdir(AT_FDCWD, "/sys", 0555);
 	if (!err || err == -EEXIST)
 		err = vfs_mount("sysfs", "sysfs", "/sys", 0, "");
