@@ -305,15 +305,13 @@ void sysfs_init(void)
 {
 	static int (*const tables[])(void) = {
 		sysfs_hugepages_register, sysfs_extfrag_register, sysfs_zswap_register,
-		sysfs_thp_register,	  sysfs_node_register,
+		sysfs_thp_register,	  sysfs_node_register,	  sysfs_lru_gen_register,
 	};
 	int err = 0;
 
 	register_filesystem(&sysfs_type);
 	for (unsigned int i = 0; !err && i < ARRAY_SIZE(tables); i++)
 		err = tables[i]();
-	if (!err)
-		err = sysfs_lru_gen_register();
 	if (!err)
 		err = vfs_mkdir(AT_FDCWD, "/sys", 0555);
 	if (!err || err == -EEXIST)
