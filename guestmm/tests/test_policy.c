@@ -64,3 +64,58 @@ GUEST_TEST(policy, unknown_name_is_the_first, 0, 0, MEM("lifo"))
 {
 	CHECK(reclaim_policy == &policy_twolist);
 }
+
+GUEST_TEST(policy, mglru_swaps, 0, 180, MEM("mglru"))
+{
+	policy_works(t, &policy_mglru);
+	/* It aged: generations began. */
+	CHECK(root_lruvec[0].nr[1] + root_lruvec[0].nr[2] + root_lruvec[0].nr[3] +
+		      root_lruvec[0].nr[4] ==
+	      lruvec_level(&root_lruvec[0], NR_INACTIVE_ANON));
+}
+
+static bool stop_changing, changing;
+static unsigned int nr_changes;
+
+/* Under pressure, again and again, another policy. */
+static int change_policies(void *arg)
+{
+	static const char *const names[] = {"s3fifo", "mglru", "twolist"};
+
+	while (!READ_ONCE(stop_changing)) {
+		if (reclaim_policy_set(names[nr_changes % ARRAY_SIZE(names)]))
+			break;
+		WRITE_ONCE(nr_changes, nr_changes + 1);
+		sleep_ms(20);
+	}
+	WRITE_ONCE(changing, false);
+	return 0;
+}
+
+GUEST_TEST(policy, changes_while_memory_is_short, 0, 240, MEM("twolist"))
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long pages = totalram_pages() * 5 / 4, on_lists = 0;
+	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
+
+	REQUIRE(a);
+	changing = true;
+	REQUIRE(!kthread_run(change_policies, NULL, "changer"));
+	CHECK_EQ(work(mm, a, pages), 0);
+	WRITE_ONCE(stop_changing, true);
+	while (READ_ONCE(changing))
+		sleep_ms(5);
+	CHECK(nr_changes > 6);
+	CHECK_EQ(reclaim_policy_set("fifo"), -EINVAL);
+	/* Each list that is not of the policy in force is empty. */
+	memory_settle();
+	lru_add_drain_all();
+	for (unsigned int l = 1; l < LRU_MAX_LISTS; l++) {
+		on_lists += root_lruvec[0].nr[l];
+		CHECK(l <= reclaim_policy->nr_lists || !root_lruvec[0].nr[l]);
+	}
+	CHECK(on_lists > totalram_pages() / 2);
+	testchan_audit();
+	CHECK_EQ(work(mm, a, pages / 2), 0);
+	mmput(mm);
+}

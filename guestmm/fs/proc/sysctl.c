@@ -162,6 +162,11 @@ static int show_reclaim_policy(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
+static int set_reclaim_policy(const char *text, const struct proc_ctx *ctx)
+{
+	return reclaim_policy_set(text);
+}
+
 /* Linux's only value is 1. */
 static int set_compact_memory(const char *text, const struct proc_ctx *ctx)
 {
@@ -378,7 +383,8 @@ const struct proc_entry proc_sysctl_entries[] = {
 	NUMBERS(X){"drop_caches", PROC_SYS_VM, S_IFREG | 0200, .write = set_drop_caches},
 	{"page-cluster", PROC_SYS_VM, S_IFREG | 0644, .show = show_page_cluster,
 	 .write = set_page_cluster},
-	{"reclaim_policy", PROC_SYS_VM, S_IFREG | 0444, .show = show_reclaim_policy},
+	{"reclaim_policy", PROC_SYS_VM, S_IFREG | 0644, .show = show_reclaim_policy,
+	 .write = set_reclaim_policy},
 	{"nr_hugepages", PROC_SYS_VM, S_IFREG | 0644, .show = show_nr_hugepages,
 	 .write = set_nr_hugepages},
 	{"nr_overcommit_hugepages", PROC_SYS_VM, S_IFREG | 0644,

@@ -277,7 +277,7 @@ u64 isolated_take(struct isolated *iso, struct list_head *pages)
 	return iso->nr;
 }
 
-void put_back_pages(struct isolated *iso, lru_place_fn place)
+void put_back_pages(struct isolated *iso, const struct reclaim_policy *policy, lru_place_fn place)
 {
 	struct lruvec *lv = iso->lruvec;
 	struct lru_delta d = {0};
@@ -285,6 +285,9 @@ void put_back_pages(struct isolated *iso, lru_place_fn place)
 	LIST_HEAD(dead);
 
 	flags = spin_lock_irqsave(&lv->lock);
+	/* They were isolated under another policy. */
+	if (unlikely(lv->policy != policy))
+		place = lv->policy->place;
 	while (!list_empty(&iso->pages)) {
 		struct page *page = list_last_entry(&iso->pages, struct page, lru);
 		unsigned int where = lru_place(lv, page, place), list = where & ~LRU_AT_TAIL;

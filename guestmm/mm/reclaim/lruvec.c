@@ -14,6 +14,7 @@
 const struct reclaim_policy *const reclaim_policies[] = {
 	&policy_twolist,
 	&policy_s3fifo,
+	&policy_mglru,
 	NULL,
 };
 _Static_assert(ARRAY_SIZE(reclaim_policies) - 1 <= LRU_MAX_POLICIES, "rows as the host reads them");

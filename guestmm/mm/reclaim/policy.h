@@ -17,9 +17,11 @@
  */
 #ifndef MM_RECLAIM_POLICY_H
 #define MM_RECLAIM_POLICY_H
+#include "arch/pgtable.h"
 #include "mm/reclaim/lruvec.h"
 
 struct scan_control;
+struct vm_area_struct;
 
 /** What is known when the policy decides how much to look at. */
 struct reclaim_pressure {
@@ -67,7 +69,9 @@ struct reclaim_policy {
 
 	/** Make lv->state that of empty lists. */
 	void (*init)(struct lruvec *lv);
-	/** New pages, and pages that change their lruvec or policy, enter the lists. lv->lock held.
+	/** The list of an evictable page that comes from another policy's lists. lv->lock held. */
+	unsigned int (*place)(const struct lruvec *lv, const struct page *page);
+	/** New pages, and pages that change their lruvec, enter the lists. lv->lock held.
 	 * Pages of which a batch holds the only reference (lru_page_dead) are left out. */
 	void (*add)(struct lruvec *lv, struct page **pages, unsigned int nr);
 	/** A read, write or other access that leaves no accessed bit. No locks. */
@@ -98,13 +102,21 @@ struct reclaim_policy {
 	u32 (*evicted)(struct lruvec *lv, const struct page *page);
 	/** The page, on no list yet, comes back after `token` was remembered. No locks. */
 	void (*refault)(struct lruvec *lv, struct page *page, u32 token);
+
+	/** rmap has found the accessed bit of `addr` set, and cleared it. page_table_lock held. NULL:
+	 * of no interest. */
+	void (*look_around)(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
 };
 
-/** The policy that new lruvecs get. Changes at boot only. */
+/** The policy that new lruvecs get. policy_mutex to change. */
 extern const struct reclaim_policy *reclaim_policy;
+/** Change the policy of all lruvecs; their pages move over. -EINVAL: there is none of that name. May
+ * sleep. Policies keep their state in words of their own in lv->state, and look at lv->policy under
+ * lv->lock before they link a page: what has begun under the old policy may end under the new one. */
+int reclaim_policy_set(const char *name);
 /** All policies, by row. NULL ends. */
 extern const struct reclaim_policy *const reclaim_policies[];
-extern const struct reclaim_policy policy_twolist, policy_s3fifo;
+extern const struct reclaim_policy policy_twolist, policy_s3fifo, policy_mglru;
 /** Row of the policy of that name, or -EINVAL. */
 int reclaim_policy_row(const char *name);
 
@@ -142,6 +154,6 @@ lruvec_add_pages(struct lruvec *lv, struct page **pages, unsigned int nr, lru_pl
  * the caller, and pages about to be freed, move to the list's head. */
 u64 isolate_list_tail(struct isolated *iso, unsigned int list, unsigned int nr,
 		      const struct scan_control *sc);
-/** The usual put_back(): the last (oldest) page of iso first. */
-void put_back_pages(struct isolated *iso, lru_place_fn place);
+/** The usual put_back(): the last (oldest) page of iso first. `place` is that of `policy`. */
+void put_back_pages(struct isolated *iso, const struct reclaim_policy *policy, lru_place_fn place);
 #endif

@@ -46,14 +46,15 @@ static const struct lru_list_desc lists[] = {
 #define TOKEN_SMALL   (1u << (SHADOW_TOKEN_BITS - 1)) /* was evicted from the small queue */
 #define TOKEN_CLOCK   (TOKEN_SMALL - 1)
 
-/* lv->state */
+#define STATE_WORD 8
+/* lv->state, from this word on */
 struct s3fifo {
 	u32 clock; /* relaxed: pages evicted from the small queues */
 };
 
 static struct s3fifo *state(struct lruvec *lv)
 {
-	return (struct s3fifo *)lv->state;
+	return (struct s3fifo *)&lv->state[STATE_WORD];
 }
 
 static void init(struct lruvec *lv)
@@ -158,7 +159,7 @@ static void put_back(struct isolated *iso)
 		}
 		ClearPageReferenced(page);
 	}
-	put_back_pages(iso, place_back);
+	put_back_pages(iso, &policy_s3fifo, place_back);
 }
 
 static bool written(struct lruvec *lv, struct page *page)
@@ -201,6 +202,7 @@ const struct reclaim_policy policy_s3fifo = {
 	.lists = lists,
 	.nr_lists = ARRAY_SIZE(lists),
 	.init = init,
+	.place = place,
 	.add = add,
 	.used = used,
 	.plan = plan,

@@ -229,7 +229,8 @@ static void activate_page(struct page *page)
 	struct lruvec *lv = page_lruvec(page);
 	unsigned long flags = spin_lock_irqsave(&lv->lock);
 
-	if (PageLRU(page) && !PageActive(page) && !PageUnevictable(page)) {
+	if (PageLRU(page) && !PageActive(page) && !PageUnevictable(page) &&
+	    lv->policy == &policy_twolist) {
 		struct lru_delta d = {0};
 
 		SetPageActive(page);
@@ -268,7 +269,7 @@ static void put_back(struct isolated *iso)
 		twolist_age_clock(lv, activated);
 		note_cost(lv, iso->file, 0, activated);
 	}
-	put_back_pages(iso, place_back);
+	put_back_pages(iso, &policy_twolist, place_back);
 }
 
 /* Move pages from the active to the inactive list; their accessed bits start afresh. */
@@ -321,6 +322,7 @@ const struct reclaim_policy policy_twolist = {
 	.lists = lists,
 	.nr_lists = ARRAY_SIZE(lists),
 	.init = init,
+	.place = place,
 	.add = add,
 	.used = used,
 	.plan = plan,

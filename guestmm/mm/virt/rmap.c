@@ -23,6 +23,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/trace.h"
+#include "mm/reclaim/policy.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/slab/slab.h"
@@ -558,8 +559,11 @@ static bool referenced_one(struct page *page, struct vm_area_struct *vma, unsign
 	if (pte) {
 		/* No flush: a CPU that still has the translation cached delays the next sighting
 		 * of an access, which costs nothing but a little accuracy. */
-		if (pte_young(pte_read(pte)) && pte_test_and_clear_young(pte))
+		if (pte_young(pte_read(pte)) && pte_test_and_clear_young(pte)) {
 			r->count++;
+			if (unlikely(reclaim_policy->look_around))
+				reclaim_policy->look_around(vma, addr, pte);
+		}
 		r->vm_flags |= vma->flags;
 		r->left--;
 	}

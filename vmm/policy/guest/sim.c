@@ -21,6 +21,7 @@
 #include "mm/huge/thp.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
+#include "mm/reclaim/mglru.h"
 #include "mm/reclaim/vmscan.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/virt/rmap.h"
@@ -35,6 +36,7 @@ static struct sim {
 	u8 *young, *seen;
 	u32 *shadow;
 	u64 resident, memory;
+	u32 nr; /* pages */
 	struct policy_result *out;
 } sim;
 
@@ -85,6 +87,28 @@ void unlock_page(struct page *p)
 {
 	ClearPageLocked(p);
 }
+
+void report_printf(struct report *r, const char *fmt, ...) {}
+
+void cond_resched(void) {}
+
+u64 ktime_ns(void)
+{
+	return 0;
+}
+
+/* mglru.h: a walk finds all that were used, as the guest's does by their page tables. */
+void mglru_walk(struct lruvec *lv, u64 seq)
+{
+	for (u32 n = 0; n < sim.nr; n++) {
+		if (!sim.page[n].refcount || !sim.young[n])
+			continue;
+		sim.young[n] = 0;
+		mglru_page_young(&sim.page[n]);
+	}
+}
+
+void mglru_look_around(struct vm_area_struct *vma, unsigned long addr, pte_t *pte) {}
 
 unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 {
@@ -192,14 +216,17 @@ static bool make_room(void)
 	for (int priority = DEF_PRIORITY; priority >= 0 && !freed; priority--) {
 		struct scan_control sc = {.highest = MAX_NR_ZONES - 1,
 					  .priority = priority,
+					  .kswapd = true,
 					  .nr_to_reclaim = min(sim.memory, (u64)SWAP_CLUSTER_MAX)};
 
 		freed = shrink(lv, &sc);
 	}
 	/* All pages were in use: the last resort of a test, as the OOM killer's would be. */
 	for (int again = 0; again < 4 && !freed; again++) {
-		struct scan_control sc = {
-			.highest = MAX_NR_ZONES - 1, .priority = 0, .nr_to_reclaim = 1};
+		struct scan_control sc = {.highest = MAX_NR_ZONES - 1,
+					  .priority = 0,
+					  .kswapd = true,
+					  .nr_to_reclaim = 1};
 
 		freed = shrink(lv, &sc);
 	}
@@ -282,7 +309,8 @@ int policy_guest_run(const char *name, const struct ref_string *r, uint32_t memo
 
 	if (reclaim_policy_row(name) < 0)
 		return -EINVAL;
-	sim = (struct sim){.page = calloc(n, sizeof(struct page)),
+	sim = (struct sim){.nr = n,
+			   .page = calloc(n, sizeof(struct page)),
 			   .young = calloc(n, 1),
 			   .seen = calloc(n, 1),
 			   .shadow = calloc(n, sizeof(u32)),
