@@ -12,7 +12,9 @@ struct audit_watch {
 	const char *prefix; /* of each finding's line on stderr; NULL: "mmvm: " */
 	const struct symtab *symbols;
 	uint64_t audits, findings, ns;
-	int error; /* -errno of the last audit that could not be made */
+	uint64_t said_ns; /* when findings were said last */
+	uint64_t unsaid;  /* audits whose findings were only counted */
+	int error;	  /* -errno of the last audit that could not be made */
 	enum outcome_kind end;
 	/** For the command: called after each audit instead of printing its findings. `rc`: findings,
 	 * or -errno and then `found` holds nothing. */
