@@ -19,6 +19,8 @@ for seed in $SEEDS; do
 		--stacks "$dir/stacks" --trace "$dir/trace" --trace-limit 16M --json "$dir/json"
 	ok "seed $seed: ends in a documented status" ended
 	ok "seed $seed: what the audit found makes the status 1" eval '[ "$status" != 0 ] || said "^  audit +(0 findings|none)"'
+	ok "seed $seed: its mistakes are counted" grep -Eq '"guest_errors": [1-9]' "$dir/json"
+	ok "seed $seed: they are said at most once a second" test "$(grep -c 'broke the rules' "$dir/err")" -le 102
 	ok "seed $seed: after all its steps" said_end
 	run trace "$dir/trace" --format csv -o "$dir/csv"
 	ok "seed $seed: its trace reads" test "$status" = 0

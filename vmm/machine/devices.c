@@ -159,6 +159,18 @@ bool machine_disk(const struct machine *m, unsigned int i, const char **role, ui
 	return true;
 }
 
+bool machine_device_errors(const struct machine *m, unsigned int i, const char **name, uint64_t *n)
+{
+	const struct device *dev;
+
+	if (i >= m->nr_devices)
+		return false;
+	dev = m->device[i];
+	*name = dev->role[0] ? dev->role : dev->model->name;
+	*n = __atomic_load_n(&dev->guest_errors, __ATOMIC_RELAXED);
+	return true;
+}
+
 uint64_t machine_guest_errors(const struct machine *m)
 {
 	uint64_t n = __atomic_load_n(&m->unclaimed, __ATOMIC_RELAXED);

@@ -261,6 +261,8 @@ uint32_t machine_quirks(const struct machine *m);
 uint64_t machine_tsc_hz(const struct machine *m);
 /** Accesses to addresses where no device is, and mistakes the devices noted. */
 uint64_t machine_guest_errors(const struct machine *m);
+/** The mistakes of device i, and its role or model. False past the last. */
+bool machine_device_errors(const struct machine *m, unsigned int i, const char **name, uint64_t *n);
 /** Disks in order: role and size in bytes. False past the last. */
 bool machine_disk(const struct machine *m, unsigned int i, const char **role, uint64_t *size);
 /** KVM's binary statistics: fn for each value of the VM ("vm"), then of each vCPU ("vcpu"). Returns

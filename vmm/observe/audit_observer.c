@@ -13,6 +13,19 @@ static int on_open(void *self, struct observation *run, struct machine_config *c
 	return 0;
 }
 
+/** Findings are said at most once a second. */
+static bool may_say(struct audit_watch *w)
+{
+	uint64_t now = machine_now_ns();
+
+	if (w->said_ns && now - w->said_ns < 1000000000) {
+		w->unsaid++;
+		return false;
+	}
+	w->said_ns = now;
+	return true;
+}
+
 static int on_request(void *self, struct machine *m, const struct machine_request *q)
 {
 	struct audit_watch *w = self;
@@ -39,7 +52,7 @@ static int on_request(void *self, struct machine *m, const struct machine_reques
 	}
 	if (w->taken)
 		w->taken(w->arg, n, found);
-	else if (n > 0)
+	else if (n > 0 && may_say(w))
 		audit_print(stderr, w->prefix ? w->prefix : "mmvm: ", found, false);
 	free(found);
 	return n;
@@ -47,7 +60,13 @@ static int on_request(void *self, struct machine *m, const struct machine_reques
 
 static int on_stop(void *self, struct machine *m, const struct machine_outcome *out)
 {
-	((struct audit_watch *)self)->end = out->kind;
+	struct audit_watch *w = self;
+
+	w->end = out->kind;
+	if (w->unsaid)
+		fprintf(stderr,
+			"mmvm: audit: findings of %llu more audits were counted, not said\n",
+			(unsigned long long)w->unsaid);
 	return 0;
 }
 

@@ -12,7 +12,9 @@ struct audit_watch {
 	const char *prefix; /* of each finding's line on stderr; NULL: "mmvm: " */
 	const struct symtab *symbols;
 	uint64_t audits, findings, ns;
-	int error; /* -errno of the last audit that could not be made */
+	uint64_t said_ns; /* when findings were said last */
+	uint64_t unsaid;  /* audits whose findings were only counted */
+	int error;	  /* -errno of the last audit that could not be made */
 	enum outcome_kind end;
 	/* Of the last audit: see audit_result. */
 	bool has_memcg;

@@ -6,9 +6,9 @@
 #include "observe/observers.h"
 
 static const struct observer *const all[] = {
-	&sampler_observer,     &status_observer, &exit_places_observer,
-	&access_observer,      &stacks_observer, &trace_observer,
-	&dirty_exact_observer, &audit_observer,	 &console_observer,
+	&sampler_observer, &status_observer,  &exit_places_observer, &access_observer,
+	&stacks_observer,  &trace_observer,   &dirty_exact_observer, &audit_observer,
+	&damage_observer,  &console_observer,
 };
 #define NR_ALL (sizeof(all) / sizeof(all[0]))
 

@@ -270,6 +270,9 @@ static void table_host(const struct out *o, const struct run_result *r)
 					format_count(d->stats.errors, a, sizeof(a)));
 			putc('\n', o->f);
 		}
+		if (r->guest_errors)
+			fprintf(o->f, "  devices        the guest broke their rules %s times\n",
+				format_count(r->guest_errors, a, sizeof(a)));
 		if (r->has_audit)
 			fprintf(o->f, "  audit          %s finding%s\n",
 				format_count(r->audit_findings, a, sizeof(a)),

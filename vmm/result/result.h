@@ -224,6 +224,7 @@ struct run_result {
 	uint64_t vmm_bytes;	     /* memory of the VMM beside guest RAM (PSS less guest RAM) */
 	uint64_t guest_ram_resident; /* bytes of guest RAM the host has given */
 	uint64_t records_dropped;
+	uint64_t guest_errors;				/* mistakes that the devices noted */
 	uint64_t totalram_pages, swap_total, swap_free; /* guest: pages */
 
 	/* Host: pages of guest RAM found dirty, each time a sample found them, and distinct ones */
