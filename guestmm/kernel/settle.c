@@ -7,6 +7,7 @@
 #include "kernel/boot.h"
 #include "kernel/process.h"
 #include "mm/reclaim/lru.h"
+#include "mm/reclaim/oom.h"
 
 #define MS	 1000000ull
 #define PATIENCE 2000u /* ms */
@@ -36,7 +37,8 @@ bool processes_end(void)
 
 static bool memory_is_quiet(void)
 {
-	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && cpus_are_idle();
+	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && oom_reaper_idle() &&
+	       cpus_are_idle();
 }
 
 void memory_settle(void)

@@ -1,9 +1,15 @@
 /* Out of memory: the right process is killed, its memory comes back, the kernel and the others go
  * on. Without swap, so that it happens soon. */
+#include "mm/reclaim/oom.h"
 #include "tests/tests.h"
 
 #define MEM  "memory=12M,high=2M swap=0"
 #define USER MMVM_TESTF_USER
+
+static bool reaper_idle(void *arg)
+{
+	return oom_reaper_idle();
+}
 
 GUEST_TEST(oom, badness_is_linuxs_formula, 0, 0, MEM)
 {
@@ -25,6 +31,7 @@ GUEST_TEST(oom, hog_is_killed_and_the_kernel_goes_on, USER, 120, MEM)
 	CHECK_EQ(SIGNALLED(run_program("/bin/oomhog", "")), 9);
 	CHECK_EQ(ev(OOM_KILL) - kills, 1);
 	CHECK_EQ(run_program("/bin/hello", "x"), 1 << 8);
+	CHECK(wait_until(reaper_idle, NULL, 10000));
 	sleep_ms(20);
 	purge_vmap_areas();
 	CHECK(settled_free_pages() + 8 >= before);

@@ -53,6 +53,9 @@ void oom_reap(const struct oom_victim *v);
 /** The reaper has it, or will: worth waiting for. */
 bool oom_reap_pending(const struct mm_struct *mm);
 
+/** Nothing is left for the thread to take. A look without a lock. */
+bool oom_reaper_idle(void);
+
 /* What the kernel knows (kernel/oom_view.c; tests/host/env.c on the host) */
 /** The thread that has no memory: comm, oom_score_adj; pid of its process. mm is not set. */
 void oom_current(struct oom_victim *t);

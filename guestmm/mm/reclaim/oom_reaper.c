@@ -30,6 +30,7 @@ static struct oom_victim queue[QUEUE]; /* queue_lock */
 static u32 queued;		       /* queue_lock: of them, the oldest first */
 static spinlock_t queue_lock = SPINLOCK_INIT;
 static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
+static u32 at_work;	 /* A: victims that are queued or being reaped */
 static bool thread_runs; /* boot */
 
 /* False: its mmap_lock is held for writing. */
@@ -90,6 +91,7 @@ static int reaper_thread(void *arg)
 			sleep_ns(REAP_WAIT_NS);
 		}
 		mmput(v.mm); /* the last one frees what is left */
+		atomic_sub(&at_work, 1);
 	}
 	return 0;
 }
@@ -100,6 +102,11 @@ int oom_reaper_init(void)
 
 	thread_runs = !err;
 	return err;
+}
+
+bool oom_reaper_idle(void)
+{
+	return !atomic_load(&at_work);
 }
 
 bool oom_reap_pending(const struct mm_struct *mm)
@@ -118,6 +125,7 @@ void oom_reap(const struct oom_victim *v)
 		if (taken) {
 			v->mm->oom_reap_attempts |= OOM_QUEUED;
 			queue[queued++] = *v;
+			atomic_add(&at_work, 1);
 		}
 		spin_unlock_irqrestore(&queue_lock, flags);
 	}
