@@ -51,7 +51,7 @@ echo hello | { read -r w; echo "${w^^} ${w:1:3} ${#w}"; }
 sleep 0.1 & wait $!; echo "waited $?"
 trap 'echo trapped' USR1; kill -USR1 $$; echo after
 mapfile -t lines < <(seq 1 5); echo "${lines[@]}"
-echo $((0x7fffffff * 2)) "${PWD##*/}" | tr a-z A-Z
+echo $((0x7fffffff * 2)) lower | tr a-z A-Z
 diff <(seq 1 4) <(seq 2 5); echo "diff $?"
 [[ abc123 =~ ([a-z]+)([0-9]+) ]] && echo "${BASH_REMATCH[2]}"
 END
@@ -64,7 +64,7 @@ chmod 640 d/x; stat -c '%a' d/x; ls d; rm -r d; ls
 split -l 7000 n part.; ls part.*; cat part.* | diff - n && echo same; rm part.*
 seq 1 50 | xargs -n 10 echo; seq 1 5 | paste -sd+ ; factor 1234567890; expr 6 \* 7
 seq 3 3 30 >a; seq 5 5 30 >b; comm -12 <(sort a) <(sort b); nl a | tail -n 1; grep -c 1 n; sed -n '5p;$p' n
-timeout 0.2 sleep 5; echo "timeout $?"; id -u; basename /a/b/c; cat nothing 2>/dev/null; echo "status $?"; rm -f a b n m
+timeout 0.2 sleep 5; echo "timeout $?"; basename /a/b/c; cat nothing 2>/dev/null; echo "status $?"; rm -f a b n m
 END
 cat >"$dir/work/python.py" <<'END'
 import asyncio, ctypes, decimal, gc, hashlib, json, mmap, os, re, signal, socket, struct, subprocess, sys, tempfile, threading, zlib
