@@ -40,6 +40,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"huge pages", audit_thp, audit_thp_check, NULL},
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
+	{"bounce buffers", audit_bounce, NULL, NULL},
 };
 #define NR_SUBJECTS (sizeof(audit_subjects) / sizeof(audit_subjects[0]))
 
