@@ -7,7 +7,9 @@
 #include "mm/huge/thp.h"
 #include "mm/init.h"
 #include "mm/virt/aslr.h"
+#include "mm/dma/swiotlb.h"
 #include "mm/phys/contig.h"
+#include "mm/phys/memblock.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lruvec.h"
 #include "mm/slab/slab.h"
@@ -59,6 +61,43 @@ static u64 size_option(const char *cmdline, const char *name)
 	return size;
 }
 
+/* SIZE or N%. False: not there, or no such value (one line). */
+static bool core_option(const char *cmdline, const char *name, u64 total, u64 *bytes)
+{
+	char value[32];
+	u64 percent = 0;
+	size_t n = 0;
+
+	if (!get_option(cmdline, name, value, sizeof(value)))
+		return false;
+	for (; value[n] >= '0' && value[n] <= '9' && percent <= 100; n++)
+		percent = percent * 10 + (u64)(value[n] - '0');
+	if (n && value[n] == '%' && !value[n + 1] && percent <= 100) {
+		*bytes = total / 100 * percent;
+		return true;
+	}
+	if (!parse_size(value, bytes))
+		return true;
+	printk("%s=%s: neither a size nor a percentage, ignored\n", name, value);
+	return false;
+}
+
+/* Pages for ZONE_MOVABLE. movablecore= names them, kernelcore= what is left; of both the one that leaves more
+ * to the kernel, as in Linux. */
+static u64 movable_pages(const char *cmdline)
+{
+	const u64 total = memblock_total();
+	u64 movable = 0, kernel;
+	bool asked = core_option(cmdline, "movablecore", total, &movable);
+
+	movable = min(movable, total);
+	if (core_option(cmdline, "kernelcore", total, &kernel)) {
+		kernel = total - min(kernel, total);
+		movable = asked ? min(movable, kernel) : kernel;
+	}
+	return movable >> PAGE_SHIFT;
+}
+
 void mm_boot_init(const char *cmdline)
 {
 	char value[256];
@@ -83,10 +122,18 @@ void mm_boot_init(const char *cmdline)
 			printk("cma=%s: %s, ignored\n", value, why);
 	}
 	zswap_boot_options(cmdline, get_option);
-	zones_init(size_option(cmdline, "movablecore") >> PAGE_SHIFT);
+	if (get_option(cmdline, "swiotlb", value, sizeof(value))) {
+		char why[64];
+
+		swiotlb_reserve(value, why, sizeof(why));
+		if (why[0])
+			printk("swiotlb=%s: %s, ignored\n", value, why);
+	}
+	zones_init(movable_pages(cmdline));
 	lruvecs_init(get_option(cmdline, "reclaim_policy", value, sizeof(value)) ? value : NULL);
 	kmem_cache_init();
 	cma_activate();
+	swiotlb_init();
 	vmalloc_init();
 	hugetlb_init();
 	thp_init(cmdline);

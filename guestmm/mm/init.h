@@ -13,7 +13,7 @@
 #define MM_INIT_H
 #include "lib/types.h"
 #include "lib/format.h"
-/** `cmdline` options read here: movablecore=, slab_debug=, norandmaps, debug_vm, min_free_kbytes=,
+/** `cmdline` options read here: movablecore=, kernelcore=, slab_debug=, norandmaps, debug_vm, min_free_kbytes=,
  * reclaim_policy=. Panics on no memory. */
 void mm_boot_init(const char *cmdline);
 /** Give boot-only memory (init text/data, the boot FDT...) to the buddy: frames [start, end). */

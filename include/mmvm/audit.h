@@ -69,6 +69,8 @@
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
 	X(AUDIT_PAGEBLOCK, "pageblock", "a free page is not on the list of its pageblock's type") \
+	X(AUDIT_BOUNCE, "bounce",                                                                 \
+	  "a bounce buffer is kept for a page that is free, or slots disagree with their count")  \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                            \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                            \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -262,6 +264,16 @@ struct mmvm_audit_zswap_layout {
 	uint64_t stored_gva;	      /* u64: entries */
 };
 
+/** swiotlb: a table of slots. nr_slots 0: there is no pool. */
+struct mmvm_audit_swiotlb {
+	uint64_t slots_gva, nr_slots;
+	uint64_t used_gva; /* u64: slots in use, as the guest counts */
+	uint32_t slot_size;
+	/* orig u64: address of the mapped memory; bytes u32; run u16: slots, of a mapping's first slot;
+	 * in_use u16 */
+	uint32_t orig_offset, bytes_offset, run_offset, in_use_offset, pad;
+};
+
 struct mmvm_audit_root {
 	uint64_t magic;
 	uint32_t version;     /* MMVM_CONTRACT_VERSION */
@@ -294,6 +306,7 @@ struct mmvm_audit_root {
 	uint64_t thp_nr_deferred_gva; /* u64 */
 	struct mmvm_audit_mempolicy_layout mempolicy;
 	struct mmvm_audit_memcg_layout memcg;
+	struct mmvm_audit_swiotlb swiotlb;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

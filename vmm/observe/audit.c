@@ -41,6 +41,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"memory cgroups", audit_memcg, NULL, NULL},
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
+	{"bounce buffers", audit_bounce, NULL, NULL},
 };
 #define NR_SUBJECTS (sizeof(audit_subjects) / sizeof(audit_subjects[0]))
 

@@ -57,6 +57,7 @@ int proc_parse_decimal(const char *text, s64 *out)
 	X(max_map_count, u32, sysctl_max_map_count, 0, 0x7fffffff, nothing())                    \
 	X(min_free_kbytes, u64, min_free_kbytes, 0, 1 << 30, setup_per_zone_wmarks())            \
 	X(watermark_scale_factor, u64, watermark_scale_factor, 1, 3000, setup_per_zone_wmarks()) \
+	X(watermark_boost_factor, u64, watermark_boost_factor, 0, 0x7fffffff, nothing())         \
 	X(numa_stat, int, numa_stat, 0, 1, numa_stat_changed())                                  \
 	X(compaction_proactiveness, unsigned int, sysctl_compaction_proactiveness, 0, 100,       \
 	  compaction_proactiveness_changed())                                                    \
@@ -133,6 +134,62 @@ static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
 		while (shrink_slab(GFP_KERNEL, 0) > ENOUGH_SLAB)
 			cond_resched();
 	}
+	return 0;
+}
+
+static int show_percpu_pagelist_high_fraction(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%u\n", READ_ONCE(percpu_pagelist_high_fraction));
+	return 0;
+}
+
+/* Less than 8 would leave nothing to others. */
+static int set_percpu_pagelist_high_fraction(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 0 || n > 0x7fffffff || (n && n < 8))
+		return -EINVAL;
+	WRITE_ONCE(percpu_pagelist_high_fraction, (u32)n);
+	percpu_pagelist_high_fraction_changed();
+	return 0;
+}
+
+static int show_lowmem_reserve_ratio(struct report *r, const struct proc_ctx *ctx)
+{
+	for (unsigned int i = 0; i < MAX_NR_ZONES; i++)
+		report_printf(r, i ? "\t%u" : "%u", READ_ONCE(lowmem_reserve_ratio[i]));
+	report_printf(r, "\n");
+	return 0;
+}
+
+/* Up to a number for each zone; those that are not named stay as they are. */
+static int set_lowmem_reserve_ratio(const char *text, const struct proc_ctx *ctx)
+{
+	u32 ratio[MAX_NR_ZONES];
+	unsigned int n = 0;
+
+	while (*text && n < MAX_NR_ZONES) {
+		char word[16];
+		size_t len = 0;
+		s64 value;
+
+		while (*text == ' ' || *text == '\t')
+			text++;
+		while (*text && *text != ' ' && *text != '\t' && len < sizeof(word) - 1)
+			word[len++] = *text++;
+		word[len] = 0;
+		if (!len)
+			break;
+		if (proc_parse_decimal(word, &value) || value > 0x7fffffff)
+			return -EINVAL;
+		ratio[n++] = value < 1 ? 0 : (u32)value;
+	}
+	if (!n)
+		return -EINVAL;
+	for (unsigned int i = 0; i < n; i++)
+		WRITE_ONCE(lowmem_reserve_ratio[i], ratio[i]);
+	lowmem_reserve_ratio_changed();
 	return 0;
 }
 
@@ -385,6 +442,10 @@ const struct proc_entry proc_sysctl_entries[] = {
 	 .write = set_page_cluster},
 	{"reclaim_policy", PROC_SYS_VM, S_IFREG | 0644, .show = show_reclaim_policy,
 	 .write = set_reclaim_policy},
+	{"percpu_pagelist_high_fraction", PROC_SYS_VM, S_IFREG | 0644,
+	 .show = show_percpu_pagelist_high_fraction, .write = set_percpu_pagelist_high_fraction},
+	{"lowmem_reserve_ratio", PROC_SYS_VM, S_IFREG | 0644, .show = show_lowmem_reserve_ratio,
+	 .write = set_lowmem_reserve_ratio},
 	{"nr_hugepages", PROC_SYS_VM, S_IFREG | 0644, .show = show_nr_hugepages,
 	 .write = set_nr_hugepages},
 	{"nr_overcommit_hugepages", PROC_SYS_VM, S_IFREG | 0644,

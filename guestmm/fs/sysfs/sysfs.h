@@ -35,6 +35,7 @@ int sysfs_parse_choice(const char *text, const char *const *choices, u32 nr);
 
 /* Tables */
 int sysfs_hugepages_register(void); /* hugepages.c: kernel/mm/hugepages */
+int sysfs_swiotlb_register(void);   /* swiotlb.c: kernel/debug/swiotlb */
 int sysfs_extfrag_register(void);   /* extfrag.c: kernel/debug/extfrag */
 int sysfs_lru_gen_register(void);   /* lru_gen.c: kernel/mm/lru_gen, kernel/debug/lru_gen */
 int sysfs_zswap_register(void);	    /* zswap.c: module/zswap/parameters, kernel/debug/zswap */

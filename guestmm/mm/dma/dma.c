@@ -7,7 +7,10 @@
  *   < RAM's    ZONE_DMA32  (below 4 GiB)
  *   else       any zone
  *
- * The CPU's caches are coherent with devices on x86, so sync has nothing to do but to be checked.
+ * A streaming mapping of memory beyond the mask gets a bounce buffer, if there is a pool (swiotlb.c).
+ *
+ * The CPU's caches are coherent with devices on x86, so sync has nothing to do but to be checked, and to copy
+ * to and from bounce buffers.
  *
  * D1: no address given to a device lies, with its whole length, beyond the device's mask.
  * D2: dev->mappings is the number of streaming mappings not yet unmapped.
@@ -20,6 +23,7 @@
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
 #include "mm/dma/dma_debug.h"
+#include "mm/dma/swiotlb.h"
 #include "mm/phys/memblock.h"
 #include "mm/phys/contig.h"
 #include "mm/phys/zone.h"
@@ -145,8 +149,11 @@ void dma_free_coherent(struct device *dev, size_t size, void *cpu, dma_addr_t ha
 static dma_addr_t map_phys(struct device *dev, phys_addr_t pa, size_t size,
 			   enum dma_data_direction dir)
 {
-	if (unlikely(!fits_mask(dev->dma_mask, pa, size)))
-		return DMA_MAPPING_ERROR;
+	if (unlikely(!fits_mask(dev->dma_mask, pa, size))) {
+		pa = swiotlb_map(dev, pa, size);
+		if (pa == DMA_MAPPING_ERROR)
+			return DMA_MAPPING_ERROR;
+	}
 	atomic_add(&dev->mappings, 1);
 	if (unlikely(dma_debug))
 		dma_debug_add(dev, DMA_DEBUG_STREAMING, pa, size, dir);
@@ -157,6 +164,8 @@ static void unmap_phys(struct device *dev, dma_addr_t h, size_t size, enum dma_d
 {
 	if (unlikely(dma_debug) && !dma_debug_remove(dev, DMA_DEBUG_STREAMING, h, size, dir))
 		return;
+	if (unlikely(is_swiotlb_addr(h)))
+		swiotlb_unmap(h, size, dir);
 	atomic_sub(&dev->mappings, 1);
 }
 
@@ -219,6 +228,8 @@ void dma_sync_single_for_cpu(struct device *dev, dma_addr_t h, size_t size,
 {
 	if (unlikely(dma_debug))
 		dma_debug_sync(dev, h, size, dir);
+	if (unlikely(is_swiotlb_addr(h)))
+		swiotlb_sync_for_cpu(h, size, dir);
 	barrier();
 }
 
@@ -227,5 +238,7 @@ void dma_sync_single_for_device(struct device *dev, dma_addr_t h, size_t size,
 {
 	if (unlikely(dma_debug))
 		dma_debug_sync(dev, h, size, dir);
+	if (unlikely(is_swiotlb_addr(h)))
+		swiotlb_sync_for_device(h, size, dir);
 	barrier();
 }

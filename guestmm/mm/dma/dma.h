@@ -34,7 +34,7 @@ struct page *dma_alloc_contiguous(struct device *dev, size_t size, gfp_t gfp);
 /** The pages of dma_alloc_contiguous(). Returns false when they are not the area's. */
 bool dma_release_from_contiguous(struct device *dev, struct page *pages, size_t count);
 /** Hand a direct-map buffer (kmalloc, pages; not vmalloc, stack or kernel image) to the device.
- * DMA_MAPPING_ERROR when it is no such buffer or beyond the mask (no bounce buffers in this form).
+ * DMA_MAPPING_ERROR when it is no such buffer, or beyond the mask and there is no bounce buffer for it.
  * Any context. */
 dma_addr_t dma_map_single(struct device *dev, void *ptr, size_t size, enum dma_data_direction dir);
 void dma_unmap_single(struct device *dev, dma_addr_t h, size_t size, enum dma_data_direction dir);

@@ -234,6 +234,8 @@ static struct page *take_fallback(struct zone *z, unsigned int order, unsigned i
 	count_vm_event(MMVM_BUDDY_FALLBACK);
 	trace_point(STEAL, 0, .pfn = page_to_pfn(page), .arg = want << 8 | page->migratetype,
 		    .order = o);
+	if (o < PAGEBLOCK_ORDER)
+		boost_watermark(z);
 	if (buddy_may_claim(o, want) && try_claim(z, page, o, want))
 		return take_smallest(z, order, want);
 	for (o = order; !(page = first_of_fallbacks(z, o, want)); o++)

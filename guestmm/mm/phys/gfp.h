@@ -26,9 +26,7 @@
 #define __GFP_COMP	     0x10000u
 #define __GFP_ZERO	     0x20000u
 #define __GFP_ACCOUNT	     0x40000u
-#define __GFP_HARDWALL	     0x80000u
 #define __GFP_THISNODE	     0x100000u
-#define __GFP_WRITE	     0x200000u
 
 #define __GFP_RECLAIM	     (__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
 #define GFP_ATOMIC	     (__GFP_HIGH | __GFP_KSWAPD_RECLAIM)
@@ -37,7 +35,7 @@
 #define GFP_NOWAIT	     (__GFP_KSWAPD_RECLAIM | __GFP_NOWARN)
 #define GFP_NOIO	     (__GFP_RECLAIM)
 #define GFP_NOFS	     (__GFP_RECLAIM | __GFP_IO)
-#define GFP_USER	     (__GFP_RECLAIM | __GFP_IO | __GFP_FS | __GFP_HARDWALL)
+#define GFP_USER	     GFP_KERNEL /* there are no cpusets, for which Linux has __GFP_HARDWALL */
 #define GFP_DMA		     __GFP_DMA
 #define GFP_DMA32	     __GFP_DMA32
 #define GFP_HIGHUSER	     (GFP_USER | __GFP_HIGHMEM)

@@ -17,7 +17,7 @@ void memblock_for_each_span(memblock_span_fn fn, void *arg);
 /* zone.c */
 /** Zones, zonelists and pageblocks from memblock; every frame reserved or in the buddy. Boot
  * only. */
-void zones_init(u64 movablecore_pages);
+void zones_init(u64 movable_pages);
 /** Highest zone for gfp & 0xf. */
 extern u8 gfp_zone_table[16];
 /** Where an allocation looks first, by CPU and gfp & 0x1f: its order-0 list of the first zone of the
@@ -135,6 +135,9 @@ bool buddy_should_claim(unsigned int want, unsigned int block_type, unsigned int
 /** Batch and high mark, in pages, for a zone of so many pages. [pure] */
 u32 zone_pcp_batch(u64 managed);
 u32 zone_pcp_high(u64 managed);
+/** The high mark when a CPU may hold 1/fraction of the zone, shared by so many CPUs; fraction 0: as above.
+ * [pure] */
+u32 zone_pcp_high_fraction(u64 managed, u32 fraction, u32 cpus);
 void pcp_init(struct zone *z);
 /** Fill an empty list. Returns blocks put there. */
 unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int order,

@@ -156,6 +156,10 @@ static struct page *rmqueue(struct zone *z, unsigned int order, unsigned int mig
 	}
 	if (page)
 		count_vm_events(PGALLOC_DMA + z->type, 1u << order);
+	if (unlikely(z->boosted)) {
+		z->boosted = false; /* of two who see it both may wake kswapd, which does no harm */
+		wakeup_kswapd(z, GFP_KERNEL, 0, z->type);
+	}
 	return page;
 }
 

@@ -34,6 +34,39 @@ u32 zone_pcp_high(u64 managed)
 	return 4 * zone_pcp_batch(managed);
 }
 
+u32 zone_pcp_high_fraction(u64 managed, u32 fraction, u32 cpus)
+{
+	u64 high = fraction ? managed / fraction / max(cpus, 1u) : 0;
+
+	return max(high, (u64)zone_pcp_high(managed));
+}
+
+u32 percpu_pagelist_high_fraction;
+
+static u32 cpus_of_node(int node)
+{
+	u32 n = 0;
+
+	for (unsigned int cpu = 0; cpu < mmvm_shared->nr_cpus && cpu < MMVM_MAX_CPUS; cpu++)
+		n += cpu_node[cpu] == node;
+	return n;
+}
+
+/* A list that is too long now gives a batch back at each free until it is not. */
+void percpu_pagelist_high_fraction_changed(void)
+{
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		struct zone *z = zone_table[i];
+		u32 high = zone_pcp_high_fraction(z->managed, percpu_pagelist_high_fraction,
+						  cpus_of_node(z->node->id));
+
+		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+			z->pcp[cpu].batch = zone_pcp_batch(z->managed);
+			WRITE_ONCE(z->pcp[cpu].high, high);
+		}
+	}
+}
+
 void pcp_init(struct zone *z)
 {
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {

@@ -10,6 +10,11 @@
  * large machine needs more, but not in proportion. Each zone gets its share; low and high lie above
  * by a quarter of min, or by watermark_scale_factor ten-thousandths of the zone if that is more.
  *
+ * An allocation that takes pages of a pageblock of another type mixes what can move with what cannot, and
+ * no large block will come of it again. watermark_boost_factor lets it raise the marks of the zone by the
+ * pages of a pageblock: kswapd frees that much more, without swap, wakes kcompactd, and takes the boost
+ * back.
+ *
  * lowmem_reserve keeps a low zone from being filled by allocations that could have gone higher:
  * such an allocation must leave that many pages more. All of it as in Linux 6.12
  * (Documentation/admin-guide/sysctl/vm.rst), so that numbers can be compared.
@@ -19,8 +24,10 @@
 u64 min_free_kbytes;
 u64 watermark_scale_factor = 10;
 
+u64 watermark_boost_factor;
+
 /* One page of a higher zone in so many is reserved below; 0 = none. */
-static const u32 lowmem_reserve_ratio[MAX_NR_ZONES] = {256, 256, 32, 0};
+u32 lowmem_reserve_ratio[MAX_NR_ZONES] = {256, 256, 32, 0};
 
 static u64 isqrt(u64 n)
 {
@@ -63,8 +70,12 @@ bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum 
 
 	if (unlikely(z->cma_pages) && !(alloc_flags & ALLOC_CMA))
 		free -= zone_stat(z, NR_FREE_CMA);
-	if (alloc_flags & ALLOC_HIGH)
+	if (alloc_flags & ALLOC_HIGH) {
+		/* A boost is for the sake of large blocks; reserves for single pages do not grow by it. */
+		if (!order)
+			need -= z->watermark_boost;
 		need -= need / 2;
+	}
 	if (alloc_flags & ALLOC_HARDER)
 		need -= need / 4;
 	if (free <= need + (s64)z->lowmem_reserve[highest])
@@ -93,6 +104,47 @@ static void setup_lowmem_reserve(pg_data_t *node)
 	}
 }
 
+void lowmem_reserve_ratio_changed(void)
+{
+	for (int i = 0; i < MMVM_MAX_NODES; i++)
+		if (node_data[i].present)
+			setup_lowmem_reserve(&node_data[i]);
+}
+
+/* zone->lock held. */
+static void set_boost(struct zone *z, u64 boost)
+{
+	for (unsigned int w = 0; w < NR_WMARK; w++) {
+		z->watermark[w] += boost - z->watermark_boost;
+		z->shared->wmark[w] = z->watermark[w];
+	}
+	z->watermark_boost = boost;
+}
+
+void boost_watermark(struct zone *z)
+{
+	const u64 step = 1ul << PAGEBLOCK_ORDER;
+	u64 most;
+
+	/* A small zone would be half empty. */
+	if (!watermark_boost_factor || step * 4 > z->managed)
+		return;
+	most = (z->watermark[WMARK_HIGH] - z->watermark_boost) * watermark_boost_factor / 10000;
+	if (!most)
+		return;
+	most = max(most, step);
+	set_boost(z, min(z->watermark_boost + step, most));
+	z->boosted = true;
+}
+
+void unboost_watermark(struct zone *z, u64 pages)
+{
+	unsigned long flags = spin_lock_irqsave(&z->lock);
+
+	set_boost(z, z->watermark_boost - min(pages, z->watermark_boost));
+	spin_unlock_irqrestore(&z->lock, flags);
+}
+
 void setup_per_zone_wmarks(void)
 {
 	u64 lowmem = 0, pages_min;
@@ -118,11 +170,10 @@ void setup_per_zone_wmarks(void)
 		gap = max(share / 4, z->managed * watermark_scale_factor / 10000);
 		z->watermark[WMARK_LOW] = z->watermark[WMARK_MIN] + gap;
 		z->watermark[WMARK_HIGH] = z->watermark[WMARK_LOW] + gap;
+		z->watermark_boost = 0;
 		for (unsigned int w = 0; w < NR_WMARK; w++)
 			z->shared->wmark[w] = z->watermark[w];
 		spin_unlock_irqrestore(&z->lock, flags);
 	}
-	for (int i = 0; i < MMVM_MAX_NODES; i++)
-		if (node_data[i].present)
-			setup_lowmem_reserve(&node_data[i]);
+	lowmem_reserve_ratio_changed();
 }

@@ -82,7 +82,7 @@ static void span_zone(struct zone *z, pfn_t start, pfn_t end)
 	z->spanned = z_end - z->start_pfn;
 }
 
-/* What movablecore= asks for, and what there is to share it. */
+/* What movablecore= or kernelcore= asks for, and what there is to share it. */
 struct movable_request {
 	u64 pages, total;
 	u64 node_pages[MMVM_MAX_NODES];
@@ -237,9 +237,9 @@ static void hand_over(pfn_t pfn, pfn_t end, int node, bool is_reserved, void *ar
 	}
 }
 
-void zones_init(u64 movablecore_pages)
+void zones_init(u64 movable_pages)
 {
-	struct movable_request movable = {.pages = movablecore_pages};
+	struct movable_request movable = {.pages = movable_pages};
 
 	page_wait_init();
 	memblock_for_each(note_node, &movable);
@@ -263,11 +263,8 @@ void zones_init(u64 movablecore_pages)
 		struct zone *z = zone_table[i];
 
 		z->shared->managed = z->managed;
-		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-			z->pcp[cpu].batch = zone_pcp_batch(z->managed);
-			z->pcp[cpu].high = zone_pcp_high(z->managed);
-		}
 	}
+	percpu_pagelist_high_fraction_changed();
 	build_zonelists();
 	for (unsigned int gfp = 0; gfp < ARRAY_SIZE(gfp_zone_table); gfp++)
 		gfp_zone_table[gfp] = zone_of_flags(gfp);

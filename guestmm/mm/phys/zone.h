@@ -49,13 +49,15 @@ struct zone {
 	unsigned int index;		    /* slot in zone_table, shared window and audit root */
 	unsigned long start_pfn, spanned, present,
 		managed;		  /* fixed after boot, but for `managed` */
-	u64 watermark[NR_WMARK];	  /* pages */
+	u64 watermark[NR_WMARK];	  /* pages, with the boost */
+	u64 watermark_boost;		  /* pages in each mark; zone->lock */
 	u64 lowmem_reserve[MAX_NR_ZONES]; /* pages kept from allocations that could use higher zones
 					   */
 	struct per_cpu_pages pcp[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone *shared; /* levels: zone->shared->stat[], relaxed atomics */
 	/* C after boot: the area that cma= made; cma_pages 0 = none. */
 	unsigned long cma_start, cma_pages;
+	bool boosted; /* kswapd has yet to be woken for the boost; zone->lock */
 	/* Deferral of compaction (compaction.c, I2); relaxed. */
 	unsigned int compact_considered, compact_defer_shift, compact_order_failed;
 };
@@ -151,6 +153,18 @@ bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum 
 void setup_per_zone_wmarks(void);
 extern u64 min_free_kbytes;
 extern u64 watermark_scale_factor; /* 10 = 0.1 % */
+extern u32 lowmem_reserve_ratio[MAX_NR_ZONES];
+void lowmem_reserve_ratio_changed(void);
+/** Ten-thousandths of the high mark that a zone's marks may rise by when pages of different mobility get
+ * mixed; 0 = off, and the default here (Linux: 15000). */
+extern u64 watermark_boost_factor;
+/** Such a mix has happened. zone->lock held. */
+void boost_watermark(struct zone *z);
+/** kswapd has done what the boost asked for. */
+void unboost_watermark(struct zone *z, u64 pages);
+/** 0, or 8 and more: a CPU's list may hold that fraction of a zone, divided among the node's CPUs. */
+extern u32 percpu_pagelist_high_fraction;
+void percpu_pagelist_high_fraction_changed(void);
 
 /** Zone the flags allow at most, and the mobility group they ask for. */
 enum zone_type gfp_zone(gfp_t gfp);

@@ -79,6 +79,29 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 	return sc.nr_reclaimed;
 }
 
+/* Marks were raised because pages of different mobility were mixed: free that much of files and slabs,
+ * compact, and take the boost back, whether it could be done or not. */
+static void reclaim_for_boost(pg_data_t *node)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = MAX_NR_ZONES - 1, .kswapd = true, .no_swap = true};
+	u64 boost[MAX_NR_ZONES];
+
+	for (unsigned int i = 0; i < MAX_NR_ZONES; i++) {
+		boost[i] = READ_ONCE(node->zones[i].watermark_boost);
+		sc.nr_to_reclaim += boost[i];
+	}
+	if (likely(!sc.nr_to_reclaim))
+		return;
+	for (sc.priority = DEF_PRIORITY;
+	     sc.nr_reclaimed < sc.nr_to_reclaim && sc.priority > DEF_PRIORITY - 2; sc.priority--)
+		shrink_node(node, &sc);
+	for (unsigned int i = 0; i < MAX_NR_ZONES; i++)
+		if (boost[i])
+			unboost_watermark(&node->zones[i], boost[i]);
+	wakeup_kcompactd(node, PAGEBLOCK_ORDER, MAX_NR_ZONES - 1);
+}
+
 static int kswapd(void *arg)
 {
 	pg_data_t *node = arg;
@@ -96,6 +119,7 @@ static int kswapd(void *arg)
 		highest = node->kswapd_highest;
 		node->kswapd_order = 0;
 		node->kswapd_highest = 0;
+		reclaim_for_boost(node);
 		while (!pgdat_balanced(node, order, highest) &&
 		       node->reclaim_failures < KSWAPD_MAX_FAILURES) {
 			psi_memstall_enter(); /* it works because memory is short */
@@ -115,8 +139,9 @@ void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_t
 
 	if (READ_ONCE(kswapd_wanted[node->id]) || node->reclaim_failures >= KSWAPD_MAX_FAILURES)
 		return;
-	if (!swap_total_pages() && zone_stat(zone, NR_SLAB_RECLAIMABLE) <= 0 &&
-	    !node_lru_level(node, NR_INACTIVE_FILE) && !node_lru_level(node, NR_ACTIVE_FILE))
+	if (!zone->watermark_boost && !swap_total_pages() &&
+	    zone_stat(zone, NR_SLAB_RECLAIMABLE) <= 0 && !node_lru_level(node, NR_INACTIVE_FILE) &&
+	    !node_lru_level(node, NR_ACTIVE_FILE))
 		return; /* nothing that a run could free */
 	node->kswapd_order = max(node->kswapd_order, order);
 	node->kswapd_highest = max(node->kswapd_highest, highest);

@@ -3,6 +3,7 @@
  * addresses and offsets: no count is copied, so nothing here can be stale but for swap areas, and
  * those call again when they come and go.
  */
+#include "mm/dma/swiotlb.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/init.h"
@@ -191,6 +192,7 @@ void audit_root_fill(void)
 	root->huge_zero_gva = GVA(&thp_huge_zero);
 	root->thp_deferred_gva = GVA(&thp_deferred);
 	root->thp_nr_deferred_gva = GVA(&thp_nr_deferred);
+	swiotlb_audit_layout(&root->swiotlb);
 	root->mapping = (struct mmvm_audit_mapping_layout){
 		.root_offset = offsetof(struct address_space, pages.root),
 		.height_offset = offsetof(struct address_space, pages.height),

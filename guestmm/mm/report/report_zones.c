@@ -95,7 +95,7 @@ static void one_zone(struct report *r, const struct zone *z)
 {
 	zone_label(r, z);
 	report_printf(r, "\n  pages free     %ld", (long)zone_stat(z, NR_FREE_PAGES));
-	mark(r, "boost", 0);
+	mark(r, "boost", z->watermark_boost);
 	mark(r, "min", z->watermark[WMARK_MIN]);
 	mark(r, "low", z->watermark[WMARK_LOW]);
 	mark(r, "high", z->watermark[WMARK_HIGH]);
