@@ -65,12 +65,20 @@ static void start(struct access_watch *w, unsigned int methods)
 	CU_ASSERT_EQUAL(c.access_ms, methods & BIT(ACCESS_GUEST) ? 50 : 0);
 }
 
+/** A sample is over. */
+static void point(struct access_watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	access_point(w, ACCESS_UNMAP);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /** A sample in which frames [from, to) were accessed. */
 static void seen(struct access_watch *w, unsigned int from, unsigned int to)
 {
 	for (unsigned int f = from; f < to; f++)
 		w->source[ACCESS_UNMAP].now[f / 64] |= 1ull << f % 64;
-	access_point(w, ACCESS_UNMAP);
+	point(w);
 }
 
 static void windows(void)
@@ -112,7 +120,7 @@ static void points_are_bounded(void)
 
 	start(&w, BIT(ACCESS_UNMAP));
 	for (unsigned int i = 0; i < RUN_ACCESS_POINTS + 7; i++)
-		access_point(&w, ACCESS_UNMAP);
+		point(&w);
 	CU_ASSERT_EQUAL(w.source[ACCESS_UNMAP].out.nr_points, RUN_ACCESS_POINTS);
 	CU_ASSERT_EQUAL(w.source[ACCESS_UNMAP].out.dropped, 7);
 	access_free(&w);

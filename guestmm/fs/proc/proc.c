@@ -79,7 +79,7 @@ static struct proc_ctx inode_ctx(const struct inode *inode)
 
 static const struct proc_entry *entry_at(u32 index)
 {
-	if (index >= FD_INFO)
+	if (index >> TABLE_SHIFT >= ARRAY_SIZE(tables))
 		return index == FD_LINK ? &fd_link : &fd_info;
 	return &tables[index >> TABLE_SHIFT][index & ((1u << TABLE_SHIFT) - 1)];
 }

@@ -12,7 +12,7 @@
 
 typedef u64 dma_addr_t;
 #define DMA_MAPPING_ERROR (~(dma_addr_t)0)
-#define DMA_BIT_MASK(n)	  ((n) == 64 ? ~0ull : (1ull << (n)) - 1)
+#define DMA_BIT_MASK(n)	  (~0ull >> (64 - (n))) /* n from 1 to 64 */
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
 
 struct device {

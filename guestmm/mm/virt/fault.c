@@ -528,20 +528,23 @@ static int populate(struct mm_struct *mm, unsigned long addr, unsigned long len,
 			break;
 		}
 		for (next = min(end, vma->vm_end); addr < next && !err; addr += step) {
-			unsigned long stop;
 			unsigned int ret;
 			pte_t e;
 
 			vmf.addr = addr;
+			step = PAGE_SIZE;
 			if (likely(addr < known)) {
 				vmf.pte++;
 			} else {
+				unsigned long stop;
+
 				vmf.pte = walk_leaf(mm->pgd, addr, &level, &stop);
 				known = vmf.pte && !level ? stop : 0;
+				/* A large leaf is there as a whole. */
+				if (vmf.pte && level)
+					step = stop - addr;
 			}
 			e = vmf.pte ? pte_read(vmf.pte) : __pte(0);
-			/* A large leaf is there as a whole. */
-			step = vmf.pte && level ? stop - addr : PAGE_SIZE;
 			if (pte_present(e) && (pte_write(e) || !vmf.flags))
 				continue;
 			if (unlikely(vma->flags & VM_HUGETLB))
