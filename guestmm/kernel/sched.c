@@ -553,8 +553,9 @@ bool cpus_are_idle(void)
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
 		const struct rq *rq = &runqueues[cpu];
 
-		if (cpu != cpu_id() && cpu_is_online(cpu) &&
-		    (READ_ONCE(rq->nr) || READ_ONCE(rq->curr) != rq->idle))
+		/* On our own CPU, too, a task may wait that was interrupted half way. */
+		if (cpu_is_online(cpu) &&
+		    (READ_ONCE(rq->nr) || (cpu != cpu_id() && READ_ONCE(rq->curr) != rq->idle)))
 			return false;
 	}
 	return true;

@@ -94,7 +94,7 @@ void sched_init(void);
 void sched_init_idle(unsigned int cpu, struct thread_info *ti);
 /** Somebody has changed this CPU's queue, or one it may take from. Interrupts off. */
 void scheduler_ipi(void);
-/** Have all other CPUs nothing to do? */
+/** Is the caller the only task that can run, on all CPUs? */
 bool cpus_are_idle(void);
 /** Print what a CPU was at: for a panic. */
 void sched_describe_cpu(unsigned int cpu);

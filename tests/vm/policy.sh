@@ -33,7 +33,7 @@ for policy in twolist s3fifo; do
 	done
 done
 run policy "$T" --json --memory 25%,50%
-ok "the same as JSON" [ "$(grep -c '"policy"' "$dir/out")" = 14 ]
+ok "the same as JSON" [ "$(grep -c '"policy"' "$dir/out")" = 16 ]
 run policy "$T" --plot "$dir/plot" --policies lru,opt --memory 50%
 ok "a line of the plot a size" [ "$(grep -vc '^#' "$dir/plot")" = 20 ]
 run policy "$T" --policies lifo

@@ -128,7 +128,7 @@ static struct tree *add(struct tree *t, int v) { if (!t) { t = calloc(1, sizeof(
 static long sum(struct tree *t) { return t ? t->v + sum(t->l) + sum(t->r) : 0; }
 int main(int argc, char **argv) { struct tree *t = 0; unsigned x = 1; for (int i = 0; i < 100000; i++) t = add(t, (x = x * 1103515245 + 12345) >> 8 & 0xfffff); printf("%ld %d %s\n", sum(t), argc, argv[1]); return 3; }
 END
-echo 'gcc -O2 -Wall -o prog prog.c && ./prog works; echo "status $?"; size=$(stat -c %s prog); [ "$size" -gt 10000 ] && echo linked; gcc -S -o - prog.c | grep -c call; rm -f prog' >"$dir/work/gcc.sh"
+echo 'gcc -fno-use-linker-plugin -O2 -Wall -o prog prog.c && ./prog works; echo "status $?"; size=$(stat -c %s prog); [ "$size" -gt 10000 ] && echo linked; gcc -S -o - prog.c | grep -c call; rm -f prog' >"$dir/work/gcc.sh"
 
 all="bash:/bin/bash+bash.sh coreutils:/bin/bash+coreutils.sh"
 has perl && program perl && all="$all perl:/usr/bin/perl+perl.pl" && for d in $(perl -e 'print "@INC"'); do :; done

@@ -63,59 +63,22 @@ static const int worker_calls[] = {CALLS_OF_ALL, END};
 static const int console_calls[] = {CALLS_OF_ALL, SCMP_SYS(newfstatat), END};
 static const int vcpu_calls[] = {CALLS_OF_ALL, CALLS_OF_VCPUS, END};
 /* Files by name: observers read /proc/self, results are written. Threads, but no processes. */
-static const int main_calls[] = {CALLS_OF_ALL,
-				 CALLS_OF_VCPUS,
-				 SCMP_SYS(ioctl),
-				 SCMP_SYS(open),
-				 SCMP_SYS(openat),
-				 SCMP_SYS(stat),
-				 SCMP_SYS(lstat),
-				 SCMP_SYS(statx),
-				 SCMP_SYS(statfs),
-				 SCMP_SYS(fstatfs),
-				 SCMP_SYS(access),
-				 SCMP_SYS(faccessat),
-				 SCMP_SYS(faccessat2),
-				 SCMP_SYS(getdents64),
-				 SCMP_SYS(readlink),
-				 SCMP_SYS(readlinkat),
-				 SCMP_SYS(getcwd),
-				 SCMP_SYS(fcntl),
-				 SCMP_SYS(flock),
-				 SCMP_SYS(dup),
-				 SCMP_SYS(dup2),
-				 SCMP_SYS(dup3),
-				 SCMP_SYS(link),
-				 SCMP_SYS(linkat),
-				 SCMP_SYS(rename),
-				 SCMP_SYS(renameat),
-				 SCMP_SYS(renameat2),
-				 SCMP_SYS(unlink),
-				 SCMP_SYS(unlinkat),
-				 SCMP_SYS(mkdir),
-				 SCMP_SYS(mkdirat),
-				 SCMP_SYS(fchmod),
-				 SCMP_SYS(umask),
-				 SCMP_SYS(uname),
-				 SCMP_SYS(sysinfo),
-				 SCMP_SYS(getrusage),
-				 SCMP_SYS(prlimit64),
-				 SCMP_SYS(getrlimit),
-				 SCMP_SYS(geteuid),
-				 SCMP_SYS(getuid),
-				 SCMP_SYS(getegid),
-				 SCMP_SYS(getgid),
-				 SCMP_SYS(memfd_create),
-				 SCMP_SYS(eventfd2),
-				 SCMP_SYS(userfaultfd),
-				 SCMP_SYS(pipe2),
-				 SCMP_SYS(rt_sigpending),
-				 SCMP_SYS(rt_sigtimedwait),
-				 SCMP_SYS(clock_getres),
-				 SCMP_SYS(set_tid_address),
-				 SCMP_SYS(mincore),
-				 SCMP_SYS(msync),
-				 END};
+static const int main_calls[] = {
+	CALLS_OF_ALL, CALLS_OF_VCPUS, SCMP_SYS(ioctl), SCMP_SYS(open), SCMP_SYS(openat),
+	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(fstatfs),
+	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64),
+	SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd), SCMP_SYS(fcntl),
+	SCMP_SYS(flock), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(link),
+	SCMP_SYS(linkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(fchmod),
+	SCMP_SYS(umask), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getrusage),
+	SCMP_SYS(prlimit64), SCMP_SYS(getrlimit), SCMP_SYS(geteuid), SCMP_SYS(getuid),
+	SCMP_SYS(getegid), SCMP_SYS(getgid), SCMP_SYS(memfd_create),
+	/* a machine's memory on the nodes of the host: bench and profile make
+				  * machines inside */
+	SCMP_SYS(get_mempolicy), SCMP_SYS(mbind), SCMP_SYS(eventfd2), SCMP_SYS(userfaultfd),
+	SCMP_SYS(pipe2), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(clock_getres),
+	SCMP_SYS(set_tid_address), SCMP_SYS(mincore), SCMP_SYS(msync), END};
 
 /* Requests of ioctl: those of which these bits have this value. */
 struct requests {
@@ -346,8 +309,11 @@ int sandbox_enter_process(const struct sandbox_config *config, char *why, size_t
 	/* Results may belong where only root may write. */
 	const unsigned int keep = 1u << CAP_DAC_OVERRIDE;
 	const char *what = "closing inherited descriptors";
+	static bool entered; /* main thread only */
 	int rc = 0;
 
+	if (entered)
+		return 0;
 	for (unsigned int i = 0; i < nr_inherited; i++)
 		close(inherited[i]);
 	nr_inherited = 0;
@@ -365,6 +331,7 @@ int sandbox_enter_process(const struct sandbox_config *config, char *why, size_t
 		what = "dropping privileges and loading the filter (seccomp)";
 		rc = enter(SANDBOX_MAIN, config->change_user ? 0 : keep);
 	}
+	entered = !rc;
 	if (!rc)
 		return 0;
 	snprintf(why, size, "%s: %s", what, strerror(-rc));

@@ -31,7 +31,7 @@ struct sandbox_config {
 /** At the start of main(): notes which descriptors were inherited; makes malloc() open no files later. */
 void sandbox_begin(void);
 /** For the calling thread and the process. Everything that the run needs is open. 0, or -1 with a sentence
- * in `why`. */
+ * in `why`. The second machine of a process finds it entered. */
 int sandbox_enter_process(const struct sandbox_config *config, char *why, size_t size);
 /** For the calling thread, first of all. One that was started before sandbox_enter_process() also
  * becomes the user by itself: credentials belong to threads. 0 or -errno. */
