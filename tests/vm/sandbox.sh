@@ -53,10 +53,15 @@ ok "there is a thread of the console" await $p has_console
 ok "it has a filter, too" await $p every Seccomp 2
 end
 exec 9>&-
-"$mmvm" profile zero_fault --accel kvm >"$dir/out" 2>"$dir/err" &
-p=$!
-ok "mmvm profile: every thread has a filter" await $p every Seccomp 2
-end
+# Inside the lab QEMU is the sandbox of what measures (doc/security.md).
+if [ -z "${MMVM_LAB_INSIDE:-}" ]; then
+	"$mmvm" profile zero_fault --accel kvm >"$dir/out" 2>"$dir/err" &
+	p=$!
+	ok "mmvm profile: every thread has a filter" await $p every Seccomp 2
+	end
+else
+	skip "mmvm profile: every thread has a filter" "the lab is its sandbox"
+fi
 
 begin --sandbox off
 ok "--sandbox off: no filter" every Seccomp 0
