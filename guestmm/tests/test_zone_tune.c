@@ -171,7 +171,8 @@ static u32 cached_after_freeing(struct test *t, struct zone *z, unsigned int n)
 	return z->pcp[cpu_id()].count;
 }
 
-GUEST_TEST(zone, high_fraction_lets_lists_grow, 0, 0, MEM)
+/* On one CPU: the share of a zone is divided among the CPUs of its node. */
+GUEST_TEST(zone, high_fraction_lets_lists_grow, 0, 0, MEM " cpus=1")
 {
 	struct zone *z = zone_of(ZONE_NORMAL);
 	u32 usual;
