@@ -33,6 +33,7 @@ guest write 2 nothing
 ok "written without fsync" done_well
 ok "the machine's end writes it" has 2
 
+: >"$dir/out"
 "$mmvm" run --accel kvm --sample 0 --memory 32M --swap 0 --disk "$disk" --exec devtest -- /dev/vda write 3 wait \
 	>"$dir/out" 2>"$dir/err" &
 pid=$!

@@ -101,6 +101,7 @@ XDG_RUNTIME_DIR=$dir/rt
 export XDG_RUNTIME_DIR
 mkdir "$dir/rt" "$dir/tmp"
 for s in HUP:129 QUIT:131 INT:130 TERM:143; do
+	: >"$dir/out" # what the run before said is not this one's
 	TMPDIR=$dir/tmp "$mmvm" run --accel $accel --json "$dir/s.json" --exec swapstress --passes 500 >"$dir/out" 2>"$dir/err" &
 	p=$!
 	await $p said "up:"
