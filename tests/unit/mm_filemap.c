@@ -45,19 +45,6 @@ static void fresh(void)
 	CU_ASSERT_EQUAL(host_file_refs(file), 1);
 }
 
-static u64 get(struct mm_struct *mm, unsigned long addr)
-{
-	u64 v = 0;
-
-	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
-	return v;
-}
-
-static void put(struct mm_struct *mm, unsigned long addr, u64 v)
-{
-	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
-}
-
 static pte_t pte_at(struct mm_struct *mm, unsigned long addr)
 {
 	pte_t *pte = walk_pte(mm->pgd, addr);
@@ -126,7 +113,7 @@ static void faults_bring_the_files_contents(void)
 	at = map(mm, PROT_READ, MAP_PRIVATE, 3, 200);
 	CU_ASSERT_EQUAL(host_file_refs(file), 2);
 	for (unsigned long i = 0; i < 200; i++)
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), word_at(i + 3));
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), word_at(i + 3));
 	CU_ASSERT(mm->maj_flt - major >= 1);
 	CU_ASSERT(mm->maj_flt - major <= 12); /* 32 pages are read at a time */
 	CU_ASSERT(event(PGFAULT) - faults <= 50);
@@ -147,12 +134,12 @@ static void what_is_there_costs_no_request(void)
 	fresh();
 	at = map(mm, PROT_READ, MAP_SHARED, 0, 64);
 	for (unsigned long i = 0; i < 64; i++)
-		get(mm, at + i * PAGE_SIZE);
+		user_get(mm, at + i * PAGE_SIZE);
 	reads = disk->nr_reads;
 	faults = event(PGFAULT);
 	at = map(other, PROT_READ | PROT_EXEC, MAP_PRIVATE, 0, 64);
 	for (unsigned long i = 0; i < 64; i++)
-		CU_ASSERT_EQUAL(get(other, at + i * PAGE_SIZE), word_at(i));
+		CU_ASSERT_EQUAL(user_get(other, at + i * PAGE_SIZE), word_at(i));
 	CU_ASSERT_EQUAL(disk->nr_reads, reads);
 	CU_ASSERT_EQUAL(other->maj_flt, 0);
 	CU_ASSERT(event(PGFAULT) - faults <= 8);
@@ -169,13 +156,13 @@ static void advice_about_order_is_followed(void)
 	fresh();
 	at = map(mm, PROT_READ, MAP_PRIVATE, 0, FILE_PAGES);
 	CU_ASSERT_EQUAL(do_madvise(mm, at, FILE_BYTES, MADV_RANDOM), 0);
-	get(mm, at + 100 * PAGE_SIZE);
+	user_get(mm, at + 100 * PAGE_SIZE);
 	CU_ASSERT_EQUAL(disk->pages_read, 1);
 	CU_ASSERT_EQUAL(do_madvise(mm, at + 200 * PAGE_SIZE, 20 * PAGE_SIZE, MADV_WILLNEED), 0);
 	while (host_disks_poll())
 		;
 	CU_ASSERT_EQUAL(disk->pages_read, 21);
-	get(mm, at + 210 * PAGE_SIZE);
+	user_get(mm, at + 210 * PAGE_SIZE);
 	CU_ASSERT_EQUAL(disk->pages_read, 21);
 	check_all();
 	mmput(mm);
@@ -193,26 +180,26 @@ static void private_writes_stay_private(void)
 	at = map(mm, RW, MAP_PRIVATE, 0, 16);
 	shared = map(mm, PROT_READ, MAP_SHARED, 0, 16);
 	CU_ASSERT_EQUAL(mm->committed, 16);
-	put(mm, at, 1); /* a write first */
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), word_at(1));
-	put(mm, at + PAGE_SIZE, 2); /* a read first */
+	user_put(mm, at, 1); /* a write first */
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), word_at(1));
+	user_put(mm, at + PAGE_SIZE, 2); /* a read first */
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_COW) - cow, 2);
 	CU_ASSERT_EQUAL(mm->rss_anon, 2);
-	CU_ASSERT_EQUAL(get(mm, shared), word_at(0));
-	CU_ASSERT_EQUAL(get(mm, shared + PAGE_SIZE), word_at(1));
+	CU_ASSERT_EQUAL(user_get(mm, shared), word_at(0));
+	CU_ASSERT_EQUAL(user_get(mm, shared + PAGE_SIZE), word_at(1));
 	check_all();
 	child = dup_mm(mm);
-	put(child, at, 3);
-	CU_ASSERT_EQUAL(get(mm, at), 1);
-	CU_ASSERT_EQUAL(get(child, at + PAGE_SIZE), 2);
-	CU_ASSERT_EQUAL(get(child, at + 2 * PAGE_SIZE), word_at(2));
+	user_put(child, at, 3);
+	CU_ASSERT_EQUAL(user_get(mm, at), 1);
+	CU_ASSERT_EQUAL(user_get(child, at + PAGE_SIZE), 2);
+	CU_ASSERT_EQUAL(user_get(child, at + 2 * PAGE_SIZE), word_at(2));
 	check_all();
 	mmput(child);
 	sync_file();
 	CU_ASSERT_EQUAL(disk->pages_written, 0);
 	/* What was thrown away comes back from the file. */
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 2 * PAGE_SIZE, MADV_DONTNEED), 0);
-	CU_ASSERT_EQUAL(get(mm, at), word_at(0));
+	CU_ASSERT_EQUAL(user_get(mm, at), word_at(0));
 	mmput(mm);
 	check_all();
 }
@@ -226,16 +213,16 @@ static void shared_writes_reach_the_disk(void)
 	fresh();
 	at = map(mm, RW, MAP_SHARED, 0, 16);
 	CU_ASSERT_EQUAL(mm->committed, 0);
-	CU_ASSERT_EQUAL(get(mm, at), word_at(0));
+	CU_ASSERT_EQUAL(user_get(mm, at), word_at(0));
 	CU_ASSERT(!pte_write(pte_at(mm, at))); /* not dirty: a write must be noticed */
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	CU_ASSERT_EQUAL(global_stat(NR_FILE_DIRTY), 1);
-	put(mm, at + 5 * PAGE_SIZE, 2);
+	user_put(mm, at + 5 * PAGE_SIZE, 2);
 	CU_ASSERT_EQUAL(global_stat(NR_FILE_DIRTY), 2);
 	child = dup_mm(mm);
-	CU_ASSERT_EQUAL(get(child, at), 1);
-	put(child, at, 3);
-	CU_ASSERT_EQUAL(get(mm, at), 3);
+	CU_ASSERT_EQUAL(user_get(child, at), 1);
+	user_put(child, at, 3);
+	CU_ASSERT_EQUAL(user_get(mm, at), 3);
 	check_all();
 	sync_file();
 	CU_ASSERT_EQUAL(*on_disk(0), 3);
@@ -246,12 +233,12 @@ static void shared_writes_reach_the_disk(void)
 	CU_ASSERT(!pte_write(pte_at(child, at)));
 	check_all();
 	again = event(MMVM_FAULT_MKWRITE);
-	put(mm, at, 4);
+	user_put(mm, at, 4);
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_MKWRITE) - again, 1);
-	CU_ASSERT_EQUAL(get(child, at), 4);
+	CU_ASSERT_EQUAL(user_get(child, at), 4);
 	sync_file();
 	CU_ASSERT_EQUAL(*on_disk(0), 4);
-	put(mm, at + 7 * PAGE_SIZE, 9);
+	user_put(mm, at + 7 * PAGE_SIZE, 9);
 	mmput(mm); /* what the PTE alone knew is not lost with it */
 	mmput(child);
 	sync_file();
@@ -293,24 +280,24 @@ static void behind_the_end_is_sigbus(void)
 	fresh();
 	at = map(mm, RW, MAP_SHARED, FILE_PAGES - 4, 8);
 	copy = map(mm, RW, MAP_PRIVATE, FILE_PAGES - 4, 8);
-	CU_ASSERT_EQUAL(get(mm, at + 3 * PAGE_SIZE), word_at(FILE_PAGES - 1));
+	CU_ASSERT_EQUAL(user_get(mm, at + 3 * PAGE_SIZE), word_at(FILE_PAGES - 1));
 	CU_ASSERT_EQUAL(user_read(mm, at + 4 * PAGE_SIZE, &v), VM_FAULT_SIGBUS);
 	CU_ASSERT_EQUAL(user_write(mm, at + 4 * PAGE_SIZE, 1), VM_FAULT_SIGBUS);
 	CU_ASSERT_EQUAL(user_write(mm, copy + 4 * PAGE_SIZE, 1), VM_FAULT_SIGBUS);
-	put(mm, at + 2 * PAGE_SIZE, 7);
-	put(mm, copy + 3 * PAGE_SIZE, 8);
-	put(mm, copy, 9);
+	user_put(mm, at + 2 * PAGE_SIZE, 7);
+	user_put(mm, copy + 3 * PAGE_SIZE, 8);
+	user_put(mm, copy, 9);
 	/* The file gets shorter: by two pages and a half. */
 	dev->size = FILE_BYTES - 3 * PAGE_SIZE + PAGE_SIZE / 2;
 	truncate_pagecache(dev, dev->size);
 	check_all();
 	CU_ASSERT_EQUAL(user_read(mm, at + 2 * PAGE_SIZE, &v), VM_FAULT_SIGBUS);
 	CU_ASSERT_EQUAL(user_read(mm, copy + 3 * PAGE_SIZE, &v), VM_FAULT_SIGBUS);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), word_at(FILE_PAGES - 3));
-	CU_ASSERT_EQUAL(get(mm, copy), 9); /* a copy before the end stays */
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), word_at(FILE_PAGES - 3));
+	CU_ASSERT_EQUAL(user_get(mm, copy), 9); /* a copy before the end stays */
 	CU_ASSERT_EQUAL(global_stat(NR_FILE_DIRTY), 0);
 	dev->size = FILE_BYTES;
-	CU_ASSERT_EQUAL(get(mm, at + 2 * PAGE_SIZE),
+	CU_ASSERT_EQUAL(user_get(mm, at + 2 * PAGE_SIZE),
 			word_at(FILE_PAGES - 2)); /* 7 was not written */
 	check_all();
 	mmput(mm);
@@ -328,7 +315,7 @@ static void a_read_error_is_sigbus(void)
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 16 * PAGE_SIZE, MADV_RANDOM), 0);
 	disk->fail_at = 1;
 	CU_ASSERT_EQUAL(user_read(mm, at, &v), VM_FAULT_SIGBUS);
-	CU_ASSERT_EQUAL(get(mm, at), word_at(0)); /* the next try */
+	CU_ASSERT_EQUAL(user_get(mm, at), word_at(0)); /* the next try */
 	check_all();
 	mmput(mm);
 }
@@ -344,14 +331,14 @@ static void clean_pages_leave_and_come_back(void)
 	fresh();
 	at = map(mm, PROT_READ, MAP_SHARED, 0, 64);
 	for (unsigned long i = 0; i < 64; i++)
-		get(mm, at + i * PAGE_SIZE);
+		user_get(mm, at + i * PAGE_SIZE);
 	shrink_all(false);
 	CU_ASSERT_EQUAL(mm->rss_file, 0);
 	CU_ASSERT(event(PGSTEAL_FILE) - steal >= 64);
 	CU_ASSERT_EQUAL(global_stat(NR_FILE_PAGES), 0);
 	check_all();
 	CU_ASSERT_EQUAL(disk->nr_writes, 0);
-	CU_ASSERT_EQUAL(get(mm, at), word_at(0));
+	CU_ASSERT_EQUAL(user_get(mm, at), word_at(0));
 	CU_ASSERT(event(WORKINGSET_REFAULT_FILE) > refaults);
 	mmput(mm);
 	check_all();
@@ -365,7 +352,7 @@ static void dirty_pages_wait_for_the_flusher_or_are_written(void)
 	fresh();
 	at = map(mm, RW, MAP_SHARED, 0, 32);
 	for (unsigned long i = 0; i < 32; i++)
-		put(mm, at + i * PAGE_SIZE, i + 100);
+		user_put(mm, at + i * PAGE_SIZE, i + 100);
 	shrink_all(false);
 	CU_ASSERT_EQUAL(disk->nr_writes, 0);
 	CU_ASSERT_EQUAL(global_stat(NR_FILE_DIRTY), 32);
@@ -377,7 +364,7 @@ static void dirty_pages_wait_for_the_flusher_or_are_written(void)
 	CU_ASSERT_EQUAL(mm->rss_file, 0);
 	for (unsigned long i = 0; i < 32; i++) {
 		CU_ASSERT_EQUAL(*on_disk(i), i + 100);
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), i + 100);
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), i + 100);
 	}
 	mmput(mm);
 	check_all();
@@ -394,7 +381,7 @@ static void locked_and_advised_pages(void)
 	CU_ASSERT_EQUAL(do_mlock(mm, at, 16 * PAGE_SIZE, 0), 0);
 	CU_ASSERT_EQUAL(global_stat(NR_MLOCK), 16);
 	for (unsigned long i = 16; i < 32; i++)
-		get(mm, at + i * PAGE_SIZE);
+		user_get(mm, at + i * PAGE_SIZE);
 	shrink_all(true);
 	CU_ASSERT_EQUAL(mm->rss_file, 16);
 	CU_ASSERT_EQUAL(mincore_pages(mm, at, 32, vec), 16); /* the locked VMA ends */
@@ -408,7 +395,7 @@ static void locked_and_advised_pages(void)
 	CU_ASSERT_EQUAL(mincore_pages(mm, at, 32, vec), 32);
 	CU_ASSERT(vec[3]); /* not mapped, but in the cache */
 	for (unsigned long i = 0; i < 16; i++)
-		get(mm, at + i * PAGE_SIZE);
+		user_get(mm, at + i * PAGE_SIZE);
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 16 * PAGE_SIZE, MADV_PAGEOUT), 0);
 	CU_ASSERT_EQUAL(mm->rss_file, 0);
 	CU_ASSERT_EQUAL(mincore_pages(mm, at, 32, vec), 32);
@@ -432,17 +419,18 @@ static void offsets_follow_splits_merges_and_moves(void)
 	CU_ASSERT_EQUAL(do_mprotect(mm, at + 8 * PAGE_SIZE, 8 * PAGE_SIZE, PROT_READ), 0);
 	CU_ASSERT_EQUAL(mm->map_count, 3);
 	CU_ASSERT_EQUAL(host_file_refs(file), 4);
-	CU_ASSERT_EQUAL(get(mm, at + 10 * PAGE_SIZE), word_at(30));
+	CU_ASSERT_EQUAL(user_get(mm, at + 10 * PAGE_SIZE), word_at(30));
 	CU_ASSERT_EQUAL(user_write(mm, at + 10 * PAGE_SIZE, 1), VM_FAULT_SIGSEGV_ACCERR);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at + 8 * PAGE_SIZE, 8 * PAGE_SIZE, RW), 0);
 	CU_ASSERT_EQUAL(mm->map_count, 1);
 	CU_ASSERT_EQUAL(host_file_refs(file), 2);
-	put(mm, at + 10 * PAGE_SIZE, 5);
+	user_put(mm, at + 10 * PAGE_SIZE, 5);
 	to = do_mremap(mm, at + 8 * PAGE_SIZE, 8 * PAGE_SIZE, 16 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
 	MUST(to > 0, "mremap: %ld", to);
-	CU_ASSERT_EQUAL(get(mm, to + 2 * PAGE_SIZE), 5);
-	CU_ASSERT_EQUAL(get(mm, to + 12 * PAGE_SIZE), word_at(40)); /* the part that was added */
-	CU_ASSERT_EQUAL(get(mm, at + 16 * PAGE_SIZE), word_at(36));
+	CU_ASSERT_EQUAL(user_get(mm, to + 2 * PAGE_SIZE), 5);
+	CU_ASSERT_EQUAL(user_get(mm, to + 12 * PAGE_SIZE),
+			word_at(40)); /* the part that was added */
+	CU_ASSERT_EQUAL(user_get(mm, at + 16 * PAGE_SIZE), word_at(36));
 	check_all();
 	/* Neighbours in memory and in the file, mapped one after the other, are one. */
 	CU_ASSERT_EQUAL(do_munmap(mm, at, 32 * PAGE_SIZE), 0);
@@ -463,8 +451,8 @@ static void offsets_follow_splits_merges_and_moves(void)
 				(long)at + 8 * (long)PAGE_SIZE);
 		CU_ASSERT_EQUAL(mm->map_count, count + 2);
 	}
-	CU_ASSERT_EQUAL(get(mm, at + 5 * PAGE_SIZE), word_at(55));
-	CU_ASSERT_EQUAL(get(mm, at + 9 * PAGE_SIZE), word_at(60));
+	CU_ASSERT_EQUAL(user_get(mm, at + 5 * PAGE_SIZE), word_at(55));
+	CU_ASSERT_EQUAL(user_get(mm, at + 9 * PAGE_SIZE), word_at(60));
 	check_all();
 	mmput(mm);
 	CU_ASSERT_EQUAL(host_file_refs(file), 1);
@@ -529,7 +517,7 @@ static void read_only_and_shared_never_becomes_writable(void)
 	at = do_mmap_file(mm, 0, PAGE_SIZE, PROT_READ, MAP_SHARED, 2, &src);
 	MUST(at > 0, "mmap: %ld", at);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, PAGE_SIZE, RW), -EACCES);
-	CU_ASSERT_EQUAL(get(mm, at), word_at(2));
+	CU_ASSERT_EQUAL(user_get(mm, at), word_at(2));
 	report_maps(&r, mm);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, " r--s 00002000 08:01 42 "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "/the/file\n"));
@@ -612,19 +600,19 @@ static void processes_against_arrays(void)
 		default:
 			switch (seed >> 50 & 3) {
 			case 0:
-				MUST(get(mm[k], a) ==
+				MUST(user_get(mm[k], a) ==
 					     (copy_of[k][page] ? copy_of[k][page] : in_file[page]),
 				     "own page %lu of %u at %lu", page, k, (long)step);
 				break;
 			case 1:
-				put(mm[k], a, copy_of[k][page] = step);
+				user_put(mm[k], a, copy_of[k][page] = step);
 				break;
 			case 2:
-				MUST(get(mm[k], shared[k] + page * PAGE_SIZE) == in_file[page],
+				MUST(user_get(mm[k], shared[k] + page * PAGE_SIZE) == in_file[page],
 				     "page %lu at %lu", page, (long)step);
 				break;
 			case 3:
-				put(mm[k], shared[k] + page * PAGE_SIZE, in_file[page] = step);
+				user_put(mm[k], shared[k] + page * PAGE_SIZE, in_file[page] = step);
 				break;
 			}
 		}

@@ -13,29 +13,6 @@ static u64 event(enum vm_event_item e)
 	return sum_vm_event(e);
 }
 
-static u64 get(struct mm_struct *mm, unsigned long addr)
-{
-	u64 v = 0;
-
-	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
-	return v;
-}
-
-static void put(struct mm_struct *mm, unsigned long addr, u64 v)
-{
-	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
-}
-
-static struct mm_struct *parent_with(unsigned long pages, unsigned long *at)
-{
-	struct mm_struct *mm = mm_alloc();
-
-	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, PRIVATE, 0);
-	for (unsigned long i = 0; i < pages; i++)
-		put(mm, *at + i * PAGE_SIZE, i + 1);
-	return mm;
-}
-
 static struct page *page_at(struct mm_struct *mm, unsigned long addr)
 {
 	pte_t *pte = walk_pte(mm->pgd, addr);
@@ -47,7 +24,7 @@ static void pages_are_shared_until_written(void)
 {
 	u64 cow = event(MMVM_FAULT_COW), reuse = event(PGREUSE), flushes = host_tlb.mm;
 	unsigned long at;
-	struct mm_struct *mm = parent_with(8, &at), *child;
+	struct mm_struct *mm = user_mm_with(8, &at), *child;
 
 	child = dup_mm(mm);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
@@ -57,28 +34,28 @@ static void pages_are_shared_until_written(void)
 		CU_ASSERT_PTR_EQUAL(page_at(mm, at + i * PAGE_SIZE),
 				    page_at(child, at + i * PAGE_SIZE));
 		CU_ASSERT_EQUAL(page_mapcount(page_at(mm, at + i * PAGE_SIZE)), 2);
-		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(child, at + i * PAGE_SIZE), i + 1);
 	}
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_COW), cow);
 
-	put(child, at, 100); /* the first to write copies */
+	user_put(child, at, 100); /* the first to write copies */
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_COW), cow + 1);
 	CU_ASSERT_PTR_NOT_EQUAL(page_at(mm, at), page_at(child, at));
-	CU_ASSERT_EQUAL(get(mm, at), 1);
-	put(mm, at, 200); /* the other is the only owner then */
+	CU_ASSERT_EQUAL(user_get(mm, at), 1);
+	user_put(mm, at, 200); /* the other is the only owner then */
 	CU_ASSERT_EQUAL(event(PGREUSE), reuse + 1);
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_COW), cow + 1);
-	CU_ASSERT_EQUAL(get(child, at), 100);
+	CU_ASSERT_EQUAL(user_get(child, at), 100);
 
-	put(mm, at + PAGE_SIZE, 201);
-	CU_ASSERT_EQUAL(get(child, at + PAGE_SIZE), 2);
+	user_put(mm, at + PAGE_SIZE, 201);
+	CU_ASSERT_EQUAL(user_get(child, at + PAGE_SIZE), 2);
 	check_all();
 	mmput(mm); /* now the child is the only owner of all */
 	check_all();
 	reuse = event(PGREUSE);
 	cow = event(MMVM_FAULT_COW);
 	for (int i = 1; i < 8; i++)
-		put(child, at + i * PAGE_SIZE, 300 + i);
+		user_put(child, at + i * PAGE_SIZE, 300 + i);
 	CU_ASSERT_EQUAL(event(PGREUSE), reuse + 7);
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_COW), cow);
 	check_all();
@@ -89,12 +66,12 @@ static void pages_are_shared_until_written(void)
 static void layout_and_charges_follow(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(4, &at), *child;
+	struct mm_struct *mm = user_mm_with(4, &at), *child;
 	long ro = do_mmap(mm, 0, 4 * PAGE_SIZE, PROT_READ, PRIVATE, 0);
 	long locked = do_mmap(mm, 0, 2 * PAGE_SIZE, RW, PRIVATE | MAP_LOCKED, 0);
 	u64 promised = vm_committed();
 
-	get(mm, ro); /* the zero page */
+	user_get(mm, ro); /* the zero page */
 	CU_ASSERT(locked > 0);
 	CU_ASSERT_EQUAL(mm->locked_vm, 2);
 	do_mprotect(mm, at + PAGE_SIZE, PAGE_SIZE, PROT_NONE);
@@ -105,12 +82,12 @@ static void layout_and_charges_follow(void)
 	CU_ASSERT_EQUAL(child->total_vm, mm->total_vm);
 	CU_ASSERT_EQUAL(child->locked_vm, 0); /* fork(2): locks are not inherited */
 	CU_ASSERT_EQUAL(vm_committed(), promised + mm->committed);
-	CU_ASSERT_EQUAL(get(child, ro), 0);
+	CU_ASSERT_EQUAL(user_get(child, ro), 0);
 	CU_ASSERT_EQUAL(user_write(child, at + PAGE_SIZE, 1), VM_FAULT_SIGSEGV_ACCERR);
 	do_mprotect(child, at + PAGE_SIZE, PAGE_SIZE, RW);
-	put(child, at + PAGE_SIZE, 77);
+	user_put(child, at + PAGE_SIZE, 77);
 	do_mprotect(mm, at + PAGE_SIZE, PAGE_SIZE, RW);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 2);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 2);
 	check_all();
 	mmput(mm);
 	mmput(child);
@@ -141,7 +118,7 @@ static void overcommit_refuses_a_copy(void)
 static void failure_at_every_allocation(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(40, &at), *child;
+	struct mm_struct *mm = user_mm_with(40, &at), *child;
 	u64 before;
 	int k;
 
@@ -164,7 +141,7 @@ static void failure_at_every_allocation(void)
 		if (child)
 			mmput(child);
 		for (int i = 0; i < 40; i++)
-			MUST(get(mm, at + i * PAGE_SIZE) == (u64)i + 1, "page %d", i);
+			MUST(user_get(mm, at + i * PAGE_SIZE) == (u64)i + 1, "page %d", i);
 	}
 	CU_ASSERT(k > 4 && k < 200);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
@@ -186,7 +163,7 @@ static void reclaim(unsigned long nr)
 static void shared_pages_are_swapped_once(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(64, &at), *child = dup_mm(mm), *third;
+	struct mm_struct *mm = user_mm_with(64, &at), *child = dup_mm(mm), *third;
 	u64 out = event(PSWPOUT);
 
 	for (int i = 0; i < 40 && (mm->rss_anon || child->rss_anon); i++)
@@ -200,16 +177,16 @@ static void shared_pages_are_swapped_once(void)
 	CU_ASSERT_EQUAL(third->rss_swap, 64);
 	check_all();
 	for (int i = 0; i < 64; i++) {
-		put(third, at + i * PAGE_SIZE, 1000 + i);
-		MUST(get(mm, at + i * PAGE_SIZE) == (u64)i + 1, "parent's page %d", i);
-		MUST(get(child, at + i * PAGE_SIZE) == (u64)i + 1, "child's page %d", i);
-		MUST(get(third, at + i * PAGE_SIZE) == 1000 + (u64)i, "third page %d", i);
+		user_put(third, at + i * PAGE_SIZE, 1000 + i);
+		MUST(user_get(mm, at + i * PAGE_SIZE) == (u64)i + 1, "parent's page %d", i);
+		MUST(user_get(child, at + i * PAGE_SIZE) == (u64)i + 1, "child's page %d", i);
+		MUST(user_get(third, at + i * PAGE_SIZE) == 1000 + (u64)i, "third page %d", i);
 	}
 	check_all();
 	mmput(child);
 	mmput(mm);
 	for (int i = 0; i < 64; i++)
-		MUST(get(third, at + i * PAGE_SIZE) == 1000 + (u64)i, "third page %d", i);
+		MUST(user_get(third, at + i * PAGE_SIZE) == 1000 + (u64)i, "third page %d", i);
 	mmput(third);
 	check_all();
 	CU_ASSERT_EQUAL(swap_areas[0].inuse, 0);
@@ -220,7 +197,7 @@ static void more_relatives_than_a_slot_counts(void)
 {
 	static struct mm_struct *child[SWAP_MAP_MAX + 8];
 	unsigned long at;
-	struct mm_struct *mm = parent_with(4, &at);
+	struct mm_struct *mm = user_mm_with(4, &at);
 
 	for (int i = 0; i < 40 && mm->rss_anon; i++)
 		reclaim(~0ul);
@@ -230,15 +207,15 @@ static void more_relatives_than_a_slot_counts(void)
 	}
 	check_all();
 	for (unsigned int i = 0; i < ARRAY_SIZE(child); i++) {
-		MUST(get(child[i], at) == 1, "child %u", i);
-		put(child[i], at, i);
+		MUST(user_get(child[i], at) == 1, "child %u", i);
+		user_put(child[i], at, i);
 	}
 	check_all();
 	for (unsigned int i = 0; i < ARRAY_SIZE(child); i++) {
-		MUST(get(child[i], at) == i, "child %u", i);
+		MUST(user_get(child[i], at) == i, "child %u", i);
 		mmput(child[i]);
 	}
-	MUST(get(mm, at) == 1, "parent");
+	MUST(user_get(mm, at) == 1, "parent");
 	mmput(mm);
 	check_all();
 }
@@ -257,25 +234,26 @@ static unsigned int chains(const struct vm_area_struct *vma)
 static void a_line_of_forks_stays_short(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(2, &at);
+	struct mm_struct *mm = user_mm_with(2, &at);
 
 	for (u64 i = 0; i < 300; i++) {
 		struct mm_struct *child = dup_mm(mm);
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(child);
-		put(child, at, i);
+		user_put(child, at, i);
 		mmput(mm);
 		mm = child;
 		MUST(chains(find_vma(mm, at)) <= 4, "%u chains after %lu forks",
 		     chains(find_vma(mm, at)), (long)i);
-		MUST(get(mm, at) == i && get(mm, at + PAGE_SIZE) == 2, "generation %lu", (long)i);
+		MUST(user_get(mm, at) == i && user_get(mm, at + PAGE_SIZE) == 2, "generation %lu",
+		     (long)i);
 	}
 	check_all();
 	/* All of it is still found from the page. */
 	for (int i = 0; i < 40 && mm->rss_anon; i++)
 		reclaim(~0ul);
 	CU_ASSERT_EQUAL(mm->rss_anon, 0);
-	MUST(get(mm, at) == 299 && get(mm, at + PAGE_SIZE) == 2, "after swap");
+	MUST(user_get(mm, at) == 299 && user_get(mm, at + PAGE_SIZE) == 2, "after swap");
 	mmput(mm);
 	check_all();
 }
@@ -293,11 +271,11 @@ static void cost_is_that_of_the_sharers(void)
 	struct mm_struct *child[20];
 	unsigned int visits = 0;
 	unsigned long at;
-	struct mm_struct *mm = parent_with(4, &at);
+	struct mm_struct *mm = user_mm_with(4, &at);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(child); i++)
 		child[i] = dup_mm(mm);
-	put(child[7], at, 7);
+	user_put(child[7], at, 7);
 	rmap_walk_anon(page_at(child[7], at), count_visit, &visits);
 	CU_ASSERT_EQUAL(visits, 1);
 	visits = 0;
@@ -370,10 +348,10 @@ static void random_family(void)
 			break;
 		default:
 			if (random_below(2)) {
-				put(mm, addr, step);
+				user_put(mm, addr, step);
 				model[who][i] = step;
 			} else {
-				MUST(get(mm, addr) == model[who][i], "step %d: page %lu of %u",
+				MUST(user_get(mm, addr) == model[who][i], "step %d: page %lu of %u",
 				     step, i, who);
 			}
 		}
@@ -382,8 +360,8 @@ static void random_family(void)
 	}
 	for (int k = 0; k < FAMILY; k++) {
 		for (unsigned long i = 0; member[k] && i < MAX_PAGES; i++)
-			MUST(get(member[k], at + i * PAGE_SIZE) == model[k][i], "end: %lu of %d", i,
-			     k);
+			MUST(user_get(member[k], at + i * PAGE_SIZE) == model[k][i],
+			     "end: %lu of %d", i, k);
 	}
 	check_all();
 	for (int k = 0; k < FAMILY; k++) {

@@ -24,19 +24,6 @@ static u64 event(enum vm_event_item e)
 	return sum_vm_event(e);
 }
 
-static u64 get(struct mm_struct *mm, unsigned long addr)
-{
-	u64 v = 0;
-
-	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
-	return v;
-}
-
-static void put(struct mm_struct *mm, unsigned long addr, u64 v)
-{
-	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
-}
-
 static pte_t pte_at(struct mm_struct *mm, unsigned long addr)
 {
 	pte_t *pte = walk_pte(mm->pgd, addr);
@@ -150,7 +137,7 @@ static void anonymous(void)
 	u64 success = event(PGMIGRATE_SUCCESS), index;
 	struct page *old, *new;
 
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	old = page_at(mm, at);
 	fill(old, 77);
 	index = old->index;
@@ -168,7 +155,7 @@ static void anonymous(void)
 	/* Still its own: written without a copy. */
 	CU_ASSERT(pte_write(pte_at(mm, at)));
 	check_all();
-	put(mm, at, 2);
+	user_put(mm, at, 2);
 	CU_ASSERT_PTR_EQUAL(page_at(mm, at), new);
 	mmput(mm);
 	check_all();
@@ -181,7 +168,7 @@ static void shared_by_fork(void)
 	unsigned long at = map(mm, 1, PRIVATE);
 	struct page *new;
 
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	child = dup_mm(mm);
 	fill(page_at(mm, at), 5);
 	CU_ASSERT_EQUAL(move_page(page_at(mm, at)), 1);
@@ -190,9 +177,9 @@ static void shared_by_fork(void)
 	CU_ASSERT_EQUAL(page_mapcount(new), 2);
 	CU_ASSERT(filled(new, 5));
 	check_all();
-	put(child, at, 9); /* a copy, for the page is shared */
-	CU_ASSERT_EQUAL(get(mm, at), 5);
-	CU_ASSERT_EQUAL(get(child, at), 9);
+	user_put(child, at, 9); /* a copy, for the page is shared */
+	CU_ASSERT_EQUAL(user_get(mm, at), 5);
+	CU_ASSERT_EQUAL(user_get(child, at), 9);
 	check_all();
 	mmput(mm);
 	mmput(child);
@@ -206,10 +193,10 @@ static void in_the_swap_cache(void)
 	struct page *old;
 
 	for (int i = 0; i < 8; i++)
-		put(mm, at + i * PAGE_SIZE, 100 + i);
+		user_put(mm, at + i * PAGE_SIZE, 100 + i);
 	swap_all_out(mm);
 	CU_ASSERT_EQUAL(mm->rss_swap, 8);
-	CU_ASSERT_EQUAL(get(mm, at), 100);
+	CU_ASSERT_EQUAL(user_get(mm, at), 100);
 	old = page_at(mm, at);
 	CU_ASSERT_FATAL(old && PageSwapCache(old)); /* the slot was kept */
 	CU_ASSERT_EQUAL(move_page(old), 1);
@@ -223,12 +210,12 @@ static void in_the_swap_cache(void)
 		check_all();
 	}
 	for (int i = 0; i < 8; i++)
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), 100 + i);
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), 100 + i);
 	/* Dirty again, out, and back: the slot's contents are the new ones. */
-	put(mm, at, 200);
+	user_put(mm, at, 200);
 	CU_ASSERT_EQUAL(move_page(page_at(mm, at)), 1);
 	swap_all_out(mm);
-	CU_ASSERT_EQUAL(get(mm, at), 200);
+	CU_ASSERT_EQUAL(user_get(mm, at), 200);
 	check_all();
 	mmput(mm);
 	check_all();
@@ -240,8 +227,8 @@ static void of_files(void)
 	unsigned long a = map_file(mm, MAP_SHARED, 8), b = map_file(other, MAP_PRIVATE, 8);
 	struct page *old, *new;
 
-	put(mm, a, 41);
-	CU_ASSERT_EQUAL(get(other, b), 41);
+	user_put(mm, a, 41);
+	CU_ASSERT_EQUAL(user_get(other, b), 41);
 	old = page_at(mm, a);
 	CU_ASSERT(PageDirty(old));
 	CU_ASSERT_EQUAL(move_page(old), 1);
@@ -252,7 +239,7 @@ static void of_files(void)
 	put_page(new);
 	CU_ASSERT(PageDirty(new));
 	check_all();
-	put(mm, a, 42);
+	user_put(mm, a, 42);
 	CU_ASSERT_EQUAL(filemap_write_and_wait_range(dev, 0, ~0ull >> 1), 0);
 	CU_ASSERT_EQUAL(*(u64 *)disk->data, 42);
 	CU_ASSERT(!PageDirty(page_at(mm, a)));
@@ -276,14 +263,14 @@ static void of_shared_memory(void)
 	unsigned long at = map(mm, 4, SHARED);
 	struct page *new;
 
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	child = dup_mm(mm);
-	CU_ASSERT_EQUAL(get(child, at), 1);
+	CU_ASSERT_EQUAL(user_get(child, at), 1);
 	CU_ASSERT_EQUAL(move_page(page_at(mm, at)), 1);
 	new = page_at(mm, at);
 	CU_ASSERT_PTR_EQUAL(page_at(child, at), new);
-	put(child, at, 2);
-	CU_ASSERT_EQUAL(get(mm, at), 2);
+	user_put(child, at, 2);
+	CU_ASSERT_EQUAL(user_get(mm, at), 2);
 	check_all();
 	mmput(mm);
 	mmput(child);
@@ -296,11 +283,11 @@ static void freed_lazily(void)
 	struct mm_struct *mm = mm_alloc();
 	unsigned long at = map(mm, 2, PRIVATE);
 
-	put(mm, at, 1);
-	put(mm, at + PAGE_SIZE, 2);
+	user_put(mm, at, 1);
+	user_put(mm, at + PAGE_SIZE, 2);
 	lru_add_drain();
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 2 * PAGE_SIZE, MADV_FREE), 0);
-	put(mm, at, 3);
+	user_put(mm, at, 3);
 	CU_ASSERT_EQUAL(nr_lazyfree, 2);
 	CU_ASSERT_EQUAL(move_page(page_at(mm, at)), 1);
 	CU_ASSERT_EQUAL(move_page(page_at(mm, at + PAGE_SIZE)), 1);
@@ -308,8 +295,8 @@ static void freed_lazily(void)
 	CU_ASSERT(pte_dirty(pte_at(mm, at)));
 	CU_ASSERT(!pte_dirty(pte_at(mm, at + PAGE_SIZE)));
 	swap_all_out(mm);
-	CU_ASSERT_EQUAL(get(mm, at), 3);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at), 3);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 0);
 	mmput(mm);
 	CU_ASSERT_EQUAL(nr_lazyfree, 0);
 	check_all();
@@ -326,7 +313,7 @@ static void what_stays(void)
 	u64 fail;
 	struct page *p;
 
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	p = page_at(mm, at);
 	fill(p, 3);
 	/* Somebody reads or writes it whom nobody knows. */
@@ -342,12 +329,12 @@ static void what_stays(void)
 	CU_ASSERT_EQUAL(move_page(p), 1);
 
 	/* Locked memory; and locked between the taking and the moving. */
-	put(mm, at + PAGE_SIZE, 2);
+	user_put(mm, at + PAGE_SIZE, 2);
 	CU_ASSERT_EQUAL(do_mlock(mm, at + PAGE_SIZE, PAGE_SIZE, 0), 0);
 	p = page_at(mm, at + PAGE_SIZE);
 	CU_ASSERT(!page_is_movable(p));
 	CU_ASSERT_EQUAL(move_page(p), -1);
-	put(mm, at + 2 * PAGE_SIZE, 3);
+	user_put(mm, at + 2 * PAGE_SIZE, 3);
 	p = page_at(mm, at + 2 * PAGE_SIZE);
 	lru_add_drain();
 	CU_ASSERT(isolate_movable_page(p));
@@ -373,7 +360,7 @@ static void what_stays(void)
 	CU_ASSERT_EQUAL(move_page(&large->page), -1);
 
 	/* One that is written just now is waited for or skipped, one that somebody locked too. */
-	put(mm, at + 3 * PAGE_SIZE, 3);
+	user_put(mm, at + 3 * PAGE_SIZE, 3);
 	p = page_at(mm, at + 3 * PAGE_SIZE);
 	lock_page(p);
 	CU_ASSERT_EQUAL(move_page_mode(p, MIGRATE_ASYNC), 0);
@@ -436,14 +423,14 @@ static void faults_wait(void)
 	u64 waits = event(MMVM_MIGRATION_WAIT);
 
 	host_idle_hook = finish_it;
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	finishes = half_way(mm, at);
-	CU_ASSERT_EQUAL(get(mm, at), 1);
+	CU_ASSERT_EQUAL(user_get(mm, at), 1);
 	CU_ASSERT_EQUAL(event(MMVM_MIGRATION_WAIT) - waits, 1);
 	finishes = half_way(mm, at);
-	put(mm, at, 2);
+	user_put(mm, at, 2);
 	CU_ASSERT_EQUAL(event(MMVM_MIGRATION_WAIT) - waits, 2);
-	CU_ASSERT_EQUAL(get(mm, at), 2);
+	CU_ASSERT_EQUAL(user_get(mm, at), 2);
 	/* fork() waits, too, and then shares the page. */
 	finishes = half_way(mm, at);
 	child = dup_mm(mm);
@@ -469,8 +456,8 @@ static void zapped_half_way(void)
 		struct page *p;
 		s64 rss;
 
-		put(mm, addr[i], 7);
-		put(mm, addr[i] + PAGE_SIZE, 8);
+		user_put(mm, addr[i], 7);
+		user_put(mm, addr[i] + PAGE_SIZE, 8);
 		rss = mm_rss(mm);
 		p = half_way(mm, addr[i]);
 		CU_ASSERT_EQUAL(mm_rss(mm), rss);
@@ -480,13 +467,13 @@ static void zapped_half_way(void)
 		finish(p);
 		CU_ASSERT(pte_none(pte_at(mm, addr[i])));
 		check_all();
-		CU_ASSERT_EQUAL(get(mm, addr[i]), i == 0 ? 0 : 7);
+		CU_ASSERT_EQUAL(user_get(mm, addr[i]), i == 0 ? 0 : 7);
 	}
 	/* A file that gets shorter takes the entries of its pages along, and leaves those of copies. */
 	{
 		struct page *p, *q;
 
-		put(mm, at, 1);
+		user_put(mm, at, 1);
 		p = half_way(mm, f);
 		q = half_way(mm, at);
 		unmap_mapping_range(dev, 0, 2, false);
@@ -517,7 +504,7 @@ static void protected_moved_locked_half_way(void)
 	long to;
 
 	for (int i = 0; i < 4; i++)
-		put(mm, at + i * PAGE_SIZE, 10 + i);
+		user_put(mm, at + i * PAGE_SIZE, 10 + i);
 	p = half_way(mm, at);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, PAGE_SIZE, PROT_READ), 0);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, PAGE_SIZE, RW), 0);
@@ -526,7 +513,7 @@ static void protected_moved_locked_half_way(void)
 	CU_ASSERT(vec[0] & 1);
 	finish(p);
 	CU_ASSERT(!pte_write(pte_at(mm, at)));
-	put(mm, at, 20); /* without a copy */
+	user_put(mm, at, 20); /* without a copy */
 	CU_ASSERT_PTR_EQUAL(page_at(mm, at), p);
 
 	p = half_way(mm, at);
@@ -534,7 +521,7 @@ static void protected_moved_locked_half_way(void)
 	finish(p);
 	CU_ASSERT(pte_protnone(pte_at(mm, at)));
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, PAGE_SIZE, RW), 0);
-	CU_ASSERT_EQUAL(get(mm, at), 20);
+	CU_ASSERT_EQUAL(user_get(mm, at), 20);
 
 	p = half_way(mm, at + PAGE_SIZE);
 	to = do_mremap(mm, at + PAGE_SIZE, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
@@ -542,7 +529,7 @@ static void protected_moved_locked_half_way(void)
 	CU_ASSERT(pte_is_migration(pte_at(mm, to)));
 	finish(p);
 	CU_ASSERT_PTR_EQUAL(page_at(mm, to), p);
-	CU_ASSERT_EQUAL(get(mm, to), 11);
+	CU_ASSERT_EQUAL(user_get(mm, to), 11);
 
 	p = half_way(mm, at + 2 * PAGE_SIZE);
 	finishes = p;
@@ -566,7 +553,7 @@ static void not_exclusive_half_way(void)
 	struct page *p;
 	pte_t *pte;
 
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	child = dup_mm(mm);
 	p = half_way(mm, at);
 	/* As if the child's were back already. */
@@ -576,10 +563,10 @@ static void not_exclusive_half_way(void)
 	atomic_add(&p->mapcount, 1);
 	page_stat_add(p, NR_ANON_MAPPED, 1);
 	CU_ASSERT_EQUAL(page_mapcount(p), 1);
-	put(child, at, 2);
+	user_put(child, at, 2);
 	CU_ASSERT_PTR_NOT_EQUAL(page_at(child, at), p);
 	finish(p);
-	CU_ASSERT_EQUAL(get(mm, at), 1);
+	CU_ASSERT_EQUAL(user_get(mm, at), 1);
 	check_all();
 	mmput(mm);
 	mmput(child);
@@ -682,7 +669,7 @@ static void kth_allocation_fails(void)
 		int left;
 
 		for (unsigned int i = 0; i < n; i++)
-			put(mm, at + i * PAGE_SIZE, k * 100 + i);
+			user_put(mm, at + i * PAGE_SIZE, k * 100 + i);
 		lru_add_drain();
 		for (unsigned int i = 0; i < n; i++) {
 			struct page *p = page_at(mm, at + i * PAGE_SIZE);
@@ -698,7 +685,7 @@ static void kth_allocation_fails(void)
 		putback_movable_pages(&list);
 		check_all();
 		for (unsigned int i = 0; i < n; i++)
-			CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), k * 100 + i);
+			CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), k * 100 + i);
 	}
 	mmput(mm);
 	check_all();

@@ -8,29 +8,6 @@
 
 static struct host_disk *disk;
 
-static u64 get(struct mm_struct *mm, unsigned long addr)
-{
-	u64 v = 0;
-
-	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
-	return v;
-}
-
-static void put(struct mm_struct *mm, unsigned long addr, u64 v)
-{
-	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
-}
-
-static struct mm_struct *parent_with(unsigned long pages, unsigned long *at)
-{
-	struct mm_struct *mm = mm_alloc();
-
-	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, PRIVATE, 0);
-	for (unsigned long i = 0; i < pages; i++)
-		put(mm, *at + i * PAGE_SIZE, i + 1);
-	return mm;
-}
-
 static void reclaim(gfp_t gfp)
 {
 	struct scan_control sc = {.gfp = gfp, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ul};
@@ -65,7 +42,7 @@ static void dirty_free_pages(void)
 {
 	unsigned long at;
 
-	mmput(parent_with(300, &at));
+	mmput(user_mm_with(300, &at));
 }
 
 static void new_pages_are_zeroes(void)
@@ -77,8 +54,8 @@ static void new_pages_are_zeroes(void)
 	for (int i = 0; i < 128; i++) {
 		/* Half of them by way of the zero page */
 		if (i & 1)
-			CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), 0);
-		put(mm, at + i * PAGE_SIZE, 1);
+			CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), 0);
+		user_put(mm, at + i * PAGE_SIZE, 1);
 		CU_ASSERT_EQUAL(others(mm, at + i * PAGE_SIZE, 0), 0);
 	}
 	mmput(mm);
@@ -88,7 +65,7 @@ static void new_pages_are_zeroes(void)
 static void copies_are_whole(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(8, &at), *child;
+	struct mm_struct *mm = user_mm_with(8, &at), *child;
 	unsigned int fault;
 
 	for (int i = 0; i < 8; i++)
@@ -97,9 +74,9 @@ static void copies_are_whole(void)
 	child = dup_mm(mm);
 	dirty_free_pages();
 	for (int i = 0; i < 8; i++) {
-		put(child, at + i * PAGE_SIZE, 500 + i);
+		user_put(child, at + i * PAGE_SIZE, 500 + i);
 		CU_ASSERT_EQUAL(others(child, at + i * PAGE_SIZE, (u8)(0x30 + i)), 0);
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), i + 1);
 	}
 	mmput(child);
 	mmput(mm);
@@ -110,13 +87,13 @@ static void copies_are_whole(void)
  * only the PTE's dirty bit says that the slot is stale. */
 static struct mm_struct *written_behind_swap(unsigned long pages, unsigned long *at)
 {
-	struct mm_struct *mm = parent_with(pages, at);
+	struct mm_struct *mm = user_mm_with(pages, at);
 
 	swap_out(mm);
 	for (unsigned long i = 0; i < pages; i++)
-		CU_ASSERT_EQUAL(get(mm, *at + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(mm, *at + i * PAGE_SIZE), i + 1);
 	for (unsigned long i = 0; i < pages; i++)
-		put(mm, *at + i * PAGE_SIZE, 1000 + i);
+		user_put(mm, *at + i * PAGE_SIZE, 1000 + i);
 	return mm;
 }
 
@@ -127,10 +104,10 @@ static void fork_keeps_what_is_dirty(void)
 
 	/* The parent's writes copy: the child alone has the old pages now. */
 	for (int i = 0; i < 32; i++)
-		put(mm, at + i * PAGE_SIZE, 2000 + i);
+		user_put(mm, at + i * PAGE_SIZE, 2000 + i);
 	swap_out(child);
 	for (int i = 0; i < 32; i++)
-		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), 1000 + i);
+		CU_ASSERT_EQUAL(user_get(child, at + i * PAGE_SIZE), 1000 + i);
 	mmput(child);
 	mmput(mm);
 	check_all();
@@ -144,7 +121,7 @@ static void mprotect_keeps_what_is_dirty(void)
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, 32 * PAGE_SIZE, PROT_READ), 0);
 	swap_out(mm);
 	for (int i = 0; i < 32; i++)
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), 1000 + i);
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), 1000 + i);
 	mmput(mm);
 	check_all();
 }
@@ -161,7 +138,7 @@ static void mremap_keeps_what_is_dirty(void)
 	CU_ASSERT_FATAL(to > 0);
 	swap_out(mm);
 	for (int i = 0; i < 32; i++)
-		CU_ASSERT_EQUAL(get(mm, to + i * PAGE_SIZE), 1000 + i);
+		CU_ASSERT_EQUAL(user_get(mm, to + i * PAGE_SIZE), 1000 + i);
 	mmput(mm);
 	check_all();
 }
@@ -170,14 +147,14 @@ static void mremap_keeps_what_is_dirty(void)
 static void mprotect_leaves_shared_pages(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(8, &at), *child = dup_mm(mm);
+	struct mm_struct *mm = user_mm_with(8, &at), *child = dup_mm(mm);
 
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, 8 * PAGE_SIZE, PROT_READ), 0);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, 8 * PAGE_SIZE, RW), 0);
 	for (int i = 0; i < 8; i++)
-		put(mm, at + i * PAGE_SIZE, 100 + i);
+		user_put(mm, at + i * PAGE_SIZE, 100 + i);
 	for (int i = 0; i < 8; i++)
-		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(child, at + i * PAGE_SIZE), i + 1);
 	mmput(child);
 	mmput(mm);
 	check_all();
@@ -186,12 +163,12 @@ static void mprotect_leaves_shared_pages(void)
 static void wipe_on_fork(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(8, &at), *child;
+	struct mm_struct *mm = user_mm_with(8, &at), *child;
 
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 4 * PAGE_SIZE, MADV_WIPEONFORK), 0);
 	child = dup_mm(mm);
 	for (int i = 0; i < 8; i++)
-		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i < 4 ? 0 : i + 1);
+		CU_ASSERT_EQUAL(user_get(child, at + i * PAGE_SIZE), i < 4 ? 0 : i + 1);
 	mmput(child);
 	mmput(mm);
 	check_all();
@@ -201,12 +178,12 @@ static void wipe_on_fork(void)
 static void pages_outlive_their_first_mapper(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(32, &at), *child = dup_mm(mm);
+	struct mm_struct *mm = user_mm_with(32, &at), *child = dup_mm(mm);
 
 	mmput(mm);
 	swap_out(child);
 	for (int i = 0; i < 32; i++)
-		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(child, at + i * PAGE_SIZE), i + 1);
 	mmput(child);
 	check_all();
 }
@@ -214,7 +191,7 @@ static void pages_outlive_their_first_mapper(void)
 static void noio_starts_no_io(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(32, &at);
+	struct mm_struct *mm = user_mm_with(32, &at);
 	u64 writes = disk->nr_writes;
 
 	for (int i = 0; i < 10; i++)
@@ -228,7 +205,7 @@ static void noio_starts_no_io(void)
 static void failed_forks_leave_no_objects(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(40, &at), *child;
+	struct mm_struct *mm = user_mm_with(40, &at), *child;
 	u64 before;
 	int k;
 
@@ -238,7 +215,7 @@ static void failed_forks_leave_no_objects(void)
 	for (int i = 0; i < 3; i++) {
 		child = dup_mm(mm);
 		MUST(child, "fork");
-		put(child, at, i);
+		user_put(child, at, i);
 		mmput(mm);
 		mm = child;
 	}
@@ -273,7 +250,7 @@ static void free_twice(void *arg)
 static void a_slot_is_freed_once(void)
 {
 	unsigned long at;
-	struct mm_struct *mm = parent_with(1, &at);
+	struct mm_struct *mm = user_mm_with(1, &at);
 	swp_entry_t e;
 
 	swap_out(mm);
@@ -292,7 +269,7 @@ static void shared_memory_counts_for_the_oom_killer(void)
 	b = do_mmap(big, 0, 500 * PAGE_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS, 0);
 	MUST((long)a > 0 && (long)b > 0, "mmap: %ld", (long)b);
 	for (int i = 0; i < 500; i++)
-		put(big, b + i * PAGE_SIZE, 1);
+		user_put(big, b + i * PAGE_SIZE, 1);
 	CU_ASSERT_EQUAL(big->rss_shmem, 500);
 	host_process[0] = (struct process_view){.pid = 21, .comm = "small", .mm = small};
 	host_process[1] = (struct process_view){.pid = 22, .comm = "shared", .mm = big};

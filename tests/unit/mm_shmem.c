@@ -16,19 +16,6 @@ static u64 event(enum vm_event_item e)
 	return sum_vm_event(e);
 }
 
-static u64 get(struct mm_struct *mm, unsigned long addr)
-{
-	u64 v = 0;
-
-	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
-	return v;
-}
-
-static void put(struct mm_struct *mm, unsigned long addr, u64 v)
-{
-	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
-}
-
 static struct page *page_at(struct mm_struct *mm, unsigned long addr)
 {
 	pte_t *pte = walk_pte(mm->pgd, addr);
@@ -74,23 +61,23 @@ static void one_page_for_all(void)
 
 	CU_ASSERT_EQUAL(vm_committed(), 8);
 	CU_ASSERT_EQUAL(mm->committed, 0);
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	child = dup_mm(mm);
 	CU_ASSERT_PTR_NULL(page_at(child, at)); /* found by its own fault */
-	CU_ASSERT_EQUAL(get(child, at), 1);
-	put(child, at, 2);
-	CU_ASSERT_EQUAL(get(mm, at), 2);
-	put(child, other, 3);
-	CU_ASSERT_EQUAL(get(mm, other), 3);
+	CU_ASSERT_EQUAL(user_get(child, at), 1);
+	user_put(child, at, 2);
+	CU_ASSERT_EQUAL(user_get(mm, at), 2);
+	user_put(child, other, 3);
+	CU_ASSERT_EQUAL(user_get(mm, other), 3);
 	CU_ASSERT_PTR_EQUAL(page_at(mm, at), page_at(child, at));
 	CU_ASSERT_EQUAL(page_mapcount(page_at(mm, at)), 2);
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_COW), cow);
-	CU_ASSERT_EQUAL(get(mm, at + 7 * PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at + 7 * PAGE_SIZE), 0);
 	CU_ASSERT_EQUAL(mm->rss_shmem, 3);
 	CU_ASSERT_EQUAL(global_stat(NR_SHMEM), 3);
 	check_all();
 	mmput(mm);
-	CU_ASSERT_EQUAL(get(child, at), 2);
+	CU_ASSERT_EQUAL(user_get(child, at), 2);
 	CU_ASSERT_EQUAL(do_munmap(child, at, PAGE_SIZE), 0);
 	CU_ASSERT_EQUAL(global_stat(NR_SHMEM), 3); /* the object has it still */
 	check_all();
@@ -107,12 +94,12 @@ static void what_is_there_is_mapped_around(void)
 	u64 faults, around;
 
 	for (int i = 0; i < 64; i++)
-		put(mm, at + i * PAGE_SIZE, i);
+		user_put(mm, at + i * PAGE_SIZE, i);
 	child = dup_mm(mm);
 	faults = event(PGFAULT);
 	around = event(MMVM_FAULT_AROUND);
 	for (int i = 0; i < 64; i++)
-		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), i);
+		CU_ASSERT_EQUAL(user_get(child, at + i * PAGE_SIZE), i);
 	CU_ASSERT(event(PGFAULT) - faults <= 5);
 	CU_ASSERT_EQUAL(event(MMVM_FAULT_AROUND) - around, 64);
 	check_all();
@@ -127,15 +114,15 @@ static void rights_are_kept_to(void)
 	unsigned long at = map_shared(mm, 4);
 	u64 v;
 
-	put(mm, at, 1);
+	user_put(mm, at, 1);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, 4 * PAGE_SIZE, PROT_READ), 0);
 	CU_ASSERT_EQUAL(user_write(mm, at, 2), VM_FAULT_SIGSEGV_ACCERR);
-	CU_ASSERT_EQUAL(get(mm, at), 1);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 0); /* made by a reader */
+	CU_ASSERT_EQUAL(user_get(mm, at), 1);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 0); /* made by a reader */
 	check_all();
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, 4 * PAGE_SIZE, RW), 0);
-	put(mm, at, 2);
-	put(mm, at + PAGE_SIZE, 3);
+	user_put(mm, at, 2);
+	user_put(mm, at + PAGE_SIZE, 3);
 	CU_ASSERT_EQUAL(do_mprotect(mm, at, 4 * PAGE_SIZE, PROT_NONE), 0);
 	CU_ASSERT_EQUAL(user_read(mm, at, &v), VM_FAULT_SIGSEGV_ACCERR);
 	check_all();
@@ -154,31 +141,31 @@ static void splits_and_moves_keep_the_offset(void)
 	long ret;
 
 	for (int i = 0; i < 16; i++)
-		put(mm, at + i * PAGE_SIZE, i);
+		user_put(mm, at + i * PAGE_SIZE, i);
 	CU_ASSERT_EQUAL(do_munmap(mm, at + 4 * PAGE_SIZE, 2 * PAGE_SIZE), 0);
 	CU_ASSERT_EQUAL(mm->map_count, 2);
-	CU_ASSERT_EQUAL(get(mm, at + 6 * PAGE_SIZE), 6);
+	CU_ASSERT_EQUAL(user_get(mm, at + 6 * PAGE_SIZE), 6);
 	check_all();
 	to = at - 0x40000000;
 	ret = do_mremap(mm, at + 6 * PAGE_SIZE, 10 * PAGE_SIZE, 12 * PAGE_SIZE,
 			MREMAP_MAYMOVE | MREMAP_FIXED, to);
 	CU_ASSERT_EQUAL(ret, (long)to);
 	for (int i = 6; i < 16; i++)
-		CU_ASSERT_EQUAL(get(mm, to + (i - 6) * PAGE_SIZE), i);
+		CU_ASSERT_EQUAL(user_get(mm, to + (i - 6) * PAGE_SIZE), i);
 	/* The object has not grown. */
 	CU_ASSERT_EQUAL(user_write(mm, to + 10 * PAGE_SIZE, 1), VM_FAULT_SIGBUS);
 	check_all();
 	/* Nothing of it moves: a second mapping. */
 	ret = do_mremap(mm, at, 0, 4 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
 	MUST(ret > 0, "mremap of nothing: %ld", ret);
-	put(mm, ret + PAGE_SIZE, 77);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 77);
+	user_put(mm, ret + PAGE_SIZE, 77);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 77);
 	CU_ASSERT_EQUAL(page_mapcount(page_at(mm, at + PAGE_SIZE)), 2);
 	check_all();
 	ret = do_mremap(mm, at, 4 * PAGE_SIZE, 4 * PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
 	MUST(ret > 0, "mremap that leaves: %ld", ret);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 77); /* faulted in again */
-	CU_ASSERT_EQUAL(get(mm, ret + PAGE_SIZE), 77);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 77); /* faulted in again */
+	CU_ASSERT_EQUAL(user_get(mm, ret + PAGE_SIZE), 77);
 	check_all();
 	mmput(mm);
 	check_all();
@@ -200,15 +187,15 @@ static void a_hole_is_zero_for_everybody(void)
 	unsigned long at = map_shared(mm, 8);
 
 	for (int i = 0; i < 8; i++)
-		put(mm, at + i * PAGE_SIZE, i + 1);
+		user_put(mm, at + i * PAGE_SIZE, i + 1);
 	child = dup_mm(mm);
-	CU_ASSERT_EQUAL(get(child, at), 1);
+	CU_ASSERT_EQUAL(user_get(child, at), 1);
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 4 * PAGE_SIZE, MADV_DONTNEED), 0);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 2); /* only forgotten by this mapping */
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 2); /* only forgotten by this mapping */
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 4 * PAGE_SIZE, MADV_REMOVE), 0);
 	CU_ASSERT_EQUAL(global_stat(NR_SHMEM), 4);
-	CU_ASSERT_EQUAL(get(child, at), 0);
-	CU_ASSERT_EQUAL(get(mm, at + 4 * PAGE_SIZE), 5);
+	CU_ASSERT_EQUAL(user_get(child, at), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at + 4 * PAGE_SIZE), 5);
 	CU_ASSERT_EQUAL(do_madvise(mm, at, PAGE_SIZE, MADV_FREE), -EINVAL);
 	CU_ASSERT_EQUAL(do_madvise(mm, at, PAGE_SIZE, MADV_WIPEONFORK), -EINVAL);
 	/* The right to make a hole is that of the file, not of the mapping now. */
@@ -228,9 +215,9 @@ static void out_to_swap_and_back(void)
 	u8 vec[64];
 
 	for (int i = 0; i < 64; i++)
-		put(mm, at + i * PAGE_SIZE, i % 8 ? i : 0); /* some all zero */
+		user_put(mm, at + i * PAGE_SIZE, i % 8 ? i : 0); /* some all zero */
 	child = dup_mm(mm);
-	CU_ASSERT_EQUAL(get(child, at + PAGE_SIZE), 1);
+	CU_ASSERT_EQUAL(user_get(child, at + PAGE_SIZE), 1);
 	reclaim_all();
 	check_all();
 	CU_ASSERT_EQUAL(global_stat(NR_SHMEM), 0);
@@ -241,17 +228,17 @@ static void out_to_swap_and_back(void)
 	CU_ASSERT_EQUAL(mincore_pages(mm, at, 64, vec), 64);
 	CU_ASSERT_EQUAL(vec[3], 0);
 	for (int i = 0; i < 64; i += 2)
-		CU_ASSERT_EQUAL(get(child, at + i * PAGE_SIZE), (u64)(i % 8 ? i : 0));
+		CU_ASSERT_EQUAL(user_get(child, at + i * PAGE_SIZE), (u64)(i % 8 ? i : 0));
 	CU_ASSERT_EQUAL(event(PGMAJFAULT) > 0, true);
 	check_all();
-	put(mm, at + 2 * PAGE_SIZE, 1000);
-	CU_ASSERT_EQUAL(get(child, at + 2 * PAGE_SIZE), 1000);
+	user_put(mm, at + 2 * PAGE_SIZE, 1000);
+	CU_ASSERT_EQUAL(user_get(child, at + 2 * PAGE_SIZE), 1000);
 	reclaim_all();
-	CU_ASSERT_EQUAL(get(mm, at + 2 * PAGE_SIZE), 1000);
+	CU_ASSERT_EQUAL(user_get(mm, at + 2 * PAGE_SIZE), 1000);
 	/* A hole where pages are in swap. */
 	CU_ASSERT_EQUAL(do_madvise(mm, at + 32 * PAGE_SIZE, 32 * PAGE_SIZE, MADV_REMOVE), 0);
 	check_all();
-	CU_ASSERT_EQUAL(get(mm, at + 33 * PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at + 33 * PAGE_SIZE), 0);
 	mmput(mm);
 	mmput(child);
 	check_all();
@@ -264,13 +251,13 @@ static void swapoff_brings_it_back(void)
 	unsigned long at = map_shared(mm, 64);
 
 	for (int i = 0; i < 64; i++)
-		put(mm, at + i * PAGE_SIZE, i + 1);
+		user_put(mm, at + i * PAGE_SIZE, i + 1);
 	reclaim_all();
 	CU_ASSERT(swap_areas[0].inuse >= 64);
 	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
 	CU_ASSERT_EQUAL(global_stat(NR_SHMEM), 64);
 	for (int i = 0; i < 64; i++)
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), (u64)i + 1);
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), (u64)i + 1);
 	CU_ASSERT_EQUAL(do_swapon(&disk->bdev, -1), 0);
 	check_all();
 	mmput(mm);
@@ -283,7 +270,7 @@ static void a_read_error_is_tried_again_alone(void)
 	unsigned long at = map_shared(mm, 2);
 	u64 v;
 
-	put(mm, at, 5);
+	user_put(mm, at, 5);
 	reclaim_all();
 	disk->fail_at = 1;
 	CU_ASSERT_EQUAL(user_read(mm, at, &v), 0); /* the second try is alone, and works */
@@ -292,7 +279,7 @@ static void a_read_error_is_tried_again_alone(void)
 	disk->fail_at = 1;
 	CU_ASSERT_EQUAL(do_madvise(mm, at, PAGE_SIZE, MADV_WILLNEED), 0);
 	disk->fail_at = 0;
-	CU_ASSERT_EQUAL(get(mm, at), 5);
+	CU_ASSERT_EQUAL(user_get(mm, at), 5);
 	check_all();
 	mmput(mm);
 	check_all();
@@ -309,12 +296,12 @@ static void promises_are_kept_or_refused(void)
 	CU_ASSERT_EQUAL(mm->map_count, 0);
 	at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, SHARED | MAP_NORESERVE, 0);
 	CU_ASSERT_EQUAL(vm_committed(), 0);
-	put(mm, at, 1); /* page by page then */
+	user_put(mm, at, 1); /* page by page then */
 	CU_ASSERT_EQUAL(vm_committed(), 1);
 	check_all();
 	reclaim_all();
 	CU_ASSERT_EQUAL(vm_committed(), 1);
-	CU_ASSERT_EQUAL(get(mm, at), 1);
+	CU_ASSERT_EQUAL(user_get(mm, at), 1);
 	CU_ASSERT_EQUAL(do_madvise(mm, at, PAGE_SIZE, MADV_REMOVE), 0);
 	CU_ASSERT_EQUAL(vm_committed(), 0);
 	mmput(mm);
@@ -349,7 +336,7 @@ static void unrelated_mappings_cost_nothing(void)
 	u64 before, few, many;
 
 	whole = map_shared(mm, n);
-	put(mm, whole + 500 * PAGE_SIZE, 1);
+	user_put(mm, whole + 500 * PAGE_SIZE, 1);
 	before = i_mmap_visits;
 	unmap_mapping_range(find_vma(mm, whole)->mapping, 500, 501, false);
 	few = i_mmap_visits - before;
@@ -360,7 +347,7 @@ static void unrelated_mappings_cost_nothing(void)
 		MUST((long)at > 0, "mremap: %ld", (long)at);
 	}
 	CU_ASSERT(mm->map_count > 900);
-	put(mm, whole + 500 * PAGE_SIZE, 1);
+	user_put(mm, whole + 500 * PAGE_SIZE, 1);
 	before = i_mmap_visits;
 	unmap_mapping_range(find_vma(mm, whole)->mapping, 500, 501, false);
 	many = i_mmap_visits - before;
@@ -467,10 +454,11 @@ static void a_family_under_pressure(void)
 			     "MADV_DONTNEED");
 			break;
 		default:
-			MUST(get(member[who], at + page * PAGE_SIZE) == model[page],
+			MUST(user_get(member[who], at + page * PAGE_SIZE) == model[page],
 			     "page %u at step %d", page, step);
 			if (seed >> 50 & 1)
-				put(member[who], at + page * PAGE_SIZE, model[page] = step + 1);
+				user_put(member[who], at + page * PAGE_SIZE,
+					 model[page] = step + 1);
 		}
 		if (step % 1000 == 0)
 			reclaim_all();

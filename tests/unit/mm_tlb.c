@@ -9,27 +9,11 @@
 
 static struct host_disk *disk;
 
-static u64 get(struct mm_struct *mm, unsigned long addr)
-{
-	u64 v = 0;
-
-	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
-	return v;
-}
-
-static void put(struct mm_struct *mm, unsigned long addr, u64 v)
-{
-	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
-}
-
 /** Written, so that the TLB knows each page as writable and dirty. */
 static struct mm_struct *parent_with(unsigned long pages, unsigned long *at)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = user_mm_with(pages, at);
 
-	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, PRIVATE, 0);
-	for (unsigned long i = 0; i < pages; i++)
-		put(mm, *at + i * PAGE_SIZE, i + 1);
 	CU_ASSERT_TRUE(host_tlb_entries(mm) >= pages);
 	return mm;
 }
@@ -67,8 +51,8 @@ static void fork_owes_a_flush(void)
 	struct mm_struct *mm = parent_with(8, &at), *child = dup_mm(mm);
 
 	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
-	put(mm, at, 100);
-	CU_ASSERT_EQUAL(get(child, at), 1);
+	user_put(mm, at, 100);
+	CU_ASSERT_EQUAL(user_get(child, at), 1);
 	mmput(child);
 	end(mm);
 }
@@ -80,10 +64,10 @@ static void copy_on_write_owes_a_flush(void)
 	struct mm_struct *mm = parent_with(4, &at), *child = dup_mm(mm);
 
 	for (int i = 0; i < 4; i++)
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), i + 1);
 	CU_ASSERT_EQUAL(handle_mm_fault(mm, at, FAULT_FLAG_WRITE | FAULT_FLAG_USER), 0);
 	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
-	CU_ASSERT_EQUAL(get(child, at), 1);
+	CU_ASSERT_EQUAL(user_get(child, at), 1);
 	mmput(child);
 	end(mm);
 }
@@ -94,7 +78,7 @@ static void zero_page_owes_a_flush(void)
 	struct mm_struct *mm = mm_alloc();
 	unsigned long at = do_mmap(mm, 0, PAGE_SIZE, RW, PRIVATE, 0);
 
-	CU_ASSERT_EQUAL(get(mm, at), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at), 0);
 	CU_ASSERT_EQUAL(handle_mm_fault(mm, at, FAULT_FLAG_WRITE | FAULT_FLAG_USER), 0);
 	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
 	end(mm);
@@ -113,7 +97,7 @@ static void mremap_owes_a_flush(void)
 	CU_ASSERT_FATAL(to > 0 && (unsigned long)to != at);
 	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
 	for (int i = 0; i < 8; i++)
-		CU_ASSERT_EQUAL(get(mm, to + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(mm, to + i * PAGE_SIZE), i + 1);
 	end(mm);
 }
 
@@ -137,7 +121,7 @@ static void one_page_owes_a_flush(void)
 
 	CU_ASSERT_EQUAL(do_madvise(mm, at + 3 * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED), 0);
 	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
-	CU_ASSERT_EQUAL(get(mm, at + 3 * PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at + 3 * PAGE_SIZE), 0);
 	end(mm);
 }
 
@@ -185,7 +169,7 @@ static void swap_out_owes_a_flush(void)
 	}
 	CU_ASSERT_EQUAL(mm->rss_anon, 0);
 	for (int i = 0; i < 64; i++)
-		CU_ASSERT_EQUAL(get(mm, at + i * PAGE_SIZE), i + 1);
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), i + 1);
 	end(mm);
 }
 
@@ -196,15 +180,15 @@ static void madv_free_owes_a_flush(void)
 
 	CU_ASSERT_EQUAL(do_madvise(mm, at, 16 * PAGE_SIZE, MADV_FREE), 0);
 	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
-	put(mm, at, 77); /* it stays */
+	user_put(mm, at, 77); /* it stays */
 	for (int i = 1; i < 16; i++)
-		get(mm, at + i * PAGE_SIZE);
+		user_get(mm, at + i * PAGE_SIZE);
 	for (int i = 0; i < 20; i++) {
 		reclaim();
 		CU_ASSERT_EQUAL(host_tlb_stale(), 0);
 	}
-	CU_ASSERT_EQUAL(get(mm, at), 77);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at), 77);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 0);
 	end(mm);
 }
 

@@ -119,6 +119,31 @@ static inline unsigned int user_read(struct mm_struct *mm, unsigned long addr, u
 		}                                                          \
 	} while (0)
 
+/** What the word at addr holds; it can be read. */
+static inline u64 user_get(struct mm_struct *mm, unsigned long addr)
+{
+	u64 v = 0;
+
+	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
+	return v;
+}
+
+static inline void user_put(struct mm_struct *mm, unsigned long addr, u64 v)
+{
+	MUST(!user_write(mm, addr, v), "write of %#lx", addr);
+}
+
+/** An address space with so many private pages at *at, all written: page i holds i + 1. */
+static inline struct mm_struct *user_mm_with(unsigned long pages, unsigned long *at)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	*at = do_mmap(mm, 0, pages << PAGE_SHIFT, RW, PRIVATE, 0);
+	for (unsigned long i = 0; i < pages; i++)
+		user_put(mm, *at + i * PAGE_SIZE, i + 1);
+	return mm;
+}
+
 #define CENSUS_MAPPINGS 64
 struct user_census {
 	s64 anon, file, shmem, swap, tables;

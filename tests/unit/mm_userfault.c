@@ -11,14 +11,6 @@
 static struct host_disk *disk;
 static u8 contents[PAGE_SIZE];
 
-static u64 get(struct mm_struct *mm, unsigned long addr)
-{
-	u64 v = 0;
-
-	MUST(!user_read(mm, addr, &v), "read of %#lx", addr);
-	return v;
-}
-
 static struct mm_struct *mm_with(unsigned long pages, int flags, unsigned long *at)
 {
 	struct mm_struct *mm = mm_alloc();
@@ -91,10 +83,10 @@ static void answers(void)
 	CU_ASSERT_EQUAL(uffd_register(ctx, at, end, UFFD_MODE_MISSING), 0);
 	memset(contents, 0x5a, sizeof(contents));
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), 0);
-	CU_ASSERT_EQUAL(get(mm, at + 8), 0x5a5a5a5a5a5a5a5aull);
+	CU_ASSERT_EQUAL(user_get(mm, at + 8), 0x5a5a5a5a5a5a5a5aull);
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -EEXIST);
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, end, NULL), 0);
-	CU_ASSERT_EQUAL(get(mm, at + PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 0);
 	CU_ASSERT_EQUAL(user_write(mm, at + PAGE_SIZE, 9),
 			0); /* the zero page is copied, unasked */
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 2 * PAGE_SIZE, end + PAGE_SIZE, contents), -ENOENT);
@@ -105,7 +97,7 @@ static void answers(void)
 	do_madvise(mm, at, PAGE_SIZE, MADV_PAGEOUT);
 	CU_ASSERT_EQUAL(mm->rss_swap, 1);
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -EEXIST);
-	CU_ASSERT_EQUAL(get(mm, at), 0x5a5a5a5a5a5a5a5aull); /* back, unasked */
+	CU_ASSERT_EQUAL(user_get(mm, at), 0x5a5a5a5a5a5a5a5aull); /* back, unasked */
 	do_madvise(mm, at, PAGE_SIZE, MADV_DONTNEED);
 	CU_ASSERT(waits(mm, at));
 	check_all();
@@ -131,7 +123,7 @@ static void shared_memory(void)
 	CU_ASSERT(waits(mm, at)); /* a minor fault now */
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at, at + PAGE_SIZE, contents), -EEXIST);
 	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), 0);
-	CU_ASSERT_EQUAL(get(mm, at), 7);
+	CU_ASSERT_EQUAL(user_get(mm, at), 7);
 	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), -EEXIST);
 	CU_ASSERT_EQUAL(uffd_continue(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE), -EFAULT);
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE, contents), 0);
@@ -141,7 +133,7 @@ static void shared_memory(void)
 	other = do_mremap(mm, at, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
 			  at - 64 * PAGE_SIZE);
 	CU_ASSERT_EQUAL(other, at - 64 * PAGE_SIZE);
-	CU_ASSERT_EQUAL(get(mm, other), 7);
+	CU_ASSERT_EQUAL(user_get(mm, other), 7);
 	check_all();
 	uffd_release(ctx);
 	mmput(child);
@@ -164,7 +156,7 @@ static void remote_memory(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
 	/* A write copies what is shared, as the program's own would. */
 	CU_ASSERT_EQUAL(write_remote_vm(child, at, buf, sizeof(buf)), sizeof(buf));
-	CU_ASSERT_EQUAL(get(mm, at), 1);
+	CU_ASSERT_EQUAL(user_get(mm, at), 1);
 	memset(buf, 0, sizeof(buf));
 	CU_ASSERT_EQUAL(read_remote_vm(child, at, buf, sizeof(buf)), sizeof(buf));
 	CU_ASSERT_STRING_EQUAL(buf, "written from outside");
@@ -178,10 +170,10 @@ static void remote_memory(void)
 	CU_ASSERT_EQUAL(user_read(child, at + 4 * PAGE_SIZE, &v), 0);
 	do_madvise(child, at, PAGE_SIZE, MADV_PAGEOUT);
 	v = 0x1234;
-	CU_ASSERT_EQUAL(get(child, at) & 0xff, 'w');
+	CU_ASSERT_EQUAL(user_get(child, at) & 0xff, 'w');
 	CU_ASSERT_EQUAL(write_remote_vm(child, at, &v, sizeof(v)), sizeof(v));
 	do_madvise(child, at, PAGE_SIZE, MADV_PAGEOUT);
-	CU_ASSERT_EQUAL(get(child, at), 0x1234);
+	CU_ASSERT_EQUAL(user_get(child, at), 0x1234);
 	check_all();
 	mmput(mm);
 	mmput(child);
