@@ -647,18 +647,18 @@ struct damage {
 #define PLANT(fn, finding) {#fn, fn, finding}
 /* clang-format on */
 
-/** Before the first build(). False: no memory. */
-static inline bool plant_begin(void)
+/** The whole of a test program: memory for the image, the cases, and its end. Returns the status. */
+static inline int plant_run(const char *suite, const struct unit_case *cases, unsigned int nr)
 {
+	int status = 1;
+
 	im.low = aligned_alloc(4096, LOW_FRAMES * 4096);
 	im.high = aligned_alloc(4096, HIGH_FRAMES * 4096);
-	return im.low && im.high;
-}
-
-static inline void plant_end(void)
-{
+	if (im.low && im.high)
+		status = unit_run(suite, cases, nr);
 	free(im.low);
 	free(im.high);
+	return status;
 }
 
 /** Do each damage to an image that is otherwise whole; the audit must name it. */

@@ -800,7 +800,6 @@ static void test_hostile(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"a whole memory is clean", test_clean},
 		{"each damage is named", test_damages},
@@ -810,9 +809,5 @@ int main(void)
 		{"random damage ends", test_hostile},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit", cases, sizeof(cases) / sizeof(cases[0]));
 }

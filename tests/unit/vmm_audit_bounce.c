@@ -90,15 +90,10 @@ static void a_mapping(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"findings", findings},
 		{"a mapping", a_mapping},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: bounce buffers", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: bounce buffers", cases, sizeof(cases) / sizeof(cases[0]));
 }

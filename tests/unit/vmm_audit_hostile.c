@@ -250,7 +250,6 @@ static void test_page_states_random(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"made-up sizes", test_sizes},
 		{"a whole image is cheap", test_whole_image_is_cheap},
@@ -260,9 +259,5 @@ int main(void)
 		{"page states: random numbers", test_page_states_random},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: hostile guests", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: hostile guests", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -143,15 +143,10 @@ static void test_damages(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"a clean pool", test_clean},
 		{"each damage is found", test_damages},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: hugetlb", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: hugetlb", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -124,15 +124,10 @@ static void it_adds_up(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"findings", findings},
 		{"it adds up", it_adds_up},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: memory cgroups", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: memory cgroups", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -52,15 +52,10 @@ static void a_page_that_moves(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"findings", findings},
 		{"a page that moves", a_page_that_moves},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: migration", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: migration", cases, sizeof(cases) / sizeof(cases[0]));
 }

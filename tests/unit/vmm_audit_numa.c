@@ -68,16 +68,11 @@ static void what_is_allowed(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"findings", findings},
 		{"moved away", moved_away},
 		{"what is allowed", what_is_allowed},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: policies", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: policies", cases, sizeof(cases) / sizeof(cases[0]));
 }

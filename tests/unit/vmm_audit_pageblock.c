@@ -119,16 +119,11 @@ static void an_area_that_is_free(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"findings", findings},
 		{"ordinary pageblocks hold anything", ordinary_blocks_hold_anything},
 		{"a free area", an_area_that_is_free},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: pageblocks", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: pageblocks", cases, sizeof(cases) / sizeof(cases[0]));
 }

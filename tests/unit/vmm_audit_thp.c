@@ -92,15 +92,10 @@ static void test_damages(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"a clean folio", test_clean},
 		{"each damage is found", test_damages},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: huge pages", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: huge pages", cases, sizeof(cases) / sizeof(cases[0]));
 }

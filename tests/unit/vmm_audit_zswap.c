@@ -163,15 +163,10 @@ static void test_damages(void)
 
 int main(void)
 {
-	int status;
 	static const struct unit_case cases[] = {
 		{"a clean pool", test_clean},
 		{"each damage is found", test_damages},
 	};
 
-	if (!plant_begin())
-		return 1;
-	status = unit_run("audit: zswap", cases, sizeof(cases) / sizeof(cases[0]));
-	plant_end();
-	return status;
+	return plant_run("audit: zswap", cases, sizeof(cases) / sizeof(cases[0]));
 }
