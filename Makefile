@@ -107,10 +107,10 @@ $B/user/%: user/%.c $(wildcard user/rt*.c user/rt*.S user/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  CC [U]  $<"
 	$Q$(CC) $(U_CFLAGS) -o $@ $< $(wildcard user/rt*.c user/rt*.S) -lgcc
 
-$B/user/%.musl: user/libc/%.c | $B/.setup
+$B/user/%.musl: user/libc/%.c $(wildcard user/libc/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  CC [L]  $@"
 	$Qmusl-gcc $(L_CFLAGS) -o $@ $<
-$B/user/%.glibc: user/libc/%.c | $B/.setup
+$B/user/%.glibc: user/libc/%.c $(wildcard user/libc/*.h) | $B/.setup
 	@mkdir -p $(@D); echo "  CC [L]  $@"
 	$Q$(CC) $(L_CFLAGS) -o $@ $<
 

@@ -16,19 +16,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
-
-static const char *result(long r)
-{
-	static char text[4][32];
-	static unsigned int at;
-	char *t = text[at++ % 4];
-
-	if (r < 0)
-		snprintf(t, 32, "-%d", errno);
-	else
-		snprintf(t, 32, "%ld", r);
-	return t;
-}
+#include "transcript.h"
 
 static int ctl(int ep, int op, int fd, uint32_t events, uint64_t data)
 {

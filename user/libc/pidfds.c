@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "transcript.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -28,24 +29,6 @@
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
-
-static const char *result(long r)
-{
-	static char text[8][32];
-	static unsigned int at;
-	char *t = text[at++ % 8];
-
-	if (r < 0)
-		snprintf(t, 32, "-%d", errno);
-	else
-		snprintf(t, 32, "%ld", r);
-	return t;
-}
-/* Descriptors and process numbers: only whether it worked. */
-static const char *done(long r)
-{
-	return r >= 0 ? "yes" : result(r);
-}
 
 static int pidfd_open_(pid_t pid, unsigned int flags)
 {

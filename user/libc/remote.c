@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "transcript.h"
 
 #define PAGE 4096ul
 #ifndef SYS_process_madvise
@@ -23,19 +24,6 @@
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
 #endif
-
-static const char *result(long r)
-{
-	static char text[8][32];
-	static unsigned int at;
-	char *t = text[at++ % 8];
-
-	if (r < 0)
-		snprintf(t, 32, "-%d", errno);
-	else
-		snprintf(t, 32, "%ld", r);
-	return t;
-}
 
 static long vm_read(pid_t pid, void *to, void *from, size_t n)
 {

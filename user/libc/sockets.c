@@ -23,23 +23,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const char *result(long r)
-{
-	static char text[8][32];
-	static unsigned int at;
-	char *t = text[at++ % 8];
-
-	if (r < 0)
-		snprintf(t, 32, "-%d", errno);
-	else
-		snprintf(t, 32, "%ld", r);
-	return t;
-}
-static const char *done(long r)
-{
-	return r >= 0 ? "yes" : result(r);
-}
+#include "transcript.h"
 
 static socklen_t address(struct sockaddr_un *a, const char *name)
 {

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "transcript.h"
 
 #define PAGE 4096l
 #define KEY  0x5359535
@@ -27,23 +28,6 @@ union semun {
 	unsigned short *array;
 	struct seminfo *info;
 };
-
-static const char *result(long r)
-{
-	static char text[8][32];
-	static unsigned int at;
-	char *t = text[at++ % 8];
-
-	if (r < 0)
-		snprintf(t, 32, "-%d", errno);
-	else
-		snprintf(t, 32, "%ld", r);
-	return t;
-}
-static const char *done(long r)
-{
-	return r == -1 ? result(r) : "yes";
-}
 
 static void in_child(const char *what, void (*fn)(int), int arg)
 {

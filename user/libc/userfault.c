@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "transcript.h"
 
 #ifndef SYS_userfaultfd
 #define SYS_userfaultfd 323
@@ -33,19 +34,6 @@
 #define SIGB  (1ull << 7)
 #define MINOR (1ull << 10)
 #define PAGES 16ul
-
-static const char *result(long r)
-{
-	static char text[8][32];
-	static unsigned int at;
-	char *t = text[at++ % 8];
-
-	if (r < 0)
-		snprintf(t, 32, "-%d", errno);
-	else
-		snprintf(t, 32, "%ld", r);
-	return t;
-}
 
 static int uffd;
 static char *area;
