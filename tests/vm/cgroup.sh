@@ -13,13 +13,6 @@ busybox=$(command -v busybox)
 LIMIT=500
 
 transcript() { tr -d '\r' <"$1" | sed -n '/^== tree$/,/^== end$/p' | grep -v '^\[ *[0-9]*\.[0-9]*\]'; }
-same() {
-	diff "$1" "$2" >"$dir/diff" && return 0
-	echo "# $(grep -c '^[<>]' "$dir/diff") lines differ; < guestmm, > Linux"
-	head -n 12 "$dir/diff" | sed 's/^/# /'
-	false
-}
-lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 mkdir -p "$dir/root/bin" "$dir/root/lib"
 cp "$busybox" "$dir/root/bin/busybox"

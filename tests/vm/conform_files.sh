@@ -12,13 +12,6 @@ here=$(cd "$B" && pwd)
 
 # transcript FILE: what the program said, without the kernel's lines and what mmvm says afterwards
 transcript() { sed -E '/^(end of the cases|[0-9]+ operations)$/q' "$1" | grep -v '^\[ *[0-9]*\.[0-9]*\]'; }
-same() {
-	diff "$1" "$2" >"$dir/diff" && return 0
-	echo "# $(grep -c '^[<>]' "$dir/diff") lines differ; < guestmm, > Linux"
-	head -n 12 "$dir/diff" | sed 's/^/# /'
-	false
-}
-lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 cat >"$dir/inside" <<END
 $here/user/conform_files >$dir/linux </dev/null

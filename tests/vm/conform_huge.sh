@@ -12,13 +12,6 @@ here=$(cd "$B" && pwd)
 
 # transcript FILE: what the program said, without the kernel's lines and what mmvm says afterwards
 transcript() { sed -E '/^end of the cases$/q' "$1" | grep -v -e '^\[ *[0-9]*\.[0-9]*\]' -e '^mmvm: running in the lab'; }
-same() {
-	diff "$1" "$2" >"$dir/diff" && return 0
-	echo "# $(grep -c '^[<>]' "$dir/diff") lines differ; < guestmm, > Linux"
-	head -n 12 "$dir/diff" | sed 's/^/# /'
-	false
-}
-lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 cat >"$dir/inside" <<END
 $here/user/conform_huge >$dir/linux </dev/null

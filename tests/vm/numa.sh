@@ -14,13 +14,6 @@ LIMIT=500
 
 # Which node a first page is on is the machine's matter: Linux's fake nodes share one CPU.
 transcript() { tr -d '\r' <"$1" | sed -n '/^== start$/,/^== end$/p' | grep -v '^\[ *[0-9]*\.[0-9]*\]\|^node of a page: '; }
-same() {
-	diff "$1" "$2" >"$dir/diff" && return 0
-	echo "# $(grep -c '^[<>]' "$dir/diff") lines differ; < guestmm, > Linux"
-	head -n 12 "$dir/diff" | sed 's/^/# /'
-	false
-}
-lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 mkdir -p "$dir/root/bin"
 cp "$busybox" "$dir/root/bin/busybox"
