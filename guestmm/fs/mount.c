@@ -483,7 +483,10 @@ static void report_mount_flags(struct report *r, const struct mount *m)
 		report_printf(r, ",relatime");
 }
 
-void report_mounts(struct report *r)
+/* A line for each mount, with the name of its place. */
+static void report_each_mount(struct report *r,
+			      void (*line)(struct report *r, const struct mount *m,
+					   const char *name))
 {
 	char *buf = (char *)__get_free_pages(GFP_KERNEL, 0);
 	struct mount *m;
@@ -495,42 +498,43 @@ void report_mounts(struct report *r)
 		struct path p = {m, m->root};
 		const char *name = path_name(&p, buf, PAGE_SIZE);
 
-		report_printf(r, "%s %s %s ", m->source, name ? name : "?", m->sb->type->name);
-		report_mount_flags(r, m);
-		if (m->sb->ops->show_options)
-			m->sb->ops->show_options(r, m->sb);
-		report_printf(r, " 0 0\n");
+		line(r, m, name ? name : "?");
 	}
 	mutex_unlock(&mount_mutex);
 	free_pages((unsigned long)buf, 0);
 }
 
+static void mounts_line(struct report *r, const struct mount *m, const char *name)
+{
+	report_printf(r, "%s %s %s ", m->source, name, m->sb->type->name);
+	report_mount_flags(r, m);
+	if (m->sb->ops->show_options)
+		m->sb->ops->show_options(r, m->sb);
+	report_printf(r, " 0 0\n");
+}
+
+void report_mounts(struct report *r)
+{
+	report_each_mount(r, mounts_line);
+}
+
+/* Each mount shows its file system from the root on: there are no bind mounts. */
+static void mountinfo_line(struct report *r, const struct mount *m, const char *name)
+{
+	report_printf(r, "%d %d %u:%u / %s ", m->id, m->parent ? m->parent->id : m->id,
+		      (u32)(m->sb->dev >> 8 & 0xfff),
+		      (u32)(m->sb->dev & 0xff) | (u32)(m->sb->dev >> 12 & 0xfff00), name);
+	report_mount_flags(r, m);
+	report_printf(r, " - %s %s %s", m->sb->type->name, m->source,
+		      m->sb->read_only ? "ro" : "rw");
+	if (m->sb->ops->show_options)
+		m->sb->ops->show_options(r, m->sb);
+	report_printf(r, "\n");
+}
+
 void report_mountinfo(struct report *r)
 {
-	char *buf = (char *)__get_free_pages(GFP_KERNEL, 0);
-	struct mount *m;
-
-	if (!buf)
-		return;
-	mutex_lock(&mount_mutex);
-	list_for_each_entry (m, &mounts, list) {
-		struct path p = {m, m->root};
-		const char *name = path_name(&p, buf, PAGE_SIZE);
-
-		/* Each mount shows its file system from the root on: there are no bind mounts. */
-		report_printf(r, "%d %d %u:%u / %s ", m->id, m->parent ? m->parent->id : m->id,
-			      (u32)(m->sb->dev >> 8 & 0xfff),
-			      (u32)(m->sb->dev & 0xff) | (u32)(m->sb->dev >> 12 & 0xfff00),
-			      name ? name : "?");
-		report_mount_flags(r, m);
-		report_printf(r, " - %s %s %s", m->sb->type->name, m->source,
-			      m->sb->read_only ? "ro" : "rw");
-		if (m->sb->ops->show_options)
-			m->sb->ops->show_options(r, m->sb);
-		report_printf(r, "\n");
-	}
-	mutex_unlock(&mount_mutex);
-	free_pages((unsigned long)buf, 0);
+	report_each_mount(r, mountinfo_line);
 }
 
 /* The first root: an empty tmpfs that is never taken away. */

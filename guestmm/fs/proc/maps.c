@@ -36,12 +36,10 @@ struct usage {
 int proc_show_maps(struct report *r, const struct proc_ctx *ctx)
 {
 	struct mm_struct *mm;
+	int err = proc_get_mm(ctx, &mm);
 
-	if (!proc_pid_exists(ctx->pid))
-		return -ESRCH;
-	mm = process_get_mm(ctx->pid);
-	if (!mm)
-		return 0;
+	if (err || !mm)
+		return err;
 	report_maps(r, mm);
 	mmput(mm);
 	return 0;
@@ -196,12 +194,10 @@ int proc_show_smaps(struct report *r, const struct proc_ctx *ctx)
 {
 	struct vm_area_struct *vma;
 	struct mm_struct *mm;
+	int err = proc_get_mm(ctx, &mm);
 
-	if (!proc_pid_exists(ctx->pid))
-		return -ESRCH;
-	mm = process_get_mm(ctx->pid);
-	if (!mm)
-		return 0;
+	if (err || !mm)
+		return err;
 	down_read(&mm->mmap_lock);
 	list_for_each_entry (vma, &mm->mmap, link) {
 		struct usage u = {0};
@@ -229,8 +225,6 @@ int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
 	struct usage u = {0};
 	struct mm_struct *mm;
 
-	if (!proc_pid_exists(ctx->pid))
-		return -ESRCH;
 	mm = process_get_mm(ctx->pid);
 	if (!mm)
 		return -ESRCH;
@@ -292,14 +286,13 @@ long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
 	struct mm_struct *mm;
 	u64 chunk[64];
 	long done = 0;
+	int err;
 
 	if ((*pos | len) & 7)
 		return -EINVAL;
-	if (!proc_pid_exists(ctx->pid))
-		return -ESRCH;
-	mm = process_get_mm(ctx->pid);
-	if (!mm)
-		return 0;
+	err = proc_get_mm(ctx, &mm);
+	if (err || !mm)
+		return err;
 	while (len && *pos / 8 < TASK_SIZE >> PAGE_SHIFT) {
 		unsigned long addr = *pos / 8 << PAGE_SHIFT;
 		u64 room = min(len / 8, (TASK_SIZE - addr) >> PAGE_SHIFT);

@@ -180,6 +180,12 @@ bool proc_pid_exists(int pid)
 	return there;
 }
 
+int proc_get_mm(const struct proc_ctx *ctx, struct mm_struct **mm)
+{
+	*mm = process_get_mm(ctx->pid);
+	return *mm || proc_pid_exists(ctx->pid) ? 0 : -ESRCH;
+}
+
 int proc_next_pid(int from)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -386,12 +392,10 @@ static void copy_area(struct report *r, struct mm_struct *mm, unsigned long star
 static int show_cmdline(struct report *r, const struct proc_ctx *ctx)
 {
 	struct mm_struct *mm;
+	int err = proc_get_mm(ctx, &mm);
 
-	if (!proc_pid_exists(ctx->pid))
-		return -ESRCH;
-	mm = process_get_mm(ctx->pid);
-	if (!mm)
-		return 0;
+	if (err || !mm)
+		return err;
 	copy_area(r, mm, mm->arg_start, mm->arg_end);
 	mmput(mm);
 	return 0;
@@ -400,12 +404,10 @@ static int show_cmdline(struct report *r, const struct proc_ctx *ctx)
 static int show_environ(struct report *r, const struct proc_ctx *ctx)
 {
 	struct mm_struct *mm;
+	int err = proc_get_mm(ctx, &mm);
 
-	if (!proc_pid_exists(ctx->pid))
-		return -ESRCH;
-	mm = process_get_mm(ctx->pid);
-	if (!mm)
-		return 0;
+	if (err || !mm)
+		return err;
 	copy_area(r, mm, mm->env_start, mm->env_end);
 	mmput(mm);
 	return 0;
@@ -599,12 +601,10 @@ static int show_numa_maps(struct report *r, const struct proc_ctx *ctx)
 {
 	struct mempolicy *pol;
 	struct mm_struct *mm;
+	int err = proc_get_mm(ctx, &mm);
 
-	if (!proc_pid_exists(ctx->pid))
-		return -ESRCH;
-	mm = process_get_mm(ctx->pid);
-	if (!mm)
-		return 0;
+	if (err || !mm)
+		return err;
 	pol = process_policy(ctx->pid);
 	report_numa_maps(r, mm, pol);
 	mpol_put(pol);

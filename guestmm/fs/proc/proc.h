@@ -61,6 +61,9 @@ int proc_parse_decimal(const char *text, s64 *out);
 /** The smallest pid >= from, or -1. */
 int proc_next_pid(int from);
 bool proc_pid_exists(int pid);
+/** The address space of the process, with a reference: 0. *mm is NULL when it has none (any more). -ESRCH: there
+ * is no such process. */
+int proc_get_mm(const struct proc_ctx *ctx, struct mm_struct **mm);
 /** The process that a thread belongs to, or -1. */
 int proc_pid_of_thread(int tid);
 /** The smallest number >= from of a thread of a process, or -1. */
