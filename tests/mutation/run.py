@@ -180,10 +180,11 @@ def copy(names, target):
 
 
 def copy_tree(build, where):
-    """The sources and what is built. Not the logs of the tests: the copy itself may lie there."""
+    """The sources and what is built, as tree/build wherever it lies. Not the logs of the tests: the copy itself
+    may be among them."""
     build, tree = os.path.abspath(build), os.path.join(where, "tree")
-    files = [os.path.join(ROOT, n) for n in os.listdir(ROOT) if n != ".git"]
-    copy([f for f in files if f != build], tree)
+    copy([os.path.join(ROOT, n) for n in os.listdir(ROOT)
+          if n not in (".git", "build") and os.path.join(ROOT, n) != build], tree)
     copy([os.path.join(build, n) for n in os.listdir(build) if n != "test-logs"], os.path.join(tree, "build"))
     return tree
 
