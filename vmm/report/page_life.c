@@ -271,10 +271,11 @@ void life_print_head(FILE *out, const struct trace_data *t)
 		t->head.cpus == 1 ? "" : "s",
 		(double)trace_ns(t, t->head.tsc_error + t->end.tsc_error) / 1e3);
 	if (t->complete) {
-		int64_t drift = t->end.tsc_offset - t->head.tsc_offset;
+		int64_t from = t->head.tsc_offset, to = t->end.tsc_offset;
+		uint64_t drift =
+			from < to ? (uint64_t)to - (uint64_t)from : (uint64_t)from - (uint64_t)to;
 
-		fprintf(out, ", drift %.2f us",
-			(double)trace_ns(t, (uint64_t)(drift < 0 ? -drift : drift)) / 1e3);
+		fprintf(out, ", drift %.2f us", (double)trace_ns(t, drift) / 1e3);
 	}
 	fprintf(out, "; dropped: %" PRIu64 " in rings, %" PRIu64 " beyond the file's limit\n",
 		t->end.guest_dropped, t->end.file_dropped);

@@ -123,7 +123,9 @@ uint64_t trace_frame_pfn(const struct trace_data *t, uint64_t frame)
 
 uint64_t trace_ns(const struct trace_data *t, uint64_t ticks)
 {
-	return (uint64_t)((unsigned __int128)ticks * 1000000000u / t->head.tsc_hz);
+	unsigned __int128 ns = (unsigned __int128)ticks * 1000000000u / t->head.tsc_hz;
+
+	return ns > TRACE_NS_MAX ? (uint64_t)TRACE_NS_MAX : (uint64_t)ns;
 }
 
 /* ---- records ----------------------------------------------------------------------------------
@@ -155,12 +157,12 @@ static bool host_record_ok(const struct trace_data *t, const struct trace_host_r
 	}
 }
 
-/** Nanoseconds since the run began. A time that does not fit is the earliest or latest there is. */
+/** Nanoseconds since the run began; beyond TRACE_NS_MAX: that. */
 static int64_t since_begin(const struct trace_data *t, uint64_t tsc)
 {
 	__int128 ns = (__int128)(int64_t)(tsc - t->head.begin_tsc) * 1000000000 / t->head.tsc_hz;
 
-	return ns < INT64_MIN ? INT64_MIN : ns > INT64_MAX ? INT64_MAX : (int64_t)ns;
+	return ns < -TRACE_NS_MAX ? -TRACE_NS_MAX : ns > TRACE_NS_MAX ? TRACE_NS_MAX : (int64_t)ns;
 }
 
 static void add_records(struct trace_data *t, const struct trace_chunk *c)

@@ -10,8 +10,14 @@
 #include "machine/machine.h"
 #include "result/trace_file.h"
 
+/**
+ * No time and no duration read from a trace is further from 0 than this (73 years): the file may hold
+ * any number, and a time plus or minus a time must still fit an int64_t.
+ */
+#define TRACE_NS_MAX (1ll << 61)
+
 struct trace_event {
-	int64_t ns; /* since the run began; host's clock */
+	int64_t ns; /* since the run began; host's clock; within TRACE_NS_MAX */
 	uint32_t seq;
 	bool host;
 	uint8_t cpu; /* of guest records */
@@ -76,7 +82,7 @@ bool trace_pfn_ok(const struct trace_data *t, uint64_t pfn);
 uint64_t trace_frame(const struct trace_data *t, uint64_t pfn);
 uint64_t trace_frames(const struct trace_data *t);
 uint64_t trace_frame_pfn(const struct trace_data *t, uint64_t frame);
-/** Ticks of the host's TSC as nanoseconds. */
+/** Ticks of the host's TSC as nanoseconds; TRACE_NS_MAX at most. */
 uint64_t trace_ns(const struct trace_data *t, uint64_t ticks);
 
 #endif
