@@ -5,17 +5,15 @@
  *                │ ^C ^Z                   └─ echo ──> console
  *                └─> signal to the foreground group
  *
- * It belongs to a session at most; one group of it is in the foreground and may read. Others get
- * SIGTTIN, or SIGTTOU when they change settings (POSIX.1-2017, 11.1).
+ * Which session has it, and which group of that may use it, is in tty_jobs.c.
  *
  * A stream (standard input of mmvm is a pipe or a file) is no terminal: its bytes mean nothing, ioctls
  * for terminals fail with ENOTTY, and it has an end. Its bytes are asked for from the first read on.
  *
- * Locks: tty.lock (interrupts off) for the line discipline, the window, the stream's end. Session and
- * group: task_list_lock, never taken inside tty.lock.
+ * Locks: tty.lock (interrupts off) for the line discipline, the window, the stream's end.
  */
 #include "kernel/boot_info.h"
-#include "fs/tty.h"
+#include "fs/tty_internal.h"
 #include "arch/uaccess.h"
 #include "drivers/serial.h"
 #include "kernel/console.h"
@@ -44,8 +42,6 @@
 #define TIOCGSID   0x5429u
 #define TCSBRKP	   0x5425u
 
-#define TTY_NR MKDEV(4, 64)
-
 struct winsize {
 	u16 rows, cols, xpixel, ypixel;
 };
@@ -57,98 +53,11 @@ static struct {
 	enum { INPUT_NONE, INPUT_STREAM, INPUT_TTY } input; /* C after tty_init() */
 	bool ended;					    /* lock: the stream is at its end */
 	struct winsize size;				    /* lock */
-	int session, foreground;			    /* T: 0 = none */
 } tty = {.lock = SPINLOCK_INIT, .wq = WAIT_QUEUE_INIT(tty.wq)};
 
-/* ---- sessions and groups ---------------------------------------------------------------------- */
-
-/* T held: each process of the group. */
-static void signal_all(int pgid, int sig, const struct siginfo_short *info)
+bool tty_is_terminal(void)
 {
-	struct process *p;
-
-	list_for_each_entry (p, &process_list, all) {
-		if (p->pgid == pgid)
-			signal_process(p, sig, info);
-	}
-}
-
-static void signal_group(int pgid, int sig)
-{
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-
-	if (pgid)
-		signal_all(pgid, sig, &info);
-	spin_unlock_irqrestore(&task_list_lock, flags);
-}
-
-static void signal_foreground(int sig)
-{
-	signal_group(READ_ONCE(tty.foreground), sig);
-}
-
-void tty_adopt_session(struct process *p)
-{
-	if (tty.input != INPUT_TTY || tty.session)
-		return;
-	tty.session = p->sid;
-	tty.foreground = p->pgid;
-}
-
-void tty_session_ends(struct process *p)
-{
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
-	struct process *q;
-
-	if (!tty.session || p->pid != tty.session)
-		return;
-	list_for_each_entry (q, &process_list, all) {
-		if (q != p && tty.foreground && q->pgid == tty.foreground) {
-			signal_process(q, SIGHUP, &info);
-			signal_process(q, SIGCONT, &info);
-		}
-	}
-	tty.session = tty.foreground = 0;
-}
-
-void tty_of_process(const struct process *p, u32 *tty_nr, int *tpgid)
-{
-	bool has = tty.session && p->sid == tty.session;
-
-	*tty_nr = has ? TTY_NR : 0;
-	*tpgid = has ? tty.foreground : -1;
-}
-
-static bool is_my_terminal(void)
-{
-	return READ_ONCE(tty.session) && current_process()->sid == READ_ONCE(tty.session);
-}
-
-/* May the caller use its terminal, or is it in the background? 0, -EIO, or -ERESTARTSYS when `sig`
- * has been sent. Who ignores or blocks SIGTTOU may go on. */
-static long check_foreground(int sig)
-{
-	struct process *me = current_process();
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
-	unsigned long flags;
-	bool deaf;
-	long ret = 0;
-
-	if (!is_my_terminal() || me->pgid == READ_ONCE(tty.foreground))
-		return 0;
-	flags = spin_lock_irqsave(&task_list_lock);
-	deaf = signal_action(me, sig).handler == SIG_IGN || current->sig_blocked & SIGBIT(sig);
-	if (deaf && sig == SIGTTOU) {
-		ret = 0;
-	} else if (deaf || group_is_orphaned(me->pgid)) {
-		ret = -EIO;
-	} else {
-		signal_all(me->pgid, sig, &info);
-		ret = -ERESTARTSYS;
-	}
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return ret;
+	return tty.input == INPUT_TTY;
 }
 
 /* ---- from the driver -------------------------------------------------------------------------- */
@@ -170,7 +79,7 @@ static void tty_receive(const u8 *bytes, u32 n)
 
 		spin_unlock_irqrestore(&tty.lock, flags);
 		if (sig)
-			signal_foreground(sig);
+			tty_signal_foreground(sig);
 	}
 	wake_up(&tty.wq);
 }
@@ -180,7 +89,7 @@ static void tty_break(void)
 	unsigned long flags;
 
 	if (tty.input != INPUT_STREAM) {
-		signal_foreground(SIGINT);
+		tty_signal_foreground(SIGINT);
 		return;
 	}
 	flags = spin_lock_irqsave(&tty.lock);
@@ -197,7 +106,7 @@ static void set_size(const struct winsize *size)
 	tty.size = *size;
 	spin_unlock_irqrestore(&tty.lock, flags);
 	if (changed)
-		signal_foreground(SIGWINCH);
+		tty_signal_foreground(SIGWINCH);
 }
 
 static void tty_resized(void)
@@ -222,7 +131,7 @@ static long tty_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	long err = 0;
 
 	if (tty.input == INPUT_TTY && READ_ONCE(tty.line.t.lflag) & TOSTOP)
-		err = check_foreground(SIGTTOU);
+		err = tty_check_foreground(SIGTTOU);
 	while (!err && done < len) {
 		size_t n = min(len - done, sizeof(chunk));
 		unsigned long flags;
@@ -330,7 +239,7 @@ static long tty_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		return 0;
 	serial_receive(true);
 	for (;;) {
-		n = tty.input == INPUT_TTY ? check_foreground(SIGTTIN) : 0;
+		n = tty.input == INPUT_TTY ? tty_check_foreground(SIGTTIN) : 0;
 		if (!n)
 			n = wait_for_input(f, len);
 		if (n)
@@ -368,7 +277,7 @@ static long set_termios(unsigned long arg, bool flush)
 {
 	struct termios t;
 	unsigned long flags;
-	long err = check_foreground(SIGTTOU);
+	long err = tty_check_foreground(SIGTTOU);
 
 	if (err)
 		return err;
@@ -390,63 +299,6 @@ static long get_termios(unsigned long arg)
 
 	spin_unlock_irqrestore(&tty.lock, flags);
 	return copy_to_user(arg, &t, sizeof(t)) ? -EFAULT : 0;
-}
-
-/* TIOCSPGRP: only to a group of the caller's session. */
-static long set_foreground(unsigned long arg)
-{
-	long ret = is_my_terminal() ? check_foreground(SIGTTOU) : -ENOTTY;
-	struct process *p;
-	unsigned long flags;
-	s32 pgid;
-
-	if (ret)
-		return ret;
-	if (copy_from_user(&pgid, arg, sizeof(pgid)))
-		return -EFAULT;
-	if (pgid < 0)
-		return -EINVAL;
-	ret = -ESRCH;
-	flags = spin_lock_irqsave(&task_list_lock);
-	list_for_each_entry (p, &process_list, all) {
-		if (p->pgid != pgid)
-			continue;
-		ret = p->sid == tty.session ? 0 : -EPERM;
-		break;
-	}
-	if (!ret)
-		tty.foreground = pgid;
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return ret;
-}
-
-static long set_controlling(void)
-{
-	struct process *me = current_process();
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	long ret = 0;
-
-	if (me->sid != me->pid || (tty.session && tty.session != me->sid)) {
-		ret = -EPERM;
-	} else if (!tty.session) {
-		tty.session = me->sid;
-		tty.foreground = me->pgid;
-	}
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return ret;
-}
-
-static long give_up_terminal(void)
-{
-	struct process *me = current_process();
-	unsigned long flags;
-
-	if (!is_my_terminal())
-		return -ENOTTY;
-	flags = spin_lock_irqsave(&task_list_lock);
-	tty_session_ends(me); /* others of the session only lose what they share with it */
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return 0;
 }
 
 static long put_int(unsigned long arg, s32 v)
@@ -471,7 +323,7 @@ static long flow_control(unsigned long arg)
 
 static long flush_input(unsigned long arg)
 {
-	long err = check_foreground(SIGTTOU);
+	long err = tty_check_foreground(SIGTTOU);
 	unsigned long flags;
 
 	if (err || arg > 2)
@@ -503,22 +355,22 @@ static long tty_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 		return set_termios(arg, true);
 	case TCSBRK:
 	case TCSBRKP:
-		return check_foreground(
+		return tty_check_foreground(
 			SIGTTOU); /* output is always drained; a break has no line */
 	case TCXONC:
 		return flow_control(arg);
 	case TCFLSH:
 		return flush_input(arg);
 	case TIOCSCTTY:
-		return set_controlling();
+		return tty_set_controlling();
 	case TIOCNOTTY:
-		return give_up_terminal();
+		return tty_give_up();
 	case TIOCGPGRP:
-		return is_my_terminal() ? put_int(arg, READ_ONCE(tty.foreground)) : -ENOTTY;
+		return tty_is_mine() ? put_int(arg, tty_foreground()) : -ENOTTY;
 	case TIOCSPGRP:
-		return set_foreground(arg);
+		return tty_set_foreground(arg);
 	case TIOCGSID:
-		return is_my_terminal() ? put_int(arg, READ_ONCE(tty.session)) : -ENOTTY;
+		return tty_is_mine() ? put_int(arg, tty_session()) : -ENOTTY;
 	case TIOCOUTQ:
 		return put_int(arg, 0);
 	case FIONREAD:
@@ -545,7 +397,7 @@ static long tty_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 /* /dev/tty: the caller's terminal, if it has one. */
 static int open_own(struct file *f, struct device_node *dev)
 {
-	return tty.input == INPUT_TTY && !is_my_terminal() ? -ENXIO : 0;
+	return tty.input == INPUT_TTY && !tty_is_mine() ? -ENXIO : 0;
 }
 
 /* The leader of a session without a terminal gets the one it opens, but by O_NOCTTY. */
@@ -553,9 +405,9 @@ static int open_line(struct file *f, struct device_node *dev)
 {
 	struct process *me = current_process();
 
-	if (tty.input == INPUT_TTY && me && me->sid == me->pid && !READ_ONCE(tty.session) &&
+	if (tty.input == INPUT_TTY && me && me->sid == me->pid && !tty_session() &&
 	    !(f->flags & O_NOCTTY))
-		set_controlling();
+		tty_set_controlling();
 	return 0;
 }
 

@@ -12,6 +12,24 @@
 /* filemap.c */
 /** A page of the type the mapping wants, for add_to_page_cache_lru(). NULL if no memory. */
 struct page *page_cache_alloc(const struct address_space *mapping, gfp_t gfp);
+/** The page in the cache at index, or NULL; no reference is taken. mapping->lock held. */
+static inline struct page *lookup_page(const struct address_space *mapping, unsigned long index)
+{
+	void *item = radix_lookup(&mapping->pages, index);
+
+	return likely(!radix_is_value(item)) ? item : NULL;
+}
+/** Does the page at index lie wholly behind the end of the file, as it is now? */
+static inline bool beyond_end(const struct address_space *mapping, unsigned long index)
+{
+	return index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE);
+}
+/** A page with a reference was found not uptodate: wait for the read that is under way, or read it. Returns
+ * 0 (then look again whether it is still in the cache) or -errno. Sleeps. */
+int page_cache_wait_uptodate(struct address_space *mapping, struct page *page);
+/** Add one page and read it alone: there is no memory for more, or read-ahead is off. invalidate_lock held
+ * for reading. Returns 0 (also when somebody else has added the page) or -errno. Sleeps. */
+int page_cache_add_and_read(struct address_space *mapping, unsigned long index);
 /** As page_cache_evict(), leaving no shadow: the page is not wanted. */
 bool page_cache_drop(struct page *page);
 

@@ -14,8 +14,7 @@
  *        ^                                    │                                   │
  *        └────────── bring_back() ────────────┴────────<──── swapin_readahead() ──┘
  *
- * Memory that is shared and anonymous has no file: its address_space is part of a shmem_object,
- * which the VMAs that map it hold by reference.
+ * Memory that is shared and anonymous has a shmem_object instead of a file (shmem_object.c).
  *
  * I1  A page of shared memory is PAGE_SHMEM, up to date, dirty and swap-backed. NR_SHMEM and
  *     NR_FILE_PAGES count it.
@@ -36,23 +35,14 @@
 #include "mm/cache/pagecache.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
-#include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
 #include "mm/phys/zone.h"
-
-struct shmem_object {
-	struct address_space mapping;
-	s32 refs;    /* A: VMAs */
-	u64 ino;     /* C: for /proc/PID/maps */
-	u64 charged; /* C: pages promised */
-};
 
 LIST_HEAD(shmem_swapped_list); /* swapped_lock */
 static spinlock_t swapped_lock = SPINLOCK_INIT;
 static struct address_space *in_swapoff; /* swapped_lock: swapoff works on it, it may not go */
 static struct wait_queue swapoff_wait = WAIT_QUEUE_INIT(swapoff_wait);
-static u64 next_ino = 1; /* A */
 
 #define SHMEM_PAGE_FLAGS (1ull << PG_uptodate | 1ull << PG_swapbacked | 1ull << PG_dirty)
 #define TRUNCATE_BATCH	 16u
@@ -562,58 +552,6 @@ int shmem_unuse(unsigned int type)
 	list_splice_init(&done, &shmem_swapped_list);
 	spin_unlock(&swapped_lock);
 	return err;
-}
-
-/* ---- anonymous shared memory ---- */
-
-static struct shmem_object *to_object(struct address_space *mapping)
-{
-	return container_of(mapping, struct shmem_object, mapping);
-}
-
-int shmem_object_create(u64 size, bool account, struct address_space **mapping)
-{
-	u64 pages = DIV_ROUND_UP(size, PAGE_SIZE);
-	struct shmem_object *o;
-
-	if (account && vm_charge_object(pages))
-		return -ENOMEM;
-	o = kmalloc(sizeof(*o), GFP_KERNEL_ACCOUNT);
-	if (!o) {
-		if (account)
-			vm_uncharge_object(pages);
-		return -ENOMEM;
-	}
-	memset(o, 0, sizeof(*o));
-	address_space_init(&o->mapping, NULL, &shmem_aops,
-			   AS_SHMEM | AS_OBJECT | (account ? AS_CHARGED : 0));
-	o->mapping.size = size;
-	o->refs = 1;
-	o->ino = atomic_add_return(&next_ino, 1ull);
-	o->charged = account ? pages : 0;
-	*mapping = &o->mapping;
-	return 0;
-}
-
-void shmem_object_get(struct address_space *mapping)
-{
-	atomic_add(&to_object(mapping)->refs, 1);
-}
-
-void shmem_object_put(struct address_space *mapping)
-{
-	struct shmem_object *o = to_object(mapping);
-
-	if (!atomic_dec_and_test(&o->refs))
-		return;
-	shmem_truncate_range(mapping, 0, ~0ul);
-	vm_uncharge_object(o->charged);
-	kfree(o);
-}
-
-u64 shmem_object_ino(struct address_space *mapping)
-{
-	return to_object(mapping)->ino;
 }
 
 /* ---- files of shared memory: what the page cache asks for ---- */

@@ -146,14 +146,31 @@ unsigned int pcp_refill(struct zone *z, struct per_cpu_pages *pcp, unsigned int 
 void pcp_drain_batch(struct zone *z, struct per_cpu_pages *pcp);
 void pcp_drain_all(struct zone *z, struct per_cpu_pages *pcp);
 
+/* Keep an address in a register: gcc would rather compute it anew for each field. */
+#define HOLD(p) __asm__("" : "+r"(p))
+
+/** Where an allocation looks: down the zonelist of `node`, at the zones of `nodes`. Passed by value, in two
+ * registers. */
+struct alloc_where {
+	pg_data_t *node;
+	u32 nodes; /* a bit each, or ALL_NODES */
+};
+/** May the allocation not use this zone, because of its node? */
+static inline bool alloc_outside(const struct zone *z, struct alloc_where w)
+{
+	return unlikely(w.nodes != ALL_NODES) && !(w.nodes & 1u << z->node->id);
+}
+
 /* page_alloc.c */
+/** A block of the first zone that stays above `mark` without it; `alloc_flags` = ALLOC_*. NULL: no zone does.
+ * The page is not prepared yet (invariant I1 does not hold). */
+struct page *get_page_from_freelist(struct alloc_where w, gfp_t gfp, unsigned int order,
+				    enum zone_watermark mark, unsigned int alloc_flags);
 /** An allocation that starts at `nid` and stays within `nodes`; not traced, no policy looked at. */
 struct page *alloc_pages_where(gfp_t gfp, unsigned int order, enum mmvm_page_type type,
 			       unsigned int nid, u32 nodes);
 /** Make head and tails of a block one compound block; nobody counts anything yet. */
 void prep_compound(struct page *page, unsigned int order);
-/** A PAGE_RESERVED frame becomes a free page of its zone. */
-void free_reserved_frame(struct page *page);
 /** Not 0: a test counts allocations down to the one that fails. */
 extern u64 alloc_fail_countdown;
 /** Count one; true when it is the one. */
@@ -161,6 +178,15 @@ bool alloc_should_fail(gfp_t gfp);
 /** An allocation that may sleep is about to: panics where it must not. Returns the flags that hold
  * (before the scheduler runs, without reclaim). */
 gfp_t alloc_check_context(gfp_t gfp);
+
+/* page_free.c */
+/** A PAGE_RESERVED frame becomes a free page of its zone. */
+void free_reserved_frame(struct page *page);
+
+/* alloc_slow.c */
+/** No zone is above its low mark: reclaim, compact, retry, kill. Returns a page that is not prepared yet, or
+ * NULL (never with __GFP_NOFAIL). May sleep when gfp has __GFP_DIRECT_RECLAIM. */
+struct page *alloc_slowpath(struct alloc_where w, gfp_t gfp, unsigned int order);
 
 /* vmalloc.c */
 extern s64 kernel_pgtables;   /* page-table pages made for the vmalloc area */

@@ -1,0 +1,30 @@
+/* What the files of the terminal say to each other: tty.c, tty_jobs.c. */
+#ifndef FS_TTY_INTERNAL_H
+#define FS_TTY_INTERNAL_H
+#include "fs/tty.h"
+#include "kernel/process.h"
+
+#define TTY_NR MKDEV(4, 64)
+
+/* tty.c */
+/** Is the console a terminal, rather than a stream or nothing? */
+bool tty_is_terminal(void);
+
+/* tty_jobs.c */
+/** Send `sig` to the foreground group, if there is one. Takes task_list_lock. */
+void tty_signal_foreground(int sig);
+/** Does the caller's session have the terminal? */
+bool tty_is_mine(void);
+/** The session that has the terminal, and its foreground group; 0: none. */
+int tty_session(void);
+int tty_foreground(void);
+/** May the caller use its terminal, or is it in the background? 0, -EIO, or -ERESTARTSYS when `sig` has
+ * been sent to its group. Who ignores or blocks SIGTTOU may go on. */
+long tty_check_foreground(int sig);
+/** ioctl(TIOCSPGRP): `arg` points to a group of the caller's session. */
+long tty_set_foreground(unsigned long arg);
+/** ioctl(TIOCSCTTY), and open: the caller leads a session and takes the terminal. 0 or -EPERM. */
+long tty_set_controlling(void);
+/** ioctl(TIOCNOTTY). */
+long tty_give_up(void);
+#endif
