@@ -14,6 +14,8 @@
 #include "kernel/process.h"
 #include "fs/tmpfs.h"
 #include "lib/format.h"
+#include "mm/cache/shmem.h"
+#include "mm/huge/thp.h"
 #include "mm/phys/alloc.h"
 
 #define TMPFS_MAGIC 0x01021994u
@@ -184,12 +186,11 @@ static int zero_part(struct address_space *mapping, u64 from, u64 to)
 
 	if (from == to)
 		return 0;
-	err = shmem_get_page(mapping, from >> PAGE_SHIFT, false, &page, &major);
+	err = shmem_get_page(mapping, from >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	memset((char *)page_address(page) + (from & ~PAGE_MASK), 0, to - from);
-	unlock_page(page);
-	put_page(page);
+	shmem_put_page(page);
 	return 0;
 }
 
@@ -247,13 +248,12 @@ static int tmpfs_fallocate(struct inode *inode, u32 mode, u64 offset, u64 len)
 		return -ENOSPC;
 	for (u64 i = offset >> PAGE_SHIFT; i < DIV_ROUND_UP(end, PAGE_SIZE); i++) {
 		struct page *page;
-		int err = signal_pending() ? -EINTR : shmem_get_page(mapping, i, true, &page, NULL);
+		int err = signal_pending() ? -EINTR
+					   : shmem_get_page(mapping, i, SHMEM_CREATE, &page, NULL);
 
 		if (err)
 			return err;
-		set_page_dirty(page);
-		unlock_page(page);
-		put_page(page);
+		shmem_put_page(page); /* it is dirty from the beginning */
 	}
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && end > mapping->size)
 		mapping->size = end;
@@ -344,6 +344,18 @@ static int parse_mode(const char *value, u32 *mode)
 	return *value ? -EINVAL : 0;
 }
 
+/* "huge=within_size". What overrides all mounts is no mount's. */
+static int parse_huge(const char *value, u32 *huge)
+{
+	for (u32 i = 0; i <= SHMEM_HUGE_NEVER; i++) {
+		if (strcmp(value, shmem_huge_names[i]))
+			continue;
+		*huge = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 /* One word of the options: "size=64M". 0 or -EINVAL. */
 static int parse_option(struct tmpfs *fs, char *word)
 {
@@ -359,6 +371,8 @@ static int parse_option(struct tmpfs *fs, char *word)
 	*value++ = '\0';
 	if (!strcmp(word, "mode"))
 		return parse_mode(value, &fs->root_mode);
+	if (!strcmp(word, "huge"))
+		return parse_huge(value, &fs->size.huge);
 	if (!strcmp(word, "size"))
 		return parse_pages(value, &fs->size.max);
 	if (parse_size(value, &v))
@@ -398,6 +412,13 @@ static int parse_options(struct tmpfs *fs, const char *options)
 	return 0;
 }
 
+static void use_huge(struct tmpfs *fs, u32 huge)
+{
+	WRITE_ONCE(fs->size.huge, huge);
+	if (huge != SHMEM_HUGE_NEVER)
+		shmem_huge_allow();
+}
+
 /* As Linux: the limits may change, but not to less than there is. */
 static int tmpfs_remount(struct super_block *sb, bool read_only, const char *options)
 {
@@ -413,6 +434,7 @@ static int tmpfs_remount(struct super_block *sb, bool read_only, const char *opt
 	if (wanted.mapping_flags != fs->mapping_flags)
 		return -EINVAL; /* the files that there are cannot be changed */
 	atomic_store(&fs->size.max, wanted.size.max);
+	use_huge(fs, wanted.size.huge);
 	fs->max_inodes = wanted.max_inodes;
 	return 0;
 }
@@ -441,6 +463,8 @@ static void tmpfs_show_options(struct report *r, struct super_block *sb)
 		report_printf(r, ",uid=%u", fs->root_uid);
 	if (fs->root_gid)
 		report_printf(r, ",gid=%u", fs->root_gid);
+	if (fs->size.huge != SHMEM_HUGE_NEVER)
+		report_printf(r, ",huge=%s", shmem_huge_names[fs->size.huge]);
 	if (fs->mapping_flags & AS_UNEVICTABLE)
 		report_printf(r, ",noswap");
 }
@@ -464,9 +488,11 @@ static int tmpfs_mount(struct super_block *sb, const char *options)
 	fs->max_inodes = default_inodes();
 	fs->root_mode = 01777;
 	fs->mapping_flags = AS_SHMEM;
+	fs->size.huge = SHMEM_HUGE_NEVER;
 	err = parse_options(fs, options);
 	if (err)
 		goto free;
+	use_huge(fs, fs->size.huge);
 	sb->private_ = fs;
 	sb->ops = &tmpfs_super_ops;
 	sb->root = tmpfs_inode(sb, S_IFDIR | fs->root_mode, 0);
@@ -528,5 +554,6 @@ void tmpfs_init(void)
 	register_filesystem(&tmpfs_type);
 	register_filesystem(&devtmpfs_type);
 	memfd_sb = tmpfs_unmounted(&tmpfs_type);
+	((struct tmpfs *)memfd_sb->private_)->size.huge = SHMEM_HUGE_UNMOUNTED;
 	hugetlbfs_init();
 }

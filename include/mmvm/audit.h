@@ -188,12 +188,14 @@ struct mmvm_audit_cache_layout {
 /** An address_space, reached through page->mapping, or through the list of those with pages in
  * swap. */
 struct mmvm_audit_mapping_layout {
-	uint32_t root_offset, height_offset;	   /* radix tree: pointer, u32 */
-	uint32_t flags_offset;			   /* u32 */
-	uint32_t shmem_flag;			   /* in flags: values are swap entries */
-	uint32_t nrpages_offset, nrvalues_offset;  /* u64 */
-	uint32_t node_shift_offset;		   /* radix node: u32, 0 in leaves */
-	uint32_t node_slots_offset;		   /* radix node: 64 pointers or values (bit 0) */
+	uint32_t root_offset, height_offset;	  /* radix tree: pointer, u32 */
+	uint32_t flags_offset;			  /* u32 */
+	uint32_t shmem_flag;			  /* in flags: values are swap entries */
+	uint32_t nrpages_offset, nrvalues_offset; /* u64 */
+	uint32_t node_shift_offset;		  /* radix node: u32, 0 in leaves */
+	uint32_t node_slots_offset;		  /* radix node: 64 pointers or values (bit 0) */
+	uint32_t nr_thps_offset;		  /* u32: large folios in the tree; 0: not told */
+	uint32_t reserved;
 	uint64_t swapped_list_gva, swapped_offset; /* list_head, and its link in address_space */
 };
 

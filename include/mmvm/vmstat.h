@@ -30,6 +30,8 @@
 	X(NR_VMALLOC, "nr_vmalloc")                       \
 	X(NR_ZSPAGES, "nr_zspages")                       \
 	X(NR_ANON_THPS, "nr_anon_transparent_hugepages")  \
+	X(NR_SHMEM_THPS, "nr_shmem_hugepages")            \
+	X(NR_SHMEM_PMDMAPPED, "nr_shmem_pmdmapped")       \
 	X(NR_FREE_CMA, "nr_free_cma")                     \
 	/* Events of a zone (they only go up). */         \
 	X(NUMA_HIT, "numa_hit")                           \
@@ -107,6 +109,10 @@
 	X(THP_FAULT_FALLBACK, "thp_fault_fallback")                       \
 	X(THP_COLLAPSE_ALLOC, "thp_collapse_alloc")                       \
 	X(THP_COLLAPSE_ALLOC_FAILED, "thp_collapse_alloc_failed")         \
+	X(THP_FILE_ALLOC, "thp_file_alloc")                               \
+	X(THP_FILE_FALLBACK, "thp_file_fallback")                         \
+	X(THP_FILE_FALLBACK_CHARGE, "thp_file_fallback_charge")           \
+	X(THP_FILE_MAPPED, "thp_file_mapped")                             \
 	X(THP_SPLIT_PAGE, "thp_split_page")                               \
 	X(THP_SPLIT_PAGE_FAILED, "thp_split_page_failed")                 \
 	X(THP_DEFERRED_SPLIT_PAGE, "thp_deferred_split_page")             \

@@ -43,6 +43,7 @@ struct mapping {
 	uint32_t height, flags;
 	uint64_t pages, values;
 	struct mmvm_list swapped;
+	uint32_t nr_thps, pad;
 };
 
 struct tree_node {
@@ -396,6 +397,7 @@ static inline void fill_root(void)
 		.nrvalues_offset = offsetof(struct mapping, values),
 		.node_shift_offset = offsetof(struct tree_node, shift),
 		.node_slots_offset = offsetof(struct tree_node, slots),
+		.nr_thps_offset = offsetof(struct mapping, nr_thps),
 		.swapped_list_gva = GVA(swapped),
 		.swapped_offset = offsetof(struct mapping, swapped)};
 }

@@ -186,7 +186,7 @@ static void check_user_pages(struct audit *a)
 
 		if (!(f->seen & SEEN_IN_RAM) || (f->seen & SEEN_TAIL) || !type_is_user(f->state))
 			continue;
-		if (p->type == PAGE_ANON && p->order) {
+		if (p->order && (p->type == PAGE_ANON || p->type == PAGE_SHMEM)) {
 			audit_thp_folio(a, i);
 			continue;
 		}

@@ -12,6 +12,9 @@
  *   C6  A page in a cache has one reference for that, and one for each PTE. (used_refcount)
  *       More may be held for a while, by who reads it or waits for it; a file system keeps some
  *       pages of metadata.
+ *   C7  A large folio of shared memory has each of its pages in the tree, in order, from an index that its
+ *       size divides. nr_thps of a mapping = such folios in its tree. nr_shmem_hugepages counts all,
+ *       nr_shmem_pmdmapped those that a PMD maps. (page_cache, cache_count, vmstat)
  *
  * Bounds: each mapping once; a step of the budget for each node, whichever tree it is in; a node's
  * level falls from parent to child, so that no path is longer than eleven.
@@ -34,7 +37,7 @@ struct mappings {
 struct tree {
 	uint64_t gva; /* of the address_space */
 	bool shmem;
-	uint64_t pages, values;
+	uint64_t pages, values, heads;
 };
 
 static int add_mapping(struct mappings *m, uint64_t gva)
@@ -83,14 +86,58 @@ static void value_of(struct audit *a, struct tree *t, uint64_t index, uint64_t v
 			   t->gva, index, slot, type);
 }
 
-static void page_of(struct audit *a, struct tree *t, uint64_t index, uint64_t gva)
+static uint32_t frame_of_page(const struct audit *a, uint64_t gva)
 {
 	uint64_t offset = gva - a->root.vmemmap_gva;
-	uint32_t i = offset % sizeof(struct page) ? NO_FRAME
-						  : frame_index(a, offset / sizeof(struct page));
+
+	return offset % sizeof(struct page) ? NO_FRAME
+					    : frame_index(a, offset / sizeof(struct page));
+}
+
+/** C7, of frame i, which lies in a large folio. */
+static void part_of(struct audit *a, struct tree *t, uint64_t index, uint32_t i)
+{
+	uint32_t h = a->frame[i].seen & SEEN_TAIL
+			     ? frame_of_page(a, a->page[i].lru.next & ~UINT64_C(1))
+			     : i;
+	const struct page *head;
+	uint64_t part;
+
+	if (h == NO_FRAME || h > i || !is_cache_page(a, h) || i - h >= 1u << a->page[h].order) {
+		audit_find(a, AUDIT_CACHE,
+			   "mapping %#" PRIx64 ", page %" PRIu64 ": frame %#" PRIx64
+			   " is a tail of no folio of a file",
+			   t->gva, index, frame_pfn(a, i));
+		return;
+	}
+	t->heads += h == i;
+	head = &a->page[h];
+	part = i - h;
+	if (head->mapping != t->gva || head->index + part != index || !t->shmem ||
+	    head->index & ((1ull << head->order) - 1))
+		audit_find(a, AUDIT_CACHE,
+			   "mapping %#" PRIx64 ", page %" PRIu64 ": frame %#" PRIx64
+			   " is part %" PRIu64 " of the folio at page %" PRIu64
+			   " of mapping %#" PRIx64,
+			   t->gva, index, frame_pfn(a, i), part, head->index, head->mapping);
+	else if (a->frame[i].seen & SEEN_CACHE)
+		audit_find(a, AUDIT_CACHE,
+			   "mapping %#" PRIx64 ", page %" PRIu64 ": frame %#" PRIx64
+			   " is in trees twice",
+			   t->gva, index, frame_pfn(a, i));
+	a->frame[i].seen |= SEEN_CACHE;
+}
+
+static void page_of(struct audit *a, struct tree *t, uint64_t index, uint64_t gva)
+{
+	uint32_t i = frame_of_page(a, gva);
 	const struct page *p;
 
 	t->pages++;
+	if (i != NO_FRAME && ((a->frame[i].seen & SEEN_TAIL) || a->page[i].order)) {
+		part_of(a, t, index, i);
+		return;
+	}
 	if (i == NO_FRAME || !is_cache_page(a, i)) {
 		audit_find(a, AUDIT_CACHE,
 			   "mapping %#" PRIx64 ", page %" PRIu64 ": item %#" PRIx64
@@ -154,7 +201,7 @@ static void audit_mapping(struct audit *a, uint64_t gva)
 	const struct mmvm_audit_mapping_layout *l = &a->root.mapping;
 	struct tree t = {.gva = gva};
 	uint64_t root, nrpages, nrvalues;
-	uint32_t height, flags;
+	uint32_t height, flags, nr_thps;
 
 	if (!audit_step(a))
 		return;
@@ -162,7 +209,8 @@ static void audit_mapping(struct audit *a, uint64_t gva)
 	    audit_read(a, gva + l->height_offset, &height, 4) ||
 	    audit_read(a, gva + l->flags_offset, &flags, 4) ||
 	    audit_read(a, gva + l->nrpages_offset, &nrpages, 8) ||
-	    audit_read(a, gva + l->nrvalues_offset, &nrvalues, 8)) {
+	    audit_read(a, gva + l->nrvalues_offset, &nrvalues, 8) ||
+	    audit_read(a, gva + l->nr_thps_offset, &nr_thps, 4)) {
 		audit_find(a, AUDIT_CACHE, "mapping %#" PRIx64 " is unreadable", gva);
 		return;
 	}
@@ -181,6 +229,11 @@ static void audit_mapping(struct audit *a, uint64_t gva)
 			   "mapping %#" PRIx64 ": nrpages %" PRIu64 ", nrvalues %" PRIu64
 			   "; its tree has %" PRIu64 ", %" PRIu64,
 			   gva, nrpages, nrvalues, t.pages, t.values);
+	if (!a->over && l->nr_thps_offset && t.heads != nr_thps)
+		audit_find(a, AUDIT_CACHE_COUNT,
+			   "mapping %#" PRIx64 ": nr_thps %u; its tree has %" PRIu64
+			   " large folios",
+			   gva, nr_thps, t.heads);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -241,14 +294,31 @@ void audit_cache_page(struct audit *a, uint32_t i, int64_t pins)
 		   p->flags & UINT64_C(0xffffffffff));
 }
 
+/** A folio that names a mapping has all its pages in its tree. The first that is missing is enough. */
+static void all_parts(struct audit *a, uint32_t i, uint64_t nr)
+{
+	for (uint64_t k = 0; k < nr; k++) {
+		if (a->frame[i + k].seen & SEEN_CACHE)
+			continue;
+		audit_find(a, AUDIT_CACHE,
+			   "frame %#" PRIx64 ": part %" PRIu64 " of the huge page at page %" PRIu64
+			   " of mapping %#" PRIx64 " is not in its tree",
+			   frame_pfn(a, i), k, a->page[i].index, a->page[i].mapping);
+		return;
+	}
+}
+
 void audit_mappings_check(struct audit *a)
 {
-	uint64_t pages = 0, shmem = 0, mapped = 0, dirty = 0;
+	uint64_t pages = 0, shmem = 0, mapped = 0, dirty = 0, thps = 0, pmd_mapped = 0;
 
 	for (uint32_t i = 0; i < a->nr_frames; i++) {
 		const struct frame *f = &a->frame[i];
+		uint64_t nr;
 
-		if (is_cache_page(a, i) && !(f->seen & SEEN_CACHE))
+		if (is_cache_page(a, i) && a->page[i].order)
+			all_parts(a, i, 1ull << a->page[i].order);
+		else if (is_cache_page(a, i) && !(f->seen & SEEN_CACHE))
 			audit_find(a, AUDIT_CACHE,
 				   "frame %#" PRIx64 ": %s page %" PRIu64 " of mapping %#" PRIx64
 				   " is not in its tree",
@@ -257,15 +327,20 @@ void audit_mappings_check(struct audit *a)
 		if ((f->seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
 		    (f->state != PAGE_FILE && f->state != PAGE_SHMEM))
 			continue;
-		mapped += f->mapped != 0;
+		nr = 1ull << a->page[i].order;
+		mapped += audit_thp_mapped(a, i);
+		pmd_mapped += f->pmd != 0;
 		if (!(f->seen & SEEN_CACHE))
 			continue;
-		pages++;
-		shmem += f->state == PAGE_SHMEM;
+		pages += nr;
+		shmem += f->state == PAGE_SHMEM ? nr : 0;
+		thps += nr > 1;
 		dirty += f->state == PAGE_FILE && (a->page[i].flags & 1ull << PG_dirty);
 	}
 	audit_level(a, NR_FILE_PAGES, "nr_file_pages", pages);
 	audit_level(a, NR_SHMEM, "nr_shmem", shmem);
 	audit_level(a, NR_FILE_MAPPED, "nr_mapped", mapped);
+	audit_level(a, NR_SHMEM_THPS, "nr_shmem_hugepages", thps);
+	audit_level(a, NR_SHMEM_PMDMAPPED, "nr_shmem_pmdmapped", pmd_mapped);
 	audit_level(a, NR_FILE_DIRTY, "nr_dirty", dirty);
 }

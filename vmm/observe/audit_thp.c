@@ -1,14 +1,15 @@
 /*
- * The audit of transparent huge pages: large anonymous folios.
+ * The audit of transparent huge pages: large folios of anonymous and of shared memory.
  *
  *   H1  entire_mapcount = PMDs that map it; each page's mapcount = its PTEs; large_mapcount = both
  *       together; nr_pages_mapped agrees. (mapcount)
- *   H2  References = mappings, and a few more where somebody looks at it. (used_refcount)
+ *   H2  References = mappings, one for the page cache, and a few more where somebody looks at it.
+ *       (used_refcount)
  *   H3  The deferred list holds large anonymous folios of which some pages are mapped and some are
  *       not, as many as are counted. (thp_deferred)
  *   H4  nr_anon_transparent_hugepages = folios that a PMD maps. (vmstat)
  *
- * That each PMD has a table deposited is checked where tables are walked (audit_mm.c).
+ * Where shared memory has its folios is checked in audit_mapping.c. That each PMD has a table deposited is checked where tables are walked (audit_mm.c).
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -58,9 +59,11 @@ void audit_thp_folio(struct audit *a, uint32_t i)
 			   frame_pfn(a, i), c->entire_mapcount + 1, c->large_mapcount + 1,
 			   (unsigned int)c->nr_pages_mapped, a->frame[i].pmd, total,
 			   (uint64_t)parts);
+	total += a->page[i].type == PAGE_SHMEM && a->page[i].mapping;
 	if (a->page[i].refcount < total || a->page[i].refcount > total + PINS)
 		audit_find(a, AUDIT_USED_REFCOUNT,
-			   "frame %#" PRIx64 ": huge page has refcount %d; %" PRId64 " mappings",
+			   "frame %#" PRIx64 ": huge page has refcount %d; %" PRId64
+			   " mappings and places in the page cache",
 			   frame_pfn(a, i), a->page[i].refcount, total);
 }
 

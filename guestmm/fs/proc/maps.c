@@ -30,6 +30,7 @@
 struct usage {
 	u64 rss, shared_clean, shared_dirty, private_clean, private_dirty; /* bytes */
 	u64 referenced, anonymous, lazyfree, swap, shared_hugetlb, private_hugetlb, anon_huge;
+	u64 shmem_pmd;
 	u64 pss, pss_dirty, pss_anon, pss_file, pss_shmem, swap_pss, pss_locked; /* << PSS_SHIFT */
 };
 
@@ -90,7 +91,7 @@ static void count_large(struct usage *u, const struct vm_area_struct *vma, pte_t
 	if (head->type != PAGE_HUGETLB) {
 		for (unsigned long i = 0; i < level_pages(level); i++)
 			count_page(u, vma, __pte(e.v + (i << PAGE_SHIFT)));
-		u->anon_huge += level_size(level);
+		*(PageAnon(head) ? &u->anon_huge : &u->shmem_pmd) += level_size(level);
 		return;
 	}
 	*(hugetlb_mapcount(head) > 1 ? &u->shared_hugetlb : &u->private_hugetlb) +=
@@ -160,6 +161,7 @@ static void show_usage(struct report *r, const struct usage *u, bool rollup)
 	kb(r, "Anonymous:", u->anonymous);
 	kb(r, "LazyFree:", u->lazyfree);
 	kb(r, "AnonHugePages:", u->anon_huge);
+	kb(r, "ShmemPmdMapped:", u->shmem_pmd);
 	kb(r, "Shared_Hugetlb:", u->shared_hugetlb);
 	kb(r, "Private_Hugetlb:", u->private_hugetlb);
 	kb(r, "Swap:", u->swap);

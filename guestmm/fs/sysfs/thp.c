@@ -36,6 +36,22 @@ static int store_defrag(const char *text, u64 arg)
 	return 0;
 }
 
+static int show_shmem(struct report *r, u64 arg)
+{
+	sysfs_show_choice(r, shmem_huge_names, NR_SHMEM_HUGE, shmem_enabled);
+	return 0;
+}
+
+static int store_shmem(const char *text, u64 arg)
+{
+	int i = sysfs_parse_choice(text, shmem_huge_names, NR_SHMEM_HUGE);
+
+	if (i < 0)
+		return i;
+	shmem_set_enabled(i);
+	return 0;
+}
+
 static int show_size(struct report *r, u64 arg)
 {
 	report_printf(r, "%lu\n", PMD_SIZE);
@@ -78,6 +94,7 @@ NUMBERS(X)
 static const struct sysfs_entry entries[] = {
 	{DIR "enabled", 0644, show_enabled, store_enabled, 0},
 	{DIR "defrag", 0644, show_defrag, store_defrag, 0},
+	{DIR "shmem_enabled", 0644, show_shmem, store_shmem, 0},
 	{DIR "use_zero_page", 0644, show_use_zero_page, store_use_zero_page, 0},
 	{DIR "hpage_pmd_size", 0444, show_size, NULL, 0},
 	{DIR "khugepaged/defrag", 0644, show_defrag01, store_defrag01, 0},

@@ -114,19 +114,20 @@ static inline size_t give(struct io_target *t, const char *from, size_t n)
 /* shmem: what is not in memory is in swap or nowhere. */
 static long read_shmem_page(struct address_space *mapping, struct io_target *t, u64 at, size_t n)
 {
-	struct page *page = NULL;
+	struct page *page = NULL, *head;
 	bool major = false;
 	size_t left;
-	int err = shmem_get_page(mapping, at >> PAGE_SHIFT, false, &page, &major);
+	int err = shmem_get_page(mapping, at >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
 
 	if (err == -ENOENT)
 		return give(t, NULL, n);
 	if (err)
 		return err;
-	unlock_page(page);
+	head = &page_folio(page)->page;
+	unlock_page(head);
 	left = give(t, (char *)page_address(page) + (at & (PAGE_SIZE - 1)), n);
-	mark_page_accessed(page);
-	put_page(page);
+	mark_page_accessed(head);
+	put_page(head);
 	return left;
 }
 
@@ -253,7 +254,7 @@ static long write_file(struct address_space *mapping, struct io_target *t, size_
 				copy_from_user((char *)page_address(page) + off, t->user + done, n);
 			preempt_enable();
 		}
-		mark_page_accessed(page);
+		mark_page_accessed(&page_folio(page)->page);
 		took = ops->write_end(mapping, at, n, copied, page);
 		if (unlikely(took < 0)) {
 			err = took;

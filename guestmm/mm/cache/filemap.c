@@ -84,6 +84,9 @@ unsigned int find_get_pages(struct address_space *mapping, unsigned long *index,
 	unsigned int n = 0, got;
 
 	flags = spin_lock_irqsave(&mapping->lock);
+	/* A tail has no count of its own: nothing here is for large folios (huge/thp_shmem.c, H1). */
+	if (unlikely(mapping->nr_thps))
+		end = at;
 	while (n < max && at < end) {
 		void **found = (void **)pages + n;
 

@@ -93,6 +93,7 @@ struct address_space_ops {
 struct shmem_limit {
 	u64 used; /* A: pages and swap entries in the trees */
 	u64 max;  /* A; 0 = no limit */
+	u32 huge; /* A: enum shmem_huge, or SHMEM_HUGE_UNMOUNTED */
 };
 
 struct address_space {
@@ -103,6 +104,7 @@ struct address_space {
 	struct radix_tree pages; /* lock: struct page, or value: shadow or swap entry */
 	u64 nrpages;		 /* lock: pages, without values */
 	u64 nrvalues;		 /* lock: shadows and swap entries */
+	u32 nr_thps;		 /* lock: large folios in the tree (huge/thp_shmem.c) */
 	u64 size;		 /* A: bytes of the file; changed under inode->lock */
 	struct rw_semaphore invalidate_lock;
 	spinlock_t i_mmap_lock;
@@ -262,11 +264,20 @@ bool page_mkclean(struct page *page);
 
 /* shmem.c: pages of tmpfs, memfd, shared anonymous memory; swappable */
 extern const struct address_space_ops shmem_aops;
+enum shmem_create {
+	SHMEM_FIND,   /* nothing is made: -ENOENT */
+	SHMEM_CREATE, /* a new page, or a huge one where the mapping's memory is to be huge */
+	SHMEM_CREATE_ADVISED, /* for who asked for huge pages */
+	SHMEM_CREATE_SMALL,
+};
 /** Page at `index`, locked and uptodate: from the cache, from swap, or new and zero. 0, -ENOMEM,
- * -ENOSPC, -EIO; -ENOENT with create false: nothing is there. *major (may be NULL) is set when the
- * disk was waited for. */
-int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
+ * -ENOSPC, -EIO; -ENOENT with SHMEM_FIND: nothing is there. *major (may be NULL) is set when the
+ * disk was waited for. It may be part of a large folio, whose lock and reference it then is:
+ * shmem_put_page() gives back both. */
+int shmem_get_page(struct address_space *mapping, unsigned long index, enum shmem_create how,
 		   struct page **page, bool *major);
+/** Is a page at `index` in memory? The answer may be old. */
+bool shmem_resident(struct address_space *mapping, unsigned long index);
 /** A new page at `index` with these contents (NULL: zeroes): locked, with a reference. 0, -EEXIST: there is
  * one, or a swap entry; -ENOMEM, -ENOSPC. */
 int shmem_add_page(struct address_space *mapping, unsigned long index, const void *contents,

@@ -78,13 +78,8 @@ static u32 height_for(unsigned long index)
 
 /* ---- nodes ------------------------------------------------------------------------------------ */
 
-int radix_preload(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
-		  unsigned int gfp)
+static int preload(struct radix_preload *p, u32 need, unsigned int gfp)
 {
-	u32 height = READ_ONCE(tree->height), wanted = max(height_for(index), height);
-	/* Nodes on top of the old root, and a path beside it. */
-	u32 need = wanted - height + wanted;
-
 	p->free = NULL;
 	p->nr = 0;
 	while (p->nr < need) {
@@ -99,6 +94,15 @@ int radix_preload(struct radix_preload *p, const struct radix_tree *tree, unsign
 		p->nr++;
 	}
 	return 0;
+}
+
+int radix_preload(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
+		  unsigned int gfp)
+{
+	u32 height = READ_ONCE(tree->height), wanted = max(height_for(index), height);
+
+	/* Nodes on top of the old root, and a path beside it. */
+	return preload(p, wanted - height + wanted, gfp);
 }
 
 void radix_preload_end(struct radix_preload *p)
@@ -212,6 +216,29 @@ static u32 nodes_needed(const struct radix_tree *tree, unsigned long index, bool
 	return 0;
 }
 
+/* The leaf for the index, which the tree's height fits; what it needs is set aside. */
+static inline struct radix_node *make_leaf(struct radix_tree *tree, unsigned long index,
+					   struct radix_preload *p)
+{
+	struct radix_node *node;
+
+	if (!tree->root)
+		tree->root = take_node(p, (tree->height - 1) * RADIX_SHIFT);
+	for (node = tree->root; node->shift;) {
+		unsigned int slot = slot_of(node, index);
+		struct radix_node *next = node->slots[slot];
+
+		if (!next) {
+			next = take_node(p, node->shift - RADIX_SHIFT);
+			next->parent = node;
+			next->offset = slot;
+			link_slot(node, slot, next);
+		}
+		node = next;
+	}
+	return node;
+}
+
 int radix_insert(struct radix_tree *tree, unsigned long index, void *item, struct radix_preload *p)
 {
 	struct radix_node *node;
@@ -230,21 +257,47 @@ int radix_insert(struct radix_tree *tree, unsigned long index, void *item, struc
 		tree->root = item;
 		return 0;
 	}
-	if (!tree->root)
-		tree->root = take_node(p, (tree->height - 1) * RADIX_SHIFT);
-	for (node = tree->root; node->shift;) {
-		unsigned int slot = slot_of(node, index);
-		struct radix_node *next = node->slots[slot];
-
-		if (!next) {
-			next = take_node(p, node->shift - RADIX_SHIFT);
-			next->parent = node;
-			next->offset = slot;
-			link_slot(node, slot, next);
-		}
-		node = next;
-	}
+	node = make_leaf(tree, index, p);
 	link_slot(node, index & (RADIX_SLOTS - 1), item);
+	return 0;
+}
+
+/* Nodes that a run of whole leaves may take: those on top, a path, and its other leaves, which have
+ * the last node of the path as their parent. */
+static u32 run_needs(const struct radix_tree *tree, unsigned long index, unsigned long nr)
+{
+	u32 height = READ_ONCE(tree->height), wanted = max(height_for(index + nr - 1), height);
+
+	return wanted - height + wanted + nr / RADIX_SLOTS;
+}
+
+int radix_preload_run(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
+		      unsigned long nr, unsigned int gfp)
+{
+	return preload(p, run_needs(tree, index, nr), gfp);
+}
+
+int radix_insert_run(struct radix_tree *tree, unsigned long index, unsigned long nr, void *first,
+		     size_t stride, struct radix_preload *p)
+{
+	unsigned long at = index;
+	char *item = first;
+
+	if (radix_next(tree, &at) && at < index + nr)
+		return -EEXIST;
+	if (p->nr < run_needs(tree, index, nr))
+		return -ENOMEM;
+	if (!tree->root)
+		tree->height = height_for(index + nr - 1);
+	while (!fits(tree->height, index + nr - 1))
+		grow(tree, p);
+	for (at = index; at < index + nr; at += RADIX_SLOTS) {
+		struct radix_node *leaf = make_leaf(tree, at, p);
+
+		for (unsigned int i = 0; i < RADIX_SLOTS; i++, item += stride)
+			leaf->slots[i] = item;
+		leaf->present = ~0ull;
+	}
 	return 0;
 }
 
@@ -341,6 +394,17 @@ void *radix_delete(struct radix_tree *tree, unsigned long index)
 	}
 	shrink(tree);
 	return item;
+}
+
+void radix_delete_run(struct radix_tree *tree, unsigned long index, unsigned long nr)
+{
+	for (unsigned long at = index; at < index + nr; at += RADIX_SLOTS) {
+		struct radix_node *leaf = find_leaf(tree, at);
+
+		memset(&leaf->slots[1], 0, sizeof(leaf->slots) - sizeof(leaf->slots[0]));
+		leaf->present = 1;
+		radix_delete(tree, at);
+	}
 }
 
 /* ---- tags ------------------------------------------------------------------------------------- */

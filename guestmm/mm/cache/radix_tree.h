@@ -56,6 +56,14 @@ int radix_preload(struct radix_preload *p, const struct radix_tree *tree, unsign
 void radix_preload_end(struct radix_preload *p);
 /** 0; -EEXIST: something is there; -ENOMEM: the preload was made for a lower tree. */
 int radix_insert(struct radix_tree *tree, unsigned long index, void *item, struct radix_preload *p);
+/** The same for `nr` items in a row: the pointers first, first + stride, ... `index` and `nr` are multiples
+ * of RADIX_SLOTS, and `index` one of `nr`, at most RADIX_SLOTS squared. -EEXIST: something is in the range. */
+int radix_preload_run(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
+		      unsigned long nr, unsigned int gfp);
+int radix_insert_run(struct radix_tree *tree, unsigned long index, unsigned long nr, void *first,
+		     size_t stride, struct radix_preload *p);
+/** Remove all that such a run holds: `nr` items without tags. */
+void radix_delete_run(struct radix_tree *tree, unsigned long index, unsigned long nr);
 /** Item or NULL. */
 void *radix_lookup(const struct radix_tree *tree, unsigned long index);
 /** Put another item where one is; its tags stay. Returns the old one, NULL: none was there, and

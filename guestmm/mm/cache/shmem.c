@@ -29,6 +29,7 @@
  */
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/huge/thp.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
@@ -44,8 +45,7 @@ static spinlock_t swapped_lock = SPINLOCK_INIT;
 static struct address_space *in_swapoff; /* swapped_lock: swapoff works on it, it may not go */
 static struct wait_queue swapoff_wait = WAIT_QUEUE_INIT(swapoff_wait);
 
-#define SHMEM_PAGE_FLAGS (1ull << PG_uptodate | 1ull << PG_swapbacked | 1ull << PG_dirty)
-#define TRUNCATE_BATCH	 16u
+#define TRUNCATE_BATCH 16u
 
 /* ---- the list of what is in swap ---- */
 
@@ -82,31 +82,36 @@ static void count_page(struct page *page, s64 n)
 	page_stat_add(page, NR_FILE_PAGES, n);
 }
 
-static bool take_of_limit(struct shmem_limit *limit)
+static inline bool take_of_limit(struct shmem_limit *limit, unsigned long n)
 {
 	u64 max;
 
 	if (!limit)
 		return true;
 	max = atomic_load(&limit->max);
-	if (atomic_add_return(&limit->used, 1) <= max || !max)
+	if (atomic_add_return(&limit->used, n) <= max || !max)
 		return true;
-	atomic_sub(&limit->used, 1);
+	atomic_sub(&limit->used, n);
 	return false;
 }
 
-static bool charge_page(struct address_space *mapping)
+static inline bool charge_pages(struct address_space *mapping, unsigned long n)
 {
-	if (!take_of_limit(mapping->limit))
+	if (!take_of_limit(mapping->limit, n))
 		return false;
-	if ((mapping->flags & AS_CHARGED) || !vm_charge_object(1))
+	if ((mapping->flags & AS_CHARGED) || !vm_charge_object(n))
 		return true;
 	if (mapping->limit)
-		atomic_sub(&mapping->limit->used, 1);
+		atomic_sub(&mapping->limit->used, n);
 	return false;
 }
 
-static void uncharge_pages(struct address_space *mapping, unsigned long n)
+bool shmem_charge(struct address_space *mapping, unsigned long n)
+{
+	return charge_pages(mapping, n);
+}
+
+void shmem_uncharge(struct address_space *mapping, unsigned long n)
 {
 	if (!(mapping->flags & AS_CHARGED))
 		vm_uncharge_object(n);
@@ -124,7 +129,7 @@ static __always_inline int insert_new(struct address_space *mapping, unsigned lo
 	unsigned long flags;
 	int err;
 
-	if (!charge_page(mapping))
+	if (!charge_pages(mapping, 1))
 		return -ENOSPC;
 	err = -ENOMEM;
 	page = alloc_pages_type(GFP_HIGHUSER_MOVABLE | (contents ? 0 : __GFP_ZERO), 0, PAGE_SHMEM);
@@ -172,14 +177,19 @@ free:
 	page->mapping = NULL;
 	__free_page(page);
 uncharge:
-	uncharge_pages(mapping, 1);
+	shmem_uncharge(mapping, 1);
 	return err;
 }
 
-static int new_page(struct address_space *mapping, unsigned long index, struct page **pagep)
+static int new_page(struct address_space *mapping, unsigned long index, enum shmem_create how,
+		    struct page **pagep)
 {
-	int err = insert_new(mapping, index, NULL, pagep);
+	int err;
 
+	if (unlikely(shmem_huge_ever) && shmem_huge_wanted(mapping, index, how) &&
+	    !shmem_add_huge(mapping, index, how, pagep))
+		return 0;
+	err = insert_new(mapping, index, NULL, pagep);
 	return unlikely(err == -EEXIST) ? -EAGAIN : err;
 }
 
@@ -200,7 +210,7 @@ static void remove_page(struct address_space *mapping, struct page *page)
 	mapping->nrpages--;
 	count_page(page, -1);
 	spin_unlock_irqrestore(&mapping->lock, flags);
-	uncharge_pages(mapping, 1);
+	shmem_uncharge(mapping, 1);
 	atomic_sub(&page->refcount, 1);
 }
 
@@ -333,7 +343,33 @@ out:
 
 /* ---- what everybody uses ---- */
 
-int shmem_get_page(struct address_space *mapping, unsigned long index, bool create,
+/* mapping->lock held, and released: part of a large folio, which is locked and gets a reference.
+ * -EAGAIN: look again. */
+static __attribute__((noinline)) int get_large(struct address_space *mapping, struct page *page,
+					       unsigned long index, unsigned long flags)
+{
+	struct folio *folio = page_folio(page);
+
+	folio_get(folio);
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	folio_lock(folio);
+	if (likely(page_folio(page) == folio && page_mapping_file(&folio->page) == mapping &&
+		   folio_page_index(folio, page) == index))
+		return 0;
+	shmem_put_page(&folio->page);
+	return -EAGAIN;
+}
+
+bool shmem_resident(struct address_space *mapping, unsigned long index)
+{
+	unsigned long flags = spin_lock_irqsave(&mapping->lock);
+	void *item = radix_lookup(&mapping->pages, index);
+
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	return item && !radix_is_value(item);
+}
+
+int shmem_get_page(struct address_space *mapping, unsigned long index, enum shmem_create how,
 		   struct page **pagep, bool *major)
 {
 	bool waited = false;
@@ -347,6 +383,11 @@ int shmem_get_page(struct address_space *mapping, unsigned long index, bool crea
 		struct page *page = item;
 
 		if (item && !radix_is_value(item)) {
+			if (unlikely(mapping->nr_thps) && page_in_thp(page)) {
+				*pagep = page;
+				err = get_large(mapping, page, index, flags);
+				continue;
+			}
 			get_page(page);
 			spin_unlock_irqrestore(&mapping->lock, flags);
 			lock_page(page);
@@ -364,12 +405,13 @@ int shmem_get_page(struct address_space *mapping, unsigned long index, bool crea
 			err = bring_back(mapping, index, (swp_entry_t){radix_value(item)}, pagep,
 					 major);
 		else
-			err = create ? new_page(mapping, index, pagep) : -ENOENT;
+			err = how ? new_page(mapping, index, how, pagep) : -ENOENT;
 	} while (err == -EAGAIN);
 	return err;
 }
 
-/* Up to TRUNCATE_BATCH items of [*from, end): pages with references, values. *from moves on. */
+/* Up to TRUNCATE_BATCH items of [*from, end): pages with references, values; for a large folio its head,
+ * once. *from moves on. */
 static unsigned int next_items(struct address_space *mapping, unsigned long *from,
 			       unsigned long end, void **items, unsigned long *index)
 {
@@ -381,9 +423,15 @@ static unsigned int next_items(struct address_space *mapping, unsigned long *fro
 
 		if (!item || at >= end)
 			break;
-		if (!radix_is_value(item))
+		index[n] = at;
+		if (!radix_is_value(item)) {
+			if (unlikely(mapping->nr_thps) && page_in_thp(item)) {
+				item = page_folio(item);
+				at = ((struct page *)item)->index + HPAGE_PMD_NR - 1;
+			}
 			get_page(item);
-		index[n] = at++;
+		}
+		at++;
 		items[n++] = item;
 	}
 	spin_unlock_irqrestore(&mapping->lock, flags);
@@ -391,15 +439,29 @@ static unsigned int next_items(struct address_space *mapping, unsigned long *fro
 	return n;
 }
 
-static void drop_page(struct address_space *mapping, struct page *page)
+/* False: it has been split, so its pages are to be looked at. */
+static bool drop_page(struct address_space *mapping, struct page *page, unsigned long start,
+		      unsigned long end)
 {
+	bool done = true;
+
 	lock_page(page);
 	if (page->mapping == mapping) {
+		if (unlikely(PageHead(page))) {
+			done = !shmem_drop_huge(mapping, (struct folio *)page, start, end);
+			goto out;
+		}
+		if (page->index < start || page->index >= end) {
+			done = false;
+			goto out;
+		}
 		if (unlikely(page_mapped(page)))
 			unmap_mapping_range(mapping, page->index, page->index + 1, false);
 		remove_page(mapping, page);
 	}
+out:
 	unlock_page(page);
+	return done;
 }
 
 /* Take the value out if it is still there. */
@@ -415,7 +477,7 @@ static bool drop_value(struct address_space *mapping, unsigned long index, void 
 	spin_unlock_irqrestore(&mapping->lock, flags);
 	if (there) {
 		drop_use((swp_entry_t){radix_value(value)});
-		uncharge_pages(mapping, 1);
+		shmem_uncharge(mapping, 1);
 	}
 	return there;
 }
@@ -438,7 +500,7 @@ void shmem_truncate_range(struct address_space *mapping, unsigned long start, un
 					missed += !drop_value(mapping, index[i], items[i]);
 					continue;
 				}
-				drop_page(mapping, items[i]);
+				missed += !drop_page(mapping, items[i], start, end);
 				items[nr++] = items[i];
 			}
 			release_pages((struct page **)items, nr);
@@ -485,10 +547,9 @@ void shmem_truncate(struct address_space *mapping, u64 size)
 	unmap_mapping_range(mapping, first, ~0ul, true);
 	/* Who makes the file longer again finds zeroes. A page that cannot be read keeps what it has:
 	 * nobody can read it. */
-	if (off && !shmem_get_page(mapping, size >> PAGE_SHIFT, false, &page, NULL)) {
+	if (off && !shmem_get_page(mapping, size >> PAGE_SHIFT, SHMEM_FIND, &page, NULL)) {
 		memset((char *)page_address(page) + off, 0, PAGE_SIZE - off);
-		unlock_page(page);
-		release_page(page);
+		shmem_put_page(page);
 	}
 }
 
@@ -517,13 +578,11 @@ static int unuse_mapping(struct address_space *mapping, unsigned int type)
 	int err;
 
 	while (find_entry(mapping, type, &index)) {
-		err = shmem_get_page(mapping, index, false, &page, &major);
+		err = shmem_get_page(mapping, index, SHMEM_FIND, &page, &major);
 		if (err && err != -ENOENT)
 			return err;
-		if (!err) {
-			unlock_page(page);
-			release_page(page);
-		}
+		if (!err)
+			shmem_put_page(page);
 		if (current_thread_info()->flags & TIF_KILLED)
 			return -EINTR;
 	}
@@ -561,7 +620,7 @@ static int shmem_write_begin(struct address_space *mapping, u64 pos, unsigned in
 {
 	bool major = false;
 
-	return shmem_get_page(mapping, pos >> PAGE_SHIFT, true, page, &major);
+	return shmem_get_page(mapping, pos >> PAGE_SHIFT, SHMEM_CREATE, page, &major);
 }
 
 static int shmem_write_end(struct address_space *mapping, u64 pos, unsigned int len,
@@ -569,8 +628,7 @@ static int shmem_write_end(struct address_space *mapping, u64 pos, unsigned int 
 {
 	if (copied && pos + copied > mapping->size)
 		WRITE_ONCE(mapping->size, pos + copied);
-	unlock_page(page);
-	release_page(page);
+	shmem_put_page(page);
 	return copied;
 }
 

@@ -73,10 +73,8 @@ bool thp_vma_allowed(const struct vm_area_struct *vma, bool advised)
 	       (thp_enabled == THP_MADVISE && (vma->flags & VM_HUGEPAGE));
 }
 
-gfp_t thp_gfp(const struct vm_area_struct *vma)
+gfp_t thp_gfp(bool advised)
 {
-	bool advised = vma->flags & VM_HUGEPAGE;
-
 	switch (thp_defrag) {
 	case THP_DEFRAG_ALWAYS:
 		return GFP_TRANSHUGE | (advised ? 0 : __GFP_NORETRY);
@@ -124,10 +122,21 @@ struct page *thp_withdraw(pte_t *pmd)
 
 /* ---- counts ----------------------------------------------------------------------------------- */
 
+static bool is_anon(const struct folio *folio)
+{
+	return PageAnon(&folio->page);
+}
+
 static void stat_mapped(struct folio *folio, s64 pages)
 {
 	if (pages)
-		page_stat_add(&folio->page, NR_ANON_MAPPED, pages);
+		page_stat_add(&folio->page, is_anon(folio) ? NR_ANON_MAPPED : NR_FILE_MAPPED,
+			      pages);
+}
+
+static void stat_pmd_mapped(struct folio *folio, s64 n)
+{
+	page_stat_add(&folio->page, is_anon(folio) ? NR_ANON_THPS : NR_SHMEM_PMDMAPPED, n);
 }
 
 /* Pages that PTEs map. */
@@ -144,7 +153,7 @@ void folio_add_rmap_pmd(struct folio *folio)
 		int nr = atomic_add_return(&c->nr_pages_mapped, MAPPED_ENTIRELY);
 
 		stat_mapped(folio, HPAGE_PMD_NR - pages_mapped(nr));
-		page_stat_add(&folio->page, NR_ANON_THPS, 1);
+		stat_pmd_mapped(folio, 1);
 	}
 	atomic_add(&c->large_mapcount, 1);
 }
@@ -158,8 +167,8 @@ void folio_remove_rmap_pmd(struct folio *folio)
 		int nr = pages_mapped(atomic_sub_return(&c->nr_pages_mapped, MAPPED_ENTIRELY));
 
 		stat_mapped(folio, -(s64)(HPAGE_PMD_NR - nr));
-		page_stat_add(&folio->page, NR_ANON_THPS, -1);
-		if (nr && nr < (int)HPAGE_PMD_NR)
+		stat_pmd_mapped(folio, -1);
+		if (is_anon(folio) && nr && nr < (int)HPAGE_PMD_NR)
 			deferred_split_folio(folio);
 	}
 }
@@ -184,7 +193,7 @@ void folio_remove_rmap_pte(struct folio *folio, struct page *page)
 
 		if (nr < MAPPED_ENTIRELY) {
 			stat_mapped(folio, -1);
-			if (nr)
+			if (nr && is_anon(folio))
 				deferred_split_folio(folio);
 		}
 	}
@@ -262,7 +271,7 @@ static unsigned int map_huge_zero(struct vm_fault *vmf, pte_t *pmd, struct page 
 /* A cleared huge page, with anon_vma and table there, or NULL. */
 static struct folio *new_page(struct vm_fault *vmf)
 {
-	struct folio *folio = thp_alloc(vmf->vma, thp_gfp(vmf->vma));
+	struct folio *folio = thp_alloc(vmf->vma, thp_gfp(vmf->vma->flags & VM_HUGEPAGE));
 
 	if (!folio) {
 		count_vm_event(THP_FAULT_FALLBACK);
@@ -341,7 +350,7 @@ static unsigned int write_protected(struct vm_fault *vmf, pte_t *pmd, unsigned l
 		goto out;
 	}
 	folio = pfn_folio(pte_pfn(e));
-	if (folio_mapcount(folio) == 1) {
+	if (is_anon(folio) ? folio_mapcount(folio) == 1 : !!(vmf->vma->flags & VM_SHARED)) {
 		pte_set(pmd, pte_mkwrite(pte_mkdirty(pte_mkyoung(e))));
 		count_vm_event(PGREUSE);
 		ret = 0;
@@ -359,6 +368,10 @@ unsigned int thp_fault(struct vm_fault *vmf)
 	pte_t *pmd = walk_level(vmf->mm->pgd, haddr, PT_LEVEL_PMD);
 	pte_t e = pmd ? pte_read(pmd) : __pte(0);
 
+	if (!e.v && vmf->vma->mapping)
+		return vmf->vma->mapping->flags & AS_SHMEM && shmem_huge_ever
+			       ? shmem_huge_fault(vmf)
+			       : VM_FAULT_FALLBACK;
 	if (!e.v)
 		return thp_vma_allowed(vmf->vma, false) && thp_fits(vmf->vma, haddr)
 			       ? fault_empty(vmf, haddr)

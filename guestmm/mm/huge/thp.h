@@ -1,10 +1,11 @@
 /*
- * Transparent huge pages: anonymous memory mapped by entries of 2 MiB.
+ * Transparent huge pages: anonymous and shared memory mapped by entries of 2 MiB.
  *
  *   fault on an aligned 2 MiB range ──> folio of order 9, one PMD            thp.c
  *   munmap, mprotect... of a part   ──> 512 PTEs of the same folio           thp_split.c
  *   a part is unmapped, memory short──> 512 folios of order 0                thp_split.c
  *   512 small pages                 ──> khugepaged, MADV_COLLAPSE            khugepaged.c
+ *   shared memory                   ──> huge folios in its page cache        thp_shmem.c
  *
  * T1  A PMD that maps a huge page, the huge zero page included, has one page table deposited with its
  *     own table's page, so that splitting it needs no memory and cannot fail.
@@ -18,6 +19,7 @@
  */
 #ifndef MM_THP_H
 #define MM_THP_H
+#include "mm/cache/pagecache.h"
 #include "mm/phys/folio.h"
 #include "mm/virt/pgtable.h"
 
@@ -59,7 +61,7 @@ static inline bool thp_fits(const struct vm_area_struct *vma, unsigned long hadd
 }
 /** A fault where no PTE table is. VM_FAULT_FALLBACK: none of ours; a PTE is to be filled. */
 unsigned int thp_fault(struct vm_fault *vmf);
-gfp_t thp_gfp(const struct vm_area_struct *vma);
+gfp_t thp_gfp(bool advised);
 /** A huge page for the VMA, not cleared, or NULL. */
 struct folio *thp_alloc(const struct vm_area_struct *vma, gfp_t gfp);
 /** P held, the PMD empty: map the new folio there. Takes over the table. */
@@ -82,7 +84,7 @@ static inline bool thp_page_exclusive(const struct folio *folio, const struct pa
 {
 	return page_mapcount(page) + folio_entire_mapcount(folio) == 1;
 }
-/** Part of an anonymous folio that is mapped by PTEs, head or tail? */
+/** Part of a large folio, head or tail? */
 static inline bool page_in_thp(const struct page *page)
 {
 	return PageTail(page) || PageHead(page);
@@ -108,11 +110,56 @@ int split_folio(struct folio *folio, struct list_head *to);
 void deferred_split_folio(struct folio *folio);
 /** The folio is being freed. */
 void thp_undefer(struct folio *folio);
+/** Frozen, its locks held: every page of the folio becomes its own, with a reference for each PTE, one
+ * for who has the folio, and `cached` more. */
+void thp_make_pages(struct folio *folio, int cached);
+/** Then: the tails go onto `to`, or the LRU; those that nothing maps and no cache has are freed. */
+void thp_place_tails(struct page *head, struct list_head *to);
 void thp_split_init(void);
 /* For the audit. */
 extern struct list_head thp_deferred;
 extern u64 thp_nr_deferred;
 extern struct folio *thp_huge_zero;
+
+/* thp_shmem.c */
+/* Where shared memory is huge, in the order of /sys/.../shmem_enabled; "deny" and "force" only there. */
+enum shmem_huge {
+	SHMEM_HUGE_ALWAYS,
+	SHMEM_HUGE_WITHIN_SIZE,
+	SHMEM_HUGE_ADVISE,
+	SHMEM_HUGE_NEVER,
+	SHMEM_HUGE_DENY,
+	SHMEM_HUGE_FORCE,
+	NR_SHMEM_HUGE,
+	SHMEM_HUGE_UNMOUNTED =
+		NR_SHMEM_HUGE, /* memory without a mounted file system: as set there */
+};
+extern const char *const shmem_huge_names[NR_SHMEM_HUGE];
+extern u32 shmem_enabled;
+extern bool shmem_huge_ever; /* something may be huge, or was: who never asked pays nothing */
+void shmem_set_enabled(u32 mode);
+/** A mount's memory is to be huge from now on. */
+void shmem_huge_allow(void);
+/** May a new page at the index be part of a huge one? */
+bool shmem_huge_wanted(const struct address_space *mapping, unsigned long index,
+		       enum shmem_create how);
+/** May some memory of the mapping be huge, whatever its size? Then it is worth an aligned place. NULL: memory
+ * that is shared and anonymous. */
+bool shmem_huge_mount(const struct address_space *mapping);
+/** How a fault in the VMA makes pages. */
+enum shmem_create shmem_create_for(const struct vm_area_struct *vma);
+/** A new huge page around the index: the page there, its folio locked with a reference. -EEXIST: something
+ * is in the range; -ENOMEM, -ENOSPC. */
+int shmem_add_huge(struct address_space *mapping, unsigned long index, enum shmem_create how,
+		   struct page **page);
+/** Of a locked folio of the mapping: free what [start, end) has of it. True: it has been split first,
+ * its pages are still to be freed. */
+bool shmem_drop_huge(struct address_space *mapping, struct folio *folio, unsigned long start,
+		     unsigned long end);
+/** split_folio() for shared memory. */
+int split_shmem_folio(struct folio *folio, struct list_head *to);
+/** thp_fault() for shared memory, where no PMD is. */
+unsigned int shmem_huge_fault(struct vm_fault *vmf);
 
 /* khugepaged.c */
 struct khugepaged_settings {

@@ -143,11 +143,11 @@ static void unlock_mms(struct split *s)
 	 1ull << PG_referenced | 1ull << PG_unevictable | 1ull << PG_mlocked | 1ull << PG_young | \
 	 1ull << PG_workingset)
 
-/* Frozen, all locks held: every page becomes its own, with one reference more than its PTEs hold. */
-static void make_pages(struct folio *folio)
+void thp_make_pages(struct folio *folio, int cached)
 {
 	struct page *head = &folio->page;
 	u64 flags = (head->flags & SPLIT_FLAGS) | (head->flags & PAGE_FLAGS_KEPT);
+	const u32 state = PAGE_STATE(head->type, 0, 0, 0);
 	const u16 memcg = head->memcg_id;
 
 	for (unsigned int i = HPAGE_PMD_NR - 1; i > 0; i--) {
@@ -159,25 +159,30 @@ static void make_pages(struct folio *folio)
 		p->index = head->index + i;
 		p->private_ = 0;
 		p->memcg_id = memcg;
-		page_set_state(p, PAGE_STATE(PAGE_ANON, 0, 0, 0));
-		WRITE_ONCE(p->refcount, page_mapcount(p) + 1);
+		page_set_state(p, state);
+		WRITE_ONCE(p->refcount, page_mapcount(p) + cached + 1);
 	}
 	head->flags &= ~(1ull << PG_head);
-	page_set_state(head, PAGE_STATE(PAGE_ANON, 0, 0, 0));
-	WRITE_ONCE(head->refcount, page_mapcount(head) + 1);
+	page_set_state(head, state);
+	WRITE_ONCE(head->refcount, page_mapcount(head) + cached + 1);
 }
 
-/* The tails go where they belong; each still carries one reference too many. */
-static void place_tails(struct page *head, struct list_head *to)
+static bool wanted(const struct page *page)
+{
+	return page_mapped(page) || page_mapping_file(page);
+}
+
+/* Each still carries one reference too many. */
+void thp_place_tails(struct page *head, struct list_head *to)
 {
 	for (unsigned int i = 1; i < HPAGE_PMD_NR; i++) {
 		struct page *p = head + i;
 
-		if (to && page_mapped(p)) {
+		if (to && wanted(p)) {
 			list_add_tail(&p->lru, to);
 			continue;
 		}
-		if (page_mapped(p)) {
+		if (wanted(p)) {
 			preempt_disable();
 			__lru_add(p);
 			preempt_enable();
@@ -194,8 +199,10 @@ int split_folio(struct folio *folio, struct list_head *to)
 	bool listed = false;
 	int refs;
 
-	if (!folio_test_large(folio) || !PageAnon(head))
+	if (!folio_test_large(folio))
 		return -EBUSY;
+	if (!PageAnon(head))
+		return split_shmem_folio(folio, to);
 	lru_add_drain(); /* a batch holds a reference */
 	root = rmap_lock_anon(head);
 	if (!root)
@@ -213,7 +220,7 @@ int split_folio(struct folio *folio, struct list_head *to)
 		lru_del(head);
 	if (PageLazyfree(head))
 		page_clear_lazyfree(head);
-	make_pages(folio);
+	thp_make_pages(folio, 0);
 	mem_cgroup_split(head, HPAGE_PMD_ORDER);
 	count_vm_event(THP_SPLIT_PAGE);
 out:
@@ -223,7 +230,7 @@ out:
 		count_vm_event(THP_SPLIT_PAGE_FAILED);
 		return s.err;
 	}
-	place_tails(head, to);
+	thp_place_tails(head, to);
 	if (listed) {
 		preempt_disable();
 		__lru_add(head);

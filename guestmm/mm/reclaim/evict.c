@@ -145,7 +145,7 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 		break;
 	}
 	/* Swap takes single pages. */
-	if (unlikely(PageHead(page)) && PageAnon(page))
+	if (unlikely(PageHead(page)))
 		return OUT_SPLIT;
 	if (PageError(page) && PageDirty(page)) {
 		/* A write failed: go round once before the next try. */
@@ -278,7 +278,8 @@ static __attribute__((noinline)) enum outcome split_isolated(struct page *page,
 {
 	if (split_folio((struct folio *)page, &iso->pages))
 		return OUT_ACTIVATE;
-	count_vm_event(THP_SWPOUT_FALLBACK);
+	if (PageAnon(page))
+		count_vm_event(THP_SWPOUT_FALLBACK);
 	unlock_page(page);
 	list_add_tail(&page->lru, &iso->pages);
 	return OUT_SPLIT;

@@ -200,6 +200,7 @@ void audit_root_fill(void)
 		.shmem_flag = AS_SHMEM,
 		.nrpages_offset = offsetof(struct address_space, nrpages),
 		.nrvalues_offset = offsetof(struct address_space, nrvalues),
+		.nr_thps_offset = offsetof(struct address_space, nr_thps),
 		.swapped_list_gva = GVA(&shmem_swapped_list),
 		.swapped_offset = offsetof(struct address_space, dirty_list),
 	};

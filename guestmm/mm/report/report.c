@@ -98,6 +98,8 @@ void report_meminfo(struct report *r)
 	kb(r, "VmallocUsed:", vmalloc_used_pages());
 	kb(r, "VmallocChunk:", 0);
 	kb(r, "AnonHugePages:", (u64)global_stat(NR_ANON_THPS) * HPAGE_PMD_NR);
+	kb(r, "ShmemHugePages:", (u64)global_stat(NR_SHMEM_THPS) * HPAGE_PMD_NR);
+	kb(r, "ShmemPmdMapped:", (u64)global_stat(NR_SHMEM_PMDMAPPED) * HPAGE_PMD_NR);
 	hugetlb_report_meminfo(r);
 	kb(r, "CmaTotal:", cma_total_pages());
 	kb(r, "CmaFree:", global_stat(NR_FREE_CMA));

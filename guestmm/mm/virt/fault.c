@@ -78,10 +78,11 @@ static unsigned int do_anonymous_page(struct vm_fault *vmf)
 static __attribute__((noinline)) unsigned int do_wp_thp(struct vm_fault *vmf, struct page *old)
 {
 	struct folio *folio = page_folio(old);
+	bool anon = PageAnon(&folio->page);
 	struct mm_struct *mm = vmf->mm;
 	struct page *page;
 
-	if (thp_page_exclusive(folio, old)) {
+	if (anon && thp_page_exclusive(folio, old)) {
 		pte_set(vmf->pte, pte_mkwrite(pte_mkdirty(pte_mkyoung(vmf->orig))));
 		count_vm_event(PGREUSE);
 		spin_unlock(&mm->page_table_lock);
@@ -91,6 +92,10 @@ static __attribute__((noinline)) unsigned int do_wp_thp(struct vm_fault *vmf, st
 	spin_unlock(&mm->page_table_lock);
 	page = anon_vma_prepare(vmf->vma) ? NULL
 					  : alloc_pages_type(GFP_HIGHUSER_MOVABLE, 0, PAGE_ANON);
+	if (page && mem_cgroup_charge(page, mm, GFP_KERNEL)) {
+		__free_page(page);
+		page = NULL;
+	}
 	if (!page) {
 		release_page(&folio->page);
 		return VM_FAULT_OOM;
@@ -103,6 +108,10 @@ static __attribute__((noinline)) unsigned int do_wp_thp(struct vm_fault *vmf, st
 		map_new_page(vmf, page);
 		trace_map(vmf, page, COW);
 		folio_remove_rmap_pte(folio, old);
+		if (!anon) {
+			atomic_sub(&mm->rss_shmem, 1);
+			atomic_add(&mm->rss_anon, 1);
+		}
 		page = &folio->page; /* loses this PTE's reference */
 		count_vm_event(MMVM_FAULT_COW);
 	}

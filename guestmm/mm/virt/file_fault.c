@@ -27,7 +27,8 @@
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/virt/fault.h"
-#include "mm/cache/pagecache.h"
+#include "mm/cache/shmem.h"
+#include "mm/huge/thp.h"
 #include "mm/virt/pgtable.h"
 
 #define FAULT_AROUND_PAGES 16u /* 64 KiB, as Linux */
@@ -107,12 +108,19 @@ static struct page *file_page_locked(struct vm_fault *vmf, unsigned int *ret)
 		}
 		if (is_shmem(mapping)) {
 			bool major = false;
-			int err = shmem_get_page(mapping, index, true, &page, &major);
+			int err = shmem_get_page(mapping, index, shmem_create_for(vmf->vma), &page,
+						 &major);
 
 			*ret |= major ? VM_FAULT_MAJOR : 0;
 			if (err) {
 				*ret |= error_to_fault(err);
 				return NULL;
+			}
+			if (unlikely(page_in_thp(page))) {
+				if (likely(!beyond_end(mapping, index)))
+					return page;
+				shmem_put_page(page);
+				continue;
 			}
 		} else {
 			page = file_page_get(vmf, index, ret);
@@ -201,11 +209,39 @@ static bool map_around(struct vm_fault *vmf)
 	return found;
 }
 
+/* The same for a page of a large folio, which is locked. */
+static __attribute__((noinline)) bool finish_large(struct vm_fault *vmf, struct page *page,
+						   pgprot_t bits)
+{
+	const unsigned long writable = VM_SHARED | VM_WRITE;
+	struct folio *folio = page_folio(page);
+	struct vm_area_struct *vma = vmf->vma;
+	bool taken = false;
+
+	if ((vma->flags & writable) == writable)
+		bits |= _PAGE_RW;
+	spin_lock(&vmf->mm->page_table_lock);
+	if (likely(pte_none(pte_read(vmf->pte)))) {
+		folio_add_rmap_pte(folio, page);
+		trace_map(vmf, page, FILE);
+		pte_set(vmf->pte, mk_pte(page_to_pfn(page), vma->prot | bits));
+		atomic_add(&vmf->mm->rss_shmem, 1);
+		taken = true;
+	}
+	spin_unlock(&vmf->mm->page_table_lock);
+	folio_unlock(folio);
+	if (unlikely(!taken))
+		release_page(&folio->page);
+	return taken;
+}
+
 /* Map the locked page, or give it up if something has been mapped meanwhile. */
 bool finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t bits)
 {
 	bool taken = false;
 
+	if (unlikely(page_in_thp(page)))
+		return finish_large(vmf, page, bits);
 	spin_lock(&vmf->mm->page_table_lock);
 	if (likely(pte_none(pte_read(vmf->pte)))) {
 		map_file_page(vmf, vmf->pte, page, bits);
@@ -264,8 +300,7 @@ static unsigned int do_cow_fault(struct vm_fault *vmf)
 		copy = NULL;
 	}
 	spin_unlock(&mm->page_table_lock);
-	unlock_page(page);
-	release_page(page);
+	shmem_put_page(page); /* or any file's */
 	count_vm_event(MMVM_FAULT_COW);
 out:
 	if (copy)
@@ -326,7 +361,7 @@ unsigned int do_wp_shared(struct vm_fault *vmf)
 
 	spin_lock(&mm->page_table_lock);
 	if (likely(pte_read(vmf->pte).v == vmf->orig.v)) {
-		page = pfn_to_page(pte_pfn(vmf->orig));
+		page = &pfn_folio(pte_pfn(vmf->orig))->page;
 		get_page(page);
 	}
 	spin_unlock(&mm->page_table_lock);

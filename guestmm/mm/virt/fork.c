@@ -63,7 +63,7 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 
 			if (unlikely(!PageAnon(page) || PageHead(page))) {
 				/* A page of a file is there for the child to find. */
-				if (!page_in_thp(page))
+				if (!PageAnon(&page_folio(page)->page))
 					continue;
 				folio_get(page_folio(page));
 				folio_add_rmap_pte(page_folio(page), page);

@@ -65,7 +65,8 @@ static struct page *zap_thp(struct mmu_gather *tlb, pte_t *pmd, pte_t e)
 		struct folio *folio = pfn_folio(pte_pfn(e));
 
 		folio_remove_rmap_pmd(folio);
-		atomic_sub(&tlb->mm->rss_anon, (s64)HPAGE_PMD_NR);
+		atomic_sub(PageAnon(&folio->page) ? &tlb->mm->rss_anon : &tlb->mm->rss_shmem,
+			   (s64)HPAGE_PMD_NR);
 		tlb->pages[tlb->nr++] = gather_mark_large(tlb, &folio->page);
 	}
 	return thp_withdraw(pmd);
@@ -135,6 +136,8 @@ static bool may_stay_writable(const struct vm_area_struct *vma, pte_t e)
 
 	if (pte_special(e))
 		return false;
+	if (head->type == PAGE_SHMEM)
+		return vma->flags & VM_SHARED;
 	if (!is_hugetlb(e))
 		return folio_mapcount((const struct folio *)head) == 1;
 	return (vma->flags & VM_SHARED) || hugetlb_page_exclusive(head);
@@ -215,6 +218,8 @@ int copy_large(struct vm_area_struct *child, struct vm_area_struct *vma, pte_t *
 		goto out;
 	}
 	head = pfn_to_page(pte_pfn(e));
+	if (head->type == PAGE_SHMEM)
+		goto out; /* it is there for the child to find */
 	if (table) {
 		thp_deposit(dst, table);
 		table = NULL;

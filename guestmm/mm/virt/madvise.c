@@ -17,7 +17,7 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "mm/reclaim/lru.h"
-#include "mm/cache/pagecache.h"
+#include "mm/cache/shmem.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/virt/large.h"
@@ -51,10 +51,8 @@ static void willneed_shmem(struct address_space *mapping, unsigned long index, u
 	bool major = false;
 
 	for (; index < stop; index++)
-		if (!shmem_get_page(mapping, index, false, &page, &major)) {
-			unlock_page(page);
-			release_page(page);
-		}
+		if (!shmem_get_page(mapping, index, SHMEM_FIND, &page, &major))
+			shmem_put_page(page);
 }
 
 /* Start reads for what is in swap, or on the file's disk; nobody waits for them. */

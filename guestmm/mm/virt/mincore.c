@@ -18,9 +18,13 @@
 
 static bool cached(struct address_space *mapping, unsigned long index)
 {
-	struct page *page = find_get_page(mapping, index);
-	bool there = page && PageUptodate(page);
+	struct page *page;
+	bool there;
 
+	if (mapping->flags & AS_SHMEM)
+		return shmem_resident(mapping, index);
+	page = find_get_page(mapping, index);
+	there = page && PageUptodate(page);
 	if (page)
 		release_page(page);
 	return there;

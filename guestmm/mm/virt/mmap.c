@@ -314,11 +314,16 @@ static int map_source(struct mm_struct *mm, unsigned long start, unsigned long e
 }
 
 /* Where huge pages are always wanted, memory that could be huge is placed so that it can. */
-static unsigned long mapping_align(unsigned long hint, unsigned long len,
-				   const struct map_source *src, const struct hstate *h)
+static unsigned long mapping_align(unsigned long hint, unsigned long len, int flags,
+				   unsigned long pgoff, const struct map_source *src,
+				   const struct hstate *h)
 {
 	if (h)
 		return hstate_size(h);
+	if (unlikely(shmem_huge_ever) && !hint && len >= PMD_SIZE &&
+	    !(pgoff & (HPAGE_PMD_NR - 1)) && (src ? !!src->mapping : flags & MAP_SHARED) &&
+	    shmem_huge_mount(src ? src->mapping : NULL))
+		return PMD_SIZE;
 	return thp_enabled == THP_ALWAYS && !src && !hint && !(len & (PMD_SIZE - 1)) ? PMD_SIZE
 										     : PAGE_SIZE;
 }
@@ -333,7 +338,8 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 
 	if (mm->map_count > sysctl_max_map_count)
 		return -ENOMEM;
-	addr = find_free_range_aligned(mm, addr, len, flags, mapping_align(addr, len, src, h));
+	addr = find_free_range_aligned(mm, addr, len, flags,
+				       mapping_align(addr, len, flags, pgoff, src, h));
 	if (IS_ERR((void *)addr))
 		return addr;
 	vm_flags |= mm->def_flags | (h ? VM_HUGETLB : 0);

@@ -235,7 +235,7 @@ static __attribute__((noinline)) bool maps_file_page(pte_t e)
 {
 	if (!pte_present(e))
 		return pte_is_migration(e) && !PageAnon(migration_entry_page(pte_to_swp_entry(e)));
-	return !pte_special(e) && !PageAnon(pfn_to_page(pte_pfn(e)));
+	return !pte_special(e) && !PageAnon(&pfn_folio(pte_pfn(e))->page);
 }
 
 /* P held: a PTE lets go of a page of a large folio. What is gathered: the head, marked. */
@@ -243,7 +243,9 @@ static __attribute__((noinline)) struct page *zap_thp_page(struct mmu_gather *tl
 							   struct page *page)
 {
 	struct folio *folio = page_folio(page);
+	bool anon = PageAnon(&folio->page);
 
+	atomic_sub(anon ? &tlb->mm->rss_anon : &tlb->mm->rss_shmem, 1);
 	folio_remove_rmap_pte(folio, page);
 	return gather_mark_large(tlb, &folio->page);
 }
@@ -291,7 +293,7 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 			trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 				    .arg = TRACE_UNMAP_ZAP);
 			if (unlikely(!PageAnon(page))) {
-				if (unlikely(PageTail(page)))
+				if (unlikely(page_in_thp(page)))
 					goto large;
 				zap_file_page(mm, page, e);
 				goto gather;
@@ -322,7 +324,6 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 		goto gather;
 	large:
 		page = zap_thp_page(tlb, page);
-		anon++;
 	gather:
 		tlb->pages[nr++] = page;
 		if (unlikely(nr == GATHER_PAGES)) {
@@ -414,8 +415,12 @@ static bool may_stay_writable(const struct vm_area_struct *vma, const struct pag
 {
 	if (PageAnon(page))
 		return anon_page_exclusive(page);
-	if (unlikely(PageTail(page)))
-		return thp_page_exclusive(page_folio(page), page);
+	if (unlikely(PageTail(page))) {
+		const struct folio *folio = page_folio(page);
+
+		return PageAnon(&folio->page) ? thp_page_exclusive(folio, page)
+					      : !!(vma->flags & VM_SHARED);
+	}
 	return (vma->flags & VM_SHARED) && (page->type == PAGE_SHMEM || pte_write(old));
 }
 

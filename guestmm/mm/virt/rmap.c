@@ -237,6 +237,8 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 
 	if (PageAnon(page))
 		rmap_walk_anon(page, referenced_one, &r);
+	else if (unlikely(PageHead(page)))
+		rmap_walk_large_file((struct folio *)page, referenced_one, &r);
 	else
 		rmap_walk_file(page, referenced_one, &r);
 	/* What sampling took out of the PTEs; a plain test first: rarely anybody samples. */

@@ -122,6 +122,8 @@ struct anon_vma *rmap_lock_anon(struct page *page);
 void rmap_for_each_vma(struct page *page, unsigned long nr, rmap_fn fn, void *arg);
 void rmap_unlock_anon(struct anon_vma *root);
 void rmap_walk_file(struct page *page, rmap_fn fn, void *arg);
+/** The same for all of a large folio of shared memory; the address may then lie outside of the VMA. */
+void rmap_walk_large_file(struct folio *folio, rmap_fn fn, void *arg);
 /** Either, by the page's kind. */
 void rmap_walk(struct page *page, rmap_fn fn, void *arg);
 /** The same for a locked page whose PTEs may all be migration entries. */

@@ -227,7 +227,7 @@ void rmap_walk_file(struct page *page, rmap_fn fn, void *arg)
 		rmap_walk_file_entries(page, fn, arg);
 }
 
-void rmap_walk_file_entries(struct page *page, rmap_fn fn, void *arg)
+static inline void walk(struct page *page, unsigned long last, rmap_fn fn, void *arg)
 {
 	struct address_space *mapping = page_mapping_file(page);
 	unsigned long index = page->index;
@@ -235,11 +235,22 @@ void rmap_walk_file_entries(struct page *page, rmap_fn fn, void *arg)
 
 	if (!mapping)
 		return;
+	last += index;
 	spin_lock(&mapping->i_mmap_lock);
-	for (vma = i_mmap_first(mapping, index, index); vma; vma = i_mmap_next(vma, index, index))
+	for (vma = i_mmap_first(mapping, index, last); vma; vma = i_mmap_next(vma, index, last))
 		if (!fn(page, vma, vma->vm_start + ((index - vma->pgoff) << PAGE_SHIFT), arg))
 			break;
 	spin_unlock(&mapping->i_mmap_lock);
+}
+
+void rmap_walk_file_entries(struct page *page, rmap_fn fn, void *arg)
+{
+	walk(page, 0, fn, arg);
+}
+
+void rmap_walk_large_file(struct folio *folio, rmap_fn fn, void *arg)
+{
+	walk(&folio->page, folio_nr_pages(folio) - 1, fn, arg);
 }
 
 void page_remove_file_rmap(struct page *page, struct mm_struct *mm)

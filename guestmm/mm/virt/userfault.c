@@ -490,7 +490,7 @@ static int fill_shmem(struct vm_fault *vmf, const void *contents, bool minor)
 	if (index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE))
 		return -EFAULT;
 	if (minor)
-		err = shmem_get_page(mapping, index, false, &page, NULL);
+		err = shmem_get_page(mapping, index, SHMEM_FIND, &page, NULL);
 	else
 		err = shmem_add_page(mapping, index, contents, &page);
 	if (err)

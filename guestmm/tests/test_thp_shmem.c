@@ -1,0 +1,289 @@
+/*
+ * Huge pages of shared memory from inside; each case is audited from outside when it has ended.
+ */
+#include "fs/vfs.h"
+#include "mm/cache/shmem.h"
+#include "mm/huge/thp.h"
+#include "mm/reclaim/lru.h"
+#include "mm/virt/large.h"
+#include "tests/tests.h"
+
+#define HUGE PMD_SIZE
+#define RW   (PROT_READ | PROT_WRITE)
+#define MEM  "memory=64M"
+#define SWAP "memory=64M swap=64M"
+
+static long map(struct mm_struct *mm, unsigned long pages, u32 mode)
+{
+	shmem_set_enabled(mode);
+	return do_mmap(mm, 0, pages * HUGE, RW, MAP_SHARED | MAP_ANONYMOUS, 0);
+}
+
+static unsigned int level_at(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next;
+	unsigned int level = 99;
+
+	return walk_leaf(mm->pgd, addr, &level, &next) ? level : 99;
+}
+
+static int may_map(struct map_source *src, unsigned long vm_flags)
+{
+	return 0;
+}
+
+/* A file that has no name; the mapping's reference is the only one. */
+static long map_file(struct mm_struct *mm, struct inode *inode, int flags)
+{
+	struct map_source src = {
+		.mapping = &inode->i_data, .readable = true, .writable = true, .prepare = may_map};
+
+	return do_mmap_file(mm, 0, HUGE, RW, flags, 0, &src);
+}
+
+static void fill(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
+{
+	for (unsigned long i = 0; i < n; i++)
+		CHECK_EQ(testmm_write(mm, a + i * PAGE_SIZE, word_for(a + i * PAGE_SIZE, seed)), 0);
+}
+
+static void verify(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
+{
+	unsigned long wrong = 0;
+
+	for (unsigned long i = 0; i < n; i++) {
+		u64 v = 0;
+
+		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);
+		wrong += v != word_for(a + i * PAGE_SIZE, seed);
+	}
+	CHECK_EQ(wrong, 0);
+}
+
+GUEST_TEST(thp_shmem, first_touch_maps_two_mebibytes_for_relatives_too, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	s64 made = ev(THP_FILE_ALLOC), mapped = ev(THP_FILE_MAPPED);
+	long a = map(mm, 2, SHMEM_HUGE_ALWAYS);
+
+	REQUIRE(a > 0 && !(a & (HUGE - 1)));
+	fill(t, mm, a, 512, 1);
+	CHECK_EQ(ev(THP_FILE_ALLOC) - made, 1);
+	CHECK_EQ(ev(THP_FILE_MAPPED) - mapped, 1);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(mm->rss_shmem, 512);
+	CHECK_EQ(global_stat(NR_SHMEM), 512);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
+	CHECK_EQ(global_stat(NR_SHMEM_PMDMAPPED), 1);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	CHECK_EQ(child->rss_shmem, 0);
+	verify(t, child, a, 512, 1);
+	CHECK_EQ(level_at(child, a), PT_LEVEL_PMD);
+	CHECK_EQ(ev(THP_FILE_MAPPED) - mapped, 2);
+	CHECK_EQ(ev(THP_FILE_ALLOC) - made, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(child);
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
+	CHECK_EQ(global_stat(NR_SHMEM_PMDMAPPED), 0);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+	CHECK_EQ(global_stat(NR_FILE_MAPPED), 0);
+	CHECK_EQ(vm_committed(), 0);
+}
+
+GUEST_TEST(thp_shmem, modes_decide_who_gets_them, 0, 0, MEM)
+{
+	static const struct {
+		u32 mode;
+		int advice;
+		bool huge;
+	} cases[] = {
+		{SHMEM_HUGE_NEVER, 0, false},	   {SHMEM_HUGE_NEVER, MADV_HUGEPAGE, false},
+		{SHMEM_HUGE_ADVISE, 0, false},	   {SHMEM_HUGE_ADVISE, MADV_HUGEPAGE, true},
+		{SHMEM_HUGE_ALWAYS, 0, true},	   {SHMEM_HUGE_ALWAYS, MADV_NOHUGEPAGE, false},
+		{SHMEM_HUGE_WITHIN_SIZE, 0, true}, {SHMEM_HUGE_DENY, MADV_HUGEPAGE, false},
+		{SHMEM_HUGE_FORCE, 0, true},
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct mm_struct *mm = testmm_create(t);
+		s64 made = ev(THP_FILE_ALLOC);
+		long a = map(mm, 1, cases[i].mode);
+
+		REQUIRE(a > 0);
+		if (cases[i].advice)
+			CHECK_EQ(do_madvise(mm, a, HUGE, cases[i].advice), 0);
+		CHECK_EQ(testmm_write(mm, a + 7 * PAGE_SIZE, 1), 0);
+		CHECK_EQ(ev(THP_FILE_ALLOC) - made, cases[i].huge);
+		CHECK_EQ(level_at(mm, a), cases[i].huge ? PT_LEVEL_PMD : PT_LEVEL_PTE);
+		mmput(mm);
+	}
+	/* Nothing is promised beyond the end of what was asked for: its last part is of small pages. */
+	struct mm_struct *mm = testmm_create(t);
+	s64 made = ev(THP_FILE_ALLOC);
+	long a;
+
+	shmem_set_enabled(SHMEM_HUGE_WITHIN_SIZE);
+	a = do_mmap(mm, 0, HUGE + 8 * PAGE_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS, 0);
+	REQUIRE(a > 0);
+	CHECK_EQ(testmm_write(mm, a + HUGE, 1), 0);
+	CHECK_EQ(ev(THP_FILE_ALLOC) - made, 0);
+	CHECK_EQ(testmm_write(mm, a, 1), 0);
+	CHECK_EQ(ev(THP_FILE_ALLOC) - made, 1);
+	mmput(mm);
+}
+
+GUEST_TEST(thp_shmem, part_unmapped_keeps_the_folio, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 pmds = ev(THP_SPLIT_PMD), pages = ev(THP_SPLIT_PAGE);
+	long a = map(mm, 1, SHMEM_HUGE_ALWAYS);
+	struct page *page;
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 512, 1);
+	CHECK_EQ(do_munmap(mm, a + 100 * PAGE_SIZE, 50 * PAGE_SIZE), 0);
+	CHECK_EQ(ev(THP_SPLIT_PMD) - pmds, 1);
+	CHECK_EQ(ev(THP_SPLIT_PAGE) - pages, 0);
+	CHECK_EQ(ev(THP_DEFERRED_SPLIT_PAGE), 0);
+	CHECK_EQ(mm->rss_shmem, 462);
+	page = testmm_page(mm, a + PAGE_SIZE);
+	CHECK(PageTail(page) && page_folio(page)->page.type == PAGE_SHMEM);
+	CHECK_EQ(global_stat(NR_SHMEM), 512);
+	CHECK_EQ(global_stat(NR_SHMEM_PMDMAPPED), 0);
+	CHECK_EQ(global_stat(NR_FILE_MAPPED), 462);
+	verify(t, mm, a, 100, 1);
+	/* Read-only and back: every page may be written again at once. */
+	CHECK_EQ(do_mprotect(mm, a, 100 * PAGE_SIZE, PROT_READ), 0);
+	CHECK_EQ(do_mprotect(mm, a, 100 * PAGE_SIZE, RW), 0);
+	fill(t, mm, a, 100, 2);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+}
+
+GUEST_TEST(thp_shmem, a_hole_splits_the_folio, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 split = ev(THP_SPLIT_PAGE);
+	long a = map(mm, 2, SHMEM_HUGE_ALWAYS);
+	u64 v = 1;
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 1024, 1);
+	/* A part of the first, and the second whole. */
+	CHECK_EQ(do_madvise(mm, a + 500 * PAGE_SIZE, 524 * PAGE_SIZE, MADV_REMOVE), 0);
+	CHECK_EQ(ev(THP_SPLIT_PAGE) - split, 1);
+	CHECK_EQ(global_stat(NR_SHMEM), 500);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
+	verify(t, mm, a, 500, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	CHECK(!testmm_read(mm, a + 500 * PAGE_SIZE, &v) && v == 0);
+	CHECK(!testmm_read(mm, a + 1000 * PAGE_SIZE, &v) && v == 0);
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+	CHECK_EQ(vm_committed(), 0);
+}
+
+GUEST_TEST(thp_shmem, who_holds_a_page_keeps_the_folio_and_reads_zeroes, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 failed = ev(THP_SPLIT_PAGE_FAILED);
+	long a = map(mm, 1, SHMEM_HUGE_ALWAYS);
+	struct folio *held;
+	u64 v = 1;
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 512, 1);
+	CHECK_EQ(testmm_touch(mm, a, false), 0);
+	held = pfn_folio(pte_pfn(pte_read(walk_level(mm->pgd, a, PT_LEVEL_PMD))));
+	folio_get(held);
+	CHECK_EQ(do_madvise(mm, a + 10 * PAGE_SIZE, 5 * PAGE_SIZE, MADV_REMOVE), 0);
+	CHECK_EQ(ev(THP_SPLIT_PAGE_FAILED) - failed, 1);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
+	CHECK(!testmm_read(mm, a + 12 * PAGE_SIZE, &v) && v == 0);
+	verify(t, mm, a, 10, 1);
+	verify(t, mm, a + 15 * PAGE_SIZE, 497, 1);
+	folio_put(held);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+}
+
+GUEST_TEST(thp_shmem, private_mapping_copies_one_page, 0, 0, MEM)
+{
+	struct inode *inode = shmem_inode(0600, 2 * HUGE);
+	struct mm_struct *mm = testmm_create(t), *child;
+	long a;
+	u64 v = 0;
+
+	REQUIRE(inode);
+	shmem_set_enabled(SHMEM_HUGE_ALWAYS);
+	for (u64 i = 0; i < 512; i++)
+		CHECK_EQ(kernel_file_write(&inode->i_data, &i, sizeof(i), i * PAGE_SIZE),
+			 sizeof(i));
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
+	a = map_file(mm, inode, MAP_PRIVATE);
+	REQUIRE(a > 0);
+	CHECK(!testmm_read(mm, a + 5 * PAGE_SIZE, &v) && v == 5);
+	CHECK_EQ(testmm_write(mm, a + 5 * PAGE_SIZE, 99), 0);
+	CHECK_EQ(mm->rss_anon, 1);
+	CHECK(!testmm_read(mm, a + 6 * PAGE_SIZE, &v) && v == 6);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	CHECK(!testmm_read(child, a + 5 * PAGE_SIZE, &v) && v == 99);
+	CHECK(!testmm_read(child, a + 7 * PAGE_SIZE, &v) && v == 7);
+	CHECK_EQ(kernel_file_read(&inode->i_data, &v, sizeof(v), 5 * PAGE_SIZE), sizeof(v));
+	CHECK_EQ(v, 5);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(child);
+	mmput(mm);
+	iput(inode);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+}
+
+GUEST_TEST(thp_shmem, file_ends_within_a_huge_page, 0, 0, MEM)
+{
+	struct inode *inode = shmem_inode(0600, HUGE);
+	struct mm_struct *mm = testmm_create(t);
+	u64 v = 1;
+	long a;
+
+	REQUIRE(inode);
+	shmem_set_enabled(SHMEM_HUGE_ALWAYS);
+	a = map_file(mm, inode, MAP_SHARED);
+	REQUIRE(a > 0);
+	fill(t, mm, a, 512, 1);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	truncate_pagecache(&inode->i_data, (inode->i_data.size = 20 * PAGE_SIZE + 100));
+	CHECK_EQ(global_stat(NR_SHMEM), 21);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
+	verify(t, mm, a, 20, 1);
+	CHECK(testmm_read(mm, a + 21 * PAGE_SIZE, &v) != 0);
+	CHECK_EQ(testchan_audit(), 0);
+	/* Longer again, the rest of the last page is zero. */
+	inode->i_data.size = HUGE;
+	CHECK(!testmm_read(mm, a + 20 * PAGE_SIZE + 104, &v) && v == 0);
+	mmput(mm);
+	iput(inode);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+}
+
+GUEST_TEST(thp_shmem, reclaim_splits_and_swaps, 0, 120, SWAP)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 split = ev(THP_SPLIT_PAGE), out = ev(PSWPOUT);
+	long a = map(mm, 36, SHMEM_HUGE_ALWAYS);
+
+	REQUIRE(a > 0);
+	fill(t, mm, a, 36 * 512, 1);
+	CHECK(ev(THP_FILE_ALLOC) >= 8);
+	CHECK(ev(THP_SPLIT_PAGE) - split >= 1);
+	CHECK(ev(PSWPOUT) - out > 0);
+	verify(t, mm, a, 36 * 512, 1);
+	memory_settle();
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+	CHECK_EQ(vm_committed(), 0);
+}
