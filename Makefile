@@ -178,6 +178,9 @@ run: all lab-image
 	$B/mmvm run $(ARGS)
 test: all unit fuzzers programs lab-image
 	tests/run $B
+# Debian's own programs in the lab: tests/debian/run.sh; ONLY="redis fio": these
+test-programs: all lab-image $B/tests/limit
+	tests/debian/run.sh $B $(ONLY)
 bench: all lab-image
 	$B/mmvm bench $(ARGS)
 # Any command of mmvm inside the lab: make lab ARGS="run --memory 24M"
@@ -267,4 +270,4 @@ clean:
 	rm -rf $B
 
 .PHONY: mutation install uninstall deb docs all unit fuzzers programs setup run test bench lab fuzz check clean lab-image
--include $(shell find $B -name '*.d' 2>/dev/null)
+-include $(shell find $B -path $B/debian -prune -o -type f -name '*.d' -print 2>/dev/null)

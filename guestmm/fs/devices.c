@@ -36,7 +36,7 @@ static void make_name(const struct device_node *d)
 	int err;
 
 	ksnprintf(path, sizeof(path), "/dev/%s", d->name);
-	err = vfs_mknod(AT_FDCWD, path, d->mode, d->rdev);
+	err = vfs_make_exact(path, d->mode, d->rdev);
 	if (err && err != -EEXIST)
 		printk("VFS: cannot make %s: error %d\n", path, -err);
 }
@@ -171,8 +171,8 @@ int devices_mount(void)
 	/* Nodes are only ever added behind, so the list may be walked without the lock. */
 	list_for_each_entry (d, &devices, list)
 		make_name(d);
-	vfs_mkdir(AT_FDCWD, "/dev/shm", 01777);
-	vfs_mkdir(AT_FDCWD, "/dev/pts", 0755);
+	vfs_make_exact("/dev/shm", S_IFDIR | 01777, 0);
+	vfs_make_exact("/dev/pts", S_IFDIR | 0755, 0);
 	vfs_symlink("/proc/self/fd", AT_FDCWD, "/dev/fd");
 	vfs_symlink("/proc/self/fd/0", AT_FDCWD, "/dev/stdin");
 	vfs_symlink("/proc/self/fd/1", AT_FDCWD, "/dev/stdout");

@@ -123,6 +123,11 @@ int vfs_mkdir(int dfd, const char *name, u32 mode)
 	return make_node(dfd, name, S_IFDIR | (masked(mode) & 01777), 0);
 }
 
+int vfs_make_exact(const char *name, u32 mode, u64 rdev)
+{
+	return make_node(AT_FDCWD, name, mode, rdev);
+}
+
 int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev)
 {
 	switch (mode & S_IFMT) {

@@ -16,6 +16,7 @@
  */
 #include "kernel/boot_info.h"
 #include "fs/internal.h"
+#include "fs/xattr.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/phys/alloc.h"
 
@@ -121,6 +122,8 @@ static void inode_free(struct inode *inode)
 	wake_up(&state_wq);
 	if (sb->ops->free_inode)
 		sb->ops->free_inode(inode);
+	if (inode->xattrs)
+		xattrs_free(inode);
 	kmem_cache_free(inode_cache, inode);
 }
 

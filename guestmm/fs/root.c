@@ -2,7 +2,7 @@
  * A root on a disk: `root=/dev/vda [ro]` on the command line.
  *
  * The disk covers the tmpfs that the initramfs was unpacked into, /dev with it; so /dev is made once
- * more, over the disk's own directory of that name, and /proc is mounted again. What was there before
+ * more, over the disk's own directory of that name, and /proc and /sys are mounted again. What was there before
  * cannot be reached by name any more.
  */
 #include "fs/internal.h"
@@ -29,5 +29,10 @@ bool mount_root(void)
 	err = vfs_mount("proc", "proc", "/proc", 0, "");
 	if (err && err != -ENOENT)
 		printk("root: no /proc: error %d\n", -err);
+	err = vfs_mount("sysfs", "sysfs", "/sys", 0, "");
+	if (!err)
+		err = vfs_mount("cgroup2", "cgroup2", "/sys/fs/cgroup", 0, "");
+	if (err && err != -ENOENT)
+		printk("root: no /sys: error %d\n", -err);
 	return true;
 }

@@ -523,11 +523,13 @@ struct inode *shmem_inode(u32 mode, u64 size)
 
 static struct fs_type tmpfs_type = {
 	.name = "tmpfs",
+	.xattrs = true,
 	.magic = TMPFS_MAGIC,
 	.mount = tmpfs_mount,
 };
 static struct fs_type devtmpfs_type = {
 	.name = "devtmpfs",
+	.xattrs = true,
 	.magic = TMPFS_MAGIC,
 	.mount = tmpfs_mount,
 };

@@ -109,6 +109,7 @@ struct inode {
 	bool dirty;		     /* A: its own fields are to be written */
 	u8 state;		     /* inode_lock: being read, or gone */
 	void *private_;		     /* the file system's */
+	struct xattr *xattrs;	     /* lock: xattr.c */
 };
 
 struct dentry {
@@ -198,6 +199,7 @@ struct fs_type {
 	const char *name; /* "ext2", "tmpfs", "proc" */
 	u32 magic;	  /* statfs */
 	bool needs_bdev;
+	bool xattrs;	     /* files have extended attributes (xattr.c) */
 	bool volatile_names; /* names come and go by themselves: ask each time (proc) */
 	/** Fill sb, its root inode included. `options`: mount(2)'s string or "". */
 	int (*mount)(struct super_block *sb, const char *options);
@@ -311,6 +313,8 @@ void inode_put_write(struct inode *inode);
 int vfs_open_exec(const char *name, struct file **file);
 int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file);
 int vfs_mkdir(int dfd, const char *name, u32 mode);
+/** For the kernel: a directory or a special file with exactly this mode; the umask does not count. */
+int vfs_make_exact(const char *name, u32 mode, u64 rdev);
 int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev);
 int vfs_symlink(const char *target, int dfd, const char *name);
 int vfs_link(int odfd, const char *old, int ndfd, const char *name, u32 flags);

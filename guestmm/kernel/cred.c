@@ -95,6 +95,11 @@ void cred_commit(struct cred *c)
 	struct cred *old = current->cred;
 
 	current->cred = c;
+	/* A signal that was asked for as somebody else is not sent to who it is now. */
+	if (old && current_process() &&
+	    (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
+	     old->fsgid != c->fsgid || c->permitted & ~old->permitted))
+		current_process()->pdeath_signal = 0;
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	cred_put(old);
 }

@@ -205,6 +205,7 @@ void notify_parent_stop(struct process *p, int code, int sig)
 static void reparent_children(struct process *p, struct list_head *dead)
 {
 	struct process *init = find_process(1), *c, *n;
+	struct siginfo_short info = {SI_USER, p->pid, 0};
 
 	if (init == p || (init && init->group_exit))
 		init = NULL;
@@ -216,6 +217,8 @@ static void reparent_children(struct process *p, struct list_head *dead)
 		WRITE_ONCE(c->ppid, init ? init->pid : 0);
 		if (init)
 			list_add_tail(&c->sibling, &init->children);
+		if (c->pdeath_signal && !c->zombie)
+			signal_process(c, c->pdeath_signal, &info);
 		if (c->zombie && notify_parent(c)) {
 			process_unlink(c);
 			list_add_tail(&c->sibling, dead);

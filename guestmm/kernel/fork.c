@@ -124,6 +124,10 @@ static void copy_thread(struct task *t, const struct pt_regs *regs, const struct
 		t->altstack = me->altstack;
 		t->altstack_size = me->altstack_size;
 	}
+	if (!(a->flags & CLONE_VM)) {
+		t->rseq = me->rseq;
+		t->rseq_sig = me->rseq_sig;
+	}
 	if (a->flags & CLONE_CHILD_SETTID)
 		t->set_child_tid = a->child_tid;
 	if (a->flags & CLONE_CHILD_CLEARTID)

@@ -169,6 +169,23 @@ static long prctl_thp(struct pt_regs *r)
 	return 0;
 }
 
+/* The signal at the end of the parent process. Linux looks at the thread that forked. */
+static long prctl_pdeathsig(const struct pt_regs *r)
+{
+	struct process *p = current_process();
+	int sig = READ_ONCE(p->pdeath_signal);
+	unsigned long flags;
+
+	if ((int)r->rdi == PR_GET_PDEATHSIG)
+		return copy_to_user(r->rsi, &sig, sizeof(sig)) ? -EFAULT : 0;
+	if (r->rsi > NR_SIGNALS)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	p->pdeath_signal = r->rsi;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return 0;
+}
+
 long sys_prctl(struct pt_regs *r)
 {
 	struct task *t = current;
@@ -187,6 +204,9 @@ long sys_prctl(struct pt_regs *r)
 		return 0;
 	case PR_GET_NAME:
 		return copy_to_user(r->rsi, t->comm, sizeof(t->comm)) ? -EFAULT : 0;
+	case PR_SET_PDEATHSIG:
+	case PR_GET_PDEATHSIG:
+		return prctl_pdeathsig(r);
 	case PR_GET_DUMPABLE:
 		return 1;
 	case PR_SET_THP_DISABLE:

@@ -12,6 +12,7 @@
  * Locks: task_list_lock to change them; readers take a single value and no lock.
  */
 #include "arch/uaccess.h"
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -65,12 +66,16 @@ static long do_prlimit(int pid, unsigned int kind, const struct rlimit *new, str
 	}
 	flags = spin_lock_irqsave(&task_list_lock);
 	p = pid ? find_process(pid) : current_process();
-	if (p) {
+	if (!p)
+		err = -ESRCH;
+	else if (!same_user(p) && !capable(CAP_SYS_RESOURCE))
+		err = -EPERM;
+	else if (new &&new->max > p->limits[kind].max && !capable(CAP_SYS_RESOURCE))
+		err = -EPERM;
+	if (!err) {
 		*old = p->limits[kind];
 		if (new)
 			p->limits[kind] = *new;
-	} else {
-		err = -ESRCH;
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return err;

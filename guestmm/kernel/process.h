@@ -76,14 +76,15 @@ struct process {
 	bool may_be_orphan; /* T: its stopped group is looked at when a process ends (exit.c) */
 	struct wait_queue stop_wq; /* its stopped threads */
 	struct wait_queue exit_wq; /* pidfds: woken when it is a zombie */
-	bool collected;		   /* T: a parent has waited for it */
-	bool execed;		   /* T: has run a program since it was forked */
-	bool kernel_waits;	   /* C: process_wait() will collect it */
-	bool mm_released;	   /* T: vfork's parent may go on */
-	struct wait_queue wait;	   /* its threads that wait for children */
-	struct files *files;	   /* S */
-	struct fs_struct *fs;	   /* S: root, working directory, umask */
-	struct cgroup *cgroup; /* T: with a reference, from publishing to the end of the struct */
+	u8 pdeath_signal;  /* T: sent to it when its parent ends (PR_SET_PDEATHSIG); 0 = none */
+	bool collected;	   /* T: a parent has waited for it */
+	bool execed;	   /* T: has run a program since it was forked */
+	bool kernel_waits; /* C: process_wait() will collect it */
+	bool mm_released;  /* T: vfork's parent may go on */
+	struct wait_queue wait; /* its threads that wait for children */
+	struct files *files;	/* S */
+	struct fs_struct *fs;	/* S: root, working directory, umask */
+	struct cgroup *cgroup;	/* T: with a reference, from publishing to the end of the struct */
 	struct rlimit limits[RLIM_NLIMITS]; /* T to change */
 	struct sighand *sighand;	    /* T: NULL = everything default */
 	u64 sig_pending;		    /* T */
@@ -206,6 +207,9 @@ static inline bool signal_pending(void)
 {
 	return atomic_load(&current_thread_info()->flags) & (TIF_SIGPENDING | TIF_KILLED);
 }
+/** On the way to user mode, or before a signal's frame is made: tell the thread's registered area (rseq(2)) its
+ * CPU, and leave the sequence it was in. May sleep. */
+void rseq_resume(struct pt_regs *regs);
 /** T held: `sig` for the process; SIGKILL ends it. */
 void signal_process(struct process *p, int sig, const struct siginfo_short *info);
 /** A signal of the kernel's for the current process. */

@@ -320,6 +320,8 @@ static void switch_user_state(struct rq *rq, struct task *next)
 	}
 	if (!next->user)
 		return;
+	if (next->rseq)
+		atomic_or(&next->ti->flags, TIF_RSEQ);
 	arch_set_kernel_stack((unsigned long)next->ti + THREAD_SIZE);
 	if (rq->fpu_owner != next) {
 		if (rq->fpu_owner)

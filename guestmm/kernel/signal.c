@@ -405,6 +405,8 @@ void deliver_signals(struct pt_regs *regs, bool in_syscall)
 	}
 	if (d.act.handler <= SIG_IGN)
 		process_exit(d.sig);
+	if (t->rseq)
+		rseq_resume(regs);
 	mask = t->sig_restore ? t->sig_saved : t->sig_blocked;
 	if (sigframe_push(regs, d.sig, &d.act, &d.info, d.fault.sig ? &d.fault : NULL, mask))
 		process_exit(SIGSEGV);
@@ -487,6 +489,8 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 		} else if (flags & TIF_MEMCG_HIGH) {
 			atomic_and(&ti->flags, ~TIF_MEMCG_HIGH);
 			mem_cgroup_handle_over_high();
+		} else if (flags & TIF_RSEQ) {
+			rseq_resume(regs);
 		} else if (bad_rip) {
 			struct fault_info f = {SIGSEGV, SI_KERNEL, 13, 0, 0, 0};
 

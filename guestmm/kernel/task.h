@@ -72,6 +72,8 @@ struct task {
 	unsigned long altstack, altstack_size;	      /* S: size 0 = none */
 	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
 	unsigned long robust_list;		      /* S: user address or 0 */
+	unsigned long rseq;			      /* S: user address of its area, or 0 */
+	u32 rseq_sig;				      /* S: of rseq(2) */
 	long (*regs_call)(struct pt_regs *regs);      /* S: with TIF_REGS_CALL */
 	struct file *files_to_close;		      /* S: with TIF_FILES: file_put_later() */
 	u64 fs_base;				      /* S */

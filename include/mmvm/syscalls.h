@@ -100,6 +100,7 @@ enum mmvm_arg_kind {
 	X(273, set_robust_list, sys_set_robust_list, ADDR, LEN) \
 	X(274, get_robust_list, sys_get_robust_list, PID, OUT, OUT) \
 	X(309, getcpu, sys_getcpu, OUT, OUT, ADDR) \
+	X(334, rseq, sys_rseq, ADDR, COUNT, FLAGS, NUM) \
 	X(424, pidfd_send_signal, sys_pidfd_send_signal, FD, SIG, IN, FLAGS) \
 	X(434, pidfd_open, sys_pidfd_open, PID, FLAGS) \
 	X(438, pidfd_getfd, sys_pidfd_getfd, FD, FD, FLAGS) \
@@ -224,6 +225,14 @@ enum mmvm_arg_kind {
 	X(132, utime, sys_utime, PATH, IN) \
 	X(133, mknod, sys_mknod, PATH, MODE, NUM) \
 	X(137, statfs, sys_statfs, PATH, OUT) \
+	X(188, setxattr, sys_setxattr, PATH, PATH, IN, LEN, FLAGS) \
+	X(189, lsetxattr, sys_lsetxattr, PATH, PATH, IN, LEN, FLAGS) \
+	X(191, getxattr, sys_getxattr, PATH, PATH, OUT, LEN) \
+	X(192, lgetxattr, sys_lgetxattr, PATH, PATH, OUT, LEN) \
+	X(194, listxattr, sys_listxattr, PATH, OUT, LEN) \
+	X(195, llistxattr, sys_llistxattr, PATH, OUT, LEN) \
+	X(197, removexattr, sys_removexattr, PATH, PATH) \
+	X(198, lremovexattr, sys_lremovexattr, PATH, PATH) \
 	X(235, utimes, sys_utimes, PATH, IN) \
 	X(257, openat, sys_openat, DIRFD, PATH, OPEN, MODE) \
 	X(258, mkdirat, sys_mkdirat, DIRFD, PATH, MODE) \
@@ -267,6 +276,10 @@ enum mmvm_arg_kind {
 	X(93, fchown, sys_fchown, FD, ID, ID) \
 	X(138, fstatfs, sys_fstatfs, FD, OUT) \
 	X(187, readahead, sys_readahead, FD, POS, LEN) \
+	X(190, fsetxattr, sys_fsetxattr, FD, PATH, IN, LEN, FLAGS) \
+	X(193, fgetxattr, sys_fgetxattr, FD, PATH, OUT, LEN) \
+	X(196, flistxattr, sys_flistxattr, FD, OUT, LEN) \
+	X(199, fremovexattr, sys_fremovexattr, FD, PATH) \
 	X(217, getdents64, sys_getdents64, FD, OUT, LEN) \
 	X(221, fadvise64, sys_fadvise64, FD, POS, LEN, NUM) \
 	X(277, sync_file_range, sys_sync_file_range, FD, POS, LEN, FLAGS) \

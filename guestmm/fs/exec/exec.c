@@ -116,6 +116,7 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	p->exit_signal = SIGCHLD; /* whatever clone() said of the old program */
 	t->altstack = t->altstack_size = 0;
 	t->set_child_tid = t->clear_child_tid = 0;
+	t->rseq = 0;
 	preempt_disable();
 	arch_fpu_init(t->fpu);
 	arch_fpu_restore(t->fpu);

@@ -14,25 +14,6 @@
 #include "mm/phys/zone.h"
 #include "mm/slab/slab.h"
 
-/* "0-1,3\n" */
-static void show_list(struct report *r, u32 set)
-{
-	const char *between = "";
-
-	for (unsigned int n = 0; n < 32; n++) {
-		unsigned int last = n;
-
-		if (!(set & 1u << n))
-			continue;
-		while (last < 31 && (set & 2u << last))
-			last++;
-		report_printf(r, last > n ? "%s%u-%u" : "%s%u", between, n, last);
-		between = ",";
-		n = last;
-	}
-	report_printf(r, "\n");
-}
-
 static u32 cpus_of(u64 nid)
 {
 	u32 cpus = 0;
@@ -68,16 +49,16 @@ static int show_nodes(struct report *r, u64 which)
 {
 	switch (which) {
 	case ONLINE:
-		show_list(r, memory_nodes | nodes_with_cpus());
+		sysfs_show_list(r, memory_nodes | nodes_with_cpus());
 		break;
 	case HAS_MEMORY:
-		show_list(r, memory_nodes);
+		sysfs_show_list(r, memory_nodes);
 		break;
 	case HAS_NORMAL_MEMORY:
-		show_list(r, nodes_with_normal_memory());
+		sysfs_show_list(r, nodes_with_normal_memory());
 		break;
 	case HAS_CPU:
-		show_list(r, nodes_with_cpus());
+		sysfs_show_list(r, nodes_with_cpus());
 		break;
 	}
 	return 0;
@@ -186,7 +167,7 @@ static int show_distance(struct report *r, u64 nid)
 
 static int show_cpulist(struct report *r, u64 nid)
 {
-	show_list(r, cpus_of(nid));
+	sysfs_show_list(r, cpus_of(nid));
 	return 0;
 }
 

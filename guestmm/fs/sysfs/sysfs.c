@@ -288,6 +288,24 @@ static void sysfs_statfs(struct super_block *sb, struct vfs_statfs *st)
 	st->namelen = NAME_MAX;
 }
 
+void sysfs_show_list(struct report *r, u32 set)
+{
+	const char *between = "";
+
+	for (unsigned int n = 0; n < 32; n++) {
+		unsigned int last = n;
+
+		if (!(set & 1u << n))
+			continue;
+		while (last < 31 && (set & 2u << last))
+			last++;
+		report_printf(r, last > n ? "%s%u-%u" : "%s%u", between, n, last);
+		between = ",";
+		n = last;
+	}
+	report_printf(r, "\n");
+}
+
 static const struct super_ops sysfs_super_ops = {.statfs = sysfs_statfs};
 
 static int sysfs_mount(struct super_block *sb, const char *options)
@@ -306,7 +324,7 @@ void sysfs_init(void)
 	static int (*const tables[])(void) = {
 		sysfs_hugepages_register, sysfs_extfrag_register, sysfs_zswap_register,
 		sysfs_thp_register,	  sysfs_node_register,	  sysfs_lru_gen_register,
-		sysfs_swiotlb_register,
+		sysfs_swiotlb_register,	  sysfs_cpu_register,
 	};
 	int err = 0;
 

@@ -33,6 +33,9 @@ void sysfs_show_choice(struct report *r, const char *const *choices, u32 nr, u32
 /** The index of the word `text`, or -EINVAL. */
 int sysfs_parse_choice(const char *text, const char *const *choices, u32 nr);
 
+/** The numbers of a set's bits as a list: "0-1,3\n". */
+void sysfs_show_list(struct report *r, u32 set);
+
 /* Tables */
 int sysfs_hugepages_register(void); /* hugepages.c: kernel/mm/hugepages */
 int sysfs_swiotlb_register(void);   /* swiotlb.c: kernel/debug/swiotlb */
@@ -40,5 +43,6 @@ int sysfs_extfrag_register(void);   /* extfrag.c: kernel/debug/extfrag */
 int sysfs_lru_gen_register(void);   /* lru_gen.c: kernel/mm/lru_gen, kernel/debug/lru_gen */
 int sysfs_zswap_register(void);	    /* zswap.c: module/zswap/parameters, kernel/debug/zswap */
 int sysfs_thp_register(void);	    /* thp.c: kernel/mm/transparent_hugepage */
+int sysfs_cpu_register(void);	    /* cpu.c: devices/system/cpu */
 int sysfs_node_register(void);	    /* node.c: devices/system/node */
 #endif

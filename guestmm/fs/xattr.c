@@ -1,0 +1,372 @@
+/*
+ * Extended attributes: small named values that a file carries, kept in memory beside its inode.
+ *
+ * Of the file systems here tmpfs has them (struct fs_type: xattrs). Elsewhere to read, write or remove one is
+ * EOPNOTSUPP and a list is empty, as on a Linux file system built without them.
+ *
+ * I1  The list of an inode is in the order of the names and has no name twice.
+ * I2  The list changes under inode->lock held for writing. It is read under the same lock.
+ *
+ * Names have a first part that says who may use them (xattr(7)): "user." by the file's permissions, on regular
+ * files and directories only; "trusted." by CAP_SYS_ADMIN, nobody else sees them; "security." is read by
+ * all and written by CAP_SYS_ADMIN. "system." (ACLs) and "security.capability", which nothing here would
+ * obey, are EOPNOTSUPP. Sizes: a name 255 bytes, a value 64 KiB (Linux, include/uapi/linux/limits.h).
+ */
+#include "fs/xattr.h"
+#include "arch/uaccess.h"
+#include "fs/internal.h"
+#include "fs/target.h"
+#include "kernel/process.h"
+#include "kernel/cred.h"
+
+#define XATTR_NAME_MAX 255u
+#define XATTR_SIZE_MAX 65536u
+#define XATTR_CREATE   1u
+#define XATTR_REPLACE  2u
+
+struct xattr {
+	struct xattr *next;
+	u32 size;      /* of the value */
+	u32 name_size; /* with its NUL */
+	char *value;   /* behind the name */
+	char name[];
+};
+
+enum xattr_space { SPACE_NONE, SPACE_USER, SPACE_TRUSTED, SPACE_SECURITY };
+
+/* -EINVAL: there is nothing after the first part. */
+static int name_space(const char *name)
+{
+	static const struct {
+		const char *prefix;
+		int space;
+	} spaces[] = {
+		{"user.", SPACE_USER}, {"trusted.", SPACE_TRUSTED}, {"security.", SPACE_SECURITY}};
+
+	for (u32 i = 0; i < ARRAY_SIZE(spaces); i++) {
+		size_t n = strlen(spaces[i].prefix);
+
+		if (!strncmp(name, spaces[i].prefix, n))
+			return name[n] ? spaces[i].space : -EINVAL;
+	}
+	return SPACE_NONE;
+}
+
+/* May the caller read (MAY_READ) or change (MAY_WRITE) an attribute of this name? inode->lock held. */
+static int xattr_permission(const struct inode *inode, const char *name, u32 mask)
+{
+	const int refused = mask & MAY_WRITE ? -EPERM : -ENODATA;
+
+	if (!strncmp(name, "system.", 7))
+		return 0;
+	if (!strncmp(name, "security.", 9))
+		return !(mask & MAY_WRITE) || capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+	if (!strncmp(name, "trusted.", 8))
+		return capable(CAP_SYS_ADMIN) ? 0 : refused;
+	if (!strncmp(name, "user.", 5)) {
+		if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode))
+			return refused;
+		if (S_ISDIR(inode->mode) && inode->mode & 01000 && mask & MAY_WRITE &&
+		    !inode_owner_or_capable(inode))
+			return -EPERM;
+	}
+	return inode_permission(inode, mask);
+}
+
+/* Does the file's system keep an attribute of this name? 0, -EINVAL, -EOPNOTSUPP. */
+static int xattr_supported(const struct inode *inode, const char *name)
+{
+	int space = name_space(name);
+
+	if (!inode->sb || !inode->sb->type->xattrs)
+		return -EOPNOTSUPP;
+	if (space < 0)
+		return space;
+	if (space == SPACE_NONE || !strcmp(name, "security.capability"))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* The link to the attribute of that name, or to the one it belongs in front of. inode->lock held. */
+static struct xattr **find(struct inode *inode, const char *name, bool *is_there)
+{
+	struct xattr **link = &inode->xattrs;
+	int order = -1;
+
+	while (*link && (order = strcmp((*link)->name, name)) < 0)
+		link = &(*link)->next;
+	*is_there = *link && !order;
+	return link;
+}
+
+void xattrs_free(struct inode *inode)
+{
+	struct xattr *x;
+
+	while ((x = inode->xattrs)) {
+		inode->xattrs = x->next;
+		kfree(x);
+	}
+}
+
+/* ---- the operations: of a file, with a name that has been copied ------------------------------- */
+
+/* Put `new` in, or with NULL take the attribute away. */
+static long change(struct inode *inode, const char *name, struct xattr *new, u32 flags)
+{
+	struct xattr **link, *old = NULL;
+	bool is_there;
+	long ret;
+
+	down_write(&inode->lock);
+	ret = xattr_permission(inode, name, MAY_WRITE);
+	if (!ret)
+		ret = xattr_supported(inode, name);
+	if (ret)
+		goto out;
+	link = find(inode, name, &is_there);
+	if (is_there && flags & XATTR_CREATE) {
+		ret = -EEXIST;
+	} else if (!is_there && flags & XATTR_REPLACE) {
+		ret = -ENODATA;
+	} else {
+		if (is_there) {
+			old = *link;
+			*link = old->next;
+		}
+		if (new) {
+			new->next = *link;
+			*link = new;
+		}
+		inode_touch(inode, false);
+	}
+out:
+	up_write(&inode->lock);
+	kfree(ret ? new : old);
+	return ret;
+}
+
+/* A new attribute with a value from user memory, in *out. */
+static long copy_value(const char *name, unsigned long value, size_t size, struct xattr **out)
+{
+	size_t name_size = strlen(name) + 1;
+	struct xattr *x;
+
+	if (size > XATTR_SIZE_MAX)
+		return -E2BIG;
+	x = kmalloc(sizeof(*x) + name_size + size, GFP_KERNEL_ACCOUNT);
+	if (!x)
+		return -ENOMEM;
+	x->size = size;
+	x->name_size = name_size;
+	memcpy(x->name, name, name_size);
+	x->value = x->name + name_size;
+	if (size && copy_from_user(x->value, value, size)) {
+		kfree(x);
+		return -EFAULT;
+	}
+	*out = x;
+	return 0;
+}
+
+static long get(struct inode *inode, const char *name, unsigned long buf, size_t size)
+{
+	struct xattr **link;
+	bool is_there;
+	long ret;
+
+	down_read(&inode->lock);
+	ret = xattr_permission(inode, name, MAY_READ);
+	if (!ret)
+		ret = xattr_supported(inode, name);
+	if (ret)
+		goto out;
+	link = find(inode, name, &is_there);
+	if (!is_there)
+		ret = -ENODATA;
+	else if (size && (*link)->size > size)
+		ret = -ERANGE;
+	else if (size && copy_to_user(buf, (*link)->value, (*link)->size))
+		ret = -EFAULT;
+	else
+		ret = (*link)->size;
+out:
+	up_read(&inode->lock);
+	return ret;
+}
+
+static long list(struct inode *inode, unsigned long buf, size_t size)
+{
+	const bool all = capable(CAP_SYS_ADMIN);
+	size_t done = 0;
+	long ret = 0;
+
+	down_read(&inode->lock);
+	for (struct xattr *x = inode->xattrs; x && !ret; x = x->next) {
+		if (!all && name_space(x->name) == SPACE_TRUSTED)
+			continue;
+		if (size && done + x->name_size > size)
+			ret = -ERANGE;
+		else if (size && copy_to_user(buf + done, x->name, x->name_size))
+			ret = -EFAULT;
+		done += x->name_size;
+	}
+	up_read(&inode->lock);
+	return ret ? ret : (long)done;
+}
+
+/* ---- system calls ------------------------------------------------------------------------------ */
+
+/* Which file a call is about. */
+enum by { BY_PATH, BY_LINK, BY_FD };
+
+static long get_target(struct target *t, enum by by, unsigned long arg)
+{
+	long ret;
+
+	if (by == BY_FD)
+		ret = target_by_open_fd(t, (int)arg);
+	else
+		ret = target_get(t, AT_FDCWD, arg, by == BY_LINK ? AT_SYMLINK_NOFOLLOW : 0);
+	if (!ret && !t->inode) {
+		target_put(t);
+		ret = -EOPNOTSUPP;
+	}
+	return ret;
+}
+
+/* -ERANGE: no name, or too long a one. */
+static long copy_name(char name[XATTR_NAME_MAX + 1], unsigned long user)
+{
+	long len = strncpy_from_user(name, user, XATTR_NAME_MAX + 1);
+
+	if (len == 0 || len == -ENAMETOOLONG)
+		return -ERANGE;
+	return len < 0 ? len : 0;
+}
+
+static long set_call(const struct pt_regs *r, enum by by)
+{
+	const u32 flags = (u32)r->r8;
+	char name[XATTR_NAME_MAX + 1];
+	struct xattr *x = NULL;
+	struct target t;
+	long ret = get_target(&t, by, r->rdi);
+
+	if (ret)
+		return ret;
+	if (target_read_only(&t))
+		ret = -EROFS;
+	else if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
+		ret = -EINVAL;
+	else
+		ret = copy_name(name, r->rsi);
+	if (!ret)
+		ret = copy_value(name, r->rdx, r->r10, &x);
+	if (!ret)
+		ret = change(t.inode, name, x, flags);
+	target_put(&t);
+	return ret;
+}
+
+static long get_call(const struct pt_regs *r, enum by by)
+{
+	char name[XATTR_NAME_MAX + 1];
+	struct target t;
+	long ret = get_target(&t, by, r->rdi);
+
+	if (ret)
+		return ret;
+	ret = copy_name(name, r->rsi);
+	if (!ret)
+		ret = get(t.inode, name, r->rdx, r->r10);
+	target_put(&t);
+	return ret;
+}
+
+static long list_call(const struct pt_regs *r, enum by by)
+{
+	struct target t;
+	long ret = get_target(&t, by, r->rdi);
+
+	if (ret)
+		return ret;
+	ret = list(t.inode, r->rsi, r->rdx);
+	target_put(&t);
+	return ret;
+}
+
+static long remove_call(const struct pt_regs *r, enum by by)
+{
+	char name[XATTR_NAME_MAX + 1];
+	struct target t;
+	long ret = get_target(&t, by, r->rdi);
+
+	if (ret)
+		return ret;
+	ret = target_read_only(&t) ? -EROFS : copy_name(name, r->rsi);
+	if (!ret)
+		ret = change(t.inode, name, NULL, XATTR_REPLACE);
+	target_put(&t);
+	return ret;
+}
+
+long sys_setxattr(struct pt_regs *r)
+{
+	return set_call(r, BY_PATH);
+}
+
+long sys_lsetxattr(struct pt_regs *r)
+{
+	return set_call(r, BY_LINK);
+}
+
+long sys_fsetxattr(struct pt_regs *r)
+{
+	return set_call(r, BY_FD);
+}
+
+long sys_getxattr(struct pt_regs *r)
+{
+	return get_call(r, BY_PATH);
+}
+
+long sys_lgetxattr(struct pt_regs *r)
+{
+	return get_call(r, BY_LINK);
+}
+
+long sys_fgetxattr(struct pt_regs *r)
+{
+	return get_call(r, BY_FD);
+}
+
+long sys_listxattr(struct pt_regs *r)
+{
+	return list_call(r, BY_PATH);
+}
+
+long sys_llistxattr(struct pt_regs *r)
+{
+	return list_call(r, BY_LINK);
+}
+
+long sys_flistxattr(struct pt_regs *r)
+{
+	return list_call(r, BY_FD);
+}
+
+long sys_removexattr(struct pt_regs *r)
+{
+	return remove_call(r, BY_PATH);
+}
+
+long sys_lremovexattr(struct pt_regs *r)
+{
+	return remove_call(r, BY_LINK);
+}
+
+long sys_fremovexattr(struct pt_regs *r)
+{
+	return remove_call(r, BY_FD);
+}

@@ -1,0 +1,2 @@
+create table t(id integer primary key, v text, n real); with recursive c(x) as (select 1 union all select x+1 from c where x<20000) insert into t select x, printf('%05d', x*7919%20000), x/3.0 from c;
+create index i on t(v); select count(*), min(v), max(v), round(sum(n),2) from t; select id from t where v='00777'; update t set n=n*2 where id%3=0; delete from t where id>15000; vacuum; select count(*), round(avg(n),3) from t; pragma integrity_check;

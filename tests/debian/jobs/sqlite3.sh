@@ -1,0 +1,1 @@
+sqlite3 s.db <sqlite.sql; rm -f s.db
