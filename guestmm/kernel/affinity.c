@@ -5,7 +5,10 @@
  * it sleeps nobody uses its stack (I6 of sched.c). It does so on its way to user mode, where it holds no
  * lock.
  *
- * Locks: migrate_lock for the list of those tasks; nothing is taken inside it.
+ * A signal or another sched_setaffinity(2) may wake the task first. It may then run, end and be freed, so it
+ * takes itself off the list before it goes on, and the thread looks at a task only while it is on the list.
+ *
+ * Locks: migrate_lock, for the list of those tasks > rq->lock.
  */
 #include "kernel/sched_internal.h"
 #include "lib/errno.h"
@@ -28,22 +31,32 @@ static bool move_sleeping(struct task *t)
 	return asleep;
 }
 
+/* Move the first task of the list, if there is one. False: it does not sleep yet, and must get to run. */
+static bool move_first(void)
+{
+	unsigned long flags = spin_lock_irqsave(&migrate_lock);
+	bool done = true;
+
+	if (!list_empty(&migrating_tasks)) {
+		struct task *t = list_first_entry(&migrating_tasks, struct task, migrate);
+
+		done = move_sleeping(t);
+		if (done) {
+			list_del(&t->migrate);
+			t->migrating = false;
+			wake_up_task(t);
+		}
+	}
+	spin_unlock_irqrestore(&migrate_lock, flags);
+	return done;
+}
+
 static int migration_thread(void *arg)
 {
 	for (;;) {
-		unsigned long flags;
-		struct task *t;
-
 		wait_event(&migrate_wq, !list_empty(&migrating_tasks));
-		/* Only we take tasks off, so the first one stays until we do. */
-		t = list_first_entry(&migrating_tasks, struct task, migrate);
-		while (!move_sleeping(t))
+		if (!move_first())
 			sched_yield();
-		flags = spin_lock_irqsave(&migrate_lock);
-		list_del(&t->migrate);
-		t->migrating = false;
-		spin_unlock_irqrestore(&migrate_lock, flags);
-		wake_up_task(t);
 	}
 	return 0;
 }
@@ -66,11 +79,10 @@ int sched_migration_init(void)
 void sched_migrate_self(void)
 {
 	struct task *t = current;
+	unsigned long flags;
 
 	atomic_and(&t->ti->flags, ~TIF_MIGRATE);
 	while (!(READ_ONCE(t->cpus) >> cpu_id() & 1)) {
-		unsigned long flags;
-
 		WRITE_ONCE(t->state, TASK_SLEEPING);
 		flags = spin_lock_irqsave(&migrate_lock);
 		if (!t->migrating) {
@@ -81,6 +93,12 @@ void sched_migrate_self(void)
 		wake_up(&migrate_wq);
 		schedule(); /* a signal may wake us where we are: again */
 	}
+	flags = spin_lock_irqsave(&migrate_lock);
+	if (t->migrating) {
+		t->migrating = false;
+		list_del(&t->migrate);
+	}
+	spin_unlock_irqrestore(&migrate_lock, flags);
 }
 
 void sched_set_cpus(struct task *t, u32 cpus)
