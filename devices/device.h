@@ -23,6 +23,7 @@ struct guest_ram_region {
 	uint8_t *hva;
 	unsigned long *dirty;
 	int node;
+	uint64_t page_size; /* of the host's memory behind it; 0: 4096 bytes */
 };
 struct guest_ram {
 	struct guest_ram_region region[16];
@@ -39,6 +40,11 @@ int guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *buf, uint64_
 int guest_ram_write(struct guest_ram *ram, uint64_t gpa, const void *buf, uint64_t len);
 /** Note that a device wrote [gpa, gpa+len) through a pointer from guest_ram_ptr(). Thread-safe. */
 void guest_ram_mark_dirty(struct guest_ram *ram, uint64_t gpa, uint64_t len);
+
+/** Give the host's memory behind [gpa, gpa+len) back: the guest has no use for what is there, and finds
+ * zeroes when it touches it again. Only whole pages of the host are given back. Returns the bytes that
+ * were, or -errno: -EFAULT (not RAM), or what the host says. Thread-safe. */
+int64_t guest_ram_give_back(const struct guest_ram *ram, uint64_t gpa, uint64_t len);
 
 /** An interrupt line: raise() injects an edge. Thread-safe. */
 struct irq_line {

@@ -48,7 +48,7 @@ void serial_on_room(struct device *dev, bool gated, void (*room)(void *arg), voi
  * text is followed by a NUL that text_len does not count.
  */
 struct testchan_ops {
-	/** Every kind but CONSOLE, AUDIT, DISK_STATS, HOSTFAULT and ROUND; EXIT too, before
+	/** Every kind but CONSOLE, AUDIT, DISK_STATS, HOSTFAULT, BALLOON and ROUND; EXIT too, before
 	 * on_exit.
 	 */
 	void (*on_record)(void *arg, const struct mmvm_record *rec);
@@ -59,6 +59,8 @@ struct testchan_ops {
 	int (*on_disk_stats)(void *arg, const char *role, struct mmvm_disk_stats *out);
 	/** The end or beginning of a round: what goes to `status`. NULL: answered -ENOSYS. */
 	int (*on_round)(void *arg, const struct mmvm_record *rec);
+	/** MMVM_REC_BALLOON. 0, -ENODEV, -EINVAL. */
+	int (*on_balloon)(void *arg, uint64_t target, struct mmvm_balloon *out);
 	/** Fail requests k .. k+count-1 from now (k = 1 is the next). 0, -ENODEV, -EINVAL. */
 	int (*on_hostfault)(void *arg, const char *role, uint64_t k, uint64_t count);
 };
@@ -96,6 +98,37 @@ void virtio_blk_resize(struct device *dev, uint64_t size);
 /** Serve every queue on the caller's thread until empty. Only with no_worker. Returns requests
  * completed. */
 unsigned int virtio_blk_poll(struct device *dev);
+
+/* ---- virtio_balloon.c: memory that the guest gives to the host ----- */
+#define BALLOON_MAX_STATS 16 /* VIRTIO_BALLOON_S_*: tags below it are kept */
+struct balloon_state {
+	uint64_t target, actual;     /* pages: wanted, and what the driver says it has given */
+	uint64_t pages;		     /* in the device's set now */
+	uint64_t inflated, deflated; /* pages, all in all */
+	uint64_t reported;	     /* free pages that the guest has told of */
+	uint64_t given_back;	     /* pages of both kinds whose memory the host has taken */
+	uint64_t refused;	     /* the host could not take memory back so often */
+	int refused_errno;	     /* the last time */
+	uint64_t nr_stats;	     /* statistics received so often */
+	uint32_t stat_there;	     /* bit TAG: stat[TAG] was among them */
+	uint64_t stat[BALLOON_MAX_STATS];
+};
+struct virtio_balloon_params {
+	uint64_t target; /* pages */
+	bool no_worker;	 /* tests: requests are served by virtio_balloon_poll() only */
+};
+struct device *virtio_balloon_create(const struct device_env *env,
+				     const struct virtio_balloon_params *params);
+/** The guest is to give so many pages, from now on. Thread-safe. 0, -EINVAL: more than there is RAM. */
+int virtio_balloon_set_target(struct device *dev, uint64_t pages);
+/** Have the guest send its statistics. They come when it gets to it. Thread-safe. */
+void virtio_balloon_ask_stats(struct device *dev);
+/** Thread-safe. */
+void virtio_balloon_state(const struct device *dev, struct balloon_state *out);
+/** Is the page of `gpa` in the device's set? Exact when the queues are empty. Thread-safe. */
+bool virtio_balloon_has(const struct device *dev, uint64_t gpa);
+/** Serve what waits in the queues on the caller's thread. Thread-safe. Returns requests completed. */
+unsigned int virtio_balloon_poll(struct device *dev);
 
 /* ---- dma_engine.c: include/mmvm/dmaengine.h ----------------------- */
 struct device *dma_engine_create(const struct device_env *env);

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "mmvm/layout.h"
 
 #define BITS_PER_LONG (8 * sizeof(unsigned long))
@@ -124,4 +125,23 @@ void guest_ram_mark_dirty(struct guest_ram *ram, uint64_t gpa, uint64_t len)
 		gpa += n;
 		len -= n;
 	}
+}
+
+int64_t guest_ram_give_back(const struct guest_ram *ram, uint64_t gpa, uint64_t len)
+{
+	const struct guest_ram_region *r = region_of(ram, gpa);
+	uint64_t page, from, to;
+
+	if (!r || len > r->size - (gpa - r->gpa))
+		return -EFAULT;
+	/* Regions begin at multiples of the page size, in the guest and in the file. */
+	page = r->page_size ? r->page_size : MMVM_PAGE_SIZE;
+	from = (gpa + page - 1) / page * page;
+	to = (gpa + len) / page * page;
+	if (from >= to)
+		return 0;
+	/* A hole in the file, not only in this mapping: the page itself is what is to be free. */
+	if (madvise(r->hva + (from - r->gpa), to - from, MADV_REMOVE))
+		return -errno;
+	return (int64_t)(to - from);
 }

@@ -77,6 +77,19 @@ static int answer_disk_stats(struct testchan *t, uint64_t gpa, const struct mmvm
 	return guest_ram_write(t->dev.ram, gpa + sizeof(*rec), &stats, sizeof(stats));
 }
 
+static int answer_balloon(struct testchan *t, uint64_t gpa, const struct mmvm_record *rec)
+{
+	struct mmvm_balloon state = {0};
+	int err;
+
+	if (rec->text_len < sizeof(state))
+		return -EINVAL;
+	err = t->ops->on_balloon ? t->ops->on_balloon(t->arg, rec->value, &state) : -ENODEV;
+	if (err)
+		return err;
+	return guest_ram_write(t->dev.ram, gpa + sizeof(*rec), &state, sizeof(state));
+}
+
 /* Act on a checked record; returns what goes to `status`. */
 static int act(struct testchan *t, uint64_t gpa, const struct mmvm_record *rec)
 {
@@ -90,6 +103,8 @@ static int act(struct testchan *t, uint64_t gpa, const struct mmvm_record *rec)
 		return t->ops->on_audit(t->arg);
 	case MMVM_REC_DISK_STATS:
 		return answer_disk_stats(t, gpa, rec);
+	case MMVM_REC_BALLOON:
+		return answer_balloon(t, gpa, rec);
 	case MMVM_REC_HOSTFAULT:
 		return t->ops->on_hostfault(t->arg, rec->name, rec->value, rec->value2);
 	case MMVM_REC_ROUND:

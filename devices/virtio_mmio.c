@@ -17,7 +17,8 @@
  * I2. Queues are served only while DRIVER_OK is set and NEEDS_RESET is not.
  * I3. A ring starts only after its size and addresses were checked (QueueReady = 1); its registers
  *     do not change while it is ready.
- * I4. Each chain that was popped is pushed once, or the device is in NEEDS_RESET.
+ * I4. Each chain that was popped is pushed once, or kept by the model, or the device is in
+ *     NEEDS_RESET. What is kept is forgotten when its queue stops.
  * I5. Nothing a guest does keeps a vCPU thread waiting longer than one request: whoever needs
  *     io_lock raises `quiesce` first, and the worker leaves between two requests.
  *
@@ -131,6 +132,8 @@ static int drain_queue(struct virtio_mmio *v, unsigned int q, unsigned int *done
 		written = v->model->handle(v, q, &v->chain);
 		if (written < 0)
 			return -EPROTO;
+		if (written == VIRTIO_MMIO_KEEP)
+			continue;
 		virtqueue_push(vq, v->chain.head, (uint32_t)written);
 		if (++*done % SIGNAL_BATCH == 0 && virtqueue_should_signal(vq))
 			interrupt(v, VIRTIO_MMIO_INT_VRING);
@@ -197,6 +200,34 @@ unsigned int virtio_mmio_poll(struct virtio_mmio *v)
 	return done;
 }
 
+void virtio_mmio_hold(struct virtio_mmio *v) ACQUIRES_LOCK(v->io_lock)
+{
+	quiesce_begin(v);
+}
+
+void virtio_mmio_release(struct virtio_mmio *v) RELEASES_LOCK(v->io_lock)
+{
+	quiesce_end(v);
+}
+
+void virtio_mmio_give_back(struct virtio_mmio *v, unsigned int queue, uint16_t head,
+			   uint32_t written)
+{
+	struct virtqueue *vq = &v->vq[queue];
+
+	if (!may_serve(v, vq))
+		return;
+	virtqueue_push(vq, head, written);
+	if (virtqueue_should_signal(vq))
+		interrupt(v, VIRTIO_MMIO_INT_VRING);
+}
+
+static void forget(struct virtio_mmio *v, unsigned int queue) NEEDS_LOCK(v->io_lock)
+{
+	if (v->model->forget)
+		v->model->forget(v, queue);
+}
+
 /* ---- the registers' side ------------------------------------------ */
 
 static void reset_locked(struct virtio_mmio *v) NEEDS_LOCK(v->lock)
@@ -208,6 +239,7 @@ static void reset_locked(struct virtio_mmio *v) NEEDS_LOCK(v->lock)
 	v->features_sel = v->driver_features_sel = v->queue_sel = 0;
 	for (unsigned int q = 0; q < v->nr_queues; q++)
 		v->vq[q] = (struct virtqueue){.ram = v->dev.ram};
+	forget(v, VIRTIO_MMIO_ALL_QUEUES);
 	quiesce_end(v);
 }
 
@@ -279,6 +311,7 @@ static void write_queue_ready(struct virtio_mmio *v, struct virtqueue *vq, uint3
 	quiesce_begin(v);
 	if (val == 0) {
 		vq->ready = false;
+		forget(v, (unsigned int)(vq - v->vq));
 	} else if (val != 1 || vq->ready || !(get_status(v) & VIRTIO_CONFIG_S_FEATURES_OK)) {
 		device_guest_error(&v->dev);
 	} else {
@@ -439,6 +472,18 @@ static bool read_config(struct virtio_mmio *v, uint64_t offset, unsigned int siz
 	return true;
 }
 
+static bool write_config(struct virtio_mmio *v, uint64_t offset, unsigned int size,
+			 const void *data)
+{
+	bool ok = false;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->model->write_config && offset <= v->config_size && size <= v->config_size - offset)
+		ok = v->model->write_config(v, offset, size, data);
+	pthread_mutex_unlock(&v->lock);
+	return ok;
+}
+
 static void virtio_read(struct device *dev, uint64_t offset, unsigned int size, void *data)
 {
 	struct virtio_mmio *v = to_virtio(dev);
@@ -463,8 +508,12 @@ static void virtio_write(struct device *dev, uint64_t offset, unsigned int size,
 	struct virtio_mmio *v = to_virtio(dev);
 	uint32_t val;
 
-	/* No model here has configuration the driver may write. */
-	if (offset >= VIRTIO_MMIO_CONFIG || size != 4) {
+	if (offset >= VIRTIO_MMIO_CONFIG) {
+		if (!write_config(v, offset - VIRTIO_MMIO_CONFIG, size, data))
+			device_guest_error(dev);
+		return;
+	}
+	if (size != 4) {
 		device_guest_error(dev);
 		return;
 	}

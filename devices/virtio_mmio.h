@@ -13,14 +13,23 @@
 
 #define VIRTIO_MMIO_MAX_QUEUES 8
 #define VIRTIO_MMIO_MAX_CONFIG 128
+#define VIRTIO_MMIO_ALL_QUEUES UINT32_MAX
+#define VIRTIO_MMIO_KEEP       INT64_MAX /* what handle() returns for a chain that is kept */
 
 struct virtio_mmio;
 struct virtio_model {
 	const char *name;
 	uint32_t device_id;
-	/** Serve one chain, with io_lock held. Returns bytes written into its in segments, or
-	 * -EPROTO when the chain does not have the form the device type demands. */
+	/** Serve one chain, with io_lock held. Returns bytes written into its in segments;
+	 * VIRTIO_MMIO_KEEP: the device keeps the chain until virtio_mmio_give_back(); or -EPROTO
+	 * when the chain does not have the form the device type demands. */
 	int64_t (*handle)(struct virtio_mmio *v, unsigned int queue, struct virtqueue_chain *chain);
+	/** The device begins anew, or a queue was stopped (`queue`; VIRTIO_MMIO_ALL_QUEUES: a reset):
+	 * chains that were kept are no longer the device's. With io_lock held. NULL: nothing to do. */
+	void (*forget)(struct virtio_mmio *v, unsigned int queue);
+	/** The driver writes to the configuration. With `lock` held. False: it may not. NULL: never. */
+	bool (*write_config)(struct virtio_mmio *v, uint64_t offset, unsigned int size,
+			     const void *data);
 	/** Close what the model opened. */
 	void (*destroy)(struct virtio_mmio *v);
 };
@@ -59,7 +68,13 @@ int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
 		     const struct device_env *env, bool worker);
 /** Change the configuration: bump the generation and interrupt the guest. */
 void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *bytes, size_t len);
-/** Serve all queues on this thread (devices without a worker). Returns chains completed. */
+/** Serve all queues on this thread, beside the worker if there is one. Returns chains completed. */
 unsigned int virtio_mmio_poll(struct virtio_mmio *v);
+/** Keep the worker, and whoever polls, out of the queues. */
+void virtio_mmio_hold(struct virtio_mmio *v);
+void virtio_mmio_release(struct virtio_mmio *v);
+/** Between those two: give back a chain that was kept, and interrupt the guest if it wants that. */
+void virtio_mmio_give_back(struct virtio_mmio *v, unsigned int queue, uint16_t head,
+			   uint32_t written);
 
 #endif

@@ -8,10 +8,13 @@
 #include "monitor.h"
 
 #include <errno.h>
+#include <linux/virtio_balloon.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "cli/cli.h"
+#include "devices/devices.h"
 #include "mmvm/shared.h"
 #include "mmvm/trace.h"
 #include "mmvm/vmstat.h"
@@ -142,6 +145,41 @@ static void show_audit(struct monitor *mon)
 	free(call);
 }
 
+/** What the guest says of its memory (VIRTIO_BALLOON_S_*). */
+static void show_balloon_stats(const struct balloon_state *s)
+{
+	static const char *const names[] = VIRTIO_BALLOON_S_NAMES;
+
+	for (unsigned int tag = 0; tag < sizeof(names) / sizeof(names[0]); tag++)
+		if (s->stat_there >> tag & 1)
+			printf("  %-20s %llu\n", names[tag], (unsigned long long)s->stat[tag]);
+}
+
+/** Without a size: what there is. The guest's statistics are those of the look before. */
+static void balloon_command(struct monitor *mon, const char *arg)
+{
+	struct balloon_state s;
+	uint64_t size;
+
+	if (!machine_balloon_state(mon->m, &s)) {
+		puts("balloon: this machine has none; start it with --balloon 0");
+		return;
+	}
+	if (*arg && (cli_parse_size(arg, &size) || size % MMVM_PAGE_SIZE ||
+		     machine_balloon_set_target(mon->m, size / MMVM_PAGE_SIZE))) {
+		puts("balloon SIZE: whole pages, like 16M, at most all RAM");
+		return;
+	}
+	machine_balloon_state(mon->m, &s);
+	printf("balloon: target %llu KiB, guest says %llu KiB, device has %llu KiB; guest RAM "
+	       "with memory of the host: %llu KiB\n",
+	       (unsigned long long)s.target << 2, (unsigned long long)s.actual << 2,
+	       (unsigned long long)s.pages << 2,
+	       (unsigned long long)machine_ram_resident(mon->m) >> 10);
+	show_balloon_stats(&s);
+	machine_balloon_ask_stats(mon->m);
+}
+
 static void set_trace(struct monitor *mon, const char *arg)
 {
 	char *window = machine_shared_window(mon->m);
@@ -170,6 +208,8 @@ void monitor_command(struct monitor *mon, const char *line)
 		show_page(mon, arg);
 	else if (!strcmp(word, "audit"))
 		show_audit(mon);
+	else if (!strcmp(word, "balloon"))
+		balloon_command(mon, arg);
 	else if (!strcmp(word, "trace"))
 		set_trace(mon, arg);
 	else if (!strcmp(word, "quit"))
@@ -179,6 +219,7 @@ void monitor_command(struct monitor *mon, const char *line)
 		     "dirty            pages written since the last `dirty`\n"
 		     "page ADDR        who owns a frame\n"
 		     "audit            stop the machine and add its memory up\n"
+		     "balloon [SIZE]   what the balloon has; what it is to have\n"
 		     "trace on|off     record, or pause recording, into --trace FILE\n"
 		     "quit             leave, as Ctrl-A x");
 	fflush(stdout);

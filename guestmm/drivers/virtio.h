@@ -115,6 +115,8 @@ u32 virtio_interrupt_ack(struct virtio_device *vdev);
 u32 virtio_config_read32(struct virtio_device *vdev, unsigned int offset);
 u64 virtio_config_read64(struct virtio_device *vdev, unsigned int offset);
 
+void virtio_config_write32(struct virtio_device *vdev, unsigned int offset, u32 value);
+
 /** Make queue `index` with at most `max_size` entries. Returns 0, -ENOENT, -ENOMEM. May sleep. */
 int virtqueue_create(struct virtqueue *vq, struct virtio_device *vdev, u16 index, u16 max_size);
 void virtqueue_destroy(struct virtqueue *vq);

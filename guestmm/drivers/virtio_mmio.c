@@ -130,6 +130,11 @@ u32 virtio_config_read32(struct virtio_device *vdev, unsigned int offset)
 	return reg_read(vdev, VIRTIO_MMIO_CONFIG + offset);
 }
 
+void virtio_config_write32(struct virtio_device *vdev, unsigned int offset, u32 value)
+{
+	reg_write(vdev, VIRTIO_MMIO_CONFIG + offset, value);
+}
+
 u64 virtio_config_read64(struct virtio_device *vdev, unsigned int offset)
 {
 	u32 gen, lo, hi;

@@ -31,6 +31,7 @@
 #include "mm/init.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/alloc.h"
+#include "mm/phys/balloon.h"
 #include "mm/phys/compaction.h"
 #include "mm/phys/memblock.h"
 #include "mm/reclaim/reclaim.h"
@@ -92,6 +93,7 @@ static void final_audit(void)
 {
 	if (!processes_end())
 		return;
+	balloon_freeze();
 	memory_settle();
 	testchan_audit();
 }

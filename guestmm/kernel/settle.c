@@ -6,6 +6,7 @@
  */
 #include "kernel/boot.h"
 #include "kernel/process.h"
+#include "mm/phys/balloon.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
 
@@ -39,7 +40,7 @@ bool processes_end(void)
 static bool memory_is_quiet(void)
 {
 	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && oom_reaper_idle() &&
-	       cpus_are_idle();
+	       balloon_is_quiet() && cpus_are_idle();
 }
 
 void memory_settle(void)

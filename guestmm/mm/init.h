@@ -21,6 +21,8 @@ void free_reserved_area(phys_addr_t start, phys_addr_t end, const char *what);
 /** Fill mmvm_audit_root. After mm_init(). Called again when a swap area comes or goes. */
 void audit_root_fill(void);
 
+/** Pages that a new program could use without swapping: MemAvailable. */
+u64 mem_available(void);
 void report_meminfo(struct report *r);
 void report_vmstat(struct report *r);
 void report_buddyinfo(struct report *r);

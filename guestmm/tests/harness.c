@@ -11,6 +11,7 @@
  */
 #include "fs/internal.h"
 #include "kernel/task.h"
+#include "mm/phys/balloon.h"
 #include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
@@ -102,6 +103,7 @@ void run_guest_test(const char *name)
 			ksnprintf(t.reason, sizeof(t.reason), "audit:%s", expected_finding);
 		end_test(&t);
 	}
+	balloon_freeze();
 	memory_settle();
 	findings = testchan_audit();
 	if (findings)

@@ -71,6 +71,10 @@
 	X(AUDIT_PAGEBLOCK, "pageblock", "a free page is not on the list of its pageblock's type") \
 	X(AUDIT_BOUNCE, "bounce",                                                                 \
 	  "a bounce buffer is kept for a page that is free, or slots disagree with their count")  \
+	X(AUDIT_BALLOON_SET, "balloon_set",                                                       \
+	  "a page is in the balloon for the guest and not for the device, or the reverse")        \
+	X(AUDIT_BALLOON_LIST, "balloon_list",                                                     \
+	  "the guest's list of balloon pages is broken, or miscounts them")                       \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                            \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                            \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -276,6 +280,12 @@ struct mmvm_audit_swiotlb {
 	uint32_t orig_offset, bytes_offset, run_offset, in_use_offset, pad;
 };
 
+/** The balloon: pages that the host has. */
+struct mmvm_audit_balloon {
+	uint64_t list_gva; /* list_head: page->lru of all of them */
+	uint64_t nr_gva;   /* u64: how many, as the guest counts */
+};
+
 struct mmvm_audit_root {
 	uint64_t magic;
 	uint32_t version;     /* MMVM_CONTRACT_VERSION */
@@ -309,6 +319,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_mempolicy_layout mempolicy;
 	struct mmvm_audit_memcg_layout memcg;
 	struct mmvm_audit_swiotlb swiotlb;
+	struct mmvm_audit_balloon balloon;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

@@ -37,6 +37,9 @@ enum mmvm_record_kind {
 	/* the bitmap of mmvm/access.h is filled; value: pages found; value2: TSC ticks it took */
 	MMVM_REC_ACCESS = 16,
 	MMVM_REC_EXPECT = 17, /* text: words that must be on the console when the test has ended */
+	/* value: target of the balloon in pages, or MMVM_BALLOON_LOOK: it stays; VMM fills struct
+	 * mmvm_balloon into text. -ENODEV: there is no balloon */
+	MMVM_REC_BALLOON = 18,
 	MMVM_REC_KINDS,
 };
 
@@ -57,6 +60,19 @@ _Static_assert(sizeof(struct mmvm_record) == 96, "record header is part of the c
 struct mmvm_disk_stats {
 	uint64_t reads, writes, flushes, discards, errors; /* requests completed */
 	uint64_t sectors_read, sectors_written;		   /* 512 bytes each */
+};
+
+#define MMVM_BALLOON_LOOK  UINT64_MAX	    /* no new target */
+#define MMVM_BALLOON_STATS (UINT64_MAX - 1) /* nor this: have the guest send its statistics */
+
+/** The balloon as the host sees it; pages. */
+struct mmvm_balloon {
+	uint64_t target, actual; /* wanted; what the driver says */
+	uint64_t pages;		 /* in the device's set */
+	uint64_t inflated, deflated, reported, given_back;
+	uint64_t nr_stats,
+		stat_free; /* statistics received; the last one's free memory, in bytes */
+	uint64_t resident; /* guest RAM that the host has given memory for */
 };
 
 /**

@@ -120,6 +120,9 @@
 	X(THP_ZERO_PAGE_ALLOC, "thp_zero_page_alloc")                     \
 	X(THP_ZERO_PAGE_ALLOC_FAILED, "thp_zero_page_alloc_failed")       \
 	X(THP_SWPOUT_FALLBACK, "thp_swpout_fallback")                     \
+	X(BALLOON_INFLATE, "balloon_inflate")                             \
+	X(BALLOON_DEFLATE, "balloon_deflate")                             \
+	X(BALLOON_MIGRATE, "balloon_migrate")                             \
 	/* Ours, with a prefix: Linux has no such names. */               \
 	X(MMVM_FAULT_ZERO, "mmvm_fault_zero")                             \
 	X(MMVM_FAULT_ANON, "mmvm_fault_anon")                             \

@@ -154,6 +154,7 @@ static struct image {
 	uint64_t g_gva;
 	uint32_t pte_table, pmd_table; /* frames of the user tables */
 	uint32_t anon[4], slab, stack, folio, pcp0, pcp1, zero, vmalloc, dma, file, shmem;
+	uint64_t host_has[2]; /* frames in the balloon device's set; 0: none */
 	struct audit_result r;
 } im;
 
@@ -575,6 +576,7 @@ static inline void build(void)
 	memset(im.low, 0, LOW_FRAMES * 4096);
 	memset(im.high, 0, HIGH_FRAMES * 4096);
 	memset(&im.shared, 0, sizeof(im.shared));
+	memset(im.host_has, 0, sizeof(im.host_has));
 	im.ram = (struct guest_ram){
 		.region = {{.gpa = 0, .size = LOW_FRAMES << 12, .hva = im.low},
 			   {.gpa = HIGH_PFN << 12, .size = HIGH_FRAMES << 12, .hva = im.high}},
@@ -623,10 +625,18 @@ static inline void build(void)
 	give_range(HIGH_PFN, HIGH_PFN + HIGH_FRAMES);
 }
 
+static inline bool in_balloon(void *arg, uint64_t gpa)
+{
+	return gpa && (gpa >> 12 == im.host_has[0] || gpa >> 12 == im.host_has[1]);
+}
+
 static inline int run(void)
 {
-	struct audit_source src = {
-		.ram = &im.ram, .cr3 = im.cr3, .root_gva = GVA(root), .shared = &im.shared};
+	struct audit_source src = {.ram = &im.ram,
+				   .cr3 = im.cr3,
+				   .root_gva = GVA(root),
+				   .shared = &im.shared,
+				   .in_balloon = in_balloon};
 
 	return audit_memory(&src, &im.r);
 }

@@ -230,13 +230,19 @@ static void test_acpi(void)
 {
 	struct machine *m = ram_machine();
 	const uint8_t *ram = m->ram.region[0].hva, *rsdp = ram + ACPI_BASE, *xsdt, *table;
-	struct device disk = {.base = MMVM_VIRTIO_BASE, .size = 0x1000, .gsi = MMVM_VIRTIO_GSI};
+	struct device disk = {.compatible = "virtio,mmio",
+			      .base = MMVM_VIRTIO_BASE,
+			      .size = 0x1000,
+			      .gsi = MMVM_VIRTIO_GSI};
+	struct device other = {.compatible = "something else"}, unnamed = {.compatible = NULL};
 	struct mmvm_error err = {0};
 	uint64_t at;
 	uint32_t len;
 
-	m->disk[0].dev = m->disk[1].dev = &disk;
-	m->nr_disks = 2;
+	m->device[0] = &unnamed;
+	m->device[1] = m->device[3] = &disk;
+	m->device[2] = &other;
+	m->nr_devices = 4;
 	CU_ASSERT_FATAL(!machine_build_acpi(m, &err));
 	CU_ASSERT(!memcmp(rsdp, "RSD PTR ", 8));
 	CU_ASSERT_EQUAL(sum(rsdp, 20), 0);
@@ -266,6 +272,7 @@ static void test_acpi(void)
 		CU_ASSERT(!memcmp(table + 37 + (table[37] & 0xf) + (table[38] << 4), "\x08\\_S5_",
 				  6));
 	}
+	m->nr_devices = 0;
 	ram_machine_free(m);
 }
 

@@ -54,6 +54,12 @@ const struct cli_option machine_option_table[] = {
 	 .kind = OPTION_TEXT,
 	 AT(backing),
 	 .words = "4k thp hugetlb file="},
+	{.name = "--balloon",
+	 .value = "SIZE",
+	 .help = "a memory balloon that is to take so much from the guest at first (0:\n"
+		 "nothing yet); `balloon SIZE` on the monitor line changes that",
+	 .kind = OPTION_TEXT,
+	 AT(balloon)},
 	{.name = "--pin",
 	 .value = "P[,P...]",
 	 .help = "the host's processor of each CPU",

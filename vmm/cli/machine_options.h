@@ -12,7 +12,7 @@
 
 struct machine_options {
 	struct machine_config config; /* complete after machine_options_apply() */
-	const char *memory, *swap, *initrd, *root, *pin, *backing;
+	const char *memory, *swap, *initrd, *root, *pin, *backing, *balloon;
 	struct option_list nodes;
 	struct option_list disks;
 	struct option_list exec;       /* program and its arguments */

@@ -1,5 +1,5 @@
 /*
- * --node, --backing and --pin: how the machine lies on the host.
+ * --node, --backing, --balloon and --pin: how the machine lies on the host.
  */
 #include "cli/machine_options.h"
 
@@ -102,6 +102,21 @@ static int parse_backing(struct machine_config *c, const char *command, const ch
 	return 0;
 }
 
+static int parse_balloon(struct machine_config *c, const char *command, const char *text)
+{
+	uint64_t size, ram = c->ram_low + c->ram_high;
+
+	if (cli_parse_size(text, &size) || size % MMVM_PAGE_SIZE)
+		return cli_usage_error(command, "--balloon %s: not a size of whole pages like 16M",
+				       text);
+	if (size > ram)
+		return cli_usage_error(command, "--balloon %s: the machine has %" PRIu64 " MiB",
+				       text, ram >> 20);
+	c->balloon = true;
+	c->balloon_target = size / MMVM_PAGE_SIZE;
+	return 0;
+}
+
 static int parse_pin(struct machine_config *c, const char *command, const char *text)
 {
 	char copy[128], *save;
@@ -122,5 +137,7 @@ int machine_options_host(struct machine_options *o, const char *command)
 {
 	int rc = o->backing ? parse_backing(&o->config, command, o->backing) : 0;
 
+	if (!rc && o->balloon)
+		rc = parse_balloon(&o->config, command, o->balloon);
 	return rc || !o->pin ? rc : parse_pin(&o->config, command, o->pin);
 }

@@ -42,7 +42,7 @@ bool catalog_match(const char *name, const char *pattern);
 #define PLAN_LIMIT_S	   60
 #define PLAN_EMULATED_SLOW 6 /* limits are this much longer where ring 0 is emulated */
 /** What a test's args ask for: "memory=24M,high=8M swap=64M disk=16M cpus=1 dirty=auto append=rest
- * of the text". nodes=2: so many NUMA nodes share the memory evenly; CPU i is on node i, the last CPU's
+ * of the text". balloon=SIZE: a balloon that is to hold so much at first (0: nothing). nodes=2: so many NUMA nodes share the memory evenly; CPU i is on node i, the last CPU's
  * successors have memory only.
  */
 struct test_plan {
@@ -50,6 +50,8 @@ struct test_plan {
 	uint64_t disk[PLAN_MAX_DISKS];
 	unsigned int nr_disks, cpus, nodes;
 	bool cpus_given;
+	bool balloon;
+	uint64_t balloon_target; /* pages */
 	bool dirty_log; /* keep it, and compare at the end of rounds (observe/dirty_exact.h) */
 	enum dirty_mode dirty_mode;
 	char append[64];

@@ -23,6 +23,11 @@ static int plan_key(struct test_plan *p, const char *key, const char *value, str
 		p->disk[p->nr_disks++] = n;
 		return 0;
 	}
+	if (!strcmp(key, "balloon") && cli_parse_size(value, &n) == 0 && n % MMVM_PAGE_SIZE == 0) {
+		p->balloon = true;
+		p->balloon_target = n / MMVM_PAGE_SIZE;
+		return 0;
+	}
 	if (!strcmp(key, "cpus") && cli_parse_u64(value, 1, MMVM_MAX_CPUS, &n) == 0) {
 		p->cpus = (unsigned int)n;
 		p->cpus_given = true;

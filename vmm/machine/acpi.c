@@ -236,11 +236,13 @@ static void put_devices(struct aml *a, const struct machine *m)
 {
 	static const uint8_t s5[] = {0x0a, ACPI_SLEEP_OFF, 0, 0, 0};
 	size_t at = open_package(a, "\x10", 1);
+	unsigned int nr_virtio = 0;
 
 	put(a, "\\_SB_", 5);
 	put_serial(a);
-	for (unsigned int i = 0; i < m->nr_disks; i++)
-		put_virtio(a, i, m->disk[i].dev);
+	for (unsigned int i = 0; i < m->nr_devices; i++)
+		if (m->device[i]->compatible && !strcmp(m->device[i]->compatible, "virtio,mmio"))
+			put_virtio(a, nr_virtio++, m->device[i]);
 	close_package(a, at);
 	put_byte(a, 0x08);
 	put(a, "\\_S5_", 5);

@@ -113,6 +113,27 @@ static int create_disk(struct machine *m, unsigned int i, struct mmvm_error *err
 	return machine_add_device(m, d->dev, err);
 }
 
+static int create_balloon(struct machine *m, struct mmvm_error *err)
+{
+	struct device_env env = {.role = "balloon",
+				 .base = MMVM_VIRTIO_BASE +
+					 MMVM_VIRTIO_BALLOON * MMVM_VIRTIO_STRIDE,
+				 .gsi = MMVM_VIRTIO_GSI + MMVM_VIRTIO_BALLOON,
+				 .ram = &m->ram};
+	struct virtio_balloon_params params = {.target = m->config.balloon_target};
+
+	if (params.target > (m->config.ram_low + m->config.ram_high) / MMVM_PAGE_SIZE)
+		return mmvm_error(err, MMVM_EXIT_USAGE, "a balloon of %llu MiB is larger than RAM",
+				  (unsigned long long)(params.target * MMVM_PAGE_SIZE >> 20));
+	env.irq = machine_irq_line(m, env.gsi, err);
+	if (!env.irq)
+		return -1;
+	m->balloon = virtio_balloon_create(&env, &params);
+	if (!m->balloon)
+		return no_device(err, "balloon");
+	return machine_add_device(m, m->balloon, err);
+}
+
 int machine_create_devices(struct machine *m, struct mmvm_error *err)
 {
 	if (create_ports(m, err) || create_dma_engine(m, err))
@@ -120,7 +141,7 @@ int machine_create_devices(struct machine *m, struct mmvm_error *err)
 	for (unsigned int i = 0; i < m->config.nr_disks; i++)
 		if (create_disk(m, i, err))
 			return -1;
-	return 0;
+	return m->config.balloon ? create_balloon(m, err) : 0;
 }
 
 size_t machine_console_input(struct machine *m, const void *bytes, size_t len)
@@ -178,4 +199,33 @@ uint64_t machine_guest_errors(const struct machine *m)
 	for (unsigned int i = 0; i < m->nr_devices; i++)
 		n += __atomic_load_n(&m->device[i]->guest_errors, __ATOMIC_RELAXED);
 	return n;
+}
+
+bool machine_balloon_state(const struct machine *m, struct balloon_state *out)
+{
+	if (m->balloon)
+		virtio_balloon_state(m->balloon, out);
+	return m->balloon != NULL;
+}
+
+int machine_balloon_set_target(struct machine *m, uint64_t pages)
+{
+	return m->balloon ? virtio_balloon_set_target(m->balloon, pages) : -ENODEV;
+}
+
+void machine_balloon_ask_stats(struct machine *m)
+{
+	if (m->balloon)
+		virtio_balloon_ask_stats(m->balloon);
+}
+
+void machine_balloon_settle(struct machine *m)
+{
+	if (m->balloon)
+		virtio_balloon_poll(m->balloon);
+}
+
+bool machine_balloon_has(const struct machine *m, uint64_t gpa)
+{
+	return m->balloon && virtio_balloon_has(m->balloon, gpa);
 }

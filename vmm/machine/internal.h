@@ -140,7 +140,8 @@ struct machine {
 	struct machine_disk disk[8];
 	unsigned int nr_disks;
 
-	struct device *serial; /* devices.c */
+	struct device *serial;	/* devices.c */
+	struct device *balloon; /* devices.c; NULL: none */
 
 	/* record.c */
 	pthread_mutex_t record_lock;

@@ -23,6 +23,7 @@
 struct machine;
 struct machine_exit_event;
 struct observers;
+struct balloon_state;
 
 /** One clear sentence for the user: what, why, what to do; and the exit status it means. */
 struct mmvm_error {
@@ -100,6 +101,8 @@ struct machine_config {
 	const char *test;	 /* guest test to run instead, or NULL */
 	struct disk_config disk[8];
 	unsigned int nr_disks;
+	bool balloon;		 /* there is a virtio-balloon */
+	uint64_t balloon_target; /* pages that it is to hold at first */
 	uint64_t seed;
 	unsigned int timeout_s; /* 0 = none */
 	bool timeout_own;	/* it is own time (machine/own_time.h), not the clock's */
@@ -212,6 +215,17 @@ bool machine_call_is_late(const struct machine *m);
 /** Read guest virtual memory. All or nothing: 0 or -EFAULT. */
 int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, size_t len);
 bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out);
+/* The balloon (devices/virtio_balloon.c), from any thread while the machine exists */
+/** False: there is none. */
+bool machine_balloon_state(const struct machine *m, struct balloon_state *out);
+/** The guest is to give so many pages. 0, -ENODEV, -EINVAL: more than there is RAM. */
+int machine_balloon_set_target(struct machine *m, uint64_t pages);
+/** Have the guest send its statistics: they are in a later state. */
+void machine_balloon_ask_stats(struct machine *m);
+/** Serve what the guest has asked for and the device has not done yet. */
+void machine_balloon_settle(struct machine *m);
+/** Does the host have this page? Exact after machine_balloon_settle() while no vCPU runs. */
+bool machine_balloon_has(const struct machine *m, uint64_t gpa);
 /** The dirty log of guest RAM has readers that do not disturb each other: each gets every page that
  * was written since it last asked; one that has never asked, what no other has taken yet. */
 enum dirty_reader {

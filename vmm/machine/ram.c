@@ -161,6 +161,7 @@ static int add_region(struct machine *m, uint64_t gpa, uint64_t size, struct mmv
 	m->ram_fd[i] = fd;
 	r->gpa = gpa;
 	r->size = size;
+	r->page_size = c->backing == BACKING_HUGETLB ? HUGE_SIZE : MMVM_PAGE_SIZE;
 	m->ram.nr = i + 1;
 	r->hva = map_aligned(fd, c->backing == BACKING_FILE ? offset : 0, gpa, size);
 	if (!r->hva)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/virtio_balloon.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +152,33 @@ static int on_disk_stats(void *arg, const char *role, struct mmvm_disk_stats *ou
 	return machine_disk_stats(arg, role, out) ? 0 : -ENODEV;
 }
 
+static int on_balloon(void *arg, uint64_t target, struct mmvm_balloon *out)
+{
+	struct machine *m = arg;
+	struct balloon_state s;
+	int rc = 0;
+
+	if (target == MMVM_BALLOON_STATS)
+		machine_balloon_ask_stats(m);
+	else if (target != MMVM_BALLOON_LOOK)
+		rc = machine_balloon_set_target(m, target);
+	if (!machine_balloon_state(m, &s))
+		return -ENODEV;
+	*out = (struct mmvm_balloon){
+		.target = s.target,
+		.actual = s.actual,
+		.pages = s.pages,
+		.inflated = s.inflated,
+		.deflated = s.deflated,
+		.reported = s.reported,
+		.given_back = s.given_back,
+		.nr_stats = s.nr_stats,
+		.stat_free = s.stat[VIRTIO_BALLOON_S_MEMFREE],
+		.resident = machine_ram_resident(m) / MMVM_PAGE_SIZE,
+	};
+	return rc;
+}
+
 static int on_hostfault(void *arg, const char *role, uint64_t k, uint64_t count)
 {
 	struct machine *m = arg;
@@ -168,6 +196,7 @@ const struct testchan_ops machine_testchan_ops = {
 	.on_audit = on_audit,
 	.on_round = on_round,
 	.on_disk_stats = on_disk_stats,
+	.on_balloon = on_balloon,
 	.on_hostfault = on_hostfault,
 };
 

@@ -42,6 +42,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
 	{"bounce buffers", audit_bounce, NULL, NULL},
+	{"balloon", audit_balloon, NULL, NULL},
 };
 #define NR_SUBJECTS (sizeof(audit_subjects) / sizeof(audit_subjects[0]))
 
@@ -183,6 +184,11 @@ int audit_memory(const struct audit_source *src, struct audit_result *out)
 	return ret;
 }
 
+static bool in_balloon(void *machine, uint64_t gpa)
+{
+	return machine_balloon_has(machine, gpa);
+}
+
 static bool machine_late(void *machine)
 {
 	return machine_call_is_late(machine);
@@ -195,6 +201,8 @@ int audit_machine(struct machine *m, const struct symtab *symbols, uint64_t cr3,
 		.ram = machine_ram(m),
 		.cr3 = cr3,
 		.levels = machine_paging_levels(m),
+		.in_balloon = in_balloon,
+		.balloon_arg = m,
 		.late = machine_late,
 		.late_arg = m,
 		.root_gva = symbols ? symtab_lookup(symbols, "mmvm_audit_root") : 0,
@@ -203,6 +211,7 @@ int audit_machine(struct machine *m, const struct symtab *symbols, uint64_t cr3,
 
 	if (!src.root_gva)
 		return -ENOSYS;
+	machine_balloon_settle(m);
 	return audit_memory(&src, out);
 }
 

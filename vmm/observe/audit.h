@@ -46,6 +46,9 @@ struct audit_source {
 	unsigned int levels; /* of the tables; 0: four */
 	uint64_t root_gva;
 	const struct mmvm_shared *shared;
+	/** Does the host have this page of the balloon? NULL: there is no balloon. */
+	bool (*in_balloon)(void *arg, uint64_t gpa);
+	void *balloon_arg;
 	bool (*late)(void *arg); /* is it time to give up? NULL: never */
 	void *late_arg;
 };

@@ -17,6 +17,7 @@
  *   audit_zswap.c    the pool of compressed pages, and the entries of slots in it
  *   audit_pageblock.c  types of pageblocks, ZONE_MOVABLE, the CMA area
  *   audit_bounce.c   bounce buffers of devices
+ *   audit_balloon.c  pages that the host has
  *
  * A new subject is a file audit_SUBJECT.c, a row in audit_subjects[] (audit.c), its findings as
  * rows of MMVM_AUDIT_FINDINGS (mmvm/audit.h), and a test in tests/unit/vmm_audit_SUBJECT.c, which
@@ -200,6 +201,7 @@ void audit_thp_folio(struct audit *a, uint32_t i);
 /** How many of its pages are mapped. */
 uint64_t audit_thp_mapped(const struct audit *a, uint32_t i);
 int audit_bounce(struct audit *a);
+int audit_balloon(struct audit *a);
 int audit_hugetlb(struct audit *a);
 void audit_hugetlb_check(struct audit *a);
 /** Add what a VMA is promised. */

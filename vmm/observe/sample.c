@@ -26,7 +26,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <x86intrin.h>
-#include "devices/device.h"
+#include "devices/devices.h"
 #include "kvm/kvm.h"
 #include "observe/observers.h"
 #include "observe/page_state.h"
@@ -452,6 +452,34 @@ static void add_checks(struct run_result *r, struct machine *m)
 			     "pswpin, disk sectors / 8 - other reads");
 }
 
+/** Both count the pages that go in and out; a page that moves goes out and its successor in. */
+static void add_balloon(struct run_result *r, struct machine *m, bool complete)
+{
+	const struct mmvm_shared *sh = machine_shared(m);
+	struct balloon_state s;
+	uint64_t moved = event(sh, BALLOON_MIGRATE);
+
+	if (!machine_balloon_state(m, &s))
+		return;
+	r->has_balloon = true;
+	r->balloon = (struct run_balloon){
+		.target = s.target,
+		.actual = s.actual,
+		.pages = s.pages,
+		.inflated = s.inflated,
+		.deflated = s.deflated,
+		.reported = s.reported,
+		.given_back = s.given_back,
+		.refused = s.refused,
+	};
+	if (!complete)
+		return;
+	run_result_add_check(r, "balloon pages in", event(sh, BALLOON_INFLATE) + moved, s.inflated,
+			     "balloon_inflate + balloon_migrate, frames of inflate requests");
+	run_result_add_check(r, "balloon pages out", event(sh, BALLOON_DEFLATE) + moved, s.deflated,
+			     "balloon_deflate + balloon_migrate, frames of deflate requests");
+}
+
 static bool is_ram(const struct guest_ram *ram, uint64_t from)
 {
 	for (unsigned int i = 0; i < ram->nr; i++)
@@ -511,6 +539,7 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 	/* A machine that was cut off may have counted a page and not written it yet. */
 	if (out->kind == OUTCOME_EXITED && !machine_runs_linux(m))
 		add_checks(r, m);
+	add_balloon(r, m, out->kind == OUTCOME_EXITED && !machine_runs_linux(m));
 	if (!machine_runs_linux(m))
 		add_counters(r, sh);
 	add_zones(r, sh);

@@ -60,6 +60,12 @@ static void table_config(const struct out *o, const struct run_result *r)
 		fprintf(o->f, " (%s of it resident)",
 			format_bytes(r->guest_ram_resident, ram, sizeof(ram)));
 	putc('\n', o->f);
+	if (r->has_balloon)
+		fprintf(o->f, "  balloon        %s of %s wanted; the host has taken back %s%s\n",
+			format_bytes(r->balloon.pages << MMVM_PAGE_SHIFT, vmm, sizeof(vmm)),
+			format_bytes(r->balloon.target << MMVM_PAGE_SHIFT, ram, sizeof(ram)),
+			format_bytes(r->balloon.given_back << MMVM_PAGE_SHIFT, t, sizeof(t)),
+			r->balloon.refused ? " (and could not always)" : "");
 	fprintf(o->f, "  start          %s from process start to the first guest instruction\n",
 		format_ns(r->first_run_ns, t, sizeof(t)));
 	if (r->boot_ticks && r->tsc_hz) {

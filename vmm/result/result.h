@@ -196,6 +196,13 @@ struct run_report {
 	char *text;
 };
 
+/** The balloon at the end of the run; pages, as the device counts them. */
+struct run_balloon {
+	uint64_t target, actual, pages;
+	uint64_t inflated, deflated, reported, given_back;
+	uint64_t refused; /* times that the host did not take memory back */
+};
+
 struct run_result {
 	/* What was asked for */
 	char command[512];
@@ -240,6 +247,8 @@ struct run_result {
 	bool has_memcg;
 	uint64_t memcg_groups, memcg_charged, memcg_uncharged, memcg_free;
 	char audit_missing[80]; /* why there was none */
+	bool has_balloon;
+	struct run_balloon balloon;
 
 	struct run_sample *samples;
 	unsigned int nr_samples;

@@ -279,6 +279,24 @@ static const struct value dirty_schema[] = {
 	 .what = "in the log beside those a program says it wrote, by why they are there"},
 	{0}};
 
+static const struct value balloon_schema[] = {
+	{U64("target"), R(balloon.target), .unit = "pages", .what = "that it was to have"},
+	{U64("actual"), R(balloon.actual), .unit = "pages", .source = "guest",
+	 .what = "that the driver says it has"},
+	{U64("pages"), R(balloon.pages), .unit = "pages", .what = "in the device's set",
+	 .metric =
+		 METRIC("mmvm_balloon_pages", "gauge", NULL, "Pages of the guest in the balloon.")},
+	{U64("inflated"), R(balloon.inflated), .unit = "pages", .what = "given by the guest"},
+	{U64("deflated"), R(balloon.deflated), .unit = "pages", .what = "taken back by it"},
+	{U64("reported"), R(balloon.reported), .unit = "pages",
+	 .what = "free pages that the guest has told of"},
+	{U64("given_back"), R(balloon.given_back), .unit = "pages",
+	 .what = "whose memory the host has taken",
+	 .metric = METRIC("mmvm_balloon_given_back_pages", "counter", NULL,
+			  "Pages whose memory the host has taken back.")},
+	{U64("refused"), R(balloon.refused), .what = "times that the host could not take memory"},
+	{0}};
+
 #define DISK_OP(key, member, op)                                                               \
 	{                                                                                      \
 		U64(key), FIELD(run_disk, stats.member),                                       \
@@ -690,6 +708,8 @@ const struct value result_schema[] = {
 	 .labels = zone_labels, .max = MMVM_MAX_ZONES, .source = "guest", .what = "its zones"},
 	{OBJECT("dirty"), .members = dirty_schema, HAS_R(has_dirty), .flags = VALUE_NULL,
 	 .source = "KVM, devices", .what = "the dirty log; null: none was kept"},
+	{OBJECT("balloon"), .members = balloon_schema, HAS_R(has_balloon), .flags = VALUE_NULL,
+	 .source = "mmvm", .what = "the memory balloon; null: there was none"},
 	{U64("audit_findings"), R(audit_findings), HAS_R(has_audit), .flags = VALUE_NULL,
 	 .source = "mmvm", .what = "contradictions found in guest memory; null: not looked for",
 	 .metric = METRIC("mmvm_audit_findings", "gauge", NULL,

@@ -22,6 +22,7 @@
 #include "lib/trace.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
+#include "mm/phys/balloon.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
 #include "mm/reclaim/reclaim.h"
@@ -189,6 +190,9 @@ bool out_of_memory_on(u32 nodes, gfp_t gfp, unsigned int order)
 	const char *whose = "Out of memory";
 
 	set_constraint(&oc);
+	/* As Linux's oom_notify_list: before anything else is decided. */
+	if (balloon_oom())
+		return true;
 	check_panic(&oc);
 	if (READ_ONCE(sysctl_oom_kill_allocating_task)) {
 		whose = "Out of memory (oom_kill_allocating_task)";

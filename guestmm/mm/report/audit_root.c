@@ -9,6 +9,7 @@
 #include "mm/init.h"
 #include "mm/memcg/memcg.h"
 #include "mm/numa/mempolicy.h"
+#include "mm/phys/balloon.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/policy.h"
 #include "mm/virt/mm.h"
@@ -193,6 +194,7 @@ void audit_root_fill(void)
 	root->thp_deferred_gva = GVA(&thp_deferred);
 	root->thp_nr_deferred_gva = GVA(&thp_nr_deferred);
 	swiotlb_audit_layout(&root->swiotlb);
+	balloon_audit_layout(&root->balloon);
 	root->mapping = (struct mmvm_audit_mapping_layout){
 		.root_offset = offsetof(struct address_space, pages.root),
 		.height_offset = offsetof(struct address_space, pages.height),

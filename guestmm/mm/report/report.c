@@ -38,7 +38,7 @@ static u64 total_reserve(void)
 }
 
 /* What a new program could use without swapping: free, and half or more of what is easy to drop. */
-static u64 available(void)
+u64 mem_available(void)
 {
 	s64 pages = global_stat(NR_FREE_PAGES) - (s64)total_reserve();
 	s64 cache = global_stat(NR_ACTIVE_FILE) + global_stat(NR_INACTIVE_FILE);
@@ -64,7 +64,7 @@ void report_meminfo(struct report *r)
 
 	kb(r, "MemTotal:", totalram_pages());
 	kb(r, "MemFree:", global_stat(NR_FREE_PAGES));
-	kb(r, "MemAvailable:", available());
+	kb(r, "MemAvailable:", mem_available());
 	kb(r, "Buffers:", buffers);
 	kb(r, "Cached:", max(global_stat(NR_FILE_PAGES) - buffers, (s64)0));
 	kb(r, "SwapCached:", swapcache);
