@@ -335,8 +335,8 @@ static void test_times_at_the_edge(void)
 	end_file(&f, 0);
 	CU_ASSERT_EQUAL_FATAL(load(&f, f.len, &t), 0);
 	CU_ASSERT_EQUAL_FATAL(t.nr, 4);
-	CU_ASSERT_EQUAL(t.event[0].ns, INT64_MIN);
-	CU_ASSERT_EQUAL(t.event[3].ns, INT64_MAX);
+	CU_ASSERT_EQUAL(t.event[0].ns, -TRACE_NS_MAX);
+	CU_ASSERT_EQUAL(t.event[3].ns, TRACE_NS_MAX);
 	use_all(&t);
 	trace_unload(&t);
 }
