@@ -25,6 +25,25 @@ struct device_env {
 	struct guest_ram *ram;	/* not needed by serial */
 };
 
+/**
+ * A device that needs nothing of the machine but a place declares itself: every machine then has it.
+ *
+ *   DEVICE(SLOT, ROLE, create);
+ *
+ * SLOT is one of MMVM_DEVICE_SLOTS in mmvm/layout.h, which gives it its window and interrupt line; two devices
+ * that claim one slot are refused when the first machine is made. `create` is its constructor.
+ */
+struct device_entry {
+	unsigned int slot;
+	const char *role;
+	struct device *(*create)(const struct device_env *env);
+};
+#define DEVICE(slot_, role_, create_)                                                       \
+	static const struct device_entry device_entry_##create_                             \
+		__attribute__((used, section("mmvm_devices"), aligned(8))) = {slot_, role_, \
+									      create_}
+extern const struct device_entry __start_mmvm_devices[], __stop_mmvm_devices[];
+
 /** Bytes the guest printed, as they come. Called under the device's lock: must not call back. */
 typedef void (*device_sink_fn)(void *arg, const void *bytes, size_t len);
 

@@ -466,6 +466,8 @@ static const struct device_model dma_model = {
 	.destroy = dma_destroy,
 };
 
+DEVICE(0, "dma", dma_engine_create);
+
 struct device *dma_engine_create(const struct device_env *env)
 {
 	struct dma_engine *e = calloc(1, sizeof(*e));

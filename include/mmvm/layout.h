@@ -56,9 +56,15 @@
 #define MMVM_VIRTIO_GSI 9
 /** Disks are devices 0 to 7. */
 #define MMVM_VIRTIO_BALLOON 8
-#define MMVM_DMAENGINE_BASE 0xd0100000ull
-#define MMVM_DMAENGINE_SIZE 0x1000ull
-#define MMVM_DMAENGINE_GSI  5
+/** Devices with registers that need no more than a place: slot i has a window of a page at
+ * MMVM_DEVICE_BASE + i * MMVM_DEVICE_STRIDE and GSI MMVM_DEVICE_GSI + i, edge triggered. */
+#define MMVM_DEVICE_BASE   0xd0100000ull
+#define MMVM_DEVICE_STRIDE 0x1000ull
+#define MMVM_DEVICE_GSI	   5
+#define MMVM_DEVICE_SLOTS  3
+/* The DMA engine has slot 0. */
+#define MMVM_DMAENGINE_BASE MMVM_DEVICE_BASE
+#define MMVM_DMAENGINE_SIZE MMVM_DEVICE_STRIDE
 /** Memory shared by VMM and guest (mmvm/shared.h); a memory slot of its own, no part of guest
  * RAM. */
 #define MMVM_SHARED_BASE 0xd0200000ull

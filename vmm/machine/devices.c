@@ -66,21 +66,42 @@ static int create_ports(struct machine *m, struct mmvm_error *err)
 	return machine_add_device(m, dev, err);
 }
 
-static int create_dma_engine(struct machine *m, struct mmvm_error *err)
+static int create_declared(struct machine *m, const struct device_entry *e, struct mmvm_error *err)
 {
-	struct device_env env = {.role = "dma",
-				 .base = MMVM_DMAENGINE_BASE,
-				 .gsi = MMVM_DMAENGINE_GSI,
+	struct device_env env = {.role = e->role,
+				 .base = MMVM_DEVICE_BASE + e->slot * MMVM_DEVICE_STRIDE,
+				 .gsi = MMVM_DEVICE_GSI + e->slot,
 				 .ram = &m->ram};
 	struct device *dev;
 
 	env.irq = machine_irq_line(m, env.gsi, err);
 	if (!env.irq)
 		return -1;
-	dev = dma_engine_create(&env);
+	dev = e->create(&env);
 	if (!dev)
-		return no_device(err, "DMA engine");
+		return no_device(err, e->role);
 	return machine_add_device(m, dev, err);
+}
+
+/** The devices that have declared themselves (devices/devices.h), in the order of their slots. */
+static int create_declared_devices(struct machine *m, struct mmvm_error *err)
+{
+	for (unsigned int slot = 0; slot < MMVM_DEVICE_SLOTS; slot++) {
+		const struct device_entry *found = NULL;
+
+		for (const struct device_entry *e = __start_mmvm_devices; e < __stop_mmvm_devices;
+		     e++) {
+			if (e->slot >= MMVM_DEVICE_SLOTS || (found && e->slot == slot))
+				return mmvm_error(err, MMVM_EXIT_HOST,
+						  "device %s: slot %u is taken, or there is none",
+						  e->role, e->slot);
+			if (e->slot == slot)
+				found = e;
+		}
+		if (found && create_declared(m, found, err))
+			return -1;
+	}
+	return 0;
 }
 
 static int create_disk(struct machine *m, unsigned int i, struct mmvm_error *err)
@@ -136,7 +157,7 @@ static int create_balloon(struct machine *m, struct mmvm_error *err)
 
 int machine_create_devices(struct machine *m, struct mmvm_error *err)
 {
-	if (create_ports(m, err) || create_dma_engine(m, err))
+	if (create_ports(m, err) || create_declared_devices(m, err))
 		return -1;
 	for (unsigned int i = 0; i < m->config.nr_disks; i++)
 		if (create_disk(m, i, err))

@@ -5,11 +5,24 @@
  */
 #include "observe/observers.h"
 
-static const struct observer *const all[] = {
-	&sampler_observer, &status_observer,  &exit_places_observer, &access_observer,
-	&stacks_observer,  &trace_observer,   &dirty_exact_observer, &audit_observer,
-	&damage_observer,  &console_observer,
-};
+/* clang-format off */
+#define OBSERVERS(X) \
+	X(sampler) \
+	X(status) \
+	X(exit_places) \
+	X(access) \
+	X(stacks) \
+	X(trace) \
+	X(dirty_exact) \
+	X(audit) \
+	X(damage) \
+	X(console)
+/* clang-format on */
+
+#define DECLARE(name) extern const struct observer name##_observer;
+#define ROW(name)     &name##_observer,
+OBSERVERS(DECLARE)
+static const struct observer *const all[] = {OBSERVERS(ROW)};
 #define NR_ALL (sizeof(all) / sizeof(all[0]))
 
 const struct observer *observer_at(unsigned int i)

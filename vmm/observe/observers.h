@@ -10,6 +10,7 @@
 #include "machine/observer.h"
 #include "result/result.h"
 
+/** Those that are attached or looked for by name. */
 extern const struct observer sampler_observer, status_observer, exit_places_observer,
 	access_observer, stacks_observer, trace_observer, dirty_exact_observer, audit_observer,
 	console_observer, damage_observer;

@@ -18,8 +18,6 @@ void memblock_for_each_span(memblock_span_fn fn, void *arg);
 /** Zones, zonelists and pageblocks from memblock; every frame reserved or in the buddy. Boot
  * only. */
 void zones_init(u64 movable_pages);
-/** Highest zone for gfp & 0xf. */
-extern u8 gfp_zone_table[16];
 /** Where an allocation looks first, by CPU and gfp & 0x1f: its order-0 list of the first zone of the
  * CPU's node. Lists of higher orders follow, NR_PCP_MIGRATETYPES further each. An empty list: take the
  * long way. */
@@ -28,7 +26,6 @@ struct pcp_first {
 	struct per_cpu_pages *pcp;
 };
 extern struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
-extern const u8 gfp_migratetype_table[4]; /* by (gfp & (RECLAIMABLE | MOVABLE)) >> 3 */
 
 /* node.c */
 /** Point pcp_first at each CPU's lists; after the zonelists are built. Boot only. */

@@ -97,8 +97,10 @@ static __attribute__((noinline)) void prep_rare(struct page *page, gfp_t gfp, un
 			clear_page(page_address(page) + (i << PAGE_SHIFT));
 }
 
-/* One block of this zone, watermarks not looked at. */
-static struct page *rmqueue(struct zone *z, unsigned int order, unsigned int migratetype)
+/* One block of this zone, watermarks not looked at. Out of line: what it needs would fill the registers of the
+ * loop that looks for the zone. */
+static __attribute__((noinline)) struct page *rmqueue(struct zone *z, unsigned int order,
+						      unsigned int migratetype)
 {
 	struct page *page = NULL;
 	unsigned long flags;
@@ -129,6 +131,15 @@ static struct page *rmqueue(struct zone *z, unsigned int order, unsigned int mig
 	return page;
 }
 
+/* zone_watermark_ok(), inline where the answer is one comparison: a single page, no reserve opened for it. */
+static __always_inline bool watermark_ok(const struct zone *z, unsigned int order, u64 mark,
+					 enum zone_type highest, unsigned int alloc_flags)
+{
+	if (likely(!order && !(alloc_flags & (ALLOC_HIGH | ALLOC_HARDER)) && !z->cma_pages))
+		return zone_stat(z, NR_FREE_PAGES) > (s64)(mark + z->lowmem_reserve[highest]);
+	return zone_watermark_ok(z, order, mark, highest, alloc_flags);
+}
+
 struct page *get_page_from_freelist(struct alloc_where w, gfp_t gfp, unsigned int order,
 				    enum zone_watermark mark, unsigned int alloc_flags)
 {
@@ -144,7 +155,7 @@ struct page *get_page_from_freelist(struct alloc_where w, gfp_t gfp, unsigned in
 		if (z->type > highest || alloc_outside(z, w))
 			continue;
 		if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
-		    !zone_watermark_ok(z, order, z->watermark[mark], highest, alloc_flags))
+		    !watermark_ok(z, order, z->watermark[mark], highest, alloc_flags))
 			continue;
 		page = rmqueue(z, order, migratetype);
 		if (page) {

@@ -43,16 +43,6 @@ static enum zone_type zone_of_flags(gfp_t gfp)
 	return ZONE_NORMAL;
 }
 
-enum zone_type gfp_zone(gfp_t gfp)
-{
-	return gfp_zone_table[gfp & 0xf];
-}
-
-enum migratetype gfp_migratetype(gfp_t gfp)
-{
-	return gfp_migratetype_table[gfp >> 3 & 3];
-}
-
 static enum zone_type zone_type_of_pfn(const pg_data_t *node, pfn_t pfn)
 {
 	const struct zone *movable = &node->zones[ZONE_MOVABLE];

@@ -167,6 +167,14 @@ extern u32 percpu_pagelist_high_fraction;
 void percpu_pagelist_high_fraction_changed(void);
 
 /** Zone the flags allow at most, and the mobility group they ask for. */
-enum zone_type gfp_zone(gfp_t gfp);
-enum migratetype gfp_migratetype(gfp_t gfp);
+extern u8 gfp_zone_table[16]; /* by gfp & 0xf */
+static inline enum zone_type gfp_zone(gfp_t gfp)
+{
+	return gfp_zone_table[gfp & 0xf];
+}
+extern const u8 gfp_migratetype_table[4]; /* by (gfp & (RECLAIMABLE | MOVABLE)) >> 3 */
+static inline enum migratetype gfp_migratetype(gfp_t gfp)
+{
+	return gfp_migratetype_table[gfp >> 3 & 3];
+}
 #endif

@@ -11,12 +11,16 @@
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
 
-const struct reclaim_policy *const reclaim_policies[] = {
-	&policy_twolist,
-	&policy_s3fifo,
-	&policy_mglru,
-	NULL,
-};
+/* The policies there are: policy_NAME.c each. The first is the default. */
+#define POLICIES(X) \
+	X(twolist)  \
+	X(s3fifo)   \
+	X(mglru)
+
+#define DECLARE(name) extern const struct reclaim_policy policy_##name;
+#define ROW(name)     &policy_##name,
+POLICIES(DECLARE)
+const struct reclaim_policy *const reclaim_policies[] = {POLICIES(ROW) NULL};
 _Static_assert(ARRAY_SIZE(reclaim_policies) - 1 <= LRU_MAX_POLICIES, "rows as the host reads them");
 
 const struct reclaim_policy *reclaim_policy = &policy_twolist;

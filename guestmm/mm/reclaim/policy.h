@@ -6,7 +6,7 @@
  *                      │ └───────────────────── put_back <─────────────────────────┘
  *                      └── age, used, written: pages move between the policy's lists
  *
- * A policy is one file and one row of the table in policy.c. It decides; mm/reclaim/evict.c acts:
+ * A policy is one file and one row of the table in lruvec.c. It decides; mm/reclaim/evict.c acts:
  * a policy never unmaps, writes or frees. What evict.c found out about a page that stays it leaves
  * on the page, for put_back() to see: PG_referenced (one use since the last look) and PG_active
  * (belongs among the used pages). Between isolate() and put_back() nothing else is remembered.
@@ -116,6 +116,7 @@ extern const struct reclaim_policy *reclaim_policy;
 int reclaim_policy_set(const char *name);
 /** All policies, by row. NULL ends. */
 extern const struct reclaim_policy *const reclaim_policies[];
+/** Those that others name. */
 extern const struct reclaim_policy policy_twolist, policy_s3fifo, policy_mglru;
 /** Row of the policy of that name, or -EINVAL. */
 int reclaim_policy_row(const char *name);

@@ -317,15 +317,20 @@ void anon_vma_move(struct vm_area_struct *dst, struct vm_area_struct *src)
 	spin_unlock(&root->lock);
 }
 
+/* The chain's VMA has another range: is its place in the tree still right? */
+static bool chain_in_order(const struct anon_vma_chain *c)
+{
+	const struct rb_node *prev = rb_prev(&c->rb), *next = rb_next(&c->rb);
+
+	return (!prev ||
+		chain_first(rb_entry(prev, struct anon_vma_chain, rb)) <= chain_first(c)) &&
+	       (!next || chain_first(c) <= chain_first(rb_entry(next, struct anon_vma_chain, rb)));
+}
+
 void anon_vma_range_change_begin(struct vm_area_struct *vma)
 {
-	struct anon_vma_chain *c;
-
-	if (!vma->anon_vma)
-		return;
-	spin_lock(&vma->anon_vma->root->lock);
-	list_for_each_entry (c, &vma->anon_vma_chain, same_vma)
-		chain_remove(c);
+	if (vma->anon_vma)
+		spin_lock(&vma->anon_vma->root->lock);
 }
 
 void anon_vma_range_change_end(struct vm_area_struct *vma)
@@ -334,7 +339,14 @@ void anon_vma_range_change_end(struct vm_area_struct *vma)
 
 	if (!vma->anon_vma)
 		return;
-	list_for_each_entry (c, &vma->anon_vma_chain, same_vma)
-		chain_insert(c);
+	/* Nearly always the chain keeps its place, and only its end, or its start, is another. */
+	list_for_each_entry (c, &vma->anon_vma_chain, same_vma) {
+		if (likely(chain_in_order(c))) {
+			rb_augment_path(&c->rb, chain_augment);
+		} else {
+			chain_remove(c);
+			chain_insert(c);
+		}
+	}
 	spin_unlock(&vma->anon_vma->root->lock);
 }

@@ -81,7 +81,7 @@ static bool any_mapping(const struct page *page, bool entries)
 }
 
 /* Pages that nothing maps are looked up only for `entries`. */
-static struct anon_vma *lock_anon(struct page *page, bool entries)
+static __always_inline struct anon_vma *lock_anon(struct page *page, bool entries)
 {
 	struct anon_vma *av = page_anon_vma(page), *root;
 
@@ -110,7 +110,7 @@ void rmap_unlock_anon(struct anon_vma *root)
 	spin_unlock(&root->lock);
 }
 
-void rmap_for_each_vma(struct page *page, unsigned long nr, rmap_fn fn, void *arg)
+static __always_inline void for_each_vma(struct page *page, unsigned long nr, rmap_fn fn, void *arg)
 {
 	struct anon_vma *av = page_anon_vma(page);
 	unsigned long index = page->index, last = index + nr - 1;
@@ -125,13 +125,19 @@ void rmap_for_each_vma(struct page *page, unsigned long nr, rmap_fn fn, void *ar
 	}
 }
 
-static void walk_anon(struct page *page, rmap_fn fn, void *arg, bool entries)
+void rmap_for_each_vma(struct page *page, unsigned long nr, rmap_fn fn, void *arg)
+{
+	for_each_vma(page, nr, fn, arg);
+}
+
+/* In one piece with its parts: reclaim walks three times for each page. */
+static __always_inline void walk_anon(struct page *page, rmap_fn fn, void *arg, bool entries)
 {
 	struct anon_vma *root = lock_anon(page, entries);
 
 	if (!root)
 		return;
-	rmap_for_each_vma(page, 1ul << page->order, fn, arg);
+	for_each_vma(page, 1ul << page->order, fn, arg);
 	rmap_unlock_anon(root);
 }
 
@@ -236,7 +242,7 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags)
 	struct referenced r = {0, page_mapcount(page), 0};
 
 	if (PageAnon(page))
-		rmap_walk_anon(page, referenced_one, &r);
+		walk_anon(page, referenced_one, &r, false);
 	else if (unlikely(PageHead(page)))
 		rmap_walk_large_file((struct folio *)page, referenced_one, &r);
 	else
@@ -333,7 +339,7 @@ bool try_to_discard(struct page *page)
 bool try_to_unmap_batched(struct page *page, struct tlb_batch *batch)
 {
 	if (PageAnon(page))
-		rmap_walk_anon(page, unmap_one, batch);
+		walk_anon(page, unmap_one, batch, false);
 	else
 		rmap_walk_file(page, unmap_file_one, batch);
 	return !page_mapped(page);

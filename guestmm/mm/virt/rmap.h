@@ -62,8 +62,8 @@ int anon_vma_fork(struct vm_area_struct *dst, struct vm_area_struct *src);
 void unlink_anon_vmas(struct vm_area_struct *vma);
 /** Move src's links to dst, which has none. */
 void anon_vma_move(struct vm_area_struct *dst, struct vm_area_struct *src);
-/** Around a change of the VMA's range: take it out of the interval trees, and put it back. The
- * anon_vma lock is held between the two. */
+/** Around a change of the VMA's range: afterwards it has its right place in the interval trees. The anon_vma
+ * lock is held between the two. */
 void anon_vma_range_change_begin(struct vm_area_struct *vma);
 void anon_vma_range_change_end(struct vm_area_struct *vma);
 

@@ -192,6 +192,8 @@ void vma_unlink(struct vm_area_struct *vma)
 
 void vma_set_range(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
+	const bool start_moves = start != vma->vm_start, end_moves = end != vma->vm_end;
+
 	if (vma->mapping)
 		i_mmap_range_change_begin(vma);
 	anon_vma_range_change_begin(vma);
@@ -201,8 +203,11 @@ void vma_set_range(struct vm_area_struct *vma, unsigned long start, unsigned lon
 	anon_vma_range_change_end(vma);
 	if (vma->mapping)
 		i_mmap_range_change_end(vma);
-	vma_gap_update(vma);
-	vma_gap_update(vma_next(vma));
+	/* Each end borders on one gap. */
+	if (start_moves)
+		vma_gap_update(vma);
+	if (end_moves)
+		vma_gap_update(vma_next(vma));
 }
 
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr)
