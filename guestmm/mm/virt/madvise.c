@@ -352,7 +352,8 @@ static int madvise_collapse(struct vm_area_struct **pvma, unsigned long start, u
 	struct mm_struct *mm = (*pvma)->mm;
 	int err;
 
-	if (!thp_vma_allowed(*pvma, true) || !(*pvma)->anon_vma)
+	if ((*pvma)->mapping ? !shmem_vma_collapsible(*pvma)
+			     : !thp_vma_allowed(*pvma, true) || !(*pvma)->anon_vma)
 		return -EINVAL;
 	err = thp_collapse_range(mm, start, end);
 	*pvma = find_vma(mm, end - 1);
