@@ -48,7 +48,7 @@ static inline bool thp_possible(void)
 {
 	return thp_enabled != THP_NEVER || thp_ever;
 }
-/** transparent_hugepage= on the command line; after slab. */
+/** transparent_hugepage= and transparent_hugepage_shmem= on the command line; after slab. */
 void thp_init(const char *cmdline);
 
 /** May huge pages be used in the VMA, by faults and khugepaged? `advised`: MADV_COLLAPSE asks, which
