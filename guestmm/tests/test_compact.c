@@ -57,6 +57,8 @@ static struct mm_struct *in_pieces(struct test *t, unsigned long *at, unsigned l
 	a = testmm_map(t, mm, most * PAGE_SIZE);
 	if (!a)
 		return NULL;
+	/* Single pages, also with transparent_hugepage=always. */
+	CHECK_EQ(do_madvise(mm, a, most * PAGE_SIZE, MADV_NOHUGEPAGE), 0);
 	for (; n < most && settled_free_pages() > 700; n++)
 		CHECK_EQ(testmm_write(mm, a + n * PAGE_SIZE, word_for(a + n * PAGE_SIZE, 3)), 0);
 	for (unsigned long i = 1; i < n; i += 2)

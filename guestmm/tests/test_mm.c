@@ -32,6 +32,7 @@ GUEST_TEST(mm, address_space_gives_everything_back, 0, 0, MEM)
 
 		REQUIRE(mm);
 		addr = testmm_map(t, mm, 4 * MIB);
+		CHECK_EQ(do_madvise(mm, addr, 4 * MIB, MADV_NOHUGEPAGE), 0);
 		for (unsigned long off = 0; off < 4 * MIB; off += 64 * KIB)
 			CHECK_EQ(testmm_touch(mm, addr + off, true), 0);
 		CHECK_EQ(mm->rss_anon, 64);
@@ -118,6 +119,7 @@ GUEST_TEST(mm, munmap_frees_pages_and_tables, 0, 0, MEM)
 	CHECK_EQ(testmm_touch(mm, a, true), 0); /* the slabs that this needs stay */
 	CHECK_EQ(do_munmap(mm, a, 8 * MIB), 0);
 	CHECK_EQ(testmm_map(t, mm, 8 * MIB), a);
+	CHECK_EQ(do_madvise(mm, a, 8 * MIB, MADV_NOHUGEPAGE), 0);
 	free = settled_free_pages();
 	for (unsigned long off = 0; off < 8 * MIB; off += MIB)
 		CHECK_EQ(testmm_touch(mm, a + off, true), 0);

@@ -2,6 +2,7 @@
  * Huge pages of shared memory from inside; each case is audited from outside when it has ended.
  */
 #include "fs/vfs.h"
+#include "lib/errno.h"
 #include "mm/cache/shmem.h"
 #include "mm/huge/thp.h"
 #include "mm/reclaim/lru.h"
@@ -286,4 +287,96 @@ GUEST_TEST(thp_shmem, reclaim_splits_and_swaps, 0, 120, SWAP)
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_SHMEM), 0);
 	CHECK_EQ(vm_committed(), 0);
+}
+
+GUEST_TEST(thp_shmem, collapse_takes_small_pages_holes_and_swap, 0, 60, SWAP)
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	long a = map(mm, 2, SHMEM_HUGE_NEVER);
+	s64 made = ev(THP_COLLAPSE_ALLOC);
+	u64 v = 1;
+
+	REQUIRE(a > 0);
+	if (a & (HUGE - 1)) {
+		CHECK_EQ(do_munmap(mm, a, 2 * HUGE), 0);
+		a = do_mmap(mm, ALIGN_UP(a, HUGE), 2 * HUGE, RW,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, 0);
+		REQUIRE(a > 0);
+	}
+	fill(t, mm, a, 300, 1);
+	CHECK_EQ(do_madvise(mm, a + 100 * PAGE_SIZE, 100 * PAGE_SIZE, MADV_PAGEOUT), 0);
+	CHECK(global_stat(NR_SHMEM) < 300);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	verify(t, child, a, 50, 1);
+	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), 0);
+	CHECK_EQ(ev(THP_COLLAPSE_ALLOC) - made, 1);
+	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(global_stat(NR_SHMEM), 512);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
+	CHECK_EQ(testchan_audit(), 0);
+	verify(t, mm, a, 300, 1);
+	verify(t, child, a, 300, 1);
+	CHECK(!testmm_read(mm, a + 400 * PAGE_SIZE, &v) && v == 0);
+	/* What the child has by PTEs becomes a PMD by its own asking. */
+	CHECK_EQ(do_madvise(child, a, HUGE, MADV_COLLAPSE), 0);
+	verify(t, child, a, 300, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(child);
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+	CHECK_EQ(vm_committed(), 0);
+}
+
+GUEST_TEST(thp_shmem, collapse_leaves_a_page_that_somebody_holds, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 1, SHMEM_HUGE_ALWAYS);
+	struct page *held;
+
+	REQUIRE(a > 0);
+	shmem_set_enabled(SHMEM_HUGE_NEVER);
+	fill(t, mm, a, 300, 1);
+	held = testmm_page(mm, a + 20 * PAGE_SIZE);
+	REQUIRE(held);
+	get_page(held);
+	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), -EAGAIN);
+	CHECK_EQ(global_stat(NR_SHMEM), 300);
+	verify(t, mm, a, 300, 1);
+	CHECK_EQ(testmm_page(mm, a + 20 * PAGE_SIZE), held);
+	put_page(held);
+	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), 0);
+	verify(t, mm, a, 300, 1);
+	mmput(mm);
+}
+
+GUEST_TEST(thp_shmem, each_failed_allocation_leaves_nothing, 0, 0, MEM)
+{
+	for (u64 k = 1; k < 80; k++) {
+		struct mm_struct *mm = mm_alloc();
+		u64 failed = alloc_fail_count();
+		long a;
+
+		REQUIRE(mm);
+		alloc_fail_nth(k);
+		a = map(mm, 2, SHMEM_HUGE_ALWAYS);
+		if (a > 0) {
+			testmm_touch(mm, a, true);
+			do_munmap(mm, a + PAGE_SIZE, PAGE_SIZE);
+			shmem_set_enabled(SHMEM_HUGE_NEVER);
+			testmm_touch(mm, a + HUGE, true);
+			do_madvise(mm, a + HUGE, HUGE, MADV_COLLAPSE);
+			do_madvise(mm, a + HUGE + PAGE_SIZE, PAGE_SIZE, MADV_REMOVE);
+		}
+		alloc_fail_nth(0);
+		mmput(mm);
+		CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
+		CHECK_EQ(global_stat(NR_SHMEM), 0);
+		CHECK_EQ(vm_committed(), 0);
+		if (alloc_fail_count() == failed)
+			break;
+	}
+	lru_add_drain_all();
+	CHECK_EQ(testchan_audit(), 0);
 }

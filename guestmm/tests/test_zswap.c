@@ -52,6 +52,9 @@ static unsigned long map_pages(struct test *t, struct mm_struct *mm, unsigned lo
 {
 	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
 
+	/* fill_page() locks single pages. */
+	if (a)
+		CHECK_EQ(do_madvise(mm, a, pages * PAGE_SIZE, MADV_NOHUGEPAGE), 0);
 	for (unsigned long n = 0; a && n < pages; n++)
 		fill_page(t, mm, a + n * PAGE_SIZE, n);
 	return a;

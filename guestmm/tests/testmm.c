@@ -39,9 +39,12 @@ pte_t testmm_pte(struct mm_struct *mm, unsigned long addr)
 
 struct page *testmm_page(struct mm_struct *mm, unsigned long addr)
 {
-	pte_t pte = testmm_pte(mm, addr);
+	unsigned long next;
+	unsigned int level;
+	pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
+	pte_t e = leaf ? pte_read(leaf) : __pte(0);
 
-	return pte_present(pte) ? pfn_to_page(pte_pfn(pte)) : NULL;
+	return pte_present(e) ? pfn_to_page(leaf_pfn(e, level, addr)) : NULL;
 }
 
 /** Access the word at addr if its PTE allows it now. */

@@ -1,7 +1,7 @@
 /*
- * Random operations on huge pages against an array of bytes: writes and reads of any length and
+ * Random operations on huge pages, anonymous and of shared memory, against arrays of bytes: writes and reads of any length and
  * alignment, fork and exit, munmap and mmap, mprotect, mremap there and back, MADV_DONTNEED, FREE, COLD,
- * PAGEOUT, HUGEPAGE, NOHUGEPAGE, COLLAPSE, khugepaged, late splits, migration, reclaim and swap. Everything
+ * PAGEOUT, HUGEPAGE, NOHUGEPAGE, COLLAPSE, REMOVE of shared memory, its modes, khugepaged, late splits, migration, reclaim and swap. Everything
  * that counts is checked against a walk of all tables each 200 operations.    thp [SEED [OPS]]
  */
 #include "../unit/mm_user.h"
@@ -12,6 +12,9 @@
 #define PAGES	 2048u /* four huge pages */
 #define BYTES	 (PAGES * PAGE_SIZE)
 #define AWAY	 (AREA - 64 * PMD_SIZE)
+#define SHARED	 (AREA + 128 * PMD_SIZE) /* of all address spaces */
+#define S_PAGES	 1300u
+#define S_BYTES	 (S_PAGES * PAGE_SIZE)
 #define CHECKED	 200u
 #define NR_TWINS 3
 
@@ -22,6 +25,7 @@ struct twin {
 	u8 lazy[PAGES]; /* MADV_FREE: the page may be zeroes now */
 };
 static struct twin twin[NR_TWINS];
+static u8 shared[S_BYTES];
 static u64 rng;
 static u64 done[16];
 
@@ -188,6 +192,77 @@ static void one_operation(struct twin *w, u64 r)
 	}
 }
 
+/* Where many address spaces look: what one writes, or takes out of the file, the others see. */
+static void shared_access(struct twin *w, unsigned long at, unsigned long n, int value)
+{
+	for (unsigned long part; n; at += part, n -= part) {
+		unsigned int fault;
+		u8 *p = user_touch(w->mm, SHARED + at, value >= 0, &fault);
+
+		MUST(p, "shared page %lu: fault %u", at >> PAGE_SHIFT, fault);
+		part = min(n, PAGE_SIZE - (at & ~PAGE_MASK));
+		if (value >= 0) {
+			memset(p, value, part);
+			memset(shared + at, value, part);
+		}
+		MUST(!memcmp(p, shared + at, part), "shared bytes at %#lx", at);
+	}
+}
+
+static void migrate_shared(struct twin *w, unsigned long page, unsigned long n)
+{
+	for (unsigned long i = 0; i < min(n, 32ul); i++)
+		migrate_page(w, ((SHARED - AREA) >> PAGE_SHIFT) + page + i);
+}
+
+static void shared_operation(struct twin *w, u64 r)
+{
+	unsigned long page = r % S_PAGES, n = min(1 + (r >> 12) % 700, S_PAGES - page);
+	unsigned long at, len;
+	const u64 flag = 1ull << 50;
+
+	if (r >> 44 & 1 && page < S_PAGES / HPAGE_PMD_NR * HPAGE_PMD_NR) {
+		page -= page % HPAGE_PMD_NR;
+		n = HPAGE_PMD_NR;
+	}
+	at = SHARED + (page << PAGE_SHIFT);
+	len = n << PAGE_SHIFT;
+	switch (r >> 40 & 15) {
+	case 0 ... 4:
+		shared_access(w, at - SHARED, min(len, r >> 46), (u8)(r >> 32));
+		break;
+	case 5 ... 7:
+		shared_access(w, at - SHARED, min(len, r >> 46), -1);
+		break;
+	case 8:
+		MUST(!do_madvise(w->mm, at, len, MADV_REMOVE), "REMOVE");
+		memset(shared + (at - SHARED), 0, len);
+		break;
+	case 9:
+		MUST(!do_madvise(w->mm, at, len, MADV_DONTNEED), "DONTNEED");
+		break;
+	case 10:
+		MUST(!do_mprotect(w->mm, at, len, r & flag ? PROT_READ : PROT_NONE), "none");
+		MUST(!do_mprotect(w->mm, SHARED, S_BYTES, RW), "rw");
+		break;
+	case 11:
+		do_madvise(w->mm, at & PMD_MASK, PMD_SIZE, MADV_COLLAPSE);
+		break;
+	case 12:
+		do_madvise(w->mm, at, len, r & flag ? MADV_PAGEOUT : MADV_COLD);
+		break;
+	case 13:
+		do_madvise(w->mm, at, len, r & flag ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+		break;
+	case 14:
+		shmem_set_enabled((r >> 50) % NR_SHMEM_HUGE);
+		break;
+	case 15:
+		migrate_shared(w, page, n);
+		break;
+	}
+}
+
 /* One that lives: at least one does. */
 static struct twin *one_of(u64 r)
 {
@@ -239,6 +314,10 @@ static void begin(void)
 	twin[0].mm = mm_alloc();
 	MUST(twin[0].mm && do_mmap(twin[0].mm, AREA, BYTES, RW, PRIVATE | MAP_FIXED, 0) == AREA,
 	     "a place");
+	shmem_set_enabled(SHMEM_HUGE_ALWAYS);
+	MUST(do_mmap(twin[0].mm, SHARED, S_BYTES, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, 0) ==
+		     SHARED,
+	     "a place for all");
 }
 
 int main(int argc, char **argv)
@@ -255,6 +334,8 @@ int main(int argc, char **argv)
 
 		if (r % 37 == 0)
 			fork_or_exit(next_random());
+		else if (r % 3 == 0)
+			shared_operation(one_of(r >> 32), next_random());
 		else
 			one_operation(one_of(r >> 32), next_random());
 		if (i % CHECKED == 0)
@@ -264,6 +345,7 @@ int main(int argc, char **argv)
 		if (!twin[i].mm)
 			continue;
 		read_bytes(&twin[i], 0, BYTES);
+		shared_access(&twin[i], 0, S_BYTES, -1);
 		mmput(twin[i].mm);
 	}
 	check_all();
@@ -274,10 +356,13 @@ int main(int argc, char **argv)
 	       COUNT(THP_FAULT_ALLOC), COUNT(THP_COLLAPSE_ALLOC), COUNT(THP_SPLIT_PMD),
 	       COUNT(THP_SPLIT_PAGE), COUNT(THP_DEFERRED_SPLIT_PAGE), COUNT(PSWPOUT), COUNT(PSWPIN),
 	       COUNT(PGMIGRATE_SUCCESS));
+	printf("shared: %ld made, %ld mapped by a PMD\n", COUNT(THP_FILE_ALLOC),
+	       COUNT(THP_FILE_MAPPED));
 	fflush(stdout);
 	MUST(COUNT(THP_FAULT_ALLOC) > 50 && COUNT(THP_COLLAPSE_ALLOC) > 20 &&
 		     COUNT(THP_SPLIT_PAGE) > 20 && COUNT(PSWPOUT) > 100 && COUNT(PSWPIN) > 100 &&
-		     COUNT(PGMIGRATE_SUCCESS) > 20,
+		     COUNT(PGMIGRATE_SUCCESS) > 20 && COUNT(THP_FILE_ALLOC) > 10 &&
+		     COUNT(THP_FILE_MAPPED) > 20,
 	     "each path was taken");
 	MUST(!swap_areas[0].inuse && !vm_committed() && !thp_nr_deferred, "something is left");
 	return 0;

@@ -147,10 +147,10 @@ static inline struct mm_struct *user_mm_with(unsigned long pages, unsigned long 
 #define CENSUS_MAPPINGS 64
 struct user_census {
 	s64 anon, file, shmem, swap, tables;
-	s64 thps;					/* PMDs that map a huge page */
-	u32 *mapcount;					/* by frame index below */
-	u32 *pmds;					/* the same for heads: PMDs */
-	u8 *slot_users;					/* area 0 */
+	s64 thps, shmem_thps, shmem_pmds; /* folios: that a PMD maps; of shared memory */
+	u32 *mapcount;			  /* by frame index below */
+	u32 *pmds;			  /* the same for heads: PMDs */
+	u8 *slot_users;			  /* area 0 */
 	struct address_space *mapping[CENSUS_MAPPINGS]; /* each that some VMA maps */
 	unsigned int nr_mappings;
 };
@@ -173,9 +173,15 @@ static inline UNWATCHED void census_huge(struct mm_struct *mm, unsigned long add
 	}
 	MUST(PageHead(&folio->page) && folio->page.order == HPAGE_PMD_ORDER, "head at %#lx", addr);
 	MUST(folio->page.index == linear_page_index(vma, addr), "index of %#lx", addr);
-	MUST(!pte_write(e) || ((vma->flags & VM_WRITE) && folio_mapcount(folio) == 1),
-	     "writable PMD at %#lx", addr);
-	c->anon += HPAGE_PMD_NR;
+	MUST(!pte_write(e) || (vma->flags & VM_WRITE), "writable PMD at %#lx", addr);
+	if (folio->page.type == PAGE_SHMEM) {
+		MUST(!pte_write(e) || (vma->flags & VM_SHARED), "writable PMD at %#lx", addr);
+		MUST(folio->page.mapping == vma->mapping, "mapping at %#lx", addr);
+		c->shmem += HPAGE_PMD_NR;
+	} else {
+		MUST(!pte_write(e) || folio_mapcount(folio) == 1, "writable PMD at %#lx", addr);
+		c->anon += HPAGE_PMD_NR;
+	}
 	c->pmds[pte_pfn(e)]++;
 }
 
@@ -198,8 +204,10 @@ static inline UNWATCHED s64 check_folio(struct folio *folio, const struct user_c
 	MUST(folio_counts(folio)->nr_pages_mapped ==
 		     with_pte * MAPPED_PTE + (pmds ? MAPPED_ENTIRELY : 0),
 	     "folio %#lx: nr_pages_mapped", f);
-	MUST(page_ref_count(&folio->page) == pmds + ptes, "folio %#lx: %d references, %d mappings",
-	     f, page_ref_count(&folio->page), pmds + ptes);
+	MUST(page_ref_count(&folio->page) ==
+		     pmds + ptes + (folio->page.type == PAGE_SHMEM && folio->page.mapping),
+	     "folio %#lx: %d references, %d mappings", f, page_ref_count(&folio->page),
+	     pmds + ptes);
 	return pmds ? (s64)HPAGE_PMD_NR : with_pte;
 }
 
@@ -245,6 +253,14 @@ static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, in
 			MUST(page_folio(page)->page.index + (page - &page_folio(page)->page) ==
 				     linear_page_index(vma, addr),
 			     "index at %#lx", addr);
+			if (page_in_thp(page) && page_folio(page)->page.type == PAGE_SHMEM) {
+				MUST(!pte_write(e) || (vma->flags & VM_SHARED),
+				     "writable part of a huge page at %#lx", addr);
+				MUST(page_folio(page)->page.mapping == vma->mapping,
+				     "mapping at %#lx", addr);
+				c->shmem++;
+				continue;
+			}
 			if (page_in_thp(page)) {
 				MUST(!pte_write(e) || thp_page_exclusive(page_folio(page), page),
 				     "writable part of a shared huge page at %#lx", addr);
@@ -320,7 +336,7 @@ static inline UNWATCHED s64 check_mappings(struct user_census *c)
 	for (unsigned int i = 0; i < c->nr_mappings; i++) {
 		struct address_space *m = c->mapping[i];
 		unsigned long at = 0;
-		u64 pages = 0, values = 0;
+		u64 pages = 0, values = 0, thps = 0;
 		void *item;
 
 		while ((item = radix_next(&m->pages, &at))) {
@@ -334,6 +350,14 @@ static inline UNWATCHED s64 check_mappings(struct user_census *c)
 					MUST(swap_entry_valid(e), "value at %lu", at);
 					c->slot_users[swp_offset(e)]++;
 				}
+			} else if (page_in_thp(page)) {
+				const struct folio *folio = page_folio(page);
+
+				pages++;
+				thps += PageHead(page);
+				MUST(folio->page.mapping == m &&
+					     folio_page_index(folio, page) == at,
+				     "part of a huge page at %lu", at);
 			} else {
 				pages++;
 				MUST(page->mapping == m && page->index == at, "page at %lu", at);
@@ -347,7 +371,8 @@ static inline UNWATCHED s64 check_mappings(struct user_census *c)
 			}
 			at++;
 		}
-		MUST(pages == m->nrpages && values == m->nrvalues, "counts of a mapping");
+		MUST(pages == m->nrpages && values == m->nrvalues && thps == m->nr_thps,
+		     "counts of a mapping");
 		in_cache += pages;
 		if (!(m->flags & AS_SHMEM))
 			continue;
@@ -504,6 +529,13 @@ static inline UNWATCHED void check_all(void)
 				f += HPAGE_PMD_NR - 1;
 				continue;
 			}
+			if (page->type == PAGE_SHMEM && PageHead(page)) {
+				file_mapped += check_folio((struct folio *)page, &c);
+				c.shmem_pmds += pmds[f] != 0;
+				c.shmem_thps++;
+				f += HPAGE_PMD_NR - 1;
+				continue;
+			}
 			if (!mapcount[f])
 				continue;
 			if (page->type != PAGE_ANON) {
@@ -524,6 +556,10 @@ static inline UNWATCHED void check_all(void)
 	MUST(global_stat(NR_FILE_MAPPED) == file_mapped, "NR_FILE_MAPPED");
 	MUST(global_stat(NR_ANON_THPS) == c.thps, "NR_ANON_THPS %ld, is %ld",
 	     (long)global_stat(NR_ANON_THPS), (long)c.thps);
+	MUST(global_stat(NR_SHMEM_THPS) == c.shmem_thps, "NR_SHMEM_THPS %ld, is %ld",
+	     (long)global_stat(NR_SHMEM_THPS), (long)c.shmem_thps);
+	MUST(global_stat(NR_SHMEM_PMDMAPPED) == c.shmem_pmds, "NR_SHMEM_PMDMAPPED %ld, is %ld",
+	     (long)global_stat(NR_SHMEM_PMDMAPPED), (long)c.shmem_pmds);
 	check_lru();
 	check_swap(&c);
 	free(c.slot_users);

@@ -212,7 +212,7 @@ int proc_show_smaps(struct report *r, const struct proc_ctx *ctx)
 		kb(r, "KernelPageSize:", page);
 		kb(r, "MMUPageSize:", page);
 		show_usage(r, &u, false);
-		report_printf(r, "THPeligible:    %8d\n", thp_vma_allowed(vma, false));
+		report_printf(r, "THPeligible:    %8d\n", thp_vma_eligible(vma));
 		show_flags(r, vma);
 	}
 	up_read(&mm->mmap_lock);

@@ -274,7 +274,8 @@ static u32 run_needs(const struct radix_tree *tree, unsigned long index, unsigne
 int radix_preload_run(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
 		      unsigned long nr, unsigned int gfp)
 {
-	return preload(p, run_needs(tree, index, nr), gfp);
+	return preload(p, tree ? run_needs(tree, index, nr) : 2 * RADIX_MAX_PATH + nr / RADIX_SLOTS,
+		       gfp);
 }
 
 int radix_insert_run(struct radix_tree *tree, unsigned long index, unsigned long nr, void *first,

@@ -57,7 +57,8 @@ void radix_preload_end(struct radix_preload *p);
 /** 0; -EEXIST: something is there; -ENOMEM: the preload was made for a lower tree. */
 int radix_insert(struct radix_tree *tree, unsigned long index, void *item, struct radix_preload *p);
 /** The same for `nr` items in a row: the pointers first, first + stride, ... `index` and `nr` are multiples
- * of RADIX_SLOTS, and `index` one of `nr`, at most RADIX_SLOTS squared. -EEXIST: something is in the range. */
+ * of RADIX_SLOTS, and `index` one of `nr`, at most RADIX_SLOTS squared. -EEXIST: something is in the range. What is
+ * set aside without a tree suffices for any. */
 int radix_preload_run(struct radix_preload *p, const struct radix_tree *tree, unsigned long index,
 		      unsigned long nr, unsigned int gfp);
 int radix_insert_run(struct radix_tree *tree, unsigned long index, unsigned long nr, void *first,

@@ -308,8 +308,7 @@ static int prepare(struct collapse *c)
 
 #define MAX_SPLITS 16 /* large pages of which a part is mapped in the range */
 
-/* madvise() may reclaim and compact for it; khugepaged if khugepaged/defrag says so. */
-static gfp_t collapse_gfp(bool advised)
+gfp_t collapse_gfp(bool advised)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN;
 
@@ -364,7 +363,9 @@ int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long 
 	for (; addr < last; addr += PMD_SIZE) {
 		up_read(&mm->mmap_lock);
 		for (int tries = 0; tries < 3; tries++) {
-			e = collapse_range(mm, addr, true);
+			e = shmem_collapse(mm, addr);
+			if (e == -EOPNOTSUPP)
+				e = collapse_range(mm, addr, true);
 			if (e != -EAGAIN)
 				break;
 		}

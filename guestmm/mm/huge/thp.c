@@ -38,22 +38,37 @@ struct folio *thp_huge_zero; /* made at the first use, for good; cmpxchg */
 	((GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN) & ~__GFP_RECLAIM)
 #define GFP_TRANSHUGE (GFP_TRANSHUGE_LIGHT | __GFP_DIRECT_RECLAIM)
 
-void thp_init(const char *cmdline)
+/* Which of the names the option has on the command line; the last one that is one of them. -1: none. */
+static int option_choice(const char *cmdline, const char *option, const char *const *names, u32 nr)
 {
-	const char *name = "transparent_hugepage=";
+	int choice = -1;
 
-	boot_option_asked("transparent_hugepage");
+	boot_option_asked(option);
 	for (const char *s = cmdline; s && *s; s++) {
-		if ((s != cmdline && s[-1] != ' ') || strncmp(s, name, strlen(name)))
-			continue;
-		for (u32 i = 0; i < NR_THP_ENABLED; i++) {
-			size_t len = strlen(thp_enabled_names[i]);
-			const char *v = s + strlen(name);
+		const char *v = s + strlen(option) + 1;
 
-			if (!strncmp(v, thp_enabled_names[i], len) && (!v[len] || v[len] == ' '))
-				thp_enabled = i;
+		if ((s != cmdline && s[-1] != ' ') || strncmp(s, option, strlen(option)) ||
+		    v[-1] != '=')
+			continue;
+		for (u32 i = 0; i < nr; i++) {
+			size_t len = strlen(names[i]);
+
+			if (!strncmp(v, names[i], len) && (!v[len] || v[len] == ' '))
+				choice = (int)i;
 		}
 	}
+	return choice;
+}
+
+void thp_init(const char *cmdline)
+{
+	int i = option_choice(cmdline, "transparent_hugepage", thp_enabled_names, NR_THP_ENABLED);
+
+	if (i >= 0)
+		thp_enabled = i;
+	i = option_choice(cmdline, "transparent_hugepage_shmem", shmem_huge_names, NR_SHMEM_HUGE);
+	if (i >= 0)
+		shmem_set_enabled(i);
 	thp_split_init();
 }
 

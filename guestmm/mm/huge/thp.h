@@ -48,7 +48,7 @@ static inline bool thp_possible(void)
 {
 	return thp_enabled != THP_NEVER || thp_ever;
 }
-/** transparent_hugepage= on the command line; after slab. */
+/** transparent_hugepage= and transparent_hugepage_shmem= on the command line; after slab. */
 void thp_init(const char *cmdline);
 
 /** May huge pages be used in the VMA, by faults and khugepaged? `advised`: MADV_COLLAPSE asks, which
@@ -146,12 +146,19 @@ bool shmem_huge_wanted(const struct address_space *mapping, unsigned long index,
 /** May some memory of the mapping be huge, whatever its size? Then it is worth an aligned place. NULL: memory
  * that is shared and anonymous. */
 bool shmem_huge_mount(const struct address_space *mapping);
+/** May MADV_COLLAPSE be used on the mapping of a file? Of shared memory that it can map by a PMD. */
+bool shmem_vma_collapsible(const struct vm_area_struct *vma);
+/** What smaps says of the VMA: may it get huge pages, by its faults or by khugepaged? */
+bool thp_vma_eligible(const struct vm_area_struct *vma);
 /** How a fault in the VMA makes pages. */
 enum shmem_create shmem_create_for(const struct vm_area_struct *vma);
 /** A new huge page around the index: the page there, its folio locked with a reference. -EEXIST: something
  * is in the range; -ENOMEM, -ENOSPC. */
 int shmem_add_huge(struct address_space *mapping, unsigned long index, enum shmem_create how,
 		   struct page **page);
+/** mapping->lock held: the folio is the cache's from now on. As radix_insert_run(). */
+int shmem_insert_folio(struct address_space *mapping, struct folio *folio, unsigned long first,
+		       struct radix_preload *nodes);
 /** Of a locked folio of the mapping: free what [start, end) has of it. True: it has been split first,
  * its pages are still to be freed. */
 bool shmem_drop_huge(struct address_space *mapping, struct folio *folio, unsigned long start,
@@ -161,7 +168,14 @@ int split_shmem_folio(struct folio *folio, struct list_head *to);
 /** thp_fault() for shared memory, where no PMD is. */
 unsigned int shmem_huge_fault(struct vm_fault *vmf);
 
+/* collapse_shmem.c */
+/** madvise(MADV_COLLAPSE) of 2 MiB of shared memory. mmap_lock not held. 0; -EOPNOTSUPP: it is none;
+ * -EEXIST: it is huge already; -EINVAL, -ENOMEM, -EAGAIN, -EBUSY. */
+int shmem_collapse(struct mm_struct *mm, unsigned long haddr);
+
 /* khugepaged.c */
+/** madvise() may reclaim and compact for it; khugepaged if khugepaged/defrag says so. */
+gfp_t collapse_gfp(bool advised);
 struct khugepaged_settings {
 	u64 pages_to_scan, scan_sleep_millisecs, alloc_sleep_millisecs;
 	u64 max_ptes_none, max_ptes_swap, max_ptes_shared;

@@ -114,6 +114,23 @@ enum shmem_create shmem_create_for(const struct vm_area_struct *vma)
 	return vma->flags & VM_HUGEPAGE ? SHMEM_CREATE_ADVISED : SHMEM_CREATE;
 }
 
+bool shmem_vma_collapsible(const struct vm_area_struct *vma)
+{
+	unsigned long last = (vma->vm_end - PMD_SIZE) & PMD_MASK;
+
+	return vma->mapping->flags & AS_SHMEM && vma->vm_end - vma->vm_start >= PMD_SIZE &&
+	       thp_fits(vma, last) && !(linear_page_index(vma, last) & (HPAGE_PMD_NR - 1)) &&
+	       shmem_create_for(vma) != SHMEM_CREATE_SMALL;
+}
+
+bool thp_vma_eligible(const struct vm_area_struct *vma)
+{
+	if (!vma->mapping)
+		return thp_vma_allowed(vma, false);
+	return shmem_vma_collapsible(vma) &&
+	       shmem_huge_wanted(vma->mapping, vma->pgoff, shmem_create_for(vma));
+}
+
 /* ---- into the tree and out of it ---------------------------------------------------------------- */
 
 static void count_folio(struct folio *folio, s64 n)
@@ -152,6 +169,20 @@ static struct folio *new_folio(enum shmem_create how)
 	return folio;
 }
 
+int shmem_insert_folio(struct address_space *mapping, struct folio *folio, unsigned long first,
+		       struct radix_preload *nodes)
+{
+	int err = radix_insert_run(&mapping->pages, first, HPAGE_PMD_NR, folio, sizeof(struct page),
+				   nodes);
+
+	if (err)
+		return err;
+	mapping->nrpages += HPAGE_PMD_NR;
+	mapping->nr_thps++;
+	count_folio(folio, 1);
+	return 0;
+}
+
 /* Nobody else knows the folio. */
 static int insert_folio(struct address_space *mapping, struct folio *folio, unsigned long first)
 {
@@ -164,13 +195,7 @@ static int insert_folio(struct address_space *mapping, struct folio *folio, unsi
 		if (err)
 			return err;
 		flags = spin_lock_irqsave(&mapping->lock);
-		err = radix_insert_run(&mapping->pages, first, HPAGE_PMD_NR, folio,
-				       sizeof(struct page), &nodes);
-		if (!err) {
-			mapping->nrpages += HPAGE_PMD_NR;
-			mapping->nr_thps++;
-			count_folio(folio, 1);
-		}
+		err = shmem_insert_folio(mapping, folio, first, &nodes);
 		spin_unlock_irqrestore(&mapping->lock, flags);
 		radix_preload_end(&nodes);
 	} while (err == -ENOMEM); /* the tree has grown meanwhile */
@@ -187,10 +212,8 @@ int shmem_add_huge(struct address_space *mapping, unsigned long index, enum shme
 
 	if (!range_empty(mapping, first))
 		return -EEXIST;
-	if (!shmem_charge(mapping, HPAGE_PMD_NR)) {
-		count_vm_event(THP_FILE_FALLBACK);
+	if (!shmem_charge(mapping, HPAGE_PMD_NR))
 		return -ENOSPC;
-	}
 	err = -ENOMEM;
 	folio = new_folio(how);
 	if (!folio)

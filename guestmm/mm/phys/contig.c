@@ -27,6 +27,7 @@
 #include "lib/trace.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/memblock.h"
+#include "mm/huge/thp.h"
 #include "mm/phys/migrate.h"
 #include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
@@ -150,6 +151,31 @@ static int migrate_list(struct contig *c, struct list_head *list)
 	return left == -ENOMEM ? left : 0;
 }
 
+/* A transparent huge page, whose pages move once it is split? The answer may be old. */
+static bool splittable(const struct page *page)
+{
+	const struct folio *folio = page_folio(page);
+
+	return folio_test_large(folio) && !folio_test_unevictable(folio) &&
+	       (READ_ONCE(folio->page.type) == PAGE_ANON ||
+		READ_ONCE(folio->page.type) == PAGE_SHMEM);
+}
+
+/* Large folios do not move. Where somebody holds one it stays, and so does what it is in the way of. */
+static void split_in_the_way(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!splittable(page) || !folio_try_get(folio))
+		return;
+	if (page_folio(page) == folio && splittable(page) && folio_trylock(folio)) {
+		split_folio(folio, NULL);
+		folio_unlock(folio);
+		lru_add_drain(); /* its pages, in a batch, could not be isolated */
+	}
+	release_page(&folio->page);
+}
+
 /* Move what can be moved out of the range. */
 static int move_out(struct contig *c)
 {
@@ -160,7 +186,10 @@ static int move_out(struct contig *c)
 	for (pfn_t pfn = c->start; pfn < c->end && !err; pfn++) {
 		struct page *page = pfn_to_page(pfn);
 
-		if (is_ours(c, pfn) || !isolate_movable_page(page))
+		if (is_ours(c, pfn))
+			continue;
+		split_in_the_way(page);
+		if (!isolate_movable_page(page))
 			continue;
 		list_add_tail(&page->lru, &list);
 		if (++n % CLUSTER == 0)
@@ -242,7 +271,8 @@ static bool could_be_taken(const struct zone *z, pfn_t pfn)
 	if (!pfn_valid(pfn) || page->type == PAGE_INVALID || page_zone(page) != z ||
 	    page_in_cma(z, page))
 		return false;
-	return page->type == PAGE_BUDDY || page->type == PAGE_PCP || page_is_movable(page);
+	return page->type == PAGE_BUDDY || page->type == PAGE_PCP || page_is_movable(page) ||
+	       splittable(page);
 }
 
 /* A range of `nr` frames that starts at a multiple of `nr`, or at the next one. */

@@ -144,6 +144,29 @@ static bool isolate_cold(pte_t *pte, unsigned long n, struct list_head *out)
 	return young;
 }
 
+/* A huge page of shared memory that only this process maps is taken as a whole: splitting it would take
+ * away the entries by which its pages are found. False: the PMD maps no such page. */
+static bool isolate_cold_shmem(struct mm_struct *mm, pte_t *pmd, struct list_head *out)
+{
+	struct page *head;
+	bool shmem = false;
+	pte_t e;
+
+	spin_lock(&mm->page_table_lock);
+	e = pte_read(pmd);
+	head = pte_huge(e) && !pte_special(e) ? pfn_to_page(pte_pfn(e)) : NULL;
+	if (head && head->type == PAGE_SHMEM) {
+		shmem = true;
+		if (folio_mapcount((struct folio *)head) == 1) {
+			pte_test_and_clear_young(pmd);
+			if (lru_isolate(head))
+				list_add(&head->lru, out);
+		}
+	}
+	spin_unlock(&mm->page_table_lock);
+	return shmem;
+}
+
 static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 			bool pageout)
 {
@@ -162,15 +185,20 @@ static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigne
 		if (!leaf)
 			continue;
 		if (unlikely(level)) {
-			if (split_for_advice(mm, leaf))
-				stop = addr;
-			continue;
-		}
-		spin_lock(&mm->page_table_lock);
-		/* A CPU whose TLB keeps an entry would not set the bit again. */
-		if (isolate_cold(leaf, (stop - addr) >> PAGE_SHIFT, &pages))
+			if (!covers_leaf(level, addr, stop) ||
+			    !isolate_cold_shmem(mm, leaf, &pages)) {
+				if (split_for_advice(mm, leaf))
+					stop = addr;
+				continue;
+			}
 			flush_tlb_range(mm, addr, stop);
-		spin_unlock(&mm->page_table_lock);
+		} else {
+			spin_lock(&mm->page_table_lock);
+			/* A CPU whose TLB keeps an entry would not set the bit again. */
+			if (isolate_cold(leaf, (stop - addr) >> PAGE_SHIFT, &pages))
+				flush_tlb_range(mm, addr, stop);
+			spin_unlock(&mm->page_table_lock);
+		}
 		if (pageout)
 			reclaim_pages(&pages);
 		else
@@ -352,7 +380,8 @@ static int madvise_collapse(struct vm_area_struct **pvma, unsigned long start, u
 	struct mm_struct *mm = (*pvma)->mm;
 	int err;
 
-	if (!thp_vma_allowed(*pvma, true) || !(*pvma)->anon_vma)
+	if ((*pvma)->mapping ? !shmem_vma_collapsible(*pvma)
+			     : !thp_vma_allowed(*pvma, true) || !(*pvma)->anon_vma)
 		return -EINVAL;
 	err = thp_collapse_range(mm, start, end);
 	*pvma = find_vma(mm, end - 1);
