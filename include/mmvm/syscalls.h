@@ -162,6 +162,11 @@ enum mmvm_arg_kind {
 	X(96, gettimeofday, sys_gettimeofday, OUT, OUT) \
 	X(100, times, sys_times, OUT) \
 	X(201, time, sys_time, OUT) \
+	X(222, timer_create, sys_timer_create, NUM, IN, OUT) \
+	X(223, timer_settime, sys_timer_settime, NUM, FLAGS, IN, OUT) \
+	X(224, timer_gettime, sys_timer_gettime, NUM, OUT) \
+	X(225, timer_getoverrun, sys_timer_getoverrun, NUM) \
+	X(226, timer_delete, sys_timer_delete, NUM) \
 	X(228, clock_gettime, sys_clock_gettime, NUM, OUT) \
 	X(229, clock_getres, sys_clock_getres, NUM, OUT) \
 	X(230, clock_nanosleep, sys_clock_nanosleep, NUM, FLAGS, TIME, OUT)
