@@ -47,6 +47,8 @@ struct task {
 	bool preempted;		  /* R: on the queue, and to go on on this CPU */
 	bool bound;		  /* C: runs on one CPU */
 	s32 nice;		  /* A: -20 .. 19, the length of its turns */
+	u8 policy;		  /* T: SCHED_OTHER, SCHED_BATCH, SCHED_IDLE */
+	bool policy_reset;	  /* T: SCHED_RESET_ON_FORK */
 	bool migrating;		  /* migrate_lock: on the list of sched_migrate_self() */
 	u32 cpus;		  /* R: where it may run (sched_setaffinity(2)) */
 	struct list_head migrate; /* migrate_lock */
