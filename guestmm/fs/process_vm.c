@@ -1,5 +1,5 @@
 /*
- * process_vm_readv(2), process_vm_writev(2), process_madvise(2): another process's memory.
+ * process_vm_readv(2), process_vm_writev(2), process_madvise(2), process_mrelease(2): another process's memory.
  *
  * Bytes pass through a page of the kernel's own: one of the two sides is in the caller's address space,
  * which may fault, and the other is reached by its page tables (mm/virt/remote.c). So a transfer is as
@@ -14,6 +14,7 @@
 #include "lib/errno.h"
 #include "lib/syscall.h"
 #include "mm/phys/alloc.h"
+#include "mm/reclaim/oom.h"
 #include "mm/virt/mm.h"
 #include "mm/virt/remote.h"
 
@@ -204,4 +205,45 @@ long sys_process_madvise(struct pt_regs *r)
 put:
 	iov_put(&v);
 	return done ? done : ret;
+}
+
+/* ---- memory of who is dying ------------------------------------------------------------------- */
+
+/* T held: are all processes that use this address space about to end? */
+static bool all_are_dying(const struct mm_struct *mm)
+{
+	const struct process *p;
+	const struct task *t;
+
+	list_for_each_entry (p, &process_list, all) {
+		list_for_each_entry (t, &p->threads, thread) {
+			if (t->mm == mm && !p->group_exit)
+				return false;
+		}
+	}
+	return true;
+}
+
+long sys_process_mrelease(struct pt_regs *r)
+{
+	struct mm_struct *mm;
+	unsigned long flags;
+	bool dying;
+	int pid;
+
+	if ((u32)r->rsi)
+		return -EINVAL;
+	pid = pid_of(r->rdi);
+	if (pid < 0)
+		return pid;
+	mm = process_get_mm(pid);
+	if (!mm)
+		return -ESRCH;
+	flags = spin_lock_irqsave(&task_list_lock);
+	dying = all_are_dying(mm);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (dying)
+		mm_release_early(mm);
+	mmput(mm);
+	return dying ? 0 : -EINVAL;
 }

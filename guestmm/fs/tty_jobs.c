@@ -25,7 +25,7 @@ static void signal_all(int pgid, int sig, const struct siginfo_short *info)
 
 static void signal_group(int pgid, int sig)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 
 	if (pgid)
@@ -48,7 +48,7 @@ void tty_adopt_session(struct process *p)
 
 void tty_session_ends(struct process *p)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 	struct process *q;
 
 	if (!session || p->pid != session)
@@ -88,7 +88,7 @@ int tty_foreground(void)
 long tty_check_foreground(int sig)
 {
 	struct process *me = current_process();
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 	unsigned long flags;
 	bool deaf;
 	long ret = 0;

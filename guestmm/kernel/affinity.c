@@ -116,6 +116,10 @@ void sched_set_cpus(struct task *t, u32 cpus)
 void sched_fork(struct task *t)
 {
 	t->nice = current->nice;
+	if (!current->policy_reset)
+		t->policy = current->policy;
+	else if (t->nice < 0)
+		t->nice = 0;
 	t->cpus = READ_ONCE(current->cpus);
 	if (!(t->cpus >> t->ti->cpu & 1))
 		t->ti->cpu = sched_pick_cpu(t->cpus); /* nobody else knows it yet (I6) */

@@ -16,7 +16,9 @@
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
+#include "kernel/cred.h"
 #include "kernel/futex.h"
+#include "kernel/sigqueue.h"
 #include "kernel/time_calls.h"
 #include "kernel/cgroup.h"
 #include "lib/errno.h"
@@ -84,6 +86,7 @@ static void __noreturn thread_exit(void)
 		struct fs_struct *fs = p->fs;
 
 		sem_exit(p);
+		posix_timers_exit(p);
 		/* Others look at them under the lock. */
 		flags = spin_lock_irqsave(&task_list_lock);
 		p->files = NULL;
@@ -180,6 +183,7 @@ static bool notify_parent(struct process *p)
 	}
 	info.code = p->exit_status & 0x7f ? CLD_KILLED : CLD_EXITED;
 	info.pid = p->pid;
+	info.uid = p->exit_uid;
 	info.value = p->exit_status & 0x7f ? p->exit_status & 0x7f : p->exit_status >> 8 & 0xff;
 	if (p->exit_signal)
 		signal_process(parent, p->exit_signal, &info);
@@ -205,7 +209,7 @@ void notify_parent_stop(struct process *p, int code, int sig)
 static void reparent_children(struct process *p, struct list_head *dead)
 {
 	struct process *init = find_process(1), *c, *n;
-	struct siginfo_short info = {SI_USER, p->pid, 0};
+	struct siginfo_short info = {SI_USER, p->pid, 0, 0};
 
 	if (init == p || (init && init->group_exit))
 		init = NULL;
@@ -254,7 +258,7 @@ static void note_orphans(const struct process *p)
  * who could let it go on gets SIGHUP and SIGCONT (POSIX.1-2017, exit()). */
 static void free_orphans(void)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 	struct process *c, *q;
 
 	list_for_each_entry (c, &process_list, all) {
@@ -276,6 +280,10 @@ void process_dead(struct task *t)
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 	LIST_HEAD(dead);
 
+	sigqueue_drop(&t->sig_pending, ~0ull);
+	if (p->nr_threads == 1)
+		sigqueue_drop(&p->sig_pending, ~0ull);
+	p->exit_uid = t->cred ? t->cred->uid : 0;
 	list_del(&t->thread);
 	p->dead_run_ns += t->run_ns;
 	p->dead_sys_ns += task_system_ns(t, t->run_ns);

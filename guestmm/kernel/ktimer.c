@@ -1,11 +1,11 @@
 /*
- * Timers for timerfd(2).
+ * Timers for timerfd(2) and timer_create(2).
  *
  *   timers, soonest first ──> ktimerfd (a thread) sleeps until the first is due ──> fn()
  *
  * I1  The thread has been woken since the first entry last became sooner.
  *
- * Lock: ktimer_lock (interrupts off), above wait queues' locks.
+ * Lock: ktimer_lock (interrupts off), above task_list_lock (timers that send signals) and wait queues' locks.
  */
 #include "kernel/ktimer.h"
 #include "kernel/time_calls.h"

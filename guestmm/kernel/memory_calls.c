@@ -38,6 +38,16 @@ long sys_mremap(struct pt_regs *r)
 	return do_mremap(current->mm, r->rdi, r->rsi, r->rdx, r->r10, r->r8);
 }
 
+long sys_mseal(struct pt_regs *r)
+{
+	return do_mseal(current->mm, r->rdi, r->rsi, r->rdx);
+}
+
+long sys_remap_file_pages(struct pt_regs *r)
+{
+	return do_remap_file_pages(current->mm, r->rdi, r->rsi, (int)r->rdx, r->r10, (int)r->r8);
+}
+
 long sys_msync(struct pt_regs *r)
 {
 	return do_msync(current->mm, r->rdi, r->rsi, (int)r->rdx);

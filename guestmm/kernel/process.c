@@ -34,6 +34,9 @@ static struct wait_queue spawn_wq = WAIT_QUEUE_INIT(spawn_wq);
 
 void processes_init(void)
 {
+	/* As Linux: half of the threads there can be. */
+	kernel_limits[RLIMIT_SIGPENDING].cur = kernel_limits[RLIMIT_SIGPENDING].max =
+		(u64)threads_max() / 2;
 	process_cache = kmem_cache_create("process", sizeof(struct process), 64, SLAB_PANIC, NULL);
 }
 
@@ -49,6 +52,7 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	INIT_LIST_HEAD(&p->children);
 	INIT_LIST_HEAD(&p->sibling);
 	INIT_LIST_HEAD(&p->threads);
+	INIT_LIST_HEAD(&p->sig_pending.queue);
 	wait_queue_init(&p->wait);
 	wait_queue_init(&p->stop_wq);
 	wait_queue_init(&p->exit_wq);

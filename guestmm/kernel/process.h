@@ -49,6 +49,7 @@ struct sighand {
 struct siginfo_short {
 	s32 code, pid;
 	u64 value; /* SIGCHLD: status; faults: address */
+	u32 uid;   /* of who sent it; of a timer: its overruns */
 };
 
 struct cgroup;
@@ -65,6 +66,7 @@ struct process {
 	int nr_threads;		   /* T: whose stacks exist */
 	int nr_live;		   /* T: that have not begun to exit */
 	int exit_status;	   /* T: valid when group_exit */
+	u32 exit_uid;		   /* T: real user of its last thread */
 	int exit_signal;	   /* T: what the parent gets, 0 = nothing */
 	bool group_exit;	   /* T: all threads are to end */
 	bool group_exec;	   /* T: all threads but one are to end: it is in execve() */
@@ -87,9 +89,12 @@ struct process {
 	struct cgroup *cgroup;	/* T: with a reference, from publishing to the end of the struct */
 	struct rlimit limits[RLIM_NLIMITS]; /* T to change */
 	struct sighand *sighand;	    /* T: NULL = everything default */
-	u64 sig_pending;		    /* T */
-	u64 started_ns;			    /* C: ktime of the fork */
-	u64 dead_run_ns, dead_sys_ns; /* T: what threads that are gone have run; in the kernel */
+	struct sigpending sig_pending;	    /* T */
+	u32 nr_sigqueued;	       /* T: queue entries that are to be, or may be, sent to it */
+	int next_timer_id;	       /* posix_timer.c */
+	struct list_head posix_timers; /* posix_timer.c; next NULL: none ever */
+	u64 started_ns;		       /* C: ktime of the fork */
+	u64 dead_run_ns, dead_sys_ns;  /* T: what threads that are gone have run; in the kernel */
 	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
 	s64 past_min_flt,
 		past_maj_flt; /* A: faults in address spaces that it has left; less what had been
@@ -210,8 +215,13 @@ static inline bool signal_pending(void)
 /** On the way to user mode, or before a signal's frame is made: tell the thread's registered area (rseq(2)) its
  * CPU, and leave the sequence it was in. May sleep. */
 void rseq_resume(struct pt_regs *regs);
-/** T held: `sig` for the process; SIGKILL ends it. */
-void signal_process(struct process *p, int sig, const struct siginfo_short *info);
+/** T held: `sig` for the process; SIGKILL ends it. 0, or -EAGAIN: a real-time signal for which there is no room, and
+ * whose sender is to know. */
+int signal_process(struct process *p, int sig, const struct siginfo_short *info);
+/** T held: the same for one thread alone. */
+int signal_thread(struct task *t, int sig, const struct siginfo_short *info);
+/** T held: forget what is pending of the set, for the process and all its threads. */
+void signal_drop_pending(struct process *p, u64 set);
 /** A signal of the kernel's for the current process. */
 void signal_current(int sig);
 /** T held: end all threads with this status (wait(2)'s form). */

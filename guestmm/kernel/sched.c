@@ -341,6 +341,8 @@ static u64 slice_ns(const struct task *t)
 	int nice = READ_ONCE(t->nice);
 	u64 ns = TICK_NS;
 
+	if (unlikely(READ_ONCE(t->policy) == 5)) /* SCHED_IDLE */
+		return ns / 32;
 	if (likely(!nice))
 		return ns;
 	for (; nice > 0; nice--)

@@ -1,13 +1,14 @@
 /*
  * System calls about where and how much a thread runs: affinity, nice values, scheduling classes.
  *
- * There is one class, SCHED_OTHER. A nice value changes the length of a thread's turns (sched.c); a mask
+ * There is one class. A nice value changes the length of a thread's turns (sched.c); a mask
  * of CPUs is obeyed from the thread's next return to user mode on.
  *
  * Locks: task_list_lock to find threads.
  */
 #include "arch/smp.h"
 #include "arch/uaccess.h"
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -101,11 +102,31 @@ long sys_getcpu(struct pt_regs *r)
 	return 0;
 }
 
+/* ---- who may ---- */
+
+/* T held: may the caller change how another thread runs? */
+static bool may_schedule(const struct task *t)
+{
+	const struct cred *me = current_cred();
+
+	return t == current || capable(CAP_SYS_NICE) || !t->cred || me->euid == t->cred->euid ||
+	       me->euid == t->cred->uid;
+}
+
+/* T held: may the nice value become this one? RLIMIT_NICE says how far down. */
+static bool may_nice(const struct task *t, int nice)
+{
+	return nice >= READ_ONCE(t->nice) || capable(CAP_SYS_NICE) ||
+	       (t->proc && (u64)(20 - nice) <= t->proc->limits[RLIMIT_NICE].cur);
+}
+
 /* ---- nice ---- */
 
 /* T held: call fn for each thread that `which` and `who` mean. Their number. */
-static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, int *arg), int *arg)
+static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, void *arg),
+				void *arg)
 {
+	const u32 uid = who ? (u32)who : current_cred()->uid;
 	struct process *p;
 	unsigned int n = 0;
 	struct task *t;
@@ -119,9 +140,11 @@ static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, i
 	if (which == PRIO_PGRP && !who)
 		who = current_process()->pgid;
 	list_for_each_entry (p, &process_list, all) {
-		if (which == PRIO_PGRP ? p->pgid != who : who != 0) /* everybody is user 0 */
+		if (which == PRIO_PGRP && p->pgid != who)
 			continue;
 		list_for_each_entry (t, &p->threads, thread) {
+			if (which == PRIO_USER && (!t->cred || t->cred->uid != uid))
+				continue;
 			fn(t, arg);
 			n++;
 		}
@@ -129,14 +152,28 @@ static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, i
 	return n;
 }
 
-static void set_nice(struct task *t, int *nice)
+/* What setpriority(2) is to set, and what came of it: as on Linux the last error counts, and 0 once one went well. */
+struct nice_change {
+	int nice, err;
+};
+
+static void set_nice(struct task *t, void *arg)
 {
-	WRITE_ONCE(t->nice, *nice);
+	struct nice_change *c = arg;
+
+	if (!may_schedule(t))
+		c->err = -EPERM;
+	else if (!may_nice(t, c->nice))
+		c->err = -EACCES;
+	else {
+		WRITE_ONCE(t->nice, c->nice);
+		c->err = c->err == -ESRCH ? 0 : c->err;
+	}
 }
 
-static void best_nice(struct task *t, int *best)
+static void best_nice(struct task *t, void *best)
 {
-	*best = min(*best, (int)READ_ONCE(t->nice));
+	*(int *)best = min(*(int *)best, (int)READ_ONCE(t->nice));
 }
 
 /* 20 - nice, as the system call (not the library's function) says it; of several the best. */
@@ -156,24 +193,184 @@ long sys_getpriority(struct pt_regs *r)
 
 long sys_setpriority(struct pt_regs *r)
 {
-	int nice = (int)r->rdx;
+	struct nice_change c = {(int)r->rdx, -ESRCH};
 	unsigned long flags;
-	unsigned int n;
 
 	if ((u32)r->rdi > PRIO_USER)
 		return -EINVAL;
-	nice = nice < MIN_NICE ? MIN_NICE : nice > MAX_NICE ? MAX_NICE : nice;
+	c.nice = c.nice < MIN_NICE ? MIN_NICE : c.nice > MAX_NICE ? MAX_NICE : c.nice;
 	flags = spin_lock_irqsave(&task_list_lock);
-	n = for_threads((u32)r->rdi, (int)r->rsi, set_nice, &nice);
+	for_threads((u32)r->rdi, (int)r->rsi, set_nice, &c);
 	spin_unlock_irqrestore(&task_list_lock, flags);
-	return n ? 0 : -ESRCH;
+	return c.err;
 }
 
 /* ---- classes ---- */
 
+/*
+ * There is one class. SCHED_BATCH is as SCHED_OTHER (Linux only wakes it with less haste), SCHED_IDLE has the shortest
+ * turns. The real-time classes and SCHED_DEADLINE are -EPERM: as on Linux for a group of tasks without real-time
+ * bandwidth, which is how a group begins there (CONFIG_RT_GROUP_SCHED).
+ */
+#define SCHED_OTHER	    0
+#define SCHED_FIFO	    1
+#define SCHED_RR	    2
+#define SCHED_BATCH	    3
+#define SCHED_IDLE	    5
+#define SCHED_DEADLINE	    6
+#define SCHED_RESET_ON_FORK 0x40000000
+#define RT_PRIO_MAX	    99
+#define SCHED_ATTR_SIZE	    48	    /* of the first version: what everybody knows */
+#define SCHED_ATTR_KNOWN    0x7full /* SCHED_FLAG_* */
+
+/** Of sched_setattr(2) and sched_getattr(2). */
+struct sched_attr {
+	u32 size, policy;
+	u64 flags;
+	s32 nice;
+	u32 priority;
+	u64 runtime, deadline, period;
+};
+_Static_assert(sizeof(struct sched_attr) == SCHED_ATTR_SIZE, "Linux's ABI");
+
+static long check_policy(int policy, int priority)
+{
+	switch (policy) {
+	case SCHED_OTHER:
+	case SCHED_BATCH:
+	case SCHED_IDLE:
+		return priority ? -EINVAL : 0;
+	case SCHED_FIFO:
+	case SCHED_RR:
+		return priority < 1 || priority > RT_PRIO_MAX ? -EINVAL : -EPERM;
+	case SCHED_DEADLINE:
+		return -EPERM;
+	}
+	return -EINVAL;
+}
+
+/* policy < 0: as it is. nice NULL: as it is. */
+static long set_policy(int tid, int policy, int priority, bool reset, const int *nice)
+{
+	unsigned long flags;
+	struct task *t;
+	long err = 0;
+
+	if (tid < 0)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	t = thread_or_self(tid);
+	if (!t)
+		err = -ESRCH;
+	else
+		err = check_policy(policy < 0 ? t->policy : policy, priority);
+	if (!err && !may_schedule(t))
+		err = -EPERM;
+	if (!err && nice && !may_nice(t, *nice))
+		err = -EPERM;
+	if (!err && policy >= 0) {
+		t->policy = policy;
+		t->policy_reset = reset;
+	}
+	if (!err && nice)
+		WRITE_ONCE(t->nice, *nice);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return err;
+}
+
+long sys_sched_setscheduler(struct pt_regs *r)
+{
+	int policy = (int)r->rsi;
+	s32 priority;
+
+	if (policy < 0 || !r->rdx || (int)r->rdi < 0)
+		return -EINVAL;
+	if (copy_from_user(&priority, r->rdx, sizeof(priority)))
+		return -EFAULT;
+	return set_policy((int)r->rdi, policy & ~SCHED_RESET_ON_FORK, priority,
+			  policy & SCHED_RESET_ON_FORK, NULL);
+}
+
+long sys_sched_setparam(struct pt_regs *r)
+{
+	s32 priority;
+
+	if (!r->rsi || (int)r->rdi < 0)
+		return -EINVAL;
+	if (copy_from_user(&priority, r->rsi, sizeof(priority)))
+		return -EFAULT;
+	return set_policy((int)r->rdi, -1, priority, false, NULL);
+}
+
+long sys_sched_setattr(struct pt_regs *r)
+{
+	struct sched_attr a = {0};
+	u32 size;
+	int nice;
+
+	if (!r->rsi || (int)r->rdi < 0 || (u32)r->rdx)
+		return -EINVAL;
+	if (copy_from_user(&size, r->rsi, sizeof(size)))
+		return -EFAULT;
+	size = size ? size : SCHED_ATTR_SIZE;
+	if (size < SCHED_ATTR_SIZE || size > PAGE_SIZE)
+		return -E2BIG;
+	if (copy_from_user(&a, r->rsi, sizeof(a)))
+		return -EFAULT;
+	if ((int)a.policy < 0 || a.flags & ~SCHED_ATTR_KNOWN)
+		return -EINVAL;
+	nice = a.nice < MIN_NICE ? MIN_NICE : a.nice > MAX_NICE ? MAX_NICE : a.nice;
+	return set_policy((int)r->rdi, (int)a.policy, (int)a.priority, a.flags & 1,
+			  a.policy == SCHED_OTHER || a.policy == SCHED_BATCH ? &nice : NULL);
+}
+
+long sys_sched_getattr(struct pt_regs *r)
+{
+	struct sched_attr a = {.size = SCHED_ATTR_SIZE};
+	unsigned long flags;
+	struct task *t;
+
+	if (!r->rsi || (int)r->rdi < 0 || (u32)r->rdx < SCHED_ATTR_SIZE ||
+	    (u32)r->rdx > PAGE_SIZE || (u32)r->r10)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	t = thread_or_self((int)r->rdi);
+	if (t) {
+		a.policy = t->policy;
+		a.flags = t->policy_reset;
+		a.nice = READ_ONCE(t->nice);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!t)
+		return -ESRCH;
+	return copy_to_user(r->rsi, &a, sizeof(a)) ? -EFAULT : 0;
+}
+
+long sys_sched_rr_get_interval(struct pt_regs *r)
+{
+	const u64 slice[2] = {0, TICK_NS};
+
+	if ((int)r->rdi < 0)
+		return -EINVAL;
+	if (!thread_exists((int)r->rdi))
+		return -ESRCH;
+	return copy_to_user(r->rsi, slice, sizeof(slice)) ? -EFAULT : 0;
+}
+
 long sys_sched_getscheduler(struct pt_regs *r)
 {
-	return (int)r->rdi < 0 ? -EINVAL : thread_exists((int)r->rdi) ? 0 : -ESRCH;
+	unsigned long flags;
+	struct task *t;
+	long ret = -ESRCH;
+
+	if ((int)r->rdi < 0)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&task_list_lock);
+	t = thread_or_self((int)r->rdi);
+	if (t)
+		ret = t->policy | (t->policy_reset ? SCHED_RESET_ON_FORK : 0);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
 }
 
 long sys_sched_getparam(struct pt_regs *r)

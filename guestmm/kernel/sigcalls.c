@@ -3,7 +3,7 @@
  * like, by Linux's numbers and results. Who may signal whom: may_signal() of kernel/cred.c.
  */
 #include "kernel/cred.h"
-#include "kernel/process.h"
+#include "kernel/sigqueue.h"
 #include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -20,7 +20,7 @@
 
 static struct siginfo_short info_from(int code)
 {
-	return (struct siginfo_short){code, current_process()->pid, 0};
+	return (struct siginfo_short){code, current_process()->pid, 0, current_cred()->uid};
 }
 
 long sys_kill(struct pt_regs *r)
@@ -47,35 +47,10 @@ long sys_kill(struct pt_regs *r)
 		}
 		ret = 0;
 		if (sig)
-			signal_process(p, sig, &info);
+			(void)signal_process(p, sig, &info); /* kill(2) always finds room */
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return ret;
-}
-
-/* T held: for one thread alone. */
-static void signal_thread(struct task *t, int sig, const struct siginfo_short *info)
-{
-	struct process *p = t->proc;
-	unsigned long h = signal_action(p, sig).handler;
-
-	if (!t->mm || p->group_exit)
-		return;
-	if (sig == SIGKILL) {
-		kill_process(p, SIGKILL, 0);
-		return;
-	}
-	signal_prepare(p, sig);
-	if (h == SIG_IGN && !(t->sig_blocked & SIGBIT(sig)))
-		return;
-	if (!((p->sig_pending | t->sig_pending) & SIGBIT(sig)))
-		p->info[sig - 1] = *info;
-	t->sig_pending |= SIGBIT(sig);
-	wake_up(&signalfd_wq);
-	if (t->sig_blocked & SIGBIT(sig))
-		return;
-	atomic_or(&t->ti->flags, TIF_SIGPENDING);
-	wake_up_task(t);
 }
 
 static long do_tkill(int tgid, int tid, int sig, struct siginfo_short info)
@@ -96,7 +71,7 @@ static long do_tkill(int tgid, int tid, int sig, struct siginfo_short info)
 				continue;
 			ret = may_signal(p, sig) ? 0 : -EPERM;
 			if (sig && !ret)
-				signal_thread(t, sig, &info);
+				ret = signal_thread(t, sig, &info);
 		}
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
@@ -116,7 +91,7 @@ static int get_info(unsigned long user, int tgid, struct siginfo_short *info)
 		return -EFAULT;
 	if ((in.code >= 0 || in.code == SI_TKILL) && tgid != current_process()->pid)
 		return -EPERM;
-	*info = (struct siginfo_short){in.code, in.pid, in.value};
+	*info = (struct siginfo_short){in.code, in.pid, in.value, in.uid};
 	return 0;
 }
 
@@ -136,7 +111,7 @@ long sys_rt_sigqueueinfo(struct pt_regs *r)
 	p = find_process(pid);
 	ret = !p ? -ESRCH : may_signal(p, sig) ? 0 : -EPERM;
 	if (!ret && sig)
-		signal_process(p, sig, &info);
+		ret = signal_process(p, sig, &info);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return ret;
 }
@@ -207,13 +182,9 @@ long sys_tgkill(struct pt_regs *r)
 /* T held: what became ignored is not pending any more. */
 static void drop_ignored(struct process *p, int sig, const struct sigaction *act)
 {
-	struct task *t;
-
 	if (act->handler != SIG_IGN && !(act->handler == SIG_DFL && sig == SIGCHLD))
 		return;
-	p->sig_pending &= ~SIGBIT(sig);
-	list_for_each_entry (t, &p->threads, thread)
-		t->sig_pending &= ~SIGBIT(sig);
+	signal_drop_pending(p, SIGBIT(sig));
 	recalc_sigpending();
 }
 
@@ -308,7 +279,7 @@ long sys_rt_sigprocmask(struct pt_regs *r)
 long sys_rt_sigpending(struct pt_regs *r)
 {
 	struct task *t = current;
-	u64 set = (t->sig_pending | t->proc->sig_pending) & t->sig_blocked;
+	u64 set = (t->sig_pending.set | t->proc->sig_pending.set) & t->sig_blocked;
 
 	if (r->rsi > SIGSET_SIZE)
 		return -EINVAL;

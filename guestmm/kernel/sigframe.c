@@ -74,11 +74,13 @@ void siginfo_fill(u8 out[128], int sig, const struct siginfo_short *info)
 	put32(out + 8, info->code);
 	if (sig == SIGCHLD && info->code > 0) {
 		put32(out + 16, info->pid);
+		put32(out + 20, info->uid);
 		put32(out + 24, info->value);
 	} else if (info->code > 0) {
 		put64(out + 16, info->value); /* si_addr */
 	} else {
 		put32(out + 16, info->pid);
+		put32(out + 20, info->uid); /* of a timer: overruns */
 		put64(out + 24, info->value);
 	}
 }

@@ -4,8 +4,8 @@
  *   sender ──> pending (of the process, or of one thread) ──> TIF_SIGPENDING of a thread that does
  *              not block it ──> on its way to user mode: handler, ignored, or the end
  *
- * A signal is one bit with the origin of its first arrival, for real-time signals too: those that
- * come while it is pending are one with it.
+ * A standard signal is one bit with the origin of its first arrival: those that come while it is pending are
+ * one with it. Real-time signals queue (sigqueue.c).
  *
  * I1  TIF_SIGPENDING is set while a signal is pending that the thread does not block. Others only
  *     set it; the thread clears it, by recalc_sigpending().
@@ -15,7 +15,7 @@
  * Locks: task_list_lock for the masks, the pending sets, and sighand.
  */
 #include "kernel/testchan.h"
-#include "kernel/process.h"
+#include "kernel/sigqueue.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -126,21 +126,21 @@ static bool is_ignored(const struct process *p, int sig)
  *
  * I3  A thread stands still only while stop_sig is set and it is not killed. */
 
-static void drop_pending(struct process *p, u64 set)
+void signal_drop_pending(struct process *p, u64 set)
 {
 	struct task *t;
 
-	p->sig_pending &= ~set;
+	sigqueue_drop(&p->sig_pending, set);
 	list_for_each_entry (t, &p->threads, thread)
-		t->sig_pending &= ~set;
+		sigqueue_drop(&t->sig_pending, set);
 }
 
 void signal_prepare(struct process *p, int sig)
 {
 	if (SIGBIT(sig) & STOPPING) {
-		drop_pending(p, SIGBIT(SIGCONT));
+		signal_drop_pending(p, SIGBIT(SIGCONT));
 	} else if (sig == SIGCONT) {
-		drop_pending(p, STOPPING);
+		signal_drop_pending(p, STOPPING);
 		if (!p->stop_sig)
 			return;
 		p->stop_sig = 0;
@@ -218,7 +218,21 @@ struct wait_queue signalfd_wq = WAIT_QUEUE_INIT(signalfd_wq);
 
 u64 signals_waiting(void)
 {
-	return READ_ONCE(current->sig_pending) | READ_ONCE(current->proc->sig_pending);
+	return READ_ONCE(current->sig_pending.set) | READ_ONCE(current->proc->sig_pending.set);
+}
+
+/* T held: take the pending signal `sig` of the current thread or its process. A standard one is taken from both, as
+ * its bits are one signal with one origin. */
+static void take_pending(int sig, struct siginfo_short *info)
+{
+	struct task *t = current;
+	struct process *p = t->proc;
+	bool own = t->sig_pending.set & SIGBIT(sig);
+
+	*info = sig < SIGRTMIN ? p->info[sig - 1] : (struct siginfo_short){SI_USER, 0, 0, 0};
+	sigqueue_take(own ? &t->sig_pending : &p->sig_pending, sig, info);
+	if (own && sig < SIGRTMIN)
+		sigqueue_take(&p->sig_pending, sig, info);
 }
 
 int signal_take(u64 set, struct siginfo_short *info)
@@ -228,12 +242,10 @@ int signal_take(u64 set, struct siginfo_short *info)
 	struct process *p = t->proc;
 	int sig = 0;
 
-	set &= t->sig_pending | p->sig_pending;
+	set &= t->sig_pending.set | p->sig_pending.set;
 	if (set) {
 		sig = __builtin_ctzll(set) + 1;
-		t->sig_pending &= ~SIGBIT(sig);
-		p->sig_pending &= ~SIGBIT(sig);
-		*info = p->info[sig - 1];
+		take_pending(sig, info);
 		recalc_sigpending();
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
@@ -242,32 +254,9 @@ int signal_take(u64 set, struct siginfo_short *info)
 
 /* ---- sending ---- */
 
-void signal_process(struct process *p, int sig, const struct siginfo_short *info)
+/* T held: the signal has been queued, or has its bit: somebody is to look. */
+static void wake_taker(struct task *taker)
 {
-	u64 bit = SIGBIT(sig);
-	struct task *t, *taker = NULL;
-	bool blocked = false;
-
-	if (p->zombie || p->group_exit)
-		return;
-	if (sig == SIGKILL) {
-		kill_process(p, SIGKILL, 0);
-		return;
-	}
-	signal_prepare(p, sig);
-	list_for_each_entry (t, &p->threads, thread) {
-		if (!t->mm)
-			continue;
-		if (t->sig_blocked & bit)
-			blocked = true;
-		else if (!taker)
-			taker = t;
-	}
-	if (is_ignored(p, sig) && !blocked) /* I2 */
-		return;
-	if (!(p->sig_pending & bit))
-		p->info[sig - 1] = *info;
-	p->sig_pending |= bit;
 	wake_up(&signalfd_wq);
 	if (!taker)
 		return;
@@ -275,9 +264,106 @@ void signal_process(struct process *p, int sig, const struct siginfo_short *info
 	wake_up_task(taker);
 }
 
+/* T held: who of the process takes it: a thread that does not block it, or NULL. False: it is ignored (I2). */
+static bool find_taker(struct process *p, int sig, struct task **taker)
+{
+	u64 bit = SIGBIT(sig);
+	bool blocked = false;
+	struct task *t;
+
+	*taker = NULL;
+	list_for_each_entry (t, &p->threads, thread) {
+		if (!t->mm)
+			continue;
+		if (t->sig_blocked & bit)
+			blocked = true;
+		else if (!*taker)
+			*taker = t;
+	}
+	return blocked || !is_ignored(p, sig);
+}
+
+int signal_process(struct process *p, int sig, const struct siginfo_short *info)
+{
+	struct task *taker;
+	int err = 0;
+
+	if (p->zombie || p->group_exit)
+		return 0;
+	if (sig == SIGKILL) {
+		kill_process(p, SIGKILL, 0);
+		return 0;
+	}
+	signal_prepare(p, sig);
+	if (!find_taker(p, sig, &taker))
+		return 0;
+	if (sig >= SIGRTMIN)
+		err = sigqueue_send(p, &p->sig_pending, sig, info);
+	else if (!(p->sig_pending.set & SIGBIT(sig)))
+		p->info[sig - 1] = *info;
+	if (err)
+		return err;
+	p->sig_pending.set |= SIGBIT(sig);
+	wake_taker(taker);
+	return 0;
+}
+
+int signal_thread(struct task *t, int sig, const struct siginfo_short *info)
+{
+	struct process *p = t->proc;
+	unsigned long h = signal_action(p, sig).handler;
+	int err = 0;
+
+	if (!t->mm || p->group_exit)
+		return 0;
+	if (sig == SIGKILL) {
+		kill_process(p, SIGKILL, 0);
+		return 0;
+	}
+	signal_prepare(p, sig);
+	if (h == SIG_IGN && !(t->sig_blocked & SIGBIT(sig)))
+		return 0;
+	if (sig >= SIGRTMIN)
+		err = sigqueue_send(p, &t->sig_pending, sig, info);
+	else if (!((p->sig_pending.set | t->sig_pending.set) & SIGBIT(sig)))
+		p->info[sig - 1] = *info;
+	if (err)
+		return err;
+	t->sig_pending.set |= SIGBIT(sig);
+	wake_taker(t->sig_blocked & SIGBIT(sig) ? NULL : t);
+	return 0;
+}
+
+bool signal_send_queued(struct process *p, struct task *t, struct sigqueue *q)
+{
+	struct sigpending *pending = t ? &t->sig_pending : &p->sig_pending;
+	struct task *taker = t;
+
+	if (p->zombie || p->group_exit || (t && !t->mm))
+		return false;
+	signal_prepare(p, q->sig);
+	if (t) {
+		if (is_ignored(p, q->sig) && !(t->sig_blocked & SIGBIT(q->sig)))
+			return false;
+		taker = t->sig_blocked & SIGBIT(q->sig) ? NULL : t;
+	} else if (!find_taker(p, q->sig, &taker)) {
+		return false;
+	}
+	if (q->sig < SIGRTMIN && pending->set & SIGBIT(q->sig))
+		return false;
+	if (q->sig == SIGKILL) {
+		kill_process(p, SIGKILL, 0);
+		return true;
+	}
+	sigqueue_add(pending, q);
+	pending->set |= SIGBIT(q->sig);
+	wake_taker(taker);
+	return true;
+}
+
 void signal_current(int sig)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 
 	signal_process(current_process(), sig, &info);
@@ -288,7 +374,7 @@ void recalc_sigpending(void)
 {
 	struct task *t = current;
 
-	if ((t->sig_pending | t->proc->sig_pending) & ~t->sig_blocked || t->fault.sig ||
+	if ((t->sig_pending.set | t->proc->sig_pending.set) & ~t->sig_blocked || t->fault.sig ||
 	    t->proc->stop_sig)
 		atomic_or(&t->ti->flags, TIF_SIGPENDING);
 	else
@@ -317,17 +403,16 @@ static void dequeue(struct delivery *d)
 		d->sig = t->fault.sig;
 		t->fault.sig = 0;
 		d->act = signal_action(p, d->sig);
-		d->info = (struct siginfo_short){d->fault.code, 0, d->fault.addr};
+		d->info = (struct siginfo_short){d->fault.code, 0, d->fault.addr, 0};
 	}
 	while (!d->sig) {
-		u64 set = (t->sig_pending | p->sig_pending) & ~t->sig_blocked;
+		u64 set = (t->sig_pending.set | p->sig_pending.set) & ~t->sig_blocked;
 		int sig;
 
 		if (!set)
 			break;
 		sig = __builtin_ctzll(set) + 1;
-		t->sig_pending &= ~SIGBIT(sig);
-		p->sig_pending &= ~SIGBIT(sig);
+		take_pending(sig, &d->info);
 		if (is_ignored(p, sig))
 			continue;
 		if (SIGBIT(sig) & STOPPING && signal_action(p, sig).handler == SIG_DFL) {
@@ -337,7 +422,6 @@ static void dequeue(struct delivery *d)
 		}
 		d->sig = sig;
 		d->act = signal_action(p, sig);
-		d->info = p->info[sig - 1];
 	}
 	if (d->sig && d->act.flags & SA_RESETHAND && d->act.handler > SIG_IGN)
 		p->sighand->action[d->sig - 1].handler = SIG_DFL;

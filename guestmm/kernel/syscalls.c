@@ -196,6 +196,9 @@ static const syscall_fn functions[] = {MMVM_SYSCALLS(ENTRY)};
 /* What is called: the functions, or in their places traced_call(). */
 static syscall_fn table[] = {MMVM_SYSCALLS(ENTRY)};
 #undef ENTRY
+#ifndef __NR_mseal /* younger than the headers of some machines */
+#define __NR_mseal 462
+#endif
 #define SAME_NUMBER(nr, name, fn, ...) _Static_assert(nr == __NR_##name, #name);
 MMVM_SYSCALLS(SAME_NUMBER)
 #undef SAME_NUMBER

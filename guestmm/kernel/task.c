@@ -94,6 +94,7 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 	t->ksp = arch_init_stack(user ? ALIGN_DOWN((unsigned long)task_user_regs(t), 16ul)
 				      : (unsigned long)t->ti + THREAD_SIZE,
 				 task_start);
+	INIT_LIST_HEAD(&t->sig_pending.queue);
 	t->fn = fn;
 	t->arg = arg;
 	t->user = user;

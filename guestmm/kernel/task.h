@@ -28,6 +28,12 @@ struct fault_info {
 	unsigned long addr, error, cr2;
 };
 
+/** Signals that have come and wait: a bit for each, and the queue of those that queue (sigqueue.c). */
+struct sigpending {
+	u64 set;
+	struct list_head queue;
+};
+
 struct mem_cgroup;
 struct process;
 struct task {
@@ -41,6 +47,8 @@ struct task {
 	bool preempted;		  /* R: on the queue, and to go on on this CPU */
 	bool bound;		  /* C: runs on one CPU */
 	s32 nice;		  /* A: -20 .. 19, the length of its turns */
+	u8 policy;		  /* T: SCHED_OTHER, SCHED_BATCH, SCHED_IDLE */
+	bool policy_reset;	  /* T: SCHED_RESET_ON_FORK */
 	bool migrating;		  /* migrate_lock: on the list of sched_migrate_self() */
 	u32 cpus;		  /* R: where it may run (sched_setaffinity(2)) */
 	struct list_head migrate; /* migrate_lock */
@@ -63,12 +71,12 @@ struct task {
 	bool user;		  /* C: a thread of a process */
 	struct process *proc;	  /* C: NULL for kernel threads */
 	struct cred *cred; /* T to change, by itself; with a reference. NULL: a kernel thread */
-	struct list_head thread; /* T: in proc->threads */
-	u64 sig_pending;	 /* T: signals for this thread alone */
-	u64 sig_blocked;	 /* T to change, by itself */
-	u64 sig_saved;		 /* S: sigsuspend's: goes into the next frame, or back */
-	bool sig_restore;	 /* S: sig_saved means something */
-	struct fault_info fault; /* S: sig != 0: to be delivered before all others */
+	struct list_head thread;       /* T: in proc->threads */
+	struct sigpending sig_pending; /* T: signals for this thread alone */
+	u64 sig_blocked;	       /* T to change, by itself */
+	u64 sig_saved;		       /* S: sigsuspend's: goes into the next frame, or back */
+	bool sig_restore;	       /* S: sig_saved means something */
+	struct fault_info fault;       /* S: sig != 0: to be delivered before all others */
 	unsigned long altstack, altstack_size;	      /* S: size 0 = none */
 	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
 	unsigned long robust_list;		      /* S: user address or 0 */
@@ -205,6 +213,7 @@ long syscall_dispatch(struct pt_regs *regs);
 /* si_code */
 #define SI_USER	      0
 #define SI_KERNEL     0x80
+#define SI_TIMER      (-2)
 #define SI_TKILL      (-6)
 #define ILL_ILLOPN    2
 #define FPE_INTDIV    1

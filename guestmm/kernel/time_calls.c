@@ -211,7 +211,7 @@ void itimer_cancel(struct process *p)
 /* Send what is due. Returns when the next is. */
 static u64 run_timers(void)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 	u64 now = ktime_ns(), next = TIME_FOREVER;
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 

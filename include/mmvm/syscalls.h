@@ -56,6 +56,7 @@ enum mmvm_arg_kind {
 	X(150, munlock, sys_munlock, ADDR, LEN) \
 	X(151, mlockall, sys_mlockall, FLAGS) \
 	X(152, munlockall, sys_munlockall, NONE) \
+	X(216, remap_file_pages, sys_remap_file_pages, ADDR, LEN, PROT, COUNT, FLAGS) \
 	X(237, mbind, sys_mbind, ADDR, LEN, NUM, IN, COUNT, FLAGS) \
 	X(238, set_mempolicy, sys_set_mempolicy, NUM, IN, COUNT) \
 	X(239, get_mempolicy, sys_get_mempolicy, OUT, OUT, COUNT, ADDR, FLAGS) \
@@ -68,7 +69,9 @@ enum mmvm_arg_kind {
 	X(324, membarrier, sys_membarrier, FLAGS, FLAGS, NUM) \
 	X(325, mlock2, sys_mlock2, ADDR, LEN, FLAGS) \
 	X(440, process_madvise, sys_process_madvise, FD, IOV, COUNT, NUM, FLAGS) \
-	X(450, set_mempolicy_home_node, sys_set_mempolicy_home_node, ADDR, LEN, NUM, FLAGS)
+	X(448, process_mrelease, sys_process_mrelease, FD, FLAGS) \
+	X(450, set_mempolicy_home_node, sys_set_mempolicy_home_node, ADDR, LEN, NUM, FLAGS) \
+	X(462, mseal, sys_mseal, ADDR, LEN, FLAGS)
 
 /* area: processes and threads */
 #define MMVM_SYSCALLS_PROCESSES_AND_THREADS(X) \
@@ -84,6 +87,11 @@ enum mmvm_arg_kind {
 	X(135, personality, sys_personality, FLAGS) \
 	X(140, getpriority, sys_getpriority, NUM, PID) \
 	X(141, setpriority, sys_setpriority, NUM, PID, NUM) \
+	X(142, sched_setparam, sys_sched_setparam, PID, IN) \
+	X(144, sched_setscheduler, sys_sched_setscheduler, PID, NUM, IN) \
+	X(148, sched_rr_get_interval, sys_sched_rr_get_interval, PID, OUT) \
+	X(314, sched_setattr, sys_sched_setattr, PID, IN, FLAGS) \
+	X(315, sched_getattr, sys_sched_getattr, PID, OUT, COUNT, FLAGS) \
 	X(143, sched_getparam, sys_sched_getparam, PID, OUT) \
 	X(145, sched_getscheduler, sys_sched_getscheduler, PID) \
 	X(146, sched_get_priority_max, sys_sched_priority_limit, NUM) \
@@ -162,6 +170,11 @@ enum mmvm_arg_kind {
 	X(96, gettimeofday, sys_gettimeofday, OUT, OUT) \
 	X(100, times, sys_times, OUT) \
 	X(201, time, sys_time, OUT) \
+	X(222, timer_create, sys_timer_create, NUM, IN, OUT) \
+	X(223, timer_settime, sys_timer_settime, NUM, FLAGS, IN, OUT) \
+	X(224, timer_gettime, sys_timer_gettime, NUM, OUT) \
+	X(225, timer_getoverrun, sys_timer_getoverrun, NUM) \
+	X(226, timer_delete, sys_timer_delete, NUM) \
 	X(228, clock_gettime, sys_clock_gettime, NUM, OUT) \
 	X(229, clock_getres, sys_clock_getres, NUM, OUT) \
 	X(230, clock_nanosleep, sys_clock_nanosleep, NUM, FLAGS, TIME, OUT)

@@ -162,7 +162,7 @@ static long check_info(unsigned long user, int sig, struct siginfo_short *info, 
 		u64 value;
 	} si;
 
-	*info = (struct siginfo_short){SI_USER, current_process()->pid, 0};
+	*info = (struct siginfo_short){SI_USER, current_process()->pid, 0, current_cred()->uid};
 	if (!user)
 		return 0;
 	if (copy_from_user(&si, user, sizeof(si)))
@@ -172,7 +172,7 @@ static long check_info(unsigned long user, int sig, struct siginfo_short *info, 
 	/* To others nobody pretends that the kernel, or kill(2), has sent it. */
 	if (!self && (si.code >= 0 || si.code == SI_TKILL))
 		return -EPERM;
-	*info = (struct siginfo_short){si.code, si.pid, si.value};
+	*info = (struct siginfo_short){si.code, si.pid, si.value, si.uid};
 	return 0;
 }
 
@@ -199,7 +199,7 @@ long sys_pidfd_send_signal(struct pt_regs *r)
 	if (!ret && !may_signal(p, sig))
 		ret = -EPERM;
 	if (!ret && sig)
-		signal_process(p, sig, &info);
+		ret = signal_process(p, sig, &info);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	process_put(p);
 	return ret;

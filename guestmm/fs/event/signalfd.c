@@ -40,7 +40,13 @@ static long take_one(u64 mask, unsigned long to)
 		return 0;
 	out.signo = sig;
 	out.code = info.code;
-	out.pid = info.pid;
+	if (info.code == SI_TIMER) {
+		out.tid = info.pid;
+		out.overrun = info.uid;
+	} else {
+		out.pid = info.pid;
+		out.uid = info.uid;
+	}
 	if (sig == SIGCHLD)
 		out.status = info.value;
 	else if (info.code <= 0 || info.code == SI_KERNEL)

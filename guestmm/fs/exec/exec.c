@@ -8,7 +8,7 @@
 #include "fs/file.h"
 #include "fs/user_path.h"
 #include "kernel/cred.h"
-#include "kernel/process.h"
+#include "kernel/sigqueue.h"
 #include "arch/processor.h"
 #include "arch/uaccess.h"
 #include "kernel/cgroup.h"
@@ -108,6 +108,7 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	struct process *p = t->proc;
 
 	files_exec(p->files);
+	posix_timers_exit(p);
 	comm_from_path(t->comm, args->path);
 	memcpy(p->comm, t->comm, sizeof(p->comm));
 	t->pid = p->pid; /* of several threads the one that called is left */

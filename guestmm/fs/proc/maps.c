@@ -181,7 +181,7 @@ static void show_flags(struct report *r, const struct vm_area_struct *vma)
 		{VM_LOCKED, "lo"},   {VM_SEQ_READ, "sr"},   {VM_RAND_READ, "rr"},
 		{VM_DONTCOPY, "dc"}, {VM_ACCOUNT, "ac"},    {VM_NORESERVE, "nr"},
 		{VM_HUGETLB, "ht"},  {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},
-		{VM_HUGEPAGE, "hg"}, {VM_NOHUGEPAGE, "nh"},
+		{VM_HUGEPAGE, "hg"}, {VM_NOHUGEPAGE, "nh"}, {VM_SEALED, "sl"},
 	};
 
 	report_printf(r, "VmFlags: ");

@@ -47,7 +47,7 @@ struct snapshot {
 
 static void copy_signals(struct snapshot *s, const struct process *p)
 {
-	s->pending = p->sig_pending;
+	s->pending = p->sig_pending.set;
 	for (int sig = 1; sig <= NR_SIGNALS; sig++) {
 		unsigned long handler = signal_action(p, sig).handler;
 
@@ -66,7 +66,7 @@ static void copy_thread(struct snapshot *s, const struct task *t)
 	s->pid = t->pid;
 	s->sys_ns = task_system_ns(t, run_ns);
 	s->user_ns = run_ns - s->sys_ns;
-	s->pending = t->sig_pending;
+	s->pending = t->sig_pending.set;
 	memcpy(s->comm, t->comm, sizeof(s->comm));
 }
 

@@ -81,6 +81,9 @@ __init void hugetlb_boot_options(const char *cmdline)
 	struct hstate *h = NULL, *found;
 	char word[48];
 
+	boot_option_asked("default_hugepagesz");
+	boot_option_asked("hugepagesz");
+	boot_option_asked("hugepages");
 	nr_hstates = arch_has_gbpages() ? 2 : 1;
 	/* The default size first, because hugepages= without a size means it. */
 	for (int pass = 0; pass < 2; pass++) {

@@ -53,6 +53,9 @@ void oom_reap(const struct oom_victim *v);
 /** The reaper has it, or will: worth waiting for. */
 bool oom_reap_pending(const struct mm_struct *mm);
 
+/** process_mrelease(2): take the memory of an address space none of whose threads returns to user mode. The caller has a
+ * reference. May sleep. */
+void mm_release_early(struct mm_struct *mm);
 /** Nothing is left for the thread to take. A look without a lock. */
 bool oom_reaper_idle(void);
 

@@ -33,21 +33,36 @@ static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
 static u32 at_work;	 /* A: victims that are queued or being reaped */
 static bool thread_runs; /* boot */
 
-/* False: its mmap_lock is held for writing. */
-static bool try_to_reap(const struct oom_victim *v)
+/* Unmap all of an address space whose threads are to end. mmap_lock held for reading. */
+static void reap(struct mm_struct *mm)
 {
-	struct mm_struct *mm = v->mm;
 	struct vm_area_struct *vma;
 	struct mmu_gather tlb;
 
-	if (!down_read_trylock(&mm->mmap_lock))
-		return false;
 	lru_add_drain_all();
 	tlb_gather_mmu(&tlb, mm, true);
 	list_for_each_entry (vma, &mm->mmap, link)
 		zap_page_range(&tlb, vma->vm_start, vma->vm_end);
 	tlb_finish_mmu(&tlb);
 	mm->oom_victim = true;
+}
+
+void mm_release_early(struct mm_struct *mm)
+{
+	down_read(&mm->mmap_lock);
+	if (!mm->oom_victim)
+		reap(mm);
+	up_read(&mm->mmap_lock);
+}
+
+/* False: its mmap_lock is held for writing. */
+static bool try_to_reap(const struct oom_victim *v)
+{
+	struct mm_struct *mm = v->mm;
+
+	if (!down_read_trylock(&mm->mmap_lock))
+		return false;
+	reap(mm);
 	up_read(&mm->mmap_lock);
 	printk("oom_reaper: reaped process %d (%s), now anon-rss:%lukB, file-rss:%lukB, "
 	       "shmem-rss:%lukB\n",

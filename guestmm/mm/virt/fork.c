@@ -204,6 +204,7 @@ static void copy_layout(struct mm_struct *mm, const struct mm_struct *old)
 		exe_file_get(mm->exe_file);
 	mm->mmap_base = old->mmap_base;
 	mm->thp_disabled = old->thp_disabled;
+	mm->sealed = old->sealed;
 }
 
 struct mm_struct *dup_mm(struct mm_struct *oldmm)

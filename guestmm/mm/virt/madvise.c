@@ -424,12 +424,34 @@ static enum advice_kind advice_kind(int advice)
 	}
 }
 
+/* Would a sealed mapping lose what it holds? */
+static bool discards(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_DONTFORK:
+	case MADV_WIPEONFORK:
+		return true;
+	}
+	return false;
+}
+
+static bool is_readonly_anon(const struct vm_area_struct *vma)
+{
+	return !vma->mapping && !(vma->flags & (VM_SHARED | VM_WRITE));
+}
+
 /* Advice for [start, end), a part of *pvma; afterwards *pvma contains its end. */
 static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
 		       int advice)
 {
 	struct vm_area_struct *vma = *pvma;
 
+	if (unlikely(vma->flags & VM_SEALED) && discards(advice) && is_readonly_anon(vma))
+		return -EPERM;
 	switch (advice) {
 	case MADV_WILLNEED:
 		return madvise_willneed(vma, start, end);

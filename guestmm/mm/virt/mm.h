@@ -51,6 +51,11 @@ unsigned long do_brk(struct mm_struct *mm,
 int do_madvise(struct mm_struct *mm, unsigned long addr, unsigned long len, int advice);
 long do_mremap(struct mm_struct *mm, unsigned long addr, unsigned long old_len,
 	       unsigned long new_len, unsigned long flags, unsigned long new_addr);
+/** mseal(2). */
+int do_mseal(struct mm_struct *mm, unsigned long start, unsigned long len, unsigned long flags);
+/** remap_file_pages(2), as Linux has it since 4.0: a mapping of other pages in the place of a part of a shared one. */
+int do_remap_file_pages(struct mm_struct *mm, unsigned long start, unsigned long size, int prot,
+			unsigned long pgoff, int flags);
 /** mlock(2) and, with flags, mlock2(2). */
 int do_mlock(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags);
 int do_munlock(struct mm_struct *mm, unsigned long addr, unsigned long len);

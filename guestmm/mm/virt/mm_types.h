@@ -34,6 +34,7 @@
 #define VM_ACCOUNT	0x100000ul
 #define VM_HUGEPAGE	0x20000000ul
 #define VM_NOHUGEPAGE	0x40000000ul
+#define VM_SEALED	(1ul << 63) /* mseal.c */
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 
 struct anon_vma;
@@ -103,6 +104,7 @@ struct mm_struct {
 	struct mem_cgroup *memcg; /* who is charged for its memory: see mm/memcg/memcg.c, I3 */
 	bool oom_victim;	  /* reaped, or given up */
 	u8 oom_reap_attempts;	  /* oom_lock */
+	bool sealed;		  /* M: has had a VMA with VM_SEALED; inherited */
 	bool thp_disabled;	  /* prctl(PR_SET_THP_DISABLE); inherited. M; read without it */
 };
 extern struct list_head mm_list;

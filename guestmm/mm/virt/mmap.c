@@ -414,6 +414,93 @@ long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, i
 	return ret;
 }
 
+/* Nothing new about the file: a VMA maps it so already. */
+static int prepare_nothing(struct map_source *src, unsigned long vm_flags)
+{
+	return 0;
+}
+
+/* What is about to be mapped over may be the last to hold what is mapped anew. */
+static void source_hold(const struct map_source *src)
+{
+	if (src->file)
+		file_get(src->file);
+	else
+		(src->mapping->flags & AS_HUGETLB ? hugetlb_object_get
+						  : shmem_object_get)(src->mapping);
+}
+
+static void source_put(const struct map_source *src)
+{
+	if (src->file)
+		file_put(src->file);
+	else
+		(src->mapping->flags & AS_HUGETLB ? hugetlb_object_put
+						  : shmem_object_put)(src->mapping);
+}
+
+/* Is [start, end) of VMAs that touch, of one file, with equal flags? `vma`: that of start. */
+static bool one_shared_mapping(struct vm_area_struct *vma, unsigned long end)
+{
+	const struct vm_area_struct *first = vma;
+
+	while (end > vma->vm_end) {
+		struct vm_area_struct *next = vma_next(vma);
+
+		if (!next || next->vm_start != vma->vm_end || next->mapping != first->mapping ||
+		    next->file != first->file || next->flags != first->flags)
+			return false;
+		vma = next;
+	}
+	return true;
+}
+
+int do_remap_file_pages(struct mm_struct *mm, unsigned long start, unsigned long size, int prot,
+			unsigned long pgoff, int flags)
+{
+	struct map_source src = {.readable = true, .prepare = prepare_nothing};
+	int map = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (flags & MAP_NONBLOCK), rights;
+	bool populate = !(flags & MAP_NONBLOCK);
+	struct vm_area_struct *vma;
+	struct hstate *h = NULL;
+	long ret = -EINVAL;
+
+	start &= PAGE_MASK;
+	size &= PAGE_MASK;
+	if (prot || start + size <= start || pgoff + (size >> PAGE_SHIFT) < pgoff)
+		return -EINVAL;
+	down_write(&mm->mmap_lock);
+	vma = find_vma_intersection(mm, start, start + 1);
+	if (!vma || !(vma->flags & VM_SHARED) || !vma->mapping ||
+	    !one_shared_mapping(vma, start + size))
+		goto out;
+	rights = (vma->flags & VM_READ ? PROT_READ : 0) | (vma->flags & VM_WRITE ? PROT_WRITE : 0) |
+		 (vma->flags & VM_EXEC ? PROT_EXEC : 0);
+	if (vma->flags & VM_LOCKED)
+		map |= MAP_LOCKED;
+	if (vma->flags & VM_HUGETLB) {
+		h = vma_hstate(vma);
+		if ((start | size | pgoff << PAGE_SHIFT) & (hstate_size(h) - 1))
+			goto out;
+	}
+	src.file = vma->file;
+	src.mapping = vma->mapping;
+	src.writable = vma->flags & VM_MAYWRITE;
+	src.noexec = !(vma->flags & VM_MAYEXEC);
+	source_hold(&src);
+	ret = mmap_locked(mm, start, size, map, calc_vm_flags(rights, map), &populate, pgoff, &src,
+			  h);
+out:
+	up_write(&mm->mmap_lock);
+	if (src.mapping)
+		source_put(&src);
+	if (IS_ERR((void *)ret))
+		return (int)ret;
+	if (populate)
+		mm_populate(mm, start, size);
+	return 0;
+}
+
 long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot, int flags,
 	     unsigned long pgoff)
 {

@@ -20,6 +20,8 @@ static int mprotect_one(struct vm_area_struct **pvma, unsigned long start, unsig
 	unsigned long pages = (end - start) >> PAGE_SHIFT, old = vma->flags, charged = 0;
 	int err;
 
+	if (unlikely(old & VM_SEALED))
+		return -EPERM;
 	if (flags == old)
 		return 0;
 	/* Becoming writable is a promise of memory; it is kept when write access is taken away. */

@@ -339,6 +339,8 @@ static long mremap_locked(struct remap *r)
 
 	if (!vma)
 		return -EFAULT;
+	if (unlikely(vma->flags & VM_SEALED))
+		return -EPERM;
 	if (unlikely(vma->flags & VM_HUGETLB)) {
 		err = check_hugetlb(vma, r);
 		if (err)

@@ -81,6 +81,8 @@ int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 
 	if (!vma)
 		return 0;
+	if (range_sealed(mm, start, end))
+		return -EPERM;
 	err = munmap_splits_huge_page(mm, vma, start, end);
 	if (err)
 		return err;

@@ -123,6 +123,14 @@ long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned 
 /** Let the stack `vma` grow down so that it covers addr. Returns 0 or -ENOMEM. */
 int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 
+/* Sealed mappings (mseal.c) */
+bool __range_sealed(struct mm_struct *mm, unsigned long start, unsigned long end);
+/** Is a VMA of [start, end) sealed? mmap_lock held. */
+static inline bool range_sealed(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	return unlikely(mm->sealed) && __range_sealed(mm, start, end);
+}
+
 /* Overcommit (overcommit.c) */
 /** Charge `pages` to the system and to mm. Returns 0 or -ENOMEM. Any holder of mmap_lock
  * (write). */

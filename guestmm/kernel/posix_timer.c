@@ -1,0 +1,312 @@
+/*
+ * timer_create(2) and its relatives: timers of a process that send signals.
+ *
+ * A timer owns one queue entry for its signal (sigqueue.c). While the entry is queued further expirations are
+ * overruns; who takes the signal learns their number.
+ *
+ * Clocks: CLOCK_REALTIME, MONOTONIC, BOOTTIME; nobody sets the time of day. Timers of CPU time are EOPNOTSUPP, and so
+ * are those that would wake a machine that sleeps, as on Linux without such hardware.
+ * A standard signal that is pending already counts as an overrun; Linux would queue it once more.
+ *
+ * Locks: timers_lock for the list and the life of timers, ktimer_lock > task_list_lock for what has expired.
+ */
+#include "arch/uaccess.h"
+#include "kernel/boot_info.h"
+#include "kernel/ktimer.h"
+#include "kernel/sigqueue.h"
+#include "kernel/time_calls.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/alloc.h"
+#include "mm/slab/slab.h"
+
+#define CLOCK_REALTIME	0
+#define CLOCK_MONOTONIC 1
+#define CLOCK_BOOTTIME	7
+#define CLOCK_LAST	11
+#define CLOCK_OLD	10 /* was CLOCK_SGI_CYCLE */
+#define TIMER_ABSTIME	1
+#define SIGEV_SIGNAL	0
+#define SIGEV_NONE	1
+#define SIGEV_THREAD	2
+#define SIGEV_THREAD_ID 4
+#define OVERRUN_MAX	0x7fffffffu /* as Linux tells them: INT_MAX */
+
+struct sigevent {
+	u64 value;
+	s32 signo, notify, tid;
+	s32 pad[11];
+};
+_Static_assert(sizeof(struct sigevent) == 64, "Linux's ABI");
+
+struct posix_timer {
+	struct ktimer timer;
+	struct list_head list;	/* timers_lock: process->posix_timers */
+	struct process *proc;	/* C */
+	int id, clock;		/* C */
+	int tid;		/* C: the thread that gets the signal; 0: any */
+	struct sigqueue *queue; /* T; NULL: SIGEV_NONE, or deleted */
+	u64 overrun;		/* T: expirations beyond the one that is queued */
+	u32 overrun_last;	/* T: of the signal taken last */
+};
+
+static struct mutex timers_lock = MUTEX_INIT(timers_lock);
+
+/* ---- expiry ---- */
+
+/* T held: the thread, if it is still one of the process. */
+static struct task *thread_of(const struct process *p, int tid)
+{
+	struct task *t;
+
+	list_for_each_entry (t, &p->threads, thread) {
+		if (t->pid == tid)
+			return t;
+	}
+	return NULL;
+}
+
+/* ktimer_lock held, interrupts off. */
+static void on_time(struct ktimer *k)
+{
+	struct posix_timer *pt = container_of(k, struct posix_timer, timer);
+	u64 n = k->expirations;
+	struct task *t;
+
+	k->expirations = 0;
+	spin_lock(&task_list_lock);
+	t = pt->tid ? thread_of(pt->proc, pt->tid) : NULL;
+	if (!pt->queue || (pt->tid && !t)) {
+		/* nobody is told */
+	} else if (pt->queue->queued) {
+		pt->overrun += n;
+	} else {
+		pt->overrun = n - 1;
+		signal_send_queued(pt->proc, t, pt->queue);
+	}
+	spin_unlock(&task_list_lock);
+}
+
+void posix_timer_taken(struct posix_timer *t, struct siginfo_short *info)
+{
+	t->overrun_last = min(t->overrun, (u64)OVERRUN_MAX);
+	t->overrun = 0;
+	info->uid = t->overrun_last;
+}
+
+/* ---- calls ---- */
+
+/* timers_lock held. */
+static struct posix_timer *find_timer(int id)
+{
+	struct process *p = current_process();
+	struct posix_timer *t;
+
+	if (!p->posix_timers.next)
+		return NULL;
+	list_for_each_entry (t, &p->posix_timers, list) {
+		if (t->id == id)
+			return t;
+	}
+	return NULL;
+}
+
+static long check_clock(int clock)
+{
+	if (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME)
+		return 0;
+	return clock < 0 || clock > CLOCK_LAST || clock == CLOCK_OLD ? -EINVAL : -EOPNOTSUPP;
+}
+
+/* Who is to be told of it, and by what. T held. */
+static long check_event(const struct sigevent *ev)
+{
+	switch (ev->notify) {
+	case SIGEV_SIGNAL | SIGEV_THREAD_ID:
+		if (!thread_of(current_process(), ev->tid))
+			return -EINVAL;
+		/* fall through */
+	case SIGEV_SIGNAL:
+	case SIGEV_THREAD:
+		return ev->signo <= 0 || ev->signo > NR_SIGNALS ? -EINVAL : 0;
+	case SIGEV_NONE:
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* timers_lock held: take it off its list and free it. A signal that it has sent stays pending. */
+static void timer_free(struct posix_timer *t)
+{
+	unsigned long flags;
+	u64 left, interval;
+
+	ktimer_set(&t->timer, 0, 0, &left, &interval);
+	list_del(&t->list);
+	flags = spin_lock_irqsave(&task_list_lock);
+	if (t->queue) {
+		t->queue->timer = NULL;
+		if (!t->queue->queued)
+			sigqueue_free(t->queue);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	kfree(t);
+}
+
+/* The queue entry, unless nobody is told. */
+static long make_entry(struct posix_timer *t, const struct sigevent *ev, bool by_default)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	long err = check_event(ev);
+
+	if (!err && ev->notify != SIGEV_NONE) {
+		t->queue = sigqueue_alloc(t->proc);
+		err = t->queue ? 0 : -EAGAIN;
+	}
+	if (!err && t->queue) {
+		t->queue->timer = t;
+		t->queue->sig = ev->signo;
+		t->queue->info = (struct siginfo_short){SI_TIMER, t->id,
+							by_default ? (u64)t->id : ev->value, 0};
+		t->tid = ev->notify & SIGEV_THREAD_ID ? ev->tid : 0;
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return err;
+}
+
+long sys_timer_create(struct pt_regs *r)
+{
+	struct sigevent ev = {.signo = SIGALRM, .notify = SIGEV_SIGNAL};
+	struct process *p = current_process();
+	struct posix_timer *t;
+	long err = check_clock((int)r->rdi);
+
+	if (!err && r->rsi && copy_from_user(&ev, r->rsi, sizeof(ev)))
+		err = -EFAULT;
+	if (err)
+		return err;
+	t = kmalloc(sizeof(*t), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!t)
+		return -EAGAIN;
+	t->timer.fn = on_time;
+	t->proc = p;
+	t->clock = (int)r->rdi;
+	mutex_lock(&timers_lock);
+	if (!p->posix_timers.next)
+		INIT_LIST_HEAD(&p->posix_timers);
+	t->id = p->next_timer_id++ & 0x7fffffff;
+	err = make_entry(t, &ev, !r->rsi);
+	if (!err) {
+		list_add_tail(&t->list, &p->posix_timers);
+		if (copy_to_user(r->rdx, &t->id, sizeof(t->id))) {
+			timer_free(t);
+			err = -EFAULT;
+		}
+	} else {
+		kfree(t);
+	}
+	mutex_unlock(&timers_lock);
+	return err;
+}
+
+/* struct itimerspec: interval, then value. */
+static long put_spec(unsigned long to, u64 left, u64 interval)
+{
+	return put_user_time(to, false, interval) ||
+			       put_user_time(to + sizeof(struct timespec), false, left)
+		       ? -EFAULT
+		       : 0;
+}
+
+/* ktime of a time of the clock; never 0. */
+static u64 absolute(const struct posix_timer *t, u64 ns)
+{
+	u64 offset = t->clock == CLOCK_REALTIME ? boot_info.epoch_ns : 0;
+
+	return ns > offset ? ns - offset : 1;
+}
+
+long sys_timer_settime(struct pt_regs *r)
+{
+	u64 value, interval, left, old_interval;
+	struct posix_timer *t;
+	unsigned long flags;
+	long err;
+
+	if (!r->rdx)
+		return -EINVAL;
+	err = get_user_time(r->rdx, false, &interval);
+	if (!err)
+		err = get_user_time(r->rdx + sizeof(struct timespec), false, &value);
+	if (err)
+		return err;
+	mutex_lock(&timers_lock);
+	t = find_timer((int)r->rdi);
+	if (!t) {
+		mutex_unlock(&timers_lock);
+		return -EINVAL;
+	}
+	if (value)
+		value = (int)r->rsi & TIMER_ABSTIME ? absolute(t, value) : deadline_after(value);
+	/* One that is off keeps no interval: timer_gettime() says so. */
+	err = ktimer_set(&t->timer, value, value ? interval : 0, &left, &old_interval);
+	if (!err) {
+		flags = spin_lock_irqsave(&task_list_lock);
+		t->overrun = t->overrun_last = 0;
+		spin_unlock_irqrestore(&task_list_lock, flags);
+	}
+	mutex_unlock(&timers_lock);
+	if (!err && r->r10)
+		err = put_spec(r->r10, left, old_interval);
+	return err;
+}
+
+long sys_timer_gettime(struct pt_regs *r)
+{
+	struct posix_timer *t;
+	u64 left, interval;
+
+	mutex_lock(&timers_lock);
+	t = find_timer((int)r->rdi);
+	if (t)
+		ktimer_get(&t->timer, &left, &interval);
+	mutex_unlock(&timers_lock);
+	return t ? put_spec(r->rsi, left, interval) : -EINVAL;
+}
+
+long sys_timer_getoverrun(struct pt_regs *r)
+{
+	struct posix_timer *t;
+	long n = -EINVAL;
+
+	mutex_lock(&timers_lock);
+	t = find_timer((int)r->rdi);
+	if (t)
+		n = READ_ONCE(t->overrun_last);
+	mutex_unlock(&timers_lock);
+	return n;
+}
+
+long sys_timer_delete(struct pt_regs *r)
+{
+	struct posix_timer *t;
+
+	mutex_lock(&timers_lock);
+	t = find_timer((int)r->rdi);
+	if (t)
+		timer_free(t);
+	mutex_unlock(&timers_lock);
+	return t ? 0 : -EINVAL;
+}
+
+void posix_timers_exit(struct process *p)
+{
+	struct posix_timer *t, *next;
+
+	if (!p->posix_timers.next)
+		return;
+	mutex_lock(&timers_lock);
+	list_for_each_entry_safe (t, next, &p->posix_timers, list)
+		timer_free(t);
+	mutex_unlock(&timers_lock);
+}
