@@ -434,7 +434,8 @@ static long file_command(struct file *f, int cmd, unsigned long arg)
 	case F_GETFL:
 		return f->flags;
 	case F_SETFL:
-		if (arg & O_DIRECT && !(f->flags & O_DIRECT) && !file_can_direct(f))
+		if (arg & O_DIRECT && !(f->flags & O_DIRECT) && !file_can_direct(f) &&
+		    pipe_capacity(f) < 0) /* a pipe: packets */
 			return -EINVAL;
 		f->flags = (f->flags & ~SETFL_MASK) | (arg & SETFL_MASK);
 		return 0;

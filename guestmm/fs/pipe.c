@@ -4,7 +4,10 @@
  *   page[ (tail >> 12) % 16 ] ... bytes [tail, head) ... page[ (head >> 12) % 16 ]
  *
  * I1  head - tail <= 64 KiB; pages exist for what is between the two, and at most one more.
- * I2  A write of up to PIPE_BUF bytes goes in whole (pipe(7)).
+ * I2  A write of up to PIPE_BUF bytes is taken whole (pipe(7)).
+ * I3  packet[]: the parts of [tail, head) that were written with O_DIRECT (pipe(2)), in order, none empty. A
+ *     read returns bytes of one packet only and drops the rest of it. There are at most PIPE_PAGES, as many
+ *     as Linux has buffers: no more is written until one is read.
  *
  * Locks: p->lock, above mmap_lock: user memory is touched while it is held.
  */
@@ -29,8 +32,17 @@ struct pipe {
 	const struct inode *inode; /* C: a named pipe's, or NULL */
 	struct list_head node;	   /* fifo_lock: named pipes that are open */
 	u32 head, tail;		   /* lock: bytes written and read since the beginning, wrapping */
+	u32 first_packet, nr_packets; /* lock: packet[first % PIPE_PAGES] is the oldest */
+	struct {
+		u32 start, end; /* lock: positions, as head and tail */
+	} packet[PIPE_PAGES];
 	void *page[PIPE_PAGES];
 };
+
+static bool packetized(const struct file *f)
+{
+	return f->flags & O_DIRECT;
+}
 
 static void **page_at(struct pipe *p, u32 pos)
 {
@@ -46,28 +58,62 @@ static void pipe_free(struct pipe *p)
 	kfree(p);
 }
 
-/* lock held. Copies what is there, up to len. Returns bytes, or -EFAULT for none. */
-static long copy_out(struct pipe *p, unsigned long buf, size_t len)
+/* lock held. Bytes up to `pos` have been read: drop the pages that hold no other bytes. */
+static void advance_tail(struct pipe *p, u32 pos)
 {
-	size_t done = 0;
-
-	while (done < len && p->tail != p->head) {
+	while (p->tail != pos) {
 		u32 at = p->tail & (PAGE_SIZE - 1);
-		size_t left = min(len - done, (size_t)(p->head - p->tail));
-		size_t n = min(left, PAGE_SIZE - at);
+		u32 n = min((u32)(pos - p->tail), (u32)PAGE_SIZE - at);
 		void **page = page_at(p, p->tail);
 
-		if (copy_to_user(buf + done, (char *)*page + at, n))
-			return done ? (long)done : -EFAULT;
 		p->tail += n;
-		done += n;
 		/* The head may be in this page already, one time round the ring later. */
 		if (at + n == PAGE_SIZE && p->head - p->tail <= PIPE_SIZE - PAGE_SIZE) {
 			__free_page(virt_to_page(*page));
 			*page = NULL;
 		}
 	}
+}
+
+/* lock held. Copies what is there before `end`, up to len. Returns bytes, or -EFAULT for none. */
+static long copy_until(struct pipe *p, u32 end, unsigned long buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len && p->tail != end) {
+		u32 at = p->tail & (PAGE_SIZE - 1);
+		size_t left = min(len - done, (size_t)(end - p->tail));
+		size_t n = min(left, PAGE_SIZE - at);
+
+		if (copy_to_user(buf + done, (char *)*page_at(p, p->tail) + at, n))
+			return done ? (long)done : -EFAULT;
+		advance_tail(p, p->tail + n);
+		done += n;
+	}
 	return done;
+}
+
+/* lock held. Copies what is there, up to len and to the end of the first packet (I3). Returns bytes, or
+ * -EFAULT for none. */
+static long copy_out(struct pipe *p, unsigned long buf, size_t len)
+{
+	u32 start, end;
+	long ret, got;
+
+	if (likely(!p->nr_packets))
+		return copy_until(p, p->head, buf, len);
+	start = p->packet[p->first_packet % PIPE_PAGES].start;
+	end = p->packet[p->first_packet % PIPE_PAGES].end;
+	ret = copy_until(p, start, buf, len);
+	if (ret < 0 || (size_t)ret == len || p->tail != start)
+		return ret;
+	got = copy_until(p, end, buf + ret, len - ret);
+	if (got < 0)
+		return ret ? ret : got;
+	advance_tail(p, end);
+	p->first_packet++;
+	p->nr_packets--;
+	return ret + got;
 }
 
 /* Where a write's bytes come from. */
@@ -149,20 +195,45 @@ static long broken_pipe(void)
 	return -EPIPE;
 }
 
+/* Is there room for `need` bytes, and for another packet? A look without the lock. */
+static bool has_room(const struct pipe *p, u32 need)
+{
+	return PIPE_SIZE - (READ_ONCE(p->head) - READ_ONCE(p->tail)) >= need &&
+	       READ_ONCE(p->nr_packets) < PIPE_PAGES;
+}
+
+/* lock held, and there is room for a packet (I3). Returns as copy_in(). */
+static long packet_in(struct pipe *p, struct source src, size_t len)
+{
+	u32 i = (p->first_packet + p->nr_packets) % PIPE_PAGES, start = p->head;
+	long ret = copy_in(p, src, len);
+
+	if (ret > 0) {
+		p->packet[i].start = start;
+		p->packet[i].end = p->head;
+		WRITE_ONCE(p->nr_packets, p->nr_packets + 1);
+	}
+	return ret;
+}
+
 static long write_from(struct file *f, struct source src, size_t len)
 {
 	struct pipe *p = f->private;
-	size_t done = 0, need = len <= PIPE_BUF ? len : 1; /* I2 */
+	bool packets = packetized(f);
+	size_t done = 0;
 	long ret = 0;
 
 	while (done < len) {
+		size_t n = packets ? min(len - done, (size_t)PIPE_BUF) : len - done;
+		u32 need = packets || len <= PIPE_BUF ? n : 1; /* I2 */
+
 		mutex_lock(&p->lock);
 		if (!p->readers)
 			ret = -EPIPE;
-		else if (PIPE_SIZE - (p->head - p->tail) < need)
+		else if (!has_room(p, need))
 			ret = -EAGAIN;
 		else
-			ret = copy_in(p, src, len - done);
+			ret = packets ? packet_in(p, src, n) : copy_in(p, src, n);
 		mutex_unlock(&p->lock);
 		if (ret > 0) {
 			done += ret;
@@ -175,9 +246,7 @@ static long write_from(struct file *f, struct source src, size_t len)
 		}
 		if (ret != -EAGAIN || f->flags & O_NONBLOCK)
 			break;
-		ret = wait_event_interruptible(
-			&p->wq, PIPE_SIZE - (READ_ONCE(p->head) - READ_ONCE(p->tail)) >= need ||
-					!READ_ONCE(p->readers));
+		ret = wait_event_interruptible(&p->wq, has_room(p, need) || !READ_ONCE(p->readers));
 		if (ret)
 			break;
 	}
@@ -231,7 +300,7 @@ static u32 pipe_poll(struct file *f, struct wait_queue **wq)
 			mask |= POLLHUP;
 	}
 	if (is_writer(f)) {
-		mask |= PIPE_SIZE - used >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0;
+		mask |= has_room(p, PIPE_BUF) ? POLLOUT | POLLWRNORM : 0;
 		mask |= READ_ONCE(p->readers) ? 0 : POLLERR;
 	}
 	return mask;
@@ -399,8 +468,8 @@ static long do_pipe(unsigned long user_fds, u32 flags)
 	if (!p)
 		return -ENOMEM;
 	p->readers = p->writers = p->opened_r = p->opened_w = 1;
-	rd = file_alloc(&pipe_ops, O_RDONLY | (flags & O_NONBLOCK), p);
-	wr = file_alloc(&pipe_ops, O_WRONLY | (flags & O_NONBLOCK), p);
+	rd = file_alloc(&pipe_ops, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), p);
+	wr = file_alloc(&pipe_ops, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), p);
 	if (!rd || !wr) {
 		kfree(rd);
 		kfree(wr);
@@ -436,7 +505,7 @@ long sys_pipe(struct pt_regs *r)
 
 long sys_pipe2(struct pt_regs *r)
 {
-	if (r->rsi & ~(u64)(O_CLOEXEC | O_NONBLOCK))
+	if (r->rsi & ~(u64)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return -EINVAL;
 	return do_pipe(r->rdi, r->rsi);
 }

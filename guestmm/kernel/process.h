@@ -46,6 +46,12 @@ struct sighand {
 };
 
 /** Where a signal came from. */
+/* Of ITIMER_VIRTUAL or ITIMER_PROF, in nanoseconds of the time that the process itself has run. */
+struct cpu_timer {
+	u64 at;	      /* when the next signal is due, 0 = none */
+	u64 interval; /* then again after so many, 0 = once */
+};
+
 struct siginfo_short {
 	s32 code, pid;
 	u64 value; /* SIGCHLD: status; faults: address */
@@ -102,6 +108,7 @@ struct process {
 	u64 children_min_flt, children_maj_flt; /* T: as children_run_ns */
 	u64 shown_user_ns,
 		shown_sys_ns;	 /* T: process_times() has said so much, and takes nothing back */
+	struct cpu_timer cpu_timers[2]; /* T: cpu_timer.c */
 	u64 itimer_at;		 /* T: ktime of the next SIGALRM, 0 = none */
 	u64 itimer_interval;	 /* T: 0 = once */
 	struct list_head itimer; /* T: time_calls.c */

@@ -81,6 +81,8 @@ static void take_sample(struct rq *rq, u64 now, bool user_mode)
 	rq->curr->samples[user_mode]++;
 	rq->samples[user_mode]++;
 	rq->sample_at = now + TICK_NS;
+	if (unlikely(cpu_timers_set(rq->curr->proc)))
+		atomic_or(&rq->curr->ti->flags, TIF_CPU_TIMER);
 }
 
 /* ---- making tasks runnable ---- */

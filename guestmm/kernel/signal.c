@@ -563,6 +563,10 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 			task_close_files();
 		if (flags & TIF_MIGRATE)
 			sched_migrate_self();
+		if (flags & TIF_CPU_TIMER) {
+			atomic_and(&ti->flags, ~TIF_CPU_TIMER);
+			cpu_timers_run();
+		}
 		if (flags & TIF_REGS_CALL) {
 			atomic_and(&ti->flags, ~TIF_REGS_CALL);
 			make_regs_call(regs);

@@ -158,6 +158,11 @@ void task_set_mm(struct mm_struct *mm);
  * before: 0 or -ENOMEM. */
 void sched_set_cpus(struct task *t, u32 cpus);
 int sched_migration_init(void);
+struct process;
+/** cpu_timer.c: does a timer or a limit watch how long this process runs? A look without a lock. */
+bool cpu_timers_set(const struct process *p);
+/** Send the current process the signals that are due by the time it has run. */
+void cpu_timers_run(void);
 /** The current task leaves a CPU that it may not run on. May sleep. */
 void sched_migrate_self(void);
 /** A new task, not running yet, has its maker's nice value and CPUs. */

@@ -11,7 +11,7 @@
  * I1  A process is on the list exactly while itimer_at is not 0; the thread has been woken since the
  *     first entry last became sooner.
  *
- * Timers of virtual and profiling time do not exist here: setitimer(2) says -EINVAL for them.
+ * Timers of virtual and profiling time are in cpu_timer.c.
  *
  * Locks: task_list_lock for the list and the two fields.
  */
@@ -29,6 +29,7 @@
 #define CLOCK_THREAD	3
 #define CLOCK_BOOTTIME	7
 #define ITIMER_REAL	0
+#define ITIMER_PROF	2
 #define USER_HZ		100
 #define RUSAGE_SELF	0
 #define RUSAGE_CHILDREN (-1)
@@ -295,18 +296,21 @@ long sys_setitimer(struct pt_regs *r)
 	u64 value = 0, interval = 0, old_value, old_interval;
 	long err;
 
-	if ((int)r->rdi != ITIMER_REAL)
+	if ((u32)r->rdi > ITIMER_PROF)
 		return -EINVAL;
 	if (r->rsi) {
 		err = get_user_time(r->rsi, true, &interval);
 		if (!err)
 			err = get_user_time(r->rsi + sizeof(struct timeval), true, &value);
-		if (!err && value)
+		if (!err && value && (u32)r->rdi == ITIMER_REAL)
 			err = start_timer_thread();
 		if (err)
 			return err;
 	}
-	set_timer(value, interval, &old_value, &old_interval);
+	if ((u32)r->rdi == ITIMER_REAL)
+		set_timer(value, interval, &old_value, &old_interval);
+	else
+		cpu_timer_set((u32)r->rdi, value, interval, &old_value, &old_interval);
 	if (r->rdx && (put_user_time(r->rdx, true, old_interval) ||
 		       put_user_time(r->rdx + sizeof(struct timeval), true, old_value)))
 		return -EFAULT;
@@ -319,13 +323,17 @@ long sys_getitimer(struct pt_regs *r)
 	unsigned long flags;
 	u64 now, value, interval;
 
-	if ((int)r->rdi != ITIMER_REAL)
+	if ((u32)r->rdi > ITIMER_PROF)
 		return -EINVAL;
-	now = ktime_ns();
-	flags = spin_lock_irqsave(&task_list_lock);
-	value = p->itimer_at > now ? p->itimer_at - now : p->itimer_at ? 1 : 0;
-	interval = p->itimer_at ? p->itimer_interval : 0;
-	spin_unlock_irqrestore(&task_list_lock, flags);
+	if ((u32)r->rdi == ITIMER_REAL) {
+		now = ktime_ns();
+		flags = spin_lock_irqsave(&task_list_lock);
+		value = p->itimer_at > now ? p->itimer_at - now : p->itimer_at ? 1 : 0;
+		interval = p->itimer_at ? p->itimer_interval : 0;
+		spin_unlock_irqrestore(&task_list_lock, flags);
+	} else {
+		cpu_timer_get((u32)r->rdi, &value, &interval);
+	}
 	if (put_user_time(r->rsi, true, interval) ||
 	    put_user_time(r->rsi + sizeof(struct timeval), true, value))
 		return -EFAULT;

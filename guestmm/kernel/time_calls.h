@@ -25,6 +25,11 @@ int put_user_time(unsigned long addr, bool micro, u64 ns);
 /** Sleep until `until` (ktime), a signal, or a wake-up. May come back early. */
 void sleep_interruptible_until(u64 until);
 
+/** Timers of the current process on the time it runs, `which` is ITIMER_VIRTUAL or ITIMER_PROF: nanoseconds left
+ * (0: off) and interval. Setting one tells what was set before. */
+void cpu_timer_get(u32 which, u64 *left, u64 *interval);
+void cpu_timer_set(u32 which, u64 value, u64 interval, u64 *left, u64 *old_interval);
+
 /** The process ends: its timer with it. T held. */
 void itimer_cancel(struct process *p);
 #endif

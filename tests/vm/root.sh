@@ -98,6 +98,10 @@ done
 mke2fs -q -F -t ext2 -d "$root" "$dir/image" 600M
 LIMIT=300 run run --accel lab --memory 96M --root "$dir/image" --exec /bin/bash -c 'echo kept >/job/kept; sync'
 ok "an image is written to" [ "$(debugfs -R 'cat /job/kept' "$dir/image" 2>/dev/null)" = kept ]
+# Swapping beside a disk that is the root: what both sides count still agrees (else status 7 and "check failed").
+LIMIT=300 run run --accel lab --memory 48M --swap 64M --root "$dir/image" --exec /bin/bash -c 'seq 1 8000000 | head -c 50M | tail -c 45M | wc -c'
+ok "with the root on a disk, swapped pages are counted as the disks saw them" [ "$status" = 0 ]
+ok "and there were some" [ "$(sed -n 's/^ *pages swapped out *\([0-9,]*\)$/\1/p' "$dir/out" | tr -d ,)" -gt 1000 ]
 LIMIT=60 run run --accel lab --root "$dir/nowhere" --exec /bin/bash
 ok "a root that is not there" is 2 "--root"
 finish

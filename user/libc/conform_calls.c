@@ -548,15 +548,139 @@ static void sched_cases(void)
 	TRY(sched_setaffinity(0, sizeof(set), &set));
 }
 
+/* ---- time that the process runs --------------------------------------------------------------- */
+
+static volatile sig_atomic_t came[65];
+
+static void count_signal(int sig)
+{
+	came[sig]++;
+}
+
+/* Run until the signal has come so often. */
+static void burn_until(int sig, int times)
+{
+	while (came[sig] < times)
+		;
+}
+
+static void cpu_limit_kills(void)
+{
+	struct rlimit l = {0, 0};
+
+	TRY(setrlimit(RLIMIT_CPU, &l));
+	for (;;)
+		;
+}
+
+static void cpu_limit_ends(void)
+{
+	struct rlimit l = {0, 100};
+
+	TRY(setrlimit(RLIMIT_CPU, &l));
+	for (;;)
+		;
+}
+
+static void cpu_timer_cases(void)
+{
+	struct itimerval it = {{0, 20000}, {0, 30000}}, old, off = {{0, 0}, {0, 0}},
+			 hour = {{0, 0}, {3600, 0}};
+	struct rlimit l = {0, 1000};
+
+	signal(SIGVTALRM, count_signal);
+	signal(SIGPROF, count_signal);
+	signal(SIGXCPU, count_signal);
+	TRY(setitimer(3, &it, NULL));
+	TRY(getitimer(ITIMER_PROF, &old));
+	say("nothing is set", old.it_value.tv_sec || old.it_value.tv_usec);
+	TRY(setitimer(ITIMER_VIRTUAL, &it, NULL));
+	burn_until(SIGVTALRM, 2);
+	TRY(setitimer(ITIMER_VIRTUAL, &off, &old));
+	say("interval", old.it_interval.tv_usec);
+	say("due within it", old.it_value.tv_usec <= 30000);
+	TRY(setitimer(ITIMER_PROF, &it, NULL));
+	burn_until(SIGPROF, 2);
+	it.it_interval.tv_usec = 0;
+	TRY(setitimer(ITIMER_PROF, &it, NULL));
+	burn_until(SIGPROF, came[SIGPROF] + 1);
+	TRY(getitimer(ITIMER_PROF, &old));
+	say("once", old.it_value.tv_usec || old.it_interval.tv_usec);
+	TRY(setitimer(ITIMER_PROF, &hour, NULL));
+	TRY(getitimer(ITIMER_PROF, &old));
+	say("an hour", old.it_value.tv_sec >= 3590 && old.it_value.tv_sec <= 3600);
+	say("SIGXCPU before there is a limit", came[SIGXCPU]);
+	TRY(setrlimit(RLIMIT_CPU, &l));
+	burn_until(SIGXCPU, 1);
+	TRY(getrlimit(RLIMIT_CPU, &l));
+	say("soft limit", l.rlim_cur);
+	in_child("no second", cpu_limit_kills);
+	signal(SIGXCPU, SIG_DFL);
+	in_child("the default action", cpu_limit_ends);
+}
+
+/* ---- packets in pipes ------------------------------------------------------------------------- */
+
+static void packet_cases(void)
+{
+	static char big[10000], buf[70000];
+	struct pollfd p;
+	int fds[2], n;
+
+	TRY(pipe2(fds, O_DIRECT | O_NONBLOCK | 1));
+	TRY(pipe2(fds, O_DIRECT | O_NONBLOCK));
+	TRY(fcntl(fds[1], F_GETFL) & O_DIRECT);
+	TRY(write(fds[1], "abc", 3));
+	TRY(write(fds[1], "defgh", 5));
+	TRY(write(fds[1], "", 0));
+	TRY(ioctl(fds[0], FIONREAD, &n));
+	say("bytes", n);
+	TRY(read(fds[0], buf, 100));
+	TRY(read(fds[0], buf, 2)); /* what it has no room for is lost */
+	say("first", buf[0]);
+	TRY(read(fds[0], buf, 100));
+	TRY(write(fds[1], big, 10000)); /* packets of a page */
+	TRY(read(fds[0], buf, 10000));
+	TRY(read(fds[0], buf, 10000));
+	TRY(read(fds[0], buf, 10000));
+	TRY(read(fds[0], buf, 10000));
+	for (n = 0; write(fds[1], "x", 1) == 1; n++)
+		;
+	say("packets that fit", n);
+	p = (struct pollfd){fds[1], POLLOUT, 0};
+	TRY(poll(&p, 1, 0));
+	TRY(read(fds[0], buf, 100));
+	TRY(poll(&p, 1, 0));
+	TRY(write(fds[1], "yy", 2));
+	TRY(fcntl(fds[1], F_SETFL, O_NONBLOCK)); /* a stream from now on */
+	for (n = 0; n < 16; n++)
+		read(fds[0], buf, 100);
+	say("last packet", buf[0]);
+	TRY(write(fds[1], "one", 3));
+	TRY(write(fds[1], "two", 3));
+	TRY(read(fds[0], buf, 100));
+	TRY(write(fds[1], big, 4096));
+	TRY(fcntl(fds[1], F_SETFL, O_NONBLOCK | O_DIRECT));
+	TRY(write(fds[1], "a", 1));
+	close(fds[1]);
+	TRY(read(fds[0], buf, 4000));
+	TRY(read(fds[0], buf, 4000));
+	TRY(read(fds[0], buf, 4000));
+	close(fds[0]);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
 	int forked; /* it spoils the process */
 } cases[] = {
-	{"exec", exec_cases, 0},    {"clone", clone_cases, 0},	   {"futex", futex_cases, 0},
-	{"limits", limit_cases, 1}, {"fsize", file_size_limit, 1}, {"data0", data_limit_zero, 1},
-	{"stop", stop_cases, 0},    {"locks", lock_cases, 0},	   {"seals", seal_cases, 0},
-	{"files", file_cases, 0},   {"sched", sched_cases, 1},
+	{"exec", exec_cases, 0},	 {"clone", clone_cases, 0},
+	{"futex", futex_cases, 0},	 {"limits", limit_cases, 1},
+	{"fsize", file_size_limit, 1},	 {"data0", data_limit_zero, 1},
+	{"stop", stop_cases, 0},	 {"locks", lock_cases, 0},
+	{"seals", seal_cases, 0},	 {"files", file_cases, 0},
+	{"sched", sched_cases, 1},	 {"packets", packet_cases, 0},
+	{"cputime", cpu_timer_cases, 1},
 };
 
 int main(int argc, char **argv)

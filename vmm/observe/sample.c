@@ -412,18 +412,16 @@ static uint64_t swapped(uint64_t sectors, uint64_t paged_kib, uint64_t swapped_p
 static bool swap_disk_pages(struct machine *m, uint64_t *out, uint64_t *in)
 {
 	const struct mmvm_shared *sh = machine_shared(m);
+	uint64_t written = 0, read = 0, size;
 	struct mmvm_disk_stats stats;
-	uint64_t written, read;
-	char role[16];
+	const char *role;
 
 	if (!machine_disk_stats(m, "swap", &stats))
 		return false;
-	written = stats.sectors_written;
-	read = stats.sectors_read;
-	for (unsigned int i = 0;; i++) {
-		snprintf(role, sizeof(role), "disk%u", i);
+	/* The guest counts the requests to all its disks together. */
+	for (unsigned int i = 0; machine_disk(m, i, &role, &size); i++) {
 		if (!machine_disk_stats(m, role, &stats))
-			break;
+			continue;
 		written += stats.sectors_written;
 		read += stats.sectors_read;
 	}

@@ -40,6 +40,7 @@ struct thread_info {
 #define TIF_FILES      (1u << 5) /* files are to be closed before user mode */
 #define TIF_MEMCG_HIGH (1u << 7) /* its memory cgroup is above `high`: pay before user mode */
 #define TIF_RSEQ       (1u << 8) /* was switched to and has an area of rseq(2): rseq_resume() */
+#define TIF_CPU_TIMER  (1u << 9) /* its process has a timer or limit on the time it runs: look */
 #define STACK_MAGIC    0x57acce1157acce11ull
 
 static inline struct thread_info *current_thread_info(void)
