@@ -53,9 +53,7 @@
 #define MMVM_VIRTIO_MAX	   15
 /** Device i interrupts on GSI 9+i, edge triggered. Not 8: KVM takes that for the clock chip's line,
  * drops edges before the end of interrupt and wants to see every one. */
-#define MMVM_VIRTIO_GSI 9
-/** Disks are devices 0 to 7. */
-#define MMVM_VIRTIO_BALLOON 8
+#define MMVM_VIRTIO_GSI	    9
 #define MMVM_DMAENGINE_BASE 0xd0100000ull
 #define MMVM_DMAENGINE_SIZE 0x1000ull
 #define MMVM_DMAENGINE_GSI  5
@@ -65,6 +63,9 @@
 #define MMVM_SHARED_SIZE 0x100000ull
 #define MMVM_IOAPIC_BASE 0xfec00000ull
 #define MMVM_LAPIC_BASE	 0xfee00000ull
+
+/* Places of virtio devices: disks have 0 to 7. */
+#define MMVM_VIRTIO_BALLOON 8
 
 /* Ports */
 #define MMVM_SERIAL_PORT 0x3f8
