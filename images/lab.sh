@@ -20,7 +20,7 @@ kvm="irqbypass kvm ccp kvm-amd"
 share="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache
 	9pnet 9p 9pnet_virtio"
 # For a Linux guest in the lab: unpacked only (tests/vm/lab_linux.sh)
-guest="virtio_mmio virtio_blk"
+guest="virtio_mmio virtio_blk virtio_balloon virtio_console rng-core virtio-rng"
 
 download() {
 	(cd "$dir/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1" 2>"$dir/apt.log" >&2)
@@ -94,7 +94,7 @@ image() {
 	done
 	fetch "linux-image-$rel" "$@"
 	# A folder filled before these were wanted; the lab goes without them.
-	if [ -z "$(find "$dir/pkg/lib/modules/$rel" -name virtio_mmio.ko)" ]; then
+	if [ -z "$(find "$dir/pkg/lib/modules/$rel" -name virtio-rng.ko)" ]; then
 		rm -f "$dir/pkg/.linux-image-$rel"
 		(fetch "linux-image-$rel" "$@") || touch "$dir/pkg/.linux-image-$rel"
 	fi

@@ -3,6 +3,7 @@
  *
  *   configuration interrupt ──> thread: inflate or deflate, a batch at a time, until `actual` is the target
  *   interrupt of statistics ──> thread: fill the buffer anew, send it
+ *   every two seconds        ──> free blocks are reported (mm/phys/reporting.c)
  *   memory is short          ──> balloon_oom() (mm/phys/balloon.c), from whoever allocates
  *
  * Inflating stops for a moment when there is no page to be had without killing somebody. What was taken back
@@ -19,12 +20,14 @@
 #include "mm/init.h"
 #include "mm/phys/alloc.h"
 #include "mm/phys/balloon.h"
+#include "mm/phys/reporting.h"
 #include "mm/phys/zone.h"
 #include "mm/slab/slab.h"
 
 #define VIRTIO_ID_BALLOON		5
 #define VIRTIO_BALLOON_F_STATS_VQ	1
 #define VIRTIO_BALLOON_F_DEFLATE_ON_OOM 2
+#define VIRTIO_BALLOON_F_REPORTING	5
 
 /* Configuration (5.5.4) */
 #define BALLOON_CFG_NUM_PAGES 0
@@ -52,15 +55,16 @@ struct balloon_wire {
 		u16 tag;
 		u64 value;
 	} __attribute__((packed)) stat[NR_STATS];
+	struct vring_desc range[REPORTING_CAPACITY] __attribute__((aligned(16)));
 };
 
 struct virtio_balloon {
 	struct virtio_device vdev;
-	struct virtqueue inflate, deflate, stats;
+	struct virtqueue inflate, deflate, stats, reporting;
 	struct balloon_wire *wire;
 	dma_addr_t wire_dma;
 	struct wait_queue wait;
-	bool has_stats;
+	bool has_stats, has_reporting;
 	u32 config_changes; /* A: configuration interrupts that the thread has not looked at */
 	bool dead;	    /* the device broke the rules and was reset */
 };
@@ -109,6 +113,32 @@ static int tell(enum balloon_way way, const u32 *pfn, u32 n)
 		printk("balloon: the device needs a reset, it is not used any more\n");
 		return -EIO;
 	}
+	virtqueue_enable_cb(vq);
+	return 0;
+}
+
+/* Free blocks: buffers that the device may write to. From the thread that reports only. */
+static int report(const struct reported_range *range, u32 n)
+{
+	struct vring_desc *d = balloon->wire->range;
+	struct virtqueue *vq = &balloon->reporting;
+	u32 len;
+
+	if (READ_ONCE(balloon->dead))
+		return -EIO;
+	for (u32 i = 0; i < n; i++)
+		d[i] = (struct vring_desc){.addr = range[i].start,
+					   .len = range[i].bytes,
+					   .flags = VRING_DESC_F_WRITE |
+						    (i + 1 < n ? VRING_DESC_F_NEXT : 0),
+					   .next = i + 1};
+	BUG_ON(virtqueue_add(vq, d, balloon->wire_dma + offsetof(struct balloon_wire, range), n,
+			     balloon));
+	if (virtqueue_kick(vq))
+		virtqueue_notify(vq);
+	wait_event(&balloon->wait, completed(vq));
+	if (!virtqueue_get(vq, &len))
+		return -EIO;
 	virtqueue_enable_cb(vq);
 	return 0;
 }
@@ -226,8 +256,18 @@ static int create_queues(struct virtio_balloon *b)
 		goto inflate;
 	b->has_stats = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_STATS_VQ);
 	err = b->has_stats ? virtqueue_create(&b->stats, &b->vdev, 2, 16) : 0;
+	if (err)
+		goto deflate;
+	/* Queues that are not there have no number: as Linux and QEMU count. */
+	b->has_reporting = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_REPORTING);
+	if (b->has_reporting)
+		err = virtqueue_create(&b->reporting, &b->vdev, b->has_stats ? 3 : 2, 16);
 	if (!err)
 		return 0;
+	virtio_device_reset(&b->vdev);
+	if (b->has_stats)
+		virtqueue_destroy(&b->stats);
+deflate:
 	virtio_device_reset(&b->vdev);
 	virtqueue_destroy(&b->deflate);
 inflate:
@@ -243,6 +283,8 @@ static void destroy_queues(struct virtio_balloon *b)
 	virtqueue_destroy(&b->deflate);
 	if (b->has_stats)
 		virtqueue_destroy(&b->stats);
+	if (b->has_reporting)
+		virtqueue_destroy(&b->reporting);
 }
 
 static int virtio_balloon_probe(const struct boot_device *bd)
@@ -258,7 +300,8 @@ static int virtio_balloon_probe(const struct boot_device *bd)
 	wait_queue_init(&b->wait);
 	err = virtio_mmio_probe(&b->vdev, bd,
 				1ull << VIRTIO_BALLOON_F_STATS_VQ |
-					1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
+					1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
+					1ull << VIRTIO_BALLOON_F_REPORTING);
 	if (err)
 		goto free;
 	err = -ENODEV;
@@ -285,9 +328,11 @@ static int virtio_balloon_probe(const struct boot_device *bd)
 		virtqueue_enable_cb(&b->stats);
 		send_stats();
 	}
-	err = kthread_run(balloon_thread, NULL, "vballoon");
-	if (err)
-		printk("balloon: no memory for its thread\n");
+	if (b->has_reporting)
+		virtqueue_enable_cb(&b->reporting);
+	if (kthread_run(balloon_thread, NULL, "vballoon") ||
+	    (b->has_reporting && page_reporting_register(report)))
+		printk("balloon: no memory for its threads\n");
 	return 0;
 queues:
 	balloon = NULL;

@@ -34,6 +34,7 @@
 #include "mm/phys/balloon.h"
 #include "mm/phys/compaction.h"
 #include "mm/phys/memblock.h"
+#include "mm/phys/reporting.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
@@ -94,6 +95,7 @@ static void final_audit(void)
 	if (!processes_end())
 		return;
 	balloon_freeze();
+	page_reporting_freeze();
 	memory_settle();
 	testchan_audit();
 }

@@ -12,6 +12,7 @@
 #include "fs/internal.h"
 #include "kernel/task.h"
 #include "mm/phys/balloon.h"
+#include "mm/phys/reporting.h"
 #include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
@@ -104,6 +105,7 @@ void run_guest_test(const char *name)
 		end_test(&t);
 	}
 	balloon_freeze();
+	page_reporting_freeze();
 	memory_settle();
 	findings = testchan_audit();
 	if (findings)

@@ -4,6 +4,7 @@
  */
 #include "mm/phys/balloon.h"
 #include "mm/phys/migrate.h"
+#include "mm/phys/reporting.h"
 #include "tests/tests.h"
 
 #define MEM	"memory=32M balloon=0"
@@ -38,20 +39,23 @@ static bool balloon_to(u64 pages)
 	return wait_until(is_there, &pages, WAIT_MS);
 }
 
-/* Write to `nr` pages and free them again: now the host has given memory for them. */
-static void use_pages(u32 nr)
+/* Write to `nr` pages and free them again. Returns how it was meanwhile: the host has given memory for all. */
+static struct mmvm_balloon use_pages(u32 nr)
 {
 	struct page *page, *next;
+	struct mmvm_balloon b;
 	LIST_HEAD(used);
 
 	while (nr-- && (page = alloc_page(GFP_KERNEL | __GFP_NORETRY))) {
 		memset(page_address(page), 0x5a, PAGE_SIZE);
 		list_add(&page->lru, &used);
 	}
+	b = host_look();
 	list_for_each_entry_safe (page, next, &used, lru) {
 		list_del(&page->lru);
 		__free_page(page);
 	}
+	return b;
 }
 
 GUEST_TEST(balloon, the_host_gets_the_memory, 0, 0, MEM)
@@ -61,6 +65,7 @@ GUEST_TEST(balloon, the_host_gets_the_memory, 0, 0, MEM)
 	struct mmvm_balloon before, full, empty;
 	u64 free_before, free_full;
 
+	page_reporting_freeze(); /* what is free stays the guest's here */
 	use_pages(5000);
 	free_before = settled_free_pages();
 	before = host_look();
@@ -178,6 +183,43 @@ GUEST_TEST(balloon, short_of_memory_takes_pages_back, 0, 0, MEM)
 		list_del(&page->lru);
 		__free_page(page);
 	}
+}
+
+static bool two_rounds_later(void *arg)
+{
+	return page_reporting_rounds() >= *(u64 *)arg + 2;
+}
+
+/* Pages that were used and freed are the host's again; those of now keep what is in them. */
+GUEST_TEST(balloon, free_pages_are_reported, 0, 0, MEM)
+{
+	struct page *kept = alloc_page(GFP_KERNEL);
+	struct mmvm_balloon full, after, later;
+	u64 round;
+
+	REQUIRE(kept != NULL);
+	memset(page_address(kept), 0x77, PAGE_SIZE);
+	full = use_pages(5000);
+	CHECK(full.resident >= 5000);
+	drain_all_pages();
+	round = page_reporting_rounds();
+	REQUIRE(wait_until(two_rounds_later, &round, WAIT_MS));
+	after = host_look();
+	CHECK(after.reported >= 2048);
+	CHECK_EQ(after.given_back, after.reported);
+	CHECK(after.resident + 2048 <= full.resident);
+	CHECK_EQ(after.pages, 0);
+	/* What has been reported is not reported again, but for blocks that were split and merged. */
+	round = page_reporting_rounds();
+	REQUIRE(wait_until(two_rounds_later, &round, WAIT_MS));
+	later = host_look();
+	printk("reported %lu, then %lu\n", after.reported, later.reported - after.reported);
+	CHECK(later.reported - after.reported <= 3072);
+	/* And can be used. */
+	CHECK(use_pages(5000).resident >= 5000);
+	for (u32 i = 0; i < PAGE_SIZE; i++)
+		CHECK(((u8 *)page_address(kept))[i] == 0x77);
+	__free_page(kept);
 }
 
 /* ---- damage that the audit must see ----------------------------------------------------------- */

@@ -54,8 +54,6 @@
 /** Device i interrupts on GSI 9+i, edge triggered. Not 8: KVM takes that for the clock chip's line,
  * drops edges before the end of interrupt and wants to see every one. */
 #define MMVM_VIRTIO_GSI 9
-/** Disks are devices 0 to 7. */
-#define MMVM_VIRTIO_BALLOON 8
 /** Devices with registers that need no more than a place: slot i has a window of a page at
  * MMVM_DEVICE_BASE + i * MMVM_DEVICE_STRIDE and GSI MMVM_DEVICE_GSI + i, edge triggered. */
 #define MMVM_DEVICE_BASE   0xd0100000ull
@@ -71,6 +69,9 @@
 #define MMVM_SHARED_SIZE 0x100000ull
 #define MMVM_IOAPIC_BASE 0xfec00000ull
 #define MMVM_LAPIC_BASE	 0xfee00000ull
+
+/* Places of virtio devices: disks have 0 to 7. */
+#define MMVM_VIRTIO_BALLOON 8
 
 /* Ports */
 #define MMVM_SERIAL_PORT 0x3f8

@@ -135,7 +135,7 @@ struct page {
 	uint8_t type;	     /* enum mmvm_page_type; FILE and SHMEM: also M */
 	uint8_t order;	     /* heads: log2 pages of the block */
 	uint8_t migratetype; /* PCP, BUDDY: the list it is on */
-	uint8_t cpu;	     /* PCP: whose list */
+	uint8_t cpu;	     /* PCP: whose list. BUDDY: 1 = reported to the host (Z) */
 	uint16_t memcg_id;   /* O: with PG_charged: the memory cgroup; else 0 */
 	uint16_t spare;
 };

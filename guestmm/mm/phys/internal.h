@@ -49,6 +49,8 @@ extern unsigned int nr_ram_ranges;
 /* type, order, migratetype and cpu as one word: one store, one compare. */
 #define PAGE_STATE(type, order, migratetype, cpu) \
 	((u32)(type) | (u32)(order) << 8 | (u32)(migratetype) << 16 | (u32)(cpu) << 24)
+/** In the CPU's place, for type BUDDY: the host has been told of the block (reporting.c). */
+#define BUDDY_REPORTED 1
 static inline void page_set_state(struct page *p, u32 state)
 {
 	__builtin_memcpy(&p->type, &state, sizeof(state));

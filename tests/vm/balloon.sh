@@ -1,0 +1,92 @@
+#!/bin/sh
+# The memory balloon end to end: guestmm and its two truths, Linux's own driver against our device, and what
+# the command line refuses.    balloon.sh BUILD
+set -u
+B=$1
+name=balloon
+. "$(dirname "$0")/lib.inc"
+
+# ---- said at once
+refused() { # refused TEXT ARGS...
+	why=$1
+	shift
+	run run --accel lab "$@"
+	is 2 "$why"
+}
+ok "a size" refused 'not a size of whole pages' --balloon x --exec hello
+ok "of whole pages" refused 'not a size of whole pages' --balloon 1000 --exec hello
+ok "and no more than there is" refused 'the machine has 48 MiB' --memory 48M --balloon 49M --exec hello
+
+have_lab || {
+	[ $passed = 0 ] || finish
+	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
+	exit 77
+}
+LIMIT=200
+
+# ---- guestmm
+run run --accel lab --memory 48M --balloon 16M --json "$dir/r.json" --exec hello
+ok "guestmm: status 0" [ "$status" = 0 ]
+ok "guestmm: both sides count the same" said 'balloon pages in +4,096 +4,096 +equal'
+ok "guestmm: the line of the report" said '^  balloon +16 MiB of 16 MiB wanted; the host has taken back 16 MiB$'
+ok "guestmm: the result" python3 - "$dir/r.json" <<'END'
+import json, sys
+r = json.load(open(sys.argv[1]))
+b = r["balloon"]
+assert b["target"] == b["actual"] == b["pages"] == b["inflated"] == b["given_back"] == 4096, b
+assert b["deflated"] == b["refused"] == 0
+assert r["guest_counters"]["balloon_inflate"] == 4096
+assert r["audit_findings"] == 0
+assert r["memory"]["guest_ram_resident_bytes"] < 33 << 20
+END
+run run --accel lab --memory 48M --json "$dir/r.json" --exec hello
+ok "without --balloon there is none" python3 -c 'import json, sys
+assert json.load(open(sys.argv[1]))["balloon"] is None' "$dir/r.json"
+
+# ---- Linux
+kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
+modules=$(echo "$B"/lab/pkg/lib/modules/*/kernel/drivers)
+busybox=$(command -v busybox) && ! ldd "$busybox" >/dev/null 2>&1 && [ -e "$kernel" ] &&
+	[ -e "$modules/virtio/virtio_balloon.ko" ] || {
+	skip "Linux's driver" "busybox-static or virtio_balloon.ko is missing"
+	finish
+}
+mkdir -p "$dir/root/bin" "$dir/root/lib"
+cp "$busybox" "$dir/root/bin/busybox"
+for m in virtio_ring virtio virtio_mmio virtio_balloon; do
+	cp "$modules/virtio/$m.ko" "$dir/root/lib/"
+	strip --strip-debug "$dir/root/lib/$m.ko"
+done
+# Memory that was used and is free again; then the driver.
+cat >"$dir/root/init" <<'END'
+#!/bin/busybox sh
+b=/bin/busybox
+$b mkdir -p /proc /tmp /dev
+$b mount -t proc proc /proc
+$b mount -t devtmpfs dev /dev
+$b mount -t tmpfs tmpfs /tmp
+$b dd if=/dev/zero of=/tmp/f bs=1M count=48 2>/dev/null
+$b rm /tmp/f
+for m in virtio_ring virtio virtio_mmio virtio_balloon; do $b insmod /lib/$m.ko; done
+until [ "$($b sed -n 's/^balloon_inflate //p' /proc/vmstat)" -ge 4096 ]; do $b sleep 1; done
+$b sleep 5
+$b grep -E '^balloon_(inflate|deflate)' /proc/vmstat
+$b poweroff -f
+END
+chmod +x "$dir/root/init"
+(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+run run --accel lab --kernel "$kernel" --initrd "$dir/initrd" --memory 224M --swap 0 --dirty none --balloon 16M \
+	--json "$dir/r.json" --append "quiet nokaslr"
+ok "Linux: powers off" [ "$status" = 0 ]
+ok "Linux: its driver has inflated" said '^balloon_inflate 4096'
+# It resets its devices when it powers off: then the balloon is empty.
+ok "Linux: what the device got, and what free pages it was told of" python3 - "$dir/r.json" <<'END'
+import json, sys
+r = json.load(open(sys.argv[1]))
+b = r["balloon"]
+print("#", b)
+assert b["target"] == b["inflated"] == b["deflated"] == 4096, b
+assert b["reported"] >= 8192 and b["reported"] % 512 == 0, b
+assert b["given_back"] == b["inflated"] + b["reported"] and b["refused"] == 0, b
+END
+finish
