@@ -119,7 +119,7 @@ static int cmd_page(const struct command *self, int argc, char **argv)
 }
 
 struct trace_options {
-	enum { TRACE_CHROME, TRACE_TEXT, TRACE_CSV } format;
+	enum { TRACE_CHROME, TRACE_TEXT, TRACE_CSV, TRACE_PRESSURE } format;
 	const char *out;
 	struct trace_filter filter;
 };
@@ -128,9 +128,9 @@ static int parse_filter(void *base, const char *command, const struct cli_option
 			const char *value)
 {
 	struct trace_filter *filter = &((struct trace_options *)base)->filter;
-	static const char *const known[] = {"kmem",   "migrate", "fault", "reclaim", "swap",
-					    "file",   "process", "sched", "oom",     "vmm",
-					    "device", "dirty",	 "kvm",	  "refs"};
+	static const char *const known[] = {"kmem", "migrate", "fault", "reclaim", "swap",
+					    "file", "process", "sched", "oom",	   "pressure",
+					    "vmm",  "device",  "dirty", "kvm",	   "refs"};
 	const unsigned int nr = sizeof(known) / sizeof(known[0]);
 	char list[256], *save;
 
@@ -151,17 +151,19 @@ static int parse_filter(void *base, const char *command, const struct cli_option
 
 static const struct cli_option trace_table[] = {
 	{.name = "--format",
-	 .value = "chrome|text|csv",
-	 .help = "chrome: JSON that Perfetto's viewer opens (text)",
+	 .value = "chrome|text|csv|pressure",
+	 .help = "chrome: JSON that Perfetto's viewer opens; pressure: what the guest's\n"
+		 "files /proc/pressure/* should have said, each time they were read (text)",
 	 .kind = OPTION_CHOICE,
 	 .offset = offsetof(struct trace_options, format),
-	 .words = "chrome text csv"},
+	 .words = "chrome text csv pressure"},
 	{.name = "--only",
 	 .value = "CATEGORY[,...]",
-	 .help = "kmem, migrate, fault, reclaim, swap, file, process, sched, oom;\n"
-		 "of the host: vmm, device, dirty, kvm",
+	 .help = "kmem, migrate, fault, reclaim, swap, file, process, sched, oom,\n"
+		 "pressure; of the host: vmm, device, dirty, kvm",
 	 .kind = OPTION_CALL,
-	 .words = "kmem migrate fault reclaim swap file process sched oom vmm device dirty kvm",
+	 .words = "kmem migrate fault reclaim swap file process sched oom pressure vmm device "
+		  "dirty kvm",
 	 .parse = parse_filter},
 	{.name = "-o",
 	 .value = "FILE",
@@ -174,8 +176,8 @@ static const struct cli_option trace_table[] = {
 
 static int cmd_trace(const struct command *self, int argc, char **argv)
 {
-	static int (*const emit[])(FILE * f, const void *arg) = {trace_emit_chrome, trace_emit_text,
-								 trace_emit_csv};
+	static int (*const emit[])(FILE * f, const void *arg) = {
+		trace_emit_chrome, trace_emit_text, trace_emit_csv, trace_emit_pressure};
 	struct trace_options opt = {.format = TRACE_TEXT, .out = "-"};
 	struct option_list operands = {.nr = 0};
 	struct trace_output o = {0};
@@ -221,7 +223,7 @@ const struct command command_page = {
 const struct command command_trace = {
 	.name = "trace",
 	.run = cmd_trace,
-	.what = "such a recording for Perfetto's viewer, as text or as CSV",
+	.what = "such a recording for Perfetto's viewer, as text, as CSV, or its pressure",
 	.synopsis = "FILE [OPTIONS]",
 	.about = "Turn a trace of `mmvm run --trace FILE` into something to look at.",
 	.options = trace_table,

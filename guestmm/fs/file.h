@@ -33,6 +33,7 @@
 #define FIONREAD    0x541bu
 
 struct file;
+struct psi_trigger;
 /** What a kind of file does. Buffers are in user memory, *pos moves with what was read or written
  * (pipes ignore it); results as the system calls'. NULL read or write: -EINVAL. */
 struct file_ops {
@@ -69,7 +70,10 @@ struct file {
 	struct mutex pos_lock;	       /* read, write, lseek, getdents of one file take turns */
 	u64 pos;		       /* pos_lock */
 	struct file_ra_state ra;       /* pos_lock, or mmap_lock for faults */
-	u64 poll_seen;		/* A: changes that its reader has seen: cgroup2's event files */
+	union {
+		u64 poll_seen; /* A: changes that its reader has seen: cgroup2's event files */
+		struct psi_trigger *trigger; /* psi_lock to set, once: pressure files */
+	};
 	s32 wb_err;		/* A: errors this opener has been told of */
 	bool writer;		/* C: counted in inode->writers */
 	char label[32];		/* C: what it is called when it has no path: "/memfd:x" */

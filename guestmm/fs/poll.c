@@ -11,6 +11,7 @@
  * I2  Each file is held from the first look to the end: another thread may close its descriptor.
  */
 #include "fs/poll.h"
+#include "kernel/psi.h"
 #include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -367,4 +368,13 @@ long sys_pselect6(struct pt_regs *r)
 	mask_end(arg.mask, ret);
 	put_remaining(r->r8, false, until);
 	return ret;
+}
+
+u32 poll_pressure(struct psi_trigger *t, struct wait_queue **wq)
+{
+	u32 mask = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+
+	if (!t)
+		return mask | POLLERR | POLLPRI;
+	return psi_trigger_take_event(t, wq) ? mask | POLLPRI : mask;
 }

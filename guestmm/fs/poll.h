@@ -18,4 +18,8 @@ long mask_begin(unsigned long user, u64 size);
 /** After it: back, or left to the handler that a signal will run when `ret` is -EINTR. */
 void mask_end(unsigned long user, long ret);
 
+struct psi_trigger;
+/** poll of an open pressure file with that trigger, or none (NULL). */
+u32 poll_pressure(struct psi_trigger *t, struct wait_queue **wq);
+
 #endif

@@ -1,86 +1,108 @@
 /*
- * Pressure stall information for memory.
+ * Pressure stall information: who waits, and for how long.
  *
- *   some   at least one task waits for memory: reclaims itself, or waits for a page that was evicted
- *          too early to come back
- *   full   and no CPU gets on: each idles, or runs a task that waits in this sense
+ *   io      some   a task sleeps until a disk has answered
+ *           full   and no task runs or waits for a CPU
+ *   memory  some   a task waits for memory: it reclaims, or waits for a page that was evicted too early
+ *           full   and no CPU works: each idles, or runs a task that waits in this sense
+ *   cpu     some   a task could run, and its CPU runs another one
+ *           full   and none of the group runs. The machine has no such state: then its CPU would run the task
  *
- * Time is added to the two totals whenever the state may change: a task begins or ends to stall, or,
- * while any does, a CPU switches. Averages over 10, 60 and 300 seconds are brought up to date every two
- * seconds by a thread of their own, whoever reads them; it sleeps while there was no stall and all
- * averages are 0. Format and meaning: Documentation/accounting/psi.rst.
+ * Time is added to the totals whenever the state may change: a task begins or ends to wait, or, while any does,
+ * a CPU switches. Format and meaning: Documentation/accounting/psi.rst. Linux adds up the states of each CPU and
+ * weighs them; here there is one state of all CPUs, which needs no weights, so that the host can add up the same.
  *
- * I1  productive[] is right while psi_stalled != 0: the first that stalls looks at all CPUs, every
+ * I1  runs[] and productive[] are right while psi_stalled != 0: the first that waits looks at all CPUs, every
  *     switch from then on tells.
- *
- * Groups: each memory cgroup has a struct psi_group of its own, and the machine has one. A task stalls in its
- * cgroup's and in all above it. In a group `full` means that no CPU runs a task of the group that gets on.
- *
- * I2  A group is on stalled_groups while a task in it stalls, and on active_groups from then on until its
- *     averages are 0 again. Its productive[] is right while it is on the first list.
+ * I2  A group is on stalled_groups while a task in it waits, and on psi_active_groups from then on until its
+ *     averages are 0 again and no trigger watches. Its runs[] and productive[] are right while it is on the first.
  * I3  running[cpu] is the id of the memory cgroup of the task that the CPU runs, or of one that it ran: an id is
  *     looked up under memcg_lock, since its group may be gone.
+ * I4  task->psi[res] is the group in which the task waits for `res`, NULL while it does not. It leaves the group
+ *     that it entered, wherever its process has moved meanwhile. The group's memory stays until then (`orphan`).
  *
- * Lock: psi_lock, interrupts off; only memcg_lock is taken inside.
+ * Each memory cgroup has a struct psi_group, and the machine has one. A task waits in its cgroup's and in all above.
+ *
+ * Lock: psi_lock, interrupts off, taken inside the run-queue lock; only memcg_lock is taken inside. So nobody is
+ * woken here: psi_wake_wanted says that somebody should be.
  */
-#include "kernel/psi.h"
-#include "kernel/loadavg.h"
-#include "kernel/task.h"
-#include "mm/memcg/memcg.h"
+#include "kernel/psi_internal.h"
+#include "lib/trace.h"
 #include "mm/slab/slab.h"
 
-enum { SOME, FULL, NR_STATES };
-#define PERIOD_NS 2000000000ull
-
 u32 psi_stalled;
-static spinlock_t psi_lock = SPINLOCK_INIT;
+spinlock_t psi_lock = SPINLOCK_INIT;
+struct psi_group psi_machine = {.stalled_link = LIST_HEAD_INIT(psi_machine.stalled_link),
+				.active_link = LIST_HEAD_INIT(psi_machine.active_link),
+				.triggers = LIST_HEAD_INIT(psi_machine.triggers)};
+static LIST_HEAD(stalled_groups); /* psi_lock */
+LIST_HEAD(psi_active_groups);
+static u16 running[MMVM_MAX_CPUS]; /* the CPU itself; I3 */
+static u64 latest;		   /* psi_lock: psi_now() */
 
-/* All psi_lock. */
-struct psi_group {
-	struct mem_cgroup *memcg;      /* C: NULL: the machine's */
-	struct list_head stalled_link; /* I2 */
-	struct list_head active_link;  /* I2 */
-	u32 stalled;		       /* tasks */
-	bool productive[MMVM_MAX_CPUS];
-	u64 since;		   /* up to here the totals are right */
-	u64 total[NR_STATES];	   /* ns */
-	u64 average[NR_STATES][3]; /* percent, fixed point */
-	u64 averaged[NR_STATES];   /* totals that are in the averages */
-};
-static struct psi_group machine = {.stalled_link = LIST_HEAD_INIT(machine.stalled_link),
-				   .active_link = LIST_HEAD_INIT(machine.active_link)};
-static LIST_HEAD(stalled_groups);    /* psi_lock */
-static LIST_HEAD(active_groups);     /* psi_lock */
-static u16 running[MMVM_MAX_CPUS];   /* the CPU itself; I3 */
-static u64 next_average = PERIOD_NS; /* psi_lock */
-static bool averaging;		     /* psi_lock: the thread is at work, or about to be */
-static bool thread_runs;	     /* boot */
-static struct wait_queue averages_wq = WAIT_QUEUE_INIT(averages_wq);
-/* exp(-2 s / 10, 60, 300 s) */
-static const u64 decay[3] = {1677, 1981, 2034};
-
-/* psi_lock held: everything up to now, in the state that has been. */
-static void account(struct psi_group *g, u64 now)
+u64 psi_now(u64 now)
 {
-	u64 ns = now > g->since ? now - g->since : 0;
-	bool full = true;
-
-	g->since = max(g->since, now);
-	if (!g->stalled)
-		return;
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
-		full = full && !g->productive[cpu];
-	g->total[SOME] += ns;
-	if (full)
-		g->total[FULL] += ns;
+	latest = max(latest, now);
+	if (unlikely(latest >= psi_next_average))
+		psi_end_periods(latest);
+	return latest;
 }
 
-static void account_all(u64 now)
+void psi_account(struct psi_group *g, u64 now)
 {
-	struct psi_group *g;
+	u64 ns = now - g->since;
 
-	list_for_each_entry (g, &active_groups, active_link)
-		account(g, now);
+	g->since = now;
+	for (u32 left = g->states; left; left &= left - 1)
+		g->total[__builtin_ctz(left)] += ns;
+}
+
+static bool none(const bool *cpus)
+{
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+		if (cpus[cpu])
+			return false;
+	return true;
+}
+
+static u32 states_of(const struct psi_group *g)
+{
+	u32 states = 0;
+
+	if (g->waiting[PSI_IO]) {
+		states |= 1u << PSI_STATE(PSI_IO, SOME);
+		if (!g->waiting[PSI_CPU] && none(g->runs))
+			states |= 1u << PSI_STATE(PSI_IO, FULL);
+	}
+	if (g->waiting[PSI_MEM]) {
+		states |= 1u << PSI_STATE(PSI_MEM, SOME);
+		if (none(g->productive))
+			states |= 1u << PSI_STATE(PSI_MEM, FULL);
+	}
+	if (g->waiting[PSI_CPU]) {
+		states |= 1u << PSI_STATE(PSI_CPU, SOME);
+		if (g->memcg && none(g->runs))
+			states |= 1u << PSI_STATE(PSI_CPU, FULL);
+	}
+	return states;
+}
+
+/* After psi_account(): the group's counts have changed. */
+static void new_state(struct psi_group *g)
+{
+	u32 states = states_of(g), changed = states ^ g->states;
+
+	g->states = states;
+	if (!g->memcg && unlikely(trace_on)) {
+		for (; changed; changed &= changed - 1) {
+			u32 s = __builtin_ctz(changed);
+
+			if (states >> s & 1)
+				trace_point(STALL_BEGIN, g->since, .arg = (u16)s);
+			else
+				trace_point(STALL_END, g->since, .arg = (u16)s);
+		}
+	}
 }
 
 /* Does the CPU run a task of the group, as far as known? */
@@ -106,221 +128,199 @@ void psi_running(unsigned int cpu, const struct mm_struct *mm)
 	WRITE_ONCE(running[cpu], memcg ? memcg->id : 0);
 }
 
-void psi_switch(unsigned int cpu, bool gets_on, u64 now)
+/* The group in which the task waits from now on. Preemption off, so that it stays (mem_cgroup_set_mm()). */
+static struct psi_group *group_of(const struct task *t)
 {
-	struct psi_group *g;
+	const struct mem_cgroup *memcg;
 
-	spin_lock(&psi_lock);
-	list_for_each_entry (g, &stalled_groups, stalled_link) {
-		account(g, now);
-		g->productive[cpu] = gets_on && runs_in(g, cpu);
-	}
-	spin_unlock(&psi_lock);
+	if (!mem_cgroup_enabled() || !t->mm)
+		return &psi_machine;
+	memcg = READ_ONCE(t->mm->memcg);
+	return memcg && memcg->psi ? memcg->psi : &psi_machine;
 }
 
-/* psi_lock held. One task more stalls in the group. */
-static void stall(struct psi_group *g, u64 now)
+/* One task more waits in the group; new_state() follows. */
+static void enter(struct psi_group *g, enum psi_res res, u64 now)
 {
-	account(g, now);
-	if (!g->stalled++) {
-		list_add_tail(&g->stalled_link, &stalled_groups);
-		if (list_empty(&g->active_link))
-			list_add_tail(&g->active_link, &active_groups);
-		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
-			g->productive[cpu] = sched_gets_on(cpu) && runs_in(g, cpu);
+	bool first = !psi_group_waits(g);
+
+	psi_account(g, now);
+	g->waiting[res]++;
+	if (!first)
+		return;
+	list_add_tail(&g->stalled_link, &stalled_groups);
+	if (list_empty(&g->active_link))
+		list_add_tail(&g->active_link, &psi_active_groups);
+	psi_want_worker();
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
+		enum sched_cpu_state s = sched_cpu_state(cpu);
+
+		g->runs[cpu] = s != SCHED_CPU_IDLE && runs_in(g, cpu);
+		g->productive[cpu] = g->runs[cpu] && s == SCHED_CPU_WORKS;
 	}
-	g->productive[cpu_id()] = false;
 }
 
-static void unstall(struct psi_group *g, u64 now)
+static void leave(struct psi_group *g, enum psi_res res, u64 now)
 {
-	account(g, now);
-	if (!--g->stalled)
+	psi_account(g, now);
+	g->waiting[res]--;
+	if (!psi_group_waits(g))
 		list_del_init(&g->stalled_link);
-	g->productive[cpu_id()] = true;
 }
+
+/* The same for the group of a task and those above it. */
+static void enter_all(struct task *t, enum psi_res res, u64 now)
+{
+	psi_stalled++;
+	t->psi[res] = group_of(t);
+	for (struct psi_group *g = t->psi[res]; g; g = g->parent)
+		enter(g, res, now);
+}
+
+/* Returns the group that it was; its memory may go when psi_lock is released. */
+static struct psi_group *leave_all(struct task *t, enum psi_res res, u64 now)
+{
+	struct psi_group *own = t->psi[res];
+
+	psi_stalled--;
+	t->psi[res] = NULL;
+	for (struct psi_group *g = own; g; g = g->parent)
+		leave(g, res, now);
+	return own;
+}
+
+static void new_state_all(struct psi_group *g)
+{
+	for (; g; g = g->parent)
+		new_state(g);
+}
+
+/* ---- waiting for memory ----------------------------------------------------------------------- */
 
 void psi_memstall_enter(void)
 {
+	struct task *t = current;
 	unsigned long flags;
-	bool wake;
 	u64 now;
 
-	if (current->memstall++)
+	if (t->memstall++)
 		return;
-	/* The task may be moved to another group meanwhile: it leaves the one that it entered. */
-	if (mem_cgroup_enabled() && current->mm)
-		current->memstall_group = mem_cgroup_get_from_mm(current->mm);
 	flags = spin_lock_irqsave(&psi_lock);
-	now = ktime_ns();
-	psi_stalled++;
-	stall(&machine, now);
-	for (struct mem_cgroup *m = current->memstall_group; m; m = m->parent)
-		if (m->psi)
-			stall(m->psi, now);
-	wake = !averaging && thread_runs;
-	averaging |= wake;
+	now = psi_now(ktime_ns());
+	enter_all(t, PSI_MEM, now);
+	for (struct psi_group *g = t->psi[PSI_MEM]; g; g = g->parent) {
+		g->productive[cpu_id()] = false;
+		new_state(g);
+	}
 	spin_unlock_irqrestore(&psi_lock, flags);
-	if (unlikely(wake))
-		wake_up(&averages_wq);
+	if (unlikely(READ_ONCE(psi_wake_wanted)))
+		psi_wake_worker();
 }
 
 void psi_memstall_leave(void)
 {
-	struct mem_cgroup *group;
+	struct task *t = current;
+	struct psi_group *own;
 	unsigned long flags;
 	u64 now;
 
-	if (--current->memstall)
+	if (--t->memstall)
 		return;
-	group = current->memstall_group;
-	current->memstall_group = NULL;
 	flags = spin_lock_irqsave(&psi_lock);
-	now = ktime_ns();
-	psi_stalled--;
-	unstall(&machine, now);
-	for (struct mem_cgroup *m = group; m; m = m->parent)
-		if (m->psi)
-			unstall(m->psi, now);
+	now = psi_now(ktime_ns());
+	own = leave_all(t, PSI_MEM, now);
+	for (struct psi_group *g = own; g; g = g->parent) {
+		g->productive[cpu_id()] = g->runs[cpu_id()];
+		new_state(g);
+	}
 	spin_unlock_irqrestore(&psi_lock, flags);
-	if (group)
-		mem_cgroup_put(group);
 }
 
-/* psi_lock held. `periods` have passed; all but the last count as without stalls. */
-static void update_group(struct psi_group *g, u64 periods)
+/* ---- waiting for a disk, or for a CPU ---------------------------------------------------------- */
+
+void io_wait_begin(void)
 {
-	for (int s = 0; s < NR_STATES; s++) {
-		u64 percent = min(g->total[s] - g->averaged[s], PERIOD_NS) * 100 / PERIOD_NS;
+	current->in_iowait = true;
+}
 
-		g->averaged[s] = g->total[s];
-		for (int i = 0; i < 3; i++) {
-			u64 *avg = &g->average[s][i];
+void io_wait_end(void)
+{
+	current->in_iowait = false;
+}
 
-			*avg = load_decay(*avg, decay[i], 0, periods - 1);
-			*avg = load_decay(*avg, decay[i], percent, 1);
-		}
+void psi_switch(struct task *prev, struct task *next, bool idle, u64 now)
+{
+	struct psi_group *left = NULL, *g;
+	unsigned int cpu = cpu_id();
+
+	spin_lock(&psi_lock);
+	now = psi_now(now);
+	if (prev != next) {
+		if (prev->on_rq) /* never the idle task */
+			enter_all(prev, PSI_CPU, now);
+		else if (prev->in_iowait && prev->state == TASK_SLEEPING)
+			enter_all(prev, PSI_IO, now);
 	}
-}
-
-/* psi_lock held. Of periods that nobody looked at, all but the last count as without stalls: the thread
- * sleeps through those that had none. */
-static void update_averages(u64 now)
-{
-	struct psi_group *g;
-	u64 periods;
-
-	if (now < next_average)
-		return;
-	periods = (now - next_average) / PERIOD_NS + 1;
-	next_average += periods * PERIOD_NS;
-	list_for_each_entry (g, &active_groups, active_link)
-		update_group(g, periods);
-}
-
-/* psi_lock held: nothing is left to do for the group until somebody stalls. */
-static bool is_quiet(const struct psi_group *g)
-{
-	for (int s = 0; s < NR_STATES; s++) {
-		if (g->total[s] != g->averaged[s])
-			return false;
-		for (int i = 0; i < 3; i++)
-			if (g->average[s][i])
-				return false;
+	if (next->psi[PSI_CPU])
+		left = leave_all(next, PSI_CPU, now);
+	list_for_each_entry (g, &stalled_groups, stalled_link) {
+		psi_account(g, now);
+		g->runs[cpu] = !idle && runs_in(g, cpu);
+		g->productive[cpu] = g->runs[cpu] && !next->memstall;
+		new_state(g);
 	}
-	return !g->stalled;
+	new_state_all(left); /* those that nobody waits in any more */
+	spin_unlock(&psi_lock);
 }
 
-/* psi_lock held: forget the groups that are quiet. Is there none left? */
-static bool all_is_quiet(void)
+void psi_woken(struct task *t, bool waits)
 {
-	struct psi_group *g, *next;
+	u64 now;
 
-	list_for_each_entry_safe (g, next, &active_groups, active_link)
-		if (is_quiet(g))
-			list_del_init(&g->active_link);
-	return list_empty(&active_groups);
-}
-
-static int averages_thread(void *arg)
-{
-	for (;;) {
-		unsigned long flags;
-		u64 now, until;
-
-		wait_event(&averages_wq, READ_ONCE(averaging));
-		flags = spin_lock_irqsave(&psi_lock);
-		now = ktime_ns();
-		account_all(now);
-		update_averages(now);
-		until = next_average;
-		if (all_is_quiet())
-			averaging = false;
-		spin_unlock_irqrestore(&psi_lock, flags);
-		if (until > now)
-			sleep_ns(until - now);
+	spin_lock(&psi_lock);
+	now = psi_now(ktime_ns());
+	if (t->psi[PSI_IO])
+		new_state_all(leave_all(t, PSI_IO, now));
+	if (waits && !t->psi[PSI_CPU]) {
+		enter_all(t, PSI_CPU, now);
+		new_state_all(t->psi[PSI_CPU]);
 	}
-	return 0;
+	spin_unlock(&psi_lock);
 }
 
-int psi_init(void)
+void psi_taken(struct task *t)
 {
-	int err = kthread_run(averages_thread, NULL, "psi_avgs");
-
-	thread_runs = !err;
-	return err;
+	spin_lock(&psi_lock);
+	if (t->psi[PSI_CPU])
+		new_state_all(leave_all(t, PSI_CPU, psi_now(ktime_ns())));
+	spin_unlock(&psi_lock);
 }
 
-void psi_group_totals(struct psi_group *g, u64 *some, u64 *full)
+void psi_assert_balanced(void)
+{
+	const struct task *t = current;
+
+	if (unlikely(t->memstall || t->in_iowait || t->psi[PSI_MEM] || t->psi[PSI_IO]))
+		panic("psi: %s[%d] goes to or comes from user mode with %u stalls for memory%s",
+		      t->comm, t->pid, t->memstall, t->in_iowait ? ", and waits for a disk" : "");
+}
+
+/* ---- totals ------------------------------------------------------------------------------------ */
+
+void psi_group_totals(struct psi_group *g, enum psi_res res, u64 *some, u64 *full)
 {
 	unsigned long flags = spin_lock_irqsave(&psi_lock);
 
-	account(g, ktime_ns());
-	*some = g->total[SOME];
-	*full = g->total[FULL];
+	g = g ? g : &psi_machine;
+	psi_account(g, psi_now(ktime_ns()));
+	*some = g->total[PSI_STATE(res, SOME)];
+	*full = g->total[PSI_STATE(res, FULL)];
 	spin_unlock_irqrestore(&psi_lock, flags);
 }
 
 void psi_totals(u64 *some, u64 *full)
 {
-	psi_group_totals(&machine, some, full);
-}
-
-static void line(struct report *r, const char *name, const u64 avg[3], u64 ns)
-{
-	static const char *const label[3] = {"avg10", "avg60", "avg300"};
-
-	report_printf(r, "%s", name);
-	for (int i = 0; i < 3; i++)
-		report_printf(
-			r, " %s=%lu.%02lu", label[i], (unsigned long)(avg[i] >> LOAD_SHIFT),
-			(unsigned long)((avg[i] & ((1u << LOAD_SHIFT) - 1)) * 100 >> LOAD_SHIFT));
-	report_printf(r, " total=%lu\n", (unsigned long)(ns / 1000));
-}
-
-void psi_group_report(struct report *r, struct psi_group *g)
-{
-	u64 avg[NR_STATES][3], ns[NR_STATES], now;
-	unsigned long flags = spin_lock_irqsave(&psi_lock);
-
-	if (!g)
-		g = &machine;
-	now = ktime_ns();
-	account_all(now);
-	update_averages(now);
-	for (int s = 0; s < NR_STATES; s++) {
-		ns[s] = g->total[s];
-		for (int i = 0; i < 3; i++)
-			avg[s][i] = g->average[s][i];
-	}
-	spin_unlock_irqrestore(&psi_lock, flags);
-	line(r, "some", avg[SOME], ns[SOME]);
-	line(r, "full", avg[FULL], ns[FULL]);
-}
-
-void report_pressure_memory(struct report *r)
-{
-	psi_group_report(r, &machine);
+	psi_group_totals(NULL, PSI_MEM, some, full);
 }
 
 /* ---- memory cgroups --------------------------------------------------------------------------- */
@@ -331,8 +331,10 @@ struct psi_group *psi_group_create(struct mem_cgroup *memcg)
 
 	if (g) {
 		g->memcg = memcg;
+		g->parent = memcg->parent && memcg->parent->psi ? memcg->parent->psi : &psi_machine;
 		INIT_LIST_HEAD(&g->stalled_link);
 		INIT_LIST_HEAD(&g->active_link);
+		INIT_LIST_HEAD(&g->triggers);
 	}
 	return g;
 }
@@ -340,12 +342,16 @@ struct psi_group *psi_group_create(struct mem_cgroup *memcg)
 void psi_group_destroy(struct psi_group *g)
 {
 	unsigned long flags;
+	bool waits;
 
 	if (!g)
 		return;
 	flags = spin_lock_irqsave(&psi_lock);
-	list_del_init(&g->stalled_link);
-	list_del_init(&g->active_link);
+	waits = psi_group_waits(g);
+	g->orphan = true;
+	if (!waits)
+		list_del_init(&g->active_link);
 	spin_unlock_irqrestore(&psi_lock, flags);
-	kfree(g);
+	if (!waits)
+		kfree(g);
 }

@@ -90,6 +90,8 @@ static void take_sample(struct rq *rq, u64 now, bool user_mode)
 /* Returns whether the task was not runnable before. */
 static bool make_runnable(struct rq *rq, struct task *t)
 {
+	bool waits;
+
 	if (t->state != TASK_SLEEPING)
 		return false;
 	t->state = TASK_RUNNING;
@@ -103,6 +105,9 @@ static bool make_runnable(struct rq *rq, struct task *t)
 	t->preempted = false;
 	list_add_tail(&t->run, &rq->queue);
 	rq->nr++;
+	waits = rq->curr != rq->idle || rq->nr > 1;
+	if (unlikely(waits || t->psi[PSI_IO]))
+		psi_woken(t, waits);
 	if (rq->curr == rq->idle) {
 		rq->curr->ti->need_resched = 1;
 	} else if (static_key(KEY_SMP) && rq != this_rq()) {
@@ -167,6 +172,8 @@ void wake_up_task(struct task *t)
 		rq_unlock(rq);
 	}
 	arch_irq_restore(flags);
+	if (unlikely(READ_ONCE(psi_wake_wanted)))
+		psi_wake_worker();
 	cond_preempt();
 }
 
@@ -193,6 +200,8 @@ void scheduler_tick(bool user_mode)
 	rq_unlock(rq);
 	if (static_key(KEY_SMP) && woken)
 		tell_cpus(rq);
+	if (unlikely(READ_ONCE(psi_wake_wanted)))
+		psi_wake_worker();
 	/* No reschedule here: the end of the interrupt decides. */
 }
 
@@ -245,6 +254,8 @@ static struct task *steal_from(struct rq *rq, unsigned int cpu)
 		list_del(&t->run);
 		rq->nr--;
 		WRITE_ONCE(t->ti->cpu, cpu);
+		if (t->psi[PSI_CPU])
+			psi_taken(t);
 		found = t;
 		break;
 	}
@@ -379,10 +390,12 @@ static void __schedule(enum leave why)
 	unsigned long flags = arch_irq_save();
 	struct rq *rq = this_rq();
 	struct task *prev, *next;
+	bool pressure;
 	u64 now;
 
 	rq_lock(rq);
 	prev = rq->curr;
+	pressure = READ_ONCE(psi_stalled);
 	prev->ti->need_resched = 0;
 	if (unlikely(prev->ti->stack_magic != STACK_MAGIC))
 		panic("kernel stack of %s[%d] overflowed", prev->comm, prev->pid);
@@ -393,6 +406,7 @@ static void __schedule(enum leave why)
 			list_add_tail(&prev->run, &rq->dead);
 		} else if (prev->state == TASK_SLEEPING && why == LEAVE_SLEEP) {
 			prev->on_rq = false;
+			pressure |= prev->in_iowait;
 		} else {
 			/* With a time limit it is on this CPU's list of sleepers, too. */
 			prev->preempted = why == LEAVE_PREEMPT || prev->state == TASK_SLEEPING;
@@ -414,8 +428,8 @@ static void __schedule(enum leave why)
 	next->run_since = now;
 	if (mem_cgroup_enabled())
 		psi_running(cpu_id(), next->mm);
-	if (unlikely(READ_ONCE(psi_stalled)))
-		psi_switch(cpu_id(), next != rq->idle && !next->memstall, now);
+	if (unlikely(pressure))
+		psi_switch(prev, next, next == rq->idle, now);
 	if (unlikely(now >= READ_ONCE(load_next)))
 		load_update(now, sched_nr_running());
 	if (static_key(KEY_SMP) && next != rq->idle)

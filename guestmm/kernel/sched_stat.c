@@ -25,11 +25,13 @@ u64 task_system_ns(const struct task *t, u64 run_ns)
 	return kernel_part(run_ns, READ_ONCE(t->samples[0]), READ_ONCE(t->samples[1]));
 }
 
-bool sched_gets_on(unsigned int cpu)
+enum sched_cpu_state sched_cpu_state(unsigned int cpu)
 {
 	const struct task *curr = READ_ONCE(runqueues[cpu].curr);
 
-	return curr && curr != runqueues[cpu].idle && !READ_ONCE(curr->memstall);
+	if (!curr || curr == runqueues[cpu].idle)
+		return SCHED_CPU_IDLE;
+	return READ_ONCE(curr->memstall) ? SCHED_CPU_STALLS : SCHED_CPU_WORKS;
 }
 
 void sched_totals(struct sched_totals *t, int cpu)

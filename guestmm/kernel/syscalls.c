@@ -13,9 +13,11 @@
 #include "kernel/accessd.h"
 #include "kernel/loadavg.h"
 #include "kernel/process.h"
+#include "kernel/psi.h"
 #include "kernel/time_calls.h"
 #include "kernel/version.h"
 #include "../user/mmvm_calls.h"
+#include "arch/static_key.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -220,17 +222,21 @@ static long traced_call(struct pt_regs *regs)
 	u16 nr = (u16)regs->orig_rax;
 	long ret;
 
+	psi_assert_balanced(); /* what an exception has left behind */
 	trace_point(SYS_ENTER, regs->rdi, .arg = nr, .mm = trace_mm_id(current->mm));
 	ret = functions[nr](regs);
+	psi_assert_balanced();
 	if (!current->regs_call)
 		trace_point(SYS_EXIT, ret, .arg = nr, .mm = trace_mm_id(current->mm));
 	return ret;
 }
 
-/* Whether there is a trace is known at boot: without one nothing is paid for it. */
+/* Whether there is a trace, or lockdep, is known at boot: without them nothing is paid for it. */
 void syscalls_init(void)
 {
-	for (unsigned int nr = 0; trace_on && nr < ARRAY_SIZE(table); nr++)
+	bool checked = trace_on || static_key(KEY_LOCKDEP);
+
+	for (unsigned int nr = 0; checked && nr < ARRAY_SIZE(table); nr++)
 		if (functions[nr])
 			table[nr] = traced_call;
 }

@@ -34,8 +34,8 @@ struct sigpending {
 	struct list_head queue;
 };
 
-struct mem_cgroup;
 struct process;
+struct psi_group;
 struct task {
 	unsigned long ksp;	  /* R: stack pointer while not running */
 	struct thread_info *ti;	  /* C: bottom of the stack */
@@ -56,8 +56,8 @@ struct task {
 	u64 nr_switches;	  /* R */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
 	u8 memstall;		  /* S: stalls for memory, so many times nested */
-	struct mem_cgroup
-		*memstall_group;  /* S: the group it stalls in, with a reference, or NULL */
+	bool in_iowait;		  /* S: if it sleeps, a disk is to wake it */
+	struct psi_group *psi[3]; /* psi_lock: where it waits for each enum psi_res, or NULL */
 	u8 kind;		  /* C: enum cpu_time, which account its time goes to */
 	u64 run_since;		  /* R: ktime since which it runs */
 	u32 samples[2];		  /* R: of its time: in the kernel, in user mode */
@@ -139,8 +139,9 @@ static inline struct pt_regs *task_user_regs(const struct task *t)
 u64 task_run_ns(const struct task *t);
 /** The part of that, as far as known, that the task spent in the kernel. */
 u64 task_system_ns(const struct task *t, u64 run_ns);
-/** Does a CPU run a task that does not stall? A look without a lock. */
-bool sched_gets_on(unsigned int cpu);
+/** What a CPU is at: nothing, a task that stalls for memory, one that works. A look without a lock. */
+enum sched_cpu_state { SCHED_CPU_IDLE, SCHED_CPU_STALLS, SCHED_CPU_WORKS };
+enum sched_cpu_state sched_cpu_state(unsigned int cpu);
 /** Tasks in all. */
 extern int nr_tasks; /* T */
 /** Unlink and free a task whose stack is gone. */

@@ -208,6 +208,16 @@ u64 get_random_u64(void); /* seeded from the device tree: repeatable */
 /** The current task stands still for lack of memory until it leaves again; may nest (psi). */
 void psi_memstall_enter(void);
 void psi_memstall_leave(void);
+/** From now on, if the current task sleeps, it waits for a disk. Nothing else that may wait between the two. */
+void io_wait_begin(void);
+void io_wait_end(void);
+/** wait_event() until a disk has done something. */
+#define wait_event_io(wq, cond)       \
+	do {                          \
+		io_wait_begin();      \
+		wait_event(wq, cond); \
+		io_wait_end();        \
+	} while (0)
 
 /** A signal waits for the current task: long work that can stop half way should. */
 bool task_interrupted(void);

@@ -2,6 +2,7 @@
 #include "kernel/loadavg.h"
 #include "kernel/psi.h"
 #include "kernel/task.h"
+#include "lib/errno.h"
 #include "mm/memcg/memcg.h"
 #include "tests/tests.h"
 
@@ -50,7 +51,7 @@ static u64 some_avg10(void)
 	const char *p;
 	u64 n = 0;
 
-	report_pressure_memory(&r);
+	psi_group_report(&r, NULL, PSI_MEM);
 	for (p = buf; *p && strncmp(p, "avg10=", 6); p++)
 		;
 	for (p += 6; (*p >= '0' && *p <= '9') || *p == '.'; p++)
@@ -128,13 +129,13 @@ GUEST_TEST(psi, a_group_stalls_by_itself, 0, 60, "cpus=1")
 	psi_memstall_enter();
 	sleep_ms(30);
 	psi_memstall_leave();
-	psi_group_totals(b->psi, &some, &full);
+	psi_group_totals(b->psi, PSI_MEM, &some, &full);
 	CHECK(some >= 30000000);
 	CHECK_EQ(full, some); /* the CPU idled */
-	psi_group_totals(a->psi, &some_a, &full_a);
+	psi_group_totals(a->psi, PSI_MEM, &some_a, &full_a);
 	CHECK_EQ(some_a, some);
 	CHECK_EQ(full_a, full);
-	psi_group_totals(beside->psi, &some_a, &full_a);
+	psi_group_totals(beside->psi, PSI_MEM, &some_a, &full_a);
 	CHECK_EQ(some_a, 0);
 	CHECK_EQ(full_a, 0);
 
@@ -146,7 +147,7 @@ GUEST_TEST(psi, a_group_stalls_by_itself, 0, 60, "cpus=1")
 	sleep_ms(50);
 	psi_memstall_leave();
 	spinning = false;
-	psi_group_totals(b->psi, &some_a, &full_a);
+	psi_group_totals(b->psi, PSI_MEM, &some_a, &full_a);
 	CHECK(some_a - some >= 50000000);
 	CHECK_EQ(full_a - full, some_a - some); /* nobody of the group got on */
 	psi_totals(&some, &full);
@@ -158,4 +159,157 @@ GUEST_TEST(psi, a_group_stalls_by_itself, 0, 60, "cpus=1")
 	mem_cgroup_offline(beside);
 	mem_cgroup_offline(b);
 	mem_cgroup_offline(a);
+}
+
+/* ---- waiting for a CPU, for a disk; triggers ---- */
+
+static u32 spins;
+
+static int spin_counting(void *arg)
+{
+	while (READ_ONCE(spinning)) {
+		atomic_add(&spins, 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Two that want one CPU: one of them always waits. The machine never waits "full" for its CPU. */
+GUEST_TEST(psi, who_could_run_and_does_not_waits_for_a_cpu, 0, 60, "cpus=1")
+{
+	u64 some, full, then, begin, mem, mem_full;
+
+	sleep_ms(20);
+	psi_group_totals(NULL, PSI_CPU, &then, &full);
+	begin = ktime_ns();
+	while (ktime_ns() - begin < 50000000)
+		cpu_relax();
+	psi_group_totals(NULL, PSI_CPU, &some, &full);
+	CHECK(some - then < 10000000); /* alone: next to nothing */
+
+	spinning = true;
+	CHECK_EQ(kthread_run(spin_counting, NULL, "spin"), 0);
+	psi_group_totals(NULL, PSI_CPU, &then, &full);
+	begin = ktime_ns();
+	while (ktime_ns() - begin < 200000000)
+		cond_resched();
+	psi_group_totals(NULL, PSI_CPU, &some, &full);
+	spinning = false;
+	CHECK(spins > 0); /* the other did run */
+	CHECK(some - then > 150000000);
+	CHECK(some - then <= ktime_ns() - begin);
+	CHECK_EQ(full, 0);
+	psi_totals(&mem, &mem_full);
+	CHECK_EQ(mem, 0);
+	sleep_ms(50);
+	psi_group_totals(NULL, PSI_CPU, &then, &full);
+	sleep_ms(50);
+	psi_group_totals(NULL, PSI_CPU, &some, &full);
+	CHECK(some - then < 10000000);
+}
+
+/* A sleep that a disk is to end: some, and full while nobody runs. */
+GUEST_TEST(psi, who_sleeps_for_a_disk_waits_for_io, 0, 60, "cpus=1")
+{
+	u64 some, full, then, full_then, mem, mem_full;
+
+	psi_group_totals(NULL, PSI_IO, &then, &full_then);
+	io_wait_begin();
+	sleep_ns(30000000);
+	io_wait_end();
+	psi_group_totals(NULL, PSI_IO, &some, &full);
+	CHECK(some - then >= 30000000);
+	CHECK(full - full_then > (some - then) / 2);
+	then = some;
+	full_then = full;
+	sleep_ns(30000000); /* for nothing */
+	psi_group_totals(NULL, PSI_IO, &some, &full);
+	CHECK_EQ(some, then);
+
+	spinning = true;
+	CHECK_EQ(kthread_run(spin_counting, NULL, "spin"), 0);
+	io_wait_begin();
+	sleep_ns(50000000);
+	io_wait_end();
+	spinning = false;
+	psi_group_totals(NULL, PSI_IO, &some, &full);
+	CHECK(some - then >= 50000000);
+	CHECK(full - full_then < (some - then) / 2);
+	psi_totals(&mem, &mem_full);
+	CHECK_EQ(mem, 0);
+}
+
+GUEST_TEST(psi, a_trigger_fires_once_in_a_window, 0, 120, "cpus=1")
+{
+	struct psi_trigger *slot = NULL, *other = NULL;
+	u64 begin;
+
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "some 600000 500000"), -EINVAL);
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "some 0 500000"), -EINVAL);
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "some 100 499999"), -EINVAL);
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "some 100 10000001"), -EINVAL);
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "some 100"), -EINVAL);
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "all 100 500000"), -EINVAL);
+	CHECK(slot == NULL);
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "some 200000 1000000"), 0);
+	CHECK_EQ(psi_trigger_write(&slot, NULL, PSI_MEM, "some 200000 1000000"), -EBUSY);
+	CHECK_EQ(psi_trigger_write(&other, NULL, PSI_IO, "some 200000 1000000"), 0);
+	REQUIRE(slot && other);
+
+	psi_memstall_enter();
+	sleep_ms(50);
+	psi_memstall_leave();
+	sleep_ms(150);
+	CHECK(!psi_trigger_take_event(slot, NULL)); /* too little */
+	begin = ktime_ns();
+	psi_memstall_enter();
+	sleep_ms(1500);
+	CHECK(psi_trigger_take_event(slot, NULL));
+	CHECK(!psi_trigger_take_event(slot, NULL)); /* said */
+	while (!psi_trigger_take_event(slot, NULL)) {
+		sleep_ms(20);
+		REQUIRE(ktime_ns() - begin < 60000000000ull);
+	}
+	CHECK(ktime_ns() - begin > 1100000000); /* a window after the first time */
+	psi_memstall_leave();
+	CHECK(!psi_trigger_take_event(other, NULL)); /* that was no I/O */
+	psi_trigger_free(slot);
+	psi_trigger_free(other);
+	CHECK_EQ(READ_ONCE(psi_stalled), 0);
+}
+
+/* A stall that is never left: found where the thread is back at the border of user mode. */
+GUEST_TEST(psi, a_stall_left_behind_is_found, MMVM_TESTF_EXPECT_CRASH, 60, "")
+{
+	test_expect_words(t, "with 1 stalls for memory");
+	psi_assert_balanced();
+	psi_memstall_enter();
+	psi_memstall_enter();
+	psi_memstall_leave();
+	psi_assert_balanced();
+}
+
+/* A group that is removed while a task of it waits: its memory stays until the task leaves it. */
+GUEST_TEST(psi, a_task_may_wait_in_a_group_that_is_gone, 0, 60, "cpus=1")
+{
+	struct mm_struct *mm = testmm_create(t);
+	struct mem_cgroup *a = new_group(t, &root_mem_cgroup);
+	u64 some, full;
+
+	REQUIRE(mm && a);
+	mem_cgroup_get(a);
+	mem_cgroup_set_mm(mm, a);
+	kthread_use_mm(mm);
+	psi_memstall_enter();
+	mem_cgroup_set_mm(mm, &root_mem_cgroup);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+	sleep_ms(20);
+	psi_memstall_leave();
+	psi_totals(&some, &full);
+	CHECK(some >= 20000000);
+	sleep_ms(2100); /* the worker frees it */
+	CHECK_EQ(READ_ONCE(psi_stalled), 0);
+	kthread_unuse_mm();
+	mmput(mm);
 }

@@ -84,6 +84,10 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(EXIT, "exit", "process", "-", "status")                                                 \
 	X(SWITCH, "switch", "sched", "-", "pid") /* pid: who goes; addr: who comes */             \
 	X(OOM_KILL, "oom_kill", "oom", "-", "pid")                                                \
+	/* states of the machine; arg: enum mmvm_trace_stall, addr: ns since the guest's boot */  \
+	X(STALL_BEGIN, "stall_begin", "pressure", "stall", "ns")                                  \
+	X(STALL_END, "stall_end", "pressure", "stall", "ns")                                      \
+	X(STALL_READ, "stall_read", "pressure", "resource", "ns") /* a file was read */           \
 	/* page cache; mm: the mapping, by its address as of address spaces */                    \
 	X(FILE_ADD, "file_add", "file", "type", "index")                                          \
 	X(FILE_DEL, "file_del", "file", "-", "index")                                             \
@@ -133,6 +137,17 @@ enum mmvm_trace_map { MMVM_TRACE_MAPS(MMVM_ENUM_) NR_TRACE_MAPS };
 	X(MIGRATE, "migrate")
 #define MMVM_ENUM_(name, text) TRACE_UNMAP_##name,
 enum mmvm_trace_unmap { MMVM_TRACE_UNMAPS(MMVM_ENUM_) NR_TRACE_UNMAPS };
+#undef MMVM_ENUM_
+/** STALL_BEGIN, STALL_END: which state of the machine; "full" of cpu never occurs. STALL_READ: state / 2. */
+#define MMVM_TRACE_STALLS(X)       \
+	X(IO_SOME, "io some")      \
+	X(IO_FULL, "io full")      \
+	X(MEM_SOME, "memory some") \
+	X(MEM_FULL, "memory full") \
+	X(CPU_SOME, "cpu some")    \
+	X(CPU_FULL, "cpu full")
+#define MMVM_ENUM_(name, text) TRACE_STALL_##name,
+enum mmvm_trace_stall { MMVM_TRACE_STALLS(MMVM_ENUM_) NR_TRACE_STALLS };
 #undef MMVM_ENUM_
 /** CACHE_ADD: on its way OUT or IN. CACHE_DEL: the frame was EVICTed, or the slot given up. */
 enum mmvm_trace_cache { TRACE_CACHE_OUT, TRACE_CACHE_IN, TRACE_CACHE_EVICT, TRACE_CACHE_FREE };

@@ -184,7 +184,9 @@ struct psi_group *psi_group_create(struct mem_cgroup *memcg)
 }
 
 void psi_group_destroy(struct psi_group *g) {}
-void psi_group_report(struct report *r, struct psi_group *g) {}
+void psi_group_report(struct report *r, struct psi_group *g, unsigned int res) {}
+void io_wait_begin(void) {}
+void io_wait_end(void) {}
 
 u64 schedule_timeout(u64 ns)
 {

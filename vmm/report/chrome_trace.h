@@ -23,5 +23,8 @@ int trace_emit_chrome(FILE *f, const void *output);
 int trace_emit_text(FILE *f, const void *output);
 /** For host records pfn and addr are what a and b of the record say (observe/trace_file.h). */
 int trace_emit_csv(FILE *f, const void *output);
+/** Each time the guest's pressure files were read: the averages and totals that the states' begins and ends add
+ * up to (result/pressure.h). */
+int trace_emit_pressure(FILE *f, const void *output);
 
 #endif

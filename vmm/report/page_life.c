@@ -15,6 +15,7 @@
 #include "mmvm/dmaengine.h"
 #include "mmvm/page.h"
 #include "report/page_life.h"
+#include "result/pressure.h"
 
 #define SLOT_MASK	 ((1ull << 58) - 1)
 #define SECTORS_PER_PAGE 8u
@@ -126,6 +127,15 @@ static void detail_guest(const struct trace_data *t, const struct mmvm_trace_rec
 		for (char *c = buf; *c; c++)
 			if (*c <= ' ' || (unsigned char)*c >= 0x7f)
 				*c = '?';
+		break;
+	case TRACE_STALL_BEGIN:
+	case TRACE_STALL_END:
+		snprintf(buf, size, "%s at %" PRIu64 " ns",
+			 r->arg < NR_TRACE_STALLS ? pressure_state_name(r->arg) : "?", r->addr);
+		break;
+	case TRACE_STALL_READ:
+		snprintf(buf, size, "%s at %" PRIu64 " ns",
+			 r->arg < NR_PRESSURES ? pressure_name(r->arg) : "?", r->addr);
 		break;
 	case TRACE_EXIT:
 		snprintf(buf, size, "status 0x%" PRIx64, r->addr);

@@ -86,6 +86,9 @@ bool trace_event_has_page(enum mmvm_trace_event event)
 	case TRACE_EXIT:
 	case TRACE_SWITCH:
 	case TRACE_OOM_KILL:
+	case TRACE_STALL_BEGIN:
+	case TRACE_STALL_END:
+	case TRACE_STALL_READ:
 	case TRACE_SYS_ENTER:
 	case TRACE_SYS_EXIT:
 		return false;

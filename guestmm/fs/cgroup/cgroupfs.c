@@ -17,6 +17,7 @@
 #include "fs/sysfs/sysfs.h"
 #include "fs/text_file.h"
 #include "kernel/process.h"
+#include "kernel/psi.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 
@@ -61,7 +62,7 @@ static struct file_info file_info(const struct cgroup *cg, u32 n)
 	if (n >= MEMCG_FILES) {
 		const struct memcg_file *f = &memcg_files[n - MEMCG_FILES];
 
-		return (struct file_info){f->name, file_mode(f->show, f->write),
+		return (struct file_info){f->name, file_mode(f->show, f->write || f->pressure),
 					  cg->owns_memcg && (!root || f->on_root)};
 	}
 	return (struct file_info){cgroup_files[n].name,
@@ -267,7 +268,8 @@ static int make(struct report *r, struct file *f)
 	if (cg->dead) {
 		err = -ENODEV;
 	} else if (n >= MEMCG_FILES) {
-		f->poll_seen = atomic_load(&cg->memcg->events_seen);
+		if (!memcg_files[n - MEMCG_FILES].pressure)
+			f->poll_seen = atomic_load(&cg->memcg->events_seen);
 		memcg_files[n - MEMCG_FILES].show(r, cg->memcg);
 	} else {
 		f->poll_seen = atomic_load(&cg->events_seen);
@@ -305,6 +307,19 @@ static int write_memcg(struct cgroup *cg, const struct memcg_file *file, const c
 	return err;
 }
 
+/* A trigger of a pressure file. */
+static int write_pressure(struct cgroup *cg, struct file *f, const struct memcg_file *file,
+			  const char *text)
+{
+	int err = -ENODEV;
+
+	cgroup_lock();
+	if (!cg->dead && cg->owns_memcg)
+		err = psi_trigger_write(&f->trigger, cg->memcg->psi, file->pressure - 1u, text);
+	cgroup_unlock();
+	return err;
+}
+
 static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	struct cgroup *cg = inode_cgroup(f->inode);
@@ -321,7 +336,10 @@ static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *p
 	if (n >= MEMCG_FILES) {
 		const struct memcg_file *file = &memcg_files[n - MEMCG_FILES];
 
-		err = file->write ? write_memcg(cg, file, start) : -EINVAL;
+		if (file->pressure)
+			err = write_pressure(cg, f, file, start);
+		else
+			err = file->write ? write_memcg(cg, file, start) : -EINVAL;
 	} else if (!cgroup_files[n].write) {
 		err = -EINVAL;
 	} else {
@@ -335,6 +353,18 @@ static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *p
 	return len;
 }
 
+static bool is_pressure(u32 n)
+{
+	return n >= MEMCG_FILES && memcg_files[n - MEMCG_FILES].pressure;
+}
+
+static void cgroupfs_release(struct file *f)
+{
+	if (is_pressure(inode_file(f->inode)))
+		psi_trigger_free(f->trigger);
+	text_file_release(f);
+}
+
 /* A change since the text was read is an exceptional condition, as Linux's kernfs has it. */
 static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 {
@@ -344,6 +374,8 @@ static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 		n >= MEMCG_FILES ? memcg_files[n - MEMCG_FILES].notifies : cgroup_files[n].notifies;
 	u64 *seen = &cg->events_seen;
 
+	if (is_pressure(n))
+		return poll_pressure(READ_ONCE(f->trigger), wq);
 	if (!notifies)
 		return mask;
 	*(wq ? wq : &(struct wait_queue *){NULL}) = &cg->events_wq;
@@ -359,7 +391,7 @@ static const struct file_ops cgroup_text_ops = {.read = cgroupfs_read,
 						.write = cgroupfs_write,
 						.llseek = text_file_llseek,
 						.poll = cgroupfs_poll,
-						.release = text_file_release};
+						.release = cgroupfs_release};
 
 /* ---- mounting --------------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
  */
 #include "fs/proc/proc.h"
 #include "fs/file.h"
+#include "fs/poll.h"
 #include "fs/text_file.h"
 #include "fs/proc/process_view.h"
 #include "lib/errno.h"
@@ -49,7 +50,8 @@ static const struct proc_entry fd_link = {
 static const struct proc_entry fd_info = {.name = "", .mode = S_IFREG | 0444, .show = show_fdinfo};
 
 static const struct proc_entry *const tables[] = {directories, proc_system_entries,
-						  proc_sysctl_entries, proc_pid_entries};
+						  proc_sysctl_entries, proc_pid_entries,
+						  proc_pressure_entries};
 #define TABLE_SHIFT 12
 #define FD_LINK	    0xffffu /* index of links in fd/ */
 #define FD_INFO	    0xfffeu /* and of files in fdinfo/ */
@@ -313,6 +315,8 @@ static long proc_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	char text[MAX_WRITE];
 	int err;
 
+	if (e->write_file)
+		return e->write_file(f, buf, len);
 	if (!e->write)
 		return -EINVAL;
 	err = text_file_copy(buf, len, text, sizeof(text));
@@ -325,10 +329,27 @@ static long proc_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return len;
 }
 
+static u32 proc_poll(struct file *f, struct wait_queue **wq)
+{
+	const struct proc_entry *e = entry_at(ino_index(f->inode));
+
+	return e->poll ? e->poll(f, wq) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+}
+
+static void proc_release(struct file *f)
+{
+	const struct proc_entry *e = entry_at(ino_index(f->inode));
+
+	if (e->release)
+		e->release(f);
+	text_file_release(f);
+}
+
 static const struct file_ops proc_text_ops = {.read = proc_read,
 					      .write = proc_write,
 					      .llseek = text_file_llseek,
-					      .release = text_file_release};
+					      .poll = proc_poll,
+					      .release = proc_release};
 
 /* ---- links to open files --------------------------------------------------------------------- */
 

@@ -29,6 +29,10 @@ struct proc_entry {
 	/** Other than a text: read at an offset. */
 	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos,
 		     const struct proc_ctx *ctx);
+	/** What an open file of its own needs; NULL: as for all texts. As in struct file_ops. */
+	long (*write_file)(struct file *f, unsigned long buf, size_t len);
+	u32 (*poll)(struct file *f, struct wait_queue **wq);
+	void (*release)(struct file *f);
 };
 
 /* The directories by index; proc.c's table begins with them in this order. */
@@ -51,6 +55,7 @@ enum proc_dir {
 
 /* Tables of the other files; each ends with name NULL. */
 extern const struct proc_entry proc_system_entries[];
+extern const struct proc_entry proc_pressure_entries[];
 extern const struct proc_entry proc_pid_entries[];
 extern const struct proc_entry proc_sysctl_entries[];
 

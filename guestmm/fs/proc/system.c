@@ -6,7 +6,6 @@
 #include "fs/proc/proc.h"
 #include "fs/ipc/ipc.h"
 #include "kernel/loadavg.h"
-#include "kernel/psi.h"
 #include "kernel/time_calls.h"
 #include "kernel/version.h"
 #include "lib/errno.h"
@@ -39,7 +38,6 @@ PASS(swaps)
 PASS(mounts)
 PASS(mountinfo)
 PASS(filesystems)
-PASS(pressure_memory)
 PASS(sysvipc_shm)
 PASS(sysvipc_sem)
 
@@ -159,7 +157,6 @@ const struct proc_entry proc_system_entries[] = {
 	{"kpageflags", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpageflags},
 	{"swaps", PROC_ROOT, S_IFREG | 0444, .show = show_swaps},
 	{"filesystems", PROC_ROOT, S_IFREG | 0444, .show = show_filesystems},
-	{"memory", PROC_PRESSURE, S_IFREG | 0444, .show = show_pressure_memory},
 	{"shm", PROC_SYSVIPC, S_IFREG | 0444, .show = show_sysvipc_shm},
 	{"sem", PROC_SYSVIPC, S_IFREG | 0444, .show = show_sysvipc_sem},
 	{"uptime", PROC_ROOT, S_IFREG | 0444, .show = show_uptime},

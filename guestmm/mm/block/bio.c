@@ -126,7 +126,7 @@ int submit_bio_wait(struct bio *bio)
 	bio->end_io = bio_wait_end_io;
 	bio->private_ = &w;
 	submit_bio(bio);
-	wait_event(&w.wq, READ_ONCE(w.done));
+	wait_event_io(&w.wq, READ_ONCE(w.done));
 	flags = spin_lock_irqsave(&bio_wait_lock);
 	spin_unlock_irqrestore(&bio_wait_lock, flags);
 	return bio->status;

@@ -231,8 +231,8 @@ u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
 struct psi_group *psi_group_create(struct mem_cgroup *memcg);
 /** Nobody stalls in it any more. NULL is allowed. */
 void psi_group_destroy(struct psi_group *g);
-/** memory.pressure; NULL: the machine's. */
-void psi_group_report(struct report *r, struct psi_group *g);
+/** A pressure file's text; g NULL: the machine's; res: enum psi_res of kernel/psi.h. */
+void psi_group_report(struct report *r, struct psi_group *g, unsigned int res);
 
 /** Where the host finds the groups. */
 struct mmvm_audit_memcg_layout;
@@ -244,6 +244,8 @@ struct memcg_file {
 	const char *name; /* "memory.max" */
 	bool on_root;
 	bool notifies; /* poll(2) reports a change */
+	/** Not 0: a pressure file, of this enum psi_res + 1; fs/cgroup/ passes what is written to psi. */
+	u8 pressure;
 	/** The text. */
 	void (*show)(struct report *r, struct mem_cgroup *memcg);
 	/** NULL: read-only. `text` without its last newline. 0 or -errno. May sleep. */

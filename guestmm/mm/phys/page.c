@@ -116,7 +116,7 @@ void lock_page(struct page *p)
 	if (likely(trylock_page(p)))
 		return;
 	trace_point(LOCK_WAIT, 0, .pfn = page_to_pfn(p));
-	wait_event(page_waitqueue(p), try_or_wait(p));
+	wait_event_io(page_waitqueue(p), try_or_wait(p));
 }
 
 void unlock_page(struct page *p)
@@ -129,14 +129,14 @@ void unlock_page(struct page *p)
 
 void wait_for_unlock(const struct page *p, bool (*done)(void *arg), void *arg)
 {
-	wait_event(page_waitqueue(p), done(arg));
+	wait_event_io(page_waitqueue(p), done(arg));
 }
 
 void wait_on_page_writeback(struct page *p)
 {
 	if (likely(!PageWriteback(p)))
 		return;
-	wait_event(page_waitqueue(p), !still_set(p, PG_writeback));
+	wait_event_io(page_waitqueue(p), !still_set(p, PG_writeback));
 }
 
 void end_page_writeback(struct page *p)

@@ -69,7 +69,7 @@ static struct bio *pool_get(struct bio_pool *p)
 {
 	struct bio *bio;
 
-	wait_event(&p->wait, (bio = pool_take(p)) != NULL);
+	wait_event_io(&p->wait, (bio = pool_take(p)) != NULL);
 	return bio;
 }
 
@@ -95,7 +95,7 @@ void swap_wait_for_write(void)
 {
 	u64 seen = READ_ONCE(writes_done);
 
-	wait_event(&write_pool.wait, READ_ONCE(writes_done) != seen || !swap_writes_in_flight());
+	wait_event_io(&write_pool.wait, READ_ONCE(writes_done) != seen || !swap_writes_in_flight());
 }
 
 #define trace_io(event, page, arg_) \

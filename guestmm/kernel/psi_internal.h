@@ -1,0 +1,59 @@
+/*
+ * Pressure, for its own files: psi.c (who waits, and for how long), psi_average.c (averages, the worker), and
+ * psi_trigger.c (who wants to hear of it). The invariants are in psi.c.
+ */
+#ifndef KERNEL_PSI_INTERNAL_H
+#define KERNEL_PSI_INTERNAL_H
+#include "kernel/psi.h"
+#include "kernel/task.h"
+#include "mm/memcg/memcg.h"
+#include "mmvm/trace.h"
+
+enum { SOME, FULL };
+#define PSI_STATE(res, full) ((res)*2u + (full))
+#define NR_PSI_STATES	     (NR_PSI_RESOURCES * 2u)
+#define PSI_PERIOD_NS	     2000000000ull
+
+/* All psi_lock, but for what is constant. */
+struct psi_group {
+	struct mem_cgroup *memcg;      /* C: NULL: the machine's */
+	struct psi_group *parent;      /* C: NULL: the machine's */
+	struct list_head stalled_link; /* I2 */
+	struct list_head active_link;  /* I2 */
+	u32 waiting[NR_PSI_RESOURCES]; /* tasks */
+	u32 states;		       /* bit PSI_STATE() */
+	bool orphan; /* its cgroup is gone: the worker frees it when nobody waits in it */
+	bool runs[MMVM_MAX_CPUS];	/* the CPU runs a task of the group; I2 */
+	bool productive[MMVM_MAX_CPUS]; /* and one that does not stall for memory; I2 */
+	u64 since;			/* up to here the totals are right */
+	u64 total[NR_PSI_STATES];	/* ns */
+	u64 average[NR_PSI_STATES][3];	/* percent, fixed point */
+	u64 averaged[NR_PSI_STATES];	/* totals that are in the averages */
+	struct list_head triggers;
+};
+extern struct psi_group psi_machine;
+extern spinlock_t psi_lock;
+extern struct list_head psi_active_groups; /* psi_lock */
+extern u64 psi_next_average;		   /* psi_lock: ktime, the end of the running period */
+
+static inline bool psi_group_waits(const struct psi_group *g)
+{
+	return g->waiting[PSI_IO] | g->waiting[PSI_MEM] | g->waiting[PSI_CPU];
+}
+
+/* psi_lock held, in all of these. */
+/** The present on psi's own clock, which never runs backwards. Periods that have ended are averaged. */
+u64 psi_now(u64 now);
+/** Time up to `now` counts as spent in the state that has been. */
+void psi_account(struct psi_group *g, u64 now);
+/** The running period of all active groups has ended, at psi_next_average or some periods before `now`. */
+void psi_end_periods(u64 now);
+/** A group became active: the worker has something to do. */
+void psi_want_worker(void);
+/** Triggers of the group: look whether a threshold has been passed. Returns when to look again, or ~0; sets *fired if
+ * psi_wake_pollers() must follow, without psi_lock. */
+u64 psi_update_triggers(struct psi_group *g, u64 now, bool *fired);
+void psi_wake_pollers(void);
+/** Will some trigger of the group fire without a further stall? */
+bool psi_triggers_pending(const struct psi_group *g);
+#endif

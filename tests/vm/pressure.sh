@@ -1,0 +1,53 @@
+#!/bin/sh
+# Pressure (PSI). user/libc/pressure.c prints the files' form, errors of triggers, and triggers that fire, unchanged on
+# Debian's Linux 6.1 (as a guest) and on guestmm: the transcripts must be equal. Then programs stall for memory, the disk
+# and the CPU; what /proc/pressure says each time it is read must be, to the last digit, what the host adds up from the
+# trace.    pressure.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
+set -u
+name=pressure
+B=$1
+. "$(dirname "$0")/lib.inc"
+have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
+busybox=$(command -v busybox)
+LIMIT=400
+
+transcript() { tr -d '\r' <"$1" | sed -n '/^== pressure$/,/^== end$/p' | grep -v '^\[ *[0-9]*\.[0-9]*\]'; }
+
+mkdir -p "$dir/root/bin"
+cp "$busybox" "$dir/root/bin/busybox"
+cp "$B/user/pressure.musl" "$dir/root/bin/pressure"
+cat >"$dir/root/init" <<'END'
+#!/bin/busybox sh
+/bin/busybox mkdir -p /proc
+/bin/busybox mount -t proc proc /proc
+/bin/pressure
+/bin/busybox poweroff -f
+END
+chmod +x "$dir/root/init"
+(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+
+run run --accel lab --memory 128M --kernel "$kernel" --initrd "$dir/initrd" --append "quiet psi=1"
+transcript "$dir/out" >"$dir/linux"
+ok "Linux: all cases" lines "$dir/linux" 35
+run run --accel lab --exec "$B/user/pressure.musl"
+transcript "$dir/out" >"$dir/guest"
+ok "guestmm: the program ends well" [ "$status" = 0 ]
+ok "guestmm answers as Linux" same "$dir/guest" "$dir/linux"
+
+for cpus in 1 2; do
+	run run --accel lab --cpus $cpus --memory 12M --swap 32M --trace "$dir/t" --trace-limit 4G \
+		--exec "$B/user/pressure.musl" stall 13
+	ok "$cpus CPUs: programs that stall" [ "$status" = 0 ]
+	tr -d '\r' <"$dir/out" | sed -n 's/^reading //p; /^some /p; /^full /p' >"$dir/said"
+	run trace "$dir/t" --format pressure
+	sed 's/ at [0-9]* ns$//' "$dir/out" >"$dir/added"
+	ok "readings of two lines each" [ "$(grep -c '^some' "$dir/said")" -ge 18 ]
+	ok "the host adds up the same, to the last digit" cmp "$dir/said" "$dir/added"
+	for what in io memory cpu; do
+		ok "there was pressure: $what" sh -c "grep -A1 '^$what' '$dir/said' | grep -Eq 'some avg10=([1-9]|0.0[1-9]|0.[1-9])'"
+	done
+	rm -f "$dir/t"
+done
+ok "no state is impossible" sh -c "! grep -q 'impossible\|dropped' '$dir/added'"
+finish
