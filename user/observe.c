@@ -204,6 +204,9 @@ int main(int argc, char **argv)
 
 		while (*p && *p != '=' && *p != '/')
 			p++;
+		/* Linux passes boot options that it does not know on to its first process. */
+		if (first && *p != '=' && argv[at][0] != '/')
+			continue;
 		if (*p != '=')
 			break;
 		set_knob(argv[at], p + 1);

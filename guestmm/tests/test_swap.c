@@ -273,6 +273,32 @@ GUEST_TEST(swap, write_error_loses_nothing, 0, 120, MEM)
 	mmput(mm);
 }
 
+GUEST_TEST(swap, a_slot_that_cannot_be_written_is_not_used_again, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 256 * PAGE_SIZE);
+	s64 bad = ev(MMVM_SWAP_BAD_SLOT), total = swap_total_pages();
+
+	REQUIRE(a);
+	write_all(t, mm, a, 256, 12);
+	inject(t, 1, 100000);
+	for (int i = 0; i < 300 && ev(MMVM_SWAP_BAD_SLOT) < bad + 16; i++) {
+		try_to_free_pages(GFP_KERNEL, 0);
+		sleep_ms(1);
+	}
+	while (global_stat(NR_WRITEBACK))
+		sleep_ms(1);
+	inject(t, 0, 0);
+	bad = ev(MMVM_SWAP_BAD_SLOT) - bad;
+	CHECK(bad >= 16);
+	/* The disk is well again, but those slots are not trusted: they are bad when nobody uses them. */
+	CHECK_EQ(check_all(mm, a, 256, 12), 0);
+	mmput(mm);
+	CHECK(swap_becomes_empty());
+	CHECK_EQ(total - (s64)swap_total_pages(), bad);
+	CHECK_EQ(swap_free_pages(), swap_total_pages());
+}
+
 /** kswapd is woken when every zone is below its low mark, and goes on until one is high. So when it
  * sleeps one zone is not low, but for a batch that went to a CPU's list. */
 static bool some_zone_is_not_low(void *arg)

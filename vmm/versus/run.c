@@ -27,7 +27,7 @@
 
 /* As lean as the Linux column of `mmvm bench`, but for the pressure that is a row here; and with the
  * same addresses each time. */
-static const char linux_options[] = "quiet psi=1 nokaslr mitigations=off nopti init_on_alloc=0 "
+static const char linux_options[] = "quiet psi=1 nokaslr mitigations=off init_on_alloc=0 "
 				    "cgroup_disable=memory audit=0";
 
 /* In the order in which Linux needs them. */
