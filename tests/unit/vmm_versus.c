@@ -91,7 +91,7 @@ static void the_json(void)
 	CU_ASSERT(strstr(text, "\"ticks\": 1001") != NULL);
 	CU_ASSERT(strstr(text, "\"program\": \"prog\"") != NULL);
 	/* The first system's ticks differ, the second's do not. */
-	CU_ASSERT(strstr(text, "\"repeats\": [\"pswpout\"]") != NULL || strstr(text, "\"repeats\": [\n") != NULL);
+	CU_ASSERT(strstr(text, "\"repeats\": [\n        \"pswpout\"\n      ]") != NULL);
 	CU_ASSERT(strstr(text, "\"ram_bytes\": 33554432") != NULL);
 	free(text);
 }
