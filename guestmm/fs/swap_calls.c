@@ -22,7 +22,7 @@
 
 #define SWAP_FLAG_PREFER    0x8000u
 #define SWAP_FLAG_PRIO_MASK 0x7fffu
-#define SWAP_FLAGS_VALID    0x7ffffu /* discard flags, too: they are wishes */
+#define SWAP_FLAGS_VALID    0x7ffffu /* with SWAP_FLAG_DISCARD* */
 
 static struct mutex files_mutex = MUTEX_INIT(files_mutex);
 static struct file *swap_file[MAX_SWAP_AREAS]; /* files_mutex; with references; NULL: free */
@@ -81,10 +81,10 @@ static void set_swapfile(struct inode *inode, bool on)
 	up_write(&inode->lock);
 }
 
-static int swapon_file(struct file *f, unsigned int place, int prio)
+static int swapon_file(struct file *f, unsigned int place, int prio, u32 flags)
 {
 	struct inode *inode = f->inode;
-	struct swap_source s = {.bdev = inode->sb->bdev, .file = inode};
+	struct swap_source s = {.bdev = inode->sb->bdev, .file = inode, .flags = flags};
 	char *name = kmalloc(PATH_MAX, GFP_KERNEL);
 	int err = -ENOMEM;
 
@@ -108,7 +108,7 @@ static int swapon_file(struct file *f, unsigned int place, int prio)
 	return err;
 }
 
-static int swapon_path(const char *name, int prio)
+static int swapon_path(const char *name, int prio, u32 flags)
 {
 	unsigned int place = 0;
 	struct file *f;
@@ -128,7 +128,7 @@ static int swapon_path(const char *name, int prio)
 	else if (place == MAX_SWAP_AREAS)
 		err = -EPERM;
 	else
-		err = swapon_file(f, place, prio);
+		err = swapon_file(f, place, prio, flags);
 	mutex_unlock(&files_mutex);
 	if (err)
 		file_put(f);
@@ -188,10 +188,10 @@ static int swapon_name(const char *name, u32 flags)
 	int err = bdev_lookup(name, &bdev);
 
 	if (err == -ENOTBLK)
-		return swapon_path(name, prio);
+		return swapon_path(name, prio, flags);
 	if (!err)
 		err = bdev_write_back(bdev);
-	return err ? err : do_swapon(bdev, prio);
+	return err ? err : swapon_area(&(struct swap_source){.bdev = bdev, .flags = flags}, prio);
 }
 
 long sys_swapon(struct pt_regs *r)

@@ -295,6 +295,78 @@ static void a_file_in_pieces_is_an_area(void)
 	check_all();
 }
 
+/* ---- discard ------------------------------------------------------------------------------------- */
+
+/* Are the bytes of these pages of the disk all the same? */
+static bool all_are(const struct host_disk *disk, u64 from, u64 to, u8 byte)
+{
+	for (u64 i = from << PAGE_SHIFT; i < to << PAGE_SHIFT; i++)
+		if (disk->data[i] != byte)
+			return false;
+	return true;
+}
+
+static void freed_clusters_are_discarded(void)
+{
+	struct host_disk *disk = new_disk(5 * SWAP_CLUSTER);
+	struct swap_source s = {.bdev = &disk->bdev, .flags = SWAP_FLAG_DISCARD};
+	u64 pages = sum_vm_event(MMVM_SWAP_DISCARD);
+	unsigned long at;
+	struct mm_struct *mm;
+
+	/* All but the header at swapon; this disk's discarded pages read as zeroes. */
+	memset(disk->data + PAGE_SIZE, 0xaa, (5 * SWAP_CLUSTER - 1) << PAGE_SHIFT);
+	CU_ASSERT_EQUAL(swapon_area(&s, -1), 0);
+	CU_ASSERT(all_are(disk, 1, 5 * SWAP_CLUSTER, 0));
+	CU_ASSERT(!memcmp(disk->data + PAGE_SIZE - 10, "SWAPSPACE2", 10));
+	CU_ASSERT_EQUAL(sum_vm_event(MMVM_SWAP_DISCARD) - pages, 5 * SWAP_CLUSTER - 1);
+	/* Slots 1 to 800: the first cluster has the header, the fourth is used in part. */
+	mm = process_with(800, &at);
+	reclaim_some(&disk, 1);
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 800);
+	swap_discard_work();
+	CU_ASSERT_EQUAL(sum_vm_event(MMVM_SWAP_DISCARD) - pages, 5 * SWAP_CLUSTER - 1);
+	CU_ASSERT(!all_are(disk, SWAP_CLUSTER, 2 * SWAP_CLUSTER, 0));
+	mmput(mm);
+	swap_discard_work();
+	CU_ASSERT(all_are(disk, SWAP_CLUSTER, 5 * SWAP_CLUSTER, 0));
+	CU_ASSERT(!all_are(disk, 1, SWAP_CLUSTER, 0)); /* not with the header in it */
+	CU_ASSERT_EQUAL(sum_vm_event(MMVM_SWAP_DISCARD) - pages, 8 * SWAP_CLUSTER - 1);
+	swap_discard_work();
+	CU_ASSERT_EQUAL(sum_vm_event(MMVM_SWAP_DISCARD) - pages, 8 * SWAP_CLUSTER - 1);
+	check_all();
+	/* Freed and used again before the thread comes: kept. */
+	mm = process_with(1200, &at);
+	reclaim_some(&disk, 1);
+	mmput(mm);
+	mm = process_with(1200, &at);
+	reclaim_some(&disk, 1);
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 1200);
+	swap_discard_work();
+	check_contents(mm, at, 1200);
+	mmput(mm);
+	check_all();
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+	/* Once only, later only. */
+	disk->nr_discards = 0;
+	s.flags = SWAP_FLAG_DISCARD | SWAP_FLAG_DISCARD_ONCE;
+	CU_ASSERT_EQUAL(swapon_area(&s, -1), 0);
+	CU_ASSERT_EQUAL(disk->nr_discards, 1);
+	CU_ASSERT(!swap_areas[0].to_discard);
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+	s.flags = SWAP_FLAG_DISCARD | SWAP_FLAG_DISCARD_PAGES;
+	CU_ASSERT_EQUAL(swapon_area(&s, -1), 0);
+	CU_ASSERT_EQUAL(disk->nr_discards, 1);
+	CU_ASSERT(swap_areas[0].to_discard != NULL);
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+	disk->bdev.has_discard = false;
+	s.flags = SWAP_FLAG_DISCARD;
+	CU_ASSERT_EQUAL(swapon_area(&s, -1), 0);
+	CU_ASSERT(!swap_areas[0].to_discard);
+	CU_ASSERT_EQUAL(do_swapoff(&disk->bdev), 0);
+	CU_ASSERT_EQUAL(disk->nr_discards, 1);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -305,6 +377,7 @@ int main(void)
 		{"a_dead_disk_is_tried_a_bounded_number_of_times",
 		 a_dead_disk_is_tried_a_bounded_number_of_times},
 		{"a_file_in_pieces_is_an_area", a_file_in_pieces_is_an_area},
+		{"freed_clusters_are_discarded", freed_clusters_are_discarded},
 	};
 
 	host_boot_default("debug_vm");

@@ -29,7 +29,12 @@ struct swap_source {
 	 * swapon succeeds. Pages that are in none of them are not used. */
 	struct swap_extent *extent;
 	u32 nr_extents;
+	u32 flags; /* SWAP_FLAG_DISCARD*, of which a disk that cannot discard makes nothing */
 };
+/** With SWAP_FLAG_DISCARD: ONCE is only at swapon, PAGES only later; neither: both. */
+#define SWAP_FLAG_DISCARD	0x10000u
+#define SWAP_FLAG_DISCARD_ONCE	0x20000u
+#define SWAP_FLAG_DISCARD_PAGES 0x40000u
 /** Use it as swap. It has a mkswap header (SWAPSPACE2, version 1). prio -1: next lower than the last.
  * Returns 0, -EINVAL (header), -EIO, -ENOMEM, -EBUSY (already in use), -EPERM (too many). May sleep. */
 int swapon_area(const struct swap_source *source, int prio);

@@ -50,7 +50,8 @@ void swap_total_publish(void)
 	spin_unlock(&total_lock);
 }
 
-u64 swap_extent_sector(const struct swap_info *si, u64 slot)
+/* The extent that holds the slot, or the last one before it. */
+static const struct swap_extent *find_extent(const struct swap_info *si, u64 slot)
 {
 	u32 lo = 0, hi = si->nr_extents;
 
@@ -62,9 +63,26 @@ u64 swap_extent_sector(const struct swap_info *si, u64 slot)
 		else
 			hi = mid;
 	}
-	if (slot - si->extent[lo].first >= si->extent[lo].nr)
+	return &si->extent[lo];
+}
+
+u64 swap_extent_sector(const struct swap_info *si, u64 slot)
+{
+	const struct swap_extent *x = find_extent(si, slot);
+
+	if (slot - x->first >= x->nr)
 		panic("swap: slot %lu of area %u is in no extent", (unsigned long)slot, si->type);
-	return si->extent[lo].sector + (slot - si->extent[lo].first) * SECTORS_PER_SLOT;
+	return x->sector + (slot - x->first) * SECTORS_PER_SLOT;
+}
+
+u64 swap_run_length(const struct swap_info *si, u64 slot, u64 max)
+{
+	const struct swap_extent *x;
+
+	if (!si->extent)
+		return max;
+	x = find_extent(si, slot);
+	return slot - x->first < x->nr ? min(max, x->first + x->nr - slot) : 0;
 }
 
 /* First free slot in [from, end), or 0. lock held. */
@@ -228,7 +246,8 @@ void __swap_slot_freed(struct swap_info *si, u64 offset)
 		return;
 	}
 	si->inuse--;
-	si->cluster_free[offset / SWAP_CLUSTER]++;
+	if (++si->cluster_free[offset / SWAP_CLUSTER] == SWAP_CLUSTER && unlikely(si->to_discard))
+		swap_discard_cluster(si, offset / SWAP_CLUSTER);
 	if (si->writable) {
 		atomic_add(&nr_swap_pages, 1);
 		swap_levels_publish();

@@ -56,6 +56,7 @@ struct swap_info {
 	u32 nr_equal;
 	u32 nr_clusters; /* C */
 	u64 cursor;	 /* lock: where the next slot is looked for */
+	u64 *to_discard; /* lock: a bit per cluster that was freed; NULL: nothing is discarded */
 };
 extern struct swap_info swap_areas[SWAP_TYPES]; /* those from MAX_SWAP_AREAS on are never in use */
 /** Areas that may give out slots, by falling priority, then NULL; changed by swapon and swapoff. */
@@ -89,6 +90,21 @@ static inline unsigned int swap_users(swp_entry_t e)
 {
 	return READ_ONCE(swap_area(e)->map[swp_offset(e)]) & SWAP_MAP_COUNT;
 }
+/** How many of the `max` slots from this one on lie one behind the other on the disk; 0: this one lies
+ * nowhere. */
+u64 swap_run_length(const struct swap_info *si, u64 slot, u64 max);
+
+extern struct mutex swapon_mutex;
+/* Discard (swap_discard.c) */
+/** lock held: all slots of the cluster are free now, and to_discard is not NULL. */
+void swap_discard_cluster(struct swap_info *si, u32 c);
+/** All of a new area but its header. Errors are logged. swapon_mutex held. */
+void swap_discard_area(const struct swap_info *si, struct block_device *bdev);
+/** Discard the clusters that were freed. May sleep. */
+void swap_discard_work(void);
+/** The thread that does so. 0 or -ENOMEM. swapon_mutex held. */
+int swap_discard_start(void);
+
 /** Does only one PTE, and no swap entry, refer to this mapped anonymous page? Then a write needs
  * no copy. */
 static inline bool anon_page_exclusive(const struct page *page)

@@ -37,7 +37,7 @@ _Static_assert(offsetof(struct swap_header, badpages) == 1536, "mkswap's layout"
 #define SWAP_MAX_BADPAGES ((SWAP_MAGIC_OFFSET - 1536) / 4)
 #define SWAP_MAX_SLOTS	  (1ull << 31) /* version 1 counts in 32 bits; a slot index stays below */
 
-static struct mutex swapon_mutex = MUTEX_INIT(swapon_mutex);
+struct mutex swapon_mutex = MUTEX_INIT(swapon_mutex);
 static int next_prio = -2; /* as Linux numbers areas without a priority of their own */
 
 u64 swap_total_pages(void)
@@ -92,6 +92,8 @@ static void free_arrays(struct swap_info *si)
 	vfree(si->memcg);
 	vfree(si->zswap);
 	vfree(si->failed);
+	vfree(si->to_discard);
+	si->to_discard = NULL;
 	si->failed = NULL;
 	si->memcg = NULL;
 	si->zswap = NULL;
@@ -287,6 +289,21 @@ static int find_place(const struct swap_source *s, struct swap_info **place)
 	return *place ? 0 : -EPERM; /* as Linux when all areas are taken */
 }
 
+/* As the flags ask. With ONCE, PAGES is ignored, as Linux does. An area that cannot have its bits is not
+ * discarded later: never fatal. */
+static void prepare_discard(struct swap_info *si, const struct swap_source *s)
+{
+	bool pages = !(s->flags & SWAP_FLAG_DISCARD_ONCE);
+	bool once = !pages || !(s->flags & SWAP_FLAG_DISCARD_PAGES);
+
+	if (!(s->flags & SWAP_FLAG_DISCARD) || !s->bdev->has_discard)
+		return;
+	if (once)
+		swap_discard_area(si, s->bdev);
+	if (pages && !swap_discard_start())
+		si->to_discard = vzalloc(DIV_ROUND_UP(si->nr_clusters, 64) * sizeof(u64));
+}
+
 int swapon_area(const struct swap_source *s, int prio)
 {
 	struct swap_info *si = NULL;
@@ -324,6 +341,7 @@ int swapon_area(const struct swap_source *s, int prio)
 	}
 	si->name = name;
 	name = NULL;
+	prepare_discard(si, s);
 	si->prio = prio >= 0 ? prio : next_prio--;
 	spin_lock(&si->lock);
 	si->bdev = s->bdev;
