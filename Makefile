@@ -183,6 +183,9 @@ test-programs: all lab-image $B/tests/limit
 	tests/debian/run.sh $B $(ONLY)
 bench: all lab-image
 	$B/mmvm bench $(ARGS)
+# Misses of every reclaim policy against OPT (doc/policy.md)
+policy-table: all lab-image
+	@tests/bench/policy_table.sh $B
 # Any command of mmvm inside the lab: make lab ARGS="run --memory 24M"
 lab: all lab-image
 	$B/mmvm $(firstword $(ARGS)) --accel lab $(wordlist 2,99,$(ARGS))
@@ -269,5 +272,5 @@ docs: all
 clean:
 	rm -rf $B
 
-.PHONY: mutation install uninstall deb docs all unit fuzzers programs setup run test bench lab fuzz check clean lab-image
+.PHONY: mutation install uninstall deb docs all unit fuzzers programs setup run test test-programs bench policy-table lab fuzz check clean lab-image
 -include $(shell find $B -path $B/debian -prune -o -type f -name '*.d' -print 2>/dev/null)

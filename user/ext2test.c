@@ -10,6 +10,8 @@
  *   plant    files to be damaged by others
  *   hostile  disks that were damaged: walk all of it, change what can be changed; any error is fine
  *   swap     a swap area on the disk, made through its file
+ *   swapfile a file as a swap area: what is refused, and more memory than the machine has; it is left in
+ *            use
  *   raw      the disk's own file, /dev/vdX: size, write, read back
  *
  * Contents are lines of 64 bytes that name the file, its generation and the line, so that they can be
@@ -806,14 +808,109 @@ static int swap(void)
 	return failures != 0;
 }
 
+#define SWAP_FILE     "/mnt/swapfile"
+#define SWAP_FILE_MIB 24ul
+
+/** A file with a swap header, every block of it written, or with a hole at page `hole`. */
+static void make_swap_file(const char *path, uint64_t pages, uint64_t hole)
+{
+	static char page[PAGE_SIZE];
+	uint32_t header[3] = {1, pages - 1, 0};
+	long fd = sys_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	CHECK(fd >= 0);
+	for (uint64_t i = 0; i < pages; i++)
+		if (i != hole)
+			CHECK_EQ(sys_pwrite(fd, page, PAGE_SIZE, i * PAGE_SIZE), PAGE_SIZE);
+	CHECK_EQ(sys_pwrite(fd, header, sizeof(header), 1024), sizeof(header));
+	CHECK_EQ(sys_pwrite(fd, "SWAPSPACE2", 10, PAGE_SIZE - 10), 10);
+	sys_close(fd);
+}
+
+/** Does /proc/swaps name the file? */
+static bool is_listed(void)
+{
+	static char text[4096];
+	static const char name[] = SWAP_FILE " ";
+	long fd = sys_open("/proc/swaps", O_RDONLY, 0), n = sys_read(fd, text, sizeof(text) - 1);
+
+	sys_close(fd);
+	for (long i = 0; i + (long)sizeof(name) - 1 <= n; i++)
+		if (!memcmp(text + i, name, sizeof(name) - 1))
+			return true;
+	return false;
+}
+
+/** Nobody may change a file that is in use. The errors are Linux's. */
+static void refused_while_in_use(void)
+{
+	long fd = sys_open(SWAP_FILE, O_RDWR, 0);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(sys_pwrite(fd, "x", 1, 0), -26);
+	CHECK_EQ(sys_ftruncate(fd, 0), -26);
+	CHECK_EQ(sys_mmap_file(PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), -26);
+	CHECK(!is_error(sys_mmap_file(PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0)));
+	sys_close(fd);
+	CHECK_EQ(sys_unlink(SWAP_FILE), -1);
+	CHECK_EQ(sys_rename(SWAP_FILE, "/mnt/other"), -1);
+	CHECK_EQ(sys_rename("/mnt/hole", SWAP_FILE), -1);
+	CHECK_EQ(syscall3(SYS_swapon, (long)SWAP_FILE, 0, 0), -16);
+	CHECK_EQ(sys_umount("/mnt"), -16);
+}
+
+/** More than the machine has. Returns what is in swap, as the area says. */
+static void use_memory(uint64_t bytes)
+{
+	uint64_t *p = (uint64_t *)map_memory(bytes), words = PAGE_SIZE / sizeof(*p);
+
+	CHECK(!is_error((long)p));
+	for (int round = 0; round < 2; round++)
+		for (uint64_t i = 0; i < bytes / PAGE_SIZE; i++) {
+			CHECK(!round || p[i * words] == i * 31 + 7);
+			p[i * words] = i * 31 + 7;
+			p[i * words + 5] = ~i;
+		}
+	CHECK_EQ(sys_munmap((long)p, bytes), 0);
+}
+
+static int swapfile(void)
+{
+	uint64_t pages = (SWAP_FILE_MIB << 20) / PAGE_SIZE;
+
+	mount_disk();
+	make_swap_file("/mnt/hole", 64, 40);
+	CHECK_EQ(syscall3(SYS_swapon, (long)"/mnt/hole", 0, 0), -EINVAL);
+	make_swap_file("/mnt/hole", 1, 1);
+	CHECK_EQ(syscall3(SYS_swapon, (long)"/mnt/hole", 0, 0), -EINVAL);
+	CHECK_EQ(syscall3(SYS_swapon, (long)"/mnt", 0, 0), -21);
+	CHECK_EQ(syscall3(SYS_swapoff, (long)"/mnt/hole", 0, 0), -EINVAL);
+	/* In memory: it has no place on a disk. */
+	make_swap_file("/in_memory", 64, 64);
+	CHECK_EQ(syscall3(SYS_swapon, (long)"/in_memory", 0, 0), -EINVAL);
+	make_swap_file(SWAP_FILE, pages, pages);
+	CHECK_EQ(syscall3(SYS_swapon, (long)SWAP_FILE, 0, 0), 0);
+	CHECK(is_listed());
+	refused_while_in_use();
+	use_memory(total_ram() * 5 / 4);
+	CHECK_EQ(syscall3(SYS_swapoff, (long)SWAP_FILE, 0, 0), 0);
+	CHECK(!is_listed());
+	CHECK_EQ(sys_rename(SWAP_FILE, "/mnt/other"), 0);
+	CHECK_EQ(sys_rename("/mnt/other", SWAP_FILE), 0);
+	/* The machine ends with it in use. */
+	make_swap_file(SWAP_FILE, pages, pages);
+	CHECK_EQ(syscall3(SYS_swapon, (long)SWAP_FILE, 0, 0), 0);
+	return failures != 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		int (*run)(void);
-	} mode[] = {{"tree", tree}, {"verify", verify}, {"full", full},
-		    {"raw", raw},   {"synced", synced}, {"hostile", hostile},
-		    {"swap", swap}, {"small", small},	{"plant", plant}};
+	} mode[] = {{"tree", tree},	{"verify", verify},    {"full", full}, {"raw", raw},
+		    {"synced", synced}, {"hostile", hostile},  {"swap", swap}, {"small", small},
+		    {"plant", plant},	{"swapfile", swapfile}};
 
 	if (argc > 2)
 		disk = argv[2];

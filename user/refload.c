@@ -1,12 +1,14 @@
 /*
  * Workloads on which reclaim policies differ, for mmvm policy.
  *
- * refload zipf|loop|scan|phases [--mb N] [--turns K] [--seed S] [--work W] [--alone 1]
+ * refload zipf|loop|scan|phases|mix|fork [--mb N] [--turns K] [--seed S] [--work W] [--alone 1]
  *
  *   zipf    few pages are used often, most seldom (the product of three uniform numbers)
  *   loop    all pages one after the other, again and again: the worst for LRU
  *   scan    an eighth is hot; between two uses of it the rest is read through once, a bit at a time
  *   phases  an eighth is used at random for a while, then another eighth
+ *   mix     as zipf, and beside it a file of half the size is read from its beginning to its end
+ *   fork    as zipf, every other sixteenth of a turn by a child, which then exits: copy on write
  *
  * Pages are N MiB (default: 5/4 of RAM), numbered in an order unlike that of their addresses, so that
  * read-around does not guess right. A turn is as many uses as there are pages. --alone: misses read one page
@@ -14,6 +16,8 @@
  * (200): more makes samples of accessed bits finer. Every use checks the page's word. Exit status: 0, 1 a word was wrong, 2 usage or no memory.
  */
 #include "files.h"
+
+#define SYS_memfd_create 319
 
 struct load {
 	uint64_t *base;
@@ -39,15 +43,20 @@ static uint64_t below(struct load *l, uint64_t n)
 	return random_next(&l->seed) % n;
 }
 
+/* Few are drawn often, most seldom. */
+static uint64_t skewed(struct load *l)
+{
+	uint64_t n = l->pages;
+
+	for (int k = 0; k < 3; k++)
+		n = n * below(l, 1 << 20) >> 20;
+	return n;
+}
+
 static void zipf(struct load *l, uint64_t turn)
 {
-	for (uint64_t i = 0; i < l->pages; i++) {
-		uint64_t n = l->pages;
-
-		for (int k = 0; k < 3; k++)
-			n = n * below(l, 1 << 20) >> 20;
-		use(l, n);
-	}
+	for (uint64_t i = 0; i < l->pages; i++)
+		use(l, skewed(l));
 }
 
 static void loop(struct load *l, uint64_t turn)
@@ -74,10 +83,73 @@ static void phases(struct load *l, uint64_t turn)
 		use(l, turn % 8 * part + below(l, part));
 }
 
+/* The file of `pages`, made at the first call. */
+static int file_of(uint64_t pages)
+{
+	static char zeroes[PAGE_SIZE];
+	static int fd = -1;
+
+	if (fd >= 0)
+		return fd;
+	fd = (int)syscall3(SYS_memfd_create, (long)"refload", 0, 0);
+	for (uint64_t i = 0; i < pages; i++) {
+		if (sys_pwrite(fd, zeroes, PAGE_SIZE, (long)(i * PAGE_SIZE)) != PAGE_SIZE) {
+			print("refload: no memory for the file\n");
+			exit(2);
+		}
+	}
+	return fd;
+}
+
+static void mix(struct load *l, uint64_t turn)
+{
+	static char buf[PAGE_SIZE];
+	int fd = file_of(l->pages / 2);
+
+	for (uint64_t i = 0; i < l->pages; i++) {
+		use(l, skewed(l));
+		if (i % 2 == 0 &&
+		    sys_pread(fd, buf, PAGE_SIZE, (long)(i / 2 % (l->pages / 2) * PAGE_SIZE)) !=
+			    PAGE_SIZE)
+			l->wrong++;
+	}
+}
+
+static void fork_turn(struct load *l, uint64_t turn)
+{
+	uint64_t part = l->pages / 16;
+
+	for (int child = 0; child < 8; child++) {
+		int status = 0;
+		long pid;
+
+		for (uint64_t i = 0; i < part; i++)
+			use(l, skewed(l));
+		pid = sys_fork();
+		if (is_error(pid)) {
+			l->wrong++;
+			return;
+		}
+		/* The parent draws the child's numbers, too, so that the next child has others. */
+		for (uint64_t i = 0; i < part; i++) {
+			uint64_t n = skewed(l);
+
+			if (!pid)
+				use(l, n);
+		}
+		if (!pid)
+			exit(l->wrong != 0);
+		sys_wait4(pid, &status, 0);
+		l->wrong += status != 0;
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*turn)(struct load *l, uint64_t turn);
-} loads[] = {{"zipf", zipf}, {"loop", loop}, {"scan", scan}, {"phases", phases}};
+} loads[] = {{"zipf", zipf},	 {"loop", loop}, {"scan", scan},
+	     {"phases", phases}, {"mix", mix},	 {"fork", fork_turn}};
+#define NR_LOADS (sizeof(loads) / sizeof(loads[0]))
 
 static uint64_t gcd(uint64_t a, uint64_t b)
 {
@@ -109,9 +181,9 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		goto usage;
-	while (which < 4 && strcmp(loads[which].name, argv[1]))
+	while (which < NR_LOADS && strcmp(loads[which].name, argv[1]))
 		which++;
-	if (which == 4)
+	if (which == NR_LOADS)
 		goto usage;
 	for (int i = 2; i < argc; i += 2) {
 		if (i + 1 == argc || !parse_size(argv[i + 1], &n))
@@ -147,7 +219,8 @@ int main(int argc, char **argv)
 	print("refload %s: %lu pages, %lu turns, %lu wrong\n", argv[1], l.pages, turns, l.wrong);
 	return l.wrong != 0;
 usage:
-	print("usage: refload zipf|loop|scan|phases [--mb N] [--turns K] [--seed S] [--work W] "
+	print("usage: refload zipf|loop|scan|phases|mix|fork [--mb N] [--turns K] [--seed S] "
+	      "[--work W] "
 	      "[--alone 1]\n");
 	return 2;
 }

@@ -9,6 +9,6 @@
 
 extern const struct command command_run, command_test, command_bench, command_profile,
 	command_report, command_compare, command_page, command_trace, command_top, command_doctor,
-	command_lab, command_policy;
+	command_lab, command_policy, command_versus;
 
 #endif

@@ -16,9 +16,9 @@
 #define MMVM_VERSION "0.1"
 
 static const struct command *const commands[] = {
-	&command_run,	 &command_test,	   &command_bench, &command_profile,
-	&command_report, &command_compare, &command_page,  &command_trace,
-	&command_top,	 &command_doctor,  &command_lab,   &command_policy,
+	&command_run,	  &command_test,   &command_bench,  &command_profile, &command_report,
+	&command_compare, &command_page,   &command_trace,  &command_top,     &command_doctor,
+	&command_lab,	  &command_policy, &command_versus,
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -442,6 +442,7 @@ void vfs_shutdown(void)
 	struct mount *m;
 	bool progress;
 
+	swap_files_off();
 	vfs_sync();
 	mutex_lock(&mount_mutex);
 	do {

@@ -77,6 +77,8 @@ int may_delete(const struct inode *dir, const struct inode *victim)
 	u32 me = current_cred()->fsuid;
 	int err = inode_permission(dir, MAY_WRITE | MAY_EXEC);
 
+	if (!err && victim->swapfile)
+		return -EPERM;
 	if (err || !(dir->mode & S_ISVTX) || me == victim->uid || me == dir->uid)
 		return err;
 	return capable(CAP_FOWNER) ? 0 : -EPERM;

@@ -18,8 +18,10 @@ int vfs_truncate(struct inode *inode, u64 size)
 		return -EFBIG;
 	down_write(&inode->lock);
 	old = inode->i_data.size;
-	if ((size < old && inode->i_data.seals & F_SEAL_SHRINK) ||
-	    (size > old && inode->i_data.seals & F_SEAL_GROW)) {
+	if (inode->swapfile) {
+		err = -ETXTBSY;
+	} else if ((size < old && inode->i_data.seals & F_SEAL_SHRINK) ||
+		   (size > old && inode->i_data.seals & F_SEAL_GROW)) {
 		err = -EPERM;
 	} else if (size > old && (err = limit_file_size(size))) {
 		/* SIGXFSZ is on its way */
@@ -83,6 +85,8 @@ static int write_check(struct file *f, u64 *pos, size_t *len)
 
 	if (f->flags & O_APPEND)
 		*pos = f->mapping->size;
+	if (inode->swapfile)
+		return -ETXTBSY;
 	if (inode->i_data.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
 	if (*pos >= inode->sb->max_size)
@@ -229,7 +233,10 @@ int vfs_fsync(struct file *f, u64 start, u64 end, bool datasync)
 
 static int regular_mmap(struct file *f, unsigned long vm_flags, struct file **instead)
 {
-	return 0; /* rights and seals are mmap.c's */
+	/* Rights and seals are mmap.c's. */
+	if (vm_flags & VM_SHARED && vm_flags & VM_WRITE && f->inode->swapfile)
+		return -ETXTBSY;
+	return 0;
 }
 
 const struct file_ops generic_file_ops = {

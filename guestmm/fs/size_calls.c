@@ -83,7 +83,7 @@ static long do_fallocate(struct file *f, u32 mode, s64 offset, s64 len)
 	if (!inode->ops->fallocate)
 		return -EOPNOTSUPP;
 	down_write(&inode->lock);
-	err = inode->ops->fallocate(inode, mode, offset, len);
+	err = inode->swapfile ? -ETXTBSY : inode->ops->fallocate(inode, mode, offset, len);
 	if (!err)
 		inode_touch(inode, true);
 	up_write(&inode->lock);

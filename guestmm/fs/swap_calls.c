@@ -1,60 +1,233 @@
 /*
- * swapon(2) and swapoff(2), on block devices: the names are looked up here, the rest is mm/swap/swapon.c's.
+ * swapon(2) and swapoff(2): the names are looked up here, the rest is mm/swap/swapon.c's.
  *
- * What a program (mkswap) has written through the device's file goes to the disk first, because the
- * header is read from there.
+ * A disk: what a program (mkswap) has written through the device's file goes to the disk first, because
+ * the header is read from there.
+ *
+ * A file: it is opened for writing as long as it is an area, so that its file system stays. Where its
+ * pages lie is found out once; so from then on nobody may write to it, cut it or unlink it
+ * (inode->swapfile), and its pages in the cache are written before. A hole is refused: EINVAL.
+ *
+ * Locks: files_mutex (the list of files) > those of vfs.h > swapon_mutex.
  */
 #include "kernel/cred.h"
 #include "lib/syscall.h"
 #include "arch/ptrace.h"
-#include "fs/vfs.h"
+#include "fs/file.h"
 #include "fs/user_path.h"
 #include "lib/errno.h"
-#include "mm/swap/swap.h"
+#include "mm/kvirt/vmalloc.h"
+#include "mm/slab/slab.h"
+#include "mm/swap/swapcache.h"
 
 #define SWAP_FLAG_PREFER    0x8000u
 #define SWAP_FLAG_PRIO_MASK 0x7fffu
-#define SWAP_FLAGS_VALID    0x7ffffu /* discard flags, too: they are wishes */
+#define SWAP_FLAGS_VALID    0x7ffffu /* with SWAP_FLAG_DISCARD* */
 
-/** The disk that a program's path names. */
-static int find_disk(unsigned long user, struct block_device **bdev)
+static struct mutex files_mutex = MUTEX_INIT(files_mutex);
+static struct file *swap_file[MAX_SWAP_AREAS]; /* files_mutex; with references; NULL: free */
+
+/* ---- files -------------------------------------------------------------------------------------- */
+
+/** Count the pieces of the file's first nr_pages, and with x not NULL write them down. 0 or -errno. */
+static int walk_extents(struct inode *inode, u64 nr_pages, struct swap_extent *x, u32 *nr_extents)
 {
-	struct user_path p;
-	long ret = user_path_get(&p, user);
+	u64 sector, nr, end = 0;
+	u32 n = 0;
 
-	if (ret < 0)
-		return ret;
-	ret = bdev_lookup(p.name, bdev);
-	user_path_put(&p);
-	/* As Linux: swap is on a block device or a regular file; files we do not take. */
-	return ret == -ENOTBLK ? -EINVAL : ret;
+	for (u64 at = 0; at < nr_pages; at += nr ? nr : 1) {
+		int err = inode->ops->bmap(inode, at, nr_pages - at, &sector, &nr);
+
+		if (err)
+			return err;
+		if (!nr) {
+			end = 0; /* the next page begins a new piece */
+			continue;
+		}
+		/* No file has sector 0. */
+		if (sector != end) {
+			if (x)
+				x[n] = (struct swap_extent){.first = at, .sector = sector};
+			n++;
+		}
+		if (x)
+			x[n - 1].nr += nr;
+		end = sector + nr * SECTORS_PER_SLOT;
+	}
+	*nr_extents = n;
+	return 0;
+}
+
+/** Where the file lies. Nobody changes it: inode->swapfile is set. */
+static int find_extents(struct inode *inode, struct swap_source *s)
+{
+	u32 nr;
+	int err = walk_extents(inode, s->nr_pages, NULL, &nr);
+
+	if (err)
+		return err;
+	if (!nr)
+		return -EINVAL;
+	s->extent = vzalloc((u64)nr * sizeof(*s->extent));
+	if (!s->extent)
+		return -ENOMEM;
+	return walk_extents(inode, s->nr_pages, s->extent, &s->nr_extents);
+}
+
+static void set_swapfile(struct inode *inode, bool on)
+{
+	down_write(&inode->lock);
+	inode->swapfile = on;
+	up_write(&inode->lock);
+}
+
+static int swapon_file(struct file *f, unsigned int place, int prio, u32 flags)
+{
+	struct inode *inode = f->inode;
+	struct swap_source s = {.bdev = inode->sb->bdev, .file = inode, .flags = flags};
+	char *name = kmalloc(PATH_MAX, GFP_KERNEL);
+	int err = -ENOMEM;
+
+	if (!name)
+		return err;
+	s.name = path_name(&f->path, name, PATH_MAX);
+	s.nr_pages = inode->i_data.size >> PAGE_SHIFT;
+	set_swapfile(inode, true);
+	err = filemap_write_and_wait_range(f->mapping, 0, ~0ull);
+	if (!err)
+		err = s.name && s.nr_pages ? find_extents(inode, &s) : -EINVAL;
+	if (!err)
+		err = swapon_area(&s, prio);
+	if (!err) {
+		swap_file[place] = f;
+	} else {
+		vfree(s.extent);
+		set_swapfile(inode, false);
+	}
+	kfree(name);
+	return err;
+}
+
+static int swapon_path(const char *name, int prio, u32 flags)
+{
+	unsigned int place = 0;
+	struct file *f;
+	int err = vfs_open(AT_FDCWD, name, O_RDWR | O_LARGEFILE, 0, &f);
+
+	if (err)
+		return err;
+	mutex_lock(&files_mutex);
+	while (place < MAX_SWAP_AREAS && swap_file[place])
+		place++;
+	if (!f->inode || !S_ISREG(f->inode->mode))
+		err = -EINVAL;
+	else if (f->inode->swapfile)
+		err = -EBUSY;
+	else if (!f->inode->ops->bmap || !f->inode->sb->bdev)
+		err = -EINVAL;
+	else if (place == MAX_SWAP_AREAS)
+		err = -EPERM;
+	else
+		err = swapon_file(f, place, prio, flags);
+	mutex_unlock(&files_mutex);
+	if (err)
+		file_put(f);
+	return err;
+}
+
+/** files_mutex held. */
+static int swapoff_file(unsigned int place)
+{
+	struct inode *inode = swap_file[place]->inode;
+	int err = swapoff_area(NULL, inode);
+
+	if (!err) {
+		/* What the cache has of it is older than what was swapped: nobody reads either. */
+		set_swapfile(inode, false);
+		file_put(swap_file[place]);
+		swap_file[place] = NULL;
+	}
+	return err;
+}
+
+static int swapoff_path(const char *name)
+{
+	struct path path;
+	int err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW, &path);
+
+	if (err)
+		return err;
+	mutex_lock(&files_mutex);
+	err = -EINVAL;
+	for (unsigned int i = 0; i < MAX_SWAP_AREAS && err; i++) {
+		if (swap_file[i] && swap_file[i]->inode == path.dentry->inode) {
+			err = swapoff_file(i);
+			break;
+		}
+	}
+	mutex_unlock(&files_mutex);
+	path_put(&path);
+	return err;
+}
+
+void swap_files_off(void)
+{
+	mutex_lock(&files_mutex);
+	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++)
+		if (swap_file[i] && swapoff_file(i))
+			printk("swap: a file is in use at the end\n");
+	mutex_unlock(&files_mutex);
+}
+
+/* ---- the calls ---------------------------------------------------------------------------------- */
+
+static int swapon_name(const char *name, u32 flags)
+{
+	int prio = flags & SWAP_FLAG_PREFER ? (int)(flags & SWAP_FLAG_PRIO_MASK) : -1;
+	struct block_device *bdev;
+	int err = bdev_lookup(name, &bdev);
+
+	if (err == -ENOTBLK)
+		return swapon_path(name, prio, flags);
+	if (!err)
+		err = bdev_write_back(bdev);
+	return err ? err : swapon_area(&(struct swap_source){.bdev = bdev, .flags = flags}, prio);
 }
 
 long sys_swapon(struct pt_regs *r)
 {
 	u32 flags = r->rsi;
-	struct block_device *bdev;
-	int err;
+	struct user_path p;
+	long ret;
 
 	if (flags & ~SWAP_FLAGS_VALID)
 		return -EINVAL;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	err = find_disk(r->rdi, &bdev);
-	if (!err)
-		err = bdev_write_back(bdev);
-	if (err)
-		return err;
-	return do_swapon(bdev, flags & SWAP_FLAG_PREFER ? (int)(flags & SWAP_FLAG_PRIO_MASK) : -1);
+	ret = user_path_get(&p, r->rdi);
+	if (ret < 0)
+		return ret;
+	ret = swapon_name(p.name, flags);
+	user_path_put(&p);
+	return ret;
 }
 
 long sys_swapoff(struct pt_regs *r)
 {
 	struct block_device *bdev;
-	int err;
+	struct user_path p;
+	long ret;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	err = find_disk(r->rdi, &bdev);
-	return err ? err : do_swapoff(bdev);
+	ret = user_path_get(&p, r->rdi);
+	if (ret < 0)
+		return ret;
+	ret = bdev_lookup(p.name, &bdev);
+	if (!ret)
+		ret = do_swapoff(bdev);
+	else if (ret == -ENOTBLK)
+		ret = swapoff_path(p.name);
+	user_path_put(&p);
+	return ret;
 }

@@ -71,6 +71,10 @@ struct inode_ops {
 	int (*fallocate)(struct inode *inode, u32 mode, u64 offset, u64 len);
 	/** Make the file `size` long: blocks, i_data.size, pages. NULL: only i_data. inode->lock. */
 	int (*truncate)(struct inode *inode, u64 size);
+	/** Where page `index` of the file lies on the disk: its first sector, and how many pages (at
+	 * most `max`) lie there one behind the other. 0; *nr 0: not in one piece, or not at a page's
+	 * place; -EINVAL: a hole. NULL: such files cannot be swap areas. */
+	int (*bmap)(struct inode *inode, u64 index, u64 max, u64 *sector, u64 *nr);
 	/** Mode, owner, times have been changed in the inode: remember. NULL: nothing to do. */
 	void (*dirty)(struct inode *inode);
 	/** What stat(2) cannot take from the inode itself. NULL: nothing. */
@@ -107,9 +111,10 @@ struct inode {
 	struct list_head lru;	     /* inode_lock: unused ones */
 	s32 writers;		     /* A: files open for writing; below 0: running programs */
 	bool dirty;		     /* A: its own fields are to be written */
-	u8 state;		     /* inode_lock: being read, or gone */
-	void *private_;		     /* the file system's */
-	struct xattr *xattrs;	     /* lock: xattr.c */
+	bool swapfile;	/* lock: a swap area: not written, mapped for writing, cut or unlinked */
+	u8 state;	/* inode_lock: being read, or gone */
+	void *private_; /* the file system's */
+	struct xattr *xattrs; /* lock: xattr.c */
 };
 
 struct dentry {
@@ -300,6 +305,8 @@ void report_filesystems(struct report *r); /* as /proc/filesystems */
 int bdev_lookup(const char *path, struct block_device **bdev);
 /** Write everything that is dirty and wait: sync(2). */
 void vfs_sync(void);
+/** Stop swapping to files, as far as what is there fits into memory (swap_calls.c). */
+void swap_files_off(void);
 /** Orderly end of the machine: sync and unmount what has a disk. */
 void vfs_shutdown(void);
 

@@ -3,6 +3,7 @@
  * it, and the host's count of what the disk did beside the guest's.
  */
 #include "mm/block/bio.h"
+#include "mm/swap/swapcache.h"
 #include "tests/tests.h"
 
 #define MEM		"memory=14M,high=4M swap=48M"
@@ -271,6 +272,64 @@ GUEST_TEST(swap, write_error_loses_nothing, 0, 120, MEM)
 	CHECK(ev(MMVM_SWAP_IO_ERROR) > errors);
 	CHECK_EQ(check_all(mm, a, pages, 9), 0);
 	mmput(mm);
+}
+
+GUEST_TEST(swap, a_slot_that_cannot_be_written_is_not_used_again, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, 256 * PAGE_SIZE);
+	s64 bad = ev(MMVM_SWAP_BAD_SLOT), total = swap_total_pages();
+
+	REQUIRE(a);
+	write_all(t, mm, a, 256, 12);
+	inject(t, 1, 100000);
+	for (int i = 0; i < 300 && ev(MMVM_SWAP_BAD_SLOT) < bad + 16; i++) {
+		try_to_free_pages(GFP_KERNEL, 0);
+		sleep_ms(1);
+	}
+	while (global_stat(NR_WRITEBACK))
+		sleep_ms(1);
+	inject(t, 0, 0);
+	bad = ev(MMVM_SWAP_BAD_SLOT) - bad;
+	CHECK(bad >= 16);
+	/* The disk is well again, but those slots are not trusted: they are bad when nobody uses them. */
+	CHECK_EQ(check_all(mm, a, 256, 12), 0);
+	mmput(mm);
+	CHECK(swap_becomes_empty());
+	CHECK_EQ(total - (s64)swap_total_pages(), bad);
+	CHECK_EQ(swap_free_pages(), swap_total_pages());
+}
+
+static bool discarded_since(void *before)
+{
+	return ev(MMVM_SWAP_DISCARD) >= *(s64 *)before + SWAP_CLUSTER;
+}
+
+GUEST_TEST(swap, freed_clusters_are_discarded, 0, 0, MEM)
+{
+	struct block_device *bdev = find_block_device("swap");
+	struct swap_source source = {.bdev = bdev, .flags = SWAP_FLAG_DISCARD};
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long pages = 4 * SWAP_CLUSTER, a = testmm_map(t, mm, pages * PAGE_SIZE);
+	u64 discards = disk_stats(t).discards, at_swapon;
+	s64 before = ev(MMVM_SWAP_DISCARD);
+
+	REQUIRE(bdev && a && bdev->has_discard);
+	REQUIRE(!do_swapoff(bdev));
+	REQUIRE(!swapon_area(&source, -1));
+	at_swapon = disk_stats(t).discards;
+	CHECK(at_swapon > discards);
+	CHECK_EQ(ev(MMVM_SWAP_DISCARD) - before, (s64)swap_total_pages());
+	write_all(t, mm, a, pages, 13);
+	CHECK_EQ(do_madvise(mm, a, pages * PAGE_SIZE, MADV_PAGEOUT), 0);
+	CHECK(mm->rss_swap > (s64)pages * 3 / 4);
+	CHECK_EQ(check_all(mm, a, pages, 13), 0);
+	CHECK_EQ(do_madvise(mm, a, pages * PAGE_SIZE, MADV_PAGEOUT), 0);
+	before = ev(MMVM_SWAP_DISCARD);
+	mmput(mm);
+	CHECK(swap_becomes_empty());
+	CHECK(wait_until(discarded_since, &before, 5000));
+	CHECK(disk_stats(t).discards > at_swapon);
 }
 
 /** kswapd is woken when every zone is below its low mark, and goes on until one is high. So when it

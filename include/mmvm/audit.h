@@ -43,6 +43,7 @@
 	X(AUDIT_SWAP_MAP, "swap_map",                                                             \
 	  "a swap slot's count disagrees with the entries that use it")                           \
 	X(AUDIT_SWAP_COUNT, "swap_count", "used swap slots disagree with the area's count")       \
+	X(AUDIT_SWAP_BAD, "swap_bad", "a slot that cannot be written may be used again")          \
 	X(AUDIT_RSS, "rss", "an address space's counters disagree with its page tables")          \
 	X(AUDIT_VMA, "vma", "VMAs overlap, are out of order, or a mapped page has none")          \
 	X(AUDIT_CACHE, "page_cache",                                                              \
@@ -87,7 +88,7 @@ enum mmvm_audit_finding { MMVM_AUDIT_FINDINGS(MMVM_ENUM_) NR_AUDIT_FINDINGS };
 #define MMVM_AUDIT_MAX_ORDERS	 11
 #define MMVM_AUDIT_MAX_TYPES	 6
 #define MMVM_AUDIT_MAX_PCP_LISTS 24
-#define MMVM_AUDIT_MAX_SWAP	 4
+#define MMVM_AUDIT_MAX_SWAP	 23 /* as Debian's Linux 6.1: 32 types less those of other entries */
 #define MMVM_AUDIT_MAX_LRU_LISTS 12 /* of a policy */
 #define MMVM_AUDIT_MAX_POLICIES	 8
 #define MMVM_AUDIT_MAX_LRUVECS	 1024
@@ -163,6 +164,9 @@ struct mmvm_audit_swap {
 	uint64_t nr_slots;  /* slot 0 is the header */
 	uint64_t inuse_gva; /* u64: slots in use */
 	uint64_t zswap_gva; /* pointer to an entry per slot; 0: none has one */
+	/* Writing to some slots failed: a bit per slot, in words of 64. usable: slots that may hold
+	 * pages; u64. */
+	uint64_t failed_gva, usable_gva;
 	uint8_t count_mask, bad_value, has_cache_bit, no_disk_bit,
 		pad[4]; /* map byte: entries = b & count_mask; bad =
   slot unusable; has_cache_bit set = the swap cache holds it too */

@@ -137,6 +137,8 @@
 	X(MMVM_SWAP_DROP_CLEAN, "mmvm_swap_drop_clean")                   \
 	X(MMVM_SWAP_CACHE_HIT, "mmvm_swap_cache_hit")                     \
 	X(MMVM_SWAP_IO_ERROR, "mmvm_swap_io_error")                       \
+	X(MMVM_SWAP_BAD_SLOT, "mmvm_swap_bad_slot")                       \
+	X(MMVM_SWAP_DISCARD, "mmvm_swap_discard")                         \
 	X(MMVM_CACHE_MISS, "mmvm_cache_miss")                             \
 	X(MMVM_READAHEAD, "mmvm_readahead")                               \
 	X(MMVM_READAHEAD_ASYNC, "mmvm_readahead_async")                   \

@@ -7,7 +7,7 @@
 #include "host.h"
 #include "lib/errno.h"
 
-#define MAX_DISKS 8
+#define MAX_DISKS 32
 static struct host_disk *disks[MAX_DISKS];
 static unsigned int nr_disks;
 

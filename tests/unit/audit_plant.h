@@ -95,7 +95,7 @@ struct guest {
 		uint32_t size, free_ptr, first;
 	} cache;
 	int64_t kernel_tables;
-	uint64_t swap_used;
+	uint64_t swap_used, swap_usable, swap_failed;
 	uint8_t swap_map[64];
 	struct mapping file_map, shm_map;
 	struct tree_node node[3];
@@ -366,6 +366,8 @@ static inline void fill_root(void)
 					      .map_gva = GVA(swap_map),
 					      .nr_slots = 64,
 					      .inuse_gva = GVA(swap_used),
+					      .usable_gva = GVA(swap_usable),
+					      .failed_gva = GVA(swap_failed),
 					      .count_mask = 0x3f,
 					      .bad_value = 0x3f,
 					      .has_cache_bit = 0x40};
@@ -523,6 +525,9 @@ static inline void build_user(uint32_t *at)
 	g->swap_map[0] = 0x3f;
 	g->swap_map[50] = 0x3f;
 	g->swap_used = 2;
+	/* Two are bad; writing to 50 failed once, and to 7 while its page is cached. */
+	g->swap_usable = 62;
+	g->swap_failed = 1ull << 50 | 1ull << 7;
 	page(im.anon[0])->flags |= 1ull << PG_swapcache;
 	page(im.anon[0])->private_ = 7;
 	page(im.anon[0])->refcount++;

@@ -150,7 +150,7 @@ struct user_census {
 	s64 thps, shmem_thps, shmem_pmds; /* folios: that a PMD maps; of shared memory */
 	u32 *mapcount;			  /* by frame index below */
 	u32 *pmds;			  /* the same for heads: PMDs */
-	u8 *slot_users;			  /* area 0 */
+	u8 *slot_users[MAX_SWAP_AREAS];
 	struct address_space *mapping[CENSUS_MAPPINGS]; /* each that some VMA maps */
 	unsigned int nr_mappings;
 };
@@ -241,8 +241,7 @@ static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, in
 
 			MUST(swap_entry_valid(s), "bad swap entry at %#lx", addr);
 			c->swap++;
-			if (swp_type(s) == 0)
-				c->slot_users[swp_offset(s)]++;
+			c->slot_users[swp_type(s)][swp_offset(s)]++;
 		} else if (pte_special(e)) {
 			MUST(pte_pfn(e) == page_to_pfn(zero_page) && !pte_write(e),
 			     "special PTE at %#lx", addr);
@@ -348,7 +347,7 @@ static inline UNWATCHED s64 check_mappings(struct user_census *c)
 				values++;
 				if (m->flags & AS_SHMEM) {
 					MUST(swap_entry_valid(e), "value at %lu", at);
-					c->slot_users[swp_offset(e)]++;
+					c->slot_users[swp_type(e)][swp_offset(e)]++;
 				}
 			} else if (page_in_thp(page)) {
 				const struct folio *folio = page_folio(page);
@@ -455,37 +454,55 @@ static inline UNWATCHED void check_lru(void)
 		MUST(global_stat(l) == level[l], "zone level %u", l);
 }
 
-static inline UNWATCHED void check_swap(const struct user_census *c)
+/** One area. Returns its cached pages. */
+static inline UNWATCHED u64 check_swap_area(const struct swap_info *si, const u8 *users)
 {
-	const struct swap_info *si = &swap_areas[0];
-	u64 inuse = 0, cached = 0;
+	u64 inuse = 0, cached = 0, bad = 1;
 
-	for (u64 i = 1; si->bdev && i < si->nr_slots; i++) {
+	for (u64 i = 1; i < si->nr_slots; i++) {
 		u8 b = si->map[i];
 
 		if (b == SWAP_MAP_BAD) {
-			MUST(!c->slot_users[i], "bad slot %lu in use", (long)i);
+			bad++;
+			MUST(!users[i], "bad slot %lu in use", (long)i);
 			continue;
 		}
 		inuse += b != 0;
-		MUST((b & SWAP_MAP_COUNT) == c->slot_users[i], "slot %lu: byte %#x, users %u",
-		     (long)i, b, c->slot_users[i]);
+		MUST((b & SWAP_MAP_COUNT) == users[i], "slot %lu: byte %#x, users %u", (long)i, b,
+		     users[i]);
 		if (b & SWAP_MAP_HAS_CACHE) {
 			struct page *page = pfn_to_page(si->cache[i] - 1);
 
 			cached++;
-			MUST(PageSwapCache(page) && page->private_ == swp_entry(0, i).v,
+			MUST(PageSwapCache(page) && page->private_ == swp_entry(si->type, i).v,
 			     "cached page of slot %lu", (long)i);
 			MUST(page_ref_count(page) > 0, "cached page is free");
 		}
 	}
 	MUST(inuse == si->inuse, "inuse %lu, is %lu", (long)si->inuse, (long)inuse);
-	MUST(global_stat(NR_SWAPCACHE) == (s64)cached, "NR_SWAPCACHE");
-	if (si->bdev)
-		MUST(nr_swap_pages == (s64)(si->usable - inuse), "nr_swap_pages");
+	MUST(si->usable + bad == si->nr_slots, "usable %lu, bad %lu", (long)si->usable, (long)bad);
+	return cached;
 }
 
-/** Check all address spaces, the LRU lists and swap area 0 against each other. */
+static inline UNWATCHED void check_swap(const struct user_census *c)
+{
+	s64 cached = 0, free = 0, total = 0;
+
+	for (unsigned int t = 0; t < MAX_SWAP_AREAS; t++) {
+		const struct swap_info *si = &swap_areas[t];
+
+		if (!si->bdev)
+			continue;
+		cached += check_swap_area(si, c->slot_users[t]);
+		free += si->usable - si->inuse;
+		total += si->usable;
+	}
+	MUST(global_stat(NR_SWAPCACHE) == cached, "NR_SWAPCACHE");
+	MUST(nr_swap_pages == free, "nr_swap_pages %ld, is %ld", (long)nr_swap_pages, (long)free);
+	MUST((s64)total_swap_pages == total, "total_swap_pages");
+}
+
+/** Check all address spaces, the LRU lists and the swap areas against each other. */
 static inline UNWATCHED void check_all(void)
 {
 	static u32 *mapcount, *pmds;
@@ -501,8 +518,12 @@ static inline UNWATCHED void check_all(void)
 		pmds = calloc(CENSUS_FRAMES, sizeof(*pmds));
 	c.mapcount = mapcount;
 	c.pmds = pmds;
-	c.slot_users = calloc(1, swap_areas[0].nr_slots + 1);
-	if (!c.slot_users || !mapcount || !pmds)
+	for (unsigned int t = 0; t < MAX_SWAP_AREAS; t++) {
+		c.slot_users[t] = swap_areas[t].bdev ? calloc(1, swap_areas[t].nr_slots) : NULL;
+		if (swap_areas[t].bdev && !c.slot_users[t])
+			abort();
+	}
+	if (!mapcount || !pmds)
 		abort();
 	for (unsigned int i = 0; i < nr_ram_ranges; i++) {
 		u64 bytes = (ram_range[i].end - ram_range[i].start) * sizeof(*mapcount);
@@ -562,6 +583,7 @@ static inline UNWATCHED void check_all(void)
 	     (long)global_stat(NR_SHMEM_PMDMAPPED), (long)c.shmem_pmds);
 	check_lru();
 	check_swap(&c);
-	free(c.slot_users);
+	for (unsigned int t = 0; t < MAX_SWAP_AREAS; t++)
+		free(c.slot_users[t]);
 }
 #endif

@@ -405,6 +405,18 @@ static void d_swap_used(void)
 {
 	im.g->swap_used = 5;
 }
+static void d_swap_usable(void)
+{
+	im.g->swap_usable = 63;
+}
+static void d_swap_failed(void)
+{
+	im.g->swap_failed |= 1ull << 20; /* free */
+}
+static void d_swap_unmarked(void)
+{
+	im.g->swap_map[50] = 0; /* the bad slot is handed out again */
+}
 static void d_rss_anon(void)
 {
 	im.g->mm.anon--;
@@ -621,6 +633,9 @@ static const struct damage damages[] = {
 	PLANT(d_swap_bad, AUDIT_SWAP_MAP),
 	PLANT(d_swap_map, AUDIT_SWAP_MAP),
 	PLANT(d_swap_used, AUDIT_SWAP_COUNT),
+	PLANT(d_swap_usable, AUDIT_SWAP_COUNT),
+	PLANT(d_swap_failed, AUDIT_SWAP_BAD),
+	PLANT(d_swap_unmarked, AUDIT_SWAP_BAD),
 	PLANT(d_rss_anon, AUDIT_RSS),
 	PLANT(d_rss_file, AUDIT_RSS),
 	PLANT(d_rss_swap, AUDIT_RSS),

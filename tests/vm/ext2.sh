@@ -108,6 +108,14 @@ ok "/dev/vda is read and written" passed raw
 new_disk 1024 4M
 guest swap /dev/vda
 ok "swapon, swapoff on /dev/vda" passed swap
+for bs in 1024 4096; do
+	new_disk $bs 40M
+	guest swapfile /dev/vda
+	ok "$bs: a file is a swap area: what Linux refuses, and more memory than there is" passed swapfile
+	ok "$bs: pages went to the disk" said 'pswpout +[1-9][0-9,]*'
+	ok "$bs: e2fsck is content, though the machine ended with the file in use" clean
+	ok "$bs: the disk says that it was unmounted" valid
+done
 
 # ---- the root
 new_disk 1024 4M

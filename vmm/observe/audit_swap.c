@@ -3,7 +3,9 @@
  *
  *   W1  A slot's count = entries in page tables and in trees of shared memory that name it; its
  *       cache bit = a page in the swap cache says that it holds it. (swap_map)
- *   W2  The area's count of used slots = slots with a non-zero byte that are not bad. (swap_count)
+ *   W2  The area's count of used slots = slots with a non-zero byte that are not bad; its count of
+ *       usable slots = slots that are not bad. (swap_count)
+ *   W3  A slot to which a write has failed is in use or bad, not free. (swap_bad)
  *
  * Bounds: a map is a byte a slot in the guest's own memory, each page of it in a frame of its own,
  * so that it is no larger than RAM. The map is read where it is, never copied; beside it we keep a
@@ -141,43 +143,91 @@ static bool check_slot(struct audit *a, unsigned int t, uint64_t slot, uint8_t b
 	return byte != 0;
 }
 
-/** The whole map of an area. Returns the slots in use. */
-static uint64_t check_map(struct audit *a, unsigned int t)
+/** Slots that the area says it has failed to write, 64 from `slot` on. */
+static uint64_t failed_word(struct audit *a, unsigned int t, uint64_t slot)
 {
-	uint64_t used = 0, gva = a->root.swap[t].map_gva, slot = 0;
+	uint64_t word = 0;
+
+	if (a->root.swap[t].failed_gva)
+		audit_read(a, a->root.swap[t].failed_gva + slot / 64 * 8, &word, sizeof(word));
+	return word;
+}
+
+struct map_count {
+	uint64_t used, bad;
+};
+
+/** `n` bytes of the map, those of the slots from `slot` on. */
+static void check_bytes(struct audit *a, unsigned int t, uint64_t slot, const uint8_t *byte,
+			uint64_t n, struct map_count *count)
+{
+	const uint8_t bad = a->root.swap[t].bad_value;
+	uint64_t failed = 0;
+
+	for (uint64_t i = 0; i < n; i++, slot++) {
+		if (!i || slot % 64 == 0)
+			failed = failed_word(a, t, slot);
+		count->bad += byte[i] == bad;
+		/* Slot 0 is the header: nobody's. */
+		if (slot)
+			count->used += check_slot(a, t, slot, byte[i]);
+		if (failed >> slot % 64 & 1 && !byte[i])
+			audit_find(a, AUDIT_SWAP_BAD,
+				   "area %u slot %" PRIu64 " cannot be written, but is free", t,
+				   slot);
+	}
+}
+
+/** The whole map of an area. Returns false when it could not be read to its end. */
+static bool check_map(struct audit *a, unsigned int t, struct map_count *count)
+{
+	uint64_t gva = a->root.swap[t].map_gva, slot = 0;
 
 	while (slot < a->swap[t].nr) {
 		const uint8_t *page = audit_page_at(a, gva + slot);
 		uint64_t in_page = (gva + slot) % MMVM_PAGE_SIZE, n = MMVM_PAGE_SIZE - in_page;
 
 		if (!page || !audit_step(a))
-			break;
+			return false;
 		if (n > a->swap[t].nr - slot)
 			n = a->swap[t].nr - slot;
-		/* Slot 0 is the header: nobody's. */
-		for (uint64_t i = slot ? 0 : 1; i < n; i++)
-			used += check_slot(a, t, slot + i, page[in_page + i]);
+		check_bytes(a, t, slot, page + in_page, n, count);
 		slot += n;
 	}
-	return used;
+	return true;
+}
+
+static void check_counts(struct audit *a, unsigned int t, const struct map_count *count)
+{
+	uint64_t inuse, usable;
+
+	if (audit_read(a, a->root.swap[t].inuse_gva, &inuse, sizeof(inuse)) ||
+	    audit_read(a, a->root.swap[t].usable_gva, &usable, sizeof(usable))) {
+		audit_find(a, AUDIT_SWAP_COUNT, "area %u: count unreadable", t);
+		return;
+	}
+	if (inuse != count->used)
+		audit_find(a, AUDIT_SWAP_COUNT,
+			   "area %u: %" PRIu64 " slots in use by its count; the map has %" PRIu64,
+			   t, inuse, count->used);
+	if (usable != a->swap[t].nr - count->bad)
+		audit_find(a, AUDIT_SWAP_COUNT,
+			   "area %u: %" PRIu64 " slots usable by its count; the map has %" PRIu64,
+			   t, usable, a->swap[t].nr - count->bad);
 }
 
 void audit_swap_check(struct audit *a)
 {
 	mark_cached(a);
 	for (unsigned int t = 0; t < MMVM_AUDIT_MAX_SWAP && !a->over; t++) {
-		uint64_t used, claimed;
+		struct map_count count = {0};
+		bool whole;
 
 		if (!a->swap[t].nr)
 			continue;
-		used = check_map(a, t);
-		a->out->nr_swap_used += used;
-		if (audit_read(a, a->root.swap[t].inuse_gva, &claimed, sizeof(claimed)))
-			audit_find(a, AUDIT_SWAP_COUNT, "area %u: count unreadable", t);
-		else if (claimed != used)
-			audit_find(a, AUDIT_SWAP_COUNT,
-				   "area %u: %" PRIu64 " slots in use by its count; the map has "
-				   "%" PRIu64,
-				   t, claimed, used);
+		whole = check_map(a, t, &count);
+		a->out->nr_swap_used += count.used;
+		if (whole)
+			check_counts(a, t, &count);
 	}
 }

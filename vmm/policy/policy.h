@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Pages that the simulator of the guest's policies evicts at once: the guest's SWAP_CLUSTER_MAX. */
+#define SIM_BATCH 32u
+
 /** In ref[]: the page's contents are given up (munmap, exit), it leaves memory if it is there. */
 #define REF_GONE (1u << 31)
 

@@ -429,8 +429,31 @@ int ext2_fsync(struct file *f, u64 start, u64 end, bool datasync)
 	return err ? err : e;
 }
 
+static int bmap(struct inode *inode, u64 index, u64 max, u64 *sector, u64 *nr)
+{
+	struct ext2_sb *sbi = ext2_sb(inode->sb);
+	u32 per_page = PAGE_SIZE / sbi->block_size, phys, count;
+	u64 want = min(max * per_page, (u64)(1u << 20));
+	int err = ext2_map(inode, index * per_page, want, 0, &phys, &count);
+
+	if (err)
+		return err;
+	if (!phys)
+		return -EINVAL;
+	*nr = count / per_page;
+	*sector = (u64)phys * ext2_sectors(sbi);
+	/* A page whose blocks lie in several places: none of them may be a hole. */
+	for (u32 i = count; !*nr && i < per_page; i += count) {
+		err = ext2_map(inode, index * per_page + i, per_page - i, 0, &phys, &count);
+		if (err || !phys)
+			return err ? err : -EINVAL;
+	}
+	return 0;
+}
+
 const struct inode_ops ext2_file_iops = {
 	.truncate = truncate,
+	.bmap = bmap,
 	.dirty = ext2_update_inode,
 };
 struct file_ops ext2_file_ops;

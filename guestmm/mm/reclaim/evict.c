@@ -147,11 +147,9 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 	/* Swap takes single pages. */
 	if (unlikely(PageHead(page)))
 		return OUT_SPLIT;
-	if (PageError(page) && PageDirty(page)) {
-		/* A write failed: go round once before the next try. */
-		ClearPageError(page);
-		return OUT_ACTIVATE;
-	}
+	/* Its slot cannot be written. If no entry names the slot, the page gets another one. */
+	if (PageSwapCache(page) && swap_slot_failed((swp_entry_t){page->private_}))
+		try_to_free_swap(page);
 	if (PageLazyfree(page) && !PageSwapCache(page) && page_mapped(page)) {
 		if (try_to_discard(page) && atomic_cmpxchg(&page->refcount, 1, 0) == 1)
 			return OUT_FREED;
@@ -204,6 +202,8 @@ static enum outcome evict_unmapped(struct page *page, struct scan_control *sc)
 				return OUT_KEEP;
 			if (mem_cgroup_enabled() && !mem_cgroup_zswap_writeback(page))
 				return OUT_ACTIVATE; /* its group keeps it off the disk */
+			if (swap_slot_failed((swp_entry_t){page->private_}))
+				return OUT_ACTIVATE; /* the only copy */
 			swap_write_page(&sc->writes, page);
 			return OUT_WRITING;
 		}

@@ -104,6 +104,8 @@ static void fill_swap(struct mmvm_audit_root *root)
 		a->has_cache_bit = SWAP_MAP_HAS_CACHE;
 		a->no_disk_bit = SWAP_MAP_NO_DISK;
 		a->zswap_gva = GVA(si->zswap);
+		a->failed_gva = GVA(si->failed);
+		a->usable_gva = GVA(&si->usable);
 	}
 }
 

@@ -18,11 +18,31 @@
 #include "arch/pgtable.h"
 #include "mm/phys/zone.h"
 
-/** Use a disk with a mkswap header (SWAPSPACE2, version 1) as swap; prio -1 = next lower than the
- * last. Returns 0, -EINVAL (header), -EIO, -ENOMEM, -EBUSY (already in use). May sleep. */
+struct swap_extent;
+/** What is to become a swap area: a disk, or a file on one. */
+struct swap_source {
+	struct block_device *bdev;
+	void *file;	  /* whose file it is; NULL: the disk */
+	const char *name; /* path of the file, copied */
+	u64 nr_pages;	  /* of the file */
+	/* Where its pages lie, in order (swapcache.h). Allocated with vmalloc(); becomes the area's when
+	 * swapon succeeds. Pages that are in none of them are not used. */
+	struct swap_extent *extent;
+	u32 nr_extents;
+	u32 flags; /* SWAP_FLAG_DISCARD*, of which a disk that cannot discard makes nothing */
+};
+/** With SWAP_FLAG_DISCARD: ONCE is only at swapon, PAGES only later; neither: both. */
+#define SWAP_FLAG_DISCARD	0x10000u
+#define SWAP_FLAG_DISCARD_ONCE	0x20000u
+#define SWAP_FLAG_DISCARD_PAGES 0x40000u
+/** Use it as swap. It has a mkswap header (SWAPSPACE2, version 1). prio -1: next lower than the last.
+ * Returns 0, -EINVAL (header), -EIO, -ENOMEM, -EBUSY (already in use), -EPERM (too many). May sleep. */
+int swapon_area(const struct swap_source *source, int prio);
+/** The same for a disk. */
 int do_swapon(struct block_device *bdev, int prio);
-/** Bring everything back and stop using it. Returns 0, -ENOMEM (does not fit), -EINTR (killed),
- * -EINVAL. */
+/** Bring everything back and stop using the disk or, with file not NULL, the file. Returns 0, -ENOMEM
+ * (does not fit), -EINTR (killed), -EINVAL. */
+int swapoff_area(struct block_device *bdev, void *file);
 int do_swapoff(struct block_device *bdev);
 /** vm.page-cluster: log2 of the most pages that one miss reads, 0 to 4 (Linux: 3 by default). */
 extern unsigned int page_cluster;

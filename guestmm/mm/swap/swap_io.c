@@ -12,7 +12,9 @@
  *
  * I1  A page under I/O is in the swap cache, whose reference keeps it; it does not leave the cache
  *     while Writeback or locked.
- * I2  A failed write leaves the page dirty: the only copy stays in memory.
+ * I2  A failed write leaves the page dirty: the only copy stays in memory. A request of several pages
+ *     does not tell which of them failed: each is tried again alone (PG_error). A page that fails alone
+ *     has a bad slot (swap_slot_fail()), which is never written again. So a slot is tried at most twice.
  * I3  NR_WRITEBACK = pages with Writeback.
  *
  * Locks: pool lock, interrupts off; lruvec->lock in the end of a write.
@@ -121,7 +123,10 @@ static void write_end_io(struct bio *bio)
 		report_io_error("Write", bio);
 		for (unsigned int i = 0; i < n; i++) {
 			ClearPageReclaim(bio->pages[i]);
-			SetPageError(bio->pages[i]);
+			if (n == 1)
+				swap_slot_fail((swp_entry_t){bio->pages[i]->private_});
+			else
+				SetPageError(bio->pages[i]);
 			SetPageDirty(bio->pages[i]); /* I2 */
 		}
 	} else {
@@ -155,10 +160,11 @@ void swap_write_page(struct swap_write_batch *b, struct page *page)
 {
 	swp_entry_t e = {page->private_};
 	struct swap_info *si = swap_area(e);
-	u64 sector = swp_offset(e) * SECTORS_PER_SLOT;
+	u64 sector = swap_sector(si, swp_offset(e));
+	bool alone = unlikely(PageError(page));
 	struct bio *bio = b->bio;
 
-	if (bio && (bio->bdev != si->bdev || bio->nr_pages == BIO_MAX_PAGES ||
+	if (bio && (alone || bio->bdev != si->bdev || bio->nr_pages == BIO_MAX_PAGES ||
 		    bio->sector + bio->nr_pages * SECTORS_PER_SLOT != sector))
 		swap_write_flush(b);
 	if (!b->bio) {
@@ -175,6 +181,8 @@ void swap_write_page(struct swap_write_batch *b, struct page *page)
 	page_stat_add(page, NR_WRITEBACK, 1);
 	bio->pages[bio->nr_pages++] = page;
 	unlock_page(page);
+	if (alone)
+		swap_write_flush(b);
 }
 
 static void read_end_io(struct bio *bio)
@@ -191,14 +199,14 @@ static void read_end_io(struct bio *bio)
 	pool_put(&read_pool, bio);
 }
 
-void swap_read_pages(struct page **pages, unsigned int n)
+static void read_run(struct page **pages, unsigned int n)
 {
 	swp_entry_t e = {pages[0]->private_};
 	struct bio *bio = pool_get(&read_pool);
 
 	bio->bdev = swap_area(e)->bdev;
 	bio->op = BIO_READ;
-	bio->sector = swp_offset(e) * SECTORS_PER_SLOT;
+	bio->sector = swap_sector(swap_area(e), swp_offset(e));
 	bio->nr_pages = n;
 	bio->end_io = read_end_io;
 	memcpy(bio->pages, pages, n * sizeof(pages[0]));
@@ -207,4 +215,26 @@ void swap_read_pages(struct page **pages, unsigned int n)
 		for (unsigned int i = 0; i < n; i++)
 			trace_io(SWAP_IN, pages[i], !PageReadahead(pages[i]));
 	submit_bio(bio);
+}
+
+void swap_read_pages(struct page **pages, unsigned int n)
+{
+	swp_entry_t e = {pages[0]->private_};
+	struct swap_info *si = swap_area(e);
+
+	if (unlikely(si->extent)) {
+		unsigned int from = 0;
+
+		/* Slots side by side need not be so on the disk. */
+		for (unsigned int i = 1; i < n; i++) {
+			if (swap_sector(si, swp_offset(e) + i) ==
+			    swap_sector(si, swp_offset(e) + i - 1) + SECTORS_PER_SLOT)
+				continue;
+			read_run(pages + from, i - from);
+			from = i;
+		}
+		pages += from;
+		n -= from;
+	}
+	read_run(pages, n);
 }

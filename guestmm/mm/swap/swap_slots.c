@@ -16,7 +16,12 @@
  *
  * I4  total_swap_pages = sum of usable over writable areas; swap_order lists just these.
  *
- * Locks: si->lock, under page_table_lock; never taken by interrupts.
+ * I5  A slot whose write failed (failed[]) keeps its users: their page is only in memory. When the last
+ *     one is gone, the slot becomes BAD: it is not usable any more.
+ *
+ * Areas of the same priority take turns: SWAP_TURN slots from one, then from the next.
+ *
+ * Locks: si->lock, under page_table_lock; never taken by interrupts. total_lock is under it.
  */
 #include "lib/errno.h"
 #include "mm/memcg/memcg.h"
@@ -24,10 +29,61 @@
 #include "mm/phys/zone.h"
 #include "mm/zswap/zswap.h"
 
-struct swap_info swap_areas[MAX_SWAP_AREAS];
+struct swap_info swap_areas[SWAP_TYPES];
 struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
 s64 nr_swap_pages;
 u64 total_swap_pages;
+static spinlock_t total_lock = SPINLOCK_INIT;
+static u64 swap_turn; /* A: slots handed out where areas are equal */
+
+void swap_total_publish(void)
+{
+	u64 total = 0;
+
+	/* Who comes last has seen the changes of all before. */
+	spin_lock(&total_lock);
+	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++)
+		if (swap_areas[i].writable)
+			total += READ_ONCE(swap_areas[i].usable);
+	WRITE_ONCE(total_swap_pages, total);
+	mmvm_shared->swap_total = total;
+	spin_unlock(&total_lock);
+}
+
+/* The extent that holds the slot, or the last one before it. */
+static const struct swap_extent *find_extent(const struct swap_info *si, u64 slot)
+{
+	u32 lo = 0, hi = si->nr_extents;
+
+	while (hi - lo > 1) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (si->extent[mid].first <= slot)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &si->extent[lo];
+}
+
+u64 swap_extent_sector(const struct swap_info *si, u64 slot)
+{
+	const struct swap_extent *x = find_extent(si, slot);
+
+	if (slot - x->first >= x->nr)
+		panic("swap: slot %lu of area %u is in no extent", (unsigned long)slot, si->type);
+	return x->sector + (slot - x->first) * SECTORS_PER_SLOT;
+}
+
+u64 swap_run_length(const struct swap_info *si, u64 slot, u64 max)
+{
+	const struct swap_extent *x;
+
+	if (!si->extent)
+		return max;
+	x = find_extent(si, slot);
+	return slot - x->first < x->nr ? min(max, x->first + x->nr - slot) : 0;
+}
 
 /* First free slot in [from, end), or 0. lock held. */
 static u64 scan_slots(const struct swap_info *si, u64 from, u64 end)
@@ -83,27 +139,83 @@ static u64 take_slot(struct swap_info *si)
 	return slot;
 }
 
+/* A slot of the area, or 0. */
+static u64 area_slot_alloc(struct swap_info *si)
+{
+	u64 slot = 0;
+
+	if (READ_ONCE(si->inuse) >= READ_ONCE(si->usable))
+		return 0;
+	spin_lock(&si->lock);
+	if (si->writable)
+		slot = take_slot(si);
+	if (slot)
+		atomic_sub(&nr_swap_pages, 1);
+	spin_unlock(&si->lock);
+	if (slot)
+		swap_levels_publish();
+	return slot;
+}
+
+/* Of areas of the same priority, swap_order[at] to [at + nr), begin with the one whose turn it is. */
+static __attribute__((noinline)) swp_entry_t equal_slot_alloc(unsigned int at, u32 nr)
+{
+	u64 turn = (atomic_add_return(&swap_turn, 1) - 1) / SWAP_TURN;
+
+	for (u32 k = 0; k < nr; k++) {
+		struct swap_info *si = READ_ONCE(swap_order[at + (turn + k) % nr]);
+		u64 slot = si ? area_slot_alloc(si) : 0;
+
+		if (slot)
+			return swp_entry(si->type, slot);
+	}
+	return (swp_entry_t){0};
+}
+
 swp_entry_t swap_slot_alloc(void)
 {
 	struct swap_info *si;
-	u64 slot = 0;
 
 	/* The list may change under us: an area that has gone says so under its lock. */
 	for (unsigned int i = 0; (si = READ_ONCE(swap_order[i])); i++) {
-		if (si->inuse >= si->usable)
-			continue;
-		spin_lock(&si->lock);
-		if (si->writable)
-			slot = take_slot(si);
-		if (slot)
-			atomic_sub(&nr_swap_pages, 1);
-		spin_unlock(&si->lock);
-		if (slot) {
-			swap_levels_publish();
-			return swp_entry(si->type, slot);
+		u32 nr = READ_ONCE(si->nr_equal);
+
+		if (unlikely(nr > 1 && i + nr <= MAX_SWAP_AREAS)) {
+			swp_entry_t e = equal_slot_alloc(i, nr);
+
+			if (e.v)
+				return e;
+			i += nr - 1;
+		} else {
+			u64 slot = area_slot_alloc(si);
+
+			if (slot)
+				return swp_entry(si->type, slot);
 		}
 	}
 	return (swp_entry_t){0};
+}
+
+void swap_slot_fail(swp_entry_t e)
+{
+	struct swap_info *si = swap_area(e);
+	u64 slot = swp_offset(e);
+
+	/* The page's writeback keeps the slot in use (swap_io.c, I1). */
+	if (test_and_set_bit(slot % 64, &si->failed[slot / 64]))
+		return;
+	atomic_add(&si->nr_failed, 1);
+	count_vm_event(MMVM_SWAP_BAD_SLOT);
+}
+
+/* lock held. The last user of a slot that cannot be written is gone (I5). */
+static __attribute__((noinline, cold)) void retire_slot(struct swap_info *si, u64 slot)
+{
+	si->map[slot] = SWAP_MAP_BAD;
+	atomic_sub(&si->nr_failed, 1);
+	si->usable--;
+	si->inuse--;
+	swap_total_publish();
 }
 
 bool swap_entry_valid(swp_entry_t e)
@@ -129,8 +241,13 @@ void __swap_slot_freed(struct swap_info *si, u64 offset)
 	si->cache[offset] = 0; /* a shadow, if any */
 	if (unlikely(si->has_records))
 		forget_records(si, offset);
+	if (swap_slot_failed(swp_entry(si->type, offset))) {
+		retire_slot(si, offset);
+		return;
+	}
 	si->inuse--;
-	si->cluster_free[offset / SWAP_CLUSTER]++;
+	if (++si->cluster_free[offset / SWAP_CLUSTER] == SWAP_CLUSTER && unlikely(si->to_discard))
+		swap_discard_cluster(si, offset / SWAP_CLUSTER);
 	if (si->writable) {
 		atomic_add(&nr_swap_pages, 1);
 		swap_levels_publish();

@@ -5,6 +5,8 @@
 #include "mm/swap/swap.h"
 
 #define MAX_SWAP_AREAS	 MMVM_AUDIT_MAX_SWAP
+#define SWAP_TYPES	 (1u << MMVM_SWP_TYPE_BITS)
+#define SWAP_TURN	 64u  /* slots from an area before its equals have their turn; as Linux */
 #define SWAP_CLUSTER	 256u /* slots that are handed out one behind the other */
 #define SWAP_CLUSTER_MAX 32u  /* pages reclaim looks at in one go, and pages in one write */
 #define SWAP_RA_ORDER	 4u
@@ -19,6 +21,11 @@
 #define SWAP_MAP_NO_DISK   0x80 /* the contents are not on the disk: in zswap, or all zero */
 
 struct zswap_entry;
+/** Slots [first, first + nr) of an area lie one behind the other on the disk, from `sector` on. */
+struct swap_extent {
+	u64 first, nr, sector;
+};
+
 /** A swap area. */
 struct swap_info {
 	spinlock_t lock;
@@ -27,18 +34,31 @@ struct swap_info {
 	int prio;		   /* C: higher is used first */
 	bool writable;		   /* lock: slots may be handed out */
 	u64 nr_slots;		   /* C: header included */
-	u64 usable;		   /* C */
-	u64 inuse;		   /* lock: slots whose byte is not 0, bad ones excepted */
-	u8 *map;		   /* lock to change */
-	u32 *cache;		   /* lock: per slot 0, frame + 1 of the cached page, or a shadow */
-	u16 *cluster_free;	   /* lock: free slots of each cluster */
+	u64 usable;		   /* lock: slots that may hold a page */
+	struct swap_extent
+		*extent;   /* C: by rising `first`; NULL: slot n is the n-th page of the disk */
+	u32 nr_extents;	   /* C */
+	void *file;	   /* C: whose file it is (fs/swap_calls.c), or NULL */
+	char *name;	   /* C: path, or NULL: the disk's */
+	u64 inuse;	   /* lock: slots whose byte is not 0, bad ones excepted */
+	u8 *map;	   /* lock to change */
+	u32 *cache;	   /* lock: per slot 0, frame + 1 of the cached page, or a shadow */
+	u16 *cluster_free; /* lock: free slots of each cluster */
 	u16 *memcg; /* lock: per slot the memory cgroup it is charged to, 0 = none; NULL: no groups */
 	struct zswap_entry **zswap; /* lock, page lock: per slot, NULL = none; NULL: no zswap */
 	bool has_records;	    /* lock: a slot that is freed is in one of these two */
-	u32 nr_clusters;	    /* C */
-	u64 cursor;		    /* lock: where the next slot is looked for */
+	/* A bit per slot: writing to it failed. Such a slot is bad as soon as nobody uses it. Set by
+	 * interrupts (A). */
+	u64 *failed;
+	u32 nr_failed; /* A: bits of slots in use; only then a slot that is freed is looked up */
+	/* swapon_mutex to change: areas of the same priority that follow this one in swap_order, with
+	 * itself. */
+	u32 nr_equal;
+	u32 nr_clusters; /* C */
+	u64 cursor;	 /* lock: where the next slot is looked for */
+	u64 *to_discard; /* lock: a bit per cluster that was freed; NULL: nothing is discarded */
 };
-extern struct swap_info swap_areas[MAX_SWAP_AREAS];
+extern struct swap_info swap_areas[SWAP_TYPES]; /* those from MAX_SWAP_AREAS on are never in use */
 /** Areas that may give out slots, by falling priority, then NULL; changed by swapon and swapoff. */
 extern struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
 /** Free and usable slots over all writable areas. */
@@ -47,13 +67,44 @@ extern u64 total_swap_pages;
 
 static inline struct swap_info *swap_area(swp_entry_t e)
 {
-	return &swap_areas[swp_type(e) % MAX_SWAP_AREAS];
+	return &swap_areas[swp_type(e) % SWAP_TYPES];
 }
+/** Where a slot lies on the area's disk. One that lies nowhere is marked bad and never asked for. */
+u64 swap_extent_sector(const struct swap_info *si, u64 slot);
+static inline u64 swap_sector(const struct swap_info *si, u64 slot)
+{
+	return likely(!si->extent) ? slot * SECTORS_PER_SLOT : swap_extent_sector(si, slot);
+}
+/** Has writing to the slot failed? Then its page stays in memory, until it can have another one. */
+static inline bool swap_slot_failed(swp_entry_t e)
+{
+	const struct swap_info *si = swap_area(e);
+
+	return unlikely(READ_ONCE(si->nr_failed)) &&
+	       test_bit(swp_offset(e) % 64, &si->failed[swp_offset(e) / 64]);
+}
+/** A write to the slot of a page under writeback has failed. Interrupt context. */
+void swap_slot_fail(swp_entry_t e);
 /** PTEs that hold the entry. */
 static inline unsigned int swap_users(swp_entry_t e)
 {
 	return READ_ONCE(swap_area(e)->map[swp_offset(e)]) & SWAP_MAP_COUNT;
 }
+/** How many of the `max` slots from this one on lie one behind the other on the disk; 0: this one lies
+ * nowhere. */
+u64 swap_run_length(const struct swap_info *si, u64 slot, u64 max);
+
+extern struct mutex swapon_mutex;
+/* Discard (swap_discard.c) */
+/** lock held: all slots of the cluster are free now, and to_discard is not NULL. */
+void swap_discard_cluster(struct swap_info *si, u32 c);
+/** All of a new area but its header. Errors are logged. swapon_mutex held. */
+void swap_discard_area(const struct swap_info *si, struct block_device *bdev);
+/** Discard the clusters that were freed. May sleep. */
+void swap_discard_work(void);
+/** The thread that does so. 0 or -ENOMEM. swapon_mutex held. */
+int swap_discard_start(void);
+
 /** Does only one PTE, and no swap entry, refer to this mapped anonymous page? Then a write needs
  * no copy. */
 static inline bool anon_page_exclusive(const struct page *page)
@@ -80,6 +131,8 @@ bool swap_entry_valid(swp_entry_t e);
 /** Drop a PTE's use. If only the swap cache holds the slot now, the cached page with a reference,
  * else NULL. */
 struct page *swap_free_and_get_cached(swp_entry_t e);
+/** Slots of all areas that may give some out have changed: total_swap_pages and the shared window. */
+void swap_total_publish(void);
 /** lock held: the slot's byte has become 0. */
 void __swap_slot_freed(struct swap_info *si, u64 offset);
 

@@ -20,6 +20,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 #include "mm/kvirt/vmalloc.h"
+#include "mm/slab/slab.h"
 #include "mm/zswap/zswap.h"
 
 struct swap_header {
@@ -36,7 +37,7 @@ _Static_assert(offsetof(struct swap_header, badpages) == 1536, "mkswap's layout"
 #define SWAP_MAX_BADPAGES ((SWAP_MAGIC_OFFSET - 1536) / 4)
 #define SWAP_MAX_SLOTS	  (1ull << 31) /* version 1 counts in 32 bits; a slot index stays below */
 
-static struct mutex swapon_mutex = MUTEX_INIT(swapon_mutex);
+struct mutex swapon_mutex = MUTEX_INIT(swapon_mutex);
 static int next_prio = -2; /* as Linux numbers areas without a priority of their own */
 
 u64 swap_total_pages(void)
@@ -68,12 +69,17 @@ static long check_header(const struct swap_header *h, u64 disk_pages)
 	return slots;
 }
 
-static int read_header(struct block_device *bdev, struct page *page)
+static int read_header(const struct swap_source *s, struct page *page)
 {
-	struct bio bio = {.bdev = bdev, .op = BIO_READ, .nr_pages = 1};
+	struct bio bio = {.bdev = s->bdev, .op = BIO_READ, .nr_pages = 1};
 
-	if (bdev->nr_sectors < 2 * SECTORS_PER_SLOT)
+	if (s->bdev->nr_sectors < 2 * SECTORS_PER_SLOT)
 		return -EINVAL;
+	if (s->extent) {
+		if (!s->nr_extents || s->extent[0].first)
+			return -EINVAL;
+		bio.sector = s->extent[0].sector;
+	}
 	bio.pages[0] = page;
 	return submit_bio_wait(&bio) ? -EIO : 0;
 }
@@ -85,11 +91,39 @@ static void free_arrays(struct swap_info *si)
 	vfree(si->cluster_free);
 	vfree(si->memcg);
 	vfree(si->zswap);
+	vfree(si->failed);
+	vfree(si->to_discard);
+	si->to_discard = NULL;
+	si->failed = NULL;
 	si->memcg = NULL;
 	si->zswap = NULL;
 	si->map = NULL;
 	si->cache = NULL;
 	si->cluster_free = NULL;
+}
+
+/* Never to be used. May be said twice. */
+static void mark_bad(struct swap_info *si, u64 slot)
+{
+	if (si->map[slot])
+		return;
+	si->map[slot] = SWAP_MAP_BAD;
+	si->cluster_free[slot / SWAP_CLUSTER]--;
+	si->usable--;
+}
+
+/* Pages of the file that do not lie in one piece on the disk. */
+static void mark_outside(struct swap_info *si)
+{
+	u64 slot = 0;
+
+	for (u32 i = 0; i < si->nr_extents; i++) {
+		for (; slot < si->extent[i].first && slot < si->nr_slots; slot++)
+			mark_bad(si, slot);
+		slot = si->extent[i].first + si->extent[i].nr;
+	}
+	for (; slot < si->nr_slots; slot++)
+		mark_bad(si, slot);
 }
 
 /* Map, cache and clusters for si->nr_slots, with the unusable slots marked. */
@@ -99,24 +133,19 @@ static int make_arrays(struct swap_info *si, const struct swap_header *h)
 	si->map = vzalloc(si->nr_slots);
 	si->cache = vzalloc(si->nr_slots * sizeof(si->cache[0]));
 	si->cluster_free = vzalloc(si->nr_clusters * sizeof(si->cluster_free[0]));
-	if (!si->map || !si->cache || !si->cluster_free) {
+	si->failed = vzalloc(DIV_ROUND_UP(si->nr_slots, 64) * sizeof(si->failed[0]));
+	if (!si->map || !si->cache || !si->cluster_free || !si->failed) {
 		free_arrays(si);
 		return -ENOMEM;
 	}
 	for (u32 c = 0; c < si->nr_clusters; c++)
 		si->cluster_free[c] = min((u64)SWAP_CLUSTER, si->nr_slots - (u64)c * SWAP_CLUSTER);
-	si->map[0] = SWAP_MAP_BAD;
-	si->cluster_free[0]--;
-	si->usable = si->nr_slots - 1;
-	for (u32 i = 0; i < h->nr_badpages; i++) {
-		u32 bad = h->badpages[i];
-
-		if (si->map[bad])
-			continue; /* named twice */
-		si->map[bad] = SWAP_MAP_BAD;
-		si->cluster_free[bad / SWAP_CLUSTER]--;
-		si->usable--;
-	}
+	si->usable = si->nr_slots;
+	mark_bad(si, 0);
+	for (u32 i = 0; i < h->nr_badpages; i++)
+		mark_bad(si, h->badpages[i]);
+	if (si->extent)
+		mark_outside(si);
 	return si->usable ? 0 : -EINVAL;
 }
 
@@ -124,7 +153,6 @@ static int make_arrays(struct swap_info *si, const struct swap_header *h)
 static void publish_areas(void)
 {
 	struct swap_info *order[MAX_SWAP_AREAS + 1] = {NULL};
-	u64 total = 0;
 
 	for (unsigned int n = 0, i = 0; i < MAX_SWAP_AREAS; i++) {
 		struct swap_info *si = &swap_areas[i];
@@ -135,13 +163,35 @@ static void publish_areas(void)
 		for (at = n++; at && order[at - 1]->prio < si->prio; at--)
 			order[at] = order[at - 1];
 		order[at] = si;
-		total += si->usable;
+	}
+	for (unsigned int i = MAX_SWAP_AREAS; i-- > 0;) {
+		if (!order[i])
+			continue;
+		WRITE_ONCE(order[i]->nr_equal, order[i + 1] && order[i + 1]->prio == order[i]->prio
+						       ? order[i + 1]->nr_equal + 1
+						       : 1);
 	}
 	for (unsigned int i = 0; i <= MAX_SWAP_AREAS; i++)
 		WRITE_ONCE(swap_order[i], order[i]);
-	WRITE_ONCE(total_swap_pages, total);
-	mmvm_shared->swap_total = total;
+	swap_total_publish();
 	swap_levels_publish();
+}
+
+/* Pages of the disk from the area's first to its last, without the header, as Linux says it. */
+static u64 across(const struct swap_info *si)
+{
+	u64 lo = ~0ull, hi = 0;
+
+	if (!si->extent)
+		return si->usable;
+	for (u32 i = 0; i < si->nr_extents; i++) {
+		const struct swap_extent *x = &si->extent[i];
+
+		/* The header's page does not count. */
+		lo = min(lo, x->sector / SECTORS_PER_SLOT + !x->first);
+		hi = max(hi, x->sector / SECTORS_PER_SLOT + x->nr);
+	}
+	return hi - lo;
 }
 
 /* swapon_mutex held. */
@@ -204,43 +254,97 @@ struct mem_cgroup *swap_slot_memcg(swp_entry_t e)
 	return memcg;
 }
 
-int do_swapon(struct block_device *bdev, int prio)
+static bool is_source(const struct swap_info *si, struct block_device *bdev, const void *file)
+{
+	return si->bdev && si->file == file && (file || si->bdev == bdev);
+}
+
+/* /dev/NAME for a disk. */
+static char *copy_name(const struct swap_source *s)
+{
+	char disk[32];
+	const char *name = s->name;
+	char *copy;
+
+	if (!name) {
+		ksnprintf(disk, sizeof(disk), "/dev/%s", s->bdev->name);
+		name = disk;
+	}
+	copy = kmalloc(strlen(name) + 1, GFP_KERNEL);
+	if (copy)
+		memcpy(copy, name, strlen(name) + 1);
+	return copy;
+}
+
+/* A place for a new area, or an error. swapon_mutex held. */
+static int find_place(const struct swap_source *s, struct swap_info **place)
+{
+	*place = NULL;
+	for (unsigned int i = MAX_SWAP_AREAS; i-- > 0;) {
+		if (is_source(&swap_areas[i], s->bdev, s->file))
+			return -EBUSY;
+		if (!swap_areas[i].bdev)
+			*place = &swap_areas[i];
+	}
+	return *place ? 0 : -EPERM; /* as Linux when all areas are taken */
+}
+
+/* As the flags ask. With ONCE, PAGES is ignored, as Linux does. An area that cannot have its bits is not
+ * discarded later: never fatal. */
+static void prepare_discard(struct swap_info *si, const struct swap_source *s)
+{
+	bool pages = !(s->flags & SWAP_FLAG_DISCARD_ONCE);
+	bool once = !pages || !(s->flags & SWAP_FLAG_DISCARD_PAGES);
+
+	if (!(s->flags & SWAP_FLAG_DISCARD) || !s->bdev->has_discard)
+		return;
+	if (once)
+		swap_discard_area(si, s->bdev);
+	if (pages && !swap_discard_start())
+		si->to_discard = vzalloc(DIV_ROUND_UP(si->nr_clusters, 64) * sizeof(u64));
+}
+
+int swapon_area(const struct swap_source *s, int prio)
 {
 	struct swap_info *si = NULL;
 	struct page *page;
+	char *name;
 	long slots;
-	int err;
+	int err = -ENOMEM;
 
 	page = alloc_page(GFP_KERNEL);
-	if (!page)
-		return -ENOMEM;
+	name = copy_name(s);
 	mutex_lock(&swapon_mutex);
-	for (unsigned int i = MAX_SWAP_AREAS; i-- > 0;) {
-		err = -EBUSY;
-		if (swap_areas[i].bdev == bdev)
-			goto out;
-		if (!swap_areas[i].bdev)
-			si = &swap_areas[i];
-	}
-	err = -EPERM; /* as Linux when all areas are taken */
-	if (!si)
+	if (!page || !name)
 		goto out;
-	err = read_header(bdev, page);
+	err = find_place(s, &si);
+	if (!err)
+		err = read_header(s, page);
 	if (err)
 		goto out;
-	slots = check_header(page_address(page), bdev->nr_sectors / SECTORS_PER_SLOT);
+	slots = check_header(page_address(page),
+			     s->file ? s->nr_pages : s->bdev->nr_sectors / SECTORS_PER_SLOT);
 	err = slots < 0 ? (int)slots : 0;
 	if (err)
 		goto out;
-	*si = (struct swap_info){.type = si - swap_areas, .nr_slots = slots, .cursor = 1};
+	*si = (struct swap_info){.type = si - swap_areas,
+				 .nr_slots = slots,
+				 .cursor = 1,
+				 .extent = s->extent,
+				 .nr_extents = s->nr_extents,
+				 .file = s->file};
 	err = make_arrays(si, page_address(page));
 	if (err) {
 		free_arrays(si);
+		si->extent = NULL; /* the caller's */
 		goto out;
 	}
+	si->name = name;
+	name = NULL;
+	prepare_discard(si, s);
 	si->prio = prio >= 0 ? prio : next_prio--;
 	spin_lock(&si->lock);
-	si->bdev = bdev;
+	si->bdev = s->bdev;
 	si->writable = true;
 	spin_unlock(&si->lock);
 	/* Without these the area is not charged and not compressed: never fatal. */
@@ -251,13 +355,20 @@ int do_swapon(struct block_device *bdev, int prio)
 	atomic_add(&nr_swap_pages, (s64)si->usable);
 	publish_areas();
 	audit_root_fill();
-	printk("Adding %luk swap on /dev/%s.  Priority:%d extents:1 across:%luk\n",
-	       (unsigned long)si->usable << (PAGE_SHIFT - 10), bdev->name, si->prio,
-	       (unsigned long)si->usable << (PAGE_SHIFT - 10));
+	printk("Adding %luk swap on %s.  Priority:%d extents:%u across:%luk\n",
+	       (unsigned long)si->usable << (PAGE_SHIFT - 10), si->name, si->prio,
+	       si->extent ? si->nr_extents : 1, (unsigned long)across(si) << (PAGE_SHIFT - 10));
 out:
 	mutex_unlock(&swapon_mutex);
-	__free_page(page);
+	kfree(name);
+	if (page)
+		__free_page(page);
 	return err;
+}
+
+int do_swapon(struct block_device *bdev, int prio)
+{
+	return swapon_area(&(struct swap_source){.bdev = bdev}, prio);
 }
 
 /* ---- swapoff ---- */
@@ -370,12 +481,17 @@ static void set_writable(struct swap_info *si, bool writable)
 
 int do_swapoff(struct block_device *bdev)
 {
+	return swapoff_area(bdev, NULL);
+}
+
+int swapoff_area(struct block_device *bdev, void *file)
+{
 	struct swap_info *si = NULL;
 	int err = -EINVAL;
 
 	mutex_lock(&swapon_mutex);
 	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++)
-		if (bdev && swap_areas[i].bdev == bdev)
+		if ((bdev || file) && is_source(&swap_areas[i], bdev, file))
 			si = &swap_areas[i];
 	if (!si)
 		goto out;
@@ -408,6 +524,11 @@ int do_swapoff(struct block_device *bdev)
 	si->bdev = NULL;
 	spin_unlock(&si->lock);
 	free_arrays(si);
+	vfree(si->extent);
+	kfree(si->name);
+	si->extent = NULL;
+	si->name = NULL;
+	si->file = NULL;
 	audit_root_fill();
 out:
 	mutex_unlock(&swapon_mutex);
@@ -426,13 +547,11 @@ void report_swaps(struct report *r)
 		const struct swap_info *si = &swap_areas[i];
 		unsigned long size = si->usable << (PAGE_SHIFT - 10);
 		unsigned long used = si->inuse << (PAGE_SHIFT - 10);
-		char name[32];
 
 		if (!si->bdev)
 			continue;
-		ksnprintf(name, sizeof(name), "/dev/%s", si->bdev->name);
-		report_printf(r, "%-40spartition\t%lu\t%s%lu\t%s%d\n", name, size,
-			      size < 10000000 ? "\t" : "", used, used < 10000000 ? "\t" : "",
-			      si->prio);
+		report_printf(r, "%-40s%s\t%lu\t%s%lu\t%s%d\n", si->name,
+			      si->file ? "file\t" : "partition", size, size < 10000000 ? "\t" : "",
+			      used, used < 10000000 ? "\t" : "", si->prio);
 	}
 }

@@ -31,6 +31,8 @@ void *calloc(size_t n, size_t size);
 void free(void *p);
 _Noreturn void abort(void);
 
+_Static_assert(SIM_BATCH == SWAP_CLUSTER_MAX, "a batch of the guest's");
+
 static struct sim {
 	struct page *page; /* by number */
 	u8 *young, *seen;
