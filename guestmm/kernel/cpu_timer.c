@@ -63,7 +63,7 @@ void cpu_timer_set(u32 which, u64 value, u64 interval, u64 *left, u64 *old_inter
 /* T held. */
 static void run_timer(struct process *p, struct cpu_timer *t, u64 now, int sig)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 
 	if (likely(!t->at || now < t->at))
 		return;
@@ -74,7 +74,7 @@ static void run_timer(struct process *p, struct cpu_timer *t, u64 now, int sig)
 /* T held. */
 static void run_limit(struct process *p, u64 ran_ns)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0};
+	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
 	struct rlimit *l = &p->limits[RLIMIT_CPU];
 	u64 seconds = ran_ns / NSEC_PER_SEC;
 
