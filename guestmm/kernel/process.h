@@ -107,15 +107,15 @@ struct process {
 					   counted in one that it shared from the start */
 	u64 children_min_flt, children_maj_flt; /* T: as children_run_ns */
 	u64 shown_user_ns,
-		shown_sys_ns;	 /* T: process_times() has said so much, and takes nothing back */
+		shown_sys_ns; /* T: process_times() has said so much, and takes nothing back */
 	struct cpu_timer cpu_timers[2]; /* T: cpu_timer.c */
-	u64 itimer_at;		 /* T: ktime of the next SIGALRM, 0 = none */
-	u64 itimer_interval;	 /* T: 0 = once */
-	struct list_head itimer; /* T: time_calls.c */
-	u32 personality;	 /* S: as personality(2) */
-	struct list_head sem_undos; /* sem_ids.lock: fs/ipc/sem.c; next NULL: none ever */
-	u32 membarrier;		    /* A: commands of membarrier(2) it has registered for */
-	char comm[TASK_COMM_LEN];   /* S */
+	u64 itimer_at;			/* T: ktime of the next SIGALRM, 0 = none */
+	u64 itimer_interval;		/* T: 0 = once */
+	struct list_head itimer;	/* T: time_calls.c */
+	u32 personality;		/* S: as personality(2) */
+	struct list_head sem_undos;	/* sem_ids.lock: fs/ipc/sem.c; next NULL: none ever */
+	u32 membarrier;			/* A: commands of membarrier(2) it has registered for */
+	char comm[TASK_COMM_LEN];	/* S */
 	struct siginfo_short info[NR_SIGNALS]; /* T: of pending signals; not initialised */
 };
 extern struct list_head process_list; /* T: also zombies */
