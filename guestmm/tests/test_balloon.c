@@ -46,7 +46,10 @@ static struct mmvm_balloon use_pages(u32 nr)
 	struct mmvm_balloon b;
 	LIST_HEAD(used);
 
-	while (nr-- && (page = alloc_page(GFP_KERNEL | __GFP_NORETRY))) {
+	while (nr--) {
+		page = alloc_page(GFP_KERNEL | __GFP_NORETRY);
+		if (!page)
+			break;
 		memset(page_address(page), 0x5a, PAGE_SIZE);
 		list_add(&page->lru, &used);
 	}

@@ -28,12 +28,12 @@ static int by_text(const void *a, const void *b)
 /* The order of the names is the file system's. */
 static void list(const char *what, const char *path)
 {
-	char buf[4096], *names[32];
+	char buf[4096], *names[32] = {0};
 	ssize_t n = listxattr(path, buf, sizeof(buf));
 	int nr = 0;
 
 	printf("%s: %s", what, result(n));
-	for (char *p = buf; p < buf + n; p += strlen(p) + 1)
+	for (char *p = buf; p < buf + n && nr < 32; p += strlen(p) + 1)
 		names[nr++] = p;
 	qsort(names, nr, sizeof(*names), by_text);
 	for (int i = 0; i < nr; i++)
