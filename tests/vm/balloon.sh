@@ -79,13 +79,13 @@ run run --accel lab --kernel "$kernel" --initrd "$dir/initrd" --memory 224M --sw
 	--json "$dir/r.json" --append "quiet nokaslr"
 ok "Linux: powers off" [ "$status" = 0 ]
 ok "Linux: its driver has inflated" said '^balloon_inflate 4096'
-# It resets its devices when it powers off: then the balloon is empty.
+# It resets its devices when it powers off: then the balloon is empty. A page that moves goes in and out once more.
 ok "Linux: what the device got, and what free pages it was told of" python3 - "$dir/r.json" <<'END'
 import json, sys
 r = json.load(open(sys.argv[1]))
 b = r["balloon"]
 print("#", b)
-assert b["target"] == b["inflated"] == b["deflated"] == 4096, b
+assert b["target"] == 4096 <= b["inflated"] == b["deflated"], b
 assert b["reported"] >= 8192 and b["reported"] % 512 == 0, b
 assert b["given_back"] == b["inflated"] + b["reported"] and b["refused"] == 0, b
 END
