@@ -1,7 +1,8 @@
 /*
  * virtio-rng (virtio 1.2, section 5.4): one buffer at a time goes to the device and comes back filled.
  *
- * Lock: rng_mutex is held for a request, and guards the queue and the buffer. The interrupt only wakes.
+ * Locks: none. Whoever sets `busy` has the queue and the buffer until it is cleared; others wait. The
+ * interrupt only wakes.
  */
 #include "drivers/driver.h"
 #include "drivers/hwrng.h"
@@ -20,11 +21,11 @@ struct virtio_rng {
 	struct wait_queue wait;
 	u8 *buffer;
 	dma_addr_t buffer_dma;
-	bool dead; /* the device broke the rules and was reset */
+	u32 busy;  /* A: somebody has a request */
+	bool dead; /* busy: the device broke the rules and was reset */
 };
 
 static struct virtio_rng *rng;
-static struct mutex rng_mutex = MUTEX_INIT(rng_mutex);
 
 static void interrupt(void *arg)
 {
@@ -37,7 +38,7 @@ static bool answered(void)
 	return virtqueue_pending(&rng->vq) || (virtio_status(&rng->vdev) & VIRTIO_S_NEEDS_RESET);
 }
 
-/* Bytes that are in the buffer now, or -EIO. rng_mutex held. */
+/* Bytes that are in the buffer now, or -EIO. `busy` is ours. */
 static long request(size_t len)
 {
 	const struct vring_desc d = {
@@ -65,12 +66,13 @@ long hwrng_read(void *buf, size_t len)
 
 	if (!rng)
 		return -ENODEV;
-	mutex_lock(&rng_mutex);
+	wait_event(&rng->wait, !atomic_xchg(&rng->busy, 1));
 	if (!rng->dead)
 		n = request(min(len, (size_t)BUFFER_BYTES));
 	if (n > 0)
 		memcpy(buf, rng->buffer, n);
-	mutex_unlock(&rng_mutex);
+	atomic_store_release(&rng->busy, 0);
+	wake_up(&rng->wait);
 	return n;
 }
 
