@@ -149,6 +149,17 @@ bool virtio_balloon_has(const struct device *dev, uint64_t gpa);
 /** Serve what waits in the queues on the caller's thread. Thread-safe. Returns requests completed. */
 unsigned int virtio_balloon_poll(struct device *dev);
 
+/* ---- virtio_rng.c: random bytes from a seed ------------------------ */
+struct virtio_rng_params {
+	uint64_t seed;
+	bool no_worker; /* tests: requests are served by virtio_rng_poll() only */
+};
+struct device *virtio_rng_create(const struct device_env *env,
+				 const struct virtio_rng_params *params);
+/** Requests served and bytes given so far. Thread-safe. */
+void virtio_rng_counts(const struct device *dev, uint64_t *requests, uint64_t *bytes);
+unsigned int virtio_rng_poll(struct device *dev);
+
 /* ---- dma_engine.c: include/mmvm/dmaengine.h ----------------------- */
 struct device *dma_engine_create(const struct device_env *env);
 

@@ -20,7 +20,7 @@ kvm="irqbypass kvm ccp kvm-amd"
 share="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache
 	9pnet 9p 9pnet_virtio"
 # For a Linux guest in the lab: unpacked only (tests/vm/lab_linux.sh)
-guest="virtio_mmio virtio_blk virtio_balloon virtio_console rng-core virtio-rng"
+guest="virtio_mmio virtio_blk virtio_balloon virtio-rng"
 
 download() {
 	(cd "$dir/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1" 2>"$dir/apt.log" >&2)

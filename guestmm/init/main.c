@@ -113,6 +113,7 @@ static int init_thread(void *arg)
 	swap_init();
 	zswap_init();
 	blockdev_init();
+	hwrng_init();
 	ext2_init();
 	initramfs_unpack();
 	mount_root();

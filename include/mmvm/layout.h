@@ -72,6 +72,7 @@
 
 /* Places of virtio devices: disks have 0 to 7. */
 #define MMVM_VIRTIO_BALLOON 8
+#define MMVM_VIRTIO_RNG	    9
 
 /* Ports */
 #define MMVM_SERIAL_PORT 0x3f8

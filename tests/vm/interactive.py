@@ -154,18 +154,40 @@ def _():
     ok("monitor: audit, with a mistake taken back", True)
     for line, answer in ((b"stats", rb"pgfault +\d+"), (b"dirty", rb"\d+ pages written since the last look"),
                          (b"page 0x200000", rb"frame 0x200: \w+"), (b"page nonsense", rb"page ADDR: "),
-                         (b"trace on", rb"--trace FILE"), (b"help", rb"quit  ")):
+                         (b"balloon", rb"this machine has none"), (b"trace on", rb"--trace FILE"), (b"help", rb"quit  ")):
         s.send(b"\x01c")
         s.wait(rb"\(mmvm\) ")
         s.send(line + b"\r")
         s.wait(answer)
-    ok("monitor: stats, dirty, page, trace, help", True)
+    ok("monitor: stats, dirty, page, balloon, trace, help", True)
     s.send(b"echo still he''re\r")
     s.wait(rb"still here")
     s.send(b"exit 7\r")
     ok("it ends with the shell", s.status() == 1 and b"exited with status 7" in s.all, s)
     ok("the terminal is as it was", s.restored(), s)
 
+
+@check("a balloon on the monitor line")
+def _():
+    s = Session(RUN + ["--balloon", "0"] + SHELL[len(RUN):])
+    s.wait(rb"/ # ")
+    for line, answer in ((b"balloon x", rb"balloon SIZE: "), (b"balloon 900G", rb"balloon SIZE: "),
+                         (b"balloon 8M", rb"balloon: target 8192 KiB, guest says \d+ KiB")):
+        s.send(b"\x01c")
+        s.wait(rb"\(mmvm\) ")
+        s.send(line + b"\r")
+        s.wait(answer)
+    s.send(b"until grep -q 'balloon_inflate 2048' /proc/vmstat; do sleep 1; done; echo th''ere\r")
+    s.wait(rb"[\r\n]there")
+    # What it has is what the guest says; a second look has the guest's statistics.
+    for answer in (rb"guest says 8192 KiB, device has 8192 KiB", rb"free-memory +[1-9]"):
+        s.send(b"\x01c")
+        s.wait(rb"\(mmvm\) ")
+        s.send(b"balloon\r")
+        s.wait(answer)
+    ok("monitor: a target, and what came of it", True)
+    s.send(b"exit\r")
+    ok("and ends well", s.status() == 0, s)
 
 def keys_at_cat(argv):
     """What a terminal shows while these keys are typed at cat, without carriage returns."""

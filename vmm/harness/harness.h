@@ -50,6 +50,7 @@ struct test_plan {
 	uint64_t disk[PLAN_MAX_DISKS];
 	unsigned int nr_disks, cpus, nodes;
 	bool cpus_given;
+	bool rng; /* rng=1: there is a virtio-rng */
 	bool balloon;
 	uint64_t balloon_target; /* pages */
 	bool dirty_log; /* keep it, and compare at the end of rounds (observe/dirty_exact.h) */

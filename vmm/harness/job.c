@@ -130,6 +130,7 @@ static void run(struct job *j, struct verdict *v)
 	snprintf(append, sizeof(append), "%s%s%s", plan.append, h->append ? " " : "",
 		 h->append ? h->append : "");
 	config.append = append[0] ? append : NULL;
+	config.rng = plan.rng;
 	config.balloon = plan.balloon;
 	config.balloon_target = plan.balloon_target;
 	config.dirty_log = plan.dirty_log;

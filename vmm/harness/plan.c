@@ -23,6 +23,10 @@ static int plan_key(struct test_plan *p, const char *key, const char *value, str
 		p->disk[p->nr_disks++] = n;
 		return 0;
 	}
+	if (!strcmp(key, "rng") && cli_parse_u64(value, 0, 1, &n) == 0) {
+		p->rng = n;
+		return 0;
+	}
 	if (!strcmp(key, "balloon") && cli_parse_size(value, &n) == 0 && n % MMVM_PAGE_SIZE == 0) {
 		p->balloon = true;
 		p->balloon_target = n / MMVM_PAGE_SIZE;

@@ -155,6 +155,24 @@ static int create_balloon(struct machine *m, struct mmvm_error *err)
 	return machine_add_device(m, m->balloon, err);
 }
 
+static int create_rng(struct machine *m, struct mmvm_error *err)
+{
+	struct device_env env = {.role = "rng",
+				 .base = MMVM_VIRTIO_BASE + MMVM_VIRTIO_RNG * MMVM_VIRTIO_STRIDE,
+				 .gsi = MMVM_VIRTIO_GSI + MMVM_VIRTIO_RNG,
+				 .ram = &m->ram};
+	struct virtio_rng_params params = {.seed = m->config.seed};
+	struct device *dev;
+
+	env.irq = machine_irq_line(m, env.gsi, err);
+	if (!env.irq)
+		return -1;
+	dev = virtio_rng_create(&env, &params);
+	if (!dev)
+		return no_device(err, "rng");
+	return machine_add_device(m, dev, err);
+}
+
 int machine_create_devices(struct machine *m, struct mmvm_error *err)
 {
 	if (create_ports(m, err) || create_declared_devices(m, err))
@@ -162,7 +180,9 @@ int machine_create_devices(struct machine *m, struct mmvm_error *err)
 	for (unsigned int i = 0; i < m->config.nr_disks; i++)
 		if (create_disk(m, i, err))
 			return -1;
-	return m->config.balloon ? create_balloon(m, err) : 0;
+	if (m->config.balloon && create_balloon(m, err))
+		return -1;
+	return m->config.rng ? create_rng(m, err) : 0;
 }
 
 size_t machine_console_input(struct machine *m, const void *bytes, size_t len)

@@ -103,6 +103,7 @@ struct machine_config {
 	unsigned int nr_disks;
 	bool balloon;		 /* there is a virtio-balloon */
 	uint64_t balloon_target; /* pages that it is to hold at first */
+	bool rng;		 /* there is a virtio-rng; its bytes come from the seed */
 	uint64_t seed;
 	unsigned int timeout_s; /* 0 = none */
 	bool timeout_own;	/* it is own time (machine/own_time.h), not the clock's */

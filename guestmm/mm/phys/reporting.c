@@ -96,12 +96,16 @@ static int report_zone(struct zone *z, reporting_fn report)
 
 	for (unsigned int order = MAX_ORDER; order >= PAGEBLOCK_ORDER; order--) {
 		for (unsigned int type = 0; type < NR_MIGRATETYPES; type++) {
+			/* Blocks that come and go meanwhile wait for the next round. */
+			u64 budget = READ_ONCE(z->free_area[order].nr_free);
+
 			do {
 				fill(z, order, type, &b);
 				if (b.n)
 					err = report(b.range, b.n);
 				put_back(z, order, &b, !err);
-			} while (b.n && !err);
+				budget -= min(budget, (u64)b.n);
+			} while (b.n && budget && !err);
 			if (err)
 				return err;
 		}
