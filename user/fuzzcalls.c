@@ -257,7 +257,8 @@ static long of_kind(unsigned int kind)
 }
 
 static const unsigned int uffd_commands[] = {
-	0xc018aa3f, 0xc020aa00, 0x8010aa01, 0x8010aa02, 0xc028aa03, 0xc020aa04, 0xc020aa07,
+	0xc018aa3f, 0xc020aa00, 0x8010aa01, 0x8010aa02,
+	0xc028aa03, 0xc020aa04, 0xc018aa06, 0xc020aa07,
 };
 
 /* What the kinds do not say. */

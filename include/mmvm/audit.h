@@ -329,11 +329,13 @@ struct mmvm_audit_root {
 };
 
 /* Swap PTE encoding, shared so that the host decodes the same bits: bit 0 clear, bits 2..6 type,
- * bits 9..58 offset; bit 0..1 and 7..8 clear (keeps clear of _PAGE_PROTNONE). Never zero: offset
- * >= 1. */
+ * bits 9..58 offset; bit 59: userfaultfd is asked before a write; bit 0..1 and 7..8 clear (keeps clear of
+ * _PAGE_PROTNONE). Never zero: offset >= 1. */
 #define MMVM_SWP_TYPE_SHIFT   2
 #define MMVM_SWP_TYPE_BITS    5
 #define MMVM_SWP_OFFSET_SHIFT 9
+#define MMVM_SWP_OFFSET_BITS  50
+#define MMVM_SWP_UFFD_WP      (1ull << 59)
 
 /* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
  * PG_migrating). The offset is its frame and the bits that the PTE had. */

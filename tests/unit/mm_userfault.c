@@ -82,27 +82,28 @@ static void answers(void)
 	end = at + 4 * PAGE_SIZE;
 	CU_ASSERT_EQUAL(uffd_register(ctx, at, end, UFFD_MODE_MISSING), 0);
 	memset(contents, 0x5a, sizeof(contents));
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), 0);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents, UFFD_FILL), 0);
 	CU_ASSERT_EQUAL(user_get(mm, at + 8), 0x5a5a5a5a5a5a5a5aull);
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -EEXIST);
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, end, NULL), 0);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents, UFFD_FILL), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, end, NULL, UFFD_FILL), 0);
 	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 0);
 	CU_ASSERT_EQUAL(user_write(mm, at + PAGE_SIZE, 9),
 			0); /* the zero page is copied, unasked */
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 2 * PAGE_SIZE, end + PAGE_SIZE, contents), -ENOENT);
-	CU_ASSERT_EQUAL(uffd_fill(ctx, end, end + PAGE_SIZE, contents), -ENOENT);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 2 * PAGE_SIZE, end + PAGE_SIZE, contents, UFFD_FILL),
+			-ENOENT);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, end, end + PAGE_SIZE, contents, UFFD_FILL), -ENOENT);
 	CU_ASSERT_EQUAL(uffd_may_fill(ctx, at, end), 0);
 	CU_ASSERT_EQUAL(mm->rss_anon, 2);
 	check_all();
 	do_madvise(mm, at, PAGE_SIZE, MADV_PAGEOUT);
 	CU_ASSERT_EQUAL(mm->rss_swap, 1);
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents, UFFD_FILL), -EEXIST);
 	CU_ASSERT_EQUAL(user_get(mm, at), 0x5a5a5a5a5a5a5a5aull); /* back, unasked */
 	do_madvise(mm, at, PAGE_SIZE, MADV_DONTNEED);
 	CU_ASSERT(waits(mm, at));
 	check_all();
 	mmput(mm); /* before the file is closed */
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents), -ESRCH);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, end, contents, UFFD_FILL), -ESRCH);
 	uffd_release(ctx);
 	CU_ASSERT_EQUAL(nr_uffd, 0);
 }
@@ -121,12 +122,12 @@ static void shared_memory(void)
 	CU_ASSERT(waits(mm, at));
 	CU_ASSERT_EQUAL(user_write(child, at, 7), 0);
 	CU_ASSERT(waits(mm, at)); /* a minor fault now */
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at, at + PAGE_SIZE, contents), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, at + PAGE_SIZE, contents, UFFD_FILL), -EEXIST);
 	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), 0);
 	CU_ASSERT_EQUAL(user_get(mm, at), 7);
 	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), -EEXIST);
 	CU_ASSERT_EQUAL(uffd_continue(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE), -EFAULT);
-	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE, contents), 0);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE, contents, UFFD_FILL), 0);
 	CU_ASSERT_EQUAL(user_read(child, at + PAGE_SIZE, &v), 0);
 	CU_ASSERT_EQUAL(v, 0x5a5a5a5a5a5a5a5aull);
 	check_all();

@@ -9,7 +9,7 @@ B=$1
 . "$(dirname "$0")/lib.inc"
 have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
 here=$(cd "$B" && pwd)
-programs="events jobs restart timers memcalls xattrs creds pidfds remote sysv sockets userfault"
+programs="events jobs restart timers memcalls xattrs creds pidfds remote sysv sockets userfault userfault_wp"
 
 # transcript FILE: without the kernel's lines and what mmvm says afterwards
 transcript() { sed '/^end$/q' "$1" | grep -av '^$\|^\[ *[0-9]*\.[0-9]*\]'; }

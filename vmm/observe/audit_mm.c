@@ -142,7 +142,7 @@ static void migration_leaf(struct audit *a, struct space *s, uint64_t addr, uint
 static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
 {
 	uint64_t type = entry >> MMVM_SWP_TYPE_SHIFT & ((1u << MMVM_SWP_TYPE_BITS) - 1);
-	uint64_t slot = entry >> MMVM_SWP_OFFSET_SHIFT;
+	uint64_t slot = entry >> MMVM_SWP_OFFSET_SHIFT & ((1ull << MMVM_SWP_OFFSET_BITS) - 1);
 
 	check_in_vma(a, s, addr, entry);
 	if (type >= MMVM_SWP_MIGRATION_READ) {

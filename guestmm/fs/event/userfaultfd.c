@@ -2,8 +2,8 @@
  * userfaultfd(2) as a file: read(2) tells of faults, ioctl(2) registers areas and answers. The work is
  * mm/virt/userfault.c's. ioctl_userfaultfd(2).
  *
- * Features: UFFD_FEATURE_MISSING_SHMEM, UFFD_FEATURE_MINOR_SHMEM, UFFD_FEATURE_SIGBUS. Write protection,
- * huge pages and the events of a non-cooperative monitor are not there, and asking for them is -EINVAL,
+ * Features: UFFD_FEATURE_PAGEFAULT_FLAG_WP (anonymous memory), UFFD_FEATURE_MISSING_SHMEM, UFFD_FEATURE_MINOR_SHMEM,
+ * UFFD_FEATURE_SIGBUS. Write protection of shared memory, huge pages and the events of a non-cooperative monitor are not there, and asking for them is -EINVAL,
  * as on a Linux without them.
  */
 #include "fs/poll.h"
@@ -18,17 +18,21 @@
 
 #define UFFD_USER_MODE_ONLY	   1u
 #define UFFD_API		   0xaaull
+#define UFFD_FEATURE_FLAG_WP	   (1ull << 0)
 #define UFFD_FEATURE_MISSING_SHMEM (1ull << 5)
 #define UFFD_FEATURE_SIGBUS	   (1ull << 7)
 #define UFFD_FEATURE_MINOR_SHMEM   (1ull << 10)
-#define UFFD_FEATURES		   (UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MINOR_SHMEM)
-#define UFFD_EVENT_PAGEFAULT	   0x12
+#define UFFD_FEATURES                                                              \
+	(UFFD_FEATURE_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_SIGBUS | \
+	 UFFD_FEATURE_MINOR_SHMEM)
+#define UFFD_EVENT_PAGEFAULT 0x12
 /* Numbers of ioctls, and the bits by which they are told of. */
 #define NR_REGISTER	      0x00
 #define NR_UNREGISTER	      0x01
 #define NR_WAKE		      0x02
 #define NR_COPY		      0x03
 #define NR_ZEROPAGE	      0x04
+#define NR_WRITEPROTECT	      0x06
 #define NR_CONTINUE	      0x07
 #define NR_API		      0x3f
 #define UFFDIO(nr, dir, size) ((dir) << 30 | (u32)(size) << 16 | 0xaau << 8 | (nr))
@@ -41,7 +45,11 @@
 #define UFFDIO_COPY	      UFFDIO(NR_COPY, BOTH, sizeof(struct uffdio_copy))
 #define UFFDIO_ZEROPAGE	      UFFDIO(NR_ZEROPAGE, BOTH, sizeof(struct uffdio_zeropage))
 #define UFFDIO_CONTINUE	      UFFDIO(NR_CONTINUE, BOTH, sizeof(struct uffdio_zeropage))
+#define UFFDIO_WRITEPROTECT   UFFDIO(NR_WRITEPROTECT, BOTH, sizeof(struct uffdio_writeprotect))
 #define MODE_DONTWAKE	      1ull /* of COPY, ZEROPAGE, CONTINUE */
+#define COPY_MODE_WP	      2ull
+#define WP_MODE_WP	      1ull /* of WRITEPROTECT */
+#define WP_MODE_DONTWAKE      2ull
 
 struct uffdio_api {
 	u64 api, features, ioctls;
@@ -62,6 +70,10 @@ struct uffdio_zeropage {
 	struct uffdio_range range;
 	u64 mode;
 	s64 done;
+};
+struct uffdio_writeprotect {
+	struct uffdio_range range;
+	u64 mode;
 };
 struct uffd_msg {
 	u8 event, reserved[7];
@@ -159,13 +171,15 @@ static long do_register(struct userfaultfd *u, unsigned long arg)
 
 	if (copy_from_user(&r, arg, sizeof(r) - sizeof(r.ioctls)))
 		return -EFAULT;
-	if (!r.mode || r.mode & ~(u64)(UFFD_MODE_MISSING | UFFD_MODE_MINOR))
+	if (!r.mode || r.mode & ~(u64)(UFFD_MODE_MISSING | UFFD_MODE_WP | UFFD_MODE_MINOR))
 		return -EINVAL;
 	err = check_range(r.range.start, r.range.len);
 	if (!err)
 		err = uffd_register(u->ctx, r.range.start, r.range.start + r.range.len, r.mode);
 	if (err)
 		return err;
+	if (r.mode & UFFD_MODE_WP)
+		ioctls |= 1ull << NR_WRITEPROTECT;
 	if (r.mode & UFFD_MODE_MINOR)
 		ioctls |= 1ull << NR_CONTINUE;
 	return copy_to_user(arg + offsetof(struct uffdio_register, ioctls), &ioctls, sizeof(ioctls))
@@ -214,7 +228,7 @@ static long do_copy(struct userfaultfd *u, unsigned long arg)
 	if (copy_from_user(&c, arg, sizeof(c) - sizeof(c.copy)))
 		return -EFAULT;
 	err = check_range(c.dst, c.len);
-	if (!err && (c.src + c.len <= c.src || c.mode & ~MODE_DONTWAKE))
+	if (!err && (c.src + c.len <= c.src || c.mode & ~(MODE_DONTWAKE | COPY_MODE_WP)))
 		err = -EINVAL;
 	if (err)
 		return err;
@@ -227,7 +241,8 @@ static long do_copy(struct userfaultfd *u, unsigned long arg)
 		if (!err && copy_from_user(page, c.src + done, PAGE_SIZE))
 			err = -EFAULT;
 		if (!err)
-			err = uffd_fill(u->ctx, c.dst + done, c.dst + c.len, page);
+			err = uffd_fill(u->ctx, c.dst + done, c.dst + c.len, page,
+					c.mode & COPY_MODE_WP ? UFFD_FILL_WP : UFFD_FILL);
 		if (!err)
 			done += PAGE_SIZE;
 		if (task_interrupted() && done < c.len && !err)
@@ -256,13 +271,34 @@ static long do_fill(struct userfaultfd *u, unsigned long arg, bool minor)
 	while (!err && done < z.range.len) {
 		u64 at = z.range.start + done, end = z.range.start + z.range.len;
 
-		err = minor ? uffd_continue(u->ctx, at, end) : uffd_fill(u->ctx, at, end, NULL);
+		err = minor ? uffd_continue(u->ctx, at, end)
+			    : uffd_fill(u->ctx, at, end, NULL, UFFD_FILL);
 		if (!err)
 			done += PAGE_SIZE;
 		cond_resched();
 	}
 	return finish(u, z.range.start, z.range.len, done, err, !(z.mode & MODE_DONTWAKE),
 		      arg + offsetof(struct uffdio_zeropage, done));
+}
+
+static long do_writeprotect(struct userfaultfd *u, unsigned long arg)
+{
+	struct uffdio_writeprotect w;
+	long err;
+
+	if (copy_from_user(&w, arg, sizeof(w)))
+		return -EFAULT;
+	err = check_range(w.range.start, w.range.len);
+	if (err)
+		return err;
+	/* Who is to be asked does not go on. */
+	if (w.mode & ~(WP_MODE_WP | WP_MODE_DONTWAKE) || w.mode == (WP_MODE_WP | WP_MODE_DONTWAKE))
+		return -EINVAL;
+	err = uffd_writeprotect(u->ctx, w.range.start, w.range.start + w.range.len,
+				w.mode & WP_MODE_WP);
+	if (!err && !w.mode)
+		uffd_wake(u->ctx, w.range.start, w.range.start + w.range.len);
+	return err;
 }
 
 static long uffd_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
@@ -286,6 +322,8 @@ static long uffd_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 		return do_fill(u, arg, false);
 	case UFFDIO_CONTINUE:
 		return do_fill(u, arg, true);
+	case UFFDIO_WRITEPROTECT:
+		return do_writeprotect(u, arg);
 	}
 	return -EINVAL;
 }

@@ -175,13 +175,14 @@ static void show_flags(struct report *r, const struct vm_area_struct *vma)
 		unsigned long flag;
 		char name[3];
 	} names[] = {
-		{VM_READ, "rd"},     {VM_WRITE, "wr"},	    {VM_EXEC, "ex"},
-		{VM_SHARED, "sh"},   {VM_MAYREAD, "mr"},    {VM_MAYWRITE, "mw"},
-		{VM_MAYEXEC, "me"},  {VM_MAYSHARE, "ms"},   {VM_GROWSDOWN, "gd"},
-		{VM_LOCKED, "lo"},   {VM_SEQ_READ, "sr"},   {VM_RAND_READ, "rr"},
-		{VM_DONTCOPY, "dc"}, {VM_ACCOUNT, "ac"},    {VM_NORESERVE, "nr"},
-		{VM_HUGETLB, "ht"},  {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},
-		{VM_HUGEPAGE, "hg"}, {VM_NOHUGEPAGE, "nh"}, {VM_SEALED, "sl"},
+		{VM_READ, "rd"},	 {VM_WRITE, "wr"},	{VM_EXEC, "ex"},
+		{VM_SHARED, "sh"},	 {VM_MAYREAD, "mr"},	{VM_MAYWRITE, "mw"},
+		{VM_MAYEXEC, "me"},	 {VM_MAYSHARE, "ms"},	{VM_GROWSDOWN, "gd"},
+		{VM_LOCKED, "lo"},	 {VM_SEQ_READ, "sr"},	{VM_RAND_READ, "rr"},
+		{VM_DONTCOPY, "dc"},	 {VM_ACCOUNT, "ac"},	{VM_NORESERVE, "nr"},
+		{VM_HUGETLB, "ht"},	 {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},
+		{VM_HUGEPAGE, "hg"},	 {VM_NOHUGEPAGE, "nh"}, {VM_SEALED, "sl"},
+		{VM_UFFD_MISSING, "um"}, {VM_UFFD_WP, "uw"},	{VM_UFFD_MINOR, "ui"},
 	};
 
 	report_printf(r, "VmFlags: ");
@@ -247,6 +248,7 @@ int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
 /* ---- pagemap: 64 bits a page ----------------------------------------------------------------- */
 
 #define PM_EXCLUSIVE (1ull << 56)
+#define PM_UFFD_WP   (1ull << 57)
 #define PM_FILE	     (1ull << 61)
 #define PM_SWAP	     (1ull << 62)
 #define PM_PRESENT   (1ull << 63)
@@ -254,6 +256,7 @@ int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
 
 static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 {
+	const u64 wp = pte_uffd_wp(pte) ? PM_UFFD_WP : 0;
 	struct page *page;
 	u64 entry;
 
@@ -268,9 +271,9 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 			entry = PM_SWAP | swp_type(e) |
 				(swp_offset(e) & MMVM_MIGRATION_PFN) << PM_TYPE_BITS |
 				(PageAnon(migration_entry_page(e)) ? 0 : PM_FILE);
-		return entry;
+		return entry | wp;
 	}
-	entry = PM_PRESENT | leaf_pfn(pte, level, addr);
+	entry = PM_PRESENT | wp | leaf_pfn(pte, level, addr);
 	if (pte_special(pte))
 		return entry;
 	page = pfn_to_page(pte_pfn(pte)); /* the head of a large one */

@@ -283,7 +283,10 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 	atomic_sub(&mm->rss_swap, 1);
 	atomic_add(&mm->rss_anon, 1);
 	pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED);
-	if (anon_page_exclusive(page)) {
+	if (unlikely(pte_uffd_wp(vmf->orig))) {
+		/* A write faults once more, and finds that it is to be asked about. */
+		pte = pte_mkuffd_wp(pte);
+	} else if (anon_page_exclusive(page)) {
 		if (vma->flags & VM_WRITE)
 			pte = pte_mkwrite(pte);
 		if (vmf->flags & FAULT_FLAG_WRITE)
@@ -303,7 +306,7 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 		try_to_free_swap(page);
 	unlock_page(page);
 	release_page(page);
-	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte))
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte) && likely(!pte_uffd_wp(pte)))
 		ret |= do_wp_page(vmf);
 	return ret;
 }
@@ -365,8 +368,11 @@ static __always_inline unsigned int fault_at_pte(struct vm_fault *vmf)
 	}
 	if (!pte_present(vmf->orig))
 		return do_swap_page(vmf);
-	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig))
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig)) {
+		if (unlikely(pte_uffd_wp(vmf->orig)))
+			return userfault_check_wp(vmf);
 		return unlikely(vmf->vma->flags & VM_SHARED) ? do_wp_shared(vmf) : do_wp_page(vmf);
+	}
 	/* Somebody was faster, or this CPU's translation is older than the PTE. */
 	flush_tlb_page(vmf->mm, vmf->addr);
 	count_vm_event(MMVM_FAULT_SPURIOUS);

@@ -54,7 +54,8 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 			if (is_migration_entry(pte_to_swp_entry(e)) ||
 			    swap_duplicate(pte_to_swp_entry(e)))
 				break;
-			pte_set(&dst[i], e);
+			/* Nobody answers the child's faults. */
+			pte_set(&dst[i], pte_clear_uffd_wp(e));
 			swap++;
 			continue;
 		}
@@ -83,7 +84,7 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 		}
 		/* Not accessed by the child yet; dirty stays, in case the parent's PTE goes
 		 * first. */
-		pte_set(&dst[i], __pte(e.v & ~(_PAGE_RW | _PAGE_ACCESSED)));
+		pte_set(&dst[i], __pte(e.v & ~(_PAGE_RW | _PAGE_ACCESSED | _PAGE_UFFD_WP)));
 	}
 	c->anon += anon;
 	c->swap += swap;

@@ -148,6 +148,7 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define VM_FAULT_FALLBACK	 32u /* thp_fault() alone: fill a PTE instead */
 #define VM_FAULT_USERFAULT	 64u /* only inside of virt/: the user answers it */
 #define VM_FAULT_USERFAULT_MINOR 128u
+#define VM_FAULT_USERFAULT_WP	 256u
 #define VM_FAULT_SIGBUS		 16u /* behind the file's end, or it cannot be read */
 #define VM_FAULT_ERROR \
 	(VM_FAULT_OOM | VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR | VM_FAULT_SIGBUS)

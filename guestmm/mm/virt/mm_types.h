@@ -22,7 +22,8 @@
 #define VM_GROWSDOWN	0x100ul
 #define VM_UFFD_MISSING 0x200ul /* userfault.h */
 #define VM_UFFD_MINOR	0x400ul
-#define VM_UFFD		(VM_UFFD_MISSING | VM_UFFD_MINOR)
+#define VM_UFFD_WP	0x1000ul
+#define VM_UFFD		(VM_UFFD_MISSING | VM_UFFD_MINOR | VM_UFFD_WP)
 #define VM_LOCKED	0x2000ul
 #define VM_SEQ_READ	0x8000ul
 #define VM_RAND_READ	0x10000ul

@@ -66,7 +66,8 @@ static bool move_ptes(const struct mm_struct *mm, pte_t *dst, pte_t *src, unsign
 		} else {
 			pte_set(src, __pte(0));
 		}
-		pte_set(dst, e);
+		/* Who answers faults of the old place does not know the new one. */
+		pte_set(dst, pte_clear_uffd_wp(e));
 		if (unlikely(trace_on) && pte_present(e))
 			trace_moved(mm, e, from, to);
 	}

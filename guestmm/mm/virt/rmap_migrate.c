@@ -35,7 +35,7 @@ static bool entry_one(struct page *page, struct vm_area_struct *vma, unsigned lo
 {
 	struct mm_struct *mm = vma->mm;
 	bool go_on = true;
-	pte_t *pte, old;
+	pte_t *pte, old, new;
 
 	spin_lock(&mm->page_table_lock);
 	pte = pte_of_page(mm, addr, page);
@@ -54,7 +54,8 @@ static bool entry_one(struct page *page, struct vm_area_struct *vma, unsigned lo
 		else if (PageSwapCache(page))
 			SetPageDirty(page);
 	}
-	pte_set(pte, swp_entry_to_pte(make_migration_entry(old)));
+	new = swp_entry_to_pte(make_migration_entry(old));
+	pte_set(pte, unlikely(pte_uffd_wp(old)) ? pte_mkuffd_wp(new) : new);
 	trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 		    .arg = TRACE_UNMAP_MIGRATE);
 	if (atomic_sub_return(&page->mapcount, 1) < 0) {
@@ -93,7 +94,9 @@ static bool restore_one(struct page *page, struct vm_area_struct *vma, unsigned 
 		new = pte_mkyoung(new);
 	if (swp_offset(e) & MMVM_MIGRATION_DIRTY)
 		new = pte_mkdirty(new);
-	if (is_writable_migration_entry(e))
+	if (unlikely(pte_uffd_wp(pte_read(pte))))
+		new = pte_mkuffd_wp(new);
+	else if (is_writable_migration_entry(e))
 		new = pte_mkwrite(new);
 	get_page(page);
 	if (atomic_add_return(&page->mapcount, 1) == 0)

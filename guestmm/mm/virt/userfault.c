@@ -11,6 +11,9 @@
  * to wait has released mmap_lock, puts itself on the list, and looks once more whether the page is still
  * missing before it sleeps; an answer fills the PTE before it wakes. So one of the two sees the other.
  *
+ * Write protection (UFFD_MODE_WP, anonymous memory): a PTE with _PAGE_UFFD_WP is not writable, and a write to it is
+ * asked about in fault_at_pte(). The bit goes with the page to swap and back, and through migration.
+ *
  * Areas: anonymous memory, and shared memory (shmem), where a page of the file that is not mapped is a
  * minor fault. mremap(2) and fork(2) leave the context behind: the copy is ordinary memory (Linux without
  * UFFD_FEATURE_EVENT_*).
@@ -18,17 +21,21 @@
  * I1  vma->uffd != NULL exactly if the VMA has VM_UFFD flags; it holds a reference. Two VMAs of different
  *     contexts do not merge (desc_joins()).
  * I2  ctx->mm is NULL from the end of the address space on; who uses it takes a reference under uffd_lock.
+ * I3  A PTE or swap entry has the bit only in a VMA with VM_UFFD_WP: who takes the flag away, or copies or moves the
+ *     entry to a VMA without it, clears the bit. There are no huge pages of bits: they are split first.
  *
  * Locks: mmap_lock > ctx->lock > wait queues. uffd_lock is taken alone.
  */
 #include "mm/virt/userfault.h"
 #include "arch/static_key.h"
+#include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/cache/pagecache.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/slab/slab.h"
+#include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 
 struct uffd_ctx {
@@ -147,11 +154,61 @@ static int check_vma(const struct vm_area_struct *vma, const struct uffd_ctx *ct
 {
 	if (vma->flags & VM_HUGETLB || (vma->mapping && !is_shmem(vma)))
 		return -EINVAL;
+	if (modes & UFFD_MODE_WP && vma->mapping)
+		return -EINVAL;
 	if (modes & UFFD_MODE_MINOR && !(is_shmem(vma) && vma->flags & VM_SHARED))
 		return -EINVAL;
 	if (!(vma->flags & VM_MAYWRITE))
 		return -EPERM;
 	return vma->uffd && vma->uffd != ctx ? -EBUSY : 0;
+}
+
+/* P held: n entries of one table. Returns whether the CPU may know one of them otherwise. */
+static bool change_wp_ptes(pte_t *pte, unsigned long n, bool protect)
+{
+	bool changed = false;
+
+	for (; n; n--, pte++) {
+		pte_t e = pte_read(pte);
+
+		if (pte_none(e) || pte_uffd_wp(e) == protect)
+			continue;
+		if (pte_present(e)) {
+			e = pte_get_and_clear(pte); /* with the last A and D bits */
+			changed = true;
+		}
+		pte_set(pte, protect ? pte_mkuffd_wp(e) : pte_clear_uffd_wp(e));
+	}
+	return changed;
+}
+
+/* mmap_lock held: protect what is there, or no longer. A write right is given back by the next fault. */
+static int change_wp(struct mm_struct *mm, unsigned long start, unsigned long end, bool protect)
+{
+	unsigned long addr, next;
+	unsigned int level;
+
+	for (addr = start; addr < end; addr = next) {
+		pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
+
+		next = min(next, end);
+		if (!leaf)
+			continue;
+		if (level) {
+			if (protect) {
+				split_large(mm, leaf, addr);
+				next = addr;
+			}
+			continue;
+		}
+		spin_lock(&mm->page_table_lock);
+		flush_tlb_batched_pending(mm);
+		if (change_wp_ptes(leaf, (next - addr) >> PAGE_SHIFT, protect))
+			flush_tlb_range(mm, addr, next);
+		spin_unlock(&mm->page_table_lock);
+		cond_resched();
+	}
+	return 0;
 }
 
 /* mmap_lock for writing: the VMA's part [start, end) gets these VM_UFFD flags, or none. *pvma is what
@@ -165,6 +222,8 @@ static int set_part(struct vm_area_struct **pvma, unsigned long start, unsigned 
 	if (err)
 		return err;
 	vma = *pvma;
+	if (vma->flags & VM_UFFD_WP && !(uffd_flags & VM_UFFD_WP))
+		change_wp(vma->mm, start, end, false);
 	vma_set_flags(vma, (vma->flags & ~VM_UFFD) | uffd_flags);
 	if (uffd_flags && !vma->uffd) {
 		vma->uffd = ctx;
@@ -181,6 +240,7 @@ static int register_locked(struct mm_struct *mm, struct uffd_ctx *ctx, unsigned 
 {
 	struct vm_area_struct *vma = find_vma_intersection(mm, start, end), *v;
 	unsigned long flags = (modes & UFFD_MODE_MISSING ? VM_UFFD_MISSING : 0) |
+			      (modes & UFFD_MODE_WP ? VM_UFFD_WP : 0) |
 			      (modes & UFFD_MODE_MINOR ? VM_UFFD_MINOR : 0);
 	int err = vma ? 0 : -EINVAL;
 
@@ -297,6 +357,28 @@ unsigned int userfault_check(struct vm_fault *vmf)
 	return kind;
 }
 
+unsigned int userfault_check_wp(struct vm_fault *vmf)
+{
+	struct uffd_ctx *ctx = vmf->vma->uffd;
+
+	if (READ_ONCE(ctx->sigbus) || (ctx->user_only && vmf->flags & FAULT_FLAG_KERNEL))
+		return VM_FAULT_SIGBUS;
+	atomic_add(&ctx->refs, 1);
+	vmf->uffd = ctx;
+	return VM_FAULT_USERFAULT | VM_FAULT_USERFAULT_WP;
+}
+
+/* What is at the PTE (NULL: no table) is what the fault is about. */
+static bool still_so(const struct vm_area_struct *vma, unsigned long addr, const pte_t *pte,
+		     unsigned int kind)
+{
+	pte_t e = pte ? pte_read(pte) : __pte(0);
+
+	if (kind & VM_FAULT_USERFAULT_WP)
+		return !pte_none(e) && pte_uffd_wp(e);
+	return pte_none(e) && kind_of(vma, addr) == kind;
+}
+
 /* Is the page still missing, and the context's? */
 static bool must_wait(const struct vm_fault *vmf, const struct uffd_ctx *ctx, unsigned int kind)
 {
@@ -310,7 +392,7 @@ static bool must_wait(const struct vm_fault *vmf, const struct uffd_ctx *ctx, un
 	vma = find_vma(vmf->mm, vmf->addr);
 	if (vma && vma->vm_start <= vmf->addr && vma->uffd == ctx) {
 		pte = walk_leaf(vmf->mm->pgd, vmf->addr, &level, &next);
-		wait = (!pte || pte_none(pte_read(pte))) && kind_of(vma, vmf->addr) == kind;
+		wait = still_so(vma, vmf->addr, level ? NULL : pte, kind);
 	}
 	up_read(&vmf->mm->mmap_lock);
 	return wait;
@@ -331,12 +413,14 @@ static bool interrupted(const struct vm_fault *vmf)
 
 unsigned int userfault_wait(struct vm_fault *vmf, unsigned int ret)
 {
-	unsigned int kind = ret & (VM_FAULT_USERFAULT | VM_FAULT_USERFAULT_MINOR);
+	unsigned int kind =
+		ret & (VM_FAULT_USERFAULT | VM_FAULT_USERFAULT_MINOR | VM_FAULT_USERFAULT_WP);
 	struct uffd_ctx *ctx = vmf->uffd;
 	struct waiter w = {.fault.addr = vmf->addr};
 	bool broken = false;
 
 	w.fault.flags = (vmf->flags & FAULT_FLAG_WRITE ? UFFD_FLAG_WRITE : 0) |
+			(kind & VM_FAULT_USERFAULT_WP ? UFFD_FLAG_WP : 0) |
 			(kind & VM_FAULT_USERFAULT_MINOR ? UFFD_FLAG_MINOR : 0);
 	spin_lock(&ctx->lock);
 	list_add_tail(&w.node, &ctx->pending);
@@ -433,7 +517,7 @@ static struct vm_area_struct *find_registered(struct mm_struct *mm, unsigned lon
 }
 
 /* A page of its own. */
-static int fill_anon(struct vm_fault *vmf, const void *contents)
+static int fill_anon(struct vm_fault *vmf, const void *contents, enum uffd_fill how)
 {
 	struct mm_struct *mm = vmf->mm;
 	struct page *page;
@@ -452,6 +536,8 @@ static int fill_anon(struct vm_fault *vmf, const void *contents)
 	spin_lock(&mm->page_table_lock);
 	if (pte_none(pte_read(vmf->pte))) {
 		map_new_page(vmf, page);
+		if (how == UFFD_FILL_WP) /* no CPU knows it yet */
+			pte_set(vmf->pte, pte_mkuffd_wp(pte_read(vmf->pte)));
 		trace_map(vmf, page, ANON);
 		atomic_add(&mm->rss_anon, 1);
 		err = 0;
@@ -499,7 +585,7 @@ static int fill_shmem(struct vm_fault *vmf, const void *contents, bool minor)
 }
 
 static int answer(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
-		  bool minor)
+		  bool minor, enum uffd_fill how)
 {
 	struct mm_struct *mm = get_mm(ctx);
 	struct vm_fault vmf = {.mm = mm, .addr = addr, .flags = FAULT_FLAG_WRITE};
@@ -515,6 +601,8 @@ static int answer(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, c
 	if (!vmf.vma)
 		goto out;
 	err = minor && !(is_shmem(vmf.vma) && vmf.vma->flags & VM_SHARED) ? -EINVAL : 0;
+	if (how == UFFD_FILL_WP && !(vmf.vma->flags & VM_UFFD_WP))
+		err = -EINVAL;
 	if (err)
 		goto out;
 	if (static_key(KEY_NUMA) && vmf.vma->policy) {
@@ -527,7 +615,7 @@ static int answer(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, c
 	else if (vmf.vma->flags & VM_SHARED)
 		err = fill_shmem(&vmf, contents, minor);
 	else
-		err = contents ? fill_anon(&vmf, contents) : fill_zero(&vmf);
+		err = contents ? fill_anon(&vmf, contents, how) : fill_zero(&vmf);
 	ti->vma_policy = NULL;
 out:
 	up_read(&mm->mmap_lock);
@@ -549,12 +637,30 @@ int uffd_may_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end)
 	return may ? 0 : -ENOENT;
 }
 
-int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents)
+int uffd_writeprotect(struct uffd_ctx *ctx, unsigned long start, unsigned long end, bool protect)
 {
-	return answer(ctx, addr, end, contents, false);
+	struct mm_struct *mm = get_mm(ctx);
+	struct vm_area_struct *vma;
+	int err = -ENOENT;
+
+	if (!mm)
+		return -ESRCH;
+	down_read(&mm->mmap_lock);
+	vma = find_registered(mm, start, end);
+	if (vma && vma->flags & VM_UFFD_WP)
+		err = change_wp(mm, start, end, protect);
+	up_read(&mm->mmap_lock);
+	mmput(mm);
+	return err;
+}
+
+int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
+	      enum uffd_fill how)
+{
+	return answer(ctx, addr, end, contents, false, how);
 }
 
 int uffd_continue(struct uffd_ctx *ctx, unsigned long addr, unsigned long end)
 {
-	return answer(ctx, addr, end, NULL, true);
+	return answer(ctx, addr, end, NULL, true, UFFD_FILL);
 }

@@ -9,8 +9,10 @@
 struct uffd_ctx;
 
 #define UFFD_MODE_MISSING 1u /* nothing is there yet */
+#define UFFD_MODE_WP	  2u /* it is protected against writing */
 #define UFFD_MODE_MINOR	  4u /* the file has the page, the mapping does not */
 #define UFFD_FLAG_WRITE	  1u /* of a message */
+#define UFFD_FLAG_WP	  2u
 #define UFFD_FLAG_MINOR	  4u
 
 /** What a reader learns of a fault. */
@@ -44,9 +46,15 @@ int uffd_unregister(struct uffd_ctx *ctx, unsigned long start, unsigned long end
 void uffd_wake(struct uffd_ctx *ctx, unsigned long start, unsigned long end);
 /** Is [addr, end) of one registered VMA? 0, -ENOENT, -ESRCH. */
 int uffd_may_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end);
-/** Answer: put a page with these contents (NULL: zeroes) at addr; the whole answer ends at `end`. 0;
- * -EEXIST: a page is there; -ENOENT: not registered up to `end`; -ENOMEM; -EFAULT. */
-int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents);
+/** Answer: put a page with these contents (NULL: zeroes) at addr; the whole answer ends at `end`. UFFD_FILL_WP: and
+ * ask before it is written. 0; -EEXIST: a page is there; -ENOENT: not registered up to `end`; -EINVAL: registered
+ * without UFFD_MODE_WP; -ENOMEM; -EFAULT. */
+enum uffd_fill { UFFD_FILL, UFFD_FILL_WP };
+int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
+	      enum uffd_fill how);
+/** Ask before what is there of [start, end) is written (true), or no longer. What is not there is not protected. 0,
+ * -ENOENT: it is not of one VMA registered with UFFD_MODE_WP; -EAGAIN: a huge page could not be split. */
+int uffd_writeprotect(struct uffd_ctx *ctx, unsigned long start, unsigned long end, bool protect);
 /** Answer a minor fault: map the page that the file has. The same, and -EFAULT: it has none. */
 int uffd_continue(struct uffd_ctx *ctx, unsigned long addr, unsigned long end);
 
@@ -54,6 +62,8 @@ int uffd_continue(struct uffd_ctx *ctx, unsigned long addr, unsigned long end);
 /** Nothing is mapped at vmf->addr, in a VMA with VM_UFFD. 0: an ordinary fault. VM_FAULT_USERFAULT: one to
  * be answered; vmf->uffd has a reference. VM_FAULT_SIGBUS. */
 unsigned int userfault_check(struct vm_fault *vmf);
+/** A write to what UFFD_MODE_WP protects: the same. */
+unsigned int userfault_check_wp(struct vm_fault *vmf);
 /** Without mmap_lock: wait for the answer. 0: look again; VM_FAULT_SIGBUS: the kernel's access fails. */
 unsigned int userfault_wait(struct vm_fault *vmf, unsigned int ret);
 /** `high` has been split off `low`. */

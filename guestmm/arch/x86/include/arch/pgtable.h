@@ -26,6 +26,9 @@ typedef u64 pgprot_t;
 #define _PAGE_PSE      (1ull << 7)
 #define _PAGE_GLOBAL   (1ull << 8)
 #define _PAGE_SPECIAL  (1ull << 9) /* software: no struct page accounting (the zero page) */
+/** Software: userfaultfd is asked before a write (mm/virt/userfault.h). Never together with _PAGE_RW. A swap entry has
+ * MMVM_SWP_UFFD_WP instead. */
+#define _PAGE_UFFD_WP (1ull << 10)
 /** Present bit clear, this set, and PFN kept: PROT_NONE. Never set in a swap entry. */
 #define _PAGE_PROTNONE (1ull << 8)
 #define _PAGE_NX       (1ull << 63)
@@ -170,7 +173,20 @@ static inline pte_t swp_entry_to_pte(swp_entry_t e)
 static inline swp_entry_t pte_to_swp_entry(pte_t p)
 {
 	return swp_entry(p.v >> MMVM_SWP_TYPE_SHIFT & ((1u << MMVM_SWP_TYPE_BITS) - 1),
-			 p.v >> MMVM_SWP_OFFSET_SHIFT);
+			 p.v >> MMVM_SWP_OFFSET_SHIFT & ((1ull << MMVM_SWP_OFFSET_BITS) - 1));
+}
+static inline bool pte_uffd_wp(pte_t p)
+{
+	return p.v & (pte_present(p) ? _PAGE_UFFD_WP : MMVM_SWP_UFFD_WP);
+}
+/** The entry, not to be written before somebody is asked. */
+static inline pte_t pte_mkuffd_wp(pte_t p)
+{
+	return __pte(pte_present(p) ? (p.v & ~_PAGE_RW) | _PAGE_UFFD_WP : p.v | MMVM_SWP_UFFD_WP);
+}
+static inline pte_t pte_clear_uffd_wp(pte_t p)
+{
+	return __pte(p.v & ~(pte_present(p) ? _PAGE_UFFD_WP : MMVM_SWP_UFFD_WP));
 }
 
 #endif
