@@ -6,7 +6,9 @@
  *   rq->sleepers  tasks with a time limit, soonest first
  *
  *   new task ──> the emptiest queue        idle CPU <── pulls from the longest queue
- *   woken    ──> the queue it slept on; if that CPU is busy and another idle, that one is told
+ *   woken    ──> the queue it slept on; if that CPU is busy and another idle, that one is told.
+ *                A kernel thread that frees memory (TIF_MEMALLOC) runs at once: were it to wait for the
+ *                end of a slice, who runs would use up the memory that it is to keep free
  *
  * Invariants, under rq->lock:
  *   I1  a task is on the queue or current exactly when on_rq
@@ -87,6 +89,12 @@ static void take_sample(struct rq *rq, u64 now, bool user_mode)
 
 /* ---- making tasks runnable ---- */
 
+/* A kernel thread such as kswapd. */
+static inline bool frees_memory(const struct task *t)
+{
+	return READ_ONCE(t->ti->flags) & TIF_MEMALLOC && !t->user;
+}
+
 /* Returns whether the task was not runnable before. */
 static bool make_runnable(struct rq *rq, struct task *t)
 {
@@ -103,8 +111,11 @@ static bool make_runnable(struct rq *rq, struct task *t)
 		return false;
 	t->on_rq = true;
 	t->preempted = false;
-	list_add_tail(&t->run, &rq->queue);
 	rq->nr++;
+	if (unlikely(frees_memory(t)))
+		list_add(&t->run, &rq->queue);
+	else
+		list_add_tail(&t->run, &rq->queue);
 	waits = rq->curr != rq->idle || rq->nr > 1;
 	if (unlikely(waits || t->psi[PSI_IO]))
 		psi_woken(t, waits);
@@ -115,7 +126,7 @@ static bool make_runnable(struct rq *rq, struct task *t)
 	} else {
 		u64 now = ktime_ns();
 
-		if (now >= rq->curr->slice_end)
+		if (now >= rq->curr->slice_end || unlikely(frees_memory(t)))
 			rq->curr->ti->need_resched = 1;
 		else
 			timer_want(rq, now, rq->curr->slice_end);
@@ -213,7 +224,9 @@ void scheduler_ipi(void)
 	rq_lock(rq);
 	if (rq->curr == rq->idle)
 		rq->curr->ti->need_resched = 1; /* to look at all queues */
-	else if (!list_empty(&rq->queue) && now >= rq->curr->slice_end)
+	else if (!list_empty(&rq->queue) &&
+		 (now >= rq->curr->slice_end ||
+		  frees_memory(list_first_entry(&rq->queue, struct task, run))))
 		rq->curr->ti->need_resched = 1;
 	else
 		timer_update(rq, now);

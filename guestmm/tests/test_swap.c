@@ -373,6 +373,25 @@ GUEST_TEST(reclaim, kswapd_keeps_free_memory_between_the_marks, 0, 120, MEM)
 	mmput(mm);
 }
 
+/** Nobody sleeps here: kswapd has to run as soon as it is woken, not when a slice is over. */
+GUEST_TEST(reclaim, kswapd_is_ahead_of_who_uses_memory, 0, 120, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long pages = totalram_pages() * 5 / 4;
+	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
+	s64 kswapd = ev(PGSTEAL_KSWAPD), direct = ev(PGSTEAL_DIRECT);
+
+	REQUIRE(a);
+	for (unsigned long i = 0; i < pages; i++)
+		CHECK_EQ(testmm_touch(mm, a + i * PAGE_SIZE, true), 0);
+	kswapd = ev(PGSTEAL_KSWAPD) - kswapd;
+	direct = ev(PGSTEAL_DIRECT) - direct;
+	CHECK(kswapd > (s64)totalram_pages() / 8);
+	/* Linux 6.1 takes 41 % of the pages directly at such work. */
+	CHECK(direct * 100 <= (kswapd + direct) * 41);
+	mmput(mm);
+}
+
 GUEST_TEST(reclaim, direct_reclaim_frees_what_was_asked, 0, 0, MEM)
 {
 	struct mm_struct *mm = testmm_create(t);

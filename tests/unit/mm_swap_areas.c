@@ -159,7 +159,7 @@ static void a_slot_that_cannot_be_written_is_not_used_again(void)
 	/* The two pages are in memory, and nowhere else; all the others went. */
 	CU_ASSERT_EQUAL(sum_vm_event(MMVM_SWAP_BAD_SLOT) - before, 2);
 	CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), 2);
-	CU_ASSERT_EQUAL(swap_areas[0].nr_failed, 2);
+	CU_ASSERT_EQUAL(swap_nr_failed, 2);
 	/* Two requests of many, and each of their bad pages alone. */
 	CU_ASSERT_EQUAL(refused, 4);
 	CU_ASSERT_EQUAL(swap_areas[0].inuse, 64);
@@ -170,7 +170,7 @@ static void a_slot_that_cannot_be_written_is_not_used_again(void)
 	CU_ASSERT_EQUAL(refused, 4);
 	CU_ASSERT_EQUAL(mm->rss_anon, 0);
 	CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), 0);
-	CU_ASSERT_EQUAL(swap_areas[0].nr_failed, 0);
+	CU_ASSERT_EQUAL(swap_nr_failed, 0);
 	CU_ASSERT_EQUAL(swap_areas[0].map[5], SWAP_MAP_BAD);
 	CU_ASSERT_EQUAL(swap_areas[0].map[40], SWAP_MAP_BAD);
 	CU_ASSERT_EQUAL(swap_areas[0].usable, AREA_PAGES - 3);

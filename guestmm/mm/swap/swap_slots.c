@@ -32,6 +32,7 @@
 struct swap_info swap_areas[SWAP_TYPES];
 struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
 s64 nr_swap_pages;
+u32 swap_nr_failed;
 u64 total_swap_pages;
 static spinlock_t total_lock = SPINLOCK_INIT;
 static u64 swap_turn; /* A: slots handed out where areas are equal */
@@ -140,7 +141,7 @@ static u64 take_slot(struct swap_info *si)
 }
 
 /* A slot of the area, or 0. */
-static u64 area_slot_alloc(struct swap_info *si)
+static inline __attribute__((always_inline)) u64 area_slot_alloc(struct swap_info *si)
 {
 	u64 slot = 0;
 
@@ -204,7 +205,7 @@ void swap_slot_fail(swp_entry_t e)
 	/* The page's writeback keeps the slot in use (swap_io.c, I1). */
 	if (test_and_set_bit(slot % 64, &si->failed[slot / 64]))
 		return;
-	atomic_add(&si->nr_failed, 1);
+	atomic_add(&swap_nr_failed, 1);
 	count_vm_event(MMVM_SWAP_BAD_SLOT);
 }
 
@@ -212,7 +213,7 @@ void swap_slot_fail(swp_entry_t e)
 static __attribute__((noinline, cold)) void retire_slot(struct swap_info *si, u64 slot)
 {
 	si->map[slot] = SWAP_MAP_BAD;
-	atomic_sub(&si->nr_failed, 1);
+	atomic_sub(&swap_nr_failed, 1);
 	si->usable--;
 	si->inuse--;
 	swap_total_publish();

@@ -50,7 +50,6 @@ struct swap_info {
 	/* A bit per slot: writing to it failed. Such a slot is bad as soon as nobody uses it. Set by
 	 * interrupts (A). */
 	u64 *failed;
-	u32 nr_failed; /* A: bits of slots in use; only then a slot that is freed is looked up */
 	/* swapon_mutex to change: areas of the same priority that follow this one in swap_order, with
 	 * itself. */
 	u32 nr_equal;
@@ -63,6 +62,8 @@ extern struct swap_info swap_areas[SWAP_TYPES]; /* those from MAX_SWAP_AREAS on 
 extern struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
 /** Free and usable slots over all writable areas. */
 extern s64 nr_swap_pages; /* A */
+/** Slots in use whose write failed, of all areas: only while there are any is a slot looked up. */
+extern u32 swap_nr_failed; /* A */
 extern u64 total_swap_pages;
 
 static inline struct swap_info *swap_area(swp_entry_t e)
@@ -78,10 +79,8 @@ static inline u64 swap_sector(const struct swap_info *si, u64 slot)
 /** Has writing to the slot failed? Then its page stays in memory, until it can have another one. */
 static inline bool swap_slot_failed(swp_entry_t e)
 {
-	const struct swap_info *si = swap_area(e);
-
-	return unlikely(READ_ONCE(si->nr_failed)) &&
-	       test_bit(swp_offset(e) % 64, &si->failed[swp_offset(e) / 64]);
+	return unlikely(READ_ONCE(swap_nr_failed)) &&
+	       test_bit(swp_offset(e) % 64, &swap_area(e)->failed[swp_offset(e) / 64]);
 }
 /** A write to the slot of a page under writeback has failed. Interrupt context. */
 void swap_slot_fail(swp_entry_t e);
