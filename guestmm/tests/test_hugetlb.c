@@ -3,6 +3,7 @@
  * has ended. The calls themselves are compared with Linux by user/conform_huge.
  */
 #include "mm/huge/hugetlb.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/virt/large.h"
 #include "tests/tests.h"
 
@@ -194,4 +195,85 @@ GUEST_TEST(hugetlb, planted_usage, PLANTED, 0, MEM)
 	REQUIRE(mm);
 	mm->hugetlb_usage += 512;
 	test_expect_audit(t, "rss");
+}
+
+#define NODES "memory=96M,high=0M cpus=1 nodes=2"
+
+static unsigned int node_at(struct mm_struct *mm, unsigned long a)
+{
+	return page_node_id(&page_folio(testmm_page(mm, a))->page);
+}
+
+GUEST_TEST(hugetlb, each_node_has_a_pool, 0, 0, NODES)
+{
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 1, 3), 0);
+	CHECK_EQ(pool()->nr_node[1], 3);
+	CHECK_EQ(pool()->nr_node[0], 0);
+	CHECK_EQ(pool()->nr, 3);
+	/* All nodes in turn: one more each. */
+	CHECK_EQ(hugetlb_set_pool(pool(), 7), 0);
+	CHECK_EQ(pool()->nr_node[0], 2);
+	CHECK_EQ(pool()->nr_node[1], 5);
+	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 1, 0), 0);
+	CHECK_EQ(pool()->nr, 2);
+	CHECK_EQ(pool()->free_node[1], 0);
+	CHECK_EQ(hugetlb_set_pool(pool(), 0), 0);
+	CHECK_EQ(testchan_audit(), 0);
+}
+
+GUEST_TEST(hugetlb, mbind_says_which_node, 0, 0, NODES)
+{
+	struct mm_struct *mm = testmm_create(t);
+	struct nodemask both = {.bits = {3}}, second = {.bits = {2}};
+	unsigned long on_second = 0;
+	long a, b;
+
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 0, 4), 0);
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 1, 4), 0);
+	a = map(mm, 2, MAP_PRIVATE);
+	b = map(mm, 4, MAP_SHARED);
+	REQUIRE(a > 0 && b > 0);
+	CHECK_EQ(do_mbind(mm, a, 2 * HUGE, MPOL_BIND, 0, &second, 0), 0);
+	CHECK_EQ(do_mbind(mm, b, 4 * HUGE, MPOL_INTERLEAVE, 0, &both, 0), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK_EQ(testmm_write(mm, a + i * HUGE, i), 0);
+		CHECK_EQ(node_at(mm, a + i * HUGE), 1);
+	}
+	for (unsigned int i = 0; i < 4; i++) {
+		CHECK_EQ(testmm_write(mm, b + i * HUGE, i), 0);
+		on_second += node_at(mm, b + i * HUGE);
+	}
+	CHECK_EQ(on_second, 2);
+	CHECK_EQ(pool()->free_node[0], 2);
+	CHECK_EQ(pool()->free_node[1], 0);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+	CHECK_EQ(pool()->free, 8);
+}
+
+GUEST_TEST(hugetlb, a_promise_outlives_a_node_without_pages, 0, 0, NODES)
+{
+	struct mm_struct *mm = testmm_create(t);
+	struct nodemask second = {.bits = {2}};
+	long a;
+
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 0, 2), 0);
+	a = map(mm, 1, MAP_PRIVATE);
+	REQUIRE(a > 0);
+	CHECK_EQ(do_mbind(mm, a, HUGE, MPOL_BIND, 0, &second, 0), 0);
+	/* As on Linux: what was promised lies elsewhere. */
+	CHECK_EQ(testmm_touch(mm, a, true), VM_FAULT_SIGBUS);
+	CHECK_EQ(pool()->resv, 1);
+	CHECK_EQ(testchan_audit(), 0);
+	/* One more page may be had there. */
+	CHECK_EQ(hugetlb_set_overcommit(pool(), 1), 0);
+	CHECK_EQ(testmm_touch(mm, a, true), 0);
+	CHECK_EQ(node_at(mm, a), 1);
+	CHECK_EQ(pool()->resv, 0);
+	CHECK_EQ(pool()->surplus_node[1], 1);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(mm);
+	CHECK_EQ(pool()->nr, 2);
+	CHECK_EQ(pool()->surplus, 0);
 }

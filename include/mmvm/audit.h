@@ -253,6 +253,9 @@ struct mmvm_audit_hugetlb_layout {
 	/* In the VMA: the map of a private mapping's maker, with bit 0; mapping; first page. */
 	uint32_t vma_resv_offset, vma_mapping_offset, vma_pgoff_offset;
 	uint32_t mapping_file_offset; /* in address_space */
+	/* u64[MMVM_MAX_NODES] in the pool: what each node has; 0: not told */
+	uint32_t nr_node_offset, free_node_offset, surplus_node_offset;
+	uint32_t reserved;
 };
 
 /** The pool of compressed pages. A class has nr_lists lists of zspages; a zspage has `pages` pages and

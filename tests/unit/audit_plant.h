@@ -105,6 +105,8 @@ struct guest {
 		struct mmvm_list free_list;
 		uint64_t nr, free, resv, surplus;
 		uint32_t order, pad;
+		uint64_t nr_node[MMVM_MAX_NODES], free_node[MMVM_MAX_NODES],
+			surplus_node[MMVM_MAX_NODES];
 	} pool;
 	struct mmvm_list hfiles, hmounts;
 	struct hfile {

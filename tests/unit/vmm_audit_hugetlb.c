@@ -14,7 +14,8 @@ static void build_pool(void)
 	head->type = PAGE_HUGETLB;
 	head->refcount = 0;
 	c->large_mapcount = c->entire_mapcount = -1;
-	g->pool = (struct pool){.nr = 1, .free = 1, .resv = 1, .order = 2};
+	g->pool = (struct pool){
+		.nr = 1, .free = 1, .resv = 1, .order = 2, .nr_node = {1}, .free_node = {1}};
 	list_init(GVA(pool.free_list));
 	list_add_tail(GVA(pool.free_list), lru_gva(im.folio));
 	list_init(GVA(hfiles));
@@ -39,6 +40,9 @@ static void build_pool(void)
 		.free_offset = offsetof(struct pool, free),
 		.resv_offset = offsetof(struct pool, resv),
 		.surplus_offset = offsetof(struct pool, surplus),
+		.nr_node_offset = offsetof(struct pool, nr_node),
+		.free_node_offset = offsetof(struct pool, free_node),
+		.surplus_node_offset = offsetof(struct pool, surplus_node),
 		.files_gva = GVA(hfiles),
 		.subpools_gva = GVA(hmounts),
 		.file_link_offset = offsetof(struct hfile, link),
@@ -74,6 +78,22 @@ static void d_free(void)
 	im.g->pool.free--;
 	im.g->pool.resv--;
 	im.g->hregion.to = 5;
+}
+static void d_nr_node(void)
+{
+	build_pool();
+	im.g->pool.nr_node[0] = 0;
+	im.g->pool.nr_node[1] = 1;
+}
+static void d_free_node(void)
+{
+	build_pool();
+	im.g->pool.free_node[0] = 0;
+}
+static void d_surplus_node(void)
+{
+	build_pool();
+	im.g->pool.surplus_node[0] = 1;
 }
 static void d_overdrawn(void)
 {
@@ -128,12 +148,21 @@ static void d_usage(void)
 }
 
 static const struct damage damages[] = {
-	PLANT(d_nr, AUDIT_HUGETLB_POOL),	PLANT(d_free, AUDIT_HUGETLB_POOL),
-	PLANT(d_overdrawn, AUDIT_HUGETLB_POOL), PLANT(d_listed_in_use, AUDIT_HUGETLB_POOL),
-	PLANT(d_lost, AUDIT_HUGETLB_POOL),	PLANT(d_loop, AUDIT_HUGETLB_POOL),
-	PLANT(d_resv, AUDIT_HUGETLB_RESERVE),	PLANT(d_region, AUDIT_HUGETLB_RESERVE),
-	PLANT(d_mount, AUDIT_HUGETLB_RESERVE),	PLANT(d_map, AUDIT_HUGETLB_RESERVE),
-	PLANT(d_mapcount, AUDIT_MAPCOUNT),	PLANT(d_usage, AUDIT_RSS),
+	PLANT(d_nr, AUDIT_HUGETLB_POOL),
+	PLANT(d_free, AUDIT_HUGETLB_POOL),
+	PLANT(d_nr_node, AUDIT_HUGETLB_POOL),
+	PLANT(d_free_node, AUDIT_HUGETLB_POOL),
+	PLANT(d_surplus_node, AUDIT_HUGETLB_POOL),
+	PLANT(d_overdrawn, AUDIT_HUGETLB_POOL),
+	PLANT(d_listed_in_use, AUDIT_HUGETLB_POOL),
+	PLANT(d_lost, AUDIT_HUGETLB_POOL),
+	PLANT(d_loop, AUDIT_HUGETLB_POOL),
+	PLANT(d_resv, AUDIT_HUGETLB_RESERVE),
+	PLANT(d_region, AUDIT_HUGETLB_RESERVE),
+	PLANT(d_mount, AUDIT_HUGETLB_RESERVE),
+	PLANT(d_map, AUDIT_HUGETLB_RESERVE),
+	PLANT(d_mapcount, AUDIT_MAPCOUNT),
+	PLANT(d_usage, AUDIT_RSS),
 };
 
 static void test_damages(void)

@@ -226,6 +226,40 @@ int audit_hugetlb(struct audit *a)
 	return 0;
 }
 
+/** G1 by node: what each has, and their sums. */
+static void check_nodes(struct audit *a, const struct pool *p)
+{
+	const struct mmvm_audit_hugetlb_layout *l = &a->root.hugetlb;
+	uint64_t pages[PAGE_NODE_MASK + 1] = {0}, listed[PAGE_NODE_MASK + 1] = {0}, surplus = 0;
+
+	for (uint32_t i = 0; i < a->nr_frames; i++) {
+		unsigned int nid = a->page[i].flags >> PAGE_NODE_SHIFT & PAGE_NODE_MASK;
+
+		if ((a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
+		    a->page[i].type != PAGE_HUGETLB || a->page[i].order != p->order)
+			continue;
+		pages[nid]++;
+		listed[nid] += (a->frame[i].seen & SEEN_FREE_LIST) != 0;
+	}
+	for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++) {
+		uint64_t nr = get64(a, p->gva + l->nr_node_offset + 8 * nid);
+		uint64_t free = get64(a, p->gva + l->free_node_offset + 8 * nid);
+		uint64_t more = get64(a, p->gva + l->surplus_node_offset + 8 * nid);
+
+		surplus += more;
+		if (nr != pages[nid] || free != listed[nid] || more > nr)
+			audit_find(a, AUDIT_HUGETLB_POOL,
+				   "order %u, node %u: nr %" PRIu64 ", free %" PRIu64
+				   ", surplus %" PRIu64 "; found %" PRIu64 " pages, %" PRIu64
+				   " of them free",
+				   p->order, nid, nr, free, more, pages[nid], listed[nid]);
+	}
+	if (surplus != p->surplus)
+		audit_find(a, AUDIT_HUGETLB_POOL,
+			   "order %u: surplus %" PRIu64 ", of all nodes %" PRIu64, p->order,
+			   p->surplus, surplus);
+}
+
 void audit_hugetlb_check(struct audit *a)
 {
 	struct pool pools[MAX_HSTATES];
@@ -249,6 +283,8 @@ void audit_hugetlb_check(struct audit *a)
 				   " of them free",
 				   p->order, p->nr, p->free, p->resv, p->surplus, p->pages,
 				   p->listed);
+		if (a->root.hugetlb.nr_node_offset)
+			check_nodes(a, p);
 		if ((int64_t)p->resv != p->promised)
 			audit_find(a, AUDIT_HUGETLB_RESERVE,
 				   "order %u: %" PRIu64 " pages are promised; mappings, files and "

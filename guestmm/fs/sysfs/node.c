@@ -9,6 +9,8 @@
 #include "fs/sysfs/sysfs.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/alloc.h"
 #include "mm/phys/zone.h"
@@ -90,6 +92,11 @@ static void line(struct report *r, u64 nid, const char *label, s64 pages)
 	report_printf(r, "Node %lu %-16s%8ld kB\n", (unsigned long)nid, label, (long)(pages << 2));
 }
 
+static void pool_line(struct report *r, u64 nid, const char *label, u64 pages)
+{
+	report_printf(r, "Node %lu %-17s%6lu\n", (unsigned long)nid, label, (unsigned long)pages);
+}
+
 static int show_meminfo(struct report *r, u64 nid)
 {
 	const s64 total = (s64)node_managed(nid), free = node_stat(nid, NR_FREE_PAGES);
@@ -125,6 +132,12 @@ static int show_meminfo(struct report *r, u64 nid)
 	line(r, nid, "Slab:", reclaimable + unreclaimable);
 	line(r, nid, "SReclaimable:", reclaimable);
 	line(r, nid, "SUnreclaim:", unreclaimable);
+	line(r, nid, "AnonHugePages:", node_stat(nid, NR_ANON_THPS) * (s64)HPAGE_PMD_NR);
+	line(r, nid, "ShmemHugePages:", node_stat(nid, NR_SHMEM_THPS) * (s64)HPAGE_PMD_NR);
+	line(r, nid, "ShmemPmdMapped:", node_stat(nid, NR_SHMEM_PMDMAPPED) * (s64)HPAGE_PMD_NR);
+	pool_line(r, nid, "HugePages_Total:", default_hstate->nr_node[nid]);
+	pool_line(r, nid, "HugePages_Free:", default_hstate->free_node[nid]);
+	pool_line(r, nid, "HugePages_Surp:", default_hstate->surplus_node[nid]);
 	return 0;
 }
 
@@ -251,8 +264,11 @@ int sysfs_node_register(void)
 	const u32 online = memory_nodes | nodes_with_cpus();
 	int err = sysfs_register(all_nodes, ARRAY_SIZE(all_nodes));
 
-	for (unsigned int nid = 0; nid < MMVM_MAX_NODES && !err; nid++)
+	for (unsigned int nid = 0; nid < MMVM_MAX_NODES && !err; nid++) {
 		if (online & 1u << nid)
 			err = register_node(nid);
+		if (!err && (memory_nodes & 1u << nid))
+			err = sysfs_hugepages_register_node(nid);
+	}
 	return err;
 }

@@ -10,6 +10,7 @@
  *     while free > resv.
  * H2  nr = free + pages in use; surplus of them came from the buddy on demand and return there when
  *     they are freed; nr - surplus is what nr_hugepages says.
+ *     nr, free and surplus are the sums of what the nodes have.
  * H3  A free page of the pool is PAGE_HUGETLB, has no reference, and is on the free list of its
  *     hstate; one in use has references and is on none.
  *
@@ -65,14 +66,14 @@ static bool gigantic(const struct hstate *h)
 /* ---- pages from elsewhere, and back ---- */
 
 /* A new page for the pool, with no reference; NULL if there is none. May sleep. */
-static struct page *fresh_page(struct hstate *h, gfp_t how)
+static struct page *fresh_page(struct hstate *h, gfp_t how, unsigned int nid, u32 nodes)
 {
 	struct page *page;
 
 	if (gigantic(h))
 		return hugetlb_alloc_gigantic(h->order);
-	page = alloc_pages_type(GFP_HIGHUSER | __GFP_COMP | __GFP_NOWARN | how, h->order,
-				PAGE_HUGETLB);
+	page = alloc_pages_where(GFP_HIGHUSER | __GFP_COMP | __GFP_NOWARN | how, h->order,
+				 PAGE_HUGETLB, nid, nodes);
 	if (page)
 		page->refcount = 0;
 	return page;
@@ -99,32 +100,55 @@ static void enqueue(struct hstate *h, struct page *head)
 	head->mapping = NULL;
 	list_add(&head->lru, &h->free_list);
 	h->free++;
+	h->free_node[page_node_id(head)]++;
+}
+
+/* hugetlb_lock held: the pool has n pages more on the node, of which `surplus` are surplus. */
+static void count_pages(struct hstate *h, unsigned int nid, s64 n, s64 surplus)
+{
+	h->nr += n;
+	h->nr_node[nid] += n;
+	h->surplus += surplus;
+	h->surplus_node[nid] += surplus;
 }
 
 void hugetlb_add_to_pool(struct hstate *h, struct page *head)
 {
 	spin_lock(&hugetlb_lock);
-	h->nr++;
+	count_pages(h, page_node_id(head), 1, 0);
 	enqueue(h, head);
 	spin_unlock(&hugetlb_lock);
 }
 
-static struct page *dequeue(struct hstate *h)
+/* One of a node of the set. hugetlb_lock held. */
+static struct page *dequeue(struct hstate *h, u32 nodes)
 {
 	struct page *head;
 
-	if (list_empty(&h->free_list))
-		return NULL;
-	head = list_first_entry(&h->free_list, struct page, lru);
-	list_del(&head->lru);
-	h->free--;
-	return head;
+	list_for_each_entry (head, &h->free_list, lru) {
+		unsigned int nid = page_node_id(head);
+
+		if (!(nodes & 1u << nid))
+			continue;
+		list_del(&head->lru);
+		h->free--;
+		h->free_node[nid]--;
+		return head;
+	}
+	return NULL;
+}
+
+static struct page *dequeue_near(struct hstate *h, unsigned int nid, u32 nodes)
+{
+	struct page *head = h->free_node[nid] ? dequeue(h, nodes & 1u << nid) : NULL;
+
+	return head ? head : dequeue(h, nodes);
 }
 
 /* ---- taking and giving back ---- */
 
 /* One more page than the pool was made for, if nr_overcommit allows: counted, on no list. */
-static struct page *alloc_surplus(struct hstate *h)
+static struct page *alloc_surplus(struct hstate *h, unsigned int nid, u32 nodes)
 {
 	struct page *head;
 
@@ -134,7 +158,7 @@ static struct page *alloc_surplus(struct hstate *h)
 		return NULL;
 	}
 	spin_unlock(&hugetlb_lock);
-	head = fresh_page(h, __GFP_RETRY_MAYFAIL);
+	head = fresh_page(h, __GFP_RETRY_MAYFAIL, nid, nodes);
 	if (!head)
 		return NULL;
 	spin_lock(&hugetlb_lock);
@@ -144,27 +168,33 @@ static struct page *alloc_surplus(struct hstate *h)
 		release_page_of(h, head);
 		return NULL;
 	}
-	h->surplus++;
-	h->nr++;
+	count_pages(h, page_node_id(head), 1, 1);
 	spin_unlock(&hugetlb_lock);
 	return head;
 }
 
-struct page *hugetlb_take_page(struct hstate *h, bool reserved)
+struct page *hugetlb_take_page(struct hstate *h, bool reserved, unsigned int nid, u32 nodes)
 {
 	struct page *head = NULL;
 
 	spin_lock(&hugetlb_lock);
 	if (reserved || h->free > h->resv)
-		head = dequeue(h);
+		head = dequeue_near(h, nid, nodes);
+	VM_BUG_ON(reserved && !head && nodes == ~0u); /* H1 */
 	if (head && reserved)
 		h->resv--;
 	spin_unlock(&hugetlb_lock);
-	VM_BUG_ON(reserved && !head); /* H1 */
-	if (!head)
-		head = alloc_surplus(h);
-	if (!head)
-		return NULL;
+	if (!head) {
+		head = alloc_surplus(h, nid, nodes);
+		if (!head)
+			return NULL;
+		/* Promised, but not on these nodes: one more keeps the promise. */
+		if (reserved) {
+			spin_lock(&hugetlb_lock);
+			h->resv--;
+			spin_unlock(&hugetlb_lock);
+		}
+	}
 	WRITE_ONCE(head->refcount, 1);
 	return head;
 }
@@ -174,6 +204,7 @@ void hugetlb_free_page(struct page *head)
 	struct hstate *h = page_hstate(head);
 	struct hugepage_subpool *spool = (void *)(head->private_ & ~HUGETLB_RESTORE_RESERVE);
 	bool restore = hugetlb_page_restores(head), gone;
+	unsigned int nid = page_node_id(head);
 
 	if (unlikely(hugetlb_mapcount(head)))
 		bad_page(head, "huge page freed while mapped");
@@ -181,12 +212,11 @@ void hugetlb_free_page(struct page *head)
 	if (!restore && spool)
 		restore = !hugepage_subpool_return(spool, 1);
 	spin_lock(&hugetlb_lock);
-	/* Any page may stand for the surplus: what counts is the number. One that a promise needs
-	 * stays. */
-	gone = h->surplus && !restore;
+	/* Any page of the node may stand for its surplus: what counts is the number. One that a
+	 * promise needs stays. */
+	gone = h->surplus_node[nid] && !restore;
 	if (gone) {
-		h->surplus--;
-		h->nr--;
+		count_pages(h, nid, -1, -1);
 	} else {
 		h->resv += restore;
 		enqueue(h, head);
@@ -207,7 +237,7 @@ static int gather_surplus(struct hstate *h, u64 delta)
 		struct page *head;
 
 		spin_unlock(&hugetlb_lock);
-		head = alloc_surplus(h);
+		head = alloc_surplus(h, numa_node_id(), ~0u);
 		spin_lock(&hugetlb_lock);
 		if (!head)
 			return -ENOMEM;
@@ -216,16 +246,24 @@ static int gather_surplus(struct hstate *h, u64 delta)
 	return 0;
 }
 
+static u32 nodes_with_surplus(const struct hstate *h)
+{
+	u32 nodes = 0;
+
+	for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++)
+		nodes |= h->surplus_node[nid] ? 1u << nid : 0;
+	return nodes;
+}
+
 /* Surplus pages that nobody was promised go. hugetlb_lock held; they come onto `out`. */
 static void trim_surplus(struct hstate *h, struct list_head *out)
 {
 	while (h->surplus && h->free > h->resv) {
-		struct page *head = dequeue(h);
+		struct page *head = dequeue(h, nodes_with_surplus(h));
 
 		if (!head)
 			break;
-		h->surplus--;
-		h->nr--;
+		count_pages(h, page_node_id(head), -1, -1);
 		list_add(&head->lru, out);
 	}
 }
@@ -265,65 +303,103 @@ int hugetlb_acct_memory(struct hstate *h, s64 delta)
 
 /* ---- the size of the pool ---- */
 
-static u64 persistent(const struct hstate *h)
+/* Pages of these nodes without their surplus: what nr_hugepages says. */
+static u64 persistent(const struct hstate *h, u32 nodes)
 {
-	return h->nr - h->surplus;
+	u64 n = 0;
+
+	for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++)
+		if (nodes & 1u << nid)
+			n += h->nr_node[nid] - h->surplus_node[nid];
+	return n;
 }
 
-static void grow(struct hstate *h, u64 count)
+/* A new page of one of the nodes with memory, each in its turn; NULL: none has one. */
+static struct page *fresh_page_in_turn(struct hstate *h, u32 nodes)
+{
+	static unsigned int turn; /* pool_mutex */
+
+	nodes &= memory_nodes;
+	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
+		unsigned int nid = turn++ % MMVM_MAX_NODES;
+		struct page *head;
+
+		if (!(nodes & 1u << nid))
+			continue;
+		head = fresh_page(h, __GFP_RETRY_MAYFAIL, nid, 1u << nid);
+		if (!head)
+			continue;
+		if (nodes & 1u << page_node_id(head))
+			return head;
+		release_page_of(h, head); /* gigantic: taken where it could be had */
+	}
+	return NULL;
+}
+
+static void grow(struct hstate *h, u64 count, u32 nodes)
 {
 	spin_lock(&hugetlb_lock);
 	/* What is surplus becomes part of the pool first. */
-	while (h->surplus && persistent(h) < count)
-		h->surplus--;
-	while (persistent(h) < count) {
+	for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++)
+		while (nodes & 1u << nid && h->surplus_node[nid] && persistent(h, nodes) < count)
+			count_pages(h, nid, 0, -1);
+	while (persistent(h, nodes) < count) {
 		struct page *head;
 
 		spin_unlock(&hugetlb_lock);
-		head = current_thread_info()->flags & TIF_KILLED
-			       ? NULL
-			       : fresh_page(h, __GFP_RETRY_MAYFAIL);
+		head = current_thread_info()->flags & TIF_KILLED ? NULL
+								 : fresh_page_in_turn(h, nodes);
 		spin_lock(&hugetlb_lock);
 		if (!head)
 			break;
-		h->nr++;
+		count_pages(h, page_node_id(head), 1, 0);
 		enqueue(h, head);
 	}
 	spin_unlock(&hugetlb_lock);
 }
 
-static void shrink(struct hstate *h, u64 count)
+static void shrink(struct hstate *h, u64 count, u32 nodes)
 {
 	LIST_HEAD(gone);
-	u64 least;
 
 	spin_lock(&hugetlb_lock);
 	/* Pages in use or promised cannot go: they become surplus, and go when they are freed. */
-	least = max(count, h->resv + h->nr - h->free);
-	while (persistent(h) > least) {
-		struct page *head = dequeue(h);
+	while (persistent(h, nodes) > count && h->free > h->resv + h->surplus) {
+		struct page *head = dequeue(h, nodes);
 
 		if (!head)
 			break;
-		h->nr--;
+		count_pages(h, page_node_id(head), -1, 0);
 		list_add(&head->lru, &gone);
 	}
-	while (persistent(h) > count)
-		h->surplus++;
+	for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++)
+		while (nodes & 1u << nid && h->nr_node[nid] > h->surplus_node[nid] &&
+		       persistent(h, nodes) > count)
+			count_pages(h, nid, 0, 1);
 	spin_unlock(&hugetlb_lock);
 	release_list(h, &gone);
 }
 
-int hugetlb_set_pool(struct hstate *h, u64 count)
+static int set_pool(struct hstate *h, u64 count, u32 nodes)
 {
 	mutex_lock(&pool_mutex);
-	if (count > persistent(h))
-		grow(h, count);
+	if (count > persistent(h, nodes))
+		grow(h, count, nodes);
 	else
-		shrink(h, count);
-	h->max_huge_pages = persistent(h);
+		shrink(h, count, nodes);
+	h->max_huge_pages = persistent(h, ~0u);
 	mutex_unlock(&pool_mutex);
 	return 0;
+}
+
+int hugetlb_set_pool(struct hstate *h, u64 count)
+{
+	return set_pool(h, count, ~0u);
+}
+
+int hugetlb_set_pool_node(struct hstate *h, unsigned int nid, u64 count)
+{
+	return set_pool(h, count, 1u << nid);
 }
 
 int hugetlb_set_overcommit(struct hstate *h, u64 count)
@@ -367,6 +443,9 @@ void hugetlb_audit_layout(struct mmvm_audit_hugetlb_layout *l)
 		.free_offset = offsetof(struct hstate, free),
 		.resv_offset = offsetof(struct hstate, resv),
 		.surplus_offset = offsetof(struct hstate, surplus),
+		.nr_node_offset = offsetof(struct hstate, nr_node),
+		.free_node_offset = offsetof(struct hstate, free_node),
+		.surplus_node_offset = offsetof(struct hstate, surplus_node),
 		.files_gva = (u64)(unsigned long)&hugetlb_files,
 		.subpools_gva = (u64)(unsigned long)&hugetlb_subpools,
 		.file_link_offset = offsetof(struct hugetlb_file, link),

@@ -28,6 +28,8 @@ struct hstate {
 	struct list_head free_list;
 	/* hugetlb_lock, except max_huge_pages (pool_mutex). free <= nr; resv <= free (H1). */
 	u64 nr, free, resv, surplus;
+	/* The same by node: their sums are nr, free and surplus. */
+	u64 nr_node[MMVM_MAX_NODES], free_node[MMVM_MAX_NODES], surplus_node[MMVM_MAX_NODES];
 	u64 max_huge_pages; /* what nr_hugepages was set to, as far as it could be reached */
 	u64 nr_overcommit;
 	u64 boot_pages; /* C: asked for on the command line */
@@ -65,13 +67,16 @@ struct page *hugetlb_alloc_gigantic(unsigned int order);
 void hugetlb_free_gigantic(struct page *head, unsigned int order);
 /** Make the pool `count` pages large, as far as memory and what is in use allow. 0 or -EINVAL. */
 int hugetlb_set_pool(struct hstate *h, u64 count);
+/** The same of what one node has. */
+int hugetlb_set_pool_node(struct hstate *h, unsigned int nid, u64 count);
 int hugetlb_set_overcommit(struct hstate *h, u64 count);
 /** Promise (or with delta < 0 release) free pages; more than there are come from the buddy as
  * surplus, up to nr_overcommit. 0 or -ENOMEM: nothing promised. May sleep. */
 int hugetlb_acct_memory(struct hstate *h, s64 delta);
-/** Take a page from the pool, with a reference, not cleared. `reserved`: it was promised, and the
- * promise is used up with it. NULL: there is none, and no surplus allowed. May sleep. */
-struct page *hugetlb_take_page(struct hstate *h, bool reserved);
+/** Take a page of one of these nodes (a bit each), of `nid` if it has one, from the pool, with a reference,
+ * not cleared. `reserved`: it was promised, and the promise is used up with it. NULL: there is none, and no
+ * surplus allowed. May sleep. */
+struct page *hugetlb_take_page(struct hstate *h, bool reserved, unsigned int nid, u32 nodes);
 /** The last reference is gone: back to the pool, or to the buddy if it was surplus. Any context. */
 void hugetlb_free_page(struct page *head);
 struct hstate *page_hstate(const struct page *head);

@@ -22,6 +22,7 @@
 #include "mm/huge/hugetlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/numa/mempolicy.h"
 #include "mm/slab/slab.h"
 #include "mm/virt/vma.h"
 #include "mmvm/audit.h"
@@ -410,9 +411,11 @@ static struct book book_of(const struct hugetlb_file *hf, const struct vm_area_s
 }
 
 /* resv_mutex held. */
-static struct page *take_page(struct hugetlb_file *hf, const struct book *b, unsigned long index,
-			      struct room *room)
+static struct page *take_page(struct hugetlb_file *hf, const struct vm_area_struct *vma,
+			      const struct book *b, unsigned long index, struct room *room)
 {
+	u32 nodes = ~0u;
+	unsigned int nid = mempolicy_place(vma ? vma->policy : NULL, index, &nodes);
 	bool there = b->map && region_count(b->map, index, index + 1);
 	bool reserved = b->map && there == b->shared;
 	s64 need = reserved ? 0 : hugepage_subpool_take(hf->spool, 1);
@@ -421,7 +424,7 @@ static struct page *take_page(struct hugetlb_file *hf, const struct book *b, uns
 	if (need < 0)
 		return NULL;
 	/* Not promised to us and need 0: the mount's min_size has it promised. */
-	head = hugetlb_take_page(hf->h, !need);
+	head = hugetlb_take_page(hf->h, !need, nid, nodes);
 	if (!head) {
 		if (!reserved)
 			hugepage_subpool_return(hf->spool, 1);
@@ -452,7 +455,7 @@ static struct page *alloc_for(struct hugetlb_file *hf, struct vm_area_struct *vm
 		mutex_unlock(&resv_mutex);
 		room_put(&room);
 	}
-	head = take_page(hf, &b, index, &room);
+	head = take_page(hf, vma, &b, index, &room);
 	mutex_unlock(&resv_mutex);
 	room_put(&room);
 	*err = head ? 0 : -ENOSPC;

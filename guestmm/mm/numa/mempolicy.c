@@ -398,6 +398,33 @@ struct page *mempolicy_alloc(gfp_t gfp, unsigned int order, enum mmvm_page_type 
 	return alloc_by(pol, interleaves(pol) ? node_by_turn(pol) : 0, gfp, order, type);
 }
 
+unsigned int mempolicy_place(const struct mempolicy *vma_policy, unsigned long index, u32 *nodes)
+{
+	const struct mempolicy *pol = vma_policy ? vma_policy : current_thread_info()->mempolicy;
+	const unsigned int here = numa_node_id();
+
+	*nodes = ALL_NODES;
+	if (likely(!pol) || nr_online_nodes == 1)
+		return here;
+	switch ((enum mpol_mode)pol->mode) {
+	case MPOL_PREFERRED:
+		return __builtin_ctz(pol->nodes);
+	case MPOL_BIND:
+		*nodes = bound_nodes(pol, GFP_HIGHUSER);
+		return pol->home == NUMA_NO_NODE ? here : (unsigned int)pol->home;
+	case MPOL_PREFERRED_MANY:
+		return pol->nodes & 1u << here ? here : (unsigned int)__builtin_ctz(pol->nodes);
+	case MPOL_INTERLEAVE:
+	case MPOL_WEIGHTED_INTERLEAVE:
+		return vma_policy ? node_by_index(pol, index) : node_by_turn(pol);
+	case MPOL_DEFAULT:
+	case MPOL_LOCAL:
+	case MPOL_MAX:
+		break;
+	}
+	return here;
+}
+
 void mempolicy_note_placement(struct vm_area_struct *vma, const struct page *page)
 {
 	if (!(vma->policy->nodes & 1u << page_node_id(page)))

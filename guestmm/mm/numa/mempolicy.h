@@ -103,6 +103,11 @@ struct page *mempolicy_alloc(gfp_t gfp, unsigned int order, enum mmvm_page_type 
 struct page *mempolicy_alloc_at(struct mempolicy *pol, unsigned long index, gfp_t gfp,
 				unsigned int order, enum mmvm_page_type type);
 
+/** Where page `index` of a mapping is to be taken from, for who has pages of its own (hugetlb): the node to
+ * look at first, and in *nodes those that the policy allows, ~0: any. The VMA's policy, or if that is NULL
+ * the thread's. */
+unsigned int mempolicy_place(const struct mempolicy *vma_policy, unsigned long index, u32 *nodes);
+
 /** `page` is being mapped by the VMA, which has a policy, but was not allocated for it. mmap_lock, or the
  * page's lock. */
 void mempolicy_note_placement(struct vm_area_struct *vma, const struct page *page);
