@@ -28,7 +28,7 @@ for p in $programs; do
 	for w in guest guest2; do
 		transcript "$dir/$p.$w" >"$dir/$p.$w.said"
 	done
-	ok "$p: Linux's transcript is whole" whole "$dir/$p.linux" 30
+	ok "$p: Linux's transcript is whole" whole "$dir/$p.linux" 15
 	ok "$p: guestmm answers as Linux, in its order of locks" diff -a "$dir/$p.guest.said" "$dir/$p.linux"
 	ok "$p: with glibc and two CPUs" diff -a "$dir/$p.guest2.said" "$dir/$p.linux"
 done

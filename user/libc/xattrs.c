@@ -144,6 +144,7 @@ static void other_user(void)
 static void parent_ends(void)
 {
 	int sig = 77, pipes[2];
+	pid_t child;
 	char c = 0;
 
 	printf("pdeathsig: get %s %d", result(prctl(PR_GET_PDEATHSIG, &sig)), sig);
@@ -154,7 +155,8 @@ static void parent_ends(void)
 	fflush(stdout);
 	if (pipe(pipes))
 		return;
-	if (!fork()) {
+	child = fork();
+	if (!child) {
 		prctl(PR_GET_PDEATHSIG, &sig);
 		printf("a child has none: %d\n", sig);
 		fflush(stdout);
@@ -179,10 +181,12 @@ static void parent_ends(void)
 			_exit(1);
 		_exit(0);
 	}
-	wait(NULL);
+	waitpid(child, NULL,
+		0); /* not just any: the first process of a machine gets the orphan, too */
 	if (read(pipes[0], &c, 1) == 1)
 		printf("done %c\n", c);
-	if (!fork()) {
+	child = fork();
+	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGUSR1);
 		if (setuid(1000))
 			_exit(1);
@@ -191,7 +195,7 @@ static void parent_ends(void)
 		fflush(stdout);
 		_exit(0);
 	}
-	wait(NULL);
+	waitpid(child, NULL, 0);
 	prctl(PR_SET_PDEATHSIG, 0);
 }
 
@@ -200,9 +204,10 @@ static void parent_ends(void)
 static void limits(void)
 {
 	struct rlimit l = {100, 200};
-	pid_t me = getpid();
+	pid_t me = getpid(), child;
 
-	if (!fork()) {
+	child = fork();
+	if (!child) {
 		printf("lower %s", result(setrlimit(RLIMIT_CPU, &l)));
 		printf(" raise as root %s\n",
 		       result(setrlimit(RLIMIT_CPU, &(struct rlimit){100, 300})));
@@ -218,7 +223,7 @@ static void limits(void)
 		fflush(stdout);
 		_exit(0);
 	}
-	wait(NULL);
+	waitpid(child, NULL, 0);
 }
 
 int main(void)
