@@ -4,6 +4,9 @@
  *   process ──> struct files: fd[0..] ──> struct file ──> ops, private
  *
  * A file is shared by all descriptors that dup(2) and fork(2) made of it; the last one closes it.
+ *
+ * Beside the fields of struct file: the lock that protects them; A atomic, C constant once the file can be
+ * found, S the task that drops the last reference.
  */
 #ifndef FS_FILE_H
 #define FS_FILE_H
@@ -60,16 +63,16 @@ struct file_ops {
 };
 struct file {
 	s32 refs;	    /* A */
-	struct file *later; /* S of who drops it: file_put_later() */
-	u32 flags;	    /* O_* */
-	const struct file_ops *ops;
-	void *private;
+	struct file *later; /* S: file_put_later() */
+	u32 flags;	    /* C but for the bits of F_SETFL, where the last writer wins: O_* */
+	const struct file_ops *ops;    /* C */
+	void *private;		       /* C, what it points to is the ops' */
 	struct path path;	       /* C: with references; dentry NULL: has no name */
 	struct inode *inode;	       /* C: with a reference, or NULL (pipes, console) */
 	struct address_space *mapping; /* C: where its pages are, or NULL */
-	struct mutex pos_lock;	       /* read, write, lseek, getdents of one file take turns */
-	u64 pos;		       /* pos_lock */
-	struct file_ra_state ra;       /* pos_lock, or mmap_lock for faults */
+	struct mutex pos_lock;	 /* its own: read, write, lseek, getdents of one file take turns */
+	u64 pos;		 /* pos_lock */
+	struct file_ra_state ra; /* pos_lock, or mmap_lock for faults */
 	union {
 		u64 poll_seen; /* A: changes that its reader has seen: cgroup2's event files */
 		struct psi_trigger *trigger; /* psi_lock to set, once: pressure files */
@@ -77,7 +80,7 @@ struct file {
 	s32 wb_err;		/* A: errors this opener has been told of */
 	bool writer;		/* C: counted in inode->writers */
 	char label[32];		/* C: what it is called when it has no path: "/memfd:x" */
-	struct epitem *watched; /* fs/event/eventpoll.c: the sets it is in */
+	struct epitem *watched; /* epoll_mutex (fs/event/eventpoll.c): the sets it is in */
 };
 /** llseek of files whose position means nothing, and may be set all the same. */
 long noop_llseek(struct file *f, s64 offset, int whence);

@@ -14,7 +14,9 @@
  *
  * Locks, outermost first: sb->rename_lock > inode->lock of the parent > of the child > (pagecache.h).
  * dcache_lock (spinlock): the tree of dentries, reference counts that fall to zero, mounts. inode_lock
- * (spinlock): inode hash and lists.
+ * (spinlock): inode hash and lists. mount_mutex (fs/mount.c): what changes mounts and super blocks.
+ *
+ * Beside the fields: the lock that protects them; A atomic, C constant once the object can be found.
  */
 #ifndef FS_VFS_H
 #define FS_VFS_H
@@ -104,8 +106,8 @@ struct inode {
 	struct vfs_time atime, mtime, ctime; /* lock; A for atime */
 	const struct inode_ops *ops;	     /* C */
 	const struct file_ops *fops;	     /* C: what open() gives the file */
-	struct rw_semaphore lock;
-	struct address_space i_data; /* regular files, block devices, fs metadata */
+	struct rw_semaphore lock;	     /* its own */
+	struct address_space i_data; /* its own: regular files, block devices, fs metadata */
 	struct list_head sb_list;    /* inode_lock: sb->inodes */
 	struct list_head hash;	     /* inode_lock: by (sb, ino) */
 	struct list_head lru;	     /* inode_lock: unused ones */
@@ -113,7 +115,7 @@ struct inode {
 	bool dirty;		     /* A: its own fields are to be written */
 	bool swapfile;	/* lock: a swap area: not written, mapped for writing, cut or unlinked */
 	u8 state;	/* inode_lock: being read, or gone */
-	void *private_; /* the file system's */
+	void *private_; /* C, what it points to is the file system's */
 	struct xattr *xattrs; /* lock: xattr.c */
 };
 
@@ -133,21 +135,21 @@ struct dentry {
 	bool tmpfile;		   /* C: made without a name, may get one (O_TMPFILE) */
 	u32 len;		   /* dcache_lock */
 	const char *name;	   /* dcache_lock: small, or memory of its own */
-	char small[DNAME_SMALL];
+	char small[DNAME_SMALL];   /* dcache_lock */
 };
 
 /** A file system that is mounted. */
 struct mount {
-	struct super_block *sb;
-	struct mount *parent;  /* NULL: the root */
-	struct dentry *point;  /* in the parent, with a reference */
-	struct dentry *root;   /* ours */
-	struct list_head list; /* dcache_lock: all mounts */
-	s32 refs;	       /* dcache_lock: paths in use, child mounts, being mounted */
-	bool read_only;
-	int id;	   /* C: as /proc/PID/mountinfo names it */
-	u32 flags; /* dcache_lock to change: MS_* of MNT_FLAGS */
-	char source[32];
+	struct super_block *sb; /* C */
+	struct mount *parent;	/* dcache_lock: NULL: the root */
+	struct dentry *point;	/* dcache_lock: in the parent, with a reference */
+	struct dentry *root;	/* C: ours */
+	struct list_head list;	/* dcache_lock: all mounts */
+	s32 refs;		/* dcache_lock: paths in use, child mounts, being mounted */
+	bool read_only;		/* mount_mutex to change, read without it */
+	int id;			/* C: as /proc/PID/mountinfo names it */
+	u32 flags;		/* mount_mutex to change, read without it: MS_* of MNT_FLAGS */
+	char source[32];	/* C */
 };
 
 struct path {
@@ -186,18 +188,18 @@ struct vfs_statfs {
 _Static_assert(sizeof(struct vfs_statfs) == 120, "Linux's ABI");
 
 struct super_block {
-	const struct fs_type *type;
-	const struct super_ops *ops;
-	struct block_device *bdev; /* NULL: none */
-	u64 dev;		   /* st_dev */
-	u32 blocksize;
-	u64 max_size; /* of a file */
-	bool read_only;
-	struct inode *root;
-	struct list_head inodes; /* inode_lock */
-	struct mutex rename_lock;
-	struct list_head list; /* all super blocks */
-	void *private_;
+	const struct fs_type *type;  /* C */
+	const struct super_ops *ops; /* C */
+	struct block_device *bdev;   /* C; NULL: none */
+	u64 dev;		     /* C: st_dev */
+	u32 blocksize;		     /* C */
+	u64 max_size;		     /* C: of a file */
+	bool read_only;		     /* mount_mutex to change, read without it */
+	struct inode *root;	     /* C, with a reference */
+	struct list_head inodes;     /* inode_lock */
+	struct mutex rename_lock;    /* its own */
+	struct list_head list;	     /* mount_mutex: all super blocks */
+	void *private_;		     /* C, what it points to is the file system's */
 };
 
 struct fs_type {

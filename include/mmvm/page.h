@@ -131,11 +131,11 @@ struct page {
 	uint64_t private_;
 	int32_t mapcount; /* A: PTEs that map this very page; -1 = none, as in Linux */
 	int32_t refcount; /* A: 0 = free, or a tail */
-	/* These four are one word to the allocator: Z, I, O. */
-	uint8_t type;	     /* enum mmvm_page_type; FILE and SHMEM: also M */
-	uint8_t order;	     /* heads: log2 pages of the block */
-	uint8_t migratetype; /* PCP, BUDDY: the list it is on */
-	uint8_t cpu;	     /* PCP: whose list. BUDDY: 1 = reported to the host (Z) */
+	/* These four are one word to the allocator. */
+	uint8_t type;	     /* Z, I, O: enum mmvm_page_type; FILE and SHMEM: also M */
+	uint8_t order;	     /* Z, I, O: heads: log2 pages of the block */
+	uint8_t migratetype; /* Z, I: PCP, BUDDY: the list it is on */
+	uint8_t cpu;	     /* I: PCP: whose list. Z: BUDDY: 1 = reported to the host */
 	uint16_t memcg_id;   /* O: with PG_charged: the memory cgroup; else 0 */
 	uint16_t spare;
 };

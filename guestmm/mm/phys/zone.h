@@ -1,4 +1,9 @@
-/* Zones, nodes, the buddy allocator's lists, per-CPU pages and watermarks. */
+/*
+ * Zones, nodes, the buddy allocator's lists, per-CPU pages and watermarks.
+ *
+ * Lock letters: Z the zone's lock to change, I interrupts off on the CPU that it belongs to, C constant after
+ * boot, R relaxed: written without a lock, a stale value does no harm.
+ */
 #ifndef MM_ZONE_H
 #define MM_ZONE_H
 #include "lib/env.h"
@@ -24,15 +29,16 @@ enum migratetype {
 enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE, MAX_NR_ZONES };
 enum zone_watermark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, NR_WMARK };
 struct free_area {
-	struct list_head free_list[NR_MIGRATETYPES];
-	u64 nr_free; /* blocks; zone->lock */
+	struct list_head free_list[NR_MIGRATETYPES]; /* Z */
+	u64 nr_free;				     /* Z: blocks */
 };
 
-/** A CPU's cache of free pages of one zone. Owner CPU only, interrupts off. 256 bytes. */
+/** A CPU's cache of free pages of one zone. 256 bytes. */
 struct per_cpu_pages {
-	struct list_head lists[NR_PCP_LISTS]; /* index: order * NR_PCP_MIGRATETYPES + migratetype */
-	u32 count;			      /* pages on all lists */
-	u32 high, batch;		      /* pages; see zone_pcp_batch() */
+	struct list_head
+		lists[NR_PCP_LISTS]; /* I. Index: order * NR_PCP_MIGRATETYPES + migratetype */
+	u32 count;		     /* I: pages on all lists */
+	u32 high, batch;	     /* R: pages; see zone_pcp_batch() */
 	u32 alloc_event;	 /* C: bytes from mmvm_shared to this CPU's PGALLOC_* of the zone */
 	u32 state[NR_PCP_LISTS]; /* C: type, order, migratetype and cpu of a page on each list */
 };
@@ -40,25 +46,25 @@ _Static_assert(sizeof(struct per_cpu_pages) == 256, "indexed with a shift");
 
 struct zone {
 	spinlock_t lock;
-	struct free_area free_area[NR_ORDERS]; /* lock */
-	unsigned long pageblock_map; /* bytes, one enum migratetype a pageblock, biased: see
-					pageblock_type(); lock. Those of the CMA area say MOVABLE */
-	struct pglist_data *node;
-	enum zone_type type;
+	struct free_area free_area[NR_ORDERS]; /* Z */
+	/* C. What it points to, Z: bytes, one enum migratetype a pageblock, biased: see pageblock_type().
+	 * Those of the CMA area say MOVABLE. */
+	unsigned long pageblock_map;
+	struct pglist_data *node;	    /* C */
+	enum zone_type type;		    /* C */
 	unsigned long map_start, map_bytes; /* C: the zone's struct pages, as addresses */
-	unsigned int index;		    /* slot in zone_table, shared window and audit root */
-	unsigned long start_pfn, spanned, present,
-		managed;		  /* fixed after boot, but for `managed` */
-	u64 watermark[NR_WMARK];	  /* pages, with the boost */
-	u64 watermark_boost;		  /* pages in each mark; zone->lock */
-	u64 lowmem_reserve[MAX_NR_ZONES]; /* pages kept from allocations that could use higher zones
-					   */
-	struct per_cpu_pages pcp[MMVM_MAX_CPUS];
-	struct mmvm_shared_zone *shared; /* levels: zone->shared->stat[], relaxed atomics */
-	/* C after boot: the area that cma= made; cma_pages 0 = none. */
-	unsigned long cma_start, cma_pages;
-	bool boosted; /* kswapd has yet to be woken for the boost; zone->lock */
-	/* Deferral of compaction (compaction.c, I2); relaxed. */
+	unsigned int index; /* C: slot in zone_table, shared window and audit root */
+	unsigned long start_pfn, spanned, present; /* C */
+	unsigned long managed;			   /* C after the end of boot memory */
+	u64 watermark[NR_WMARK];		   /* Z: pages, with the boost; read without it */
+	u64 watermark_boost;			   /* Z: pages in each mark */
+	u64 lowmem_reserve
+		[MAX_NR_ZONES]; /* R: pages kept from allocations that could use higher zones */
+	struct per_cpu_pages pcp[MMVM_MAX_CPUS]; /* I: each CPU's */
+	struct mmvm_shared_zone *shared;    /* C. Levels: zone->shared->stat[], relaxed atomics */
+	unsigned long cma_start, cma_pages; /* C: the area that cma= made; cma_pages 0 = none */
+	bool boosted; /* Z to set, R to clear: kswapd has yet to be woken for the boost */
+	/* R: deferral of compaction (compaction.c, I2) */
 	unsigned int compact_considered, compact_defer_shift, compact_order_failed;
 };
 
@@ -67,15 +73,15 @@ struct zone {
 
 /** A node. */
 typedef struct pglist_data {
-	int id;
-	struct zone zones[MAX_NR_ZONES];
+	int id;				     /* C */
+	struct zone zones[MAX_NR_ZONES];     /* their own */
 	struct zone *zonelist[MAX_ZONELIST]; /* C: this node's zones high to low, then other nodes'
 						by distance */
-	struct wait_queue kswapd_wait;
-	unsigned int kswapd_order;
-	enum zone_type kswapd_highest;
-	bool present;
-	unsigned int reclaim_failures; /* kswapd gives up after MAX_RECLAIM_RETRIES */
+	struct wait_queue kswapd_wait;	     /* its own lock */
+	unsigned int kswapd_order;	     /* R: the largest block that somebody waits for */
+	enum zone_type kswapd_highest;	     /* R: and the highest zone */
+	bool present;			     /* C: it has memory */
+	unsigned int reclaim_failures;	     /* R: kswapd gives up after KSWAPD_MAX_FAILURES */
 } pg_data_t;
 
 extern pg_data_t node_data[MMVM_MAX_NODES];

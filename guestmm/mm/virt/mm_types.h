@@ -1,8 +1,9 @@
 /*
  * Address spaces and their areas.
  *
- * Lock legend: M mmap_lock (write to change, read to look), P page_table_lock, L mm_list_lock, A
- * atomic, C constant.
+ * Lock letters: M mmap_lock (write to change, read to look), P page_table_lock, L mm_list_lock, A
+ * atomic, C constant after the mm or VMA is made, X changed by exec only, while one task has the mm, R relaxed:
+ * written without a lock, a stale value does no harm.
  */
 #ifndef MM_MM_TYPES_H
 #define MM_MM_TYPES_H
@@ -71,15 +72,15 @@ struct vm_area_struct {
 };
 
 struct mm_struct {
-	struct list_head mm_list; /* L: all address spaces */
-	pte_t *pgd;		  /* C: kernel address of the top table */
-	struct rw_semaphore mmap_lock;
-	struct rb_root mm_rb;		   /* M */
-	struct list_head mmap;		   /* M */
-	struct vm_area_struct *mmap_cache; /* last hit; any holder of M may set it */
-	u32 map_count;			   /* M */
-	s32 users;			   /* A: references; the last tears down */
-	spinlock_t page_table_lock;
+	struct list_head mm_list;		     /* L: all address spaces */
+	pte_t *pgd;				     /* C: kernel address of the top table */
+	struct rw_semaphore mmap_lock;		     /* its own */
+	struct rb_root mm_rb;			     /* M */
+	struct list_head mmap;			     /* M */
+	struct vm_area_struct *mmap_cache;	     /* R: last hit; any holder of M may set it */
+	u32 map_count;				     /* M */
+	s32 users;				     /* A: references; the last tears down */
+	spinlock_t page_table_lock;		     /* its own */
 	s64 rss_anon, rss_file, rss_shmem, rss_swap; /* A: pages */
 	s64 hugetlb_usage;			     /* A: pages of 4 KiB mapped by hugetlb */
 	s64 hiwater_rss;			     /* A */
@@ -88,24 +89,24 @@ struct mm_struct {
 	u64 total_vm, locked_vm, stack_vm, data_vm;  /* M: pages */
 	u64 committed;				     /* M: pages charged to overcommit */
 	unsigned long def_flags; /* M: VM_LOCKED, VM_LOCKONFAULT for new mappings (mlockall) */
-	unsigned long start_code, end_code, start_data, end_data, start_brk, brk,
-		start_stack;				      /* M */
-	unsigned long arg_start, arg_end, env_start, env_end; /* set by exec */
-	struct file *exe_file;	 /* set by exec: the program, with a reference, or NULL */
+	unsigned long brk, start_stack;					     /* M */
+	unsigned long start_code, end_code, start_data, end_data, start_brk; /* X */
+	unsigned long arg_start, arg_end, env_start, env_end;		     /* X */
+	struct file *exe_file;	 /* X: the program, with a reference, or NULL */
 	unsigned long mmap_base; /* C: top-down from here */
 	u32 cpumask;		 /* A: CPUs that may hold its TLB entries */
 	u32 tlb_flush_batched;	 /* P: reclaim has cleared entries that a batch has yet to flush, or
 				  has flushed: see flush_tlb_batched_pending() */
 	u64 min_flt, maj_flt;	 /* A */
 	unsigned long khugepaged_addr; /* khugepaged alone: where it goes on, */
-	u32 khugepaged_pass;	       /* and the last pass that ended here */
-	u32 swap_ra_win, swap_ra_hits; /* swap read-around state; relaxed */
-	unsigned long swap_ra_last;
-	struct mem_cgroup *memcg; /* who is charged for its memory: see mm/memcg/memcg.c, I3 */
-	bool oom_victim;	  /* reaped, or given up */
+	u32 khugepaged_pass;	       /* khugepaged alone: the last pass that ended here */
+	u32 swap_ra_win, swap_ra_hits; /* R: state of the swap read-around */
+	unsigned long swap_ra_last;    /* R: its last address */
+	struct mem_cgroup *memcg; /* A: who is charged for its memory: see mm/memcg/memcg.c, I3 */
+	bool oom_victim;	  /* R: reaped, or given up; never cleared */
 	u8 oom_reap_attempts;	  /* oom_lock */
 	bool sealed;		  /* M: has had a VMA with VM_SEALED; inherited */
-	bool thp_disabled;	  /* prctl(PR_SET_THP_DISABLE); inherited. M; read without it */
+	bool thp_disabled;	  /* M, read without it: prctl(PR_SET_THP_DISABLE); inherited */
 };
 extern struct list_head mm_list;
 extern spinlock_t mm_list_lock;
