@@ -26,7 +26,9 @@
  */
 #include "arch/irqflags.h"
 #include "kernel/console.h"
+#include "kernel/lockdep_report.h"
 #include "kernel/task.h"
+#include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/memblock.h"
 
@@ -208,6 +210,53 @@ static void print_held(const struct held_locks *h)
 	for (unsigned int i = 0; i < h->nr; i++)
 		console_printf("  %s taken at %016lx%s\n", ld->class[h->held[i].class].name,
 			       h->held[i].ip, i < h->base ? ", before the interrupt" : "");
+}
+
+/* How many classes can be reached from `class` by the edges there are; with `back`, from how many it can be
+ * reached. Itself included, as in Linux. */
+static unsigned int count_reachable(unsigned int class, bool back)
+{
+	u64 seen[WORDS] = {0};
+	unsigned int n = 0, before;
+
+	seen[class / 64] |= 1ull << class % 64;
+	do {
+		before = n;
+		n = 0;
+		for (unsigned int i = 0; i < ld->nr_classes; i++) {
+			for (unsigned int from = 0; from < ld->nr_classes; from++)
+				if ((seen[from / 64] >> from % 64 & 1) &&
+				    (back ? edge_known(i, from) : edge_known(from, i)))
+					seen[i / 64] |= 1ull << i % 64;
+			n += seen[i / 64] >> i % 64 & 1;
+		}
+	} while (n != before);
+	return n;
+}
+
+/* Classes and edges are only ever added: what is read here without `busy` is right, if perhaps not all. */
+int lockdep_report(struct report *r)
+{
+	unsigned int nr;
+
+	if (!ld)
+		return -ENOENT;
+	nr = READ_ONCE(ld->nr_classes);
+	report_printf(r, "all lock classes:\n");
+	for (unsigned int i = 0; i < nr; i++) {
+		const struct lock_class *c = &ld->class[i];
+
+		report_printf(r, "%016lx FD:%5u BD:%5u %c%c..: %s\n", (unsigned long)c->key,
+			      count_reachable(i, false), count_reachable(i, true),
+			      c->irq_ip ? '-' : '.', c->irq_on_ip || c->sleeps ? '+' : '.',
+			      c->name);
+		for (unsigned int j = 0; j < nr; j++)
+			if (edge_known(i, j))
+				report_printf(r, " -> [%016lx] %s\n",
+					      (unsigned long)ld->class[j].key, ld->class[j].name);
+		report_printf(r, "\n");
+	}
+	return 0;
 }
 
 static void __noreturn report_cycle(const struct held_locks *h, const struct held *first,

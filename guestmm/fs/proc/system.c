@@ -2,6 +2,7 @@
  * What /proc says of the machine as a whole. The memory manager's own reports (mm/) are passed
  * through; the rest is made here, in the formats of Linux 6.12.
  */
+#include "kernel/lockdep_report.h"
 #include "kernel/boot_info.h"
 #include "fs/proc/proc.h"
 #include "fs/ipc/ipc.h"
@@ -40,6 +41,11 @@ PASS(mountinfo)
 PASS(filesystems)
 PASS(sysvipc_shm)
 PASS(sysvipc_sem)
+
+static int show_lockdep(struct report *r, const struct proc_ctx *ctx)
+{
+	return lockdep_report(r);
+}
 
 static int show_uptime(struct report *r, const struct proc_ctx *ctx)
 {
@@ -153,6 +159,7 @@ const struct proc_entry proc_system_entries[] = {
 	{"zoneinfo", PROC_ROOT, S_IFREG | 0444, .show = show_zoneinfo},
 	{"slabinfo", PROC_ROOT, S_IFREG | 0400, .show = show_slabinfo},
 	{"vmallocinfo", PROC_ROOT, S_IFREG | 0400, .show = show_vmallocinfo},
+	{"lockdep", PROC_ROOT, S_IFREG | 0400, .show = show_lockdep},
 	{"kpagecount", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpagecount},
 	{"kpageflags", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpageflags},
 	{"swaps", PROC_ROOT, S_IFREG | 0444, .show = show_swaps},
