@@ -1,5 +1,5 @@
 /*
- * The end of processes, and who is told.
+ * The end of processes, and who receives a signal for it.
  *
  *   thread: process_exit ── leaves memory and files ──> dead ── reaper frees the stack ──┐
  *   process:   zombie when its last thread's stack is gone <─────────────────────────────┘
