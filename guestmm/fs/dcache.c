@@ -208,7 +208,8 @@ void dput(struct dentry *d)
 	}
 }
 
-/* dcache_lock held before and after: what is known not to be in a directory that goes would keep it. */
+/* Drop the negative dentries of a directory that is removed: they would keep it. dcache_lock held before and
+ * after. */
 static void drop_negative_children(struct dentry *dir)
 {
 	struct dentry *d;

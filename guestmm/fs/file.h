@@ -129,7 +129,7 @@ void eventpoll_release_file(struct file *f);
 /* fcntl.c: locks on files */
 /** A process closes a descriptor of this file: its fcntl locks on the file go. */
 void locks_remove_posix(struct file *f, struct files *files);
-/** The open file goes, with the locks it owns. */
+/** The open file is freed, with the locks it owns. */
 void locks_remove_file(struct file *f);
 
 /* direct_io.c */

@@ -27,7 +27,7 @@ void d_add(struct dentry *d, struct inode *inode);
 /** A negative dentry in the tree gets its inode, with the caller's reference. In a file system that
  * lives in memory it is the directory entry from now on, and stays. */
 void d_instantiate(struct dentry *d, struct inode *inode);
-/** The name is gone: nobody finds it any more; it goes with its last user. */
+/** The name has been removed: nobody finds it any more. The dentry is freed with its last user. */
 void d_unlink(struct dentry *d);
 /** A name a dentry is going to have, with the memory for it. */
 struct new_name {
@@ -48,7 +48,7 @@ void dput(struct dentry *d); /* NULL is fine. May sleep */
 bool d_is_ancestor(const struct dentry *a, const struct dentry *d);
 /** Has the directory positive children? */
 bool d_has_children(struct dentry *d);
-/** A file system goes: drop the cached dentries below `root`, with `drop_pins` also those that are
+/** A file system is unmounted: drop the cached dentries below `root`, with `drop_pins` also those that are
  * the directory entries themselves. True: none is left. */
 bool d_shrink_tree(struct dentry *root, bool drop_pins);
 u64 nr_dentries(void);

@@ -255,7 +255,7 @@ free:
 	return err;
 }
 
-/* A mount that is nowhere goes with its file system. mount_mutex held. */
+/* Free a mount that is attached nowhere, and its file system. mount_mutex held. */
 static void unmake_mount(struct mount *m)
 {
 	list_del(&m->sb->list);

@@ -75,7 +75,7 @@ static void advance_tail(struct pipe *p, u32 pos)
 	}
 }
 
-/* lock held. Copies what is there before `end`, up to len. Returns bytes, or -EFAULT for none. */
+/* lock held. Copies the bytes before `end`, up to len. Returns bytes, or -EFAULT for none. */
 static long copy_until(struct pipe *p, u32 end, unsigned long buf, size_t len)
 {
 	size_t done = 0;
@@ -93,7 +93,7 @@ static long copy_until(struct pipe *p, u32 end, unsigned long buf, size_t len)
 	return done;
 }
 
-/* lock held. Copies what is there, up to len and to the end of the first packet (I3). Returns bytes, or
+/* lock held. Copies the bytes in the pipe, up to len and to the end of the first packet (I3). Returns bytes, or
  * -EFAULT for none. */
 static long copy_out(struct pipe *p, unsigned long buf, size_t len)
 {

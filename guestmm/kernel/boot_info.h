@@ -15,7 +15,7 @@ struct boot_device {
 
 struct boot_info {
 	const char *cmdline;
-	const char *argv; /* stringlist of argv_len bytes: strings one behind the other */
+	const char *argv; /* stringlist of argv_len bytes: one string after another */
 	u32 argv_len;
 	const char *test;	   /* "suite.case" or NULL */
 	const char *console_input; /* "tty", "stream", or NULL: none */

@@ -1,5 +1,5 @@
 /*
- * The end of processes, and who is told.
+ * The end of processes, and who receives a signal for it.
  *
  *   thread: process_exit ── leaves memory and files ──> dead ── reaper frees the stack ──┐
  *   process:   zombie when its last thread's stack is gone <─────────────────────────────┘
@@ -308,7 +308,8 @@ void process_dead(struct task *t)
 
 /* ---- waiting for programs that the kernel started ---- */
 
-/* The zombie with this pid that the kernel waits for, taken out of the tree; *there: it lives. */
+/* Take the zombie with this pid, which the kernel waits for, out of the tree. NULL: there is none. *there: the
+ * process exists, and has not ended yet. */
 static struct process *take_kernel_child(int pid, bool *there)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);

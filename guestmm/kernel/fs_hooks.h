@@ -46,7 +46,7 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 /* ---- the terminal: fs/tty.c. task_list_lock held ---- */
 /** A process that the kernel starts leads a session; the console is its terminal. */
 void tty_adopt_session(struct process *p);
-/** The leader of a session ends, and lets go of its terminal. */
+/** The leader of a session ends: the session loses its terminal. */
 void tty_session_ends(struct process *p);
 
 /* ---- waitid(2) with P_PIDFD: fs/event/pidfd.c ---- */

@@ -16,7 +16,7 @@ void psi_wake_worker(void);
 
 /* ---- what the scheduler says; its run-queue lock held, interrupts off ---- */
 /** This CPU leaves `prev` and runs `next` (`idle`: that is nobody) from now on. Called while psi_stalled is not 0,
- * and when prev goes to sleep to wait for a disk. */
+ * and when prev sleeps to wait for a disk. */
 void psi_switch(struct task *prev, struct task *next, bool idle, u64 now);
 /** `t` was woken; `waits`: its CPU is busy with others. Called if that is so, or if t waited for a disk. */
 void psi_woken(struct task *t, bool waits);

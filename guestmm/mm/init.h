@@ -18,7 +18,7 @@
 void mm_boot_init(const char *cmdline);
 /** Give boot-only memory (init text/data, the boot FDT...) to the buddy: frames [start, end). */
 void free_reserved_area(phys_addr_t start, phys_addr_t end, const char *what);
-/** Fill mmvm_audit_root. After mm_init(). Called again when a swap area comes or goes. */
+/** Fill mmvm_audit_root. After mm_init(). Called again when a swap area is added or removed. */
 void audit_root_fill(void);
 
 /** Pages that a new program could use without swapping: MemAvailable. */

@@ -135,7 +135,7 @@ struct page {
 	uint8_t type;	     /* Z, I, O: enum mmvm_page_type; FILE and SHMEM: also M */
 	uint8_t order;	     /* Z, I, O: heads: log2 pages of the block */
 	uint8_t migratetype; /* Z, I: PCP, BUDDY: the list it is on */
-	uint8_t cpu;	     /* Z, I: PCP: whose list. BUDDY: 1 = reported to the host */
+	uint8_t cpu;	     /* I: PCP: whose list. Z: BUDDY: 1 = reported to the host */
 	uint16_t memcg_id;   /* O: with PG_charged: the memory cgroup; else 0 */
 	uint16_t spare;
 };

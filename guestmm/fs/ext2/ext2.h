@@ -132,7 +132,7 @@ struct page *ext2_meta_read(struct ext2_sb *sbi, u32 block, int *err);
 struct page *ext2_meta_find(struct ext2_sb *sbi, u32 block);
 /** A new metadata block, all zero and dirty, with a reference. NULL: no memory. */
 struct page *ext2_meta_new(struct ext2_sb *sbi, u32 block);
-/** The block is freed: whatever the cache has of it goes, unwritten. */
+/** The block is freed: drop what the cache has of it, unwritten. */
 void ext2_meta_forget(struct ext2_sb *sbi, u32 block);
 
 /* balloc.c */

@@ -42,7 +42,7 @@ static void change_links(struct inode *inode, s32 by)
 	ext2_update_inode(inode);
 }
 
-/** Enter a new inode, which has its first link by this. On failure it goes. */
+/** Enter a new inode, which has its first link by this. On failure it is freed. */
 static int enter(struct inode *dir, const char *name, u32 len, struct inode *fresh,
 		 struct inode **inode)
 {

@@ -400,7 +400,7 @@ static u64 length_of(const struct unix_msg *m)
 	return m->kernel ? m->kernel_len : m->iov->left;
 }
 
-/* Where a message that is sent whole goes to: the name that was given, or the peer. */
+/* The receiver of a message that is sent whole: the name that was given, or the peer. */
 static struct unix_sock *destination(struct unix_sock *s, const struct unix_msg *m)
 {
 	struct unix_sock *to;

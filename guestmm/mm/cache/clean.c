@@ -6,7 +6,7 @@
  * written is taken for clean.
  *
  * I1. A page that was written is dirty in a PTE or in PG_dirty at any moment: PG_dirty is set
- * before the PTE's bit goes. I2. When mm_clean_range() returns, no TLB holds an entry that is dirty
+ * before the PTE's bit is cleared. I2. When mm_clean_range() returns, no TLB holds an entry that is dirty
  * already: the next write sets the bit again.
  *
  * Locks: mmap_lock for reading (the VMAs stay), page_table_lock for a table.

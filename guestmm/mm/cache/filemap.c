@@ -319,7 +319,7 @@ struct page *find_or_create_page(struct address_space *mapping, unsigned long in
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* Read a locked page of the mapping and wait. The lock goes, whatever comes. 0 or -errno. */
+/* Read a locked page of the mapping and wait. The page is unlocked in every case. 0 or -errno. */
 static int read_locked_page(struct address_space *mapping, struct page *page)
 {
 	int err;

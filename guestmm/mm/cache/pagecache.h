@@ -140,7 +140,7 @@ unsigned int find_get_pages(struct address_space *mapping, unsigned long *index,
  * -ENOMEM. */
 int add_to_page_cache_lru(struct page *page, struct address_space *mapping, unsigned long index,
 			  u32 gfp);
-/** Take a locked, unmapped page out; the cache's reference goes. */
+/** Take a locked, unmapped page out, and drop the cache's reference. */
 void delete_from_page_cache(struct page *page);
 /** For reclaim: a locked, clean, unmapped page, only the cache and the caller hold references: leave
  * a shadow, reference count becomes 0. False: somebody came. */
@@ -214,7 +214,7 @@ void balance_dirty_pages(struct address_space *mapping);
 void sync_all_mappings(void);
 void wakeup_flusher(void);
 int flusher_init(void); /* the thread */
-/** An address space goes: off the flusher's list. Nothing may be dirty or under writeback. */
+/** Before an address space is freed: take it off the flusher's list. Nothing may be dirty or under writeback. */
 void writeback_forget(struct address_space *mapping);
 extern unsigned int dirty_background_ratio;    /* 10 % of available memory */
 extern unsigned int dirty_ratio;	       /* 20 % */

@@ -269,7 +269,7 @@ static struct page *swapped_page(swp_entry_t entry, int *err, bool *major)
 		wait_on_page_writeback(page);
 		if (likely(PageUptodate(page)))
 			return page;
-		/* A neighbour may have been what could not be read: the second try is alone. */
+		/* Another slot of the same read may have caused the error: read this one again, alone. */
 		*err = -EIO;
 		delete_from_swap_cache(page);
 		unlock_page(page);

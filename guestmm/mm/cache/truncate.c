@@ -14,7 +14,7 @@
 
 #define BATCH 15
 
-/* A locked page of the mapping goes, with what has been written to it. */
+/* Remove a locked page of the mapping. What has been written to it is lost. */
 static void truncate_page(struct address_space *mapping, struct page *page)
 {
 	wait_on_page_writeback(page);

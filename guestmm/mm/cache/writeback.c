@@ -408,7 +408,7 @@ void sync_all_mappings(void)
 	struct address_space *mapping;
 	struct busy b;
 
-	/* What becomes dirty meanwhile goes behind: its time is later than ours. */
+	/* Files that become dirty meanwhile join the tail of the list: their time is later than ours. */
 	while ((mapping = take_oldest(begin, &b))) {
 		filemap_write_and_wait_range(mapping, 0, ~0ull >> 1);
 		put_back(&b);

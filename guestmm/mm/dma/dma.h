@@ -72,7 +72,7 @@ int dma_debug_init(void);
 /** Misuse found so far (double unmap, wrong size or direction, leak ...): the first of each kind
  * is printed, all are counted. */
 u64 dma_debug_errors(void);
-/** The device goes: whatever it still has mapped or allocated is an error each. Returns how
+/** The device is removed: each mapping or allocation that it still has is an error. Returns how
  * many. */
 unsigned int dma_debug_check_leaks(struct device *dev);
 #endif

@@ -1,4 +1,4 @@
-/* Between dma.c and dma_debug.c: what is told to the checker when dma_debug is on. */
+/* Between dma.c and dma_debug.c: the calls that dma.c makes when dma_debug is on. */
 #ifndef MM_DMA_DEBUG_H
 #define MM_DMA_DEBUG_H
 #include "mm/dma/dma.h"

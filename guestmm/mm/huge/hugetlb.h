@@ -100,7 +100,7 @@ static inline void hugetlb_clear_restore(struct page *head)
 	head->private_ &= ~HUGETLB_RESTORE_RESERVE;
 }
 void hugetlb_report_meminfo(struct report *r);
-/** Lists for the audit: a file or a mount comes, or goes. */
+/** Lists for the audit: a file or a mount is added, or removed. */
 void hugetlb_list_add(struct list_head *link, struct list_head *list);
 void hugetlb_list_del(struct list_head *link);
 extern struct list_head hugetlb_files, hugetlb_subpools;
@@ -202,7 +202,7 @@ static inline unsigned long hugetlb_step(const struct vm_area_struct *vma, unsig
 int hugetlb_reserve_vma(struct vm_area_struct *vma);
 /** Promise pages [from, to) of a file, as a shared mapping would. 0 or -ENOMEM. */
 int hugetlb_reserve_file(struct address_space *mapping, unsigned long from, unsigned long to);
-/** munmap: [start, end) of the VMA goes, its pages are unmapped: release what was never used. */
+/** munmap: [start, end) of the VMA has been unmapped. Release the promises that were never used. */
 void hugetlb_unreserve_vma(struct vm_area_struct *vma, unsigned long start, unsigned long end);
 /** A split: `high` shares the promise of `low`. */
 void hugetlb_vma_share_resv(struct vm_area_struct *high, const struct vm_area_struct *low);

@@ -4,7 +4,7 @@
  *   shared mapping    the file's resv_map holds the indices that are promised to the file; they stay
  *                     until the file is truncated, whoever maps it
  *   private mapping   made with all of it promised; the VMA's own resv_map holds the indices whose
- *                     promise has been used. What is not in it when the VMA goes is released.
+ *                     promise has been used. Promises that are not in it are released when the VMA is freed.
  *   child of a fork   has no promise: a page that it needs comes from what nobody was promised, or
  *                     it gets SIGBUS
  *   MAP_NORESERVE     no promise at mmap; a shared page that is there is entered when it is made

@@ -13,7 +13,7 @@
  *     entire_mapcount = the PMDs. A page's own mapcount = PTEs that map this page.
  * T3  nr_pages_mapped counts, in units of MAPPED_PTE, pages with a PTE, plus MAPPED_ENTIRELY while a PMD
  *     maps it. It is even, so that a tail's `mapping` never looks like an anon_vma (rmap.h).
- * T4  A large anonymous folio is never in the swap cache: it is split before it goes out.
+ * T4  A large anonymous folio is never in the swap cache: it is split before it is swapped out.
  *
  * Locks: page lock > anon_vma root->lock > page_table_lock > deferred_lock; lruvec->lock inside.
  */

@@ -84,7 +84,7 @@ static int apply_swap_high(struct mem_cgroup *m, u64 pages)
 	return set_field(&m->swap.high, pages);
 }
 
-/* Above the new limit: reclaim down to it, as far as that goes. The writer may be interrupted. */
+/* Usage is above the new limit: reclaim down to it, as far as possible. The writer may be interrupted. */
 static int apply_high(struct mem_cgroup *m, u64 pages)
 {
 	set_field(&m->memory.high, pages);

@@ -311,7 +311,7 @@ unsigned int mempolicy_next_node(const struct mempolicy *pol)
 	return next_node(pol->nodes, ti->il_prev);
 }
 
-/* The node by the thread's counter, which goes on. */
+/* The node that the thread's counter names; the counter advances. */
 static unsigned int node_by_turn(const struct mempolicy *pol)
 {
 	struct thread_info *ti = current_thread_info();

@@ -22,7 +22,7 @@
  * what compaction_proactiveness allows.
  *
  * I1  Pages the free scanner holds are allocated pages (refcount 1, PAGE_OTHER), in nobody's counts;
- *     what was not used goes back before compact_zone() returns.
+ *     free pages that were not used are returned before compact_zone() returns.
  * I2  compact_considered < 1 << compact_defer_shift means: let this request go by. Both are changed
  *     without a lock: a lost count changes when we try again, nothing else.
  *

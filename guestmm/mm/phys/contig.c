@@ -3,7 +3,7 @@
  *
  *   | . X . X | X . . . |    take the free pages (.) off their lists, move the movable ones (X) away,
  *   | o X o X | X o o o |    take what has become free, and so on, until all is ours (o) or something
- *   | o o o o | o o o o |    will not move; then all goes back
+ *   | o o o o | o o o o |    will not move; then all are returned
  *
  * A page that is moved out may come to lie in the range again, for that is where pages have just become
  * free. Whoever allocates the new place here keeps what lies in the range, and takes another.

@@ -81,7 +81,7 @@ bool isolate_movable_page(struct page *page)
 	return PageMovable(page) ? isolate_driver_page(page) : lru_isolate(page);
 }
 
-/* What isolate_driver_page() took goes back to its driver, or is freed if that has let go of it. */
+/* Return a page that isolate_driver_page() took to its driver, or free it if the driver has dropped it. */
 static void putback_driver_page(struct page *page)
 {
 	lock_page(page);

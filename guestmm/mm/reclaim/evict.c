@@ -164,7 +164,7 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 	}
 	if (!PageSwapCache(page)) {
 		if (!page_mapped(page))
-			return OUT_KEEP; /* its owner is letting go of it */
+			return OUT_KEEP; /* its last mapping has just been removed */
 		if (!(sc->gfp & __GFP_IO) || !add_to_swap(page))
 			return OUT_ACTIVATE; /* swap is full: no use in looking again soon */
 	}

@@ -294,7 +294,7 @@ void put_back_pages(struct isolated *iso, const struct reclaim_policy *policy, l
 
 		list_del(&page->lru);
 		trace_lru(PUTBACK, lv, page, list);
-		/* On the list before our reference goes: then whoever drops the last one sees
+		/* Put it on the list before our reference is dropped: then whoever drops the last one sees
 		 * PG_lru. */
 		lruvec_add_page(lv, page, list, &d);
 		if (where & LRU_AT_TAIL)

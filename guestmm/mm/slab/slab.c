@@ -227,7 +227,7 @@ static unsigned int take_objects(struct kmem_cache *c, gfp_t gfp, void **objs, u
 
 /* ---- putting objects back ---- */
 
-/* To its slab. An empty slab that is one too many goes on `empty` (linked by list). list_lock
+/* Return an object to its slab. An empty slab beyond the limit is put on `empty` (linked by list). list_lock
  * held. */
 static void put_object(struct kmem_cache *c, struct cache_node *n, struct slab *slab, void *obj,
 		       struct list_head *empty, const void *caller)

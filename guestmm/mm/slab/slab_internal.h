@@ -116,7 +116,7 @@ u32 slab_debug_flags(const char *name);
 void slab_layout(struct kmem_cache *c);
 /** A new slab's object becomes free. */
 void slab_debug_init(struct kmem_cache *c, void *obj);
-/** An object goes out or comes back: check it (panics with what is wrong), mark it. list_lock
+/** An object is allocated or freed: check it (panics with what is wrong), mark it. list_lock
  * held. */
 void slab_debug_alloc(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller);
 void slab_debug_free(struct kmem_cache *c, struct slab *slab, void *obj, const void *caller);

@@ -53,7 +53,7 @@ static void link_page(struct swap_info *si, struct page *page, swp_entry_t e)
 	page_stat_add(page, NR_SWAPCACHE, 1);
 }
 
-/* lock held. Forget the page; the slot goes if nobody uses it. The reference is the caller's. */
+/* lock held. Forget the page; free the slot if nobody uses it. The cache's reference is the caller's now. */
 static void unlink_page(struct swap_info *si, struct page *page, u64 offset, u32 shadow)
 {
 	si->map[offset] &= ~SWAP_MAP_HAS_CACHE;

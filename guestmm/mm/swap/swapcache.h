@@ -7,7 +7,7 @@
 #define MAX_SWAP_AREAS	 MMVM_AUDIT_MAX_SWAP
 #define SWAP_TYPES	 (1u << MMVM_SWP_TYPE_BITS)
 #define SWAP_TURN	 64u  /* slots from an area before its equals have their turn; as Linux */
-#define SWAP_CLUSTER	 256u /* slots that are handed out one behind the other */
+#define SWAP_CLUSTER	 256u /* slots that are handed out in sequence */
 #define SWAP_CLUSTER_MAX 32u  /* pages reclaim looks at in one go, and pages in one write */
 #define SWAP_RA_ORDER	 4u
 #define SWAP_RA_MAX	 (1u << SWAP_RA_ORDER) /* pages in one read */
@@ -21,7 +21,7 @@
 #define SWAP_MAP_NO_DISK   0x80 /* the contents are not on the disk: in zswap, or all zero */
 
 struct zswap_entry;
-/** Slots [first, first + nr) of an area lie one behind the other on the disk, from `sector` on. */
+/** Slots [first, first + nr) of an area are contiguous on the disk, from `sector` on. */
 struct swap_extent {
 	u64 first, nr, sector;
 };
@@ -89,7 +89,7 @@ static inline unsigned int swap_users(swp_entry_t e)
 {
 	return READ_ONCE(swap_area(e)->map[swp_offset(e)]) & SWAP_MAP_COUNT;
 }
-/** How many of the `max` slots from this one on lie one behind the other on the disk; 0: this one lies
+/** How many of the `max` slots from this one on are contiguous on the disk; 0: this one lies
  * nowhere. */
 u64 swap_run_length(const struct swap_info *si, u64 slot, u64 max);
 

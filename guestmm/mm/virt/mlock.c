@@ -8,7 +8,7 @@
  *
  * I1  locked_vm = pages of the VMAs with VM_LOCKED.
  * I2  A page with PG_mlocked is or was mapped by a locked VMA, and NR_MLOCK counts it. The flags go
- *     when a locked VMA lets go of it (munlock, munmap, copy on write), or with the page.
+ *     when a locked VMA no longer maps it (munlock, munmap, copy on write), or with the page.
  *
  * As in Linux a hole is found when it is reached: what lies below it is done, and the call fails.
  *

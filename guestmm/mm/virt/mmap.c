@@ -357,7 +357,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	pages = len >> PAGE_SHIFT;
 	if (!may_expand_vm(mm, vm_flags, pages - (over ? mapped_pages(mm, addr, end) : 0)))
 		return -ENOMEM;
-	/* As in Linux what was there goes first: a promise that cannot be made leaves a hole. */
+	/* As in Linux, old mappings are removed first: if the charge then fails, a hole is left. */
 	err = over ? __do_munmap(mm, addr, end) : 0;
 	if (err)
 		return err;

@@ -350,7 +350,7 @@ static long mremap_locked(struct remap *r)
 	if (r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		return remap_to(r);
 	if (r->old_len >= r->new_len) {
-		/* Only the end goes, whatever it consists of. */
+		/* Only the end is unmapped, whatever VMAs it consists of. */
 		err = r->old_len == r->new_len ? 0
 					       : do_munmap_locked(r->mm, r->addr + r->new_len,
 								  r->old_len - r->new_len);

@@ -15,7 +15,7 @@
 #include "mm/virt/vma.h"
 
 /* Unmap [start, end), which starts in or before `first` and does not lie strictly inside one VMA:
- * so each VMA goes wholly or loses one end, and nothing can fail. */
+ * so each VMA is removed wholly or loses one end, and nothing can fail. */
 static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsigned long start,
 		       unsigned long end, bool full)
 {

@@ -212,7 +212,7 @@ void tlb_finish_mmu(struct mmu_gather *tlb)
 	tlb_flush_mmu(tlb);
 }
 
-/* P held: a PTE lets go of a page of a file. What it knew of the page's use goes with it. */
+/* P held: a PTE no longer maps a page of a file. Move its accessed and dirty bits to the page. */
 static void zap_file_page(struct mm_struct *mm, struct page *page, pte_t old)
 {
 	if (pte_dirty(old) && !PageDirty(page))
@@ -353,7 +353,7 @@ void zap_page_range(struct mmu_gather *tlb, unsigned long start, unsigned long e
 
 	update_hiwater_rss(mm);
 	while (addr < end) {
-		/* Without the spinlock: we hold mmap_lock, so no table goes. */
+		/* Without the spinlock: we hold mmap_lock, so no table is freed. */
 		leaf = walk_leaf(mm->pgd, addr, &level, &next);
 		stop = min(next, end);
 		if (unlikely(leaf && level))
@@ -401,7 +401,7 @@ static void free_tables(struct mmu_gather *tlb, pte_t *table, int level, unsigne
 void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long end,
 		   unsigned long floor, unsigned long ceiling)
 {
-	/* What the tables cover beyond [start, end) but within the hole goes as well. */
+	/* Tables that cover more than [start, end), but lie within the hole, are freed as well. */
 	spin_lock(&tlb->mm->page_table_lock);
 	free_tables(tlb, tlb->mm->pgd, pt_top_level, start, end, floor, ceiling);
 	spin_unlock(&tlb->mm->page_table_lock);

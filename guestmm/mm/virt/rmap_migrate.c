@@ -7,7 +7,7 @@
  * I1  An entry that names a frame exists only between try_to_migrate() and remove_migration_ptes() of
  *     that frame's page, which is locked all the while.
  * I2  No page is taken for exclusive while some of its PTEs are entries: PG_migrating on the old page
- *     before the first PTE goes and on the new page until the last is back (anon_page_exclusive()).
+ *     before the first PTE is replaced and on the new page until the last is back (anon_page_exclusive()).
  *     Entries are never copied: fork() waits.
  * I3  remove_migration_ptes() finds every entry. VMAs that hold one are in the trees of the page's
  *     anon_vma or file: they leave after their entries were dropped; entries move between VMAs only

@@ -68,9 +68,9 @@ unsigned int userfault_check_wp(struct vm_fault *vmf);
 unsigned int userfault_wait(struct vm_fault *vmf, unsigned int ret);
 /** `high` has been split off `low`. */
 void uffd_vma_share(struct vm_area_struct *high, const struct vm_area_struct *low);
-/** A VMA with VM_UFFD goes. */
+/** A VMA with VM_UFFD is being unmapped. */
 void uffd_vma_drop(struct vm_area_struct *vma);
-/** The address space goes. */
+/** The address space is being torn down. */
 void uffd_mm_gone(struct mm_struct *mm);
 /** Contexts there are (A). */
 extern s32 nr_uffd;

@@ -12,7 +12,7 @@
  * I4  map_count is the length of the list.
  *
  * Locks: mmap_lock for writing to change anything here; for reading to look. mmap_cache may be set
- * by any reader: it is a pointer that is checked before use and cleared when its VMA goes.
+ * by any reader: it is a pointer that is checked before use and cleared when its VMA is freed.
  */
 #include "lib/errno.h"
 #include "lib/string.h"
