@@ -67,6 +67,8 @@
 	  "a memory cgroup's usage is not the sum of its pages")                                  \
 	X(AUDIT_MEMCG_KERNEL, "memcg_kernel", "a memory cgroup's kernel pages do not add up")     \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
+	X(AUDIT_UFFD_WP, "uffd_wp",                                                               \
+	  "an entry that asks before a write is writable, or nobody is there to be asked")        \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
 	X(AUDIT_PAGEBLOCK, "pageblock", "a free page is not on the list of its pageblock's type") \
@@ -339,6 +341,9 @@ struct mmvm_audit_root {
 #define MMVM_SWP_OFFSET_SHIFT 9
 #define MMVM_SWP_OFFSET_BITS  50
 #define MMVM_SWP_UFFD_WP      (1ull << 59)
+/* The same of an entry that maps a page, and the flag of the VMAs in which it may be. */
+#define MMVM_PTE_UFFD_WP (1ull << 10)
+#define MMVM_VM_UFFD_WP	 0x1000ull
 
 /* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
  * PG_migrating). The offset is its frame and the bits that the PTE had. */

@@ -65,6 +65,7 @@ struct frame {
 
 struct vma_range {
 	uint64_t start, end;
+	uint64_t flags; /* VM_* */
 	uint32_t bound; /* nodes that its anonymous pages must be on, a bit each; 0: any */
 };
 

@@ -22,6 +22,7 @@
 
 #include "observe/audit_impl.h"
 
+#define PTE_WRITE    (1ull << 1)
 #define PTE_PROTNONE (1ull << 8)
 #define PTE_SPECIAL  (1ull << 9)
 #define PTE_AD	     (3ull << 5)
@@ -54,6 +55,25 @@ static void check_in_vma(struct audit *a, struct space *s, uint64_t addr, uint64
 		   s->gva, entry, addr);
 }
 
+/** T7: an entry of userfaultfd's write protection: not writable, and in a VMA that somebody answers for. */
+static void check_uffd_wp(struct audit *a, const struct space *s, uint64_t addr, uint64_t entry)
+{
+	const bool leaf = entry & (GUEST_PTE_PRESENT | PTE_PROTNONE);
+
+	if (!(entry & (leaf ? MMVM_PTE_UFFD_WP : MMVM_SWP_UFFD_WP)) || s->outside)
+		return;
+	if (leaf && entry & PTE_WRITE)
+		audit_find(a, AUDIT_UFFD_WP,
+			   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
+			   " asks before a write, and is writable",
+			   s->gva, entry, addr);
+	else if (!(a->vma[s->vma].flags & MMVM_VM_UFFD_WP))
+		audit_find(a, AUDIT_UFFD_WP,
+			   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
+			   " asks before a write, but its VMA has nobody to ask",
+			   s->gva, entry, addr);
+}
+
 static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
 		      unsigned int level)
 {
@@ -63,6 +83,7 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	struct frame *f;
 
 	check_in_vma(a, s, addr, entry);
+	check_uffd_wp(a, s, addr, entry);
 	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
 		audit_find(a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": %#" PRIx64 " is mapped to frame %#" PRIx64
@@ -145,6 +166,7 @@ static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	uint64_t slot = entry >> MMVM_SWP_OFFSET_SHIFT & ((1ull << MMVM_SWP_OFFSET_BITS) - 1);
 
 	check_in_vma(a, s, addr, entry);
+	check_uffd_wp(a, s, addr, entry);
 	if (type >= MMVM_SWP_MIGRATION_READ) {
 		migration_leaf(a, s, addr, slot & MMVM_MIGRATION_PFN);
 		return;
@@ -274,7 +296,8 @@ static void load_vmas(struct audit *a, uint64_t mm)
 		struct vma_range *v = &a->vma[a->nr_vma];
 
 		if (audit_read(a, vma + l->vma_start_offset, &v->start, 8) ||
-		    audit_read(a, vma + l->vma_end_offset, &v->end, 8)) {
+		    audit_read(a, vma + l->vma_end_offset, &v->end, 8) ||
+		    audit_read(a, vma + l->vma_flags_offset, &v->flags, 8)) {
 			audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": VMA %#" PRIx64 " unreadable", mm,
 				   vma);
 			return;

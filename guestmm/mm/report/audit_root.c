@@ -142,6 +142,8 @@ void audit_root_fill(void)
 {
 	struct mmvm_audit_root *root = &mmvm_audit_root;
 
+	_Static_assert(VM_UFFD_WP == MMVM_VM_UFFD_WP && _PAGE_UFFD_WP == MMVM_PTE_UFFD_WP,
+		       "write protection as the host knows it");
 	_Static_assert(NR_ORDERS == MMVM_AUDIT_MAX_ORDERS, "orders as the host knows them");
 	_Static_assert((int)NR_MIGRATETYPES <= MMVM_AUDIT_MAX_TYPES, "too many migrate types");
 	_Static_assert(NR_PCP_LISTS <= MMVM_AUDIT_MAX_PCP_LISTS, "too many per-CPU lists");
