@@ -388,9 +388,10 @@ GUEST_TEST(reclaim, kswapd_is_ahead_of_who_uses_memory, 0, 120, MEM)
 	CHECK_EQ(ev(PSWPOUT), out);
 	kswapd = ev(PGSTEAL_KSWAPD) - kswapd;
 	direct = ev(PGSTEAL_DIRECT) - direct;
+	/* A tenth of this when it waits for its slice. The share itself depends on how many instructions a
+	 * slice has: tests/vm/versus.sh, which counts them, holds it against Linux's. */
 	CHECK(kswapd > (s64)totalram_pages() / 8);
-	/* Linux 6.1 takes 41 % of the pages directly at such work. */
-	CHECK(direct * 100 <= (kswapd + direct) * 41);
+	CHECK(kswapd + direct > (s64)totalram_pages() / 4);
 	mmput(mm);
 }
 
