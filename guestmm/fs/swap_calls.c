@@ -158,7 +158,8 @@ static int swapoff_path(const char *name)
 	if (err)
 		return err;
 	mutex_lock(&files_mutex);
-	err = -EINVAL;
+	/* Linux opens it for writing. */
+	err = S_ISDIR(path.dentry->inode->mode) ? -EISDIR : -EINVAL;
 	for (unsigned int i = 0; i < MAX_SWAP_AREAS && err; i++) {
 		if (swap_file[i] && swap_file[i]->inode == path.dentry->inode) {
 			err = swapoff_file(i);

@@ -373,22 +373,25 @@ GUEST_TEST(reclaim, kswapd_keeps_free_memory_between_the_marks, 0, 120, MEM)
 	mmput(mm);
 }
 
-/** Nobody sleeps here: kswapd has to run as soon as it is woken, not when a slice is over. */
+/** Nobody sleeps here: kswapd has to run as soon as it is woken, not when a slice is over. Pages of zeroes
+ * need no disk, so that nothing depends on how fast that is. */
 GUEST_TEST(reclaim, kswapd_is_ahead_of_who_uses_memory, 0, 120, MEM)
 {
 	struct mm_struct *mm = testmm_create(t);
 	unsigned long pages = totalram_pages() * 5 / 4;
 	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
-	s64 kswapd = ev(PGSTEAL_KSWAPD), direct = ev(PGSTEAL_DIRECT);
+	s64 kswapd = ev(PGSTEAL_KSWAPD), direct = ev(PGSTEAL_DIRECT), out = ev(PSWPOUT);
 
 	REQUIRE(a);
 	for (unsigned long i = 0; i < pages; i++)
-		CHECK_EQ(testmm_touch(mm, a + i * PAGE_SIZE, true), 0);
+		CHECK_EQ(testmm_write(mm, a + i * PAGE_SIZE, 0), 0);
+	CHECK_EQ(ev(PSWPOUT), out);
 	kswapd = ev(PGSTEAL_KSWAPD) - kswapd;
 	direct = ev(PGSTEAL_DIRECT) - direct;
+	/* A tenth of this when it waits for its slice. The share itself depends on how many instructions a
+	 * slice has: tests/vm/versus.sh, which counts them, holds it against Linux's. */
 	CHECK(kswapd > (s64)totalram_pages() / 8);
-	/* Linux 6.1 takes 41 % of the pages directly at such work. */
-	CHECK(direct * 100 <= (kswapd + direct) * 41);
+	CHECK(kswapd + direct > (s64)totalram_pages() / 4);
 	mmput(mm);
 }
 

@@ -378,12 +378,25 @@ static void writers_wait_for_the_disk(void)
 {
 	u64 background, limit, throttled = event(MMVM_DIRTY_THROTTLED);
 
-	dirty_limits_of(1000, 10, 20, &background, &limit);
+	struct dirty_knobs k = {.background_ratio = 10, .ratio = 20};
+
+	dirty_limits_of(1000, &k, &background, &limit);
 	CU_ASSERT(background == 100 && limit == 200);
-	dirty_limits_of(1000, 30, 20, &background, &limit);
+	k.background_ratio = 30;
+	dirty_limits_of(1000, &k, &background, &limit);
 	CU_ASSERT(background == 100 && limit == 200);
-	dirty_limits_of(0, 10, 20, &background, &limit);
+	k.background_ratio = 10;
+	dirty_limits_of(0, &k, &background, &limit);
 	CU_ASSERT(limit > 0 && background < limit);
+	k = (struct dirty_knobs){.background_ratio = 5, .bytes = 80 * PAGE_SIZE - 1};
+	dirty_limits_of(1000, &k, &background, &limit);
+	CU_ASSERT(background == 50 && limit == 80);
+	k.background_bytes = 33 * PAGE_SIZE;
+	dirty_limits_of(10, &k, &background, &limit);
+	CU_ASSERT(background == 33 && limit == 80);
+	k.background_bytes = 90 * PAGE_SIZE;
+	dirty_limits_of(10, &k, &background, &limit);
+	CU_ASSERT(background == 40 && limit == 80);
 	fresh();
 	disk->deferred = true;
 	host_idle_hook = run_flusher;

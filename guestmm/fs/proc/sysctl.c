@@ -63,14 +63,26 @@ int proc_parse_decimal(const char *text, s64 *out)
 	  compaction_proactiveness_changed())                                                    \
 	X(extfrag_threshold, unsigned int, sysctl_extfrag_threshold, 0, 1000, nothing())         \
 	X(unprivileged_userfaultfd, int, sysctl_unprivileged_userfaultfd, 0, 1, nothing())       \
-	X(dirty_background_ratio, unsigned int, dirty_background_ratio, 0, 100, nothing())       \
-	X(dirty_ratio, unsigned int, dirty_ratio, 0, 100, nothing())                             \
+	X(dirty_background_ratio, unsigned int, dirty_background_ratio, 0, 100,                  \
+	  dirty_background_bytes = 0)                                                            \
+	X(dirty_ratio, unsigned int, dirty_ratio, 0, 100, dirty_ratio_changed())                 \
+	X(dirty_bytes, u64, dirty_bytes, 2 * PAGE_SIZE, 1ull << 62, dirty_ratio = 0)             \
+	X(dirty_background_bytes, u64, dirty_background_bytes, 1, 1ull << 62,                    \
+	  dirty_background_ratio = 0)                                                            \
 	X(dirty_writeback_centisecs, unsigned int, dirty_writeback_centisecs, 0, 0x7fffffff,     \
 	  wakeup_flusher())                                                                      \
 	X(dirty_expire_centisecs, unsigned int, dirty_expire_centisecs, 0, 0x7fffffff,           \
 	  wakeup_flusher())
 
 static inline void nothing(void) {}
+
+/* Of a limit in bytes and one in per cent the one that was written last counts. As Linux: to write the 0
+ * that is there already changes nothing. */
+static inline void dirty_ratio_changed(void)
+{
+	if (dirty_ratio)
+		dirty_bytes = 0;
+}
 
 #define X(name, type, variable, least, most, then)                                       \
 	static int show_##name(struct report *r, const struct proc_ctx *ctx)             \

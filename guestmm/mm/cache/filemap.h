@@ -42,9 +42,14 @@ void cancel_dirty_page(struct page *page);
 u64 writeback_pass(u64 expired);
 /** Pages that may be dirty before the flusher works, and before writers wait. */
 void dirty_limits(u64 *background, u64 *limit);
+/** What limits dirty memory: of each pair, bytes where they are not 0, per cent of the memory that could
+ * be dirty otherwise. */
+struct dirty_knobs {
+	unsigned int background_ratio, ratio;
+	u64 background_bytes, bytes;
+};
 /** The limits of so much memory [pure]. */
-void dirty_limits_of(u64 dirtyable, unsigned int background_ratio, unsigned int ratio,
-		     u64 *background, u64 *limit);
+void dirty_limits_of(u64 dirtyable, const struct dirty_knobs *k, u64 *background, u64 *limit);
 
 /* shadow.c */
 extern s64 nr_shadows; /* A: in all trees */

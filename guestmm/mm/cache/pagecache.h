@@ -216,8 +216,10 @@ void wakeup_flusher(void);
 int flusher_init(void); /* the thread */
 /** Before an address space is freed: take it off the flusher's list. Nothing may be dirty or under writeback. */
 void writeback_forget(struct address_space *mapping);
-extern unsigned int dirty_background_ratio;    /* 10 % of available memory */
-extern unsigned int dirty_ratio;	       /* 20 % */
+extern unsigned int dirty_background_ratio; /* 10 % of available memory */
+extern unsigned int dirty_ratio;	    /* 20 % */
+/** The same in bytes; 0: the ratio counts. At most one of a pair is not 0. */
+extern u64 dirty_background_bytes, dirty_bytes;
 extern unsigned int dirty_writeback_centisecs; /* 500 */
 extern unsigned int dirty_expire_centisecs;    /* 3000 */
 

@@ -9,7 +9,8 @@
  * The flusher takes from its head: every dirty_writeback_centisecs what is older than
  * dirty_expire_centisecs; whenever more than dirty_background_ratio of the memory that could be file
  * pages is dirty, until it is less. Above dirty_ratio writers wait for the disk; from half way between
- * the two on they are slowed down.
+ * the two on they are slowed down. Either limit may be given in bytes (dirty_bytes,
+ * dirty_background_bytes).
  *
  * W1  A mapping with a page tagged DIRTY or WRITEBACK is on dirty_mappings. Whoever tags looks at the
  *     list after; whoever takes off looks at the tags after.
@@ -34,6 +35,7 @@
 
 unsigned int dirty_background_ratio = 10;
 unsigned int dirty_ratio = 20;
+u64 dirty_background_bytes, dirty_bytes;
 unsigned int dirty_writeback_centisecs = 500;
 unsigned int dirty_expire_centisecs = 3000;
 
@@ -417,25 +419,32 @@ void sync_all_mappings(void)
 
 /* ---- limits ----------------------------------------------------------------------------------- */
 
-void dirty_limits_of(u64 dirtyable, unsigned int background_ratio, unsigned int ratio,
-		     u64 *background, u64 *limit)
+static u64 limit_of(u64 dirtyable, unsigned int ratio, u64 bytes)
 {
-	*limit = dirtyable * min(ratio, 100u) / 100;
+	return bytes ? DIV_ROUND_UP(bytes, PAGE_SIZE) : dirtyable * min(ratio, 100u) / 100;
+}
+
+void dirty_limits_of(u64 dirtyable, const struct dirty_knobs *k, u64 *background, u64 *limit)
+{
+	*limit = limit_of(dirtyable, k->ratio, k->bytes);
 	*limit = max(*limit, (u64)CHECK_EVERY);
-	*background = dirtyable * min(background_ratio, 100u) / 100;
+	*background = limit_of(dirtyable, k->background_ratio, k->background_bytes);
 	if (*background >= *limit)
 		*background = *limit / 2;
 }
 
 void dirty_limits(u64 *background, u64 *limit)
 {
+	const struct dirty_knobs k = {.background_ratio = READ_ONCE(dirty_background_ratio),
+				      .ratio = READ_ONCE(dirty_ratio),
+				      .background_bytes = READ_ONCE(dirty_background_bytes),
+				      .bytes = READ_ONCE(dirty_bytes)};
 	s64 dirtyable = global_stat(NR_FREE_PAGES) + global_stat(NR_ACTIVE_FILE) +
 			global_stat(NR_INACTIVE_FILE);
 
 	for (unsigned int i = 0; i < nr_zones; i++)
 		dirtyable -= zone_table[i]->watermark[WMARK_HIGH];
-	dirty_limits_of(dirtyable > 0 ? dirtyable : 0, dirty_background_ratio, dirty_ratio,
-			background, limit);
+	dirty_limits_of(dirtyable > 0 ? dirtyable : 0, &k, background, limit);
 }
 
 static u64 dirty_now(void)

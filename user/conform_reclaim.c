@@ -1,0 +1,99 @@
+/*
+ * What writing to the knobs of reclaim and writeback does, and what swapon(2) and swapoff(2) refuse, as a
+ * transcript: run unchanged on Linux and on guestmm, the two must be equal (tests/vm/conform_reclaim.sh).
+ * As root. The knobs are set back.
+ */
+#include "files.h"
+
+#define SYS_swapon  167
+#define SYS_swapoff 168
+
+static char text[256];
+
+static void result(const char *what, long ret)
+{
+	print("%s = %ld\n", what, ret);
+}
+#define T(call) result(#call, call)
+
+static long put_text(const char *path, const char *value)
+{
+	long fd = sys_open(path, O_WRONLY, 0), n;
+
+	if (is_error(fd))
+		return fd;
+	n = sys_write(fd, value, strlen(value));
+	sys_close(fd);
+	return n;
+}
+
+static void show(const char *path)
+{
+	long fd = sys_open(path, O_RDONLY, 0), n = sys_read(fd, text, sizeof(text) - 1);
+
+	sys_close(fd);
+	text[n > 0 ? n : 0] = 0;
+	print("  %s: %s", path, n > 0 ? text : "(none)\n");
+}
+
+#define VM(name) "/proc/sys/vm/" name
+
+/* A limit in bytes and one in per cent: the one that was written last counts, the other is 0. */
+static void set(const char *path, const char *value)
+{
+	print("%s %s", path, value);
+	print("  = %ld\n", put_text(path, value));
+	show(VM("dirty_bytes"));
+	show(VM("dirty_ratio"));
+	show(VM("dirty_background_bytes"));
+	show(VM("dirty_background_ratio"));
+}
+
+static void dirty_knobs(void)
+{
+	set(VM("dirty_bytes"), "8192\n");
+	set(VM("dirty_bytes"), "8191\n"); /* less than two pages */
+	set(VM("dirty_bytes"), "0\n");
+	set(VM("dirty_bytes"), "1048576\n");
+	set(VM("dirty_ratio"), "0\n");
+	set(VM("dirty_ratio"), "101\n");
+	set(VM("dirty_ratio"), "30\n");
+	set(VM("dirty_background_bytes"), "1\n");
+	set(VM("dirty_background_bytes"), "0\n");
+	set(VM("dirty_background_bytes"), "x\n");
+	set(VM("dirty_background_bytes"), "-1\n");
+	set(VM("dirty_background_ratio"), "0\n");
+	set(VM("dirty_background_bytes"), "4194304\n");
+	set(VM("dirty_background_ratio"), "15\n");
+	set(VM("dirty_background_ratio"), "10\n");
+	set(VM("dirty_ratio"), "20\n");
+}
+
+static void swap_files(void)
+{
+	long fd = sys_open("/tmp_swap", O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	T(sys_ftruncate(fd, 1 << 20));
+	T(syscall3(SYS_swapon, (long)"/none", 0, 0));
+	T(syscall3(SYS_swapon, 8, 0, 0));
+	T(syscall3(SYS_swapon, (long)"", 0, 0));
+	T(syscall3(SYS_swapon, (long)"/", 0, 0));
+	T(syscall3(SYS_swapon, (long)"/proc", 0, 0));
+	T(syscall3(SYS_swapon, (long)"/tmp_swap", 0, 0)); /* in memory */
+	T(syscall3(SYS_swapon, (long)"/tmp_swap", 1 << 20, 0));
+	T(syscall3(SYS_swapon, (long)"/tmp_swap", 0x70000, 0));
+	T(syscall3(SYS_swapon, (long)"/tmp_swap/x", 0, 0));
+	T(syscall3(SYS_swapoff, (long)"/tmp_swap", 0, 0));
+	T(syscall3(SYS_swapoff, (long)"/none", 0, 0));
+	T(syscall3(SYS_swapoff, (long)"/", 0, 0));
+	T(sys_close(fd));
+	T(sys_unlink("/tmp_swap"));
+}
+
+int main(int argc, char **argv)
+{
+	dirty_knobs();
+	swap_files();
+	print("end of the cases\n");
+	return 0;
+}
