@@ -9,6 +9,7 @@
 #include "arch/smp.h"
 #include "arch/uaccess.h"
 #include "kernel/cred.h"
+#include "kernel/loadavg.h"
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -167,6 +168,7 @@ static void set_nice(struct task *t, void *arg)
 		c->err = -EACCES;
 	else {
 		WRITE_ONCE(t->nice, c->nice);
+		WRITE_ONCE(t->kind, c->nice > 0 ? CPU_NICE : CPU_USER); /* it is a program's */
 		c->err = c->err == -ESRCH ? 0 : c->err;
 	}
 }
