@@ -425,6 +425,6 @@ void dcache_init(void)
 	for (unsigned int i = 0; i < DENTRY_BUCKETS; i++)
 		INIT_LIST_HEAD(&buckets[i]);
 	dentry_cache = kmem_cache_create("dentry", sizeof(struct dentry), 8,
-					 SLAB_PANIC | SLAB_RECLAIM_ACCOUNT, NULL);
+					 SLAB_PANIC | SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, NULL);
 	register_shrinker(&dcache_shrinker);
 }

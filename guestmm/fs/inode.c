@@ -336,7 +336,7 @@ void inode_cache_init(void)
 	for (unsigned int i = 0; i < INODE_BUCKETS; i++)
 		INIT_LIST_HEAD(&buckets[i]);
 	inode_cache = kmem_cache_create("inode", sizeof(struct inode), 8,
-					SLAB_PANIC | SLAB_RECLAIM_ACCOUNT, NULL);
+					SLAB_PANIC | SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, NULL);
 	register_shrinker(&inode_shrinker);
 }
 

@@ -3,13 +3,14 @@
 #define KERNEL_LOADAVG_H
 #include "lib/types.h"
 
-enum cpu_time { CPU_USER, CPU_KERNEL, CPU_IDLE, NR_CPU_TIMES };
+/* Programs, those with a nice value above 0, kernel threads, nothing, and nothing while a task waits for a disk. */
+enum cpu_time { CPU_USER, CPU_NICE, CPU_KERNEL, CPU_IDLE, CPU_IOWAIT, NR_CPU_TIMES };
 
 struct sched_totals {
-	u64 samples[2];	      /* of programs: in the kernel, in user mode */
-	u64 ns[NR_CPU_TIMES]; /* programs, kernel threads, nothing */
+	u64 samples[2][2]; /* of CPU_USER and CPU_NICE: in the kernel, in user mode */
+	u64 ns[NR_CPU_TIMES];
 	u64 nr_switches, nr_forks;
-	u32 nr_running;
+	u32 nr_running, nr_iowait;
 	int last_pid;
 };
 /** Of one CPU, or of all with cpu < 0. CPUs are looked at one after the other. */

@@ -37,7 +37,8 @@ void processes_init(void)
 	/* As Linux: half of the threads there can be. */
 	kernel_limits[RLIMIT_SIGPENDING].cur = kernel_limits[RLIMIT_SIGPENDING].max =
 		(u64)threads_max() / 2;
-	process_cache = kmem_cache_create("process", sizeof(struct process), 64, SLAB_PANIC, NULL);
+	process_cache = kmem_cache_create("process", sizeof(struct process), 64,
+					  SLAB_PANIC | SLAB_ACCOUNT, NULL);
 }
 
 struct process *process_alloc(struct process *parent, const char *comm)

@@ -81,7 +81,7 @@ static void take_sample(struct rq *rq, u64 now, bool user_mode)
 	if (!rq->curr->user || now < rq->sample_at)
 		return;
 	rq->curr->samples[user_mode]++;
-	rq->samples[user_mode]++;
+	rq->samples[rq->curr->kind == CPU_NICE][user_mode]++;
 	rq->sample_at = now + TICK_NS;
 	if (unlikely(cpu_timers_set(rq->curr->proc)))
 		atomic_or(&rq->curr->ti->flags, TIF_CPU_TIMER);
@@ -117,8 +117,10 @@ static bool make_runnable(struct rq *rq, struct task *t)
 	else
 		list_add_tail(&t->run, &rq->queue);
 	waits = rq->curr != rq->idle || rq->nr > 1;
-	if (unlikely(waits || t->psi[PSI_IO]))
+	if (unlikely(waits || t->psi[PSI_IO])) {
+		rq->nr_iowait -= t->psi[PSI_IO] != NULL;
 		psi_woken(t, waits);
+	}
 	if (rq->curr == rq->idle) {
 		rq->curr->ti->need_resched = 1;
 	} else if (static_key(KEY_SMP) && rq != this_rq()) {
@@ -403,7 +405,7 @@ static void __schedule(enum leave why)
 	unsigned long flags = arch_irq_save();
 	struct rq *rq = this_rq();
 	struct task *prev, *next;
-	bool pressure;
+	bool pressure, slept = false;
 	u64 now;
 
 	rq_lock(rq);
@@ -416,10 +418,15 @@ static void __schedule(enum leave why)
 	if (prev != rq->idle) {
 		if (prev->state == TASK_DEAD) {
 			prev->on_rq = false;
+			slept = true;
 			list_add_tail(&prev->run, &rq->dead);
 		} else if (prev->state == TASK_SLEEPING && why == LEAVE_SLEEP) {
 			prev->on_rq = false;
-			pressure |= prev->in_iowait;
+			slept = true;
+			if (unlikely(prev->in_iowait)) {
+				rq->nr_iowait++;
+				pressure = true;
+			}
 		} else {
 			/* With a time limit it is on this CPU's list of sleepers, too. */
 			prev->preempted = why == LEAVE_PREEMPT || prev->state == TASK_SLEEPING;
@@ -429,6 +436,7 @@ static void __schedule(enum leave why)
 	}
 	if (list_empty(&rq->queue)) {
 		next = rq->idle;
+		next->kind = rq->nr_iowait ? CPU_IOWAIT : CPU_IDLE;
 	} else {
 		next = list_first_entry(&rq->queue, struct task, run);
 		list_del(&next->run);
@@ -454,7 +462,7 @@ static void __schedule(enum leave why)
 	if (next == prev) {
 		rq_unlock(rq);
 	} else {
-		next->nr_switches++;
+		*(slept ? &prev->nvcsw : &prev->nivcsw) += 1;
 		rq->nr_switches++;
 		switch_user_state(rq, next);
 		trace_point(SWITCH, next->pid);

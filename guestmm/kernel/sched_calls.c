@@ -9,6 +9,7 @@
 #include "arch/smp.h"
 #include "arch/uaccess.h"
 #include "kernel/cred.h"
+#include "kernel/loadavg.h"
 #include "kernel/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -152,6 +153,14 @@ static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, v
 	return n;
 }
 
+/* Of a program's thread: its turns, and which account its time goes to from now on. */
+static void task_set_nice(struct task *t, int nice)
+{
+	WRITE_ONCE(t->nice, nice);
+	if (t->user)
+		WRITE_ONCE(t->kind, nice > 0 ? CPU_NICE : CPU_USER);
+}
+
 /* What setpriority(2) is to set, and what came of it: as on Linux the last error counts, and 0 once one went well. */
 struct nice_change {
 	int nice, err;
@@ -166,7 +175,7 @@ static void set_nice(struct task *t, void *arg)
 	else if (!may_nice(t, c->nice))
 		c->err = -EACCES;
 	else {
-		WRITE_ONCE(t->nice, c->nice);
+		task_set_nice(t, c->nice);
 		c->err = c->err == -ESRCH ? 0 : c->err;
 	}
 }
@@ -273,7 +282,7 @@ static long set_policy(int tid, int policy, int priority, bool reset, const int 
 		t->policy_reset = reset;
 	}
 	if (!err && nice)
-		WRITE_ONCE(t->nice, *nice);
+		task_set_nice(t, *nice);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return err;
 }

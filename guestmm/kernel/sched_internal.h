@@ -20,7 +20,8 @@ struct rq {
 	u64 timer_at;  /* when the timer will fire, 0 = off */
 	u64 sample_at; /* when to look whether the program is in the kernel */
 	u64 ran_ns[NR_CPU_TIMES], nr_switches;
-	u64 samples[2]; /* of programs: in the kernel, in user mode */
+	u64 samples[2][2]; /* of CPU_USER and CPU_NICE: in the kernel, in user mode */
+	u32 nr_iowait;	   /* tasks that sleep until a disk wakes them and left from here */
 } __attribute__((aligned(64)));
 extern struct rq runqueues[MMVM_MAX_CPUS];
 

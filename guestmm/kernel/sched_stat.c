@@ -52,16 +52,21 @@ void sched_totals(struct sched_totals *t, int cpu)
 		for (int kind = 0; kind < NR_CPU_TIMES; kind++)
 			t->ns[kind] += rq->ran_ns[kind];
 		t->ns[rq->curr->kind] += now - min(now, rq->curr->run_since);
-		t->samples[0] += rq->samples[0];
-		t->samples[1] += rq->samples[1];
+		for (int k = 0; k < 4; k++)
+			t->samples[k / 2][k % 2] += rq->samples[k / 2][k % 2];
+		t->nr_iowait += rq->nr_iowait;
 		t->nr_switches += rq->nr_switches;
 		rq_unlock(rq);
 		arch_irq_restore(flags);
 	}
 	/* What programs spent in the kernel is the system's. */
-	in_kernel = kernel_part(t->ns[CPU_USER], t->samples[0], t->samples[1]);
-	t->ns[CPU_USER] -= in_kernel;
-	t->ns[CPU_KERNEL] += in_kernel;
+	for (int kind = CPU_USER; kind <= CPU_NICE; kind++) {
+		const u64 *samples = t->samples[kind == CPU_NICE];
+
+		in_kernel = kernel_part(t->ns[kind], samples[0], samples[1]);
+		t->ns[kind] -= in_kernel;
+		t->ns[CPU_KERNEL] += in_kernel;
+	}
 }
 
 void sched_describe_cpu(unsigned int cpu)

@@ -219,7 +219,8 @@ struct task *find_task(int pid)
 
 void tasks_init(void)
 {
-	task_cache = kmem_cache_create("task", sizeof(struct task), 64, SLAB_PANIC, NULL);
+	task_cache =
+		kmem_cache_create("task", sizeof(struct task), 64, SLAB_PANIC | SLAB_ACCOUNT, NULL);
 	if (kthread_run(reaper, NULL, "kreaper"))
 		panic("no memory for the reaper thread");
 }

@@ -53,12 +53,12 @@ struct task {
 	u32 cpus;		  /* R: where it may run (sched_setaffinity(2)) */
 	struct list_head migrate; /* migrate_lock */
 	u64 slice_end;		  /* R: ktime at which another may take over */
-	u64 nr_switches;	  /* R */
+	u64 nvcsw, nivcsw;	  /* R: how often it left a CPU to sleep, and otherwise */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
 	u8 memstall;		  /* S: stalls for memory, so many times nested */
 	bool in_iowait;		  /* S: if it sleeps, a disk is to wake it */
 	struct psi_group *psi[3]; /* psi_lock: where it waits for each enum psi_res, or NULL */
-	u8 kind;		  /* C: enum cpu_time, which account its time goes to */
+	u8 kind;		  /* A: enum cpu_time, which account its time goes to */
 	u64 run_since;		  /* R: ktime since which it runs */
 	u32 samples[2];		  /* R: of its time: in the kernel, in user mode */
 	int (*fn)(void *);	  /* C: body of a kernel thread */

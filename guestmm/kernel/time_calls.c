@@ -425,7 +425,8 @@ long sys_getrusage(struct pt_regs *r)
 		s64 rss = atomic_load(&mm->rss_anon) + atomic_load(&mm->rss_file);
 
 		ru.maxrss = max(rss, atomic_load(&mm->hiwater_rss)) << (PAGE_SHIFT - 10);
-		ru.nvcsw = current->nr_switches;
+		ru.nvcsw = current->nvcsw;
+		ru.nivcsw = current->nivcsw;
 	}
 	return copy_to_user(r->rsi, &ru, sizeof(ru)) ? -EFAULT : 0;
 }

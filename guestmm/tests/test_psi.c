@@ -313,3 +313,24 @@ GUEST_TEST(psi, a_task_may_wait_in_a_group_that_is_gone, 0, 60, "cpus=1")
 	kthread_unuse_mm();
 	mmput(mm);
 }
+
+/* Who sleeps for a disk is counted as blocked, and the CPU's idle time meanwhile as iowait. */
+GUEST_TEST(psi, idle_time_with_a_task_at_the_disk_is_iowait, 0, 60, "cpus=1")
+{
+	struct sched_totals before, after;
+	u64 switches = current->nvcsw;
+
+	sched_totals(&before, -1);
+	io_wait_begin();
+	sleep_ns(60000000);
+	io_wait_end();
+	sched_totals(&after, -1);
+	CHECK(after.ns[CPU_IOWAIT] - before.ns[CPU_IOWAIT] > 30000000);
+	CHECK_EQ(after.nr_iowait, 0);
+	CHECK(current->nvcsw > switches);
+	sched_totals(&before, -1);
+	sleep_ns(60000000);
+	sched_totals(&after, -1);
+	CHECK_EQ(after.ns[CPU_IOWAIT], before.ns[CPU_IOWAIT]);
+	CHECK(after.ns[CPU_IDLE] - before.ns[CPU_IDLE] > 30000000);
+}

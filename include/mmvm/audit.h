@@ -66,6 +66,8 @@
 	X(AUDIT_MEMCG_CHARGE, "memcg_charge",                                                     \
 	  "a memory cgroup's usage is not the sum of its pages")                                  \
 	X(AUDIT_MEMCG_KERNEL, "memcg_kernel", "a memory cgroup's kernel pages do not add up")     \
+	X(AUDIT_MEMCG_OBJECT, "memcg_object",                                                     \
+	  "slab objects charged to a memory cgroup do not add up, or are free")                   \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UFFD_WP, "uffd_wp",                                                               \
 	  "an entry that asks before a write is writable, or nobody is there to be asked")        \
@@ -193,6 +195,11 @@ struct mmvm_audit_cache_layout {
 	uint32_t size_offset;	  /* u32: bytes from object to object */
 	uint32_t free_ptr_offset; /* u32: where a free object keeps the pointer to the next */
 	uint32_t offset_of_first; /* u32 field: bytes from slab start to the first object */
+	uint32_t flags_offset;	  /* u32 */
+	uint32_t
+		account_flag; /* in flags: behind the objects lies for each a u16, the memory cgroup
+				   * that it is charged to, 0: none. 0: no cache has that */
+	uint32_t reserved;
 };
 
 /** An address_space, reached through page->mapping, or through the list of those with pages in
@@ -230,7 +237,7 @@ struct mmvm_audit_memcg_layout {
 	uint32_t usage_offset;		  /* s64: pages charged to it and below */
 	uint32_t kernel_offset;		  /* s64: of its own, those of the kernel */
 	uint32_t zswap_offset; /* s64: bytes in zswap's pool, charged in whole pages, too */
-	uint32_t reserved;
+	uint32_t obj_offset;   /* s64: bytes of slab objects, likewise; 0: it has none */
 };
 
 struct mmvm_audit_range {

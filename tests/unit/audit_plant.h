@@ -86,13 +86,13 @@ struct guest {
 	} policy;
 	struct memcg {
 		uint64_t id, parent;
-		int64_t usage, kernel, zswap;
+		int64_t usage, kernel, zswap, obj;
 	} memcg[4];
 	uint64_t memcg_leaf, memcg_ids[4];
 	struct cache {
 		struct mmvm_list link;
 		char name[32];
-		uint32_t size, free_ptr, first;
+		uint32_t size, free_ptr, first, flags;
 	} cache;
 	int64_t kernel_tables;
 	uint64_t swap_used, swap_usable, swap_failed;

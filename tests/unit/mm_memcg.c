@@ -178,6 +178,123 @@ static void pages_are_charged_to_the_group_that_touches_them(void)
 	mem_cgroup_free_dead();
 }
 
+/* Objects of caches with SLAB_ACCOUNT, and kmalloc with __GFP_ACCOUNT, until they are freed, wherever the task is then.
+ * Random sizes in random order: the bytes are the objects', the pages these rounded up. */
+static void objects_are_charged_until_they_are_freed(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
+	struct kmem_cache *plain = kmem_cache_create("plain", 200, 8, 0, NULL);
+	struct kmem_cache *counted = kmem_cache_create("counted", 200, 8, SLAB_ACCOUNT, NULL);
+	struct kmem_cache *cached =
+		kmem_cache_create("cached", 104, 8, SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, NULL);
+	void *obj[3], *many[300] = {NULL};
+	s64 bytes = 0;
+	u32 rnd = 7;
+
+	CU_ASSERT_FATAL(plain && counted && cached);
+	enter(b);
+	current_thread_info()->mm = mm;
+	obj[0] = kmem_cache_alloc(plain, GFP_KERNEL);
+	obj[1] = kmalloc(100, GFP_KERNEL);
+	obj[2] = kmem_cache_alloc(counted, GFP_NOWAIT); /* perhaps in an interrupt */
+	CU_ASSERT_EQUAL(usage(b), 0);
+	CU_ASSERT_EQUAL(b->obj_bytes, 0);
+	kmem_cache_free(counted, obj[2]);
+	obj[2] = kmem_cache_alloc(counted, GFP_KERNEL);
+	CU_ASSERT_EQUAL(b->obj_bytes, 200);
+	CU_ASSERT_EQUAL(usage(b), 1);
+	CU_ASSERT_EQUAL(usage(a), 1);
+	CU_ASSERT_EQUAL(b->kernel_pages, 1);
+	CU_ASSERT_EQUAL(mem_cgroup_slab_bytes(a, -1, false), 200);
+	enter(a); /* it stays b's */
+	kmem_cache_free(counted, obj[2]);
+	CU_ASSERT_EQUAL(b->obj_bytes, 0);
+	CU_ASSERT_EQUAL(usage(a), 0);
+	kmem_cache_free(plain, obj[0]);
+	kfree(obj[1]);
+
+	for (int i = 0; i < 20000; i++) {
+		unsigned int n = (rnd = rnd * 1664525 + 1013904223) >> 16,
+			     at = n % ARRAY_SIZE(many);
+
+		if (many[at]) {
+			bytes -= at % 3 == 0 ? 200 : at % 3 == 1 ? 104 : ksize(many[at]);
+			if (at % 3 == 0)
+				kmem_cache_free(counted, many[at]);
+			else if (at % 3 == 1)
+				kmem_cache_free(cached, many[at]);
+			else
+				kfree(many[at]);
+			many[at] = NULL;
+			continue;
+		}
+		many[at] = at % 3 == 0	 ? kmem_cache_alloc(counted, GFP_KERNEL)
+			   : at % 3 == 1 ? kmem_cache_alloc(cached, GFP_KERNEL)
+					 : kmalloc(n % 5000 + 1, GFP_KERNEL_ACCOUNT);
+		CU_ASSERT_FATAL(many[at] != NULL);
+		bytes += at % 3 == 0 ? 200 : at % 3 == 1 ? 104 : ksize(many[at]);
+		if (a->obj_bytes != bytes || usage(a) != (bytes + 4095) / 4096)
+			break;
+	}
+	CU_ASSERT_EQUAL(a->obj_bytes, bytes);
+	CU_ASSERT_EQUAL(usage(a), (bytes + 4095) / 4096);
+	CU_ASSERT_EQUAL(a->kernel_pages, usage(a));
+	CU_ASSERT(mem_cgroup_slab_bytes(a, -1, true) > 0);
+	CU_ASSERT_EQUAL(mem_cgroup_slab_bytes(a, -1, true) + mem_cgroup_slab_bytes(a, -1, false),
+			(u64)bytes);
+	for (unsigned int at = 0; at < ARRAY_SIZE(many); at++) {
+		if (!many[at])
+			continue;
+		if (at % 3 == 2)
+			kfree(many[at]);
+		else
+			kmem_cache_free(at % 3 ? cached : counted, many[at]);
+	}
+	CU_ASSERT_EQUAL(a->obj_bytes, 0);
+	CU_ASSERT_EQUAL(usage(a), 0);
+	CU_ASSERT_EQUAL(a->kernel_pages, 0);
+	CU_ASSERT_EQUAL(mem_cgroup_slab_bytes(a, -1, true), 0);
+	CU_ASSERT_EQUAL(kmem_cache_destroy(plain), 0);
+	CU_ASSERT_EQUAL(kmem_cache_destroy(counted), 0);
+	CU_ASSERT_EQUAL(kmem_cache_destroy(cached), 0);
+	current_thread_info()->mm = NULL;
+	enter(&root_mem_cgroup);
+	mem_cgroup_offline(b);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
+/* At memory.max an object is refused, and nothing of it stays charged. */
+static void objects_do_not_go_beyond_the_limit(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup);
+	struct kmem_cache *c = kmem_cache_create("limited", 1000, 8, SLAB_ACCOUNT, NULL);
+	void *obj[64];
+	unsigned int n = 0;
+
+	CU_ASSERT_FATAL(c != NULL);
+	enter(a);
+	current_thread_info()->mm = mm;
+	a->memory.max = 4;
+	while (n < ARRAY_SIZE(obj) &&
+	       (obj[n] = kmem_cache_alloc(c, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)))
+		n++;
+	CU_ASSERT_EQUAL(n, 16); /* 16384 / 1000 */
+	CU_ASSERT_EQUAL(a->obj_bytes, 16000);
+	CU_ASSERT_EQUAL(usage(a), 4);
+	CU_ASSERT_EQUAL(a->kernel_pages, 4);
+	CU_ASSERT(a->events[MEMCG_MAX] > 0);
+	while (n)
+		kmem_cache_free(c, obj[--n]);
+	CU_ASSERT_EQUAL(usage(a), 0);
+	CU_ASSERT_EQUAL(a->kernel_pages, 0);
+	CU_ASSERT_EQUAL(kmem_cache_destroy(c), 0);
+	current_thread_info()->mm = NULL;
+	enter(&root_mem_cgroup);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
 static void a_removed_group_lives_as_long_as_its_pages(void)
 {
 	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
@@ -304,6 +421,8 @@ static const struct unit_case cases[] = {
 	{"sleeping grows with the excess", sleeping_grows_with_the_excess},
 	{"pages are charged to the group that touches them",
 	 pages_are_charged_to_the_group_that_touches_them},
+	{"objects are charged until they are freed", objects_are_charged_until_they_are_freed},
+	{"objects do not go beyond the limit", objects_do_not_go_beyond_the_limit},
 	{"a removed group lives as long as its pages", a_removed_group_lives_as_long_as_its_pages},
 	{"fork and copy are charged to who writes", fork_and_copy_are_charged_to_who_writes},
 	{"the tree is walked parents first", the_tree_is_walked_parents_first},

@@ -31,6 +31,7 @@ static void make_groups(void)
 		.usage_offset = offsetof(struct memcg, usage),
 		.kernel_offset = offsetof(struct memcg, kernel),
 		.zswap_offset = offsetof(struct memcg, zswap),
+		.obj_offset = offsetof(struct memcg, obj),
 	};
 	charge(im.anon[0], 1);
 	charge(im.anon[1], 2);
@@ -85,6 +86,60 @@ static void d_zswap_uncounted(void)
 	make_groups();
 	im.g->memcg[2].zswap = 4097;
 }
+/* The slab's last two objects make room for owners: objects 7 and 9 are group 2's, 64 bytes each. */
+static uint16_t *make_objects(void)
+{
+	struct slab *p = (struct slab *)page(im.slab);
+	uint16_t *owner = (uint16_t *)(frame_ptr(im.slab) + 128 + 60 * 64);
+
+	make_groups();
+	p->objects = 60;
+	p->inuse = 58;
+	im.g->root.cache.flags_offset = offsetof(struct cache, flags);
+	im.g->root.cache.account_flag = 0x200;
+	im.g->cache.flags = 0x201;
+	for (unsigned int i = 0; i < 60; i++)
+		owner[i] = i == 7 || i == 9 ? 2 : 0;
+	im.g->memcg[2].obj = 128;
+	im.g->memcg[2].kernel++;
+	for (unsigned int id = 0; id < 3; id++)
+		im.g->memcg[id].usage++;
+	return owner;
+}
+static void d_object_uncounted(void)
+{
+	make_objects()[11] = 2;
+}
+static void d_object_of_no_group(void)
+{
+	make_objects()[11] = 3;
+}
+static void d_free_object_charged(void)
+{
+	make_objects()[5] = 2;
+	im.g->memcg[2].obj += 64;
+}
+static void d_object_bytes_too_many(void)
+{
+	make_objects();
+	im.g->memcg[2].obj += 64;
+}
+static void d_objects_not_in_usage(void)
+{
+	make_objects();
+	im.g->memcg[0].usage--;
+}
+static void d_objects_not_in_kernel(void)
+{
+	make_objects();
+	im.g->memcg[2].kernel--;
+}
+static void d_no_room_for_owners(void)
+{
+	make_objects();
+	((struct slab *)page(im.slab))->objects = 62;
+	((struct slab *)page(im.slab))->inuse = 60;
+}
 static void d_no_ids(void)
 {
 	make_groups();
@@ -101,12 +156,28 @@ static const struct damage damages[] = {
 	PLANT(d_circle, AUDIT_MEMCG_CHARGE),
 	PLANT(d_kernel_page_uncounted, AUDIT_MEMCG_KERNEL),
 	PLANT(d_zswap_uncounted, AUDIT_MEMCG_CHARGE),
+	PLANT(d_object_uncounted, AUDIT_MEMCG_OBJECT),
+	PLANT(d_object_of_no_group, AUDIT_MEMCG_OBJECT),
+	PLANT(d_free_object_charged, AUDIT_MEMCG_OBJECT),
+	PLANT(d_object_bytes_too_many, AUDIT_MEMCG_OBJECT),
+	PLANT(d_objects_not_in_usage, AUDIT_MEMCG_CHARGE),
+	PLANT(d_objects_not_in_kernel, AUDIT_MEMCG_KERNEL),
+	PLANT(d_no_room_for_owners, AUDIT_SLAB_COUNT),
 	PLANT(d_no_ids, AUDIT_ROOT),
 };
 
 static void findings(void)
 {
 	plant_all(damages, sizeof(damages) / sizeof(damages[0]));
+}
+
+/* Objects that add up are no finding. */
+static void objects_add_up(void)
+{
+	build();
+	make_objects();
+	CU_ASSERT_EQUAL(run(), 0);
+	CU_ASSERT(im.r.has_memcg);
 }
 
 /* All groups, what nobody is charged for, and what is free: the machine. */
@@ -127,6 +198,7 @@ int main(void)
 	static const struct unit_case cases[] = {
 		{"findings", findings},
 		{"it adds up", it_adds_up},
+		{"objects add up", objects_add_up},
 	};
 
 	return plant_run("audit: memory cgroups", cases, sizeof(cases) / sizeof(cases[0]));

@@ -32,7 +32,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"buddy", audit_buddy, NULL, NULL},
 	{"per-CPU lists", audit_pcp, NULL, NULL},
 	{"pageblocks", audit_pageblocks, NULL, NULL},
-	{"slab", audit_slab, NULL, NULL},
+	{"slab", audit_slab, NULL, audit_slab_free},
 	{"swap", audit_swap, audit_swap_check, audit_swap_free},
 	{"address spaces", audit_address_spaces, NULL, audit_address_spaces_free},
 	{"files", audit_mappings, audit_mappings_check, NULL},

@@ -96,6 +96,9 @@ struct audit {
 	uint64_t hugetlb_listed[MMVM_AUDIT_MAX_HSTATES]; /* on the free lists */
 	int64_t hugetlb_private[MMVM_AUDIT_MAX_HSTATES]; /* promised to private mappings */
 
+	/* Slab objects: bytes charged to each memory cgroup, by id; NULL: there are no cgroups */
+	uint64_t *obj_bytes;
+
 	/* Swap: what uses each slot, from page tables, trees and the swap cache */
 	struct {
 		uint8_t *users; /* up to SWAP_USERS_MAX; with SWAP_CACHED */
@@ -186,7 +189,9 @@ void audit_frames_check(struct audit *a);
 int audit_buddy(struct audit *a);
 int audit_pcp(struct audit *a);
 int audit_pageblocks(struct audit *a);
+#define MAX_MEMCG_IDS (1u << 16)
 int audit_slab(struct audit *a);
+void audit_slab_free(struct audit *a);
 int audit_swap(struct audit *a);
 void audit_swap_check(struct audit *a);
 void audit_swap_free(struct audit *a);

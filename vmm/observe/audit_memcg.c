@@ -4,6 +4,8 @@
  *   C1  A charged page names a group that there is; one that is not charged names none. (memcg_page)
  *   C2  A group's memory.current = the pages charged to it and to the groups below it, and what they have
  *       in zswap's pool; the root's = all of that. (memcg_charge)
+ *   C4  A group's count of bytes of slab objects = the sizes of the objects whose slabs name it; audit_slab.c has added
+ *       them up. They count as pages in C2 and C3, rounded up. (memcg_object)
  *   C3  A group's count of kernel pages = its charged pages that are neither anonymous nor of a file.
  *       (memcg_kernel)
  *
@@ -16,7 +18,6 @@
 
 #include "observe/audit_impl.h"
 
-#define MAX_IDS	  (1u << 16)
 #define MAX_DEPTH 64u
 
 struct group {
@@ -106,6 +107,36 @@ static void count_zswap(struct audit *a, struct group *group, uint32_t nr)
 	}
 }
 
+/** C4; and the pages that objects are charged as. */
+static void count_objects(struct audit *a, struct group *group, uint32_t nr)
+{
+	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
+
+	for (uint32_t id = 1; a->obj_bytes && id < MAX_MEMCG_IDS; id++) {
+		uint64_t bytes = a->obj_bytes[id], said;
+
+		if (id >= nr || !group[id].there) {
+			if (bytes)
+				audit_find(a, AUDIT_MEMCG_OBJECT,
+					   "slab objects of %" PRIu64
+					   " bytes are charged to memory cgroup %u, which does "
+					   "not exist",
+					   bytes, id);
+			continue;
+		}
+		said = l->obj_offset ? read_u64(a, group[id].gva + l->obj_offset) : bytes;
+		if (said != bytes)
+			audit_find(
+				a, AUDIT_MEMCG_OBJECT,
+				"memory cgroup %u: %" PRId64
+				" bytes of slab objects are said to be charged; counted %" PRIu64,
+				id, (int64_t)said, bytes);
+		bytes = (bytes + MMVM_PAGE_SIZE - 1) / MMVM_PAGE_SIZE;
+		group[id].own += bytes;
+		group[id].kernel += bytes;
+	}
+}
+
 /** What a group has counts in each group above it. */
 static void add_up(struct audit *a, struct group *group, uint32_t nr)
 {
@@ -169,7 +200,8 @@ int audit_memcg(struct audit *a)
 
 	if (!l->root_gva)
 		return 0; /* a guest without groups */
-	if (l->nr_leaves > MAX_IDS || l->ids_per_leaf > MAX_IDS || !nr || nr > MAX_IDS) {
+	if (l->nr_leaves > MAX_MEMCG_IDS || l->ids_per_leaf > MAX_MEMCG_IDS || !nr ||
+	    nr > MAX_MEMCG_IDS) {
 		audit_find(a, AUDIT_ROOT, "%u times %u ids of memory cgroups", l->nr_leaves,
 			   l->ids_per_leaf);
 		return 0;
@@ -180,6 +212,7 @@ int audit_memcg(struct audit *a)
 	load_groups(a, group);
 	count_pages(a, group, nr);
 	count_zswap(a, group, nr);
+	count_objects(a, group, nr);
 	add_up(a, group, nr);
 	check_groups(a, group, nr);
 	a->out->has_memcg = true;

@@ -8,6 +8,8 @@
  *   S4  Objects not on the free list = slab->inuse. (slab_count)
  *   S5  Tails carry the head's cache, and type SLAB. (folio_tail)
  *
+ *   S6  A free object is charged to no memory cgroup. (memcg_object)
+ *
  * Objects that the guest's per-CPU layers hold count as in use here: they are not on the slab's
  * list.
  */
@@ -20,6 +22,7 @@ struct cache {
 	uint64_t gva;
 	char name[33];
 	uint32_t size, free_ptr, first;
+	bool accounted; /* the slabs say whose their objects are */
 };
 
 /** Read the caches' list into an array. Returns how many. */
@@ -38,16 +41,19 @@ static unsigned int load_caches(struct audit *a, struct cache *cache, unsigned i
 	}
 	while ((ret = list_walk_next(a, &w, &node, &why)) > 0) {
 		struct cache *c = &cache[nr];
+		uint32_t flags = 0;
 
 		memset(c, 0, sizeof(*c));
 		c->gva = node - l->list_offset;
 		if (audit_read(a, c->gva + l->name_offset, c->name, 32) ||
 		    audit_read(a, c->gva + l->size_offset, &c->size, 4) ||
 		    audit_read(a, c->gva + l->free_ptr_offset, &c->free_ptr, 4) ||
-		    audit_read(a, c->gva + l->offset_of_first, &c->first, 4)) {
+		    audit_read(a, c->gva + l->offset_of_first, &c->first, 4) ||
+		    (l->account_flag && audit_read(a, c->gva + l->flags_offset, &flags, 4))) {
 			audit_find(a, AUDIT_ROOT, "slab cache at %#" PRIx64 " unreadable", c->gva);
 			return nr;
 		}
+		c->accounted = flags & l->account_flag;
 		/* The name is printed: keep it plain. */
 		for (char *s = c->name; *s; s++)
 			if (*s < 0x20 || *s > 0x7e)
@@ -64,6 +70,25 @@ static unsigned int load_caches(struct audit *a, struct cache *cache, unsigned i
 	return nr;
 }
 
+/** S6, and what each group has. `seen`: a bit for each free object. `owners`: behind the objects. */
+static void add_owners(struct audit *a, const struct cache *c, uint64_t pfn, const struct slab *p,
+		       const uint8_t *seen, const uint8_t *owners)
+{
+	for (uint32_t n = 0; n < p->objects; n++) {
+		uint16_t id;
+
+		memcpy(&id, owners + 2ull * n, sizeof(id));
+		if (!id)
+			continue;
+		a->obj_bytes[id] += c->size;
+		if (seen[n / 8] & 1u << n % 8)
+			audit_find(a, AUDIT_MEMCG_OBJECT,
+				   "slab at frame %#" PRIx64
+				   " (%s): object %u is free, and charged to memory cgroup %u",
+				   pfn, c->name, n, id);
+	}
+}
+
 static void check_slab(struct audit *a, const struct cache *c, uint64_t pfn, const struct slab *p)
 {
 	uint64_t bytes = MMVM_PAGE_SIZE << p->order;
@@ -75,7 +100,8 @@ static void check_slab(struct audit *a, const struct cache *c, uint64_t pfn, con
 	const uint8_t *data =
 		guest_ram_ptr(a->src->ram, pfn << MMVM_PAGE_SHIFT, MMVM_PAGE_SIZE << p->order);
 
-	if (!data || c->first > bytes || (uint64_t)p->objects * c->size > bytes - c->first) {
+	if (!data || c->first > bytes ||
+	    (uint64_t)p->objects * (c->size + (c->accounted ? 2u : 0)) > bytes - c->first) {
 		audit_find(a, AUDIT_SLAB_COUNT,
 			   "slab at frame %#" PRIx64 " (%s): %u objects of %u bytes do not fit",
 			   pfn, c->name, p->objects, c->size);
@@ -113,6 +139,8 @@ static void check_slab(struct audit *a, const struct cache *c, uint64_t pfn, con
 			   "slab at frame %#" PRIx64 " (%s): %" PRIu64 " in use and %" PRIu64
 			   " free of %u objects",
 			   pfn, c->name, p->inuse, nr_free, p->objects);
+	if (c->accounted && a->obj_bytes)
+		add_owners(a, c, pfn, p, seen, data + c->first + (uint64_t)p->objects * c->size);
 out:
 	free(big);
 }
@@ -130,8 +158,12 @@ int audit_slab(struct audit *a)
 	const struct cache *last = NULL;
 	unsigned int nr;
 
-	if (!cache)
+	if (cache && a->root.memcg.root_gva)
+		a->obj_bytes = calloc(MAX_MEMCG_IDS, sizeof(*a->obj_bytes));
+	if (!cache || (a->root.memcg.root_gva && !a->obj_bytes)) {
+		free(cache);
 		return -ENOMEM;
+	}
 	nr = load_caches(a, cache, MMVM_AUDIT_MAX_CACHES);
 	qsort(cache, nr, sizeof(*cache), by_gva);
 	a->out->nr_caches = nr;
@@ -165,4 +197,9 @@ int audit_slab(struct audit *a)
 	}
 	free(cache);
 	return 0;
+}
+
+void audit_slab_free(struct audit *a)
+{
+	free(a->obj_bytes);
 }

@@ -6,6 +6,7 @@
  * shown with zeroes, as a zombie is.
  */
 #include "fs/proc/proc.h"
+#include "kernel/psi.h"
 #include "fs/file.h"
 #include "kernel/boot_info.h"
 #include "kernel/cgroup.h"
@@ -36,7 +37,7 @@ struct snapshot {
 	char state;
 	u32 tty_nr, ids[8]; /* users, then groups: real, effective, saved, file system */
 	int tpgid;
-	u64 pending, blocked, ignored, caught, started_ns, switches;
+	u64 pending, blocked, ignored, caught, started_ns, nvcsw, nivcsw;
 	u64 user_ns, sys_ns, children_ns, children_sys_ns;
 	u64 min_flt, maj_flt, children_min_flt, children_maj_flt;
 	u32 fd_size, cpus;
@@ -103,7 +104,6 @@ static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
 	tty_of_process(p, &s->tty_nr, &s->tpgid);
 	copy_signals(s, p);
 	list_for_each_entry (t, &p->threads, thread) {
-		s->switches += READ_ONCE(t->nr_switches);
 		s->oom_score_adj = t->oom_score_adj;
 		if (t->pid != which)
 			continue;
@@ -118,6 +118,10 @@ static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
 		/* As Linux: of the first thread, whatever the others do. */
 		if (READ_ONCE(t->state) == TASK_RUNNING && s->state == 'S')
 			s->state = 'R';
+		else if (READ_ONCE(t->psi[PSI_IO]) && s->state == 'S')
+			s->state = 'D';
+		s->nvcsw = READ_ONCE(t->nvcsw);
+		s->nivcsw = READ_ONCE(t->nivcsw);
 		s->blocked = t->sig_blocked;
 		s->nice = t->nice;
 		s->cpus = t->cpus;
@@ -312,6 +316,7 @@ static void status_memory(struct report *r, struct mm_struct *mm)
 static const char *state_name(char state)
 {
 	return state == 'R'   ? "running"
+	       : state == 'D' ? "disk sleep"
 	       : state == 'Z' ? "zombie"
 	       : state == 'T' ? "stopped"
 			      : "sleeping";
@@ -358,7 +363,8 @@ static int show_status(struct report *r, const struct proc_ctx *ctx)
 		      s.nr_threads, (unsigned long)s.pending, (unsigned long)s.blocked,
 		      (unsigned long)s.ignored, (unsigned long)s.caught);
 	status_rights(r, &s);
-	report_printf(r, "voluntary_ctxt_switches:\t%lu\n", (unsigned long)s.switches);
+	report_printf(r, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
+		      (unsigned long)s.nvcsw, (unsigned long)s.nivcsw);
 	put_snapshot(&s);
 	return 0;
 }

@@ -83,8 +83,9 @@ static int show_loadavg(struct report *r, const struct proc_ctx *ctx)
 static void cpu_line(struct report *r, const char *name, const struct sched_totals *t)
 {
 	/* user nice system idle iowait irq softirq steal guest guest_nice */
-	report_printf(r, "%s %lu 0 %lu %lu 0 0 0 0 0 0\n", name, TICKS(t->ns[CPU_USER]),
-		      TICKS(t->ns[CPU_KERNEL]), TICKS(t->ns[CPU_IDLE]));
+	report_printf(r, "%s %lu %lu %lu %lu %lu 0 0 0 0 0\n", name, TICKS(t->ns[CPU_USER]),
+		      TICKS(t->ns[CPU_NICE]), TICKS(t->ns[CPU_KERNEL]), TICKS(t->ns[CPU_IDLE]),
+		      TICKS(t->ns[CPU_IOWAIT]));
 }
 
 static int show_stat(struct report *r, const struct proc_ctx *ctx)
@@ -101,10 +102,10 @@ static int show_stat(struct report *r, const struct proc_ctx *ctx)
 		ksnprintf(name, sizeof(name), "cpu%u", cpu);
 		cpu_line(r, name, &one);
 	}
-	report_printf(r, "ctxt %lu\nbtime %lu\nprocesses %lu\nprocs_running %u\nprocs_blocked 0\n",
+	report_printf(r, "ctxt %lu\nbtime %lu\nprocesses %lu\nprocs_running %u\nprocs_blocked %u\n",
 		      (unsigned long)t.nr_switches,
 		      (unsigned long)(boot_info.epoch_ns / NSEC_PER_SEC), (unsigned long)t.nr_forks,
-		      t.nr_running);
+		      t.nr_running, t.nr_iowait);
 	return 0;
 }
 

@@ -47,7 +47,7 @@ static void node_ctor(void *node)
 void radix_tree_init(void)
 {
 	node_cache = kmem_cache_create("radix_tree_node", sizeof(struct radix_node), 0,
-				       SLAB_RECLAIM_ACCOUNT | SLAB_PANIC, node_ctor);
+				       SLAB_RECLAIM_ACCOUNT | SLAB_PANIC | SLAB_ACCOUNT, node_ctor);
 }
 
 void radix_node_layout(u32 *shift_offset, u32 *slots_offset)

@@ -44,7 +44,7 @@ static bool beyond_limit(gfp_t gfp)
 					(TIF_KILLED | TIF_OOM_VICTIM | TIF_MEMALLOC));
 }
 
-static int try_charge(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
+int mem_cgroup_try_charge(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
 {
 	struct page_counter *full;
 	int retries = CHARGE_RETRIES;
@@ -95,7 +95,7 @@ static int charge(struct page *page, struct mem_cgroup *memcg, gfp_t gfp)
 	int err = 0;
 
 	if (!mem_cgroup_is_root(memcg))
-		err = try_charge(memcg, nr, gfp);
+		err = mem_cgroup_try_charge(memcg, nr, gfp);
 	if (!err && !mem_cgroup_is_root(memcg))
 		commit(page, memcg, nr);
 	return err;

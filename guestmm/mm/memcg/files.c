@@ -289,6 +289,20 @@ static const struct {
 	{"zswpwb", ZSWPWB},
 };
 
+static bool is_slab(enum zone_stat_item item)
+{
+	return item == NR_SLAB_RECLAIMABLE || item == NR_SLAB_UNRECLAIMABLE;
+}
+
+/* A level in bytes, of one node or (-1) of all. Slab: of a group the objects charged to it, of the root the pages. */
+static unsigned long level_bytes(struct mem_cgroup *m, int node, enum zone_stat_item item,
+				 unsigned long unit)
+{
+	if (is_slab(item) && !mem_cgroup_is_root(m))
+		return mem_cgroup_slab_bytes(m, node, item == NR_SLAB_RECLAIMABLE);
+	return (unsigned long)mem_cgroup_stat(m, node, item) * unit;
+}
+
 /* Kernel memory of the group and all below it, in pages. Not known for the machine as a whole. */
 static u64 kernel_pages(struct mem_cgroup *top)
 {
@@ -306,8 +320,7 @@ static void show_stat(struct report *r, struct mem_cgroup *m)
 	mem_cgroup_zswap_usage(m, &in_pool, &zswapped);
 	for (unsigned int i = 0; i < ARRAY_SIZE(levels); i++) {
 		report_printf(r, "%s %lu\n", levels[i].name,
-			      (unsigned long)mem_cgroup_stat(m, -1, levels[i].item) *
-				      levels[i].unit);
+			      level_bytes(m, -1, levels[i].item, levels[i].unit));
 		if (levels[i].item == NR_FILE_PAGES && !mem_cgroup_is_root(m))
 			report_printf(r, "kernel %lu\n", bytes(kernel_pages(m)));
 		if (levels[i].item == NR_SHMEM)
@@ -315,8 +328,8 @@ static void show_stat(struct report *r, struct mem_cgroup *m)
 				      bytes(zswapped));
 		if (levels[i].item == NR_SLAB_UNRECLAIMABLE)
 			report_printf(r, "slab %lu\n",
-				      bytes(mem_cgroup_stat(m, -1, NR_SLAB_RECLAIMABLE) +
-					    mem_cgroup_stat(m, -1, NR_SLAB_UNRECLAIMABLE)));
+				      level_bytes(m, -1, NR_SLAB_RECLAIMABLE, PAGES) +
+					      level_bytes(m, -1, NR_SLAB_UNRECLAIMABLE, PAGES));
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++)
 		report_printf(r, "%s %lu\n", counts[i].name,
@@ -332,8 +345,7 @@ static void show_numa_stat(struct report *r, struct mem_cgroup *m)
 		for (int n = 0; n < MMVM_MAX_NODES; n++) {
 			if (node_data[n].present)
 				report_printf(r, " N%d=%lu", n,
-					      (unsigned long)mem_cgroup_stat(m, n, levels[i].item) *
-						      levels[i].unit);
+					      level_bytes(m, n, levels[i].item, levels[i].unit));
 		}
 		report_printf(r, "\n");
 	}

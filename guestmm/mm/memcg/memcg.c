@@ -183,6 +183,7 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	page_counter_init(&memcg->memory, &parent->memory);
 	page_counter_init(&memcg->swap, &parent->swap);
 	memcg->zswap_max = PAGE_COUNTER_MAX;
+	slab_account_begin();
 	memcg->psi = psi_group_create(memcg);
 	err = memcg->psi ? start_reaper() : -ENOMEM;
 	if (!err)
@@ -399,5 +400,6 @@ void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l)
 		.usage_offset = offsetof(struct mem_cgroup, memory.usage),
 		.kernel_offset = offsetof(struct mem_cgroup, kernel_pages),
 		.zswap_offset = offsetof(struct mem_cgroup, zswap_bytes),
+		.obj_offset = offsetof(struct mem_cgroup, obj_bytes),
 	};
 }

@@ -52,9 +52,11 @@ struct mem_cgroup {
 	struct page_counter swap;   /* slots */
 	/* A: this group's own pages by node, without its children's */
 	s64 stat[MMVM_MAX_NODES][NR_ZONE_STAT_ITEMS];
-	u64 event[NR_VM_EVENT_ITEMS];	       /* A: likewise */
-	s64 kernel_pages;		       /* A: kernel memory among `memory` */
-	s64 zswap_bytes, zswapped;	       /* A: in the pool, and pages that these were; own */
+	u64 event[NR_VM_EVENT_ITEMS]; /* A: likewise */
+	s64 kernel_pages;	      /* A: kernel memory among `memory` */
+	s64 zswap_bytes, zswapped;    /* A: in the pool, and pages that these were; own */
+	s64 obj_bytes; /* A: of slab objects; `memory` has them in whole pages of this sum; own */
+	s64 slab_bytes[MMVM_MAX_NODES][2];     /* A: these by node: unreclaimable, reclaimable */
 	u64 zswap_max;			       /* L: pages of the pool */
 	bool no_zswap_writeback;	       /* L: its pages do not go to the disk */
 	u64 events[NR_MEMCG_EVENTS];	       /* A: this group's and its descendants' */
@@ -159,6 +161,19 @@ void mem_cgroup_uncharge(struct page *page);
 void mem_cgroup_migrate(struct page *from, struct page *to);
 /** A block has been split into 2^order single pages: each carries its share of the charge. */
 void mem_cgroup_split(struct page *head, unsigned int order);
+
+/* Slab objects (object.c). Each holds a reference of its group, and its slab names the group (mm/slab/account.c). */
+/** Charge an object that the current task allocates to its group: the group, NULL (the root's: not charged), or
+ * ERR_PTR(-ENOMEM): the group is full. Sleeps if gfp says so; what may not sleep is not charged. */
+struct mem_cgroup *mem_cgroup_charge_obj(u32 bytes, gfp_t gfp);
+/** It has been freed, or there was no memory for it. Any context. */
+void mem_cgroup_uncharge_obj(u16 id, u32 bytes);
+/** It lies on that node; negative: no longer. */
+void mem_cgroup_count_obj(u16 id, int node, bool reclaimable, s64 bytes);
+/** Bytes of objects of the group and all below it, of one node or (-1) of all. Not for the root. */
+u64 mem_cgroup_slab_bytes(struct mem_cgroup *top, int node, bool reclaimable);
+/** Count pages in the group and above: 0, or -ENOMEM as mem_cgroup_charge(). For memcg/ only. */
+int mem_cgroup_try_charge(struct mem_cgroup *memcg, u64 nr, gfp_t gfp);
 
 /* Swap slots. The record of who owns a slot is swap_info.memcg, made when groups come into use. */
 /** A slot was taken for a charged page: count it. -ENOMEM: the group's swap is full. si->lock not

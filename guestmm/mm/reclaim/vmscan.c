@@ -142,7 +142,8 @@ void shrink_node(pg_data_t *node, struct scan_control *sc)
 	swap_write_flush(&sc->writes);
 	if (sc->nr_dirty)
 		wakeup_flusher();
-	if (!sc->target)
+	/* Shrinkers know no groups: what they free may be others', too. */
+	if (!sc->target || mem_cgroup_slab_bytes(sc->target, -1, true))
 		sc->nr_slab += shrink_slab(sc->gfp, sc->priority);
 }
 

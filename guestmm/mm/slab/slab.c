@@ -48,7 +48,12 @@ static struct kmem_cache cache_cache, sheaf_cache; /* caches of caches and of sh
 
 static unsigned int objects_in(const struct kmem_cache *c, unsigned int order)
 {
-	return ((PAGE_SIZE << order) - c->offset_of_first) / c->size;
+	return ((PAGE_SIZE << order) - c->offset_of_first) / (c->size + slab_owner_bytes(c));
+}
+
+static bool fits(const struct kmem_cache *c, unsigned int order)
+{
+	return (PAGE_SIZE << order) >= c->offset_of_first + c->size + slab_owner_bytes(c);
 }
 
 /* Smallest order that wastes at most a 16th and holds enough; then less and less demanding. */
@@ -59,7 +64,7 @@ static unsigned int choose_order(const struct kmem_cache *c)
 			for (unsigned int order = 0; order <= MAX_SLAB_ORDER; order++) {
 				unsigned int n, waste;
 
-				if ((PAGE_SIZE << order) < c->offset_of_first + c->size)
+				if (!fits(c, order))
 					continue;
 				n = objects_in(c, order);
 				waste = (PAGE_SIZE << order) - n * c->size;
@@ -115,6 +120,7 @@ static struct slab *new_slab(struct kmem_cache *c, gfp_t gfp)
 			c->ctor(obj);
 		set_free_pointer(c, obj, i + 1 < n ? obj + c->size : NULL);
 	}
+	slab_account_init(c, slab);
 	atomic_add(&c->nr_slabs, 1);
 	atomic_add(&c->nr_objects, n);
 	account(c, slab, 1);
@@ -262,6 +268,8 @@ static void put_objects(struct kmem_cache *c, void **objs, unsigned int n, const
 	unsigned long flags = 0;
 	LIST_HEAD(empty);
 
+	if (slab_is_accounted(c))
+		slab_account_free(c, objs, n);
 	for (unsigned int i = 0; i < n; i++) {
 		struct slab *slab = slab_of(objs[i]);
 		struct cache_node *node = node_of(c, slab);
@@ -297,7 +305,7 @@ static void add_sheaf(struct kmem_cache *c)
 	s->cap = c->sheaf_cap;
 	flags = arch_irq_save();
 	slot = &c->sheaf[cpu_id()];
-	if (*slot == &no_sheaf) {
+	if (*slot == &no_sheaf && c->sheaf_cap) {
 		*slot = s;
 		s = NULL;
 	}
@@ -315,6 +323,7 @@ void *slab_clear(struct kmem_cache *c, void *obj)
 __attribute__((noinline)) void *slab_alloc_slow(struct kmem_cache *c, gfp_t gfp, const void *caller)
 {
 	void *objs[SHEAF_MAX], *obj;
+	struct mem_cgroup *memcg = NULL;
 	unsigned int got, kept = 0;
 	unsigned long flags;
 	struct sheaf *s;
@@ -323,15 +332,22 @@ __attribute__((noinline)) void *slab_alloc_slow(struct kmem_cache *c, gfp_t gfp,
 		return NULL;
 	if (gfp & __GFP_DIRECT_RECLAIM)
 		gfp = alloc_check_context(gfp);
+	if (slab_is_accounted(c)) {
+		memcg = slab_account_charge(c, gfp);
+		if (IS_ERR(memcg))
+			return NULL;
+	}
 	if (c->sheaf_cap && c->sheaf[cpu_id()] == &no_sheaf)
 		add_sheaf(c);
 	got = take_objects(c,
 			   gfp & ~(gfp_t)(__GFP_ZERO | __GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM |
 					  __GFP_MOVABLE | __GFP_RECLAIMABLE),
 			   objs, c->sheaf_cap / 2 + 1, caller);
-	if (!got)
+	obj = got ? objs[--got] : NULL;
+	if (unlikely(memcg))
+		slab_account_commit(c, memcg, obj);
+	if (!obj)
 		return NULL;
-	obj = objs[--got];
 
 	flags = arch_irq_save();
 	s = c->sheaf[cpu_id()];
@@ -384,6 +400,38 @@ static void flush_sheaf(void *arg)
 	put_objects(c, objs, n, NULL);
 }
 
+/* This CPU's sheaf of a cache that has none any more. */
+static void drop_sheaf(void *arg)
+{
+	struct kmem_cache *c = arg;
+	unsigned long flags = arch_irq_save();
+	struct sheaf *s = c->sheaf[cpu_id()];
+
+	c->sheaf[cpu_id()] = &no_sheaf;
+	arch_irq_restore(flags);
+	if (s == &no_sheaf)
+		return;
+	put_objects(c, s->obj, s->nr, NULL);
+	slab_free_slow(&sheaf_cache, s, NULL);
+}
+
+void slab_account_begin(void)
+{
+	struct kmem_cache *c;
+
+	mutex_lock(&slab_mutex);
+	if (!slab_accounting) {
+		slab_accounting = true;
+		list_for_each_entry (c, &slab_caches, list) {
+			if (!slab_is_accounted(c))
+				continue;
+			WRITE_ONCE(c->sheaf_cap, 0); /* add_sheaf() makes no new one */
+			on_each_cpu(drop_sheaf, c);
+		}
+	}
+	mutex_unlock(&slab_mutex);
+}
+
 /* ---- the interface ---- */
 
 void *kmem_cache_alloc(struct kmem_cache *c, gfp_t gfp)
@@ -397,13 +445,32 @@ void kmem_cache_free(struct kmem_cache *c, void *obj)
 		slab_free_slow(c, obj, __builtin_return_address(0));
 }
 
+static unsigned int alloc_one_by_one(struct kmem_cache *c, gfp_t gfp, unsigned int n, void **objs,
+				     const void *caller)
+{
+	unsigned int got;
+
+	for (got = 0; got < n; got++) {
+		objs[got] = slab_alloc(c, gfp, caller);
+		if (!objs[got]) {
+			kmem_cache_free_bulk(c, got, objs);
+			return 0;
+		}
+	}
+	return n;
+}
+
 unsigned int kmem_cache_alloc_bulk(struct kmem_cache *c, gfp_t gfp, unsigned int n, void **objs)
 {
 	const void *caller = __builtin_return_address(0);
 	unsigned int got = 0;
-	unsigned long flags = arch_irq_save();
-	struct sheaf *s = c->sheaf[cpu_id()];
+	unsigned long flags;
+	struct sheaf *s;
 
+	if (slab_is_accounted(c))
+		return alloc_one_by_one(c, gfp, n, objs, caller);
+	flags = arch_irq_save();
+	s = c->sheaf[cpu_id()];
 	while (got < n && s->nr)
 		objs[got++] = s->obj[--s->nr];
 	arch_irq_restore(flags);
@@ -488,14 +555,14 @@ static bool cache_init(struct kmem_cache *c, const char *name, unsigned int size
 	}
 	c->ctor = ctor;
 	slab_layout(c);
-	while ((PAGE_SIZE << c->min_order) < c->offset_of_first + c->size)
+	while (!fits(c, c->min_order))
 		c->min_order++;
 	if (c->min_order > MAX_ORDER)
 		return false;
 	c->order = choose_order(c);
 	c->min_partial = max(MIN_PARTIAL, PARTIAL_KEPT_BYTES >> PAGE_SHIFT >> c->order);
 	/* A sheaf pins at most some 16 KiB. */
-	if (!(c->flags & SLAB_DEBUG_FLAGS))
+	if (!(c->flags & SLAB_DEBUG_FLAGS) && !(slab_accounting && slab_is_accounted(c)))
 		c->sheaf_cap = size <= 512 ? SHEAF_MAX - 1 : size <= 2048 ? 12 : 4;
 	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++)
 		c->sheaf[i] = &no_sheaf;
@@ -567,4 +634,6 @@ void slab_audit_layout(struct mmvm_audit_cache_layout *l)
 	l->size_offset = offsetof(struct kmem_cache, size);
 	l->free_ptr_offset = offsetof(struct kmem_cache, free_offset);
 	l->offset_of_first = offsetof(struct kmem_cache, offset_of_first);
+	l->flags_offset = offsetof(struct kmem_cache, flags);
+	l->account_flag = SLAB_ACCOUNT;
 }

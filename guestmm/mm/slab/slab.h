@@ -15,6 +15,7 @@ struct kmem_cache;
 #define SLAB_POISON		0x40u  /* P */
 #define SLAB_STORE_USER		0x80u  /* U */
 #define SLAB_TRACE		0x100u /* T */
+#define SLAB_ACCOUNT		0x200u /* objects are charged to the allocating task's memory cgroup */
 
 /** Create a cache; `ctor` runs once per object when its slab is made. NULL on failure. May
  * sleep. */
@@ -44,6 +45,8 @@ size_t ksize(const void *p);
 /** Command line `slab_debug=FZPUT[,cache…]`; before kmem_cache_init. */
 void slab_debug_setup(const char *options);
 void kmem_cache_init(void);
+/** Memory cgroups come into use: objects of caches with SLAB_ACCOUNT are charged from now on. May sleep. */
+void slab_account_begin(void);
 void report_slabinfo(struct report *r);
 /** Objects that somebody has, of all caches but those of SLAB_KEPT, whose owners give objects back to
  * themselves. Flushes all sheaves and frees empty slabs. For tests: what failed must leave as many as

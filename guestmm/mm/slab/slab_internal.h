@@ -109,6 +109,28 @@ static inline void *slab_alloc(struct kmem_cache *c, gfp_t gfp, const void *call
 /* kmalloc.c */
 void kmalloc_init(void);
 
+/* account.c */
+struct mem_cgroup;
+/** Bytes behind the last object for each object: whose it is. */
+static inline unsigned int slab_owner_bytes(const struct kmem_cache *c)
+{
+	return c->flags & SLAB_ACCOUNT ? sizeof(u16) : 0;
+}
+/** A new slab's objects are nobody's. */
+void slab_account_init(const struct kmem_cache *c, struct slab *slab);
+/** Are objects of the cache charged, once there are groups? Then: */
+static inline bool slab_is_accounted(const struct kmem_cache *c)
+{
+	return unlikely(c->flags & SLAB_ACCOUNT);
+}
+/** Charge an object that is about to be allocated: as mem_cgroup_charge_obj(). */
+struct mem_cgroup *slab_account_charge(const struct kmem_cache *c, gfp_t gfp);
+/** It is there, or (obj NULL) there was no memory for it. */
+void slab_account_commit(const struct kmem_cache *c, struct mem_cgroup *memcg, void *obj);
+/** Objects that are being freed; those that are nobody's are left out. No lock held. */
+void slab_account_free(const struct kmem_cache *c, void **objs, unsigned int n);
+extern bool slab_accounting; /* boot, or memcg's first use: no sheaves for such caches */
+
 /* slab_debug.c */
 /** Debug flags that the command line wants for a cache of this name. */
 u32 slab_debug_flags(const char *name);

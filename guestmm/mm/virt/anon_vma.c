@@ -34,7 +34,7 @@ void rmap_init(void)
 	anon_vma_cache = kmem_cache_create("anon_vma", sizeof(struct anon_vma), 8,
 					   SLAB_PANIC | SLAB_KEPT, NULL);
 	chain_cache = kmem_cache_create("anon_vma_chain", sizeof(struct anon_vma_chain), 8,
-					SLAB_PANIC, NULL);
+					SLAB_PANIC | SLAB_ACCOUNT, NULL);
 }
 
 static struct anon_vma *anon_vma_alloc(void)

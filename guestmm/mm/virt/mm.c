@@ -32,7 +32,8 @@ static struct kmem_cache *mm_cache;
 
 void mm_init(void)
 {
-	mm_cache = kmem_cache_create("mm_struct", sizeof(struct mm_struct), 64, SLAB_PANIC, NULL);
+	mm_cache = kmem_cache_create("mm_struct", sizeof(struct mm_struct), 64,
+				     SLAB_PANIC | SLAB_ACCOUNT, NULL);
 	vma_init();
 	rmap_init();
 	swap_io_init();

@@ -31,7 +31,7 @@ static struct kmem_cache *vma_cache;
 void vma_init(void)
 {
 	vma_cache = kmem_cache_create("vm_area_struct", sizeof(struct vm_area_struct), 8,
-				      SLAB_PANIC, NULL);
+				      SLAB_PANIC | SLAB_ACCOUNT, NULL);
 	mempolicy_init();
 }
 
