@@ -156,7 +156,7 @@ static struct image {
 	uint64_t g_gva;
 	uint32_t pte_table, pmd_table; /* frames of the user tables */
 	uint32_t anon[4], slab, stack, folio, pcp0, pcp1, zero, vmalloc, dma, file, shmem;
-	uint64_t host_has[2]; /* frames in the balloon device's set; 0: none */
+	uint64_t host_has[3]; /* frames in the balloon device's set; 0: none */
 	struct audit_result r;
 } im;
 
@@ -634,7 +634,10 @@ static inline void build(void)
 
 static inline bool in_balloon(void *arg, uint64_t gpa)
 {
-	return gpa && (gpa >> 12 == im.host_has[0] || gpa >> 12 == im.host_has[1]);
+	for (unsigned int i = 0; i < 3; i++)
+		if (gpa && gpa >> 12 == im.host_has[i])
+			return true;
+	return false;
 }
 
 static inline int run(void)

@@ -39,12 +39,12 @@ static void balloon(void)
 static void d_used_by_the_guest(void)
 {
 	balloon();
-	im.host_has[0] = im.slab;
+	im.host_has[2] = im.slab;
 }
 static void d_free_in_the_guest(void)
 {
 	balloon();
-	im.host_has[1] = first_buddy(0, 10, 1) + 5;
+	im.host_has[2] = first_buddy(0, 10, 1) + 5;
 }
 static void d_not_with_the_host(void)
 {
