@@ -117,8 +117,7 @@ static bool sleep_shortly(pg_data_t *node, unsigned int order, enum zone_type hi
 		count_vm_event(KSWAPD_LOW_WMARK_HIT_QUICKLY);
 		return true;
 	}
-	if (pgdat_balanced(node, order, highest) ||
-	    node->reclaim_failures >= KSWAPD_MAX_FAILURES)
+	if (pgdat_balanced(node, order, highest) || node->reclaim_failures >= KSWAPD_MAX_FAILURES)
 		return true;
 	count_vm_event(KSWAPD_HIGH_WMARK_HIT_QUICKLY);
 	return false;
