@@ -352,6 +352,7 @@ GUEST_TEST(reclaim, kswapd_keeps_free_memory_between_the_marks, 0, 120, MEM)
 	unsigned long pages = totalram_pages() * 5 / 4;
 	unsigned long a = testmm_map(t, mm, pages * PAGE_SIZE);
 	s64 steal = ev(PGSTEAL_KSWAPD), runs = ev(PAGEOUTRUN);
+	s64 quickly = ev(KSWAPD_LOW_WMARK_HIT_QUICKLY) + ev(KSWAPD_HIGH_WMARK_HIT_QUICKLY);
 
 	REQUIRE(a);
 	for (unsigned long i = 0; i < pages; i++) {
@@ -361,6 +362,8 @@ GUEST_TEST(reclaim, kswapd_keeps_free_memory_between_the_marks, 0, 120, MEM)
 	}
 	CHECK(ev(PAGEOUTRUN) > runs);
 	CHECK(ev(PGSTEAL_KSWAPD) > steal);
+	/* A steady need: it is asked again while it sleeps shortly. */
+	CHECK(ev(KSWAPD_LOW_WMARK_HIT_QUICKLY) + ev(KSWAPD_HIGH_WMARK_HIT_QUICKLY) > quickly);
 	CHECK(wait_until(some_zone_is_not_low, NULL, 5000));
 	/* Below min only those may go who help to free memory; a batch may be on a CPU's list. */
 	for (unsigned int i = 0; i < nr_zones; i++) {

@@ -46,6 +46,9 @@
 	X(AUDIT_SWAP_BAD, "swap_bad", "a slot that cannot be written may be used again")          \
 	X(AUDIT_RSS, "rss", "an address space's counters disagree with its page tables")          \
 	X(AUDIT_VMA, "vma", "VMAs overlap, are out of order, or a mapped page has none")          \
+	X(AUDIT_RMAP, "rmap", "a mapped page is not found by its reverse map")                    \
+	X(AUDIT_COMMITTED, "committed",                                                           \
+	  "promised memory disagrees with the mappings and objects that it is promised to")       \
 	X(AUDIT_CACHE, "page_cache",                                                              \
 	  "a page of a file is not at its place in its tree, or a tree holds something else")     \
 	X(AUDIT_CACHE_COUNT, "cache_count", "a mapping's counts disagree with its tree")          \
@@ -227,6 +230,30 @@ struct mmvm_audit_mempolicy_layout {
 	uint32_t reserved;
 };
 
+/** The reverse map (guestmm/mm/virt/rmap.c). Offsets; vma_chains_offset 0: there is none. Nodes of trees are
+ * as in guestmm/lib/rbtree.h: parent with colour bits, left, right. Trees are ordered by the VMA's pgoff; the
+ * `last` beside a node is the highest page offset in its subtree. */
+struct mmvm_audit_rmap_layout {
+	uint32_t vma_pgoff_offset, vma_mapping_offset;
+	uint32_t vma_chains_offset;		   /* list_head: same_vma of its chains */
+	uint32_t vma_node_offset, vma_last_offset; /* in its mapping's tree */
+	uint32_t chain_link_offset;		   /* same_vma */
+	uint32_t chain_vma_offset, chain_anon_vma_offset;
+	uint32_t chain_node_offset, chain_last_offset; /* in its anon_vma's tree */
+	uint32_t anon_vma_root_offset, mapping_root_offset;
+};
+
+/** Overcommit (guestmm/mm/virt/overcommit.c). total_gva 0: none is kept. */
+struct mmvm_audit_commit_layout {
+	uint64_t total_gva;    /* s64: pages */
+	uint64_t promises_gva; /* list_head: promises for whole objects */
+	uint32_t promise_link_offset;
+	uint32_t promise_pages_offset;	/* u64 */
+	uint32_t mm_committed_offset;	/* u64 */
+	uint32_t mapping_promised_flag; /* of shared memory: its pages are covered by a promise */
+	uint64_t vm_account;		/* flag of a VMA whose pages count */
+};
+
 /** Memory cgroups: a table of ids, leaves of pointers. root_gva 0: there are none. */
 struct mmvm_audit_memcg_layout {
 	uint64_t root_gva; /* the root group, id 0, which is not in the table */
@@ -333,6 +360,8 @@ struct mmvm_audit_root {
 	uint64_t thp_deferred_gva;    /* list_head: folio_links.deferred */
 	uint64_t thp_nr_deferred_gva; /* u64 */
 	struct mmvm_audit_mempolicy_layout mempolicy;
+	struct mmvm_audit_rmap_layout rmap;
+	struct mmvm_audit_commit_layout commit;
 	struct mmvm_audit_memcg_layout memcg;
 	struct mmvm_audit_swiotlb swiotlb;
 	struct mmvm_audit_balloon balloon;

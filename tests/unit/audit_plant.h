@@ -52,6 +52,10 @@ struct tree_node {
 	uint64_t slots[64];
 };
 
+struct rb {
+	uint64_t parent, left, right;
+};
+
 struct guest {
 	struct mmvm_audit_root root;
 	struct area {
@@ -74,12 +78,15 @@ struct guest {
 	struct mm {
 		struct mmvm_list link, vmas;
 		uint64_t pgd;
-		int64_t anon, file, shmem, swap, hugetlb, tables;
+		int64_t anon, file, shmem, swap, hugetlb, tables, committed;
 	} mm;
 	struct vma {
 		uint64_t start, end, flags;
 		struct mmvm_list link;
 		uint64_t policy, held;
+		uint64_t pgoff, mapping, last;
+		struct mmvm_list chains;
+		struct rb rb;
 	} vma[2];
 	struct policy {
 		uint32_t mode, nodes;
@@ -144,6 +151,19 @@ struct guest {
 		uint16_t length, pad;
 	} zentry[2];
 	uint64_t zswap[64], zstored;
+	/* Reverse map and promises: empty, and not in the root, but in vmm_audit_rmap.c. */
+	struct chain {
+		uint64_t vma, anon_vma, last;
+		struct mmvm_list link;
+		struct rb rb;
+	} chain[3];
+	uint64_t anon_vma_tree[2], file_tree;
+	int64_t committed;
+	struct mmvm_list promises;
+	struct promise {
+		struct mmvm_list link;
+		uint64_t pages;
+	} promise[2];
 };
 
 static struct image {

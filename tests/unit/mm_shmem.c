@@ -328,6 +328,31 @@ static void locked_memory_stays(void)
 	check_all();
 }
 
+/* shmctl(SHM_LOCK): no reclaim of the object, whoever maps it; SHM_UNLOCK looks at each page again. */
+static void a_locked_object_stays(void)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long at = map_shared(mm, 16);
+	u64 scanned = event(UNEVICTABLE_PGSCANNED);
+	struct address_space *mapping;
+
+	for (int i = 0; i < 16; i++)
+		user_put(mm, at + i * PAGE_SIZE, i);
+	mapping = page_at(mm, at)->mapping;
+	shmem_set_unevictable(mapping, true);
+	CU_ASSERT_EQUAL(event(UNEVICTABLE_PGSCANNED), scanned);
+	reclaim_all();
+	CU_ASSERT_EQUAL(mm->rss_shmem, 16);
+	shmem_set_unevictable(mapping, false);
+	CU_ASSERT_EQUAL(event(UNEVICTABLE_PGSCANNED), scanned + 16);
+	reclaim_all();
+	CU_ASSERT_EQUAL(mm->rss_shmem, 0);
+	for (int i = 0; i < 16; i++)
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), i);
+	mmput(mm);
+	check_all();
+}
+
 /* One object, mapped piece by piece by very many VMAs of others, and at one place by ours. */
 static void unrelated_mappings_cost_nothing(void)
 {
@@ -490,6 +515,7 @@ int main(void)
 		{"a read error is tried again alone", a_read_error_is_tried_again_alone},
 		{"promises are kept or refused", promises_are_kept_or_refused},
 		{"locked memory stays", locked_memory_stays},
+		{"a locked object stays", a_locked_object_stays},
 		{"unrelated mappings cost nothing", unrelated_mappings_cost_nothing},
 		{"a failed allocation leaves nothing", a_failed_allocation_leaves_nothing},
 		{"a family under pressure", a_family_under_pressure},

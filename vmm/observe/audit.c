@@ -41,6 +41,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"memory cgroups", audit_memcg, NULL, NULL},
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
+	{"promised memory", NULL, audit_commit_check, NULL},
 	{"bounce buffers", audit_bounce, NULL, NULL},
 	{"balloon", audit_balloon, NULL, NULL},
 };
@@ -137,7 +138,7 @@ static bool load_root(struct audit *a)
 static int audit_all(struct audit *a)
 {
 	for (unsigned int i = 0; i < NR_SUBJECTS && !a->over; i++) {
-		int err = audit_subjects[i].walk(a);
+		int err = audit_subjects[i].walk ? audit_subjects[i].walk(a) : 0;
 
 		/* -EFAULT: it cannot be read, which is a finding. */
 		if (err)

@@ -11,6 +11,8 @@
  *   audit_swap.c     swap slots
  *   audit_mapping.c  trees of files and of shared memory
  *   audit_thp.c      transparent huge pages
+ *   audit_rmap.c     the way from a mapped page back to where it is mapped
+ *   audit_commit.c   promised memory
  *   audit_numa.c     pages on nodes that a policy forbids
  *   audit_memcg.c    pages charged to memory cgroups
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
@@ -67,6 +69,8 @@ struct vma_range {
 	uint64_t start, end;
 	uint64_t flags; /* VM_* */
 	uint32_t bound; /* nodes that its anonymous pages must be on, a bit each; 0: any */
+	uint64_t pgoff, mapping;
+	uint32_t first_anon_vma, nr_anon_vma; /* in anon_vma[]: those it has a chain to */
 };
 
 struct audit {
@@ -92,6 +96,12 @@ struct audit {
 	uint64_t tables_user, tables_kernel; /* PGTABLE pages reached */
 	struct vma_range *vma;
 	uint32_t nr_vma;
+	uint64_t *anon_vma; /* of the address space's VMAs, one after the other */
+	uint32_t nr_anon_vma, room_anon_vma;
+	bool no_memory; /* for that: the audit fails */
+
+	/* Overcommit, pages: of the VMAs of the address space that is being walked, and of all. */
+	uint64_t committed_vmas, committed;
 
 	uint64_t hugetlb_listed[MMVM_AUDIT_MAX_HSTATES]; /* on the free lists */
 	int64_t hugetlb_private[MMVM_AUDIT_MAX_HSTATES]; /* promised to private mappings */
@@ -112,7 +122,7 @@ struct audit {
 /** What the audit looks at, one row a subject, in the order of the rows. */
 struct audit_subject {
 	const char *name;
-	/** Walk what the guest has and note what is found there. 0 or -ENOMEM. */
+	/** Walk what the guest has and note what is found there. 0 or -ENOMEM. May be NULL. */
 	int (*walk)(struct audit *a);
 	/** After all have walked: compare. May be NULL. */
 	void (*check)(struct audit *a);
@@ -220,5 +230,17 @@ void audit_mempolicy_vma(struct audit *a, uint64_t vma, struct vma_range *v);
 /** A user page table of `mm` maps the anonymous page of `frame` at addr, in *v. */
 void audit_mempolicy_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
 			  uint32_t frame);
+/** The reverse map's side of the VMA at guest address `vma`: check it, and remember it in *v. */
+void audit_rmap_vma(struct audit *a, uint64_t vma, struct vma_range *v);
+/** `mm` maps the user page of `frame` at addr, in *v. */
+void audit_rmap_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
+		     uint32_t frame);
+/** Add the VMA at guest address `vma` to what its address space is promised. */
+void audit_commit_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
+/** All its VMAs were added: compare. */
+void audit_commit_mm(struct audit *a, uint64_t mm);
+/** An object of shared memory with these flags has so many pages in memory and in swap. */
+void audit_commit_mapping(struct audit *a, uint32_t flags, uint64_t pages);
+void audit_commit_check(struct audit *a);
 
 #endif

@@ -224,6 +224,8 @@ static void audit_mapping(struct audit *a, uint64_t gva)
 		walk_node(a, &t, root, (height - 1) * RADIX_SHIFT, 0);
 	else if (root)
 		item_of(a, &t, 0, root);
+	if (t.shmem)
+		audit_commit_mapping(a, flags, t.pages + t.values);
 	if (!a->over && (t.pages != nrpages || t.values != nrvalues))
 		audit_find(a, AUDIT_CACHE_COUNT,
 			   "mapping %#" PRIx64 ": nrpages %" PRIu64 ", nrvalues %" PRIu64

@@ -113,6 +113,8 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	} else if (f->mapped != UINT32_MAX) {
 		f->mapped++;
 	}
+	if (type_is_user(f->state) && in_vma(a, s, addr))
+		audit_rmap_page(a, s->gva, &a->vma[s->vma], addr, i);
 	if (type_is_free(f->state)) {
 		audit_find(a, AUDIT_FREE_MAPPED,
 			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64
@@ -287,6 +289,7 @@ static void load_vmas(struct audit *a, uint64_t mm)
 	int ret;
 
 	a->nr_vma = 0;
+	a->nr_anon_vma = 0;
 	if (list_walk_start(a, &w, mm + l->vma_list_offset, MMVM_AUDIT_MAX_VMAS)) {
 		audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": list of VMAs unreadable", mm);
 		return;
@@ -314,6 +317,8 @@ static void load_vmas(struct audit *a, uint64_t mm)
 		a->nr_vma++;
 		audit_hugetlb_vma(a, vma, v);
 		audit_mempolicy_vma(a, vma, v);
+		audit_rmap_vma(a, vma, v);
+		audit_commit_vma(a, vma, v);
 	}
 	if (ret < 0)
 		audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": list of VMAs, link %" PRIu64 ": %s", mm,
@@ -342,6 +347,7 @@ static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 
 	a->out->nr_mm++;
 	load_vmas(a, mm);
+	audit_commit_mm(a, mm);
 	if (audit_read(a, mm + l->pgd_offset, &pgd, sizeof(pgd))) {
 		audit_find(a, AUDIT_PGTABLE, "mm %#" PRIx64 " unreadable", mm);
 		return;
@@ -449,10 +455,11 @@ int audit_address_spaces(struct audit *a)
 			audit_find(a, AUDIT_PGTABLE_COUNT,
 				   "frame %#" PRIx64 " is a page table that nothing points at",
 				   frame_pfn(a, i));
-	return 0;
+	return a->no_memory ? -ENOMEM : 0;
 }
 
 void audit_address_spaces_free(struct audit *a)
 {
 	free(a->vma);
+	free(a->anon_vma);
 }

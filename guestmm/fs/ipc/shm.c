@@ -52,8 +52,8 @@ int sysctl_shmmni = 4096;
 struct segment {
 	struct ipc_perm perm;
 	struct file *file;
-	u64 size;     /* C: bytes, as asked for */
-	u64 promised; /* C: pages */
+	u64 size; /* C: bytes, as asked for */
+	struct vm_promise promise;
 	s64 atime, dtime, ctime;
 	int cpid, lpid;
 	s32 attachments; /* I2 */
@@ -107,7 +107,7 @@ static struct inode *huge_inode(u64 size, u32 flags)
 static void segment_free(struct segment *s)
 {
 	file_put(s->file);
-	vm_uncharge_object(s->promised);
+	vm_promise_end(&s->promise);
 	kfree(s);
 }
 
@@ -129,16 +129,15 @@ static struct ipc_perm *segment_create(u64 size, u32 flags)
 		return ERR_PTR(-ENOMEM);
 	if (!(flags & (SHM_HUGETLB | SHM_NORESERVE)) ||
 	    (!(flags & SHM_HUGETLB) && sysctl_overcommit_memory == 2)) {
-		err = vm_charge_object(pages);
+		err = vm_promise(&s->promise, pages);
 		if (err)
 			goto free;
-		s->promised = pages;
 	}
 	inode = flags & SHM_HUGETLB ? huge_inode(size, flags) : shmem_inode(IPC_MODE, size);
 	err = !inode ? -ENOMEM : IS_ERR(inode) ? (int)PTR_ERR(inode) : 0;
 	if (err)
 		goto uncharge;
-	if (s->promised)
+	if (s->promise.pages)
 		inode->i_data.flags |= AS_CHARGED;
 	s->file = file_from_inode(inode, "/SYSV", O_RDWR | O_LARGEFILE);
 	iput(inode);
@@ -151,7 +150,7 @@ static struct ipc_perm *segment_create(u64 size, u32 flags)
 	shm_pages += pages;
 	return &s->perm;
 uncharge:
-	vm_uncharge_object(s->promised);
+	vm_promise_end(&s->promise);
 free:
 	kfree(s);
 	return ERR_PTR(err);

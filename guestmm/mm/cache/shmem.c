@@ -529,6 +529,8 @@ void shmem_set_unevictable(struct address_space *mapping, bool on)
 			if (radix_is_value(items[i]))
 				continue;
 			lru_set_unevictable(items[i], on);
+			if (!on)
+				count_vm_event(UNEVICTABLE_PGSCANNED);
 			items[nr++] = items[i];
 		}
 		release_pages((struct page **)items, nr);

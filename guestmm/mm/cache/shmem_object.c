@@ -12,9 +12,9 @@
 
 struct shmem_object {
 	struct address_space mapping;
-	s32 refs;    /* A: VMAs */
-	u64 ino;     /* C: for /proc/PID/maps */
-	u64 charged; /* C: pages promised */
+	s32 refs; /* A: VMAs */
+	u64 ino;  /* C: for /proc/PID/maps */
+	struct vm_promise promise;
 };
 
 static u64 next_ino = 1; /* A */
@@ -29,21 +29,19 @@ int shmem_object_create(u64 size, bool account, struct address_space **mapping)
 	u64 pages = DIV_ROUND_UP(size, PAGE_SIZE);
 	struct shmem_object *o;
 
-	if (account && vm_charge_object(pages))
-		return -ENOMEM;
 	o = kmalloc(sizeof(*o), GFP_KERNEL_ACCOUNT);
-	if (!o) {
-		if (account)
-			vm_uncharge_object(pages);
+	if (!o)
+		return -ENOMEM;
+	memset(o, 0, sizeof(*o));
+	if (account && vm_promise(&o->promise, pages)) {
+		kfree(o);
 		return -ENOMEM;
 	}
-	memset(o, 0, sizeof(*o));
 	address_space_init(&o->mapping, NULL, &shmem_aops,
 			   AS_SHMEM | AS_OBJECT | (account ? AS_CHARGED : 0));
 	o->mapping.size = size;
 	o->refs = 1;
 	o->ino = atomic_add_return(&next_ino, 1ull);
-	o->charged = account ? pages : 0;
 	*mapping = &o->mapping;
 	return 0;
 }
@@ -60,7 +58,7 @@ void shmem_object_put(struct address_space *mapping)
 	if (!atomic_dec_and_test(&o->refs))
 		return;
 	shmem_truncate_range(mapping, 0, ~0ul);
-	vm_uncharge_object(o->charged);
+	vm_promise_end(&o->promise);
 	kfree(o);
 }
 

@@ -102,18 +102,45 @@ static void reclaim_for_boost(pg_data_t *node)
 	wakeup_kcompactd(node, PAGEBLOCK_ORDER, MAX_NR_ZONES - 1);
 }
 
+#define SHORT_SLEEP_NS 100000000ull
+
+/*
+ * After a run, a short sleep first, as on Linux, and it is counted how it ends: an allocation below the low mark
+ * asks for more before it is over (the low mark was hit quickly), or the node is below its high mark again
+ * when it is over (the high mark was); then kswapd goes on where it was. False: so it is.
+ */
+static bool sleep_shortly(pg_data_t *node, unsigned int order, enum zone_type highest)
+{
+	bool *wanted = &kswapd_wanted[node->id];
+
+	if (wait_event_timeout(&node->kswapd_wait, READ_ONCE(*wanted), SHORT_SLEEP_NS)) {
+		count_vm_event(KSWAPD_LOW_WMARK_HIT_QUICKLY);
+		return true;
+	}
+	if (pgdat_balanced(node, order, highest) || node->reclaim_failures >= KSWAPD_MAX_FAILURES)
+		return true;
+	count_vm_event(KSWAPD_HIGH_WMARK_HIT_QUICKLY);
+	return false;
+}
+
 static int kswapd(void *arg)
 {
 	pg_data_t *node = arg;
 	bool *wanted = &kswapd_wanted[node->id];
-	enum zone_type highest;
-	unsigned int order;
+	bool has_run = false;
+	enum zone_type highest = 0;
+	unsigned int order = 0;
 
 	atomic_or(&current_thread_info()->flags, TIF_MEMALLOC);
 	for (;;) {
 		trace_point(KSWAPD_SLEEP, 0);
+		if (has_run && !sleep_shortly(node, order, highest)) {
+			node->kswapd_highest = max(node->kswapd_highest, highest);
+			WRITE_ONCE(*wanted, true);
+		}
 		wait_event(&node->kswapd_wait, READ_ONCE(*wanted));
 		trace_point(KSWAPD_WAKE, 0);
+		has_run = true;
 		WRITE_ONCE(*wanted, false);
 		order = node->kswapd_order;
 		highest = node->kswapd_highest;

@@ -13,6 +13,8 @@
 #include "mm/phys/internal.h"
 #include "mm/reclaim/policy.h"
 #include "mm/virt/mm.h"
+#include "mm/virt/rmap.h"
+#include "mm/virt/vma.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
@@ -138,6 +140,24 @@ static void fill_zswap(struct mmvm_audit_root *root)
 	};
 }
 
+static void fill_rmap(struct mmvm_audit_rmap_layout *l)
+{
+	*l = (struct mmvm_audit_rmap_layout){
+		.vma_pgoff_offset = offsetof(struct vm_area_struct, pgoff),
+		.vma_mapping_offset = offsetof(struct vm_area_struct, mapping),
+		.vma_chains_offset = offsetof(struct vm_area_struct, anon_vma_chain),
+		.vma_node_offset = offsetof(struct vm_area_struct, shared_rb),
+		.vma_last_offset = offsetof(struct vm_area_struct, shared_subtree_last),
+		.chain_link_offset = offsetof(struct anon_vma_chain, same_vma),
+		.chain_vma_offset = offsetof(struct anon_vma_chain, vma),
+		.chain_anon_vma_offset = offsetof(struct anon_vma_chain, anon_vma),
+		.chain_node_offset = offsetof(struct anon_vma_chain, rb),
+		.chain_last_offset = offsetof(struct anon_vma_chain, subtree_last),
+		.anon_vma_root_offset = offsetof(struct anon_vma, vmas),
+		.mapping_root_offset = offsetof(struct address_space, i_mmap),
+	};
+}
+
 void audit_root_fill(void)
 {
 	struct mmvm_audit_root *root = &mmvm_audit_root;
@@ -191,6 +211,8 @@ void audit_root_fill(void)
 		.nodes_offset = offsetof(struct mempolicy, nodes),
 		.mode_bind = MPOL_BIND,
 	};
+	fill_rmap(&root->rmap);
+	overcommit_audit_layout(&root->commit);
 	root->cache_list_gva = GVA(&slab_caches);
 	slab_audit_layout(&root->cache);
 	hugetlb_audit_layout(&root->hugetlb);

@@ -5,19 +5,22 @@
  * is the sum of all promises, in pages. Mode 0 refuses only a single request that the whole machine
  * could not hold; mode 1 refuses nothing; mode 2 keeps the sum within ratio % of RAM plus swap.
  *
- * I1  total_committed = sum of mm->committed over all address spaces, and what was charged for
- *     shared memory, at rest.
+ * I1  total_committed = sum of mm->committed over all address spaces, of the promises for objects of shared
+ *     memory, and of the pages of its files that no promise covers, at rest.
  */
 #include "lib/errno.h"
+#include "mm/cache/pagecache.h"
 #include "mm/phys/alloc.h"
 #include "mm/swap/swap.h"
 #include "mm/virt/vma.h"
+#include "mmvm/audit.h"
 
 int sysctl_overcommit_memory;
 int sysctl_overcommit_ratio = 50;
 u32 sysctl_max_map_count = 65530;
 
 static s64 total_committed; /* A: pages */
+static LIST_HEAD(promises); /* mm_list_lock */
 
 #define USER_RESERVE_PAGES ((128ul << 20) >> PAGE_SHIFT)
 
@@ -88,6 +91,42 @@ int vm_charge_object(u64 pages)
 void vm_uncharge_object(u64 pages)
 {
 	atomic_sub(&total_committed, (s64)pages);
+}
+
+int vm_promise(struct vm_promise *p, u64 pages)
+{
+	int err = pages ? vm_charge_object(pages) : 0;
+
+	p->pages = err ? 0 : pages;
+	if (!p->pages)
+		return err;
+	spin_lock(&mm_list_lock);
+	list_add_tail(&p->link, &promises);
+	spin_unlock(&mm_list_lock);
+	return 0;
+}
+
+void vm_promise_end(struct vm_promise *p)
+{
+	if (!p->pages)
+		return;
+	spin_lock(&mm_list_lock);
+	list_del(&p->link);
+	spin_unlock(&mm_list_lock);
+	vm_uncharge_object(p->pages);
+}
+
+void overcommit_audit_layout(struct mmvm_audit_commit_layout *l)
+{
+	*l = (struct mmvm_audit_commit_layout){
+		.total_gva = (u64)(unsigned long)&total_committed,
+		.promises_gva = (u64)(unsigned long)&promises,
+		.promise_link_offset = offsetof(struct vm_promise, link),
+		.promise_pages_offset = offsetof(struct vm_promise, pages),
+		.mm_committed_offset = offsetof(struct mm_struct, committed),
+		.mapping_promised_flag = AS_CHARGED,
+		.vm_account = VM_ACCOUNT,
+	};
 }
 
 void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages)

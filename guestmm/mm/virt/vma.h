@@ -138,9 +138,20 @@ int vm_charge(struct mm_struct *mm, unsigned long pages);
 /** The same without a limit, for what is given back in a moment. */
 void vm_charge_unchecked(struct mm_struct *mm, unsigned long pages);
 void vm_uncharge(struct mm_struct *mm, unsigned long pages);
-/** The same for memory that belongs to no address space: shared memory. */
+/** The same for pages of files in shared memory, which belong to no address space. */
 int vm_charge_object(u64 pages);
 void vm_uncharge_object(u64 pages);
+/** The same for an object of shared memory that is promised as a whole: listed, so that the host's audit can add
+ * up what is promised. vm_promise() returns 0 or -ENOMEM; for 0 pages there is nothing to end. */
+struct vm_promise {
+	struct list_head link; /* mm_list_lock */
+	u64 pages;	       /* C */
+};
+int vm_promise(struct vm_promise *p, u64 pages);
+void vm_promise_end(struct vm_promise *p);
+/** Where the host's audit finds all that was promised. */
+struct mmvm_audit_commit_layout;
+void overcommit_audit_layout(struct mmvm_audit_commit_layout *l);
 /** The decision [pure]: may `committed` pages (this request included) be promised? `mode` as
  * sysctl_overcommit_memory, `limit` for mode 2, `reserve` = pages kept for others in mode 2. */
 bool overcommit_allows(int mode, u64 request, u64 committed, u64 totalram, u64 totalswap, u64 limit,
