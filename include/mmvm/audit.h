@@ -83,6 +83,10 @@
 	  "a page is in the balloon for the guest and not for the device, or the reverse")        \
 	X(AUDIT_BALLOON_LIST, "balloon_list",                                                     \
 	  "the guest's list of balloon pages is broken, or miscounts them")                       \
+	X(AUDIT_VMAP, "vmap",                                                                     \
+	  "an area of vmalloc overlaps another, or does not map the pages that it should")        \
+	X(AUDIT_GUARD, "guard", "a guard page, or memory between areas of vmalloc, is mapped")    \
+	X(AUDIT_WX, "wx", "kernel memory is writable and executable")                             \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                            \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                            \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -329,6 +333,18 @@ struct mmvm_audit_balloon {
 	uint64_t nr_gva;   /* u64: how many, as the guest counts */
 };
 
+/** Areas of vmalloc: a red-black tree by address. areas_gva 0: not told, and W^X is not looked at. */
+struct mmvm_audit_kvirt {
+	uint64_t areas_gva; /* pointer to the root's node */
+	uint64_t vmalloc_start, vmalloc_end;
+	uint32_t node_offset;					    /* in the area */
+	uint32_t left_offset, right_offset;			    /* in the node: pointers */
+	uint32_t start_offset, end_offset, addr_offset, gap_offset; /* u64 */
+	uint32_t nr_pages_offset, kind_offset, type_offset;	    /* u32 */
+	uint32_t lazy_offset;					    /* u8 */
+	uint32_t reserved;
+};
+
 struct mmvm_audit_root {
 	uint64_t magic;
 	uint32_t version;     /* MMVM_CONTRACT_VERSION */
@@ -365,6 +381,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_memcg_layout memcg;
 	struct mmvm_audit_swiotlb swiotlb;
 	struct mmvm_audit_balloon balloon;
+	struct mmvm_audit_kvirt kvirt;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };

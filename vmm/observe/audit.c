@@ -34,6 +34,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"pageblocks", audit_pageblocks, NULL, NULL},
 	{"slab", audit_slab, NULL, audit_slab_free},
 	{"swap", audit_swap, audit_swap_check, audit_swap_free},
+	{"kernel mappings", audit_kvirt, audit_kvirt_check, audit_kvirt_free},
 	{"address spaces", audit_address_spaces, NULL, audit_address_spaces_free},
 	{"files", audit_mappings, audit_mappings_check, NULL},
 	{"LRU lists", audit_lru, NULL, NULL},

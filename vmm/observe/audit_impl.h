@@ -57,6 +57,9 @@
 #define SEEN_CACHE     0x0040u /* in the tree of the file it names */
 #define SEEN_DEFERRED  0x0100u /* a huge page on the list of those to be split */
 #define SEEN_SWAP_MAP  0x0080u /* holds a part of the swap map that is being looked at */
+#define SEEN_KWRITE    0x0200u /* writable by a mapping of the kernel */
+#define SEEN_KEXEC     0x0400u /* executable by one */
+#define SEEN_VMAP      0x0800u /* behind an area of vmalloc */
 #define SEEN_ZSPAGE    0x0100u /* of a zspage of the compressed pool */
 struct frame {
 	uint16_t seen;
@@ -102,6 +105,11 @@ struct audit {
 
 	/* Overcommit, pages: of the VMAs of the address space that is being walked, and of all. */
 	uint64_t committed_vmas, committed;
+
+	struct {
+		struct kvirt_area *area; /* in order of address */
+		uint32_t nr, room;
+	} kvirt;
 
 	uint64_t hugetlb_listed[MMVM_AUDIT_MAX_HSTATES]; /* on the free lists */
 	int64_t hugetlb_private[MMVM_AUDIT_MAX_HSTATES]; /* promised to private mappings */
@@ -205,6 +213,11 @@ void audit_slab_free(struct audit *a);
 int audit_swap(struct audit *a);
 void audit_swap_check(struct audit *a);
 void audit_swap_free(struct audit *a);
+int audit_kvirt(struct audit *a);
+void audit_kvirt_check(struct audit *a);
+void audit_kvirt_free(struct audit *a);
+/** A leaf of the kernel's half. */
+void audit_kvirt_leaf(struct audit *a, uint64_t addr, unsigned int level, uint64_t entry);
 int audit_address_spaces(struct audit *a);
 void audit_address_spaces_free(struct audit *a);
 int audit_mappings(struct audit *a);

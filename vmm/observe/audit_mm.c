@@ -256,7 +256,7 @@ static void on_entry(void *space, uint64_t addr, unsigned int level, uint64_t en
 			   " at level %u is neither empty nor present",
 			   s->gva, entry, addr, level);
 	else if (!s->user)
-		return;
+		audit_kvirt_leaf(s->a, addr, level, entry);
 	else if (leaf)
 		user_leaf(s->a, s, addr, entry, level);
 	else

@@ -25,4 +25,6 @@ int set_memory_prot(unsigned long start, unsigned int npages, pgprot_t prot);
 /** Unmapped but not yet reusable areas are purged now. */
 void purge_vmap_areas(void);
 void report_vmallocinfo(struct report *r);
+struct mmvm_audit_kvirt;
+void vmalloc_audit_layout(struct mmvm_audit_kvirt *l);
 #endif

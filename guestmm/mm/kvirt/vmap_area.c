@@ -22,6 +22,7 @@
 #include "mm/kvirt/vmap_area.h"
 #include "mm/phys/internal.h"
 #include "mm/slab/slab.h"
+#include "mmvm/audit.h"
 
 /* Addresses that wait for a flush, in pages: more of them flush less often, and cost some
  * tables. */
@@ -274,4 +275,24 @@ void report_vmallocinfo(struct report *r)
 void vmap_area_init(void)
 {
 	area_cache = kmem_cache_create("vmap_area", sizeof(struct vmap_area), 0, SLAB_PANIC, NULL);
+}
+
+void vmalloc_audit_layout(struct mmvm_audit_kvirt *l)
+{
+	*l = (struct mmvm_audit_kvirt){
+		.areas_gva = (u64)(unsigned long)&areas.node,
+		.vmalloc_start = VMALLOC_START,
+		.vmalloc_end = VMALLOC_END,
+		.node_offset = offsetof(struct vmap_area, rb),
+		.left_offset = offsetof(struct rb_node, left),
+		.right_offset = offsetof(struct rb_node, right),
+		.start_offset = offsetof(struct vmap_area, start),
+		.end_offset = offsetof(struct vmap_area, end),
+		.addr_offset = offsetof(struct vmap_area, addr),
+		.gap_offset = offsetof(struct vmap_area, gap),
+		.nr_pages_offset = offsetof(struct vmap_area, nr_pages),
+		.kind_offset = offsetof(struct vmap_area, kind),
+		.type_offset = offsetof(struct vmap_area, type),
+		.lazy_offset = offsetof(struct vmap_area, lazy),
+	};
 }

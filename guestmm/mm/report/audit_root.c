@@ -219,6 +219,7 @@ void audit_root_fill(void)
 	root->huge_zero_gva = GVA(&thp_huge_zero);
 	root->thp_deferred_gva = GVA(&thp_deferred);
 	root->thp_nr_deferred_gva = GVA(&thp_nr_deferred);
+	vmalloc_audit_layout(&root->kvirt);
 	swiotlb_audit_layout(&root->swiotlb);
 	balloon_audit_layout(&root->balloon);
 	root->mapping = (struct mmvm_audit_mapping_layout){
