@@ -4,6 +4,7 @@
  * those call again when they come and go.
  */
 #include "mm/dma/swiotlb.h"
+#include "mm/kvirt/vmalloc.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/init.h"
