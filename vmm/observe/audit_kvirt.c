@@ -47,7 +47,7 @@ static int load_area(struct audit *a, uint64_t node)
 {
 	const struct mmvm_audit_kvirt *l = &a->root.kvirt;
 	uint64_t at = node - l->node_offset;
-	struct kvirt_area v = {0}, *all = a->kvirt.area;
+	struct kvirt_area v = {0};
 	uint8_t lazy = 0;
 
 	if (audit_read(a, at + l->start_offset, &v.start, 8) ||
@@ -64,14 +64,14 @@ static int load_area(struct audit *a, uint64_t node)
 	v.lazy = lazy;
 	if (a->kvirt.nr == a->kvirt.room) {
 		uint32_t room = a->kvirt.room ? 2 * a->kvirt.room : 64;
+		struct kvirt_area *more = realloc(a->kvirt.area, room * sizeof(*more));
 
-		all = realloc(all, room * sizeof(*all));
-		if (!all)
+		if (!more)
 			return -ENOMEM;
-		a->kvirt.area = all;
+		a->kvirt.area = more;
 		a->kvirt.room = room;
 	}
-	all[a->kvirt.nr++] = v;
+	a->kvirt.area[a->kvirt.nr++] = v;
 	return 0;
 }
 
