@@ -151,9 +151,9 @@ GUEST_TEST(pagecache, writers_wait_for_the_disk, 0, 120, MEM)
 	u64 background, limit, highest = 0;
 
 	REQUIRE(mapping && buf);
-	/* So little that a writer gets there in its time slice. */
-	dirty_background_ratio = 1;
-	dirty_ratio = 2;
+	/* So little that a writer is there when it first looks, before the flusher has been woken. */
+	dirty_background_bytes = PAGE_SIZE;
+	dirty_bytes = PAGE_SIZE;
 	for (u64 pos = 0; pos < 12 * MIB; pos += CHUNK) {
 		CHECK_EQ(write_range(mapping, buf, pos, pos + CHUNK, 9), 0);
 		dirty_limits(&background, &limit);
