@@ -90,7 +90,7 @@ static const struct guest_ram_region *find_frame(const struct guest_ram *ram, ui
 
 static bool in_set(const struct virtio_balloon *b, uint64_t frame)
 {
-	return b->set[frame / WORD_BITS] >> frame % WORD_BITS & 1;
+	return __atomic_load_n(&b->set[frame / WORD_BITS], __ATOMIC_RELAXED) >> frame % WORD_BITS & 1;
 }
 
 /* ---- giving back -------------------------------------------------------------------------------- */
@@ -404,9 +404,7 @@ bool virtio_balloon_has(const struct device *dev, uint64_t gpa)
 	const struct virtio_balloon *b = to_balloon(dev);
 	uint64_t frame;
 
-	return find_frame(dev->ram, gpa, &frame) &&
-	       __atomic_load_n(&b->set[frame / WORD_BITS], __ATOMIC_RELAXED) >> frame % WORD_BITS &
-		       1;
+	return find_frame(dev->ram, gpa, &frame) && in_set(b, frame);
 }
 
 struct device *virtio_balloon_create(const struct device_env *env,

@@ -66,16 +66,30 @@ static int create_ports(struct machine *m, struct mmvm_error *err)
 	return machine_add_device(m, dev, err);
 }
 
+/** Where a device is, and its interrupt. 0, or -1 with err. */
+static int set_env(struct machine *m, struct device_env *env, const char *role, uint64_t base,
+		   uint32_t gsi, struct mmvm_error *err)
+{
+	*env = (struct device_env){.role = role, .base = base, .gsi = gsi, .ram = &m->ram};
+	env->irq = machine_irq_line(m, gsi, err);
+	return env->irq ? 0 : -1;
+}
+
+/** The same for the virtio device at `place`. */
+static int set_virtio_env(struct machine *m, struct device_env *env, const char *role,
+			  unsigned int place, struct mmvm_error *err)
+{
+	return set_env(m, env, role, MMVM_VIRTIO_BASE + place * MMVM_VIRTIO_STRIDE,
+		       MMVM_VIRTIO_GSI + place, err);
+}
+
 static int create_declared(struct machine *m, const struct device_entry *e, struct mmvm_error *err)
 {
-	struct device_env env = {.role = e->role,
-				 .base = MMVM_DEVICE_BASE + e->slot * MMVM_DEVICE_STRIDE,
-				 .gsi = MMVM_DEVICE_GSI + e->slot,
-				 .ram = &m->ram};
+	struct device_env env;
 	struct device *dev;
 
-	env.irq = machine_irq_line(m, env.gsi, err);
-	if (!env.irq)
+	if (set_env(m, &env, e->role, MMVM_DEVICE_BASE + e->slot * MMVM_DEVICE_STRIDE,
+		    MMVM_DEVICE_GSI + e->slot, err))
 		return -1;
 	dev = e->create(&env);
 	if (!dev)
@@ -107,18 +121,14 @@ static int create_declared_devices(struct machine *m, struct mmvm_error *err)
 static int create_disk(struct machine *m, unsigned int i, struct mmvm_error *err)
 {
 	const struct disk_config *c = &m->config.disk[i];
-	struct device_env env = {.role = c->role,
-				 .base = MMVM_VIRTIO_BASE + i * MMVM_VIRTIO_STRIDE,
-				 .gsi = MMVM_VIRTIO_GSI + i,
-				 .ram = &m->ram};
+	struct device_env env;
 	struct virtio_blk_params blk = {.read_only = c->read_only};
 	struct machine_disk *d = &m->disk[i];
 
 	blk.fd = machine_disk_open(c, &blk.size, err);
 	if (blk.fd < 0)
 		return -1;
-	env.irq = machine_irq_line(m, env.gsi, err);
-	if (!env.irq) {
+	if (set_virtio_env(m, &env, c->role, i, err)) {
 		close(blk.fd);
 		return -1;
 	}
@@ -136,18 +146,13 @@ static int create_disk(struct machine *m, unsigned int i, struct mmvm_error *err
 
 static int create_balloon(struct machine *m, struct mmvm_error *err)
 {
-	struct device_env env = {.role = "balloon",
-				 .base = MMVM_VIRTIO_BASE +
-					 MMVM_VIRTIO_BALLOON * MMVM_VIRTIO_STRIDE,
-				 .gsi = MMVM_VIRTIO_GSI + MMVM_VIRTIO_BALLOON,
-				 .ram = &m->ram};
+	struct device_env env;
 	struct virtio_balloon_params params = {.target = m->config.balloon_target};
 
 	if (params.target > (m->config.ram_low + m->config.ram_high) / MMVM_PAGE_SIZE)
 		return mmvm_error(err, MMVM_EXIT_USAGE, "a balloon of %llu MiB is larger than RAM",
 				  (unsigned long long)(params.target * MMVM_PAGE_SIZE >> 20));
-	env.irq = machine_irq_line(m, env.gsi, err);
-	if (!env.irq)
+	if (set_virtio_env(m, &env, "balloon", MMVM_VIRTIO_BALLOON, err))
 		return -1;
 	m->balloon = virtio_balloon_create(&env, &params);
 	if (!m->balloon)
@@ -157,15 +162,11 @@ static int create_balloon(struct machine *m, struct mmvm_error *err)
 
 static int create_rng(struct machine *m, struct mmvm_error *err)
 {
-	struct device_env env = {.role = "rng",
-				 .base = MMVM_VIRTIO_BASE + MMVM_VIRTIO_RNG * MMVM_VIRTIO_STRIDE,
-				 .gsi = MMVM_VIRTIO_GSI + MMVM_VIRTIO_RNG,
-				 .ram = &m->ram};
+	struct device_env env;
 	struct virtio_rng_params params = {.seed = m->config.seed};
 	struct device *dev;
 
-	env.irq = machine_irq_line(m, env.gsi, err);
-	if (!env.irq)
+	if (set_virtio_env(m, &env, "rng", MMVM_VIRTIO_RNG, err))
 		return -1;
 	dev = virtio_rng_create(&env, &params);
 	if (!dev)

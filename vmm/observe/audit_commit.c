@@ -12,13 +12,9 @@
 
 #include "observe/audit_impl.h"
 
-void audit_commit_vma(struct audit *a, uint64_t vma, const struct vma_range *v)
+void audit_commit_vma(struct audit *a, const struct vma_range *v)
 {
-	uint64_t flags;
-
-	if (audit_read(a, vma + a->root.mm.vma_flags_offset, &flags, sizeof(flags)))
-		return; /* the VMA's own finding */
-	if (flags & a->root.commit.vm_account)
+	if (v->flags & a->root.commit.vm_account)
 		a->committed_vmas += (v->end - v->start) >> MMVM_PAGE_SHIFT;
 }
 

@@ -7,6 +7,7 @@
  *   audit_lists.c    buddy and per-CPU lists
  *   audit_lru.c      LRU lists, of whichever reclaim policy
  *   audit_slab.c     slabs
+ *   audit_kvirt.c    areas of vmalloc, guard pages, W^X
  *   audit_mm.c       address spaces and page tables
  *   audit_swap.c     swap slots
  *   audit_mapping.c  trees of files and of shared memory
@@ -162,6 +163,10 @@ uint32_t frame_index(const struct audit *a, uint64_t pfn);
 uint64_t frame_pfn(const struct audit *a, uint32_t index);
 /** Frame of a list node's address (it is page->lru of some page), or NO_FRAME. */
 uint32_t frame_of_lru(const struct audit *a, uint64_t gva);
+/** The frame whose struct page is at gva, or NO_FRAME. */
+uint32_t frame_of_page(const struct audit *a, uint64_t gva);
+/** The frame of the head of what frame i is part of, as a tail says it, or NO_FRAME. */
+uint32_t frame_of_head(const struct audit *a, uint32_t i);
 /** Host address of a frame's content, or NULL when it is not RAM. */
 const uint8_t *frame_data(const struct audit *a, uint64_t pfn);
 /** Frame of a direct-map address, or NO_FRAME. */
@@ -249,7 +254,7 @@ void audit_rmap_vma(struct audit *a, uint64_t vma, struct vma_range *v);
 void audit_rmap_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
 		     uint32_t frame);
 /** Add the VMA at guest address `vma` to what its address space is promised. */
-void audit_commit_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
+void audit_commit_vma(struct audit *a, const struct vma_range *v);
 /** All its VMAs were added: compare. */
 void audit_commit_mm(struct audit *a, uint64_t mm);
 /** An object of shared memory with these flags has so many pages in memory and in swap. */

@@ -86,20 +86,10 @@ static void value_of(struct audit *a, struct tree *t, uint64_t index, uint64_t v
 			   t->gva, index, slot, type);
 }
 
-static uint32_t frame_of_page(const struct audit *a, uint64_t gva)
-{
-	uint64_t offset = gva - a->root.vmemmap_gva;
-
-	return offset % sizeof(struct page) ? NO_FRAME
-					    : frame_index(a, offset / sizeof(struct page));
-}
-
 /** C7, of frame i, which lies in a large folio. */
 static void part_of(struct audit *a, struct tree *t, uint64_t index, uint32_t i)
 {
-	uint32_t h = a->frame[i].seen & SEEN_TAIL
-			     ? frame_of_page(a, a->page[i].lru.next & ~UINT64_C(1))
-			     : i;
+	uint32_t h = frame_of_head(a, i);
 	const struct page *head;
 	uint64_t part;
 

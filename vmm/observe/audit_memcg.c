@@ -4,10 +4,10 @@
  *   C1  A charged page names a group that there is; one that is not charged names none. (memcg_page)
  *   C2  A group's memory.current = the pages charged to it and to the groups below it, and what they have
  *       in zswap's pool; the root's = all of that. (memcg_charge)
- *   C4  A group's count of bytes of slab objects = the sizes of the objects whose slabs name it; audit_slab.c has added
- *       them up. They count as pages in C2 and C3, rounded up. (memcg_object)
  *   C3  A group's count of kernel pages = its charged pages that are neither anonymous nor of a file.
  *       (memcg_kernel)
+ *   C4  A group's count of bytes of slab objects = the sizes of the objects whose slabs name it; audit_slab.c has added
+ *       them up. They count as pages in C2 and C3, rounded up. (memcg_object)
  *
  * So the sum of all groups and of what nobody is charged for is the machine; the numbers are left in
  * audit_result. Groups are found through the guest's table of ids, which bounds every walk: a parent chain

@@ -84,13 +84,25 @@ uint64_t frame_pfn(const struct audit *a, uint32_t index)
 	return a->root.range[i].start_pfn + (index - a->first_index[i]);
 }
 
-uint32_t frame_of_lru(const struct audit *a, uint64_t gva)
+uint32_t frame_of_page(const struct audit *a, uint64_t gva)
 {
-	uint64_t offset = gva - a->root.vmemmap_gva - offsetof(struct page, lru);
+	uint64_t offset = gva - a->root.vmemmap_gva;
 
 	if (offset % sizeof(struct page))
 		return NO_FRAME;
 	return frame_index(a, offset / sizeof(struct page));
+}
+
+uint32_t frame_of_lru(const struct audit *a, uint64_t gva)
+{
+	return frame_of_page(a, gva - offsetof(struct page, lru));
+}
+
+uint32_t frame_of_head(const struct audit *a, uint32_t i)
+{
+	return a->frame[i].seen & SEEN_TAIL
+		       ? frame_of_page(a, a->page[i].lru.next & ~UINT64_C(1))
+		       : i;
 }
 
 const uint8_t *frame_data(const struct audit *a, uint64_t pfn)

@@ -13,6 +13,8 @@
  *
  *   T7  An anonymous page of a VMA with a bind that was kept so far is on a node that it allows.
  *       (mempolicy, audit_numa.c)
+ *   T8  An entry that asks before a write is not writable, and lies in a VMA whose userfaultfd
+ *       answers for it. (uffd_wp)
  *
  * Bounds: a step of the budget for each address space, VMA and table. A table of type pgtable is
  * walked once: the second visit is a finding already.
@@ -55,7 +57,7 @@ static void check_in_vma(struct audit *a, struct space *s, uint64_t addr, uint64
 		   s->gva, entry, addr);
 }
 
-/** T7: an entry of userfaultfd's write protection: not writable, and in a VMA that somebody answers for. */
+/** T8: an entry of userfaultfd's write protection: not writable, and in a VMA that somebody answers for. */
 static void check_uffd_wp(struct audit *a, const struct space *s, uint64_t addr, uint64_t entry)
 {
 	const bool leaf = entry & (GUEST_PTE_PRESENT | PTE_PROTNONE);
@@ -318,7 +320,7 @@ static void load_vmas(struct audit *a, uint64_t mm)
 		audit_hugetlb_vma(a, vma, v);
 		audit_mempolicy_vma(a, vma, v);
 		audit_rmap_vma(a, vma, v);
-		audit_commit_vma(a, vma, v);
+		audit_commit_vma(a, v);
 	}
 	if (ret < 0)
 		audit_find(a, AUDIT_VMA, "mm %#" PRIx64 ": list of VMAs, link %" PRIu64 ": %s", mm,

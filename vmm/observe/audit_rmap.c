@@ -184,19 +184,11 @@ static bool has_chain_to(struct audit *a, const struct vma_range *v, uint64_t an
 	return false;
 }
 
-/** The frame of the head of what frame i is part of. */
-static uint32_t head_of(const struct audit *a, uint32_t i)
-{
-	uint64_t offset = a->page[i].lru.next - 1 - a->root.vmemmap_gva;
-
-	return a->frame[i].seen & SEEN_TAIL ? frame_index(a, offset / sizeof(struct page)) : i;
-}
-
 void audit_rmap_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
 		     uint32_t i)
 {
 	const uint64_t place = v->pgoff + ((addr - v->start) >> MMVM_PAGE_SHIFT);
-	const uint32_t head = head_of(a, i);
+	const uint32_t head = frame_of_head(a, i);
 	const struct page *p;
 	bool found;
 

@@ -9,7 +9,8 @@
  *       not, as many as are counted. (thp_deferred)
  *   H4  nr_anon_transparent_hugepages = folios that a PMD maps. (vmstat)
  *
- * Where shared memory has its folios is checked in audit_mapping.c. That each PMD has a table deposited is checked where tables are walked (audit_mm.c).
+ * Where shared memory has its folios is checked in audit_mapping.c. That each PMD has a table
+ * deposited is checked where tables are walked (audit_mm.c).
  */
 #include <inttypes.h>
 #include <stddef.h>

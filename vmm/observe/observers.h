@@ -11,9 +11,7 @@
 #include "result/result.h"
 
 /** Those that are attached or looked for by name. */
-extern const struct observer sampler_observer, status_observer, exit_places_observer,
-	access_observer, stacks_observer, trace_observer, dirty_exact_observer, audit_observer,
-	console_observer, damage_observer;
+extern const struct observer stacks_observer, dirty_exact_observer, audit_observer;
 
 /** Attach one of each. 0, or -1 with err. */
 int observers_attach_all(struct observers *o, struct mmvm_error *err);

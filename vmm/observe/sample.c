@@ -510,6 +510,7 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 {
 	const struct mmvm_shared *sh = machine_shared(m);
 	struct run_result *r = s->result;
+	bool complete;
 
 	r->wall_ns = machine_now_ns() - s->begin_ns;
 	r->outcome = *out;
@@ -535,9 +536,10 @@ void sampler_finish(struct sampler *s, struct machine *m, const struct machine_o
 			 dirty_mode_name(machine_dirty_mode(m)));
 	r->dirty_pages_distinct = s->dirty_pages;
 	/* A machine that was cut off may have counted a page and not written it yet. */
-	if (out->kind == OUTCOME_EXITED && !machine_runs_linux(m))
+	complete = out->kind == OUTCOME_EXITED && !machine_runs_linux(m);
+	if (complete)
 		add_checks(r, m);
-	add_balloon(r, m, out->kind == OUTCOME_EXITED && !machine_runs_linux(m));
+	add_balloon(r, m, complete);
 	if (!machine_runs_linux(m))
 		add_counters(r, sh);
 	add_zones(r, sh);
