@@ -18,14 +18,6 @@ static long map(struct mm_struct *mm, unsigned long pages)
 	return do_mmap(mm, 0, pages * HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 }
 
-static unsigned int level_at(struct mm_struct *mm, unsigned long addr)
-{
-	unsigned long next;
-	unsigned int level = 99;
-
-	return walk_leaf(mm->pgd, addr, &level, &next) ? level : 99;
-}
-
 static struct folio *folio_at(struct mm_struct *mm, unsigned long addr)
 {
 	unsigned long next;
@@ -35,25 +27,6 @@ static struct folio *folio_at(struct mm_struct *mm, unsigned long addr)
 	return leaf ? pfn_folio(leaf_pfn(pte_read(leaf), level, addr)) : NULL;
 }
 
-static void fill(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
-{
-	for (unsigned long i = 0; i < n; i++)
-		CHECK_EQ(testmm_write(mm, a + i * PAGE_SIZE, word_for(a + i * PAGE_SIZE, seed)), 0);
-}
-
-static void verify(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
-{
-	unsigned long wrong = 0;
-
-	for (unsigned long i = 0; i < n; i++) {
-		u64 v = 0;
-
-		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);
-		wrong += v != word_for(a + i * PAGE_SIZE, seed);
-	}
-	CHECK_EQ(wrong, 0);
-}
-
 GUEST_TEST(thp, first_write_maps_two_mebibytes, 0, 0, MEM)
 {
 	struct mm_struct *mm = testmm_create(t);
@@ -61,12 +34,12 @@ GUEST_TEST(thp, first_write_maps_two_mebibytes, 0, 0, MEM)
 	long a = map(mm, 2);
 
 	REQUIRE(a > 0 && !(a & (HUGE - 1)));
-	fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, a, 512, 1);
 	CHECK_EQ(ev(THP_FAULT_ALLOC) - faults, 1);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	CHECK_EQ(mm->rss_anon, 512);
 	CHECK_EQ(global_stat(NR_ANON_THPS), 1);
-	verify(t, mm, a, 512, 1);
+	testmm_verify(t, mm, a, 512, 1);
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_ANON_THPS), 0);
@@ -81,13 +54,13 @@ GUEST_TEST(thp, reads_share_the_huge_zero_page, 0, 0, MEM)
 	REQUIRE(a > 0);
 	CHECK_EQ(testmm_read(mm, a + 5 * PAGE_SIZE, &v), 0);
 	CHECK_EQ(v, 0);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	CHECK_EQ(mm->rss_anon, 0);
 	CHECK_EQ(testchan_audit(), 0);
 	/* Of 2 MiB of zeroes one page is written. */
 	CHECK_EQ(testmm_write(mm, a + 5 * PAGE_SIZE, 7), 0);
 	CHECK_EQ(mm->rss_anon, 1);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PTE);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PTE);
 	CHECK_EQ(testchan_audit(), 0);
 	CHECK_EQ(testmm_read(mm, a + 6 * PAGE_SIZE, &v), 0);
 	CHECK_EQ(v, 0);
@@ -103,25 +76,25 @@ GUEST_TEST(thp, part_unmapped_splits_the_pmd_only, 0, 0, MEM)
 	struct folio *f;
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, a, 512, 1);
 	CHECK_EQ(do_munmap(mm, a + 100 * PAGE_SIZE, 50 * PAGE_SIZE), 0);
 	CHECK_EQ(ev(THP_SPLIT_PMD) - pmds, 1);
 	CHECK_EQ(ev(THP_SPLIT_PAGE) - pages, 0);
 	CHECK_EQ(ev(THP_DEFERRED_SPLIT_PAGE) - later, 1);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PTE);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PTE);
 	CHECK_EQ(mm->rss_anon, 462);
 	f = folio_at(mm, a);
 	CHECK(folio_test_large(f));
 	CHECK_EQ(folio_mapcount(f), 462);
-	verify(t, mm, a, 100, 1);
+	testmm_verify(t, mm, a, 100, 1);
 	CHECK_EQ(testchan_audit(), 0);
 	/* Memory is short: the shrinker splits it, and the 50 pages are free. */
 	lru_add_drain_all();
 	shrink_slab(GFP_KERNEL, 0);
 	CHECK_EQ(ev(THP_SPLIT_PAGE) - pages, 1);
 	CHECK(!folio_test_large(folio_at(mm, a)));
-	verify(t, mm, a, 100, 1);
-	verify(t, mm, a + 150 * PAGE_SIZE, 362, 1);
+	testmm_verify(t, mm, a, 100, 1);
+	testmm_verify(t, mm, a + 150 * PAGE_SIZE, 362, 1);
 	lru_add_drain_all();
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
@@ -133,20 +106,20 @@ GUEST_TEST(thp, fork_shares_the_pmd_and_a_write_copies_one_page, 0, 0, MEM)
 	long a = map(mm, 1);
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, a, 512, 1);
 	child = dup_mm(mm);
 	REQUIRE(child);
-	CHECK_EQ(level_at(child, a), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(child, a), PT_LEVEL_PMD);
 	CHECK_EQ(folio_entire_mapcount(folio_at(mm, a)), 2);
 	CHECK_EQ(testchan_audit(), 0);
 	CHECK_EQ(testmm_write(child, a + 3 * PAGE_SIZE, 42), 0);
-	CHECK_EQ(level_at(child, a), PT_LEVEL_PTE);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
-	verify(t, mm, a, 512, 1);
+	CHECK_EQ(testmm_level(child, a), PT_LEVEL_PTE);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
+	testmm_verify(t, mm, a, 512, 1);
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
-	verify(t, child, a, 3, 1);
-	verify(t, child, a + 4 * PAGE_SIZE, 508, 1);
+	testmm_verify(t, child, a, 3, 1);
+	testmm_verify(t, child, a + 4 * PAGE_SIZE, 508, 1);
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(child);
 }
@@ -158,21 +131,21 @@ GUEST_TEST(thp, mprotect_mremap_dontneed_of_parts, 0, 0, MEM)
 	u64 v = 1;
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 2048, 1);
+	testmm_fill(t, mm, a, 2048, 1);
 	CHECK_EQ(do_mprotect(mm, a + 10 * PAGE_SIZE, PAGE_SIZE, PROT_READ), 0);
 	CHECK_EQ(testmm_touch(mm, a + 10 * PAGE_SIZE, true), VM_FAULT_SIGSEGV_ACCERR);
 	CHECK_EQ(do_mprotect(mm, a + HUGE, HUGE, PROT_READ), 0);
-	CHECK_EQ(level_at(mm, a + HUGE), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(mm, a + HUGE), PT_LEVEL_PMD);
 	CHECK_EQ(do_mprotect(mm, a + HUGE, HUGE, RW), 0);
 	CHECK_EQ(do_madvise(mm, a + 2 * HUGE + PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED), 0);
 	CHECK_EQ(testmm_read(mm, a + 2 * HUGE + PAGE_SIZE, &v), 0);
 	CHECK_EQ(v, 0);
 	b = do_mremap(mm, a + 3 * HUGE, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, a - 16 * HUGE);
 	CHECK_EQ(b, a - 16 * (long)HUGE);
-	CHECK_EQ(level_at(mm, b), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(mm, b), PT_LEVEL_PMD);
 	b = do_mremap(mm, b, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, a - 20 * HUGE + PAGE_SIZE);
-	CHECK_EQ(level_at(mm, b), PT_LEVEL_PTE);
-	verify(t, mm, a + HUGE, 513, 1);
+	CHECK_EQ(testmm_level(mm, b), PT_LEVEL_PTE);
+	testmm_verify(t, mm, a + HUGE, 513, 1);
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
 }
@@ -186,12 +159,12 @@ GUEST_TEST(thp, collapse_makes_one_page_of_512, 0, 0, MEM)
 	a = do_mmap(mm, 0, 2 * HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	REQUIRE(a > 0);
 	a = ALIGN_UP(a, HUGE);
-	fill(t, mm, a, 300, 1);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PTE);
+	testmm_fill(t, mm, a, 300, 1);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PTE);
 	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), 0);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	CHECK_EQ(mm->rss_anon, 512);
-	verify(t, mm, a, 300, 1);
+	testmm_verify(t, mm, a, 300, 1);
 	lru_add_drain_all();
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
@@ -204,9 +177,9 @@ GUEST_TEST(thp, reclaim_splits_and_swaps, 0, 120, SWAP)
 	long a = map(mm, 36);
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 36 * 512, 1);
+	testmm_fill(t, mm, a, 36 * 512, 1);
 	CHECK(ev(PSWPOUT) > out);
-	verify(t, mm, a, 36 * 512, 1);
+	testmm_verify(t, mm, a, 36 * 512, 1);
 	memory_settle();
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);

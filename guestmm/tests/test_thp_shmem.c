@@ -20,14 +20,6 @@ static long map(struct mm_struct *mm, unsigned long pages, u32 mode)
 	return do_mmap(mm, 0, pages * HUGE, RW, MAP_SHARED | MAP_ANONYMOUS, 0);
 }
 
-static unsigned int level_at(struct mm_struct *mm, unsigned long addr)
-{
-	unsigned long next;
-	unsigned int level = 99;
-
-	return walk_leaf(mm->pgd, addr, &level, &next) ? level : 99;
-}
-
 static int may_map(struct map_source *src, unsigned long vm_flags)
 {
 	return 0;
@@ -42,25 +34,6 @@ static long map_file(struct mm_struct *mm, struct inode *inode, int flags)
 	return do_mmap_file(mm, 0, HUGE, RW, flags, 0, &src);
 }
 
-static void fill(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
-{
-	for (unsigned long i = 0; i < n; i++)
-		CHECK_EQ(testmm_write(mm, a + i * PAGE_SIZE, word_for(a + i * PAGE_SIZE, seed)), 0);
-}
-
-static void verify(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
-{
-	unsigned long wrong = 0;
-
-	for (unsigned long i = 0; i < n; i++) {
-		u64 v = 0;
-
-		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);
-		wrong += v != word_for(a + i * PAGE_SIZE, seed);
-	}
-	CHECK_EQ(wrong, 0);
-}
-
 GUEST_TEST(thp_shmem, first_touch_maps_two_mebibytes_for_relatives_too, 0, 0, MEM)
 {
 	struct mm_struct *mm = testmm_create(t), *child;
@@ -68,10 +41,10 @@ GUEST_TEST(thp_shmem, first_touch_maps_two_mebibytes_for_relatives_too, 0, 0, ME
 	long a = map(mm, 2, SHMEM_HUGE_ALWAYS);
 
 	REQUIRE(a > 0 && !(a & (HUGE - 1)));
-	fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, a, 512, 1);
 	CHECK_EQ(ev(THP_FILE_ALLOC) - made, 1);
 	CHECK_EQ(ev(THP_FILE_MAPPED) - mapped, 1);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	CHECK_EQ(mm->rss_shmem, 512);
 	CHECK_EQ(global_stat(NR_SHMEM), 512);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
@@ -79,8 +52,8 @@ GUEST_TEST(thp_shmem, first_touch_maps_two_mebibytes_for_relatives_too, 0, 0, ME
 	child = dup_mm(mm);
 	REQUIRE(child);
 	CHECK_EQ(child->rss_shmem, 0);
-	verify(t, child, a, 512, 1);
-	CHECK_EQ(level_at(child, a), PT_LEVEL_PMD);
+	testmm_verify(t, child, a, 512, 1);
+	CHECK_EQ(testmm_level(child, a), PT_LEVEL_PMD);
 	CHECK_EQ(ev(THP_FILE_MAPPED) - mapped, 2);
 	CHECK_EQ(ev(THP_FILE_ALLOC) - made, 1);
 	CHECK_EQ(testchan_audit(), 0);
@@ -117,7 +90,7 @@ GUEST_TEST(thp_shmem, modes_decide_who_gets_them, 0, 0, MEM)
 			CHECK_EQ(do_madvise(mm, a, HUGE, cases[i].advice), 0);
 		CHECK_EQ(testmm_write(mm, a + 7 * PAGE_SIZE, 1), 0);
 		CHECK_EQ(ev(THP_FILE_ALLOC) - made, cases[i].huge);
-		CHECK_EQ(level_at(mm, a), cases[i].huge ? PT_LEVEL_PMD : PT_LEVEL_PTE);
+		CHECK_EQ(testmm_level(mm, a), cases[i].huge ? PT_LEVEL_PMD : PT_LEVEL_PTE);
 		mmput(mm);
 	}
 	/* Nothing is promised beyond the end of what was asked for: its last part is of small pages. */
@@ -143,7 +116,7 @@ GUEST_TEST(thp_shmem, part_unmapped_keeps_the_folio, 0, 0, MEM)
 	struct page *page;
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, a, 512, 1);
 	CHECK_EQ(do_munmap(mm, a + 100 * PAGE_SIZE, 50 * PAGE_SIZE), 0);
 	CHECK_EQ(ev(THP_SPLIT_PMD) - pmds, 1);
 	CHECK_EQ(ev(THP_SPLIT_PAGE) - pages, 0);
@@ -154,11 +127,11 @@ GUEST_TEST(thp_shmem, part_unmapped_keeps_the_folio, 0, 0, MEM)
 	CHECK_EQ(global_stat(NR_SHMEM), 512);
 	CHECK_EQ(global_stat(NR_SHMEM_PMDMAPPED), 0);
 	CHECK_EQ(global_stat(NR_FILE_MAPPED), 462);
-	verify(t, mm, a, 100, 1);
+	testmm_verify(t, mm, a, 100, 1);
 	/* Read-only and back: every page may be written again at once. */
 	CHECK_EQ(do_mprotect(mm, a, 100 * PAGE_SIZE, PROT_READ), 0);
 	CHECK_EQ(do_mprotect(mm, a, 100 * PAGE_SIZE, RW), 0);
-	fill(t, mm, a, 100, 2);
+	testmm_fill(t, mm, a, 100, 2);
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_SHMEM), 0);
@@ -172,13 +145,13 @@ GUEST_TEST(thp_shmem, a_hole_splits_the_folio, 0, 0, MEM)
 	u64 v = 1;
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 1024, 1);
+	testmm_fill(t, mm, a, 1024, 1);
 	/* A part of the first, and the second whole. */
 	CHECK_EQ(do_madvise(mm, a + 500 * PAGE_SIZE, 524 * PAGE_SIZE, MADV_REMOVE), 0);
 	CHECK_EQ(ev(THP_SPLIT_PAGE) - split, 1);
 	CHECK_EQ(global_stat(NR_SHMEM), 500);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
-	verify(t, mm, a, 500, 1);
+	testmm_verify(t, mm, a, 500, 1);
 	CHECK_EQ(testchan_audit(), 0);
 	CHECK(!testmm_read(mm, a + 500 * PAGE_SIZE, &v) && v == 0);
 	CHECK(!testmm_read(mm, a + 1000 * PAGE_SIZE, &v) && v == 0);
@@ -196,7 +169,7 @@ GUEST_TEST(thp_shmem, who_holds_a_page_keeps_the_folio_and_reads_zeroes, 0, 0, M
 	u64 v = 1;
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, a, 512, 1);
 	CHECK_EQ(testmm_touch(mm, a, false), 0);
 	held = pfn_folio(pte_pfn(pte_read(walk_level(mm->pgd, a, PT_LEVEL_PMD))));
 	folio_get(held);
@@ -204,8 +177,8 @@ GUEST_TEST(thp_shmem, who_holds_a_page_keeps_the_folio_and_reads_zeroes, 0, 0, M
 	CHECK_EQ(ev(THP_SPLIT_PAGE_FAILED) - failed, 1);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
 	CHECK(!testmm_read(mm, a + 12 * PAGE_SIZE, &v) && v == 0);
-	verify(t, mm, a, 10, 1);
-	verify(t, mm, a + 15 * PAGE_SIZE, 497, 1);
+	testmm_verify(t, mm, a, 10, 1);
+	testmm_verify(t, mm, a + 15 * PAGE_SIZE, 497, 1);
 	folio_put(held);
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
@@ -254,12 +227,12 @@ GUEST_TEST(thp_shmem, file_ends_within_a_huge_page, 0, 0, MEM)
 	shmem_set_enabled(SHMEM_HUGE_ALWAYS);
 	a = map_file(mm, inode, MAP_SHARED);
 	REQUIRE(a > 0);
-	fill(t, mm, a, 512, 1);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	testmm_fill(t, mm, a, 512, 1);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	truncate_pagecache(&inode->i_data, (inode->i_data.size = 20 * PAGE_SIZE + 100));
 	CHECK_EQ(global_stat(NR_SHMEM), 21);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
-	verify(t, mm, a, 20, 1);
+	testmm_verify(t, mm, a, 20, 1);
 	CHECK(testmm_read(mm, a + 21 * PAGE_SIZE, &v) != 0);
 	CHECK_EQ(testchan_audit(), 0);
 	/* Longer again, the rest of the last page is zero. */
@@ -277,11 +250,11 @@ GUEST_TEST(thp_shmem, reclaim_splits_and_swaps, 0, 120, SWAP)
 	long a = map(mm, 36, SHMEM_HUGE_ALWAYS);
 
 	REQUIRE(a > 0);
-	fill(t, mm, a, 36 * 512, 1);
+	testmm_fill(t, mm, a, 36 * 512, 1);
 	CHECK(ev(THP_FILE_ALLOC) >= 8);
 	CHECK(ev(THP_SPLIT_PAGE) - split >= 1);
 	CHECK(ev(PSWPOUT) - out > 0);
-	verify(t, mm, a, 36 * 512, 1);
+	testmm_verify(t, mm, a, 36 * 512, 1);
 	memory_settle();
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
@@ -303,24 +276,24 @@ GUEST_TEST(thp_shmem, collapse_takes_small_pages_holes_and_swap, 0, 60, SWAP)
 			    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, 0);
 		REQUIRE(a > 0);
 	}
-	fill(t, mm, a, 300, 1);
+	testmm_fill(t, mm, a, 300, 1);
 	CHECK_EQ(do_madvise(mm, a + 100 * PAGE_SIZE, 100 * PAGE_SIZE, MADV_PAGEOUT), 0);
 	CHECK(global_stat(NR_SHMEM) < 300);
 	child = dup_mm(mm);
 	REQUIRE(child);
-	verify(t, child, a, 50, 1);
+	testmm_verify(t, child, a, 50, 1);
 	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), 0);
 	CHECK_EQ(ev(THP_COLLAPSE_ALLOC) - made, 1);
-	CHECK_EQ(level_at(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	CHECK_EQ(global_stat(NR_SHMEM), 512);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
 	CHECK_EQ(testchan_audit(), 0);
-	verify(t, mm, a, 300, 1);
-	verify(t, child, a, 300, 1);
+	testmm_verify(t, mm, a, 300, 1);
+	testmm_verify(t, child, a, 300, 1);
 	CHECK(!testmm_read(mm, a + 400 * PAGE_SIZE, &v) && v == 0);
 	/* What the child has by PTEs becomes a PMD by its own asking. */
 	CHECK_EQ(do_madvise(child, a, HUGE, MADV_COLLAPSE), 0);
-	verify(t, child, a, 300, 1);
+	testmm_verify(t, child, a, 300, 1);
 	CHECK_EQ(testchan_audit(), 0);
 	mmput(child);
 	mmput(mm);
@@ -336,18 +309,18 @@ GUEST_TEST(thp_shmem, collapse_leaves_a_page_that_somebody_holds, 0, 0, MEM)
 
 	REQUIRE(a > 0);
 	shmem_set_enabled(SHMEM_HUGE_NEVER);
-	fill(t, mm, a, 300, 1);
+	testmm_fill(t, mm, a, 300, 1);
 	held = testmm_page(mm, a + 20 * PAGE_SIZE);
 	REQUIRE(held);
 	get_page(held);
 	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), -EAGAIN);
 	CHECK_EQ(global_stat(NR_SHMEM), 300);
-	verify(t, mm, a, 300, 1);
+	testmm_verify(t, mm, a, 300, 1);
 	CHECK_EQ(testmm_page(mm, a + 20 * PAGE_SIZE), held);
 	put_page(held);
 	CHECK_EQ(testchan_audit(), 0);
 	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), 0);
-	verify(t, mm, a, 300, 1);
+	testmm_verify(t, mm, a, 300, 1);
 	mmput(mm);
 }
 

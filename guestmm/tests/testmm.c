@@ -108,3 +108,30 @@ unsigned int testmm_touch(struct mm_struct *mm, unsigned long addr, bool write)
 
 	return access(mm, addr, &v, write);
 }
+
+unsigned int testmm_level(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next;
+	unsigned int level;
+
+	return walk_leaf(mm->pgd, addr, &level, &next) ? level : TESTMM_NO_LEAF;
+}
+
+void testmm_fill(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
+{
+	for (unsigned long i = 0; i < n; i++)
+		CHECK_EQ(testmm_write(mm, a + i * PAGE_SIZE, word_for(a + i * PAGE_SIZE, seed)), 0);
+}
+
+void testmm_verify(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed)
+{
+	unsigned long wrong = 0;
+
+	for (unsigned long i = 0; i < n; i++) {
+		u64 v = 0;
+
+		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);
+		wrong += v != word_for(a + i * PAGE_SIZE, seed);
+	}
+	CHECK_EQ(wrong, 0);
+}

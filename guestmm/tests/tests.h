@@ -115,6 +115,13 @@ unsigned int testmm_read(struct mm_struct *mm, unsigned long addr, u64 *v);
 struct page *testmm_page(struct mm_struct *mm, unsigned long addr);
 /** The PTE at addr, or a zero PTE. */
 pte_t testmm_pte(struct mm_struct *mm, unsigned long addr);
+/** The level of the entry that maps addr (PT_LEVEL_*); TESTMM_NO_LEAF: none does. */
+#define TESTMM_NO_LEAF 99u
+unsigned int testmm_level(struct mm_struct *mm, unsigned long addr);
+/** Write word_for() of its address to the first word of each of n pages; see that it is there. */
+void testmm_fill(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed);
+void testmm_verify(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n,
+		   u64 seed);
 /** Anonymous private memory, read-write. Returns its address; fails the test and returns 0 on
  * error. */
 unsigned long testmm_map(struct test *t, struct mm_struct *mm, unsigned long len);
