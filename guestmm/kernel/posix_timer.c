@@ -11,18 +11,13 @@
  * Locks: timers_lock for the list and the life of timers, ktimer_lock > task_list_lock for what has expired.
  */
 #include "arch/uaccess.h"
-#include "kernel/boot_info.h"
 #include "kernel/ktimer.h"
 #include "kernel/sigqueue.h"
 #include "kernel/time_calls.h"
 #include "lib/errno.h"
-#include "lib/string.h"
 #include "mm/phys/alloc.h"
 #include "mm/slab/slab.h"
 
-#define CLOCK_REALTIME	0
-#define CLOCK_MONOTONIC 1
-#define CLOCK_BOOTTIME	7
 #define CLOCK_LAST	11
 #define CLOCK_OLD	10 /* was CLOCK_SGI_CYCLE */
 #define TIMER_ABSTIME	1
@@ -102,8 +97,6 @@ static struct posix_timer *find_timer(int id)
 	struct process *p = current_process();
 	struct posix_timer *t;
 
-	if (!p->posix_timers.next)
-		return NULL;
 	list_for_each_entry (t, &p->posix_timers, list) {
 		if (t->id == id)
 			return t;
@@ -192,8 +185,6 @@ long sys_timer_create(struct pt_regs *r)
 	t->proc = p;
 	t->clock = (int)r->rdi;
 	mutex_lock(&timers_lock);
-	if (!p->posix_timers.next)
-		INIT_LIST_HEAD(&p->posix_timers);
 	t->id = p->next_timer_id++ & 0x7fffffff;
 	err = make_entry(t, &ev, !r->rsi);
 	if (!err) {
@@ -209,23 +200,6 @@ long sys_timer_create(struct pt_regs *r)
 	return err;
 }
 
-/* struct itimerspec: interval, then value. */
-static long put_spec(unsigned long to, u64 left, u64 interval)
-{
-	return put_user_time(to, false, interval) ||
-			       put_user_time(to + sizeof(struct timespec), false, left)
-		       ? -EFAULT
-		       : 0;
-}
-
-/* ktime of a time of the clock; never 0. */
-static u64 absolute(const struct posix_timer *t, u64 ns)
-{
-	u64 offset = t->clock == CLOCK_REALTIME ? boot_info.epoch_ns : 0;
-
-	return ns > offset ? ns - offset : 1;
-}
-
 long sys_timer_settime(struct pt_regs *r)
 {
 	u64 value, interval, left, old_interval;
@@ -235,9 +209,7 @@ long sys_timer_settime(struct pt_regs *r)
 
 	if (!r->rdx)
 		return -EINVAL;
-	err = get_user_time(r->rdx, false, &interval);
-	if (!err)
-		err = get_user_time(r->rdx + sizeof(struct timespec), false, &value);
+	err = get_user_itimer(r->rdx, false, &interval, &value);
 	if (err)
 		return err;
 	mutex_lock(&timers_lock);
@@ -247,7 +219,8 @@ long sys_timer_settime(struct pt_regs *r)
 		return -EINVAL;
 	}
 	if (value)
-		value = (int)r->rsi & TIMER_ABSTIME ? absolute(t, value) : deadline_after(value);
+		value = (int)r->rsi & TIMER_ABSTIME ? clock_to_ktime(t->clock, value)
+						    : deadline_after(value);
 	/* One that is off keeps no interval: timer_gettime() says so. */
 	err = ktimer_set(&t->timer, value, value ? interval : 0, &left, &old_interval);
 	if (!err) {
@@ -257,7 +230,7 @@ long sys_timer_settime(struct pt_regs *r)
 	}
 	mutex_unlock(&timers_lock);
 	if (!err && r->r10)
-		err = put_spec(r->r10, left, old_interval);
+		err = put_user_itimer(r->r10, false, old_interval, left);
 	return err;
 }
 
@@ -271,7 +244,7 @@ long sys_timer_gettime(struct pt_regs *r)
 	if (t)
 		ktimer_get(&t->timer, &left, &interval);
 	mutex_unlock(&timers_lock);
-	return t ? put_spec(r->rsi, left, interval) : -EINVAL;
+	return t ? put_user_itimer(r->rsi, false, interval, left) : -EINVAL;
 }
 
 long sys_timer_getoverrun(struct pt_regs *r)
@@ -303,7 +276,7 @@ void posix_timers_exit(struct process *p)
 {
 	struct posix_timer *t, *next;
 
-	if (!p->posix_timers.next)
+	if (list_empty(&p->posix_timers))
 		return;
 	mutex_lock(&timers_lock);
 	list_for_each_entry_safe (t, next, &p->posix_timers, list)

@@ -54,6 +54,7 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	INIT_LIST_HEAD(&p->sibling);
 	INIT_LIST_HEAD(&p->threads);
 	INIT_LIST_HEAD(&p->sig_pending.queue);
+	INIT_LIST_HEAD(&p->posix_timers);
 	wait_queue_init(&p->wait);
 	wait_queue_init(&p->stop_wq);
 	wait_queue_init(&p->exit_wq);

@@ -45,13 +45,13 @@ struct sighand {
 	struct sigaction action[NR_SIGNALS];
 };
 
-/** Where a signal came from. */
 /* Of ITIMER_VIRTUAL or ITIMER_PROF, in nanoseconds of the time that the process itself has run. */
 struct cpu_timer {
 	u64 at;	      /* when the next signal is due, 0 = none */
 	u64 interval; /* then again after so many, 0 = once */
 };
 
+/** Where a signal came from. */
 struct siginfo_short {
 	s32 code, pid;
 	u64 value; /* SIGCHLD: status; faults: address */
@@ -98,7 +98,7 @@ struct process {
 	struct sigpending sig_pending;	    /* T */
 	u32 nr_sigqueued;	       /* T: queue entries that are to be, or may be, sent to it */
 	int next_timer_id;	       /* posix_timer.c */
-	struct list_head posix_timers; /* posix_timer.c; next NULL: none ever */
+	struct list_head posix_timers; /* timers_lock: posix_timer.c */
 	u64 started_ns;		       /* C: ktime of the fork */
 	u64 dead_run_ns, dead_sys_ns;  /* T: what threads that are gone have run; in the kernel */
 	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */

@@ -273,12 +273,10 @@ void psi_switch(struct task *prev, struct task *next, bool idle, u64 now)
 	spin_unlock(&psi_lock);
 }
 
-void psi_woken(struct task *t, bool waits)
+void psi_woken(struct task *t, bool waits, u64 now)
 {
-	u64 now;
-
 	spin_lock(&psi_lock);
-	now = psi_now(ktime_ns());
+	now = psi_now(now);
 	if (t->psi[PSI_IO])
 		new_state_all(leave_all(t, PSI_IO, now));
 	if (waits && !t->psi[PSI_CPU]) {

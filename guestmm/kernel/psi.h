@@ -1,9 +1,8 @@
-/* Pressure stall information: how long tasks stood still for lack of memory, a disk or a CPU. [C2] */
+/* Pressure stall information: how long tasks stood still for lack of memory, a disk or a CPU. */
 #ifndef KERNEL_PSI_H
 #define KERNEL_PSI_H
 #include "lib/format.h"
 
-struct file;
 struct task;
 struct wait_queue;
 struct psi_group;
@@ -19,7 +18,7 @@ void psi_wake_worker(void);
  * and when prev sleeps to wait for a disk. */
 void psi_switch(struct task *prev, struct task *next, bool idle, u64 now);
 /** `t` was woken; `waits`: its CPU is busy with others. Called if that is so, or if t waited for a disk. */
-void psi_woken(struct task *t, bool waits);
+void psi_woken(struct task *t, bool waits, u64 now);
 /** `t` leaves the queue that it waits in: another CPU runs it at once. */
 void psi_taken(struct task *t);
 /** This CPU runs a thread of mm (NULL: a kernel thread) from now on: for psi_switch(), which comes next. Called
@@ -41,7 +40,6 @@ void psi_totals(u64 *some, u64 *full);
 int psi_init(void);
 
 /* The files cpu, io and memory of /proc/pressure; those of groups are in mm/memcg/memcg.h. */
-/** Write to a pressure file that has f->trigger: "some 150000 1000000", see psi_trigger_write(). */
 struct psi_trigger;
 /** The text of a trigger: "some|full <stall us> <window us>". It is kept in *slot until psi_trigger_free(). `g`
  * NULL: the machine's. 0; -EINVAL: no such text, a window not in 0.5 .. 10 s (and, for who lacks CAP_SYS_RESOURCE,

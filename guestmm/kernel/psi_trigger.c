@@ -24,10 +24,9 @@ static struct wait_queue triggers_wq = WAIT_QUEUE_INIT(triggers_wq);
 /* C but where said. */
 struct psi_trigger {
 	struct list_head link;	 /* psi_lock: in the group's triggers */
-	struct psi_group *group; /* its cgroup's memory has a reference: `memcg` */
-	struct mem_cgroup *memcg;
-	u32 state;	       /* PSI_STATE() */
-	u64 threshold, window; /* ns */
+	struct psi_group *group; /* its cgroup's memory has a reference */
+	u32 state;		 /* PSI_STATE() */
+	u64 threshold, window;	 /* ns */
 	/* psi_lock: the window in use */
 	u64 start, start_total, previous_growth;
 	u64 seen;	/* psi_lock: the total at the last look */
@@ -89,7 +88,6 @@ int psi_trigger_write(struct psi_trigger **slot, struct psi_group *g, enum psi_r
 	if (!t)
 		return -ENOMEM;
 	t->group = g ? g : &psi_machine;
-	t->memcg = t->group->memcg;
 	t->state = PSI_STATE(res, full);
 	t->threshold = threshold * 1000ull;
 	t->window = window * 1000ull;
@@ -101,8 +99,8 @@ int psi_trigger_write(struct psi_trigger **slot, struct psi_group *g, enum psi_r
 		psi_account(t->group, t->start);
 		t->start_total = t->seen = t->group->total[t->state];
 		list_add_tail(&t->link, &t->group->triggers);
-		if (t->memcg)
-			mem_cgroup_get(t->memcg);
+		if (t->group->memcg)
+			mem_cgroup_get(t->group->memcg);
 		WRITE_ONCE(*slot, t);
 		if (list_empty(&t->group->active_link))
 			list_add_tail(&t->group->active_link, &psi_active_groups);
@@ -132,8 +130,8 @@ void psi_trigger_free(struct psi_trigger *t)
 	flags = spin_lock_irqsave(&psi_lock);
 	list_del(&t->link);
 	spin_unlock_irqrestore(&psi_lock, flags);
-	if (t->memcg)
-		mem_cgroup_put(t->memcg);
+	if (t->group->memcg)
+		mem_cgroup_put(t->group->memcg);
 	kfree(t);
 }
 

@@ -99,6 +99,7 @@ static inline bool frees_memory(const struct task *t)
 static bool make_runnable(struct rq *rq, struct task *t)
 {
 	bool waits;
+	u64 now = 0;
 
 	if (t->state != TASK_SLEEPING)
 		return false;
@@ -119,15 +120,15 @@ static bool make_runnable(struct rq *rq, struct task *t)
 	waits = rq->curr != rq->idle || rq->nr > 1;
 	if (unlikely(waits || t->psi[PSI_IO])) {
 		rq->nr_iowait -= t->psi[PSI_IO] != NULL;
-		psi_woken(t, waits);
+		now = ktime_ns();
+		psi_woken(t, waits, now);
 	}
 	if (rq->curr == rq->idle) {
 		rq->curr->ti->need_resched = 1;
 	} else if (static_key(KEY_SMP) && rq != this_rq()) {
 		/* Its timer is armed by scheduler_ipi(). */
 	} else {
-		u64 now = ktime_ns();
-
+		/* Another task runs here, so t waits and `now` was read. */
 		if (now >= rq->curr->slice_end || unlikely(frees_memory(t)))
 			rq->curr->ti->need_resched = 1;
 		else
@@ -369,7 +370,7 @@ static u64 slice_ns(const struct task *t)
 	int nice = READ_ONCE(t->nice);
 	u64 ns = TICK_NS;
 
-	if (unlikely(READ_ONCE(t->policy) == 5)) /* SCHED_IDLE */
+	if (unlikely(READ_ONCE(t->policy) == SCHED_IDLE))
 		return ns / 32;
 	if (likely(!nice))
 		return ns;

@@ -1,7 +1,7 @@
 /*
  * System calls about where and how much a thread runs: affinity, nice values, scheduling classes.
  *
- * There is one class. A nice value changes the length of a thread's turns (sched.c); a mask
+ * A nice value changes the length of a thread's turns (sched.c); a mask
  * of CPUs is obeyed from the thread's next return to user mode on.
  *
  * Locks: task_list_lock to find threads.
@@ -11,6 +11,7 @@
 #include "kernel/cred.h"
 #include "kernel/loadavg.h"
 #include "kernel/process.h"
+#include "kernel/time_calls.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/zone.h"
@@ -225,7 +226,6 @@ long sys_setpriority(struct pt_regs *r)
 #define SCHED_FIFO	    1
 #define SCHED_RR	    2
 #define SCHED_BATCH	    3
-#define SCHED_IDLE	    5
 #define SCHED_DEADLINE	    6
 #define SCHED_RESET_ON_FORK 0x40000000
 #define RT_PRIO_MAX	    99
@@ -357,13 +357,11 @@ long sys_sched_getattr(struct pt_regs *r)
 
 long sys_sched_rr_get_interval(struct pt_regs *r)
 {
-	const u64 slice[2] = {0, TICK_NS};
-
 	if ((int)r->rdi < 0)
 		return -EINVAL;
 	if (!thread_exists((int)r->rdi))
 		return -ESRCH;
-	return copy_to_user(r->rsi, slice, sizeof(slice)) ? -EFAULT : 0;
+	return put_user_time(r->rsi, false, TICK_NS);
 }
 
 long sys_sched_getscheduler(struct pt_regs *r)

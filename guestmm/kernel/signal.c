@@ -334,31 +334,30 @@ int signal_thread(struct task *t, int sig, const struct siginfo_short *info)
 	return 0;
 }
 
-bool signal_send_queued(struct process *p, struct task *t, struct sigqueue *q)
+void signal_send_queued(struct process *p, struct task *t, struct sigqueue *q)
 {
 	struct sigpending *pending = t ? &t->sig_pending : &p->sig_pending;
 	struct task *taker = t;
 
 	if (p->zombie || p->group_exit || (t && !t->mm))
-		return false;
+		return;
 	signal_prepare(p, q->sig);
 	if (t) {
 		if (is_ignored(p, q->sig) && !(t->sig_blocked & SIGBIT(q->sig)))
-			return false;
+			return;
 		taker = t->sig_blocked & SIGBIT(q->sig) ? NULL : t;
 	} else if (!find_taker(p, q->sig, &taker)) {
-		return false;
+		return;
 	}
 	if (q->sig < SIGRTMIN && pending->set & SIGBIT(q->sig))
-		return false;
+		return;
 	if (q->sig == SIGKILL) {
 		kill_process(p, SIGKILL, 0);
-		return true;
+		return;
 	}
 	sigqueue_add(pending, q);
 	pending->set |= SIGBIT(q->sig);
 	wake_taker(taker);
-	return true;
 }
 
 void signal_current(int sig)

@@ -98,7 +98,7 @@ static void take(struct sigqueue *q, struct siginfo_short *info)
 		sigqueue_free(q);
 }
 
-bool sigqueue_take(struct sigpending *pending, int sig, struct siginfo_short *info)
+void sigqueue_take(struct sigpending *pending, int sig, struct siginfo_short *info)
 {
 	struct sigqueue *q, *first = NULL;
 	bool more = false;
@@ -114,10 +114,8 @@ bool sigqueue_take(struct sigpending *pending, int sig, struct siginfo_short *in
 	}
 	if (!more)
 		pending->set &= ~SIGBIT(sig);
-	if (!first)
-		return false;
-	take(first, info);
-	return true;
+	if (first)
+		take(first, info);
 }
 
 void sigqueue_drop(struct sigpending *pending, u64 set)

@@ -25,8 +25,8 @@ void sigqueue_add(struct sigpending *pending, struct sigqueue *q);
  * know. */
 int sigqueue_send(struct process *p, struct sigpending *pending, int sig,
 		  const struct siginfo_short *info);
-/** Take the oldest arrival of `sig` out, its bit with the last one. False: there is no entry, *info is as it was. */
-bool sigqueue_take(struct sigpending *pending, int sig, struct siginfo_short *info);
+/** Take the oldest arrival of `sig` out, its bit with the last one. *info is as it was when there is no entry. */
+void sigqueue_take(struct sigpending *pending, int sig, struct siginfo_short *info);
 /** Forget the signals of the set. */
 void sigqueue_drop(struct sigpending *pending, u64 set);
 
@@ -35,6 +35,6 @@ void sigqueue_drop(struct sigpending *pending, u64 set);
 void posix_timer_taken(struct posix_timer *t, struct siginfo_short *info);
 /** The process ends, or runs another program: no timer is left. May sleep. */
 void posix_timers_exit(struct process *p);
-/** T held: queue the signal of a timer for the process, or for one thread. False: it is ignored. */
-bool signal_send_queued(struct process *p, struct task *t, struct sigqueue *q);
+/** T held: queue the signal of a timer for the process, or for one thread, unless it is ignored. */
+void signal_send_queued(struct process *p, struct task *t, struct sigqueue *q);
 #endif

@@ -37,16 +37,17 @@ struct sigpending {
 struct process;
 struct psi_group;
 struct task {
-	unsigned long ksp;	  /* R: stack pointer while not running */
-	struct thread_info *ti;	  /* C: bottom of the stack */
-	struct list_head run;	  /* R: on the run queue while on_rq */
-	struct list_head sleep;	  /* R: on the timed sleepers' list while wake_at != 0 */
-	u64 wake_at;		  /* R: ktime, 0 = no time limit */
-	enum task_state state;	  /* R; the task itself sets SLEEPING */
-	bool on_rq;		  /* R */
-	bool preempted;		  /* R: on the queue, and to go on on this CPU */
-	bool bound;		  /* C: runs on one CPU */
-	s32 nice;		  /* A: -20 .. 19, the length of its turns */
+	unsigned long ksp;	/* R: stack pointer while not running */
+	struct thread_info *ti; /* C: bottom of the stack */
+	struct list_head run;	/* R: on the run queue while on_rq */
+	struct list_head sleep; /* R: on the timed sleepers' list while wake_at != 0 */
+	u64 wake_at;		/* R: ktime, 0 = no time limit */
+	enum task_state state;	/* R; the task itself sets SLEEPING */
+	bool on_rq;		/* R */
+	bool preempted;		/* R: on the queue, and to go on on this CPU */
+	bool bound;		/* C: runs on one CPU */
+	s32 nice;		/* A: -20 .. 19, the length of its turns */
+#define SCHED_IDLE 5
 	u8 policy;		  /* T: SCHED_OTHER, SCHED_BATCH, SCHED_IDLE */
 	bool policy_reset;	  /* T: SCHED_RESET_ON_FORK */
 	bool migrating;		  /* migrate_lock: on the list of sched_migrate_self() */
@@ -159,15 +160,14 @@ void task_set_mm(struct mm_struct *mm);
  * before: 0 or -ENOMEM. */
 void sched_set_cpus(struct task *t, u32 cpus);
 int sched_migration_init(void);
-struct process;
-/** cpu_timer.c: does a timer or a limit watch how long this process runs? A look without a lock. */
-bool cpu_timers_set(const struct process *p);
-/** Send the current process the signals that are due by the time it has run. */
-void cpu_timers_run(void);
 /** The current task leaves a CPU that it may not run on. May sleep. */
 void sched_migrate_self(void);
 /** A new task, not running yet, has its maker's nice value and CPUs. */
 void sched_fork(struct task *t);
+/** cpu_timer.c: does a timer or a limit watch how long this process runs? A look without a lock. */
+bool cpu_timers_set(const struct process *p);
+/** Send the current process the signals that are due by the time it has run. */
+void cpu_timers_run(void);
 /** What kernel threads and processes that the kernel starts have (limits.c). */
 extern struct rlimit kernel_limits[RLIM_NLIMITS];
 /** T held: the task with this number, or NULL. No reference: it stays while T is held. */

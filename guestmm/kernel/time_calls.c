@@ -23,11 +23,8 @@
 #include "mm/virt/mm.h"
 
 #define TIMER_ABSTIME	1
-#define CLOCK_REALTIME	0
-#define CLOCK_MONOTONIC 1
 #define CLOCK_PROCESS	2 /* CLOCK_PROCESS_CPUTIME_ID */
 #define CLOCK_THREAD	3
-#define CLOCK_BOOTTIME	7
 #define ITIMER_REAL	0
 #define ITIMER_PROF	2
 #define USER_HZ		100
@@ -62,6 +59,27 @@ int put_user_time(unsigned long addr, bool micro, u64 ns)
 	if (micro)
 		ts.nsec /= 1000;
 	return copy_to_user(addr, &ts, sizeof(ts)) ? -EFAULT : 0;
+}
+
+int get_user_itimer(unsigned long addr, bool micro, u64 *interval, u64 *value)
+{
+	int err = get_user_time(addr, micro, interval);
+
+	return err ? err : get_user_time(addr + sizeof(struct timespec), micro, value);
+}
+
+int put_user_itimer(unsigned long addr, bool micro, u64 interval, u64 value)
+{
+	int err = put_user_time(addr, micro, interval);
+
+	return err ? err : put_user_time(addr + sizeof(struct timespec), micro, value);
+}
+
+u64 clock_to_ktime(int clock, u64 ns)
+{
+	u64 offset = clock == CLOCK_REALTIME ? boot_info.epoch_ns : 0;
+
+	return ns > offset ? ns - offset : 1;
 }
 
 static u64 add_time(u64 a, u64 b)
@@ -299,9 +317,7 @@ long sys_setitimer(struct pt_regs *r)
 	if ((u32)r->rdi > ITIMER_PROF)
 		return -EINVAL;
 	if (r->rsi) {
-		err = get_user_time(r->rsi, true, &interval);
-		if (!err)
-			err = get_user_time(r->rsi + sizeof(struct timeval), true, &value);
+		err = get_user_itimer(r->rsi, true, &interval, &value);
 		if (!err && value && (u32)r->rdi == ITIMER_REAL)
 			err = start_timer_thread();
 		if (err)
@@ -311,10 +327,7 @@ long sys_setitimer(struct pt_regs *r)
 		set_timer(value, interval, &old_value, &old_interval);
 	else
 		cpu_timer_set((u32)r->rdi, value, interval, &old_value, &old_interval);
-	if (r->rdx && (put_user_time(r->rdx, true, old_interval) ||
-		       put_user_time(r->rdx + sizeof(struct timeval), true, old_value)))
-		return -EFAULT;
-	return 0;
+	return r->rdx ? put_user_itimer(r->rdx, true, old_interval, old_value) : 0;
 }
 
 long sys_getitimer(struct pt_regs *r)
@@ -334,10 +347,7 @@ long sys_getitimer(struct pt_regs *r)
 	} else {
 		cpu_timer_get((u32)r->rdi, &value, &interval);
 	}
-	if (put_user_time(r->rsi, true, interval) ||
-	    put_user_time(r->rsi + sizeof(struct timeval), true, value))
-		return -EFAULT;
-	return 0;
+	return put_user_itimer(r->rsi, true, interval, value);
 }
 
 /* Seconds that were left, rounded to the nearest, but not down to 0. */

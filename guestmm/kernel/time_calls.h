@@ -3,6 +3,10 @@
 #define KERNEL_TIME_CALLS_H
 #include "kernel/process.h"
 
+#define CLOCK_REALTIME	0
+#define CLOCK_MONOTONIC 1
+#define CLOCK_BOOTTIME	7
+
 #define NSEC_PER_SEC 1000000000ull
 #define TIME_FOREVER (~0ull)
 
@@ -22,6 +26,11 @@ int get_user_time(unsigned long addr, bool micro, u64 *ns);
 u64 deadline_after(u64 ns);
 /** Returns 0 or -EFAULT. */
 int put_user_time(unsigned long addr, bool micro, u64 ns);
+/** The same for struct itimerspec, or with `micro` struct itimerval: interval, then value. */
+int get_user_itimer(unsigned long addr, bool micro, u64 *interval, u64 *value);
+int put_user_itimer(unsigned long addr, bool micro, u64 interval, u64 value);
+/** ktime at which a clock says `ns`; never 0. */
+u64 clock_to_ktime(int clock, u64 ns);
 /** Sleep until `until` (ktime), a signal, or a wake-up. May come back early. */
 void sleep_interruptible_until(u64 until);
 

@@ -5,7 +5,6 @@
  * TFD_TIMER_CANCEL_ON_SET never has an occasion. CLOCK_*_ALARM would wake a machine that sleeps; this
  * one does not, and Linux refuses them without such hardware.
  */
-#include "kernel/boot_info.h"
 #include "fs/poll.h"
 #include "arch/uaccess.h"
 #include "kernel/ktimer.h"
@@ -15,9 +14,6 @@
 #include "lib/syscall.h"
 #include "mm/slab/slab.h"
 
-#define CLOCK_REALTIME	  0
-#define CLOCK_MONOTONIC	  1
-#define CLOCK_BOOTTIME	  7
 #define TFD_TIMER_ABSTIME 1u
 #define TFD_CANCEL_ON_SET 2u
 
@@ -133,23 +129,6 @@ static long timerfd_get(u32 fd, struct file **f)
 	return -EINVAL;
 }
 
-/* struct itimerspec: interval, then value. */
-static long put_spec(unsigned long to, u64 left, u64 interval)
-{
-	return put_user_time(to, false, interval) ||
-			       put_user_time(to + sizeof(struct timespec), false, left)
-		       ? -EFAULT
-		       : 0;
-}
-
-/* ktime at which a time of the clock is; never 0. */
-static u64 clock_to_ktime(const struct timerfd *t, u64 ns)
-{
-	u64 offset = t->clock == CLOCK_REALTIME ? boot_info.epoch_ns : 0;
-
-	return ns > offset ? ns - offset : 1;
-}
-
 long sys_timerfd_settime(struct pt_regs *r)
 {
 	u64 value, interval, left, old_interval;
@@ -159,9 +138,7 @@ long sys_timerfd_settime(struct pt_regs *r)
 
 	if (r->rsi & ~(u64)(TFD_TIMER_ABSTIME | TFD_CANCEL_ON_SET))
 		return -EINVAL;
-	err = get_user_time(r->rdx, false, &interval);
-	if (!err)
-		err = get_user_time(r->rdx + sizeof(struct timespec), false, &value);
+	err = get_user_itimer(r->rdx, false, &interval, &value);
 	if (!err)
 		err = timerfd_get(r->rdi, &f);
 	if (err)
@@ -169,11 +146,11 @@ long sys_timerfd_settime(struct pt_regs *r)
 	t = f->private;
 	WRITE_ONCE(t->settime_flags, (u32)r->rsi);
 	if (value)
-		value = r->rsi & TFD_TIMER_ABSTIME ? clock_to_ktime(t, value)
+		value = r->rsi & TFD_TIMER_ABSTIME ? clock_to_ktime(t->clock, value)
 						   : deadline_after(value);
 	err = ktimer_set(&t->timer, value, interval, &left, &old_interval);
 	if (!err && r->r10)
-		err = put_spec(r->r10, left, old_interval);
+		err = put_user_itimer(r->r10, false, old_interval, left);
 	file_put(f);
 	return err;
 }
@@ -188,5 +165,5 @@ long sys_timerfd_gettime(struct pt_regs *r)
 		return err;
 	ktimer_get(&((struct timerfd *)f->private)->timer, &left, &interval);
 	file_put(f);
-	return put_spec(r->rsi, left, interval);
+	return put_user_itimer(r->rsi, false, interval, left);
 }

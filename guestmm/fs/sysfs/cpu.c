@@ -191,17 +191,16 @@ static int add(const char *path, int (*show)(struct report *r, u64 arg), u64 arg
 	return sysfs_register(e, 1);
 }
 
-static int register_cpu(unsigned int cpu)
+static int register_cpu(unsigned int cpu, unsigned int nr_caches)
 {
 	char path[96];
-	struct cache c;
 	int err = 0;
 
 	for (u32 i = 0; i < ARRAY_SIZE(topology) && !err; i++) {
 		ksnprintf(path, sizeof(path), DIR "cpu%u/topology/%s", cpu, topology[i].name);
 		err = add(path, show_topology, arg_of(cpu, 0, topology[i].what));
 	}
-	for (unsigned int index = 0; index < MAX_CACHES && !err && read_cache(index, &c); index++) {
+	for (unsigned int index = 0; index < nr_caches && !err; index++) {
 		for (u32 i = 0; i < ARRAY_SIZE(caches) && !err; i++) {
 			ksnprintf(path, sizeof(path), DIR "cpu%u/cache/index%u/%s", cpu, index,
 				  caches[i].name);
@@ -214,9 +213,14 @@ static int register_cpu(unsigned int cpu)
 int sysfs_cpu_register(void)
 {
 	int err = sysfs_register(all_cpus, ARRAY_SIZE(all_cpus));
+	unsigned int nr_caches = 0;
+	struct cache c;
 
+	/* Of this CPU, as all are alike: each CPUID is an exit. */
+	while (nr_caches < MAX_CACHES && read_cache(nr_caches, &c))
+		nr_caches++;
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS && !err; cpu++)
 		if (READ_ONCE(cpus_online) & 1u << cpu)
-			err = register_cpu(cpu);
+			err = register_cpu(cpu, nr_caches);
 	return err;
 }
