@@ -124,9 +124,7 @@ static void lru_add_cache_page(struct page *page, const struct address_space *ma
 		SetPageSwapBacked(page);
 	if (mapping->flags & AS_UNEVICTABLE)
 		SetPageUnevictable(page);
-	preempt_disable();
-	__lru_add(page);
-	preempt_enable();
+	lru_add(page);
 }
 
 /* mapping->lock held. Put the page where nothing, or a shadow, is. */

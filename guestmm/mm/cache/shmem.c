@@ -166,9 +166,7 @@ static __always_inline int insert_new(struct address_space *mapping, unsigned lo
 	radix_preload_end(&preload);
 	if (unlikely(err))
 		goto free;
-	preempt_disable();
-	__lru_add(page);
-	preempt_enable();
+	lru_add(page);
 	*pagep = page;
 	return 0;
 free:

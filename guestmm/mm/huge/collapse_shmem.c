@@ -79,15 +79,6 @@ static int read_swapped(struct shmem_collapse *c)
 
 /* ---- taking ------------------------------------------------------------------------------------- */
 
-static void give_back(struct shmem_collapse *c)
-{
-	struct page *page;
-
-	list_for_each_entry (page, &c->pages, lru)
-		unlock_page(page);
-	lru_putback(&c->pages);
-}
-
 /* The page at the index, with a reference; NULL: nothing is there. */
 static struct page *look_up(struct shmem_collapse *c, unsigned long index, int *err)
 {
@@ -220,27 +211,6 @@ static bool exchange(struct shmem_collapse *c, struct radix_preload *nodes)
 	return done;
 }
 
-static void prepare_folio(struct shmem_collapse *c)
-{
-	struct page *head = &c->folio->page;
-
-	head->flags |= SHMEM_PAGE_FLAGS | 1ull << PG_locked;
-	if (c->mapping->flags & AS_UNEVICTABLE)
-		head->flags |= 1ull << PG_unevictable;
-	head->mapping = (void *)c->mapping;
-	head->index = c->first;
-	folio_get(c->folio); /* the cache's */
-}
-
-static void forget_folio(struct shmem_collapse *c)
-{
-	struct page *head = &c->folio->page;
-
-	head->flags &= PAGE_FORGET_MASK | 1ull << PG_head;
-	head->mapping = NULL;
-	folio_ref_sub(c->folio, 1);
-}
-
 static int replace(struct shmem_collapse *c)
 {
 	unsigned int holes = HPAGE_PMD_NR - c->nr;
@@ -254,9 +224,9 @@ static int replace(struct shmem_collapse *c)
 	if (err)
 		goto uncharge;
 	copy(c);
-	prepare_folio(c);
+	shmem_prepare_folio(c->mapping, c->folio, c->first);
 	if (!exchange(c, &nodes)) {
-		forget_folio(c);
+		shmem_forget_folio(c->folio);
 		err = -EAGAIN;
 	}
 	radix_preload_end(&nodes);
@@ -324,11 +294,9 @@ static int collapse_locked(struct shmem_collapse *c)
 		err = take_pages(c);
 	if (!err)
 		err = replace(c);
-	give_back(c);
+	collapse_give_back(&c->pages);
 	if (!err) {
-		preempt_disable();
-		__lru_add(&c->folio->page);
-		preempt_enable();
+		lru_add(&c->folio->page);
 		folio_unlock(c->folio);
 		shmem_huge_allow();
 	}

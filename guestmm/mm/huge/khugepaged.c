@@ -149,13 +149,13 @@ static int swap_in(struct collapse *c, struct vm_area_struct *vma)
 
 /* ---- with mmap_lock for writing ---------------------------------------------------------------- */
 
-static void give_back(struct collapse *c)
+void collapse_give_back(struct list_head *pages)
 {
 	struct page *page;
 
-	list_for_each_entry (page, &c->pages, lru)
+	list_for_each_entry (page, pages, lru)
 		unlock_page(page);
-	lru_putback(&c->pages);
+	lru_putback(pages);
 }
 
 /* P held. One page: locked, off its list, and nobody else's reference on it. */
@@ -220,7 +220,7 @@ static int detach(struct collapse *c, struct vm_area_struct *vma)
 	spin_unlock(&mm->page_table_lock);
 	spin_unlock(&root->lock);
 	if (err)
-		give_back(c);
+		collapse_give_back(&c->pages);
 	return err;
 }
 

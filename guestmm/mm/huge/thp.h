@@ -156,6 +156,10 @@ enum shmem_create shmem_create_for(const struct vm_area_struct *vma);
  * is in the range; -ENOMEM, -ENOSPC. */
 int shmem_add_huge(struct address_space *mapping, unsigned long index, enum shmem_create how,
 		   struct page **page);
+/** A new huge page is about to become the mapping's: locked, with what the cache expects of its pages, and the
+ * cache's reference. shmem_forget_folio(): it could not. */
+void shmem_prepare_folio(struct address_space *mapping, struct folio *folio, unsigned long first);
+void shmem_forget_folio(struct folio *folio);
 /** mapping->lock held: the folio is the cache's from now on. As radix_insert_run(). */
 int shmem_insert_folio(struct address_space *mapping, struct folio *folio, unsigned long first,
 		       struct radix_preload *nodes);
@@ -174,6 +178,8 @@ unsigned int shmem_huge_fault(struct vm_fault *vmf);
 int shmem_collapse(struct mm_struct *mm, unsigned long haddr);
 
 /* khugepaged.c */
+/** Pages that a collapse had locked and taken off their lists: unlock them and put them back. */
+void collapse_give_back(struct list_head *pages);
 /** madvise() may reclaim and compact for it; khugepaged if khugepaged/defrag says so. */
 gfp_t collapse_gfp(bool advised);
 struct khugepaged_settings {

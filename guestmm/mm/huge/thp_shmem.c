@@ -202,6 +202,27 @@ static int insert_folio(struct address_space *mapping, struct folio *folio, unsi
 	return err;
 }
 
+void shmem_prepare_folio(struct address_space *mapping, struct folio *folio, unsigned long first)
+{
+	struct page *head = &folio->page;
+
+	head->flags |= SHMEM_PAGE_FLAGS | 1ull << PG_locked;
+	if (mapping->flags & AS_UNEVICTABLE)
+		head->flags |= 1ull << PG_unevictable;
+	head->mapping = (void *)mapping;
+	head->index = first;
+	folio_get(folio);
+}
+
+void shmem_forget_folio(struct folio *folio)
+{
+	struct page *head = &folio->page;
+
+	head->flags &= PAGE_FORGET_MASK | 1ull << PG_head;
+	head->mapping = NULL;
+	folio_ref_sub(folio, 1);
+}
+
 int shmem_add_huge(struct address_space *mapping, unsigned long index, enum shmem_create how,
 		   struct page **pagep)
 {
@@ -219,25 +240,16 @@ int shmem_add_huge(struct address_space *mapping, unsigned long index, enum shme
 	if (!folio)
 		goto uncharge;
 	head = &folio->page;
-	head->flags |= SHMEM_PAGE_FLAGS | 1ull << PG_locked;
-	if (mapping->flags & AS_UNEVICTABLE)
-		head->flags |= 1ull << PG_unevictable;
-	head->mapping = (void *)mapping;
-	head->index = first;
-	folio_get(folio); /* one is the cache's, one the caller's */
+	shmem_prepare_folio(mapping, folio, first); /* its second reference is the caller's */
 	err = insert_folio(mapping, folio, first);
 	if (err)
 		goto free;
-	preempt_disable();
-	__lru_add(head);
-	preempt_enable();
+	lru_add(head);
 	count_vm_event(THP_FILE_ALLOC);
 	*pagep = folio_page(folio, index - first);
 	return 0;
 free:
-	head->flags &= PAGE_FORGET_MASK | 1ull << PG_head;
-	head->mapping = NULL;
-	folio_ref_sub(folio, 1);
+	shmem_forget_folio(folio);
 	folio_put(folio);
 uncharge:
 	shmem_uncharge(mapping, HPAGE_PMD_NR);
@@ -314,9 +326,7 @@ int split_shmem_folio(struct folio *folio, struct list_head *to)
 	count_vm_event(THP_SPLIT_PAGE);
 	thp_place_tails(head, to);
 	if (listed) {
-		preempt_disable();
-		__lru_add(head);
-		preempt_enable();
+		lru_add(head);
 	}
 	return 0;
 }

@@ -183,9 +183,7 @@ void thp_place_tails(struct page *head, struct list_head *to)
 			continue;
 		}
 		if (wanted(p)) {
-			preempt_disable();
-			__lru_add(p);
-			preempt_enable();
+			lru_add(p);
 		}
 		release_page(p);
 	}
@@ -232,9 +230,7 @@ out:
 	}
 	thp_place_tails(head, to);
 	if (listed) {
-		preempt_disable();
-		__lru_add(head);
-		preempt_enable();
+		lru_add(head);
 	}
 	return 0;
 }

@@ -265,9 +265,7 @@ static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_
 		lru_unisolate(&src->page);
 		mem_cgroup_migrate(&src->page, &dst->page);
 		forget_identity(src);
-		preempt_disable();
-		__lru_add(&dst->page);
-		preempt_enable();
+		lru_add(&dst->page);
 	}
 	folio_unlock(dst);
 	folio_unlock(src);

@@ -357,7 +357,7 @@ unsigned long get_zeroed_page(gfp_t gfp)
 	return __get_free_pages(gfp | __GFP_ZERO, 0);
 }
 
-/* ---- freeing ---- */
+/* ---- splitting, counting ---- */
 
 void split_page(struct page *page, unsigned int order)
 {

@@ -93,9 +93,7 @@ void lru_add_anon(struct page *page, bool active)
 	set_bit(PG_swapbacked, &page->flags);
 	if (active)
 		SetPageActive(page);
-	preempt_disable();
-	__lru_add(page);
-	preempt_enable();
+	lru_add(page);
 }
 
 void mark_page_accessed(struct page *page)

@@ -10,7 +10,6 @@
 #define PAGE_FORGET_MASK \
 	(PAGE_ZONE_MASK << PAGE_ZONE_SHIFT | PAGE_NODE_MASK << PAGE_NODE_SHIFT | 1ull << PG_charged)
 
-/** Queue a page for the list its policy chooses. The batch holds a reference. Preemption off. */
 #define LRU_BATCH 15
 struct lru_batch {
 	u64 nr;
@@ -18,6 +17,7 @@ struct lru_batch {
 };
 extern struct lru_batch lru_batches[MMVM_MAX_CPUS];
 void lru_batch_drain(struct lru_batch *b);
+/** Queue a page for the list its policy chooses. The batch holds a reference. Preemption off. */
 static inline void __lru_add(struct page *page)
 {
 	struct lru_batch *b = &lru_batches[cpu_id()];
@@ -26,6 +26,13 @@ static inline void __lru_add(struct page *page)
 	b->pages[b->nr++] = page;
 	if (unlikely(b->nr == LRU_BATCH))
 		lru_batch_drain(b);
+}
+/** The same with preemption on. */
+static inline void lru_add(struct page *page)
+{
+	preempt_disable();
+	__lru_add(page);
+	preempt_enable();
 }
 /** Take an evictable page off its list, with a reference. False: it is on none, or about to be
  * freed. */

@@ -16,7 +16,7 @@
 #include "lib/errno.h"
 #include "mm/swap/swapcache.h"
 
-static struct wait_queue work;
+static struct wait_queue work = WAIT_QUEUE_INIT(work);
 static bool wanted; /* A: some bit is set */
 static bool started;
 
@@ -118,7 +118,6 @@ int swap_discard_start(void)
 
 	if (started)
 		return 0;
-	wait_queue_init(&work);
 	err = kthread_run(swapdiscard, NULL, "swapdiscard");
 	started = !err;
 	return err;

@@ -82,9 +82,7 @@ static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
 		return NULL;
 	}
 	workingset_refault(page, shadow);
-	preempt_disable();
-	__lru_add(page);
-	preempt_enable();
+	lru_add(page);
 	return page;
 }
 

@@ -27,6 +27,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/virt/fault.h"
+#include "mm/cache/filemap.h"
 #include "mm/cache/shmem.h"
 #include "mm/huge/thp.h"
 #include "mm/virt/pgtable.h"
@@ -36,11 +37,6 @@
 static bool is_shmem(const struct address_space *mapping)
 {
 	return mapping->flags & AS_SHMEM;
-}
-
-static bool beyond_end(const struct address_space *mapping, unsigned long index)
-{
-	return index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE);
 }
 
 /* ---- getting the page ---- */

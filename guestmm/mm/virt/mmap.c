@@ -426,8 +426,7 @@ static void source_hold(const struct map_source *src)
 	if (src->file)
 		file_get(src->file);
 	else
-		(src->mapping->flags & AS_HUGETLB ? hugetlb_object_get
-						  : shmem_object_get)(src->mapping);
+		mapping_object_get(src->mapping);
 }
 
 static void source_put(const struct map_source *src)
@@ -435,8 +434,7 @@ static void source_put(const struct map_source *src)
 	if (src->file)
 		file_put(src->file);
 	else
-		(src->mapping->flags & AS_HUGETLB ? hugetlb_object_put
-						  : shmem_object_put)(src->mapping);
+		mapping_object_put(src->mapping);
 }
 
 /* Is [start, end) of VMAs that touch, of one file, with equal flags? `vma`: that of start. */

@@ -5,6 +5,9 @@
 #include "mm/virt/mm.h"
 #include "mm/phys/page.h"
 
+struct folio;
+struct tlb_batch;
+
 #define PAGE_MAPPING_ANON 1ul
 
 /** A family of VMAs that may map the same anonymous pages. Lock: root->lock. */
@@ -92,8 +95,6 @@ unsigned int page_referenced(struct page *page, unsigned long *vm_flags);
 bool try_to_unmap(struct page *page);
 /** The same, but the TLBs forget the entries only at tlb_batch_flush(). The page stays locked until
  * then: it may not be written out, changed or freed. */
-struct folio;
-struct tlb_batch;
 bool try_to_unmap_batched(struct page *page, struct tlb_batch *batch);
 /** An entry of mm at addr has been cleared: flush it, or add it to the batch. P held. */
 void unmap_flush(struct mm_struct *mm, unsigned long addr, struct tlb_batch *batch);

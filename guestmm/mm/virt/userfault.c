@@ -183,7 +183,7 @@ static bool change_wp_ptes(pte_t *pte, unsigned long n, bool protect)
 }
 
 /* mmap_lock held: protect what is there, or no longer. A write right is given back by the next fault. */
-static int change_wp(struct mm_struct *mm, unsigned long start, unsigned long end, bool protect)
+static void change_wp(struct mm_struct *mm, unsigned long start, unsigned long end, bool protect)
 {
 	unsigned long addr, next;
 	unsigned int level;
@@ -208,7 +208,6 @@ static int change_wp(struct mm_struct *mm, unsigned long start, unsigned long en
 		spin_unlock(&mm->page_table_lock);
 		cond_resched();
 	}
-	return 0;
 }
 
 /* mmap_lock for writing: the VMA's part [start, end) gets these VM_UFFD flags, or none. *pvma is what
@@ -647,8 +646,10 @@ int uffd_writeprotect(struct uffd_ctx *ctx, unsigned long start, unsigned long e
 		return -ESRCH;
 	down_read(&mm->mmap_lock);
 	vma = find_registered(mm, start, end);
-	if (vma && vma->flags & VM_UFFD_WP)
-		err = change_wp(mm, start, end, protect);
+	if (vma && vma->flags & VM_UFFD_WP) {
+		change_wp(mm, start, end, protect);
+		err = 0;
+	}
 	up_read(&mm->mmap_lock);
 	mmput(mm);
 	return err;

@@ -53,7 +53,7 @@ enum uffd_fill { UFFD_FILL, UFFD_FILL_WP };
 int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
 	      enum uffd_fill how);
 /** Ask before what is there of [start, end) is written (true), or no longer. What is not there is not protected. 0,
- * -ENOENT: it is not of one VMA registered with UFFD_MODE_WP; -EAGAIN: a huge page could not be split. */
+ * -ENOENT: it is not of one VMA registered with UFFD_MODE_WP. */
 int uffd_writeprotect(struct uffd_ctx *ctx, unsigned long start, unsigned long end, bool protect);
 /** Answer a minor fault: map the page that the file has. The same, and -EFAULT: it has none. */
 int uffd_continue(struct uffd_ctx *ctx, unsigned long addr, unsigned long end);

@@ -82,6 +82,18 @@ void vma_copy_policy(struct vm_area_struct *to, const struct vm_area_struct *fro
 	to->policy_held = from->policy_held;
 }
 
+void mapping_object_get(struct address_space *mapping)
+{
+	if (mapping && (mapping->flags & AS_OBJECT))
+		(mapping->flags & AS_HUGETLB ? hugetlb_object_get : shmem_object_get)(mapping);
+}
+
+void mapping_object_put(struct address_space *mapping)
+{
+	if (mapping && (mapping->flags & AS_OBJECT))
+		(mapping->flags & AS_HUGETLB ? hugetlb_object_put : shmem_object_put)(mapping);
+}
+
 void vma_set_backing(struct vm_area_struct *vma, struct file *file, struct address_space *mapping,
 		     unsigned long pgoff)
 {
@@ -90,8 +102,8 @@ void vma_set_backing(struct vm_area_struct *vma, struct file *file, struct addre
 	vma->mapping = mapping;
 	if (file)
 		file_get(file);
-	else if (mapping && (mapping->flags & AS_OBJECT))
-		(mapping->flags & AS_HUGETLB ? hugetlb_object_get : shmem_object_get)(mapping);
+	else
+		mapping_object_get(mapping);
 	if (mapping)
 		i_mmap_link(vma);
 }
@@ -104,8 +116,8 @@ static void drop_backing(struct vm_area_struct *vma)
 		i_mmap_unlink(vma);
 	if (vma->file)
 		file_put_later(vma->file);
-	else if (mapping && (mapping->flags & AS_OBJECT))
-		(mapping->flags & AS_HUGETLB ? hugetlb_object_put : shmem_object_put)(mapping);
+	else
+		mapping_object_put(mapping);
 }
 
 void vma_free(struct vm_area_struct *vma)

@@ -70,6 +70,10 @@ struct vm_area_struct *vma_alloc(struct mm_struct *mm, unsigned long start, unsi
  * anonymous memory. */
 void vma_set_backing(struct vm_area_struct *vma, struct file *file, struct address_space *mapping,
 		     unsigned long pgoff);
+/** References on what VMAs map that is no file: objects of shared memory and of hugetlb. Of anything else (NULL, a
+ * mapping that somebody else keeps) they do nothing. */
+void mapping_object_get(struct address_space *mapping);
+void mapping_object_put(struct address_space *mapping);
 /** Leave the anon_vmas and the file, and free. Not in any tree any more. */
 void vma_free(struct vm_area_struct *vma);
 /** Put into tree and list. Nothing may overlap. */

@@ -84,9 +84,7 @@ static struct page *cache_page(swp_entry_t e)
 		__free_page(page);
 		return NULL;
 	}
-	preempt_disable();
-	__lru_add(page);
-	preempt_enable();
+	lru_add(page);
 	return page;
 }
 
