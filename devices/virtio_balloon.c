@@ -90,7 +90,8 @@ static const struct guest_ram_region *find_frame(const struct guest_ram *ram, ui
 
 static bool in_set(const struct virtio_balloon *b, uint64_t frame)
 {
-	return __atomic_load_n(&b->set[frame / WORD_BITS], __ATOMIC_RELAXED) >> frame % WORD_BITS & 1;
+	return __atomic_load_n(&b->set[frame / WORD_BITS], __ATOMIC_RELAXED) >> frame % WORD_BITS &
+	       1;
 }
 
 /* ---- giving back -------------------------------------------------------------------------------- */

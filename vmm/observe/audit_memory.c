@@ -100,9 +100,8 @@ uint32_t frame_of_lru(const struct audit *a, uint64_t gva)
 
 uint32_t frame_of_head(const struct audit *a, uint32_t i)
 {
-	return a->frame[i].seen & SEEN_TAIL
-		       ? frame_of_page(a, a->page[i].lru.next & ~UINT64_C(1))
-		       : i;
+	return a->frame[i].seen & SEEN_TAIL ? frame_of_page(a, a->page[i].lru.next & ~UINT64_C(1))
+					    : i;
 }
 
 const uint8_t *frame_data(const struct audit *a, uint64_t pfn)
