@@ -17,11 +17,7 @@ ok "a size" refused 'not a size of whole pages' --balloon x --exec hello
 ok "of whole pages" refused 'not a size of whole pages' --balloon 1000 --exec hello
 ok "and no more than there is" refused 'the machine has 48 MiB' --memory 48M --balloon 49M --exec hello
 
-have_lab || {
-	[ $passed = 0 ] || finish
-	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 LIMIT=200
 
 # ---- guestmm
@@ -80,7 +76,7 @@ $b grep -E '^balloon_(inflate|deflate)' /proc/vmstat
 $b poweroff -f
 END
 chmod +x "$dir/root/init"
-(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+pack "$dir/root" "$dir/initrd"
 run run --accel lab --kernel "$kernel" --initrd "$dir/initrd" --memory 224M --swap 0 --dirty none --balloon 16M --rng --seed 7 \
 	--json "$dir/r.json" --append "quiet nokaslr"
 ok "Linux: powers off" [ "$status" = 0 ]

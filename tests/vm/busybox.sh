@@ -8,7 +8,7 @@ B=$1
 . "$(dirname "$0")/lib.inc"
 PATH=$PATH:/usr/sbin:/sbin # mke2fs
 [ -x /bin/busybox ] || { echo "# skipped: /bin/busybox is missing (Debian's busybox-static)"; exit 77; }
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 
 # inside SCRIPT OPTIONS...: what busybox sh prints in the guest, without the kernel's lines and mmvm's
 inside() {

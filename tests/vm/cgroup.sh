@@ -6,7 +6,7 @@ set -u
 name=cgroup
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
 modules=$(echo "$B"/lab/pkg/lib/modules/*/kernel/drivers)
 busybox=$(command -v busybox)
@@ -34,7 +34,7 @@ for m in virtio_ring virtio virtio_mmio virtio_blk; do /bin/busybox insmod /lib/
 /bin/busybox poweroff -f
 END
 chmod +x "$dir/root/init"
-(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+pack "$dir/root" "$dir/initrd"
 
 run run --accel lab --memory 256M --kernel "$kernel" --initrd "$dir/initrd" --append quiet
 transcript "$dir/out" >"$dir/linux"

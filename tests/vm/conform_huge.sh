@@ -7,7 +7,7 @@ set -u
 name=conform_huge
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 here=$(cd "$B" && pwd)
 
 # transcript FILE: what the program said, without the kernel's lines and what mmvm says afterwards

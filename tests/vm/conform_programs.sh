@@ -7,7 +7,7 @@ set -u
 name=conform_programs
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 here=$(cd "$B" && pwd)
 programs="events jobs restart timers memcalls xattrs creds pidfds remote sysv sockets userfault userfault_wp"
 

@@ -7,10 +7,7 @@ B=$1
 name=examples
 . "$(dirname "$0")/lib.inc"
 
-have_lab || {
-	echo "SKIP: the lab cannot be used"
-	exit 77
-}
+needs_lab
 LIMIT=900
 root=$(cd "$(dirname "$0")/../.." && pwd)
 tree=$dir/tree

@@ -42,11 +42,7 @@ if [ -z "${EXT2_INSIDE:-}" ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 		ok "directly: e2fsck is content" clean
 		mke2fs -q -F -t ext2 -b 4096 "$dir/disk" 2M
 	fi
-	have_lab || {
-		[ $passed != 0 ] && finish
-		echo "# skipped: QEMU or the lab's image is missing (make lab-image)"
-		exit 77
-	}
+	needs_lab
 	cat >"$dir/inside" <<-EOF
 		EXT2_INSIDE=$seed exec sh $(cd "$(dirname "$0")" && pwd)/ext2.sh $B
 	EOF

@@ -6,7 +6,7 @@ B=$1
 name=interactive
 . "$(dirname "$0")/lib.inc"
 here=$(dirname "$0")
-have_lab || { echo "SKIP: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || { echo "SKIP: busybox-static is missing"; exit 77; }
 
 # ---- without a terminal: --exec reads standard input
@@ -47,7 +47,7 @@ export PATH=/bin PS1='ready# '
 exec setsid cttyhack sh
 END
 	chmod +x "$dir/root/init"
-	(cd "$dir/root" && find . | cpio -o -H newc 2>/dev/null) >"$dir/initrd"
+	pack "$dir/root" "$dir/initrd"
 	python3 "$here/interactive.py" "$mmvm" lab "$kernel" "$dir/initrd" || failed=1
 else
 	skip "a shell in Linux" "no kernel in the lab's folder, or no cpio"

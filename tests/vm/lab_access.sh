@@ -7,10 +7,7 @@ name=lab_access
 . "$(dirname "$0")/lib.inc"
 . "$(dirname "$0")/access.inc"
 
-have_lab || {
-	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 seed=${SEED:-7}
 echo "# seed $seed"
 run run --accel lab --memory 32M,high=8M --access all --sample 250 --json "$dir/r.json" \

@@ -5,10 +5,7 @@ B=$1
 name=lab_dirty
 . "$(dirname "$0")/lib.inc"
 
-have_lab || {
-	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 seed=${SEED:-7}
 echo "# seed $seed"
 exact() {

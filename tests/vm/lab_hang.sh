@@ -6,10 +6,7 @@ set -u
 B=$1
 name=lab_hang
 . "$(dirname "$0")/lib.inc"
-have_lab || {
-	echo "# skipped: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 where="in the lab"
 LIMIT=400
 

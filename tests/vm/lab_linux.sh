@@ -8,10 +8,7 @@ name=lab_linux
 
 kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
 modules=$(echo "$B"/lab/pkg/lib/modules/*/kernel/drivers)
-have_lab || {
-	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 [ -e "$kernel" ] && [ -e "$modules/virtio/virtio_mmio.ko" ] && [ -e "$modules/block/virtio_blk.ko" ] || {
 	echo "SKIP: the lab's folder has no kernel with modules for a guest (remove $B/lab, make lab-image)"
 	exit 77
@@ -61,7 +58,7 @@ for m in virtio_ring virtio virtio_mmio virtio_blk; do /bin/busybox insmod /lib/
 /bin/busybox $(/bin/busybox sed 's/.*how=//' /proc/cmdline) -f
 END
 chmod +x "$dir/root/init"
-(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+pack "$dir/root" "$dir/initrd"
 head -c 4194304 /dev/urandom >"$dir/disk"
 sum=$(md5sum <"$dir/disk" | cut -d' ' -f1)
 

@@ -5,10 +5,7 @@ B=$1
 name=lab_nodes
 . "$(dirname "$0")/lib.inc"
 
-have_lab || {
-	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 two="--cpus 2 --node memory=24M,cpus=0,distance=10:21 --node memory=24M,cpus=1,distance=21:10"
 
 run run --accel lab $two --swap 64M --exec swapstress --mb 60 --json "$dir/r.json"

@@ -5,10 +5,7 @@ set -u
 B=$1
 name=levels
 . "$(dirname "$0")/lib.inc"
-have_lab || {
-	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 
 for levels in off on; do
 	LIMIT=500 run test --accel lab --append la57=$levels -k 'levels.*' -k 'tlb.*' -k 'fork.*' -k 'arch.*' -k 'mm.*'

@@ -8,10 +8,7 @@ B=$1
 name=locks
 . "$(dirname "$0")/lib.inc"
 
-have_lab || {
-	echo "SKIP: the lab cannot be used"
-	exit 77
-}
+needs_lab
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
 LIMIT=300

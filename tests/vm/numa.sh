@@ -7,7 +7,7 @@ set -u
 name=numa
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
 busybox=$(command -v busybox)
 LIMIT=500
@@ -27,7 +27,7 @@ for d in proc dev sys; do /bin/busybox mkdir -p /$d; done
 /bin/busybox poweroff -f
 END2
 chmod +x "$dir/root/init"
-(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+pack "$dir/root" "$dir/initrd"
 
 run run --accel lab --memory 256M --kernel "$kernel" --initrd "$dir/initrd" --append "quiet nosoftlockup numa=fake=2"
 transcript "$dir/out" >"$dir/linux"

@@ -7,10 +7,7 @@ B=$1
 name=policy
 . "$(dirname "$0")/lib.inc"
 
-have_lab || {
-	echo "SKIP: the lab cannot be used"
-	exit 77
-}
+needs_lab
 LIMIT=900
 T=$dir/t.trace
 misses() { awk -v p="$1" '$2 == p { print $3; exit }' "$dir/out"; }

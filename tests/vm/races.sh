@@ -8,7 +8,7 @@ B=$(cd "$1" && pwd)
 . "$(dirname "$0")/lib.inc"
 PATH=$PATH:/usr/sbin:/sbin
 command -v mke2fs >/dev/null || { echo "# skipped: mke2fs is missing (package e2fsprogs)"; exit 77; }
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 rounds=${ROUNDS:-40}
 
 mkdir "$dir/root" && cp "$B/user/race.musl" "$dir/root/race" || exit 1

@@ -6,7 +6,7 @@ set -u
 name=root
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 command -v mke2fs >/dev/null || { echo "# skipped: mke2fs is missing (e2fsprogs)"; exit 77; }
 root=$dir/root
 mkdir -p "$root/bin" "$root/lib64" "$root/tmp" "$root/proc" "$root/dev" "$root/etc" "$root/job" "$dir/work"

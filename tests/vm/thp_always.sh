@@ -5,10 +5,7 @@ set -u
 B=$1
 name=thp_always
 . "$(dirname "$0")/lib.inc"
-have_lab || {
-	echo "SKIP: QEMU or the lab's image is missing (make lab-image)"
-	exit 77
-}
+needs_lab
 
 LIMIT=500 run test --accel lab --append "transparent_hugepage=always transparent_hugepage_shmem=always" -k 'mm.*' -k 'fork.*' \
 	-k 'cma.*' -k 'compact.*' -k 'zone.*' -k 'shmem.*' -k 'swap.*' -k 'allocfail.*'

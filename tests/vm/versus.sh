@@ -9,10 +9,7 @@ B=$1
 ok "a program is needed" sh -c '"$1" versus 2>&1 | grep -q -- "--exec PROGRAM is needed"' sh "$mmvm"
 run versus --exec refload --policies lifo
 ok "a policy that there is not" is 2 'no policy lifo'
-have_lab || {
-	echo "# skipped: the lab cannot be used"
-	exit 77
-}
+needs_lab
 [ -e "$(echo "$B"/lab/pkg/boot/vmlinuz-*)" ] || {
 	echo "# skipped: the lab's folder has no kernel with modules for a guest"
 	exit 77

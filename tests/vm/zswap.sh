@@ -50,10 +50,7 @@ try() {
 	ok "$1: counts" counts "$dir/$1.json" "$1"
 }
 
-have_lab || {
-	echo "# skipped: the lab cannot be used"
-	exit 77
-}
+needs_lab
 try pool "zswap.enabled=1 zswap.max_pool_percent=60" text
 try full "zswap.enabled=1 zswap.max_pool_percent=5" mixed
 try noise "zswap.enabled=1" noise
