@@ -1,29 +1,49 @@
 /*
  * Takes memory until somebody stops it.
  *
- * oomhog [--mb N] [--chunk KIB]   at most N MiB (default: no limit), in chunks (default 256)
+ * oomhog [--mb N] [--chunk KIB] [--memfd 1] [--stay 1]
  *
- * Every page is written. Reaching N exits 0; a failed mmap exits 1; otherwise the OOM killer ends
- * it.
+ *   --mb N        at most N MiB; default: no limit
+ *   --chunk KIB   so much at a time; default 256
+ *   --memfd 1     what it holds belongs to a memfd: a chunk is unmapped when it has been written
+ *   --stay 1      with N MiB taken it waits for a signal; else it exits with 0
+ *
+ * Every page is written. A failed mmap exits 1; otherwise the OOM killer ends it.
  */
 #include "rt.h"
 
+#define SYS_pause	 34
+#define SYS_ftruncate	 77
+#define SYS_memfd_create 319
+
 int main(int argc, char **argv)
 {
-	uint64_t mb = UINT64_MAX >> 20, chunk = 256, taken = 0, seed = 1;
+	uint64_t mb = UINT64_MAX >> 20, chunk = 256, taken = 0, seed = 1, memfd = 0, stay = 0;
+	long fd = -1;
 
 	for (int i = 1; i < argc; i += 2) {
 		uint64_t *to = !strcmp(argv[i], "--mb")	     ? &mb
 			       : !strcmp(argv[i], "--chunk") ? &chunk
+			       : !strcmp(argv[i], "--memfd") ? &memfd
+			       : !strcmp(argv[i], "--stay")  ? &stay
 							     : NULL;
 
 		if (!to || i + 1 == argc || !parse_size(argv[i + 1], to) || !chunk) {
-			print("usage: oomhog [--mb N] [--chunk KIB]\n");
+			print("usage: oomhog [--mb N] [--chunk KIB] [--memfd 1] [--stay 1]\n");
 			return 2;
 		}
 	}
+	if (memfd) {
+		fd = syscall3(SYS_memfd_create, (long)"hog", 0, 0);
+		if (is_error(fd) || is_error(syscall3(SYS_ftruncate, fd, 1l << 40, 0))) {
+			print("oomhog: memfd_create failed: error %ld\n", -fd);
+			return 1;
+		}
+	}
 	while (taken < mb << 20) {
-		long p = map_memory(chunk << 10);
+		long p = memfd ? syscall6(SYS_mmap, 0, chunk << 10, PROT_READ | PROT_WRITE,
+					  MAP_SHARED, fd, taken)
+			       : map_memory(chunk << 10);
 
 		if (is_error(p)) {
 			print("oomhog: mmap failed after %lu KiB: error %ld\n", taken >> 10, -p);
@@ -32,9 +52,13 @@ int main(int argc, char **argv)
 		/* Random words: pages that are all alike could be swapped for nothing. */
 		for (uint64_t off = 0; off < chunk << 10; off += PAGE_SIZE)
 			*(uint64_t *)(p + off) = random_next(&seed);
+		if (memfd)
+			syscall3(SYS_munmap, p, chunk << 10, 0);
 		taken += chunk << 10;
 		report_progress("taken KiB", taken >> 10, 0);
 	}
+	while (stay)
+		syscall3(SYS_pause, 0, 0, 0);
 	print("oomhog: %lu MiB taken\n", taken >> 20);
 	return 0;
 }

@@ -482,6 +482,7 @@ static int virtio_blk_probe(const struct boot_device *bd)
 	strscpy(bdev->role, bd->role, sizeof(bdev->role));
 	bdev->submit = vblk_submit;
 	bdev->private_ = vblk;
+	bdev->dma_dev = &vblk->vdev.dev;
 	vblk->poll_cycles = boot_info.tsc_hz / POLL_HZ;
 	virtqueue_enable_cb(&vblk->vq);
 	virtio_device_ready(&vblk->vdev);

@@ -26,6 +26,7 @@
 #include "lib/trace.h"
 #include "mm/virt/mm.h"
 #include "mm/numa/mempolicy.h"
+#include "mm/reclaim/oom.h"
 
 /* Threads of the kernel wait here for the processes it started. */
 static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);
@@ -56,7 +57,7 @@ static void __noreturn thread_exit(void)
 	struct process *p = t->proc;
 	struct mm_struct *mm = t->mm;
 	unsigned long flags;
-	bool last;
+	bool last, oom;
 
 	thread_release_mm();
 	flags = spin_lock_irqsave(&task_list_lock);
@@ -95,6 +96,12 @@ static void __noreturn thread_exit(void)
 		files_put(files);
 		fs_put(fs);
 		task_close_files(); /* what closed sockets had in their queues */
+		flags = spin_lock_irqsave(&task_list_lock);
+		oom = p->oom_since != 0;
+		p->oom_since = 0;
+		spin_unlock_irqrestore(&task_list_lock, flags);
+		if (oom)
+			oom_memory_freed();
 	}
 	task_exit();
 }

@@ -300,14 +300,16 @@ void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void 
 		struct task *t = thread_with_mm(p);
 		struct process_view v;
 
-		if (!t)
+		if (!t && !p->oom_since)
 			continue;
 		v = (struct process_view){
 			.pid = p->pid,
 			.comm = p->comm,
-			.mm = t->mm,
-			.oom_score_adj = t->oom_score_adj,
+			.mm = t ? t->mm : NULL,
+			.memcg = !t && p->cgroup ? p->cgroup->memcg : NULL,
+			.oom_score_adj = t ? t->oom_score_adj : 0,
 			.exiting = p->group_exit,
+			.oom_since = p->oom_since,
 			.cookie = t,
 		};
 		if (!fn(&v, arg))
@@ -316,12 +318,31 @@ void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void 
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }
 
+/* T held. Not once its files are closed: nobody would clear the mark. */
+static void mark_oom_victim(struct process *p)
+{
+	if (!p->oom_since && p->files)
+		p->oom_since = ktime_ns();
+}
+
 void process_kill(int pid)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 	struct process *p = find_process(pid);
 
-	if (p)
+	if (p) {
 		kill_process(p, SIGKILL, TIF_OOM_VICTIM);
+		mark_oom_victim(p);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
+void process_is_oom_victim(int pid)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p = find_process(pid);
+
+	if (p)
+		mark_oom_victim(p);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }

@@ -100,7 +100,8 @@ struct process {
 	int next_timer_id;	       /* posix_timer.c */
 	struct list_head posix_timers; /* timers_lock: posix_timer.c */
 	u64 started_ns;		       /* C: ktime of the fork */
-	u64 dead_run_ns, dead_sys_ns;  /* T: what threads that are gone have run; in the kernel */
+	u64 oom_since; /* T: ktime when the OOM killer chose it; 0: it did not, or its files are closed */
+	u64 dead_run_ns, dead_sys_ns; /* T: what threads that are gone have run; in the kernel */
 	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
 	s64 past_min_flt,
 		past_maj_flt; /* A: faults in address spaces that it has left; less what had been

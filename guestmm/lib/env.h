@@ -224,20 +224,26 @@ bool task_interrupted(void);
 
 /* Processes, as the memory manager sees them: for the OOM killer. */
 struct mm_struct;
+struct mem_cgroup;
 struct process_view {
 	int pid;
 	const char *comm;
-	struct mm_struct *mm;
-	int oom_score_adj; /* -1000 .. 1000 */
-	bool exiting;	   /* already killed or exiting */
+	struct mm_struct *mm; /* NULL: an OOM victim that has left it and still has its files */
+	const struct mem_cgroup *memcg; /* its group if mm is NULL; NULL: the root */
+	int oom_score_adj;		/* -1000 .. 1000 */
+	bool exiting;			/* already killed or exiting */
+	u64 oom_since;			/* ktime when it became an OOM victim; 0: it is none */
 	void *cookie;
 };
-/** Call `fn` for every user process with an mm, under the process-list lock; stop when it returns
- * false. */
+/** Call `fn` for every user process with an mm, and for every OOM victim that has not closed its files, under
+ * the process-list lock; stop when it returns false. */
 void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void *arg);
 /** Kill process `pid` with SIGKILL: it gets no further than its next return to user mode; waits in
- * the allocator fail for it, and its allocations may use all reserves. */
+ * the allocator fail for it, and its allocations may use all reserves. It is an OOM victim until its files are
+ * closed. */
 void process_kill(int pid);
+/** The process dies already, and that is waited for: an OOM victim from now on, without a signal. */
+void process_is_oom_victim(int pid);
 
 /* Open files, as the memory manager sees them: what keeps a mapped file alive, and its name. */
 struct file;

@@ -1,6 +1,9 @@
 /* Out of memory: the right process is killed, its memory comes back, the kernel and the others go
  * on. Without swap, so that it happens soon. */
+#include "kernel/process.h"
 #include "mm/reclaim/oom.h"
+#include "mm/reclaim/reclaim.h"
+#include "mm/virt/mm.h"
 #include "tests/tests.h"
 
 #define MEM  "memory=12M,high=2M swap=0"
@@ -73,6 +76,135 @@ GUEST_TEST(oom, swap_full_ends_the_same_way, USER, 120, "memory=12M,high=2M swap
 	CHECK(ev(PSWPOUT) > 1000);
 	CHECK(swap_becomes_empty());
 	CHECK_EQ(run_program("/bin/hello", ""), 0);
+}
+
+static int spawn(const char *path, const char *options)
+{
+	char argv[128];
+	u32 n = strscpy(argv, path, sizeof(argv)) + 1;
+
+	for (; *options; options++)
+		argv[n++] = *options == ' ' ? 0 : *options;
+	argv[n++] = 0;
+	return process_spawn(path, argv, n);
+}
+
+struct big_enough {
+	struct mm_struct *mm;
+	s64 pages;
+};
+
+static bool is_big_enough(void *arg)
+{
+	const struct big_enough *b = arg;
+
+	return READ_ONCE(b->mm->rss_anon) >= b->pages;
+}
+
+/* A program that has taken so much and sleeps; its mm with a reference. */
+static int sleeping_hog(struct test *t, const char *options, s64 pages, struct mm_struct **mm)
+{
+	const int pid = spawn("/bin/oomhog", options);
+	struct big_enough big = {.pages = pages};
+
+	*mm = pid > 0 ? process_get_mm(pid) : NULL;
+	if (!*mm)
+		return -1;
+	big.mm = *mm;
+	CHECK(wait_until(is_big_enough, &big, 60000));
+	return pid;
+}
+
+static bool has_left_its_mm(void *arg)
+{
+	struct mm_struct *mm = process_get_mm(*(int *)arg);
+
+	if (mm)
+		mmput(mm);
+	return !mm;
+}
+
+static bool kill_one(void)
+{
+	bool hope;
+
+	while (!oom_trylock())
+		sleep_ms(1);
+	hope = out_of_memory(GFP_KERNEL, 0);
+	oom_unlock();
+	return hope;
+}
+
+/* The victim ends while the reaper cannot have its mmap_lock: the queue's reference keeps all of its memory, and
+ * no list of processes shows it. False: the reaper had given it up by then. */
+static bool end_a_victim_before_it_is_reaped(struct test *t, s64 *kills)
+{
+	struct mm_struct *mm;
+	int pid = sleeping_hog(t, "--mb 3 --stay 1", 768, &mm);
+	bool held;
+
+	if (pid < 0)
+		return false;
+	down_write(&mm->mmap_lock);
+	CHECK(kill_one());
+	CHECK_EQ(ev(OOM_KILL), ++*kills);
+	CHECK(wait_until(has_left_its_mm, &pid, 60000));
+	CHECK(kill_one());
+	held = !READ_ONCE(mm->oom_victim);
+	if (held)
+		CHECK_EQ(ev(OOM_KILL), *kills);
+	CHECK(mm->rss_anon >= 768);
+	up_write(&mm->mmap_lock);
+	mmput(mm);
+	CHECK_EQ(SIGNALLED(process_wait(pid)), 9);
+	CHECK(wait_until(reaper_idle, NULL, 60000));
+	return held;
+}
+
+GUEST_TEST(oom, a_victim_that_ended_unreaped_spares_the_others, USER, 120, MEM)
+{
+	s64 kills = ev(OOM_KILL);
+	bool held = false;
+
+	for (int tries = 0; tries < 5 && !held; tries++) {
+		struct mm_struct *mm;
+		int other = sleeping_hog(t, "--mb 1 --stay 1", 256, &mm);
+
+		REQUIRE(other > 0);
+		mmput(mm);
+		held = end_a_victim_before_it_is_reaped(t, &kills);
+		process_kill(other);
+		CHECK_EQ(SIGNALLED(process_wait(other)), 9);
+		kills = ev(OOM_KILL);
+	}
+	CHECK(held);
+}
+
+static void prefer_as_victim(int pid)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p = find_process(pid);
+	struct task *t;
+
+	if (p)
+		list_for_each_entry (t, &p->threads, thread)
+			t->oom_score_adj = 1000;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+}
+
+/* What it holds is its file's, and comes back when that is closed, long after the reaper. */
+GUEST_TEST(oom, a_victims_memfd_is_waited_for, USER, 300, "memory=16M,high=4M swap=16M")
+{
+	int other = spawn("/bin/swapstress", "--mb 5 --passes 20"), hog;
+
+	REQUIRE(other > 0);
+	hog = spawn("/bin/oomhog", "--memfd 1");
+	REQUIRE(hog > 0);
+	prefer_as_victim(hog);
+	CHECK_EQ(SIGNALLED(process_wait(hog)), 9);
+	CHECK_EQ(process_wait(other), 0);
+	CHECK_EQ(ev(OOM_KILL), 1);
+	CHECK(swap_becomes_empty());
 }
 
 GUEST_TEST(oom, nobody_to_kill_fails_the_allocation, 0, 0, MEM)

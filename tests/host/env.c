@@ -394,4 +394,12 @@ void process_kill(int pid)
 	for (unsigned int i = 0; i < host_nr_processes; i++)
 		if (host_process[i].pid == pid)
 			host_process[i].exiting = true;
+	process_is_oom_victim(pid);
+}
+
+void process_is_oom_victim(int pid)
+{
+	for (unsigned int i = 0; i < host_nr_processes; i++)
+		if (host_process[i].pid == pid)
+			host_process[i].oom_since = ktime_ns();
 }

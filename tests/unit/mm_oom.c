@@ -37,6 +37,12 @@ static void drop_processes(void)
 	check_all();
 }
 
+/* The victims so far could have closed their files, and have not: they are no longer waited for. */
+static void victims_time_is_over(void)
+{
+	host_time_ns += 2000000000ull;
+}
+
 static void badness_by_numbers(void)
 {
 	CU_ASSERT_EQUAL(oom_badness_points(100, 20, 3, 10000, 0), 123);
@@ -74,7 +80,11 @@ static void the_largest_is_killed_and_reaped(void)
 	CU_ASSERT_EQUAL(small->rss_anon, 100);
 	CU_ASSERT_EQUAL(big->users, 1); /* no reference kept */
 	check_all();
+	/* It is about to close its files: worth waiting for. */
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 12);
 	/* Still not enough, and it has not exited: the next one. */
+	victims_time_is_over();
 	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 	CU_ASSERT_EQUAL(host_last_killed, 11);
 	/* Both are on their way: worth waiting for, and nobody is killed twice. */
@@ -93,8 +103,10 @@ static void adj_decides_and_minus_1000_protects(void)
 	add_process(23, "disposable", process_of(10, &c), 1000);
 	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 	CU_ASSERT_EQUAL(host_last_killed, 23);
+	victims_time_is_over();
 	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 	CU_ASSERT_EQUAL(host_last_killed, 22);
+	victims_time_is_over();
 	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 	CU_ASSERT_EQUAL(host_last_killed, 22); /* the protected one never */
 	CU_ASSERT_EQUAL(host_process[0].mm->rss_anon, 900);
@@ -129,6 +141,7 @@ static void a_victim_that_holds_its_lock_is_given_up_at_last(void)
 		CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 		CU_ASSERT_EQUAL(host_last_killed, 41);
 	}
+	victims_time_is_over();
 	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 	CU_ASSERT_EQUAL(host_last_killed, 42);
 	CU_ASSERT_EQUAL(stuck->rss_anon, 500);
@@ -346,6 +359,7 @@ static void the_allocating_task_is_killed(void)
 	CU_ASSERT(strstr(host_log(),
 			 "Out of memory (oom_kill_allocating_task): Killed process 74") != NULL);
 	/* Not twice, and not who may not be killed. */
+	victims_time_is_over();
 	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 	CU_ASSERT_EQUAL(host_last_killed, 73);
 	sysctl_oom_kill_allocating_task = 0;
@@ -386,6 +400,155 @@ static void a_node_is_full(void)
 	drop_processes();
 }
 
+/* ---- a victim on its way out ---- */
+
+static void who_has_files_still_is_waited_for(void)
+{
+	u64 kills = event(OOM_KILL);
+	unsigned long a, b;
+
+	add_process(81, "memfd", process_of(500, &a), 0);
+	add_process(82, "other", process_of(50, &b), 0);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 81);
+	/* It has left its address space; its files are still open. */
+	mmput(host_process[0].mm);
+	host_process[0].mm = NULL;
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(event(OOM_KILL), kills + 1);
+	/* It has closed them, and that was not enough. */
+	host_process[0].oom_since = 0;
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 82);
+	drop_processes();
+}
+
+/* The look at the free lists, then the victim's memory comes back, then the decision. */
+static void memory_that_came_back_after_the_look_spares_the_next(void)
+{
+	u64 kills = event(OOM_KILL);
+	unsigned long a, b;
+
+	add_process(83, "victim", process_of(500, &a), 0);
+	add_process(84, "other", process_of(50, &b), 0);
+	CU_ASSERT(oom_trylock());
+	/* Somebody else was chosen before, and is reaped now, on another CPU. */
+	host_process[0].exiting = true;
+	mm_release_early(host_process[0].mm);
+	CU_ASSERT(out_of_memory_on(ALL_NODES, GFP_KERNEL, 0));
+	oom_unlock();
+	CU_ASSERT_EQUAL(event(OOM_KILL), kills);
+	CU_ASSERT_EQUAL(host_process[1].mm->users, 1);
+	CU_ASSERT_EQUAL(host_process[1].mm->rss_anon, 50);
+	/* The next look came after that. */
+	CU_ASSERT(oom_trylock());
+	CU_ASSERT(out_of_memory_on(ALL_NODES, GFP_KERNEL, 0));
+	oom_unlock();
+	CU_ASSERT_EQUAL(host_last_killed, 84);
+	drop_processes();
+}
+
+static void the_first_process_is_the_last_to_be_killed(void)
+{
+	unsigned long a, b;
+
+	add_process(1, "init", process_of(500, &a), 0);
+	add_process(85, "other", process_of(5, &b), 0);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 85);
+	/* However long the other one takes. */
+	victims_time_is_over();
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 85);
+	CU_ASSERT_EQUAL(host_process[0].mm->rss_anon, 500);
+	mmput(host_process[1].mm);
+	host_nr_processes = 1;
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 1);
+	drop_processes();
+}
+
+/* vfork and clone(CLONE_VM): what the reaper takes is taken from all. */
+static void who_shares_the_memory_dies_too(void)
+{
+	unsigned long a, b;
+	struct mm_struct *shared = process_of(500, &a), *init;
+
+	add_process(86, "parent", shared, -1000);
+	add_process(87, "child", shared, 0);
+	add_process(88, "other", process_of(50, &b), 0);
+	mmget(shared);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT(host_process[0].exiting && host_process[1].exiting && !host_process[2].exiting);
+	CU_ASSERT_EQUAL(shared->rss_anon, 0);
+	drop_processes();
+
+	/* One of two dies already: its memory stays in use, so that it is no reason to spare the others. */
+	shared = process_of(50, &a);
+	add_process(89, "lives", shared, 0);
+	add_process(90, "dies", shared, 0);
+	add_process(91, "big", process_of(500, &b), 0);
+	mmget(shared);
+	host_process[1].exiting = true;
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 91);
+	CU_ASSERT_EQUAL(shared->rss_anon, 50);
+	CU_ASSERT_EQUAL(shared->users, 2);
+	drop_processes();
+
+	/* Process 1's vfork child: it goes, and nothing is taken from process 1. */
+	init = process_of(200, &a);
+	add_process(1, "init", init, 0);
+	add_process(92, "vforked", init, 0);
+	mmget(init);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 92);
+	CU_ASSERT(!host_process[0].exiting);
+	CU_ASSERT_EQUAL(init->rss_anon, 200);
+	CU_ASSERT_EQUAL(init->users, 2);
+	CU_ASSERT(!init->oom_victim);
+	/* It is about to end: no second kill meanwhile. */
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 92);
+	drop_processes();
+}
+
+/* From here on there is a reaper; the test does its work. The process has gone, and the queue holds the
+ * last reference on all of its memory. */
+static void an_mm_in_the_queue_counts_without_its_process(void)
+{
+	u64 kills = event(OOM_KILL), free;
+	unsigned long a, b;
+
+	CU_ASSERT_EQUAL(oom_reaper_init(), 0);
+	add_process(93, "victim", process_of(500, &a), 0);
+	add_process(94, "other", process_of(50, &b), 0);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 93);
+	mmput(host_process[0].mm);
+	host_process[0] = host_process[1];
+	host_nr_processes = 1;
+	drain_all_pages();
+	free = nr_free_pages();
+	for (int i = 0; i < 3; i++) {
+		victims_time_is_over();
+		CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	}
+	CU_ASSERT_EQUAL(event(OOM_KILL), kills + 1);
+	CU_ASSERT(!oom_reaper_idle());
+	CU_ASSERT(oom_reap_next());
+	CU_ASSERT(oom_reaper_idle());
+	drain_all_pages();
+	CU_ASSERT(nr_free_pages() >= free + 500);
+	CU_ASSERT(oom_trylock()); /* and a look at the free lists, after what came back */
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	oom_unlock();
+	CU_ASSERT_EQUAL(host_last_killed, 94);
+	CU_ASSERT(oom_reap_next());
+	CU_ASSERT(!oom_reap_next());
+	drop_processes();
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -404,6 +567,14 @@ int main(void)
 		 a_fault_without_memory_kills_and_others_go_on},
 		{"swap_counts_in_badness_and_is_given_back",
 		 swap_counts_in_badness_and_is_given_back},
+		{"who_has_files_still_is_waited_for", who_has_files_still_is_waited_for},
+		{"memory_that_came_back_after_the_look_spares_the_next",
+		 memory_that_came_back_after_the_look_spares_the_next},
+		{"the_first_process_is_the_last_to_be_killed",
+		 the_first_process_is_the_last_to_be_killed},
+		{"who_shares_the_memory_dies_too", who_shares_the_memory_dies_too},
+		{"an_mm_in_the_queue_counts_without_its_process",
+		 an_mm_in_the_queue_counts_without_its_process},
 	};
 
 	host_boot_default("debug_vm");

@@ -8,6 +8,7 @@
  * Locks: bdev_lock, innermost, never held across a call. bio_wait_lock > wait queue > run queue.
  */
 #include "lib/errno.h"
+#include "lib/fail.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
 #include "mm/block/bio.h"
@@ -86,7 +87,7 @@ static int bio_check(const struct bio *bio)
 
 void submit_bio(struct bio *bio)
 {
-	bio->status = bio_check(bio);
+	bio->status = should_fail(FAIL_BIO) ? -EIO : bio_check(bio);
 	if (unlikely(bio->status)) {
 		bio->end_io(bio);
 		return;

@@ -20,9 +20,11 @@ struct bio {
 	int status;			 /* 0 or -EIO, -EOPNOTSUPP, -ENOSPC; set before end_io */
 	void (*end_io)(struct bio *bio); /* interrupt context; may free the bio */
 	void *private_;
-	struct list_head node; /* the driver's while submitted */
+	struct device *dma_dev; /* that pages are mapped for; NULL: none is */
+	struct list_head node;	/* the driver's while submitted */
 };
 
+struct device;
 struct block_device {
 	char name[16]; /* "vda" */
 	char role[16]; /* "swap", "disk0": from the device tree */
@@ -32,6 +34,7 @@ struct block_device {
 	 * keeps it on an internal list. Every bio is completed exactly once. */
 	void (*submit)(struct block_device *bdev, struct bio *bio);
 	void *private_;
+	struct device *dma_dev; /* that pages are mapped for; NULL: none is */
 	struct list_head node;
 };
 

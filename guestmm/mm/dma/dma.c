@@ -20,6 +20,7 @@
  * No locks: nothing is shared but an atomic count; the checker has its own.
  */
 #include "lib/errno.h"
+#include "lib/fail.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
 #include "mm/dma/dma_debug.h"
@@ -149,6 +150,8 @@ void dma_free_coherent(struct device *dev, size_t size, void *cpu, dma_addr_t ha
 static dma_addr_t map_phys(struct device *dev, phys_addr_t pa, size_t size,
 			   enum dma_data_direction dir)
 {
+	if (should_fail(FAIL_DMA_MAP))
+		return DMA_MAPPING_ERROR;
 	if (unlikely(!fits_mask(dev->dma_mask, pa, size))) {
 		pa = swiotlb_map(dev, pa, size);
 		if (pa == DMA_MAPPING_ERROR)

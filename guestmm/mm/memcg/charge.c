@@ -16,6 +16,7 @@
 #include "mm/memcg/memcg.h"
 #include "arch/thread_info.h"
 #include "lib/errno.h"
+#include "lib/fail.h"
 #include "mm/swap/swapcache.h"
 
 #define CHARGE_RETRIES 5 /* rounds of reclaim before somebody is killed */
@@ -49,6 +50,8 @@ int mem_cgroup_try_charge(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
 	struct page_counter *full;
 	int retries = CHARGE_RETRIES;
 
+	if (should_fail(FAIL_CHARGE) && !beyond_limit(gfp))
+		return -ENOMEM;
 	while (page_counter_try_charge(&memcg->memory, nr, &full)) {
 		struct mem_cgroup *over = memcg_of_counter(full);
 		u64 freed;
@@ -195,6 +198,10 @@ int mem_cgroup_charge_swap(struct page *page, swp_entry_t e)
 
 	if (mem_cgroup_is_root(memcg) || !swap_area(e)->memcg)
 		return 0;
+	if (should_fail(FAIL_SWAP)) {
+		mem_cgroup_swap_event(memcg, MEMCG_SWAP_FAIL);
+		return -ENOMEM;
+	}
 	if (page_counter_try_charge(&memcg->swap, 1, &full)) {
 		struct mem_cgroup *over = container_of(full, struct mem_cgroup, swap);
 

@@ -24,6 +24,7 @@
  */
 #include "mm/phys/migrate.h"
 #include "lib/errno.h"
+#include "lib/fail.h"
 #include "lib/trace.h"
 #include "mm/cache/pagecache.h"
 #include "mm/memcg/memcg.h"
@@ -251,6 +252,8 @@ static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_
 	SetPageMigrating(&src->page);
 	SetPageMigrating(&dst->page);
 	err = folio_mapped(src) && !try_to_migrate(&src->page) ? -EAGAIN : 0;
+	if (!err && should_fail(FAIL_MIGRATE))
+		err = -EAGAIN;
 	if (!err)
 		err = move_to_new_folio(dst, src);
 	/* Whoever finds the page in its new frame finds it counted: he may run as soon as it is unlocked. */

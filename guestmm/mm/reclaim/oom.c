@@ -13,7 +13,14 @@
  * I2  An mm is reaped once (oom_victim); one whose mmap_lock cannot be had is given up, so that a stuck
  *     victim cannot hold up everybody.
  * I3  Killing is decided under oom_lock, after a last look at the free lists under it: whoever waited
- *     for the lock sees what the victim before left.
+ *     for the lock sees what the victim before left. What a victim gives back between that look and the
+ *     decision is noticed by a count (`freed`): then nobody is killed.
+ * I4  Nobody is killed while the reaper still has an mm to take, also one whose process has left it, or while
+ *     a victim that has left its mm, or lost it to the reaper, still has files: memfds hold memory, too. The
+ *     second wait ends after EXIT_WAIT_NS, as the victim may wait for a lock of whoever has no memory.
+ * I5  All processes that share the victim's mm die with it: the reaper takes it from them all.
+ * I6  Process 1 is never chosen while another one may be, or is still on its way out. Linux never chooses it
+ *     and panics; here one program is often all there is.
  *
  * Locks: oom_lock serialises; the process list's lock is taken by for_each_process().
  */
@@ -32,9 +39,17 @@
 
 #define K(pages)       ((unsigned long)(pages) << (PAGE_SHIFT - 10))
 #define REAPER_WAIT_NS 1000000ull
+#define EXIT_WAIT_NS   2000000000ull
 
 int sysctl_panic_on_oom, sysctl_oom_kill_allocating_task;
 static struct mutex oom_lock = MUTEX_INIT(oom_lock);
+static u32 freed;      /* A: how often a victim gave something back */
+static u32 freed_seen; /* oom_lock: `freed` before the last look for memory */
+
+void oom_memory_freed(void)
+{
+	atomic_add(&freed, 1);
+}
 
 long oom_badness_points(u64 rss, u64 swap, u64 pgtable_pages, u64 totalpages, int oom_score_adj)
 {
@@ -56,21 +71,36 @@ static long badness(const struct process_view *p, u64 totalpages)
 struct search {
 	const struct oom_control *oc;
 	struct oom_victim victim;
+	struct oom_victim init; /* process 1, if it may be killed at all */
+	u64 now;		/* ktime */
 	long points;
-	bool some;	 /* there is a process with memory */
-	bool dying;	 /* chosen because it dies already */
-	bool waiting;	 /* the reaper is at one */
-	bool reaped_one; /* somebody who was reaped is still to exit */
+	bool some;	   /* there is a process with memory */
+	bool dying;	   /* chosen because it dies already */
+	bool ignore_dying; /* the one that dies shares its mm with one that does not */
+	bool waiting;	   /* the reaper is at one, or one is about to close its files */
+	bool reaped_one;   /* somebody who was reaped is still to exit */
 };
 
-static void choose(struct search *s, const struct process_view *p)
+static void choose(struct oom_victim *v, const struct process_view *p)
 {
-	struct oom_victim *v = &s->victim;
-
 	v->pid = p->pid;
 	v->oom_score_adj = p->oom_score_adj;
 	v->uid = oom_view_uid(p);
 	ksnprintf(v->comm, sizeof(v->comm), "%s", p->comm);
+}
+
+static bool wait_for_victim(struct search *s)
+{
+	s->waiting = true;
+	s->victim.pid = 0;
+	return false;
+}
+
+/* It has lost its memory, and may still have files. */
+static bool consider_rest(struct search *s, const struct process_view *p)
+{
+	s->reaped_one = true;
+	return p->oom_since && s->now - p->oom_since < EXIT_WAIT_NS ? wait_for_victim(s) : true;
 }
 
 static bool consider(const struct process_view *p, void *arg)
@@ -78,42 +108,36 @@ static bool consider(const struct process_view *p, void *arg)
 	struct search *s = arg;
 	long points;
 
-	if (!p->mm || !oom_in_group(p->mm, s->oc->memcg) || !oom_view_on_nodes(p, s->oc->nodes))
+	if (!p->mm) {
+		if (s->oc->memcg &&
+		    !mem_cgroup_is_descendant(p->memcg ? p->memcg : &root_mem_cgroup, s->oc->memcg))
+			return true;
+		return consider_rest(s, p);
+	}
+	if (!oom_in_group(p->mm, s->oc->memcg) || !oom_view_on_nodes(p, s->oc->nodes))
 		return true;
 	s->some = true;
-	if (p->mm->oom_victim) {
-		s->reaped_one = true;
-		return true;
-	}
-	if (oom_reap_pending(p->mm)) {
-		s->waiting = true;
-		s->victim.pid = 0;
-		return false;
-	}
-	if (p->exiting) { /* I1 */
-		choose(s, p);
+	if (p->mm->oom_victim)
+		return consider_rest(s, p);
+	if (oom_reap_pending(p->mm))
+		return wait_for_victim(s);
+	if (p->exiting && !s->ignore_dying) { /* I1 */
+		choose(&s->victim, p);
 		s->dying = true;
 		return false;
 	}
+	if (p->exiting && p->oom_since)
+		return consider_rest(s, p);
 	points = badness(p, s->oc->totalpages);
-	if (points != LONG_MIN && (!s->victim.pid || points >= s->points)) {
+	if (points == LONG_MIN)
+		return true;
+	if (p->pid == 1) { /* I6 */
+		choose(&s->init, p);
+	} else if (!s->victim.pid || points >= s->points) {
 		s->points = points;
-		choose(s, p);
+		choose(&s->victim, p);
 	}
 	return true;
-}
-
-/* vm.oom_kill_allocating_task: the process that asks. */
-static bool consider_current(const struct process_view *p, void *arg)
-{
-	struct search *s = arg;
-
-	if (!p->mm || p->mm != current_thread_info()->mm)
-		return true;
-	if (!p->exiting && !p->mm->oom_victim && p->oom_score_adj != -1000 &&
-	    oom_view_on_nodes(p, s->oc->nodes))
-		choose(s, p);
-	return false;
 }
 
 static bool hold_mm(const struct process_view *p, void *arg)
@@ -124,6 +148,75 @@ static bool hold_mm(const struct process_view *p, void *arg)
 		return true;
 	if (p->mm && mmget_not_zero(p->mm))
 		v->mm = p->mm;
+	return false;
+}
+
+/* Who uses the victim's mm too, and does not die (I5). */
+struct sharers {
+	const struct oom_victim *v;
+	int pid;   /* one of them that may be killed; 0: there is none */
+	bool init; /* process 1 is one */
+};
+
+static bool find_sharers(const struct process_view *p, void *arg)
+{
+	struct sharers *s = arg;
+
+	if (p->mm != s->v->mm || p->pid == s->v->pid || p->exiting)
+		return true;
+	if (p->pid == 1)
+		s->init = true;
+	else
+		s->pid = p->pid;
+	return true;
+}
+
+static struct sharers sharers_of(const struct oom_victim *v)
+{
+	struct sharers s = {.v = v};
+
+	for_each_process(find_sharers, &s);
+	return s;
+}
+
+/* Who is to go, with a reference on its mm if that still exists. */
+static void search(struct search *s)
+{
+	struct oom_victim *v = &s->victim;
+	struct sharers sharers;
+
+	s->now = ktime_ns();
+	if (oom_reap_pending_in(s->oc->memcg)) { /* I4 */
+		s->waiting = true;
+		return;
+	}
+	for (;;) {
+		for_each_process(consider, s);
+		if (!v->pid && !s->waiting && !s->reaped_one)
+			*v = s->init;
+		if (v->pid)
+			for_each_process(hold_mm, v);
+		if (!s->dying || !v->mm)
+			return;
+		sharers = sharers_of(v);
+		if (!sharers.pid && !sharers.init)
+			return;
+		/* The memory will not be free when this one has died: it is as good as any other. */
+		mmput(v->mm);
+		*s = (struct search){.oc = s->oc, .now = s->now, .ignore_dying = true};
+	}
+}
+
+/* vm.oom_kill_allocating_task: the process that asks. */
+static bool consider_current(const struct process_view *p, void *arg)
+{
+	struct search *s = arg;
+
+	if (!p->mm || p->mm != current_thread_info()->mm)
+		return true;
+	if (!p->exiting && !p->mm->oom_victim && p->oom_score_adj != -1000 && p->pid != 1 &&
+	    oom_view_on_nodes(p, s->oc->nodes))
+		choose(&s->victim, p);
 	return false;
 }
 
@@ -161,7 +254,10 @@ static void check_panic(const struct oom_control *oc)
 
 bool oom_trylock(void)
 {
-	return mutex_trylock(&oom_lock);
+	if (!mutex_trylock(&oom_lock))
+		return false;
+	freed_seen = atomic_load(&freed);
+	return true;
 }
 
 void oom_unlock(void)
@@ -180,6 +276,26 @@ static void kill_victim(const struct oom_victim *v, const char *whose)
 	trace_point(OOM_KILL, v->pid);
 	process_kill(v->pid);
 	count_vm_event(OOM_KILL);
+	for (int pid; (pid = sharers_of(v).pid) != 0;) /* I5 */
+		process_kill(pid);
+}
+
+/* Takes over the reference on v->mm. Nothing is taken from process 1, if the victim is its vfork child. */
+static void reap_victim(const struct oom_victim *v)
+{
+	if (v->pid != 1 && sharers_of(v).init)
+		mmput(v->mm);
+	else
+		oom_reap(v);
+}
+
+/* Memory came back since the last look for it (I3): who is not dying yet lives on. Drops the reference. */
+static bool spared(const struct search *s)
+{
+	if (s->dying || atomic_load(&freed) == freed_seen)
+		return false;
+	mmput(s->victim.mm);
+	return true;
 }
 
 bool out_of_memory_on(u32 nodes, gfp_t gfp, unsigned int order)
@@ -198,21 +314,24 @@ bool out_of_memory_on(u32 nodes, gfp_t gfp, unsigned int order)
 		whose = "Out of memory (oom_kill_allocating_task)";
 		for_each_process(consider_current, &s);
 	}
-	if (!v->pid) {
-		whose = "Out of memory";
-		for_each_process(consider, &s);
-	}
-	if (v->pid)
+	if (v->pid) {
 		for_each_process(hold_mm, v);
-	if (v->mm) {
-		if (!s.dying) {
+	} else {
+		whose = "Out of memory";
+		search(&s);
+	}
+	if (v->mm && !spared(&s)) {
+		if (s.dying) {
+			process_is_oom_victim(v->pid);
+		} else {
 			oom_report(&oc, v);
 			kill_victim(v, whose);
 			if (v->mm->memcg)
 				mem_cgroup_event(v->mm->memcg, MEMCG_OOM_KILL);
 		}
-		oom_reap(v);
+		reap_victim(v);
 	}
+	freed_seen = atomic_load(&freed);
 	/* Programs there are, and none may be killed (oom_score_adj -1000): as Linux. Where there are only
 	 * kernel threads the allocation fails. */
 	if (s.some && !v->pid && !s.reaped_one && !s.waiting) {
@@ -234,9 +353,10 @@ static bool next_of_group(const struct process_view *p, void *arg)
 {
 	struct search *s = arg;
 
-	if (!p->mm || p->exiting || p->oom_score_adj == -1000 || !oom_in_group(p->mm, s->oc->memcg))
+	if (!p->mm || p->exiting || p->oom_score_adj == -1000 || p->pid == 1 ||
+	    !oom_in_group(p->mm, s->oc->memcg))
 		return true;
-	choose(s, p);
+	choose(&s->victim, p);
 	if (mmget_not_zero(p->mm))
 		s->victim.mm = p->mm;
 	return !s->victim.mm;
@@ -255,7 +375,7 @@ static void kill_group(struct mem_cgroup *memcg)
 			return;
 		kill_victim(&s.victim, "Memory cgroup out of memory");
 		mem_cgroup_event(memcg, MEMCG_OOM_KILL);
-		oom_reap(&s.victim);
+		reap_victim(&s.victim);
 	}
 }
 
@@ -279,12 +399,14 @@ static void kill_in_group(struct search *s, struct mem_cgroup *memcg)
 	struct oom_victim *v = &s->victim;
 	struct mem_cgroup *own = mem_cgroup_get_from_mm(v->mm), *group = group_to_kill(own, memcg);
 
-	if (!s->dying) {
+	if (s->dying) {
+		process_is_oom_victim(v->pid);
+	} else {
 		oom_report(s->oc, v);
 		kill_victim(v, "Memory cgroup out of memory");
 		mem_cgroup_event(own, MEMCG_OOM_KILL);
 	}
-	oom_reap(v);
+	reap_victim(v);
 	if (group && !s->dying) {
 		mem_cgroup_event(group, MEMCG_OOM_GROUP_KILL);
 		kill_group(group);
@@ -298,6 +420,7 @@ bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int 
 	struct search s = {.oc = &oc};
 
 	mutex_lock(&oom_lock);
+	freed_seen = atomic_load(&freed);
 	/* Whoever waited for the lock sees what the victim before left. */
 	if (page_counter_read(&memcg->memory) < READ_ONCE(memcg->memory.max)) {
 		mutex_unlock(&oom_lock);
@@ -306,10 +429,8 @@ bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int 
 	mem_cgroup_event(memcg, MEMCG_OOM);
 	set_constraint(&oc);
 	check_panic(&oc);
-	for_each_process(consider, &s);
-	if (s.victim.pid)
-		for_each_process(hold_mm, &s.victim);
-	if (s.victim.mm)
+	search(&s);
+	if (s.victim.mm && !spared(&s))
 		kill_in_group(&s, memcg);
 	mutex_unlock(&oom_lock);
 	/* The reaper needs a moment; whoever charges would only ask again. */

@@ -23,6 +23,9 @@ struct oom_control {
 	u64 totalpages;
 };
 
+/** A victim has given something back. Whoever looked for memory before that looks again before it kills. */
+void oom_memory_freed(void);
+
 /** As out_of_memory() (reclaim.h), for an allocation that may only look at these nodes. */
 bool out_of_memory_on(u32 nodes, gfp_t gfp, unsigned int order);
 
@@ -48,10 +51,14 @@ bool oom_in_group(const struct mm_struct *mm, const struct mem_cgroup *top);
 /* oom_reaper.c */
 /** Start the thread. 0 or -ENOMEM. Before, victims are reaped by whoever kills. */
 int oom_reaper_init(void);
+/** What the thread does: take the memory of the victim that waits longest. False: there is none. May sleep. */
+bool oom_reap_next(void);
 /** The victim has been killed: take its memory soon. Takes over the reference on v->mm. oom_lock held. */
 void oom_reap(const struct oom_victim *v);
 /** The reaper has it, or will: worth waiting for. */
 bool oom_reap_pending(const struct mm_struct *mm);
+/** The same for any address space of the group (NULL: of all), also where its process has left it. */
+bool oom_reap_pending_in(const struct mem_cgroup *memcg);
 
 /** process_mrelease(2): take the memory of an address space none of whose threads returns to user mode. The caller has a
  * reference. May sleep. */

@@ -10,7 +10,7 @@
  *                            └────> given up: mm->oom_victim, the next one is killed
  *
  * I1  An mm that is queued has OOM_QUEUED in oom_reap_attempts until oom_victim is set: nobody else is
- *     killed meanwhile.
+ *     killed meanwhile, also when its process has left it and the queue's reference is the last.
  *
  * Locks: queue_lock guards the queue. It is innermost.
  */
@@ -28,6 +28,7 @@
 
 static struct oom_victim queue[QUEUE]; /* queue_lock */
 static u32 queued;		       /* queue_lock: of them, the oldest first */
+static struct mm_struct *reaping;      /* queue_lock: out of the queue, the thread is at it */
 static spinlock_t queue_lock = SPINLOCK_INIT;
 static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
 static u32 at_work;	 /* A: victims that are queued or being reaped */
@@ -45,6 +46,7 @@ static void reap(struct mm_struct *mm)
 		zap_page_range(&tlb, vma->vm_start, vma->vm_end);
 	tlb_finish_mmu(&tlb);
 	mm->oom_victim = true;
+	oom_memory_freed();
 }
 
 void mm_release_early(struct mm_struct *mm)
@@ -83,6 +85,7 @@ static bool take_first(struct oom_victim *v)
 
 	if (some) {
 		*v = queue[0];
+		reaping = v->mm;
 		queued--;
 		for (u32 i = 0; i < queued; i++)
 			queue[i] = queue[i + 1];
@@ -91,22 +94,34 @@ static bool take_first(struct oom_victim *v)
 	return some;
 }
 
+bool oom_reap_next(void)
+{
+	struct oom_victim v;
+	unsigned long flags;
+	int attempt = 0;
+
+	if (!take_first(&v))
+		return false;
+	while (!try_to_reap(&v)) {
+		if (++attempt == REAP_ATTEMPTS) {
+			give_up(&v);
+			break;
+		}
+		sleep_ns(REAP_WAIT_NS);
+	}
+	flags = spin_lock_irqsave(&queue_lock);
+	reaping = NULL;
+	spin_unlock_irqrestore(&queue_lock, flags);
+	mmput(v.mm); /* the last one frees what is left */
+	atomic_sub(&at_work, 1);
+	return true;
+}
+
 static int reaper_thread(void *arg)
 {
 	for (;;) {
-		struct oom_victim v;
-		int attempt = 0;
-
-		wait_event(&reaper_wq, take_first(&v));
-		while (!try_to_reap(&v)) {
-			if (++attempt == REAP_ATTEMPTS) {
-				give_up(&v);
-				break;
-			}
-			sleep_ns(REAP_WAIT_NS);
-		}
-		mmput(v.mm); /* the last one frees what is left */
-		atomic_sub(&at_work, 1);
+		wait_event(&reaper_wq, READ_ONCE(queued));
+		oom_reap_next();
 	}
 	return 0;
 }
@@ -127,6 +142,17 @@ bool oom_reaper_idle(void)
 bool oom_reap_pending(const struct mm_struct *mm)
 {
 	return mm->oom_reap_attempts & OOM_QUEUED && !READ_ONCE(mm->oom_victim);
+}
+
+bool oom_reap_pending_in(const struct mem_cgroup *memcg)
+{
+	unsigned long flags = spin_lock_irqsave(&queue_lock);
+	bool pending = reaping && !READ_ONCE(reaping->oom_victim) && oom_in_group(reaping, memcg);
+
+	for (u32 i = 0; i < queued && !pending; i++)
+		pending = !READ_ONCE(queue[i].mm->oom_victim) && oom_in_group(queue[i].mm, memcg);
+	spin_unlock_irqrestore(&queue_lock, flags);
+	return pending;
 }
 
 void oom_reap(const struct oom_victim *v)

@@ -1,10 +1,11 @@
 /* Static keys of the host build. KEY_NUMA says what nodes there are. Locks look at KEY_LOCKDEP: it is on
- * while two threads race, and what the checker would hear goes to tests/host/race.c. The others are never on. */
+ * while two threads race, and what the checker would hear goes to tests/host/race.c. Faults can always be injected
+ * (KEY_FAIL). There is one CPU (KEY_SMP). */
 #ifndef ARCH_STATIC_KEY_H
 #define ARCH_STATIC_KEY_H
 #include <stdbool.h>
 
-enum static_key { KEY_SMP, KEY_NUMA, KEY_LOCKDEP };
+enum static_key { KEY_SMP, KEY_NUMA, KEY_LOCKDEP, KEY_FAIL };
 
 extern unsigned int nr_online_nodes;
 #ifdef HOST_RACES
@@ -17,6 +18,6 @@ static inline bool static_key(enum static_key key)
 	if (key == KEY_LOCKDEP)
 		return host_racing;
 #endif
-	return key == KEY_NUMA && nr_online_nodes > 1;
+	return key == KEY_FAIL || (key == KEY_NUMA && nr_online_nodes > 1);
 }
 #endif
