@@ -19,6 +19,8 @@
  * MADV_PAGEOUT, read back. Nothing is scarce, so what is measured is one page's way and not who is
  * chosen to go; and the kernel's own counts must say that every page went, and came.
  * bench_mem zswap: the same for pages that stay in zswap's pool.
+ * bench_mem move: pages moved to another node by move_pages(2), and by compaction of fragmented memory.
+ * Needs two nodes.
  */
 #include "rt.h"
 
@@ -29,6 +31,7 @@
 #define REPS		 15
 #define SWAP_REPS	 9
 #define CALLS		 16u /* of a call that works on a range */
+#define MADV_COLD	 20
 #define MADV_PAGEOUT	 21
 #define SYS_read	 0
 #define SYS_open	 2
@@ -39,6 +42,7 @@
 #define SYS_fork	 57
 #define SYS_wait4	 61
 #define SYS_kill	 62
+#define SYS_move_pages	 279
 #define SYS_memfd_create 319
 #define SYS_ftruncate	 77
 #define SYS_mmap	 9
@@ -620,6 +624,23 @@ static uint64_t once_thp_split(void)
 	return t;
 }
 
+/* MADV_COLD of one page makes 512 small pages of the huge page, here and on Linux. */
+static uint64_t once_thp_split_page(void)
+{
+	uint64_t before = events("thp_split_page"), t;
+
+	map_huge(MADV_HUGEPAGE);
+	touch_huge();
+	t = ticks();
+	for (unsigned long i = 0; i < HUGE_PAGES; i++)
+		must(sys_madvise((unsigned long)huge + i * TABLE, PAGE_SIZE, MADV_COLD),
+		     "MADV_COLD");
+	t = ticks() - t;
+	unmap_huge();
+	must_count("thp_split_page", before, HUGE_PAGES);
+	return t;
+}
+
 static uint64_t once_thp_fork(void)
 {
 	uint64_t t;
@@ -675,13 +696,18 @@ static uint64_t once_thp_collapse(void)
 	return less(t, copy_ticks);
 }
 
+static void write_sysctl(const char *path, const char *value)
+{
+	long fd = syscall3(SYS_open, (long)path, 1, 0);
+
+	must(fd, path);
+	must(sys_write(fd, value, strlen(value)), path);
+	syscall3(SYS_close, fd, 0, 0);
+}
+
 static void set_pool(const char *pages)
 {
-	long fd = syscall3(SYS_open, (long)"/proc/sys/vm/nr_hugepages", 1, 0);
-
-	must(fd, "nr_hugepages");
-	must(sys_write(fd, pages, strlen(pages)), "nr_hugepages");
-	syscall3(SYS_close, fd, 0, 0);
+	write_sysctl("/proc/sys/vm/nr_hugepages", pages);
 }
 
 static uint64_t once_hugetlb_fault(void)
@@ -710,6 +736,84 @@ static void place_huge(void)
 	must(sys_munmap(at, HUGE_BYTES + TABLE), "munmap");
 }
 
+/* ---- pages that move -------------------------------------------------------------------------- */
+
+/* One call moves the window's pages, each from the other node to `node`. */
+static uint64_t once_migrate(int node)
+{
+	static void *page[PAGES];
+	static int to[PAGES], status[PAGES];
+	uint64_t t;
+
+	for (unsigned long i = 0; i < PAGES; i++) {
+		page[i] = (void *)(window + i * PAGE_SIZE);
+		to[i] = node;
+		status[i] = -1;
+	}
+	t = ticks();
+	must(syscall6(SYS_move_pages, 0, PAGES, (long)page, (long)to, (long)status,
+		      2 /* MPOL_MF_MOVE */),
+	     "move_pages");
+	t = ticks() - t;
+	for (unsigned long i = 0; i < PAGES; i++)
+		if (status[i] != node)
+			die("move_pages: status", status[i]);
+	return t;
+}
+
+static void migrate_row(void)
+{
+	uint64_t t[REPS];
+
+	map_window(0);
+	write_pages();
+	for (int i = -WARM; i < REPS; i++) {
+		uint64_t moved = events("pgmigrate_success"), once = once_migrate(i & 1);
+
+		must_count("pgmigrate_success", moved, i > -WARM ? PAGES : 0);
+		if (i >= 0)
+			t[i] = once;
+	}
+	unmap_window();
+	put_row("migrate_page", t, REPS, PAGES);
+}
+
+/* Every other page is given back, so many stay. The two scanners meet in their middle: the half that lies
+ * where pages are taken from moves to the half where the free ones are. */
+#define PIECES	     8192ul
+#define COMPACT_REPS 5
+
+static void compact_row(void)
+{
+	volatile char *pieces = (volatile char *)map_memory(2 * PIECES * PAGE_SIZE);
+	uint64_t t[COMPACT_REPS];
+
+	must((long)pieces, "mmap");
+	must(sys_madvise((unsigned long)pieces, 2 * PIECES * PAGE_SIZE, MADV_NOHUGE), "madvise");
+	for (int i = -WARM; i < COMPACT_REPS; i++) {
+		uint64_t moved, once;
+
+		for (unsigned long k = 0; k < 2 * PIECES; k++)
+			pieces[k * PAGE_SIZE] = 1;
+		for (unsigned long k = 0; k < 2 * PIECES; k += 2)
+			must(sys_madvise((unsigned long)pieces + k * PAGE_SIZE, PAGE_SIZE,
+					 MADV_DONTNEED),
+			     "madvise");
+		moved = events("pgmigrate_success");
+		once = ticks();
+		write_sysctl("/proc/sys/vm/compact_memory", "1");
+		once = ticks() - once;
+		moved = events("pgmigrate_success") - moved;
+		if (moved < PIECES / 4)
+			die("compaction moved too few", (long)moved);
+		if (i >= 0)
+			t[i] = once * 1000 / moved;
+		must(sys_madvise((unsigned long)pieces, 2 * PIECES * PAGE_SIZE, MADV_DONTNEED),
+		     "madvise");
+	}
+	put_row("compact_page", t, COMPACT_REPS, 1000);
+}
+
 /* `once` returns the ticks of `n` operations. */
 static const struct {
 	const char *name;
@@ -736,6 +840,7 @@ static const struct {
 	{"fork_wait", once_fork_wait, 1},
 	{"thp_fault", once_thp_fault, HUGE_PAGES},
 	{"thp_split", once_thp_split, HUGE_PAGES},
+	{"thp_split_page", once_thp_split_page, HUGE_PAGES},
 	{"thp_fork", once_thp_fork, 1},
 	{"thp_cow", once_thp_cow, HUGE_PAGES},
 	{"thp_collapse", once_thp_collapse, 1},
@@ -753,6 +858,11 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1 && !strcmp(argv[1], "zswap")) {
 		swap_rows(&to_pool);
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "move")) {
+		migrate_row();
+		compact_row();
 		return 0;
 	}
 	place_huge();

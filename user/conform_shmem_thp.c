@@ -264,6 +264,73 @@ static void collapses(void)
 	T(sys_madvise(AT, PAGE_SIZE, MADV_COLLAPSE));
 }
 
+/* ---- khugepaged ---------------------------------------------------------------------------------- */
+
+static const char *const refusals[] = {"thp_scan_exceed_none_pte", "thp_scan_exceed_swap_pte",
+				       "thp_scan_exceed_share_pte"};
+
+static long event(const char *name)
+{
+	long n;
+
+	read_file("/proc/vmstat");
+	for (char *p = text; *p; p = next_line(p))
+		if (number_of(p, name, &n))
+			return n;
+	return -1;
+}
+
+/* Two passes, since the first may have begun before the last setting; then it sleeps for 49 days. Each write
+ * wakes it. How often it refuses a range depends on the number of passes: printed is whether. */
+static void khugepaged_runs(const char *what)
+{
+	long scans = number_in(DIR "khugepaged/full_scans"), refused[3], done = 0;
+
+	for (int i = 0; i < 3; i++)
+		refused[i] = event(refusals[i]);
+	for (int i = 0; i < 3000 && done < 2; i++) {
+		write_file(DIR "khugepaged/scan_sleep_millisecs", "10");
+		sleep_ms(20);
+		done = number_in(DIR "khugepaged/full_scans") - scans;
+	}
+	write_file(DIR "khugepaged/scan_sleep_millisecs", "4294967295");
+	print("two passes: %s\n", done < 2 ? "no" : "yes");
+	for (int i = 0; i < 3; i++)
+		if (event(refusals[i]) != refused[i])
+			print("  %s\n", refusals[i]);
+	show(what);
+}
+
+static void khugepaged(void)
+{
+	/* Linux 6.1's works only where anonymous memory may be huge, too. */
+	write_file(DIR "enabled", "madvise");
+	write_file(DIR "khugepaged/scan_sleep_millisecs", "4294967295");
+	mode("never");
+	map_shared(AT, 2 * HUGE);
+	fill(AT, 300, 1);
+	fill(AT + HUGE, PAGES, 7);
+	show("small pages");
+	T(sys_madvise(AT, HUGE, MADV_HUGE));
+	khugepaged_runs("never");
+	T(write_file(DIR "shmem_enabled", "advise"));
+	T(write_file(DIR "khugepaged/max_ptes_none", "0"));
+	khugepaged_runs("none may be missing");
+	T(write_file(DIR "khugepaged/max_ptes_none", "212"));
+	T(write_file(DIR "khugepaged/max_ptes_shared", "0"));
+	khugepaged_runs("212 may be missing");
+	check(AT, 300, 1);
+	check(AT + HUGE, PAGES, 7);
+	print("  %ld\n", get((long)(AT + 400 * PAGE_SIZE)));
+	show("read");
+	T(write_file(DIR "shmem_enabled", "always"));
+	khugepaged_runs("always");
+	check(AT + HUGE, PAGES, 7);
+	show("read");
+	sys_munmap(AT, SPAN);
+	show("unmapped");
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -275,6 +342,7 @@ int main(int argc, char **argv)
 	file("memfd", sys_memfd("x", 0));
 	mounts();
 	collapses();
+	khugepaged();
 	mode("never");
 	print("end of the cases\n");
 	return 0;

@@ -26,13 +26,6 @@ static const char *const counters[] = {"thp_fault_alloc", "thp_fault_fallback",
 #define NR_COUNTERS (sizeof(counters) / sizeof(counters[0]))
 #include "smaps_watch.h"
 
-static void sleep_ms(long ms)
-{
-	long t[2] = {ms / 1000, ms % 1000 * 1000000};
-
-	syscall3(SYS_nanosleep, (long)t, 0, 0);
-}
-
 static long map_at(unsigned long at, unsigned long len, int prot, int flags)
 {
 	return sys_mmap(at, len, prot, flags | MAP_ANONYMOUS | MAP_FIXED);

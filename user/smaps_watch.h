@@ -11,6 +11,14 @@
 
 static long counted[NR_COUNTERS];
 
+/* For khugepaged, which works by itself. */
+static void sleep_ms(long ms)
+{
+	long t[2] = {ms / 1000, ms % 1000 * 1000000};
+
+	syscall3(SYS_nanosleep, (long)t, 0, 0);
+}
+
 static char *next_line(char *p)
 {
 	while (*p && *p != '\n')

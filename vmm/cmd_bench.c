@@ -67,7 +67,8 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-/** The inner commands: `bench --inner costs MODULE RAM_DISK PATTERN`, `bench --inner host`. */
+/** The inner commands: `bench --inner costs MODULE RAM_DISK PATTERN`, `bench --inner move PATTERN`,
+ * `bench --inner host`. */
 static int inner(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[2], "host")) {
@@ -80,6 +81,8 @@ static int inner(int argc, char **argv)
 
 		bench_linux(stdout, only, argv[3], argv[4]);
 		bench_guest(stdout, only);
+	} else if (argc == 4 && !strcmp(argv[2], "move")) {
+		bench_move(stdout, *argv[3] ? argv[3] : NULL);
 	} else if (argc == 6 && !strcmp(argv[2], "dirty")) {
 		if (bench_dirty(stdout, argv[3], strtoull(argv[4], NULL, 10),
 				(unsigned int)atoi(argv[5])))
@@ -129,6 +132,31 @@ static int measure_costs(struct bench_result *r, const char *only, struct mmvm_e
 	if (opt.stdout_fd < 0)
 		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
 	status = lab_exec_command(7, argv, &opt, err);
+	take_lines(r, opt.stdout_fd);
+	close(opt.stdout_fd);
+	return status;
+}
+
+/** Costs of moving pages, from a lab with two nodes. Returns 0, a status, or -1 with `err`. */
+static int measure_moves(struct bench_result *r, const char *only, struct mmvm_error *err)
+{
+	char self[4096];
+	char *argv[] = {self,
+			(char *)"bench",
+			(char *)"--inner",
+			(char *)"move",
+			(char *)(only ? only : ""),
+			NULL};
+	struct lab_options opt = {.icount = true, .ram_mb = 768, .nodes = 2};
+	int status;
+
+	if (!bench_group_wanted(only, BENCH_MOVE))
+		return 0;
+	cli_built_path("mmvm", self, sizeof(self));
+	opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
+	if (opt.stdout_fd < 0)
+		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
+	status = lab_exec_command(5, argv, &opt, err);
 	take_lines(r, opt.stdout_fd);
 	close(opt.stdout_fd);
 	return status;
@@ -274,6 +302,8 @@ static int cmd_bench(const struct command *self, int argc, char **argv)
 	memset(&now, 0, sizeof(now));
 
 	status = measure_costs(&result, only, &err);
+	if (!status)
+		status = measure_moves(&result, only, &err);
 	if (status > 128)
 		return status;
 	if (status < 0)

@@ -170,6 +170,54 @@ GUEST_TEST(thp, collapse_makes_one_page_of_512, 0, 0, MEM)
 	mmput(mm);
 }
 
+/* One pass of khugepaged: it counts why it does not make a huge page of the area. */
+static void scan_refuses(struct test *t, enum vm_event_item why)
+{
+	s64 made = ev(THP_COLLAPSE_ALLOC), before = ev(why);
+
+	CHECK_EQ(khugepaged_scan(1 << 20), 0);
+	CHECK_EQ(ev(THP_COLLAPSE_ALLOC) - made, 0);
+	CHECK_EQ(ev(why) - before, 1);
+}
+
+GUEST_TEST(thp, khugepaged_keeps_to_its_limits, 0, 60, SWAP)
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	u64 collapsed;
+	long a = map(mm, 1);
+
+	REQUIRE(a > 0);
+	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_NOHUGEPAGE), 0);
+	testmm_fill(t, mm, a, 300, 1);
+	CHECK_EQ(do_madvise(mm, a + 100 * PAGE_SIZE, 10 * PAGE_SIZE, MADV_PAGEOUT), 0);
+	CHECK_EQ(mm->rss_anon, 290);
+	/* 212 were never there, 10 are in swap, 284 a child shares. */
+	child = dup_mm(mm);
+	REQUIRE(child);
+	testmm_fill(t, mm, a, 6, 1); /* the same words, in copies */
+	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_HUGEPAGE), 0);
+	khugepaged.max_ptes_none = 211;
+	khugepaged.max_ptes_swap = 10;
+	khugepaged.max_ptes_shared = 284;
+	scan_refuses(t, THP_SCAN_EXCEED_NONE_PTE);
+	khugepaged.max_ptes_none = 212;
+	khugepaged.max_ptes_swap = 9;
+	scan_refuses(t, THP_SCAN_EXCEED_SWAP_PTE);
+	khugepaged.max_ptes_swap = 10;
+	khugepaged.max_ptes_shared = 283;
+	scan_refuses(t, THP_SCAN_EXCEED_SHARED_PTE);
+	khugepaged.max_ptes_shared = 284;
+	collapsed = khugepaged.pages_collapsed;
+	CHECK_EQ(khugepaged_scan(1 << 20), 0);
+	CHECK_EQ(khugepaged.pages_collapsed - collapsed, 1);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
+	CHECK_EQ(testchan_audit(), 0);
+	testmm_verify(t, mm, a, 300, 1);
+	testmm_verify(t, child, a, 300, 1);
+	mmput(child);
+	mmput(mm);
+}
+
 GUEST_TEST(thp, reclaim_splits_and_swaps, 0, 120, SWAP)
 {
 	struct mm_struct *mm = testmm_create(t);

@@ -324,6 +324,73 @@ GUEST_TEST(thp_shmem, collapse_leaves_a_page_that_somebody_holds, 0, 0, MEM)
 	mmput(mm);
 }
 
+/* One pass of khugepaged: it counts why it does not make a huge page of the area. */
+static void scan_refuses(struct test *t, enum vm_event_item why)
+{
+	s64 made = ev(THP_COLLAPSE_ALLOC), before = ev(why);
+
+	CHECK_EQ(khugepaged_scan(1 << 20), 0);
+	CHECK_EQ(ev(THP_COLLAPSE_ALLOC) - made, 0);
+	CHECK_EQ(ev(why) - before, 1);
+}
+
+GUEST_TEST(thp_shmem, khugepaged_keeps_to_its_limits, 0, 60, SWAP)
+{
+	struct mm_struct *mm, *child;
+	u64 v = 1, scans, collapsed;
+	long a;
+
+	khugepaged.scan_sleep_millisecs = 0xffffffff; /* not by itself */
+	mm = testmm_create(t);
+	a = map(mm, 1, SHMEM_HUGE_ALWAYS); /* for an aligned place */
+	REQUIRE(a > 0 && !(a & (HUGE - 1)));
+	shmem_set_enabled(SHMEM_HUGE_NEVER);
+	testmm_fill(t, mm, a, 300, 1);
+	CHECK_EQ(do_madvise(mm, a + 100 * PAGE_SIZE, 10 * PAGE_SIZE, MADV_PAGEOUT), 0);
+	CHECK_EQ(global_stat(NR_SHMEM), 290);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	/* Nobody has asked for it, whatever the settings of anonymous memory. */
+	scans = khugepaged.full_scans;
+	CHECK_EQ(khugepaged_scan(1 << 20), 0);
+	CHECK_EQ(khugepaged.full_scans - scans, 1);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
+	shmem_set_enabled(SHMEM_HUGE_ADVISE);
+	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_HUGEPAGE), 0);
+	/* What is in swap is not in memory: 222 pages are missing. */
+	khugepaged.max_ptes_none = 221;
+	khugepaged.max_ptes_swap = 10;
+	khugepaged.max_ptes_shared = 0; /* of anonymous memory alone */
+	scan_refuses(t, THP_SCAN_EXCEED_NONE_PTE);
+	khugepaged.max_ptes_none = 222;
+	khugepaged.max_ptes_swap = 9;
+	scan_refuses(t, THP_SCAN_EXCEED_SWAP_PTE);
+	CHECK_EQ(global_stat(NR_SHMEM), 290);
+	khugepaged.max_ptes_swap = 10;
+	testmm_verify(t, child, a, 20, 1);
+	collapsed = khugepaged.pages_collapsed;
+	CHECK_EQ(khugepaged_scan(1 << 20), 0);
+	CHECK_EQ(khugepaged.pages_collapsed - collapsed, 1);
+	CHECK_EQ(global_stat(NR_SHMEM), 512);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
+	CHECK_EQ(global_stat(NR_SHMEM_PMDMAPPED), 0);
+	CHECK_EQ(testchan_audit(), 0);
+	testmm_verify(t, mm, a, 300, 1);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
+	testmm_verify(t, child, a, 300, 1);
+	CHECK(!testmm_read(mm, a + 400 * PAGE_SIZE, &v) && v == 0);
+	/* What is huge stays as it is. */
+	scans = khugepaged.full_scans;
+	CHECK_EQ(khugepaged_scan(1 << 20), 0);
+	CHECK_EQ(khugepaged.full_scans - scans, 1);
+	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
+	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
+	mmput(child);
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
+	CHECK_EQ(vm_committed(), 0);
+}
+
 GUEST_TEST(thp_shmem, each_failed_allocation_leaves_nothing, 0, 0, MEM)
 {
 	for (u64 k = 1; k < 80; k++) {

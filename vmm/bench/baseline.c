@@ -22,7 +22,9 @@
 bool baseline_has_profile(const char *row)
 {
 	/* One ends in another process than it began in; the others are no operation of profile_mem. */
-	return strcmp(row, "fork_wait") && strncmp(row, "thp_", 4) && strcmp(row, "hugetlb_fault");
+	return strcmp(row, "fork_wait") && strncmp(row, "thp_", 4) &&
+	       strcmp(row, "hugetlb_fault") && strcmp(row, "migrate_page") &&
+	       strcmp(row, "compact_page");
 }
 
 static bool wanted(const char *only, unsigned int row)

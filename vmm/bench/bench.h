@@ -23,9 +23,10 @@
 #include "machine/machine.h"
 
 /*
- * Operations that are measured, in the order of the table: name, title. Three groups, because each
+ * Operations that are measured, in the order of the table: name, title. Four groups, because each
  * is measured by a machine of its own: by user/bench_mem, in the kernel (guestmm/tests/bench_mm.c,
- * images/linux_bench.c), by `user/bench_mem swap` with a RAM disk to swap to.
+ * images/linux_bench.c), by `user/bench_mem swap` with a RAM disk to swap to, by `user/bench_mem move` on
+ * a machine with two nodes.
  */
 #define BENCH_USER_ROWS(X)                                          \
 	X("syscall", "system call")                                 \
@@ -48,6 +49,7 @@
 	X("fork_wait", "fork, exit, wait; 512 pages")               \
 	X("thp_fault", "huge page: fault, less the clearing")       \
 	X("thp_split", "huge page: a part protected")               \
+	X("thp_split_page", "huge page: split into small ones")     \
 	X("thp_fork", "huge page: fork with 8 of them")             \
 	X("thp_cow", "huge page: shared, one page written")         \
 	X("thp_collapse", "huge page: collapse, less the copying")  \
@@ -63,7 +65,10 @@
 	X("swap_in", "page swapped in (RAM disk)")   \
 	X("zswap_store", "page compressed (zswap)")  \
 	X("zswap_load", "page decompressed (zswap)")
-#define BENCH_ROWS(X) BENCH_USER_ROWS(X) BENCH_KERNEL_ROWS(X) BENCH_SWAP_ROWS(X)
+#define BENCH_MOVE_ROWS(X)                              \
+	X("migrate_page", "move_pages, per page moved") \
+	X("compact_page", "compaction, per page moved")
+#define BENCH_ROWS(X) BENCH_USER_ROWS(X) BENCH_KERNEL_ROWS(X) BENCH_SWAP_ROWS(X) BENCH_MOVE_ROWS(X)
 
 enum bench_side { BENCH_LINUX, BENCH_GUEST, BENCH_SIDES };
 #define BENCH_MAX_ROWS 40
@@ -87,7 +92,7 @@ const char *bench_row_name(unsigned int row);
 const char *bench_row_title(unsigned int row);
 /** True when a row of any of these names is wanted: `only` is a shell pattern, NULL = all. */
 bool bench_wanted(const char *only, const char *const *names);
-enum bench_group { BENCH_USER, BENCH_KERNEL, BENCH_SWAP };
+enum bench_group { BENCH_USER, BENCH_KERNEL, BENCH_SWAP, BENCH_MOVE };
 /** Is a row of this group wanted? */
 bool bench_group_wanted(const char *only, enum bench_group group);
 
@@ -99,14 +104,25 @@ int bench_emit_json(FILE *f, const void *result);
 
 /** Inner: the Linux it runs on. `module`, `ram_disk`: paths of the kernel modules. As root. */
 void bench_linux(FILE *out, const char *only, const char *module, const char *ram_disk);
+/** Run user/bench_mem on this Linux with one argument or none (NULL), and pass its lines on. */
+void bench_linux_program(FILE *out, const char *argument);
 /** Inner: guestmm, in machines on this host's KVM. */
 void bench_guest(FILE *out, const char *only);
+/** Inner: the rows of BENCH_MOVE on both sides. The Linux it runs on must have two nodes. As root. */
+void bench_move(FILE *out, const char *only);
 /** Inner: figures of the VMM. Must be the first thing its process does. */
 void bench_host(FILE *out);
-/** Run one guest bench test or, with `program`, a user program; its BENCH records go to `record`.
- * Returns 0, or -1 with a note written to `out`. `m_out`: called with the machine after its run. */
-int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t ram_low,
-		      uint64_t ram_high, void (*done)(struct machine *m, void *arg), void *arg);
+/** A machine for one run. */
+struct bench_machine {
+	const char *test;	    /* guest test, or NULL */
+	const char *program;	    /* user program, or NULL */
+	uint64_t ram_low, ram_high; /* bytes */
+	unsigned int nodes;	    /* 0: one */
+};
+/** Run a guest bench test or a user program. `done` is called with the machine after its run, and reads
+ * its BENCH records. Returns 0, or -1 with a note written to `out`. */
+int bench_run_machine(FILE *out, const struct bench_machine *b,
+		      void (*done)(struct machine *m, void *arg), void *arg);
 
 /** Ticks x 1000 of one KVM_RUN round trip with nothing around the ioctl. 0 or -errno. */
 int bench_bare_exit(uint64_t *ticks_x1000);

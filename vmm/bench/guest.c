@@ -19,18 +19,19 @@
 #define MIB	   (1ull << 20)
 #define EXIT_TURNS 4
 
-int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t ram_low,
-		      uint64_t ram_high, void (*done)(struct machine *m, void *arg), void *arg)
+int bench_run_machine(FILE *out, const struct bench_machine *b,
+		      void (*done)(struct machine *m, void *arg), void *arg)
 {
-	const char *const argv[] = {program, NULL};
+	const char *const argv[] = {b->program, NULL};
 	struct audit_watch audit = {.prefix = "    "};
 	struct observers observers = {.nr = 0};
 	struct machine_config config = {
-		.ram_low = ram_low,
-		.ram_high = ram_high,
+		.ram_low = b->ram_low,
+		.ram_high = b->ram_high,
 		.cpus = 1,
-		.test = test,
-		.argv = program ? argv : NULL,
+		.test = b->test,
+		.argv = b->program ? argv : NULL,
+		.nr_nodes = b->nodes,
 		.seed = 1,
 		.timeout_s = 600,
 		.console_fd = -1,
@@ -38,7 +39,7 @@ int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t
 		.sandbox = bench_sandbox(),
 	};
 	char kernel[4096], path[4096];
-	const char *what = test ? test : program;
+	const char *what = b->test ? b->test : b->program;
 	struct machine_outcome outcome = {0};
 	struct mmvm_error err = {0};
 	struct symtab *symbols;
@@ -46,6 +47,10 @@ int bench_run_machine(FILE *out, const char *test, const char *program, uint64_t
 	struct machine *m;
 	int rc = -1;
 
+	for (unsigned int i = 0; i < b->nodes; i++)
+		config.node[i].memory = (b->ram_low + b->ram_high) / b->nodes;
+	if (b->nodes)
+		config.node[0].cpus = 1;
 	config.kernel = cli_built_path("images/guestmm.elf", kernel, sizeof(kernel));
 	symbols = symtab_load(kernel);
 	observers.run.symbols = symbols;
@@ -92,13 +97,30 @@ static void write_costs(struct machine *m, void *arg)
 
 void bench_guest(FILE *out, const char *only)
 {
+	static const struct bench_machine kernel = {
+		.test = "bench.mm", .ram_low = 48 * MIB, .ram_high = 16 * MIB};
+	static const struct bench_machine user = {
+		.program = "user/bench_mem", .ram_low = 56 * MIB, .ram_high = 8 * MIB};
+	static const struct bench_machine swap = {
+		.test = "bench.swap", .ram_low = 56 * MIB, .ram_high = 8 * MIB};
 
 	if (bench_group_wanted(only, BENCH_KERNEL))
-		bench_run_machine(out, "bench.mm", NULL, 48 * MIB, 16 * MIB, write_costs, out);
+		bench_run_machine(out, &kernel, write_costs, out);
 	if (bench_group_wanted(only, BENCH_USER))
-		bench_run_machine(out, NULL, "user/bench_mem", 56 * MIB, 8 * MIB, write_costs, out);
+		bench_run_machine(out, &user, write_costs, out);
 	if (bench_group_wanted(only, BENCH_SWAP))
-		bench_run_machine(out, "bench.swap", NULL, 56 * MIB, 8 * MIB, write_costs, out);
+		bench_run_machine(out, &swap, write_costs, out);
+}
+
+void bench_move(FILE *out, const char *only)
+{
+	static const struct bench_machine move = {
+		.test = "bench.move", .ram_low = 192 * MIB, .ram_high = 64 * MIB, .nodes = 2};
+
+	if (!bench_group_wanted(only, BENCH_MOVE))
+		return;
+	bench_linux_program(out, "move");
+	bench_run_machine(out, &move, write_costs, out);
 }
 
 /** Memory of this process that is not guest RAM: guest RAM is shared memory (memfd), and the rest
@@ -147,6 +169,8 @@ static void take_figures(struct machine *m, void *arg)
 
 void bench_host(FILE *out)
 {
+	static const struct bench_machine exits = {
+		.test = "bench.exits", .ram_low = 40 * MIB, .ram_high = 8 * MIB};
 	struct figures figures = {.out = out};
 	uint64_t start_ticks, bare = UINT64_MAX;
 	struct timespec from, to;
@@ -160,8 +184,7 @@ void bench_host(FILE *out)
 		uint64_t once;
 		int rc;
 
-		if (bench_run_machine(out, "bench.exits", NULL, 40 * MIB, 8 * MIB, take_figures,
-				      &figures))
+		if (bench_run_machine(out, &exits, take_figures, &figures))
 			return;
 		rc = bench_bare_exit(&once);
 		if (rc) {

@@ -6,6 +6,8 @@
  *   user side    user/bench_mem, the same file that guestmm runs
  *   swap         the same program, on a RAM disk (brd), filled beforehand so that it takes no memory
  *                later
+ *   moves        the same program, in a run of its own: with two nodes, the kernel's other costs would be
+ *                those of another configuration
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,8 +52,7 @@ static int load_module(FILE *out, const char *path, const char *parameters)
 	return 0;
 }
 
-/** Run user/bench_mem with one argument or none, and take its lines. */
-static void run_program(FILE *out, const char *argument)
+void bench_linux_program(FILE *out, const char *argument)
 {
 	char path[4096];
 	int fd[2], status;
@@ -131,9 +132,9 @@ static void swap_rows(FILE *out, const char *ram_disk)
 		fprintf(out, "note cannot swap to %s: %s\n", DISK, strerror(rc ? -rc : errno));
 		return;
 	}
-	run_program(out, "swap");
+	bench_linux_program(out, "swap");
 	if (enable_zswap(out))
-		run_program(out, "zswap");
+		bench_linux_program(out, "zswap");
 	swapoff(DISK);
 }
 
@@ -154,7 +155,7 @@ void bench_linux(FILE *out, const char *only, const char *module, const char *ra
 		}
 	}
 	if (bench_group_wanted(only, BENCH_USER))
-		run_program(out, NULL);
+		bench_linux_program(out, NULL);
 	if (bench_group_wanted(only, BENCH_SWAP))
 		swap_rows(out, ram_disk);
 }

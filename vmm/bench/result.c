@@ -46,8 +46,9 @@ bool bench_group_wanted(const char *only, enum bench_group group)
 {
 	static const char *const user[] = {BENCH_USER_ROWS(NAME) NULL},
 				 *const kernel[] = {BENCH_KERNEL_ROWS(NAME) NULL},
-				 *const swap[] = {BENCH_SWAP_ROWS(NAME) NULL};
-	static const char *const *const list[] = {user, kernel, swap};
+				 *const swap[] = {BENCH_SWAP_ROWS(NAME) NULL},
+				 *const move[] = {BENCH_MOVE_ROWS(NAME) NULL};
+	static const char *const *const list[] = {user, kernel, swap, move};
 
 	return bench_wanted(only, list[group]);
 }

@@ -28,6 +28,7 @@ struct lab_options {
 	bool verbose;	     /* the lab kernel's console goes to stderr as it comes */
 	unsigned int cpus;   /* of the lab's machine; 0 = 1, as always with icount */
 	unsigned int ram_mb; /* RAM of the lab; 0 = default */
+	unsigned int nodes;  /* even shares of that RAM to its Linux; 0 = one node */
 	unsigned int
 		timeout_s;    /* the command ends itself after that; 0 = no limit. It is kept, too,
 				 * when the reader of our output does not read */

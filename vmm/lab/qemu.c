@@ -220,6 +220,10 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	if (!opt->icount)
 		snprintf(append + n, sizeof(append) - (size_t)n, " tsc_early_khz=%u" PERIODIC_TICKS,
 			 host_tsc_khz());
+	/* Nobody may move pages but who is measured. */
+	if (opt->nodes)
+		snprintf(append + strlen(append), sizeof(append) - strlen(append),
+			 " numa=fake=%u numa_balancing=disable", opt->nodes);
 	add(c, "-append");
 	add(c, append);
 	for (int i = LAB_CONTROL; i <= (opt->input ? LAB_INPUT : LAB_CONSOLE); i++)

@@ -49,6 +49,7 @@ static int store_shmem(const char *text, u64 arg)
 	if (i < 0)
 		return i;
 	shmem_set_enabled(i);
+	khugepaged_wake();
 	return 0;
 }
 

@@ -1,7 +1,9 @@
 /*
- * Collapse of shared memory: madvise(MADV_COLLAPSE) makes one huge page of what 2 MiB of a file have, in
- * memory, in swap, or nowhere yet.
+ * Collapse of shared memory: madvise(MADV_COLLAPSE) and khugepaged make one huge page of what 2 MiB of a file
+ * have, in memory, in swap, or nowhere yet.
  *
+ *   look       khugepaged alone: max_ptes_none limits the pages that are not in memory, max_ptes_swap those
+ *              in swap. Who shares them does not matter: nobody gets a copy, all map the same folio.
  *   read       what is in swap
  *   take       each page locked (trylock), off the LRU; then no entry maps any of them, in any process, and
  *              the only references are the cache's and ours: who wants to read or write waits for a lock
@@ -35,6 +37,7 @@ struct shmem_collapse {
 	struct folio *folio;
 	struct list_head pages; /* taken */
 	unsigned int nr;	/* of them */
+	bool advised;		/* MADV_COLLAPSE: limits and settings of khugepaged do not hold */
 };
 
 /* mmap_lock held. 0; -EOPNOTSUPP: no shared memory is mapped there; -EINVAL. */
@@ -51,7 +54,37 @@ static int find(struct shmem_collapse *c)
 	    c->first & (HPAGE_PMD_NR - 1) ||
 	    c->first + HPAGE_PMD_NR > DIV_ROUND_UP(READ_ONCE(c->mapping->size), PAGE_SIZE))
 		return -EINVAL;
-	return 0;
+	return c->advised || shmem_huge_wanted(c->mapping, c->first, shmem_create_for(vma))
+		       ? 0
+		       : -EINVAL;
+}
+
+/* For khugepaged. mmap_lock held. 0: it is worth it; -EEXIST: a PMD maps it already; -EAGAIN. */
+static int look(struct shmem_collapse *c)
+{
+	pte_t *pmd = walk_level(c->mm->pgd, c->haddr, PT_LEVEL_PMD);
+	unsigned int present = 0, swapped = 0;
+	unsigned long at = c->first, flags;
+	void *item;
+	int err = 0;
+
+	if (pmd && pte_huge(pte_read(pmd)))
+		return -EEXIST;
+	flags = spin_lock_irqsave(&c->mapping->lock);
+	while (!err && (item = radix_next(&c->mapping->pages, &at)) &&
+	       at < c->first + HPAGE_PMD_NR) {
+		at++;
+		if (!radix_is_value(item))
+			present++;
+		else if (khugepaged_exceeds(++swapped, khugepaged.max_ptes_swap,
+					    THP_SCAN_EXCEED_SWAP_PTE))
+			err = -EAGAIN;
+	}
+	spin_unlock_irqrestore(&c->mapping->lock, flags);
+	if (!err && khugepaged_exceeds(HPAGE_PMD_NR - present, khugepaged.max_ptes_none,
+				       THP_SCAN_EXCEED_NONE_PTE))
+		err = -EAGAIN;
+	return err;
 }
 
 /* mmap_lock for reading. -EEXIST: there is one large folio already. */
@@ -264,13 +297,15 @@ out:
 	return table;
 }
 
-/* mmap_lock for writing: the folio that is there now is mapped by a PMD, if it can be. */
+/* mmap_lock for writing: nothing is in the way of the PMD any more that maps the folio. Who asked for the
+ * collapse gets it now, khugepaged's program by its next fault. */
 static void map_huge(struct shmem_collapse *c)
 {
 	struct vm_fault vmf = {.mm = c->mm, .vma = c->vma, .addr = c->haddr};
 	struct page *table = retract_table(c);
 
-	shmem_huge_fault(&vmf);
+	if (c->advised)
+		shmem_huge_fault(&vmf);
 	if (table)
 		pgtable_free(c->mm, table);
 }
@@ -305,25 +340,30 @@ static int collapse_locked(struct shmem_collapse *c)
 	return err;
 }
 
-int shmem_collapse(struct mm_struct *mm, unsigned long haddr)
+int shmem_collapse(struct mm_struct *mm, unsigned long haddr, bool advised)
 {
-	struct shmem_collapse c = {.mm = mm, .haddr = haddr};
+	struct shmem_collapse c = {.mm = mm, .haddr = haddr, .advised = advised};
+	bool mapped;
 	int err;
 
 	INIT_LIST_HEAD(&c.pages);
 	down_read(&mm->mmap_lock);
 	err = find(&c);
+	if (!err && !advised)
+		err = look(&c);
+	mapped = err == -EEXIST;
 	if (!err)
 		err = read_swapped(&c);
 	up_read(&mm->mmap_lock);
-	if (err == -EEXIST) {
+	if (err == -EEXIST && !mapped) {
 		down_write(&mm->mmap_lock);
 		err = map_locked(&c);
 		up_write(&mm->mmap_lock);
 	}
 	if (err)
 		return err;
-	c.folio = (struct folio *)alloc_pages_type(collapse_gfp(true), HPAGE_PMD_ORDER, PAGE_SHMEM);
+	c.folio = (struct folio *)alloc_pages_type(collapse_gfp(advised), HPAGE_PMD_ORDER,
+						   PAGE_SHMEM);
 	if (!c.folio) {
 		count_vm_event(THP_COLLAPSE_ALLOC_FAILED);
 		return -ENOMEM;

@@ -1,5 +1,6 @@
 /*
- * Collapse: 512 small pages become one huge page.
+ * Collapse: 512 small pages become one huge page. Anonymous memory here; shared memory, which khugepaged
+ * collapses as well, in collapse_shmem.c.
  *
  *   look       PTEs of an aligned 2 MiB range: enough of them there, not too many shared or in swap
  *   swap in    what is in swap (mmap_lock for reading)
@@ -66,6 +67,30 @@ static bool is_zero_pte(pte_t e)
 	return pte_none(e) || (pte_present(e) && pte_special(e));
 }
 
+bool khugepaged_exceeds(unsigned int n, u64 limit, enum vm_event_item event)
+{
+	if (n <= limit)
+		return false;
+	count_vm_event(event);
+	return true;
+}
+
+/* Is there more of what `e` is than khugepaged may take? P held. */
+static bool exceeds(const struct collapse *c, pte_t e)
+{
+	if (c->advised)
+		return false;
+	if (is_zero_pte(e))
+		return khugepaged_exceeds(c->none, khugepaged.max_ptes_none,
+					  THP_SCAN_EXCEED_NONE_PTE);
+	if (!pte_present(e))
+		return khugepaged_exceeds(c->swapped, khugepaged.max_ptes_swap,
+					  THP_SCAN_EXCEED_SWAP_PTE);
+	return page_mapcount(pfn_to_page(pte_pfn(e))) > 1 &&
+	       khugepaged_exceeds(c->shared, khugepaged.max_ptes_shared,
+				  THP_SCAN_EXCEED_SHARED_PTE);
+}
+
 /* Count what is there. mmap_lock for reading. 0, -EINVAL (nothing to do), -EAGAIN, -EEXIST: huge
  * already. Memory that nobody may write at the moment, a child's for instance, is not collapsed: it
  * would no longer be shared. */
@@ -107,13 +132,13 @@ static int look(struct collapse *c)
 			c->writable |= pte_write(e);
 			c->shared += page_mapcount(page) > 1;
 		}
+		if (exceeds(c, e)) {
+			err = -EAGAIN;
+			goto out;
+		}
 	}
 	if (c->none == HPAGE_PMD_NR || (!c->writable && !c->swapped))
 		err = -EINVAL;
-	else if (!c->advised &&
-		 (c->none > khugepaged.max_ptes_none || c->swapped > khugepaged.max_ptes_swap ||
-		  c->shared > khugepaged.max_ptes_shared))
-		err = -EAGAIN;
 out:
 	spin_unlock(&c->mm->page_table_lock);
 	return err;
@@ -354,6 +379,14 @@ static int collapse_range(struct mm_struct *mm, unsigned long haddr, bool advise
 	return err;
 }
 
+/* Shared or anonymous memory. mmap_lock not held. */
+static int collapse_any(struct mm_struct *mm, unsigned long haddr, bool advised)
+{
+	int err = shmem_collapse(mm, haddr, advised);
+
+	return err == -EOPNOTSUPP ? collapse_range(mm, haddr, advised) : err;
+}
+
 int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	unsigned long addr = ALIGN_UP(start, PMD_SIZE), last = end & PMD_MASK;
@@ -363,9 +396,7 @@ int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long 
 	for (; addr < last; addr += PMD_SIZE) {
 		up_read(&mm->mmap_lock);
 		for (int tries = 0; tries < 3; tries++) {
-			e = shmem_collapse(mm, addr);
-			if (e == -EOPNOTSUPP)
-				e = collapse_range(mm, addr, true);
+			e = collapse_any(mm, addr, true);
 			if (e != -EAGAIN)
 				break;
 		}
@@ -399,7 +430,7 @@ static unsigned long next_range(struct mm_struct *mm)
 		unsigned long first = max(vma->vm_start, mm->khugepaged_addr);
 		unsigned long haddr = ALIGN_UP(first, PMD_SIZE);
 
-		if (thp_vma_allowed(vma, false) && thp_fits(vma, haddr))
+		if (thp_vma_eligible(vma) && thp_fits(vma, haddr))
 			found = haddr;
 	}
 	up_read(&mm->mmap_lock);
@@ -443,7 +474,7 @@ int khugepaged_scan(unsigned long pages)
 			return 0;
 		}
 		while (left && (haddr = next_range(mm))) {
-			int err = collapse_range(mm, haddr, false);
+			int err = collapse_any(mm, haddr, false);
 
 			WRITE_ONCE(khugepaged_has_work, true);
 			if (!err)
@@ -467,6 +498,8 @@ int khugepaged_scan(unsigned long pages)
 
 void khugepaged_wake(void)
 {
+	/* What a pass before this setting left alone may be work now. */
+	WRITE_ONCE(khugepaged_has_work, true);
 	WRITE_ONCE(wanted, true);
 	wake_up(&khugepaged_wait);
 }
@@ -488,6 +521,14 @@ static void sleep_without_memory(void)
 	finish_wait(&khugepaged_wait, &we);
 }
 
+/* Some memory may become huge without having been asked for. */
+static bool enabled(void)
+{
+	const u32 shmem = READ_ONCE(shmem_enabled);
+
+	return thp_enabled != THP_NEVER || (shmem != SHMEM_HUGE_NEVER && shmem != SHMEM_HUGE_DENY);
+}
+
 static int khugepaged_thread(void *arg)
 {
 	for (;;) {
@@ -498,7 +539,7 @@ static int khugepaged_thread(void *arg)
 		if (!READ_ONCE(wanted)) {
 			/* "never", or nothing to look at: until a setting changes or somebody enters,
 			 * and then a while later. */
-			scan = thp_enabled != THP_NEVER && READ_ONCE(khugepaged_has_work);
+			scan = enabled() && READ_ONCE(khugepaged_has_work);
 			if (scan)
 				schedule_timeout(khugepaged.scan_sleep_millisecs * 1000000ull);
 			else
@@ -506,8 +547,7 @@ static int khugepaged_thread(void *arg)
 		}
 		finish_wait(&khugepaged_wait, &we);
 		WRITE_ONCE(wanted, false);
-		if (scan && thp_enabled != THP_NEVER &&
-		    khugepaged_scan(khugepaged.pages_to_scan) == -ENOMEM)
+		if (scan && enabled() && khugepaged_scan(khugepaged.pages_to_scan) == -ENOMEM)
 			sleep_without_memory();
 	}
 	return 0;

@@ -173,15 +173,18 @@ int split_shmem_folio(struct folio *folio, struct list_head *to);
 unsigned int shmem_huge_fault(struct vm_fault *vmf);
 
 /* collapse_shmem.c */
-/** madvise(MADV_COLLAPSE) of 2 MiB of shared memory. mmap_lock not held. 0; -EOPNOTSUPP: it is none;
- * -EEXIST: it is huge already; -EINVAL, -ENOMEM, -EAGAIN, -EBUSY. */
-int shmem_collapse(struct mm_struct *mm, unsigned long haddr);
+/** Collapse of 2 MiB of shared memory. `advised`: madvise(MADV_COLLAPSE) asks; otherwise khugepaged does,
+ * within its limits and where a setting makes the memory huge. mmap_lock not held. 0; -EOPNOTSUPP: it is
+ * none; -EEXIST: it is huge already; -EINVAL, -ENOMEM, -EAGAIN, -EBUSY. */
+int shmem_collapse(struct mm_struct *mm, unsigned long haddr, bool advised);
 
 /* khugepaged.c */
 /** Pages that a collapse had locked and taken off their lists: unlock them and put them back. */
 void collapse_give_back(struct list_head *pages);
 /** madvise() may reclaim and compact for it; khugepaged if khugepaged/defrag says so. */
 gfp_t collapse_gfp(bool advised);
+/** More than `limit`, one of khugepaged's: counts the event. */
+bool khugepaged_exceeds(unsigned int n, u64 limit, enum vm_event_item event);
 struct khugepaged_settings {
 	u64 pages_to_scan, scan_sleep_millisecs, alloc_sleep_millisecs;
 	u64 max_ptes_none, max_ptes_swap, max_ptes_shared;

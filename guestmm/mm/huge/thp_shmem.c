@@ -415,6 +415,8 @@ unsigned int shmem_huge_fault(struct vm_fault *vmf)
 	if (how == SHMEM_CREATE_SMALL || !thp_fits(vmf->vma, haddr) ||
 	    index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE))
 		return VM_FAULT_FALLBACK;
+	if (shmem_huge_wanted(mapping, index, how))
+		khugepaged_enter();
 	/* A write to a private mapping is a small page of its own. */
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !(vmf->vma->flags & VM_SHARED))
 		return VM_FAULT_FALLBACK;
