@@ -59,6 +59,9 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(KSWAPD_SLEEP, "kswapd_sleep", "reclaim", "-", "-")                                      \
 	X(DIRECT_BEGIN, "direct_begin", "reclaim", "-", "-")                                      \
 	X(DIRECT_END, "direct_end", "reclaim", "-", "pages")                                      \
+	/* arg: the shrinker's number; order: the priority */                                     \
+	X(SHRINK_SLAB_START, "mm_shrink_slab_start", "reclaim", "shrinker", "objects")            \
+	X(SHRINK_SLAB_END, "mm_shrink_slab_end", "reclaim", "shrinker", "objects")                \
 	/* swap */                                                                                \
 	X(CACHE_ADD, "cache_add", "swap", "cache", "entry") /* the page gets a slot */            \
 	X(CACHE_DEL, "cache_del", "swap", "cache", "entry")                                       \

@@ -68,6 +68,9 @@
 	X(PGSTEAL_ANON, "pgsteal_anon")                                   \
 	X(PGSTEAL_FILE, "pgsteal_file")                                   \
 	X(SLABS_SCANNED, "slabs_scanned")                                 \
+	X(PGINODESTEAL, "pginodesteal")                                   \
+	X(KSWAPD_INODESTEAL, "kswapd_inodesteal")                         \
+	X(DROP_SLAB, "drop_slab")                                         \
 	X(KSWAPD_LOW_WMARK_HIT_QUICKLY, "kswapd_low_wmark_hit_quickly")   \
 	X(KSWAPD_HIGH_WMARK_HIT_QUICKLY, "kswapd_high_wmark_hit_quickly") \
 	X(PAGEOUTRUN, "pageoutrun")                                       \
