@@ -18,6 +18,7 @@
 #include "kernel/boot_info.h"
 #include "fs/internal.h"
 #include "fs/xattr.h"
+#include "mm/cache/bdi.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/phys/alloc.h"
 
@@ -55,6 +56,7 @@ struct inode *new_inode(struct super_block *sb, u64 ino)
 	INIT_LIST_HEAD(&inode->lru);
 	inode->lru_list = list_lru_of(LIST_LRU_INODE, inode);
 	address_space_init(&inode->i_data, inode, NULL, 0);
+	inode->i_data.wb = bdi_of(sb->bdev);
 	inode->atime = inode->mtime = inode->ctime = current_time();
 	spin_lock(&inode_lock);
 	list_add_tail(&inode->sb_list, &sb->inodes);

@@ -97,6 +97,8 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(FILE_DIRTY, "file_dirty", "file", "-", "index")                                         \
 	X(FILE_WRITE, "file_write", "file", "-", "index")                                         \
 	X(FILE_WRITTEN, "file_written", "file", "-", "index")                                     \
+	/* a writer pauses; position: 1024ths of its rate that it may have */                     \
+	X(BALANCE_DIRTY_PAGES, "balance_dirty_pages", "file", "position", "pause_us")             \
 	/* system calls: the number of include/mmvm/syscalls.h, the first argument, the result */ \
 	X(SYS_ENTER, "sys_enter", "syscall", "call", "arg0")                                      \
 	X(SYS_EXIT, "sys_exit", "syscall", "call", "result")                                      \

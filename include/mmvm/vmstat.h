@@ -146,6 +146,7 @@
 	X(MMVM_READAHEAD, "mmvm_readahead")                               \
 	X(MMVM_READAHEAD_ASYNC, "mmvm_readahead_async")                   \
 	X(MMVM_DIRTY_THROTTLED, "mmvm_dirty_throttled")                   \
+	X(MMVM_DIRTY_STALLED, "mmvm_dirty_stalled")                       \
 	X(MMVM_MIGRATION_WAIT, "mmvm_migration_wait")                     \
 	X(MMVM_PCP_REFILL, "mmvm_pcp_refill")                             \
 	X(MMVM_PCP_DRAIN, "mmvm_pcp_drain")                               \

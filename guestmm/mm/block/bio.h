@@ -33,6 +33,7 @@ struct block_device {
 	void (*submit)(struct block_device *bdev, struct bio *bio);
 	void *private_;
 	struct list_head node;
+	struct bdi_writeback *wb; /* mm/cache/bdi.h; NULL until files of it are written */
 };
 
 void register_block_device(struct block_device *bdev);
