@@ -6,7 +6,7 @@
  *
  * I1  A dentry in the tree holds a reference on its parent, one on its inode, and is in the bucket of
  *     its name and in its parent's list of children.
- * I2  refs == 0: it is on the LRU list, and the shrinker may take it. It never is, in a file system
+ * I2  refs == 0: it is on its LRU list (mm/slab/list_lru.h), and the shrinker may take it. It never is, in a file system
  *     that lives in memory: there the directory entry itself holds a reference (`pinned`).
  * I3  An unlinked dentry is in no bucket and in no list of children, but still holds its parent, so
  *     that open files know where they were.
@@ -23,8 +23,7 @@
 spinlock_t dcache_lock = SPINLOCK_INIT;
 static struct kmem_cache *dentry_cache;
 static struct list_head buckets[DENTRY_BUCKETS];
-static LIST_HEAD(unused); /* dcache_lock: refs == 0, most recently used last */
-static unsigned long nr_unused, nr_dentry;
+static unsigned long nr_dentry;
 static u64 next_cookie = 2;
 
 u32 name_hash(const struct dentry *parent, const char *name, u32 len)
@@ -77,6 +76,7 @@ struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len)
 	INIT_LIST_HEAD(&d->sibling);
 	INIT_LIST_HEAD(&d->bucket);
 	INIT_LIST_HEAD(&d->lru);
+	d->lru_list = list_lru_of(LIST_LRU_DENTRY, d);
 	if (parent) {
 		d->hash = name_hash(parent, name, len);
 		dget(parent);
@@ -149,10 +149,8 @@ void d_instantiate(struct dentry *d, struct inode *inode)
 
 void dget_locked(struct dentry *d)
 {
-	if (d->refs++ == 0) {
-		list_del_init(&d->lru);
-		nr_unused--;
-	}
+	if (d->refs++ == 0)
+		list_lru_del(d->lru_list, &d->lru);
 }
 
 void dget(struct dentry *d)
@@ -199,8 +197,7 @@ void dput(struct dentry *d)
 			return;
 		}
 		if (worth_keeping(d)) {
-			list_add_tail(&d->lru, &unused);
-			nr_unused++;
+			list_lru_add(d->lru_list, &d->lru);
 			spin_unlock(&dcache_lock);
 			return;
 		}
@@ -217,8 +214,7 @@ again:
 	list_for_each_entry (d, &dir->children, sibling) {
 		if (d->refs)
 			continue;
-		list_del_init(&d->lru);
-		nr_unused--;
+		list_lru_del(d->lru_list, &d->lru);
 		dput(kill_and_unlock(d));
 		spin_lock(&dcache_lock);
 		goto again;
@@ -367,8 +363,7 @@ bool d_shrink_tree(struct dentry *root, bool drop_pins)
 			d->pinned = false;
 			d->refs--;
 		} else if (!d->refs) {
-			list_del_init(&d->lru);
-			nr_unused--;
+			list_lru_del(d->lru_list, &d->lru);
 		}
 		if (d->refs)
 			break;
@@ -381,31 +376,30 @@ bool d_shrink_tree(struct dentry *root, bool drop_pins)
 
 /* ---- under pressure -------------------------------------------------------------------------- */
 
-static unsigned long dcache_count(struct shrinker *s)
+static unsigned long dcache_count(struct shrinker *s, struct shrink_control *sc)
 {
-	return READ_ONCE(nr_unused);
+	return vfs_pressure_ratio(READ_ONCE(sc->lru->nr));
 }
 
 /* What is used again while it is on the list leaves it at once (dget), so the list is in the order of
  * the last use. */
-static unsigned long dcache_scan(struct shrinker *s, unsigned long nr)
+static unsigned long dcache_scan(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long freed = 0;
+	unsigned long freed;
 
-	while (freed < nr) {
+	for (freed = 0; freed < sc->nr_to_scan; freed++) {
 		struct dentry *d;
 
 		spin_lock(&dcache_lock);
-		if (list_empty(&unused)) {
+		if (list_empty(&sc->lru->list)) {
 			spin_unlock(&dcache_lock);
 			break;
 		}
-		d = list_first_entry(&unused, struct dentry, lru);
-		list_del_init(&d->lru);
-		nr_unused--;
+		d = list_first_entry(&sc->lru->list, struct dentry, lru);
+		list_lru_del(sc->lru, &d->lru);
 		dput(kill_and_unlock(d));
-		freed++;
 	}
+	sc->nr_scanned = freed;
 	return freed;
 }
 
@@ -413,6 +407,8 @@ static struct shrinker dcache_shrinker = {
 	.count = dcache_count,
 	.scan = dcache_scan,
 	.name = "dentry",
+	.has_lrus = true,
+	.kind = LIST_LRU_DENTRY,
 };
 
 u64 nr_dentries(void)

@@ -5,18 +5,20 @@
  *                           └── sb->inodes: all of one file system
  *
  * I1  An inode with refs > 0 is in use: by dentries, open files, a file system at work.
- * I2  refs == 0 and a name left (nlink): it stays in memory for the next use, on the LRU list, if its
- *     file system can read it again; otherwise it goes.
+ * I2  refs == 0 and a name left (nlink): it stays in memory for the next use, on its LRU list
+ *     (mm/slab/list_lru.h), if its file system can read it again; otherwise it is freed.
  * I3  refs == 0 and nlink == 0: the file is deleted: its pages are dropped, evict_inode frees its
  *     blocks. Meanwhile it is marked INODE_FREEING, and whoever wants the number waits.
- * I4  The shrinker takes only inodes without pages that are not dirty: it never does I/O, for it runs
- *     inside others' allocations.
+ * I4  The shrinker frees only inodes without pages that are not dirty: it never does I/O, for it runs
+ *     inside others' allocations. An inode with pages is passed by once. If nobody has used it until
+ *     its next turn, its clean pages are dropped (pginodesteal), and the turn after that frees it.
  *
  * Locks: inode_lock for hash, lists and state; never held while a file system is called.
  */
 #include "kernel/boot_info.h"
 #include "fs/internal.h"
 #include "fs/xattr.h"
+#include "mm/cache/bdi.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/phys/alloc.h"
 
@@ -26,8 +28,7 @@ enum { INODE_READY, INODE_NEW, INODE_FREEING };
 
 static spinlock_t inode_lock = SPINLOCK_INIT;
 static struct list_head buckets[INODE_BUCKETS];
-static LIST_HEAD(unused); /* inode_lock: refs == 0, longest unused first */
-static unsigned long nr_unused, nr_inode;
+static unsigned long nr_inode;
 static struct wait_queue state_wq = WAIT_QUEUE_INIT(state_wq); /* an inode is ready, or gone */
 static struct kmem_cache *inode_cache;
 
@@ -53,7 +54,9 @@ struct inode *new_inode(struct super_block *sb, u64 ino)
 	init_rwsem(&inode->lock);
 	INIT_LIST_HEAD(&inode->hash);
 	INIT_LIST_HEAD(&inode->lru);
+	inode->lru_list = list_lru_of(LIST_LRU_INODE, inode);
 	address_space_init(&inode->i_data, inode, NULL, 0);
+	inode->i_data.wb = bdi_of(sb->bdev);
 	inode->atime = inode->mtime = inode->ctime = current_time();
 	spin_lock(&inode_lock);
 	list_add_tail(&inode->sb_list, &sb->inodes);
@@ -84,10 +87,8 @@ static struct inode *find_inode(const struct super_block *sb, u64 ino)
 /* inode_lock held. */
 static void get_locked(struct inode *inode)
 {
-	if (inode->refs++ == 0) {
-		list_del_init(&inode->lru);
-		nr_unused--;
-	}
+	if (inode->refs++ == 0)
+		list_lru_del(inode->lru_list, &inode->lru);
 }
 
 void iget_ref(struct inode *inode)
@@ -200,8 +201,8 @@ void iput(struct inode *inode)
 	}
 	keep = inode->nlink && !sb_in_memory(inode->sb) && !list_empty(&inode->hash);
 	if (keep) {
-		list_add_tail(&inode->lru, &unused);
-		nr_unused++;
+		inode->rotated = false;
+		list_lru_add(inode->lru_list, &inode->lru);
 	} else {
 		inode->state = INODE_FREEING;
 	}
@@ -267,8 +268,7 @@ bool evict_inodes(struct super_block *sb)
 		spin_lock(&inode_lock);
 		list_for_each_entry (inode, &sb->inodes, sb_list) {
 			if (inode->state == INODE_READY && !inode->refs) {
-				list_del_init(&inode->lru);
-				nr_unused--;
+				list_lru_del(inode->lru_list, &inode->lru);
 				inode->state = INODE_FREEING;
 				found = true;
 				break;
@@ -284,39 +284,55 @@ bool evict_inodes(struct super_block *sb)
 
 /* ---- under pressure (I4) ---------------------------------------------------------------------- */
 
-static unsigned long inodes_count(struct shrinker *s)
+int sysctl_vfs_cache_pressure = 100;
+
+static unsigned long inodes_count(struct shrinker *s, struct shrink_control *sc)
 {
-	return READ_ONCE(nr_unused);
+	return vfs_pressure_ratio(READ_ONCE(sc->lru->nr));
 }
 
-static unsigned long inodes_scan(struct shrinker *s, unsigned long nr)
+/* Drop the clean pages of an inode of which the caller has a reference, and give up the reference. */
+static void steal_pages(struct inode *inode, bool kswapd)
 {
-	unsigned long freed = 0;
+	u64 n = invalidate_mapping_pages(&inode->i_data, 0, ~0ul);
 
-	while (nr--) {
+	count_vm_events(kswapd ? KSWAPD_INODESTEAL : PGINODESTEAL, n);
+	iput(inode);
+}
+
+static unsigned long inodes_scan(struct shrinker *s, struct shrink_control *sc)
+{
+	unsigned long freed = 0, seen;
+
+	for (seen = 0; seen < sc->nr_to_scan; seen++) {
 		struct inode *inode;
-		bool take;
+		bool take = false, steal = false;
 
 		spin_lock(&inode_lock);
-		if (list_empty(&unused)) {
+		if (list_empty(&sc->lru->list)) {
 			spin_unlock(&inode_lock);
 			break;
 		}
-		inode = list_first_entry(&unused, struct inode, lru);
-		take = !inode->i_data.nrpages && !atomic_load(&inode->dirty);
-		if (take) {
-			list_del_init(&inode->lru);
-			nr_unused--;
-			inode->state = INODE_FREEING;
+		inode = list_first_entry(&sc->lru->list, struct inode, lru);
+		if (inode->i_data.nrpages && inode->rotated) {
+			steal = true;
+			get_locked(inode);
+		} else if (inode->i_data.nrpages || atomic_load(&inode->dirty)) {
+			inode->rotated = true;
+			list_move_tail(&inode->lru, &sc->lru->list);
 		} else {
-			list_move_tail(&inode->lru, &unused);
+			take = true;
+			list_lru_del(sc->lru, &inode->lru);
+			inode->state = INODE_FREEING;
 		}
 		spin_unlock(&inode_lock);
-		if (take) {
+		if (steal)
+			steal_pages(inode, sc->kswapd);
+		if (take)
 			inode_drop(inode);
-			freed++;
-		}
+		freed += take;
 	}
+	sc->nr_scanned = seen;
 	return freed;
 }
 
@@ -324,6 +340,8 @@ static struct shrinker inode_shrinker = {
 	.count = inodes_count,
 	.scan = inodes_scan,
 	.name = "inode",
+	.has_lrus = true,
+	.kind = LIST_LRU_INODE,
 };
 
 u64 nr_inodes(void)

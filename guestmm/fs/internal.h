@@ -52,6 +52,14 @@ bool d_has_children(struct dentry *d);
  * the directory entries themselves. True: none is left. */
 bool d_shrink_tree(struct dentry *root, bool drop_pins);
 u64 nr_dentries(void);
+/** How readily dentries and inodes are freed, in per cent of what reclaim asks for; 0: never. */
+extern int sysctl_vfs_cache_pressure;
+static inline unsigned long vfs_pressure_ratio(unsigned long objects)
+{
+	unsigned long percent = (unsigned long)READ_ONCE(sysctl_vfs_cache_pressure);
+
+	return objects / 100 * percent + objects % 100 * percent / 100;
+}
 
 /* ---- inode.c ---------------------------------------------------------------------------------- */
 void inode_cache_init(void);

@@ -5,6 +5,7 @@
 #include "fs/internal.h"
 #include "mm/phys/alloc.h"
 #include "mm/block/bio.h"
+#include "mm/memcg/memcg.h"
 #include "mm/slab/slab.h"
 #include "tests/tests.h"
 
@@ -173,6 +174,49 @@ GUEST_TEST(ext2, files_larger_than_memory_come_back, 0, 60, MEM)
 	CHECK_EQ(vfs_umount("/mnt"), 0);
 	kfree(buf);
 	kfree(want);
+}
+
+static u64 shrink_inodes(void)
+{
+	struct shrink_control sc = {.gfp = GFP_KERNEL, .priority = 0};
+
+	return shrink_slab_group(&sc);
+}
+
+/* An unused file that has pages keeps them for a round; then its pages are dropped, then the inode. */
+GUEST_TEST(ext2, inodes_under_pressure_give_their_pages_first, 0, 60, MEM)
+{
+	struct list_lru *lru = &root_mem_cgroup.slab_lru[LIST_LRU_INODE][0];
+	u64 *buf = kmalloc(CHUNK, GFP_KERNEL), inodes;
+	s64 stolen, freed;
+	struct file *f;
+
+	REQUIRE(buf && mount_new(t));
+	drop_slab();
+	inodes = nr_inodes();
+	f = open_file(t, "/mnt/unused");
+	REQUIRE(f);
+	CHECK_EQ(write_all(f, buf, 2 * CHUNK, 1), 2 * CHUNK);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
+	vfs_sync();
+	file_put(f);
+	CHECK_EQ(lru->nr, 0); /* its name has it */
+	CHECK_EQ(nr_inodes(), inodes + 1);
+	stolen = ev(PGINODESTEAL);
+	/* The name is freed first, and asked for two inodes the shrinker turns the one round, and takes its
+	 * pages. */
+	CHECK_EQ(shrink_inodes(), 1);
+	CHECK_EQ(lru->nr, 1);
+	CHECK_EQ(ev(PGINODESTEAL) - stolen, 2 * CHUNK / PAGE_SIZE);
+	CHECK_EQ(nr_inodes(), inodes + 1);
+	freed = ev(SLABS_SCANNED);
+	CHECK_EQ(shrink_inodes(), 1);
+	CHECK_EQ(ev(SLABS_SCANNED) - freed, 1);
+	CHECK_EQ(nr_inodes(), inodes);
+	CHECK_EQ(lru->nr, 0);
+	CHECK_EQ(ev(KSWAPD_INODESTEAL), 0);
+	CHECK_EQ(vfs_umount("/mnt"), 0);
+	kfree(buf);
 }
 
 GUEST_TEST(ext2, full_disk_gives_back_what_is_freed, 0, 60, MEM)

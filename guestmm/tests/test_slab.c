@@ -231,13 +231,13 @@ GUEST_TEST(slab, random_objects_keep_their_contents, 0, 0, MEM)
 }
 
 static unsigned long shrinkable = 1000, nr_scans;
-static unsigned long test_count(struct shrinker *s)
+static unsigned long test_count(struct shrinker *s, struct shrink_control *sc)
 {
 	return shrinkable;
 }
-static unsigned long test_scan(struct shrinker *s, unsigned long nr)
+static unsigned long test_scan(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long n = min(nr, shrinkable);
+	unsigned long n = min(sc->nr_to_scan, shrinkable);
 
 	nr_scans++;
 	shrinkable -= n;

@@ -59,6 +59,9 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(KSWAPD_SLEEP, "kswapd_sleep", "reclaim", "-", "-")                                      \
 	X(DIRECT_BEGIN, "direct_begin", "reclaim", "-", "-")                                      \
 	X(DIRECT_END, "direct_end", "reclaim", "-", "pages")                                      \
+	/* arg: the shrinker's number; order: the priority */                                     \
+	X(SHRINK_SLAB_START, "mm_shrink_slab_start", "reclaim", "shrinker", "objects")            \
+	X(SHRINK_SLAB_END, "mm_shrink_slab_end", "reclaim", "shrinker", "objects")                \
 	/* swap */                                                                                \
 	X(CACHE_ADD, "cache_add", "swap", "cache", "entry") /* the page gets a slot */            \
 	X(CACHE_DEL, "cache_del", "swap", "cache", "entry")                                       \
@@ -94,6 +97,8 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(FILE_DIRTY, "file_dirty", "file", "-", "index")                                         \
 	X(FILE_WRITE, "file_write", "file", "-", "index")                                         \
 	X(FILE_WRITTEN, "file_written", "file", "-", "index")                                     \
+	/* a writer pauses; position: 1024ths of its rate that it may have */                     \
+	X(BALANCE_DIRTY_PAGES, "balance_dirty_pages", "file", "position", "pause_us")             \
 	/* system calls: the number of include/mmvm/syscalls.h, the first argument, the result */ \
 	X(SYS_ENTER, "sys_enter", "syscall", "call", "arg0")                                      \
 	X(SYS_EXIT, "sys_exit", "syscall", "call", "result")                                      \

@@ -68,6 +68,9 @@
 	X(PGSTEAL_ANON, "pgsteal_anon")                                   \
 	X(PGSTEAL_FILE, "pgsteal_file")                                   \
 	X(SLABS_SCANNED, "slabs_scanned")                                 \
+	X(PGINODESTEAL, "pginodesteal")                                   \
+	X(KSWAPD_INODESTEAL, "kswapd_inodesteal")                         \
+	X(DROP_SLAB, "drop_slab")                                         \
 	X(KSWAPD_LOW_WMARK_HIT_QUICKLY, "kswapd_low_wmark_hit_quickly")   \
 	X(KSWAPD_HIGH_WMARK_HIT_QUICKLY, "kswapd_high_wmark_hit_quickly") \
 	X(PAGEOUTRUN, "pageoutrun")                                       \
@@ -146,6 +149,7 @@
 	X(MMVM_READAHEAD, "mmvm_readahead")                               \
 	X(MMVM_READAHEAD_ASYNC, "mmvm_readahead_async")                   \
 	X(MMVM_DIRTY_THROTTLED, "mmvm_dirty_throttled")                   \
+	X(MMVM_DIRTY_STALLED, "mmvm_dirty_stalled")                       \
 	X(MMVM_MIGRATION_WAIT, "mmvm_migration_wait")                     \
 	X(MMVM_PCP_REFILL, "mmvm_pcp_refill")                             \
 	X(MMVM_PCP_DRAIN, "mmvm_pcp_drain")                               \

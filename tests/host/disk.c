@@ -53,6 +53,8 @@ static void host_disk_submit(struct block_device *bdev, struct bio *bio)
 {
 	struct host_disk *d = bdev->private_;
 
+	if (d->deferred && list_empty(&d->pending) && d->idle_at < host_time_ns)
+		d->idle_at = host_time_ns;
 	if (d->deferred)
 		list_add_tail(&bio->node, &d->pending);
 	else
@@ -72,8 +74,55 @@ unsigned int host_disk_complete(struct host_disk *d, unsigned int n)
 	return done;
 }
 
+static u64 next_of(const struct host_disk *d)
+{
+	const struct bio *bio;
+
+	if (!d->page_ns || list_empty(&d->pending))
+		return ~0ull;
+	bio = list_first_entry(&d->pending, struct bio, node);
+	return d->idle_at + bio->nr_pages * d->page_ns;
+}
+
+bool host_disks_take_time(void)
+{
+	for (unsigned int i = 0; i < nr_disks; i++)
+		if (disks[i]->page_ns)
+			return true;
+	return false;
+}
+
+u64 host_disks_next(void)
+{
+	u64 next = ~0ull;
+
+	for (unsigned int i = 0; i < nr_disks; i++)
+		next = next_of(disks[i]) < next ? next_of(disks[i]) : next;
+	return next;
+}
+
+void host_disks_run(void)
+{
+	for (unsigned int i = 0; i < nr_disks; i++) {
+		struct host_disk *d = disks[i];
+
+		while (next_of(d) <= host_time_ns) {
+			d->idle_at = next_of(d);
+			host_disk_complete(d, 1);
+		}
+	}
+}
+
 bool host_disks_poll(void)
 {
+	u64 next = host_disks_next();
+
+	/* Who waits for a disk that takes its time waits so long. */
+	if (next != ~0ull) {
+		host_time_ns = next > host_time_ns ? next : host_time_ns;
+		host_disks_run();
+		return true;
+	}
 	for (unsigned int i = 0; i < nr_disks; i++)
 		if (host_disk_complete(disks[i], 1))
 			return true;

@@ -110,6 +110,8 @@ struct host_disk {
 	struct block_device bdev;
 	u8 *data;
 	bool deferred; /* complete bios from schedule() or host_disk_complete(), not in submit */
+	u64 page_ns;   /* deferred: time that a page takes; 0: none, and polling completes one */
+	u64 idle_at;   /* then: when it is done with what it has begun */
 	u64 fail_at;   /* the n-th read or write from now fails with -EIO; 0 = off */
 	u64 nr_reads, nr_writes, nr_discards; /* bios */
 	u64 pages_read, pages_written;
@@ -122,5 +124,11 @@ void host_disk_mkswap(struct host_disk *d);
 unsigned int host_disk_complete(struct host_disk *d, unsigned int n);
 /** Complete one deferred bio of any disk; false when there is none. */
 bool host_disks_poll(void);
+/** Of disks with page_ns: when the next bio is done; ~0: none is under way. */
+u64 host_disks_next(void);
+/** Has any disk page_ns? */
+bool host_disks_take_time(void);
+/** Complete those that are done by host_time_ns. */
+void host_disks_run(void);
 
 #endif

@@ -308,16 +308,16 @@ static void krealloc_rules(void)
 /* ---- shrinkers ---- */
 
 static unsigned long objects, asked, calls;
-static unsigned long count_objects(struct shrinker *s)
+static unsigned long count_objects(struct shrinker *s, struct shrink_control *sc)
 {
 	return objects;
 }
-static unsigned long scan_objects(struct shrinker *s, unsigned long nr)
+static unsigned long scan_objects(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long n = min(nr, objects);
+	unsigned long n = min(sc->nr_to_scan, objects);
 
 	calls++;
-	asked += nr;
+	asked += sc->nr_to_scan;
 	objects -= n;
 	return n;
 }

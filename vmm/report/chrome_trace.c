@@ -120,10 +120,11 @@ static struct thread *thread_of(struct chrome *c, uint32_t pid)
 
 static const char *span_name(unsigned int begin)
 {
-	return begin == TRACE_FAULT_BEGIN     ? "fault"
-	       : begin == TRACE_DIRECT_BEGIN  ? "direct reclaim"
-	       : begin == TRACE_COMPACT_BEGIN ? "compaction"
-					      : "kswapd";
+	return begin == TRACE_FAULT_BEGIN	  ? "fault"
+	       : begin == TRACE_DIRECT_BEGIN	  ? "direct reclaim"
+	       : begin == TRACE_COMPACT_BEGIN	  ? "compaction"
+	       : begin == TRACE_SHRINK_SLAB_START ? "shrinker"
+						  : "kswapd";
 }
 
 static void guest_begin(struct chrome *c, const struct trace_event *e)
@@ -203,6 +204,7 @@ static void guest_event(struct chrome *c, const struct trace_event *e)
 	case TRACE_FAULT_BEGIN:
 	case TRACE_DIRECT_BEGIN:
 	case TRACE_COMPACT_BEGIN:
+	case TRACE_SHRINK_SLAB_START:
 	case TRACE_KSWAPD_WAKE:
 		guest_begin(c, e);
 		break;
@@ -211,6 +213,9 @@ static void guest_event(struct chrome *c, const struct trace_event *e)
 		break;
 	case TRACE_DIRECT_END:
 		guest_end(c, e, TRACE_DIRECT_BEGIN);
+		break;
+	case TRACE_SHRINK_SLAB_END:
+		guest_end(c, e, TRACE_SHRINK_SLAB_START);
 		break;
 	case TRACE_COMPACT_END:
 		guest_end(c, e, TRACE_COMPACT_BEGIN);

@@ -118,6 +118,13 @@ static void detail_guest(const struct trace_data *t, const struct mmvm_trace_rec
 	case TRACE_DIRECT_END:
 		snprintf(buf, size, "%" PRIu64 " pages", r->addr);
 		break;
+	case TRACE_SHRINK_SLAB_START:
+		snprintf(buf, size, "shrinker %u is to scan %" PRIu64 " objects, priority %u",
+			 r->arg, r->addr, r->order);
+		break;
+	case TRACE_SHRINK_SLAB_END:
+		snprintf(buf, size, "shrinker %u freed %" PRIu64 " objects", r->arg, r->addr);
+		break;
 	case TRACE_FORK:
 	case TRACE_OOM_KILL:
 		snprintf(buf, size, "process %" PRIu64, r->addr);

@@ -77,6 +77,9 @@ bool trace_event_has_page(enum mmvm_trace_event event)
 	case TRACE_KSWAPD_SLEEP:
 	case TRACE_DIRECT_BEGIN:
 	case TRACE_DIRECT_END:
+	case TRACE_SHRINK_SLAB_START:
+	case TRACE_SHRINK_SLAB_END:
+	case TRACE_BALANCE_DIRTY_PAGES:
 	case TRACE_COMPACT_BEGIN:
 	case TRACE_COMPACT_END:
 	case TRACE_KCOMPACTD_WAKE:

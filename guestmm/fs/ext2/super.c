@@ -17,6 +17,7 @@
 #include "fs/ext2/ext2.h"
 #include "fs/internal.h"
 #include "fs/file.h"
+#include "mm/cache/bdi.h"
 
 #define MAX_LOGGED 20
 
@@ -394,6 +395,7 @@ static int ext2_mount(struct super_block *sb, const char *options)
 	sbi->bdev = sb->bdev;
 	mutex_init(&sbi->alloc_lock);
 	address_space_init(&sbi->meta, NULL, &ext2_meta_aops, 0);
+	sbi->meta.wb = bdi_of(sbi->bdev);
 	init_rwsem(&sbi->meta.invalidate_lock); /* inside of the files': a class of its own */
 	sb->dev = bdev_number(sbi->bdev);
 	if (sbi->bdev->read_only)

@@ -4,6 +4,7 @@
  */
 #include "fs/proc/proc.h"
 #include "fs/file.h"
+#include "fs/internal.h"
 #include "fs/ipc/ipc.h"
 #include "kernel/cred.h"
 #include "kernel/pid.h"
@@ -24,8 +25,6 @@
 #include "mm/reclaim/policy.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/phys/zone.h"
-
-#define ENOUGH_SLAB 10 /* objects a round frees: fewer are not worth another */
 
 int proc_parse_decimal(const char *text, s64 *out)
 {
@@ -48,6 +47,7 @@ int proc_parse_decimal(const char *text, s64 *out)
 /* name, type, variable, least, most, what to call after a change */
 #define NUMBERS(X)                                                                               \
 	X(swappiness, int, vm_swappiness, 0, 200, nothing())                                     \
+	X(vfs_cache_pressure, int, sysctl_vfs_cache_pressure, 0, 0x7fffffff, nothing())          \
 	X(panic_on_oom, int, sysctl_panic_on_oom, 0, 2, nothing())                               \
 	X(oom_kill_allocating_task, int, sysctl_oom_kill_allocating_task, -(1ll << 31),          \
 	  0x7fffffff, nothing())                                                                 \
@@ -143,8 +143,8 @@ static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
 	if (n & 1)
 		drop_pagecache();
 	if (n & 2) {
-		while (shrink_slab(GFP_KERNEL, 0) > ENOUGH_SLAB)
-			cond_resched();
+		drop_slab();
+		count_vm_event(DROP_SLAB);
 	}
 	return 0;
 }

@@ -36,6 +36,7 @@ struct block_device {
 	void *private_;
 	struct device *dma_dev; /* that pages are mapped for; NULL: none is */
 	struct list_head node;
+	struct bdi_writeback *wb; /* mm/cache/bdi.h; NULL until files of it are written */
 };
 
 void register_block_device(struct block_device *bdev);

@@ -12,6 +12,7 @@
  */
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/cache/bdi.h"
 #include "mm/cache/filemap.h"
 #include "mm/slab/mempool.h"
 #include "mm/slab/slab.h"
@@ -232,6 +233,7 @@ static struct bdev_cache *make_cache(struct block_device *bdev)
 		return NULL;
 	c->bdev = bdev;
 	address_space_init(&c->mapping, NULL, &bdev_aops, 0);
+	c->mapping.wb = bdi_of(bdev);
 	c->mapping.size = bdev->nr_sectors * 512;
 	spin_lock(&caches_lock);
 	list_add_tail(&c->node, &caches);

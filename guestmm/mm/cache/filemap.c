@@ -18,6 +18,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/memcg/memcg.h"
+#include "mm/cache/bdi.h"
 #include "mm/cache/filemap.h"
 #include "mm/phys/migrate.h"
 #include "mm/reclaim/workingset.h"
@@ -46,6 +47,7 @@ void address_space_init(struct address_space *mapping, struct inode *host,
 	spin_lock_init(&mapping->i_mmap_lock);
 	init_rwsem(&mapping->invalidate_lock);
 	INIT_LIST_HEAD(&mapping->dirty_list);
+	mapping->wb = &default_wb;
 	INIT_LIST_HEAD(&mapping->shadow_list);
 }
 

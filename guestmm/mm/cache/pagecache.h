@@ -118,6 +118,7 @@ struct address_space {
 	struct list_head dirty_list;  /* flusher's lock: on the list while something is dirty */
 	struct list_head shadow_list; /* shadow_lock: on the list while it may have shadows */
 	u64 dirtied_at;		      /* flusher's lock: ktime of the first dirty page */
+	struct bdi_writeback *wb;     /* C: whose flusher writes it (mm/cache/bdi.h) */
 	void *private_;		      /* C: AS_HUGETLB: struct hugetlb_file */
 };
 
@@ -207,13 +208,13 @@ int mapping_check_error(struct address_space *mapping, s32 *since);
 int write_cache_pages(struct address_space *mapping, struct writeback_control *wbc);
 /** Write all dirty pages of bytes [start, end] and wait for them. 0 or -EIO... */
 int filemap_write_and_wait_range(struct address_space *mapping, u64 start, u64 end);
-/** A task has dirtied pages: above dirty_ratio it waits for the disk, above half way to it it is
- * slowed down, above dirty_background_ratio the flusher is woken. */
+/** A task has dirtied a page: above dirty_ratio it waits for the disk, above half way to it it is
+ * slowed down, above dirty_background_ratio the flushers are woken (dirty_throttle.c). */
 void balance_dirty_pages(struct address_space *mapping);
 /** Write everything that is dirty, everywhere, and wait: sync(2) after the file systems. */
 void sync_all_mappings(void);
-void wakeup_flusher(void);
-int flusher_init(void); /* the thread */
+void wakeup_flusher(void); /* all of them: to write, or to look at the settings */
+int flusher_init(void);	   /* the threads: one a disk, and one for what is on none */
 /** Before an address space is freed: take it off the flusher's list. Nothing may be dirty or under writeback. */
 void writeback_forget(struct address_space *mapping);
 extern unsigned int dirty_background_ratio; /* 10 % of available memory */

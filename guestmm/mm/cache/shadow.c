@@ -73,14 +73,14 @@ static unsigned long drop_shadows(struct address_space *mapping, unsigned long n
 	return dropped;
 }
 
-static unsigned long shadow_count(struct shrinker *s)
+static unsigned long shadow_count(struct shrinker *s, struct shrink_control *sc)
 {
 	s64 fair = global_stat(NR_FILE_PAGES) / 16 + (s64)totalram_pages() / 256;
 
 	return READ_ONCE(radix_nr_nodes) > fair ? max(READ_ONCE(nr_shadows), (s64)0) : 0;
 }
 
-static unsigned long shadow_scan(struct shrinker *s, unsigned long nr)
+static unsigned long shadow_scan(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long flags = spin_lock_irqsave(&shadow_lock), dropped = 0;
 
@@ -89,7 +89,7 @@ static unsigned long shadow_scan(struct shrinker *s, unsigned long nr)
 			list_first_entry(&mappings, struct address_space, shadow_list);
 
 		if (spin_trylock(&mapping->lock)) {
-			dropped = drop_shadows(mapping, nr);
+			dropped = drop_shadows(mapping, sc->nr_to_scan);
 			spin_unlock(&mapping->lock);
 		}
 	}

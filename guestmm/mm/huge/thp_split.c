@@ -292,14 +292,15 @@ static struct folio *next_deferred(void)
 	return folio;
 }
 
-static unsigned long deferred_count(struct shrinker *s)
+static unsigned long deferred_count(struct shrinker *s, struct shrink_control *sc)
 {
 	return READ_ONCE(thp_nr_deferred);
 }
 
-static unsigned long deferred_scan(struct shrinker *s, unsigned long nr)
+static unsigned long deferred_scan(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long done = 0, most = min(nr, (unsigned long)READ_ONCE(thp_nr_deferred));
+	unsigned long done = 0,
+		      most = min(sc->nr_to_scan, (unsigned long)READ_ONCE(thp_nr_deferred));
 
 	for (unsigned long i = 0; i < most; i++) {
 		struct folio *folio = next_deferred();

@@ -180,6 +180,7 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	memcg->parent = parent;
 	INIT_LIST_HEAD(&memcg->children);
 	wait_queue_init(&memcg->events_wq);
+	list_lrus_init(memcg->slab_lru);
 	page_counter_init(&memcg->memory, &parent->memory);
 	page_counter_init(&memcg->swap, &parent->swap);
 	memcg->zswap_max = PAGE_COUNTER_MAX;

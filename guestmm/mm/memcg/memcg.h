@@ -20,6 +20,7 @@
 #include "mm/memcg/page_counter.h"
 #include "mm/phys/zone.h"
 #include "mm/reclaim/lruvec.h"
+#include "mm/slab/list_lru.h"
 #include "mm/virt/mm_types.h"
 
 /** Events of a group: name in memory.events. */
@@ -56,7 +57,9 @@ struct mem_cgroup {
 	s64 kernel_pages;	      /* A: kernel memory among `memory` */
 	s64 zswap_bytes, zswapped;    /* A: in the pool, and pages that these were; own */
 	s64 obj_bytes; /* A: of slab objects; `memory` has them in whole pages of this sum; own */
-	s64 slab_bytes[MMVM_MAX_NODES][2];     /* A: these by node: unreclaimable, reclaimable */
+	s64 slab_bytes[MMVM_MAX_NODES][2]; /* A: these by node: unreclaimable, reclaimable */
+	/* Unused objects charged to this group, by node, under their owners' locks (mm/slab/list_lru.h) */
+	struct list_lru slab_lru[NR_LIST_LRUS][MMVM_MAX_NODES];
 	u64 zswap_max;			       /* L: pages of the pool */
 	bool no_zswap_writeback;	       /* L: its pages do not go to the disk */
 	u64 events[NR_MEMCG_EVENTS];	       /* A: this group's and its descendants' */

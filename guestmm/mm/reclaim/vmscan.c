@@ -136,15 +136,21 @@ static bool group_gives(struct lruvec *lv, struct scan_control *sc)
 
 void shrink_node(pg_data_t *node, struct scan_control *sc)
 {
-	for (struct lruvec *lv = NULL; (lv = next_lruvec(node, sc->target, lv)) != NULL;)
-		if (group_gives(lv, sc))
-			shrink_lruvec(lv, sc);
+	for (struct lruvec *lv = NULL; (lv = next_lruvec(node, sc->target, lv)) != NULL;) {
+		struct shrink_control slab = {.gfp = sc->gfp,
+					      .node = node->id,
+					      .memcg = mem_cgroup_from_id(lv->memcg),
+					      .priority = sc->priority,
+					      .kswapd = sc->kswapd};
+
+		if (!group_gives(lv, sc))
+			continue;
+		shrink_lruvec(lv, sc);
+		sc->nr_slab += shrink_slab_group(&slab);
+	}
 	swap_write_flush(&sc->writes);
 	if (sc->nr_dirty)
 		wakeup_flusher();
-	/* Shrinkers know no groups: what they free may be others', too. */
-	if (!sc->target || mem_cgroup_slab_bytes(sc->target, -1, true))
-		sc->nr_slab += shrink_slab(sc->gfp, sc->priority);
 }
 
 /* How long to give the disk, and how often before looking elsewhere. */

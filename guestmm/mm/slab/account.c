@@ -37,6 +37,18 @@ void slab_account_init(const struct kmem_cache *c, struct slab *slab)
 		memset(owners_of(c, slab), 0, slab->objects * sizeof(u16));
 }
 
+u16 slab_object_group(const void *obj)
+{
+	const struct slab *slab;
+
+	if (!mem_cgroup_enabled())
+		return 0;
+	slab = slab_of(obj);
+	if (slab->type != PAGE_SLAB || !slab_owner_bytes(slab->cache))
+		return 0;
+	return *owner_of(slab->cache, slab, obj);
+}
+
 struct mem_cgroup *slab_account_charge(const struct kmem_cache *c, gfp_t gfp)
 {
 	return mem_cgroup_enabled() ? mem_cgroup_charge_obj(c->size, gfp) : NULL;

@@ -29,6 +29,7 @@
 #include "mm/slab/slab_internal.h"
 #include "lib/string.h"
 #include "lib/errno.h"
+#include "mm/memcg/memcg.h"
 #include "mmvm/audit.h"
 
 struct mutex slab_mutex = MUTEX_INIT(slab_mutex);
@@ -622,6 +623,7 @@ void kmem_cache_init(void)
 	cache_init(&sheaf_cache, "kmem_sheaf", sizeof(struct sheaf), 0,
 		   SLAB_HWCACHE_ALIGN | SLAB_KEPT, NULL);
 	sheaf_cache.sheaf_cap = 0;
+	list_lrus_init(root_mem_cgroup.slab_lru);
 	list_add_tail(&cache_cache.list, &slab_caches);
 	list_add_tail(&sheaf_cache.list, &slab_caches);
 	kmalloc_init();

@@ -4,6 +4,7 @@
 #include "mm/phys/gfp.h"
 #include "lib/format.h"
 #include "lib/list.h"
+#include "mm/slab/list_lru.h"
 
 struct kmem_cache;
 #define SLAB_HWCACHE_ALIGN	0x1u
@@ -54,15 +55,44 @@ void report_slabinfo(struct report *r);
 u64 slab_objects_in_use(void);
 
 /* Shrinkers */
+
+/** What reclaim asks of the shrinkers. */
+struct shrink_control {
+	gfp_t gfp;
+	unsigned int node;	  /* objects of this node */
+	struct mem_cgroup *memcg; /* charged to this group; NULL: the root */
+	int priority;		  /* of reclaim: 12 (few objects) to 0 (all) */
+	bool kswapd;		  /* kswapd asks */
+	/* For count() and scan(): */
+	struct list_lru *lru;	  /* of this node and group; NULL: the shrinker has no lists */
+	unsigned long nr_to_scan; /* for scan() */
+	unsigned long
+		nr_scanned; /* objects scan() has looked at: nr_to_scan if scan() leaves it alone */
+};
 struct shrinker {
-	unsigned long (*count)(struct shrinker *s);		     /* objects that could go */
-	unsigned long (*scan)(struct shrinker *s, unsigned long nr); /* objects gone */
+	/** Objects that could be freed. */
+	unsigned long (*count)(struct shrinker *s, struct shrink_control *sc);
+	/** Look at up to sc->nr_to_scan objects. Returns how many it freed. */
+	unsigned long (*scan)(struct shrinker *s, struct shrink_control *sc);
 	const char *name;
-	unsigned long deferred;
+	unsigned int seeks;	 /* what it costs to make an object again; 0: the usual 2 */
+	bool has_lrus;		 /* its objects are on list_lrus */
+	enum list_lru_kind kind; /* then: which */
+	u16 id;			 /* in the trace; given by register_shrinker() */
+	s64 deferred;		 /* A: scans put off, of a shrinker without lists */
 	struct list_head node;
 };
 void register_shrinker(struct shrinker *s);
 void unregister_shrinker(struct shrinker *s);
-/** Ask all shrinkers for their share at this reclaim priority. Returns objects freed. */
+/** Ask the shrinkers for their share of one node and one group. For a group that is not the root only
+ * those with lists are asked. Returns objects freed. May sleep. */
+unsigned long shrink_slab_group(struct shrink_control *sc);
+/** The same for every node and every group. */
 unsigned long shrink_slab(gfp_t gfp, int priority);
+/** Free all that shrinkers can free: drop_caches. May sleep. */
+void drop_slab(void);
+/** How many of so many objects a shrinker looks at [pure]. */
+unsigned long shrink_share(unsigned long objects, int priority, unsigned int seeks);
+/** Id of the memory cgroup that a slab object is charged to; 0: the root. */
+u16 slab_object_group(const void *obj);
 #endif

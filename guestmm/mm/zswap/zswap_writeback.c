@@ -182,18 +182,18 @@ void zswap_wake_writeback(void)
 
 /* ---- shrinkers -------------------------------------------------------------------------------- */
 
-static unsigned long count_compactable(struct shrinker *s)
+static unsigned long count_compactable(struct shrinker *s, struct shrink_control *sc)
 {
 	return zs_compactable();
 }
 
-static unsigned long scan_compact(struct shrinker *s, unsigned long nr)
+static unsigned long scan_compact(struct shrinker *s, struct shrink_control *sc)
 {
-	return zs_compact(nr);
+	return zs_compact(sc->nr_to_scan);
 }
 
 /* The better the pages compress the less there is to gain from each. */
-static unsigned long count_coldest(struct shrinker *s)
+static unsigned long count_coldest(struct shrinker *s, struct shrink_control *sc)
 {
 	u64 stored = atomic_load(&zswap_counts.stored_pages);
 
@@ -202,9 +202,9 @@ static unsigned long count_coldest(struct shrinker *s)
 	return READ_ONCE(nr_lru) * zs_pages() / stored;
 }
 
-static unsigned long scan_coldest(struct shrinker *s, unsigned long nr)
+static unsigned long scan_coldest(struct shrinker *s, struct shrink_control *sc)
 {
-	return zswap_writeback(nr);
+	return zswap_writeback(sc->nr_to_scan);
 }
 
 static struct shrinker compact_shrinker = {
