@@ -76,6 +76,19 @@ static void check_uffd_wp(struct audit *a, const struct space *s, uint64_t addr,
 			   s->gva, entry, addr);
 }
 
+/** S1 of guestmm/mm/virt/soft_dirty.c. */
+static void check_soft_dirty(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
+{
+	if (!(entry & (GUEST_PTE_PRESENT | PTE_PROTNONE)) || !(entry & PTE_WRITE) ||
+	    entry & MMVM_PTE_SOFT_DIRTY || !in_vma(a, s, addr) ||
+	    a->vma[s->vma].flags & MMVM_VM_SOFTDIRTY)
+		return;
+	audit_find(a, AUDIT_SOFT_DIRTY,
+		   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
+		   " may be written and is not soft-dirty, but its mapping is watched",
+		   s->gva, entry, addr);
+}
+
 static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
 		      unsigned int level)
 {
@@ -94,6 +107,8 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 		return;
 	}
 	f = &a->frame[i];
+	if (f->state != PAGE_HUGETLB)
+		check_soft_dirty(a, s, addr, entry);
 	if (entry & PTE_SPECIAL) {
 		uint64_t huge_zero = 0;
 

@@ -282,15 +282,13 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 	swap_free(entry);
 	atomic_sub(&mm->rss_swap, 1);
 	atomic_add(&mm->rss_anon, 1);
-	pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED);
-	if (unlikely(pte_uffd_wp(vmf->orig))) {
-		/* A write faults once more, and finds that it is to be asked about. */
-		pte = pte_mkuffd_wp(pte);
-	} else if (anon_page_exclusive(page)) {
-		if (vma->flags & VM_WRITE)
-			pte = pte_mkwrite(pte);
+	pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED | swp_pte_kept(vmf->orig));
+	/* With _PAGE_UFFD_WP a write faults once more, and finds that it is to be asked about. */
+	if (likely(!pte_uffd_wp(vmf->orig)) && anon_page_exclusive(page)) {
 		if (vmf->flags & FAULT_FLAG_WRITE)
-			pte = pte_mkdirty(pte);
+			pte = pte_mkwrite(pte_mkdirty(pte));
+		else if ((vma->flags & (VM_WRITE | VM_SOFTDIRTY)) == (VM_WRITE | VM_SOFTDIRTY))
+			pte = pte_mkwrite(pte); /* else the first write is waited for */
 	}
 	if (PageReclaim(page))
 		ClearPageReclaim(page);

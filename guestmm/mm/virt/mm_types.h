@@ -34,6 +34,9 @@
 #define VM_WIPEONFORK	0x2000000ul
 #define VM_DONTDUMP	0x4000000ul
 #define VM_ACCOUNT	0x100000ul
+/* New since the last "4" to clear_refs: all its pages count as soft-dirty. Mappings that differ only in it are joined, and
+ * the result has it (soft_dirty.c). */
+#define VM_SOFTDIRTY	0x8000000ul
 #define VM_HUGEPAGE	0x20000000ul
 #define VM_NOHUGEPAGE	0x40000000ul
 #define VM_SEALED	(1ul << 63) /* mseal.c */
