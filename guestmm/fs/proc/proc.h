@@ -81,6 +81,8 @@ long proc_read_kpageflags(struct file *f, unsigned long buf, size_t len, u64 *po
 			  const struct proc_ctx *ctx);
 long proc_read_kpagecount(struct file *f, unsigned long buf, size_t len, u64 *pos,
 			  const struct proc_ctx *ctx);
+long proc_read_kpagecgroup(struct file *f, unsigned long buf, size_t len, u64 *pos,
+			   const struct proc_ctx *ctx);
 
 /* maps.c */
 int proc_show_maps(struct report *r, const struct proc_ctx *ctx);
