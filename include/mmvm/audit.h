@@ -74,6 +74,8 @@
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UFFD_WP, "uffd_wp",                                                               \
 	  "an entry that asks before a write is writable, or nobody is there to be asked")        \
+	X(AUDIT_NUMA_HINT, "numa_hint",                                                           \
+	  "an entry is without access where no balancing of nodes can have made it so")           \
 	X(AUDIT_SOFT_DIRTY, "soft_dirty",                                                         \
 	  "a page may be written without becoming soft-dirty, although its mapping is watched")   \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
@@ -374,6 +376,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_mapping_layout mapping;
 	struct mmvm_audit_hugetlb_layout hugetlb;
 	struct mmvm_audit_zswap_layout zswap;
+	uint64_t numa_hints_gva;      /* u32: balancing of nodes has been on */
 	uint64_t huge_zero_gva;	      /* pointer to the head of the huge zero page, or 0 */
 	uint64_t thp_deferred_gva;    /* list_head: folio_links.deferred */
 	uint64_t thp_nr_deferred_gva; /* u64 */
@@ -400,6 +403,8 @@ struct mmvm_audit_root {
 /* The same of an entry that maps a page, and the flag of the VMAs in which it may be. */
 #define MMVM_PTE_UFFD_WP (1ull << 10)
 #define MMVM_VM_UFFD_WP	 0x1000ull
+/* Access of any kind is allowed in the VMA: an entry without it is a hint of balancing. */
+#define MMVM_VM_ACCESS 7ull
 /* Written since the last "4" to clear_refs: of an entry that maps a page, and of a VMA, all of whose pages count so. */
 #define MMVM_PTE_SOFT_DIRTY (1ull << 11)
 #define MMVM_VM_SOFTDIRTY   0x8000000ull

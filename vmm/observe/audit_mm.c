@@ -89,6 +89,24 @@ static void check_soft_dirty(struct audit *a, struct space *s, uint64_t addr, ui
 		   s->gva, entry, addr);
 }
 
+/** N1 of guestmm/mm/numa/balancing.c. */
+static void check_hint(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
+		       unsigned int level)
+{
+	uint32_t ever = 0;
+
+	if ((entry & (GUEST_PTE_PRESENT | PTE_PROTNONE)) != PTE_PROTNONE || !in_vma(a, s, addr) ||
+	    !(a->vma[s->vma].flags & MMVM_VM_ACCESS))
+		return;
+	if (a->root.numa_hints_gva)
+		audit_read(a, a->root.numa_hints_gva, &ever, sizeof(ever));
+	if (!ever || level || entry & PTE_SPECIAL)
+		audit_find(a, AUDIT_NUMA_HINT,
+			   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
+			   " allows no access, but its mapping does%s",
+			   s->gva, entry, addr, ever ? ", and the page is not one to balance" : "");
+}
+
 static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
 		      unsigned int level)
 {
@@ -99,6 +117,7 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 
 	check_in_vma(a, s, addr, entry);
 	check_uffd_wp(a, s, addr, entry);
+	check_hint(a, s, addr, entry, level);
 	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
 		audit_find(a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": %#" PRIx64 " is mapped to frame %#" PRIx64

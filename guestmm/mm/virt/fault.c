@@ -24,6 +24,7 @@
 #include "lib/errno.h"
 #include "arch/static_key.h"
 #include "mm/memcg/memcg.h"
+#include "mm/numa/balancing.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/alloc.h"
 #include "mm/huge/hugetlb.h"
@@ -354,6 +355,7 @@ static __attribute__((noinline)) unsigned int fault_no_table(struct vm_fault *vm
 /* What is missing at vmf->pte? mmap_lock held for reading; not released. */
 static __always_inline unsigned int fault_at_pte(struct vm_fault *vmf)
 {
+again:
 	vmf->orig = pte_read(vmf->pte);
 	if (pte_none(vmf->orig)) {
 		if (unlikely(vmf->vma->flags & VM_UFFD)) {
@@ -366,6 +368,13 @@ static __always_inline unsigned int fault_at_pte(struct vm_fault *vmf)
 	}
 	if (!pte_present(vmf->orig))
 		return do_swap_page(vmf);
+	/* The VMA allows the access, so this is no PROT_NONE. */
+	if (static_key(KEY_NUMA) && unlikely(pte_protnone(vmf->orig))) {
+		numa_hint_fault(vmf);
+		if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte_read(vmf->pte)))
+			goto again;
+		return 0;
+	}
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig)) {
 		if (unlikely(pte_uffd_wp(vmf->orig)))
 			return userfault_check_wp(vmf);

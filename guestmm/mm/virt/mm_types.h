@@ -104,6 +104,7 @@ struct mm_struct {
 	u64 min_flt, maj_flt;	 /* A */
 	unsigned long khugepaged_addr; /* khugepaged alone: where it goes on, */
 	u32 khugepaged_pass;	       /* khugepaged alone: the last pass that ended here */
+	unsigned long numa_scan_addr;  /* R, M: where balancing goes on */
 	u32 swap_ra_win, swap_ra_hits; /* R: state of the swap read-around */
 	unsigned long swap_ra_last;    /* R: its last address */
 	struct mem_cgroup *memcg; /* A: who is charged for its memory: see mm/memcg/memcg.c, I3 */
