@@ -260,6 +260,7 @@ static int own_memcg(struct cgroup *cg)
 
 	if (IS_ERR(memcg))
 		return PTR_ERR(memcg);
+	memcg->ino = cgroup_ino(cg);
 	mem_cgroup_get(memcg); /* one for cg->memcg, one that mem_cgroup_offline() drops */
 	cg->owns_memcg = true;
 	set_memcg(cg, memcg);

@@ -28,7 +28,7 @@ struct cgroup {
 	struct list_head children; /* cgroup_lock */
 	struct list_head sibling;  /* cgroup_lock */
 	char *name;		   /* C */
-	u64 id;			   /* C: inode number of its directory */
+	u64 id;			   /* C: see cgroup_ino() */
 	s32 refs;		   /* A: the tree, processes, open files and inodes, children */
 	u32 uid, gid, mode;	   /* cgroup_lock: of its directory */
 	bool dead;		   /* cgroup_lock: its directory is removed */
@@ -43,6 +43,12 @@ struct cgroup {
 	u64 events_seen;		/* A: changes of cgroup.events */
 	struct wait_queue events_wq;	/* woken by them */
 };
+/** Inode number of a group's directory; its files' have more in the low bits (fs/cgroup/cgroupfs.c). */
+#define CGROUP_FILE_BITS 8
+static inline u64 cgroup_ino(const struct cgroup *cg)
+{
+	return cg->id << CGROUP_FILE_BITS;
+}
 extern struct cgroup root_cgroup;
 void cgroup_lock(void);
 void cgroup_unlock(void);

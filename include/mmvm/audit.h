@@ -74,6 +74,10 @@
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UFFD_WP, "uffd_wp",                                                               \
 	  "an entry that asks before a write is writable, or nobody is there to be asked")        \
+	X(AUDIT_NUMA_HINT, "numa_hint",                                                           \
+	  "an entry is without access where no balancing of nodes can have made it so")           \
+	X(AUDIT_SOFT_DIRTY, "soft_dirty",                                                         \
+	  "a page may be written without becoming soft-dirty, although its mapping is watched")   \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
 	X(AUDIT_PAGEBLOCK, "pageblock", "a free page is not on the list of its pageblock's type") \
@@ -372,6 +376,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_mapping_layout mapping;
 	struct mmvm_audit_hugetlb_layout hugetlb;
 	struct mmvm_audit_zswap_layout zswap;
+	uint64_t numa_hints_gva;      /* u32: balancing of nodes has been on */
 	uint64_t huge_zero_gva;	      /* pointer to the head of the huge zero page, or 0 */
 	uint64_t thp_deferred_gva;    /* list_head: folio_links.deferred */
 	uint64_t thp_nr_deferred_gva; /* u64 */
@@ -387,16 +392,22 @@ struct mmvm_audit_root {
 };
 
 /* Swap PTE encoding, shared so that the host decodes the same bits: bit 0 clear, bits 2..6 type,
- * bits 9..58 offset; bit 59: userfaultfd is asked before a write; bit 0..1 and 7..8 clear (keeps clear of
+ * bits 9..58 offset; bit 59: userfaultfd is asked before a write; bit 60: soft-dirty; bit 0..1 and 7..8 clear (keeps clear of
  * _PAGE_PROTNONE). Never zero: offset >= 1. */
 #define MMVM_SWP_TYPE_SHIFT   2
 #define MMVM_SWP_TYPE_BITS    5
 #define MMVM_SWP_OFFSET_SHIFT 9
 #define MMVM_SWP_OFFSET_BITS  50
 #define MMVM_SWP_UFFD_WP      (1ull << 59)
+#define MMVM_SWP_SOFT_DIRTY   (1ull << 60)
 /* The same of an entry that maps a page, and the flag of the VMAs in which it may be. */
 #define MMVM_PTE_UFFD_WP (1ull << 10)
 #define MMVM_VM_UFFD_WP	 0x1000ull
+/* Access of any kind is allowed in the VMA: an entry without it is a hint of balancing. */
+#define MMVM_VM_ACCESS 7ull
+/* Written since the last "4" to clear_refs: of an entry that maps a page, and of a VMA, all of whose pages count so. */
+#define MMVM_PTE_SOFT_DIRTY (1ull << 11)
+#define MMVM_VM_SOFTDIRTY   0x8000000ull
 
 /* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
  * PG_migrating). The offset is its frame and the bits that the PTE had. */

@@ -137,6 +137,7 @@ struct page {
 	uint8_t migratetype; /* Z, I: PCP, BUDDY: the list it is on */
 	uint8_t cpu;	     /* I: PCP: whose list. Z: BUDDY: 1 = reported to the host */
 	uint16_t memcg_id;   /* O: with PG_charged: the memory cgroup; else 0 */
+	/* R, while it is user memory: who touched it last (mm/numa/balancing.c). */
 	uint16_t spare;
 };
 _Static_assert(sizeof(struct page) == 64, "struct page is one cache line");

@@ -76,6 +76,8 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(READ_END, "read_end", "swap", "status", "entry")                                        \
 	X(LOCK_WAIT, "lock_wait", "reclaim", "-", "-") /* somebody waits for the page's lock */   \
 	X(MIGRATE, "migrate", "reclaim", "reason", "new_pfn") /* pfn: the old frame */            \
+	X(NUMA_HINT, "numa_hint", "fault", "nodes",                                               \
+	  "address") /* arg: page's node << 8 | wanted */                                         \
 	X(COMPACT_BEGIN, "compact_begin", "compaction", "zone",                                   \
 	  "mode") /* order: what is wanted */                                                     \
 	X(COMPACT_END, "compact_end", "compaction", "result", "pages")                            \

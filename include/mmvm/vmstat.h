@@ -83,6 +83,11 @@
 	X(DROP_PAGECACHE, "drop_pagecache")                               \
 	X(NR_DIRTIED, "nr_dirtied")                                       \
 	X(NR_WRITTEN, "nr_written")                                       \
+	X(NUMA_PTE_UPDATES, "numa_pte_updates")                           \
+	X(NUMA_HINT_FAULTS, "numa_hint_faults")                           \
+	X(NUMA_HINT_FAULTS_LOCAL, "numa_hint_faults_local")               \
+	X(NUMA_PAGE_MIGRATE, "numa_pages_migrated")                       \
+	X(PGPROMOTE_SUCCESS, "pgpromote_success")                         \
 	X(PGMIGRATE_SUCCESS, "pgmigrate_success")                         \
 	X(PGMIGRATE_FAIL, "pgmigrate_fail")                               \
 	X(COMPACT_STALL, "compact_stall")                                 \

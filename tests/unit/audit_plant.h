@@ -522,6 +522,7 @@ static inline void build_user(uint32_t *at)
 	for (unsigned int v = 0; v < 2; v++) {
 		g->vma[v].start = USER_BASE + v * 0x8000;
 		g->vma[v].end = g->vma[v].start + 0x6000;
+		g->vma[v].flags = MMVM_VM_SOFTDIRTY;
 		list_add_tail(GVA(mm.vmas), GVA(vma[0].link) + v * sizeof(struct vma));
 	}
 	for (unsigned int i = 0; i < 4; i++) {

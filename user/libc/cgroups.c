@@ -183,7 +183,7 @@ struct child {
 	int to, from;
 };
 
-/* Orders: 'm' N: touch N KiB more; 'f': free it all; 'q': quit. Each is answered with one byte. */
+/* Orders: 'm' N: touch N KiB more; 's' N: fill 256 KiB of file N; 'f': free it all; 'q': quit. Each is answered with one byte. */
 static void obey(int in, int out)
 {
 	static char *mem[64];
@@ -199,6 +199,11 @@ static void obey(int in, int out)
 			for (size_t i = 0; i < len[n]; i += PAGE)
 				mem[n][i] = 1;
 			n++;
+		} else if (order[0] == 's') {
+			static char some[64 * KIB];
+
+			for (int i = 0; i < 4; i++)
+				pwrite((int)order[1], some, sizeof(some), i * (long)sizeof(some));
 		} else if (order[0] == 'f') {
 			while (n) {
 				n--;
@@ -425,6 +430,69 @@ static void charges(void)
 	try_rmdir("c");
 }
 
+/* Frames that /proc/kpagecgroup ascribes to a directory. */
+static long frames_of(ino_t ino)
+{
+	static unsigned long entry[4096];
+	int fd = open("/proc/kpagecgroup", O_RDONLY);
+	long n = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		return -1;
+	while ((got = read(fd, entry, sizeof(entry))) > 0)
+		for (long i = 0; i < got / 8; i++)
+			n += entry[i] == ino;
+	close(fd);
+	return n;
+}
+static ino_t ino_of(const char *group)
+{
+	struct stat st;
+
+	return stat(path(group, ""), &st) ? 0 : st.st_ino;
+}
+
+static void owners(void)
+{
+	int file = memfd_create("owned", 0), fd = open("/proc/kpagecgroup", O_RDONLY);
+	struct child c;
+	struct stat st;
+	long above;
+	char byte;
+	ino_t ino;
+
+	stat("/proc/kpagecgroup", &st);
+	printf("kpagecgroup: %o\n", st.st_mode & 0777);
+	if (read(fd, &byte, 1) < 0)
+		printf("one byte: %s\n", err_name(errno));
+	if (pread(fd, &st, 8, 4) < 0)
+		printf("between two: %s\n", err_name(errno));
+	close(fd);
+	try_mkdir("o");
+	try_put("o", "cgroup.subtree_control", "+memory");
+	try_mkdir("o/in");
+	ino = ino_of("o/in");
+	printf("new: %ld\n", frames_of(ino));
+	c = start("o/in");
+	tell(&c, 'm', 2048);
+	tell(&c, 's', file);
+	printf("all of it: %d\n", frames_of(ino) >= 512 + 64 && frames_of(ino) < 1024);
+	above = frames_of(ino_of("o"));
+	printf("none above: %d\n", above < 64);
+	printf("the root has some: %d\n", frames_of(ino_of("")) > 0);
+	tell(&c, 'f', 0);
+	printf("freed: %d\n", frames_of(ino) >= 64 && frames_of(ino) < 512);
+	end(&c, "the child");
+	printf("the file is left: %d\n", frames_of(ino) >= 64);
+	try_rmdir("o/in");
+	/* Nobody has that number any more: what is left is shown as its parent's. */
+	printf("removed: %ld; the parent has its: %d\n", frames_of(ino),
+	       frames_of(ino_of("o")) >= above + 64);
+	close(file);
+	try_rmdir("o");
+}
+
 static void killing(void)
 {
 	struct child a, b;
@@ -539,6 +607,8 @@ int main(int argc, char **argv)
 	limits();
 	printf("== charges\n");
 	charges();
+	printf("== owners\n");
+	owners();
 	printf("== killing\n");
 	killing();
 	printf("== swapping\n");

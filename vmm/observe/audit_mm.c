@@ -76,6 +76,37 @@ static void check_uffd_wp(struct audit *a, const struct space *s, uint64_t addr,
 			   s->gva, entry, addr);
 }
 
+/** S1 of guestmm/mm/virt/soft_dirty.c. */
+static void check_soft_dirty(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
+{
+	if (!(entry & (GUEST_PTE_PRESENT | PTE_PROTNONE)) || !(entry & PTE_WRITE) ||
+	    entry & MMVM_PTE_SOFT_DIRTY || !in_vma(a, s, addr) ||
+	    a->vma[s->vma].flags & MMVM_VM_SOFTDIRTY)
+		return;
+	audit_find(a, AUDIT_SOFT_DIRTY,
+		   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
+		   " may be written and is not soft-dirty, but its mapping is watched",
+		   s->gva, entry, addr);
+}
+
+/** N1 of guestmm/mm/numa/balancing.c. */
+static void check_hint(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
+		       unsigned int level)
+{
+	uint32_t ever = 0;
+
+	if ((entry & (GUEST_PTE_PRESENT | PTE_PROTNONE)) != PTE_PROTNONE || !in_vma(a, s, addr) ||
+	    !(a->vma[s->vma].flags & MMVM_VM_ACCESS))
+		return;
+	if (a->root.numa_hints_gva)
+		audit_read(a, a->root.numa_hints_gva, &ever, sizeof(ever));
+	if (!ever || level || entry & PTE_SPECIAL)
+		audit_find(a, AUDIT_NUMA_HINT,
+			   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
+			   " allows no access, but its mapping does%s",
+			   s->gva, entry, addr, ever ? ", and the page is not one to balance" : "");
+}
+
 static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
 		      unsigned int level)
 {
@@ -86,6 +117,7 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 
 	check_in_vma(a, s, addr, entry);
 	check_uffd_wp(a, s, addr, entry);
+	check_hint(a, s, addr, entry, level);
 	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
 		audit_find(a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": %#" PRIx64 " is mapped to frame %#" PRIx64
@@ -94,6 +126,8 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 		return;
 	}
 	f = &a->frame[i];
+	if (f->state != PAGE_HUGETLB)
+		check_soft_dirty(a, s, addr, entry);
 	if (entry & PTE_SPECIAL) {
 		uint64_t huge_zero = 0;
 

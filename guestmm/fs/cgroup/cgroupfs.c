@@ -23,9 +23,10 @@
 
 #define CGROUP2_SUPER_MAGIC 0x63677270
 #define MAX_WRITE	    256u
-#define FILE_BITS	    8 /* inode number = group's id << 8 | file + 1; a directory: file = -1 */
-#define MEMCG_FILES	    128u /* file numbers from here on are rows of memcg_files[] */
-#define DT(mode)	    ((mode) >> 12 & 15)
+#define FILE_BITS \
+	CGROUP_FILE_BITS /* inode number = group's id << 8 | file + 1; a directory: file = -1 */
+#define MEMCG_FILES 128u /* file numbers from here on are rows of memcg_files[] */
+#define DT(mode)    ((mode) >> 12 & 15)
 
 static const struct inode_ops dir_inode_ops, file_inode_ops;
 static const struct file_ops cgroup_dir_ops, cgroup_text_ops;

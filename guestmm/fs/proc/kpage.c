@@ -1,5 +1,5 @@
 /*
- * Frames by number: /proc/kpagecount, /proc/kpageflags. 64 bits a frame, read at 8 times its number.
+ * Frames by number: /proc/kpagecount, /proc/kpageflags, /proc/kpagecgroup. 64 bits a frame, read at 8 times its number.
  *
  * Source: Documentation/admin-guide/mm/pagemap.rst; bits of include/uapi/linux/kernel-page-flags.h and, for
  * RESERVED and MLOCKED, include/linux/kernel-page-flags.h. They are a look without a lock, as in Linux.
@@ -7,6 +7,9 @@
 #include "fs/proc/proc.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
+#include "mm/huge/hugetlb.h"
+#include "mm/huge/thp.h"
+#include "mm/memcg/memcg.h"
 #include "mm/phys/folio.h"
 #include "mm/phys/page.h"
 #include "mm/phys/zone.h"
@@ -33,6 +36,8 @@ enum kpf {
 	KPF_HUGE = 17,
 	KPF_UNEVICTABLE = 18,
 	KPF_NOPAGE = 20,
+	KPF_THP = 22,
+	KPF_OFFLINE = 23,
 	KPF_ZERO_PAGE = 24,
 	KPF_PGTABLE = 26,
 	KPF_RESERVED = 32,
@@ -44,6 +49,29 @@ static u64 bit(enum kpf k, bool on)
 	return (u64)on << k;
 }
 
+/* As Linux: the huge zero page is both. */
+static u64 large_flags(const struct folio *folio)
+{
+	const enum mmvm_page_type type = folio->page.type;
+	const bool zero = folio == READ_ONCE(thp_huge_zero);
+
+	return bit(KPF_HUGE, type == PAGE_HUGETLB) |
+	       bit(KPF_THP, type == PAGE_ANON || type == PAGE_SHMEM || zero) |
+	       bit(KPF_ZERO_PAGE, zero);
+}
+
+/* How often the frame is mapped, by itself and as a part of a large page. */
+static int frame_maps(const struct page *page)
+{
+	const struct folio *folio = page_folio(page);
+
+	if (page->type == PAGE_SLAB)
+		return 0;
+	if (folio->page.type == PAGE_HUGETLB)
+		return hugetlb_mapcount(&folio->page);
+	return page_mapcount(page) + folio_entire_mapcount(folio);
+}
+
 static u64 frame_flags(pfn_t pfn)
 {
 	const struct page *page;
@@ -53,19 +81,20 @@ static u64 frame_flags(pfn_t pfn)
 		return 1ull << KPF_NOPAGE;
 	page = pfn_to_page(pfn);
 	if (PageTail(page))
-		return bit(KPF_COMPOUND_TAIL, true) |
-		       bit(KPF_HUGE, page_folio(page)->page.type == PAGE_HUGETLB);
+		return bit(KPF_COMPOUND_TAIL, true) | large_flags(page_folio(page)) |
+		       bit(KPF_MMAP, frame_maps(page) > 0);
 	flags = page->flags;
 	return bit(KPF_LOCKED, PageLocked(page)) | bit(KPF_ERROR, flags >> PG_error & 1) |
 	       bit(KPF_REFERENCED, PageReferenced(page)) | bit(KPF_UPTODATE, PageUptodate(page)) |
 	       bit(KPF_DIRTY, PageDirty(page)) | bit(KPF_LRU, PageLRU(page)) |
 	       bit(KPF_ACTIVE, PageActive(page)) | bit(KPF_SLAB, page->type == PAGE_SLAB) |
 	       bit(KPF_WRITEBACK, PageWriteback(page)) | bit(KPF_RECLAIM, flags >> PG_reclaim & 1) |
-	       bit(KPF_BUDDY, page->type == PAGE_BUDDY) |
-	       bit(KPF_MMAP, page->type != PAGE_SLAB && page_mapcount(page) > 0) |
+	       bit(KPF_BUDDY, page->type == PAGE_BUDDY) | bit(KPF_MMAP, frame_maps(page) > 0) |
 	       bit(KPF_ANON, PageAnon(page)) | bit(KPF_SWAPCACHE, PageSwapCache(page)) |
 	       bit(KPF_SWAPBACKED, flags >> PG_swapbacked & 1) |
-	       bit(KPF_COMPOUND_HEAD, PageHead(page)) | bit(KPF_HUGE, page->type == PAGE_HUGETLB) |
+	       bit(KPF_COMPOUND_HEAD, PageHead(page)) |
+	       (PageHead(page) ? large_flags(page_folio(page)) : 0) |
+	       bit(KPF_OFFLINE, page->type == PAGE_BALLOON) |
 	       bit(KPF_UNEVICTABLE, PageUnevictable(page)) |
 	       bit(KPF_ZERO_PAGE, page->type == PAGE_ZERO) |
 	       bit(KPF_PGTABLE, page->type == PAGE_PGTABLE) |
@@ -74,15 +103,8 @@ static u64 frame_flags(pfn_t pfn)
 
 static u64 frame_mapcount(pfn_t pfn)
 {
-	const struct page *page;
-	int n;
+	int n = pfn_valid(pfn) ? frame_maps(pfn_to_page(pfn)) : 0;
 
-	if (!pfn_valid(pfn))
-		return 0;
-	page = pfn_to_page(pfn);
-	if (page->type == PAGE_SLAB || PageTail(page))
-		return 0;
-	n = page_mapcount(page);
 	return n > 0 ? (u64)n : 0;
 }
 
@@ -131,4 +153,18 @@ long proc_read_kpagecount(struct file *f, unsigned long buf, size_t len, u64 *po
 			  const struct proc_ctx *ctx)
 {
 	return read_frames(buf, len, pos, frame_mapcount);
+}
+
+/* As Linux: 0 for the tails of a large page. */
+static u64 frame_cgroup(pfn_t pfn)
+{
+	const struct page *page = pfn_valid(pfn) ? pfn_to_page(pfn) : NULL;
+
+	return page && !PageTail(page) ? mem_cgroup_frame_ino(page) : 0;
+}
+
+long proc_read_kpagecgroup(struct file *f, unsigned long buf, size_t len, u64 *pos,
+			   const struct proc_ctx *ctx)
+{
+	return read_frames(buf, len, pos, frame_cgroup);
 }

@@ -22,6 +22,7 @@
 #include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
+#include "mm/virt/soft_dirty.h"
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
 
@@ -175,14 +176,15 @@ static void show_flags(struct report *r, const struct vm_area_struct *vma)
 		unsigned long flag;
 		char name[3];
 	} names[] = {
-		{VM_READ, "rd"},	 {VM_WRITE, "wr"},	{VM_EXEC, "ex"},
-		{VM_SHARED, "sh"},	 {VM_MAYREAD, "mr"},	{VM_MAYWRITE, "mw"},
-		{VM_MAYEXEC, "me"},	 {VM_MAYSHARE, "ms"},	{VM_GROWSDOWN, "gd"},
-		{VM_LOCKED, "lo"},	 {VM_SEQ_READ, "sr"},	{VM_RAND_READ, "rr"},
-		{VM_DONTCOPY, "dc"},	 {VM_ACCOUNT, "ac"},	{VM_NORESERVE, "nr"},
-		{VM_HUGETLB, "ht"},	 {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},
-		{VM_HUGEPAGE, "hg"},	 {VM_NOHUGEPAGE, "nh"}, {VM_SEALED, "sl"},
-		{VM_UFFD_MISSING, "um"}, {VM_UFFD_WP, "uw"},	{VM_UFFD_MINOR, "ui"},
+		{VM_READ, "rd"},       {VM_WRITE, "wr"},	{VM_EXEC, "ex"},
+		{VM_SHARED, "sh"},     {VM_MAYREAD, "mr"},	{VM_MAYWRITE, "mw"},
+		{VM_MAYEXEC, "me"},    {VM_MAYSHARE, "ms"},	{VM_GROWSDOWN, "gd"},
+		{VM_LOCKED, "lo"},     {VM_SEQ_READ, "sr"},	{VM_RAND_READ, "rr"},
+		{VM_DONTCOPY, "dc"},   {VM_ACCOUNT, "ac"},	{VM_NORESERVE, "nr"},
+		{VM_HUGETLB, "ht"},    {VM_WIPEONFORK, "wf"},	{VM_DONTDUMP, "dd"},
+		{VM_SOFTDIRTY, "sd"},  {VM_HUGEPAGE, "hg"},	{VM_NOHUGEPAGE, "nh"},
+		{VM_SEALED, "sl"},     {VM_UFFD_MISSING, "um"}, {VM_UFFD_WP, "uw"},
+		{VM_UFFD_MINOR, "ui"},
 	};
 
 	report_printf(r, "VmFlags: ");
@@ -247,16 +249,20 @@ int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
 
 /* ---- pagemap: 64 bits a page ----------------------------------------------------------------- */
 
-#define PM_EXCLUSIVE (1ull << 56)
-#define PM_UFFD_WP   (1ull << 57)
-#define PM_FILE	     (1ull << 61)
-#define PM_SWAP	     (1ull << 62)
-#define PM_PRESENT   (1ull << 63)
-#define PM_TYPE_BITS 5
+#define PM_SOFT_DIRTY (1ull << 55)
+#define PM_EXCLUSIVE  (1ull << 56)
+#define PM_UFFD_WP    (1ull << 57)
+#define PM_FILE	      (1ull << 61)
+#define PM_SWAP	      (1ull << 62)
+#define PM_PRESENT    (1ull << 63)
+#define PM_TYPE_BITS  5
 
 static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 {
-	const u64 wp = pte_uffd_wp(pte) ? PM_UFFD_WP : 0;
+	/* Of hugetlb only the whole mapping's is shown: as Linux, which does not watch it page by page. */
+	const bool hugetlb = level && pfn_to_page(pte_pfn(pte))->type == PAGE_HUGETLB;
+	const u64 wp = (pte_uffd_wp(pte) ? PM_UFFD_WP : 0) |
+		       (pte_soft_dirty(pte) && !hugetlb ? PM_SOFT_DIRTY : 0);
 	struct page *page;
 	u64 entry;
 
@@ -285,9 +291,41 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 	return entry;
 }
 
+int proc_write_clear_refs(const char *text, const struct proc_ctx *ctx)
+{
+	struct mm_struct *mm;
+	char number[12]; /* as Linux: no more of it is looked at */
+	size_t n = 0;
+	s64 what;
+	int err;
+
+	while (*text == ' ' || *text == '\t' || *text == '\n')
+		text++;
+	while (text[n] && n < sizeof(number) - 1) {
+		number[n] = text[n];
+		n++;
+	}
+	while (n && (number[n - 1] == ' ' || number[n - 1] == '\t' || number[n - 1] == '\n'))
+		n--;
+	number[n] = 0;
+	if (proc_parse_decimal(number, &what))
+		return -EINVAL;
+	if (what != (int)what)
+		return -ERANGE;
+	if (what < CLEAR_REFS_ALL || what > CLEAR_REFS_HIWATER)
+		return -EINVAL;
+	err = proc_get_mm(ctx, &mm);
+	if (err || !mm)
+		return err;
+	err = mm_clear_refs(mm, (enum clear_refs)what);
+	mmput(mm);
+	return err;
+}
+
 long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
 		       const struct proc_ctx *ctx)
 {
+	struct vm_area_struct *vma;
 	struct mm_struct *mm;
 	u64 chunk[64];
 	long done = 0;
@@ -304,6 +342,7 @@ long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
 		u32 n = min(room, ARRAY_SIZE(chunk));
 
 		down_read(&mm->mmap_lock);
+		vma = find_vma(mm, addr);
 		spin_lock(&mm->page_table_lock);
 		for (u32 i = 0; i < n; i++) {
 			unsigned long at = addr + i * PAGE_SIZE, next;
@@ -311,6 +350,10 @@ long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
 			pte_t *leaf = walk_leaf(mm->pgd, at, &level, &next);
 
 			chunk[i] = leaf ? pagemap_entry(pte_read(leaf), level, at) : 0;
+			while (vma && vma->vm_end <= at)
+				vma = vma_next(vma);
+			if (vma && vma->vm_start <= at && (vma->flags & VM_SOFTDIRTY))
+				chunk[i] |= PM_SOFT_DIRTY;
 		}
 		spin_unlock(&mm->page_table_lock);
 		up_read(&mm->mmap_lock);

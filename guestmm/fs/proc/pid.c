@@ -639,6 +639,7 @@ const struct proc_entry proc_pid_entries[] = {
 	{"smaps", PROC_PID, S_IFREG | 0444, .show = proc_show_smaps},
 	{"smaps_rollup", PROC_PID, S_IFREG | 0444, .show = proc_show_smaps_rollup},
 	{"numa_maps", PROC_PID, S_IFREG | 0444, .show = show_numa_maps},
+	{"clear_refs", PROC_PID, S_IFREG | 0200, .write = proc_write_clear_refs},
 	{"pagemap", PROC_PID, S_IFREG | 0400, .read = proc_read_pagemap},
 	{"exe", PROC_PID, S_IFLNK | 0777, .readlink = read_exe, .follow = follow_exe},
 	{"cwd", PROC_PID, S_IFLNK | 0777, .readlink = read_cwd, .follow = follow_cwd},

@@ -81,11 +81,14 @@ long proc_read_kpageflags(struct file *f, unsigned long buf, size_t len, u64 *po
 			  const struct proc_ctx *ctx);
 long proc_read_kpagecount(struct file *f, unsigned long buf, size_t len, u64 *pos,
 			  const struct proc_ctx *ctx);
+long proc_read_kpagecgroup(struct file *f, unsigned long buf, size_t len, u64 *pos,
+			   const struct proc_ctx *ctx);
 
 /* maps.c */
 int proc_show_maps(struct report *r, const struct proc_ctx *ctx);
 int proc_show_smaps(struct report *r, const struct proc_ctx *ctx);
 int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx);
+int proc_write_clear_refs(const char *text, const struct proc_ctx *ctx);
 long proc_read_pagemap(struct file *f, unsigned long buf, size_t len, u64 *pos,
 		       const struct proc_ctx *ctx);
 #endif

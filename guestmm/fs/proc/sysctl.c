@@ -19,6 +19,7 @@
 #include "mm/virt/mm.h"
 #include "mm/virt/userfault.h"
 #include "mm/cache/pagecache.h"
+#include "mm/numa/balancing.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
 #include "mm/reclaim/oom.h"
@@ -203,6 +204,21 @@ static int set_lowmem_reserve_ratio(const char *text, const struct proc_ctx *ctx
 		WRITE_ONCE(lowmem_reserve_ratio[i], ratio[i]);
 	lowmem_reserve_ratio_changed();
 	return 0;
+}
+
+static int show_numa_balancing(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%u\n", READ_ONCE(sysctl_numa_balancing));
+	return 0;
+}
+
+static int set_numa_balancing(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 0 || n > 3)
+		return -EINVAL;
+	return numa_balancing_set((unsigned int)n);
 }
 
 static int show_page_cluster(struct report *r, const struct proc_ctx *ctx)
@@ -465,6 +481,8 @@ const struct proc_entry proc_sysctl_entries[] = {
 	{"compact_memory", PROC_SYS_VM, S_IFREG | 0200, .write = set_compact_memory},
 	{"randomize_va_space", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_randomize_va_space,
 	 .write = set_randomize_va_space},
+	{"numa_balancing", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_numa_balancing,
+	 .write = set_numa_balancing},
 	{"hostname", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_hostname},
 	{"ostype", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_ostype},
 	{"osrelease", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_osrelease},

@@ -162,6 +162,7 @@ const struct proc_entry proc_system_entries[] = {
 	{"vmallocinfo", PROC_ROOT, S_IFREG | 0400, .show = show_vmallocinfo},
 	{"lockdep", PROC_ROOT, S_IFREG | 0400, .show = show_lockdep},
 	{"kpagecount", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpagecount},
+	{"kpagecgroup", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpagecgroup},
 	{"kpageflags", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpageflags},
 	{"swaps", PROC_ROOT, S_IFREG | 0444, .show = show_swaps},
 	{"filesystems", PROC_ROOT, S_IFREG | 0444, .show = show_filesystems},

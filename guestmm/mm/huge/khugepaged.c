@@ -286,7 +286,7 @@ static void attach(struct collapse *c, struct vm_area_struct *vma)
 		atomic_sub(&page->refcount, 1); /* the PTE's; ours is there */
 	}
 	thp_map_new(vma, c->pmd, c->haddr, c->folio, c->table,
-		    _PAGE_ACCESSED | _PAGE_DIRTY | (vma->flags & VM_WRITE ? _PAGE_RW : 0));
+		    _PAGE_ACCESSED | _PAGE_WRITTEN | (vma->flags & VM_WRITE ? _PAGE_RW : 0));
 	atomic_sub(&mm->rss_anon, had);
 	spin_unlock(&mm->page_table_lock);
 	c->folio = NULL;

@@ -326,7 +326,8 @@ static unsigned int fault_empty(struct vm_fault *vmf, unsigned long haddr)
 	spin_lock(&mm->page_table_lock);
 	if (likely(!pte_read(pmd).v)) {
 		thp_map_new(vma, pmd, haddr, folio, table,
-			    _PAGE_ACCESSED | _PAGE_DIRTY | (vma->flags & VM_WRITE ? _PAGE_RW : 0));
+			    _PAGE_ACCESSED | _PAGE_WRITTEN |
+				    (vma->flags & VM_WRITE ? _PAGE_RW : 0));
 		folio = NULL;
 	}
 	spin_unlock(&mm->page_table_lock);

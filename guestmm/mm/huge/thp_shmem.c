@@ -380,10 +380,10 @@ static bool map_pmd(struct vm_fault *vmf, struct folio *folio, pte_t *pmd, struc
 	struct mm_struct *mm = vmf->mm;
 	bool taken = false;
 
-	if ((vma->flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE))
+	if (vma_read_maps_writable(vma))
 		bits |= _PAGE_RW;
 	if (vmf->flags & FAULT_FLAG_WRITE)
-		bits |= _PAGE_DIRTY;
+		bits |= vma->flags & VM_SHARED ? _PAGE_WRITTEN | _PAGE_RW : _PAGE_WRITTEN;
 	spin_lock(&mm->page_table_lock);
 	if (likely(!pte_read(pmd).v)) {
 		thp_deposit(pmd, table);

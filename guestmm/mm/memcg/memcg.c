@@ -24,6 +24,7 @@
 #define MAX_MEMCGS   (IDS_PER_LEAF * ID_LEAVES)
 
 struct mem_cgroup root_mem_cgroup = {
+	.ino = 1 << 8, /* cgroup_ino() of the root, id 1 */
 	.refs = 1,
 	.children = LIST_HEAD_INIT(root_mem_cgroup.children),
 	.sibling = LIST_HEAD_INIT(root_mem_cgroup.sibling),
@@ -56,6 +57,27 @@ struct mem_cgroup *mem_cgroup_of(const struct page *page)
 {
 	return test_bit(PG_charged, &page->flags) ? mem_cgroup_from_id(READ_ONCE(page->memcg_id))
 						  : &root_mem_cgroup;
+}
+
+u64 mem_cgroup_frame_ino(const struct page *page)
+{
+	const struct mem_cgroup *memcg;
+	unsigned long flags;
+	u64 ino = 0;
+
+	if (!test_bit(PG_charged, &page->flags))
+		return page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_SHMEM
+			       ? root_mem_cgroup.ino
+			       : 0;
+	flags = spin_lock_irqsave(&memcg_lock);
+	/* The page may be freed meanwhile, and its group with it; the lock keeps those that are there. */
+	memcg = mem_cgroup_from_id(READ_ONCE(page->memcg_id));
+	while (memcg && memcg->offline)
+		memcg = memcg->parent;
+	if (memcg)
+		ino = memcg->ino;
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	return ino;
 }
 
 /* memcg_lock held. A free id whose leaf exists; 0: none. *leaf: which leaf is missing, if one is. */

@@ -43,6 +43,7 @@ enum memcg_swap_event { MEMCG_SWAP_EVENTS(MEMCG_ENUM_) NR_MEMCG_SWAP_EVENTS };
 
 /** One group. Lock letters: L memcg_lock, A atomic, C constant after creation, R relaxed. */
 struct mem_cgroup {
+	u64 ino;		    /* C once it is in use: inode number of its directory */
 	u16 id;			    /* C: in struct page and in swap slots; the root is 0 */
 	bool offline;		    /* L: its directory is gone */
 	s64 refs;		    /* A: see above; the last one frees it */
@@ -107,6 +108,9 @@ static inline void mem_cgroup_put(struct mem_cgroup *memcg)
 struct mem_cgroup *mem_cgroup_from_id(u16 id);
 /** The group a page is charged to: the root if none. Stable while the page is not freed. */
 struct mem_cgroup *mem_cgroup_of(const struct page *page);
+/** For a look from outside at a frame that nobody holds: the inode number of the directory of the group that it is
+ * charged to, or of the nearest one above that has not been removed; 0: it is charged to none. Takes memcg_lock. */
+u64 mem_cgroup_frame_ino(const struct page *page);
 /** mm's group with a reference; mm NULL: the root's. Preemption is off inside, so it may be called
  * anywhere. */
 struct mem_cgroup *mem_cgroup_get_from_mm(struct mm_struct *mm);

@@ -30,6 +30,7 @@
 
 u8 cpu_node[MMVM_MAX_CPUS];
 unsigned int nr_online_nodes, nr_node_ids;
+u32 cpu_nodes;
 u32 memory_nodes;
 int numa_stat;
 struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
@@ -61,6 +62,7 @@ int node_set_cpu(unsigned int cpu, unsigned int node)
 	if (cpu >= MMVM_MAX_CPUS || node >= MMVM_MAX_NODES)
 		return -EINVAL;
 	cpu_node[cpu] = node;
+	cpu_nodes |= 1u << node;
 	return 0;
 }
 

@@ -100,6 +100,7 @@ static inline pg_data_t *page_pgdat(const struct page *p)
 extern u8 cpu_node[MMVM_MAX_CPUS];   /* C */
 extern unsigned int nr_online_nodes; /* C: with memory */
 extern u32 memory_nodes;	     /* C: those, a bit each */
+extern u32 cpu_nodes;		     /* C: with a CPU; 0 while no CPU says where it is */
 extern unsigned int nr_node_ids;     /* C: highest node with memory or a CPU, + 1 */
 #define ALL_NODES (~0u)
 /** Node of the CPU we run on, which may be another one soon. */

@@ -7,6 +7,7 @@
 #include "mm/kvirt/vmalloc.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
+#include "mm/numa/balancing.h"
 #include "mm/init.h"
 #include "mm/memcg/memcg.h"
 #include "mm/numa/mempolicy.h"
@@ -218,6 +219,7 @@ void audit_root_fill(void)
 	slab_audit_layout(&root->cache);
 	hugetlb_audit_layout(&root->hugetlb);
 	root->huge_zero_gva = GVA(&thp_huge_zero);
+	root->numa_hints_gva = GVA(&numa_hints_ever);
 	root->thp_deferred_gva = GVA(&thp_deferred);
 	root->thp_nr_deferred_gva = GVA(&thp_nr_deferred);
 	vmalloc_audit_layout(&root->kvirt);

@@ -24,6 +24,7 @@
 #include "lib/errno.h"
 #include "arch/static_key.h"
 #include "mm/memcg/memcg.h"
+#include "mm/numa/balancing.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/alloc.h"
 #include "mm/huge/hugetlb.h"
@@ -282,15 +283,13 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 	swap_free(entry);
 	atomic_sub(&mm->rss_swap, 1);
 	atomic_add(&mm->rss_anon, 1);
-	pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED);
-	if (unlikely(pte_uffd_wp(vmf->orig))) {
-		/* A write faults once more, and finds that it is to be asked about. */
-		pte = pte_mkuffd_wp(pte);
-	} else if (anon_page_exclusive(page)) {
-		if (vma->flags & VM_WRITE)
-			pte = pte_mkwrite(pte);
+	pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED | swp_pte_kept(vmf->orig));
+	/* With _PAGE_UFFD_WP a write faults once more, and finds that it is to be asked about. */
+	if (likely(!pte_uffd_wp(vmf->orig)) && anon_page_exclusive(page)) {
 		if (vmf->flags & FAULT_FLAG_WRITE)
-			pte = pte_mkdirty(pte);
+			pte = pte_mkwrite(pte_mkdirty(pte));
+		else if ((vma->flags & (VM_WRITE | VM_SOFTDIRTY)) == (VM_WRITE | VM_SOFTDIRTY))
+			pte = pte_mkwrite(pte); /* else the first write is waited for */
 	}
 	if (PageReclaim(page))
 		ClearPageReclaim(page);
@@ -356,6 +355,7 @@ static __attribute__((noinline)) unsigned int fault_no_table(struct vm_fault *vm
 /* What is missing at vmf->pte? mmap_lock held for reading; not released. */
 static __always_inline unsigned int fault_at_pte(struct vm_fault *vmf)
 {
+again:
 	vmf->orig = pte_read(vmf->pte);
 	if (pte_none(vmf->orig)) {
 		if (unlikely(vmf->vma->flags & VM_UFFD)) {
@@ -368,6 +368,13 @@ static __always_inline unsigned int fault_at_pte(struct vm_fault *vmf)
 	}
 	if (!pte_present(vmf->orig))
 		return do_swap_page(vmf);
+	/* The VMA allows the access, so this is no PROT_NONE. */
+	if (static_key(KEY_NUMA) && unlikely(pte_protnone(vmf->orig))) {
+		numa_hint_fault(vmf);
+		if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(pte_read(vmf->pte)))
+			goto again;
+		return 0;
+	}
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(vmf->orig)) {
 		if (unlikely(pte_uffd_wp(vmf->orig)))
 			return userfault_check_wp(vmf);

@@ -32,7 +32,7 @@ struct vm_fault {
 static __always_inline void map_new_page(struct vm_fault *vmf, struct page *page)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	pte_t pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED | _PAGE_DIRTY);
+	pte_t pte = mk_pte(page_to_pfn(page), vma->prot | _PAGE_ACCESSED | _PAGE_WRITTEN);
 
 	page->flags |= ANON_PAGE_FLAGS;
 	if (unlikely(vma->flags & VM_LOCKED)) {

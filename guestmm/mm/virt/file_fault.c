@@ -144,7 +144,7 @@ static void map_file_page(struct vm_fault *vmf, pte_t *pte, struct page *page, p
 		page_stat_add(page, NR_FILE_MAPPED, 1);
 	if (unlikely(vma->flags & VM_LOCKED))
 		mlock_page(page);
-	if ((vma->flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) && PageDirty(page))
+	if (vma_read_maps_writable(vma) && PageDirty(page))
 		bits |= _PAGE_RW;
 	trace_point(MAP, vmf->addr + ((long)(pte - vmf->pte) << PAGE_SHIFT),
 		    .pfn = page_to_pfn(page), .mm = trace_mm_id(vmf->mm), .arg = TRACE_MAP_FILE);
@@ -209,12 +209,11 @@ static bool map_around(struct vm_fault *vmf)
 static __attribute__((noinline)) bool finish_large(struct vm_fault *vmf, struct page *page,
 						   pgprot_t bits)
 {
-	const unsigned long writable = VM_SHARED | VM_WRITE;
 	struct folio *folio = page_folio(page);
 	struct vm_area_struct *vma = vmf->vma;
 	bool taken = false;
 
-	if ((vma->flags & writable) == writable)
+	if (vma_read_maps_writable(vma))
 		bits |= _PAGE_RW;
 	spin_lock(&vmf->mm->page_table_lock);
 	if (likely(pte_none(pte_read(vmf->pte)))) {
@@ -337,7 +336,7 @@ static unsigned int do_shared_fault(struct vm_fault *vmf)
 		return ret | err;
 	}
 	count_vm_event(MMVM_FAULT_FILE);
-	finish_file_fault(vmf, page, _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_RW);
+	finish_file_fault(vmf, page, _PAGE_ACCESSED | _PAGE_WRITTEN | _PAGE_RW);
 	return ret;
 }
 

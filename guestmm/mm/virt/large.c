@@ -136,6 +136,8 @@ static bool may_stay_writable(const struct vm_area_struct *vma, pte_t e)
 
 	if (pte_special(e))
 		return false;
+	if (!is_hugetlb(e) && !write_needs_no_mark(vma, e))
+		return false;
 	if (head->type == PAGE_SHMEM)
 		return vma->flags & VM_SHARED;
 	if (!is_hugetlb(e))
@@ -155,7 +157,7 @@ unsigned long change_large(struct vm_area_struct *vma, pte_t *leaf, unsigned int
 		return addr;
 	}
 	e = pte_get_and_clear(leaf); /* with the last A and D bits */
-	new = __pte((e.v & (PTE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL)) |
+	new = __pte((e.v & (PTE_PFN_MASK | _PAGE_ACCESSED | _PAGE_WRITTEN | _PAGE_SPECIAL)) |
 		    _PAGE_PSE | vma->prot);
 	if ((vma->flags & VM_WRITE) && may_stay_writable(vma, e))
 		new = pte_mkwrite(new);
@@ -280,6 +282,7 @@ bool move_large(struct mm_struct *mm, pte_t *dst, pte_t *src, unsigned int level
 	VM_BUG_ON(pte_read(dst).v);
 	if (!is_hugetlb(e))
 		thp_deposit(dst, thp_withdraw(src));
-	pte_set(dst, pte_get_and_clear(src));
+	/* As Linux: what has moved counts as written. */
+	pte_set(dst, __pte(pte_get_and_clear(src).v | _PAGE_SOFT_DIRTY));
 	return true;
 }

@@ -34,6 +34,9 @@
 #define VM_WIPEONFORK	0x2000000ul
 #define VM_DONTDUMP	0x4000000ul
 #define VM_ACCOUNT	0x100000ul
+/* New since the last "4" to clear_refs: all its pages count as soft-dirty. Mappings that differ only in it are joined, and
+ * the result has it (soft_dirty.c). */
+#define VM_SOFTDIRTY	0x8000000ul
 #define VM_HUGEPAGE	0x20000000ul
 #define VM_NOHUGEPAGE	0x40000000ul
 #define VM_SEALED	(1ul << 63) /* mseal.c */
@@ -101,6 +104,7 @@ struct mm_struct {
 	u64 min_flt, maj_flt;	 /* A */
 	unsigned long khugepaged_addr; /* khugepaged alone: where it goes on, */
 	u32 khugepaged_pass;	       /* khugepaged alone: the last pass that ended here */
+	unsigned long numa_scan_addr;  /* R, M: where balancing goes on */
 	u32 swap_ra_win, swap_ra_hits; /* R: state of the swap read-around */
 	unsigned long swap_ra_last;    /* R: its last address */
 	struct mem_cgroup *memcg; /* A: who is charged for its memory: see mm/memcg/memcg.c, I3 */

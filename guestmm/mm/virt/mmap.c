@@ -117,6 +117,7 @@ static int map_range(struct mm_struct *mm, unsigned long start, unsigned long en
 {
 	struct vm_area_struct *vma;
 
+	flags |= VM_SOFTDIRTY;
 	if (!vma_merge_new(mm, start, end, flags, name)) {
 		vma = vma_alloc(mm, start, end, flags, name);
 		if (!vma)
@@ -132,7 +133,7 @@ static int map_file_range(struct mm_struct *mm, unsigned long start, unsigned lo
 			  unsigned long flags, struct file *file, struct address_space *mapping,
 			  unsigned long pgoff)
 {
-	struct vma_desc mid = {.flags = flags,
+	struct vma_desc mid = {.flags = flags | VM_SOFTDIRTY,
 			       .pgoff = pgoff,
 			       .pages = (end - start) >> PAGE_SHIFT,
 			       .file = file,
@@ -140,7 +141,7 @@ static int map_file_range(struct mm_struct *mm, unsigned long start, unsigned lo
 	struct vm_area_struct *vma;
 
 	if (!vma_merge_range(mm, start, end, &mid)) {
-		vma = vma_alloc(mm, start, end, flags, NULL);
+		vma = vma_alloc(mm, start, end, flags | VM_SOFTDIRTY, NULL);
 		if (!vma)
 			return -ENOMEM;
 		vma_set_backing(vma, file, mapping, pgoff);
@@ -446,7 +447,7 @@ static bool one_shared_mapping(struct vm_area_struct *vma, unsigned long end)
 		struct vm_area_struct *next = vma_next(vma);
 
 		if (!next || next->vm_start != vma->vm_end || next->mapping != first->mapping ||
-		    next->file != first->file || next->flags != first->flags)
+		    next->file != first->file || (next->flags ^ first->flags) & ~VM_SOFTDIRTY)
 			return false;
 		vma = next;
 	}

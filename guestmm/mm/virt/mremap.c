@@ -66,8 +66,11 @@ static bool move_ptes(const struct mm_struct *mm, pte_t *dst, pte_t *src, unsign
 		} else {
 			pte_set(src, __pte(0));
 		}
-		/* Who answers faults of the old place does not know the new one. */
-		pte_set(dst, pte_clear_uffd_wp(e));
+		/* Who answers faults of the old place does not know the new one. As Linux: what has moved
+		 * counts as written. */
+		e = pte_clear_uffd_wp(e);
+		pte_set(dst,
+			__pte(e.v | (pte_present(e) ? _PAGE_SOFT_DIRTY : MMVM_SWP_SOFT_DIRTY)));
 		if (unlikely(trace_on) && pte_present(e))
 			trace_moved(mm, e, from, to);
 	}

@@ -436,16 +436,17 @@ static bool change_ptes(struct vm_area_struct *vma, pte_t *pte, unsigned long n)
 			if (unlikely(pte_is_migration(e))) {
 				new = swp_entry_to_pte(
 					readable_migration_entry(pte_to_swp_entry(e)));
-				pte_set(pte, pte_uffd_wp(e) ? pte_mkuffd_wp(new) : new);
+				pte_set(pte, __pte(new.v | (e.v & SWP_KEPT_BITS)));
 			}
 			continue;
 		}
 		/* Exchange, so that no A or D bit that a CPU sets meanwhile is lost. */
 		e = pte_get_and_clear(pte);
-		new = __pte((e.v & (PTE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL |
+		new = __pte((e.v & (PTE_PFN_MASK | _PAGE_ACCESSED | _PAGE_WRITTEN | _PAGE_SPECIAL |
 				    _PAGE_UFFD_WP)) |
 			    vma->prot);
 		if ((vma->flags & VM_WRITE) && !pte_special(e) && !pte_uffd_wp(e) &&
+		    write_needs_no_mark(vma, e) &&
 		    may_stay_writable(vma, pfn_to_page(pte_pfn(e)), e))
 			new = pte_mkwrite(new);
 		pte_set(pte, new);

@@ -81,7 +81,7 @@ static bool write_user_page(struct mm_struct *mm, unsigned long addr, const void
 			char *page = page_address(pfn_to_page(leaf_pfn(entry, level, addr)));
 
 			memcpy(page + (addr & ~PAGE_MASK), buf, n);
-			atomic_or(&leaf->v, _PAGE_ACCESSED | _PAGE_DIRTY);
+			atomic_or(&leaf->v, _PAGE_ACCESSED | _PAGE_WRITTEN);
 			done = true;
 		}
 		spin_unlock(&mm->page_table_lock);

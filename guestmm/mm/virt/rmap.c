@@ -290,8 +290,7 @@ static bool unmap_one(struct page *page, struct vm_area_struct *vma, unsigned lo
 	unmap_flush(mm, addr, arg);
 	if (pte_dirty(old))
 		SetPageDirty(page);
-	pte_set(pte, unlikely(pte_uffd_wp(old)) ? pte_mkuffd_wp(swp_entry_to_pte(entry))
-						: swp_entry_to_pte(entry));
+	pte_set(pte, swp_pte_keep(swp_entry_to_pte(entry), old));
 	atomic_sub(&mm->rss_anon, 1);
 	atomic_add(&mm->rss_swap, 1);
 	trace_unmap(mm, page, addr, RECLAIM);

@@ -55,7 +55,7 @@ static bool entry_one(struct page *page, struct vm_area_struct *vma, unsigned lo
 			SetPageDirty(page);
 	}
 	new = swp_entry_to_pte(make_migration_entry(old));
-	pte_set(pte, unlikely(pte_uffd_wp(old)) ? pte_mkuffd_wp(new) : new);
+	pte_set(pte, swp_pte_keep(new, old));
 	trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 		    .arg = TRACE_UNMAP_MIGRATE);
 	if (atomic_sub_return(&page->mapcount, 1) < 0) {
@@ -93,10 +93,9 @@ static bool restore_one(struct page *page, struct vm_area_struct *vma, unsigned 
 	if (swp_offset(e) & MMVM_MIGRATION_YOUNG)
 		new = pte_mkyoung(new);
 	if (swp_offset(e) & MMVM_MIGRATION_DIRTY)
-		new = pte_mkdirty(new);
-	if (unlikely(pte_uffd_wp(pte_read(pte))))
-		new = pte_mkuffd_wp(new);
-	else if (is_writable_migration_entry(e))
+		new = __pte(new.v | _PAGE_DIRTY); /* soft-dirty only if it was */
+	new = __pte(new.v | swp_pte_kept(pte_read(pte)));
+	if (is_writable_migration_entry(e) && likely(!pte_uffd_wp(new)))
 		new = pte_mkwrite(new);
 	get_page(page);
 	if (atomic_add_return(&page->mapcount, 1) == 0)

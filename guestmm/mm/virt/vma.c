@@ -306,9 +306,10 @@ unsigned long unmapped_area_topdown(struct mm_struct *mm, unsigned long len, uns
 static bool desc_joins(const struct vma_desc *lo, const struct vma_desc *hi)
 {
 	/* The promise of a mapping of hugetlb is kept by VMA. */
-	return lo->flags == hi->flags && !(lo->flags & VM_HUGETLB) && lo->name == hi->name &&
-	       lo->pgoff + lo->pages == hi->pgoff && lo->mapping == hi->mapping &&
-	       lo->file == hi->file && mpol_equal(lo->policy, hi->policy) && lo->uffd == hi->uffd;
+	return !((lo->flags ^ hi->flags) & ~VM_SOFTDIRTY) && !(lo->flags & VM_HUGETLB) &&
+	       lo->name == hi->name && lo->pgoff + lo->pages == hi->pgoff &&
+	       lo->mapping == hi->mapping && lo->file == hi->file &&
+	       mpol_equal(lo->policy, hi->policy) && lo->uffd == hi->uffd;
 }
 
 /* Pages know their anon_vma, so two VMAs with different ones stay apart. A neighbour with one takes
@@ -366,6 +367,7 @@ static void vma_absorb(struct vm_area_struct *left, struct vm_area_struct *right
 	if (!left->anon_vma && right->anon_vma)
 		anon_vma_move(left, right);
 	left->policy_held &= right->policy_held;
+	left->flags |= right->flags & VM_SOFTDIRTY;
 	vma_set_range(left, left->vm_start, end);
 	vma_free(right);
 }
@@ -390,14 +392,17 @@ struct vm_area_struct *vma_merge_range(struct mm_struct *mm, unsigned long start
 	case VMA_MERGE_PREV:
 		vma_set_range(prev, prev->vm_start, end);
 		prev->policy_held &= mid->policy_held;
+		prev->flags |= mid->flags & VM_SOFTDIRTY;
 		return prev;
 	case VMA_MERGE_NEXT:
 		vma_set_range(next, start, next->vm_end);
 		next->policy_held &= mid->policy_held;
+		next->flags |= mid->flags & VM_SOFTDIRTY;
 		return next;
 	case VMA_MERGE_BOTH:
 		vma_set_range(prev, prev->vm_start, end);
 		prev->policy_held &= mid->policy_held;
+		prev->flags |= mid->flags & VM_SOFTDIRTY;
 		vma_absorb(prev, next);
 		return prev;
 	case VMA_MERGE_NONE:

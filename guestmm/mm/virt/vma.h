@@ -33,6 +33,19 @@ static inline unsigned long vm_start_gap(const struct vm_area_struct *vma)
 		start -= min(start, STACK_GUARD_GAP);
 	return start;
 }
+/** May a read fault give a page of the mapping's file the right to write at once? Not where the first write is waited
+ * for (soft_dirty.c). */
+static inline bool vma_read_maps_writable(const struct vm_area_struct *vma)
+{
+	const unsigned long all = VM_SHARED | VM_WRITE | VM_SOFTDIRTY;
+
+	return (vma->flags & all) == all;
+}
+/** Would a write through this entry be seen: it is soft-dirty, or all of the mapping is? */
+static inline bool write_needs_no_mark(const struct vm_area_struct *vma, pte_t e)
+{
+	return (vma->flags & VM_SOFTDIRTY) || pte_soft_dirty(e);
+}
 /** Offset in pages of `addr` within the VMA's object: page->index of the page mapped there. */
 static inline unsigned long linear_page_index(const struct vm_area_struct *vma, unsigned long addr)
 {

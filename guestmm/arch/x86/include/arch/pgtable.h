@@ -29,6 +29,11 @@ typedef u64 pgprot_t;
 /** Software: userfaultfd is asked before a write (mm/virt/userfault.h). Never together with _PAGE_RW. A swap entry has
  * MMVM_SWP_UFFD_WP instead. */
 #define _PAGE_UFFD_WP (1ull << 10)
+/** Software: written since clear_refs (mm/virt/soft_dirty.c). The CPU does not set it: who makes an entry writable does. A
+ * swap entry has MMVM_SWP_SOFT_DIRTY instead. */
+#define _PAGE_SOFT_DIRTY MMVM_PTE_SOFT_DIRTY
+/** What an entry gets for a write. */
+#define _PAGE_WRITTEN (_PAGE_DIRTY | _PAGE_SOFT_DIRTY)
 /** Present bit clear, this set, and PFN kept: PROT_NONE. Never set in a swap entry. */
 #define _PAGE_PROTNONE (1ull << 8)
 #define _PAGE_NX       (1ull << 63)
@@ -111,7 +116,7 @@ static inline pte_t pte_wrprotect(pte_t p)
 }
 static inline pte_t pte_mkdirty(pte_t p)
 {
-	return __pte(p.v | _PAGE_DIRTY);
+	return __pte(p.v | _PAGE_WRITTEN);
 }
 static inline pte_t pte_mkclean(pte_t p)
 {
@@ -183,6 +188,25 @@ static inline bool pte_uffd_wp(pte_t p)
 static inline pte_t pte_mkuffd_wp(pte_t p)
 {
 	return __pte(pte_present(p) ? (p.v & ~_PAGE_RW) | _PAGE_UFFD_WP : p.v | MMVM_SWP_UFFD_WP);
+}
+/* The two software bits that an entry keeps while its page is in swap or moves lie beside each other in both forms. */
+#define SWP_KEPT_SHIFT 49
+#define PTE_KEPT_BITS  (_PAGE_UFFD_WP | _PAGE_SOFT_DIRTY)
+#define SWP_KEPT_BITS  (MMVM_SWP_UFFD_WP | MMVM_SWP_SOFT_DIRTY)
+_Static_assert(PTE_KEPT_BITS << SWP_KEPT_SHIFT == SWP_KEPT_BITS, "one shift moves both");
+/** The swap entry, with what the entry `old` of the page kept. */
+static inline pte_t swp_pte_keep(pte_t swp, pte_t old)
+{
+	return __pte(swp.v | (old.v & PTE_KEPT_BITS) << SWP_KEPT_SHIFT);
+}
+/** The bits of a PTE that takes the swap entry's place. */
+static inline u64 swp_pte_kept(pte_t swp)
+{
+	return (swp.v & SWP_KEPT_BITS) >> SWP_KEPT_SHIFT;
+}
+static inline bool pte_soft_dirty(pte_t p)
+{
+	return p.v & (pte_present(p) ? _PAGE_SOFT_DIRTY : MMVM_SWP_SOFT_DIRTY);
 }
 static inline pte_t pte_clear_uffd_wp(pte_t p)
 {
