@@ -33,6 +33,7 @@ enum kpf {
 	KPF_HUGE = 17,
 	KPF_UNEVICTABLE = 18,
 	KPF_NOPAGE = 20,
+	KPF_KSM = 21,
 	KPF_ZERO_PAGE = 24,
 	KPF_PGTABLE = 26,
 	KPF_RESERVED = 32,
@@ -66,7 +67,7 @@ static u64 frame_flags(pfn_t pfn)
 	       bit(KPF_ANON, PageAnon(page)) | bit(KPF_SWAPCACHE, PageSwapCache(page)) |
 	       bit(KPF_SWAPBACKED, flags >> PG_swapbacked & 1) |
 	       bit(KPF_COMPOUND_HEAD, PageHead(page)) | bit(KPF_HUGE, page->type == PAGE_HUGETLB) |
-	       bit(KPF_UNEVICTABLE, PageUnevictable(page)) |
+	       bit(KPF_UNEVICTABLE, PageUnevictable(page)) | bit(KPF_KSM, flags >> PG_ksm & 1) |
 	       bit(KPF_ZERO_PAGE, page->type == PAGE_ZERO) |
 	       bit(KPF_PGTABLE, page->type == PAGE_PGTABLE) |
 	       bit(KPF_RESERVED, page->type == PAGE_RESERVED) | bit(KPF_MLOCKED, PageMlocked(page));

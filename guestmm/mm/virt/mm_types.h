@@ -34,6 +34,7 @@
 #define VM_WIPEONFORK	0x2000000ul
 #define VM_DONTDUMP	0x4000000ul
 #define VM_ACCOUNT	0x100000ul
+#define VM_MERGEABLE	0x80000000ul /* mm/ksm */
 #define VM_HUGEPAGE	0x20000000ul
 #define VM_NOHUGEPAGE	0x40000000ul
 #define VM_SEALED	(1ul << 63) /* mseal.c */
@@ -41,6 +42,7 @@
 
 struct anon_vma;
 struct uffd_ctx;
+struct ksm_slot;
 struct file;
 struct address_space;
 struct mem_cgroup;
@@ -101,12 +103,14 @@ struct mm_struct {
 	u64 min_flt, maj_flt;	 /* A */
 	unsigned long khugepaged_addr; /* khugepaged alone: where it goes on, */
 	u32 khugepaged_pass;	       /* khugepaged alone: the last pass that ended here */
+	struct ksm_slot *ksm;	       /* M + ksm_list_lock: scanned for equal pages, or NULL */
 	u32 swap_ra_win, swap_ra_hits; /* R: state of the swap read-around */
 	unsigned long swap_ra_last;    /* R: its last address */
 	struct mem_cgroup *memcg; /* A: who is charged for its memory: see mm/memcg/memcg.c, I3 */
 	bool oom_victim;	  /* R: reaped, or given up; never cleared */
 	u8 oom_reap_attempts;	  /* oom_lock */
 	bool sealed;		  /* M: has had a VMA with VM_SEALED; inherited */
+	bool merge_any;		  /* M: prctl(PR_SET_MEMORY_MERGE); inherited */
 	bool thp_disabled;	  /* M, read without it: prctl(PR_SET_THP_DISABLE); inherited */
 };
 extern struct list_head mm_list;
