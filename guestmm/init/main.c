@@ -29,6 +29,7 @@
 #include "mm/cache/pagecache.h"
 #include "mm/huge/thp.h"
 #include "mm/init.h"
+#include "mm/ksm/ksm.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/alloc.h"
 #include "mm/phys/balloon.h"
@@ -175,6 +176,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	processes_init();
 	syscalls_init();
 	khugepaged_start();
+	ksm_start();
 	if (kswapd_init() || oom_reaper_init() || kcompactd_init() || flusher_init() ||
 	    psi_init() || accessd_init() || kthread_run(init_thread, NULL, "init"))
 		panic("no memory for the first threads");

@@ -11,6 +11,7 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/ksm/ksm.h"
 
 /* T held. The process `pid`, 0 = the caller, or NULL. */
 static struct process *process_or_self(int pid)
@@ -118,6 +119,8 @@ long sys_setsid(struct pt_regs *r)
 #define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
 #define PR_SET_THP_DISABLE  41
+#define PR_SET_MEMORY_MERGE 67
+#define PR_GET_MEMORY_MERGE 68
 #define PR_GET_THP_DISABLE  42
 
 /* What belongs to the credentials. */
@@ -169,6 +172,18 @@ static long prctl_thp(struct pt_regs *r)
 	return 0;
 }
 
+/* Whether equal pages of all its memory are merged. */
+static long prctl_merge(struct pt_regs *r)
+{
+	struct mm_struct *mm = current->mm;
+
+	if (r->rdx || r->r10 || r->r8)
+		return -EINVAL;
+	if ((int)r->rdi == PR_GET_MEMORY_MERGE)
+		return r->rsi ? -EINVAL : READ_ONCE(mm->merge_any);
+	return ksm_set_merge_any(mm, r->rsi != 0);
+}
+
 /* The signal at the end of the parent process. Linux looks at the thread that forked. */
 static long prctl_pdeathsig(const struct pt_regs *r)
 {
@@ -212,6 +227,9 @@ long sys_prctl(struct pt_regs *r)
 	case PR_SET_THP_DISABLE:
 	case PR_GET_THP_DISABLE:
 		return prctl_thp(r);
+	case PR_SET_MEMORY_MERGE:
+	case PR_GET_MEMORY_MERGE:
+		return prctl_merge(r);
 	case PR_GET_KEEPCAPS:
 	case PR_SET_KEEPCAPS:
 	case PR_CAPBSET_READ:

@@ -71,6 +71,9 @@
 	X(AUDIT_MEMCG_KERNEL, "memcg_kernel", "a memory cgroup's kernel pages do not add up")     \
 	X(AUDIT_MEMCG_OBJECT, "memcg_object",                                                     \
 	  "slab objects charged to a memory cgroup do not add up, or are free")                   \
+	X(AUDIT_KSM_PAGE, "ksm_page",                                                             \
+	  "a merged page is writable, has changed, or is not the one that its node names")        \
+	X(AUDIT_KSM_COUNT, "ksm_count", "merged pages and their places do not add up")            \
 	X(AUDIT_MIGRATION, "migration", "a migration entry names a page that is not being moved") \
 	X(AUDIT_UFFD_WP, "uffd_wp",                                                               \
 	  "an entry that asks before a write is writable, or nobody is there to be asked")        \
@@ -251,6 +254,17 @@ struct mmvm_audit_rmap_layout {
 	uint32_t anon_vma_root_offset, mapping_root_offset;
 };
 
+/** Merged pages (guestmm/mm/ksm). nodes_gva 0: there are none. */
+struct mmvm_audit_ksm_layout {
+	uint64_t nodes_gva; /* list_head: the nodes, one a merged page */
+	uint64_t shared_gva,
+		sharing_gva;  /* u64: nodes with places; places beyond the first of each */
+	uint32_t link_offset; /* in the node: list_head */
+	uint32_t page_offset; /* struct page * */
+	uint32_t hash_offset; /* u64: mmvm_ksm_hash() of the contents */
+	uint32_t nr_offset;   /* u64: places */
+};
+
 /** Overcommit (guestmm/mm/virt/overcommit.c). total_gva 0: none is kept. */
 struct mmvm_audit_commit_layout {
 	uint64_t total_gva;    /* s64: pages */
@@ -383,6 +397,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_mempolicy_layout mempolicy;
 	struct mmvm_audit_rmap_layout rmap;
 	struct mmvm_audit_commit_layout commit;
+	struct mmvm_audit_ksm_layout ksm;
 	struct mmvm_audit_memcg_layout memcg;
 	struct mmvm_audit_swiotlb swiotlb;
 	struct mmvm_audit_balloon balloon;

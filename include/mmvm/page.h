@@ -47,7 +47,8 @@
 	X(PAGE_DMA, "dma")	     /* dma_alloc_coherent and pools */                 \
 	X(PAGE_BALLOON, "balloon")   /* given to the host */                            \
 	X(PAGE_HUGETLB, "hugetlb")   /* huge page of a pool, in use or free in it */    \
-	X(PAGE_ZSMALLOC, "zsmalloc") /* of the pool of compressed pages */
+	X(PAGE_ZSMALLOC, "zsmalloc") /* of the pool of compressed pages */              \
+	X(PAGE_KSM, "ksm")	     /* user anonymous, merged by ksmd: read-only */
 
 #define MMVM_ENUM_(name, text) name,
 enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
@@ -76,6 +77,7 @@ enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
 	X(PG_migrating, "migrating")     \
 	X(PG_lazyfree, "lazyfree")       \
 	X(PG_young, "young")             \
+	X(PG_ksm, "ksm")                 \
 	X(PG_charged, "charged")
 
 #define MMVM_ENUM_(name, text) name,
@@ -124,7 +126,8 @@ struct page {
 	/* Links of the list that type and flags name: L, Z or I; O for whatever the owner wants.
 	 * Tails of a compound block: next = head | 1 (O). */
 	struct mmvm_list lru;
-	/* ANON: struct anon_vma | 1 (O to set, T to change). FILE, SHMEM: struct address_space (M). */
+	/* ANON: struct anon_vma | 1 (O to set, T to change). KSM: struct ksm_node | 3 (O). FILE, SHMEM:
+	 * struct address_space (M). */
 	MMVM_PTR(void) mapping;
 	uint64_t index; /* ANON, FILE, SHMEM: offset in pages within the mapping. O; M */
 	/* SWAPCACHE: swap entry (S). Block of pages lent by a driver: the driver's (O). */

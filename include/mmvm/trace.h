@@ -130,6 +130,7 @@ enum mmvm_trace_result { TRACE_OK, TRACE_SEGV, TRACE_BUS, TRACE_OOM };
 	X(REUSE, "reuse")  \
 	X(FORK, "fork")    \
 	X(MOVE, "move")    \
+	X(KSM, "ksm")      \
 	X(MIGRATE, "migrate")
 #define MMVM_ENUM_(name, text) TRACE_MAP_##name,
 enum mmvm_trace_map { MMVM_TRACE_MAPS(MMVM_ENUM_) NR_TRACE_MAPS };
@@ -141,6 +142,7 @@ enum mmvm_trace_map { MMVM_TRACE_MAPS(MMVM_ENUM_) NR_TRACE_MAPS };
 	X(DISCARD, "discard") \
 	X(COW, "cow")         \
 	X(MOVE, "move")       \
+	X(KSM, "ksm")         \
 	X(MIGRATE, "migrate")
 #define MMVM_ENUM_(name, text) TRACE_UNMAP_##name,
 enum mmvm_trace_unmap { MMVM_TRACE_UNMAPS(MMVM_ENUM_) NR_TRACE_UNMAPS };

@@ -104,6 +104,7 @@
 	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned")               \
 	X(SWAP_RA, "swap_ra")                                             \
 	X(SWAP_RA_HIT, "swap_ra_hit")                                     \
+	X(COW_KSM, "cow_ksm")                                             \
 	X(SWPIN_ZERO, "swpin_zero")                                       \
 	X(SWPOUT_ZERO, "swpout_zero")                                     \
 	X(ZSWPIN, "zswpin")                                               \

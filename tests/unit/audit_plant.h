@@ -151,6 +151,13 @@ struct guest {
 		uint16_t length, pad;
 	} zentry[2];
 	uint64_t zswap[64], zstored;
+	/* Merged pages: in the root in vmm_audit_ksm.c alone. */
+	struct mmvm_list knodes;
+	struct knode {
+		struct mmvm_list link;
+		uint64_t page, hash, nr;
+	} knode[2];
+	uint64_t kshared, ksharing;
 	/* Reverse map and promises: empty, and not in the root, but in vmm_audit_rmap.c. */
 	struct chain {
 		uint64_t vma, anon_vma, last;

@@ -42,6 +42,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"memory cgroups", audit_memcg, NULL, NULL},
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
+	{"merged pages", audit_ksm, NULL, NULL},
 	{"promised memory", NULL, audit_commit_check, NULL},
 	{"bounce buffers", audit_bounce, NULL, NULL},
 	{"balloon", audit_balloon, NULL, NULL},

@@ -200,16 +200,16 @@ static void check_user_pages(struct audit *a)
 			pins += 2;
 		if (!(p->flags & 1ull << PG_lru))
 			pins += 1;
-		if (p->type != PAGE_ANON) {
+		if (p->type != PAGE_ANON && p->type != PAGE_KSM) {
 			audit_cache_page(a, i, pins);
 			continue;
 		}
 		if (p->refcount < expected || p->refcount > expected + pins)
 			audit_find(a, AUDIT_USED_REFCOUNT,
 				   "frame %#" PRIx64
-				   ": anon page has refcount %d; %u PTEs%s, at most "
+				   ": %s page has refcount %d; %u PTEs%s, at most "
 				   "%" PRId64 " pins (flags %#" PRIx64 ")",
-				   frame_pfn(a, i), p->refcount, f->mapped,
+				   frame_pfn(a, i), type_name(p->type), p->refcount, f->mapped,
 				   p->flags & 1ull << PG_swapcache ? " and the swap cache" : "",
 				   pins, p->flags & UINT64_C(0xffffffffff));
 	}
@@ -254,6 +254,8 @@ static void check_levels(struct audit *a)
 			continue;
 		if (f->state == PAGE_ANON)
 			anon_mapped += audit_thp_mapped(a, i);
+		else if (f->state == PAGE_KSM)
+			anon_mapped += f->mapped != 0;
 		if (type_is_user(f->state) && (a->page[i].flags & 1ull << PG_swapcache))
 			swapcache += 1ull << a->page[i].order;
 	}

@@ -17,6 +17,7 @@
  *   audit_numa.c     pages on nodes that a policy forbids
  *   audit_memcg.c    pages charged to memory cgroups
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
+ *   audit_ksm.c      merged pages
  *   audit_zswap.c    the pool of compressed pages, and the entries of slots in it
  *   audit_pageblock.c  types of pageblocks, ZONE_MOVABLE, the CMA area
  *   audit_bounce.c   bounce buffers of devices
@@ -61,6 +62,7 @@
 #define SEEN_KWRITE    0x0200u /* writable by a mapping of the kernel */
 #define SEEN_KEXEC     0x0400u /* executable by one */
 #define SEEN_VMAP      0x0800u /* behind an area of vmalloc */
+#define SEEN_KSM       0x1000u /* a merged page that its node names */
 #define SEEN_ZSPAGE    0x0100u /* of a zspage of the compressed pool */
 struct frame {
 	uint16_t seen;
@@ -178,7 +180,7 @@ static inline bool type_is_free(unsigned int type)
 }
 static inline bool type_is_user(unsigned int type)
 {
-	return type == PAGE_ANON || type == PAGE_FILE || type == PAGE_SHMEM;
+	return type == PAGE_ANON || type == PAGE_FILE || type == PAGE_SHMEM || type == PAGE_KSM;
 }
 static inline const char *type_name(unsigned int type)
 {
@@ -242,6 +244,10 @@ void audit_hugetlb_check(struct audit *a);
 void audit_hugetlb_vma(struct audit *a, uint64_t vma, const struct vma_range *v);
 int audit_zswap(struct audit *a);
 void audit_zswap_check(struct audit *a);
+int audit_ksm(struct audit *a);
+/** A user page table of `mm` maps the merged page of `frame` at addr, in *v (NULL: in no VMA). */
+void audit_ksm_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
+		    uint64_t entry, uint32_t frame);
 int audit_memcg(struct audit *a);
 /** What the policy of the VMA at guest address `vma` asks for, into v->bound. */
 void audit_mempolicy_vma(struct audit *a, uint64_t vma, struct vma_range *v);

@@ -149,13 +149,18 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	} else if (f->mapped != UINT32_MAX) {
 		f->mapped++;
 	}
-	if (type_is_user(f->state) && in_vma(a, s, addr))
+	if (f->state == PAGE_KSM)
+		audit_ksm_page(a, s->gva, in_vma(a, s, addr) ? &a->vma[s->vma] : NULL, addr, entry,
+			       i);
+	else if (type_is_user(f->state) && in_vma(a, s, addr))
 		audit_rmap_page(a, s->gva, &a->vma[s->vma], addr, i);
 	if (type_is_free(f->state)) {
 		audit_find(a, AUDIT_FREE_MAPPED,
 			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64
 			   ", which is free (%s)",
 			   s->gva, addr, pfn, type_name(f->state));
+	} else if (f->state == PAGE_KSM) {
+		s->anon += pages;
 	} else if (f->state == PAGE_ANON) {
 		s->anon += pages;
 		if (in_vma(a, s, addr))

@@ -14,6 +14,7 @@
 #include "kernel/cgroup.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/ksm/ksm.h"
 #include "mm/virt/mm.h"
 #include "mm/slab/slab.h"
 #include "mm/kvirt/vmalloc.h"
@@ -147,6 +148,10 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 		exe_file_get(old->exe_file);
 	mm_set_exe_file(mm, old->exe_file);
 	mm->thp_disabled = old->thp_disabled;
+	if (ksm_execve(mm, old)) {
+		mmput(mm);
+		return -ENOMEM;
+	}
 	task_set_mm(mm);
 	err = exec_load(args, &entry, &sp, &cred);
 	if (!err)

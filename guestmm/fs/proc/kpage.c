@@ -36,6 +36,7 @@ enum kpf {
 	KPF_HUGE = 17,
 	KPF_UNEVICTABLE = 18,
 	KPF_NOPAGE = 20,
+	KPF_KSM = 21,
 	KPF_THP = 22,
 	KPF_OFFLINE = 23,
 	KPF_ZERO_PAGE = 24,
@@ -95,7 +96,7 @@ static u64 frame_flags(pfn_t pfn)
 	       bit(KPF_COMPOUND_HEAD, PageHead(page)) |
 	       (PageHead(page) ? large_flags(page_folio(page)) : 0) |
 	       bit(KPF_OFFLINE, page->type == PAGE_BALLOON) |
-	       bit(KPF_UNEVICTABLE, PageUnevictable(page)) |
+	       bit(KPF_UNEVICTABLE, PageUnevictable(page)) | bit(KPF_KSM, flags >> PG_ksm & 1) |
 	       bit(KPF_ZERO_PAGE, page->type == PAGE_ZERO) |
 	       bit(KPF_PGTABLE, page->type == PAGE_PGTABLE) |
 	       bit(KPF_RESERVED, page->type == PAGE_RESERVED) | bit(KPF_MLOCKED, PageMlocked(page));

@@ -31,7 +31,7 @@
 struct usage {
 	u64 rss, shared_clean, shared_dirty, private_clean, private_dirty; /* bytes */
 	u64 referenced, anonymous, lazyfree, swap, shared_hugetlb, private_hugetlb, anon_huge;
-	u64 shmem_pmd;
+	u64 shmem_pmd, ksm;
 	u64 pss, pss_dirty, pss_anon, pss_file, pss_shmem, swap_pss, pss_locked; /* << PSS_SHIFT */
 };
 
@@ -72,6 +72,8 @@ static void count_page(struct usage *u, const struct vm_area_struct *vma, pte_t 
 		u->pss_anon += share;
 		if (PageLazyfree(page))
 			u->lazyfree += PAGE_SIZE;
+		if (PageKsm(page))
+			u->ksm += PAGE_SIZE;
 	} else if (page->type == PAGE_SHMEM) {
 		u->pss_shmem += share;
 	} else {
@@ -160,6 +162,7 @@ static void show_usage(struct report *r, const struct usage *u, bool rollup)
 	kb(r, "Private_Dirty:", u->private_dirty);
 	kb(r, "Referenced:", u->referenced);
 	kb(r, "Anonymous:", u->anonymous);
+	kb(r, "KSM:", u->ksm);
 	kb(r, "LazyFree:", u->lazyfree);
 	kb(r, "AnonHugePages:", u->anon_huge);
 	kb(r, "ShmemPmdMapped:", u->shmem_pmd);
@@ -184,7 +187,7 @@ static void show_flags(struct report *r, const struct vm_area_struct *vma)
 		{VM_HUGETLB, "ht"},    {VM_WIPEONFORK, "wf"},	{VM_DONTDUMP, "dd"},
 		{VM_SOFTDIRTY, "sd"},  {VM_HUGEPAGE, "hg"},	{VM_NOHUGEPAGE, "nh"},
 		{VM_SEALED, "sl"},     {VM_UFFD_MISSING, "um"}, {VM_UFFD_WP, "uw"},
-		{VM_UFFD_MINOR, "ui"},
+		{VM_UFFD_MINOR, "ui"}, {VM_MERGEABLE, "mg"},
 	};
 
 	report_printf(r, "VmFlags: ");

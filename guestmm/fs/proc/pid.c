@@ -17,6 +17,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
+#include "mm/ksm/ksm.h"
 #include "mm/virt/mm.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/remote.h"
@@ -618,6 +619,42 @@ static int show_numa_maps(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
+static int get_ksm_counts(const struct proc_ctx *ctx, struct ksm_mm_counts *c)
+{
+	struct mm_struct *mm;
+	int err = proc_get_mm(ctx, &mm);
+
+	if (err || !mm)
+		return err ? err : -ESRCH;
+	*c = ksm_mm_counts(mm);
+	mmput(mm);
+	return 0;
+}
+
+static int show_ksm_merging(struct report *r, const struct proc_ctx *ctx)
+{
+	struct ksm_mm_counts c;
+	int err = get_ksm_counts(ctx, &c);
+
+	if (!err)
+		report_printf(r, "%lu\n", (unsigned long)c.merging_pages);
+	return err == -ESRCH ? 0 : err;
+}
+
+static int show_ksm_stat(struct report *r, const struct proc_ctx *ctx)
+{
+	struct ksm_mm_counts c;
+	int err = get_ksm_counts(ctx, &c);
+
+	if (!err)
+		report_printf(r,
+			      "ksm_rmap_items %lu\nksm_merging_pages %lu\n"
+			      "ksm_process_profit %ld\n",
+			      (unsigned long)c.rmap_items, (unsigned long)c.merging_pages,
+			      (long)c.profit);
+	return err == -ESRCH ? 0 : err;
+}
+
 static int show_cgroup(struct report *r, const struct proc_ctx *ctx)
 {
 	return report_proc_cgroup(r, ctx->pid);
@@ -640,6 +677,8 @@ const struct proc_entry proc_pid_entries[] = {
 	{"smaps_rollup", PROC_PID, S_IFREG | 0444, .show = proc_show_smaps_rollup},
 	{"numa_maps", PROC_PID, S_IFREG | 0444, .show = show_numa_maps},
 	{"clear_refs", PROC_PID, S_IFREG | 0200, .write = proc_write_clear_refs},
+	{"ksm_merging_pages", PROC_PID, S_IFREG | 0400, .show = show_ksm_merging},
+	{"ksm_stat", PROC_PID, S_IFREG | 0400, .show = show_ksm_stat},
 	{"pagemap", PROC_PID, S_IFREG | 0400, .read = proc_read_pagemap},
 	{"exe", PROC_PID, S_IFLNK | 0777, .readlink = read_exe, .follow = follow_exe},
 	{"cwd", PROC_PID, S_IFLNK | 0777, .readlink = read_cwd, .follow = follow_cwd},

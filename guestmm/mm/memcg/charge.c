@@ -133,6 +133,7 @@ static bool is_kernel_page(const struct page *page)
 {
 	switch (page->type) {
 	case PAGE_ANON:
+	case PAGE_KSM:
 	case PAGE_FILE:
 	case PAGE_SHMEM:
 		return false;

@@ -79,6 +79,7 @@ PAGE_FLAG(Migrating, PG_migrating) /* some PTEs are migration entries: not exclu
 PAGE_FLAG(Workingset, PG_workingset)
 PAGE_FLAG(Young, PG_young) /* accessed, and the PTE's bit taken by sampling (mm/report/access.c) */
 PAGE_FLAG(Charged, PG_charged)	 /* to the memory cgroup memcg_id (mm/memcg) */
+PAGE_FLAG(Ksm, PG_ksm)		 /* merged: see mm/ksm */
 PAGE_FLAG(Lazyfree, PG_lazyfree) /* MADV_FREE: may go unless a PTE is dirty */
 
 static inline int page_ref_count(const struct page *p)

@@ -9,6 +9,7 @@
 #include "mm/huge/thp.h"
 #include "mm/numa/balancing.h"
 #include "mm/init.h"
+#include "mm/ksm/ksm.h"
 #include "mm/memcg/memcg.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/balloon.h"
@@ -214,6 +215,7 @@ void audit_root_fill(void)
 		.mode_bind = MPOL_BIND,
 	};
 	fill_rmap(&root->rmap);
+	ksm_audit_layout(&root->ksm);
 	overcommit_audit_layout(&root->commit);
 	root->cache_list_gva = GVA(&slab_caches);
 	slab_audit_layout(&root->cache);

@@ -112,9 +112,11 @@ static inline bool anon_page_exclusive(const struct page *page)
 
 	if (page_mapcount(page) != 1)
 		return false;
-	if (likely(!(READ_ONCE(page->flags) &
-		     (1ull << PG_swapcache | 1ull << PG_migrating | 1ull << PG_head))))
+	if (likely(!(READ_ONCE(page->flags) & (1ull << PG_swapcache | 1ull << PG_migrating |
+					       1ull << PG_head | 1ull << PG_ksm))))
 		return true;
+	if (PageKsm(page))
+		return false; /* its contents are what it is known by */
 	/* The head of a large folio, mapped by a PTE. */
 	if (PageHead(page))
 		return !folio_entire_mapcount((const struct folio *)page);

@@ -122,6 +122,16 @@ static __attribute__((noinline)) unsigned int do_wp_thp(struct vm_fault *vmf, st
 	return 0;
 }
 
+/* P held: the VMA has got a copy instead of this page. */
+static __attribute__((noinline)) void left_by_cow(const struct vm_area_struct *vma,
+						  struct page *old)
+{
+	if (PageKsm(old))
+		count_vm_event(COW_KSM);
+	if (vma->flags & VM_LOCKED)
+		munlock_page(old); /* the relatives' now */
+}
+
 /* Write to a page that is mapped read-only. */
 static unsigned int do_wp_page(struct vm_fault *vmf)
 {
@@ -174,8 +184,8 @@ static unsigned int do_wp_page(struct vm_fault *vmf)
 			page_remove_file_rmap(old, mm);
 		else if (old && atomic_sub_return(&old->mapcount, 1) < 0)
 			page_stat_add(old, NR_ANON_MAPPED, -1);
-		if (unlikely(old && (vmf->vma->flags & VM_LOCKED)))
-			munlock_page(old); /* the relatives' now */
+		if (unlikely(old && (vmf->vma->flags & (VM_LOCKED | VM_MERGEABLE))))
+			left_by_cow(vmf->vma, old);
 		count_vm_event(MMVM_FAULT_COW);
 	}
 	spin_unlock(&mm->page_table_lock);
@@ -320,6 +330,17 @@ int swap_in_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte)
 		return 0;
 	ret = do_swap_page(&vmf);
 	return ret & VM_FAULT_OOM ? -ENOMEM : ret & VM_FAULT_ERROR ? -EIO : 0;
+}
+
+int unshare_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte)
+{
+	struct vm_fault vmf = {.mm = vma->mm, .vma = vma, .addr = addr, .pte = pte};
+
+	vmf.flags = FAULT_FLAG_WRITE;
+	vmf.orig = pte_read(pte);
+	if (!pte_present(vmf.orig) || pte_special(vmf.orig))
+		return 0;
+	return do_wp_page(&vmf) & VM_FAULT_OOM ? -ENOMEM : 0;
 }
 
 static bool access_allowed(const struct vm_area_struct *vma, unsigned int flags)

@@ -24,6 +24,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/huge/thp.h"
+#include "mm/ksm/ksm.h"
 #include "mm/virt/large.h"
 #include "mm/virt/migrate_entry.h"
 #include "mm/virt/pgtable.h"
@@ -226,6 +227,8 @@ struct mm_struct *dup_mm(struct mm_struct *oldmm)
 		if (err)
 			break;
 	}
+	if (!err)
+		err = ksm_fork(mm, oldmm);
 	up_write(&mm->mmap_lock);
 	up_write(&oldmm->mmap_lock);
 	if (err) {

@@ -7,6 +7,7 @@
  *   FREE                        free to take until written again; nothing happens before it is scarce
  *   COLD, PAGEOUT               as if unused for long; written to swap and freed now
  *   POPULATE_READ, _WRITE       faulted in now
+ *   MERGEABLE, UNMERGEABLE      scanned for equal pages (mm/ksm); each page its own again
  *   NORMAL ... KEEPONFORK       a VM_* flag that fault, fork or others look at
  *
  * As in Linux a hole does not stop the work: the mapped parts are done, and the call then returns
@@ -20,6 +21,7 @@
 #include "mm/cache/shmem.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
+#include "mm/ksm/ksm.h"
 #include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
@@ -216,7 +218,7 @@ static bool page_make_lazyfree(struct page *page)
 {
 	bool alone;
 
-	if (page_mapcount(page) != 1 || !trylock_page(page))
+	if (page_mapcount(page) != 1 || unlikely(PageKsm(page)) || !trylock_page(page))
 		return false;
 	alone = page_mapcount(page) == 1 && (!PageSwapCache(page) || try_to_free_swap(page));
 	if (alone) {
@@ -359,6 +361,12 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 	case MADV_DODUMP:
 		flags &= ~VM_DONTDUMP;
 		break;
+	case MADV_MERGEABLE:
+	case MADV_UNMERGEABLE:
+		err = ksm_madvise(vma, start, end, advice == MADV_MERGEABLE, &flags);
+		if (err)
+			return err == -ENOMEM ? -EAGAIN : err;
+		break;
 	case MADV_HUGEPAGE:
 		flags = (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
 		khugepaged_enter();
@@ -413,6 +421,8 @@ static enum advice_kind advice_kind(int advice)
 	case MADV_DODUMP:
 	case MADV_WIPEONFORK:
 	case MADV_KEEPONFORK:
+	case MADV_MERGEABLE:
+	case MADV_UNMERGEABLE:
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
 		return ADVICE_FLAGS;

@@ -14,6 +14,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/ksm/ksm.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/virt/userfault.h"
@@ -105,6 +106,7 @@ void mmput(struct mm_struct *mm)
 		return;
 	arch_release_mm(mm);
 	exit_mmap(mm);
+	ksm_exit(mm);
 	if (unlikely(atomic_load(&nr_uffd)))
 		uffd_mm_gone(mm);
 	spin_lock(&mm_list_lock);

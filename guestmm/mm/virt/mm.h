@@ -112,6 +112,8 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define MADV_REMOVE	     9
 #define MADV_DONTFORK	     10
 #define MADV_DOFORK	     11
+#define MADV_MERGEABLE	     12
+#define MADV_UNMERGEABLE     13
 #define MADV_HUGEPAGE	     14
 #define MADV_NOHUGEPAGE	     15
 #define MADV_DONTDUMP	     16

@@ -37,6 +37,7 @@
 /* New since the last "4" to clear_refs: all its pages count as soft-dirty. Mappings that differ only in it are joined, and
  * the result has it (soft_dirty.c). */
 #define VM_SOFTDIRTY	0x8000000ul
+#define VM_MERGEABLE	0x80000000ul /* mm/ksm */
 #define VM_HUGEPAGE	0x20000000ul
 #define VM_NOHUGEPAGE	0x40000000ul
 #define VM_SEALED	(1ul << 63) /* mseal.c */
@@ -44,6 +45,7 @@
 
 struct anon_vma;
 struct uffd_ctx;
+struct ksm_slot;
 struct file;
 struct address_space;
 struct mem_cgroup;
@@ -105,12 +107,14 @@ struct mm_struct {
 	unsigned long khugepaged_addr; /* khugepaged alone: where it goes on, */
 	u32 khugepaged_pass;	       /* khugepaged alone: the last pass that ended here */
 	unsigned long numa_scan_addr;  /* R, M: where balancing goes on */
+	struct ksm_slot *ksm;	       /* M + ksm_list_lock: scanned for equal pages, or NULL */
 	u32 swap_ra_win, swap_ra_hits; /* R: state of the swap read-around */
 	unsigned long swap_ra_last;    /* R: its last address */
 	struct mem_cgroup *memcg; /* A: who is charged for its memory: see mm/memcg/memcg.c, I3 */
 	bool oom_victim;	  /* R: reaped, or given up; never cleared */
 	u8 oom_reap_attempts;	  /* oom_lock */
 	bool sealed;		  /* M: has had a VMA with VM_SEALED; inherited */
+	bool merge_any;		  /* M: prctl(PR_SET_MEMORY_MERGE); inherited */
 	bool thp_disabled;	  /* M, read without it: prctl(PR_SET_THP_DISABLE); inherited */
 };
 extern struct list_head mm_list;

@@ -13,6 +13,7 @@
 #include "mm/reclaim/lru.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
+#include "mm/ksm/ksm.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
 #include "mm/cache/shmem.h"
@@ -352,6 +353,7 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 		  : check_anonymous(flags, &vm_flags);
 	if (err)
 		return err;
+	vm_flags = ksm_vma_flags(mm, vm_flags);
 	if ((vm_flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED)
 		*populate = true;
 	end = addr + len;
@@ -531,7 +533,7 @@ unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
 		next = find_vma(mm, old_end);
 		if (next && new_end + PAGE_SIZE > vm_start_gap(next))
 			goto out;
-		flags |= mm->def_flags;
+		flags = ksm_vma_flags(mm, flags | mm->def_flags);
 		if (mm->map_count > sysctl_max_map_count || mlock_exceeds_limit(mm, flags, pages))
 			goto out;
 		if (reserve_mapping(mm, &flags, pages))

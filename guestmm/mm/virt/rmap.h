@@ -36,7 +36,8 @@ static inline struct anon_vma *page_anon_vma(const struct page *page)
 {
 	unsigned long m = (unsigned long)READ_ONCE(page->mapping);
 
-	return m & PAGE_MAPPING_ANON ? (struct anon_vma *)(m - PAGE_MAPPING_ANON) : NULL;
+	/* A merged page (mm/ksm) has another bit set, and no anon_vma. */
+	return (m & 3) == PAGE_MAPPING_ANON ? (struct anon_vma *)(m - PAGE_MAPPING_ANON) : NULL;
 }
 static inline bool PageAnon(const struct page *page)
 {

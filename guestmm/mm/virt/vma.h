@@ -140,6 +140,10 @@ long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned 
 /** Let the stack `vma` grow down so that it covers addr. Returns 0 or -ENOMEM. */
 int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 
+/** Give the anonymous page at a PTE a copy of its own as a write would, whatever the rights (fault.c). mmap_lock for
+ * reading. 0 (done, or it changed meanwhile) or -ENOMEM. */
+int unshare_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
+
 /* Sealed mappings (mseal.c) */
 bool __range_sealed(struct mm_struct *mm, unsigned long start, unsigned long end);
 /** Is a VMA of [start, end) sealed? mmap_lock held. */
