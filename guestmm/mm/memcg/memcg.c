@@ -66,7 +66,8 @@ u64 mem_cgroup_frame_ino(const struct page *page)
 	u64 ino = 0;
 
 	if (!test_bit(PG_charged, &page->flags))
-		return page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_SHMEM
+		return page->type == PAGE_ANON || page->type == PAGE_FILE ||
+				       page->type == PAGE_SHMEM
 			       ? root_mem_cgroup.ino
 			       : 0;
 	flags = spin_lock_irqsave(&memcg_lock);
