@@ -285,6 +285,10 @@ bool shmem_resident(struct address_space *mapping, unsigned long index);
  * one, or a swap entry; -ENOMEM, -ENOSPC. */
 int shmem_add_page(struct address_space *mapping, unsigned long index, const void *contents,
 		   struct page **page);
+/** For who made a page while the file was cut before it: the truncation may not have seen it, and nobody
+ * would free it before the file goes. Takes it out if it lies beyond the end. The page, or its folio, is locked; the
+ * reference stays the caller's. */
+void shmem_drop_beyond_end(struct address_space *mapping, struct page *page);
 /** truncate_pagecache() of shared memory. */
 void shmem_truncate(struct address_space *mapping, u64 size);
 /** Free what [start, end) holds, in memory and in swap. */

@@ -437,29 +437,40 @@ static unsigned int next_items(struct address_space *mapping, unsigned long *fro
 	return n;
 }
 
-/* False: it has been split, so its pages are to be looked at. */
+/* Page locked. False: it has been split, so its pages are to be looked at. */
+static bool drop_locked_page(struct address_space *mapping, struct page *page, unsigned long start,
+			     unsigned long end)
+{
+	if (page->mapping != mapping)
+		return true;
+	if (unlikely(PageHead(page)))
+		return !shmem_drop_huge(mapping, (struct folio *)page, start, end);
+	if (page->index < start || page->index >= end)
+		return false;
+	if (unlikely(page_mapped(page)))
+		unmap_mapping_range(mapping, page->index, page->index + 1, false);
+	remove_page(mapping, page);
+	return true;
+}
+
 static bool drop_page(struct address_space *mapping, struct page *page, unsigned long start,
 		      unsigned long end)
 {
-	bool done = true;
+	bool done;
 
 	lock_page(page);
-	if (page->mapping == mapping) {
-		if (unlikely(PageHead(page))) {
-			done = !shmem_drop_huge(mapping, (struct folio *)page, start, end);
-			goto out;
-		}
-		if (page->index < start || page->index >= end) {
-			done = false;
-			goto out;
-		}
-		if (unlikely(page_mapped(page)))
-			unmap_mapping_range(mapping, page->index, page->index + 1, false);
-		remove_page(mapping, page);
-	}
-out:
+	done = drop_locked_page(mapping, page, start, end);
 	unlock_page(page);
 	return done;
+}
+
+void shmem_drop_beyond_end(struct address_space *mapping, struct page *page)
+{
+	struct page *head = &page_folio(page)->page;
+	unsigned long end = DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE);
+
+	if (head->index >= end)
+		drop_locked_page(mapping, head, end, ~0ul);
 }
 
 /* Take the value out if it is still there. */

@@ -437,6 +437,7 @@ unsigned int shmem_huge_fault(struct vm_fault *vmf)
 	}
 	ret = 0; /* somebody was faster: fault again */
 out:
+	shmem_drop_beyond_end(mapping, page);
 	shmem_put_page(page);
 	if (table)
 		pgtable_free(vmf->mm, table);

@@ -115,6 +115,7 @@ static struct page *file_page_locked(struct vm_fault *vmf, unsigned int *ret)
 			if (unlikely(page_in_thp(page))) {
 				if (likely(!beyond_end(mapping, index)))
 					return page;
+				shmem_drop_beyond_end(mapping, page);
 				shmem_put_page(page);
 				continue;
 			}
@@ -127,7 +128,10 @@ static struct page *file_page_locked(struct vm_fault *vmf, unsigned int *ret)
 		if (likely(page->mapping == mapping && PageUptodate(page) &&
 			   !beyond_end(mapping, index)))
 			return page;
-		unlock_page(page); /* truncated meanwhile: look again */
+		/* Truncated meanwhile: look again. */
+		if (is_shmem(mapping))
+			shmem_drop_beyond_end(mapping, page);
+		unlock_page(page);
 		release_page(page);
 	}
 }

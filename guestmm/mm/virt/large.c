@@ -24,7 +24,6 @@
 
 /* Pages in the gather that are blocks carry a mark in the pointer: they are not freed one by one
  * with the others. */
-#define GATHER_LARGE 1ul
 
 struct page *gather_mark_large(struct mmu_gather *tlb, struct page *head)
 {
@@ -112,6 +111,9 @@ unsigned long zap_large(struct mmu_gather *tlb, pte_t *leaf, unsigned int level,
 		return end;
 	}
 	e = pte_get_and_clear(leaf);
+	/* As zap_file_rmap() in pgtable.c: nobody writes any more before it counts as unmapped. */
+	if (pte_dirty(e) && !pte_special(e) && !PageAnon(pfn_to_page(pte_pfn(e))))
+		flush_tlb_range(mm, addr, end);
 	trace_point(UNMAP, addr, .pfn = pte_pfn(e), .mm = trace_mm_id(mm), .arg = TRACE_UNMAP_ZAP,
 		    .order = 9 * level);
 	if (is_hugetlb(e))

@@ -43,6 +43,11 @@ bool move_large(struct mm_struct *mm, pte_t *dst, pte_t *src, unsigned int level
 		unsigned long from, unsigned long to);
 /** Mark a head for the gather: it is not freed as a single page. */
 struct page *gather_mark_large(struct mmu_gather *tlb, struct page *head);
+#define GATHER_LARGE 1ul
+static inline bool gather_is_large(const struct page *page)
+{
+	return (unsigned long)page & GATHER_LARGE;
+}
 /** Drop the references of gathered pages that large leaves have mapped; the TLB is flushed. */
 void tlb_release_large(struct mmu_gather *tlb);
 #endif

@@ -212,14 +212,32 @@ void tlb_finish_mmu(struct mmu_gather *tlb)
 	tlb_flush_mmu(tlb);
 }
 
-/* P held: a PTE no longer maps a page of a file. Move its accessed and dirty bits to the page. */
-static void zap_file_page(struct mm_struct *mm, struct page *page, pte_t old)
+/* P held: a PTE no longer maps a page of a file. Move its accessed and dirty bits to the page, which counts as mapped
+ * until zap_file_rmap(). */
+static void zap_file_page(struct page *page, pte_t old)
 {
 	if (pte_dirty(old) && !PageDirty(page))
 		set_page_dirty(page);
 	if (pte_young(old) && !PageReferenced(page))
 		SetPageReferenced(page);
-	page_remove_file_rmap(page, mm);
+}
+
+/* P held: among these are small pages of files, whose PTEs are cleared. Where a TLB may still know one as writable, a
+ * write through it would come after writeback has cleaned the page, or after a truncation has taken it, and be
+ * lost: neither of them would find a PTE here. So the TLB is flushed while they must still wait for P, or for the
+ * page to be unmapped. */
+static __attribute__((noinline)) void zap_file_rmap(struct mmu_gather *tlb, unsigned int nr,
+						    unsigned long start, unsigned long end,
+						    bool dirty)
+{
+	if (dirty)
+		flush_tlb_range(tlb->mm, start, end);
+	for (unsigned int i = tlb->nr; i < nr; i++) {
+		struct page *page = tlb->pages[i];
+
+		if (!gather_is_large(page) && !PageAnon(page))
+			page_remove_file_rmap(page, tlb->mm);
+	}
 }
 
 /* The page that moves finds nobody here any more. P keeps it locked, so its kind is what it was. */
@@ -259,7 +277,7 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 	unsigned long first = ~0ul, last = 0;
 	s64 anon = 0, swap = 0, unmapped = 0;
 	unsigned int nr = tlb->nr, zone = ~0u;
-	bool file_only = tlb->file_only;
+	bool file_only = tlb->file_only, file = false, dirty = false;
 
 	spin_lock(&mm->page_table_lock);
 	flush_tlb_batched_pending(mm);
@@ -293,9 +311,14 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 			trace_point(UNMAP, addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 				    .arg = TRACE_UNMAP_ZAP);
 			if (unlikely(!PageAnon(page))) {
-				if (unlikely(page_in_thp(page)))
+				dirty |= pte_dirty(e);
+				if (unlikely(page_in_thp(page))) {
+					if (pte_dirty(e)) /* as zap_file_rmap() */
+						flush_tlb_page(mm, addr);
 					goto large;
-				zap_file_page(mm, page, e);
+				}
+				file = true;
+				zap_file_page(page, e);
 				goto gather;
 			}
 			if (unlikely(page->flags & (1ull << PG_swapcache | 1ull << PG_head))) {
@@ -337,6 +360,8 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 		atomic_sub(&mm->rss_anon, anon);
 	if (swap)
 		atomic_sub(&mm->rss_swap, swap);
+	if (unlikely(file))
+		zap_file_rmap(tlb, nr, first, last, dirty);
 	spin_unlock(&mm->page_table_lock);
 	tlb->nr = nr;
 	tlb->start = min(tlb->start, first);
