@@ -277,3 +277,142 @@ GUEST_TEST(hugetlb, a_promise_outlives_a_node_without_pages, 0, 0, NODES)
 	CHECK_EQ(pool()->nr, 2);
 	CHECK_EQ(pool()->surplus, 0);
 }
+
+/* ---- moving ------------------------------------------------------------------------------------- */
+
+static int move_to(struct mm_struct *mm, unsigned long addr, int nid, bool shared_too)
+{
+	LIST_HEAD(list);
+	int err = move_page_isolate(mm, addr, nid, shared_too, &list);
+
+	return list_empty(&list) ? err : -EINVAL;
+}
+
+static struct page *page_of(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next;
+	unsigned int level;
+	pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
+
+	return leaf ? pfn_to_page(pte_pfn(pte_read(leaf))) : NULL;
+}
+
+static void check_pool(struct test *t, u64 nr0, u64 free0, u64 nr1, u64 free1)
+{
+	CHECK_EQ(pool()->nr_node[0], nr0);
+	CHECK_EQ(pool()->free_node[0], free0);
+	CHECK_EQ(pool()->nr_node[1], nr1);
+	CHECK_EQ(pool()->free_node[1], free1);
+	CHECK_EQ(testchan_audit(), 0);
+}
+
+GUEST_TEST(hugetlb, pages_move_to_another_node, 0, 0, NODES)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 moved = ev(PGMIGRATE_SUCCESS), free;
+	struct nodemask first = {.bits = {1}};
+	long a, b;
+
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 0, 2), 0);
+	a = map(mm, 1, MAP_PRIVATE);
+	b = map(mm, 1, MAP_SHARED);
+	REQUIRE(a > 0 && b > 0);
+	testmm_fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, b, 512, 2);
+	check_pool(t, 2, 0, 0, 0);
+	free = (s64)nr_free_pages();
+	/* Node 1's pool is empty: the frame is the buddy's, and the old one becomes that. */
+	CHECK_EQ(move_to(mm, a + 5 * PAGE_SIZE, 1, false), 0);
+	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, 512);
+	CHECK_EQ(node_at(mm, a), 1);
+	free -= (s64)nr_free_pages();
+	CHECK(free > -64 && free < 64);
+	check_pool(t, 1, 0, 1, 0);
+	testmm_verify(t, mm, a, 512, 1);
+	testmm_fill(t, mm, a, 512, 3);
+	testmm_verify(t, mm, a, 512, 3);
+	/* There already. */
+	CHECK_EQ(move_to(mm, a, 1, false), 0);
+	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, 512);
+	/* With a free one in the pool no frame changes hands. */
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 1, 2), 0);
+	check_pool(t, 1, 0, 2, 1);
+	CHECK_EQ(move_to(mm, b, 1, false), 0);
+	CHECK_EQ(node_at(mm, b), 1);
+	check_pool(t, 1, 1, 2, 0);
+	testmm_verify(t, mm, b, 512, 2);
+	testmm_fill(t, mm, b, 512, 4);
+	/* Back, by mbind(). */
+	CHECK_EQ(do_mbind(mm, a, HUGE, MPOL_BIND, 0, &first, MPOL_MF_MOVE | MPOL_MF_STRICT), 0);
+	CHECK_EQ(node_at(mm, a), 0);
+	check_pool(t, 1, 0, 2, 1);
+	testmm_verify(t, mm, a, 512, 3);
+	/* And all that is on one node. */
+	CHECK_EQ(do_migrate_pages(mm, 2, 1, false), 0);
+	CHECK_EQ(node_at(mm, b), 0);
+	testmm_verify(t, mm, b, 512, 4);
+	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, 4 * 512);
+	check_pool(t, 2, 0, 1, 1);
+	mmput(mm);
+	check_pool(t, 2, 2, 1, 1);
+	CHECK_EQ(pool()->resv, 0);
+}
+
+GUEST_TEST(hugetlb, relatives_move_along_and_keep_their_copies, 0, 0, NODES)
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	long a, b;
+
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 0, 3), 0);
+	a = map(mm, 1, MAP_PRIVATE);
+	b = map(mm, 1, MAP_SHARED);
+	REQUIRE(a > 0 && b > 0);
+	testmm_fill(t, mm, a, 512, 1);
+	testmm_fill(t, mm, b, 512, 2);
+	child = dup_mm(mm);
+	REQUIRE(child);
+	testmm_verify(t, child, b, 512, 2);
+	CHECK_EQ(move_to(mm, a, 1, false), -EACCES);
+	CHECK_EQ(move_to(mm, b, 1, false), -EACCES);
+	CHECK_EQ(move_to(mm, a, 1, true), 0);
+	CHECK_EQ(move_to(mm, b, 1, true), 0);
+	CHECK_EQ(page_of(mm, a), page_of(child, a));
+	CHECK_EQ(page_of(mm, b), page_of(child, b));
+	CHECK_EQ(node_at(child, a), 1);
+	check_pool(t, 1, 1, 2, 0);
+	/* A private page is copied by who writes it, a shared one is not. */
+	testmm_fill(t, child, a, 512, 5);
+	testmm_fill(t, child, b, 512, 6);
+	testmm_verify(t, mm, a, 512, 1);
+	testmm_verify(t, mm, b, 512, 6);
+	testmm_verify(t, child, a, 512, 5);
+	CHECK_EQ(testchan_audit(), 0);
+	mmput(child);
+	mmput(mm);
+	check_pool(t, 1, 1, 2, 2);
+}
+
+GUEST_TEST(hugetlb, a_page_that_somebody_holds_stays, 0, 0, NODES)
+{
+	struct mm_struct *mm = testmm_create(t);
+	s64 failed = ev(PGMIGRATE_FAIL);
+	struct page *held;
+	long a;
+
+	CHECK_EQ(hugetlb_set_pool_node(pool(), 0, 1), 0);
+	a = map(mm, 1, MAP_SHARED);
+	REQUIRE(a > 0);
+	testmm_fill(t, mm, a, 512, 1);
+	held = page_of(mm, a);
+	get_page(held);
+	CHECK_EQ(move_to(mm, a, 1, false), -EAGAIN);
+	CHECK_EQ(ev(PGMIGRATE_FAIL) - failed, 512);
+	CHECK_EQ(page_of(mm, a), held);
+	check_pool(t, 1, 0, 0, 0);
+	testmm_fill(t, mm, a, 512, 2);
+	put_page(held);
+	CHECK_EQ(move_to(mm, a, 1, false), 0);
+	testmm_verify(t, mm, a, 512, 2);
+	check_pool(t, 0, 0, 1, 0);
+	mmput(mm);
+}

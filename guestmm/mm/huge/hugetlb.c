@@ -199,6 +199,42 @@ struct page *hugetlb_take_page(struct hstate *h, bool reserved, unsigned int nid
 	return head;
 }
 
+struct page *hugetlb_take_target(struct hstate *h, int nid, bool *fresh)
+{
+	struct page *head = NULL;
+
+	*fresh = false;
+	spin_lock(&hugetlb_lock);
+	if (h->free > h->resv)
+		head = dequeue(h, 1u << nid);
+	spin_unlock(&hugetlb_lock);
+	/* Blocks larger than the buddy's come from where memory can be emptied, not from a node. */
+	if (!head && !gigantic(h)) {
+		*fresh = true;
+		head = fresh_page(h, __GFP_THISNODE | __GFP_RETRY_MAYFAIL, nid, 1u << nid);
+		if (head)
+			head->private_ = 0;
+	}
+	if (head)
+		WRITE_ONCE(head->refcount, 1);
+	return head;
+}
+
+void hugetlb_drop_frame(struct hstate *h, struct page *head, const struct page *instead)
+{
+	const unsigned int from = page_node_id(head);
+
+	if (instead) {
+		spin_lock(&hugetlb_lock);
+		/* Any page of the node may stand for its surplus (hugetlb_free_page()). */
+		count_pages(h, page_node_id(instead), 1, h->surplus_node[from] ? 1 : 0);
+		count_pages(h, from, -1, h->surplus_node[from] ? -1 : 0);
+		spin_unlock(&hugetlb_lock);
+	}
+	WRITE_ONCE(head->refcount, 0);
+	release_page_of(h, head);
+}
+
 void hugetlb_free_page(struct page *head)
 {
 	struct hstate *h = page_hstate(head);

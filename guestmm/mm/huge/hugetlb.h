@@ -5,7 +5,7 @@
  *   hstate (one a size)     pool: free list, counts          hugetlb.c
  *     subpool (one a mount) size=, min_size=                 hugetlb_resv.c
  *       hugetlb_file        pages by index, what is promised hugetlb_file.c, hugetlb_resv.c
- *         VMA               large leaves                     hugetlb_fault.c, mm/virt/large.c
+ *         VMA               large leaves                     hugetlb_fault.c, hugetlb_migrate.c, mm/virt/large.c
  *
  * Locks, outermost first: mmap_lock > file's mutex (faults, truncation, fallocate) > resv_mutex >
  * i_mmap_lock > page_table_lock > address_space lock > hugetlb_lock (spinlock: counts and free lists).
@@ -79,6 +79,12 @@ int hugetlb_acct_memory(struct hstate *h, s64 delta);
 struct page *hugetlb_take_page(struct hstate *h, bool reserved, unsigned int nid, u32 nodes);
 /** The last reference is gone: back to the pool, or to the buddy if it was surplus. Any context. */
 void hugetlb_free_page(struct page *head);
+/** A page of the node to move one to, with a reference, not cleared: a free one that is not promised, or
+ * *fresh, one of the buddy's that the pool does not count. NULL: there is none. May sleep. */
+struct page *hugetlb_take_target(struct hstate *h, int nid, bool *fresh);
+/** One of two frames of which the pool counts one: `head`, with one reference, goes to the buddy. `instead`:
+ * that one has taken its place in the pool; NULL: the pool never counted `head`. */
+void hugetlb_drop_frame(struct hstate *h, struct page *head, const struct page *instead);
 struct hstate *page_hstate(const struct page *head);
 /* Words of private_ in use: the subpool that counts the page, and bits. Owner only. */
 #define HUGETLB_RESTORE_RESERVE 1ul
@@ -237,6 +243,9 @@ void hugetlb_undo_alloc_file(struct address_space *mapping, unsigned long index,
  * end of the file, which cannot fail. 0 or -ENOMEM: nothing done. */
 int hugetlb_unreserve_file(struct address_space *mapping, unsigned long start, unsigned long end,
 			   u64 freed);
+/** hugetlb_migrate.c. mmap_lock held: move the page at addr to the node; `shared_too`: also if others map it.
+ * 0: it is there. -ENOENT: there is none. -EACCES: others map it. -EAGAIN: somebody holds it. -ENOMEM. */
+int hugetlb_migrate(struct vm_area_struct *vma, unsigned long addr, int nid, bool shared_too);
 bool vma_owns_reserve(const struct vm_area_struct *vma);
 /** The owner of the pages took this one away for lack of others: the VMA gets SIGBUS from now on. */
 void vma_set_unmapped(struct vm_area_struct *vma);

@@ -14,6 +14,7 @@
  */
 #include "mm/numa/mempolicy.h"
 #include "lib/errno.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/migrate.h"
 #include "mm/reclaim/lru.h"
@@ -26,6 +27,7 @@ struct look {
 	const struct nodemask *nodes;
 	unsigned int move; /* MPOL_MF_* */
 	bool stuck;	   /* some pages on other nodes cannot be isolated */
+	bool hugetlb;	   /* some pages on other nodes are a pool's: move_hugetlb() */
 	struct list_head pages;
 };
 
@@ -40,7 +42,10 @@ static int misplaced_page(struct look *l, struct page *page, bool large)
 	if (!(l->move & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)))
 		return l->move & MPOL_MF_STRICT ? -EIO : 0;
 	if (large) {
-		l->stuck = true;
+		if (page->type == PAGE_HUGETLB)
+			l->hugetlb = true;
+		else
+			l->stuck = true;
 		return 0;
 	}
 	/* Not what others use, too. */
@@ -162,6 +167,33 @@ static void note_held(struct mm_struct *mm, unsigned long start, unsigned long e
 			vma->policy && vma->policy->mode == MPOL_BIND && all_in_place(vma);
 }
 
+/* mmap_lock held. Each page to the first node of the set that has room. Returns how many stayed. */
+static int move_hugetlb(const struct look *l, struct mm_struct *mm, unsigned long start,
+			unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma_intersection(mm, start, end);
+	int stayed = 0;
+
+	for (; vma && vma->vm_start < end; vma = vma_next(vma)) {
+		unsigned long addr = max(start, vma->vm_start), stop = min(end, vma->vm_end);
+
+		if (!(vma->flags & VM_HUGETLB))
+			continue;
+		for (; addr < stop; addr += hugetlb_step(vma, addr)) {
+			int nid = node_of_leaf(mm, addr), err = -ENOMEM;
+
+			if (nid < 0 || l->nodes->bits[0] >> nid & 1)
+				continue;
+			for (nid = 0; err == -ENOMEM && nid < MMVM_MAX_NODES; nid++)
+				if (l->nodes->bits[0] >> nid & 1)
+					err = hugetlb_migrate(vma, addr, nid,
+							      l->move & MPOL_MF_MOVE_ALL);
+			stayed += err && err != -EACCES;
+		}
+	}
+	return stayed;
+}
+
 static int set_range_policy(struct mm_struct *mm, unsigned long start, unsigned long end,
 			    struct mempolicy *pol)
 {
@@ -213,6 +245,8 @@ long do_mbind(struct mm_struct *mm, unsigned long start, unsigned long len, u16 
 	if (!err && !list_empty(&l.pages))
 		stayed = migrate_pages(&l.pages, policy_target, NULL, pol, MIGRATE_SYNC,
 				       MR_MEMPOLICY_MBIND, NULL);
+	if (!err && l.hugetlb)
+		stayed |= move_hugetlb(&l, mm, start, end);
 	if (!list_empty(&l.pages))
 		putback_movable_pages(&l.pages);
 	if (pol && mode == MPOL_BIND)

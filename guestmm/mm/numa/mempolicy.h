@@ -136,6 +136,8 @@ int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, bool sh
 int move_list_to_node(struct list_head *list, int nid);
 /** Node of the page at addr, or -ENOENT, -EFAULT. Nothing is faulted in. */
 int page_node_at(struct mm_struct *mm, unsigned long addr);
+/** The node of what a leaf maps at addr, or -1. mmap_lock held. */
+int node_of_leaf(struct mm_struct *mm, unsigned long addr);
 /** migrate_pages(2): from the nodes of `from` to those of `to`, each to the one of the same rank. Number
  * of pages that stayed, or -ENOMEM. */
 long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, bool shared_too);

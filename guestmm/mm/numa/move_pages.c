@@ -7,6 +7,7 @@
  * more, so that no page is moved twice (Linux, do_migrate_pages()).
  */
 #include "lib/errno.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/migrate.h"
@@ -58,6 +59,8 @@ int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, bool sh
 			list_add_tail(&page->lru, list);
 	}
 	spin_unlock(&mm->page_table_lock);
+	if (err == -EBUSY && (vma->flags & VM_HUGETLB))
+		err = hugetlb_migrate(vma, addr, nid, shared_too);
 out:
 	up_read(&mm->mmap_lock);
 	return err;
@@ -106,6 +109,21 @@ int page_node_at(struct mm_struct *mm, unsigned long addr)
 
 /* ---- a whole address space -------------------------------------------------------------------- */
 
+int node_of_leaf(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned int level;
+	unsigned long next;
+	const pte_t *leaf;
+	int nid = -1;
+
+	spin_lock(&mm->page_table_lock);
+	leaf = walk_leaf(mm->pgd, addr, &level, &next);
+	if (leaf && pte_present(pte_read(leaf)))
+		nid = (int)page_node_id(pfn_to_page(pte_pfn(pte_read(leaf))));
+	spin_unlock(&mm->page_table_lock);
+	return nid;
+}
+
 /* mmap_lock held for reading. Take the pages of [addr, end), all in one table, that are on node `from`. */
 static void take_from_node(struct mm_struct *mm, unsigned long addr, unsigned long end, int from,
 			   bool shared_too, struct list_head *list)
@@ -131,14 +149,37 @@ static void take_from_node(struct mm_struct *mm, unsigned long addr, unsigned lo
 	spin_unlock(&mm->page_table_lock);
 }
 
+/* mmap_lock held. Returns how many pages stayed. */
+static int move_hugetlb_from(struct vm_area_struct *vma, int from, int to, bool shared_too)
+{
+	const unsigned long size = hstate_size(vma_hstate(vma));
+	int stayed = 0;
+
+	for (unsigned long addr = vma->vm_start; addr < vma->vm_end; addr += size) {
+		if (node_of_leaf(vma->mm, addr) != from)
+			continue;
+		/* Not what others use, too: that is no failure. */
+		int err = hugetlb_migrate(vma, addr, to, shared_too);
+
+		stayed += err && err != -EACCES && err != -ENOENT;
+		cond_resched();
+	}
+	return stayed;
+}
+
 static int migrate_to_node(struct mm_struct *mm, int from, int to, bool shared_too)
 {
 	struct vm_area_struct *vma;
 	unsigned long next, stop;
+	int stayed = 0, err;
 	LIST_HEAD(list);
 
 	down_read(&mm->mmap_lock);
 	list_for_each_entry (vma, &mm->mmap, link) {
+		if (vma->flags & VM_HUGETLB) {
+			stayed += move_hugetlb_from(vma, from, to, shared_too);
+			continue;
+		}
 		for (unsigned long addr = vma->vm_start; addr < vma->vm_end; addr = stop) {
 			unsigned int level;
 
@@ -149,7 +190,8 @@ static int migrate_to_node(struct mm_struct *mm, int from, int to, bool shared_t
 		}
 	}
 	up_read(&mm->mmap_lock);
-	return move_list_to_node(&list, to);
+	err = move_list_to_node(&list, to);
+	return err < 0 ? err : err + stayed;
 }
 
 /* Rank of node `nid` in a set that has it. */

@@ -144,7 +144,8 @@ static bool may_stay_writable(const struct vm_area_struct *vma, pte_t e)
 		return vma->flags & VM_SHARED;
 	if (!is_hugetlb(e))
 		return folio_mapcount((const struct folio *)head) == 1;
-	return (vma->flags & VM_SHARED) || hugetlb_page_exclusive(head);
+	/* hugetlb_migrate.c copies it: whoever wants to write waits in the fault. */
+	return !PageMigrating(head) && ((vma->flags & VM_SHARED) || hugetlb_page_exclusive(head));
 }
 
 unsigned long change_large(struct vm_area_struct *vma, pte_t *leaf, unsigned int level,
