@@ -479,6 +479,48 @@ static void swap_rows(const struct swapping *s)
 	put_row(s->in_row, cost_in, SWAP_REPS, PAGES);
 }
 
+/* Pages of a RAM disk, mapped and read: reclaim unmaps them in batches and frees them without a write. Each is
+ * a refault when it is used again, and is read from the disk. */
+static void clean_rows(void)
+{
+	uint64_t cost_out[SWAP_REPS], cost_in[SWAP_REPS], again = 0;
+	long fd = syscall3(SYS_open, (long)"/dev/ram1", 2 /* O_RDWR */, 0);
+
+	if (is_error(fd))
+		fd = syscall3(SYS_open, (long)"/dev/vdr", 2, 0);
+	must(fd, "RAM disk");
+	must(syscall6(SYS_mmap, (long)window, WINDOW, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_FIXED, fd, 0),
+	     "mmap");
+	read_pages();
+	for (int i = -WARM; i < SWAP_REPS; i++) {
+		uint64_t start, gone, back;
+
+		if (!i)
+			again = events("workingset_refault_file");
+		start = ticks();
+		must(sys_madvise((unsigned long)window, WINDOW, MADV_PAGEOUT), "madvise");
+		gone = ticks() - start;
+		start = ticks();
+		read_pages();
+		back = ticks() - start;
+		if (i < 0)
+			continue;
+		cost_out[i] = gone;
+		cost_in[i] = back;
+	}
+	/* Linux adds up what its CPUs have counted in steps of at most 125. */
+	again = events("workingset_refault_file") - again;
+	if (again + 125 < PAGES * SWAP_REPS) {
+		print("%lu of %lu clean pages refaulted\n", again, PAGES * SWAP_REPS);
+		exit(1);
+	}
+	unmap_window();
+	syscall3(SYS_close, fd, 0, 0);
+	put_row("clean_out", cost_out, SWAP_REPS, PAGES);
+	put_row("refault", cost_in, SWAP_REPS, PAGES);
+}
+
 static const struct swapping to_disk = {"swap_out", "swap_in", "pswpout", "pswpin", false};
 static const struct swapping to_pool = {"zswap_store", "zswap_load", "zswpout", "zswpin", true};
 
@@ -847,13 +889,38 @@ static const struct {
 	{"hugetlb_fault", once_hugetlb_fault, HUGE_PAGES},
 };
 
-int main(int argc, char **argv)
+static void run_row(const char *name, uint64_t (*once)(void), unsigned int n)
 {
 	uint64_t t[REPS];
 
+	for (int i = 0; i < WARM; i++)
+		once();
+	for (int i = 0; i < REPS; i++)
+		t[i] = once();
+	put_row(name, t, REPS, n);
+}
+
+/** The same under the multi-generational policy, which both kernels switch on by this file. */
+static void mglru_rows(void)
+{
+	long fd = syscall3(SYS_open, (long)"/sys/kernel/mm/lru_gen/enabled", 2 /* O_RDWR */, 0);
+
+	if (is_error(fd) || syscall3(SYS_write, fd, (long)"y", 1) != 1) {
+		print("no multi-generational LRU: error %ld\n", fd);
+		return;
+	}
+	run_row("anon_fault_mglru", once_anon_fault, PAGES);
+	run_row("cached_read_mglru", once_cached_read, PAGES);
+	syscall3(SYS_write, fd, (long)"n", 1);
+	syscall3(SYS_close, fd, 0, 0);
+}
+
+int main(int argc, char **argv)
+{
 	place_window();
 	if (argc > 1 && !strcmp(argv[1], "swap")) {
 		swap_rows(&to_disk);
+		clean_rows();
 		return 0;
 	}
 	if (argc > 1 && !strcmp(argv[1], "zswap")) {
@@ -868,12 +935,8 @@ int main(int argc, char **argv)
 	place_huge();
 	family = (volatile char *)map_memory(FAMILY_PAGES * PAGE_SIZE);
 	must((long)family, "mmap");
-	for (unsigned int r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
-		for (int i = 0; i < WARM; i++)
-			rows[r].once();
-		for (int i = 0; i < REPS; i++)
-			t[i] = rows[r].once();
-		put_row(rows[r].name, t, REPS, rows[r].n);
-	}
+	for (unsigned int r = 0; r < sizeof(rows) / sizeof(rows[0]); r++)
+		run_row(rows[r].name, rows[r].once, rows[r].n);
+	mglru_rows();
 	return 0;
 }

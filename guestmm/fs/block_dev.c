@@ -236,29 +236,34 @@ static const struct file_ops bdev_ops = {
 	.mmap = bdev_mmap,
 };
 
+int blockdev_add_node(struct block_device *bdev)
+{
+	struct bdev_node *bd = kzalloc(sizeof(*bd), GFP_KERNEL);
+
+	if (!bd)
+		return -ENOMEM;
+	mutex_init(&bd->lock);
+	bd->bdev = bdev;
+	bd->node = (struct device_node){
+		.name = bdev->name,
+		.mode = S_IFBLK | (bdev->read_only ? 0440 : 0660),
+		.rdev = bdev_number(bdev),
+		.ops = &bdev_ops,
+		.open = bdev_open,
+		.private_ = bd,
+	};
+	register_device_node(&bd->node);
+	return 0;
+}
+
 void blockdev_init(void)
 {
 	char name[] = "vda";
 
 	for (; name[2] <= 'z'; name[2]++) {
 		struct block_device *bdev = find_block_device(name);
-		struct bdev_node *bd;
 
-		if (!bdev)
-			continue;
-		bd = kzalloc(sizeof(*bd), GFP_KERNEL);
-		if (!bd)
+		if (bdev && blockdev_add_node(bdev))
 			return;
-		mutex_init(&bd->lock);
-		bd->bdev = bdev;
-		bd->node = (struct device_node){
-			.name = bdev->name,
-			.mode = S_IFBLK | (bdev->read_only ? 0440 : 0660),
-			.rdev = bdev_number(bdev),
-			.ops = &bdev_ops,
-			.open = bdev_open,
-			.private_ = bd,
-		};
-		register_device_node(&bd->node);
 	}
 }

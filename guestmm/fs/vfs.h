@@ -386,7 +386,9 @@ struct device_node *find_device_node(u32 mode, u64 rdev);
 
 /* block_dev.c: disks as files */
 void blockdev_init(void); /* after the drivers: a node for each disk */
-void hwrng_init(void);	  /* hwrng.c: after the drivers: /dev/hwrng, if there is one */
+/** A node in /dev for a disk. 0 or -ENOMEM. */
+int blockdev_add_node(struct block_device *bdev);
+void hwrng_init(void); /* hwrng.c: after the drivers: /dev/hwrng, if there is one */
 u64 bdev_number(const struct block_device *bdev); /* st_dev, st_rdev */
 /** What was written through the device's own file to the disk: before a file system reads it. */
 int bdev_write_back(struct block_device *bdev);

@@ -11,6 +11,7 @@ GUEST_TEST(bench, swap, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 120, "memory=64M,hig
 	s64 out = ev(PSWPOUT), in = ev(PSWPIN);
 
 	REQUIRE(ram_disk_swapon() == 0);
+	REQUIRE(ram_disk_add_file() == 0);
 	CHECK_EQ(run_program("user/bench_mem", "swap"), 0);
 	CHECK(ev(PSWPOUT) > out);
 	CHECK(ev(PSWPIN) > in);

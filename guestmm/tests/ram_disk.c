@@ -6,18 +6,22 @@
  *   disk: DISK_PAGES pages of vmalloc memory; request for page n copies to or from disk + n pages
  */
 #include "tests/ram_disk.h"
+#include "fs/vfs.h"
 #include "mm/block/bio.h"
 #include "tests/tests.h"
 
 #define DISK_PAGES   8192ul
 #define PAGE_SECTORS (PAGE_SIZE / 512)
 
-static char *disk;
+#define FILE_PAGES 1024ul
+
+static char *disk, *file_disk_data;
 static u64 requests;
 
 static void ram_submit(struct block_device *bdev, struct bio *bio)
 {
 	u64 at = bio->sector * 512;
+	char *data = bdev->private_;
 
 	requests++;
 	bio->status = 0;
@@ -28,9 +32,9 @@ static void ram_submit(struct block_device *bdev, struct bio *bio)
 			void *page = page_address(bio->pages[i]);
 
 			if (bio->op == BIO_READ)
-				memcpy(page, disk + at + i * PAGE_SIZE, PAGE_SIZE);
+				memcpy(page, data + at + i * PAGE_SIZE, PAGE_SIZE);
 			else
-				memcpy(disk + at + i * PAGE_SIZE, page, PAGE_SIZE);
+				memcpy(data + at + i * PAGE_SIZE, page, PAGE_SIZE);
 		}
 	} else if (bio->op != BIO_FLUSH) {
 		bio->status = -EOPNOTSUPP;
@@ -61,8 +65,27 @@ int ram_disk_swapon(void)
 	if (!disk)
 		return -ENOMEM;
 	format_swap();
+	ram_disk.private_ = disk;
 	register_block_device(&ram_disk);
 	return do_swapon(&ram_disk, -1);
+}
+
+static struct block_device file_disk = {
+	.name = "vdr",
+	.role = "vdr",
+	.nr_sectors = FILE_PAGES * PAGE_SECTORS,
+	.submit = ram_submit,
+};
+
+int ram_disk_add_file(void)
+{
+	file_disk_data = vmalloc(FILE_PAGES * PAGE_SIZE);
+	if (!file_disk_data)
+		return -ENOMEM;
+	memset(file_disk_data, 0, FILE_PAGES * PAGE_SIZE);
+	file_disk.private_ = file_disk_data;
+	register_block_device(&file_disk);
+	return blockdev_add_node(&file_disk);
 }
 
 u64 ram_disk_requests(void)

@@ -40,6 +40,8 @@
 	X(AUDIT_FREE_MAPPED, "free_mapped", "a free page is mapped by a user page table")         \
 	X(AUDIT_LRU_LIST, "lru_list", "an LRU list is broken or holds a wrong page")              \
 	X(AUDIT_LRU_COUNT, "lru_count", "an LRU count disagrees with its list")                   \
+	X(AUDIT_LRU_GEN, "lru_gen",                                                               \
+	  "generations of an LRU are too many or too few, or one that has ended holds pages")     \
 	X(AUDIT_SWAP_MAP, "swap_map",                                                             \
 	  "a swap slot's count disagrees with the entries that use it")                           \
 	X(AUDIT_SWAP_COUNT, "swap_count", "used swap slots disagree with the area's count")       \
@@ -151,12 +153,21 @@ struct mmvm_audit_lru_list {
 	uint32_t kind;			  /* MMVM_LRU_* */
 };
 
+/** Generations of a policy: of each kind (0 anonymous, 1 files) those from min_seq[kind] to max_seq exist.
+ * Generation seq of kind k is list 1 + k * max_gens + seq % max_gens. */
+struct mmvm_audit_gens {
+	uint32_t max_gens, min_gens; /* max_gens 0: the policy has no generations */
+	uint32_t max_seq_offset;     /* u64 within struct lruvec */
+	uint32_t min_seq_offset;     /* two u64 */
+};
+
 /** A reclaim policy. List 0 of a lruvec is everybody's unevictable list; lists 1 .. nr_lists are
  * list[0 .. nr_lists - 1] here. */
 struct mmvm_audit_policy {
 	char name[16];
 	uint64_t nr_lists;
 	struct mmvm_audit_lru_list list[MMVM_AUDIT_MAX_LRU_LISTS];
+	struct mmvm_audit_gens gens;
 };
 
 /** The lists of one (memory cgroup, node) pair, reached through lruvec_list. Offsets are within

@@ -72,6 +72,7 @@ struct guest {
 		uint32_t policy, pad;
 		struct mmvm_list list[MMVM_AUDIT_MAX_LRU_LISTS + 1];
 		uint64_t nr[MMVM_AUDIT_MAX_LRU_LISTS + 1];
+		uint64_t max_seq, min_seq[2]; /* of a policy with generations */
 	} lruvec;
 	struct mmvm_list lruvecs;
 	struct mmvm_list mms, caches;

@@ -45,6 +45,8 @@
 	X("cached_fault", "cached file page: read fault")           \
 	X("cached_write", "pwrite of 4 KiB, in memory")             \
 	X("cached_read", "pread of 4 KiB, in memory")               \
+	X("anon_fault_mglru", "anonymous page fault, mglru")        \
+	X("cached_read_mglru", "pread of 4 KiB, in memory, mglru")  \
 	X("fork_512", "fork with 512 pages")                        \
 	X("fork_wait", "fork, exit, wait; 512 pages")               \
 	X("thp_fault", "huge page: fault, less the clearing")       \
@@ -63,6 +65,8 @@
 #define BENCH_SWAP_ROWS(X)                           \
 	X("swap_out", "page swapped out (RAM disk)") \
 	X("swap_in", "page swapped in (RAM disk)")   \
+	X("clean_out", "clean file page reclaimed")  \
+	X("refault", "clean file page, refault")     \
 	X("zswap_store", "page compressed (zswap)")  \
 	X("zswap_load", "page decompressed (zswap)")
 #define BENCH_MOVE_ROWS(X)                              \

@@ -125,7 +125,7 @@ static void swap_rows(FILE *out, const char *ram_disk)
 {
 	int rc;
 
-	if (load_module(out, ram_disk, "rd_nr=1 rd_size=32768"))
+	if (load_module(out, ram_disk, "rd_nr=2 rd_size=32768"))
 		return;
 	rc = format_disk();
 	if (rc || swapon(DISK, 0)) {

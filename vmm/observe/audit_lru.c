@@ -10,6 +10,8 @@
  *   L4  A level of a node's zones is the sum of the lists of that level over the node's lruvecs.
  *       (lru_count)
  *   L5  The chain of lruvecs is whole, each is of a policy and a node that exist. (lru_list)
+ *   L6  A policy with generations has, of each kind, from min_gens to max_gens of them, and the list of a
+ *       generation that has ended is empty. (lru_gen)
  *
  * A list is left at its first broken link; what stood behind it then shows up as lost (L2).
  */
@@ -33,6 +35,7 @@ struct lruvec {
 	unsigned int node;
 	const struct mmvm_audit_policy *policy;
 	uint64_t nr[MMVM_AUDIT_MAX_LRU_LISTS + 1];
+	uint64_t held[MMVM_AUDIT_MAX_LRU_LISTS + 1]; /* pages that were found */
 };
 
 /** Does the page look as the description of list `l` says? */
@@ -130,6 +133,44 @@ static bool lruvec_load(struct audit *a, uint64_t link, struct lruvec *lv)
 	return true;
 }
 
+/** L6. */
+static void check_gens(struct audit *a, const struct lruvec *lv)
+{
+	const struct mmvm_audit_gens *g = &lv->policy->gens;
+	uint64_t max_seq, min_seq[2];
+
+	if (!g->max_gens || 2ull * g->max_gens > lv->policy->nr_lists)
+		return;
+	if (audit_read(a, lv->gva + g->max_seq_offset, &max_seq, sizeof(max_seq)) ||
+	    audit_read(a, lv->gva + g->min_seq_offset, min_seq, sizeof(min_seq))) {
+		audit_find(a, AUDIT_LRU_GEN, "lruvec at %#" PRIx64 ": generations unreadable",
+			   lv->gva);
+		return;
+	}
+	for (unsigned int kind = 0; kind < 2; kind++) {
+		const uint64_t gens = max_seq - min_seq[kind] + 1;
+
+		if (gens < g->min_gens || gens > g->max_gens) {
+			audit_find(a, AUDIT_LRU_GEN,
+				   "node %u, cgroup %" PRIu64 ": generations of %s from %" PRIu64
+				   " to %" PRIu64,
+				   lv->node, lv->memcg, kind ? "files" : "anonymous memory",
+				   min_seq[kind], max_seq);
+			continue;
+		}
+		for (uint64_t seq = max_seq + 1; seq < min_seq[kind] + g->max_gens; seq++) {
+			const unsigned int l = 1 + kind * g->max_gens + seq % g->max_gens;
+
+			if (lv->held[l])
+				audit_find(a, AUDIT_LRU_GEN,
+					   "node %u, cgroup %" PRIu64 ", %.16s: holds %" PRIu64
+					   " pages, but the generation has ended",
+					   lv->node, lv->memcg, lv->policy->list[l - 1].name,
+					   lv->held[l]);
+		}
+	}
+}
+
 /** L4. */
 static void check_levels(struct audit *a, uint64_t pages[MMVM_MAX_NODES][NR_LEVELS])
 {
@@ -195,11 +236,12 @@ int audit_lru(struct audit *a)
 		pages[lv.node][NR_LEVELS - 1] += lru_list(a, &lv, 0, &unevictable);
 		for (unsigned int l = 1; l <= lv.policy->nr_lists; l++) {
 			const struct mmvm_audit_lru_list *desc = &lv.policy->list[l - 1];
-			uint64_t n = lru_list(a, &lv, l, desc);
+			uint64_t n = lv.held[l] = lru_list(a, &lv, l, desc);
 
 			if (desc->level >= NR_INACTIVE_ANON && desc->level <= NR_UNEVICTABLE)
 				pages[lv.node][desc->level - NR_INACTIVE_ANON] += n;
 		}
+		check_gens(a, &lv);
 	}
 	if (ret < 0)
 		audit_find(a, AUDIT_LRU_LIST, "list of lruvecs: link %" PRIu64 " (%#" PRIx64 ") %s",

@@ -66,6 +66,7 @@ struct reclaim_policy {
 	/** Lists 1 .. nr_lists. (List 0 is the unevictable one, everybody's.) */
 	const struct lru_list_desc *lists;
 	unsigned int nr_lists;
+	struct mmvm_audit_gens gens; /* for the host; max_gens 0: no generations */
 
 	/** Make lv->state that of empty lists. */
 	void (*init)(struct lruvec *lv);

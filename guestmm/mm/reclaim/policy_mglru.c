@@ -77,6 +77,8 @@ struct mglru {
 };
 _Static_assert(sizeof(struct mglru) <= (LRUVEC_POLICY_WORDS - STATE_WORD) * 8, "lruvec->state");
 
+#define STATE_OFFSET (offsetof(struct lruvec, state) + STATE_WORD * sizeof(u64))
+
 u64 mglru_min_ttl_ns;
 
 static struct mglru *state(struct lruvec *lv)
@@ -524,6 +526,10 @@ const struct reclaim_policy policy_mglru = {
 	.name = "mglru",
 	.lists = lists,
 	.nr_lists = ARRAY_SIZE(lists),
+	.gens = {.max_gens = MGLRU_MAX_GENS,
+		 .min_gens = MGLRU_MIN_GENS,
+		 .max_seq_offset = STATE_OFFSET + offsetof(struct mglru, max_seq),
+		 .min_seq_offset = STATE_OFFSET + offsetof(struct mglru, min_seq)},
 	.init = init,
 	.place = place,
 	.add = add,

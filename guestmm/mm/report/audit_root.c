@@ -66,6 +66,7 @@ static void fill_policy(struct mmvm_audit_policy *a, const struct reclaim_policy
 {
 	ksnprintf(a->name, sizeof(a->name), "%s", p->name);
 	a->nr_lists = p->nr_lists;
+	a->gens = p->gens;
 	for (unsigned int l = 0; l < p->nr_lists; l++) {
 		ksnprintf(a->list[l].name, sizeof(a->list[l].name), "%s", p->lists[l].name);
 		a->list[l].flags_mask = p->lists[l].flags_mask;
