@@ -66,7 +66,8 @@ u64 mem_cgroup_frame_ino(const struct page *page)
 	u64 ino = 0;
 
 	if (!test_bit(PG_charged, &page->flags))
-		return page->type == PAGE_ANON || page->type == PAGE_FILE || page->type == PAGE_SHMEM
+		return page->type == PAGE_ANON || page->type == PAGE_FILE ||
+				       page->type == PAGE_SHMEM
 			       ? root_mem_cgroup.ino
 			       : 0;
 	flags = spin_lock_irqsave(&memcg_lock);
@@ -287,12 +288,16 @@ void mem_cgroup_put_many(struct mem_cgroup *memcg, s64 n)
 
 void mem_cgroup_offline(struct mem_cgroup *memcg)
 {
+	struct mem_cgroup *heir = memcg->parent;
 	unsigned long flags = spin_lock_irqsave(&memcg_lock);
 
 	memcg->offline = true;
 	/* Nothing protects what nobody owns any more. */
 	memcg->memory.min = memcg->memory.low = 0;
+	while (heir->offline)
+		heir = heir->parent;
 	spin_unlock_irqrestore(&memcg_lock, flags);
+	slab_account_reparent(memcg, heir);
 	mem_cgroup_put(memcg);
 }
 
