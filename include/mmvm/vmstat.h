@@ -61,6 +61,8 @@
 	X(PGREUSE, "pgreuse")                                             \
 	X(PGSTEAL_KSWAPD, "pgsteal_kswapd")                               \
 	X(PGSTEAL_DIRECT, "pgsteal_direct")                               \
+	X(PGDEMOTE_KSWAPD, "pgdemote_kswapd")                             \
+	X(PGDEMOTE_DIRECT, "pgdemote_direct")                             \
 	X(PGSCAN_KSWAPD, "pgscan_kswapd")                                 \
 	X(PGSCAN_DIRECT, "pgscan_direct")                                 \
 	X(PGSCAN_ANON, "pgscan_anon")                                     \

@@ -264,6 +264,58 @@ static void objects_are_charged_until_they_are_freed(void)
 	mem_cgroup_free_dead();
 }
 
+/* A directory is removed while objects of its group are in use: the parent's they are then, and of the root nobody's. What
+ * other groups have stays theirs. */
+static void objects_pass_to_the_parent(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a), *other = group(a);
+	struct kmem_cache *c = kmem_cache_create("passed", 200, 8, SLAB_ACCOUNT, NULL);
+	struct kmem_cache *d =
+		kmem_cache_create("passed too", 104, 8, SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, NULL);
+	const u32 dying = mem_cgroup_nr_offline(&root_mem_cgroup);
+	void *mine[100], *theirs[100];
+
+	CU_ASSERT_FATAL(c && d);
+	current_thread_info()->mm = mm;
+	for (unsigned int i = 0; i < ARRAY_SIZE(mine); i++) {
+		enter(b);
+		mine[i] = kmem_cache_alloc(i & 1 ? c : d, GFP_KERNEL);
+		enter(other);
+		theirs[i] = kmem_cache_alloc(i & 1 ? c : d, GFP_KERNEL);
+	}
+	current_thread_info()->mm = NULL;
+	enter(&root_mem_cgroup);
+	CU_ASSERT_EQUAL(b->obj_bytes, 50 * (200 + 104));
+	CU_ASSERT_EQUAL(a->obj_bytes, 0);
+	mem_cgroup_offline(b);
+	mem_cgroup_free_dead();
+	CU_ASSERT_EQUAL(mem_cgroup_nr_offline(&root_mem_cgroup), dying);
+	CU_ASSERT_EQUAL(a->obj_bytes, 50 * (200 + 104));
+	CU_ASSERT_EQUAL(other->obj_bytes, 50 * (200 + 104));
+	CU_ASSERT_EQUAL(usage(other), 4);
+	CU_ASSERT_EQUAL(usage(a), 8);
+	CU_ASSERT_EQUAL(a->kernel_pages, 4);
+	CU_ASSERT_EQUAL(a->slab_bytes[0][0] + a->slab_bytes[1][0], 50 * 200);
+	CU_ASSERT_EQUAL(a->slab_bytes[0][1] + a->slab_bytes[1][1], 50 * 104);
+	for (unsigned int i = 0; i < ARRAY_SIZE(mine) / 2; i++)
+		kmem_cache_free(i & 1 ? c : d, mine[i]);
+	CU_ASSERT_EQUAL(a->obj_bytes, 25 * (200 + 104));
+	/* To the root: charged to nobody. */
+	mem_cgroup_offline(other);
+	CU_ASSERT_EQUAL(a->obj_bytes, 75 * (200 + 104));
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+	CU_ASSERT_EQUAL(mem_cgroup_nr_offline(&root_mem_cgroup), dying);
+	CU_ASSERT_EQUAL(mem_cgroup_slab_bytes(&root_mem_cgroup, -1, true), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(mine); i++) {
+		if (i >= ARRAY_SIZE(mine) / 2)
+			kmem_cache_free(i & 1 ? c : d, mine[i]);
+		kmem_cache_free(i & 1 ? c : d, theirs[i]);
+	}
+	CU_ASSERT_EQUAL(kmem_cache_destroy(c), 0);
+	CU_ASSERT_EQUAL(kmem_cache_destroy(d), 0);
+}
+
 /* At memory.max an object is refused, and nothing of it stays charged. */
 static void objects_do_not_go_beyond_the_limit(void)
 {
@@ -423,6 +475,7 @@ static const struct unit_case cases[] = {
 	 pages_are_charged_to_the_group_that_touches_them},
 	{"objects are charged until they are freed", objects_are_charged_until_they_are_freed},
 	{"objects do not go beyond the limit", objects_do_not_go_beyond_the_limit},
+	{"objects pass to the parent", objects_pass_to_the_parent},
 	{"a removed group lives as long as its pages", a_removed_group_lives_as_long_as_its_pages},
 	{"fork and copy are charged to who writes", fork_and_copy_are_charged_to_who_writes},
 	{"the tree is walked parents first", the_tree_is_walked_parents_first},

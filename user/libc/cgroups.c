@@ -183,7 +183,8 @@ struct child {
 	int to, from;
 };
 
-/* Orders: 'm' N: touch N KiB more; 's' N: fill 256 KiB of file N; 'f': free it all; 'q': quit. Each is answered with one byte. */
+/* Orders: 'm' N: touch N KiB more; 's' N: fill 256 KiB of file N;
+ * 'd' N: make N files; 'f': free it all; 'q': quit. Each is answered with one byte. */
 static void obey(int in, int out)
 {
 	static char *mem[64];
@@ -204,6 +205,13 @@ static void obey(int in, int out)
 
 			for (int i = 0; i < 4; i++)
 				pwrite((int)order[1], some, sizeof(some), i * (long)sizeof(some));
+		} else if (order[0] == 'd') {
+			char name[64];
+
+			for (long i = 0; i < order[1]; i++) {
+				snprintf(name, sizeof(name), "/tmp/cgroup_file_%ld", i);
+				close(open(name, O_CREAT | O_WRONLY, 0600));
+			}
 		} else if (order[0] == 'f') {
 			while (n) {
 				n--;
@@ -493,6 +501,36 @@ static void owners(void)
 	try_rmdir("o");
 }
 
+/* What the kernel keeps for a group's files does not keep the group. */
+static void pinned(void)
+{
+	const long before = field("", "cgroup.stat", "nr_dying_descendants");
+	struct child c;
+	char name[64];
+	long dying = 0;
+
+	mkdir("/tmp", 0755);
+	try_mkdir("p");
+	c = start("p");
+	tell(&c, 'd', 500);
+	end(&c, "the child");
+	printf("objects: %d\n", field("p", "memory.stat", "slab") > 500 * 100);
+	try_rmdir("p");
+	/* It may take a moment. */
+	for (int i = 0; i < 100; i++) {
+		dying = field("", "cgroup.stat", "nr_dying_descendants") - before;
+		if (dying <= 0)
+			break;
+		usleep(100000);
+	}
+	printf("nothing is left of it: %d\n", dying <= 0);
+	for (int i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "/tmp/cgroup_file_%d", i);
+		if (unlink(name))
+			printf("%s: %s\n", name, err_name(errno));
+	}
+}
+
 static void killing(void)
 {
 	struct child a, b;
@@ -609,6 +647,8 @@ int main(int argc, char **argv)
 	charges();
 	printf("== owners\n");
 	owners();
+	printf("== pinned\n");
+	pinned();
 	printf("== killing\n");
 	killing();
 	printf("== swapping\n");

@@ -322,9 +322,10 @@ static struct fs_type sysfs_type = {
 void sysfs_init(void)
 {
 	static int (*const tables[])(void) = {
-		sysfs_hugepages_register, sysfs_extfrag_register, sysfs_zswap_register,
-		sysfs_ksm_register,	  sysfs_thp_register,	  sysfs_node_register,
-		sysfs_lru_gen_register,	  sysfs_swiotlb_register, sysfs_cpu_register,
+		sysfs_hugepages_register, sysfs_extfrag_register, sysfs_demotion_register,
+		sysfs_zswap_register,	  sysfs_ksm_register,	  sysfs_thp_register,
+		sysfs_node_register,	  sysfs_lru_gen_register, sysfs_swiotlb_register,
+		sysfs_cpu_register,
 	};
 	int err = 0;
 

@@ -40,12 +40,13 @@ void sysfs_show_list(struct report *r, u32 set);
 int sysfs_hugepages_register(void); /* hugepages.c: kernel/mm/hugepages */
 /** The same of a node: devices/system/node/nodeN/hugepages. */
 int sysfs_hugepages_register_node(unsigned int nid);
-int sysfs_swiotlb_register(void); /* swiotlb.c: kernel/debug/swiotlb */
-int sysfs_extfrag_register(void); /* extfrag.c: kernel/debug/extfrag */
-int sysfs_lru_gen_register(void); /* lru_gen.c: kernel/mm/lru_gen, kernel/debug/lru_gen */
-int sysfs_zswap_register(void);	  /* zswap.c: module/zswap/parameters, kernel/debug/zswap */
-int sysfs_ksm_register(void);	  /* ksm.c: kernel/mm/ksm */
-int sysfs_thp_register(void);	  /* thp.c: kernel/mm/transparent_hugepage */
-int sysfs_cpu_register(void);	  /* cpu.c: devices/system/cpu */
-int sysfs_node_register(void);	  /* node.c: devices/system/node */
+int sysfs_swiotlb_register(void);  /* swiotlb.c: kernel/debug/swiotlb */
+int sysfs_demotion_register(void); /* demotion.c: kernel/mm/numa */
+int sysfs_extfrag_register(void);  /* extfrag.c: kernel/debug/extfrag */
+int sysfs_lru_gen_register(void);  /* lru_gen.c: kernel/mm/lru_gen, kernel/debug/lru_gen */
+int sysfs_zswap_register(void);	   /* zswap.c: module/zswap/parameters, kernel/debug/zswap */
+int sysfs_ksm_register(void);	   /* ksm.c: kernel/mm/ksm */
+int sysfs_thp_register(void);	   /* thp.c: kernel/mm/transparent_hugepage */
+int sysfs_cpu_register(void);	   /* cpu.c: devices/system/cpu */
+int sysfs_node_register(void);	   /* node.c: devices/system/node */
 #endif

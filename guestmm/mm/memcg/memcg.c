@@ -289,12 +289,16 @@ void mem_cgroup_put_many(struct mem_cgroup *memcg, s64 n)
 
 void mem_cgroup_offline(struct mem_cgroup *memcg)
 {
+	struct mem_cgroup *heir = memcg->parent;
 	unsigned long flags = spin_lock_irqsave(&memcg_lock);
 
 	memcg->offline = true;
 	/* Nothing protects what nobody owns any more. */
 	memcg->memory.min = memcg->memory.low = 0;
+	while (heir->offline)
+		heir = heir->parent;
 	spin_unlock_irqrestore(&memcg_lock, flags);
+	slab_account_reparent(memcg, heir);
 	mem_cgroup_put(memcg);
 }
 

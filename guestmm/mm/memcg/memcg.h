@@ -91,7 +91,8 @@ static inline bool mem_cgroup_is_root(const struct mem_cgroup *memcg)
 /** A new group below `parent`, with one reference: or ERR_PTR(-ENOMEM, -ENOSPC: too many groups).
  * May sleep. */
 struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent);
-/** Its directory is removed: it takes no new pages, its reference is dropped. May sleep. */
+/** Its directory is removed: it takes no new pages, its slab objects become those of the nearest group above that has a
+ * directory, its reference is dropped. May sleep. */
 void mem_cgroup_offline(struct mem_cgroup *memcg);
 static inline void mem_cgroup_get(struct mem_cgroup *memcg)
 {
@@ -173,6 +174,8 @@ void mem_cgroup_split(struct page *head, unsigned int order);
 /** Charge an object that the current task allocates to its group: the group, NULL (the root's: not charged), or
  * ERR_PTR(-ENOMEM): the group is full. Sleeps if gfp says so; what may not sleep is not charged. */
 struct mem_cgroup *mem_cgroup_charge_obj(u32 bytes, gfp_t gfp);
+/** The group takes an object over from another one, whatever its limits say. Not the root. Any context. */
+void mem_cgroup_take_obj(struct mem_cgroup *memcg, u32 bytes);
 /** It has been freed, or there was no memory for it. Any context. */
 void mem_cgroup_uncharge_obj(u16 id, u32 bytes);
 /** It lies on that node; negative: no longer. */

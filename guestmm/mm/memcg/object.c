@@ -56,6 +56,14 @@ struct mem_cgroup *mem_cgroup_charge_obj(u32 bytes, gfp_t gfp)
 	return ERR_PTR(-ENOMEM);
 }
 
+void mem_cgroup_take_obj(struct mem_cgroup *memcg, u32 bytes)
+{
+	s64 after = atomic_add_return(&memcg->obj_bytes, (s64)bytes);
+
+	mem_cgroup_get(memcg);
+	change_pages(memcg, pages_of(after) - pages_of(after - bytes));
+}
+
 void mem_cgroup_uncharge_obj(u16 id, u32 bytes)
 {
 	struct mem_cgroup *memcg = mem_cgroup_from_id(id);

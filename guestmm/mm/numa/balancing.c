@@ -210,11 +210,6 @@ int numa_balancing_set(unsigned int mode)
 	return err;
 }
 
-bool node_is_toptier(int nid)
-{
-	return cpu_nodes ? cpu_nodes >> nid & 1 : nid == 0;
-}
-
 /* ---- the fault -------------------------------------------------------------------------------- */
 
 /* Who has touched a page last, in struct page's spare bits: the node + 1, and a few bits each of the task and of
@@ -284,6 +279,20 @@ static void migrate_misplaced(struct page *page, int nid)
 		count_vm_events(PGPROMOTE_SUCCESS, moved);
 }
 
+/* Not to a node that is nearly full. Where memory is in tiers its reclaim demotes what is colder. */
+static bool has_room(int nid)
+{
+	pg_data_t *node = &node_data[nid];
+
+	if (pgdat_balanced(node, 0, MAX_NR_ZONES - 1))
+		return true;
+	if (sysctl_numa_balancing & NUMA_BALANCING_TIERING)
+		for (unsigned int i = 0; i < MAX_NR_ZONES; i++)
+			if (node->zones[i].managed)
+				wakeup_kswapd(&node->zones[i], GFP_KERNEL, 0, MAX_NR_ZONES - 1);
+	return false;
+}
+
 void numa_hint_fault(struct vm_fault *vmf)
 {
 	struct mm_struct *mm = vmf->mm;
@@ -301,8 +310,7 @@ void numa_hint_fault(struct vm_fault *vmf)
 	nid = wanted_node(vmf, page);
 	trace_point(NUMA_HINT, vmf->addr, .pfn = page_to_pfn(page), .mm = trace_mm_id(mm),
 		    .arg = from << 8 | (nid == NUMA_NO_NODE ? from : nid));
-	if (nid != NUMA_NO_NODE && pgdat_balanced(&node_data[nid], 0, MAX_NR_ZONES - 1) &&
-	    isolate_movable_page(page)) {
+	if (nid != NUMA_NO_NODE && has_room(nid) && isolate_movable_page(page)) {
 		spin_unlock(&mm->page_table_lock);
 		migrate_misplaced(page, nid);
 		spin_lock(&mm->page_table_lock);

@@ -18,6 +18,4 @@ int numa_balancing_set(unsigned int mode);
 unsigned long numa_scan_mm(struct mm_struct *mm, unsigned long pages);
 /** vmf->orig is a hint. mmap_lock held for reading. Afterwards the entry allows what it allowed, or has changed. */
 void numa_hint_fault(struct vm_fault *vmf);
-/** Does the node have a CPU? Memory of others is slower. */
-bool node_is_toptier(int nid);
 #endif

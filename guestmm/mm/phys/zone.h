@@ -108,6 +108,11 @@ static inline unsigned int numa_node_id(void)
 {
 	return cpu_node[cpu_id()];
 }
+/** Does the node have a CPU? Memory of others is slower. */
+static inline bool node_is_toptier(int nid)
+{
+	return cpu_nodes ? cpu_nodes >> nid & 1 : nid == 0;
+}
 /** Relative cost of an access: 10 is local. */
 unsigned int node_distance(unsigned int from, unsigned int to);
 /** Boot only, before zones are made. 0, or -EINVAL: no such node or CPU, or no such distance. */

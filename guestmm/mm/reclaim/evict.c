@@ -29,6 +29,8 @@
  * rmap, swap and the page cache.
  */
 #include "lib/trace.h"
+#include "arch/static_key.h"
+#include "mm/reclaim/demote.h"
 #include "mm/reclaim/lru.h"
 #include "mm/huge/thp.h"
 #include "mm/cache/pagecache.h"
@@ -80,6 +82,7 @@ enum outcome {
 	OUT_UNMAPPED,	/* locked, waits for the flush of the batch */
 	OUT_WRITING,	/* unlocked already */
 	OUT_WRITE_FILE, /* to be written when no page of the batch is locked */
+	OUT_DEMOTE,	/* to a slower node, when no page of the batch is locked */
 	OUT_SPLIT,	/* a huge page: its single pages are to be looked at */
 };
 
@@ -147,6 +150,8 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 	/* Swap takes single pages. */
 	if (unlikely(PageHead(page)))
 		return OUT_SPLIT;
+	if (unlikely(sc->demotes))
+		return OUT_DEMOTE;
 	/* Its slot cannot be written. If no entry names the slot, the page gets another one. */
 	if (PageSwapCache(page) && swap_slot_failed((swp_entry_t){page->private_}))
 		try_to_free_swap(page);
@@ -235,7 +240,7 @@ static void write_file_pages(struct list_head *pages)
 
 /* Where pages of a batch end up. */
 struct sorted {
-	struct list_head *dead, keep, unmapped, write_file;
+	struct list_head *dead, keep, unmapped, write_file, demote;
 	struct evict_result *result;
 };
 
@@ -256,6 +261,10 @@ static void sort_page(struct page *page, enum outcome what, struct sorted *s)
 	case OUT_WRITE_FILE:
 		unlock_page(page);
 		list_add(&page->lru, &s->write_file);
+		return;
+	case OUT_DEMOTE:
+		unlock_page(page);
+		list_add(&page->lru, &s->demote);
 		return;
 	case OUT_ACTIVATE:
 		SetPageActive(page);
@@ -323,11 +332,21 @@ void evict_isolated(struct isolated *iso, struct list_head *dead, struct scan_co
 			   .keep = LIST_HEAD_INIT(s.keep),
 			   .unmapped = LIST_HEAD_INIT(s.unmapped),
 			   .write_file = LIST_HEAD_INIT(s.write_file),
+			   .demote = LIST_HEAD_INIT(s.demote),
 			   .result = result};
 
 	*result = (struct evict_result){0};
+	sc->demotes = static_key(KEY_NUMA) && can_demote(iso->lruvec->node, sc);
 	while (!list_empty(&iso->pages))
 		evict_batch(iso, &s, sc);
+	if (unlikely(sc->demotes)) {
+		sc->demotes = false;
+		result->freed += demote_pages(&s.demote, iso->lruvec, sc);
+		/* What found no room there is judged once more, and goes the usual way. */
+		list_splice_init(&s.demote, &iso->pages);
+		while (!list_empty(&iso->pages))
+			evict_batch(iso, &s, sc);
+	}
 	write_file_pages(&s.write_file);
 	list_splice_init(&s.write_file, &iso->pages);
 	list_splice_init(&s.keep, &iso->pages);

@@ -14,6 +14,7 @@
 #include "lib/format.h"
 #include "lib/trace.h"
 #include "mm/phys/compaction.h"
+#include "mm/reclaim/demote.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
 
@@ -166,7 +167,7 @@ void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_t
 
 	if (READ_ONCE(kswapd_wanted[node->id]) || node->reclaim_failures >= KSWAPD_MAX_FAILURES)
 		return;
-	if (!zone->watermark_boost && !swap_total_pages() &&
+	if (!zone->watermark_boost && !swap_total_pages() && !READ_ONCE(numa_demotion_enabled) &&
 	    zone_stat(zone, NR_SLAB_RECLAIMABLE) <= 0 && !node_lru_level(node, NR_INACTIVE_FILE) &&
 	    !node_lru_level(node, NR_ACTIVE_FILE))
 		return; /* nothing that a run could free */

@@ -18,6 +18,8 @@
 #include "mm/phys/alloc.h"
 #include "mm/cache/pagecache.h"
 #include "mm/memcg/memcg.h"
+#include "arch/static_key.h"
+#include "mm/reclaim/demote.h"
 #include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
 #include "mm/reclaim/vmscan.h"
@@ -84,7 +86,8 @@ void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 		.swappiness = vm_swappiness,
 		.can_swap = !sc->no_swap &&
 			    (mem_cgroup_swap_room(memcg) || global_stat(NR_SWAPCACHE) > 0 ||
-			     atomic_load(&nr_lazyfree) > 0),
+			     atomic_load(&nr_lazyfree) > 0 ||
+			     (static_key(KEY_NUMA) && can_demote(lv->node, sc))),
 		.file_is_tiny = !sc->target && file_is_tiny(lv->node),
 	};
 	u64 target[2], before = sc->nr_reclaimed;
@@ -248,8 +251,10 @@ u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool ma
 
 u64 reclaim_pages(struct list_head *pages)
 {
-	struct scan_control sc = {
-		.gfp = GFP_KERNEL, .highest = MAX_NR_ZONES - 1, .may_writepage = true};
+	struct scan_control sc = {.gfp = GFP_KERNEL,
+				  .highest = MAX_NR_ZONES - 1,
+				  .no_demotion = true,
+				  .may_writepage = true};
 	struct thread_info *ti = current_thread_info();
 
 	while (!list_empty(pages)) {

@@ -17,6 +17,8 @@ struct scan_control {
 	int priority;
 	bool kswapd;
 	bool no_swap;	       /* only pages of files */
+	bool no_demotion;      /* not to a slower node */
+	bool demotes;	       /* evict_isolated() alone: pages are collected for a slower node */
 	bool low_was_skipped;  /* a group was left alone for its memory.low */
 	bool low_is_reclaimed; /* memory.low does not protect any more: nothing else is left */
 	u64 nr_to_reclaim;

@@ -4,7 +4,9 @@
  *   slab of a cache with SLAB_ACCOUNT:  | obj | obj | ... | obj | u16 owner[objects] |
  *
  * owner[i] is the id of the group that object i is charged to; 0: none, or free. It is written by who has the object:
- * after the allocator gave it, and before it takes it back.
+ * after the allocator gave it, and before it takes it back. When the group's directory is removed, its parent
+ * takes the object over (slab_account_reparent()); else a directory entry that is looked at now and then would keep the
+ * group for ever. Both change it atomically: who finds the id has what it stands for.
  *
  * Caches without the flag pay nothing. Those with it have no sheaves once there are groups: a sheaf gives out
  * objects without asking anybody. So their fast paths fail, and the slow ones, which know of charging, do the work;
@@ -86,11 +88,89 @@ void slab_account_free(const struct kmem_cache *c, void **objs, unsigned int n)
 		if (slab->type != PAGE_SLAB || slab->cache != c)
 			continue; /* put_objects() complains */
 		owner = owner_of(c, slab, objs[i]);
-		id = *owner;
+		/* Its group may be changing: slab_account_reparent(). */
+		id = READ_ONCE(*owner) ? atomic_xchg(owner, 0) : 0;
 		if (!id)
 			continue;
-		*owner = 0;
 		count(c, slab, id, -1);
 		mem_cgroup_uncharge_obj(id, c->size);
 	}
+}
+
+/* ---- a group's directory is removed ---- */
+
+/* True: the object was `from`'s, and is `to`'s. */
+static bool reparent_one(const struct kmem_cache *c, const struct slab *slab, u16 *owner,
+			 struct mem_cgroup *from, struct mem_cgroup *to)
+{
+	const bool to_root = mem_cgroup_is_root(to);
+
+	if (READ_ONCE(*owner) != from->id)
+		return false;
+	/* Before it is there to be freed by others. */
+	if (!to_root) {
+		mem_cgroup_take_obj(to, c->size);
+		count(c, slab, to->id, 1);
+	}
+	if (atomic_cmpxchg(owner, from->id, to_root ? 0 : to->id) == from->id) {
+		count(c, slab, from->id, -1);
+		mem_cgroup_uncharge_obj(from->id, c->size);
+		return true;
+	}
+	if (!to_root) {
+		count(c, slab, to->id, -1);
+		mem_cgroup_uncharge_obj(to->id, c->size);
+	}
+	return false;
+}
+
+/* slab_mutex held. Is the slab's cache there, and accounted? A frame that is looked at without a lock may have any. */
+static struct kmem_cache *accounted_cache(const void *cache)
+{
+	struct kmem_cache *c;
+
+	list_for_each_entry (c, &slab_caches, list) {
+		if (c == cache)
+			return slab_is_accounted(c) ? c : NULL;
+	}
+	return NULL;
+}
+
+static void reparent_slab(struct page *page, struct mem_cgroup *from, struct mem_cgroup *to)
+{
+	struct slab *slab = (struct slab *)page;
+	struct kmem_cache *c = accounted_cache(READ_ONCE(slab->cache));
+	struct cache_node *n;
+	unsigned long flags;
+
+	if (!c)
+		return;
+	n = &c->node[page_node_id(page)];
+	/* With an object in use the slab stays while we hold the lock. */
+	flags = spin_lock_irqsave(&n->list_lock);
+	if (slab->type == PAGE_SLAB && slab->cache == c && slab->inuse)
+		for (u32 i = 0; i < slab->objects; i++)
+			reparent_one(c, slab, owners_of(c, slab) + i, from, to);
+	spin_unlock_irqrestore(&n->list_lock, flags);
+}
+
+void slab_account_reparent(struct mem_cgroup *from, struct mem_cgroup *to)
+{
+	if (!atomic_load(&from->obj_bytes))
+		return;
+	mutex_lock(&slab_mutex);
+	/* Full slabs are on no list: all frames are looked at. */
+	for (unsigned int r = 0; r < nr_ram_ranges; r++)
+		for (pfn_t pfn = ram_range[r].start; pfn < ram_range[r].end; pfn++) {
+			struct page *page = pfn_to_page(pfn);
+
+			if (unlikely(READ_ONCE(page->type) == PAGE_SLAB && !PageTail(page)))
+				reparent_slab(page, from, to);
+			if (!(pfn & 1023))
+				cond_resched();
+			if (!atomic_load(&from->obj_bytes))
+				goto out;
+		}
+out:
+	mutex_unlock(&slab_mutex);
 }

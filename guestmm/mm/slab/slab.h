@@ -48,6 +48,9 @@ void slab_debug_setup(const char *options);
 void kmem_cache_init(void);
 /** Memory cgroups come into use: objects of caches with SLAB_ACCOUNT are charged from now on. May sleep. */
 void slab_account_begin(void);
+struct mem_cgroup;
+/** All objects of one group become those of another. May sleep. */
+void slab_account_reparent(struct mem_cgroup *from, struct mem_cgroup *to);
 void report_slabinfo(struct report *r);
 /** Objects that somebody has, of all caches but those of SLAB_KEPT, whose owners give objects back to
  * themselves. Flushes all sheaves and frees empty slabs. For tests: what failed must leave as many as
