@@ -159,6 +159,13 @@ static bool may_advise(int advice)
 	return advice == MADV_COLD || advice == MADV_PAGEOUT || advice == MADV_WILLNEED;
 }
 
+/* Guards are for the caller's own memory alone, as in Linux 6.13, and need no right. */
+static bool is_own_guard(int pid, int advice)
+{
+	return pid == current_process()->pid &&
+	       (advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE);
+}
+
 /* The pidfd's process: its number, or -errno. */
 static int pid_of(unsigned int fd)
 {
@@ -189,10 +196,13 @@ long sys_process_madvise(struct pt_regs *r)
 		return ret;
 	ret = pid = pid_of(r->rdi);
 	if (pid > 0)
-		ret = may_advise((int)r->r10) ? access_mm(pid, &mm) : -EINVAL;
+		ret = may_advise((int)r->r10) || is_own_guard(pid, (int)r->r10)
+			      ? access_mm(pid, &mm)
+			      : -EINVAL;
 	if (ret)
 		goto put;
-	if (!capable(CAP_SYS_NICE)) /* as Linux 6.1: even for one's own */
+	if (!is_own_guard(pid, (int)r->r10) &&
+	    !capable(CAP_SYS_NICE)) /* as Linux 6.1: even for one's own */
 		ret = -EPERM;
 	while (!ret && (n = iov_piece(&v, &addr))) {
 		ret = do_madvise(mm, addr, n, (int)r->r10);

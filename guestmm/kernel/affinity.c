@@ -122,6 +122,8 @@ void sched_fork(struct task *t)
 		t->nice = 0;
 	if (t->user && t->nice > 0)
 		t->kind = CPU_NICE;
+	t->pi_boost = TURN_IDLE;
+	sched_set_turn(t);
 	t->cpus = READ_ONCE(current->cpus);
 	if (!(t->cpus >> t->ti->cpu & 1))
 		t->ti->cpu = sched_pick_cpu(t->cpus); /* nobody else knows it yet (I6) */

@@ -44,6 +44,7 @@ void thread_release_mm(void)
 		return;
 	if (t->robust_list)
 		futex_exit_robust_list();
+	futex_release_pi();
 	if (!t->clear_child_tid)
 		return;
 	if (!copy_to_user(t->clear_child_tid, &zero, sizeof(zero)))
@@ -61,6 +62,7 @@ static void __noreturn thread_exit(void)
 
 	thread_release_mm();
 	flags = spin_lock_irqsave(&task_list_lock);
+	t->pi_gone = true;
 	last = --p->nr_live == 0;
 	check_all_stopped(p);
 	if (last) {
@@ -69,6 +71,7 @@ static void __noreturn thread_exit(void)
 		tty_session_ends(p);
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
+	futex_release_pi(); /* those that somebody made it own since the first time */
 	if (last)
 		trace_point(EXIT, p->exit_status, .mm = trace_mm_id(mm));
 	/* Leave the address space before dropping it: nothing may run on freed tables. */

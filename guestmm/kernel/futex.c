@@ -13,13 +13,13 @@
  *     the worst that can happen is a wake-up for nothing, which every waiter must expect.
  *
  * Robust lists: a thread says where it keeps the list of locks that it holds, and when it ends the
- * words of these locks say that their owner has died. The word is read and then written: only
- * FUTEX_WAITERS may have been set in between, and a waiter is woken whether it was seen or not.
+ * words of these locks say that their owner has died. Locks with priority inheritance are futex_pi.c's.
  *
  * Locks: bucket locks, by address, above wait-queue locks; mmap_lock before them.
  */
 #include "kernel/boot_info.h"
 #include "kernel/futex.h"
+#include "kernel/futex_internal.h"
 #include "kernel/time_calls.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -31,22 +31,17 @@
 #define FUTEX_REQUEUE	  3
 #define FUTEX_CMP_REQUEUE 4
 #define FUTEX_WAKE_OP	  5
+#define FUTEX_LOCK_PI	  6
+#define FUTEX_UNLOCK_PI	  7
+#define FUTEX_TRYLOCK_PI  8
 #define FUTEX_WAIT_BITSET 9
 #define FUTEX_WAKE_BITSET 10
+#define FUTEX_LOCK_PI2	  13
 #define FUTEX_PRIVATE	  128
 #define FUTEX_CLOCK_REAL  256
 
-#define FUTEX_WAITERS	  0x80000000u
-#define FUTEX_OWNER_DIED  0x40000000u
-#define FUTEX_TID_MASK	  0x3fffffffu
 #define ROBUST_LIST_LIMIT 2048
 #define ROBUST_HEAD_SIZE  24
-
-/** Where a word lives: mm and address, or mapping and offset. */
-struct futex_key {
-	const void *object;
-	u64 offset;
-};
 
 #define BUCKETS 64u
 static struct bucket {
@@ -90,11 +85,6 @@ static int find_key(struct mm_struct *mm, unsigned long addr, bool private, stru
 	return err;
 }
 
-static bool same_key(const struct futex_key *a, const struct futex_key *b)
-{
-	return a->object == b->object && a->offset == b->offset;
-}
-
 static struct bucket *find_bucket(const struct futex_key *key)
 {
 	u64 h = ((unsigned long)key->object >> 6 ^ key->offset >> 2) * 0x9e3779b97f4a7c15ull;
@@ -127,7 +117,7 @@ static long wake_bitset(struct futex_key key, u32 n, u32 bitset)
 	list_for_each_entry_safe (w, next, &b->waiters, node) {
 		if (woken == n)
 			break;
-		if (!same_key(&w->key, &key) || !(w->bitset & bitset))
+		if (!futex_same_key(&w->key, &key) || !(w->bitset & bitset))
 			continue;
 		wake_one(w);
 		woken++;
@@ -251,7 +241,7 @@ static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key t
 	if (from != dest)
 		lock_bucket(max(from, dest));
 	list_for_each_entry_safe (w, next, &from->waiters, node) {
-		if (!same_key(&w->key, &key))
+		if (!futex_same_key(&w->key, &key))
 			continue;
 		if (woken < wake) {
 			wake_one(w);
@@ -372,6 +362,33 @@ static int deadline(unsigned long uaddr, bool absolute, bool realtime, u64 *unti
 	return 0;
 }
 
+/* Locks with priority inheritance. LOCK_PI has only the clock that LOCK_PI2 must ask for. */
+static long pi_call(struct pt_regs *r, int cmd, const struct futex_key *key)
+{
+	bool realtime = r->rsi & FUTEX_CLOCK_REAL;
+	u64 until;
+	int err;
+
+	if (realtime && cmd != FUTEX_LOCK_PI2)
+		return -ENOSYS;
+	if (cmd == FUTEX_UNLOCK_PI)
+		return futex_unlock_pi(key, r->rdi);
+	if (cmd == FUTEX_TRYLOCK_PI)
+		return futex_trylock_pi(key, r->rdi);
+	err = deadline(r->r10, true, realtime || cmd == FUTEX_LOCK_PI, &until);
+	return err ? err : futex_lock_pi(key, r->rdi, until);
+}
+
+/* As in Linux an unlock looks at the word first, wherever it is. */
+static long cannot_unlock(unsigned long addr, int err)
+{
+	u32 word;
+
+	if (copy_from_user(&word, addr, sizeof(word)))
+		return -EFAULT;
+	return (word & FUTEX_TID_MASK) != (u32)current->pid ? -EPERM : err;
+}
+
 long sys_futex(struct pt_regs *r)
 {
 	int op = (int)r->rsi, cmd = op & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REAL);
@@ -383,6 +400,8 @@ long sys_futex(struct pt_regs *r)
 	u64 until;
 	int err = find_key(current->mm, addr, private, &key);
 
+	if (unlikely(err && cmd == FUTEX_UNLOCK_PI))
+		return cannot_unlock(addr, err);
 	if (err)
 		return err;
 	switch (cmd) {
@@ -419,8 +438,13 @@ long sys_futex(struct pt_regs *r)
 	case FUTEX_WAKE_OP:
 		err = find_key(current->mm, r->r8, private, &to);
 		return err ? err : wake_op(key, val, to, r->r10, r->r8, val3);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_TRYLOCK_PI:
+		return pi_call(r, cmd, &key);
 	default:
-		return -ENOSYS; /* priority inheritance: there is one scheduling class */
+		return -ENOSYS; /* FUTEX_WAIT_REQUEUE_PI and its partner among them */
 	}
 }
 
@@ -513,19 +537,25 @@ long sys_get_robust_list(struct pt_regs *r)
 	return 0;
 }
 
-/* False: the list cannot be followed. */
-static bool owner_died(unsigned long addr)
+/* The lock of an entry, whose bit 0 marks one with priority inheritance: futex_release_pi() will wake who waits
+ * for that. False: the list cannot be followed. */
+static bool owner_died(u64 entry, s64 offset)
 {
-	u32 word;
+	unsigned long addr = (entry & ~1ul) + offset;
+	u32 word, seen;
 
-	if (addr & 3 || copy_from_user(&word, addr, sizeof(word)))
+	if (addr & 3)
 		return false;
-	if ((word & FUTEX_TID_MASK) != (u32)current->pid)
-		return true;
-	word = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-	if (copy_to_user(addr, &word, sizeof(word)))
-		return false;
-	futex_wake(current->mm, addr, 1);
+	do {
+		if (copy_from_user(&word, addr, sizeof(word)))
+			return false;
+		if ((word & FUTEX_TID_MASK) != (u32)current->pid)
+			return true;
+		if (cmpxchg_user(addr, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen))
+			return false;
+	} while (seen != word);
+	if (!(entry & 1))
+		futex_wake(current->mm, addr, 1);
 	return true;
 }
 
@@ -546,13 +576,12 @@ void futex_exit_robust_list(void)
 	for (int i = 0; entry != list && i < ROBUST_LIST_LIMIT; i++) {
 		u64 next;
 
-		/* Bit 0 marks a lock with priority inheritance, of which there are none. */
 		if (copy_from_user(&next, entry & ~1ul, sizeof(next)))
 			return;
-		if (entry != head.pending && !owner_died((entry & ~1ul) + head.offset))
+		if (entry != head.pending && !owner_died(entry, head.offset))
 			return;
 		entry = next;
 	}
 	if (head.pending)
-		owner_died((head.pending & ~1ul) + head.offset);
+		owner_died(head.pending, head.offset);
 }

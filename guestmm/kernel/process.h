@@ -215,6 +215,7 @@ void thread_release_mm(void);
 #define UNMASKABLE  (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
 /* Results of system calls that a signal broke off; never seen by user mode. */
 #define ERESTARTSYS    512 /* again, if no handler ran or it has SA_RESTART */
+#define ERESTARTNOINTR 513 /* again, always */
 #define ERESTARTNOHAND 514 /* again, if no handler ran */
 static inline bool signal_pending(void)
 {

@@ -367,13 +367,13 @@ static void switch_user_state(struct rq *rq, struct task *next)
  */
 static u64 slice_ns(const struct task *t)
 {
-	int nice = READ_ONCE(t->nice);
+	int nice = READ_ONCE(t->turn);
 	u64 ns = TICK_NS;
 
-	if (unlikely(READ_ONCE(t->policy) == SCHED_IDLE))
-		return ns / 32;
 	if (likely(!nice))
 		return ns;
+	if (unlikely(nice == TURN_IDLE))
+		return ns / 32;
 	for (; nice > 0; nice--)
 		ns = ns * 4 / 5;
 	for (; nice < 0; nice++)

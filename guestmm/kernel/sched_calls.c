@@ -158,6 +158,7 @@ static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, v
 static void task_set_nice(struct task *t, int nice)
 {
 	WRITE_ONCE(t->nice, nice);
+	sched_set_turn(t);
 	if (t->user)
 		WRITE_ONCE(t->kind, nice > 0 ? CPU_NICE : CPU_USER);
 }
@@ -280,6 +281,7 @@ static long set_policy(int tid, int policy, int priority, bool reset, const int 
 	if (!err && policy >= 0) {
 		t->policy = policy;
 		t->policy_reset = reset;
+		sched_set_turn(t);
 	}
 	if (!err && nice)
 		task_set_nice(t, *nice);

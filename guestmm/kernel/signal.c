@@ -434,8 +434,9 @@ static void restart_or_fail(struct pt_regs *regs, const struct delivery *d)
 	long ret = regs->rax;
 	bool again = !d->sig;
 
-	if (ret != -ERESTARTSYS && ret != -ERESTARTNOHAND)
+	if (ret != -ERESTARTSYS && ret != -ERESTARTNOHAND && ret != -ERESTARTNOINTR)
 		return;
+	again |= ret == -ERESTARTNOINTR;
 	if (ret == -ERESTARTSYS && d->sig && d->act.flags & SA_RESTART)
 		again = true;
 	if (again) {

@@ -46,7 +46,13 @@ struct task {
 	bool on_rq;		/* R */
 	bool preempted;		/* R: on the queue, and to go on on this CPU */
 	bool bound;		/* C: runs on one CPU */
-	s32 nice;		/* A: -20 .. 19, the length of its turns */
+	s32 nice;		/* A: -20 .. 19 */
+#define TURN_IDLE 100
+	s32 turn;     /* T: how long its turns are: as a nice value, or TURN_IDLE */
+	s32 pi_boost; /* T: the longest turn of those who wait for its locks, or TURN_IDLE */
+	struct pi_waiter *pi_blocked; /* pi_lock: the lock with inheritance that it waits for */
+	struct list_head pi_owned;    /* pi_lock: those that others wait for; next NULL: none yet */
+	bool pi_gone;		      /* T: it gets no more of them */
 #define SCHED_IDLE 5
 	u8 policy;		  /* T: SCHED_OTHER, SCHED_BATCH, SCHED_IDLE */
 	bool policy_reset;	  /* T: SCHED_RESET_ON_FORK */
@@ -164,6 +170,13 @@ int sched_migration_init(void);
 void sched_migrate_self(void);
 /** A new task, not running yet, has its maker's nice value and CPUs. */
 void sched_fork(struct task *t);
+/** Its nice value, policy or boost has changed. T held, or nobody else knows it. */
+static inline void sched_set_turn(struct task *t)
+{
+	s32 own = t->policy == SCHED_IDLE ? TURN_IDLE : t->nice;
+
+	WRITE_ONCE(t->turn, min(own, t->pi_boost));
+}
 /** cpu_timer.c: does a timer or a limit watch how long this process runs? A look without a lock. */
 bool cpu_timers_set(const struct process *p);
 /** Send the current process the signals that are due by the time it has run. */

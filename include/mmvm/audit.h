@@ -435,6 +435,9 @@ struct mmvm_audit_root {
 #define MMVM_PTE_SOFT_DIRTY (1ull << 11)
 #define MMVM_VM_SOFTDIRTY   0x8000000ull
 
+/* A guard marker (madvise(MADV_GUARD_INSTALL)): a swap entry of this type, which no area has. */
+#define MMVM_SWP_GUARD 29
+
 /* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
  * PG_migrating). The offset is its frame and the bits that the PTE had. */
 #define MMVM_SWP_MIGRATION_READ	 30

@@ -27,11 +27,31 @@ static void d_entry_not_counted(void)
 	*user_pte(8) = entry_for(im.shmem);
 }
 
+static uint64_t guard(void)
+{
+	return (uint64_t)MMVM_SWP_GUARD << MMVM_SWP_TYPE_SHIFT | 1ull << MMVM_SWP_OFFSET_SHIFT;
+}
+static void d_guard_in_a_file(void)
+{
+	im.g->root.rmap.vma_mapping_offset = offsetof(struct vma, mapping);
+	im.g->root.rmap.vma_pgoff_offset = offsetof(struct vma, pgoff);
+	im.g->root.rmap.vma_chains_offset = offsetof(struct vma, chains);
+	im.g->vma[1].mapping = GVA(file_map);
+	*user_pte(10) = guard();
+}
+static void d_guard_counted_as_swap(void)
+{
+	*user_pte(10) = guard();
+	im.g->mm.swap++;
+}
+
 static const struct damage damages[] = {
 	PLANT(d_entry_left_behind, AUDIT_MIGRATION),
 	PLANT(d_entry_for_no_ram, AUDIT_MIGRATION),
 	PLANT(d_entry_for_kernel_memory, AUDIT_MIGRATION),
 	PLANT(d_entry_not_counted, AUDIT_RSS),
+	PLANT(d_guard_in_a_file, AUDIT_PGTABLE),
+	PLANT(d_guard_counted_as_swap, AUDIT_RSS),
 };
 
 static void findings(void)
@@ -50,11 +70,20 @@ static void a_page_that_moves(void)
 	CU_ASSERT_EQUAL(run(), 0);
 }
 
+/* A guard marker is neither a page nor swap. */
+static void a_guard(void)
+{
+	build();
+	*user_pte(10) = guard();
+	CU_ASSERT_EQUAL(run(), 0);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
 		{"findings", findings},
 		{"a page that moves", a_page_that_moves},
+		{"a guard marker", a_guard},
 	};
 
 	return plant_run("audit: migration", cases, sizeof(cases) / sizeof(cases[0]));

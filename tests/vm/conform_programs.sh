@@ -1,6 +1,6 @@
 #!/bin/sh
 # What programs need beside memory, as Linux answers it: user/libc/events.c (epoll, eventfd, timerfd), jobs.c (stopping and
-# continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory), sysv.c, sockets.c,
+# continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory), futexpi.c, sysv.c, sockets.c,
 # run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
 #    conform_programs.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
@@ -9,7 +9,7 @@ B=$1
 . "$(dirname "$0")/lib.inc"
 needs_lab
 here=$(cd "$B" && pwd)
-programs="events jobs restart timers memcalls xattrs creds pidfds remote sysv sockets userfault userfault_wp"
+programs="events jobs restart timers memcalls xattrs creds pidfds remote futexpi sysv sockets userfault userfault_wp"
 
 # transcript FILE: without the kernel's lines and what mmvm says afterwards
 transcript() { sed '/^end$/q' "$1" | grep -av '^$\|^\[ *[0-9]*\.[0-9]*\]'; }
@@ -22,6 +22,7 @@ $here/mmvm run --accel kvm --append lockdep --exec $here/user/$p.musl </dev/null
 $here/mmvm run --accel kvm --cpus 2 --exec $here/user/$p.glibc </dev/null >$dir/$p.guest2 2>>$dir/err
 END
 done >"$dir/inside"
+echo "$here/mmvm run --accel kvm --exec $here/user/futexpi.musl exact </dev/null >$dir/exact 2>>$dir/err" >>"$dir/inside"
 LIMIT=500 run lab -- sh "$dir/inside"
 ok "the lab ran them" [ "$status" = 0 ]
 for p in $programs; do
@@ -32,6 +33,7 @@ for p in $programs; do
 	ok "$p: guestmm answers as Linux, in its order of locks" diff -a "$dir/$p.guest.said" "$dir/$p.linux"
 	ok "$p: with glibc and two CPUs" diff -a "$dir/$p.guest2.said" "$dir/$p.linux"
 done
+ok "futexpi: a turn is inherited by way of another lock" grep -q "^exactly 20$" "$dir/exact"
 # The comparison can fail.
 sed 's/^drop/DROP/; s/closed: no more: 0/closed: no more: 1/' "$dir/events.guest.said" >"$dir/wrong"
 if diff "$dir/wrong" "$dir/events.linux" >/dev/null; then ok "a difference would be found" false; else ok "a difference would be found" true; fi

@@ -214,6 +214,17 @@ static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 		migration_leaf(a, s, addr, slot & MMVM_MIGRATION_PFN);
 		return;
 	}
+	if (type == MMVM_SWP_GUARD) {
+		/* Only where nothing is behind the memory, and fork() copies the entries (guestmm/mm/virt/guard.c, I1). */
+		if (in_vma(a, s, addr) &&
+		    (a->vma[s->vma].mapping ||
+		     (a->root.rmap.vma_chains_offset && !a->vma[s->vma].nr_anon_vma)))
+			audit_find(a, AUDIT_PGTABLE,
+				   "mm %#" PRIx64 ": %#" PRIx64
+				   " is guarded, but its VMA is of a file or without an anon_vma",
+				   s->gva, addr);
+		return;
+	}
 	s->swap++;
 	if (!audit_swap_use(a, type, slot))
 		audit_find(a, AUDIT_SWAP_MAP,

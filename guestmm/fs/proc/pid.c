@@ -33,7 +33,7 @@
 
 /** A process as it was at one moment. */
 struct snapshot {
-	int pid, tgid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status, nice, cpu;
+	int pid, tgid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status, nice, turn, cpu;
 	char comm[TASK_COMM_LEN];
 	char state;
 	u32 tty_nr, ids[8]; /* users, then groups: real, effective, saved, file system */
@@ -125,6 +125,7 @@ static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
 		s->nivcsw = READ_ONCE(t->nivcsw);
 		s->blocked = t->sig_blocked;
 		s->nice = t->nice;
+		s->turn = t->turn == TURN_IDLE ? t->nice : t->turn;
 		s->cpus = t->cpus;
 		s->cpu =
 			t->ti ? READ_ONCE(t->ti->cpu) : 0; /* the reaper may have taken its stack */
@@ -247,7 +248,7 @@ static int show_stat(struct report *r, const struct proc_ctx *ctx)
 		      (unsigned long)s.children_min_flt, (unsigned long)s.maj_flt,
 		      (unsigned long)s.children_maj_flt); /* 10-13 */
 	report_printf(r, "%lu %lu %lu %lu %d %d %d 0 %lu ", TICKS(s.user_ns), TICKS(s.sys_ns),
-		      TICKS(s.children_ns), TICKS(s.children_sys_ns), 20 + s.nice, s.nice,
+		      TICKS(s.children_ns), TICKS(s.children_sys_ns), 20 + s.turn, s.nice,
 		      s.nr_threads, TICKS(s.started_ns)); /* 14-22 */
 	report_printf(r, "%lu %ld %lu ", (unsigned long)mm_pages(&s) << PAGE_SHIFT,
 		      (long)mm_resident(&s), ~0ul); /* 23-25 */

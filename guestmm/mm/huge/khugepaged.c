@@ -26,6 +26,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/swap/swapcache.h"
+#include "mm/virt/guard.h"
 #include "mm/virt/rmap.h"
 #include "mm/virt/vma.h"
 
@@ -114,6 +115,9 @@ static int look(struct collapse *c)
 
 		if (is_zero_pte(e)) {
 			c->none++;
+		} else if (pte_is_guard(e)) {
+			err = -EINVAL;
+			goto out;
 		} else if (!pte_present(e)) {
 			c->swapped++;
 		} else {

@@ -7,6 +7,7 @@
  *   page, read-only           spurious                  copy, or made writable if nobody shares it
  *   swap entry                page from swap            page from swap, writable
  *   migration entry           wait, and look again      wait, and look again
+ *   guard marker              SIGSEGV                   SIGSEGV
  *
  * What is empty in a mapping of a file, or read-only in a shared one, is file_fault.c's.
  *
@@ -30,6 +31,7 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/virt/fault.h"
+#include "mm/virt/guard.h"
 #include "mm/virt/migrate_entry.h"
 #include "mm/virt/userfault.h"
 #include "mm/cache/pagecache.h"
@@ -265,6 +267,8 @@ static unsigned int do_swap_page(struct vm_fault *vmf)
 			migration_entry_wait(mm, vmf->pte, vmf->orig);
 			return 0;
 		}
+		if (is_guard_entry(entry))
+			return VM_FAULT_SIGSEGV_MAPERR; /* as Linux says it */
 		if (pte_read(vmf->pte).v != vmf->orig.v)
 			return 0; /* swapoff was faster */
 		printk("swap: bad entry %#lx at %#lx\n", (unsigned long)entry.v, vmf->addr);

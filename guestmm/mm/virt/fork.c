@@ -25,6 +25,7 @@
 #include "lib/trace.h"
 #include "mm/huge/thp.h"
 #include "mm/ksm/ksm.h"
+#include "mm/virt/guard.h"
 #include "mm/virt/large.h"
 #include "mm/virt/migrate_entry.h"
 #include "mm/virt/pgtable.h"
@@ -52,6 +53,10 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 		if (pte_none(e))
 			continue;
 		if (unlikely(!pte_present(e))) {
+			if (unlikely(pte_is_guard(e))) {
+				pte_set(&dst[i], pte_clear_uffd_wp(e));
+				continue;
+			}
 			if (is_migration_entry(pte_to_swp_entry(e)) ||
 			    swap_duplicate(pte_to_swp_entry(e)))
 				break;

@@ -7,6 +7,7 @@
  *   FREE                        free to take until written again; nothing happens before it is scarce
  *   COLD, PAGEOUT               as if unused for long; written to swap and freed now
  *   POPULATE_READ, _WRITE       faulted in now
+ *   GUARD_INSTALL, _REMOVE      thrown away, and any touch is an error (guard.c)
  *   MERGEABLE, UNMERGEABLE      scanned for equal pages (mm/ksm); each page its own again
  *   NORMAL ... KEEPONFORK       a VM_* flag that fault, fork or others look at
  *
@@ -22,6 +23,7 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/ksm/ksm.h"
+#include "mm/virt/guard.h"
 #include "mm/virt/large.h"
 #include "mm/virt/pgtable.h"
 #include "mm/virt/rmap.h"
@@ -41,6 +43,7 @@ static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, uns
 		end &= ~mask; /* as Linux: a part of a page at the end stays */
 	}
 	tlb_gather_mmu(&tlb, vma->mm, false);
+	tlb.keep_guards = true;
 	zap_page_range(&tlb, start, end);
 	tlb_finish_mmu(&tlb);
 	return 0;
@@ -411,6 +414,8 @@ static enum advice_kind advice_kind(int advice)
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 	case MADV_COLLAPSE:
+	case MADV_GUARD_INSTALL:
+	case MADV_GUARD_REMOVE:
 		return ADVICE_PTES;
 	case MADV_NORMAL:
 	case MADV_RANDOM:
@@ -444,6 +449,7 @@ static bool discards(int advice)
 	case MADV_REMOVE:
 	case MADV_DONTFORK:
 	case MADV_WIPEONFORK:
+	case MADV_GUARD_INSTALL:
 		return true;
 	}
 	return false;
@@ -475,6 +481,10 @@ static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsign
 		return vma->flags & VM_LOCKED ? -EINVAL : madvise_free(vma, start, end);
 	case MADV_REMOVE:
 		return madvise_remove(vma, start, end);
+	case MADV_GUARD_INSTALL:
+		return guard_install(vma, start, end);
+	case MADV_GUARD_REMOVE:
+		return guard_remove(vma, start, end);
 	case MADV_COLLAPSE:
 		return madvise_collapse(pvma, start, end);
 	case MADV_COLD:

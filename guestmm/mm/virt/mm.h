@@ -126,6 +126,8 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define MADV_POPULATE_WRITE  23
 #define MADV_DONTNEED_LOCKED 24
 #define MADV_COLLAPSE	     25
+#define MADV_GUARD_INSTALL   102
+#define MADV_GUARD_REMOVE    103
 #define MREMAP_MAYMOVE	     1
 #define MREMAP_FIXED	     2
 #define MREMAP_DONTUNMAP     4

@@ -28,6 +28,7 @@
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/thp.h"
+#include "mm/virt/guard.h"
 #include "mm/virt/large.h"
 #include "mm/virt/migrate_entry.h"
 #include "mm/virt/pgtable.h"
@@ -176,6 +177,7 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, bool full)
 	tlb->swapcache = false;
 	tlb->atomic = false;
 	tlb->file_only = false;
+	tlb->keep_guards = false;
 	tlb->large = false;
 	tlb->tables = NULL;
 }
@@ -248,6 +250,16 @@ static __attribute__((noinline)) void zap_migration_entry(struct mm_struct *mm, 
 	atomic_sub(PageAnon(page) ? &mm->rss_anon : mm_rss_counter(mm, page), 1);
 }
 
+/* P held: an entry that is neither a page nor swap. */
+static __attribute__((noinline)) void zap_marker(struct mmu_gather *tlb, pte_t *pte, swp_entry_t e)
+{
+	if (is_guard_entry(e) && tlb->keep_guards)
+		return;
+	pte_set(pte, __pte(0));
+	if (is_migration_entry(e))
+		zap_migration_entry(tlb->mm, e);
+}
+
 /* P held: does the entry stand for a page of a file? */
 static __attribute__((noinline)) bool maps_file_page(pte_t e)
 {
@@ -290,11 +302,11 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 		if (unlikely(file_only) && !maps_file_page(e))
 			continue;
 		if (unlikely(!pte_present(e))) {
-			pte_set(pte, __pte(0));
-			if (is_migration_entry(pte_to_swp_entry(e))) {
-				zap_migration_entry(mm, pte_to_swp_entry(e));
+			if (unlikely(swp_type(pte_to_swp_entry(e)) >= MMVM_SWP_GUARD)) {
+				zap_marker(tlb, pte, pte_to_swp_entry(e));
 				continue;
 			}
+			pte_set(pte, __pte(0));
 			swap++;
 			page = swap_free_and_get_cached(pte_to_swp_entry(e));
 			if (!page)

@@ -57,6 +57,7 @@ struct mmu_gather {
 	bool full;		  /* whole address space: flush everything */
 	bool swapcache;		  /* some page may be kept by nothing but the swap cache */
 	bool atomic;		  /* the caller holds a spinlock */
+	bool keep_guards;	  /* leave guard markers (guard.h) */
 	bool file_only;		  /* leave anonymous pages and swap entries alone */
 	bool large;		  /* some of the pages were mapped by large leaves */
 	unsigned long start, end; /* range to flush; start >= end: nothing */

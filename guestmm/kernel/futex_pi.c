@@ -1,0 +1,421 @@
+/*
+ * Futexes that are locks, with priority inheritance. The word says who holds the lock; the kernel is called only
+ * when it is contended, and then knows the owner and all who wait:
+ *
+ *   word: tid | FUTEX_WAITERS | FUTEX_OWNER_DIED
+ *   state[key] ──owner──> task ──blocked──> waiter ──> state of another lock ──owner──> ...
+ *        └──waiters, the longest turns first, then in order of arrival
+ *
+ * A task's turn (task.turn) is the longest of its own and of all who wait, directly or by way of others, for a lock
+ * that it holds. That is what inheriting a priority means for this scheduler.
+ *
+ * I1  A state exists while somebody waits, or while the word is still to be told who got the lock (`fixing`).
+ * I2  Without `fixing`, the word of a state names its owner and has FUTEX_WAITERS: so every unlock of it comes here.
+ * I3  A task that owns a state has not passed its last futex_release_pi(), which comes after pi_gone.
+ * I4  Blocked tasks form no cycle: lock_pi() looks along the chain before it adds to it.
+ *
+ * The word is read and changed under pi_lock. What is not there is not faulted in then (a fault with preemption
+ * off fails): the lock is released, the page is touched, and all is looked at again.
+ *
+ * Locks: pi_lock > task_list_lock; pi_lock > wait queues.
+ */
+#include "kernel/futex.h"
+#include "kernel/futex_internal.h"
+#include "kernel/sched_internal.h"
+#include "arch/uaccess.h"
+#include "lib/errno.h"
+#include "mm/slab/slab.h"
+
+struct pi_state {
+	struct list_head link;	  /* states */
+	struct list_head owned;	  /* owner's pi_owned */
+	struct list_head waiters; /* struct pi_waiter */
+	struct futex_key key;
+	struct task *owner;
+	bool fixing; /* the owner has not written its tid into the word yet */
+};
+
+struct pi_waiter {
+	struct list_head node;
+	struct pi_state *state;
+	struct task *task;
+	enum { NOT_YET, GRANTED, GRANTED_BY_DEATH } how;
+	struct wait_queue wq;
+};
+
+/* What a look at the word comes to, besides 0 and -errno */
+#define RETRY 1 /* it has changed meanwhile */
+#define WAITS 2 /* the lock is another's, and we wait for it */
+
+static spinlock_t pi_lock = SPINLOCK_INIT;
+static LIST_HEAD(states); /* pi_lock; as many as there are contended locks */
+
+/* ---- states: pi_lock held --------------------------------------------------------------------- */
+
+static struct pi_state *find_state(const struct futex_key *key)
+{
+	struct pi_state *s;
+
+	list_for_each_entry (s, &states, link)
+		if (futex_same_key(&s->key, key))
+			return s;
+	return NULL;
+}
+
+static void set_owner(struct pi_state *s, struct task *t)
+{
+	if (s->owner)
+		list_del(&s->owned);
+	s->owner = t;
+	if (!t->pi_owned.next)
+		INIT_LIST_HEAD(&t->pi_owned);
+	list_add(&s->owned, &t->pi_owned);
+}
+
+/* I1 */
+static void drop_if_unused(struct pi_state *s)
+{
+	if (!list_empty(&s->waiters) || s->fixing)
+		return;
+	list_del(&s->owned);
+	list_del(&s->link);
+	kfree(s);
+}
+
+static void queue_waiter(struct pi_waiter *w)
+{
+	struct list_head *p;
+
+	list_for_each (p, &w->state->waiters)
+		if (list_entry(p, struct pi_waiter, node)->task->turn > w->task->turn)
+			break;
+	list_add_tail(&w->node, p);
+}
+
+static s32 turn_of_waiters(const struct task *t)
+{
+	struct pi_state *s;
+	s32 turn = TURN_IDLE;
+
+	if (!t->pi_owned.next)
+		return turn;
+	list_for_each_entry (s, &t->pi_owned, owned)
+		if (!list_empty(&s->waiters))
+			turn = min(
+				turn,
+				list_first_entry(&s->waiters, struct pi_waiter, node)->task->turn);
+	return turn;
+}
+
+/* Who waits for t has changed: its turn, and that of whom it waits for. */
+static void inherit(struct task *t)
+{
+	while (t) {
+		s32 boost = turn_of_waiters(t), before;
+		unsigned long flags = spin_lock_irqsave(&task_list_lock);
+
+		before = t->turn;
+		t->pi_boost = boost;
+		sched_set_turn(t);
+		spin_unlock_irqrestore(&task_list_lock, flags);
+		if (t->turn == before || !t->pi_blocked)
+			return;
+		list_del(&t->pi_blocked->node);
+		queue_waiter(t->pi_blocked);
+		t = t->pi_blocked->state->owner;
+	}
+}
+
+/* The first waiter has the lock now. */
+static void grant(struct pi_state *s, bool by_death)
+{
+	struct task *before = s->owner;
+	struct pi_waiter *w = list_first_entry(&s->waiters, struct pi_waiter, node);
+
+	list_del(&w->node);
+	w->task->pi_blocked = NULL;
+	w->how = by_death ? GRANTED_BY_DEATH : GRANTED;
+	s->fixing = by_death;
+	set_owner(s, w->task);
+	wake_up(&w->wq); /* it cannot go before it has had pi_lock */
+	inherit(w->task);
+	inherit(before);
+	if (!by_death)
+		drop_if_unused(s);
+}
+
+static bool would_deadlock(const struct task *owner)
+{
+	for (; owner; owner = owner->pi_blocked ? owner->pi_blocked->state->owner : NULL)
+		if (owner == current)
+			return true;
+	return false;
+}
+
+/* ---- the word: pi_lock held ------------------------------------------------------------------- */
+
+static long read_word(unsigned long addr, u32 *word)
+{
+	return copy_from_user(word, addr, sizeof(*word)) ? -EFAULT : 0;
+}
+
+static long change_word(unsigned long addr, u32 old, u32 new)
+{
+	u32 seen;
+
+	if (cmpxchg_user(addr, old, new, &seen))
+		return -EFAULT;
+	return seen == old ? 0 : RETRY;
+}
+
+/* Without a lock: make the word's page writable. */
+static long fault_in(unsigned long addr)
+{
+	u32 seen;
+
+	return cmpxchg_user(addr, 0, 0, &seen) ? -EFAULT : 0;
+}
+
+/* What to do about `ret` of a look at the word: true: again. */
+static bool again(long *ret, unsigned long addr)
+{
+	if (*ret == RETRY) {
+		cond_resched();
+		return true;
+	}
+	if (*ret != -EFAULT)
+		return false;
+	*ret = fault_in(addr);
+	return !*ret;
+}
+
+/* Is the task that the word names as owner still there? It becomes the state's, if there is one. */
+static long find_owner(u32 tid, struct pi_state *s)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct task *t = find_task((int)tid);
+	long ret = 0;
+
+	if (!t || t->pi_gone)
+		ret = -ESRCH;
+	else if (!t->user)
+		ret = -EPERM;
+	else if (s)
+		set_owner(s, t); /* it stays until it has passed pi_lock (I3) */
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return ret;
+}
+
+/* Take the lock, or make w wait for it. 0: taken; WAITS: waits. *fresh is used for a new state. */
+static long take_or_queue(const struct futex_key *key, unsigned long addr, struct pi_waiter *w,
+			  struct pi_state **fresh)
+{
+	struct pi_state *s;
+	u32 word, tid;
+	long ret = read_word(addr, &word);
+
+	if (ret)
+		return ret;
+	tid = word & FUTEX_TID_MASK;
+	if (tid == (u32)current->pid)
+		return -EDEADLK;
+	s = find_state(key);
+	if (!s && !tid)
+		return change_word(addr, word, (word & FUTEX_OWNER_DIED) | (u32)current->pid);
+	/* The owner's robust list has been seen to, but not yet what it owns: as if it were still there. */
+	if (s && !s->fixing && tid != (u32)s->owner->pid && !(word & FUTEX_OWNER_DIED && !tid))
+		return -EINVAL;
+	if (!w) {
+		ret = s ? 0 : find_owner(tid, NULL);
+		return ret ? ret : -EAGAIN;
+	}
+	if (!s) {
+		s = *fresh;
+		s->key = *key;
+		s->owner = NULL;
+		s->fixing = false;
+		INIT_LIST_HEAD(&s->waiters);
+		ret = find_owner(tid, s);
+		if (!ret && would_deadlock(s->owner))
+			ret = -EDEADLK;
+		if (!ret && !(word & FUTEX_WAITERS))
+			ret = change_word(addr, word, word | FUTEX_WAITERS);
+		if (ret) {
+			if (s->owner)
+				list_del(&s->owned);
+			return ret;
+		}
+		list_add(&s->link, &states);
+		*fresh = NULL;
+	} else if (would_deadlock(s->owner)) {
+		return -EDEADLK;
+	}
+	w->state = s;
+	w->task = current;
+	w->how = NOT_YET;
+	current->pi_blocked = w;
+	queue_waiter(w);
+	inherit(s->owner);
+	return WAITS;
+}
+
+/* ---- the calls -------------------------------------------------------------------------------- */
+
+/* Sleep until the lock is granted. */
+static long wait_for_grant(struct pi_waiter *w, u64 until)
+{
+	while (!READ_ONCE(w->how)) {
+		struct wait_entry we;
+		u64 ns = ktime_ns();
+		long ret = 0;
+
+		if (ns >= until)
+			return -ETIMEDOUT;
+		prepare_to_wait(&w->wq, &we);
+		if (READ_ONCE(w->how))
+			ret = 0;
+		else if (signal_pending())
+			ret = -ERESTARTNOINTR;
+		else if (until == ~0ull)
+			schedule();
+		else
+			schedule_timeout(until - ns);
+		finish_wait(&w->wq, &we);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* The wait is over: for good, if the lock has been granted meanwhile. */
+static long end_wait(struct pi_waiter *w, long ret)
+{
+	struct pi_state *s = w->state;
+
+	spin_lock(&pi_lock);
+	if (w->how) {
+		ret = 0;
+	} else {
+		list_del(&w->node);
+		current->pi_blocked = NULL;
+		inherit(s->owner);
+		drop_if_unused(s);
+	}
+	spin_unlock(&pi_lock);
+	return ret;
+}
+
+/* The owner died: write our tid into the word. */
+static long fix_word(struct pi_waiter *w, unsigned long addr)
+{
+	struct pi_state *s = w->state;
+	long ret;
+
+	do {
+		u32 word;
+
+		spin_lock(&pi_lock);
+		ret = read_word(addr, &word);
+		if (!ret)
+			ret = change_word(addr, word,
+					  FUTEX_WAITERS | FUTEX_OWNER_DIED | (u32)current->pid);
+		if (!ret) {
+			s->fixing = false;
+			drop_if_unused(s);
+		}
+		spin_unlock(&pi_lock);
+	} while (again(&ret, addr));
+	if (!ret)
+		return 0;
+	/* There is no word any more: whoever waits is to find that out as well. */
+	spin_lock(&pi_lock);
+	if (list_empty(&s->waiters)) {
+		s->fixing = false;
+		drop_if_unused(s);
+	} else {
+		grant(s, true);
+	}
+	spin_unlock(&pi_lock);
+	return ret;
+}
+
+long futex_lock_pi(const struct futex_key *key, unsigned long addr, u64 until)
+{
+	struct pi_state *fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	struct pi_waiter w;
+	long ret;
+
+	if (!fresh)
+		return -ENOMEM;
+	wait_queue_init(&w.wq);
+	do {
+		spin_lock(&pi_lock);
+		ret = take_or_queue(key, addr, &w, &fresh);
+		spin_unlock(&pi_lock);
+	} while (again(&ret, addr));
+	kfree(fresh);
+	if (ret != WAITS)
+		return ret;
+	ret = end_wait(&w, wait_for_grant(&w, until));
+	if (!ret && w.how == GRANTED_BY_DEATH)
+		ret = fix_word(&w, addr);
+	return ret;
+}
+
+long futex_trylock_pi(const struct futex_key *key, unsigned long addr)
+{
+	long ret;
+
+	do {
+		spin_lock(&pi_lock);
+		ret = take_or_queue(key, addr, NULL, NULL);
+		spin_unlock(&pi_lock);
+	} while (again(&ret, addr));
+	return ret;
+}
+
+static long unlock_pi(const struct futex_key *key, unsigned long addr)
+{
+	struct pi_state *s;
+	u32 word;
+	long ret = read_word(addr, &word);
+
+	if (ret)
+		return ret;
+	if ((word & FUTEX_TID_MASK) != (u32)current->pid)
+		return -EPERM;
+	s = find_state(key);
+	if (!s)
+		return change_word(addr, word, 0);
+	if (s->owner != current)
+		return -EINVAL;
+	ret = change_word(
+		addr, word,
+		FUTEX_WAITERS |
+			(u32)list_first_entry(&s->waiters, struct pi_waiter, node)->task->pid);
+	if (!ret)
+		grant(s, false);
+	return ret;
+}
+
+long futex_unlock_pi(const struct futex_key *key, unsigned long addr)
+{
+	long ret;
+
+	do {
+		spin_lock(&pi_lock);
+		ret = unlock_pi(key, addr);
+		spin_unlock(&pi_lock);
+	} while (again(&ret, addr));
+	return ret;
+}
+
+void __futex_release_pi(void)
+{
+	struct pi_state *s, *n;
+
+	spin_lock(&pi_lock);
+	list_for_each_entry_safe (s, n, &current->pi_owned, owned)
+		grant(s, true);
+	spin_unlock(&pi_lock);
+}
