@@ -62,6 +62,11 @@ static long null_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return len;
 }
 
+static long null_write_kernel(struct file *f, const void *buf, size_t len)
+{
+	return len;
+}
+
 static long null_llseek(struct file *f, s64 offset, int whence)
 {
 	return f->pos = 0;
@@ -136,10 +141,15 @@ static int zero_mmap(struct file *f, unsigned long vm_flags, struct file **inste
 	return *instead ? 0 : -ENOMEM;
 }
 
-static const struct file_ops null_ops = {
-	.read = null_read, .write = null_write, .llseek = null_llseek};
-static const struct file_ops zero_ops = {
-	.read = zero_read, .write = null_write, .llseek = null_llseek, .mmap = zero_mmap};
+static const struct file_ops null_ops = {.read = null_read,
+					 .write = null_write,
+					 .write_kernel = null_write_kernel,
+					 .llseek = null_llseek};
+static const struct file_ops zero_ops = {.read = zero_read,
+					 .write = null_write,
+					 .write_kernel = null_write_kernel,
+					 .llseek = null_llseek,
+					 .mmap = zero_mmap};
 static const struct file_ops full_ops = {
 	.read = zero_read, .write = full_write, .llseek = null_llseek};
 static const struct file_ops random_ops = {

@@ -14,7 +14,7 @@
  *
  * Locks: locks_lock; memory for cutting is allocated before it is taken.
  */
-#include "fs/file.h"
+#include "fs/pipe.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
@@ -33,6 +33,7 @@
 #define F_OFD_SETLK	37
 #define F_OFD_SETLKW	38
 #define F_DUPFD_CLOEXEC 1030
+#define F_SETPIPE_SZ	1031
 #define F_GETPIPE_SZ	1032
 #define F_ADD_SEALS	1033
 #define F_GET_SEALS	1034
@@ -450,6 +451,8 @@ static long file_command(struct file *f, int cmd, unsigned long arg)
 		return add_seals(f, arg);
 	case F_GET_SEALS:
 		return get_seals(f);
+	case F_SETPIPE_SZ:
+		return pipe_set_size(f, arg);
 	case F_GETPIPE_SZ:
 		return pipe_capacity(f);
 	default:

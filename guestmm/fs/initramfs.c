@@ -10,6 +10,7 @@
  */
 #include "kernel/boot_info.h"
 #include "fs/initrd.h"
+#include "fs/pipe.h"
 #include "fs/internal.h"
 #include "mm/phys/alloc.h"
 #include "mm/init.h"
@@ -173,6 +174,7 @@ void vfs_init(void)
 	dcache_init();
 	inode_cache_init();
 	tmpfs_init();
+	pipe_init();
 	mount_init();
 	devices_init();
 	err = devices_mount();

@@ -1,164 +1,107 @@
 /*
- * Pipes: a ring of pages between two files.
+ * Pipes: reading, writing, named pipes, pipe(2). What a pipe is: fs/pipe.h.
  *
- *   page[ (tail >> 12) % 16 ] ... bytes [tail, head) ... page[ (head >> 12) % 16 ]
- *
- * I1  head - tail <= 64 KiB; pages exist for what is between the two, and at most one more.
- * I2  A write of up to PIPE_BUF bytes is taken whole (pipe(7)).
- * I3  packet[]: the parts of [tail, head) that were written with O_DIRECT (pipe(2)), in order, none empty. A
- *     read returns bytes of one packet only and drops the rest of it. There are at most PIPE_PAGES, as many
- *     as Linux has buffers: no more is written until one is read.
- *
- * Locks: p->lock, above mmap_lock: user memory is touched while it is held.
+ * I1  A write of up to PIPE_BUF bytes is taken whole (pipe(7)): it is appended to the last page whole, or
+ *     gets one buffer.
+ * I2  A write appends to the last page only what would not fill a page of its own, as Linux does. So a pipe
+ *     is full when its buffers are used, however few bytes they hold.
  */
+#include "fs/pipe.h"
 #include "fs/poll.h"
+#include "kernel/cred.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
-#include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/phys/alloc.h"
 #include "mm/slab/slab.h"
+#include "mmvm/audit.h"
 
-#define PIPE_PAGES 16u
-#define PIPE_SIZE  (PIPE_PAGES << PAGE_SHIFT)
-#define PIPE_BUF   4096u
+#define PIPE_MAX_BYTES (1u << 31)
 
-struct pipe {
-	struct mutex lock;
-	struct wait_queue wq;	   /* for data, room, and ends */
-	u32 readers, writers;	   /* lock */
-	u32 opened_r, opened_w;	   /* lock: how many times, so that who waits for the other end sees
-				      one that has gone again */
-	const struct inode *inode; /* C: a named pipe's, or NULL */
-	struct list_head node;	   /* fifo_lock: named pipes that are open */
-	u32 head, tail;		   /* lock: bytes written and read since the beginning, wrapping */
-	u32 first_packet, nr_packets; /* lock: packet[first % PIPE_PAGES] is the oldest */
-	struct {
-		u32 start, end; /* lock: positions, as head and tail */
-	} packet[PIPE_PAGES];
-	void *page[PIPE_PAGES];
-};
+unsigned int pipe_max_size = 1u << 20;
+
+static spinlock_t pipes_lock = SPINLOCK_INIT;
+static LIST_HEAD(pipes); /* pipes_lock */
 
 static bool packetized(const struct file *f)
 {
 	return f->flags & O_DIRECT;
 }
 
-static void **page_at(struct pipe *p, u32 pos)
-{
-	return &p->page[(pos >> PAGE_SHIFT) % PIPE_PAGES];
-}
-
 static void pipe_free(struct pipe *p)
 {
-	for (unsigned int i = 0; i < PIPE_PAGES; i++) {
-		if (p->page[i])
-			__free_page(virt_to_page(p->page[i]));
-	}
+	/* Nobody else knows it. The lock says to the audit that references are being dropped. */
+	mutex_lock(&p->lock);
+	while (!pipe_empty(p))
+		pipe_consume(p, pipe_buf(p, p->tail)->len);
+	spin_lock(&pipes_lock);
+	list_del(&p->all);
+	spin_unlock(&pipes_lock);
+	mutex_unlock(&p->lock);
+	kfree(p->bufs);
 	kfree(p);
 }
 
-/* lock held. Bytes up to `pos` have been read: drop the pages that hold no other bytes. */
-static void advance_tail(struct pipe *p, u32 pos)
-{
-	while (p->tail != pos) {
-		u32 at = p->tail & (PAGE_SIZE - 1);
-		u32 n = min((u32)(pos - p->tail), (u32)PAGE_SIZE - at);
-		void **page = page_at(p, p->tail);
-
-		p->tail += n;
-		/* The head may be in this page already, one time round the ring later. */
-		if (at + n == PAGE_SIZE && p->head - p->tail <= PIPE_SIZE - PAGE_SIZE) {
-			__free_page(virt_to_page(*page));
-			*page = NULL;
-		}
-	}
-}
-
-/* lock held. Copies the bytes before `end`, up to len. Returns bytes, or -EFAULT for none. */
-static long copy_until(struct pipe *p, u32 end, unsigned long buf, size_t len)
+/* lock held. Copies the bytes in the pipe, up to len and to the end of the first packet (P4). Returns bytes, or
+ * -EFAULT for none. */
+static long copy_out(struct pipe *p, unsigned long buf, size_t len)
 {
 	size_t done = 0;
+	bool packet = false;
 
-	while (done < len && p->tail != end) {
-		u32 at = p->tail & (PAGE_SIZE - 1);
-		size_t left = min(len - done, (size_t)(end - p->tail));
-		size_t n = min(left, PAGE_SIZE - at);
+	while (done < len && !pipe_empty(p) && !packet) {
+		const struct pipe_buffer *b = pipe_buf(p, p->tail);
+		u32 n = min(len - done, (size_t)b->len);
 
-		if (copy_to_user(buf + done, (char *)*page_at(p, p->tail) + at, n))
+		if (copy_to_user(buf + done, (char *)page_address(b->page) + b->offset, n))
 			return done ? (long)done : -EFAULT;
-		advance_tail(p, p->tail + n);
 		done += n;
+		packet = b->flags & PIPE_BUF_PACKET;
+		pipe_consume(p, packet ? b->len : n);
 	}
 	return done;
 }
 
-/* lock held. Copies the bytes in the pipe, up to len and to the end of the first packet (I3). Returns bytes, or
- * -EFAULT for none. */
-static long copy_out(struct pipe *p, unsigned long buf, size_t len)
+/* lock held. Append the part of a write that does not fill a page to the last page, if it fits there. Returns
+ * bytes, or -EFAULT. */
+static long append(struct pipe *p, unsigned long buf, size_t len)
 {
-	u32 start, end;
-	long ret, got;
+	u32 n = len & (PAGE_SIZE - 1), end;
+	struct pipe_buffer *last;
 
-	if (likely(!p->nr_packets))
-		return copy_until(p, p->head, buf, len);
-	start = p->packet[p->first_packet % PIPE_PAGES].start;
-	end = p->packet[p->first_packet % PIPE_PAGES].end;
-	ret = copy_until(p, start, buf, len);
-	if (ret < 0 || (size_t)ret == len || p->tail != start)
-		return ret;
-	got = copy_until(p, end, buf + ret, len - ret);
-	if (got < 0)
-		return ret ? ret : got;
-	advance_tail(p, end);
-	p->first_packet++;
-	p->nr_packets--;
-	return ret + got;
-}
-
-/* Where a write's bytes come from. */
-struct source {
-	unsigned long user;
-	const char *kernel; /* NULL: user memory */
-};
-
-/* The next n bytes. 0 or -EFAULT. */
-static int fetch(struct source *src, void *to, size_t n)
-{
-	if (src->kernel) {
-		memcpy(to, src->kernel, n);
-		src->kernel += n;
+	if (!n || pipe_empty(p))
 		return 0;
-	}
-	if (copy_from_user(to, src->user, n))
+	last = pipe_buf(p, p->head - 1);
+	end = last->offset + last->len;
+	if (!(last->flags & PIPE_BUF_CAN_MERGE) || end + n > PAGE_SIZE)
+		return 0;
+	if (copy_from_user((char *)page_address(last->page) + end, buf, n))
 		return -EFAULT;
-	src->user += n;
-	return 0;
+	last->len += n;
+	return n;
 }
 
-/* lock held. Copies as much as there is room for. Returns bytes, or -errno for none. */
-static long copy_in(struct pipe *p, struct source src, size_t len)
+/* lock held. Copies as much as there are buffers for. Returns bytes, or -errno for none. */
+static long fill(struct pipe *p, unsigned long buf, size_t len, u32 flags)
 {
 	size_t done = 0;
-	long err = 0;
 
-	while (done < len && p->head - p->tail < PIPE_SIZE) {
-		u32 at = p->head & (PAGE_SIZE - 1);
-		size_t room = min(len - done, (size_t)(PIPE_SIZE - (p->head - p->tail)));
-		size_t n = min(room, PAGE_SIZE - at);
-		void **page = page_at(p, p->head);
+	while (done < len && !pipe_full(p)) {
+		struct page *page = alloc_pages_type(GFP_KERNEL_ACCOUNT, 0, PAGE_PIPE);
+		struct pipe_buffer b = {.page = page,
+					.held = page,
+					.len = min(len - done, PAGE_SIZE),
+					.flags = flags};
 
-		if (!*page)
-			*page = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT, 0);
-		err = *page ? 0 : -ENOMEM;
-		if (!err)
-			err = fetch(&src, (char *)*page + at, n);
-		if (err)
-			break;
-		p->head += n;
-		done += n;
+		if (!page)
+			return done ? (long)done : -ENOMEM;
+		if (copy_from_user(page_address(page), buf + done, b.len)) {
+			pipe_buf_put(&b);
+			return done ? (long)done : -EFAULT;
+		}
+		pipe_push(p, &b);
+		done += b.len;
 	}
-	return done ? (long)done : err;
+	return done ? (long)done : -EAGAIN;
 }
 
 static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
@@ -179,8 +122,7 @@ static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 			break;
 		if (f->flags & O_NONBLOCK)
 			return ret;
-		err = wait_event_interruptible(&p->wq, READ_ONCE(p->head) != READ_ONCE(p->tail) ||
-							       !READ_ONCE(p->writers));
+		err = wait_event_interruptible(&p->wq, !pipe_empty(p) || !READ_ONCE(p->writers));
 		if (err)
 			return err;
 	}
@@ -189,64 +131,34 @@ static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return ret;
 }
 
-static long broken_pipe(void)
+long broken_pipe(void)
 {
 	signal_current(SIGPIPE);
 	return -EPIPE;
 }
 
-/* Is there room for `need` bytes, and for another packet? A look without the lock. */
-static bool has_room(const struct pipe *p, u32 need)
-{
-	return PIPE_SIZE - (READ_ONCE(p->head) - READ_ONCE(p->tail)) >= need &&
-	       READ_ONCE(p->nr_packets) < PIPE_PAGES;
-}
-
-/* lock held, and there is room for a packet (I3). Returns as copy_in(). */
-static long packet_in(struct pipe *p, struct source src, size_t len)
-{
-	u32 i = (p->first_packet + p->nr_packets) % PIPE_PAGES, start = p->head;
-	long ret = copy_in(p, src, len);
-
-	if (ret > 0) {
-		p->packet[i].start = start;
-		p->packet[i].end = p->head;
-		WRITE_ONCE(p->nr_packets, p->nr_packets + 1);
-	}
-	return ret;
-}
-
-static long write_from(struct file *f, struct source src, size_t len)
+static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	struct pipe *p = f->private;
-	bool packets = packetized(f);
 	size_t done = 0;
 	long ret = 0;
 
 	while (done < len) {
-		size_t n = packets ? min(len - done, (size_t)PIPE_BUF) : len - done;
-		u32 need = packets || len <= PIPE_BUF ? n : 1; /* I2 */
-
 		mutex_lock(&p->lock);
 		if (!p->readers)
 			ret = -EPIPE;
-		else if (!has_room(p, need))
-			ret = -EAGAIN;
-		else
-			ret = packets ? packet_in(p, src, n) : copy_in(p, src, n);
+		else if (done || !(ret = append(p, buf, len)))
+			ret = fill(p, buf + done, len - done,
+				   packetized(f) ? PIPE_BUF_PACKET : PIPE_BUF_CAN_MERGE);
 		mutex_unlock(&p->lock);
 		if (ret > 0) {
 			done += ret;
-			if (src.kernel)
-				src.kernel += ret;
-			else
-				src.user += ret;
 			wake_up(&p->wq);
 			continue;
 		}
 		if (ret != -EAGAIN || f->flags & O_NONBLOCK)
 			break;
-		ret = wait_event_interruptible(&p->wq, has_room(p, need) || !READ_ONCE(p->readers));
+		ret = wait_event_interruptible(&p->wq, !pipe_full(p) || !READ_ONCE(p->readers));
 		if (ret)
 			break;
 	}
@@ -255,23 +167,17 @@ static long write_from(struct file *f, struct source src, size_t len)
 	return ret == -EPIPE ? broken_pipe() : ret;
 }
 
-static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
-{
-	return write_from(f, (struct source){.user = buf}, len);
-}
-
-static long pipe_write_kernel(struct file *f, const void *buf, size_t len)
-{
-	return write_from(f, (struct source){.kernel = buf}, len);
-}
-
 static long pipe_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 {
 	struct pipe *p = f->private;
-	s32 n = READ_ONCE(p->head) - READ_ONCE(p->tail);
+	s32 n = 0;
 
 	if (cmd != FIONREAD)
 		return -ENOTTY;
+	mutex_lock(&p->lock);
+	for (u32 at = p->tail; at != p->head; at++)
+		n += pipe_buf(p, at)->len;
+	mutex_unlock(&p->lock);
 	return copy_to_user(arg, &n, sizeof(n)) ? -EFAULT : 0;
 }
 
@@ -289,18 +195,18 @@ static bool is_writer(const struct file *f)
 static u32 pipe_poll(struct file *f, struct wait_queue **wq)
 {
 	struct pipe *p = f->private;
-	u32 used = READ_ONCE(p->head) - READ_ONCE(p->tail), mask = 0;
+	u32 mask = 0;
 
 	if (wq)
 		*wq = &p->wq;
 	if (is_reader(f)) {
-		mask |= used ? POLLIN | POLLRDNORM : 0;
+		mask |= pipe_empty(p) ? 0 : POLLIN | POLLRDNORM;
 		/* Not before there was a writer. */
 		if (!READ_ONCE(p->writers) && READ_ONCE(p->opened_w) != f->pos)
 			mask |= POLLHUP;
 	}
 	if (is_writer(f)) {
-		mask |= has_room(p, PIPE_BUF) ? POLLOUT | POLLWRNORM : 0;
+		mask |= pipe_full(p) ? 0 : POLLOUT | POLLWRNORM;
 		mask |= READ_ONCE(p->readers) ? 0 : POLLERR;
 	}
 	return mask;
@@ -334,7 +240,6 @@ static void pipe_release(struct file *f)
 static const struct file_ops pipe_ops = {
 	.read = pipe_read,
 	.write = pipe_write,
-	.write_kernel = pipe_write_kernel,
 	.ioctl = pipe_ioctl,
 	.poll = pipe_poll,
 	.release = pipe_release,
@@ -346,9 +251,18 @@ static struct pipe *pipe_alloc(const struct inode *inode)
 
 	if (!p)
 		return NULL;
+	p->bufs = kmalloc(PIPE_DEF_BUFFERS * sizeof(*p->bufs), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!p->bufs) {
+		kfree(p);
+		return NULL;
+	}
+	p->ring_size = PIPE_DEF_BUFFERS;
 	mutex_init(&p->lock);
 	wait_queue_init(&p->wq);
 	p->inode = inode;
+	spin_lock(&pipes_lock);
+	list_add(&p->all, &pipes);
+	spin_unlock(&pipes_lock);
 	return p;
 }
 
@@ -425,9 +339,60 @@ int fifo_open(struct file *f)
 	return 0;
 }
 
+struct pipe *file_pipe(const struct file *f)
+{
+	return f->ops == &pipe_ops && !(f->flags & O_PATH) ? f->private : NULL;
+}
+
 long pipe_capacity(const struct file *f)
 {
-	return f->ops == &pipe_ops ? (long)PIPE_SIZE : -EBADF;
+	const struct pipe *p = file_pipe(f);
+
+	return p ? (long)READ_ONCE(p->ring_size) << PAGE_SHIFT : -EBADF;
+}
+
+/* lock held. */
+static long resize_ring(struct pipe *p, u32 slots)
+{
+	u32 used = p->head - p->tail;
+	struct pipe_buffer *bufs;
+
+	if (used > slots)
+		return -EBUSY;
+	bufs = kmalloc(slots * sizeof(*bufs), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!bufs)
+		return -ENOMEM;
+	for (u32 i = 0; i < used; i++)
+		bufs[i] = *pipe_buf(p, p->tail + i);
+	kfree(p->bufs);
+	p->bufs = bufs;
+	p->tail = 0;
+	p->head = used;
+	WRITE_ONCE(p->ring_size, slots);
+	return (long)slots << PAGE_SHIFT;
+}
+
+long pipe_set_size(struct file *f, unsigned long size)
+{
+	struct pipe *p = file_pipe(f);
+	unsigned long bytes = PAGE_SIZE;
+	long ret;
+
+	if (!p)
+		return -EBADF;
+	if ((u32)size > PIPE_MAX_BYTES)
+		return -EINVAL;
+	while (bytes < (u32)size)
+		bytes *= 2;
+	mutex_lock(&p->lock);
+	if (bytes > (unsigned long)p->ring_size << PAGE_SHIFT && bytes > READ_ONCE(pipe_max_size) &&
+	    !capable(CAP_SYS_RESOURCE))
+		ret = -EPERM;
+	else
+		ret = resize_ring(p, bytes >> PAGE_SHIFT);
+	mutex_unlock(&p->lock);
+	wake_up(&p->wq);
+	return ret;
 }
 
 struct file *pipe_open_again(struct file *old, u32 flags)
@@ -458,28 +423,35 @@ struct file *pipe_open_again(struct file *old, u32 flags)
 
 /* ---- pipe(2) ---------------------------------------------------------------------------------- */
 
-static long do_pipe(unsigned long user_fds, u32 flags)
+int pipe_files(struct file *end[2], u32 flags)
 {
 	struct pipe *p = pipe_alloc(NULL);
-	struct file *rd, *wr;
-	int fd[2];
-	long err = -ENOMEM;
 
 	if (!p)
 		return -ENOMEM;
 	p->readers = p->writers = p->opened_r = p->opened_w = 1;
-	rd = file_alloc(&pipe_ops, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), p);
-	wr = file_alloc(&pipe_ops, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), p);
-	if (!rd || !wr) {
-		kfree(rd);
-		kfree(wr);
-		kfree(p);
-		return -ENOMEM;
-	}
-	err = fd[0] = fd_install(rd, 0, flags & O_CLOEXEC);
+	end[0] = file_alloc(&pipe_ops, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), p);
+	end[1] = file_alloc(&pipe_ops, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), p);
+	if (end[0] && end[1])
+		return 0;
+	kfree(end[0]);
+	kfree(end[1]);
+	pipe_free(p);
+	return -ENOMEM;
+}
+
+static long do_pipe(unsigned long user_fds, u32 flags)
+{
+	struct file *end[2];
+	int fd[2];
+	long err = pipe_files(end, flags);
+
+	if (err)
+		return err;
+	err = fd[0] = fd_install(end[0], 0, flags & O_CLOEXEC);
 	if (err < 0)
 		goto put_both;
-	err = fd[1] = fd_install(wr, 0, flags & O_CLOEXEC);
+	err = fd[1] = fd_install(end[1], 0, flags & O_CLOEXEC);
 	if (err < 0)
 		goto close_read;
 	if (!copy_to_user(user_fds, fd, sizeof(fd)))
@@ -490,11 +462,11 @@ static long do_pipe(unsigned long user_fds, u32 flags)
 	return err;
 close_read:
 	fd_close(fd[0]);
-	file_put(wr);
+	file_put(end[1]);
 	return err;
 put_both:
-	file_put(rd);
-	file_put(wr);
+	file_put(end[0]);
+	file_put(end[1]);
 	return err;
 }
 
@@ -508,4 +480,24 @@ long sys_pipe2(struct pt_regs *r)
 	if (r->rsi & ~(u64)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return -EINVAL;
 	return do_pipe(r->rdi, r->rsi);
+}
+
+extern struct mmvm_audit_root mmvm_audit_root;
+
+void pipe_init(void)
+{
+	mmvm_audit_root.pipes = (struct mmvm_audit_pipe_layout){
+		.list_gva = (u64)(unsigned long)&pipes,
+		.link_offset = offsetof(struct pipe, all),
+		.locked_offset = offsetof(struct pipe, lock.locked),
+		.bufs_offset = offsetof(struct pipe, bufs),
+		.ring_offset = offsetof(struct pipe, ring_size),
+		.head_offset = offsetof(struct pipe, head),
+		.tail_offset = offsetof(struct pipe, tail),
+		.buf_stride = sizeof(struct pipe_buffer),
+		.buf_page_offset = offsetof(struct pipe_buffer, page),
+		.buf_held_offset = offsetof(struct pipe_buffer, held),
+		.buf_start_offset = offsetof(struct pipe_buffer, offset),
+		.buf_len_offset = offsetof(struct pipe_buffer, len),
+	};
 }

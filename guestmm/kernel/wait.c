@@ -137,12 +137,22 @@ static __attribute__((noinline)) void mutex_wait(struct mutex *m)
 	wait_event(&m->wq, mutex_take(m));
 }
 
-void mutex_lock(struct mutex *m)
+static inline void __mutex_lock(struct mutex *m, u32 how)
 {
-	order_check(m, &m->wq, 0);
+	order_check(m, &m->wq, how);
 	if (unlikely(!mutex_take(m)))
 		mutex_wait(m);
-	order_hold(m, &m->wq, 0);
+	order_hold(m, &m->wq, how);
+}
+
+void mutex_lock(struct mutex *m)
+{
+	__mutex_lock(m, 0);
+}
+
+void mutex_lock_nested(struct mutex *m)
+{
+	__mutex_lock(m, LOCK_NESTED);
 }
 
 void mutex_unlock(struct mutex *m)

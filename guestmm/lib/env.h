@@ -132,6 +132,8 @@ struct mutex {
 void __mutex_init(struct mutex *m, u32 key);
 #define mutex_init(m) __mutex_init(m, lock_key(#m))
 void mutex_lock(struct mutex *m);
+/** While another one of the same class is held. */
+void mutex_lock_nested(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 #define MUTEX_INIT(name)                      \

@@ -3,9 +3,11 @@
  * tests/vm/ext2.sh, the many small things in tests/model/ext2.c. */
 #include "fs/ext2/disk.h"
 #include "fs/internal.h"
+#include "fs/pipe.h"
 #include "mm/phys/alloc.h"
 #include "mm/block/bio.h"
 #include "mm/memcg/memcg.h"
+#include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
 #include "tests/tests.h"
 
@@ -274,4 +276,43 @@ GUEST_TEST(ext2, disk_error_is_told_to_fsync, 0, 60, MEM)
 	CHECK_EQ(vfs_umount("/mnt"), 0);
 	kfree(buf);
 	kfree(want);
+}
+
+/* From the disk through the page cache into a pipe: the pages that were read are the pipe's, too. */
+GUEST_TEST(ext2, spliced_pages_are_the_page_cache, 0, 60, MEM)
+{
+	u64 *buf = kmalloc(CHUNK, GFP_KERNEL), pos = 0;
+	struct file *f, *end[2];
+	struct pipe *p;
+	s64 before;
+
+	REQUIRE(buf && mount_new(t) && !pipe_files(end, 0));
+	p = end[0]->private;
+	f = open_file(t, "/mnt/spliced");
+	REQUIRE(f);
+	CHECK_EQ(write_all(f, buf, CHUNK, 1), CHUNK);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
+	CHECK_EQ(invalidate_mapping_pages(f->mapping, 0, ~0ul), CHUNK / PAGE_SIZE);
+	before = ev(PGPGIN);
+	CHECK_EQ(file_to_pipe(f, &pos, p, 2 * CHUNK, 0), CHUNK);
+	CHECK_EQ((ev(PGPGIN) - before) * 1024, CHUNK);
+	lru_add_drain_all();
+	for (u32 i = 0; i < CHUNK / PAGE_SIZE; i++) {
+		struct pipe_buffer *b = pipe_buf(p, p->tail + i);
+		struct page *page = find_get_page(f->mapping, i);
+
+		REQUIRE(page);
+		CHECK(page == b->page && page_ref_count(page) == 3);
+		CHECK_EQ(*(u64 *)page_address(page), word_for(i * PAGE_SIZE / 8, 1));
+		put_page(page);
+	}
+	CHECK_EQ(testchan_audit(), 0);
+	/* Neither reclaim nor drop_caches takes them. */
+	CHECK_EQ(invalidate_mapping_pages(f->mapping, 0, ~0ul), 0);
+	file_put(end[0]);
+	file_put(end[1]);
+	CHECK_EQ(invalidate_mapping_pages(f->mapping, 0, ~0ul), CHUNK / PAGE_SIZE);
+	file_put(f);
+	CHECK_EQ(vfs_umount("/mnt"), 0);
+	kfree(buf);
 }

@@ -92,6 +92,7 @@
 	  "a page is in the balloon for the guest and not for the device, or the reverse")        \
 	X(AUDIT_BALLOON_LIST, "balloon_list",                                                     \
 	  "the guest's list of balloon pages is broken, or miscounts them")                       \
+	X(AUDIT_PIPE, "pipe", "a pipe's buffer is no page in use, or a page of pipes is in none") \
 	X(AUDIT_VMAP, "vmap",                                                                     \
 	  "an area of vmalloc overlaps another, or does not map the pages that it should")        \
 	X(AUDIT_GUARD, "guard", "a guard page, or memory between areas of vmalloc, is mapped")    \
@@ -356,6 +357,20 @@ struct mmvm_audit_swiotlb {
 	uint32_t orig_offset, bytes_offset, run_offset, in_use_offset, pad;
 };
 
+/** Pipes: a list of them; each has a ring of references to pages. list_gva 0: there are none. */
+struct mmvm_audit_pipe_layout {
+	uint64_t list_gva;
+	uint32_t link_offset;
+	uint32_t locked_offset;		   /* u32: somebody changes it */
+	uint32_t bufs_offset;		   /* pointer: buffers, a power of two */
+	uint32_t ring_offset;		   /* u32: how many */
+	uint32_t head_offset, tail_offset; /* u32: numbers of buffers, wrapping */
+	uint32_t buf_stride;
+	uint32_t buf_page_offset; /* pointer */
+	uint32_t buf_held_offset; /* pointer: the head that is referred to, or NULL */
+	uint32_t buf_start_offset, buf_len_offset; /* u32: bytes within the page */
+};
+
 /** The balloon: pages that the host has. */
 struct mmvm_audit_balloon {
 	uint64_t list_gva; /* list_head: page->lru of all of them */
@@ -411,6 +426,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_ksm_layout ksm;
 	struct mmvm_audit_memcg_layout memcg;
 	struct mmvm_audit_swiotlb swiotlb;
+	struct mmvm_audit_pipe_layout pipes;
 	struct mmvm_audit_balloon balloon;
 	struct mmvm_audit_kvirt kvirt;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after

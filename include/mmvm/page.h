@@ -45,6 +45,7 @@
 	X(PAGE_SHMEM, "shmem")	     /* tmpfs and shared memory */                      \
 	X(PAGE_ZERO, "zero")	     /* the shared zero page */                         \
 	X(PAGE_DMA, "dma")	     /* dma_alloc_coherent and pools */                 \
+	X(PAGE_PIPE, "pipe")	     /* bytes written to a pipe */                      \
 	X(PAGE_BALLOON, "balloon")   /* given to the host */                            \
 	X(PAGE_HUGETLB, "hugetlb")   /* huge page of a pool, in use or free in it */    \
 	X(PAGE_ZSMALLOC, "zsmalloc") /* of the pool of compressed pages */              \

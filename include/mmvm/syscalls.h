@@ -295,7 +295,10 @@ enum mmvm_arg_kind {
 	X(199, fremovexattr, sys_fremovexattr, FD, PATH) \
 	X(217, getdents64, sys_getdents64, FD, OUT, LEN) \
 	X(221, fadvise64, sys_fadvise64, FD, POS, LEN, NUM) \
+	X(275, splice, sys_splice, FD, INOUT, FD, INOUT, LEN, FLAGS) \
+	X(276, tee, sys_tee, FD, FD, LEN, FLAGS) \
 	X(277, sync_file_range, sys_sync_file_range, FD, POS, LEN, FLAGS) \
+	X(278, vmsplice, sys_vmsplice, FD, IOV, COUNT, FLAGS) \
 	X(285, fallocate, sys_fallocate, FD, FLAGS, POS, LEN) \
 	X(292, dup3, sys_dup3, FD, FD, OPEN) \
 	X(293, pipe2, sys_pipe2, OUT, OPEN) \

@@ -63,6 +63,40 @@ static long read_at(struct file_ra_state *ra, u64 pos, size_t n)
 	return got;
 }
 
+/* References instead of copies: what they name, how far they reach, and that none is kept. */
+static void references_to_what_a_read_would_copy(void)
+{
+	struct page_piece piece[8];
+	struct file_ra_state ra;
+	struct page *page;
+	int n;
+
+	file_ra_state_init(&ra);
+	n = generic_file_pieces(dev, &ra, 100, 2 * PAGE_SIZE, piece, 8);
+	CU_ASSERT_FATAL(n > 0 && n <= 3);
+	CU_ASSERT(piece[0].offset == 100 && piece[0].len == PAGE_SIZE - 100);
+	for (int i = 0; i < n; i++) {
+		page = find_get_page(dev, i);
+		CU_ASSERT(page == piece[i].page && page == piece[i].held);
+		CU_ASSERT(right((u8 *)page_address(page) + piece[i].offset,
+				i * PAGE_SIZE + piece[i].offset, piece[i].len));
+		lru_add_drain_all();
+		CU_ASSERT_EQUAL(page_ref_count(page), 3); /* the cache's, the piece's, ours */
+		put_page(page);
+	}
+	/* Who holds them keeps them. */
+	CU_ASSERT_EQUAL(invalidate_mapping_pages(dev, 0, n), 0);
+	for (int i = 0; i < n; i++)
+		put_page(piece[i].held);
+	CU_ASSERT_EQUAL(invalidate_mapping_pages(dev, 0, n), (u64)n);
+	/* The end. */
+	CU_ASSERT_EQUAL(generic_file_pieces(dev, &ra, dev->size, 1, piece, 8), 0);
+	CU_ASSERT_EQUAL(generic_file_pieces(dev, &ra, 0, 0, piece, 8), 0);
+	n = generic_file_pieces(dev, &ra, dev->size - 10, 100, piece, 8);
+	CU_ASSERT(n == 1 && piece[0].len == 10);
+	put_page(piece[0].held);
+}
+
 static long write_at(u64 pos, size_t n)
 {
 	u64 at = pos;
@@ -563,6 +597,7 @@ int main(void)
 		T(a_reader_out_of_order_reads_what_it_wants),
 		T(the_policy),
 		T(nothing_is_read_behind_the_end),
+		T(references_to_what_a_read_would_copy),
 		T(writes_reach_the_disk_in_few_requests),
 		T(a_part_of_a_page_is_read_first),
 		T(user_memory_that_faults),

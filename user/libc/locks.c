@@ -89,6 +89,26 @@ static void memory(unsigned long size)
 	munmap(s, 1 * MB);
 }
 
+/* A pipe whose lock is held while files and sockets are written. */
+static void splices(int ends[2], int pair[2])
+{
+	int fd = open("spliced", O_CREAT | O_RDWR, 0600), more[2];
+	char buf[64];
+
+	check(fd >= 0 && !pipe(more), "a file and a pipe");
+	check(write(fd, "spliced", 7) == 7 && !lseek(fd, 0, SEEK_SET), "write");
+	check(splice(fd, NULL, ends[1], NULL, 7, 0) == 7, "splice from a file");
+	check(tee(ends[0], more[1], 7, 0) == 7 && tee(ends[0], more[1], 7, 0) == 7, "tee");
+	check(splice(more[0], NULL, ends[1], NULL, 7, 0) == 7, "splice between pipes");
+	check(splice(ends[0], NULL, fd, NULL, 10, 0) == 10, "splice to a file");
+	check(splice(ends[0], NULL, pair[1], NULL, 4, 0) == 4 && read(pair[0], buf, 4) == 4,
+	      "splice to a socket");
+	check(fcntl(more[0], F_SETPIPE_SZ, 32 << 12) == 32 << 12, "F_SETPIPE_SZ");
+	close(fd);
+	close(more[0]);
+	close(more[1]);
+}
+
 /* Everything that waits. */
 static void events(void)
 {
@@ -111,6 +131,7 @@ static void events(void)
 	      "write");
 	check(epoll_wait(ep, &ev, 1, 1000) == 1, "epoll_wait");
 	check(read(ends[0], buf, 8) == 8 && read(pair[0], buf, 8) == 8, "read");
+	splices(ends, pair);
 	for (int i = 0; i < 2; i++) {
 		close(ends[i]);
 		close(pair[i]);

@@ -36,6 +36,7 @@ static const struct audit_subject audit_subjects[] = {
 	{"swap", audit_swap, audit_swap_check, audit_swap_free},
 	{"kernel mappings", audit_kvirt, audit_kvirt_check, audit_kvirt_free},
 	{"address spaces", audit_address_spaces, NULL, audit_address_spaces_free},
+	{"pipes", audit_pipes, audit_pipes_check, NULL},
 	{"files", audit_mappings, audit_mappings_check, NULL},
 	{"LRU lists", audit_lru, NULL, NULL},
 	{"huge pages", audit_thp, audit_thp_check, NULL},

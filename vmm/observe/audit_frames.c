@@ -194,7 +194,7 @@ static void check_user_pages(struct audit *a)
 			audit_find(a, AUDIT_MAPCOUNT,
 				   "frame %#" PRIx64 ": %s page has mapcount %d; %u PTEs map it",
 				   frame_pfn(a, i), type_name(p->type), p->mapcount, f->mapped);
-		expected = (int64_t)f->mapped + !!(p->flags & 1ull << PG_swapcache);
+		expected = (int64_t)f->mapped + f->piped + !!(p->flags & 1ull << PG_swapcache);
 		pins = 0;
 		if (p->flags & busy)
 			pins += 2;
@@ -207,9 +207,10 @@ static void check_user_pages(struct audit *a)
 		if (p->refcount < expected || p->refcount > expected + pins)
 			audit_find(a, AUDIT_USED_REFCOUNT,
 				   "frame %#" PRIx64
-				   ": %s page has refcount %d; %u PTEs%s, at most "
+				   ": %s page has refcount %d; %u PTEs, %u pipes%s, at most "
 				   "%" PRId64 " pins (flags %#" PRIx64 ")",
 				   frame_pfn(a, i), type_name(p->type), p->refcount, f->mapped,
+				   f->piped,
 				   p->flags & 1ull << PG_swapcache ? " and the swap cache" : "",
 				   pins, p->flags & UINT64_C(0xffffffffff));
 	}

@@ -145,7 +145,7 @@ static void check_pages(struct audit *a, struct pool *pools, uint32_t n)
 				   ": huge page has mapcount %d; %u leaves map it",
 				   frame_pfn(a, i), mapcount, f->mapped);
 		in_file = p->mapping && !(p->mapping & 1);
-		expected = (int32_t)f->mapped + in_file;
+		expected = (int32_t)(f->mapped + f->piped) + in_file;
 		if (p->refcount < expected || p->refcount > expected + 16)
 			audit_find(a, AUDIT_USED_REFCOUNT,
 				   "frame %#" PRIx64 ": huge page has refcount %d; %u leaves%s",

@@ -22,6 +22,7 @@
  *   audit_pageblock.c  types of pageblocks, ZONE_MOVABLE, the CMA area
  *   audit_bounce.c   bounce buffers of devices
  *   audit_balloon.c  pages that the host has
+ *   audit_pipe.c     pages that pipes refer to
  *
  * A new subject is a file audit_SUBJECT.c, a row in audit_subjects[] (audit.c), its findings as
  * rows of MMVM_AUDIT_FINDINGS (mmvm/audit.h), and a test in tests/unit/vmm_audit_SUBJECT.c, which
@@ -69,6 +70,7 @@ struct frame {
 	uint8_t state;	 /* enum mmvm_page_type of the head that covers it */
 	uint32_t mapped; /* PTEs of user tables that map it; leaves of any level for hugetlb */
 	uint32_t pmd;	 /* PMDs that map the huge page that begins here */
+	uint32_t piped;	 /* buffers of pipes that refer to it; heads of folios */
 };
 
 struct vma_range {
@@ -105,6 +107,7 @@ struct audit {
 	uint64_t *anon_vma; /* of the address space's VMAs, one after the other */
 	uint32_t nr_anon_vma, room_anon_vma;
 	bool no_memory; /* for that: the audit fails */
+	bool pipe_busy; /* a pipe's lock is held: a reference may be on its way */
 
 	/* Overcommit, pages: of the VMAs of the address space that is being walked, and of all. */
 	uint64_t committed_vmas, committed;
@@ -238,6 +241,8 @@ void audit_thp_folio(struct audit *a, uint32_t i);
 uint64_t audit_thp_mapped(const struct audit *a, uint32_t i);
 int audit_bounce(struct audit *a);
 int audit_balloon(struct audit *a);
+int audit_pipes(struct audit *a);
+void audit_pipes_check(struct audit *a);
 int audit_hugetlb(struct audit *a);
 void audit_hugetlb_check(struct audit *a);
 /** Add what a VMA is promised. */

@@ -9,7 +9,7 @@
  *   C3  nrpages and nrvalues of a mapping = the tree's. (cache_count)
  *   C4  A value of shared memory is a swap entry: one use of its slot (swap_map, by W1).
  *   C5  nr_file_pages, nr_shmem, nr_mapped and nr_dirty = what the walk found. (vmstat)
- *   C6  A page in a cache has one reference for that, and one for each PTE. (used_refcount)
+ *   C6  A page in a cache has one reference for that, one for each PTE and for each pipe's buffer. (used_refcount)
  *       More may be held for a while, by who reads it or waits for it; a file system keeps some
  *       pages of metadata.
  *   C7  A large folio of shared memory has each of its pages in the tree, in order, from an index that its
@@ -274,15 +274,16 @@ int audit_mappings(struct audit *a)
 void audit_cache_page(struct audit *a, uint32_t i, int64_t pins)
 {
 	const struct page *p = &a->page[i];
-	int64_t expected = (int64_t)a->frame[i].mapped + (p->mapping != 0);
+	int64_t expected = (int64_t)a->frame[i].mapped + a->frame[i].piped + (p->mapping != 0);
 
 	if (p->refcount >= expected && p->refcount <= expected + pins + MAX_HELD)
 		return;
 	audit_find(a, AUDIT_USED_REFCOUNT,
-		   "frame %#" PRIx64 ": %s page has refcount %d; %u PTEs%s, at most %" PRId64
+		   "frame %#" PRIx64
+		   ": %s page has refcount %d; %u PTEs, %u pipes%s, at most %" PRId64
 		   " others (flags %#" PRIx64 ")",
 		   frame_pfn(a, i), type_name(p->type), p->refcount, a->frame[i].mapped,
-		   p->mapping ? " and the page cache" : "", pins + MAX_HELD,
+		   a->frame[i].piped, p->mapping ? " and the page cache" : "", pins + MAX_HELD,
 		   p->flags & UINT64_C(0xffffffffff));
 }
 

@@ -61,10 +61,11 @@ void audit_thp_folio(struct audit *a, uint32_t i)
 			   (unsigned int)c->nr_pages_mapped, a->frame[i].pmd, total,
 			   (uint64_t)parts);
 	total += a->page[i].type == PAGE_SHMEM && a->page[i].mapping;
+	total += a->frame[i].piped;
 	if (a->page[i].refcount < total || a->page[i].refcount > total + PINS)
 		audit_find(a, AUDIT_USED_REFCOUNT,
 			   "frame %#" PRIx64 ": huge page has refcount %d; %" PRId64
-			   " mappings and places in the page cache",
+			   " mappings, pipes and places in the page cache",
 			   frame_pfn(a, i), a->page[i].refcount, total);
 }
 

@@ -6,6 +6,7 @@
 #include "fs/file.h"
 #include "fs/internal.h"
 #include "fs/ipc/ipc.h"
+#include "fs/pipe.h"
 #include "kernel/cred.h"
 #include "kernel/pid.h"
 #include "kernel/version.h"
@@ -462,6 +463,26 @@ static int show_osrelease(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
+static int show_pipe_max_size(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%u\n", READ_ONCE(pipe_max_size));
+	return 0;
+}
+
+/* Rounded up to a power of two pages, as Linux does. */
+static int set_pipe_max_size(const char *text, const struct proc_ctx *ctx)
+{
+	u32 bytes = PAGE_SIZE;
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 1 || n > 1ll << 31)
+		return -EINVAL;
+	while (bytes < n)
+		bytes *= 2;
+	WRITE_ONCE(pipe_max_size, bytes);
+	return 0;
+}
+
 #define X(name, type, variable, least, most, then) \
 	{#name, PROC_SYS_VM, S_IFREG | 0644, .show = show_##name, .write = set_##name},
 const struct proc_entry proc_sysctl_entries[] = {
@@ -498,6 +519,8 @@ const struct proc_entry proc_sysctl_entries[] = {
 	{"ngroups_max", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_ngroups_max},
 	{"uuid", PROC_SYS_RANDOM, S_IFREG | 0444, .show = show_uuid},
 	{"boot_id", PROC_SYS_RANDOM, S_IFREG | 0444, .show = show_boot_id},
+	{"pipe-max-size", PROC_SYS_FS, S_IFREG | 0644, .show = show_pipe_max_size,
+	 .write = set_pipe_max_size},
 	{"nr_open", PROC_SYS_FS, S_IFREG | 0444, .show = show_nr_open},
 	{.name = NULL},
 };

@@ -16,6 +16,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/cache/filemap.h"
+#include "mm/virt/mm.h"
 
 #define READ_BATCH 15u /* pages looked up at once */
 
@@ -205,6 +206,67 @@ long kernel_file_read(struct address_space *mapping, void *buf, size_t len, u64 
 
 	file_ra_state_init(&ra);
 	return read_file(mapping, &ra, &t, len, &pos);
+}
+
+/* ---- references instead of copies ------------------------------------------------------------- */
+
+/* shmem: the page there is, or the zero page. 1 or -errno. */
+static int shmem_piece(struct address_space *mapping, u64 pos, struct page_piece *piece)
+{
+	struct page *page = NULL;
+	bool major = false;
+	int err = shmem_get_page(mapping, pos >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
+
+	if (err && err != -ENOENT)
+		return err;
+	piece->page = err ? zero_page : page;
+	piece->held = err ? NULL : &page_folio(page)->page;
+	if (!err) {
+		unlock_page(piece->held);
+		mark_page_accessed(piece->held);
+	}
+	return 1;
+}
+
+int generic_file_pieces(struct address_space *mapping, struct file_ra_state *ra, u64 pos,
+			size_t len, struct page_piece *piece, unsigned int max)
+{
+	struct page *pages[READ_BATCH];
+	u64 size = READ_ONCE(mapping->size), end;
+	int n, used = 0;
+
+	if (mapping->flags & AS_HUGETLB)
+		return -EINVAL;
+	if (pos >= size || !len)
+		return 0;
+	end = pos + min((u64)len, size - pos);
+	if (mapping->flags & AS_SHMEM) {
+		n = shmem_piece(mapping, pos, piece);
+	} else {
+		unsigned long first = pos >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
+
+		n = get_pages_to_read(mapping, ra, first, min(last, first + max - 1), pages);
+		/* The size may have changed while we waited; the pages are uptodate now. */
+		end = min(end, READ_ONCE(mapping->size));
+		for (int i = 0; i < n; i++) {
+			piece[i].page = piece[i].held = pages[i];
+			mark_page_accessed(pages[i]);
+		}
+		if (n > 0)
+			ra->prev = first + n - 1;
+	}
+	for (int i = 0; i < n; i++) {
+		if (pos >= end) {
+			if (piece[i].held)
+				put_page(piece[i].held);
+			continue;
+		}
+		piece[i].offset = pos & (PAGE_SIZE - 1);
+		piece[i].len = min(end - pos, (u64)PAGE_SIZE - piece[i].offset);
+		pos += piece[i].len;
+		used++;
+	}
+	return n < 0 ? n : used;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */

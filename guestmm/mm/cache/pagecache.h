@@ -161,6 +161,17 @@ long generic_file_write(struct address_space *mapping, unsigned long buf, size_t
 long kernel_file_read(struct address_space *mapping, void *buf, size_t len, u64 pos);
 long kernel_file_write(struct address_space *mapping, const void *buf, size_t len, u64 pos);
 
+/** Bytes of a file where they lie in memory. */
+struct page_piece {
+	struct page *page;
+	struct page *held; /* head of its folio, with a reference; NULL: the zero page */
+	u32 offset, len;   /* bytes within the page */
+};
+/** What read(2) of len bytes at pos would copy, as references to the pages: at most `max` pieces, in order.
+ * Returns how many; 0: the file ends before; or -errno. Fewer than possible may come. Sleeps. */
+int generic_file_pieces(struct address_space *mapping, struct file_ra_state *ra, u64 pos,
+			size_t len, struct page_piece *piece, unsigned int max);
+
 /* readahead.c */
 /** Read-ahead of one open file: the window doubles while reads go on in order, and collapses. */
 struct file_ra_state {

@@ -27,9 +27,7 @@ static bool vma_allows(struct mm_struct *mm, unsigned long addr, unsigned long a
 	return vma && vma->flags & access && (vma->vm_start <= addr || vma->flags & VM_GROWSDOWN);
 }
 
-/* A readable page at addr, with a reference on what *held becomes, which is NULL for zero pages.
- * NULL: there is none. */
-static struct page *get_user_page(struct mm_struct *mm, unsigned long addr, struct page **held)
+struct page *get_user_page(struct mm_struct *mm, unsigned long addr, struct page **held)
 {
 	for (int i = 0; i < TRIES; i++) {
 		unsigned long next;

@@ -8,4 +8,7 @@
 size_t read_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf, size_t len);
 /** Copy to `addr`, as if its program wrote. Bytes that could be written. The same. */
 size_t write_remote_vm(struct mm_struct *mm, unsigned long addr, const void *buf, size_t len);
+/** A readable page at addr, with a reference on what *held becomes: its folio's head, or NULL for zero pages.
+ * NULL: there is none. No locks held; may sleep. */
+struct page *get_user_page(struct mm_struct *mm, unsigned long addr, struct page **held);
 #endif
