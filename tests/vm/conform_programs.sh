@@ -1,7 +1,7 @@
 #!/bin/sh
 # What programs need beside memory, as Linux answers it: user/libc/events.c (epoll, eventfd, timerfd), jobs.c (stopping and
-# continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory), futexpi.c, sysv.c,
-# splices.c, sockets.c,
+# continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory),
+# futexpi.c, sysv.c, splices.c, sockets.c and the like,
 # run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
 #    conform_programs.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
