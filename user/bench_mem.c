@@ -820,24 +820,34 @@ static void migrate_row(void)
 	put_row("migrate_page", t, REPS, PAGES);
 }
 
-/* Every other page is given back, so many stay. The two scanners meet in their middle: the half that lies
- * where pages are taken from moves to the half where the free ones are. */
-#define PIECES	     8192ul
-#define COMPACT_REPS 5
+/* Free pages of all zones. */
+static unsigned long free_pages(void)
+{
+	unsigned long info[16] = {0}; /* struct sysinfo: 5 is freeram, 13 mem_unit (32 bits) */
+
+	must(syscall3(SYS_sysinfo, (long)info, 0, 0), "sysinfo");
+	return info[5] * (unsigned int)info[13] / PAGE_SIZE;
+}
+
+/* Two thirds of memory are taken, and every other page is given back. So, wherever pages were placed, the two
+ * scanners meet among them: what lies where pages are taken from moves to where the free ones are. */
+#define COMPACT_WARM 1
+#define COMPACT_REPS 3
 
 static void compact_row(void)
 {
-	volatile char *pieces = (volatile char *)map_memory(2 * PIECES * PAGE_SIZE);
+	const unsigned long pages = free_pages() / 3 * 2, bytes = pages * PAGE_SIZE;
+	volatile char *pieces = (volatile char *)map_memory(bytes);
 	uint64_t t[COMPACT_REPS];
 
 	must((long)pieces, "mmap");
-	must(sys_madvise((unsigned long)pieces, 2 * PIECES * PAGE_SIZE, MADV_NOHUGE), "madvise");
-	for (int i = -WARM; i < COMPACT_REPS; i++) {
+	must(sys_madvise((unsigned long)pieces, bytes, MADV_NOHUGE), "madvise");
+	for (int i = -COMPACT_WARM; i < COMPACT_REPS; i++) {
 		uint64_t moved, once;
 
-		for (unsigned long k = 0; k < 2 * PIECES; k++)
+		for (unsigned long k = 0; k < pages; k++)
 			pieces[k * PAGE_SIZE] = 1;
-		for (unsigned long k = 0; k < 2 * PIECES; k += 2)
+		for (unsigned long k = 0; k < pages; k += 2)
 			must(sys_madvise((unsigned long)pieces + k * PAGE_SIZE, PAGE_SIZE,
 					 MADV_DONTNEED),
 			     "madvise");
@@ -846,12 +856,11 @@ static void compact_row(void)
 		write_sysctl("/proc/sys/vm/compact_memory", "1");
 		once = ticks() - once;
 		moved = events("pgmigrate_success") - moved;
-		if (moved < PIECES / 4)
+		if (moved < pages / 16)
 			die("compaction moved too few", (long)moved);
 		if (i >= 0)
 			t[i] = once * 1000 / moved;
-		must(sys_madvise((unsigned long)pieces, 2 * PIECES * PAGE_SIZE, MADV_DONTNEED),
-		     "madvise");
+		must(sys_madvise((unsigned long)pieces, bytes, MADV_DONTNEED), "madvise");
 	}
 	put_row("compact_page", t, COMPACT_REPS, 1000);
 }

@@ -3,7 +3,9 @@
  * has ended. The calls themselves are compared with Linux by user/conform_huge.
  */
 #include "mm/huge/hugetlb.h"
+#include "lib/errno.h"
 #include "mm/numa/mempolicy.h"
+#include "mm/phys/contig.h"
 #include "mm/virt/large.h"
 #include "tests/tests.h"
 
@@ -414,5 +416,41 @@ GUEST_TEST(hugetlb, a_page_that_somebody_holds_stays, 0, 0, NODES)
 	CHECK_EQ(move_to(mm, a, 1, false), 0);
 	testmm_verify(t, mm, a, 512, 2);
 	check_pool(t, 0, 0, 1, 0);
+	mmput(mm);
+}
+
+GUEST_TEST(hugetlb, a_free_page_makes_room_for_a_contiguous_range, 0, 0,
+	   "memory=96M append=hugepages=4")
+{
+	struct mm_struct *mm = testmm_create(t);
+	struct page *head;
+	pfn_t pfn;
+	long a;
+
+	head = list_first_entry(&pool()->free_list, struct page, lru);
+	pfn = page_to_pfn(head);
+	CHECK_EQ(alloc_contig_range(pfn, pfn + 512), 0);
+	CHECK_EQ(pool()->nr, 4);
+	CHECK_EQ(pool()->free, 4);
+	CHECK_EQ(pool()->surplus, 0);
+	list_for_each_entry (head, &pool()->free_list, lru)
+		CHECK(page_to_pfn(head) != pfn);
+	CHECK_EQ(testchan_audit(), 0);
+	free_contig_range(pfn, 512);
+	/* Half of one. */
+	pfn = page_to_pfn(list_first_entry(&pool()->free_list, struct page, lru)) + 256;
+	CHECK_EQ(alloc_contig_range(pfn, pfn + 256), 0);
+	CHECK_EQ(pool()->free, 4);
+	free_contig_range(pfn, 256);
+	/* One that is in use stays. */
+	a = map(mm, 1, MAP_PRIVATE);
+	REQUIRE(a > 0);
+	testmm_fill(t, mm, a, 512, 1);
+	pfn = page_to_pfn(page_of(mm, a));
+	CHECK_EQ(alloc_contig_range(pfn, pfn + 512), -EBUSY);
+	testmm_verify(t, mm, a, 512, 1);
+	CHECK_EQ(pool()->nr, 4);
+	CHECK_EQ(pool()->free, 3);
+	CHECK_EQ(testchan_audit(), 0);
 	mmput(mm);
 }

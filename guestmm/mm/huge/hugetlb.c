@@ -220,19 +220,56 @@ struct page *hugetlb_take_target(struct hstate *h, int nid, bool *fresh)
 	return head;
 }
 
+/* hugetlb_lock held: the pool has a page of node `to` instead of one of `from`. */
+static void count_exchange(struct hstate *h, unsigned int from, unsigned int to)
+{
+	/* Any page of the node may stand for its surplus (hugetlb_free_page()). */
+	const s64 surplus = h->surplus_node[from] ? 1 : 0;
+
+	count_pages(h, to, 1, surplus);
+	count_pages(h, from, -1, -surplus);
+}
+
 void hugetlb_drop_frame(struct hstate *h, struct page *head, const struct page *instead)
 {
-	const unsigned int from = page_node_id(head);
-
 	if (instead) {
 		spin_lock(&hugetlb_lock);
-		/* Any page of the node may stand for its surplus (hugetlb_free_page()). */
-		count_pages(h, page_node_id(instead), 1, h->surplus_node[from] ? 1 : 0);
-		count_pages(h, from, -1, h->surplus_node[from] ? -1 : 0);
+		count_exchange(h, page_node_id(head), page_node_id(instead));
 		spin_unlock(&hugetlb_lock);
 	}
 	WRITE_ONCE(head->refcount, 0);
 	release_page_of(h, head);
+}
+
+/* hugetlb_lock held. Being given out, a page has no reference yet, but is on no list. */
+static bool is_free(const struct hstate *h, const struct page *head)
+{
+	const struct page *p;
+
+	list_for_each_entry (p, &h->free_list, lru)
+		if (p == head)
+			return true;
+	return false;
+}
+
+void hugetlb_replace_free(struct page *head, pfn_t start, pfn_t end)
+{
+	struct hstate *h = &hstates[0];
+	struct page *new = fresh_page(h, __GFP_RETRY_MAYFAIL, page_node_id(head), ~0u), *gone = new;
+
+	if (!new)
+		return;
+	spin_lock(&hugetlb_lock);
+	if ((page_to_pfn(new) < start || page_to_pfn(new) >= end) && is_free(h, head)) {
+		list_del(&head->lru);
+		h->free--;
+		h->free_node[page_node_id(head)]--;
+		count_exchange(h, page_node_id(head), page_node_id(new));
+		enqueue(h, new);
+		gone = head;
+	}
+	spin_unlock(&hugetlb_lock);
+	release_page_of(h, gone);
 }
 
 void hugetlb_free_page(struct page *head)

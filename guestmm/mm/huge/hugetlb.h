@@ -85,6 +85,9 @@ struct page *hugetlb_take_target(struct hstate *h, int nid, bool *fresh);
 /** One of two frames of which the pool counts one: `head`, with one reference, goes to the buddy. `instead`:
  * that one has taken its place in the pool; NULL: the pool never counted `head`. */
 void hugetlb_drop_frame(struct hstate *h, struct page *head, const struct page *instead);
+/** A free page of 2 MiB is in the way of who wants [start, end): one from outside takes its place in the pool,
+ * if there is one, and it goes to the buddy. `head` may be in use by now; then nothing is done. May sleep. */
+void hugetlb_replace_free(struct page *head, pfn_t start, pfn_t end);
 struct hstate *page_hstate(const struct page *head);
 /* Words of private_ in use: the subpool that counts the page, and bits. Owner only. */
 #define HUGETLB_RESTORE_RESERVE 1ul

@@ -27,6 +27,7 @@
 #include "lib/trace.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/memblock.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/phys/migrate.h"
 #include "mm/reclaim/lru.h"
@@ -176,6 +177,13 @@ static void split_in_the_way(struct page *page)
 	release_page(&folio->page);
 }
 
+/* A page of 2 MiB that waits in its pool? */
+static bool free_hugetlb(const struct page *head)
+{
+	return READ_ONCE(head->type) == PAGE_HUGETLB && !page_ref_count(head) &&
+	       head->order <= MAX_ORDER;
+}
+
 /* Move what can be moved out of the range. */
 static int move_out(struct contig *c)
 {
@@ -189,6 +197,8 @@ static int move_out(struct contig *c)
 		if (is_ours(c, pfn))
 			continue;
 		split_in_the_way(page);
+		if (free_hugetlb(&page_folio(page)->page))
+			hugetlb_replace_free(&page_folio(page)->page, c->start, c->end);
 		if (!isolate_movable_page(page))
 			continue;
 		list_add_tail(&page->lru, &list);
@@ -272,7 +282,7 @@ static bool could_be_taken(const struct zone *z, pfn_t pfn)
 	    page_in_cma(z, page))
 		return false;
 	return page->type == PAGE_BUDDY || page->type == PAGE_PCP || page_is_movable(page) ||
-	       splittable(page);
+	       splittable(page) || free_hugetlb(&page_folio(page)->page);
 }
 
 /* A range of `nr` frames that starts at a multiple of `nr`, or at the next one. */
