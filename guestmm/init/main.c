@@ -159,6 +159,8 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 		static_key_enable(KEY_NUMA);
 	if (cmdline_has_early("lockdep"))
 		static_key_enable(KEY_LOCKDEP);
+	if (cmdline_has_early("page_poison"))
+		static_key_enable(KEY_POISON);
 	if (cmdline_has_early("fault_inject"))
 		static_key_enable(KEY_FAIL);
 	cpu_init();

@@ -32,12 +32,19 @@ extern bool debug_vm;
 	} while (0)
 
 /** A page (with all of its block) has lost its last reference and is about to go on a free list. The
- * host build checks that no TLB translates to it, and fills it with poison. */
+ * host build checks that no TLB translates to it, and fills it with poison; the guest fills it when it was booted
+ * with `page_poison`. */
 struct page;
 #ifdef MMVM_HOSTED
 void env_page_freed(struct page *page);
 #else
-static inline void env_page_freed(struct page *page) {}
+#include "arch/static_key.h"
+void page_poison(struct page *page);
+static inline void env_page_freed(struct page *page)
+{
+	if (static_key(KEY_POISON))
+		page_poison(page);
+}
 #endif
 
 /** The host build: another thread may run here, as on another CPU (tests/host/race.h). */

@@ -8,7 +8,7 @@
 #include "mm/virt/vma.h"
 #include "tests/tests.h"
 
-#define MEM   "memory=24M,high=4M swap=40M"
+#define MEM   "memory=24M,high=4M swap=40M append=page_poison"
 #define RW    (PROT_READ | PROT_WRITE)
 #define PAGES 256ul
 

@@ -3,7 +3,7 @@
 #include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
-#define MEM  "memory=24M,high=4M"
+#define MEM  "memory=24M,high=4M append=page_poison"
 #define USER MMVM_TESTF_USER
 
 /** What is there when everything has been handed back. */

@@ -5,7 +5,7 @@
 #include "mm/virt/vma.h"
 #include "tests/tests.h"
 
-#define MEM	 "memory=24M,high=4M"
+#define MEM	 "memory=24M,high=4M append=page_poison"
 #define WITHSWAP "memory=24M,high=4M swap=64M"
 #define USER	 MMVM_TESTF_USER
 #define RW	 (PROT_READ | PROT_WRITE)

@@ -4,7 +4,7 @@
  */
 #include "tests/tests.h"
 
-#define MEM   "memory=16M,high=4M swap=64M"
+#define MEM   "memory=16M,high=4M swap=64M append=page_poison"
 #define FLAGS (MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY)
 
 static bool stop_churn;

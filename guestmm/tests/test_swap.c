@@ -6,7 +6,7 @@
 #include "mm/swap/swapcache.h"
 #include "tests/tests.h"
 
-#define MEM		"memory=14M,high=4M swap=48M"
+#define MEM		"memory=14M,high=4M swap=48M append=page_poison"
 #define SWAP_PTE(mm, a) pte_is_swap(testmm_pte(mm, a))
 
 /** The host's count for the swap disk. */

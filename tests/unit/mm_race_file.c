@@ -441,6 +441,12 @@ static bool is_core(const struct op *op)
 	       op->run == fault_read;
 }
 
+/* What found a fault once. */
+static bool found_before(const struct op *a, const struct op *b, const struct op *c)
+{
+	return a->run == zap && (b->run == punch || b->run == write_back) && c->run == fault_write;
+}
+
 static void races_of(const struct state *s)
 {
 	const bool all = getenv("RACES") && !strcmp(getenv("RACES"), "all");
@@ -450,7 +456,7 @@ static void races_of(const struct state *s)
 	state = s;
 	for (unsigned int i = 0; i < n * n * n; i++) {
 		const struct op *a = &ops[i / n / n], *b = &ops[i / n % n], *c = &ops[i % n];
-		bool core = is_core(a) && is_core(b) && is_core(c);
+		bool core = (is_core(a) && is_core(b) && is_core(c)) || found_before(a, b, c);
 
 		if (a == b || b == c || a == c || !fits(a, s) || !fits(b, s) || !fits(c, s))
 			continue;

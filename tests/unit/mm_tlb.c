@@ -2,8 +2,25 @@
  * Each place that changes a page table and owes a flush: after it, no translation that the fake TLB
  * was given disagrees with the tables (tests/host/tlb.c). Pages that are freed before the flush end
  * the program. Mappings of files are in mm_filemap.c, whose checks look at the TLB as well.
+ *
+ *   place that flushes                              the test that fails without it
+ *   fault.c: copy on write, zero page, spurious     here
+ *   fork.c, mremap.c, munmap.c, userfault.c         here
+ *   pgtable.c: gather, mprotect                     here
+ *   pgtable.c: dirty pages of files, before unlock  mm_race_file.c
+ *   madvise.c: COLD, FREE, DONTNEED; clean.c        here
+ *   access.c, oom_reaper.c                          here
+ *   rmap.c: swap out, discard                       here
+ *   rmap_file.c: write protection, truncation       mm_filemap.c
+ *   rmap_migrate.c                                  mm_migrate.c
+ *   khugepaged.c, thp_split.c                       model/thp.c
+ *   vmap_area.c                                     mm_phys_vmalloc.c
+ *   hugetlb_fault.c, thp.c, collapse_shmem.c        none on the host: guest tests only
  */
 #include "arch/tlb.h"
+#include "mm/reclaim/oom.h"
+#include "mm/report/access.h"
+#include "mm/virt/userfault.h"
 #include "mm_user.h"
 #include "unit.h"
 
@@ -192,6 +209,87 @@ static void madv_free_owes_a_flush(void)
 	end(mm);
 }
 
+/* A translation that stays would not set the A bit again, and the page would look unused. */
+static void cold_pages_owe_a_flush(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at);
+
+	CU_ASSERT_EQUAL(do_madvise(mm, at, 8 * PAGE_SIZE, MADV_COLD), 0);
+	CU_ASSERT(!pte_young(pte_read(walk_pte(mm->pgd, at))));
+	CU_ASSERT_EQUAL(host_tlb_entries(mm), 0);
+	end(mm);
+}
+
+static void sampling_owes_a_flush(void)
+{
+	static u64 bitmap[1];
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at);
+
+	CU_ASSERT_EQUAL(mm_access_sample(mm, bitmap, 0), 8);
+	CU_ASSERT_EQUAL(host_tlb_entries(mm), 0);
+	end(mm);
+}
+
+/* Nor the D bit: what is written next would not be seen. */
+static void cleaning_owes_a_flush(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at);
+
+	CU_ASSERT_EQUAL(mm_clean_range(mm, at, at + 8 * PAGE_SIZE), 8);
+	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
+	user_put(mm, at, 100);
+	CU_ASSERT(pte_dirty(pte_read(walk_pte(mm->pgd, at))));
+	end(mm);
+}
+
+static void userfaultfd_protects_with_a_flush(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at);
+	struct uffd_ctx *ctx = uffd_create(mm, false);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(ctx);
+	uffd_set_sigbus(ctx);
+	CU_ASSERT_EQUAL(uffd_register(ctx, at, at + 8 * PAGE_SIZE, UFFD_MODE_WP), 0);
+	CU_ASSERT_EQUAL(uffd_writeprotect(ctx, at, at + 8 * PAGE_SIZE, true), 0);
+	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
+	CU_ASSERT_EQUAL(user_write(mm, at, 5), VM_FAULT_SIGBUS);
+	CU_ASSERT_EQUAL(uffd_unregister(ctx, at, at + 8 * PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(user_write(mm, at, 5), 0);
+	uffd_release(ctx);
+	end(mm);
+}
+
+/* A CPU that faults though the PTE allows the access has an older translation, and would fault for ever. */
+static void a_fault_for_nothing_owes_a_flush(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at);
+	const unsigned int entries = host_tlb_entries(mm);
+	const u64 spurious = sum_vm_event(MMVM_FAULT_SPURIOUS);
+
+	CU_ASSERT_EQUAL(handle_mm_fault(mm, at, FAULT_FLAG_WRITE | FAULT_FLAG_USER), 0);
+	CU_ASSERT_EQUAL(sum_vm_event(MMVM_FAULT_SPURIOUS), spurious + 1);
+	CU_ASSERT_EQUAL(host_tlb_entries(mm), entries - 1);
+	end(mm);
+}
+
+/* The pages of a victim, and of process_mrelease(2). */
+static void reaping_owes_a_flush(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at);
+
+	mm_release_early(mm);
+	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
+	CU_ASSERT_EQUAL(host_tlb_entries(mm), 0);
+	CU_ASSERT_EQUAL(mm->rss_anon, 0);
+	end(mm);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -206,6 +304,12 @@ int main(void)
 		{"tables owe a TLB flush", tables_owe_a_flush},
 		{"swap out owes a TLB flush", swap_out_owes_a_flush},
 		{"MADV_FREE owes a TLB flush", madv_free_owes_a_flush},
+		{"MADV_COLD owes a TLB flush", cold_pages_owe_a_flush},
+		{"sampling accesses owes a TLB flush", sampling_owes_a_flush},
+		{"cleaning PTEs owes a TLB flush", cleaning_owes_a_flush},
+		{"userfaultfd's protection owes a TLB flush", userfaultfd_protects_with_a_flush},
+		{"a fault for nothing owes a TLB flush", a_fault_for_nothing_owes_a_flush},
+		{"reaping owes a TLB flush", reaping_owes_a_flush},
 	};
 
 	host_boot_default("debug_vm");

@@ -172,6 +172,12 @@ struct page *alloc_pages_where(gfp_t gfp, unsigned int order, enum mmvm_page_typ
 void prep_compound(struct page *page, unsigned int order);
 /** Not 0: a test counts allocations down to the one that fails. */
 extern u64 alloc_fail_countdown;
+
+/* poison.c; on with static_key(KEY_POISON) */
+/** The block goes on a free list: fill it. */
+void page_poison_block(struct page *page, unsigned int order);
+/** The block comes from a free list: panics if somebody has written to it. */
+void page_check_poison(const struct page *page, unsigned int order);
 /** Count one; true when it is the one. */
 bool alloc_should_fail(gfp_t gfp);
 /** An allocation that may sleep is about to: panics where it must not. Returns the flags that hold

@@ -57,14 +57,23 @@ static __always_inline struct page *pcp_pop(struct per_cpu_pages *pcp, struct li
 	return list_entry(first, struct page, lru);
 }
 
-static __always_inline void prep_page(struct page *page, unsigned int order,
-				      enum mmvm_page_type type)
+static __always_inline void prep_state(struct page *page, unsigned int order,
+				       enum mmvm_page_type type)
 {
 	page->mapcount = -1;
 	page->refcount = 1;
 	page->mapping = NULL;
 	page->private_ = 0;
 	page_set_state(page, PAGE_STATE(type, order, 0, 0));
+}
+
+/* A block that comes from a free list. */
+static __always_inline void prep_page(struct page *page, unsigned int order,
+				      enum mmvm_page_type type)
+{
+	if (static_key(KEY_POISON))
+		page_check_poison(page, order);
+	prep_state(page, order, type);
 }
 
 /* Make the tails find their head; nobody counts anything yet. */
@@ -368,7 +377,7 @@ void split_page(struct page *page, unsigned int order)
 		bad_page(page, "split, but it is not a plain block of that order with one owner");
 	for (unsigned long i = 0; i < 1ul << order; i++) {
 		page[i].flags = flags;
-		prep_page(&page[i], 0, page->type);
+		prep_state(&page[i], 0, page->type);
 	}
 }
 

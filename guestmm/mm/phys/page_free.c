@@ -302,5 +302,7 @@ void free_reserved_frame(struct page *page)
 	mmvm_shared->totalram++;
 	if (unlikely(trace_on))
 		trace_free(page, TRACE_IP);
+	if (static_key(KEY_POISON))
+		page_poison_block(page, 0);
 	free_to_buddy(z, page, 0);
 }

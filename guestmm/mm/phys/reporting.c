@@ -136,6 +136,10 @@ static int reporting_thread(void *arg)
 
 int page_reporting_register(reporting_fn report)
 {
+	if (static_key(KEY_POISON)) {
+		printk("page reporting: off, as free pages are poisoned\n");
+		return 0;
+	}
 	BUG_ON(report_fn);
 	report_fn = report;
 	return kthread_run(reporting_thread, NULL, "page_reporting");

@@ -205,6 +205,8 @@ static void free_frames(struct zone *z, pfn_t pfn, pfn_t end)
 			order--;
 		p->flags = home;
 		p->mapcount = -1;
+		if (static_key(KEY_POISON))
+			page_poison_block(p, order);
 		buddy_free(z, p, order, *pageblock_type(z, p));
 		pfn += 1ul << order;
 	}

@@ -5,7 +5,7 @@
 #define ARCH_STATIC_KEY_H
 #include <stdbool.h>
 
-enum static_key { KEY_SMP, KEY_NUMA, KEY_LOCKDEP, KEY_FAIL };
+enum static_key { KEY_SMP, KEY_NUMA, KEY_LOCKDEP, KEY_POISON, KEY_FAIL };
 
 extern unsigned int nr_online_nodes;
 #ifdef HOST_RACES

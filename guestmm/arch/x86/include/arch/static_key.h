@@ -14,7 +14,8 @@ enum static_key {
 	KEY_SMP,     /* more than one CPU */
 	KEY_NUMA,    /* more than one node */
 	KEY_LOCKDEP, /* lock-order checker, `lockdep` on the command line */
-	KEY_FAIL,    /* fault injection (lib/fail.h), `fault_inject` on the command line */
+	KEY_POISON, /* free pages hold a pattern (mm/phys/poison.c), `page_poison` on the command line */
+	KEY_FAIL, /* fault injection (lib/fail.h), `fault_inject` on the command line */
 };
 
 static __always_inline bool static_key(const enum static_key key)
