@@ -1,6 +1,6 @@
 #!/bin/sh
 # What programs need beside memory, as Linux answers it: user/libc/events.c (epoll, eventfd, timerfd), jobs.c (stopping and
-# continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory), sysv.c, splices.c, sockets.c,
+# continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory), sysv.c, splices.c, iocounts.c (/proc/PID/io), sockets.c,
 # run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
 #    conform_programs.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
@@ -9,7 +9,7 @@ B=$1
 . "$(dirname "$0")/lib.inc"
 have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
 here=$(cd "$B" && pwd)
-programs="events jobs restart timers memcalls xattrs creds pidfds remote sysv splices sockets userfault userfault_wp"
+programs="events jobs restart timers memcalls xattrs creds pidfds remote sysv splices iocounts sockets userfault userfault_wp"
 
 # transcript FILE: without the kernel's lines and what mmvm says afterwards
 transcript() { sed '/^end$/q' "$1" | grep -av '^$\|^\[ *[0-9]*\.[0-9]*\]'; }

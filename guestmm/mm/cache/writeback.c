@@ -108,6 +108,7 @@ void set_page_dirty(struct page *page)
 		radix_tag_set(&mapping->pages, page->index, PAGECACHE_TAG_DIRTY);
 		page_stat_add(page, NR_FILE_DIRTY, 1);
 		count_vm_event(NR_DIRTIED);
+		current_thread_info()->io.write_bytes += PAGE_SIZE;
 		trace_file(FILE_DIRTY, page, mapping);
 	}
 	spin_unlock_irqrestore(&mapping->lock, flags);
@@ -130,8 +131,10 @@ bool clear_page_dirty_for_io(struct page *page)
 
 void cancel_dirty_page(struct page *page)
 {
-	if (TestClearPageDirty(page) && mapping_is_written(page_mapping_file(page)))
+	if (TestClearPageDirty(page) && mapping_is_written(page_mapping_file(page))) {
 		page_stat_add(page, NR_FILE_DIRTY, -1);
+		current_thread_info()->io.cancelled_write_bytes += PAGE_SIZE;
+	}
 }
 
 void set_page_writeback(struct page *page)
