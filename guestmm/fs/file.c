@@ -136,6 +136,22 @@ static long writer(struct file *f, transfer_fn *fn)
 	return *fn ? 0 : -EINVAL;
 }
 
+/* A call that read (or wrote) has returned: for /proc/PID/io. */
+static inline long counted(long (*which)(struct file *, transfer_fn *), long ret)
+{
+	struct io_counts *io = &current_thread_info()->io;
+	u64 bytes = ret > 0 ? ret : 0;
+
+	if (which == reader) {
+		io->syscr++;
+		io->rchar += bytes;
+	} else {
+		io->syscw++;
+		io->wchar += bytes;
+	}
+	return ret;
+}
+
 /* The buffer a program gave: what cannot be in user space is refused before anything moves. */
 static long check_buffer(unsigned long buf, size_t len)
 {
@@ -163,7 +179,7 @@ static long transfer_one(unsigned int fd, unsigned long buf, size_t len,
 	if (!ret)
 		ret = check_end(f, f->pos, len);
 	if (!ret)
-		ret = fn(f, buf, min(len, MAX_RW_COUNT), &f->pos);
+		ret = counted(which, fn(f, buf, min(len, MAX_RW_COUNT), &f->pos));
 	file_unlock_position(f);
 	return ret;
 }
@@ -198,7 +214,7 @@ static long transfer_at(unsigned int fd, unsigned long buf, size_t len, s64 at,
 	if (!ret)
 		ret = check_end(f, pos, len);
 	if (!ret)
-		ret = fn(f, buf, min(len, MAX_RW_COUNT), &pos);
+		ret = counted(which, fn(f, buf, min(len, MAX_RW_COUNT), &pos));
 	file_put(f);
 	return ret;
 }
@@ -278,7 +294,7 @@ static long vector_call(struct pt_regs *r, long (*which)(struct file *, transfer
 		return -EBADF;
 	ret = which(f, &fn);
 	if (!ret)
-		ret = transfer_vector(f, r->rsi, r->rdx, &f->pos, fn);
+		ret = counted(which, transfer_vector(f, r->rsi, r->rdx, &f->pos, fn));
 	file_unlock_position(f);
 	return ret;
 }
@@ -307,7 +323,7 @@ static long vector_at(struct pt_regs *r, s64 at, long (*which)(struct file *, tr
 		return -EBADF;
 	ret = f->ops->llseek || f->flags & O_PATH ? which(f, &fn) : -ESPIPE;
 	if (!ret)
-		ret = transfer_vector(f, r->rsi, r->rdx, &pos, fn);
+		ret = counted(which, transfer_vector(f, r->rsi, r->rdx, &pos, fn));
 	file_put(f);
 	return ret;
 }

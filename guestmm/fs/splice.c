@@ -532,6 +532,18 @@ long sys_tee(struct pt_regs *r)
 
 /* ---- sendfile(2), copy_file_range(2) ---------------------------------------------------------- */
 
+/* A call that read and wrote has returned: for /proc/PID/io. */
+static long counted(long ret)
+{
+	struct io_counts *io = &current_thread_info()->io;
+
+	io->syscr++;
+	io->syscw++;
+	io->rchar += ret > 0 ? ret : 0;
+	io->wchar += ret > 0 ? ret : 0;
+	return ret;
+}
+
 static long do_sendfile(struct file *out, struct file *in, u64 *pos, u64 len)
 {
 	struct pipe *p = file_pipe(out);
@@ -565,7 +577,7 @@ long sys_sendfile(struct pt_regs *r)
 	ret = -EFAULT;
 	if (user && copy_from_user(&pos, user, sizeof(pos)))
 		goto put_out;
-	ret = (s64)pos < 0 ? -EINVAL : do_sendfile(out, in, &pos, r->r10);
+	ret = (s64)pos < 0 ? -EINVAL : counted(do_sendfile(out, in, &pos, r->r10));
 	if (user && copy_to_user(user, &pos, sizeof(pos)))
 		ret = -EFAULT;
 	else if (ret > 0 && !user)
@@ -615,7 +627,7 @@ long sys_copy_file_range(struct pt_regs *r)
 		goto put;
 	ret = (u32)r->r9 ? -EINVAL : check_copy_range(in, out, in_pos, out_pos, len);
 	if (!ret && len)
-		ret = copy_between(in, &in_pos, out, &out_pos, len);
+		ret = counted(copy_between(in, &in_pos, out, &out_pos, len));
 	if (ret <= 0)
 		goto put;
 	if (!r->rsi)

@@ -64,6 +64,9 @@ static void __noreturn thread_exit(void)
 	flags = spin_lock_irqsave(&task_list_lock);
 	t->pi_gone = true;
 	last = --p->nr_live == 0;
+	/* From here on its stack may go, and what it counts is nobody's. */
+	io_counts_add(&p->dead_io, &t->ti->io);
+	memset(&t->ti->io, 0, sizeof(t->ti->io));
 	check_all_stopped(p);
 	if (last) {
 		p->group_exit = true;

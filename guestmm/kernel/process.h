@@ -101,6 +101,7 @@ struct process {
 	struct list_head posix_timers; /* timers_lock: posix_timer.c */
 	u64 started_ns;		       /* C: ktime of the fork */
 	u64 oom_since; /* T: ktime when the OOM killer chose it; 0: it did not, or its files are closed */
+	struct io_counts dead_io;     /* T: of threads that are gone, and of collected children */
 	u64 dead_run_ns, dead_sys_ns; /* T: what threads that are gone have run; in the kernel */
 	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
 	s64 past_min_flt,

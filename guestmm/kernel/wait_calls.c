@@ -111,6 +111,7 @@ static int try_wait(struct process *me, struct waiting *w)
 			me->children_sys_ns += w->sys_ns;
 			me->children_min_flt += w->min_flt;
 			me->children_maj_flt += w->maj_flt;
+			io_counts_add(&me->dead_io, &found->dead_io);
 			process_unlink(found);
 		}
 	}

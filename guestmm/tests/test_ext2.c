@@ -284,6 +284,8 @@ GUEST_TEST(ext2, spliced_pages_are_the_page_cache, 0, 60, MEM)
 	u64 *buf = kmalloc(CHUNK, GFP_KERNEL), pos = 0;
 	struct file *f, *end[2];
 	struct pipe *p;
+	const struct io_counts *io = &current_thread_info()->io;
+	u64 written = io->write_bytes, cancelled = io->cancelled_write_bytes, read;
 	s64 before;
 
 	REQUIRE(buf && mount_new(t) && !pipe_files(end, 0));
@@ -293,8 +295,12 @@ GUEST_TEST(ext2, spliced_pages_are_the_page_cache, 0, 60, MEM)
 	CHECK_EQ(write_all(f, buf, CHUNK, 1), CHUNK);
 	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
 	CHECK_EQ(invalidate_mapping_pages(f->mapping, 0, ~0ul), CHUNK / PAGE_SIZE);
+	CHECK(io->write_bytes - written >= CHUNK); /* the file's pages, and the disk's own */
+	CHECK_EQ(io->cancelled_write_bytes, cancelled);
 	before = ev(PGPGIN);
+	read = io->read_bytes;
 	CHECK_EQ(file_to_pipe(f, &pos, p, 2 * CHUNK, 0), CHUNK);
+	CHECK_EQ(io->read_bytes - read, CHUNK);
 	CHECK_EQ((ev(PGPGIN) - before) * 1024, CHUNK);
 	lru_add_drain_all();
 	for (u32 i = 0; i < CHUNK / PAGE_SIZE; i++) {
@@ -312,6 +318,10 @@ GUEST_TEST(ext2, spliced_pages_are_the_page_cache, 0, 60, MEM)
 	file_put(end[0]);
 	file_put(end[1]);
 	CHECK_EQ(invalidate_mapping_pages(f->mapping, 0, ~0ul), CHUNK / PAGE_SIZE);
+	/* Written, and cut off before the disk had it. */
+	CHECK_EQ(write_all(f, buf, CHUNK, 2), CHUNK);
+	CHECK_EQ(vfs_truncate(f->inode, PAGE_SIZE), 0);
+	CHECK_EQ(io->cancelled_write_bytes - cancelled, CHUNK - PAGE_SIZE);
 	file_put(f);
 	CHECK_EQ(vfs_umount("/mnt"), 0);
 	kfree(buf);

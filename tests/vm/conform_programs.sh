@@ -1,7 +1,7 @@
 #!/bin/sh
 # What programs need beside memory, as Linux answers it: user/libc/events.c (epoll, eventfd, timerfd), jobs.c (stopping and
 # continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory),
-# futexpi.c, sysv.c, splices.c, sockets.c and the like,
+# futexpi.c, sysv.c, splices.c, iocounts.c (/proc/PID/io), sockets.c and the like,
 # run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
 #    conform_programs.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
@@ -10,7 +10,7 @@ B=$1
 . "$(dirname "$0")/lib.inc"
 needs_lab
 here=$(cd "$B" && pwd)
-programs="events jobs restart timers memcalls xattrs creds pidfds remote futexpi sysv splices sockets userfault userfault_wp"
+programs="events jobs restart timers memcalls xattrs creds pidfds remote futexpi sysv splices iocounts sockets userfault userfault_wp"
 
 # transcript FILE: without the kernel's lines and what mmvm says afterwards
 transcript() { sed '/^end$/q' "$1" | grep -av '^$\|^\[ *[0-9]*\.[0-9]*\]'; }

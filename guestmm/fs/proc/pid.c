@@ -656,6 +656,31 @@ static int show_ksm_stat(struct report *r, const struct proc_ctx *ctx)
 	return err == -ESRCH ? 0 : err;
 }
 
+/* Of the process with the threads that it had, or of one thread. */
+static int show_io(struct report *r, const struct proc_ctx *ctx)
+{
+	struct io_counts io = {0};
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	const struct process *p = find_process(ctx->pid);
+	const struct task *t;
+
+	if (p) {
+		if (!ctx->tid)
+			io = p->dead_io;
+		list_for_each_entry (t, &p->threads, thread)
+			if (t->mm &&
+			    (!ctx->tid || t->pid == ctx->tid)) /* else its stack may be gone */
+				io_counts_add(&io, &t->ti->io);
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	if (!p)
+		return -ESRCH;
+#define X(name) report_printf(r, "%s: %lu\n", #name, (unsigned long)io.name);
+	IO_COUNTS(X)
+#undef X
+	return 0;
+}
+
 static int show_cgroup(struct report *r, const struct proc_ctx *ctx)
 {
 	return report_proc_cgroup(r, ctx->pid);
@@ -669,6 +694,7 @@ const struct proc_entry proc_pid_entries[] = {
 	{"cgroup", PROC_PID, S_IFREG | 0444, .show = show_cgroup},
 	{"cmdline", PROC_PID, S_IFREG | 0444, .show = show_cmdline},
 	{"environ", PROC_PID, S_IFREG | 0400, .show = show_environ},
+	{"io", PROC_PID, S_IFREG | 0400, .show = show_io},
 	{"limits", PROC_PID, S_IFREG | 0444, .show = show_limits},
 	{"oom_score", PROC_PID, S_IFREG | 0444, .show = show_oom_score},
 	{"oom_score_adj", PROC_PID, S_IFREG | 0644, .show = show_oom_score_adj,

@@ -95,6 +95,8 @@ void submit_bio(struct bio *bio)
 	if (bio->nr_pages && (bio->op == BIO_READ || bio->op == BIO_WRITE)) {
 		u32 bytes = bio->len ? bio->len : bio->nr_pages * PAGE_SIZE;
 
+		if (bio->op == BIO_READ)
+			current_thread_info()->io.read_bytes += bytes;
 		preempt_disable(); /* in KiB, as Linux shows them */
 		count_vm_events(bio->op == BIO_READ ? PGPGIN : PGPGOUT, DIV_ROUND_UP(bytes, 1024));
 		preempt_enable();

@@ -47,6 +47,7 @@ void set_page_dirty(struct page *page)
 		page_stat_add(page, NR_FILE_DIRTY, 1);
 		atomic_add(&mapping->wb->nr_dirty, 1);
 		count_vm_event(NR_DIRTIED);
+		current_thread_info()->io.write_bytes += PAGE_SIZE;
 		trace_file(FILE_DIRTY, page, mapping);
 	}
 	spin_unlock_irqrestore(&mapping->lock, flags);
@@ -76,6 +77,7 @@ void cancel_dirty_page(struct page *page)
 		return;
 	page_stat_add(page, NR_FILE_DIRTY, -1);
 	atomic_sub(&mapping->wb->nr_dirty, 1);
+	current_thread_info()->io.cancelled_write_bytes += PAGE_SIZE;
 }
 
 void set_page_writeback(struct page *page)

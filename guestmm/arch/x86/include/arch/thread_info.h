@@ -14,6 +14,34 @@ struct mm_struct;
 struct rlimit;
 struct task;
 
+/*
+ * What a thread has read and written: /proc/PID/io, with Linux's names and meanings. Written by the thread itself
+ * only; who reads another's may see a count that is a moment old.
+ */
+/* clang-format off */
+#define IO_COUNTS(X) \
+	X(rchar)       /* bytes that read(2) and its relatives returned, from wherever */ \
+	X(wchar)       /* bytes that write(2) and its relatives took */ \
+	X(syscr)       /* such calls */ \
+	X(syscw) \
+	X(read_bytes)  /* bytes that it had a disk read */ \
+	X(write_bytes) /* bytes of pages that it made dirty and that a disk is to write */ \
+	X(cancelled_write_bytes) /* of pages that it truncated while they were dirty */
+/* clang-format on */
+
+struct io_counts {
+#define X(name) uint64_t name;
+	IO_COUNTS(X)
+#undef X
+};
+
+static inline void io_counts_add(struct io_counts *to, const struct io_counts *from)
+{
+#define X(name) to->name += from->name;
+	IO_COUNTS(X)
+#undef X
+}
+
 struct thread_info {
 	struct task *task;
 	struct mm_struct *mm; /* user address space, NULL for kernel threads */
@@ -31,6 +59,7 @@ struct thread_info {
 	unsigned long vma_index;      /* the page of that VMA that is asked for */
 	uint32_t il_prev, il_weight;  /* where interleaving is */
 	uint64_t dirty_paid_until; /* ns: its pages of files are paid for with pauses (mm/cache) */
+	struct io_counts io;	      /* what it has read and written; written by itself */
 };
 #define TIF_MEMALLOC   (1u << 0) /* in reclaim: may use all reserves, must not enter reclaim */
 #define TIF_KILLED     (1u << 1) /* SIGKILL pending: waits and allocations may fail early */
