@@ -76,7 +76,6 @@ struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len)
 	INIT_LIST_HEAD(&d->sibling);
 	INIT_LIST_HEAD(&d->bucket);
 	INIT_LIST_HEAD(&d->lru);
-	d->lru_list = list_lru_of(LIST_LRU_DENTRY, d);
 	if (parent) {
 		d->hash = name_hash(parent, name, len);
 		dget(parent);
@@ -150,7 +149,7 @@ void d_instantiate(struct dentry *d, struct inode *inode)
 void dget_locked(struct dentry *d)
 {
 	if (d->refs++ == 0)
-		list_lru_del(d->lru_list, &d->lru);
+		list_lru_del(list_lru_of(LIST_LRU_DENTRY, d), &d->lru);
 }
 
 void dget(struct dentry *d)
@@ -197,7 +196,7 @@ void dput(struct dentry *d)
 			return;
 		}
 		if (worth_keeping(d)) {
-			list_lru_add(d->lru_list, &d->lru);
+			list_lru_add(list_lru_of(LIST_LRU_DENTRY, d), &d->lru);
 			spin_unlock(&dcache_lock);
 			return;
 		}
@@ -214,7 +213,7 @@ again:
 	list_for_each_entry (d, &dir->children, sibling) {
 		if (d->refs)
 			continue;
-		list_lru_del(d->lru_list, &d->lru);
+		list_lru_del(list_lru_of(LIST_LRU_DENTRY, d), &d->lru);
 		dput(kill_and_unlock(d));
 		spin_lock(&dcache_lock);
 		goto again;
@@ -363,7 +362,7 @@ bool d_shrink_tree(struct dentry *root, bool drop_pins)
 			d->pinned = false;
 			d->refs--;
 		} else if (!d->refs) {
-			list_lru_del(d->lru_list, &d->lru);
+			list_lru_del(list_lru_of(LIST_LRU_DENTRY, d), &d->lru);
 		}
 		if (d->refs)
 			break;
@@ -407,7 +406,7 @@ static struct shrinker dcache_shrinker = {
 	.count = dcache_count,
 	.scan = dcache_scan,
 	.name = "dentry",
-	.has_lrus = true,
+	.lru_lock = &dcache_lock,
 	.kind = LIST_LRU_DENTRY,
 };
 

@@ -54,7 +54,6 @@ struct inode *new_inode(struct super_block *sb, u64 ino)
 	init_rwsem(&inode->lock);
 	INIT_LIST_HEAD(&inode->hash);
 	INIT_LIST_HEAD(&inode->lru);
-	inode->lru_list = list_lru_of(LIST_LRU_INODE, inode);
 	address_space_init(&inode->i_data, inode, NULL, 0);
 	inode->i_data.wb = bdi_of(sb->bdev);
 	inode->atime = inode->mtime = inode->ctime = current_time();
@@ -88,7 +87,7 @@ static struct inode *find_inode(const struct super_block *sb, u64 ino)
 static void get_locked(struct inode *inode)
 {
 	if (inode->refs++ == 0)
-		list_lru_del(inode->lru_list, &inode->lru);
+		list_lru_del(list_lru_of(LIST_LRU_INODE, inode), &inode->lru);
 }
 
 void iget_ref(struct inode *inode)
@@ -202,7 +201,7 @@ void iput(struct inode *inode)
 	keep = inode->nlink && !sb_in_memory(inode->sb) && !list_empty(&inode->hash);
 	if (keep) {
 		inode->rotated = false;
-		list_lru_add(inode->lru_list, &inode->lru);
+		list_lru_add(list_lru_of(LIST_LRU_INODE, inode), &inode->lru);
 	} else {
 		inode->state = INODE_FREEING;
 	}
@@ -268,7 +267,7 @@ bool evict_inodes(struct super_block *sb)
 		spin_lock(&inode_lock);
 		list_for_each_entry (inode, &sb->inodes, sb_list) {
 			if (inode->state == INODE_READY && !inode->refs) {
-				list_lru_del(inode->lru_list, &inode->lru);
+				list_lru_del(list_lru_of(LIST_LRU_INODE, inode), &inode->lru);
 				inode->state = INODE_FREEING;
 				found = true;
 				break;
@@ -340,7 +339,7 @@ static struct shrinker inode_shrinker = {
 	.count = inodes_count,
 	.scan = inodes_scan,
 	.name = "inode",
-	.has_lrus = true,
+	.lru_lock = &inode_lock,
 	.kind = LIST_LRU_INODE,
 };
 

@@ -111,7 +111,6 @@ struct inode {
 	struct list_head sb_list;    /* inode_lock: sb->inodes */
 	struct list_head hash;	     /* inode_lock: by (sb, ino) */
 	struct list_head lru;	     /* inode_lock: unused ones */
-	struct list_lru *lru_list;   /* C: the list it is on then */
 	bool rotated;		     /* inode_lock: the shrinker has passed it by */
 	s32 writers;		     /* A: files open for writing; below 0: running programs */
 	bool dirty;		     /* A: its own fields are to be written */
@@ -130,7 +129,6 @@ struct dentry {
 	struct list_head sibling;  /* dcache_lock */
 	struct list_head bucket;   /* dcache_lock: hash of (parent, name) */
 	struct list_head lru;	   /* dcache_lock: unused */
-	struct list_lru *lru_list; /* C: the list it is on then */
 	u64 cookie;		   /* dcache_lock: its place in the directory's order */
 	bool unlinked;		   /* dcache_lock: has no name any more */
 	bool mounted;		   /* dcache_lock: a mount hides it */

@@ -298,6 +298,7 @@ void mem_cgroup_offline(struct mem_cgroup *memcg)
 	while (heir->offline)
 		heir = heir->parent;
 	spin_unlock_irqrestore(&memcg_lock, flags);
+	list_lru_reparent(memcg);
 	slab_account_reparent(memcg, heir);
 	mem_cgroup_put(memcg);
 }

@@ -1,16 +1,21 @@
 /*
  * Lists of unused objects, least recently used first, one for each memory cgroup and node.
  *
- *   dentry, inode ──lru_of──> struct list_lru of (group charged for the object, node of its slab)
+ *   dentry, inode ──list_lru_of()──> struct list_lru of (group charged for the object, node of its slab)
  *
  * A shrinker whose objects are on such lists is asked list by list: reclaim of one group or one node
  * frees objects of that group and that node only.
  *
- * L1  An object is on the list list_lru_of() gave when it was allocated. That list lives as long as
- *     the object: an object holds a reference of the group that is charged for it.
+ * L1  An object that is unused is on the list that list_lru_of() gives for it.
  * L2  nr is the number of objects on the list.
+ * L3  A group whose directory is removed has empty lists: all that was and will be on them is on those of
+ *     the nearest group above that still has its own. The lists move first (list_lru_reparent()), then the
+ *     objects change their group one by one (slab_account_reparent()); list_lru_of() gives the same list
+ *     before and after.
  *
- * Lock: that of the objects' owner (dcache_lock, inode_lock) for list and nr; nr may be read without.
+ * Lock: that of the objects' owner (dcache_lock, inode_lock), a spinlock, for list, nr and `moved`; nr may
+ * be read without. Under it a group that an object names is not freed: mem_cgroup_free_dead() waits for
+ * CPUs that hold a spinlock.
  */
 #ifndef MM_LIST_LRU_H
 #define MM_LIST_LRU_H
@@ -23,13 +28,18 @@ struct list_lru {
 	struct list_head list;
 	u64 nr;
 	s64 deferred; /* A: scans put off to a later call of the shrinker */
+	bool moved;   /* L3: the group's directory is gone */
 };
+struct mem_cgroup;
 
-/** The list for an object of a slab cache. Never NULL. */
+/** The list for an object of a slab cache. Never NULL. The owner's lock is held. */
 struct list_lru *list_lru_of(enum list_lru_kind kind, const void *obj);
+/** A group's directory is removed: see L3. Takes the owners' locks. */
+void list_lru_reparent(struct mem_cgroup *from);
 /** Empty lists. */
 void list_lrus_init(struct list_lru lru[NR_LIST_LRUS][MMVM_MAX_NODES]);
 
+/* The owner's lock is held. */
 static inline void list_lru_add(struct list_lru *lru, struct list_head *item)
 {
 	list_add_tail(item, &lru->list);

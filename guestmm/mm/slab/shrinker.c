@@ -27,10 +27,13 @@
 static struct mutex shrinker_mutex = MUTEX_INIT(shrinker_mutex);
 static LIST_HEAD(shrinkers);
 static u16 next_id;
+static spinlock_t *owner_lock[NR_LIST_LRUS]; /* C once its shrinker is registered, which stays */
 
 void register_shrinker(struct shrinker *s)
 {
 	s->deferred = 0;
+	if (s->lru_lock)
+		owner_lock[s->kind] = s->lru_lock;
 	mutex_lock(&shrinker_mutex);
 	s->id = next_id++;
 	list_add_tail(&s->node, &shrinkers);
@@ -55,8 +58,39 @@ void list_lrus_init(struct list_lru lru[NR_LIST_LRUS][MMVM_MAX_NODES])
 struct list_lru *list_lru_of(enum list_lru_kind kind, const void *obj)
 {
 	struct mem_cgroup *memcg = mem_cgroup_from_id(slab_object_group(obj));
+	const unsigned int node = page_node_id(virt_to_page(obj));
 
-	return &memcg->slab_lru[kind][page_node_id(virt_to_page(obj))];
+	while (unlikely(memcg->slab_lru[kind][node].moved))
+		memcg = memcg->parent;
+	return &memcg->slab_lru[kind][node];
+}
+
+/* Their owner's lock is held. */
+static void move_list(struct mem_cgroup *from, enum list_lru_kind kind, unsigned int node)
+{
+	struct list_lru *lru = &from->slab_lru[kind][node], *to;
+
+	do {
+		from = from->parent;
+		to = &from->slab_lru[kind][node];
+	} while (to->moved);
+	list_splice_init(&lru->list, &to->list);
+	WRITE_ONCE(to->nr, to->nr + lru->nr);
+	WRITE_ONCE(lru->nr, 0);
+	atomic_add(&to->deferred, atomic_xchg(&lru->deferred, 0));
+	lru->moved = true;
+}
+
+void list_lru_reparent(struct mem_cgroup *from)
+{
+	for (unsigned int kind = 0; kind < NR_LIST_LRUS; kind++) {
+		if (!owner_lock[kind])
+			continue;
+		spin_lock(owner_lock[kind]);
+		for (unsigned int node = 0; node < MMVM_MAX_NODES; node++)
+			move_list(from, kind, node);
+		spin_unlock(owner_lock[kind]);
+	}
 }
 
 unsigned long shrink_share(unsigned long objects, int priority, unsigned int seeks)
@@ -87,7 +121,7 @@ static unsigned long shrink_one(struct shrinker *s, struct shrink_control *sc)
 		total -= sc->nr_scanned;
 		if (sc->nr_scanned < sc->nr_to_scan)
 			break; /* the list has no more */
-		if (!got && !s->has_lrus)
+		if (!got && !s->lru_lock)
 			break; /* it cannot free anything now */
 		cond_resched();
 	}
@@ -110,9 +144,9 @@ unsigned long shrink_slab_group(struct shrink_control *sc)
 	if (!mutex_trylock(&shrinker_mutex))
 		return 0;
 	list_for_each_entry (s, &shrinkers, node) {
-		if (!s->has_lrus && !root)
+		if (!s->lru_lock && !root)
 			continue;
-		sc->lru = s->has_lrus ? &memcg->slab_lru[s->kind][sc->node] : NULL;
+		sc->lru = s->lru_lock ? &memcg->slab_lru[s->kind][sc->node] : NULL;
 		freed += shrink_one(s, sc);
 	}
 	mutex_unlock(&shrinker_mutex);

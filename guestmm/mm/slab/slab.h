@@ -4,6 +4,7 @@
 #include "mm/phys/gfp.h"
 #include "lib/format.h"
 #include "lib/list.h"
+#include "lib/spinlock.h"
 #include "mm/slab/list_lru.h"
 
 struct kmem_cache;
@@ -79,7 +80,7 @@ struct shrinker {
 	unsigned long (*scan)(struct shrinker *s, struct shrink_control *sc);
 	const char *name;
 	unsigned int seeks;	 /* what it costs to make an object again; 0: the usual 2 */
-	bool has_lrus;		 /* its objects are on list_lrus */
+	spinlock_t *lru_lock;	 /* its objects are on list_lrus, under this lock; else NULL */
 	enum list_lru_kind kind; /* then: which */
 	u16 id;			 /* in the trace; given by register_shrinker() */
 	s64 deferred;		 /* A: scans put off, of a shrinker without lists */
