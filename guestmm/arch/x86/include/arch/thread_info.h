@@ -59,7 +59,7 @@ struct thread_info {
 	unsigned long vma_index;      /* the page of that VMA that is asked for */
 	uint32_t il_prev, il_weight;  /* where interleaving is */
 	uint64_t dirty_paid_until; /* ns: its pages of files are paid for with pauses (mm/cache) */
-	struct io_counts io;	      /* what it has read and written; written by itself */
+	struct io_counts io;	   /* what it has read and written; written by itself */
 };
 #define TIF_MEMALLOC   (1u << 0) /* in reclaim: may use all reserves, must not enter reclaim */
 #define TIF_KILLED     (1u << 1) /* SIGKILL pending: waits and allocations may fail early */
