@@ -47,7 +47,10 @@ static s64 floor_of(struct test *t, struct zone *z, gfp_t gfp)
 		list_add(&p->lru, &list);
 	}
 	drain_all_pages();
-	while ((p = alloc_page(gfp | __GFP_DMA | __GFP_NOWARN))) {
+	for (;;) {
+		p = alloc_page(gfp | __GFP_DMA | __GFP_NOWARN);
+		if (!p)
+			break;
 		CHECK(page_zone(p) == z);
 		list_add(&p->lru, &list);
 		drain_all_pages();

@@ -297,14 +297,14 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 int proc_write_clear_refs(const char *text, const struct proc_ctx *ctx)
 {
 	struct mm_struct *mm;
-	char number[12]; /* as Linux: no more of it is looked at */
+	char number[12] = ""; /* as Linux: no more of it is looked at */
 	size_t n = 0;
 	s64 what;
 	int err;
 
 	while (*text == ' ' || *text == '\t' || *text == '\n')
 		text++;
-	while (text[n] && n < sizeof(number) - 1) {
+	while (n < sizeof(number) - 1 && text[n]) {
 		number[n] = text[n];
 		n++;
 	}

@@ -176,8 +176,9 @@ extern u64 alloc_fail_countdown;
 /* poison.c; on with static_key(KEY_POISON) */
 /** The block goes on a free list: fill it. */
 void page_poison_block(struct page *page, unsigned int order);
-/** The block comes from a free list: panics if somebody has written to it. */
-void page_check_poison(const struct page *page, unsigned int order);
+/** The block comes from a free list: panics if somebody has written to it. Saves every register, as page_poison() does. */
+__attribute__((no_caller_saved_registers)) void page_check_poison(const struct page *page,
+								  unsigned int order);
 /** Count one; true when it is the one. */
 bool alloc_should_fail(gfp_t gfp);
 /** An allocation that may sleep is about to: panics where it must not. Returns the flags that hold

@@ -72,7 +72,10 @@ static __always_inline void prep_page(struct page *page, unsigned int order,
 				      enum mmvm_page_type type)
 {
 	if (static_key(KEY_POISON))
-		page_check_poison(page, order);
+		__asm__ volatile("call page_check_poison"
+				 :
+				 : "D"(page), "S"(order)
+				 : "memory", "cc");
 	prep_state(page, order, type);
 }
 
