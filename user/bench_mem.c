@@ -805,7 +805,7 @@ static uint64_t once_migrate(int node)
 
 static void migrate_row(void)
 {
-	uint64_t t[REPS];
+	uint64_t t[REPS] = {0};
 
 	map_window(0);
 	write_pages();
@@ -900,7 +900,7 @@ static const struct {
 
 static void run_row(const char *name, uint64_t (*once)(void), unsigned int n)
 {
-	uint64_t t[REPS];
+	uint64_t t[REPS] = {0};
 
 	for (int i = 0; i < WARM; i++)
 		once();
