@@ -1,15 +1,15 @@
 #!/bin/sh
 # The OOM killer chooses as Linux does: user/libc/oomtable.c plays generated cases in a cgroup, unchanged on Debian's
 # Linux 6.1 (as a guest) and on guestmm. The transcripts must be equal.
-#    oomtable.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here. CASES: how many (30; 200 take long)
+#    oomtable.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here. CASES: how many (10; 200 take long)
 set -u
 name=oomtable
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
 busybox=$(command -v busybox)
-cases=${CASES:-30}
+cases=${CASES:-10}
 LIMIT=900
 
 transcript() { tr -d '\r' <"$1" | sed -n '/^== table$/,/^== end$/p' | grep -v '^\[ *[0-9]*\.[0-9]*\]'; }
@@ -28,7 +28,7 @@ for d in proc sys; do /bin/busybox mkdir -p /$d; done
 END_INIT
 sed -i "s/CASES/$cases/" "$dir/root/init"
 chmod +x "$dir/root/init"
-(cd "$dir/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd" 2>/dev/null
+pack "$dir/root" "$dir/initrd"
 
 run run --accel lab --memory 256M --kernel "$kernel" --initrd "$dir/initrd" --append "quiet loglevel=0"
 transcript "$dir/out" >"$dir/linux"

@@ -35,7 +35,7 @@ transcript "$dir/out" >"$dir/guest"
 ok "guestmm: the program ends well" [ "$status" = 0 ]
 ok "guestmm answers as Linux" same "$dir/guest" "$dir/linux"
 
-for cpus in 2; do
+for cpus in 2; do # with one CPU the trace takes minutes
 	# A busy host may read the trace too slowly, and says that some was dropped: once more.
 	for _ in 1 2; do
 		run run --accel lab --cpus $cpus --memory 12M --swap 32M --trace "$dir/t" --trace-limit 4G \
