@@ -6,7 +6,7 @@ set -u
 name=conform_softdirty
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 here=$(cd "$B" && pwd)
 
 transcript() { sed -E '/^end of the cases$/q' "$1" | grep -v '^\[ *[0-9]*\.[0-9]*\]'; }

@@ -7,7 +7,7 @@ set -u
 name=ksm
 B=$1
 . "$(dirname "$0")/lib.inc"
-have_lab || { echo "# skipped: QEMU or the lab's image is missing (make lab-image)"; exit 77; }
+needs_lab
 here=$(cd "$B" && pwd)
 
 transcript() { sed -E '/^end of the cases$/q' "$1" | grep -v -e '^\[ *[0-9]*\.[0-9]*\]' -e '^mmvm: running in the lab'; }
