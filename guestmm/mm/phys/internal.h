@@ -176,9 +176,22 @@ extern u64 alloc_fail_countdown;
 /* poison.c; on with static_key(KEY_POISON) */
 /** The block goes on a free list: fill it. */
 void page_poison_block(struct page *page, unsigned int order);
-/** The block comes from a free list: panics if somebody has written to it. Saves every register, as page_poison() does. */
+/** The block comes from a free list: panics if somebody has written to it. */
+#ifdef MMVM_HOSTED
+void page_check_poison(const struct page *page, unsigned int order);
+#else
 __attribute__((no_caller_saved_registers)) void page_check_poison(const struct page *page,
 								  unsigned int order);
+#endif
+static __always_inline void check_page_poison(struct page *page, unsigned int order)
+{
+#ifdef MMVM_HOSTED
+	page_check_poison(page, order);
+#else
+	/* As in env_page_freed(). */
+	__asm__ volatile("call page_check_poison" : : "D"(page), "S"(order) : "memory", "cc");
+#endif
+}
 /** Count one; true when it is the one. */
 bool alloc_should_fail(gfp_t gfp);
 /** An allocation that may sleep is about to: panics where it must not. Returns the flags that hold

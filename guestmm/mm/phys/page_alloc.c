@@ -72,10 +72,7 @@ static __always_inline void prep_page(struct page *page, unsigned int order,
 				      enum mmvm_page_type type)
 {
 	if (static_key(KEY_POISON))
-		__asm__ volatile("call page_check_poison"
-				 :
-				 : "D"(page), "S"(order)
-				 : "memory", "cc");
+		check_page_poison(page, order);
 	prep_state(page, order, type);
 }
 
