@@ -14,16 +14,23 @@ static u64 free_now(void)
 	return settled_free_pages();
 }
 
-/** Run it twice, with another seed: it must live, and the second run must leave nothing. */
+/** Run it twice, with another seed: it must live, and the second run must leave nothing. If it does leave
+ * something, it runs once more: a leak leaves as much again, a cache that has grown does not. */
 static void run_twice(struct test *t, const char *program, const char *first, const char *second)
 {
-	u64 before;
+	u64 before, after = 0;
 
 	CHECK_EQ(run_program(program, first), 0);
-	before = free_now();
-	CHECK_EQ(run_program(program, second), 0);
-	/* Slabs that are partly used, page tables of the vmalloc area: some, but no leak's worth. */
-	CHECK(free_now() + 24 >= before);
+	for (int again = 0; again < 2; again++) {
+		before = free_now();
+		CHECK_EQ(run_program(program, second), 0);
+		after = free_now();
+		/* Slabs that are partly used, page tables of the vmalloc area: some, but no leak's worth. */
+		if (after + 24 >= before)
+			break;
+		printk("%lu pages fewer are free\n", (unsigned long)(before - after));
+	}
+	CHECK(after + 24 >= before);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 	CHECK_EQ(run_program("/bin/hello", ""), 0);
 }
