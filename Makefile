@@ -48,6 +48,11 @@ G_CFLAGS := $(COMMON) -DMMVM_GUEST -Iguestmm -Iguestmm/arch/x86/include -ffreest
   -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-common \
   -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections
 
+# The vDSO runs in user mode, wherever it is mapped. Its image becomes part of the kernel (arch/x86/vdso_image.S).
+VDSO_CFLAGS := $(COMMON) -Iguestmm/arch/x86/include -ffreestanding -fPIC -fvisibility=default -mno-sse -fno-stack-protector \
+  -fcf-protection=none -fasynchronous-unwind-tables -fomit-frame-pointer -fno-common -Wno-missing-attributes
+VDSO := $B/guest/vdso.so
+
 # ---- programs for guest user mode -----------------------------------------------------------------------
 U_PROG := $(patsubst user/%.c,%,$(filter-out user/rt%.c,$(wildcard user/*.c)))
 U_ELF := $(U_PROG:%=$B/user/%)
@@ -99,6 +104,14 @@ $B/images/guestmm.elf: $(G_OBJ) guestmm/arch/x86/guestmm.lds
 $B/guest/%.o: %.c | $B/.setup
 	@mkdir -p $(@D); echo "  CC [G]  $<"
 	$Q$(CC) $(G_CFLAGS) $(DEP) -c -o $@ $<
+$(VDSO): guestmm/arch/x86/vdso/vdso.c guestmm/arch/x86/vdso/vdso.lds guestmm/arch/x86/include/arch/vdso.h | $B/.setup
+	@mkdir -p $(@D); echo "  CC [D]  $<"
+	$Q$(CC) $(VDSO_CFLAGS) -c -o $@.o $<
+	$Qld -shared -soname linux-vdso.so.1 --hash-style=both --build-id=none --eh-frame-hdr -z noexecstack -z max-page-size=4096 \
+	  -Bsymbolic --no-undefined -T guestmm/arch/x86/vdso/vdso.lds -o $@.full $@.o
+	$Qobjcopy -S $@.full $@
+$B/guest/guestmm/arch/x86/vdso_image.S.o: $(VDSO)
+$B/guest/guestmm/arch/x86/vdso_image.S.o: G_CFLAGS += -Wa,-I$(dir $(VDSO))
 $B/guest/%.S.o: %.S | $B/.setup
 	@mkdir -p $(@D); echo "  AS [G]  $<"
 	$Q$(CC) $(G_CFLAGS) -D__ASSEMBLY__ $(DEP) -c -o $@ $<
@@ -178,14 +191,28 @@ run: all lab-image
 	$B/mmvm run $(ARGS)
 test: all unit fuzzers programs lab-image
 	tests/run $B
+# The guest's tests where KVM has VMX, which Bochs emulates: all, or ONLY="swap thp"
+test-vmx: all lab-image
+	tests/vmx/bochs.py $B mmvm test --accel kvm $(addprefix -k ,$(ONLY))
 # Debian's own programs in the lab: tests/debian/run.sh; ONLY="redis fio": these
 test-programs: all lab-image $B/tests/limit
 	tests/debian/run.sh $B $(ONLY)
+# The stress of groups and nodes at length: ROUNDS=60 is about an hour on each number of CPUs
+ROUNDS ?= 60
+test-long: all programs lab-image $B/tests/limit
+	ROUNDS=$(ROUNDS) STEPS=60 WORKERS=10 tests/stress/groups.sh $B
+# Whom the OOM killer chooses, in all generated cases, against Linux
+CASES ?= 200
+test-oomtable: all programs lab-image $B/tests/limit
+	CASES=$(CASES) tests/vm/oomtable.sh $B
 bench: all lab-image
 	$B/mmvm bench $(ARGS)
 # Misses of every reclaim policy against OPT (doc/policy.md)
 policy-table: all lab-image
 	@tests/bench/policy_table.sh $B
+# The same with the example policy of doc/new-policy.md
+policy-example: all lab-image
+	@tests/bench/policy_example.sh $B
 # Any command of mmvm inside the lab: make lab ARGS="run --memory 24M"
 lab: all lab-image
 	$B/mmvm $(firstword $(ARGS)) --accel lab $(wordlist 2,99,$(ARGS))
@@ -211,15 +238,21 @@ ALL_C = $(shell find vmm devices guestmm include user tests images -name '*.[ch]
 # does not know are left out.
 NO_CLANG := -mgeneral-regs-only -no-pie -fno-tree-loop-distribute-patterns -fno-sanitize-recover=undefined $(SAN)
 # vmm_park.c replaces atomics by calls of its own, as only gcc takes it.
-CHECKED := $(patsubst %.c,$B/check/vmm/%.ok,$(VMM_SRC) $(filter-out tests/unit/vmm_park.c,$(wildcard tests/unit/vmm_*.c)) tests/limit.c) \
+CHECKED := $(patsubst %.c,$B/check/vmm/%.ok,$(VMM_SRC) $(filter-out tests/unit/vmm_park.c,$(wildcard tests/unit/vmm_*.c)) tests/limit.c \
+    $(filter-out tests/fuzz/mm_%,$(wildcard tests/fuzz/*.c))) \
   $(patsubst %.c,$B/check/guest/%.ok,$(G_SRC)) \
-  $(patsubst %.c,$B/check/host/%.ok,$(wildcard tests/host/*.c tests/unit/mm_*.c tests/model/*.c)) \
+  $(patsubst %.c,$B/check/host/%.ok,$(wildcard tests/host/*.c tests/unit/mm_*.c tests/model/*.c tests/fuzz/mm_*.c)) \
+  $(patsubst %.c,$B/check/policy/%.ok,$(wildcard vmm/policy/guest/*.c)) $B/check/chaos/tests/chaos/chaos.ok \
+  $B/check/vdso/guestmm/arch/x86/vdso/vdso.ok \
   $(patsubst %.c,$B/check/user/%.ok,$(wildcard user/*.c)) \
-  $(patsubst %.c,$B/check/libc/%.ok,$(wildcard user/libc/*.c images/lab_init.c))
+  $(patsubst %.c,$B/check/libc/%.ok,$(wildcard user/libc/*.c images/lab_init.c) tests/examples/system_call.c)
 clang_check = @mkdir -p $(@D); clang $(filter-out $(NO_CLANG),$(1)) -Wno-missing-field-initializers -fsyntax-only -MMD -MP -MF $@.d -MT $@ $< && touch $@
 $B/check/vmm/%.ok: %.c | $B/.setup ; $(call clang_check,$(VMM_CFLAGS) -include devices/locking.h -Wthread-safety)
 $B/check/guest/%.ok: %.c | $B/.setup ; $(call clang_check,$(G_CFLAGS) -mno-mmx -mno-sse2)
 $B/check/host/%.ok: %.c | $B/.setup ; $(call clang_check,$(H_CFLAGS) -Wno-sign-compare -Wno-format-security)
+$B/check/policy/%.ok: %.c | $B/.setup ; $(call clang_check,$(P_CFLAGS))
+$B/check/chaos/%.ok: %.c | $B/.setup ; $(call clang_check,$(filter-out -DMMVM_GUEST,$(G_CFLAGS)) -Wno-missing-prototypes -Wno-gnu-variable-sized-type-not-at-end)
+$B/check/vdso/%.ok: %.c | $B/.setup ; $(call clang_check,$(filter-out -Wno-missing-attributes,$(VDSO_CFLAGS)))
 $B/check/user/%.ok: %.c | $B/.setup ; $(call clang_check,$(U_CFLAGS) -Wno-string-concatenation)
 $B/check/libc/%.ok: %.c | $B/.setup ; $(call clang_check,$(L_CFLAGS))
 CPPCHECK = cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j2 --enable=warning,portability --max-configs=1 \
@@ -227,6 +260,7 @@ CPPCHECK = cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j2 --en
 check: all $(CHECKED)
 	@echo "  INCLUDES"; tests/check_includes
 	@echo "  DOC"; $B/mmvm report --schema | diff -u doc/result.md - && tests/check_docs
+	@echo "  PLANTED BUGS"; tests/mutation/run.py $B --check
 	@echo "  FORMAT"; clang-format --dry-run -Werror $(ALL_C)
 	@mkdir -p $B/check/cppcheck
 	@echo "  CPPCHECK vmm"; $(CPPCHECK) -Iinclude -I. -Ivmm vmm devices images/lab_init.c tests/limit.c
@@ -247,6 +281,8 @@ install: all lab-image
 	install -m 755 $B/images/guestmm.elf $(LIBDIR)/images/
 	install -m 755 $(U_ELF) $(LIBDIR)/user/
 	for f in vmlinux initrd release; do [ ! -e $B/lab/$$f ] || install -m 644 $B/lab/$$f $(LIBDIR)/lab/ || exit 1; done
+	[ ! -e $B/lab/lab_init ] || install -m 755 $B/lab/lab_init $(LIBDIR)/lab/
+	install -m 644 images/lab.sh images/linux_bench.c $(LIBDIR)/lab/
 	$B/mmvm man $(DESTDIR)$(PREFIX)/share/man/man1
 	$B/mmvm completion >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mmvm
 	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/mmvm/
@@ -272,5 +308,5 @@ docs: all
 clean:
 	rm -rf $B
 
-.PHONY: mutation install uninstall deb docs all unit fuzzers programs setup run test test-programs bench policy-table lab fuzz check clean lab-image
+.PHONY: mutation test-vmx install uninstall deb docs all unit fuzzers programs setup run test test-programs test-long test-oomtable bench policy-table policy-example lab fuzz check clean lab-image
 -include $(shell find $B -path $B/debian -prune -o -type f -name '*.d' -print 2>/dev/null)

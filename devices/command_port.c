@@ -1,7 +1,7 @@
 /*
  * A port whose bytes are commands to the machine: power management in its simplest form.
  *
- *   base + 0   write: the byte goes to the machine, as it is    read: a constant
+ *   base + 0   write: the byte is passed on to the machine    read: a constant
  *   base + 1   write: ignored                                   read: the same constant
  *
  * Two places of a PC fit this: the keyboard controller's command port (0x64), whose command 0xfe

@@ -55,7 +55,7 @@ struct irq_line {
 
 struct device;
 
-/** A request that a device has served, for who traces the machine. Addresses and lengths are those
+/** A request that a device has served, for the observers of the machine. Addresses and lengths are those
  * of the data in guest RAM, checked. */
 struct device_event {
 	const struct device *dev;
@@ -106,8 +106,7 @@ struct device {
 	uint32_t gsi;
 	struct irq_line *irq;
 	struct guest_ram *ram;
-	/** Called on the worker for each request served; NULL: nobody asks. Set before the first
-	 * request. */
+	/** Called on the worker for each request served; NULL: no observer. Set before the first request. */
 	void (*trace)(void *arg, const struct device_event *event);
 	void *trace_arg;
 	uint64_t guest_errors; /* accesses and requests the guest should not have made; atomic */

@@ -31,7 +31,7 @@ static inline void device_init(struct device *dev, const struct device_model *mo
 		dev->notify_fd[i] = -1;
 }
 
-/** The guest did what it should not have done. */
+/** Count a mistake of the guest. */
 static inline void device_guest_error(struct device *dev)
 {
 	__atomic_fetch_add(&dev->guest_errors, 1, __ATOMIC_RELAXED);

@@ -53,7 +53,7 @@ struct device *serial_create(const struct device_env *env, device_sink_fn sink, 
 size_t serial_input(struct device *dev, const void *bytes, size_t len);
 /** A break after the bytes taken so far; until the guest has read it no more are taken. */
 void serial_break(struct device *dev);
-/** CTS has changed: an interrupt for who has asked for modem status. */
+/** CTS has changed: raises the modem status interrupt if the driver has enabled it. */
 void serial_modem_change(struct device *dev);
 /** Call `room` (from a vCPU's thread, no lock held) when serial_input() could not take all and could
  * now. `gated`: take nothing while the guest has not enabled its receive interrupt. */
@@ -68,15 +68,14 @@ void serial_on_room(struct device *dev, bool gated, void (*room)(void *arg), voi
  */
 struct testchan_ops {
 	/** Every kind but CONSOLE, AUDIT, DISK_STATS, HOSTFAULT, BALLOON and ROUND; EXIT too, before
-	 * on_exit.
-	 */
+	 * on_exit. */
 	void (*on_record)(void *arg, const struct mmvm_record *rec);
 	void (*on_console)(void *arg, const char *text, size_t len);
 	void (*on_exit)(void *arg, int status);
 	int (*on_audit)(void *arg); /* findings, or -errno */
 	/** 0, or -ENODEV when there is no such role. */
 	int (*on_disk_stats)(void *arg, const char *role, struct mmvm_disk_stats *out);
-	/** The end or beginning of a round: what goes to `status`. NULL: answered -ENOSYS. */
+	/** The end or beginning of a round: the value for `status`. NULL: answered -ENOSYS. */
 	int (*on_round)(void *arg, const struct mmvm_record *rec);
 	/** MMVM_REC_BALLOON. 0, -ENODEV, -EINVAL. */
 	int (*on_balloon)(void *arg, uint64_t target, struct mmvm_balloon *out);
@@ -121,10 +120,10 @@ unsigned int virtio_blk_poll(struct device *dev);
 /* ---- virtio_balloon.c: memory that the guest gives to the host ----- */
 #define BALLOON_MAX_STATS 16 /* VIRTIO_BALLOON_S_*: tags below it are kept */
 struct balloon_state {
-	uint64_t target, actual;     /* pages: wanted, and what the driver says it has given */
-	uint64_t pages;		     /* in the device's set now */
+	uint64_t target, actual; /* pages: the target, and how many the driver says it has given */
+	uint64_t pages;		 /* in the device's set now */
 	uint64_t inflated, deflated; /* pages, all in all */
-	uint64_t reported;	     /* free pages that the guest has told of */
+	uint64_t reported;	     /* free pages that the guest has reported */
 	uint64_t given_back;	     /* pages of both kinds whose memory the host has taken */
 	uint64_t refused;	     /* the host could not take memory back so often */
 	int refused_errno;	     /* the last time */
@@ -138,9 +137,9 @@ struct virtio_balloon_params {
 };
 struct device *virtio_balloon_create(const struct device_env *env,
 				     const struct virtio_balloon_params *params);
-/** The guest is to give so many pages, from now on. Thread-safe. 0, -EINVAL: more than there is RAM. */
+/** Set the balloon's target, in pages. Thread-safe. 0, -EINVAL: more than there is RAM. */
 int virtio_balloon_set_target(struct device *dev, uint64_t pages);
-/** Have the guest send its statistics. They come when it gets to it. Thread-safe. */
+/** Have the guest send its statistics. They arrive later, when its driver answers. Thread-safe. */
 void virtio_balloon_ask_stats(struct device *dev);
 /** Thread-safe. */
 void virtio_balloon_state(const struct device *dev, struct balloon_state *out);
@@ -148,6 +147,25 @@ void virtio_balloon_state(const struct device *dev, struct balloon_state *out);
 bool virtio_balloon_has(const struct device *dev, uint64_t gpa);
 /** Serve what waits in the queues on the caller's thread. Thread-safe. Returns requests completed. */
 unsigned int virtio_balloon_poll(struct device *dev);
+
+/* ---- virtio_pmem.c: a file as memory of the guest ------------------ */
+struct virtio_pmem_params {
+	int fd;		      /* the file; owned by the device once created */
+	uint64_t start, size; /* guest physical, bytes: where the machine has mapped it */
+	bool read_only;
+	bool no_worker; /* tests: requests are served by virtio_pmem_poll() only */
+};
+struct pmem_state {
+	uint64_t flushes; /* answered OK: the file was on the host's disk */
+	uint64_t errors;  /* answered EIO */
+};
+struct device *virtio_pmem_create(const struct device_env *env,
+				  const struct virtio_pmem_params *params);
+/** Thread-safe. */
+void virtio_pmem_state(const struct device *dev, struct pmem_state *out);
+/** So many flushes from now on fail. Thread-safe. */
+void virtio_pmem_fail(struct device *dev, uint64_t count);
+unsigned int virtio_pmem_poll(struct device *dev);
 
 /* ---- virtio_rng.c: random bytes from a seed ------------------------ */
 struct virtio_rng_params {

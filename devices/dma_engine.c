@@ -1,6 +1,6 @@
 /*
  * DMA engine (include/mmvm/dmaengine.h): copies, fills and checksums guest memory on a thread of
- * its own, within an address mask, late or wrongly when asked to.
+ * its own, within an address mask; on request it delays them or makes errors.
  *
  *   ring:   | done | done | taken | ready | ready | free |        one worker, in order
  *                          tail            ^        ^ head (doorbell)
@@ -12,13 +12,14 @@
  *     buffer, so the checksum is that of the bytes written even if the guest changes the source
  *     meanwhile, and overlapping copies come out right.
  * I2. `ring` and `size` change only while the engine is disabled, and it is enabled only with a
- * ring that lies in RAM: reads of descriptors cannot fail. I3. head - tail <= size at all times; a
- * doorbell that would break this halts the engine. I4. When a write of CONTROL that disables or
- * resets has returned, the worker touches no guest memory: it is not `busy`.
+ *     ring that lies in RAM: reads of descriptors cannot fail.
+ * I3. head - tail <= size at all times; a doorbell that would break this halts the engine.
+ * I4. When a write of CONTROL that disables or resets has returned, the worker touches no guest
+ *     memory: it is not `busy`.
  *
  * Locks: e->lock protects every field below it. While `busy` the worker works on its copies without
- * the lock; e->wake is signalled whenever something it, or a waiter for !busy, waits for changed.
- * The interrupt is raised without the lock.
+ * the lock. e->wake is signalled when something changes that the worker, or a waiter for !busy,
+ * waits for. The interrupt is raised without the lock.
  */
 #include "devices/device_impl.h"
 
@@ -138,7 +139,7 @@ static bool wait_delay(struct dma_engine *e) NEEDS_LOCK(e->lock)
 	return runnable(e) && !e->stop;
 }
 
-/* What it wrote first, then what it read; nothing of a descriptor that was refused. */
+/* The memory it wrote first, then the memory it read; nothing for a refused descriptor. */
 static void trace_job(const struct dma_engine *e, const struct mmvm_dma_desc *d, uint32_t status,
 		      uint64_t begin)
 {
@@ -222,7 +223,7 @@ static void *worker_main(void *arg)
 
 /* ---- registers, all under the lock -------------------------------- */
 
-/* The wait drops the lock, and another vCPU may enable meanwhile: the last word is ours. */
+/* The wait drops the lock, and another vCPU may enable the engine during the wait: disable it again. */
 static void disable(struct dma_engine *e) NEEDS_LOCK(e->lock)
 {
 	e->enabled = false;
@@ -252,7 +253,7 @@ static bool halt(struct dma_engine *e)
 	return true;
 }
 
-/* Returns true when an interrupt is to be raised. */
+/* Returns true if the caller must raise an interrupt. */
 static bool write_control(struct dma_engine *e, uint32_t val) NEEDS_LOCK(e->lock)
 {
 	if (val & ~(CONTROL_ENABLE | CONTROL_RESET)) {

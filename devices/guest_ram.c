@@ -7,8 +7,8 @@
  * I1. No byte outside a region is ever read or written: each access finds its region first, and
  *     compares lengths by subtraction, so that no sum can wrap.
  * I2. Each write by a device is followed by its mark in the dirty bitmap, and data by the ring
- * index or interrupt that tells of it. Whoever collects the bitmap clears a bit before reading the
- *     page, so a page marked late is collected once more, never missed.
+ *     index or interrupt that announces it. Whoever collects the bitmap clears a bit before reading
+ *     the page, so a page that is marked late is collected once more, never missed.
  *
  * Locks: none. Regions do not change while devices live; bitmap words are changed by atomic or.
  * The bytes themselves are shared with running vCPUs: a caller that decides by a value copies it
@@ -140,7 +140,7 @@ int64_t guest_ram_give_back(const struct guest_ram *ram, uint64_t gpa, uint64_t 
 	to = (gpa + len) / page * page;
 	if (from >= to)
 		return 0;
-	/* A hole in the file, not only in this mapping: the page itself is what is to be free. */
+	/* Punch a hole in the file, not only in this mapping, because the page itself is to be freed. */
 	if (madvise(r->hva + (from - r->gpa), to - from, MADV_REMOVE))
 		return -errno;
 	return (int64_t)(to - from);

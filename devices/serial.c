@@ -16,7 +16,7 @@
  *
  * I1. The line is edge triggered: an edge is sent when a condition becomes pending and enabled, and
  *     again for each further byte, so that no wake-up is lost when the guest reads IIR meanwhile.
- * I2. Who could not put bytes in is called back (serial_on_room) once there is room again.
+ * I2. A caller that could not put all bytes in is called back (serial_on_room) once there is room again.
  *
  * Locks: s->lock protects every register and the ring. The sink is called under it, which keeps
  * bytes of several vCPUs in order; the interrupt is raised after it is dropped.
@@ -38,7 +38,7 @@ struct serial {
 	device_sink_fn sink;
 	void *sink_arg;
 	uint8_t ier, lcr, mcr, scr, fcr, dll, dlm;
-	bool thre_pending; /* THR became empty and IIR has not told yet */
+	bool thre_pending; /* THR became empty, and the guest has not read that from IIR yet */
 	bool overrun;
 	bool gated;	 /* take input only while the guest has asked for RDI */
 	bool starved;	 /* somebody has input that was not taken */
@@ -90,7 +90,7 @@ static uint8_t pending_iir(const struct serial *s) NEEDS_LOCK(s->lock)
 	return UART_IIR_NO_INT;
 }
 
-/* Does the line go up? Called under the lock; the caller raises after dropping it. */
+/* Must the line be raised? Called under the lock; the caller raises it after dropping the lock. */
 static bool wants_irq(const struct serial *s) NEEDS_LOCK(s->lock)
 {
 	return pending_iir(s) != UART_IIR_NO_INT;
@@ -121,7 +121,7 @@ static uint8_t read_lsr(struct serial *s) NEEDS_LOCK(s->lock)
 	return lsr;
 }
 
-/* In loop-back the modem outputs come back as inputs; otherwise a peer is there and ready. */
+/* In loop-back mode the modem outputs are the inputs; otherwise a peer is present and ready. */
 static uint8_t read_msr(struct serial *s) NEEDS_LOCK(s->lock)
 {
 	uint8_t msr = s->cts_changed ? UART_MSR_DCTS : 0;
@@ -161,7 +161,7 @@ static uint8_t read_rbr(struct serial *s) NEEDS_LOCK(s->lock)
 	return rx_waiting(s) ? s->rx[s->rx_tail++ % SERIAL_RX] : 0;
 }
 
-/* Is it time to call who waits for room? Then the caller calls, after dropping the lock. */
+/* Should the sender that waits for room be called? The caller does so after dropping the lock. */
 static bool take_room(struct serial *s) NEEDS_LOCK(s->lock)
 {
 	if (!s->starved || rx_waiting(s) > SERIAL_RX / 2 || (s->gated && !(s->ier & UART_IER_RDI)))
@@ -293,7 +293,7 @@ static void serial_write(struct device *dev, uint64_t offset, unsigned int size,
 		s->room(s->room_arg);
 }
 
-/* What is typed while the ring is full waits outside: no overrun. */
+/* Input that arrives while the ring is full is not read yet, so no overrun occurs. */
 size_t serial_input(struct device *dev, const void *bytes, size_t len)
 {
 	struct serial *s = container_of(dev, struct serial, dev);

@@ -90,7 +90,7 @@ static int answer_balloon(struct testchan *t, uint64_t gpa, const struct mmvm_re
 	return guest_ram_write(t->dev.ram, gpa + sizeof(*rec), &state, sizeof(state));
 }
 
-/* Act on a checked record; returns what goes to `status`. */
+/* Act on a checked record; returns the value for `status`. */
 static int act(struct testchan *t, uint64_t gpa, const struct mmvm_record *rec)
 {
 	switch (rec->kind) {

@@ -159,7 +159,7 @@ static bool extend(struct run *run, const struct guest_ram_region *r, uint64_t g
 
 /* ---- requests ----------------------------------------------------------------------------------- */
 
-/* Bytes [offset, offset + len) of what the device reads. The caller knows that they are there. */
+/* Bytes [offset, offset + len) of what the device reads. The caller has checked that they exist. */
 static void read_out(const struct virtqueue_chain *c, uint64_t offset, void *buf, size_t len)
 {
 	uint8_t *to = buf;
@@ -196,7 +196,10 @@ static const struct guest_ram_region *move_frame(struct virtio_balloon *b, uint6
 	return r;
 }
 
-static int64_t move_frames(struct virtio_balloon *b, const struct virtqueue_chain *c, bool in)
+enum frames_move { OUT_OF_BALLOON, INTO_BALLOON };
+
+static int64_t move_frames(struct virtio_balloon *b, const struct virtqueue_chain *c,
+			   enum frames_move move)
 {
 	uint64_t n = c->out_len / sizeof(uint32_t), moved = 0;
 	uint32_t buf[256], fill = 0;
@@ -213,18 +216,18 @@ static int64_t move_frames(struct virtio_balloon *b, const struct virtqueue_chai
 			read_out(c, i * sizeof(uint32_t), buf, fill * sizeof(uint32_t));
 		}
 		gpa = (uint64_t)buf[i % 256] << MMVM_PAGE_SHIFT;
-		r = move_frame(b, gpa, in);
+		r = move_frame(b, gpa, move == INTO_BALLOON);
 		if (!r)
 			continue;
 		moved++;
-		if (!in || extend(&run, r, gpa))
+		if (move != INTO_BALLOON || extend(&run, r, gpa))
 			continue;
 		give_back(b, &run);
 		run = (struct run){gpa, MMVM_PAGE_SIZE};
 	}
 	give_back(b, &run);
 	pthread_mutex_lock(&b->stat_lock);
-	if (in) {
+	if (move == INTO_BALLOON) {
 		b->state.inflated += moved;
 		b->state.pages += moved;
 	} else {
@@ -261,7 +264,7 @@ static int64_t take_stats(struct virtio_balloon *b, const struct virtqueue_chain
 	}
 	b->state.nr_stats++;
 	pthread_mutex_unlock(&b->stat_lock);
-	/* I4: the older one goes back. */
+	/* I4: the older buffer is returned. */
 	return_kept(b);
 	if (b->asked) {
 		b->asked = false;
@@ -296,9 +299,9 @@ static int64_t balloon_handle(struct virtio_mmio *v, unsigned int queue,
 
 	switch (queue) {
 	case QUEUE_INFLATE:
-		return move_frames(b, chain, true);
+		return move_frames(b, chain, INTO_BALLOON);
 	case QUEUE_DEFLATE:
-		return move_frames(b, chain, false);
+		return move_frames(b, chain, OUT_OF_BALLOON);
 	case QUEUE_STATS:
 		return take_stats(b, chain);
 	default:

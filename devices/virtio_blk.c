@@ -48,10 +48,11 @@ struct virtio_blk {
 	uint64_t sectors; /* atomic */
 	pthread_mutex_t stat_lock;
 	struct mmvm_disk_stats stats;
-	uint64_t fail_from, fail_count; /* fail this many after so many more; 0 = none */
+	uint64_t fail_from;  /* 1: the next request is the first that fails */
+	uint64_t fail_count; /* requests that fail; 0 = none */
 };
 
-/* What is left of a chain when header and status are taken off. */
+/* The part of a chain between header and status. */
 struct blk_request {
 	uint32_t type;
 	uint64_t sector;
@@ -67,7 +68,7 @@ static struct virtio_blk *to_blk(const struct device *dev)
 	return container_of(dev, struct virtio_blk, v.dev);
 }
 
-/* Copy up to `len` bytes off the front of the out data. The caller knows that they are there. */
+/* Copy up to `len` bytes off the front of the out data. The caller has checked that they exist. */
 static void take_out(struct blk_request *r, void *buf, size_t len)
 {
 	uint8_t *to = buf;
@@ -124,15 +125,18 @@ static bool in_range(const struct virtio_blk *b, uint64_t sector, uint64_t count
 	return sector <= sectors && count <= sectors - sector;
 }
 
+enum disk_dir { FROM_DISK, TO_DISK };
+
 /* All bytes of the vector, from or to the file. Consumes `iov`. Returns bytes done, which is less
  * than asked for at the end of the file or on an error. */
-static uint64_t transfer(int fd, bool to_disk, struct iovec *iov, unsigned int nr, uint64_t offset)
+static uint64_t transfer(int fd, enum disk_dir dir, struct iovec *iov, unsigned int nr,
+			 uint64_t offset)
 {
 	uint64_t done = 0;
 
 	while (nr) {
-		ssize_t n = to_disk ? pwritev(fd, iov, (int)nr, (off_t)(offset + done))
-				    : preadv(fd, iov, (int)nr, (off_t)(offset + done));
+		ssize_t n = dir == TO_DISK ? pwritev(fd, iov, (int)nr, (off_t)(offset + done))
+					   : preadv(fd, iov, (int)nr, (off_t)(offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -184,7 +188,7 @@ static uint8_t do_write(struct virtio_blk *b, struct blk_request *r)
 	if (b->read_only || r->out_len % SECTOR || r->out_len > MAX_BYTES ||
 	    !in_range(b, r->sector, r->out_len / SECTOR))
 		return VIRTIO_BLK_S_IOERR;
-	if (transfer(b->fd, true, r->out, r->nr_out, r->sector * SECTOR) != r->out_len)
+	if (transfer(b->fd, TO_DISK, r->out, r->nr_out, r->sector * SECTOR) != r->out_len)
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -219,7 +223,7 @@ static int write_zeroes(int fd, uint64_t offset, uint64_t len)
 				    .iov_len = len < sizeof(zeroes) ? len : sizeof(zeroes)};
 		uint64_t n = iov.iov_len;
 
-		if (transfer(fd, true, &iov, 1, offset) != n)
+		if (transfer(fd, TO_DISK, &iov, 1, offset) != n)
 			return -EIO;
 		offset += n;
 		len -= n;
@@ -326,7 +330,7 @@ static void count_request(struct virtio_blk *b, uint32_t type, uint8_t status, u
 	pthread_mutex_unlock(&b->stat_lock);
 }
 
-/* ---- for who traces ------------------------------------------------ */
+/* ---- for observers ------------------------------------------------- */
 
 struct blk_trace {
 	uint64_t begin, sector;
@@ -348,7 +352,7 @@ static void trace_begin(const struct virtio_blk *b, const struct virtqueue_chain
 	for (unsigned int i = 0; i < t->nr; i++) {
 		uint64_t gpa = c->gpa[iov - c->iov + i];
 
-		/* The first may begin behind the header. */
+		/* The first one may begin after the header. */
 		t->gpa[i] = gpa + (uint64_t)((uint8_t *)iov[i].iov_base -
 					     (uint8_t *)guest_ram_ptr(b->v.dev.ram, gpa, 1));
 		t->len[i] = iov[i].iov_len;

@@ -19,7 +19,7 @@
  *     do not change while it is ready.
  * I4. Each chain that was popped is pushed once, or kept by the model, or the device is in
  *     NEEDS_RESET. What is kept is forgotten when its queue stops.
- * I5. Nothing a guest does keeps a vCPU thread waiting longer than one request: whoever needs
+ * I5. Nothing a guest does keeps a vCPU thread waiting longer than one request: a thread that needs
  *     io_lock raises `quiesce` first, and the worker leaves between two requests.
  *
  * Locks, in order: lock, io_lock. The worker takes only io_lock. Interrupts are raised under
@@ -41,7 +41,7 @@
 
 #define VIRTIO_MAGIC  0x74726976 /* "virt" */
 #define VIRTIO_VENDOR 0x4d564d4d /* "MMVM" */
-/* Interrupt at the latest after so many completions, so that a long batch does not hold back the
+/* Interrupt after at most this many completions, so that a long batch does not hold back the
  * first of its requests. */
 #define SIGNAL_BATCH 8
 
@@ -163,7 +163,7 @@ static unsigned int serve_queue(struct virtio_mmio *v, unsigned int q)
 	if (r < 0)
 		needs_reset(v);
 	else if (r == 0)
-		kick(v, q); /* come back for the rest */
+		kick(v, q); /* the rest is served later */
 out:
 	pthread_mutex_unlock(&v->io_lock);
 	return done;
@@ -285,7 +285,7 @@ static void write_status(struct virtio_mmio *v, uint32_t val) NEEDS_LOCK(v->lock
 	__atomic_fetch_or(&v->status, set, __ATOMIC_ACQ_REL);
 	if (set & ~cur & VIRTIO_CONFIG_S_DRIVER_OK) {
 		for (unsigned int q = 0; q < v->nr_queues; q++)
-			kick(v, q); /* doorbells that came too early */
+			kick(v, q); /* notifications before DRIVER_OK */
 	}
 }
 
@@ -576,11 +576,19 @@ static void virtio_destroy(struct device *dev)
 	free(v);
 }
 
+static bool virtio_property(const struct device *dev, unsigned int i, struct device_property *out)
+{
+	const struct virtio_mmio *v = container_of(dev, struct virtio_mmio, dev);
+
+	return v->model->property && v->model->property(dev, i, out);
+}
+
 static const struct device_model virtio_device_model = {
 	.name = "virtio-mmio",
 	.node = "virtio",
 	.compatible = "virtio,mmio",
 	.size = MMVM_VIRTIO_STRIDE,
+	.property = virtio_property,
 	.read = virtio_read,
 	.write = virtio_write,
 	.reset = virtio_reset,

@@ -30,6 +30,8 @@ struct virtio_model {
 	/** The driver writes to the configuration. With `lock` held. False: it may not. NULL: never. */
 	bool (*write_config)(struct virtio_mmio *v, uint64_t offset, unsigned int size,
 			     const void *data);
+	/** Properties of its node in the device tree (struct device_model). NULL: none. */
+	bool (*property)(const struct device *dev, unsigned int i, struct device_property *out);
 	/** Close what the model opened. */
 	void (*destroy)(struct virtio_mmio *v);
 };
@@ -62,15 +64,15 @@ struct virtio_mmio {
 	int stop_fd; /* readable: the worker ends */
 };
 
-/** Create queues, locks and, with `worker`, the thread. `v` is zeroed but for config, config_size,
- * features and nr_queues. 0 or -errno (nothing is left behind then). */
+/** Create queues, locks and, with `worker`, the thread. `v` is zeroed but for config, config_size, features and
+ * nr_queues. 0, or -errno: then nothing was created. */
 int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
 		     const struct device_env *env, bool worker);
 /** Change the configuration: bump the generation and interrupt the guest. */
 void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *bytes, size_t len);
 /** Serve all queues on this thread, beside the worker if there is one. Returns chains completed. */
 unsigned int virtio_mmio_poll(struct virtio_mmio *v);
-/** Keep the worker, and whoever polls, out of the queues. */
+/** Keep the worker, and threads that poll, out of the queues. */
 void virtio_mmio_hold(struct virtio_mmio *v);
 void virtio_mmio_release(struct virtio_mmio *v);
 /** Between those two: give back a chain that was kept, and interrupt the guest if it wants that. */

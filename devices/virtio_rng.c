@@ -1,5 +1,5 @@
 /*
- * virtio-rng (virtio 1.2, section 5.4): the driver's buffers come back full of random bytes.
+ * virtio-rng (virtio 1.2, section 5.4): the device fills the driver's buffers with random bytes.
  *
  * The bytes come from the run's seed, as everything random here: a run with the same --seed gets the same
  * bytes in the same order. They are no secret, and say nothing about the host.

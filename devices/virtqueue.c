@@ -1,11 +1,11 @@
 /*
  * Split virtqueue, the device's side.
  *
- *   descriptor table (guest writes)   available ring (guest writes)    used ring (device writes)
- *   +------+-----+-------+------+     +-------+-----+------------+ +-------+-----+-------------+ |
- * addr | len | flags | next |     | flags | idx | ring[num]  |     | flags | idx | {id,len}[num]|
- *   +------+-----+-------+------+     +-------+-----+------------+ +-------+-----+-------------+
- *       ^------------ chain by next           used_event ^                     avail_event ^
+ *   descriptor table (guest)       available ring (guest)       used ring (device)
+ *   +------+-----+-------+------+  +-------+-----+-----------+  +-------+-----+---------------+
+ *   | addr | len | flags | next |  | flags | idx | ring[num] |  | flags | idx | {id,len}[num] |
+ *   +------+-----+-------+------+  +-------+-----+-----------+  +-------+-----+---------------+
+ *       ^---- chain by next ---+            used_event ^                      avail_event ^
  *
  * All of it is guest memory, which may change between any two reads and hold anything.
  *

@@ -23,7 +23,7 @@ struct virtqueue {
 	/* The device's own place in the rings. */
 	uint16_t last_avail; /* next entry of the available ring to take */
 	uint16_t used_idx;   /* next entry of the used ring to fill */
-	uint16_t signalled;  /* used_idx when the guest was last told, or could have been */
+	uint16_t signalled;  /* used_idx at the last interrupt, or when one was suppressed */
 };
 
 /** A chain taken from the available ring: out segments (device reads) come first, then in segments
@@ -42,7 +42,7 @@ int virtqueue_start(struct virtqueue *vq);
 int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain);
 /** Give a chain back, `written` bytes of it written. Exactly once for each pop that returned 1. */
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written);
-/** Has the guest asked to be interrupted for what was pushed since the last call? */
+/** Does the guest want an interrupt for the chains pushed since the last call? */
 bool virtqueue_should_signal(struct virtqueue *vq);
 /** Doorbells are not needed while the device looks at the ring by itself. */
 void virtqueue_disable_notify(struct virtqueue *vq);

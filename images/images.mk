@@ -8,7 +8,7 @@ else
 LAB_FAILED := echo "mmvm: going on without the lab" >&2
 endif
 
-lab-image: $B/lab/initrd
+lab-image: $B/lab/initrd $B/lab/lab.sh $B/lab/linux_bench.c
 lab-bench: $B/lab/mmvm_bench.ko
 bench test: lab-bench
 
@@ -21,5 +21,11 @@ $B/lab/initrd: $B/lab/lab_init images/lab.sh
 $B/lab/mmvm_bench.ko: images/linux_bench.c images/lab.sh $B/lab/initrd
 	@echo "  LAB     $@"
 	$Q[ ! -e $B/lab/initrd ] || sh images/lab.sh bench $B/lab images/linux_bench.c || $(LAB_FAILED)
+
+# For a lab with another kernel, which mmvm bench --linux makes
+$B/lab/lab.sh: images/lab.sh
+	@mkdir -p $(@D); cp $< $@
+$B/lab/linux_bench.c: images/linux_bench.c
+	@mkdir -p $(@D); cp $< $@
 
 .PHONY: lab-bench

@@ -1,6 +1,6 @@
 /*
- * System calls: what they return when all is well, and what when it is not. Everything asked here
- * has one answer, so the program passes on Linux too; that is how its expectations are checked.
+ * System calls: their results and their errors. Every case has one right answer, on Linux as well, where the
+ * expectations of this program are checked.
  *
  * Exit status: 0 all as expected, 1 not (each difference is printed).
  */

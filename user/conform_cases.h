@@ -1,6 +1,6 @@
 /*
- * The scripted cases of user/conform.c, family by family, in the language described there. What a
- * case is about is said by what it does; a case that once showed a difference stays.
+ * The scripted cases of user/conform.c, family by family, in the language described there. A case that once
+ * showed a difference stays.
  */
 #ifndef USER_CONFORM_CASES_H
 #define USER_CONFORM_CASES_H

@@ -16,13 +16,6 @@
 #define PAGES	       32
 #define MREMAP_MAYMOVE 1
 
-static void sleep_ms(long ms)
-{
-	long t[2] = {ms / 1000, ms % 1000 * 1000000};
-
-	syscall3(SYS_nanosleep, (long)t, 0, 0);
-}
-
 /* Three whole passes: the first may have begun before the step. */
 static void scan(void)
 {
@@ -32,26 +25,6 @@ static void scan(void)
 	while (number_in(DIR "full_scans") < from + 4)
 		sleep_ms(5);
 	write_file(DIR "run", "0");
-}
-
-static long vmstat(const char *name)
-{
-	size_t len = strlen(name);
-
-	read_file("/proc/vmstat");
-	for (char *p = text; *p;) {
-		if (!memcmp(p, name, len) && p[len] == ' ') {
-			long n = 0;
-
-			for (p += len + 1; *p >= '0' && *p <= '9'; p++)
-				n = n * 10 + (*p - '0');
-			return n;
-		}
-		while (*p && *p != '\n')
-			p++;
-		p += *p == '\n';
-	}
-	return -1;
 }
 
 /* A letter a page: the same frame, the same letter; '.': not there. */
@@ -81,25 +54,16 @@ static void frames(unsigned long pages)
 static void vma_flags(void)
 {
 	read_file("/proc/self/smaps");
-	for (char *p = text; *p;) {
-		char *end = p;
+	for (char *p = text; *p; p = next_line(p)) {
+		bool mg = false;
 
-		while (*end && *end != '\n')
-			end++;
-		if (!memcmp(p, "100000", 6)) {
-			bool mg = false, done = false;
-
-			while (*end && !done) {
-				p = end + 1;
-				for (end = p; *end && *end != '\n'; end++)
-					;
-				done = !memcmp(p, "VmFlags", 7);
-			}
-			for (; p < end; p++)
-				mg |= !memcmp(p, " mg ", 4);
-			print("  a mapping%s\n", mg ? " mg" : "");
-		}
-		p = *end ? end + 1 : end;
+		if (memcmp(p, "100000", 6))
+			continue;
+		while (*p && memcmp(p, "VmFlags", 7))
+			p = next_line(p);
+		for (char *f = p; *f && *f != '\n'; f++)
+			mg |= !memcmp(f, " mg ", 4);
+		print("  a mapping%s\n", mg ? " mg" : "");
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
- * Scripted cases of user/conform.c: memory that is shared and anonymous. The language is described
- * there. The end of an object is not touched: that is a signal, not an answer.
+ * Scripted cases of user/conform.c: memory that is shared and anonymous. The language is described there. No
+ * case touches memory beyond the end of an object: that is a signal and not a result.
  */
 #ifndef USER_CONFORM_SHARED_H
 #define USER_CONFORM_SHARED_H

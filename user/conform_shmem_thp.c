@@ -216,7 +216,7 @@ static void options(const char *how)
 static void mounts(void)
 {
 	mode("never");
-	print("mkdir %ld\n", sys_mkdir("/huge", 0755) == 0 ? 0L : 0L);
+	T(sys_mkdir("/huge", 0755));
 	options("huge=sometimes");
 	options("huge=deny");
 	options("huge=");
@@ -269,17 +269,6 @@ static void collapses(void)
 static const char *const refusals[] = {"thp_scan_exceed_none_pte", "thp_scan_exceed_swap_pte",
 				       "thp_scan_exceed_share_pte"};
 
-static long event(const char *name)
-{
-	long n;
-
-	read_file("/proc/vmstat");
-	for (char *p = text; *p; p = next_line(p))
-		if (number_of(p, name, &n))
-			return n;
-	return -1;
-}
-
 /* Two passes, since the first may have begun before the last setting; then it sleeps for 49 days. Each write
  * wakes it. How often it refuses a range depends on the number of passes: printed is whether. */
 static void khugepaged_runs(const char *what)
@@ -287,7 +276,7 @@ static void khugepaged_runs(const char *what)
 	long scans = number_in(DIR "khugepaged/full_scans"), refused[3], done = 0;
 
 	for (int i = 0; i < 3; i++)
-		refused[i] = event(refusals[i]);
+		refused[i] = vmstat(refusals[i]);
 	for (int i = 0; i < 3000 && done < 2; i++) {
 		write_file(DIR "khugepaged/scan_sleep_millisecs", "10");
 		sleep_ms(20);
@@ -296,7 +285,7 @@ static void khugepaged_runs(const char *what)
 	write_file(DIR "khugepaged/scan_sleep_millisecs", "4294967295");
 	print("two passes: %s\n", done < 2 ? "no" : "yes");
 	for (int i = 0; i < 3; i++)
-		if (event(refusals[i]) != refused[i])
+		if (vmstat(refusals[i]) != refused[i])
 			print("  %s\n", refusals[i]);
 	show(what);
 }

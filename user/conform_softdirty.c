@@ -245,35 +245,27 @@ static void huge_pages(void)
 	T(sys_munmap(ELSEWHERE, HUGE + PAGE_SIZE));
 }
 
+/* A line of the first mapping at AT or above */
 static void smaps_field(const char *field)
 {
-	long n = read_file("/proc/self/smaps");
-	char *p = text;
+	char *p = text, *end;
 
-	/* Only the first mapping at AT or above. */
-	while (n > 0 && *p && memcmp(p, "100000000000-", 13)) {
-		while (*p && *p != '\n')
-			p++;
-		p += *p == '\n';
-	}
-	while (*p && memcmp(p, field, strlen(field))) {
-		while (*p && *p != '\n')
-			p++;
-		p += *p == '\n';
-	}
-	if (*p) {
-		char *end = p;
-
-		while (*end && *end != '\n')
-			end++;
-		*end = 0;
-		print("  %s\n", p);
-	}
+	read_file("/proc/self/smaps");
+	while (*p && memcmp(p, "100000000000-", 13))
+		p = next_line(p);
+	while (*p && memcmp(p, field, strlen(field)))
+		p = next_line(p);
+	if (!*p)
+		return;
+	for (end = p; *end && *end != '\n';)
+		end++;
+	*end = 0;
+	print("  %s\n", p);
 }
 
 static void accessed(void)
 {
-	long kb;
+	long kb = 0;
 
 	print("# accessed bits\n");
 	map(8, RW, PRIVATE);
@@ -300,15 +292,8 @@ static void accessed(void)
 	T(sys_munmap(AT, 4 * MIB));
 	T(clear("5"));
 	read_file("/proc/self/status");
-	kb = 0;
-	for (char *p = text; *p; p++)
-		if (!memcmp(p, "VmHWM:", 6)) {
-			for (p += 6; *p == ' ' || *p == '\t'; p++)
-				;
-			for (; *p >= '0' && *p <= '9'; p++)
-				kb = kb * 10 + (*p - '0');
-			break;
-		}
+	for (char *p = text; *p && !number_of(p, "VmHWM:", &kb); p = next_line(p))
+		;
 	print("VmHWM is below 4 MiB: %d\n", kb > 0 && kb < 4096);
 }
 

@@ -1,10 +1,10 @@
 /*
  * A disk's own file through the page cache:   devtest DISK check SEED | write SEED fsync|nothing|wait
  *
- * The disk's words are made of their place and a seed, so that the host can tell them too
- * (tests/vm/devfile.sh). `write` goes over the disk in pieces of odd sizes and in no order; then
- * fsync, or nothing, leaving it to the machine's end; `wait` says that fsync has returned, and waits
- * to be killed. Status 0 when all was as it should be.
+ * Each word of the disk is computed from its place and a seed, so that the host can compute it as well
+ * (tests/vm/devfile.sh). `write` writes the whole disk in pieces of odd sizes and in no order. Then it calls
+ * fsync; or it does nothing and leaves writing to the end of the machine; or, with `wait`, it prints that
+ * fsync has returned and waits to be killed. Exit status 0: all was as expected.
  */
 #include "fs.h"
 

@@ -8,7 +8,7 @@
  *   start, populate, populated | pass, plain | pass, plain | enable | K x (pass, pass) | disable |
  *   pass, plain
  *
- * A phase is told by a record MMVM_REC_ROUND; `number` is the pass, `written` its nanoseconds.
+ * A record MMVM_REC_ROUND announces a phase; `number` is the pass, `written` its nanoseconds.
  * Exit status: 0, 1 when the VMM does not answer, 2 usage or no memory.
  */
 #include "mmvm/testchan.h"

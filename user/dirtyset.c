@@ -4,9 +4,9 @@
  * dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--lie 1]
  *
  * Each round: some pages are given back (MADV_DONTNEED, so that they will be new frames), all dirty
- * bits of the process are cleared, and the VMM is told that the round begins. Then a random set of
+ * bits of the process are cleared, and the VMM gets a record that the round begins. Then a random set of
  * pages is written, in random order and some of them again and again, and others are only read. At
- * the end the VMM is told what the set was; it compares that, page by page, with what it saw
+ * the end the VMM gets the set; it compares that, page by page, with what it saw
  * (vmm/observe/dirty_exact.c) and answers with the number of differences it cannot explain.
  *
  * With --lie 1 the program hides one page that it wrote in the first round and claims one that it did

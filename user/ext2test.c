@@ -241,7 +241,7 @@ static void check_files(void)
 	}
 }
 
-/** Each file gets a new place many times; now and then onto another, which goes by that. */
+/** Each file gets a new place many times; now and then onto another, which is removed by that. */
 static void rename_storm(unsigned int times, bool for_real)
 {
 	char from[200], to[200];

@@ -440,7 +440,7 @@ static void pipes(void)
 
 /* ---- limits ---- */
 
-/** Fork until it is refused; then everybody goes, and it works again. */
+/** Fork until it is refused; then all children end, and fork works again. */
 static void storm(void)
 {
 	int fd[2], n = 0;

@@ -277,6 +277,12 @@ static void special(long nr, long *a)
 		if (rnd(2))
 			a[0] = syscall3(__NR_brk, 0, 0, 0) + (long)rnd(1 << 18) - (1 << 16);
 		break;
+	case __NR_madvise: /* what is lost is lost for the whole run: a page at a time */
+		if (!rnd(400))
+			a[2] = 100 + (long)rnd(2);
+		if (a[2] == 100 || a[2] == 101)
+			a[1] = PAGE_SIZE;
+		break;
 	case __NR_prlimit64:
 		a[0] = rnd(2) ? 0 : 0x40000000;
 		break;

@@ -77,7 +77,7 @@ static volatile unsigned long *word(long at, long page)
 	return (volatile unsigned long *)(at + page * PAGE_SIZE);
 }
 
-/* Ends a child with status 7 when it touches what is behind the end; returns the child's status. */
+/* Ends a child with status 7 when it touches what is beyond the end; returns the child's status. */
 static long touch_in_child(long at, long page, bool write)
 {
 	int status = -1;

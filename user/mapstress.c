@@ -130,7 +130,7 @@ static void op_dontneed(uint64_t first, uint64_t n)
 
 	if (got != (whole ? 0 : -ENOMEM))
 		differ("madvise", first, got, whole ? 0 : -ENOMEM);
-	/* Holes are told about, and skipped. */
+	/* Holes are reported, and skipped. */
 	for (uint64_t i = first; i < first + n; i++)
 		model[i].value = 0;
 }

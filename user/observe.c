@@ -5,6 +5,11 @@
  *
  * Without a program it says only how much memory there is.
  *
+ * With a word curve=MS before the program it takes a sample of the program's first process every MS milliseconds: a line
+ * "curve: TICKS RSS REFERENCED SWAP" with what smaps_rollup says of it (KiB), REFERENCED since the sample before. Each
+ * sample clears the accessed bits (clear_refs), which reclaim then does not see: counts of such a run are not those
+ * of a run without.
+ *
  * KNOB is a file below /proc/sys with dots for slashes (vm.page-cluster=0).
  *
  * Where there is a file /modules it is the first process of a small Linux system, and makes that
@@ -16,6 +21,7 @@
 #include "files.h"
 #include "rt.h"
 
+#define SYS_nanosleep	 35
 #define SYS_mkdir	 83
 #define SYS_fork	 57
 #define SYS_execve	 59
@@ -36,6 +42,14 @@ struct count {
 	uint64_t value;
 };
 static struct count before[MAX_COUNTS], after[MAX_COUNTS];
+
+/* Kept until the end: printing takes time. */
+#define MAX_SAMPLES 400
+static struct {
+	uint64_t ticks, rss, referenced, swap;
+} sample[MAX_SAMPLES];
+static unsigned int nr_samples;
+static unsigned long curve_ms; /* 0: none are taken */
 
 static uint64_t ticks(void)
 {
@@ -160,6 +174,82 @@ static void first_process(void)
 		syscall3(SYS_sched_yield, 0, 0, 0);
 }
 
+static uint64_t named(const struct count *c, unsigned int n, const char *name)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (!strcmp(c[i].name, name))
+			return c[i].value;
+	return 0;
+}
+
+/* "/proc/PID/NAME" */
+static void process_path(char *path, long pid, const char *name)
+{
+	char digits[24];
+	size_t n = 0, len = strlen("/proc/");
+
+	memcpy(path, "/proc/", len);
+	for (; pid || !n; pid /= 10)
+		digits[n++] = (char)('0' + pid % 10);
+	while (n)
+		path[len++] = digits[--n];
+	path[len++] = '/';
+	memcpy(path + len, name, strlen(name) + 1);
+}
+
+static void clear_accessed(long pid)
+{
+	char path[64];
+	long fd;
+
+	process_path(path, pid, "clear_refs");
+	fd = sys_open(path, O_WRONLY, 0);
+	if (is_error(fd) || is_error(sys_write((int)fd, "1", 1)))
+		print("observe: cannot write %s\n", path);
+	if (!is_error(fd))
+		sys_close(fd);
+}
+
+/* Nothing is kept of a process that has ended: it has no memory any more. */
+static void take_sample(long pid, uint64_t start)
+{
+	static struct count c[64];
+	char path[64];
+	unsigned int n;
+
+	process_path(path, pid, "smaps_rollup");
+	n = read_counts(path, c);
+	if (nr_samples == MAX_SAMPLES || !named(c, n, "Rss"))
+		return;
+	sample[nr_samples].ticks = ticks() - start;
+	sample[nr_samples].rss = named(c, n, "Rss");
+	sample[nr_samples].referenced = named(c, n, "Referenced");
+	sample[nr_samples].swap = named(c, n, "Swap");
+	nr_samples++;
+	clear_accessed(pid);
+}
+
+static long watch(long pid, int *status)
+{
+	const uint64_t start = ticks();
+	long time[2] = {(long)(curve_ms / 1000), (long)(curve_ms % 1000 * 1000000)}, got;
+
+	for (;;) {
+		syscall3(SYS_nanosleep, (long)time, 0, 0);
+		got = syscall6(SYS_wait4, pid, (long)status, 1 /* WNOHANG */, 0, 0, 0);
+		if (got)
+			return got;
+		take_sample(pid, start);
+	}
+}
+
+static void say_samples(void)
+{
+	for (unsigned int i = 0; i < nr_samples; i++)
+		print("curve: %lu %lu %lu %lu\n", sample[i].ticks, sample[i].rss,
+		      sample[i].referenced, sample[i].swap);
+}
+
 static int run_and_wait(char **argv)
 {
 	char *env[] = {NULL};
@@ -171,7 +261,9 @@ static int run_and_wait(char **argv)
 		print("observe: cannot run %s\n", argv[0]);
 		exit(127);
 	}
-	if (is_error(pid) || is_error(syscall6(SYS_wait4, pid, (long)&status, 0, 0, 0, 0)))
+	if (is_error(pid) ||
+	    is_error(curve_ms ? watch(pid, &status)
+			      : syscall6(SYS_wait4, pid, (long)&status, 0, 0, 0, 0)))
 		return 126;
 	return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
 }
@@ -209,6 +301,11 @@ int main(int argc, char **argv)
 			continue;
 		if (*p != '=')
 			break;
+		if (!memcmp(argv[at], "curve=", 6)) {
+			for (p++; *p >= '0' && *p <= '9'; p++)
+				curve_ms = curve_ms * 10 + (unsigned long)(*p - '0');
+			continue;
+		}
 		set_knob(argv[at], p + 1);
 	}
 	nr_before = read_counts("/proc/meminfo", before);
@@ -229,6 +326,7 @@ int main(int argc, char **argv)
 	nr_after = read_counts("/proc/vmstat", after);
 	stall = memory_stall() - stall;
 	say_differences(nr_before, nr_after);
+	say_samples();
 	print("observe: stall_us %lu\n", stall);
 	print("observe: ticks %lu\n", start);
 	print("observe: status %d\n", status);

@@ -1,37 +1,58 @@
 /*
  * Takes memory until somebody stops it.
  *
- * oomhog [--mb N] [--chunk KIB] [--memfd 1] [--stay 1]
+ * oomhog [--mb N] [--chunk KIB] [--memfd 1] [--stay 1] [--protect 1]
  *
  *   --mb N        at most N MiB; default: no limit
  *   --chunk KIB   so much at a time; default 256
  *   --memfd 1     what it holds belongs to a memfd: a chunk is unmapped when it has been written
  *   --stay 1      with N MiB taken it waits for a signal; else it exits with 0
+ *   --protect 1   the OOM killer may not choose it: its oom_score_adj is -1000
  *
  * Every page is written. A failed mmap exits 1; otherwise the OOM killer ends it.
  */
-#include "rt.h"
+#include "fs.h"
 
 #define SYS_pause	 34
 #define SYS_ftruncate	 77
 #define SYS_memfd_create 319
 
+/** Whether the OOM killer leaves this process alone from now on. */
+static bool protect_from_oom(void)
+{
+	static const char never[] = "-1000";
+	long fd = sys_open("/proc/self/oom_score_adj", O_WRONLY, 0), n;
+
+	if (is_error(fd))
+		return false;
+	n = sys_write((int)fd, never, sizeof(never) - 1);
+	sys_close((int)fd);
+	return n == sizeof(never) - 1;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t mb = UINT64_MAX >> 20, chunk = 256, taken = 0, seed = 1, memfd = 0, stay = 0;
+	uint64_t protect = 0;
 	long fd = -1;
 
 	for (int i = 1; i < argc; i += 2) {
-		uint64_t *to = !strcmp(argv[i], "--mb")	     ? &mb
-			       : !strcmp(argv[i], "--chunk") ? &chunk
-			       : !strcmp(argv[i], "--memfd") ? &memfd
-			       : !strcmp(argv[i], "--stay")  ? &stay
-							     : NULL;
+		uint64_t *to = !strcmp(argv[i], "--mb")	       ? &mb
+			       : !strcmp(argv[i], "--chunk")   ? &chunk
+			       : !strcmp(argv[i], "--memfd")   ? &memfd
+			       : !strcmp(argv[i], "--stay")    ? &stay
+			       : !strcmp(argv[i], "--protect") ? &protect
+							       : NULL;
 
 		if (!to || i + 1 == argc || !parse_size(argv[i + 1], to) || !chunk) {
-			print("usage: oomhog [--mb N] [--chunk KIB] [--memfd 1] [--stay 1]\n");
+			print("usage: oomhog [--mb N] [--chunk KIB] [--memfd 1] [--stay 1] "
+			      "[--protect 1]\n");
 			return 2;
 		}
+	}
+	if (protect && !protect_from_oom()) {
+		print("oomhog: /proc/self/oom_score_adj cannot be written\n");
+		return 1;
 	}
 	if (memfd) {
 		fd = syscall3(SYS_memfd_create, (long)"hog", 0, 0);

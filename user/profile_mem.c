@@ -8,18 +8,21 @@
  */
 #include "rt.h"
 
-#define PAGES	     256ul
-#define WINDOW	     (PAGES * PAGE_SIZE)
-#define TABLE	     (2ul << 20)
-#define WARM	     4
-#define REPS	     5
-#define PER_CALL     16ul /* pages of an operation on a range */
-#define FAMILY_PAGES 512ul
-#define SYS_pause    34
-#define SYS_fork     57
-#define SYS_wait4    61
-#define SYS_kill     62
-#define SIGKILL	     9
+#define PAGES		 256ul
+#define WINDOW		 (PAGES * PAGE_SIZE)
+#define TABLE		 (2ul << 20)
+#define WARM		 4
+#define REPS		 5
+#define PER_CALL	 16ul /* pages of an operation on a range */
+#define FAMILY_PAGES	 512ul
+#define SYS_pread64	 17
+#define SYS_pwrite64	 18
+#define SYS_pause	 34
+#define SYS_fork	 57
+#define SYS_wait4	 61
+#define SYS_kill	 62
+#define SYS_memfd_create 319
+#define SIGKILL		 9
 
 static volatile char *window;
 static const char *op;
@@ -104,11 +107,10 @@ static void cow_fault(volatile char *page)
 	bury(child);
 }
 
-/** Until the parent goes on. Steps take so long that the child runs first, and falls asleep. */
-static void fork_once(void)
+/** Memory that parent and child share after a fork. */
+static void touch_family(void)
 {
 	static volatile char *family;
-	long child;
 
 	if (!family) {
 		family = (volatile char *)map_memory(FAMILY_PAGES * PAGE_SIZE);
@@ -116,18 +118,59 @@ static void fork_once(void)
 	}
 	for (unsigned long i = 0; i < FAMILY_PAGES; i++)
 		family[i * PAGE_SIZE] = 1;
+}
+
+/** Until the parent goes on. Steps take so long that the child runs first, and falls asleep. */
+static void fork_once(void)
+{
+	long child;
+
+	touch_family();
 	begin();
 	child = fork_child();
 	end();
 	bury(child);
 }
 
-/** Each repetition has pages of its own: `i` counts from 0, warming included. */
-static void once(unsigned long i)
+/** Until the child is dead and buried. It ends at once. */
+static void fork_wait(void)
 {
-	volatile char *page = window + i * PER_CALL * PAGE_SIZE;
-	unsigned long addr = (unsigned long)page;
-	long r = 0;
+	long child;
+
+	touch_family();
+	begin();
+	child = syscall3(SYS_fork, 0, 0, 0);
+	if (!child)
+		exit(0);
+	must(syscall6(SYS_wait4, child, 0, 0, 0, 0, 0), "wait");
+	end();
+}
+
+/** One call that reads or writes page `i` of a file in memory, which has that page. */
+static void file_call(long nr, unsigned long i)
+{
+	static char page[PAGE_SIZE] __attribute__((aligned(4096)));
+	static long fd;
+	long r;
+
+	if (!fd) {
+		fd = syscall3(SYS_memfd_create, (long)"profile", 0, 0);
+		must(fd, "memfd_create");
+	}
+	/* Pages before and after it, too: the tree has the depth of a file that is in use. */
+	for (unsigned long k = 0; k < PAGES; k += PER_CALL)
+		syscall6(SYS_pwrite64, fd, (long)page, PAGE_SIZE, k * PAGE_SIZE, 0, 0);
+	begin();
+	r = syscall6(nr, fd, (long)page, PAGE_SIZE, i * PER_CALL * PAGE_SIZE, 0, 0);
+	end();
+	if (r != PAGE_SIZE)
+		die(op, r);
+}
+
+/** One touch of a page. False: `op` is something else. */
+static bool touch_once(volatile char *page)
+{
+	const unsigned long addr = (unsigned long)page;
 
 	if (!strcmp(op, "syscall")) {
 		begin();
@@ -147,8 +190,9 @@ static void once(unsigned long i)
 		*page = 1;
 		end();
 	} else if (!strcmp(op, "shared_fault") || !strcmp(op, "cached_fault")) {
-		r = sys_mmap(addr, PER_CALL * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED);
+		must(sys_mmap(addr, PER_CALL * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED),
+		     op);
 		if (*op == 'c') {
 			for (unsigned long k = 0; k < PER_CALL; k++)
 				page[k * PAGE_SIZE] = 1;
@@ -162,8 +206,25 @@ static void once(unsigned long i)
 		end();
 	} else if (!strcmp(op, "cow_fault")) {
 		cow_fault(page);
-	} else if (!strcmp(op, "fork_512")) {
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/** A child, a call on a file, a mapping. False: `op` is something else. */
+static bool call_once(unsigned long addr, unsigned long i)
+{
+	long r = 0;
+
+	if (!strcmp(op, "fork_512")) {
 		fork_once();
+	} else if (!strcmp(op, "fork_wait")) {
+		fork_wait();
+	} else if (!strcmp(op, "cached_read")) {
+		file_call(SYS_pread64, i);
+	} else if (!strcmp(op, "cached_write")) {
+		file_call(SYS_pwrite64, i);
 	} else if (!strcmp(op, "brk")) {
 		addr = sys_brk(0);
 		begin();
@@ -192,19 +253,33 @@ static void once(unsigned long i)
 			r = sys_munmap(r, PER_CALL * PAGE_SIZE);
 		end();
 	} else {
-		for (unsigned long k = 0; k < PER_CALL; k++)
-			page[k * PAGE_SIZE] = 1;
-		begin();
-		if (!strcmp(op, "munmap"))
-			r = sys_munmap(addr, PER_CALL * PAGE_SIZE);
-		else if (!strcmp(op, "dontneed"))
-			r = sys_madvise(addr, PER_CALL * PAGE_SIZE, MADV_DONTNEED);
-		else if (!strcmp(op, "mprotect"))
-			r = sys_mprotect(addr, PER_CALL * PAGE_SIZE, PROT_READ);
-		else
-			die("unknown operation", 0);
-		end();
+		return false;
 	}
+	must(r, op);
+	return true;
+}
+
+/** Each repetition has pages of its own: `i` counts from 0, warming included. */
+static void once(unsigned long i)
+{
+	volatile char *page = window + i * PER_CALL * PAGE_SIZE;
+	unsigned long addr = (unsigned long)page;
+	long r = 0;
+
+	if (touch_once(page) || call_once(addr, i))
+		return;
+	for (unsigned long k = 0; k < PER_CALL; k++)
+		page[k * PAGE_SIZE] = 1;
+	begin();
+	if (!strcmp(op, "munmap"))
+		r = sys_munmap(addr, PER_CALL * PAGE_SIZE);
+	else if (!strcmp(op, "dontneed"))
+		r = sys_madvise(addr, PER_CALL * PAGE_SIZE, MADV_DONTNEED);
+	else if (!strcmp(op, "mprotect"))
+		r = sys_mprotect(addr, PER_CALL * PAGE_SIZE, PROT_READ);
+	else
+		die("unknown operation", 0);
+	end();
 	must(r, op);
 }
 
@@ -263,7 +338,8 @@ int main(int argc, char **argv)
 	if (!strcmp(op, "swap_in")) {
 		swap_in();
 	} else {
-		unsigned long reps = strcmp(op, "fork_512") ? REPS : 2; /* it is long */
+		bool forks = !strcmp(op, "fork_512") || !strcmp(op, "fork_wait");
+		unsigned long reps = forks ? 2 : REPS; /* they are long */
 
 		place_window();
 		for (unsigned long i = 0; i < WARM + reps; i++) {

@@ -11,21 +11,6 @@
 
 static long counted[NR_COUNTERS];
 
-/* For khugepaged, which works by itself. */
-static void sleep_ms(long ms)
-{
-	long t[2] = {ms / 1000, ms % 1000 * 1000000};
-
-	syscall3(SYS_nanosleep, (long)t, 0, 0);
-}
-
-static char *next_line(char *p)
-{
-	while (*p && *p != '\n')
-		p++;
-	return *p ? p + 1 : p;
-}
-
 static unsigned long hex(char **p)
 {
 	unsigned long n = 0;
@@ -38,20 +23,6 @@ static unsigned long hex(char **p)
 		else
 			return n;
 	}
-}
-
-/* The number after `name`, if the line begins with it. */
-static bool number_of(const char *p, const char *name, long *n)
-{
-	size_t len = strlen(name);
-
-	if (memcmp(p, name, len))
-		return false;
-	for (p += len; *p == ' ' || *p == ':';)
-		p++;
-	for (*n = 0; *p >= '0' && *p <= '9'; p++)
-		*n = *n * 10 + (*p - '0');
-	return true;
 }
 
 static void deltas(bool say)

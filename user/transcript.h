@@ -65,6 +65,13 @@ static long write_file(const char *path, const char *what)
 	return ret;
 }
 
+static char *next_line(char *p)
+{
+	while (*p && *p != '\n')
+		p++;
+	return *p ? p + 1 : p;
+}
+
 /* Lines of text that begin with `start`. */
 static void lines(const char *start)
 {
@@ -86,6 +93,20 @@ static void lines(const char *start)
 	}
 }
 
+/* The number after `name`, if the line begins with it. */
+static bool number_of(const char *p, const char *name, long *n)
+{
+	size_t len = strlen(name);
+
+	if (memcmp(p, name, len))
+		return false;
+	for (p += len; *p == ' ' || *p == '\t' || *p == ':';)
+		p++;
+	for (*n = 0; *p >= '0' && *p <= '9'; p++)
+		*n = *n * 10 + (*p - '0');
+	return true;
+}
+
 static long number_in(const char *path)
 {
 	long n = 0;
@@ -95,6 +116,27 @@ static long number_in(const char *path)
 	for (char *p = text; *p >= '0' && *p <= '9'; p++)
 		n = n * 10 + (*p - '0');
 	return n;
+}
+
+/* A counter of /proc/vmstat, or -1 */
+static long vmstat(const char *name)
+{
+	size_t len = strlen(name);
+	long n;
+
+	read_file("/proc/vmstat");
+	for (char *p = text; *p; p = next_line(p))
+		if (number_of(p, name, &n) && p[len] == ' ')
+			return n;
+	return -1;
+}
+
+/* For what works by itself. */
+static void sleep_ms(long ms)
+{
+	long t[2] = {ms / 1000, ms % 1000 * 1000000};
+
+	syscall3(SYS_nanosleep, (long)t, 0, 0);
 }
 
 static void put(long addr, long n)

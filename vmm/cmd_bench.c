@@ -12,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench/baseline.h"
+#include "bench/boot.h"
 #include "bench/bench.h"
+#include "bench/kernel.h"
 #include "bench/profile.h"
 #include "bench/dirty.h"
 #include "bench/where.h"
@@ -20,10 +22,11 @@
 #include "commands.h"
 #include "kvm/kvm.h"
 #include "lab/lab.h"
+#include "machine/cpio.h"
 #include "report/report.h"
 
 struct options {
-	const char *json, *only, *save, *baseline;
+	const char *json, *only, *save, *baseline, *kernel;
 	unsigned int percent;
 	bool rows;
 };
@@ -60,6 +63,13 @@ static const struct cli_option options[] = {
 	 .help = "rows whose name matches the shell pattern",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, only)},
+	{.name = "--linux",
+	 .value = "VERSION|FILE",
+	 .help = "another kernel for the Linux column: 6.12 (the newest that is installed or\n"
+		 "that apt knows), or a file with its modules in ../lib/modules",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, kernel),
+	 .words = "@file"},
 	{.name = "--list",
 	 .help = "the rows there are",
 	 .kind = OPTION_FLAG,
@@ -67,7 +77,29 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-/** The inner commands: `bench --inner costs MODULE RAM_DISK PATTERN`, `bench --inner move PATTERN`,
+/** The initramfs has one program; and then each monitor starts. */
+static int inner_boot(char **argv)
+{
+	const char *initrd = "/dev/shm/bootup.cpio";
+	struct bench_boot_files files = {.kernel = argv[0], .initrd = initrd, .qemu = argv[2]};
+	struct mmvm_error err = {0};
+	struct cpio c = {0};
+	char self[4096];
+	FILE *f;
+
+	files.self = cli_built_path("mmvm", self, sizeof(self));
+	files.kvmtool = *argv[3] ? argv[3] : NULL;
+	if (cpio_add_file(&c, "init", argv[1], &err) || cpio_finish(&c))
+		return cli_fail(&err);
+	f = fopen(initrd, "we");
+	if (!f || fwrite(c.data, 1, c.len, f) != c.len || fclose(f))
+		return mmvm_error(&err, MMVM_EXIT_HOST, "cannot write %s", initrd), cli_fail(&err);
+	cpio_free(&c);
+	bench_boot(stdout, &files);
+	return fflush(stdout) ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
+}
+
+/** The inner commands: `bench --inner boot KERNEL PROGRAM QEMU KVMTOOL`, `bench --inner costs MODULE RAM_DISK PATTERN`, `bench --inner move PATTERN`, `bench --inner smp RAM_DISK`, `bench --inner group PATTERN`,
  * `bench --inner host`. */
 static int inner(int argc, char **argv)
 {
@@ -81,8 +113,15 @@ static int inner(int argc, char **argv)
 
 		bench_linux(stdout, only, argv[3], argv[4]);
 		bench_guest(stdout, only);
+	} else if (argc == 7 && !strcmp(argv[2], "boot")) {
+		return inner_boot(argv + 3);
 	} else if (argc == 4 && !strcmp(argv[2], "move")) {
 		bench_move(stdout, *argv[3] ? argv[3] : NULL);
+	} else if (argc == 4 && !strcmp(argv[2], "smp")) {
+		bench_linux_smp(stdout, argv[3]);
+		bench_guest_smp(stdout);
+	} else if (argc == 4 && !strcmp(argv[2], "group")) {
+		bench_memcg(stdout, *argv[3] ? argv[3] : NULL);
 	} else if (argc == 6 && !strcmp(argv[2], "dirty")) {
 		if (bench_dirty(stdout, argv[3], strtoull(argv[4], NULL, 10),
 				(unsigned int)atoi(argv[5])))
@@ -111,6 +150,35 @@ static void take_lines(struct bench_result *r, int fd)
 	fclose(f);
 }
 
+/** Run an inner command in the lab, and take its lines. Returns 0, a status, or -1 with `err`. */
+static int run_inner(struct bench_result *r, int argc, char **argv, struct lab_options *opt,
+		     struct mmvm_error *err)
+{
+	int status;
+
+	opt->stdout_fd = memfd_create("bench", MFD_CLOEXEC);
+	if (opt->stdout_fd < 0)
+		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
+	status = lab_exec_command(argc, argv, opt, err);
+	take_lines(r, opt->stdout_fd);
+	close(opt->stdout_fd);
+	return status;
+}
+
+/** A file of the lab: of the one with another kernel, when one was asked for. */
+static const char *lab_file(const char *name, char *buf, size_t size)
+{
+	const char *other = getenv("MMVM_LAB");
+	char path[256];
+
+	if (other && *other) {
+		snprintf(buf, size, "%s/%s", other, name);
+		return buf;
+	}
+	snprintf(path, sizeof(path), "lab/%s", name);
+	return cli_built_path(path, buf, size);
+}
+
 /** Costs of both kernels from the lab. Returns 0, a status, or -1 with `err`. */
 static int measure_costs(struct bench_result *r, const char *only, struct mmvm_error *err)
 {
@@ -118,48 +186,64 @@ static int measure_costs(struct bench_result *r, const char *only, struct mmvm_e
 	char *argv[] = {self,	(char *)"bench", (char *)"--inner",	     (char *)"costs",
 			module, ram_disk,	 (char *)(only ? only : ""), NULL};
 	struct lab_options opt = {.icount = true, .ram_mb = 768};
-	int status;
 
-	cli_built_path("lab/mmvm_bench.ko", module, sizeof(module));
-	cli_built_path("lab/brd.ko", ram_disk, sizeof(ram_disk));
+	if (only && !bench_group_wanted(only, BENCH_USER) &&
+	    !bench_group_wanted(only, BENCH_KERNEL) && !bench_group_wanted(only, BENCH_SWAP))
+		return 0;
+	lab_file("mmvm_bench.ko", module, sizeof(module));
+	lab_file("brd.ko", ram_disk, sizeof(ram_disk));
 	cli_built_path("mmvm", self, sizeof(self));
 	if (access(module, R_OK) || access(ram_disk, R_OK))
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "the Linux side of the benchmark is not built (%s); run `make "
 				  "lab-bench`",
 				  module);
-	opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
-	if (opt.stdout_fd < 0)
-		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
-	status = lab_exec_command(7, argv, &opt, err);
-	take_lines(r, opt.stdout_fd);
-	close(opt.stdout_fd);
-	return status;
+	return run_inner(r, 7, argv, &opt, err);
 }
 
-/** Costs of moving pages, from a lab with two nodes. Returns 0, a status, or -1 with `err`. */
-static int measure_moves(struct bench_result *r, const char *only, struct mmvm_error *err)
+/** Rows of one group from a lab of their own: `bench --inner NAME`. Returns 0, a status, or -1 with `err`. */
+static int measure_in(struct lab_options *opt, const char *name, struct bench_result *r,
+		      const char *only, struct mmvm_error *err)
 {
 	char self[4096];
-	char *argv[] = {self,
-			(char *)"bench",
-			(char *)"--inner",
-			(char *)"move",
-			(char *)(only ? only : ""),
-			NULL};
-	struct lab_options opt = {.icount = true, .ram_mb = 768, .nodes = 2};
-	int status;
+	char *argv[] = {
+		self, (char *)"bench", (char *)"--inner", (char *)name, (char *)(only ? only : ""),
+		NULL};
 
-	if (!bench_group_wanted(only, BENCH_MOVE))
-		return 0;
+	opt->icount = true;
+	opt->ram_mb = 768;
 	cli_built_path("mmvm", self, sizeof(self));
-	opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
-	if (opt.stdout_fd < 0)
-		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
-	status = lab_exec_command(5, argv, &opt, err);
-	take_lines(r, opt.stdout_fd);
-	close(opt.stdout_fd);
-	return status;
+	return run_inner(r, 5, argv, opt, err);
+}
+
+/** Costs of moving pages, from a lab with two nodes. */
+static int measure_moves(struct bench_result *r, const char *only, struct mmvm_error *err)
+{
+	struct lab_options opt = {.nodes = 2};
+
+	return bench_group_wanted(only, BENCH_MOVE) ? measure_in(&opt, "move", r, only, err) : 0;
+}
+
+/** Costs in a memory cgroup, from a lab whose Linux has them. */
+static int measure_memcg(struct bench_result *r, const char *only, struct mmvm_error *err)
+{
+	struct lab_options opt = {.memory_cgroups = true};
+
+	return bench_group_wanted(only, BENCH_MEMCG) ? measure_in(&opt, "group", r, only, err) : 0;
+}
+
+/** Costs on several CPUs, from a lab with four. Returns 0, a status, or -1 with `err`. */
+static int measure_smp(struct bench_result *r, const char *only, struct mmvm_error *err)
+{
+	char self[4096], ram_disk[4096];
+	char *argv[] = {self, (char *)"bench", (char *)"--inner", (char *)"smp", ram_disk, NULL};
+	struct lab_options opt = {.icount = true, .ram_mb = 768, .cpus = 4};
+
+	if (!bench_group_wanted(only, BENCH_SMP))
+		return 0;
+	lab_file("brd.ko", ram_disk, sizeof(ram_disk));
+	cli_built_path("mmvm", self, sizeof(self));
+	return run_inner(r, 5, argv, &opt, err);
 }
 
 /** The VMM's figures, in a process of their own, here or (no KVM here) in the lab. */
@@ -205,20 +289,13 @@ static int measure_profiles(struct bench_result *r, const char *const *rows, uns
 	char *argv[BENCH_MAX_ROWS + 4] = {self, (char *)"bench", (char *)"--inner",
 					  (char *)"profiles"};
 	struct lab_options opt = {0};
-	int status;
 
 	if (!nr)
 		return 0;
 	for (unsigned int i = 0; i < nr; i++)
 		argv[4 + i] = (char *)rows[i];
 	cli_built_path("mmvm", self, sizeof(self));
-	opt.stdout_fd = memfd_create("bench", MFD_CLOEXEC);
-	if (opt.stdout_fd < 0)
-		return mmvm_error(err, MMVM_EXIT_HOST, "memfd: %s", strerror(errno));
-	status = lab_exec_command(4 + (int)nr, argv, &opt, err);
-	take_lines(r, opt.stdout_fd);
-	close(opt.stdout_fd);
-	return status;
+	return run_inner(r, 4 + (int)nr, argv, &opt, err);
 }
 
 /** Compare with what was kept, keep what is now. What is kept has all profiles; to compare, those of
@@ -265,8 +342,8 @@ static bool complete(const struct bench_result *r, const char *only)
 
 static int cmd_bench(const struct command *self, int argc, char **argv)
 {
-	static const struct command *const sub[] = {&command_bench_dirty, &command_bench_tlb,
-						    &command_bench_fault};
+	static const struct command *const sub[] = {&command_bench_boot, &command_bench_dirty,
+						    &command_bench_tlb, &command_bench_fault};
 	struct options o = {.percent = 5};
 	const char *json, *only, *save, *baseline;
 	static struct bench_result result;
@@ -296,14 +373,25 @@ static int cmd_bench(const struct command *self, int argc, char **argv)
 		any |= bench_wanted(only, (const char *const[]){bench_row_name(k), NULL});
 	if (!any)
 		return cli_usage_error("bench", "--only %s matches no row", only);
-	/* a file that is not there is told at once, not after the measurements */
+	/* a missing file is reported at once, not after the measurements */
 	if (baseline && baseline_read(baseline, &now, &err))
 		return cli_fail(&err);
 	memset(&now, 0, sizeof(now));
+	if (o.kernel) {
+		char folder[4096];
+
+		if (bench_find_kernel(o.kernel, folder, sizeof(folder), &err))
+			return cli_fail(&err);
+		setenv("MMVM_LAB", folder, 1);
+	}
 
 	status = measure_costs(&result, only, &err);
 	if (!status)
 		status = measure_moves(&result, only, &err);
+	if (!status)
+		status = measure_smp(&result, only, &err);
+	if (!status)
+		status = measure_memcg(&result, only, &err);
 	if (status > 128)
 		return status;
 	if (status < 0)
@@ -336,12 +424,13 @@ const struct command command_bench = {
 	.name = "bench",
 	.run = cmd_bench,
 	.what = "what operations cost, in guestmm and in Linux",
-	.synopsis = "[OPTIONS]\n       mmvm bench dirty|tlb|fault [OPTIONS]",
+	.synopsis = "[OPTIONS]\n       mmvm bench boot|dirty|tlb|fault [OPTIONS]",
 	.about = "What operations cost in guestmm and in Linux, in instructions, both measured in "
 		 "one\n"
 		 "run of the lab; and figures of the VMM on this host's KVM. `bench dirty` "
 		 "measures the\n"
-		 "dirty log, `bench tlb` misses of the TLB, `bench fault` how long faults take.",
+		 "dirty log, `bench boot` starts of Linux, `bench tlb` misses of the TLB, `bench "
+		 "fault` how long faults take.",
 	.options = options,
-	.operands = "dirty tlb fault",
+	.operands = "boot dirty tlb fault",
 };

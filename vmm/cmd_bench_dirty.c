@@ -161,7 +161,7 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-/** What was not said. */
+/** Set the defaults of options that were not given. */
 static int complete(struct options *o)
 {
 	int rc = 0;
@@ -246,7 +246,7 @@ static int measure_all(struct bench *b)
 			if (live)
 				fprintf(stderr, "\r\033[Krepetition %u of %u: %s, %" PRIu64 " MiB",
 					rep + 1, b->opt.reps, c->mode, c->mb);
-			/* What failed once for a reason has it again. */
+			/* It would fail again for the same reason. */
 			if (!c->note[0])
 				status = measure(c, b->opt.iterations);
 		}
@@ -430,7 +430,7 @@ static int emit_json(FILE *f, const void *arg)
 	struct json j;
 	char key[32];
 
-	json_init(&j, f, true);
+	json_init(&j, f);
 	json_object(&j, NULL);
 	json_string(&j, "backend", kvm_backend_name(kvm_backend_detect()));
 	json_u64(&j, "repetitions", b->opt.reps);
@@ -471,7 +471,7 @@ static int emit_json(FILE *f, const void *arg)
 	return ferror(f) ? -EIO : 0;
 }
 
-/** All is there; kinds that this KVM does not have are not missing. */
+/** Are all results present? Kinds that this KVM does not support are not missing. */
 static int report(struct bench *b)
 {
 	FILE *f = b->opt.json && !strcmp(b->opt.json, "-") ? stderr : stdout;

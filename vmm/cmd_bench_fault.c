@@ -87,7 +87,7 @@ struct bench {
 	struct counts before;
 	uint64_t pages, rounds, tsc_hz;
 	uint64_t ticks[MAX_PAGES];		  /* of one record */
-	bool ours[RAM_MB * MIB / MMVM_PAGE_SIZE]; /* frames behind the region */
+	bool ours[RAM_MB * MIB / MMVM_PAGE_SIZE]; /* frames that back the region */
 	int64_t logged;				  /* of them, in the dirty log */
 	const char *json;
 	enum accel accel;
@@ -128,8 +128,7 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-/* ---- witnesses --------------------------------------------------------------------------------
- */
+/* ---- witnesses ------------------------------------------------------------------------------- */
 
 static void take_stat(const char *scope, const struct kvm_stat *stat, void *arg)
 {
@@ -197,7 +196,7 @@ static int64_t witness(struct bench *b, struct machine *m, enum kind kind, uint6
 	case K_WP:
 		b->logged = 0;
 		if (machine_dirty_read(m, DIRTY_READER_SAMPLER, count_ours, b) < 0 ||
-		    machine_dirty_switch(m, false))
+		    machine_dirty_switch(m, DIRTY_LOGGING_OFF))
 			return -EIO;
 		return SINCE(PGFAULT) ? 0 : b->logged;
 	default:
@@ -214,8 +213,7 @@ static bool proved(enum kind kind, const struct result *r)
 	return r->nr && (exact ? r->witness == r->nr : r->witness >= r->nr);
 }
 
-/* ---- the host's part --------------------------------------------------------------------------
- */
+/* ---- the host's part ------------------------------------------------------------------------- */
 
 static int take_away(struct machine *m, uint64_t cr3, const struct mmvm_round *round,
 		     enum kind kind)
@@ -243,7 +241,7 @@ static int take_away(struct machine *m, uint64_t cr3, const struct mmvm_round *r
 /** Which frames the log is to have, and nothing in it yet. */
 static int protect(struct bench *b, struct machine *m, uint64_t cr3, const struct mmvm_round *round)
 {
-	int rc = machine_dirty_switch(m, true);
+	int rc = machine_dirty_switch(m, DIRTY_LOGGING_ON);
 
 	memset(b->ours, 0, sizeof(b->ours));
 	for (uint64_t i = 0; i < round->pages && !rc; i++) {
@@ -329,7 +327,7 @@ static int on_request(void *self, struct machine *m, const struct machine_reques
 /** The log is off until it is the log's turn. */
 static int on_start(void *self, struct machine *m, struct mmvm_error *err)
 {
-	return machine_dirty_switch(m, false)
+	return machine_dirty_switch(m, DIRTY_LOGGING_OFF)
 		       ? mmvm_error(err, MMVM_EXIT_HOST, "the dirty log cannot be switched off")
 		       : 0;
 }
@@ -369,8 +367,7 @@ static int measure(struct bench *b, struct mmvm_error *err)
 	return rc;
 }
 
-/* ---- results ----------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static unsigned int bucket_of(uint64_t ns)
 {
@@ -434,7 +431,7 @@ static int emit_json(FILE *f, const void *arg)
 	unsigned int bucket[NR_BUCKETS];
 	struct json j;
 
-	json_init(&j, f, true);
+	json_init(&j, f);
 	json_object(&j, NULL);
 	json_string(&j, "backend", kvm_backend_name(kvm_backend_detect()));
 	json_bool(&j, "lab", lab_inside());
@@ -504,7 +501,7 @@ static int cmd_bench_fault(const struct command *self, int argc, char **argv)
 
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;
-	/* what was not said */
+	/* defaults of options that were not given */
 	b.pages = b.pages ? b.pages : b.quick ? 64 : 256;
 	b.rounds = b.rounds ? b.rounds : b.quick ? 2 : 8;
 	if (bench_goes_to_lab(b.accel, argc, argv, &status))

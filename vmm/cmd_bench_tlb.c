@@ -1,5 +1,5 @@
 /*
- * mmvm bench tlb: what a memory access costs when its translation is not at hand.
+ * mmvm bench tlb: what a memory access costs when the TLB does not hold its translation.
  *
  * Pointers are chased through footprints of 16 KiB and up (bench/chase.c), with small and with large
  * pages, the guest's and the host's. A repetition is a process of its own with new memory and a new
@@ -344,7 +344,7 @@ static int emit_json(FILE *f, const void *arg)
 
 	if (walk_refs(&nested, &shadow))
 		return -EIO;
-	json_init(&j, f, true);
+	json_init(&j, f);
 	json_object(&j, NULL);
 	json_string(&j, "backend", kvm_backend_name(kvm_backend_detect()));
 	json_bool(&j, "lab", lab_inside());
@@ -401,7 +401,7 @@ static int cmd_bench_tlb(const struct command *self, int argc, char **argv)
 
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;
-	/* what was not said */
+	/* defaults of options that were not given */
 	b.mb = (b.mb ? b.mb : b.quick ? 24 : 64) & ~1ull;
 	b.reps = b.reps ? b.reps : b.quick ? 2 : 8;
 	b.steps = b.steps ? b.steps : b.quick ? 20000 : 100000;

@@ -21,7 +21,7 @@
 
 #define CAP(name) KVM_CAP_##name, #name
 
-/** Everything mmvm asks KVM for. `cost` is what is lost without it. */
+/** Every KVM capability that mmvm uses. `cost`: what the user loses without it. */
 static const struct need {
 	int cap;
 	const char *name;

@@ -1,5 +1,5 @@
 /*
- * mmvm lab [--icount] [--memory SIZE] [-v] [--] COMMAND [ARGS]: any command, inside the lab.
+ * mmvm lab [--icount] [--cpus N] [--memory SIZE] [-v] [--] COMMAND [ARGS]: any command, inside the lab.
  *
  * There it finds this machine's files and a /dev/kvm that works as on SVM hardware.
  */
@@ -21,7 +21,24 @@ static int parse_memory(void *base, const char *command, const struct cli_option
 	return 0;
 }
 
+static int parse_cpus(void *base, const char *command, const struct cli_option *o,
+		      const char *value)
+{
+	struct lab_options *opt = base;
+	uint64_t cpus;
+
+	if (cli_parse_u64(value, 1, 8, &cpus))
+		return cli_usage_error(command, "--cpus %s: from 1 to 8", value);
+	opt->cpus = (unsigned int)cpus;
+	return 0;
+}
+
 static const struct cli_option options[] = {
+	{.name = "--cpus",
+	 .value = "N",
+	 .help = "CPUs of the lab (1); with --icount they take turns",
+	 .kind = OPTION_CALL,
+	 .parse = parse_cpus},
 	{.name = "--icount",
 	 .help = "the TSC counts instructions; the command sees copies of the files it\n"
 		 "is named on its command line",
@@ -47,7 +64,7 @@ static int cmd_lab(const struct command *self, int argc, char **argv)
 	int end = 2, status;
 
 	while (end < argc && argv[end][0] == '-' && strcmp(argv[end], "--"))
-		end += !strcmp(argv[end], "--memory") ? 2 : 1;
+		end += !strcmp(argv[end], "--memory") || !strcmp(argv[end], "--cpus") ? 2 : 1;
 	status = command_parse(self, &opt, end < argc ? end : argc, argv, NULL);
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;

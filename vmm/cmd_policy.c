@@ -185,7 +185,7 @@ static int run_all(const struct job *job, const struct policy_options *o, const 
 	int err = 0;
 
 	if (o->json) {
-		json_init(&j, stdout, true);
+		json_init(&j, stdout);
 		json_object(&j, NULL);
 		json_u64(&j, "references", job->refs->nr);
 		json_u64(&j, "pages", job->refs->nr_pages);

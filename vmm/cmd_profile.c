@@ -74,7 +74,7 @@ static int profile_here(const struct options *o)
 	if (!profiler)
 		return cli_fail(&err);
 	p = profiler_result(profiler);
-	/* stacks are for programs to read: what is said about them goes elsewhere */
+	/* stacks are for programs to read: messages about them are printed elsewhere */
 	f = o->format == FORMAT_FOLDED ? stderr : stdout;
 	fprintf(f, "%s: %llu instructions, %u repetitions, ", p->op, (unsigned long long)p->min,
 		p->reps);
@@ -107,7 +107,7 @@ static int cmd_profile(const struct command *self, int argc, char **argv)
 		o.kernel = cli_built_path("images/guestmm.elf", kernel, sizeof(kernel));
 	if (o.list)
 		return list(o.kernel);
-	accel = cli_choose_accel(o.accel, false, why, sizeof(why), &err);
+	accel = cli_choose_accel(o.accel, NEED_NOTHING, why, sizeof(why), &err);
 	if (accel < 0)
 		return cli_fail(&err);
 	if (accel == ACCEL_LAB) {

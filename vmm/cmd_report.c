@@ -5,12 +5,14 @@
  *
  * Nothing but the file is looked at: a run of yesterday, or of another machine, reports the same.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "cli/cli.h"
 #include "commands.h"
 #include "report/report.h"
 #include "result/schema.h"
+#include "versus/versus.h"
 
 #define MAX_BENCH 8u
 
@@ -21,7 +23,7 @@ struct output {
 };
 
 struct options {
-	const char *page, *csv, *openmetrics, *json;
+	const char *page, *svg, *csv, *openmetrics, *json;
 	struct option_list bench;
 	bool verbose, schema;
 };
@@ -29,7 +31,8 @@ struct options {
 static const struct cli_option option_table[] = {
 	{.name = "-o",
 	 .value = "FILE",
-	 .help = "one HTML file with plots; opens anywhere, loads nothing",
+	 .help = "one HTML file with plots, of a run or of `mmvm versus`; opens anywhere, loads "
+		 "nothing",
 	 .kind = OPTION_TEXT,
 	 .offset = offsetof(struct options, page),
 	 .words = "@output"},
@@ -42,6 +45,12 @@ static const struct cli_option option_table[] = {
 	 .offset = offsetof(struct options, bench),
 	 .max = MAX_BENCH,
 	 .words = "@file"},
+	{.name = "--svg",
+	 .value = "FOLDER",
+	 .help = "each plot of that page as an SVG file, named after its title",
+	 .kind = OPTION_TEXT,
+	 .offset = offsetof(struct options, svg),
+	 .words = "@folder"},
 	{.name = "--csv",
 	 .value = "FILE",
 	 .help = "the timeline, one line a sample",
@@ -102,6 +111,46 @@ static int write_outputs(const struct output *outputs, unsigned int n, const str
 	return MMVM_EXIT_OK;
 }
 
+static int write_plots(const char *folder, const struct report_page *p)
+{
+	char failed[512];
+	int rc = report_svg(folder, &p->result, p->has_costs ? &p->costs : NULL, failed,
+			    sizeof(failed));
+
+	if (!rc)
+		return MMVM_EXIT_OK;
+	fprintf(stderr, "mmvm: cannot write %s: %s\n", failed, strerror(-rc));
+	return MMVM_EXIT_HOST;
+}
+
+/** What `mmvm versus --json` wrote: its page, or its table. */
+static int report_versus(const struct options *opt, const char *path)
+{
+	static struct versus v;
+	struct mmvm_error err = {0};
+	int status = MMVM_EXIT_OK, rc = 0;
+
+	if (opt->csv || opt->openmetrics || opt->json || opt->bench.nr)
+		return cli_usage_error(
+			"report", "%s is of mmvm versus: it makes a page (-o) or a table", path);
+	if (versus_load(&v, path, &err)) {
+		status = cli_fail(&err);
+		goto out;
+	}
+	if (opt->page)
+		rc = report_write_file_atomic(opt->page, versus_emit_page, &v);
+	else
+		versus_table(stdout, &v, opt->verbose);
+	if (rc || fflush(stdout)) {
+		fprintf(stderr, "mmvm: cannot write %s: %s\n", opt->page ? opt->page : "the table",
+			strerror(rc ? -rc : EIO));
+		status = MMVM_EXIT_HOST;
+	}
+out:
+	versus_free(&v);
+	return status;
+}
+
 static int cmd_report(const struct command *self, int argc, char **argv)
 {
 	struct option_list operands = {.nr = 0};
@@ -139,17 +188,21 @@ static int cmd_report(const struct command *self, int argc, char **argv)
 	}
 	if (to_stdout > 1)
 		return cli_usage_error("report", "two outputs cannot both go to standard output");
-	if (opt.bench.nr && !outputs[0].path)
-		return cli_usage_error("report", "--bench is for the page of -o");
+	if (opt.bench.nr && !outputs[0].path && !opt.svg)
+		return cli_usage_error("report", "--bench is for the page of -o and for --svg");
 	for (unsigned int i = 0; i < opt.bench.nr; i++)
 		if (report_costs_load(&page.costs, opt.bench.item[i], &err))
 			return cli_fail(&err);
 	page.has_costs = opt.bench.nr > 0;
+	if (versus_is_result(input))
+		return report_versus(&opt, input);
 	if (run_result_load(&page.result, input, &err))
 		return cli_fail(&err);
 	if (wanted)
 		status = write_outputs(outputs, nr, &page);
-	else
+	if (!status && opt.svg)
+		status = write_plots(opt.svg, &page);
+	if (!wanted && !opt.svg)
 		status = report_table(stdout, &page.result, &options) || fflush(stdout)
 				 ? MMVM_EXIT_HOST
 				 : MMVM_EXIT_OK;

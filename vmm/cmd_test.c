@@ -34,6 +34,8 @@ struct options {
 	const char *kernel, *append;
 	double scale;
 	unsigned int cpus, lab_cpus, first, sandbox_off;
+	unsigned int shard,
+		shards; /* every shards-th test, from the shard-th (1, 2 ...) on; 0: all */
 };
 
 static int parse_scale(void *base, const char *command, const struct cli_option *opt,
@@ -46,6 +48,18 @@ static int parse_scale(void *base, const char *command, const struct cli_option 
 	if (!*end && end != text && o->scale >= 0.01 && o->scale <= 1000)
 		return 0;
 	return cli_usage_error(command, "--timeout-scale %s: from 0.01 to 1000", text);
+}
+
+static int parse_shard(void *base, const char *command, const struct cli_option *opt,
+		       const char *text)
+{
+	struct options *o = base;
+	int end = 0;
+
+	if (sscanf(text, "%9u/%9u%n", &o->shard, &o->shards, &end) == 2 && !text[end] &&
+	    o->shard >= 1 && o->shard <= o->shards)
+		return 0;
+	return cli_usage_error(command, "--shard %s: K/N, with K from 1 to N", text);
 }
 
 static int parse_seed(void *base, const char *command, const struct cli_option *opt,
@@ -71,6 +85,11 @@ static const struct cli_option options[] = {
 	 .kind = OPTION_LIST,
 	 .offset = offsetof(struct options, patterns),
 	 .max = MAX_PATTERNS},
+	{.name = "--shard",
+	 .value = "K/N",
+	 .help = "every N-th of them, from the K-th on: N machines share the work",
+	 .kind = OPTION_CALL,
+	 .parse = parse_shard},
 	{.name = "-j",
 	 .value = "N",
 	 .help = "so many machines at a time (1)",
@@ -158,8 +177,8 @@ static void list_tests(const struct mmvm_test_desc *const *t, unsigned int nr, u
 	}
 }
 
-/** The user programs of the build as /bin/NAME, but for those with a C library (NAME.musl, NAME.glibc): they are large,
- * and the guest's tests run in little memory. */
+/** The user programs of the build as /bin/NAME, but for those that no test starts: with a C library (NAME.musl,
+ * NAME.glibc) they are large, and bench_* are for `mmvm bench`. The guest's tests run in little memory. */
 static int build_initrd(struct cpio *cpio, struct mmvm_error *err)
 {
 	char folder[4096], path[8192], name[300];
@@ -174,8 +193,8 @@ static int build_initrd(struct cpio *cpio, struct mmvm_error *err)
 	while (dir && !ret && (e = readdir(dir)) != NULL) {
 		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
 		/* Programs; the compiler leaves other files beside them. */
-		if (strchr(e->d_name, '.') || stat(path, &st) || !S_ISREG(st.st_mode) ||
-		    access(path, X_OK))
+		if (strchr(e->d_name, '.') || !strncmp(e->d_name, "bench_", 6) || stat(path, &st) ||
+		    !S_ISREG(st.st_mode) || access(path, X_OK))
 			continue;
 		snprintf(name, sizeof(name), "bin/%s", e->d_name);
 		ret = cpio_add_file(cpio, name, path, err);
@@ -187,11 +206,14 @@ static int build_initrd(struct cpio *cpio, struct mmvm_error *err)
 	return ret;
 }
 
-/** The tests that are asked for. Tests that this backend is too slow for are put out as skipped. */
+/** The tests that are asked for; *matched counts those of other shards, too. Tests that this backend is too slow
+ * for are put out as skipped. */
 static unsigned int select_tests(const struct catalog *c, const struct options *o,
-				 const struct mmvm_test_desc **chosen)
+				 const struct mmvm_test_desc **chosen, unsigned int *matched)
 {
 	unsigned int nr = 0;
+
+	*matched = 0;
 
 	for (unsigned int i = 0; i < c->nr; i++) {
 		bool wanted = o->patterns.nr == 0;
@@ -200,8 +222,11 @@ static unsigned int select_tests(const struct catalog *c, const struct options *
 			continue;
 		for (unsigned int p = 0; p < o->patterns.nr; p++)
 			wanted |= catalog_match(c->test[i].name, o->patterns.item[p]);
-		if (wanted)
+		if (!wanted)
+			continue;
+		if (!o->shards || *matched % o->shards == o->shard - 1)
 			chosen[nr++] = &c->test[i];
+		++*matched;
 	}
 	return nr;
 }
@@ -306,24 +331,65 @@ static int run_in_lab(int argc, char **argv, const struct options *o,
 	return out.failed || !out.passed ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
 }
 
+/** Run the chosen tests in machines of this host. `kernel` and `chosen` stay the caller's. */
+static int run_on_host(struct options *o, const struct mmvm_test_desc **chosen, unsigned int nr,
+		       const char *kernel)
+{
+	enum kvm_backend backend = kvm_backend_detect();
+	struct harness h = {
+		.kernel = kernel,
+		.seed = o->seed,
+		.emulated = backend == KVM_BACKEND_PVM,
+		.scale = o->scale,
+		.cpus = o->cpus,
+		.append = o->append,
+		.jobs = o->jobs,
+		.verbose = o->verbose,
+		.child = job_child,
+		.sandbox = !o->sandbox_off,
+		.grace_s = 20,
+	};
+	struct cpio cpio = {0};
+	struct mmvm_error err;
+	char where[64];
+	int status;
+
+	if (build_initrd(&cpio, &err)) {
+		status = cli_fail(&err);
+		goto out;
+	}
+	if (lab_inside() && getenv(RELAY_ENV)) {
+		o->format = FORMAT_RELAY;
+		o->first = (unsigned int)strtoul(getenv(RELAY_ENV), NULL, 10);
+		o->first = o->first < nr ? o->first : nr;
+	}
+	h.symbols = symtab_load(kernel);
+	h.initrd = cpio.data;
+	h.initrd_len = cpio.len;
+	snprintf(where, sizeof(where), "%s%s", kvm_backend_name(backend),
+		 lab_inside() ? " in the lab" : "");
+	status = run_here(o, chosen + o->first, nr - o->first, &h, where);
+	symtab_free((struct symtab *)h.symbols);
+out:
+	cpio_free(&cpio);
+	return status;
+}
+
 static int cmd_test(const struct command *self, int argc, char **argv)
 {
 	struct options o = {.jobs = 1, .scale = 1, .accel = ACCEL_AUTO};
 	const struct mmvm_test_desc **chosen = NULL;
-	char kernel[4096], why[256];
+	char built[4096], why[256];
+	const char *kernel;
 	struct catalog c = {0};
-	struct cpio cpio = {0};
-	struct harness h = {0};
 	struct mmvm_error err;
-	enum kvm_backend backend;
-	unsigned int nr, width = 0;
+	unsigned int nr, matched, width = 0;
 	int status = command_parse(self, &o, argc, argv, NULL), accel;
 
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;
-	h.kernel =
-		o.kernel ? o.kernel : cli_built_path("images/guestmm.elf", kernel, sizeof(kernel));
-	if (catalog_load(h.kernel, &c, &err))
+	kernel = o.kernel ? o.kernel : cli_built_path("images/guestmm.elf", built, sizeof(built));
+	if (catalog_load(kernel, &c, &err))
 		return cli_fail(&err);
 	chosen = calloc(c.nr ? c.nr : 1, sizeof(*chosen));
 	if (!chosen) {
@@ -331,9 +397,14 @@ static int cmd_test(const struct command *self, int argc, char **argv)
 		status = cli_fail(&err);
 		goto out;
 	}
-	nr = select_tests(&c, &o, chosen);
+	nr = select_tests(&c, &o, chosen, &matched);
+	if (!nr && matched) {
+		fprintf(stderr, "mmvm: shard %u/%u has none of the %u tests that match\n", o.shard,
+			o.shards, matched);
+		goto out;
+	}
 	if (!nr) {
-		mmvm_error(&err, MMVM_EXIT_FAILED, "no test of %s matches: nothing ran", h.kernel);
+		mmvm_error(&err, MMVM_EXIT_FAILED, "no test of %s matches: nothing ran", kernel);
 		status = cli_fail(&err);
 		goto out;
 	}
@@ -344,7 +415,7 @@ static int cmd_test(const struct command *self, int argc, char **argv)
 		list_tests(chosen, nr, width);
 		goto out;
 	}
-	accel = cli_choose_accel(o.accel, false, why, sizeof(why), &err);
+	accel = cli_choose_accel(o.accel, NEED_NOTHING, why, sizeof(why), &err);
 	if (accel < 0) {
 		status = cli_fail(&err);
 		goto out;
@@ -355,35 +426,8 @@ static int cmd_test(const struct command *self, int argc, char **argv)
 		status = run_in_lab(argc, argv, &o, chosen, nr);
 		goto out;
 	}
-	if (build_initrd(&cpio, &err)) {
-		status = cli_fail(&err);
-		goto out;
-	}
-	if (lab_inside() && getenv(RELAY_ENV)) {
-		o.format = FORMAT_RELAY;
-		o.first = (unsigned int)strtoul(getenv(RELAY_ENV), NULL, 10);
-		o.first = o.first < nr ? o.first : nr;
-	}
-	backend = kvm_backend_detect();
-	h.symbols = symtab_load(h.kernel);
-	h.initrd = cpio.data;
-	h.initrd_len = cpio.len;
-	h.seed = o.seed;
-	h.emulated = backend == KVM_BACKEND_PVM;
-	h.scale = o.scale;
-	h.cpus = o.cpus;
-	h.append = o.append;
-	h.jobs = o.jobs;
-	h.verbose = o.verbose;
-	h.child = job_child;
-	h.sandbox = !o.sandbox_off;
-	h.grace_s = 20;
-	snprintf(why, sizeof(why), "%s%s", kvm_backend_name(backend),
-		 lab_inside() ? " in the lab" : "");
-	status = run_here(&o, chosen + o.first, nr - o.first, &h, why);
-	symtab_free((struct symtab *)h.symbols);
+	status = run_on_host(&o, chosen, nr, kernel);
 out:
-	cpio_free(&cpio);
 	free(chosen);
 	catalog_free(&c);
 	return status;

@@ -60,8 +60,7 @@ static void on_signal(int sig)
 		stop = 1;
 }
 
-/* ---- the terminal -----------------------------------------------------------------------------
- */
+/* ---- the terminal ---------------------------------------------------------------------------- */
 
 static struct termios before;
 static bool raw, at_exit;
@@ -75,7 +74,7 @@ static void restore(void)
 	raw = false;
 	tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	if (write(STDOUT_FILENO, leave, sizeof(leave) - 1) < 0)
-		return; /* the terminal has gone */
+		return; /* the terminal was closed */
 }
 
 /** Keys come at once and are not shown; another screen, no cursor. */
@@ -133,8 +132,7 @@ static void wait_ms(unsigned int ms, bool keys)
 		stop = 1;
 }
 
-/* ---- frames -----------------------------------------------------------------------------------
- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static int draw_plain(const struct status *s, bool more)
 {
@@ -157,9 +155,11 @@ static int draw_screen(const struct status *s)
 	return fflush(stdout);
 }
 
+enum reading { READ_AGAIN, READ_FIRST };
+
 /** Read until it is whole; for the first frame also until there are two snapshots, when the run
  * takes any. */
-static int read_settled(const char *path, struct status *s, bool first)
+static int read_settled(const char *path, struct status *s, enum reading reading)
 {
 	int rc = -EAGAIN;
 
@@ -167,7 +167,8 @@ static int read_settled(const char *path, struct status *s, bool first)
 		rc = status_read(path, s);
 		if (rc && rc != -EAGAIN)
 			return rc;
-		if (!rc && (!first || (s->before.t_ns && s->now.t_ns) || (s->cpus && !s->tick_ms)))
+		if (!rc && (reading != READ_FIRST || (s->before.t_ns && s->now.t_ns) ||
+			    (s->cpus && !s->tick_ms)))
 			return 0;
 		wait_ms(RETRY_MS, raw);
 		if (suspended)
@@ -185,7 +186,7 @@ static int show(const char *path, struct status *s, bool once, unsigned int inte
 	if (screen)
 		take_terminal();
 	for (;;) {
-		rc = read_settled(path, s, first);
+		rc = read_settled(path, s, first ? READ_FIRST : READ_AGAIN);
 		if (stop || rc == -ESRCH)
 			break;
 		if (rc && rc != -EAGAIN) {
@@ -213,7 +214,7 @@ static int show(const char *path, struct status *s, bool once, unsigned int inte
 static int list(char (*path)[PATH_MAX], unsigned int nr, struct status *s)
 {
 	for (unsigned int i = 0; i < nr; i++) {
-		if (!read_settled(path[i], s, false)) {
+		if (!read_settled(path[i], s, READ_AGAIN)) {
 			printf("%8u  %8.1f s  ", s->pid, (double)s->now.t_ns / 1e9);
 			put_safe(stdout, s->command, sizeof(s->command));
 			putchar('\n');
@@ -235,7 +236,7 @@ static int run_top(uint64_t pid, bool once, bool want_list, unsigned int interva
 		goto out;
 	}
 	nr = status_list(path, MAX_RUNS);
-	while (pid && at < nr && (read_settled(path[at], s, false) || s->pid != pid))
+	while (pid && at < nr && (read_settled(path[at], s, READ_AGAIN) || s->pid != pid))
 		at++;
 	if (want_list)
 		status = list(path, nr, s);

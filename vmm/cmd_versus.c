@@ -2,7 +2,6 @@
  * mmvm versus: a program on Linux and on guestmm with each reclaim policy, side by side.
  */
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,7 @@ struct versus_options {
 	struct option_list exec, knobs;
 	const char *policies, *kernel, *modules, *json;
 	uint64_t memory, swap;
-	unsigned int runs;
+	unsigned int runs, curve_ms;
 	bool all;
 };
 #define AT(field) .offset = offsetof(struct versus_options, field)
@@ -63,6 +62,14 @@ static const struct cli_option option_table[] = {
 	 AT(runs),
 	 .min = 1,
 	 .max = VERSUS_MAX_RUNS},
+	{.name = "--curve",
+	 .value = "MS",
+	 .help = "one more run of each system, for working sets side by side: what was\n"
+		 "referenced in each MS milliseconds of the machine's time",
+	 .kind = OPTION_UINT,
+	 AT(curve_ms),
+	 .min = 1,
+	 .max = 60000},
 	{.name = "--linux",
 	 .value = "FILE",
 	 .help = "Linux kernel, a bzImage (Debian's, of the lab)",
@@ -84,19 +91,6 @@ static const struct cli_option option_table[] = {
 	{.name = "-v", .help = "every counter of either kernel", .kind = OPTION_FLAG, AT(all)},
 	{0},
 };
-
-/** The one file of the build that a pattern names, or NULL. */
-static const char *find_built(const char *pattern, char *buf, size_t size)
-{
-	glob_t found;
-
-	cli_built_path(pattern, buf, size);
-	if (glob(buf, 0, NULL, &found))
-		return NULL;
-	snprintf(buf, size, "%s", found.gl_pathv[found.gl_pathc - 1]);
-	globfree(&found);
-	return buf;
-}
 
 /** The version that a bzImage names (setup header, kernel_version at 0x20e), or "". */
 static void read_release(const char *kernel, char *buf, size_t size)
@@ -182,12 +176,12 @@ static int cmd_versus(const struct command *self, int argc, char **argv)
 		return cli_usage_error("versus", "--exec PROGRAM is needed");
 	snprintf(name, sizeof(name), "user/%s", o.exec.item[0]);
 	v.program = strchr(o.exec.item[0], '/') ? o.exec.item[0]
-						: find_built(name, program, sizeof(program));
-	v.kernel =
-		o.kernel ? o.kernel : find_built("lab/pkg/boot/vmlinuz-*", kernel, sizeof(kernel));
+						: cli_find_built(name, program, sizeof(program));
+	v.kernel = o.kernel ? o.kernel
+			    : cli_find_built("lab/pkg/boot/vmlinuz-*", kernel, sizeof(kernel));
 	v.modules = o.modules ? o.modules
-			      : find_built("lab/pkg/lib/modules/*/kernel/drivers", modules,
-					   sizeof(modules));
+			      : cli_find_built("lab/pkg/lib/modules/*/kernel/drivers", modules,
+					       sizeof(modules));
 	v.args = o.exec.item + 1;
 	v.nr_args = o.exec.nr - 1;
 	v.knobs = o.knobs.item;
@@ -195,6 +189,7 @@ static int cmd_versus(const struct command *self, int argc, char **argv)
 	v.memory = o.memory;
 	v.swap = o.swap;
 	v.runs = o.runs;
+	v.curve_ms = o.curve_ms;
 	if (!v.program)
 		return cli_usage_error("versus", "no program %s", o.exec.item[0]);
 	status = check_files(&v);

@@ -37,8 +37,8 @@ static int usage(FILE *to, int status)
 /** All commands that have options, those of two words too. */
 static const struct command *any_command(unsigned int i)
 {
-	static const struct command *const two_words[] = {&command_bench_dirty, &command_bench_tlb,
-							  &command_bench_fault};
+	static const struct command *const two_words[] = {&command_bench_boot, &command_bench_dirty,
+							  &command_bench_tlb, &command_bench_fault};
 	const unsigned int nr = sizeof(two_words) / sizeof(two_words[0]);
 
 	if (i < NR_COMMANDS)

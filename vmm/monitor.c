@@ -2,8 +2,8 @@
  * The monitor's commands. Each reads the machine from outside; only `audit` stops it.
  *
  * An audit that the guest asks for finds it at rest. This one finds it wherever it is, perhaps in the
- * middle of moving a page from list to list; such a finding is gone at the next look. So it looks
- * several times, and tells what was there each time.
+ * middle of moving a page from list to list; such a finding is not there at the next look. So it looks several
+ * times, and reports what was there each time.
  */
 #include "monitor.h"
 
@@ -141,7 +141,7 @@ static void show_audit(struct monitor *mon)
 		printf("audit: 0 findings in %llu frames (look %u)\n",
 		       (unsigned long long)call->result.ram_frames, looks);
 	else
-		audit_print(stdout, "audit: ", &call->result, false);
+		audit_print(stdout, "audit: ", &call->result, AUDIT_BRIEF);
 	free(call);
 }
 

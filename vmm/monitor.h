@@ -6,7 +6,7 @@
 struct monitor {
 	struct machine *m;
 	const struct symtab *symbols;
-	uint64_t dirty; /* pages told so far */
+	uint64_t dirty; /* pages reported so far */
 };
 /** Do what the line says and print the answer to stdout. Any thread. */
 void monitor_command(struct monitor *mon, const char *line);

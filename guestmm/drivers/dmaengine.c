@@ -99,7 +99,7 @@ static void engine_interrupt(void *arg)
 
 		if (complete)
 			complete(r);
-		__atomic_store_n(&r->done, true, __ATOMIC_RELEASE); /* may be gone from here on */
+		__atomic_store_n(&r->done, true, __ATOMIC_RELEASE); /* may be freed from here on */
 	}
 	wake_up(&engine.wq);
 }

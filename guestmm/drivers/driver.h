@@ -11,8 +11,8 @@
 struct driver {
 	const char *name;
 	const char *compatible;
-	/** 0: it is ours and works. -ENODEV: it is not ours, ask the next driver. Else: it is ours and
-	 * does not work. May sleep. */
+	/** 0: the driver has taken the device. -ENODEV: the device is of another kind, ask the next driver. Another
+	 * error: the device is of this kind, but does not work. May sleep. */
 	int (*probe)(const struct boot_device *d);
 };
 

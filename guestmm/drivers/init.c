@@ -32,7 +32,8 @@ void drivers_init(void)
 {
 	char value[8];
 
-	if (cmdline_get("dma_debug", value, sizeof(value)) && dma_debug_init())
+	if (cmdline_get("dma_debug", value, sizeof(value)) &&
+	    boot_option_is_on("dma_debug", value) && dma_debug_init())
 		printk("DMA-API: no memory for checking\n");
 
 	for (u32 i = 0; i < boot_info.nr_devices; i++) {

@@ -51,13 +51,24 @@ static void out(unsigned int reg, u8 v)
 	outb(MMVM_SERIAL_PORT + reg, v);
 }
 
-void serial_receive(bool on)
+void serial_start_receiving(void)
 {
 	unsigned long flags = spin_lock_irqsave(&serial_lock);
 
-	if (receiving != on) {
-		receiving = on;
-		out(IER, IER_MSI | (on ? IER_RDI | IER_RLSI : 0));
+	if (!receiving) {
+		receiving = true;
+		out(IER, IER_MSI | IER_RDI | IER_RLSI);
+	}
+	spin_unlock_irqrestore(&serial_lock, flags);
+}
+
+static void stop_receiving(void)
+{
+	unsigned long flags = spin_lock_irqsave(&serial_lock);
+
+	if (receiving) {
+		receiving = false;
+		out(IER, IER_MSI);
 	}
 	spin_unlock_irqrestore(&serial_lock, flags);
 }
@@ -106,7 +117,7 @@ static void serial_interrupt(void *arg)
 		else if (iir == IIR_MSI && in(MSR))
 			client->resized();
 		if (!room)
-			serial_receive(false); /* I1 */
+			stop_receiving(); /* I1 */
 	}
 }
 

@@ -80,7 +80,7 @@ struct vring_used {
 	struct vring_used_elem ring[]; /* then avail_event */
 };
 
-/* All fields belong to whoever holds the driver's lock; the rings are shared with the device. */
+/* All fields are under the driver's lock; the rings are shared with the device. */
 struct virtqueue {
 	struct virtio_device *vdev;
 	u16 index, size;
@@ -88,7 +88,7 @@ struct virtqueue {
 	u16 avail_idx;		 /* next slot of avail->ring; published by virtqueue_kick() */
 	u16 kicked_idx;		 /* avail_idx at the last kick */
 	u16 used_idx;		 /* next slot of used->ring to look at */
-	bool broken;		 /* the device gave back what it was not given */
+	bool broken;		 /* the device returned a descriptor that it does not own */
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
@@ -103,7 +103,7 @@ struct virtqueue {
 int virtio_mmio_probe(struct virtio_device *vdev, const struct boot_device *bd, u64 wanted);
 /** Queues are ready: let the device work. */
 void virtio_device_ready(struct virtio_device *vdev);
-/** Stop the device at once: after it, it touches no memory of ours. */
+/** Stop the device at once: afterwards it touches no memory of the kernel. */
 void virtio_device_reset(struct virtio_device *vdev);
 u32 virtio_status(struct virtio_device *vdev);
 static inline bool virtio_has_feature(const struct virtio_device *vdev, unsigned int bit)
@@ -127,12 +127,12 @@ void virtqueue_destroy(struct virtqueue *vq);
  */
 int virtqueue_add(struct virtqueue *vq, const struct vring_desc *table, dma_addr_t table_dma, u16 n,
 		  void *token);
-/** Publish what was added. True when the device wants to be told: call virtqueue_notify(). */
+/** Publish the buffers that were added. True: the device wants a notification, so call virtqueue_notify(). */
 bool virtqueue_kick(struct virtqueue *vq);
 void virtqueue_notify(struct virtqueue *vq);
 /** Next completed token with the bytes written, or NULL. */
 void *virtqueue_get(struct virtqueue *vq, u32 *len);
-/** Ask for an interrupt at the next completion. False when one has come meanwhile: look again. */
+/** Ask for an interrupt at the next completion. False: a buffer was completed meanwhile, so check again. */
 bool virtqueue_enable_cb(struct virtqueue *vq);
 /** No interrupt is wanted until virtqueue_enable_cb(): we look ourselves. One may still come. */
 void virtqueue_disable_cb(struct virtqueue *vq);

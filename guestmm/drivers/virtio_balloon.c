@@ -3,11 +3,11 @@
  *
  *   configuration interrupt ──> thread: inflate or deflate, a batch at a time, until `actual` is the target
  *   interrupt of statistics ──> thread: fill the buffer anew, send it
- *   every two seconds        ──> free blocks are reported (mm/phys/reporting.c)
- *   memory is short          ──> balloon_oom() (mm/phys/balloon.c), from whoever allocates
+ *   every two seconds        ──> free blocks are reported (mm/move/reporting.c)
+ *   memory is short          ──> balloon_oom() (mm/move/balloon.c), from whoever allocates
  *
- * Inflating stops for a moment when there is no page to be had without killing somebody. What was taken back
- * for lack of memory stays until the target changes.
+ * Inflating stops for a moment when there is no page to be had without killing somebody. Pages that were taken back
+ * for lack of memory stay with the guest until the target changes.
  *
  * Locks: tell() is called with the balloon's lock held, which so guards `inflate`, `deflate`, `wire->pfn`
  * and `actual`. The rest belongs to the thread. The interrupt only wakes.
@@ -19,8 +19,8 @@
 #include "lib/string.h"
 #include "mm/init.h"
 #include "mm/phys/alloc.h"
-#include "mm/phys/balloon.h"
-#include "mm/phys/reporting.h"
+#include "mm/move/balloon.h"
+#include "mm/move/reporting.h"
 #include "mm/phys/zone.h"
 #include "mm/slab/slab.h"
 
@@ -199,7 +199,7 @@ static bool called(void)
 	return READ_ONCE(balloon->config_changes) || stats_wanted();
 }
 
-/* One batch towards the target. Returns pages that moved; *left: how many are to go. */
+/* Inflate or deflate one batch towards the target. Returns the pages moved; *left: how many remain. */
 static u32 approach(u64 target, u64 *left)
 {
 	const u64 have = balloon_pages();

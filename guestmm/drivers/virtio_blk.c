@@ -15,10 +15,9 @@
  * B3: after the device has broken it is reset before its requests are failed: it touches no page
  *     that we have given back.
  *
- * A read has somebody waiting for it, and the host mostly has the data in memory. So after a read
- * we look at the used ring for a moment before we leave it to the interrupt: an interrupt, two
- * register accesses that are exits, and two context switches cost more than the moment. Writes are
- * nobody's hurry and always end by interrupt.
+ * A read has somebody waiting for it, and the host mostly has the data in memory. So after a read we look at the
+ * used ring for a moment before we leave it to the interrupt: an interrupt, two register accesses that are exits,
+ * and two context switches cost more than the moment. Writes are not urgent and always complete by interrupt.
  *
  * Discards and write-zeroes longer than the device takes go out piece by piece from the same slot.
  *
@@ -56,7 +55,7 @@
 #define VIRTIO_BLK_S_OK		  0
 #define VIRTIO_BLK_S_IOERR	  1
 #define VIRTIO_BLK_S_UNSUPP	  2
-#define VIRTIO_BLK_S_NONE	  0xff /* ours: the device has not written a status */
+#define VIRTIO_BLK_S_NONE	  0xff /* the driver's value: the device has not written a status */
 
 #define NR_SLOTS   64
 #define POLL_HZ	   10000 /* poll for a 10,000th of a second */
@@ -196,7 +195,7 @@ static int issue(struct virtio_blk *vblk, struct blk_slot *slot)
 	return 0;
 }
 
-/** Give a bio to a free slot. Bios that fail at once go to `done`; then NULL. Lock held. */
+/** Assign a bio to a free slot. A bio that fails at once is put on `done`, and NULL is returned. Lock held. */
 static struct blk_slot *start_bio(struct virtio_blk *vblk, struct bio *bio, struct list_head *done)
 {
 	struct blk_slot *slot = vblk->free;
@@ -237,7 +236,7 @@ static int wire_status(const struct blk_slot *slot)
 	}
 }
 
-/** A request came back: on with the next piece, or its bio to `done`. Lock held. */
+/** A request was completed: submit its next piece, or put its bio on `done`. Lock held. */
 static void finish_slot(struct virtio_blk *vblk, struct blk_slot *slot, int status,
 			struct list_head *done)
 {
@@ -276,8 +275,8 @@ static void vblk_die(struct virtio_blk *vblk, struct list_head *done)
 	}
 }
 
-/** Take what the device has completed, put waiting bios into the slots that fell free, and ask for
- * the next interrupt. True when the doorbell must be rung. Lock held. */
+/** Take what the device has completed, put waiting bios into the slots that became free, and enable the next
+ * interrupt. True: the device must be notified. Lock held. */
 static bool collect(struct virtio_blk *vblk, struct list_head *done)
 {
 	do {
@@ -340,7 +339,7 @@ static void poll_read(struct virtio_blk *vblk, struct blk_slot *slot, const stru
 		flags = arch_irq_save();
 		spin_lock(&vblk->lock);
 		notify = !vblk->dead && collect(vblk, &done);
-		/* The bio may be gone, but if its slot is with another one its turn is over. */
+		/* The bio may have been freed. If its slot serves another one, it was completed. */
 		if (slot->bio != bio) {
 			waiting = false;
 			vblk->counts.polled++;
@@ -365,7 +364,7 @@ static void vblk_submit(struct block_device *bdev, struct bio *bio)
 	unsigned long flags;
 	LIST_HEAD(done);
 
-	/* Who polls has asked for no interrupt and must not be put aside meanwhile. */
+	/* A poller has asked for no interrupt and must not be preempted while it polls. */
 	preempt_disable();
 	flags = spin_lock_irqsave(&vblk->lock);
 	if (unlikely(vblk->dead)) {

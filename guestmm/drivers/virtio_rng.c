@@ -1,7 +1,7 @@
 /*
- * virtio-rng (virtio 1.2, section 5.4): one buffer at a time goes to the device and comes back filled.
+ * virtio-rng (virtio 1.2, section 5.4): the device fills one buffer at a time.
  *
- * Locks: none. Whoever sets `busy` has the queue and the buffer until it is cleared; others wait. The
+ * Locks: none. The thread that sets `busy` owns the queue and the buffer until it clears it; others wait. The
  * interrupt only wakes.
  */
 #include "drivers/driver.h"
@@ -38,7 +38,7 @@ static bool answered(void)
 	return virtqueue_pending(&rng->vq) || (virtio_status(&rng->vdev) & VIRTIO_S_NEEDS_RESET);
 }
 
-/* Bytes that are in the buffer now, or -EIO. `busy` is ours. */
+/* Bytes that are in the buffer now, or -EIO. The caller has set `busy`. */
 static long request(size_t len)
 {
 	const struct vring_desc d = {

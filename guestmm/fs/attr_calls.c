@@ -1,12 +1,14 @@
 /*
- * The system calls that ask about files and change what they are: stat and its relatives, permissions,
- * modes, owners, and the figures of a file system.
+ * System calls that read and change the attributes of files: stat and its relatives, permissions, modes, owners,
+ * and statfs.
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "fs/target.h"
 #include "kernel/cred.h"
+#include "mm/cache/secretmem.h"
 
 /* ---- stat ------------------------------------------------------------------------------------- */
 
@@ -20,7 +22,7 @@ static void target_stat(const struct target *t, struct vfs_stat *st)
 	*st = (struct vfs_stat){
 		.mode = !strncmp(t->file->label, "socket:", 7) ? S_IFSOCK | 0777 : S_IFIFO | 0600,
 		.nlink = 1,
-		.ino = (unsigned long)t->file->private >> 6 & 0xffffff,
+		.ino = file_number(t->file),
 		.dev = 13,
 		.blksize = PAGE_SIZE,
 	};
@@ -87,6 +89,7 @@ struct statx {
 _Static_assert(sizeof(struct statx) == 256, "Linux's ABI");
 #define STATX_BASIC_STATS 0x7ffu
 #define STATX_RESERVED	  0x80000000u
+#define STATX_ATTR_DAX	  0x200000u
 #define AT_STATX_SYNC	  0x6000u
 
 long sys_statx(struct pt_regs *r)
@@ -94,6 +97,7 @@ long sys_statx(struct pt_regs *r)
 	struct vfs_stat st;
 	struct statx sx;
 	struct target t;
+	bool dax;
 	long ret;
 
 	if ((u32)r->r10 & STATX_RESERVED || ((u32)r->rdx & AT_STATX_SYNC) == AT_STATX_SYNC ||
@@ -103,10 +107,13 @@ long sys_statx(struct pt_regs *r)
 	if (ret)
 		return ret;
 	target_stat(&t, &st);
+	dax = t.inode && t.inode->i_data.flags & AS_DAX;
 	target_put(&t);
 	sx = (struct statx){
 		.mask = STATX_BASIC_STATS,
 		.blksize = st.blksize,
+		.attributes = dax ? STATX_ATTR_DAX : 0,
+		.attributes_mask = STATX_ATTR_DAX,
 		.nlink = st.nlink,
 		.uid = st.uid,
 		.gid = st.gid,
@@ -181,8 +188,9 @@ static long set_mode(struct target *t, u32 mode)
 		mode &= ~S_ISGID;
 	down_write(&inode->lock);
 	inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
-	inode_touch(inode, false);
+	inode_touch(inode, S_CTIME);
 	up_write(&inode->lock);
+	notify_dentry(target_dentry(t), IN_ATTRIB);
 	return 0;
 }
 
@@ -220,7 +228,7 @@ long sys_fchmod(struct pt_regs *r)
 	return ret;
 }
 
-/* The owner may give a file to another of his groups, and keep it. */
+/* The owner may change a file's group to another group that the owner belongs to. */
 static bool may_chown(const struct inode *inode, u32 uid, u32 gid)
 {
 	bool mine = current_cred()->fsuid == inode->uid;
@@ -249,8 +257,9 @@ static long set_owner(struct target *t, u32 uid, u32 gid)
 		inode->gid = gid;
 	if (!S_ISDIR(inode->mode) && (uid != ~0u || gid != ~0u))
 		inode->mode &= ~(inode->mode & 010 ? 06000u : 04000u);
-	inode_touch(inode, false);
+	inode_touch(inode, S_CTIME);
 	up_write(&inode->lock);
+	notify_dentry(target_dentry(t), IN_ATTRIB);
 	return 0;
 }
 
@@ -298,18 +307,21 @@ long sys_fchown(struct pt_regs *r)
 
 /* ---- file systems ----------------------------------------------------------------------------- */
 
-#define ST_RDONLY   1
-#define ST_VALID    0x20
-#define ST_RELATIME 0x1000
+#define ST_RDONLY      1
+#define ST_VALID       0x20
+#define ST_RELATIME    0x1000
+#define ST_NOSYMFOLLOW 0x2000
 
 static s64 statfs_flags(const struct mount *m)
 {
-	/* ST_* have the values of MS_* but for relatime. */
+	/* ST_* have the values of MS_* but for the last two. */
 	u32 flags = READ_ONCE(m->flags);
-	s64 st = ST_VALID | (flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS |
-				      MS_NOATIME | MS_NODIRATIME));
+	s64 st = ST_VALID |
+		 (flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)) |
+		 (READ_ONCE(m->sb->flags) & (MS_SYNCHRONOUS | MS_MANDLOCK));
 
-	st |= m->read_only ? ST_RDONLY : 0;
+	st |= flags & MS_NOSYMFOLLOW ? ST_NOSYMFOLLOW : 0;
+	st |= mount_read_only(m) ? ST_RDONLY : 0;
 	return flags & (MS_NOATIME | MS_STRICTATIME) ? st : st | ST_RELATIME;
 }
 
@@ -330,6 +342,8 @@ static long statfs_to_user(const struct target *t, unsigned long to)
 		st.flags = statfs_flags(m);
 		if (m->sb->ops->statfs)
 			m->sb->ops->statfs(m->sb, &st);
+	} else if (t->inode && mapping_is_secret(&t->inode->i_data)) {
+		st.type = t->inode->sb->type->magic;
 	} else {
 		st.type = 0x50495045; /* pipefs */
 	}

@@ -3,9 +3,9 @@
  *
  *   file ──> device_node ──> block_device ──> bdev_mapping: its pages
  *
- * A disk's pages here are a cache of their own, apart from those of a file system on it. So that the
- * one never shows what the other has changed long ago, the last close writes and drops them, and
- * mounting writes what is dirty first. Whoever keeps a mounted disk open sees what he has read.
+ * A disk's pages here are a cache of their own, apart from that of a file system on the disk. The last close writes
+ * and drops them, and mounting writes the dirty ones first, so neither cache shows old data of the other. But a
+ * program that keeps the device file of a mounted disk open may see older data that it has read before.
  *
  * B1  `openers` counts the open files; without any the mapping has no pages.
  *
@@ -27,8 +27,9 @@
 #define BLKBSZGET    0x80081270
 #define BLKGETSIZE64 0x80081272
 
-#define VIRTBLK_MAJOR  254
-#define VIRTBLK_MINORS 16
+#define VIRTBLK_MAJOR	254
+#define VIRTBLK_MINORS	16
+#define BLOCK_EXT_MAJOR 259 /* pmem0 and on */
 
 struct bdev_node {
 	struct device_node node;
@@ -49,6 +50,8 @@ static u64 bdev_bytes(const struct block_device *bdev)
 
 u64 bdev_number(const struct block_device *bdev)
 {
+	if (bdev->dax)
+		return MKDEV(BLOCK_EXT_MAJOR, bdev->name[4] - '0');
 	return MKDEV(VIRTBLK_MAJOR, (bdev->name[2] - 'a') * VIRTBLK_MINORS);
 }
 
@@ -122,7 +125,7 @@ static long bdev_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	ret = generic_file_write(f->mapping, buf, min((u64)len, limit - start), pos, limit);
 	mutex_unlock(&bd->lock);
 	if (ret > 0 && f->flags & O_DSYNC) {
-		int err = vfs_fsync(f, start, start + ret - 1, true);
+		int err = vfs_fsync(f, start, start + ret - 1);
 
 		if (err)
 			return err;
@@ -145,7 +148,7 @@ static long bdev_llseek(struct file *f, s64 offset, int whence)
 	return f->pos = offset;
 }
 
-static int bdev_fsync(struct file *f, u64 start, u64 end, bool datasync)
+static int bdev_fsync(struct file *f, u64 start, u64 end)
 {
 	struct bio flush = {.bdev = node_of(f)->bdev, .op = BIO_FLUSH};
 	int err = filemap_write_and_wait_range(f->mapping, start, end), e;
@@ -258,8 +261,14 @@ int blockdev_add_node(struct block_device *bdev)
 
 void blockdev_init(void)
 {
-	char name[] = "vda";
+	char name[] = "vda", memory[] = "pmem0";
 
+	for (; memory[4] < '0' + MMVM_MAX_PMEM; memory[4]++) {
+		struct block_device *bdev = find_block_device(memory);
+
+		if (bdev && blockdev_add_node(bdev))
+			return;
+	}
 	for (; name[2] <= 'z'; name[2]++) {
 		struct block_device *bdev = find_block_device(name);
 

@@ -6,16 +6,18 @@
  *
  * I1  A dentry in the tree holds a reference on its parent, one on its inode, and is in the bucket of
  *     its name and in its parent's list of children.
- * I2  refs == 0: it is on its LRU list (mm/slab/list_lru.h), and the shrinker may take it. It never is, in a file system
- *     that lives in memory: there the directory entry itself holds a reference (`pinned`).
+ * I2  refs == 0: it is on its LRU list (mm/slab/list_lru.h), and the shrinker may take it. It never is,
+ *     in a file system that lives in memory: there the directory entry itself holds a reference
+ *     (`pinned`).
  * I3  An unlinked dentry is in no bucket and in no list of children, but still holds its parent, so
  *     that open files know where they were.
- * I4  In file systems whose names come and go by themselves (volatile_names: proc) dentries are in no
- *     bucket: every look asks the file system. Only one that is mounted on, and its parents, are.
+ * I4  In file systems whose names appear and disappear by themselves (volatile_names: proc) dentries are in no
+ *     bucket: every look-up asks the file system. Only one that is mounted on, and its parents, are.
  *
  * Locks: dcache_lock for all of it. Freeing happens after it: giving up an inode may sleep.
  */
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "mm/phys/alloc.h"
 
 #define DENTRY_BUCKETS 512u
@@ -102,16 +104,25 @@ static void enter(struct dentry *d)
 		list_add(&d->bucket, bucket_of(d->hash));
 }
 
-void dentry_set_mounted(struct dentry *d, bool mounted)
+/* I4: names of this file system are not found by their hash. */
+static bool is_volatile(const struct dentry *d)
 {
-	d->mounted = mounted;
-	if (!d->parent->inode->sb->type->volatile_names || d->unlinked)
-		return;
-	if (!mounted) {
+	return d->parent->inode->sb->type->volatile_names;
+}
+
+void dentry_clear_mounted(struct dentry *d)
+{
+	d->mounted = false;
+	if (is_volatile(d) && !d->unlinked)
 		list_del_init(&d->bucket);
+}
+
+void dentry_set_mounted(struct dentry *d)
+{
+	d->mounted = true;
+	if (!is_volatile(d) || d->unlinked)
 		return;
-	}
-	/* I4's exception: whoever asks by name must find this dentry, and those on the way to it. */
+	/* I4's exception: a lookup by name must find this dentry, and those on the path to it. */
 	for (; d->parent != d && list_empty(&d->bucket); d = d->parent)
 		list_add(&d->bucket, bucket_of(d->hash));
 }
@@ -141,7 +152,9 @@ void d_instantiate(struct dentry *d, struct inode *inode)
 {
 	spin_lock(&dcache_lock);
 	d->inode = inode;
-	if (sb_in_memory(inode->sb))
+	/* Where names are asked for each time, another dentry will be removed than this one: nobody
+	 * would drop its pin. */
+	if (sb_in_memory(inode->sb) && !inode->sb->type->volatile_names)
 		pin(d);
 	spin_unlock(&dcache_lock);
 }
@@ -167,8 +180,8 @@ static void d_free(struct dentry *d)
 	atomic_sub(&nr_dentry, 1);
 }
 
-/* dcache_lock held and let go of: refs are 0 and it is in no LRU list. Returns the parent, whose
- * reference the caller has now. */
+/* Free a dentry whose refs are 0 and that is in no LRU list. dcache_lock is held and released. Returns the parent;
+ * its reference passes to the caller. */
 static struct dentry *kill_and_unlock(struct dentry *d)
 {
 	struct dentry *parent = d->parent != d ? d->parent : NULL;
@@ -177,6 +190,8 @@ static struct dentry *kill_and_unlock(struct dentry *d)
 	leave(d);
 	spin_unlock(&dcache_lock);
 	d_free(d);
+	if (inode && !inode->nlink && anybody_watches())
+		notify_removed(inode);
 	iput(inode);
 	return parent;
 }
@@ -352,13 +367,13 @@ static struct dentry *deepest(struct dentry *root)
 	return root;
 }
 
-bool d_shrink_tree(struct dentry *root, bool drop_pins)
+void d_shrink_tree(struct dentry *root)
 {
 	struct dentry *d;
 
 	spin_lock(&dcache_lock);
 	while ((d = deepest(root)) != root) {
-		if (drop_pins && d->pinned) {
+		if (d->pinned) {
 			d->pinned = false;
 			d->refs--;
 		} else if (!d->refs) {
@@ -370,7 +385,6 @@ bool d_shrink_tree(struct dentry *root, bool drop_pins)
 		spin_lock(&dcache_lock);
 	}
 	spin_unlock(&dcache_lock);
-	return d == root;
 }
 
 /* ---- under pressure -------------------------------------------------------------------------- */
@@ -380,8 +394,7 @@ static unsigned long dcache_count(struct shrinker *s, struct shrink_control *sc)
 	return vfs_pressure_ratio(READ_ONCE(sc->lru->nr));
 }
 
-/* What is used again while it is on the list leaves it at once (dget), so the list is in the order of
- * the last use. */
+/* A dentry that is used again leaves the list at once (dget), so the list is in the order of last use. */
 static unsigned long dcache_scan(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long freed;

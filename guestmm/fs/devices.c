@@ -178,7 +178,7 @@ int devices_mount(void)
 	if (err)
 		return err;
 	dev_is_there = true;
-	/* Nodes are only ever added behind, so the list may be walked without the lock. */
+	/* Nodes are only added at the end and never removed, so the list may be walked without the lock. */
 	list_for_each_entry (d, &devices, list)
 		make_name(d);
 	vfs_make_exact("/dev/shm", S_IFDIR | 01777, 0);

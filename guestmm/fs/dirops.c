@@ -12,6 +12,7 @@
  * Source for the order of errors: Linux's man-pages, and its answers (tests/vm/conform.sh).
  */
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/cred.h"
 #include "mm/phys/alloc.h"
 
@@ -54,8 +55,11 @@ static void entry_unlock(struct entry *e)
 	dput(e->d);
 }
 
+/* What a new or removed name is: a directory may be named with a slash at the end. */
+enum name_kind { OF_FILE, OF_DIRECTORY };
+
 /* Ready to make something new: the directory is locked, e->d negative. */
-static int create_begin(struct entry *e, int dfd, const char *name, bool is_dir)
+static int create_begin(struct entry *e, int dfd, const char *name, enum name_kind kind)
 {
 	int err = parent_begin(&e->w, dfd, name);
 
@@ -69,9 +73,9 @@ static int create_begin(struct entry *e, int dfd, const char *name, bool is_dir)
 		goto end;
 	if (e->d->inode)
 		err = -EEXIST;
-	else if (e->w.trailing && !is_dir)
+	else if (e->w.trailing && kind != OF_DIRECTORY)
 		err = -ENOENT;
-	else if (e->w.path.mnt->read_only)
+	else if (mount_read_only(e->w.path.mnt))
 		err = -EROFS;
 	else if (e->d->unlinked) /* the directory is */
 		err = -ENOENT;
@@ -85,22 +89,27 @@ end:
 	return err;
 }
 
-/* After the file system's answer: `inode` is what the name means now, if it succeeded. */
-static void create_end(struct entry *e, int err, struct inode *inode)
+/* After the file system's answer: `inode` is what the name means now, if it succeeded. Returns the error of the whole. */
+static int create_end(struct entry *e, int err, struct inode *inode)
 {
 	if (!err) {
 		d_instantiate(e->d, inode);
-		inode_touch(e->w.path.dentry->inode, true);
+		inode_touch(e->w.path.dentry->inode, S_CTIME | S_MTIME);
+		notify_name(e->w.path.dentry->inode, e->w.last, e->w.last_len,
+			    IN_CREATE | (S_ISDIR(inode->mode) ? IN_ISDIR : 0), 0);
 	}
 	entry_unlock(e);
+	if (!err)
+		err = sync_names(e->w.path.mnt->sb);
 	walk_end(&e->w);
+	return err;
 }
 
 static int make_node(int dfd, const char *name, u32 mode, u64 rdev)
 {
 	struct inode *inode = NULL, *dir;
 	struct entry e;
-	int err = create_begin(&e, dfd, name, S_ISDIR(mode));
+	int err = create_begin(&e, dfd, name, S_ISDIR(mode) ? OF_DIRECTORY : OF_FILE);
 
 	if (err)
 		return err;
@@ -109,8 +118,7 @@ static int make_node(int dfd, const char *name, u32 mode, u64 rdev)
 			       : -EPERM;
 	if (!err)
 		inode_init_owner(inode, dir);
-	create_end(&e, err, inode);
-	return err;
+	return create_end(&e, err, inode);
 }
 
 static u32 masked(u32 mode)
@@ -159,7 +167,7 @@ int vfs_symlink(const char *target, int dfd, const char *name)
 
 	if (!*target)
 		return -ENOENT;
-	err = create_begin(&e, dfd, name, false);
+	err = create_begin(&e, dfd, name, OF_FILE);
 	if (err)
 		return err;
 	dir = e.w.path.dentry->inode;
@@ -167,8 +175,7 @@ int vfs_symlink(const char *target, int dfd, const char *name)
 				: -EPERM;
 	if (!err)
 		inode_init_owner(inode, dir);
-	create_end(&e, err, inode);
-	return err;
+	return create_end(&e, err, inode);
 }
 
 /* One more name for what `old` leads to. */
@@ -176,7 +183,7 @@ static int link_path(struct path *old, int dfd, const char *name)
 {
 	struct inode *inode = old->dentry->inode, *dir;
 	struct entry e;
-	int err = create_begin(&e, dfd, name, false);
+	int err = create_begin(&e, dfd, name, OF_FILE);
 
 	if (err)
 		return err;
@@ -191,14 +198,14 @@ static int link_path(struct path *old, int dfd, const char *name)
 		err = dir->ops->link(dir, e.w.last, e.w.last_len, inode);
 	if (!err) {
 		iget_ref(inode);
-		inode_touch(inode, false);
+		inode_touch(inode, S_CTIME);
+		notify_inode(inode, IN_ATTRIB);
 	}
-	create_end(&e, err, inode);
-	return err;
+	return create_end(&e, err, inode);
 }
 
-/* As with Linux's protected_hardlinks=1, which distributions set: who does not own a file may link it only if it
- * is a regular one that is not set-user-ID and that he may read and write. */
+/* As with Linux's protected_hardlinks=1, which distributions set: a user other than the owner may link a file only
+ * if it is a regular one, not set-user-ID, that the user may read and write. */
 static int may_link(const struct inode *inode)
 {
 	if (inode_owner_or_capable(inode))
@@ -237,7 +244,7 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *name, u32 flags)
 
 /* ---- removing --------------------------------------------------------------------------------- */
 
-/* The victim may go, as far as names are concerned. */
+/* May the name be removed? The checks that concern names. */
 static int may_remove(const struct entry *e, bool is_dir)
 {
 	const struct inode *inode = e->d->inode;
@@ -279,12 +286,12 @@ static int remove_entry(struct entry *e, bool is_dir)
 	if (err)
 		return err;
 	d_unlink(e->d);
-	inode_touch(victim, false);
-	inode_touch(dir, true);
+	inode_touch(victim, S_CTIME);
+	inode_touch(dir, S_CTIME | S_MTIME);
 	return 0;
 }
 
-int vfs_unlink(int dfd, const char *name, bool is_dir)
+static int remove_name(int dfd, const char *name, enum name_kind kind)
 {
 	static const int no_dir[] = {
 		[LAST_ROOT] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY};
@@ -294,20 +301,37 @@ int vfs_unlink(int dfd, const char *name, bool is_dir)
 	if (err)
 		return err;
 	if (e.w.last_type != LAST_NORM) {
-		err = is_dir ? no_dir[e.w.last_type] : -EISDIR;
+		err = kind == OF_DIRECTORY ? no_dir[e.w.last_type] : -EISDIR;
 		goto end;
 	}
 	err = -EROFS;
-	if (e.w.path.mnt->read_only)
+	if (mount_read_only(e.w.path.mnt))
 		goto end;
 	err = entry_lock(&e);
 	if (err)
 		goto end;
-	err = remove_entry(&e, is_dir);
-	entry_unlock(&e);
+	err = remove_entry(&e, kind == OF_DIRECTORY);
+	if (!err && kind != OF_DIRECTORY)
+		notify_inode(e.d->inode, IN_ATTRIB);
+	entry_unlock(&e); /* the last user of the name: IN_DELETE_SELF */
+	if (!err) {
+		notify_name(e.w.path.dentry->inode, e.w.last, e.w.last_len,
+			    IN_DELETE | (kind == OF_DIRECTORY ? IN_ISDIR : 0), 0);
+		err = sync_names(e.w.path.mnt->sb);
+	}
 end:
 	walk_end(&e.w);
 	return err;
+}
+
+int vfs_unlink(int dfd, const char *name)
+{
+	return remove_name(dfd, name, OF_FILE);
+}
+
+int vfs_rmdir(int dfd, const char *name)
+{
+	return remove_name(dfd, name, OF_DIRECTORY);
 }
 
 /* ---- renaming --------------------------------------------------------------------------------- */
@@ -397,10 +421,10 @@ static int exchange(struct entry *from, struct entry *to)
 		b->nlink += S_ISDIR(from->d->inode->mode) - S_ISDIR(to->d->inode->mode);
 	}
 	d_exchange(from->d, to->d);
-	inode_touch(from->d->inode, false);
-	inode_touch(to->d->inode, false);
-	inode_touch(a, true);
-	inode_touch(b, true);
+	inode_touch(from->d->inode, S_CTIME);
+	inode_touch(to->d->inode, S_CTIME);
+	inode_touch(a, S_CTIME | S_MTIME);
+	inode_touch(b, S_CTIME | S_MTIME);
 	return 0;
 }
 
@@ -428,11 +452,11 @@ static int do_rename(struct entry *from, struct entry *to)
 	if (!err) {
 		d_unlink(to->d);
 		d_move(from->d, to->w.path.dentry, &n);
-		inode_touch(inode, false);
+		inode_touch(inode, S_CTIME);
 		if (victim)
-			inode_touch(victim, false);
-		inode_touch(dir, true);
-		inode_touch(new_dir, true);
+			inode_touch(victim, S_CTIME);
+		inode_touch(dir, S_CTIME | S_MTIME);
+		inode_touch(new_dir, S_CTIME | S_MTIME);
 	}
 	kfree(n.own);
 	return err;
@@ -454,6 +478,21 @@ static int rename_permission(const struct entry *from, const struct entry *to, u
 	return err;
 }
 
+/* `inode` has moved; `victim` had its new name before, or NULL. */
+static void notify_move(struct entry *from, struct entry *to, struct inode *inode,
+			struct inode *victim)
+{
+	u32 cookie = notify_cookie(), dir = S_ISDIR(inode->mode) ? IN_ISDIR : 0;
+
+	notify_name(from->w.path.dentry->inode, from->w.last, from->w.last_len, IN_MOVED_FROM | dir,
+		    cookie);
+	notify_name(to->w.path.dentry->inode, to->w.last, to->w.last_len, IN_MOVED_TO | dir,
+		    cookie);
+	if (victim)
+		notify_inode(victim, IN_ATTRIB);
+	notify_inode(inode, IN_MOVE_SELF);
+}
+
 /* Both walks done: lock, look, check, do. */
 static int rename_entries(struct entry *from, struct entry *to, u32 flags)
 {
@@ -470,8 +509,16 @@ static int rename_entries(struct entry *from, struct entry *to, u32 flags)
 	err = rename_check(from, to, flags);
 	if (!err)
 		err = rename_permission(from, to, flags);
-	if (!err && from->d->inode != to->d->inode) /* two names of one file stay two */
-		err = flags & RENAME_EXCHANGE ? exchange(from, to) : do_rename(from, to);
+	if (!err && from->d->inode != to->d->inode) { /* two names of one file stay two */
+		struct inode *inode = from->d->inode, *other = to->d->inode;
+		bool swap = flags & RENAME_EXCHANGE;
+
+		err = swap ? exchange(from, to) : do_rename(from, to);
+		if (!err)
+			notify_move(from, to, inode, swap ? NULL : other);
+		if (!err && swap)
+			notify_move(to, from, other, NULL);
+	}
 	dput(to->d);
 put_from:
 	dput(from->d);
@@ -504,10 +551,12 @@ int vfs_rename(int odfd, const char *old, int ndfd, const char *name, u32 flags)
 		err = -EBUSY;
 	else if (e[1].w.last_type != LAST_NORM)
 		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	else if (e[0].w.path.mnt->read_only)
+	else if (mount_read_only(e[0].w.path.mnt))
 		err = -EROFS;
 	if (!err)
 		err = rename_entries(&e[0], &e[1], flags);
+	if (!err)
+		err = sync_names(e[0].w.path.mnt->sb);
 	walk_end(&e[1].w);
 end_old:
 	walk_end(&e[0].w);

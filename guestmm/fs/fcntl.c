@@ -3,17 +3,18 @@
  *
  * All locks are in one list: programs hold a handful. Three kinds, by their owner:
  *
- *   fcntl F_SETLK       the descriptor table: goes when the process closes any descriptor of the file
+ *   fcntl F_SETLK       the descriptor table: released when the process closes any descriptor of the file
  *   fcntl F_OFD_SETLK   the open file
  *   flock               the open file; the whole file, and it knows nothing of the other two
  *
- * I1  Locks of one owner on one file do not overlap; setting one cuts what is in its way.
+ * I1  Locks of one owner on one file do not overlap; setting one cuts or removes the locks that it overlaps.
  * I2  Two owners' locks overlap only if both are shared.
  *
- * A cycle of processes that wait for each other is not recognised (Linux: EDEADLK for F_SETLKW).
+ * F_SETLKW of a process that would close a cycle of processes that wait for each other is -EDEADLK.
  *
  * Locks: locks_lock; memory for cutting is allocated before it is taken.
  */
+#include "fs/async.h"
 #include "fs/pipe.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
@@ -57,17 +58,23 @@ struct file_lock {
 	const void *owner;
 	bool whole; /* flock's */
 	bool exclusive;
-	s32 pid;
+	s32 pid;	/* -1: an open file's */
 	u64 start, end; /* inclusive */
 };
 
 static spinlock_t locks_lock = SPINLOCK_INIT;
 static LIST_HEAD(all_locks);
 static u32 nr_locks;
-static LIST_HEAD(waiting); /* who waits for a lock on a range */
+static LIST_HEAD(waiting); /* waiters with a process's lock on a range */
 static struct wait_queue locks_wq = WAIT_QUEUE_INIT(locks_wq);
 
 /* ---- the list: locks_lock held ----------------------------------------------------------------- */
+
+/* Only process locks take part in the search for deadlocks, as on Linux. */
+static bool of_process(const struct file_lock *l)
+{
+	return !l->whole && l->pid != -1;
+}
 
 static bool overlap(const struct file_lock *a, const struct file_lock *b)
 {
@@ -87,7 +94,7 @@ static struct file_lock *find_conflict(const struct file_lock *want)
 	return NULL;
 }
 
-/** Somebody who waits, on its stack. */
+/** A waiter, on its own stack. */
 struct lock_waiter {
 	struct list_head node;
 	const struct file_lock *want;
@@ -106,7 +113,7 @@ static const struct file_lock *wanted_by(const void *owner)
 
 #define MAX_DEADLOCK 10 /* owners in a circle, as Linux */
 
-/* Does who holds what is wanted wait, itself or by others, for something of the one who asks? */
+/* Does the holder of the wanted lock wait, directly or through others, for a lock of the caller? */
 static bool would_deadlock(const struct file_lock *want)
 {
 	const struct file_lock *next = want;
@@ -181,9 +188,12 @@ static void free_garbage(struct list_head *garbage)
 
 /* ---- setting ---------------------------------------------------------------------------------- */
 
-/* Set, or with `unlock` remove. 0, -EAGAIN, -ENOMEM. */
-static int try_lock(const struct file_lock *want, bool unlock)
+enum lock_op { SET_LOCK, SET_LOCK_AND_WAIT, REMOVE_LOCK };
+
+/* 0, -EAGAIN, -ENOMEM. */
+static int try_lock(const struct file_lock *want, enum lock_op op)
 {
+	bool unlock = op == REMOVE_LOCK;
 	struct file_lock *fresh = NULL, *spare = kmalloc(sizeof(*spare), GFP_KERNEL_ACCOUNT);
 	LIST_HEAD(garbage);
 	bool woke = false;
@@ -216,12 +226,12 @@ static int try_lock(const struct file_lock *want, bool unlock)
 	return err;
 }
 
-/* try_lock() for one who is going to wait: also -EDEADLK, for locks of processes on ranges. */
+/* try_lock() for a caller that would wait: also -EDEADLK, for locks of processes on ranges. */
 static int try_lock_waiting(const struct file_lock *want)
 {
-	int err = try_lock(want, false);
+	int err = try_lock(want, SET_LOCK);
 
-	if (err != -EAGAIN || want->whole)
+	if (err != -EAGAIN || !of_process(want))
 		return err;
 	spin_lock(&locks_lock);
 	if (would_deadlock(want))
@@ -230,16 +240,19 @@ static int try_lock_waiting(const struct file_lock *want)
 	return err;
 }
 
-static int set_lock(const struct file_lock *want, bool unlock, bool wait)
+static int set_lock(const struct file_lock *want, enum lock_op op)
 {
 	struct lock_waiter me = {.want = want};
-	int err = try_lock(want, unlock), broken;
+	int err = try_lock(want, op), broken;
 
-	if (err != -EAGAIN || !wait)
+	if (err != -EAGAIN || op != SET_LOCK_AND_WAIT)
 		return err;
-	/* Who looks for circles sees us before we look ourselves: of two one finds it. */
+	/* The waiter is visible to others' search for cycles before it searches itself: of two waiters one finds
+	 * the cycle. */
+	INIT_LIST_HEAD(&me.node);
 	spin_lock(&locks_lock);
-	list_add_tail(&me.node, &waiting);
+	if (of_process(want))
+		list_add_tail(&me.node, &waiting);
 	spin_unlock(&locks_lock);
 	broken = wait_event_interruptible(&locks_wq, (err = try_lock_waiting(want)) != -EAGAIN);
 	spin_lock(&locks_lock);
@@ -248,7 +261,10 @@ static int set_lock(const struct file_lock *want, bool unlock, bool wait)
 	return broken ? broken : err;
 }
 
-static void remove_all(const void *owner, const struct inode *inode, bool also_whole)
+/* flock(2) makes locks of the whole file, the others make locks of ranges. */
+enum which_locks { RANGE_LOCKS, ALL_LOCKS };
+
+static void remove_all(const void *owner, const struct inode *inode, enum which_locks which)
 {
 	struct file_lock *l, *next;
 	LIST_HEAD(garbage);
@@ -257,7 +273,7 @@ static void remove_all(const void *owner, const struct inode *inode, bool also_w
 		return;
 	spin_lock(&locks_lock);
 	list_for_each_entry_safe (l, next, &all_locks, node) {
-		if (l->owner == owner && l->inode == inode && (also_whole || !l->whole)) {
+		if (l->owner == owner && l->inode == inode && (which == ALL_LOCKS || !l->whole)) {
 			list_move(&l->node, &garbage);
 			nr_locks--;
 		}
@@ -272,12 +288,12 @@ static void remove_all(const void *owner, const struct inode *inode, bool also_w
 void locks_remove_posix(struct file *f, struct files *files)
 {
 	if (f->inode)
-		remove_all(files, f->inode, false);
+		remove_all(files, f->inode, RANGE_LOCKS);
 }
 
 void locks_remove_file(struct file *f)
 {
-	remove_all(f, f->inode, true);
+	remove_all(f, f->inode, ALL_LOCKS);
 }
 
 #define LOCK_SH 1
@@ -307,7 +323,9 @@ long sys_flock(struct pt_regs *r)
 		.exclusive = op == LOCK_EX,
 		.end = ~0ull,
 	};
-	ret = set_lock(&want, op == LOCK_UN, !(r->rsi & LOCK_NB));
+	ret = set_lock(&want, op == LOCK_UN	 ? REMOVE_LOCK
+			      : r->rsi & LOCK_NB ? SET_LOCK
+						 : SET_LOCK_AND_WAIT);
 put:
 	file_put(f);
 	return ret;
@@ -370,7 +388,9 @@ static long fcntl_lock(struct file *f, int cmd, unsigned long arg)
 		if ((u.type == F_RDLCK && !file_can_read(f)) ||
 		    (u.type == F_WRLCK && !file_can_write(f)))
 			return -EBADF;
-		return set_lock(&want, u.type == F_UNLCK, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+		return set_lock(&want, u.type == F_UNLCK			? REMOVE_LOCK
+				       : cmd == F_SETLKW || cmd == F_OFD_SETLKW ? SET_LOCK_AND_WAIT
+										: SET_LOCK);
 	}
 	if (u.type != F_RDLCK && u.type != F_WRLCK)
 		return -EINVAL;
@@ -429,8 +449,10 @@ static long get_seals(const struct file *f)
 
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT)
 
-static long file_command(struct file *f, int cmd, unsigned long arg)
+static long file_command(struct file *f, unsigned int fd, int cmd, unsigned long arg)
 {
+	long err;
+
 	switch (cmd) {
 	case F_GETFL:
 		return f->flags;
@@ -438,6 +460,9 @@ static long file_command(struct file *f, int cmd, unsigned long arg)
 		if (arg & O_DIRECT && !(f->flags & O_DIRECT) && !file_can_direct(f) &&
 		    pipe_capacity(f) < 0) /* a pipe: packets */
 			return -EINVAL;
+		err = async_set(f, fd, arg & O_ASYNC);
+		if (err)
+			return err;
 		f->flags = (f->flags & ~SETFL_MASK) | (arg & SETFL_MASK);
 		return 0;
 	case F_GETLK:
@@ -456,7 +481,8 @@ static long file_command(struct file *f, int cmd, unsigned long arg)
 	case F_GETPIPE_SZ:
 		return pipe_capacity(f);
 	default:
-		return -EINVAL;
+		err = async_fcntl(f, cmd, arg);
+		return err == -ENOTTY ? -EINVAL : err;
 	}
 }
 
@@ -474,7 +500,7 @@ long sys_fcntl(struct pt_regs *r)
 		if (!f)
 			return -EBADF;
 		file_put(f);
-		return fd_dup_from(fd, r->rdx, cmd == F_DUPFD_CLOEXEC);
+		return fd_dup_from(fd, r->rdx, cmd == F_DUPFD_CLOEXEC ? O_CLOEXEC : 0);
 	case F_GETFD:
 		return fd_get_cloexec(fd);
 	case F_SETFD:
@@ -483,7 +509,7 @@ long sys_fcntl(struct pt_regs *r)
 	f = fd_get(fd);
 	if (!f)
 		return -EBADF;
-	ret = f->flags & O_PATH && cmd != F_GETFL ? -EBADF : file_command(f, cmd, r->rdx);
+	ret = f->flags & O_PATH && cmd != F_GETFL ? -EBADF : file_command(f, fd, cmd, r->rdx);
 	file_put(f);
 	return ret;
 }

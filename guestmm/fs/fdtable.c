@@ -176,12 +176,12 @@ static struct file *take_fd(struct files *files, unsigned int fd)
 }
 
 /* lock held; the place is free and there. */
-static void put_fd(struct files *files, unsigned int fd, struct file *f, bool cloexec)
+static void put_fd(struct files *files, unsigned int fd, struct file *f, u32 flags)
 {
 	for (; files->used <= fd; files->used++)
 		files->fd[files->used] = NULL;
 	files->fd[fd] = f;
-	if (cloexec)
+	if (flags & O_CLOEXEC)
 		files->cloexec[fd / 64] |= 1ull << fd % 64;
 }
 
@@ -238,7 +238,7 @@ unsigned int fd_end(void)
 	return files_end(current_process()->files);
 }
 
-int fd_install(struct file *f, unsigned int from, bool cloexec)
+int fd_install(struct file *f, unsigned int from, u32 flags)
 {
 	struct files *files = current_process()->files;
 	u64 limit = min(rlimit(RLIMIT_NOFILE), (u64)MAX_FDS);
@@ -253,7 +253,7 @@ int fd_install(struct file *f, unsigned int from, bool cloexec)
 			;
 		size = files->size;
 		if (fd < limit && fd < size) {
-			put_fd(files, fd, f, cloexec);
+			put_fd(files, fd, f, flags);
 			if (from <= files->next_free)
 				files->next_free = fd + 1;
 		}
@@ -318,27 +318,27 @@ long sys_close_range(struct pt_regs *r)
 	return 0;
 }
 
-static long dup_from(unsigned int fd, unsigned int from, bool cloexec)
+static long dup_from(unsigned int fd, unsigned int from, u32 flags)
 {
 	struct file *f = fd_get(fd);
 	int ret;
 
 	if (!f)
 		return -EBADF;
-	ret = fd_install(f, from, cloexec);
+	ret = fd_install(f, from, flags);
 	if (ret < 0)
 		file_put(f);
 	return ret;
 }
 
-long fd_dup_from(unsigned int fd, u64 from, bool cloexec)
+long fd_dup_from(unsigned int fd, u64 from, u32 flags)
 {
 	if (from >= min(rlimit(RLIMIT_NOFILE), (u64)MAX_FDS))
 		return -EINVAL;
-	return dup_from(fd, from, cloexec);
+	return dup_from(fd, from, flags);
 }
 
-static long dup_to(unsigned int fd, unsigned int to, bool cloexec)
+static long dup_to(unsigned int fd, unsigned int to, u32 flags)
 {
 	struct files *files = current_process()->files;
 	struct file *f, *old;
@@ -358,7 +358,7 @@ static long dup_to(unsigned int fd, unsigned int to, bool cloexec)
 	}
 	spin_lock(&files->lock);
 	old = take_fd(files, to);
-	put_fd(files, to, f, cloexec);
+	put_fd(files, to, f, flags);
 	spin_unlock(&files->lock);
 	if (old) {
 		locks_remove_posix(old, files);
@@ -369,7 +369,7 @@ static long dup_to(unsigned int fd, unsigned int to, bool cloexec)
 
 long sys_dup(struct pt_regs *r)
 {
-	return dup_from(r->rdi, 0, false);
+	return dup_from(r->rdi, 0, 0);
 }
 
 long sys_dup2(struct pt_regs *r)
@@ -377,7 +377,7 @@ long sys_dup2(struct pt_regs *r)
 	struct file *f;
 
 	if ((u32)r->rdi != (u32)r->rsi)
-		return dup_to(r->rdi, r->rsi, false);
+		return dup_to(r->rdi, r->rsi, 0);
 	f = fd_get(r->rdi);
 	if (!f)
 		return -EBADF;

@@ -3,12 +3,15 @@
  * buffer or several.
  *
  * I1  Files that have a position (regular files, directories) are used by one call at a time: it holds
- *     pos_lock. Pipes and terminals are not: who waits there must not keep the others out.
+ *     pos_lock. Pipes and terminals are not: a thread that waits there must not block the others.
  *
  * Locks: pos_lock, outside everything that a file's operations take.
  */
-#include "fs/file.h"
+#include "fs/async.h"
+#include "fs/internal.h"
+#include "fs/notify.h"
 #include "fs/iovec.h"
+#include "fs/pipe.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/tty.h"
@@ -42,14 +45,20 @@ static void file_close(struct file *f)
 {
 	if (unlikely(f->watched))
 		eventpoll_release_file(f);
+	notify_file(f, file_can_write(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+	if (unlikely(f->owner))
+		async_release(f);
 	if (f->inode)
 		locks_remove_file(f);
 	if (f->ops->release)
 		f->ops->release(f);
-	if (f->writer)
+	if (f->writer) {
 		inode_put_write(f->inode);
+		if (f->path.mnt)
+			atomic_sub(&f->path.mnt->writers, 1);
+	}
+	iput(f->inode); /* before the mount, whose release may free the file system */
 	path_put(&f->path);
-	iput(f->inode);
 	kfree(f);
 }
 
@@ -85,6 +94,7 @@ void task_close_files(void)
 		t->files_to_close = f->later;
 		file_close(f);
 	}
+	mounts_reap();
 }
 
 long noop_llseek(struct file *f, s64 offset, int whence)
@@ -136,20 +146,12 @@ static long writer(struct file *f, transfer_fn *fn)
 	return *fn ? 0 : -EINVAL;
 }
 
-/* A call that read (or wrote) has returned: for /proc/PID/io. */
-static inline long counted(long (*which)(struct file *, transfer_fn *), long ret)
+/* A read or write has finished: count it for /proc/PID/io and notify watchers. */
+static inline long counted(struct file *f, long (*which)(struct file *, transfer_fn *), long ret)
 {
-	struct io_counts *io = &current_thread_info()->io;
-	u64 bytes = ret > 0 ? ret : 0;
-
-	if (which == reader) {
-		io->syscr++;
-		io->rchar += bytes;
-	} else {
-		io->syscw++;
-		io->wchar += bytes;
-	}
-	return ret;
+	if (anybody_watches() && ret > 0)
+		notify_file(f, which == reader ? IN_ACCESS : IN_MODIFY);
+	return which == reader ? count_read(ret) : count_write(ret);
 }
 
 /* The buffer a program gave: what cannot be in user space is refused before anything moves. */
@@ -158,7 +160,7 @@ static long check_buffer(unsigned long buf, size_t len)
 	return len > TASK_SIZE || buf > TASK_SIZE - len ? -EFAULT : 0;
 }
 
-/* As Linux: the end of what is asked for is a position, too. Files without positions have no end. */
+/* As Linux: pos + len must be a valid position, too. Files without positions have no such limit. */
 static long check_end(const struct file *f, u64 pos, u64 len)
 {
 	return f->ops->llseek && (s64)(pos + len) < 0 ? -EINVAL : 0;
@@ -179,7 +181,7 @@ static long transfer_one(unsigned int fd, unsigned long buf, size_t len,
 	if (!ret)
 		ret = check_end(f, f->pos, len);
 	if (!ret)
-		ret = counted(which, fn(f, buf, min(len, MAX_RW_COUNT), &f->pos));
+		ret = counted(f, which, fn(f, buf, min(len, MAX_RW_COUNT), &f->pos));
 	file_unlock_position(f);
 	return ret;
 }
@@ -214,7 +216,7 @@ static long transfer_at(unsigned int fd, unsigned long buf, size_t len, s64 at,
 	if (!ret)
 		ret = check_end(f, pos, len);
 	if (!ret)
-		ret = counted(which, fn(f, buf, min(len, MAX_RW_COUNT), &pos));
+		ret = counted(f, which, fn(f, buf, min(len, MAX_RW_COUNT), &pos));
 	file_put(f);
 	return ret;
 }
@@ -294,7 +296,7 @@ static long vector_call(struct pt_regs *r, long (*which)(struct file *, transfer
 		return -EBADF;
 	ret = which(f, &fn);
 	if (!ret)
-		ret = counted(which, transfer_vector(f, r->rsi, r->rdx, &f->pos, fn));
+		ret = counted(f, which, transfer_vector(f, r->rsi, r->rdx, &f->pos, fn));
 	file_unlock_position(f);
 	return ret;
 }
@@ -323,7 +325,7 @@ static long vector_at(struct pt_regs *r, s64 at, long (*which)(struct file *, tr
 		return -EBADF;
 	ret = f->ops->llseek || f->flags & O_PATH ? which(f, &fn) : -ESPIPE;
 	if (!ret)
-		ret = counted(which, transfer_vector(f, r->rsi, r->rdx, &pos, fn));
+		ret = counted(f, which, transfer_vector(f, r->rsi, r->rdx, &pos, fn));
 	file_put(f);
 	return ret;
 }
@@ -390,6 +392,7 @@ static long int_to_user(unsigned long to, s64 value)
 /* What every file knows. */
 static long common_ioctl(struct file *f, unsigned int fd, u32 cmd, unsigned long arg)
 {
+	long err;
 	s32 on;
 
 	switch (cmd) {
@@ -411,6 +414,9 @@ static long common_ioctl(struct file *f, unsigned int fd, u32 cmd, unsigned long
 			return int_to_user(arg, f->inode->sb->blocksize);
 		break;
 	}
+	err = async_ioctl(f, fd, cmd, arg);
+	if (err != -ENOTTY)
+		return err;
 	return f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
 }
 
@@ -428,6 +434,11 @@ long sys_ioctl(struct pt_regs *r)
 
 /* ---- names, for /proc/PID/maps and fd ---- */
 
+u64 file_number(const struct file *f)
+{
+	return (unsigned long)f->private >> 6 & 0xffffff;
+}
+
 const char *file_name(struct file *f, char *buf, size_t size)
 {
 	const char *name;
@@ -435,6 +446,10 @@ const char *file_name(struct file *f, char *buf, size_t size)
 	if (f->path.dentry) {
 		name = path_name(&f->path, buf, size);
 		return name ? name : "";
+	}
+	if (file_pipe(f)) {
+		ksnprintf(buf, size, "pipe:[%lu]", (unsigned long)file_number(f));
+		return buf;
 	}
 	if (!f->label[0])
 		return "";

@@ -24,6 +24,7 @@
 #define O_APPEND    02000u
 #define O_NONBLOCK  04000u
 #define O_DSYNC	    010000u
+#define O_ASYNC	    020000u
 #define O_DIRECT    040000u
 #define O_LARGEFILE 0100000u
 #define O_DIRECTORY 0200000u
@@ -37,8 +38,8 @@
 
 struct file;
 struct psi_trigger;
-/** What a kind of file does. Buffers are in user memory, *pos moves with what was read or written
- * (pipes ignore it); results as the system calls'. NULL read or write: -EINVAL. */
+/** The operations of a kind of file. Buffers are in user memory; *pos advances by the bytes read or written (pipes
+ * ignore it); the results are those of the system calls. NULL read or write: -EINVAL. */
 struct file_ops {
 	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos);
 	long (*write)(struct file *f, unsigned long buf, size_t len, u64 *pos);
@@ -52,9 +53,14 @@ struct file_ops {
 	/** POLL* that hold now; `wq`, if not NULL, gets the queue that is woken when it changes. NULL:
 	 * always readable and writable. */
 	u32 (*poll)(struct file *f, struct wait_queue **wq);
+	/** What async_notify() names when it can be read or written. NULL: O_ASYNC means nothing. */
+	const void *(*async_object)(struct file *f);
+	/** Who owns it when O_ASYNC is set before F_SETOWN: a process group; 0: the caller. NULL: nobody. */
+	s32 (*async_owner)(struct file *f);
+	bool socket; /* it has FIOSETOWN */
 	/** Its own lines of /proc/PID/fdinfo/N. NULL: none. */
 	void (*show_fdinfo)(struct report *r, struct file *f);
-	int (*fsync)(struct file *f, u64 start, u64 end, bool datasync); /* NULL: -EINVAL */
+	int (*fsync)(struct file *f, u64 start, u64 end); /* NULL: -EINVAL */
 	int (*open)(struct file *f); /* of regular files and directories. NULL: nothing to do */
 	void (*release)(struct file *f);
 	/** May it be mapped? Pages come from f->mapping. 0, or -ENODEV (NULL means that). May change
@@ -66,7 +72,7 @@ struct file {
 	struct file *later; /* S: file_put_later() */
 	u32 flags;	    /* C but for the bits of F_SETFL, where the last writer wins: O_* */
 	const struct file_ops *ops;    /* C */
-	void *private;		       /* C, what it points to is the ops' */
+	void *private;		       /* C; the ops define what it points to */
 	struct path path;	       /* C: with references; dentry NULL: has no name */
 	struct inode *inode;	       /* C: with a reference, or NULL (pipes, console) */
 	struct address_space *mapping; /* C: where its pages are, or NULL */
@@ -77,60 +83,88 @@ struct file {
 		u64 poll_seen; /* A: changes that its reader has seen: cgroup2's event files */
 		struct psi_trigger *trigger; /* psi_lock to set, once: pressure files */
 	};
-	s32 wb_err;		/* A: errors this opener has been told of */
-	bool writer;		/* C: counted in inode->writers */
-	char label[32];		/* C: what it is called when it has no path: "/memfd:x" */
-	struct epitem *watched; /* epoll_mutex (fs/event/eventpoll.c): the sets it is in */
+	s32 wb_err;		  /* A: errors that were reported to this opener */
+	bool writer;		  /* C: counted in inode->writers */
+	char label[32];		  /* C: its name when it has no path: "/memfd:x" */
+	struct file_owner *owner; /* A: set once: fs/async.c. NULL: none */
+	struct epitem *watched;	  /* epoll_mutex (fs/event/eventpoll.c): the sets it is in */
 };
 /** llseek of files whose position means nothing, and may be set all the same. */
 long noop_llseek(struct file *f, s64 offset, int whence);
 bool file_can_read(const struct file *f);
 bool file_can_write(const struct file *f);
+/** A call that read (or wrote) has returned, with bytes or an error: for /proc/PID/io. The same value. */
+static inline long count_read(long ret)
+{
+	struct io_counts *io = &current_thread_info()->io;
+
+	io->syscr++;
+	io->rchar += ret > 0 ? ret : 0;
+	return ret;
+}
+static inline long count_write(long ret)
+{
+	struct io_counts *io = &current_thread_info()->io;
+
+	io->syscw++;
+	io->wchar += ret > 0 ? ret : 0;
+	return ret;
+}
 
 /** New file with one reference, or NULL. */
 struct file *file_alloc(const struct file_ops *ops, u32 flags, void *private);
-/** The file behind a descriptor of the current process, with a reference, or NULL. */
+/** The file of a descriptor of the current process, with a reference, or NULL. */
 struct file *fd_get(unsigned int fd);
 /** Give the file, with its reference, the lowest free descriptor >= from: its number, or -EMFILE
- * (the reference stays the caller's). */
-int fd_install(struct file *f, unsigned int from, bool cloexec);
+ * (the reference stays the caller's). Flags: 0 or O_CLOEXEC. */
+int fd_install(struct file *f, unsigned int from, u32 flags);
 /** Returns 0 or -EBADF. */
 int fd_close(unsigned int fd);
 /** Highest descriptor in use + 1, for lists of them. */
 unsigned int fd_end(void);
 
 /* files_dup(), files_get(), files_put(): kernel/fs_hooks.h. */
-/** The file behind a descriptor of any table, with a reference, or NULL. */
+/** The file of a descriptor in any table, with a reference, or NULL. */
 struct file *files_lookup(struct files *files, u32 fd);
 /** Highest descriptor in use + 1. */
 u32 files_end(struct files *files);
 /** Is there a file that execve(2) closes? */
 bool files_cloexec(struct files *files, u32 fd);
-/** A new program: close what is marked so. */
+/** execve: close the descriptors with FD_CLOEXEC. */
 void files_exec(struct files *files);
 
 /* file.c */
 /** Has it a position that its users share? Then they take turns. */
 bool file_has_position(const struct file *f);
-/** fd_get(), and its position is ours. */
+/** fd_get(), and lock the file's position. */
 struct file *file_lock_position(unsigned int fd);
 void file_unlock_position(struct file *f);
 
 /* fdtable.c */
 int fd_set_cloexec(unsigned int fd, bool on); /* 0 or -EBADF */
 int fd_get_cloexec(unsigned int fd);	      /* 0, 1 or -EBADF */
-/** The lowest free descriptor >= from for the file of fd: fcntl's F_DUPFD. */
-long fd_dup_from(unsigned int fd, u64 from, bool cloexec);
+/** The lowest free descriptor >= from for the file of fd: fcntl's F_DUPFD. Flags: 0 or O_CLOEXEC. */
+long fd_dup_from(unsigned int fd, u64 from, u32 flags);
 
 /* event/eventpoll.c */
-/** The last reference to a watched file is gone: nobody watches it any more. May sleep. */
+/** The last reference to a watched file was dropped: remove it from all sets. May sleep. */
 void eventpoll_release_file(struct file *f);
 
 /* fcntl.c: locks on files */
-/** A process closes a descriptor of this file: its fcntl locks on the file go. */
+/** A process closes a descriptor of this file: drop its fcntl locks on the file. */
 void locks_remove_posix(struct file *f, struct files *files);
 /** The open file is freed, with the locks it owns. */
 void locks_remove_file(struct file *f);
+
+/* regular.c */
+/** inode->lock held for writing: what a write of *len bytes at *pos may do. 0, and *pos is where (O_APPEND), *len how
+ * many; -EFBIG at RLIMIT_FSIZE, after SIGXFSZ, and at the file system's limit; -EPERM: sealed; -ETXTBSY: swap. */
+int file_write_check(struct file *f, u64 *pos, size_t *len);
+
+/* sendfile.c */
+/** Write kernel memory at *pos, and move it: into the page cache, or by ops->write_kernel. As write(2): bytes or
+ * -errno. The file is open for writing. */
+long file_write_kernel(struct file *out, const void *buf, size_t len, u64 *pos);
 
 /* direct_io.c */
 /** May it be opened with O_DIRECT? */

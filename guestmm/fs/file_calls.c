@@ -2,11 +2,12 @@
  * The system calls that take names: opening, making, removing, asking about files.
  *
  * A name is copied from the program once: into the caller's stack when it is short, otherwise into a
- * page. Then everything is fs/'s.
+ * page. The rest is done by the other files of fs/.
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/cred.h"
 #include "fs/user_path.h"
 #include "lib/errno.h"
@@ -51,6 +52,7 @@ static long do_open(int dfd, unsigned long name, u32 flags, u32 mode)
 	user_path_put(&p);
 	if (ret)
 		return ret;
+	notify_file(f, IN_OPEN);
 	ret = fd_install(f, 0, flags & O_CLOEXEC);
 	if (ret < 0)
 		file_put(f);
@@ -130,7 +132,7 @@ long sys_mknodat(struct pt_regs *r)
 
 static int unlink_at(const struct name_args *a)
 {
-	return vfs_unlink(a->dfd, a->name, a->flags & AT_REMOVEDIR);
+	return a->flags & AT_REMOVEDIR ? vfs_rmdir(a->dfd, a->name) : vfs_unlink(a->dfd, a->name);
 }
 
 long sys_unlink(struct pt_regs *r)
@@ -354,6 +356,8 @@ long sys_fchdir(struct pt_regs *r)
 long sys_getcwd(struct pt_regs *r)
 {
 	char *buf = kmalloc(PATH_MAX, GFP_KERNEL), *name;
+	static const char unreachable[] = "(unreachable)";
+	const size_t before = sizeof(unreachable) - 1;
 	struct path pwd;
 	size_t len;
 	long ret;
@@ -365,9 +369,13 @@ long sys_getcwd(struct pt_regs *r)
 	if (pwd.dentry->unlinked)
 		goto out;
 	ret = -ENAMETOOLONG;
-	name = path_name(&pwd, buf, PATH_MAX);
+	name = path_name(&pwd, buf + before, PATH_MAX - before);
 	if (!name)
 		goto out;
+	if (READ_ONCE(pwd.mnt->detached)) {
+		name -= before;
+		memcpy(name, unreachable, before);
+	}
 	len = strlen(name) + 1;
 	ret = -ERANGE;
 	if (len <= r->rsi)
@@ -387,12 +395,11 @@ long sys_umask(struct pt_regs *r)
 
 long sys_mount(struct pt_regs *r)
 {
-	struct user_path source = {.name = "none"}, target, type = {.name = ""},
+	const char *nothing = r->r10 & MS_BIND ? "" : "none";
+	struct user_path source = {.name = nothing}, target, type = {.name = NULL},
 			 options = {.name = ""};
 	long ret;
 
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
 	ret = user_path_get(&target, r->rsi);
 	if (ret < 0)
 		return ret;
@@ -429,12 +436,10 @@ long sys_umount2(struct pt_regs *r)
 
 	if ((u32)r->rsi & ~(1u | 2u | 4u | 8u)) /* MNT_FORCE DETACH EXPIRE, UMOUNT_NOFOLLOW */
 		return -EINVAL;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
 	ret = user_path_get(&p, r->rdi);
 	if (ret < 0)
 		return ret;
-	ret = vfs_umount(p.name);
+	ret = vfs_umount(p.name, (u32)r->rsi);
 	user_path_put(&p);
 	return ret;
 }

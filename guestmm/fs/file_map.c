@@ -1,11 +1,12 @@
 /*
- * Between open files and the memory manager: mmap(2)'s descriptor, and what mm/ asks of a file that
- * is mapped (lib/env.h).
+ * Between open files and the memory manager: mmap(2)'s descriptor, and the functions that mm/ needs for a mapped
+ * file (lib/env.h).
  */
 #include "fs/file.h"
 #include "lib/syscall.h"
 #include "kernel/task.h"
 #include "lib/errno.h"
+#include "mm/cache/secretmem.h"
 #include "mm/virt/mm.h"
 
 struct file_ra_state *file_ra(struct file *f)
@@ -15,7 +16,7 @@ struct file_ra_state *file_ra(struct file *f)
 
 int file_sync_range(struct file *f, u64 start, u64 end)
 {
-	return f->ops->fsync ? f->ops->fsync(f, start, end, true) : -EINVAL;
+	return vfs_fsync(f, start, end);
 }
 
 struct opened_source {
@@ -40,19 +41,21 @@ static long mmap_fd(const struct pt_regs *r)
 	struct file *f = fd_get((unsigned int)r->r8);
 	struct opened_source o = {0};
 	unsigned int mode;
+	bool secret;
 	long ret;
 
 	if (!f)
 		return -EBADF;
+	secret = f->inode && mapping_is_secret(&f->inode->i_data);
 	ret = -EBADF;
 	if (f->flags & O_PATH)
 		goto out;
 	mode = f->flags & O_ACCMODE;
 	o.src.file = f;
-	o.src.mapping = f->mapping;
+	o.src.mapping = secret ? &f->inode->i_data : f->mapping;
 	o.src.readable = mode != O_WRONLY;
 	o.src.writable = mode != O_RDONLY;
-	o.src.noexec = path_noexec(&f->path);
+	o.src.noexec = path_noexec(&f->path) || secret;
 	o.src.prepare = f->ops->mmap ? prepare : NULL;
 	ret = do_mmap_file(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10,
 			   r->r9 >> PAGE_SHIFT, &o.src);

@@ -49,17 +49,17 @@ void fs_put(struct fs_struct *fs)
 	kfree(fs);
 }
 
-void fs_get_place(struct fs_struct *fs, bool root, struct path *path)
+void fs_get_place(struct fs_struct *fs, enum fs_place place, struct path *path)
 {
 	spin_lock(&dcache_lock);
-	*path = root ? fs->root : fs->pwd;
+	*path = place == PLACE_ROOT ? fs->root : fs->pwd;
 	path_get_locked(path);
 	spin_unlock(&dcache_lock);
 }
 
 void fs_get_pwd(struct path *path)
 {
-	fs_get_place(current_fs(), false, path);
+	fs_get_place(current_fs(), PLACE_CWD, path);
 }
 
 static void replace(struct path *place, const struct path *path)

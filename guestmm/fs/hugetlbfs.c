@@ -15,6 +15,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/phys/highmem.h"
 #include "mm/slab/slab.h"
 
 #define HUGETLBFS_MAGIC 0x958458f6u
@@ -40,7 +41,8 @@ static long hugetlbfs_read(struct file *f, unsigned long buf, size_t len, u64 *p
 		unsigned long left;
 
 		if (head) {
-			left = copy_to_user(buf, (char *)page_address(head) + offset, n);
+			left = copy_page_to_user(buf, head + (offset >> PAGE_SHIFT),
+						 offset & ~PAGE_MASK, n);
 			put_page(head);
 		} else {
 			left = clear_user(buf, n);

@@ -1,6 +1,5 @@
 /*
- * /dev/hwrng (Linux: drivers/char/hw_random): what the machine's source of random bytes gives. It is there when
- * the device is.
+ * /dev/hwrng (Linux: drivers/char/hw_random): random bytes from the machine's device. It exists if the device does.
  */
 #include "arch/uaccess.h"
 #include "drivers/hwrng.h"

@@ -1,12 +1,12 @@
 /*
  * The initial root: the device tree's cpio archive, unpacked into the empty tmpfs.
  *
- * The archive is newc cpio, as fs/initrd.c reads it: folders, regular files, symbolic links, special
- * files, and hard links (several entries with one inode number and nlink > 1, of which one has the
- * data). Directories that a file needs and the archive did not name are made. Entries that are
- * unusable are named on the console and left out; what comes behind a damaged header is lost.
+ * The archive is newc cpio, as fs/initrd.c reads it: folders, regular files, symbolic links, special files, and
+ * hard links (several entries with one inode number and nlink > 1, of which one has the data). Directories that a
+ * file needs and the archive did not name are made. Entries that are unusable are named on the console and left
+ * out; entries after a damaged header are lost.
  *
- * When all is unpacked the archive's memory goes to the buddy.
+ * After unpacking, the archive's memory is freed to the buddy.
  */
 #include "kernel/boot_info.h"
 #include "fs/initrd.h"

@@ -11,8 +11,8 @@ struct cpio_entry {
 	u32 dev_major, dev_minor;   /* where it was: with ino, which hard links are one file */
 	u32 rdev_major, rdev_minor; /* what a special file stands for */
 };
-/** Decode the entry at *pos and move *pos behind it; the last is named "TRAILER!!!". Returns 0, or
- * -EINVAL: the archive is damaged here. Pure. */
+/** Decode the entry at *pos and advance *pos past it; the last entry is named "TRAILER!!!". Returns 0, or -EINVAL:
+ * the archive is damaged here. Pure. */
 int cpio_next(const u8 *image, size_t size, size_t *pos, struct cpio_entry *e);
 /** The name without what does not distinguish it: leading "./" and "/". */
 const char *cpio_plain_name(const char *name);

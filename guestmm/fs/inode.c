@@ -29,7 +29,7 @@ enum { INODE_READY, INODE_NEW, INODE_FREEING };
 static spinlock_t inode_lock = SPINLOCK_INIT;
 static struct list_head buckets[INODE_BUCKETS];
 static unsigned long nr_inode;
-static struct wait_queue state_wq = WAIT_QUEUE_INIT(state_wq); /* an inode is ready, or gone */
+static struct wait_queue state_wq = WAIT_QUEUE_INIT(state_wq); /* an inode is ready, or freed */
 static struct kmem_cache *inode_cache;
 
 static struct list_head *bucket_of(const struct super_block *sb, u64 ino)
@@ -144,7 +144,7 @@ struct inode *iget(struct super_block *sb, u64 ino, int *err)
 			spin_unlock(&inode_lock);
 			*err = sb->ops->read_inode(fresh);
 			if (*err) {
-				fresh->nlink = 1; /* nothing of it is to be freed on the disk */
+				fresh->nlink = 1; /* its blocks on the disk are not freed */
 				inode_free(fresh);
 				return NULL;
 			}
@@ -187,6 +187,16 @@ static void inode_drop(struct inode *inode)
 	inode_free(inode);
 }
 
+/* The fields in memory that the file system does not know yet. */
+static int write_back_inode(struct inode *inode)
+{
+	atomic_store(&inode->dirty, false);
+	if (!inode->ops->dirty)
+		return inode->sb->ops->write_inode(inode);
+	inode->ops->dirty(inode);
+	return 0;
+}
+
 void iput(struct inode *inode)
 {
 	bool keep;
@@ -197,6 +207,18 @@ void iput(struct inode *inode)
 	if (--inode->refs) {
 		spin_unlock(&inode_lock);
 		return;
+	}
+	/* Times may be in memory only (MS_LAZYTIME). Freeing an unused inode cannot wait for the disk to write
+	 * them. */
+	while (unlikely(atomic_load(&inode->dirty)) && inode->nlink && inode->ops->dirty) {
+		inode->refs++;
+		spin_unlock(&inode_lock);
+		write_back_inode(inode);
+		spin_lock(&inode_lock);
+		if (--inode->refs) {
+			spin_unlock(&inode_lock);
+			return;
+		}
 	}
 	keep = inode->nlink && !sb_in_memory(inode->sb) && !list_empty(&inode->hash);
 	if (keep) {
@@ -212,10 +234,20 @@ void iput(struct inode *inode)
 
 void mark_inode_dirty(struct inode *inode)
 {
-	if (inode->ops->dirty)
+	if (inode->ops->dirty) {
+		atomic_store(&inode->dirty, false); /* its times are written with the rest */
 		inode->ops->dirty(inode);
-	else if (inode->sb->ops->write_inode)
+	} else if (inode->sb->ops->write_inode) {
 		atomic_store(&inode->dirty, true);
+	}
+}
+
+void mark_inode_times_dirty(struct inode *inode)
+{
+	if (inode->ops->dirty && READ_ONCE(inode->sb->flags) & MS_LAZYTIME)
+		atomic_store(&inode->dirty, true);
+	else
+		mark_inode_dirty(inode);
 }
 
 /* ---- all of a file system ---- */
@@ -239,8 +271,6 @@ int sync_inodes(struct super_block *sb)
 {
 	int err = 0;
 
-	if (!sb->ops->write_inode)
-		return 0;
 	for (;;) {
 		struct inode *inode;
 		int e;
@@ -250,8 +280,7 @@ int sync_inodes(struct super_block *sb)
 		spin_unlock(&inode_lock);
 		if (!inode)
 			return err;
-		atomic_store(&inode->dirty, false);
-		e = sb->ops->write_inode(inode);
+		e = write_back_inode(inode);
 		err = err ? err : e;
 		iput(inode);
 	}
@@ -366,11 +395,20 @@ struct vfs_time current_time(void)
 	return (struct vfs_time){ns / 1000000000u, ns % 1000000000u};
 }
 
-void inode_touch(struct inode *inode, bool mtime)
+void inode_touch_data(struct inode *inode)
 {
-	inode->ctime = current_time();
-	if (mtime)
-		inode->mtime = inode->ctime;
+	inode->mtime = inode->ctime = current_time();
+	mark_inode_times_dirty(inode);
+}
+
+void inode_touch(struct inode *inode, unsigned int which)
+{
+	struct vfs_time now = current_time();
+
+	if (which & S_CTIME)
+		inode->ctime = now;
+	if (which & S_MTIME)
+		inode->mtime = now;
 	mark_inode_dirty(inode);
 }
 

@@ -19,9 +19,10 @@ struct dentry *d_find(const struct dentry *parent, const char *name, u32 len);
 /** A dentry in no tree that knows its parent, with one reference, or NULL. */
 struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len);
 /** The root of a file system: takes over the caller's reference on `inode`. NULL: no memory. */
-/** dcache_lock held: something is mounted on the dentry, or no longer. */
-void dentry_set_mounted(struct dentry *d, bool mounted);
 struct dentry *d_alloc_root(struct inode *inode);
+/** dcache_lock held: something is mounted on the dentry; and no longer. */
+void dentry_set_mounted(struct dentry *d);
+void dentry_clear_mounted(struct dentry *d);
 /** The parent's inode lock held: put it into the tree; `inode` (or NULL) with its reference. */
 void d_add(struct dentry *d, struct inode *inode);
 /** A negative dentry in the tree gets its inode, with the caller's reference. In a file system that
@@ -48,9 +49,9 @@ void dput(struct dentry *d); /* NULL is fine. May sleep */
 bool d_is_ancestor(const struct dentry *a, const struct dentry *d);
 /** Has the directory positive children? */
 bool d_has_children(struct dentry *d);
-/** A file system is unmounted: drop the cached dentries below `root`, with `drop_pins` also those that are
- * the directory entries themselves. True: none is left. */
-bool d_shrink_tree(struct dentry *root, bool drop_pins);
+/** A file system is unmounted: drop the cached dentries below `root`, those that are the directory entries themselves,
+ * too. One that somebody still uses stays, with those above it. */
+void d_shrink_tree(struct dentry *root);
 u64 nr_dentries(void);
 /** How readily dentries and inodes are freed, in per cent of what reclaim asks for; 0: never. */
 extern int sysctl_vfs_cache_pressure;
@@ -63,19 +64,44 @@ static inline unsigned long vfs_pressure_ratio(unsigned long objects)
 
 /* ---- inode.c ---------------------------------------------------------------------------------- */
 void inode_cache_init(void);
-/** All unused inodes of a file system go; false: some are in use. */
+/** Free all unused inodes of a file system. False: some are in use. */
 bool evict_inodes(struct super_block *sb);
-/** Write what has changed in the inodes of sb (NULL: all) into their metadata pages. */
+/** Write the changed inodes of sb (NULL: of all file systems) into their metadata pages. */
 int sync_inodes(struct super_block *sb);
 u64 nr_inodes(void);
 
 /* ---- mount.c ---------------------------------------------------------------------------------- */
 void mount_init(void);
-/** dcache_lock held: while something is mounted here, go to its root. */
+/** mount_mutex serialises mounting; the list changes under dcache_lock, too. Older mounts come first. */
+extern struct list_head mounts;
+extern struct mutex mount_mutex;
+/** mount_mutex held, m->root and its reference set: one more mount of sb, attached nowhere, with one reference. */
+void mount_init_one(struct mount *m, struct super_block *sb, const char *source);
+/** mount_mutex held: put it on `at`, whose references are the mount's then. 0 or -ENOENT. */
+int mount_attach(struct mount *m, const struct path *at);
+/** mount_mutex held: free a mount that is attached nowhere; with the last one of a file system that as well. */
+void unmake_mount(struct mount *m);
+/** mount_mutex held: take it, and what is mounted on it, out of the tree, used or not. 0 or -EINVAL. */
+int mount_detach_tree(struct mount *top);
+/** path_put() of a path that was looked up to unmount it: that is no use of the mount (MNT_EXPIRE). */
+void path_put_unused(struct path *path);
+/** Free the detached mounts that have no user any more. No locks held. */
+void __mounts_reap(void);
+extern struct list_head dead_mounts;
+static inline void mounts_reap(void)
+{
+	if (unlikely(READ_ONCE(dead_mounts.next) != &dead_mounts))
+		__mounts_reap();
+}
+/** mount_bind.c: what `source` names is at `at` as well; with `tree` what is mounted below it, too. The references of
+ * `at` stay the caller's. 0 or -errno. */
+int mount_bind(const char *source, const struct path *at, bool tree);
+struct mount *root_mount(void);
+/* mount_path.c */
+/** While something is mounted here, step to its root. dcache_lock held. */
 void follow_mounts(struct path *path);
 /** dcache_lock held: one step up, through mounts, not above `root`. */
 void path_up(struct path *path, const struct path *root);
-struct mount *root_mount(void);
 
 /* ---- namei.c ---------------------------------------------------------------------------------- */
 struct walk_frame {
@@ -103,12 +129,14 @@ struct walk {
 int walk_begin(struct walk *w, int dfd, const char *name);
 /** Walk up to the last component, which stays in w->last. dcache_lock held before and after. */
 int walk_parent(struct walk *w);
+/** What becomes of a symbolic link as the last component. */
+enum last_link { KEEP_LINK, FOLLOW_LINK };
 /** Take the last component: 1 = it was a symbolic link and is being followed: walk_parent() again;
  * 0 = w->path is the place; or -errno. dcache_lock held before and after. */
-int walk_last(struct walk *w, bool follow);
-/** Push the symbolic link d as what is walked next. dcache_lock held before and after. */
+int walk_last(struct walk *w, enum last_link link);
+/** Push the symbolic link d, so that its target is walked next. dcache_lock held before and after. */
 int walk_link(struct walk *w, struct dentry *d);
-/** Make sure of w->path by references and let go of dcache_lock. */
+/** Take references on w->path and release dcache_lock. */
 void walk_unlock(struct walk *w);
 /** The end, dcache_lock not held. */
 void walk_end(struct walk *w);
@@ -130,7 +158,7 @@ int may_create_in(const struct inode *dir);
 int may_delete(const struct inode *dir, const struct inode *victim);
 /** A new inode, not yet known to anybody else, belongs to the caller; `dir`: where it was made. */
 void inode_init_owner(struct inode *inode, const struct inode *dir);
-/** The file is written to: set-user-ID and set-group-ID go, but for who has CAP_FSETID. */
+/** The file is written to: drop set-user-ID and set-group-ID, unless the writer has CAP_FSETID. */
 void file_remove_privs(struct inode *inode);
 
 /* ---- open.c ----------------------------------------------------------------------------------- */

@@ -11,23 +11,24 @@ void iov_put(struct iov_iter *v)
 		vfree(v->iov);
 }
 
-static int check(struct iov_iter *v, bool local)
+static int check(struct iov_iter *v, enum iov_side side)
 {
 	for (u32 i = 0; i < v->nr; i++) {
 		struct iovec *iov = &v->iov[i];
 
 		if ((s64)iov->len < 0)
 			return -EINVAL;
-		if (local && (iov->base > TASK_SIZE || iov->len > TASK_SIZE - iov->base))
+		if (side == IOV_LOCAL &&
+		    (iov->base > TASK_SIZE || iov->len > TASK_SIZE - iov->base))
 			return -EFAULT;
-		if (local)
+		if (side == IOV_LOCAL)
 			iov->len = min(iov->len, MAX_RW_COUNT - v->left);
 		v->left += iov->len;
 	}
 	return 0;
 }
 
-int iov_get(struct iov_iter *v, unsigned long user, u64 nr, bool local)
+int iov_get(struct iov_iter *v, unsigned long user, u64 nr, enum iov_side side)
 {
 	int err = 0;
 
@@ -45,7 +46,7 @@ int iov_get(struct iov_iter *v, unsigned long user, u64 nr, bool local)
 	if (copy_from_user(v->iov, user, nr * sizeof(struct iovec)))
 		err = -EFAULT;
 	if (!err)
-		err = check(v, local);
+		err = check(v, side);
 	if (err)
 		iov_put(v);
 	return err;

@@ -18,9 +18,12 @@ struct iov_iter {
 	u64 left; /* bytes, in all */
 };
 
-/** Copy and check a vector. `local`: the memory is the caller's, so it must be user space, and what
- * transfers may move at most is cut off. 0, or -EINVAL, -EFAULT, -ENOMEM with nothing to put. */
-int iov_get(struct iov_iter *v, unsigned long user, u64 nr, bool local);
+enum iov_side {
+	IOV_LOCAL, /* memory of the caller: it must be user space, and MAX_RW_COUNT bytes are the limit */
+	IOV_REMOTE /* memory of another process */
+};
+/** Copy and check a vector. 0, or -EINVAL, -EFAULT, -ENOMEM with nothing to put. */
+int iov_get(struct iov_iter *v, unsigned long user, u64 nr, enum iov_side side);
 /** One buffer; nothing to put. */
 void iov_one(struct iov_iter *v, unsigned long buf, u64 len);
 void iov_put(struct iov_iter *v);

@@ -7,19 +7,24 @@
  * I1  dentry->mounted: at least one mount has it as its point, and holds a reference on it.
  * I2  A mount's references: one for being mounted, one for each mount on it, each path in use. It can
  *     be taken away when only the first is left.
- * I3  Each mount has a super block of its own; a block device has at most one.
+ * I3  A super block has one mount or, by binding, more: `active` counts them. A block device has at most one
+ *     super block. It is freed with its last mount.
+ * I4  A mount that was taken out of the tree while it was in use (MNT_DETACH) is freed with its last user.
  *
  * Locks: mount_mutex serialises mounting and unmounting; the list is changed under dcache_lock, which
  * is what walks hold.
  */
 #include "fs/internal.h"
+#include "fs/notify.h"
+#include "kernel/cred.h"
 #include "mm/phys/alloc.h"
 #include "mm/block/bio.h"
 
-static LIST_HEAD(mounts);	/* dcache_lock; mount_mutex to change */
+LIST_HEAD(mounts);		/* dcache_lock; mount_mutex to change */
+LIST_HEAD(dead_mounts);		/* dcache_lock: detached ones without users */
 static LIST_HEAD(super_blocks); /* mount_mutex */
 static LIST_HEAD(fs_types);	/* boot */
-static struct mutex mount_mutex = MUTEX_INIT(mount_mutex);
+struct mutex mount_mutex = MUTEX_INIT(mount_mutex);
 static struct mount *root;
 static u64 next_dev = 20;     /* st_dev of file systems without a device: major 0 */
 static int next_mount_id = 1; /* mount_mutex */
@@ -53,79 +58,28 @@ struct mount *root_mount(void)
 	return root;
 }
 
-/* ---- walking through mounts: dcache_lock held -------------------------------------------------- */
-
-static struct mount *mounted_at(const struct path *path)
+void __mounts_reap(void)
 {
-	struct mount *m, *found = NULL;
+	struct mount *m;
 
-	list_for_each_entry (m, &mounts, list) {
-		if (m->parent == path->mnt && m->point == path->dentry)
-			found = m;
-	}
-	return found;
-}
-
-void follow_mounts(struct path *path)
-{
-	while (path->dentry->mounted) {
-		struct mount *m = mounted_at(path);
-
-		if (!m)
-			return;
-		path->mnt = m;
-		path->dentry = m->root;
-	}
-}
-
-void path_up(struct path *path, const struct path *top)
-{
+	mutex_lock(&mount_mutex);
 	for (;;) {
-		if (path->dentry == top->dentry && path->mnt == top->mnt)
+		spin_lock(&dcache_lock);
+		m = list_empty(&dead_mounts) ? NULL
+					     : list_entry(dead_mounts.next, struct mount, list);
+		if (m)
+			list_del(&m->list);
+		spin_unlock(&dcache_lock);
+		if (!m)
 			break;
-		if (path->dentry != path->mnt->root) {
-			path->dentry = path->dentry->parent;
-			break;
-		}
-		if (!path->mnt->parent)
-			break;
-		path->dentry = path->mnt->point;
-		path->mnt = path->mnt->parent;
+		unmake_mount(m);
 	}
-	follow_mounts(path);
-}
-
-void path_get_locked(const struct path *path)
-{
-	path->mnt->refs++;
-	dget_locked(path->dentry);
-}
-
-void path_get(const struct path *path)
-{
-	spin_lock(&dcache_lock);
-	path_get_locked(path);
-	spin_unlock(&dcache_lock);
-}
-
-void path_put(struct path *path)
-{
-	struct dentry *d = path->dentry;
-	struct mount *m = path->mnt;
-
-	if (!d)
-		return;
-	path->dentry = NULL;
-	path->mnt = NULL;
-	dput(d); /* before the mount: umount waits for nobody */
-	spin_lock(&dcache_lock);
-	m->refs--;
-	spin_unlock(&dcache_lock);
+	mutex_unlock(&mount_mutex);
 }
 
 /* ---- super blocks ----------------------------------------------------------------------------- */
 
-static struct super_block *sb_alloc(struct fs_type *type, struct block_device *bdev, bool read_only)
+static struct super_block *sb_alloc(struct fs_type *type, struct block_device *bdev, u32 flags)
 {
 	struct super_block *sb = kzalloc(sizeof(*sb), GFP_KERNEL);
 
@@ -133,13 +87,21 @@ static struct super_block *sb_alloc(struct fs_type *type, struct block_device *b
 		return NULL;
 	sb->type = type;
 	sb->bdev = bdev;
-	sb->read_only = read_only;
+	sb->read_only = flags & MS_RDONLY;
+	sb->flags = flags & SB_FLAGS;
 	sb->blocksize = PAGE_SIZE;
 	sb->max_size = 0x7fffffffffffffffull;
 	sb->dev = next_dev++;
 	INIT_LIST_HEAD(&sb->inodes);
 	mutex_init(&sb->rename_lock);
 	return sb;
+}
+
+int sync_names(struct super_block *sb)
+{
+	if (likely(!(READ_ONCE(sb->flags) & (MS_DIRSYNC | MS_SYNCHRONOUS))) || !sb->ops->sync_fs)
+		return 0;
+	return sb->ops->sync_fs(sb);
 }
 
 static bool bdev_is_mounted(const struct block_device *bdev)
@@ -170,11 +132,12 @@ int sync_filesystem(struct super_block *sb)
 	return err;
 }
 
-/* The super block's own references are the last: its tree of names and its inodes go. */
-static void sb_free(struct super_block *sb, struct dentry *root_dentry)
+/* Only the super block's own references are left: free its dentries and inodes. */
+static void sb_free(struct super_block *sb)
 {
-	d_shrink_tree(root_dentry, true);
-	dput(root_dentry);
+	d_shrink_tree(sb->root_dentry);
+	dput(sb->root_dentry);
+	notify_unmount(sb);
 	if (!evict_inodes(sb))
 		printk("VFS: inodes of a %s in use after unmounting\n", sb->type->name);
 	if (sb->ops->put_super)
@@ -208,6 +171,21 @@ int bdev_lookup(const char *source, struct block_device **bdev)
 	return err;
 }
 
+/* What a mount keeps of mount(2)'s flags. */
+static u32 mount_flags(u32 flags)
+{
+	return flags & MNT_FLAGS & ~(flags & MS_STRICTATIME ? MS_NOATIME : 0);
+}
+
+void mount_init_one(struct mount *m, struct super_block *sb, const char *source)
+{
+	m->sb = sb;
+	m->refs = 1;
+	m->id = next_mount_id++;
+	strscpy(m->source, source, sizeof(m->source));
+	sb->active++;
+}
+
 /* mount_mutex held: a file system of this type, in a mount that is nowhere yet. */
 static int make_mount(struct fs_type *type, const char *source, u32 flags, const char *options,
 		      struct mount **result)
@@ -224,7 +202,7 @@ static int make_mount(struct fs_type *type, const char *source, u32 flags, const
 		if (bdev_is_mounted(bdev))
 			return -EBUSY;
 	}
-	sb = sb_alloc(type, bdev, flags & MS_RDONLY);
+	sb = sb_alloc(type, bdev, flags);
 	if (!sb)
 		return -ENOMEM;
 	m = kzalloc(sizeof(*m), GFP_KERNEL);
@@ -240,12 +218,11 @@ static int make_mount(struct fs_type *type, const char *source, u32 flags, const
 			sb->ops->put_super(sb);
 		goto free;
 	}
-	m->sb = sb;
-	m->refs = 1;
+	sb->root_dentry = m->root;
+	dget(m->root);
+	mount_init_one(m, sb, source);
 	m->read_only = sb->read_only;
-	m->flags = flags & MNT_FLAGS;
-	m->id = next_mount_id++;
-	strscpy(m->source, source, sizeof(m->source));
+	m->flags = mount_flags(flags);
 	list_add_tail(&sb->list, &super_blocks);
 	*result = m;
 	return 0;
@@ -255,16 +232,21 @@ free:
 	return err;
 }
 
-/* Free a mount that is attached nowhere, and its file system. mount_mutex held. */
-static void unmake_mount(struct mount *m)
+void unmake_mount(struct mount *m)
 {
-	list_del(&m->sb->list);
-	sb_free(m->sb, m->root);
+	struct super_block *sb = m->sb;
+
+	dput(m->root);
 	kfree(m);
+	if (--sb->active)
+		return;
+	if (!sb->read_only)
+		sync_sb(sb);
+	list_del(&sb->list);
+	sb_free(sb);
 }
 
-/* mount_mutex held. The references of `at` are the mount's now if it succeeds. */
-static int attach(struct mount *m, const struct path *at)
+int mount_attach(struct mount *m, const struct path *at)
 {
 	int err = 0;
 
@@ -274,38 +256,81 @@ static int attach(struct mount *m, const struct path *at)
 	} else {
 		m->parent = at->mnt;
 		m->point = at->dentry;
-		dentry_set_mounted(m->point, true);
+		dentry_set_mounted(m->point);
 		list_add_tail(&m->list, &mounts);
 	}
 	spin_unlock(&dcache_lock);
 	return err;
 }
 
+/* Flags of a mount from now on; without a word on access times these stay as they are. mount_mutex held. */
+static void set_flags(struct mount *m, u32 flags)
+{
+	const u32 times = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME;
+
+	if (!(flags & (times | MS_RELATIME)))
+		flags |= m->flags & times;
+	m->read_only = flags & MS_RDONLY;
+	WRITE_ONCE(m->flags, mount_flags(flags));
+}
+
+/* Of the file system; Linux leaves dirsync as it was mounted (MS_RMT_MASK). */
+static void set_sb_flags(struct super_block *sb, u32 flags)
+{
+	const u32 may_change = MS_SYNCHRONOUS | MS_MANDLOCK | MS_LAZYTIME;
+
+	WRITE_ONCE(sb->flags, (sb->flags & ~may_change) | (flags & may_change));
+}
+
+/* mount_mutex held: is a file open for writing, by this mount or, with `all`, by any of its file system? */
+static bool has_writers(const struct mount *m, bool all)
+{
+	const struct mount *other;
+
+	if (!all)
+		return atomic_load(&m->writers);
+	list_for_each_entry (other, &mounts, list) {
+		if (other->sb == m->sb && atomic_load(&other->writers))
+			return true;
+	}
+	return false;
+}
+
+/* MS_BIND: of the mount alone. Else of the file system, and of this mount. */
 static int remount(const struct path *at, u32 flags, const char *options)
 {
 	struct mount *m = at->mnt;
+	struct super_block *sb = m->sb;
+	bool only_mount = flags & MS_BIND, read_only = flags & MS_RDONLY;
 	int err = 0;
 
 	if (at->dentry != m->root)
 		return -EINVAL;
 	mutex_lock(&mount_mutex);
-	if (flags & MS_RDONLY && !m->read_only)
-		err = sync_sb(m->sb);
-	if (!err && m->sb->bdev && m->sb->bdev->read_only && !(flags & MS_RDONLY))
+	if (read_only && has_writers(m, !only_mount))
+		err = -EBUSY;
+	else if (only_mount)
+		goto set;
+	else if (!sb->read_only && (read_only || sb->flags & MS_LAZYTIME))
+		err = sync_sb(sb);
+	if (!err && sb->bdev && sb->bdev->read_only && !read_only)
 		err = -EROFS;
-	if (!err && m->sb->ops->remount)
-		err = m->sb->ops->remount(m->sb, flags & MS_RDONLY, options);
+	if (!err && sb->ops->remount)
+		err = sb->ops->remount(sb, read_only, options);
 	else if (!err && *options)
 		err = -EINVAL;
 	if (!err) {
-		m->read_only = m->sb->read_only = flags & MS_RDONLY;
-		WRITE_ONCE(m->flags, flags & MNT_FLAGS);
+		sb->read_only = read_only;
+		set_sb_flags(sb, flags);
 	}
+set:
+	if (!err)
+		set_flags(m, flags);
 	mutex_unlock(&mount_mutex);
 	return err;
 }
 
-/* Make a mount and put it on `at`, whose references go in any case. */
+/* Make a mount and attach it to `at`, whose references are dropped in any case. */
 static int mount_at(const char *type_name, const char *source, struct path *at, u32 flags,
 		    const char *options)
 {
@@ -317,7 +342,7 @@ static int mount_at(const char *type_name, const char *source, struct path *at, 
 		mutex_lock(&mount_mutex);
 		err = make_mount(type, source, flags, options, &m);
 		if (!err) {
-			err = attach(m, at);
+			err = mount_attach(m, at);
 			if (err)
 				unmake_mount(m);
 		}
@@ -328,28 +353,43 @@ static int mount_at(const char *type_name, const char *source, struct path *at, 
 	return err;
 }
 
+#define MS_MGC_VAL 0xc0ed0000u /* programs older than Linux 2.4 put it in front */
+
+/* Bits that no flag has are ignored, as Linux does. */
 int vfs_mount(const char *type, const char *source, const char *target, u32 flags,
 	      const char *options)
 {
 	struct path at;
-	int err = path_lookup(AT_FDCWD, target, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &at);
+	int err = path_lookup(AT_FDCWD, target, LOOKUP_FOLLOW, &at);
 
 	if (err)
 		return err;
-	if (flags & MS_REMOUNT) {
+	if ((flags & 0xffff0000u) == MS_MGC_VAL)
+		flags &= 0xffffu;
+	if (flags & MS_NOUSER) {
+		err = -EINVAL;
+	} else if (!capable(CAP_SYS_ADMIN)) {
+		err = -EPERM;
+	} else if (flags & MS_REMOUNT) {
 		err = remount(&at, flags, options);
-		path_put(&at);
-		return err;
-	}
-	if (flags & (MS_BIND | MS_MOVE | MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED)) {
+	} else if (flags & MS_BIND) {
+		err = mount_bind(source, &at, flags & MS_REC);
+	} else if (flags & (MS_MOVE | MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED)) {
 		/* Nothing is propagated: all mounts are private. */
 		err = at.dentry == at.mnt->root && !(flags & ~(MS_PRIVATE | MS_REC | MS_SILENT))
 			      ? 0
 			      : -EINVAL;
-		path_put(&at);
-		return err;
+	} else if (!type) {
+		err = -EINVAL;
+	} else if (!find_type(type)) {
+		err = -ENODEV;
+	} else if (!S_ISDIR(at.dentry->inode->mode)) {
+		err = -ENOTDIR;
+	} else {
+		return mount_at(type, source, &at, flags, options);
 	}
-	return mount_at(type, source, &at, flags, options);
+	path_put(&at);
+	return err;
 }
 
 int vfs_mount_root(const char *type, const char *source, u32 flags)
@@ -373,51 +413,149 @@ int vfs_mount_root(const char *type, const char *source, u32 flags)
 	return 0;
 }
 
-/* mount_mutex held: write everything, then take it out of the tree unless somebody uses it. */
-static int do_umount(struct mount *m)
+/* dcache_lock and mount_mutex held: out of the tree. *at: where it was, with the references that it had. */
+static void take_out(struct mount *m, struct path *at)
 {
-	struct path at = {m->parent, m->point};
 	struct mount *other;
+
+	*at = (struct path){m->parent, m->point};
+	list_del(&m->list);
+	dentry_clear_mounted(m->point);
+	list_for_each_entry (other, &mounts, list) {
+		if (other->point == m->point)
+			dentry_set_mounted(m->point);
+	}
+	m->parent = NULL;
+	m->point = NULL;
+}
+
+/* mount_mutex held: write everything, then take it out of the tree unless somebody uses it. `own`: references of the
+ * caller's. */
+static int do_umount(struct mount *m, int own)
+{
+	struct path at;
 	int err = 0;
 
 	if (!m->parent)
 		return -EINVAL;
-	if (!m->sb->read_only)
+	if (!m->sb->read_only && m->sb->active == 1)
 		sync_sb(m->sb);
 	spin_lock(&dcache_lock);
-	if (m->refs > 1) {
+	if (m->refs > 1 + own) {
 		err = -EBUSY;
 	} else {
-		list_del(&m->list);
-		dentry_set_mounted(m->point, false);
-		list_for_each_entry (other, &mounts, list) {
-			if (other->point == m->point)
-				dentry_set_mounted(m->point, true);
-		}
+		take_out(m, &at);
+		m->refs--; /* the last user, here the caller, frees it */
+		m->detached = true;
 	}
 	spin_unlock(&dcache_lock);
 	if (err)
 		return err;
-	unmake_mount(m);
 	path_put(&at);
+	if (!own)
+		unmake_mount(m);
 	return 0;
 }
 
-int vfs_umount(const char *target)
+static bool is_below(const struct mount *m, const struct mount *top)
+{
+	while (m && m != top)
+		m = m->parent;
+	return m;
+}
+
+/* The newest first: what is mounted on a mount is newer. */
+int mount_detach_tree(struct mount *top)
+{
+	struct list_head *p, *prev;
+
+	if (!top->parent)
+		return -EINVAL;
+	for (p = mounts.prev; p != &mounts; p = prev) {
+		struct mount *m = list_entry(p, struct mount, list);
+		struct path at;
+		bool gone;
+
+		prev = p->prev;
+		if (!is_below(m, top))
+			continue;
+		spin_lock(&dcache_lock);
+		take_out(m, &at);
+		m->detached = true;
+		gone = !--m->refs;
+		spin_unlock(&dcache_lock);
+		path_put(&at);
+		if (gone)
+			unmake_mount(m);
+	}
+	return 0;
+}
+
+#define MNT_FORCE	1u /* for file systems whose server may be unreachable: there are none here */
+#define MNT_DETACH	2u
+#define MNT_EXPIRE	4u
+#define UMOUNT_NOFOLLOW 8u
+
+/* mount_mutex held. The caller has one reference. 0: it has not been used since the last such call. */
+static int expire(struct mount *m, u32 flags)
+{
+	int err = 0;
+
+	if (m == current_fs()->root.mnt || flags & (MNT_FORCE | MNT_DETACH))
+		return -EINVAL;
+	spin_lock(&dcache_lock);
+	if (m->refs != 2)
+		err = -EBUSY;
+	else if (!m->expire)
+		err = -EAGAIN;
+	m->expire |= err == -EAGAIN;
+	spin_unlock(&dcache_lock);
+	return err;
+}
+
+/* mount_mutex held: what umount(2) of one's own root does is to make the file system read-only. */
+static int umount_root(struct mount *m)
+{
+	struct super_block *sb = m->sb;
+	int err;
+
+	if (sb->read_only)
+		return 0;
+	if (has_writers(m, true))
+		return -EBUSY;
+	err = sync_sb(sb);
+	if (!err && sb->ops->remount)
+		err = sb->ops->remount(sb, true, "");
+	if (!err)
+		sb->read_only = true;
+	return err;
+}
+
+int vfs_umount(const char *target, u32 flags)
 {
 	struct path path;
 	struct mount *m;
-	int err = path_lookup(AT_FDCWD, target, LOOKUP_FOLLOW, &path);
+	int err = path_lookup(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &path);
 
 	if (err)
 		return err;
 	mutex_lock(&mount_mutex);
 	m = path.mnt;
-	err = path.dentry == m->root ? 0 : -EINVAL;
-	path_put(&path); /* it would be a user */
-	if (!err)
-		err = do_umount(m);
+	if (!capable(CAP_SYS_ADMIN))
+		err = -EPERM;
+	else if (path.dentry != m->root || m->detached)
+		err = -EINVAL;
+	else if (flags & MNT_EXPIRE)
+		err = expire(m, flags);
+	if (err)
+		goto out;
+	if (m == current_fs()->root.mnt && !(flags & MNT_DETACH))
+		err = umount_root(m);
+	else
+		err = flags & MNT_DETACH ? mount_detach_tree(m) : do_umount(m, 1);
+out:
 	mutex_unlock(&mount_mutex);
+	path_put_unused(&path); /* perhaps the last user */
 	return err;
 }
 
@@ -436,7 +574,7 @@ void vfs_sync(void)
 	sync_all_mappings();
 }
 
-/* Mounts on mounts go first, so the newest does. What is in use stays mounted, but is in sync. */
+/* Mounts on other mounts are unmounted first, so begin with the newest. A mount in use stays, but is synced. */
 void vfs_shutdown(void)
 {
 	struct mount *m;
@@ -449,7 +587,7 @@ void vfs_shutdown(void)
 		progress = false;
 		for (struct list_head *p = mounts.prev; p != &mounts; p = p->prev) {
 			m = list_entry(p, struct mount, list);
-			if (m->sb->bdev && !do_umount(m)) {
+			if (m->sb->bdev && !do_umount(m, 0)) {
 				progress = true;
 				break;
 			}
@@ -462,80 +600,6 @@ void vfs_shutdown(void)
 		}
 	}
 	mutex_unlock(&mount_mutex);
-}
-
-/* "rw,nosuid,noexec,relatime", in Linux's order. */
-static void report_mount_flags(struct report *r, const struct mount *m)
-{
-	static const struct {
-		u32 flag;
-		const char *text;
-	} names[] = {
-		{MS_SYNCHRONOUS, ",sync"}, {MS_NOSUID, ",nosuid"},   {MS_NODEV, ",nodev"},
-		{MS_NOEXEC, ",noexec"},	   {MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"},
-	};
-	u32 flags = READ_ONCE(m->flags);
-
-	report_printf(r, "%s", m->read_only ? "ro" : "rw");
-	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
-		if (flags & names[i].flag)
-			report_printf(r, "%s", names[i].text);
-	if (!(flags & (MS_NOATIME | MS_STRICTATIME)))
-		report_printf(r, ",relatime");
-}
-
-/* A line for each mount, with the name of its place. */
-static void report_each_mount(struct report *r,
-			      void (*line)(struct report *r, const struct mount *m,
-					   const char *name))
-{
-	char *buf = (char *)__get_free_pages(GFP_KERNEL, 0);
-	struct mount *m;
-
-	if (!buf)
-		return;
-	mutex_lock(&mount_mutex);
-	list_for_each_entry (m, &mounts, list) {
-		struct path p = {m, m->root};
-		const char *name = path_name(&p, buf, PAGE_SIZE);
-
-		line(r, m, name ? name : "?");
-	}
-	mutex_unlock(&mount_mutex);
-	free_pages((unsigned long)buf, 0);
-}
-
-static void mounts_line(struct report *r, const struct mount *m, const char *name)
-{
-	report_printf(r, "%s %s %s ", m->source, name, m->sb->type->name);
-	report_mount_flags(r, m);
-	if (m->sb->ops->show_options)
-		m->sb->ops->show_options(r, m->sb);
-	report_printf(r, " 0 0\n");
-}
-
-void report_mounts(struct report *r)
-{
-	report_each_mount(r, mounts_line);
-}
-
-/* Each mount shows its file system from the root on: there are no bind mounts. */
-static void mountinfo_line(struct report *r, const struct mount *m, const char *name)
-{
-	report_printf(r, "%d %d %u:%u / %s ", m->id, m->parent ? m->parent->id : m->id,
-		      (u32)(m->sb->dev >> 8 & 0xfff),
-		      (u32)(m->sb->dev & 0xff) | (u32)(m->sb->dev >> 12 & 0xfff00), name);
-	report_mount_flags(r, m);
-	report_printf(r, " - %s %s %s", m->sb->type->name, m->source,
-		      m->sb->read_only ? "ro" : "rw");
-	if (m->sb->ops->show_options)
-		m->sb->ops->show_options(r, m->sb);
-	report_printf(r, "\n");
-}
-
-void report_mountinfo(struct report *r)
-{
-	report_each_mount(r, mountinfo_line);
 }
 
 /* The first root: an empty tmpfs that is never taken away. */

@@ -121,7 +121,7 @@ int lookup_locked(struct dentry *dir, const char *name, u32 len, struct dentry *
 	return 0;
 }
 
-/* dcache_lock held before and after: ask the file system for a name in w->path. */
+/* Look a name of w->path up in the file system. dcache_lock held before and after. */
 static int lookup_slow(struct walk *w, const char *name, u32 len, struct dentry **result)
 {
 	struct dentry *dir, *d;
@@ -140,7 +140,7 @@ static int lookup_slow(struct walk *w, const char *name, u32 len, struct dentry 
 	return 0;
 }
 
-/* The frame is through: on with what is left below it. */
+/* This link is done: continue with the rest of the path that contained it. */
 static void pop_frames(struct walk *w)
 {
 	while (w->depth && !*w->frame[w->depth].p)
@@ -190,7 +190,7 @@ int walk_link(struct walk *w, struct dentry *d)
 	char *buf = NULL;
 	int err;
 
-	if (++w->nr_links > MAXSYMLINKS)
+	if (++w->nr_links > MAXSYMLINKS || READ_ONCE(w->path.mnt->flags) & MS_NOSYMFOLLOW)
 		return -ELOOP;
 	iget_ref(inode);
 	walk_unlock(w);
@@ -220,7 +220,7 @@ int walk_link(struct walk *w, struct dentry *d)
 }
 
 /* Go through one component. 1: a link is being followed. */
-static int step(struct walk *w, const char *name, u32 len, bool follow)
+static int step(struct walk *w, const char *name, u32 len, enum last_link link)
 {
 	struct inode *dir = w->path.dentry->inode;
 	struct dentry *d;
@@ -245,7 +245,7 @@ static int step(struct walk *w, const char *name, u32 len, bool follow)
 	}
 	if (!d->inode)
 		return -ENOENT;
-	if (follow && S_ISLNK(d->inode->mode)) {
+	if (link == FOLLOW_LINK && S_ISLNK(d->inode->mode)) {
 		err = walk_link(w, d);
 		return err ? err : 1;
 	}
@@ -291,17 +291,17 @@ int walk_parent(struct walk *w)
 				return -ENOTDIR;
 			return 0;
 		}
-		err = step(w, p, w->last_len, true);
+		err = step(w, p, w->last_len, FOLLOW_LINK);
 		if (err < 0)
 			return err;
 	}
 }
 
-int walk_last(struct walk *w, bool follow)
+int walk_last(struct walk *w, enum last_link link)
 {
 	if (w->last_type == LAST_ROOT)
 		return 0;
-	return step(w, w->last, w->last_len, follow || w->trailing);
+	return step(w, w->last, w->last_len, w->trailing ? FOLLOW_LINK : link);
 }
 
 /* ---- looking up ------------------------------------------------------------------------------- */
@@ -321,7 +321,7 @@ int path_lookup_file(int dfd, const char *name, u32 flags, struct path *path, st
 	do {
 		err = walk_parent(&w);
 		if (!err)
-			err = walk_last(&w, flags & LOOKUP_FOLLOW);
+			err = walk_last(&w, flags & LOOKUP_FOLLOW ? FOLLOW_LINK : KEEP_LINK);
 	} while (err > 0);
 	if (!err && (w.trailing || flags & LOOKUP_DIRECTORY) &&
 	    !S_ISDIR(w.path.dentry->inode->mode))
@@ -374,6 +374,8 @@ char *path_name(const struct path *path, char *buf, size_t size)
 			continue;
 		}
 		if (p.mnt == current_fs()->root.mnt && p.dentry == current_fs()->root.dentry)
+			break;
+		if (p.dentry->parent == p.dentry) /* it was moved out of the bound directory */
 			break;
 		ok = prepend(buf, &at, p.dentry->name, p.dentry->len);
 		p.dentry = p.dentry->parent;

@@ -8,13 +8,15 @@
  * Lock: the directory's inode lock while a file is made in it.
  */
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/process.h"
+#include "mm/cache/secretmem.h"
 
 #define O_TMPFILE_BIT 020000000u /* O_TMPFILE without O_DIRECTORY */
 #define OPEN_FLAGS                                                                            \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | \
 	 O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | \
-	 O_TMPFILE)
+	 O_TMPFILE | O_ASYNC /* kept and shown only: as on Linux */)
 
 bool file_can_write(const struct file *f)
 {
@@ -41,7 +43,7 @@ static u32 open_mask(u32 flags)
 	return of[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
 }
 
-/* May this inode be opened like that? What has just been made may, whatever its mode says. */
+/* May the inode be opened with these flags? A file that this call has created may be, whatever its mode is. */
 static int may_open(const struct path *path, u32 flags, bool made)
 {
 	const struct inode *inode = path->dentry->inode;
@@ -67,7 +69,7 @@ static int may_open(const struct path *path, u32 flags, bool made)
 		return -EPERM;
 	if (S_ISDIR(inode->mode))
 		return 0;
-	if (writes && path->mnt->read_only && S_ISREG(inode->mode))
+	if (writes && mount_read_only(path->mnt) && S_ISREG(inode->mode))
 		return -EROFS;
 	if (((inode->mode & S_IFMT) == S_IFCHR || (inode->mode & S_IFMT) == S_IFBLK) &&
 	    READ_ONCE(path->mnt->flags) & MS_NODEV)
@@ -105,10 +107,9 @@ static int connect(struct file *f)
 	return f->ops->open ? f->ops->open(f) : 0;
 }
 
-/* ---- running programs and writers ----
- *
- * I1  inode->writers counts the files open for writing; or, below 0, the address spaces that run it.
- */
+/* ---- running programs and writers -------------------------------------------------------------- */
+
+/* I1  inode->writers counts the files open for writing; or, below 0, the address spaces that run it. */
 
 int inode_get_write(struct inode *inode)
 {
@@ -149,9 +150,12 @@ void exe_file_put(struct file *f)
 	file_put(f);
 }
 
-static int open_made(const struct path *path, u32 flags, bool made, struct file **file)
+/* Whether this call has made the file: then its mode does not matter. */
+enum opening { OPEN_EXISTING, OPEN_MADE };
+
+static int open_made(const struct path *path, u32 flags, enum opening how, struct file **file)
 {
-	int err = may_open(path, flags, made);
+	int err = may_open(path, flags, how == OPEN_MADE);
 	struct file *f;
 
 	if (err)
@@ -172,6 +176,7 @@ static int open_made(const struct path *path, u32 flags, bool made, struct file 
 		if (err)
 			goto put;
 		f->writer = true;
+		atomic_add(&path->mnt->writers, 1);
 	}
 	err = connect(f);
 	if (err) {
@@ -186,22 +191,26 @@ static int open_made(const struct path *path, u32 flags, bool made, struct file 
 		err = vfs_truncate(f->inode, 0);
 	if (err)
 		goto put;
+	if (flags & O_TRUNC && S_ISREG(f->inode->mode))
+		notify_dentry(path->dentry, IN_MODIFY);
 	if (f->writer && (flags & O_ACCMODE) == O_RDONLY) {
 		/* It wrote only to cut the file off. */
 		inode_put_write(f->inode);
+		atomic_sub(&path->mnt->writers, 1);
 		f->writer = false;
 	}
 done:
 	*file = f;
 	return 0;
 put:
+	f->flags |= O_PATH; /* it never was open: closing it is no event */
 	file_put(f);
 	return err;
 }
 
 int open_path(const struct path *path, u32 flags, struct file **file)
 {
-	return open_made(path, flags, false, file);
+	return open_made(path, flags, OPEN_EXISTING, file);
 }
 
 struct file *file_from_inode(struct inode *inode, const char *name, u32 flags)
@@ -213,10 +222,11 @@ struct file *file_from_inode(struct inode *inode, const char *name, u32 flags)
 	iget_ref(inode);
 	f->inode = inode;
 	f->writer = (flags & O_ACCMODE) != O_RDONLY && !inode_get_write(inode);
-	f->mapping = &inode->i_data;
+	/* Of secret memory no call of files reaches the pages. */
+	f->mapping = mapping_is_secret(&inode->i_data) ? NULL : &inode->i_data;
 	strscpy(f->label, name, sizeof(f->label));
 	file_ra_state_init(&f->ra);
-	f->wb_err = mapping_sample_error(f->mapping);
+	f->wb_err = mapping_sample_error(&inode->i_data);
 	return f;
 }
 
@@ -234,7 +244,7 @@ static int open_create(struct walk *w, u32 flags, u32 mode, struct dentry **d, b
 		goto unlock;
 	if ((*d)->unlinked)
 		err = -ENOENT;
-	else if (w->path.mnt->read_only)
+	else if (mount_read_only(w->path.mnt))
 		err = -EROFS;
 	else if (!dir->inode->ops->create)
 		err = -EACCES;
@@ -249,10 +259,16 @@ static int open_create(struct walk *w, u32 flags, u32 mode, struct dentry **d, b
 	}
 	inode_init_owner(inode, dir->inode);
 	d_instantiate(*d, inode);
-	inode_touch(dir->inode, true);
+	notify_name(dir->inode, w->last, w->last_len, IN_CREATE, 0);
+	inode_touch(dir->inode, S_CTIME | S_MTIME);
 	*made = true;
 unlock:
 	up_write(&dir->inode->lock);
+	if (*made && !err) {
+		err = sync_names(dir->inode->sb);
+		if (err)
+			dput(*d);
+	}
 	return err;
 }
 
@@ -263,7 +279,7 @@ static int walk_create(struct walk *w, u32 flags, u32 mode, bool *made)
 	int err;
 
 	if (w->last_type != LAST_NORM)
-		return walk_last(w, true);
+		return walk_last(w, FOLLOW_LINK);
 	if (w->trailing)
 		return -EISDIR;
 	d = d_find(w->path.dentry, w->last, w->last_len);
@@ -298,7 +314,7 @@ static int open_tmpfile(const struct path *dir, u32 flags, u32 mode, struct file
 
 	if (!S_ISDIR(parent->mode))
 		return -ENOTDIR;
-	if (dir->mnt->read_only)
+	if (mount_read_only(dir->mnt))
 		return -EROFS;
 	if (!parent->ops->tmpfile)
 		return -EOPNOTSUPP;
@@ -317,7 +333,7 @@ static int open_tmpfile(const struct path *dir, u32 flags, u32 mode, struct file
 	path.dentry->inode = inode;
 	path.dentry->unlinked = true;
 	path.dentry->tmpfile = !(flags & O_EXCL);
-	err = open_made(&path, flags & ~(O_TMPFILE | O_EXCL), true, file);
+	err = open_made(&path, flags & ~(O_TMPFILE | O_EXCL), OPEN_MADE, file);
 	dput(path.dentry);
 	return err;
 }
@@ -353,7 +369,7 @@ static int open_again(struct file *old, u32 flags, struct file **file)
 	if (IS_ERR(f))
 		return PTR_ERR(f);
 	if (!f) {
-		if (!inode || !S_ISREG(inode->mode))
+		if (!inode || !S_ISREG(inode->mode) || mapping_is_secret(&inode->i_data))
 			return -ENXIO; /* sockets and their like, as Linux */
 		f = file_from_inode(inode, old->label,
 				    flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC));
@@ -389,7 +405,7 @@ int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file)
 		if (err)
 			break;
 		err = flags & O_CREAT ? walk_create(&w, flags, mode, &made)
-				      : walk_last(&w, !(flags & O_NOFOLLOW));
+				      : walk_last(&w, flags & O_NOFOLLOW ? KEEP_LINK : FOLLOW_LINK);
 	} while (err > 0);
 	if (!err && w.trailing && !S_ISDIR(w.path.dentry->inode->mode))
 		err = -ENOTDIR;
@@ -399,8 +415,8 @@ int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file)
 	else if (!err && flags & O_TMPFILE_BIT)
 		err = open_tmpfile(&w.path, flags, mode, file);
 	else if (!err) /* a newly created file is empty */
-		err = open_made(&w.path, made ? flags & ~(O_TRUNC | O_CREAT | O_EXCL) : flags, made,
-				file);
+		err = open_made(&w.path, made ? flags & ~(O_TRUNC | O_CREAT | O_EXCL) : flags,
+				made ? OPEN_MADE : OPEN_EXISTING, file);
 	walk_end(&w);
 	return err;
 }
@@ -412,13 +428,15 @@ int vfs_open_exec(const char *name, struct file **file)
 
 	if (err)
 		return err;
-	/* Who may run it need not be allowed to read it. */
+	/* A user who may execute it need not be allowed to read it. */
 	if (!S_ISREG(path.dentry->inode->mode))
 		err = -EACCES;
 	else
 		err = inode_permission(path.dentry->inode, MAY_EXEC);
 	if (!err)
-		err = open_made(&path, O_RDONLY, true, file);
+		err = open_made(&path, O_RDONLY, OPEN_MADE, file);
+	if (!err)
+		notify_file(*file, IN_OPEN);
 	path_put(&path);
 	return err;
 }

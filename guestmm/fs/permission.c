@@ -5,14 +5,14 @@
  *   CAP_DAC_OVERRIDE: everything, but running what nobody may run; CAP_DAC_READ_SEARCH: reading, and
  *   searching directories
  *
- * Files are judged by the file-system ids. Kernel threads may everything.
+ * Files are judged by the file-system ids. Kernel threads may do everything.
  *
  * Locks: none; mode and owner are read once, as they are at that moment.
  */
 #include "fs/internal.h"
 #include "kernel/cred.h"
 
-/* Who asks: ids and capabilities that count. */
+/* The caller's ids and capabilities that count. */
 struct asker {
 	const struct cred *cred;
 	u32 uid, gid;

@@ -7,12 +7,14 @@
  *     is full when its buffers are used, however few bytes they hold.
  */
 #include "fs/pipe.h"
+#include "fs/async.h"
 #include "fs/poll.h"
 #include "kernel/cred.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "lib/string.h"
 #include "mm/slab/slab.h"
+#include "mm/phys/highmem.h"
 #include "mmvm/audit.h"
 
 #define PIPE_MAX_BYTES (1u << 31)
@@ -52,7 +54,7 @@ static long copy_out(struct pipe *p, unsigned long buf, size_t len)
 		const struct pipe_buffer *b = pipe_buf(p, p->tail);
 		u32 n = min(len - done, (size_t)b->len);
 
-		if (copy_to_user(buf + done, (char *)page_address(b->page) + b->offset, n))
+		if (copy_page_to_user(buf + done, b->page, b->offset, n))
 			return done ? (long)done : -EFAULT;
 		done += n;
 		packet = b->flags & PIPE_BUF_PACKET;
@@ -121,13 +123,14 @@ static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		if (ret != -EAGAIN)
 			break;
 		if (f->flags & O_NONBLOCK)
-			return ret;
+			break;
 		err = wait_event_interruptible(&p->wq, !pipe_empty(p) || !READ_ONCE(p->writers));
 		if (err)
 			return err;
 	}
 	if (ret > 0)
 		wake_up(&p->wq);
+	async_notify(p, POLL_OUT); /* after each read, as Linux: also of a pipe that was not full */
 	return ret;
 }
 
@@ -158,10 +161,13 @@ static long pipe_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		}
 		if (ret != -EAGAIN || f->flags & O_NONBLOCK)
 			break;
+		async_notify(p, POLL_IN);
 		ret = wait_event_interruptible(&p->wq, !pipe_full(p) || !READ_ONCE(p->readers));
 		if (ret)
 			break;
 	}
+	if (len)
+		async_notify(p, POLL_IN);
 	if (done)
 		return done;
 	return ret == -EPIPE ? broken_pipe() : ret;
@@ -228,16 +234,27 @@ static void pipe_release(struct file *f)
 	mutex_unlock(&p->lock);
 	if (last && p->inode)
 		list_del(&p->node);
-	/* Under fifo_lock: without it who holds the other end could close it, and the pipe, and the
-	 * next one in its memory, would be gone from under us; its opener's wait could be lost. */
-	if (!last)
+	/* Under fifo_lock: without it the other end could be closed and the pipe freed, and its memory used for
+	 * another pipe, during this; its opener's wait could be lost. */
+	if (!last) {
 		wake_up(&p->wq);
+		if (!p->readers != !p->writers) {
+			async_notify(p, POLL_IN);
+			async_notify(p, POLL_OUT);
+		}
+	}
 	mutex_unlock(&fifo_lock);
 	if (last)
 		pipe_free(p);
 }
 
+static const void *pipe_async(struct file *f)
+{
+	return f->private;
+}
+
 static const struct file_ops pipe_ops = {
+	.async_object = pipe_async,
 	.read = pipe_read,
 	.write = pipe_write,
 	.ioctl = pipe_ioctl,
@@ -375,15 +392,13 @@ static long resize_ring(struct pipe *p, u32 slots)
 long pipe_set_size(struct file *f, unsigned long size)
 {
 	struct pipe *p = file_pipe(f);
-	unsigned long bytes = PAGE_SIZE;
+	unsigned long bytes = pipe_round_size(size);
 	long ret;
 
 	if (!p)
 		return -EBADF;
 	if ((u32)size > PIPE_MAX_BYTES)
 		return -EINVAL;
-	while (bytes < (u32)size)
-		bytes *= 2;
 	mutex_lock(&p->lock);
 	if (bytes > (unsigned long)p->ring_size << PAGE_SHIFT && bytes > READ_ONCE(pipe_max_size) &&
 	    !capable(CAP_SYS_RESOURCE))
@@ -409,7 +424,8 @@ struct file *pipe_open_again(struct file *old, u32 flags)
 		f->inode = old->inode;
 		iget_ref(f->inode);
 	}
-	/* `old` holds an end, so the pipe is there; as Linux: both ends have been open, nobody waits. */
+	/* `old` is an open end, so the pipe exists. As on Linux, opening an end does not wait: both ends have been
+	 * open before. */
 	mutex_lock(&p->lock);
 	f->pos = p->opened_w;
 	p->readers += is_reader(f);

@@ -39,10 +39,10 @@ struct pipe_buffer {
 
 struct pipe {
 	struct mutex lock;
-	struct wait_queue wq;	   /* for data, room, and ends */
-	u32 readers, writers;	   /* lock */
-	u32 opened_r, opened_w;	   /* lock: how many times, so that who waits for the other end sees
-				      one that has gone again */
+	struct wait_queue wq; /* for data, room, and ends */
+	u32 readers, writers; /* lock */
+	u32 opened_r,
+		opened_w; /* lock: counts opens, so that a waiter for the other end also sees one that was closed again */
 	const struct inode *inode; /* C: a named pipe's, or NULL */
 	struct list_head node;	   /* fifo_lock: named pipes that are open */
 	struct list_head all;	   /* pipes_lock: all pipes, for the audit */
@@ -51,7 +51,7 @@ struct pipe {
 	struct pipe_buffer *bufs; /* lock */
 };
 
-/** The pipe behind a file, or NULL. */
+/** The pipe of a file, or NULL. */
 struct pipe *file_pipe(const struct file *f);
 
 /* Looks that need no lock may be old. */
@@ -62,6 +62,16 @@ static inline bool pipe_empty(const struct pipe *p)
 static inline bool pipe_full(const struct pipe *p)
 {
 	return READ_ONCE(p->head) - READ_ONCE(p->tail) >= READ_ONCE(p->ring_size);
+}
+
+/** What F_SETPIPE_SZ and pipe-max-size make of a number of bytes: a power of two pages, as Linux does. */
+static inline u64 pipe_round_size(u32 bytes)
+{
+	u64 size = PAGE_SIZE;
+
+	while (size < bytes)
+		size *= 2;
+	return size;
 }
 
 /* All with the lock held. */
@@ -113,4 +123,11 @@ long file_to_pipe(struct file *in, u64 *pos, struct pipe *p, u64 len, u32 flags)
 long pipe_to_pipe(struct pipe *in, struct pipe *out, u64 len, u32 flags);
 long tee_pipes(struct pipe *in, struct pipe *out, u64 len, u32 flags);
 long memory_to_pipe(struct mm_struct *mm, struct iov_iter *v, struct pipe *p, u32 flags);
+/** Has the file pages in the page cache that a pipe may refer to? */
+bool can_splice_from(const struct file *f);
+struct page_piece;
+/** Drop the references of `n` pieces. */
+void put_pieces(const struct page_piece *piece, int n);
+/** `ret` bytes have moved from one file to the other: inotify reports it. Returns ret. */
+long notify_transfer(struct file *in, struct file *out, long ret);
 #endif

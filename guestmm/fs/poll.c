@@ -51,8 +51,10 @@ static u32 file_poll(struct file *f, struct wait_queue **wq)
 	return f->ops->poll(f, wq);
 }
 
-/* How many are ready. With `queue` each also gets its place in the file's queue. */
-static u32 look_at_all(struct poll_set *s, bool queue, bool *recheck)
+enum queueing { LOOK_ONLY, LOOK_AND_QUEUE };
+
+/* How many are ready. LOOK_AND_QUEUE: each also gets its place in the file's queue. */
+static u32 look_at_all(struct poll_set *s, enum queueing queueing, bool *recheck)
 {
 	u32 ready = 0;
 
@@ -64,7 +66,7 @@ static u32 look_at_all(struct poll_set *s, bool queue, bool *recheck)
 			ready += e->got != 0; /* POLLNVAL */
 			continue;
 		}
-		if (queue) {
+		if (queueing == LOOK_AND_QUEUE) {
 			file_poll(e->file, &wq);
 			e->wq = wq;
 			if (wq)
@@ -95,7 +97,7 @@ static long wait_for_any(struct poll_set *s, u64 until)
 		struct wait_entry we;
 		bool recheck = false;
 		u64 now, limit = until;
-		u32 ready = look_at_all(s, false, &recheck);
+		u32 ready = look_at_all(s, LOOK_ONLY, &recheck);
 
 		if (ready)
 			return ready;
@@ -106,7 +108,8 @@ static long wait_for_any(struct poll_set *s, u64 until)
 			return 0;
 		/* Our own queue makes us asleep even where there is no file. */
 		prepare_to_wait(&own, &we);
-		ready = look_at_all(s, true, &recheck);
+		ready = look_at_all(s, LOOK_AND_QUEUE, &recheck);
+		waits_here();
 		if (!ready && !signal_pending()) {
 			if (recheck)
 				limit = min(until, now + RECHECK_NS);
@@ -158,8 +161,8 @@ long mask_begin(unsigned long mask, u64 size)
 	return 0;
 }
 
-/* A signal that ended the wait is delivered under the mask of the wait; the old one comes back with
- * its frame. */
+/* A signal that ended the wait is delivered under the mask of the wait; the old mask is restored from the signal's
+ * frame. */
 void mask_end(unsigned long mask, long ret)
 {
 	struct task *t = current;
@@ -218,7 +221,7 @@ long sys_poll(struct pt_regs *r)
 	return do_poll(r->rdi, (u32)r->rsi, until);
 }
 
-static int user_deadline(unsigned long addr, bool micro, u64 *until)
+static int user_deadline(unsigned long addr, enum time_form form, u64 *until)
 {
 	u64 ns;
 	int err;
@@ -226,25 +229,25 @@ static int user_deadline(unsigned long addr, bool micro, u64 *until)
 	*until = TIME_FOREVER;
 	if (!addr)
 		return 0;
-	err = get_user_time(addr, micro, &ns);
+	err = get_user_time(addr, form, &ns);
 	if (!err)
 		*until = deadline_after(ns);
 	return err;
 }
 
-/* As Linux: select(2) and ppoll(2) tell what is left of the time. */
-static void put_remaining(unsigned long addr, bool micro, u64 until)
+/* As Linux: select(2) and ppoll(2) write back the time that is left. */
+static void put_remaining(unsigned long addr, enum time_form form, u64 until)
 {
 	u64 now = ktime_ns();
 
 	if (addr && until != TIME_FOREVER)
-		put_user_time(addr, micro, until > now ? until - now : 0);
+		put_user_time(addr, form, until > now ? until - now : 0);
 }
 
 long sys_ppoll(struct pt_regs *r)
 {
 	u64 until;
-	long ret = user_deadline(r->rdx, false, &until);
+	long ret = user_deadline(r->rdx, TIMESPEC, &until);
 
 	if (!ret)
 		ret = mask_begin(r->r10, r->r8);
@@ -252,7 +255,7 @@ long sys_ppoll(struct pt_regs *r)
 		return ret;
 	ret = do_poll(r->rdi, (u32)r->rsi, until);
 	mask_end(r->r10, ret);
-	put_remaining(r->rdx, false, until);
+	put_remaining(r->rdx, TIMESPEC, until);
 	return ret;
 }
 
@@ -341,12 +344,12 @@ static long do_select(struct pt_regs *r, u64 until)
 long sys_select(struct pt_regs *r)
 {
 	u64 until;
-	long ret = user_deadline(r->r8, true, &until);
+	long ret = user_deadline(r->r8, TIMEVAL, &until);
 
 	if (ret)
 		return ret;
 	ret = do_select(r, until);
-	put_remaining(r->r8, true, until);
+	put_remaining(r->r8, TIMEVAL, until);
 	return ret;
 }
 
@@ -356,7 +359,7 @@ long sys_pselect6(struct pt_regs *r)
 		u64 mask, size;
 	} arg = {0, 0};
 	u64 until;
-	long ret = user_deadline(r->r8, false, &until);
+	long ret = user_deadline(r->r8, TIMESPEC, &until);
 
 	if (!ret && r->r9 && copy_from_user(&arg, r->r9, sizeof(arg)))
 		ret = -EFAULT;
@@ -366,7 +369,7 @@ long sys_pselect6(struct pt_regs *r)
 		return ret;
 	ret = do_select(r, until);
 	mask_end(arg.mask, ret);
-	put_remaining(r->r8, false, until);
+	put_remaining(r->r8, TIMESPEC, until);
 	return ret;
 }
 

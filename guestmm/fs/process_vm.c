@@ -1,13 +1,14 @@
 /*
  * process_vm_readv(2), process_vm_writev(2), process_madvise(2), process_mrelease(2): another process's memory.
  *
- * Bytes pass through a page of the kernel's own: one of the two sides is in the caller's address space,
- * which may fault, and the other is reached by its page tables (mm/virt/remote.c). So a transfer is as
- * exact as page by page can be: what was copied before an error is counted.
+ * Bytes pass through a page of the kernel's own: one of the two sides is in the caller's address space, which may
+ * fault, and the other is reached by its page tables (mm/fault/remote.c). So a transfer is as exact as page by page
+ * can be: bytes copied before an error are counted.
  *
  * Who may: whoever could trace the process (ptrace(2)): the same user, or CAP_SYS_PTRACE.
  */
 #include "fs/iovec.h"
+#include "fs/process_vm.h"
 #include "arch/uaccess.h"
 #include "kernel/cred.h"
 #include "kernel/process.h"
@@ -16,7 +17,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/oom.h"
 #include "mm/virt/mm.h"
-#include "mm/virt/remote.h"
+#include "mm/fault/remote.h"
 
 /* May the caller look into the process, as ptrace(2) has it? T held. */
 static bool may_access(const struct process *p)
@@ -32,6 +33,8 @@ static bool may_access(const struct process *p)
 		if (c && (me->uid != c->euid || me->uid != c->suid || me->uid != c->uid ||
 			  me->gid != c->egid || me->gid != c->sgid || me->gid != c->gid ||
 			  c->permitted & ~me->permitted))
+			return false;
+		if (t->mm && READ_ONCE(t->mm->dumpable) != MM_DUMP_USER)
 			return false;
 	}
 	return true;
@@ -52,8 +55,7 @@ static const struct process *process_of(int tid)
 	return NULL;
 }
 
-/* Its address space, with a reference. -ESRCH, -EACCES. */
-static int access_mm(int pid, struct mm_struct **mm)
+int process_access_mm(int pid, struct mm_struct **mm)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 	const struct process *p = process_of(pid);
@@ -82,8 +84,10 @@ static size_t move(struct mm_struct *mm, unsigned long theirs, unsigned long min
 	return n && copy_to_user(mine, page, n) ? 0 : n;
 }
 
+enum direction { FROM_PROCESS, TO_PROCESS };
+
 static long transfer(struct mm_struct *mm, struct iov_iter *local, struct iov_iter *remote,
-		     bool write)
+		     enum direction dir)
 {
 	void *page = (void *)__get_free_pages(GFP_KERNEL, 0);
 	unsigned long mine, theirs;
@@ -98,10 +102,10 @@ static long transfer(struct mm_struct *mm, struct iov_iter *local, struct iov_it
 		n = min(n, m);
 		if (!n)
 			break;
-		/* A page of theirs, and not across a page of ours: whole pages arrive or do not. */
+		/* At most to the end of a page on either side: whole pages are transferred or not at all. */
 		n = min(n, PAGE_SIZE - (theirs & ~PAGE_MASK));
 		n = min(n, PAGE_SIZE - (mine & ~PAGE_MASK));
-		m = theirs < TASK_SIZE ? move(mm, theirs, mine, page, n, write) : 0;
+		m = theirs < TASK_SIZE ? move(mm, theirs, mine, page, n, dir == TO_PROCESS) : 0;
 		if (m < n)
 			err = -EFAULT;
 		done += m;
@@ -113,7 +117,7 @@ static long transfer(struct mm_struct *mm, struct iov_iter *local, struct iov_it
 	return done ? (long)done : err;
 }
 
-static long process_vm(struct pt_regs *r, bool write)
+static long process_vm(struct pt_regs *r, enum direction dir)
 {
 	struct iov_iter local, remote;
 	struct mm_struct *mm;
@@ -121,17 +125,17 @@ static long process_vm(struct pt_regs *r, bool write)
 
 	if (r->r9)
 		return -EINVAL;
-	ret = iov_get(&local, r->rsi, r->rdx, true);
+	ret = iov_get(&local, r->rsi, r->rdx, IOV_LOCAL);
 	if (ret)
 		return ret;
 	if (!local.left)
 		goto put_local;
-	ret = iov_get(&remote, r->r10, r->r8, false);
+	ret = iov_get(&remote, r->r10, r->r8, IOV_REMOTE);
 	if (ret)
 		goto put_local;
-	ret = remote.left ? access_mm((int)r->rdi, &mm) : 0;
+	ret = remote.left ? process_access_mm((int)r->rdi, &mm) : 0;
 	if (!ret && remote.left) {
-		ret = transfer(mm, &local, &remote, write);
+		ret = transfer(mm, &local, &remote, dir);
 		mmput(mm);
 	}
 	ret = ret == -EACCES ? -EPERM : ret; /* as Linux, here */
@@ -143,12 +147,12 @@ put_local:
 
 long sys_process_vm_readv(struct pt_regs *r)
 {
-	return process_vm(r, false);
+	return process_vm(r, FROM_PROCESS);
 }
 
 long sys_process_vm_writev(struct pt_regs *r)
 {
-	return process_vm(r, true);
+	return process_vm(r, TO_PROCESS);
 }
 
 /* ---- advice ----------------------------------------------------------------------------------- */
@@ -191,13 +195,13 @@ long sys_process_madvise(struct pt_regs *r)
 
 	if (r->r8)
 		return -EINVAL;
-	ret = iov_get(&v, r->rsi, r->rdx, true);
+	ret = iov_get(&v, r->rsi, r->rdx, IOV_LOCAL);
 	if (ret)
 		return ret;
 	ret = pid = pid_of(r->rdi);
 	if (pid > 0)
 		ret = may_advise((int)r->r10) || is_own_guard(pid, (int)r->r10)
-			      ? access_mm(pid, &mm)
+			      ? process_access_mm(pid, &mm)
 			      : -EINVAL;
 	if (ret)
 		goto put;
@@ -217,7 +221,7 @@ put:
 	return done ? done : ret;
 }
 
-/* ---- memory of who is dying ------------------------------------------------------------------- */
+/* ---- memory of a dying process ---------------------------------------------------------------- */
 
 /* T held: are all processes that use this address space about to end? */
 static bool all_are_dying(const struct mm_struct *mm)
@@ -227,7 +231,7 @@ static bool all_are_dying(const struct mm_struct *mm)
 
 	list_for_each_entry (p, &process_list, all) {
 		list_for_each_entry (t, &p->threads, thread) {
-			if (t->mm == mm && !p->group_exit)
+			if (t->mm == mm && (!p->group_exit || p->core))
 				return false;
 		}
 	}

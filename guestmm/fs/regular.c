@@ -14,17 +14,17 @@ int vfs_truncate(struct inode *inode, u64 size)
 	u64 old;
 	int err;
 
-	if (size > inode->sb->max_size)
-		return -EFBIG;
 	down_write(&inode->lock);
 	old = inode->i_data.size;
-	if (inode->swapfile) {
+	if (size > old && (err = limit_file_size(size))) {
+		/* SIGXFSZ is on its way */
+	} else if (size > inode->sb->max_size) {
+		err = -EFBIG;
+	} else if (inode->swapfile) {
 		err = -ETXTBSY;
 	} else if ((size < old && inode->i_data.seals & F_SEAL_SHRINK) ||
 		   (size > old && inode->i_data.seals & F_SEAL_GROW)) {
 		err = -EPERM;
-	} else if (size > old && (err = limit_file_size(size))) {
-		/* SIGXFSZ is on its way */
 	} else if (inode->ops->truncate) {
 		err = inode->ops->truncate(inode, size);
 	} else {
@@ -33,12 +33,14 @@ int vfs_truncate(struct inode *inode, u64 size)
 		err = 0;
 	}
 	if (!err)
-		inode_touch(inode, true);
+		inode_touch(inode, S_CTIME | S_MTIME);
 	up_write(&inode->lock);
+	if (!err && unlikely(READ_ONCE(inode->sb->flags) & MS_SYNCHRONOUS))
+		err = sync_names(inode->sb);
 	return err;
 }
 
-/* relatime: it is older than what was written, or than a day. */
+/* relatime: update it if it is older than the last modification or change, or than a day. */
 static bool atime_is_old(const struct inode *inode)
 {
 	return inode->atime.sec <= inode->mtime.sec || inode->atime.sec <= inode->ctime.sec ||
@@ -51,7 +53,7 @@ void file_accessed(struct file *f)
 	struct vfs_time now;
 	u32 mnt;
 
-	if (f->flags & O_NOATIME || !f->path.mnt || f->path.mnt->read_only)
+	if (f->flags & O_NOATIME || !f->path.mnt || mount_read_only(f->path.mnt))
 		return;
 	mnt = READ_ONCE(f->path.mnt->flags);
 	if (mnt & MS_NOATIME || (mnt & MS_NODIRATIME && S_ISDIR(inode->mode)))
@@ -62,7 +64,7 @@ void file_accessed(struct file *f)
 	if (inode->atime.sec == now.sec)
 		return;
 	inode->atime = now;
-	mark_inode_dirty(inode);
+	mark_inode_times_dirty(inode);
 }
 
 static long regular_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
@@ -72,14 +74,21 @@ static long regular_read(struct file *f, unsigned long buf, size_t len, u64 *pos
 
 	if (ret)
 		return ret;
-	ret = generic_file_read(f->mapping, &f->ra, buf, len, pos);
+	/* Without a page cache no page can be referenced: the lock keeps the frames from being freed to another
+	 * file. */
+	if (unlikely(f->mapping->flags & AS_DAX)) {
+		down_read(&f->inode->lock);
+		ret = generic_file_read(f->mapping, &f->ra, buf, len, pos);
+		up_read(&f->inode->lock);
+	} else {
+		ret = generic_file_read(f->mapping, &f->ra, buf, len, pos);
+	}
 	if (ret > 0)
 		file_accessed(f);
 	return direct_end(f, start, ret);
 }
 
-/* inode->lock held: what a write of len bytes at *pos may do. */
-static int write_check(struct file *f, u64 *pos, size_t *len)
+int file_write_check(struct file *f, u64 *pos, size_t *len)
 {
 	struct inode *inode = f->inode;
 
@@ -89,8 +98,6 @@ static int write_check(struct file *f, u64 *pos, size_t *len)
 		return -ETXTBSY;
 	if (inode->i_data.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
-	if (*pos >= inode->sb->max_size)
-		return -EFBIG;
 	if (S_ISREG(inode->mode)) {
 		int err = limit_file_size(*pos + 1);
 
@@ -98,6 +105,8 @@ static int write_check(struct file *f, u64 *pos, size_t *len)
 			return err;
 		*len = min((u64)*len, rlimit(RLIMIT_FSIZE) - *pos);
 	}
+	if (*pos >= inode->sb->max_size)
+		return -EFBIG;
 	*len = min((u64)*len, inode->sb->max_size - *pos);
 	if (inode->i_data.seals & F_SEAL_GROW) {
 		if (*pos + *len > f->mapping->size)
@@ -109,8 +118,7 @@ static int write_check(struct file *f, u64 *pos, size_t *len)
 
 static bool is_synchronous(const struct file *f)
 {
-	return f->flags & O_DSYNC ||
-	       (f->path.mnt && READ_ONCE(f->path.mnt->flags) & MS_SYNCHRONOUS);
+	return f->flags & O_DSYNC || READ_ONCE(f->inode->sb->flags) & MS_SYNCHRONOUS;
 }
 
 static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
@@ -125,15 +133,15 @@ static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *po
 	if (ret)
 		return ret;
 	down_write(&inode->lock);
-	ret = write_check(f, pos, &len);
+	ret = file_write_check(f, pos, &len);
 	start = *pos;
 	if (!ret)
 		ret = generic_file_write(f->mapping, buf, len, pos, inode->sb->max_size);
 	if (ret > 0)
-		inode_touch(inode, true);
+		inode_touch_data(inode);
 	up_write(&inode->lock);
 	if (ret > 0 && is_synchronous(f)) {
-		int err = vfs_fsync(f, start, start + ret - 1, !(f->flags & O_SYNC & ~O_DSYNC));
+		int err = vfs_fsync(f, start, start + ret - 1);
 
 		if (err)
 			return err;
@@ -144,7 +152,7 @@ static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *po
 #define SEEK_DATA 3
 #define SEEK_HOLE 4
 
-/* First page of data, or hole, at or behind `offset`. */
+/* First page of data, or first hole, at or after `offset`. */
 static s64 seek_pages(struct address_space *mapping, u64 offset, bool hole)
 {
 	unsigned long index = offset >> PAGE_SHIFT, found = index;
@@ -165,7 +173,7 @@ static s64 seek_extent(struct file *f, s64 offset, int whence)
 
 	if (offset < 0 || (u64)offset >= size)
 		return -ENXIO;
-	if (!(f->mapping->flags & AS_SHMEM)) /* what is on the disk may all be data */
+	if (!(f->mapping->flags & AS_SHMEM)) /* blocks on the disk may all hold data */
 		return whence == SEEK_DATA ? offset : (s64)size;
 	at = seek_pages(f->mapping, offset, whence == SEEK_HOLE);
 	if (at >= size)
@@ -205,7 +213,7 @@ long generic_llseek(struct file *f, s64 offset, int whence)
 	return offset;
 }
 
-int generic_fsync(struct file *f, u64 start, u64 end, bool datasync)
+int generic_fsync(struct file *f, u64 start, u64 end)
 {
 	struct inode *inode = f->inode;
 	int err, e;
@@ -226,9 +234,9 @@ int generic_fsync(struct file *f, u64 start, u64 end, bool datasync)
 	return err ? err : e;
 }
 
-int vfs_fsync(struct file *f, u64 start, u64 end, bool datasync)
+int vfs_fsync(struct file *f, u64 start, u64 end)
 {
-	return f->ops->fsync ? f->ops->fsync(f, start, end, datasync) : -EINVAL;
+	return f->ops->fsync ? f->ops->fsync(f, start, end) : -EINVAL;
 }
 
 static int regular_mmap(struct file *f, unsigned long vm_flags, struct file **instead)

@@ -1,8 +1,8 @@
 /*
  * Directories whose dentries are their contents, as in tmpfs: nothing else knows the names.
  *
- * A reader's position is the cookie of a dentry: a number that grows with every name that is made, so that
- * names which come and go between two reads shift no others.
+ * A reader's position is the cookie of a dentry: a number that grows with every name that is made, so that names
+ * which are added or removed between two reads do not shift others.
  *
  * Locks: the directory's inode lock, for reading, is held by the caller of iterate(): its children stay.
  * dcache_lock for the list of them.
@@ -10,8 +10,8 @@
 #include "fs/internal.h"
 #include "kernel/process.h"
 
-/* The first child with a name at or behind the position `cookie`, with a reference. Its name is copied,
- * for names change. */
+/* The first child with a name at or after the position `cookie`, with a reference. Its name is copied, because
+ * names may change. */
 static struct dentry *child_at(struct dentry *dir, u64 cookie, char name[NAME_MAX + 1])
 {
 	struct dentry *d, *found = NULL;
@@ -89,7 +89,7 @@ static int simple_iterate(struct file *f, struct dir_context *ctx)
 	return 0;
 }
 
-static int dir_fsync(struct file *f, u64 start, u64 end, bool datasync)
+static int dir_fsync(struct file *f, u64 start, u64 end)
 {
 	return f->inode->sb->ops->sync_fs ? f->inode->sb->ops->sync_fs(f->inode->sb) : 0;
 }

@@ -1,9 +1,10 @@
 /*
- * The system calls about the size of files and about what is on the disk: truncate(2), fallocate(2), fsync(2)
- * and their relatives, and advice on what will be read.
+ * System calls about the size of files and their data on the disk: truncate(2), fallocate(2), fsync(2) and their
+ * relatives, and advice about future reads.
  */
 #include "lib/syscall.h"
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "fs/target.h"
 
 long sys_truncate(struct pt_regs *r)
@@ -32,6 +33,8 @@ long sys_truncate(struct pt_regs *r)
 		file_remove_privs(t.inode);
 		ret = vfs_truncate(t.inode, r->rsi);
 		inode_put_write(t.inode);
+		if (!ret)
+			notify_dentry(target_dentry(&t), IN_MODIFY);
 	}
 	target_put(&t);
 	return ret;
@@ -53,6 +56,8 @@ long sys_ftruncate(struct pt_regs *r)
 		ret = -EINVAL;
 	else
 		ret = vfs_truncate(f->inode, r->rsi);
+	if (!ret)
+		notify_dentry(f->path.dentry, IN_MODIFY);
 	file_put(f);
 	return ret;
 }
@@ -85,7 +90,7 @@ static long do_fallocate(struct file *f, u32 mode, s64 offset, s64 len)
 	down_write(&inode->lock);
 	err = inode->swapfile ? -ETXTBSY : inode->ops->fallocate(inode, mode, offset, len);
 	if (!err)
-		inode_touch(inode, true);
+		inode_touch(inode, S_CTIME | S_MTIME);
 	up_write(&inode->lock);
 	return err;
 }
@@ -98,32 +103,35 @@ long sys_fallocate(struct pt_regs *r)
 	if (!f)
 		return -EBADF;
 	ret = f->flags & O_PATH ? -EBADF : do_fallocate(f, r->rsi, r->rdx, r->r10);
+	if (!ret)
+		notify_file(f, IN_MODIFY);
 	file_put(f);
 	return ret;
 }
 
 /* ---- safe on the disk ------------------------------------------------------------------------- */
 
-static long fsync_call(unsigned int fd, u64 start, u64 end, bool datasync)
+static long fsync_call(unsigned int fd)
 {
 	struct file *f = fd_get(fd);
 	long ret;
 
 	if (!f)
 		return -EBADF;
-	ret = f->flags & O_PATH ? -EBADF : vfs_fsync(f, start, end, datasync);
+	ret = f->flags & O_PATH ? -EBADF : vfs_fsync(f, 0, ~0ull);
 	file_put(f);
 	return ret;
 }
 
 long sys_fsync(struct pt_regs *r)
 {
-	return fsync_call(r->rdi, 0, ~0ull, false);
+	return fsync_call(r->rdi);
 }
 
+/* What the file system knows of the file lies in the same blocks: it is written as well. */
 long sys_fdatasync(struct pt_regs *r)
 {
-	return fsync_call(r->rdi, 0, ~0ull, true);
+	return fsync_call(r->rdi);
 }
 
 long sys_sync(struct pt_regs *r)

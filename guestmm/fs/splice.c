@@ -1,5 +1,5 @@
 /*
- * From file to file: splice(2), tee(2), vmsplice(2), sendfile(2), copy_file_range(2).
+ * Pages between files and pipes: splice(2), tee(2), vmsplice(2). sendfile.c has sendfile(2).
  *
  *   file ──splice──> pipe     references to the file's pages in the page cache; nothing is copied
  *   pipe ──splice──> pipe     buffers change hands
@@ -7,7 +7,6 @@
  *   memory ─vmsplice> pipe    references to the program's pages, which it may still write to
  *   pipe ──splice──> file     copied, from the pages that the buffers refer to
  *   pipe ─vmsplice─> memory   copied
- *   file ─sendfile─> file     as file to pipe and pipe to file, without the pipe
  *
  * SPLICE_F_MOVE, SPLICE_F_MORE and SPLICE_F_GIFT are hints that change nothing here. Linux heeds MOVE and GIFT
  * for FUSE only, MORE for networks.
@@ -15,12 +14,15 @@
  * Locks: pipe.h. References are taken from the page cache with no pipe's lock held, so that a reader of the
  * pipe does not wait for a disk.
  */
+#include "fs/async.h"
 #include "fs/iovec.h"
+#include "fs/notify.h"
 #include "fs/pipe.h"
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "lib/string.h"
-#include "mm/virt/remote.h"
+#include "mm/fault/remote.h"
+#include "mm/phys/highmem.h"
 
 #define SPLICE_F_MOVE 1u
 #define SPLICE_F_MORE 4u
@@ -28,45 +30,12 @@
 #define SPLICE_F_ALL  (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 #define BATCH	      16u /* pages taken from a file at once */
 
-/* ---- writing what pages hold ------------------------------------------------------------------ */
-
-/* Kernel memory into a file that need not be in the page cache. */
-static long write_kernel(struct file *out, const void *buf, size_t len, u64 *pos)
-{
-	struct inode *inode = out->inode;
-	long ret;
-
-	if (!out->ops->write_kernel && !out->mapping)
-		return -EINVAL;
-	if (out->ops->write_kernel)
-		return out->ops->write_kernel(out, buf, len);
-	down_write(&inode->lock);
-	if (out->flags & O_APPEND)
-		*pos = out->mapping->size;
-	if (inode->i_data.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ||
-	    (inode->i_data.seals & F_SEAL_GROW && *pos + len > out->mapping->size))
-		ret = -EPERM;
-	else if (*pos >= inode->sb->max_size)
-		ret = -EFBIG;
-	else if ((ret = limit_file_size(*pos + len)))
-		ret = -EFBIG;
-	else
-		ret = kernel_file_write(out->mapping, buf,
-					min((u64)len, inode->sb->max_size - *pos), *pos);
-	if (ret > 0) {
-		*pos += ret;
-		inode_touch(inode, true);
-	}
-	up_write(&inode->lock);
-	return ret;
-}
-
-static bool can_splice_from(const struct file *f)
+bool can_splice_from(const struct file *f)
 {
 	return f->mapping && f->inode && S_ISREG(f->inode->mode);
 }
 
-static void put_pieces(const struct page_piece *piece, int n)
+void put_pieces(const struct page_piece *piece, int n)
 {
 	for (int i = 0; i < n; i++) {
 		if (piece[i].held)
@@ -74,41 +43,10 @@ static void put_pieces(const struct page_piece *piece, int n)
 	}
 }
 
-/* Returns bytes, or -errno for none. Positions move by them. */
-static long copy_between(struct file *in, u64 *in_pos, struct file *out, u64 *out_pos, u64 len)
-{
-	struct page_piece piece[BATCH];
-	bool more = true;
-	long ret = 0;
-	u64 done = 0;
-
-	while (more && done < len) {
-		int n = generic_file_pieces(in->mapping, &in->ra, *in_pos, len - done, piece,
-					    BATCH);
-
-		ret = n;
-		if (n <= 0)
-			break;
-		for (int i = 0; more && i < n; i++) {
-			const char *from = (char *)page_address(piece[i].page) + piece[i].offset;
-
-			ret = write_kernel(out, from, piece[i].len, out_pos);
-			if (ret > 0) {
-				*in_pos += ret;
-				done += ret;
-			}
-			more = ret == piece[i].len && !signal_pending();
-		}
-		put_pieces(piece, n);
-	}
-	if (done)
-		file_accessed(in);
-	return done ? (long)done : ret;
-}
-
 /* ---- waiting ---------------------------------------------------------------------------------- */
 
-/* lock held, and again on return. 0: there is room; -EPIPE (and the signal), -EAGAIN, or a signal came. */
+/* Wait for room in the pipe. Its lock is held on entry and on return. 0: there is room; -EPIPE (SIGPIPE was sent),
+ * -EAGAIN, or a signal arrived. */
 static long wait_for_room(struct pipe *p, u32 flags)
 {
 	while (p->readers && pipe_full(p)) {
@@ -186,20 +124,24 @@ long file_to_pipe(struct file *in, u64 *pos, struct pipe *p, u64 len, u32 flags)
 {
 	struct page_piece piece[BATCH];
 	u64 done = 0;
-	long ret;
+	long ret = 0;
 
 	if (!can_splice_from(in))
 		return -EINVAL;
-	mutex_lock(&p->lock);
-	ret = wait_for_room(p, flags);
-	mutex_unlock(&p->lock);
-	while (!ret && done < len && !pipe_full(p)) {
-		u32 room = READ_ONCE(p->ring_size) - (READ_ONCE(p->head) - READ_ONCE(p->tail));
-		int n = generic_file_pieces(in->mapping, &in->ra, *pos, len - done, piece,
-					    min(room, BATCH)),
-		    i = 0;
+	do {
+		u32 room;
+		int n, i = 0;
 
-		ret = n;
+		mutex_lock(&p->lock);
+		/* Also where another writer has taken the room since: 0 would be the end of the file. */
+		if (!done)
+			ret = wait_for_room(p, flags);
+		room = p->ring_size - (p->head - p->tail);
+		mutex_unlock(&p->lock);
+		if (ret || !room)
+			break;
+		ret = n = generic_file_pieces(in->mapping, &in->ra, *pos, len - done, piece,
+					      min(room, BATCH));
 		if (n <= 0)
 			break;
 		mutex_lock(&p->lock);
@@ -211,23 +153,18 @@ long file_to_pipe(struct file *in, u64 *pos, struct pipe *p, u64 len, u32 flags)
 		}
 		mutex_unlock(&p->lock);
 		put_pieces(piece + i, n - i);
-		/* Another writer took the room: wait again, as nothing was done. */
-		if (!ret && !done && i < n) {
-			mutex_lock(&p->lock);
-			ret = wait_for_room(p, flags);
-			mutex_unlock(&p->lock);
-		}
-	}
+	} while (!ret && done < len);
 	if (!done)
 		return ret;
 	file_accessed(in);
 	wake_up(&p->wq);
+	async_notify(p, POLL_IN);
 	return done;
 }
 
 /* ---- pipe to something ------------------------------------------------------------------------ */
 
-/* Where bytes of a pipe go to. */
+/* The destination of bytes from a pipe. */
 struct sink {
 	struct file *file; /* at *pos; or NULL: */
 	u64 *pos;
@@ -240,7 +177,7 @@ static long sink_take(const struct sink *s, const void *from, u32 n)
 	size_t copied;
 
 	if (s->file)
-		return write_kernel(s->file, from, n, s->pos);
+		return file_write_kernel(s->file, from, n, s->pos);
 	copied = iov_copy_to(s->memory, from, n);
 	return copied ? (long)copied : -EFAULT;
 }
@@ -256,20 +193,25 @@ static long pipe_to_sink(struct pipe *p, const struct sink *s, u64 len, u32 flag
 	while (!ret && done < len && !pipe_empty(p)) {
 		const struct pipe_buffer *b = pipe_buf(p, p->tail);
 		u32 n = min((u64)b->len, len - done);
-		long took = sink_take(s, (char *)page_address(b->page) + b->offset, n);
+		const char *from = kmap_local_page(b->page);
+		long took = sink_take(s, from + b->offset, n);
 
+		kunmap_local(from);
 		if (took <= 0) {
 			ret = took;
 			break;
 		}
 		pipe_consume(p, took);
 		done += took;
-		if (took < n || signal_pending())
+		/* Once more after less than all: then it fails, and says why (SIGXFSZ). */
+		if (signal_pending())
 			break;
 	}
 	mutex_unlock(&p->lock);
-	if (done)
+	if (done) {
 		wake_up(&p->wq);
+		async_notify(p, POLL_OUT);
+	}
 	return done ? (long)done : ret;
 }
 
@@ -312,6 +254,8 @@ long pipe_to_pipe(struct pipe *in, struct pipe *out, u64 len, u32 flags)
 	if (done) {
 		wake_up(&in->wq);
 		wake_up(&out->wq);
+		async_notify(in, POLL_OUT);
+		async_notify(out, POLL_IN);
 	}
 	return done ? (long)done : ret;
 }
@@ -339,8 +283,10 @@ long tee_pipes(struct pipe *in, struct pipe *out, u64 len, u32 flags)
 	if (!done && !out->readers)
 		ret = broken_pipe();
 	unlock_two(in, out);
-	if (done)
+	if (done) {
 		wake_up(&out->wq);
+		async_notify(out, POLL_IN);
+	}
 	return done ? (long)done : ret;
 }
 
@@ -370,24 +316,29 @@ long memory_to_pipe(struct mm_struct *mm, struct iov_iter *v, struct pipe *p, u3
 		done += piece.len;
 	}
 	mutex_unlock(&p->lock);
-	if (done)
+	if (done) {
 		wake_up(&p->wq);
+		async_notify(p, POLL_IN);
+	}
 	return done ? (long)done : ret;
 }
 
 long sys_vmsplice(struct pt_regs *r)
 {
-	struct file *f = (u32)r->r10 & ~SPLICE_F_ALL ? NULL : fd_get(r->rdi);
 	struct iov_iter v;
+	struct file *f;
 	struct pipe *p;
 	long ret;
 
+	if ((u32)r->r10 & ~SPLICE_F_ALL)
+		return -EINVAL;
+	f = fd_get(r->rdi);
 	if (!f)
-		return (u32)r->r10 & ~SPLICE_F_ALL ? -EINVAL : -EBADF;
+		return -EBADF;
 	p = file_pipe(f);
 	ret = f->flags & O_PATH || (!file_can_write(f) && !file_can_read(f)) ? -EBADF : 0;
 	if (!ret)
-		ret = iov_get(&v, r->rsi, r->rdx, true);
+		ret = iov_get(&v, r->rsi, r->rdx, IOV_LOCAL);
 	if (ret)
 		goto put;
 	if (!v.left)
@@ -447,6 +398,15 @@ static long put_offset(struct file *f, unsigned long user, u64 pos)
 	return 0;
 }
 
+long notify_transfer(struct file *in, struct file *out, long ret)
+{
+	if (ret > 0 && anybody_watches()) {
+		notify_file(in, IN_ACCESS);
+		notify_file(out, IN_MODIFY);
+	}
+	return ret;
+}
+
 static long do_splice(struct file *in, unsigned long in_off, struct file *out,
 		      unsigned long out_off, u64 len, u32 flags)
 {
@@ -489,7 +449,7 @@ long sys_splice(struct pt_regs *r)
 	in = fd_get(r->rdi);
 	out = fd_get(r->rdx);
 	if (in && out)
-		ret = do_splice(in, r->rsi, out, r->r10, r->r8, r->r9);
+		ret = notify_transfer(in, out, do_splice(in, r->rsi, out, r->r10, r->r8, r->r9));
 	if (out)
 		file_put(out);
 	if (in)
@@ -523,122 +483,6 @@ long sys_tee(struct pt_regs *r)
 	out = fd_get(r->rsi);
 	if (in && out)
 		ret = do_tee(in, out, r->rdx, r->r10);
-	if (out)
-		file_put(out);
-	if (in)
-		file_put(in);
-	return ret;
-}
-
-/* ---- sendfile(2), copy_file_range(2) ---------------------------------------------------------- */
-
-/* A call that read and wrote has returned: for /proc/PID/io. */
-static long counted(long ret)
-{
-	struct io_counts *io = &current_thread_info()->io;
-
-	io->syscr++;
-	io->syscw++;
-	io->rchar += ret > 0 ? ret : 0;
-	io->wchar += ret > 0 ? ret : 0;
-	return ret;
-}
-
-static long do_sendfile(struct file *out, struct file *in, u64 *pos, u64 len)
-{
-	struct pipe *p = file_pipe(out);
-
-	if (!file_can_read(in) || in->flags & O_PATH || !file_can_write(out) || out->flags & O_PATH)
-		return -EBADF;
-	if (!can_splice_from(in))
-		return -EINVAL;
-	len = min(len, MAX_RW_COUNT);
-	if (p)
-		return file_to_pipe(in, pos, p, len,
-				    out->flags & O_NONBLOCK ? SPLICE_F_NONBLOCK : 0);
-	if (out->flags & O_APPEND)
-		return -EINVAL;
-	return copy_between(in, pos, out, &out->pos, len);
-}
-
-long sys_sendfile(struct pt_regs *r)
-{
-	struct file *in = fd_get(r->rsi), *out;
-	unsigned long user = r->rdx;
-	u64 pos;
-	long ret = -EBADF;
-
-	if (!in)
-		return -EBADF;
-	out = fd_get(r->rdi);
-	if (!out)
-		goto put_in;
-	pos = in->pos;
-	ret = -EFAULT;
-	if (user && copy_from_user(&pos, user, sizeof(pos)))
-		goto put_out;
-	ret = (s64)pos < 0 ? -EINVAL : counted(do_sendfile(out, in, &pos, r->r10));
-	if (user && copy_to_user(user, &pos, sizeof(pos)))
-		ret = -EFAULT;
-	else if (ret > 0 && !user)
-		in->pos = pos;
-put_out:
-	file_put(out);
-put_in:
-	file_put(in);
-	return ret;
-}
-
-static long check_copy_range(const struct file *in, const struct file *out, u64 in_pos, u64 out_pos,
-			     u64 len)
-{
-	if (!file_can_read(in) || in->flags & O_PATH || !file_can_write(out) ||
-	    out->flags & (O_PATH | O_APPEND))
-		return -EBADF;
-	if ((in->inode && S_ISDIR(in->inode->mode)) || (out->inode && S_ISDIR(out->inode->mode)))
-		return -EISDIR;
-	if (!in->mapping || !out->mapping || !S_ISREG(in->inode->mode) ||
-	    !S_ISREG(out->inode->mode))
-		return -EINVAL;
-	if (in->inode->sb->type != out->inode->sb->type)
-		return -EXDEV;
-	if (in_pos + len < in_pos || out_pos + len < out_pos)
-		return -EOVERFLOW;
-	if (in->inode == out->inode && in_pos < out_pos + len && out_pos < in_pos + len)
-		return -EINVAL;
-	return 0;
-}
-
-long sys_copy_file_range(struct pt_regs *r)
-{
-	struct file *in = fd_get(r->rdi), *out = NULL;
-	u64 in_pos, out_pos, len = min(r->r8, 0x7ffff000ul);
-	long ret = -EBADF;
-
-	if (in)
-		out = fd_get(r->rdx);
-	if (!in || !out)
-		goto put;
-	ret = -EFAULT;
-	in_pos = in->pos;
-	out_pos = out->pos;
-	if ((r->rsi && copy_from_user(&in_pos, r->rsi, 8)) ||
-	    (r->r10 && copy_from_user(&out_pos, r->r10, 8)))
-		goto put;
-	ret = (u32)r->r9 ? -EINVAL : check_copy_range(in, out, in_pos, out_pos, len);
-	if (!ret && len)
-		ret = counted(copy_between(in, &in_pos, out, &out_pos, len));
-	if (ret <= 0)
-		goto put;
-	if (!r->rsi)
-		in->pos = in_pos;
-	else if (copy_to_user(r->rsi, &in_pos, 8))
-		ret = -EFAULT;
-	if (!r->r10)
-		out->pos = out_pos;
-	else if (copy_to_user(r->r10, &out_pos, 8))
-		ret = -EFAULT;
-put:
 	if (out)
 		file_put(out);
 	if (in)

@@ -1,7 +1,7 @@
 /*
  * swapon(2) and swapoff(2): the names are looked up here, the rest is mm/swap/swapon.c's.
  *
- * A disk: what a program (mkswap) has written through the device's file goes to the disk first, because
+ * A disk: data that a program (mkswap) has written through the device file is written to the disk first, because
  * the header is read from there.
  *
  * A file: it is opened for writing as long as it is an area, so that its file system stays. Where its
@@ -123,7 +123,7 @@ static int swapon_path(const char *name, int prio, u32 flags)
 		err = -EINVAL;
 	else if (f->inode->swapfile)
 		err = -EBUSY;
-	else if (!f->inode->ops->bmap || !f->inode->sb->bdev)
+	else if (!f->inode->ops->bmap || !f->inode->sb->bdev || f->mapping->flags & AS_DAX)
 		err = -EINVAL;
 	else if (place == MAX_SWAP_AREAS)
 		err = -EPERM;
@@ -142,7 +142,7 @@ static int swapoff_file(unsigned int place)
 	int err = swapoff_area(NULL, inode);
 
 	if (!err) {
-		/* What the cache has of it is older than what was swapped: nobody reads either. */
+		/* The file's page cache is older than the data that was swapped to it. Nobody needs either. */
 		set_swapfile(inode, false);
 		file_put(swap_file[place]);
 		swap_file[place] = NULL;

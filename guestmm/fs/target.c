@@ -48,7 +48,7 @@ bool target_read_only(const struct target *t)
 {
 	const struct mount *m = t->file ? t->file->path.mnt : t->path.mnt;
 
-	return m && m->read_only;
+	return m && mount_read_only(m);
 }
 
 /* A descriptor that is a real one, not O_PATH's. */

@@ -9,7 +9,7 @@
 struct target {
 	struct path path;    /* with references, or empty */
 	struct file *file;   /* with a reference, or NULL */
-	struct inode *inode; /* NULL: a pipe or the like, which has none */
+	struct inode *inode; /* NULL: none, as for a pipe */
 };
 /** The file of a descriptor: 0 with a target to put, or -EBADF. */
 long target_by_fd(struct target *t, int fd);
@@ -19,6 +19,11 @@ long target_by_open_fd(struct target *t, int fd);
  * or -errno. May sleep. */
 long target_get(struct target *t, int dfd, unsigned long name, u32 flags);
 void target_put(struct target *t);
+/** Its name, or NULL. */
+static inline struct dentry *target_dentry(const struct target *t)
+{
+	return t->file ? t->file->path.dentry : t->path.dentry;
+}
 /** Is its mount read-only? */
 bool target_read_only(const struct target *t);
 #endif

@@ -2,6 +2,7 @@
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "fs/target.h"
 
 struct timespec64 {
@@ -41,7 +42,7 @@ static long set_times(struct target *t, const struct timespec64 ts[2])
 	down_write(&inode->lock);
 	set_time(&inode->atime, &ts[0]);
 	set_time(&inode->mtime, &ts[1]);
-	inode_touch(inode, false);
+	inode_touch(inode, S_CTIME);
 	up_write(&inode->lock);
 	return 0;
 }
@@ -59,6 +60,10 @@ static long times_call(int dfd, unsigned long name, const struct timespec64 ts[2
 	if (ret)
 		return ret;
 	ret = set_times(&t, ts);
+	if (!ret)
+		notify_dentry(target_dentry(&t), ts[1].nsec == UTIME_OMIT   ? IN_ACCESS
+						 : ts[0].nsec == UTIME_OMIT ? IN_MODIFY
+									    : IN_ATTRIB);
 	target_put(&t);
 	return ret;
 }

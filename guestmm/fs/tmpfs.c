@@ -15,6 +15,7 @@
 #include "fs/tmpfs.h"
 #include "lib/format.h"
 #include "mm/cache/shmem.h"
+#include "mm/phys/highmem.h"
 #include "mm/huge/thp.h"
 #include "mm/phys/alloc.h"
 
@@ -177,7 +178,7 @@ static int tmpfs_tmpfile(struct inode *dir, u32 mode, struct inode **result)
 
 /* ---- sizes: the inode's lock is held ----------------------------------------------------------- */
 
-/* Zeroes from `from` to `to`, both within one page, if there is one. */
+/* Zero bytes [from, to), which lie within one page, if that page exists. */
 static int zero_part(struct address_space *mapping, u64 from, u64 to)
 {
 	struct page *page;
@@ -189,7 +190,7 @@ static int zero_part(struct address_space *mapping, u64 from, u64 to)
 	err = shmem_get_page(mapping, from >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	memset((char *)page_address(page) + (from & ~PAGE_MASK), 0, to - from);
+	memzero_page(page, from & ~PAGE_MASK, to - from);
 	shmem_put_page(page);
 	return 0;
 }
@@ -208,7 +209,7 @@ static int tmpfs_truncate(struct inode *inode, u64 size)
 	if (err)
 		return err;
 	mapping->size = size;
-	unmap_mapping_range(mapping, first >> PAGE_SHIFT, ~0ul, true);
+	unmap_mapping_range(mapping, first >> PAGE_SHIFT, ~0ul, UNMAP_COPIES);
 	shmem_truncate_range(mapping, first >> PAGE_SHIFT, ~0ul);
 	return 0;
 }
@@ -221,7 +222,7 @@ static int punch_hole(struct address_space *mapping, u64 start, u64 end)
 	if (first > last) /* within one page */
 		return zero_part(mapping, start, end);
 	if (first < last) {
-		unmap_mapping_range(mapping, first >> PAGE_SHIFT, last >> PAGE_SHIFT, false);
+		unmap_mapping_range(mapping, first >> PAGE_SHIFT, last >> PAGE_SHIFT, LEAVE_COPIES);
 		shmem_truncate_range(mapping, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
 	}
 	err = zero_part(mapping, start, first);
@@ -448,7 +449,7 @@ static void report_mode(struct report *r, u32 mode)
 	report_printf(r, "%u%u%u", mode >> 6 & 7, mode >> 3 & 7, mode & 7);
 }
 
-/* What is not as it is by default, in Linux's order. */
+/* Options that differ from the defaults, in Linux's order. */
 static void tmpfs_show_options(struct report *r, struct super_block *sb)
 {
 	const struct tmpfs *fs = sb->private_;
@@ -558,4 +559,5 @@ void tmpfs_init(void)
 	memfd_sb = tmpfs_unmounted(&tmpfs_type);
 	((struct tmpfs *)memfd_sb->private_)->size.huge = SHMEM_HUGE_UNMOUNTED;
 	hugetlbfs_init();
+	secretmem_init();
 }

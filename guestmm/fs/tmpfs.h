@@ -11,7 +11,7 @@ struct tmpfs {
 	u64 nr_inodes, max_inodes; /* A */
 	struct shmem_limit size;
 	u32 root_mode, root_uid, root_gid;
-	u32 mapping_flags; /* AS_SHMEM, and AS_UNEVICTABLE when nothing is to be swapped */
+	u32 mapping_flags; /* AS_SHMEM, and AS_UNEVICTABLE if its pages are not to be swapped */
 	/* hugetlbfs: regular files are of these pages, within these limits (or NULL) */
 	struct hstate *hstate;
 	struct hugepage_subpool *spool;
@@ -29,4 +29,5 @@ int hugetlbfs_init_file(struct inode *inode, const struct tmpfs *fs);
 /** memfd_create(MFD_HUGETLB): a file without a name. ERR_PTR(-ENODEV, -ENOMEM). */
 struct inode *hugetlb_inode(u32 mode, unsigned int log2_size);
 void hugetlbfs_init(void);
+void secretmem_init(void); /* secretmem.c */
 #endif

@@ -2,6 +2,7 @@
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
 #include "fs/file.h"
+#include "fs/notify.h"
 #include "fs/tmpfs.h"
 #include "fs/user_path.h"
 #include "lib/errno.h"
@@ -71,6 +72,8 @@ static long do_getdents(struct file *f, struct getdents *g, unsigned long buf)
 	err = !dir->nlink ? -ENOENT : f->ops->iterate(f, &g->ctx);
 	f->pos = g->ctx.pos;
 	up_read(&dir->lock);
+	if (err != -ENOENT)
+		notify_file(f, IN_ACCESS);
 	if (g->previous) {
 		off = f->pos;
 		if (copy_to_user(g->previous + 8, &off, sizeof(off)))
@@ -82,14 +85,16 @@ static long do_getdents(struct file *f, struct getdents *g, unsigned long buf)
 	return err ? err : g->err;
 }
 
-static long getdents_call(struct pt_regs *r, bool old_form)
+enum dirent_form { DIRENT64, OLD_DIRENT };
+
+static long getdents_call(struct pt_regs *r, enum dirent_form form)
 {
 	struct file *f = file_lock_position(r->rdi);
 	struct getdents g = {
 		.ctx.actor = emit,
 		.to = r->rsi,
 		.left = (u32)r->rdx,
-		.old_form = old_form,
+		.old_form = form == OLD_DIRENT,
 	};
 	long ret;
 
@@ -102,12 +107,12 @@ static long getdents_call(struct pt_regs *r, bool old_form)
 
 long sys_getdents64(struct pt_regs *r)
 {
-	return getdents_call(r, false);
+	return getdents_call(r, DIRENT64);
 }
 
 long sys_getdents(struct pt_regs *r)
 {
-	return getdents_call(r, true);
+	return getdents_call(r, OLD_DIRENT);
 }
 
 /* ---- memory as a file -------------------------------------------------------------------------- */
@@ -155,7 +160,7 @@ long sys_memfd_create(struct pt_regs *r)
 	iput(inode);
 	if (!f)
 		return -ENOMEM;
-	ret = fd_install(f, 0, flags & MFD_CLOEXEC);
+	ret = fd_install(f, 0, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 	if (ret < 0)
 		file_put(f);
 	return ret;

@@ -12,6 +12,7 @@
  *
  * Locks: tty.lock (interrupts off) for the line discipline, the window, the stream's end.
  */
+#include "fs/async.h"
 #include "kernel/boot_info.h"
 #include "fs/tty_internal.h"
 #include "arch/uaccess.h"
@@ -82,6 +83,7 @@ static void tty_receive(const u8 *bytes, u32 n)
 			tty_signal_foreground(sig);
 	}
 	wake_up(&tty.wq);
+	async_notify(&tty, POLL_IN);
 }
 
 static void tty_break(void)
@@ -208,6 +210,7 @@ static long wait_for_input(struct file *f, size_t len)
 		if (now >= until)
 			return 1;
 		prepare_to_wait(&tty.wq, &we);
+		waits_here();
 		if (signal_pending())
 			ret = -ERESTARTSYS;
 		else if (!readable(len))
@@ -224,7 +227,7 @@ static long take(u8 *chunk, size_t n, bool *ended)
 
 	*ended |= tty.ended && !got;
 	spin_unlock_irqrestore(&tty.lock, flags);
-	serial_receive(true); /* there is room again */
+	serial_start_receiving(); /* there is room again */
 	return got;
 }
 
@@ -237,7 +240,7 @@ static long tty_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 
 	if (tty.input == INPUT_NONE || !len)
 		return 0;
-	serial_receive(true);
+	serial_start_receiving();
 	for (;;) {
 		n = tty.input == INPUT_TTY ? tty_check_foreground(SIGTTIN) : 0;
 		if (!n)
@@ -248,7 +251,7 @@ static long tty_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		if (n || ended)
 			break;
 	}
-	/* The rest of a line, or of what is there; never waits. */
+	/* The rest of a line, or of the input so far; never waits. */
 	while (n > 0) {
 		if (copy_to_user(buf + done, chunk, n))
 			return done ? (long)done : -EFAULT;
@@ -266,14 +269,17 @@ static u32 tty_poll(struct file *f, struct wait_queue **wq)
 		*wq = &tty.wq;
 	if (tty.input == INPUT_NONE)
 		return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
-	serial_receive(true);
+	serial_start_receiving();
 	return (readable(1) ? POLLIN | POLLRDNORM : 0) |
 	       (READ_ONCE(tty.line.stopped) ? 0 : POLLOUT | POLLWRNORM);
 }
 
 /* ---- ioctls ----------------------------------------------------------------------------------- */
 
-static long set_termios(unsigned long arg, bool flush)
+/* Whether to drop input that was typed and not read yet. */
+enum input { KEEP_INPUT, DROP_INPUT };
+
+static long set_termios(unsigned long arg, enum input input)
 {
 	struct termios t;
 	unsigned long flags;
@@ -284,7 +290,7 @@ static long set_termios(unsigned long arg, bool flush)
 	if (copy_from_user(&t, arg, sizeof(t)))
 		return -EFAULT;
 	flags = spin_lock_irqsave(&tty.lock);
-	if (flush)
+	if (input == DROP_INPUT)
 		ldisc_flush(&tty.line);
 	ldisc_set(&tty.line, &t);
 	spin_unlock_irqrestore(&tty.lock, flags);
@@ -350,9 +356,9 @@ static long tty_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 		return get_termios(arg);
 	case TCSETS:
 	case TCSETSW:
-		return set_termios(arg, false);
+		return set_termios(arg, KEEP_INPUT);
 	case TCSETSF:
-		return set_termios(arg, true);
+		return set_termios(arg, DROP_INPUT);
 	case TCSBRK:
 	case TCSBRKP:
 		return tty_check_foreground(
@@ -411,7 +417,19 @@ static int open_line(struct file *f, struct device_node *dev)
 	return 0;
 }
 
+static const void *tty_async(struct file *f)
+{
+	return &tty;
+}
+
+static s32 tty_async_owner(struct file *f)
+{
+	return tty_foreground();
+}
+
 static const struct file_ops tty_ops = {
+	.async_object = tty_async,
+	.async_owner = tty_async_owner,
 	.read = tty_read,
 	.write = tty_write,
 	.write_kernel = tty_write_kernel,
@@ -454,7 +472,7 @@ void tty_init(void)
 	}
 	if (tty.input == INPUT_TTY) {
 		tty_resized();
-		serial_receive(true);
+		serial_start_receiving();
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(tty_devices); i++)
 		register_device_node(&tty_devices[i]);

@@ -1,8 +1,8 @@
 /*
  * The terminal: the console as a file.
  *
- * What its other end is, the device tree says: somebody who types (a terminal, with line discipline,
- * job control and a window), a stream (bytes as they come, and an end), or nobody.
+ * The device tree says what its other end is: a user's terminal (with line discipline, job control and a window), a
+ * stream (bytes as they arrive, and an end), or nothing.
  */
 #ifndef FS_TTY_H
 #define FS_TTY_H

@@ -19,7 +19,7 @@ bool tty_is_mine(void);
 int tty_session(void);
 int tty_foreground(void);
 /** May the caller use its terminal, or is it in the background? 0, -EIO, or -ERESTARTSYS when `sig` has
- * been sent to its group. Who ignores or blocks SIGTTOU may go on. */
+ * been sent to its group. A task that ignores or blocks SIGTTOU may use it. */
 long tty_check_foreground(int sig);
 /** ioctl(TIOCSPGRP): `arg` points to a group of the caller's session. */
 long tty_set_foreground(unsigned long arg);

@@ -43,8 +43,8 @@ struct vfs_time {
 	s32 nsec;
 };
 
-/** What kind of inode it is says which of these are there. All may sleep; 0 or -errno. The parent
- * directory's lock is held where a `dir` is given (create, unlink...: for writing). */
+/** The kind of inode determines which of these are set. All may sleep; 0 or -errno. The parent directory's lock is
+ * held where a `dir` is given (create, unlink...: for writing). */
 struct inode_ops {
 	/** The inode that `name` in dir means, with a reference, in *inode; -ENOENT. */
 	int (*lookup)(struct inode *dir, const char *name, u32 len, struct inode **inode);
@@ -73,9 +73,9 @@ struct inode_ops {
 	int (*fallocate)(struct inode *inode, u32 mode, u64 offset, u64 len);
 	/** Make the file `size` long: blocks, i_data.size, pages. NULL: only i_data. inode->lock. */
 	int (*truncate)(struct inode *inode, u64 size);
-	/** Where page `index` of the file lies on the disk: its first sector, and how many pages (at
-	 * most `max`) lie there one behind the other. 0; *nr 0: not in one piece, or not at a page's
-	 * place; -EINVAL: a hole. NULL: such files cannot be swap areas. */
+	/** Where page `index` of the file lies on the disk: its first sector, and how many pages (at most `max`)
+	 * lie there one behind the other. 0; *nr 0: the page is not contiguous, or not aligned to a page; -EINVAL:
+	 * a hole. NULL: such files cannot be swap areas. */
 	int (*bmap)(struct inode *inode, u64 index, u64 max, u64 *sector, u64 *nr);
 	/** Mode, owner, times have been changed in the inode: remember. NULL: nothing to do. */
 	void (*dirty)(struct inode *inode);
@@ -113,11 +113,13 @@ struct inode {
 	struct list_head lru;	     /* inode_lock: unused ones */
 	bool rotated;		     /* inode_lock: the shrinker has passed it by */
 	s32 writers;		     /* A: files open for writing; below 0: running programs */
-	bool dirty;		     /* A: its own fields are to be written */
+	bool dirty;		     /* A: the inode's fields have changed and must be written */
 	bool swapfile;	/* lock: a swap area: not written, mapped for writing, cut or unlinked */
-	u8 state;	/* inode_lock: being read, or gone */
+	u8 state;	/* inode_lock: being read, or freed */
 	void *private_; /* C, what it points to is the file system's */
-	struct xattr *xattrs; /* lock: xattr.c */
+	struct xattr *xattrs;	       /* lock: xattr.c */
+	bool xattrs_loaded;	       /* lock: where they are on a disk */
+	struct inotify_watch *watches; /* notify_lock: event/notify.c */
 };
 
 struct dentry {
@@ -144,11 +146,15 @@ struct mount {
 	struct super_block *sb; /* C */
 	struct mount *parent;	/* dcache_lock: NULL: the root */
 	struct dentry *point;	/* dcache_lock: in the parent, with a reference */
-	struct dentry *root;	/* C: ours */
+	struct dentry *root;	/* C: with a reference */
 	struct list_head list;	/* dcache_lock: all mounts */
 	s32 refs;		/* dcache_lock: paths in use, child mounts, being mounted */
-	bool read_only;		/* mount_mutex to change, read without it */
+	bool read_only;		/* mount_mutex to change, read without it; see mount_read_only() */
+	bool detached;		/* dcache_lock: out of the tree, and freed with its last user */
+	s32 writers;		/* A: files open for writing by it */
+	struct mount *copy;	/* mount_mutex: while a tree is bound, its copy */
 	int id;			/* C: as /proc/PID/mountinfo names it */
+	bool expire;		/* dcache_lock: not used since an umount with MNT_EXPIRE */
 	u32 flags;		/* mount_mutex to change, read without it: MS_* of MNT_FLAGS */
 	char source[32];	/* C */
 };
@@ -168,6 +174,11 @@ struct super_ops {
 	void (*evict_inode)(struct inode *inode);
 	/** Free inode->private_. Memory only. */
 	void (*free_inode)(struct inode *inode);
+	/** The inode's extended attributes are asked for the first time: xattr_add() each. inode->lock for writing. NULL:
+	 * they are in memory alone. */
+	int (*xattr_load)(struct inode *inode);
+	/** inode->xattrs has changed: store it. On an error the caller restores the old value: -ENOSPC, -EIO ... */
+	int (*xattr_store)(struct inode *inode);
 	/** Everything to the disk, and wait. */
 	int (*sync_fs)(struct super_block *sb);
 	void (*statfs)(struct super_block *sb, struct vfs_statfs *st);
@@ -196,19 +207,28 @@ struct super_block {
 	u32 blocksize;		     /* C */
 	u64 max_size;		     /* C: of a file */
 	bool read_only;		     /* mount_mutex to change, read without it */
+	u32 flags;		     /* mount_mutex to change, read without it: MS_* of SB_FLAGS */
 	struct inode *root;	     /* C, with a reference */
+	struct dentry *root_dentry;  /* C, with a reference */
+	s32 active;		     /* mount_mutex: its mounts */
 	struct list_head inodes;     /* inode_lock */
 	struct mutex rename_lock;    /* its own */
 	struct list_head list;	     /* mount_mutex: all super blocks */
 	void *private_;		     /* C, what it points to is the file system's */
 };
 
+/** Nothing may be changed by way of this mount. */
+static inline bool mount_read_only(const struct mount *m)
+{
+	return READ_ONCE(m->read_only) || READ_ONCE(m->sb->read_only);
+}
+
 struct fs_type {
 	const char *name; /* "ext2", "tmpfs", "proc" */
 	u32 magic;	  /* statfs */
 	bool needs_bdev;
 	bool xattrs;	     /* files have extended attributes (xattr.c) */
-	bool volatile_names; /* names come and go by themselves: ask each time (proc) */
+	bool volatile_names; /* names appear and disappear by themselves: ask each time (proc) */
 	/** Fill sb, its root inode included. `options`: mount(2)'s string or "". */
 	int (*mount)(struct super_block *sb, const char *options);
 	struct list_head list;
@@ -227,7 +247,18 @@ void iget_ref(struct inode *inode); /* one more reference */
 void iput(struct inode *inode);	    /* NULL is fine. May sleep */
 void mark_inode_dirty(struct inode *inode);
 struct vfs_time current_time(void);
-void inode_touch(struct inode *inode, bool mtime); /* ctime, and mtime */
+#define S_MTIME 1u
+#define S_CTIME 2u
+/** These times of the inode are now. Marks it dirty. */
+void inode_touch(struct inode *inode, unsigned int which);
+/** Only times have changed. With MS_LAZYTIME they stay in memory until the inode is synchronised, changed in another
+ * way, or freed. */
+void mark_inode_times_dirty(struct inode *inode);
+/** After contents were written: its times are now. */
+void inode_touch_data(struct inode *inode);
+/** Names in the file system have changed: with MS_DIRSYNC or MS_SYNCHRONOUS they are on the disk when this returns.
+ * No locks held. 0 or -errno. */
+int sync_names(struct super_block *sb);
 
 /* fs_struct.c: where a process is in the tree of names */
 struct fs_struct {
@@ -242,8 +273,9 @@ struct fs_struct *current_fs(void);
 void fs_set_pwd(struct path *path);
 void fs_set_root(struct path *path);
 void fs_get_pwd(struct path *path); /* with references */
+enum fs_place { PLACE_CWD, PLACE_ROOT };
 /** Its root or working directory, with references. */
-void fs_get_place(struct fs_struct *fs, bool root, struct path *path);
+void fs_get_place(struct fs_struct *fs, enum fs_place place, struct path *path);
 
 /* namei.c */
 #define LOOKUP_FOLLOW	    1u /* a symbolic link at the end, too */
@@ -271,6 +303,9 @@ char *path_name(const struct path *path, char *buf, size_t size);
 #define MS_NOEXEC      8u
 #define MS_SYNCHRONOUS 16u
 #define MS_REMOUNT     32u
+#define MS_MANDLOCK    64u
+#define MS_DIRSYNC     128u
+#define MS_NOSYMFOLLOW 256u
 #define MS_NOATIME     1024u
 #define MS_NODIRATIME  2048u
 #define MS_BIND	       4096u
@@ -284,10 +319,14 @@ char *path_name(const struct path *path, char *buf, size_t size);
 #define MS_RELATIME    (1u << 21)
 #define MS_STRICTATIME (1u << 24)
 #define MS_LAZYTIME    (1u << 25)
+#define MS_NOUSER      (1u << 31)
 /** What a mount keeps and acts by. */
 #define MNT_FLAGS                                                                         \
-	(MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_NODIRATIME | \
+	(MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME | MS_NODIRATIME | \
 	 MS_STRICTATIME)
+/** What a file system keeps, whichever mount it was given with. MS_MANDLOCK is shown and does nothing, as on
+ * Linux since 5.15. */
+#define SB_FLAGS (MS_SYNCHRONOUS | MS_MANDLOCK | MS_DIRSYNC | MS_LAZYTIME)
 /** May nothing there be executed (MS_NOEXEC)? */
 static inline bool path_noexec(const struct path *path)
 {
@@ -296,8 +335,9 @@ static inline bool path_noexec(const struct path *path)
 /** Mount a file system at a path. */
 int vfs_mount(const char *type, const char *source, const char *target, u32 flags,
 	      const char *options);
-int vfs_umount(const char *target);
-/** The boot: this is the root from now on, for what is started later. `source`: "/dev/vda", "vda". */
+/** flags: umount2(2)'s. */
+int vfs_umount(const char *target, u32 flags);
+/** Boot: make this the root for programs that are started later. `source`: "/dev/vda", "vda". */
 int vfs_mount_root(const char *type, const char *source, u32 flags);
 /** Write what a file system has in memory (syncfs). */
 int sync_filesystem(struct super_block *sb);
@@ -308,9 +348,9 @@ void report_filesystems(struct report *r); /* as /proc/filesystems */
 int bdev_lookup(const char *path, struct block_device **bdev);
 /** Write everything that is dirty and wait: sync(2). */
 void vfs_sync(void);
-/** Stop swapping to files, as far as what is there fits into memory (swap_calls.c). */
+/** Stop swapping to files, as far as their contents fit into memory (swap_calls.c). */
 void swap_files_off(void);
-/** Orderly end of the machine: sync and unmount what has a disk. */
+/** Shutdown: sync and unmount the file systems on disks. */
 void vfs_shutdown(void);
 
 /** A file that runs is not written to, and one that is open for writing does not run: 0 or -ETXTBSY. */
@@ -328,7 +368,8 @@ int vfs_make_exact(const char *name, u32 mode, u64 rdev);
 int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev);
 int vfs_symlink(const char *target, int dfd, const char *name);
 int vfs_link(int odfd, const char *old, int ndfd, const char *name, u32 flags);
-int vfs_unlink(int dfd, const char *name, bool dir);
+int vfs_unlink(int dfd, const char *name);
+int vfs_rmdir(int dfd, const char *name);
 int vfs_rename(int odfd, const char *old, int ndfd, const char *name, u32 flags);
 int vfs_truncate(struct inode *inode, u64 size);
 void vfs_getattr(struct inode *inode, struct vfs_stat *st);
@@ -348,13 +389,15 @@ extern const struct file_ops simple_dir_ops; /* directories whose dentries are t
 
 /** Pieces of them for other file systems' own operations. */
 long generic_llseek(struct file *f, s64 offset, int whence);
-int generic_fsync(struct file *f, u64 start, u64 end, bool datasync);
+int generic_fsync(struct file *f, u64 start, u64 end);
 /** fsync(2) of any file; bytes [start, end]. */
-int vfs_fsync(struct file *f, u64 start, u64 end, bool datasync);
+int vfs_fsync(struct file *f, u64 start, u64 end);
 /** The name as /proc shows it: "/tmp/x", "/memfd:x (deleted)", "pipe:[7]"; in buf or static. */
 const char *file_name(struct file *f, char *buf, size_t size);
+/** What a file without an inode has as its inode number: the same for both ends of a pipe. */
+u64 file_number(const struct file *f);
 
-/** Directory reading: give one entry; false: the buffer is full, come again with the same *pos. */
+/** Directory reading: return one entry. False: the buffer is full; the next call begins at the same *pos. */
 struct dir_context {
 	bool (*actor)(struct dir_context *ctx, const char *name, u32 len, u64 ino, u32 type);
 	u64 pos; /* the directory's own numbering; 0, 1 are "." and ".." by convention */
@@ -367,7 +410,7 @@ bool dir_emit_dots(struct file *f, struct dir_context *ctx);
 struct inode *report_inode(struct super_block *sb, u64 ino, u32 mode,
 			   void (*show)(struct report *r, struct inode *inode));
 
-/* devices.c: what is behind character and block special files. Registering makes /dev/NAME. */
+/* devices.c: the devices of character and block special files. Registering one makes /dev/NAME. */
 struct device_node {
 	const char *name; /* "null", "vda" */
 	u32 mode;	  /* S_IFCHR | 0666 */
@@ -388,7 +431,7 @@ void blockdev_init(void); /* after the drivers: a node for each disk */
 int blockdev_add_node(struct block_device *bdev);
 void hwrng_init(void); /* hwrng.c: after the drivers: /dev/hwrng, if there is one */
 u64 bdev_number(const struct block_device *bdev); /* st_dev, st_rdev */
-/** What was written through the device's own file to the disk: before a file system reads it. */
+/** Write data that was written through the device file to the disk, before a file system reads it. */
 int bdev_write_back(struct block_device *bdev);
 
 void proc_init(void);	    /* registers proc, and mounts it on /proc */

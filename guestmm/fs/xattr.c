@@ -1,10 +1,12 @@
 /*
  * Extended attributes: small named values that a file carries, kept in memory beside its inode.
  *
- * Of the file systems here tmpfs has them (struct fs_type: xattrs). Elsewhere to read, write or remove one is
- * EOPNOTSUPP and a list is empty, as on a Linux file system built without them.
+ * Of the file systems here tmpfs and ext2 have them (struct fs_type: xattrs). Elsewhere to read, write or remove one is
+ * EOPNOTSUPP and a list is empty, as on a Linux file system built without them. Those of ext2 are on the disk as
+ * well: read when they are first asked for, and written at each change (struct super_ops: xattr_load, xattr_store).
  *
- * I1  The list of an inode is in the order of the names and has no name twice.
+ * I1  The list of an inode has no name twice. It is in the order of the names; on ext2 in the order in which they are on
+ *     the disk: kind, length, name.
  * I2  The list changes under inode->lock held for writing. It is read under the same lock.
  *
  * Names have a first part that says who may use them (xattr(7)): "user." by the file's permissions, on regular
@@ -15,22 +17,14 @@
 #include "fs/xattr.h"
 #include "arch/uaccess.h"
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "fs/target.h"
 #include "kernel/process.h"
 #include "kernel/cred.h"
 
-#define XATTR_NAME_MAX 255u
 #define XATTR_SIZE_MAX 65536u
 #define XATTR_CREATE   1u
 #define XATTR_REPLACE  2u
-
-struct xattr {
-	struct xattr *next;
-	u32 size;      /* of the value */
-	u32 name_size; /* with its NUL */
-	char *value;   /* behind the name */
-	char name[];
-};
 
 enum xattr_space { SPACE_NONE, SPACE_USER, SPACE_TRUSTED, SPACE_SECURITY };
 
@@ -87,13 +81,25 @@ static int xattr_supported(const struct inode *inode, const char *name)
 	return 0;
 }
 
+static int xattr_order(const struct inode *inode, const char *a, const char *b)
+{
+	int by = 0;
+
+	if (inode->sb->ops->xattr_store) {
+		by = name_space(a) - name_space(b);
+		if (!by)
+			by = (int)strlen(a) - (int)strlen(b);
+	}
+	return by ? by : strcmp(a, b);
+}
+
 /* The link to the attribute of that name, or to the one it belongs in front of. inode->lock held. */
 static struct xattr **find(struct inode *inode, const char *name, bool *is_there)
 {
 	struct xattr **link = &inode->xattrs;
 	int order = -1;
 
-	while (*link && (order = strcmp((*link)->name, name)) < 0)
+	while (*link && (order = xattr_order(inode, (*link)->name, name)) < 0)
 		link = &(*link)->next;
 	*is_there = *link && !order;
 	return link;
@@ -109,6 +115,67 @@ void xattrs_free(struct inode *inode)
 	}
 }
 
+static struct xattr *xattr_alloc(const char *name, u32 size)
+{
+	size_t name_size = strlen(name) + 1;
+	struct xattr *x = kmalloc(sizeof(*x) + name_size + size, GFP_KERNEL_ACCOUNT);
+
+	if (!x)
+		return NULL;
+	x->size = size;
+	x->name_size = name_size;
+	memcpy(x->name, name, name_size);
+	x->value = x->name + name_size;
+	return x;
+}
+
+int xattr_add(struct inode *inode, const char *name, const void *value, u32 size)
+{
+	struct xattr **link, *x;
+	bool is_there;
+
+	link = find(inode, name, &is_there);
+	if (is_there)
+		return 0;
+	x = xattr_alloc(name, size);
+	if (!x)
+		return -ENOMEM;
+	memcpy(x->value, value, size);
+	x->next = *link;
+	*link = x;
+	return 0;
+}
+
+/* inode->lock held for writing: the list is in memory. 0 or why not. */
+static int xattrs_ready(struct inode *inode)
+{
+	int err;
+
+	if (!inode->sb || !inode->sb->ops->xattr_load || inode->xattrs_loaded)
+		return 0;
+	err = inode->sb->ops->xattr_load(inode);
+	if (err)
+		xattrs_free(inode); /* all or none */
+	inode->xattrs_loaded = !err;
+	return err;
+}
+
+/* inode->lock for reading, with the list in memory. -errno: not held. */
+static int lock_to_read(struct inode *inode)
+{
+	int err;
+
+	if (inode->sb && inode->sb->ops->xattr_load && !READ_ONCE(inode->xattrs_loaded)) {
+		down_write(&inode->lock);
+		err = xattrs_ready(inode);
+		up_write(&inode->lock);
+		if (err)
+			return err;
+	}
+	down_read(&inode->lock);
+	return 0;
+}
+
 /* ---- the operations: of a file, with a name that has been copied ------------------------------- */
 
 /* Put `new` in, or with NULL take the attribute away. */
@@ -122,6 +189,8 @@ static long change(struct inode *inode, const char *name, struct xattr *new, u32
 	ret = xattr_permission(inode, name, MAY_WRITE);
 	if (!ret)
 		ret = xattr_supported(inode, name);
+	if (!ret)
+		ret = xattrs_ready(inode);
 	if (ret)
 		goto out;
 	link = find(inode, name, &is_there);
@@ -138,7 +207,16 @@ static long change(struct inode *inode, const char *name, struct xattr *new, u32
 			new->next = *link;
 			*link = new;
 		}
-		inode_touch(inode, false);
+		if (inode->sb->ops->xattr_store)
+			ret = inode->sb->ops->xattr_store(inode);
+		if (ret && new)
+			*link = new->next;
+		if (ret && old) {
+			old->next = *link;
+			*link = old;
+		}
+		if (!ret)
+			inode_touch(inode, S_CTIME);
 	}
 out:
 	up_write(&inode->lock);
@@ -149,18 +227,13 @@ out:
 /* A new attribute with a value from user memory, in *out. */
 static long copy_value(const char *name, unsigned long value, size_t size, struct xattr **out)
 {
-	size_t name_size = strlen(name) + 1;
 	struct xattr *x;
 
 	if (size > XATTR_SIZE_MAX)
 		return -E2BIG;
-	x = kmalloc(sizeof(*x) + name_size + size, GFP_KERNEL_ACCOUNT);
+	x = xattr_alloc(name, size);
 	if (!x)
 		return -ENOMEM;
-	x->size = size;
-	x->name_size = name_size;
-	memcpy(x->name, name, name_size);
-	x->value = x->name + name_size;
 	if (size && copy_from_user(x->value, value, size)) {
 		kfree(x);
 		return -EFAULT;
@@ -173,9 +246,10 @@ static long get(struct inode *inode, const char *name, unsigned long buf, size_t
 {
 	struct xattr **link;
 	bool is_there;
-	long ret;
+	long ret = lock_to_read(inode);
 
-	down_read(&inode->lock);
+	if (ret)
+		return ret;
 	ret = xattr_permission(inode, name, MAY_READ);
 	if (!ret)
 		ret = xattr_supported(inode, name);
@@ -199,9 +273,11 @@ static long list(struct inode *inode, unsigned long buf, size_t size)
 {
 	const bool all = capable(CAP_SYS_ADMIN);
 	size_t done = 0;
-	long ret = 0;
+	long ret = lock_to_read(inode);
 
-	down_read(&inode->lock);
+	/* A list without what nothing here would obey is empty. */
+	if (ret)
+		return ret == -EOPNOTSUPP ? 0 : ret;
 	for (struct xattr *x = inode->xattrs; x && !ret; x = x->next) {
 		if (!all && name_space(x->name) == SPACE_TRUSTED)
 			continue;
@@ -265,6 +341,8 @@ static long set_call(const struct pt_regs *r, enum by by)
 		ret = copy_value(name, r->rdx, r->r10, &x);
 	if (!ret)
 		ret = change(t.inode, name, x, flags);
+	if (!ret)
+		notify_dentry(target_dentry(&t), IN_ATTRIB);
 	target_put(&t);
 	return ret;
 }
@@ -307,6 +385,8 @@ static long remove_call(const struct pt_regs *r, enum by by)
 	ret = target_read_only(&t) ? -EROFS : copy_name(name, r->rsi);
 	if (!ret)
 		ret = change(t.inode, name, NULL, XATTR_REPLACE);
+	if (!ret)
+		notify_dentry(target_dentry(&t), IN_ATTRIB);
 	target_put(&t);
 	return ret;
 }

@@ -14,9 +14,11 @@
 #include "arch/smp.h"
 #include "drivers/driver.h"
 #include "fs/cgroup/cgroupfs.h"
+#include "fs/notify.h"
 #include "fs/sysfs/sysfs.h"
 #include "fs/tty.h"
 #include "fs/vfs.h"
+#include "kernel/vdso.h"
 #include "kernel/accessd.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
@@ -32,10 +34,11 @@
 #include "mm/ksm/ksm.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/alloc.h"
-#include "mm/phys/balloon.h"
-#include "mm/phys/compaction.h"
+#include "mm/move/balloon.h"
+#include "mm/move/compaction.h"
 #include "mm/phys/memblock.h"
-#include "mm/phys/reporting.h"
+#include "mm/phys/highmem.h"
+#include "mm/move/reporting.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swap.h"
@@ -46,7 +49,8 @@
 
 static __init void report_zones(void)
 {
-	static const char *const names[MAX_NR_ZONES] = {"DMA", "DMA32", "Normal", "Movable"};
+	static const char *const names[MAX_NR_ZONES] = {"DMA", "DMA32", "Normal", "HighMem",
+							"Movable"};
 
 	for (unsigned int i = 0; i < nr_zones; i++) {
 		const struct zone *z = zone_table[i];
@@ -54,6 +58,28 @@ static __init void report_zones(void)
 		printk("zone %s: %lu pages from %lx, %lu managed\n", names[z->type], z->present,
 		       z->start_pfn << PAGE_SHIFT, z->managed);
 	}
+}
+
+/* Before the direct map. */
+static __init bool switched_on(const char *name)
+{
+	char value[8];
+
+	return cmdline_get_early(name, value, sizeof(value)) && boot_option_is_on(name, value);
+}
+
+/* Before the direct map. */
+static __init void highmem_setup(void)
+{
+	char option[32], why[64];
+
+	if (!cmdline_get_early("highmem", option, sizeof(option)))
+		return;
+	highmem_reserve(option, why, sizeof(why));
+	if (why[0])
+		printk("highmem=%s: %s, ignored\n", option, why);
+	if (highmem_start)
+		static_key_enable(KEY_HIGHMEM);
 }
 
 static void swap_init(void)
@@ -114,6 +140,7 @@ static int init_thread(void *arg)
 	swap_init();
 	zswap_init();
 	blockdev_init();
+	inotify_setup();
 	hwrng_init();
 	ext2_init();
 	initramfs_unpack();
@@ -157,14 +184,16 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 		static_key_enable(KEY_SMP);
 	if (boot_info.nr_nodes > 1)
 		static_key_enable(KEY_NUMA);
-	if (cmdline_has_early("lockdep"))
+	if (switched_on("lockdep"))
 		static_key_enable(KEY_LOCKDEP);
-	if (cmdline_has_early("page_poison"))
+	if (switched_on("page_poison"))
 		static_key_enable(KEY_POISON);
-	if (cmdline_has_early("fault_inject"))
+	if (switched_on("fault_inject"))
 		static_key_enable(KEY_FAIL);
+	highmem_setup();
 	cpu_init();
 	paging_init();
+	percpu_areas_init();
 	if (static_key(KEY_LOCKDEP))
 		lockdep_init();
 	vmemmap_init();
@@ -175,6 +204,7 @@ __init void __noreturn start_kernel(phys_addr_t fdt)
 	apic_init();
 	sched_init();
 	mm_init();
+	vdso_init();
 	processes_init();
 	syscalls_init();
 	khugepaged_start();

@@ -1,7 +1,7 @@
 /*
- * Samples of accessed pages for the VMM: every access_ms milliseconds the accessed bits of all
- * address spaces go into the bitmap of the shared window (mmvm/access.h), and a record tells the
- * VMM to take it.
+ * Samples of accessed pages for the VMM: every access_ms milliseconds the accessed bits of all address spaces are
+ * copied into the bitmap of the shared window (mmvm/access.h), and a record asks the VMM to read it. On a machine
+ * with nodes there is a record for each node whose CPUs accessed them.
  *
  *   sleep -> walk all page tables (mm/report/access.c) -> MMVM_REC_ACCESS -> the VMM has taken the bits
  *
@@ -11,17 +11,43 @@
  * Lock: sampling (a mutex): one sampling at a time fills the bitmap; outside of mmap_lock.
  */
 #include "kernel/accessd.h"
+#include "arch/static_key.h"
 #include "kernel/testchan.h"
 #include "kernel/task.h"
+#include "lib/format.h"
 #include "mm/report/access.h"
 #include "mm/phys/zone.h"
 #include "mmvm/access.h"
 
 static struct mutex sampling = MUTEX_INIT(sampling);
+/* sampling: pages of accessd_sample_current() whose bits the next record will have */
+static u64 unrecorded;
 
 static inline u64 *bitmap(void)
 {
 	return (u64 *)((char *)mmvm_shared + MMVM_ACCESS_OFFSET);
+}
+
+/* Address spaces that CPUs of one node alone have loaded, node by node. */
+static void sample_nodes(void)
+{
+	if (unrecorded)
+		testchan_record(MMVM_REC_ACCESS, MMVM_ACCESS_SEVERAL, unrecorded, 0, NULL);
+	unrecorded = 0;
+	for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++) {
+		u64 begin = get_cycles(), found;
+		char name[8];
+		bool exact;
+
+		if (!node_is_toptier((int)nid))
+			continue;
+		found = access_sample_node(nid, bitmap(), MMVM_ACCESS_FRAMES, &exact);
+		if (!found)
+			continue;
+		ksnprintf(name, sizeof(name), "%u", nid);
+		testchan_record(MMVM_REC_ACCESS, exact ? name : MMVM_ACCESS_SEVERAL, found,
+				get_cycles() - begin, NULL);
+	}
 }
 
 static int accessd(void *arg)
@@ -35,9 +61,11 @@ static int accessd(void *arg)
 			sleep_ns(next - now);
 			continue;
 		}
-		/* A walk longer than the period: sample less often, and do not fall behind. */
+		/* If a walk takes longer than the period, sample less often instead of falling behind. */
 		next = now - next < period ? next + period : now + period;
 		mutex_lock(&sampling);
+		if (static_key(KEY_NUMA))
+			sample_nodes();
 		begin = get_cycles();
 		found = access_sample_all(bitmap(), MMVM_ACCESS_FRAMES);
 		testchan_record(MMVM_REC_ACCESS, "", found, get_cycles() - begin, NULL);
@@ -59,6 +87,7 @@ long accessd_sample_current(void)
 
 	mutex_lock(&sampling);
 	found = mm_access_sample(current->mm, bitmap(), MMVM_ACCESS_FRAMES);
+	unrecorded += found;
 	mutex_unlock(&sampling);
 	return found;
 }

@@ -4,7 +4,7 @@
 
 /** Start it, if the VMM asked for it. Returns 0 or -ENOMEM. */
 int accessd_init(void);
-/** Sample the calling process now, for a program that will ask the VMM what it saw. Returns pages
- * found accessed. May sleep. */
+/** Sample the calling process now, for a program that asks the VMM for the result. Returns pages found accessed.
+ * May sleep. */
 long accessd_sample_current(void);
 #endif

@@ -1,9 +1,8 @@
 /*
  * On which CPUs a task may run.
  *
- * A task that may not run where it is goes to sleep, and a thread of the kernel wakes it on another CPU: while
- * it sleeps nobody uses its stack (I6 of sched.c). It does so on its way to user mode, where it holds no
- * lock.
+ * A task that may not run on its CPU sleeps, and a kernel thread wakes it on another CPU: while it sleeps nobody
+ * uses its stack (I6 of sched.c). It does so on its way to user mode, where it holds no lock.
  *
  * A signal or another sched_setaffinity(2) may wake the task first. It may then run, end and be freed, so it
  * takes itself off the list before it goes on, and the thread looks at a task only while it is on the list.
@@ -31,7 +30,7 @@ static bool move_sleeping(struct task *t)
 	return asleep;
 }
 
-/* Move the first task of the list, if there is one. False: it does not sleep yet, and must get to run. */
+/* Move the first task of the list, if there is one. False: it does not sleep yet, so it must run first. */
 static bool move_first(void)
 {
 	unsigned long flags = spin_lock_irqsave(&migrate_lock);

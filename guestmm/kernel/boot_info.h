@@ -9,6 +9,7 @@ struct boot_device {
 	u64 base, size;
 	u32 gsi;
 	char role[16];	     /* virtio: "swap", "disk0" ... */
+	bool read_only;	     /* a property of its own */
 	char compatible[24]; /* what its driver is found by */
 };
 #define BOOT_MAX_DEVICES 32
@@ -33,6 +34,9 @@ extern struct boot_info boot_info;
 /** Value of `name=` on the command line copied to buf, or false. `name` alone gives "". */
 bool cmdline_get(const char *name, char *buf, size_t size);
 
+/** Does the option NAME or NAME=VALUE mean "on"? VALUE is parsed as by Linux's kstrtobool(); no value means on. Any
+ * other value is reported in the log and ignored. */
+bool boot_option_is_on(const char *name, const char *value);
 /** The end of boot: name the options that nobody has asked for (boot_option_asked()). */
 void boot_options_report(void);
 #endif

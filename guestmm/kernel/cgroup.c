@@ -24,6 +24,7 @@ static u64 next_id = 2; /* lock; the root is 1 */
 struct cgroup root_cgroup = {
 	.children = LIST_HEAD_INIT(root_cgroup.children),
 	.sibling = LIST_HEAD_INIT(root_cgroup.sibling),
+	.file_attrs = LIST_HEAD_INIT(root_cgroup.file_attrs),
 	.name = "",
 	.id = 1,
 	.refs = 1,
@@ -54,7 +55,10 @@ void cgroup_put(struct cgroup *cg)
 {
 	while (cg && atomic_dec_and_test(&cg->refs)) {
 		struct cgroup *parent = cg->parent;
+		struct cgroup_file_attr *attr, *n;
 
+		list_for_each_entry_safe (attr, n, &cg->file_attrs, link)
+			kfree(attr);
 		mem_cgroup_put(cg->memcg);
 		kfree(cg->name);
 		kfree(cg);
@@ -167,6 +171,21 @@ static void sync_process(int pid)
 	mmput(mm);
 }
 
+struct cgroup *cgroup_common_ancestor(struct cgroup *cg, int pid)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct process *p = find_process(pid);
+	struct cgroup *from = p && !p->zombie ? p->cgroup : NULL;
+
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	for (; from; from = from->parent) {
+		for (struct cgroup *c = cg; c; c = c->parent)
+			if (c == from)
+				return c;
+	}
+	return NULL;
+}
+
 int cgroup_attach(struct cgroup *cg, int pid)
 {
 	struct cgroup *old = NULL;
@@ -253,7 +272,7 @@ static void spread_memcg(struct cgroup *top)
 	}
 }
 
-/* Give the group a memcg of its own. */
+/* Give the group its own memcg. */
 static int own_memcg(struct cgroup *cg)
 {
 	struct mem_cgroup *memcg = mem_cgroup_create(cg->parent->memcg);
@@ -381,6 +400,7 @@ int cgroup_mkdir(struct cgroup *parent, const char *name, u32 len, struct cgroup
 	memcpy(cg->name, name, len);
 	cg->name[len] = 0;
 	INIT_LIST_HEAD(&cg->children);
+	INIT_LIST_HEAD(&cg->file_attrs);
 	wait_queue_init(&cg->events_wq);
 	cg->id = next_id++;
 	cg->refs = 2; /* the tree's and the caller's */

@@ -23,17 +23,25 @@
 
 struct process;
 
+/** A file whose owner or mode is not what a new group's is: delegation gives single files away. */
+struct cgroup_file_attr {
+	struct list_head link; /* cgroup_lock */
+	u32 file, uid, gid, mode;
+};
+
 struct cgroup {
-	struct cgroup *parent;	   /* C, with a reference; NULL at the root */
-	struct list_head children; /* cgroup_lock */
-	struct list_head sibling;  /* cgroup_lock */
-	char *name;		   /* C */
-	u64 id;			   /* C: see cgroup_ino() */
-	s32 refs;		   /* A: the tree, processes, open files and inodes, children */
-	u32 uid, gid, mode;	   /* cgroup_lock: of its directory */
-	bool dead;		   /* cgroup_lock: its directory is removed */
-	bool memory_for_children;  /* cgroup_lock: in cgroup.subtree_control */
-	bool owns_memcg;	   /* cgroup_lock: has the memory controller */
+	struct cgroup *parent;	     /* C, with a reference; NULL at the root */
+	struct list_head children;   /* cgroup_lock */
+	struct list_head sibling;    /* cgroup_lock */
+	char *name;		     /* C */
+	u64 id;			     /* C: see cgroup_ino() */
+	s32 refs;		     /* A: the tree, processes, open files and inodes, children */
+	u32 uid, gid, mode;	     /* cgroup_lock: of its directory */
+	u32 file_uid, file_gid;	     /* C once it is in use: who made it, the owner of its files */
+	struct list_head file_attrs; /* cgroup_lock: those of files that were changed */
+	bool dead;		     /* cgroup_lock: its directory is removed */
+	bool memory_for_children;    /* cgroup_lock: in cgroup.subtree_control */
+	bool owns_memcg;	     /* cgroup_lock: has the memory controller */
 	struct mem_cgroup
 		*memcg;	    /* cgroup_lock to change, T: its own, or its ancestor's; reference */
 	u32 nr_procs;	    /* T: live processes in it */
@@ -66,6 +74,9 @@ struct cgroup *cgroup_child(struct cgroup *cg, const char *name, u32 len);
 /** The child after `n` others, with a reference, or NULL: for listings. */
 struct cgroup *cgroup_nth_child(struct cgroup *cg, u64 n);
 
+/** The nearest group that `cg` and the group of a process lie in, or NULL: there is no such process. cgroup_lock held,
+ * so that it stays true. */
+struct cgroup *cgroup_common_ancestor(struct cgroup *cg, int pid);
 /** Move a process. 0, -ESRCH, -EBUSY (the group has children with controllers), -ENODEV. */
 int cgroup_attach(struct cgroup *cg, int pid);
 /** cgroup.subtree_control: memory for the children or not. 0, -EBUSY, -ENOENT, -ENOMEM. */

@@ -2,7 +2,7 @@
  * Users, groups and capabilities: capabilities(7), credentials(7), as Linux 6.1 has them, without user
  * name spaces, file capabilities and securebits.
  *
- *   ids change ── effective uid 0 -> other: effective capabilities go
+ *   ids change ── effective uid 0 -> other: effective capabilities are cleared
  *              ── no id is 0 any more: permitted ones too (but for PR_SET_KEEPCAPS)
  *   execve ────── set-user-ID, set-group-ID; root gets all that the bounding set allows
  *
@@ -89,19 +89,35 @@ struct cred *cred_prepare(void)
 	return cred_copy(old, old->nr_groups);
 }
 
+int sysctl_suid_dumpable;
+
 void cred_commit(struct cred *c)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 	struct cred *old = current->cred;
 
 	current->cred = c;
-	/* A signal that was asked for as somebody else is not sent to who it is now. */
+	/* A signal that was requested with the old credentials is not sent with the new ones. */
 	if (old && current_process() &&
 	    (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
-	     old->fsgid != c->fsgid || c->permitted & ~old->permitted))
+	     old->fsgid != c->fsgid || c->permitted & ~old->permitted)) {
 		current_process()->pdeath_signal = 0;
+		/* Nor is what it knew then for those that it is now. */
+		if (current->mm)
+			WRITE_ONCE(current->mm->dumpable, (u8)sysctl_suid_dumpable);
+	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	cred_put(old);
+}
+
+struct cred *cred_override(struct cred *c)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct cred *old = current->cred;
+
+	current->cred = c;
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return old;
 }
 
 bool capable(int cap)
@@ -203,6 +219,17 @@ static u32 *ids_of(struct cred *c, bool groups)
 	return groups ? &c->gid : &c->uid; /* real, effective, saved, fs in this order */
 }
 
+/* As Linux, setuid() to a user who has more processes than RLIMIT_NPROC succeeds, and execve() fails while it
+ * stays so: programs do not look at setuid()'s result. */
+static void note_process_limit(u32 uid)
+{
+	u64 limit = rlimit(RLIMIT_NPROC);
+
+	if (uid != current_cred()->uid)
+		current->nproc_exceeded =
+			uid && limit != RLIM_INFINITY && user_has_processes(uid, limit + 1);
+}
+
 static long commit_ids(const struct new_ids *n)
 {
 	struct cred *c = cred_prepare();
@@ -218,52 +245,56 @@ static long commit_ids(const struct new_ids *n)
 	if (n->saved != ~0u)
 		id[2] = n->saved;
 	id[3] = id[1];
-	if (!n->groups)
+	if (!n->groups) {
 		caps_follow(current_cred(), c);
+		note_process_limit(c->uid);
+	}
 	cred_commit(c);
 	return 0;
 }
 
-static const u32 *my_ids(bool groups)
+enum id_kind { USER_IDS, GROUP_IDS };
+
+static const u32 *my_ids(enum id_kind kind)
 {
 	const struct cred *c = current_cred();
 
-	return groups ? &c->gid : &c->uid;
+	return kind == GROUP_IDS ? &c->gid : &c->uid;
 }
 
-static bool may_set(bool groups)
+static bool may_set(enum id_kind kind)
 {
-	return capable(groups ? CAP_SETGID : CAP_SETUID);
+	return capable(kind == GROUP_IDS ? CAP_SETGID : CAP_SETUID);
 }
 
-static long set_id(u32 id, bool groups)
+static long set_id(u32 id, enum id_kind kind)
 {
-	const u32 *my = my_ids(groups);
-	bool all = may_set(groups);
+	const u32 *my = my_ids(kind);
+	bool all = may_set(kind);
 
 	if (id == ~0u)
 		return -EINVAL;
 	if (!all && id != my[0] && id != my[2])
 		return -EPERM;
-	return commit_ids(&(struct new_ids){groups, all ? id : ~0u, id, all ? id : ~0u});
+	return commit_ids(&(struct new_ids){kind == GROUP_IDS, all ? id : ~0u, id, all ? id : ~0u});
 }
 
 long sys_setuid(struct pt_regs *r)
 {
-	return set_id(r->rdi, false);
+	return set_id(r->rdi, USER_IDS);
 }
 
 long sys_setgid(struct pt_regs *r)
 {
-	return set_id(r->rdi, true);
+	return set_id(r->rdi, GROUP_IDS);
 }
 
-static long setre_id(u32 real, u32 effective, bool groups)
+static long setre_id(u32 real, u32 effective, enum id_kind kind)
 {
-	const u32 *my = my_ids(groups);
-	struct new_ids n = {groups, real, effective, ~0u};
+	const u32 *my = my_ids(kind);
+	struct new_ids n = {kind == GROUP_IDS, real, effective, ~0u};
 
-	if (!may_set(groups)) {
+	if (!may_set(kind)) {
 		if (real != ~0u && real != my[0] && real != my[1])
 			return -EPERM;
 		if (effective != ~0u && effective != my[0] && effective != my[1] &&
@@ -277,12 +308,12 @@ static long setre_id(u32 real, u32 effective, bool groups)
 
 long sys_setreuid(struct pt_regs *r)
 {
-	return setre_id(r->rdi, r->rsi, false);
+	return setre_id(r->rdi, r->rsi, USER_IDS);
 }
 
 long sys_setregid(struct pt_regs *r)
 {
-	return setre_id(r->rdi, r->rsi, true);
+	return setre_id(r->rdi, r->rsi, GROUP_IDS);
 }
 
 static bool is_mine(const u32 *my, u32 id)
@@ -290,12 +321,12 @@ static bool is_mine(const u32 *my, u32 id)
 	return id == ~0u || id == my[0] || id == my[1] || id == my[2];
 }
 
-static long setres_id(struct pt_regs *r, bool groups)
+static long setres_id(struct pt_regs *r, enum id_kind kind)
 {
-	const u32 *my = my_ids(groups);
-	struct new_ids n = {groups, r->rdi, r->rsi, r->rdx};
+	const u32 *my = my_ids(kind);
+	struct new_ids n = {kind == GROUP_IDS, r->rdi, r->rsi, r->rdx};
 
-	if (!may_set(groups) &&
+	if (!may_set(kind) &&
 	    (!is_mine(my, n.real) || !is_mine(my, n.effective) || !is_mine(my, n.saved)))
 		return -EPERM;
 	return commit_ids(&n);
@@ -303,28 +334,28 @@ static long setres_id(struct pt_regs *r, bool groups)
 
 long sys_setresuid(struct pt_regs *r)
 {
-	return setres_id(r, false);
+	return setres_id(r, USER_IDS);
 }
 
 long sys_setresgid(struct pt_regs *r)
 {
-	return setres_id(r, true);
+	return setres_id(r, GROUP_IDS);
 }
 
 /* Returns the id before, whether it has changed or not. */
-static long setfs_id(u32 id, bool groups)
+static long setfs_id(u32 id, enum id_kind kind)
 {
-	const u32 *my = my_ids(groups);
+	const u32 *my = my_ids(kind);
 	u32 old = my[3];
 	struct cred *c;
 
-	if (id == old || id == ~0u || (!may_set(groups) && !is_mine(my, id)))
+	if (id == old || id == ~0u || (!may_set(kind) && !is_mine(my, id)))
 		return old;
 	c = cred_prepare();
 	if (!c)
 		return old;
-	ids_of(c, groups)[3] = id;
-	if (!groups)
+	ids_of(c, kind == GROUP_IDS)[3] = id;
+	if (kind != GROUP_IDS)
 		caps_follow(current_cred(), c);
 	cred_commit(c);
 	return old;
@@ -332,12 +363,12 @@ static long setfs_id(u32 id, bool groups)
 
 long sys_setfsuid(struct pt_regs *r)
 {
-	return setfs_id(r->rdi, false);
+	return setfs_id(r->rdi, USER_IDS);
 }
 
 long sys_setfsgid(struct pt_regs *r)
 {
-	return setfs_id(r->rdi, true);
+	return setfs_id(r->rdi, GROUP_IDS);
 }
 
 /* ---- asking ----------------------------------------------------------------------------------- */
@@ -362,9 +393,9 @@ long sys_getegid(struct pt_regs *r)
 	return current_cred()->egid;
 }
 
-static long getres_id(struct pt_regs *r, bool groups)
+static long getres_id(struct pt_regs *r, enum id_kind kind)
 {
-	const u32 *my = my_ids(groups);
+	const u32 *my = my_ids(kind);
 
 	return copy_to_user(r->rdi, &my[0], sizeof(u32)) ||
 			       copy_to_user(r->rsi, &my[1], sizeof(u32)) ||
@@ -375,12 +406,12 @@ static long getres_id(struct pt_regs *r, bool groups)
 
 long sys_getresuid(struct pt_regs *r)
 {
-	return getres_id(r, false);
+	return getres_id(r, USER_IDS);
 }
 
 long sys_getresgid(struct pt_regs *r)
 {
-	return getres_id(r, true);
+	return getres_id(r, GROUP_IDS);
 }
 
 /* ---- groups ----------------------------------------------------------------------------------- */
@@ -487,7 +518,7 @@ long sys_capget(struct pt_regs *r)
 	unsigned long flags;
 	struct task *t;
 
-	if (words < 0) /* without a place for the answer it only asks for the version */
+	if (words < 0) /* without a buffer for the answer it only queries the version */
 		return words == -EINVAL && !r->rsi ? 0 : words;
 	if (h.pid < 0)
 		return -EINVAL;

@@ -1,8 +1,8 @@
 /*
- * Who a thread is: users, groups, capabilities.
+ * Credentials of a thread: users, groups, capabilities.
  *
- * Credentials are constant once published: who changes some makes a copy (prepare), changes it, and
- * commits it. A thread may use its own without a lock; another's only under task_list_lock.
+ * Credentials are constant once published: to change them, make a copy (prepare), change the copy, and commit it.
+ * A thread may use its own without a lock; another's only under task_list_lock.
  */
 #ifndef KERNEL_CRED_H
 #define KERNEL_CRED_H
@@ -28,6 +28,7 @@
 #define CAP_SYS_NICE	    23
 #define CAP_SYS_RESOURCE    24
 #define CAP_MKNOD	    27
+#define CAP_WAKE_ALARM	    35
 #define CAP_LAST	    40
 #define CAP_ALL		    ((1ull << (CAP_LAST + 1)) - 1)
 
@@ -49,9 +50,16 @@ struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c); /* NULL is fine */
 /** A copy of the current thread's with one reference, to change and commit. NULL: no memory. */
 struct cred *cred_prepare(void);
-/** The current thread has these from now on; takes the reference over. */
+/** /proc/sys/fs/suid_dumpable: MM_DUMP_* of a process that has changed its rights, or runs a program that it may
+ * not read. */
+extern int sysctl_suid_dumpable;
+/** The current thread has these from now on; takes the reference over. When they are others', its memory is not dumped
+ * any more. */
 void cred_commit(struct cred *c);
 bool capable(int cap);
+/** The current thread has `c`'s credentials until it is called with what it returns: no change of user (cred_commit()).
+ * References stay where they are. */
+struct cred *cred_override(struct cred *c);
 /** Is the group one of the caller's, by which files are judged? */
 bool in_group(u32 gid);
 bool cred_has_group(const struct cred *c, u32 gid);
@@ -66,6 +74,6 @@ struct program_owner {
 	u32 mode; /* without S_ISUID and S_ISGID where these do not count (MS_NOSUID) */
 };
 /** The credentials that execve() of such a file gives the current process, to commit or to put.
- * *secure: the program gets rights that who starts it has not (AT_SECURE). NULL if no memory. */
+ * *secure: the program gets rights that its caller does not have (AT_SECURE). NULL if no memory. */
 struct cred *cred_for_exec(const struct program_owner *owner, bool *secure);
 #endif

@@ -1,11 +1,11 @@
 /*
- * The end of processes, and who receives a signal for it.
+ * The end of processes, and the signal that the parent gets for it.
  *
  *   thread: process_exit ── leaves memory and files ──> dead ── reaper frees the stack ──┐
  *   process:   zombie when its last thread's stack is gone <─────────────────────────────┘
  *                └─ parent: SIGCHLD, wait(2) collects it │ nobody: buried at once
  *
- * So who has collected a status knows that all memory of the process has been given back.
+ * So when a status was collected, all memory of the process has been given back.
  *
  * I1  A zombie has no threads, no memory, no files.
  * I2  Children of a process that ends become those of process 1, or the kernel's if that has ended
@@ -16,6 +16,7 @@
 #include "kernel/process.h"
 #include "arch/tlb.h"
 #include "arch/uaccess.h"
+#include "kernel/coredump.h"
 #include "kernel/cred.h"
 #include "kernel/futex.h"
 #include "kernel/sigqueue.h"
@@ -30,7 +31,7 @@
 
 /* Threads of the kernel wait here for the processes it started. */
 static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);
-/* Threads that wait for the others of their process to go. */
+/* Threads that wait for the other threads of their process to exit. */
 static struct wait_queue group_wq = WAIT_QUEUE_INIT(group_wq);
 
 /* ---- ending ---- */
@@ -64,10 +65,12 @@ static void __noreturn thread_exit(void)
 	flags = spin_lock_irqsave(&task_list_lock);
 	t->pi_gone = true;
 	last = --p->nr_live == 0;
-	/* From here on its stack may go, and what it counts is nobody's. */
+	/* From here on its stack may be freed, and its counts belong to nobody. */
 	io_counts_add(&p->dead_io, &t->ti->io);
 	memset(&t->ti->io, 0, sizeof(t->ti->io));
 	check_all_stopped(p);
+	if (unlikely(p->core))
+		wake_up(&p->core_wq);
 	if (last) {
 		p->group_exit = true;
 		itimer_cancel(p);
@@ -116,12 +119,13 @@ void kill_process(struct process *p, int status, u32 tif)
 {
 	struct task *t;
 
-	if (!p->group_exit) {
+	/* SIGKILL, and the OOM killer, say how a process ends that is being dumped. */
+	if (!p->group_exit || p->core) {
 		p->group_exit = true;
 		p->exit_status = status;
 	}
 	list_for_each_entry (t, &p->threads, thread) {
-		/* A thread without mm is leaving already, and its stack may be gone. */
+		/* A thread without mm is exiting already, and its stack may have been freed. */
 		if (!t->mm)
 			continue;
 		atomic_or(&t->ti->flags, TIF_KILLED | tif);
@@ -140,6 +144,7 @@ void process_exit(int status)
 
 void thread_killed(void)
 {
+	coredump_park();
 	thread_exit();
 }
 
@@ -178,7 +183,7 @@ void process_unlink(struct process *p)
 	p->collected = true;
 }
 
-/* T held: tell the parent. True: nobody wants to know, bury it. */
+/* T held: signal the parent. True: no parent will collect the status, so the caller frees the process. */
 static bool notify_parent(struct process *p)
 {
 	struct process *parent = p->parent;
@@ -218,7 +223,7 @@ void notify_parent_stop(struct process *p, int code, int sig)
 	wake_up(&parent->wait);
 }
 
-/* T held. Those that nobody waits for any more go to `dead`, linked by `sibling`. */
+/* Move the children that nobody will wait for to `dead`, linked by `sibling`. T held. */
 static void reparent_children(struct process *p, struct list_head *dead)
 {
 	struct process *init = find_process(1), *c, *n;
@@ -267,8 +272,8 @@ static void note_orphans(const struct process *p)
 		c->may_be_orphan = c->stop_sig && c->sid == p->sid && ties_group(p, c->pgid);
 }
 
-/* T held: p has ended, its children have other parents. A stopped group that its end has left with nobody
- * who could let it go on gets SIGHUP and SIGCONT (POSIX.1-2017, exit()). */
+/* T held: p has ended, its children have other parents. A stopped process group that is orphaned by that gets
+ * SIGHUP and SIGCONT (POSIX.1-2017, exit()). */
 static void free_orphans(void)
 {
 	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};

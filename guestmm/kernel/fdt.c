@@ -1,13 +1,13 @@
 /*
  * Reading the flattened device tree (Devicetree Specification 0.4, chapter 5) once, at boot.
  *
- *   header | reservation block | structure: BEGIN name { PROP len nameoff data }* children END |
- * strings
+ *   header | reservation block | structure | strings
+ *                                    └─ BEGIN name { PROP len nameoff data }* children END
  *
  * A node's properties stand before its children, so one pass is enough: properties are collected
- * into a struct node, and when the next BEGIN or END shows that there are no more, the node is
- * looked at (node_done()). What a node is, is said by its compatible or device_type string or its
- * name; nothing here depends on the order of nodes.
+ * into a struct node. When the next BEGIN or END shows that there are no more, node_done() looks at
+ * the node. The compatible or device_type string, or the name, says what a node is. Nothing here
+ * depends on the order of nodes.
  *
  * The tree is written by the VMM, which is trusted; a truncated or foreign one still must not send
  * us astray, so every step is checked against the end of its block, and what does not fit stops the
@@ -39,7 +39,7 @@ struct prop {
 };
 struct node {
 	const char *name;
-	struct prop compatible, device_type, reg, interrupts, role, numa_node, distances;
+	struct prop compatible, device_type, reg, interrupts, role, read_only, numa_node, distances;
 };
 
 struct boot_info boot_info;
@@ -83,6 +83,7 @@ static __init void node_device(const struct node *n, struct boot_device *d)
 		strscpy(d->compatible, n->compatible.data, sizeof(d->compatible));
 	if (prop_string(&n->role))
 		strscpy(d->role, n->role.data, sizeof(d->role));
+	d->read_only = prop_u64(&n->read_only);
 }
 
 /* The NUMA node of a cpu or memory node; counts nodes. */
@@ -137,7 +138,7 @@ static __init void node_done(const struct node *n)
 	}
 }
 
-/* Properties of /chosen go straight to boot_info. */
+/* Properties of /chosen are stored directly in boot_info. */
 static __init void chosen_prop(const char *name, const struct prop *p)
 {
 	if (!strcmp(name, "bootargs"))
@@ -179,6 +180,8 @@ static __init void node_prop(struct node *n, const char *name, const struct prop
 		n->interrupts = *p;
 	else if (!strcmp(name, MMVM_FDT_ROLE))
 		n->role = *p;
+	else if (!strcmp(name, MMVM_FDT_READ_ONLY))
+		n->read_only = *p;
 	else if (!strcmp(name, "numa-node-id"))
 		n->numa_node = *p;
 	else if (!strcmp(name, "distance-matrix"))
@@ -253,8 +256,8 @@ __init void fdt_scan(phys_addr_t pa)
 	if (has_testchan)
 		console_use_testchan();
 
-	/* Frame 0 is never handed out, because address 0 means none. The VMM's GDT and page tables
-	 * behind it are freed when ours are in use (paging_init()). */
+	/* Frame 0 is never handed out, because address 0 means none. The VMM's GDT and page tables, which follow
+	 * it, are freed when the kernel's own are in use (paging_init()). */
 	memblock_reserve(0, MMVM_BOOT_PML4 + MMVM_BOOT_PT_PAGES * PAGE_SIZE);
 	memblock_reserve(ALIGN_DOWN(pa, PAGE_SIZE),
 			 ALIGN_UP(pa + total, PAGE_SIZE) - ALIGN_DOWN(pa, PAGE_SIZE));
@@ -299,15 +302,31 @@ bool cmdline_get(const char *name, char *buf, size_t size)
 	return value;
 }
 
-__init bool cmdline_has_early(const char *name)
+static __init const char *find_word_early(const char *name, size_t *len)
 {
 	const char *p = boot_info.cmdline;
-	size_t len;
 
 	boot_option_asked(name);
 
 	/* The direct map, where it will be found, does not exist yet. */
 	if ((unsigned long)p < MMVM_KERNEL_VIRT)
 		p = (const char *)(MMVM_KERNEL_VIRT + __pa(p));
-	return find_word(p, name, &len);
+	return find_word(p, name, len);
+}
+
+__init bool cmdline_has_early(const char *name)
+{
+	size_t len;
+
+	return find_word_early(name, &len);
+}
+
+__init bool cmdline_get_early(const char *name, char *buf, size_t size)
+{
+	size_t len;
+	const char *value = find_word_early(name, &len);
+
+	if (value)
+		strscpy(buf, value, min(size, len + 1));
+	return value;
 }

@@ -96,7 +96,7 @@ static int check_flags(const struct clone_args *a)
 		return -EINVAL;
 	if ((f & CLONE_THREAD && !(f & CLONE_SIGHAND)) || (f & CLONE_SIGHAND && !(f & CLONE_VM)))
 		return -EINVAL;
-	/* A process, not a thread; and CLONE_DETACHED is kept for what it may mean later. */
+	/* A process, not a thread; and CLONE_DETACHED is reserved for a later meaning. */
 	if (f & CLONE_PIDFD && f & (CLONE_DETACHED | CLONE_THREAD))
 		return -EINVAL;
 	if (f & CLONE_SETTLS && a->tls >= TASK_SIZE)
@@ -113,8 +113,9 @@ static void copy_thread(struct task *t, const struct pt_regs *regs, const struct
 	child->rax = 0;
 	if (a->stack)
 		child->rsp = a->stack;
-	arch_fpu_save(t->fpu); /* ours are in the processor */
+	arch_fpu_save(t->fpu); /* the caller's are in the processor */
 	t->fs_base = a->flags & CLONE_SETTLS ? a->tls : me->fs_base;
+	t->gs_base = me->gs_base;
 	sched_fork(t);
 	mempolicy_fork(t->ti);
 	t->cred = cred_get(me->cred);
@@ -134,7 +135,7 @@ static void copy_thread(struct task *t, const struct pt_regs *regs, const struct
 		t->clear_child_tid = a->child_tid;
 }
 
-/* A process of its own for the thread, in no list yet. */
+/* A new process for the thread, in no list yet. */
 static int new_process(struct task *t, const struct clone_args *a)
 {
 	struct process *me = current_process();
@@ -193,24 +194,84 @@ static bool publish(struct task *t, struct mm_struct *mm, const struct clone_arg
 	return true;
 }
 
-/* RLIMIT_NPROC: threads of the caller's real user. Root has no such limit. */
+/* T held: threads of a user in one process. A first thread that has ended counts as long as the process exists, for
+ * its number is in use. */
+static u64 nr_user_threads(const struct process *p, u32 uid)
+{
+	bool first_is_gone = true;
+	const struct task *t;
+	u64 n = 0;
+
+	list_for_each_entry (t, &p->threads, thread) {
+		n += t->cred && t->cred->uid == uid;
+		first_is_gone &= t->pid != p->pid;
+	}
+	return n + (first_is_gone && p->exit_uid == uid);
+}
+
+bool user_has_processes(u32 uid, u64 many)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	const struct process *p;
+	u64 n = 0;
+
+	list_for_each_entry (p, &process_list, all) {
+		n += nr_user_threads(p, uid);
+		if (n >= many)
+			break;
+	}
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return n >= many;
+}
+
+/* RLIMIT_NPROC: processes and threads of the caller's real user, until they have been waited for. Root has no such
+ * limit. */
 static bool user_has_too_many(void)
 {
 	const struct cred *me = current_cred();
-	u64 limit = rlimit(RLIMIT_NPROC), n = 0;
-	unsigned long flags;
-	struct process *p;
-	struct task *t;
+	u64 limit = rlimit(RLIMIT_NPROC);
 
-	if (limit == RLIM_INFINITY || !me->uid || capable(CAP_SYS_RESOURCE) ||
-	    capable(CAP_SYS_ADMIN))
-		return false;
-	flags = spin_lock_irqsave(&task_list_lock);
-	list_for_each_entry (p, &process_list, all)
-		list_for_each_entry (t, &p->threads, thread)
-			n += t->cred && t->cred->uid == me->uid;
+	return limit != RLIM_INFINITY && me->uid && user_has_processes(me->uid, limit) &&
+	       !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
+}
+
+/* The child's memory: the caller's, or a copy of it. NULL: no memory. */
+static struct mm_struct *child_mm(struct task *t, const struct clone_args *a)
+{
+	struct mm_struct *mm = current->mm;
+
+	if (!(a->flags & CLONE_VM))
+		return dup_mm(mm);
+	mmget(mm);
+	if (t->proc != current_process()) { /* faults so far are not the child's */
+		t->proc->past_min_flt = -(s64)mm->min_flt;
+		t->proc->past_maj_flt = -(s64)mm->maj_flt;
+	}
+	return mm;
+}
+
+/* The task exists for others from here on; with a pidfd its file names the process. False: the caller is being
+ * killed. */
+static bool publish_with_pidfd(struct task *t, struct mm_struct *mm, const struct clone_args *a,
+			       struct file *pidfd)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	bool ok = publish(t, mm, a);
+
+	if (ok && pidfd)
+		pidfd_name(pidfd, t->proc);
 	spin_unlock_irqrestore(&task_list_lock, flags);
-	return n >= limit;
+	return ok;
+}
+
+/* What new_process() made, of a task that nobody has seen. */
+static void drop_new_process(struct task *t)
+{
+	if (t->proc == current_process())
+		return;
+	fs_put(t->proc->fs);
+	files_put(t->proc->files);
+	process_put(t->proc);
 }
 
 static long do_clone(struct pt_regs *regs, const struct clone_args *a)
@@ -218,11 +279,9 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 	struct process *me = current_process(), *vfork_child = NULL;
 	struct file *pidfd_held = NULL;
 	struct mm_struct *mm;
-	unsigned long flags;
 	int pidfd = -1;
 	struct task *t;
 	u32 tid;
-	bool ok;
 	long ret;
 
 	ret = check_flags(a);
@@ -230,6 +289,7 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		return ret;
 	if (too_many_tasks() || user_has_too_many())
 		return -EAGAIN;
+	current->nproc_exceeded = false;
 	t = task_create_user(child_start, NULL, current->comm);
 	if (!t)
 		return -ENOMEM;
@@ -242,19 +302,10 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 			goto free_task;
 	}
 	copy_thread(t, regs, a);
-	if (a->flags & CLONE_VM) {
-		mm = current->mm;
-		mmget(mm);
-		if (t->proc != me) { /* what was counted there so far is not the child's */
-			t->proc->past_min_flt = -(s64)mm->min_flt;
-			t->proc->past_maj_flt = -(s64)mm->maj_flt;
-		}
-	} else {
-		ret = -ENOMEM;
-		mm = dup_mm(current->mm);
-		if (!mm)
-			goto free_process;
-	}
+	ret = -ENOMEM;
+	mm = child_mm(t, a);
+	if (!mm)
+		goto free_process;
 	if (a->flags & CLONE_PIDFD) {
 		ret = pidfd = pidfd_begin(a->pidfd, &pidfd_held);
 		if (pidfd < 0)
@@ -266,12 +317,7 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		vfork_child = t->proc;
 		process_get(vfork_child);
 	}
-	flags = spin_lock_irqsave(&task_list_lock);
-	ok = publish(t, mm, a);
-	if (ok && pidfd_held)
-		pidfd_name(pidfd_held, t->proc);
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	if (!ok) {
+	if (!publish_with_pidfd(t, mm, a, pidfd_held)) {
 		ret = -EINTR; /* nobody will see it */
 		goto close_pidfd;
 	}
@@ -294,11 +340,7 @@ close_pidfd:
 free_mm:
 	mmput(mm);
 free_process:
-	if (t->proc != me) {
-		fs_put(t->proc->fs);
-		files_put(t->proc->files);
-		process_put(t->proc);
-	}
+	drop_new_process(t);
 free_task:
 	task_destroy(t);
 	return ret;

@@ -1,7 +1,7 @@
 /*
- * What kernel/ asks of fs/. The floor below declares, the floor above implements: as lib/env.h is the
- * door out of mm/, this is the door out of kernel/, and the only one. A process refers to its files and
- * places by pointers to structs that only fs/ can see into.
+ * The functions of fs/ that kernel/ calls. The floor below declares, the floor above implements: as lib/env.h is
+ * the door out of mm/, this is the door out of kernel/, and the only one. A process refers to its files and places
+ * by pointers to structs that only fs/ can see into.
  */
 #ifndef KERNEL_FS_HOOKS_H
 #define KERNEL_FS_HOOKS_H
@@ -43,6 +43,12 @@ struct exec_args {
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp,
 	      struct cred **cred);
 
+/* ---- cores: fs/exec/coredump.c ---- */
+struct core_dump;
+/** Write the core of the current process, whose other threads stand still. True: there is a core, whole or as far as
+ * limit, disk and SIGKILL let it. May sleep. */
+bool core_dump_write(const struct core_dump *core);
+
 /* ---- the terminal: fs/tty.c. task_list_lock held ---- */
 /** A process that the kernel starts leads a session; the console is its terminal. */
 void tty_adopt_session(struct process *p);
@@ -64,6 +70,6 @@ void pidfd_name(struct file *held, struct process *p);
 void pidfd_end(struct file *held, int fd);
 
 /* ---- System V semaphores: fs/ipc/sem.c ---- */
-/** The process ends: do what semop(2) was told to undo. May sleep. */
+/** The process ends: undo what semop(2) did with SEM_UNDO. May sleep. */
 void sem_exit(struct process *p);
 #endif

@@ -6,14 +6,14 @@
  * A waiter enters its bucket before it reads the word; a waker has changed the word before it looks
  * at the bucket. So one of the two sees the other, and no wake-up is lost.
  *
- * I1  A waiter leaves only under its bucket's lock: whoever finds it there may use it.
- * I2  The key of a word is where it lives: in a mapping that processes share, the file's page and the
- *     offset; anywhere else, or when the caller says that nobody shares it, the address space and
- *     the address. A key does not keep what it names alive: when a file goes while somebody waits,
- *     the worst that can happen is a wake-up for nothing, which every waiter must expect.
+ * I1  A waiter leaves only under its bucket's lock: under that lock it may be used.
+ * I2  The key of a word is where it lives: in a mapping that processes share, the file's page and the offset;
+ *     anywhere else, or when the caller says that nobody shares it, the address space and the address. A key does
+ *     not keep what it names alive: if a file is freed while somebody waits, the worst result is a spurious
+ *     wake-up, which every waiter must expect.
  *
- * Robust lists: a thread says where it keeps the list of locks that it holds, and when it ends the
- * words of these locks say that their owner has died. Locks with priority inheritance are futex_pi.c's.
+ * Other files: futex_op.c changes one word and wakes two, futex_pi.c has locks with priority inheritance, futex_robust.c
+ * the lists of locks that a thread holds when it ends.
  *
  * Locks: bucket locks, by address, above wait-queue locks; mmap_lock before them.
  */
@@ -26,22 +26,21 @@
 #include "mm/kvirt/vmalloc.h"
 #include "mm/virt/vma.h"
 
-#define FUTEX_WAIT	  0
-#define FUTEX_WAKE	  1
-#define FUTEX_REQUEUE	  3
-#define FUTEX_CMP_REQUEUE 4
-#define FUTEX_WAKE_OP	  5
-#define FUTEX_LOCK_PI	  6
-#define FUTEX_UNLOCK_PI	  7
-#define FUTEX_TRYLOCK_PI  8
-#define FUTEX_WAIT_BITSET 9
-#define FUTEX_WAKE_BITSET 10
-#define FUTEX_LOCK_PI2	  13
-#define FUTEX_PRIVATE	  128
-#define FUTEX_CLOCK_REAL  256
-
-#define ROBUST_LIST_LIMIT 2048
-#define ROBUST_HEAD_SIZE  24
+#define FUTEX_WAIT	      0
+#define FUTEX_WAKE	      1
+#define FUTEX_REQUEUE	      3
+#define FUTEX_CMP_REQUEUE     4
+#define FUTEX_WAKE_OP	      5
+#define FUTEX_LOCK_PI	      6
+#define FUTEX_UNLOCK_PI	      7
+#define FUTEX_TRYLOCK_PI      8
+#define FUTEX_WAIT_BITSET     9
+#define FUTEX_WAKE_BITSET     10
+#define FUTEX_WAIT_REQUEUE_PI 11
+#define FUTEX_CMP_REQUEUE_PI  12
+#define FUTEX_LOCK_PI2	      13
+#define FUTEX_PRIVATE	      128
+#define FUTEX_CLOCK_REAL      256
 
 #define BUCKETS 64u
 static struct bucket {
@@ -51,15 +50,20 @@ static struct bucket {
 
 struct waiter {
 	struct list_head node;
-	struct bucket *bucket; /* its lock, and that of where it goes, to change */
+	struct bucket *bucket; /* to change it: both buckets' locks */
 	struct futex_key key;
 	u32 bitset;
 	bool woken; /* bucket lock */
 	struct wait_queue *wq;
+	struct pi_requeue *pi; /* C: FUTEX_WAIT_REQUEUE_PI, else NULL */
 };
 
-/* 0, -EINVAL, or -EFAULT: no word is there. What only this process knows (`private`) is not looked at. */
-static int find_key(struct mm_struct *mm, unsigned long addr, bool private, struct futex_key *key)
+/* Which processes use a word: only this one (FUTEX_PRIVATE_FLAG), or others as well. */
+enum futex_scope { FUTEX_MAYBE_SHARED, FUTEX_THIS_PROCESS };
+
+/* 0, -EINVAL, or -EFAULT: nothing is mapped at the address. For FUTEX_THIS_PROCESS the mapping is not checked. */
+static int find_key(struct mm_struct *mm, unsigned long addr, enum futex_scope scope,
+		    struct futex_key *key)
 {
 	struct vm_area_struct *vma;
 	int err = -EFAULT;
@@ -69,7 +73,7 @@ static int find_key(struct mm_struct *mm, unsigned long addr, bool private, stru
 		return -EINVAL;
 	if (addr >= TASK_SIZE)
 		return -EFAULT;
-	if (private)
+	if (scope == FUTEX_THIS_PROCESS)
 		return 0;
 	down_read(&mm->mmap_lock);
 	vma = find_vma(mm, addr);
@@ -83,6 +87,11 @@ static int find_key(struct mm_struct *mm, unsigned long addr, bool private, stru
 	}
 	up_read(&mm->mmap_lock);
 	return err;
+}
+
+static enum futex_scope scope_of(u32 private_flag)
+{
+	return private_flag ? FUTEX_THIS_PROCESS : FUTEX_MAYBE_SHARED;
 }
 
 static struct bucket *find_bucket(const struct futex_key *key)
@@ -107,31 +116,36 @@ static void wake_one(struct waiter *w)
 	wake_up(w->wq); /* before it may leave (I1) */
 }
 
-static long wake_bitset(struct futex_key key, u32 n, u32 bitset)
+long futex_wake_bitset(struct futex_key key, u32 n, u32 bitset)
 {
 	struct bucket *b = find_bucket(&key);
 	struct waiter *w, *next;
-	u32 woken = 0;
+	bool refused = false;
+	long woken = 0;
 
 	lock_bucket(b);
 	list_for_each_entry_safe (w, next, &b->waiters, node) {
-		if (woken == n)
+		if (woken == (long)n)
 			break;
 		if (!futex_same_key(&w->key, &key) || !(w->bitset & bitset))
 			continue;
+		if (unlikely(w->pi)) {
+			refused = true; /* it waits to be moved, not to be woken */
+			break;
+		}
 		wake_one(w);
 		woken++;
 	}
 	spin_unlock(&b->lock);
-	return woken;
+	return refused ? -EINVAL : woken;
 }
 
 long futex_wake(struct mm_struct *mm, unsigned long addr, u32 n)
 {
 	struct futex_key key;
-	int err = find_key(mm, addr, false, &key);
+	int err = find_key(mm, addr, FUTEX_MAYBE_SHARED, &key);
 
-	return err ? err : wake_bitset(key, n, ~0u);
+	return err ? err : futex_wake_bitset(key, n, ~0u);
 }
 
 /* Leave, wherever it was requeued to. True: it had been woken. */
@@ -209,6 +223,7 @@ static long do_wait(struct word *word, u32 n, u64 until)
 			break;
 		}
 		prepare_to_wait(&wq, &we);
+		waits_here();
 		if (any_woken(word, n))
 			ret = 0;
 		else if (signal_pending())
@@ -235,6 +250,7 @@ static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key t
 	struct bucket *from = find_bucket(&key), *dest = find_bucket(&to);
 	struct waiter *w, *next;
 	u32 woken = 0, moved = 0;
+	bool refused = false;
 
 	/* Two buckets are locked in the order of their addresses. */
 	lock_bucket(min(from, dest));
@@ -243,6 +259,10 @@ static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key t
 	list_for_each_entry_safe (w, next, &from->waiters, node) {
 		if (!futex_same_key(&w->key, &key))
 			continue;
+		if (unlikely(w->pi)) {
+			refused = true;
+			break;
+		}
 		if (woken < wake) {
 			wake_one(w);
 			woken++;
@@ -261,88 +281,97 @@ static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key t
 	if (from != dest)
 		spin_unlock(&max(from, dest)->lock);
 	spin_unlock(&min(from, dest)->lock);
-	return woken + moved;
+	return refused ? -EINVAL : (long)woken + moved;
 }
 
-/* ---- change a word, and wake two ---- */
+/* ---- from a word to a lock with priority inheritance ---- */
 
-/* 12 bits with a sign. */
-static s32 signed12(u32 v)
+/* FUTEX_WAIT_REQUEUE_PI: wait for the word until FUTEX_CMP_REQUEUE_PI moves the wait to the lock at addr2, then
+ * wait for that lock. 0: the caller holds the lock. */
+static long wait_requeue_pi(struct word *word, const struct futex_key *to, unsigned long addr2,
+			    u64 until)
 {
-	return (s32)(v << 20) >> 20;
+	struct pi_requeue pi = {.to = *to, .w.task = current};
+	long ret;
+
+	wait_queue_init(&pi.w.wq);
+	word->w.pi = &pi;
+	enter(&word->w, &pi.w.wq);
+	ret = look(word);
+	if (!ret)
+		ret = futex_wait_for_grant(&pi.w, until);
+	return leave(&word->w) ? futex_requeued_pi(&pi.w, addr2, ret) : ret;
 }
 
-/* FUTEX_OP_*: what the word becomes. False: no such operation. */
-static bool apply(u32 op, u32 old, s32 arg, u32 *new)
+/* The bucket's lock is held: at most `max` of those who wait for `key`, `*moved` of them in calls before this one.
+ * As futex_requeue_pi(), or 0. */
+static long move_to_lock(struct bucket *b, const struct futex_key *key, const struct futex_key *to,
+			 unsigned long addr2, u64 max, u64 *moved, struct pi_state **fresh)
 {
-	switch (op) {
-	case 0:
-		*new = arg;
-		return true;
-	case 1:
-		*new = old + (u32)arg;
-		return true;
-	case 2:
-		*new = old | (u32)arg;
-		return true;
-	case 3:
-		*new = old & ~(u32)arg;
-		return true;
-	case 4:
-		*new = old ^ (u32)arg;
-		return true;
+	struct waiter *w, *next;
+
+	list_for_each_entry_safe (w, next, &b->waiters, node) {
+		long ret;
+
+		if (!futex_same_key(&w->key, key))
+			continue;
+		if (*moved == max)
+			break;
+		if (!w->pi || !futex_same_key(&w->pi->to, to))
+			return -EINVAL;
+		ret = futex_requeue_pi(to, addr2, &w->pi->w, fresh);
+		if (ret && ret != FUTEX_PI_WAITS)
+			return ret;
+		list_del(&w->node);
+		w->woken = true; /* it is here no more: leave() waits for the lock */
+		++*moved;
 	}
-	return false;
+	return 0;
 }
 
-/* FUTEX_OP_CMP_*: 0, 1, or -ENOSYS. */
-static int compare(u32 cmp, s32 old, s32 arg)
+/* FUTEX_CMP_REQUEUE_PI: make waiters for the word at addr wait for the lock at addr2 instead. If the lock is free,
+ * the first waiter gets it. Returns how many, or -errno. */
+static long cmp_requeue_pi(const struct futex_key *key, const struct word *word,
+			   const struct futex_key *to, unsigned long addr2, u64 max)
 {
-	switch (cmp) {
-	case 0:
-		return old == arg;
-	case 1:
-		return old != arg;
-	case 2:
-		return old < arg;
-	case 3:
-		return old <= arg;
-	case 4:
-		return old > arg;
-	case 5:
-		return old >= arg;
-	}
-	return -ENOSYS;
-}
+	struct bucket *b = find_bucket(key);
+	struct pi_state *fresh = futex_pi_alloc();
+	u64 moved = 0;
+	long ret;
 
-/* FUTEX_WAKE_OP: change the word at addr2 as one step, wake n1 of the first, and if its old value is as
- * wanted n2 of the second. Woken in all, or -errno. */
-static long wake_op(struct futex_key first, u32 n1, struct futex_key second, u32 n2,
-		    unsigned long addr2, u32 what)
-{
-	u32 op = what >> 28 & 7, cmp = what >> 24 & 15, old, new, seen;
-	s32 arg = signed12(what >> 12 & 0xfff);
-	long woken;
-	int also;
-
-	if (what >> 31)
-		arg = (s32)(1u << (arg & 31));
+	if (!fresh)
+		return -ENOMEM;
 	do {
-		if (copy_from_user(&old, addr2, sizeof(old)))
-			return -EFAULT;
-		if (!apply(op, old, arg, &new))
-			return -ENOSYS;
-		if (cmpxchg_user(addr2, old, new, &seen))
-			return -EFAULT;
-	} while (seen != old);
-	also = compare(cmp, (s32)old, signed12(what & 0xfff));
-	if (also < 0)
-		return also;
-	woken = wake_bitset(first, n1, ~0u);
-	return also ? woken + wake_bitset(second, n2, ~0u) : woken;
+		lock_bucket(b);
+		/* The word is compared only once: waiters that were moved stay moved. */
+		ret = moved ? 0 : look(word);
+		if (ret == -EFAULT) {
+			spin_unlock(&b->lock);
+			ret = look(word); /* without the lock the page may be brought in */
+			if (ret)
+				break;
+			ret = FUTEX_PI_RETRY;
+			continue;
+		}
+		if (!ret)
+			ret = move_to_lock(b, key, to, addr2, max, &moved, &fresh);
+		spin_unlock(&b->lock);
+	} while (futex_pi_again(&ret, addr2));
+	futex_pi_free(fresh);
+	return ret ? ret : (long)moved;
 }
 
-static int deadline(unsigned long uaddr, bool absolute, bool realtime, u64 *until)
+/* ---- the calls ---- */
+
+/* What the time of a wait means: so long, or until then, on one of two clocks. */
+enum futex_time { FOR_NS, UNTIL_MONO, UNTIL_REAL };
+
+static enum futex_time until_clock(u32 realtime)
+{
+	return realtime ? UNTIL_REAL : UNTIL_MONO;
+}
+
+static int deadline(unsigned long uaddr, enum futex_time kind, u64 *until)
 {
 	u64 ns;
 	int err;
@@ -350,19 +379,20 @@ static int deadline(unsigned long uaddr, bool absolute, bool realtime, u64 *unti
 	*until = TIME_FOREVER;
 	if (!uaddr)
 		return 0;
-	err = get_user_time(uaddr, false, &ns);
+	err = get_user_time(uaddr, TIMESPEC, &ns);
 	if (err)
 		return err;
-	if (!absolute)
+	if (kind == FOR_NS)
 		*until = deadline_after(ns);
-	else if (realtime && ns != TIME_FOREVER)
+	else if (kind == UNTIL_REAL && ns != TIME_FOREVER)
 		*until = ns > boot_info.epoch_ns ? ns - boot_info.epoch_ns : 0;
 	else
 		*until = ns;
 	return 0;
 }
 
-/* Locks with priority inheritance. LOCK_PI has only the clock that LOCK_PI2 must ask for. */
+/* Locks with priority inheritance. LOCK_PI always uses the realtime clock, which LOCK_PI2 uses only if a flag asks
+ * for it. */
 static long pi_call(struct pt_regs *r, int cmd, const struct futex_key *key)
 {
 	bool realtime = r->rsi & FUTEX_CLOCK_REAL;
@@ -375,7 +405,7 @@ static long pi_call(struct pt_regs *r, int cmd, const struct futex_key *key)
 		return futex_unlock_pi(key, r->rdi);
 	if (cmd == FUTEX_TRYLOCK_PI)
 		return futex_trylock_pi(key, r->rdi);
-	err = deadline(r->r10, true, realtime || cmd == FUTEX_LOCK_PI, &until);
+	err = deadline(r->r10, until_clock(realtime || cmd == FUTEX_LOCK_PI), &until);
 	return err ? err : futex_lock_pi(key, r->rdi, until);
 }
 
@@ -394,11 +424,11 @@ long sys_futex(struct pt_regs *r)
 	int op = (int)r->rsi, cmd = op & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REAL);
 	unsigned long addr = r->rdi;
 	u32 val = r->rdx, val3 = r->r9, now;
-	bool private = op & FUTEX_PRIVATE;
+	enum futex_scope scope = scope_of(op & FUTEX_PRIVATE);
 	struct futex_key key, to;
 	struct word word;
 	u64 until;
-	int err = find_key(current->mm, addr, private, &key);
+	int err = find_key(current->mm, addr, scope, &key);
 
 	if (unlikely(err && cmd == FUTEX_UNLOCK_PI))
 		return cannot_unlock(addr, err);
@@ -411,21 +441,23 @@ long sys_futex(struct pt_regs *r)
 	case FUTEX_WAIT_BITSET:
 		if (!val3)
 			return -EINVAL;
-		err = deadline(r->r10, cmd == FUTEX_WAIT_BITSET, op & FUTEX_CLOCK_REAL, &until);
+		err = deadline(r->r10,
+			       cmd == FUTEX_WAIT ? FOR_NS : until_clock(op & FUTEX_CLOCK_REAL),
+			       &until);
 		if (err)
 			return err;
 		word = (struct word){
 			.w = {.key = key, .bitset = val3}, .addr = addr, .expected = val};
 		return do_wait(&word, 1, until);
 	case FUTEX_WAKE:
-		return wake_bitset(key, val, ~0u);
+		return futex_wake_bitset(key, val, ~0u);
 	case FUTEX_WAKE_BITSET:
-		return val3 ? wake_bitset(key, val, val3) : -EINVAL;
+		return val3 ? futex_wake_bitset(key, val, val3) : -EINVAL;
 	case FUTEX_CMP_REQUEUE:
 	case FUTEX_REQUEUE:
 		if ((s32)val < 0 || (s32)r->r10 < 0)
 			return -EINVAL;
-		err = find_key(current->mm, r->r8, private, &to);
+		err = find_key(current->mm, r->r8, scope, &to);
 		if (err)
 			return err;
 		if (cmd == FUTEX_REQUEUE)
@@ -435,16 +467,37 @@ long sys_futex(struct pt_regs *r)
 		if (now != val3)
 			return -EAGAIN;
 		return requeue(key, val, r->r10, to);
+	case FUTEX_WAIT_REQUEUE_PI:
+		if (addr == r->r8)
+			return -EINVAL;
+		err = deadline(r->r10, until_clock(op & FUTEX_CLOCK_REAL), &until);
+		if (!err)
+			err = find_key(current->mm, r->r8, scope, &to);
+		if (err || futex_same_key(&key, &to))
+			return err ? err : -EINVAL;
+		word = (struct word){
+			.w = {.key = key, .bitset = ~0u}, .addr = addr, .expected = val};
+		return wait_requeue_pi(&word, &to, r->r8, until);
+	case FUTEX_CMP_REQUEUE_PI:
+		if (op & FUTEX_CLOCK_REAL)
+			return -ENOSYS;
+		if ((s32)r->r10 < 0 || val != 1 || addr == r->r8)
+			return -EINVAL;
+		err = find_key(current->mm, r->r8, scope, &to);
+		if (err || futex_same_key(&key, &to))
+			return err ? err : -EINVAL;
+		word = (struct word){.addr = addr, .expected = val3};
+		return cmp_requeue_pi(&key, &word, &to, r->r8, (u64)val + (u32)r->r10);
 	case FUTEX_WAKE_OP:
-		err = find_key(current->mm, r->r8, private, &to);
-		return err ? err : wake_op(key, val, to, r->r10, r->r8, val3);
+		err = find_key(current->mm, r->r8, scope, &to);
+		return err ? err : futex_wake_op(key, val, to, r->r10, r->r8, val3);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
 	case FUTEX_UNLOCK_PI:
 	case FUTEX_TRYLOCK_PI:
 		return pi_call(r, cmd, &key);
 	default:
-		return -ENOSYS; /* FUTEX_WAIT_REQUEUE_PI and its partner among them */
+		return -ENOSYS;
 	}
 }
 
@@ -470,7 +523,7 @@ static int get_word(struct word *word, unsigned long user)
 	if (in.flags & ~(FUTEX_32 | FUTEX_PRIVATE) || in.reserved || !(in.flags & FUTEX_32))
 		return -EINVAL;
 	*word = (struct word){.w = {.bitset = ~0u}, .addr = in.addr, .expected = in.val};
-	word->w.woken = in.flags & FUTEX_PRIVATE; /* until the key is there */
+	word->w.woken = in.flags & FUTEX_PRIVATE; /* until the key is found */
 	return 0;
 }
 
@@ -487,7 +540,7 @@ long sys_futex_waitv(struct pt_regs *r)
 	if (r->r10 && clock != CLOCK_REAL && clock != CLOCK_MONO)
 		return -EINVAL;
 	if (r->r10)
-		ret = deadline(r->r10, true, clock == CLOCK_REAL, &until);
+		ret = deadline(r->r10, until_clock(clock == CLOCK_REAL), &until);
 	if (ret)
 		return ret;
 	if (n > WAITV_AT_ONCE) {
@@ -498,90 +551,14 @@ long sys_futex_waitv(struct pt_regs *r)
 	for (u32 i = 0; !ret && i < n; i++)
 		ret = get_word(&word[i], r->rdi + i * sizeof(struct futex_waitv));
 	for (u32 i = 0; !ret && i < n; i++) {
-		bool private = word[i].w.woken;
+		enum futex_scope scope = scope_of(word[i].w.woken);
 
 		word[i].w.woken = false;
-		ret = find_key(current->mm, word[i].addr, private, &word[i].w.key);
+		ret = find_key(current->mm, word[i].addr, scope, &word[i].w.key);
 	}
 	if (!ret)
 		ret = do_wait(word, n, until);
 	if (word != small)
 		vfree(word);
 	return ret;
-}
-
-/* ---- robust lists ---------------------------------------------------------------------------- */
-
-long sys_set_robust_list(struct pt_regs *r)
-{
-	if (r->rsi != ROBUST_HEAD_SIZE)
-		return -EINVAL;
-	current->robust_list = r->rdi;
-	return 0;
-}
-
-long sys_get_robust_list(struct pt_regs *r)
-{
-	u64 size = ROBUST_HEAD_SIZE, head;
-	unsigned long flags;
-	struct task *t;
-
-	flags = spin_lock_irqsave(&task_list_lock);
-	t = r->rdi ? find_task((int)r->rdi) : current;
-	head = t && t->user ? t->robust_list : 0;
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	if (!t || !t->user)
-		return -ESRCH;
-	if (copy_to_user(r->rdx, &size, sizeof(size)) || copy_to_user(r->rsi, &head, sizeof(head)))
-		return -EFAULT;
-	return 0;
-}
-
-/* The lock of an entry, whose bit 0 marks one with priority inheritance: futex_release_pi() will wake who waits
- * for that. False: the list cannot be followed. */
-static bool owner_died(u64 entry, s64 offset)
-{
-	unsigned long addr = (entry & ~1ul) + offset;
-	u32 word, seen;
-
-	if (addr & 3)
-		return false;
-	do {
-		if (copy_from_user(&word, addr, sizeof(word)))
-			return false;
-		if ((word & FUTEX_TID_MASK) != (u32)current->pid)
-			return true;
-		if (cmpxchg_user(addr, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen))
-			return false;
-	} while (seen != word);
-	if (!(entry & 1))
-		futex_wake(current->mm, addr, 1);
-	return true;
-}
-
-void futex_exit_robust_list(void)
-{
-	struct {
-		u64 next;
-		s64 offset;
-		u64 pending;
-	} head;
-	unsigned long list = current->robust_list;
-	u64 entry;
-
-	current->robust_list = 0;
-	if (!list || copy_from_user(&head, list, sizeof(head)))
-		return;
-	entry = head.next;
-	for (int i = 0; entry != list && i < ROBUST_LIST_LIMIT; i++) {
-		u64 next;
-
-		if (copy_from_user(&next, entry & ~1ul, sizeof(next)))
-			return;
-		if (entry != head.pending && !owner_died(entry, head.offset))
-			return;
-		entry = next;
-	}
-	if (head.pending)
-		owner_died(head.pending, head.offset);
 }

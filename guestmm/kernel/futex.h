@@ -1,4 +1,4 @@
-/* futex(2): sleep while a word of user memory has a value, and wake who sleeps on a word. */
+/* futex(2): sleep while a word of user memory has a value, and wake the sleepers of a word. */
 #ifndef KERNEL_FUTEX_H
 #define KERNEL_FUTEX_H
 #include "kernel/process.h"

@@ -18,6 +18,34 @@ static inline bool futex_same_key(const struct futex_key *a, const struct futex_
 	return a->object == b->object && a->offset == b->offset;
 }
 
+struct pi_state;
+
+/** How a waiter has got the lock: its owner gave it up, or died. */
+enum pi_grant { NOT_YET, GRANTED, GRANTED_BY_DEATH };
+
+/** A task that waits for a lock with priority inheritance. On its stack. */
+struct pi_waiter {
+	struct list_head node;	/* pi_lock: state->waiters */
+	struct pi_state *state; /* pi_lock */
+	struct task *task;	/* C */
+	enum pi_grant how;	/* pi_lock to change */
+	struct wait_queue wq;
+};
+
+/** How a task waits in FUTEX_WAIT_REQUEUE_PI: for a word first, and when others have moved it, for a lock. */
+struct pi_requeue {
+	struct futex_key to; /* C: the lock's */
+	struct pi_waiter w;  /* both waits are on its wq */
+};
+
+/** Wake up to `n` waiters of the word whose bitsets meet `bitset` (futex.c). How many, or -EINVAL: one of them waits for
+ * a lock with priority inheritance. */
+long futex_wake_bitset(struct futex_key key, u32 n, u32 bitset);
+/** FUTEX_WAKE_OP (futex_op.c): `what` is done to the word at addr2, whose key is `second`. How many were woken, or
+ * -ENOSYS, -EFAULT. May sleep. */
+long futex_wake_op(struct futex_key first, u32 n1, struct futex_key second, u32 n2,
+		   unsigned long addr2, u32 what);
+
 /* Locks with priority inheritance (futex_pi.c). `addr` is the word that has the key. */
 /** FUTEX_LOCK_PI: 0, -EDEADLK, -ESRCH, -EPERM, -EINVAL, -ETIMEDOUT, -ERESTARTNOINTR, -EFAULT, -ENOMEM. `until` as
  * for wait. May sleep. */
@@ -26,4 +54,23 @@ long futex_lock_pi(const struct futex_key *key, unsigned long addr, u64 until);
 long futex_trylock_pi(const struct futex_key *key, unsigned long addr);
 /** FUTEX_UNLOCK_PI: 0, -EPERM (not the caller's), -EINVAL, -EFAULT. */
 long futex_unlock_pi(const struct futex_key *key, unsigned long addr);
+
+/* FUTEX_CMP_REQUEUE_PI makes others wait for a lock: futex.c has the words, futex_pi.c the lock. */
+/** For futex_requeue_pi(): memory for a lock that becomes contended. Given back with futex_pi_free(). */
+struct pi_state *futex_pi_alloc(void);
+void futex_pi_free(struct pi_state *s);
+/** w->task has the lock, w->how is GRANTED (0), or it waits for it (FUTEX_PI_WAITS). FUTEX_PI_RETRY: fault the word
+ * in with futex_pi_again(), and try again. -EDEADLK, -ESRCH, -EPERM, -EINVAL: it does neither. `*fresh` is taken
+ * when it is needed. The bucket's lock is held, so that the task stays. */
+#define FUTEX_PI_RETRY 1
+#define FUTEX_PI_WAITS 2
+long futex_requeue_pi(const struct futex_key *to, unsigned long addr, struct pi_waiter *w,
+		      struct pi_state **fresh);
+/** No lock held: shall it be asked again after *ret? May change it to what the call returns. */
+bool futex_pi_again(long *ret, unsigned long addr);
+/** Sleep until the lock is granted: 0; else -ETIMEDOUT at `until` (ns, ~0: never), or -ERESTARTNOINTR. */
+long futex_wait_for_grant(struct pi_waiter *w, u64 until);
+/** For the task that was moved, when its wait is over with `ret` (0: granted): 0, it has the lock; -ETIMEDOUT; -EAGAIN:
+ * a signal came; -EFAULT. */
+long futex_requeued_pi(struct pi_waiter *w, unsigned long addr, long ret);
 #endif

@@ -17,7 +17,10 @@
  * The word is read and changed under pi_lock. What is not there is not faulted in then (a fault with preemption
  * off fails): the lock is released, the page is touched, and all is looked at again.
  *
- * Locks: pi_lock > task_list_lock; pi_lock > wait queues.
+ * FUTEX_CMP_REQUEUE_PI makes a task wait here that has waited for a word (futex.c): it is queued as if it had called
+ * itself, and sleeps on.
+ *
+ * Locks: a futex's bucket > pi_lock > task_list_lock; pi_lock > wait queues.
  */
 #include "kernel/futex.h"
 #include "kernel/futex_internal.h"
@@ -35,17 +38,9 @@ struct pi_state {
 	bool fixing; /* the owner has not written its tid into the word yet */
 };
 
-struct pi_waiter {
-	struct list_head node;
-	struct pi_state *state;
-	struct task *task;
-	enum { NOT_YET, GRANTED, GRANTED_BY_DEATH } how;
-	struct wait_queue wq;
-};
-
-/* What a look at the word comes to, besides 0 and -errno */
-#define RETRY 1 /* it has changed meanwhile */
-#define WAITS 2 /* the lock is another's, and we wait for it */
+/* Results of looking at the word, besides 0 and -errno */
+#define RETRY FUTEX_PI_RETRY /* it has changed meanwhile */
+#define WAITS FUTEX_PI_WAITS /* the lock is another's, and the task waits for it */
 
 static spinlock_t pi_lock = SPINLOCK_INIT;
 static LIST_HEAD(states); /* pi_lock; as many as there are contended locks */
@@ -107,7 +102,7 @@ static s32 turn_of_waiters(const struct task *t)
 	return turn;
 }
 
-/* Who waits for t has changed: its turn, and that of whom it waits for. */
+/* The waiters of t have changed: update its turn, and that of the owner it waits for. */
 static void inherit(struct task *t)
 {
 	while (t) {
@@ -126,28 +121,29 @@ static void inherit(struct task *t)
 	}
 }
 
-/* The first waiter has the lock now. */
-static void grant(struct pi_state *s, bool by_death)
+/* The first waiter has the lock now: its owner gave it up (GRANTED), or died. */
+static void grant(struct pi_state *s, enum pi_grant how)
 {
 	struct task *before = s->owner;
 	struct pi_waiter *w = list_first_entry(&s->waiters, struct pi_waiter, node);
 
 	list_del(&w->node);
 	w->task->pi_blocked = NULL;
-	w->how = by_death ? GRANTED_BY_DEATH : GRANTED;
-	s->fixing = by_death;
+	w->how = how;
+	s->fixing = how == GRANTED_BY_DEATH;
 	set_owner(s, w->task);
-	wake_up(&w->wq); /* it cannot go before it has had pi_lock */
+	wake_up(&w->wq); /* it cannot be freed before it has taken pi_lock */
 	inherit(w->task);
 	inherit(before);
-	if (!by_death)
+	if (how == GRANTED)
 		drop_if_unused(s);
 }
 
-static bool would_deadlock(const struct task *owner)
+/* Would t wait for itself? */
+static bool would_deadlock(const struct task *owner, const struct task *t)
 {
 	for (; owner; owner = owner->pi_blocked ? owner->pi_blocked->state->owner : NULL)
-		if (owner == current)
+		if (owner == t)
 			return true;
 	return false;
 }
@@ -206,9 +202,10 @@ static long find_owner(u32 tid, struct pi_state *s)
 	return ret;
 }
 
-/* Take the lock, or make w wait for it. 0: taken; WAITS: waits. *fresh is used for a new state. */
-static long take_or_queue(const struct futex_key *key, unsigned long addr, struct pi_waiter *w,
-			  struct pi_state **fresh)
+/* The task t takes the lock, or w, which is t's, waits for it. 0: taken; WAITS: waits. *fresh is used for a new
+ * state. */
+static long take_or_queue(const struct futex_key *key, unsigned long addr, struct task *t,
+			  struct pi_waiter *w, struct pi_state **fresh)
 {
 	struct pi_state *s;
 	u32 word, tid;
@@ -217,11 +214,11 @@ static long take_or_queue(const struct futex_key *key, unsigned long addr, struc
 	if (ret)
 		return ret;
 	tid = word & FUTEX_TID_MASK;
-	if (tid == (u32)current->pid)
+	if (tid == (u32)t->pid)
 		return -EDEADLK;
 	s = find_state(key);
 	if (!s && !tid)
-		return change_word(addr, word, (word & FUTEX_OWNER_DIED) | (u32)current->pid);
+		return change_word(addr, word, (word & FUTEX_OWNER_DIED) | (u32)t->pid);
 	/* The owner's robust list has been seen to, but not yet what it owns: as if it were still there. */
 	if (s && !s->fixing && tid != (u32)s->owner->pid && !(word & FUTEX_OWNER_DIED && !tid))
 		return -EINVAL;
@@ -236,7 +233,7 @@ static long take_or_queue(const struct futex_key *key, unsigned long addr, struc
 		s->fixing = false;
 		INIT_LIST_HEAD(&s->waiters);
 		ret = find_owner(tid, s);
-		if (!ret && would_deadlock(s->owner))
+		if (!ret && would_deadlock(s->owner, t))
 			ret = -EDEADLK;
 		if (!ret && !(word & FUTEX_WAITERS))
 			ret = change_word(addr, word, word | FUTEX_WAITERS);
@@ -247,13 +244,13 @@ static long take_or_queue(const struct futex_key *key, unsigned long addr, struc
 		}
 		list_add(&s->link, &states);
 		*fresh = NULL;
-	} else if (would_deadlock(s->owner)) {
+	} else if (would_deadlock(s->owner, t)) {
 		return -EDEADLK;
 	}
 	w->state = s;
-	w->task = current;
+	w->task = t;
 	w->how = NOT_YET;
-	current->pi_blocked = w;
+	t->pi_blocked = w;
 	queue_waiter(w);
 	inherit(s->owner);
 	return WAITS;
@@ -261,8 +258,7 @@ static long take_or_queue(const struct futex_key *key, unsigned long addr, struc
 
 /* ---- the calls -------------------------------------------------------------------------------- */
 
-/* Sleep until the lock is granted. */
-static long wait_for_grant(struct pi_waiter *w, u64 until)
+long futex_wait_for_grant(struct pi_waiter *w, u64 until)
 {
 	while (!READ_ONCE(w->how)) {
 		struct wait_entry we;
@@ -272,6 +268,7 @@ static long wait_for_grant(struct pi_waiter *w, u64 until)
 		if (ns >= until)
 			return -ETIMEDOUT;
 		prepare_to_wait(&w->wq, &we);
+		waits_here();
 		if (READ_ONCE(w->how))
 			ret = 0;
 		else if (signal_pending())
@@ -327,13 +324,13 @@ static long fix_word(struct pi_waiter *w, unsigned long addr)
 	} while (again(&ret, addr));
 	if (!ret)
 		return 0;
-	/* There is no word any more: whoever waits is to find that out as well. */
+	/* The word is no longer mapped: let the waiters find that out, too. */
 	spin_lock(&pi_lock);
 	if (list_empty(&s->waiters)) {
 		s->fixing = false;
 		drop_if_unused(s);
 	} else {
-		grant(s, true);
+		grant(s, GRANTED_BY_DEATH);
 	}
 	spin_unlock(&pi_lock);
 	return ret;
@@ -350,13 +347,13 @@ long futex_lock_pi(const struct futex_key *key, unsigned long addr, u64 until)
 	wait_queue_init(&w.wq);
 	do {
 		spin_lock(&pi_lock);
-		ret = take_or_queue(key, addr, &w, &fresh);
+		ret = take_or_queue(key, addr, current, &w, &fresh);
 		spin_unlock(&pi_lock);
 	} while (again(&ret, addr));
 	kfree(fresh);
 	if (ret != WAITS)
 		return ret;
-	ret = end_wait(&w, wait_for_grant(&w, until));
+	ret = end_wait(&w, futex_wait_for_grant(&w, until));
 	if (!ret && w.how == GRANTED_BY_DEATH)
 		ret = fix_word(&w, addr);
 	return ret;
@@ -368,7 +365,7 @@ long futex_trylock_pi(const struct futex_key *key, unsigned long addr)
 
 	do {
 		spin_lock(&pi_lock);
-		ret = take_or_queue(key, addr, NULL, NULL);
+		ret = take_or_queue(key, addr, current, NULL, NULL);
 		spin_unlock(&pi_lock);
 	} while (again(&ret, addr));
 	return ret;
@@ -394,7 +391,7 @@ static long unlock_pi(const struct futex_key *key, unsigned long addr)
 		FUTEX_WAITERS |
 			(u32)list_first_entry(&s->waiters, struct pi_waiter, node)->task->pid);
 	if (!ret)
-		grant(s, false);
+		grant(s, GRANTED);
 	return ret;
 }
 
@@ -410,12 +407,54 @@ long futex_unlock_pi(const struct futex_key *key, unsigned long addr)
 	return ret;
 }
 
+/* ---- for those who waited for a word ----------------------------------------------------------- */
+
+struct pi_state *futex_pi_alloc(void)
+{
+	return kmalloc(sizeof(struct pi_state), GFP_KERNEL_ACCOUNT);
+}
+
+void futex_pi_free(struct pi_state *s)
+{
+	kfree(s);
+}
+
+long futex_requeue_pi(const struct futex_key *to, unsigned long addr, struct pi_waiter *w,
+		      struct pi_state **fresh)
+{
+	long ret;
+
+	spin_lock(&pi_lock);
+	ret = take_or_queue(to, addr, w->task, w, fresh);
+	if (!ret) {
+		w->state = NULL;
+		w->how = GRANTED;
+		wake_up(&w->wq);
+	}
+	spin_unlock(&pi_lock);
+	return ret;
+}
+
+bool futex_pi_again(long *ret, unsigned long addr)
+{
+	return again(ret, addr);
+}
+
+long futex_requeued_pi(struct pi_waiter *w, unsigned long addr, long ret)
+{
+	ret = end_wait(w, ret);
+	if (!ret && w->how == GRANTED_BY_DEATH)
+		return fix_word(w, addr);
+	/* The first wait is over: the call cannot begin again. */
+	return ret == -ERESTARTNOINTR ? -EAGAIN : ret;
+}
+
 void __futex_release_pi(void)
 {
 	struct pi_state *s, *n;
 
 	spin_lock(&pi_lock);
 	list_for_each_entry_safe (s, n, &current->pi_owned, owned)
-		grant(s, true);
+		grant(s, GRANTED_BY_DEATH);
 	spin_unlock(&pi_lock);
 }

@@ -1,8 +1,5 @@
 /*
- * Who a process is.
- *
- * Process groups and sessions are real, for shells. Users are not: everybody is root with all
- * capabilities, and whoever asks to become somebody else is refused.
+ * System calls about process groups and sessions.
  *
  * Locks: task_list_lock for groups and sessions.
  */
@@ -12,6 +9,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/ksm/ksm.h"
+#include "mm/virt/mm.h"
 
 /* T held. The process `pid`, 0 = the caller, or NULL. */
 static struct process *process_or_self(int pid)
@@ -19,11 +17,13 @@ static struct process *process_or_self(int pid)
 	return pid ? find_process(pid) : current_process();
 }
 
-static long get_group(int pid, bool session)
+enum group_kind { PROCESS_GROUP, SESSION };
+
+static long get_group(int pid, enum group_kind kind)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 	struct process *p = process_or_self(pid);
-	long ret = !p ? -ESRCH : session ? p->sid : p->pgid;
+	long ret = !p ? -ESRCH : kind == SESSION ? p->sid : p->pgid;
 
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return ret;
@@ -31,17 +31,17 @@ static long get_group(int pid, bool session)
 
 long sys_getpgid(struct pt_regs *r)
 {
-	return get_group((int)r->rdi, false);
+	return get_group((int)r->rdi, PROCESS_GROUP);
 }
 
 long sys_getpgrp(struct pt_regs *r)
 {
-	return get_group(0, false);
+	return get_group(0, PROCESS_GROUP);
 }
 
 long sys_getsid(struct pt_regs *r)
 {
-	return get_group((int)r->rdi, true);
+	return get_group((int)r->rdi, SESSION);
 }
 
 /* T held. */
@@ -110,12 +110,14 @@ long sys_setsid(struct pt_regs *r)
 #define PR_SET_PDEATHSIG    1
 #define PR_GET_PDEATHSIG    2
 #define PR_GET_DUMPABLE	    3
+#define PR_SET_DUMPABLE	    4
 #define PR_GET_KEEPCAPS	    7
 #define PR_SET_KEEPCAPS	    8
 #define PR_CAPBSET_READ	    23
 #define PR_CAPBSET_DROP	    24
 #define PR_SET_NAME	    15
 #define PR_GET_NAME	    16
+#define PR_SET_MM	    35
 #define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
 #define PR_SET_THP_DISABLE  41
@@ -223,7 +225,14 @@ long sys_prctl(struct pt_regs *r)
 	case PR_GET_PDEATHSIG:
 		return prctl_pdeathsig(r);
 	case PR_GET_DUMPABLE:
-		return 1;
+		return READ_ONCE(t->mm->dumpable);
+	case PR_SET_DUMPABLE:
+		if (r->rsi != MM_DUMP_DISABLE && r->rsi != MM_DUMP_USER)
+			return -EINVAL;
+		WRITE_ONCE(t->mm->dumpable, (u8)r->rsi);
+		return 0;
+	case PR_SET_MM:
+		return prctl_set_mm(r);
 	case PR_SET_THP_DISABLE:
 	case PR_GET_THP_DISABLE:
 		return prctl_thp(r);

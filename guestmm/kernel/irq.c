@@ -1,8 +1,8 @@
 /*
- * Interrupt lines and their handlers. A line has one handler for the machine's life: devices are
- * found once, at boot, and no two share a line (mmvm/layout.h).
+ * Interrupt lines and their handlers. A line has one handler, for good: devices are found once, at boot, and no
+ * two share a line (mmvm/layout.h).
  *
- * A handler runs with interrupts off and must not sleep; it wakes whoever does the work.
+ * A handler runs with interrupts off and must not sleep; it wakes the thread that does the work.
  */
 #include "arch/boot.h"
 #include "kernel/irq.h"

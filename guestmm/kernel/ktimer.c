@@ -8,6 +8,8 @@
  * Lock: ktimer_lock (interrupts off), above task_list_lock (timers that send signals) and wait queues' locks.
  */
 #include "kernel/ktimer.h"
+#include "kernel/loadavg.h"
+#include "kernel/task.h"
 #include "kernel/time_calls.h"
 #include "lib/errno.h"
 
@@ -32,7 +34,7 @@ static void insert(struct ktimer *t)
 		resooner = true;
 }
 
-/* Calls what is due; when the next one is. */
+/* Call the handlers of expired timers. Returns when the next timer expires. */
 static u64 run_due(void)
 {
 	unsigned long flags = spin_lock_irqsave(&ktimer_lock);
@@ -66,6 +68,7 @@ static u64 run_due(void)
 
 static int ktimer_thread(void *arg)
 {
+	current->kind = CPU_SOFTIRQ; /* on Linux expired timers are run by TIMER_SOFTIRQ */
 	for (;;) {
 		u64 next = run_due(), now;
 		struct wait_entry we;

@@ -7,7 +7,7 @@
 struct ktimer {
 	struct list_head list; /* ktimer_lock, while `at` is not 0 */
 	u64 at;		       /* ktimer_lock: ktime of the next call; 0: none */
-	u64 interval;	       /* ktimer_lock: then again after so many ns; 0: once */
+	u64 interval;	       /* ktimer_lock: ns between later expirations; 0: it expires once */
 	u64 expirations;       /* ktimer_lock: calls that were due since last taken */
 	/** Called by the timers' thread with ktimer_lock held: it may wake, and must not sleep. */
 	void (*fn)(struct ktimer *t);

@@ -3,8 +3,8 @@
  *
  * They belong to the process: its threads share them, fork copies them, a vfork child has its own. All
  * sixteen are kept. Those on memory act in mm/ through rlimit() (lib/env.h), NOFILE in fs/fdtable.c,
- * FSIZE where files are written and grow, STACK also for execve()'s arguments, NPROC in fork.c for
- * who is not root, CPU in cpu_timer.c, SIGPENDING in sigqueue.c. CORE, RSS, LOCKS, MSGQUEUE, RTPRIO and
+ * FSIZE where files are written and grow, CORE in coredump.c, STACK also for execve()'s arguments, NPROC in fork.c and
+ * in execve() after a change of the user, for users other than root, CPU in cpu_timer.c, SIGPENDING in sigqueue.c. RSS, LOCKS, MSGQUEUE, RTPRIO and
  * RTTIME limit what this kernel has not got, as RSS and LOCKS do nothing on Linux.
  *
  * A thread finds those of its process by thread_info->limits.

@@ -7,7 +7,7 @@
  * and a reader does. A longer time since the last look counts as that many periods with the tasks
  * that run now.
  *
- * No lock but a flag: who finds it set knows that somebody else is at it.
+ * No lock but a flag: it is set while one CPU updates the averages; others then leave it to that one.
  */
 #include "kernel/loadavg.h"
 #include "lib/atomic.h"

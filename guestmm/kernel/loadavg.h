@@ -3,8 +3,9 @@
 #define KERNEL_LOADAVG_H
 #include "lib/types.h"
 
-/* Programs, those with a nice value above 0, kernel threads, nothing, and nothing while a task waits for a disk. */
-enum cpu_time { CPU_USER, CPU_NICE, CPU_KERNEL, CPU_IDLE, CPU_IOWAIT, NR_CPU_TIMES };
+/* Programs, those with a nice value above 0, kernel threads, nothing, nothing while a task waits for a disk, and the
+ * threads that do what Linux does in soft interrupts. */
+enum cpu_time { CPU_USER, CPU_NICE, CPU_KERNEL, CPU_IDLE, CPU_IOWAIT, CPU_SOFTIRQ, NR_CPU_TIMES };
 
 struct sched_totals {
 	u64 samples[2][2]; /* of CPU_USER and CPU_NICE: in the kernel, in user mode */
@@ -17,7 +18,7 @@ struct sched_totals {
 void sched_totals(struct sched_totals *t, int cpu);
 
 #define LOAD_SHIFT 11 /* load averages are fixed-point numbers */
-/** Once every LOAD_PERIOD, by whoever comes first: `running` tasks run or want to. */
+/** Called at least once every LOAD_PERIOD: `running` tasks run or are runnable. */
 #define LOAD_PERIOD_NS 5000000000ull
 extern u64 load_next; /* ktime of the next one; a look without a lock */
 void load_update(u64 now, u32 running);

@@ -1,10 +1,9 @@
 /*
  * The lock-order checker: finds deadlocks that could happen, whether or not they did.
  *
- * Locks are told apart by class: all that are initialised at one place. While a thread takes B and
- * holds A, the edge A -> B is learnt. A deadlock needs a cycle of such edges, each taken by some
- * thread, and they need not meet: the first edge that closes a cycle is reported with the places of
- * all the others.
+ * Locks are distinguished by class: all that are initialised at one place. While a thread takes B and holds A, the
+ * edge A -> B is learnt. A deadlock needs a cycle of such edges, each taken by some thread, and they need not meet:
+ * the first edge that closes a cycle is reported with the places of all the others.
  *
  *      thread 1: A, then B          learns  A -> B
  *      thread 2: B, then A          wants   B -> A, finds the way A -> B: reported
@@ -38,7 +37,7 @@
 #define WORDS	    (MAX_CLASSES / 64)
 
 struct lock_class {
-	u64 key;	  /* what tells it apart; with `sleeps` */
+	u64 key;	  /* identifies the class, together with `sleeps` */
 	const char *name; /* as written where it was made, or first taken */
 	bool sleeps;
 	unsigned long irq_ip;	 /* taken in an interrupt here; 0 = never */
@@ -94,6 +93,11 @@ __init void lockdep_init(void)
 	lockdep_thread_init(current_thread_info());
 	ld = __va(pa);
 	printk("lockdep: lock order is checked\n");
+}
+
+void lockdep_off(void)
+{
+	WRITE_ONCE(off, true);
 }
 
 /* ---- classes and edges ---- */
@@ -204,17 +208,30 @@ static void print_path(const u16 *path, unsigned int n)
 	}
 }
 
+/* Early in boot there are locks, but no task yet. */
+static const char *holder_name(void)
+{
+	return current ? current->comm : "boot";
+}
+
+static int holder_pid(void)
+{
+	return current ? current->pid : 0;
+}
+
 static void print_held(const struct held_locks *h)
 {
-	console_printf("held by %s[%d]:\n", current->comm, current->pid);
+	console_printf("held by %s[%d]:\n", holder_name(), holder_pid());
 	for (unsigned int i = 0; i < h->nr; i++)
 		console_printf("  %s taken at %016lx%s\n", ld->class[h->held[i].class].name,
 			       h->held[i].ip, i < h->base ? ", before the interrupt" : "");
 }
 
-/* How many classes can be reached from `class` by the edges there are; with `back`, from how many it can be
+enum reach { FORWARD, BACKWARD };
+
+/* How many classes can be reached from `class` by the edges there are; BACKWARD: from how many it can be
  * reached. Itself included, as in Linux. */
-static unsigned int count_reachable(unsigned int class, bool back)
+static unsigned int count_reachable(unsigned int class, enum reach dir)
 {
 	u64 seen[WORDS] = {0};
 	unsigned int n = 0, before;
@@ -226,7 +243,7 @@ static unsigned int count_reachable(unsigned int class, bool back)
 		for (unsigned int i = 0; i < ld->nr_classes; i++) {
 			for (unsigned int from = 0; from < ld->nr_classes; from++)
 				if ((seen[from / 64] >> from % 64 & 1) &&
-				    (back ? edge_known(i, from) : edge_known(from, i)))
+				    (dir == BACKWARD ? edge_known(i, from) : edge_known(from, i)))
 					seen[i / 64] |= 1ull << i % 64;
 			n += seen[i / 64] >> i % 64 & 1;
 		}
@@ -247,7 +264,7 @@ int lockdep_report(struct report *r)
 		const struct lock_class *c = &ld->class[i];
 
 		report_printf(r, "%016lx FD:%5u BD:%5u %c%c..: %s\n", (unsigned long)c->key,
-			      count_reachable(i, false), count_reachable(i, true),
+			      count_reachable(i, FORWARD), count_reachable(i, BACKWARD),
 			      c->irq_ip ? '-' : '.', c->irq_on_ip || c->sleeps ? '+' : '.',
 			      c->name);
 		for (unsigned int j = 0; j < nr; j++)
@@ -265,7 +282,7 @@ static void __noreturn report_cycle(const struct held_locks *h, const struct hel
 {
 	console_printf("\nlockdep: possible deadlock\n%s[%d] takes %s at %016lx\n  while it holds "
 		       "%s, taken at %016lx\nbut before, the other way round:\n",
-		       current->comm, current->pid, ld->class[class].name, ip,
+		       holder_name(), holder_pid(), ld->class[class].name, ip,
 		       ld->class[first->class].name, first->ip);
 	print_path(path, n);
 	print_held(h);
@@ -321,7 +338,7 @@ static void learn_edge(const struct held *h, unsigned int class, unsigned long i
 	e->to = class;
 	e->from_ip = h->ip;
 	e->to_ip = ip;
-	strscpy(e->comm, current->comm, sizeof(e->comm));
+	strscpy(e->comm, holder_name(), sizeof(e->comm));
 }
 
 static void check_order(const struct held_locks *h, const void *lock, unsigned int class, u32 what,
@@ -411,7 +428,7 @@ void lockdep_acquire(const void *lock, u32 key, const char *name, u32 what, unsi
 	arch_irq_restore(flags);
 }
 
-/* What was taken before the checker began is not known to it. */
+/* The checker does not know locks that were taken before it started. */
 void lockdep_release(const void *lock)
 {
 	struct held_locks *h = held_locks();

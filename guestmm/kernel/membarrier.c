@@ -1,13 +1,13 @@
 /*
- * membarrier(2): every thread that is concerned has passed a full memory barrier when it returns, so that
+ * membarrier(2): when it returns, every thread concerned has passed a full memory barrier, so that
  * the others' fast paths need none.
  *
- * Each CPU is asked to execute one, whoever runs there: an expedited command is met with the same means
+ * Each CPU is asked to execute one, whatever task runs there: an expedited command is met with the same means
  * as a global one. The interrupt returns by IRETQ, which is serialising (SDM 8.3, APM volume 2, 7.6.4):
  * that is what the SYNC_CORE commands promise, and the caller's own CPU executes CPUID for it.
  *
- * A process must register before it uses a private command. Registration is inherited by fork and is
- * gone after execve, as on Linux.
+ * A process must register before it uses a private command. Registration is inherited by fork and cleared by
+ * execve, as on Linux.
  */
 #include "arch/processor.h"
 #include "kernel/process.h"
@@ -35,11 +35,11 @@ long sys_membarrier(struct pt_regs *r)
 	struct process *p = current_process();
 	u32 cmd = r->rdi;
 
-	/* A flag, and the CPU that goes with it, belong to a command that is not there. */
+	/* A flag and its CPU number belong to a command that is not implemented. */
 	if (r->rsi || (cmd & (cmd - 1)) || cmd & ~CMD_ALL)
 		return -EINVAL;
 	switch (cmd) {
-	case 0: /* which are there? */
+	case 0: /* which commands exist? */
 		return CMD_ALL;
 	case CMD_REGISTER_GLOBAL_EXPEDITED:
 		return 0; /* everybody is */

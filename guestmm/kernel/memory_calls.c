@@ -4,14 +4,16 @@
  *
  * Limits: the four that mm/ keeps to (stack, data, address space, locked memory) can be read and
  * set; a process may raise its hard limits, as root may on Linux. But RLIMIT_MEMLOCK holds for
- * everybody, as if nobody had CAP_IPC_LOCK: a limit that no program meets would show nothing. The
- * other limits are not kept here and cannot be set.
+ * everybody, as if nobody had CAP_IPC_LOCK: a limit that no program meets would show nothing. limits.c
+ * has all of them.
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
+#include "kernel/cred.h"
 #include "kernel/task.h"
 #include "lib/errno.h"
 #include "mm/virt/mm.h"
+#include "mm/virt/pkey.h"
 
 long sys_munmap(struct pt_regs *r)
 {
@@ -23,6 +25,21 @@ long sys_mprotect(struct pt_regs *r)
 	return do_mprotect(current->mm, r->rdi, r->rsi, (int)r->rdx);
 }
 
+long sys_pkey_mprotect(struct pt_regs *r)
+{
+	return do_pkey_mprotect(current->mm, r->rdi, r->rsi, (int)r->rdx, (int)r->r10);
+}
+
+long sys_pkey_alloc(struct pt_regs *r)
+{
+	return do_pkey_alloc(current->mm, r->rdi, r->rsi);
+}
+
+long sys_pkey_free(struct pt_regs *r)
+{
+	return do_pkey_free(current->mm, (int)r->rdi);
+}
+
 long sys_brk(struct pt_regs *r)
 {
 	return (long)do_brk(current->mm, r->rdi);
@@ -30,7 +47,13 @@ long sys_brk(struct pt_regs *r)
 
 long sys_madvise(struct pt_regs *r)
 {
-	return do_madvise(current->mm, r->rdi, r->rsi, (int)r->rdx);
+	const int advice = r->rdx;
+	bool nothing = r->rdi & ~PAGE_MASK || !r->rsi; /* madvise(2) checks this first */
+
+	if ((advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE) && !nothing &&
+	    !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return do_madvise(current->mm, r->rdi, r->rsi, advice);
 }
 
 long sys_mremap(struct pt_regs *r)

@@ -216,18 +216,19 @@ long sys_migrate_pages(struct pt_regs *r)
 	if (!ret && !targets)
 		ret = -EINVAL;
 	if (!ret)
-		ret = do_migrate_pages(mm, (u32)from.bits[0], targets, capable(CAP_SYS_NICE));
+		ret = do_migrate_pages(mm, (u32)from.bits[0], targets,
+				       capable(CAP_SYS_NICE) ? MIGRATE_SHARED_TOO : MIGRATE_OWN);
 	mmput(mm);
 	return ret;
 }
 
-/* One move_pages() call. Pages that are to go to the same node, one after the other, move together. */
+/* One move_pages() call. Consecutive pages for the same node are moved together. */
 struct move {
 	struct mm_struct *mm;
 	unsigned long pages, nodes, status; /* user addresses */
 	unsigned long nr;
-	bool shared_too;
-	int node;	     /* where those on `list` go, or NUMA_NO_NODE */
+	enum migrate_whose whose;
+	int node;	     /* target node of the pages on `list`, or NUMA_NO_NODE */
 	unsigned long start; /* the first of them */
 	struct list_head list;
 };
@@ -240,8 +241,8 @@ static int store_status(const struct move *m, unsigned long i, int value, unsign
 	return 0;
 }
 
-/* Move what is on the list, which came from [start, i). 0; > 0: so many pages have not moved, or have not
- * been tried; -errno. */
+/* Move what is on the list, which came from [start, i). 0; > 0: the number of pages that have not moved or were
+ * not tried; -errno. */
 static long flush_moves(struct move *m, unsigned long i)
 {
 	long err;
@@ -271,7 +272,7 @@ static long move_nth(struct move *m, unsigned long i, unsigned long addr, int no
 		m->start = i;
 		m->node = node;
 	}
-	err = move_page_isolate(m->mm, addr, m->node, m->shared_too, &m->list);
+	err = move_page_isolate(m->mm, addr, m->node, m->whose, &m->list);
 	if (err > 0)
 		return 0;
 	err = store_status(m, i, err ? (int)err : m->node, 1);
@@ -332,14 +333,14 @@ long sys_move_pages(struct pt_regs *r)
 			 .pages = r->rdx,
 			 .nodes = r->r10,
 			 .status = r->r8,
-			 .shared_too = r->r9 & MPOL_MF_MOVE_ALL,
+			 .whose = r->r9 & MPOL_MF_MOVE_ALL ? MIGRATE_SHARED_TOO : MIGRATE_OWN,
 			 .node = NUMA_NO_NODE,
 			 .list = LIST_HEAD_INIT(m.list)};
 	long ret;
 
 	if ((u32)r->r9 & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL))
 		return -EINVAL;
-	if (m.shared_too && !capable(CAP_SYS_NICE))
+	if (m.whose == MIGRATE_SHARED_TOO && !capable(CAP_SYS_NICE))
 		return -EPERM;
 	ret = get_others_mm((int)r->rdi, &m.mm);
 	if (ret)

@@ -1,4 +1,4 @@
-/* What the OOM killer asks of the lists of processes (mm/reclaim/oom.h). */
+/* The OOM killer's queries about the process list (mm/reclaim/oom.h). */
 #include "mm/reclaim/oom.h"
 #include "kernel/cgroup.h"
 #include "kernel/cred.h"

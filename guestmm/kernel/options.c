@@ -1,12 +1,13 @@
 /*
- * Boot options: what the command line says that nobody asks for is named in the log, so that a
- * misspelt option does not look as if it did something.
+ * Boot options: an option that no code reads is reported in the log, so that a misspelt one is not silently
+ * ignored.
  *
- * Whoever looks for an option tells its name; all do so during boot, whether the option is there or
- * not. So there is no list of options to keep.
+ * Code that looks for an option names it here; all do so during boot, whether the option is given or not. So there
+ * is no list of options to keep.
  */
 #include "lib/env.h"
 #include "kernel/boot_info.h"
+#include "lib/format.h"
 #include "lib/string.h"
 
 #define MAX_OPTIONS 64
@@ -36,26 +37,49 @@ static bool is_known(const char *word, size_t len)
 	return nr_asked == MAX_OPTIONS;
 }
 
+static void print_unknown(char *words, size_t used)
+{
+	words[used] = 0;
+	printk("Unknown kernel command line parameters \"%s\"\n", words);
+}
+
+bool boot_option_is_on(const char *name, const char *value)
+{
+	bool on = true;
+
+	if (*value && parse_bool(value, &on)) {
+		printk("%s=%s: neither on nor off, ignored\n", name, value);
+		return false;
+	}
+	return on;
+}
+
+/* One printk() line has room for the options collected here; more options take more lines. */
 void boot_options_report(void)
 {
 	static char unknown[256];
 	size_t used = 0;
 
 	for (const char *p = boot_info.cmdline ? boot_info.cmdline : ""; *p;) {
-		size_t len = 0;
+		size_t len = 0, n;
 
 		while (p[len] && p[len] != ' ')
 			len++;
-		if (len && !is_known(p, len) && used + len + 2 < sizeof(unknown)) {
+		n = min(len, sizeof(unknown) - 1);
+		if (n && !is_known(p, len)) {
+			if (used && used + 1 + n >= sizeof(unknown)) {
+				print_unknown(unknown, used);
+				used = 0;
+			}
 			if (used)
 				unknown[used++] = ' ';
-			memcpy(unknown + used, p, len);
-			used += len;
+			memcpy(unknown + used, p, n);
+			used += n;
 		}
 		p += len;
 		while (*p == ' ')
 			p++;
 	}
 	if (used)
-		printk("Unknown kernel command line parameters \"%s\"\n", unknown);
+		print_unknown(unknown, used);
 }

@@ -1,5 +1,5 @@
 /*
- * Giving up: one message, then registers and stack (arch/x86/traps.c), then the VMM is told and the
+ * Giving up: one message, then registers and stack (arch/x86/traps.c), then a message to the VMM, and the
  * machine stops. Nothing is allocated and no lock is waited for on the way.
  */
 #include "kernel/console.h"

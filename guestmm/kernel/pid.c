@@ -14,7 +14,7 @@
 #define RESERVED_PIDS 300 /* of the first processes: not given away again */
 
 int sysctl_pid_max = PID_MAX_DEFAULT;
-static int next_pid = 2; /* T; 1 is the first program's, whoever comes before it */
+static int next_pid = 2; /* T; 1 is kept for the first program */
 static int last_pid = 1; /* T */
 static u64 taken;	 /* T */
 static bool wrapped;	 /* T: numbers may be in use */

@@ -2,7 +2,7 @@
  * timer_create(2) and its relatives: timers of a process that send signals.
  *
  * A timer owns one queue entry for its signal (sigqueue.c). While the entry is queued further expirations are
- * overruns; who takes the signal learns their number.
+ * overruns; their number is delivered with the signal.
  *
  * Clocks: CLOCK_REALTIME, MONOTONIC, BOOTTIME; nobody sets the time of day. Timers of CPU time are EOPNOTSUPP, and so
  * are those that would wake a machine that sleeps, as on Linux without such hardware.
@@ -25,7 +25,7 @@
 #define SIGEV_NONE	1
 #define SIGEV_THREAD	2
 #define SIGEV_THREAD_ID 4
-#define OVERRUN_MAX	0x7fffffffu /* as Linux tells them: INT_MAX */
+#define OVERRUN_MAX	0x7fffffffu /* as Linux reports them: at most INT_MAX */
 
 struct sigevent {
 	u64 value;
@@ -72,7 +72,7 @@ static void on_time(struct ktimer *k)
 	spin_lock(&task_list_lock);
 	t = pt->tid ? thread_of(pt->proc, pt->tid) : NULL;
 	if (!pt->queue || (pt->tid && !t)) {
-		/* nobody is told */
+		/* no signal (SIGEV_NONE) */
 	} else if (pt->queue->queued) {
 		pt->overrun += n;
 	} else {
@@ -111,7 +111,7 @@ static long check_clock(int clock)
 	return clock < 0 || clock > CLOCK_LAST || clock == CLOCK_OLD ? -EINVAL : -EOPNOTSUPP;
 }
 
-/* Who is to be told of it, and by what. T held. */
+/* The task or process that gets the timer's signal, and which signal. T held. */
 static long check_event(const struct sigevent *ev)
 {
 	switch (ev->notify) {
@@ -146,7 +146,7 @@ static void timer_free(struct posix_timer *t)
 	kfree(t);
 }
 
-/* The queue entry, unless nobody is told. */
+/* The queue entry, unless it sends no signal. */
 static long make_entry(struct posix_timer *t, const struct sigevent *ev, bool by_default)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -209,7 +209,7 @@ long sys_timer_settime(struct pt_regs *r)
 
 	if (!r->rdx)
 		return -EINVAL;
-	err = get_user_itimer(r->rdx, false, &interval, &value);
+	err = get_user_itimer(r->rdx, TIMESPEC, &interval, &value);
 	if (err)
 		return err;
 	mutex_lock(&timers_lock);
@@ -230,7 +230,7 @@ long sys_timer_settime(struct pt_regs *r)
 	}
 	mutex_unlock(&timers_lock);
 	if (!err && r->r10)
-		err = put_user_itimer(r->r10, false, old_interval, left);
+		err = put_user_itimer(r->r10, TIMESPEC, old_interval, left);
 	return err;
 }
 
@@ -244,7 +244,7 @@ long sys_timer_gettime(struct pt_regs *r)
 	if (t)
 		ktimer_get(&t->timer, &left, &interval);
 	mutex_unlock(&timers_lock);
-	return t ? put_user_itimer(r->rsi, false, interval, left) : -EINVAL;
+	return t ? put_user_itimer(r->rsi, TIMESPEC, interval, left) : -EINVAL;
 }
 
 long sys_timer_getoverrun(struct pt_regs *r)

@@ -5,9 +5,9 @@
  * tree has named it. A line through the channel is one exit; through the port it is one a byte on
  * most hosts.
  *
- * A line is formatted into a static buffer under a spinlock with interrupts off, so that lines of
- * different contexts never mix. A crash may happen while the lock is held: who finds it taken by
- * this CPU, or by one that a crash has stopped, prints from a small buffer of its own instead.
+ * A line is formatted into a static buffer under a spinlock with interrupts off, so that lines of different
+ * contexts never mix. A crash may happen while the lock is held: if it is held by this CPU, or by one that a crash
+ * has stopped, a small buffer of its own is used instead.
  */
 #include "arch/io.h"
 #include "arch/smp.h"
@@ -36,7 +36,9 @@ void console_write(const char *buf, size_t n)
 	outsb(MMVM_SERIAL_PORT, buf, n);
 }
 
-static void console_vprintf(bool with_time, const char *fmt, va_list ap)
+enum stamp { NO_TIME, WITH_TIME };
+
+static void console_vprintf(enum stamp stamp, const char *fmt, va_list ap)
 {
 	unsigned long flags = arch_irq_save();
 	char small[128], *buf = line;
@@ -53,7 +55,7 @@ static void console_vprintf(bool with_time, const char *fmt, va_list ap)
 	}
 	if (buf == line)
 		WRITE_ONCE(console_owner, cpu_id() + 1);
-	if (with_time) {
+	if (stamp == WITH_TIME) {
 		u64 us = ktime_ns() / 1000;
 
 		n = ksnprintf(buf, size, "[%5lu.%06lu] ", (unsigned long)(us / 1000000),
@@ -74,7 +76,7 @@ void console_printf(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	console_vprintf(false, fmt, ap);
+	console_vprintf(NO_TIME, fmt, ap);
 	va_end(ap);
 }
 
@@ -83,6 +85,6 @@ void printk(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	console_vprintf(true, fmt, ap);
+	console_vprintf(WITH_TIME, fmt, ap);
 	va_end(ap);
 }

@@ -58,6 +58,7 @@ struct process *process_alloc(struct process *parent, const char *comm)
 	wait_queue_init(&p->wait);
 	wait_queue_init(&p->stop_wq);
 	wait_queue_init(&p->exit_wq);
+	wait_queue_init(&p->core_wq);
 	strscpy(p->comm, comm, sizeof(p->comm));
 	if (parent) {
 		p->personality = parent->personality;
@@ -308,7 +309,7 @@ void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void 
 			.mm = t ? t->mm : NULL,
 			.memcg = !t && p->cgroup ? p->cgroup->memcg : NULL,
 			.oom_score_adj = t ? t->oom_score_adj : 0,
-			.exiting = p->group_exit,
+			.exiting = p->group_exit && !p->core, /* a dump may take long */
 			.oom_since = p->oom_since,
 			.cookie = t,
 		};

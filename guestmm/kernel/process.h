@@ -5,9 +5,9 @@
  *      │ parent, children, sibling            the family tree, for wait(2) and SIGCHLD
  *      └ sighand, files                       shared by reference
  *
- * A process lives from fork to the moment its parent has collected its status; its threads are gone
- * before that. parent NULL is the kernel, which starts the first programs, waits for those, and
- * buries everybody else's orphans at once.
+ * A process lives from fork to the moment its parent has collected its status; its threads have ended before that.
+ * parent NULL is the kernel, which starts the first programs, waits for those, and frees all orphans as soon as
+ * they end.
  *
  * Lock legend: T task_list_lock, S the process's own threads, C constant, A atomic.
  */
@@ -48,14 +48,14 @@ struct sighand {
 /* Of ITIMER_VIRTUAL or ITIMER_PROF, in nanoseconds of the time that the process itself has run. */
 struct cpu_timer {
 	u64 at;	      /* when the next signal is due, 0 = none */
-	u64 interval; /* then again after so many, 0 = once */
+	u64 interval; /* time between later expirations, 0 = once */
 };
 
 /** Where a signal came from. */
 struct siginfo_short {
-	s32 code, pid;
-	u64 value; /* SIGCHLD: status; faults: address */
-	u32 uid;   /* of who sent it; of a timer: its overruns */
+	s32 code, pid; /* SEGV_PKUERR: pid is the page's key */
+	u64 value;     /* SIGCHLD: status; faults: address */
+	u32 uid;       /* of the sender; of a timer: its overruns */
 };
 
 struct cgroup;
@@ -79,16 +79,18 @@ struct process {
 	bool zombie;		   /* T: may be collected */
 	u8 stop_sig;	    /* T: its threads stop, or have stopped, because of it; 0 = none */
 	int nr_stopped;	    /* T: threads that stand still in signal_stop() */
-	bool stop_report;   /* T: wait(2) has not told the parent yet that it has stopped */
-	bool cont_report;   /* T: or gone on */
+	bool stop_report;   /* T: wait(2) has not reported to the parent yet that it has stopped */
+	bool cont_report;   /* T: or continued */
 	bool may_be_orphan; /* T: its stopped group is looked at when a process ends (exit.c) */
 	struct wait_queue stop_wq; /* its stopped threads */
+	struct core_dump *core;	   /* T: its memory is being written down (coredump.c); else NULL */
+	struct wait_queue core_wq; /* threads that wait for the dump, and the dumper for them */
 	struct wait_queue exit_wq; /* pidfds: woken when it is a zombie */
 	u8 pdeath_signal;  /* T: sent to it when its parent ends (PR_SET_PDEATHSIG); 0 = none */
 	bool collected;	   /* T: a parent has waited for it */
 	bool execed;	   /* T: has run a program since it was forked */
 	bool kernel_waits; /* C: process_wait() will collect it */
-	bool mm_released;  /* T: vfork's parent may go on */
+	bool mm_released;  /* T: vfork's parent may continue */
 	struct wait_queue wait; /* its threads that wait for children */
 	struct files *files;	/* S */
 	struct fs_struct *fs;	/* S: root, working directory, umask */
@@ -101,15 +103,15 @@ struct process {
 	struct list_head posix_timers; /* timers_lock: posix_timer.c */
 	u64 started_ns;		       /* C: ktime of the fork */
 	u64 oom_since; /* T: ktime when the OOM killer chose it; 0: it did not, or its files are closed */
-	struct io_counts dead_io;     /* T: of threads that are gone, and of collected children */
-	u64 dead_run_ns, dead_sys_ns; /* T: what threads that are gone have run; in the kernel */
+	struct io_counts dead_io;     /* T: of threads that have ended, and of collected children */
+	u64 dead_run_ns, dead_sys_ns; /* T: time that ended threads have run; in the kernel */
 	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
 	s64 past_min_flt,
 		past_maj_flt; /* A: faults in address spaces that it has left; less what had been
 					   counted in one that it shared from the start */
 	u64 children_min_flt, children_maj_flt; /* T: as children_run_ns */
 	u64 shown_user_ns,
-		shown_sys_ns; /* T: process_times() has said so much, and takes nothing back */
+		shown_sys_ns; /* T: the largest times that process_times() has returned: they never decrease */
 	struct cpu_timer cpu_timers[2]; /* T: cpu_timer.c */
 	u64 itimer_at;			/* T: ktime of the next SIGALRM, 0 = none */
 	u64 itimer_interval;		/* T: 0 = once */
@@ -194,21 +196,23 @@ int limit_file_size(u64 size);
 /** /proc/sys/kernel/threads-max; 0: as memory allows. */
 extern int sysctl_threads_max;
 int threads_max(void);
-/** The current thread leaves the address space it came with: vfork's parent may go on. */
+/** Has the user at least `many` threads, those of zombies included? */
+bool user_has_processes(u32 uid, u64 many);
+/** The current thread leaves its address space: vfork's parent may continue. */
 void vfork_release(void);
 
 /* exit.c */
 /** T held: a zombie whose status has been collected leaves the list and the tree. The caller drops the
  * reference that these had. */
 void process_unlink(struct process *p);
-/** End all threads but the caller, which waits until they are gone. Returns false when it is to die
- * itself. */
+/** End all threads except the caller, which waits until they have ended. Returns false if the caller itself must
+ * die. */
 bool kill_other_threads(void);
 /** The end of a thread with TIF_KILLED: of its process, or of itself because another one is in
  * execve(). */
 void thread_killed(void) __noreturn;
-/** The current thread is about to leave its address space: tell who waits for its locks (robust
- * list) and for its end (CLONE_CHILD_CLEARTID). */
+/** The current thread is about to leave its address space: wake the waiters for its locks (robust list) and for
+ * its end (CLONE_CHILD_CLEARTID). */
 void thread_release_mm(void);
 
 /* signal.c */
@@ -230,33 +234,35 @@ void rseq_resume(struct pt_regs *regs);
 int signal_process(struct process *p, int sig, const struct siginfo_short *info);
 /** T held: the same for one thread alone. */
 int signal_thread(struct task *t, int sig, const struct siginfo_short *info);
-/** T held: forget what is pending of the set, for the process and all its threads. */
+/** Discard the pending signals of the set, for the process and all its threads. T held. */
 void signal_drop_pending(struct process *p, u64 set);
-/** A signal of the kernel's for the current process. */
+/** SIGPIPE, SIGXFSZ: for the current thread, as if it had sent it to itself (Linux's send_sig()). */
 void signal_current(int sig);
+#define CORE_DUMPED 0x80 /* of a status: there is a core */
 /** T held: end all threads with this status (wait(2)'s form). */
 void kill_process(struct process *p, int status, u32 tif);
-/** T held, before a signal is sent: SIGCONT and the signals that stop drop each other, and SIGCONT lets
- * the process go on, even where it is blocked or ignored. */
+/** Before a signal is sent: SIGCONT discards pending stop signals, and they discard SIGCONT. SIGCONT also continues
+ * the process, even if it is blocked or ignored. T held. */
 void signal_prepare(struct process *p, int sig);
-/** T held: a thread of a process that is to stop has ended or stands still. Were it the last one that
- * ran, the parent is told. */
+/** T held: a thread of a process that is to stop has ended or stands still. If it was the last one that ran, the
+ * parent gets a signal. */
 void check_all_stopped(struct process *p);
 /** T held: the parent learns of a stop or of going on: CLD_STOPPED, CLD_CONTINUED. */
 void notify_parent_stop(struct process *p, int code, int sig);
-/** T held: set or clear the current thread's TIF_SIGPENDING by what is pending and not blocked. */
+/** Set or clear the current thread's TIF_SIGPENDING: is a signal pending and not blocked? T held. */
 void recalc_sigpending(void);
 void sighand_put(struct sighand *s);
 /** The handlers of a new process, not published yet: its parent's, shared with it when it asks for that
  * (CLONE_SIGHAND). 0 or -ENOMEM. */
 int sighand_fork(struct process *child, struct process *parent, bool share);
-/** Handlers of the old program mean nothing to the new one; what is ignored stays so. */
+/** execve: handlers of the old program are reset to the default; ignored signals stay ignored. */
 int sighand_exec(struct process *p);
-/** Change the current thread's mask, but for what cannot be blocked, and look at what is pending. */
+/** Change the current thread's mask, except for signals that cannot be blocked, and check for pending signals. */
 void set_blocked(u64 set);
 /** T held. */
 struct sigaction signal_action(const struct process *p, int sig);
-/** T held: nobody in its session, outside the group, could let it go on (POSIX.1-2017 3.264). */
+/** Is the group orphaned, that is, does no member have a parent that is in its session but outside of the group
+ * (POSIX.1-2017 3.264)? T held. */
 bool group_is_orphaned(int pgid);
 /** Take one of `set` that is pending for the current thread: its number, or 0. */
 int signal_take(u64 set, struct siginfo_short *info);
@@ -264,7 +270,7 @@ int signal_take(u64 set, struct siginfo_short *info);
 u64 signals_waiting(void);
 /** Woken whenever a signal becomes pending (signalfd). */
 extern struct wait_queue signalfd_wq;
-/** Deliver what is pending, or restart the system call it broke off. */
+/** Deliver a pending signal, or restart the system call that it interrupted. */
 void deliver_signals(struct pt_regs *regs, bool in_syscall);
 
 /* sigframe.c */
@@ -295,6 +301,7 @@ static inline long regs_call(long (*fn)(struct pt_regs *))
 		struct wait_entry _we;                 \
 		while (!(cond)) {                      \
 			prepare_to_wait(wq, &_we);     \
+			waits_here();                  \
 			if (cond) {                    \
 				finish_wait(wq, &_we); \
 				break;                 \
@@ -309,4 +316,6 @@ static inline long regs_call(long (*fn)(struct pt_regs *))
 		}                                      \
 		_err;                                  \
 	})
+/** prctl(PR_SET_MM), prctl_mm.c. 0, -EINVAL, -EPERM, -EFAULT. */
+long prctl_set_mm(struct pt_regs *r);
 #endif

@@ -1,5 +1,5 @@
 /*
- * Pressure stall information: who waits, and for how long.
+ * Pressure stall information: which tasks wait, and for how long.
  *
  *   io      some   a task sleeps until a disk has answered
  *           full   and no task runs or waits for a CPU
@@ -177,7 +177,7 @@ static void enter_all(struct task *t, enum psi_res res, u64 now)
 		enter(g, res, now);
 }
 
-/* Returns the group that it was; its memory may go when psi_lock is released. */
+/* Returns the group that it was; its memory may be freed when psi_lock is released. */
 static struct psi_group *leave_all(struct task *t, enum psi_res res, u64 now)
 {
 	struct psi_group *own = t->psi[res];

@@ -26,7 +26,8 @@ void psi_taken(struct task *t);
 struct mm_struct;
 void psi_running(unsigned int cpu, const struct mm_struct *mm);
 
-/** A program's thread is between user mode and the kernel: it waits for nothing, else panic. With lockdep or a trace. */
+/** A program's thread is between user mode and the kernel: it waits for nothing, else panic. With lockdep or a
+ * trace. */
 void psi_assert_balanced(void);
 
 /* ---- totals and files ---- */
@@ -42,8 +43,8 @@ int psi_init(void);
 /* The files cpu, io and memory of /proc/pressure; those of groups are in mm/memcg/memcg.h. */
 struct psi_trigger;
 /** The text of a trigger: "some|full <stall us> <window us>". It is kept in *slot until psi_trigger_free(). `g`
- * NULL: the machine's. 0; -EINVAL: no such text, a window not in 0.5 .. 10 s (and, for who lacks CAP_SYS_RESOURCE,
- * no multiple of 2 s), a threshold that is 0 or longer; -EBUSY: there is one already; -ENOMEM. */
+ * NULL: the machine's. 0; -EINVAL: no such text, a window not in 0.5 .. 10 s (and, without CAP_SYS_RESOURCE, no
+ * multiple of 2 s), a threshold that is 0 or longer; -EBUSY: there is one already; -ENOMEM. */
 int psi_trigger_write(struct psi_trigger **slot, struct psi_group *g, enum psi_res res,
 		      const char *text);
 /** Was the threshold passed since last asked? At most once in a window. `wq`, if not NULL, gets the queue that is woken

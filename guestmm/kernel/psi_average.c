@@ -4,7 +4,7 @@
  *   average = average * e + percent * (1 - e)      every 2 seconds, e = exp(-2 s / 10, 60, 300 s)
  *
  * `percent` is the part of the period that was spent in the state. Periods end at multiples of 2 s of ktime_ns().
- * Whoever changes a state after such a point first adds up to that point (psi_now()): the averages depend on the
+ * A change of a state after such a point first adds up to that point (psi_now()): the averages depend on the
  * states' times alone, neither on readers nor on when the thread runs. The host gets the same from the trace
  * (vmm/observe/pressure.c).
  *
@@ -38,7 +38,7 @@ void psi_wake_worker(void)
 	wake_up(&averages_wq);
 }
 
-/* One period more, of which `percent` were spent in the state. False: all as before. */
+/* Add one period, of which `percent` were spent in the state. False: no average has changed. */
 static bool average_period(u64 average[3], u64 percent)
 {
 	bool changed = false;
@@ -95,8 +95,8 @@ static bool is_quiet(const struct psi_group *g)
 	return !psi_triggers_pending(g);
 }
 
-/* psi_lock held: look at all groups, and forget those that are quiet; orphans among them go to `dead`. Returns when
- * to look again; ~0: when somebody waits. */
+/* Update all groups, and drop the idle ones from the list; orphans among them are moved to `dead`. Returns the time
+ * of the next update; ~0: when a task begins to wait. psi_lock held. */
 static u64 look_at_groups(u64 now, struct list_head *dead, bool *fired)
 {
 	struct psi_group *g, *next;

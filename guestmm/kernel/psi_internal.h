@@ -1,6 +1,6 @@
 /*
- * Pressure, for its own files: psi.c (who waits, and for how long), psi_average.c (averages, the worker), and
- * psi_trigger.c (who wants to hear of it). The invariants are in psi.c.
+ * Pressure, for its own files: psi.c (which tasks wait, and for how long), psi_average.c (averages, the worker),
+ * and psi_trigger.c (triggers). The invariants are in psi.c.
  */
 #ifndef KERNEL_PSI_INTERNAL_H
 #define KERNEL_PSI_INTERNAL_H
@@ -22,7 +22,7 @@ struct psi_group {
 	struct list_head active_link;  /* I2 */
 	u32 waiting[NR_PSI_RESOURCES]; /* tasks */
 	u32 states;		       /* bit PSI_STATE() */
-	bool orphan; /* its cgroup is gone: the worker frees it when nobody waits in it */
+	bool orphan; /* its cgroup was removed: the worker frees it when no task waits in it */
 	bool runs[MMVM_MAX_CPUS];	/* the CPU runs a task of the group; I2 */
 	bool productive[MMVM_MAX_CPUS]; /* and one that does not stall for memory; I2 */
 	u64 since;			/* up to here the totals are right */

@@ -1,10 +1,10 @@
 /*
  * Restartable sequences: rseq(2), as Linux 6.1.
  *
- * A thread registers 32 bytes of its memory. The kernel writes there which CPU the thread is on, so that it
- * can use per-CPU data without a system call, and looks there at the sequence of instructions that the thread
- * says it is in. Had the thread been interrupted within it (another one ran, it moved to another CPU, or
- * a signal is delivered), it goes on at the sequence's abort address.
+ * A thread registers 32 bytes of its memory. The kernel writes there which CPU the thread is on, so that it can use
+ * per-CPU data without a system call, and looks there at the sequence of instructions that the thread says it is
+ * in. Had the thread been interrupted within it (another one ran, it moved to another CPU, or a signal is
+ * delivered), it continues at the sequence's abort address.
  *
  * R1  When a thread with a registered area returns to user mode after it was switched to, cpu_id is the CPU it
  *     runs on, and RIP is in no sequence that began before the switch. The switch sets TIF_RSEQ
@@ -91,7 +91,7 @@ static int leave_sequence(struct pt_regs *regs)
 
 void rseq_resume(struct pt_regs *regs)
 {
-	struct fault_info f = {SIGSEGV, SI_KERNEL, 0, 0, 0, 0};
+	struct fault_info f = {.sig = SIGSEGV, .code = SI_KERNEL};
 	struct task *t = current;
 	unsigned int cpu;
 	int err;

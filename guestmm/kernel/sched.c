@@ -6,7 +6,7 @@
  *   rq->sleepers  tasks with a time limit, soonest first
  *
  *   new task ──> the emptiest queue        idle CPU <── pulls from the longest queue
- *   woken    ──> the queue it slept on; if that CPU is busy and another idle, that one is told.
+ *   woken    ──> the queue it slept on; if that CPU is busy and another idle, that one gets an interrupt.
  *                A kernel thread that frees memory (TIF_MEMALLOC) runs at once: were it to wait for the
  *                end of a slice, who runs would use up the memory that it is to keep free
  *
@@ -17,8 +17,8 @@
  *   I3  the timer is armed no later than the end of the running slice while somebody waits for the
  *       CPU, and no later than the first sleeper, and while a program runs every 10 ms to see whether
  *       it is in the kernel; otherwise it is off: an idle machine stays halted. A CPU arms only its
- *       own timer: who queues a
- *       task on another one sends it there (scheduler_ipi())
+ *       own timer: a CPU that queues a task on another one sends that one an interrupt
+ *       (scheduler_ipi())
  *   I4  a dead task's stack is freed by the reaper, after the CPU has left it
  *   I5  a task that was preempted in the kernel goes on on the same CPU (`preempted`): so cpu_id()
  *       and what it indexes stay true for kernel code between two points where it lets go of the
@@ -44,9 +44,10 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/memcg/memcg.h"
+#include "mm/phys/highmem.h"
 #include "mm/virt/mm.h"
 
-struct rq runqueues[MMVM_MAX_CPUS];
+DEFINE_PER_CPU_ALIGNED(struct rq, runqueues);
 static u32 idle_cpus; /* A: CPUs that have nothing to do and may be halted */
 static struct task idle_tasks[MMVM_MAX_CPUS];
 static bool sched_running;
@@ -137,16 +138,16 @@ static bool make_runnable(struct rq *rq, struct task *t)
 	return true;
 }
 
-/* Runnable on `rq` now: who has to hear of it? Interrupts off, rq->lock free again. */
+/* A task is runnable on `rq` now: interrupt the CPU that should run it. Interrupts off, rq->lock free again. */
 static __attribute__((noinline)) void tell_cpus(struct rq *rq)
 {
-	unsigned int cpu = rq - runqueues;
+	unsigned int cpu = rq->cpu;
 	u32 idle;
 
 	if (rq != this_rq())
 		smp_send_reschedule(cpu);
-	/* The queue has changed before we look who is idle; an idle CPU says so before it looks at
-	 * the queues. */
+	/* The queue is changed before the idle CPUs are read; an idle CPU sets its mark before it reads the
+	 * queues. */
 	smp_mb();
 	idle = READ_ONCE(idle_cpus) & ~(1u << cpu | 1u << cpu_id());
 	if (idle && READ_ONCE(rq->curr) != rq->idle)
@@ -158,7 +159,7 @@ __attribute__((noinline)) void kick_running(struct rq *rq, struct task *t)
 {
 	if (READ_ONCE(rq->curr) == t && rq != this_rq() &&
 	    READ_ONCE(t->ti->flags) & (TIF_KILLED | TIF_SIGPENDING | TIF_MIGRATE))
-		smp_send_reschedule(rq - runqueues);
+		smp_send_reschedule(rq->cpu);
 }
 
 /* The preemption that rq_unlock() left out. */
@@ -236,85 +237,9 @@ void scheduler_ipi(void)
 	rq_unlock(rq);
 }
 
-/* ---- several queues ---- */
-
-/* Where a new task starts: where the fewest want to run; here, if that is no worse. */
-unsigned int sched_pick_cpu(u32 allowed)
-{
-	unsigned int me = cpu_id(), best = me, least = ~0u;
-
-	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++) {
-		unsigned int cpu = (me + i) % MMVM_MAX_CPUS, load;
-		const struct rq *rq = &runqueues[cpu];
-
-		if (!cpu_is_online(cpu) || !(allowed >> cpu & 1))
-			continue;
-		load = READ_ONCE(rq->nr) + (READ_ONCE(rq->curr) != rq->idle);
-		if (load < least) {
-			least = load;
-			best = cpu;
-		}
-	}
-	return best;
-}
-
-/* Take the first task that may go elsewhere off a queue (I5, I6). */
-static struct task *steal_from(struct rq *rq, unsigned int cpu)
-{
-	struct task *t, *found = NULL;
-
-	rq_lock(rq);
-	list_for_each_entry (t, &rq->queue, run) {
-		if (t->preempted || t->bound || !(t->cpus >> cpu & 1))
-			continue;
-		list_del(&t->run);
-		rq->nr--;
-		WRITE_ONCE(t->ti->cpu, cpu);
-		if (t->psi[PSI_CPU])
-			psi_taken(t);
-		found = t;
-		break;
-	}
-	rq_unlock(rq);
-	return found;
-}
-
-/* This CPU has nothing to do: a task from the longest queue, or from another one. Interrupts
- * off. */
-static bool pull_task(void)
-{
-	unsigned int me = cpu_id();
-	u32 tried = 1u << me;
-
-	for (;;) {
-		unsigned int longest = 0, from = 0;
-		struct task *t;
-
-		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-			u32 nr = READ_ONCE(runqueues[cpu].nr);
-
-			if (!(tried >> cpu & 1) && nr > longest) {
-				longest = nr;
-				from = cpu;
-			}
-		}
-		if (!longest)
-			return false;
-		tried |= 1u << from;
-		t = steal_from(&runqueues[from], me);
-		if (!t)
-			continue;
-		rq_lock(&runqueues[me]);
-		list_add_tail(&t->run, &runqueues[me].queue);
-		runqueues[me].nr++;
-		rq_unlock(&runqueues[me]);
-		return true;
-	}
-}
-
 /* ---- switching ---- */
 
-/* First thing on the new stack: the lock the previous task took is ours to release. */
+/* First thing on the new stack: release the lock that the previous task took. */
 static void finish_switch(void)
 {
 	struct rq *rq = this_rq();
@@ -333,6 +258,8 @@ void sched_first_run(void)
 
 static void switch_user_state(struct rq *rq, struct task *next)
 {
+	if (static_key(KEY_HIGHMEM))
+		kmap_switch_to(next->ti);
 	if (next->mm)
 		arch_switch_mm(next->mm);
 	if (static_key(KEY_SMP)) {
@@ -358,6 +285,7 @@ static void switch_user_state(struct rq *rq, struct task *next)
 		arch_fpu_restore(next->fpu);
 		rq->fpu_owner = next;
 		arch_set_fs_base(next->fs_base);
+		arch_set_gs_base(next->gs_base);
 	}
 }
 
@@ -382,24 +310,12 @@ static u64 slice_ns(const struct task *t)
 	return max(ns, (u64)TICK_NS / 32);
 }
 
-/* Why a task lets go of the CPU */
+/* Why a task gives up the CPU */
 enum leave {
 	LEAVE_SLEEP,   /* itself, perhaps to sleep */
-	LEAVE_YIELD,   /* itself, to go on at once */
+	LEAVE_YIELD,   /* by itself, and it may run again at once */
 	LEAVE_PREEMPT, /* made to, anywhere in the kernel */
 };
-
-u32 sched_nr_running(void)
-{
-	u32 n = 0;
-
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-		const struct rq *rq = &runqueues[cpu];
-
-		n += READ_ONCE(rq->nr) + (READ_ONCE(rq->curr) != rq->idle);
-	}
-	return n;
-}
 
 static void __schedule(enum leave why)
 {
@@ -467,6 +383,8 @@ static void __schedule(enum leave why)
 		rq->nr_switches++;
 		switch_user_state(rq, next);
 		trace_point(SWITCH, next->pid);
+		this_cpu_write(current_ti, next->ti);
+		this_cpu_write(current_task_ptr, next);
 		arch_switch_stack(&prev->ksp, next->ksp);
 		finish_switch();
 	}
@@ -563,7 +481,7 @@ void task_exit(void)
 
 void sched_init_idle(unsigned int cpu, struct thread_info *ti)
 {
-	struct rq *rq = &runqueues[cpu];
+	struct rq *rq = cpu_rq(cpu);
 	struct task *idle = &idle_tasks[cpu];
 
 	idle->ti = ti;
@@ -571,36 +489,28 @@ void sched_init_idle(unsigned int cpu, struct thread_info *ti)
 	ti->limits = kernel_limits;
 	ti->cpu = cpu;
 	ti->stack_magic = STACK_MAGIC;
+	if (static_key(KEY_HIGHMEM) && cpu) /* kmap_init() has seen to CPU 0 */
+		kmap_boot_thread_init(ti, cpu);
 	idle->state = TASK_RUNNING;
 	idle->kind = CPU_IDLE;
 	strscpy(idle->comm, "idle", sizeof(idle->comm));
+	per_cpu(current_ti, cpu) = ti;
+	per_cpu(current_task_ptr, cpu) = idle;
 	rq->idle = idle;
 	rq->curr = idle;
 }
 
 void sched_init(void)
 {
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-		INIT_LIST_HEAD(&runqueues[cpu].queue);
-		INIT_LIST_HEAD(&runqueues[cpu].sleepers);
-		INIT_LIST_HEAD(&runqueues[cpu].dead);
+	for_each_possible_cpu (cpu) {
+		cpu_rq(cpu)->cpu = cpu;
+		INIT_LIST_HEAD(&cpu_rq(cpu)->queue);
+		INIT_LIST_HEAD(&cpu_rq(cpu)->sleepers);
+		INIT_LIST_HEAD(&cpu_rq(cpu)->dead);
 	}
 	sched_init_idle(0, current_thread_info());
 	sched_running = true;
 	tasks_init();
-}
-
-bool cpus_are_idle(void)
-{
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-		const struct rq *rq = &runqueues[cpu];
-
-		/* On our own CPU, too, a task may wait that was interrupted half way. */
-		if (cpu_is_online(cpu) &&
-		    (READ_ONCE(rq->nr) || (cpu != cpu_id() && READ_ONCE(rq->curr) != rq->idle)))
-			return false;
-	}
-	return true;
 }
 
 /* Say that this CPU has nothing to do, and then look for something. Interrupts off. */
@@ -610,7 +520,7 @@ static bool found_work(void)
 
 	atomic_or(&idle_cpus, me);
 	smp_mb();
-	if (!pull_task())
+	if (!sched_pull_task())
 		return false;
 	atomic_and(&idle_cpus, ~me);
 	return true;

@@ -1,8 +1,8 @@
 /*
  * System calls about where and how much a thread runs: affinity, nice values, scheduling classes.
  *
- * A nice value changes the length of a thread's turns (sched.c); a mask
- * of CPUs is obeyed from the thread's next return to user mode on.
+ * A nice value changes the length of a thread's turns (sched.c). A mask of CPUs is obeyed from the
+ * thread's next return to user mode on.
  *
  * Locks: task_list_lock to find threads.
  */
@@ -104,7 +104,7 @@ long sys_getcpu(struct pt_regs *r)
 	return 0;
 }
 
-/* ---- who may ---- */
+/* ---- permission ---- */
 
 /* T held: may the caller change how another thread runs? */
 static bool may_schedule(const struct task *t)
@@ -154,7 +154,7 @@ static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, v
 	return n;
 }
 
-/* Of a program's thread: its turns, and which account its time goes to from now on. */
+/* Of a program's thread: the length of its turns, and which account its time is added to from now on. */
 static void task_set_nice(struct task *t, int nice)
 {
 	WRITE_ONCE(t->nice, nice);
@@ -163,7 +163,8 @@ static void task_set_nice(struct task *t, int nice)
 		WRITE_ONCE(t->kind, nice > 0 ? CPU_NICE : CPU_USER);
 }
 
-/* What setpriority(2) is to set, and what came of it: as on Linux the last error counts, and 0 once one went well. */
+/* The value for setpriority(2), and its result. As on Linux the last error counts, but after one success the result
+ * is 0. */
 struct nice_change {
 	int nice, err;
 };
@@ -363,7 +364,7 @@ long sys_sched_rr_get_interval(struct pt_regs *r)
 		return -EINVAL;
 	if (!thread_exists((int)r->rdi))
 		return -ESRCH;
-	return put_user_time(r->rsi, false, TICK_NS);
+	return put_user_time(r->rsi, TIMESPEC, TICK_NS);
 }
 
 long sys_sched_getscheduler(struct pt_regs *r)

@@ -27,9 +27,9 @@ u64 task_system_ns(const struct task *t, u64 run_ns)
 
 enum sched_cpu_state sched_cpu_state(unsigned int cpu)
 {
-	const struct task *curr = READ_ONCE(runqueues[cpu].curr);
+	const struct task *curr = cpu < nr_cpu_ids ? READ_ONCE(cpu_rq(cpu)->curr) : NULL;
 
-	if (!curr || curr == runqueues[cpu].idle)
+	if (!curr || curr == cpu_rq(cpu)->idle)
 		return SCHED_CPU_IDLE;
 	return READ_ONCE(curr->memstall) ? SCHED_CPU_STALLS : SCHED_CPU_WORKS;
 }
@@ -41,11 +41,11 @@ void sched_totals(struct sched_totals *t, int cpu)
 	*t = (struct sched_totals){.nr_running = sched_nr_running(),
 				   .last_pid = pid_last(),
 				   .nr_forks = pid_taken() + 1}; /* and the idle task */
-	for (int i = 0; i < MMVM_MAX_CPUS; i++) {
-		struct rq *rq = &runqueues[i];
+	for_each_possible_cpu (i) {
+		struct rq *rq = cpu_rq(i);
 		unsigned long flags;
 
-		if (!READ_ONCE(rq->curr) || (cpu >= 0 && cpu != i))
+		if (!READ_ONCE(rq->curr) || (cpu >= 0 && (unsigned int)cpu != i))
 			continue;
 		flags = arch_irq_save();
 		rq_lock(rq);
@@ -71,8 +71,8 @@ void sched_totals(struct sched_totals *t, int cpu)
 
 void sched_describe_cpu(unsigned int cpu)
 {
-	const struct task *t = runqueues[cpu].curr;
+	const struct task *t = cpu_rq(cpu)->curr;
 
 	console_printf("\nCPU %u was running %s[%d], %u wait for it\n", cpu, t->comm, t->pid,
-		       runqueues[cpu].nr);
+		       cpu_rq(cpu)->nr);
 }

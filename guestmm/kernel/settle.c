@@ -6,7 +6,7 @@
  */
 #include "kernel/boot.h"
 #include "kernel/process.h"
-#include "mm/phys/balloon.h"
+#include "mm/move/balloon.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
 
@@ -37,10 +37,11 @@ bool processes_end(void)
 	return false;
 }
 
-static bool memory_is_quiet(void)
+bool memory_is_quiet(void)
 {
-	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) && oom_reaper_idle() &&
-	       balloon_is_quiet() && cpus_are_idle();
+	return !global_stat(NR_WRITEBACK) && !global_stat(NR_ISOLATED_ANON) &&
+	       !global_stat(NR_ISOLATED_FILE) && oom_reaper_idle() && balloon_is_quiet() &&
+	       cpus_are_idle();
 }
 
 void memory_settle(void)

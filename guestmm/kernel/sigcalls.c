@@ -1,6 +1,6 @@
 /*
  * The system calls about signals: kill(2), tkill(2), rt_sigaction(2), rt_sigprocmask(2) and their
- * like, by Linux's numbers and results. Who may signal whom: may_signal() of kernel/cred.c.
+ * like, by Linux's numbers and results. Permission to signal: may_signal() of kernel/cred.c.
  */
 #include "kernel/cred.h"
 #include "kernel/sigqueue.h"
@@ -140,7 +140,7 @@ long sys_rt_sigtimedwait(struct pt_regs *r)
 	if (copy_from_user(&set, r->rdi, sizeof(set)))
 		return -EFAULT;
 	if (r->rdx) {
-		int err = get_user_time(r->rdx, false, &ns);
+		int err = get_user_time(r->rdx, TIMESPEC, &ns);
 
 		if (err)
 			return err;
@@ -155,6 +155,7 @@ long sys_rt_sigtimedwait(struct pt_regs *r)
 		if (signal_pending())
 			return -EINTR;
 		prepare_to_wait(&signalfd_wq, &we);
+		waits_here();
 		if (!(signals_waiting() & set) && !signal_pending()) {
 			if (until == TIME_FOREVER)
 				schedule();
@@ -222,7 +223,7 @@ long sys_rt_sigaction(struct pt_regs *r)
 	flags = spin_lock_irqsave(&task_list_lock);
 	old = signal_action(p, sig);
 	if (r->rsi) {
-		/* Another thread may have made one meanwhile: then ours is not needed. */
+		/* Another thread may have made one in the meantime: then this one is not needed. */
 		if (fresh && sighand_is_others(p)) {
 			gone = p->sighand;
 			if (gone)

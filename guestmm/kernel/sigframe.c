@@ -2,7 +2,7 @@
  * The frame a signal handler runs on, as Linux lays it out on x86-64.
  *
  *   higher   ... the interrupted program's stack, its red zone of 128 bytes left alone
- *            FXSAVE image, 512 bytes, 64-aligned                     <- mcontext.fpstate
+ *            FXSAVE image, 512 bytes, 64-aligned; PKRU in its last 4 <- mcontext.fpstate
  *            siginfo_t, 128 bytes                                    <- rsi
  *            ucontext: flags, link, stack, mcontext, signal mask     <- rdx
  *   lower    return address: the restorer, which calls rt_sigreturn  <- rsp, so that rsp + 8 is
@@ -15,6 +15,7 @@
  * Sources: <asm/ucontext.h>, <asm/sigcontext.h>, System V ABI AMD64 3.2.2; struct layouts asserted.
  */
 #include "kernel/process.h"
+#include "arch/pkey.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -67,6 +68,11 @@ static void put64(u8 *at, u64 v)
 }
 
 /* signo, errno, code, then by kind: pid and uid and status, or an address. */
+/* Signals whose positive codes are their own; of the others they are POLL_*. */
+#define OWN_CODES                                                                               \
+	(SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | SIGBIT(SIGSEGV) | \
+	 SIGBIT(SIGSYS))
+
 void siginfo_fill(u8 out[128], int sig, const struct siginfo_short *info)
 {
 	memset(out, 0, 128);
@@ -76,8 +82,15 @@ void siginfo_fill(u8 out[128], int sig, const struct siginfo_short *info)
 		put32(out + 16, info->pid);
 		put32(out + 20, info->uid);
 		put32(out + 24, info->value);
+	} else if (info->code > 0 && info->code < SI_KERNEL && !(OWN_CODES & SIGBIT(sig))) {
+		put64(out + 16, (u32)info->pid); /* si_band: fs/async.c */
+		put32(out + 24, info->value);	 /* si_fd */
 	} else if (info->code > 0) {
 		put64(out + 16, info->value); /* si_addr */
+		if (sig == SIGSEGV && info->code == SEGV_PKUERR)
+			put32(out + 32, info->pid); /* si_pkey */
+		if (sig == SIGBUS && info->code == BUS_MCEERR_AR)
+			put32(out + 24, PAGE_SHIFT); /* si_addr_lsb: how much of it is lost */
 	} else {
 		put32(out + 16, info->pid);
 		put32(out + 20, info->uid); /* of a timer: overruns */
@@ -134,6 +147,9 @@ int sigframe_push(struct pt_regs *regs, int sig, const struct sigaction *act,
 	arch_fpu_save(t->fpu); /* they are in the processor: the kernel uses none */
 	if (copy_to_user(fpstate, t->fpu, ARCH_FPU_SIZE) || copy_to_user(sp, &f, sizeof(f)))
 		return -EFAULT;
+	/* A handler begins as a program does: key 0 is open, whatever the interrupted code had closed. */
+	if (arch_has_pkeys())
+		arch_set_pkru(PKRU_DEFAULT);
 	regs->rdi = sig;
 	regs->rsi = sp + offsetof(struct rt_sigframe, info);
 	regs->rdx = sp + offsetof(struct rt_sigframe, uc);
@@ -176,7 +192,7 @@ static void init_fpu(void)
 
 long sigframe_pop(struct pt_regs *r)
 {
-	struct fault_info bad = {SIGSEGV, SI_KERNEL, 0, 0, 0, 0};
+	struct fault_info bad = {.sig = SIGSEGV, .code = SI_KERNEL};
 	struct task *t = current;
 	struct ucontext uc;
 	const struct sigcontext *c = &uc.mc;

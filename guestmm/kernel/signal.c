@@ -1,5 +1,5 @@
 /*
- * Signals: who gets them, and what happens then.
+ * Signals: which thread gets them, and what happens then.
  *
  *   sender ──> pending (of the process, or of one thread) ──> TIF_SIGPENDING of a thread that does
  *              not block it ──> on its way to user mode: handler, ignored, or the end
@@ -9,11 +9,13 @@
  *
  * I1  TIF_SIGPENDING is set while a signal is pending that the thread does not block. Others only
  *     set it; the thread clears it, by recalc_sigpending().
- * I2  What is ignored is never pending, unless it is blocked (it may be handled later).
+ * I2  An ignored signal is never pending, unless it is blocked (it may be handled later).
  * I3  SIGKILL is never pending: it marks all threads at once.
  *
  * Locks: task_list_lock for the masks, the pending sets, and sighand.
  */
+#include "kernel/cred.h"
+#include "kernel/coredump.h"
 #include "kernel/testchan.h"
 #include "kernel/sigqueue.h"
 #include "lib/errno.h"
@@ -47,7 +49,7 @@ int sighand_fork(struct process *child, struct process *parent, bool share)
 	struct sighand *copy = NULL, *gone = NULL;
 	unsigned long flags;
 
-	/* What is shared must be there, and what others share is copied now. */
+	/* A table of handlers that is to be shared must exist, and one that others share is copied now. */
 	if (share || (parent->sighand && parent->sighand->shared)) {
 		copy = sighand_copy(parent->sighand);
 		if (!copy)
@@ -264,7 +266,7 @@ static void wake_taker(struct task *taker)
 	wake_up_task(taker);
 }
 
-/* T held: who of the process takes it: a thread that does not block it, or NULL. False: it is ignored (I2). */
+/* T held: the thread of the process that takes it, one that does not block it, or NULL. False: it is ignored (I2). */
 static bool find_taker(struct process *p, int sig, struct task **taker)
 {
 	u64 bit = SIGBIT(sig);
@@ -288,7 +290,7 @@ int signal_process(struct process *p, int sig, const struct siginfo_short *info)
 	struct task *taker;
 	int err = 0;
 
-	if (p->zombie || p->group_exit)
+	if (p->zombie || (p->group_exit && !(p->core && sig == SIGKILL)))
 		return 0;
 	if (sig == SIGKILL) {
 		kill_process(p, SIGKILL, 0);
@@ -314,7 +316,7 @@ int signal_thread(struct task *t, int sig, const struct siginfo_short *info)
 	unsigned long h = signal_action(p, sig).handler;
 	int err = 0;
 
-	if (!t->mm || p->group_exit)
+	if (!t->mm || (p->group_exit && !(p->core && sig == SIGKILL)))
 		return 0;
 	if (sig == SIGKILL) {
 		kill_process(p, SIGKILL, 0);
@@ -362,10 +364,10 @@ void signal_send_queued(struct process *p, struct task *t, struct sigqueue *q)
 
 void signal_current(int sig)
 {
-	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
+	struct siginfo_short info = {SI_USER, current_process()->pid, 0, current_cred()->uid};
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 
-	signal_process(current_process(), sig, &info);
+	signal_thread(current, sig, &info);
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }
 
@@ -389,7 +391,7 @@ struct delivery {
 	struct fault_info fault; /* sig != 0: an exception's */
 };
 
-/* The next signal to act on. What is ignored is dropped on the way. */
+/* The next signal to act on. Ignored ones are dropped on the way. */
 static void dequeue(struct delivery *d)
 {
 	struct task *t = current;
@@ -402,7 +404,9 @@ static void dequeue(struct delivery *d)
 		d->sig = t->fault.sig;
 		t->fault.sig = 0;
 		d->act = signal_action(p, d->sig);
-		d->info = (struct siginfo_short){d->fault.code, 0, d->fault.addr, 0};
+		if (d->fault.fatal)
+			d->act.handler = SIG_DFL;
+		d->info = (struct siginfo_short){d->fault.code, d->fault.pkey, d->fault.addr, 0};
 	}
 	while (!d->sig) {
 		u64 set = (t->sig_pending.set | p->sig_pending.set) & ~t->sig_blocked;
@@ -487,13 +491,16 @@ void deliver_signals(struct pt_regs *regs, bool in_syscall)
 			restore_saved_mask();
 		return;
 	}
-	if (d.act.handler <= SIG_IGN)
-		process_exit(d.sig);
+	if (d.act.handler <= SIG_IGN) {
+		if (!in_syscall)
+			regs->orig_rax = -1ull; /* for a core: no system call */
+		process_exit_signal(regs, d.sig, &d.info);
+	}
 	if (t->rseq)
 		rseq_resume(regs);
 	mask = t->sig_restore ? t->sig_saved : t->sig_blocked;
 	if (sigframe_push(regs, d.sig, &d.act, &d.info, d.fault.sig ? &d.fault : NULL, mask))
-		process_exit(SIGSEGV);
+		process_exit_signal(regs, SIGSEGV, &(struct siginfo_short){.code = SI_KERNEL});
 	t->sig_restore = false;
 	block_during_handler(&d);
 }
@@ -508,10 +515,9 @@ void process_fault(struct pt_regs *regs, const struct fault_info *f, const char 
 		       !(t->sig_blocked & SIGBIT(f->sig));
 	char text[192];
 
-	if (handled) {
-		t->fault = *f;
-		recalc_sigpending();
-	}
+	t->fault = *f;
+	t->fault.fatal = !handled;
+	recalc_sigpending();
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	if (handled)
 		return;
@@ -521,14 +527,15 @@ void process_fault(struct pt_regs *regs, const struct fault_info *f, const char 
 	/* What a program's child does is the program's affair. */
 	if (!t->proc->parent)
 		testchan_record(MMVM_REC_KILLED, t->comm, f->sig, f->addr, text);
-	process_exit(f->sig);
 }
 
 /* A thread whose process is ending. */
-static void __noreturn killed_exit(void)
+static void __noreturn killed_exit(struct pt_regs *regs, bool in_syscall)
 {
 	struct task *t = current;
 
+	if (!in_syscall)
+		regs->orig_rax = -1ull; /* for a core: no system call */
 	if (!t->proc->parent && t->proc->group_exit && t->proc->exit_status == SIGKILL)
 		testchan_printf(MMVM_REC_KILLED, t->comm, SIGKILL, "%s[%d]: killed", t->comm,
 				t->pid);
@@ -558,7 +565,7 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 			return;
 		arch_irq_enable();
 		if (flags & TIF_KILLED)
-			killed_exit();
+			killed_exit(regs, in_syscall);
 		if (flags & TIF_FILES)
 			task_close_files();
 		if (flags & TIF_MIGRATE)
@@ -570,7 +577,7 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 		if (flags & TIF_REGS_CALL) {
 			atomic_and(&ti->flags, ~TIF_REGS_CALL);
 			make_regs_call(regs);
-			in_syscall = false; /* none of them is broken off */
+			in_syscall = false; /* none of these calls is interrupted */
 		} else if (flags & TIF_SIGPENDING) {
 			deliver_signals(regs, in_syscall);
 			in_syscall = false;
@@ -580,7 +587,7 @@ void exit_to_user_work(struct pt_regs *regs, bool in_syscall)
 		} else if (flags & TIF_RSEQ) {
 			rseq_resume(regs);
 		} else if (bad_rip) {
-			struct fault_info f = {SIGSEGV, SI_KERNEL, 13, 0, 0, 0};
+			struct fault_info f = {.sig = SIGSEGV, .code = SI_KERNEL, .trap = 13};
 
 			process_fault(regs, &f, "bad instruction address");
 		}

@@ -10,8 +10,8 @@
  * Q1  An entry's signal has its bit in the set that belongs to the queue. The bit of a real-time signal is cleared
  *     with its last entry. It may be set without an entry: kill(2) found no memory or the limit
  *     (RLIMIT_SIGPENDING), and then the signal arrives without its origin, as on Linux.
- * Q2  An entry is counted in its receiver's nr_sigqueued until it is freed. The entry of a timer is counted as long
- *     as the timer is there, so that a timer never fails to send.
+ * Q2  An entry is counted in its receiver's nr_sigqueued until it is freed. The entry of a timer is counted while
+ *     the timer exists, so that a timer never fails to send.
  *
  * Locks: task_list_lock for all of it.
  */
@@ -86,7 +86,7 @@ int sigqueue_send(struct process *p, struct sigpending *pending, int sig,
 	return 0;
 }
 
-/* Out of its queue: what it says goes to *info. The timer may send again. */
+/* Take an entry off its queue and copy its siginfo to *info. Its timer may send again. */
 static void take(struct sigqueue *q, struct siginfo_short *info)
 {
 	list_del(&q->list);

@@ -74,6 +74,16 @@ long sys_arch_prctl(struct pt_regs *r)
 		return 0;
 	case 0x1003: /* ARCH_GET_FS */
 		return copy_to_user(r->rsi, &current->fs_base, 8) ? -EFAULT : 0;
+	case 0x1001: /* ARCH_SET_GS */
+		if (r->rsi >= TASK_SIZE)
+			return -EPERM;
+		preempt_disable();
+		current->gs_base = r->rsi;
+		arch_set_gs_base(r->rsi);
+		preempt_enable();
+		return 0;
+	case 0x1004: /* ARCH_GET_GS */
+		return copy_to_user(r->rsi, &current->gs_base, 8) ? -EFAULT : 0;
 	default:
 		return -EINVAL;
 	}
@@ -195,7 +205,7 @@ static long sys_mmvm_report(struct pt_regs *r)
 
 #define ENTRY(nr, name, fn, ...) [nr] = fn,
 static const syscall_fn functions[] = {MMVM_SYSCALLS(ENTRY)};
-/* What is called: the functions, or in their places traced_call(). */
+/* The functions of the calls, or traced_call() in their place. */
 static syscall_fn table[] = {MMVM_SYSCALLS(ENTRY)};
 #undef ENTRY
 #ifndef __NR_mseal /* younger than the headers of some machines */
@@ -216,13 +226,13 @@ static void log_unknown(u64 nr)
 		       current->pid, (unsigned long)nr);
 }
 
-/* A call that is made when all registers are there (regs_call()) returns to make_regs_call(). */
+/* A call that needs all registers saved (regs_call()) returns to make_regs_call(). */
 static long traced_call(struct pt_regs *regs)
 {
 	u16 nr = (u16)regs->orig_rax;
 	long ret;
 
-	psi_assert_balanced(); /* what an exception has left behind */
+	psi_assert_balanced(); /* left over from an exception */
 	trace_point(SYS_ENTER, regs->rdi, .arg = nr, .mm = trace_mm_id(current->mm));
 	ret = functions[nr](regs);
 	psi_assert_balanced();

@@ -15,6 +15,7 @@
 #include "lib/string.h"
 #include "lib/trace.h"
 #include "mm/kvirt/vmalloc.h"
+#include "mm/phys/highmem.h"
 #include "mm/slab/slab.h"
 #include "mm/numa/mempolicy.h"
 
@@ -70,8 +71,12 @@ static void task_start(void)
 	task_exit();
 }
 
-static struct task *__task_create(int (*fn)(void *), void *arg, const char *name, bool user)
+enum task_sort { KERNEL_TASK, USER_TASK };
+
+static struct task *__task_create(int (*fn)(void *), void *arg, const char *name,
+				  enum task_sort sort)
 {
+	bool user = sort == USER_TASK;
 	struct task *t = kmem_cache_alloc(task_cache, GFP_KERNEL | __GFP_ZERO);
 	unsigned long flags;
 
@@ -83,6 +88,11 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 		return NULL;
 	}
 	memset(t->ti, 0, sizeof(*t->ti));
+	if (static_key(KEY_HIGHMEM) && kmap_thread_init(t->ti)) {
+		vfree(t->ti);
+		kmem_cache_free(task_cache, t);
+		return NULL;
+	}
 	t->ti->task = t;
 	t->ti->stack_magic = STACK_MAGIC;
 	t->ti->limits = kernel_limits; /* a process's own: task_set_process() */
@@ -126,12 +136,12 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 
 struct task *task_create(int (*fn)(void *), void *arg, const char *name)
 {
-	return __task_create(fn, arg, name, false);
+	return __task_create(fn, arg, name, KERNEL_TASK);
 }
 
 struct task *task_create_user(int (*fn)(void *), void *arg, const char *name)
 {
-	return __task_create(fn, arg, name, true);
+	return __task_create(fn, arg, name, USER_TASK);
 }
 
 int kthread_run_on(unsigned int cpu, int (*fn)(void *), void *arg, const char *name)

@@ -26,9 +26,11 @@ struct fault_info {
 	int sig, code; /* SIG*, si_code */
 	unsigned int trap;
 	unsigned long addr, error, cr2;
+	bool fatal; /* there is no handler, or it is blocked: the end */
+	int pkey;   /* SEGV_PKUERR: of the page */
 };
 
-/** Signals that have come and wait: a bit for each, and the queue of those that queue (sigqueue.c). */
+/** Pending signals: a bit for each, and the queue of those that carry siginfo (sigqueue.c). */
 struct sigpending {
 	u64 set;
 	struct list_head queue;
@@ -44,7 +46,7 @@ struct task {
 	u64 wake_at;		/* R: ktime, 0 = no time limit */
 	enum task_state state;	/* R; the task itself sets SLEEPING */
 	bool on_rq;		/* R */
-	bool preempted;		/* R: on the queue, and to go on on this CPU */
+	bool preempted;		/* R: on the queue, and must continue on this CPU */
 	bool bound;		/* C: runs on one CPU */
 	s32 nice;		/* A: -20 .. 19 */
 #define TURN_IDLE 100
@@ -65,7 +67,7 @@ struct task {
 	u8 memstall;		  /* S: stalls for memory, so many times nested */
 	bool in_iowait;		  /* S: if it sleeps, a disk is to wake it */
 	struct psi_group *psi[3]; /* psi_lock: where it waits for each enum psi_res, or NULL */
-	u8 kind;		  /* A: enum cpu_time, which account its time goes to */
+	u8 kind;		  /* A: enum cpu_time, the account that its time is added to */
 	u64 run_since;		  /* R: ktime since which it runs */
 	u32 samples[2];		  /* R: of its time: in the kernel, in user mode */
 	int (*fn)(void *);	  /* C: body of a kernel thread */
@@ -77,13 +79,14 @@ struct task {
 	int oom_score_adj;	  /* T */
 	bool user;		  /* C: a thread of a process */
 	struct process *proc;	  /* C: NULL for kernel threads */
+	bool nproc_exceeded; /* S: became a user with more processes than RLIMIT_NPROC: execve() checks */
 	struct cred *cred; /* T to change, by itself; with a reference. NULL: a kernel thread */
 	struct list_head thread;       /* T: in proc->threads */
 	struct sigpending sig_pending; /* T: signals for this thread alone */
 	u64 sig_blocked;	       /* T to change, by itself */
-	u64 sig_saved;		       /* S: sigsuspend's: goes into the next frame, or back */
-	bool sig_restore;	       /* S: sig_saved means something */
-	struct fault_info fault;       /* S: sig != 0: to be delivered before all others */
+	u64 sig_saved;		 /* S: sigsuspend's: saved in the next signal frame, or restored */
+	bool sig_restore;	 /* S: sig_saved means something */
+	struct fault_info fault; /* S: sig != 0: to be delivered before all others */
 	unsigned long altstack, altstack_size;	      /* S: size 0 = none */
 	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
 	unsigned long robust_list;		      /* S: user address or 0 */
@@ -91,7 +94,9 @@ struct task {
 	u32 rseq_sig;				      /* S: of rseq(2) */
 	long (*regs_call)(struct pt_regs *regs);      /* S: with TIF_REGS_CALL */
 	struct file *files_to_close;		      /* S: with TIF_FILES: file_put_later() */
-	u64 fs_base;				      /* S */
+	u64 fs_base, gs_base;			      /* S */
+	const char *
+		wchan; /* R: the function in which it sleeps, as far as it said so (waits_here()); else NULL */
 	u32 fpu_cpu; /* S: CPU + 1 where its SSE registers were loaded last; 0 = none */
 	u8 fpu[ARCH_FPU_SIZE]
 		__attribute__((aligned(16))); /* S: user SSE state while not running */
@@ -99,9 +104,11 @@ struct task {
 
 static inline struct task *current_task(void)
 {
-	return current_thread_info()->task;
+	return this_cpu_read_stable(current_task_ptr);
 }
 #define current current_task()
+/** After prepare_to_wait(): /proc/PID/wchan says that the current task sleeps in the function that calls this. */
+#define waits_here() WRITE_ONCE(current->wchan, __func__)
 
 /* Scheduler (kernel/sched.c) */
 /** Turn the boot stack into the idle thread; after it threads can be made and run. Interrupts may
@@ -151,7 +158,7 @@ enum sched_cpu_state { SCHED_CPU_IDLE, SCHED_CPU_STALLS, SCHED_CPU_WORKS };
 enum sched_cpu_state sched_cpu_state(unsigned int cpu);
 /** Tasks in all. */
 extern int nr_tasks; /* T */
-/** Unlink and free a task whose stack is gone. */
+/** Unlink and free a task whose stack was freed. */
 void task_free(struct task *t);
 /** Let others run now. May sleep. */
 void sched_yield(void);
@@ -162,8 +169,8 @@ void kthread_use_mm(struct mm_struct *mm);
 void kthread_unuse_mm(void);
 /** Make `mm` (NULL: none) the current task's address space and load it. */
 void task_set_mm(struct mm_struct *mm);
-/** T held: run on these CPUs only, from the next return to user mode on. sched_migration_init() came
- * before: 0 or -ENOMEM. */
+/** T held: run on these CPUs only, from the next return to user mode on. Call sched_migration_init() first: 0 or
+ * -ENOMEM. */
 void sched_set_cpus(struct task *t, u32 cpus);
 int sched_migration_init(void);
 /** The current task leaves a CPU that it may not run on. May sleep. */
@@ -206,8 +213,10 @@ long syscall_dispatch(struct pt_regs *regs);
 
 #define SIGHUP	   1
 #define SIGINT	   2
+#define SIGQUIT	   3
 #define SIGILL	   4
 #define SIGTRAP	   5
+#define SIGABRT	   6
 #define SIGBUS	   7
 #define SIGFPE	   8
 #define SIGKILL	   9
@@ -226,6 +235,7 @@ long syscall_dispatch(struct pt_regs *regs);
 #define SIGVTALRM  26
 #define SIGPROF	   27
 #define SIGWINCH   28
+#define SIGIO	   29
 #define SIGSYS	   31
 #define NR_SIGNALS 64
 
@@ -238,7 +248,9 @@ long syscall_dispatch(struct pt_regs *regs);
 #define FPE_INTDIV    1
 #define SEGV_MAPERR   1
 #define SEGV_ACCERR   2
+#define SEGV_PKUERR   4
 #define BUS_ADRERR    2
+#define BUS_MCEERR_AR 4 /* touched pages are lost */
 #define CLD_EXITED    1
 #define CLD_KILLED    2
 #define CLD_STOPPED   5

@@ -8,9 +8,11 @@
  * SplitMix64 (Steele, Lea, Flood 2014), one atomic add a number.
  */
 #include "arch/processor.h"
+#include "arch/vdso.h"
 #include "lib/env.h"
 #include "kernel/boot_info.h"
 #include "kernel/boot.h"
+#include "kernel/vdso.h"
 
 static u64 tsc_zero;
 static u64 ns_per_tick; /* 32.32 fixed point; 0 until the rate is known: the clock stands at zero */
@@ -40,6 +42,13 @@ u64 boot_ticks(void)
 u64 ktime_ns(void)
 {
 	return (u64)(((unsigned __int128)(rdtsc() - tsc_zero) * ns_per_tick) >> 32);
+}
+
+void vdso_describe_clock(struct vdso_data *d)
+{
+	d->tsc_zero = tsc_zero;
+	d->ns_per_tick = ns_per_tick;
+	d->epoch_ns = boot_info.epoch_ns;
 }
 
 u64 get_random_u64(void)

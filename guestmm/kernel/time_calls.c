@@ -17,6 +17,7 @@
  */
 #include "kernel/boot_info.h"
 #include "kernel/time_calls.h"
+#include "kernel/loadavg.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -36,9 +37,9 @@ static struct list_head timers = LIST_HEAD_INIT(timers); /* T: process->itimer *
 static struct wait_queue timer_wq = WAIT_QUEUE_INIT(timer_wq);
 static bool timer_thread; /* T: it runs */
 
-int get_user_time(unsigned long addr, bool micro, u64 *ns)
+int get_user_time(unsigned long addr, enum time_form form, u64 *ns)
 {
-	u64 per_sec = micro ? 1000000 : NSEC_PER_SEC;
+	u64 per_sec = form == TIMEVAL ? 1000000 : NSEC_PER_SEC;
 	struct timespec ts;
 
 	if (copy_from_user(&ts, addr, sizeof(ts)))
@@ -52,32 +53,33 @@ int get_user_time(unsigned long addr, bool micro, u64 *ns)
 	return 0;
 }
 
-int put_user_time(unsigned long addr, bool micro, u64 ns)
+int put_user_time(unsigned long addr, enum time_form form, u64 ns)
 {
 	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
 
-	if (micro)
+	if (form == TIMEVAL)
 		ts.nsec /= 1000;
 	return copy_to_user(addr, &ts, sizeof(ts)) ? -EFAULT : 0;
 }
 
-int get_user_itimer(unsigned long addr, bool micro, u64 *interval, u64 *value)
+int get_user_itimer(unsigned long addr, enum time_form form, u64 *interval, u64 *value)
 {
-	int err = get_user_time(addr, micro, interval);
+	int err = get_user_time(addr, form, interval);
 
-	return err ? err : get_user_time(addr + sizeof(struct timespec), micro, value);
+	return err ? err : get_user_time(addr + sizeof(struct timespec), form, value);
 }
 
-int put_user_itimer(unsigned long addr, bool micro, u64 interval, u64 value)
+int put_user_itimer(unsigned long addr, enum time_form form, u64 interval, u64 value)
 {
-	int err = put_user_time(addr, micro, interval);
+	int err = put_user_time(addr, form, interval);
 
-	return err ? err : put_user_time(addr + sizeof(struct timespec), micro, value);
+	return err ? err : put_user_time(addr + sizeof(struct timespec), form, value);
 }
 
 u64 clock_to_ktime(int clock, u64 ns)
 {
-	u64 offset = clock == CLOCK_REALTIME ? boot_info.epoch_ns : 0;
+	bool real = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM;
+	u64 offset = real ? boot_info.epoch_ns : 0;
 
 	return ns > offset ? ns - offset : 1;
 }
@@ -99,7 +101,7 @@ static int read_clock(int clock, u64 *ns)
 	switch (clock) {
 	case CLOCK_REALTIME:
 	case 5:	 /* CLOCK_REALTIME_COARSE */
-	case 11: /* CLOCK_TAI: nobody told us of leap seconds */
+	case 11: /* CLOCK_TAI: the kernel does not know the leap seconds */
 		*ns += boot_info.epoch_ns;
 		return 0;
 	case CLOCK_MONOTONIC:
@@ -122,7 +124,7 @@ long sys_clock_gettime(struct pt_regs *r)
 	u64 ns;
 	int err = read_clock((int)r->rdi, &ns);
 
-	return err ? err : put_user_time(r->rsi, false, ns);
+	return err ? err : put_user_time(r->rsi, TIMESPEC, ns);
 }
 
 long sys_clock_getres(struct pt_regs *r)
@@ -130,14 +132,14 @@ long sys_clock_getres(struct pt_regs *r)
 	u64 ns;
 	int err = read_clock((int)r->rdi, &ns);
 
-	return err || !r->rsi ? err : put_user_time(r->rsi, false, 1);
+	return err || !r->rsi ? err : put_user_time(r->rsi, TIMESPEC, 1);
 }
 
 long sys_gettimeofday(struct pt_regs *r)
 {
 	static const u32 utc[2]; /* struct timezone: minutes west, daylight saving */
 
-	if (r->rdi && put_user_time(r->rdi, true, ktime_ns() + boot_info.epoch_ns))
+	if (r->rdi && put_user_time(r->rdi, TIMEVAL, ktime_ns() + boot_info.epoch_ns))
 		return -EFAULT;
 	return r->rsi && copy_to_user(r->rsi, utc, sizeof(utc)) ? -EFAULT : 0;
 }
@@ -160,12 +162,13 @@ void sleep_interruptible_until(u64 until)
 	if (now >= until)
 		return;
 	prepare_to_wait(&wq, &we);
+	waits_here();
 	if (!signal_pending())
 		schedule_timeout(until - now);
 	finish_wait(&wq, &we);
 }
 
-/* `remains`: where the rest goes when a signal ends the sleep, or 0. */
+/* `remains`: address for the time left if a signal ends the sleep, or 0. */
 static long do_sleep(u64 until, unsigned long remains)
 {
 	u64 now;
@@ -174,7 +177,7 @@ static long do_sleep(u64 until, unsigned long remains)
 		sleep_interruptible_until(until);
 	if (now >= until)
 		return 0;
-	if (remains && put_user_time(remains, false, until - now))
+	if (remains && put_user_time(remains, TIMESPEC, until - now))
 		return -EFAULT;
 	return -EINTR;
 }
@@ -182,7 +185,7 @@ static long do_sleep(u64 until, unsigned long remains)
 long sys_nanosleep(struct pt_regs *r)
 {
 	u64 ns;
-	int err = get_user_time(r->rdi, false, &ns);
+	int err = get_user_time(r->rdi, TIMESPEC, &ns);
 
 	return err ? err : do_sleep(deadline_after(ns), r->rsi);
 }
@@ -193,15 +196,16 @@ long sys_clock_nanosleep(struct pt_regs *r)
 	u64 ns, now;
 	long err;
 
-	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
+	    !clock_is_alarm(clock))
 		return clock == CLOCK_PROCESS ? -EOPNOTSUPP : -EINVAL;
-	err = get_user_time(r->rdx, false, &ns);
-	if (err)
-		return err;
+	err = get_user_time(r->rdx, TIMESPEC, &ns);
+	if (err || clock_is_alarm(clock))
+		return err ? err : -EOPNOTSUPP;
 	if (!(r->rsi & TIMER_ABSTIME))
 		return do_sleep(deadline_after(ns), r->r10);
 	read_clock(clock, &now);
-	/* The clocks differ by a constant: what is left counts from here. */
+	/* The clocks differ by a constant, so convert to the time that is left. */
 	return do_sleep(ns > now ? deadline_after(ns - now) : 0, 0);
 }
 
@@ -227,7 +231,7 @@ void itimer_cancel(struct process *p)
 	p->itimer_at = 0;
 }
 
-/* Send what is due. Returns when the next is. */
+/* Send the signals that are due. Returns when the next one is. */
 static u64 run_timers(void)
 {
 	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
@@ -254,6 +258,7 @@ static u64 run_timers(void)
 
 static int ktimerd(void *arg)
 {
+	current->kind = CPU_SOFTIRQ;
 	for (;;) {
 		struct wait_entry we;
 		u64 next, now;
@@ -289,7 +294,7 @@ static int start_timer_thread(void)
 	return err;
 }
 
-/* Arm (value 0: disarm) and return what was set before. */
+/* Arm (value 0: disarm) and return the old setting. */
 static void set_timer(u64 value, u64 interval, u64 *old_value, u64 *old_interval)
 {
 	struct process *p = current_process();
@@ -317,7 +322,7 @@ long sys_setitimer(struct pt_regs *r)
 	if ((u32)r->rdi > ITIMER_PROF)
 		return -EINVAL;
 	if (r->rsi) {
-		err = get_user_itimer(r->rsi, true, &interval, &value);
+		err = get_user_itimer(r->rsi, TIMEVAL, &interval, &value);
 		if (!err && value && (u32)r->rdi == ITIMER_REAL)
 			err = start_timer_thread();
 		if (err)
@@ -327,7 +332,7 @@ long sys_setitimer(struct pt_regs *r)
 		set_timer(value, interval, &old_value, &old_interval);
 	else
 		cpu_timer_set((u32)r->rdi, value, interval, &old_value, &old_interval);
-	return r->rdx ? put_user_itimer(r->rdx, true, old_interval, old_value) : 0;
+	return r->rdx ? put_user_itimer(r->rdx, TIMEVAL, old_interval, old_value) : 0;
 }
 
 long sys_getitimer(struct pt_regs *r)
@@ -347,7 +352,7 @@ long sys_getitimer(struct pt_regs *r)
 	} else {
 		cpu_timer_get((u32)r->rdi, &value, &interval);
 	}
-	return put_user_itimer(r->rsi, true, interval, value);
+	return put_user_itimer(r->rsi, TIMEVAL, interval, value);
 }
 
 /* Seconds that were left, rounded to the nearest, but not down to 0. */
@@ -365,7 +370,7 @@ long sys_alarm(struct pt_regs *r)
 
 /* ---- what has been used ---------------------------------------------------------------------- */
 
-/* Nobody tells user time from kernel time here: all is user time. */
+/* User and system time are not distinguished here: all is user time. */
 long sys_times(struct pt_regs *r)
 {
 	struct process *p = current_process();

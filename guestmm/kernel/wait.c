@@ -23,6 +23,7 @@ void prepare_to_wait(struct wait_queue *wq, struct wait_entry *we)
 
 	we->task = current;
 	we->func = NULL;
+	WRITE_ONCE(we->task->wchan, NULL);
 	list_add_tail(&we->node, &wq->waiters);
 	WRITE_ONCE(we->task->state, TASK_SLEEPING);
 	/* Unlocking is only a release: the caller's look at its condition must not move up. */
@@ -81,8 +82,8 @@ void wake_up_nested(struct wait_queue *wq)
 	arch_irq_restore(flags);
 }
 
-/* For the lock-order checker a mutex is of the class of its wait queue's lock, of the sort that
- * sleeps. It is asked before a thread waits, and told once the thread has the lock. */
+/* For the lock-order checker a mutex is of the class of its wait queue's lock, of the sort that sleeps. The checker
+ * is called before a thread waits, and again once the thread holds the lock. */
 static inline void order_check(const void *lock, const struct wait_queue *wq, u32 how)
 {
 	if (static_key(KEY_LOCKDEP))

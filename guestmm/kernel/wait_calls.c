@@ -42,7 +42,7 @@ static bool wanted_child(const struct process *p, const struct waiting *w)
 	return !(w->options & WCLONE) == (p->exit_signal == SIGCHLD);
 }
 
-/* T held: what it and the children that it has collected have used. */
+/* Resources used by the process and by the children that it has waited for. T held. */
 static void child_times(struct process *p, struct waiting *w)
 {
 	process_times(p, &w->user_ns, &w->sys_ns);
@@ -53,7 +53,7 @@ static void child_times(struct process *p, struct waiting *w)
 	w->maj_flt += p->children_maj_flt;
 }
 
-/* T held: has the child stopped or gone on, and is that wanted? */
+/* Has the child stopped or continued, and does the caller wait for that? T held. */
 static bool take_stop(struct process *p, struct waiting *w)
 {
 	bool keep = w->options & WNOWAIT;
@@ -140,8 +140,8 @@ static int put_rusage(unsigned long to, const struct waiting *w)
 
 	if (!to)
 		return 0;
-	if (put_user_time(to, true, w->user_ns) ||
-	    put_user_time(to + sizeof(struct timeval), true, w->sys_ns) ||
+	if (put_user_time(to, TIMEVAL, w->user_ns) ||
+	    put_user_time(to + sizeof(struct timeval), TIMEVAL, w->sys_ns) ||
 	    clear_user(to + times, RUSAGE_SIZE - times) ||
 	    copy_to_user(to + faults, flt, sizeof(flt)))
 		return -EFAULT;

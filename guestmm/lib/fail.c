@@ -4,14 +4,19 @@
 u64 fail_left[NR_FAIL_POINTS];
 static u64 failed[NR_FAIL_POINTS]; /* A */
 
-bool fail_count_down(enum fail_point point)
+bool fail_step(u64 *count)
 {
-	u64 left = READ_ONCE(fail_left[point]), seen;
+	u64 left = READ_ONCE(*count), seen;
 
 	/* Several CPUs count; it stays at 0 when they have. */
-	while (left && (seen = atomic_cmpxchg(&fail_left[point], left, left - 1)) != left)
+	while (left && (seen = atomic_cmpxchg(count, left, left - 1)) != left)
 		left = seen;
-	if (left != 1)
+	return left == 1;
+}
+
+bool fail_count_down(enum fail_point point)
+{
+	if (!fail_step(&fail_left[point]))
 		return false;
 	atomic_add(&failed[point], 1);
 	return true;
@@ -20,9 +25,7 @@ bool fail_count_down(enum fail_point point)
 bool fail_nth(enum fail_point point, u64 k)
 {
 	WRITE_ONCE(fail_left[point], k);
-	if (static_key(KEY_FAIL))
-		return true;
-	return false;
+	return static_key(KEY_FAIL);
 }
 
 u64 fail_count(enum fail_point point)

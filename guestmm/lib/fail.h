@@ -22,6 +22,8 @@ enum fail_point { FAIL_BIO, FAIL_DMA_MAP, FAIL_MIGRATE, FAIL_CHARGE, FAIL_SWAP, 
 
 extern u64 fail_left[NR_FAIL_POINTS]; /* A: 0: none is to fail */
 bool fail_count_down(enum fail_point point);
+/** One step of a countdown of any kind: true for the one that takes *count from 1 to 0, where it stays. */
+bool fail_step(u64 *count);
 
 /** Does this one fail? Counts it. */
 static __always_inline bool should_fail(enum fail_point point)

@@ -56,10 +56,12 @@ static void put_string(struct sink *s, const struct spec *sp, const char *str)
 		pad(s, ' ', sp->width - n);
 }
 
-static void put_number(struct sink *s, const struct spec *sp, u64 v, unsigned int base, bool upper,
-		       const char *prefix)
+enum letters { LOWER_CASE, UPPER_CASE };
+
+static void put_number(struct sink *s, const struct spec *sp, u64 v, unsigned int base,
+		       enum letters letters, const char *prefix)
 {
-	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+	const char *digits = letters == UPPER_CASE ? "0123456789ABCDEF" : "0123456789abcdef";
 	char tmp[24], *end = tmp + sizeof(tmp);
 	int n = 0, zeros, spaces, plen = strlen(prefix);
 
@@ -167,7 +169,7 @@ static void put_signed(struct sink *s, const struct spec *sp, s64 v)
 {
 	u64 magnitude = v < 0 ? 0 - (u64)v : (u64)v;
 
-	put_number(s, sp, magnitude, 10, false,
+	put_number(s, sp, magnitude, 10, LOWER_CASE,
 		   v < 0       ? "-"
 		   : sp->plus  ? "+"
 		   : sp->space ? " "
@@ -198,21 +200,22 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			put_signed(&s, &sp, fetch_signed(&sp, &ap));
 			break;
 		case 'u':
-			put_number(&s, &sp, fetch_unsigned(&sp, &ap), 10, false, "");
+			put_number(&s, &sp, fetch_unsigned(&sp, &ap), 10, LOWER_CASE, "");
 			break;
 		case 'o':
-			put_number(&s, &sp, fetch_unsigned(&sp, &ap), 8, false, "");
+			put_number(&s, &sp, fetch_unsigned(&sp, &ap), 8, LOWER_CASE, "");
 			break;
 		case 'x':
 		case 'X':
 			v = fetch_unsigned(&sp, &ap);
-			put_number(&s, &sp, v, 16, *p == 'X',
+			put_number(&s, &sp, v, 16, *p == 'X' ? UPPER_CASE : LOWER_CASE,
 				   !sp.alt || !v ? ""
 				   : *p == 'X'	 ? "0X"
 						 : "0x");
 			break;
 		case 'p':
-			put_number(&s, &sp, (unsigned long)va_arg(ap, void *), 16, false, "0x");
+			put_number(&s, &sp, (unsigned long)va_arg(ap, void *), 16, LOWER_CASE,
+				   "0x");
 			break;
 		case 's':
 			put_string(&s, &sp, va_arg(ap, const char *));
@@ -323,5 +326,19 @@ int parse_size(const char *s, u64 *out)
 	if (!any || *s || (v << shift) >> shift != v)
 		return -EINVAL;
 	*out = v << shift;
+	return 0;
+}
+
+int parse_bool(const char *text, bool *value)
+{
+	const char letter = text[0] | 0x20;
+	const char second = letter == 'o' ? text[1] | 0x20 : 0;
+
+	if (text[0] == '1' || letter == 'y' || letter == 't' || second == 'n')
+		*value = true;
+	else if (text[0] == '0' || letter == 'n' || letter == 'f' || second == 'f')
+		*value = false;
+	else
+		return -EINVAL;
 	return 0;
 }

@@ -20,4 +20,6 @@ void report_printf(struct report *r, const char *fmt, ...) __printf(2, 3);
 
 /** Parse "64M", "0x10", "12k": returns 0 or -EINVAL. */
 int parse_size(const char *s, u64 *out);
+/** As Linux's kstrtobool(): the first letter decides, of "on" and "off" the second. 0 or -EINVAL. */
+int parse_bool(const char *text, bool *value);
 #endif

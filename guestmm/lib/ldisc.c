@@ -242,16 +242,20 @@ static void reprint(struct ldisc *l)
 
 /* ---- keys ------------------------------------------------------------------------------------- */
 
+/* What a byte is to a reader by lines. The end of the file ends a line, too, and is not read. */
+enum stored { PART_OF_LINE, ENDS_LINE, ENDS_FILE };
+
 /* One slot is kept for the byte that ends a line. */
-static void store(struct ldisc *l, u8 c, bool ends, bool is_eof)
+static void store(struct ldisc *l, u8 c, enum stored what)
 {
+	bool ends = what != PART_OF_LINE;
 	u32 used = l->head - l->tail;
 
 	if (used >= LDISC_SIZE - (l->t.lflag & ICANON && !ends ? 1 : 0))
 		return;
 	l->buf[SLOT(l->head)] = c;
 	assign(l->mark, l->head, ends);
-	assign(l->eof, l->head, is_eof);
+	assign(l->eof, l->head, what == ENDS_FILE);
 	l->head++;
 	if (ends || !(l->t.lflag & ICANON)) {
 		l->canon = l->head;
@@ -298,7 +302,7 @@ static bool edit_key(struct ldisc *l, u8 c)
 	} else if (extended && is_cc(l, c, VREPRINT) && l->t.lflag & ECHO) {
 		reprint(l);
 	} else if (is_cc(l, c, VEOF)) {
-		store(l, 0, true, true);
+		store(l, 0, ENDS_FILE);
 	} else {
 		return false;
 	}
@@ -315,7 +319,7 @@ int ldisc_key(struct ldisc *l, u8 c)
 	if (l->lnext) {
 		l->lnext = false;
 		echo(l, c);
-		store(l, c, false, false);
+		store(l, c, PART_OF_LINE);
 		return 0;
 	}
 	if (in & ISTRIP)
@@ -343,14 +347,16 @@ int ldisc_key(struct ldisc *l, u8 c)
 	}
 	if (!(l->t.lflag & ICANON)) {
 		echo(l, c);
-		store(l, c, false, false);
+		store(l, c, PART_OF_LINE);
 		return 0;
 	}
 	if (edit_key(l, c))
 		return 0;
 	echo(l, c);
-	store(l, c, c == '\n' || is_cc(l, c, VEOL) || (l->t.lflag & IEXTEN && is_cc(l, c, VEOL2)),
-	      false);
+	if (c == '\n' || is_cc(l, c, VEOL) || (l->t.lflag & IEXTEN && is_cc(l, c, VEOL2)))
+		store(l, c, ENDS_LINE);
+	else
+		store(l, c, PART_OF_LINE);
 	return 0;
 }
 

@@ -78,6 +78,15 @@ static inline void list_splice_init(struct list_head *from, struct list_head *to
 	INIT_LIST_HEAD(from);
 }
 
+static inline unsigned long list_length(const struct list_head *h)
+{
+	unsigned long n = 0;
+
+	for (const struct list_head *p = h->next; p != h; p = p->next)
+		n++;
+	return n;
+}
+
 #define list_entry(p, type, member)	  container_of(p, type, member)
 #define list_first_entry(h, type, member) list_entry((h)->next, type, member)
 #define list_last_entry(h, type, member)  list_entry((h)->prev, type, member)

@@ -42,4 +42,7 @@ struct thread_info;
 void lockdep_thread_init(struct thread_info *ti);
 /** Memory for what it learns; until then it looks at nothing. Boot, memblock is there. */
 void lockdep_init(void);
+/** No lock is checked any more. For a crash: it may have come while the checker was busy, and its
+ * report takes locks. Any context. */
+void lockdep_off(void);
 #endif

@@ -56,7 +56,7 @@ int memcmp(const void *a, const void *b, size_t n)
 {
 	const u8 *p = a, *q = b;
 
-	/* Skip what is equal eight bytes at a time; the differing quadword is told bytewise. */
+	/* Skip what is equal eight bytes at a time; the differing quadword is compared byte by byte. */
 	while (n >= 8 && *(const u64 *)p == *(const u64 *)q) {
 		p += 8;
 		q += 8;

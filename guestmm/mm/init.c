@@ -6,9 +6,11 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/init.h"
+#include "mm/memcg/memcg.h"
 #include "mm/virt/aslr.h"
 #include "mm/dma/swiotlb.h"
-#include "mm/phys/contig.h"
+#include "mm/move/contig.h"
+#include "mm/phys/highmem.h"
 #include "mm/phys/memblock.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lruvec.h"
@@ -82,8 +84,8 @@ static bool core_option(const char *cmdline, const char *name, u64 total, u64 *b
 	return false;
 }
 
-/* Pages for ZONE_MOVABLE. movablecore= names them, kernelcore= what is left; of both the one that leaves more
- * to the kernel, as in Linux. */
+/* Pages for ZONE_MOVABLE. movablecore= gives their number, kernelcore= the number of the others; if both are
+ * given, the one that leaves more to the kernel counts, as in Linux. */
 static u64 movable_pages(const char *cmdline)
 {
 	const u64 total = memblock_total();
@@ -122,6 +124,7 @@ void mm_boot_init(const char *cmdline)
 			printk("cma=%s: %s, ignored\n", value, why);
 	}
 	zswap_boot_options(cmdline, get_option);
+	mem_cgroup_boot_options(cmdline, get_option);
 	if (get_option(cmdline, "swiotlb", value, sizeof(value))) {
 		char why[64];
 
@@ -129,6 +132,8 @@ void mm_boot_init(const char *cmdline)
 		if (why[0])
 			printk("swiotlb=%s: %s, ignored\n", value, why);
 	}
+	if (highmem_start)
+		kmap_init(); /* zones may look into their pages (page_poison) */
 	zones_init(movable_pages(cmdline));
 	lruvecs_init(get_option(cmdline, "reclaim_policy", value, sizeof(value)) ? value : NULL);
 	kmem_cache_init();

@@ -11,8 +11,8 @@
  */
 #include "fs/internal.h"
 #include "kernel/task.h"
-#include "mm/phys/balloon.h"
-#include "mm/phys/reporting.h"
+#include "mm/move/balloon.h"
+#include "mm/move/reporting.h"
 #include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
@@ -113,10 +113,63 @@ void run_guest_test(const char *name)
 	end_test(&t);
 }
 
+static bool quiet(void *arg)
+{
+	return memory_is_quiet();
+}
+
+int settled_audit(void)
+{
+	wait_until(quiet, NULL, 5000);
+	return testchan_audit();
+}
+
 u64 settled_free_pages(void)
 {
 	drain_all_pages();
 	return nr_free_pages();
+}
+
+u64 count_frames(u64 by_type[NR_PAGE_TYPES])
+{
+	u64 seen = 0;
+
+	memset(by_type, 0, NR_PAGE_TYPES * sizeof(u64));
+	for (unsigned int i = 0; i < nr_zones; i++) {
+		struct zone *z = zone_table[i];
+		unsigned long pfn = z->start_pfn, end = pfn + z->spanned;
+
+		while (pfn < end) {
+			struct page *p = pfn_to_page(pfn);
+			unsigned long n = 1;
+
+			if (!pfn_valid(pfn)) {
+				pfn++;
+				continue;
+			}
+			if (p->type < NR_PAGE_TYPES) {
+				n = p->type == PAGE_RESERVED ? 1 : 1ul << p->order;
+				by_type[p->type] += n;
+			}
+			seen += n;
+			pfn += n;
+		}
+	}
+	return seen;
+}
+
+void say_frames_grown(const u64 before[NR_PAGE_TYPES], const u64 after[NR_PAGE_TYPES])
+{
+	static const char *const name[] = {
+#define X(type, text) text,
+		MMVM_PAGE_TYPES(X)
+#undef X
+	};
+
+	for (unsigned int i = 0; i < NR_PAGE_TYPES; i++)
+		if (i != PAGE_BUDDY && i != PAGE_PCP && after[i] > before[i])
+			printk("%lu pages more: %s\n", (unsigned long)(after[i] - before[i]),
+			       name[i]);
 }
 
 int run_program(const char *path, const char *args)
@@ -183,12 +236,62 @@ bool wait_until(bool (*fn)(void *arg), void *arg, u64 ms)
 {
 	u64 until = ktime_ns() + ms * 1000000;
 
-	while (!fn(arg)) {
-		if (ktime_ns() >= until)
+	/* The clock alone is no limit: where the host lets us run now and then, little has been tried
+	 * when the time is over. So each 2 ms must also have been a turn for the others. */
+	for (u64 turns = 0; !fn(arg); turns++) {
+		if (turns >= ms / 2 && ktime_ns() >= until)
 			return fn(arg);
 		sleep_ms(2);
 	}
 	return true;
+}
+
+static u64 free_pages_now(void)
+{
+	purge_vmap_areas();
+	return settled_free_pages();
+}
+
+u64 free_pages_at_rest(void)
+{
+	u64 before, now = free_pages_now();
+
+	for (unsigned int looks = 0, same = 0; same < 4 && looks < 1000; looks++) {
+		before = now;
+		sleep_ms(5);
+		now = free_pages_now();
+		same = now == before ? same + 1 : 0;
+	}
+	return now;
+}
+
+static bool enough_pages(void *arg)
+{
+	return free_pages_now() >= (u64)arg;
+}
+
+bool free_pages_reach(u64 pages)
+{
+	return wait_until(enough_pages, (void *)pages, 10000);
+}
+
+struct level {
+	enum zone_stat_item item;
+	s64 value;
+};
+
+static bool level_is(void *arg)
+{
+	const struct level *want = arg;
+
+	return global_stat(want->item) == want->value;
+}
+
+bool stat_becomes(enum zone_stat_item item, s64 value)
+{
+	struct level want = {item, value};
+
+	return wait_until(level_is, &want, 10000);
 }
 
 u64 root_pages(void)

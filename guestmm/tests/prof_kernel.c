@@ -17,7 +17,7 @@ static u32 failed;
 
 void profile_kernel(struct test *t, const char *name, void (*fn)(void))
 {
-	/* volatile: the function is to be called, at the address that the VMM is told */
+	/* volatile: the function is to be called, at the address that the VMM gets */
 	void (*volatile once)(void) = fn;
 
 	failed = 0;

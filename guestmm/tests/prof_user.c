@@ -28,7 +28,10 @@ USER_OP(vmas)
 USER_OP(cow_fault)
 USER_OP(shared_fault)
 USER_OP(cached_fault)
+USER_OP(cached_write)
+USER_OP(cached_read)
 USER_OP(fork_512)
+USER_OP(fork_wait)
 
 GUEST_TEST(profile, swap_in, MMVM_TESTF_BENCH | MMVM_TESTF_USER, 60, "memory=40M,high=8M")
 {

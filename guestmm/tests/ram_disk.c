@@ -8,6 +8,7 @@
 #include "tests/ram_disk.h"
 #include "fs/vfs.h"
 #include "mm/block/bio.h"
+#include "mm/phys/highmem.h"
 #include "tests/tests.h"
 
 #define DISK_PAGES   8192ul
@@ -29,12 +30,12 @@ static void ram_submit(struct block_device *bdev, struct bio *bio)
 		if (bio->sector + bio->nr_pages * PAGE_SECTORS > bdev->nr_sectors)
 			bio->status = -EIO;
 		for (u32 i = 0; i < bio->nr_pages && !bio->status; i++) {
-			void *page = page_address(bio->pages[i]);
+			char *on_disk = data + at + i * PAGE_SIZE;
 
 			if (bio->op == BIO_READ)
-				memcpy(page, data + at + i * PAGE_SIZE, PAGE_SIZE);
+				memcpy_to_page(bio->pages[i], 0, on_disk, PAGE_SIZE);
 			else
-				memcpy(data + at + i * PAGE_SIZE, page, PAGE_SIZE);
+				memcpy_from_page(on_disk, bio->pages[i], 0, PAGE_SIZE);
 		}
 	} else if (bio->op != BIO_FLUSH) {
 		bio->status = -EOPNOTSUPP;

@@ -11,14 +11,6 @@
 
 typedef int (*scenario_fn)(struct test *t);
 
-/** Free pages with everything that may be cached handed back. */
-static u64 free_now(void)
-{
-	sleep_ms(2); /* the reaper frees ended threads */
-	purge_vmap_areas();
-	return settled_free_pages();
-}
-
 /** One round for each allocation. With `free` each must leave as many pages free, but for a few that
  * caches keep. Returns the number of allocations that the scenario makes. */
 static u64 fail_each(struct test *t, scenario_fn scenario, u64 free)
@@ -39,9 +31,11 @@ static u64 fail_each(struct test *t, scenario_fn scenario, u64 free)
 			break;
 		}
 		failed_rounds += err != 0;
-		if (free && free_now() + 6 < free)
+		if (free && !free_pages_reach(free - 6)) {
 			test_fail(t, __FILE__, __LINE__, "allocation %lu failing: %lu pages gone",
-				  (unsigned long)k, (unsigned long)(free - free_now()));
+				  (unsigned long)k, (unsigned long)(free - settled_free_pages()));
+			free = settled_free_pages(); /* the next one's loss is its own */
+		}
 	}
 	CHECK(k < MOST_ALLOCATIONS);
 	CHECK(failed_rounds > 0);
@@ -54,7 +48,7 @@ static u64 sweep(struct test *t, scenario_fn scenario)
 {
 	CHECK_EQ(scenario(t), 0); /* it works at all */
 	fail_each(t, scenario, 0);
-	return fail_each(t, scenario, free_now());
+	return fail_each(t, scenario, free_pages_at_rest());
 }
 
 static int mm_scenario(struct test *t)
@@ -138,6 +132,55 @@ GUEST_TEST(allocfail, process, MMVM_TESTF_USER, 300, MEM)
 	CHECK_EQ(run_program("/bin/hello", ""), 0);
 }
 
+/* A program that dies with a core. Without memory it dies without. */
+static int core_scenario(struct test *t)
+{
+	int status = run_program("/bin/segv", "null");
+
+	vfs_unlink(AT_FDCWD, "/core");
+	if (status == (SIGSEGV | CORE_DUMPED))
+		return 0;
+	CHECK(status == SIGSEGV || status < 0 || status > 255);
+	return -ENOMEM;
+}
+
+GUEST_TEST(allocfail, core_dump, MMVM_TESTF_USER, 300, MEM)
+{
+	kernel_limits[RLIMIT_CORE].cur = RLIM_INFINITY;
+	CHECK(sweep(t, core_scenario) >= 20);
+	kernel_limits[RLIMIT_CORE].cur = 0;
+}
+
+static int watches(struct test *t, const char *how)
+{
+	int status = run_program("/bin/watches", how);
+
+	if (status == ENOMEM << 8)
+		return -ENOMEM;
+	CHECK(status == 0 || status < 0 || status > 255);
+	return status == 1 << 8 ? test_fail(t, __FILE__, __LINE__, "watches %s", how), 0 : status;
+}
+
+static int inotify_scenario(struct test *t)
+{
+	return watches(t, "");
+}
+
+GUEST_TEST(allocfail, inotify, MMVM_TESTF_USER, 300, MEM)
+{
+	CHECK(sweep(t, inotify_scenario) >= 10);
+}
+
+static int bind_scenario(struct test *t)
+{
+	return watches(t, "bind");
+}
+
+GUEST_TEST(allocfail, bind_mounts, MMVM_TESTF_USER, 300, MEM)
+{
+	CHECK(sweep(t, bind_scenario) >= 10);
+}
+
 /* Names made, found, linked, moved and removed; what is there in the end goes, whatever failed. */
 static int names_scenario(struct test *t)
 {
@@ -171,11 +214,11 @@ static int names_scenario(struct test *t)
 	}
 	/* Looking up a name needs memory when it is not cached: try until it is gone. */
 	for (int i = 0; i < 10; i++) {
-		vfs_unlink(AT_FDCWD, "/af/file", false);
-		vfs_unlink(AT_FDCWD, "/af/second", false);
-		vfs_unlink(AT_FDCWD, "/af/link", false);
-		vfs_unlink(AT_FDCWD, longer, false);
-		if (!vfs_unlink(AT_FDCWD, "/af", true))
+		vfs_unlink(AT_FDCWD, "/af/file");
+		vfs_unlink(AT_FDCWD, "/af/second");
+		vfs_unlink(AT_FDCWD, "/af/link");
+		vfs_unlink(AT_FDCWD, longer);
+		if (!vfs_rmdir(AT_FDCWD, "/af"))
 			return err;
 	}
 	CHECK(!"the names do not go");

@@ -7,7 +7,7 @@
  * each, and RAM's size is the host's, so nothing inside the guest can make that sum wrong.
  */
 #include "mm/phys/folio.h"
-#include "mm/virt/migrate_entry.h"
+#include "mm/rmap/migrate_entry.h"
 #include "mmvm/audit.h"
 #include "tests/tests.h"
 
@@ -51,7 +51,7 @@ static struct mm_struct *planted_mm(struct test *t, unsigned long pages, unsigne
 		return NULL;
 	*addr = testmm_map(t, mm, pages * PAGE_SIZE);
 	for (unsigned long i = 0; i < pages; i++)
-		CHECK_EQ(testmm_touch(mm, *addr + i * PAGE_SIZE, true), 0);
+		CHECK_EQ(testmm_touch(mm, *addr + i * PAGE_SIZE, TOUCH_WRITE), 0);
 	return mm;
 }
 
@@ -196,7 +196,7 @@ GUEST_TEST(audit, count_of_a_pcp_list, PLANTED, 0, MEM)
 	struct page *p = pcp_page();
 
 	REQUIRE(p);
-	page_zone(p)->pcp[cpu_id()].count++;
+	this_cpu_ptr(page_zone(p)->pcp)->count++;
 	test_expect_audit(t, "pcp_count");
 }
 
@@ -492,11 +492,11 @@ GUEST_TEST(audit, busy_memory_is_clean, 0, 0, MEM_SWAP)
 	struct mm_struct *mm = planted_mm(t, 100, &a);
 
 	REQUIRE(mm);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK(pte_is_swap(swapped_pte(mm, a, 100)));
 	sleep_ms(50);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(do_munmap(mm, a, 50 * PAGE_SIZE), 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }

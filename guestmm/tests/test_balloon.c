@@ -2,9 +2,9 @@
  * The memory balloon. The host is asked each time what it has: pages in the device's set, and how much
  * memory guest RAM really takes there.
  */
-#include "mm/phys/balloon.h"
-#include "mm/phys/migrate.h"
-#include "mm/phys/reporting.h"
+#include "mm/move/balloon.h"
+#include "mm/move/migrate.h"
+#include "mm/move/reporting.h"
 #include "tests/tests.h"
 
 #define MEM	"memory=32M balloon=0"
@@ -83,7 +83,7 @@ GUEST_TEST(balloon, the_host_gets_the_memory, 0, 0, MEM)
 	/* Whatever else happens meanwhile takes a few pages. */
 	CHECK(before.resident - full.resident + 64 >= nr);
 	CHECK(free_before - free_full + 64 >= nr && free_before - free_full <= nr + 64);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 
 	REQUIRE(balloon_to(100));
 	CHECK_EQ(host_look().pages, 100);
@@ -138,7 +138,7 @@ GUEST_TEST(balloon, pages_move, 0, 0, MEM)
 	CHECK_EQ(after.pages, 600);
 	CHECK_EQ(after.inflated - before.inflated, 300);
 	CHECK_EQ(after.deflated - before.deflated, 300);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	REQUIRE(balloon_to(0));
 }
 

@@ -267,6 +267,35 @@ GUEST_TEST(blk, discard_and_write_zeroes_clear, 0, 0, MEM)
 	__free_page(p);
 }
 
+/* The device takes 16 MiB of them in one request: the driver sends the rest after it. */
+GUEST_TEST(blk, a_discard_larger_than_a_request_is_cut, 0, 0, "memory=24M,high=4M swap=40M")
+{
+	static const enum bio_op ops[] = {BIO_WRITE_ZEROES, BIO_DISCARD};
+	/* The first page, both sides of the cut, the last page, and the first one that stays. */
+	static const u64 at[] = {0, 32768 - SECTORS, 32768, 40960 - SECTORS, 40960};
+	struct block_device *bdev = take_disk(t);
+	struct page *p = alloc_page(GFP_KERNEL);
+
+	REQUIRE(bdev && p);
+	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++) {
+		struct bio bio = {.bdev = bdev, .op = ops[i], .sector = 0, .nr_sectors = 40960};
+
+		for (unsigned int k = 0; k < ARRAY_SIZE(at); k++) {
+			fill(p, at[k] + 1);
+			CHECK_EQ(do_io(bdev, BIO_WRITE, at[k], &p, 1), 0);
+		}
+		CHECK_EQ(submit_bio_wait(&bio), 0);
+		for (unsigned int k = 0; k < ARRAY_SIZE(at); k++) {
+			CHECK_EQ(do_io(bdev, BIO_READ, at[k], &p, 1), 0);
+			if (at[k] < 40960)
+				CHECK_EQ(*(u64 *)page_address(p), 0);
+			else
+				CHECK(holds(p, at[k] + 1));
+		}
+	}
+	__free_page(p);
+}
+
 static bool some_ended(void *arg)
 {
 	return atomic_load(&nr_ended) == (u32)(unsigned long)arg;

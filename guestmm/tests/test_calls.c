@@ -70,7 +70,7 @@ GUEST_TEST(calls, pageout_writes_through_the_disk, 0, 0, MEM)
 	CHECK_EQ(do_madvise(mm, a, pages * PAGE_SIZE, MADV_PAGEOUT), 0);
 	CHECK_EQ(ev(PSWPOUT) - out, pages);
 	CHECK_EQ(mm->rss_anon, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(wrong(mm, a, pages), 0);
 	CHECK_EQ(ev(PSWPIN) - in, pages);
 	/* Clean: dropped without a write. */
@@ -92,11 +92,11 @@ GUEST_TEST(calls, swapped_and_locked_mappings_move, 0, 0, MEM)
 	fill(t, mm, a, pages);
 	CHECK_EQ(do_madvise(mm, a, half, MADV_PAGEOUT), 0);
 	CHECK_EQ(do_mremap(mm, a, 2 * half, 2 * half, MREMAP_MAYMOVE | MREMAP_FIXED, b), (long)b);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(do_mlock(mm, b, 2 * half, 0), 0);
 	CHECK_EQ(mm->rss_anon, pages);
 	CHECK_EQ(do_madvise(mm, b, half, MADV_PAGEOUT), -EINVAL);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(wrong(mm, b, pages), 0);
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_MLOCK), 0);
@@ -107,7 +107,7 @@ GUEST_TEST(calls, freed_pages_cost_no_write, 0, 0, MEM)
 {
 	struct mm_struct *mm = testmm_create(t);
 	unsigned long a, pages = 64;
-	s64 out = ev(PSWPOUT);
+	s64 out = ev(PSWPOUT), lazy = ev(PGLAZYFREE), freed = ev(PGLAZYFREED);
 
 	REQUIRE(mm);
 	a = testmm_map(t, mm, pages * PAGE_SIZE);
@@ -115,12 +115,14 @@ GUEST_TEST(calls, freed_pages_cost_no_write, 0, 0, MEM)
 	fill(t, mm, a, pages);
 	CHECK_EQ(do_madvise(mm, a, pages * PAGE_SIZE, MADV_FREE), 0);
 	CHECK_EQ(nr_lazyfree, pages);
+	CHECK_EQ(ev(PGLAZYFREE) - lazy, pages);
 	CHECK_EQ(testmm_write(mm, a, 42), 0);
 	CHECK_EQ(do_madvise(mm, a, pages * PAGE_SIZE, MADV_PAGEOUT), 0);
 	CHECK_EQ(mm->rss_anon, 0);
 	CHECK_EQ(ev(PSWPOUT) - out, 1); /* the one that was written to again */
 	CHECK_EQ(nr_lazyfree, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(ev(PGLAZYFREED) - freed, pages - 1);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK(swap_becomes_empty());
 }

@@ -4,7 +4,7 @@
  * type.
  */
 #include "mm/dma/dma.h"
-#include "mm/phys/contig.h"
+#include "mm/move/contig.h"
 #include "mm/phys/internal.h"
 #include "tests/tests.h"
 
@@ -57,7 +57,7 @@ GUEST_TEST(cma, lent_and_taken_back, 0, 120, MEM)
 	REQUIRE(mm);
 	lent = AREA - global_stat(NR_FREE_CMA);
 	CHECK(lent > AREA / 4); /* movable pages do go there */
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	block = dma_alloc_contiguous(&dev, 6 * MIB, GFP_KERNEL);
 	REQUIRE(block);
 	CHECK_EQ(ev(CMA_ALLOC_SUCCESS) - ok, 1);
@@ -66,7 +66,7 @@ GUEST_TEST(cma, lent_and_taken_back, 0, 120, MEM)
 		CHECK_EQ(page_ref_count(block + i), 1);
 	memset(page_address(block), 0x5a, 6 * MIB);
 	contents(t, mm, at, pages);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK(dma_release_from_contiguous(&dev, block, 6 * MIB / PAGE_SIZE));
 	mmput(mm);
 	settled_free_pages();

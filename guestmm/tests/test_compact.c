@@ -3,7 +3,7 @@
  * block of 2 MiB. After compaction there is, what was in the pages still is, and the frames that moved
  * are known: the trace has a record of each (migrate), and the audit finds every page at its new place.
  */
-#include "mm/phys/compaction.h"
+#include "mm/move/compaction.h"
 #include "mm/phys/internal.h"
 #include "tests/tests.h"
 
@@ -107,9 +107,42 @@ GUEST_TEST(compact, every_other_page_freed, 0, 120, MEM)
 	/* Two rounds may have moved a page twice. */
 	CHECK(ev(PGMIGRATE_SUCCESS) - migrated >= (s64)moved);
 	memory_settle();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	__free_pages(block, 9);
 	mmput(mm);
+}
+
+/* Locked memory is compacted, too, unless vm.compact_unevictable_allowed says no. */
+GUEST_TEST(compact, locked_memory_if_allowed, 0, 120, MEM)
+{
+	const s64 before = global_stat(NR_MLOCK);
+	unsigned long a, pages, locked = 0, step;
+	struct mm_struct *mm = in_pieces(t, &a, &pages);
+
+	REQUIRE(mm);
+	step = pages / 256 & ~1ul; /* all over memory, of those that are there */
+	REQUIRE(step);
+	for (unsigned long i = 0; i < pages && locked < 256; i += step, locked++)
+		CHECK_EQ(do_mlock(mm, a + i * PAGE_SIZE, PAGE_SIZE, 0), 0);
+	for (int allowed = 0; allowed < 2; allowed++) {
+		unsigned long moved = 0;
+
+		sysctl_compact_unevictable_allowed = allowed;
+		compact_memory();
+		memory_settle();
+		for (unsigned long i = 0; i < locked * step; i += step) {
+			const struct page *page = testmm_page(mm, a + i * PAGE_SIZE);
+
+			CHECK(PageMlocked(page));
+			moved += page_to_pfn(page) != was[i];
+		}
+		CHECK_EQ(moved > 0, allowed);
+		CHECK_EQ(global_stat(NR_MLOCK) - before, (s64)locked);
+		check_contents(t, mm, a, pages);
+		CHECK_EQ(settled_audit(), 0);
+	}
+	mmput(mm);
+	CHECK_EQ(global_stat(NR_MLOCK), before);
 }
 
 GUEST_TEST(compact, all_of_memory_on_request, 0, 120, MEM)
@@ -133,6 +166,6 @@ GUEST_TEST(compact, all_of_memory_on_request, 0, 120, MEM)
 	/* All that is free but the rests of some pageblocks. */
 	CHECK(blocks * 512 * 2 > nr_free_pages());
 	CHECK(check_contents(t, mm, a, pages) > 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }

@@ -6,40 +6,20 @@
 #include "mm/numa/mempolicy.h"
 #include "mm/reclaim/demote.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/soft_dirty.h"
+#include "mm/pgtable/soft_dirty.h"
 #include "tests/tests.h"
 
 #define SLOW  "memory=64M,high=0M cpus=1 nodes=2" /* node 1 has memory only */
 #define SWAP  SLOW " swap=32M"
 #define PAGES 256ul
 
-static unsigned long on_node(struct mm_struct *mm, unsigned long addr, int nid)
-{
-	unsigned long n = 0;
-
-	for (unsigned long i = 0; i < PAGES; i++)
-		n += page_node_at(mm, addr + (i << PAGE_SHIFT)) == nid;
-	return n;
-}
-
 static unsigned long written(struct test *t, struct mm_struct *mm)
 {
 	unsigned long addr = testmm_map(t, mm, PAGES << PAGE_SHIFT);
 
-	for (unsigned long i = 0; i < PAGES; i++)
-		CHECK_EQ(testmm_write(mm, addr + (i << PAGE_SHIFT), word_for(addr, i)), 0);
-	CHECK_EQ(on_node(mm, addr, 0), PAGES);
+	testmm_fill(t, mm, addr, PAGES, 1);
+	CHECK_EQ(testmm_on_node(mm, addr, PAGES, 0), PAGES);
 	return addr;
-}
-
-static void check_words(struct test *t, struct mm_struct *mm, unsigned long addr)
-{
-	u64 v;
-
-	for (unsigned long i = 0; i < PAGES; i++) {
-		CHECK_EQ(testmm_read(mm, addr + (i << PAGE_SHIFT), &v), 0);
-		CHECK_EQ(v, word_for(addr, i));
-	}
 }
 
 /* Reclaim from node 0 until nothing of the mapping is left there, or in vain. */
@@ -47,7 +27,7 @@ static void shrink_node0(struct mm_struct *mm, unsigned long addr)
 {
 	struct thread_info *ti = current_thread_info();
 
-	for (int i = 0; i < 20 && on_node(mm, addr, 0); i++) {
+	for (int i = 0; i < 20 && testmm_on_node(mm, addr, PAGES, 0); i++) {
 		struct scan_control sc = {.gfp = GFP_KERNEL,
 					  .nodes = 1,
 					  .highest = MAX_NR_ZONES - 1,
@@ -73,14 +53,14 @@ GUEST_TEST(demotion, cold_pages_move_to_the_slow_node, 0, 0, SWAP)
 	CHECK_EQ(demotion_target(1, 0), NUMA_NO_NODE);
 	numa_demotion_enabled = true;
 	shrink_node0(mm, addr);
-	CHECK_EQ(on_node(mm, addr, 1), PAGES);
+	CHECK_EQ(testmm_on_node(mm, addr, PAGES, 1), PAGES);
 	CHECK_EQ(mm->rss_anon, PAGES);
 	CHECK_EQ(ev(PSWPOUT), out);
 	CHECK(ev(PGDEMOTE_DIRECT) >= (s64)PAGES);
 	CHECK_EQ(ev(PGDEMOTE_DIRECT), ev(PGMIGRATE_SUCCESS) - moved);
 	CHECK_EQ(ev(PGDEMOTE_KSWAPD), 0);
-	CHECK_EQ(testchan_audit(), 0);
-	check_words(t, mm, addr);
+	CHECK_EQ(settled_audit(), 0);
+	testmm_verify(t, mm, addr, PAGES, 1);
 	mmput(mm);
 }
 
@@ -92,7 +72,7 @@ GUEST_TEST(demotion, off_means_swap, 0, 0, SWAP)
 	CHECK(!numa_demotion_enabled);
 	shrink_node0(mm, addr);
 	CHECK_EQ(ev(PGDEMOTE_DIRECT), 0);
-	CHECK_EQ(on_node(mm, addr, 1), 0);
+	CHECK_EQ(testmm_on_node(mm, addr, PAGES, 1), 0);
 	CHECK(mm->rss_swap > 0);
 	mmput(mm);
 }
@@ -125,13 +105,13 @@ GUEST_TEST(demotion, a_full_slow_node_means_swap, 0, 60, SWAP)
 	shrink_node0(mm, addr);
 	CHECK_EQ(ev(PGDEMOTE_DIRECT), 0);
 	CHECK(mm->rss_swap > 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	while (!list_empty(&taken)) {
 		page = list_first_entry(&taken, struct page, lru);
 		list_del(&page->lru);
 		__free_page(page);
 	}
-	check_words(t, mm, addr);
+	testmm_verify(t, mm, addr, PAGES, 1);
 	mmput(mm);
 }
 
@@ -142,22 +122,17 @@ GUEST_TEST(demotion, kswapd_demotes, 0, 120, SLOW)
 	struct mm_struct *mm = testmm_create(t);
 	unsigned long pages = node_data[0].zones[ZONE_DMA].managed, addr;
 	struct nodemask near = {.bits = {1}};
-	u64 v;
 
 	pages = (pages + node_data[0].zones[ZONE_DMA32].managed) * 5 / 4;
 	addr = testmm_map(t, mm, pages << PAGE_SHIFT);
 	CHECK_EQ(do_mbind(mm, addr, pages << PAGE_SHIFT, MPOL_BIND, 0, &near, 0), 0);
 	numa_demotion_enabled = true;
-	for (unsigned long i = 0; i < pages; i++)
-		CHECK_EQ(testmm_write(mm, addr + (i << PAGE_SHIFT), word_for(addr, i)), 0);
+	testmm_fill(t, mm, addr, pages, 1);
 	CHECK(ev(PGDEMOTE_KSWAPD) > 0);
 	CHECK(ev(PGDEMOTE_KSWAPD) + ev(PGDEMOTE_DIRECT) >= (s64)pages / 5);
 	CHECK_EQ(ev(OOM_KILL), 0);
 	CHECK_EQ(mm->rss_anon, pages);
-	for (unsigned long i = 0; i < pages; i++) {
-		CHECK_EQ(testmm_read(mm, addr + (i << PAGE_SHIFT), &v), 0);
-		CHECK_EQ(v, word_for(addr, i));
-	}
+	testmm_verify(t, mm, addr, pages, 1);
 	mmput(mm);
 }
 
@@ -170,17 +145,17 @@ GUEST_TEST(demotion, what_is_used_comes_back, 0, 0, SWAP)
 
 	numa_demotion_enabled = true;
 	shrink_node0(mm, addr);
-	CHECK_EQ(on_node(mm, addr, 1), PAGES);
+	CHECK_EQ(testmm_on_node(mm, addr, PAGES, 1), PAGES);
 	near = written(t, mm);
 	lru_add_drain();
 	numa_hints_ever = 1;
 	sysctl_numa_balancing = NUMA_BALANCING_TIERING;
 	CHECK_EQ(numa_scan_mm(mm, 4096), PAGES);
-	check_words(t, mm, addr);
-	check_words(t, mm, near);
+	testmm_verify(t, mm, addr, PAGES, 1);
+	testmm_verify(t, mm, near, PAGES, 1);
 	CHECK_EQ(ev(PGPROMOTE_SUCCESS), PAGES);
 	CHECK_EQ(ev(NUMA_PAGE_MIGRATE), PAGES);
 	CHECK_EQ(ev(NUMA_HINT_FAULTS_LOCAL), local);
-	CHECK_EQ(on_node(mm, addr, 0), PAGES);
+	CHECK_EQ(testmm_on_node(mm, addr, PAGES, 0), PAGES);
 	mmput(mm);
 }

@@ -9,109 +9,26 @@
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
+#include "tests/make_ext2.h"
 #include "tests/tests.h"
 
 #define MEM    "memory=16M,high=4M disk=48M"
 #define BLOCK  4096u
 #define BLOCKS (48u * 256)
-#define INODES 256u
-#define TABLE  (INODES * EXT2_OLD_INODE / BLOCK)
-
-/* Where things are: super block, descriptor, bitmaps, table, the root's block. */
-enum { GROUP_AT = 1, BITMAP_AT, INODES_AT, TABLE_AT, ROOT_AT = TABLE_AT + TABLE, FIRST_FREE };
-
-static int put_block(struct block_device *bdev, struct page *page, u32 block)
-{
-	struct bio bio = {.bdev = bdev,
-			  .op = BIO_WRITE,
-			  .sector = (u64)block * 8,
-			  .nr_pages = 1,
-			  .pages = {page}};
-	int err = submit_bio_wait(&bio);
-
-	memset(page_address(page), 0, PAGE_SIZE);
-	return err;
-}
-
-static void mark_used(u8 *map, u32 from, u32 to)
-{
-	for (u32 bit = from; bit < to; bit++)
-		map[bit / 8] |= 1u << bit % 8;
-}
-
-/** The smallest ext2 there is: one group of 4K blocks. */
-static int make_ext2(struct block_device *bdev, struct page *page)
-{
-	void *p = page_address(page);
-	struct ext2_super *es = p + EXT2_SUPER_OFFSET;
-	struct ext2_group *gd = p;
-	struct ext2_raw_inode *root = p + (EXT2_ROOT_INO - 1) * EXT2_OLD_INODE;
-	struct ext2_dirent *de = p;
-	int err;
-
-	memset(p, 0, PAGE_SIZE);
-	es->inodes_count = es->inodes_per_group = INODES;
-	es->blocks_count = BLOCKS;
-	es->free_blocks_count = BLOCKS - FIRST_FREE;
-	es->free_inodes_count = INODES - EXT2_OLD_FIRST + 1;
-	es->log_block_size = es->log_frag_size = 2;
-	es->blocks_per_group = es->frags_per_group = BLOCK * 8;
-	es->magic = EXT2_MAGIC;
-	es->state = EXT2_VALID_FS;
-	es->errors = EXT2_ERRORS_CONTINUE;
-	err = put_block(bdev, page, 0);
-	gd->block_bitmap = BITMAP_AT;
-	gd->inode_bitmap = INODES_AT;
-	gd->inode_table = TABLE_AT;
-	gd->free_blocks_count = BLOCKS - FIRST_FREE;
-	gd->free_inodes_count = INODES - EXT2_OLD_FIRST + 1;
-	gd->used_dirs_count = 1;
-	err = err ? err : put_block(bdev, page, GROUP_AT);
-	mark_used(p, 0, FIRST_FREE);
-	mark_used(p, BLOCKS, BLOCK * 8);
-	err = err ? err : put_block(bdev, page, BITMAP_AT);
-	mark_used(p, 0, EXT2_OLD_FIRST - 1);
-	mark_used(p, INODES, BLOCK * 8);
-	err = err ? err : put_block(bdev, page, INODES_AT);
-	for (u32 i = 1; i < TABLE && !err; i++)
-		err = put_block(bdev, page, TABLE_AT + i);
-	root->mode = S_IFDIR | 0755;
-	root->size = BLOCK;
-	root->links_count = 2;
-	root->blocks = BLOCK / 512;
-	root->block[0] = ROOT_AT;
-	err = err ? err : put_block(bdev, page, TABLE_AT);
-	*de = (struct ext2_dirent){EXT2_ROOT_INO, 12, 1, 0};
-	de->name[0] = '.';
-	de = p + 12;
-	*de = (struct ext2_dirent){EXT2_ROOT_INO, BLOCK - 12, 2, 0};
-	de->name[0] = de->name[1] = '.';
-	return err ? err : put_block(bdev, page, ROOT_AT);
-}
 
 /** The disk, formatted and mounted on /mnt, or NULL. */
 static struct block_device *mount_new(struct test *t)
 {
 	struct block_device *bdev = find_block_device("disk0");
-	struct page *page = alloc_page(GFP_KERNEL);
 
-	if (!bdev || !page) {
-		test_fail(t, __FILE__, __LINE__, "no disk, or no memory");
+	if (!bdev) {
+		test_fail(t, __FILE__, __LINE__, "no disk");
 		return NULL;
 	}
-	CHECK_EQ(make_ext2(bdev, page), 0);
-	__free_page(page);
+	CHECK_EQ(make_ext2(bdev, BLOCKS), 0);
 	vfs_mkdir(AT_FDCWD, "/mnt", 0755);
 	CHECK_EQ(vfs_mount("ext2", bdev->name, "/mnt", 0, ""), 0);
 	return bdev;
-}
-
-static struct file *open_file(struct test *t, const char *name)
-{
-	struct file *f = NULL;
-
-	CHECK_EQ(vfs_open(AT_FDCWD, name, O_CREAT | O_RDWR, 0644, &f), 0);
-	return f;
 }
 
 #define CHUNK 65536u
@@ -161,21 +78,101 @@ GUEST_TEST(ext2, files_larger_than_memory_come_back, 0, 60, MEM)
 	struct file *f;
 
 	REQUIRE(buf && want && mount_new(t));
-	f = open_file(t, "/mnt/large");
+	f = make_file(t, "/mnt/large");
 	REQUIRE(f);
 	CHECK_EQ(write_all(f, buf, 32 * MIB, 1), 32 * MIB);
 	CHECK(holds(f, buf, want, 32 * MIB, 1));
-	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull), 0);
 	file_put(f);
-	CHECK_EQ(vfs_umount("/mnt"), 0);
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
 	CHECK_EQ(vfs_mount("ext2", "vda", "/mnt", MS_RDONLY, ""), 0);
 	CHECK_EQ(vfs_open(AT_FDCWD, "/mnt/large", O_RDONLY, 0, &f), 0);
 	CHECK(holds(f, buf, want, 32 * MIB, 1));
 	file_put(f);
 	CHECK_EQ(vfs_open(AT_FDCWD, "/mnt/other", O_CREAT | O_RDWR, 0600, &f), -EROFS);
-	CHECK_EQ(vfs_umount("/mnt"), 0);
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
 	kfree(buf);
 	kfree(want);
+}
+
+/* Sectors that the disk has written, as the VMM counts them. */
+static u64 disk_writes(void)
+{
+	struct mmvm_disk_stats s;
+
+	testchan_call(MMVM_REC_DISK_STATS, "disk0", 0, 0, &s, sizeof(s));
+	return s.sectors_written;
+}
+
+/* With MS_DIRSYNC each change of a name is on the disk when the call returns, and without it none is. */
+GUEST_TEST(ext2, dirsync_writes_each_name, 0, 60, MEM)
+{
+	struct block_device *bdev = mount_new(t);
+	u64 before;
+
+	REQUIRE(bdev);
+	for (int synchronous = 0; synchronous < 2; synchronous++) {
+		CHECK_EQ(vfs_umount("/mnt", 0), 0);
+		CHECK_EQ(vfs_mount("ext2", bdev->name, "/mnt", synchronous ? MS_DIRSYNC : 0, ""),
+			 0);
+#define WRITES(call)                                           \
+	do {                                                   \
+		before = disk_writes();                        \
+		CHECK_EQ(call, 0);                             \
+		CHECK_EQ(disk_writes() > before, synchronous); \
+	} while (0)
+		WRITES(vfs_mkdir(AT_FDCWD, "/mnt/dir", 0755));
+		WRITES(vfs_mknod(AT_FDCWD, "/mnt/dir/file", 0644, 0));
+		WRITES(vfs_symlink("file", AT_FDCWD, "/mnt/dir/link"));
+		WRITES(vfs_link(AT_FDCWD, "/mnt/dir/file", AT_FDCWD, "/mnt/other", 0));
+		WRITES(vfs_rename(AT_FDCWD, "/mnt/other", AT_FDCWD, "/mnt/third", 0));
+		WRITES(vfs_unlink(AT_FDCWD, "/mnt/third"));
+		WRITES(vfs_unlink(AT_FDCWD, "/mnt/dir/link"));
+		WRITES(vfs_unlink(AT_FDCWD, "/mnt/dir/file"));
+		WRITES(vfs_rmdir(AT_FDCWD, "/mnt/dir"));
+	}
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
+}
+
+/* Reads change a file's access time. With MS_LAZYTIME nothing of that is written until the file system is
+ * synchronised, and then it is; a file whose inode leaves memory keeps it, too. */
+GUEST_TEST(ext2, lazytime_keeps_times_in_memory, 0, 60, MEM)
+{
+	struct block_device *bdev = mount_new(t);
+	struct vfs_stat st;
+	struct file *f;
+	u64 before;
+	s64 old;
+
+	REQUIRE(bdev);
+	for (int lazy = 0; lazy < 2; lazy++) {
+		CHECK_EQ(vfs_umount("/mnt", 0), 0);
+		CHECK_EQ(vfs_mount("ext2", bdev->name, "/mnt",
+				   MS_STRICTATIME | (lazy ? MS_LAZYTIME : 0), ""),
+			 0);
+		f = make_file(t, "/mnt/file");
+		REQUIRE(f);
+		vfs_sync();
+		old = f->inode->atime.sec = 1000;
+		before = disk_writes();
+		file_accessed(f);
+		CHECK(f->inode->atime.sec != old);
+		sync_all_mappings(); /* as the flusher does */
+		CHECK_EQ(disk_writes() > before, !lazy);
+		before = disk_writes();
+		vfs_sync();
+		CHECK_EQ(disk_writes() > before, lazy);
+		f->inode->atime.sec = 2000;
+		mark_inode_times_dirty(f->inode);
+		file_put(f);
+		CHECK_EQ(vfs_umount("/mnt", 0), 0);
+		CHECK_EQ(vfs_mount("ext2", bdev->name, "/mnt", MS_RDONLY, ""), 0);
+		CHECK_EQ(vfs_open(AT_FDCWD, "/mnt/file", O_RDONLY, 0, &f), 0);
+		vfs_getattr(f->inode, &st);
+		CHECK_EQ(f->inode->atime.sec, 2000);
+		file_put(f);
+	}
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
 }
 
 static u64 shrink_inodes(void)
@@ -196,10 +193,10 @@ GUEST_TEST(ext2, inodes_under_pressure_give_their_pages_first, 0, 60, MEM)
 	REQUIRE(buf && mount_new(t));
 	drop_slab();
 	inodes = nr_inodes();
-	f = open_file(t, "/mnt/unused");
+	f = make_file(t, "/mnt/unused");
 	REQUIRE(f);
 	CHECK_EQ(write_all(f, buf, 2 * CHUNK, 1), 2 * CHUNK);
-	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull), 0);
 	vfs_sync();
 	file_put(f);
 	CHECK_EQ(lru->nr, 0); /* its name has it */
@@ -217,7 +214,7 @@ GUEST_TEST(ext2, inodes_under_pressure_give_their_pages_first, 0, 60, MEM)
 	CHECK_EQ(nr_inodes(), inodes);
 	CHECK_EQ(lru->nr, 0);
 	CHECK_EQ(ev(KSWAPD_INODESTEAL), 0);
-	CHECK_EQ(vfs_umount("/mnt"), 0);
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
 	kfree(buf);
 }
 
@@ -232,7 +229,7 @@ GUEST_TEST(ext2, full_disk_gives_back_what_is_freed, 0, 60, MEM)
 	REQUIRE(buf && want && mount_new(t));
 	CHECK_EQ(path_lookup(AT_FDCWD, "/mnt", 0, &path), 0);
 	path.mnt->sb->ops->statfs(path.mnt->sb, &before);
-	f = open_file(t, "/mnt/all");
+	f = make_file(t, "/mnt/all");
 	REQUIRE(f);
 	n = write_all(f, buf, 64 * MIB, 2);
 	CHECK(n > (s64)(46 * MIB) && n < (s64)(48 * MIB));
@@ -245,12 +242,12 @@ GUEST_TEST(ext2, full_disk_gives_back_what_is_freed, 0, 60, MEM)
 	path.mnt->sb->ops->statfs(path.mnt->sb, &now);
 	CHECK_EQ(now.bfree, before.bfree - 2);
 	file_put(f);
-	CHECK_EQ(vfs_unlink(AT_FDCWD, "/mnt/all", false), 0);
+	CHECK_EQ(vfs_unlink(AT_FDCWD, "/mnt/all"), 0);
 	path.mnt->sb->ops->statfs(path.mnt->sb, &now);
 	CHECK_EQ(now.bfree, before.bfree);
 	CHECK_EQ(now.ffree, before.ffree);
 	path_put(&path);
-	CHECK_EQ(vfs_umount("/mnt"), 0);
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
 	kfree(buf);
 	kfree(want);
 }
@@ -262,18 +259,18 @@ GUEST_TEST(ext2, disk_error_is_told_to_fsync, 0, 60, MEM)
 	struct file *f;
 
 	REQUIRE(buf && want && (bdev = mount_new(t)));
-	f = open_file(t, "/mnt/file");
+	f = make_file(t, "/mnt/file");
 	REQUIRE(f);
-	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull), 0);
 	CHECK_EQ(write_all(f, buf, 4 * CHUNK, 3), 4 * CHUNK);
 	CHECK_EQ(testchan_call(MMVM_REC_HOSTFAULT, bdev->role, 1, 1, NULL, 0), 0);
-	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), -EIO);
-	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0); /* told once */
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull), -EIO);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull), 0); /* told once */
 	CHECK_EQ(write_all(f, buf, 4 * CHUNK, 4), 4 * CHUNK);
-	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull), 0);
 	CHECK(holds(f, buf, want, 4 * CHUNK, 4));
 	file_put(f);
-	CHECK_EQ(vfs_umount("/mnt"), 0);
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
 	kfree(buf);
 	kfree(want);
 }
@@ -290,10 +287,10 @@ GUEST_TEST(ext2, spliced_pages_are_the_page_cache, 0, 60, MEM)
 
 	REQUIRE(buf && mount_new(t) && !pipe_files(end, 0));
 	p = end[0]->private;
-	f = open_file(t, "/mnt/spliced");
+	f = make_file(t, "/mnt/spliced");
 	REQUIRE(f);
 	CHECK_EQ(write_all(f, buf, CHUNK, 1), CHUNK);
-	CHECK_EQ(vfs_fsync(f, 0, ~0ull, false), 0);
+	CHECK_EQ(vfs_fsync(f, 0, ~0ull), 0);
 	CHECK_EQ(invalidate_mapping_pages(f->mapping, 0, ~0ul), CHUNK / PAGE_SIZE);
 	CHECK(io->write_bytes - written >= CHUNK); /* the file's pages, and the disk's own */
 	CHECK_EQ(io->cancelled_write_bytes, cancelled);
@@ -312,7 +309,7 @@ GUEST_TEST(ext2, spliced_pages_are_the_page_cache, 0, 60, MEM)
 		CHECK_EQ(*(u64 *)page_address(page), word_for(i * PAGE_SIZE / 8, 1));
 		put_page(page);
 	}
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* Neither reclaim nor drop_caches takes them. */
 	CHECK_EQ(invalidate_mapping_pages(f->mapping, 0, ~0ul), 0);
 	file_put(end[0]);
@@ -323,6 +320,6 @@ GUEST_TEST(ext2, spliced_pages_are_the_page_cache, 0, 60, MEM)
 	CHECK_EQ(vfs_truncate(f->inode, PAGE_SIZE), 0);
 	CHECK_EQ(io->cancelled_write_bytes - cancelled, CHUNK - PAGE_SIZE);
 	file_put(f);
-	CHECK_EQ(vfs_umount("/mnt"), 0);
+	CHECK_EQ(vfs_umount("/mnt", 0), 0);
 	kfree(buf);
 }

@@ -1,5 +1,6 @@
 /* Page faults one kind at a time, each proven by the counter of its kind and by the PTE it left. */
 #include "kernel/process.h"
+#include "mm/phys/highmem.h"
 #include "tests/tests.h"
 
 #define MEM "memory=24M,high=4M"
@@ -46,6 +47,7 @@ GUEST_TEST(fault, write_makes_an_anonymous_page, 0, 0, MEM)
 	unsigned long a = testmm_map(t, mm, 4 * PAGE_SIZE);
 	struct kinds k = kinds_now();
 	struct page *p;
+	u64 *word;
 
 	REQUIRE(a);
 	CHECK_EQ(testmm_write(mm, a + 8, 5), 0);
@@ -59,8 +61,10 @@ GUEST_TEST(fault, write_makes_an_anonymous_page, 0, 0, MEM)
 	CHECK_EQ(mm->rss_anon, 1);
 	CHECK_EQ(mm->min_flt, 1);
 	/* The rest of the page is zero. */
+	word = kmap_local_page(p);
 	for (unsigned int i = 2; i < PAGE_SIZE / 8; i++)
-		CHECK_EQ(((u64 *)page_address(p))[i], 0);
+		CHECK_EQ(word[i], 0);
+	kunmap_local(word);
 	mmput(mm);
 }
 
@@ -93,11 +97,11 @@ GUEST_TEST(fault, no_access_and_no_mapping_are_told_apart, 0, 0, MEM)
 
 	REQUIRE(a);
 	CHECK_EQ(do_mprotect(mm, a, PAGE_SIZE, PROT_READ), 0);
-	CHECK_EQ(testmm_touch(mm, a, true), VM_FAULT_SIGSEGV_ACCERR);
-	CHECK_EQ(testmm_touch(mm, a, false), 0);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_WRITE), VM_FAULT_SIGSEGV_ACCERR);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_READ), 0);
 	CHECK_EQ(do_mprotect(mm, a, PAGE_SIZE, PROT_NONE), 0);
-	CHECK_EQ(testmm_touch(mm, a, false), VM_FAULT_SIGSEGV_ACCERR);
-	CHECK_EQ(testmm_touch(mm, a - 64 * MIB, false), VM_FAULT_SIGSEGV_MAPERR);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_READ), VM_FAULT_SIGSEGV_ACCERR);
+	CHECK_EQ(testmm_touch(mm, a - 64 * MIB, TOUCH_READ), VM_FAULT_SIGSEGV_MAPERR);
 	CHECK_EQ(handle_mm_fault(mm, a + PAGE_SIZE, FAULT_FLAG_USER | FAULT_FLAG_EXEC),
 		 VM_FAULT_SIGSEGV_ACCERR);
 	CHECK_EQ(kinds_now().segv - k.segv, 4);
@@ -136,16 +140,16 @@ GUEST_TEST(fault, stack_grows_down_to_its_limit, 0, 0, MEM)
 
 	REQUIRE(mm);
 	REQUIRE(!mm_setup_stack(mm, top, 4 * PAGE_SIZE));
-	CHECK_EQ(testmm_touch(mm, top - 8, true), 0);
+	CHECK_EQ(testmm_touch(mm, top - 8, TOUCH_WRITE), 0);
 	CHECK_EQ(kinds_now().stack - k.stack, 0);
-	CHECK_EQ(testmm_touch(mm, top - 100 * PAGE_SIZE, true), 0);
+	CHECK_EQ(testmm_touch(mm, top - 100 * PAGE_SIZE, TOUCH_WRITE), 0);
 	CHECK_EQ(kinds_now().stack - k.stack, 1);
 	vma = find_vma(mm, top - 1);
 	REQUIRE(vma);
 	CHECK_EQ(vma->vm_start, top - 100 * PAGE_SIZE);
 	kernel_limits[RLIMIT_STACK].cur = 128 * PAGE_SIZE;
-	CHECK_EQ(testmm_touch(mm, top - 129 * PAGE_SIZE, true), VM_FAULT_SIGSEGV_MAPERR);
-	CHECK_EQ(testmm_touch(mm, top - 128 * PAGE_SIZE, true), 0);
+	CHECK_EQ(testmm_touch(mm, top - 129 * PAGE_SIZE, TOUCH_WRITE), VM_FAULT_SIGSEGV_MAPERR);
+	CHECK_EQ(testmm_touch(mm, top - 128 * PAGE_SIZE, TOUCH_WRITE), 0);
 	kernel_limits[RLIMIT_STACK].cur = DEFAULT_STACK_RLIMIT;
 	mmput(mm);
 }
@@ -161,8 +165,8 @@ GUEST_TEST(fault, stack_keeps_its_distance_from_what_lies_below, 0, 0, MEM)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0),
 		 below);
 	/* The gap is 256 pages (1 MiB), as in Linux. */
-	CHECK_EQ(testmm_touch(mm, below + 300 * PAGE_SIZE, true), 0);
-	CHECK(testmm_touch(mm, below + 200 * PAGE_SIZE, true) != 0);
+	CHECK_EQ(testmm_touch(mm, below + 300 * PAGE_SIZE, TOUCH_WRITE), 0);
+	CHECK(testmm_touch(mm, below + 200 * PAGE_SIZE, TOUCH_WRITE) != 0);
 	mmput(mm);
 }
 
@@ -212,7 +216,7 @@ GUEST_TEST(fault, page_tables_are_counted, 0, 0, MEM)
 	unsigned long a = testmm_map(t, mm, PAGE_SIZE);
 
 	REQUIRE(a);
-	CHECK_EQ(testmm_touch(mm, a, true), 0);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_WRITE), 0);
 	CHECK_EQ(global_stat(NR_PAGETABLE) - before, 3); /* PUD, PMD and PTE tables */
 	CHECK_EQ(mm->pgtables_bytes - bytes, 3 * PAGE_SIZE);
 	mmput(mm);

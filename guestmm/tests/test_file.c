@@ -12,11 +12,6 @@
 #define RW    (PROT_READ | PROT_WRITE)
 #define PAGES 256ul
 
-static int may_map(struct map_source *src, unsigned long vm_flags)
-{
-	return 0;
-}
-
 /* The disk, with a word of its own in each of its first pages, none of them in memory. */
 static struct address_space *take_file(struct test *t, unsigned long pages)
 {
@@ -40,26 +35,12 @@ static struct address_space *take_file(struct test *t, unsigned long pages)
 	return mapping;
 }
 
-static unsigned long map_file(struct test *t, struct mm_struct *mm, struct address_space *mapping,
-			      int flags, unsigned long pages)
-{
-	struct map_source src = {
-		.mapping = mapping, .readable = true, .writable = true, .prepare = may_map};
-	long at = do_mmap_file(mm, 0, pages << PAGE_SHIFT, RW, flags, 0, &src);
-
-	t->checks++;
-	if (IS_ERR((void *)at)) {
-		test_fail(t, __FILE__, __LINE__, "mmap of the disk: %ld", at);
-		return 0;
-	}
-	return at;
-}
-
 GUEST_TEST(file, faults_bring_what_the_disk_has, 0, 30, MEM)
 {
 	struct address_space *mapping = take_file(t, PAGES);
 	struct mm_struct *mm = testmm_create(t);
-	unsigned long at = mapping && mm ? map_file(t, mm, mapping, MAP_PRIVATE, PAGES) : 0;
+	unsigned long at =
+		mapping && mm ? testmm_map_file(t, mm, mapping, NULL, MAP_PRIVATE, PAGES) : 0;
 	s64 major = ev(PGMAJFAULT), faults = ev(PGFAULT);
 	u64 v;
 
@@ -75,7 +56,7 @@ GUEST_TEST(file, faults_bring_what_the_disk_has, 0, 30, MEM)
 	CHECK_EQ(testmm_write(mm, at, 1), 0);
 	CHECK_EQ(mm->rss_anon, 1);
 	CHECK_EQ(mm->rss_file, PAGES - 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(do_madvise(mm, at, PAGE_SIZE, MADV_DONTNEED), 0);
 	CHECK(!testmm_read(mm, at, &v) && v == word_for(0, 5));
 	CHECK_EQ(global_stat(NR_FILE_DIRTY), 0);
@@ -87,7 +68,8 @@ GUEST_TEST(file, shared_writes_reach_the_disk, 0, 30, MEM)
 {
 	struct address_space *mapping = take_file(t, PAGES);
 	struct mm_struct *mm = testmm_create(t), *child;
-	unsigned long at = mapping && mm ? map_file(t, mm, mapping, MAP_SHARED, PAGES) : 0;
+	unsigned long at =
+		mapping && mm ? testmm_map_file(t, mm, mapping, NULL, MAP_SHARED, PAGES) : 0;
 	s64 mkwrite = ev(MMVM_FAULT_MKWRITE);
 	u64 v;
 
@@ -100,13 +82,13 @@ GUEST_TEST(file, shared_writes_reach_the_disk, 0, 30, MEM)
 	for (unsigned long i = 0; i < PAGES; i++)
 		CHECK(!testmm_read(child, at + i * PAGE_SIZE, &v) &&
 		      v == word_for(i, i & 1 ? 5 : 6));
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(filemap_write_and_wait_range(mapping, 0, ~0ull >> 1), 0);
 	CHECK_EQ(global_stat(NR_FILE_DIRTY), 0);
 	CHECK(!pte_write(testmm_pte(mm, at)));
 	CHECK_EQ(testmm_write(child, at, word_for(0, 7)), 0);
 	CHECK(ev(MMVM_FAULT_MKWRITE) > mkwrite);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	mmput(child);
 	CHECK_EQ(filemap_write_and_wait_range(mapping, 0, ~0ull >> 1), 0);
@@ -124,30 +106,33 @@ GUEST_TEST(file, truncated_while_mapped, 0, 30, MEM)
 {
 	struct address_space *mapping = take_file(t, 32);
 	struct mm_struct *mm = testmm_create(t), *child;
-	unsigned long at = mapping && mm ? map_file(t, mm, mapping, MAP_SHARED, 32) : 0, own;
+	unsigned long at = mapping && mm ? testmm_map_file(t, mm, mapping, NULL, MAP_SHARED, 32)
+					 : 0,
+		      own;
 	u64 size, v;
 
 	REQUIRE(at);
-	own = map_file(t, mm, mapping, MAP_PRIVATE, 32);
+	own = testmm_map_file(t, mm, mapping, NULL, MAP_PRIVATE, 32);
 	for (unsigned long i = 0; i < 32; i++) {
-		CHECK_EQ(testmm_touch(mm, at + i * PAGE_SIZE, i & 1), 0);
-		CHECK_EQ(testmm_touch(mm, own + i * PAGE_SIZE, i & 2), 0);
+		CHECK_EQ(testmm_touch(mm, at + i * PAGE_SIZE, i & 1 ? TOUCH_WRITE : TOUCH_READ), 0);
+		CHECK_EQ(testmm_touch(mm, own + i * PAGE_SIZE, i & 2 ? TOUCH_WRITE : TOUCH_READ),
+			 0);
 	}
 	child = dup_mm(mm);
 	REQUIRE(child);
-	CHECK_EQ(testmm_touch(child, at + 20 * PAGE_SIZE, true), 0);
+	CHECK_EQ(testmm_touch(child, at + 20 * PAGE_SIZE, TOUCH_WRITE), 0);
 	size = mapping->size;
 	mapping->size = 10 * PAGE_SIZE + 100;
 	truncate_pagecache(mapping, mapping->size);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(testmm_read(child, at + 20 * PAGE_SIZE, &v), VM_FAULT_SIGBUS);
 	CHECK_EQ(testmm_read(mm, own + 11 * PAGE_SIZE, &v), VM_FAULT_SIGBUS);
 	CHECK_EQ(testmm_write(mm, own + 31 * PAGE_SIZE, 1), VM_FAULT_SIGBUS);
-	CHECK_EQ(testmm_touch(child, own + 3 * PAGE_SIZE, true), 0);
-	CHECK_EQ(testmm_touch(mm, at + 10 * PAGE_SIZE, true), 0);
+	CHECK_EQ(testmm_touch(child, own + 3 * PAGE_SIZE, TOUCH_WRITE), 0);
+	CHECK_EQ(testmm_touch(mm, at + 10 * PAGE_SIZE, TOUCH_WRITE), 0);
 	mapping->size = size;
 	CHECK(!testmm_read(mm, at + 20 * PAGE_SIZE, &v) && v == word_for(20, 5));
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	mmput(child);
 }
@@ -162,7 +147,7 @@ GUEST_TEST(file, larger_than_memory_through_a_mapping, MMVM_TESTF_LAB_ONLY, 90, 
 	u64 v;
 
 	REQUIRE(mapping && mm);
-	at = map_file(t, mm, mapping, MAP_SHARED, pages);
+	at = testmm_map_file(t, mm, mapping, NULL, MAP_SHARED, pages);
 	own = testmm_map(t, mm, 4 * MIB);
 	REQUIRE(at && own);
 	for (unsigned long i = 0; i < 4 * MIB / PAGE_SIZE; i++)
@@ -177,16 +162,15 @@ GUEST_TEST(file, larger_than_memory_through_a_mapping, MMVM_TESTF_LAB_ONLY, 90, 
 	CHECK(ev(WORKINGSET_REFAULT_FILE) > refaults);
 	CHECK_EQ(ev(OOM_KILL), 0);
 	memory_settle();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
 GUEST_TEST(file, programs_map_files, MMVM_TESTF_USER, 30, "memory=24M,high=4M")
 {
 	CHECK_EQ(run_program("/bin/mapfile", ""), 0);
-	sleep_ms(20);
-	CHECK_EQ(global_stat(NR_FILE_MAPPED), 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK(stat_becomes(NR_FILE_MAPPED, 0));
+	CHECK_EQ(settled_audit(), 0);
 }
 
 GUEST_TEST(file, audit_finds_a_page_of_another_place, MMVM_TESTF_EXPECT_AUDIT, 0, MEM)

@@ -113,7 +113,7 @@ GUEST_TEST(initrd, programs_are_there, MMVM_TESTF_USER, 0, MEM)
 	char head[4];
 	struct file *f;
 
-	CHECK_EQ(vfs_open(AT_FDCWD, "/bin/hello", O_RDONLY, 0, &f), 0);
+	REQUIRE(!vfs_open(AT_FDCWD, "/bin/hello", O_RDONLY, 0, &f));
 	CHECK(f->inode->i_data.size > 500);
 	CHECK_EQ(f->inode->mode, S_IFREG | 0755);
 	CHECK_EQ(kernel_file_read(f->mapping, head, 4, 0), 4);

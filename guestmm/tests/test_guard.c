@@ -2,7 +2,7 @@
  * Guard markers: what they refuse, what keeps them, what takes them away. Each case is audited from outside.
  */
 #include "mm/huge/thp.h"
-#include "mm/virt/guard.h"
+#include "mm/pgtable/guard.h"
 #include "mm/virt/vma.h"
 #include "tests/tests.h"
 
@@ -49,7 +49,7 @@ GUEST_TEST(guard, refuses_and_is_taken_away, 0, 0, MEM)
 	CHECK_EQ(mm->map_count, 1);
 	CHECK_EQ(mm->rss_anon, PAGES - 4); /* what was there has gone */
 	CHECK_EQ(mm->rss_swap, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* Again, and more: what is guarded stays so. */
 	CHECK_EQ(install(mm, a, PAGES), 0);
 	CHECK_EQ(guarded(mm, a, PAGES), PAGES);
@@ -64,7 +64,7 @@ GUEST_TEST(guard, refuses_and_is_taken_away, 0, 0, MEM)
 	CHECK_EQ(testmm_read(mm, a + 2 * PAGE_SIZE, &v), 0);
 	CHECK_EQ(v, 7);
 	CHECK_EQ(guarded(mm, a, PAGES), 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -84,7 +84,7 @@ GUEST_TEST(guard, advice_keeps_it_and_unmapping_does_not, 0, 0, MEM)
 	CHECK_EQ(do_mprotect(mm, a, len, RW), 0);
 	CHECK_EQ(guarded(mm, a, PAGES), 4);
 	CHECK_EQ(do_madvise(mm, a, len, MADV_POPULATE_WRITE), -EFAULT);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* What is mapped anew is not guarded. */
 	CHECK_EQ(do_mmap(mm, a + 5 * PAGE_SIZE, PAGE_SIZE, RW,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0),
@@ -92,7 +92,7 @@ GUEST_TEST(guard, advice_keeps_it_and_unmapping_does_not, 0, 0, MEM)
 	CHECK_EQ(guarded(mm, a, PAGES), 3);
 	CHECK_EQ(do_munmap(mm, a, len), 0);
 	CHECK_EQ(mm->pgtables_bytes, PAGE_SIZE); /* the top table alone */
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -112,14 +112,14 @@ GUEST_TEST(guard, children_and_moves_take_it_along, 0, 0, MEM)
 	CHECK_EQ(guarded(child, b, 4), 0);
 	CHECK_EQ(take_away(child, a, 3), 0);
 	CHECK_EQ(guarded(mm, a, PAGES), 3);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	to = testmm_map(t, mm, PAGES * PAGE_SIZE);
 	CHECK_EQ(do_mremap(mm, a, PAGES * PAGE_SIZE, PAGES * PAGE_SIZE,
 			   MREMAP_MAYMOVE | MREMAP_FIXED, to),
 		 to);
 	CHECK_EQ(guarded(mm, to, PAGES), 3);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -143,7 +143,7 @@ GUEST_TEST(guard, where_it_may_not_be, 0, 0, MEM)
 	CHECK_EQ(do_munmap(mm, a, 3 * PAGE_SIZE), 0);
 	CHECK_EQ(install(mm, a, 4), -ENOMEM);
 	CHECK_EQ(guarded(mm, a + 3 * PAGE_SIZE, 1), 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -165,11 +165,11 @@ GUEST_TEST(guard, in_huge_pages_and_not_collapsed, 0, 0, MEM)
 	CHECK_EQ(install(mm, a + 8 * PAGE_SIZE, 8), 0);
 	CHECK_EQ(install(mm, a + PMD_SIZE, 512), 0);
 	CHECK_EQ(guarded(mm, a, 1024), 520);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK(do_madvise(mm, a, PMD_SIZE, MADV_COLLAPSE) < 0);
 	CHECK_EQ(guarded(mm, a, 512), 8);
 	CHECK_EQ(take_away(mm, a, 1024), 0);
 	CHECK_EQ(guarded(mm, a, 1024), 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }

@@ -15,20 +15,24 @@ static u64 free_now(void)
 }
 
 /** Run it twice, with another seed: it must live, and the second run must leave nothing. If it does leave
- * something, it runs once more: a leak leaves as much again, a cache that has grown does not. */
+ * something, it runs once more: a leak leaves as much again, a cache that has grown does not. Of which kinds
+ * there are more pages is printed. */
 static void run_twice(struct test *t, const char *program, const char *first, const char *second)
 {
-	u64 before, after = 0;
+	u64 before, after = 0, kinds[NR_PAGE_TYPES], kinds_after[NR_PAGE_TYPES];
 
 	CHECK_EQ(run_program(program, first), 0);
 	for (int again = 0; again < 2; again++) {
 		before = free_now();
+		count_frames(kinds);
 		CHECK_EQ(run_program(program, second), 0);
 		after = free_now();
 		/* Slabs that are partly used, page tables of the vmalloc area: some, but no leak's worth. */
 		if (after + 24 >= before)
 			break;
+		count_frames(kinds_after);
 		printk("%lu pages fewer are free\n", (unsigned long)(before - after));
+		say_frames_grown(kinds, kinds_after);
 	}
 	CHECK(after + 24 >= before);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);

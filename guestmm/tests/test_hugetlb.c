@@ -5,8 +5,8 @@
 #include "mm/huge/hugetlb.h"
 #include "lib/errno.h"
 #include "mm/numa/mempolicy.h"
-#include "mm/phys/contig.h"
-#include "mm/virt/large.h"
+#include "mm/move/contig.h"
+#include "mm/pgtable/large.h"
 #include "tests/tests.h"
 
 #define HUGE  PMD_SIZE
@@ -52,7 +52,7 @@ GUEST_TEST(hugetlb, one_leaf_maps_two_mebibytes, 0, 0, MEM)
 	CHECK_EQ(mm->rss_anon, 0);
 	CHECK_EQ(pool()->resv, 1);
 	CHECK_EQ(pool()->free, 7);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(pool()->resv, 0);
 	CHECK_EQ(pool()->free, 8);
@@ -70,13 +70,13 @@ GUEST_TEST(hugetlb, promises_are_never_overdrawn, 0, 0, MEM)
 	/* Nothing is left that was not promised. */
 	c = map(mm, 1, MAP_PRIVATE | MAP_NORESERVE);
 	REQUIRE(c > 0);
-	CHECK_EQ(testmm_touch(mm, c, true), VM_FAULT_SIGBUS);
+	CHECK_EQ(testmm_touch(mm, c, TOUCH_WRITE), VM_FAULT_SIGBUS);
 	for (unsigned long i = 0; i < 5; i++)
-		CHECK_EQ(testmm_touch(mm, a + i * HUGE, true), 0);
+		CHECK_EQ(testmm_touch(mm, a + i * HUGE, TOUCH_WRITE), 0);
 	for (unsigned long i = 0; i < 3; i++)
-		CHECK_EQ(testmm_touch(mm, b + i * HUGE, true), 0);
+		CHECK_EQ(testmm_touch(mm, b + i * HUGE, TOUCH_WRITE), 0);
 	CHECK_EQ(pool()->free, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -97,7 +97,7 @@ GUEST_TEST(hugetlb, fork_shares_and_copies, 0, 0, MEM)
 	CHECK_EQ(pool()->free, 6);
 	CHECK_EQ(testmm_read(mm, a, &v), 0);
 	CHECK_EQ(v, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	CHECK_EQ(pool()->free, 7);
 	CHECK_EQ(testmm_write(mm, a, 3), 0); /* the only owner: no copy */
@@ -115,11 +115,11 @@ GUEST_TEST(hugetlb, owner_wins_when_the_pool_is_empty, 0, 0, "memory=64M append=
 	CHECK_EQ(testmm_write(mm, a, 1), 0);
 	child = dup_mm(mm);
 	REQUIRE(child);
-	CHECK_EQ(testmm_touch(child, a, true), VM_FAULT_SIGBUS);
+	CHECK_EQ(testmm_touch(child, a, TOUCH_WRITE), VM_FAULT_SIGBUS);
 	CHECK_EQ(testmm_read(child, a, &v), 0);
 	CHECK_EQ(testmm_write(mm, a, 2), 0);
 	CHECK_EQ(testmm_read(child, a, &v), VM_FAULT_SIGBUS);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	mmput(mm);
 	CHECK_EQ(pool()->free, 1);
@@ -138,13 +138,13 @@ GUEST_TEST(hugetlb, each_failed_allocation_leaves_nothing, 0, 0, MEM)
 		a = map(mm, 2, MAP_PRIVATE);
 		b = map(mm, 2, MAP_SHARED);
 		if (a > 0) {
-			testmm_touch(mm, a, true);
+			testmm_touch(mm, a, TOUCH_WRITE);
 			child = dup_mm(mm);
 			if (child)
-				testmm_touch(child, a, true);
+				testmm_touch(child, a, TOUCH_WRITE);
 		}
 		if (b > 0)
-			testmm_touch(mm, b + HUGE, true);
+			testmm_touch(mm, b + HUGE, TOUCH_WRITE);
 		alloc_fail_nth(0);
 		if (child)
 			mmput(child);
@@ -154,7 +154,7 @@ GUEST_TEST(hugetlb, each_failed_allocation_leaves_nothing, 0, 0, MEM)
 		if (alloc_fail_count() == failed)
 			break;
 	}
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 }
 
 #define PLANTED MMVM_TESTF_EXPECT_AUDIT
@@ -185,7 +185,7 @@ GUEST_TEST(hugetlb, planted_mapcount, PLANTED, 0, MEM)
 	unsigned long next;
 	unsigned int level;
 
-	REQUIRE(a > 0 && !testmm_touch(mm, a, true));
+	REQUIRE(a > 0 && !testmm_touch(mm, a, TOUCH_WRITE));
 	hugetlb_add_rmap(pfn_to_page(pte_pfn(pte_read(walk_leaf(mm->pgd, a, &level, &next)))), 1);
 	test_expect_audit(t, "mapcount");
 }
@@ -216,12 +216,12 @@ GUEST_TEST(hugetlb, each_node_has_a_pool, 0, 0, NODES)
 	CHECK_EQ(hugetlb_set_pool(pool(), 7), 0);
 	CHECK_EQ(pool()->nr_node[0], 2);
 	CHECK_EQ(pool()->nr_node[1], 5);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(hugetlb_set_pool_node(pool(), 1, 0), 0);
 	CHECK_EQ(pool()->nr, 2);
 	CHECK_EQ(pool()->free_node[1], 0);
 	CHECK_EQ(hugetlb_set_pool(pool(), 0), 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 }
 
 GUEST_TEST(hugetlb, mbind_says_which_node, 0, 0, NODES)
@@ -249,7 +249,7 @@ GUEST_TEST(hugetlb, mbind_says_which_node, 0, 0, NODES)
 	CHECK_EQ(on_second, 2);
 	CHECK_EQ(pool()->free_node[0], 2);
 	CHECK_EQ(pool()->free_node[1], 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(pool()->free, 8);
 }
@@ -265,16 +265,16 @@ GUEST_TEST(hugetlb, a_promise_outlives_a_node_without_pages, 0, 0, NODES)
 	REQUIRE(a > 0);
 	CHECK_EQ(do_mbind(mm, a, HUGE, MPOL_BIND, 0, &second, 0), 0);
 	/* As on Linux: what was promised lies elsewhere. */
-	CHECK_EQ(testmm_touch(mm, a, true), VM_FAULT_SIGBUS);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_WRITE), VM_FAULT_SIGBUS);
 	CHECK_EQ(pool()->resv, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* One more page may be had there. */
 	CHECK_EQ(hugetlb_set_overcommit(pool(), 1), 0);
-	CHECK_EQ(testmm_touch(mm, a, true), 0);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_WRITE), 0);
 	CHECK_EQ(node_at(mm, a), 1);
 	CHECK_EQ(pool()->resv, 0);
 	CHECK_EQ(pool()->surplus_node[1], 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(pool()->nr, 2);
 	CHECK_EQ(pool()->surplus, 0);
@@ -282,10 +282,10 @@ GUEST_TEST(hugetlb, a_promise_outlives_a_node_without_pages, 0, 0, NODES)
 
 /* ---- moving ------------------------------------------------------------------------------------- */
 
-static int move_to(struct mm_struct *mm, unsigned long addr, int nid, bool shared_too)
+static int move_to(struct mm_struct *mm, unsigned long addr, int nid, enum migrate_whose whose)
 {
 	LIST_HEAD(list);
-	int err = move_page_isolate(mm, addr, nid, shared_too, &list);
+	int err = move_page_isolate(mm, addr, nid, whose, &list);
 
 	return list_empty(&list) ? err : -EINVAL;
 }
@@ -305,7 +305,7 @@ static void check_pool(struct test *t, u64 nr0, u64 free0, u64 nr1, u64 free1)
 	CHECK_EQ(pool()->free_node[0], free0);
 	CHECK_EQ(pool()->nr_node[1], nr1);
 	CHECK_EQ(pool()->free_node[1], free1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 }
 
 GUEST_TEST(hugetlb, pages_move_to_another_node, 0, 0, NODES)
@@ -324,7 +324,7 @@ GUEST_TEST(hugetlb, pages_move_to_another_node, 0, 0, NODES)
 	check_pool(t, 2, 0, 0, 0);
 	free = (s64)nr_free_pages();
 	/* Node 1's pool is empty: the frame is the buddy's, and the old one becomes that. */
-	CHECK_EQ(move_to(mm, a + 5 * PAGE_SIZE, 1, false), 0);
+	CHECK_EQ(move_to(mm, a + 5 * PAGE_SIZE, 1, MIGRATE_OWN), 0);
 	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, 512);
 	CHECK_EQ(node_at(mm, a), 1);
 	free -= (s64)nr_free_pages();
@@ -334,12 +334,12 @@ GUEST_TEST(hugetlb, pages_move_to_another_node, 0, 0, NODES)
 	testmm_fill(t, mm, a, 512, 3);
 	testmm_verify(t, mm, a, 512, 3);
 	/* There already. */
-	CHECK_EQ(move_to(mm, a, 1, false), 0);
+	CHECK_EQ(move_to(mm, a, 1, MIGRATE_OWN), 0);
 	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, 512);
 	/* With a free one in the pool no frame changes hands. */
 	CHECK_EQ(hugetlb_set_pool_node(pool(), 1, 2), 0);
 	check_pool(t, 1, 0, 2, 1);
-	CHECK_EQ(move_to(mm, b, 1, false), 0);
+	CHECK_EQ(move_to(mm, b, 1, MIGRATE_OWN), 0);
 	CHECK_EQ(node_at(mm, b), 1);
 	check_pool(t, 1, 1, 2, 0);
 	testmm_verify(t, mm, b, 512, 2);
@@ -350,7 +350,7 @@ GUEST_TEST(hugetlb, pages_move_to_another_node, 0, 0, NODES)
 	check_pool(t, 1, 0, 2, 1);
 	testmm_verify(t, mm, a, 512, 3);
 	/* And all that is on one node. */
-	CHECK_EQ(do_migrate_pages(mm, 2, 1, false), 0);
+	CHECK_EQ(do_migrate_pages(mm, 2, 1, MIGRATE_OWN), 0);
 	CHECK_EQ(node_at(mm, b), 0);
 	testmm_verify(t, mm, b, 512, 4);
 	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, 4 * 512);
@@ -374,10 +374,10 @@ GUEST_TEST(hugetlb, relatives_move_along_and_keep_their_copies, 0, 0, NODES)
 	child = dup_mm(mm);
 	REQUIRE(child);
 	testmm_verify(t, child, b, 512, 2);
-	CHECK_EQ(move_to(mm, a, 1, false), -EACCES);
-	CHECK_EQ(move_to(mm, b, 1, false), -EACCES);
-	CHECK_EQ(move_to(mm, a, 1, true), 0);
-	CHECK_EQ(move_to(mm, b, 1, true), 0);
+	CHECK_EQ(move_to(mm, a, 1, MIGRATE_OWN), -EACCES);
+	CHECK_EQ(move_to(mm, b, 1, MIGRATE_OWN), -EACCES);
+	CHECK_EQ(move_to(mm, a, 1, MIGRATE_SHARED_TOO), 0);
+	CHECK_EQ(move_to(mm, b, 1, MIGRATE_SHARED_TOO), 0);
 	CHECK_EQ(page_of(mm, a), page_of(child, a));
 	CHECK_EQ(page_of(mm, b), page_of(child, b));
 	CHECK_EQ(node_at(child, a), 1);
@@ -388,7 +388,7 @@ GUEST_TEST(hugetlb, relatives_move_along_and_keep_their_copies, 0, 0, NODES)
 	testmm_verify(t, mm, a, 512, 1);
 	testmm_verify(t, mm, b, 512, 6);
 	testmm_verify(t, child, a, 512, 5);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	mmput(mm);
 	check_pool(t, 1, 1, 2, 2);
@@ -407,13 +407,13 @@ GUEST_TEST(hugetlb, a_page_that_somebody_holds_stays, 0, 0, NODES)
 	testmm_fill(t, mm, a, 512, 1);
 	held = page_of(mm, a);
 	get_page(held);
-	CHECK_EQ(move_to(mm, a, 1, false), -EAGAIN);
+	CHECK_EQ(move_to(mm, a, 1, MIGRATE_OWN), -EAGAIN);
 	CHECK_EQ(ev(PGMIGRATE_FAIL) - failed, 512);
 	CHECK_EQ(page_of(mm, a), held);
 	check_pool(t, 1, 0, 0, 0);
 	testmm_fill(t, mm, a, 512, 2);
 	put_page(held);
-	CHECK_EQ(move_to(mm, a, 1, false), 0);
+	CHECK_EQ(move_to(mm, a, 1, MIGRATE_OWN), 0);
 	testmm_verify(t, mm, a, 512, 2);
 	check_pool(t, 0, 0, 1, 0);
 	mmput(mm);
@@ -435,22 +435,28 @@ GUEST_TEST(hugetlb, a_free_page_makes_room_for_a_contiguous_range, 0, 0,
 	CHECK_EQ(pool()->surplus, 0);
 	list_for_each_entry (head, &pool()->free_list, lru)
 		CHECK(page_to_pfn(head) != pfn);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	free_contig_range(pfn, 512);
 	/* Half of one. */
 	pfn = page_to_pfn(list_first_entry(&pool()->free_list, struct page, lru)) + 256;
 	CHECK_EQ(alloc_contig_range(pfn, pfn + 256), 0);
 	CHECK_EQ(pool()->free, 4);
 	free_contig_range(pfn, 256);
-	/* One that is in use stays. */
+	/* One that is in use moves, unless somebody holds it. */
 	a = map(mm, 1, MAP_PRIVATE);
 	REQUIRE(a > 0);
 	testmm_fill(t, mm, a, 512, 1);
 	pfn = page_to_pfn(page_of(mm, a));
+	get_page(pfn_to_page(pfn));
 	CHECK_EQ(alloc_contig_range(pfn, pfn + 512), -EBUSY);
+	put_page(pfn_to_page(pfn));
+	CHECK_EQ(page_to_pfn(page_of(mm, a)), pfn);
+	CHECK_EQ(alloc_contig_range(pfn, pfn + 512), 0);
+	CHECK(page_to_pfn(page_of(mm, a)) != pfn);
+	free_contig_range(pfn, 512);
 	testmm_verify(t, mm, a, 512, 1);
 	CHECK_EQ(pool()->nr, 4);
 	CHECK_EQ(pool()->free, 3);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }

@@ -6,7 +6,7 @@
 #include "mm/ksm/ksm.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 #include "tests/tests.h"
 
@@ -36,21 +36,9 @@ static void passes(unsigned int n)
 		ksm_scan(PASS);
 }
 
-/* As /sys shows them: what has ended is not counted. */
-static struct ksm_counts counts(void)
-{
-	struct ksm_counts c;
-
-	mutex_lock(&ksm_mutex);
-	ksm_reap();
-	c = ksm_counts;
-	mutex_unlock(&ksm_mutex);
-	return c;
-}
-
 static void check_counts(struct test *t, u64 shared, u64 sharing, u64 unshared)
 {
-	struct ksm_counts c = counts();
+	struct ksm_counts c = ksm_read_counts();
 
 	CHECK_EQ(c.pages_shared, shared);
 	CHECK_EQ(c.pages_sharing, sharing);
@@ -87,7 +75,7 @@ GUEST_TEST(ksm, equal_pages_of_one_process_become_one, 0, 0, MEM)
 	fill(t, mm, a + 8 * PAGE_SIZE, 1, 8); /* like no other */
 	passes(1);
 	check_counts(t, 0, 0, 0);
-	CHECK_EQ(counts().rmap_items, 9); /* what was never touched has no place */
+	CHECK_EQ(ksm_read_counts().rmap_items, 9); /* what was never touched has no place */
 	free = settled_free_pages();
 	passes(1);
 	check_counts(t, 1, 7, 1);
@@ -102,14 +90,14 @@ GUEST_TEST(ksm, equal_pages_of_one_process_become_one, 0, 0, MEM)
 	CHECK_EQ(page_mapcount(testmm_page(mm, a)), 8);
 	CHECK_EQ(mm->rss_anon, 9);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 2);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* What is merged stays so. */
 	passes(2);
 	check_counts(t, 1, 7, 1);
-	CHECK_EQ(counts().full_scans, 6);
+	CHECK_EQ(ksm_read_counts().full_scans, 6);
 	mmput(mm);
 	check_counts(t, 0, 0, 0);
-	CHECK_EQ(counts().rmap_items, 0);
+	CHECK_EQ(ksm_read_counts().rmap_items, 0);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 
@@ -132,7 +120,7 @@ GUEST_TEST(ksm, pages_of_two_processes_and_a_third_later, 0, 0, MEM)
 	passes(1);
 	check_counts(t, 1, 4, 0);
 	CHECK(testmm_page(three, c) == testmm_page(one, a));
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(one);
 	check_counts(t, 1, 2, 0);
 	CHECK_EQ(page_mapcount(testmm_page(three, c)), 3);
@@ -156,7 +144,7 @@ GUEST_TEST(ksm, a_write_copies_and_the_others_keep_their_contents, 0, 0, MEM)
 	CHECK(!merged(mm, a + PAGE_SIZE));
 	CHECK_EQ(testmm_read(mm, a, &v), 0);
 	CHECK_EQ(v, 5);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	passes(1);
 	check_counts(t, 1, 1, 0);
 	/* Even the last place copies: the page is what its contents are. */
@@ -170,7 +158,7 @@ GUEST_TEST(ksm, a_write_copies_and_the_others_keep_their_contents, 0, 0, MEM)
 	check_counts(t, 0, 0, 1); /* the second one was known as 6 already */
 	passes(1);
 	check_counts(t, 1, 2, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -184,7 +172,7 @@ GUEST_TEST(ksm, what_is_written_between_passes_is_not_merged, 0, 0, MEM)
 		passes(1);
 		check_counts(t, 0, 0, 0);
 	}
-	CHECK_EQ(counts().rmap_items, 2);
+	CHECK_EQ(ksm_read_counts().rmap_items, 2);
 	passes(1);
 	check_counts(t, 1, 1, 0);
 	mmput(mm);
@@ -214,7 +202,7 @@ GUEST_TEST(ksm, unmergeable_gives_each_its_own_page, 0, 0, MEM)
 		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);
 		CHECK_EQ(v, 5);
 	}
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	passes(1);
 	check_counts(t, 1, 3, 0);
 	mmput(mm);
@@ -233,25 +221,25 @@ GUEST_TEST(ksm, run_2_undoes_it_all, 0, 0, MEM)
 	CHECK_EQ(ksm_set_max_page_sharing(3), -EBUSY);
 	CHECK_EQ(ksm_set_run(KSM_RUN_UNMERGE), 0);
 	check_counts(t, 0, 0, 0);
-	CHECK_EQ(counts().rmap_items, 0);
+	CHECK_EQ(ksm_read_counts().rmap_items, 0);
 	for (unsigned int i = 0; i < 4; i++)
 		CHECK(!merged(one, a + i * PAGE_SIZE) && !merged(two, b + i * PAGE_SIZE));
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 8);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(ksm_set_merge_across_nodes(false), 0);
 	CHECK_EQ(ksm_set_max_page_sharing(3), 0);
 	CHECK_EQ(ksm_set_run(KSM_RUN_STOP), 0);
 	passes(2);
 	/* Three places a page: 3 + 3 + 2. */
 	check_counts(t, 3, 5, 0);
-	CHECK_EQ(counts().stable_node_chains, 1);
-	CHECK_EQ(counts().stable_node_dups, 3);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(ksm_read_counts().stable_node_chains, 1);
+	CHECK_EQ(ksm_read_counts().stable_node_dups, 3);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(one);
 	mmput(two);
 	check_counts(t, 0, 0, 0);
-	CHECK_EQ(counts().stable_node_chains, 0);
-	CHECK_EQ(counts().stable_node_dups, 0);
+	CHECK_EQ(ksm_read_counts().stable_node_chains, 0);
+	CHECK_EQ(ksm_read_counts().stable_node_dups, 0);
 }
 
 GUEST_TEST(ksm, a_child_shares_and_is_scanned, 0, 0, MEM)
@@ -272,12 +260,12 @@ GUEST_TEST(ksm, a_child_shares_and_is_scanned, 0, 0, MEM)
 	CHECK_EQ(testmm_write(child, a, 6), 0);
 	CHECK_EQ(testmm_read(mm, a, &v), 0);
 	CHECK_EQ(v, 5);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	check_counts(t, 1, 3, 0); /* the place that was written is found by the next pass */
 	passes(1);
 	check_counts(t, 1, 2, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	check_counts(t, 0, 0, 0);
 }
@@ -294,7 +282,7 @@ GUEST_TEST(ksm, zeroes_map_the_zero_page, 0, 0, MEM)
 	check_counts(t, 0, 0, 0);
 	CHECK_EQ(mm->rss_anon, 0);
 	CHECK(pte_special(testmm_pte(mm, a)));
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(testmm_write(mm, a, 1), 0);
 	CHECK_EQ(mm->rss_anon, 1);
 	ksm.use_zero_pages = 0;
@@ -316,7 +304,7 @@ GUEST_TEST(ksm, a_page_that_is_held_is_left_alone, 0, 0, MEM)
 	release_page(page);
 	passes(2);
 	check_counts(t, 1, 1, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -336,11 +324,11 @@ GUEST_TEST(ksm, moved_and_unmapped_places, 0, 0, MEM)
 	CHECK(merged(mm, room));
 	CHECK_EQ(testmm_read(mm, room + 3 * PAGE_SIZE, &v), 0);
 	CHECK_EQ(v, 5);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	passes(1);
 	check_counts(t, 1, 5, 0);
-	CHECK_EQ(counts().rmap_items, 6);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(ksm_read_counts().rmap_items, 6);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -355,7 +343,7 @@ GUEST_TEST(ksm, what_may_not_be_merged_is_passed_over, 0, 0, MEM)
 	CHECK(!(find_vma(mm, shared)->flags & VM_MERGEABLE));
 	fill(t, mm, shared, 2, 5);
 	passes(3);
-	CHECK_EQ(counts().rmap_items, 0);
+	CHECK_EQ(ksm_read_counts().rmap_items, 0);
 	/* All that is private, now and later. */
 	CHECK_EQ(ksm_set_merge_any(mm, true), 0);
 	CHECK(!(find_vma(mm, shared)->flags & VM_MERGEABLE));
@@ -384,7 +372,7 @@ GUEST_TEST(ksm, locked_memory_stays_counted, 0, 0, MEM)
 	passes(2);
 	check_counts(t, 1, 3, 0);
 	CHECK_EQ(global_stat(NR_MLOCK), 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_MLOCK), 0);
 }
@@ -406,7 +394,7 @@ GUEST_TEST(ksm, merged_pages_stay_when_memory_is_short, 0, 0, SWAP)
 	CHECK_EQ(mm->rss_anon, 32);
 	CHECK(merged(mm, a));
 	CHECK(!lru_isolate(testmm_page(mm, a)));
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	for (i = 32; i < 64; i++) {
 		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);
 		CHECK_EQ(v, 100 + i);
@@ -416,13 +404,13 @@ GUEST_TEST(ksm, merged_pages_stay_when_memory_is_short, 0, 0, SWAP)
 	passes(2);
 	check_counts(t, 1, 63, 0);
 	CHECK_EQ(mm->rss_anon, 64);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
 static bool full_scans_reach(u64 n)
 {
-	return counts().full_scans >= n;
+	return ksm_read_counts().full_scans >= n;
 }
 
 GUEST_TEST(ksm, the_thread_merges_by_itself, 0, 0, MEM)
@@ -438,6 +426,6 @@ GUEST_TEST(ksm, the_thread_merges_by_itself, 0, 0, MEM)
 		sleep_ns(1000000);
 	check_counts(t, 1, 15, 0);
 	CHECK_EQ(ksm_set_run(KSM_RUN_STOP), 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }

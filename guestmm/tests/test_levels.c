@@ -3,7 +3,7 @@
  * both (tests/vm/levels.sh).
  */
 #include "arch/processor.h"
-#include "mm/virt/large.h"
+#include "mm/pgtable/large.h"
 #include "tests/tests.h"
 
 #define RW   (PROT_READ | PROT_WRITE)
@@ -16,7 +16,7 @@ GUEST_TEST(levels, kernel_and_cpu_agree, 0, 0, "")
 
 	CHECK_EQ(pt_top_level, five ? 4 : 3);
 	CHECK_EQ(TASK_SIZE, five ? (1ul << 56) - PAGE_SIZE : DEFAULT_MAP_WINDOW);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 }
 
 GUEST_TEST(levels, nobody_gets_high_addresses_unasked, 0, 0, "")
@@ -54,7 +54,7 @@ GUEST_TEST(levels, high_addresses, 0, 0, "")
 		CHECK_EQ(testmm_write(mm, b + i * PAGE_SIZE, 20 + i), 0);
 	}
 	CHECK_EQ(mm->pgtables_bytes - tables, 2 * 4 * PAGE_SIZE);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	child = dup_mm(mm);
 	REQUIRE(child);
 	CHECK_EQ(testmm_write(child, a + PAGE_SIZE, 99), 0);
@@ -67,13 +67,13 @@ GUEST_TEST(levels, high_addresses, 0, 0, "")
 		 HIGH + (1ul << 49));
 	CHECK_EQ(testmm_read(child, HIGH + (1ul << 49) + 2 * PAGE_SIZE, &v), 0);
 	CHECK_EQ(v, 22);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	/* The last mapping takes all four tables with it. */
 	CHECK_EQ(do_munmap(mm, a, 4 * PAGE_SIZE), 0);
 	CHECK_EQ(mm->pgtables_bytes - tables, 4 * PAGE_SIZE);
 	CHECK_EQ(do_munmap(mm, b, 4 * PAGE_SIZE), 0);
 	CHECK_EQ(mm->pgtables_bytes, tables);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }

@@ -3,6 +3,7 @@
  * in a panic, and the host looks for its words (MMVM_TESTF_EXPECT_CRASH; test_expect_words()).
  */
 #include "kernel/task.h"
+#include "mm/huge/hugetlb.h"
 #include "tests/tests.h"
 
 #define ON "memory=24M,high=4M append=lockdep"
@@ -101,4 +102,21 @@ GUEST_TEST(lockdep, a_lock_of_interrupts_taken_with_them_on_is_named, MMVM_TESTF
 	on_each_cpu(take_in_irq, NULL);
 	spin_lock(&lock_b);
 	spin_unlock(&lock_b);
+}
+
+/* Locks that are nested before there is a task. */
+GUEST_TEST(lockdep, locks_of_boot_are_checked, 0, 30,
+	   "memory=48M,high=8M append=lockdep hugepages=2")
+{
+	CHECK(static_key(KEY_LOCKDEP));
+	CHECK_EQ(hstates[0].nr, 2);
+}
+
+/* A fault within the checker, which has its own lock then. The report takes locks. */
+GUEST_TEST(lockdep, a_crash_of_the_checker_is_reported, MMVM_TESTF_EXPECT_CRASH, 30, ON)
+{
+	spinlock_t l; /* no static lock: its class is its name */
+
+	test_expect_words(t, "null pointer: not mapped at 0000000000000008");
+	lockdep_acquire(&l, 0, (const char *)8, LOCK_CHECK | LOCK_HOLD, 0);
 }

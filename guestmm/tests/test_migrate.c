@@ -4,7 +4,7 @@
  * program the host audits all memory.
  */
 #include "mm/phys/internal.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
@@ -68,7 +68,7 @@ static void run_moved(struct test *t, const char *path, const char *args, s64 le
 	REQUIRE(wait_until(mover_gone, NULL, 60000));
 	CHECK(ev(PGMIGRATE_SUCCESS) - moved >= least);
 	memory_settle();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 }
 
 GUEST_TEST(migrate, every_page_of_running_programs, MMVM_TESTF_USER | MMVM_TESTF_LAB_ONLY, 300,
@@ -122,7 +122,7 @@ GUEST_TEST(migrate, contents_and_counts, 0, 0, "memory=16M,high=4M")
 	CHECK(list_empty(&list));
 	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, n);
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), mapped);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	for (unsigned long i = 0; i < n; i++) {
 		same += page_to_pfn(testmm_page(mm, a + i * PAGE_SIZE)) == was[i];
 		CHECK_EQ(testmm_read(mm, a + i * PAGE_SIZE, &v), 0);

@@ -34,7 +34,7 @@ GUEST_TEST(mm, address_space_gives_everything_back, 0, 0, MEM)
 		addr = testmm_map(t, mm, 4 * MIB);
 		CHECK_EQ(do_madvise(mm, addr, 4 * MIB, MADV_NOHUGEPAGE), 0);
 		for (unsigned long off = 0; off < 4 * MIB; off += 64 * KIB)
-			CHECK_EQ(testmm_touch(mm, addr + off, true), 0);
+			CHECK_EQ(testmm_touch(mm, addr + off, TOUCH_WRITE), 0);
 		CHECK_EQ(mm->rss_anon, 64);
 		if (round)
 			CHECK(settled_free_pages() + 64 < before);
@@ -116,20 +116,20 @@ GUEST_TEST(mm, munmap_frees_pages_and_tables, 0, 0, MEM)
 	REQUIRE(mm);
 	tables = mm->pgtables_bytes;
 	a = testmm_map(t, mm, 8 * MIB);
-	CHECK_EQ(testmm_touch(mm, a, true), 0); /* the slabs that this needs stay */
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_WRITE), 0); /* the slabs that this needs stay */
 	CHECK_EQ(do_munmap(mm, a, 8 * MIB), 0);
 	CHECK_EQ(testmm_map(t, mm, 8 * MIB), a);
 	CHECK_EQ(do_madvise(mm, a, 8 * MIB, MADV_NOHUGEPAGE), 0);
 	free = settled_free_pages();
 	for (unsigned long off = 0; off < 8 * MIB; off += MIB)
-		CHECK_EQ(testmm_touch(mm, a + off, true), 0);
+		CHECK_EQ(testmm_touch(mm, a + off, TOUCH_WRITE), 0);
 	CHECK(mm->pgtables_bytes >= tables + 4 * (s64)PAGE_SIZE);
 	CHECK_EQ(mm->rss_anon, 8);
 	CHECK_EQ(do_munmap(mm, a, 8 * MIB), 0);
 	CHECK_EQ(mm->rss_anon, 0);
 	CHECK_EQ(mm->pgtables_bytes, tables);
 	CHECK(settled_free_pages() >= free);
-	CHECK_EQ(testmm_touch(mm, a, false), VM_FAULT_SIGSEGV_MAPERR);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_READ), VM_FAULT_SIGSEGV_MAPERR);
 	mmput(mm);
 }
 
@@ -145,8 +145,8 @@ GUEST_TEST(mm, brk_grows_and_shrinks, 0, 0, MEM)
 	start = do_brk(mm, 0);
 	CHECK_EQ(start, 0x20000000);
 	CHECK_EQ(do_brk(mm, start + 10 * PAGE_SIZE), start + 10 * PAGE_SIZE);
-	CHECK_EQ(testmm_touch(mm, start + 9 * PAGE_SIZE, true), 0);
-	CHECK_EQ(testmm_touch(mm, start + 10 * PAGE_SIZE, true), VM_FAULT_SIGSEGV_MAPERR);
+	CHECK_EQ(testmm_touch(mm, start + 9 * PAGE_SIZE, TOUCH_WRITE), 0);
+	CHECK_EQ(testmm_touch(mm, start + 10 * PAGE_SIZE, TOUCH_WRITE), VM_FAULT_SIGSEGV_MAPERR);
 	CHECK_EQ(do_brk(mm, start + 2 * PAGE_SIZE), start + 2 * PAGE_SIZE);
 	CHECK_EQ(mm->rss_anon, 0);
 	CHECK_EQ(do_brk(mm, start - PAGE_SIZE), start + 2 * PAGE_SIZE); /* refused */

@@ -33,16 +33,6 @@ static long bind_range(struct mm_struct *mm, unsigned long addr, unsigned long p
 	return do_mbind(mm, addr, pages << PAGE_SHIFT, mode, 0, &mask, move);
 }
 
-/* Pages of [addr, addr + pages) on a node. */
-static unsigned long on_node(struct mm_struct *mm, unsigned long addr, unsigned long pages, int nid)
-{
-	unsigned long n = 0;
-
-	for (unsigned long i = 0; i < pages; i++)
-		n += page_node_at(mm, addr + (i << PAGE_SHIFT)) == nid;
-	return n;
-}
-
 static void touch_all(struct test *t, struct mm_struct *mm, unsigned long addr, unsigned long pages)
 {
 	for (unsigned long i = 0; i < pages; i++)
@@ -66,7 +56,7 @@ GUEST_TEST(numa, memory_is_near_the_cpu, 0, 0, TWO)
 
 	touch_all(t, mm, addr, MANY);
 	/* We may be moved to the other CPU half way. */
-	CHECK_EQ(on_node(mm, addr, MANY, 0) + on_node(mm, addr, MANY, 1), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 0) + testmm_on_node(mm, addr, MANY, 1), MANY);
 	mmput(mm);
 }
 
@@ -76,7 +66,7 @@ GUEST_TEST(numa, a_node_without_cpus_comes_last, 0, 0, SLOW)
 	unsigned long addr = testmm_map(t, mm, MANY << PAGE_SHIFT);
 
 	touch_all(t, mm, addr, MANY);
-	CHECK_EQ(on_node(mm, addr, MANY, 0), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 0), MANY);
 	mmput(mm);
 }
 
@@ -99,15 +89,15 @@ GUEST_TEST(numa, policies_of_a_thread, 0, 0, SLOW)
 		unsigned long addr = testmm_map(t, mm, MANY << PAGE_SHIFT);
 
 		/* The page table comes first, and takes no turn. */
-		CHECK_EQ(testmm_touch(mm, addr, false), 0);
+		CHECK_EQ(testmm_touch(mm, addr, TOUCH_READ), 0);
 		CHECK(do_munmap(mm, addr, PAGE_SIZE) == 0);
 		bind_task(t, cases[i].mode, cases[i].nodes);
 		touch_all(t, mm, addr + PAGE_SIZE, MANY - 1);
 		mempolicy_set_task(NULL);
 		if (cases[i].mode == MPOL_INTERLEAVE)
-			CHECK(on_node(mm, addr, MANY, 1) - (cases[i].on1 - 1) <= 1);
+			CHECK(testmm_on_node(mm, addr, MANY, 1) - (cases[i].on1 - 1) <= 1);
 		else
-			CHECK_EQ(on_node(mm, addr, MANY, 1), cases[i].on1 ? MANY - 1 : 0);
+			CHECK_EQ(testmm_on_node(mm, addr, MANY, 1), cases[i].on1 ? MANY - 1 : 0);
 		mmput(mm);
 	}
 }
@@ -124,9 +114,9 @@ GUEST_TEST(numa, policies_of_a_mapping, 0, 0, SLOW)
 	bind_task(t, MPOL_BIND, 1);
 	touch_all(t, mm, addr, 3 * MANY);
 	mempolicy_set_task(NULL);
-	CHECK_EQ(on_node(mm, addr, MANY, 1), MANY);
-	CHECK_EQ(on_node(mm, addr + (MANY << PAGE_SHIFT), MANY, 1), MANY / 2);
-	CHECK_EQ(on_node(mm, addr + (2 * MANY << PAGE_SHIFT), MANY, 0), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 1), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr + (MANY << PAGE_SHIFT), MANY, 1), MANY / 2);
+	CHECK_EQ(testmm_on_node(mm, addr + (2 * MANY << PAGE_SHIFT), MANY, 0), MANY);
 	CHECK_EQ(global_stat(NUMA_INTERLEAVE_HIT) - hits, (s64)MANY);
 	/* Every other page, by its index. */
 	CHECK(page_node_at(mm, addr + (MANY << PAGE_SHIFT)) !=
@@ -144,8 +134,8 @@ GUEST_TEST(numa, weights_are_obeyed, 0, 0, SLOW)
 	CHECK_EQ(bind_range(mm, addr, MANY, MPOL_WEIGHTED_INTERLEAVE, 3, 0), 0);
 	touch_all(t, mm, addr, MANY);
 	mempolicy_set_weight(0, 0);
-	CHECK_EQ(on_node(mm, addr, MANY, 0), MANY / 4 * 3);
-	CHECK_EQ(on_node(mm, addr, MANY, 1), MANY / 4);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 0), MANY / 4 * 3);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 1), MANY / 4);
 	mmput(mm);
 }
 
@@ -159,7 +149,7 @@ GUEST_TEST(numa, home_node_is_tried_first, 0, 0, THREE)
 	CHECK_EQ(page_node_at(mm, addr), 1);
 	CHECK_EQ(do_set_home_node(mm, addr, MANY << PAGE_SHIFT, 2), 0);
 	touch_all(t, mm, addr + PAGE_SIZE, MANY - 1);
-	CHECK_EQ(on_node(mm, addr, MANY, 2), MANY - 1);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 2), MANY - 1);
 	mmput(mm);
 }
 
@@ -169,14 +159,14 @@ GUEST_TEST(numa, mbind_moves_pages, 0, 0, SLOW)
 	unsigned long addr = testmm_map(t, mm, MANY << PAGE_SHIFT);
 
 	touch_all(t, mm, addr, MANY);
-	CHECK_EQ(on_node(mm, addr, MANY, 0), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 0), MANY);
 	CHECK_EQ(bind_range(mm, addr, MANY, MPOL_BIND, 2, MPOL_MF_STRICT), -EIO);
 	CHECK(!find_vma(mm, addr)->policy);
 	CHECK_EQ(bind_range(mm, addr, MANY, MPOL_BIND, 2, 0), 0);
 	CHECK(!find_vma(mm, addr)->policy_held);
-	CHECK_EQ(on_node(mm, addr, MANY, 0), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 0), MANY);
 	CHECK_EQ(bind_range(mm, addr, MANY, MPOL_BIND, 2, MPOL_MF_MOVE | MPOL_MF_STRICT), 0);
-	CHECK_EQ(on_node(mm, addr, MANY, 1), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 1), MANY);
 	CHECK(find_vma(mm, addr)->policy_held);
 	check_all(t, mm, addr, MANY);
 	mmput(mm);
@@ -210,7 +200,7 @@ GUEST_TEST(numa, swap_keeps_to_the_policy, 0, 60, SWAP)
 	CHECK_EQ(do_madvise(mm, addr, MANY << PAGE_SHIFT, 21 /* PAGEOUT */), 0);
 	CHECK(mm->rss_swap > 0);
 	check_all(t, mm, addr, MANY);
-	CHECK_EQ(on_node(mm, addr, MANY, 1), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 1), MANY);
 	mmput(mm);
 }
 
@@ -235,7 +225,7 @@ GUEST_TEST(numa, a_full_node_is_reclaimed, 0, 120, SWAP)
 
 	CHECK_EQ(bind_range(mm, addr, pages, MPOL_BIND, 2, 0), 0);
 	touch_all(t, mm, addr, pages);
-	CHECK_EQ(on_node(mm, addr, pages, 0), 0);
+	CHECK_EQ(testmm_on_node(mm, addr, pages, 0), 0);
 	CHECK(ev(PSWPOUT) > out);
 	/* Page tables, the swap cache's tree: not the pages themselves. */
 	CHECK(node_free(0) + pages / 4 > free0);
@@ -252,9 +242,9 @@ GUEST_TEST(numa, migrate_pages_keeps_ranks, 0, 0, THREE)
 	CHECK_EQ(bind_range(mm, addr + (MANY << PAGE_SHIFT), MANY, MPOL_PREFERRED, 2, 0), 0);
 	touch_all(t, mm, addr, 2 * MANY);
 	/* 0 to 1, 1 to 2: what is moved first must not be moved twice. */
-	CHECK_EQ(do_migrate_pages(mm, 3, 6, true), 0);
-	CHECK_EQ(on_node(mm, addr, MANY, 1), MANY);
-	CHECK_EQ(on_node(mm, addr + (MANY << PAGE_SHIFT), MANY, 2), MANY);
+	CHECK_EQ(do_migrate_pages(mm, 3, 6, MIGRATE_SHARED_TOO), 0);
+	CHECK_EQ(testmm_on_node(mm, addr, MANY, 1), MANY);
+	CHECK_EQ(testmm_on_node(mm, addr + (MANY << PAGE_SHIFT), MANY, 2), MANY);
 	check_all(t, mm, addr, MANY);
 	mmput(mm);
 }

@@ -9,35 +9,6 @@
 
 #define MEM_SMALL "memory=16M,high=4M"
 
-/** Frames by owner, found by walking every zone from head to head. Returns frames seen. */
-static u64 count_frames(u64 by_type[NR_PAGE_TYPES])
-{
-	u64 seen = 0;
-
-	memset(by_type, 0, NR_PAGE_TYPES * sizeof(u64));
-	for (unsigned int i = 0; i < nr_zones; i++) {
-		struct zone *z = zone_table[i];
-		unsigned long pfn = z->start_pfn, end = pfn + z->spanned;
-
-		while (pfn < end) {
-			struct page *p = pfn_to_page(pfn);
-			unsigned long n = 1;
-
-			if (!pfn_valid(pfn)) {
-				pfn++;
-				continue;
-			}
-			if (p->type < NR_PAGE_TYPES) {
-				n = p->type == PAGE_RESERVED ? 1 : 1ul << p->order;
-				by_type[p->type] += n;
-			}
-			seen += n;
-			pfn += n;
-		}
-	}
-	return seen;
-}
-
 GUEST_TEST(memblock, hand_over_is_exact, 0, 0, MEM)
 {
 	u64 present = 0, managed = 0;
@@ -105,6 +76,11 @@ static int lock_page_thread(void *arg)
 	return 0;
 }
 
+static bool both_had_the_lock(void *arg)
+{
+	return READ_ONCE(lock_order) >= 10;
+}
+
 GUEST_TEST(page, lock_makes_others_wait, 0, 0, MEM)
 {
 	locked_page = alloc_page(GFP_KERNEL);
@@ -115,7 +91,9 @@ GUEST_TEST(page, lock_makes_others_wait, 0, 0, MEM)
 	sleep_ms(20);
 	lock_order = lock_order * 10 + 1; /* it waits, so we are first */
 	unlock_page(locked_page);
-	sleep_ms(20);
+	CHECK(wait_until(both_had_the_lock, NULL, 10000));
+	lock_page(locked_page); /* the other has let it go */
+	unlock_page(locked_page);
 	CHECK_EQ(lock_order, 12);
 	__free_page(locked_page);
 }
@@ -331,7 +309,7 @@ GUEST_TEST(pcp, drain_returns_everything_to_the_buddy, 0, 0, MEM)
 	CHECK_EQ(p->type, PAGE_PCP);
 	drain_all_pages();
 	for (unsigned int i = 0; i < nr_zones; i++)
-		CHECK_EQ(zone_table[i]->pcp[cpu_id()].count, 0);
+		CHECK_EQ(this_cpu_ptr(zone_table[i]->pcp)->count, 0);
 }
 
 GUEST_TEST(gfp, zone_modifiers_are_obeyed, 0, 0, MEM)

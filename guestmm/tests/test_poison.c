@@ -1,4 +1,5 @@
 /* Poison of free pages (mm/phys/poison.c). Other suites run with it as well. */
+#include "kernel/boot_info.h"
 #include "mm/phys/alloc.h"
 #include "tests/tests.h"
 
@@ -19,6 +20,25 @@ GUEST_TEST(poison, a_freed_page_holds_the_pattern, 0, 0, MEM)
 			wrong += word[i] != POISON;
 		CHECK_EQ(wrong, 0);
 	}
+}
+
+/* The word is there, and says no. */
+GUEST_TEST(poison, switched_off_it_does_nothing, 0, 0, "memory=24M,high=4M append=page_poison=off")
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	u64 *word;
+
+	REQUIRE(page);
+	word = page_address(page);
+	memset(word, 0x11, PAGE_SIZE);
+	__free_page(page);
+	CHECK_EQ(word[0], 0x1111111111111111ull);
+	CHECK_EQ(word[PAGE_SIZE / 8 - 1], 0x1111111111111111ull);
+	CHECK(!boot_option_is_on("planted", "0"));
+	CHECK(!boot_option_is_on("planted", "off"));
+	CHECK(!boot_option_is_on("planted", "perhaps"));
+	CHECK(boot_option_is_on("planted", ""));
+	CHECK(boot_option_is_on("planted", "on"));
 }
 
 GUEST_TEST(poison, zeroed_pages_are_zero, 0, 0, MEM)

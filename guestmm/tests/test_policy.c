@@ -3,6 +3,7 @@
  * and comes back through its lists, and the host's audit finds all of them right afterwards.
  */
 #include "lib/string.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
 #include "tests/tests.h"
 
@@ -42,6 +43,9 @@ static void policy_works(struct test *t, const struct reclaim_policy *policy)
 	CHECK((s64)sum_vm_event(PSWPOUT) - out > (s64)(pages - totalram_pages()));
 	CHECK((s64)sum_vm_event(PSWPIN) > in);
 	CHECK((s64)sum_vm_event(WORKINGSET_REFAULT_ANON) > 0);
+	CHECK((s64)sum_vm_event(WORKINGSET_RESTORE_ANON) > 0);
+	CHECK_EQ(mem_cgroup_workingset(&root_mem_cgroup, 0, WORKINGSET_RESTORE_ANON),
+		 sum_vm_event(WORKINGSET_RESTORE_ANON));
 	lru_add_drain_all();
 	for (unsigned int l = 1; l <= policy->nr_lists; l++)
 		on_lists += root_lruvec[0].nr[l];

@@ -23,10 +23,25 @@ static bool both_ended(void *arg)
 	return atomic_load(&nr_ended) == 2;
 }
 
+static u64 seen[2];
+
+static bool both_advanced(void *arg)
+{
+	return READ_ONCE(spins[0]) > seen[0] && READ_ONCE(spins[1]) > seen[1];
+}
+
+static bool first_advanced(void *arg)
+{
+	return READ_ONCE(spins[0]) > seen[0];
+}
+
+static bool one_ended(void *arg)
+{
+	return atomic_load(&nr_ended) == 1;
+}
+
 GUEST_TEST(sched, two_busy_threads_both_advance, 0, 0, MEM)
 {
-	u64 seen[2];
-
 	REQUIRE(!kthread_run(spin_thread, (void *)&spins[0], "spin0"));
 	REQUIRE(!kthread_run(spin_thread, (void *)&spins[1], "spin1"));
 	for (int round = 0; round < 3; round++) {
@@ -34,21 +49,20 @@ GUEST_TEST(sched, two_busy_threads_both_advance, 0, 0, MEM)
 		seen[1] = spins[1];
 		/* We come back at all only because the timer takes the CPU from them. */
 		sleep_ms(60);
-		CHECK(spins[0] > seen[0]);
-		CHECK(spins[1] > seen[1]);
+		CHECK(wait_until(both_advanced, NULL, 20000));
 	}
 	stop = true;
-	CHECK(wait_until(both_ended, NULL, 2000));
+	CHECK(wait_until(both_ended, NULL, 20000));
 }
 
 /* On one CPU: on another the thread would go on. */
 GUEST_TEST(sched, preempt_disable_keeps_the_cpu, 0, 0, MEM " cpus=1")
 {
-	u64 before = spins[0], after, end;
+	u64 before, after, end;
 
 	REQUIRE(!kthread_run(spin_thread, (void *)&spins[0], "spin"));
-	sleep_ms(30);
-	CHECK(spins[0] > before);
+	seen[0] = 0;
+	CHECK(wait_until(first_advanced, NULL, 20000));
 	preempt_disable();
 	before = spins[0];
 	end = ktime_ns() + 40000000; /* several time slices */
@@ -57,10 +71,10 @@ GUEST_TEST(sched, preempt_disable_keeps_the_cpu, 0, 0, MEM " cpus=1")
 	after = spins[0];
 	preempt_enable();
 	CHECK_EQ(after, before);
-	sleep_ms(30);
-	CHECK(spins[0] > after);
+	seen[0] = after;
+	CHECK(wait_until(first_advanced, NULL, 20000));
 	stop = true;
-	sleep_ms(30);
+	CHECK(wait_until(one_ended, NULL, 20000));
 }
 
 GUEST_TEST(sched, sleep_takes_as_long_as_asked, 0, 0, MEM)
@@ -197,6 +211,31 @@ GUEST_TEST(sched, rwsem_shares_readers_and_excludes_writers, 0, 0, MEM)
 	up_read(&sem);
 }
 
+static int one_write(void *arg)
+{
+	down_write(&sem);
+	up_write(&sem);
+	atomic_add(&nr_done, 1);
+	return 0;
+}
+
+static bool somebody_waits(void *arg)
+{
+	return !list_empty(&sem.wq.waiters);
+}
+
+GUEST_TEST(sched, the_last_reader_wakes_the_writer, 0, 0, MEM)
+{
+	init_rwsem(&sem);
+	down_read(&sem);
+	REQUIRE(!kthread_run(one_write, NULL, "writer"));
+	REQUIRE(wait_until(somebody_waits, NULL, 20000));
+	CHECK_EQ(atomic_load(&nr_done), 0);
+	up_read(&sem);
+	CHECK(wait_until(all_done, (void *)1ul, 20000));
+	CHECK(!sem.count);
+}
+
 static struct wait_queue wq;
 static bool woken;
 
@@ -230,15 +269,11 @@ GUEST_TEST(sched, ended_threads_give_everything_back, 0, 0, MEM)
 
 	for (int i = 0; i < 5; i++)
 		run_in_thread(null_thread, NULL, "warm");
-	sleep_ms(20);
-	purge_vmap_areas();
-	before = settled_free_pages();
+	before = free_pages_at_rest();
 	for (int i = 0; i < 40; i++)
 		CHECK_EQ(run_in_thread(null_thread, NULL, "short"), 0);
-	sleep_ms(20);
-	purge_vmap_areas();
 	/* 40 stacks are 160 pages; a slab or two of tasks may stay cached. */
-	CHECK(settled_free_pages() + 8 >= before);
+	CHECK(free_pages_reach(before - 8));
 }
 
 GUEST_TEST(sched, sleeping_with_a_lock_held_stops_the_kernel, MMVM_TESTF_EXPECT_CRASH, 0, MEM)

@@ -63,12 +63,12 @@ GUEST_TEST(shmem, audited_while_mapped_and_in_swap, MMVM_TESTF_LAB_ONLY, 0, WITH
 	CHECK(global_stat(NR_SHMEM) < 150);
 	child = dup_mm(mm);
 	REQUIRE(child);
-	CHECK_EQ(testmm_touch(child, at + 3 * PAGE_SIZE, false), 0);
-	CHECK_EQ(testmm_touch(child, at + 103 * PAGE_SIZE, true), 0);
+	CHECK_EQ(testmm_touch(child, at + 3 * PAGE_SIZE, TOUCH_READ), 0);
+	CHECK_EQ(testmm_touch(child, at + 103 * PAGE_SIZE, TOUCH_WRITE), 0);
 	moved = do_mremap(child, at + 50 * PAGE_SIZE, 20 * PAGE_SIZE, 20 * PAGE_SIZE,
 			  MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
 	CHECK(!IS_ERR((void *)moved));
-	CHECK_EQ(testmm_touch(child, moved, true), 0);
+	CHECK_EQ(testmm_touch(child, moved, TOUCH_WRITE), 0);
 	CHECK_EQ(do_munmap(mm, at + 90 * PAGE_SIZE, 20 * PAGE_SIZE), 0);
 }
 
@@ -84,7 +84,9 @@ GUEST_TEST(shmem, pages_go_to_swap_once_and_come_back, MMVM_TESTF_LAB_ONLY, 60, 
 		CHECK_EQ(testmm_write(mm, at + i * PAGE_SIZE, word_for(i, 1)), 0);
 	child = dup_mm(mm);
 	REQUIRE(child);
-	/* Private memory drives it out. */
+	/* Private memory drives it out. Cold, not young and at the end of the inactive list, the shared pages are
+	 * taken before any private one, however large those are and whenever kswapd runs. */
+	CHECK_EQ(do_madvise(mm, at, pages << PAGE_SHIFT, MADV_COLD), 0);
 	other = testmm_map(t, mm, 16 * MIB);
 	for (unsigned long i = 0; i < 16 * MIB / PAGE_SIZE; i++)
 		CHECK_EQ(testmm_write(mm, other + i * PAGE_SIZE, i), 0);
@@ -110,7 +112,7 @@ GUEST_TEST(shmem, a_hole_frees_the_pages_for_everybody, 0, 0, MEM)
 		CHECK_EQ(testmm_write(mm, at + i * PAGE_SIZE, i + 1), 0);
 	child = dup_mm(mm);
 	REQUIRE(child);
-	CHECK_EQ(testmm_touch(child, at, false), 0);
+	CHECK_EQ(testmm_touch(child, at, TOUCH_READ), 0);
 	CHECK_EQ(do_madvise(mm, at, 32 * PAGE_SIZE, MADV_REMOVE), 0);
 	CHECK_EQ(global_stat(NR_SHMEM), 32);
 	CHECK(!testmm_read(child, at + PAGE_SIZE, &v) && v == 0);
@@ -146,7 +148,8 @@ static struct address_space *shared_mapping(struct test *t)
 	struct mm_struct *mm = testmm_create(t);
 	unsigned long at = mm ? map_shared(t, mm, 8) : 0;
 
-	if (!at || testmm_touch(mm, at, true) || testmm_touch(mm, at + PAGE_SIZE, true))
+	if (!at || testmm_touch(mm, at, TOUCH_WRITE) ||
+	    testmm_touch(mm, at + PAGE_SIZE, TOUCH_WRITE))
 		return NULL;
 	return find_vma(mm, at)->mapping;
 }

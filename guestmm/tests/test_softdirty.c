@@ -4,9 +4,9 @@
  * for entries that could be written unseen.
  */
 #include "kernel/process.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/soft_dirty.h"
+#include "mm/pgtable/soft_dirty.h"
 #include "tests/tests.h"
 
 #define MEM   "memory=24M,high=4M swap=16M"
@@ -43,14 +43,16 @@ static unsigned long watched(struct test *t, struct mm_struct *mm)
 	return at;
 }
 
+enum thirds { BITS_ONLY, WORDS_TOO };
+
 /* The bits as watched() leaves them, and the words. */
-static void check_thirds(struct test *t, struct mm_struct *mm, unsigned long at, bool contents)
+static void check_thirds(struct test *t, struct mm_struct *mm, unsigned long at, enum thirds what)
 {
 	u64 v;
 
 	for (unsigned long i = 0; i < PAGES; i++) {
 		CHECK_EQ(soft(mm, at + i * PAGE_SIZE), i % 3 == 0);
-		if (!contents || i == PAGES - 1)
+		if (what != WORDS_TOO || i == PAGES - 1)
 			continue;
 		CHECK_EQ(testmm_read(mm, at + i * PAGE_SIZE, &v), 0);
 		CHECK_EQ(v, word_for(i, i % 3 ? 1 : 2));
@@ -67,8 +69,8 @@ GUEST_TEST(softdirty, through_swap, 0, 0, MEM)
 
 	CHECK_EQ(do_madvise(mm, at, PAGES * PAGE_SIZE, MADV_PAGEOUT), 0);
 	CHECK_EQ(mm->rss_swap, PAGES - 1);
-	check_thirds(t, mm, at, false);
-	check_thirds(t, mm, at, true);
+	check_thirds(t, mm, at, BITS_ONLY);
+	check_thirds(t, mm, at, WORDS_TOO);
 	CHECK_EQ(mm->rss_swap, 0);
 	/* Forgotten while it is in swap; written when it comes back. */
 	CHECK_EQ(do_madvise(mm, at, PAGES * PAGE_SIZE, MADV_PAGEOUT), 0);
@@ -98,7 +100,7 @@ GUEST_TEST(softdirty, through_migration, 0, 0, MEM)
 			       NULL),
 		 0);
 	CHECK_EQ(ev(PGMIGRATE_SUCCESS) - moved, PAGES - 1);
-	check_thirds(t, mm, at, true);
+	check_thirds(t, mm, at, WORDS_TOO);
 	mmput(mm);
 }
 
@@ -109,12 +111,12 @@ GUEST_TEST(softdirty, through_fork, 0, 0, MEM)
 
 	child = dup_mm(mm);
 	REQUIRE(child);
-	check_thirds(t, child, at, true);
+	check_thirds(t, child, at, WORDS_TOO);
 	CHECK_EQ(testmm_write(child, at + PAGE_SIZE, 7), 0);
 	CHECK(soft(child, at + PAGE_SIZE) && !soft(mm, at + PAGE_SIZE));
 	/* The parent alone again: still not to be written unseen. */
 	mmput(child);
-	check_thirds(t, mm, at, true);
+	check_thirds(t, mm, at, WORDS_TOO);
 	mmput(mm);
 }
 
@@ -203,7 +205,7 @@ static void random_life(struct test *t, int flags)
 		}
 	}
 	CHECK(writes > 1000);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 

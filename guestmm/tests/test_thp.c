@@ -2,8 +2,11 @@
  * Transparent huge pages from inside; each case is audited from outside when it has ended.
  */
 #include "mm/huge/thp.h"
+#include "mm/memcg/memcg.h"
+#include "mm/phys/internal.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/large.h"
+#include "mm/pgtable/large.h"
 #include "tests/tests.h"
 
 #define HUGE PMD_SIZE
@@ -40,9 +43,47 @@ GUEST_TEST(thp, first_write_maps_two_mebibytes, 0, 0, MEM)
 	CHECK_EQ(mm->rss_anon, 512);
 	CHECK_EQ(global_stat(NR_ANON_THPS), 1);
 	testmm_verify(t, mm, a, 512, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_ANON_THPS), 0);
+}
+
+static void check_group(struct test *t, struct mem_cgroup *memcg, s64 mapped, u64 faulted,
+			u64 collapsed)
+{
+	CHECK_EQ(mem_cgroup_stat(memcg, -1, NR_ANON_THPS), mapped);
+	CHECK_EQ(mem_cgroup_vm_event(memcg, THP_FAULT_ALLOC), faulted);
+	CHECK_EQ(mem_cgroup_vm_event(memcg, THP_COLLAPSE_ALLOC), collapsed);
+	CHECK_EQ(settled_audit(), 0); /* memcg_level is among its findings */
+}
+
+GUEST_TEST(thp, a_memcg_counts_its_huge_pages, 0, 0, MEM)
+{
+	struct mem_cgroup *memcg = mem_cgroup_create(&root_mem_cgroup);
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 3);
+
+	REQUIRE(!IS_ERR(memcg) && a > 0);
+	testmm_fill(t, mm, a, 1, 1); /* the root's */
+	mem_cgroup_get(memcg);
+	mem_cgroup_set_mm(mm, memcg);
+	check_group(t, memcg, 0, 0, 0);
+	testmm_fill(t, mm, a + HUGE, 1, 1);
+	check_group(t, memcg, 1, 1, 0);
+	CHECK_EQ(do_madvise(mm, a + 2 * HUGE, HUGE, MADV_NOHUGEPAGE), 0);
+	testmm_fill(t, mm, a + 2 * HUGE, 5, 1);
+	check_group(t, memcg, 1, 1, 0);
+	CHECK_EQ(do_madvise(mm, a + 2 * HUGE, HUGE, MADV_HUGEPAGE), 0);
+	CHECK_EQ(do_madvise(mm, a + 2 * HUGE, HUGE, MADV_COLLAPSE), 0);
+	check_group(t, memcg, 2, 1, 1);
+	/* A PMD that is split maps no huge page any more. */
+	CHECK_EQ(do_mprotect(mm, a + HUGE, PAGE_SIZE, PROT_READ), 0);
+	check_group(t, memcg, 1, 1, 1);
+	mmput(mm);
+	check_group(t, memcg, 0, 1, 1);
+	mem_cgroup_offline(memcg);
+	mem_cgroup_free_dead();
+	CHECK_EQ(mem_cgroup_nr_offline(&root_mem_cgroup), 0);
 }
 
 GUEST_TEST(thp, reads_share_the_huge_zero_page, 0, 0, MEM)
@@ -56,12 +97,12 @@ GUEST_TEST(thp, reads_share_the_huge_zero_page, 0, 0, MEM)
 	CHECK_EQ(v, 0);
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	CHECK_EQ(mm->rss_anon, 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* Of 2 MiB of zeroes one page is written. */
 	CHECK_EQ(testmm_write(mm, a + 5 * PAGE_SIZE, 7), 0);
 	CHECK_EQ(mm->rss_anon, 1);
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PTE);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(testmm_read(mm, a + 6 * PAGE_SIZE, &v), 0);
 	CHECK_EQ(v, 0);
 	mmput(mm);
@@ -87,7 +128,7 @@ GUEST_TEST(thp, part_unmapped_splits_the_pmd_only, 0, 0, MEM)
 	CHECK(folio_test_large(f));
 	CHECK_EQ(folio_mapcount(f), 462);
 	testmm_verify(t, mm, a, 100, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* Memory is short: the shrinker splits it, and the 50 pages are free. */
 	lru_add_drain_all();
 	shrink_slab(GFP_KERNEL, 0);
@@ -96,7 +137,7 @@ GUEST_TEST(thp, part_unmapped_splits_the_pmd_only, 0, 0, MEM)
 	testmm_verify(t, mm, a, 100, 1);
 	testmm_verify(t, mm, a + 150 * PAGE_SIZE, 362, 1);
 	lru_add_drain_all();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -111,16 +152,16 @@ GUEST_TEST(thp, fork_shares_the_pmd_and_a_write_copies_one_page, 0, 0, MEM)
 	REQUIRE(child);
 	CHECK_EQ(testmm_level(child, a), PT_LEVEL_PMD);
 	CHECK_EQ(folio_entire_mapcount(folio_at(mm, a)), 2);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(testmm_write(child, a + 3 * PAGE_SIZE, 42), 0);
 	CHECK_EQ(testmm_level(child, a), PT_LEVEL_PTE);
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	testmm_verify(t, mm, a, 512, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	testmm_verify(t, child, a, 3, 1);
 	testmm_verify(t, child, a + 4 * PAGE_SIZE, 508, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 }
 
@@ -133,7 +174,7 @@ GUEST_TEST(thp, mprotect_mremap_dontneed_of_parts, 0, 0, MEM)
 	REQUIRE(a > 0);
 	testmm_fill(t, mm, a, 2048, 1);
 	CHECK_EQ(do_mprotect(mm, a + 10 * PAGE_SIZE, PAGE_SIZE, PROT_READ), 0);
-	CHECK_EQ(testmm_touch(mm, a + 10 * PAGE_SIZE, true), VM_FAULT_SIGSEGV_ACCERR);
+	CHECK_EQ(testmm_touch(mm, a + 10 * PAGE_SIZE, TOUCH_WRITE), VM_FAULT_SIGSEGV_ACCERR);
 	CHECK_EQ(do_mprotect(mm, a + HUGE, HUGE, PROT_READ), 0);
 	CHECK_EQ(testmm_level(mm, a + HUGE), PT_LEVEL_PMD);
 	CHECK_EQ(do_mprotect(mm, a + HUGE, HUGE, RW), 0);
@@ -146,7 +187,7 @@ GUEST_TEST(thp, mprotect_mremap_dontneed_of_parts, 0, 0, MEM)
 	b = do_mremap(mm, b, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, a - 20 * HUGE + PAGE_SIZE);
 	CHECK_EQ(testmm_level(mm, b), PT_LEVEL_PTE);
 	testmm_verify(t, mm, a + HUGE, 513, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -166,7 +207,7 @@ GUEST_TEST(thp, collapse_makes_one_page_of_512, 0, 0, MEM)
 	CHECK_EQ(mm->rss_anon, 512);
 	testmm_verify(t, mm, a, 300, 1);
 	lru_add_drain_all();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -211,7 +252,7 @@ GUEST_TEST(thp, khugepaged_keeps_to_its_limits, 0, 60, SWAP)
 	CHECK_EQ(khugepaged_scan(1 << 20), 0);
 	CHECK_EQ(khugepaged.pages_collapsed - collapsed, 1);
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	testmm_verify(t, mm, a, 300, 1);
 	testmm_verify(t, child, a, 300, 1);
 	mmput(child);
@@ -229,7 +270,7 @@ GUEST_TEST(thp, reclaim_splits_and_swaps, 0, 120, SWAP)
 	CHECK(ev(PSWPOUT) > out);
 	testmm_verify(t, mm, a, 36 * 512, 1);
 	memory_settle();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -244,11 +285,11 @@ GUEST_TEST(thp, each_failed_allocation_leaves_nothing, 0, 0, MEM)
 		alloc_fail_nth(k);
 		a = map(mm, 2);
 		if (a > 0) {
-			testmm_touch(mm, a, true);
-			testmm_touch(mm, a + HUGE, false);
+			testmm_touch(mm, a, TOUCH_WRITE);
+			testmm_touch(mm, a + HUGE, TOUCH_READ);
 			child = dup_mm(mm);
 			if (child)
-				testmm_touch(child, a, true);
+				testmm_touch(child, a, TOUCH_WRITE);
 			do_munmap(mm, a + PAGE_SIZE, PAGE_SIZE);
 			do_madvise(mm, a, HUGE, MADV_COLLAPSE);
 		}
@@ -261,7 +302,7 @@ GUEST_TEST(thp, each_failed_allocation_leaves_nothing, 0, 0, MEM)
 			break;
 	}
 	lru_add_drain_all();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 }
 
 /* Two address spaces, a parent and its child, against plain arrays: one word a page. */
@@ -333,6 +374,55 @@ static void random_op(struct test *t, struct twin *w, unsigned long a, u64 r)
 	}
 }
 
+/* Meanwhile another thread moves every page that can move, huge ones as a whole if there is room. */
+static struct mutex still = MUTEX_INIT(still); /* held: nothing moves */
+static bool stop_moving;
+static u32 movers_gone;
+
+/* Up to `n` folios, from frame *from on, which is the first frame of the machine again at the end. */
+static void move_some(pfn_t *from, unsigned int n)
+{
+	LIST_HEAD(list);
+
+	lru_add_drain_all();
+	for (unsigned int r = 0; r < nr_ram_ranges; r++)
+		for (pfn_t pfn = max(ram_range[r].start, *from); pfn < ram_range[r].end; pfn++) {
+			struct page *page = pfn_to_page(pfn);
+
+			if (!isolate_movable_page(page))
+				continue;
+			list_add_tail(&page->lru, &list);
+			migrate_pages(&list, alloc_migration_target, NULL, NULL, MIGRATE_SYNC,
+				      MR_SYSCALL, NULL);
+			putback_movable_pages(&list);
+			if (!--n) {
+				*from = pfn + 1;
+				return;
+			}
+		}
+	*from = 0;
+}
+
+/* A few at a time: with several CPUs on one of the host each flush waits for the others' turns. */
+static int mover(void *arg)
+{
+	pfn_t from = 0;
+
+	while (!READ_ONCE(stop_moving)) {
+		mutex_lock(&still);
+		move_some(&from, 16);
+		mutex_unlock(&still);
+		sleep_ms(5);
+	}
+	atomic_add(&movers_gone, 1);
+	return 0;
+}
+
+static bool mover_gone(void *arg)
+{
+	return atomic_load(&movers_gone) == 1;
+}
+
 static void random_operations(struct test *t, unsigned int ops)
 {
 	struct twin *twin = vmalloc(2 * sizeof(*twin));
@@ -359,10 +449,12 @@ static void random_operations(struct test *t, unsigned int ops)
 		} else {
 			random_op(t, &twin[twin[1].mm && (r >> 20 & 1)], a, r);
 		}
-		if (i % 100 == 99) {
+		if (i % 100 == 79) {
+			mutex_lock(&still);
 			memory_settle();
 			lru_add_drain_all();
-			CHECK_EQ(testchan_audit(), 0);
+			CHECK_EQ(settled_audit(), 0);
+			mutex_unlock(&still);
 		}
 	}
 	for (unsigned int k = 0; k < 2; k++) {
@@ -396,6 +488,42 @@ GUEST_TEST(thp, random_operations_4_cpus, 0, 240, "memory=64M swap=64M cpus=4")
 	random_operations(t, 500);
 }
 
+/* How many huge pages the two meet at depends on the host, so pages of any size are counted; then one that stands still
+ * moves for certain. */
+static void random_operations_and_moves(struct test *t, unsigned int ops)
+{
+	s64 moved = ev(PGMIGRATE_SUCCESS), whole;
+	struct mm_struct *mm;
+	pfn_t from = 0;
+	u64 v = 0;
+	long a;
+
+	REQUIRE(!kthread_run(mover, NULL, "mover"));
+	random_operations(t, ops);
+	WRITE_ONCE(stop_moving, true);
+	REQUIRE(wait_until(mover_gone, NULL, 60000));
+	CHECK(ev(PGMIGRATE_SUCCESS) - moved > 10);
+
+	mm = testmm_create(t);
+	a = map(mm, 1);
+	REQUIRE(a > 0 && !testmm_write(mm, a + 9 * PAGE_SIZE, 99) && folio_at(mm, a));
+	whole = ev(THP_MIGRATION_SUCCESS);
+	move_some(&from, ~0u);
+	CHECK_EQ(ev(THP_MIGRATION_SUCCESS) - whole, 1);
+	CHECK(!testmm_read(mm, a + 9 * PAGE_SIZE, &v) && v == 99);
+	mmput(mm);
+}
+
+GUEST_TEST(thp, random_operations_while_pages_move, 0, 240, "memory=64M swap=64M cpus=2")
+{
+	random_operations_and_moves(t, 80);
+}
+
+GUEST_TEST(thp, random_operations_while_pages_move_4_cpus, 0, 240, "memory=64M swap=64M cpus=4")
+{
+	random_operations_and_moves(t, 80);
+}
+
 #define PLANTED MMVM_TESTF_EXPECT_AUDIT
 
 static struct folio *planted(struct test *t)
@@ -403,7 +531,7 @@ static struct folio *planted(struct test *t)
 	struct mm_struct *mm = testmm_create(t);
 	long a = map(mm, 1);
 
-	return a > 0 && !testmm_touch(mm, a, true) ? folio_at(mm, a) : NULL;
+	return a > 0 && !testmm_touch(mm, a, TOUCH_WRITE) ? folio_at(mm, a) : NULL;
 }
 
 GUEST_TEST(thp, planted_compound_mapcount, PLANTED, 0, MEM)
@@ -436,7 +564,7 @@ GUEST_TEST(thp, planted_table_lost, PLANTED, 0, MEM)
 	struct mm_struct *mm = testmm_create(t);
 	long a = map(mm, 1);
 
-	REQUIRE(a > 0 && !testmm_touch(mm, a, true));
+	REQUIRE(a > 0 && !testmm_touch(mm, a, TOUCH_WRITE));
 	thp_withdraw(walk_level(mm->pgd, a, PT_LEVEL_PMD));
 	test_expect_audit(t, "pgtable_count");
 }

@@ -5,8 +5,9 @@
 #include "lib/errno.h"
 #include "mm/cache/shmem.h"
 #include "mm/huge/thp.h"
+#include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/large.h"
+#include "mm/pgtable/large.h"
 #include "tests/tests.h"
 
 #define HUGE PMD_SIZE
@@ -20,18 +21,16 @@ static long map(struct mm_struct *mm, unsigned long pages, u32 mode)
 	return do_mmap(mm, 0, pages * HUGE, RW, MAP_SHARED | MAP_ANONYMOUS, 0);
 }
 
-static int may_map(struct map_source *src, unsigned long vm_flags)
+static bool nothing_committed(void *arg)
 {
-	return 0;
+	return !vm_committed();
 }
 
-/* A file that has no name; the mapping's reference is the only one. */
-static long map_file(struct mm_struct *mm, struct inode *inode, int flags)
+/* khugepaged may hold an address space for a moment, and is then who frees it. */
+static void check_all_gone(struct test *t)
 {
-	struct map_source src = {
-		.mapping = &inode->i_data, .readable = true, .writable = true, .prepare = may_map};
-
-	return do_mmap_file(mm, 0, HUGE, RW, flags, 0, &src);
+	CHECK(wait_until(nothing_committed, NULL, 5000));
+	CHECK_EQ(global_stat(NR_SHMEM), 0);
 }
 
 GUEST_TEST(thp_shmem, first_touch_maps_two_mebibytes_for_relatives_too, 0, 0, MEM)
@@ -56,14 +55,13 @@ GUEST_TEST(thp_shmem, first_touch_maps_two_mebibytes_for_relatives_too, 0, 0, ME
 	CHECK_EQ(testmm_level(child, a), PT_LEVEL_PMD);
 	CHECK_EQ(ev(THP_FILE_MAPPED) - mapped, 2);
 	CHECK_EQ(ev(THP_FILE_ALLOC) - made, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	mmput(mm);
+	check_all_gone(t);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
 	CHECK_EQ(global_stat(NR_SHMEM_PMDMAPPED), 0);
-	CHECK_EQ(global_stat(NR_SHMEM), 0);
 	CHECK_EQ(global_stat(NR_FILE_MAPPED), 0);
-	CHECK_EQ(vm_committed(), 0);
 }
 
 GUEST_TEST(thp_shmem, modes_decide_who_gets_them, 0, 0, MEM)
@@ -132,7 +130,7 @@ GUEST_TEST(thp_shmem, part_unmapped_keeps_the_folio, 0, 0, MEM)
 	CHECK_EQ(do_mprotect(mm, a, 100 * PAGE_SIZE, PROT_READ), 0);
 	CHECK_EQ(do_mprotect(mm, a, 100 * PAGE_SIZE, RW), 0);
 	testmm_fill(t, mm, a, 100, 2);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_SHMEM), 0);
 }
@@ -152,12 +150,11 @@ GUEST_TEST(thp_shmem, a_hole_splits_the_folio, 0, 0, MEM)
 	CHECK_EQ(global_stat(NR_SHMEM), 500);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
 	testmm_verify(t, mm, a, 500, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK(!testmm_read(mm, a + 500 * PAGE_SIZE, &v) && v == 0);
 	CHECK(!testmm_read(mm, a + 1000 * PAGE_SIZE, &v) && v == 0);
 	mmput(mm);
-	CHECK_EQ(global_stat(NR_SHMEM), 0);
-	CHECK_EQ(vm_committed(), 0);
+	check_all_gone(t);
 }
 
 GUEST_TEST(thp_shmem, who_holds_a_page_keeps_the_folio_and_reads_zeroes, 0, 0, MEM)
@@ -170,7 +167,7 @@ GUEST_TEST(thp_shmem, who_holds_a_page_keeps_the_folio_and_reads_zeroes, 0, 0, M
 
 	REQUIRE(a > 0);
 	testmm_fill(t, mm, a, 512, 1);
-	CHECK_EQ(testmm_touch(mm, a, false), 0);
+	CHECK_EQ(testmm_touch(mm, a, TOUCH_READ), 0);
 	held = pfn_folio(pte_pfn(pte_read(walk_level(mm->pgd, a, PT_LEVEL_PMD))));
 	folio_get(held);
 	CHECK_EQ(do_madvise(mm, a + 10 * PAGE_SIZE, 5 * PAGE_SIZE, MADV_REMOVE), 0);
@@ -180,7 +177,7 @@ GUEST_TEST(thp_shmem, who_holds_a_page_keeps_the_folio_and_reads_zeroes, 0, 0, M
 	testmm_verify(t, mm, a, 10, 1);
 	testmm_verify(t, mm, a + 15 * PAGE_SIZE, 497, 1);
 	folio_put(held);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -197,7 +194,7 @@ GUEST_TEST(thp_shmem, private_mapping_copies_one_page, 0, 0, MEM)
 		CHECK_EQ(kernel_file_write(&inode->i_data, &i, sizeof(i), i * PAGE_SIZE),
 			 sizeof(i));
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
-	a = map_file(mm, inode, MAP_PRIVATE);
+	a = testmm_map_file(t, mm, &inode->i_data, NULL, MAP_PRIVATE, HUGE / PAGE_SIZE);
 	REQUIRE(a > 0);
 	CHECK(!testmm_read(mm, a + 5 * PAGE_SIZE, &v) && v == 5);
 	CHECK_EQ(testmm_write(mm, a + 5 * PAGE_SIZE, 99), 0);
@@ -209,7 +206,7 @@ GUEST_TEST(thp_shmem, private_mapping_copies_one_page, 0, 0, MEM)
 	CHECK(!testmm_read(child, a + 7 * PAGE_SIZE, &v) && v == 7);
 	CHECK_EQ(kernel_file_read(&inode->i_data, &v, sizeof(v), 5 * PAGE_SIZE), sizeof(v));
 	CHECK_EQ(v, 5);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	mmput(mm);
 	iput(inode);
@@ -225,7 +222,7 @@ GUEST_TEST(thp_shmem, file_ends_within_a_huge_page, 0, 0, MEM)
 
 	REQUIRE(inode);
 	shmem_set_enabled(SHMEM_HUGE_ALWAYS);
-	a = map_file(mm, inode, MAP_SHARED);
+	a = testmm_map_file(t, mm, &inode->i_data, NULL, MAP_SHARED, HUGE / PAGE_SIZE);
 	REQUIRE(a > 0);
 	testmm_fill(t, mm, a, 512, 1);
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
@@ -234,7 +231,7 @@ GUEST_TEST(thp_shmem, file_ends_within_a_huge_page, 0, 0, MEM)
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
 	testmm_verify(t, mm, a, 20, 1);
 	CHECK(testmm_read(mm, a + 21 * PAGE_SIZE, &v) != 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	/* Longer again, the rest of the last page is zero. */
 	inode->i_data.size = HUGE;
 	CHECK(!testmm_read(mm, a + 20 * PAGE_SIZE + 104, &v) && v == 0);
@@ -256,10 +253,36 @@ GUEST_TEST(thp_shmem, reclaim_splits_and_swaps, 0, 120, SWAP)
 	CHECK(ev(PSWPOUT) - out > 0);
 	testmm_verify(t, mm, a, 36 * 512, 1);
 	memory_settle();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
-	CHECK_EQ(global_stat(NR_SHMEM), 0);
-	CHECK_EQ(vm_committed(), 0);
+	check_all_gone(t);
+}
+
+GUEST_TEST(thp_shmem, a_memcg_counts_its_huge_pages, 0, 0, MEM)
+{
+	struct mem_cgroup *memcg = mem_cgroup_create(&root_mem_cgroup);
+	struct mm_struct *mm = testmm_create(t);
+	long a = map(mm, 2, SHMEM_HUGE_ALWAYS);
+
+	REQUIRE(!IS_ERR(memcg) && a > 0 && !(a & (HUGE - 1)));
+	testmm_fill(t, mm, a, 1, 1); /* the root's */
+	mem_cgroup_get(memcg);
+	mem_cgroup_set_mm(mm, memcg);
+	kthread_use_mm(mm); /* shared memory is charged to who runs */
+	CHECK_EQ(mem_cgroup_stat(memcg, -1, NR_SHMEM_THPS), 0);
+	testmm_fill(t, mm, a + HUGE, 1, 1);
+	CHECK_EQ(mem_cgroup_stat(memcg, -1, NR_SHMEM_THPS), 1);
+	CHECK_EQ(mem_cgroup_stat(memcg, -1, NR_SHMEM), 512);
+	CHECK_EQ(mem_cgroup_stat(memcg, -1, NR_ANON_THPS), 0);
+	CHECK_EQ(mem_cgroup_vm_event(memcg, THP_FAULT_ALLOC), 0); /* of anonymous memory only */
+	CHECK_EQ(settled_audit(), 0);
+	kthread_unuse_mm();
+	mmput(mm);
+	check_all_gone(t);
+	CHECK_EQ(mem_cgroup_stat(memcg, -1, NR_SHMEM_THPS), 0);
+	mem_cgroup_offline(memcg);
+	mem_cgroup_free_dead();
+	CHECK_EQ(mem_cgroup_nr_offline(&root_mem_cgroup), 0);
 }
 
 GUEST_TEST(thp_shmem, collapse_takes_small_pages_holes_and_swap, 0, 60, SWAP)
@@ -287,18 +310,17 @@ GUEST_TEST(thp_shmem, collapse_takes_small_pages_holes_and_swap, 0, 60, SWAP)
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	CHECK_EQ(global_stat(NR_SHMEM), 512);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	testmm_verify(t, mm, a, 300, 1);
 	testmm_verify(t, child, a, 300, 1);
 	CHECK(!testmm_read(mm, a + 400 * PAGE_SIZE, &v) && v == 0);
 	/* What the child has by PTEs becomes a PMD by its own asking. */
 	CHECK_EQ(do_madvise(child, a, HUGE, MADV_COLLAPSE), 0);
 	testmm_verify(t, child, a, 300, 1);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(child);
 	mmput(mm);
-	CHECK_EQ(global_stat(NR_SHMEM), 0);
-	CHECK_EQ(vm_committed(), 0);
+	check_all_gone(t);
 }
 
 GUEST_TEST(thp_shmem, collapse_leaves_a_page_that_somebody_holds, 0, 0, MEM)
@@ -318,7 +340,7 @@ GUEST_TEST(thp_shmem, collapse_leaves_a_page_that_somebody_holds, 0, 0, MEM)
 	testmm_verify(t, mm, a, 300, 1);
 	CHECK_EQ(testmm_page(mm, a + 20 * PAGE_SIZE), held);
 	put_page(held);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	CHECK_EQ(do_madvise(mm, a, HUGE, MADV_COLLAPSE), 0);
 	testmm_verify(t, mm, a, 300, 1);
 	mmput(mm);
@@ -374,7 +396,7 @@ GUEST_TEST(thp_shmem, khugepaged_keeps_to_its_limits, 0, 60, SWAP)
 	CHECK_EQ(global_stat(NR_SHMEM), 512);
 	CHECK_EQ(global_stat(NR_SHMEM_THPS), 1);
 	CHECK_EQ(global_stat(NR_SHMEM_PMDMAPPED), 0);
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	testmm_verify(t, mm, a, 300, 1);
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	testmm_verify(t, child, a, 300, 1);
@@ -387,8 +409,7 @@ GUEST_TEST(thp_shmem, khugepaged_keeps_to_its_limits, 0, 60, SWAP)
 	CHECK_EQ(testmm_level(mm, a), PT_LEVEL_PMD);
 	mmput(child);
 	mmput(mm);
-	CHECK_EQ(global_stat(NR_SHMEM), 0);
-	CHECK_EQ(vm_committed(), 0);
+	check_all_gone(t);
 }
 
 GUEST_TEST(thp_shmem, each_failed_allocation_leaves_nothing, 0, 0, MEM)
@@ -402,21 +423,20 @@ GUEST_TEST(thp_shmem, each_failed_allocation_leaves_nothing, 0, 0, MEM)
 		alloc_fail_nth(k);
 		a = map(mm, 2, SHMEM_HUGE_ALWAYS);
 		if (a > 0) {
-			testmm_touch(mm, a, true);
+			testmm_touch(mm, a, TOUCH_WRITE);
 			do_munmap(mm, a + PAGE_SIZE, PAGE_SIZE);
 			shmem_set_enabled(SHMEM_HUGE_NEVER);
-			testmm_touch(mm, a + HUGE, true);
+			testmm_touch(mm, a + HUGE, TOUCH_WRITE);
 			do_madvise(mm, a + HUGE, HUGE, MADV_COLLAPSE);
 			do_madvise(mm, a + HUGE + PAGE_SIZE, PAGE_SIZE, MADV_REMOVE);
 		}
 		alloc_fail_nth(0);
 		mmput(mm);
+		check_all_gone(t);
 		CHECK_EQ(global_stat(NR_SHMEM_THPS), 0);
-		CHECK_EQ(global_stat(NR_SHMEM), 0);
-		CHECK_EQ(vm_committed(), 0);
 		if (alloc_fail_count() == failed)
 			break;
 	}
 	lru_add_drain_all();
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 }

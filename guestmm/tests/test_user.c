@@ -17,14 +17,10 @@ GUEST_TEST(user, programs_give_everything_back, USER, 0, MEM)
 
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(run_program("/bin/hello", ""), 0);
-	sleep_ms(20);
-	purge_vmap_areas();
-	before = settled_free_pages();
+	before = free_pages_at_rest();
 	for (int i = 0; i < 5; i++)
 		CHECK_EQ(run_program("/bin/hello", ""), 0);
-	sleep_ms(20);
-	purge_vmap_areas();
-	CHECK(settled_free_pages() + 4 >= before);
+	CHECK(free_pages_reach(before - 4));
 	CHECK_EQ(global_stat(NR_ANON_MAPPED), 0);
 }
 

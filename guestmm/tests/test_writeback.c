@@ -1,6 +1,7 @@
 /* Writeback of several disks, and the dirty limits of a memory cgroup. The disks are of memory; one can
  * be stopped, as a disk that does not answer: its queue is full, and who submits to it sleeps. */
 #include "mm/block/bio.h"
+#include "mm/phys/highmem.h"
 #include "mm/cache/bdi.h"
 #include "mm/cache/filemap.h"
 #include "mm/memcg/memcg.h"
@@ -26,12 +27,10 @@ static void slow_submit(struct block_device *bdev, struct bio *bio)
 	wait_event(&d->wait, !READ_ONCE(d->stopped));
 	bio->status = 0;
 	for (u32 i = 0; i < bio->nr_pages && bio->op <= BIO_WRITE; i++, at += PAGE_SIZE) {
-		void *page = page_address(bio->pages[i]);
-
 		if (bio->op == BIO_READ)
-			memcpy(page, at, PAGE_SIZE);
+			memcpy_to_page(bio->pages[i], 0, at, PAGE_SIZE);
 		else
-			memcpy(at, page, PAGE_SIZE);
+			memcpy_from_page(at, bio->pages[i], 0, PAGE_SIZE);
 		atomic_add(&d->written, bio->op == BIO_WRITE);
 	}
 	bio->end_io(bio);

@@ -72,7 +72,7 @@ static void only_movable_pages(struct test *t, unsigned long at_least)
 		inside += page_zone(testmm_page(mm, at + i * PAGE_SIZE)) == z;
 	}
 	CHECK(inside > 480); /* all but what per-CPU lists of other zones had */
-	CHECK_EQ(testchan_audit(), 0);
+	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 }
 
@@ -168,7 +168,7 @@ static u32 cached_after_freeing(struct test *t, struct zone *z, unsigned int n)
 	drain_all_pages();
 	for (unsigned int i = 0; i < n; i++)
 		__free_page(p[i]);
-	return z->pcp[cpu_id()].count;
+	return this_cpu_ptr(z->pcp)->count;
 }
 
 /* On one CPU: the share of a zone is divided among the CPUs of its node. */
@@ -178,16 +178,16 @@ GUEST_TEST(zone, high_fraction_lets_lists_grow, 0, 0, MEM " cpus=1")
 	u32 usual;
 
 	REQUIRE(z);
-	usual = z->pcp[0].high;
+	usual = per_cpu_ptr(z->pcp, 0)->high;
 	CHECK_EQ(usual, zone_pcp_high(z->managed));
 	CHECK(usual < 200);
 	CHECK(cached_after_freeing(t, z, 200) <= usual);
 	percpu_pagelist_high_fraction = 8;
 	percpu_pagelist_high_fraction_changed();
-	CHECK_EQ(z->pcp[0].high, z->managed / 8);
+	CHECK_EQ(per_cpu_ptr(z->pcp, 0)->high, z->managed / 8);
 	CHECK(cached_after_freeing(t, z, 200) >= 200);
 	percpu_pagelist_high_fraction = 0;
 	percpu_pagelist_high_fraction_changed();
-	CHECK_EQ(z->pcp[0].high, usual);
+	CHECK_EQ(per_cpu_ptr(z->pcp, 0)->high, usual);
 	CHECK(cached_after_freeing(t, z, 200) <= usual);
 }

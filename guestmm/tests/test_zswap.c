@@ -2,7 +2,8 @@
  * zswap under real pressure: what stayed in the pool made no request of the host's disk; the full pool
  * goes on to the disk; its pages move; and damage to it that the host's audit must find.
  */
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
+#include "mm/phys/highmem.h"
 #include "mm/reclaim/lru.h"
 #include "mm/zswap/zswap.h"
 #include "tests/tests.h"
@@ -31,16 +32,17 @@ static void fill_page(struct test *t, struct mm_struct *mm, unsigned long addr, 
 		struct page *p;
 		u64 *w;
 
-		REQUIRE(!testmm_touch(mm, addr, true));
+		REQUIRE(!testmm_touch(mm, addr, TOUCH_WRITE));
 		p = testmm_page(mm, addr);
 		if (!p || !get_page_unless_zero(p))
 			continue;
 		lock_page(p);
 		done = testmm_page(mm, addr) == p;
 		if (done) {
-			w = page_address(p);
+			w = kmap_local_page(p);
 			for (unsigned int i = 0; i < PAGE_SIZE / 8; i++)
 				w[i] = word_at(n, i);
+			kunmap_local(w);
 			SetPageDirty(p);
 		}
 		unlock_page(p);

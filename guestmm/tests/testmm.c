@@ -6,7 +6,9 @@
  * The accessed and dirty bits are set as the CPU would, under page_table_lock, so that reclaim on
  * another thread cannot take the page between our look at the PTE and our access.
  */
-#include "mm/virt/large.h"
+#include "mm/numa/mempolicy.h"
+#include "mm/phys/highmem.h"
+#include "mm/pgtable/large.h"
 #include "tests/tests.h"
 
 struct mm_struct *testmm_create(struct test *t)
@@ -28,6 +30,29 @@ unsigned long testmm_map(struct test *t, struct mm_struct *mm, unsigned long len
 		return 0;
 	}
 	return addr;
+}
+
+static int may_map(struct map_source *src, unsigned long vm_flags)
+{
+	return 0;
+}
+
+unsigned long testmm_map_file(struct test *t, struct mm_struct *mm, struct address_space *mapping,
+			      struct file *file, int flags, unsigned long pages)
+{
+	struct map_source src = {.file = file,
+				 .mapping = mapping,
+				 .readable = true,
+				 .writable = true,
+				 .prepare = may_map};
+	long at = do_mmap_file(mm, 0, pages << PAGE_SHIFT, PROT_READ | PROT_WRITE, flags, 0, &src);
+
+	t->checks++;
+	if (at < 0 && at >= -MAX_ERRNO) {
+		test_fail(t, __FILE__, __LINE__, "do_mmap_file of %lu pages: %ld", pages, at);
+		return 0;
+	}
+	return at;
 }
 
 pte_t testmm_pte(struct mm_struct *mm, unsigned long addr)
@@ -62,30 +87,31 @@ static bool try_access(struct mm_struct *mm, unsigned long addr, u64 *v, bool wr
 
 		ok = (pte_val(pte) & _PAGE_PRESENT) && (!write || pte_write(pte));
 		if (ok) {
-			u64 *word =
-				(u64 *)((u8 *)__va((u64)leaf_pfn(pte, level, addr) << PAGE_SHIFT) +
-					(addr & ~PAGE_MASK & ~7ul));
+			char *page = kmap_local_page(pfn_to_page(leaf_pfn(pte, level, addr)));
+			u64 *word = (u64 *)(page + (addr & ~PAGE_MASK & ~7ul));
 
 			atomic_or(&ptep->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
 			if (write)
 				*word = *v;
 			else
 				*v = *word;
+			kunmap_local(page);
 		}
 	}
 	spin_unlock(&mm->page_table_lock);
 	return ok;
 }
 
-static unsigned int access(struct mm_struct *mm, unsigned long addr, u64 *v, bool write)
+static unsigned int access(struct mm_struct *mm, unsigned long addr, u64 *v, enum touch how)
 {
 	/* Reclaim may take the page again before we use it: fault again, but not for ever. */
 	for (int i = 0; i < 100; i++) {
 		unsigned int ret;
 
-		if (try_access(mm, addr, v, write))
+		if (try_access(mm, addr, v, how == TOUCH_WRITE))
 			return 0;
-		ret = handle_mm_fault(mm, addr, FAULT_FLAG_USER | (write ? FAULT_FLAG_WRITE : 0));
+		ret = handle_mm_fault(
+			mm, addr, FAULT_FLAG_USER | (how == TOUCH_WRITE ? FAULT_FLAG_WRITE : 0));
 		if (ret & VM_FAULT_ERROR)
 			return ret;
 	}
@@ -94,19 +120,19 @@ static unsigned int access(struct mm_struct *mm, unsigned long addr, u64 *v, boo
 
 unsigned int testmm_write(struct mm_struct *mm, unsigned long addr, u64 v)
 {
-	return access(mm, addr, &v, true);
+	return access(mm, addr, &v, TOUCH_WRITE);
 }
 
 unsigned int testmm_read(struct mm_struct *mm, unsigned long addr, u64 *v)
 {
-	return access(mm, addr, v, false);
+	return access(mm, addr, v, TOUCH_READ);
 }
 
-unsigned int testmm_touch(struct mm_struct *mm, unsigned long addr, bool write)
+unsigned int testmm_touch(struct mm_struct *mm, unsigned long addr, enum touch how)
 {
 	u64 v = word_for(addr, 0);
 
-	return access(mm, addr, &v, write);
+	return access(mm, addr, &v, how);
 }
 
 unsigned int testmm_level(struct mm_struct *mm, unsigned long addr)
@@ -134,4 +160,13 @@ void testmm_verify(struct test *t, struct mm_struct *mm, unsigned long a, unsign
 		wrong += v != word_for(a + i * PAGE_SIZE, seed);
 	}
 	CHECK_EQ(wrong, 0);
+}
+
+unsigned long testmm_on_node(struct mm_struct *mm, unsigned long a, unsigned long n, int nid)
+{
+	unsigned long there = 0;
+
+	for (unsigned long i = 0; i < n; i++)
+		there += page_node_at(mm, a + i * PAGE_SIZE) == nid;
+	return there;
 }

@@ -65,8 +65,22 @@ static inline s64 ev(enum vm_event_item e)
 	return sum_vm_event(e);
 }
 
+/** The host's audit of all memory, when no other task is in the middle of something (at most 5 s): a page that
+ * kswapd is just freeing looks wrong. Returns its findings, or -errno. Sleeps. */
+int settled_audit(void);
 /** Free pages in all: buddy and per-CPU lists, once these are drained. */
 u64 settled_free_pages(void);
+/** Free pages when their number no longer changes: what has ended is freed by a thread, some time later. Lazily
+ * unmapped vmalloc areas are given back. Sleeps. */
+u64 free_pages_at_rest(void);
+/** Wait until so many pages are free, counted like that. False: after 10 s and 5,000 looks they are not. */
+bool free_pages_reach(u64 pages);
+/** Wait until a level has that value. False: after 10 s and 5,000 looks it has not. */
+bool stat_becomes(enum zone_stat_item item, s64 value);
+/** Frames by owner, found by walking every zone from head to head. Returns frames seen. */
+u64 count_frames(u64 by_type[NR_PAGE_TYPES]);
+/** Print of which kinds there are more frames than there were. */
+void say_frames_grown(const u64 before[NR_PAGE_TYPES], const u64 after[NR_PAGE_TYPES]);
 
 /** Run `path` from the initrd with arguments ("a b c", at most 7) to its end. Returns its wait
  * status or -errno. */
@@ -107,7 +121,8 @@ bool wait_until(bool (*fn)(void *arg), void *arg, u64 ms);
  * would. */
 struct mm_struct *testmm_create(struct test *t);
 /** Touch one address as user code would: 0, or the VM_FAULT_* error. */
-unsigned int testmm_touch(struct mm_struct *mm, unsigned long addr, bool write);
+enum touch { TOUCH_READ, TOUCH_WRITE };
+unsigned int testmm_touch(struct mm_struct *mm, unsigned long addr, enum touch how);
 /** Write or read a word, faulting as needed. Returns 0 or the VM_FAULT_* error. */
 unsigned int testmm_write(struct mm_struct *mm, unsigned long addr, u64 v);
 unsigned int testmm_read(struct mm_struct *mm, unsigned long addr, u64 *v);
@@ -122,9 +137,16 @@ unsigned int testmm_level(struct mm_struct *mm, unsigned long addr);
 void testmm_fill(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n, u64 seed);
 void testmm_verify(struct test *t, struct mm_struct *mm, unsigned long a, unsigned long n,
 		   u64 seed);
+/** How many of n pages are on the node. */
+unsigned long testmm_on_node(struct mm_struct *mm, unsigned long a, unsigned long n, int nid);
 /** Anonymous private memory, read-write. Returns its address; fails the test and returns 0 on
  * error. */
 unsigned long testmm_map(struct test *t, struct mm_struct *mm, unsigned long len);
+/** The first pages of a file, read-write: flags MAP_SHARED or MAP_PRIVATE; file NULL: it has none. The same. */
+struct address_space;
+struct file;
+unsigned long testmm_map_file(struct test *t, struct mm_struct *mm, struct address_space *mapping,
+			      struct file *file, int flags, unsigned long pages);
 /** A word that differs for every address and seed. */
 u64 word_for(unsigned long addr, u64 seed);
 #endif

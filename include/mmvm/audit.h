@@ -65,6 +65,11 @@
 	X(AUDIT_ZSWAP_ENTRY, "zswap_entry",                                                       \
 	  "a slot's compressed page is not where its entry says, or does not decompress")         \
 	X(AUDIT_ZSWAP_COUNT, "zswap_count", "counts of the compressed pool disagree with it")     \
+	X(AUDIT_PMEM_PAGE, "pmem_page", "a frame of a device is managed as if it were RAM")       \
+	X(AUDIT_PMEM_MAPPING, "pmem_mapping",                                                     \
+	  "a frame of a device is mapped where it is not the file's page")                        \
+	X(AUDIT_PMEM_DIRTY, "pmem_dirty", "a frame of a device may be written unnoticed")         \
+	X(AUDIT_PMEM_FLUSH, "pmem_flush", "guest and device disagree about flushes")              \
 	X(AUDIT_MEMPOLICY, "mempolicy", "a page is on a node that its mapping's policy forbids")  \
 	X(AUDIT_MEMCG_PAGE, "memcg_page",                                                         \
 	  "a page is charged to a memory cgroup that does not exist")                             \
@@ -73,6 +78,8 @@
 	X(AUDIT_MEMCG_KERNEL, "memcg_kernel", "a memory cgroup's kernel pages do not add up")     \
 	X(AUDIT_MEMCG_OBJECT, "memcg_object",                                                     \
 	  "slab objects charged to a memory cgroup do not add up, or are free")                   \
+	X(AUDIT_MEMCG_LEVEL, "memcg_level",                                                       \
+	  "a level of a memory cgroup on a node is not what its pages there add up to")           \
 	X(AUDIT_KSM_PAGE, "ksm_page",                                                             \
 	  "a merged page is writable, has changed, or is not the one that its node names")        \
 	X(AUDIT_KSM_COUNT, "ksm_count", "merged pages and their places do not add up")            \
@@ -83,6 +90,9 @@
 	  "an entry is without access where no balancing of nodes can have made it so")           \
 	X(AUDIT_SOFT_DIRTY, "soft_dirty",                                                         \
 	  "a page may be written without becoming soft-dirty, although its mapping is watched")   \
+	X(AUDIT_PKEY, "pkey", "an entry has another protection key than its mapping")             \
+	X(AUDIT_SPECIAL, "special_mapping",                                                       \
+	  "a page of [vdso] or [vvar] is writable, at another place, or in another mapping")      \
 	X(AUDIT_UNMOVABLE, "unmovable",                                                           \
 	  "a page that cannot move is in ZONE_MOVABLE or in the CMA area")                        \
 	X(AUDIT_PAGEBLOCK, "pageblock", "a free page is not on the list of its pageblock's type") \
@@ -92,11 +102,20 @@
 	  "a page is in the balloon for the guest and not for the device, or the reverse")        \
 	X(AUDIT_BALLOON_LIST, "balloon_list",                                                     \
 	  "the guest's list of balloon pages is broken, or miscounts them")                       \
+	X(AUDIT_HWPOISON, "hwpoison", "a page that is lost is still used, or they do not add up") \
+	X(AUDIT_SECRET, "secret_page",                                                            \
+	  "the kernel maps a page of memfd_secret, or does not map another page")                 \
 	X(AUDIT_PIPE, "pipe", "a pipe's buffer is no page in use, or a page of pipes is in none") \
 	X(AUDIT_VMAP, "vmap",                                                                     \
 	  "an area of vmalloc overlaps another, or does not map the pages that it should")        \
+	X(AUDIT_HIGHMEM, "highmem",                                                               \
+	  "high memory in the direct map, or a window onto a wrong page")                         \
 	X(AUDIT_GUARD, "guard", "a guard page, or memory between areas of vmalloc, is mapped")    \
 	X(AUDIT_WX, "wx", "kernel memory is writable and executable")                             \
+	X(AUDIT_PERCPU_AREA, "percpu_area",                                                       \
+	  "a CPU's area is not where its offset says, or is not its own")                         \
+	X(AUDIT_PERCPU_COUNT, "percpu_count",                                                     \
+	  "pages or free bytes of per-CPU memory do not add up")                                  \
 	X(AUDIT_TOTAL, "total", "pages by state do not add up to RAM")                            \
 	X(AUDIT_VMSTAT, "vmstat", "a counter disagrees with the walk")                            \
 	X(AUDIT_BUDGET, "budget", "structures are larger than RAM: the audit gave up")
@@ -225,7 +244,7 @@ struct mmvm_audit_cache_layout {
 	uint32_t
 		account_flag; /* in flags: behind the objects lies for each a u16, the memory cgroup
 				   * that it is charged to, 0: none. 0: no cache has that */
-	uint32_t reserved;
+	uint32_t reclaim_flag; /* in flags: its objects count as reclaimable */
 };
 
 /** An address_space, reached through page->mapping, or through the list of those with pages in
@@ -238,7 +257,7 @@ struct mmvm_audit_mapping_layout {
 	uint32_t node_shift_offset;		  /* radix node: u32, 0 in leaves */
 	uint32_t node_slots_offset;		  /* radix node: 64 pointers or values (bit 0) */
 	uint32_t nr_thps_offset;		  /* u32: large folios in the tree; 0: not told */
-	uint32_t reserved;
+	uint32_t secret_flag;			  /* in flags: pages that the kernel does not map */
 	uint64_t swapped_list_gva, swapped_offset; /* list_head, and its link in address_space */
 };
 
@@ -253,7 +272,7 @@ struct mmvm_audit_mempolicy_layout {
 	uint32_t reserved;
 };
 
-/** The reverse map (guestmm/mm/virt/rmap.c). Offsets; vma_chains_offset 0: there is none. Nodes of trees are
+/** The reverse map (guestmm/mm/rmap/rmap.c). Offsets; vma_chains_offset 0: there is none. Nodes of trees are
  * as in guestmm/lib/rbtree.h: parent with colour bits, left, right. Trees are ordered by the VMA's pgoff; the
  * `last` beside a node is the highest page offset in its subtree. */
 struct mmvm_audit_rmap_layout {
@@ -299,6 +318,10 @@ struct mmvm_audit_memcg_layout {
 	uint32_t kernel_offset;		  /* s64: of its own, those of the kernel */
 	uint32_t zswap_offset; /* s64: bytes in zswap's pool, charged in whole pages, too */
 	uint32_t obj_offset;   /* s64: bytes of slab objects, likewise; 0: it has none */
+	/* s64[MMVM_MAX_NODES][NR_ZONE_STAT_ITEMS]: levels of its own by node; 0: not told */
+	uint32_t stat_offset;
+	/* s64[MMVM_MAX_NODES][2]: bytes of slab objects by node, unreclaimable and reclaimable; 0: not told */
+	uint32_t slab_offset;
 };
 
 struct mmvm_audit_range {
@@ -377,6 +400,15 @@ struct mmvm_audit_balloon {
 	uint64_t nr_gva;   /* u64: how many, as the guest counts */
 };
 
+/** Frames of ZONE_DEVICE: no RAM, and memory of a file of the host. */
+struct mmvm_audit_device {
+	struct mmvm_audit_range range[MMVM_MAX_PMEM];
+	uint32_t nr_ranges;
+	uint32_t dax_flag; /* of an address_space's flags: its pages are such frames */
+	uint64_t issued_gva,
+		done_gva; /* u64: flushes that the devices were asked for, and answered */
+};
+
 /** Areas of vmalloc: a red-black tree by address. areas_gva 0: not told, and W^X is not looked at. */
 struct mmvm_audit_kvirt {
 	uint64_t areas_gva; /* pointer to the root's node */
@@ -387,6 +419,40 @@ struct mmvm_audit_kvirt {
 	uint32_t nr_pages_offset, kind_offset, type_offset;	    /* u32 */
 	uint32_t lazy_offset;					    /* u8 */
 	uint32_t reserved;
+	uint64_t kmap_start, kmap_end; /* windows onto high memory; 0: there is none */
+	uint64_t highmem_start; /* frames from here on are not in the direct map; 0: all are */
+};
+
+/** Per-CPU memory (guestmm/mm/kvirt/percpu.c). nr_cpus 0: not told. */
+struct mmvm_audit_percpu {
+	uint64_t offsets_gva; /* u64 a CPU: from the variables' first copy to the CPU's */
+	uint64_t first_gva;   /* where the first copy was; an area begins there + its offset */
+	/* Variables that each area has, as addresses in the first copy: its own offset (u64), its
+	 * CPU's number (u32) */
+	uint64_t own_offset_gva, number_gva;
+	uint64_t unit;	       /* bytes of an area, and of each CPU's part of a chunk */
+	uint64_t chunks_gva;   /* list_head; the areas are the first chunk */
+	uint64_t nr_pages_gva; /* u64: Percpu of /proc/meminfo, pages */
+	uint64_t locked_gva;   /* u32: a chunk is being made or given back */
+	uint32_t nr_cpus, granule;
+	uint32_t link_offset, base_offset;    /* in the chunk: list_head, u64 */
+	uint32_t free_offset, longest_offset; /* u32: granules of a unit */
+	uint32_t taken_offset;		      /* pointer: a bit a granule */
+	uint32_t reserved;
+};
+
+/** A special mapping (guestmm/mm/fault/special.c): the VMAs whose name is at name_gva, page by page. name_gva 0: no such. */
+#define MMVM_AUDIT_MAX_SPECIAL	     2
+#define MMVM_AUDIT_MAX_SPECIAL_PAGES 4
+struct mmvm_audit_special {
+	uint64_t name_gva;
+	uint64_t nr_pages;
+	uint64_t pfn[MMVM_AUDIT_MAX_SPECIAL_PAGES];
+};
+
+struct mmvm_audit_special_layout {
+	struct mmvm_audit_special mapping[MMVM_AUDIT_MAX_SPECIAL];
+	uint32_t vma_name_offset, vma_pgoff_offset; /* in the VMA; name 0: there are none */
 };
 
 struct mmvm_audit_root {
@@ -416,6 +482,7 @@ struct mmvm_audit_root {
 	struct mmvm_audit_mapping_layout mapping;
 	struct mmvm_audit_hugetlb_layout hugetlb;
 	struct mmvm_audit_zswap_layout zswap;
+	uint64_t poisoned_gva;	      /* s64: pages of type hwpoison; 0: not told */
 	uint64_t numa_hints_gva;      /* u32: balancing of nodes has been on */
 	uint64_t huge_zero_gva;	      /* pointer to the head of the huge zero page, or 0 */
 	uint64_t thp_deferred_gva;    /* list_head: folio_links.deferred */
@@ -429,6 +496,9 @@ struct mmvm_audit_root {
 	struct mmvm_audit_pipe_layout pipes;
 	struct mmvm_audit_balloon balloon;
 	struct mmvm_audit_kvirt kvirt;
+	struct mmvm_audit_percpu percpu;
+	struct mmvm_audit_special_layout special;
+	struct mmvm_audit_device device;
 	uint64_t kernel_pgtables_gva; /* s64: page-table pages of the kernel half allocated after
 					 boot */
 };
@@ -447,12 +517,27 @@ struct mmvm_audit_root {
 #define MMVM_VM_UFFD_WP	 0x1000ull
 /* Access of any kind is allowed in the VMA: an entry without it is a hint of balancing. */
 #define MMVM_VM_ACCESS 7ull
+#define MMVM_VM_SHARED 8ull
 /* Written since the last "4" to clear_refs: of an entry that maps a page, and of a VMA, all of whose pages count so. */
 #define MMVM_PTE_SOFT_DIRTY (1ull << 11)
-#define MMVM_VM_SOFTDIRTY   0x8000000ull
+/** Present PTEs: the frame is of ZONE_DEVICE. */
+#define MMVM_PTE_DEVMAP	  (1ull << 58)
+#define MMVM_VM_SOFTDIRTY 0x8000000ull
+
+/* Protection keys: four bits of an entry that maps a page, and of a VMA's flags. */
+#define MMVM_PTE_PKEY_SHIFT 59
+#define MMVM_VM_PKEY_SHIFT  32
+#define MMVM_PKEY_BITS	    0xfull
+
+/* Protection keys: four bits of an entry that maps a page, and of a VMA's flags. */
+#define MMVM_PTE_PKEY_SHIFT 59
+#define MMVM_VM_PKEY_SHIFT  32
+#define MMVM_PKEY_BITS	    0xfull
 
 /* A guard marker (madvise(MADV_GUARD_INSTALL)): a swap entry of this type, which no area has. */
-#define MMVM_SWP_GUARD 29
+#define MMVM_SWP_GUARD	     29
+#define MMVM_GUARD_INSTALLED 1 /* as offset: madvise(MADV_GUARD_INSTALL) */
+#define MMVM_GUARD_POISON    2 /* the page that was here is lost */
 
 /* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
  * PG_migrating). The offset is its frame and the bits that the PTE had. */

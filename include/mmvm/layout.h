@@ -73,6 +73,12 @@
 /* Places of virtio devices: disks have 0 to 7. */
 #define MMVM_VIRTIO_BALLOON 8
 #define MMVM_VIRTIO_RNG	    9
+#define MMVM_VIRTIO_PMEM    10 /* and on, MMVM_MAX_PMEM of them */
+/** Files that are memory (virtio-pmem). Each lies above RAM, at a multiple of MMVM_PMEM_ALIGN from
+ * 4 GiB on; its size is a multiple of MMVM_PMEM_UNIT, which Linux demands of a range of memory. */
+#define MMVM_MAX_PMEM	2
+#define MMVM_PMEM_ALIGN (1ull << 30)
+#define MMVM_PMEM_UNIT	(2ull << 20)
 
 /* Ports */
 #define MMVM_SERIAL_PORT 0x3f8
@@ -98,9 +104,10 @@
 #define MMVM_FDT_LAPIC_HZ "mmvm,lapic-hz" /* u64: local APIC timer input clock */
 #define MMVM_FDT_EPOCH_NS "mmvm,epoch-ns" /* u64: wall clock at boot, ns since 1970 */
 /** string: "tty" or "stream"; nothing: no input */
-#define MMVM_FDT_CONSOLE "mmvm,console-input"
-#define MMVM_FDT_SEED	 "mmvm,seed" /* u64: seed for everything random in the guest */
-#define MMVM_FDT_ROLE	 "mmvm,role" /* string on a virtio device: "swap", "disk0", "disk1" ... */
+#define MMVM_FDT_CONSOLE   "mmvm,console-input"
+#define MMVM_FDT_SEED	   "mmvm,seed" /* u64: seed for everything random in the guest */
+#define MMVM_FDT_ROLE	   "mmvm,role" /* string on a virtio device: "swap", "disk0", "disk1" ... */
+#define MMVM_FDT_READ_ONLY "read-only" /* u32 on a virtio-pmem: it can only be read */
 /** On a cpu node that sleeps until MMVM_FASTOP_CPU_START wakes it. */
 #define MMVM_FDT_ENABLE_FASTOP	 "mmvm,fastop"
 #define MMVM_FDT_COMPAT_DMA	 "mmvm,dma-engine"

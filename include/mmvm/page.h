@@ -38,6 +38,7 @@
 	X(PAGE_SLAB, "slab")	     /* slab: objects of one kmem_cache */              \
 	X(PAGE_KMALLOC, "kmalloc")   /* large kmalloc, straight from the buddy */       \
 	X(PAGE_VMALLOC, "vmalloc")   /* behind a vmalloc area */                        \
+	X(PAGE_PERCPU, "percpu")     /* behind a chunk of per-CPU memory */             \
 	X(PAGE_STACK, "stack")	     /* kernel thread stack */                          \
 	X(PAGE_PGTABLE, "pgtable")   /* page table, user or kernel */                   \
 	X(PAGE_ANON, "anon")	     /* user anonymous, perhaps in the swap cache */    \
@@ -49,7 +50,9 @@
 	X(PAGE_BALLOON, "balloon")   /* given to the host */                            \
 	X(PAGE_HUGETLB, "hugetlb")   /* huge page of a pool, in use or free in it */    \
 	X(PAGE_ZSMALLOC, "zsmalloc") /* of the pool of compressed pages */              \
-	X(PAGE_KSM, "ksm")	     /* user anonymous, merged by ksmd: read-only */
+	X(PAGE_KSM, "ksm")	     /* user anonymous, merged by ksmd: read-only */    \
+	X(PAGE_HWPOISON, "hwpoison") /* lost or withdrawn: nobody's, for ever */        \
+	X(PAGE_DEVICE, "device")     /* of a file that is memory (ZONE_DEVICE): no RAM */
 
 #define MMVM_ENUM_(name, text) name,
 enum mmvm_page_type { MMVM_PAGE_TYPES(MMVM_ENUM_) NR_PAGE_TYPES };
@@ -88,9 +91,11 @@ enum mmvm_page_flag { MMVM_PAGE_FLAGS(MMVM_ENUM_) NR_PAGE_FLAGS };
 #define PAGE_ZONE_SHIFT \
 	56 /* index into the global zone table (shared window, audit root), 0..15 \
 	    */
-#define PAGE_ZONE_MASK	0xfull
-#define PAGE_NODE_SHIFT 60
-#define PAGE_NODE_MASK	0xfull
+#define PAGE_ZONE_MASK 0xfull
+/** The index of pages of ZONE_DEVICE: no row of the table is theirs. */
+#define PAGE_ZONE_DEVICE 15u
+#define PAGE_NODE_SHIFT	 60
+#define PAGE_NODE_MASK	 0xfull
 
 /* On an LRU list (PG_lru): the number of the list within its lruvec. */
 #define PAGE_LIST_SHIFT 40
@@ -108,7 +113,7 @@ struct mmvm_list {
  * Who may write a field (a reader needs the same, or lives with a stale value):
  *
  *   A  atomic operations, by whoever holds a reference
- *   C  constant for the life of the machine
+ *   C  constant while the machine runs
  *   O  the owner: from allocation until the page is published, and again when the last reference is
  *      gone. Nobody else looks.
  *   P  the page lock (PG_locked)
@@ -127,7 +132,8 @@ struct page {
 	/* Links of the list that type and flags name: L, Z or I; O for whatever the owner wants.
 	 * Tails of a compound block: next = head | 1 (O). */
 	struct mmvm_list lru;
-	/* ANON: struct anon_vma | 1 (O to set, T to change). KSM: struct ksm_node | 3 (O). FILE, SHMEM:
+	/* DEVICE: struct address_space of the file that has the frame as data and has mapped it, or
+	 * NULL (mm/cache/dax.c). ANON: struct anon_vma | 1 (O to set, T to change). KSM: struct ksm_node | 3 (O). FILE, SHMEM:
 	 * struct address_space (M). */
 	MMVM_PTR(void) mapping;
 	uint64_t index; /* ANON, FILE, SHMEM: offset in pages within the mapping. O; M */
@@ -141,7 +147,7 @@ struct page {
 	uint8_t migratetype; /* Z, I: PCP, BUDDY: the list it is on */
 	uint8_t cpu;	     /* I: PCP: whose list. Z: BUDDY: 1 = reported to the host */
 	uint16_t memcg_id;   /* O: with PG_charged: the memory cgroup; else 0 */
-	/* R, while it is user memory: who touched it last (mm/numa/balancing.c). */
+	/* R, while it is user memory: the CPU and process that last touched it (mm/numa/balancing.c). */
 	uint16_t spare;
 };
 _Static_assert(sizeof(struct page) == 64, "struct page is one cache line");

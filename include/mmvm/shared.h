@@ -8,17 +8,21 @@
 #ifndef MMVM_SHARED_H
 #define MMVM_SHARED_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "mmvm/layout.h"
 #include "mmvm/vmstat.h"
 
 #define MMVM_SHARED_MAGIC 0x53564d4dull /* "MMVS" */
 
-#define MMVM_MAX_EVENTS	    256
+#define MMVM_MAX_EVENTS	    512 /* a page */
 #define MMVM_MAX_ZONES	    16
 #define MMVM_MAX_ZONE_STATS 48
 _Static_assert(NR_VM_EVENT_ITEMS <= MMVM_MAX_EVENTS, "grow MMVM_MAX_EVENTS");
 _Static_assert(NR_ZONE_STAT_ITEMS <= MMVM_MAX_ZONE_STATS, "grow MMVM_MAX_ZONE_STATS");
+
+/** Where the pages of counters begin. */
+#define MMVM_SHARED_EVENTS 0x2000
 
 /** One zone's levels, written by the guest as they change (relaxed atomics). */
 struct mmvm_shared_zone {
@@ -72,8 +76,14 @@ struct mmvm_shared {
 
 	struct mmvm_mailbox mailbox[MMVM_MAX_CPUS];
 	struct mmvm_shared_zone zone[MMVM_MAX_ZONES];
-	uint64_t event[MMVM_MAX_CPUS][MMVM_MAX_EVENTS]; /* enum vm_event_item, per CPU */
+	uint8_t pad[MMVM_SHARED_EVENTS - 128 - MMVM_MAX_CPUS * sizeof(struct mmvm_mailbox) -
+		    MMVM_MAX_ZONES * sizeof(struct mmvm_shared_zone)];
+	/** enum vm_event_item. The guest maps each CPU's page a second time, into the area that it reaches
+	 * through GS: one instruction counts an event. */
+	uint64_t event[MMVM_MAX_CPUS][MMVM_MAX_EVENTS];
 };
+_Static_assert(offsetof(struct mmvm_shared, event) == MMVM_SHARED_EVENTS, "whole pages");
+_Static_assert(MMVM_MAX_EVENTS * 8 == 4096, "a page for each CPU");
 _Static_assert(sizeof(struct mmvm_shared) <= MMVM_SHARED_SIZE, "shared window too small");
 
 #endif

@@ -68,6 +68,10 @@ enum mmvm_arg_kind {
 	X(323, userfaultfd, sys_userfaultfd, OPEN) \
 	X(324, membarrier, sys_membarrier, FLAGS, FLAGS, NUM) \
 	X(325, mlock2, sys_mlock2, ADDR, LEN, FLAGS) \
+	X(329, pkey_mprotect, sys_pkey_mprotect, ADDR, LEN, PROT, NUM) \
+	X(330, pkey_alloc, sys_pkey_alloc, FLAGS, FLAGS) \
+	X(331, pkey_free, sys_pkey_free, NUM) \
+	X(447, memfd_secret, sys_memfd_secret, OPEN) \
 	X(440, process_madvise, sys_process_madvise, FD, IOV, COUNT, NUM, FLAGS) \
 	X(448, process_mrelease, sys_process_mrelease, FD, FLAGS) \
 	X(450, set_mempolicy_home_node, sys_set_mempolicy_home_node, ADDR, LEN, NUM, FLAGS) \
@@ -131,7 +135,7 @@ enum mmvm_arg_kind {
 	X(234, tgkill, sys_tgkill, PID, PID, SIG) \
 	X(297, rt_tgsigqueueinfo, sys_rt_tgsigqueueinfo, PID, PID, SIG, IN)
 
-/* area: who and limits */
+/* area: identity and limits */
 #define MMVM_SYSCALLS_WHO_AND_LIMITS(X) \
 	X(97, getrlimit, sys_getrlimit, NUM, OUT) \
 	X(98, getrusage, sys_getrusage, NUM, OUT) \
@@ -199,6 +203,9 @@ enum mmvm_arg_kind {
 	X(213, epoll_create, sys_epoll_create, COUNT) \
 	X(232, epoll_wait, sys_epoll_wait, FD, OUT, COUNT, NUM) \
 	X(233, epoll_ctl, sys_epoll_ctl, FD, NUM, FD, IN) \
+	X(253, inotify_init, sys_inotify_init, NONE) \
+	X(254, inotify_add_watch, sys_inotify_add_watch, FD, PATH, FLAGS) \
+	X(255, inotify_rm_watch, sys_inotify_rm_watch, FD, NUM) \
 	X(270, pselect6, sys_pselect6, COUNT, INOUT, INOUT, INOUT, TIME, IN) \
 	X(271, ppoll, sys_ppoll, INOUT, COUNT, TIME, IN, SIGSET_SIZE) \
 	X(281, epoll_pwait, sys_epoll_pwait, FD, OUT, COUNT, NUM, IN, SIGSET_SIZE) \
@@ -210,6 +217,7 @@ enum mmvm_arg_kind {
 	X(289, signalfd4, sys_signalfd4, FD, IN, SIGSET_SIZE, FLAGS) \
 	X(290, eventfd2, sys_eventfd2, NUM, FLAGS) \
 	X(291, epoll_create1, sys_epoll_create1, FLAGS) \
+	X(294, inotify_init1, sys_inotify_init1, FLAGS) \
 	X(441, epoll_pwait2, sys_epoll_pwait2, FD, OUT, COUNT, TIME, IN, SIGSET_SIZE)
 
 /* area: names */

@@ -76,8 +76,9 @@ struct mmvm_balloon {
 };
 
 /**
- * What a program has written since the round began, told in its own memory. The VMM compares it
- * with what it saw (vmm/observe/dirty_exact.c).
+ * What has happened to a program's pages since the round began, told in its own memory. The VMM compares it
+ * with what it saw (vmm/observe/dirty_exact.c). The phase that ends the round says what the bitmap is of:
+ * "end", pages that the program wrote; "device", that a device wrote; "moved", that have another frame.
  */
 struct mmvm_round {
 	uint64_t number;

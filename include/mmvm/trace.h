@@ -79,7 +79,7 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(NUMA_HINT, "numa_hint", "fault", "nodes",                                               \
 	  "address") /* arg: page's node << 8 | wanted */                                         \
 	X(COMPACT_BEGIN, "compact_begin", "compaction", "zone",                                   \
-	  "mode") /* order: what is wanted */                                                     \
+	  "mode") /* order: of the allocation */                                                  \
 	X(COMPACT_END, "compact_end", "compaction", "result", "pages")                            \
 	X(KCOMPACTD_WAKE, "kcompactd_wake", "compaction", "-", "-")                               \
 	X(KCOMPACTD_SLEEP, "kcompactd_sleep", "compaction", "-", "-")                             \
@@ -87,7 +87,8 @@ _Static_assert(MMVM_TRACE_RINGS + MMVM_TRACE_BYTES <= MMVM_ACCESS_OFFSET,
 	X(FORK, "fork", "process", "-", "pid") /* pid: the parent; mm, addr: the child */         \
 	X(EXEC, "exec", "process", "-", "name")                                                   \
 	X(EXIT, "exit", "process", "-", "status")                                                 \
-	X(SWITCH, "switch", "sched", "-", "pid") /* pid: who goes; addr: who comes */             \
+	X(SWITCH, "switch", "sched", "-",                                                         \
+	  "pid") /* pid: the task that leaves the CPU; addr: the task that runs next */           \
 	X(OOM_KILL, "oom_kill", "oom", "-", "pid")                                                \
 	/* states of the machine; arg: enum mmvm_trace_stall, addr: ns since the guest's boot */  \
 	X(STALL_BEGIN, "stall_begin", "pressure", "stall", "ns")                                  \

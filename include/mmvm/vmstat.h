@@ -50,11 +50,14 @@
 	X(PGALLOC_DMA, "pgalloc_dma")                                     \
 	X(PGALLOC_DMA32, "pgalloc_dma32")                                 \
 	X(PGALLOC_NORMAL, "pgalloc_normal")                               \
+	X(PGALLOC_HIGH, "pgalloc_high")                                   \
 	X(PGALLOC_MOVABLE, "pgalloc_movable")                             \
 	X(ALLOCSTALL, "allocstall")                                       \
 	X(PGFREE, "pgfree")                                               \
 	X(PGACTIVATE, "pgactivate")                                       \
 	X(PGDEACTIVATE, "pgdeactivate")                                   \
+	X(PGLAZYFREE, "pglazyfree")                                       \
+	X(PGLAZYFREED, "pglazyfreed")                                     \
 	X(PGFAULT, "pgfault")                                             \
 	X(PGMAJFAULT, "pgmajfault")                                       \
 	X(PGREFILL, "pgrefill")                                           \
@@ -78,20 +81,28 @@
 	X(PAGEOUTRUN, "pageoutrun")                                       \
 	X(PGROTATED, "pgrotated")                                         \
 	X(OOM_KILL, "oom_kill")                                           \
+	/* NR_WORKINGSET_ITEMS that are counted by lruvec, too. */        \
 	X(WORKINGSET_REFAULT_ANON, "workingset_refault_anon")             \
-	X(WORKINGSET_ACTIVATE_ANON, "workingset_activate_anon")           \
 	X(WORKINGSET_REFAULT_FILE, "workingset_refault_file")             \
+	X(WORKINGSET_ACTIVATE_ANON, "workingset_activate_anon")           \
 	X(WORKINGSET_ACTIVATE_FILE, "workingset_activate_file")           \
+	X(WORKINGSET_RESTORE_ANON, "workingset_restore_anon")             \
+	X(WORKINGSET_RESTORE_FILE, "workingset_restore_file")             \
+	X(WORKINGSET_NODERECLAIM, "workingset_nodereclaim")               \
 	X(DROP_PAGECACHE, "drop_pagecache")                               \
 	X(NR_DIRTIED, "nr_dirtied")                                       \
 	X(NR_WRITTEN, "nr_written")                                       \
 	X(NUMA_PTE_UPDATES, "numa_pte_updates")                           \
+	X(NUMA_HUGE_PTE_UPDATES, "numa_huge_pte_updates")                 \
 	X(NUMA_HINT_FAULTS, "numa_hint_faults")                           \
 	X(NUMA_HINT_FAULTS_LOCAL, "numa_hint_faults_local")               \
 	X(NUMA_PAGE_MIGRATE, "numa_pages_migrated")                       \
 	X(PGPROMOTE_SUCCESS, "pgpromote_success")                         \
 	X(PGMIGRATE_SUCCESS, "pgmigrate_success")                         \
 	X(PGMIGRATE_FAIL, "pgmigrate_fail")                               \
+	X(THP_MIGRATION_SUCCESS, "thp_migration_success")                 \
+	X(THP_MIGRATION_FAIL, "thp_migration_fail")                       \
+	X(THP_MIGRATION_SPLIT, "thp_migration_split")                     \
 	X(COMPACT_STALL, "compact_stall")                                 \
 	X(CMA_ALLOC_SUCCESS, "cma_alloc_success")                         \
 	X(CMA_ALLOC_FAIL, "cma_alloc_fail")                               \
@@ -145,10 +156,21 @@
 	X(MMVM_FAULT_FILE, "mmvm_fault_file")                             \
 	X(MMVM_FAULT_AROUND, "mmvm_fault_around")                         \
 	X(MMVM_FAULT_MKWRITE, "mmvm_fault_mkwrite")                       \
+	X(MMVM_FAULT_SPECIAL, "mmvm_fault_special")                       \
 	X(MMVM_FAULT_STACK, "mmvm_fault_stack")                           \
+	X(MMVM_FAULT_DAX, "mmvm_fault_dax")                               \
+	X(DIRECT_MAP_LEVEL2_SPLIT, "direct_map_level2_splits")            \
+	X(MMVM_SECRET_HIDDEN, "mmvm_secret_hidden")                       \
+	X(MMVM_SECRET_SHOWN, "mmvm_secret_shown")                         \
+	X(MMVM_PMEM_FLUSH, "mmvm_pmem_flush")                             \
+	X(MMVM_PMEM_FLUSH_FAIL, "mmvm_pmem_flush_fail")                   \
+	X(MMVM_PMEM_IN, "mmvm_pmem_in")                                   \
+	X(MMVM_PMEM_OUT, "mmvm_pmem_out")                                 \
 	X(MMVM_FAULT_SPURIOUS, "mmvm_fault_spurious")                     \
 	X(MMVM_FAULT_SEGV, "mmvm_fault_segv")                             \
 	X(MMVM_SWAP_DROP_CLEAN, "mmvm_swap_drop_clean")                   \
+	/* Pages of the swap cache that swap_stale.c freed. */            \
+	X(MMVM_SWAP_STALE, "mmvm_swap_stale")                             \
 	X(MMVM_SWAP_CACHE_HIT, "mmvm_swap_cache_hit")                     \
 	X(MMVM_SWAP_IO_ERROR, "mmvm_swap_io_error")                       \
 	X(MMVM_SWAP_BAD_SLOT, "mmvm_swap_bad_slot")                       \
@@ -167,6 +189,7 @@
 #define MMVM_ENUM_(name, text) name,
 enum zone_stat_item { MMVM_ZONE_STATS(MMVM_ENUM_) NR_ZONE_STAT_ITEMS };
 enum vm_event_item { MMVM_VM_EVENTS(MMVM_ENUM_) NR_VM_EVENT_ITEMS };
+#define NR_WORKINGSET_ITEMS (WORKINGSET_NODERECLAIM - WORKINGSET_REFAULT_ANON + 1)
 #undef MMVM_ENUM_
 
 #endif

@@ -1,4 +1,7 @@
-/* The program of the example system_call: asks with a number that is allowed, and with one that is not. */
+/*
+ * The program of the example system_call: calls it with a number that it allows and with one that it
+ * refuses.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/syscall.h>

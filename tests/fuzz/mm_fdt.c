@@ -1,7 +1,7 @@
 /*
- * libFuzzer target: the device tree as the guest reads it at boot (guestmm/kernel/fdt.c). A tree
- * that makes no sense stops the boot (panic), any other fills boot_info; nothing outside the
- * largest tree there may be is read.
+ * libFuzzer target: the device tree as the guest reads it at boot (guestmm/kernel/fdt.c). A malformed tree
+ * stops the boot (panic); any other fills boot_info. Nothing is read outside of the largest tree that is
+ * allowed.
  */
 #include <setjmp.h>
 #include <stdint.h>

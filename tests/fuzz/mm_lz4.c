@@ -1,7 +1,7 @@
 /*
- * libFuzzer target: LZ4 (guestmm/lib/lz4.c). The input as a block, which may be anything, never leaves
- * its buffers; the input as data comes back the same from its block, which is no longer than the room
- * it was given.
+ * libFuzzer target: LZ4 (guestmm/lib/lz4.c). The input is decompressed as a block, which may be anything: no
+ * access may leave the buffers. Then the input is compressed as data: the block must fit into the room
+ * given, and must decompress to the same data.
  */
 #include <stdint.h>
 #include <stdlib.h>

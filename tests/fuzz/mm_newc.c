@@ -1,7 +1,7 @@
 /*
- * libFuzzer target: a newc archive as the guest reads it (guestmm/fs/initrd.c), from anybody. Each
- * entry lies within the archive, names end, the reader comes forward, and a file that is found has
- * the bytes that an entry of that name had.
+ * libFuzzer target: a newc archive from an untrusted source, as the guest reads it (guestmm/fs/initrd.c).
+ * Each entry must lie within the archive, each name must end, and the reader must advance. A file that is
+ * found must have the bytes of an entry of that name.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * is served synchronously, so that every finding repeats.
  *
  * What must hold whatever the program does: no sanitizer report; no access outside guest RAM (guard
- * pages around each mapping) or behind the disk's end (canary in the file); after a reset the
+ * pages around each mapping) or beyond the disk's end (canary in the file); after a reset the
  * device serves a plain request.
  *
  * To reach deep states quickly a program starts from a negotiated device with a ready queue of 16

@@ -1,5 +1,5 @@
 /*
- * libFuzzer target: a result file that anybody may have written, to the parser and every writer, to
+ * libFuzzer target: a result file from an untrusted source. It is given to the parser and every writer, to
  * the comparison with a changed copy of itself, and to the reader of bench results.
  */
 #include <stdio.h>

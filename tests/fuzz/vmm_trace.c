@@ -1,7 +1,7 @@
 /*
- * libFuzzer target: a trace file that anybody may have written, to the reader, every emitter and
- * the check of pages' lives. The input is a header's numbers and chunks; sums are made right, else
- * nothing would get past them, and every 16th is left wrong.
+ * libFuzzer target: a trace file from an untrusted source, given to the reader, every emitter and the check
+ * of pages' lives. The input is the numbers of a header and chunks. Checksums are made right, because
+ * nothing would get past them otherwise; every 16th is left wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>

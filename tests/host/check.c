@@ -1,6 +1,7 @@
 /*
- * The walk: lists first, noting each frame they cover; then RAM head by head, where what a head
- * says must agree with what the lists said, and no head may be covered by another.
+ * The walk over physical memory. It walks the lists first and notes each frame that they cover. Then it
+ * walks RAM block by block: what the head of a block says must agree with the lists, and no block may lie
+ * inside of another.
  */
 #include "check.h"
 #include <stdio.h>
@@ -86,7 +87,7 @@ static void check_buddy(struct zone *z)
 static void check_pcp(struct zone *z)
 {
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-		struct per_cpu_pages *pcp = &z->pcp[cpu];
+		struct per_cpu_pages *pcp = per_cpu_ptr(z->pcp, cpu);
 		u32 pages = 0;
 
 		for (unsigned int i = 0; i < NR_PCP_LISTS; i++) {
@@ -246,8 +247,9 @@ unsigned int check_slabs(void)
 			FIND(partial == c->node[i].nr_partial, "%s: nr_partial", c->name);
 		}
 		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
-			FIND(c->sheaf[cpu]->nr <= c->sheaf[cpu]->cap, "%s: sheaf over its size",
-			     c->name);
+			FIND((*per_cpu_ptr(c->sheaf, cpu))->nr <=
+				     (*per_cpu_ptr(c->sheaf, cpu))->cap,
+			     "%s: sheaf over its size", c->name);
 	}
 	return findings;
 }

@@ -1,6 +1,6 @@
 /*
- * A disk in memory: completes each bio at once, or later when told, and fails the one it is told
- * to. Completion runs with interrupts off, as from a device's interrupt.
+ * A disk in memory. It completes each bio at once, or later if the test asks for that, and fails the
+ * requests that the test names. Completion runs with interrupts off, as from a device's interrupt.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static int transfer(struct host_disk *d, struct bio *bio)
 		if (d->fail_at && --d->fail_at == 0)
 			return -EIO;
 		for (u32 i = 0; i < bio->nr_pages; i++, at += len) {
-			u8 *data = (u8 *)page_address(bio->pages[i]) + (bio->len ? bio->offset : 0);
+			u8 *data = (u8 *)host_page(bio->pages[i]) + (bio->len ? bio->offset : 0);
 
 			if (bio->op == BIO_READ)
 				memcpy(data, at, len);

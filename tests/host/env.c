@@ -1,15 +1,16 @@
 /*
  * lib/env.h for one thread on one CPU, or for two that take turns (race.h).
  *
- * Unless two race nobody else runs, so a lock that is taken twice, or a wait that no pending I/O can end, is a bug
- * of the code under test or of the test: each panics and says so. A panic inside host_panics() goes
- * to the waiting parent; any other ends the program.
+ * Unless two threads race, nobody else runs. So a lock that is taken twice, or a wait that no pending I/O
+ * can end, is a bug of the code under test or of the test: each panics with a message. A panic inside of
+ * host_panics() is reported to the waiting parent; any other ends the program.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "host.h"
 #include "race.h"
+#include "arch/pkey.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -21,6 +22,8 @@ struct thread_info host_thread_info = {.stack_magic = STACK_MAGIC, .limits = hos
 bool host_irqs_off;
 unsigned int host_nr_cpus = 1;
 struct mmvm_shared *mmvm_shared;
+bool host_pku;
+static u32 host_pkru = 0x55555554;
 u64 host_time_ns, host_nr_wakeups;
 u64 host_random = 0x9e3779b97f4a7c15ull;
 bool (*host_idle_hook)(void);
@@ -33,6 +36,16 @@ extern int host_panic_fd;
 
 static char log_text[16384];
 static size_t log_len;
+
+u32 arch_pkru(void)
+{
+	return host_pkru;
+}
+
+void arch_set_pkru(u32 pkru)
+{
+	host_pkru = pkru;
+}
 
 void boot_option_asked(const char *name) {}
 

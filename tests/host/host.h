@@ -29,6 +29,17 @@ void host_boot_default(const char *cmdline);
 /** RAM and memblock only, for tests that come before mm_boot_init. */
 void host_arena_init(const struct host_region *region, unsigned int n);
 
+/** What is at a physical address, as the programs' CPU and devices see it: high memory (HIGHMEM=SIZE in the
+ * environment), too, which the kernel's direct map does not have. */
+extern unsigned long host_ram_base;
+static inline void *host_ram(phys_addr_t pa)
+{
+	return (void *)(host_ram_base + pa);
+}
+static inline void *host_page(const struct page *page)
+{
+	return host_ram(page_to_phys(page));
+}
 /** Run fn(arg) in a forked child. True when it panicked with a message that contains `needle`. */
 bool host_panics(void (*fn)(void *arg), void *arg, const char *needle);
 
@@ -61,22 +72,28 @@ extern u64 host_nr_wakeups; /* wake_up() calls */
 
 /** TLB maintenance asked for since boot. */
 struct host_tlb_counts {
-	u64 page, range, mm, kernel_range, batch, batched;
+	u64 page, range, mm, kernel_range, kernel_page, batch, batched;
 };
 extern struct host_tlb_counts host_tlb;
 
 /** The fake TLB of user addresses (tlb.c). A walk of the tables loads it. */
 void host_tlb_load(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
 		   unsigned long table_pfn, bool writable, bool dirty);
-/** Is there a translation that allows the access? It may be stale. */
 /** The same of 2 MiB: pfn is the first frame's, table_pfn that of the table of PMDs. */
 void host_tlb_load_large(const struct mm_struct *mm, unsigned long addr, unsigned long pfn,
 			 unsigned long table_pfn, bool writable, bool dirty);
+/** A walk for addr has come to this table of PTEs and found no page: the CPU may remember the table. */
+void host_tlb_load_table(const struct mm_struct *mm, unsigned long addr, unsigned long table_pfn);
+/** Is there a translation that allows the access? It may be stale. */
 bool host_tlb_lookup(const struct mm_struct *mm, unsigned long addr, bool write,
 		     unsigned long *pfn);
 unsigned int host_tlb_entries(const struct mm_struct *mm);
 /** Translations that disagree with their tables: flushes that are owed. The first few are printed. */
 unsigned int host_tlb_stale(void);
+/** The same of [start, end) of one address space; with `accessed`, one whose entry says that it was not
+ * accessed is stale as well. */
+unsigned int host_tlb_stale_in(const struct mm_struct *mm, unsigned long start, unsigned long end,
+			       bool accessed);
 /** What a freed page is filled with. */
 #define HOST_POISON 0xa5
 

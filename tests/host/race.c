@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <sanitizer/common_interface_defs.h>
 #include "host.h"
+#include "mm/phys/highmem.h"
 #include "race.h"
 
 #define MAX_CHANGES \
@@ -184,6 +185,8 @@ bool host_race(const struct host_racer *a, const struct host_racer *b, unsigned 
 	side[1] = (struct side){.go = side[1].go, .racer = b};
 	side[1].ti = before;
 	side[1].ti.cpu = 1;
+	if (highmem_start)
+		kmap_boot_thread_init(&side[1].ti, 1);
 	/* Each release of a lock asks the scheduler: a point. */
 	side[1].ti.need_resched = host_thread_info.need_resched = 1;
 	running = points = changes = yields = 0;

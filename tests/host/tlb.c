@@ -9,6 +9,8 @@
  *   T1  A translation is dropped by a flush that covers it, by nothing else: it never falls out.
  *   T2  A frame that is freed is in no translation, neither as page nor as its table.
  *   T4  A translation of 2 MiB is one entry, dropped by a flush of any page in it (SDM vol. 3, 4.10.4.1).
+ *   T5  A walk that finds no page leaves the table's own translation in the paging-structure caches, for the
+ *       2 MiB that it covers (SDM vol. 3, 4.10.3). It is dropped like one of 2 MiB, so later than by INVLPG.
  *   T3  An entry that allows less than its PTE is no error: the access walks again.
  *
  * Freed pages are filled with POISON, so that who reads one, or forgets to clear one, is seen.
@@ -19,9 +21,10 @@
 #include "arch/tlb.h"
 #include "host.h"
 #include "mm/phys/zone.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 
 #define LARGE (1ul << 60) /* in vpn: of 2 MiB, whose first page's number it is */
+#define TABLE (1ul << 59) /* the same: no page, the table of PTEs for them */
 #define SLOTS 16384u	  /* a power of two, more than any test touches pages at once */
 
 struct entry {
@@ -65,7 +68,7 @@ static void count_frame(unsigned long pfn, int n)
 
 static void count_entry(const struct entry *e, int n)
 {
-	for (unsigned long i = 0; i < (e->vpn & LARGE ? 512 : 1); i++)
+	for (unsigned long i = 0; i < (e->vpn & TABLE ? 0 : e->vpn & LARGE ? 512 : 1); i++)
 		count_frame(e->pfn + i, n);
 	count_frame(e->table_pfn, n);
 }
@@ -102,9 +105,9 @@ static void drop_if_there(const struct mm_struct *mm, unsigned long vpn)
 
 static bool covered(const struct entry *e, unsigned long first, unsigned long last)
 {
-	unsigned long vpn = e->vpn & ~LARGE;
+	unsigned long vpn = e->vpn & ~(LARGE | TABLE);
 
-	return vpn <= last && vpn + (e->vpn & LARGE ? 511 : 0) >= first;
+	return vpn <= last && vpn + (e->vpn & (LARGE | TABLE) ? 511 : 0) >= first;
 }
 
 static void flush(const struct mm_struct *mm, unsigned long start, unsigned long end)
@@ -117,6 +120,7 @@ static void flush(const struct mm_struct *mm, unsigned long start, unsigned long
 		for (unsigned long vpn = first; vpn <= last && nr_entries; vpn++) {
 			drop_if_there(mm, vpn);
 			drop_if_there(mm, (vpn & ~511ul) | LARGE);
+			drop_if_there(mm, (vpn & ~511ul) | TABLE);
 		}
 		return;
 	}
@@ -166,16 +170,32 @@ void host_tlb_load_large(const struct mm_struct *mm, unsigned long addr, unsigne
 	load(mm, (addr >> PAGE_SHIFT & ~511ul) | LARGE, pfn, table_pfn, writable, dirty);
 }
 
+void host_tlb_load_table(const struct mm_struct *mm, unsigned long addr, unsigned long table_pfn)
+{
+	load(mm, (addr >> PAGE_SHIFT & ~511ul) | TABLE, ~0ul, table_pfn, false, false);
+}
+
 unsigned int host_tlb_entries(const struct mm_struct *mm)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < SLOTS; i++)
-		n += entries[i].mm == mm;
+		n += entries[i].mm == mm && !(entries[i].vpn & TABLE);
 	return n;
 }
 
-unsigned int host_tlb_stale(void)
+/* Does the table that the entry names still stand where it stood? */
+static bool table_stands(const struct entry *e)
+{
+	pte_t *pmd = walk_level(e->mm->pgd, (e->vpn & ~TABLE) << PAGE_SHIFT, PT_LEVEL_PMD);
+	pte_t v = pmd ? pte_read(pmd) : __pte(0);
+
+	return (v.v & _PAGE_PRESENT) && !pte_huge(v) && pte_pfn(v) == e->table_pfn;
+}
+
+/* Of one address space and [start, end), or of all. `accessed`: an entry that has lost its A bit counts. */
+static unsigned int stale(const struct mm_struct *mm, unsigned long start, unsigned long end,
+			  bool accessed)
 {
 	unsigned int n = 0;
 
@@ -183,21 +203,41 @@ unsigned int host_tlb_stale(void)
 		const struct entry *e = &entries[i];
 		pte_t *pte, v;
 
-		if (!e->mm)
+		if (!e->mm || (mm && (e->mm != mm ||
+				      !covered(e, start >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT))))
 			continue;
+		if (e->vpn & TABLE) {
+			if (table_stands(e))
+				continue;
+			if (n++ < 4)
+				fprintf(stderr, "TLB: frame %#lx is still the table for %#lx\n",
+					e->table_pfn, (e->vpn & ~TABLE) << PAGE_SHIFT);
+			continue;
+		}
 		pte = walk_level(e->mm->pgd, (e->vpn & ~LARGE) << PAGE_SHIFT,
 				 e->vpn & LARGE ? PT_LEVEL_PMD : PT_LEVEL_PTE);
 		v = pte ? pte_read(pte) : __pte(0);
 		if ((v.v & _PAGE_PRESENT) && pte_pfn(v) == e->pfn &&
 		    (!(e->vpn & LARGE) || pte_huge(v)) && (pte_write(v) || !e->writable) &&
-		    (pte_dirty(v) || !e->dirty))
+		    (pte_dirty(v) || !e->dirty) && (pte_young(v) || !accessed))
 			continue;
 		if (n++ < 4)
 			fprintf(stderr, "TLB: %#lx is still frame %#lx%s, its PTE is %#lx\n",
-				e->vpn << PAGE_SHIFT, e->pfn, e->writable ? ", writable" : "",
-				(unsigned long)v.v);
+				(e->vpn & ~LARGE) << PAGE_SHIFT, e->pfn,
+				e->writable ? ", writable" : "", (unsigned long)v.v);
 	}
 	return n;
+}
+
+unsigned int host_tlb_stale(void)
+{
+	return stale(NULL, 0, 0, false);
+}
+
+unsigned int host_tlb_stale_in(const struct mm_struct *mm, unsigned long start, unsigned long end,
+			       bool accessed)
+{
+	return stale(mm, start, end, accessed);
 }
 
 void flush_tlb_page(struct mm_struct *mm, unsigned long addr)
@@ -251,7 +291,7 @@ static void freed_in_use(unsigned long pfn)
 		if (entries[i].mm && (entries[i].pfn == pfn || entries[i].table_pfn == pfn))
 			panic("TLB: frame %#lx is freed, but it is still the %s of %#lx", pfn,
 			      entries[i].pfn == pfn ? "page" : "table",
-			      entries[i].vpn << PAGE_SHIFT);
+			      (entries[i].vpn & ~(LARGE | TABLE)) << PAGE_SHIFT);
 	panic("TLB: frame %#lx is counted as used by %u translations, but none is there", pfn,
 	      mapped[pfn]);
 }
@@ -263,5 +303,5 @@ void env_page_freed(struct page *page)
 	for (unsigned long i = 0; i < n; i++)
 		if (mapped && mapped[pfn + i])
 			freed_in_use(pfn + i);
-	memset(__va((phys_addr_t)pfn << PAGE_SHIFT), HOST_POISON, n << PAGE_SHIFT);
+	memset(host_ram((phys_addr_t)pfn << PAGE_SHIFT), HOST_POISON, n << PAGE_SHIFT);
 }

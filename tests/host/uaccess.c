@@ -1,6 +1,6 @@
 /*
- * User memory of the host build: any memory. A test may say that some of it can be touched only where
- * faults are resolved, as a program's page that is not in memory, or not at all.
+ * User memory of the host build: any memory. A test may declare a range that can be touched only where
+ * faults are resolved, like a page of a program that is not in memory, or not at all.
  */
 #include "arch/uaccess.h"
 #include "host.h"

@@ -1,5 +1,5 @@
 /*
- * A CUnit program in one table. Include once a program; tests run in order, on one machine.
+ * A CUnit program in one table. Include it once in a program. The tests run in order, on one machine.
  */
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
@@ -11,6 +11,13 @@ struct unit_case {
 	void (*fn)(void);
 };
 
+/* A case that has the name of its function. */
+#define UNIT_CASE(function)         \
+	{                           \
+#function, function \
+	}
+
+/* The status of the program: 0 when all ran and none failed. */
 static int unit_run(const char *suite_name, const struct unit_case *cases, unsigned int n)
 {
 	unsigned int failed;

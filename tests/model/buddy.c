@@ -37,7 +37,7 @@ static unsigned long op;
 
 static u64 *last_word(const struct block *b)
 {
-	return (u64 *)((char *)page_address(b->page) + (PAGE_SIZE << b->order)) - 1;
+	return (u64 *)((char *)host_page(b->page) + (PAGE_SIZE << b->order)) - 1;
 }
 
 static void take(gfp_t gfp, unsigned int order)
@@ -75,8 +75,8 @@ static void take(gfp_t gfp, unsigned int order)
 			"frame %lx has a wrong head", op, i);
 	}
 	if (gfp & __GFP_ZERO)
-		REQUIRE(!*(u64 *)page_address(page) && !*last_word(b), "not zero", op);
-	*(u64 *)page_address(page) = b->stamp;
+		REQUIRE(!*(u64 *)host_page(page) && !*last_word(b), "not zero", op);
+	*(u64 *)host_page(page) = b->stamp;
 	*last_word(b) = b->stamp;
 	nr_blocks++;
 }
@@ -86,7 +86,7 @@ static void put(unsigned int which)
 	struct block *b = &block[which];
 	pfn_t pfn = page_to_pfn(b->page);
 
-	REQUIRE(*(u64 *)page_address(b->page) == b->stamp && *last_word(b) == b->stamp,
+	REQUIRE(*(u64 *)host_page(b->page) == b->stamp && *last_word(b) == b->stamp,
 		"block %lx was overwritten", op, pfn);
 	for (pfn_t i = pfn; i < pfn + (1ul << b->order); i++)
 		owner[i] = 0;

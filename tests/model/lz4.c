@@ -1,8 +1,9 @@
 /*
- * Our LZ4 against liblz4, both ways: what we compress it decompresses, what it compresses (at each
- * speed, and in its high-compression form) we decompress; on pages of many kinds and at every length
- * up to a few hundred. Damaged blocks: ours never leaves its buffers (under ASan), and what liblz4
- * accepts it decompresses to the same.
+ * Our LZ4 against liblz4, both ways. We decompress what liblz4 compresses (at each speed, and in its high-
+ * compression form), and liblz4 decompresses what we compress, on pages of many kinds and at every length up
+ * to a few hundred. Damaged blocks: our code never leaves its buffers (under ASan), and a block that liblz4
+ * accepts decompresses to the same data.
+ *
  *   lz4 [SEED [ROUNDS]]
  */
 #include <lz4.h>

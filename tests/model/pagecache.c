@@ -23,7 +23,7 @@ static struct file_model {
 	struct address_space mapping;
 	struct file_ra_state ra;
 	u8 *store;   /* the disk: only what was written */
-	u8 *content; /* what a reader must see; zero behind the size */
+	u8 *content; /* what a reader must see; zero beyond the size */
 } file[NR_FILES];
 static unsigned long op;
 static u8 buf[40 * PAGE_SIZE] __attribute__((aligned(4096)));
@@ -68,7 +68,7 @@ static int readpages(struct address_space *m, struct page **pages, unsigned int 
 		REQUIRE(PageLocked(pages[i]) && !PageUptodate(pages[i]), "read of a page in use",
 			op);
 		REQUIRE(!i || pages[i]->index == pages[i - 1]->index + 1, "no neighbours", op);
-		memcpy(page_address(pages[i]), model_of(m)->store + pages[i]->index * PAGE_SIZE,
+		memcpy(host_page(pages[i]), model_of(m)->store + pages[i]->index * PAGE_SIZE,
 		       PAGE_SIZE);
 		SetPageUptodate(pages[i]);
 		unlock_page(pages[i]);
@@ -84,11 +84,11 @@ static int writepage(struct page *page, struct writeback_control *wbc)
 	REQUIRE(PageLocked(page) && !PageDirty(page) && !PageWriteback(page), "write of a page",
 		op);
 	if (start < size && size - start < PAGE_SIZE)
-		memset((char *)page_address(page) + (size - start), 0, PAGE_SIZE - (size - start));
+		memset((char *)host_page(page) + (size - start), 0, PAGE_SIZE - (size - start));
 	while (nr_under_way == MAX_UNDER_WAY)
 		end_one();
 	set_page_writeback(page);
-	memcpy(model_of(m)->store + start, page_address(page), PAGE_SIZE);
+	memcpy(model_of(m)->store + start, host_page(page), PAGE_SIZE);
 	under_way[nr_under_way++] = page;
 	unlock_page(page);
 	return 0;
@@ -168,7 +168,7 @@ static void check_all(void)
 					PageWriteback(page),
 				"WRITEBACK of page %lu", op, index);
 			REQUIRE(PageUptodate(page), "page %lu is not uptodate", op, index);
-			REQUIRE(!memcmp(page_address(page), file[f].content + index * PAGE_SIZE,
+			REQUIRE(!memcmp(host_page(page), file[f].content + index * PAGE_SIZE,
 					min(m->size - index * PAGE_SIZE, (u64)PAGE_SIZE)),
 				"contents of page %lu", op, index);
 			dirty += PageDirty(page);

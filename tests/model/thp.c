@@ -6,7 +6,7 @@
  */
 #include "../unit/mm_user.h"
 #include "mm/init.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 
 #define AREA	 0x100000000000ul
 #define PAGES	 2048u /* four huge pages */
@@ -109,24 +109,31 @@ static void move_there_and_back(struct twin *w, unsigned long page, unsigned lon
 	MUST(moved == (long)at, "mremap back says %ld", moved);
 }
 
-static struct folio *new_folio(struct folio *src, void *private)
+/* One time in eight there is no place for a huge page. */
+static struct folio *migration_target(struct folio *src, void *private)
 {
-	return (struct folio *)alloc_pages_type(GFP_HIGHUSER_MOVABLE, src->page.order,
-						src->page.type);
+	return folio_test_large(src) && next_random() % 8 == 0
+		       ? NULL
+		       : alloc_migration_target(src, private);
 }
 
 static void migrate_page(struct twin *w, unsigned long page)
 {
-	pte_t *pte = walk_pte(w->mm->pgd, AREA + (page << PAGE_SHIFT)),
-	      e = pte ? pte_read(pte) : __pte(0);
+	unsigned int level = 0;
+	unsigned long next;
+	pte_t *leaf = walk_leaf(w->mm->pgd, AREA + (page << PAGE_SHIFT), &level, &next),
+	      e = leaf ? pte_read(leaf) : __pte(0);
+	struct page *head;
 	LIST_HEAD(list);
 
 	lru_add_drain();
-	if (!pte_present(e) || pte_special(e) || page_in_thp(pfn_to_page(pte_pfn(e))) ||
-	    !lru_isolate(pfn_to_page(pte_pfn(e))))
+	if (!pte_present(e) || pte_special(e))
 		return;
-	list_add(&pfn_to_page(pte_pfn(e))->lru, &list);
-	migrate_pages(&list, new_folio, NULL, NULL, MIGRATE_SYNC, MR_SYSCALL, NULL);
+	head = &pfn_folio(pte_pfn(e))->page;
+	if (!isolate_movable_page(head))
+		return;
+	list_add(&head->lru, &list);
+	migrate_pages(&list, migration_target, NULL, NULL, MIGRATE_SYNC, MR_SYSCALL, NULL);
 	putback_movable_pages(&list);
 }
 
@@ -187,7 +194,7 @@ static void one_operation(struct twin *w, u64 r)
 		break;
 	case 15:
 		for (unsigned long i = 0; i < min(n, 32ul); i++)
-			migrate_page(w, page + i);
+			migrate_page(w, page + i * 5 % n);
 		break;
 	}
 }
@@ -356,13 +363,15 @@ int main(int argc, char **argv)
 	       COUNT(THP_FAULT_ALLOC), COUNT(THP_COLLAPSE_ALLOC), COUNT(THP_SPLIT_PMD),
 	       COUNT(THP_SPLIT_PAGE), COUNT(THP_DEFERRED_SPLIT_PAGE), COUNT(PSWPOUT), COUNT(PSWPIN),
 	       COUNT(PGMIGRATE_SUCCESS));
-	printf("shared: %ld made, %ld mapped by a PMD\n", COUNT(THP_FILE_ALLOC),
-	       COUNT(THP_FILE_MAPPED));
+	printf("shared: %ld made, %ld mapped by a PMD; %ld moved as a whole, %ld split to move\n",
+	       COUNT(THP_FILE_ALLOC), COUNT(THP_FILE_MAPPED), COUNT(THP_MIGRATION_SUCCESS),
+	       COUNT(THP_MIGRATION_SPLIT));
 	fflush(stdout);
 	MUST(COUNT(THP_FAULT_ALLOC) > 50 && COUNT(THP_COLLAPSE_ALLOC) > 20 &&
 		     COUNT(THP_SPLIT_PAGE) > 20 && COUNT(PSWPOUT) > 100 && COUNT(PSWPIN) > 100 &&
 		     COUNT(PGMIGRATE_SUCCESS) > 20 && COUNT(THP_FILE_ALLOC) > 10 &&
-		     COUNT(THP_FILE_MAPPED) > 20,
+		     COUNT(THP_FILE_MAPPED) > 20 && COUNT(THP_MIGRATION_SUCCESS) > 20 &&
+		     COUNT(THP_MIGRATION_SPLIT) > 5,
 	     "each path was taken");
 	MUST(!swap_areas[0].inuse && !vm_committed() && !thp_nr_deferred, "something is left");
 	return 0;

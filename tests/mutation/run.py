@@ -5,7 +5,7 @@ tests/mutation/*.bugs hold the bugs, one block each:
 
     bug  NAME
     why  what goes wrong, in one line
-    file guestmm/mm/virt/fork.c
+    file guestmm/mm/pgtable/fork.c
     test unit/mm_fork            or model/NAME, guest PATTERN, vm NAME
     says words that the failing test must print (a regular expression)
     quick                        runs in `make test`, too
@@ -18,6 +18,7 @@ when the file has moved, it is looked for by its name, then by the lines.
 
     run.py BUILD [--shard K/N] [--only NAME,...] [--quick] [--list] [--results FILE] [--keep DIR]
     run.py --merge FILE...        add up the results of shards
+    run.py --flushes              has each place that flushes TLBs a bug that takes the flush away?
 
 Status 0: all were caught with the right words.
 """
@@ -189,6 +190,51 @@ def copy_tree(build, where):
     return tree
 
 
+FLUSH = re.compile(r"\b(flush_tlb_\w+|tlb_batch_flush)\(")
+
+
+def flush_places(tree):
+    """[(path, line number, line)]: where mm/ flushes TLBs."""
+    for path in sorted(glob.glob(os.path.join(tree, "guestmm/mm", "**", "*.[ch]"), recursive=True)):
+        text = re.sub(r"/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m.group(0)), open(path).read(), flags=re.S)
+        for nr, line in enumerate(text.split("\n"), 1):
+            if FLUSH.search(line) and not re.match(r"(static inline )?void ", line):
+                yield path, nr, line.strip()
+
+
+def spared():
+    """{(file, call)}: flushes that tests/mutation/flushes.spared excuses."""
+    path = os.path.join(HERE, "flushes.spared")
+    lines = [l.split(None, 2) for l in open(path) if l.strip() and l[0] != "#"]
+    return {(l[0], l[1]) for l in lines if len(l) == 3}
+
+
+def check_flushes(tree, bugs):
+    """Each place that flushes has a planted bug that takes the flush away, so a test that notices. Returns a status."""
+    planted, bare, n, excused = set(), [], 0, spared()
+    for b in bugs:
+        path, at = find(tree, b)
+        if path:
+            planted |= {(path, at + i + 1) for i in range(len(b.old))}
+    for path, nr, line in flush_places(tree):
+        n += 1
+        if (path, nr) not in planted and (os.path.relpath(path, tree), FLUSH.search(line).group(1)) not in excused:
+            bare.append("%s:%d: no planted bug takes this flush away: %s" % (os.path.relpath(path, tree), nr, line))
+    for line in bare:
+        print(line)
+    print("%d places that flush TLBs, %d without a planted bug" % (n, len(bare)))
+    return 1 if bare or not n else 0
+
+
+def check_apply(bugs):
+    """Do the lines of each bug still stand in the tree, once? Returns a status."""
+    stale = [(b, find(ROOT, b)[1]) for b in bugs if find(ROOT, b)[0] is None]
+    for b, why in stale:
+        print("  %-18s %-36s %s" % (STALE, b.name, why))
+    print("%d bugs, %d do not apply" % (len(bugs), len(stale)))
+    return 1 if stale else 0
+
+
 def summary(rows):
     count = {}
     for verdict, _ in rows:
@@ -205,6 +251,7 @@ def main():
     p.add_argument("--quick", action="store_true")
     p.add_argument("--list", action="store_true")
     p.add_argument("--check", action="store_true", help="only whether all apply")
+    p.add_argument("--flushes", action="store_true", help="has each place that flushes TLBs its bug?")
     p.add_argument("--results", default="")
     p.add_argument("--keep", default="", help="make or use the copy here, and leave it")
     p.add_argument("--tap", action="store_true", help="ok and not ok, for tests/run")
@@ -217,6 +264,8 @@ def main():
                 print("  %-18s %s" % (verdict, name))
         return summary(rows)
     bugs = load()
+    if o.flushes:
+        return check_flushes(ROOT, bugs)
     if o.only:
         names = o.only.split(",")
         unknown = [n for n in names if n not in [b.name for b in bugs]]
@@ -234,11 +283,10 @@ def main():
             print("%-36s %-24s %s" % (b.name, b.tests[0], b.why))
         return 0
     if o.check:
-        stale = [(b, find(ROOT, b)[1]) for b in bugs if find(ROOT, b)[0] is None]
-        for b, why in stale:
-            print("  %-18s %-36s %s" % (STALE, b.name, why))
-        print("%d bugs, %d do not apply" % (len(bugs), len(stale)))
-        return 1 if stale else 0
+        return check_apply(bugs)
+    if o.tap:
+        print("%sok - mutation: every bug still applies" % ("not " if check_apply(load()) else ""))
+        print("%sok - mutation: every flush of a TLB has its bug" % ("not " if check_flushes(ROOT, load()) else ""))
     where = o.keep or tempfile.mkdtemp(prefix="mmvm-mutation-")
     rows, results = [], open(o.results, "a") if o.results else None
     try:

@@ -95,6 +95,8 @@ struct guest {
 	struct memcg {
 		uint64_t id, parent;
 		int64_t usage, kernel, zswap, obj;
+		int64_t stat[MMVM_MAX_NODES][NR_ZONE_STAT_ITEMS];
+		int64_t slab[MMVM_MAX_NODES][2];
 	} memcg[4];
 	uint64_t memcg_leaf, memcg_ids[4];
 	struct cache {
@@ -185,6 +187,7 @@ static struct image {
 	uint32_t pte_table, pmd_table; /* frames of the user tables */
 	uint32_t anon[4], slab, stack, folio, pcp0, pcp1, zero, vmalloc, dma, file, shmem;
 	uint64_t host_has[3]; /* frames in the balloon device's set; 0: none */
+	uint64_t pmem_gpa, pmem_size, pmem_flushes; /* of the machine's one; size 0: none */
 	struct audit_result r;
 } im;
 
@@ -247,6 +250,14 @@ static inline void list_add_tail(uint64_t head, uint64_t n)
 	node(n)->prev = last;
 	node(last)->next = n;
 	node(head)->prev = n;
+}
+
+static inline void list_del(uint64_t n)
+{
+	const struct mmvm_list l = *node(n);
+
+	node(l.prev)->next = l.next;
+	node(l.next)->prev = l.prev;
 }
 
 static inline unsigned int zone_of(uint64_t pfn)
@@ -613,6 +624,7 @@ static inline void build(void)
 	memset(im.high, 0, HIGH_FRAMES * 4096);
 	memset(&im.shared, 0, sizeof(im.shared));
 	memset(im.host_has, 0, sizeof(im.host_has));
+	im.pmem_size = im.pmem_flushes = 0;
 	im.ram = (struct guest_ram){
 		.region = {{.gpa = 0, .size = LOW_FRAMES << 12, .hva = im.low},
 			   {.gpa = HIGH_PFN << 12, .size = HIGH_FRAMES << 12, .hva = im.high}},
@@ -675,7 +687,10 @@ static inline int run(void)
 				   .cr3 = im.cr3,
 				   .root_gva = GVA(root),
 				   .shared = &im.shared,
-				   .in_balloon = in_balloon};
+				   .in_balloon = in_balloon,
+				   .pmem = {{im.pmem_gpa, im.pmem_size}},
+				   .nr_pmem = im.pmem_size != 0,
+				   .pmem_flushes = im.pmem_flushes};
 
 	return audit_memory(&src, &im.r);
 }
@@ -725,7 +740,7 @@ static inline void plant_all(const struct damage *damage, size_t nr)
 		if (ret <= 0 || !im.r.count[d->finding]) {
 			fprintf(stderr, "%s: %s not found\n", d->name,
 				audit_finding_name(d->finding));
-			audit_print(stderr, "  ", &im.r, true);
+			audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 		}
 		CU_ASSERT_TRUE(ret > 0);
 		CU_ASSERT_TRUE(im.r.count[d->finding] > 0);

@@ -117,7 +117,7 @@ static void reclaim_sees_what_was_taken(void)
 	touch(mm, a, true);
 	CU_ASSERT_EQUAL(page_referenced(page, &flags), 1);
 	CU_ASSERT_EQUAL(page_referenced(page, &flags), 0);
-	/* A page that goes takes the flag along. */
+	/* A page that is freed loses the flag. */
 	touch(mm, a, true);
 	sample();
 	CU_ASSERT(PageYoung(page));
@@ -174,6 +174,65 @@ static void all_address_spaces(void)
 	check_all();
 }
 
+/* Which node accessed it: the CPUs that have loaded the tables tell. CPU 0 is in node 0, CPU 1 in node 1. */
+static void nodes_of_cpus(void)
+{
+	static const struct {
+		u32 cpus;
+		int node; /* that finds it, -1: neither */
+	} cases[] = {{1, 0}, {2, 1}, {3, -1}, {0, -1}, {4, 0}, {5, 0}, {6, -1}};
+	unsigned long a = map(PAGE_SIZE);
+	bool exact;
+
+	cpu_node[1] = 1;
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		sample();
+		touch(mm, a, true);
+		mm->access_cpus = cases[i].cpus;
+		mm->cpumask = 0;
+		memset(bitmap, 0, sizeof(bitmap));
+		for (unsigned int nid = 0; nid < 2; nid++) {
+			bool here = (int)nid == cases[i].node;
+
+			CU_ASSERT_EQUAL(access_sample_node(nid, bitmap, FRAMES, &exact), here);
+			CU_ASSERT_EQUAL(mm->access_cpus,
+					here || cases[i].node == 0 ? 0 : cases[i].cpus);
+			CU_ASSERT(exact);
+		}
+		CU_ASSERT_EQUAL(found(a), cases[i].node >= 0);
+		/* What no node has found is left for the rest. */
+		CU_ASSERT_EQUAL(access_sample_all(bitmap, FRAMES), cases[i].node < 0);
+	}
+	/* A CPU that has it loaded is the next sample's, too. */
+	touch(mm, a, true);
+	mm->access_cpus = 2;
+	mm->cpumask = 2;
+	CU_ASSERT_EQUAL(access_sample_node(1, bitmap, FRAMES, &exact), 1);
+	CU_ASSERT_EQUAL(mm->access_cpus, 2);
+	mm->access_cpus = mm->cpumask = 0;
+	cpu_node[1] = 0;
+	do_munmap(mm, a, PAGE_SIZE);
+	check_all();
+}
+
+/* A CPU of another node loads the tables while they are looked at: what was found may be its own. */
+static void one_comes_in_between(void)
+{
+	unsigned long a = map(PAGE_SIZE);
+	bool exact;
+
+	cpu_node[1] = 1;
+	touch(mm, a, true);
+	mm->access_cpus = 1;
+	mm->cpumask = 3; /* as if it had come just now */
+	CU_ASSERT_EQUAL(access_sample_node(0, bitmap, FRAMES, &exact), 1);
+	CU_ASSERT(!exact);
+	mm->access_cpus = mm->cpumask = 0;
+	cpu_node[1] = 0;
+	do_munmap(mm, a, PAGE_SIZE);
+	check_all();
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -182,6 +241,8 @@ int main(void)
 		{"reclaim sees what was taken", reclaim_sees_what_was_taken},
 		{"what is no page of ours is left alone", what_is_no_page_of_ours_is_left_alone},
 		{"all address spaces", all_address_spaces},
+		{"nodes of CPUs", nodes_of_cpus},
+		{"one comes in between", one_comes_in_between},
 	};
 
 	host_boot_default("debug_vm");

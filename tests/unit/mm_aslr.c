@@ -1,6 +1,6 @@
 /*
- * Where address spaces begin: without randomness by rule, with it within the ranges, and never in
- * each other's way.
+ * Where the parts of an address space begin. Without randomness the places are fixed by rule; with it they
+ * lie within their ranges and never overlap.
  */
 #include "mm/virt/aslr.h"
 #include "mm/virt/vma.h"

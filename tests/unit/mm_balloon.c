@@ -1,14 +1,14 @@
 /*
- * The balloon and free page reporting with a host that is an array: what it has, in which order it is told,
- * and what happens when it says no.
+ * The balloon and free page reporting. The host is an array here: what it holds, the order of its requests,
+ * and what happens when it refuses.
  */
 #include "check.h"
 #include "lib/errno.h"
 #include "mm/phys/alloc.h"
-#include "mm/phys/balloon.h"
+#include "mm/move/balloon.h"
 #include "mm/phys/internal.h"
-#include "mm/phys/migrate.h"
-#include "mm/phys/reporting.h"
+#include "mm/move/migrate.h"
+#include "mm/move/reporting.h"
 #include "mm_user.h"
 #include "unit.h"
 

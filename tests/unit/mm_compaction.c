@@ -1,9 +1,10 @@
 /*
- * Compaction: the indices, when it is tried and when not, and that it makes blocks out of memory in
- * pieces without changing what is in it.
+ * Compaction: the fragmentation indices, when compaction is tried and when it is deferred, and that it makes
+ * free blocks out of fragmented memory without changing the contents of pages.
  */
 #include "check.h"
-#include "mm/phys/compaction.h"
+#include "mm/move/compaction.h"
+#include "mm/phys/internal.h"
 #include "mm/init.h"
 #include "mm_user.h"
 #include "unit.h"
@@ -111,6 +112,47 @@ static void all_of_memory(void)
 	check_all();
 }
 
+/* A free block of the highest order whose second half begins with a page that looks like a free block of
+ * one page: when it was freed last, its neighbour at 512 was taken off the lists and left as it was. */
+static struct page *stale_half(struct page *block)
+{
+	for (unsigned int i = 0; i < 1024; i++) {
+		block[i].refcount = 1;
+		block[i].mapcount = -1;
+		block[i].flags = block->flags;
+		page_set_state(&block[i], PAGE_STATE(PAGE_OTHER, 0, 0, 0));
+	}
+	for (unsigned int i = 0; i < 1024; i++)
+		if (i != 513)
+			__free_page(&block[i]);
+	drain_all_pages();
+	__free_page(&block[513]);
+	drain_all_pages();
+	return block;
+}
+
+/* The scanners of compaction and of contiguous allocations ask for the head before they believe a page in
+ * the middle of a block. */
+static void a_stale_tail_is_no_free_page(void)
+{
+	struct page *block = alloc_pages(GFP_NOWAIT, 10);
+	pfn_t pfn;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(block);
+	pfn = page_to_pfn(block);
+	CU_ASSERT_PTR_EQUAL(block_head(pfn + 700), block); /* in use */
+	stale_half(block);
+	CU_ASSERT(block->type == PAGE_BUDDY && block->order == 10);
+	CU_ASSERT(block[512].type == PAGE_BUDDY && block[512].order == 0);
+	CU_ASSERT_PTR_EQUAL(block_head(pfn), block);
+	CU_ASSERT_PTR_EQUAL(block_head(pfn + 512), block);
+	CU_ASSERT_PTR_EQUAL(block_head(pfn + 1023), block);
+	CU_ASSERT_PTR_NULL(block_head(HOST_PHYS_SIZE / PAGE_SIZE + 4096));
+	compact_memory();
+	check_all();
+	CU_ASSERT_EQUAL(check_pages(), 0);
+}
+
 /* Pages that cannot move keep their places; the rest is compacted around them. */
 static void pinned_pages_stay(void)
 {
@@ -138,6 +180,44 @@ static void pinned_pages_stay(void)
 	CU_ASSERT_EQUAL(check_pages(), 0);
 }
 
+/* Locked pages move, unless vm.compact_unevictable_allowed is 0. */
+static void locked_pages_are_asked_for(void)
+{
+	struct page *locked[64];
+	unsigned long at, n;
+	struct mm_struct *mm = in_pieces(&at, &n, 2);
+
+	const unsigned long step =
+		n / ARRAY_SIZE(locked) & ~1ul; /* all over memory, of those that are there */
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(locked); i++) {
+		const unsigned long addr = at + i * step * PAGE_SIZE;
+
+		CU_ASSERT_EQUAL(do_mlock(mm, addr, PAGE_SIZE, 0), 0);
+		locked[i] = pfn_to_page(pte_pfn(pte_read(walk_pte(mm->pgd, addr))));
+	}
+	for (int allowed = 0; allowed < 2; allowed++) {
+		unsigned int moved = 0;
+
+		sysctl_compact_unevictable_allowed = allowed;
+		compact_memory();
+		for (unsigned int i = 0; i < ARRAY_SIZE(locked); i++) {
+			pte_t *pte = walk_pte(mm->pgd, at + i * step * PAGE_SIZE);
+
+			moved += pfn_to_page(pte_pfn(pte_read(pte))) != locked[i];
+			CU_ASSERT(PageMlocked(pfn_to_page(pte_pfn(pte_read(pte)))));
+		}
+		CU_ASSERT_EQUAL(moved > 0, allowed);
+		CU_ASSERT_EQUAL(global_stat(NR_MLOCK), ARRAY_SIZE(locked));
+		contents(mm, at, n, 2);
+		check_all();
+	}
+	mmput(mm);
+	CU_ASSERT_EQUAL(global_stat(NR_MLOCK), 0);
+	check_all();
+	CU_ASSERT_EQUAL(check_pages(), 0);
+}
+
 /* Nothing that could be moved: it fails, and is not tried again at once. */
 static void failures_are_deferred(void)
 {
@@ -146,7 +226,7 @@ static void failures_are_deferred(void)
 	unsigned long n = 0;
 	u64 scanned;
 
-	compaction_defer_reset(z, 0, true);
+	compaction_defer_reset(z, 0);
 	while (nr_free_pages() > 700)
 		p[n++] = alloc_page(GFP_KERNEL);
 	for (unsigned long i = 0; i < n; i += 2) {
@@ -169,7 +249,7 @@ static void failures_are_deferred(void)
 			__free_page(p[i]);
 	drain_all_pages();
 	for (unsigned int i = 0; i < nr_zones; i++)
-		compaction_defer_reset(zone_table[i], MAX_ORDER, true);
+		compaction_defer_reset(zone_table[i], MAX_ORDER);
 	CU_ASSERT_EQUAL(check_pages(), 0);
 }
 
@@ -213,8 +293,10 @@ int main(void)
 		{"a block out of pieces", a_block_out_of_pieces},
 		{"all of memory", all_of_memory},
 		{"pinned pages stay", pinned_pages_stay},
+		{"locked pages are asked for", locked_pages_are_asked_for},
 		{"failures are deferred", failures_are_deferred},
 		{"too little memory is no reason", too_little_memory_is_no_reason},
+		{"a stale tail is no free page", a_stale_tail_is_no_free_page},
 	};
 
 	host_boot_default("debug_vm");

@@ -7,7 +7,7 @@
 #include "lib/errno.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/init.h"
-#include "mm/phys/contig.h"
+#include "mm/move/contig.h"
 #include "mm/phys/internal.h"
 #include "mm_user.h"
 #include "unit.h"
@@ -133,7 +133,7 @@ static void what_cma_refuses(void)
 	CU_ASSERT_EQUAL(alloc_contig_range(4095, 4097), -EINVAL); /* two zones */
 }
 
-/* A kernel page in the way: nothing is taken, and all that was goes back. */
+/* A kernel page in the way: nothing is taken, and all that was taken is returned. */
 static void busy_range(void)
 {
 	struct page *page = alloc_page(GFP_KERNEL);
@@ -247,6 +247,49 @@ static void kernel_pages_are_in_the_way(void)
 	check_all();
 }
 
+/* Pages of a pool that programs use: private, shared with a child, and of shared memory. All move. */
+static void hugetlb_in_use(void)
+{
+	const unsigned long size = PMD_SIZE;
+	struct hstate *h = size_to_hstate(size);
+	struct mm_struct *mm = mm_alloc(), *child;
+	u64 moved = event(PGMIGRATE_SUCCESS), v;
+	unsigned long at, n = 4;
+	pfn_t first;
+
+	CU_ASSERT_EQUAL(hugetlb_set_pool(h, n), 0);
+	at = do_mmap(mm, 0, 2 * size, RW, PRIVATE | MAP_HUGETLB, 0);
+	MUST((long)at > 0, "private");
+	for (unsigned long i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(user_write(mm, at + i * size, 70 + i), 0);
+	child = dup_mm(mm);
+	for (unsigned long i = 0; i < 2; i++) {
+		pte_t *pmd = walk_level(mm->pgd, at + i * size, PT_LEVEL_PMD);
+
+		first = pte_pfn(pte_read(pmd));
+		CU_ASSERT_EQUAL(alloc_contig_range(first, first + HPAGE_PMD_NR), 0);
+		CU_ASSERT_NOT_EQUAL(pte_pfn(pte_read(pmd)), first);
+		free_contig_range(first, HPAGE_PMD_NR);
+	}
+	CU_ASSERT(event(PGMIGRATE_SUCCESS) - moved >= 2 * HPAGE_PMD_NR);
+	CU_ASSERT_EQUAL(h->nr, n);
+	CU_ASSERT_EQUAL(h->free, n - 2);
+	for (unsigned long i = 0; i < 2; i++) {
+		CU_ASSERT(!user_read(mm, at + i * size, &v) && v == 70 + i);
+		CU_ASSERT(!user_read(child, at + i * size, &v) && v == 70 + i);
+	}
+	/* Somebody holds one: it stays, and so does the range. */
+	first = pte_pfn(pte_read(walk_level(mm->pgd, at, PT_LEVEL_PMD)));
+	get_page(pfn_to_page(first));
+	CU_ASSERT_EQUAL(alloc_contig_range(first, first + HPAGE_PMD_NR), -EBUSY);
+	put_page(pfn_to_page(first));
+	mmput(child);
+	mmput(mm);
+	CU_ASSERT_EQUAL(hugetlb_set_pool(h, 0), 0);
+	CU_ASSERT_EQUAL(h->nr, 0);
+	CU_ASSERT_EQUAL(check_pages(), 0);
+}
+
 int main(void)
 {
 	static const struct host_region ram[] = {{0, 3ull << 30, 0}};
@@ -255,6 +298,7 @@ int main(void)
 		{"kernel pages are in the way", kernel_pages_are_in_the_way},
 		{"lent and taken back", lent_and_taken_back},
 		{"what CMA refuses", what_cma_refuses},
+		{"hugetlb in use", hugetlb_in_use},
 		{"a busy range", busy_range},
 	};
 

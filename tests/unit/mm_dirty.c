@@ -1,6 +1,7 @@
 /*
- * Dirty throttling on the host: the pure functions; and writers without end over disks that take their
- * time, on a clock that only disks and pauses move. So waits are exact, and the same in every run.
+ * Dirty throttling on the host. The pure functions are tested alone. Then writers run without end over disks
+ * that take their time, on a clock that only disks and pauses advance: so waits are exact, and the same in
+ * every run.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Faults, one kind at a time: what the PTE becomes, what is counted, what it costs in pages, and
- * that everything is given back.
+ * Faults, one kind at a time: what the PTE becomes, what is counted, how many pages it takes, and that
+ * everything is freed in the end.
  */
 #include "unit.h"
 #include "arch/tlb.h"
@@ -193,7 +193,7 @@ static void populate_maps_everything_at_once(void)
 	for (unsigned long i = 0; i < 256; i++)
 		CU_ASSERT(!user_write(mm, a + i * PAGE_SIZE, i));
 	CU_ASSERT_EQUAL(event(PGFAULT), faults);
-	CU_ASSERT_EQUAL(mm_populate(mm, a, MIB + PAGE_SIZE), -ENOMEM); /* a hole behind it */
+	CU_ASSERT_EQUAL(mm_populate(mm, a, MIB + PAGE_SIZE), -ENOMEM); /* a hole after it */
 	check_all();
 	do_munmap(mm, a, MIB);
 	a = do_mmap(mm, 0, MIB, PROT_READ, PRIVATE | MAP_POPULATE, 0);

@@ -1,7 +1,7 @@
 /*
- * Mappings of files: what read and write faults bring, who sees what is written and when the disk has
- * it, the end of the file, reclaim of what is mapped, and what mmap(2) refuses. The file is a disk in
- * memory through its page cache. The last case plays processes with private and shared mappings, and
+ * Mappings of files: what read and write faults bring in, when a write is seen by other mappings and by the
+ * disk, the end of the file, reclaim of mapped pages, and what mmap(2) refuses. The file is a disk in
+ * memory, through its page cache. The last case plays processes with private and shared mappings, and
  * truncations, against plain arrays.
  */
 #include "mm/cache/filemap.h"
@@ -532,10 +532,53 @@ static void read_only_and_shared_never_becomes_writable(void)
 static u64 copy_of[MEMBERS][FILE_PAGES]; /* private copies; 0: none */
 static u64 in_file[FILE_PAGES];
 
+static struct mm_struct *member[MEMBERS];
+static unsigned long own[MEMBERS], shared[MEMBERS]; /* where they have the file */
+
+/* The file ends within the page, and is then made as long as before. */
+static void cut_the_file(unsigned int k, unsigned long page)
+{
+	unsigned long end = page * PAGE_SIZE + 1000;
+
+	dev->size = end;
+	truncate_pagecache(dev, end);
+	for (unsigned long i = page + 1; i < FILE_PAGES; i++) {
+		u64 v;
+
+		MUST(user_read(member[k], own[k] + i * PAGE_SIZE, &v) == VM_FAULT_SIGBUS,
+		     "page %lu is behind the end", i);
+		in_file[i] = *on_disk(i);
+		for (int m = 0; m < MEMBERS; m++)
+			copy_of[m][i] = 0;
+	}
+	dev->size = FILE_BYTES;
+}
+
+/* Member k reads or writes the page, in its private or its shared mapping. */
+static void touch_one(unsigned int k, unsigned long page, u64 what, u64 step)
+{
+	unsigned long a = own[k] + page * PAGE_SIZE, s = shared[k] + page * PAGE_SIZE;
+
+	switch (what & 3) {
+	case 0:
+		MUST(user_get(member[k], a) ==
+			     (copy_of[k][page] ? copy_of[k][page] : in_file[page]),
+		     "own page %lu of %u at %lu", page, k, (long)step);
+		break;
+	case 1:
+		user_put(member[k], a, copy_of[k][page] = step);
+		break;
+	case 2:
+		MUST(user_get(member[k], s) == in_file[page], "page %lu at %lu", page, (long)step);
+		break;
+	case 3:
+		user_put(member[k], s, in_file[page] = step);
+		break;
+	}
+}
+
 static void processes_against_arrays(void)
 {
-	struct mm_struct *mm[MEMBERS];
-	unsigned long own[MEMBERS], shared[MEMBERS];
 	u64 seed = 99, cow = event(MMVM_FAULT_COW), written;
 
 	fresh();
@@ -543,12 +586,12 @@ static void processes_against_arrays(void)
 	for (unsigned long i = 0; i < FILE_PAGES; i++)
 		in_file[i] = word_at(i);
 	for (int k = 0; k < MEMBERS; k++) {
-		mm[k] = mm_alloc();
-		own[k] = map(mm[k], RW, MAP_PRIVATE, 0, FILE_PAGES);
-		shared[k] = map(mm[k], RW, MAP_SHARED, 0, FILE_PAGES);
+		member[k] = mm_alloc();
+		own[k] = map(member[k], RW, MAP_PRIVATE, 0, FILE_PAGES);
+		shared[k] = map(member[k], RW, MAP_SHARED, 0, FILE_PAGES);
 	}
 	for (u64 step = 1; step < 20000; step++) {
-		unsigned long page, a, end;
+		unsigned long page, a;
 		unsigned int k;
 
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
@@ -557,20 +600,7 @@ static void processes_against_arrays(void)
 		a = own[k] + page * PAGE_SIZE;
 		switch (seed >> 55) {
 		case 0:
-			end = page * PAGE_SIZE + 1000;
-			dev->size = end;
-			truncate_pagecache(dev, end);
-			for (unsigned long i = page + 1; i < FILE_PAGES; i++) {
-				u64 v;
-
-				MUST(user_read(mm[k], own[k] + i * PAGE_SIZE, &v) ==
-					     VM_FAULT_SIGBUS,
-				     "page %lu is behind the end", i);
-				in_file[i] = *on_disk(i);
-				for (int m = 0; m < MEMBERS; m++)
-					copy_of[m][i] = 0;
-			}
-			dev->size = FILE_BYTES;
+			cut_the_file(k, page);
 			break;
 		case 1:
 			sync_file();
@@ -581,40 +611,24 @@ static void processes_against_arrays(void)
 			shrink_all(seed >> 20 & 1);
 			break;
 		case 3:
-			MUST(!do_madvise(mm[k], a, PAGE_SIZE, MADV_DONTNEED), "DONTNEED");
+			MUST(!do_madvise(member[k], a, PAGE_SIZE, MADV_DONTNEED), "DONTNEED");
 			copy_of[k][page] = 0;
 			break;
 		case 4:
-			MUST(!do_madvise(mm[k], shared[k] + page * PAGE_SIZE, PAGE_SIZE,
+			MUST(!do_madvise(member[k], shared[k] + page * PAGE_SIZE, PAGE_SIZE,
 					 MADV_PAGEOUT),
 			     "PAGEOUT");
 			break;
 		case 5: { /* a child in its place: the same memory */
-			struct mm_struct *child = dup_mm(mm[k]);
+			struct mm_struct *child = dup_mm(member[k]);
 
 			MUST(child, "dup_mm");
-			mmput(mm[k]);
-			mm[k] = child;
+			mmput(member[k]);
+			member[k] = child;
 			break;
 		}
 		default:
-			switch (seed >> 50 & 3) {
-			case 0:
-				MUST(user_get(mm[k], a) ==
-					     (copy_of[k][page] ? copy_of[k][page] : in_file[page]),
-				     "own page %lu of %u at %lu", page, k, (long)step);
-				break;
-			case 1:
-				user_put(mm[k], a, copy_of[k][page] = step);
-				break;
-			case 2:
-				MUST(user_get(mm[k], shared[k] + page * PAGE_SIZE) == in_file[page],
-				     "page %lu at %lu", page, (long)step);
-				break;
-			case 3:
-				user_put(mm[k], shared[k] + page * PAGE_SIZE, in_file[page] = step);
-				break;
-			}
+			touch_one(k, page, seed >> 50, step);
 		}
 		if (step % 1000 == 0)
 			check_all();
@@ -623,7 +637,7 @@ static void processes_against_arrays(void)
 	CU_ASSERT(written > 100);
 	CU_ASSERT(event(MMVM_FAULT_COW) - cow > 1000);
 	for (int k = 0; k < MEMBERS; k++)
-		mmput(mm[k]);
+		mmput(member[k]);
 	CU_ASSERT_EQUAL(host_file_refs(file), 1);
 	check_all();
 }

@@ -1,7 +1,7 @@
 /*
- * Copies of address spaces: what is shared, who may write, what a write copies, that nothing is
- * left when a copy fails at any of its allocations, and that the reverse map finds every relative.
- * The last case plays a random family against plain arrays, under memory pressure with swap.
+ * Copies of address spaces: what is shared, who may write, what a write copies, that nothing is left over
+ * when a copy fails at any of its allocations, and that the reverse map finds every relative. The last case
+ * plays a random family against plain arrays, under memory pressure with swap.
  */
 #include "mm_user.h"
 #include "unit.h"
@@ -230,7 +230,7 @@ static unsigned int chains(const struct vm_area_struct *vma)
 	return n;
 }
 
-/* Each generation forks the next and goes: neither chains nor anon_vmas pile up. */
+/* Each generation forks the next and ends: neither chains nor anon_vmas pile up. */
 static void a_line_of_forks_stays_short(void)
 {
 	unsigned long at;
@@ -287,8 +287,7 @@ static void cost_is_that_of_the_sharers(void)
 	check_all();
 }
 
-/* ---- a random family ---------------------------------------------------------------------------
- */
+/* ---- a random family ------------------------------------------------------------------------- */
 
 #define FAMILY	  6
 #define MAX_PAGES 3000ul

@@ -153,6 +153,32 @@ static void sizes(void)
 	}
 }
 
+static void booleans(void)
+{
+	static const char *const yes[] = {"1",	  "y",	"Y",  "yes", "t",
+					  "True", "on", "On", "ON",  "1x"};
+	static const char *const no[] = {"0",	  "n",	 "N",	"no",  "f",
+					 "False", "off", "Off", "OFF", "0x1"};
+	static const char *const neither[] = {"", "o", "ox", "2", " 1", "-", "x", "\x11"};
+	bool v;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(yes); i++) {
+		v = false;
+		CU_ASSERT_EQUAL(parse_bool(yes[i], &v), 0);
+		CU_ASSERT_TRUE(v);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(no); i++) {
+		v = true;
+		CU_ASSERT_EQUAL(parse_bool(no[i], &v), 0);
+		CU_ASSERT_FALSE(v);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(neither); i++) {
+		v = i & 1;
+		CU_ASSERT_EQUAL(parse_bool(neither[i], &v), -EINVAL);
+		CU_ASSERT_EQUAL(v, i & 1);
+	}
+}
+
 static void bounded_copy(void)
 {
 	char buf[8];
@@ -176,6 +202,7 @@ int main(void)
 		{"unknown directives are seen", unknown_directives_are_seen},
 		{"reports note overflow", reports_note_overflow},
 		{"sizes", sizes},
+		{"booleans", booleans},
 		{"bounded copy", bounded_copy},
 	};
 	return unit_run("format", cases, sizeof(cases) / sizeof(cases[0]));

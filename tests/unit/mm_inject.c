@@ -8,7 +8,7 @@
 #include "lib/fail.h"
 #include "mm/cache/filemap.h"
 #include "mm/memcg/memcg.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm_user.h"
 #include "unit.h"
 
@@ -48,7 +48,7 @@ struct run {
 	struct mm_struct *mm, *child;
 	unsigned long priv, shared;
 	bool written[PAGES + SHARED];
-	u32 failures; /* of operations: what the program is told */
+	u32 failures; /* of operations: errors that the program gets */
 };
 
 static unsigned long address(const struct run *r, unsigned long i)

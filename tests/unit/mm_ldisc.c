@@ -1,6 +1,6 @@
 /*
- * The line discipline: keys in, what is read, what is shown, which signals. Expected values are what
- * Linux's n_tty does with the same keys on a pseudo-terminal.
+ * The line discipline: keys go in; what is read, what is echoed and which signals are sent is compared.
+ * Expected values are those of Linux's n_tty for the same keys on a pseudo-terminal.
  */
 #include "unit.h"
 #include <string.h>

@@ -1,5 +1,6 @@
 /*
- * Memory cgroups: counters and their limits, protection, charges of pages and slots, lives of groups.
+ * Memory cgroups: counters and their limits, protection, charges of pages and swap slots, and the life of a
+ * group.
  */
 #include <CUnit/Basic.h>
 #include "mm/memcg/memcg.h"
@@ -71,6 +72,27 @@ static void a_charge_that_does_not_fit_changes_nothing(void)
 	CU_ASSERT_EQUAL(b.failed, 0);
 	page_counter_charge(&b, 3); /* must */
 	CU_ASSERT_EQUAL(page_counter_read(&a), 13);
+}
+
+/* The usual charge: below every `high` and `max`, or not at all. */
+static void a_charge_stays_below_high_or_changes_nothing(void)
+{
+	struct page_counter a, b;
+
+	page_counter_init(&a, NULL);
+	page_counter_init(&b, &a);
+	a.high = 8;
+	a.max = 10;
+	b.max = 6;
+	CU_ASSERT(page_counter_charge_below_high(&b, 6));
+	CU_ASSERT(a.usage == 6 && b.usage == 6 && a.peak == 6 && b.peak == 6);
+	CU_ASSERT(!page_counter_charge_below_high(&b, 1)); /* beyond b's max */
+	CU_ASSERT(a.usage == 6 && b.usage == 6);
+	b.max = 20;
+	CU_ASSERT(!page_counter_charge_below_high(&b, 3)); /* beyond a's high */
+	CU_ASSERT(a.usage == 6 && b.usage == 6 && !a.failed && !b.failed);
+	CU_ASSERT(page_counter_charge_below_high(&b, 2));
+	CU_ASSERT(a.usage == 8 && b.usage == 8);
 }
 
 static void limits_are_read_as_linux_reads_them(void)
@@ -180,38 +202,13 @@ static void pages_are_charged_to_the_group_that_touches_them(void)
 
 /* Objects of caches with SLAB_ACCOUNT, and kmalloc with __GFP_ACCOUNT, until they are freed, wherever the task is then.
  * Random sizes in random order: the bytes are the objects', the pages these rounded up. */
-static void objects_are_charged_until_they_are_freed(void)
+/* At random, of two caches and of kmalloc(); the group's counts after each. */
+static void objects_come_and_go(struct mem_cgroup *a, struct kmem_cache *counted,
+				struct kmem_cache *cached)
 {
-	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
-	struct kmem_cache *plain = kmem_cache_create("plain", 200, 8, 0, NULL);
-	struct kmem_cache *counted = kmem_cache_create("counted", 200, 8, SLAB_ACCOUNT, NULL);
-	struct kmem_cache *cached =
-		kmem_cache_create("cached", 104, 8, SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, NULL);
-	void *obj[3], *many[300] = {NULL};
+	void *many[300] = {NULL};
 	s64 bytes = 0;
 	u32 rnd = 7;
-
-	CU_ASSERT_FATAL(plain && counted && cached);
-	enter(b);
-	current_thread_info()->mm = mm;
-	obj[0] = kmem_cache_alloc(plain, GFP_KERNEL);
-	obj[1] = kmalloc(100, GFP_KERNEL);
-	obj[2] = kmem_cache_alloc(counted, GFP_NOWAIT); /* perhaps in an interrupt */
-	CU_ASSERT_EQUAL(usage(b), 0);
-	CU_ASSERT_EQUAL(b->obj_bytes, 0);
-	kmem_cache_free(counted, obj[2]);
-	obj[2] = kmem_cache_alloc(counted, GFP_KERNEL);
-	CU_ASSERT_EQUAL(b->obj_bytes, 200);
-	CU_ASSERT_EQUAL(usage(b), 1);
-	CU_ASSERT_EQUAL(usage(a), 1);
-	CU_ASSERT_EQUAL(b->kernel_pages, 1);
-	CU_ASSERT_EQUAL(mem_cgroup_slab_bytes(a, -1, false), 200);
-	enter(a); /* it stays b's */
-	kmem_cache_free(counted, obj[2]);
-	CU_ASSERT_EQUAL(b->obj_bytes, 0);
-	CU_ASSERT_EQUAL(usage(a), 0);
-	kmem_cache_free(plain, obj[0]);
-	kfree(obj[1]);
 
 	for (int i = 0; i < 20000; i++) {
 		unsigned int n = (rnd = rnd * 1664525 + 1013904223) >> 16,
@@ -250,6 +247,39 @@ static void objects_are_charged_until_they_are_freed(void)
 		else
 			kmem_cache_free(at % 3 ? cached : counted, many[at]);
 	}
+}
+
+static void objects_are_charged_until_they_are_freed(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
+	struct kmem_cache *plain = kmem_cache_create("plain", 200, 8, 0, NULL);
+	struct kmem_cache *counted = kmem_cache_create("counted", 200, 8, SLAB_ACCOUNT, NULL);
+	struct kmem_cache *cached =
+		kmem_cache_create("cached", 104, 8, SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, NULL);
+	void *obj[3];
+
+	CU_ASSERT_FATAL(plain && counted && cached);
+	enter(b);
+	current_thread_info()->mm = mm;
+	obj[0] = kmem_cache_alloc(plain, GFP_KERNEL);
+	obj[1] = kmalloc(100, GFP_KERNEL);
+	obj[2] = kmem_cache_alloc(counted, GFP_NOWAIT); /* perhaps in an interrupt */
+	CU_ASSERT_EQUAL(usage(b), 0);
+	CU_ASSERT_EQUAL(b->obj_bytes, 0);
+	kmem_cache_free(counted, obj[2]);
+	obj[2] = kmem_cache_alloc(counted, GFP_KERNEL);
+	CU_ASSERT_EQUAL(b->obj_bytes, 200);
+	CU_ASSERT_EQUAL(usage(b), 1);
+	CU_ASSERT_EQUAL(usage(a), 1);
+	CU_ASSERT_EQUAL(b->kernel_pages, 1);
+	CU_ASSERT_EQUAL(mem_cgroup_slab_bytes(a, -1, false), 200);
+	enter(a); /* it stays b's */
+	kmem_cache_free(counted, obj[2]);
+	CU_ASSERT_EQUAL(b->obj_bytes, 0);
+	CU_ASSERT_EQUAL(usage(a), 0);
+	kmem_cache_free(plain, obj[0]);
+	kfree(obj[1]);
+	objects_come_and_go(a, counted, cached);
 	CU_ASSERT_EQUAL(a->obj_bytes, 0);
 	CU_ASSERT_EQUAL(usage(a), 0);
 	CU_ASSERT_EQUAL(a->kernel_pages, 0);
@@ -372,6 +402,33 @@ static void a_removed_group_lives_as_long_as_its_pages(void)
 	mem_cgroup_free_dead();
 }
 
+/* Events of a group that has gone are its parent's, by node, too. */
+static void events_of_the_working_set_are_passed_on(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
+	u64 all = mem_cgroup_workingset(&root_mem_cgroup, 0, WORKINGSET_RESTORE_FILE);
+	u64 machine = sum_vm_event(WORKINGSET_RESTORE_FILE);
+
+	count_lruvec_events(b->lruvec[0], WORKINGSET_RESTORE_FILE, 3);
+	count_lruvec_events(a->lruvec[0], WORKINGSET_RESTORE_FILE, 2);
+	count_lruvec_events(&root_lruvec[0], WORKINGSET_RESTORE_FILE, 1);
+	for (int removed = 0; removed < 2; removed++) {
+		CU_ASSERT_EQUAL(mem_cgroup_workingset(a, 0, WORKINGSET_RESTORE_FILE), 5);
+		CU_ASSERT_EQUAL(mem_cgroup_vm_event(a, WORKINGSET_RESTORE_FILE), 5);
+		CU_ASSERT_EQUAL(mem_cgroup_workingset(&root_mem_cgroup, 0, WORKINGSET_RESTORE_FILE),
+				all + 6);
+		if (removed)
+			break;
+		mem_cgroup_offline(b);
+		mem_cgroup_free_dead();
+	}
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+	CU_ASSERT_EQUAL(mem_cgroup_workingset(&root_mem_cgroup, 0, WORKINGSET_RESTORE_FILE),
+			all + 6);
+	CU_ASSERT_EQUAL(sum_vm_event(WORKINGSET_RESTORE_FILE), machine + 6);
+}
+
 static void fork_and_copy_are_charged_to_who_writes(void)
 {
 	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(&root_mem_cgroup);
@@ -468,6 +525,8 @@ static void swap_slots_are_charged_and_come_home(void)
 static const struct unit_case cases[] = {
 	{"a charge counts in every ancestor", a_charge_counts_in_every_ancestor},
 	{"a charge that does not fit changes nothing", a_charge_that_does_not_fit_changes_nothing},
+	{"a charge stays below high or changes nothing",
+	 a_charge_stays_below_high_or_changes_nothing},
 	{"limits are read as Linux reads them", limits_are_read_as_linux_reads_them},
 	{"protection is shared in proportion", protection_is_shared_in_proportion},
 	{"sleeping grows with the excess", sleeping_grows_with_the_excess},
@@ -477,6 +536,7 @@ static const struct unit_case cases[] = {
 	{"objects do not go beyond the limit", objects_do_not_go_beyond_the_limit},
 	{"objects pass to the parent", objects_pass_to_the_parent},
 	{"a removed group lives as long as its pages", a_removed_group_lives_as_long_as_its_pages},
+	{"events of the working set are passed on", events_of_the_working_set_are_passed_on},
 	{"fork and copy are charged to who writes", fork_and_copy_are_charged_to_who_writes},
 	{"the tree is walked parents first", the_tree_is_walked_parents_first},
 	{"swap slots are charged and come home", swap_slots_are_charged_and_come_home},

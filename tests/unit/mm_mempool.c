@@ -1,6 +1,6 @@
 /*
- * Memory pools: the reserve serves when the allocator fails, is topped up before anything is freed,
- * and a sleeper gets the element that comes back.
+ * Memory pools: the reserve serves when the allocator fails, a freed element refills the reserve first, and
+ * a sleeper gets the element that comes back.
  */
 #include "unit.h"
 #include "host.h"

@@ -1,14 +1,14 @@
 /*
- * Migration: each kind of page keeps its contents, its place and its counts when its frame changes;
- * what must not move does not; everybody who meets a migration entry does the right thing. Last,
- * processes that map, write, fork, protect, move, unmap and swap are played against plain arrays, byte
- * for byte, while their pages move.
+ * Migration: each kind of page keeps its contents, its place and its counts when its frame changes; pages
+ * that must not move do not; every path that meets a migration entry does the right thing. Last, processes
+ * that map, write, fork, protect, move, unmap and swap are played against plain arrays, byte for byte, while
+ * their pages move.
  */
 #include "check.h"
 #include "mm/cache/filemap.h"
 #include "mm/init.h"
-#include "mm/phys/migrate.h"
-#include "mm/virt/migrate_entry.h"
+#include "mm/move/migrate.h"
+#include "mm/rmap/migrate_entry.h"
 #include "mm_user.h"
 #include "unit.h"
 
@@ -114,7 +114,7 @@ static void swap_all_out(struct mm_struct *mm)
 
 static void fill(struct page *page, u64 seed)
 {
-	u64 *w = page_address(page);
+	u64 *w = host_page(page);
 
 	for (unsigned int i = 0; i < PAGE_SIZE / 8; i++)
 		w[i] = seed * (i + 1);
@@ -122,7 +122,7 @@ static void fill(struct page *page, u64 seed)
 
 static bool filled(const struct page *page, u64 seed)
 {
-	const u64 *w = page_address(page);
+	const u64 *w = host_page(page);
 
 	for (unsigned int i = 0; i < PAGE_SIZE / 8; i++)
 		if (w[i] != seed * (i + 1))
@@ -328,29 +328,6 @@ static void what_stays(void)
 	check_all();
 	CU_ASSERT_EQUAL(move_page(p), 1);
 
-	/* Locked memory; and locked between the taking and the moving. */
-	user_put(mm, at + PAGE_SIZE, 2);
-	CU_ASSERT_EQUAL(do_mlock(mm, at + PAGE_SIZE, PAGE_SIZE, 0), 0);
-	p = page_at(mm, at + PAGE_SIZE);
-	CU_ASSERT(!page_is_movable(p));
-	CU_ASSERT_EQUAL(move_page(p), -1);
-	user_put(mm, at + 2 * PAGE_SIZE, 3);
-	p = page_at(mm, at + 2 * PAGE_SIZE);
-	lru_add_drain();
-	CU_ASSERT(isolate_movable_page(p));
-	CU_ASSERT_EQUAL(do_mlock(mm, at + 2 * PAGE_SIZE, PAGE_SIZE, 0), 0);
-	{
-		LIST_HEAD(list);
-
-		list_add(&p->lru, &list);
-		CU_ASSERT_EQUAL(
-			migrate_pages(&list, target, NULL, NULL, MIGRATE_SYNC, MR_SYSCALL, NULL),
-			1);
-		putback_movable_pages(&list);
-	}
-	CU_ASSERT_PTR_EQUAL(page_at(mm, at + 2 * PAGE_SIZE), p);
-	check_all();
-
 	/* Kernel memory, free memory, tails, page tables. */
 	CU_ASSERT_EQUAL(move_page(virt_to_page(object)), -1);
 	CU_ASSERT_EQUAL(move_page(&large->page), -1);
@@ -403,6 +380,70 @@ static void finish(struct page *page)
 	unlock_page(page);
 	list_add(&page->lru, &list);
 	putback_movable_pages(&list);
+}
+
+/* The page at addr is locked, counted as such, and not `old`. */
+static void moved_and_locked(struct mm_struct *mm, unsigned long addr, const struct page *old)
+{
+	struct page *p = page_at(mm, addr);
+
+	lru_add_drain();
+	CU_ASSERT_PTR_NOT_EQUAL(p, old);
+	CU_ASSERT(PageMlocked(p) && PageUnevictable(p) && PageLRU(p));
+	CU_ASSERT(!PageMlocked(old) && !PageUnevictable(old));
+}
+
+/* mlock(2) keeps a page in memory, not in its frame. */
+static void locked_memory_moves(void)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long at = map(mm, 4, PRIVATE), sh = map(mm, 2, SHARED);
+	const s64 before = global_stat(NR_MLOCK);
+	struct page *p;
+
+	user_put(mm, at, 1);
+	CU_ASSERT_EQUAL(do_mlock(mm, at, PAGE_SIZE, 0), 0);
+	p = page_at(mm, at);
+	CU_ASSERT(page_is_movable(p));
+	lru_add_drain();
+	CU_ASSERT(!lru_isolate(p)); /* for reclaim it is not there */
+	CU_ASSERT_EQUAL(move_page(p), 1);
+	moved_and_locked(mm, at, p);
+	CU_ASSERT_EQUAL(global_stat(NR_MLOCK) - before, 1);
+
+	/* One that somebody else refers to stays, and stays locked. */
+	p = page_at(mm, at);
+	get_page(p);
+	CU_ASSERT_EQUAL(move_page(p), 0);
+	put_page(p);
+	CU_ASSERT(PageMlocked(p) && page_at(mm, at) == p);
+	CU_ASSERT_EQUAL(global_stat(NR_MLOCK) - before, 1);
+
+	/* Locked and unlocked while there is an entry. */
+	user_put(mm, at + PAGE_SIZE, 2);
+	p = half_way(mm, at + PAGE_SIZE);
+	CU_ASSERT_EQUAL(do_mlock(mm, at + PAGE_SIZE, PAGE_SIZE, MLOCK_ONFAULT), 0);
+	finish(p);
+	CU_ASSERT(PageMlocked(p));
+	CU_ASSERT_EQUAL(global_stat(NR_MLOCK) - before, 2);
+
+	/* Shared memory that SHM_LOCK locks: the mapping's promise. */
+	user_put(mm, sh, 3);
+	p = page_at(mm, sh);
+	shmem_set_unevictable(page_mapping_file(p), LRU_KEEP);
+	CU_ASSERT(PageUnevictable(p) && !PageMlocked(p));
+	CU_ASSERT_EQUAL(move_page(p), 1);
+	lru_add_drain();
+	CU_ASSERT_PTR_NOT_EQUAL(page_at(mm, sh), p);
+	CU_ASSERT(PageUnevictable(page_at(mm, sh)) && !PageMlocked(page_at(mm, sh)));
+
+	CU_ASSERT_EQUAL(do_munlock(mm, at, 2 * PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(global_stat(NR_MLOCK), before);
+	CU_ASSERT(!PageUnevictable(page_at(mm, at)));
+	check_all();
+	mmput(mm);
+	check_all();
+	CU_ASSERT_EQUAL(global_stat(NR_UNEVICTABLE), 0);
 }
 
 static struct page *finishes;
@@ -476,7 +517,7 @@ static void zapped_half_way(void)
 		user_put(mm, at, 1);
 		p = half_way(mm, f);
 		q = half_way(mm, at);
-		unmap_mapping_range(dev, 0, 2, false);
+		unmap_mapping_range(dev, 0, 2, LEAVE_COPIES);
 		CU_ASSERT(pte_none(pte_at(mm, f)));
 		CU_ASSERT(pte_is_migration(pte_at(mm, at)));
 		finish(p);
@@ -593,7 +634,7 @@ static int driver_migrate(struct page *dst, struct page *src, enum migrate_mode 
 	if (driver.fails)
 		return -EAGAIN;
 	driver.migrated++;
-	copy_page(page_address(dst), page_address(src));
+	copy_page(host_page(dst), host_page(src));
 	get_page(dst);
 	put_page(src);
 	driver.page = dst;
@@ -836,6 +877,7 @@ static void processes_against_arrays(void)
 int main(void)
 {
 	static const struct unit_case cases[] = {
+		{"locked memory moves", locked_memory_moves},
 		{"an anonymous page", anonymous},
 		{"a page shared by fork", shared_by_fork},
 		{"pages of the swap cache", in_the_swap_cache},

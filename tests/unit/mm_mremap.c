@@ -1,6 +1,6 @@
 /*
- * Mappings that move, are locked, paged out or given up: contents, reverse map, accounting, LRU and
- * swap are checked against each other after each case, and every allocation is failed in turn.
+ * Mappings that are moved, locked, paged out or given up: contents, reverse map, accounting, LRU lists and
+ * swap are checked against each other after each case. Each allocation is made to fail in turn.
  */
 #include "unit.h"
 #include "mm_user.h"

@@ -1,6 +1,7 @@
 /*
- * mseal(2): what is refused, what is not, and that nothing is half done. Linux 6.1, with which transcripts are compared, has
- * no such call: what is expected here is Documentation/userspace-api/mseal.rst and mm/mseal.c of Linux 6.12.
+ * mseal(2): what it refuses, what it allows, and that nothing is half done. Linux 6.1, which transcripts are
+ * compared with, has no such call: the expected values are those of Documentation/userspace-api/mseal.rst
+ * and mm/mseal.c of Linux 6.12.
  */
 #include "unit.h"
 #include "mm_user.h"
@@ -24,7 +25,7 @@ static int seal(unsigned long page, unsigned long n)
 	return do_mseal(mm, at(page), n * PAGE_SIZE, 0);
 }
 
-/* Sealed memory goes with its address space only. */
+/* Sealed memory is unmapped only when its address space ends. */
 static void begin(void)
 {
 	mm = mm_alloc();

@@ -1,6 +1,6 @@
 /*
- * Where allocations look: three nodes with memory and one without, distances from a map, CPUs on
- * different nodes. Node 0 is nearer to 2 than to 1.
+ * The order in which an allocation looks at nodes: three nodes with memory and one without, distances from a
+ * map, CPUs on different nodes. Node 0 is nearer to 2 than to 1.
  */
 #include "check.h"
 #include "host.h"
@@ -177,20 +177,20 @@ static void counting_can_be_switched_off(void)
 	c0 = counts_of(0);
 	c1 = counts_of(1);
 	__free_page(alloc_page(GFP_KERNEL));
-	CU_ASSERT(!list_empty(pcp_first[0][GFP_KERNEL & 0x1f].list));
+	CU_ASSERT(!list_empty(per_cpu(pcp_first, 0)[GFP_KERNEL & 0x1f].list));
 	CU_ASSERT_EQUAL(alloc_pages_bulk(GFP_KERNEL, 70, PAGE_OTHER, p), 70);
 	for (unsigned int i = 0; i < 70; i++)
 		__free_page(p[i]);
 	expect(0, c0, 0, 0, 0, 0, 0);
 	/* The short way must not be open to another node's zone: __GFP_THISNODE would take it. */
-	CU_ASSERT(list_empty(pcp_first[1][__GFP_DMA].list));
+	CU_ASSERT(list_empty(per_cpu(pcp_first, 1)[__GFP_DMA].list));
 	host_set_cpu(1);
 	CU_ASSERT_PTR_NULL(alloc_pages(GFP_NOWAIT | __GFP_DMA | __GFP_THISNODE, 0));
 	host_set_cpu(0);
 	expect(1, c1, 0, 0, 0, 0, 0);
 	numa_stat = 1;
 	numa_stat_changed();
-	CU_ASSERT(list_empty(pcp_first[0][GFP_KERNEL & 0x1f].list));
+	CU_ASSERT(list_empty(per_cpu(pcp_first, 0)[GFP_KERNEL & 0x1f].list));
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
- * Policies of nodes on the host: what is accepted, where pages come from under each mode, mbind() on VMAs that
- * split and join, moves between nodes. Three nodes; CPU 0 is on node 0.
+ * NUMA policies on the host: which are accepted, where pages come from under each mode, mbind() on VMAs that
+ * split and merge, and moves between nodes. There are three nodes; CPU 0 is on node 0.
  */
 #include "unit.h"
 #include "mm_user.h"
@@ -166,7 +166,7 @@ static void a_mappings_policy(void)
 	mmput(child);
 	for (unsigned long i = 0; i < N; i++)
 		CU_ASSERT(!user_read(mm, at + i * PAGE_SIZE, &v) && v == i);
-	CU_ASSERT_EQUAL(do_migrate_pages(mm, 4, 1, false), 0);
+	CU_ASSERT_EQUAL(do_migrate_pages(mm, 4, 1, MIGRATE_OWN), 0);
 	CU_ASSERT_EQUAL(on(mm, at, N, 0), N);
 	CU_ASSERT(!find_vma(mm, at)->policy_held);
 	mmput(mm);

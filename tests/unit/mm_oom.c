@@ -1,6 +1,6 @@
 /*
- * The OOM killer: badness by numbers, who is chosen, what is printed, that the victim's memory is
- * there at once, and that nothing hangs when nobody can be killed.
+ * The OOM killer: badness by numbers, which process is chosen, what is printed, that the victim's memory is
+ * available at once, and that nothing hangs when no process can be killed.
  */
 #include "unit.h"
 #include <limits.h>
@@ -496,7 +496,7 @@ static void who_shares_the_memory_dies_too(void)
 	CU_ASSERT_EQUAL(shared->users, 2);
 	drop_processes();
 
-	/* Process 1's vfork child: it goes, and nothing is taken from process 1. */
+	/* Process 1's vfork child: it is killed, and nothing is taken from process 1. */
 	init = process_of(200, &a);
 	add_process(1, "init", init, 0);
 	add_process(92, "vforked", init, 0);
@@ -510,6 +510,20 @@ static void who_shares_the_memory_dies_too(void)
 	/* It is about to end: no second kill meanwhile. */
 	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
 	CU_ASSERT_EQUAL(host_last_killed, 92);
+	drop_processes();
+}
+
+/* Another CPU has killed it after this one read the clock. It has left its mm, and has its files still. */
+static void a_victim_younger_than_the_search_is_waited_for(void)
+{
+	unsigned long a;
+
+	add_process(95, "left", NULL, 0);
+	host_process[0].exiting = true;
+	host_process[0].oom_since = host_time_ns + 1000000;
+	add_process(96, "other", process_of(50, &a), 0);
+	CU_ASSERT(out_of_memory(GFP_KERNEL, 0));
+	CU_ASSERT_EQUAL(host_last_killed, 0);
 	drop_processes();
 }
 
@@ -573,6 +587,8 @@ int main(void)
 		{"the_first_process_is_the_last_to_be_killed",
 		 the_first_process_is_the_last_to_be_killed},
 		{"who_shares_the_memory_dies_too", who_shares_the_memory_dies_too},
+		{"a_victim_younger_than_the_search_is_waited_for",
+		 a_victim_younger_than_the_search_is_waited_for},
 		{"an_mm_in_the_queue_counts_without_its_process",
 		 an_mm_in_the_queue_counts_without_its_process},
 	};

@@ -11,6 +11,7 @@
 #include "mm/cache/filemap.h"
 #include "mm/init.h"
 #include "mm/virt/mm.h"
+#include "mm/memcg/memcg.h"
 #include "mm/slab/slab.h"
 #include "unit.h"
 
@@ -78,7 +79,7 @@ static void references_to_what_a_read_would_copy(void)
 	for (int i = 0; i < n; i++) {
 		page = find_get_page(dev, i);
 		CU_ASSERT(page == piece[i].page && page == piece[i].held);
-		CU_ASSERT(right((u8 *)page_address(page) + piece[i].offset,
+		CU_ASSERT(right((u8 *)host_page(page) + piece[i].offset,
 				i * PAGE_SIZE + piece[i].offset, piece[i].len));
 		lru_add_drain_all();
 		CU_ASSERT_EQUAL(page_ref_count(page), 3); /* the cache's, the piece's, ours */
@@ -336,7 +337,7 @@ static void each_opener_is_told_of_an_error_once(void)
 	CU_ASSERT_EQUAL(write_at(0, PAGE_SIZE), PAGE_SIZE);
 	disk->fail_at = 1;
 	CU_ASSERT_EQUAL(filemap_write_and_wait_range(dev, 0, ~0ull >> 1), -EIO);
-	late = mapping_sample_error(dev); /* nobody was told yet: so this one will be */
+	late = mapping_sample_error(dev); /* nobody has got the error yet, so this one will */
 	CU_ASSERT_EQUAL(mapping_check_error(dev, &a), -EIO);
 	CU_ASSERT_EQUAL(mapping_check_error(dev, &a), 0);
 	CU_ASSERT_EQUAL(mapping_check_error(dev, &late), -EIO);
@@ -474,7 +475,7 @@ static void evicted_pages_leave_shadows(void)
 	CU_ASSERT(right(buf, 0, 5 * PAGE_SIZE));
 	CU_ASSERT_EQUAL(event(WORKINGSET_REFAULT_FILE) - refaults, 1);
 	CU_ASSERT_EQUAL(nr_shadows, 0);
-	/* Everything clean and unused goes, with no shadow; what is used stays. */
+	/* Every clean and unused page is dropped, with no shadow; used pages stay. */
 	lru_add_drain();
 	page = find_get_page(dev, 7);
 	write_at(8 * PAGE_SIZE, 1);
@@ -488,6 +489,8 @@ static void evicted_pages_leave_shadows(void)
 static void many_shadows_are_shrunk(void)
 {
 	struct file_ra_state ra;
+	s64 nodes, nr;
+	u64 reclaimed;
 
 	fresh();
 	file_ra_state_init(&ra);
@@ -505,8 +508,17 @@ static void many_shadows_are_shrunk(void)
 	}
 	CU_ASSERT(nr_shadows > 80);
 	CU_ASSERT(radix_nr_nodes > nr_shadows);
+	nodes = radix_nr_nodes;
+	nr = nr_shadows;
+	reclaimed = event(WORKINGSET_NODERECLAIM);
 	for (int i = 0; i < 100 && nr_shadows; i++)
 		shrink_slab(GFP_KERNEL, 0);
+	/* Each shadow was its node's only item, and those above are freed with the last of them. */
+	reclaimed = event(WORKINGSET_NODERECLAIM) - reclaimed;
+	CU_ASSERT_EQUAL(reclaimed, (u64)(nr - nr_shadows));
+	CU_ASSERT(reclaimed && nodes - radix_nr_nodes >= (s64)reclaimed);
+	CU_ASSERT_EQUAL(mem_cgroup_workingset(&root_mem_cgroup, 0, WORKINGSET_NODERECLAIM),
+			event(WORKINGSET_NODERECLAIM));
 	CU_ASSERT(radix_nr_nodes <= (s64)totalram_pages() / 256);
 	truncate_inode_pages(dev);
 	CU_ASSERT_EQUAL(nr_shadows, 0);

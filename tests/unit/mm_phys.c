@@ -1,7 +1,7 @@
 /*
- * The page allocator on the default machine (40 MiB low, 8 MiB above 4 GiB): what boot hands over,
- * each way through allocation and free, each rule of the GFP flags, each check, shown by its
- * counters.
+ * The page allocator on the default machine (40 MiB low, 8 MiB above 4 GiB): what memblock hands over at
+ * boot, each path through allocation and free, each rule of the GFP flags, and each check. Counters prove
+ * that the path was taken.
  */
 #include "check.h"
 #include "host.h"
@@ -143,7 +143,7 @@ static void flags_name_zones(void)
 	CU_ASSERT_EQUAL(gfp_zone(GFP_KERNEL), ZONE_NORMAL);
 	CU_ASSERT_EQUAL(gfp_zone(GFP_KERNEL | __GFP_DMA), ZONE_DMA);
 	CU_ASSERT_EQUAL(gfp_zone(GFP_KERNEL | __GFP_DMA32), ZONE_DMA32);
-	CU_ASSERT_EQUAL(gfp_zone(GFP_HIGHUSER), ZONE_NORMAL);
+	CU_ASSERT_EQUAL(gfp_zone(GFP_HIGHUSER), ZONE_HIGHMEM);
 	CU_ASSERT_EQUAL(gfp_zone(GFP_HIGHUSER_MOVABLE), ZONE_MOVABLE);
 	CU_ASSERT_EQUAL(gfp_zone(__GFP_MOVABLE), ZONE_NORMAL);
 	CU_ASSERT_EQUAL(gfp_migratetype(GFP_KERNEL), MIGRATE_UNMOVABLE);
@@ -183,7 +183,7 @@ static void hot_path_takes_the_page_just_freed(void)
 static void refill_and_drain_in_batches(void)
 {
 	struct zone *z = zone_by_type(ZONE_NORMAL);
-	struct per_cpu_pages *pcp = &z->pcp[0];
+	struct per_cpu_pages *pcp = per_cpu_ptr(z->pcp, 0);
 	u64 refills, drains;
 	LIST_HEAD(list);
 

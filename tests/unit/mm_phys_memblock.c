@@ -1,5 +1,5 @@
 /*
- * Boot memory: the two tables alone, before there is anything else.
+ * Memory at boot: the two tables of memblock alone, before the allocator exists.
  */
 #include "host.h"
 #include "unit.h"

@@ -1,6 +1,6 @@
 /*
- * Two nodes, odd sizes, and ZONE_MOVABLE: node 0 has 18 MiB and a page, node 1 the 14 MiB behind it
- * less a page, and 8 MiB above 4 GiB of which movablecore= takes a part.
+ * Two nodes of odd sizes, and ZONE_MOVABLE. Node 0 has 18 MiB and a page. Node 1 has the next 14 MiB less a
+ * page, and 8 MiB above 4 GiB, of which movablecore= takes a part.
  */
 #include "check.h"
 #include "host.h"

@@ -1,7 +1,7 @@
 /*
- * Bugs that no other test noticed when they were planted, by their general cures: whole pages are
- * compared, and freed pages are poisoned (tests/host/tlb.c); objects of every cache are counted
- * before and after what failed; what only a dirty bit says is read back from swap.
+ * Tests for planted bugs that no other test had noticed. They compare whole pages; they poison freed pages
+ * (tests/host/tlb.c); they count the objects of every cache before and after a failure; and they read back
+ * from swap what only a dirty bit protects.
  */
 #include "mm_user.h"
 #include "unit.h"

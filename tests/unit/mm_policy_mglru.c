@@ -1,6 +1,6 @@
 /*
- * The multi-generational policy: the controller, generations and their ages, what a walk protects, the
- * filter of hot tables, pages of the last seconds, and changing the policy of a machine that runs.
+ * The multi-generational policy: the controller, generations and their ages, which pages a walk protects,
+ * the filter of hot tables, pages used in the last seconds, and changing the policy of a running machine.
  */
 #include "unit.h"
 #include "mm_user.h"

@@ -1,6 +1,6 @@
 /*
- * The reclaim policy "s3fifo": where pages go by their uses, the ghost queue, and that a scan does
- * not wash out pages that are used often.
+ * The reclaim policy "s3fifo": which queue a page enters by its uses, the ghost queue, and that a scan does
+ * not evict pages that are used often.
  */
 #include "unit.h"
 #include "mm_user.h"

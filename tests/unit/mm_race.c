@@ -9,14 +9,7 @@
  * RACES=all runs all of it; otherwise some of the points of each pair, others with each SEED. RACE=STATE/A/B
  * runs one pair, RACE_SHOW=1 with it shows where A was interrupted.
  */
-#include <time.h>
-#include "mm/init.h"
-#include "mm/kvirt/vmalloc.h"
-#include "mm/phys/compaction.h"
-#include "mm/phys/migrate.h"
-#include "mm_user.h"
-#include "race.h"
-#include "unit.h"
+#include "mm_race.h"
 
 #define SHARED	(MAP_SHARED | MAP_ANONYMOUS)
 #define PAGES	3
@@ -25,8 +18,6 @@
 #define LENGTH	(PAGES * PAGE_SIZE)
 #define FAILED	(~0ull - 1)
 #define MEMBERS 3 /* parent, child, and the child that a race forks */
-
-static struct host_disk *swap;
 
 /* ---- the world, and what it should hold ----------------------------------------------------- */
 
@@ -173,34 +164,19 @@ static void lock_memory(unsigned int side)
 	do_munlock(w.mm[PARENT], w.at, LENGTH);
 }
 
-static void pressure(unsigned int side)
-{
-	struct scan_control sc = {
-		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
-
-	lru_add_drain();
-	shrink_node(&node_data[0], &sc);
-}
-
 static void migrate(unsigned int side)
 {
 	/* As compaction finds a page: by its frame, without a lock. */
 	pte_t *pte = walk_pte(w.mm[PARENT]->pgd, w.at + P * PAGE_SIZE);
 	pte_t e = pte ? pte_read(pte) : __pte(0);
-	unsigned int moved;
 	struct page *page;
-	LIST_HEAD(list);
-	int node = -1;
 
 	if (!pte_present(e) || pte_special(e))
 		return;
 	page = pfn_to_page(pte_pfn(e));
 	lru_add_drain();
-	if (!isolate_movable_page(page))
-		return;
-	list_add(&page->lru, &list);
-	migrate_pages(&list, alloc_migration_target, NULL, &node, MIGRATE_SYNC, MR_SYSCALL, &moved);
-	putback_movable_pages(&list);
+	if (isolate_movable_page(page))
+		migrate_isolated(page);
 }
 
 static void swap_off(unsigned int side)
@@ -379,7 +355,6 @@ static bool fits(const struct op *op, const struct state *s)
 
 static const struct state *state;
 static const struct op *pair[2];
-static u64 nr_races;
 
 static void run_side(void *arg)
 {
@@ -455,26 +430,16 @@ static bool race(unsigned int at, enum host_race_order order)
 			mmput(w.mm[m]);
 	swap->deferred = false;
 	if (!swap_areas[0].bdev)
-		MUST(!do_swapon(&swap->bdev, -1), "swapon");
+		swap_on();
 	lru_add_drain_all();
 	MUST(!global_stat(NR_ANON_MAPPED) && !global_stat(NR_SHMEM), "pages are left");
-	/* What was read for somebody who then did not want it is the next reclaim's. */
-	for (int i = 0; swap_areas[0].inuse && i < 4; i++)
-		pressure(0);
-	MUST(!swap_areas[0].inuse, "%lu swap slots are left", (long)swap_areas[0].inuse);
+	no_slot_is_left();
 	return met;
-}
-
-/* What somebody has of all caches, those aside whose owners keep objects (slab.h). */
-static u64 objects_in_use(void)
-{
-	purge_vmap_areas();
-	return slab_objects_in_use();
 }
 
 static void race_pair(const struct op *a, const struct op *b)
 {
-	bool all = getenv("RACES") && !strcmp(getenv("RACES"), "all");
+	bool all = all_races();
 	unsigned int step = 1, at, n;
 	u64 objects;
 
@@ -494,18 +459,10 @@ static void race_pair(const struct op *a, const struct op *b)
 	     (long)objects_in_use(), (long)objects);
 }
 
-static bool wanted(const char *s, const char *a, const char *b)
-{
-	const char *want = getenv("RACE");
-	char name[128];
-
-	snprintf(name, sizeof(name), "%s/%s/%s", s, a, b);
-	return !want || !strncmp(name, want, strlen(want));
-}
-
 static void races_of(const struct state *s)
 {
 	u64 before = nr_races;
+	char name[128];
 
 	state = s;
 	for (unsigned int a = 0; a < ARRAY_SIZE(ops); a++)
@@ -517,18 +474,13 @@ static void races_of(const struct state *s)
 			if ((ops[a].run == child_ends && ops[b].run == child_writes) ||
 			    (ops[b].run == child_ends && ops[a].run == child_writes))
 				continue;
-			if (fits(&ops[a], s) && fits(&ops[b], s) &&
-			    wanted(s->name, ops[a].name, ops[b].name))
+			snprintf(name, sizeof(name), "%s/%s/%s", s->name, ops[a].name, ops[b].name);
+			if (fits(&ops[a], s) && fits(&ops[b], s) && wanted(name))
 				race_pair(&ops[a], &ops[b]);
 		}
 	CU_ASSERT(nr_races > before || getenv("RACE"));
 }
 
-#define STATE_TEST(n)                  \
-	static void state_##n##_(void) \
-	{                              \
-		races_of(&states[n]);  \
-	}
 STATE_TEST(0)
 STATE_TEST(1)
 STATE_TEST(2)
@@ -556,17 +508,7 @@ int main(void)
 		{"shared memory, not mapped by the parent", state_9_},
 		{"written to swap, not dropped yet", state_10_},
 	};
-	int status;
 
-	if (getenv("SEED"))
-		host_random ^= strtoull(getenv("SEED"), NULL, 0) + 1;
-	host_race_init();
-	host_boot_default("debug_vm");
-	mm_init();
-	swap = host_disk_create("swap", 8 * MIB);
-	host_disk_mkswap(swap);
-	MUST(!do_swapon(&swap->bdev, -1), "swapon");
-	status = unit_run("races", cases, ARRAY_SIZE(cases));
-	printf("%lu races\n", (unsigned long)nr_races);
-	return status;
+	races_boot();
+	return races_run("races", cases, ARRAY_SIZE(cases));
 }

@@ -16,13 +16,8 @@
 #include "lib/errno.h"
 #include "mm/cache/filemap.h"
 #include "mm/cache/shmem.h"
-#include "mm/init.h"
-#include "mm/kvirt/vmalloc.h"
-#include "mm/phys/migrate.h"
 #include "mm/swap/swapcache.h"
-#include "mm_user.h"
-#include "race.h"
-#include "unit.h"
+#include "mm_race.h"
 
 #define PAGES  3
 #define P      1 /* the page that all are after; a truncation leaves those before it */
@@ -30,7 +25,7 @@
 #define ABSENT (~0ull)
 #define SIDES  3
 
-static struct host_disk *disk, *swap;
+static struct host_disk *disk;
 static struct file *file;
 
 struct model {
@@ -115,8 +110,6 @@ static void model_punch(struct model *m, unsigned int side)
 static void migrate(unsigned int side)
 {
 	struct page *page = find_get_page(w.mapping, P);
-	int node = NUMA_NO_NODE;
-	LIST_HEAD(list);
 	bool taken;
 
 	if (!page)
@@ -124,11 +117,8 @@ static void migrate(unsigned int side)
 	lru_add_drain();
 	taken = isolate_movable_page(page);
 	put_page(page);
-	if (!taken)
-		return;
-	list_add(&page->lru, &list);
-	migrate_pages(&list, alloc_migration_target, NULL, &node, MIGRATE_SYNC, MR_SYSCALL, NULL);
-	putback_movable_pages(&list);
+	if (taken)
+		migrate_isolated(page);
 }
 
 static void unmap(unsigned int side)
@@ -136,15 +126,6 @@ static void unmap(unsigned int side)
 	if (!w.unmapped)
 		do_munmap(w.mm[0], w.at[0], LENGTH);
 	w.unmapped = true;
-}
-
-static void pressure(unsigned int side)
-{
-	struct scan_control sc = {
-		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
-
-	lru_add_drain();
-	shrink_node(&node_data[0], &sc);
 }
 
 static void write_back(unsigned int side)
@@ -307,7 +288,6 @@ static bool fits(const struct op *op, const struct state *s)
 
 static const struct state *state;
 static const struct op *triple[SIDES];
-static u64 nr_races;
 
 static void run_a(void *arg)
 {
@@ -374,12 +354,10 @@ static void end_world(void)
 	if (state->shmem)
 		shmem_object_put(w.mapping);
 	if (!swap_areas[0].bdev)
-		MUST(!do_swapon(&swap->bdev, -1), "swapon");
+		swap_on();
 	lru_add_drain_all();
 	MUST(!global_stat(NR_SHMEM) && !global_stat(NR_FILE_MAPPED), "pages are left");
-	for (int i = 0; swap_areas[0].inuse && i < 4; i++)
-		pressure(0);
-	MUST(!swap_areas[0].inuse, "%lu swap slots are left", (long)swap_areas[0].inuse);
+	no_slot_is_left();
 }
 
 static void race(unsigned int at, enum host_race_order order)
@@ -416,22 +394,12 @@ static void race_triple(bool all)
 		race(at, RACE_LAZY);
 }
 
-/* What somebody has of all caches, those aside whose owners keep objects (slab.h). */
-static u64 objects_in_use(void)
+/* The file's pages aside */
+static u64 objects_kept(void)
 {
 	truncate_inode_pages(bdev_mapping(&disk->bdev));
 	writeback_pass(~0ull);
-	purge_vmap_areas();
-	return slab_objects_in_use();
-}
-
-static bool wanted(const struct op *a, const struct op *b, const struct op *c)
-{
-	const char *want = getenv("RACE");
-	char name[128];
-
-	snprintf(name, sizeof(name), "%s/%s/%s/%s", state->name, a->name, b->name, c->name);
-	return !want || !strncmp(name, want, strlen(want));
+	return objects_in_use();
 }
 
 /* Truncation, migration and what brings pages in: each point of these is always tried. */
@@ -449,9 +417,10 @@ static bool found_before(const struct op *a, const struct op *b, const struct op
 
 static void races_of(const struct state *s)
 {
-	const bool all = getenv("RACES") && !strcmp(getenv("RACES"), "all");
+	const bool all = all_races();
 	const unsigned int n = ARRAY_SIZE(ops);
 	u64 before = nr_races, objects;
+	char name[128];
 
 	state = s;
 	for (unsigned int i = 0; i < n * n * n; i++) {
@@ -460,7 +429,8 @@ static void races_of(const struct state *s)
 
 		if (a == b || b == c || a == c || !fits(a, s) || !fits(b, s) || !fits(c, s))
 			continue;
-		if (!wanted(a, b, c))
+		snprintf(name, sizeof(name), "%s/%s/%s/%s", s->name, a->name, b->name, c->name);
+		if (!wanted(name))
 			continue;
 		if (!all && !core && !getenv("RACE") && get_random_u64() % 4)
 			continue;
@@ -468,19 +438,14 @@ static void races_of(const struct state *s)
 		triple[1] = b;
 		triple[2] = c;
 		race(~0u, RACE_EAGER); /* fills the caches */
-		objects = objects_in_use();
+		objects = objects_kept();
 		race_triple(all || core);
-		MUST(objects_in_use() == objects, "%s, %s, %s: %lu objects, were %lu", a->name,
-		     b->name, c->name, (long)objects_in_use(), (long)objects);
+		MUST(objects_kept() == objects, "%s, %s, %s: %lu objects, were %lu", a->name,
+		     b->name, c->name, (long)objects_kept(), (long)objects);
 	}
 	CU_ASSERT(nr_races > before || getenv("RACE"));
 }
 
-#define STATE_TEST(n)                  \
-	static void state_##n##_(void) \
-	{                              \
-		races_of(&states[n]);  \
-	}
 STATE_TEST(0)
 STATE_TEST(1)
 STATE_TEST(2)
@@ -498,20 +463,10 @@ int main(void)
 		{"a file, dirty", state_4_},
 		{"a file, not in memory", state_5_},
 	};
-	int status;
 
-	if (getenv("SEED"))
-		host_random ^= strtoull(getenv("SEED"), NULL, 0) + 1;
-	host_race_init();
-	host_boot_default("debug_vm");
-	mm_init();
-	swap = host_disk_create("swap", 8 * MIB);
-	host_disk_mkswap(swap);
-	MUST(!do_swapon(&swap->bdev, -1), "swapon");
+	races_boot();
 	disk = host_disk_create("data", LENGTH);
 	MUST(bdev_mapping(&disk->bdev), "bdev_mapping");
 	file = host_file("/the/file");
-	status = unit_run("races on files", cases, ARRAY_SIZE(cases));
-	printf("%lu races\n", (unsigned long)nr_races);
-	return status;
+	return races_run("races on files", cases, ARRAY_SIZE(cases));
 }

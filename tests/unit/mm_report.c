@@ -1,5 +1,6 @@
 /*
- * Reports: Linux's format to the letter where tools parse it, and numbers that agree with a walk.
+ * Reports: the format is Linux's to the letter where tools parse it, and the numbers agree with a walk of
+ * memory.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,8 +75,8 @@ static void vmstat(void)
 	CU_ASSERT_EQUAL(value_of(t, "nr_free_pages"), (long)nr_free_pages());
 	CU_ASSERT_EQUAL(value_of(t, "nr_page_table_pages"), (long)count_frames(PAGE_PGTABLE));
 	CU_ASSERT_EQUAL(value_of(t, "pgalloc_dma") + value_of(t, "pgalloc_dma32") +
-				value_of(t, "pgalloc_normal") + value_of(t, "pgalloc_movable") -
-				value_of(t, "pgfree"),
+				value_of(t, "pgalloc_normal") + value_of(t, "pgalloc_high") +
+				value_of(t, "pgalloc_movable") - value_of(t, "pgfree"),
 			(long)(totalram_pages() - count_free()));
 	CU_ASSERT_EQUAL(value_of(t, "mmvm_pcp_refill"), (long)sum_vm_event(MMVM_PCP_REFILL));
 	CU_ASSERT_EQUAL(value_of(t, "pswpin"), 0);
@@ -150,15 +151,16 @@ static void zoneinfo(void)
 			 z->spanned);
 		t = strstr(t, want);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(t);
-		snprintf(want, sizeof(want), "\n        protection: (%lu, %lu, %lu, %lu)\n",
+		snprintf(want, sizeof(want), "\n        protection: (%lu, %lu, %lu, %lu, %lu)\n",
 			 z->lowmem_reserve[0], z->lowmem_reserve[1], z->lowmem_reserve[2],
-			 z->lowmem_reserve[3]);
+			 z->lowmem_reserve[3], z->lowmem_reserve[4]);
 		CU_ASSERT_PTR_NOT_NULL(strstr(t, want));
 		snprintf(want, sizeof(want),
 			 "\n  pagesets\n    cpu: 0\n              count:    %u\n              "
 			 "high:     "
 			 "%u\n              batch:    %u\n",
-			 z->pcp[0].count, z->pcp[0].high, z->pcp[0].batch);
+			 per_cpu_ptr(z->pcp, 0)->count, per_cpu_ptr(z->pcp, 0)->high,
+			 per_cpu_ptr(z->pcp, 0)->batch);
 		CU_ASSERT_PTR_NOT_NULL(strstr(t, want));
 		snprintf(want, sizeof(want), "\n  start_pfn:           %lu\n", z->start_pfn);
 		CU_ASSERT_PTR_NOT_NULL(strstr(t, want));

@@ -1,7 +1,7 @@
 /*
- * Shared anonymous memory: one page for everybody, whether it is in memory or in swap; what goes
- * back when, and what was promised; the interval tree behind the reverse map. The last case plays
- * families that share and unshare against a plain array, under memory pressure.
+ * Shared anonymous memory: one page for all who map it, whether it is in memory or in swap; when pages and
+ * promises are given back; and the interval tree of the reverse map. The last case plays families that share
+ * and unshare against a plain array, under memory pressure.
  */
 #include "mm/cache/shmem.h"
 #include "mm_user.h"
@@ -339,11 +339,11 @@ static void a_locked_object_stays(void)
 	for (int i = 0; i < 16; i++)
 		user_put(mm, at + i * PAGE_SIZE, i);
 	mapping = page_at(mm, at)->mapping;
-	shmem_set_unevictable(mapping, true);
+	shmem_set_unevictable(mapping, LRU_KEEP);
 	CU_ASSERT_EQUAL(event(UNEVICTABLE_PGSCANNED), scanned);
 	reclaim_all();
 	CU_ASSERT_EQUAL(mm->rss_shmem, 16);
-	shmem_set_unevictable(mapping, false);
+	shmem_set_unevictable(mapping, LRU_LET_GO);
 	CU_ASSERT_EQUAL(event(UNEVICTABLE_PGSCANNED), scanned + 16);
 	reclaim_all();
 	CU_ASSERT_EQUAL(mm->rss_shmem, 0);
@@ -363,7 +363,7 @@ static void unrelated_mappings_cost_nothing(void)
 	whole = map_shared(mm, n);
 	user_put(mm, whole + 500 * PAGE_SIZE, 1);
 	before = i_mmap_visits;
-	unmap_mapping_range(find_vma(mm, whole)->mapping, 500, 501, false);
+	unmap_mapping_range(find_vma(mm, whole)->mapping, 500, 501, LEAVE_COPIES);
 	few = i_mmap_visits - before;
 	for (unsigned long i = 0; i < n; i++) {
 		if (i == 500)
@@ -374,7 +374,7 @@ static void unrelated_mappings_cost_nothing(void)
 	CU_ASSERT(mm->map_count > 900);
 	user_put(mm, whole + 500 * PAGE_SIZE, 1);
 	before = i_mmap_visits;
-	unmap_mapping_range(find_vma(mm, whole)->mapping, 500, 501, false);
+	unmap_mapping_range(find_vma(mm, whole)->mapping, 500, 501, LEAVE_COPIES);
 	many = i_mmap_visits - before;
 	CU_ASSERT_EQUAL(few, 1);
 	CU_ASSERT(many <= 40); /* twice a tree of a thousand deep */
@@ -419,8 +419,7 @@ static void a_failed_allocation_leaves_nothing(void)
 	CU_ASSERT(in_use() + 8 >= free_before); /* what caches keep */
 }
 
-/* ---- a random family --------------------------------------------------------------------------
- */
+/* ---- a random family ------------------------------------------------------------------------- */
 
 #define PAGES	1500
 #define MEMBERS 4
@@ -448,7 +447,7 @@ static void a_family_under_pressure(void)
 			continue;
 		}
 		switch (seed >> 52 & 63) {
-		case 0: { /* one goes, if another stays */
+		case 0: { /* one ends, if another stays */
 			unsigned int alive = 0;
 
 			for (unsigned int i = 0; i < MEMBERS; i++)

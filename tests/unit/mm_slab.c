@@ -1,5 +1,5 @@
 /*
- * Slab caches, kmalloc and shrinkers: each way through, shown by the caches' own counters.
+ * Slab caches, kmalloc and shrinkers: each path through the allocator, proved by the counters of the caches.
  */
 #include "check.h"
 #include "host.h"

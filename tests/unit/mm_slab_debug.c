@@ -1,5 +1,6 @@
 /*
- * slab_debug=FZPU: each corruption stops the machine with the cache, the object and what happened.
+ * slab_debug=FZPU: each corruption stops the machine with a message that names the cache, the object and
+ * what was found.
  */
 #include "check.h"
 #include "host.h"
@@ -131,7 +132,17 @@ static void options(void)
 	CU_ASSERT(slab_debug_flags("kmalloc-8") != 0);
 	slab_debug_setup("-");
 	CU_ASSERT_EQUAL(slab_debug_flags("kmalloc-8"), 0);
+	host_log_clear();
+	slab_debug_setup("ZQu,one;T,two");
+	CU_ASSERT_EQUAL(slab_debug_flags("one"), SLAB_RED_ZONE | SLAB_STORE_USER);
+	CU_ASSERT_EQUAL(slab_debug_flags("two"), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(host_log(), "slab_debug option 'Q' unknown. skipped\n"));
+	CU_ASSERT_PTR_NULL(strstr(host_log(), "option 'u'"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(host_log(), "one block of options is known, skipped: ;T,two\n"));
+	host_log_clear();
 	slab_debug_setup("fu");
+	CU_ASSERT_STRING_EQUAL(host_log(), "");
 	CU_ASSERT_EQUAL(slab_debug_flags("x"), SLAB_CONSISTENCY_CHECKS | SLAB_STORE_USER);
 }
 

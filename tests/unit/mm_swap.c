@@ -168,6 +168,60 @@ static void neighbours_share_requests(void)
 	mmput(mm);
 }
 
+/* Every page comes in once: as the wanted one of a request, or read ahead by one. Who touches them all turns each that was
+ * read ahead into one hit; who touches some turns only those into hits; and who jumps about gets nothing read ahead. */
+static void each_page_read_ahead_is_one_hit_when_used(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = process_with(256, &at);
+	u64 reads, in, ra, hit, touched = 0;
+
+	swap_everything_out(mm);
+	reads = disk->nr_reads;
+	in = event(PSWPIN);
+	ra = event(SWAP_RA);
+	hit = event(SWAP_RA_HIT);
+	check_contents(mm, at, 256, 1);
+	reads = disk->nr_reads - reads;
+	CU_ASSERT_EQUAL(event(PSWPIN) - in, 256);
+	CU_ASSERT_EQUAL(event(SWAP_RA) - ra, 256 - reads);
+	CU_ASSERT_EQUAL(event(SWAP_RA_HIT) - hit, 256 - reads);
+	CU_ASSERT(reads < 64);
+
+	/* The first half of each 16: what was read ahead in the other half is no hit. */
+	swap_everything_out(mm);
+	reads = disk->nr_reads;
+	in = event(PSWPIN);
+	ra = event(SWAP_RA);
+	hit = event(SWAP_RA_HIT);
+	for (u64 i = 0; i < 256; i++) {
+		u64 v = 0;
+
+		if (i % 16 >= 8)
+			continue;
+		CU_ASSERT(!user_read(mm, at + i * PAGE_SIZE, &v) && v == pattern(i));
+		touched++;
+	}
+	reads = disk->nr_reads - reads;
+	CU_ASSERT_EQUAL(event(PSWPIN) - in, reads + event(SWAP_RA) - ra);
+	CU_ASSERT_EQUAL(event(SWAP_RA_HIT) - hit, touched - reads);
+	CU_ASSERT(event(SWAP_RA) - ra > event(SWAP_RA_HIT) - hit);
+
+	/* 101 and 256 have no common divisor: all pages, none of them beside the one before. */
+	swap_everything_out(mm);
+	mm->swap_ra_win = 0;
+	mm->swap_ra_hits = 0;
+	reads = disk->nr_reads;
+	ra = event(SWAP_RA);
+	hit = event(SWAP_RA_HIT);
+	check_contents(mm, at, 256, 101);
+	CU_ASSERT_EQUAL(disk->nr_reads - reads, 256);
+	CU_ASSERT_EQUAL(event(SWAP_RA) - ra, 0);
+	CU_ASSERT_EQUAL(event(SWAP_RA_HIT) - hit, 0);
+	check_all();
+	mmput(mm);
+}
+
 static void zero_pages_need_no_disk(void)
 {
 	struct mm_struct *mm = mm_alloc();
@@ -279,8 +333,7 @@ static void a_failed_write_keeps_the_page(void)
 	mmput(mm);
 }
 
-/* ---- what others do meanwhile ------------------------------------------------------------------
- */
+/* ---- what others do meanwhile ---------------------------------------------------------------- */
 
 /* The disk takes its time: `meanwhile` runs after a request was given to it and before it is done,
  * as another thread would. */
@@ -432,6 +485,50 @@ static void each_thing_that_may_happen_while_pages_are_written(void)
 	}
 }
 
+/* Nobody reclaims after a process has exited while its pages are written: they and their slots are freed
+ * nevertheless. */
+static void pages_of_the_dead_are_freed_after_their_write(void)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE, .nr_to_reclaim = ~0ull};
+	u64 stale = event(MMVM_SWAP_STALE), left;
+
+	their_mm = process_with(64, &their_at);
+	lru_add_drain();
+	with_slow_disk(they_exit);
+	for (int i = 0; i < 20 && !times_run; i++)
+		shrink_node(&node_data[0], &sc);
+	fast_disk_again();
+	while (host_disk_complete(disk, 100))
+		;
+	left = global_stat(NR_SWAPCACHE);
+	CU_ASSERT(left > 0);
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, left);
+	swap_stale_work();
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 0);
+	CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), 0);
+	CU_ASSERT_EQUAL(event(MMVM_SWAP_STALE), stale + left);
+	check_all();
+}
+
+/* What is mapped, or still wanted, keeps its slot. */
+static void slots_with_users_are_not_stale(void)
+{
+	u64 stale = event(MMVM_SWAP_STALE);
+	unsigned long at;
+	struct mm_struct *mm = process_with(64, &at);
+
+	swap_everything_out(mm);
+	check_contents(mm, at, 20, 1);
+	CU_ASSERT(global_stat(NR_SWAPCACHE) >= 20);
+	swap_stale_work();
+	CU_ASSERT_EQUAL(swap_areas[0].inuse, 64);
+	CU_ASSERT_EQUAL(event(MMVM_SWAP_STALE), stale);
+	check_contents(mm, at, 64, 1);
+	check_all();
+	mmput(mm);
+}
+
 static void errors_while_overcommitted(void)
 {
 	u64 n = 80 * MIB / PAGE_SIZE, bus = 0, good = 0;
@@ -508,6 +605,7 @@ static void refaults_are_seen_and_activate(void)
 	/* Gone and back while as many pages are active: it belongs among them. */
 	{
 		u64 activated = event(WORKINGSET_ACTIVATE_ANON);
+		u64 restored = event(WORKINGSET_RESTORE_ANON);
 		struct page *page = alloc_pages_type(GFP_KERNEL, 0, PAGE_ANON);
 		u32 shadow;
 
@@ -525,9 +623,35 @@ static void refaults_are_seen_and_activate(void)
 		shadow = workingset_eviction(page);
 		twolist_age_clock(&root_lruvec[0], 63);
 		workingset_refault(page, shadow);
-		CU_ASSERT(PageActive(page) && PageWorkingset(page));
+		CU_ASSERT(PageActive(page) && !PageWorkingset(page));
 		CU_ASSERT_EQUAL(event(WORKINGSET_ACTIVATE_ANON), activated + 1);
+		CU_ASSERT_EQUAL(event(WORKINGSET_RESTORE_ANON), restored);
+		/* It had been active before: it is of the working set. */
+		ClearPageActive(page);
+		SetPageWorkingset(page);
+		shadow = workingset_eviction(page);
+		ClearPageWorkingset(page);
+		twolist_age_clock(&root_lruvec[0], 65);
+		workingset_refault(page, shadow);
+		CU_ASSERT(!PageActive(page) && !PageWorkingset(page));
+		SetPageWorkingset(page);
+		shadow = workingset_eviction(page);
+		ClearPageWorkingset(page);
+		workingset_refault(page, shadow);
+		CU_ASSERT(PageActive(page) && PageWorkingset(page));
+		CU_ASSERT_EQUAL(event(WORKINGSET_ACTIVATE_ANON), activated + 2);
+		CU_ASSERT_EQUAL(event(WORKINGSET_RESTORE_ANON), restored + 1);
 		release_page(page);
+	}
+	/* Pages that leave the active list are of the working set. */
+	{
+		struct scan_control sc = {.gfp = GFP_KERNEL, .highest = ZONE_MOVABLE};
+		struct page *page = pfn_to_page(pte_pfn(*walk_pte(mm->pgd, at)));
+
+		CU_ASSERT(PageActive(page) && !PageWorkingset(page));
+		policy_twolist.age(&root_lruvec[0], 0, 64, &sc);
+		policy_twolist.age(&root_lruvec[0], 0, 64, &sc);
+		CU_ASSERT(!PageActive(page) && PageWorkingset(page));
 	}
 	/* The decision itself. */
 	CU_ASSERT(twolist_was_active(100, 150, 50));
@@ -673,6 +797,8 @@ int main(void)
 		{"a_clean_page_is_dropped_without_a_write",
 		 a_clean_page_is_dropped_without_a_write},
 		{"neighbours_share_requests", neighbours_share_requests},
+		{"each_page_read_ahead_is_one_hit_when_used",
+		 each_page_read_ahead_is_one_hit_when_used},
 		{"zero_pages_need_no_disk", zero_pages_need_no_disk},
 		{"a_failed_read_of_many_is_tried_again_alone",
 		 a_failed_read_of_many_is_tried_again_alone},
@@ -687,6 +813,9 @@ int main(void)
 		{"writes_nearby_while_a_page_is_read", writes_nearby_while_a_page_is_read},
 		{"each_thing_that_may_happen_while_pages_are_written",
 		 each_thing_that_may_happen_while_pages_are_written},
+		{"pages of the dead are freed after their write",
+		 pages_of_the_dead_are_freed_after_their_write},
+		{"slots with users are not stale", slots_with_users_are_not_stale},
 		{"swapoff_brings_everything_back", swapoff_brings_everything_back},
 		{"areas_are_used_by_priority_and_bad_slots_never",
 		 areas_are_used_by_priority_and_bad_slots_never},

@@ -1,5 +1,6 @@
 /*
- * Several swap areas: turns among equals, slots that cannot be written, files as areas.
+ * Several swap areas: areas of equal priority take turns, slots that cannot be written are left out, and
+ * files serve as areas.
  */
 #include "unit.h"
 #include "mm_user.h"

@@ -3,24 +3,16 @@
  * was given disagrees with the tables (tests/host/tlb.c). Pages that are freed before the flush end
  * the program. Mappings of files are in mm_filemap.c, whose checks look at the TLB as well.
  *
- *   place that flushes                              the test that fails without it
- *   fault.c: copy on write, zero page, spurious     here
- *   fork.c, mremap.c, munmap.c, userfault.c         here
- *   pgtable.c: gather, mprotect                     here
- *   pgtable.c: dirty pages of files, before unlock  mm_race_file.c
- *   madvise.c: COLD, FREE, DONTNEED; clean.c        here
- *   access.c, oom_reaper.c                          here
- *   rmap.c: swap out, discard                       here
- *   rmap_file.c: write protection, truncation       mm_filemap.c
- *   rmap_migrate.c                                  mm_migrate.c
- *   khugepaged.c, thp_split.c                       model/thp.c
- *   vmap_area.c                                     mm_phys_vmalloc.c
- *   hugetlb_fault.c, thp.c, collapse_shmem.c        none on the host: guest tests only
+ * tests/mutation/tlb.bugs takes each of these flushes away and names the test that fails without it;
+ * tests/mutation/run.py --flushes, part of `make test`, fails when a place that flushes is in none of them.
+ * Large pages are in mm_tlb_huge.c, two who clear entries at a time, reclaim and KSM in mm_race_tlb.c,
+ * mappings of files in mm_filemap.c and mm_race_file.c, pages that move in mm_migrate.c, special ones in mm_special.c.
  */
 #include "arch/tlb.h"
+#include "mm/numa/balancing.h"
 #include "mm/reclaim/oom.h"
 #include "mm/report/access.h"
-#include "mm/virt/userfault.h"
+#include "mm/fault/userfault.h"
 #include "mm_user.h"
 #include "unit.h"
 
@@ -249,12 +241,12 @@ static void userfaultfd_protects_with_a_flush(void)
 {
 	unsigned long at;
 	struct mm_struct *mm = parent_with(8, &at);
-	struct uffd_ctx *ctx = uffd_create(mm, false);
+	struct uffd_ctx *ctx = uffd_create(mm, UFFD_ALL_FAULTS);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(ctx);
-	uffd_set_sigbus(ctx);
+	uffd_set_features(ctx, UFFD_FEATURE_SIGBUS);
 	CU_ASSERT_EQUAL(uffd_register(ctx, at, at + 8 * PAGE_SIZE, UFFD_MODE_WP), 0);
-	CU_ASSERT_EQUAL(uffd_writeprotect(ctx, at, at + 8 * PAGE_SIZE, true), 0);
+	CU_ASSERT_EQUAL(uffd_writeprotect(ctx, at, at + 8 * PAGE_SIZE, UFFD_PROTECT), 0);
 	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
 	CU_ASSERT_EQUAL(user_write(mm, at, 5), VM_FAULT_SIGBUS);
 	CU_ASSERT_EQUAL(uffd_unregister(ctx, at, at + 8 * PAGE_SIZE), 0);
@@ -290,6 +282,20 @@ static void reaping_owes_a_flush(void)
 	end(mm);
 }
 
+static void numa_hints_owe_a_flush(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = parent_with(8, &at);
+
+	lru_add_drain();
+	sysctl_numa_balancing = NUMA_BALANCING_NORMAL;
+	CU_ASSERT_EQUAL(numa_scan_mm(mm, 64), 8);
+	sysctl_numa_balancing = 0;
+	CU_ASSERT_EQUAL(host_tlb_stale(), 0);
+	CU_ASSERT_EQUAL(host_tlb_entries(mm), 0);
+	end(mm);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -310,6 +316,7 @@ int main(void)
 		{"userfaultfd's protection owes a TLB flush", userfaultfd_protects_with_a_flush},
 		{"a fault for nothing owes a TLB flush", a_fault_for_nothing_owes_a_flush},
 		{"reaping owes a TLB flush", reaping_owes_a_flush},
+		{"a hint of NUMA balancing owes a TLB flush", numa_hints_owe_a_flush},
 	};
 
 	host_boot_default("debug_vm");

@@ -15,8 +15,8 @@
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/thp.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 #include "mm/slab/slab.h"
 #include "mm/virt/vma.h"
 #include "mm/reclaim/vmscan.h"
@@ -41,7 +41,7 @@ static inline void *user_touch_huge(struct mm_struct *mm, unsigned long addr, bo
 	atomic_or(&pmd->v, _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0));
 	e = pte_read(pmd);
 	host_tlb_load_large(mm, addr, pte_pfn(e), table_frame(pmd), pte_write(e), pte_dirty(e));
-	return (char *)__va(e.v & PTE_PFN_MASK) + (addr & ~PMD_MASK);
+	return (char *)host_ram(e.v & PTE_PFN_MASK) + (addr & ~PMD_MASK);
 }
 
 /** Direct-map address of user memory for one access, faulting as needed; NULL with *fault set when
@@ -67,10 +67,13 @@ static inline void *user_touch(struct mm_struct *mm, unsigned long addr, bool wr
 			e = pte_read(pte);
 			host_tlb_load(mm, addr, pte_pfn(e), table_frame(pte), pte_write(e),
 				      pte_dirty(e));
-			return (char *)__va(e.v & PTE_PFN_MASK) + (addr & ~PAGE_MASK);
+			return (char *)host_ram(e.v & PTE_PFN_MASK) + (addr & ~PAGE_MASK);
 		}
+		if (pte && !(pte_read(pte).v & _PAGE_PRESENT))
+			host_tlb_load_table(mm, addr, table_frame(pte));
 		if (host_tlb_lookup(mm, addr, write, &pfn))
-			return (char *)__va((phys_addr_t)pfn << PAGE_SHIFT) + (addr & ~PAGE_MASK);
+			return (char *)host_ram((phys_addr_t)pfn << PAGE_SHIFT) +
+			       (addr & ~PAGE_MASK);
 		*fault =
 			handle_mm_fault(mm, addr, FAULT_FLAG_USER | (write ? FAULT_FLAG_WRITE : 0));
 		if (*fault & VM_FAULT_ERROR)
@@ -99,8 +102,7 @@ static inline unsigned int user_read(struct mm_struct *mm, unsigned long addr, u
 	return p ? 0 : fault & VM_FAULT_ERROR;
 }
 
-/* ---- everything that must hold ----------------------------------------------------------------
- */
+/* ---- everything that must hold --------------------------------------------------------------- */
 
 /* The checks compare much; a fuzzer is not to spend its time on watching them. */
 #ifdef __clang__
@@ -243,7 +245,9 @@ static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, in
 			c->swap++;
 			c->slot_users[swp_type(s)][swp_offset(s)]++;
 		} else if (pte_special(e)) {
-			MUST(pte_pfn(e) == page_to_pfn(zero_page) && !pte_write(e),
+			MUST((pte_pfn(e) == page_to_pfn(zero_page)) !=
+					     !!(vma->flags & VM_DONTEXPAND) &&
+				     !pte_write(e),
 			     "special PTE at %#lx", addr);
 		} else {
 			struct page *page = pfn_to_page(pte_pfn(e));

@@ -1,11 +1,11 @@
 /*
- * Faults that a program answers, and other address spaces' memory: what registering does to the VMAs, what
- * an answer maps and refuses, and that pages that were answered are as others: swapped, copied, freed.
- * Waiting takes two threads, and is tested by user/libc/userfault.c.
+ * Faults that a program answers (userfaultfd), and access to other address spaces: what registering does to
+ * VMAs, what an answer maps and what it refuses, and that answered pages are swapped, copied and freed like
+ * any others. Waiting takes two threads: user/libc/userfault.c tests it.
  */
 #include "mm_user.h"
-#include "mm/virt/remote.h"
-#include "mm/virt/userfault.h"
+#include "mm/fault/remote.h"
+#include "mm/fault/userfault.h"
 #include "unit.h"
 
 static struct host_disk *disk;
@@ -22,10 +22,10 @@ static struct mm_struct *mm_with(unsigned long pages, int flags, unsigned long *
 /* SIGBUS instead of waiting: so one thread can see what would have waited. */
 static struct uffd_ctx *context(struct mm_struct *mm)
 {
-	struct uffd_ctx *ctx = uffd_create(mm, false);
+	struct uffd_ctx *ctx = uffd_create(mm, UFFD_ALL_FAULTS);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(ctx);
-	uffd_set_sigbus(ctx);
+	uffd_set_features(ctx, UFFD_FEATURE_SIGBUS);
 	return ctx;
 }
 
@@ -123,10 +123,11 @@ static void shared_memory(void)
 	CU_ASSERT_EQUAL(user_write(child, at, 7), 0);
 	CU_ASSERT(waits(mm, at)); /* a minor fault now */
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at, at + PAGE_SIZE, contents, UFFD_FILL), -EEXIST);
-	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, at + PAGE_SIZE, NULL, UFFD_MAP_PRESENT), 0);
 	CU_ASSERT_EQUAL(user_get(mm, at), 7);
-	CU_ASSERT_EQUAL(uffd_continue(ctx, at, at + PAGE_SIZE), -EEXIST);
-	CU_ASSERT_EQUAL(uffd_continue(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE), -EFAULT);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at, at + PAGE_SIZE, NULL, UFFD_MAP_PRESENT), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE, NULL, UFFD_MAP_PRESENT),
+			-EFAULT);
 	CU_ASSERT_EQUAL(uffd_fill(ctx, at + PAGE_SIZE, at + 2 * PAGE_SIZE, contents, UFFD_FILL), 0);
 	CU_ASSERT_EQUAL(user_read(child, at + PAGE_SIZE, &v), 0);
 	CU_ASSERT_EQUAL(v, 0x5a5a5a5a5a5a5a5aull);
@@ -181,6 +182,59 @@ static void remote_memory(void)
 	check_all();
 }
 
+/* What /proc/PID/mem does: where the program may not write, and could not even read. */
+static void forced_writes(void)
+{
+	unsigned long at, shared;
+	struct mm_struct *mm = mm_with(8, MAP_PRIVATE, &at), *child;
+	char buf[32] = "a tracer's", out[32];
+	struct vm_area_struct *vma;
+	u64 v = 0;
+
+	CU_ASSERT_EQUAL(user_write(mm, at, 1), 0);
+	CU_ASSERT_EQUAL(user_read(mm, at + PAGE_SIZE, &v), 0); /* the zero page */
+	child = dup_mm(mm);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	do_mprotect(mm, at, 3 * PAGE_SIZE, PROT_READ);
+	do_mprotect(mm, at + 3 * PAGE_SIZE, PAGE_SIZE, PROT_NONE);
+	CU_ASSERT_EQUAL(write_remote_vm(mm, at, buf, 8), 0);
+	for (unsigned long i = 0; i < 4; i++) { /* shared with a child; zeroes; nothing; hidden */
+		unsigned long a = at + i * PAGE_SIZE;
+		unsigned int level;
+		unsigned long next;
+
+		CU_ASSERT_EQUAL(write_remote_vm_forced(mm, a, buf, sizeof(buf)), sizeof(buf));
+		memset(out, 0, sizeof(out));
+		CU_ASSERT_EQUAL(read_remote_vm_forced(mm, a, out, sizeof(out)), sizeof(out));
+		CU_ASSERT_STRING_EQUAL(out, buf);
+		CU_ASSERT(!pte_write(pte_read(walk_leaf(mm->pgd, a, &level, &next))));
+		CU_ASSERT_NOT_EQUAL(user_write(mm, a, 2), 0);
+	}
+	CU_ASSERT_EQUAL(read_remote_vm(mm, at + 3 * PAGE_SIZE, out, 8), 0);
+	CU_ASSERT_EQUAL(user_get(child, at), 1);
+	CU_ASSERT_EQUAL(mm->rss_anon, 4);
+	check_all();
+	/* Out to swap, and written there. */
+	do_madvise(mm, at, PAGE_SIZE, MADV_PAGEOUT);
+	CU_ASSERT_EQUAL(write_remote_vm_forced(mm, at, "x", 1), 1);
+	do_madvise(mm, at, PAGE_SIZE, MADV_PAGEOUT);
+	CU_ASSERT_EQUAL(user_get(mm, at) & 0xffff, ' ' << 8 | 'x');
+	/* Shared memory keeps what it is, if its program may not write. */
+	shared = do_mmap(mm, 0, PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, 0);
+	CU_ASSERT_EQUAL(write_remote_vm_forced(mm, shared, buf, 8), 0);
+	do_mprotect(mm, shared, PAGE_SIZE, RW);
+	CU_ASSERT_EQUAL(write_remote_vm_forced(mm, shared, buf, 8), 8);
+	/* Made writable again, each is the program's own. */
+	do_mprotect(mm, at, 4 * PAGE_SIZE, RW);
+	CU_ASSERT_EQUAL(user_write(mm, at, 3), 0);
+	vma = find_vma(mm, at);
+	CU_ASSERT_EQUAL(vma->flags & VM_WRITE, VM_WRITE);
+	check_all();
+	mmput(mm);
+	mmput(child);
+	check_all();
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -188,6 +242,7 @@ int main(void)
 		{"answers", answers},
 		{"shared memory", shared_memory},
 		{"memory of others", remote_memory},
+		{"a tracer writes", forced_writes},
 	};
 
 	host_boot_default("debug_vm");

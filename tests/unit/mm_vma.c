@@ -24,113 +24,83 @@ static unsigned long at(unsigned long page)
 	return BASE + page * PAGE_SIZE;
 }
 
+/* Flags, first page of the file, pages; and what else there is. */
+#define PART(f, off, n, ...)                                        \
+	{                                                           \
+		.flags = f, .pgoff = off, .pages = n, ##__VA_ARGS__ \
+	}
+enum { NONE_TOUCHES, PREV_TOUCHES, NEXT_TOUCHES, BOTH_TOUCH };
+
 static void merge_policy_table(void)
 {
 	struct anon_vma *a = (void *)0x1000, *b = (void *)0x2000;
 	const struct uffd_ctx *monitor = (void *)0x3000, *other = (void *)0x4000;
 	static const char *heap = "[heap]";
+	/* clang-format off */
 	const struct {
-		struct vma_desc prev, mid, next;
-		bool has_prev, has_next;
-		enum vma_merge want;
 		const char *why;
+		enum vma_merge want;
+		unsigned int touch; /* whether prev and next do */
+		struct vma_desc prev, mid, next;
 	} t[] = {
-		{{1, 0, 2, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_BOTH,
-		 "all alike"},
-		{{1, 0, 2, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {3, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_PREV,
-		 "next has other rights"},
-		{{3, 0, 2, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_NEXT,
-		 "previous has other rights"},
-		{{1, 0, 2, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 0,
-		 1,
-		 VMA_MERGE_NEXT,
-		 "nothing before"},
-		{{1, 0, 2, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 0,
-		 0,
-		 VMA_MERGE_NONE,
-		 "nothing touches"},
-		{{1, 0, 2, a, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, b, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_PREV,
-		 "two families of pages stay two"},
-		{{1, 0, 2, a, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, a, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_BOTH,
-		 "one family"},
-		{{1, 0, 2, a, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, b, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_NONE,
-		 "pages do not move into a VMA that has none"},
-		{{1, 0, 2, a, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_BOTH,
-		 "a VMA without pages joins any"},
-		{{1, 0, 2, a, NULL, true, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_NEXT,
-		 "what came through a fork takes in nothing"},
-		{{1, 5, 2, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_NEXT,
-		 "offsets that do not continue"},
-		{{1, 0, 2, NULL, heap, false, NULL, NULL, NULL, false, NULL},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, NULL},
-		 {1, 3, 4, NULL, heap, false, NULL, NULL, NULL, false, NULL},
-		 1,
-		 1,
-		 VMA_MERGE_NONE,
-		 "names"},
-		{{1, 0, 2, NULL, NULL, false, NULL, NULL, NULL, false, monitor},
-		 {1, 2, 1, NULL, NULL, false, NULL, NULL, NULL, false, other},
-		 {1, 3, 4, NULL, NULL, false, NULL, NULL, NULL, false, other},
-		 1,
-		 1,
-		 VMA_MERGE_NEXT,
-		 "who answers their faults"},
+		{"all alike", VMA_MERGE_BOTH, BOTH_TOUCH,
+		 PART(1, 0, 2),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4)},
+		{"next has other rights", VMA_MERGE_PREV, BOTH_TOUCH,
+		 PART(1, 0, 2),
+		 PART(1, 2, 1),
+		 PART(3, 3, 4)},
+		{"previous has other rights", VMA_MERGE_NEXT, BOTH_TOUCH,
+		 PART(3, 0, 2),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4)},
+		{"nothing before", VMA_MERGE_NEXT, NEXT_TOUCHES,
+		 PART(1, 0, 2),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4)},
+		{"nothing touches", VMA_MERGE_NONE, NONE_TOUCHES,
+		 PART(1, 0, 2),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4)},
+		{"two families of pages stay two", VMA_MERGE_PREV, BOTH_TOUCH,
+		 PART(1, 0, 2, .anon_vma = a),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4, .anon_vma = b)},
+		{"one family", VMA_MERGE_BOTH, BOTH_TOUCH,
+		 PART(1, 0, 2, .anon_vma = a),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4, .anon_vma = a)},
+		{"pages do not move into a VMA that has none", VMA_MERGE_NONE, BOTH_TOUCH,
+		 PART(1, 0, 2, .anon_vma = a),
+		 PART(1, 2, 1, .anon_vma = b),
+		 PART(1, 3, 4)},
+		{"a VMA without pages joins any", VMA_MERGE_BOTH, BOTH_TOUCH,
+		 PART(1, 0, 2, .anon_vma = a),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4)},
+		{"what came through a fork takes in nothing", VMA_MERGE_NEXT, BOTH_TOUCH,
+		 PART(1, 0, 2, .anon_vma = a, .inherited = true),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4)},
+		{"offsets that do not continue", VMA_MERGE_NEXT, BOTH_TOUCH,
+		 PART(1, 5, 2),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4)},
+		{"names", VMA_MERGE_NONE, BOTH_TOUCH,
+		 PART(1, 0, 2, .name = heap),
+		 PART(1, 2, 1),
+		 PART(1, 3, 4, .name = heap)},
+		{"who answers their faults", VMA_MERGE_NEXT, BOTH_TOUCH,
+		 PART(1, 0, 2, .uffd = monitor),
+		 PART(1, 2, 1, .uffd = other),
+		 PART(1, 3, 4, .uffd = other)},
 	};
+	/* clang-format on */
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++) {
-		enum vma_merge got = vma_merge_policy(t[i].has_prev ? &t[i].prev : NULL, &t[i].mid,
-						      t[i].has_next ? &t[i].next : NULL);
+		enum vma_merge got = vma_merge_policy(t[i].touch & 1 ? &t[i].prev : NULL, &t[i].mid,
+						      t[i].touch & 2 ? &t[i].next : NULL);
 
 		if (got != t[i].want)
 			fprintf(stderr, "merge policy: %s: %d\n", t[i].why, got);
@@ -419,7 +389,7 @@ static void overcommit(void)
 	CU_ASSERT_EQUAL(do_mprotect(mm, a, (ram + 1) << PAGE_SHIFT, RW), -ENOMEM);
 	CU_ASSERT_EQUAL(do_mprotect(mm, a, 10 << PAGE_SHIFT, RW), 0);
 	CU_ASSERT_EQUAL(vm_committed(), before + 10);
-	/* A promise is kept when write access goes. */
+	/* A promise stays when write access is taken away. */
 	CU_ASSERT_EQUAL(do_mprotect(mm, a, 10 << PAGE_SHIFT, PROT_READ), 0);
 	CU_ASSERT_EQUAL(vm_committed(), before + 10);
 	check_all();

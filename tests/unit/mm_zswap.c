@@ -1,11 +1,11 @@
 /*
- * zswap on the host: the pool against a model, under compaction and migration; pages through swap with a
- * disk that counts; each way a page is refused, comes back, or goes on to the disk.
+ * zswap on the host: the pool against a model, under compaction and migration; pages through swap, with a
+ * disk that counts requests; and each way in which a page is refused, comes back, or is written to the disk.
  */
 #include "unit.h"
 #include "mm_user.h"
 #include "mm/memcg/memcg.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/zswap/zswap.h"
 
 static struct host_disk *disk;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "devices/device.h"
 #include "observe/access.h"
 #include "report/report.h"
@@ -114,6 +115,95 @@ static void windows(void)
 	access_free(&w);
 }
 
+/* Two nodes of 8 MiB; the second one has 1 MiB below the hole. Frames of the bitmap are the guest's. */
+static const struct guest_ram node_ram = {
+	.nr = 2,
+	.region = {{.gpa = 0, .size = 9 * MIB}, {.gpa = 4096 * MIB, .size = 7 * MIB}},
+};
+#define HIGH (4096 * MIB / MMVM_PAGE_SIZE)
+
+static void start_nodes(struct access_watch *w)
+{
+	struct machine_config c = {
+		.ram_low = 9 * MIB,
+		.ram_high = 7 * MIB,
+		.nr_nodes = 2,
+		.node = {{.memory = 8 * MIB, .cpus = 1}, {.memory = 8 * MIB, .cpus = 2}},
+	};
+
+	CU_ASSERT_EQUAL_FATAL(access_init(w, BIT(ACCESS_GUEST), &c, 50, 0), 0);
+}
+
+/** The guest has found frames [from, to) accessed, by CPUs that `name` says. */
+static void guest_saw(struct access_watch *w, const char *name, uint64_t from, uint64_t to)
+{
+	static uint64_t bitmap[HIGH / 64 + 64];
+
+	memset(bitmap, 0, sizeof(bitmap));
+	for (uint64_t f = from; f < to; f++)
+		bitmap[f / 64] |= 1ull << f % 64;
+	pthread_mutex_lock(&w->lock);
+	access_take_bitmap(w, &node_ram, bitmap, access_record_node(w, name));
+	if (!name[0])
+		access_point(w, ACCESS_GUEST);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void pairs_are(const struct run_access_point *p, const uint32_t want[6])
+{
+	for (unsigned int i = 0; i < 6; i++)
+		CU_ASSERT_EQUAL(p->pair[i], want[i]);
+}
+
+/* A page is its node's, an access that of the node of the record; 2048 is the first frame of node 1. */
+static void pairs_of_nodes(void)
+{
+	const struct run_access *a;
+	struct access_watch w;
+
+	start_nodes(&w);
+	a = &w.source[ACCESS_GUEST].out;
+	CU_ASSERT_EQUAL(a->nr_nodes, 2);
+	guest_saw(&w, "0", 2000, 2060);	       /* 48 and 12 */
+	guest_saw(&w, "1", HIGH, HIGH + 1792); /* all of high RAM, 1792 pages, is node 1's */
+	guest_saw(&w, "1", 2047, 2048);	       /* node 0 saw it, too: once in each row */
+	guest_saw(&w, "several", 5, 8);
+	guest_saw(&w, "several", 6, 9); /* 6 and 7 again: counted once */
+	CU_ASSERT_EQUAL(a->nr_points, 0);
+	guest_saw(&w, "", 2304, 2305); /* behind low RAM: nowhere */
+	CU_ASSERT_EQUAL_FATAL(a->nr_points, 1);
+	pairs_are(&a->points[0], (uint32_t[]){48, 12, 1, 1792, 4, 0});
+	CU_ASSERT_EQUAL(a->points[0].window[0], 60 + 1792 + 4);
+	/* The next sample begins with nothing. */
+	guest_saw(&w, "1", 2048, 2049);
+	guest_saw(&w, "", 0, 1);
+	CU_ASSERT_EQUAL_FATAL(a->nr_points, 2);
+	pairs_are(&a->points[1], (uint32_t[]){0, 0, 0, 1, 1, 0});
+	access_free(&w);
+}
+
+static void names_of_records(void)
+{
+	struct access_watch w;
+
+	start_nodes(&w);
+	CU_ASSERT_EQUAL(access_record_node(&w, "0"), 0);
+	CU_ASSERT_EQUAL(access_record_node(&w, "1"), 1);
+	CU_ASSERT_EQUAL(access_record_node(&w, ""), ACCESS_CPU_UNKNOWN);
+	CU_ASSERT_EQUAL(access_record_node(&w, "several"), ACCESS_CPU_UNKNOWN);
+	/* No name of a node that there is. */
+	CU_ASSERT_EQUAL(access_record_node(&w, "2"), ACCESS_CPU_UNKNOWN);
+	CU_ASSERT_EQUAL(access_record_node(&w, "00"), ACCESS_CPU_UNKNOWN);
+	CU_ASSERT_EQUAL(access_record_node(&w, "/"), ACCESS_CPU_UNKNOWN);
+	CU_ASSERT_EQUAL(access_record_node(&w, "\377"), ACCESS_CPU_UNKNOWN);
+	access_free(&w);
+	/* One node: there is no matrix. */
+	start(&w, BIT(ACCESS_GUEST));
+	CU_ASSERT_EQUAL(w.source[ACCESS_GUEST].out.nr_nodes, 0);
+	CU_ASSERT_EQUAL(access_record_node(&w, "0"), ACCESS_CPU_UNKNOWN);
+	access_free(&w);
+}
+
 static void points_are_bounded(void)
 {
 	struct access_watch w;
@@ -217,6 +307,147 @@ static void fill(struct run_result *r)
 	CU_ASSERT_PTR_NULL(a.points);
 }
 
+/* The same of a machine with two nodes: CPUs of node 0 access node 0, then node 1; 300 pages move. */
+static void fill_nodes(struct run_result *r)
+{
+	struct run_access a = {.method = "guest", .has_pages = true, .times = 10, .nr_nodes = 2};
+
+	run_result_init(r);
+	r->ram_low = 16 * MIB;
+	r->heat_pages = 64;
+	for (unsigned int i = 0; i < 10; i++) {
+		struct run_access_point p = {
+			.t_ns = (i + 1) * 100000000ull,
+			.window = {1234},
+			.pair = {i < 5 ? 1234 : 0, i < 5 ? 0 : 1200, 0, 0, 0, i < 5 ? 0 : 34},
+			.moves = {.pgmigrate_success = i < 7 ? 0 : 300, .pgpromote_success = i},
+		};
+
+		run_access_add_point(&a, &p);
+	}
+	run_result_add_access(r, &a);
+}
+
+static void nodes_round_trip(void)
+{
+	struct run_result r, back;
+	struct mmvm_error err;
+	char *text, *again;
+
+	fill_nodes(&r);
+	text = text_of(report_json, &r);
+	CU_ASSERT_EQUAL_FATAL(run_result_parse(&back, "run", text, strlen(text), &err), 0);
+	CU_ASSERT_EQUAL_FATAL(back.access[0].nr_points, 10);
+	CU_ASSERT_EQUAL(back.access[0].nr_nodes, 2);
+	CU_ASSERT_EQUAL(
+		memcmp(back.access[0].points, r.access[0].points, 10 * sizeof(*r.access[0].points)),
+		0);
+	again = text_of(report_json, &back);
+	CU_ASSERT_STRING_EQUAL(text, again);
+	free(again);
+	run_result_free(&back);
+	/* More nodes than a machine can have. */
+	again = strstr(text, "\"nodes\": 2");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(again);
+	again[strlen("\"nodes\": ")] = '9';
+	CU_ASSERT_EQUAL(run_result_parse(&back, "run", text, strlen(text), &err), -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "more nodes"));
+	free(text);
+	run_result_free(&r);
+}
+
+static void what_people_see_of_nodes(void)
+{
+	struct run_result r;
+	char *text;
+
+	fill_nodes(&r);
+	text = text_of(table, &r);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "from CPUs of    pages of node 0  pages of node 1\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text,
+				      "    node 0                    6,170            6,000\n"
+				      "    node 1                        0                0\n"
+				      "    several                       0              170\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "node 0 to node 0              |@@@@@     |\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "node 0 to node 1              |     @@@@@|\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "several to node 1              |     .....|\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "pgmigrate_success         300 |       @  |\n"));
+	CU_ASSERT_PTR_NULL(strstr(text, "node 1 to node"));
+	CU_ASSERT_PTR_NULL(strstr(text, "pgdemote"));
+	free(text);
+	text = text_of(page, &r);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "Accesses by node of the CPU and node of the page"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "node 0 to node 1"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "Pages that moved"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "pgpromote_success"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "<th scope=\"row\">several</th><td class=\"n\">0</td>"
+					    "<td class=\"n\">170</td>"));
+	free(text);
+	run_result_free(&r);
+	/* One node: nothing of it. */
+	fill(&r);
+	text = text_of(table, &r);
+	CU_ASSERT_PTR_NULL(strstr(text, "from CPUs of"));
+	free(text);
+	run_result_free(&r);
+}
+
+/** The file's text, to be freed; the file is removed. */
+static char *take_file(const char *folder, const char *name)
+{
+	char path[256], *text = calloc(1, 65536);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT(fread(text, 1, 65535, f) > 500);
+	fclose(f);
+	unlink(path);
+	return text;
+}
+
+/* Each plot of the page is a file that any program can draw: no variables, nothing from elsewhere. */
+static void plots_as_files(void)
+{
+	static const char *const name[] = {
+		"accesses-by-node-of-the-cpu-and-node-of-the-page.svg",
+		"pages-that-moved-and-hint-faults.svg",
+		"working-set-by-guest.svg",
+		"where-memory-is-accessed-by-guest-address-time.svg",
+	};
+	char folder[] = "/tmp/mmvm-plots.XXXXXX", failed[512];
+	struct run_result r;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	fill_nodes(&r);
+	CU_ASSERT_EQUAL(report_svg(folder, &r, NULL, failed, sizeof(failed)), 0);
+	run_result_free(&r);
+	for (unsigned int i = 0; i < sizeof(name) / sizeof(name[0]); i++) {
+		char *text = take_file(folder, name[i]);
+
+		CU_ASSERT(!strncmp(text, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39));
+		CU_ASSERT_STRING_EQUAL(text + strlen(text) - 7, "</svg>\n");
+		CU_ASSERT_PTR_NULL(strstr(text, "var("));
+		CU_ASSERT_PTR_NULL(strstr(text, "--c"));
+		CU_ASSERT_PTR_NULL(strstr(text, "class=\"tip\""));
+		CU_ASSERT_PTR_NULL(strstr(text, "<li>"));
+		if (i == 0) {
+			CU_ASSERT_PTR_NOT_NULL(strstr(text, ">node 0 to node 1</text>"));
+			CU_ASSERT_PTR_NOT_NULL(
+				strstr(text, "class=\"area\" style=\"color:#d95f02\""));
+			CU_ASSERT_PTR_NOT_NULL(strstr(text, "style=\"fill:#d95f02\"/>"));
+		}
+		free(text);
+	}
+	CU_ASSERT_EQUAL(rmdir(folder), 0); /* there were no others */
+	/* A folder that cannot be made. */
+	fill_nodes(&r);
+	CU_ASSERT_EQUAL(report_svg("/proc/none/here", &r, NULL, failed, sizeof(failed)), -ENOENT);
+	CU_ASSERT_STRING_EQUAL(failed, "/proc/none/here");
+	run_result_free(&r);
+}
+
 static void a_result_round_trip(void)
 {
 	struct run_result r, back;
@@ -287,11 +518,16 @@ int main(void)
 	static const struct unit_case cases[] = {
 		{"names of methods", names},
 		{"working sets by window", windows},
+		{"pairs of nodes", pairs_of_nodes},
+		{"names of records", names_of_records},
 		{"points are bounded", points_are_bounded},
 		{"frames through regions", frames_through_regions},
 		{"dropped mappings", dropped_mappings},
 		{"a result through JSON and back", a_result_round_trip},
 		{"what people see", what_people_see},
+		{"nodes through JSON and back", nodes_round_trip},
+		{"what people see of nodes", what_people_see_of_nodes},
+		{"plots as files", plots_as_files},
 	};
 
 	return unit_run("vmm_access", cases, sizeof(cases) / sizeof(cases[0]));

@@ -15,7 +15,7 @@ static void test_clean(void)
 	build();
 	ret = run();
 	if (ret)
-		audit_print(stderr, "", &im.r, true);
+		audit_print(stderr, "", &im.r, AUDIT_WITH_STATES);
 	CU_ASSERT_EQUAL(ret, 0);
 	CU_ASSERT_EQUAL(im.r.ram_frames, LOW_FRAMES + HIGH_FRAMES);
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
@@ -740,7 +740,7 @@ static void test_many(void)
 	CU_ASSERT_TRUE(im.r.nr_kept <= AUDIT_MAX_KEPT);
 	CU_ASSERT_EQUAL(im.r.count[AUDIT_PAGE_STATE], LOW_FRAMES);
 	f = open_memstream(&text, &len);
-	audit_print(f, "> ", &im.r, true);
+	audit_print(f, "> ", &im.r, AUDIT_WITH_STATES);
 	fclose(f);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "> audit: page_state: 2048 times in all"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "> pages by state:"));

@@ -124,7 +124,7 @@ static void a_balloon(void)
 	CU_ASSERT_EQUAL(ret, 0);
 	CU_ASSERT_EQUAL(im.r.frames[PAGE_BALLOON], 2);
 	if (ret)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 }
 
 int main(void)

@@ -85,7 +85,7 @@ static void a_mapping(void)
 	ret = run();
 	CU_ASSERT_EQUAL(ret, 0);
 	if (ret)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 }
 
 int main(void)

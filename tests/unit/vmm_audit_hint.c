@@ -1,4 +1,6 @@
-/* The audit of hints: entries without access in mappings that allow it. */
+/*
+ * The audit of NUMA hints: an entry without access in a mapping that allows access must be a hint.
+ */
 #include "audit_plant.h"
 
 static uint64_t ever_gva(void)

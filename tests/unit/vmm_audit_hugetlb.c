@@ -64,7 +64,7 @@ static void test_clean(void)
 	build_pool();
 	CU_ASSERT_EQUAL(run(), 0);
 	if (im.r.total)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 }
 
 static void d_nr(void)

@@ -90,7 +90,7 @@ static void test_clean(void)
 	build_areas();
 	CU_ASSERT_EQUAL(run(), 0);
 	if (im.r.total)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 }
 
 static void d_guard_behind(void)
@@ -174,7 +174,116 @@ static void d_wx_alias(void)
 	*pte(VMALLOC) = ((uint64_t)im.vmalloc << 12 | P) & ~RW;
 }
 
+/* The file's page is one of memfd_secret: its PMD is split, its own entry empty. */
+static uint64_t *hide_file_page(void)
+{
+	uint64_t base = im.file & ~511ull, *pmd, *table;
+
+	build_areas();
+	table = (uint64_t *)frame_ptr(im.next + 1);
+	for (uint64_t i = 0; i < 512; i++)
+		table[i] = (base + i) << 12 | P | RW | NX;
+	table[im.file & 511] = 0;
+	pmd = entry_of(im.cr3, DIRECT + (base << 12), 1, false);
+	*pmd = (uint64_t)(im.next + 1) << 12 | P | RW;
+	im.g->root.mapping.secret_flag = 64;
+	im.g->file_map.flags |= 64;
+	level_add(0, NR_FILE_DIRTY, -1); /* there is no disk that it would be written to */
+	page(im.file)->flags |= 1ull << PG_uptodate;
+	return table;
+}
+
+static void test_secret(void)
+{
+	build();
+	hide_file_page();
+	CU_ASSERT_EQUAL(run(), 0);
+	if (im.r.total)
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
+	/* On its way in or out. */
+	build();
+	hide_file_page()[im.file & 511] = (uint64_t)im.file << 12 | P | RW | NX;
+	page(im.file)->flags |= 1ull << PG_locked;
+	CU_ASSERT_EQUAL(run(), 0);
+}
+
+static void d_secret_is_mapped(void)
+{
+	hide_file_page()[im.file & 511] = (uint64_t)im.file << 12 | P | RW | NX;
+}
+static void d_secret_has_an_alias(void)
+{
+	/* Where the page next to it should be mapped. */
+	uint64_t other = (im.file ^ 1) & 511, *table = hide_file_page();
+
+	table[im.file & 511] = table[other];
+	table[other] = (uint64_t)im.file << 12 | P | RW | NX;
+}
+static void d_stays_hidden(void)
+{
+	hide_file_page()[(im.file ^ 1) & 511] = 0;
+}
+
+/* ---- high memory: all above 4 GiB, not in the direct map, and a window onto one page of it ---- */
+
+#define KMAP (VMALLOC + 256 * PAGE) /* in a table that exists */
+
+static void build_highmem(void)
+{
+	build_areas();
+	for (uint64_t f = HIGH_PFN; f < HIGH_PFN + HIGH_FRAMES; f++)
+		*pte(DIRECT + (f << 12)) = 0;
+	im.g->root.kvirt.highmem_start = HIGH_PFN << 12;
+	im.g->root.kvirt.kmap_start = KMAP;
+	im.g->root.kvirt.kmap_end = KMAP + 256 * PAGE;
+	im.g->root.kvirt.vmalloc_end = KMAP;
+}
+/* A frame of the free block of order 8 becomes somebody's. */
+static uint64_t high_in_use(void)
+{
+	uint64_t pfn = HIGH_BLOCK;
+
+	list_del(lru_gva(pfn));
+	im.g->area[1][8].nr_free--;
+	level_add(1, NR_FREE_PAGES, -256);
+	set_page(pfn, PAGE_DMA, 0, 1);
+	give_range(pfn + 1, pfn + 256);
+	return pfn;
+}
+static void window(uint64_t pfn)
+{
+	build_highmem();
+	*pte(KMAP + 16 * PAGE) = pfn << 12 | P | RW | NX;
+}
+static void test_clean_highmem(void)
+{
+	build();
+	window(high_in_use());
+	CU_ASSERT_EQUAL(run(), 0);
+	if (im.r.total)
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
+}
+static void d_in_direct_map(void)
+{
+	build_highmem();
+	*pte(DIRECT + (HIGH_PFN << 12)) = HIGH_PFN << 12 | P | RW | NX;
+}
+static void d_window_forgotten(void)
+{
+	window(first_buddy(0, 3, 0));
+}
+static void d_window_on_low(void)
+{
+	window(im.dma);
+}
+
 static const struct damage damages[] = {
+	PLANT(d_secret_is_mapped, AUDIT_SECRET),
+	PLANT(d_secret_has_an_alias, AUDIT_SECRET),
+	PLANT(d_stays_hidden, AUDIT_SECRET),
+	PLANT(d_in_direct_map, AUDIT_HIGHMEM),
+	PLANT(d_window_forgotten, AUDIT_HIGHMEM),
+	PLANT(d_window_on_low, AUDIT_HIGHMEM),
 	PLANT(d_guard_behind, AUDIT_GUARD),
 	PLANT(d_guard_before, AUDIT_GUARD),
 	PLANT(d_between, AUDIT_GUARD),
@@ -202,6 +311,8 @@ int main(void)
 {
 	static const struct unit_case cases[] = {
 		{"clean areas", test_clean},
+		{"secret memory", test_secret},
+		{"clean high memory", test_clean_highmem},
 		{"each damage is found", test_damages},
 	};
 

@@ -32,11 +32,18 @@ static void make_groups(void)
 		.kernel_offset = offsetof(struct memcg, kernel),
 		.zswap_offset = offsetof(struct memcg, zswap),
 		.obj_offset = offsetof(struct memcg, obj),
+		.stat_offset = offsetof(struct memcg, stat),
+		.slab_offset = offsetof(struct memcg, slab),
 	};
 	charge(im.anon[0], 1);
 	charge(im.anon[1], 2);
 	charge(im.stack, 2);
 	im.g->memcg[2].kernel = 1ll << page(im.stack)->order;
+	/* The two anonymous pages are mapped; the even ones are inactive, the odd active. */
+	im.g->memcg[1].stat[0][NR_ANON_MAPPED] = im.g->memcg[1].stat[0][NR_INACTIVE_ANON] = 1;
+	im.g->memcg[1].stat[0][NR_SWAPCACHE] = 1;
+	im.g->memcg[2].stat[0][NR_ANON_MAPPED] = im.g->memcg[2].stat[0][NR_ACTIVE_ANON] = 1;
+	im.g->memcg[2].stat[0][NR_KERNEL_STACK_KB] = 4ll << page(im.stack)->order;
 }
 
 static void d_page_of_no_group(void)
@@ -97,10 +104,11 @@ static uint16_t *make_objects(void)
 	p->inuse = 58;
 	im.g->root.cache.flags_offset = offsetof(struct cache, flags);
 	im.g->root.cache.account_flag = 0x200;
+	im.g->root.cache.reclaim_flag = 0x1;
 	im.g->cache.flags = 0x201;
 	for (unsigned int i = 0; i < 60; i++)
 		owner[i] = i == 7 || i == 9 ? 2 : 0;
-	im.g->memcg[2].obj = 128;
+	im.g->memcg[2].obj = im.g->memcg[2].slab[0][1] = 128;
 	im.g->memcg[2].kernel++;
 	for (unsigned int id = 0; id < 3; id++)
 		im.g->memcg[id].usage++;
@@ -146,7 +154,68 @@ static void d_no_ids(void)
 	im.g->root.memcg.ids_per_leaf = 1u << 31;
 }
 
+static void d_level_drifts(void)
+{
+	make_groups();
+	im.g->memcg[1].stat[0][NR_ANON_MAPPED]++;
+}
+static void d_level_negative(void)
+{
+	make_groups();
+	im.g->memcg[2].stat[0][NR_PAGETABLE] = -1;
+}
+static void d_level_on_other_node(void)
+{
+	make_groups();
+	im.g->memcg[2].stat[0][NR_KERNEL_STACK_KB] -= 4;
+	im.g->memcg[2].stat[1][NR_KERNEL_STACK_KB] += 4;
+}
+/* Charged to 2, but on a list that counts for 1. */
+static void d_list_of_other_group(void)
+{
+	make_groups();
+	im.g->memcg[2].stat[0][NR_ACTIVE_ANON]--;
+	im.g->memcg[1].stat[0][NR_ACTIVE_ANON]++;
+}
+static void d_file_uncounted(void)
+{
+	make_groups();
+	charge(im.file, 1);
+}
+/* Group 1 says that it has a huge page, of one kind and of the other. */
+static void d_huge_page_too_many(void)
+{
+	make_groups();
+	im.g->memcg[1].stat[0][NR_ANON_THPS] = 1;
+}
+static void d_huge_shmem_too_many(void)
+{
+	make_groups();
+	im.g->memcg[1].stat[0][NR_SHMEM_THPS] = 1;
+}
+static void d_objects_on_other_node(void)
+{
+	make_objects();
+	im.g->memcg[2].slab[0][1] -= 64;
+	im.g->memcg[2].slab[1][1] += 64;
+}
+static void d_objects_of_other_kind(void)
+{
+	make_objects();
+	im.g->memcg[2].slab[0][1] = 0;
+	im.g->memcg[2].slab[0][0] = 128;
+}
+
 static const struct damage damages[] = {
+	PLANT(d_level_drifts, AUDIT_MEMCG_LEVEL),
+	PLANT(d_level_negative, AUDIT_MEMCG_LEVEL),
+	PLANT(d_level_on_other_node, AUDIT_MEMCG_LEVEL),
+	PLANT(d_list_of_other_group, AUDIT_MEMCG_LEVEL),
+	PLANT(d_file_uncounted, AUDIT_MEMCG_LEVEL),
+	PLANT(d_huge_page_too_many, AUDIT_MEMCG_LEVEL),
+	PLANT(d_huge_shmem_too_many, AUDIT_MEMCG_LEVEL),
+	PLANT(d_objects_on_other_node, AUDIT_MEMCG_LEVEL),
+	PLANT(d_objects_of_other_kind, AUDIT_MEMCG_LEVEL),
 	PLANT(d_page_of_no_group, AUDIT_MEMCG_PAGE),
 	PLANT(d_charged_to_nobody, AUDIT_MEMCG_PAGE),
 	PLANT(d_name_left_behind, AUDIT_MEMCG_PAGE),

@@ -26,11 +26,8 @@ static void enter(uint32_t pfn, unsigned int list)
 /* A page moves; its old list's count is kept right. */
 static void move(uint32_t pfn, unsigned int list)
 {
-	struct mmvm_list *l = node(lru_gva(pfn));
-
 	im.g->lruvec.nr[page(pfn)->flags >> PAGE_LIST_SHIFT & PAGE_LIST_MASK]--;
-	node(l->prev)->next = l->next;
-	node(l->next)->prev = l->prev;
+	list_del(lru_gva(pfn));
 	enter(pfn, list);
 }
 
@@ -117,12 +114,8 @@ static void d_not_on_lru(void)
 }
 static void d_on_none(void)
 {
-	struct mmvm_list *l;
-
 	make_generations();
-	l = node(lru_gva(im.file));
-	node(l->prev)->next = l->next;
-	node(l->next)->prev = l->prev;
+	list_del(lru_gva(im.file));
 	im.g->lruvec.nr[list_of(FILES, 6)]--;
 	level_add(0, NR_INACTIVE_FILE, -1);
 }

@@ -1,4 +1,6 @@
-/* The audit of migration entries: those of pages that are not being moved were left behind. */
+/*
+ * The audit of migration entries: an entry of a page that is not being moved was left behind.
+ */
 #include "audit_plant.h"
 
 static uint64_t entry_for(uint64_t pfn)
@@ -27,6 +29,33 @@ static void d_entry_not_counted(void)
 	*user_pte(8) = entry_for(im.shmem);
 }
 
+/* A PMD: what it mapped, without present and PROTNONE bit. */
+static void pmd_entry(uint64_t pfn)
+{
+	((uint64_t *)frame_ptr(im.pmd_table))[3] = pfn << 12 | RW | US | 1ull << 7;
+	im.g->vma[1].end = USER_BASE + 0x400000;
+}
+static void d_pmd_entry_left_behind(void)
+{
+	page(im.folio)->type = PAGE_ANON;
+	pmd_entry(im.folio);
+}
+static void d_pmd_entry_for_no_ram(void)
+{
+	pmd_entry(0x99999);
+}
+static void d_pmd_entry_for_a_single_page(void)
+{
+	page(im.shmem)->flags |= 1ull << PG_locked | 1ull << PG_migrating;
+	pmd_entry(im.shmem);
+}
+/* The tail is named, its head is what moves; but it does not. */
+static void d_part_left_behind(void)
+{
+	page(im.folio)->type = PAGE_ANON;
+	*user_pte(8) = entry_for(im.folio + 1);
+}
+
 static uint64_t guard(void)
 {
 	return (uint64_t)MMVM_SWP_GUARD << MMVM_SWP_TYPE_SHIFT | 1ull << MMVM_SWP_OFFSET_SHIFT;
@@ -50,6 +79,10 @@ static const struct damage damages[] = {
 	PLANT(d_entry_for_no_ram, AUDIT_MIGRATION),
 	PLANT(d_entry_for_kernel_memory, AUDIT_MIGRATION),
 	PLANT(d_entry_not_counted, AUDIT_RSS),
+	PLANT(d_pmd_entry_left_behind, AUDIT_MIGRATION),
+	PLANT(d_pmd_entry_for_no_ram, AUDIT_MIGRATION),
+	PLANT(d_pmd_entry_for_a_single_page, AUDIT_MIGRATION),
+	PLANT(d_part_left_behind, AUDIT_MIGRATION),
 	PLANT(d_guard_in_a_file, AUDIT_PGTABLE),
 	PLANT(d_guard_counted_as_swap, AUDIT_RSS),
 };

@@ -1,4 +1,6 @@
-/* The audit of policies: a page on a node that its mapping is not bound to. */
+/*
+ * The audit of NUMA policies: no page lies on a node that its mapping is not bound to.
+ */
 #include "audit_plant.h"
 
 #define BIND 2

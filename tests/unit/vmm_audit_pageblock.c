@@ -91,7 +91,7 @@ static void clean(void)
 
 	CU_ASSERT_EQUAL(ret, 0);
 	if (ret)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 }
 
 static void ordinary_blocks_hold_anything(void)

@@ -165,7 +165,7 @@ static void a_pipe(void)
 	CU_ASSERT_EQUAL(ret, 0);
 	CU_ASSERT_EQUAL(im.r.frames[PAGE_PIPE], 1);
 	if (ret)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 	/* Somebody is about to put a page in, or has just taken one out. */
 	b->locked = 1;
 	page(im.folio)->refcount = 3;

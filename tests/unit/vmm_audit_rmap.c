@@ -269,7 +269,7 @@ static void what_is_right(void)
 {
 	fill();
 	CU_ASSERT_EQUAL(run(), 0);
-	audit_print(stderr, "  ", &im.r, true);
+	audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 }
 
 int main(void)

@@ -1,4 +1,6 @@
-/* The audit of soft-dirty bits: entries that could be written without being noticed. */
+/*
+ * The audit of soft-dirty bits: an entry that is clean must not be writable, or a write would go unnoticed.
+ */
 #include "audit_plant.h"
 
 static void d_writable(void)

@@ -27,7 +27,7 @@ static void test_clean(void)
 	build_folio();
 	CU_ASSERT_EQUAL(run(), 0);
 	if (im.r.total)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 }
 
 static void d_count(void)

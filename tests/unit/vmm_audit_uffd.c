@@ -1,4 +1,7 @@
-/* The audit of userfaultfd's write protection: entries that ask before a write. */
+/*
+ * The audit of userfaultfd's write protection: a protected entry must not be writable, and lies in a
+ * registered mapping.
+ */
 #include "audit_plant.h"
 
 static void d_writable(void)

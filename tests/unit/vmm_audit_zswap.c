@@ -74,7 +74,7 @@ static void test_clean(void)
 	build_zswap();
 	CU_ASSERT_EQUAL(run(), 0);
 	if (im.r.total)
-		audit_print(stderr, "  ", &im.r, true);
+		audit_print(stderr, "  ", &im.r, AUDIT_WITH_STATES);
 	CU_ASSERT_EQUAL(im.r.frames[PAGE_ZSMALLOC], 1);
 }
 

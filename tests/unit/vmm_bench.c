@@ -1,5 +1,5 @@
 /*
- * The benchmark's lines in, its table and JSON out; and the patterns that choose rows.
+ * The benchmark: its lines are parsed, its table and JSON are written, and patterns choose rows.
  */
 #include "../host/unit.h"
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * a guest do.
  */
 #include "vmm_virtqueue_driver.h"
+#include "../host/unit.h"
 #include <linux/serial_reg.h>
 #include <pthread.h>
 
@@ -246,7 +247,7 @@ static void on_room(void *arg)
 	room_calls += arg == &room_calls;
 }
 
-/* With the FIFO on a whole level is told apart from fewer bytes, and a break comes in its place. */
+/* With the FIFO on, a whole level reads otherwise than fewer bytes, and a break comes in its place. */
 static void test_serial_fifo(void)
 {
 	struct device *dev = serial_start();
@@ -688,33 +689,23 @@ static void test_fast_cpus(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		UNIT_CASE(test_ram_bounds),
+		UNIT_CASE(test_ram_copy_is_all_or_nothing),
+		UNIT_CASE(test_dirty_marks_from_two_threads),
+		UNIT_CASE(test_serial_output),
+		UNIT_CASE(test_serial_transmit_interrupt),
+		UNIT_CASE(test_serial_input),
+		UNIT_CASE(test_serial_fifo),
+		UNIT_CASE(test_serial_gate),
+		UNIT_CASE(test_serial_modem),
+		UNIT_CASE(test_serial_widths),
+		UNIT_CASE(test_channel_dispatch),
+		UNIT_CASE(test_channel_refuses),
+		UNIT_CASE(test_fast_fill_and_copy),
+		UNIT_CASE(test_fast_refuses),
+		UNIT_CASE(test_fast_cpus),
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 2;
-	s = CU_add_suite("guest RAM", NULL, NULL);
-	CU_ADD_TEST(s, test_ram_bounds);
-	CU_ADD_TEST(s, test_ram_copy_is_all_or_nothing);
-	CU_ADD_TEST(s, test_dirty_marks_from_two_threads);
-	s = CU_add_suite("console", NULL, NULL);
-	CU_ADD_TEST(s, test_serial_output);
-	CU_ADD_TEST(s, test_serial_transmit_interrupt);
-	CU_ADD_TEST(s, test_serial_input);
-	CU_ADD_TEST(s, test_serial_fifo);
-	CU_ADD_TEST(s, test_serial_gate);
-	CU_ADD_TEST(s, test_serial_modem);
-	CU_ADD_TEST(s, test_serial_widths);
-	s = CU_add_suite("test channel", NULL, NULL);
-	CU_ADD_TEST(s, test_channel_dispatch);
-	CU_ADD_TEST(s, test_channel_refuses);
-	s = CU_add_suite("fast operations", NULL, NULL);
-	CU_ADD_TEST(s, test_fast_fill_and_copy);
-	CU_ADD_TEST(s, test_fast_refuses);
-	CU_ADD_TEST(s, test_fast_cpus);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed ? 1 : 0;
+	return unit_run("devices", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -1,14 +1,15 @@
 /*
- * The balloon: what each queue does, and that memory is really given back: guest RAM is a memfd here,
- * whose blocks the kernel counts.
+ * The balloon: what each queue does, and that the host really gets the memory back. Guest RAM is a memfd
+ * here, whose blocks the kernel counts.
  */
 #include "vmm_virtqueue_driver.h"
+#include "../host/unit.h"
 #include <linux/virtio_balloon.h>
 #include <sys/stat.h>
 
 #define NUM	16u
 #define REQUEST 0x90000ull  /* frame numbers, statistics */
-#define BLOCK	(64u << 10) /* of the file that is told about */
+#define BLOCK	(64u << 10) /* of one report */
 
 static struct rig rig;
 static struct device *dev;
@@ -305,7 +306,7 @@ static void test_a_reset_empties_the_balloon(void)
 	stop();
 }
 
-/* RAM that cannot have holes: the guest notices nothing, the host is told. */
+/* RAM that cannot have holes: the guest notices nothing, the host counts it. */
 static void test_memory_that_cannot_be_given_back(void)
 {
 	static const uint32_t pfn[] = {0x100000};
@@ -324,24 +325,17 @@ static void test_memory_that_cannot_be_given_back(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failures;
+	static const struct unit_case cases[] = {
+		UNIT_CASE(test_in_and_out),
+		UNIT_CASE(test_wrong_frames_are_counted_and_change_nothing),
+		UNIT_CASE(test_bad_requests_need_a_reset),
+		UNIT_CASE(test_configuration),
+		UNIT_CASE(test_statistics_wait_until_they_are_asked_for),
+		UNIT_CASE(test_reported_pages_are_given_back),
+		UNIT_CASE(test_huge_pages_go_when_they_are_whole),
+		UNIT_CASE(test_a_reset_empties_the_balloon),
+		UNIT_CASE(test_memory_that_cannot_be_given_back),
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 2;
-	s = CU_add_suite("balloon", NULL, NULL);
-	CU_ADD_TEST(s, test_in_and_out);
-	CU_ADD_TEST(s, test_wrong_frames_are_counted_and_change_nothing);
-	CU_ADD_TEST(s, test_bad_requests_need_a_reset);
-	CU_ADD_TEST(s, test_configuration);
-	CU_ADD_TEST(s, test_statistics_wait_until_they_are_asked_for);
-	CU_ADD_TEST(s, test_reported_pages_are_given_back);
-	CU_ADD_TEST(s, test_huge_pages_go_when_they_are_whole);
-	CU_ADD_TEST(s, test_a_reset_empties_the_balloon);
-	CU_ADD_TEST(s, test_memory_that_cannot_be_given_back);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures ? 1 : 0;
+	return unit_run("balloon", cases, sizeof(cases) / sizeof(cases[0]));
 }

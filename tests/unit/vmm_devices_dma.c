@@ -1,8 +1,9 @@
 /*
- * The DMA engine against a small driver: what it moves, what it refuses, and that it is still when
+ * The DMA engine against a small driver: what it moves, what it refuses, and that it does nothing more once
  * a reset has returned.
  */
 #include "vmm_virtqueue_driver.h"
+#include "../host/unit.h"
 #include <pthread.h>
 #include "mmvm/dmaengine.h"
 
@@ -514,28 +515,21 @@ static void test_two_wild_vcpus(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		UNIT_CASE(test_copy_fill_checksum),
+		UNIT_CASE(test_ring_wraps),
+		UNIT_CASE(test_masks),
+		UNIT_CASE(test_bad_descriptors),
+		UNIT_CASE(test_interrupts),
+		UNIT_CASE(test_injected_error),
+		UNIT_CASE(test_delay),
+		UNIT_CASE(test_reset_while_busy),
+		UNIT_CASE(test_bad_rings_halt),
+		UNIT_CASE(test_bad_doorbells),
+		UNIT_CASE(test_doorbells_ahead_and_behind),
+		UNIT_CASE(test_registers),
+		UNIT_CASE(test_two_wild_vcpus),
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 2;
-	s = CU_add_suite("DMA engine", NULL, NULL);
-	CU_ADD_TEST(s, test_copy_fill_checksum);
-	CU_ADD_TEST(s, test_ring_wraps);
-	CU_ADD_TEST(s, test_masks);
-	CU_ADD_TEST(s, test_bad_descriptors);
-	CU_ADD_TEST(s, test_interrupts);
-	CU_ADD_TEST(s, test_injected_error);
-	CU_ADD_TEST(s, test_delay);
-	CU_ADD_TEST(s, test_reset_while_busy);
-	CU_ADD_TEST(s, test_bad_rings_halt);
-	CU_ADD_TEST(s, test_bad_doorbells);
-	CU_ADD_TEST(s, test_doorbells_ahead_and_behind);
-	CU_ADD_TEST(s, test_registers);
-	CU_ADD_TEST(s, test_two_wild_vcpus);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed ? 1 : 0;
+	return unit_run("DMA engine", cases, sizeof(cases) / sizeof(cases[0]));
 }

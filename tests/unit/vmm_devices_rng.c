@@ -1,5 +1,9 @@
-/* The source of random bytes: from the seed, in order, bounded, and only into buffers that may be written. */
+/*
+ * The source of random bytes: they come from the seed, in order, no more than asked for, and only into
+ * buffers that may be written.
+ */
 #include "vmm_virtqueue_driver.h"
+#include "../host/unit.h"
 
 #define DATA 0xa0000ull
 
@@ -91,18 +95,11 @@ static void test_what_breaks_the_protocol(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failures;
+	static const struct unit_case cases[] = {
+		UNIT_CASE(test_bytes_come_from_the_seed),
+		UNIT_CASE(test_a_request_is_bounded),
+		UNIT_CASE(test_what_breaks_the_protocol),
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 2;
-	s = CU_add_suite("rng", NULL, NULL);
-	CU_ADD_TEST(s, test_bytes_come_from_the_seed);
-	CU_ADD_TEST(s, test_a_request_is_bounded);
-	CU_ADD_TEST(s, test_what_breaks_the_protocol);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures ? 1 : 0;
+	return unit_run("rng", cases, sizeof(cases) / sizeof(cases[0]));
 }

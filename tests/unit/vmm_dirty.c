@@ -15,6 +15,7 @@
 #include "observe/host_writes.h"
 #include "observe/page_state.h"
 #include "report/report.h"
+#include "../host/unit.h"
 #include "vmm_machine_elf.h"
 
 #define MIB 0x100000ull
@@ -71,11 +72,13 @@ static void page(uint64_t gpa, unsigned int by, void *arg)
 
 static struct seen in_round;
 
-/** Between the passes, on the vCPU's thread: the second reader begins, and the VMM writes a page. */
+/** Between the passes, on the vCPU's thread: the second reader and the last one of all begin, and the
+ * VMM writes a page. */
 static int on_request(void *self, struct machine *m, const struct machine_request *q)
 {
 	CU_ASSERT_EQUAL(q->kind, REQUEST_ROUND);
 	CU_ASSERT(machine_dirty_read(m, DIRTY_READER_EXACT, page, &in_round) >= 0);
+	CU_ASSERT(machine_dirty_read(m, NR_DIRTY_READERS - 1, NULL, NULL) >= 0);
 	CU_ASSERT_EQUAL(guest_ram_write(machine_ram(m), 7 * MIB, "x", 1), 0);
 	return 0;
 }
@@ -110,7 +113,7 @@ static struct machine *make(enum dirty_mode mode, unsigned int chunk, struct mmv
 
 static void run_mode(enum dirty_mode mode, unsigned int chunk)
 {
-	struct seen sampler = {0}, exact = {0};
+	struct seen sampler = {0}, exact = {0}, last = {0};
 	struct machine_dirty_cost cost;
 	struct machine_outcome out;
 	struct mmvm_error err = {0};
@@ -138,10 +141,14 @@ static void run_mode(enum dirty_mode mode, unsigned int chunk)
 	CU_ASSERT_EQUAL(sampler.second, EACH_PASS);
 	CU_ASSERT_EQUAL(sampler.device, 1);
 	CU_ASSERT_EQUAL(sampler.other, 0);
+	CU_ASSERT(machine_dirty_read(m, NR_DIRTY_READERS - 1, page, &last) >= EACH_PASS);
+	CU_ASSERT_EQUAL(last.second, EACH_PASS);
+	CU_ASSERT_EQUAL(last.device, 1);
+	CU_ASSERT_EQUAL(last.first + last.other, 0);
 	for (int reader = 0; reader < NR_DIRTY_READERS; reader++)
 		CU_ASSERT_EQUAL(machine_dirty_read(m, reader, NULL, NULL), 0);
 	machine_dirty_cost(m, &cost);
-	CU_ASSERT_EQUAL(cost.readings, 3 + NR_DIRTY_READERS);
+	CU_ASSERT_EQUAL(cost.readings, 5 + NR_DIRTY_READERS);
 	CU_ASSERT(cost.requests > 0 && cost.ns > 0 && cost.ns >= cost.get_ns + cost.clear_ns);
 	machine_destroy(m);
 }
@@ -170,14 +177,14 @@ static void test_switch(void)
 	struct seen seen = {0};
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
-	CU_ASSERT_EQUAL(machine_dirty_switch(m, false), 0);
+	CU_ASSERT_EQUAL(machine_dirty_switch(m, DIRTY_LOGGING_OFF), 0);
 	machine_run(m, &out);
 	CU_ASSERT_EQUAL(out.kind, OUTCOME_EXITED);
 	/* KVM kept nothing; what the VMM wrote is known all the same: its page, and the record's. */
 	CU_ASSERT(machine_dirty_read(m, DIRTY_READER_SAMPLER, page, &seen) >= 1);
 	CU_ASSERT_EQUAL(seen.first + seen.second + seen.other, 0);
 	CU_ASSERT_EQUAL(seen.device, 2);
-	CU_ASSERT_EQUAL(machine_dirty_switch(m, true), 0);
+	CU_ASSERT_EQUAL(machine_dirty_switch(m, DIRTY_LOGGING_ON), 0);
 	CU_ASSERT_EQUAL(machine_dirty_read(m, DIRTY_READER_SAMPLER, NULL, NULL), 0);
 	machine_destroy(m);
 }
@@ -311,10 +318,7 @@ static void test_no_page_states(void)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*fn)(void);
-	} tests[] = {
+	static const struct unit_case cases[] = {
 		{"every kind: two readers, and who wrote", test_modes},
 		{"cleared in chunks of any size", test_chunks},
 		{"off and on", test_switch},
@@ -324,22 +328,11 @@ int main(void)
 		{"a guest without page states", test_no_page_states},
 	};
 	struct kvm_system sys;
-	CU_pSuite suite;
-	unsigned int failed;
 
 	if (kvm_system_open(&sys)) {
 		puts("SKIP: /dev/kvm cannot be opened");
 		return 77;
 	}
 	kvm_system_close(&sys);
-	if (CU_initialize_registry())
-		return 1;
-	suite = CU_add_suite("vmm_dirty", NULL, NULL);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		CU_add_test(suite, tests[i].name, tests[i].fn);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed != 0;
+	return unit_run("vmm_dirty", cases, sizeof(cases) / sizeof(cases[0]));
 }

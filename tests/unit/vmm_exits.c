@@ -1,6 +1,6 @@
 /*
- * Loops of one vCPU without a machine: an exit is complete before registers are set, and waiting
- * for a vCPU that does nothing ends.
+ * Loops of one vCPU without a machine: an exit is complete before registers are set, and waiting for an idle
+ * vCPU ends.
  *
  * Needs a /dev/kvm that opens; without one the program says so and ends with 77.
  */

@@ -27,6 +27,45 @@ static char *text_of(int (*emit)(FILE *f, const void *arg), const void *arg, siz
 	return text;
 }
 
+static void fill_samples(struct run_result *r, unsigned int samples)
+{
+	for (unsigned int i = 0; i < samples; i++) {
+		struct run_sample sample = {
+			.t_ns = (i + 1) * 250000000ull,
+			.dirty = i * 3,
+			.pswpin = i,
+			.pswpout = i * 2,
+			.pgfault = i * 10,
+			.swap_free = 900,
+			.free_pages = 50 + i,
+			.nr_zones = 2,
+			.zone_free = {-5, (int64_t)i},
+			.dirty_distinct = i,
+			.has_kvm = i % 7 != 3,
+			.has_owner = i % 5 != 2,
+			.level[NR_ACTIVE_ANON] = (int64_t)i,
+			.level[NR_FREE_PAGES] = INT64_MIN,
+		};
+
+		sample.heat[i % RUN_HEAT_BUCKETS] = i;
+		for (unsigned int type = 0; sample.has_owner && type < NR_PAGE_TYPES; type++)
+			sample.dirty_owner[type] = i * type;
+		sample.has_fragmentation = i % 4 == 1;
+		if (sample.has_fragmentation) {
+			sample.fragmentation.free_blocks[9] = i;
+			sample.fragmentation.block_types[RUN_BLOCK_MOVABLE] = i;
+			sample.fragmentation.huge_shmem = 512;
+			sample.fragmentation.map_block[i % RUN_HEAT_BUCKETS] = 1 + i;
+			sample.fragmentation.map_unmovable[3] = 7;
+		}
+		if (sample.has_kvm) {
+			sample.mapped[1] = i;
+			sample.pf_taken = i * 5;
+		}
+		run_result_add_sample(r, &sample);
+	}
+}
+
 /** A run with something in every field, `samples` of them. */
 static void fill(struct run_result *r, unsigned int samples, const char *text)
 {
@@ -68,33 +107,7 @@ static void fill(struct run_result *r, unsigned int samples, const char *text)
 	r->has_audit = true;
 	r->audit_findings = 2;
 	r->records_dropped = 1;
-	for (unsigned int i = 0; i < samples; i++) {
-		struct run_sample sample = {
-			.t_ns = (i + 1) * 250000000ull,
-			.dirty = i * 3,
-			.pswpin = i,
-			.pswpout = i * 2,
-			.pgfault = i * 10,
-			.swap_free = 900,
-			.free_pages = 50 + i,
-			.nr_zones = 2,
-			.zone_free = {-5, (int64_t)i},
-			.dirty_distinct = i,
-			.has_kvm = i % 7 != 3,
-			.has_owner = i % 5 != 2,
-			.level[NR_ACTIVE_ANON] = (int64_t)i,
-			.level[NR_FREE_PAGES] = INT64_MIN,
-		};
-
-		sample.heat[i % RUN_HEAT_BUCKETS] = i;
-		for (unsigned int type = 0; sample.has_owner && type < NR_PAGE_TYPES; type++)
-			sample.dirty_owner[type] = i * type;
-		if (sample.has_kvm) {
-			sample.mapped[1] = i;
-			sample.pf_taken = i * 5;
-		}
-		run_result_add_sample(r, &sample);
-	}
+	fill_samples(r, samples);
 	run_result_add_counter(r, "pswpout", 20);
 	run_result_add_counter(r, "pgfault", UINT64_MAX);
 	snprintf(z.name, sizeof(z.name), "%s", text);
@@ -126,8 +139,7 @@ static void fill(struct run_result *r, unsigned int samples, const char *text)
 	run_result_add_report(r, "meminfo", "again", 5);
 }
 
-/* ---- the reader --------------------------------------------------------------------------------
- */
+/* ---- the reader ------------------------------------------------------------------------------ */
 
 static void test_refused(void)
 {
@@ -237,8 +249,7 @@ static void test_values(void)
 	json_doc_free(&doc);
 }
 
-/* ---- the way back ------------------------------------------------------------------------------
- */
+/* ---- the way back ---------------------------------------------------------------------------- */
 
 static void test_round_trip(void)
 {
@@ -259,6 +270,11 @@ static void test_round_trip(void)
 	CU_ASSERT_STRING_EQUAL(second, third);
 	CU_ASSERT_EQUAL(once.nr_samples, 50);
 	CU_ASSERT_EQUAL(once.samples[49].heat[49], 49);
+	CU_ASSERT(once.samples[49].has_fragmentation && !once.samples[48].has_fragmentation);
+	CU_ASSERT_EQUAL(once.samples[49].fragmentation.free_blocks[9], 49);
+	CU_ASSERT_EQUAL(once.samples[49].fragmentation.block_types[RUN_BLOCK_MOVABLE], 49);
+	CU_ASSERT_EQUAL(once.samples[49].fragmentation.map_block[49], 50);
+	CU_ASSERT_EQUAL(once.samples[49].fragmentation.map_unmovable[3], 7);
 	CU_ASSERT_EQUAL(once.samples[49].level[NR_FREE_PAGES], INT64_MIN);
 	CU_ASSERT_EQUAL(once.nr_reports, 2);
 	CU_ASSERT_STRING_EQUAL(once.reports[1].name, "meminfo#2");
@@ -394,8 +410,7 @@ static void test_wrong_content(void)
 	CU_ASSERT_EQUAL(err.status, MMVM_EXIT_USAGE);
 }
 
-/* ---- the page ----------------------------------------------------------------------------------
- */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static int emit_html(FILE *f, const void *result)
 {
@@ -495,10 +510,10 @@ static void test_page(void)
 	struct run_sample s = {.t_ns = 0};
 
 	fill(&r, 40, NASTY);
-	check_page(&r, 11);
+	check_page(&r, 16);
 	/* More samples than a plot has points: joined, not lost, and not larger without end. */
 	fill(&r, 10000, "x");
-	check_page(&r, 11);
+	check_page(&r, 16);
 	fill(&r, 1, "x");
 	check_page(&r, 3);
 	fill(&r, 0, "x");
@@ -518,16 +533,17 @@ static void test_page(void)
 		s.nr_zones = MMVM_MAX_ZONES;
 		s.has_kvm = true;
 		s.has_owner = true;
+		s.has_fragmentation = true;
 		s.pgfault = UINT64_MAX / i;
 		for (unsigned int item = 0; item < NR_ZONE_STAT_ITEMS; item++)
 			s.level[item] = i % 2 ? INT64_MAX : INT64_MIN;
 		run_result_add_sample(&r, &s);
 	}
 	r.heat_pages = 1;
-	check_page(&r, 11);
+	check_page(&r, 17);
 	fill(&r, 5, "x");
 	r.heat_pages = UINT64_MAX;
-	check_page(&r, 10);
+	check_page(&r, 13);
 }
 
 /** What the plots say is what the samples say: the sum of rates × time is the count. */
@@ -554,8 +570,7 @@ static void test_rates_add_up(void)
 	run_result_free(&r);
 }
 
-/* ---- metrics -----------------------------------------------------------------------------------
- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 static void test_openmetrics(void)
 {
@@ -600,8 +615,7 @@ static void test_openmetrics(void)
 	run_result_free(&r);
 }
 
-/* ---- comparisons -------------------------------------------------------------------------------
- */
+/* ---- comparisons ----------------------------------------------------------------------------- */
 
 static char *compare(const uint64_t *a, unsigned int na, const uint64_t *b, unsigned int nb)
 {

@@ -266,7 +266,7 @@ static void test_hang(void)
 	free(p.out);
 }
 
-/** What init is told: found in the archive by the script, which hands it out. */
+/** The job for init: found in the archive by the script, which hands it out. */
 static void test_job(void)
 {
 	char *argv[] = {(char *)"cmd", (char *)"", (char *)"a b", NULL};

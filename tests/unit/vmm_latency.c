@@ -1,6 +1,6 @@
 /*
- * Distributions of times in a report: kept through JSON, drawn where there are any, refused where a
- * file of `mmvm bench fault` is none.
+ * Distributions of times in a report: they survive JSON, are drawn where they exist, and a malformed file of
+ * `mmvm bench fault` is refused.
  */
 #include <CUnit/Basic.h>
 #include <stdlib.h>

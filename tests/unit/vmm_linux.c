@@ -295,7 +295,7 @@ static void say(struct machine *m, const char *text)
 
 static void out(struct machine *m, uint16_t port, uint8_t byte)
 {
-	machine_bus_access(m, true, port, &byte, 1, true);
+	machine_bus_write(m, BUS_PIO, port, &byte, 1);
 }
 
 static void test_ends(void)
@@ -310,7 +310,7 @@ static void test_ends(void)
 	say(m, "reboot: System halted\n[    1.0] all is well\n");
 	CU_ASSERT(!atomic_load(&m->finished));
 	CU_ASSERT(!machine_linux_reset(m));
-	machine_bus_access(m, true, ACPI_RESET_PORT, &status, 1, false);
+	machine_bus_read(m, BUS_PIO, ACPI_RESET_PORT, &status, 1);
 	CU_ASSERT(!(status & 2)); /* who writes a command need not wait */
 	out(m, ACPI_SLEEP_PORT, 0x34);
 	CU_ASSERT(atomic_load(&m->finished));

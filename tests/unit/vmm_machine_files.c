@@ -13,6 +13,7 @@
 #include "devices/devices.h"
 #include "machine/cpio.h"
 #include "machine/internal.h"
+#include "../host/unit.h"
 #include "vmm_machine_elf.h"
 
 #define RAM_SIZE (2ull << 20)
@@ -50,8 +51,7 @@ static void ram_machine_free(struct machine *m)
 	free(m);
 }
 
-/* ---- ELF ---------------------------------------------------------------------------------------
- */
+/* ---- ELF ------------------------------------------------------------------------------------- */
 
 static const unsigned char code[64] = {0xf4, 0xeb, 0xfd};
 
@@ -163,8 +163,7 @@ static void test_elf_random(void)
 	ram_machine_free(m);
 }
 
-/* ---- symbols ------------------------------------------------------------------------------------
- */
+/* ---- symbols --------------------------------------------------------------------------------- */
 
 static void test_symbols(void)
 {
@@ -229,8 +228,7 @@ static void test_symbols_random(void)
 	CU_ASSERT(good > 100 && good < 3000);
 }
 
-/* ---- initrd -------------------------------------------------------------------------------------
- */
+/* ---- initrd ---------------------------------------------------------------------------------- */
 
 static unsigned long hex8(const unsigned char *p)
 {
@@ -271,8 +269,7 @@ static void test_cpio(void)
 	cpio_free(&c);
 }
 
-/* ---- disks --------------------------------------------------------------------------------------
- */
+/* ---- disks ----------------------------------------------------------------------------------- */
 
 static void test_disk_temp(void)
 {
@@ -352,8 +349,7 @@ static void test_disk_file(void)
 	CU_ASSERT_EQUAL(machine_disk_open(&d, &size, &err), -1);
 }
 
-/* ---- page-table walk ----------------------------------------------------------------------------
- */
+/* ---- page-table walk ------------------------------------------------------------------------- */
 
 #define P  1ull
 #define PS (1ull << 7)
@@ -521,7 +517,7 @@ static void test_sizes(void)
 
 int main(void)
 {
-	static CU_TestInfo tests[] = {
+	static const struct unit_case cases[] = {
 		{"a good kernel is loaded where it says", test_elf_good},
 		{"each thing wrong with a kernel has its sentence", test_elf_bad},
 		{"damaged kernels are answered, not believed", test_elf_random},
@@ -534,19 +530,7 @@ int main(void)
 		{"console keeps its end", test_console},
 		{"records are bounded", test_records},
 		{"sizes and numbers", test_sizes},
-		CU_TEST_INFO_NULL,
 	};
-	static CU_SuiteInfo suites[] = {
-		{.pName = "vmm_machine_files", .pTests = tests},
-		CU_SUITE_INFO_NULL,
-	};
-	unsigned int failures;
 
-	if (CU_initialize_registry() || CU_register_suites(suites))
-		return 1;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return unit_run("vmm_machine_files", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -17,6 +17,7 @@
 #include "kvm/kvm.h"
 #include "machine/internal.h"
 #include "mmvm/trace.h"
+#include "../host/unit.h"
 #include "vmm_machine_elf.h"
 
 /* The guest's record stands at 2 MiB, its crash record at 2 MiB + 4096; the boot tables map both at
@@ -728,7 +729,7 @@ static void test_kvm_stats(void)
 
 int main(void)
 {
-	static CU_TestInfo tests[] = {
+	static const struct unit_case cases[] = {
 		{"a guest prints and exits", test_exit},
 		{"triple fault: where, and with which registers", test_triple_fault},
 		{"time limit, running and halted", test_timeout},
@@ -744,25 +745,13 @@ int main(void)
 		{"what cannot be made is refused in one sentence", test_refused},
 		{"no descriptor left, at every place", test_no_descriptors},
 		{"KVM's binary statistics", test_kvm_stats},
-		CU_TEST_INFO_NULL,
-	};
-	static CU_SuiteInfo suites[] = {
-		{.pName = "vmm_machine_run", .pTests = tests},
-		CU_SUITE_INFO_NULL,
 	};
 	struct kvm_system sys;
-	unsigned int failures;
 
 	if (kvm_system_open(&sys)) {
 		printf("SKIP: %s cannot be opened\n", kvm_device_path());
 		return 77;
 	}
 	kvm_system_close(&sys);
-	if (CU_initialize_registry() || CU_register_suites(suites))
-		return 1;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return unit_run("vmm_machine_run", cases, sizeof(cases) / sizeof(cases[0]));
 }

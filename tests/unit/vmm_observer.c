@@ -1,5 +1,6 @@
 /*
- * The list of observers, and options from tables: order, who is asked, who is closed, what is said.
+ * The list of observers, and options from tables: the order of calls, which observers are called and closed,
+ * and the messages.
  */
 #include "../host/unit.h"
 #include <errno.h>

@@ -1,4 +1,7 @@
-/* Pressure as the host adds it up from the states' begins and ends: numbers worked out by hand from Linux's formula. */
+/*
+ * Pressure as the host sums it up from the beginnings and ends of states: numbers worked out by hand from
+ * Linux's formula.
+ */
 #include <stdio.h>
 #include <string.h>
 #include "../host/unit.h"
@@ -28,8 +31,8 @@ static void one_period(void)
 	memset(&p, 0, sizeof(p));
 	expect(1, 1 * S, "avg10=0.00 avg60=0.00 avg300=0.00 total=0",
 	       "avg10=0.00 avg60=0.00 avg300=0.00 total=0");
-	pressure_event(&p, TRACE_STALL_MEM_SOME, true, 2 * S);
-	pressure_event(&p, TRACE_STALL_MEM_SOME, false, 4 * S);
+	pressure_event(&p, TRACE_STALL_MEM_SOME, STALL_BEGIN, 2 * S);
+	pressure_event(&p, TRACE_STALL_MEM_SOME, STALL_END, 4 * S);
 	expect(1, 4 * S, "avg10=18.11 avg60=3.27 avg300=0.68 total=2000000",
 	       "avg10=0.00 avg60=0.00 avg300=0.00 total=0");
 	/* Half a period later it is the same; at the next end it decays: 37100 * 1677 / 2048 = 30379. */
@@ -44,16 +47,16 @@ static void one_period(void)
 static void parts_of_periods(void)
 {
 	memset(&p, 0, sizeof(p));
-	pressure_event(&p, TRACE_STALL_IO_FULL, true, S);
-	pressure_event(&p, TRACE_STALL_IO_FULL, false, 3 * S);
+	pressure_event(&p, TRACE_STALL_IO_FULL, STALL_BEGIN, S);
+	pressure_event(&p, TRACE_STALL_IO_FULL, STALL_END, 3 * S);
 	/* 50 %: 18550; then 18550 * 1677 / 2048 + 18550 rounded up = 33740 */
 	expect(0, 2 * S + S, "avg10=0.00 avg60=0.00 avg300=0.00 total=0",
 	       "avg10=9.05 avg60=1.63 avg300=0.34 total=2000000");
 	expect(0, 4 * S, "avg10=0.00 avg60=0.00 avg300=0.00 total=0",
 	       "avg10=16.47 avg60=3.21 avg300=0.68 total=2000000");
 	memset(&p, 0, sizeof(p));
-	pressure_event(&p, TRACE_STALL_CPU_SOME, true, 0);
-	pressure_event(&p, TRACE_STALL_CPU_SOME, false, S / 51);
+	pressure_event(&p, TRACE_STALL_CPU_SOME, STALL_BEGIN, 0);
+	pressure_event(&p, TRACE_STALL_CPU_SOME, STALL_END, S / 51);
 	expect(2, 2 * S, "avg10=0.00 avg60=0.00 avg300=0.00 total=19607",
 	       "avg10=0.00 avg60=0.00 avg300=0.00 total=0");
 }
@@ -62,13 +65,13 @@ static void parts_of_periods(void)
 static void for_ever(void)
 {
 	memset(&p, 0, sizeof(p));
-	pressure_event(&p, TRACE_STALL_CPU_SOME, true, 0);
+	pressure_event(&p, TRACE_STALL_CPU_SOME, STALL_BEGIN, 0);
 	expect(2, 7200 * S, "avg10=100.00 avg60=100.00 avg300=100.00 total=7200000000",
 	       "avg10=0.00 avg60=0.00 avg300=0.00 total=0");
-	pressure_event(&p, TRACE_STALL_CPU_SOME, false, 7200 * S);
+	pressure_event(&p, TRACE_STALL_CPU_SOME, STALL_END, 7200 * S);
 	expect(2, 1000000000 * S, "avg10=0.00 avg60=0.00 avg300=0.00 total=7200000000",
 	       "avg10=0.00 avg60=0.00 avg300=0.00 total=0");
-	pressure_event(&p, TRACE_STALL_CPU_SOME, true, 1000000001 * S);
+	pressure_event(&p, TRACE_STALL_CPU_SOME, STALL_BEGIN, 1000000001 * S);
 	expect(2, 1000000002 * S, "avg10=9.05 avg60=1.63 avg300=0.34 total=7201000000",
 	       "avg10=0.00 avg60=0.00 avg300=0.00 total=0");
 }
@@ -77,14 +80,14 @@ static void for_ever(void)
 static void impossible(void)
 {
 	memset(&p, 0, sizeof(p));
-	pressure_event(&p, TRACE_STALL_IO_SOME, false, S);
+	pressure_event(&p, TRACE_STALL_IO_SOME, STALL_END, S);
 	CU_ASSERT_EQUAL(p.impossible, 1);
-	pressure_event(&p, TRACE_STALL_IO_SOME, true, 3 * S);
-	pressure_event(&p, TRACE_STALL_IO_SOME, true, 4 * S);
+	pressure_event(&p, TRACE_STALL_IO_SOME, STALL_BEGIN, 3 * S);
+	pressure_event(&p, TRACE_STALL_IO_SOME, STALL_BEGIN, 4 * S);
 	CU_ASSERT_EQUAL(p.impossible, 2);
-	pressure_event(&p, TRACE_STALL_IO_SOME, false, 2 * S);
+	pressure_event(&p, TRACE_STALL_IO_SOME, STALL_END, 2 * S);
 	CU_ASSERT_EQUAL(p.impossible, 3);
-	pressure_event(&p, TRACE_STALL_IO_SOME, false, UINT64_MAX);
+	pressure_event(&p, TRACE_STALL_IO_SOME, STALL_END, UINT64_MAX);
 	CU_ASSERT_EQUAL(p.impossible, 4);
 	expect(0, 4 * S, "avg10=9.05 avg60=1.63 avg300=0.34 total=1000000",
 	       "avg10=0.00 avg60=0.00 avg300=0.00 total=0");

@@ -1,5 +1,5 @@
 /*
- * What carries a suite over a lab that hangs: verdicts on their way out, and own time.
+ * The relay that carries a suite over a lab that hangs: verdicts on their way out of the lab, and own time.
  */
 #include "../host/unit.h"
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * Reports: what is written is valid, complete and safe, and files are whole or not there.
+ * Reports: the output is valid, complete and safe, and a file is written whole or not at all.
  */
 #include "../host/unit.h"
 #include <dirent.h>
@@ -14,8 +14,7 @@
 #include "result/json.h"
 #include "report/report.h"
 
-/* ---- a strict JSON reader, so that "valid" is not our own opinion -----------------------------
- */
+/* ---- a strict JSON reader, so that "valid" is not our own opinion ---------------------------- */
 
 struct reader {
 	const char *p, *end;

@@ -1,6 +1,6 @@
 /*
- * The sandbox, in children: what each kind of thread may not call ends it with the call's name; what it needs
- * works; privileges, descriptors and limits are gone.
+ * The sandbox, tested in children: a call that a kind of thread may not make ends it with the call's name;
+ * the calls it needs work; privileges, descriptors and limits are dropped.
  */
 #include "../host/unit.h"
 #include <fcntl.h>

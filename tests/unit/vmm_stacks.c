@@ -1,5 +1,6 @@
 /*
- * Sampled stacks: what is counted is what is written, and a table that is full says what it lost.
+ * Sampled stacks: the counts that are written are those that were taken, and a full table says how much it
+ * lost.
  */
 #include "../host/unit.h"
 #include <stdlib.h>

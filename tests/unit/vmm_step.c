@@ -1,6 +1,6 @@
 /*
- * Steps in, profile out: instructions decoded, the operation cut from between its marks, calls,
- * tail calls, traps and context switches followed, and the forms it is shown in.
+ * The step profiler: instructions are decoded; the operation is cut out between its marks; calls, tail
+ * calls, traps and context switches are followed; and the profile in each of its output forms.
  */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
@@ -317,7 +317,7 @@ static void test_errors(void)
 	profiler_step(p, &(struct machine_step){.kind = STEP_FAILED, .name = "no stepping here"});
 	end();
 	CU_ASSERT_STRING_EQUAL(profiler_result(p)->error, "no stepping here");
-	/* endless calls are told, not followed beyond the room there is */
+	/* endless calls are reported, not followed beyond the room there is */
 	fresh();
 	begin("op", F('a'));
 	for (unsigned int i = 0; i < 2000; i++)

@@ -1,5 +1,5 @@
 /*
- * Baselines of the benchmark: written, read again, compared; and files that are none.
+ * Baselines of the benchmark: written, read again and compared; and malformed files.
  */
 #include "../host/unit.h"
 #include <stdlib.h>

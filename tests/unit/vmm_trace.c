@@ -24,8 +24,7 @@
 #define OFFSET 5000	     /* of the guest's clock */
 #define RAM    (16ull << 20)
 
-/* ---- a file in memory -------------------------------------------------------------------------
- */
+/* ---- a file in memory ------------------------------------------------------------------------ */
 
 struct file {
 	unsigned char data[1 << 16];
@@ -165,8 +164,7 @@ static char *text_of(int (*fn)(FILE *f, const void *arg), const void *arg, size_
 	return text;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void test_reads_back(void)
 {
@@ -384,8 +382,8 @@ static void test_nonsense_is_left_out(void)
 	struct mmvm_trace_rec bad[] = {
 		rec(1, TRACE_NONE, 0, 0, 0),
 		rec(2, NR_TRACE_EVENTS, 0, 0, 0),
-		rec(3, TRACE_ALLOC, RAM >> 12, 0, 0),	    /* behind the last frame */
-		rec(4, TRACE_ALLOC, (RAM >> 12) - 1, 0, 0), /* reaches behind it */
+		rec(3, TRACE_ALLOC, RAM >> 12, 0, 0),	    /* beyond the last frame */
+		rec(4, TRACE_ALLOC, (RAM >> 12) - 1, 0, 0), /* reaches beyond it */
 		rec(5, TRACE_ALLOC, 0, 0, 0),		    /* no such order */
 		rec(6, TRACE_ALLOC, (RAM >> 12) - 1, 0, 0), /* right */
 	};
@@ -430,8 +428,7 @@ static void test_other_files(void)
 	CU_ASSERT_EQUAL(load(&f, f.len, &t), -1);
 }
 
-/* ---- lives ------------------------------------------------------------------------------------
- */
+/* ---- lives ----------------------------------------------------------------------------------- */
 
 static void test_story_is_legal(void)
 {
@@ -589,8 +586,7 @@ static void test_address_through_swap(void)
 	trace_unload(&t);
 }
 
-/* ---- Chrome's JSON ----------------------------------------------------------------------------
- */
+/* ---- Chrome's JSON --------------------------------------------------------------------------- */
 
 /** "12.345" as thousandths; UINT64_MAX: no such number. */
 static uint64_t thousandths(const struct json_value *v)
@@ -682,8 +678,7 @@ static void test_chrome(void)
 	trace_unload(&t);
 }
 
-/* ---- guests that lie --------------------------------------------------------------------------
- */
+/* ---- guests that lie ------------------------------------------------------------------------- */
 
 /* Ring 0's head at 0xd023f080, its number to the port, then a record that ends the run (at 2 MiB:
  * kind 1, length 96). First 3 records, then a head that cannot be. */

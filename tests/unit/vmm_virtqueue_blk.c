@@ -3,6 +3,7 @@
  * random requests against a model, and resets in the middle of them.
  */
 #include "vmm_virtqueue_driver.h"
+#include "../host/unit.h"
 #include <linux/falloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -526,7 +527,7 @@ static void test_random_requests_through_the_worker(void)
 
 /*
  * Holding the worker in the middle of a batch: it raises an interrupt after some completions, and
- * the line's raise() is ours. It says that it is there and goes on a moment after it is told to.
+ * the line's raise() is ours. It says that it is there and goes on a moment after the test lets it.
  */
 static struct {
 	bool armed, inside, go; /* atomic */
@@ -677,7 +678,7 @@ static void test_destroy_while_busy(void)
 
 /* Two vCPUs that drive the device as if each were alone, and scribble over the rings. Nothing is
  * expected of the device but that it lives: no access outside RAM, no deadlock (the alarm), no byte
- * behind the disk, and after a reset it works. */
+ * beyond the disk, and after a reset it works. */
 static void *wild_vcpu(void *arg)
 {
 	static const uint32_t status[] = {0, 1, 3, 11, 15, 15, 15, 15};
@@ -761,33 +762,26 @@ static void test_two_wild_vcpus(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	static const struct unit_case cases[] = {
+		UNIT_CASE(test_read_and_write),
+		UNIT_CASE(test_dirty_pages_are_those_written),
+		UNIT_CASE(test_range_is_checked_before_any_byte),
+		UNIT_CASE(test_request_size_is_bounded),
+		UNIT_CASE(test_get_id),
+		UNIT_CASE(test_unknown_types),
+		UNIT_CASE(test_read_only),
+		UNIT_CASE(test_short_file_is_an_error),
+		UNIT_CASE(test_host_errors_are_ioerr),
+		UNIT_CASE(test_discard_and_write_zeroes),
+		UNIT_CASE(test_discard_checks_all_before_the_first),
+		UNIT_CASE(test_injected_faults),
+		UNIT_CASE(test_creation_can_fail),
+		UNIT_CASE(test_random_requests_through_the_worker),
+		UNIT_CASE(test_reset_in_the_middle),
+		UNIT_CASE(test_a_queue_set_up_beside_a_busy_one),
+		UNIT_CASE(test_destroy_while_busy),
+		UNIT_CASE(test_two_wild_vcpus),
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 2;
-	s = CU_add_suite("virtio-blk", NULL, NULL);
-	CU_ADD_TEST(s, test_read_and_write);
-	CU_ADD_TEST(s, test_dirty_pages_are_those_written);
-	CU_ADD_TEST(s, test_range_is_checked_before_any_byte);
-	CU_ADD_TEST(s, test_request_size_is_bounded);
-	CU_ADD_TEST(s, test_get_id);
-	CU_ADD_TEST(s, test_unknown_types);
-	CU_ADD_TEST(s, test_read_only);
-	CU_ADD_TEST(s, test_short_file_is_an_error);
-	CU_ADD_TEST(s, test_host_errors_are_ioerr);
-	CU_ADD_TEST(s, test_discard_and_write_zeroes);
-	CU_ADD_TEST(s, test_discard_checks_all_before_the_first);
-	CU_ADD_TEST(s, test_injected_faults);
-	CU_ADD_TEST(s, test_creation_can_fail);
-	CU_ADD_TEST(s, test_random_requests_through_the_worker);
-	CU_ADD_TEST(s, test_reset_in_the_middle);
-	CU_ADD_TEST(s, test_a_queue_set_up_beside_a_busy_one);
-	CU_ADD_TEST(s, test_destroy_while_busy);
-	CU_ADD_TEST(s, test_two_wild_vcpus);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed ? 1 : 0;
+	return unit_run("virtio-blk", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -324,7 +324,7 @@ static inline int drv_do(struct drv_queue *q, uint32_t type, uint64_t sector, ui
 
 #define DISK_SIZE    (256u << 10)
 #define DISK_SECTORS (DISK_SIZE / 512)
-#define DISK_TAIL    8192 /* canary bytes behind the end */
+#define DISK_TAIL    8192 /* canary bytes beyond the end */
 
 static inline uint8_t disk_byte(uint64_t offset)
 {

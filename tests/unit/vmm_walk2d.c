@@ -1,6 +1,6 @@
 /*
- * The walker that counts references: sums known from the architecture manuals' pictures, and walks
- * that end where they should for every kind and many addresses.
+ * The walker that counts memory references: sums known from the figures of the architecture manuals, and
+ * walks that end where they should, for every kind and many addresses.
  */
 #include "bench/walk2d.h"
 

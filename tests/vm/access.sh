@@ -13,7 +13,7 @@ seed=${SEED:-7}
 echo "# seed $seed"
 accessed() { run run --accel kvm --memory 20M "$@"; }
 
-accessed --access all --sample 200 --json "$dir/r.json" --exec accessset --mb 3 --percent 15 --rounds 3 --phases 2 --ms 1500 --seed "$seed"
+accessed --access all --sample 500 --json "$dir/r.json" --exec accessset --mb 3 --percent 15 --rounds 3 --phases 2 --ms 3000 --seed "$seed"
 ok "all methods, a program that compares" [ "$status" = 0 ]
 ok "three rounds were compared" said '3 rounds compared, 2 of 2 phases sampled'
 scores "$dir/r.json"

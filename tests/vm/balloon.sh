@@ -71,7 +71,8 @@ $b rm /tmp/f
 for m in virtio_ring virtio virtio_mmio virtio_balloon virtio-rng; do $b insmod /lib/$m.ko; done
 echo "hwrng $($b dd if=/dev/hwrng bs=32 count=1 2>/dev/null | $b od -An -v -tx1 | $b tr -d ' \n')"
 until [ "$($b sed -n 's/^balloon_inflate //p' /proc/vmstat)" -ge 4096 ]; do $b sleep 1; done
-$b sleep 5
+# It reports free pages two seconds after it has them; a busy host needs more.
+$b sleep 15
 $b grep -E '^balloon_(inflate|deflate)' /proc/vmstat
 $b poweroff -f
 END

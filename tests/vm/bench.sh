@@ -18,7 +18,7 @@ if [ ! -e "$B/lab/mmvm_bench.ko" ]; then
 fi
 kept=$(dirname "$0")/../bench/baseline.json
 tolerance=15
-"$B/tests/limit" 400 "$mmvm" bench --baseline "$kept" --tolerance $tolerance --json "$dir/json" >"$dir/out" 2>"$dir/err"
+"$B/tests/limit" 700 "$mmvm" bench --baseline "$kept" --tolerance $tolerance --json "$dir/json" >"$dir/out" 2>"$dir/err"
 status=$?
 sed 's/^/# /' "$dir/out" "$dir/err"
 if [ ! -s "$dir/json" ]; then
@@ -54,14 +54,17 @@ for row in rows:
         ratio = ours["median_x1000"] / linux["median_x1000"]
         # zswap compresses with plain C, Linux with hand-tuned LZO: 0.73 and 0.69.
         # Reads and writes of cached pages check permissions and limits that they did not check before: 0.51.
-        most = {"cached_read": 0.53, "cached_read_mglru": 0.53, "cached_write": 0.53, "zswap_store": 0.8, "zswap_load": 0.8,
+        # Reading the clock in user mode is one multiplication here, there, and nothing else.
+        # Where CPUs interrupt each other: in our column KVM handles each interrupt, in Linux's nobody does. Reclaim flushes
+        # after 32 pages, Linux's madvise(2) after all that it found in a table.
+        most = {"unmap_2cpu": 0.6, "unmap_4cpu": 0.9, "ipi_2cpu": 3.3, "ipi_4cpu": 3.3, "spin_2cpu": 1.5, "spin_4cpu": 1.5, "vdso_clock": 0.9, "cached_read": 0.53, "cached_read_mglru": 0.53, "cached_write": 0.53, "zswap_store": 0.8, "zswap_load": 0.8,
                 "thp_split_page": 0.35, "compact_page": 0.45}.get(row["name"], 0.5)
         check("%s: %.2f of Linux, at most %.2f" % (row["name"], ratio, most), ratio <= most)
 cost = {r["name"]: r["guestmm"]["median_x1000"] for r in rows if r["guestmm"]}
 for row in ("anon_fault", "cached_read"):
-    # Measured: 1.038 and 0.984.
+    # Measured: 1.005 and 0.984.
     ratio = cost.get(row + "_mglru", 0) / cost[row] if cost.get(row) else 0
-    check("%s: mglru costs %.3f of twolist, at most 1.05" % (row, ratio), 0 < ratio <= 1.05)
+    check("%s: mglru costs %.3f of twolist, at most 1.03" % (row, ratio), 0 < ratio <= 1.03)
 vmm = result["vmm"]
 check("VMM memory below 5 MiB", 0 < (vmm["memory_bytes"] or 0) < 5 << 20)
 check("exits were measured", bool(vmm["exit_ps"] and vmm["bare_exit_ps"]))

@@ -120,7 +120,8 @@ assert abs(roll["Pss"] - roll["Pss_Anon"] - roll["Pss_File"] - roll["Pss_Shmem"]
 END
 
 # ---- a program that runs is not written to, and one that is written to does not run
-inside 'mkdir -p /tmp; cp /bin/busybox /tmp/sleep; /tmp/sleep 5 & sleep 0.1; echo x >>/tmp/sleep || echo busy; kill $!; wait;
+inside 'mkdir -p /tmp; cp /bin/busybox /tmp/sleep; /tmp/sleep 10000 & until [ "$(readlink /proc/$!/exe)" = /tmp/sleep ]; do sleep 0.1; done
+	echo x >>/tmp/sleep || echo busy; kill $!; wait;
 	echo x >>/tmp/sleep && echo written; exec 9>>/tmp/sleep; /tmp/sleep 0 || echo not run $?'
 ok "a running program cannot be written to, nor an open one be run" \
 	[ "$(grep -c '^busy$\|^written$\|^not run 126$' "$dir/said")" = 3 ]

@@ -7,11 +7,10 @@ name=conform
 B=$1
 . "$(dirname "$0")/lib.inc"
 needs_lab
-here=$(cd "$B" && pwd)
 directly="mremap advice"
 
-# transcript FILE: what conform said, without the kernel's lines, what mmvm says afterwards, and the blank lines
-transcript() { sed '/^[0-9]* cases$/q' "$1" | grep -v '^$\|^\[ *[0-9]*\.[0-9]*\]'; }
+# answers WHAT FILE: what the program said up to the line "N WHAT", without the blank lines
+answers() { transcript 1 "^[0-9]+ $1\$" <"$2" | grep -v '^$'; }
 # same A B: equal; else where they part, with the case it happens in
 same() {
 	diff "$1" "$2" >"$dir/diff" && return 0
@@ -25,25 +24,26 @@ cases() { [ "$(sed -nE 's/^([0-9]+) cases$/\1/p' "$1")" -ge "$2" ]; }
 
 # One lab for all: Linux's answers, ours, and those at the limit of 65,530 mappings.
 cat >"$dir/inside" <<END
-$here/user/conform >$dir/linux
-$here/user/conform max_map_count >$dir/linux.max
-$here/user/conform $directly >$dir/linux.part
-$here/mmvm run --accel kvm --exec conform >$dir/guest 2>$dir/err
+$B/user/conform >$dir/linux
+$B/user/conform max_map_count >$dir/linux.max
+$B/user/conform $directly >$dir/linux.part
+$B/mmvm run --accel kvm --exec conform >$dir/guest 2>$dir/err
 echo \$? >$dir/status
-$here/mmvm run --accel kvm --exec conform -- max_map_count >$dir/guest.max 2>>$dir/err
-timeout 100 $here/user/conform_calls.musl >$dir/linux.calls 2>&1
-$here/mmvm run --accel kvm --exec conform_calls.musl >$dir/guest.calls 2>>$dir/err
+$B/mmvm run --accel kvm --exec conform -- max_map_count >$dir/guest.max 2>>$dir/err
+# Through a pipe: the limit on the size of files holds for its output, too.
+timeout 1000 $B/user/conform_calls.musl 2>&1 | cat >$dir/linux.calls
+$B/mmvm run --accel kvm --exec conform_calls.musl >$dir/guest.calls 2>>$dir/err
 END
 LIMIT=300 run lab -- sh "$dir/inside"
 ok "the lab ran them" [ "$status" = 0 ]
 for f in guest guest.max; do
-	transcript "$dir/$f" >"$dir/$f.cases"
+	answers cases "$dir/$f" >"$dir/$f.cases"
 done
 ok "Linux: all cases" cases "$dir/linux" 730
 ok "guestmm: the program ends well" [ "$(cat "$dir/status")" = 0 ]
 ok "guestmm answers as Linux" same "$dir/guest.cases" "$dir/linux"
 ok "guestmm answers as Linux with as many mappings as there may be" same "$dir/guest.max.cases" "$dir/linux.max"
-grep -v '^$\|^\[ *[0-9]*\.[0-9]*\]' "$dir/guest.calls" | sed '/^[0-9]* groups$/q' >"$dir/guest.calls.cases"
+answers groups "$dir/guest.calls" >"$dir/guest.calls.cases"
 ok "Linux: all groups of calls" grep -q '^[0-9]* groups$' "$dir/linux.calls"
 ok "processes, limits, signals, locks, seals: guestmm answers as Linux" same "$dir/guest.calls.cases" "$dir/linux.calls"
 ok "pages were really swapped out on request" grep -Eq "pages swapped out +[1-9]" "$dir/guest"
@@ -58,7 +58,7 @@ ok "a difference would be found, and its case named" grep -q "^# in mremap.16$" 
 if have_kvm; then
 	# shellcheck disable=SC2086
 	LIMIT=200 run run --accel kvm --exec conform -- $directly
-	transcript "$dir/out" >"$dir/direct"
+	answers cases "$dir/out" >"$dir/direct"
 	ok "directly: $directly" same "$dir/direct" "$dir/linux.part"
 else
 	skip "directly" "/dev/kvm cannot be opened"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What programs need beside memory, as Linux answers it: user/libc/events.c (epoll, eventfd, timerfd), jobs.c (stopping and
 # continuing), creds.c (users, groups, capabilities), pidfds.c (signalfd, pidfd, /proc), remote.c (other processes' memory),
-# futexpi.c, sysv.c, splices.c, iocounts.c (/proc/PID/io), sockets.c and the like,
+# futexpi.c, sysv.c, splices.c, iocounts.c (/proc/PID/io), sockets.c, cores.c (core dumps) and the like,
 # run unchanged on Debian's Linux 6.1 in the lab and on guestmm. The transcripts must be equal.
 #    conform_programs.sh BUILD    exit 0 passed, 1 failed, 77 cannot run here
 set -u
@@ -9,26 +9,23 @@ name=conform_programs
 B=$1
 . "$(dirname "$0")/lib.inc"
 needs_lab
-here=$(cd "$B" && pwd)
-programs="events jobs restart timers memcalls xattrs creds pidfds remote futexpi sysv splices iocounts sockets userfault userfault_wp"
+programs="events jobs restart timers memcalls secrets poison parts xattrs creds pidfds remote procmem futexpi condpi sysv splices iocounts sockets userfault userfault_wp userfault_events cores inotify binds asyncio"
 
-# transcript FILE: without the kernel's lines and what mmvm says afterwards
-transcript() { sed '/^end$/q' "$1" | grep -av '^$\|^\[ *[0-9]*\.[0-9]*\]'; }
 whole() { [ "$(tail -n 1 "$1")" = end ] && [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 for p in $programs; do
 	cat <<END
-$here/user/$p.musl >$dir/$p.linux
-$here/mmvm run --accel kvm --append lockdep --exec $here/user/$p.musl </dev/null >$dir/$p.guest 2>>$dir/err
-$here/mmvm run --accel kvm --cpus 2 --exec $here/user/$p.glibc </dev/null >$dir/$p.guest2 2>>$dir/err
+$B/user/$p.musl >$dir/$p.linux
+$B/mmvm run --accel kvm --append lockdep --exec $B/user/$p.musl </dev/null >$dir/$p.guest 2>>$dir/err
+$B/mmvm run --accel kvm --cpus 2 --exec $B/user/$p.glibc </dev/null >$dir/$p.guest2 2>>$dir/err
 END
 done >"$dir/inside"
-echo "$here/mmvm run --accel kvm --exec $here/user/futexpi.musl exact </dev/null >$dir/exact 2>>$dir/err" >>"$dir/inside"
+echo "$B/mmvm run --accel kvm --exec $B/user/futexpi.musl exact </dev/null >$dir/exact 2>>$dir/err" >>"$dir/inside"
 LIMIT=500 run lab -- sh "$dir/inside"
 ok "the lab ran them" [ "$status" = 0 ]
 for p in $programs; do
 	for w in guest guest2; do
-		transcript "$dir/$p.$w" >"$dir/$p.$w.said"
+		transcript 1 '^end$' <"$dir/$p.$w" | grep -av '^$' >"$dir/$p.$w.said"
 	done
 	ok "$p: Linux's transcript is whole" whole "$dir/$p.linux" 15
 	ok "$p: guestmm answers as Linux, in its order of locks" diff -a "$dir/$p.guest.said" "$dir/$p.linux"

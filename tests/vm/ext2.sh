@@ -54,6 +54,56 @@ if [ -z "${EXT2_INSIDE:-}" ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 fi
 echo "# seed $seed"
 
+# ---- extended attributes: made here and read by e2fsprogs, made there and read here
+attrs() { program=$B/user/ext2attrs.musl guest /dev/vda "$1" && grep -av '^\[' "$dir/out" >"$dir/attrs"; }
+has() { grep -aqxF -- "$1" "$dir/attrs"; }
+ea() { debugfs -R "ea_list $1" "$dir/disk" 2>/dev/null | grep -qF -- "$2"; }
+for bs in 1024 4096; do
+	rm -f "$dir/disk"
+	mke2fs -q -F -t ext2 -I 128 -b $bs "$dir/disk" 2M
+	attrs make
+	ok "$bs, attributes: each kind is set" has "set 0 0 0 0 0 directory 0 link 0 user.'s of a link -1"
+	ok "$bs, attributes: what cannot be is refused" has "create again -17 replace nothing -61 ACL -95 larger than a block -28"
+	ok "$bs, attributes: they are in the disk's order" has "list of file: 50 user.one user.two user.empty trusted.t security.s"
+	ok "$bs, attributes: changed and taken away" has "list of file: 41 user.one user.empty trusted.t security.s"
+	ok "$bs, attributes: e2fsck is content" clean
+	ok "$bs, attributes: debugfs reads them" ea file 'user.one (13) = "another value"'
+	ok "$bs, attributes: of a symbolic link" ea link 'trusted.l (9) = "of a link"'
+	echo text >"$dir/text"
+	debugfs -w -R "write $dir/text other" "$dir/disk" >/dev/null 2>&1
+	debugfs -w -R "ea_set other user.host written" "$dir/disk" >/dev/null 2>&1
+	attrs look
+	ok "$bs, attributes: the next boot finds them" has "file user.one: 13 another value"
+	ok "$bs, attributes: those of debugfs, too" has "other user.host: 7 written"
+	ok "$bs, attributes: a directory's last goes with its block" has "list of dir: 0"
+	ok "$bs, attributes: e2fsck is content again" clean
+	ok "$bs, attributes: both are there" ea other 'user.guest (4) = "here"'
+	ok "$bs, attributes: and nothing is left of the directory's" sh -c "! debugfs -R 'ea_list dir' '$dir/disk' 2>/dev/null | grep -q user"
+done
+
+# Damaged ones: byte OFFSET of the file's block is 255. None of its attributes is seen, and all else goes on.
+for at in 0 8 32 35 37 43; do
+	rm -f "$dir/disk"
+	mke2fs -q -F -t ext2 -I 128 -b 1024 "$dir/disk" 2M
+	attrs make
+	block=$(debugfs -R "stat file" "$dir/disk" 2>/dev/null | sed -n 's/.*File ACL: \([0-9]*\).*/\1/p')
+	printf '\377' | dd of="$dir/disk" bs=1 seek=$((block * 1024 + at)) conv=notrunc 2>/dev/null
+	attrs look
+	ok "attributes, byte $at damaged: refused (EUCLEAN)" has "file user.one: -117 "
+	ok "attributes, byte $at damaged: of another file they are found" has "dir user.d: 14 of a directory"
+done
+
+# ---- inotify: the same events as on Linux's tmpfs. ext2 has no fallocate(2) and no RENAME_EXCHANGE, there and here.
+rm -f "$dir/disk"
+mke2fs -q -F -t ext2 -b 1024 "$dir/disk" 4M
+program=$B/user/inotify.musl guest /inotify /dev/vda
+grep -av '^\[' "$dir/out" | sed -n '1,/^end$/p' >"$dir/inotify.ext2"
+"$B/user/inotify.musl" 2>/dev/null | sed -e '/^fallocate:$/{N;N;s/.*/fallocate: -11/;}' \
+	-e '/^exchange:$/{N;N;N;N;s/.*/exchange: -11/;}' >"$dir/inotify.linux"
+ok "inotify on ext2: as Linux's on tmpfs" diff -a "$dir/inotify.ext2" "$dir/inotify.linux"
+ok "inotify on ext2: it came to its end" [ "$(tail -n 1 "$dir/inotify.ext2")" = end ]
+ok "inotify on ext2: e2fsck is content" clean
+
 # ---- all block sizes: files, directories, links, holes, renames; and again in another boot
 for bs in 1024 2048 4096; do
 	new_disk $bs 80M
@@ -135,6 +185,7 @@ content() {
 			print substr(sprintf("file %06d generation %06d line %09d", id, gen, n) dots, 1, 63)
 	}' | head -c "$3"
 }
+synced_files() { [ "$(grep -c '^synced .* .* .*' "$dir/out")" -ge "$1" ]; }
 i=0
 lost=0
 promised=0
@@ -143,15 +194,13 @@ while [ $i -lt 6 ]; do
 	case $((i % 3)) in 0) bs=1024 ;; 1) bs=4096 ;; *) bs=2048 ;; esac
 	new_disk $bs 8M
 	seed=$(((seed * 1103515245 + 12345) % 2147483648))
+	: >"$dir/out"
 	"$mmvm" run --accel kvm --sample 0 --memory 24M --swap 0 --disk "$dir/disk" --exec ext2test -- \
 		synced /dev/vda $((seed % 10000)) >"$dir/out" 2>"$dir/err" &
 	p=$!
-	tries=0
-	until grep -q '^synced' "$dir/out" || [ $tries -gt 300 ]; do
-		sleep 0.1
-		tries=$((tries + 1))
-	done
-	sleep "$((seed / 65536 % 3)).$(printf %03d $((seed / 256 % 1000)))"
+	# After some files were promised, at a moment of chance
+	await $p synced_files $((4 + seed / 65536 % 14))
+	sleep "0.$(printf %03d $((seed / 256 % 1000)))"
 	kill -9 $p
 	wait $p 2>/dev/null
 	e2fsck -fy "$dir/disk" >"$dir/fsck" 2>&1

@@ -15,6 +15,18 @@ ok "there are suites of every system" sh -c '
 	for s in page buddy pcp slab vmalloc zone memblock mm fault reclaim swap oom dma sched audit; do
 		grep -q "^$s\." "$1" || { echo "# no suite $s"; exit 1; }
 	done' sh "$dir/out"
+cp "$dir/out" "$dir/all"
+for k in 1 2 3; do
+	MMVM_KVM_DEVICE=/nonexistent run test --list --shard $k/3
+	cat "$dir/out" >>"$dir/shards"
+done
+ok "three shards hold every test once" sh -c 'tr -s " " <"$1" | sort >"$1.s"; tr -s " " <"$2" | sort | cmp - "$1.s"' \
+	sh "$dir/all" "$dir/shards"
+ok "and are of one size" sh -c 'n=$(grep -c . "$1"); m=$(grep -c . "$2"); [ $m = $((n / 3)) ]' sh "$dir/all" "$dir/out"
+run test --list -k page.conversions --shard 2/2
+ok "a shard may have nothing to do" is 0 "none of the 1 tests"
+run test --list --shard 4/3
+ok "a shard that is not there" is 2 "K from 1 to N"
 run test -k no.such_test
 ok "nothing ran is no success" is 1 "nothing ran"
 run test --nonsense
@@ -86,10 +98,12 @@ ok "and named" said 'audit: buddy_list: .*link [0-9]+'
 # ---- stopped and killed: nothing is left, neither processes nor files
 mkdir "$dir/tmp" "$dir/cwd"
 for s in TERM:143 INT:130 KILL:137; do
+	: >"$dir/out"
 	(cd "$dir/cwd" && TMPDIR=$dir/tmp exec setsid "$mmvm" test --accel kvm -j 3 -k swap. -k reclaim. \
 		>"$dir/out" 2>"$dir/err") &
 	p=$!
-	sleep 2
+	# In the middle: a test has passed, others run.
+	await $p said '^ *ok '
 	kill -"${s%:*}" $p
 	wait $p
 	status=$?

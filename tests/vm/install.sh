@@ -27,7 +27,7 @@ elif command -v qemu-system-x86_64 >/dev/null; then
 fi
 
 man=$dir/root/opt/mm/share/man/man1
-ok "a page for each command" [ "$(ls "$man" | wc -l)" = "$(($("$mmvm" help | grep -c '^  [a-z]') + 4))" ]
+ok "a page for each command" [ "$(ls "$man" | wc -l)" = "$(($("$mmvm" help | grep -c '^  [a-z]') + 5))" ]
 for page in "$man"/*.1; do
 	command=$(basename "$page" .1 | sed 's/^mmvm-*//; s/-/ /')
 	[ -n "$command" ] || continue

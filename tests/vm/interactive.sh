@@ -13,7 +13,7 @@ needs_lab
 stream() { # stream FILE ARGS...: what the program prints, without the kernel's lines
 	input=$1
 	shift
-	timeout -k 5 240 "$mmvm" run --accel lab "$@" <"$input" >"$dir/out" 2>"$dir/err"
+	limit 240 "$mmvm" run --accel lab "$@" <"$input" >"$dir/out" 2>"$dir/err"
 	status=$?
 	sed '/^machine$/,$d; /^\[ *[0-9.]*\]/d' "$dir/out" | sed '${/^$/d}' >"$dir/said"
 }

@@ -31,6 +31,7 @@ def find(name, where):
     # fnmatch's [ ] is not meant here.
     hits = [r for r in ROWS if any(fnmatch.fnmatchcase(name, n.replace("[", "[[]")) for n in r[2])
             and (not where or any(where == f or (f.endswith("/") and where.startswith(f)) for f in r[3]))]
+    hits = [r for r in hits if name in r[2]] or hits  # its own line before one of a pattern
     if len(hits) != 1:
         wrong.append("%s (%s) stands in %d lines of the page" % (name, where or "?", len(hits)))
         return None

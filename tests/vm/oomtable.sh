@@ -7,39 +7,27 @@ name=oomtable
 B=$1
 . "$(dirname "$0")/lib.inc"
 needs_lab
-kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
-busybox=$(command -v busybox)
 cases=${CASES:-10}
-LIMIT=900
+LIMIT=$((600 + 60 * cases))
 
-transcript() { tr -d '\r' <"$1" | sed -n '/^== table$/,/^== end$/p' | grep -v '^\[ *[0-9]*\.[0-9]*\]'; }
+table() { tr -d '\r' <"$dir/out" | transcript '/^== table$/' '^== end$'; }
 
-mkdir -p "$dir/root/bin"
-cp "$busybox" "$dir/root/bin/busybox"
-cp "$B/user/oomtable.musl" "$dir/root/bin/oomtable"
-cat >"$dir/root/init" <<'END_INIT'
-#!/bin/busybox sh
-for d in proc sys; do /bin/busybox mkdir -p /$d; done
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sysfs /sys
+linux_initrd oomtable <<END
 /bin/busybox mount -t cgroup2 none /sys/fs/cgroup
-/bin/oomtable CASES
-/bin/busybox poweroff -f
-END_INIT
-sed -i "s/CASES/$cases/" "$dir/root/init"
-chmod +x "$dir/root/init"
-pack "$dir/root" "$dir/initrd"
-
-run run --accel lab --memory 256M --kernel "$kernel" --initrd "$dir/initrd" --append "quiet loglevel=0"
-transcript "$dir/out" >"$dir/linux"
-ok "Linux: all cases" [ "$(grep -c -- '-> [0-4], oom_kill 1$' "$dir/linux")" = "$cases" ]
+/bin/oomtable $cases
+END
+linux_guest --memory 256M --append "quiet loglevel=0"
+table >"$dir/linux"
+ok "Linux: all cases" [ "$(grep -c -- '-> [0-4], oom_kill [12]$' "$dir/linux")" = "$cases" ]
+# Now and then Linux kills a second process while the first one still ends: by chance, and so not compared.
+echo "# Linux killed a second process in $(grep -c 'oom_kill 2$' "$dir/linux") of $cases cases"
+grep -v 'oom_kill 2$' "$dir/linux" >"$dir/linux_one"
 run run --accel lab --memory 128M --swap 0 --exec "$B/user/oomtable.musl" "$cases"
-transcript "$dir/out" >"$dir/guest"
+table >"$dir/guest"
 ok "guestmm: the program ends well" [ "$status" = 0 ]
-ok "guestmm chooses as Linux" same "$dir/guest" "$dir/linux"
-# The comparison can fail, and not all victims are those that grow.
+awk 'NR == FNR { if (/oom_kill 2$/) two[$2]; next } !($2 in two)' "$dir/linux" "$dir/guest" >"$dir/guest_one"
+ok "guestmm kills one in each case" [ "$(grep -c -- '-> [0-4], oom_kill 1$' "$dir/guest")" = "$cases" ]
+ok "guestmm chooses as Linux" same "$dir/guest_one" "$dir/linux_one"
 ok "the largest is not always the victim" grep -q -- '-> [1-4], oom_kill 1$' "$dir/guest"
-sed '0,/-> 0,/s//-> 1,/' "$dir/guest" >"$dir/wrong"
-(same "$dir/wrong" "$dir/linux") >"$dir/found" 2>&1
-ok "a difference would be found" grep -q '^# <.*-> 1, oom_kill 1$' "$dir/found"
+can_differ "$dir/guest_one" "$dir/linux_one" '0,/-> 0,/s//-> 1,/' '^# <.*-> 1, oom_kill 1$'
 finish

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The laboratory for policies: a run that swaps is recorded with its references; replayed with the policy and the
-# memory that it had, the simulator predicts its major faults within 5 %; no policy beats OPT.
+# memory that it had, the simulator predicts its major faults within 5 %, and those of all policies together within 3 %; no
+# policy beats OPT.
 #   policy.sh BUILD    exit 0 passed, 1 failed, 77 cannot
 set -u
 B=$1
@@ -11,8 +12,11 @@ needs_lab
 LIMIT=900
 T=$dir/t.trace
 misses() { awk -v p="$1" '$2 == p { print $3; exit }' "$dir/out"; }
-# within A B: do they differ by at most 5 % of A? (0.9 to 3.8 % was measured, by seed and build)
-within() { [ "$1" -gt 500 ] && [ $((($1 - $2) * 100)) -le $((5 * $1)) ] && [ $((($2 - $1) * 100)) -le $((5 * $1)) ]; }
+# within A B PERCENT: do they differ by at most so much of A? (One policy: 0.9 to 3.8 % was measured, by seed and build. Together
+# they have three times the faults, and what a build happens to change in one is not in all: 1.4 %.)
+within() { [ "$1" -gt 500 ] && [ $((($1 - $2) * 100)) -le $(($3 * $1)) ] && [ $((($2 - $1) * 100)) -le $(($3 * $1)) ]; }
+all_major=0
+all_predicted=0
 
 for policy in twolist s3fifo mglru; do
 	# By instructions, so that it does not depend on how busy this machine is; and with enough work at each use that a millisecond's
@@ -23,18 +27,22 @@ for policy in twolist s3fifo mglru; do
 	ok "$policy: nothing was dropped" sh -c "! grep -q dropped '$dir/err'"
 	run policy "$T" --memory run
 	major=$(sed -n 's/.*its pgmajfault: //p' "$dir/out")
-	ok "$policy: predicted $(misses $policy) of $major major faults" within "$major" "$(misses $policy)"
+	ok "$policy: predicted $(misses $policy) of $major major faults" within "$major" "$(misses $policy)" 5
+	all_major=$((all_major + major))
+	all_predicted=$((all_predicted + $(misses $policy)))
 	opt=$(misses opt)
 	for p in twolist s3fifo lru fifo clock arc; do
 		ok "$policy: $p does not miss less than OPT" [ "$(misses $p)" -ge "$opt" ]
 	done
 done
-# ---- the table of doc/policy.md: one workload of it, within 5 % (another build takes other instructions)
-"$(dirname "$0")/../bench/policy_table.sh" "$B" scan >"$dir/table" 2>"$dir/err"
+ok "together: predicted $all_predicted of $all_major major faults" within $all_major $all_predicted 3
+# ---- the table of doc/policy.md: the workload of it that repeats best, within 5 % (doc/policy.md says what
+# does not repeat, and why)
+"$(dirname "$0")/../bench/policy_table.sh" "$B" zipf >"$dir/table" 2>"$dir/err"
 ok "doc/policy.md's table is what is measured" python3 - "$dir/table" "$(dirname "$0")/../../doc/policy.md" <<'END'
 import re, sys
 rows = lambda f: {m[1]: [int(c.split()[0].replace(",", "")) for c in m[2].split("|")] for m in
-                  re.finditer(r"^\| (scan \| \d+ %) \| (.*) \|$", open(f).read(), re.M)}
+                  re.finditer(r"^\| (zipf \| \d+ %) \| (.*) \|$", open(f).read(), re.M)}
 now, doc = rows(sys.argv[1]), rows(sys.argv[2])
 assert len(now) == 3 and now.keys() == doc.keys(), (now, doc)
 for size in now:

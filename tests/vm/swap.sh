@@ -55,6 +55,11 @@ if have_lab; then
 	ok "lab, default: the JSON agrees" check_json "$dir/lab.json" SVM
 	LIMIT=120 run run --accel lab --memory 12M --swap 0 --exec swapstress --mb 18
 	ok "lab, no swap: status 1" [ "$status" = 1 ]
+	# The only program may not be killed: Linux's words, and the end of the machine.
+	LIMIT=120 run run --accel lab --memory 12M --swap 0 --exec oomhog --protect 1
+	ok "lab, nobody who may be killed: status 4" [ "$status" = 4 ]
+	ok "lab, nobody who may be killed: Linux's words" said 'Out of memory and no killable processes\.\.\.'
+	ok "lab, nobody who may be killed: the panic" said 'Kernel panic: System is deadlocked on memory'
 fi
 needs_kvm "$@"
 

@@ -7,14 +7,7 @@ B=$1
 name=trace
 . "$(dirname "$0")/lib.inc"
 
-if have_lab; then
-	accel=lab
-elif have_kvm; then
-	accel=kvm
-else
-	echo "SKIP: neither the lab nor /dev/kvm"
-	exit 77
-fi
+lab_or_kvm
 LIMIT=240
 T=$dir/t.trace
 # Small enough for a second or two: 10 MiB of RAM, 12 MiB used

@@ -9,12 +9,30 @@ B=$1
 ok "a program is needed" sh -c '"$1" versus 2>&1 | grep -q -- "--exec PROGRAM is needed"' sh "$mmvm"
 run versus --exec refload --policies lifo
 ok "a policy that there is not" is 2 'no policy lifo'
+# The observer of the curves, on this Linux; and the page, from a file.
+limit 120 "$B/user/observe" curve=5 "$B/user/refload" phases --mb 32 --turns 60 >"$dir/out" 2>"$dir/err"
+status=$?
+ok "the observer runs a program" [ "$status" = 0 ]
+ok "and takes samples of its memory" awk '/^curve: / { if (NF != 5 || $2 <= last || $4 > $3) bad = 1; last = $2; n++ } END { exit bad || n < 3 }' "$dir/out"
+cat >"$dir/two.json" <<'END'
+{"schema": 1, "linux": "6.1.0", "program": "/x/refload", "arguments": ["zipf"], "sysctl": [], "swap_bytes": 67108864, "curve_ms": 20,
+ "systems": [{"name": "linux", "ram_bytes": 100663296, "repeats": [], "runs": [{"pgfault": 10}],
+              "curve": [{"ticks": 20000000, "rss_kib": 4096, "referenced_kib": 2048, "swap_kib": 0}]},
+             {"name": "twolist", "ram_bytes": 37748736, "repeats": [], "runs": [{"pgfault": 11}], "curve": []}]}
+END
+run report "$dir/two.json"
+ok "mmvm report prints the table" said '^page faults +10 +11'
+ok "and the curves" said '^ +20 ms +2048 +ended'
+run report "$dir/two.json" -o "$dir/page.html"
+ok "and makes a page" grep -q 'Working set: memory referenced in an interval' "$dir/page.html"
+run report "$dir/two.json" --csv "$dir/csv"
+ok "no CSV of it" is 2 'of mmvm versus'
 needs_lab
 [ -e "$(echo "$B"/lab/pkg/boot/vmlinuz-*)" ] || {
 	echo "# skipped: the lab's folder has no kernel with modules for a guest"
 	exit 77
 }
-LIMIT=900 run versus --policies twolist --runs 2 --memory 96M --swap 64M --json "$dir/v.json" --exec refload loop --mb 40 --turns 1
+LIMIT=900 run versus --policies twolist --runs 2 --memory 96M --swap 64M --json "$dir/v.json" --exec refload loop --mb 40 --turns 2
 ok "both ran it" [ "$status" = 0 ]
 ok "the table names them" said 'linux +twolist'
 ok "the same memory, the host's counts, and what repeats" python3 - "$dir/v.json" <<'END'

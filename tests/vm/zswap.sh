@@ -6,7 +6,6 @@ set -u
 name=zswap
 B=$1
 . "$(dirname "$0")/lib.inc"
-memory="--memory 14M,high=2M --swap 48M"
 
 # counts FILE WHAT: the JSON of a run, by what it is to show
 counts() {
@@ -35,23 +34,26 @@ if what == "pool":
 elif what == "full":
     expect("pool and disk", c["zswpout"] > 500 and c["zswpwb"] > 0 and c["pswpout"] > 100 and c["pswpin"] > 100)
 elif what == "noise":
-    # Not the noise, but the pages of the program and its stack may compress.
-    expect("the pool took next to nothing", c["zswpout"] < 32)
+    # Not the noise, but the pages of the program and its stack may compress. They are few, and may go out again and again.
+    expect("the pool took next to nothing", c["zswpout"] * 20 < c["pswpout"])
     expect("the disk took it", c["pswpout"] > 500)
 elif what == "off":
     expect("nothing", c["zswpout"] == 0 and c["zswpin"] == 0 and c["zswpwb"] == 0 and c["pswpout"] > 500)
 END
 }
 
-# try WHAT OPTIONS CONTENTS
+# try WHAT OPTIONS CONTENTS [RAM MIB]: a program of so many MiB
 try() {
-	LIMIT=300 run run --accel lab $memory --json "$dir/$1.json" --append "$2" --exec zswapload --mb 20 "$3"
+	LIMIT=300 run run --accel lab --memory "${4:-15M},high=2M" --swap 48M --json "$dir/$1.json" --append "$2" \
+		--exec zswapload --mb "${5:-20}" "$3"
 	ok "$1: every word right, and the audit finds nothing" [ "$status" = 0 ]
 	ok "$1: counts" counts "$dir/$1.json" "$1"
 }
 
 needs_lab
-try pool "zswap.enabled=1 zswap.max_pool_percent=60" text
+# Under hard pressure the pool gives some to the disk long before its limit. So there is room: of 36 MiB about 8 are in the
+# pool, as 2.
+try pool "zswap.enabled=1 zswap.max_pool_percent=60" text 32M 36
 try full "zswap.enabled=1 zswap.max_pool_percent=5" mixed
 try noise "zswap.enabled=1" noise
 try off "zswap.enabled=0" text

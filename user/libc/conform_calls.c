@@ -26,6 +26,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -263,6 +264,217 @@ static void file_size_limit(void)
 	pwrite(fd, buf, 1, 3 * PAGE);
 }
 
+static void size_and_signal(int fd)
+{
+	struct stat st;
+
+	fstat(fd, &st);
+	say("size", st.st_size);
+	say("signal", seen);
+	seen = 0;
+}
+
+/* Every way for a file to grow, against a limit in the middle of a page. */
+static void file_size_ways(void)
+{
+	const long limit = 3 * PAGE + 100;
+	static char buf[4 * PAGE];
+	struct iovec v[2] = {{buf, 3 * PAGE}, {buf, 2 * PAGE}};
+	struct rlimit l = {limit, 8 * PAGE};
+	int from, to, mem, big, p[2];
+	off_t at;
+	char *map;
+
+	big = open("big", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	TRY(ftruncate(big, 6 * PAGE));
+	map = mmap(0, 6 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, big, 0);
+	from = open("from", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	TRY(pwrite(from, buf, sizeof(buf), 0));
+	TRY(pipe(p));
+	signal(SIGXFSZ, on_signal);
+	seen = 0;
+	TRY(setrlimit(RLIMIT_FSIZE, &l));
+
+	to = open("to", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	TRY(writev(to, v, 2));
+	size_and_signal(to);
+	TRY(write(to, buf, 0)); /* nothing, at the limit */
+	TRY(write(to, buf, 1));
+	size_and_signal(to);
+	TRY(ftruncate(to, limit + 1));
+	size_and_signal(to);
+	TRY(truncate("to", limit + 1));
+	size_and_signal(to);
+	TRY(ftruncate(to, limit));
+	TRY(ftruncate(to, 10));
+	close(to);
+
+	to = open("to", O_RDWR | O_APPEND);
+	TRY(write(to, buf, sizeof(buf)));
+	size_and_signal(to);
+	TRY(write(to, buf, 1));
+	size_and_signal(to);
+	close(to);
+
+	to = open("to", O_RDWR | O_TRUNC);
+	TRY(sendfile(to, from, &(off_t){0}, sizeof(buf)));
+	size_and_signal(to);
+	TRY(sendfile(to, from, &(off_t){0}, 10));
+	size_and_signal(to);
+	TRY(ftruncate(to, 0));
+	at = 0;
+	TRY(syscall(SYS_copy_file_range, from, &(long long){0}, to, &at, sizeof(buf), 0));
+	say("at", at);
+	size_and_signal(to);
+	TRY(syscall(SYS_copy_file_range, from, &(long long){0}, to, &at, 10, 0));
+	size_and_signal(to);
+	TRY(ftruncate(to, 2 * PAGE));
+	TRY(write(p[1], buf, 2 * PAGE));
+	at = 2 * PAGE;
+	TRY(splice(p[0], 0, to, &at, 2 * PAGE, 0));
+	say("at", at);
+	size_and_signal(to);
+
+	TRY(ftruncate(to, 0));
+	TRY(fallocate(to, 0, PAGE, 3 * PAGE));
+	size_and_signal(to);
+	TRY(fallocate(to, FALLOC_FL_KEEP_SIZE, PAGE, 3 * PAGE));
+	size_and_signal(to);
+	TRY(fallocate(to, 0, 0, limit));
+	size_and_signal(to);
+
+	/* What lies beyond the limit already: it can be read, mapped and cut, not written. */
+	TRY(pwrite(big, buf, 10, 4 * PAGE));
+	size_and_signal(big);
+	TRY(pwrite(big, buf, PAGE, 3 * PAGE));
+	size_and_signal(big);
+	TRY(pread(big, buf, 10, 4 * PAGE));
+	map[5 * PAGE] = 1;
+	TRY(fallocate(big, 0, 0, 5 * PAGE));
+	TRY(fallocate(big, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5 * PAGE, PAGE));
+	say("mapped", map[5 * PAGE]);
+	TRY(ftruncate(big, 5 * PAGE));
+	size_and_signal(big);
+
+	mem = memfd_create("limited", MFD_ALLOW_SEALING);
+	TRY(ftruncate(mem, limit + 1));
+	size_and_signal(mem);
+	TRY(write(mem, buf, sizeof(buf)));
+	size_and_signal(mem);
+	TRY(fcntl(mem, F_ADD_SEALS, F_SEAL_GROW));
+	TRY(ftruncate(mem, limit + 1)); /* the seal comes first */
+	TRY(pwrite(mem, buf, 1, limit));
+	size_and_signal(mem);
+
+	/* Numbers at the end of what a position can be: the limit comes first, or not. */
+	TRY(pwrite(to, buf, 1, INT64_MAX));
+	size_and_signal(to);
+	TRY(ftruncate(to, INT64_MAX));
+	size_and_signal(to);
+	TRY(fallocate(to, 0, INT64_MAX, 1));
+	size_and_signal(to);
+
+	/* Blocked, ignored: the call fails all the same. */
+	signal(SIGXFSZ, SIG_IGN);
+	TRY(pwrite(to, buf, 1, limit));
+	size_and_signal(to);
+	l.rlim_cur = 8 * PAGE + 1;
+	TRY(setrlimit(RLIMIT_FSIZE, &l));
+	l.rlim_cur = 0;
+	TRY(setrlimit(RLIMIT_FSIZE, &l));
+	TRY(write(p[1], buf, 100)); /* a pipe is no file */
+	TRY(ftruncate(to, 0));
+	TRY(pwrite(to, buf, 1, 0));
+	TRY(mkdir("limited-folder", 0700));
+	TRY(symlink("limited", "limited-link"));
+	TRY(rmdir("limited-folder"));
+	TRY(unlink("limited-link"));
+	fflush(stdout);
+}
+
+/* A child that ends at once; its number, or -1. */
+static pid_t fork_short(void)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	return pid;
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* Root has as many processes as it likes. A user's are counted until they are waited for, and threads count. */
+static void process_limit(void)
+{
+	struct rlimit l = {2, 2};
+	siginfo_t info;
+	pthread_t t;
+	pid_t first;
+
+	TRY(setrlimit(RLIMIT_NPROC, &l));
+	for (int i = 0; i < 3; i++)
+		say("root's child", fork_short() > 0);
+	while (wait(0) > 0)
+		;
+	TRY(setuid(1000));
+	first = fork_short();
+	say("a second process", first > 0);
+	TRY(waitid(P_PID, first, &info, WEXITED | WNOWAIT));
+	TRY(fork_short());
+	say("a thread", pthread_create(&t, 0, nothing, 0));
+	say("waitpid", waitpid(first, 0, 0) == first);
+	say("a thread", pthread_create(&t, 0, nothing, 0));
+	pthread_join(t, 0);
+	l.rlim_cur = 1;
+	TRY(setrlimit(RLIMIT_NPROC, &l));
+	TRY(fork_short());
+	l.rlim_cur = 0;
+	TRY(setrlimit(RLIMIT_NPROC, &l));
+	TRY(fork_short());
+}
+
+static void exec_status(void)
+{
+	execl("/proc/self/exe", "conform_calls", "status", "7", (char *)0);
+	say("errno", errno);
+}
+
+/* setuid() to a user who has more processes than allowed succeeds, execve() after it does not. */
+static void process_limit_exec(void)
+{
+	struct rlimit l = {0, 2};
+	int ready[2];
+	pid_t other;
+	char c;
+
+	fflush(stdout);
+	pipe(ready);
+	other = fork();
+	if (!other) {
+		write(ready[1], "", setuid(1001) == 0);
+		pause();
+		_exit(0);
+	}
+	read(ready[0], &c, 1);
+	TRY(setrlimit(RLIMIT_NPROC, &l));
+	TRY(setuid(1001));
+	exec_status();
+	l.rlim_cur = 1;
+	TRY(setrlimit(RLIMIT_NPROC, &l));
+	exec_status();
+	l.rlim_cur = 2;
+	TRY(setrlimit(RLIMIT_NPROC, &l));
+	TRY(kill(other, SIGKILL));
+	fflush(stdout);
+	exec_status();
+}
+
 static void data_limit_zero(void)
 {
 	struct rlimit l = {0, RLIM_INFINITY};
@@ -392,7 +604,8 @@ static void stop_cases(void)
 
 /* ---- locks on files -------------------------------------------------------------------------- */
 
-static void lock_cases(void)
+/* Each of two has a byte and waits for the other's. */
+static void lock_circle(const char *what, const char *theirs, int set, int wait)
 {
 	struct flock a = {.l_type = F_WRLCK, .l_start = 0, .l_len = 1};
 	struct flock b = {.l_type = F_WRLCK, .l_start = 1, .l_len = 1};
@@ -402,22 +615,33 @@ static void lock_cases(void)
 
 	sigaction(SIGALRM, &act, 0);
 	pipe(ready);
-	TRY(fcntl(fd, F_SETLK, &a));
+	say(what, fcntl(fd, set, &a));
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
-		fcntl(fd, F_SETLK, &b);
+		fd = open("locked", O_RDWR);
+		fcntl(fd, set, &b);
 		write(ready[1], "x", 1);
-		fcntl(fd, F_SETLKW, &a);
+		fcntl(fd, wait, &a);
 		_exit(0);
 	}
 	read(ready[0], &c, 1);
 	usleep(100000);
-	alarm(5);
-	TRY(fcntl(fd, F_SETLKW, &b));
+	alarm(2);
+	say(theirs, fcntl(fd, wait, &b));
 	alarm(0);
 	kill(pid, SIGKILL);
 	waitpid(pid, 0, 0);
+	close(ready[0]);
+	close(ready[1]);
+	close(fd);
+}
+
+/* Deadlocks of processes are found; those of open files are not, as nobody in particular waits. */
+static void lock_cases(void)
+{
+	lock_circle("F_SETLK", "F_SETLKW in a circle", F_SETLK, F_SETLKW);
+	lock_circle("F_OFD_SETLK", "F_OFD_SETLKW in a circle", F_OFD_SETLK, F_OFD_SETLKW);
 }
 
 /* ---- seals and rights ------------------------------------------------------------------------ */
@@ -677,13 +901,14 @@ static const struct {
 	void (*fn)(void);
 	int forked; /* it spoils the process */
 } cases[] = {
-	{"exec", exec_cases, 0},	 {"clone", clone_cases, 0},
-	{"futex", futex_cases, 0},	 {"limits", limit_cases, 1},
-	{"fsize", file_size_limit, 1},	 {"data0", data_limit_zero, 1},
-	{"stop", stop_cases, 0},	 {"locks", lock_cases, 0},
-	{"seals", seal_cases, 0},	 {"files", file_cases, 0},
-	{"sched", sched_cases, 1},	 {"packets", packet_cases, 0},
-	{"cputime", cpu_timer_cases, 1},
+	{"exec", exec_cases, 0},       {"clone", clone_cases, 0},
+	{"futex", futex_cases, 0},     {"limits", limit_cases, 1},
+	{"fsize", file_size_limit, 1}, {"fsizeways", file_size_ways, 1},
+	{"nproc", process_limit, 1},   {"nprocexec", process_limit_exec, 1},
+	{"data0", data_limit_zero, 1}, {"stop", stop_cases, 0},
+	{"locks", lock_cases, 0},      {"seals", seal_cases, 0},
+	{"files", file_cases, 0},      {"sched", sched_cases, 1},
+	{"packets", packet_cases, 0},  {"cputime", cpu_timer_cases, 1},
 };
 
 int main(int argc, char **argv)

@@ -245,18 +245,25 @@ static void dac(void)
 static void signals(void)
 {
 	pid_t root = fork(), other;
+	int changed[2];
+	char c;
 
 	if (!root) {
 		pause();
 		_exit(0);
 	}
+	if (pipe(changed))
+		return;
 	other = fork();
 	if (!other) {
 		SETRESUID(1000, 1000, 1000);
+		if (write(changed[1], "x", 1) < 0)
+			_exit(1);
 		pause();
 		_exit(0);
 	}
-	usleep(400000);
+	if (read(changed[0], &c, 1) < 0)
+		return;
 	SETRESUID(1000, 2000, 2000);
 	printf("root's %s same real user %s\n", r(kill(root, 0)), r(kill(other, SIGTERM)));
 	printf("SIGCONT in the session %s\n", r(kill(root, SIGCONT)));

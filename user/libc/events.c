@@ -16,6 +16,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+#include "asleep.h"
 #include "transcript.h"
 
 static int ctl(int ep, int op, int fd, uint32_t events, uint64_t data)
@@ -221,29 +222,38 @@ static void waiting(void)
 	close(p[1]);
 }
 
+struct waiter {
+	int ep;
+	pid_t tid;
+};
+
 /* Of the waiters on one exclusive item each, at least one, and never more than there are, wake. */
 static void *wait_once(void *arg)
 {
+	struct waiter *w = arg;
 	struct epoll_event e;
 
-	return (void *)(long)epoll_wait(*(int *)arg, &e, 1, 1500);
+	__atomic_store_n(&w->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	return (void *)(long)epoll_wait(w->ep, &e, 1, 4000);
 }
 
 static void exclusive(void)
 {
-	int p[2], ep[4];
+	struct waiter w[4] = {0};
 	pthread_t t[4];
 	long woken = 0;
+	int p[2];
 	void *r;
 
 	if (pipe(p))
 		return;
 	for (int i = 0; i < 4; i++) {
-		ep[i] = epoll_create1(0);
-		ctl(ep[i], EPOLL_CTL_ADD, p[0], EPOLLIN | EPOLLEXCLUSIVE | EPOLLET, i);
-		pthread_create(&t[i], NULL, wait_once, &ep[i]);
+		w[i].ep = epoll_create1(0);
+		ctl(w[i].ep, EPOLL_CTL_ADD, p[0], EPOLLIN | EPOLLEXCLUSIVE | EPOLLET, i);
+		pthread_create(&t[i], NULL, wait_once, &w[i]);
 	}
-	usleep(400000);
+	for (int i = 0; i < 4; i++)
+		until_asleep(getpid(), &w[i].tid);
 	write(p[1], "x", 1);
 	for (int i = 0; i < 4; i++) {
 		pthread_join(t[i], &r);
@@ -251,7 +261,7 @@ static void exclusive(void)
 	}
 	printf("exclusive: woken %s\n", woken >= 1 && woken < 4 ? "some, not all" : "wrong");
 	for (int i = 0; i < 4; i++)
-		close(ep[i]);
+		close(w[i].ep);
 	close(p[0]);
 	close(p[1]);
 }

@@ -1,6 +1,7 @@
 /*
- * Locks with priority inheritance, by futex(2) and by pthread mutexes: results, errors, what the word says, who
- * inherits what, and what happens when an owner dies. A transcript to compare (tests/vm/conform_programs.sh).
+ * Locks with priority inheritance, by futex(2) and by pthread mutexes: results, errors, the value of the
+ * word, which thread inherits from which, and what happens when an owner dies. The output is a transcript
+ * that is compared with Linux's (tests/vm/conform_programs.sh).
  */
 #include <errno.h>
 #include <pthread.h>

@@ -145,7 +145,7 @@ static void between_pipes(void)
 	drain("moved", q[0]);
 	printf("empty: tee %s", result(tee(p[0], q[1], 1, NB)));
 	printf(" splice %s\n", result(splice(p[0], NULL, q[1], NULL, 1, NB)));
-	/* A part of a buffer, and writing behind it. */
+	/* A part of a buffer, and writing beyond it. */
 	write(p[1], "0123456789", 10);
 	splice(p[0], NULL, q[1], NULL, 4, 0);
 	write(q[1], "ABC", 3);

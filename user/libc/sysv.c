@@ -421,16 +421,10 @@ static void wait_count(int id, int cmd)
 		usleep(1000);
 }
 
-static void semaphores(void)
+static void sem_values(int id)
 {
-	struct sembuf two[3] = {{0, 1, 0}, {1, -1, IPC_NOWAIT}, {2, 1, 0}};
-	int id = semget(KEY, 3, IPC_CREAT | 0600), none;
-	struct timespec t = {0, 20000000};
 	union semun arg = {.val = 2};
-	struct semid_ds d;
 	unsigned short v[3] = {1, 2, 3};
-	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-	pid_t pid;
 
 	printf("get %s again %s", done(id), semget(KEY, 0, 0) == id ? "same" : "other");
 	printf(" larger %s", result(semget(KEY, 4, 0)));
@@ -452,6 +446,13 @@ static void semaphores(void)
 	v[1] = 40000;
 	printf("too large %s\n", result(semctl(id, 0, SETALL, arg)));
 	values("as before", id, 3);
+}
+
+static void sem_operations(int id)
+{
+	struct sembuf two[3] = {{0, 1, 0}, {1, -1, IPC_NOWAIT}, {2, 1, 0}};
+	struct timespec t = {0, 20000000};
+
 	printf("up %s", result(op(id, 0, 4, 0)));
 	printf(" down %s", result(op(id, 0, -1, 0)));
 	printf(" not possible %s", result(op(id, 0, -100, IPC_NOWAIT)));
@@ -474,8 +475,14 @@ static void semaphores(void)
 	printf("time %s", result(semtimedop(id, two, 1, &t)));
 	t.tv_nsec = -1;
 	printf(" bad %s\n", result(semtimedop(id, two, 1, &t)));
-	/* sleeping */
-	arg.val = 0;
+}
+
+static void sem_sleeping(int id)
+{
+	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	union semun arg = {.val = 0};
+	pid_t pid;
+
 	semctl(id, 0, SETVAL, arg);
 	pid = start(waits_for, id);
 	wait_count(id, GETNCNT);
@@ -487,29 +494,52 @@ static void semaphores(void)
 	waitpid(pid, NULL, 0);
 	printf("value %d\n", semctl(id, 0, GETVAL));
 	sigaction(SIGALRM, &sa, NULL);
-	ualarm(30000, 0);
+	ualarm(30000, 30000); /* again: the first may come before the call */
 	printf("a signal %s\n", result(op(id, 0, -100, 0)));
-	/* undo */
-	v[1] = 0;
-	v[2] = 3;
-	arg.array = v;
+	ualarm(0, 0);
+}
+
+static void sem_undo(int id)
+{
+	unsigned short v[3] = {1, 0, 3};
+	union semun arg = {.array = v};
+
 	semctl(id, 0, SETALL, arg);
 	in_child("undo", undoes, id);
 	values("undone", id, 3);
-	/* rights and removal */
+}
+
+static void sem_removal(int id)
+{
+	struct semid_ds d;
+	const char *said;
+	pid_t pid;
+	int none;
+
 	printf("stat %s", result(semctl(id, 0, IPC_STAT, (union semun){.buf = &d})));
 	printf(" %lu mode %o otime %d ctime %d\n", (unsigned long)d.sem_nsems, d.sem_perm.mode,
 	       d.sem_otime != 0, d.sem_ctime != 0);
 	pid = start(removed, id);
 	wait_count(id, GETNCNT);
-	printf("remove %s\n", result(semctl(id, 0, IPC_RMID)));
-	fflush(stdout);
-	waitpid(pid, NULL, 0);
+	said = result(semctl(id, 0, IPC_RMID));
+	waitpid(pid, NULL, 0); /* its line comes first, however slow it is */
+	printf("remove %s\n", said);
 	printf("gone %s", result(semctl(id, 0, GETVAL)));
 	printf(" %s\n", result(op(id, 0, 1, 0)));
 	none = semget(IPC_PRIVATE, 1, 0);
 	printf("nobody may: root does: %s\n", result(op(none, 0, 1, 0)));
 	semctl(none, 0, IPC_RMID);
+}
+
+static void semaphores(void)
+{
+	int id = semget(KEY, 3, IPC_CREAT | 0600);
+
+	sem_values(id);
+	sem_operations(id);
+	sem_sleeping(id);
+	sem_undo(id);
+	sem_removal(id);
 }
 
 static void sem_user(int id)

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "asleep.h"
 #include "transcript.h"
 
 #ifndef SYS_userfaultfd
@@ -328,6 +329,30 @@ static void *populates(void *arg)
 	return (void *)(long)madvise((char *)arg - 5, PAGE, 22);
 }
 
+/* Its context is left by a process that is gone. */
+static void killed_while_it_waits(void)
+{
+	int v[2], status;
+	pid_t pid;
+	char c;
+
+	pipe(v);
+	uffd = -1;
+	pid = fork();
+	if (!pid) {
+		uffd = new_uffd(0, 0);
+		reg(uffd, area + 12 * PAGE, 1, 1);
+		write(v[1], "x", 1);
+		_exit(area[12 * PAGE]);
+	}
+	/* After this byte it sleeps for nothing but the answer to its fault. */
+	read(v[0], &c, 1);
+	until_asleep(pid, &pid);
+	kill(pid, SIGALRM);
+	waitpid(pid, &status, 0);
+	printf("a signal ends who waits: %x\n", status);
+}
+
 static void others(void)
 {
 	static char buf[4096] = "from the monitor";
@@ -388,27 +413,7 @@ static void others(void)
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
-	/* A process that is gone: its context is left. */
-	{
-		int v[2];
-		char c;
-
-		pipe(v);
-		uffd = -1;
-		pid = fork();
-		if (!pid) {
-			/* killed while it waits */
-			alarm(1);
-			signal(SIGALRM, SIG_DFL);
-			uffd = new_uffd(0, 0);
-			reg(uffd, area + 12 * PAGE, 1, 1);
-			write(v[1], "x", 1);
-			_exit(area[12 * PAGE]);
-		}
-		read(v[0], &c, 1);
-		waitpid(pid, &status, 0);
-		printf("a signal ends who waits: %x\n", status);
-	}
+	killed_while_it_waits();
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
  * userfaultfd's write protection as Linux answers it: a transcript to compare (tests/vm/conform_programs.sh). Addresses
- * are told as pages of an area.
+ * are printed as pages of an area.
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -17,7 +17,7 @@
 #include "result/json_read.h"
 #include "report/report.h"
 
-#define SHOWN 5 /* functions told of a cost that rose */
+#define SHOWN 5 /* functions shown for a cost that rose */
 
 bool baseline_has_profile(const char *row)
 {
@@ -102,7 +102,7 @@ int baseline_emit(FILE *f, const void *baseline)
 	const struct baseline *b = baseline;
 	struct json j;
 
-	json_init(&j, f, true);
+	json_init(&j, f);
 	json_object(&j, NULL);
 	json_u64(&j, "schema", 1);
 	json_string(&j, "unit", "instructions");

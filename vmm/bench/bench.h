@@ -23,13 +23,15 @@
 #include "machine/machine.h"
 
 /*
- * Operations that are measured, in the order of the table: name, title. Four groups, because each
+ * Operations that are measured, in the order of the table: name, title. Six groups, because each
  * is measured by a machine of its own: by user/bench_mem, in the kernel (guestmm/tests/bench_mm.c,
  * images/linux_bench.c), by `user/bench_mem swap` with a RAM disk to swap to, by `user/bench_mem move` on
- * a machine with two nodes.
+ * a machine with two nodes, by user/bench_smp in a lab with four CPUs, by `user/bench_mem group` in a
+ * memory cgroup.
  */
 #define BENCH_USER_ROWS(X)                                          \
 	X("syscall", "system call")                                 \
+	X("vdso_clock", "clock_gettime by the vDSO")                \
 	X("anon_fault", "anonymous page fault")                     \
 	X("zero_fault", "read fault on the zero page")              \
 	X("zero_cow", "write to the zero page")                     \
@@ -72,10 +74,26 @@
 #define BENCH_MOVE_ROWS(X)                              \
 	X("migrate_page", "move_pages, per page moved") \
 	X("compact_page", "compaction, per page moved")
-#define BENCH_ROWS(X) BENCH_USER_ROWS(X) BENCH_KERNEL_ROWS(X) BENCH_SWAP_ROWS(X) BENCH_MOVE_ROWS(X)
+#define BENCH_SMP_ROWS(X)                                  \
+	X("fault_2cpu", "2 CPUs fault in one mm, a fault") \
+	X("spin_2cpu", " more than on 1 CPU, a fault")     \
+	X("fault_4cpu", "4 CPUs fault in one mm, a fault") \
+	X("spin_4cpu", " more than on 1 CPU, a fault")     \
+	X("unmap_2cpu", "clean page of 2 CPUs reclaimed")  \
+	X("ipi_2cpu", " interrupts for 1,000 such pages")  \
+	X("unmap_4cpu", "clean page of 4 CPUs reclaimed")  \
+	X("ipi_4cpu", " interrupts for 1,000 such pages")
+#define BENCH_MEMCG_ROWS(X)                                          \
+	X("group_fault", "anonymous page fault, in a memory cgroup") \
+	X("group_map_unmap", "mmap + munmap, in a memory cgroup")    \
+	X("group_vmas", "distinct VMA, in a memory cgroup")
+#define BENCH_ROWS(X)        \
+	BENCH_USER_ROWS(X)   \
+	BENCH_KERNEL_ROWS(X) \
+	BENCH_SWAP_ROWS(X) BENCH_MOVE_ROWS(X) BENCH_SMP_ROWS(X) BENCH_MEMCG_ROWS(X)
 
 enum bench_side { BENCH_LINUX, BENCH_GUEST, BENCH_SIDES };
-#define BENCH_MAX_ROWS 40
+#define BENCH_MAX_ROWS 64
 
 struct bench_cost {
 	uint64_t median, min; /* thousandths; 0 = not measured */
@@ -96,7 +114,7 @@ const char *bench_row_name(unsigned int row);
 const char *bench_row_title(unsigned int row);
 /** True when a row of any of these names is wanted: `only` is a shell pattern, NULL = all. */
 bool bench_wanted(const char *only, const char *const *names);
-enum bench_group { BENCH_USER, BENCH_KERNEL, BENCH_SWAP, BENCH_MOVE };
+enum bench_group { BENCH_USER, BENCH_KERNEL, BENCH_SWAP, BENCH_MOVE, BENCH_SMP, BENCH_MEMCG };
 /** Is a row of this group wanted? */
 bool bench_group_wanted(const char *only, enum bench_group group);
 
@@ -108,12 +126,18 @@ int bench_emit_json(FILE *f, const void *result);
 
 /** Inner: the Linux it runs on. `module`, `ram_disk`: paths of the kernel modules. As root. */
 void bench_linux(FILE *out, const char *only, const char *module, const char *ram_disk);
-/** Run user/bench_mem on this Linux with one argument or none (NULL), and pass its lines on. */
-void bench_linux_program(FILE *out, const char *argument);
+/** Run a program of ours on this Linux with one argument or none (NULL), and pass its lines on. */
+void bench_linux_program(FILE *out, const char *program, const char *argument);
 /** Inner: guestmm, in machines on this host's KVM. */
 void bench_guest(FILE *out, const char *only);
 /** Inner: the rows of BENCH_MOVE on both sides. The Linux it runs on must have two nodes. As root. */
 void bench_move(FILE *out, const char *only);
+/** Inner: the rows of BENCH_SMP on this Linux, which must have four CPUs. `ram_disk` as above. As root. */
+void bench_linux_smp(FILE *out, const char *ram_disk);
+/** Inner: the rows of BENCH_SMP on guestmm, a machine with 2 and one with 4 CPUs. */
+void bench_guest_smp(FILE *out);
+/** Inner: the rows of BENCH_MEMCG on both sides. The Linux it runs on must have the memory controller. As root. */
+void bench_memcg(FILE *out, const char *only);
 /** Inner: figures of the VMM. Must be the first thing its process does. */
 void bench_host(FILE *out);
 /** A machine for one run. */
@@ -122,6 +146,7 @@ struct bench_machine {
 	const char *program;	    /* user program, or NULL */
 	uint64_t ram_low, ram_high; /* bytes */
 	unsigned int nodes;	    /* 0: one */
+	unsigned int cpus;	    /* 0: one */
 };
 /** Run a guest bench test or a user program. `done` is called with the machine after its run, and reads
  * its BENCH records. Returns 0, or -1 with a note written to `out`. */

@@ -187,7 +187,7 @@ static int make_memory(struct chase *x)
 	/* Touched before anything is timed: what the host still has to find is not asked for then. */
 	for (uint64_t at = 0; at < x->size; at += PAGE)
 		((volatile char *)x->ram)[at] = 0;
-	/* Each block for itself: one that cannot be had does not keep the others from it. */
+	/* Block by block: a huge page that is not available for one does not prevent the others. */
 	for (uint64_t at = 0; huge && at < x->size; at += HUGE)
 		madvise(x->ram + at, HUGE, MADV_COLLAPSE);
 	return 0;

@@ -30,10 +30,10 @@ struct bench {
 	struct machine_dirty_cost before;
 };
 
-static int switch_log(struct machine *m, bool on, uint64_t *ns)
+static int switch_log(struct machine *m, enum dirty_logging to, uint64_t *ns)
 {
 	uint64_t t0 = machine_now_ns();
-	int rc = machine_dirty_switch(m, on);
+	int rc = machine_dirty_switch(m, to);
 
 	*ns = machine_now_ns() - t0;
 	return rc;
@@ -75,11 +75,11 @@ static int on_request(void *self, struct machine *m, const struct machine_reques
 	if (machine_read_virt(m, q->cr3, rec->value, &round, sizeof(round)))
 		return -EFAULT;
 	if (!strcmp(rec->name, "start"))
-		return switch_log(m, false, &ns);
+		return switch_log(m, DIRTY_LOGGING_OFF, &ns);
 	if (!strcmp(rec->name, "enable"))
-		return switch_log(m, true, &b->run.value[DV_ENABLE]);
+		return switch_log(m, DIRTY_LOGGING_ON, &b->run.value[DV_ENABLE]);
 	if (!strcmp(rec->name, "disable"))
-		return switch_log(m, false, &b->run.value[DV_DISABLE]);
+		return switch_log(m, DIRTY_LOGGING_OFF, &b->run.value[DV_DISABLE]);
 	if (!strcmp(rec->name, "pass"))
 		return read_log(b, m, round.written);
 	if (!strcmp(rec->name, "populated"))

@@ -3,6 +3,7 @@
  * arrives as records (MMVM_REC_BENCH) on the test channel.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,19 @@
 #define MIB	   (1ull << 20)
 #define EXIT_TURNS 4
 
+/** Each vCPU has its processor: the lab's Linux is not to move them. */
+static void pin_cpus(struct machine_config *config)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return;
+	for (unsigned int i = 0; i < CPU_SETSIZE && config->nr_pin < config->cpus; i++) {
+		if (CPU_ISSET(i, &set))
+			config->pin[config->nr_pin++] = i;
+	}
+}
+
 int bench_run_machine(FILE *out, const struct bench_machine *b,
 		      void (*done)(struct machine *m, void *arg), void *arg)
 {
@@ -28,7 +42,7 @@ int bench_run_machine(FILE *out, const struct bench_machine *b,
 	struct machine_config config = {
 		.ram_low = b->ram_low,
 		.ram_high = b->ram_high,
-		.cpus = 1,
+		.cpus = b->cpus ? b->cpus : 1,
 		.test = b->test,
 		.argv = b->program ? argv : NULL,
 		.nr_nodes = b->nodes,
@@ -40,6 +54,7 @@ int bench_run_machine(FILE *out, const struct bench_machine *b,
 	};
 	char kernel[4096], path[4096];
 	const char *what = b->test ? b->test : b->program;
+	const char *program = b->cpus ? "user/bench_smp" : "user/bench_mem";
 	struct machine_outcome outcome = {0};
 	struct mmvm_error err = {0};
 	struct symtab *symbols;
@@ -47,6 +62,8 @@ int bench_run_machine(FILE *out, const struct bench_machine *b,
 	struct machine *m;
 	int rc = -1;
 
+	if (b->cpus)
+		pin_cpus(&config);
 	for (unsigned int i = 0; i < b->nodes; i++)
 		config.node[i].memory = (b->ram_low + b->ram_high) / b->nodes;
 	if (b->nodes)
@@ -55,8 +72,8 @@ int bench_run_machine(FILE *out, const struct bench_machine *b,
 	symbols = symtab_load(kernel);
 	observers.run.symbols = symbols;
 	observers_attach(&observers, &audit_observer, &audit);
-	cli_built_path("user/bench_mem", path, sizeof(path));
-	if (cpio_add_file(&initrd, "user/bench_mem", path, &err) || cpio_finish(&initrd)) {
+	cli_built_path(program, path, sizeof(path));
+	if (cpio_add_file(&initrd, program, path, &err) || cpio_finish(&initrd)) {
 		fprintf(out, "note %s: %s\n", what, *err.text ? err.text : "out of memory");
 		goto out;
 	}
@@ -119,8 +136,30 @@ void bench_move(FILE *out, const char *only)
 
 	if (!bench_group_wanted(only, BENCH_MOVE))
 		return;
-	bench_linux_program(out, "move");
+	bench_linux_program(out, "bench_mem", "move");
 	bench_run_machine(out, &move, write_costs, out);
+}
+
+void bench_guest_smp(FILE *out)
+{
+	static const struct bench_machine two = {
+		.test = "bench.smp_2", .ram_low = 56 * MIB, .ram_high = 8 * MIB, .cpus = 2};
+	static const struct bench_machine four = {
+		.test = "bench.smp_4", .ram_low = 56 * MIB, .ram_high = 8 * MIB, .cpus = 4};
+
+	bench_run_machine(out, &two, write_costs, out);
+	bench_run_machine(out, &four, write_costs, out);
+}
+
+void bench_memcg(FILE *out, const char *only)
+{
+	static const struct bench_machine memcg = {
+		.test = "bench.memcg", .ram_low = 56 * MIB, .ram_high = 8 * MIB};
+
+	if (!bench_group_wanted(only, BENCH_MEMCG))
+		return;
+	bench_linux_program(out, "bench_mem", "group");
+	bench_run_machine(out, &memcg, write_costs, out);
 }
 
 /** Memory of this process that is not guest RAM: guest RAM is shared memory (memfd), and the rest
@@ -197,6 +236,6 @@ void bench_host(FILE *out)
 	fprintf(out, "host bare_exit_ticks %llu\n", (unsigned long long)bare);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	ns = (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
-	/* the guest's clock ticks as ours does */
+	/* the guest's clock runs at the rate of ours */
 	fprintf(out, "host ticks_per_s %.0f\n", (double)(__rdtsc() - start_ticks) / ns * 1e9);
 }

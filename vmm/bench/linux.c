@@ -8,6 +8,7 @@
  *                later
  *   moves        the same program, in a run of its own: with two nodes, the kernel's other costs would be
  *                those of another configuration
+ *   groups       the same program, in a run of its own, whose Linux has the memory controller
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,14 +53,15 @@ static int load_module(FILE *out, const char *path, const char *parameters)
 	return 0;
 }
 
-void bench_linux_program(FILE *out, const char *argument)
+void bench_linux_program(FILE *out, const char *program, const char *argument)
 {
-	char path[4096];
+	char path[4096], name[64];
 	int fd[2], status;
 	FILE *in;
 	pid_t pid;
 
-	cli_built_path("user/bench_mem", path, sizeof(path));
+	snprintf(name, sizeof(name), "user/%s", program);
+	cli_built_path(name, path, sizeof(path));
 	fflush(out);
 	if (pipe2(fd, O_CLOEXEC)) {
 		fprintf(out, "note cannot run %s: %s\n", path, strerror(errno));
@@ -132,9 +134,9 @@ static void swap_rows(FILE *out, const char *ram_disk)
 		fprintf(out, "note cannot swap to %s: %s\n", DISK, strerror(rc ? -rc : errno));
 		return;
 	}
-	bench_linux_program(out, "swap");
+	bench_linux_program(out, "bench_mem", "swap");
 	if (enable_zswap(out))
-		bench_linux_program(out, "zswap");
+		bench_linux_program(out, "bench_mem", "zswap");
 	swapoff(DISK);
 }
 
@@ -155,7 +157,15 @@ void bench_linux(FILE *out, const char *only, const char *module, const char *ra
 		}
 	}
 	if (bench_group_wanted(only, BENCH_USER))
-		bench_linux_program(out, NULL);
+		bench_linux_program(out, "bench_mem", NULL);
 	if (bench_group_wanted(only, BENCH_SWAP))
 		swap_rows(out, ram_disk);
+}
+
+void bench_linux_smp(FILE *out, const char *ram_disk)
+{
+	if (load_module(out, ram_disk, "rd_nr=2 rd_size=32768"))
+		return;
+	bench_linux_program(out, "bench_smp", "2");
+	bench_linux_program(out, "bench_smp", "4");
 }

@@ -47,8 +47,10 @@ bool bench_group_wanted(const char *only, enum bench_group group)
 	static const char *const user[] = {BENCH_USER_ROWS(NAME) NULL},
 				 *const kernel[] = {BENCH_KERNEL_ROWS(NAME) NULL},
 				 *const swap[] = {BENCH_SWAP_ROWS(NAME) NULL},
-				 *const move[] = {BENCH_MOVE_ROWS(NAME) NULL};
-	static const char *const *const list[] = {user, kernel, swap, move};
+				 *const move[] = {BENCH_MOVE_ROWS(NAME) NULL},
+				 *const smp[] = {BENCH_SMP_ROWS(NAME) NULL},
+				 *const memcg[] = {BENCH_MEMCG_ROWS(NAME) NULL};
+	static const char *const *const list[] = {user, kernel, swap, move, smp, memcg};
 
 	return bench_wanted(only, list[group]);
 }
@@ -200,7 +202,7 @@ int bench_emit_json(FILE *f, const void *result)
 	const struct bench_result *r = result;
 	struct json j;
 
-	json_init(&j, f, true);
+	json_init(&j, f);
 	json_object(&j, NULL);
 	json_u64(&j, "schema", 1);
 	json_string(&j, "unit", "instructions");

@@ -13,7 +13,8 @@
  * them. As option_parse(). */
 int bench_parse(const struct command *cmd, void *base, int argc, char **argv);
 
-extern const struct command command_bench_dirty, command_bench_tlb, command_bench_fault;
+extern const struct command command_bench_boot, command_bench_dirty, command_bench_tlb,
+	command_bench_fault;
 
 /** Where there is no KVM, or the lab is asked for, and this is not the lab yet: run the same command
  * there. True: done, and *status is the command's. */

@@ -3,6 +3,7 @@
  * accept half of it: "48Q", "0x", "" and "12 " are errors, and so is a number that does not fit.
  */
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -19,7 +20,7 @@
 #include "mmvm/layout.h"
 #include "report/report.h"
 
-/** Digits at the start of `text`; *end is behind them. */
+/** The number at the start of `text`; *end points after its digits. */
 static int parse_digits(const char *text, int base, uint64_t *value, char **end)
 {
 	/* strtoull also takes blanks and signs: we do not. */
@@ -135,6 +136,18 @@ const char *cli_built_path(const char *name, char *buf, size_t size)
 	return buf;
 }
 
+const char *cli_find_built(const char *pattern, char *buf, size_t size)
+{
+	glob_t found;
+
+	cli_built_path(pattern, buf, size);
+	if (glob(buf, 0, NULL, &found))
+		return NULL;
+	snprintf(buf, size, "%s", found.gl_pathv[found.gl_pathc - 1]);
+	globfree(&found);
+	return buf;
+}
+
 int cli_fail(const struct mmvm_error *err)
 {
 	fputs("mmvm: ", stderr);
@@ -212,8 +225,10 @@ static bool kvm_usable(void)
 	return access(kvm_device_path(), R_OK | W_OK) == 0;
 }
 
-int cli_choose_accel(enum accel wish, bool icount, char *why, size_t size, struct mmvm_error *err)
+int cli_choose_accel(enum accel wish, enum accel_need need, char *why, size_t size,
+		     struct mmvm_error *err)
 {
+	bool icount = need == NEED_ICOUNT;
 	enum kvm_backend backend = kvm_backend_detect();
 	char no_lab[256];
 

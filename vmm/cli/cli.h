@@ -29,6 +29,9 @@ int cli_parse_accel(const char *text, enum accel *accel, struct mmvm_error *err)
  * the mmvm binary is in. Returns buf. */
 const char *cli_built_path(const char *name, char *buf, size_t size);
 
+/** The last file beside mmvm that a shell pattern names, in `buf`; NULL: there is none. */
+const char *cli_find_built(const char *pattern, char *buf, size_t size);
+
 /** Print "mmvm: <text>" to stderr and return the status. */
 int cli_fail(const struct mmvm_error *err);
 /** The same with a text; for usage errors, adds where to read more. */
@@ -49,17 +52,20 @@ struct cli_file {
  */
 int cli_check_outputs(const char *command, const struct cli_file *file, unsigned int nr);
 
+/** What the command wants of its accelerator: anything, or that it counts instructions (--icount). */
+enum accel_need { NEED_NOTHING, NEED_ICOUNT };
 /** Pick the accelerator: KVM directly, or the lab. `why` says the reason in a few words. Returns
- * ACCEL_KVM or ACCEL_LAB, or -1 with `err` when the wish cannot be met. */
-int cli_choose_accel(enum accel wish, bool icount, char *why, size_t size, struct mmvm_error *err);
+ * ACCEL_KVM or ACCEL_LAB, or -1 with `err` when that is not possible. */
+int cli_choose_accel(enum accel wish, enum accel_need need, char *why, size_t size,
+		     struct mmvm_error *err);
 
-/** Let SIGINT, SIGTERM, SIGHUP (not under nohup), SIGQUIT and SIGPIPE stop `m` cleanly (NULL: back to remembering only). A signal that came
- * before is delivered at once. */
+/** Let SIGINT, SIGTERM, SIGHUP (not under nohup), SIGQUIT and SIGPIPE stop `m` cleanly (NULL: back to remembering
+ * only). A signal that arrived before is delivered at once. */
 void cli_stop_on_signals(struct machine *m);
 /** From here on a signal ends the process at once, as it did before the first call of
  * cli_stop_on_signals(); but a write that nobody reads is an error, not SIGPIPE. */
 void cli_default_signals(void);
-/** The signal that came, or 0. */
+/** The signal that arrived, or 0. */
 int cli_signal(void);
 
 #endif

@@ -112,6 +112,14 @@ const struct cli_option machine_option_table[] = {
 	 AT(disks),
 	 .max = 8,
 	 .words = "@file"},
+	{.name = "--pmem",
+	 .value = "FILE[,ro]",
+	 .help = "a file that is memory of the guest (virtio-pmem, /dev/pmem0), a multiple\n"
+		 "of 2 MiB; may be repeated",
+	 .kind = OPTION_LIST,
+	 AT(pmem),
+	 .max = MMVM_MAX_PMEM,
+	 .words = "@file"},
 	{.name = "--exec",
 	 .value = "PROGRAM [ARGS]",
 	 .help = "static program to run (user/swapstress); ARGS end at the next option\n"
@@ -173,15 +181,17 @@ void machine_options_init(struct machine_options *o)
 		o->config.seed = 1;
 }
 
+enum disk_use { DISK_OTHER, DISK_SWAP };
+
 static int add_disk(struct machine_config *c, const char *command, const char *role,
-		    const char *path, uint64_t size, bool swap)
+		    const char *path, uint64_t size, enum disk_use use)
 {
 	struct disk_config *d = &c->disk[c->nr_disks];
 
 	if (c->nr_disks >= sizeof(c->disk) / sizeof(c->disk[0]))
 		return cli_usage_error(command, "at most %zu disks, swap included",
 				       sizeof(c->disk) / sizeof(c->disk[0]));
-	*d = (struct disk_config){.path = path, .size = size, .format_swap = swap};
+	*d = (struct disk_config){.path = path, .size = size, .format_swap = use == DISK_SWAP};
 	snprintf(d->role, sizeof(d->role), "%s", role);
 	c->nr_disks++;
 	return 0;
@@ -196,11 +206,29 @@ static int set_swap(struct machine_config *c, const char *command, const char *t
 	if (rc == -ERANGE || (!rc && size > INT64_MAX))
 		return cli_usage_error(command, "--swap %s: that is too large", text);
 	if (!rc)
-		return size ? add_disk(c, command, "swap", NULL, size, true) : 0;
+		return size ? add_disk(c, command, "swap", NULL, size, DISK_SWAP) : 0;
 	if (text[0] >= '0' && text[0] <= '9' && access(text, F_OK))
 		return cli_usage_error(command, "--swap %s: neither a size like 160M nor a file",
 				       text);
-	return add_disk(c, command, "swap", text, 0, true);
+	return add_disk(c, command, "swap", text, 0, DISK_SWAP);
+}
+
+/** "FILE" or "FILE,ro". */
+static int add_pmem(struct machine_options *o, const char *command, unsigned int i)
+{
+	struct disk_config *d = &o->config.pmem[i];
+	const char *text = o->pmem.item[i];
+	size_t len = strlen(text);
+
+	d->read_only = len > 3 && !strcmp(text + len - 3, ",ro");
+	len -= d->read_only ? 3 : 0;
+	if (!len || len >= sizeof(o->pmem_path[i]))
+		return cli_usage_error(command, "--pmem %s: not the name of a file", text);
+	memcpy(o->pmem_path[i], text, len);
+	d->path = o->pmem_path[i];
+	snprintf(d->role, sizeof(d->role), "pmem%u", i);
+	o->config.nr_pmem = i + 1;
+	return 0;
 }
 
 /** The root is the last disk, and the command line says which that is. */
@@ -217,7 +245,7 @@ static int set_root(struct machine_options *o, const char *command)
 		     c->append ? " " : "", letter) < 0)
 		return cli_usage_error(command, "--root: no memory");
 	c->append = o->append_root;
-	return add_disk(c, command, "root", o->root, 0, false);
+	return add_disk(c, command, "root", o->root, 0, DISK_OTHER);
 }
 
 static int set_disks(struct machine_options *o, const char *command)
@@ -228,8 +256,10 @@ static int set_disks(struct machine_options *o, const char *command)
 		char role[16];
 
 		snprintf(role, sizeof(role), "disk%u", i);
-		rc = add_disk(&o->config, command, role, o->disks.item[i], 0, false);
+		rc = add_disk(&o->config, command, role, o->disks.item[i], 0, DISK_OTHER);
 	}
+	for (unsigned int i = 0; i < o->pmem.nr && !rc; i++)
+		rc = add_pmem(o, command, i);
 	return rc || !o->root ? rc : set_root(o, command);
 }
 
@@ -345,7 +375,7 @@ void machine_options_free(struct machine_options *o)
 	o->initrd_file = NULL;
 }
 
-/** Mistakes that are better told here than from inside the lab. */
+/** Mistakes that are reported here, before the lab is started. */
 static int check_files(const struct machine_options *o)
 {
 	struct mmvm_error err = {0};

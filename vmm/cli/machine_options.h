@@ -14,13 +14,14 @@ struct machine_options {
 	struct machine_config config; /* complete after machine_options_apply() */
 	const char *memory, *swap, *initrd, *root, *pin, *backing, *balloon;
 	struct option_list nodes;
-	struct option_list disks;
+	struct option_list disks, pmem;
 	struct option_list exec;       /* program and its arguments */
 	char *append_root;	       /* the command line with root= */
 	char memory_sum[24];	       /* of all nodes */
 	char kernel[PATH_MAX];	       /* when none is given */
 	char program[PATH_MAX];	       /* host path, "" = none */
 	char exec_guest[NAME_MAX + 8]; /* "/bin/NAME" */
+	char pmem_path[MMVM_MAX_PMEM][PATH_MAX];
 	bool linux_guest;
 	struct cpio archive;
 	void *initrd_file; /* the user's, in memory */
@@ -30,7 +31,7 @@ struct machine_options {
 /** Their table; the base is a struct machine_options. */
 extern const struct cli_option machine_option_table[];
 
-/** What is the case without any option, a new seed among it. */
+/** The configuration without any options, with a new seed. */
 void machine_options_init(struct machine_options *o);
 /** Options are parsed: check them, find the files, complete the configuration but for its initrd. 0
  * or an exit status after it has said what is wrong. */

@@ -66,7 +66,7 @@ static int take_size(const char *command, const struct cli_option *o, void *to, 
 	return 0;
 }
 
-/** The value of option `o`, which goes to `to` in `base`. 0 or an exit status. */
+/** The value of option `o`, stored at `to` in `base`. 0 or an exit status. */
 static int take(const char *command, const struct cli_option *o, void *base, const char *value)
 {
 	void *to = (char *)base + o->offset;

@@ -6,7 +6,7 @@
  *           {"--cpus", NULL, "N", "processors (1)", OPTION_UINT, offsetof(struct x, cpus), 1, 16},
  *           {0}};
  *
- * A table speaks of one struct, its base: `offset` is where the value goes. A command parses
+ * A table speaks of one struct, its base: the value is stored at `offset`. A command parses
  * several tables at once, each with its base (its own options, those of the machine, those of each
  * observer).
  */

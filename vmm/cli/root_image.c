@@ -39,7 +39,7 @@ static int count(const char *path, const struct stat *st, int type, struct FTW *
 	return 0;
 }
 
-/* Run a program, with what it says on stderr. Its exit status, or -errno. */
+/* Run a program, and collect its stderr. Its exit status, or -errno. */
 static int run(char **argv)
 {
 	pid_t pid;

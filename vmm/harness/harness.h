@@ -38,17 +38,17 @@ bool catalog_match(const char *name, const char *pattern);
 
 /* plan.c */
 #define PLAN_MAX_DISKS	   4
-#define PLAN_MEMORY	   "32M,high=8M" /* unless the test asks for another */
+#define PLAN_MEMORY	   "32M,high=8M" /* unless the test requests another */
 #define PLAN_LIMIT_S	   60
 #define PLAN_EMULATED_SLOW 6 /* limits are this much longer where ring 0 is emulated */
-/** What a test's args ask for: "memory=24M,high=8M swap=64M disk=16M cpus=1 dirty=auto append=rest
- * of the text". balloon=SIZE: a balloon that is to hold so much at first (0: nothing). nodes=2: so many NUMA nodes share the memory evenly; CPU i is on node i, the last CPU's
- * successors have memory only.
- */
+/** What a test's args ask for: "memory=24M,high=8M swap=64M disk=16M pmem=16M cpus=1 dirty=auto append=rest of the
+ * text". balloon=SIZE: a balloon with that target at boot (0: nothing). nodes=2: two NUMA nodes share the memory
+ * evenly; CPU i is on node i, the last CPU's successors have memory only. / */
 struct test_plan {
 	uint64_t ram_low, ram_high, swap; /* bytes; swap 0 = no swap disk */
 	uint64_t disk[PLAN_MAX_DISKS];
-	unsigned int nr_disks, cpus, nodes;
+	uint64_t pmem[MMVM_MAX_PMEM]; /* bytes: temporary files that are memory */
+	unsigned int nr_disks, nr_pmem, cpus, nodes;
 	bool cpus_given;
 	bool rng; /* rng=1: there is a virtio-rng */
 	bool balloon;
@@ -96,11 +96,11 @@ struct harness {
 	const void *initrd; /* for MMVM_TESTF_USER */
 	size_t initrd_len;
 	uint64_t seed;
-	bool sandbox;  /* each test's process gives up what it does not need */
+	bool sandbox;  /* each test's process drops the privileges that it does not need */
 	bool emulated; /* ring 0 is emulated (KVM-PVM) */
 	double scale;
-	unsigned int cpus;  /* of tests that do not ask for a number; 0 = 1 */
-	const char *append; /* behind what a test has on its command line; NULL = nothing */
+	unsigned int cpus;  /* of tests that request no number; 0 = 1 */
+	const char *append; /* appended to a test's command line; NULL = nothing */
 	unsigned int jobs;
 	bool verbose;
 	/** What a child does with its test: job_child(). Writes a message to `fd`, then exits. */
@@ -147,7 +147,7 @@ struct relay {
 	const struct mmvm_test_desc *const *t;
 	unsigned int nr, done;
 	bool begun;
-	char *buf; /* what is no whole message yet */
+	char *buf; /* an incomplete message */
 	size_t len;
 	int error; /* -EPROTO: not what relay_verdict() writes; -ENOMEM. Nothing more is taken then */
 };

@@ -43,7 +43,8 @@ static void take_audit(void *arg, int rc, const struct audit_result *found)
 	if (found->nr_kept && !f->first_finding[0])
 		snprintf(f->first_finding, sizeof(f->first_finding), "%s: %s",
 			 audit_finding_name(found->kept[0].kind), found->kept[0].text);
-	audit_print(j->detail, "", found, j->h->verbose || found->total);
+	audit_print(j->detail, "", found,
+		    j->h->verbose || found->total ? AUDIT_WITH_STATES : AUDIT_BRIEF);
 }
 
 static void read_records(struct job *j, struct machine *m)
@@ -67,20 +68,22 @@ static void read_records(struct job *j, struct machine *m)
 		f->value = r->value;
 		memcpy(f->text, r->text, len);
 		f->text[len] = '\0';
-		/* One line, printable: it goes into lists. */
+		/* One line, printable: it is shown in lists. */
 		for (char *c = f->text; *c; c++)
 			if ((unsigned char)*c < 0x20)
 				*c = ' ';
 	}
 }
 
-static void add_disk(struct machine_config *c, const char *role, uint64_t size, bool swap)
+enum disk_use { DISK_OTHER, DISK_SWAP };
+
+static void add_disk(struct machine_config *c, const char *role, uint64_t size, enum disk_use use)
 {
 	struct disk_config *d = &c->disk[c->nr_disks++];
 
 	snprintf(d->role, sizeof(d->role), "%s", role);
 	d->size = size;
-	d->format_swap = swap;
+	d->format_swap = use == DISK_SWAP;
 }
 
 /* Even shares of memory, in whole pages; the last node has the rest. */
@@ -96,6 +99,43 @@ static void split_nodes(struct machine_config *c, unsigned int n)
 	c->node[n - 1].memory += ram - n * c->node[0].memory;
 	for (unsigned int cpu = 0; cpu < c->cpus; cpu++)
 		c->node[cpu % n].cpus |= 1ull << cpu;
+}
+
+/** The machine that the test's arguments describe. `append` is room for its command line. */
+static void configure(struct machine_config *c, const struct job *j, const struct test_plan *plan,
+		      char *append, size_t size)
+{
+	const struct harness *h = j->h;
+	char role[16];
+
+	c->ram_low = plan->ram_low;
+	c->ram_high = plan->ram_high;
+	c->cpus = h->cpus && !plan->cpus_given ? h->cpus : plan->cpus;
+	split_nodes(c, plan->nodes);
+	snprintf(append, size, "%s%s%s", plan->append, h->append ? " " : "",
+		 h->append ? h->append : "");
+	c->append = append[0] ? append : NULL;
+	c->rng = plan->rng;
+	c->balloon = plan->balloon;
+	c->balloon_target = plan->balloon_target;
+	c->dirty_log = plan->dirty_log;
+	c->dirty_mode = plan->dirty_mode;
+	if (plan->swap)
+		add_disk(c, "swap", plan->swap, DISK_SWAP);
+	for (unsigned int i = 0; i < plan->nr_disks; i++) {
+		snprintf(role, sizeof(role), "disk%u", i);
+		add_disk(c, role, plan->disk[i], DISK_OTHER);
+	}
+	for (unsigned int i = 0; i < plan->nr_pmem; i++) {
+		struct disk_config *d = &c->pmem[c->nr_pmem++];
+
+		snprintf(d->role, sizeof(d->role), "pmem%u", i);
+		d->size = plan->pmem[i];
+	}
+	if (j->t->flags & MMVM_TESTF_USER) {
+		c->initrd = h->initrd;
+		c->initrd_len = h->initrd_len;
+	}
 }
 
 static void run(struct job *j, struct verdict *v)
@@ -115,7 +155,7 @@ static void run(struct job *j, struct verdict *v)
 	struct test_plan plan;
 	struct mmvm_error err;
 	struct machine *m;
-	char role[16], append[2 * sizeof(plan.append)];
+	char append[2 * sizeof(plan.append)];
 
 	j->facts.limit_s = config.timeout_s;
 	v->kind = VERDICT_FAIL;
@@ -123,34 +163,13 @@ static void run(struct job *j, struct verdict *v)
 		snprintf(v->reason, sizeof(v->reason), "%s", err.text);
 		return;
 	}
-	config.ram_low = plan.ram_low;
-	config.ram_high = plan.ram_high;
-	config.cpus = h->cpus && !plan.cpus_given ? h->cpus : plan.cpus;
-	split_nodes(&config, plan.nodes);
-	snprintf(append, sizeof(append), "%s%s%s", plan.append, h->append ? " " : "",
-		 h->append ? h->append : "");
-	config.append = append[0] ? append : NULL;
-	config.rng = plan.rng;
-	config.balloon = plan.balloon;
-	config.balloon_target = plan.balloon_target;
-	config.dirty_log = plan.dirty_log;
-	config.dirty_mode = plan.dirty_mode;
+	configure(&config, j, &plan, append, sizeof(append));
 	j->audit.taken = take_audit;
 	j->audit.arg = j;
 	j->observers.run.symbols = h->symbols;
 	observers_attach(&j->observers, &audit_observer, &j->audit);
 	if (plan.dirty_log)
 		observers_attach(&j->observers, &dirty_exact_observer, &j->exact);
-	if (plan.swap)
-		add_disk(&config, "swap", plan.swap, true);
-	for (unsigned int i = 0; i < plan.nr_disks; i++) {
-		snprintf(role, sizeof(role), "disk%u", i);
-		add_disk(&config, role, plan.disk[i], false);
-	}
-	if (j->t->flags & MMVM_TESTF_USER) {
-		config.initrd = h->initrd;
-		config.initrd_len = h->initrd_len;
-	}
 	m = machine_create(&config, &err);
 	if (!m) {
 		snprintf(v->reason, sizeof(v->reason), "%s", err.text);

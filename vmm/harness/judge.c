@@ -4,9 +4,8 @@
  * a pass but never rescues a failure.
  *
  *   EXPECT_CRASH   passes on the guest's own panic, and on nothing else
- *   EXPECT_AUDIT   passes when the test ended with "audit:<finding>" and the audit named that
- * finding others         pass when the test passed, the guest ended by itself, and every audit was
- * clean
+ *   EXPECT_AUDIT   passes when the test ended with "audit:<finding>" and the audit named that finding
+ *   others         pass when the test passed, the guest ended by itself, and every audit was clean
  */
 #include "harness/harness.h"
 

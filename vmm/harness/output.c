@@ -81,7 +81,7 @@ static void tap(struct test_output *o, const struct mmvm_test_desc *t, const str
 	fflush(o->f);
 }
 
-/** Text as XML 1.0 allows it: what has no place there becomes U+FFFD. */
+/** Text as XML 1.0 allows it: characters that it forbids become U+FFFD. */
 static void put_xml(FILE *f, const char *s)
 {
 	size_t len = strlen(s);

@@ -23,6 +23,11 @@ static int plan_key(struct test_plan *p, const char *key, const char *value, str
 		p->disk[p->nr_disks++] = n;
 		return 0;
 	}
+	if (!strcmp(key, "pmem") && cli_parse_size(value, &n) == 0 && n &&
+	    n % MMVM_PMEM_UNIT == 0 && p->nr_pmem < MMVM_MAX_PMEM) {
+		p->pmem[p->nr_pmem++] = n;
+		return 0;
+	}
 	if (!strcmp(key, "rng") && cli_parse_u64(value, 0, 1, &n) == 0) {
 		p->rng = n;
 		return 0;

@@ -60,7 +60,7 @@ static int start(struct runner *r, struct slot *s, unsigned int test, struct mmv
 	log = memfd_create("mmvm-test", MFD_CLOEXEC);
 	if (log < 0)
 		goto fail;
-	/* What is buffered now would be written twice. */
+	/* Flush first: the child would write buffered output a second time. */
 	fflush(NULL);
 	memset(s, 0, sizeof(*s));
 	s->pid = fork();
@@ -191,7 +191,7 @@ static void finish(struct runner *r, struct slot *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/** Read what is there. True at the end of the pipe. */
+/** Read the bytes available. True at the end of the pipe. */
 static bool drain(struct slot *s)
 {
 	char buf[8192], *more;

@@ -28,7 +28,7 @@ int kvm_vcpu_set_guest_debug(const struct kvm_vcpu *vcpu, uint32_t control)
 
 int kvm_vcpu_get_msr(const struct kvm_vcpu *vcpu, uint32_t index, uint64_t *value)
 {
-	/* The header ends in an array of no length: room for one entry behind it. */
+	/* The struct ends in a flexible array: leave room for one entry after it. */
 	_Alignas(struct kvm_msrs) char room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 	struct kvm_msrs *msrs = (struct kvm_msrs *)room;
 	int rc;

@@ -66,7 +66,7 @@ uint32_t kvm_dirty_ring_read(struct kvm_dirty_ring *ring,
 
 	if (!ring->gfn)
 		return 0;
-	/* One turn at most: KVM may go on writing while we read. */
+	/* At most one turn of the ring: KVM may write more entries while we read. */
 	for (; n < ring->entries; n++) {
 		struct kvm_dirty_gfn *e = &ring->gfn[ring->next % ring->entries];
 

@@ -52,9 +52,9 @@ int kvm_vm_set_identity_map(int vm, uint64_t gpa);
 int kvm_vm_create_irqchip(int vm);
 int kvm_vm_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
 		      void *hva);
-int kvm_vm_irqfd(int vm, uint32_t gsi, int fd, bool assign);
+int kvm_vm_irqfd(int vm, uint32_t gsi, int fd);
 /** Writes of `len` bytes with value `match` at `gpa` signal `fd` and do not exit. */
-int kvm_vm_ioeventfd(int vm, uint64_t gpa, uint32_t len, uint32_t match, int fd, bool assign);
+int kvm_vm_ioeventfd(int vm, uint64_t gpa, uint32_t len, uint32_t match, int fd);
 int kvm_vm_irq_line(int vm, uint32_t gsi, bool level);
 /** One bit a page of the slot, set when written since the last clear. */
 int kvm_vm_get_dirty_log(int vm, uint32_t slot, void *bitmap);
@@ -135,7 +135,7 @@ void kvm_dirty_ring_unmap(struct kvm_dirty_ring *ring);
  * many; they are KVM's again after kvm_vm_reset_dirty_rings(). */
 uint32_t kvm_dirty_ring_read(struct kvm_dirty_ring *ring,
 			     void (*fn)(uint32_t slot, uint64_t page, void *arg), void *arg);
-/** Write-protect again what was read. Returns the entries reset, or -errno. */
+/** Write-protect the pages of entries that were read again. Returns the entries reset, or -errno. */
 int kvm_vm_reset_dirty_rings(int vm);
 
 /**

@@ -1,7 +1,7 @@
 /*
  * /dev/kvm itself: which backend is behind it, what it can do, new VMs.
  *
- * The backend is told from outside because KVM has no question for it. Hardware backends need the
+ * The backend is recognised from outside because KVM has no call that names it. Hardware backends need the
  * CPU's vmx or svm flag; the PVM module offers /dev/kvm without either.
  */
 #include <errno.h>

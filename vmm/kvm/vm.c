@@ -47,25 +47,24 @@ int kvm_vm_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint6
 	return KVM_IOCTL(vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-int kvm_vm_irqfd(int vm, uint32_t gsi, int fd, bool assign)
+int kvm_vm_irqfd(int vm, uint32_t gsi, int fd)
 {
 	struct kvm_irqfd irqfd = {
 		.fd = (uint32_t)fd,
 		.gsi = gsi,
-		.flags = assign ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
 	};
 
 	return KVM_IOCTL(vm, KVM_IRQFD, &irqfd);
 }
 
-int kvm_vm_ioeventfd(int vm, uint64_t gpa, uint32_t len, uint32_t match, int fd, bool assign)
+int kvm_vm_ioeventfd(int vm, uint64_t gpa, uint32_t len, uint32_t match, int fd)
 {
 	struct kvm_ioeventfd io = {
 		.datamatch = match,
 		.addr = gpa,
 		.len = len,
 		.fd = fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
 	};
 
 	return KVM_IOCTL(vm, KVM_IOEVENTFD, &io);

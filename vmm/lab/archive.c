@@ -51,9 +51,7 @@ static void put_header(struct archive *a, const char *name, uint32_t mode, uint6
 
 	if (len > UINT32_MAX && !a->error)
 		a->error = -EFBIG;
-	/* ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize
-	 * check
-	 */
+	/* ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check */
 	snprintf(header, sizeof(header),
 		 "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ++a->ino, mode, 0, 0,
 		 1, 0, (uint32_t)len, 0, 0, 0, 0, (uint32_t)strlen(relative) + 1, 0);

@@ -34,8 +34,11 @@ static bool is_below(const char *path, const char *folder)
 	return !strncmp(path, folder, len) && (path[len] == '/' || !path[len]);
 }
 
+enum share_mode { SHARE_READ_ONLY, SHARE_WRITABLE };
+
 /** Share a folder. One that a share of the same rights contains is there already. */
-static int add_share(struct job *job, const char *folder, bool writable, struct mmvm_error *err)
+static int add_share(struct job *job, const char *folder, enum share_mode mode,
+		     struct mmvm_error *err)
 {
 	char *real = realpath(folder, NULL);
 	struct stat st;
@@ -49,14 +52,14 @@ static int add_share(struct job *job, const char *folder, bool writable, struct 
 		goto out;
 	/* Never all of this machine: files that lie there can be read. */
 	if (!strcmp(real, "/"))
-		writable = false;
+		mode = SHARE_READ_ONLY;
 	for (unsigned int i = 0; i < job->nr_shares; i++) {
 		struct lab_share *s = &job->share[i];
 
-		if (is_below(real, s->path) && (s->writable || !writable))
+		if (is_below(real, s->path) && (s->writable || mode != SHARE_WRITABLE))
 			goto out;
 		if (!strcmp(real, s->path)) {
-			s->writable |= writable;
+			s->writable |= mode == SHARE_WRITABLE;
 			goto out;
 		}
 	}
@@ -66,7 +69,7 @@ static int add_share(struct job *job, const char *folder, bool writable, struct 
 				  "files in more than %d folders are named: the lab shares no more",
 				  LAB_SHARES);
 	}
-	job->share[job->nr_shares++] = (struct lab_share){real, writable};
+	job->share[job->nr_shares++] = (struct lab_share){real, mode == SHARE_WRITABLE};
 	return 0;
 out:
 	free(real);
@@ -74,7 +77,8 @@ out:
 }
 
 /** The folder of a file that exists or may be made. */
-static int share_folder_of(struct job *job, const char *path, bool writable, struct mmvm_error *err)
+static int share_folder_of(struct job *job, const char *path, enum share_mode mode,
+			   struct mmvm_error *err)
 {
 	char folder[PATH_MAX];
 	struct stat st;
@@ -90,10 +94,10 @@ static int share_folder_of(struct job *job, const char *path, bool writable, str
 			"a file",
 			path);
 	if (!stat(folder, &st) && S_ISDIR(st.st_mode))
-		return add_share(job, folder, writable, err);
+		return add_share(job, folder, mode, err);
 	slash = strrchr(folder, '/');
 	slash[slash == folder] = 0;
-	return add_share(job, folder, writable, err);
+	return add_share(job, folder, mode, err);
 }
 
 /** The file's name in a word of a command line: the word, or what follows "--option=". */
@@ -133,7 +137,7 @@ static int share_library(struct dl_phdr_info *info, size_t size, void *arg)
 	struct share_libraries *s = arg;
 
 	if (info->dlpi_name[0] == '/' && !s->rc)
-		s->rc = share_folder_of(s->job, info->dlpi_name, false, s->err);
+		s->rc = share_folder_of(s->job, info->dlpi_name, SHARE_READ_ONLY, s->err);
 	return 0;
 }
 
@@ -149,11 +153,11 @@ static int add_shares(struct job *job, const char *self, int argc, char **argv,
 	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]) && !rc; i++)
 		/* init makes links where they are links */
 		if (!lstat(system[i], &st) && S_ISDIR(st.st_mode))
-			rc = add_share(job, system[i], false, err);
+			rc = add_share(job, system[i], SHARE_READ_ONLY, err);
 	if (!rc)
-		rc = add_share(job, job->cwd, true, err);
+		rc = add_share(job, job->cwd, SHARE_WRITABLE, err);
 	if (!rc)
-		rc = share_folder_of(job, self, false, err);
+		rc = share_folder_of(job, self, SHARE_READ_ONLY, err);
 	if (!rc) {
 		dl_iterate_phdr(share_library, &libraries);
 		rc = libraries.rc;
@@ -162,7 +166,7 @@ static int add_shares(struct job *job, const char *self, int argc, char **argv,
 		const char *value = strncmp(*v, "MMVM_", 5) ? NULL : strchr(*v, '=');
 
 		if (value && value[1] == '/')
-			rc = share_folder_of(job, value + 1, true, err);
+			rc = share_folder_of(job, value + 1, SHARE_WRITABLE, err);
 	}
 	for (int i = 0; i < argc && !rc; i++) {
 		const char *word = file_word(argv[i]);
@@ -172,7 +176,10 @@ static int add_shares(struct job *job, const char *self, int argc, char **argv,
 			break;
 		/* A bare name lies in the working folder, or is no file. */
 		if (word && strchr(word, '/'))
-			rc = share_folder_of(job, word, i && !is_input(argv[i - 1]), err);
+			rc = share_folder_of(job, word,
+					     i && !is_input(argv[i - 1]) ? SHARE_WRITABLE
+									 : SHARE_READ_ONLY,
+					     err);
 	}
 	return rc;
 }
@@ -331,10 +338,12 @@ int job_prepare(struct job *job, const struct lab_files *files, int argc, char *
 			seal_folder(job, self, "images");
 			seal_folder(job, self, "user");
 		}
+		for (const char *const *f = opt->files; f && *f; f++)
+			seal_file(job, *f);
 		for (i = 0; i < argc; i++)
 			seal_word(job, argv[i]);
 		for (i = 0; i < (int)job->nr_hand_back; i++)
-			if (share_folder_of(job, job->hand_back[i], true, err))
+			if (share_folder_of(job, job->hand_back[i], SHARE_WRITABLE, err))
 				return -1;
 	}
 	/* Those that contain others come first. */

@@ -38,7 +38,7 @@
 #include "lab/qemu.h"
 #include "machine/own_time.h"
 
-/* No sign of life for so many seconds of own time, and the machine hangs. Signs come every second of
+/* Seconds of own time without a sign of life after which the machine counts as hung. Signs come every second of
  * its clock, which is ours, or much slower when instructions are counted. */
 #define PATIENCE_S	  30
 #define PATIENCE_ICOUNT_S 240
@@ -161,7 +161,7 @@ static void send_window_size(struct watch *w)
 	send_record(w, 'w', size, sizeof(size));
 }
 
-/** The machine takes so many bytes more. Before the first of it keys are signals for us, as always:
+/** The machine can take `n` more bytes. Before the first of it keys are signals for us, as always:
  * the lab's start can be broken off. */
 static void input_wanted(struct watch *w, unsigned int more)
 {
@@ -198,6 +198,8 @@ static void control_line(struct watch *w)
 		w->started = true;
 		w->started_ns = clock_ns();
 	}
+	if (!strcmp(w->line, "turns"))
+		lab_monitor_take_turns(w->qemu.fd[LAB_MONITOR]);
 	if (sscanf(w->line, "in %u", &more) == 1)
 		input_wanted(w, more);
 	else if (!strncmp(w->line, "fail ", 5))
@@ -220,7 +222,7 @@ static void take_control(struct watch *w, const char *data, size_t len)
 	}
 }
 
-/** Our reader is far behind: nothing more is taken for it. Then the lab's command waits, as one would
+/** Our reader is far behind: no more output is taken from the lab. Then the lab's command waits, as one would
  * whose output goes into a full pipe. */
 static bool must_wait(struct watch *w, enum lab_channel channel)
 {
@@ -277,8 +279,8 @@ static void take_all(struct watch *w)
 	}
 }
 
-/** Once a second: how much time QEMU has had, which the machine gets to know. A byte is so many
- * hundredths of a second. What finds no room is sent the next time. */
+/** Once a second: send the machine how much processor time QEMU has had. Each byte is a number of hundredths of a
+ * second. What does not fit is sent the next time. */
 static void look_at_time(struct watch *w)
 {
 	struct timespec now;
@@ -307,8 +309,10 @@ static bool stands_still(struct watch *w)
 	return w->busy_ns > silent / 4 * 3 && lab_monitor_stands_still(w->qemu.fd[LAB_MONITOR]);
 }
 
+enum qemu_end { QEMU_ENDED, QEMU_SILENT };
+
 /** QEMU has ended, or says nothing: why, in a sentence. */
-static int explain(struct watch *w, bool silent, struct mmvm_error *err)
+static int explain(struct watch *w, enum qemu_end how, struct mmvm_error *err)
 {
 	char line[300];
 
@@ -322,7 +326,7 @@ static int explain(struct watch *w, bool silent, struct mmvm_error *err)
 	 * an interrupt, above all when its processors run side by side. A guest that is deadlocked
 	 * is another matter: then the lab's own Linux is alive and says so every second.
 	 */
-	if (silent && w->started && stands_still(w)) {
+	if (how == QEMU_SILENT && w->started && stands_still(w)) {
 		if (w->opt->hang)
 			*w->opt->hang = LAB_EMULATOR_HUNG;
 		return mmvm_error(
@@ -331,9 +335,9 @@ static int explain(struct watch *w, bool silent, struct mmvm_error *err)
 			"though QEMU was busy; run it again",
 			w->patience_s);
 	}
-	if (silent && w->started && w->opt->hang)
+	if (how == QEMU_SILENT && w->started && w->opt->hang)
 		*w->opt->hang = LAB_SILENT;
-	if (silent)
+	if (how == QEMU_SILENT)
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "the lab %s for %d s and was ended; is this machine overloaded?",
 				  w->started ? "hung: no sign of life" : "did not start",
@@ -442,7 +446,7 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 		if (*w->failure)
 			return mmvm_error(err, MMVM_EXIT_HOST, "the lab failed: %s", w->failure);
 		if (ended && !held_up(w))
-			return explain(w, false, err);
+			return explain(w, QEMU_ENDED, err);
 		look_at_time(w);
 		if (held_up(w)) {
 			/* The machine waits for us; its own time limit may be behind that. */
@@ -452,7 +456,7 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 				return MMVM_EXIT_TIMEOUT;
 		}
 		if (w->own.ns - w->last_sign > (uint64_t)w->patience_s * 1000000000)
-			return explain(w, true, err);
+			return explain(w, QEMU_SILENT, err);
 	}
 }
 

@@ -12,7 +12,7 @@
 #include "machine/machine.h"
 
 /** What the command gets as standard input: nothing, what ours gives as a pipe, or a terminal that
- * follows ours (in raw mode meanwhile). */
+ * follows ours (in raw mode while the command runs). */
 /** How a lab hung. Neither can be the guest's doing: the lab's own Linux says every second that it lives. */
 enum lab_hang {
 	LAB_NO_HANG,
@@ -23,18 +23,22 @@ enum lab_hang {
 enum lab_input { LAB_INPUT_NONE, LAB_INPUT_PIPE, LAB_INPUT_TTY };
 
 struct lab_options {
-	bool icount;	     /* count instructions: one CPU, the clock is the instruction count */
-	bool la57;	     /* its CPU has page tables of five levels: lab_wants_la57() */
-	bool verbose;	     /* the lab kernel's console goes to stderr as it comes */
-	unsigned int cpus;   /* of the lab's machine; 0 = 1, as always with icount */
+	bool icount;	   /* count instructions: the clock is their count, of all CPUs together */
+	bool la57;	   /* its CPU has page tables of five levels: lab_wants_la57() */
+	bool verbose;	   /* the lab kernel's console goes to stderr as it comes */
+	unsigned int cpus; /* of the lab's machine; 0 = 1. With icount they take turns */
 	unsigned int ram_mb; /* RAM of the lab; 0 = default */
-	unsigned int nodes;  /* even shares of that RAM to its Linux; 0 = one node */
+	bool memory_cgroups; /* its Linux has the memory controller, which costs it a little everywhere */
+	unsigned int nodes; /* even shares of that RAM to its Linux; 0 = one node */
 	unsigned int
 		timeout_s;    /* the command ends itself after that; 0 = no limit. It is kept, too,
 				 * when the reader of our output does not read */
 	int patience_s;	      /* silence after which the lab hangs; 0 = default */
 	enum lab_input input; /* not with icount: when input comes is nobody's count */
-	int stdout_fd;	      /* where the command's standard output goes; 0 = to ours */
+	const char *const
+		*files; /* with icount: files that the command only reads, beside those that
+				   * its line names; ends with NULL. NULL: none */
+	int stdout_fd;	/* where the command's standard output goes; 0 = to ours */
 	/** Takes the command's standard output as it comes instead; NULL: it goes to stdout_fd. */
 	void (*output)(const char *data, size_t len, void *arg);
 	void *output_arg;

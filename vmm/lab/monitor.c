@@ -1,5 +1,5 @@
 /*
- * QEMU's machine protocol (QMP), as much as one question needs: lines of JSON both ways. The answer
+ * QEMU's machine protocol (QMP), as much as one question and one command need: lines of JSON both ways. The answer
  * to "info registers -a" is one string, which is compared as it is.
  */
 #include "lab/monitor.h"
@@ -20,6 +20,10 @@
 static const char negotiate[] = "{\"execute\":\"qmp_capabilities\"}\n";
 static const char ask[] = "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":"
 			  "\"info registers -a\"}}\n";
+
+static const char turns[] =
+	"{\"execute\":\"object-add\",\"arguments\":{\"qom-type\":\"filter-buffer\","
+	"\"id\":\"turns\",\"netdev\":\"none\",\"queue\":\"rx\",\"interval\":2}}\n";
 
 struct reader {
 	int fd;
@@ -87,4 +91,15 @@ bool lab_monitor_stands_still(int fd)
 	free(first);
 	free(r.text);
 	return still;
+}
+
+void lab_monitor_take_turns(int fd)
+{
+	struct reader r = {.fd = fd, .text = malloc(ANSWER_MAX)};
+
+	if (!r.text)
+		return;
+	command(&r, negotiate);
+	command(&r, turns);
+	free(r.text);
 }

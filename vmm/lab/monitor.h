@@ -1,5 +1,5 @@
 /*
- * Questions to a running QEMU: what its processors hold.
+ * Questions to a running QEMU, and one command: what its processors hold, and that they take short turns.
  */
 #ifndef VMM_LAB_MONITOR_H
 #define VMM_LAB_MONITOR_H
@@ -12,5 +12,12 @@
  * when QEMU's threads are busy: a machine that sleeps holds still as well. `fd` is its QMP socket.
  */
 bool lab_monitor_stands_still(int fd);
+
+/**
+ * Where instructions are counted, the emulated processors take turns, and one ends when a timer is due. From
+ * now on one is due every 2,000 instructions: the release of packets of the network "none", which has none.
+ * Waits up to three seconds for QEMU's answer. `fd` is its QMP socket.
+ */
+void lab_monitor_take_turns(int fd);
 
 #endif

@@ -21,7 +21,7 @@ static bool write_all(int fd, const char *p, size_t len)
 			p += n;
 			len -= (size_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
-			/* A non-blocking descriptor, shared with whoever made it so. */
+			/* A non-blocking descriptor, shared with the process that made it so. */
 			poll(&ready, 1, -1);
 		} else if (!n || errno != EINTR) {
 			return false;
@@ -54,8 +54,8 @@ static void *outlet_main(void *arg)
 		pthread_mutex_unlock(&o->lock);
 		if (good && !write_all(o->fd, data, len)) {
 			good = false;
-			/* The reader went away. Our own SIGPIPE, if blocked, is seen by nobody: whoever watches
-			 * the lab ends it in order. */
+			/* The reader went away. Our own SIGPIPE, if blocked, is not delivered: the thread that
+			 * watches the lab ends it in order. */
 			if (errno == EPIPE)
 				kill(getpid(), SIGPIPE);
 		}
@@ -139,7 +139,7 @@ void outlet_close(struct outlet *o)
 	pthread_cond_signal(&o->more);
 	pthread_mutex_unlock(&o->lock);
 	o->running = false;
-	/* The struct is the caller's: who gives up waiting leaves it to the thread (lab.c). */
+	/* The struct is the caller's: a caller that stops waiting leaves it to the thread (lab.c). */
 	if (done)
 		pthread_join(o->thread, NULL);
 	else

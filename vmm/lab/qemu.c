@@ -40,11 +40,11 @@
  * What of the inner Linux would cost time at its start or instructions later, and is not wanted:
  * mitigations, zeroing on allocation, accounting, auditing, five-level tables, watchdogs.
  */
-#define KERNEL_ARGS                                                                             \
-	"console=ttyS0 panic=-1 oops=panic mitigations=off nopti init_on_alloc=0 nokaslr "      \
-	"norandmaps no5lvl tsc=reliable no_timer_check nowatchdog cgroup_disable=memory psi=0 " \
-	"audit=0 apparmor=0 rcupdate.rcu_expedited=1 random.trust_cpu=on "                      \
-	"transparent_hugepage=madvise cryptomgr.notests"
+#define KERNEL_ARGS                                                                        \
+	"console=ttyS0 panic=-1 oops=panic mitigations=off nopti init_on_alloc=0 nokaslr " \
+	"norandmaps no5lvl tsc=reliable no_timer_check nowatchdog psi=0 "                  \
+	"audit=0 apparmor=0 rcupdate.rcu_expedited=1 random.trust_cpu=on "                 \
+	"transparent_hugepage=madvise cryptomgr.notests secretmem.enable=1"
 
 /*
  * QEMU's processors keep what interrupts them in one word, which the instructions that enter and leave
@@ -55,8 +55,7 @@
  */
 #define PERIODIC_TICKS " nohz=off highres=off"
 
-/** Look `name` up in PATH. */
-static bool find_program(const char *name, char *out, size_t size)
+bool lab_find_program(const char *name, char *out, size_t size)
 {
 	const char *path = getenv("PATH");
 	const char *p = path && *path ? path : "/usr/local/bin:/usr/bin:/bin";
@@ -93,7 +92,7 @@ int lab_find_files(struct lab_files *files, char *why, size_t size)
 {
 	char folder[PATH_MAX + 8];
 
-	if (!find_program("qemu-system-x86_64", files->qemu, sizeof(files->qemu))) {
+	if (!lab_find_program("qemu-system-x86_64", files->qemu, sizeof(files->qemu))) {
 		snprintf(why, size,
 			 "qemu-system-x86_64 is not installed (Debian package qemu-system-x86)");
 		return -1;
@@ -129,7 +128,7 @@ static void read_clocks(uint64_t *tsc, uint64_t *ns)
 }
 
 /**
- * Rate of the host's TSC in kHz, which is that of QEMU's. The inner Linux is told: left alone, it
+ * Rate of the host's TSC in kHz, which is that of QEMU's. It is passed to the inner Linux: left alone, it
  * measures too early and badly when the host is busy, and better a second later, when KVM has been
  * loaded. KVM then finds the new rate beyond what it tolerates (250 ppm), gives virtual CPUs none,
  * and their TSC-deadline timers never fire: a Linux guest stops at its first sleep.
@@ -183,6 +182,25 @@ static void double_commas(const char *in, char *out, size_t size)
 	out[n] = 0;
 }
 
+/*
+ * With icount, QEMU executes one CPU after another in one thread. QEMU 7.2 lets a CPU execute until the
+ * next timer of virtual time is due. The CPU after it then finds a timer due, may execute nothing, and
+ * runs the timers. The next one may execute again, until the next timer. At the end of the list the timers
+ * run, and it starts with the first. So every second CPU starves while others do not pause or halt: a lab
+ * with several CPUs stood still as soon as one waited for another. (QEMU 8.1 shares the time out evenly.)
+ *
+ * So every second CPU is one that Linux never starts (lab_init starts the others, last of all), and then
+ * lab_monitor_take_turns() makes a timer that does nothing. It cuts the turns of the CPUs short.
+ */
+static void add_cpus(struct command_line *c, const struct lab_options *opt)
+{
+	bool turns = opt->icount && opt->cpus > 1;
+
+	addf(c, "-smp", "%u", turns ? 2 * opt->cpus : opt->cpus ? opt->cpus : 1);
+	if (turns)
+		addf(c, "-netdev", "hubport,id=none,hubid=0");
+}
+
 static void build_command_line(struct command_line *c, const struct lab_files *files, int initrd_fd,
 			       const int inner[LAB_CHANNELS], const struct lab_share *share,
 			       unsigned int nr_shares, const struct lab_options *opt)
@@ -212,7 +230,7 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	/* Two CPUs are slower than one, for an inner guest with several, too: each request of its
 	 * disk and each interrupt wakes threads across them, and emulated, that is far dearer than
 	 * what they could do side by side. */
-	addf(c, "-smp", "%u", opt->cpus && !opt->icount ? opt->cpus : 1);
+	add_cpus(c, opt);
 	add(c, "-kernel");
 	add(c, files->kernel);
 	addf(c, "-initrd", "/proc/self/fd/%d", initrd_fd);
@@ -220,7 +238,13 @@ static void build_command_line(struct command_line *c, const struct lab_files *f
 	if (!opt->icount)
 		snprintf(append + n, sizeof(append) - (size_t)n, " tsc_early_khz=%u" PERIODIC_TICKS,
 			 host_tsc_khz());
-	/* Nobody may move pages but who is measured. */
+	if (opt->icount && opt->cpus > 1)
+		snprintf(append + strlen(append), sizeof(append) - strlen(append),
+			 " maxcpus=1 mmvm_cpus=%u", opt->cpus);
+	/* Only the measured program may move pages. */
+	if (!opt->memory_cgroups)
+		snprintf(append + strlen(append), sizeof(append) - strlen(append),
+			 " cgroup_disable=memory");
 	if (opt->nodes)
 		snprintf(append + strlen(append), sizeof(append) - strlen(append),
 			 " numa=fake=%u numa_balancing=disable", opt->nodes);

@@ -39,6 +39,9 @@ struct lab_files {
 	char qemu[PATH_MAX + 16], kernel[PATH_MAX + 16], initrd[PATH_MAX + 16];
 };
 
+/** Look a program up in PATH. */
+bool lab_find_program(const char *name, char *out, size_t size);
+
 /** Find them. Returns 0, or -1 with a sentence in `why` that says what to do. */
 int lab_find_files(struct lab_files *files, char *why, size_t size);
 

@@ -317,7 +317,7 @@ static void fill_madt(struct acpi_madt *t, unsigned int cpus)
 
 int machine_build_acpi(struct machine *m, struct mmvm_error *err)
 {
-	/* MMVM_RAM_MIN makes sure that the first MiB is there. */
+	/* MMVM_RAM_MIN guarantees that the first MiB exists. */
 	char *area = guest_ram_ptr(&m->ram, ACPI_BASE, ACPI_AREA);
 	struct acpi_rsdp *rsdp = (void *)area;
 	struct acpi_xsdt *xsdt = (void *)(area + 0x40);

@@ -57,7 +57,7 @@
 
 void machine_boot_tables(struct machine *m)
 {
-	/* MMVM_RAM_MIN makes sure that the first MiB is there. */
+	/* MMVM_RAM_MIN guarantees that the first MiB exists. */
 	uint64_t *gdt = guest_ram_ptr(&m->ram, MMVM_BOOT_GDT, MMVM_PAGE_SIZE);
 	uint64_t *pml4 =
 		guest_ram_ptr(&m->ram, MMVM_BOOT_PML4, MMVM_BOOT_PT_PAGES * MMVM_PAGE_SIZE);
@@ -84,21 +84,21 @@ void machine_boot_tables(struct machine *m)
 	pml5[0] = pml5[511] = MMVM_BOOT_PML4 | PTE_P | PTE_W | PTE_A;
 }
 
-/** The value of la57= on the guest's command line, or "". */
-static const char *la57_option(const struct machine *m)
+const char *machine_boot_option(const struct machine *m, const char *name)
 {
 	const char *p = m->config.append, *value = "";
+	const size_t n = strlen(name);
 
-	for (; p && (p = strstr(p, "la57=")); p += 5)
+	for (; p && (p = strstr(p, name)); p += n)
 		if (p == m->config.append || p[-1] == ' ')
-			value = p + 5;
+			value = p + n;
 	return value;
 }
 
 /** Is the guest started with five levels of page tables? A Linux guest sees to that itself. */
 static int choose_levels(struct machine *m, struct mmvm_error *err)
 {
-	const char *option = la57_option(m);
+	const char *option = machine_boot_option(m, "la57=");
 	struct kvm_cpuid2 *cpuid;
 	bool offered = false;
 	int rc;

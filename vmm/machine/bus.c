@@ -16,32 +16,39 @@
 
 #define VIRTIO_QUEUE_NOTIFY 0x050 /* virtio 1.2, 4.2.2 */
 
-static struct device *find(struct machine *m, bool pio, uint64_t addr, unsigned int size)
+/* NULL: the access is counted as unclaimed. */
+static struct device *find(struct machine *m, enum bus_space space, uint64_t addr,
+			   unsigned int size)
 {
 	for (unsigned int i = 0; i < m->nr_devices; i++) {
 		struct device *d = m->device[i];
 
-		if (d->pio == pio && addr >= d->base && size <= d->size &&
+		if (d->pio == (space == BUS_PIO) && addr >= d->base && size <= d->size &&
 		    addr - d->base <= d->size - size)
 			return d;
 	}
+	__atomic_fetch_add(&m->unclaimed, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
 
-void machine_bus_access(struct machine *m, bool pio, uint64_t addr, void *data, unsigned int size,
-			bool write)
+void machine_bus_read(struct machine *m, enum bus_space space, uint64_t addr, void *data,
+		      unsigned int size)
 {
-	struct device *d = find(m, pio, addr, size);
+	struct device *d = find(m, space, addr, size);
 
-	if (!d) {
-		__atomic_fetch_add(&m->unclaimed, 1, __ATOMIC_RELAXED);
-		if (!write)
-			memset(data, 0xff, size);
-	} else if (write) {
-		d->model->write(d, addr - d->base, size, data);
-	} else {
+	if (d)
 		d->model->read(d, addr - d->base, size, data);
-	}
+	else
+		memset(data, 0xff, size);
+}
+
+void machine_bus_write(struct machine *m, enum bus_space space, uint64_t addr, const void *data,
+		       unsigned int size)
+{
+	struct device *d = find(m, space, addr, size);
+
+	if (d)
+		d->model->write(d, addr - d->base, size, data);
 }
 
 static void raise_edge(struct irq_line *line)
@@ -66,7 +73,7 @@ struct irq_line *machine_irq_line(struct machine *m, uint32_t gsi, struct mmvm_e
 		mmvm_error(err, MMVM_EXIT_HOST, "cannot create an eventfd: %s", strerror(errno));
 		return NULL;
 	}
-	rc = kvm_vm_irqfd(m->vm, gsi, irq->line.eventfd, true);
+	rc = kvm_vm_irqfd(m->vm, gsi, irq->line.eventfd);
 	if (rc) {
 		close(irq->line.eventfd);
 		mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses an irqfd for line %u: %s", gsi,
@@ -95,7 +102,7 @@ int machine_add_device(struct machine *m, struct device *dev, struct mmvm_error 
 		if (dev->notify_fd[i] < 0)
 			continue;
 		rc = kvm_vm_ioeventfd(m->vm, dev->base + VIRTIO_QUEUE_NOTIFY, 4, i,
-				      dev->notify_fd[i], true);
+				      dev->notify_fd[i]);
 		if (rc)
 			return mmvm_error(err, MMVM_EXIT_HOST,
 					  "KVM refuses an ioeventfd for disk %s: %s", dev->role,

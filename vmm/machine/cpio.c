@@ -41,7 +41,7 @@ static void cpio_pad(struct cpio *c)
 		c->data[c->len++] = 0;
 }
 
-/** Write header and name, and make room for `len` bytes of data behind them. */
+/** Write header and name, and leave room for `len` bytes of data after them. */
 static int cpio_entry(struct cpio *c, const char *name, unsigned int mode, size_t len)
 {
 	size_t name_len = strlen(name) + 1;

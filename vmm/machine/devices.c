@@ -14,7 +14,7 @@ static int no_device(struct mmvm_error *err, const char *what)
 	return mmvm_error(err, MMVM_EXIT_HOST, "cannot create the %s: %s", what, strerror(errno));
 }
 
-/** A guest's trace ring is full. The number comes from the guest: it is checked by who takes it. */
+/** A guest's trace ring is full. The number comes from the guest: the code that takes it checks it. */
 static void ring_full(void *machine, uint8_t cpu)
 {
 	struct machine *m = machine;
@@ -75,9 +75,8 @@ static int set_env(struct machine *m, struct device_env *env, const char *role, 
 	return env->irq ? 0 : -1;
 }
 
-/** The same for the virtio device at `place`. */
-static int set_virtio_env(struct machine *m, struct device_env *env, const char *role,
-			  unsigned int place, struct mmvm_error *err)
+int machine_virtio_env(struct machine *m, struct device_env *env, const char *role,
+		       unsigned int place, struct mmvm_error *err)
 {
 	return set_env(m, env, role, MMVM_VIRTIO_BASE + place * MMVM_VIRTIO_STRIDE,
 		       MMVM_VIRTIO_GSI + place, err);
@@ -128,7 +127,7 @@ static int create_disk(struct machine *m, unsigned int i, struct mmvm_error *err
 	blk.fd = machine_disk_open(c, &blk.size, err);
 	if (blk.fd < 0)
 		return -1;
-	if (set_virtio_env(m, &env, c->role, i, err)) {
+	if (machine_virtio_env(m, &env, c->role, i, err)) {
 		close(blk.fd);
 		return -1;
 	}
@@ -152,7 +151,7 @@ static int create_balloon(struct machine *m, struct mmvm_error *err)
 	if (params.target > (m->config.ram_low + m->config.ram_high) / MMVM_PAGE_SIZE)
 		return mmvm_error(err, MMVM_EXIT_USAGE, "a balloon of %llu MiB is larger than RAM",
 				  (unsigned long long)(params.target * MMVM_PAGE_SIZE >> 20));
-	if (set_virtio_env(m, &env, "balloon", MMVM_VIRTIO_BALLOON, err))
+	if (machine_virtio_env(m, &env, "balloon", MMVM_VIRTIO_BALLOON, err))
 		return -1;
 	m->balloon = virtio_balloon_create(&env, &params);
 	if (!m->balloon)
@@ -166,7 +165,7 @@ static int create_rng(struct machine *m, struct mmvm_error *err)
 	struct virtio_rng_params params = {.seed = m->config.seed};
 	struct device *dev;
 
-	if (set_virtio_env(m, &env, "rng", MMVM_VIRTIO_RNG, err))
+	if (machine_virtio_env(m, &env, "rng", MMVM_VIRTIO_RNG, err))
 		return -1;
 	dev = virtio_rng_create(&env, &params);
 	if (!dev)
@@ -182,6 +181,8 @@ int machine_create_devices(struct machine *m, struct mmvm_error *err)
 		if (create_disk(m, i, err))
 			return -1;
 	if (m->config.balloon && create_balloon(m, err))
+		return -1;
+	if (machine_pmem_create(m, err))
 		return -1;
 	return m->config.rng ? create_rng(m, err) : 0;
 }

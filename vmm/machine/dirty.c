@@ -1,5 +1,5 @@
 /*
- * The dirty log: which pages of guest RAM were written since somebody last asked.
+ * The dirty log: which pages of guest RAM were written since the last reading.
  *
  *   KVM's log (bitmap or rings) --+                       +-> pending[sampler] -> its reader
  *                                 +-- gather: take, clear -+
@@ -11,10 +11,10 @@
  *
  * KVM keeps the log in one of three ways:
  *   bitmap         KVM_GET_DIRTY_LOG gives the bits of a slot and protects all its pages again
- *   bitmap-manual  (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) getting only gives; the log starts with
- * every page set and nothing protected, and pages are protected as they are cleared, in pieces of
- * `chunk` pages, so that KVM's lock is not held long ring           each vCPU's pages one by one
- * (kvm/dirty_ring.c)
+ *   bitmap-manual  (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) getting only gives. The log starts with
+ *                  every page set and nothing protected. Pages are protected as they are cleared,
+ *                  in pieces of `chunk` pages, so that KVM's lock is not held long
+ *   ring           each vCPU's pages one by one (kvm/dirty_ring.c)
  *
  * The log may hold a page too many, never one too few: with nested paging, KVM notes a page as
  * dirty when it first maps it writable, be it for a read, and the CPU's walks of the guest's tables
@@ -368,8 +368,9 @@ void machine_dirty_start(struct machine *m)
 	memset(&m->dirty.cost, 0, sizeof(m->dirty.cost));
 }
 
-int machine_dirty_switch(struct machine *m, bool on)
+int machine_dirty_switch(struct machine *m, enum dirty_logging to)
 {
+	bool on = to == DIRTY_LOGGING_ON;
 	uint32_t flags = on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 	int rc = m->config.dirty_log ? 0 : -EOPNOTSUPP;
 

@@ -25,7 +25,7 @@ void exit_table_free(struct exit_table *t);
 /** Count one; on the vCPU's thread. */
 void exit_table_add(struct exit_table *t, unsigned int reason, uint64_t addr, uint64_t rip,
 		    uint64_t ticks);
-/** Counting the last one took so many ticks. */
+/** Ticks that counting the last one took. */
 void exit_table_cost(struct exit_table *t, uint64_t ticks);
 /** Exits that found the table full. */
 uint64_t exit_table_lost(const struct exit_table *t);
@@ -35,8 +35,8 @@ void exit_table_each(const struct exit_table *t,
 				uint64_t ticks, void *arg),
 		     void *arg);
 
-/** All vCPUs' together, most frequent first. The machine has stopped. Returns how many there are, of
- * which the first `max` are in out. *lost: exits that are in none. *counted: all that were looked at, which took *cost_ns. */
+/** All vCPUs' together, most frequent first. The machine has stopped. Returns how many there are, of which the
+ * first `max` are in out. *lost: exits that are in none. *counted: all that were looked at, which took *cost_ns. */
 size_t machine_exit_sites(const struct machine *m, struct exit_site *out, size_t max,
 			  uint64_t *counted, uint64_t *lost, uint64_t *cost_ns);
 #endif

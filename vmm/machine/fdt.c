@@ -1,5 +1,5 @@
 /*
- * The device tree: what the guest is told about its machine.
+ * The device tree: how the guest learns about its machine.
  *
  *   /                 #address-cells 2, #size-cells 2
  *   +- chosen         command line, initrd, seeds, what to run, clocks, quirks of the host
@@ -203,11 +203,13 @@ static void put_device(struct tree *t, const struct device *d)
 	end(t);
 }
 
+enum device_kind { MEMORY_DEVICES, PORT_DEVICES };
+
 /** Those with ports, or those with memory. A device without a compatible string has no node. */
-static void put_devices(struct tree *t, const struct machine *m, bool pio)
+static void put_devices(struct tree *t, const struct machine *m, enum device_kind kind)
 {
 	for (unsigned int i = 0; i < m->nr_devices; i++)
-		if (m->device[i]->compatible && m->device[i]->pio == pio)
+		if (m->device[i]->compatible && m->device[i]->pio == (kind == PORT_DEVICES))
 			put_device(t, m->device[i]);
 }
 
@@ -217,13 +219,13 @@ static void put_ports(struct tree *t, const struct machine *m)
 	put_string(t, "compatible", "isa");
 	put_u32(t, "#address-cells", 2);
 	put_u32(t, "#size-cells", 1);
-	put_devices(t, m, true);
+	put_devices(t, m, PORT_DEVICES);
 	end(t);
 }
 
 static void put_mmio(struct tree *t, const struct machine *m)
 {
-	put_devices(t, m, false);
+	put_devices(t, m, MEMORY_DEVICES);
 	begin_at(t, "shared", MMVM_SHARED_BASE);
 	put_string(t, "compatible", MMVM_FDT_COMPAT_SHARED);
 	put_reg(t, MMVM_SHARED_BASE, MMVM_SHARED_SIZE);

@@ -6,6 +6,7 @@
  *   elf.c      the guest's ELF file into RAM            symtab.c  its symbols
  *   linux.c    or a bzImage, its parameters, its end
  *   fdt.c      the device tree                          boot.c    tables and registers at entry
+ *   pmem.c     files that are memory of the guest
  *   bus.c      devices by address, interrupt lines      disk.c    disk files
  *   record.c   what the guest sends on the test channel, and its console
  *   park.c     who may enter the guest, pauses
@@ -19,6 +20,7 @@
  *   O  m->outcome_lock  m->outcome, first one wins
  *   R  m->record_lock   records and console
  *   P  m->park_lock     who may enter the guest; park_cond is signalled on every change
+ *
  * Everything else is set up before the first vCPU thread starts and does not change until the last
  * has ended, but for counters, which have one writer each.
  */
@@ -38,6 +40,7 @@
 
 #define MACHINE_MAX_DEVICES 24
 #define MACHINE_SHARED_SLOT MMVM_MAX_RAM_REGIONS
+#define MACHINE_PMEM_SLOT   (MACHINE_SHARED_SLOT + 1) /* and on */
 #define MACHINE_CONSOLE_MAX (1u << 20)
 #define MACHINE_MAX_RECORDS 65536u
 #define MACHINE_RECORD_ROOM (32u << 20) /* bytes of records kept */
@@ -107,6 +110,14 @@ struct machine_disk {
 	int fd;
 };
 
+struct machine_pmem {
+	char role[16];
+	struct device *dev;
+	uint64_t gpa, size; /* bytes */
+	uint8_t *hva;
+	bool read_only;
+};
+
 struct machine {
 	struct machine_config config;
 	struct kvm_system sys;
@@ -140,6 +151,10 @@ struct machine {
 	struct machine_disk disk[8];
 	unsigned int nr_disks;
 
+	/* pmem.c */
+	struct machine_pmem pmem[MMVM_MAX_PMEM];
+	unsigned int nr_pmem;
+
 	struct device *serial;	/* devices.c */
 	struct device *balloon; /* devices.c; NULL: none */
 
@@ -161,10 +176,10 @@ struct machine {
 	/* P: machine_call_stopped(); `call` is set while somebody waits */
 	void (*_Atomic call)(struct machine *m, uint64_t cr3, void *arg);
 	void *call_arg;
-	struct machine_vcpu *_Atomic pauser; /* P to change: the one vCPU that may go on */
+	struct machine_vcpu *_Atomic pauser; /* P to change: the one vCPU that may continue */
 	int wake_fd;			     /* eventfd: look at `stop` and `finished` */
 	atomic_bool stop;		     /* machine_stop() was called */
-	atomic_bool finished;		     /* an outcome is there */
+	atomic_bool finished;		     /* the outcome is known */
 	atomic_bool quit;		     /* vCPU threads are to end */
 	bool boot_la57;			     /* boot.c: guestmm starts with five levels */
 	atomic_bool la57; /* CR4.LA57, as last seen: it never changes in long mode */
@@ -180,6 +195,14 @@ void machine_ram_destroy(struct machine *m);
 /** RAM or the shared window; NULL elsewhere or across an edge. */
 void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len);
 
+/** The mapping of a file behind an address that equals gpa modulo 2 MiB; NULL: errno says why. */
+void *machine_map_aligned(int fd, uint64_t offset, uint64_t gpa, uint64_t size, int prot);
+
+/* pmem.c. 0, or -1 with err. */
+int machine_pmem_create(struct machine *m, struct mmvm_error *err);
+/** After the devices were destroyed. */
+void machine_pmem_destroy(struct machine *m);
+
 /* numa.c, pin.c: 0, or -1 with err. */
 int machine_check_nodes(const struct machine_config *c, struct mmvm_error *err);
 int machine_bind_nodes(struct machine *m, struct mmvm_error *err);
@@ -192,10 +215,10 @@ int machine_pin_thread(const struct machine_vcpu *v);
 int machine_dirty_setup(struct machine *m, struct mmvm_error *err);
 int machine_dirty_bitmaps(struct machine *m, struct mmvm_error *err);
 int machine_dirty_vcpu(struct machine_vcpu *v, struct mmvm_error *err);
-/** The run begins: what was written before is nobody's, what it cost is not the run's. */
+/** The run begins: pages written before are not reported, and their cost is not part of the run. */
 void machine_dirty_start(struct machine *m);
 void machine_dirty_destroy(struct machine *m);
-/** A vCPU thread cannot go on before its ring is read. 0 or -errno. */
+/** A vCPU thread cannot continue before its ring is read. 0 or -errno. */
 int machine_dirty_ring_full(struct machine *m);
 
 /* elf.c: 0, or -1 with err. Sets m->entry and m->kernel_end. */
@@ -207,7 +230,7 @@ int machine_load_linux(struct machine *m, const char *path, struct mmvm_error *e
 int machine_build_linux_params(struct machine *m, struct mmvm_error *err);
 /** What only Linux wants. 0, or -1 with err. */
 int machine_create_linux_devices(struct machine *m, struct mmvm_error *err);
-/** What a Linux guest prints, as it comes. Returns whether it has said its last words: the caller
+/** What a Linux guest prints, as it comes. Returns whether the console shows that the kernel has ended: the caller
  * calls machine_linux_reset() then, without the lock. Lock R held. */
 bool machine_linux_console(struct machine *m, const char *text, size_t len)
 	NEEDS_LOCK(m->record_lock);
@@ -220,6 +243,8 @@ void machine_linux_free(struct machine *m);
 int machine_build_fdt(struct machine *m, const uint8_t seed[32], struct mmvm_error *err);
 
 /* boot.c */
+/** What follows `name`, which ends in "=", on the guest's command line, to the end of the line; "": it is not there. */
+const char *machine_boot_option(const struct machine *m, const char *name);
 void machine_boot_tables(struct machine *m);
 int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err);
 /** On the vCPU's own thread: the registers with which it was released. 0 or -errno. */
@@ -228,11 +253,18 @@ int machine_vcpu_set_start(struct machine_vcpu *v);
 /* bus.c */
 int machine_add_device(struct machine *m, struct device *dev, struct mmvm_error *err);
 struct irq_line *machine_irq_line(struct machine *m, uint32_t gsi, struct mmvm_error *err);
-void machine_bus_access(struct machine *m, bool pio, uint64_t addr, void *data, unsigned int size,
-			bool write);
+enum bus_space { BUS_MMIO, BUS_PIO };
+void machine_bus_read(struct machine *m, enum bus_space space, uint64_t addr, void *data,
+		      unsigned int size);
+void machine_bus_write(struct machine *m, enum bus_space space, uint64_t addr, const void *data,
+		       unsigned int size);
 void machine_bus_destroy(struct machine *m);
 
 /* devices.c: creates the devices of the configuration. */
+struct device_env;
+/** Where the virtio device at `place` is, and its interrupt. 0, or -1 with err. */
+int machine_virtio_env(struct machine *m, struct device_env *env, const char *role,
+		       unsigned int place, struct mmvm_error *err);
 int machine_create_devices(struct machine *m, struct mmvm_error *err);
 
 /* disk.c: opens or creates the file behind a disk. Returns its descriptor, or -1 with err. */

@@ -18,7 +18,7 @@
  *   "Kernel panic" on the console, then a reset or its end     crashed, with that line
  *   any other triple fault                                     crashed
  *
- * Linux is told to restart by the ACPI reset register (reboot=a): left to itself it jumps into a BIOS,
+ * The command line makes Linux restart by the ACPI reset register (reboot=a): otherwise it jumps into a BIOS,
  * which this machine does not have, and goes on in low memory for ever. What the user adds to the
  * command line comes last, and wins.
  *
@@ -204,7 +204,7 @@ out:
 	return rc;
 }
 
-/* ---- what Linux is told --------------------------------------------------------------------- */
+/* ---- what Linux is given -------------------------------------------------------------------- */
 
 static void add_range(struct boot_params *bp, uint64_t start, uint64_t end, uint32_t type)
 {

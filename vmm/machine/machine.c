@@ -116,7 +116,8 @@ static void find_clocks(struct machine *m)
 	m->lapic_hz = NS_PER_SEC / (bus_ns > 0 ? (uint64_t)bus_ns : 1);
 }
 
-/** At the end of low RAM, page-aligned, clear of the kernel. */
+/** At the end of low RAM, page-aligned, clear of the kernel. Behind the kernel if guestmm is to keep the end of RAM out
+ * of its direct map (highmem=). */
 static int load_initrd(struct machine *m, struct mmvm_error *err)
 {
 	const struct machine_config *c = &m->config;
@@ -132,6 +133,8 @@ static int load_initrd(struct machine *m, struct mmvm_error *err)
 				  (unsigned long long)(size >> 10),
 				  (unsigned long long)(c->ram_low >> 20));
 	m->initrd_gpa = m->initrd_top - size;
+	if (!m->linux_guest && *machine_boot_option(m, "highmem="))
+		m->initrd_gpa = (m->kernel_end + MMVM_PAGE_SIZE - 1) & ~(MMVM_PAGE_SIZE - 1);
 	/* An empty archive still has an address. */
 	if (guest_ram_write(&m->ram, m->initrd_gpa, c->initrd, c->initrd_len))
 		return mmvm_error(err, MMVM_EXIT_USAGE, "the initrd is empty");
@@ -188,6 +191,9 @@ static int check_config(const struct machine_config *c, struct mmvm_error *err)
 	if (c->nr_disks > sizeof(c->disk) / sizeof(c->disk[0]))
 		return mmvm_error(err, MMVM_EXIT_USAGE, "at most %zu disks",
 				  sizeof(c->disk) / sizeof(c->disk[0]));
+	if (c->nr_pmem > MMVM_MAX_PMEM)
+		return mmvm_error(err, MMVM_EXIT_USAGE, "at most %u files as memory (--pmem)",
+				  MMVM_MAX_PMEM);
 	return machine_check_nodes(c, err) || machine_check_pin(c, err) ? -1 : 0;
 }
 
@@ -258,6 +264,7 @@ void machine_destroy(struct machine *m)
 		return;
 	machine_vcpus_stop(m);
 	machine_bus_destroy(m);
+	machine_pmem_destroy(m);
 	for (unsigned int i = 0; i < m->nr_vcpus; i++)
 		machine_vcpu_destroy(&m->vcpu[i]);
 	kvm_stats_close(m->vm_stats);

@@ -2,8 +2,7 @@
  * A machine: configuration in, outcome out. Built from the KVM wrappers (vmm/kvm) and the device
  * models.
  *
- *   machine_create(config) -> machine_run() -> read outcome, records, statistics ->
- * machine_destroy()
+ *   machine_create(config) -> machine_run() -> outcome, records, statistics -> machine_destroy()
  *
  * Nothing here prints results or knows of sub-commands. Threads: one per vCPU, one per disk worker;
  * the thread that calls machine_run() waits, calls the observers at each tick and enforces the
@@ -24,6 +23,7 @@ struct machine;
 struct machine_exit_event;
 struct observers;
 struct balloon_state;
+struct pmem_state;
 
 /** One clear sentence for the user: what, why, what to do; and the exit status it means. */
 struct mmvm_error {
@@ -101,6 +101,8 @@ struct machine_config {
 	const char *test;	 /* guest test to run instead, or NULL */
 	struct disk_config disk[8];
 	unsigned int nr_disks;
+	struct disk_config pmem[MMVM_MAX_PMEM]; /* files that are memory; roles pmem0, pmem1 */
+	unsigned int nr_pmem;
 	bool balloon;		 /* there is a virtio-balloon */
 	uint64_t balloon_target; /* pages that it is to hold at first */
 	bool rng;		 /* there is a virtio-rng; its bytes come from the seed */
@@ -132,12 +134,12 @@ struct machine_config {
 	void *console_arg;
 	unsigned int tick_ms;	     /* time between ticks of the observers; 0 = none */
 	uint64_t vcpu_sample_ns;     /* time between two samples of a vCPU; 0: none */
-	struct observers *observers; /* who watches (machine/observer.h); NULL: nobody */
+	struct observers *observers; /* the observers (machine/observer.h); NULL: none */
 };
 
 enum outcome_kind {
 	OUTCOME_EXITED,	 /* the guest said MMVM_REC_EXIT: status */
-	OUTCOME_CRASHED, /* panic record, triple fault, or KVM could not go on: text, crash */
+	OUTCOME_CRASHED, /* panic record, triple fault, or KVM could not continue: text, crash */
 	OUTCOME_TIMEOUT,
 	OUTCOME_STOPPED,    /* machine_stop(): a signal to mmvm */
 	OUTCOME_HOST_ERROR, /* the host failed (text) */
@@ -210,8 +212,8 @@ int machine_call_stopped(struct machine *m, void (*fn)(struct machine *m, uint64
 int machine_translate(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t *gpa);
 /** Levels of the guest's page tables, 4 or 5 (machine/walk.h). */
 unsigned int machine_paging_levels(const struct machine *m);
-/** In a call-back on a vCPU's thread: does the machine want to end? Long loops ask. Always false on
- * other threads. */
+/** In a call-back on a vCPU's thread: is the machine about to end? Long loops check it. Always false on other
+ * threads. */
 bool machine_call_is_late(const struct machine *m);
 /** Read guest virtual memory. All or nothing: 0 or -EFAULT. */
 int machine_read_virt(struct machine *m, uint64_t cr3, uint64_t gva, void *buf, size_t len);
@@ -219,7 +221,7 @@ bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_d
 /* The balloon (devices/virtio_balloon.c), from any thread while the machine exists */
 /** False: there is none. */
 bool machine_balloon_state(const struct machine *m, struct balloon_state *out);
-/** The guest is to give so many pages. 0, -ENODEV, -EINVAL: more than there is RAM. */
+/** Set the balloon's target, in pages. 0, -ENODEV, -EINVAL: more than there is RAM. */
 int machine_balloon_set_target(struct machine *m, uint64_t pages);
 /** Have the guest send its statistics: they are in a later state. */
 void machine_balloon_ask_stats(struct machine *m);
@@ -227,6 +229,16 @@ void machine_balloon_ask_stats(struct machine *m);
 void machine_balloon_settle(struct machine *m);
 /** Does the host have this page? Exact after machine_balloon_settle() while no vCPU runs. */
 bool machine_balloon_has(const struct machine *m, uint64_t gpa);
+/* Files that are memory (machine/pmem.c, devices/virtio_pmem.c), from any thread while the machine exists */
+struct machine_pmem_info {
+	const char *role;
+	uint64_t gpa, size; /* bytes */
+	const uint8_t *hva;
+	bool read_only;
+};
+/** Number i; false past the last. */
+bool machine_pmem(const struct machine *m, unsigned int i, struct machine_pmem_info *out);
+bool machine_pmem_state(const struct machine *m, unsigned int i, struct pmem_state *out);
 /** The dirty log of guest RAM has readers that do not disturb each other: each gets every page that
  * was written since it last asked; one that has never asked, what no other has taken yet. */
 enum dirty_reader {
@@ -252,8 +264,9 @@ uint64_t *machine_access_bitmap(struct machine *m);
 /** Guest-physical address behind the last byte of RAM. */
 uint64_t machine_ram_end(const struct machine *m);
 enum dirty_mode machine_dirty_mode(const struct machine *m);
-/** KVM's logging off and on again while the machine is there. 0 or -errno. */
-int machine_dirty_switch(struct machine *m, bool on);
+/** Switch KVM's logging off and on again while the machine exists. 0 or -errno. */
+enum dirty_logging { DIRTY_LOGGING_OFF, DIRTY_LOGGING_ON };
+int machine_dirty_switch(struct machine *m, enum dirty_logging to);
 /** What keeping and reading the log has cost so far. */
 struct machine_dirty_cost {
 	uint64_t readings, pages;     /* pages: given to readers */

@@ -1,5 +1,5 @@
 /*
- * The list of observers: each call goes to those that have the hook, in the order of the list.
+ * The list of observers: each call is passed to the observers that have the hook, in the order of the list.
  */
 #include "machine/observer.h"
 

@@ -49,7 +49,7 @@ struct machine_sample {
 	uint64_t rip, rsp, rbp, cr3;
 };
 
-/** What a guest asks of its observers, and waits for. */
+/** A request of the guest to its observers; the guest waits for the answer. */
 struct machine_request {
 	enum { REQUEST_AUDIT, REQUEST_ROUND } kind;
 	uint64_t cr3;
@@ -72,7 +72,7 @@ struct observer {
 	size_t size;			  /* of its state, which begins as zeroes */
 	const struct cli_option *options; /* their base is the state; NULL: none */
 
-	/** Options are parsed: is there anything to do? NULL: always. */
+	/** After the options are parsed: is the observer needed? NULL: always. */
 	bool (*wanted)(const void *self, const struct observation *run,
 		       const struct machine_config *config);
 	/** It does nothing without samples (observation.sample_ms). */
@@ -81,7 +81,7 @@ struct observer {
 	 * ticks (observers_want_tick()). 0, or -1 with err. */
 	int (*open)(void *self, struct observation *run, struct machine_config *config,
 		    struct mmvm_error *err);
-	/** The machine is there and does not run yet. 0, or -1 with err. */
+	/** The machine exists and does not run yet. 0, or -1 with err. */
 	int (*start)(void *self, struct machine *m, struct mmvm_error *err);
 	/** Time for a sample; see `every_tick`. */
 	void (*tick)(void *self, struct machine *m);
@@ -102,7 +102,7 @@ struct observer {
 	void (*record)(void *self, struct machine *m, const struct mmvm_record *rec);
 	/** A step of an operation that the guest wants profiled (machine/step.h). */
 	void (*step)(void *self, struct machine *m, const struct machine_step *s);
-	/** The machine has stopped: take what is left, write files. Returns 0 or an exit status. */
+	/** The machine has stopped: read the remaining data, write files. Returns 0 or an exit status. */
 	int (*stop)(void *self, struct machine *m, const struct machine_outcome *out);
 	/** The observer's part of the result. */
 	void (*result)(void *self, struct machine *m, struct run_result *r);

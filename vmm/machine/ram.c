@@ -35,8 +35,7 @@ static size_t bitmap_bytes(uint64_t pages)
 	return (pages + BITS_PER_LONG - 1) / BITS_PER_LONG * sizeof(unsigned long);
 }
 
-/** Map `fd` from `offset` on at an address that equals gpa modulo 2 MiB. */
-static void *map_aligned(int fd, uint64_t offset, uint64_t gpa, uint64_t size)
+void *machine_map_aligned(int fd, uint64_t offset, uint64_t gpa, uint64_t size, int prot)
 {
 	uint64_t span = size + 2 * HUGE_SIZE, start, at;
 	void *area, *p;
@@ -46,8 +45,7 @@ static void *map_aligned(int fd, uint64_t offset, uint64_t gpa, uint64_t size)
 		return NULL;
 	start = (uint64_t)area;
 	at = (start + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE + gpa % HUGE_SIZE;
-	p = mmap((void *)at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-		 (off_t)offset);
+	p = mmap((void *)at, size, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
 	if (p == MAP_FAILED) {
 		munmap(area, span);
 		return NULL;
@@ -66,7 +64,7 @@ const char *ram_backing_name(enum ram_backing backing)
 	return backing_names[backing];
 }
 
-/** Free huge pages of 2 MiB on this host, -1: it has none of that size. */
+/** Free huge pages of 2 MiB on this host; -1: the host has no pages of that size. */
 static long free_hugepages(void)
 {
 	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
@@ -163,7 +161,8 @@ static int add_region(struct machine *m, uint64_t gpa, uint64_t size, struct mmv
 	r->size = size;
 	r->page_size = c->backing == BACKING_HUGETLB ? HUGE_SIZE : MMVM_PAGE_SIZE;
 	m->ram.nr = i + 1;
-	r->hva = map_aligned(fd, c->backing == BACKING_FILE ? offset : 0, gpa, size);
+	r->hva = machine_map_aligned(fd, c->backing == BACKING_FILE ? offset : 0, gpa, size,
+				     PROT_READ | PROT_WRITE);
 	if (!r->hva)
 		goto no_memory;
 	if (c->backing == BACKING_4K || c->backing == BACKING_THP)
@@ -240,6 +239,12 @@ void *machine_gpa_ptr(struct machine *m, uint64_t gpa, uint64_t len)
 	if (gpa >= MMVM_SHARED_BASE && len && len <= MMVM_SHARED_SIZE &&
 	    gpa - MMVM_SHARED_BASE <= MMVM_SHARED_SIZE - len)
 		return (char *)m->shared + (gpa - MMVM_SHARED_BASE);
+	for (unsigned int i = 0; i < m->nr_pmem; i++) {
+		const struct machine_pmem *p = &m->pmem[i];
+
+		if (gpa >= p->gpa && len && len <= p->size && gpa - p->gpa <= p->size - len)
+			return p->read_only ? NULL : p->hva + (gpa - p->gpa);
+	}
 	return guest_ram_ptr(&m->ram, gpa, len);
 }
 

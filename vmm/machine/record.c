@@ -56,7 +56,7 @@ static bool record_room(struct machine *m) NEEDS_LOCK(m->record_lock)
 
 static void record_keep(struct machine *m, const struct mmvm_record *rec)
 {
-	size_t size = sizeof(*rec) + rec->text_len + 1; /* with the NUL behind the text */
+	size_t size = sizeof(*rec) + rec->text_len + 1; /* including the NUL after the text */
 	struct mmvm_record *copy = NULL;
 
 	pthread_mutex_lock(&m->record_lock);
@@ -215,7 +215,7 @@ static void write_out(struct machine *m, const char *text, size_t len)
 		n = write(pfd.fd, text, len < PIPE_BUF ? len : PIPE_BUF);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
-		/* A reader that went away does not stop the machine; what was said is kept. */
+		/* A reader that has closed its end does not stop the machine; the output is still kept. */
 		if (n <= 0)
 			return;
 		text += n;

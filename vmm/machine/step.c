@@ -16,9 +16,9 @@
  *
  * Where ring 0 is emulated (KVM-PVM), KVM's emulator counts steps itself, in handlers too, and
  * needs no breakpoints. It exits after a handler's first instruction, not
- * before, and leaves user mode alone; what was not seen is told from the frame.
+ * before, and leaves user mode alone; what was not seen is taken from the frame.
  *
- * Hardware holds the trap back for one instruction after STI: that one is told, too.
+ * Hardware holds the trap back for one instruction after STI: that one is reported, too.
  *
  * Interrupts are held back (KVM_GUESTDBG_BLOCKIRQ): time does not stop while the vCPU is stepped,
  * and a timer would fire every few instructions. Only at HLT they may come, since the guest waits
@@ -355,9 +355,8 @@ static void emit_shadowed(struct machine_vcpu *v)
 				     .kind = STEP_INSN, .rip = next, .rsp = s->last.rsp});
 }
 
-/** Where there are no breakpoints, the first instruction of a handler is executed before the exit;
- * and user mode is not stepped, so that the instruction that came from there is still to be told.
- */
+/** Where there are no breakpoints, the first instruction of a handler is executed before the exit.
+ * User mode is not stepped, so the instruction that came from there has not been reported yet. */
 static void emit_unseen_trap(struct machine_vcpu *v)
 {
 	struct machine_stepper *s = v->step;

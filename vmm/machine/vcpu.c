@@ -102,7 +102,7 @@ static void code_bytes(struct machine_vcpu *v, char *buf, size_t size)
 		snprintf(buf, size, "not mapped");
 }
 
-/** The guest cannot go on: say why, where, and with which registers. */
+/** The guest cannot continue: report why, where, and with which registers. */
 static void finish_crashed(struct machine_vcpu *v, const char *why)
 {
 	struct machine_outcome out = {.kind = OUTCOME_CRASHED, .status = MMVM_EXIT_CRASHED};
@@ -140,17 +140,24 @@ static unsigned int serve_pio(struct machine_vcpu *v)
 	char *data = (char *)run + run->io.data_offset;
 
 	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size)
-		machine_bus_access(v->m, true, run->io.port, data, run->io.size, write);
+		if (write)
+			machine_bus_write(v->m, BUS_PIO, run->io.port, data, run->io.size);
+		else
+			machine_bus_read(v->m, BUS_PIO, run->io.port, data, run->io.size);
 	return write ? EXIT_PIO_OUT : EXIT_PIO_IN;
 }
 
 static unsigned int serve_mmio(struct machine_vcpu *v)
 {
 	struct kvm_run *run = v->kvm.run;
+	uint64_t addr = run->mmio.phys_addr;
 
-	machine_bus_access(v->m, false, run->mmio.phys_addr, run->mmio.data, run->mmio.len,
-			   run->mmio.is_write);
-	return run->mmio.is_write ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
+	if (run->mmio.is_write) {
+		machine_bus_write(v->m, BUS_MMIO, addr, run->mmio.data, run->mmio.len);
+		return EXIT_MMIO_WRITE;
+	}
+	machine_bus_read(v->m, BUS_MMIO, addr, run->mmio.data, run->mmio.len);
+	return EXIT_MMIO_READ;
 }
 
 static void serve_internal_error(struct machine_vcpu *v)
@@ -274,7 +281,7 @@ static void count_site(struct machine_vcpu *v, unsigned int slot, uint64_t ticks
 	exit_table_cost(v->exit_table, __rdtsc() - begin);
 }
 
-/* Only this thread writes; who reads meanwhile may be one behind. */
+/* Only this thread writes; a concurrent reader may see the value before the last. */
 static void count_time(uint64_t log2[MACHINE_EXIT_BUCKETS], uint64_t ticks)
 {
 	unsigned int b = 63u - (unsigned int)__builtin_clzll(ticks | 1);

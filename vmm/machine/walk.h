@@ -1,5 +1,5 @@
 /*
- * Page tables of the guest, read from outside: one walker for all who look at them.
+ * Page tables of the guest, read from outside: one walker for all users.
  *
  * It knows tables of four and five levels and leaves of 4 KiB, 2 MiB and 1 GiB (SDM vol. 3, 4.5).
  * Levels are numbered from the bottom: a table of level 0 holds PTEs, of level 1 PMDs, of level 4
@@ -14,6 +14,7 @@
 #include "devices/device.h"
 
 #define GUEST_PTE_PRESENT  1ull
+#define GUEST_PTE_WRITE	   (1ull << 1)
 #define GUEST_PTE_LARGE	   (1ull << 7)
 #define GUEST_PTE_ADDR	   0x000ffffffffff000ull
 #define GUEST_TABLE_SIZE   512u

@@ -29,6 +29,7 @@
 #include "devices/device.h"
 #include "mmvm/access.h"
 #include "observe/observers.h"
+#include "observe/sample.h"
 
 #define PHASE_SEEN_PERCENT 90u
 
@@ -103,6 +104,26 @@ static int source_init(struct access_watch *w, enum access_method method)
 	return s->now && s->round && s->last ? 0 : -ENOMEM;
 }
 
+/** Nodes have their shares of RAM in order (machine/numa.c), so their frames follow each other. */
+static int pairs_init(struct access_watch *w, const struct machine_config *c)
+{
+	struct access_pairs *p = &w->pairs;
+	uint64_t end = 0;
+
+	if (machine_nr_nodes(c) < 2)
+		return 0;
+	p->nr_nodes = machine_nr_nodes(c);
+	w->source[ACCESS_GUEST].out.nr_nodes = p->nr_nodes;
+	for (unsigned int n = 0; n <= p->nr_nodes; n++) {
+		p->row[n] = calloc(words(w), sizeof(*p->row[n]));
+		if (!p->row[n])
+			return -ENOMEM;
+		if (n < p->nr_nodes)
+			p->end[n] = end += c->node[n].memory / MMVM_PAGE_SIZE;
+	}
+	return 0;
+}
+
 int access_init(struct access_watch *w, unsigned int methods, struct machine_config *c,
 		unsigned int sample_ms, uint64_t begin_ns)
 {
@@ -126,8 +147,10 @@ int access_init(struct access_watch *w, unsigned int methods, struct machine_con
 		if (!w->phase || !w->before || !w->truth)
 			rc = -ENOMEM;
 	}
-	if (w->source[ACCESS_GUEST].on)
+	if (w->source[ACCESS_GUEST].on) {
 		c->access_ms = sample_ms;
+		rc = rc ? rc : pairs_init(w, c);
+	}
 	return rc;
 }
 
@@ -139,6 +162,8 @@ void access_free(struct access_watch *w)
 		free(w->source[i].last);
 		run_access_free(&w->source[i].out);
 	}
+	for (unsigned int n = 0; n <= MMVM_MAX_NODES; n++)
+		free(w->pairs.row[n]);
 	free(w->phase);
 	free(w->before);
 	free(w->truth);
@@ -189,7 +214,7 @@ int access_open(struct access_watch *w, struct machine *m, bool all, struct mmvm
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-/** Where pages of the log go. */
+/** The destination of pages of the log. */
 struct frames {
 	const struct guest_ram *ram;
 	uint64_t *bits;
@@ -231,10 +256,22 @@ void access_ask_host(struct access_watch *w, struct machine *m)
 	}
 }
 
-void access_take_guest(struct access_watch *w, struct machine *m)
+void access_take_guest(struct access_watch *w, struct machine *m, unsigned int cpu_node)
 {
-	uint64_t *from = machine_access_bitmap(m), *to = w->source[ACCESS_GUEST].now, first = 0;
-	const struct guest_ram *ram = machine_ram(m);
+	const struct mmvm_shared *sh = machine_shared(m);
+
+#define MOVE_(field, item) w->pairs.moves.field = sampler_event(sh, item);
+	RUN_ACCESS_MOVES(MOVE_)
+#undef MOVE_
+	access_take_bitmap(w, machine_ram(m), machine_access_bitmap(m), cpu_node);
+}
+
+void access_take_bitmap(struct access_watch *w, const struct guest_ram *ram, uint64_t *from,
+			unsigned int cpu_node)
+{
+	struct access_pairs *pairs = &w->pairs;
+	uint64_t *to = w->source[ACCESS_GUEST].now, first = 0;
+	uint64_t *row = pairs->row[cpu_node < pairs->nr_nodes ? cpu_node : pairs->nr_nodes];
 
 	for (unsigned int i = 0; i < ram->nr; i++) {
 		uint64_t pages = ram->region[i].size / MMVM_PAGE_SIZE;
@@ -250,8 +287,11 @@ void access_take_guest(struct access_watch *w, struct machine *m)
 				uint64_t at = word * 64 + (unsigned int)__builtin_ctzll(bits);
 				uint64_t frame = first + at - pfn;
 
-				if (at >= pfn && at < end)
-					to[frame / 64] |= 1ull << frame % 64;
+				if (at < pfn || at >= end)
+					continue;
+				to[frame / 64] |= 1ull << frame % 64;
+				if (row)
+					row[frame / 64] |= 1ull << frame % 64;
 			}
 		}
 		first += pages;
@@ -299,6 +339,23 @@ static void count(struct access_watch *w, struct access_source *s, struct run_ac
 	}
 }
 
+/** The matrix of the sample that has just been taken, and an empty one for the next. */
+static void count_pairs(struct access_watch *w, struct run_access_point *p) NEEDS_LOCK(w->lock)
+{
+	struct access_pairs *pairs = &w->pairs;
+
+	for (unsigned int cpu = 0; cpu <= pairs->nr_nodes; cpu++) {
+		uint64_t *row = pairs->row[cpu], frame = 0;
+
+		for (unsigned int node = 0; node < pairs->nr_nodes; node++)
+			for (; frame < pairs->end[node]; frame++)
+				p->pair[run_access_pair(pairs->nr_nodes, cpu, node)] +=
+					row[frame / 64] >> frame % 64 & 1;
+		memset(row, 0, words(w) * sizeof(*row));
+	}
+	p->moves = pairs->moves;
+}
+
 void access_point(struct access_watch *w, enum access_method method)
 {
 	struct access_source *s = &w->source[method];
@@ -308,6 +365,8 @@ void access_point(struct access_watch *w, enum access_method method)
 	s->point++;
 	if (s->now) {
 		count(w, s, &p);
+		if (method == ACCESS_GUEST && w->pairs.nr_nodes)
+			count_pairs(w, &p);
 		for (uint64_t i = 0; i < words(w); i++) {
 			s->round[i] |= s->now[i];
 			s->now[i] = 0;
@@ -319,7 +378,7 @@ void access_point(struct access_watch *w, enum access_method method)
 	run_access_add_point(&s->out, &p);
 }
 
-/** What the host's methods have now is nobody's. Lock A held. */
+/** Discard what the host's methods have recorded so far. Lock A held. */
 static void forget(struct access_watch *w) NEEDS_LOCK(w->lock)
 {
 	for (unsigned int i = ACCESS_UNMAP; i < NR_ACCESS_METHODS; i++)
@@ -345,6 +404,13 @@ void access_tick(struct access_watch *w, struct machine *m)
 	pthread_mutex_unlock(&w->lock);
 }
 
+unsigned int access_record_node(const struct access_watch *w, const char *name)
+{
+	if (name[0] < '0' || name[0] >= (char)('0' + w->pairs.nr_nodes) || name[1])
+		return ACCESS_CPU_UNKNOWN;
+	return (unsigned int)(name[0] - '0');
+}
+
 void access_record(struct access_watch *w, struct machine *m, const struct mmvm_record *rec)
 {
 	struct access_source *s = &w->source[ACCESS_GUEST];
@@ -353,11 +419,15 @@ void access_record(struct access_watch *w, struct machine *m, const struct mmvm_
 	if (!s->on)
 		return;
 	pthread_mutex_lock(&w->lock);
-	access_take_guest(w, m);
-	s->out.times++;
+	access_take_guest(w, m, access_record_node(w, rec->name));
+	s->out.records++;
 	s->out.pages_total += rec->value;
 	s->out.guest_ticks += rec->value2;
-	access_point(w, ACCESS_GUEST);
+	/* With a name, more records of this sampling follow (mmvm/access.h). */
+	if (!rec->name[0]) {
+		s->out.times++;
+		access_point(w, ACCESS_GUEST);
+	}
 	s->out.ns += machine_now_ns() - t0;
 	pthread_mutex_unlock(&w->lock);
 }
@@ -380,7 +450,7 @@ static void add_cost(const struct access_source *s, struct machine *m, struct ru
 	snprintf(o.name, sizeof(o.name), "access: %s", method_name[method]);
 	switch (method) {
 	case ACCESS_GUEST:
-		o.exits = s->out.times;
+		o.exits = s->out.records;
 		o.has_stall = hz != 0;
 		o.stall_ns = walk + s->out.ns;
 		snprintf(o.note, sizeof(o.note), "%s in the guest, from begin to end of its walks",

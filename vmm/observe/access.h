@@ -1,5 +1,5 @@
 /*
- * Which pages the guest accessed, as several methods tell it; the working set over time; and how
+ * Which pages the guest accessed, as several methods see it; the working set over time; and how
  * good each method is.
  *
  *   access_init() -> machine_create() -> access_open() -> access_tick() at each sample,
@@ -37,11 +37,21 @@ struct access_source {
 	bool on, lagging;
 };
 
+/** Which CPUs' nodes accessed which pages: the guest's method on a machine with nodes. */
+struct access_pairs {
+	unsigned int nr_nodes;	      /* 0: not kept */
+	uint64_t end[MMVM_MAX_NODES]; /* number of the frame behind the node's memory */
+	/* Accessed since the last point by CPUs of node i, [nr_nodes]: of several; bits by frame */
+	uint64_t *row[MMVM_MAX_NODES + 1];
+	struct run_access_moves moves;
+};
+
 struct access_watch {
 	struct access_source source[NR_ACCESS_METHODS];
 	uint64_t begin_ns; /* time 0 of the points (CLOCK_MONOTONIC) */
 	uint64_t nr_frames, heat_pages;
 	struct access_host *host;
+	struct access_pairs pairs;
 	pthread_mutex_t lock; /* A: all of this once the machine runs */
 	uint64_t *phase;      /* frames of the set that is accessed now, for the lag */
 	uint64_t phase_size, phase_ns;
@@ -61,12 +71,12 @@ int access_init(struct access_watch *w, unsigned int methods, struct machine_con
 /** Open what the host must give. A method that does not work here is an error, unless `all` were
  * asked for: then it is left out and the result says why. Returns 0 or -1 with `err`. */
 int access_open(struct access_watch *w, struct machine *m, bool all, struct mmvm_error *err);
-/** Time for a sample: ask the host's methods. */
+/** Take a sample with the host's methods. */
 void access_tick(struct access_watch *w, struct machine *m);
 /** MMVM_REC_ACCESS: take the guest's bits. On the vCPU's thread. */
 void access_record(struct access_watch *w, struct machine *m, const struct mmvm_record *rec);
 /** A program that knows what it accesses: rounds ("access-begin", "access-end") and phases
- * ("access-phase"). Returns what the guest is told: methods compared, or -errno. */
+ * ("access-phase"). Returns the answer for the guest: methods compared, or -errno. */
 int access_round(struct access_watch *w, struct machine *m, uint64_t cr3,
 		 const struct mmvm_record *rec);
 /** The end: everything into the result. */
@@ -79,9 +89,17 @@ void access_free(struct access_watch *w);
 uint64_t access_frame(const struct guest_ram *ram, uint64_t gpa);
 /** Ask every host method that is on now: into source[].now. Lock A held. */
 void access_ask_host(struct access_watch *w, struct machine *m) NEEDS_LOCK(w->lock);
-/** Take the guest's bitmap out of the shared window. Lock A held. */
-void access_take_guest(struct access_watch *w, struct machine *m) NEEDS_LOCK(w->lock);
-/** What is in source[].now goes to the rounds, and into a point of `method`. Lock A held. */
+/** Take the guest's bitmap out of the shared window: what CPUs of node `cpu_node` accessed. Lock A
+ * held. */
+void access_take_guest(struct access_watch *w, struct machine *m, unsigned int cpu_node)
+	NEEDS_LOCK(w->lock);
+#define ACCESS_CPU_UNKNOWN MMVM_MAX_NODES
+/** The same of a bitmap by frame number of the guest. */
+void access_take_bitmap(struct access_watch *w, const struct guest_ram *ram, uint64_t *from,
+			unsigned int cpu_node) NEEDS_LOCK(w->lock);
+/** Which node the name of an MMVM_REC_ACCESS says: ACCESS_CPU_UNKNOWN if none. */
+unsigned int access_record_node(const struct access_watch *w, const char *name);
+/** What is in source[].now is added to the rounds, and to a point of `method`. Lock A held. */
 void access_point(struct access_watch *w, enum access_method method) NEEDS_LOCK(w->lock);
 
 /* The methods of the host (access_host.c) */

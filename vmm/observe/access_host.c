@@ -1,5 +1,5 @@
 /*
- * Accesses to guest RAM, told by the host's page tables.
+ * Accesses to guest RAM, found in the host's page tables.
  *
  *   unmap   madvise(MADV_DONTNEED) on our mapping of the memfd drops the entries and no data: the
  *           pages stay in the file. KVM must follow and drops its own mappings of them. An access
@@ -170,7 +170,7 @@ void access_host_close(struct access_host *h)
 	free(h);
 }
 
-/** Does it tell of page 3, read, and of page 9, written, and of no other? */
+/** Does it report page 3, which was read, and page 9, which was written, and no other? */
 static void probe_unmap(struct access_host *h, volatile uint8_t *at, char *why)
 {
 	uint64_t bits = 0, sum = 0;

@@ -8,6 +8,7 @@
  *   access-end     every method is asked; the program says what the set was (struct mmvm_round)
  *   access-phase   from now on this set is accessed, again and again: how long until a method's
  *                  sample has 90 % of it?
+ *   access-lag     how many methods that see every access have not had such a sample yet?
  *
  * For each page of the region that has a frame: accessed and found is a hit, accessed and not found
  * is missed, found and not accessed is wrong; of these, stale is one that had been accessed in the
@@ -85,7 +86,7 @@ static void begin(struct access_watch *w, struct machine *m) NEEDS_LOCK(w->lock)
 {
 	access_ask_host(w, m);
 	if (w->source[ACCESS_GUEST].on)
-		access_take_guest(w, m);
+		access_take_guest(w, m, ACCESS_CPU_UNKNOWN);
 	for (unsigned int i = 0; i < NR_ACCESS_METHODS; i++) {
 		struct access_source *s = &w->source[i];
 
@@ -139,7 +140,7 @@ static int end(struct access_watch *w, struct machine *m, uint64_t cr3, uint64_t
 		return -ENOMEM;
 	access_ask_host(w, m);
 	if (w->source[ACCESS_GUEST].on)
-		access_take_guest(w, m);
+		access_take_guest(w, m, ACCESS_CPU_UNKNOWN);
 	swap = w->before;
 	w->before = w->truth;
 	w->truth = swap;
@@ -175,6 +176,12 @@ static int phase(struct access_watch *w, struct machine *m, uint64_t cr3, uint64
 	return rc ? rc : sampled;
 }
 
+/** The dirty log does not count: it never has 90 % of a set that is read more than written. */
+static int still_lagging(const struct access_watch *w) NEEDS_LOCK(w->lock)
+{
+	return w->source[ACCESS_GUEST].lagging + w->source[ACCESS_UNMAP].lagging;
+}
+
 int access_round(struct access_watch *w, struct machine *m, uint64_t cr3,
 		 const struct mmvm_record *rec)
 {
@@ -190,6 +197,8 @@ int access_round(struct access_watch *w, struct machine *m, uint64_t cr3,
 		rc = end(w, m, cr3, rec->value);
 	} else if (!strcmp(rec->name, "access-phase")) {
 		rc = phase(w, m, cr3, rec->value);
+	} else if (!strcmp(rec->name, "access-lag")) {
+		rc = still_lagging(w);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return rc;

@@ -21,6 +21,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <time.h>
+#include "devices/devices.h"
 
 /* Lists are of struct pages, VMAs, objects: a frame holds a few dozen of them at most. */
 #define STEPS_PER_FRAME 64u
@@ -36,17 +37,22 @@ static const struct audit_subject audit_subjects[] = {
 	{"swap", audit_swap, audit_swap_check, audit_swap_free},
 	{"kernel mappings", audit_kvirt, audit_kvirt_check, audit_kvirt_free},
 	{"address spaces", audit_address_spaces, NULL, audit_address_spaces_free},
+	{"lost pages", NULL, audit_hwpoison_check, NULL},
+	{"secret memory", NULL, audit_secret_check, NULL},
 	{"pipes", audit_pipes, audit_pipes_check, NULL},
 	{"files", audit_mappings, audit_mappings_check, NULL},
 	{"LRU lists", audit_lru, NULL, NULL},
 	{"huge pages", audit_thp, audit_thp_check, NULL},
-	{"memory cgroups", audit_memcg, NULL, NULL},
+	{"memory cgroups", audit_memcg, NULL, audit_memcg_free},
+	{"memory cgroups by node", audit_memcg_levels, NULL, NULL},
 	{"hugetlb", audit_hugetlb, audit_hugetlb_check, NULL},
 	{"zswap", audit_zswap, audit_zswap_check, NULL},
 	{"merged pages", audit_ksm, NULL, NULL},
 	{"promised memory", NULL, audit_commit_check, NULL},
 	{"bounce buffers", audit_bounce, NULL, NULL},
 	{"balloon", audit_balloon, NULL, NULL},
+	{"files that are memory", audit_pmem, NULL, NULL},
+	{"per-CPU memory", NULL, audit_percpu_check, NULL},
 };
 #define NR_SUBJECTS (sizeof(audit_subjects) / sizeof(audit_subjects[0]))
 
@@ -172,6 +178,8 @@ int audit_memory(const struct audit_source *src, struct audit_result *out)
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	if (load_root(a)) {
 		a->budget = STEPS_PER_FRAME * out->ram_frames + STEPS_BESIDES;
+		for (unsigned int i = 0; i < src->nr_pmem; i++)
+			a->budget += src->pmem[i].size >> MMVM_PAGE_SHIFT;
 		ret = audit_all(a);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t1);
@@ -198,6 +206,20 @@ static bool machine_late(void *machine)
 	return machine_call_is_late(machine);
 }
 
+static void add_pmem(const struct machine *m, struct audit_source *src)
+{
+	struct machine_pmem_info info;
+	struct pmem_state state;
+
+	for (unsigned int i = 0; machine_pmem(m, i, &info) && machine_pmem_state(m, i, &state);
+	     i++) {
+		src->pmem[i].gpa = info.gpa;
+		src->pmem[i].size = info.size;
+		src->nr_pmem = i + 1;
+		src->pmem_flushes += state.flushes + state.errors;
+	}
+}
+
 int audit_machine(struct machine *m, const struct symtab *symbols, uint64_t cr3,
 		  struct audit_result *out)
 {
@@ -215,11 +237,13 @@ int audit_machine(struct machine *m, const struct symtab *symbols, uint64_t cr3,
 
 	if (!src.root_gva)
 		return -ENOSYS;
+	add_pmem(m, &src);
 	machine_balloon_settle(m);
 	return audit_memory(&src, out);
 }
 
-void audit_print(FILE *f, const char *prefix, const struct audit_result *r, bool states)
+void audit_print(FILE *f, const char *prefix, const struct audit_result *r,
+		 enum audit_detail detail)
 {
 	for (unsigned int i = 0; i < r->nr_kept; i++)
 		fprintf(f, "%saudit: %s: %s\n", prefix, audit_finding_name(r->kept[i].kind),
@@ -228,7 +252,7 @@ void audit_print(FILE *f, const char *prefix, const struct audit_result *r, bool
 		if (r->count[k] > 6)
 			fprintf(f, "%saudit: %s: %" PRIu64 " times in all: %s\n", prefix,
 				audit_finding_name(k), r->count[k], finding_why(k));
-	if (!states)
+	if (detail == AUDIT_BRIEF)
 		return;
 	fprintf(f, "%spages by state:", prefix);
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)

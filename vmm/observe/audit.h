@@ -39,7 +39,7 @@ struct audit_result {
 	uint64_t ns;	/* time it took */
 };
 
-/** What is looked at: RAM, the page tables to read it by, the root's address, the levels. */
+/** The input of an audit: RAM, the page tables to read it by, the root's address, the levels. */
 struct audit_source {
 	const struct guest_ram *ram;
 	uint64_t cr3;
@@ -49,6 +49,12 @@ struct audit_source {
 	/** Does the host have this page of the balloon? NULL: there is no balloon. */
 	bool (*in_balloon)(void *arg, uint64_t gpa);
 	void *balloon_arg;
+	/** Files that are memory, as the machine has them, and the flushes that their devices have answered. */
+	struct {
+		uint64_t gpa, size; /* bytes */
+	} pmem[MMVM_MAX_PMEM];
+	unsigned int nr_pmem;
+	uint64_t pmem_flushes;
 	bool (*late)(void *arg); /* is it time to give up? NULL: never */
 	void *late_arg;
 };
@@ -65,7 +71,12 @@ int audit_machine(struct machine *m, const struct symtab *symbols, uint64_t cr3,
 
 /** "mapcount" ... */
 const char *audit_finding_name(enum mmvm_audit_finding kind);
-/** The findings, one a line behind `prefix`; with `states`, the table of pages by state. */
-void audit_print(FILE *f, const char *prefix, const struct audit_result *r, bool states);
+enum audit_detail {
+	AUDIT_BRIEF,	  /* the findings, one a line */
+	AUDIT_WITH_STATES /* and how many pages are in which state */
+};
+/** Each line begins with `prefix`. */
+void audit_print(FILE *f, const char *prefix, const struct audit_result *r,
+		 enum audit_detail detail);
 
 #endif

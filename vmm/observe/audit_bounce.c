@@ -47,7 +47,7 @@ static void check_memory(struct audit *a, uint64_t i, const struct slot *slot)
 	uint64_t first = slot->orig >> MMVM_PAGE_SHIFT;
 	uint64_t last = (slot->orig + slot->bytes - 1) >> MMVM_PAGE_SHIFT;
 
-	/* A mapping has 256 KiB at most, but the guest may say what it likes. */
+	/* A mapping has at most 256 KiB, but the guest's value cannot be trusted. */
 	for (uint64_t pfn = first; pfn <= last && pfn - first <= 64; pfn++) {
 		uint32_t frame = frame_index(a, pfn);
 

@@ -59,6 +59,7 @@ static void check_head(struct audit *a, uint32_t index, uint64_t pfn)
 	case PAGE_SLAB:
 	case PAGE_PGTABLE:
 	case PAGE_STACK:
+	case PAGE_PERCPU:
 		if (p->refcount != 1)
 			audit_find(a, AUDIT_USED_REFCOUNT,
 				   "frame %#" PRIx64 ": %s page has refcount %d; expected 1", pfn,

@@ -90,7 +90,7 @@ static uint32_t load_pools(struct audit *a, struct pool *pools)
 	return n;
 }
 
-/** G1: mark what is on the list. */
+/** G1: mark the pages on the list. */
 static void walk_free_list(struct audit *a, const struct pool *p, uint64_t *listed)
 {
 	struct list_walk w;

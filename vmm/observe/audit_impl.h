@@ -16,13 +16,18 @@
  *   audit_commit.c   promised memory
  *   audit_numa.c     pages on nodes that a policy forbids
  *   audit_memcg.c    pages charged to memory cgroups
+ *   audit_memcg_levels.c  what each memory cgroup has on each node
  *   audit_hugetlb.c  pools of huge pages and what is promised of them
  *   audit_ksm.c      merged pages
  *   audit_zswap.c    the pool of compressed pages, and the entries of slots in it
  *   audit_pageblock.c  types of pageblocks, ZONE_MOVABLE, the CMA area
  *   audit_bounce.c   bounce buffers of devices
  *   audit_balloon.c  pages that the host has
+ *   audit_pmem.c     frames of devices, and files that lie there
+ *   audit_percpu.c   areas of the CPUs, chunks of per-CPU memory
  *   audit_pipe.c     pages that pipes refer to
+ *   audit_hwpoison.c frames that are nobody's for ever
+ *   audit_secret.c   pages that the kernel must not map
  *
  * A new subject is a file audit_SUBJECT.c, a row in audit_subjects[] (audit.c), its findings as
  * rows of MMVM_AUDIT_FINDINGS (mmvm/audit.h), and a test in tests/unit/vmm_audit_SUBJECT.c, which
@@ -56,18 +61,22 @@
 #define SEEN_FREE_LIST 0x0002u /* on a buddy or per-CPU list */
 #define SEEN_LRU       0x0004u
 #define SEEN_TABLE     0x0008u /* a page table reached by a walk */
+#define SEEN_ZSPAGE    0x0010u /* of a zspage of the compressed pool */
 #define SEEN_IN_RAM    0x0020u
 #define SEEN_CACHE     0x0040u /* in the tree of the file it names */
-#define SEEN_DEFERRED  0x0100u /* a huge page on the list of those to be split */
 #define SEEN_SWAP_MAP  0x0080u /* holds a part of the swap map that is being looked at */
+#define SEEN_DEFERRED  0x0100u /* a huge page on the list of those to be split */
 #define SEEN_KWRITE    0x0200u /* writable by a mapping of the kernel */
 #define SEEN_KEXEC     0x0400u /* executable by one */
-#define SEEN_VMAP      0x0800u /* behind an area of vmalloc */
+#define SEEN_VMAP      0x0800u /* mapped by an area of vmalloc */
 #define SEEN_KSM       0x1000u /* a merged page that its node names */
-#define SEEN_ZSPAGE    0x0100u /* of a zspage of the compressed pool */
+#define SEEN_KERNEL    0x2000u /* mapped by the kernel, in whichever way */
+#define SEEN_SECRET    0x4000u /* in the tree of a file of memfd_secret */
+#define SEEN_PERCPU    0x8000u /* of a CPU's area, or of a chunk of per-CPU memory */
 struct frame {
 	uint16_t seen;
-	uint8_t state;	 /* enum mmvm_page_type of the head that covers it */
+	uint8_t state; /* enum mmvm_page_type of the head that covers it */
+	uint8_t lru; /* 1 + level of the LRU list that it is on, from NR_INACTIVE_ANON; 0: on none */
 	uint32_t mapped; /* PTEs of user tables that map it; leaves of any level for hugetlb */
 	uint32_t pmd;	 /* PMDs that map the huge page that begins here */
 	uint32_t piped;	 /* buffers of pipes that refer to it; heads of folios */
@@ -78,6 +87,8 @@ struct vma_range {
 	uint64_t flags; /* VM_* */
 	uint32_t bound; /* nodes that its anonymous pages must be on, a bit each; 0: any */
 	uint64_t pgoff, mapping;
+	uint32_t special;	/* 1 + index in root.special.mapping[]; 0: memory of its own */
+	uint64_t special_pgoff; /* page of that mapping at `start` */
 	uint32_t first_anon_vma, nr_anon_vma; /* in anon_vma[]: those it has a chain to */
 };
 
@@ -122,6 +133,12 @@ struct audit {
 
 	/* Slab objects: bytes charged to each memory cgroup, by id; NULL: there are no cgroups */
 	uint64_t *obj_bytes;
+	/* The same by node, unreclaimable and reclaimable */
+	uint64_t (*obj_by_node)[MMVM_MAX_NODES][2];
+	struct {
+		uint64_t *gva; /* by id; 0: there is no such group, or it is the root */
+		uint32_t nr;   /* ids */
+	} memcg;
 
 	/* Swap: what uses each slot, from page tables, trees and the swap cache */
 	struct {
@@ -131,7 +148,7 @@ struct audit {
 };
 
 #define SWAP_CACHED    0x80u
-#define SWAP_USERS_MAX 0x7fu /* so many, or more */
+#define SWAP_USERS_MAX 0x7fu /* at least this many */
 
 /** What the audit looks at, one row a subject, in the order of the rows. */
 struct audit_subject {
@@ -208,7 +225,7 @@ int list_walk_next(struct audit *a, struct list_walk *w, uint64_t *node, const c
 bool audit_swap_use(struct audit *a, uint64_t type, uint64_t slot);
 /** References of a page of a file; `pins` beyond what is known may be believed. */
 void audit_cache_page(struct audit *a, uint32_t i, int64_t pins);
-/** A level of all zones together is to be so much. */
+/** The value that a level of all zones together must have. */
 void audit_level(struct audit *a, enum zone_stat_item item, const char *name, uint64_t expected);
 
 /* The subjects (audit.c has the table). */
@@ -241,6 +258,16 @@ void audit_thp_folio(struct audit *a, uint32_t i);
 uint64_t audit_thp_mapped(const struct audit *a, uint32_t i);
 int audit_bounce(struct audit *a);
 int audit_balloon(struct audit *a);
+void audit_percpu_check(struct audit *a);
+int audit_pmem(struct audit *a);
+/** Is it a frame of a device of the machine? */
+bool audit_is_device(const struct audit *a, uint64_t pfn);
+/** A user leaf of `mm` at addr, in *v (NULL: in no VMA). True: it maps a frame of a device, and nothing else is to be
+ * said of it. */
+bool audit_pmem_leaf(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
+		     uint64_t entry, unsigned int level);
+void audit_secret_check(struct audit *a);
+void audit_hwpoison_check(struct audit *a);
 int audit_pipes(struct audit *a);
 void audit_pipes_check(struct audit *a);
 int audit_hugetlb(struct audit *a);
@@ -254,6 +281,8 @@ int audit_ksm(struct audit *a);
 void audit_ksm_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
 		    uint64_t entry, uint32_t frame);
 int audit_memcg(struct audit *a);
+int audit_memcg_levels(struct audit *a);
+void audit_memcg_free(struct audit *a);
 /** What the policy of the VMA at guest address `vma` asks for, into v->bound. */
 void audit_mempolicy_vma(struct audit *a, uint64_t vma, struct vma_range *v);
 /** A user page table of `mm` maps the anonymous page of `frame` at addr, in *v. */
@@ -264,11 +293,17 @@ void audit_rmap_vma(struct audit *a, uint64_t vma, struct vma_range *v);
 /** `mm` maps the user page of `frame` at addr, in *v. */
 void audit_rmap_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
 		     uint32_t frame);
+/** Is the VMA at guest address `vma` one of the kernel's special mappings? Into *v. */
+void audit_special_vma(struct audit *a, uint64_t vma, struct vma_range *v);
+/** A special entry of a user page table of `mm` at addr, in *v (NULL: in no VMA). True: it maps, or its VMA
+ * should map, a page of a special mapping, and has been checked. */
+bool audit_special_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
+			uint64_t entry);
 /** Add the VMA at guest address `vma` to what its address space is promised. */
 void audit_commit_vma(struct audit *a, const struct vma_range *v);
 /** All its VMAs were added: compare. */
 void audit_commit_mm(struct audit *a, uint64_t mm);
-/** An object of shared memory with these flags has so many pages in memory and in swap. */
+/** Count the pages of an object of shared memory with these flags, in memory and in swap. */
 void audit_commit_mapping(struct audit *a, uint32_t flags, uint64_t pages);
 void audit_commit_check(struct audit *a);
 

@@ -15,12 +15,11 @@
 #include "observe/audit_impl.h"
 
 #define STEPS_OF_A_HASH 32u
-#define PTE_WRITE	(1ull << 1)
 
 void audit_ksm_page(struct audit *a, uint64_t mm, const struct vma_range *v, uint64_t addr,
 		    uint64_t entry, uint32_t frame)
 {
-	if (entry & PTE_WRITE)
+	if (entry & GUEST_PTE_WRITE)
 		audit_find(a, AUDIT_KSM_PAGE,
 			   "mm %#" PRIx64 ": %#" PRIx64 " maps frame %#" PRIx64
 			   ", a merged page, and may write to it",
@@ -36,9 +35,7 @@ void audit_ksm_page(struct audit *a, uint64_t mm, const struct vma_range *v, uin
 /** The node's page, if it still is: K2. */
 static void check_node(struct audit *a, uint64_t node, uint64_t page, uint64_t hash)
 {
-	const uint64_t offset = page - a->root.vmemmap_gva;
-	uint32_t i = offset % sizeof(struct page) ? NO_FRAME
-						  : frame_index(a, offset / sizeof(struct page));
+	const uint32_t i = frame_of_page(a, page);
 	const uint8_t *data;
 
 	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {

@@ -10,6 +10,8 @@
  *   K3  In the vmalloc range nothing else is mapped: no guard page, and nothing between areas. (guard)
  *   K4  Behind an area of vmalloc are frames of its type, each behind one area only, and every frame of
  *       these types is behind one. Behind an area of vmap are frames in use. (vmap)
+ *   K6  A frame of high memory is mapped behind areas and by threads' windows alone: it is not in the direct
+ *       map. A window maps high memory that is in use: no thread forgets one. (highmem)
  *   K5  No page is writable and executable, by one mapping or by two of the same frame. (wx)
  *
  * The leaves come from the walk of the kernel's half (audit_mm.c). Rights are those of the leaf: the
@@ -110,7 +112,7 @@ static int load_tree(struct audit *a)
 	return err;
 }
 
-/** K1. What is wrong in itself is left out of the rest. */
+/** K1. Areas that are invalid themselves are left out of the other checks. */
 static void check_areas(struct audit *a)
 {
 	const struct mmvm_audit_kvirt *l = &a->root.kvirt;
@@ -210,12 +212,37 @@ static void vmalloc_leaf(struct audit *a, uint64_t addr, uint64_t pfn)
 	behind_area(a, v, addr, pfn);
 }
 
+/** K6 for a page that no area maps. */
+static void highmem_leaf(struct audit *a, uint64_t addr, uint64_t pfn)
+{
+	const struct mmvm_audit_kvirt *l = &a->root.kvirt;
+	const bool high = pfn >= l->highmem_start >> MMVM_PAGE_SHIFT;
+	const uint32_t i = frame_index(a, pfn);
+	const bool ram = i != NO_FRAME && (a->frame[i].seen & SEEN_IN_RAM);
+
+	if (addr < l->kmap_start || addr >= l->kmap_end) {
+		if (high && ram)
+			audit_find(a, AUDIT_HIGHMEM,
+				   "frame %#" PRIx64 " is high memory, and at %#" PRIx64, pfn,
+				   addr);
+		return;
+	}
+	if (!ram || !high || type_is_free(a->frame[i].state))
+		audit_find(a, AUDIT_HIGHMEM,
+			   "the window at %#" PRIx64 " is on frame %#" PRIx64 ", which is %s", addr,
+			   pfn,
+			   !ram	   ? "not RAM"
+			   : !high ? "low memory"
+				   : "free");
+}
+
 void audit_kvirt_leaf(struct audit *a, uint64_t addr, unsigned int level, uint64_t entry)
 {
 	const struct mmvm_audit_kvirt *l = &a->root.kvirt;
 	uint64_t pfn = (entry & GUEST_PTE_ADDR) >> MMVM_PAGE_SHIFT;
 	uint64_t pages = guest_level_size(level) >> MMVM_PAGE_SHIFT;
-	uint16_t seen = (entry & LEAF_RW ? SEEN_KWRITE : 0) | (entry & LEAF_NX ? 0 : SEEN_KEXEC);
+	uint16_t seen = SEEN_KERNEL | (entry & LEAF_RW ? SEEN_KWRITE : 0) |
+			(entry & LEAF_NX ? 0 : SEEN_KEXEC);
 
 	if (!enabled(a) || !(entry & GUEST_PTE_PRESENT) || !audit_steps(a, 1 + level))
 		return;
@@ -224,6 +251,9 @@ void audit_kvirt_leaf(struct audit *a, uint64_t addr, unsigned int level, uint64
 	if (addr >= l->vmalloc_start && addr < l->vmalloc_end)
 		for (uint64_t k = 0; k < pages; k++)
 			vmalloc_leaf(a, addr + (k << MMVM_PAGE_SHIFT), pfn + k);
+	else if (l->highmem_start)
+		for (uint64_t k = 0; k < pages; k++)
+			highmem_leaf(a, addr + (k << MMVM_PAGE_SHIFT), pfn + k);
 	for (uint64_t k = 0; k < pages; k++) {
 		uint32_t i = frame_index(a, pfn + k);
 
@@ -259,7 +289,9 @@ void audit_kvirt_check(struct audit *a)
 				   "frame %#" PRIx64
 				   " is writable by one mapping and executable by another",
 				   frame_pfn(a, i));
-		if ((f->state == PAGE_VMALLOC || f->state == PAGE_STACK) && !(f->seen & SEEN_VMAP))
+		if ((f->state == PAGE_VMALLOC || f->state == PAGE_STACK ||
+		     f->state == PAGE_PERCPU) &&
+		    !(f->seen & SEEN_VMAP))
 			audit_find(a, AUDIT_VMAP, "frame %#" PRIx64 ": %s page behind no area",
 				   frame_pfn(a, i), type_name(f->state));
 	}

@@ -11,7 +11,7 @@
  *   C1  A page on a per-CPU list is a PCP head of that list's order, zone and CPU; the count is
  *       pages.
  *
- * A list is left at its first broken link; what stood behind it then shows up as lost (B2): that is
+ * A list is left at its first broken link; what stood after it then shows up as lost (B2): that is
  * true, and points at the same place.
  */
 #include <inttypes.h>

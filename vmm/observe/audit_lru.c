@@ -13,7 +13,7 @@
  *   L6  A policy with generations has, of each kind, from min_gens to max_gens of them, and the list of a
  *       generation that has ended is empty. (lru_gen)
  *
- * A list is left at its first broken link; what stood behind it then shows up as lost (L2).
+ * A list is left at its first broken link; what stood after it then shows up as lost (L2).
  */
 #include <inttypes.h>
 
@@ -81,6 +81,8 @@ static uint64_t lru_list(struct audit *a, const struct lruvec *lv, unsigned int 
 			return pages;
 		}
 		a->frame[i].seen |= SEEN_LRU;
+		if (desc->level >= NR_INACTIVE_ANON && desc->level <= NR_UNEVICTABLE)
+			a->frame[i].lru = (uint8_t)(1 + desc->level - NR_INACTIVE_ANON);
 		pages += 1ull << p->order;
 		if (!page_fits(p, l, desc) ||
 		    (p->flags >> PAGE_NODE_SHIFT & PAGE_NODE_MASK) != lv->node)

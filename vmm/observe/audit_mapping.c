@@ -36,7 +36,7 @@ struct mappings {
 
 struct tree {
 	uint64_t gva; /* of the address_space */
-	bool shmem;
+	bool shmem, secret;
 	uint64_t pages, values, heads;
 };
 
@@ -147,7 +147,7 @@ static void page_of(struct audit *a, struct tree *t, uint64_t index, uint64_t gv
 			   "mapping %#" PRIx64 ", page %" PRIu64 ": frame %#" PRIx64
 			   " is in trees twice",
 			   t->gva, index, frame_pfn(a, i));
-	a->frame[i].seen |= SEEN_CACHE;
+	a->frame[i].seen |= SEEN_CACHE | (t->secret ? SEEN_SECRET : 0);
 }
 
 static void item_of(struct audit *a, struct tree *t, uint64_t index, uint64_t item)
@@ -210,6 +210,7 @@ static void audit_mapping(struct audit *a, uint64_t gva)
 		return;
 	}
 	t.shmem = flags & l->shmem_flag;
+	t.secret = flags & l->secret_flag;
 	if (root && height)
 		walk_node(a, &t, root, (height - 1) * RADIX_SHIFT, 0);
 	else if (root)
@@ -328,7 +329,8 @@ void audit_mappings_check(struct audit *a)
 		pages += nr;
 		shmem += f->state == PAGE_SHMEM ? nr : 0;
 		thps += nr > 1;
-		dirty += f->state == PAGE_FILE && (a->page[i].flags & 1ull << PG_dirty);
+		dirty += f->state == PAGE_FILE && !(f->seen & SEEN_SECRET) &&
+			 (a->page[i].flags & 1ull << PG_dirty);
 	}
 	audit_level(a, NR_FILE_PAGES, "nr_file_pages", pages);
 	audit_level(a, NR_SHMEM, "nr_shmem", shmem);

@@ -207,9 +207,15 @@ int audit_memcg(struct audit *a)
 		return 0;
 	}
 	group = calloc(nr, sizeof(*group));
-	if (!group)
+	a->memcg.gva = calloc(nr, sizeof(*a->memcg.gva));
+	if (!group || !a->memcg.gva) {
+		free(group);
 		return -ENOMEM;
+	}
 	load_groups(a, group);
+	for (uint32_t i = 1; i < nr; i++)
+		a->memcg.gva[i] = group[i].gva;
+	a->memcg.nr = nr;
 	count_pages(a, group, nr);
 	count_zswap(a, group, nr);
 	count_objects(a, group, nr);

@@ -16,6 +16,9 @@
  *   T8  An entry that asks before a write is not writable, and lies in a VMA whose userfaultfd
  *       answers for it. (uffd_wp)
  *
+ *   T10 An entry has its VMA's protection key. (pkey)
+ *   T9  Pages of [vdso] and [vvar] are mapped where they belong, read-only. (special_mapping, audit_special.c)
+ *
  * Bounds: a step of the budget for each address space, VMA and table. A table of type pgtable is
  * walked once: the second visit is a finding already.
  */
@@ -24,7 +27,6 @@
 
 #include "observe/audit_impl.h"
 
-#define PTE_WRITE    (1ull << 1)
 #define PTE_PROTNONE (1ull << 8)
 #define PTE_SPECIAL  (1ull << 9)
 #define PTE_AD	     (3ull << 5)
@@ -64,7 +66,7 @@ static void check_uffd_wp(struct audit *a, const struct space *s, uint64_t addr,
 
 	if (!(entry & (leaf ? MMVM_PTE_UFFD_WP : MMVM_SWP_UFFD_WP)) || s->outside)
 		return;
-	if (leaf && entry & PTE_WRITE)
+	if (leaf && entry & GUEST_PTE_WRITE)
 		audit_find(a, AUDIT_UFFD_WP,
 			   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
 			   " asks before a write, and is writable",
@@ -76,10 +78,10 @@ static void check_uffd_wp(struct audit *a, const struct space *s, uint64_t addr,
 			   s->gva, entry, addr);
 }
 
-/** S1 of guestmm/mm/virt/soft_dirty.c. */
+/** S1 of guestmm/mm/pgtable/soft_dirty.c. */
 static void check_soft_dirty(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
 {
-	if (!(entry & (GUEST_PTE_PRESENT | PTE_PROTNONE)) || !(entry & PTE_WRITE) ||
+	if (!(entry & (GUEST_PTE_PRESENT | PTE_PROTNONE)) || !(entry & GUEST_PTE_WRITE) ||
 	    entry & MMVM_PTE_SOFT_DIRTY || !in_vma(a, s, addr) ||
 	    a->vma[s->vma].flags & MMVM_VM_SOFTDIRTY)
 		return;
@@ -91,7 +93,7 @@ static void check_soft_dirty(struct audit *a, struct space *s, uint64_t addr, ui
 
 /** N1 of guestmm/mm/numa/balancing.c. */
 static void check_hint(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
-		       unsigned int level)
+		       bool hugetlb)
 {
 	uint32_t ever = 0;
 
@@ -100,11 +102,26 @@ static void check_hint(struct audit *a, struct space *s, uint64_t addr, uint64_t
 		return;
 	if (a->root.numa_hints_gva)
 		audit_read(a, a->root.numa_hints_gva, &ever, sizeof(ever));
-	if (!ever || level || entry & PTE_SPECIAL)
+	if (!ever || hugetlb || entry & PTE_SPECIAL)
 		audit_find(a, AUDIT_NUMA_HINT,
 			   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
 			   " allows no access, but its mapping does%s",
 			   s->gva, entry, addr, ever ? ", and the page is not one to balance" : "");
+}
+
+/** K1 of guestmm/mm/virt/pkey.c. */
+static void check_pkey(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
+{
+	uint64_t key = entry >> MMVM_PTE_PKEY_SHIFT & MMVM_PKEY_BITS, wanted;
+
+	if (!in_vma(a, s, addr))
+		return;
+	wanted = a->vma[s->vma].flags >> MMVM_VM_PKEY_SHIFT & MMVM_PKEY_BITS;
+	if (key != wanted)
+		audit_find(a, AUDIT_PKEY,
+			   "mm %#" PRIx64 ": entry %#" PRIx64 " at %#" PRIx64
+			   " has protection key %" PRIu64 ", its mapping %" PRIu64,
+			   s->gva, entry, addr, key, wanted);
 }
 
 static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry,
@@ -117,7 +134,11 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 
 	check_in_vma(a, s, addr, entry);
 	check_uffd_wp(a, s, addr, entry);
-	check_hint(a, s, addr, entry, level);
+	check_hint(a, s, addr, entry, i != NO_FRAME && a->frame[i].state == PAGE_HUGETLB);
+	check_pkey(a, s, addr, entry);
+	if (audit_pmem_leaf(a, s->gva, in_vma(a, s, addr) ? &a->vma[s->vma] : NULL, addr, entry,
+			    level))
+		return;
 	if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM)) {
 		audit_find(a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": %#" PRIx64 " is mapped to frame %#" PRIx64
@@ -135,6 +156,9 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 			audit_read(a, a->root.huge_zero_gva, &huge_zero, sizeof(huge_zero));
 		s->huge += level != 0;
 		if (huge_zero && huge_zero == a->root.vmemmap_gva + pfn * sizeof(struct page))
+			return;
+		if (audit_special_page(a, s->gva, in_vma(a, s, addr) ? &a->vma[s->vma] : NULL, addr,
+				       entry))
 			return;
 		if (pfn != a->root.zero_page_pfn)
 			audit_find(a, AUDIT_PGTABLE,
@@ -178,29 +202,37 @@ static void user_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	}
 }
 
-/** T6: the entry of a page that moves. It counts as that page. */
-static void migration_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t pfn)
+/** T6: the entry of a page that moves: of a single page, of one of a large folio, or, where it is a PMD, of all of
+ * one. It counts as those pages. */
+static void migration_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t pfn,
+			   unsigned int level)
 {
 	const uint64_t moving = 1ull << PG_locked | 1ull << PG_migrating;
+	const uint64_t pages = guest_level_size(level) >> MMVM_PAGE_SHIFT;
 	uint32_t i = frame_index(a, pfn);
 
+	if (i != NO_FRAME && !level)
+		i = frame_of_head(a, i);
 	if (i == NO_FRAME || (a->frame[i].seen & (SEEN_IN_RAM | SEEN_TAIL)) != SEEN_IN_RAM ||
-	    !type_is_user(a->frame[i].state) || (a->page[i].flags & moving) != moving) {
+	    !type_is_user(a->frame[i].state) || (a->page[i].flags & moving) != moving ||
+	    1ull << a->page[i].order < pages) {
 		audit_find(a, AUDIT_MIGRATION,
 			   "mm %#" PRIx64 ": %#" PRIx64 " waits for frame %#" PRIx64
 			   " to move, but that is %s",
 			   s->gva, addr, pfn,
-			   i == NO_FRAME		     ? "no RAM"
-			   : type_is_user(a->frame[i].state) ? "not being moved"
-							     : type_name(a->frame[i].state));
+			   i == NO_FRAME		      ? "no RAM"
+			   : 1ull << a->page[i].order < pages ? "no huge page"
+			   : type_is_user(a->frame[i].state)  ? "not being moved"
+							      : type_name(a->frame[i].state));
 		return;
 	}
+	s->huge += level != 0;
 	if (a->frame[i].state == PAGE_ANON)
-		s->anon++;
+		s->anon += pages;
 	else if (a->frame[i].state == PAGE_FILE)
-		s->file++;
+		s->file += pages;
 	else
-		s->shmem++;
+		s->shmem += pages;
 }
 
 static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t entry)
@@ -211,13 +243,13 @@ static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 	check_in_vma(a, s, addr, entry);
 	check_uffd_wp(a, s, addr, entry);
 	if (type >= MMVM_SWP_MIGRATION_READ) {
-		migration_leaf(a, s, addr, slot & MMVM_MIGRATION_PFN);
+		migration_leaf(a, s, addr, slot & MMVM_MIGRATION_PFN, 0);
 		return;
 	}
 	if (type == MMVM_SWP_GUARD) {
-		/* Only where nothing is behind the memory, and fork() copies the entries (guestmm/mm/virt/guard.c, I1). */
+		/* Only where nothing is behind the memory, and fork() copies the entries (guestmm/mm/pgtable/guard.c, I1). */
 		if (in_vma(a, s, addr) &&
-		    (a->vma[s->vma].mapping ||
+		    ((a->vma[s->vma].mapping && slot != MMVM_GUARD_POISON) ||
 		     (a->root.rmap.vma_chains_offset && !a->vma[s->vma].nr_anon_vma)))
 			audit_find(a, AUDIT_PGTABLE,
 				   "mm %#" PRIx64 ": %#" PRIx64
@@ -233,7 +265,7 @@ static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 			   s->gva, addr, slot, type);
 }
 
-/** A table is to be entered: T1. False: do not. */
+/** T1, before a table is entered. False: do not enter it. */
 static bool enter_table(struct audit *a, struct space *s, uint64_t pfn, uint64_t addr)
 {
 	uint32_t i = frame_index(a, pfn);
@@ -302,7 +334,10 @@ static void on_entry(void *space, uint64_t addr, unsigned int level, uint64_t en
 	struct space *s = space;
 	bool leaf = entry & (GUEST_PTE_PRESENT | PTE_PROTNONE);
 
-	if (level && !(leaf && level <= 2 && (entry & GUEST_PTE_LARGE)))
+	if (level == 1 && s->user && !leaf && (entry & GUEST_PTE_LARGE)) {
+		check_in_vma(s->a, s, addr, entry);
+		migration_leaf(s->a, s, addr, (entry & GUEST_PTE_ADDR) >> MMVM_PAGE_SHIFT, level);
+	} else if (level && !(leaf && level <= 2 && (entry & GUEST_PTE_LARGE)))
 		audit_find(s->a, AUDIT_PGTABLE,
 			   "mm %#" PRIx64 ": entry %#" PRIx64 " for %#" PRIx64
 			   " at level %u is neither empty nor present",
@@ -317,15 +352,17 @@ static void on_entry(void *space, uint64_t addr, unsigned int level, uint64_t en
 
 static const struct guest_walk_ops walk_ops = {.table = on_table, .entry = on_entry};
 
+enum half { LOWER_HALF, UPPER_HALF };
+
 /** One half of the tables whose top is frame `pfn`. */
-static void walk_half(struct audit *a, struct space *s, uint64_t pfn, bool upper)
+static void walk_half(struct audit *a, struct space *s, uint64_t pfn, enum half half)
 {
 	const struct guest_tables t = {
 		.ram = a->src->ram,
 		.root = pfn << MMVM_PAGE_SHIFT,
 		.levels = a->tables.levels,
 	};
-	unsigned int first = upper ? GUEST_TABLE_SIZE / 2 : 0;
+	unsigned int first = half == UPPER_HALF ? GUEST_TABLE_SIZE / 2 : 0;
 
 	guest_tables_walk(&t, first, first + GUEST_TABLE_SIZE / 2 - 1, &walk_ops, s);
 }
@@ -370,6 +407,7 @@ static void load_vmas(struct audit *a, uint64_t mm)
 		audit_hugetlb_vma(a, vma, v);
 		audit_mempolicy_vma(a, vma, v);
 		audit_rmap_vma(a, vma, v);
+		audit_special_vma(a, vma, v);
 		audit_commit_vma(a, v);
 	}
 	if (ret < 0)
@@ -416,7 +454,7 @@ static void audit_mm(struct audit *a, uint64_t mm, uint64_t kernel_pgd_pfn)
 		return;
 	if (!enter_table(a, &s, pfn, 0))
 		return;
-	walk_half(a, &s, pfn, false);
+	walk_half(a, &s, pfn, LOWER_HALF);
 	a->tables_user += s.tables;
 	if (s.huge != s.deposited)
 		audit_find(a, AUDIT_PGTABLE_COUNT,
@@ -467,7 +505,7 @@ static uint64_t audit_kernel_half(struct audit *a)
 			   a->root.kernel_pgd_gva);
 		return 0;
 	}
-	walk_half(a, &s, pfn, true);
+	walk_half(a, &s, pfn, UPPER_HALF);
 	a->tables_kernel = s.tables;
 	if (a->root.kernel_pgtables_gva) {
 		if (audit_read(a, a->root.kernel_pgtables_gva, &claimed, 8))

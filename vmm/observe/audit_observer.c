@@ -53,7 +53,7 @@ static int on_request(void *self, struct machine *m, const struct machine_reques
 	if (w->taken)
 		w->taken(w->arg, n, found);
 	else if (n > 0 && may_say(w))
-		audit_print(stderr, w->prefix ? w->prefix : "mmvm: ", found, false);
+		audit_print(stderr, w->prefix ? w->prefix : "mmvm: ", found, AUDIT_BRIEF);
 	free(found);
 	return n;
 }

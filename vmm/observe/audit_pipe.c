@@ -1,5 +1,5 @@
 /*
- * The audit of pipes: rings of references to pages of anybody's.
+ * The audit of pipes: rings of references to pages of any owner.
  *
  *   Q1  A buffer's bytes lie within one page, which is in use, and the page it holds is the head of that
  *       page's folio; only a zero page is not held. (pipe)

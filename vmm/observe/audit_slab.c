@@ -23,6 +23,7 @@ struct cache {
 	char name[33];
 	uint32_t size, free_ptr, first;
 	bool accounted; /* the slabs say whose their objects are */
+	bool reclaimable;
 };
 
 /** Read the caches' list into an array. Returns how many. */
@@ -54,6 +55,7 @@ static unsigned int load_caches(struct audit *a, struct cache *cache, unsigned i
 			return nr;
 		}
 		c->accounted = flags & l->account_flag;
+		c->reclaimable = flags & l->reclaim_flag;
 		/* The name is printed: keep it plain. */
 		for (char *s = c->name; *s; s++)
 			if (*s < 0x20 || *s > 0x7e)
@@ -74,6 +76,8 @@ static unsigned int load_caches(struct audit *a, struct cache *cache, unsigned i
 static void add_owners(struct audit *a, const struct cache *c, uint64_t pfn, const struct slab *p,
 		       const uint8_t *seen, const uint8_t *owners)
 {
+	const unsigned int node = p->flags >> PAGE_NODE_SHIFT & PAGE_NODE_MASK;
+
 	for (uint32_t n = 0; n < p->objects; n++) {
 		uint16_t id;
 
@@ -81,6 +85,8 @@ static void add_owners(struct audit *a, const struct cache *c, uint64_t pfn, con
 		if (!id)
 			continue;
 		a->obj_bytes[id] += c->size;
+		if (node < MMVM_MAX_NODES)
+			a->obj_by_node[id][node][c->reclaimable] += c->size;
 		if (seen[n / 8] & 1u << n % 8)
 			audit_find(a, AUDIT_MEMCG_OBJECT,
 				   "slab at frame %#" PRIx64
@@ -158,9 +164,11 @@ int audit_slab(struct audit *a)
 	const struct cache *last = NULL;
 	unsigned int nr;
 
-	if (cache && a->root.memcg.root_gva)
+	if (cache && a->root.memcg.root_gva) {
 		a->obj_bytes = calloc(MAX_MEMCG_IDS, sizeof(*a->obj_bytes));
-	if (!cache || (a->root.memcg.root_gva && !a->obj_bytes)) {
+		a->obj_by_node = calloc(MAX_MEMCG_IDS, sizeof(*a->obj_by_node));
+	}
+	if (!cache || (a->root.memcg.root_gva && !(a->obj_bytes && a->obj_by_node))) {
 		free(cache);
 		return -ENOMEM;
 	}
@@ -202,4 +210,5 @@ int audit_slab(struct audit *a)
 void audit_slab_free(struct audit *a)
 {
 	free(a->obj_bytes);
+	free(a->obj_by_node);
 }

@@ -16,9 +16,11 @@
 
 #include "observe/audit_impl.h"
 
-/** Mark the frames that hold the map (on), or unmark them. Returns false when one is unreadable, is
+enum map_marks { UNMARK_MAP, MARK_MAP };
+
+/** Mark the frames that hold the map, or unmark them. Returns false when one is unreadable, is
  * no frame in use, or holds two parts of it. */
-static bool mark_map(struct audit *a, const struct mmvm_audit_swap *s, bool on)
+static bool mark_map(struct audit *a, const struct mmvm_audit_swap *s, enum map_marks how)
 {
 	uint64_t first = s->map_gva >> MMVM_PAGE_SHIFT;
 	uint64_t last = (s->map_gva + s->nr_slots - 1) >> MMVM_PAGE_SHIFT;
@@ -31,7 +33,8 @@ static bool mark_map(struct audit *a, const struct mmvm_audit_swap *s, bool on)
 			return false;
 		i = frame_index(a, leaf.gpa >> MMVM_PAGE_SHIFT);
 		if (i == NO_FRAME || !(a->frame[i].seen & SEEN_IN_RAM) ||
-		    type_is_free(a->frame[i].state) || !!(a->frame[i].seen & SEEN_SWAP_MAP) == on)
+		    type_is_free(a->frame[i].state) ||
+		    !!(a->frame[i].seen & SEEN_SWAP_MAP) == (how == MARK_MAP))
 			return false;
 		a->frame[i].seen ^= SEEN_SWAP_MAP;
 	}
@@ -54,8 +57,8 @@ int audit_swap(struct audit *a)
 				   s->nr_slots);
 			continue;
 		}
-		sound = mark_map(a, s, true);
-		mark_map(a, s, false);
+		sound = mark_map(a, s, MARK_MAP);
+		mark_map(a, s, UNMARK_MAP);
 		if (!sound) {
 			audit_find(a, AUDIT_SWAP_MAP,
 				   "swap area %u: no map of %" PRIu64 " slots at %#" PRIx64, t,
@@ -168,7 +171,7 @@ static void check_bytes(struct audit *a, unsigned int t, uint64_t slot, const ui
 		if (!i || slot % 64 == 0)
 			failed = failed_word(a, t, slot);
 		count->bad += byte[i] == bad;
-		/* Slot 0 is the header: nobody's. */
+		/* Slot 0 is the header, which has no user. */
 		if (slot)
 			count->used += check_slot(a, t, slot, byte[i]);
 		if (failed >> slot % 64 & 1 && !byte[i])

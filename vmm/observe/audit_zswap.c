@@ -206,7 +206,7 @@ static bool read_object(struct audit *a, const struct class *c, uint64_t zspage,
 	return true;
 }
 
-/** What is wrong with the object of an entry, or NULL. */
+/** Describe the error in the object of an entry. NULL: none. */
 static const char *object_is_bad(struct audit *a, uint64_t entry, uint16_t length)
 {
 	const struct mmvm_audit_zswap_layout *l = &a->root.zswap;

@@ -37,9 +37,12 @@ static int on_open(void *self, struct observation *run, struct machine_config *c
 	return 0;
 }
 
+/* While the machine runs only whole lines are printed. */
+enum console_part { WHOLE_LINES, EVERYTHING };
+
 /** Print what is new: what could drive the terminal is replaced. A line that is not complete yet
- * waits, unless `all`: the live line would stand in its middle. */
-static void print_console(struct console_state *c, struct machine *m, bool all)
+ * waits, unless it is to print EVERYTHING: the live line would stand in its middle. */
+static void print_console(struct console_state *c, struct machine *m, enum console_part part)
 {
 	char buf[4096];
 	size_t n;
@@ -48,7 +51,7 @@ static void print_console(struct console_state *c, struct machine *m, bool all)
 		const char *last = memrchr(buf, '\n', n);
 		size_t whole = last ? (size_t)(last - buf) + 1 : 0;
 
-		if (!whole && (all || n == sizeof(buf)))
+		if (!whole && (part == EVERYTHING || n == sizeof(buf)))
 			whole = n;
 		c->pos -= n - whole;
 		for (size_t i = 0; i < whole; i++) {
@@ -75,7 +78,7 @@ static void on_tick(void *self, struct machine *m)
 			     r->nr_samples > 1 ? &r->samples[r->nr_samples - 2] : &none, line,
 			     sizeof(line));
 	fputs("\r\033[K", stdout);
-	print_console(c, m, false);
+	print_console(c, m, WHOLE_LINES);
 	fputs(line, stdout);
 	fflush(stdout);
 }
@@ -83,7 +86,7 @@ static void on_tick(void *self, struct machine *m)
 static int on_stop(void *self, struct machine *m, const struct machine_outcome *out)
 {
 	fputs("\r\033[K", stdout);
-	print_console(self, m, true);
+	print_console(self, m, EVERYTHING);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 
 struct damage {
 	uint64_t said_ns; /* when something was said last; 0: never */
-	uint64_t said;	  /* mistakes that were there then */
+	uint64_t said;	  /* mistakes found at that time */
 };
 
 /** All of them; the device with most of them in `most`. */

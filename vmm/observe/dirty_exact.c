@@ -10,13 +10,18 @@
  * What must hold, for each frame of RAM:
  *
  *   D1  a page of the region that the program wrote is in the log (KVM's or the devices'), its PTE
- * is dirty, and the host saw a write D2  a page of the region that it did not write is in no log
- * and its PTE is clean D3  any other frame in KVM's log has a reason, which the guest's page state
- * names: page tables, kernel stacks, slab, the kernel's image and struct pages (reserved), pages
- * freed again; a user page only with a dirty PTE (the program's stack and data) or with none D4
- * nobody writes to the zero page, and no frame without a state is written D5  the log and the host
- * agree on every frame. A device that writes while we look is noted by one of them only: frames in
- * the devices' log after the look count for both
+ *       is dirty, and the host saw a write
+ *   D2  a page of the region that it did not write is in no log and its PTE is clean
+ *   D3  any other frame in KVM's log has a reason, which the guest's page state names: page tables,
+ *       kernel stacks, slab, the kernel's image and struct pages (reserved), pages freed again; a
+ *       user page only with a dirty PTE (the program's stack and data) or with none
+ *   D4  nobody writes to the zero page, and no frame without a state is written
+ *   D5  the log and the host agree on every frame. A device that writes while we look is noted by
+ *       one of them only: frames in the devices' log after the look count for both
+ *
+ * A round may also be one in which devices wrote to the region, or in which the kernel moved pages of it and the
+ * program wrote none: then the bitmap says which pages have another frame. In place of D1: the new frame is in KVM's
+ * log, for the kernel copied the page there, and no PTE of the region is dirty. D2 holds for pages that stayed.
  *
  * With swapping, pages change frames: one that was written and swapped out has no frame any more
  * (counted); one that came back from disk has a clean PTE, and a frame that a device wrote (D1, D2
@@ -57,6 +62,9 @@
 #define NO_FRAME    UINT64_MAX
 #define MARKS	    16u
 
+/** Whose writes the program's bitmap names. */
+enum round_kind { BY_PROGRAM, BY_DEVICE, BY_MOVE };
+
 /** One round's comparison. */
 struct look {
 	struct dirty_exact *x;
@@ -66,7 +74,7 @@ struct look {
 	uint64_t *written; /* copy of the program's bitmap */
 	uint64_t tables;   /* that may still be visited */
 	uint64_t marks;	   /* frames that may still be marked */
-	bool by_device;	   /* the region is one that devices write */
+	enum round_kind kind;
 	uint64_t bad;
 };
 
@@ -188,13 +196,13 @@ static void mark_written(struct look *l, uint64_t cr3)
 		bool written = l->written[i / 64] >> i % 64 & 1;
 		uint64_t gpa;
 
-		if (!written && !l->by_device)
+		if (!written && l->kind != BY_DEVICE)
 			continue; /* the walk has marked the region's frames */
 		if (machine_translate(l->m, cr3, l->round.base + i * MMVM_PAGE_SIZE, &gpa)) {
 			l->x->swapped += written;
 			continue;
 		}
-		l->x->written += written;
+		*(l->kind == BY_MOVE ? &l->x->moved : &l->x->written) += written;
 		set_flags(l, gpa, F_REGION | (written ? F_WRITTEN : 0));
 	}
 }
@@ -206,12 +214,12 @@ static void check_written(struct look *l, uint64_t gpa, uint8_t f)
 {
 	struct dirty_exact *x = l->x;
 
-	if (f & (l->by_device ? F_DEVICE : F_GUEST | F_DEVICE))
+	if (f & (l->kind == BY_DEVICE ? F_DEVICE : F_GUEST | F_DEVICE))
 		x->in_log++;
 	else
 		differ(l, "frame %#" PRIx64 " was written and is not in the dirty log",
 		       gpa >> MMVM_PAGE_SHIFT);
-	if ((f & F_DIRTY) || l->by_device)
+	if ((f & F_DIRTY) || l->kind == BY_DEVICE)
 		x->in_pte++;
 	else if (f & F_DEVICE)
 		x->returned++;
@@ -222,6 +230,24 @@ static void check_written(struct look *l, uint64_t gpa, uint8_t f)
 		x->in_host++;
 	else if (x->host)
 		differ(l, "frame %#" PRIx64 " was written and the host did not see it",
+		       gpa >> MMVM_PAGE_SHIFT);
+}
+
+/** The same for the new frame of a page that was moved. */
+static void check_moved(struct look *l, uint64_t gpa, uint8_t f)
+{
+	struct dirty_exact *x = l->x;
+
+	if (f & F_GUEST)
+		x->moved_in_log++;
+	else
+		differ(l, "frame %#" PRIx64 " has got a page and is not in the dirty log",
+		       gpa >> MMVM_PAGE_SHIFT);
+	if (f & F_DIRTY)
+		differ(l, "frame %#" PRIx64 " has got a page, and its PTE has become dirty",
+		       gpa >> MMVM_PAGE_SHIFT);
+	if (x->host && !(f & F_HOST))
+		differ(l, "frame %#" PRIx64 " has got a page and the host did not see it",
 		       gpa >> MMVM_PAGE_SHIFT);
 }
 
@@ -237,17 +263,17 @@ static void check_other(struct look *l, uint64_t gpa, uint8_t f)
 		       gpa >> MMVM_PAGE_SHIFT);
 	if (!(f & (F_GUEST | F_DEVICE)))
 		return;
-	if (!(f & F_GUEST) && !(l->by_device && (f & F_REGION))) {
+	if (!(f & F_GUEST) && !(l->kind == BY_DEVICE && (f & F_REGION))) {
 		x->extra_device++;
 		return;
 	}
 	type = page_state_get(x->states, gpa, &zone);
-	if ((f & (F_REGION | F_DEVICE | F_DIRTY)) == (F_REGION | F_DEVICE) && !l->by_device)
-		x->extra_device++; /* another page's frame, until this one came back from disk */
+	if ((f & (F_REGION | F_DEVICE | F_DIRTY)) == (F_REGION | F_DEVICE) && l->kind != BY_DEVICE)
+		x->extra_device++; /* it was another page's frame until this page was read back from disk */
 	else if (f & F_REGION)
 		differ(l, "frame %#" PRIx64 " (%s) of the region is in the log and was not written",
 		       gpa >> MMVM_PAGE_SHIFT, page_state_name(type));
-	else if ((f & (F_MAPPED | F_DIRTY)) == F_MAPPED)
+	else if ((f & (F_MAPPED | F_DIRTY)) == F_MAPPED && l->kind != BY_MOVE)
 		differ(l, "frame %#" PRIx64 " (%s) is in the log and its PTE is clean",
 		       gpa >> MMVM_PAGE_SHIFT, page_state_name(type));
 	else if (type == PAGE_ZERO || type == PAGE_INVALID)
@@ -271,7 +297,9 @@ static void compare(struct look *l)
 		for (uint64_t at = 0; at < r->size; at += MMVM_PAGE_SIZE, i++) {
 			uint8_t f = x->frame[i];
 
-			if (f & F_WRITTEN)
+			if ((f & F_WRITTEN) && l->kind == BY_MOVE)
+				check_moved(l, r->gpa + at, f);
+			else if (f & F_WRITTEN)
 				check_written(l, r->gpa + at, f);
 			else if (f)
 				check_other(l, r->gpa + at, f);
@@ -310,7 +338,7 @@ static int prepare(struct dirty_exact *x, struct machine *m)
 	return x->frame ? 0 : -ENOMEM;
 }
 
-/** From here on: what was written before does not count. */
+/** Begin: earlier writes do not count. */
 static int begin(struct dirty_exact *x, struct machine *m)
 {
 	int64_t n;
@@ -344,14 +372,15 @@ static int load_round(struct look *l, uint64_t cr3, uint64_t gva)
 				 words * sizeof(*l->written));
 }
 
-static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t gva, bool by_device)
+static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t gva,
+	       enum round_kind kind)
 {
 	struct look l = {.x = x,
 			 .m = m,
 			 .ram = machine_ram(m),
 			 .tables = x->nr_frames,
 			 .marks = x->nr_frames * MARKS,
-			 .by_device = by_device};
+			 .kind = kind};
 	const struct guest_walk_ops visit = {.table = visit_table, .entry = visit_entry};
 	const struct guest_tables tables = {
 		.ram = machine_ram(m), .root = cr3 & PTE_ADDR, .levels = machine_paging_levels(m)};
@@ -376,6 +405,7 @@ static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t 
 	mark_written(&l, cr3);
 	compare(&l);
 	x->rounds++;
+	x->rounds_of_moves += kind == BY_MOVE;
 	x->bad += l.bad;
 	rc = l.bad > INT32_MAX ? INT32_MAX : (int)l.bad;
 out:
@@ -392,19 +422,20 @@ int dirty_exact_round(struct dirty_exact *x, struct machine *m, uint64_t cr3,
 	if (!strcmp(rec->name, "begin"))
 		rc = begin(x, m);
 	else if (!strcmp(rec->name, "end"))
-		rc = end(x, m, cr3, rec->value, false);
+		rc = end(x, m, cr3, rec->value, BY_PROGRAM);
 	else if (!strcmp(rec->name, "device"))
-		rc = end(x, m, cr3, rec->value, true);
+		rc = end(x, m, cr3, rec->value, BY_DEVICE);
+	else if (!strcmp(rec->name, "moved"))
+		rc = end(x, m, cr3, rec->value, BY_MOVE);
 	x->ns += machine_now_ns() - t0;
 	return rc;
 }
 
-void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
+/** What the program wrote, as each witness has it. */
+static void written_result(const struct dirty_exact *x, struct run_result *r)
 {
 	char note[96];
 
-	if (!x->rounds)
-		return;
 	snprintf(note, sizeof(note), "program's own count, dirty log; %" PRIu64 " rounds",
 		 x->rounds);
 	run_result_add_check(r, "written pages in the dirty log", x->written, x->in_log, note);
@@ -417,6 +448,17 @@ void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
 		run_result_add_check(r, "written pages seen by the host", x->written, x->in_host,
 				     note);
 	}
+}
+
+void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
+{
+	if (!x->rounds)
+		return;
+	if (x->rounds > x->rounds_of_moves)
+		written_result(x, r);
+	if (x->rounds_of_moves)
+		run_result_add_check(r, "moved pages in the dirty log", x->moved, x->moved_in_log,
+				     "program's own count, frames that the kernel copied to");
 	run_result_add_check(r, "dirty pages without a reason", 0, x->bad,
 			     x->host ? "must be none" : x->host_why);
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++) {

@@ -31,8 +31,10 @@ struct dirty_exact {
 
 	uint64_t rounds, written;	  /* pages the program wrote and still has */
 	uint64_t in_log, in_pte, in_host; /* of them, found by each witness */
-	uint64_t returned;		  /* of them, read back from swap: their PTEs are clean */
-	uint64_t swapped;		  /* written, and without a frame since */
+	uint64_t rounds_of_moves;	  /* of the rounds, those in which the kernel moved pages */
+	uint64_t moved, moved_in_log;	  /* pages with another frame; found in the log */
+	uint64_t returned; /* of those written, read back from swap: their PTEs are clean */
+	uint64_t swapped;  /* written, and without a frame since */
 	uint64_t log_guest, log_device;	  /* pages in the log, by who wrote them */
 	uint64_t extra[NR_PAGE_TYPES];	  /* in the log, and of no concern to the program */
 	uint64_t extra_own, extra_device; /* its stack and data; written by devices only */
@@ -42,7 +44,7 @@ struct dirty_exact {
 	char kept[DIRTY_EXACT_KEPT][160];
 };
 
-/** A record of a round. Returns what the guest is told: differences found, or -errno
+/** A record of a round. Returns the answer for the guest: differences found, or -errno
  * (-EOPNOTSUPP: no dirty log is kept). */
 int dirty_exact_round(struct dirty_exact *x, struct machine *m, uint64_t cr3,
 		      const struct mmvm_record *rec);

@@ -14,7 +14,7 @@
 #define MAX_PLACES 256u
 #define KERNEL_GVA (1ull << 63)
 
-/* "name" of "name+0x12"; what is no kernel address is the program's. */
+/* "name" of "name+0x12"; an address outside of the kernel belongs to the program. */
 static void function_name(const struct symtab *symbols, uint64_t rip, char *buf, size_t size)
 {
 	char name[128];

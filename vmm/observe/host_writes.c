@@ -1,10 +1,10 @@
 /*
- * Writes to guest RAM, told by the host's page tables. Two ways, the better one first:
+ * Writes to guest RAM, found in the host's page tables. Two ways, the better one first:
  *
  *   PAGEMAP_SCAN   (Linux 6.7) RAM is registered with a userfaultfd that write-protects and lets
- * the kernel resolve the faults itself (WP_ASYNC); the ioctl gives what was written soft-dirty
- * (CONFIG_MEM_SOFT_DIRTY) "4" to /proc/self/clear_refs write-protects the whole process; bit 55 of
- * /proc/self/pagemap says written
+ *                  the kernel resolve the faults itself (WP_ASYNC); the ioctl gives what was written
+ *   soft-dirty     (CONFIG_MEM_SOFT_DIRTY) "4" to /proc/self/clear_refs write-protects the whole
+ *                  process; bit 55 of /proc/self/pagemap says written
  *
  * KVM writes to guest memory through these page tables' rights: protecting a page makes KVM drop
  * its own mapping of it, and the guest's next write passes here. So both see the guest's writes and

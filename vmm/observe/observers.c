@@ -10,6 +10,7 @@
 	X(sampler) \
 	X(status) \
 	X(exit_places) \
+	X(fragmentation) \
 	X(access) \
 	X(stacks) \
 	X(trace) \

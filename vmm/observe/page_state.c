@@ -31,6 +31,11 @@ struct page_state {
 	uint64_t vmemmap;
 	uint32_t nr_ranges;
 	struct mmvm_audit_range range[MMVM_MAX_RAM_REGIONS];
+	struct {
+		uint64_t gva, first; /* one byte a pageblock, from this one on; gva 0: not told */
+		uint32_t order;
+		uint8_t types;
+	} blocks[MMVM_MAX_ZONES];
 	const struct page *
 		*array[MMVM_MAX_RAM_REGIONS]; /* host address of each page of the array */
 	/* The walk: the block found last, and where it is */
@@ -101,6 +106,14 @@ int page_state_open_at(const struct guest_ram *ram, uint64_t at, struct page_sta
 	};
 	p->vmemmap = root.vmemmap_gva;
 	p->nr_ranges = root.nr_ranges;
+	for (unsigned int z = 0; z < MMVM_MAX_ZONES; z++) {
+		if (!root.zone[z].present || root.zone[z].pageblock_order > 18)
+			continue;
+		p->blocks[z].gva = root.zone[z].pageblock_gva;
+		p->blocks[z].first = root.zone[z].pageblock_first;
+		p->blocks[z].order = root.zone[z].pageblock_order;
+		p->blocks[z].types = root.zone[z].nr_block_types;
+	}
 	for (uint32_t i = 0; i < root.nr_ranges; i++) {
 		p->range[i] = root.range[i];
 		frames = root.range[i].end_pfn - root.range[i].start_pfn;
@@ -191,6 +204,45 @@ enum mmvm_page_type page_state_get(struct page_state *p, uint64_t gpa, unsigned 
 		read_head(p, r, p->head + p->size);
 	*zone = p->zone;
 	return p->type;
+}
+
+void page_state_walk(struct page_state *p, void (*block)(void *arg, const struct page_block *b),
+		     void *arg)
+{
+	for (uint32_t r = 0; r < p->nr_ranges; r++) {
+		uint64_t pfn = p->range[r].start_pfn, end = p->range[r].end_pfn, next;
+
+		for (; pfn < end; pfn = next) {
+			struct page_block b = {.pfn = pfn};
+
+			read_head(p, r, pfn);
+			next = (pfn | ((1ull << MAX_ORDER) - 1)) + 1; /* a head for sure */
+			next = pfn + p->size < next ? pfn + p->size : next;
+			next = next < end ? next : end;
+			b.frames = next - pfn;
+			b.type = p->type;
+			b.zone = p->zone;
+			block(arg, &b);
+		}
+	}
+	p->size = 0;
+}
+
+int page_state_block_type(struct page_state *p, unsigned int zone, uint64_t pfn)
+{
+	struct guest_leaf leaf;
+	uint64_t block;
+	const uint8_t *at;
+
+	if (zone >= MMVM_MAX_ZONES || !p->blocks[zone].gva)
+		return -1;
+	block = pfn >> p->blocks[zone].order;
+	if (block < p->blocks[zone].first ||
+	    guest_tables_find(&p->tables, p->blocks[zone].gva + (block - p->blocks[zone].first),
+			      &leaf))
+		return -1;
+	at = guest_ram_ptr(p->tables.ram, leaf.gpa, 1);
+	return at && *at < p->blocks[zone].types ? *at : -1;
 }
 
 const char *page_state_name(enum mmvm_page_type type)

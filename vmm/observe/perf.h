@@ -24,13 +24,13 @@ const char *perf_counter_name(enum perf_counter c);
 const char *perf_counter_what(enum perf_counter c);
 
 struct perf_vcpu {
-	int fd[NR_PERF_COUNTERS]; /* -1: not to be had */
+	int fd[NR_PERF_COUNTERS]; /* -1: not available */
 	char why[NR_PERF_COUNTERS][80];
 };
 /** Open what there is for thread `tid` (0: this one). Always close. */
 void perf_vcpu_open(struct perf_vcpu *p, int tid);
 void perf_vcpu_close(struct perf_vcpu *p);
-/** The counts since opening, 0 for those not to be had; scaled when the kernel had to share. */
+/** The counts since opening, 0 for those not available; scaled when the kernel had to share. */
 void perf_vcpu_read(const struct perf_vcpu *p, uint64_t value[NR_PERF_COUNTERS]);
 
 #endif

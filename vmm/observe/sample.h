@@ -44,6 +44,14 @@ void sampler_tick(struct sampler *s, struct machine *m);
 /** The machine has stopped: last sample, all counters, and the checks of guest against host. */
 void sampler_finish(struct sampler *s, struct machine *m, const struct machine_outcome *out);
 
+/** Add what sampling has cost to the result (sample_end.c). */
+void sampler_add_observers(struct sampler *s, struct machine *m);
+
+/** A guest event, summed over CPUs. */
+uint64_t sampler_event(const struct mmvm_shared *sh, enum vm_event_item item);
+/** A level of the zone in slot `zone`. */
+int64_t sampler_level(const struct mmvm_shared *sh, unsigned int zone, enum zone_stat_item item);
+
 /** The live line: progress, rates since the previous sample, memory. Returns buf. */
 const char *sampler_line(const struct run_sample *now, const struct run_sample *before, char *buf,
 			 size_t size);

@@ -5,9 +5,9 @@
  *
  *   table: addresses of a stack, innermost first -> how often   (open addressing)
  *
- * The guest is not trusted: a frame is followed only upwards, within a stack's reach and so many
- * times, and what cannot be read ends the stack. The innermost caller is missing while a function has
- * not set up its frame, or has taken it down.
+ * The guest is not trusted: a frame is followed only upwards, within a stack's reach and only a bounded number of
+ * times, and what cannot be read ends the stack. The innermost caller is missing while a function has not set up
+ * its frame, or has taken it down.
  *
  *   I1  samples = sum of counts + lost
  */

@@ -1,5 +1,5 @@
 /*
- * What the guest is doing, sampled from outside: registers of each vCPU so many times a second and
+ * What the guest is doing, sampled from outside: registers of each vCPU at a fixed rate and
  * the kernel stack behind them; and the processor's counts of each vCPU.
  *
  * Works on every backend, for it needs no more than a signal and KVM_GET_REGS. Time that a vCPU

@@ -5,7 +5,8 @@
 #include "result/status.h"
 
 struct status_state {
-	struct status_file *file; /* NULL: nowhere to put it, the run goes on without */
+	struct status_file
+		*file; /* NULL: there is no place for the file; the run goes on without it */
 	struct observation *run;
 	struct machine_config config;
 };

@@ -179,7 +179,10 @@ static struct frame *top(struct profiler *p)
 	return &s->frame[s->depth - 1];
 }
 
-static void push(struct profiler *p, uint32_t parent, uint32_t func, bool trap)
+/* How the guest came to a function. */
+enum entry { BY_CALL, BY_TRAP };
+
+static void push(struct profiler *p, uint32_t parent, uint32_t func, enum entry by)
 {
 	struct stack *s = &p->stack[p->current];
 	uint32_t node = child_of(p, parent, func);
@@ -189,7 +192,7 @@ static void push(struct profiler *p, uint32_t parent, uint32_t func, bool trap)
 		fail(p, "calls nest deeper than 512: not followed");
 		s->depth--;
 	}
-	s->frame[s->depth++] = (struct frame){node, trap};
+	s->frame[s->depth++] = (struct frame){node, by == BY_TRAP};
 }
 
 /** The bottom frame stays. */
@@ -222,7 +225,7 @@ static void return_to(struct profiler *p, uint32_t func)
 		}
 	}
 	s->depth = 1;
-	push(p, s->frame[0].node, func, false);
+	push(p, s->frame[0].node, func, BY_CALL);
 }
 
 /** The stack pointer went to another stack: put these frames aside, take up those. */
@@ -255,11 +258,11 @@ static void follow(struct profiler *p, const struct step_rec *a, const struct st
 	bool kernel = a->rip >= USER_END && b->rip >= USER_END;
 
 	if (b->trap) {
-		push(p, top(p)->node, func, true);
+		push(p, top(p)->node, func, BY_TRAP);
 		return;
 	}
 	if (a->insn == INSN_CALL) {
-		push(p, top(p)->node, func, false);
+		push(p, top(p)->node, func, BY_CALL);
 		return;
 	}
 	/* A stack that is entered from user mode belongs to the frames at hand: it is not another.
@@ -269,7 +272,7 @@ static void follow(struct profiler *p, const struct step_rec *a, const struct st
 		p->stack[p->current].key = stack_key(a->rsp);
 		switch_stack(p, b->rsp);
 		if (p->stack[p->current].depth == 1)
-			push(p, top(p)->node, func, false);
+			push(p, top(p)->node, func, BY_CALL);
 	}
 	if (a->insn == INSN_IRET || a->insn == INSN_SYSRET)
 		pop_trap(p);
@@ -283,9 +286,9 @@ static void follow(struct profiler *p, const struct step_rec *a, const struct st
 		bool trap = top(p)->trap;
 
 		pop(p);
-		push(p, top(p)->node, func, trap);
+		push(p, top(p)->node, func, trap ? BY_TRAP : BY_CALL);
 	} else {
-		push(p, top(p)->node, func, false);
+		push(p, top(p)->node, func, BY_CALL);
 	}
 }
 
@@ -331,7 +334,7 @@ static void build(struct profiler *p, const struct step_rec *s, unsigned int nr)
 	p->current = 0;
 	p->stack[0].depth = 0;
 	p->stack[0].key = stack_key(s[0].rsp);
-	push(p, 0, func_at(p, s[0].rip), false);
+	push(p, 0, func_at(p, s[0].rip), BY_CALL);
 	for (unsigned int i = 0; i < nr && !*o->error; i++) {
 		if (i)
 			follow(p, &s[i - 1], &s[i]);

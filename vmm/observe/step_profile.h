@@ -50,7 +50,7 @@ typedef const char *(*profile_namer)(const void *arg, uint64_t rip, char *buf, s
 struct profiler;
 struct profiler *profiler_new(profile_namer namer, const void *arg);
 void profiler_free(struct profiler *p);
-/** Take a step. Errors are kept and told by profiler_result(). */
+/** Take a step. Errors are kept and reported by profiler_result(). */
 void profiler_step(struct profiler *p, const struct machine_step *step);
 /** The profile so far, valid until the next step. Functions are sorted: most instructions of their
  * own first, then by name. */

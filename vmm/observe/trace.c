@@ -7,7 +7,7 @@
  *
  * The guest is not trusted: ends of rings are read once and checked (I2 of mmvm/trace.h); a ring
  * whose ends make no sense is left alone for good and named at the end. Records are copied as they
- * are; who reads the file checks every field.
+ * are; the reader of the file checks every field.
  *
  * Locks: t->lock for everything. Call-backs come from any thread, with no lock of the machine held
  * but those of a device's own. machine_dirty_read() and KVM's statistics are asked without it.
@@ -89,8 +89,7 @@ void trace_chunk_fill(struct trace_chunk *chunk, enum trace_chunk_kind kind, uns
 				      .sum = trace_sum(chunk + 1, len)};
 }
 
-/* ---- the file, all with the lock held ---------------------------------------------------------
- */
+/* ---- the file, all with the lock held -------------------------------------------------------- */
 
 /** All of it, or the file is cut back to what it was. */
 static bool write_all(struct trace *t, const void *data, size_t len) NEEDS_LOCK(t->lock)
@@ -189,8 +188,7 @@ static uint32_t ticks_since(uint64_t begin)
 	return d > UINT32_MAX ? UINT32_MAX : (uint32_t)d;
 }
 
-/* ---- guest rings ------------------------------------------------------------------------------
- */
+/* ---- guest rings ----------------------------------------------------------------------------- */
 
 /** Take what ring `cpu` holds. Returns records. Lock held. */
 static uint32_t drain(struct trace *t, unsigned int cpu) NEEDS_LOCK(t->lock)
@@ -232,8 +230,7 @@ static void drain_all(struct trace *t) NEEDS_LOCK(t->lock)
 	t->ns += machine_now_ns() - t0;
 }
 
-/* ---- call-backs -------------------------------------------------------------------------------
- */
+/* ---- call-backs ------------------------------------------------------------------------------ */
 
 void trace_exit_event(struct trace *t, const struct machine_exit_event *e)
 {
@@ -325,8 +322,7 @@ void trace_ring_full(struct trace *t, unsigned int cpu)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- at each tick -----------------------------------------------------------------------------
- */
+/* ---- at each tick ---------------------------------------------------------------------------- */
 
 static void put_dirty_run(struct trace *t)
 {
@@ -411,8 +407,7 @@ void trace_tick(struct trace *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------
- */
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 struct trace *trace_create(const char *path, uint64_t limit, struct mmvm_error *err)
 {

@@ -1,5 +1,5 @@
 /*
- * The laboratory for reclaim policies: a reference string, memory of so many pages, and how often
+ * The laboratory for reclaim policies: a reference string, a memory size in pages, and how often
  * each policy misses.
  *
  *   trace ──refs_load──> struct ref_string ──policy_run──> struct policy_result
@@ -20,7 +20,7 @@
 /** Pages that the simulator of the guest's policies evicts at once: the guest's SWAP_CLUSTER_MAX. */
 #define SIM_BATCH 32u
 
-/** In ref[]: the page's contents are given up (munmap, exit), it leaves memory if it is there. */
+/** In ref[]: the page's contents are discarded (munmap, exit), and it leaves memory if it is in memory. */
 #define REF_GONE (1u << 31)
 
 /** Pages are numbered from 0; one number is one page of one address space, until it is given up. */

@@ -14,8 +14,7 @@
 #include <string.h>
 #include "policy/refs.h"
 
-/* ---- numbers of pages: a hash table from (address space, page) -----------------------------------
- */
+/* ---- numbers of pages: a hash table from (address space, page) ------------------------------- */
 
 struct slot {
 	uint64_t key; /* 0: empty */
@@ -68,8 +67,7 @@ static struct slot *slot_of(struct table *t, uint64_t key, struct ref_string *r)
 	return s;
 }
 
-/* ---- events ------------------------------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 struct loader {
 	struct ref_string *refs;
@@ -98,7 +96,7 @@ static int on_map(struct loader *l, const struct mmvm_trace_rec *rec)
 		l->refs->left_out++;
 		return 0;
 	default:
-		return 0; /* the zero page is nobody's; fork and move make no reference */
+		return 0; /* the zero page belongs to no process; fork and move make no reference */
 	}
 	s = slot_of(&l->table, key_of(rec), l->refs);
 	if (!s)

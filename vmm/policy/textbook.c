@@ -35,8 +35,7 @@ void refs_free(struct ref_string *r)
 	*r = (struct ref_string){0};
 }
 
-/* ---- lists of pages ---------------------------------------------------------------------------
- */
+/* ---- lists of pages -------------------------------------------------------------------------- */
 
 enum { NOWHERE, T1, T2, B1, B2, NR_LISTS };
 #define NIL UINT32_MAX
@@ -91,8 +90,7 @@ static bool in_memory(const struct sim *s, uint32_t p)
 	return s->list[p] == T1 || s->list[p] == T2;
 }
 
-/* ---- LRU, FIFO, CLOCK -------------------------------------------------------------------------
- */
+/* ---- LRU, FIFO, CLOCK ------------------------------------------------------------------------ */
 
 static void evict(struct sim *s, uint32_t p, uint8_t to)
 {
@@ -139,17 +137,19 @@ static void clock_policy(struct sim *s, uint32_t p, size_t at)
 	put(s, p, T1);
 }
 
-/* ---- ARC --------------------------------------------------------------------------------------
- */
+/* ---- ARC ------------------------------------------------------------------------------------- */
+
+/* ARC treats a hit in its list B2 apart. */
+enum hit { OTHER_HIT, HIT_B2 };
 
 /* REPLACE of the paper: a page of T1 or T2 becomes a ghost. */
-static void arc_replace(struct sim *s, bool hit_b2)
+static void arc_replace(struct sim *s, enum hit hit)
 {
 	if (s->len[T1] + s->len[T2] < s->memory)
 		return; /* pages were given up: there is room */
 	s->out->looked_at++;
 	if (s->len[T1] &&
-	    (s->len[T1] > s->target || (hit_b2 && s->len[T1] == s->target) || !s->len[T2]))
+	    (s->len[T1] > s->target || (hit == HIT_B2 && s->len[T1] == s->target) || !s->len[T2]))
 		evict(s, s->tail[T1], B1);
 	else
 		evict(s, s->tail[T2], B2);
@@ -168,21 +168,21 @@ static void arc(struct sim *s, uint32_t p, size_t at)
 		s->out->refaults++;
 		step = s->len[B1] >= s->len[B2] ? 1 : s->len[B2] / s->len[B1];
 		s->target = s->target + step < c ? s->target + step : c;
-		arc_replace(s, false);
+		arc_replace(s, OTHER_HIT);
 		put(s, p, T2);
 		return;
 	case B2:
 		s->out->refaults++;
 		step = s->len[B2] >= s->len[B1] ? 1 : s->len[B1] / s->len[B2];
 		s->target = s->target > step ? s->target - step : 0;
-		arc_replace(s, true);
+		arc_replace(s, HIT_B2);
 		put(s, p, T2);
 		return;
 	}
 	if (s->len[T1] + s->len[B1] >= c) {
 		if (s->len[T1] < c) {
 			take(s, s->tail[B1]);
-			arc_replace(s, false);
+			arc_replace(s, OTHER_HIT);
 		} else {
 			s->out->looked_at++;
 			evict(s, s->tail[T1], NOWHERE);
@@ -190,13 +190,12 @@ static void arc(struct sim *s, uint32_t p, size_t at)
 	} else if (s->len[T1] + s->len[T2] + s->len[B1] + s->len[B2] >= c) {
 		if (s->len[T1] + s->len[T2] + s->len[B1] + s->len[B2] >= 2 * c && s->len[B2])
 			take(s, s->tail[B2]);
-		arc_replace(s, false);
+		arc_replace(s, OTHER_HIT);
 	}
 	put(s, p, T1);
 }
 
-/* ---- OPT --------------------------------------------------------------------------------------
- */
+/* ---- OPT ------------------------------------------------------------------------------------- */
 
 /* By position: where the page is referenced next. A page that is given up before is never used
  * again. */
@@ -300,8 +299,7 @@ static int opt(struct sim *s)
 	return 0;
 }
 
-/* ---- running ----------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static const struct textbook {
 	const char *name;

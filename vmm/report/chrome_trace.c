@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "report/page_life.h"
+#include "report/trace_detail.h"
 #include "result/json.h"
 
 #define PID_GUEST  1u
@@ -97,8 +98,7 @@ static void add_args(struct chrome *c, const struct trace_event *e)
 	json_end_object(&c->j);
 }
 
-/* ---- guest ------------------------------------------------------------------------------------
- */
+/* ---- guest ----------------------------------------------------------------------------------- */
 
 /** The thread of a guest process; beyond MAX_THREAD of them, one for all. */
 static struct thread *thread_of(struct chrome *c, uint32_t pid)
@@ -162,27 +162,29 @@ static void guest_instant(struct chrome *c, const struct trace_event *e)
 	end_event(c);
 }
 
-static void guest_io(struct chrome *c, const struct trace_event *e, bool begin)
+enum io_edge { IO_END, IO_BEGIN };
+
+static void guest_io(struct chrome *c, const struct trace_event *e, enum io_edge edge)
 {
 	uint64_t frame = trace_frame(c->t, e->guest->pfn);
 	bool out = e->guest->event == TRACE_SWAP_OUT || e->guest->event == TRACE_WRITE_END;
 	struct thread *t = thread_of(c, e->guest->pid);
 	char id[32];
 
-	if (c->io[frame] == begin)
+	if (c->io[frame] == (edge == IO_BEGIN))
 		return; /* a second beginning, or an end without one */
-	c->io[frame] = begin;
-	if (begin)
+	c->io[frame] = edge == IO_BEGIN;
+	if (edge == IO_BEGIN)
 		c->io_count[frame]++;
 	snprintf(id, sizeof(id), "%x.%u", e->guest->pfn, c->io_count[frame]);
-	begin_event(c, begin ? "b" : "e", out ? "swap write" : "swap read", "swap", PID_GUEST,
-		    t->pid, e->ns);
+	begin_event(c, edge == IO_BEGIN ? "b" : "e", out ? "swap write" : "swap read", "swap",
+		    PID_GUEST, t->pid, e->ns);
 	json_string(&c->j, "id", id);
 	add_args(c, e);
 	end_event(c);
 }
 
-/** Who leaves CPU `cpu` has run since it came. */
+/** The task that leaves CPU `cpu` has run since it was switched to. */
 static void cpu_ran(struct chrome *c, unsigned int cpu, int64_t until)
 {
 	char name[64];
@@ -225,11 +227,11 @@ static void guest_event(struct chrome *c, const struct trace_event *e)
 		break;
 	case TRACE_SWAP_OUT:
 	case TRACE_SWAP_IN:
-		guest_io(c, e, true);
+		guest_io(c, e, IO_BEGIN);
 		break;
 	case TRACE_WRITE_END:
 	case TRACE_READ_END:
-		guest_io(c, e, false);
+		guest_io(c, e, IO_END);
 		break;
 	case TRACE_SWITCH:
 		c->cpu[cpu].pid = (uint32_t)e->guest->addr;
@@ -241,8 +243,7 @@ static void guest_event(struct chrome *c, const struct trace_event *e)
 	}
 }
 
-/* ---- host -------------------------------------------------------------------------------------
- */
+/* ---- host ------------------------------------------------------------------------------------ */
 
 static uint32_t host_track(const struct trace_host_rec *r)
 {
@@ -310,8 +311,7 @@ static void host_event(struct chrome *c, const struct trace_event *e)
 	}
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static void other_data(struct chrome *c)
 {
@@ -409,7 +409,7 @@ int trace_emit_chrome(FILE *f, const void *arg)
 		return -ENOMEM;
 	}
 	c.end = c.t->nr ? c.t->event[c.t->nr - 1].ns : 0;
-	json_init(&c.j, f, false);
+	json_init_compact(&c.j, f);
 	json_object(&c.j, NULL);
 	json_string(&c.j, "displayTimeUnit", "ns");
 	other_data(&c);
@@ -423,8 +423,7 @@ int trace_emit_chrome(FILE *f, const void *arg)
 	return ferror(f) ? -EIO : 0;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 bool trace_filter_wants(const struct trace_filter *filter, const struct trace_event *e)
 {

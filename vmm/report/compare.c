@@ -116,6 +116,12 @@ static void add_run(struct table *t, const struct run_result *r)
 	add_timeline(t, r);
 	for (unsigned int i = 0; i < r->nr_counters; i++)
 		add(t, VALUE_COUNT, r->counters[i].value, "guest ", r->counters[i].name, "");
+	for (unsigned int i = 0; i < r->nr_pmem; i++) {
+		const struct run_pmem *p = &r->pmem[i];
+
+		add(t, VALUE_COUNT, p->flushes, "", p->role, " flushes");
+		add(t, VALUE_COUNT, p->errors, "", p->role, " errors");
+	}
 	for (unsigned int i = 0; i < r->nr_disks; i++) {
 		const struct run_disk *d = &r->disks[i];
 
@@ -147,8 +153,7 @@ static void add_run(struct table *t, const struct run_result *r)
 	}
 }
 
-/* ---- are these runs of the same thing? ---------------------------------------------------------
- */
+/* ---- are these runs of the same thing? ------------------------------------------------------- */
 
 static void set_up(const struct run_result *r, unsigned int what, char *buf, size_t size)
 {
@@ -210,8 +215,7 @@ static void put_set_up(FILE *f, const struct run_side side[2])
 		putc('\n', f);
 }
 
-/* ---- tables ------------------------------------------------------------------------------------
- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static double mean(const struct row *row, unsigned int side)
 {

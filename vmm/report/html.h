@@ -2,8 +2,12 @@
  * Pieces of the HTML report: text made safe, and plots drawn as SVG.
  *
  *   html.c        the page: what is said, in which order
+ *   html_parts.c  headings, numbers, tables
+ *   html_host.c   what the host saw
  *   html_time.c   everything over time
  *   html_access.c accessed memory: working sets, heat, how good the methods are
+ *   html_nodes.c  accesses by node of the CPU and of the page
+ *   html_fragmentation.c  free blocks, huge pages, migrate types
  *   html_latency.c distributions of times
  *   html_bench.c  what operations cost
  *   html_plot.c   axes, lines, areas, heat, bars
@@ -74,6 +78,28 @@ void html_heatmap(FILE *f, const struct heatmap *h);
 /** Bars as a table, so that names wrap and can be copied. */
 void html_bars(FILE *f, const struct bar *bars, unsigned int n);
 
+/* html_parts.c */
+void html_heading(FILE *f, const char *text);
+/** Format, then make safe. */
+void html_put(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void html_count(FILE *f, uint64_t n);
+void html_level(FILE *f, int64_t n);
+void html_cell_count(FILE *f, uint64_t n);
+void html_cell_text(FILE *f, const char *class, const char *text);
+/** A table that can be scrolled sideways. The names of columns end with NULL; those of numbers begin with '#'. */
+void html_table_begin(FILE *f, const char *const *columns);
+void html_table_end(FILE *f);
+void html_row_begin(FILE *f, const char *name);
+/** Names and values that flow in columns. Zeroes are left out: `zeroes` is how many. */
+void html_flow_begin(FILE *f, const char *summary);
+void html_flow_end(FILE *f, unsigned int zeroes);
+
+/* html_host.c */
+/** Exits, page sizes, disks, and what watching has cost. */
+void html_host(FILE *f, const struct run_result *r);
+/** KVM's statistics. */
+void html_kvm(FILE *f, const struct run_result *r);
+
 void html_style(FILE *f);
 /** The table of `mmvm bench`. */
 void html_costs(FILE *f, const struct report_costs *c);
@@ -85,6 +111,17 @@ int report_latencies_read(struct report_costs *c, const struct json_value *root,
 			  struct mmvm_error *err);
 /** Working sets, heat and scores of access sampling; nothing when there was none. 0 or -ENOMEM. */
 int html_access(FILE *f, const struct run_result *r);
+/** The matrix of accesses by node over time, and what moved (html_nodes.c): intervals as html_access()
+ * cuts them. Nothing without nodes. 0 or -ENOMEM. */
+int html_access_plots(FILE *f, const struct run_access *a, unsigned int n, const double *t,
+		      const unsigned int *first);
+/** The same as a table, summed over the run. */
+void html_access_matrix(FILE *f, const struct run_access *a);
+/** Free memory and what stands in its way, over time and by address (html_fragmentation.c): intervals as
+ * html_timeline() cuts them, samples of interval i being first[i] ... first[i + 1] - 1. Nothing when nobody looked. 0
+ * or -ENOMEM. */
+int html_fragmentation(FILE *f, const struct run_result *r, unsigned int n, const double *t,
+		       const unsigned int *first);
 /** Every plot over time that the samples allow. Returns 0 or -ENOMEM. */
 int html_timeline(FILE *f, const struct run_result *r);
 

@@ -206,8 +206,12 @@ int html_access(FILE *f, const struct run_result *r)
 			continue;
 		plot_windows(f, iv, &r->access[i]);
 		err = plot_heat(f, iv, &r->access[i], r);
+		if (!err)
+			err = html_access_plots(f, &r->access[i], iv->n, iv->t, iv->first);
 	}
 	fputs("</div>\n", f);
+	for (unsigned int i = 0; i < r->nr_access; i++)
+		html_access_matrix(f, &r->access[i]);
 	for (unsigned int i = 0; i < r->nr_access; i++) {
 		if (!r->access[i].why[0])
 			continue;

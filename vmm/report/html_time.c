@@ -447,6 +447,8 @@ int html_timeline(FILE *f, const struct run_result *r)
 	plot_swap_use(tl);
 	plot_second_stage(tl);
 	plot_written(tl);
+	if (!err)
+		err = html_fragmentation(f, r, tl->n, tl->t, tl->first);
 	fputs("</div>\n", f);
 out:
 	free(tl);

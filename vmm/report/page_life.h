@@ -16,8 +16,5 @@ int life_print_list(FILE *out, const struct trace_data *t, unsigned int max);
 void life_print_check(FILE *out, const struct life_check *c);
 /** Two lines about the trace: where it comes from, and what is missing. */
 void life_print_head(FILE *out, const struct trace_data *t);
-/** What an event says, in words: "anon page for do_anonymous_page+0x30". Returns buf. */
-const char *trace_detail(const struct trace_data *t, const struct trace_event *e, char *buf,
-			 size_t size);
 
 #endif

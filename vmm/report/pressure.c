@@ -29,7 +29,10 @@ int trace_emit_pressure(FILE *f, const void *output)
 				return -EIO;
 		} else if (r->event == TRACE_STALL_BEGIN || r->event == TRACE_STALL_END) {
 			if (r->arg < NR_TRACE_STALLS)
-				pressure_event(&p, r->arg, r->event == TRACE_STALL_BEGIN, r->addr);
+				pressure_event(&p, r->arg,
+					       r->event == TRACE_STALL_BEGIN ? STALL_BEGIN
+									     : STALL_END,
+					       r->addr);
 		}
 	}
 	if (t->end.guest_dropped || t->end.file_dropped)

@@ -44,8 +44,28 @@ struct report_costs {
  * as run_result_load() does. `c` begins as zeroes. */
 int report_costs_load(struct report_costs *c, const char *path, struct mmvm_error *err);
 
+/** The counters of struct run_access_moves: name, and where. */
+struct report_access_move {
+	const char *name;
+	size_t offset;
+};
+#define REPORT_ACCESS_MOVES (sizeof(struct run_access_moves) / sizeof(uint64_t))
+extern const struct report_access_move report_access_move[REPORT_ACCESS_MOVES];
+/** Pages accessed by CPUs of `cpu` (nr_nodes: of several nodes) on `node`, summed over points. */
+uint64_t report_access_pair(const struct run_access *a, unsigned int cpu, unsigned int node);
+/** "node 1" or "several". Returns buf. */
+const char *report_access_cpus(const struct run_access *a, unsigned int cpu, char *buf,
+			       size_t size);
+/** The matrix of accesses by node; nr_nodes and points are not 0. */
+void report_table_nodes(FILE *f, const struct run_access *a);
+
 /** One HTML page that needs nothing else, with plots; `costs` may be NULL. Also -ENOMEM. */
 int report_html(FILE *f, const struct run_result *r, const struct report_costs *costs);
+
+/** Each plot of that page as an SVG file in `folder`, which is made; the name is the plot's title.
+ * Returns 0 or -errno, and then `failed` is the path that it is about. */
+int report_svg(const char *folder, const struct run_result *r, const struct report_costs *costs,
+	       char *failed, size_t size);
 
 /** Runs that belong together, at least one. */
 struct run_side {

@@ -66,6 +66,14 @@ static void table_config(const struct out *o, const struct run_result *r)
 			format_bytes(r->balloon.target << MMVM_PAGE_SHIFT, ram, sizeof(ram)),
 			format_bytes(r->balloon.given_back << MMVM_PAGE_SHIFT, t, sizeof(t)),
 			r->balloon.refused ? " (and could not always)" : "");
+	for (unsigned int i = 0; i < r->nr_pmem; i++) {
+		const struct run_pmem *p = &r->pmem[i];
+
+		fprintf(o->f,
+			"  %-14s %s at 0x%" PRIx64 ", %" PRIu64 " flushes, %" PRIu64 " errors\n",
+			p->role, format_bytes(p->size, ram, sizeof(ram)), p->gpa, p->flushes,
+			p->errors);
+	}
 	fprintf(o->f, "  start          %s from process start to the first guest instruction\n",
 		format_ns(r->first_run_ns, t, sizeof(t)));
 	if (r->boot_ticks && r->tsc_hz) {
@@ -173,7 +181,7 @@ static void table_zones(const struct out *o, const struct run_result *r)
 	}
 }
 
-/** Who was written to, summed over the samples that could be sorted. */
+/** The owners of the pages written, summed over the samples that could be sorted. */
 static void table_dirty_owners(const struct out *o, const struct run_result *r)
 {
 #define TYPE_NAME_(name, text) text,

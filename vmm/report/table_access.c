@@ -185,4 +185,7 @@ void report_table_access(FILE *f, const struct run_result *r)
 		put_score(f, &r->access[i]);
 	if (map)
 		put_map(f, map, r);
+	for (unsigned int i = 0; i < r->nr_access; i++)
+		if (r->access[i].nr_nodes && r->access[i].nr_points)
+			report_table_nodes(f, &r->access[i]);
 }

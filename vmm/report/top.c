@@ -131,7 +131,7 @@ static void rates(struct frame *f)
 	     event(f, PGSTEAL_DIRECT));
 	line(f, false, "  allocated %9.0f  freed %9.0f  TLB flushes %7.0f",
 	     event(f, PGALLOC_DMA) + event(f, PGALLOC_DMA32) + event(f, PGALLOC_NORMAL) +
-		     event(f, PGALLOC_MOVABLE),
+		     event(f, PGALLOC_HIGH) + event(f, PGALLOC_MOVABLE),
 	     event(f, PGFREE), event(f, NR_TLB_LOCAL_FLUSH_ALL) + event(f, NR_TLB_LOCAL_FLUSH_ONE));
 }
 

@@ -10,12 +10,17 @@
 #include <inttypes.h>
 #include <string.h>
 
-void json_init(struct json *j, FILE *f, bool pretty)
+void json_init_compact(struct json *j, FILE *f)
 {
 	memset(j, 0, sizeof(*j));
 	j->f = f;
-	j->pretty = pretty;
 	j->first[0] = true;
+}
+
+void json_init(struct json *j, FILE *f)
+{
+	json_init_compact(j, f);
+	j->pretty = true;
 }
 
 size_t utf8_char(const char *s, size_t len)

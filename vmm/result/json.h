@@ -20,7 +20,10 @@ struct json {
 	bool first[JSON_MAX_DEPTH + 1]; /* nothing written yet at this depth */
 };
 
-void json_init(struct json *j, FILE *f, bool pretty);
+/** A value a line, indented. */
+void json_init(struct json *j, FILE *f);
+/** No white space. */
+void json_init_compact(struct json *j, FILE *f);
 /* `key` is NULL inside arrays and at the top. */
 void json_object(struct json *j, const char *key);
 void json_end_object(struct json *j);

@@ -39,8 +39,7 @@ const char *life_rule_text(enum life_rule rule)
 	return rule_text[rule];
 }
 
-/* ---- one frame --------------------------------------------------------------------------------
- */
+/* ---- one frame ------------------------------------------------------------------------------- */
 
 static enum life_rule step_free(struct life_frame *f)
 {
@@ -217,8 +216,7 @@ const char *life_describe(const struct life_frame *f, char *buf, size_t size)
 	return buf;
 }
 
-/* ---- who --------------------------------------------------------------------------------------
- */
+/* ---- who ------------------------------------------------------------------------------------- */
 
 struct who_name {
 	uint32_t pid;
@@ -346,8 +344,7 @@ uint32_t life_who_pid(const struct life_who *w, uint32_t mm, int64_t ns)
 	return pid;
 }
 
-/* ---- a whole trace ----------------------------------------------------------------------------
- */
+/* ---- a whole trace --------------------------------------------------------------------------- */
 
 struct check {
 	const struct trace_data *t;
@@ -482,7 +479,7 @@ static void add_vmstat(struct check *c, const char *name, uint64_t trace, const 
 static void add_counts(struct check *c)
 {
 	static const char *const zone[] = {"pgalloc_dma", "pgalloc_dma32", "pgalloc_normal",
-					   "pgalloc_movable"};
+					   "pgalloc_high", "pgalloc_movable"};
 	uint64_t sum = 0, v;
 
 	for (unsigned int i = 0; i < sizeof(zone) / sizeof(zone[0]); i++)

@@ -61,9 +61,10 @@ static void advance(struct pressure_state *s, uint64_t ns)
 	}
 }
 
-void pressure_event(struct pressure *p, unsigned int state, bool begins, uint64_t ns)
+void pressure_event(struct pressure *p, unsigned int state, enum stall_edge edge, uint64_t ns)
 {
 	struct pressure_state *s = &p->state[state];
+	bool begins = edge == STALL_BEGIN;
 
 	if (begins == s->on || ns < s->since || ns > INT64_MAX) {
 		p->impossible++;

@@ -29,8 +29,9 @@ struct pressure {
 	uint64_t
 		impossible; /* events that begin what has begun, end what has not, or are older than the last */
 };
-/** A STALL_BEGIN or STALL_END of the trace. `state` < NR_TRACE_STALLS. */
-void pressure_event(struct pressure *p, unsigned int state, bool begins, uint64_t ns);
+enum stall_edge { STALL_END, STALL_BEGIN };
+/** An event TRACE_STALL_BEGIN or _END of the trace. `state` < NR_TRACE_STALLS. */
+void pressure_event(struct pressure *p, unsigned int state, enum stall_edge edge, uint64_t ns);
 /** What a pressure file says at that time: two lines, "some avg10=..." and "full ...". Returns buf.
  * `resource` < NR_PRESSURES. */
 const char *pressure_text(struct pressure *p, unsigned int resource, uint64_t ns, char *buf,

@@ -30,6 +30,7 @@ void run_result_free(struct run_result *r)
 	free(r->nodes);
 	free(r->zones);
 	free(r->disks);
+	free(r->pmem);
 	free(r->kvm);
 	free(r->exits);
 	free(r->places);
@@ -151,6 +152,14 @@ void run_result_add_disk(struct run_result *r, const char *role, uint64_t size,
 	SET_TEXT(slot->role, role);
 	slot->size = size;
 	slot->stats = *stats;
+}
+
+void run_result_add_pmem(struct run_result *r, const struct run_pmem *p)
+{
+	struct run_pmem *slot = GROW(r, pmem);
+
+	if (slot)
+		*slot = *p;
 }
 
 void run_result_add_kvm(struct run_result *r, const struct run_kvm_stat *s)

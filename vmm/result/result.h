@@ -23,7 +23,7 @@
 #include "mmvm/page.h"
 #include "mmvm/shared.h"
 
-/** Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it. */
+/** Raised when a key of the JSON changes its meaning or is removed; new keys do not raise it. */
 #define RUN_RESULT_SCHEMA 1u
 
 /** Guest RAM in equal parts, for the picture of what was written where: high RAM behind low RAM. */
@@ -31,6 +31,25 @@
 
 /** What the machine looked like at one tick. Counts are since the start; levels are of the moment.
  */
+/** Free memory, and what stands in its way, by the guest's page array at one moment. The maps are by address, in
+ * parts of run_result.heat_pages. */
+#define RUN_FREE_ORDERS 11u
+#define RUN_BLOCK_TYPES(X) \
+	X(UNMOVABLE, "unmovable") X(MOVABLE, "movable") X(RECLAIMABLE, "reclaimable")
+#define RUN_BLOCK_TYPE_(name, text) RUN_BLOCK_##name,
+enum { RUN_BLOCK_TYPES(RUN_BLOCK_TYPE_) RUN_NR_BLOCK_TYPES };
+#undef RUN_BLOCK_TYPE_
+struct run_fragmentation {
+	uint32_t free_blocks[RUN_FREE_ORDERS];	      /* by order; those on per-CPU lists, too */
+	uint32_t block_types[RUN_NR_BLOCK_TYPES];     /* pageblocks by migrate type */
+	uint32_t huge_anon, huge_shmem, huge_hugetlb; /* pages of large folios, by what they hold */
+	uint32_t map_free[RUN_HEAT_BUCKETS];	      /* free pages */
+	uint32_t map_block
+		[RUN_HEAT_BUCKETS]; /* pages of the free block that a free page is in, mean */
+	uint32_t map_huge[RUN_HEAT_BUCKETS];	  /* pages of large folios */
+	uint32_t map_unmovable[RUN_HEAT_BUCKETS]; /* pages in pageblocks that are not movable */
+};
+
 struct run_sample {
 	uint64_t t_ns;		      /* since machine_run() began */
 	uint64_t dirty;		      /* pages found dirty since the previous sample */
@@ -53,6 +72,8 @@ struct run_sample {
 	bool has_owner;
 	uint32_t dirty_owner[NR_PAGE_TYPES], dirty_zone[MMVM_MAX_ZONES], dirty_region[2];
 	uint32_t heat[RUN_HEAT_BUCKETS]; /* of `dirty`, by address: run_result.heat_pages each */
+	bool has_fragmentation;
+	struct run_fragmentation fragmentation;
 };
 
 struct run_counter {
@@ -78,6 +99,13 @@ struct run_disk {
 	char role[16];
 	uint64_t size; /* bytes */
 	struct mmvm_disk_stats stats;
+};
+
+/** A file that is memory of the guest. */
+struct run_pmem {
+	char role[16];
+	uint64_t gpa, size;	  /* bytes */
+	uint64_t flushes, errors; /* requests, by their answer */
 };
 
 /** One value of KVM's binary statistics, described as the kernel describes it. */
@@ -122,8 +150,26 @@ struct run_observer {
 #define RUN_ACCESS_WINDOWS 4u
 /** Points kept of one method; what comes after is counted. */
 #define RUN_ACCESS_POINTS 4096u
+/** The matrix of accesses: a row for each node of CPUs, and the last one for accesses that CPUs of
+ * several nodes, or unknown ones, may have made; a column for each node of pages. */
+#define RUN_ACCESS_PAIRS ((MMVM_MAX_NODES + 1) * MMVM_MAX_NODES)
 /** Windows of the working set in samples; 0: all since the start. */
 extern const unsigned int run_access_window[RUN_ACCESS_WINDOWS];
+
+/** Guest counters beside each point: pages that changed their node, and hint faults; so far. */
+#define RUN_ACCESS_MOVES(X)                       \
+	X(pgmigrate_success, PGMIGRATE_SUCCESS)   \
+	X(numa_pages_migrated, NUMA_PAGE_MIGRATE) \
+	X(pgdemote_kswapd, PGDEMOTE_KSWAPD)       \
+	X(pgdemote_direct, PGDEMOTE_DIRECT)       \
+	X(pgpromote_success, PGPROMOTE_SUCCESS)   \
+	X(numa_hint_faults, NUMA_HINT_FAULTS)     \
+	X(numa_hint_faults_local, NUMA_HINT_FAULTS_LOCAL)
+struct run_access_moves {
+#define RUN_FIELD_(name, item) uint64_t name;
+	RUN_ACCESS_MOVES(RUN_FIELD_)
+#undef RUN_FIELD_
+};
 
 struct run_access_point {
 	uint64_t t_ns; /* since machine_run() began */
@@ -131,6 +177,10 @@ struct run_access_point {
 	 * many, window[0] alone */
 	uint32_t window[RUN_ACCESS_WINDOWS];
 	uint32_t heat[RUN_HEAT_BUCKETS]; /* of window[0], by address as run_sample.heat */
+	/* Pages accessed in this sample, by the node of the CPU (row) and of the page (column):
+	 * run_access_pair(). A page that CPUs of two nodes accessed is in both rows. */
+	uint32_t pair[RUN_ACCESS_PAIRS];
+	struct run_access_moves moves;
 };
 
 /**
@@ -173,8 +223,11 @@ struct run_access {
 	bool has_pages;			 /* else it only knows how many: no heat, no windows */
 	uint64_t times, ns, guest_ticks; /* samples; time of the VMM, ticks of the guest for them */
 	uint64_t pages_total;		 /* summed over samples */
-	uint64_t pages_now, round_pages, ask_ns; /* while it runs */
-	uint64_t dropped;			 /* points */
+	uint64_t pages_now, round_pages, ask_ns, records; /* while it runs */
+	uint64_t dropped;				  /* points */
+	/* Of the points' matrix: so many columns and one row more. 0: the method does not know which
+	 * CPU accessed a page, or there is one node. */
+	uint32_t nr_nodes;
 	struct run_access_point *points;
 	unsigned int nr_points;
 	struct run_access_score score;
@@ -258,6 +311,8 @@ struct run_result {
 	unsigned int nr_zones;
 	struct run_disk *disks;
 	unsigned int nr_disks;
+	struct run_pmem *pmem;
+	unsigned int nr_pmem;
 	struct run_kvm_stat *kvm;
 	unsigned int nr_kvm;
 	struct run_exit *exits;
@@ -291,6 +346,7 @@ void run_result_add_sample(struct run_result *r, const struct run_sample *s);
 void run_result_add_counter(struct run_result *r, const char *name, uint64_t value);
 void run_result_add_zone(struct run_result *r, const struct run_zone *z);
 void run_result_add_node(struct run_result *r, const struct run_node *n);
+void run_result_add_pmem(struct run_result *r, const struct run_pmem *p);
 void run_result_add_disk(struct run_result *r, const char *role, uint64_t size,
 			 const struct mmvm_disk_stats *stats);
 /** The same scope and name again: values are added (so that vCPUs sum). */
@@ -311,6 +367,12 @@ void run_result_add_access(struct run_result *r, struct run_access *a);
 /** Points beyond RUN_ACCESS_POINTS, or without memory for them, are counted in `dropped`. */
 void run_access_add_point(struct run_access *a, const struct run_access_point *p);
 void run_access_free(struct run_access *a);
+/** Number in `pair` of the CPUs' node (nr_nodes: several) and the pages' node. */
+static inline unsigned int run_access_pair(unsigned int nr_nodes, unsigned int cpu_node,
+					   unsigned int page_node)
+{
+	return cpu_node * nr_nodes + page_node;
+}
 /** Time between two points, on average; 0 when there are not two. */
 uint64_t run_access_interval_ns(const struct run_access *a);
 void run_result_add_report(struct run_result *r, const char *name, const char *text, size_t len);
@@ -324,9 +386,9 @@ bool run_result_checks_ok(const struct run_result *r);
 /** "exited", "crashed", "timeout", "stopped", "host error". */
 const char *outcome_name(enum outcome_kind kind);
 
-/* The way back: what report_json() wrote. Return 0, or -1 with `err` (MMVM_EXIT_USAGE: no such
- * file, or no result of a run, and where in it; MMVM_EXIT_HOST: no memory), and then `r` is empty.
- */
+/* The way back: what report_json() wrote. Return 0, or -1 with `err`, and then `r` is empty.
+ * MMVM_EXIT_USAGE: no such file, or it is not the result of a run, and where; MMVM_EXIT_HOST: no
+ * memory. */
 /** `name` is for messages. */
 int run_result_parse(struct run_result *r, const char *name, const char *text, size_t len,
 		     struct mmvm_error *err);

@@ -1,38 +1,17 @@
 /*
- * The rows. Keys are part of the file format: a key that changes its meaning or goes away raises
- * RUN_RESULT_SCHEMA, a new one does not.
+ * The rows, from the root on. schema_host.c and schema_access.c have the tables of what the host saw.
+ *
+ * Keys are part of the file format: a key that changes its meaning or is removed raises RUN_RESULT_SCHEMA, a
+ * new one does not.
  */
-#include "result/schema.h"
+#include "result/schema_rows.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NAME_(name, text) text,
 static const char *const level_names[] = {MMVM_ZONE_STATS(NAME_)};
 static const char *const type_names[] = {MMVM_PAGE_TYPES(NAME_)};
 #undef NAME_
-
-#define FIELD(base, member) \
-	.offset = offsetof(struct base, member), .size = sizeof(((struct base *)0)->member)
-#define R(member)   FIELD(run_result, member)
-#define U64(key)    .name = key, .type = VALUE_U64
-#define U32(key)    .name = key, .type = VALUE_U32
-#define INT(key)    .name = key, .type = VALUE_INT
-#define I64(key)    .name = key, .type = VALUE_I64
-#define BOOL(key)   .name = key, .type = VALUE_BOOL
-#define TEXT(key)   .name = key, .type = VALUE_TEXT
-#define OBJECT(key) .name = key, .type = VALUE_OBJECT
-#define LIST(key, base, pointer, count)                                            \
-	.name = key, .type = VALUE_LIST, .offset = offsetof(struct base, pointer), \
-	.size = sizeof(*((struct base *)0)->pointer), .nr_offset = offsetof(struct base, count)
-#define HAS(base, member, where) .has = HAS_IN_##where, .has_offset = offsetof(struct base, member)
-#define METRIC_BY(f, t, u, h, l, s)                                                  \
-	{                                                                            \
-		.family = f, .type = t, .unit = u, .help = h, .label = l, .shift = s \
-	}
-#define METRIC(f, t, u, h) METRIC_BY(f, t, u, h, NULL, 0)
-#define HAS_R(member)	   HAS(run_result, member, RESULT)
 
 /* ---- config, host, outcome, time, memory ------------------------------------------------------- */
 
@@ -184,8 +163,7 @@ static void write_counters(struct json *j, const struct run_result *r, const voi
 	json_end_object(j);
 }
 
-/** A map of names to numbers. */
-static void read_map(struct loader *l, const char *key, const struct json_value *v,
+void schema_read_map(struct loader *l, const char *key, const struct json_value *v,
 		     struct run_result *r,
 		     void (*add)(struct run_result *r, const char *name, uint64_t value))
 {
@@ -204,10 +182,15 @@ static void read_map(struct loader *l, const char *key, const struct json_value 
 	}
 }
 
+void schema_read_nothing(struct loader *l, const struct json_value *v, struct run_result *r,
+			 void *base)
+{
+}
+
 static void read_counters(struct loader *l, const struct json_value *v, struct run_result *r,
 			  void *base)
 {
-	read_map(l, "guest_counters", v, r, run_result_add_counter);
+	schema_read_map(l, "guest_counters", v, r, run_result_add_counter);
 }
 
 static const struct value zone_schema[] = {
@@ -244,312 +227,6 @@ static void zone_labels(FILE *f, unsigned int i, const void *element)
 	metric_label(f, "zone", z->name);
 }
 
-/* ---- what the host saw ------------------------------------------------------------------------- */
-
-static void write_reasons(struct json *j, const struct run_result *r, const void *base)
-{
-	json_object(j, "reasons");
-	for (unsigned int i = 0; i < r->nr_reasons; i++)
-		json_u64(j, r->reasons[i].name, r->reasons[i].value);
-	json_end_object(j);
-}
-
-static void read_reasons(struct loader *l, const struct json_value *v, struct run_result *r,
-			 void *base)
-{
-	read_map(l, "reasons", v, r, run_result_add_reason);
-}
-
-static const struct value dirty_schema[] = {
-	{U64("pages_total"), R(dirty_pages_total), .unit = "pages",
-	 .what = "found dirty, each time a sample found them",
-	 .metric = METRIC("mmvm_dirty_pages", "counter", NULL,
-			  "Pages found dirty, each time a sample found them.")},
-	{U64("pages_distinct"), R(dirty_pages_distinct), .unit = "pages",
-	 .what = "found dirty at least once",
-	 .metric = METRIC("mmvm_dirty_pages_distinct", "gauge", NULL,
-			  "Distinct pages ever found dirty.")},
-	{U64("heat_pages"), R(heat_pages), .unit = "pages", .what = "as config.heat_pages"},
-	{TEXT("mode"), R(dirty_mode), .what = "how KVM kept the log: bitmap, bitmap-manual, ring"},
-	{.name = "reasons",
-	 .type = VALUE_CUSTOM,
-	 .write = write_reasons,
-	 .read = read_reasons,
-	 .unit = "pages",
-	 .what = "in the log beside those a program says it wrote, by why they are there"},
-	{0}};
-
-static const struct value balloon_schema[] = {
-	{U64("target"), R(balloon.target), .unit = "pages", .what = "that it was to have"},
-	{U64("actual"), R(balloon.actual), .unit = "pages", .source = "guest",
-	 .what = "that the driver says it has"},
-	{U64("pages"), R(balloon.pages), .unit = "pages", .what = "in the device's set",
-	 .metric =
-		 METRIC("mmvm_balloon_pages", "gauge", NULL, "Pages of the guest in the balloon.")},
-	{U64("inflated"), R(balloon.inflated), .unit = "pages", .what = "given by the guest"},
-	{U64("deflated"), R(balloon.deflated), .unit = "pages", .what = "taken back by it"},
-	{U64("reported"), R(balloon.reported), .unit = "pages",
-	 .what = "free pages that the guest has told of"},
-	{U64("given_back"), R(balloon.given_back), .unit = "pages",
-	 .what = "whose memory the host has taken",
-	 .metric = METRIC("mmvm_balloon_given_back_pages", "counter", NULL,
-			  "Pages whose memory the host has taken back.")},
-	{U64("refused"), R(balloon.refused), .what = "times that the host could not take memory"},
-	{0}};
-
-#define DISK_OP(key, member, op)                                                               \
-	{                                                                                      \
-		U64(key), FIELD(run_disk, stats.member),                                       \
-			.what = "requests",                                                    \
-			.metric = METRIC_BY("mmvm_disk_requests", "counter", NULL,             \
-					    "Requests the disk has done.", "op=\"" op "\"", 0) \
-	}
-#define DISK_SECTORS(key, member, op)                                                          \
-	{                                                                                      \
-		U64(key), FIELD(run_disk, stats.member),                                       \
-			.unit = "sectors", .what = "of 512 bytes",                             \
-			.metric = METRIC_BY("mmvm_disk_transferred_bytes", "counter", "bytes", \
-					    "Bytes read and written.", "op=\"" op "\"", 9)     \
-	}
-static const struct value disk_schema[] = {
-	{TEXT("role"), FIELD(run_disk, role), .what = "swap, disk0 ..."},
-	{U64("size_bytes"), FIELD(run_disk, size), .unit = "bytes", .what = "of the disk"},
-	DISK_OP("reads", reads, "read"),
-	DISK_OP("writes", writes, "write"),
-	DISK_OP("flushes", flushes, "flush"),
-	DISK_OP("discards", discards, "discard"),
-	DISK_OP("errors", errors, "error"),
-	DISK_SECTORS("sectors_read", sectors_read, "read"),
-	DISK_SECTORS("sectors_written", sectors_written, "write"),
-	{0}};
-
-static const char *add_disk(struct run_result *r, void *parent, void *element)
-{
-	const struct run_disk *d = element;
-
-	run_result_add_disk(r, d->role, d->size, &d->stats);
-	return NULL;
-}
-
-static void disk_labels(FILE *f, unsigned int i, const void *element)
-{
-	metric_label(f, "disk", ((const struct run_disk *)element)->role);
-}
-
-static void write_kvm_values(struct json *j, const struct run_result *r, const void *base)
-{
-	const struct run_kvm_stat *s = base;
-
-	if (s->nr_values == 1) {
-		json_u64(j, "value", s->values[0]);
-		return;
-	}
-	json_array(j, "values");
-	for (unsigned int i = 0; i < s->nr_values; i++)
-		json_u64(j, NULL, s->values[i]);
-	json_end_array(j);
-}
-
-static void read_kvm_values(struct loader *l, const struct json_value *v, struct run_result *r,
-			    void *base)
-{
-	const struct json_value *list = json_get(v, "values"), *one = json_get(v, "value"), *n;
-	struct run_kvm_stat *s = base;
-	unsigned int i = 0;
-
-	if (list && list->type != JSON_NULL && list->type != JSON_ARRAY) {
-		loader_bad(l, "%svalues is not a list", loader_where(l));
-		return;
-	}
-	list = list && list->type == JSON_ARRAY ? list : NULL;
-	s->nr_values = list ? list->nr : 1;
-	s->values = calloc(s->nr_values ? s->nr_values : 1, sizeof(*s->values));
-	if (!s->values) {
-		r->no_memory = true;
-		s->nr_values = 0;
-		return;
-	}
-	if (!list && one && one->type != JSON_NULL && json_to_u64(one, &s->values[0]))
-		loader_bad(l, "%svalue is not a whole number of 64 bits", loader_where(l));
-	for (n = list ? list->first : NULL; n; n = n->next, i++)
-		if (json_to_u64(n, &s->values[i]))
-			loader_bad(l, "%svalues[%u] is not a whole number of 64 bits",
-				   loader_where(l), i);
-}
-
-static const struct value kvm_schema[] = {
-	{TEXT("scope"), FIELD(run_kvm_stat, scope), .what = "vm, or vcpu (summed)"},
-	{TEXT("name"), FIELD(run_kvm_stat, name), .what = "KVM's name"},
-	{TEXT("kind"), FIELD(run_kvm_stat, kind), .what = "cumulative, instant, peak, linear, log"},
-	{TEXT("unit"), FIELD(run_kvm_stat, unit), .what = "none, bytes, seconds, cycles, boolean"},
-	{INT("base"), FIELD(run_kvm_stat, base), .what = "the value is in base^exponent units"},
-	{INT("exponent"), FIELD(run_kvm_stat, exponent), .what = "see base"},
-	{.name = "value",
-	 .type = VALUE_CUSTOM,
-	 .write = write_kvm_values,
-	 .read = read_kvm_values,
-	 .what = "a number; of a histogram, `values`: a list"},
-	{0}};
-
-static const char *add_kvm(struct run_result *r, void *parent, void *element)
-{
-	struct run_kvm_stat *s = element;
-
-	if (s->values)
-		run_result_add_kvm(r, s);
-	free(s->values);
-	return NULL;
-}
-
-static unsigned int exit_buckets(const struct run_result *r, const void *base)
-{
-	return r->has_exit_times ? RUN_EXIT_BUCKETS : 0;
-}
-
-static const struct value exit_schema[] = {
-	{TEXT("reason"), FIELD(run_exit, name), .what = "pio_out, mmio_read ..."},
-	{U64("count"), FIELD(run_exit, count), .what = "exits",
-	 .metric = METRIC("mmvm_exits", "counter", NULL, "Exits to the VMM by reason.")},
-	{U64("ns"), FIELD(run_exit, ns), .flags = VALUE_NULL, HAS_R(has_exit_times), .unit = "ns",
-	 .what = "in the VMM",
-	 .metric = METRIC("mmvm_exit_seconds", "counter", "seconds", "Time in the VMM by reason.")},
-	{U64("log2_ticks"), FIELD(run_exit, log2_ticks), .nr = RUN_EXIT_BUCKETS,
-	 .length = exit_buckets,
-	 .what = "exits that took from 2^i ticks on, exit_tick_ps each; the first: 0 or 1"},
-	{0}};
-
-static const char *add_exit(struct run_result *r, void *parent, void *element)
-{
-	const struct run_exit *e = element;
-
-	run_result_add_exit(r, e->name, e->count, e->ns);
-	run_result_exit_times(r, e->log2_ticks);
-	return NULL;
-}
-
-static void exit_labels(FILE *f, unsigned int i, const void *element)
-{
-	metric_label(f, "reason", ((const struct run_exit *)element)->name);
-}
-
-static const struct value place_schema[] = {
-	{TEXT("reason"), FIELD(run_exit_place, reason), .what = "as exits.reason"},
-	{U64("address"), FIELD(run_exit_place, addr),
-	 .what = "port or guest physical address, 0: none"},
-	{TEXT("device"), FIELD(run_exit_place, device), .what = "whose window that is"},
-	{TEXT("function"), FIELD(run_exit_place, function),
-	 .what = "of the guest kernel, (program), or an address"},
-	{U64("count"), FIELD(run_exit_place, count), .what = "exits"},
-	{U64("ns"), FIELD(run_exit_place, ns), .unit = "ns", .what = "in the VMM"},
-	{0}};
-
-static const char *add_place(struct run_result *r, void *parent, void *element)
-{
-	run_result_add_exit_place(r, element);
-	return NULL;
-}
-
-/* ---- accesses ---------------------------------------------------------------------------------- */
-
-static unsigned int windows(const struct run_result *r, const void *base)
-{
-	return RUN_ACCESS_WINDOWS;
-}
-
-static void write_window_samples(struct json *j, const struct run_result *r, const void *base)
-{
-	json_array(j, "window_samples");
-	for (unsigned int w = 0; w < windows(r, base); w++)
-		json_u64(j, NULL, run_access_window[w]);
-	json_end_array(j);
-}
-
-static void read_nothing(struct loader *l, const struct json_value *v, struct run_result *r,
-			 void *base)
-{
-}
-
-/** Points of a method that only knows how many have one window and no heat. */
-static void write_points(struct json *j, const struct run_result *r, const void *base)
-{
-	const struct run_access *a = base;
-
-	json_array(j, "points");
-	for (unsigned int p = 0; p < a->nr_points; p++) {
-		json_object(j, NULL);
-		json_u64(j, "t_ns", a->points[p].t_ns);
-		json_array(j, "window");
-		for (unsigned int w = 0; w < (a->has_pages ? RUN_ACCESS_WINDOWS : 1); w++)
-			json_u64(j, NULL, a->points[p].window[w]);
-		json_end_array(j);
-		json_array(j, "heat");
-		for (unsigned int b = 0; a->has_pages && b < RUN_HEAT_BUCKETS; b++)
-			json_u64(j, NULL, a->points[p].heat[b]);
-		json_end_array(j);
-		json_end_object(j);
-	}
-	json_end_array(j);
-}
-
-static const struct value point_schema[] = {
-	{U64("t_ns"), FIELD(run_access_point, t_ns), .flags = VALUE_RISES, .unit = "ns",
-	 .what = "since the machine began to run"},
-	{U32("window"), FIELD(run_access_point, window), .nr = RUN_ACCESS_WINDOWS, .unit = "pages",
-	 .what = "working sets, as access.window_samples; one number without has_pages"},
-	{U32("heat"), FIELD(run_access_point, heat), .nr = RUN_HEAT_BUCKETS, .unit = "pages",
-	 .what = "by address, config.heat_pages each; empty without has_pages"},
-	{0}};
-
-static const char *add_point(struct run_result *r, void *parent, void *element)
-{
-	run_access_add_point(parent, element);
-	return NULL;
-}
-
-#define SCORE_(field) {U64(#field), FIELD(run_access, score.field)},
-static const struct value score_schema[] = {RUN_ACCESS_SCORE(SCORE_){0}};
-#undef SCORE_
-
-static bool has_score(const struct run_result *r, const void *base)
-{
-	const struct run_access *a = base;
-
-	return a->score.rounds || a->score.phases;
-}
-
-static const struct value access_schema[] = {
-	{TEXT("method"), FIELD(run_access, method), .what = "guest, unmap, dirty, refs"},
-	{TEXT("why_not"), FIELD(run_access, why), .flags = VALUE_NULL | VALUE_ZERO_NULL,
-	 .what = "why it does not work here; null: it works"},
-	{BOOL("has_pages"), FIELD(run_access, has_pages),
-	 .what = "it names pages, not only their number"},
-	{U64("times"), FIELD(run_access, times), .what = "samples"},
-	{U64("ns"), FIELD(run_access, ns), .unit = "ns", .what = "of the VMM"},
-	{U64("guest_ticks"), FIELD(run_access, guest_ticks), .unit = "ticks", .source = "guest",
-	 .what = "of the guest"},
-	{U64("pages_total"), FIELD(run_access, pages_total), .unit = "pages",
-	 .what = "over samples"},
-	{U64("points_dropped"), FIELD(run_access, dropped), .what = "points without room"},
-	{.name = "window_samples",
-	 .type = VALUE_CUSTOM,
-	 .write = write_window_samples,
-	 .read = read_nothing,
-	 .what = "working sets of so many samples; 0: since the start"},
-	{LIST("points", run_access, points, nr_points), .members = point_schema, .add = add_point,
-	 .max = RUN_ACCESS_POINTS, .write = write_points, .what = "one a sample"},
-	{OBJECT("score"), .members = score_schema, .there = has_score, .flags = VALUE_NULL,
-	 .what = "held against a program's own word: RUN_ACCESS_SCORE of result.h"},
-	{0}};
-
-static const char *add_access(struct run_result *r, void *parent, void *element)
-{
-	struct run_access *a = element;
-
-	run_result_add_access(r, a);
-	run_access_free(a);
-	return NULL;
-}
-
 /* ---- observers, samples, reports --------------------------------------------------------------- */
 
 static const struct value observer_schema[] = {
@@ -582,6 +259,29 @@ static const struct value sample_kvm_schema[] = {
 	{U64("pages_2m"), S(mapped[1]), .unit = "pages", .what = "mapped in the second stage"},
 	{U64("pages_1g"), S(mapped[2]), .unit = "pages", .what = "mapped in the second stage"},
 	{U64("pf_taken"), S(pf_taken), .what = "second-stage faults so far"},
+	{0}};
+
+#define BLOCK_TYPE_(name, text) text,
+static const char *const block_types[] = {RUN_BLOCK_TYPES(BLOCK_TYPE_)};
+#undef BLOCK_TYPE_
+#define F(member) S(fragmentation.member)
+#define BY_ADDRESS(name, text)                                                           \
+	{                                                                                \
+		U32(#name), F(name), .nr = RUN_HEAT_BUCKETS, .unit = "pages",            \
+				     .what = text ", by address, config.heat_pages each" \
+	}
+static const struct value fragmentation_schema[] = {
+	{U32("free_blocks"), F(free_blocks), .nr = RUN_FREE_ORDERS,
+	 .what = "free blocks of order 0, 1, ..., those on per-CPU lists, too"},
+	{U32("block_types"), F(block_types), .nr = RUN_NR_BLOCK_TYPES, .names = block_types,
+	 .what = "pageblocks by migrate type"},
+	{U32("huge_anon"), F(huge_anon), .unit = "pages", .what = "in large folios, anonymous"},
+	{U32("huge_shmem"), F(huge_shmem), .unit = "pages", .what = "the same, shared memory"},
+	{U32("huge_hugetlb"), F(huge_hugetlb), .unit = "pages", .what = "the same, hugetlb"},
+	BY_ADDRESS(map_free, "free"),
+	BY_ADDRESS(map_block, "mean size of the free block that a free page is in"),
+	BY_ADDRESS(map_huge, "in large folios"),
+	BY_ADDRESS(map_unmovable, "in pageblocks that are not movable"),
 	{0}};
 
 static bool has_log(const struct run_result *r, const void *base)
@@ -632,6 +332,9 @@ const struct value sample_schema[] = {
 	 .unit = "pages", .what = "`dirty` in low and high RAM"},
 	{U32("heat"), S(heat), .nr = RUN_HEAT_BUCKETS, .there = has_heat, .unit = "pages",
 	 .what = "`dirty` by address, config.heat_pages each"},
+	{OBJECT("fragmentation"), .members = fragmentation_schema,
+	 HAS(run_sample, has_fragmentation, BASE), .source = "the guest's page array",
+	 .what = "free memory and what stands in its way; only with --fragmentation"},
 	{0}};
 
 static const char *add_sample(struct run_result *r, void *parent, void *element)
@@ -681,13 +384,13 @@ const struct value result_schema[] = {
 	{.name = "schema",
 	 .type = VALUE_CUSTOM,
 	 .write = write_schema,
-	 .read = read_nothing,
+	 .read = schema_read_nothing,
 	 .what = "version of this format; `contract`: of mmvm/shared.h"},
 	{TEXT("command"), R(command), .source = "mmvm", .what = "the command line"},
 	{.name = "complete",
 	 .type = VALUE_CUSTOM,
 	 .write = write_complete,
-	 .read = read_nothing,
+	 .read = schema_read_nothing,
 	 .what = "false: mmvm ran out of memory, something is missing"},
 	{OBJECT("config"), .members = config_schema, .source = "mmvm",
 	 .what = "what was asked for"},
@@ -731,22 +434,27 @@ const struct value result_schema[] = {
 	 .what = "requests, rings and accesses of a wrong form",
 	 .metric = METRIC("mmvm_guest_errors", "gauge", NULL,
 			  "Mistakes of the guest that its devices noted.")},
-	{LIST("disks", run_result, disks, nr_disks), .members = disk_schema, .add = add_disk,
-	 .labels = disk_labels, .source = "device", .what = "requests of each disk"},
-	{LIST("kvm", run_result, kvm, nr_kvm), .members = kvm_schema, .add = add_kvm,
+	{LIST("disks", run_result, disks, nr_disks), .members = disk_schema, .add = schema_add_disk,
+	 .labels = schema_disk_labels, .source = "device", .what = "requests of each disk"},
+	{LIST("pmem", run_result, pmem, nr_pmem), .members = pmem_schema, .add = schema_add_pmem,
+	 .labels = schema_pmem_labels, .source = "device",
+	 .what = "files that are memory (virtio-pmem)"},
+	{LIST("kvm", run_result, kvm, nr_kvm), .members = kvm_schema, .add = schema_add_kvm,
 	 .source = "KVM", .what = "its binary statistics"},
 	{U64("exit_tick_ps"), R(exit_tick_ps), .unit = "ps", .source = "mmvm",
 	 .what = "a tick of exits.log2_ticks; 0: not known"},
-	{LIST("exits", run_result, exits, nr_exits), .members = exit_schema, .add = add_exit,
-	 .labels = exit_labels, .source = "mmvm", .what = "what made vCPUs leave the guest"},
+	{LIST("exits", run_result, exits, nr_exits), .members = exit_schema, .add = schema_add_exit,
+	 .labels = schema_exit_labels, .source = "mmvm", .what = "what made vCPUs leave the guest"},
 	{LIST("exit_places", run_result, places, nr_places), .members = place_schema,
-	 .add = add_place, HAS_R(has_exit_places), .source = "mmvm", .what = "the same by place"},
+	 .add = schema_add_place, HAS_R(has_exit_places), .source = "mmvm",
+	 .what = "the same by place"},
 	{U64("exits_placed"), R(exits_placed), HAS_R(has_exit_places), .source = "mmvm",
 	 .what = "exits that were looked at"},
 	{U64("exits_unplaced"), R(exits_unplaced), HAS_R(has_exit_places), .source = "mmvm",
 	 .what = "of them in no row of exit_places"},
-	{LIST("access", run_result, access, nr_access), .members = access_schema, .add = add_access,
-	 .source = "mmvm", .what = "accessed pages, one element a method"},
+	{LIST("access", run_result, access, nr_access), .members = access_schema,
+	 .add = schema_add_access, .source = "mmvm",
+	 .what = "accessed pages, one element a method"},
 	{LIST("observers", run_result, observers, nr_observers), .members = observer_schema,
 	 .add = add_observer, .labels = observer_labels, .source = "mmvm",
 	 .what = "what watching has cost"},

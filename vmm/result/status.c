@@ -40,7 +40,9 @@ static uint32_t sum_of(const struct status *s)
 }
 
 /** The folder's name; with `make`, it is there afterwards. 0 or -errno. */
-static int folder(char *path, size_t size, bool make)
+enum folder_use { FOLDER_FIND, FOLDER_MAKE };
+
+static int folder(char *path, size_t size, enum folder_use use)
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
@@ -52,7 +54,7 @@ static int folder(char *path, size_t size, bool make)
 		n = snprintf(path, size, "/tmp/mmvm-%u", (unsigned int)geteuid());
 	if (n < 0 || (size_t)n >= size)
 		return -ENAMETOOLONG;
-	if (make && mkdir(path, 0700) && errno != EEXIST)
+	if (use == FOLDER_MAKE && mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	if (lstat(path, &st))
 		return -errno;
@@ -62,7 +64,7 @@ static int folder(char *path, size_t size, bool make)
 static int make_file(struct status_file *f)
 {
 	char dir[PATH_MAX - 32];
-	int rc = folder(dir, sizeof(dir), true);
+	int rc = folder(dir, sizeof(dir), FOLDER_MAKE);
 
 	if (rc)
 		return rc;
@@ -206,8 +208,7 @@ void status_write(struct status_file *f, struct machine *m, uint64_t t_ns, uint6
 	write_file(f);
 }
 
-/* ---- who looks --------------------------------------------------------------------------------
- */
+/* ---- who looks ------------------------------------------------------------------------------- */
 
 static void harmless(char *text, size_t size)
 {
@@ -279,7 +280,7 @@ unsigned int status_list(char (*path)[PATH_MAX], unsigned int max)
 	struct dirent *d;
 	DIR *dp = NULL;
 
-	if (found && s && !folder(dir, sizeof(dir), false))
+	if (found && s && !folder(dir, sizeof(dir), FOLDER_FIND))
 		dp = opendir(dir);
 	while (dp && n < max && (d = readdir(dp))) {
 		size_t len = strlen(d->d_name);

@@ -10,7 +10,7 @@
  *   TRACE_CHUNK_END     struct trace_file_end        the run has ended, nothing follows
  *
  * Each begins at a multiple of 8. A chunk is written by one write(2), and a file is never changed
- * behind the end: a process that is killed, or a full disk, leaves a readable prefix. A reader
+ * beyond the end: a process that is killed, or a full disk, leaves a readable prefix. A reader
  * takes whole chunks with a right sum and stops at the first that is none; without TRACE_CHUNK_END
  * it says that the run was cut short.
  *

@@ -134,8 +134,7 @@ uint64_t trace_ns(const struct trace_data *t, uint64_t ticks)
 	return ns > TRACE_NS_MAX ? (uint64_t)TRACE_NS_MAX : (uint64_t)ns;
 }
 
-/* ---- records ----------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static bool guest_record_ok(const struct trace_data *t, const struct mmvm_trace_rec *r)
 {
@@ -210,8 +209,7 @@ static int by_time(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static int grow(void *array, size_t nr, size_t size)
 {
@@ -323,8 +321,7 @@ int trace_disk(const struct trace_data *t, const char *role)
 	return -1;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /** The chunk at `at` if it is whole, else NULL with t->cut (R1). */
 static const struct trace_chunk *chunk_at(struct trace_data *t, size_t at)

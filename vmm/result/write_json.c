@@ -88,7 +88,7 @@ int report_json(FILE *f, const struct run_result *r)
 {
 	struct json j;
 
-	json_init(&j, f, true);
+	json_init(&j, f);
 	json_object(&j, NULL);
 	schema_write(&j, result_schema, r, r);
 	json_end_object(&j);

@@ -115,7 +115,7 @@ static const struct {
 };
 static int inherited[MAX_INHERITED];
 static unsigned int nr_inherited;
-/* Filled before the first filter: a handler cannot ask for names. */
+/* Filled before the first filter: a signal handler cannot look names up. */
 static char call_name[MAX_CALLS][NAME_BYTES];
 static _Thread_local enum sandbox_thread this_kind;
 
@@ -176,7 +176,7 @@ static int catch_violations(void)
 
 /* ---- a thread ------------------------------------------------------------------------------- */
 
-/** Keep of its capabilities what is both there and in `keep`. */
+/** Keep only those of the process's capabilities that are in `keep`. */
 static int drop_capabilities(unsigned int keep)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

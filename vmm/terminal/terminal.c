@@ -68,7 +68,7 @@ static void catch_signals(void)
 			 stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART}, old;
 
 	for (size_t i = 0; i < sizeof(end) / sizeof(end[0]); i++) {
-		/* What is ignored (nohup) stays ignored; sanitizers keep what is theirs. */
+		/* Ignored signals (nohup) stay ignored; sanitizers keep their handlers. */
 		if (!sigaction(end[i], NULL, &old) && !(old.sa_flags & SA_SIGINFO) &&
 		    old.sa_handler == SIG_DFL)
 			sigaction(end[i], &sa, NULL);

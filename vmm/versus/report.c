@@ -32,9 +32,20 @@ static const char *const rows[][2] = {
 	{"host_swap_pages_read", "host: pages read"},
 	{"host_swap_pages_written", "host: pages written"},
 };
-#define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
+#define NR_ROWS	    (sizeof(rows) / sizeof(rows[0]))
+#define CURVE_LINES 24u /* of the table at most */
 
-static bool repeats(const struct versus_system *s, const char *name)
+const char *versus_row_name(unsigned int row)
+{
+	return row < NR_ROWS ? rows[row][0] : NULL;
+}
+
+const char *versus_row_label(unsigned int row)
+{
+	return row < NR_ROWS ? rows[row][1] : NULL;
+}
+
+bool versus_repeats(const struct versus_system *s, const char *name)
 {
 	for (unsigned int r = 1; r < s->nr_runs; r++)
 		if (versus_value(&s->run[r], name, NULL) != versus_value(&s->run[0], name, NULL))
@@ -51,7 +62,7 @@ static void print_row(FILE *f, const struct versus *v, const char *name, const c
 		uint64_t n = versus_value(&s->run[0], name, &found);
 
 		if (found)
-			fprintf(f, " %15" PRIu64 "%c", n, repeats(s, name) ? ' ' : '~');
+			fprintf(f, " %15" PRIu64 "%c", n, versus_repeats(s, name) ? ' ' : '~');
 		else
 			fprintf(f, " %15s ", "-");
 	}
@@ -117,7 +128,7 @@ static void print_repeating(FILE *f, const struct versus *v)
 
 		for (unsigned int k = 0; k < run->nr; k++) {
 			all++;
-			same += repeats(&v->system[i], run->value[k].name);
+			same += versus_repeats(&v->system[i], run->value[k].name);
 		}
 	}
 	if (v->runs > 1)
@@ -125,6 +136,36 @@ static void print_repeating(FILE *f, const struct versus *v)
 			"\n%u of %u values repeat to the digit in %u runs; ~ marks those that do "
 			"not\n",
 			same, all, v->runs);
+}
+
+/** What was referenced in an interval, a column a system; several intervals make one line, the mean of them. */
+static void print_curves(FILE *f, const struct versus *v)
+{
+	unsigned int longest = 0, step;
+
+	for (unsigned int i = 0; i < v->nr; i++)
+		if (v->system[i].curve.nr > longest)
+			longest = v->system[i].curve.nr;
+	if (!longest)
+		return;
+	step = (longest + CURVE_LINES - 1) / CURVE_LINES;
+	fprintf(f, "\nreferenced in %u ms, KiB (a run of its own)\n", v->curve_ms);
+	for (unsigned int at = 0; at < longest; at += step) {
+		fprintf(f, "%8u ms%17s", (at + step) * v->curve_ms, "");
+		for (unsigned int i = 0; i < v->nr; i++) {
+			const struct versus_curve *c = &v->system[i].curve;
+			uint64_t sum = 0;
+			unsigned int n = 0;
+
+			for (; n < step && at + n < c->nr; n++)
+				sum += c->point[at + n].referenced;
+			if (n)
+				fprintf(f, " %15" PRIu64 " ", sum / n);
+			else
+				fprintf(f, " %15s ", "ended");
+		}
+		fputc('\n', f);
+	}
 }
 
 void versus_table(FILE *f, const struct versus *v, bool all)
@@ -147,6 +188,7 @@ void versus_table(FILE *f, const struct versus *v, bool all)
 	if (all)
 		print_rest(f, v);
 	print_repeating(f, v);
+	print_curves(f, v);
 }
 
 static void emit_words(struct json *j, const char *key, const char *const *word, unsigned int nr)
@@ -157,12 +199,26 @@ static void emit_words(struct json *j, const char *key, const char *const *word,
 	json_end_array(j);
 }
 
+static void emit_curve(struct json *j, const struct versus_curve *c)
+{
+	json_array(j, "curve");
+	for (unsigned int i = 0; i < c->nr; i++) {
+		json_object(j, NULL);
+		json_u64(j, "ticks", c->point[i].ticks);
+		json_u64(j, "rss_kib", c->point[i].rss);
+		json_u64(j, "referenced_kib", c->point[i].referenced);
+		json_u64(j, "swap_kib", c->point[i].swap);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
 /** Names of values that were the same in every run of a system: with one run, none is known to. */
 static void emit_repeating(struct json *j, const struct versus_system *s)
 {
 	json_array(j, "repeats");
 	for (unsigned int k = 0; s->nr_runs > 1 && k < s->run[0].nr; k++)
-		if (repeats(s, s->run[0].value[k].name))
+		if (versus_repeats(s, s->run[0].value[k].name))
 			json_string(j, NULL, s->run[0].value[k].name);
 	json_end_array(j);
 }
@@ -172,7 +228,7 @@ int versus_emit_json(FILE *f, const void *versus)
 	const struct versus *v = versus;
 	struct json j;
 
-	json_init(&j, f, true);
+	json_init(&j, f);
 	json_object(&j, NULL);
 	json_u64(&j, "schema", 1);
 	json_string(&j, "linux", v->release);
@@ -180,6 +236,7 @@ int versus_emit_json(FILE *f, const void *versus)
 	emit_words(&j, "arguments", v->args, v->nr_args);
 	emit_words(&j, "sysctl", v->knobs, v->nr_knobs);
 	json_u64(&j, "swap_bytes", v->swap);
+	json_u64(&j, "curve_ms", v->curve_ms);
 	json_array(&j, "systems");
 	for (unsigned int i = 0; i < v->nr; i++) {
 		const struct versus_system *s = &v->system[i];
@@ -188,6 +245,7 @@ int versus_emit_json(FILE *f, const void *versus)
 		json_string(&j, "name", s->name);
 		json_u64(&j, "ram_bytes", s->memory);
 		emit_repeating(&j, s);
+		emit_curve(&j, &s->curve);
 		json_array(&j, "runs");
 		for (unsigned int r = 0; r < s->nr_runs; r++) {
 			json_object(&j, NULL);

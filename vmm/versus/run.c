@@ -62,6 +62,20 @@ bool versus_take_line(struct versus_run *run, const char *line)
 	return true;
 }
 
+bool versus_take_point(struct versus_curve *curve, const char *line)
+{
+	static const char mark[] = "curve: ";
+	const char *at = strstr(line, mark);
+	struct versus_point p;
+
+	if (!at || curve->nr == VERSUS_MAX_POINTS ||
+	    sscanf(at + sizeof(mark) - 1, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &p.ticks,
+		   &p.rss, &p.referenced, &p.swap) != 4)
+		return false;
+	curve->point[curve->nr++] = p;
+	return true;
+}
+
 uint64_t versus_value(const struct versus_run *run, const char *name, bool *found)
 {
 	const bool sum = !strcmp(name, "allocstall");
@@ -80,7 +94,8 @@ uint64_t versus_value(const struct versus_run *run, const char *name, bool *foun
 	return value;
 }
 
-static int take_output(struct versus_run *run, const char *path, struct mmvm_error *err)
+static int take_output(struct versus_run *run, struct versus_curve *curve, const char *path,
+		       struct mmvm_error *err)
 {
 	char line[1024];
 	FILE *f = fopen(path, "re");
@@ -88,7 +103,8 @@ static int take_output(struct versus_run *run, const char *path, struct mmvm_err
 	if (!f)
 		return mmvm_error(err, MMVM_EXIT_HOST, "%s: %s", path, strerror(errno));
 	while (fgets(line, sizeof(line), f))
-		versus_take_line(run, line);
+		if (!versus_take_line(run, line))
+			versus_take_point(curve, line);
 	fclose(f);
 	return 0;
 }
@@ -114,15 +130,19 @@ static int take_result(struct versus_run *run, const char *path, struct mmvm_err
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
+enum side { ON_LINUX, ON_GUESTMM, NR_SIDES };
+
 struct place {
 	char dir[256];
-	char archive[2][300]; /* Linux's, guestmm's */
+	char archive[NR_SIDES][300];
 	char output[300], json[300];
 };
 
-static int write_archive(const struct versus *v, const char *path, bool linux_modules,
+/* Only Linux gets modules. */
+static int write_archive(const struct versus *v, const struct place *p, enum side side,
 			 struct mmvm_error *err)
 {
+	const char *path = p->archive[side];
 	char observe[4096], file[4200], names[256] = "";
 	struct cpio c = {0};
 	FILE *f = NULL;
@@ -131,7 +151,7 @@ static int write_archive(const struct versus *v, const char *path, bool linux_mo
 
 	if (!rc)
 		rc = cpio_add_file(&c, "prog", v->program, err);
-	if (!rc && linux_modules) {
+	if (!rc && side == ON_LINUX) {
 		rc = cpio_add(&c, "lib", NULL, 0);
 		for (unsigned int i = 0; i < NR_MODULES && !rc; i++) {
 			const char *base = strrchr(modules[i], '/') + 1;
@@ -170,22 +190,21 @@ static int make_place(const struct versus *v, struct place *p, struct mmvm_error
 		p->dir[0] = 0;
 		return mmvm_error(err, MMVM_EXIT_HOST, "no temporary folder: %s", strerror(errno));
 	}
-	snprintf(p->archive[0], sizeof(p->archive[0]), "%s/linux.cpio", p->dir);
-	snprintf(p->archive[1], sizeof(p->archive[1]), "%s/guestmm.cpio", p->dir);
+	snprintf(p->archive[ON_LINUX], sizeof(p->archive[ON_LINUX]), "%s/linux.cpio", p->dir);
+	snprintf(p->archive[ON_GUESTMM], sizeof(p->archive[ON_GUESTMM]), "%s/guestmm.cpio", p->dir);
 	snprintf(p->output, sizeof(p->output), "%s/output", p->dir);
 	snprintf(p->json, sizeof(p->json), "%s/result.json", p->dir);
-	return write_archive(v, p->archive[0], true, err) ||
-			       write_archive(v, p->archive[1], false, err)
-		       ? -1
-		       : 0;
+	if (write_archive(v, p, ON_LINUX, err) || write_archive(v, p, ON_GUESTMM, err))
+		return -1;
+	return 0;
 }
 
 static void remove_place(const struct place *p)
 {
 	if (!p->dir[0])
 		return;
-	unlink(p->archive[0]);
-	unlink(p->archive[1]);
+	unlink(p->archive[ON_LINUX]);
+	unlink(p->archive[ON_GUESTMM]);
 	unlink(p->output);
 	unlink(p->json);
 	rmdir(p->dir);
@@ -278,11 +297,13 @@ static void add_common(struct arguments *a, const char *self, const char *memory
 		add_arg(a, common[k]);
 }
 
-/** Run the program, or only ask for the memory, on a system. */
-static int run_system(const struct versus *v, const struct versus_system *s, const struct place *p,
-		      bool probe, struct versus_run *run, struct mmvm_error *err)
+/** Only ask for the memory; run the program; run it with its memory looked at all the time. */
+enum purpose { ASK_MEMORY, COUNT, DRAW_CURVE };
+
+static int run_system(const struct versus *v, struct versus_system *s, const struct place *p,
+		      enum purpose purpose, struct versus_run *run, struct mmvm_error *err)
 {
-	char self[4096], memory[32], swap[32], append[4096], words[256];
+	char self[4096], memory[32], swap[32], append[4096], words[256], curve[32];
 	struct arguments a = {.nr = 0}, program = {.nr = 0};
 	int status;
 
@@ -291,10 +312,13 @@ static int run_system(const struct versus *v, const struct versus_system *s, con
 	snprintf(swap, sizeof(swap), "%" PRIu64, v->swap);
 	cli_built_path("mmvm", self, sizeof(self));
 	add_common(&a, self, memory, swap, p->json);
-	if (!probe)
+	snprintf(curve, sizeof(curve), "curve=%u", v->curve_ms);
+	if (purpose == DRAW_CURVE)
+		add_arg(&program, curve);
+	if (purpose != ASK_MEMORY)
 		add_program(&program, v);
 	add_arg(&a, "--initrd");
-	add_arg(&a, p->archive[s->policy != NULL]);
+	add_arg(&a, p->archive[s->policy ? ON_GUESTMM : ON_LINUX]);
 	add_arg(&a, "--append");
 	if (s->policy) {
 		snprintf(append, sizeof(append), "reclaim_policy=%s", s->policy);
@@ -320,9 +344,12 @@ static int run_system(const struct versus *v, const struct versus_system *s, con
 	status = run_machine(&a, p, err);
 	if (status < 0)
 		return -1;
-	if (take_output(run, p->output, err) || (!probe && take_result(run, p->json, err)))
+	s->curve.nr = 0;
+	if (take_output(run, &s->curve, p->output, err) ||
+	    (purpose != ASK_MEMORY && take_result(run, p->json, err)))
 		status = -1;
-	if (!probe && (status < 0 || !run->nr || versus_value(run, "status", NULL))) {
+	if (purpose != ASK_MEMORY &&
+	    (status < 0 || !run->nr || versus_value(run, "status", NULL))) {
 		last_words(p, words, sizeof(words));
 		return mmvm_error(err, MMVM_EXIT_FAILED,
 				  "%s: the program ended with status %d (%s)", s->name,
@@ -343,7 +370,7 @@ static int match_memory(struct versus *v, const struct place *p, struct mmvm_err
 		uint64_t have;
 
 		v->system[1].memory = memory = memory / PAGE * PAGE;
-		if (run_system(v, &v->system[1], p, true, &probe, err))
+		if (run_system(v, &v->system[1], p, ASK_MEMORY, &probe, err))
 			return -1;
 		have = versus_value(&probe, "MemAvailable", NULL) << 10;
 		if (!have)
@@ -371,7 +398,13 @@ int versus_measure(struct versus *v, struct mmvm_error *err)
 		for (; s->nr_runs < v->runs && !rc; s->nr_runs++) {
 			fprintf(stderr, "mmvm versus: %s, run %u of %u\n", s->name, s->nr_runs + 1,
 				v->runs);
-			rc = run_system(v, s, &p, false, &s->run[s->nr_runs], err);
+			rc = run_system(v, s, &p, COUNT, &s->run[s->nr_runs], err);
+		}
+		if (v->curve_ms && !rc) {
+			static struct versus_run looked_at;
+
+			fprintf(stderr, "mmvm versus: %s, its working set\n", s->name);
+			rc = run_system(v, s, &p, DRAW_CURVE, &looked_at, err);
 		}
 	}
 	remove_place(&p);

@@ -56,7 +56,7 @@
 static u64 ticks_per_ns; /* 32.32 fixed point */
 
 static bool pv_eoi;
-/* Bit 0: set by KVM, cleared by us. One a CPU, each in a cache line of its own. */
+/* Bit 0: set by KVM, cleared by us. One for each CPU, each in a cache line of its own. */
 static struct {
 	u64 skip;
 } __attribute__((aligned(64))) pv_eoi_word[MMVM_MAX_CPUS];

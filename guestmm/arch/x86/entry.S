@@ -2,9 +2,9 @@
  * All the ways into the kernel and out of it: the first instruction, exceptions, interrupts,
  * system calls, and the switch from one stack to another.
  *
- * Entry from user mode lands on the task's kernel stack (TSS rsp0, or the same value read by the
- * SYSCALL stub of the CPU). There is no GS base and no swapgs: each CPU has a SYSCALL stub of its
- * own that knows where its TSS lies, and thread_info is found by masking the stack pointer.
+ * Entry from user mode lands on the task's kernel stack (TSS rsp0, or the same value read by
+ * asm_syscall). In the kernel GS has the base of the CPU's area (arch/percpu.h), in user mode that of
+ * the program: every way in from user mode begins with ENTER_GS, every way out ends with LEAVE_GS.
  *
  * Two frames, one layout (struct pt_regs):
  *
@@ -16,7 +16,10 @@
  * E1  C handlers are entered with interrupts off and DF clear, and return with interrupts off.
  * E2  On the way to user mode, thread_info.need_resched and .flags are both zero at the last look,
  *     with interrupts off since then.
- * E3  A RIP that user mode chose (SYSCALL's rcx, a signal frame) is canonical before SYSRET or
+ * E3  GS has the kernel's base wherever C code runs. An exception in kernel mode may come between the
+ *     way in and ENTER_GS, or between LEAVE_GS and the way out, only if it is one that nothing holds
+ *     back (NMI, double fault, machine check): so all but page faults look at the base themselves.
+ * E4  A RIP that user mode chose (SYSCALL's rcx, a signal frame) is canonical before SYSRET or
  *     IRETQ gets it: exit_to_user_work() sees to it, and is called for one that is not.
  *
  * Registers are saved by pushes in pt_regs order; `cld` because user mode may have set DF.
@@ -41,17 +44,28 @@ _start:
 	xorl	%ebp, %ebp
 	movabsq	$ASM_STACK_MAGIC, %rax
 	movq	%rax, boot_stack + ASM_TI_STACK_MAGIC(%rip)
+	movl	$ASM_MSR_GS_BASE, %ecx	/* until percpu_init(): the variables' first copy */
+	xorl	%eax, %eax
+	xorl	%edx, %edx
+	wrmsr
 	movq	%rsi, %rdi
 	call	start_kernel
 1:	cli
 	hlt
 	jmp	1b
 
-/* The first instruction of another CPU: 64-bit mode, our page tables, its idle thread's stack. */
+/* The first instruction of another CPU: 64-bit mode, our page tables, its idle thread's stack, its
+ * number in EDI. */
 	.globl	secondary_entry
 secondary_entry:
 	cld
 	xorl	%ebp, %ebp
+	movl	%edi, %edi
+	movq	__per_cpu_offset(, %rdi, 8), %rdx
+	movl	%edx, %eax
+	shrq	$32, %rdx
+	movl	$ASM_MSR_GS_BASE, %ecx
+	wrmsr
 	call	start_secondary
 
 	/* zeroed by the loader: thread_info of CPU 0, no preemption pending */
@@ -76,6 +90,14 @@ boot_stack:
 	pushq	%r10
 	pushq	%r11
 .endm
+.macro POP_SAVED
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+.endm
 .macro PUSH_ALL
 	PUSH_SCRATCH
 	pushq	%rbx
@@ -99,10 +121,35 @@ boot_stack:
 	popq	%rdi
 	addq	$8, %rsp
 .endm
+/*
+ * The program's GS base becomes the kernel's, and back. One instruction, made five bytes long by
+ * prefixes without effect: where ring 0 is emulated and has no swapgs, gs_sites_init() turns it into a
+ * call of a function that writes the register. Interrupts off; all registers are preserved; on the
+ * way out nothing but the processor's frame is on the stack.
+ */
+.macro GS_SITE target
+.Lgs\@:
+	.byte	0x2e, 0x2e, 0x0f, 0x01, 0xf8	/* cs cs swapgs */
+	.pushsection .init.rodata, "a", @progbits
+	.long	.Lgs\@ - ., \target - .
+	.popsection
+.endm
+.macro ENTER_GS
+	GS_SITE	gs_enter_emulated
+.endm
+.macro LEAVE_GS
+	GS_SITE	gs_leave_emulated
+.endm
+/* ENTER_GS if user mode was interrupted; a full frame is on the stack. */
+.macro ENTER_GS_IF_USER
+	testb	$3, PT_CS(%rsp)
+	jz	9f
+	ENTER_GS
+9:
+.endm
 /* Jump to \slow when thread_info asks for work before user mode (E2). Clobbers rax. */
 .macro CHECK_WORK slow
-	movq	%rsp, %rax
-	andq	$-ASM_THREAD_SIZE, %rax
+	movq	%gs:current_ti, %rax
 	cmpq	$0, ASM_TI_WORK(%rax)
 	jne	\slow
 .endm
@@ -142,21 +189,77 @@ asm_trap_\name:
 
 	.balign 16
 trap_common:
+	testb	$3, PT_CS(%rsp)
+	jz	trap_kernel
+	ENTER_GS
 	movq	%rsp, %rdi
 	call	do_trap			/* (regs, vector) */
 return_full:
 	testb	$3, PT_CS(%rsp)
-	jz	restore_full
+	jz	restore_kernel
 	CHECK_WORK work_full
 restore_full:
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
+	POP_SAVED
+	POP_SCRATCH
+	LEAVE_GS
+	iretq
+
+/* Kernel mode was interrupted, perhaps where GS has the program's base (E3): rbx = the base it has,
+ * r12 = the one of this CPU, whose number is at the bottom of every stack. */
+trap_kernel:
+	movl	$ASM_MSR_GS_BASE, %ecx
+	rdmsr
+	shlq	$32, %rdx
+	movl	%eax, %ebx
+	orq	%rdx, %rbx
+	movq	%rsp, %rax
+	andq	$-ASM_THREAD_SIZE, %rax
+	movl	ASM_TI_CPU(%rax), %eax
+	movq	__per_cpu_offset(, %rax, 8), %r12
+	cmpq	%rbx, %r12
+	je	1f
+	movl	%r12d, %eax
+	movq	%r12, %rdx
+	shrq	$32, %rdx
+	wrmsr
+1:	movq	%rsp, %rdi
+	call	do_trap
+	cmpq	%rbx, %r12
+	je	restore_kernel
+	movl	$ASM_MSR_GS_BASE, %ecx
+	movl	%ebx, %eax
+	movq	%rbx, %rdx
+	shrq	$32, %rdx
+	wrmsr
+restore_kernel:
+	POP_SAVED
 	POP_SCRATCH
 	iretq
+
+/* ENTER_GS and LEAVE_GS where ring 0 is emulated: called, all registers preserved. */
+gs_enter_emulated:
+	pushq	%rax
+	pushq	%rcx
+	pushq	%rdx
+	movq	%rsp, %rax
+	andq	$-ASM_THREAD_SIZE, %rax
+	movl	ASM_TI_CPU(%rax), %eax
+	movq	__per_cpu_offset(, %rax, 8), %rax
+1:	movq	%rax, %rdx
+	shrq	$32, %rdx
+	movl	$ASM_MSR_GS_BASE, %ecx
+	wrmsr
+	popq	%rdx
+	popq	%rcx
+	popq	%rax
+	ret
+gs_leave_emulated:
+	pushq	%rax
+	pushq	%rcx
+	pushq	%rdx
+	movq	%gs:user_gs_base, %rax
+	jmp	1b
+
 /* exit_to_user_work(regs, in a system call?) */
 work_full:
 	xorl	%esi, %esi
@@ -184,6 +287,7 @@ work_partial:
 asm_trap_pf:
 	testb	$3, 16(%rsp)		/* CS behind error code and RIP */
 	jz	1f
+	ENTER_GS
 	PUSH_SCRATCH
 	subq	$PT_R11, %rsp
 	cld
@@ -193,11 +297,12 @@ asm_trap_pf:
 restore_partial:
 	addq	$PT_R11, %rsp
 	POP_SCRATCH
+	LEAVE_GS
 	iretq
 1:	PUSH_ALL
 	movq	%rsp, %rdi
 	call	do_kernel_fault
-	jmp	restore_full
+	jmp	restore_kernel
 
 /* ---- interrupts: one stub a vector --------------------------------------------------------------- */
 
@@ -235,6 +340,7 @@ asm_irq_timer:
 	pushq	$0
 	NOT_A_PHANTOM
 	PUSH_ALL
+	ENTER_GS_IF_USER
 	movq	%rsp, %rdi
 	call	do_timer_irq
 	jmp	return_full
@@ -245,6 +351,7 @@ asm_ipi_call:
 	pushq	$0
 	NOT_A_PHANTOM
 	PUSH_ALL
+	ENTER_GS_IF_USER
 	movq	%rsp, %rdi
 	call	do_call_ipi
 	jmp	return_full
@@ -255,6 +362,7 @@ asm_ipi_resched:
 	pushq	$0
 	NOT_A_PHANTOM
 	PUSH_ALL
+	ENTER_GS_IF_USER
 	movq	%rsp, %rdi
 	call	do_resched_ipi
 	jmp	return_full
@@ -263,26 +371,12 @@ asm_ipi_resched:
 irq_common:
 	NOT_A_PHANTOM
 	PUSH_ALL
+	ENTER_GS_IF_USER
 	movq	%rsp, %rdi
 	call	do_irq
 	jmp	return_full
 
 /* ---- system calls ---------------------------------------------------------------------------------- */
-
-/* SYSCALL of CPU n: RCX = user RIP, R11 = user RFLAGS, interrupts off (SFMASK), user's stack. */
-	.balign 64
-	.globl	asm_syscall_stubs
-asm_syscall_stubs:
-	.set	cpu, 0
-	.rept	ASM_MAX_CPUS
-	.balign 64
-	movq	%rsp, cpu_entry + cpu * ASM_CPU_ENTRY_SIZE + ASM_CPU_ENTRY_URSP(%rip)
-	movq	cpu_entry + cpu * ASM_CPU_ENTRY_SIZE + ASM_CPU_ENTRY_RSP0(%rip), %rsp
-	pushq	$ASM_USER_DS
-	pushq	cpu_entry + cpu * ASM_CPU_ENTRY_SIZE + ASM_CPU_ENTRY_URSP(%rip)
-	jmp	syscall_common
-	.set	cpu, cpu + 1
-	.endr
 
 .macro CALL_DISPATCH
 	pushq	%rax			/* orig_rax: the number */
@@ -295,15 +389,22 @@ asm_syscall_stubs:
 	movq	%rax, PT_RAX(%rsp)
 .endm
 
-	.balign 16
-syscall_common:
+/* SYSCALL: RCX = user RIP, R11 = user RFLAGS, interrupts off (SFMASK), user's stack. */
+	.balign 64
+	.globl	asm_syscall
+asm_syscall:
+	swapgs
+	movq	%rsp, %gs:cpu_entry + ASM_CPU_ENTRY_URSP
+	movq	%gs:cpu_entry + ASM_CPU_ENTRY_RSP0, %rsp
+	pushq	$ASM_USER_DS
+	pushq	%gs:cpu_entry + ASM_CPU_ENTRY_URSP
 	pushq	%r11
 	pushq	$ASM_USER_CS
 	pushq	%rcx
 	CALL_DISPATCH
 	CHECK_WORK work_syscall
 	movq	PT_RIP(%rsp), %rcx
-	shrq	$47, %rcx		/* E3: Intel's SYSRET faults in ring 0 on such a RIP */
+	shrq	$47, %rcx		/* E4: Intel's SYSRET faults in ring 0 on such a RIP */
 	jnz	work_syscall
 	addq	$PT_R11 + 8, %rsp
 	popq	%r10
@@ -317,6 +418,7 @@ syscall_common:
 	movq	8(%rsp), %rcx
 	movq	24(%rsp), %r11
 	movq	32(%rsp), %rsp
+	swapgs
 	sysretq
 
 /*
@@ -329,6 +431,7 @@ syscall_common:
 asm_trap_ud_syscall:
 	cmpq	$FIX_SYSCALL_UD, (%rsp)
 	jne	asm_trap_ud
+	ENTER_GS
 	movq	%rcx, (%rsp)
 	movq	$ASM_USER_CS, 8(%rsp)
 	andl	$0x240dd5, %r11d	/* ID AC OF DF TF SF ZF AF PF CF */

@@ -32,11 +32,17 @@ int vmm_fastop(u32 op, u64 dst, u64 src, u64 len, u64 value)
 	return result;
 }
 
+/* It takes physical addresses: of the direct map, that is, not of a window onto high memory. */
+static inline bool fastop_reaches(const void *kaddr)
+{
+	return boot_info.quirks & MMVM_QUIRK_FASTOP && (unsigned long)kaddr < VMALLOC_START;
+}
+
 void clear_pages(void *kaddr, unsigned long pages)
 {
 	unsigned long n = pages * (PAGE_SIZE / 8);
 
-	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
+	if (fastop_reaches(kaddr) &&
 	    !vmm_fastop(MMVM_FASTOP_FILL, __pa(kaddr), 0, pages * PAGE_SIZE, 0))
 		return;
 	__asm__ volatile("rep stosq" : "+D"(kaddr), "+c"(n) : "a"(0ul) : "memory");
@@ -46,7 +52,7 @@ void copy_pages(void *dst, const void *src, unsigned long pages)
 {
 	unsigned long n = pages * (PAGE_SIZE / 8);
 
-	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
+	if (fastop_reaches(dst) && fastop_reaches(src) &&
 	    !vmm_fastop(MMVM_FASTOP_COPY, __pa(dst), __pa(src), pages * PAGE_SIZE, 0))
 		return;
 	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
@@ -56,8 +62,7 @@ void clear_page(void *kaddr)
 {
 	unsigned long n = PAGE_SIZE / 8;
 
-	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
-	    !vmm_fastop(MMVM_FASTOP_FILL, __pa(kaddr), 0, PAGE_SIZE, 0))
+	if (fastop_reaches(kaddr) && !vmm_fastop(MMVM_FASTOP_FILL, __pa(kaddr), 0, PAGE_SIZE, 0))
 		return;
 	__asm__ volatile("rep stosq" : "+D"(kaddr), "+c"(n) : "a"(0ul) : "memory");
 }
@@ -66,7 +71,7 @@ void copy_page(void *dst, const void *src)
 {
 	unsigned long n = PAGE_SIZE / 8;
 
-	if (boot_info.quirks & MMVM_QUIRK_FASTOP &&
+	if (fastop_reaches(dst) && fastop_reaches(src) &&
 	    !vmm_fastop(MMVM_FASTOP_COPY, __pa(dst), __pa(src), PAGE_SIZE, 0))
 		return;
 	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");

@@ -2,13 +2,14 @@
  * The kernel's own page tables.
  *
  *   PML4 (swapper_pg_dir); with five levels, entry 511 of the PML5 (top_pg_dir) is the way to it
- *    [273]      direct map: every RAM range, read-write, no execute; 2 MiB pages where a whole one
+ *    [273]      direct map: every RAM range below highmem_start, read-write, no execute; 2 MiB pages where a whole one
  *               is RAM, 4 KiB at the ends. Its alias of the kernel's text and constants is
  *               read-only.
  *    [402,403]  vmalloc area: tables of the second level made now, so that every address space
  *               shares them and vmalloc never has to touch another top-level table (I2)
+ *    [404..412] windows onto high memory, if there is any: likewise
  *    [468]      vmemmap: struct pages of each RAM range, behind each other as their frames are
- *    [511]      kernel image, with W^X at 4 KiB, and the fixmap
+ *    [511]      kernel image, with W^X at 4 KiB; the fixmap; the CPUs' areas (percpu.c)
  *
  * I1  No page is writable and executable, through any mapping.
  * I2  The top-level entries above are complete before the first address space exists, and never
@@ -27,11 +28,12 @@
 #include "kernel/boot_info.h"
 #include "kernel/task.h"
 #include "mm/init.h"
+#include "mm/phys/highmem.h"
 #include "mm/phys/memblock.h"
 #include "mm/virt/mm.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/phys/zone.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 
 /* Where count_vm_event() and the zones write: mapped for ever. */
 struct mmvm_shared *mmvm_shared = (struct mmvm_shared *)FIX_SHARED;
@@ -108,6 +110,11 @@ static __init void map_image(const char *start, const char *end, pgprot_t prot)
 	map_range((unsigned long)start, image_pa(start), end - start, prot);
 }
 
+__init void boot_map_range(unsigned long va, phys_addr_t pa, u64 size, u64 prot)
+{
+	map_range(va, pa, size, prot);
+}
+
 /* ---- direct map ---- */
 
 /* Map RAM [base, end), with the kernel's text and constants read-only. */
@@ -123,10 +130,16 @@ static __init void map_direct(phys_addr_t base, phys_addr_t end)
 	map_range((unsigned long)__va(base), base, end - base, PAGE_KERNEL);
 }
 
+/* High memory is not mapped here. */
+static __init phys_addr_t low_end(phys_addr_t end)
+{
+	return highmem_start ? min(end, highmem_start) : end;
+}
+
 /* The part that holds the image, at most to the end of the first GiB. */
 static __init void map_direct_first(phys_addr_t base, u64 size, int node, void *arg)
 {
-	phys_addr_t end = min(base + size, (phys_addr_t)1 << PUD_SHIFT);
+	phys_addr_t end = min(low_end(base + size), (phys_addr_t)1 << PUD_SHIFT);
 
 	if (base > image_pa(_image_start) || end < image_pa(_image_end))
 		return;
@@ -136,12 +149,21 @@ static __init void map_direct_first(phys_addr_t base, u64 size, int node, void *
 
 static __init void map_direct_rest(phys_addr_t base, u64 size, int node, void *arg)
 {
-	phys_addr_t end = base + size;
+	phys_addr_t end = low_end(base + size);
 
 	if (base < mapped_end)
 		base = min(mapped_end, end);
 	if (base < end)
 		map_direct(base, end);
+}
+
+/* Tables for the windows onto high memory: all of those of the threads that CPUs start with. */
+static __init void map_windows(void)
+{
+	for (unsigned long va = KMAP_START; va < KMAP_END; va += 1ul << PGDIR_SHIFT)
+		map_entry(va, 2);
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+		map_entry(KMAP_BOOT_START + cpu * KMAP_SLOTS * PAGE_SIZE, 0);
 }
 
 __init void paging_init(void)
@@ -180,6 +202,8 @@ __init void paging_init(void)
 	memblock_free(MMVM_BOOT_GDT,
 		      MMVM_BOOT_PML4 - MMVM_BOOT_GDT + MMVM_BOOT_PT_PAGES * PAGE_SIZE);
 	memblock_for_each(map_direct_rest, NULL);
+	if (highmem_start)
+		map_windows();
 }
 
 /* ---- vmemmap ---- */
@@ -250,8 +274,7 @@ void arch_pgd_init(void *pgd)
 	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
 }
 
-/* Frames of the image [start, end) go to the buddy and stay reachable through the direct map
- * alone. */
+/* Free frames of the image [start, end) to the buddy. Afterwards only the direct map reaches them. */
 static void free_image_range(const void *start, const void *end, const char *what)
 {
 	unsigned long from = (unsigned long)start, to = (unsigned long)end;

@@ -14,7 +14,7 @@
  *   wait until waiting = 0                   for each: run fn, clear our bit of waiting
  *
  * A CPU that waits for a lock with interrupts off would not see the IPI, and the lock's owner may be
- * the one that waits for the answer. So whoever waits looks into its inbox (smp_relax()) and serves
+ * the one that waits for the answer. So a waiting CPU looks into its inbox (smp_relax()) and serves
  * what may run anywhere: TLB flushes, and the order to stop.
  *
  * A waiting CPU is of no use to anybody: after a while it gives its turn on the host away
@@ -25,6 +25,8 @@
  *     it has cleared its bit.
  * I2  A source waits with preemption off and serves its own inbox meanwhile, by interrupt or, with
  *     interrupts off, by smp_relax(): two that call each other do not wait for ever.
+ * I3  A CPU that waits in on_each_cpu() is in no critical section but that wait, and runs what others ask for
+ *     there. Were it to refuse, two of them could refuse each other for ever.
  *
  * Locks: none.
  */
@@ -59,6 +61,7 @@ static struct request request[MMVM_MAX_CPUS];
 
 static struct {
 	u32 sources; /* A */
+	bool open;   /* I3; by the CPU itself, with preemption off */
 } __attribute__((aligned(64))) inbox[MMVM_MAX_CPUS];
 
 /* ---- start ---- */
@@ -209,16 +212,19 @@ void smp_nmi(const struct pt_regs *regs)
 
 /* ---- calls ---- */
 
-/* Interrupts off. `in_wait`: this CPU is in the middle of something, and waits for a lock. */
-static void serve_inbox(bool in_wait)
+enum inbox_at { AT_INTERRUPT, WHILE_WAITING };
+
+/* Interrupts off. WHILE_WAITING: this CPU is in the middle of something, and waits for a lock. */
+static void serve_inbox(enum inbox_at at)
 {
 	struct thread_info *ti = current_thread_info();
-	u32 me = 1u << ti->cpu, sources = atomic_xchg(&inbox[ti->cpu].sources, 0);
+	u32 cpu = cpu_id(), me = 1u << cpu, sources = atomic_xchg(&inbox[cpu].sources, 0);
+	bool critical = ti->preempt_count > (inbox[cpu].open ? 1 : 0);
 
 	for (; sources; sources &= sources - 1) {
 		struct request *r = &request[__builtin_ctz(sources)];
 
-		if (r->anywhere || (!in_wait && !ti->preempt_count)) {
+		if (r->anywhere || (at != WHILE_WAITING && !critical)) {
 			ti->preempt_count++;
 			r->fn(r->arg);
 			ti->preempt_count--;
@@ -234,7 +240,7 @@ void do_call_ipi(struct pt_regs *regs)
 	apic_irq_enter();
 	if (must_stop())
 		stop_here(regs->rip, regs->rbp, regs->rsp, user_mode(regs));
-	serve_inbox(false);
+	serve_inbox(AT_INTERRUPT);
 	apic_irq_exit(regs);
 }
 
@@ -250,7 +256,7 @@ void smp_relax(unsigned int *turns)
 	unsigned int max = boot_info.quirks & MMVM_QUIRK_SYSCALL_UD ? TURNS_EMULATED : TURNS;
 
 	if (unlikely(READ_ONCE(inbox[cpu_id()].sources)) && arch_irqs_disabled())
-		serve_inbox(true);
+		serve_inbox(WHILE_WAITING);
 	if (must_stop())
 		stop_here((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0),
 			  (u64)__builtin_frame_address(0), false);
@@ -274,7 +280,7 @@ void smp_send_reschedule(unsigned int cpu)
 	apic_send_ipi(cpu, VECTOR_RESCHED);
 }
 
-u32 smp_call(u32 mask, void (*fn)(void *arg), void *arg, bool anywhere)
+u32 smp_call(u32 mask, void (*fn)(void *arg), void *arg, enum smp_call_where where)
 {
 	unsigned int me = cpu_id(), turns = 0;
 	struct request *r = &request[me];
@@ -285,7 +291,7 @@ u32 smp_call(u32 mask, void (*fn)(void *arg), void *arg, bool anywhere)
 	BUG_ON(READ_ONCE(r->waiting)); /* I1: called from an interrupt handler */
 	r->fn = fn;
 	r->arg = arg;
-	r->anywhere = anywhere;
+	r->anywhere = where == CALL_ANYWHERE;
 	r->refused = 0;
 	atomic_store_release(&r->waiting, mask);
 	for (u32 left = mask; left; left &= left - 1) {
@@ -318,7 +324,9 @@ void on_each_cpu(void (*fn)(void *arg), void *arg)
 			arch_irq_restore(flags);
 			left &= ~(1u << me);
 		}
-		left = smp_call(left, fn, arg, false);
+		WRITE_ONCE(inbox[me].open, true);
+		left = smp_call(left, fn, arg, CALL_PREEMPTIBLE);
+		WRITE_ONCE(inbox[me].open, false);
 		preempt_enable();
 		if (left)
 			sched_yield();

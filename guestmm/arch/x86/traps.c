@@ -21,10 +21,12 @@
 #include "arch/processor.h"
 #include "arch/smp.h"
 #include "arch/thread_info.h"
+#include "lib/lockdep.h"
 #include "kernel/testchan.h"
 #include "kernel/console.h"
 #include "kernel/task.h"
 #include "mm/virt/mm.h"
+#include "mm/virt/pkey.h"
 
 /* Error code of a page fault, APM vol. 2, 8.4.2 */
 #define PF_PRESENT (1u << 0)
@@ -32,6 +34,7 @@
 #define PF_USER	   (1u << 2)
 #define PF_RSVD	   (1u << 3)
 #define PF_INSTR   (1u << 4)
+#define PF_PK	   (1u << 5) /* refused by a protection key: the page is present */
 
 enum {
 	X86_DE = 0,
@@ -132,8 +135,12 @@ void do_trap(struct pt_regs *regs, unsigned int vector)
 	if (vector == X86_NMI)
 		smp_nmi(regs);
 	if (user_mode(regs) && vector != X86_NMI && vector != X86_DF && vector != 18) {
-		struct fault_info f = {trap_signal(vector), trap_code(vector), vector,
-				       regs->rip,	    regs->orig_rax,    cr2};
+		struct fault_info f = {.sig = trap_signal(vector),
+				       .code = trap_code(vector),
+				       .trap = vector,
+				       .addr = regs->rip,
+				       .error = regs->orig_rax,
+				       .cr2 = cr2};
 
 		arch_irq_enable();
 		process_fault(regs, &f, trap_name(vector));
@@ -148,7 +155,7 @@ void do_trap(struct pt_regs *regs, unsigned int vector)
 	die(regs, vector, cr2, "%s, error %lx", trap_name(vector), (unsigned long)regs->orig_rax);
 }
 
-/* What the program wanted, whoever's instruction it was: uaccess works on its behalf. */
+/* The access that the program asked for, also where the kernel executes it (uaccess). */
 static inline unsigned int fault_flags(u64 error)
 {
 	_Static_assert(FAULT_FLAG_WRITE == PF_WRITE && FAULT_FLAG_USER == PF_USER &&
@@ -157,18 +164,40 @@ static inline unsigned int fault_flags(u64 error)
 	return (error & (PF_WRITE | PF_INSTR)) | FAULT_FLAG_USER;
 }
 
+/* Would the key have refused it as well, had the page been there? Linux says so first. */
+static bool refused_by_key(int pkey, u64 error)
+{
+	u32 rights;
+
+	if (!arch_has_pkeys() || error & PF_INSTR)
+		return false;
+	rights = arch_pkru() >> pkey * 2;
+	return rights & PKEY_DISABLE_ACCESS || (error & PF_WRITE && rights & PKEY_DISABLE_WRITE);
+}
+
 /* A signal for the program, or the end of it all when the page tables themselves are broken. */
 static void user_fault_failed(struct pt_regs *regs, unsigned long addr, unsigned int ret)
 {
-	struct fault_info f = {SIGSEGV, SEGV_MAPERR, X86_PF, addr, regs->orig_rax, addr};
+	struct fault_info f = {.sig = SIGSEGV,
+			       .code = SEGV_MAPERR,
+			       .trap = X86_PF,
+			       .addr = addr,
+			       .error = regs->orig_rax,
+			       .cr2 = addr};
 
 	if (regs->orig_rax & PF_RSVD)
 		die(regs, X86_PF, addr, "reserved bit set in a page-table entry");
-	if (ret & VM_FAULT_SIGBUS) {
+	if (ret & VM_FAULT_HWPOISON) {
+		f.sig = SIGBUS;
+		f.code = BUS_MCEERR_AR;
+	} else if (ret & VM_FAULT_SIGBUS) {
 		f.sig = SIGBUS;
 		f.code = BUS_ADRERR;
-	} else if (ret & VM_FAULT_SIGSEGV_ACCERR) {
-		f.code = SEGV_ACCERR;
+	} else if (regs->orig_rax & PF_PK || ret & VM_FAULT_SIGSEGV_ACCERR) {
+		f.pkey = pkey_at(current_thread_info()->mm, addr);
+		f.code = regs->orig_rax & PF_PK || refused_by_key(f.pkey, regs->orig_rax)
+				 ? SEGV_PKUERR
+				 : SEGV_ACCERR;
 	}
 	process_fault(regs, &f, f.sig == SIGBUS ? "bus error" : "segfault");
 }
@@ -183,7 +212,7 @@ void do_user_fault(struct pt_regs *regs)
 	ret = handle_mm_fault(ti->mm, addr, fault_flags(regs->orig_rax));
 	/* Out of memory is no fault of the program's: it touches the page again, after the OOM
 	 * killer made room, or never if the killer chose this very process. */
-	if (unlikely(ret & VM_FAULT_ERROR & ~VM_FAULT_OOM || regs->orig_rax & PF_RSVD))
+	if (unlikely(ret & VM_FAULT_ERROR & ~VM_FAULT_OOM || regs->orig_rax & (PF_RSVD | PF_PK)))
 		user_fault_failed(regs, addr, ret);
 	arch_irq_disable();
 }
@@ -202,7 +231,8 @@ void do_kernel_fault(struct pt_regs *regs)
 		    : regs->orig_rax & PF_WRITE ? "bad write:"
 						: "bad read:",
 		    regs->orig_rax & PF_PRESENT ? "protection" : "not mapped", addr);
-	if (!(addr >> 63) && ti->mm && ti->preempt_count == 0 && regs->rflags & RFLAGS_IF) {
+	if (!(addr >> 63) && !(regs->orig_rax & PF_PK) && ti->mm && ti->preempt_count == 0 &&
+	    regs->rflags & RFLAGS_IF) {
 		/* AC is on inside uaccess; it must not be on while other code runs. */
 		if (cpu_has_smap)
 			__asm__ volatile("clac" ::: "memory");
@@ -280,6 +310,7 @@ static void crash_begin(void)
 
 	arch_irq_disable();
 	current_thread_info()->preempt_count++;
+	lockdep_off();
 	smp_stop_others();
 	if (atomic_xchg(&crashing, 1)) {
 		testchan_record(MMVM_REC_PANIC, "panic", (u64)&crash, 0, "crashed while crashing");

@@ -4,18 +4,21 @@
  *   directory = struct cgroup        mkdir, rmdir make and remove groups
  *   file      = row of a table       its text is made when it is read (fs/text_file.h)
  *
- * Nothing is kept here: an inode says which group and which file it is, and holds a reference of the
+ * Owner and mode of a directory and of a changed file are kept in the group; else nothing is kept here: an inode says which group and which file it is, and holds a reference of the
  * group. A file of a removed group gives -ENODEV. Names are looked up each time they are used.
  *
  * Which files a group has: those of cgroup_files[]; of memcg_files[] only if its parent gives the
- * memory controller to its children. The root has those that say so.
+ * memory controller to its children. The root has those that say so. Without a memory controller
+ * (cgroup_disable=memory) only the root's pressure files are left of them.
  *
  * Locks: cgroup_lock around everything that looks at the tree or writes a file.
  */
 #include "fs/cgroup/cgroupfs.h"
+#include "fs/internal.h"
 #include "fs/poll.h"
 #include "fs/sysfs/sysfs.h"
 #include "fs/text_file.h"
+#include "kernel/cred.h"
 #include "kernel/process.h"
 #include "kernel/psi.h"
 #include "lib/errno.h"
@@ -55,6 +58,18 @@ static u32 file_mode(bool readable, bool writable)
 	return S_IFREG | (readable ? 0444 : 0) | (writable ? 0200 : 0);
 }
 
+/* cgroup_lock held. NULL: nobody has changed it. */
+static struct cgroup_file_attr *file_attr(const struct cgroup *cg, u32 file)
+{
+	struct cgroup_file_attr *attr;
+
+	list_for_each_entry (attr, &cg->file_attrs, link) {
+		if (attr->file == file)
+			return attr;
+	}
+	return NULL;
+}
+
 /* File number `n` of a group. name NULL: the table has ended. cgroup_lock held. */
 static struct file_info file_info(const struct cgroup *cg, u32 n)
 {
@@ -64,7 +79,8 @@ static struct file_info file_info(const struct cgroup *cg, u32 n)
 		const struct memcg_file *f = &memcg_files[n - MEMCG_FILES];
 
 		return (struct file_info){f->name, file_mode(f->show, f->write || f->pressure),
-					  cg->owns_memcg && (!root || f->on_root)};
+					  cg->owns_memcg && (!root || f->on_root) &&
+						  (!memcg_disabled || f->pressure)};
 	}
 	return (struct file_info){cgroup_files[n].name,
 				  file_mode(cgroup_files[n].show, cgroup_files[n].write),
@@ -86,19 +102,20 @@ static bool next_file(const struct cgroup *cg, u32 *n, struct file_info *info)
 	}
 }
 
-/* ---- inodes ----------------------------------------------------------------------------------- */
+/* ---- inodes: cgroup_lock held where one is made ----------------------------------------------------------------------------------- */
 
 static struct inode *make_inode(struct super_block *sb, struct cgroup *cg, u32 file, u32 mode)
 {
 	struct inode *inode = new_inode(sb, cg->id << FILE_BITS | ((file + 1) & 0xff));
+	const struct cgroup_file_attr *attr = S_ISDIR(mode) ? NULL : file_attr(cg, file);
 
 	if (!inode)
 		return NULL;
 	cgroup_get(cg);
 	inode->private_ = cg;
-	inode->mode = mode;
-	inode->uid = cg->uid;
-	inode->gid = cg->gid;
+	inode->mode = attr ? S_IFREG | attr->mode : mode;
+	inode->uid = attr ? attr->uid : S_ISDIR(mode) ? cg->uid : cg->file_uid;
+	inode->gid = attr ? attr->gid : S_ISDIR(mode) ? cg->gid : cg->file_gid;
 	inode->nlink = S_ISDIR(mode) ? 2 : 1;
 	inode->ops = S_ISDIR(mode) ? &dir_inode_ops : &file_inode_ops;
 	inode->fops = S_ISDIR(mode) ? &cgroup_dir_ops : &cgroup_text_ops;
@@ -150,6 +167,8 @@ static int cgroupfs_create(struct inode *dir, const char *name, u32 len, u32 mod
 	err = cgroup_mkdir(inode_cgroup(dir), name, len, &cg);
 	if (!err) {
 		cg->mode = mode & 07777;
+		cg->uid = cg->file_uid = current_cred()->fsuid;
+		cg->gid = cg->file_gid = current_cred()->fsgid;
 		*inode = dir_inode(dir->sb, cg);
 		if (!*inode) {
 			cgroup_rmdir(cg);
@@ -178,14 +197,36 @@ static int cgroupfs_unlink(struct inode *dir, const char *name, u32 len, struct 
 	return -EPERM;
 }
 
-/* Owner and mode of a directory are delegation: they stay with the group. */
+/* Its owner or mode is not that of a new group's file: keep it. cgroup_lock held. */
+static void keep_file_attr(struct cgroup *cg, const struct inode *inode)
+{
+	u32 file = inode_file(inode), mode = inode->mode & 07777;
+	struct cgroup_file_attr *attr = file_attr(cg, file);
+
+	if (!attr) {
+		if (inode->uid == cg->file_uid && inode->gid == cg->file_gid &&
+		    mode == (file_info(cg, file).mode & 07777))
+			return;
+		attr = kmalloc(sizeof(*attr), GFP_KERNEL | __GFP_NOFAIL);
+		attr->file = file;
+		list_add(&attr->link, &cg->file_attrs);
+	}
+	attr->uid = inode->uid;
+	attr->gid = inode->gid;
+	attr->mode = mode;
+}
+
+/* Owners and modes are delegation: they stay with the group. */
 static void cgroupfs_dirty(struct inode *inode)
 {
 	struct cgroup *cg = inode_cgroup(inode);
 
-	if (!S_ISDIR(inode->mode))
-		return;
 	cgroup_lock();
+	if (!S_ISDIR(inode->mode)) {
+		keep_file_attr(cg, inode);
+		cgroup_unlock();
+		return;
+	}
 	cg->uid = inode->uid;
 	cg->gid = inode->gid;
 	cg->mode = inode->mode & 07777;
@@ -203,7 +244,8 @@ static const struct inode_ops dir_inode_ops = {.lookup = cgroupfs_lookup,
 					       .unlink = cgroupfs_unlink,
 					       .rmdir = cgroupfs_rmdir,
 					       .dirty = cgroupfs_dirty};
-static const struct inode_ops file_inode_ops = {.truncate = cgroupfs_truncate};
+static const struct inode_ops file_inode_ops = {.truncate = cgroupfs_truncate,
+						.dirty = cgroupfs_dirty};
 
 /* ---- directories ------------------------------------------------------------------------------ */
 
@@ -321,6 +363,38 @@ static int write_pressure(struct cgroup *cg, struct file *f, const struct memcg_
 	return err;
 }
 
+/* Who moves a process needs the right to write cgroup.procs of the nearest group that both its old and its new group
+ * lie in: who was given one subtree cannot pull processes into it, or push them out. cgroup_lock held. */
+static int may_move(struct super_block *sb, struct cgroup *cg, u32 n, const char *text)
+{
+	struct cgroup *common;
+	struct inode *procs;
+	int err, pid;
+
+	err = cgroup_parse_pid(text, &pid);
+	if (err)
+		return err;
+	common = cgroup_common_ancestor(cg, pid);
+	if (!common)
+		return -ESRCH;
+	procs = make_inode(sb, common, n, file_info(common, n).mode);
+	if (!procs)
+		return -ENOMEM;
+	err = inode_permission(procs, MAY_WRITE);
+	iput(procs);
+	return err;
+}
+
+static int write_core(struct super_block *sb, struct cgroup *cg, u32 n, const char *text)
+{
+	int err;
+
+	if (cg->dead)
+		return -ENODEV;
+	err = cgroup_files[n].moves ? may_move(sb, cg, n, text) : 0;
+	return err ? err : cgroup_files[n].write(cg, text);
+}
+
 static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
 	struct cgroup *cg = inode_cgroup(f->inode);
@@ -345,7 +419,7 @@ static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *p
 		err = -EINVAL;
 	} else {
 		cgroup_lock();
-		err = cg->dead ? -ENODEV : cgroup_files[n].write(cg, start);
+		err = write_core(f->inode->sb, cg, n, start);
 		cgroup_unlock();
 	}
 	if (err)

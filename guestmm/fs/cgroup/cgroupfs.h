@@ -8,11 +8,14 @@
 struct cgroup_file {
 	const char *name;
 	bool on_root;
+	bool moves;    /* what is written is a process that moves: cgroup.procs */
 	bool notifies; /* poll(2) reports changes of cg->events_seen */
 	void (*show)(struct report *r, struct cgroup *cg); /* NULL: write-only */
 	int (*write)(struct cgroup *cg, const char *text); /* NULL: read-only. 0 or -errno */
 };
 extern const struct cgroup_file cgroup_files[]; /* ends with name NULL; fewer than 128 */
 
+/** The process that cgroup.procs is written: "0" is the writer. 0 or -EINVAL. */
+int cgroup_parse_pid(const char *text, int *pid);
 void cgroupfs_init(void); /* registers cgroup2 and mounts it on /sys/fs/cgroup */
 #endif

@@ -40,7 +40,7 @@ static int write_type(struct cgroup *cg, const char *text)
 
 static void show_controllers(struct report *r, struct cgroup *cg)
 {
-	report_printf(r, "%s\n", !cg->parent || cg->owns_memcg ? "memory" : "");
+	report_printf(r, "%s\n", cg->owns_memcg && !memcg_disabled ? "memory" : "");
 }
 
 static void show_subtree_control(struct report *r, struct cgroup *cg)
@@ -63,7 +63,7 @@ static int write_subtree_control(struct cgroup *cg, const char *text)
 			continue;
 		}
 		if (end - text != 7 || memcmp(text + 1, "memory", 6) ||
-		    (text[0] != '+' && text[0] != '-'))
+		    (text[0] != '+' && text[0] != '-') || memcg_disabled)
 			return -EINVAL;
 		want = text[0] == '+';
 		text = end;
@@ -77,12 +77,21 @@ static void show_procs(struct report *r, struct cgroup *cg)
 		report_printf(r, "%d\n", pid);
 }
 
+int cgroup_parse_pid(const char *text, int *pid)
+{
+	u64 n;
+	int err = parse_number(text, &n);
+
+	if (!err)
+		*pid = n ? (int)n : current_process()->pid;
+	return err;
+}
+
 static int write_procs(struct cgroup *cg, const char *text)
 {
-	u64 pid;
-	int err = parse_number(text, &pid);
+	int pid, err = cgroup_parse_pid(text, &pid);
 
-	return err ? err : cgroup_attach(cg, pid ? (int)pid : current_process()->pid);
+	return err ? err : cgroup_attach(cg, pid);
 }
 
 static void show_threads(struct report *r, struct cgroup *cg)
@@ -182,7 +191,7 @@ static int write_kill(struct cgroup *cg, const char *text)
 
 const struct cgroup_file cgroup_files[] = {
 	{"cgroup.type", .show = show_type, .write = write_type},
-	{"cgroup.procs", .on_root = true, .show = show_procs, .write = write_procs},
+	{"cgroup.procs", .on_root = true, .moves = true, .show = show_procs, .write = write_procs},
 	{"cgroup.threads", .on_root = true, .show = show_threads, .write = write_threads},
 	{"cgroup.controllers", .on_root = true, .show = show_controllers},
 	{"cgroup.subtree_control", .on_root = true, .show = show_subtree_control,

@@ -5,7 +5,8 @@
  *                                                             │ asks the file again, hands out
  *                                                             └─ level-triggered: back to the list
  *
- * A watched file is not held: it ends when its last descriptor does, and is taken out of the sets then.
+ * A set holds no reference on a watched file. When the file's last descriptor is closed, the file is taken
+ * out of all sets.
  *
  * I1  An item is on the ready list if an event came since it was last asked; perhaps also without a
  *     reason, as its file is asked before anything is handed out.
@@ -54,7 +55,7 @@ struct eventpoll {
 	spinlock_t lock;
 	struct list_head ready;		     /* lock: epitem->ready */
 	struct wait_queue waiters;	     /* in epoll_wait(2) */
-	struct wait_queue pollers;	     /* who polls or watches the set itself */
+	struct wait_queue pollers;	     /* pollers and watchers of the set itself */
 	struct list_head bucket[NR_BUCKETS]; /* mutex: items by file and descriptor */
 	u32 nr;				     /* mutex */
 	struct file *file;		     /* C: the set itself, not held */
@@ -116,8 +117,8 @@ static void wake_set(struct eventpoll *ep)
 	wake_up_nested(&ep->pollers);
 }
 
-/* The watched file's queue is woken; its lock is held, interrupts are off. True: somebody was told,
- * which is all that EPOLLEXCLUSIVE promises. */
+/* The watched file's queue is woken; its lock is held, interrupts are off. True: a waiter was woken, which is all
+ * that EPOLLEXCLUSIVE promises. */
 static bool on_event(struct wait_entry *we)
 {
 	struct epitem *it = container_of(we, struct epitem, we);
@@ -161,8 +162,8 @@ static bool has_ready(struct eventpoll *ep)
 	return !list_empty(&ep->ready);
 }
 
-/* ep->mutex held: up to max events to user memory. What was on the list at the beginning is asked
- * once. Returns how many, or -EFAULT for none. */
+/* Copy up to max events to user memory. Each item that is on the list at the beginning is polled once. Returns how
+ * many, or -EFAULT if none was copied. ep->mutex held. */
 static long hand_out(struct eventpoll *ep, unsigned long to, u32 max)
 {
 	u32 left = count_ready(ep), done = 0;
@@ -188,13 +189,13 @@ static long hand_out(struct eventpoll *ep, unsigned long to, u32 max)
 		else if (!(it->events & EPOLLET))
 			make_ready(it);
 	}
-	/* Who looked while an item was off the list went to sleep. */
+	/* A thread that checked the list while an item was off it may be asleep now: wake it. */
 	if (has_ready(ep))
 		wake_up(&ep->waiters);
 	return done;
 }
 
-/* A look without the lock may miss what has just come; who sleeps looks after queueing up. */
+/* Without the lock a new item may be missed; a thread that sleeps looks again after queueing up. */
 static long wait_for_events(struct eventpoll *ep, unsigned long to, u32 max, u64 until)
 {
 	for (;;) {
@@ -213,6 +214,7 @@ static long wait_for_events(struct eventpoll *ep, unsigned long to, u32 max, u64
 		if (until != TIME_FOREVER && ktime_ns() >= until)
 			return 0;
 		prepare_to_wait(&ep->waiters, &we);
+		waits_here();
 		if (!has_ready(ep) && !signal_pending()) {
 			u64 now = ktime_ns();
 
@@ -327,7 +329,7 @@ static long add_item(struct eventpoll *ep, struct file *f, u32 fd, const struct 
 	it->next = f->watched;
 	f->watched = it;
 	flags = spin_lock_irqsave(&it->wq->lock);
-	/* As Linux: who came last hears first, and the exclusive ones after all others. */
+	/* As Linux: the last to wait is woken first, and exclusive waiters after all others. */
 	if (it->we.exclusive)
 		list_add_tail(&it->we.node, &it->wq->waiters);
 	else
@@ -459,9 +461,8 @@ static bool anything_ready(struct eventpoll *ep)
 	return false;
 }
 
-/* Readable when one of its files has something to tell. While somebody else is handing out, or changes
- * the set, what is on the list has to do: whoever asks must not sleep, and may hold the mutex of a set
- * above. */
+/* Readable when one of its files has an event. While another thread delivers events or changes the set, the answer
+ * is whether the list is empty: the caller must not sleep, and may hold the mutex of an outer set. */
 static u32 eventpoll_poll(struct file *f, struct wait_queue **wq)
 {
 	struct eventpoll *ep = f->private;
@@ -584,7 +585,7 @@ long sys_epoll_pwait(struct pt_regs *r)
 long sys_epoll_pwait2(struct pt_regs *r)
 {
 	u64 ns = TIME_FOREVER;
-	long err = r->r10 ? get_user_time(r->r10, false, &ns) : 0;
+	long err = r->r10 ? get_user_time(r->r10, TIMESPEC, &ns) : 0;
 
 	return err ? err : wait_with_mask(r, r->r10 ? deadline_after(ns) : TIME_FOREVER);
 }

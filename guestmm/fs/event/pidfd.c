@@ -97,7 +97,7 @@ int pidfd_begin(unsigned long user, struct file **held)
 	if (!f)
 		return -ENOMEM;
 	file_get(f);
-	fd = fd_install(f, 0, true);
+	fd = fd_install(f, 0, O_CLOEXEC);
 	if (fd < 0) {
 		file_put(f);
 		file_put(f);
@@ -147,7 +147,7 @@ long sys_pidfd_open(struct pt_regs *r)
 	process_put(p);
 	if (!f)
 		return -ENOMEM;
-	fd = fd_install(f, 0, true);
+	fd = fd_install(f, 0, O_CLOEXEC);
 	if (fd < 0)
 		file_put(f);
 	return fd;
@@ -232,7 +232,7 @@ long sys_pidfd_getfd(struct pt_regs *r)
 	files_put(files);
 	if (!got)
 		return -EBADF;
-	ret = fd_install(got, 0, true);
+	ret = fd_install(got, 0, O_CLOEXEC);
 	if (ret < 0)
 		file_put(got);
 	return ret;

@@ -6,6 +6,6 @@
 /** A file for the process, which it keeps (not alive, but known); p NULL: for one that pidfd_name() will
  * tell. NULL: no memory. */
 struct file *pidfd_file(struct process *p, u32 flags);
-/** The process behind a file, with a reference, or NULL: it is no pidfd. */
+/** The process that a pidfd refers to, with a reference. NULL: the file is no pidfd. */
 struct process *pidfd_process(const struct file *f);
 #endif

@@ -1,8 +1,8 @@
 /*
  * signalfd(2): the caller's pending signals as a file.
  *
- * A set of signals, nothing more: who reads or polls it is who the signals are for. All of them wait
- * on one queue, as a set may be handed on to another process, which ends when it likes.
+ * The file is a set of signals and nothing more: a reader gets its own pending signals. All readers wait on
+ * one queue, because the file may be passed to another process, which may end at any time.
  */
 #include "fs/poll.h"
 #include "arch/uaccess.h"

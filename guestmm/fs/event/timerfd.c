@@ -2,11 +2,13 @@
  * timerfd_create(2): a timer as a file that becomes readable.
  *
  * The clocks are CLOCK_REALTIME, MONOTONIC and BOOTTIME; nobody sets the time of day here, so
- * TFD_TIMER_CANCEL_ON_SET never has an occasion. CLOCK_*_ALARM would wake a machine that sleeps; this
- * one does not, and Linux refuses them without such hardware.
+ * TFD_TIMER_CANCEL_ON_SET never has an occasion. CLOCK_REALTIME_ALARM and BOOTTIME_ALARM would wake a machine that
+ * sleeps; this one cannot be suspended, so they behave like the clocks without _ALARM, for callers with
+ * CAP_WAKE_ALARM, as on a Linux without such hardware.
  */
 #include "fs/poll.h"
 #include "arch/uaccess.h"
+#include "kernel/cred.h"
 #include "kernel/ktimer.h"
 #include "kernel/time_calls.h"
 #include "lib/errno.h"
@@ -97,8 +99,11 @@ long sys_timerfd_create(struct pt_regs *r)
 
 	if (r->rsi & ~(u64)(O_NONBLOCK | O_CLOEXEC))
 		return -EINVAL;
-	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
+	    !clock_is_alarm(clock))
 		return -EINVAL;
+	if (clock_is_alarm(clock) && !capable(CAP_WAKE_ALARM))
+		return -EPERM;
 	t = kmalloc(sizeof(*t), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!t)
 		return -ENOMEM;
@@ -117,7 +122,7 @@ long sys_timerfd_create(struct pt_regs *r)
 	return fd;
 }
 
-/* The timer behind a descriptor: its file with a reference, or an error. */
+/* The timer of a descriptor: its file with a reference, or an error. */
 static long timerfd_get(u32 fd, struct file **f)
 {
 	*f = fd_get(fd);
@@ -138,19 +143,23 @@ long sys_timerfd_settime(struct pt_regs *r)
 
 	if (r->rsi & ~(u64)(TFD_TIMER_ABSTIME | TFD_CANCEL_ON_SET))
 		return -EINVAL;
-	err = get_user_itimer(r->rdx, false, &interval, &value);
+	err = get_user_itimer(r->rdx, TIMESPEC, &interval, &value);
 	if (!err)
 		err = timerfd_get(r->rdi, &f);
 	if (err)
 		return err;
 	t = f->private;
+	if (clock_is_alarm(t->clock) && !capable(CAP_WAKE_ALARM)) {
+		file_put(f);
+		return -EPERM;
+	}
 	WRITE_ONCE(t->settime_flags, (u32)r->rsi);
 	if (value)
 		value = r->rsi & TFD_TIMER_ABSTIME ? clock_to_ktime(t->clock, value)
 						   : deadline_after(value);
 	err = ktimer_set(&t->timer, value, interval, &left, &old_interval);
 	if (!err && r->r10)
-		err = put_user_itimer(r->r10, false, old_interval, left);
+		err = put_user_itimer(r->r10, TIMESPEC, old_interval, left);
 	file_put(f);
 	return err;
 }
@@ -165,5 +174,5 @@ long sys_timerfd_gettime(struct pt_regs *r)
 		return err;
 	ktimer_get(&((struct timerfd *)f->private)->timer, &left, &interval);
 	file_put(f);
-	return put_user_itimer(r->rsi, false, interval, left);
+	return put_user_itimer(r->rsi, TIMESPEC, interval, left);
 }

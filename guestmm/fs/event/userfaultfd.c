@@ -1,10 +1,10 @@
 /*
- * userfaultfd(2) as a file: read(2) tells of faults, ioctl(2) registers areas and answers. The work is
- * mm/virt/userfault.c's. ioctl_userfaultfd(2).
+ * userfaultfd(2) as a file: read(2) reports faults, ioctl(2) registers areas and resolves faults. The work is
+ * mm/fault/userfault.c's. ioctl_userfaultfd(2).
  *
- * Features: UFFD_FEATURE_PAGEFAULT_FLAG_WP (anonymous memory), UFFD_FEATURE_MISSING_SHMEM, UFFD_FEATURE_MINOR_SHMEM,
- * UFFD_FEATURE_SIGBUS. Write protection of shared memory, huge pages and the events of a non-cooperative monitor are not there, and asking for them is -EINVAL,
- * as on a Linux without them.
+ * Features: UFFD_FEATURE_PAGEFAULT_FLAG_WP (anonymous memory), UFFD_FEATURE_EVENT_*, UFFD_FEATURE_MISSING_SHMEM,
+ * UFFD_FEATURE_MINOR_SHMEM, UFFD_FEATURE_SIGBUS. Write protection of shared memory and huge pages are not there, and
+ * asking for them is -EINVAL, as on a Linux without them.
  */
 #include "fs/poll.h"
 #include "arch/uaccess.h"
@@ -14,19 +14,25 @@
 #include "lib/syscall.h"
 #include "mm/phys/alloc.h"
 #include "mm/slab/slab.h"
-#include "mm/virt/userfault.h"
+#include "mm/fault/userfault.h"
 
 #define UFFD_USER_MODE_ONLY	   1u
 #define UFFD_API		   0xaaull
 #define UFFD_FEATURE_FLAG_WP	   (1ull << 0)
 #define UFFD_FEATURE_MISSING_SHMEM (1ull << 5)
-#define UFFD_FEATURE_SIGBUS	   (1ull << 7)
 #define UFFD_FEATURE_MINOR_SHMEM   (1ull << 10)
-#define UFFD_FEATURES                                                              \
-	(UFFD_FEATURE_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_SIGBUS | \
-	 UFFD_FEATURE_MINOR_SHMEM)
+#define UFFD_FEATURES                                                                        \
+	(UFFD_FEATURE_FLAG_WP | UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |         \
+	 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_MISSING_SHMEM | \
+	 UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MINOR_SHMEM)
+#define UFFD_FEATURE_INITIALIZED \
+	(1u << 31) /* Linux's own bit, seen in fdinfo: UFFDIO_API was successful */
+#define API_IOCTLS (1ull << NR_REGISTER | 1ull << NR_UNREGISTER | 1ull << NR_API)
+#define RANGE_IOCTLS                                                                         \
+	(1ull << NR_WAKE | 1ull << NR_COPY | 1ull << NR_ZEROPAGE | 1ull << NR_WRITEPROTECT | \
+	 1ull << NR_CONTINUE)
 #define UFFD_EVENT_PAGEFAULT 0x12
-/* Numbers of ioctls, and the bits by which they are told of. */
+/* Numbers of ioctls, and the bits by which they are reported. */
 #define NR_REGISTER	      0x00
 #define NR_UNREGISTER	      0x01
 #define NR_WAKE		      0x02
@@ -77,7 +83,7 @@ struct uffdio_writeprotect {
 };
 struct uffd_msg {
 	u8 event, reserved[7];
-	u64 flags, address, feature;
+	u64 arg[3]; /* PAGEFAULT: flags, address; FORK: a descriptor; others: struct uffd_event */
 };
 _Static_assert(sizeof(struct uffd_msg) == 32, "Linux's ABI");
 
@@ -85,9 +91,76 @@ struct userfaultfd {
 	struct uffd_ctx *ctx;
 	bool ready; /* A: UFFDIO_API was successful */
 	u64 features;
+	u32 flags; /* C: O_CLOEXEC and O_NONBLOCK as it was made, for the files of children */
 };
 
 /* ---- reading ----------------------------------------------------------------------------------- */
+
+static const struct file_ops uffd_ops;
+
+/* A descriptor for a context, whose reference becomes the file's: or stays the caller's, with an error. `like` has
+ * the API's features. */
+static long uffd_install(struct uffd_ctx *ctx, u32 flags, const struct userfaultfd *like)
+{
+	struct userfaultfd *u = kzalloc(sizeof(*u), GFP_KERNEL_ACCOUNT);
+	struct file *f = u ? file_alloc(&uffd_ops, O_RDONLY | (flags & O_NONBLOCK), u) : NULL;
+	long fd;
+
+	if (!f) {
+		kfree(u);
+		return -ENOMEM;
+	}
+	u->flags = flags;
+	if (like) {
+		u->features = like->features;
+		u->ready = true;
+	}
+	strscpy(f->label, "anon_inode:[userfaultfd]", sizeof(f->label));
+	u->ctx = ctx;
+	fd = fd_install(f, 0, flags & O_CLOEXEC);
+	if (fd < 0) {
+		u->ctx = NULL;
+		file_put(f);
+	}
+	return fd;
+}
+
+/* The child's context gets a descriptor in the reader's table. */
+static long read_fork(struct userfaultfd *u, struct uffd_event *ev)
+{
+	long fd = uffd_install(ev->child, u->flags, u);
+
+	if (fd < 0)
+		uffd_put(ev->child);
+	uffd_fork_read(u->ctx, ev->id, fd < 0 ? UFFD_FORK_AGAIN : UFFD_FORK_DONE);
+	return fd;
+}
+
+/* The next message: 1, 0 (there is none) or -errno. Faults first, as Linux. */
+static long next_message(struct userfaultfd *u, struct uffd_msg *msg)
+{
+	struct uffd_fault fault;
+	struct uffd_event ev;
+
+	*msg = (struct uffd_msg){.event = UFFD_EVENT_PAGEFAULT};
+	if (uffd_take(u->ctx, &fault)) {
+		msg->arg[0] = fault.flags;
+		msg->arg[1] = fault.addr;
+		return 1;
+	}
+	if (!uffd_take_event(u->ctx, &ev))
+		return 0;
+	msg->event = ev.event;
+	memcpy(msg->arg, ev.arg, sizeof(msg->arg));
+	if (ev.event == UFFD_EVENT_FORK) {
+		long fd = read_fork(u, &ev);
+
+		if (fd < 0)
+			return fd;
+		msg->arg[0] = fd;
+	}
+	return 1;
+}
 
 static long uffd_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 {
@@ -97,11 +170,12 @@ static long uffd_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	if (!READ_ONCE(u->ready))
 		return -EINVAL;
 	while (len - done >= sizeof(struct uffd_msg)) {
-		struct uffd_msg msg = {.event = UFFD_EVENT_PAGEFAULT};
-		struct uffd_fault fault;
-		long err;
+		struct uffd_msg msg;
+		long err = next_message(u, &msg);
 
-		if (!uffd_take(u->ctx, &fault)) {
+		if (err < 0)
+			return done ? (long)done : err;
+		if (!err) {
 			if (done)
 				break;
 			if (f->flags & O_NONBLOCK)
@@ -112,8 +186,6 @@ static long uffd_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 				return err;
 			continue;
 		}
-		msg.flags = fault.flags;
-		msg.address = fault.addr;
 		if (copy_to_user(buf + done, &msg, sizeof(msg)))
 			return done ? (long)done : -EFAULT;
 		done += sizeof(msg);
@@ -144,11 +216,13 @@ static long do_api(struct userfaultfd *u, unsigned long arg)
 		return -EFAULT;
 	if (READ_ONCE(u->ready) || api.api != UFFD_API || api.features & ~UFFD_FEATURES)
 		return copy_to_user(arg, &zero, sizeof(zero)) ? -EFAULT : -EINVAL;
-	if (api.features & UFFD_FEATURE_SIGBUS)
-		uffd_set_sigbus(u->ctx);
+	/* The reader of a fork gets a descriptor for another process's memory. */
+	if (api.features & UFFD_FEATURE_EVENT_FORK && !capable(CAP_SYS_PTRACE))
+		return copy_to_user(arg, &zero, sizeof(zero)) ? -EFAULT : -EPERM;
+	uffd_set_features(u->ctx, api.features);
 	u->features = api.features;
 	api.features = UFFD_FEATURES;
-	api.ioctls = 1ull << NR_REGISTER | 1ull << NR_UNREGISTER | 1ull << NR_API;
+	api.ioctls = API_IOCTLS;
 	if (copy_to_user(arg, &api, sizeof(api)))
 		return -EFAULT;
 	WRITE_ONCE(u->ready, true);
@@ -187,33 +261,43 @@ static long do_register(struct userfaultfd *u, unsigned long arg)
 		       : 0;
 }
 
-static long do_range(struct userfaultfd *u, unsigned long arg, bool wake)
+static long get_range(struct uffdio_range *r, unsigned long arg)
 {
-	struct uffdio_range r;
-	long err;
-
-	if (copy_from_user(&r, arg, sizeof(r)))
-		return -EFAULT;
-	err = check_range(r.start, r.len);
-	if (err)
-		return err;
-	if (!wake)
-		return uffd_unregister(u->ctx, r.start, r.start + r.len);
-	uffd_wake(u->ctx, r.start, r.start + r.len);
-	return 0;
+	return copy_from_user(r, arg, sizeof(*r)) ? -EFAULT : check_range(r->start, r->len);
 }
 
-/* What an answer of several pages gives: the bytes that were answered, or the error of the first. */
-static long finish(struct userfaultfd *u, u64 start, u64 len, u64 done, long err, bool wake,
+static long do_unregister(struct userfaultfd *u, unsigned long arg)
+{
+	struct uffdio_range r;
+	long err = get_range(&r, arg);
+
+	return err ? err : uffd_unregister(u->ctx, r.start, r.start + r.len);
+}
+
+static long do_wake(struct userfaultfd *u, unsigned long arg)
+{
+	struct uffdio_range r;
+	long err = get_range(&r, arg);
+
+	if (!err)
+		uffd_wake(u->ctx, r.start, r.start + r.len);
+	return err;
+}
+
+/* What an answer of several pages gives: the bytes that were answered, or the error of the first. `mode`: of the
+ * call. */
+static long finish(struct userfaultfd *u, u64 start, u64 len, u64 done, long err, u64 mode,
 		   unsigned long result_at)
 {
 	s64 result = done ? (s64)done : err;
 
+	if (!done && err == -ESRCH)
+		return err; /* as Linux: nothing is written then */
 	if (copy_to_user(result_at, &result, sizeof(result)))
 		return -EFAULT;
 	if (!done)
 		return err;
-	if (wake)
+	if (!(mode & MODE_DONTWAKE))
 		uffd_wake(u->ctx, start, start + done);
 	return done == len ? 0 : -EAGAIN;
 }
@@ -225,6 +309,8 @@ static long do_copy(struct userfaultfd *u, unsigned long arg)
 	u64 done = 0;
 	long err;
 
+	if (uffd_changing(u->ctx))
+		return -EAGAIN;
 	if (copy_from_user(&c, arg, sizeof(c) - sizeof(c.copy)))
 		return -EFAULT;
 	err = check_range(c.dst, c.len);
@@ -250,17 +336,18 @@ static long do_copy(struct userfaultfd *u, unsigned long arg)
 		cond_resched();
 	}
 	free_pages((unsigned long)page, 0);
-	return finish(u, c.dst, c.len, done, err, !(c.mode & MODE_DONTWAKE),
-		      arg + offsetof(struct uffdio_copy, copy));
+	return finish(u, c.dst, c.len, done, err, c.mode, arg + offsetof(struct uffdio_copy, copy));
 }
 
 /* UFFDIO_ZEROPAGE and UFFDIO_CONTINUE. */
-static long do_fill(struct userfaultfd *u, unsigned long arg, bool minor)
+static long do_fill(struct userfaultfd *u, unsigned long arg, enum uffd_fill how)
 {
 	struct uffdio_zeropage z;
 	u64 done = 0;
 	long err;
 
+	if (uffd_changing(u->ctx))
+		return -EAGAIN;
 	if (copy_from_user(&z, arg, sizeof(z) - sizeof(z.done)))
 		return -EFAULT;
 	err = check_range(z.range.start, z.range.len);
@@ -271,13 +358,12 @@ static long do_fill(struct userfaultfd *u, unsigned long arg, bool minor)
 	while (!err && done < z.range.len) {
 		u64 at = z.range.start + done, end = z.range.start + z.range.len;
 
-		err = minor ? uffd_continue(u->ctx, at, end)
-			    : uffd_fill(u->ctx, at, end, NULL, UFFD_FILL);
+		err = uffd_fill(u->ctx, at, end, NULL, how);
 		if (!err)
 			done += PAGE_SIZE;
 		cond_resched();
 	}
-	return finish(u, z.range.start, z.range.len, done, err, !(z.mode & MODE_DONTWAKE),
+	return finish(u, z.range.start, z.range.len, done, err, z.mode,
 		      arg + offsetof(struct uffdio_zeropage, done));
 }
 
@@ -286,16 +372,18 @@ static long do_writeprotect(struct userfaultfd *u, unsigned long arg)
 	struct uffdio_writeprotect w;
 	long err;
 
+	if (uffd_changing(u->ctx))
+		return -EAGAIN;
 	if (copy_from_user(&w, arg, sizeof(w)))
 		return -EFAULT;
 	err = check_range(w.range.start, w.range.len);
 	if (err)
 		return err;
-	/* Who is to be asked does not go on. */
+	/* As Linux: DONTWAKE is allowed only together with the removal of protection. */
 	if (w.mode & ~(WP_MODE_WP | WP_MODE_DONTWAKE) || w.mode == (WP_MODE_WP | WP_MODE_DONTWAKE))
 		return -EINVAL;
 	err = uffd_writeprotect(u->ctx, w.range.start, w.range.start + w.range.len,
-				w.mode & WP_MODE_WP);
+				w.mode & WP_MODE_WP ? UFFD_PROTECT : UFFD_UNPROTECT);
 	if (!err && !w.mode)
 		uffd_wake(u->ctx, w.range.start, w.range.start + w.range.len);
 	return err;
@@ -313,15 +401,15 @@ static long uffd_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 	case UFFDIO_REGISTER:
 		return do_register(u, arg);
 	case UFFDIO_UNREGISTER:
-		return do_range(u, arg, false);
+		return do_unregister(u, arg);
 	case UFFDIO_WAKE:
-		return do_range(u, arg, true);
+		return do_wake(u, arg);
 	case UFFDIO_COPY:
 		return do_copy(u, arg);
 	case UFFDIO_ZEROPAGE:
-		return do_fill(u, arg, false);
+		return do_fill(u, arg, UFFD_FILL);
 	case UFFDIO_CONTINUE:
-		return do_fill(u, arg, true);
+		return do_fill(u, arg, UFFD_MAP_PRESENT);
 	case UFFDIO_WRITEPROTECT:
 		return do_writeprotect(u, arg);
 	}
@@ -334,17 +422,18 @@ static void uffd_show(struct report *r, struct file *f)
 	u64 pending, total;
 
 	uffd_count(u->ctx, &pending, &total);
-	report_printf(
-		r, "pending:\t%lu\ntotal:\t%lu\nAPI:\t%lx:%x:%lx\n", (unsigned long)pending,
-		(unsigned long)total, (unsigned long)UFFD_API, (u32)u->features,
-		(unsigned long)(1ull << NR_REGISTER | 1ull << NR_UNREGISTER | 1ull << NR_API));
+	report_printf(r, "pending:\t%lu\ntotal:\t%lu\nAPI:\t%lx:%x:%lx\n", (unsigned long)pending,
+		      (unsigned long)total, (unsigned long)UFFD_API,
+		      (u32)u->features | (READ_ONCE(u->ready) ? UFFD_FEATURE_INITIALIZED : 0),
+		      (unsigned long)(API_IOCTLS | RANGE_IOCTLS));
 }
 
 static void uffd_close(struct file *f)
 {
 	struct userfaultfd *u = f->private;
 
-	uffd_release(u->ctx);
+	if (u->ctx)
+		uffd_release(u->ctx);
 	kfree(u);
 }
 
@@ -360,8 +449,7 @@ static const struct file_ops uffd_ops = {
 long sys_userfaultfd(struct pt_regs *r)
 {
 	u32 flags = r->rdi;
-	struct userfaultfd *u;
-	struct file *f;
+	struct uffd_ctx *ctx;
 	long fd;
 
 	if (!(flags & UFFD_USER_MODE_ONLY) && !READ_ONCE(sysctl_unprivileged_userfaultfd) &&
@@ -369,23 +457,12 @@ long sys_userfaultfd(struct pt_regs *r)
 		return -EPERM;
 	if (flags & ~(UFFD_USER_MODE_ONLY | O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
-	u = kzalloc(sizeof(*u), GFP_KERNEL_ACCOUNT);
-	if (!u)
+	ctx = uffd_create(current->mm,
+			  flags & UFFD_USER_MODE_ONLY ? UFFD_USER_FAULTS : UFFD_ALL_FAULTS);
+	if (!ctx)
 		return -ENOMEM;
-	u->ctx = uffd_create(current->mm, flags & UFFD_USER_MODE_ONLY);
-	if (!u->ctx) {
-		kfree(u);
-		return -ENOMEM;
-	}
-	f = file_alloc(&uffd_ops, O_RDONLY | (flags & O_NONBLOCK), u);
-	if (!f) {
-		uffd_release(u->ctx);
-		kfree(u);
-		return -ENOMEM;
-	}
-	strscpy(f->label, "anon_inode:[userfaultfd]", sizeof(f->label));
-	fd = fd_install(f, 0, flags & O_CLOEXEC);
+	fd = uffd_install(ctx, flags & (O_CLOEXEC | O_NONBLOCK), NULL);
 	if (fd < 0)
-		file_put(f);
+		uffd_release(ctx);
 	return fd;
 }

@@ -6,7 +6,7 @@
  * the auxiliary vector.
  *
  * Works in the current, empty address space. Each segment is a private mapping of the file, read as
- * it is touched; what lies behind the file's part is anonymous memory.
+ * it is touched; what follows the file's part is anonymous memory.
  *
  *   stack, from the top:  file name, 16 random bytes, platform, strings of argv and environment
  *                         auxv, NULL, environment, NULL, argv, argc  <- rsp, 16-aligned
@@ -16,10 +16,11 @@
 #include <linux/elf.h>
 #include <linux/auxvec.h>
 
-#include "fs/file.h"
+#include "fs/internal.h"
 #include "lib/syscall.h"
 #include "kernel/cred.h"
 #include "kernel/process.h"
+#include "kernel/vdso.h"
 #include "fs/exec/program.h"
 #include "fs/user_path.h"
 #include "arch/processor.h"
@@ -44,7 +45,7 @@ struct image {
 	unsigned long phdr_addr, entry, end;
 	bool is_interpreter;
 	struct cred *cred;	   /* what the program will have */
-	bool secure;		   /* AT_SECURE: it has more rights than who starts it */
+	bool secure;		   /* AT_SECURE: it has more rights than its caller */
 	u64 interp_at, interp_len; /* PT_INTERP's name in the file; len 0: none */
 	struct mm_layout layout;
 };
@@ -140,7 +141,7 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 	} else {
 		map_end = start;
 	}
-	/* The last page of data is the first of what is not in the file, which is zero. */
+	/* The last page of the file's data also holds the first bytes of bss, which are zero. */
 	if (p->p_memsz > p->p_filesz && p->p_flags & PF_W && p->p_filesz &&
 	    clear_user(file_end, map_end - file_end))
 		return -ENOMEM;
@@ -185,9 +186,9 @@ static void put_word(struct builder *b, unsigned long *at, u64 word)
 	*at += sizeof(word);
 }
 
-/* `base`: where the interpreter lies, or 0. */
+/* `base`: where the interpreter lies, or 0; `vdso`: the image's address, or 0. */
 static int build_stack(struct mm_struct *mm, struct image *im, const struct exec_args *args,
-		       unsigned long base, unsigned long *sp)
+		       unsigned long base, unsigned long vdso, unsigned long *sp)
 {
 	struct builder b = {.sp = im->layout.stack_top - 16};
 	u64 random[2] = {get_random_u64(), get_random_u64()};
@@ -210,6 +211,7 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 	b.sp -= im->layout.stack_skew;
 	{
 		const u64 aux[][2] = {
+			{AT_SYSINFO_EHDR, vdso}, /* first, so that it can be left out */
 			{AT_MINSIGSTKSZ, SIGFRAME_SIZE},
 			{AT_HWCAP, arch_hwcap()},
 			{AT_PAGESZ, PAGE_SIZE},
@@ -232,9 +234,12 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 			{AT_NULL, 0},
 		};
 
+		const unsigned int first = vdso ? 0 : 1;
+		const size_t aux_bytes = sizeof(aux) - first * sizeof(aux[0]);
+
 		/* argc, the two lists with their ends, and the vector. */
 		words = 1 + args->argc + 1 + args->envc + 1;
-		b.sp = ALIGN_DOWN(b.sp, 16) - ALIGN_UP(words * sizeof(u64) + sizeof(aux), 16);
+		b.sp = ALIGN_DOWN(b.sp, 16) - ALIGN_UP(words * sizeof(u64) + aux_bytes, 16);
 		at = b.sp;
 		put_word(&b, &at, args->argc);
 		mm->arg_start = strings;
@@ -249,7 +254,9 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 		if (!args->envc)
 			put_word(&b, &at, 0);
 		put_word(&b, &at, 0);
-		b.failed |= copy_to_user(at, aux, sizeof(aux)) != 0;
+		b.failed |= copy_to_user(at, aux[first], aux_bytes) != 0;
+		_Static_assert(sizeof(aux) <= sizeof(mm->saved_auxv), "it fits");
+		memcpy(mm->saved_auxv, aux[first], aux_bytes);
 	}
 	*sp = b.sp;
 	return b.failed ? -ENOMEM : 0;
@@ -342,6 +349,7 @@ static int load_image(struct mm_struct *mm, struct image *im, unsigned long *ent
 		      unsigned long *sp)
 {
 	struct image ld = {0};
+	unsigned long vdso;
 	int err;
 
 	pick_layout(mm, &im->layout);
@@ -355,11 +363,24 @@ static int load_image(struct mm_struct *mm, struct image *im, unsigned long *ent
 	if (im->interp_len)
 		err = load_interpreter(mm, im, &ld);
 	if (!err)
-		err = build_stack(mm, im, &im->prog->args, ld.bias, sp);
+		err = vdso_map(mm, im->layout.stack_top, im->layout.vdso_random, &vdso);
+	if (!err)
+		err = build_stack(mm, im, &im->prog->args, ld.bias, vdso, sp);
 	if (err)
 		return err;
 	*entry = im->interp_len ? ld.entry : im->entry;
 	return 0;
+}
+
+/* Whoever has rights that its user has not, or is not to be read, leaves no core. */
+static u8 dumpable_of(const struct program *prog, bool secure)
+{
+	const struct cred *me = current_cred();
+
+	if (secure || me->euid != me->uid || me->egid != me->gid ||
+	    inode_permission(prog->file->inode, MAY_READ))
+		return (u8)sysctl_suid_dumpable;
+	return MM_DUMP_USER;
 }
 
 static struct program_owner program_owner(const struct file *f)
@@ -394,6 +415,7 @@ int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long 
 			exe_file_put(prog->file);
 		else
 			mm_set_exe_file(current->mm, prog->file);
+		current->mm->dumpable = dumpable_of(prog, im.secure);
 	}
 	if (err)
 		cred_put(im.cred);

@@ -1,8 +1,8 @@
 /*
  * execve(2): the arguments, and the step from one program to the next. The program itself is elf.c's.
  *
- * The new program is built in an address space of its own. The old one is left when nothing can fail any
- * more, so a program whose execve() fails goes on unharmed.
+ * The new program is built in an address space of its own. The old one is left only when nothing can fail any more,
+ * so a program whose execve() fails continues unchanged.
  */
 #include "lib/syscall.h"
 #include "fs/file.h"
@@ -112,7 +112,7 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	posix_timers_exit(p);
 	comm_from_path(t->comm, args->path);
 	memcpy(p->comm, t->comm, sizeof(p->comm));
-	t->pid = p->pid; /* of several threads the one that called is left */
+	t->pid = p->pid; /* of several threads only the caller survives */
 	p->execed = true;
 	p->membarrier = 0;
 	p->exit_signal = SIGCHLD; /* whatever clone() said of the old program */
@@ -124,6 +124,8 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	arch_fpu_restore(t->fpu);
 	t->fs_base = 0;
 	arch_set_fs_base(0);
+	t->gs_base = 0;
+	arch_set_gs_base(0);
 	preempt_enable();
 	memset(regs, 0, sizeof(*regs));
 	regs->rip = entry;
@@ -143,11 +145,12 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	mm = mm_alloc();
 	if (!mm)
 		return -ENOMEM;
-	/* Until the new program is there the old one is what /proc/self/exe leads to. */
+	/* Until the new program is loaded, /proc/self/exe leads to the old one. */
 	if (old->exe_file)
 		exe_file_get(old->exe_file);
 	mm_set_exe_file(mm, old->exe_file);
 	mm->thp_disabled = old->thp_disabled;
+	mm->dump_filter = READ_ONCE(old->dump_filter);
 	if (ksm_execve(mm, old)) {
 		mmput(mm);
 		return -ENOMEM;
@@ -164,15 +167,27 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 		cred_put(cred);
 		return err;
 	}
-	cred_commit(cred);
 	thread_release_mm();
 	task_set_mm(mm);
+	cred_commit(cred); /* its memory: perhaps not to be dumped */
 	cgroup_attach_mm(mm);
 	process_leaves_mm(current_process(), old);
 	mmput(old);
 	vfork_release();
 	become(args, regs, entry, sp);
 	task_trace_exec();
+	return 0;
+}
+
+/* RLIMIT_NPROC of a thread that has changed its user: cred.c. */
+static long process_limit_exec(void)
+{
+	u64 limit = rlimit(RLIMIT_NPROC);
+
+	if (current->nproc_exceeded && limit != RLIM_INFINITY &&
+	    user_has_processes(current_cred()->uid, limit + 1))
+		return -EAGAIN;
+	current->nproc_exceeded = false;
 	return 0;
 }
 
@@ -187,6 +202,9 @@ static long execve_call(struct pt_regs *regs)
 	err = user_path_get(&path, regs->rdi);
 	if (err < 0)
 		return err;
+	err = process_limit_exec();
+	if (err)
+		goto put;
 	err = strings_grow(&strings);
 	if (err)
 		goto put;

@@ -51,7 +51,7 @@ static int parse_line(struct program *prog, char **interpreter, char **arg)
 	for (eol = p; eol < end && *eol != '\n' && *eol; eol++)
 		;
 	if (eol == prog->head + PROGRAM_HEAD)
-		eol--; /* as Linux: what is longer is cut, if the name is whole */
+		eol--; /* as Linux: a longer line is cut, if the interpreter's name is complete */
 	if (eol == end && prog->head_len < PROGRAM_HEAD)
 		end[0] = '\0';
 	*eol = '\0';
@@ -73,7 +73,7 @@ static int parse_line(struct program *prog, char **interpreter, char **arg)
 	return 0;
 }
 
-/* The arguments of the interpreter, in new memory. `script`: what it is to read. */
+/* The arguments of the interpreter, in new memory. `script`: the path that it is to read. */
 static int script_args(struct program *prog, const char *interpreter, const char *arg,
 		       const char *script)
 {

@@ -14,12 +14,12 @@ struct program {
 	size_t head_len;       /* bytes of `head`: all of a shorter file */
 	char head[PROGRAM_HEAD];
 };
-/** Open `args->path`; a script's interpreter instead, with the script among its arguments. 0 or
- * -errno: -EACCES for what is no program, -ELOOP for interpreters that are scripts, too often. */
+/** Open `args->path`; a script's interpreter instead, with the script among its arguments. 0 or -errno: -EACCES: it
+ * is not a program; -ELOOP: too many interpreters that are scripts themselves. */
 int program_open(struct program *prog, const struct exec_args *args);
 /** Open a file that is run as it is: an interpreter. As program_open(). */
 int program_open_plain(struct program *prog, const char *path);
 void program_close(struct program *prog);
-/** Bytes of the program into kernel memory. 0, or -ENOEXEC: it has not so many. */
+/** Bytes of the program into kernel memory. 0, or -ENOEXEC: the program is shorter. */
 int program_read(const struct program *prog, void *buf, size_t len, u64 pos);
 #endif

@@ -12,6 +12,7 @@
  */
 #include "fs/ext2/bitmap.h"
 #include "fs/ext2/ext2.h"
+#include "mm/cache/dax.h"
 
 /** Are the group's own blocks marked as in use? */
 static bool bitmap_sane(struct ext2_sb *sbi, u32 group, const void *map)
@@ -95,7 +96,7 @@ int ext2_alloc_block(struct ext2_sb *sbi, u32 goal, u32 *block)
 	from = (goal - sbi->first_data_block) % sbi->blocks_per_group;
 
 	mutex_lock(&sbi->alloc_lock);
-	/* The goal's group comes twice: behind the goal, and at the end as a whole. */
+	/* The goal's group is searched twice: first after the goal, and at the end as a whole. */
 	for (u32 i = 0; i <= sbi->nr_groups; i++) {
 		err = alloc_in_group(sbi, group, from, block);
 		if (!err)
@@ -143,6 +144,8 @@ int ext2_free_blocks(struct ext2_sb *sbi, u32 start, u32 count)
 	if (!ext2_blocks_ok(sbi, start, count))
 		return ext2_error(sbi, "blocks %u to %u are no file's, but freed", start,
 				  start + count - 1);
+	if (sbi->dax)
+		dax_forget_frames(ext2_dax_page(sbi, start), count);
 	mutex_lock(&sbi->alloc_lock);
 	while (count && !err) {
 		u32 group = (start - sbi->first_data_block) / sbi->blocks_per_group;

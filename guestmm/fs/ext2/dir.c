@@ -164,7 +164,7 @@ static void dir_changed(struct inode *dir, struct page *page)
 
 	set_page_dirty(page);
 	ei->raw->flags &= ~EXT2_INDEX_FL;
-	inode_touch(dir, true);
+	inode_touch(dir, S_CTIME | S_MTIME);
 	ext2_update_inode(dir);
 }
 

@@ -99,9 +99,9 @@ enum {
 	EXT2_FT_LNK
 };
 
-/** Extended attributes' block: we keep none, but a deleted file must not leak it. */
+/** Extended attributes' block (xattr.c). */
 struct ext2_xattr_header {
-	u32 magic, refcount, blocks;
+	u32 magic, refcount, blocks, hash, reserved[4];
 };
 #define EXT2_XATTR_MAGIC 0xea020000u
 #endif

@@ -48,8 +48,9 @@ struct ext2_sb {
 	u32 nr_groups, table_blocks, group_blocks, reserved_gdt_blocks; /* C */
 	u64 overhead; /* C: blocks that never hold data */
 	struct mutex alloc_lock;
-	u32 errors_seen; /* A: for the log's sake */
-	bool writable;	 /* mounted for writing: the disk says so until the end */
+	u32 errors_seen;  /* A: for the log's sake */
+	bool writable;	  /* mounted for writing: the disk says so until the end */
+	struct page *dax; /* C: -o dax: the page of block 0; NULL: data go through the page cache */
 };
 
 struct ext2_inode {
@@ -57,7 +58,7 @@ struct ext2_inode {
 	struct ext2_raw_inode *raw; /* raw_lock; block[]: map_lock */
 	spinlock_t raw_lock;
 	struct mutex map_lock;
-	u32 next_block, next_goal; /* map_lock: where a sequential writer goes on */
+	u32 next_block, next_goal; /* map_lock: where a sequential writer continues */
 	u32 room_hint;		   /* dir's lock: no room for a long name before this block */
 	u8 fresh; /* inode->lock: blocks of the page being written that were allocated for it */
 };
@@ -93,15 +94,21 @@ static inline u32 ext2_group_size(const struct ext2_sb *sbi, u32 group)
 
 /* super.c */
 void ext2_init(void);
-/** Damage was found: log it (so many times), note it in the super block, stop writing where the disk
+/** Damage was found: log it (a bounded number of times), note it in the super block, stop writing where the disk
  * says so. Always -EUCLEAN. */
 int ext2_error(struct ext2_sb *sbi, const char *fmt, ...) __printf(2, 3);
 /** Is [start, start + count) on the disk, and no place of the file system's own? */
 bool ext2_blocks_ok(const struct ext2_sb *sbi, u32 start, u32 count);
+/** -o dax: the frame of a block of data, after ext2_blocks_ok(). Blocks are pages then. */
+static inline struct page *ext2_dax_page(const struct ext2_sb *sbi, u32 block)
+{
+	return sbi->dax + block;
+}
 /** All metadata to the disk, and the disk's cache emptied. 0 or -EIO. */
 int ext2_sync_meta(struct ext2_sb *sbi);
 int ext2_sync_fs(struct super_block *sb);
 int ext2_remount(struct super_block *sb, bool read_only, const char *options);
+void ext2_show_options(struct report *r, struct super_block *sb);
 void ext2_put_super(struct super_block *sb);
 void ext2_super_dirty(struct ext2_sb *sbi);
 void ext2_group_dirty(struct ext2_sb *sbi, u32 group);
@@ -152,8 +159,8 @@ void ext2_free_ino(struct ext2_sb *sbi, u32 ino, bool dir);
 /** Where block `iblock` of the file is: *phys (0: a hole), and how many (at most `max`) follow each
  * other there. 0 or -errno. */
 int ext2_map(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32 *count);
-/** Allocate block `iblock` unless there is one. *fresh: it was allocated, and holds what a deleted file
- * left: it is the caller's to overwrite all of it, or to call ext2_unmap_block(). 0 or -errno. */
+/** Allocate block `iblock` unless there is one. *fresh: it was allocated and may hold data of a deleted file: the
+ * caller must overwrite all of it, or call ext2_unmap_block(). 0 or -errno. */
 int ext2_map_create(struct inode *inode, u32 iblock, bool *fresh);
 /** Make one block of data a hole again. The tables that lead to it stay. */
 void ext2_unmap_block(struct inode *inode, u32 iblock);
@@ -169,15 +176,22 @@ struct inode *ext2_new_inode(struct inode *dir, u32 mode, u64 rdev, int *err);
 /** struct inode's fields into the raw inode. Cannot fail. */
 void ext2_update_inode(struct inode *inode);
 
+/** One user less of the block with the file's extended attributes, which the file has no more. */
+void ext2_drop_xattr_block(struct inode *inode);
+
+/* xattr.c: as struct super_ops says */
+int ext2_xattr_load(struct inode *inode);
+int ext2_xattr_store(struct inode *inode);
+
 /* file.c */
 extern const struct address_space_ops ext2_data_aops;
 extern const struct inode_ops ext2_file_iops;
 extern struct file_ops ext2_file_ops; /* generic_file_ops with our fsync; filled by ext2_init */
-int ext2_fsync(struct file *f, u64 start, u64 end, bool datasync);
+int ext2_fsync(struct file *f, u64 start, u64 end);
 
 /* dir.c */
 extern const struct file_ops ext2_dir_ops;
-/** 0 and *ino, -ENOENT, or what is wrong. */
+/** 0 and *ino, -ENOENT, or another error. */
 int ext2_dir_find(struct inode *dir, const char *name, u32 len, u32 *ino);
 /** Enter a name that is not there. 0, -ENOSPC... */
 int ext2_dir_add(struct inode *dir, const char *name, u32 len, const struct inode *inode);

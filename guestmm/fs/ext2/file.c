@@ -3,17 +3,19 @@
  *
  *   reading:  pages -> blocks, as long runs as the disk has them; holes are zeroes
  *   writing:  blocks are allocated before the page is dirty: by write_begin for what is written, by
- *             page_mkwrite for a mapped page. So a full disk is told to the writer, not to fsync.
+ *             page_mkwrite for a mapped page. So the writer gets the error of a full disk, not fsync.
  *   writepage: writes what has blocks. A block that has none by now (a file grew over the rest of a
  *             page that was mapped) gets one, unless it is all zero: then it stays a hole.
  *
  * F1  A dirty page's blocks exist, but for the case above.
  * F2  What a failed write has allocated is freed again: beyond the end (X5), and within the file,
  *     where it would show what a deleted file left (X6).
- * F3  What lies behind the end in the last page is zeroed before the page is written.
+ * F3  What lies beyond the end in the last page is zeroed before the page is written.
  */
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
+#include "mm/cache/dax.h"
+#include "mm/phys/highmem.h"
 
 /** Pieces of a page: with 1K blocks at most four. */
 #define MAX_PIECES (PAGE_SIZE / EXT2_MIN_BLOCK)
@@ -90,7 +92,7 @@ static int read_one(struct inode *inode, struct page *page, u32 ahead, struct ru
 		ext2_io_page(io, page, piece[0].block);
 		return 0;
 	}
-	memset(page_address(page), 0, PAGE_SIZE);
+	clear_highpage(page);
 	if (n) {
 		ext2_io_pieces(sbi, BIO_READ, page, piece, n);
 	} else {
@@ -117,16 +119,6 @@ static int readpages(struct address_space *mapping, struct page **pages, unsigne
 	return err;
 }
 
-static bool all_zero(const void *p, u32 bytes)
-{
-	const u64 *word = p;
-
-	for (u32 i = 0; i < bytes / 8; i++)
-		if (word[i])
-			return false;
-	return true;
-}
-
 /** Where the blocks of a dirty page are. The number of pieces, or -errno. */
 static int place_page(struct inode *inode, struct page *page, u32 need, bool for_reclaim,
 		      struct ext2_piece *piece)
@@ -140,7 +132,7 @@ static int place_page(struct inode *inode, struct page *page, u32 need, bool for
 	for (u32 i = 0; i < need; i++) {
 		err = ext2_map(inode, first + i, 1, flags, &block, &count);
 		if (!err && !block &&
-		    !all_zero((char *)page_address(page) + i * sbi->block_size, sbi->block_size))
+		    !page_range_is_zero(page, i * sbi->block_size, sbi->block_size))
 			err = ext2_map(inode, first + i, 1, flags | EXT2_MAP_CREATE, &block,
 				       &count);
 		if (err)
@@ -177,7 +169,7 @@ static int writepage(struct page *page, struct writeback_control *wbc)
 		return n;
 	}
 	if (size - start < PAGE_SIZE && size > start)
-		memset((char *)page_address(page) + (size - start), 0, PAGE_SIZE - (size - start));
+		memzero_page(page, size - start, PAGE_SIZE - (size - start));
 	set_page_writeback(page);
 	unlock_page(page);
 	if (!n) {
@@ -195,7 +187,8 @@ static int writepage(struct page *page, struct writeback_control *wbc)
 	return 0;
 }
 
-/** The page will not be written: what was allocated for it becomes a hole again (X6). Page locked. */
+/** The page will not be written: free the blocks that were allocated for it, which leaves a hole (X6). The page is
+ * locked. */
 static void give_back(struct inode *inode, unsigned long index, u8 fresh)
 {
 	u32 first = index * (PAGE_SIZE / ext2_sb(inode->sb)->block_size);
@@ -250,7 +243,7 @@ static int get_for_write(struct inode *inode, unsigned long index, u32 from, u32
 	if (PageUptodate(page) || (!from && to == PAGE_SIZE))
 		return 0;
 	if (start >= mapping->size) {
-		memset(page_address(page), 0, PAGE_SIZE);
+		clear_highpage(page);
 		SetPageUptodate(page);
 		return 0;
 	}
@@ -356,6 +349,37 @@ static int page_mkwrite(struct page *page)
 	return reserve(inode, page->index, 0, min(size - start, (u64)PAGE_SIZE), &fresh);
 }
 
+static int dax_frame(struct address_space *mapping, unsigned long index, enum dax_frame_look look,
+		     struct page **page)
+{
+	bool create = look == DAX_FRAME_MAKE;
+	struct inode *inode = mapping->host;
+	u32 phys, count;
+	int err;
+
+	if (create && inode->sb->read_only)
+		return -EROFS;
+	if (index > UINT32_MAX)
+		return -EFBIG;
+	err = ext2_map(inode, index, 1, create ? EXT2_MAP_CREATE : 0, &phys, &count);
+	if (!err && phys)
+		*page = ext2_dax_page(ext2_sb(inode->sb), phys);
+	return err;
+}
+
+static void dax_write_end(struct address_space *mapping, u64 end, u64 wanted)
+{
+	struct inode *inode = mapping->host;
+
+	if (end > mapping->size) {
+		WRITE_ONCE(mapping->size, end);
+		note_large_file(ext2_sb(inode->sb), end);
+		ext2_update_inode(inode);
+	}
+	if (end < wanted && wanted > mapping->size)
+		trim(inode);
+}
+
 const struct address_space_ops ext2_data_aops = {
 	.readpages = readpages,
 	.writepage = writepage,
@@ -363,6 +387,8 @@ const struct address_space_ops ext2_data_aops = {
 	.write_begin = write_begin,
 	.write_end = write_end,
 	.page_mkwrite = page_mkwrite,
+	.dax_frame = dax_frame,
+	.dax_write_end = dax_write_end,
 };
 
 /** The last block's rest is to be zero on the disk, too: a file that grows again shows zeroes. */
@@ -373,6 +399,9 @@ static int zero_tail(struct inode *inode, u64 size)
 	struct page *page;
 	int err;
 
+	/* A mapping may have stored data after the old end, too. */
+	if (sbi->dax)
+		return dax_zero_tail(&inode->i_data, min(size, inode->i_data.size));
 	if (!(size & (sbi->block_size - 1)) || size >= inode->i_data.size)
 		return 0;
 	err = ext2_map(inode, size / sbi->block_size, 1, 0, &phys, &count);
@@ -382,7 +411,7 @@ static int zero_tail(struct inode *inode, u64 size)
 	if (!page)
 		return err;
 	lock_page(page);
-	memset((char *)page_address(page) + offset, 0, PAGE_SIZE - offset);
+	memzero_page(page, offset, PAGE_SIZE - offset);
 	set_page_dirty(page);
 	unlock_page(page);
 	put_page(page);
@@ -415,7 +444,7 @@ static int truncate(struct inode *inode, u64 size)
  * Data, then all metadata of the file system: we keep no list of which blocks lead to a file. It also
  * means that nothing of a deleted file on the disk claims a block that this one has now.
  */
-int ext2_fsync(struct file *f, u64 start, u64 end, bool datasync)
+int ext2_fsync(struct file *f, u64 start, u64 end)
 {
 	struct inode *inode = f->inode;
 	int err = 0, e;

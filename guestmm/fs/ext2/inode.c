@@ -1,5 +1,5 @@
 /*
- * Inodes: from the inode table and back, born and buried.
+ * Inodes: reading them from the inode table and writing them back, making and deleting them.
  *
  * iget's read_inode checks what it can check at once; block pointers are checked at use. The page of
  * the inode table stays pinned while the inode is in memory (X3).
@@ -52,6 +52,8 @@ static void set_ops(struct inode *inode)
 		inode->ops = &ext2_file_iops;
 		inode->fops = &ext2_file_ops;
 		inode->i_data.ops = &ext2_data_aops;
+		if (ext2_sb(inode->sb)->dax)
+			inode->i_data.flags |= AS_DAX;
 		break;
 	case S_IFDIR:
 		inode->ops = &ext2_dir_iops;
@@ -155,7 +157,7 @@ void ext2_update_inode(struct inode *inode)
 
 	if (inode->sb->read_only)
 		return;
-	/* The disk knows seconds. What is read back must be what stat(2) said before. */
+	/* The disk stores seconds. A value that is read back must equal what stat(2) reported before. */
 	inode->atime.nsec = inode->mtime.nsec = inode->ctime.nsec = 0;
 	spin_lock(&ei->raw_lock);
 	raw->mode = inode->mode;
@@ -218,8 +220,7 @@ free_ino:
 	return NULL;
 }
 
-/** One user less of the block with extended attributes that Linux has given the file. */
-static void drop_xattr_block(struct inode *inode)
+void ext2_drop_xattr_block(struct inode *inode)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
 	struct ext2_raw_inode *raw = ext2_i(inode)->raw;
@@ -270,7 +271,7 @@ static void evict_inode(struct inode *inode)
 	inode->i_data.size = 0;
 	if (has_blocks(inode))
 		ext2_free_from(inode, 0);
-	drop_xattr_block(inode);
+	ext2_drop_xattr_block(inode);
 	inode->nlink = 0;
 	inode->blocks = 0;
 	raw->dtime = current_time().sec;
@@ -309,8 +310,11 @@ const struct super_ops ext2_super_ops = {
 	.write_inode = write_inode,
 	.evict_inode = evict_inode,
 	.free_inode = free_inode,
+	.xattr_load = ext2_xattr_load,
+	.xattr_store = ext2_xattr_store,
 	.sync_fs = ext2_sync_fs,
 	.statfs = statfs,
 	.remount = ext2_remount,
+	.show_options = ext2_show_options,
 	.put_super = ext2_put_super,
 };

@@ -8,7 +8,7 @@
  *
  * E1  A page under read is locked, and unlocked by the end; a page under write has PG_writeback and
  *     loses it by the end. Either happens once a page, after its last piece.
- * E2  What could not be read is not uptodate; what could not be written is told to fsync through the
+ * E2  What could not be read is not uptodate; what could not be written is reported to fsync through the
  *     mapping, which keeps the page until writeback ends.
  */
 #include "fs/ext2/ext2.h"

@@ -124,7 +124,7 @@ static u32 hole_length(const struct ext2_sb *sbi, const struct walk *w)
 	return min(span - at, (u64)UINT32_MAX);
 }
 
-/** How far blocks that follow each other (or holes) go on in the last table. */
+/** How many blocks of the last table are contiguous on the disk, or holes. */
 static u32 run_length(const struct ext2_sb *sbi, const struct walk *w, u32 block, u32 max)
 {
 	u32 end = w->level ? sbi->ptrs : EXT2_NDIR, n = 1;
@@ -143,7 +143,7 @@ static u32 find_goal(struct inode *inode, u32 iblock, const struct walk *w)
 
 	if (iblock && iblock == ei->next_block)
 		return ei->next_goal;
-	/* Behind the nearest block before it in the same table, or behind the table itself. */
+	/* After the nearest block before it in the same table, or after the table itself. */
 	if (w->level + 1 == w->depth)
 		for (u32 i = 1; i <= w->slot[w->level]; i++)
 			if (w->ptr[w->level][-(s32)i])
@@ -169,6 +169,9 @@ static int fill_hole(struct inode *inode, u32 iblock, struct walk *w, u32 *phys)
 			goto undo;
 		goal = block[n] + 1;
 	}
+	/* D6 of mm/cache/dax.c: whoever finds it reads it where it is. */
+	if (sbi->dax && S_ISREG(inode->mode))
+		clear_page(page_address(ext2_dax_page(sbi, block[need - 1])));
 	for (; tables + 1 < need; tables++) {
 		table[tables] = ext2_meta_new(sbi, block[tables]);
 		if (!table[tables]) {
@@ -324,8 +327,7 @@ static void cut_data(struct cut *c, u32 block)
 
 /**
  * Free what is at or behind block `keep` (counted from the subtree's first) below a pointer, that
- * has `level` tables between it and data. After an error nothing more is freed: what is left is
- * e2fsck's.
+ * has `level` tables between it and data. After an error nothing more is freed: the rest is left to e2fsck.
  */
 static void cut_tree(struct cut *c, u32 *ptr, unsigned int level, u64 keep)
 {
@@ -355,7 +357,7 @@ static void cut_tree(struct cut *c, u32 *ptr, unsigned int level, u64 keep)
 		*ptr = 0;
 		cut_flush(c);
 		c->freed++;
-		ext2_meta_forget(c->sbi, block); /* our reference keeps what is in it */
+		ext2_meta_forget(c->sbi, block); /* our reference keeps its contents */
 		err = ext2_free_blocks(c->sbi, block, 1);
 		if (err) {
 			c->err = err;

@@ -76,7 +76,7 @@ struct page *ext2_meta_read(struct ext2_sb *sbi, u32 block, int *err)
 		page = read_cache_page(&sbi->meta, block, err);
 		if (page)
 			return page;
-		/* Who is killed must finish what it has begun: the page is there the next time. */
+		/* A task that is killed must finish its operation: try again, as the page will be there. */
 		if (*err == -ENOMEM && tries < 10)
 			sleep_ns(10000000);
 		else if (*err != -EINTR)

@@ -38,7 +38,7 @@ static int lookup(struct inode *dir, const char *name, u32 len, struct inode **i
 static void change_links(struct inode *inode, s32 by)
 {
 	inode->nlink += by;
-	inode_touch(inode, false);
+	inode_touch(inode, S_CTIME);
 	ext2_update_inode(inode);
 }
 
@@ -249,7 +249,7 @@ static int rename(struct inode *old_dir, const char *old_name, u32 old_len, stru
 		change_links(old_dir, -1);
 		change_links(new_dir, 1);
 	}
-	inode_touch(inode, false);
+	inode_touch(inode, S_CTIME);
 	ext2_update_inode(inode);
 	return err;
 }

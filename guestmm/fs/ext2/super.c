@@ -310,17 +310,19 @@ int ext2_sync_meta(struct ext2_sb *sbi)
 	return err ? err : e;
 }
 
+enum fs_state { IN_USE, CLEANLY_UNMOUNTED };
+
 /** From now on the disk says that it is being written to, or that it is whole again. */
-static int mark_state(struct ext2_sb *sbi, bool valid)
+static int mark_state(struct ext2_sb *sbi, enum fs_state state)
 {
 	struct ext2_super *es = sbi->es;
 
-	if (valid && !(es->state & EXT2_ERROR_FS))
+	if (state == CLEANLY_UNMOUNTED && !(es->state & EXT2_ERROR_FS))
 		es->state |= EXT2_VALID_FS;
 	else
 		es->state &= ~EXT2_VALID_FS;
 	es->wtime = current_time().sec;
-	sbi->writable = !valid;
+	sbi->writable = state != CLEANLY_UNMOUNTED;
 	ext2_super_dirty(sbi);
 	return ext2_sync_meta(sbi);
 }
@@ -335,7 +337,7 @@ int ext2_sync_fs(struct super_block *sb)
 	err = ext2_sync_meta(sbi);
 	/* The end of the machine, with a root that cannot be unmounted. */
 	if (!err && sb->read_only && sbi->writable)
-		err = mark_state(sbi, true);
+		err = mark_state(sbi, CLEANLY_UNMOUNTED);
 	return err;
 }
 
@@ -344,9 +346,46 @@ void ext2_put_super(struct super_block *sb)
 	struct ext2_sb *sbi = ext2_sb(sb);
 
 	if (sbi->writable)
-		mark_state(sbi, true);
+		mark_state(sbi, CLEANLY_UNMOUNTED);
 	forget_all(sbi);
 	sb->private_ = NULL;
+}
+
+/* "dax" or "" of the words between commas. 0 or -EINVAL. */
+static int parse_options(const char *options, bool *dax)
+{
+	while (*options) {
+		size_t n = 0;
+
+		while (options[n] && options[n] != ',')
+			n++;
+		if (n == 3 && !strncmp(options, "dax", 3)) {
+			*dax = true;
+		} else if (n) {
+			printk("ext2: no such option is known here: %s\n", options);
+			return -EINVAL;
+		}
+		options += n + (options[n] == ',');
+	}
+	return 0;
+}
+
+/* -o dax where it can be: elsewhere Linux's ext2 mounts without, and says so. */
+static void set_dax(struct ext2_sb *sbi)
+{
+	if (!sbi->bdev->dax)
+		printk("EXT2-fs (%s): error: DAX unsupported by block device. Turning off DAX.\n",
+		       sbi->bdev->name);
+	else if (sbi->block_size != PAGE_SIZE)
+		printk("EXT2-fs (%s): error: unsupported blocksize for DAX\n", sbi->bdev->name);
+	else
+		sbi->dax = sbi->bdev->dax;
+}
+
+void ext2_show_options(struct report *r, struct super_block *sb)
+{
+	if (ext2_sb(sb)->dax)
+		report_printf(r, ",dax");
 }
 
 static int begin_writing(struct ext2_sb *sbi)
@@ -360,19 +399,25 @@ static int begin_writing(struct ext2_sb *sbi)
 		printk("EXT2-fs (%s): has errors: e2fsck should look at it\n", sbi->bdev->name);
 	es->mnt_count++;
 	es->mtime = current_time().sec;
-	return mark_state(sbi, false);
+	return mark_state(sbi, IN_USE);
 }
 
 int ext2_remount(struct super_block *sb, bool read_only, const char *options)
 {
 	struct ext2_sb *sbi = ext2_sb(sb);
+	bool dax = sbi->dax;
+	int err = parse_options(options, &dax);
 
-	if (*options)
-		return -EINVAL;
+	if (err)
+		return err;
+	if (dax != !!sbi->dax)
+		printk("EXT2-fs (%s): warning: refusing change of dax flag with busy inodes while "
+		       "remounting\n",
+		       sbi->bdev->name);
 	if (read_only == sb->read_only)
 		return 0;
 	if (read_only)
-		return sbi->writable ? mark_state(sbi, true) : 0;
+		return sbi->writable ? mark_state(sbi, CLEANLY_UNMOUNTED) : 0;
 	if (unknown_to_writers(sbi->es))
 		return -EROFS;
 	return sbi->writable ? 0 : begin_writing(sbi);
@@ -381,20 +426,18 @@ int ext2_remount(struct super_block *sb, bool read_only, const char *options)
 static int ext2_mount(struct super_block *sb, const char *options)
 {
 	struct ext2_sb *sbi;
-	bool offset;
-	int err;
+	bool offset, dax = false;
+	int err = parse_options(options, &dax);
 
-	if (*options) {
-		printk("ext2: no options are known here: %s\n", options);
-		return -EINVAL;
-	}
+	if (err)
+		return err;
 	sbi = kzalloc(sizeof(*sbi), GFP_KERNEL);
 	if (!sbi)
 		return -ENOMEM;
 	sbi->sb = sb;
 	sbi->bdev = sb->bdev;
 	mutex_init(&sbi->alloc_lock);
-	address_space_init(&sbi->meta, NULL, &ext2_meta_aops, 0);
+	address_space_init(&sbi->meta, NULL, &ext2_meta_aops, AS_LOWMEM);
 	sbi->meta.wb = bdi_of(sbi->bdev);
 	init_rwsem(&sbi->meta.invalidate_lock); /* inside of the files': a class of its own */
 	sb->dev = bdev_number(sbi->bdev);
@@ -406,6 +449,8 @@ static int ext2_mount(struct super_block *sb, const char *options)
 	if (err)
 		goto fail;
 	sbi->meta.size = (u64)sbi->blocks_count * PAGE_SIZE;
+	if (dax)
+		set_dax(sbi);
 	sb->private_ = sbi;
 	sb->ops = &ext2_super_ops;
 	sb->blocksize = sbi->block_size;
@@ -439,6 +484,7 @@ fail:
 static struct fs_type ext2_type = {
 	.name = "ext2",
 	.magic = EXT2_MAGIC,
+	.xattrs = true,
 	.needs_bdev = true,
 	.mount = ext2_mount,
 };

@@ -57,7 +57,7 @@ _Static_assert(sizeof(struct ipc64_perm) == 48, "Linux's ABI");
 /** What kind of object XXXget(2) gets. */
 struct ipc_kind {
 	struct ipc_ids *ids;
-	/** At most so many. */
+	/** Limit on their number. */
 	int *limit;
 	/** A new one with key, mode and owner yet to be filled in: or -errno as a pointer. May sleep. */
 	struct ipc_perm *(*create)(u64 size, u32 flags);
@@ -85,7 +85,7 @@ int ipc_may_change(const struct ipc_perm *perm);
 void ipc_perm_out(struct ipc64_perm *out, const struct ipc_perm *perm);
 /** IPC_SET: -EINVAL: no such owner. */
 int ipc_perm_set(struct ipc_perm *perm, const struct ipc64_perm *in);
-/** Seconds, as times of objects are told. */
+/** Seconds, as times of objects are shown. */
 s64 ipc_now(void);
 
 struct report;

@@ -1,18 +1,10 @@
 /*
- * System V semaphores. semget(2), semop(2), semctl(2).
+ * System V semaphores: sets, and operations on them. semget(2), semop(2), semtimedop(2). sem.h has the picture.
  *
- * A call's operations are done all at once or not at all: they are tried under the lock of all sets, and
- * who cannot go on sleeps until a set changes, and tries again.
- *
- *   set ── sem[0..n)                              process ── undo ── undo
- *    └── undos ── undo: what one process owes to this set ──┘
- *
- * I1  A set lives while it has an identifier or somebody sleeps for it (refs).
- * I2  An undo is in the lists of its set and of its process; the set's removal takes it out of both.
- *
- * Locks: sem_ids.lock for everything.
+ * A call's operations are done all at once or not at all. They are tried under the lock of all sets. A task
+ * whose operations cannot be done sleeps until the set changes, and tries again.
  */
-#include "fs/ipc/ipc.h"
+#include "fs/ipc/sem.h"
 #include "arch/uaccess.h"
 #include "kernel/process.h"
 #include "kernel/time_calls.h"
@@ -21,74 +13,21 @@
 #include "mm/kvirt/vmalloc.h"
 #include "mm/slab/slab.h"
 
-#define SEMVMX	     32767
-#define SEM_UNDO     0x1000
-#define GETPID	     11
-#define GETVAL	     12
-#define GETALL	     13
-#define GETNCNT	     14
-#define GETZCNT	     15
-#define SETVAL	     16
-#define SETALL	     17
-#define SEM_STAT     18
-#define SEM_INFO     19
-#define SEM_STAT_ANY 20
-#define SMALL_OPS    16u
-typedef short s16;
+#define SEM_UNDO  0x1000
+#define SMALL_OPS 16u
 
-enum { SEMMSL, SEMMNS, SEMOPM, SEMMNI };
 int sysctl_sem[4] = {[SEMMSL] = 32000, [SEMMNS] = 1024000000, [SEMOPM] = 500, [SEMMNI] = 32000};
+struct ipc_ids sem_ids = IPC_IDS_INIT(sem_ids);
+int sems_used;
 
-struct sembuf {
-	u16 num;
-	s16 op, flags;
-};
-
-struct sem {
-	s32 value;
-	int pid; /* who has changed it last */
-};
-
-struct set {
-	struct ipc_perm perm;
-	s32 refs; /* I1 */
-	bool removed;
-	int nr;
-	s64 otime, ctime;
-	struct wait_queue wq;
-	struct list_head sleepers, undos;
-	struct sem sem[];
-};
-
-struct undo {
-	struct list_head in_set, in_process;
-	struct set *set;
-	struct process *process;
-	s16 adjust[]; /* added at the end of the process: one a semaphore */
-};
-
-struct sleeper {
-	struct list_head node;
-	struct sembuf why; /* the operation it waits for */
-};
-
-static struct ipc_ids sem_ids = IPC_IDS_INIT(sem_ids);
-static int sems_used; /* sem_ids.lock: in all sets */
-
-static struct set *to_set(struct ipc_perm *perm)
-{
-	return container_of(perm, struct set, perm);
-}
-
-/* Memory of any size. */
-static void *get_zeroed(size_t size)
+void *sem_get_zeroed(size_t size)
 {
 	void *p = size <= PAGE_SIZE ? kmalloc(size, GFP_KERNEL_ACCOUNT) : vmalloc(size);
 
 	return p ? memset(p, 0, size) : NULL;
 }
 
-static void put_sized(void *p, size_t size)
+void sem_put_sized(void *p, size_t size)
 {
 	if (size <= PAGE_SIZE)
 		kfree(p);
@@ -98,31 +37,31 @@ static void put_sized(void *p, size_t size)
 
 static size_t set_size(int nr)
 {
-	return sizeof(struct set) + nr * sizeof(struct sem);
+	return sizeof(struct sem_set) + nr * sizeof(struct sem);
 }
 
 static size_t undo_size(int nr)
 {
-	return sizeof(struct undo) + nr * sizeof(s16);
+	return sizeof(struct sem_undo) + nr * sizeof(s16);
 }
 
 /* ---- sets: the lock held ----------------------------------------------------------------------- */
 
-static void set_put(struct set *s)
+static void set_put(struct sem_set *s)
 {
 	if (!--s->refs)
-		put_sized(s, set_size(s->nr));
+		sem_put_sized(s, set_size(s->nr));
 }
 
 static struct ipc_perm *set_create(u64 nr, u32 flags)
 {
-	struct set *s;
+	struct sem_set *s;
 
 	if (!nr)
 		return ERR_PTR(-EINVAL);
 	if ((int)nr > sysctl_sem[SEMMNS] - sems_used)
 		return ERR_PTR(-ENOSPC);
-	s = get_zeroed(set_size((int)nr));
+	s = sem_get_zeroed(set_size((int)nr));
 	if (!s)
 		return ERR_PTR(-ENOMEM);
 	s->refs = 1;
@@ -137,25 +76,25 @@ static struct ipc_perm *set_create(u64 nr, u32 flags)
 
 static void set_discard(struct ipc_perm *perm)
 {
-	sems_used -= to_set(perm)->nr;
-	set_put(to_set(perm));
+	sems_used -= to_sem_set(perm)->nr;
+	set_put(to_sem_set(perm));
 }
 
 static int set_check(const struct ipc_perm *perm, u64 nr)
 {
-	return (u64)container_of(perm, const struct set, perm)->nr < nr ? -EINVAL : 0;
+	return (u64)container_of(perm, const struct sem_set, perm)->nr < nr ? -EINVAL : 0;
 }
 
-static void undo_free(struct undo *u)
+static void undo_free(struct sem_undo *u)
 {
 	list_del(&u->in_set);
 	list_del(&u->in_process);
-	put_sized(u, undo_size(u->set->nr));
+	sem_put_sized(u, undo_size(u->set->nr));
 }
 
-static void set_remove(struct set *s)
+void sem_set_remove(struct sem_set *s)
 {
-	struct undo *u, *next;
+	struct sem_undo *u, *next;
 
 	ipc_remove(&sem_ids, &s->perm);
 	sems_used -= s->nr;
@@ -179,9 +118,9 @@ long sys_semget(struct pt_regs *r)
 
 /* ---- operations: the lock held ------------------------------------------------------------------ */
 
-static struct undo *find_undo(const struct set *s, const struct process *p)
+static struct sem_undo *find_undo(const struct sem_set *s, const struct process *p)
 {
-	struct undo *u;
+	struct sem_undo *u;
 
 	list_for_each_entry (u, &s->undos, in_set) {
 		if (u->process == p)
@@ -191,7 +130,7 @@ static struct undo *find_undo(const struct set *s, const struct process *p)
 }
 
 /* May the undo's number become so? */
-static bool adjust_fits(const struct undo *u, const struct sembuf *op)
+static bool adjust_fits(const struct sem_undo *u, const struct sembuf *op)
 {
 	int v = u->adjust[op->num] - op->op;
 
@@ -199,7 +138,7 @@ static bool adjust_fits(const struct undo *u, const struct sembuf *op)
 }
 
 /* Undo the first n operations. */
-static void take_back(struct set *s, struct undo *u, const struct sembuf *op, u32 n)
+static void take_back(struct sem_set *s, struct sem_undo *u, const struct sembuf *op, u32 n)
 {
 	while (n--) {
 		s->sem[op[n].num].value -= op[n].op;
@@ -209,7 +148,7 @@ static void take_back(struct set *s, struct undo *u, const struct sembuf *op, u3
 }
 
 /* All of them, or none: 0; 1: it has to wait, for *why; -ERANGE, -EAGAIN. */
-static int try_ops(struct set *s, struct undo *u, const struct sembuf *op, u32 n,
+static int try_ops(struct sem_set *s, struct sem_undo *u, const struct sembuf *op, u32 n,
 		   struct sembuf *why)
 {
 	int err = 0;
@@ -282,16 +221,16 @@ static void request_put(struct request *q)
 }
 
 /* The lock held: the set, if the request may be made, with what it is undone by. */
-static long find_set(int id, const struct request *q, struct set **set, struct undo **undo)
+static long find_set(int id, const struct request *q, struct sem_set **set, struct sem_undo **undo)
 {
 	struct ipc_perm *perm = ipc_find(&sem_ids, id);
-	struct undo *u;
-	struct set *s;
+	struct sem_undo *u;
+	struct sem_set *s;
 	int err;
 
 	if (IS_ERR(perm))
 		return PTR_ERR(perm);
-	s = to_set(perm);
+	s = to_sem_set(perm);
 	if (q->highest >= s->nr)
 		return -EFBIG;
 	err = ipc_permission(perm, q->alters ? 0222 : 0444);
@@ -305,7 +244,7 @@ static long find_set(int id, const struct request *q, struct set **set, struct u
 	if (!u) {
 		struct process *p = current_process();
 
-		u = get_zeroed(undo_size(s->nr));
+		u = sem_get_zeroed(undo_size(s->nr));
 		if (!u)
 			return -ENOMEM;
 		u->set = s;
@@ -320,9 +259,9 @@ static long find_set(int id, const struct request *q, struct set **set, struct u
 }
 
 /* The lock held, and again on return: sleep until the set changes. 0, -EIDRM, -EINTR, -EAGAIN. */
-static long sleep_for(struct set *s, const struct sembuf *why, u64 until)
+static long sleep_for(struct sem_set *s, const struct sembuf *why, u64 until)
 {
-	struct sleeper me = {.why = *why};
+	struct sem_sleeper me = {.why = *why};
 	struct wait_entry we;
 	u64 now = ktime_ns();
 	long ret = 0;
@@ -332,6 +271,7 @@ static long sleep_for(struct set *s, const struct sembuf *why, u64 until)
 	s->refs++;
 	list_add_tail(&me.node, &s->sleepers);
 	prepare_to_wait(&s->wq, &we);
+	waits_here();
 	mutex_unlock(&sem_ids.lock);
 	if (signal_pending())
 		ret = -EINTR;
@@ -351,8 +291,8 @@ static long sleep_for(struct set *s, const struct sembuf *why, u64 until)
 static long do_semop(int id, struct request *q)
 {
 	struct sembuf why;
-	struct undo *u;
-	struct set *s;
+	struct sem_undo *u;
+	struct sem_set *s;
 	long ret;
 
 	mutex_lock(&sem_ids.lock);
@@ -364,7 +304,7 @@ static long do_semop(int id, struct request *q)
 		if (ret != 1)
 			break;
 		ret = sleep_for(s, &why, q->until);
-		/* Who removed the set has freed the undo as well; SETVAL may have cleared it. */
+		/* Removal of the set has freed the undo as well; SETVAL may have cleared it. */
 	}
 	mutex_unlock(&sem_ids.lock);
 	return ret;
@@ -380,7 +320,7 @@ static long semop(struct pt_regs *r, unsigned long timeout)
 		return -EINVAL;
 	ret = request_get(&q, r->rsi, (u32)r->rdx);
 	if (!ret && timeout) {
-		ret = get_user_time(timeout, false, &ns);
+		ret = get_user_time(timeout, TIMESPEC, &ns);
 		q.until = ret ? 0 : deadline_after(ns);
 	}
 	if (!ret)
@@ -401,13 +341,13 @@ long sys_semtimedop(struct pt_regs *r)
 
 void sem_exit(struct process *p)
 {
-	struct undo *u, *next;
+	struct sem_undo *u, *next;
 
 	if (likely(!p->sem_undos.next))
 		return;
 	mutex_lock(&sem_ids.lock);
 	list_for_each_entry_safe (u, next, &p->sem_undos, in_process) {
-		struct set *s = u->set;
+		struct sem_set *s = u->set;
 
 		for (int i = 0; i < s->nr; i++) {
 			s32 v = s->sem[i].value + u->adjust[i];
@@ -420,270 +360,6 @@ void sem_exit(struct process *p)
 		s->otime = ipc_now();
 		undo_free(u);
 		wake_up(&s->wq);
-	}
-	mutex_unlock(&sem_ids.lock);
-}
-
-/* ---- control ----------------------------------------------------------------------------------- */
-
-struct semid64_ds {
-	struct ipc64_perm perm;
-	s64 otime;
-	u64 unused1;
-	s64 ctime;
-	u64 unused2, nsems, unused3, unused4;
-};
-_Static_assert(sizeof(struct semid64_ds) == 104, "Linux's ABI");
-struct seminfo {
-	s32 semmap, semmni, semmns, semmnu, semmsl, semopm, semume, semusz, semvmx, semaem;
-};
-
-static long stat_out(unsigned long to, int id, int cmd)
-{
-	struct semid64_ds out = {0};
-	struct ipc_perm *perm;
-	long ret;
-
-	mutex_lock(&sem_ids.lock);
-	perm = cmd == IPC_STAT ? ipc_find(&sem_ids, id) : ipc_at(&sem_ids, id);
-	ret = IS_ERR(perm) ? PTR_ERR(perm) : cmd == SEM_STAT_ANY ? 0 : ipc_permission(perm, 0444);
-	if (!ret) {
-		const struct set *s = to_set(perm);
-
-		ipc_perm_out(&out.perm, perm);
-		out.otime = s->otime;
-		out.ctime = s->ctime;
-		out.nsems = s->nr;
-		ret = cmd == IPC_STAT ? 0 : perm->id;
-	}
-	mutex_unlock(&sem_ids.lock);
-	if (ret >= 0 && copy_to_user(to, &out, sizeof(out)))
-		return -EFAULT;
-	return ret;
-}
-
-static long info_out(unsigned long to, int cmd)
-{
-	struct seminfo out = {.semmap = 1024000000,
-			      .semmnu = 1024000000,
-			      .semume = 500,
-			      .semusz = 20,
-			      .semvmx = SEMVMX,
-			      .semaem = SEMVMX};
-	int most;
-
-	mutex_lock(&sem_ids.lock);
-	out.semmni = sysctl_sem[SEMMNI];
-	out.semmns = sysctl_sem[SEMMNS];
-	out.semmsl = sysctl_sem[SEMMSL];
-	out.semopm = sysctl_sem[SEMOPM];
-	if (cmd == SEM_INFO) {
-		out.semusz = sem_ids.in_use;
-		out.semaem = sems_used;
-	}
-	most = ipc_max_index(&sem_ids);
-	mutex_unlock(&sem_ids.lock);
-	return copy_to_user(to, &out, sizeof(out)) ? -EFAULT : max(most, 0);
-}
-
-/* The lock held: who waits for it to grow, or to become zero? */
-static long count_sleepers(const struct set *s, int num, bool for_zero)
-{
-	const struct sleeper *w;
-	long n = 0;
-
-	list_for_each_entry (w, &s->sleepers, node)
-		n += w->why.num == num && !w->why.op == for_zero;
-	return n;
-}
-
-/* The lock held: what was owed to this semaphore is forgotten. */
-static void forget_undos(struct set *s, int num)
-{
-	struct undo *u;
-
-	list_for_each_entry (u, &s->undos, in_set)
-		u->adjust[num] = 0;
-}
-
-static void set_value(struct set *s, int num, s32 value)
-{
-	s->sem[num].value = value;
-	s->sem[num].pid = current_process()->pid;
-	forget_undos(s, num);
-}
-
-/* The lock held: commands about one semaphore. */
-static long one(struct set *s, int num, int cmd, s32 value)
-{
-	int err;
-
-	if (cmd == SETVAL && (num < 0 || num >= s->nr))
-		return -EINVAL;
-	err = ipc_permission(&s->perm, cmd == SETVAL ? 0222 : 0444);
-	if (err)
-		return err;
-	if (num < 0 || num >= s->nr)
-		return -EINVAL;
-	switch (cmd) {
-	case GETPID:
-		return s->sem[num].pid;
-	case GETVAL:
-		return s->sem[num].value;
-	case GETNCNT:
-		return count_sleepers(s, num, false);
-	case GETZCNT:
-		return count_sleepers(s, num, true);
-	}
-	set_value(s, num, value);
-	s->ctime = ipc_now();
-	wake_up(&s->wq);
-	return 0;
-}
-
-/* The lock held: all values out of the set, or into it. `values` has `room` of them. */
-static long all(struct set *s, int cmd, u16 *values, int room)
-{
-	int err = ipc_permission(&s->perm, cmd == SETALL ? 0222 : 0444);
-
-	if (err)
-		return err;
-	if (room < s->nr)
-		return -EAGAIN; /* another set of that identifier */
-	for (int i = 0; i < s->nr && cmd == SETALL; i++) {
-		if (values[i] > SEMVMX)
-			return -ERANGE;
-	}
-	for (int i = 0; i < s->nr; i++) {
-		if (cmd == SETALL)
-			set_value(s, i, values[i]);
-		else
-			values[i] = (u16)s->sem[i].value;
-	}
-	if (cmd == SETALL) {
-		s->ctime = ipc_now();
-		wake_up(&s->wq);
-	}
-	return s->nr;
-}
-
-/* The lock held: number of semaphores, or why the caller may not see it. */
-static long size_of(int id, int cmd)
-{
-	struct ipc_perm *perm = ipc_find(&sem_ids, id);
-	int err = IS_ERR(perm) ? (int)PTR_ERR(perm)
-			       : ipc_permission(perm, cmd == SETALL ? 0222 : 0444);
-
-	return err ? err : to_set(perm)->nr;
-}
-
-static long get_or_set_all(int id, int cmd, unsigned long user)
-{
-	struct ipc_perm *perm;
-	u16 *values;
-	size_t size;
-	long nr, ret;
-
-	mutex_lock(&sem_ids.lock);
-	nr = size_of(id, cmd);
-	mutex_unlock(&sem_ids.lock);
-	if (nr < 0)
-		return nr;
-	size = nr * sizeof(*values);
-	values = get_zeroed(size);
-	if (!values)
-		return -ENOMEM;
-	ret = cmd == SETALL && copy_from_user(values, user, size) ? -EFAULT : 0;
-	if (!ret) {
-		mutex_lock(&sem_ids.lock);
-		perm = ipc_find(&sem_ids, id);
-		ret = IS_ERR(perm) ? -EIDRM : all(to_set(perm), cmd, values, (int)nr);
-		mutex_unlock(&sem_ids.lock);
-	}
-	if (ret >= 0)
-		ret = cmd == GETALL && copy_to_user(user, values, size) ? -EFAULT : 0;
-	put_sized(values, size);
-	return ret;
-}
-
-static long change(struct set *s, int cmd, const struct semid64_ds *in)
-{
-	long err = ipc_may_change(&s->perm);
-
-	if (err)
-		return err;
-	if (cmd == IPC_RMID) {
-		set_remove(s);
-		return 0;
-	}
-	err = ipc_perm_set(&s->perm, &in->perm);
-	if (!err)
-		s->ctime = ipc_now();
-	return err;
-}
-
-long sys_semctl(struct pt_regs *r)
-{
-	int id = (int)r->rdi, num = (int)r->rsi, cmd = (int)r->rdx;
-	s32 value = (s32)r->r10;
-	struct semid64_ds in;
-	struct ipc_perm *perm;
-	long ret;
-
-	if (id < 0)
-		return -EINVAL;
-	switch (cmd) {
-	case IPC_INFO:
-	case SEM_INFO:
-		return info_out(r->r10, cmd);
-	case IPC_STAT:
-	case SEM_STAT:
-	case SEM_STAT_ANY:
-		return stat_out(r->r10, id, cmd);
-	case GETALL:
-	case SETALL:
-		return get_or_set_all(id, cmd, r->r10);
-	case IPC_SET:
-		if (copy_from_user(&in, r->r10, sizeof(in)))
-			return -EFAULT;
-		break;
-	case SETVAL:
-		if (value < 0 || value > SEMVMX)
-			return -ERANGE;
-		break;
-	case IPC_RMID:
-	case GETPID:
-	case GETVAL:
-	case GETNCNT:
-	case GETZCNT:
-		break;
-	default:
-		return -EINVAL;
-	}
-	mutex_lock(&sem_ids.lock);
-	perm = ipc_find(&sem_ids, id);
-	ret = IS_ERR(perm)			  ? PTR_ERR(perm)
-	      : cmd == IPC_SET || cmd == IPC_RMID ? change(to_set(perm), cmd, &in)
-						  : one(to_set(perm), num, cmd, value);
-	mutex_unlock(&sem_ids.lock);
-	return ret;
-}
-
-void report_sysvipc_sem(struct report *r)
-{
-	report_printf(
-		r, "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      "
-		   "ctime\n");
-	mutex_lock(&sem_ids.lock);
-	for (int i = 0; i <= ipc_max_index(&sem_ids); i++) {
-		struct ipc_perm *p = ipc_at(&sem_ids, i);
-
-		if (IS_ERR(p))
-			continue;
-		report_printf(r, "%10d %10d  %4o %10lu %5u %5u %5u %5u %10lu %10lu\n", p->key,
-			      p->id, p->mode, (unsigned long)to_set(p)->nr, p->uid, p->gid, p->cuid,
-			      p->cgid, (unsigned long)to_set(p)->otime,
-			      (unsigned long)to_set(p)->ctime);
 	}
 	mutex_unlock(&sem_ids.lock);
 }

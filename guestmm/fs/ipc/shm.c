@@ -80,7 +80,7 @@ static u64 pages_of(u64 size)
 
 /* ---- making and freeing ----------------------------------------------------------------------- */
 
-/* A file of huge pages, all of which are promised. */
+/* A file of huge pages, all of them reserved. */
 static struct inode *huge_inode(u64 size, u32 flags)
 {
 	unsigned int log = flags >> SHM_HUGE_SHIFT & SHM_HUGE_MASK;
@@ -103,7 +103,7 @@ static struct inode *huge_inode(u64 size, u32 flags)
 	return ERR_PTR(err);
 }
 
-/* Freed after its identifier is gone; the pages go with the file. */
+/* Freed after its identifier was removed; the pages are freed with the file. */
 static void segment_free(struct segment *s)
 {
 	file_put(s->file);
@@ -194,7 +194,7 @@ static int attachment_mmap(struct file *f, unsigned long vm_flags, struct file *
 	return s->file->ops->mmap(f, vm_flags, instead);
 }
 
-/* Its last VMA has gone. */
+/* Its last VMA was removed. */
 static void attachment_release(struct file *f)
 {
 	struct segment *s = f->private;
@@ -246,7 +246,7 @@ static struct file *attachment(struct segment *s, u32 flags)
 	return f;
 }
 
-/* Where it is to be: flags of mmap(2), or -EINVAL. */
+/* The mmap(2) flags for the address that was asked for, or -EINVAL. */
 static long attach_place(unsigned long *addr, u32 flags)
 {
 	if (!*addr)
@@ -447,7 +447,7 @@ static long set_lock(struct segment *s, bool lock)
 		return -ENOMEM;
 	s->perm.mode ^= SHM_LOCKED;
 	s->locked_by = uid;
-	shmem_set_unevictable(s->file->mapping, lock);
+	shmem_set_unevictable(s->file->mapping, lock ? LRU_KEEP : LRU_LET_GO);
 	return 0;
 }
 

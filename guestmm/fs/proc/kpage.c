@@ -13,7 +13,7 @@
 #include "mm/phys/folio.h"
 #include "mm/phys/page.h"
 #include "mm/phys/zone.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/rmap.h"
 
 enum kpf {
 	KPF_LOCKED = 0,

@@ -14,15 +14,16 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/virt/migrate_entry.h"
+#include "mm/rmap/migrate_entry.h"
 #include "mm/virt/mm.h"
 #include "mm/phys/page.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
-#include "mm/virt/large.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
-#include "mm/virt/soft_dirty.h"
+#include "mm/pgtable/large.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/virt/pkey.h"
+#include "mm/rmap/rmap.h"
+#include "mm/pgtable/soft_dirty.h"
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
 
@@ -146,12 +147,15 @@ static void kb(struct report *r, const char *label, u64 bytes)
 	report_printf(r, "%-16s%8lu kB\n", label, (unsigned long)(bytes >> 10));
 }
 
-static void show_usage(struct report *r, const struct usage *u, bool rollup)
+/* smaps has a block for each VMA; smaps_rollup one for all. */
+enum usage_form { OF_ONE_VMA, OF_ALL };
+
+static void show_usage(struct report *r, const struct usage *u, enum usage_form form)
 {
 	kb(r, "Rss:", u->rss);
 	kb(r, "Pss:", u->pss >> PSS_SHIFT);
 	kb(r, "Pss_Dirty:", u->pss_dirty >> PSS_SHIFT);
-	if (rollup) {
+	if (form == OF_ALL) {
 		kb(r, "Pss_Anon:", u->pss_anon >> PSS_SHIFT);
 		kb(r, "Pss_File:", u->pss_file >> PSS_SHIFT);
 		kb(r, "Pss_Shmem:", u->pss_shmem >> PSS_SHIFT);
@@ -182,8 +186,9 @@ static void show_flags(struct report *r, const struct vm_area_struct *vma)
 		{VM_READ, "rd"},       {VM_WRITE, "wr"},	{VM_EXEC, "ex"},
 		{VM_SHARED, "sh"},     {VM_MAYREAD, "mr"},	{VM_MAYWRITE, "mw"},
 		{VM_MAYEXEC, "me"},    {VM_MAYSHARE, "ms"},	{VM_GROWSDOWN, "gd"},
-		{VM_LOCKED, "lo"},     {VM_SEQ_READ, "sr"},	{VM_RAND_READ, "rr"},
-		{VM_DONTCOPY, "dc"},   {VM_ACCOUNT, "ac"},	{VM_NORESERVE, "nr"},
+		{VM_PFNMAP, "pf"},     {VM_LOCKED, "lo"},	{VM_IO, "io"},
+		{VM_SEQ_READ, "sr"},   {VM_RAND_READ, "rr"},	{VM_DONTCOPY, "dc"},
+		{VM_DONTEXPAND, "de"}, {VM_ACCOUNT, "ac"},	{VM_NORESERVE, "nr"},
 		{VM_HUGETLB, "ht"},    {VM_WIPEONFORK, "wf"},	{VM_DONTDUMP, "dd"},
 		{VM_SOFTDIRTY, "sd"},  {VM_HUGEPAGE, "hg"},	{VM_NOHUGEPAGE, "nh"},
 		{VM_SEALED, "sl"},     {VM_UFFD_MISSING, "um"}, {VM_UFFD_WP, "uw"},
@@ -217,8 +222,10 @@ int proc_show_smaps(struct report *r, const struct proc_ctx *ctx)
 		page = vma->flags & VM_HUGETLB ? hstate_size(vma_hstate(vma)) : PAGE_SIZE;
 		kb(r, "KernelPageSize:", page);
 		kb(r, "MMUPageSize:", page);
-		show_usage(r, &u, false);
+		show_usage(r, &u, OF_ONE_VMA);
 		report_printf(r, "THPeligible:    %8d\n", thp_vma_eligible(vma));
+		if (arch_has_pkeys())
+			report_printf(r, "ProtectionKey:  %8d\n", vma_pkey(vma));
 		show_flags(r, vma);
 	}
 	up_read(&mm->mmap_lock);
@@ -245,7 +252,7 @@ int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
 	}
 	up_read(&mm->mmap_lock);
 	report_printf(r, "%08lx-%08lx ---p 00000000 00:00 0 %26s[rollup]\n", start, end, "");
-	show_usage(r, &u, true);
+	show_usage(r, &u, OF_ALL);
 	mmput(mm);
 	return 0;
 }
@@ -271,6 +278,11 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 
 	if (pte_none(pte))
 		return 0;
+	if (pmd_is_migration(pte))
+		return PM_SWAP | (pte.v & _PAGE_SOFT_DIRTY ? PM_SOFT_DIRTY : 0) |
+		       (pte_write(pte) ? MMVM_SWP_MIGRATION_WRITE : MMVM_SWP_MIGRATION_READ) |
+		       (u64)leaf_pfn(pte, level, addr) << PM_TYPE_BITS |
+		       (PageAnon(pfn_to_page(pte_pfn(pte))) ? 0 : PM_FILE);
 	if (!pte_present(pte)) {
 		swp_entry_t e = pte_to_swp_entry(pte);
 

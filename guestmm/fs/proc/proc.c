@@ -6,9 +6,8 @@
  *   inode number = pid << 32 | fd << 16 | index of the entry
  *   In task/TID: tid << 32 | PROC_THREAD << 16 | index; whose thread it is is looked up each time.
  *
- * Nothing is kept: an inode says only which entry it is, and for which process. A text is made when
- * a file is read from its start, and stays with the open file, so that a reader who takes it in
- * pieces gets pieces of one text.
+ * Nothing is kept: an inode says only which entry it is, and for which process. A text is made when a file is read
+ * from its start, and stays with the open file, so that a program that reads it in pieces gets pieces of one text.
  *
  * I1  A name is looked up each time it is used (volatile_names): a process that has ended is not
  *     there any more.
@@ -33,6 +32,7 @@ static const struct proc_entry directories[NR_PROC_DIRS + 1] = {
 	[PROC_SYS_KERNEL] = {"kernel", PROC_SYS, S_IFDIR | 0555, .show = NULL},
 	[PROC_SYS_RANDOM] = {"random", PROC_SYS_KERNEL, S_IFDIR | 0555, .show = NULL},
 	[PROC_SYS_FS] = {"fs", PROC_SYS, S_IFDIR | 0555, .show = NULL},
+	[PROC_SYS_INOTIFY] = {"inotify", PROC_SYS_FS, S_IFDIR | 0555, .show = NULL},
 	[PROC_PRESSURE] = {"pressure", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_SYSVIPC] = {"sysvipc", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
 	[PROC_PID] = {"", PROC_ROOT, S_IFDIR | 0555, .show = NULL},
@@ -49,9 +49,9 @@ static const struct proc_entry fd_link = {
 	.name = "", .mode = S_IFLNK | 0700, .readlink = read_fd_link, .follow = follow_fd_link};
 static const struct proc_entry fd_info = {.name = "", .mode = S_IFREG | 0444, .show = show_fdinfo};
 
-static const struct proc_entry *const tables[] = {directories, proc_system_entries,
-						  proc_sysctl_entries, proc_pid_entries,
-						  proc_pressure_entries};
+static const struct proc_entry *const tables[] = {directories,	       proc_system_entries,
+						  proc_sysctl_entries, proc_sysctl_vm_entries,
+						  proc_pid_entries,    proc_pressure_entries};
 #define TABLE_SHIFT 12
 #define FD_LINK	    0xffffu /* index of links in fd/ */
 #define FD_INFO	    0xfffeu /* and of files in fdinfo/ */
@@ -116,6 +116,7 @@ static struct inode *proc_inode(struct super_block *sb, u64 ino, u32 index)
 {
 	const struct proc_entry *e = entry_at(index);
 	struct inode *inode = new_inode(sb, ino);
+	struct proc_ctx ctx;
 
 	if (!inode)
 		return NULL;
@@ -123,6 +124,9 @@ static struct inode *proc_inode(struct super_block *sb, u64 ino, u32 index)
 	inode->nlink = S_ISDIR(e->mode) ? 2 : 1;
 	inode->ops = e->follow ? &proc_magic_ops : &proc_inode_ops;
 	inode->fops = S_ISDIR(e->mode) ? &proc_dir_ops : &proc_text_ops;
+	ctx = inode_ctx(inode);
+	if (ctx.pid > 0)
+		proc_set_owner(inode, ctx.pid);
 	return inode;
 }
 
@@ -141,6 +145,22 @@ static s64 parse_number(const char *name, u32 len)
 	return n;
 }
 
+/* As Linux shows it: 0500 of a descriptor that reads, 0300 of one that writes. */
+static u32 fd_rights(const struct proc_ctx *ctx, u32 fd)
+{
+	struct file *f = process_get_file(ctx->pid, fd);
+	u32 rights = 0;
+
+	if (!f)
+		return 0;
+	if ((f->flags & O_ACCMODE) != O_WRONLY)
+		rights |= 0500;
+	if ((f->flags & O_ACCMODE) != O_RDONLY)
+		rights |= 0300;
+	file_put(f);
+	return rights;
+}
+
 static int proc_lookup(struct inode *dir, const char *name, u32 len, struct inode **inode)
 {
 	struct proc_ctx ctx = inode_ctx(dir);
@@ -157,6 +177,8 @@ static int proc_lookup(struct inode *dir, const char *name, u32 len, struct inod
 		if (n < 0 || n >= MAX_FDS || proc_next_fd(ctx.pid, n) != n)
 			return -ENOENT;
 		*inode = proc_inode(dir->sb, make_ino(ctx.pid, n, kind), kind);
+		if (*inode && kind == FD_LINK)
+			(*inode)->mode = S_IFLNK | fd_rights(&ctx, (u32)n);
 	} else if (at == PROC_TASK) {
 		if (n < 0 || proc_pid_of_thread(n) != ctx.pid)
 			return -ENOENT;
@@ -315,6 +337,8 @@ static long proc_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	char text[MAX_WRITE];
 	int err;
 
+	if (e->write_at)
+		return e->write_at(f, buf, len, pos, &ctx);
 	if (e->write_file)
 		return e->write_file(f, buf, len);
 	if (!e->write)
@@ -345,7 +369,16 @@ static void proc_release(struct file *f)
 	text_file_release(f);
 }
 
-static const struct file_ops proc_text_ops = {.read = proc_read,
+static int proc_open(struct file *f)
+{
+	const struct proc_entry *e = entry_at(ino_index(f->inode));
+	struct proc_ctx ctx = inode_ctx(f->inode);
+
+	return e->open ? e->open(f, &ctx) : 0;
+}
+
+static const struct file_ops proc_text_ops = {.open = proc_open,
+					      .read = proc_read,
 					      .write = proc_write,
 					      .llseek = text_file_llseek,
 					      .poll = proc_poll,

@@ -7,7 +7,7 @@
 #include "fs/vfs.h"
 #include "kernel/process.h"
 
-/** What an entry's functions are told: whose directory they are in, and which descriptor. */
+/** Context of an entry's functions: the process of the directory, and the descriptor. */
 struct proc_ctx {
 	int pid; /* 0: not in a process's directory; -1: of a thread that has ended */
 	int tid; /* in task/TID: the thread; else 0 */
@@ -18,7 +18,7 @@ struct proc_entry {
 	const char *name;
 	u16 parent; /* index in the table */
 	u32 mode;
-	/** The text. May sleep. 0, or -ESRCH when the process has gone. */
+	/** The text. May sleep. 0, or -ESRCH when the process has ended. */
 	int (*show)(struct report *r, const struct proc_ctx *ctx);
 	/** A text was written: `text` ends with NUL, a last newline is cut off. 0 or -errno. */
 	int (*write)(const char *text, const struct proc_ctx *ctx);
@@ -29,7 +29,11 @@ struct proc_entry {
 	/** Other than a text: read at an offset. */
 	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos,
 		     const struct proc_ctx *ctx);
+	/** The same: written at an offset. */
+	long (*write_at)(struct file *f, unsigned long buf, size_t len, u64 *pos,
+			 const struct proc_ctx *ctx);
 	/** What an open file of its own needs; NULL: as for all texts. As in struct file_ops. */
+	int (*open)(struct file *f, const struct proc_ctx *ctx);
 	long (*write_file)(struct file *f, unsigned long buf, size_t len);
 	u32 (*poll)(struct file *f, struct wait_queue **wq);
 	void (*release)(struct file *f);
@@ -43,6 +47,7 @@ enum proc_dir {
 	PROC_SYS_KERNEL,
 	PROC_SYS_RANDOM,
 	PROC_SYS_FS,
+	PROC_SYS_INOTIFY,
 	PROC_PRESSURE,
 	PROC_SYSVIPC,
 	PROC_PID, /* of every process */
@@ -58,14 +63,21 @@ extern const struct proc_entry proc_system_entries[];
 extern const struct proc_entry proc_pressure_entries[];
 extern const struct proc_entry proc_pid_entries[];
 extern const struct proc_entry proc_sysctl_entries[];
+extern const struct proc_entry proc_sysctl_vm_entries[];
 
+/* sysctl.c */
 /** A decimal number and nothing else. 0 or -EINVAL. */
 int proc_parse_decimal(const char *text, s64 *out);
+/** A number as C writes one: decimal, 0x... or 0... 0, -EINVAL, -ERANGE (more than 64 bits). */
+int proc_parse_unsigned(const char *text, u64 *out);
 
 /* pid.c */
 /** The smallest pid >= from, or -1. */
 int proc_next_pid(int from);
 bool proc_pid_exists(int pid);
+/** A file of a process belongs to the process's user, or to root if the process may not be dumped: a process that
+ * has given up rights must not be inspected by the user that it has become. */
+void proc_set_owner(struct inode *inode, int pid);
 /** The address space of the process, with a reference: 0. *mm is NULL when it has none (any more). -ESRCH: there
  * is no such process. */
 int proc_get_mm(const struct proc_ctx *ctx, struct mm_struct **mm);
@@ -76,6 +88,15 @@ int proc_next_tid(int pid, int from);
 /** Smallest open descriptor >= from of a process, or -1. */
 int proc_next_fd(int pid, u32 from);
 
+/* pid_status.c */
+int proc_show_stat(struct report *r, const struct proc_ctx *ctx);
+int proc_show_statm(struct report *r, const struct proc_ctx *ctx);
+int proc_show_status(struct report *r, const struct proc_ctx *ctx);
+int proc_show_comm(struct report *r, const struct proc_ctx *ctx);
+int proc_show_oom_score(struct report *r, const struct proc_ctx *ctx);
+int proc_show_oom_score_adj(struct report *r, const struct proc_ctx *ctx);
+int proc_set_oom_score_adj(const char *text, const struct proc_ctx *ctx);
+
 /* kpage.c */
 long proc_read_kpageflags(struct file *f, unsigned long buf, size_t len, u64 *pos,
 			  const struct proc_ctx *ctx);
@@ -83,6 +104,13 @@ long proc_read_kpagecount(struct file *f, unsigned long buf, size_t len, u64 *po
 			  const struct proc_ctx *ctx);
 long proc_read_kpagecgroup(struct file *f, unsigned long buf, size_t len, u64 *pos,
 			   const struct proc_ctx *ctx);
+
+/* mem.c */
+int proc_open_mem(struct file *f, const struct proc_ctx *ctx);
+long proc_read_mem(struct file *f, unsigned long buf, size_t len, u64 *pos,
+		   const struct proc_ctx *ctx);
+long proc_write_mem(struct file *f, unsigned long buf, size_t len, u64 *pos,
+		    const struct proc_ctx *ctx);
 
 /* maps.c */
 int proc_show_maps(struct report *r, const struct proc_ctx *ctx);

@@ -72,7 +72,7 @@ struct file *process_get_exe(int pid)
 	return f;
 }
 
-int process_get_place(int pid, bool root, struct path *path)
+int process_get_place(int pid, enum fs_place place, struct path *path)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
 	struct process *p = find_process(pid);
@@ -83,7 +83,7 @@ int process_get_place(int pid, bool root, struct path *path)
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	if (!fs)
 		return -ESRCH;
-	fs_get_place(fs, root, path);
+	fs_get_place(fs, place, path);
 	fs_put(fs);
 	return 0;
 }

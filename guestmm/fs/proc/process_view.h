@@ -12,5 +12,5 @@ u32 process_fd_end(int pid);
 /** The program it runs, with a reference, or NULL. */
 struct file *process_get_exe(int pid);
 /** Its root, or its working directory, with references. 0 or -ESRCH. */
-int process_get_place(int pid, bool root, struct path *path);
+int process_get_place(int pid, enum fs_place place, struct path *path);
 #endif

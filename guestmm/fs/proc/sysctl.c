@@ -1,32 +1,21 @@
 /*
- * /proc/sys: the numbers a running kernel can be tuned by. Each entry names a variable and its
- * bounds; writing checks the bounds, sets it, and calls what depends on it.
+ * /proc/sys/kernel and /proc/sys/fs: settings of the running kernel, and its name and version. sysctl_vm.c has
+ * /proc/sys/vm.
  */
 #include "fs/proc/proc.h"
 #include "fs/file.h"
-#include "fs/internal.h"
+#include "fs/notify.h"
 #include "fs/ipc/ipc.h"
 #include "fs/pipe.h"
+#include "kernel/coredump.h"
 #include "kernel/cred.h"
 #include "kernel/pid.h"
 #include "kernel/version.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/phys/compaction.h"
-#include "mm/phys/alloc.h"
-#include "mm/huge/hugetlb.h"
 #include "mm/virt/aslr.h"
-#include "mm/init.h"
 #include "mm/virt/mm.h"
-#include "mm/virt/userfault.h"
-#include "mm/cache/pagecache.h"
 #include "mm/numa/balancing.h"
-#include "mm/slab/slab.h"
-#include "mm/swap/swap.h"
-#include "mm/reclaim/oom.h"
-#include "mm/reclaim/policy.h"
-#include "mm/reclaim/reclaim.h"
-#include "mm/phys/zone.h"
 
 int proc_parse_decimal(const char *text, s64 *out)
 {
@@ -46,164 +35,33 @@ int proc_parse_decimal(const char *text, s64 *out)
 	return 0;
 }
 
-/* name, type, variable, least, most, what to call after a change */
-#define NUMBERS(X)                                                                               \
-	X(swappiness, int, vm_swappiness, 0, 200, nothing())                                     \
-	X(vfs_cache_pressure, int, sysctl_vfs_cache_pressure, 0, 0x7fffffff, nothing())          \
-	X(panic_on_oom, int, sysctl_panic_on_oom, 0, 2, nothing())                               \
-	X(oom_kill_allocating_task, int, sysctl_oom_kill_allocating_task, -(1ll << 31),          \
-	  0x7fffffff, nothing())                                                                 \
-	X(oom_dump_tasks, int, sysctl_oom_dump_tasks, -(1ll << 31), 0x7fffffff, nothing())       \
-	X(overcommit_memory, int, sysctl_overcommit_memory, 0, 2, nothing())                     \
-	X(overcommit_ratio, int, sysctl_overcommit_ratio, 0, 1000000, nothing())                 \
-	X(max_map_count, u32, sysctl_max_map_count, 0, 0x7fffffff, nothing())                    \
-	X(min_free_kbytes, u64, min_free_kbytes, 0, 1 << 30, setup_per_zone_wmarks())            \
-	X(watermark_scale_factor, u64, watermark_scale_factor, 1, 3000, setup_per_zone_wmarks()) \
-	X(watermark_boost_factor, u64, watermark_boost_factor, 0, 0x7fffffff, nothing())         \
-	X(numa_stat, int, numa_stat, 0, 1, numa_stat_changed())                                  \
-	X(compaction_proactiveness, unsigned int, sysctl_compaction_proactiveness, 0, 100,       \
-	  compaction_proactiveness_changed())                                                    \
-	X(extfrag_threshold, unsigned int, sysctl_extfrag_threshold, 0, 1000, nothing())         \
-	X(unprivileged_userfaultfd, int, sysctl_unprivileged_userfaultfd, 0, 1, nothing())       \
-	X(dirty_background_ratio, unsigned int, dirty_background_ratio, 0, 100,                  \
-	  dirty_background_bytes = 0)                                                            \
-	X(dirty_ratio, unsigned int, dirty_ratio, 0, 100, dirty_ratio_changed())                 \
-	X(dirty_bytes, u64, dirty_bytes, 2 * PAGE_SIZE, 1ull << 62, dirty_ratio = 0)             \
-	X(dirty_background_bytes, u64, dirty_background_bytes, 1, 1ull << 62,                    \
-	  dirty_background_ratio = 0)                                                            \
-	X(dirty_writeback_centisecs, unsigned int, dirty_writeback_centisecs, 0, 0x7fffffff,     \
-	  wakeup_flusher())                                                                      \
-	X(dirty_expire_centisecs, unsigned int, dirty_expire_centisecs, 0, 0x7fffffff,           \
-	  wakeup_flusher())
-
-static inline void nothing(void) {}
-
-/* Of a limit in bytes and one in per cent the one that was written last counts. As Linux: to write the 0
- * that is there already changes nothing. */
-static inline void dirty_ratio_changed(void)
+int proc_parse_unsigned(const char *text, u64 *out)
 {
-	if (dirty_ratio)
-		dirty_bytes = 0;
-}
+	unsigned int base = 10;
+	u64 n = 0;
 
-#define X(name, type, variable, least, most, then)                                       \
-	static int show_##name(struct report *r, const struct proc_ctx *ctx)             \
-	{                                                                                \
-		report_printf(r, "%ld\n", (long)READ_ONCE(variable));                    \
-		return 0;                                                                \
-	}                                                                                \
-	static int set_##name(const char *text, const struct proc_ctx *ctx)              \
-	{                                                                                \
-		s64 n;                                                                   \
-                                                                                         \
-		if (proc_parse_decimal(text, &n) || n < (s64)(least) || n > (s64)(most)) \
-			return -EINVAL;                                                  \
-		WRITE_ONCE(variable, (type)n);                                           \
-		then;                                                                    \
-		return 0;                                                                \
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+		base = 16;
+		text += 2;
+	} else if (text[0] == '0') {
+		base = 8;
 	}
-NUMBERS(X)
-#undef X
-
-static int show_nr_hugepages(struct report *r, const struct proc_ctx *ctx)
-{
-	report_printf(r, "%lu\n", (unsigned long)default_hstate->max_huge_pages);
-	return 0;
-}
-
-static int set_nr_hugepages(const char *text, const struct proc_ctx *ctx)
-{
-	s64 n;
-
-	if (proc_parse_decimal(text, &n) || n < 0)
+	if (!*text)
 		return -EINVAL;
-	return hugetlb_set_pool(default_hstate, n);
-}
+	for (; *text; text++) {
+		unsigned int digit =
+			*text >= '0' && *text <= '9'   ? (unsigned int)(*text - '0')
+			: *text >= 'a' && *text <= 'f' ? (unsigned int)(*text - 'a') + 10
+			: *text >= 'A' && *text <= 'F' ? (unsigned int)(*text - 'A') + 10
+						       : 16;
 
-static int show_nr_overcommit_hugepages(struct report *r, const struct proc_ctx *ctx)
-{
-	report_printf(r, "%lu\n", (unsigned long)default_hstate->nr_overcommit);
-	return 0;
-}
-
-static int set_nr_overcommit_hugepages(const char *text, const struct proc_ctx *ctx)
-{
-	s64 n;
-
-	if (proc_parse_decimal(text, &n) || n < 0)
-		return -EINVAL;
-	return hugetlb_set_overcommit(default_hstate, n);
-}
-
-/* 1: clean pages of files; 2: what shrinkers can give; 3: both. */
-static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
-{
-	s64 n;
-
-	if (proc_parse_decimal(text, &n) || n < 1 || n > 4)
-		return -EINVAL;
-	if (n & 1)
-		drop_pagecache();
-	if (n & 2) {
-		drop_slab();
-		count_vm_event(DROP_SLAB);
-	}
-	return 0;
-}
-
-static int show_percpu_pagelist_high_fraction(struct report *r, const struct proc_ctx *ctx)
-{
-	report_printf(r, "%u\n", READ_ONCE(percpu_pagelist_high_fraction));
-	return 0;
-}
-
-/* Less than 8 would leave nothing to others. */
-static int set_percpu_pagelist_high_fraction(const char *text, const struct proc_ctx *ctx)
-{
-	s64 n;
-
-	if (proc_parse_decimal(text, &n) || n < 0 || n > 0x7fffffff || (n && n < 8))
-		return -EINVAL;
-	WRITE_ONCE(percpu_pagelist_high_fraction, (u32)n);
-	percpu_pagelist_high_fraction_changed();
-	return 0;
-}
-
-static int show_lowmem_reserve_ratio(struct report *r, const struct proc_ctx *ctx)
-{
-	for (unsigned int i = 0; i < MAX_NR_ZONES; i++)
-		report_printf(r, i ? "\t%u" : "%u", READ_ONCE(lowmem_reserve_ratio[i]));
-	report_printf(r, "\n");
-	return 0;
-}
-
-/* Up to a number for each zone; those that are not named stay as they are. */
-static int set_lowmem_reserve_ratio(const char *text, const struct proc_ctx *ctx)
-{
-	u32 ratio[MAX_NR_ZONES];
-	unsigned int n = 0;
-
-	while (*text && n < MAX_NR_ZONES) {
-		char word[16];
-		size_t len = 0;
-		s64 value;
-
-		while (*text == ' ' || *text == '\t')
-			text++;
-		while (*text && *text != ' ' && *text != '\t' && len < sizeof(word) - 1)
-			word[len++] = *text++;
-		word[len] = 0;
-		if (!len)
-			break;
-		if (proc_parse_decimal(word, &value) || value > 0x7fffffff)
+		if (digit >= base)
 			return -EINVAL;
-		ratio[n++] = value < 1 ? 0 : (u32)value;
+		if (__builtin_mul_overflow(n, (u64)base, &n) ||
+		    __builtin_add_overflow(n, (u64)digit, &n))
+			return -ERANGE;
 	}
-	if (!n)
-		return -EINVAL;
-	for (unsigned int i = 0; i < n; i++)
-		WRITE_ONCE(lowmem_reserve_ratio[i], ratio[i]);
-	lowmem_reserve_ratio_changed();
+	*out = n;
 	return 0;
 }
 
@@ -220,48 +78,6 @@ static int set_numa_balancing(const char *text, const struct proc_ctx *ctx)
 	if (proc_parse_decimal(text, &n) || n < 0 || n > 3)
 		return -EINVAL;
 	return numa_balancing_set((unsigned int)n);
-}
-
-static int show_page_cluster(struct report *r, const struct proc_ctx *ctx)
-{
-	report_printf(r, "%u\n", READ_ONCE(page_cluster));
-	return 0;
-}
-
-static int set_page_cluster(const char *text, const struct proc_ctx *ctx)
-{
-	s64 n;
-
-	if (proc_parse_decimal(text, &n) || n < 0 || n > 4)
-		return -EINVAL;
-	WRITE_ONCE(page_cluster, (unsigned int)n);
-	return 0;
-}
-
-/* All policies, the one in use in brackets. */
-static int show_reclaim_policy(struct report *r, const struct proc_ctx *ctx)
-{
-	for (unsigned int i = 0; reclaim_policies[i]; i++)
-		report_printf(r, reclaim_policies[i] == reclaim_policy ? "%s[%s]" : "%s%s",
-			      i ? " " : "", reclaim_policies[i]->name);
-	report_printf(r, "\n");
-	return 0;
-}
-
-static int set_reclaim_policy(const char *text, const struct proc_ctx *ctx)
-{
-	return reclaim_policy_set(text);
-}
-
-/* Linux's only value is 1. */
-static int set_compact_memory(const char *text, const struct proc_ctx *ctx)
-{
-	s64 n;
-
-	if (proc_parse_decimal(text, &n) || n != 1)
-		return -EINVAL;
-	compact_memory();
-	return 0;
 }
 
 static int show_randomize_va_space(struct report *r, const struct proc_ctx *ctx)
@@ -393,6 +209,70 @@ static int set_sem(const char *text, const struct proc_ctx *ctx)
 	return err;
 }
 
+static int show_core_pattern(struct report *r, const struct proc_ctx *ctx)
+{
+	char pattern[CORENAME_MAX];
+
+	core_pattern_get(pattern);
+	report_printf(r, "%s\n", pattern);
+	return 0;
+}
+
+/* A relative path would be in a folder that the process has chosen. */
+static void warn_of_unsafe_core(void)
+{
+	char pattern[CORENAME_MAX];
+
+	core_pattern_get(pattern);
+	if (READ_ONCE(sysctl_suid_dumpable) != MM_DUMP_ROOT || pattern[0] == '/')
+		return;
+	printk("Unsafe core_pattern used with fs.suid_dumpable=2.\n");
+	printk("Fully qualified core dump path required.\n");
+	printk("Set kernel.core_pattern before fs.suid_dumpable.\n");
+}
+
+static int set_core_pattern(const char *text, const struct proc_ctx *ctx)
+{
+	int err = core_pattern_set(text);
+
+	if (!err)
+		warn_of_unsafe_core();
+	return err;
+}
+
+static int show_core_uses_pid(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%d\n", READ_ONCE(sysctl_core_uses_pid));
+	return 0;
+}
+
+static int set_core_uses_pid(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n != (int)n)
+		return -EINVAL;
+	WRITE_ONCE(sysctl_core_uses_pid, (int)n);
+	return 0;
+}
+
+static int show_suid_dumpable(struct report *r, const struct proc_ctx *ctx)
+{
+	report_printf(r, "%d\n", READ_ONCE(sysctl_suid_dumpable));
+	return 0;
+}
+
+static int set_suid_dumpable(const char *text, const struct proc_ctx *ctx)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < MM_DUMP_DISABLE || n > MM_DUMP_ROOT)
+		return -EINVAL;
+	WRITE_ONCE(sysctl_suid_dumpable, (int)n);
+	warn_of_unsafe_core();
+	return 0;
+}
+
 static int show_cap_last_cap(struct report *r, const struct proc_ctx *ctx)
 {
 	report_printf(r, "%d\n", CAP_LAST);
@@ -404,6 +284,39 @@ static int show_ngroups_max(struct report *r, const struct proc_ctx *ctx)
 	report_printf(r, "%u\n", NGROUPS_MAX);
 	return 0;
 }
+
+static int show_int(struct report *r, const int *value)
+{
+	report_printf(r, "%d\n", READ_ONCE(*value));
+	return 0;
+}
+
+static int set_natural(const char *text, int *value)
+{
+	s64 n;
+
+	if (proc_parse_decimal(text, &n) || n < 0 || n > 0x7fffffff)
+		return -EINVAL;
+	WRITE_ONCE(*value, (int)n);
+	return 0;
+}
+
+/* name in /proc/sys/fs/inotify, variable */
+#define INOTIFY_LIMITS(X)                                   \
+	X(max_user_instances, sysctl_inotify_max_instances) \
+	X(max_user_watches, sysctl_inotify_max_watches)     \
+	X(max_queued_events, sysctl_inotify_max_events)
+#define X(name, variable)                                                    \
+	static int show_##name(struct report *r, const struct proc_ctx *ctx) \
+	{                                                                    \
+		return show_int(r, &variable);                               \
+	}                                                                    \
+	static int set_##name(const char *text, const struct proc_ctx *ctx)  \
+	{                                                                    \
+		return set_natural(text, &variable);                         \
+	}
+INOTIFY_LIMITS(X)
+#undef X
 
 static int show_nr_open(struct report *r, const struct proc_ctx *ctx)
 {
@@ -469,37 +382,17 @@ static int show_pipe_max_size(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
-/* Rounded up to a power of two pages, as Linux does. */
 static int set_pipe_max_size(const char *text, const struct proc_ctx *ctx)
 {
-	u32 bytes = PAGE_SIZE;
 	s64 n;
 
 	if (proc_parse_decimal(text, &n) || n < 1 || n > 1ll << 31)
 		return -EINVAL;
-	while (bytes < n)
-		bytes *= 2;
-	WRITE_ONCE(pipe_max_size, bytes);
+	WRITE_ONCE(pipe_max_size, pipe_round_size(n));
 	return 0;
 }
 
-#define X(name, type, variable, least, most, then) \
-	{#name, PROC_SYS_VM, S_IFREG | 0644, .show = show_##name, .write = set_##name},
 const struct proc_entry proc_sysctl_entries[] = {
-	NUMBERS(X){"drop_caches", PROC_SYS_VM, S_IFREG | 0200, .write = set_drop_caches},
-	{"page-cluster", PROC_SYS_VM, S_IFREG | 0644, .show = show_page_cluster,
-	 .write = set_page_cluster},
-	{"reclaim_policy", PROC_SYS_VM, S_IFREG | 0644, .show = show_reclaim_policy,
-	 .write = set_reclaim_policy},
-	{"percpu_pagelist_high_fraction", PROC_SYS_VM, S_IFREG | 0644,
-	 .show = show_percpu_pagelist_high_fraction, .write = set_percpu_pagelist_high_fraction},
-	{"lowmem_reserve_ratio", PROC_SYS_VM, S_IFREG | 0644, .show = show_lowmem_reserve_ratio,
-	 .write = set_lowmem_reserve_ratio},
-	{"nr_hugepages", PROC_SYS_VM, S_IFREG | 0644, .show = show_nr_hugepages,
-	 .write = set_nr_hugepages},
-	{"nr_overcommit_hugepages", PROC_SYS_VM, S_IFREG | 0644,
-	 .show = show_nr_overcommit_hugepages, .write = set_nr_overcommit_hugepages},
-	{"compact_memory", PROC_SYS_VM, S_IFREG | 0200, .write = set_compact_memory},
 	{"randomize_va_space", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_randomize_va_space,
 	 .write = set_randomize_va_space},
 	{"numa_balancing", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_numa_balancing,
@@ -515,13 +408,24 @@ const struct proc_entry proc_sysctl_entries[] = {
 	{"shmall", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_shmall, .write = set_shmall},
 	{"shmmni", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_shmmni, .write = set_shmmni},
 	{"sem", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_sem, .write = set_sem},
+	{"core_pattern", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_core_pattern,
+	 .write = set_core_pattern},
+	{"core_uses_pid", PROC_SYS_KERNEL, S_IFREG | 0644, .show = show_core_uses_pid,
+	 .write = set_core_uses_pid},
+	{"suid_dumpable", PROC_SYS_FS, S_IFREG | 0644, .show = show_suid_dumpable,
+	 .write = set_suid_dumpable},
 	{"cap_last_cap", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_cap_last_cap},
 	{"ngroups_max", PROC_SYS_KERNEL, S_IFREG | 0444, .show = show_ngroups_max},
 	{"uuid", PROC_SYS_RANDOM, S_IFREG | 0444, .show = show_uuid},
 	{"boot_id", PROC_SYS_RANDOM, S_IFREG | 0444, .show = show_boot_id},
 	{"pipe-max-size", PROC_SYS_FS, S_IFREG | 0644, .show = show_pipe_max_size,
 	 .write = set_pipe_max_size},
+	{"max_user_instances", PROC_SYS_INOTIFY, S_IFREG | 0644, .show = show_max_user_instances,
+	 .write = set_max_user_instances},
+	{"max_user_watches", PROC_SYS_INOTIFY, S_IFREG | 0644, .show = show_max_user_watches,
+	 .write = set_max_user_watches},
+	{"max_queued_events", PROC_SYS_INOTIFY, S_IFREG | 0644, .show = show_max_queued_events,
+	 .write = set_max_queued_events},
 	{"nr_open", PROC_SYS_FS, S_IFREG | 0444, .show = show_nr_open},
 	{.name = NULL},
 };
-#undef X

@@ -82,10 +82,15 @@ static int show_loadavg(struct report *r, const struct proc_ctx *ctx)
 
 static void cpu_line(struct report *r, const char *name, const struct sched_totals *t)
 {
-	/* user nice system idle iowait irq softirq steal guest guest_nice */
-	report_printf(r, "%s %lu %lu %lu %lu %lu 0 0 0 0 0\n", name, TICKS(t->ns[CPU_USER]),
+	/*
+	 * user nice system idle iowait irq softirq steal guest guest_nice
+	 *
+	 * irq: handlers run with interrupts off, and no tick can find one. So it is 0 on Linux on x86, too, without
+	 * CONFIG_IRQ_TIME_ACCOUNTING. steal: the VMM offers no steal time (MSR_KVM_STEAL_TIME). No guests here.
+	 */
+	report_printf(r, "%s %lu %lu %lu %lu %lu 0 %lu 0 0 0\n", name, TICKS(t->ns[CPU_USER]),
 		      TICKS(t->ns[CPU_NICE]), TICKS(t->ns[CPU_KERNEL]), TICKS(t->ns[CPU_IDLE]),
-		      TICKS(t->ns[CPU_IOWAIT]));
+		      TICKS(t->ns[CPU_IOWAIT]), TICKS(t->ns[CPU_SOFTIRQ]));
 }
 
 static int show_stat(struct report *r, const struct proc_ctx *ctx)

@@ -1,7 +1,7 @@
 /* /sys/kernel/mm/numa/demotion_enabled, as Documentation/ABI/testing/sysfs-kernel-mm-numa has it. Only on machines with
  * more than one node. */
 #include "fs/sysfs/sysfs.h"
-#include "lib/errno.h"
+#include "lib/format.h"
 #include "mm/reclaim/demote.h"
 
 static int show_enabled(struct report *r, u64 arg)
@@ -10,28 +10,14 @@ static int show_enabled(struct report *r, u64 arg)
 	return 0;
 }
 
-/* As Linux's kstrtobool(): the first letter decides, of "on" and "off" the second. 1, 0 or -EINVAL. */
-static int parse_bool(const char *text)
-{
-	const char letter = text[0] | 0x20;
-
-	if (text[0] == '1' || letter == 'y' || letter == 't')
-		return 1;
-	if (text[0] == '0' || letter == 'n' || letter == 'f')
-		return 0;
-	if (letter != 'o')
-		return -EINVAL;
-	return (text[1] | 0x20) == 'n' ? 1 : (text[1] | 0x20) == 'f' ? 0 : -EINVAL;
-}
-
 static int store_enabled(const char *text, u64 arg)
 {
-	int on = parse_bool(text);
+	bool on;
+	int err = parse_bool(text, &on);
 
-	if (on < 0)
-		return on;
-	WRITE_ONCE(numa_demotion_enabled, on);
-	return 0;
+	if (!err)
+		WRITE_ONCE(numa_demotion_enabled, on);
+	return err;
 }
 
 static const struct sysfs_entry entries[] = {

@@ -7,7 +7,7 @@
  *   unusable_index  the share of free memory that is of no use to the order
  */
 #include "fs/sysfs/sysfs.h"
-#include "mm/phys/compaction.h"
+#include "mm/move/compaction.h"
 
 static int show_extfrag_index(struct report *r, u64 arg)
 {

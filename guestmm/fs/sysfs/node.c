@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
+#include "mm/memcg/memcg.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/alloc.h"
 #include "mm/phys/zone.h"
@@ -159,6 +160,13 @@ static int show_vmstat(struct report *r, u64 nid)
 {
 #define X(item, name) report_printf(r, "%s %ld\n", name, (long)node_stat(nid, item));
 	MMVM_ZONE_STATS(X)
+#undef X
+#define X(item, name)                                                          \
+	if (item >= WORKINGSET_REFAULT_ANON && item <= WORKINGSET_NODERECLAIM) \
+		report_printf(                                                 \
+			r, "%s %lu\n", name,                                   \
+			(unsigned long)mem_cgroup_workingset(&root_mem_cgroup, (int)nid, item));
+	MMVM_VM_EVENTS(X)
 #undef X
 	return 0;
 }

@@ -6,7 +6,7 @@
  * The tree of nodes is made from the paths when they are registered and only grows. A text is made
  * when a file is read from its start (fs/text_file.h).
  *
- * Locks: tree_lock guards the tree's links; nodes never go, so that a pointer to one stays good.
+ * Locks: tree_lock guards the tree's links; nodes are never freed, so that a pointer to one stays valid.
  */
 #include "fs/sysfs/sysfs.h"
 #include "fs/text_file.h"
@@ -57,7 +57,7 @@ static struct sysfs_node *add_child(struct sysfs_node *dir, const char *name, u3
 	return n;
 }
 
-/* tree_lock held. Make what is missing of a path. e NULL: a directory, which may be there. */
+/* Make the missing parts of a path. e NULL: a directory, which may exist already. tree_lock held. */
 static int add_path(const char *path, const struct sysfs_entry *e)
 {
 	struct sysfs_node *at = &root, *n;
@@ -261,6 +261,34 @@ int sysfs_parse_u64(const char *text, u64 *out)
 		n = n * base + digit;
 	}
 	*out = n;
+	return 0;
+}
+
+int sysfs_show_u64(struct report *r, u64 arg)
+{
+	report_printf(r, "%lu\n", (unsigned long)READ_ONCE(*(const u64 *)(unsigned long)arg));
+	return 0;
+}
+
+int sysfs_show_number(struct report *r, u64 number)
+{
+	const struct sysfs_number *what = (void *)(unsigned long)number;
+
+	return sysfs_show_u64(r, (u64)what->value);
+}
+
+int sysfs_store_number(const char *text, u64 number)
+{
+	const struct sysfs_number *what = (void *)(unsigned long)number;
+	u64 n;
+
+	if (sysfs_parse_u64(text, &n) || n < what->least || n > what->most)
+		return -EINVAL;
+	if (what->set)
+		return what->set(n);
+	WRITE_ONCE(*what->value, n);
+	if (what->changed)
+		what->changed();
 	return 0;
 }
 

@@ -17,8 +17,8 @@ struct sysfs_entry {
 	u64 arg; /* for both */
 };
 
-/** Add files. The path and the functions stay the caller's, for good. 0, -EEXIST, -ENOMEM: then
- * those before it in the table are there. May sleep. */
+/** Add files. The path and the functions must stay valid for ever. 0, -EEXIST, -ENOMEM: then the files before it in
+ * the table exist. May sleep. */
 int sysfs_register(const struct sysfs_entry *entries, u32 nr);
 /** An empty directory, for a mount. The path stays the caller's, for good. 0, -EEXIST (a file has the name),
  * -ENOMEM. May sleep. */
@@ -28,6 +28,26 @@ void sysfs_init(void);
 
 /** Decimal or, with 0x, hexadecimal number and nothing else. 0 or -EINVAL. */
 int sysfs_parse_u64(const char *text, u64 *out);
+/** A file that is one number that may be written. SYSFS_NUMBER() is its entry in a table. */
+struct sysfs_number {
+	u64 *value;
+	u64 least, most;       /* anything else is -EINVAL */
+	int (*set)(u64 n);     /* NULL: it is just written. 0 or -errno */
+	void (*changed)(void); /* or NULL */
+};
+int sysfs_show_number(struct report *r, u64 number);
+int sysfs_store_number(const char *text, u64 number);
+/** For entries whose `arg` is the address of a u64, such as a count. */
+int sysfs_show_u64(struct report *r, u64 arg);
+#define SYSFS_NUMBER(path, ...)                                    \
+	{                                                          \
+		path, 0644, sysfs_show_number, sysfs_store_number, \
+			(u64) & (const struct sysfs_number)        \
+		{                                                  \
+			__VA_ARGS__                                \
+		}                                                  \
+	}
+
 /** "a [b] c": the choices, the one in force in brackets, as files of this kind are shown. */
 void sysfs_show_choice(struct report *r, const char *const *choices, u32 nr, u32 now);
 /** The index of the word `text`, or -EINVAL. */

@@ -2,6 +2,7 @@
  * Linux shows in /sys/kernel/debug/zswap. */
 #include "fs/sysfs/sysfs.h"
 #include "lib/errno.h"
+#include "lib/format.h"
 #include "lib/string.h"
 #include "mm/zswap/zswap.h"
 
@@ -18,7 +19,7 @@ static int store_enabled(const char *text, u64 arg)
 
 static int store_bool(const char *text, u64 arg)
 {
-	return zswap_parse_bool(text, (bool *)(unsigned long)arg);
+	return parse_bool(text, (bool *)(unsigned long)arg);
 }
 
 static int show_percent(struct report *r, u64 arg)
@@ -49,12 +50,6 @@ static int store_name(const char *text, u64 arg)
 	return strcmp(text, (const char *)(unsigned long)arg) ? -ENOENT : 0;
 }
 
-static int show_count(struct report *r, u64 arg)
-{
-	report_printf(r, "%lu\n", (unsigned long)atomic_load((u64 *)(unsigned long)arg));
-	return 0;
-}
-
 static int show_pool_size(struct report *r, u64 arg)
 {
 	report_printf(r, "%lu\n", (unsigned long)(zs_pages() << PAGE_SHIFT));
@@ -75,7 +70,7 @@ static const struct sysfs_entry entries[] = {
 	      &zswap_accept_threshold_percent),
 	PARAM("shrinker_enabled", show_bool, store_bool, &zswap_shrinker_enabled),
 	{"kernel/debug/zswap/pool_total_size", 0444, show_pool_size, NULL, 0},
-#define X(name) {"kernel/debug/zswap/" #name, 0444, show_count, NULL, (u64)&zswap_counts.name},
+#define X(name) {"kernel/debug/zswap/" #name, 0444, sysfs_show_u64, NULL, (u64)&zswap_counts.name},
 	ZSWAP_COUNTS(X)
 #undef X
 };

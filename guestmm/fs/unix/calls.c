@@ -10,27 +10,9 @@
 #include "lib/string.h"
 #include "lib/syscall.h"
 
-#define SOL_SOCKET    1
-#define SO_DEBUG      1
-#define SO_REUSEADDR  2
-#define SO_TYPE	      3
-#define SO_ERROR      4
-#define SO_SNDBUF     7
-#define SO_RCVBUF     8
-#define SO_KEEPALIVE  9
-#define SO_PASSCRED   16
-#define SO_PEERCRED   17
-#define SO_RCVTIMEO   20
-#define SO_SNDTIMEO   21
-#define SO_ACCEPTCONN 30
-#define SO_PROTOCOL   38
-#define SO_DOMAIN     39
-#define SNDBUF_LEAST  4608u /* SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF */
-#define RCVBUF_LEAST  2304u
-#define TYPE_MASK     0xfu
+#define TYPE_MASK 0xfu
 
-/* The socket of a descriptor, its file with a reference in *f. -EBADF, -ENOTSOCK. */
-static struct unix_sock *get_socket(u32 fd, struct file **f)
+struct unix_sock *unix_get_socket(u32 fd, struct file **f)
 {
 	struct unix_sock *s;
 
@@ -124,7 +106,7 @@ long sys_socketpair(struct pt_regs *r)
 long sys_bind(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	long ret;
 
 	if (IS_ERR(s))
@@ -137,7 +119,7 @@ long sys_bind(struct pt_regs *r)
 long sys_connect(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	long ret;
 
 	if (IS_ERR(s))
@@ -150,7 +132,7 @@ long sys_connect(struct pt_regs *r)
 long sys_listen(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	long ret;
 
 	if (IS_ERR(s))
@@ -163,7 +145,7 @@ long sys_listen(struct pt_regs *r)
 long sys_shutdown(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	long ret;
 
 	if (IS_ERR(s))
@@ -173,17 +155,20 @@ long sys_shutdown(struct pt_regs *r)
 	return ret;
 }
 
+/* Whose name: the socket's own, or its peer's. */
+enum end { OWN_END, PEERS_END };
+
 /* The name of a socket, or of its peer, with a reference. *err: -ENOTCONN: it has no peer. */
-static struct unix_name *name_of(struct unix_sock *s, bool peers, long *err)
+static struct unix_name *name_of(struct unix_sock *s, enum end end, long *err)
 {
 	struct unix_name *n = NULL;
 
 	*err = 0;
 	spin_lock(&unix_lock);
-	if (peers && !s->peer)
+	if (end == PEERS_END && !s->peer)
 		*err = -ENOTCONN;
 	else
-		n = peers ? s->peer->name : s->name;
+		n = end == PEERS_END ? s->peer->name : s->name;
 	if (n)
 		atomic_add(&n->refs, 1);
 	spin_unlock(&unix_lock);
@@ -199,7 +184,7 @@ static long accept(u32 fd, unsigned long addr, unsigned long len, u32 flags)
 
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
-	s = get_socket(fd, &f);
+	s = unix_get_socket(fd, &f);
 	if (IS_ERR(s))
 		return PTR_ERR(s);
 	ret = unix_accept(f, s, flags, &got);
@@ -209,7 +194,7 @@ static long accept(u32 fd, unsigned long addr, unsigned long len, u32 flags)
 	unix_get(got); /* the descriptor may be closed by others at once */
 	ret = install(got, flags);
 	if (ret >= 0 && addr) {
-		n = name_of(got, true, &err);
+		n = name_of(got, PEERS_END, &err);
 		err = unix_name_out(n, addr, len);
 		unix_name_put(n);
 		if (err) {
@@ -231,16 +216,16 @@ long sys_accept4(struct pt_regs *r)
 	return accept(r->rdi, r->rsi, r->rdx, r->r10);
 }
 
-static long socket_name(struct pt_regs *r, bool peers)
+static long socket_name(struct pt_regs *r, enum end end)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	struct unix_name *n;
 	long err;
 
 	if (IS_ERR(s))
 		return PTR_ERR(s);
-	n = name_of(s, peers, &err);
+	n = name_of(s, end, &err);
 	if (!err)
 		err = unix_name_out(n, r->rsi, r->rdx);
 	unix_name_put(n);
@@ -250,12 +235,12 @@ static long socket_name(struct pt_regs *r, bool peers)
 
 long sys_getsockname(struct pt_regs *r)
 {
-	return socket_name(r, false);
+	return socket_name(r, OWN_END);
 }
 
 long sys_getpeername(struct pt_regs *r)
 {
-	return socket_name(r, true);
+	return socket_name(r, PEERS_END);
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------- */
@@ -263,7 +248,7 @@ long sys_getpeername(struct pt_regs *r)
 long sys_sendto(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	struct iov_iter iov;
 	struct unix_msg m = {
 		.iov = &iov, .flags = (u32)r->r10, .name = r->r8, .name_len = r->r8 ? r->r9 : 0};
@@ -280,7 +265,7 @@ long sys_sendto(struct pt_regs *r)
 long sys_recvfrom(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	struct iov_iter iov;
 	struct unix_msg m = {.iov = &iov, .flags = (u32)r->r10};
 	long ret, err = 0;
@@ -319,7 +304,7 @@ static long get_header(struct msghdr *h, struct iov_iter *iov, unsigned long use
 		return -EINVAL;
 	if (h->iov_len > IOV_MAX)
 		return -EMSGSIZE;
-	return iov_get(iov, h->iov, h->iov_len, true);
+	return iov_get(iov, h->iov, h->iov_len, IOV_LOCAL);
 }
 
 static long send_header(struct file *f, struct unix_sock *s, unsigned long user, u32 flags)
@@ -373,7 +358,7 @@ static long receive_header(struct file *f, struct unix_sock *s, unsigned long us
 long sys_sendmsg(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	long ret;
 
 	if (IS_ERR(s))
@@ -386,7 +371,7 @@ long sys_sendmsg(struct pt_regs *r)
 long sys_recvmsg(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	long ret;
 
 	if (IS_ERR(s))
@@ -402,7 +387,7 @@ long sys_recvmsg(struct pt_regs *r)
 long sys_sendmmsg(struct pt_regs *r)
 {
 	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
+	struct unix_sock *s = unix_get_socket(r->rdi, &f);
 	u32 n = min((u32)r->rdx, IOV_MAX), done = 0;
 	long ret = 0;
 
@@ -432,12 +417,12 @@ long sys_recvmmsg(struct pt_regs *r)
 	long ret = 0;
 
 	if (r->r8) {
-		ret = get_user_time(r->r8, false, &ns);
+		ret = get_user_time(r->r8, TIMESPEC, &ns);
 		if (ret)
 			return ret;
 		until = deadline_after(ns);
 	}
-	s = get_socket(r->rdi, &f);
+	s = unix_get_socket(r->rdi, &f);
 	if (IS_ERR(s))
 		return PTR_ERR(s);
 	for (; done < n; done++) {
@@ -459,174 +444,4 @@ long sys_recvmmsg(struct pt_regs *r)
 	}
 	file_put(f);
 	return done ? done : ret < 0 ? ret : 0;
-}
-
-/* ---- options ----------------------------------------------------------------------------------- */
-
-static long set_time(u64 *to, unsigned long user, u64 len)
-{
-	u64 ns;
-	long err;
-
-	if (len < sizeof(struct timeval))
-		return -EINVAL;
-	err = get_user_time(user, true, &ns);
-	if (err)
-		return err == -EINVAL ? -EDOM : err;
-	WRITE_ONCE(*to, ns);
-	return 0;
-}
-
-/* As Linux: twice of what is asked for, within bounds. */
-static u32 buffer_size(s32 v, u32 least)
-{
-	u64 twice = 2 * (u64)(v < 0 ? UNIX_SNDBUF : min((u32)v, (u32)UNIX_SNDBUF));
-
-	return (u32)max(twice, (u64)least);
-}
-
-static long set_option(struct unix_sock *s, int name, unsigned long user, u64 len)
-{
-	s32 v;
-
-	if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
-		return set_time(name == SO_RCVTIMEO ? &s->rcvtimeo : &s->sndtimeo, user, len);
-	if (len < sizeof(v))
-		return -EINVAL;
-	if (copy_from_user(&v, user, sizeof(v)))
-		return -EFAULT;
-	switch (name) {
-	case SO_PASSCRED:
-		WRITE_ONCE(s->passcred, v != 0);
-		return 0;
-	case SO_REUSEADDR:
-		s->reuse = v != 0;
-		return 0;
-	case SO_KEEPALIVE:
-		s->keepalive = v != 0;
-		return 0;
-	case SO_SNDBUF:
-		WRITE_ONCE(s->sndbuf, buffer_size(v, SNDBUF_LEAST));
-		wake_up(&s->wq);
-		return 0;
-	case SO_RCVBUF:
-		WRITE_ONCE(s->rcvbuf, buffer_size(v, RCVBUF_LEAST));
-		return 0;
-	case SO_TYPE:
-	case SO_PROTOCOL:
-	case SO_DOMAIN:
-	case SO_ERROR:
-		return -ENOPROTOOPT;
-	}
-	return -ENOPROTOOPT;
-}
-
-long sys_setsockopt(struct pt_regs *r)
-{
-	struct file *f;
-	struct unix_sock *s;
-	long ret;
-
-	if ((s32)r->r8 < 0)
-		return -EINVAL;
-	s = get_socket(r->rdi, &f);
-	if (IS_ERR(s))
-		return PTR_ERR(s);
-	ret = (int)r->rsi == SOL_SOCKET ? set_option(s, (int)r->rdx, r->r10, r->r8) : -EOPNOTSUPP;
-	file_put(f);
-	return ret;
-}
-
-/* An option that is a number. */
-static long option_value(struct unix_sock *s, int name, s32 *v)
-{
-	switch (name) {
-	case SO_TYPE:
-		*v = s->type;
-		return 0;
-	case SO_DOMAIN:
-		*v = AF_UNIX;
-		return 0;
-	case SO_PROTOCOL:
-	case SO_DEBUG:
-		*v = 0;
-		return 0;
-	case SO_ERROR:
-		spin_lock(&unix_lock);
-		*v = s->error;
-		s->error = 0;
-		spin_unlock(&unix_lock);
-		return 0;
-	case SO_SNDBUF:
-		*v = (s32)s->sndbuf;
-		return 0;
-	case SO_RCVBUF:
-		*v = (s32)s->rcvbuf;
-		return 0;
-	case SO_PASSCRED:
-		*v = s->passcred;
-		return 0;
-	case SO_REUSEADDR:
-		*v = s->reuse;
-		return 0;
-	case SO_KEEPALIVE:
-		*v = s->keepalive;
-		return 0;
-	case SO_ACCEPTCONN:
-		*v = READ_ONCE(s->state) == UNIX_LISTEN;
-		return 0;
-	}
-	return -ENOPROTOOPT;
-}
-
-static long get_option(struct unix_sock *s, int name, unsigned long to, unsigned long user_len)
-{
-	union {
-		s32 number;
-		struct unix_cred cred;
-		struct timeval time;
-	} v = {0};
-	u32 size = sizeof(v.number);
-	s32 len;
-	u64 ns;
-	long err;
-
-	if (copy_from_user(&len, user_len, sizeof(len)))
-		return -EFAULT;
-	if (len < 0)
-		return -EINVAL;
-	if (name == SO_PEERCRED) {
-		size = sizeof(v.cred);
-		spin_lock(&unix_lock);
-		v.cred = s->cred;
-		if (!v.cred.pid) /* nobody's */
-			v.cred.uid = v.cred.gid = ~0u;
-		spin_unlock(&unix_lock);
-	} else if (name == SO_RCVTIMEO || name == SO_SNDTIMEO) {
-		size = sizeof(v.time);
-		ns = name == SO_RCVTIMEO ? s->rcvtimeo : s->sndtimeo;
-		v.time =
-			(struct timeval){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / 1000)};
-	} else {
-		err = option_value(s, name, &v.number);
-		if (err)
-			return err;
-	}
-	size = min(size, (u32)len);
-	if (copy_to_user(to, &v, size) || copy_to_user(user_len, &size, sizeof(size)))
-		return -EFAULT;
-	return 0;
-}
-
-long sys_getsockopt(struct pt_regs *r)
-{
-	struct file *f;
-	struct unix_sock *s = get_socket(r->rdi, &f);
-	long ret;
-
-	if (IS_ERR(s))
-		return PTR_ERR(s);
-	ret = (int)r->rsi == SOL_SOCKET ? get_option(s, (int)r->rdx, r->r10, r->r8) : -EOPNOTSUPP;
-	file_put(f);
-	return ret;
 }

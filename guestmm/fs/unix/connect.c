@@ -52,7 +52,7 @@ static int connect_dgram(struct unix_sock *s, unsigned long user, u64 len)
 	}
 	spin_lock(&unix_lock);
 	if (peer && peer->peer && peer->peer != s) {
-		err = -EPERM; /* it wants to hear of another one alone */
+		err = -EPERM; /* it is connected to another one, and receives from that one only */
 		old = peer;
 	} else {
 		old = s->peer;
@@ -121,8 +121,10 @@ static int connect_stream(struct file *f, struct unix_sock *s, unsigned long use
 		spin_lock(&unix_lock);
 		err = try_connect(s, listener, child, m);
 		spin_unlock(&unix_lock);
-		if (!err)
+		if (!err) {
 			wake_up(&listener->wq);
+			async_notify(listener, POLL_IN);
+		}
 		if (err == -EAGAIN && until) {
 			err = unix_wait(&listener->wq,
 					READ_ONCE(listener->nr_queued) <= listener->backlog ||
@@ -190,7 +192,7 @@ long unix_accept(struct file *f, struct unix_sock *s, u32 flags, struct unix_soc
 		if (m) {
 			*got = m->sock;
 			kfree(m);
-			wake_up(&s->wq); /* who waits to connect */
+			wake_up(&s->wq); /* waiters to connect */
 			return 0;
 		}
 		if (!err)
@@ -222,6 +224,8 @@ int unix_shutdown(struct unix_sock *s, int how)
 	wake_up(&s->wq);
 	if (peer) {
 		wake_up(&peer->wq);
+		async_notify(peer,
+			     peer->shut == (UNIX_SHUT_RD | UNIX_SHUT_WR) ? POLL_HUP : POLL_IN);
 		unix_put(peer);
 	}
 	return 0;
@@ -240,7 +244,7 @@ void unix_end(struct unix_sock *s)
 	s->peer = NULL;
 	if (peer && s->type != SOCK_DGRAM) {
 		peer->shut = UNIX_SHUT_RD | UNIX_SHUT_WR;
-		if (!list_empty(&s->queue)) /* it has not read what was sent */
+		if (!list_empty(&s->queue)) /* it has not read everything that was sent */
 			peer->error = ECONNRESET;
 	}
 	s->state = UNIX_CLOSE;
@@ -248,9 +252,11 @@ void unix_end(struct unix_sock *s)
 	if (unix_total_inflight)
 		unix_collect(&messages);
 	spin_unlock(&unix_lock);
-	wake_up(&s->wq); /* who waits for room in it */
+	wake_up(&s->wq); /* waiters for room in it */
 	if (peer) {
 		wake_up(&peer->wq);
+		if (s->type != SOCK_DGRAM)
+			async_notify(peer, POLL_HUP);
 		unix_put(peer);
 	}
 	list_for_each_entry_safe (m, next, &messages, node) {
@@ -274,6 +280,7 @@ void unix_end(struct unix_sock *s)
 			spin_unlock(&unix_lock);
 			if (client) {
 				wake_up(&client->wq);
+				async_notify(client, POLL_HUP);
 				unix_put(client);
 			}
 			next = list_entry(m->node.next, struct unix_message, node);

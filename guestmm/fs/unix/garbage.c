@@ -23,17 +23,24 @@ enum { GC_NONE, GC_CANDIDATE, GC_REACHED };
 u32 unix_total_inflight;
 static LIST_HEAD(in_flight); /* unix_lock: sockets */
 
-void unix_inflight(struct unix_message *m, bool on)
+void unix_inflight(struct unix_message *m)
 {
+	unix_total_inflight += m->nr_files;
 	for (u32 i = 0; i < m->nr_files; i++) {
 		struct unix_sock *s = unix_of(m->files[i]);
 
-		unix_total_inflight += on ? 1 : -1;
-		if (!s)
-			continue;
-		if (on && !s->inflight++)
+		if (s && !s->inflight++)
 			list_add_tail(&s->in_flight, &in_flight);
-		else if (!on && !--s->inflight)
+	}
+}
+
+void unix_notinflight(struct unix_message *m)
+{
+	unix_total_inflight -= m->nr_files;
+	for (u32 i = 0; i < m->nr_files; i++) {
+		struct unix_sock *s = unix_of(m->files[i]);
+
+		if (s && !--s->inflight)
 			list_del(&s->in_flight);
 	}
 }
@@ -43,7 +50,7 @@ void unix_queue_take(struct unix_sock *s, struct list_head *to)
 	struct unix_message *m;
 
 	list_for_each_entry (m, &s->queue, node)
-		unix_inflight(m, false);
+		unix_notinflight(m);
 	list_splice_init(&s->queue, to->prev);
 	s->queued = s->nr_queued = 0;
 }

@@ -17,17 +17,6 @@
 #include "mm/phys/alloc.h"
 #include "mm/slab/slab.h"
 
-#define SOL_SOCKET	1
-#define SCM_RIGHTS	1
-#define SCM_CREDENTIALS 2
-#define SNDBUF_LEAST	4608u
-
-struct cmsghdr {
-	u64 len;
-	s32 level, type;
-};
-#define CMSG_ALIGN(n) ALIGN_UP(n, 8ul)
-
 /* ---- making and freeing ------------------------------------------------------------------------- */
 
 void unix_message_free(struct unix_message *m)
@@ -111,182 +100,14 @@ static size_t message_drain(struct unix_message *m, u32 at, struct iov_iter *to)
 	return done;
 }
 
-/* ---- what a message carries besides bytes ------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------------------------------ */
 
-/** Files and credentials of a sendmsg(2). */
-struct carried {
-	struct file **files;
-	u32 nr_files;
-	struct unix_cred cred;
-};
-
-static void carried_put(struct carried *c)
-{
-	for (u32 i = 0; i < c->nr_files; i++)
-		file_put(c->files[i]);
-	kfree(c->files);
-	c->files = NULL;
-	c->nr_files = 0;
-}
-
-static int take_files(struct carried *c, unsigned long user, u32 n)
-{
-	if (c->nr_files + n > SCM_MAX_FDS)
-		return -EINVAL;
-	if (!c->files)
-		c->files = kmalloc(SCM_MAX_FDS * sizeof(*c->files), GFP_KERNEL_ACCOUNT);
-	if (!c->files)
-		return -ENOMEM;
-	for (u32 i = 0; i < n; i++) {
-		struct file *f;
-		s32 fd;
-
-		if (copy_from_user(&fd, user + i * sizeof(fd), sizeof(fd)))
-			return -EFAULT;
-		f = fd < 0 ? NULL : fd_get(fd);
-		if (!f)
-			return -EBADF;
-		c->files[c->nr_files++] = f;
-	}
-	return 0;
-}
-
-static bool process_is_there(int pid)
-{
-	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	bool there = find_process(pid);
-
-	spin_unlock_irqrestore(&task_list_lock, flags);
-	return there;
-}
-
-/* Whoever one is allowed to say that one is. */
-static int take_cred(struct carried *c, unsigned long user)
-{
-	const struct cred *me = current_cred();
-	struct unix_cred in;
-
-	if (copy_from_user(&in, user, sizeof(in)))
-		return -EFAULT;
-	if (in.pid != current_process()->pid && !capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (in.uid != me->uid && in.uid != me->euid && in.uid != me->suid && !capable(CAP_SETUID))
-		return -EPERM;
-	if (in.gid != me->gid && in.gid != me->egid && in.gid != me->sgid && !capable(CAP_SETGID))
-		return -EPERM;
-	if (in.uid == ~0u || in.gid == ~0u)
-		return -EINVAL;
-	if (!process_is_there(in.pid))
-		return -ESRCH;
-	c->cred = in;
-	return 0;
-}
-
-static int carried_get(struct carried *c, const struct unix_msg *m)
-{
-	u64 at = 0;
-	int err = 0;
-
-	*c = (struct carried){.cred = unix_my_cred()};
-	while (!err && m->control_len - at >= sizeof(struct cmsghdr)) {
-		unsigned long user = m->control + at, data = user + sizeof(struct cmsghdr);
-		struct cmsghdr h;
-		u64 len;
-
-		if (copy_from_user(&h, user, sizeof(h))) {
-			err = -EFAULT;
-			break;
-		}
-		if (h.len < sizeof(h) || h.len > m->control_len - at) {
-			err = -EINVAL;
-			break;
-		}
-		len = h.len - sizeof(h);
-		if (h.level == SOL_SOCKET) {
-			if (h.type == SCM_RIGHTS)
-				err = take_files(c, data, (u32)(len / sizeof(s32)));
-			else if (h.type == SCM_CREDENTIALS && len == sizeof(struct unix_cred))
-				err = take_cred(c, data);
-			else
-				err = -EINVAL;
-		}
-		if (CMSG_ALIGN(h.len) >= m->control_len - at)
-			break;
-		at += CMSG_ALIGN(h.len);
-	}
-	if (err)
-		carried_put(c);
-	return err;
-}
-
-/* unix_lock held: may so many files more be in flight for the caller? */
+/* unix_lock held: may the caller have this many more files in flight? */
 static bool too_many_in_flight(u32 nr)
 {
 	return nr && unix_total_inflight + nr > rlimit(RLIMIT_NOFILE) &&
 	       !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
 }
-
-/** Where control messages of a recvmsg(2) go. */
-struct control {
-	unsigned long to;
-	u64 left, done;
-	u32 flags; /* MSG_CTRUNC */
-};
-
-/* A header and `len` bytes of data behind it that are written already, or are now. False: no room. */
-static bool put_control(struct control *c, int type, const void *data, u64 len)
-{
-	struct cmsghdr h = {sizeof(h) + len, SOL_SOCKET, type};
-	u64 space = CMSG_ALIGN(h.len);
-
-	if (c->left < sizeof(h)) {
-		c->flags |= MSG_CTRUNC;
-		return false;
-	}
-	if (c->left < h.len) {
-		c->flags |= MSG_CTRUNC;
-		h.len = c->left;
-	}
-	if (copy_to_user(c->to, &h, sizeof(h)) ||
-	    (data && copy_to_user(c->to + sizeof(h), data, h.len - sizeof(h))))
-		return false;
-	space = min(space, c->left);
-	c->to += space;
-	c->left -= space;
-	c->done += space;
-	return true;
-}
-
-/* Descriptors for the files of a message, as many as there is room for; the others are lost, as on Linux. */
-static void put_files(struct control *c, struct file **files, u32 nr, u32 flags)
-{
-	u32 room = c->left > sizeof(struct cmsghdr)
-			   ? (u32)min((c->left - sizeof(struct cmsghdr)) / sizeof(s32), (u64)nr)
-			   : 0;
-	u32 n = 0;
-
-	for (; n < room; n++) {
-		s32 fd;
-
-		file_get(files[n]);
-		fd = fd_install(files[n], 0, flags & MSG_CMSG_CLOEXEC);
-		if (fd < 0) {
-			file_put(files[n]);
-			break;
-		}
-		if (copy_to_user(c->to + sizeof(struct cmsghdr) + n * sizeof(fd), &fd,
-				 sizeof(fd))) {
-			fd_close(fd);
-			break;
-		}
-	}
-	if (n)
-		put_control(c, SCM_RIGHTS, NULL, n * sizeof(s32));
-	if (n < nr)
-		c->flags |= MSG_CTRUNC;
-}
-
-/* ---- sending ------------------------------------------------------------------------------------ */
 
 static long broken(const struct unix_msg *m)
 {
@@ -321,7 +142,7 @@ static int enqueue(struct unix_sock *s, struct unix_sock *to, struct unix_messag
 		return -EAGAIN;
 	if (too_many_in_flight(m->nr_files))
 		return -ETOOMANYREFS;
-	unix_inflight(m, true);
+	unix_inflight(m);
 	list_add_tail(&m->node, &to->queue);
 	to->queued += m->len;
 	to->nr_queued++;
@@ -338,12 +159,15 @@ static int deliver(struct unix_sock *s, struct unix_sock *to, struct unix_messag
 		err = take_error(s);
 		if (!err)
 			err = enqueue(s, to, m);
+		s->was_full |= err == -EAGAIN;
 		spin_unlock(&unix_lock);
-		if (!err)
+		if (!err) {
 			wake_up(&to->wq);
+			async_notify(to, POLL_IN);
+		}
 		if (err != -EAGAIN || !until)
 			return err;
-		/* Who receives wakes its own queue: that is where there will be room. */
+		/* The receiver wakes its own queue when it makes room: wait there. */
 		err = unix_wait(&to->wq,
 				READ_ONCE(to->dead) || READ_ONCE(to->shut) || READ_ONCE(s->shut) ||
 					READ_ONCE(to->nr_queued) == 0 ||
@@ -356,8 +180,8 @@ static int deliver(struct unix_sock *s, struct unix_sock *to, struct unix_messag
 }
 
 /* A message of the next len bytes, which carries what there is to carry. */
-static struct unix_message *compose(struct unix_sock *s, struct unix_msg *msg, struct carried *c,
-				    u32 len)
+static struct unix_message *compose(struct unix_sock *s, struct unix_msg *msg,
+				    struct unix_carried *c, u32 len)
 {
 	struct unix_message *m = message_alloc(len);
 	int err;
@@ -372,7 +196,7 @@ static struct unix_message *compose(struct unix_sock *s, struct unix_msg *msg, s
 	m->cred = c->cred;
 	m->files = c->files;
 	m->nr_files = c->nr_files;
-	c->files = NULL; /* they go with the first message */
+	c->files = NULL; /* they are sent with the first message */
 	c->nr_files = 0;
 	spin_lock(&unix_lock);
 	m->from = s->name;
@@ -418,7 +242,7 @@ static struct unix_sock *destination(struct unix_sock *s, const struct unix_msg 
 	return to;
 }
 
-static long send_whole(struct unix_sock *s, struct unix_msg *msg, struct carried *c, u64 until)
+static long send_whole(struct unix_sock *s, struct unix_msg *msg, struct unix_carried *c, u64 until)
 {
 	u64 len = length_of(msg);
 	struct unix_message *m;
@@ -438,7 +262,7 @@ static long send_whole(struct unix_sock *s, struct unix_msg *msg, struct carried
 	err = IS_ERR(m) ? (int)PTR_ERR(m) : deliver(s, to, m, until);
 	if (err && !IS_ERR(m))
 		unix_message_free(m);
-	if (err == -ECONNREFUSED) { /* a peer that is gone is no peer any more */
+	if (err == -ECONNREFUSED) { /* a peer that was closed counts as no peer */
 		struct unix_sock *old = NULL;
 
 		spin_lock(&unix_lock);
@@ -453,7 +277,8 @@ static long send_whole(struct unix_sock *s, struct unix_msg *msg, struct carried
 	return err ? err : (long)len;
 }
 
-static long send_stream(struct unix_sock *s, struct unix_msg *msg, struct carried *c, u64 until)
+static long send_stream(struct unix_sock *s, struct unix_msg *msg, struct unix_carried *c,
+			u64 until)
 {
 	struct unix_sock *to;
 	long done = 0;
@@ -484,17 +309,17 @@ static long send_stream(struct unix_sock *s, struct unix_msg *msg, struct carrie
 long unix_send(struct file *f, struct unix_sock *s, struct unix_msg *msg)
 {
 	u64 until = unix_deadline(f, msg->flags, s->sndtimeo);
-	struct carried c;
+	struct unix_carried c;
 	long ret;
 
 	if (msg->flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	ret = carried_get(&c, msg);
+	ret = unix_carried_get(&c, msg);
 	if (ret)
 		return ret;
 	ret = s->type == SOCK_STREAM ? send_stream(s, msg, &c, until)
 				     : send_whole(s, msg, &c, until);
-	carried_put(&c);
+	unix_carried_put(&c);
 	return ret == -EPIPE && s->type != SOCK_DGRAM ? broken(msg) : ret;
 }
 
@@ -517,7 +342,16 @@ static struct unix_message *first_message(struct file *f, struct unix_sock *s, i
 	return m;
 }
 
-/* Those that have it as peer, and found it full, can go on. */
+/* unix_lock held: it may send again. */
+static void wake_sender(struct unix_sock *s)
+{
+	wake_up(&s->wq);
+	if (s->was_full)
+		async_notify(s, POLL_OUT);
+	s->was_full = false;
+}
+
+/* Sockets that are connected to it and found it full can continue. */
 static void wake_senders(struct unix_sock *s)
 {
 	struct unix_sock *o;
@@ -525,13 +359,13 @@ static void wake_senders(struct unix_sock *s)
 	spin_lock(&unix_lock);
 	if (s->type != SOCK_DGRAM) {
 		if (s->peer)
-			wake_up(&s->peer->wq);
+			wake_sender(s->peer);
 		spin_unlock(&unix_lock);
 		return;
 	}
 	list_for_each_entry (o, &unix_all, all) {
 		if (o->peer == s)
-			wake_up(&o->wq);
+			wake_sender(o);
 	}
 	spin_unlock(&unix_lock);
 }
@@ -542,40 +376,25 @@ static void dequeue(struct unix_sock *s, struct unix_message *m)
 	bool was_full;
 
 	spin_lock(&unix_lock);
-	/* A sender may have found it so by its own limit, which is less than ours. */
+	/* A sender may have found it full by its own limit, which is lower than this socket's. */
 	was_full = s->nr_queued > UNIX_DGRAM_QUEUE || s->queued * 4 > SNDBUF_LEAST;
 	list_del(&m->node);
 	s->queued -= m->len;
 	s->nr_queued--;
-	unix_inflight(m, false);
+	unix_notinflight(m);
 	spin_unlock(&unix_lock);
 	wake_up(&s->wq);
 	if (was_full)
 		wake_senders(s);
 }
 
-/* What comes with the first bytes of a message. */
-static void put_carried(struct unix_sock *s, struct unix_msg *out, struct control *c,
-			struct unix_message *m)
-{
-	if (!out->from && m->from) {
-		out->from = m->from;
-		atomic_add(&m->from->refs, 1);
-	}
-	if (READ_ONCE(s->passcred) && out->control_len)
-		put_control(c, SCM_CREDENTIALS, &m->cred, sizeof(m->cred));
-	if (m->nr_files)
-		put_files(c, m->files, m->nr_files, out->flags);
-}
-
-/* unix_lock not held: the files were received, or are lost. */
 static void drop_files(struct unix_message *m)
 {
 	struct file **files;
 	u32 nr;
 
 	spin_lock(&unix_lock);
-	unix_inflight(m, false);
+	unix_notinflight(m);
 	files = m->files;
 	nr = m->nr_files;
 	m->files = NULL;
@@ -604,7 +423,7 @@ static int wait_for_message(struct unix_sock *s, u64 until)
 
 /* read_lock held. */
 static long receive_whole(struct file *f, struct unix_sock *s, struct unix_msg *out,
-			  struct control *c, u64 until)
+			  struct unix_control *c, u64 until)
 {
 	struct unix_message *m;
 	size_t want, got;
@@ -622,7 +441,7 @@ static long receive_whole(struct file *f, struct unix_sock *s, struct unix_msg *
 	}
 	want = min((u64)m->len, out->iov->left);
 	got = message_drain(m, 0, out->iov);
-	put_carried(s, out, c, m);
+	unix_put_carried(s, out, c, m);
 	if (want < m->len)
 		c->flags |= MSG_TRUNC;
 	ret = got < want ? -EFAULT : out->flags & MSG_TRUNC ? (long)m->len : (long)got;
@@ -638,7 +457,7 @@ static bool same_cred(const struct unix_cred *a, const struct unix_cred *b)
 	return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
 }
 
-/* read_lock held: the message behind this one, for a peek beyond it. */
+/* The message after this one, for a peek beyond it. read_lock held. */
 static struct unix_message *next_message(struct unix_sock *s, struct unix_message *m)
 {
 	struct unix_message *n = NULL;
@@ -650,9 +469,9 @@ static struct unix_message *next_message(struct unix_sock *s, struct unix_messag
 	return n;
 }
 
-/* read_lock held: bytes of the queue until the buffers are full, or something else comes. *wait: more is
- * wanted, and nothing is there. */
-static long join(struct file *f, struct unix_sock *s, struct unix_msg *out, struct control *c,
+/* Copy bytes from the queue until the buffers are full or a message of another kind follows. *wait: the caller
+ * needs more, and the queue is empty. read_lock held. */
+static long join(struct file *f, struct unix_sock *s, struct unix_msg *out, struct unix_control *c,
 		 bool first, bool *wait)
 {
 	struct unix_message *m, *last = NULL;
@@ -679,7 +498,7 @@ static long join(struct file *f, struct unix_sock *s, struct unix_msg *out, stru
 		got = message_drain(m, m->at, out->iov);
 		if (got || !want) {
 			if (first || (fresh && m->nr_files))
-				put_carried(s, out, c, m);
+				unix_put_carried(s, out, c, m);
 			stop = m->nr_files;
 			first = false;
 		}
@@ -703,7 +522,7 @@ static long join(struct file *f, struct unix_sock *s, struct unix_msg *out, stru
 
 /* read_lock held. */
 static long receive_stream(struct file *f, struct unix_sock *s, struct unix_msg *out,
-			   struct control *c, u64 until)
+			   struct unix_control *c, u64 until)
 {
 	long done = 0;
 	bool wait;
@@ -729,7 +548,7 @@ static long receive_stream(struct file *f, struct unix_sock *s, struct unix_msg 
 
 long unix_receive(struct file *f, struct unix_sock *s, struct unix_msg *out)
 {
-	struct control c = {.to = out->control, .left = out->control_len};
+	struct unix_control c = {.to = out->control, .left = out->control_len};
 	u64 until = unix_deadline(f, out->flags, s->rcvtimeo);
 	long ret;
 

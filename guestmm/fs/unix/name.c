@@ -1,8 +1,8 @@
 /*
  * Names of sockets: paths, and abstract names, which begin with a NUL and are in no file system.
  *
- * A path is a file of its own kind (S_IFSOCK). A socket that is bound to it holds its inode, so that who
- * finds the inode by the path finds the socket.
+ * A path is a file of its own kind (S_IFSOCK). A bound socket holds a reference on the inode, so a look-up of the
+ * path leads to the socket.
  */
 #include "fs/unix/unix.h"
 #include "fs/vfs.h"

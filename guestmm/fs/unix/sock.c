@@ -119,7 +119,7 @@ static long unix_vector(struct file *f, unsigned long vec, u64 n, bool write)
 {
 	struct iov_iter iov;
 	struct unix_msg m = {.iov = &iov};
-	long ret = iov_get(&iov, vec, n, true);
+	long ret = iov_get(&iov, vec, n, IOV_LOCAL);
 
 	if (ret)
 		return ret;
@@ -187,7 +187,14 @@ static long unix_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 	return copy_to_user(arg, &n, sizeof(n)) ? -EFAULT : 0;
 }
 
+static const void *unix_async(struct file *f)
+{
+	return f->private;
+}
+
 const struct file_ops unix_file_ops = {
+	.async_object = unix_async,
+	.socket = true,
 	.read = unix_read,
 	.write = unix_write,
 	.write_kernel = unix_write_kernel,

@@ -18,6 +18,7 @@
  */
 #ifndef FS_UNIX_H
 #define FS_UNIX_H
+#include "fs/async.h"
 #include "fs/file.h"
 #include "fs/iovec.h"
 
@@ -35,6 +36,9 @@
 #define MSG_WAITALL	 0x100u
 #define MSG_NOSIGNAL	 0x4000u
 #define MSG_CMSG_CLOEXEC 0x40000000u
+
+#define SOL_SOCKET   1
+#define SNDBUF_LEAST 4608u /* SOCK_MIN_SNDBUF */
 
 #define UNIX_PATH_MAX	 108
 #define UNIX_FAMILY_SIZE 2
@@ -77,11 +81,12 @@ enum unix_state { UNIX_CLOSE, UNIX_LISTEN, UNIX_ESTABLISHED };
 #define UNIX_SHUT_WR 2u
 
 struct unix_sock {
-	s32 refs;  /* A: the file's, the peer's, a connection's that is not accepted */
-	u8 type;   /* C: SOCK_* */
-	u8 state;  /* unix_lock */
-	u8 shut;   /* unix_lock: UNIX_SHUT_* */
-	bool dead; /* unix_lock: its file is closed */
+	s32 refs;      /* A: the file's, the peer's, a connection's that is not accepted */
+	u8 type;       /* C: SOCK_* */
+	u8 state;      /* unix_lock */
+	u8 shut;       /* unix_lock: UNIX_SHUT_* */
+	bool dead;     /* unix_lock: its file is closed */
+	bool was_full; /* unix_lock: it found no room for a message: O_ASYNC hears when there is some */
 	bool passcred, reuse, keepalive; /* A: options */
 	int error;			 /* unix_lock: what the next call reports, once */
 	u32 sndbuf, rcvbuf;		 /* A: bytes */
@@ -94,7 +99,7 @@ struct unix_sock {
 	u32 backlog;			 /* unix_lock */
 	struct list_head queue;		 /* unix_lock */
 	u32 queued, nr_queued;		 /* unix_lock: bytes, messages */
-	struct mutex read_lock;		 /* who receives */
+	struct mutex read_lock;		 /* receivers */
 	struct mutex bind_lock;
 	struct wait_queue wq;	    /* everything that changes for it: poll */
 	struct list_head all;	    /* unix_lock */
@@ -126,6 +131,7 @@ struct unix_cred unix_my_cred(void);
 		u64 _until = (until), _now = _until == ~0ull ? 0 : ktime_ns();  \
 		int _err = 0;                                                   \
 		prepare_to_wait(wq, &_we);                                      \
+		waits_here();                                                   \
 		if (!(cond)) {                                                  \
 			if (signal_pending())                                   \
 				_err = _until == ~0ull ? -ERESTARTSYS : -EINTR; \
@@ -184,9 +190,36 @@ long unix_receive(struct file *f, struct unix_sock *s, struct unix_msg *m);
 /** Free a message that is in no queue, and what it carries. May sleep. */
 void unix_message_free(struct unix_message *m);
 
+/* control.c */
+/** Files and credentials of a sendmsg(2). The files have references. */
+struct unix_carried {
+	struct file **files;
+	u32 nr_files;
+	struct unix_cred cred;
+};
+/** Where control messages of a recvmsg(2) are written. */
+struct unix_control {
+	unsigned long to; /* user address */
+	u64 left, done;	  /* bytes */
+	u32 flags;	  /* MSG_CTRUNC */
+};
+/** Read the control messages of `m`. 0; -EBADF, -EFAULT, -EINVAL, -ENOMEM, -EPERM, -ESRCH: nothing is held. */
+int unix_carried_get(struct unix_carried *c, const struct unix_msg *m);
+/** Drop the references on the files that no message has taken over. */
+void unix_carried_put(struct unix_carried *c);
+/** read_lock held: write what comes with the first bytes of message `m`, a message of `s`. */
+void unix_put_carried(struct unix_sock *s, struct unix_msg *out, struct unix_control *c,
+		      struct unix_message *m);
+
+/* calls.c */
+/** The socket of a descriptor; *f is its file, with a reference. -EBADF, -ENOTSOCK as a pointer: no reference. */
+struct unix_sock *unix_get_socket(u32 fd, struct file **f);
+
 /* garbage.c: unix_lock held */
-/** The files of a message are in flight now, or no longer. */
-void unix_inflight(struct unix_message *m, bool on);
+/** The files of a message are in flight now. */
+void unix_inflight(struct unix_message *m);
+/** They no longer are. */
+void unix_notinflight(struct unix_message *m);
 /** Files of all sockets that are in flight. */
 extern u32 unix_total_inflight;
 /** Move to `dead` the messages of sockets that can be reached by nothing but each other's queues. */

@@ -1,9 +1,9 @@
 /*
- * Block devices by name, and the way of a request to its driver.
+ * Block devices by name, and passing requests to their drivers.
  *
- * Devices register once at boot and are never removed, so a pointer to one stays good; the lock
- * protects only the list. A bio belongs to the driver from submit_bio() until its end_io is called,
- * which happens exactly once, for a bad request too (B1).
+ * Devices register once at boot and are never removed, so a pointer to one stays valid; the lock protects only the
+ * list. A bio belongs to the driver from submit_bio() until its end_io is called. That happens exactly once, also
+ * for a bad request (B1).
  *
  * Locks: bdev_lock, innermost, never held across a call. bio_wait_lock > wait queue > run queue.
  */
@@ -18,7 +18,7 @@
 
 static LIST_HEAD(bdev_list); /* bdev_lock */
 static spinlock_t bdev_lock = SPINLOCK_INIT;
-/* Held while a waiter is woken: its stack must not go before end_io has let go of it. */
+/* Held while a waiter is woken: the bio is on the waiter's stack, which must stay until end_io is done. */
 static spinlock_t bio_wait_lock = SPINLOCK_INIT;
 
 void register_block_device(struct block_device *bdev)
@@ -44,7 +44,7 @@ struct block_device *find_block_device(const char *role_or_name)
 	return found;
 }
 
-/** Is the request one the device can be given? Returns 0 or the error that ends it. [pure] */
+/** Is the request valid for the device? Returns 0 or the error that it is completed with. [pure] */
 static int bio_check(const struct bio *bio)
 {
 	const struct block_device *bdev = bio->bdev;

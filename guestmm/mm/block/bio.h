@@ -1,4 +1,4 @@
-/* Block I/O requests: what swap and the page cache hand to a disk driver. */
+/* Block I/O requests, which swap and the page cache pass to a disk driver. */
 #ifndef MM_BIO_H
 #define MM_BIO_H
 #include "lib/env.h"
@@ -21,7 +21,7 @@ struct bio {
 	void (*end_io)(struct bio *bio); /* interrupt context; may free the bio */
 	void *private_;
 	struct device *dma_dev; /* that pages are mapped for; NULL: none is */
-	struct list_head node;	/* the driver's while submitted */
+	struct list_head node;	/* belongs to the driver while submitted */
 };
 
 struct device;
@@ -30,6 +30,8 @@ struct block_device {
 	char role[16]; /* "swap", "disk0": from the device tree */
 	u64 nr_sectors;
 	bool read_only, has_discard, has_write_zeroes;
+	struct page
+		*dax; /* C: the first page of a device that is memory (mm/phys/device.h), or NULL */
 	/** Queue a request; sleeps only when the queue is full and the caller may sleep, otherwise
 	 * keeps it on an internal list. Every bio is completed exactly once. */
 	void (*submit)(struct block_device *bdev, struct bio *bio);

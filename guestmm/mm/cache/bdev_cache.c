@@ -2,17 +2,18 @@
  * The page cache of a block device: /dev/vda read and written as a file, and metadata of file
  * systems that want it there.
  *
- * One address space a device, made at first use and kept; page i is bytes 4096 i and on. Neighbours
- * go into one request. A device whose size is no multiple of a page ends in a part of one, which is
- * moved alone; the rest of that page is zero.
+ * Each device has one address space, made at the first use and kept; page i holds the bytes from 4096 i on.
+ * Adjacent pages share a request. If a device's size is not a multiple of a page, its last page is partial: it has
+ * a request of its own, and the rest of the page is zero.
  *
- * Requests come from a pool: writing is what frees memory, so it must not need any.
+ * Requests come from a pool: writing frees memory, so it must not need memory.
  *
  * Locks: make_lock (a mutex) > caches_lock (a spinlock: the list, which only grows).
  */
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/cache/bdi.h"
+#include "mm/phys/highmem.h"
 #include "mm/cache/filemap.h"
 #include "mm/slab/mempool.h"
 #include "mm/slab/slab.h"
@@ -36,7 +37,7 @@ static struct block_device *bdev_of(const struct address_space *mapping)
 	return container_of(mapping, struct bdev_cache, mapping)->bdev;
 }
 
-/* Sectors of the page that the device has. */
+/* How many sectors of the page lie on the device. */
 static u32 sectors_of(const struct block_device *bdev, unsigned long index)
 {
 	return min(bdev->nr_sectors - index * SECTORS_PER_PAGE, (u64)SECTORS_PER_PAGE);
@@ -79,7 +80,8 @@ static struct bio *new_bio(struct block_device *bdev, enum bio_op op, struct pag
 	return bio;
 }
 
-/* Neighbours, both whole, in a request that has room? */
+/* May the page be added to the request? It must be adjacent, whole like the others, and the request must have
+ * room. */
 static bool may_append(const struct bio *bio, const struct block_device *bdev,
 		       const struct page *page)
 {
@@ -109,7 +111,7 @@ static int readpages(struct address_space *mapping, struct page **pages, unsigne
 		u64 sector = pages[i]->index * SECTORS_PER_PAGE;
 
 		if (unlikely(sector + SECTORS_PER_PAGE > bdev->nr_sectors))
-			memset(page_address(pages[i]), 0, PAGE_SIZE);
+			clear_highpage(pages[i]);
 		if (unlikely(sector >= bdev->nr_sectors)) {
 			SetPageUptodate(pages[i]);
 			unlock_page(pages[i]);

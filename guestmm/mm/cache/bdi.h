@@ -3,14 +3,14 @@
  *
  *   address_space ──wb──> struct bdi_writeback <──wb── block_device
  *
- * Files of no disk have default_wb. A rate is in pages a second.
+ * Files that lie on no disk have default_wb. Rates are in pages per second.
  */
 #ifndef MM_BDI_H
 #define MM_BDI_H
 #include "lib/env.h"
 #include "mm/cache/pagecache.h"
 
-#define WB_INITIAL_RATE 25600u /* until it has been measured: 100 MiB/s, as Linux */
+#define WB_INITIAL_RATE 25600u /* assumed before it was measured: 100 MiB/s, as Linux */
 
 /** Lock letters: D dirty_lock (flusher.c), R rate_lock, A atomic, C constant. */
 struct bdi_writeback {
@@ -19,13 +19,13 @@ struct bdi_writeback {
 	struct list_head node;		 /* D: all disks */
 	struct wait_queue wait;		 /* the flusher's */
 	bool wanted;			 /* A: set before the wake-up */
-	u64 wanted_pages;		 /* A: to write though little is dirty in all */
+	u64 wanted_pages;		 /* A: to write even if few pages are dirty in all */
 	u64 passes;			 /* A: of the flusher */
-	s64 nr_dirty;			 /* A: pages of its files that are dirty or on their way */
-	s64 nr_writeback;		 /* A: of these, on their way */
-	u64 nr_dirtied;			 /* A: pages, ever, as writers told balance_dirty_pages() */
-	u64 nr_written;			 /* A: pages, ever */
-	u64 completions;		 /* A: pages written lately: halved every three seconds */
+	s64 nr_dirty;			 /* A: pages of its files that are dirty or being written */
+	s64 nr_writeback;		 /* A: of these, being written */
+	u64 nr_dirtied;	 /* A: pages ever dirtied, as counted by balance_dirty_pages() */
+	u64 nr_written;	 /* A: pages, ever */
+	u64 completions; /* A: pages written lately: halved every three seconds */
 	spinlock_t rate_lock;
 	u64 stamp, dirtied_stamp, written_stamp; /* R: when the rates were last looked at */
 	u64 write_rate;				 /* R: pages the disk takes */
@@ -35,14 +35,14 @@ struct bdi_writeback {
 extern struct bdi_writeback default_wb;
 
 /* flusher.c */
-/** The disk's, made at first use; never freed. default_wb for no disk, or if there is no memory. May
- * sleep. */
+/** The writeback state of a disk, made at the first use and never freed. default_wb: no disk was given, or there is
+ * no memory. May sleep. */
 struct bdi_writeback *bdi_of(struct block_device *bdev);
-/** All there are, one after the other: NULL begins and ends. */
+/** The next writeback state after `wb`. NULL begins the iteration and ends it. */
 struct bdi_writeback *next_wb(struct bdi_writeback *wb);
 /** Wake the flushers of disks with dirty pages. */
 void wakeup_dirty_flushers(void);
-/** Wake the disk's flusher to write this many pages, whatever the limits say. */
+/** Wake the disk's flusher to write this many pages, even below the limits. */
 void wb_want_pages(struct bdi_writeback *wb, u64 pages);
 void add_dirty_mapping(struct address_space *mapping);
 /** Something of the mapping has just been tagged DIRTY or WRITEBACK. */
@@ -55,14 +55,14 @@ static inline void note_dirty_mapping(struct address_space *mapping)
 
 /* dirty_throttle.c */
 void dirty_throttle_init(void);
-/** Is so much dirty that the disk's flusher has to write? */
+/** Is the number of dirty pages so high that the disk's flusher must write? */
 bool wb_over_background(struct bdi_writeback *wb);
 /** A page has been written. Any context. */
 void wb_page_written(struct bdi_writeback *wb);
-/** Writers that wait look again. Any context. */
+/** Wake the writers that wait at a limit. Any context. */
 void wb_wake_writers(void);
 
-/** How full one limit is: from `freerun` on writers are slowed down, at `limit` they stop. Pages. */
+/** How many pages are dirty against one limit: from `freerun` on writers are slowed down, at `limit` they stop. */
 struct dirty_level {
 	u64 dirty, background, limit;
 };
@@ -73,7 +73,7 @@ struct dirty_level {
 u32 dirty_position(const struct dirty_level *l);
 /** A writer's pause. */
 struct dirty_pause {
-	u64 until; /* ns: up to when what it has dirtied is paid for */
+	u64 until; /* ns: the writer's next pause is counted from here */
 	u64 pause; /* ns to sleep now: 0, or 10 to 200 ms */
 };
 /** A task that paid up to `paid_until` dirties `pages` more at `now`, and may dirty `rate` pages a second

@@ -9,16 +9,16 @@
  *                    │             nothing
  *                    0
  *
- * There are three such scales, and the fullest counts: of the machine, of the disk (its part of the
- * machine's limit, by its part of the pages written lately), and of the writer's memory cgroup (the part
- * of the limit that its memory is of the machine's).
+ * There are three such scales, and the fullest one counts: the machine's, the disk's (its share of the machine's
+ * limit, in proportion to its share of the pages written lately), and that of the writer's memory cgroup (its share
+ * of the limit, in proportion to its share of memory).
  *
- * A writer's pauses are in proportion to what it dirties: pages / (task_rate x position). Pauses shorter
- * than 10 ms are saved up, longer ones than 200 ms are cut. task_rate is worked out from measurements, as
- * on Linux: if the writers together dirtied twice what the disk wrote, each may do half.
+ * A writer's pauses are proportional to the pages it dirties: pages / (task_rate x position). Pauses shorter than
+ * 10 ms are added up, longer ones than 200 ms are cut. task_rate is derived from measurements, as on Linux: if all
+ * writers together dirtied twice what the disk wrote, each writer's rate is halved.
  *
- * A disk with few dirty pages of its own (an eighth of the limit) is not stopped by the machine's limit:
- * other disks that are slow, or do not answer, have filled it.
+ * The machine's limit does not stop writers to a disk with few dirty pages of its own (an eighth of the limit):
+ * other disks, which are slow or do not respond, have filled it.
  *
  * Locks: wb->rate_lock, taken alone.
  */
@@ -36,13 +36,13 @@ u64 dirty_background_bytes, dirty_bytes;
 #define MIN_PAUSE_NS  (10 * MS)
 #define MAX_PAUSE_NS  (200 * MS)
 #define RATE_EVERY_NS (200 * MS)
-#define RATE_STALE_NS (1000 * MS) /* nobody has been throttled for so long: begin again */
-#define PERIOD_NS     (3000 * MS) /* after which completions count half */
-#define DISK_FLOOR    8		  /* part of the limit that a disk may always have dirty */
+#define RATE_STALE_NS (1000 * MS) /* nobody was throttled for this long: begin measuring again */
+#define PERIOD_NS     (3000 * MS) /* completions are halved after each period */
+#define DISK_FLOOR    8		  /* a disk may always have 1/DISK_FLOOR of the limit dirty */
 
 static struct wait_queue written_wait; /* writers at a limit */
 static s32 nr_waiting;		       /* A */
-static u32 dirtied[MMVM_MAX_CPUS];     /* own CPU: pages since the last look at the limits */
+static DEFINE_PER_CPU(u32, dirtied);   /* own CPU: pages since the last look at the limits */
 static u64 period_began;	       /* A */
 
 void dirty_throttle_init(void)
@@ -66,7 +66,7 @@ void dirty_limits_of(u64 dirtyable, const struct dirty_knobs *k, u64 *background
 		*background = *limit / 2;
 }
 
-/* Pages that could be dirty: free ones and those of files, but for the reserves. */
+/* Pages that could be dirty: free pages and pages of files, less the reserves. */
 static u64 dirtyable_pages(void)
 {
 	s64 n = global_stat(NR_FREE_PAGES) + global_stat(NR_ACTIVE_FILE) +
@@ -114,7 +114,7 @@ u32 dirty_position(const struct dirty_level *l)
 
 struct dirty_pause dirty_pause_of(u64 paid_until, u64 now, u64 pages, u64 rate)
 {
-	/* Time in which it dirtied nothing is no credit, but for one short pause. */
+	/* Time in which the writer dirtied nothing gives credit for at most one short pause. */
 	u64 from = max(paid_until, now > MIN_PAUSE_NS ? now - MIN_PAUSE_NS : 0);
 	struct dirty_pause p = {.until = from + pages * 1000 * MS / max(rate, (u64)1)};
 
@@ -129,7 +129,8 @@ u64 dirty_next_rate(u64 task_rate, u32 position, u64 dirty_rate, u64 write_rate)
 {
 	u64 balanced = task_rate * position / DIRTY_SCALE * write_rate / max(dirty_rate, (u64)1);
 
-	/* In steps: one measurement says little. One writer alone needs no more than the disk takes. */
+	/* Change the rate in steps, because one measurement is not reliable. A single writer needs no more than the
+	 * disk takes. */
 	balanced = min(balanced, write_rate);
 	return max((3 * task_rate + balanced) / 4, (u64)1);
 }
@@ -141,7 +142,7 @@ static u64 a_second(u64 n, u64 ns)
 	return n * 1000 * MS / max(ns, (u64)1);
 }
 
-/* Completions count half after each period, so that a disk's part follows what it does. */
+/* Halve the completions after each period, so that a disk's share follows its recent speed. */
 static void age_completions(u64 now)
 {
 	u64 began = atomic_load(&period_began);
@@ -154,12 +155,13 @@ static void age_completions(u64 now)
 
 static void update_rates(struct bdi_writeback *wb, u64 now, u32 position)
 {
-	u64 elapsed, dirtied_now = atomic_load(&wb->nr_dirtied);
-	u64 written_now = atomic_load(&wb->nr_written);
+	u64 elapsed, dirtied_now, written_now;
 
 	if (now - READ_ONCE(wb->stamp) < RATE_EVERY_NS || !spin_trylock(&wb->rate_lock))
 		return;
 	elapsed = now - wb->stamp;
+	dirtied_now = atomic_load(&wb->nr_dirtied);
+	written_now = atomic_load(&wb->nr_written);
 	if (elapsed >= RATE_EVERY_NS && elapsed < RATE_STALE_NS) {
 		u64 rate = a_second(written_now - wb->written_stamp, elapsed);
 
@@ -175,21 +177,25 @@ static void update_rates(struct bdi_writeback *wb, u64 now, u32 position)
 	age_completions(now);
 }
 
-void wb_page_written(struct bdi_writeback *wb)
-{
-	atomic_add(&wb->nr_written, 1);
-	atomic_add(&wb->completions, 1);
-	if (unlikely(atomic_load(&nr_waiting)))
-		wake_up(&written_wait);
-}
-
 void wb_wake_writers(void)
 {
 	if (unlikely(atomic_load(&nr_waiting)))
 		wake_up(&written_wait);
 }
 
+void wb_page_written(struct bdi_writeback *wb)
+{
+	atomic_add(&wb->nr_written, 1);
+	atomic_add(&wb->completions, 1);
+	wb_wake_writers();
+}
+
 /* ---- how full it is --------------------------------------------------------------------------- */
+
+static u64 wb_dirty(struct bdi_writeback *wb)
+{
+	return (u64)max(atomic_load(&wb->nr_dirty), (s64)0);
+}
 
 static struct dirty_level machine_level(u64 dirtyable)
 {
@@ -200,13 +206,11 @@ static struct dirty_level machine_level(u64 dirtyable)
 	return l;
 }
 
-/* The disk's part, by what it wrote lately; at least 1/DISK_FLOOR. */
+/* The disk's share of the limit, by what it wrote lately; at least 1/DISK_FLOOR. */
 static struct dirty_level disk_level(struct bdi_writeback *wb, const struct dirty_level *machine)
 {
-	s64 n = atomic_load(&wb->nr_dirty);
 	u64 mine = atomic_load(&wb->completions), all = 0, floor = machine->limit / DISK_FLOOR;
-	struct dirty_level l = {
-		.dirty = n > 0 ? n : 0, .background = machine->background, .limit = machine->limit};
+	struct dirty_level l = {.dirty = wb_dirty(wb), .limit = machine->limit};
 
 	for (struct bdi_writeback *w = NULL; (w = next_wb(w));)
 		all += atomic_load(&w->completions);
@@ -224,13 +228,13 @@ bool wb_over_background(struct bdi_writeback *wb)
 
 	if (global_stat(NR_FILE_DIRTY) > (s64)machine.background)
 		return true;
-	/* Others' pages, on their way for long, may have used up what there is of the limit. */
+	/* Pages of other disks, which have been under write for long, may have used up the limit. */
 	disk = disk_level(wb, &machine);
 	return mine > (s64)disk.background;
 }
 
-/* The part of the machine's limits that the group's memory is of the machine's: its pages of files, and
- * what it may still have, here and above. */
+/* The group's share of the machine's limits, in proportion to the memory that it could use for files: its pages of
+ * files, and the memory that it and the groups above may still charge. */
 static struct dirty_level group_level(struct mem_cgroup *memcg, const struct dirty_level *machine,
 				      u64 dirtyable)
 {
@@ -253,7 +257,7 @@ static struct dirty_level group_level(struct mem_cgroup *memcg, const struct dir
 	return l;
 }
 
-/* What the current task's rate is multiplied by; and the flushers that have to work are woken. */
+/* The factor for the current task's rate. Wakes the flushers that have to work. */
 static u32 position_now(struct bdi_writeback *wb)
 {
 	u64 dirtyable = dirtyable_pages();
@@ -277,7 +281,7 @@ static u32 position_now(struct bdi_writeback *wb)
 		}
 		mem_cgroup_put(memcg);
 	}
-	/* Last: they may run at once, and the levels are those the writer has seen. */
+	/* Wake flushers last: they may run at once, and the levels above must be those that the writer saw. */
 	if (machine.dirty > machine.background)
 		wakeup_dirty_flushers();
 	return position;
@@ -298,7 +302,8 @@ static void wait_for_progress(struct bdi_writeback *wb, u64 written, u64 ns)
 	atomic_sub(&nr_waiting, 1);
 }
 
-/* At the limit, as seen when the disk had written `written` pages: until it is below again. */
+/* Wait at the limit until the level is below it again. `written`: how much the disk had written when the level was
+ * read. */
 static void wait_below_limit(struct bdi_writeback *wb, u64 written, u64 begin)
 {
 	bool stalled = false;
@@ -316,11 +321,11 @@ static void wait_below_limit(struct bdi_writeback *wb, u64 written, u64 begin)
 			stalled = true;
 			count_vm_event(MMVM_DIRTY_STALLED);
 		}
-		/* A whole pass that wrote nothing: the disk does not take them. Memory will run out
-		 * in the allocator, which can say so; waiting here would be for ever. */
+		/* A whole pass wrote nothing, so the disk takes no pages. Do not wait here for ever: if memory runs
+		 * out, the allocator reports it. */
 		if (written == before && atomic_load(&wb->passes) > passes + 1)
 			return;
-		wb_want_pages(wb, (u64)max(atomic_load(&wb->nr_dirty), (s64)0));
+		wb_want_pages(wb, wb_dirty(wb));
 	}
 }
 
@@ -334,9 +339,9 @@ static __attribute__((noinline)) void throttle(struct bdi_writeback *wb, u32 pag
 	atomic_add(&wb->nr_dirtied, pages);
 	if (position == 2 * DIRTY_SCALE)
 		return;
-	/* Slower than the disk: it has to work, though most that is dirty may be others'. */
+	/* This writer is slowed down: its disk's flusher must write, even if most dirty pages belong to others. */
 	if (position < DIRTY_SCALE)
-		wb_want_pages(wb, (u64)max(atomic_load(&wb->nr_dirty), (s64)0));
+		wb_want_pages(wb, wb_dirty(wb));
 	now = ktime_ns();
 	update_rates(wb, now, position);
 	if (!position) {
@@ -354,11 +359,10 @@ static __attribute__((noinline)) void throttle(struct bdi_writeback *wb, u32 pag
 
 void balance_dirty_pages(struct address_space *mapping)
 {
-	u32 *n = &dirtied[cpu_id()];
-
-	if (likely(++*n < CHECK_EVERY))
+	this_cpu_inc(dirtied);
+	if (likely(this_cpu_read(dirtied) < CHECK_EVERY))
 		return;
-	*n = 0;
+	this_cpu_write(dirtied, 0);
 	if (mapping_is_written(mapping))
 		throttle(mapping->wb, CHECK_EVERY);
 }

@@ -15,13 +15,15 @@
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/cache/dax.h"
+#include "mm/phys/highmem.h"
 #include "mm/cache/filemap.h"
 #include "mm/virt/mm.h"
 
 #define READ_BATCH 15u /* pages looked up at once */
 
-/* The next pages from index to last that a reader can have at once: all there, uptodate, and none
- * but the first marked for read-ahead. */
+/* The next pages from index to last that a reader can use without waiting: in the cache, uptodate, and none but the
+ * first marked for read-ahead. */
 static unsigned int find_get_ready(struct address_space *mapping, unsigned long index,
 				   unsigned long last, struct page **pages, unsigned int max)
 {
@@ -40,7 +42,7 @@ static unsigned int find_get_ready(struct address_space *mapping, unsigned long 
 		get_page(page);
 		pages[n++] = page;
 		if (!(f >> PG_uptodate & 1))
-			break; /* the first one: the caller waits for it */
+			break; /* if it is the first page, the caller waits for it */
 	} while (n < max && index++ < last);
 	spin_unlock_irqrestore(&mapping->lock, flags);
 	return n;
@@ -88,13 +90,13 @@ static int get_pages_to_read(struct address_space *mapping, struct file_ra_state
 	}
 }
 
-/* Where the bytes go to or come from. */
+/* The buffer that the bytes are copied to or from. */
 struct io_target {
 	unsigned long user;
 	char *kernel; /* NULL: user memory */
 };
 
-/* Bytes that could not be given. */
+/* Copy n bytes to the target. Returns how many could not be copied. */
 static inline size_t give(struct io_target *t, const char *from, size_t n)
 {
 	size_t left = 0;
@@ -112,23 +114,63 @@ static inline size_t give(struct io_target *t, const char *from, size_t n)
 	return left;
 }
 
-/* shmem: what is not in memory is in swap or nowhere. */
+/* shmem: the page at pos, from memory or from swap, or the zero page if there is none. 1 or -errno. */
+static int shmem_piece(struct address_space *mapping, u64 pos, struct page_piece *piece)
+{
+	struct page *page = NULL;
+	bool major = false;
+	int err = shmem_get_page(mapping, pos >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
+
+	if (err && err != -ENOENT)
+		return err;
+	piece->page = err ? zero_page : page;
+	piece->held = err ? NULL : &page_folio(page)->page;
+	if (!err) {
+		unlock_page(piece->held);
+		mark_page_accessed(piece->held);
+	}
+	return 1;
+}
+
+/* As give(), from one page. */
+static size_t give_page(struct io_target *t, struct page *page, unsigned int offset, size_t n)
+{
+	const char *p = kmap_local_page(page);
+	size_t left = give(t, p + offset, n);
+
+	kunmap_local(p);
+	return left;
+}
+
 static long read_shmem_page(struct address_space *mapping, struct io_target *t, u64 at, size_t n)
 {
-	struct page *page = NULL, *head;
-	bool major = false;
+	struct page_piece piece;
 	size_t left;
-	int err = shmem_get_page(mapping, at >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
+	int err = shmem_piece(mapping, at, &piece);
 
-	if (err == -ENOENT)
-		return give(t, NULL, n);
-	if (err)
+	if (err < 0)
 		return err;
-	head = &page_folio(page)->page;
-	unlock_page(head);
-	left = give(t, (char *)page_address(page) + (at & (PAGE_SIZE - 1)), n);
-	mark_page_accessed(head);
-	put_page(head);
+	if (!piece.held)
+		return give(t, NULL, n);
+	left = give_page(t, piece.page, at & (PAGE_SIZE - 1), n);
+	put_page(piece.held);
+	return left;
+}
+
+/* Truncation is locked out by the inode's lock, or by invalidate_lock if the target is kernel memory. */
+static long read_dax_page(struct address_space *mapping, struct io_target *t, u64 at, size_t n)
+{
+	struct page *page;
+	long left;
+
+	if (t->kernel)
+		down_read(&mapping->invalidate_lock);
+	left = dax_find(mapping, at >> PAGE_SHIFT, &page);
+	if (!left)
+		left = give(t, page ? (char *)page_address(page) + (at & (PAGE_SIZE - 1)) : NULL,
+			    n);
+	if (t->kernel)
+		up_read(&mapping->invalidate_lock);
 	return left;
 }
 
@@ -147,9 +189,11 @@ static long read_file(struct address_space *mapping, struct file_ra_state *ra, s
 		if (at >= size)
 			break;
 		end = min(at + (len - done), size);
-		if (mapping->flags & AS_SHMEM) {
+		if (mapping->flags & (AS_SHMEM | AS_DAX)) {
 			size_t bytes = min(end - at, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
-			long left = read_shmem_page(mapping, t, at, bytes);
+			long left = mapping_is_dax(mapping)
+					    ? read_dax_page(mapping, t, at, bytes)
+					    : read_shmem_page(mapping, t, at, bytes);
 
 			if (left < 0) {
 				err = left;
@@ -173,7 +217,7 @@ static long read_file(struct address_space *mapping, struct file_ra_state *ra, s
 			if (likely(!err && from < end)) {
 				unsigned int off = from & (PAGE_SIZE - 1);
 				size_t bytes = min(end - from, (u64)PAGE_SIZE - off);
-				size_t left = give(t, (char *)page_address(pages[i]) + off, bytes);
+				size_t left = give_page(t, pages[i], off, bytes);
 
 				if (index + i != ra->prev || !off)
 					mark_page_accessed(pages[i]);
@@ -210,21 +254,27 @@ long kernel_file_read(struct address_space *mapping, void *buf, size_t len, u64 
 
 /* ---- references instead of copies ------------------------------------------------------------- */
 
-/* shmem: the page there is, or the zero page. 1 or -errno. */
-static int shmem_piece(struct address_space *mapping, u64 pos, struct page_piece *piece)
+/* Copy the bytes into a new page, as Linux does: a reference to the frame itself would later show the contents of
+ * another file. 1 or -errno. */
+static int dax_piece(struct address_space *mapping, u64 pos, struct page_piece *piece)
 {
-	struct page *page = NULL;
-	bool major = false;
-	int err = shmem_get_page(mapping, pos >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
+	struct page *page, *copy = alloc_pages_type(GFP_KERNEL_ACCOUNT, 0, PAGE_PIPE);
+	int err;
 
-	if (err && err != -ENOENT)
+	if (!copy)
+		return -ENOMEM;
+	down_read(&mapping->invalidate_lock);
+	err = dax_find(mapping, pos >> PAGE_SHIFT, &page);
+	if (!err && page)
+		copy_page(page_address(copy), page_address(page));
+	else if (!err)
+		clear_page(page_address(copy));
+	up_read(&mapping->invalidate_lock);
+	if (err) {
+		__free_page(copy);
 		return err;
-	piece->page = err ? zero_page : page;
-	piece->held = err ? NULL : &page_folio(page)->page;
-	if (!err) {
-		unlock_page(piece->held);
-		mark_page_accessed(piece->held);
 	}
+	piece->page = piece->held = copy;
 	return 1;
 }
 
@@ -242,6 +292,8 @@ int generic_file_pieces(struct address_space *mapping, struct file_ra_state *ra,
 	end = pos + min((u64)len, size - pos);
 	if (mapping->flags & AS_SHMEM) {
 		n = shmem_piece(mapping, pos, piece);
+	} else if (mapping_is_dax(mapping)) {
+		n = dax_piece(mapping, pos, piece);
 	} else {
 		unsigned long first = pos >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
 
@@ -271,7 +323,7 @@ int generic_file_pieces(struct address_space *mapping, struct file_ra_state *ra,
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-/* Touch the memory a copy will come from, so that a copy with faults prevented has a chance. */
+/* Fault in the source of a copy, so that the copy, which may not fault, is likely to succeed. */
 static int fault_in_readable(unsigned long addr, size_t n)
 {
 	unsigned long end = addr + n;
@@ -281,6 +333,44 @@ static int fault_in_readable(unsigned long addr, size_t n)
 		if (copy_from_user(&c, addr, 1))
 			return -EFAULT;
 	return 0;
+}
+
+/* Faults are allowed here: the caller holds the inode's lock, which locks truncation out, and mmap_lock is taken
+ * inside it. */
+static long write_dax(struct address_space *mapping, struct io_target *t, size_t len, u64 *pos)
+{
+	const u64 wanted = *pos + len;
+	size_t done = 0;
+	long err = 0;
+
+	if (wanted > mapping->size)
+		err = dax_zero_tail(mapping, mapping->size);
+	while (!err && done < len) {
+		unsigned int off = *pos & (PAGE_SIZE - 1);
+		size_t n = min(len - done, PAGE_SIZE - off), left = 0;
+		struct page *page;
+
+		err = dax_find(mapping, *pos >> PAGE_SHIFT, &page);
+		if (!err && !page) {
+			err = dax_fill(mapping, *pos >> PAGE_SHIFT, DAX_FILL_WRITTEN);
+			continue;
+		}
+		if (err)
+			break;
+		if (t->kernel)
+			memcpy((char *)page_address(page) + off, t->kernel + done, n);
+		else
+			left = copy_from_user((char *)page_address(page) + off, t->user + done, n);
+		done += n - left;
+		*pos += n - left;
+		if (left)
+			err = -EFAULT;
+		else if (unlikely(current_thread_info()->flags & TIF_KILLED))
+			err = -EINTR;
+		cond_resched();
+	}
+	mapping->ops->dax_write_end(mapping, done ? *pos : 0, wanted);
+	return done ? (long)done : err;
 }
 
 static long write_file(struct address_space *mapping, struct io_target *t, size_t len, u64 *pos,
@@ -297,25 +387,29 @@ static long write_file(struct address_space *mapping, struct io_target *t, size_
 	if (*pos >= limit)
 		return -EFBIG;
 	len = min((u64)len, limit - *pos);
+	if (mapping_is_dax(mapping))
+		return write_dax(mapping, t, len, pos);
 	while (done < len) {
 		u64 at = *pos;
 		unsigned int off = at & (PAGE_SIZE - 1);
 		size_t room = min(cap, PAGE_SIZE - off);
 		unsigned int n = min(len - done, room), copied = n;
 		struct page *page;
+		char *to;
 		int took;
 
 		err = ops->write_begin(mapping, at, n, &page);
 		if (err)
 			break;
+		to = kmap_local_page(page);
 		if (t->kernel) {
-			memcpy((char *)page_address(page) + off, t->kernel + done, n);
+			memcpy(to + off, t->kernel + done, n);
 		} else {
 			preempt_disable(); /* faults are not resolved: F3 */
-			copied -=
-				copy_from_user((char *)page_address(page) + off, t->user + done, n);
+			copied -= copy_from_user(to + off, t->user + done, n);
 			preempt_enable();
 		}
+		kunmap_local(to);
 		mark_page_accessed(&page_folio(page)->page);
 		took = ops->write_end(mapping, at, n, copied, page);
 		if (unlikely(took < 0)) {
@@ -328,7 +422,8 @@ static long write_file(struct address_space *mapping, struct io_target *t, size_
 			err = fault_in_readable(t->user + done, n - took);
 			if (err && (took || !copied))
 				break;
-			/* A new page needs all bytes or as many as it was begun for: what there is. */
+			/* The bytes of a new page count only if all that write_begin was asked for were copied. If
+			 * the rest of the source cannot be read, ask for fewer. */
 			cap = err ? copied : PAGE_SIZE;
 			err = 0;
 		} else {
@@ -340,7 +435,7 @@ static long write_file(struct address_space *mapping, struct io_target *t, size_
 			break;
 		}
 	}
-	/* A page that was made for nothing (I5). */
+	/* The page beyond the end was added for a write that failed: remove it (I5). */
 	if (unlikely(err) && *pos >= mapping->size && !(mapping->flags & AS_SHMEM))
 		truncate_pagecache(mapping, mapping->size);
 	return done ? (long)done : err;

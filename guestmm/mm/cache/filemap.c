@@ -20,7 +20,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/cache/bdi.h"
 #include "mm/cache/filemap.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/slab/slab.h"
 
@@ -38,8 +38,8 @@ void address_space_init(struct address_space *mapping, struct inode *host,
 	mapping->host = host;
 	mapping->ops = ops;
 	mapping->flags = flags;
-	/* A class of its own: a file's lock is taken in interrupts, where writing ends, and shared memory's
-	 * is held around what is not. */
+	/* A lock class of its own: the end of a write takes a file's lock in an interrupt; shared memory's is held
+	 * around locks that interrupts do not take. */
 	if (flags & AS_SHMEM)
 		spin_lock_init(&mapping->lock);
 	else
@@ -86,7 +86,7 @@ unsigned int find_get_pages(struct address_space *mapping, unsigned long *index,
 	unsigned int n = 0, got;
 
 	flags = spin_lock_irqsave(&mapping->lock);
-	/* A tail has no count of its own: nothing here is for large folios (huge/thp_shmem.c, H1). */
+	/* A tail has no reference count, so this function cannot handle large folios (huge/thp_shmem.c, H1). */
 	if (unlikely(mapping->nr_thps))
 		end = at;
 	while (n < max && at < end) {
@@ -106,7 +106,7 @@ unsigned int find_get_pages(struct address_space *mapping, unsigned long *index,
 			get_page(pages[n++]);
 		}
 		if (!at)
-			break; /* that was the last index there is */
+			break; /* that was the largest index */
 	}
 	spin_unlock_irqrestore(&mapping->lock, flags);
 	*index = at ? at : end;
@@ -117,6 +117,8 @@ unsigned int find_get_pages(struct address_space *mapping, unsigned long *index,
 
 struct page *page_cache_alloc(const struct address_space *mapping, gfp_t gfp)
 {
+	if (unlikely(mapping->flags & AS_LOWMEM))
+		gfp &= ~__GFP_HIGHMEM;
 	return alloc_pages_type(gfp, 0, mapping->flags & AS_SHMEM ? PAGE_SHMEM : PAGE_FILE);
 }
 
@@ -129,7 +131,7 @@ static void lru_add_cache_page(struct page *page, const struct address_space *ma
 	lru_add(page);
 }
 
-/* mapping->lock held. Put the page where nothing, or a shadow, is. */
+/* Insert the page; its slot is empty or holds a shadow. mapping->lock held. */
 static int insert_page(struct page *page, struct address_space *mapping, unsigned long index,
 		       struct radix_preload *preload, u32 *shadow)
 {
@@ -231,8 +233,11 @@ void delete_from_page_cache(struct page *page)
 	put_page(page);
 }
 
-/* F2: out of the cache if nobody but the cache and the caller has it. */
-static bool remove_unused(struct page *page, bool leave_shadow)
+/* What remains in the place of a page that leaves the cache. */
+enum shadow { NO_SHADOW, LEAVE_SHADOW };
+
+/* F2: remove it from the cache if only the cache and the caller hold references. */
+static bool remove_unused(struct page *page, enum shadow what)
 {
 	struct address_space *mapping = page_mapping_file(page);
 	unsigned long flags = spin_lock_irqsave(&mapping->lock);
@@ -244,7 +249,7 @@ static bool remove_unused(struct page *page, bool leave_shadow)
 		} else {
 			void *shadow = NULL;
 
-			if (leave_shadow && shadow_wanted(mapping))
+			if (what == LEAVE_SHADOW && shadow_wanted(mapping))
 				shadow = radix_make_value(workingset_eviction(page));
 			remove_page(page, mapping, shadow);
 			done = true;
@@ -256,15 +261,15 @@ static bool remove_unused(struct page *page, bool leave_shadow)
 
 bool page_cache_evict(struct page *page)
 {
-	return remove_unused(page, true);
+	return remove_unused(page, LEAVE_SHADOW);
 }
 
 bool page_cache_drop(struct page *page)
 {
-	return remove_unused(page, false);
+	return remove_unused(page, NO_SHADOW);
 }
 
-/* The page's place in the levels of its zone. lock held. */
+/* Add or remove the page in the counters of its zone. mapping->lock held. */
 static void count_levels(const struct address_space *mapping, const struct page *page, bool dirty,
 			 s64 n)
 {
@@ -281,16 +286,17 @@ int page_cache_migrate(struct folio *dst, struct folio *src, int expected)
 	unsigned long flags = spin_lock_irqsave(&mapping->lock);
 	int err = -EAGAIN;
 
-	/* F2. The tags stay with the place. */
+	/* F2. The tags stay with the index. */
 	if (atomic_cmpxchg(&src->page.refcount, expected, expected - 1) == expected) {
+		const bool dirty = folio_test_dirty(dst);
+
 		folio_get(dst);
 		radix_replace(&mapping->pages, src->page.index, dst);
-		if (folio_zone(dst) != folio_zone(src)) {
-			bool dirty = folio_test_dirty(dst);
-
+		if (folio_zone(dst) != folio_zone(src))
 			count_levels(mapping, &src->page, dirty, -1);
+		mem_cgroup_migrate(&src->page, &dst->page);
+		if (folio_zone(dst) != folio_zone(src))
 			count_levels(mapping, &dst->page, dirty, 1);
-		}
 		err = 0;
 	}
 	spin_unlock_irqrestore(&mapping->lock, flags);
@@ -376,7 +382,7 @@ struct page *read_cache_page(struct address_space *mapping, unsigned long index,
 			put_page(page);
 		} else {
 			down_read(&mapping->invalidate_lock);
-			/* Not behind a truncation that we did not see (I5). */
+			/* Do not add a page beyond the end after a truncation that this thread did not see (I5). */
 			if (mapping->host && beyond_end(mapping, index))
 				*err = -EFAULT;
 			else

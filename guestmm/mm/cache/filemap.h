@@ -1,4 +1,4 @@
-/* What the files of the page cache say to each other. Nothing outside mm/ includes this. */
+/* The interface between the files of the page cache. Nothing outside mm/ includes this. */
 #ifndef MM_FILEMAP_H
 #define MM_FILEMAP_H
 #include "mm/phys/alloc.h"
@@ -10,7 +10,7 @@
 #define GFP_ZONE_MASK (__GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM | __GFP_MOVABLE)
 
 /* filemap.c */
-/** A page of the type the mapping wants, for add_to_page_cache_lru(). NULL if no memory. */
+/** A new page of the mapping's page type, for add_to_page_cache_lru(). NULL if no memory. */
 struct page *page_cache_alloc(const struct address_space *mapping, gfp_t gfp);
 /** The page in the cache at index, or NULL; no reference is taken. mapping->lock held. */
 static inline struct page *lookup_page(const struct address_space *mapping, unsigned long index)
@@ -19,7 +19,7 @@ static inline struct page *lookup_page(const struct address_space *mapping, unsi
 
 	return likely(!radix_is_value(item)) ? item : NULL;
 }
-/** Does the page at index lie wholly behind the end of the file, as it is now? */
+/** Does the page at index lie wholly beyond the end of the file, as it is now? */
 static inline bool beyond_end(const struct address_space *mapping, unsigned long index)
 {
 	return index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE);
@@ -30,7 +30,7 @@ int page_cache_wait_uptodate(struct address_space *mapping, struct page *page);
 /** Add one page and read it alone: there is no memory for more, or read-ahead is off. invalidate_lock held
  * for reading. Returns 0 (also when somebody else has added the page) or -errno. Sleeps. */
 int page_cache_add_and_read(struct address_space *mapping, unsigned long index);
-/** As page_cache_evict(), leaving no shadow: the page is not wanted. */
+/** As page_cache_evict(), but leave no shadow, because the page is not needed. */
 bool page_cache_drop(struct page *page);
 
 /* writeback.c */
@@ -48,7 +48,7 @@ struct dirty_knobs {
 	unsigned int background_ratio, ratio;
 	u64 background_bytes, bytes;
 };
-/** The limits of so much memory [pure]. */
+/** The limits for this much memory [pure]. */
 void dirty_limits_of(u64 dirtyable, const struct dirty_knobs *k, u64 *background, u64 *limit);
 
 /* shadow.c */
@@ -56,7 +56,7 @@ extern s64 nr_shadows; /* A: in all trees */
 void shadows_init(void);
 /** May eviction leave a shadow? mapping->lock held. Notes that the mapping has some. */
 bool shadow_wanted(struct address_space *mapping);
-/** The mapping has no shadows any more, or is going. */
+/** The mapping has no shadows any more, or is about to be freed. */
 void shadows_forget(struct address_space *mapping);
 
 #endif

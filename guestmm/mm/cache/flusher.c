@@ -1,17 +1,19 @@
 /*
- * The flushers: one thread for each disk that files lie on, so that a slow disk keeps nobody else's
- * pages waiting.
+ * The flushers: one thread for each disk that files lie on, so that a slow disk does not delay pages of
+ * other disks.
  *
- * Mappings with something dirty or on its way are on the list of their disk, in the order in which they
- * became so. The disk's flusher takes from its head: every dirty_writeback_centisecs what is older than
- * dirty_expire_centisecs; whenever more than dirty_background_ratio of the memory that could be file
- * pages is dirty, or more of the disk than its part of that, until it is less; and what a memory cgroup
- * above its own share asks for (wanted_pages).
+ * Mappings with pages that are dirty or being written are on the list of their disk, in the order in which
+ * they became so. The disk's flusher takes them from the head:
  *
- * F1  A mapping with a page tagged DIRTY or WRITEBACK is on wb->dirty_mappings. Whoever tags looks at the
- *     list after; whoever takes off looks at the tags after.
+ *   every dirty_writeback_centisecs   pages that are older than dirty_expire_centisecs
+ *   above dirty_background_ratio      of the memory that could be file pages, or of the disk's part of it:
+ *                                     until fewer are dirty
+ *   wanted_pages                      what a memory cgroup above its own share asks for
+ *
+ * F1  A mapping with a page tagged DIRTY or WRITEBACK is on wb->dirty_mappings. Whoever sets a tag checks the list
+ *     afterwards; whoever takes a mapping off the list checks the tags afterwards.
  * F2  A mapping on somebody's `busy` list is not freed: writeback_forget() waits.
- * F3  A struct bdi_writeback is never freed, so an interrupt may use one whose file has gone.
+ * F3  A struct bdi_writeback is never freed, so an interrupt may use one after its file was freed.
  *
  * Locks: dirty_lock is taken alone. bdi_mutex to make one.
  */
@@ -29,7 +31,7 @@ unsigned int dirty_expire_centisecs = 3000;
 #define CENTISEC    10000000ull /* ns */
 #define CHUNK_PAGES 1024	/* of one mapping before the next gets its turn */
 
-/* For files of no disk, and for disks for whose own there was no memory. */
+/* For files on no disk, and for disks for which none could be allocated. */
 struct bdi_writeback default_wb = {.name = "none",
 				   .dirty_mappings = LIST_HEAD_INIT(default_wb.dirty_mappings)};
 static LIST_HEAD(wb_list); /* dirty_lock; it only grows */
@@ -37,7 +39,7 @@ static spinlock_t dirty_lock = SPINLOCK_INIT;
 static struct mutex bdi_mutex = MUTEX_INIT(bdi_mutex);
 static bool flushers_run; /* bdi_mutex */
 
-/* Somebody is writing a mapping. */
+/* A mapping that a thread is writing. */
 struct busy {
 	struct address_space *mapping;
 	struct list_head node;
@@ -149,7 +151,7 @@ static struct address_space *take_oldest(struct bdi_writeback *wb, u64 before, s
 	return b->mapping;
 }
 
-/* Done for now: to the end of the list, or off it if nothing is left. */
+/* The thread is done with the mapping: move it to the end of the list, or off the list if nothing is dirty. */
 static void put_back(struct busy *b)
 {
 	struct address_space *mapping = b->mapping;
@@ -199,8 +201,8 @@ void sync_all_mappings(void)
 	struct busy b;
 
 	for (struct bdi_writeback *wb = NULL; (wb = next_wb(wb));) {
-		/* Files that become dirty meanwhile join the tail of the list: their time is later than
-		 * ours. */
+		/* Files that become dirty during the pass are added at the tail of the list: their time is later
+		 * than that of the pass. */
 		while ((mapping = take_oldest(wb, begin, &b))) {
 			filemap_write_and_wait_range(mapping, 0, ~0ull >> 1);
 			put_back(&b);
@@ -238,7 +240,7 @@ void wb_want_pages(struct bdi_writeback *wb, u64 pages)
 	wake_wb(wb);
 }
 
-/* Write of the oldest mapping: all of it, or a chunk. Pages written, -1: there is none. */
+/* Write the oldest mapping: all of it, or up to nr pages. Returns pages written; -1: there is no mapping. */
 static s64 write_oldest(struct bdi_writeback *wb, u64 before, s64 nr)
 {
 	struct writeback_control wbc = {.end = ~0ul, .nr_to_write = nr};
@@ -257,11 +259,11 @@ static u64 wb_pass(struct bdi_writeback *wb, u64 expired)
 	u64 begin = ktime_ns(), written = 0, wanted = atomic_xchg(&wb->wanted_pages, 0);
 	s64 n;
 
-	/* Those that stay dirty go behind, with a later time. */
+	/* Mappings that stay dirty move to the end of the list, with a later time. */
 	expired = min(expired, begin);
 	while ((n = write_oldest(wb, expired, (s64)(~0ull >> 1))) >= 0)
 		written += n;
-	/* Each mapping gets its turn; go round again while that helps. */
+	/* Each mapping gets its turn; repeat as long as that writes pages. */
 	while (written < wanted || wb_over_background(wb)) {
 		u64 round = 0;
 
@@ -291,7 +293,7 @@ static int flusher(void *arg)
 {
 	struct bdi_writeback *wb = arg;
 
-	/* Its own allocations must not wait for what it writes. */
+	/* The flusher's own allocations must not wait for its writes. */
 	atomic_or(&current_thread_info()->flags, TIF_MEMALLOC);
 	for (;;) {
 		u64 interval = READ_ONCE(dirty_writeback_centisecs) * CENTISEC, now, age;

@@ -5,21 +5,20 @@
  *                           |   └────> [ item | . | item ... ]   indices 64..127
  *                           └> [ . | item ... ]                  indices 0..63
  *
- * A tree that holds nothing but index 0 has height 0 and no node: most small files are such.
+ * A tree that holds only index 0 has height 0 and no node, as for most small files.
  *
  * I1  present has a bit for each slot that is not NULL; no node in a tree has present == 0.
  * I2  tags[t] has a bit for each slot that is an item with tag t, or a node with a bit in its
  *     tags[t]; tree->tags says the same of the root. So a tag is found in as many steps as the tree
  *     is high, and a bit without an item below it is a bug.
- * I3  Height is the least that the largest index needs, but for trees whose root has one slot, not
- *     the first.
- * I4  A node that is not in a tree is all zeroes (but for the first slot while it is set aside), so
- *     that taking one from the cache costs no clearing.
+ * I3  The height is the least that the largest index needs: a root that uses only slot 0 is removed.
+ * I4  A node that is not in a tree is all zeroes (except the first slot while it is set aside), so a node from the
+ *     slab cache need not be cleared.
  *
- * radix_insert() counts the nodes it will need before it changes anything: on -ENOMEM the tree is as
- * it was. Callers may therefore try with nothing set aside, which suffices 63 times of 64.
+ * radix_insert() counts the nodes it will need before it changes anything: after -ENOMEM the tree is unchanged. So
+ * callers may first try without nodes set aside, which suffices 63 times out of 64.
  *
- * Locks: the caller's. Only setting nodes aside runs without it.
+ * Locks: the caller's. Only setting nodes aside needs none.
  */
 #include "lib/atomic.h"
 #include "lib/errno.h"
@@ -101,7 +100,7 @@ int radix_preload(struct radix_preload *p, const struct radix_tree *tree, unsign
 {
 	u32 height = READ_ONCE(tree->height), wanted = max(height_for(index), height);
 
-	/* Nodes on top of the old root, and a path beside it. */
+	/* Nodes above the old root, and a new path beside it. */
 	return preload(p, wanted - height + wanted, gfp);
 }
 
@@ -129,7 +128,7 @@ static struct radix_node *take_node(struct radix_preload *p, u32 shift)
 	return node;
 }
 
-/* The node has neither items nor tags any more. */
+/* Free a node that has neither items nor tags any more. */
 static void free_node(struct radix_node *node)
 {
 	node->parent = NULL;
@@ -147,7 +146,7 @@ static inline void link_slot(struct radix_node *node, unsigned int slot, void *w
 
 /* ---- single items ----------------------------------------------------------------------------- */
 
-/* Leaf that has the index's slot, NULL if there is none. Height is not 0. */
+/* The leaf with the slot of the index, or NULL. The height is not 0. */
 static inline struct radix_node *find_leaf(const struct radix_tree *tree, unsigned long index)
 {
 	struct radix_node *node = tree->root;
@@ -186,7 +185,7 @@ static void grow(struct radix_tree *tree, struct radix_preload *p)
 	tree->height++;
 }
 
-/* Nodes the insertion will take; *there: something is at the index. */
+/* How many nodes the insertion needs; *there: the index has an item already. */
 static u32 nodes_needed(const struct radix_tree *tree, unsigned long index, bool *there)
 {
 	u32 height = tree->height;
@@ -262,8 +261,8 @@ int radix_insert(struct radix_tree *tree, unsigned long index, void *item, struc
 	return 0;
 }
 
-/* Nodes that a run of whole leaves may take: those on top, a path, and its other leaves, which have
- * the last node of the path as their parent. */
+/* How many nodes a run of whole leaves may need: those above the root, a path, and the other leaves, whose parent
+ * is the last node of the path. */
 static u32 run_needs(const struct radix_tree *tree, unsigned long index, unsigned long nr)
 {
 	u32 height = READ_ONCE(tree->height), wanted = max(height_for(index + nr - 1), height);
@@ -322,7 +321,7 @@ void *radix_replace(struct radix_tree *tree, unsigned long index, void *item)
 	return old;
 }
 
-/* Levels that only lead to slot 0 go (I3). */
+/* Remove levels that only lead to slot 0 (I3). */
 static void shrink(struct radix_tree *tree)
 {
 	while (tree->height) {
@@ -397,6 +396,13 @@ void *radix_delete(struct radix_tree *tree, unsigned long index)
 	return item;
 }
 
+const void *radix_sole_node(const struct radix_tree *tree, unsigned long index)
+{
+	const struct radix_node *leaf = tree->height ? find_leaf(tree, index) : NULL;
+
+	return leaf && leaf->present == 1ull << (index & (RADIX_SLOTS - 1)) ? leaf : NULL;
+}
+
 void radix_delete_run(struct radix_tree *tree, unsigned long index, unsigned long nr)
 {
 	for (unsigned long at = index; at < index + nr; at += RADIX_SLOTS) {
@@ -423,7 +429,7 @@ void radix_tag_set(struct radix_tree *tree, unsigned long index, unsigned int ta
 
 			node->tags[tag] |= 1ull << slot;
 			if (led_here)
-				return; /* so do all above (I2) */
+				return; /* all nodes above keep the tag, too (I2) */
 			if (!node->parent)
 				break;
 			slot = node->offset;
@@ -463,7 +469,7 @@ bool radix_tag_get(const struct radix_tree *tree, unsigned long index, unsigned 
 
 /* ---- searching -------------------------------------------------------------------------------- */
 
-/* The node's slots that a search may take: present, or with a tag. */
+/* The slots that a search looks at: those present, or those with the tag. */
 static inline u64 candidates(const struct radix_node *node, int tag)
 {
 	return tag < 0 ? node->present : node->tags[tag];
@@ -495,7 +501,8 @@ static void *next_item(const struct radix_tree *tree, unsigned long *index, int 
 			node = node->slots[slot + skip];
 			continue;
 		}
-		/* Nothing more here: on behind this node, from the nearest ancestor that has it. */
+		/* The node has no more items: continue after it, from the nearest ancestor that has a later slot in
+		 * use. */
 		do {
 			if (!node->parent)
 				return NULL;
@@ -505,7 +512,7 @@ static void *next_item(const struct radix_tree *tree, unsigned long *index, int 
 		} while (slot == RADIX_SLOTS - 1);
 		at = (at & ~(span - 1)) + span;
 		if (!at)
-			return NULL; /* past the last index there is */
+			return NULL; /* past the largest index */
 	}
 }
 
@@ -570,7 +577,7 @@ unsigned long radix_next_hole(const struct radix_tree *tree, unsigned long from,
 			return min(from + __builtin_ctzll(holes), to);
 		from = (from | (RADIX_SLOTS - 1)) + 1;
 		if (!from)
-			break; /* that was the last leaf there can be */
+			break; /* that was the last possible leaf */
 	}
 	return to;
 }

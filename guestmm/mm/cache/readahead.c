@@ -1,17 +1,17 @@
 /*
- * Read-ahead: reading what will be asked for next, while the reader works on what it has.
+ * Read-ahead: reading the next pages while the reader works on the present ones.
  *
  *       start                     start + size - async_size      start + size
  *         |   the reader wants these      |   ahead of it             |
  *         [ ............................. M ......................... ]
  *
- * Page M carries PG_readahead. When the reader comes to it, the next window is read, twice as large,
- * marked at its own first page; so a reader in order never waits once it is under way, and has at
- * most two windows in memory that it has not used. A read that is not where the window ends is no
- * read in order: only what it wants is read, and the window starts small again.
+ * Page M carries PG_readahead. When the reader reaches it, the next window is read. It is twice as large, and its
+ * first page is marked. So a sequential reader does not wait any more after the start, and at most two windows are
+ * in memory that it has not used. A read that does not continue at the window is not sequential: only the pages
+ * that it needs are read, and the window becomes small again.
  *
- * Read-ahead is a bet, so its memory is asked for without trying hard, and what does not come is
- * left out: the reader then reads its page alone.
+ * Read-ahead is a guess, so its pages are allocated without much effort, and pages for which there is no memory are
+ * left out: the reader then reads such a page itself.
  *
  * Locks: invalidate_lock for reading around adding pages, so that none is added behind a truncation.
  */
@@ -52,14 +52,14 @@ struct ra_decision readahead_policy(const struct file_ra_state *ra, unsigned lon
 {
 	u32 most = max(ra->max, 1u), size;
 
-	if (!ra->max) /* told that there is no order */
+	if (!ra->max) /* MADV_RANDOM */
 		return (struct ra_decision){index, min(want, VM_READAHEAD_PAGES), 0};
 	if (ra->size && (index == ra->start + ra->size ||
 			 (marked && index == ra->start + ra->size - ra->async_size))) {
 		size = next_window(ra->size, most);
 		return (struct ra_decision){ra->start + ra->size, size, size};
 	}
-	if (marked) /* somebody else's window, or the reader has jumped back into one */
+	if (marked) /* a window of another reader, or this reader has jumped back into one */
 		return (struct ra_decision){index + 1, most, most};
 	if (!index || index == ra->prev || index == ra->prev + 1 || want > most) {
 		size = first_window(want, most);
@@ -70,7 +70,7 @@ struct ra_decision readahead_policy(const struct file_ra_state *ra, unsigned lon
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* Read the pages that are not there of [start, start + nr); `mark` gets PG_readahead. */
+/* Read the pages of [start, start + nr) that are not in the cache; page `mark` gets PG_readahead. */
 static void read_pages(struct address_space *mapping, unsigned long start, unsigned int nr,
 		       unsigned long mark)
 {
@@ -85,7 +85,7 @@ static void read_pages(struct address_space *mapping, unsigned long start, unsig
 		struct page *page;
 		int err;
 
-		/* What is there already ends a run: requests are for neighbours. */
+		/* A page that is in the cache already ends a run: a request is for adjacent pages. */
 		if (!nr_run) {
 			unsigned long flags = spin_lock_irqsave(&mapping->lock);
 
@@ -140,10 +140,10 @@ void page_cache_readahead(struct address_space *mapping, struct file_ra_state *r
 	struct ra_decision d;
 	unsigned long mark;
 
-	if (!mapping->ops->readpages || mapping->flags & AS_SHMEM)
+	if (!mapping->ops->readpages || mapping->flags & (AS_SHMEM | AS_DAX))
 		return;
 	if (page) {
-		/* The bit is PG_reclaim's neighbour in meaning: only a page at rest is a mark. */
+		/* As on Linux, a page under writeback is not taken for a mark. */
 		if (!TestClearPageReadahead(page) || PageWriteback(page))
 			return;
 		count_vm_event(MMVM_READAHEAD_ASYNC);
@@ -161,7 +161,7 @@ void page_cache_readahead(struct address_space *mapping, struct file_ra_state *r
 void force_page_cache_readahead(struct address_space *mapping, unsigned long start,
 				unsigned long end)
 {
-	if (!mapping->ops->readpages || mapping->flags & AS_SHMEM)
+	if (!mapping->ops->readpages || mapping->flags & (AS_SHMEM | AS_DAX))
 		return;
 	end = min(end, (unsigned long)DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE));
 	while (start < end) {

@@ -1,16 +1,16 @@
 /*
- * Shadows of evicted pages, and what they cost.
+ * Shadows of evicted pages, and the memory they cost.
  *
- * Each is eight bytes in a tree node that would otherwise be empty or gone; left alone, a large file
- * that was read once would keep a node for each 64 of its pages for ever. So when there are more
- * nodes than the cache's pages account for, the shrinker takes shadows out, a few at a time, from the
- * mapping that has had some for longest.
+ * Each takes eight bytes in a tree node that could otherwise be freed. Without a limit, a large file that was read
+ * once would keep a node for every 64 of its pages for ever. So when there are more nodes than the cache's pages
+ * account for, the shrinker removes shadows, a few at a time, from the mapping that has had shadows for longest.
  *
  * I1  A mapping with shadows is on `mappings`.
  *
- * Locks: mapping->lock > shadow_lock. The shrinker comes from the other side and only tries.
+ * Locks: mapping->lock > shadow_lock. The shrinker takes them in reverse order, so it only tries mapping->lock.
  */
 #include "mm/cache/filemap.h"
+#include "mm/memcg/memcg.h"
 #include "mm/slab/slab.h"
 
 #define SCAN_ITEMS 1024u /* looked at with interrupts off */
@@ -45,7 +45,16 @@ void shadows_forget(struct address_space *mapping)
 	spin_unlock_irqrestore(&shadow_lock, flags);
 }
 
-/* Both locks held. Returns shadows taken out. */
+/* Interrupts are off, so the group that the node is charged to is not freed. */
+static void count_node(const void *node)
+{
+	struct mem_cgroup *memcg = mem_cgroup_from_id(slab_object_group(node));
+	unsigned int nid = page_node_id(virt_to_page(node));
+
+	count_lruvec_events(mem_cgroup_lruvec(memcg, &node_data[nid]), WORKINGSET_NODERECLAIM, 1);
+}
+
+/* Remove up to nr shadows. Returns how many. Both locks are held. */
 static unsigned long drop_shadows(struct address_space *mapping, unsigned long nr)
 {
 	unsigned long dropped = 0;
@@ -63,6 +72,10 @@ static unsigned long drop_shadows(struct address_space *mapping, unsigned long n
 			break;
 		}
 		if (radix_is_value(item)) {
+			const void *node = radix_sole_node(&mapping->pages, cursor);
+
+			if (node)
+				count_node(node);
 			radix_delete(&mapping->pages, cursor);
 			mapping->nrvalues--;
 			dropped++;

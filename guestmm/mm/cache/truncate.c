@@ -1,25 +1,26 @@
 /*
- * Taking pages out of the cache: because the file ends before them, or because they are not needed.
+ * Removing pages from the cache: because the file ends before them, or because they are not needed.
  *
- * A truncation first makes the new size known (the caller), then keeps faults and read-ahead out by
- * invalidate_lock, then unmaps, then takes the pages; a page that a fault had mapped before the lock
- * was taken is unmapped once more when it is locked. Nobody finds a page beyond the size after that
- * (I5).
+ * In a truncation the caller first sets the new size. Then invalidate_lock locks out faults and read-ahead, the
+ * pages are unmapped, and then removed. A page that a fault had mapped before the lock was taken is unmapped once
+ * more when it is locked. After that nobody finds a page beyond the size (I5).
  *
  * Locks: invalidate_lock for writing > page lock.
  */
 #include "lib/string.h"
+#include "mm/cache/dax.h"
+#include "mm/phys/highmem.h"
 #include "mm/cache/filemap.h"
 #include "mm/phys/internal.h"
 
 #define BATCH 15
 
-/* Remove a locked page of the mapping. What has been written to it is lost. */
+/* Remove a locked page from the mapping. Data written to it is lost. */
 static void truncate_page(struct address_space *mapping, struct page *page)
 {
 	wait_on_page_writeback(page);
 	if (page_mapped(page))
-		unmap_mapping_range(mapping, page->index, page->index + 1, true);
+		unmap_mapping_range(mapping, page->index, page->index + 1, UNMAP_COPIES);
 	if (mapping->ops->invalidate_page)
 		mapping->ops->invalidate_page(page);
 	cancel_dirty_page(page);
@@ -64,7 +65,7 @@ static void drop_from(struct address_space *mapping, unsigned long start)
 	spin_unlock_irqrestore(&mapping->lock, flags);
 }
 
-/* The page the file now ends in, if it is in memory: zero behind the end. */
+/* Zero the rest of the page that the file now ends in, if that page is in memory. */
 static void zero_rest(struct address_space *mapping, u64 size)
 {
 	unsigned int off = size & (PAGE_SIZE - 1);
@@ -74,7 +75,7 @@ static void zero_rest(struct address_space *mapping, u64 size)
 		return;
 	if (PageUptodate(page)) {
 		wait_on_page_writeback(page);
-		memset((char *)page_address(page) + off, 0, PAGE_SIZE - off);
+		memzero_page(page, off, PAGE_SIZE - off);
 	}
 	unlock_page(page);
 	put_page(page);
@@ -89,15 +90,15 @@ void truncate_pagecache(struct address_space *mapping, u64 size)
 		return;
 	}
 	if (mapping->i_mmap.node)
-		unmap_mapping_range(mapping, first, ~0ul, true);
+		unmap_mapping_range(mapping, first, ~0ul, UNMAP_COPIES);
 	down_write(&mapping->invalidate_lock);
 	drop_from(mapping, first);
 	if (size & (PAGE_SIZE - 1))
 		zero_rest(mapping, size);
 	up_write(&mapping->invalidate_lock);
-	/* Copies made of pages that were still there when we began. */
+	/* Private copies may have been made of pages before they were removed. */
 	if (mapping->i_mmap.node)
-		unmap_mapping_range(mapping, first, ~0ul, true);
+		unmap_mapping_range(mapping, first, ~0ul, UNMAP_COPIES);
 }
 
 void truncate_inode_pages(struct address_space *mapping)
@@ -106,6 +107,8 @@ void truncate_inode_pages(struct address_space *mapping)
 		shmem_truncate_range(mapping, 0, ~0ul);
 		return;
 	}
+	if (mapping_is_dax(mapping))
+		dax_forget_mapping(mapping);
 	if (mapping->nrpages || mapping->nrvalues) {
 		down_write(&mapping->invalidate_lock);
 		drop_from(mapping, 0);
@@ -114,7 +117,8 @@ void truncate_inode_pages(struct address_space *mapping)
 	shadows_forget(mapping);
 }
 
-/* A page with a reference, taken out if nobody needs it; then both references are gone. */
+/* Remove and free a page to which the caller holds a reference, if nobody else uses it. False: it stays, and the
+ * caller keeps the reference. */
 static bool try_to_drop(struct page *page)
 {
 	struct address_space *mapping;

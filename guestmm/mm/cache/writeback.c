@@ -1,29 +1,30 @@
 /*
- * Writeback: from dirty pages to the disk, and writers that are faster than it.
+ * Writeback: dirty pages, their tags and counts, writing them, and errors.
  *
  *   clean ──set_page_dirty──> DIRTY ──clear_page_dirty_for_io, writepage──> WRITEBACK ──end──> clean
  *                               ^                                               │
  *                               └───────────── dirtied again ───────────────────┘
  *
- * Who writes when is flusher.c; how fast a writer may dirty pages is dirty_throttle.c.
+ * flusher.c decides when pages are written; dirty_throttle.c, how fast a writer may dirty pages.
  *
  * W1  NR_FILE_DIRTY = pages with PG_dirty in mappings that are written; NR_WRITEBACK = pages with
  *     PG_writeback. Their mapping's wb->nr_dirty is the sum of both.
  * W2  fsync writes the pages that were dirty when it began, TOWRITE, not those that become dirty while
  *     it works; otherwise a steady writer would hold it for ever.
- * W3  Nobody waits for a page lock or for writeback with a request half filled: what it holds may be
- *     what the other waits for.
+ * W3  A thread that waits for a page lock or for writeback first submits its partly filled request: another thread
+ *     may wait for the pages in it.
  *
- * Errors: mapping->wb_err holds the last error, and a count of errors that goes up only when somebody
- * was told of the last; each opener keeps the value up to which it was told.
+ * Errors: mapping->wb_err holds the last error, and a count of errors that rises only after the last one was
+ * reported. Each opener keeps the value up to which errors were reported to it.
  *
- *   wb_err:  31 ... 13 count | 12 told | 11 ... 0 errno
+ *   wb_err:  31 ... 13 count | 12 reported | 11 ... 0 errno
  *
  * Locks: mapping->lock, interrupts off, for tags.
  */
 #include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/cache/bdi.h"
+#include "mm/cache/dax.h"
 #include "mm/cache/filemap.h"
 
 #define WRITE_BATCH 15
@@ -127,7 +128,7 @@ void mapping_set_error(struct address_space *mapping, int err)
 
 	if (!err)
 		return;
-	/* fsync(2) knows no others. */
+	/* fsync(2) reports only these two. */
 	err = err == -ENOSPC ? ENOSPC : EIO;
 	do {
 		old = atomic_load(&mapping->wb_err);
@@ -152,7 +153,7 @@ int mapping_check_error(struct address_space *mapping, s32 *since)
 
 	if (likely(now == *since) || !now)
 		return 0;
-	/* A new error from now on counts as another. */
+	/* Mark the error as reported: the next one is counted as a new error. */
 	atomic_cmpxchg(&mapping->wb_err, now, now | WB_ERR_TOLD);
 	now |= WB_ERR_TOLD;
 	if (now == *since)
@@ -169,7 +170,7 @@ static void submit_pending(struct address_space *mapping, struct writeback_contr
 		mapping->ops->writepages_end(mapping, wbc);
 }
 
-/* W2: what is dirty now. */
+/* W2: tag the pages that are dirty now. */
 static void tag_pages_to_write(struct address_space *mapping, unsigned long start,
 			       unsigned long end)
 {
@@ -190,7 +191,7 @@ static void tag_pages_to_write(struct address_space *mapping, unsigned long star
 	spin_unlock_irqrestore(&mapping->lock, flags);
 }
 
-/* A page with a reference. 0, or what went wrong. */
+/* Write one page, to which the caller holds a reference. 0 or -errno. */
 static int write_one(struct address_space *mapping, struct page *page,
 		     struct writeback_control *wbc)
 {
@@ -275,6 +276,8 @@ int filemap_write_and_wait_range(struct address_space *mapping, u64 start, u64 e
 	s32 since = atomic_load(&mapping->wb_err);
 	int err;
 
+	if (mapping_is_dax(mapping))
+		return dax_writeback(mapping);
 	if (!mapping_is_written(mapping) || end < start)
 		return 0;
 	err = write_cache_pages(mapping, &wbc);

@@ -1,16 +1,17 @@
 /*
- * DMA mappings: device addresses are physical addresses here, so mapping is checking.
+ * DMA mappings. Device addresses are physical addresses here, so a mapping only checks its arguments, unless it
+ * needs a bounce buffer.
  *
- *   mask       who can serve it
- *   < 24 bits  nobody: dma_set_mask_and_coherent() says -EIO
+ *   mask       memory that the device can reach
+ *   < 24 bits  none: dma_set_mask_and_coherent() returns -EIO
  *   < 32 bits  ZONE_DMA    (below 16 MiB)
  *   < RAM's    ZONE_DMA32  (below 4 GiB)
  *   else       any zone
  *
  * A streaming mapping of memory beyond the mask gets a bounce buffer, if there is a pool (swiotlb.c).
  *
- * The CPU's caches are coherent with devices on x86, so sync has nothing to do but to be checked, and to copy
- * to and from bounce buffers.
+ * The CPU's caches are coherent with devices on x86, so a sync only checks the call and copies to and from
+ * bounce buffers.
  *
  * D1: no address given to a device lies, with its whole length, beyond the device's mask.
  * D2: dev->mappings is the number of streaming mappings not yet unmapped.
@@ -26,7 +27,7 @@
 #include "mm/dma/dma_debug.h"
 #include "mm/dma/swiotlb.h"
 #include "mm/phys/memblock.h"
-#include "mm/phys/contig.h"
+#include "mm/move/contig.h"
 #include "mm/phys/zone.h"
 
 static bool fits_mask(u64 mask, phys_addr_t pa, size_t size)
@@ -60,7 +61,7 @@ static unsigned int size_order(size_t size)
 	return order;
 }
 
-/* Blocks that are no power of two give their tail back at once: three pages cost three. */
+/* The tail of a block that is no power of two was freed when it was allocated: free the rest page by page. */
 static void free_coherent_pages(struct page *page, size_t nr)
 {
 	unsigned int order = size_order(nr << PAGE_SHIFT);
@@ -104,7 +105,7 @@ void *dma_alloc_coherent(struct device *dev, size_t size, dma_addr_t *handle, gf
 	if (!page)
 		return NULL;
 	if (!fits_mask(mask, page_to_phys(page), size)) {
-		/* A mask between two zones' limits, and the zone gave from beyond it. */
+		/* The mask lies between the limits of two zones, and the zone returned memory beyond it. */
 		free_coherent_pages(page, nr);
 		return NULL;
 	}

@@ -1,5 +1,5 @@
 /*
- * DMA API: memory that devices can reach, and the rules for who owns it when.
+ * DMA API: memory that devices can reach, and the rules for when the CPU or the device owns it.
  *
  * A coherent block may be used by both sides at any time. A streaming mapping hands a buffer to the
  * device from map to unmap; in between the CPU looks at it only after dma_sync_*_for_cpu and gives
@@ -27,15 +27,14 @@ int dma_set_mask_and_coherent(struct device *dev, u64 mask);
  * NULL if no memory. Sleeps only as `gfp` allows. */
 void *dma_alloc_coherent(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp);
 void dma_free_coherent(struct device *dev, size_t size, void *cpu, dma_addr_t handle);
-/** Physically contiguous pages from the CMA area (cma=), within the coherent mask, not zeroed; larger
- * than the buddy allocator can give. NULL: no area, it is too full, or it lies beyond the mask. Sleeps;
- * without __GFP_DIRECT_RECLAIM NULL. */
+/** Physically contiguous pages from the CMA area (cma=), within the coherent mask, not zeroed; larger than the
+ * buddy allocator can give. NULL: there is no area, it is too full, it lies beyond the mask, or gfp lacks
+ * __GFP_DIRECT_RECLAIM. Sleeps. */
 struct page *dma_alloc_contiguous(struct device *dev, size_t size, gfp_t gfp);
-/** The pages of dma_alloc_contiguous(). Returns false when they are not the area's. */
+/** Free pages of dma_alloc_contiguous(). Returns false if they do not belong to the CMA area. */
 bool dma_release_from_contiguous(struct device *dev, struct page *pages, size_t count);
-/** Hand a direct-map buffer (kmalloc, pages; not vmalloc, stack or kernel image) to the device.
- * DMA_MAPPING_ERROR when it is no such buffer, or beyond the mask and there is no bounce buffer for it.
- * Any context. */
+/** Hand a direct-map buffer (kmalloc, pages; not vmalloc, stack or kernel image) to the device. DMA_MAPPING_ERROR:
+ * it is no such buffer, or it lies beyond the mask and there is no bounce buffer for it. Any context. */
 dma_addr_t dma_map_single(struct device *dev, void *ptr, size_t size, enum dma_data_direction dir);
 void dma_unmap_single(struct device *dev, dma_addr_t h, size_t size, enum dma_data_direction dir);
 dma_addr_t dma_map_page(struct device *dev, struct page *p, size_t off, size_t size,
@@ -59,7 +58,7 @@ struct dma_pool;
 /** Blocks of `size` bytes, aligned to `align` (a power of two), none across a page. NULL on bad
  * sizes or no memory. May sleep. */
 struct dma_pool *dma_pool_create(const char *name, struct device *dev, size_t size, size_t align);
-/** Every block must have come back: returns -EBUSY (and keeps the pool) otherwise. */
+/** Destroy a pool. All blocks must have been freed; otherwise it returns -EBUSY and keeps the pool. */
 int dma_pool_destroy(struct dma_pool *pool);
 /** One block, its contents unspecified. NULL if no memory. */
 void *dma_pool_alloc(struct dma_pool *pool, gfp_t gfp, dma_addr_t *handle);

@@ -1,17 +1,17 @@
 /*
- * DMA checking: every live mapping and coherent block is kept in a hash by device address, and what
- * drivers say later is compared with what they said when they mapped.
+ * DMA checking: every live mapping and coherent block has an entry in a hash by device address. The arguments of
+ * later calls are compared with those of the call that made it.
  *
  *   buckets[hash(page of addr)] -> entry -> entry ...        free -> entry -> entry ...
  *
- * Entries come from one array taken when checking is switched on: the checker must not need memory
- * in the middle of reclaim. When the array is used up checking ends with a message, because from
- * then on an unknown address would mean nothing.
+ * Entries come from one array taken when checking is switched on: the checker must not need memory in the middle of
+ * reclaim. When the array is used up, checking ends with a message: from then on an unknown address would not be an
+ * error any more.
  *
  * DD1: while dma_debug is true, an entry exists for each live mapping, and for nothing else.
  *
- * Two mappings of one address are legal (a buffer may be read by two requests), so a lookup prefers
- * the entry that fits the caller's words best and complains only when none fits whole.
+ * Two mappings of one address are legal (a buffer may be read by two requests), so a lookup takes the entry that
+ * matches the caller's arguments best and reports an error only if no entry matches all of them.
  *
  * Lock: dd_lock, innermost but for the console.
  */
@@ -118,7 +118,7 @@ void dma_debug_add(struct device *dev, enum dma_debug_kind kind, dma_addr_t addr
 		printk("DMA-API: more than %d mappings, checking ends\n", NR_ENTRIES);
 }
 
-/** How well the entry fits what the caller says: the more, the better; 4 is whole. */
+/** How many of the caller's arguments match the entry; 4: all. */
 static int dd_fit(const struct dd_entry *e, const struct device *dev, enum dma_debug_kind kind,
 		  size_t size, enum dma_data_direction dir)
 {
@@ -148,7 +148,7 @@ bool dma_debug_remove(struct device *dev, enum dma_debug_kind kind, dma_addr_t a
 		gone->next = free_entries;
 		free_entries = gone;
 	} else if (best) {
-		e = **best; /* of the other kind: it stays, its real owner will come */
+		e = **best; /* an entry of the other kind stays, because its owner will still free it */
 	}
 	spin_unlock_irqrestore(&dd_lock, flags);
 
@@ -182,7 +182,7 @@ void dma_debug_sync(struct device *dev, dma_addr_t addr, size_t size, enum dma_d
 	enum dd_error what = DD_UNKNOWN;
 	unsigned long flags = spin_lock_irqsave(&dd_lock);
 
-	/* A part of a mapping may be synced, so its entry may hang in any bucket. */
+	/* A part of a mapping may be synced, so its entry may be in any bucket. */
 	for (int i = 0; i < NR_BUCKETS && what != NR_DD_ERRORS; i++) {
 		for (found = buckets[i]; found; found = found->next) {
 			if (found->dev != dev || found->kind != DMA_DEBUG_STREAMING ||

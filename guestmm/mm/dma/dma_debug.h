@@ -5,11 +5,11 @@
 
 enum dma_debug_kind { DMA_DEBUG_STREAMING, DMA_DEBUG_COHERENT };
 
-/** A mapping or coherent block came to be. */
+/** A mapping or coherent block was made. */
 void dma_debug_add(struct device *dev, enum dma_debug_kind kind, dma_addr_t addr, size_t size,
 		   enum dma_data_direction dir);
-/** It is about to go: checks that it exists and that the caller says the same about it. Returns
- * false when there is no such thing, so that the caller leaves its counts and the memory alone. */
+/** A mapping or block is about to be removed: check that it exists and that the arguments match. Returns false if
+ * it does not exist; then the caller does not change its counts or free the memory. */
 bool dma_debug_remove(struct device *dev, enum dma_debug_kind kind, dma_addr_t addr, size_t size,
 		      enum dma_data_direction dir);
 /** A sync of [addr, addr + size). */

@@ -1,13 +1,12 @@
 /*
- * DMA pools: coherent blocks of one size, for what devices want small and many of.
+ * DMA pools: coherent blocks of one size, for devices that need many small ones.
  *
  *   pool -> page (4 KiB, coherent)        a free block holds the link to the next free one
  *             | block | block | block |   pool->free -> block -> block -> ...
  *
- * Pages stay with the pool until it is destroyed; the free list is one for all pages, last in first
- * out, so that a block that is warm in the cache is used again first. The first words of a free
- * block are ours: a device that writes to a block it has given back breaks the list, and the check
- * at allocation (DP1) catches the common form of it.
+ * Pages stay with the pool until it is destroyed; all pages share one free list, last in first out, so that a block
+ * that is still in the CPU's cache is reused first. The first words of a free block hold the link: a device that
+ * writes to a freed block breaks the list, and the check at allocation (DP1) catches the usual cases.
  *
  * DP1: a free link is NULL or points at a block boundary of one of the pool's pages.
  *
@@ -36,7 +35,7 @@ struct dma_pool {
 	size_t size;		/* C: bytes from block to block */
 	struct list_head pages; /* lock */
 	struct dma_block *free; /* lock */
-	u64 in_use;		/* lock: blocks out */
+	u64 in_use;		/* lock: blocks in use */
 	char name[32];
 };
 

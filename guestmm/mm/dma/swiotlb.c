@@ -1,16 +1,16 @@
 /*
- * Bounce buffers. A device whose mask ends below a page is given a copy of it in a pool that every device
+ * Bounce buffers. If a page lies beyond a device's mask, the device uses a copy of it in a pool that every device
  * can reach:
  *
  *   page of the driver            slots of 2 KiB, below 16 MiB
  *   ┌──────────────┐  map         ┌────┬────┬────┬────┐
  *   │ 0x104321000  │ ───────────> │ first of 2 │ free │   <── the device reads and writes here
  *   └──────────────┘ <─────────── └────┴────┴────┴────┘
- *                     unmap, sync_for_cpu: unless only the device reads
+ *                     unmap, sync_for_cpu: unless the device only reads
  *
- * map copies in every direction: what a device that writes leaves out must not come back as the data of
- * whoever had the slots before (Linux does so since 5.18). A mapping is a run of slots within a segment of
- * 128, so none is larger than 256 KiB.
+ * map copies in every direction. Otherwise bytes that a writing device leaves out would come back as data of the
+ * previous user of the slots (Linux copies since 5.18). A mapping is a run of slots within a segment of 128, so
+ * none is larger than 256 KiB.
  *
  * W1  A mapping's slots are `used`; the first has its length in slots, its size and its page's address.
  * W2  nr_used = slots that are used.
@@ -19,6 +19,7 @@
  * mapping by then.
  */
 #include "mm/dma/swiotlb.h"
+#include "mm/phys/highmem.h"
 #include "lib/errno.h"
 #include "lib/format.h"
 #include "lib/spinlock.h"
@@ -59,7 +60,7 @@ void swiotlb_reserve(const char *option, char *why, size_t why_size)
 		return;
 	}
 	if (!n)
-		return; /* none wanted */
+		return; /* none was asked for */
 	n = ALIGN_UP(n, (u64)IO_TLB_SEGSIZE);
 	if (n << IO_TLB_SHIFT > memblock_total() / 4) {
 		strscpy(why, "more than a quarter of memory", why_size);
@@ -113,7 +114,7 @@ static unsigned int take_slots(u64 mask, phys_addr_t pa, size_t size)
 	unsigned long flags;
 	unsigned int at, end = nr_slots;
 
-	/* What of the pool the device can reach. */
+	/* How many slots of the pool the device can reach. */
 	if (mask < swiotlb_base)
 		return nr_slots;
 	if (mask - swiotlb_base < swiotlb_bytes - 1)
@@ -138,6 +139,25 @@ static unsigned int take_slots(u64 mask, phys_addr_t pa, size_t size)
 	return at;
 }
 
+enum bounce_dir { TO_BUFFER, TO_PAGE };
+
+/* Between the buffer and the pages that the device cannot reach. */
+static void copy_part(dma_addr_t addr, phys_addr_t pa, size_t size, enum bounce_dir dir)
+{
+	char *buffer = __va(addr);
+
+	for (size_t n; size; size -= n, pa += n, buffer += n) {
+		struct page *page = pfn_to_page(pa >> PAGE_SHIFT);
+		const size_t offset = pa & ~PAGE_MASK;
+
+		n = min(size, PAGE_SIZE - offset);
+		if (dir == TO_PAGE)
+			memcpy_to_page(page, offset, buffer, n);
+		else
+			memcpy_from_page(buffer, page, offset, n);
+	}
+}
+
 dma_addr_t swiotlb_map(const struct device *dev, phys_addr_t pa, size_t size)
 {
 	dma_addr_t addr;
@@ -156,7 +176,7 @@ dma_addr_t swiotlb_map(const struct device *dev, phys_addr_t pa, size_t size)
 		return DMA_MAPPING_ERROR;
 	}
 	addr = swiotlb_base + ((u64)at << IO_TLB_SHIFT);
-	memcpy(__va(addr), __va(pa), size);
+	copy_part(addr, pa, size, TO_BUFFER);
 	return addr;
 }
 
@@ -170,34 +190,29 @@ static struct io_tlb_slot *slot_of(dma_addr_t addr)
 	return &slots[i];
 }
 
-/* Copy `size` bytes at `addr` between the buffer and the page, no further than the mapping goes. */
-static void bounce(dma_addr_t addr, size_t size, bool to_page)
+/* Copy `size` bytes at `addr` between the buffer and the page, not beyond the mapping. */
+static void bounce(dma_addr_t addr, size_t size, enum bounce_dir dir)
 {
 	const struct io_tlb_slot *s = slot_of(addr);
 	const dma_addr_t start = swiotlb_base + ((u64)(s - slots) << IO_TLB_SHIFT);
 	const u64 offset = addr - start;
-	void *page;
 
 	if (!s->nr || offset >= s->size)
-		return; /* a sync of what is not mapped: dma_debug names it */
+		return; /* a sync of an address that is not mapped: dma_debug reports it */
 	size = min(size, (size_t)(s->size - offset));
-	page = __va(s->orig + offset);
-	if (to_page)
-		memcpy(page, __va(addr), size);
-	else
-		memcpy(__va(addr), page, size);
+	copy_part(addr, s->orig + offset, size, dir);
 }
 
 void swiotlb_sync_for_cpu(dma_addr_t addr, size_t size, enum dma_data_direction dir)
 {
 	if (dir == DMA_FROM_DEVICE || dir == DMA_BIDIRECTIONAL)
-		bounce(addr, size, true);
+		bounce(addr, size, TO_PAGE);
 }
 
 void swiotlb_sync_for_device(dma_addr_t addr, size_t size, enum dma_data_direction dir)
 {
 	if (dir == DMA_TO_DEVICE || dir == DMA_BIDIRECTIONAL)
-		bounce(addr, size, false);
+		bounce(addr, size, TO_BUFFER);
 }
 
 void swiotlb_unmap(dma_addr_t addr, size_t size, enum dma_data_direction dir)

@@ -1,5 +1,5 @@
 /*
- * swiotlb: bounce buffers for devices that cannot reach a page. [D2]
+ * swiotlb: bounce buffers for devices that cannot reach a page.
  *
  * Only mm/dma/ and boot include this; drivers use the DMA API, which bounces when it has to.
  */
@@ -13,12 +13,12 @@ void swiotlb_reserve(const char *option, char *why, size_t why_size);
 /** Make the table of slots. Boot, once there is kmalloc(). */
 void swiotlb_init(void);
 
-/** A bounce buffer for [pa, pa + size), filled from there. DMA_MAPPING_ERROR: no pool, none of it within the
- * mask, `size` above 256 KiB, or the pool is full. Any context. */
+/** A bounce buffer with a copy of [pa, pa + size). DMA_MAPPING_ERROR: no pool, none of it within the mask, `size`
+ * above 256 KiB, or the pool is full. Any context. */
 dma_addr_t swiotlb_map(const struct device *dev, phys_addr_t pa, size_t size);
 /** The device is done: copy back what it may have written, and free the buffer. */
 void swiotlb_unmap(dma_addr_t addr, size_t size, enum dma_data_direction dir);
-/** Copy a part of a mapping to where the CPU looks, or to where the device looks. */
+/** Copy a part of a mapping from the bounce buffer to the driver's page, or back. */
 void swiotlb_sync_for_cpu(dma_addr_t addr, size_t size, enum dma_data_direction dir);
 void swiotlb_sync_for_device(dma_addr_t addr, size_t size, enum dma_data_direction dir);
 

@@ -1,6 +1,6 @@
 /*
- * Collapse of shared memory: madvise(MADV_COLLAPSE) and khugepaged make one huge page of what 2 MiB of a file
- * have, in memory, in swap, or nowhere yet.
+ * Collapse of shared memory: madvise(MADV_COLLAPSE) and khugepaged replace the pages of 2 MiB of a file by one huge
+ * page. The old pages may be in memory, in swap, or not allocated yet.
  *
  *   look       khugepaged alone: max_ptes_none limits the pages that are not in memory, max_ptes_swap those
  *              in swap. Who shares them does not matter: nobody gets a copy, all map the same folio.
@@ -9,10 +9,10 @@
  *              the only references are the cache's and ours: who wants to read or write waits for a lock
  *   copy       nobody else can look
  *   exchange   under the mapping's lock: the counts are frozen, the slots name the parts of the folio
- *   map        the caller's PTE table, empty now, is taken away and deposited for the PMD. Others map the
- *              folio by their next fault.
+ *   map        the caller's PTE table, which is empty now, is freed; for MADV_COLLAPSE a PMD maps the folio at
+ *              once. Others map it by their next fault.
  *
- * Whoever is found to hold one of the pages makes it fail: -EAGAIN.
+ * If anybody else holds a reference on one of the pages, the collapse fails with -EAGAIN.
  *
  * Locks: mmap_lock for writing > page locks (trylock) > i_mmap_lock > page_table_lock; page locks >
  * address_space lock.
@@ -20,24 +20,25 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "mm/cache/shmem.h"
+#include "mm/phys/highmem.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/fault.h"
-#include "mm/virt/rmap.h"
+#include "mm/fault/fault.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 struct shmem_collapse {
 	struct mm_struct *mm;
-	unsigned long haddr, first; /* and the index there */
+	unsigned long haddr, first; /* index of haddr in the file */
 	struct vm_area_struct *vma; /* valid while mmap_lock is held */
 	struct address_space *mapping;
 	struct folio *folio;
-	struct list_head pages; /* taken */
+	struct list_head pages; /* the pages that were taken */
 	unsigned int nr;	/* of them */
-	bool advised;		/* MADV_COLLAPSE: limits and settings of khugepaged do not hold */
+	enum thp_asker asker;	/* THP_BY_ADVICE: khugepaged's limits and settings do not apply */
 };
 
 /* mmap_lock held. 0; -EOPNOTSUPP: no shared memory is mapped there; -EINVAL. */
@@ -54,7 +55,8 @@ static int find(struct shmem_collapse *c)
 	    c->first & (HPAGE_PMD_NR - 1) ||
 	    c->first + HPAGE_PMD_NR > DIV_ROUND_UP(READ_ONCE(c->mapping->size), PAGE_SIZE))
 		return -EINVAL;
-	return c->advised || shmem_huge_wanted(c->mapping, c->first, shmem_create_for(vma))
+	return c->asker == THP_BY_ADVICE ||
+			       shmem_huge_wanted(c->mapping, c->first, shmem_create_for(vma))
 		       ? 0
 		       : -EINVAL;
 }
@@ -87,7 +89,8 @@ static int look(struct shmem_collapse *c)
 	return err;
 }
 
-/* mmap_lock for reading. -EEXIST: there is one large folio already. */
+/* Read the range's pages from swap. mmap_lock held for reading. -EEXIST: one large folio covers the range
+ * already. */
 static int read_swapped(struct shmem_collapse *c)
 {
 	for (unsigned long i = c->first; i < c->first + HPAGE_PMD_NR; i++) {
@@ -112,7 +115,7 @@ static int read_swapped(struct shmem_collapse *c)
 
 /* ---- taking ------------------------------------------------------------------------------------- */
 
-/* The page at the index, with a reference; NULL: nothing is there. */
+/* The page at the index, with a reference. NULL: the cache holds no page there, or *err is set. */
 static struct page *look_up(struct shmem_collapse *c, unsigned long index, int *err)
 {
 	unsigned long flags = spin_lock_irqsave(&c->mapping->lock);
@@ -120,7 +123,7 @@ static struct page *look_up(struct shmem_collapse *c, unsigned long index, int *
 
 	*err = 0;
 	if (page && radix_is_value(page))
-		*err = -EAGAIN; /* went to swap again */
+		*err = -EAGAIN; /* it was swapped out again */
 	else if (page && page_in_thp(page))
 		*err = -EEXIST;
 	else if (page)
@@ -145,7 +148,7 @@ static int take_page(struct shmem_collapse *c, struct page *page, unsigned long 
 	} else {
 		unlock_page(page);
 	}
-	release_page(page); /* that which look_up() took */
+	release_page(page); /* the reference that look_up() took */
 	return err;
 }
 
@@ -162,8 +165,8 @@ static int take_pages(struct shmem_collapse *c)
 		if (err)
 			return err;
 	}
-	unmap_mapping_range(c->mapping, c->first, c->first + HPAGE_PMD_NR, false);
-	/* Who comes now for one of them waits for its lock before he looks at its contents. */
+	unmap_mapping_range(c->mapping, c->first, c->first + HPAGE_PMD_NR, LEAVE_COPIES);
+	/* A thread that now finds one of them waits for its lock before it looks at the contents. */
 	list_for_each_entry (page, &c->pages, lru) {
 		if (page_ref_count(page) != 2 || page_mapped(page))
 			return -EAGAIN;
@@ -178,17 +181,17 @@ static void copy(struct shmem_collapse *c)
 
 	list_for_each_entry (page, &c->pages, lru) {
 		for (; next < page->index; next++)
-			clear_page(page_address(folio_page(c->folio, next - c->first)));
-		copy_page(page_address(folio_page(c->folio, next++ - c->first)),
-			  page_address(page));
+			clear_highpage(folio_page(c->folio, next - c->first));
+		copy_highpage(folio_page(c->folio, next++ - c->first), page);
 	}
 	for (; next < c->first + HPAGE_PMD_NR; next++)
-		clear_page(page_address(folio_page(c->folio, next - c->first)));
+		clear_highpage(folio_page(c->folio, next - c->first));
 }
 
 /* ---- exchange ----------------------------------------------------------------------------------- */
 
-/* mapping->lock held: nobody but the cache and us has any of the pages, and gets one. */
+/* Freeze the counts of the pages at 0 if the cache and we hold the only references. mapping->lock held, so nobody
+ * can look a page up meanwhile. False: some page has another reference; nothing is frozen. */
 static bool freeze(struct shmem_collapse *c)
 {
 	unsigned int frozen = 0;
@@ -223,14 +226,14 @@ static void forget_pages(struct shmem_collapse *c)
 	c->mapping->nrpages -= c->nr;
 }
 
-/* The folio takes the pages' place. */
+/* Replace the pages in the tree by the folio. False: the pages in the tree have changed, or one is in use. */
 static bool exchange(struct shmem_collapse *c, struct radix_preload *nodes)
 {
 	unsigned long flags = spin_lock_irqsave(&c->mapping->lock);
 	unsigned long at = c->first, found = 0;
 	bool done = false;
 
-	/* A page made meanwhile, by who did not need one of ours. */
+	/* Count the pages: another thread may have added one in the meantime. */
 	while (radix_next(&c->mapping->pages, &at) && at < c->first + HPAGE_PMD_NR) {
 		at++;
 		found++;
@@ -272,8 +275,8 @@ uncharge:
 
 /* ---- the caller's PMD ---------------------------------------------------------------------------- */
 
-/* mmap_lock for writing. The table of an empty range of the VMA, taken out of its tree; NULL: there is none,
- * or something is mapped by it. */
+/* Take the PTE table of the range out of the page-table tree. mmap_lock held for writing. NULL: there is no table,
+ * or some of its entries are in use. */
 static struct page *retract_table(struct shmem_collapse *c)
 {
 	pte_t *pmd = walk_level(c->mm->pgd, c->haddr, PT_LEVEL_PMD), *pte;
@@ -281,7 +284,7 @@ static struct page *retract_table(struct shmem_collapse *c)
 
 	if (!pmd || !pte_read(pmd).v || pte_huge(pte_read(pmd)))
 		return NULL;
-	/* Who unmaps the file walks tables under this lock alone. */
+	/* Unmapping the file walks page tables under i_mmap_lock alone. */
 	spin_lock(&c->mapping->i_mmap_lock);
 	spin_lock(&c->mm->page_table_lock);
 	pte = pte_table(pte_read(pmd));
@@ -297,20 +300,20 @@ out:
 	return table;
 }
 
-/* mmap_lock for writing: nothing is in the way of the PMD any more that maps the folio. Who asked for the
- * collapse gets it now, khugepaged's program by its next fault. */
+/* Free the range's PTE table, so that a PMD can map the folio. MADV_COLLAPSE maps it now; after khugepaged the
+ * program's next fault does. mmap_lock held for writing. */
 static void map_huge(struct shmem_collapse *c)
 {
 	struct vm_fault vmf = {.mm = c->mm, .vma = c->vma, .addr = c->haddr};
 	struct page *table = retract_table(c);
 
-	if (c->advised)
+	if (c->asker == THP_BY_ADVICE)
 		shmem_huge_fault(&vmf);
 	if (table)
 		pgtable_free(c->mm, table);
 }
 
-/* It is huge, but mapped by PTEs or not at all. */
+/* The page is huge already, but PTEs map it, or nothing does: map it by a PMD. */
 static int map_locked(struct shmem_collapse *c)
 {
 	int err = find(c);
@@ -340,16 +343,16 @@ static int collapse_locked(struct shmem_collapse *c)
 	return err;
 }
 
-int shmem_collapse(struct mm_struct *mm, unsigned long haddr, bool advised)
+int shmem_collapse(struct mm_struct *mm, unsigned long haddr, enum thp_asker asker)
 {
-	struct shmem_collapse c = {.mm = mm, .haddr = haddr, .advised = advised};
+	struct shmem_collapse c = {.mm = mm, .haddr = haddr, .asker = asker};
 	bool mapped;
 	int err;
 
 	INIT_LIST_HEAD(&c.pages);
 	down_read(&mm->mmap_lock);
 	err = find(&c);
-	if (!err && !advised)
+	if (!err && asker != THP_BY_ADVICE)
 		err = look(&c);
 	mapped = err == -EEXIST;
 	if (!err)
@@ -362,8 +365,8 @@ int shmem_collapse(struct mm_struct *mm, unsigned long haddr, bool advised)
 	}
 	if (err)
 		return err;
-	c.folio = (struct folio *)alloc_pages_type(collapse_gfp(advised), HPAGE_PMD_ORDER,
-						   PAGE_SHMEM);
+	c.folio =
+		(struct folio *)alloc_pages_type(collapse_gfp(asker), HPAGE_PMD_ORDER, PAGE_SHMEM);
 	if (!c.folio) {
 		count_vm_event(THP_COLLAPSE_ALLOC_FAILED);
 		return -ENOMEM;
@@ -373,6 +376,7 @@ int shmem_collapse(struct mm_struct *mm, unsigned long haddr, bool advised)
 		return -EBUSY;
 	}
 	count_vm_event(THP_COLLAPSE_ALLOC);
+	mem_cgroup_count_page(&c.folio->page, THP_COLLAPSE_ALLOC);
 	lru_add_drain_all(); /* a batch holds references */
 	down_write(&mm->mmap_lock);
 	err = collapse_locked(&c);

@@ -6,11 +6,10 @@
  *                          └ `resv` of the free pages are promised to mappings that have not touched
  *                            them yet
  *
- * H1  resv <= free: a promise can always be kept. A page that was not promised is given out only
- *     while free > resv.
+ * H1  resv <= free, so every promise can be kept. A caller without a promise gets a page only while free > resv.
  * H2  nr = free + pages in use; surplus of them came from the buddy on demand and return there when
  *     they are freed; nr - surplus is what nr_hugepages says.
- *     nr, free and surplus are the sums of what the nodes have.
+ *     nr, free and surplus are the sums of the nodes' counts.
  * H3  A free page of the pool is PAGE_HUGETLB, has no reference, and is on the free list of its
  *     hstate; one in use has references and is on none.
  *
@@ -79,7 +78,7 @@ static struct page *fresh_page(struct hstate *h, gfp_t how, unsigned int nid, u3
 	return page;
 }
 
-/* To the buddy: no reference, on no list. */
+/* Return a page to the buddy. It has no reference and is on no list. */
 static void release_page_of(struct hstate *h, struct page *head)
 {
 	head->private_ = 0;
@@ -120,19 +119,23 @@ void hugetlb_add_to_pool(struct hstate *h, struct page *head)
 	spin_unlock(&hugetlb_lock);
 }
 
-/* One of a node of the set. hugetlb_lock held. */
+/* The reverse of enqueue(). */
+static void take_off(struct hstate *h, struct page *head)
+{
+	list_del(&head->lru);
+	h->free--;
+	h->free_node[page_node_id(head)]--;
+}
+
+/* Take a free page of a node of the set off its list. NULL: there is none. hugetlb_lock held. */
 static struct page *dequeue(struct hstate *h, u32 nodes)
 {
 	struct page *head;
 
 	list_for_each_entry (head, &h->free_list, lru) {
-		unsigned int nid = page_node_id(head);
-
-		if (!(nodes & 1u << nid))
+		if (!(nodes & 1u << page_node_id(head)))
 			continue;
-		list_del(&head->lru);
-		h->free--;
-		h->free_node[nid]--;
+		take_off(h, head);
 		return head;
 	}
 	return NULL;
@@ -147,7 +150,7 @@ static struct page *dequeue_near(struct hstate *h, unsigned int nid, u32 nodes)
 
 /* ---- taking and giving back ---- */
 
-/* One more page than the pool was made for, if nr_overcommit allows: counted, on no list. */
+/* Allocate a surplus page, if nr_overcommit allows one. It is counted, and on no list. */
 static struct page *alloc_surplus(struct hstate *h, unsigned int nid, u32 nodes)
 {
 	struct page *head;
@@ -163,7 +166,7 @@ static struct page *alloc_surplus(struct hstate *h, unsigned int nid, u32 nodes)
 		return NULL;
 	spin_lock(&hugetlb_lock);
 	if (h->surplus >= h->nr_overcommit) {
-		/* Others were faster. */
+		/* Other threads have used up nr_overcommit in the meantime. */
 		spin_unlock(&hugetlb_lock);
 		release_page_of(h, head);
 		return NULL;
@@ -188,7 +191,7 @@ struct page *hugetlb_take_page(struct hstate *h, bool reserved, unsigned int nid
 		head = alloc_surplus(h, nid, nodes);
 		if (!head)
 			return NULL;
-		/* Promised, but not on these nodes: one more keeps the promise. */
+		/* The page is promised, but these nodes have no free one: a surplus page keeps the promise. */
 		if (reserved) {
 			spin_lock(&hugetlb_lock);
 			h->resv--;
@@ -208,7 +211,7 @@ struct page *hugetlb_take_target(struct hstate *h, int nid, bool *fresh)
 	if (h->free > h->resv)
 		head = dequeue(h, 1u << nid);
 	spin_unlock(&hugetlb_lock);
-	/* Blocks larger than the buddy's come from where memory can be emptied, not from a node. */
+	/* A block larger than the buddy's is made where memory can be moved away, whatever the node. */
 	if (!head && !gigantic(h)) {
 		*fresh = true;
 		head = fresh_page(h, __GFP_THISNODE | __GFP_RETRY_MAYFAIL, nid, 1u << nid);
@@ -217,6 +220,17 @@ struct page *hugetlb_take_target(struct hstate *h, int nid, bool *fresh)
 	}
 	if (head)
 		WRITE_ONCE(head->refcount, 1);
+	return head;
+}
+
+struct page *hugetlb_new_frame(struct hstate *h, int nid)
+{
+	struct page *head = fresh_page(h, __GFP_RETRY_MAYFAIL, nid, ~0u);
+
+	if (head) {
+		head->private_ = 0;
+		WRITE_ONCE(head->refcount, 1);
+	}
 	return head;
 }
 
@@ -241,7 +255,8 @@ void hugetlb_drop_frame(struct hstate *h, struct page *head, const struct page *
 	release_page_of(h, head);
 }
 
-/* hugetlb_lock held. Being given out, a page has no reference yet, but is on no list. */
+/* Is the page on a free list? A page that is being given out has no reference yet either, but is on no list.
+ * hugetlb_lock held. */
 static bool is_free(const struct hstate *h, const struct page *head)
 {
 	const struct page *p;
@@ -261,9 +276,7 @@ void hugetlb_replace_free(struct page *head, pfn_t start, pfn_t end)
 		return;
 	spin_lock(&hugetlb_lock);
 	if ((page_to_pfn(new) < start || page_to_pfn(new) >= end) && is_free(h, head)) {
-		list_del(&head->lru);
-		h->free--;
-		h->free_node[page_node_id(head)]--;
+		take_off(h, head);
 		count_exchange(h, page_node_id(head), page_node_id(new));
 		enqueue(h, new);
 		gone = head;
@@ -285,8 +298,8 @@ void hugetlb_free_page(struct page *head)
 	if (!restore && spool)
 		restore = !hugepage_subpool_return(spool, 1);
 	spin_lock(&hugetlb_lock);
-	/* Any page of the node may stand for its surplus: what counts is the number. One that a
-	 * promise needs stays. */
+	/* Any page of the node may stand for its surplus: what counts is the number. A page that a promise needs
+	 * stays in the pool. */
 	gone = h->surplus_node[nid] && !restore;
 	if (gone) {
 		count_pages(h, nid, -1, -1);
@@ -328,7 +341,7 @@ static u32 nodes_with_surplus(const struct hstate *h)
 	return nodes;
 }
 
-/* Surplus pages that nobody was promised go. hugetlb_lock held; they come onto `out`. */
+/* Move the free surplus pages that are not promised to `out`. hugetlb_lock held. */
 static void trim_surplus(struct hstate *h, struct list_head *out)
 {
 	while (h->surplus && h->free > h->resv) {
@@ -387,7 +400,7 @@ static u64 persistent(const struct hstate *h, u32 nodes)
 	return n;
 }
 
-/* A new page of one of the nodes with memory, each in its turn; NULL: none has one. */
+/* A new page, from the nodes with memory in turn. NULL: no node has one. */
 static struct page *fresh_page_in_turn(struct hstate *h, u32 nodes)
 {
 	static unsigned int turn; /* pool_mutex */
@@ -404,7 +417,7 @@ static struct page *fresh_page_in_turn(struct hstate *h, u32 nodes)
 			continue;
 		if (nodes & 1u << page_node_id(head))
 			return head;
-		release_page_of(h, head); /* gigantic: taken where it could be had */
+		release_page_of(h, head); /* a gigantic page may come from another node */
 	}
 	return NULL;
 }
@@ -412,7 +425,7 @@ static struct page *fresh_page_in_turn(struct hstate *h, u32 nodes)
 static void grow(struct hstate *h, u64 count, u32 nodes)
 {
 	spin_lock(&hugetlb_lock);
-	/* What is surplus becomes part of the pool first. */
+	/* First surplus pages become permanent pages of the pool. */
 	for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++)
 		while (nodes & 1u << nid && h->surplus_node[nid] && persistent(h, nodes) < count)
 			count_pages(h, nid, 0, -1);
@@ -436,7 +449,8 @@ static void shrink(struct hstate *h, u64 count, u32 nodes)
 	LIST_HEAD(gone);
 
 	spin_lock(&hugetlb_lock);
-	/* Pages in use or promised cannot go: they become surplus, and go when they are freed. */
+	/* Pages that are in use or promised cannot be freed now. They become surplus and leave the pool when they
+	 * are freed. */
 	while (persistent(h, nodes) > count && h->free > h->resv + h->surplus) {
 		struct page *head = dequeue(h, nodes);
 

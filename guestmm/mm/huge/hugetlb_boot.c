@@ -5,16 +5,15 @@
  *   hugepagesz=SIZE hugepages=N      N pages of that size; without hugepagesz= of the default size
  *
  * At boot a page of 1 GiB is taken from memblock before the zones exist, and becomes memory of its zone
- * when hugetlb_init() makes it a page of the pool. Later ones come from alloc_contig_pages(). One that
- * leaves the pool goes to the buddy in blocks of
- * its largest order.
+ * when hugetlb_init() makes it a page of the pool. Later ones come from alloc_contig_pages(). A page that
+ * leaves the pool is given to the buddy in blocks of the largest order.
  */
 #include "arch/pgtable.h"
 #include "lib/string.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/init.h"
 #include "mm/phys/alloc.h"
-#include "mm/phys/contig.h"
+#include "mm/move/contig.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/memblock.h"
 #include "mm/phys/zone.h"
@@ -151,7 +150,7 @@ void hugetlb_free_gigantic(struct page *head, unsigned int order)
 {
 	u64 home = head->flags & PAGE_FLAGS_KEPT;
 
-	/* As the buddy knows its pages: what boot left in them is nobody's. */
+	/* Make the struct pages look like those of a buddy block: boot has left other contents in them. */
 	for (u64 i = 0; i < 1ull << order; i++) {
 		head[i].flags = home;
 		head[i].refcount = 0;
@@ -177,7 +176,7 @@ __init void hugetlb_init(void)
 
 		if (!h->boot_pages)
 			continue;
-		/* Those of 1 GiB are there already, or cannot be had: all of memory is free. */
+		/* Pages of 1 GiB were taken from memblock; those that it could not give are not tried again. */
 		if (h->order <= MAX_ORDER)
 			hugetlb_set_pool(h, h->boot_pages);
 		else

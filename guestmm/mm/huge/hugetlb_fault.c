@@ -8,9 +8,9 @@
  *   read-only     else a copy
  *   leaf
  *
- * When the pool is empty and the copy is for the process that made the private mapping, it wins: the
- * page is taken away from its children, so that it is the owner's alone. Their next touch there is
- * SIGBUS. A child that cannot have a copy gets SIGBUS itself.
+ * When the pool is empty, the process that made the private mapping has priority: the page is unmapped from
+ * its children, so that only the owner maps it, and a later touch by a child gets SIGBUS. A child that
+ * cannot have a copy gets SIGBUS itself.
  *
  * Locks: mmap_lock for reading; the file's mutex: one fault at a time on a file, so a promise is not
  * used twice for one index; page_table_lock last.
@@ -19,9 +19,9 @@
 #include "lib/errno.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/phys/alloc.h"
-#include "mm/virt/fault.h"
-#include "mm/virt/large.h"
-#include "mm/virt/rmap.h"
+#include "mm/fault/fault.h"
+#include "mm/pgtable/large.h"
+#include "mm/rmap/rmap.h"
 
 struct huge_fault {
 	struct vm_fault *vmf;
@@ -48,12 +48,14 @@ static bool beyond_end(const struct huge_fault *f)
 	return f->index >= READ_ONCE(f->mapping->size) / hstate_size(f->hf->h);
 }
 
+enum leaf_right { LEAF_READ, LEAF_WRITE };
+
 /* P held. */
-static void set_leaf(const struct huge_fault *f, struct page *head, bool writable)
+static void set_leaf(const struct huge_fault *f, struct page *head, enum leaf_right right)
 {
 	pte_t e = mk_pte(page_to_pfn(head), f->vma->prot | _PAGE_PSE | _PAGE_ACCESSED);
 
-	if (writable)
+	if (right == LEAF_WRITE)
 		e = pte_mkwrite(e);
 	if (f->vmf->flags & FAULT_FLAG_WRITE)
 		e = pte_mkdirty(e);
@@ -62,7 +64,7 @@ static void set_leaf(const struct huge_fault *f, struct page *head, bool writabl
 		    .arg = TRACE_MAP_ANON, .order = head->order);
 }
 
-/* A new page becomes the VMA's own. */
+/* Map a new page as a private page of the VMA. */
 static void set_private(const struct huge_fault *f, struct page *head)
 {
 	head->mapping = (void *)((unsigned long)f->vma->anon_vma | PAGE_MAPPING_ANON);
@@ -70,8 +72,8 @@ static void set_private(const struct huge_fault *f, struct page *head)
 	hugetlb_clear_restore(head);
 }
 
-/* The page, with a reference, and in the file if the mapping is shared; *fresh: a private one of the
- * faulting process's own. NULL: *ret. */
+/* The page to map, with a reference. For a shared mapping it is a page of the file. *fresh: it is a new private
+ * page of the faulting process. NULL: *ret holds the result of the fault. */
 static struct page *get_page_for(struct huge_fault *f, bool *fresh, unsigned int *ret)
 {
 	struct page *head = hugetlb_find_page(f->mapping, f->index);
@@ -124,7 +126,10 @@ static unsigned int no_page(struct huge_fault *f)
 		set_private(f, head);
 	hugetlb_add_rmap(head, 1);
 	atomic_add(&mm->hugetlb_usage, (s64)level_pages(f->level));
-	set_leaf(f, head, (f->vma->flags & VM_WRITE) && (fresh || (f->vma->flags & VM_SHARED)));
+	set_leaf(f, head,
+		 ((f->vma->flags & VM_WRITE) && (fresh || (f->vma->flags & VM_SHARED)))
+			 ? LEAF_WRITE
+			 : LEAF_READ);
 	spin_unlock(&mm->page_table_lock);
 	count_vm_event(fresh ? MMVM_FAULT_ANON : MMVM_FAULT_FILE);
 	return 0;
@@ -145,11 +150,11 @@ static void take_from_children(struct huge_fault *f)
 		unsigned long addr;
 		struct mmu_gather tlb;
 
-		/* Shared mappings use the file's own page; the owner keeps what it has. */
+		/* Shared mappings use the file's page; the owner keeps its own. */
 		if (vma == f->vma || (vma->flags & VM_MAYSHARE) || vma_owns_reserve(vma))
 			continue;
 		addr = vma->vm_start + ((first - vma->pgoff) << PAGE_SHIFT);
-		tlb_gather_mmu(&tlb, vma->mm, false);
+		tlb_gather_mmu(&tlb, vma->mm, TLB_PARTS);
 		tlb.atomic = true;
 		vma_set_unmapped(vma);
 		zap_page_range(&tlb, addr, addr + level_size(f->level));
@@ -169,14 +174,14 @@ static void make_writable(struct huge_fault *f, pte_t orig)
 	count_vm_event(PGREUSE);
 }
 
-/* Put the copy in the place of `old`. False: the leaf has changed. */
+/* Map the copy in place of `old`. False: the leaf has changed. */
 static bool replace_leaf(struct huge_fault *f, pte_t orig, struct page *old, struct page *copy)
 {
 	struct mm_struct *mm = f->vma->mm;
 	bool same;
 
 	spin_lock(&mm->page_table_lock);
-	/* A CPU may have set A or D meanwhile. */
+	/* A CPU may have set the bits A and D meanwhile: they do not count as a change. */
 	same = !((pte_read(f->leaf).v ^ orig.v) & ~(_PAGE_ACCESSED | _PAGE_DIRTY));
 	if (same) {
 		pte_set(f->leaf, __pte(0));
@@ -184,7 +189,7 @@ static bool replace_leaf(struct huge_fault *f, pte_t orig, struct page *old, str
 		set_private(f, copy);
 		hugetlb_add_rmap(copy, 1);
 		hugetlb_add_rmap(old, -1);
-		set_leaf(f, copy, true);
+		set_leaf(f, copy, LEAF_WRITE);
 		count_vm_event(MMVM_FAULT_COW);
 	}
 	spin_unlock(&mm->page_table_lock);
@@ -244,7 +249,7 @@ unsigned int hugetlb_fault(struct vm_fault *vmf)
 	mutex_lock(&f.hf->mutex);
 	e = pte_read(f.leaf);
 	if (e.v && (!(vmf->flags & FAULT_FLAG_WRITE) || pte_write(e))) {
-		/* Somebody was faster, or this CPU's translation is older than the leaf. */
+		/* Another thread has handled the fault, or this CPU's translation is older than the leaf. */
 		flush_tlb_page(vmf->mm, vmf->addr);
 		count_vm_event(MMVM_FAULT_SPURIOUS);
 		goto out;

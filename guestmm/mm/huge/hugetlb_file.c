@@ -15,6 +15,7 @@
  */
 #include "arch/clear.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/phys/highmem.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/alloc.h"
@@ -88,7 +89,7 @@ int hugetlb_add_page(struct address_space *mapping, struct page *head, unsigned 
 	return err;
 }
 
-/* The file's mutex held, nothing of [start, end) is mapped. Returns how many there were. */
+/* Remove the pages of [start, end), none of which is mapped. Returns how many. The file's mutex is held. */
 static u64 remove_pages(struct address_space *mapping, unsigned long start, unsigned long end)
 {
 	unsigned long at = start;
@@ -116,11 +117,11 @@ static u64 remove_pages(struct address_space *mapping, unsigned long start, unsi
 }
 
 static void unmap_pages(struct address_space *mapping, unsigned long start, unsigned long end,
-			bool even_cows)
+			enum unmap_copies copies)
 {
 	unsigned int order = hugetlb_file(mapping)->h->order;
 
-	unmap_mapping_range(mapping, start << order, end == ~0ul ? ~0ul : end << order, even_cows);
+	unmap_mapping_range(mapping, start << order, end == ~0ul ? ~0ul : end << order, copies);
 }
 
 void hugetlb_truncate(struct address_space *mapping, unsigned long start)
@@ -128,7 +129,7 @@ void hugetlb_truncate(struct address_space *mapping, unsigned long start)
 	struct hugetlb_file *hf = hugetlb_file(mapping);
 
 	mutex_lock(&hf->mutex);
-	unmap_pages(mapping, start, ~0ul, true);
+	unmap_pages(mapping, start, ~0ul, UNMAP_COPIES);
 	hugetlb_unreserve_file(mapping, start, ~0ul, remove_pages(mapping, start, ~0ul));
 	mutex_unlock(&hf->mutex);
 }
@@ -150,18 +151,18 @@ int hugetlb_punch_hole(struct address_space *mapping, unsigned long start, unsig
 	int err;
 
 	mutex_lock(&hf->mutex);
-	/* The promises first, because only that can fail. Pages keep what they use: they give it back
-	 * themselves when they are freed. */
+	/* The promises first, because only this step can fail. The promises that pages in memory use are returned
+	 * when those pages are freed. */
 	err = hugetlb_unreserve_file(mapping, start, end, pages_in(mapping, start, end));
 	if (!err) {
-		unmap_pages(mapping, start, end, false);
+		unmap_pages(mapping, start, end, LEAVE_COPIES);
 		remove_pages(mapping, start, end);
 	}
 	mutex_unlock(&hf->mutex);
 	return err;
 }
 
-/* Zeroes from `from` to `to`, both within one page, if there is one. The file's mutex held. */
+/* Zero bytes [from, to), which lie within one page, if that page is in memory. The file's mutex is held. */
 static void zero_part(struct address_space *mapping, u64 from, u64 to)
 {
 	u64 size = hstate_size(hugetlb_file(mapping)->h);
@@ -169,7 +170,12 @@ static void zero_part(struct address_space *mapping, u64 from, u64 to)
 
 	if (!head)
 		return;
-	memset((char *)page_address(head) + (from & (size - 1)), 0, to - from);
+	for (u64 n; from < to; from += n) {
+		const u64 at = from & (size - 1), offset = at & ~PAGE_MASK;
+
+		n = min(to - from, PAGE_SIZE - offset);
+		memzero_page(head + (at >> PAGE_SHIFT), offset, n);
+	}
 	put_page(head);
 }
 
@@ -248,7 +254,7 @@ static unsigned long step(const struct page *head)
 void hugetlb_clear_page(struct page *head)
 {
 	for (unsigned long i = 0; i < 1ul << head->order; i += step(head)) {
-		clear_pages(page_address(head) + (i << PAGE_SHIFT), step(head));
+		clear_highpages(head + i, step(head));
 		cond_resched();
 	}
 }
@@ -256,8 +262,7 @@ void hugetlb_clear_page(struct page *head)
 void hugetlb_copy_page(struct page *to, const struct page *from)
 {
 	for (unsigned long i = 0; i < 1ul << to->order; i += step(to)) {
-		copy_pages(page_address(to) + (i << PAGE_SHIFT),
-			   page_address(from) + (i << PAGE_SHIFT), step(to));
+		copy_highpages(to + i, from + i, step(to));
 		cond_resched();
 	}
 }

@@ -1,15 +1,16 @@
 /*
- * A huge page of a pool moves to another node: move_pages(2), migrate_pages(2), mbind(2).
+ * A huge page of a pool moves: to another node by move_pages(2), migrate_pages(2), mbind(2); out of the way of
+ * alloc_contig_range().
  *
  *   protect    every leaf loses its write permission
- *   check      nobody holds the page but its leaves, its file and us
- *   copy       readers go on: both frames hold the same
+ *   check      the only references are those of its leaves, its file and ours
+ *   copy       readers continue: both frames have the same contents
  *   exchange   the file's slot, then each leaf, names the new frame
  *   free       the old frame: to the pool, or to the buddy if the new one came from there
  *
- * No migration entries are needed. A write needs a leaf that is writable, and only a fault makes one, which
- * waits for the file's mutex (mprotect(2) leaves PG_migrating pages read-only, large.c). Nobody gives the
- * write permission back afterwards: the next write fault finds that nothing has to be copied.
+ * No migration entries are needed. A write needs a writable leaf. Only a fault makes one, and the fault waits for
+ * the file's mutex; mprotect(2) leaves PG_migrating pages read-only (large.c). The write permission is not restored
+ * afterwards: the next write fault finds that nothing has to be copied, and restores it.
  *
  * G1  From `protect` to the end both frames have PG_migrating and the file's mutex is held.
  * G2  Every leaf of the page, private ones too, lies in a VMA of its file's i_mmap, at the page's index.
@@ -21,9 +22,9 @@
 #include "lib/trace.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/phys/internal.h"
-#include "mm/phys/migrate.h"
-#include "mm/virt/large.h"
-#include "mm/virt/rmap.h"
+#include "mm/move/migrate.h"
+#include "mm/pgtable/large.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 struct huge_move {
@@ -31,6 +32,7 @@ struct huge_move {
 	struct hstate *h;
 	unsigned long index; /* of the huge page in the file */
 	unsigned int level;
+	enum migrate_reason reason;
 	struct page *old, *new;
 };
 
@@ -61,10 +63,11 @@ static void each_leaf(struct huge_move *m, leaf_fn what)
 
 static void protect_leaf(struct huge_move *m, struct mm_struct *mm, unsigned long addr, pte_t *leaf)
 {
-	if (!pte_write(pte_read(leaf)))
-		return;
 	/* Only this bit: a CPU may be setting A and D. */
-	atomic_and(&leaf->v, ~_PAGE_RW);
+	if (pte_write(pte_read(leaf)))
+		atomic_and(&leaf->v, ~_PAGE_RW);
+	/* An mprotect or a fork of that process may have made the leaf read-only without having flushed the TLBs
+	 * yet. Flush here: a write through an old translation after the copy would be lost. */
 	flush_tlb_page(mm, addr);
 }
 
@@ -82,17 +85,17 @@ static void switch_leaf(struct huge_move *m, struct mm_struct *mm, unsigned long
 		    .arg = TRACE_MAP_MIGRATE, .order = m->h->order);
 	pte_set(leaf, __pte((e.v & ~PTE_PFN_MASK) | (u64)page_to_pfn(m->new) << PAGE_SHIFT));
 	hugetlb_add_rmap(m->old, -1);
-	atomic_sub(&m->old->refcount, 1); /* the leaf's; ours is there */
+	atomic_sub(&m->old->refcount, 1); /* the leaf's reference; ours keeps the page */
 }
 
-/* References: of the leaves, of the file, ours. */
+/* Are the only references those of the leaves, of the file, and ours? */
 static bool nobody_else(const struct huge_move *m)
 {
 	return page_ref_count(m->old) ==
 	       hugetlb_mapcount(m->old) + (m->old->mapping == m->mapping) + 1;
 }
 
-/* The new frame is the page. False: somebody has come, and the old one still is. */
+/* Put the new frame into the file's tree. False: somebody has taken a reference, and the old frame stays. */
 static bool exchange(struct huge_move *m)
 {
 	unsigned long flags = spin_lock_irqsave(&m->mapping->lock);
@@ -111,7 +114,7 @@ static bool exchange(struct huge_move *m)
 	spin_unlock_irqrestore(&m->mapping->lock, flags);
 	if (!alone)
 		return false;
-	/* A fork that copies a leaf meanwhile may put the copy where the walk has been already. */
+	/* Repeat: a fork may copy a leaf to a VMA that the walk has passed already. */
 	while (hugetlb_mapcount(m->old)) {
 		each_leaf(m, switch_leaf);
 		cond_resched();
@@ -138,13 +141,14 @@ static int move(struct huge_move *m)
 		return err;
 	for (unsigned long i = 0; i < 1ul << m->h->order; i++)
 		trace_point(MIGRATE, page_to_pfn(m->new) + i, .pfn = page_to_pfn(m->old) + i,
-			    .arg = MR_SYSCALL);
+			    .arg = m->reason);
 	count_vm_events(PGMIGRATE_SUCCESS, 1l << m->h->order);
 	return 0;
 }
 
 /* The page at addr, with a reference. 0 or -ENOENT, -EACCES: others map it, too. */
-static int take_old(struct huge_move *m, struct mm_struct *mm, unsigned long addr, bool shared_too)
+static int take_old(struct huge_move *m, struct mm_struct *mm, unsigned long addr,
+		    enum migrate_whose whose)
 {
 	int err = -ENOENT;
 	pte_t *leaf;
@@ -153,7 +157,7 @@ static int take_old(struct huge_move *m, struct mm_struct *mm, unsigned long add
 	leaf = walk_level(mm->pgd, addr, m->level);
 	if (leaf && pte_huge(pte_read(leaf))) {
 		m->old = pfn_to_page(pte_pfn(pte_read(leaf)));
-		err = !shared_too && hugetlb_mapcount(m->old) > 1 ? -EACCES : 0;
+		err = whose != MIGRATE_SHARED_TOO && hugetlb_mapcount(m->old) > 1 ? -EACCES : 0;
 		if (!err)
 			get_page(m->old);
 	}
@@ -161,17 +165,43 @@ static int take_old(struct huge_move *m, struct mm_struct *mm, unsigned long add
 	return err;
 }
 
-int hugetlb_migrate(struct vm_area_struct *vma, unsigned long addr, int nid, bool shared_too)
+/* Where the new frame comes from: the pool, or the buddy for this move. */
+enum new_frame { POOL_FRAME, FRESH_FRAME };
+
+/* Both frames held, the file's mutex held, which is released, and both references are dropped. */
+static int move_and_settle(struct huge_move *m, struct hugetlb_file *hf, enum new_frame from)
+{
+	int err = move(m);
+
+	if (err)
+		count_vm_events(PGMIGRATE_FAIL, 1l << m->h->order);
+	if (from == FRESH_FRAME)
+		hugetlb_drop_frame(m->h, err ? m->new : m->old, err ? NULL : m->new);
+	else if (err)
+		put_page(m->new);
+	if (!err)
+		put_page(m->new); /* ours; the leaves and the file have theirs */
+	if (err || from != FRESH_FRAME)
+		put_page(m->old); /* else it is in the buddy already */
+	mutex_unlock(&hf->mutex);
+	return err;
+}
+
+int hugetlb_migrate(struct vm_area_struct *vma, unsigned long addr, int nid,
+		    enum migrate_whose whose)
 {
 	struct hugetlb_file *hf = hugetlb_file(vma->mapping);
-	struct huge_move m = {.mapping = vma->mapping, .h = hf->h, .level = hstate_level(hf->h)};
+	struct huge_move m = {.mapping = vma->mapping,
+			      .h = hf->h,
+			      .level = hstate_level(hf->h),
+			      .reason = MR_SYSCALL};
 	bool fresh;
 	int err;
 
 	addr &= ~(level_size(m.level) - 1);
 	m.index = vma_huge_index(vma, addr);
 	mutex_lock(&hf->mutex);
-	err = take_old(&m, vma->mm, addr, shared_too);
+	err = take_old(&m, vma->mm, addr, whose);
 	if (err)
 		goto unlock;
 	if ((int)page_node_id(m.old) == nid)
@@ -181,20 +211,90 @@ int hugetlb_migrate(struct vm_area_struct *vma, unsigned long addr, int nid, boo
 		err = -ENOMEM;
 		goto put;
 	}
-	err = move(&m);
-	if (err)
-		count_vm_events(PGMIGRATE_FAIL, 1l << m.h->order);
-	if (fresh)
-		hugetlb_drop_frame(m.h, err ? m.new : m.old, err ? NULL : m.new);
-	else if (err)
-		put_page(m.new);
-	if (!err)
-		put_page(m.new); /* ours; the leaves and the file have theirs */
-	if (!err && fresh)
-		goto unlock; /* that was m.old */
+	return move_and_settle(&m, hf, fresh ? FRESH_FRAME : POOL_FRAME);
 put:
 	put_page(m.old);
 unlock:
 	mutex_unlock(&hf->mutex);
 	return err;
+}
+
+/* ---- out of a range --------------------------------------------------------------------------- */
+
+/* A new frame outside of [start, end), which no pool counts; NULL: there is none. */
+static struct page *frame_outside(struct hstate *h, int nid, pfn_t start, pfn_t end)
+{
+	struct page *tried[4], *head = NULL;
+	unsigned int nr = 0;
+
+	while (!head && nr < ARRAY_SIZE(tried)) {
+		struct page *page = hugetlb_new_frame(h, nid);
+
+		if (!page)
+			break;
+		if (page_to_pfn(page) + (1ul << h->order) <= start || page_to_pfn(page) >= end)
+			head = page;
+		else
+			tried[nr++] = page;
+	}
+	while (nr)
+		hugetlb_drop_frame(h, tried[--nr], NULL);
+	return head;
+}
+
+/* Move the page at addr if its frame is in the range. mmap_lock held. The file's mutex is tried, not waited for:
+ * its holder may be the one who needs the range. */
+static void move_out_one(struct vm_area_struct *vma, unsigned long addr, pfn_t start, pfn_t end)
+{
+	struct hugetlb_file *hf = hugetlb_file(vma->mapping);
+	struct huge_move m = {.mapping = vma->mapping,
+			      .h = hf->h,
+			      .level = hstate_level(hf->h),
+			      .reason = MR_CONTIG_RANGE};
+
+	if (!mutex_trylock(&hf->mutex))
+		return;
+	if (take_old(&m, vma->mm, addr, MIGRATE_SHARED_TOO))
+		goto unlock;
+	m.index = vma_huge_index(vma, addr);
+	if (page_to_pfn(m.old) >= end || page_to_pfn(m.old) + (1ul << m.h->order) <= start)
+		goto put;
+	m.new = frame_outside(m.h, (int)page_node_id(m.old), start, end);
+	if (!m.new)
+		goto put;
+	move_and_settle(&m, hf, FRESH_FRAME);
+	return;
+put:
+	put_page(m.old);
+unlock:
+	mutex_unlock(&hf->mutex);
+}
+
+static void move_out_of_mm(struct mm_struct *mm, pfn_t start, pfn_t end)
+{
+	struct vm_area_struct *vma;
+
+	list_for_each_entry (vma, &mm->mmap, link) {
+		unsigned long size;
+
+		if (!(vma->flags & VM_HUGETLB) || vma_hstate(vma)->order > MAX_ORDER)
+			continue;
+		size = hstate_size(vma_hstate(vma));
+		for (unsigned long addr = vma->vm_start; addr < vma->vm_end; addr += size) {
+			move_out_one(vma, addr, start, end);
+			cond_resched();
+		}
+	}
+}
+
+void hugetlb_move_out(pfn_t start, pfn_t end)
+{
+	struct mm_struct *mm = NULL;
+
+	while ((mm = mm_next(mm))) {
+		if (!READ_ONCE(mm->hugetlb_usage) || !down_read_trylock(&mm->mmap_lock))
+			continue;
+		move_out_of_mm(mm, start, end);
+		up_read(&mm->mmap_lock);
+	}
 }

@@ -1,5 +1,5 @@
 /*
- * Promises of huge pages: what a mapping may touch later without a SIGBUS.
+ * Promises of huge pages: a promised page can be touched later without a SIGBUS.
  *
  *   shared mapping    the file's resv_map holds the indices that are promised to the file; they stay
  *                     until the file is truncated, whoever maps it
@@ -7,7 +7,7 @@
  *                     promise has been used. Promises that are not in it are released when the VMA is freed.
  *   child of a fork   has no promise: a page that it needs comes from what nobody was promised, or
  *                     it gets SIGBUS
- *   MAP_NORESERVE     no promise at mmap; a shared page that is there is entered when it is made
+ *   MAP_NORESERVE     no promise at mmap; a shared page is entered in the map when it is allocated
  *
  *   mmap ──reserve──> subpool (size=, min_size= of the mount) ──> pool's resv (hugetlb_acct_memory)
  *
@@ -98,7 +98,7 @@ static u64 region_count(const struct resv_map *map, unsigned long from, unsigned
 	return n;
 }
 
-/* Memory for one more region, and for the spare, got before resv_mutex is taken. */
+/* Memory for one more region and for the spare, allocated before resv_mutex is taken. */
 struct room {
 	struct region *fresh, *spare;
 };
@@ -132,7 +132,7 @@ static void room_put(struct room *room)
 	kfree(room->spare);
 }
 
-/* Add [from, to): room->fresh becomes the region, what it touches is merged into it. Cannot fail. */
+/* Add [from, to): room->fresh becomes the region, and regions that it touches are merged into it. Cannot fail. */
 static void region_add(struct resv_map *map, unsigned long from, unsigned long to,
 		       struct room *room)
 {
@@ -157,8 +157,8 @@ static void region_add(struct resv_map *map, unsigned long from, unsigned long t
 	room->fresh = NULL;
 }
 
-/* Remove [from, to). Returns how many were there. One region may have to be cut in two, with the
- * spare, which the caller has made sure of. */
+/* Remove [from, to). Returns how many indices the set held. One region may have to be cut in two: the caller has
+ * made sure that there is a spare for it. */
 static u64 region_del(struct resv_map *map, unsigned long from, unsigned long to)
 {
 	struct region *r, *n;
@@ -318,7 +318,7 @@ static bool vma_is_shared(const struct vm_area_struct *vma)
 	return vma->flags & VM_MAYSHARE;
 }
 
-/* A private mapping: all of it is promised to its maker. */
+/* A private mapping: all of it is promised to the process that makes it. */
 static int reserve_private(struct vm_area_struct *vma, struct hugetlb_file *hf, u64 pages)
 {
 	struct resv_map *map = resv_map_alloc();
@@ -334,7 +334,7 @@ static int reserve_private(struct vm_area_struct *vma, struct hugetlb_file *hf, 
 	return err;
 }
 
-/* A shared one: what the file was not promised before. */
+/* A shared mapping: promise the pages that the file was not promised before. */
 static int reserve_shared(struct hugetlb_file *hf, unsigned long from, unsigned long to)
 {
 	struct resv_map *map = hf->resv;
@@ -423,7 +423,7 @@ static struct page *take_page(struct hugetlb_file *hf, const struct vm_area_stru
 
 	if (need < 0)
 		return NULL;
-	/* Not promised to us and need 0: the mount's min_size has it promised. */
+	/* need 0: the page is promised already, to the caller or by the mount's min_size. */
 	head = hugetlb_take_page(hf->h, !need, nid, nodes);
 	if (!head) {
 		if (!reserved)
@@ -462,8 +462,8 @@ static struct page *alloc_for(struct hugetlb_file *hf, struct vm_area_struct *vm
 	return head;
 }
 
-/* The page was never used. Its entry goes where it was made for this page: a private owner's whose
- * promise is good again, and a shared file's that was not promised. */
+/* The page was never used. Remove its entry in the map if it was made for this page. For a private owner that makes
+ * the promise valid again; a shared file's entry is removed only if it was not promised before. */
 static void undo_for(struct hugetlb_file *hf, struct vm_area_struct *vma, unsigned long index,
 		     struct page *head)
 {
@@ -503,7 +503,7 @@ int hugetlb_unreserve_file(struct address_space *mapping, unsigned long start, u
 	struct room room;
 	s64 was;
 
-	/* Up to the end no region is cut in two. */
+	/* Without an upper end no region is cut in two, so no spare is needed. */
 	if (end != ~0ul) {
 		int err = room_get(&room, hf->resv);
 

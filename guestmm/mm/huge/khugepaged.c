@@ -2,15 +2,15 @@
  * Collapse: 512 small pages become one huge page. Anonymous memory here; shared memory, which khugepaged
  * collapses as well, in collapse_shmem.c.
  *
- *   look       PTEs of an aligned 2 MiB range: enough of them there, not too many shared or in swap
+ *   look       PTEs of an aligned 2 MiB range: enough of them present, not too many shared or in swap
  *   swap in    what is in swap (mmap_lock for reading)
  *   take       mmap_lock for writing, so no fault comes; each page locked, off the LRU, and with no
  *              references but its PTE's, the LRU's taker's and ours; then the PMD is cleared
  *   copy       nobody can write: the translations are flushed
  *   map        the PMD maps the copy; the old table is deposited; the old pages are freed
  *
- * Whoever is found to hold one of the pages (a reader through /proc/PID/mem, a DMA, a batch) makes the
- * collapse fail: it is tried again later.
+ * If anybody else holds a reference on one of the pages (a reader through /proc/PID/mem, a DMA, a batch), the
+ * collapse fails and is tried again later.
  *
  * khugepaged does this by itself, slowly, where huge pages are enabled; madvise(MADV_COLLAPSE) at once,
  * also where they are "never".
@@ -21,13 +21,14 @@
 #include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/huge/hugetlb.h"
+#include "mm/phys/highmem.h"
 #include "mm/memcg/memcg.h"
 #include "mm/huge/thp.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
 #include "mm/swap/swapcache.h"
-#include "mm/virt/guard.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/guard.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 struct khugepaged_settings khugepaged = {
@@ -43,11 +44,11 @@ struct khugepaged_settings khugepaged = {
 struct collapse {
 	struct mm_struct *mm;
 	unsigned long haddr;
-	bool advised; /* MADV_COLLAPSE: limits of khugepaged do not hold */
+	enum thp_asker asker; /* THP_BY_ADVICE: khugepaged's limits do not apply */
 	struct folio *folio;
 	unsigned int none, swapped, shared;
 	bool writable;	     /* some PTE is */
-	struct folio *large; /* a part of it is mapped there; with a reference */
+	struct folio *large; /* the range maps a part of it; with a reference */
 	pte_t *pmd;
 	struct page *table;
 	struct list_head pages; /* taken: locked, isolated */
@@ -58,7 +59,7 @@ static struct vm_area_struct *find_range(const struct collapse *c)
 {
 	struct vm_area_struct *vma = find_vma(c->mm, c->haddr);
 
-	if (!vma || !thp_fits(vma, c->haddr) || !thp_vma_allowed(vma, c->advised))
+	if (!vma || !thp_fits(vma, c->haddr) || !thp_vma_allowed(vma, c->asker))
 		return NULL;
 	return vma;
 }
@@ -76,10 +77,10 @@ bool khugepaged_exceeds(unsigned int n, u64 limit, enum vm_event_item event)
 	return true;
 }
 
-/* Is there more of what `e` is than khugepaged may take? P held. */
+/* Count the entry. Are there more entries of its kind now than khugepaged's limits allow? P held. */
 static bool exceeds(const struct collapse *c, pte_t e)
 {
-	if (c->advised)
+	if (c->asker == THP_BY_ADVICE)
 		return false;
 	if (is_zero_pte(e))
 		return khugepaged_exceeds(c->none, khugepaged.max_ptes_none,
@@ -92,9 +93,9 @@ static bool exceeds(const struct collapse *c, pte_t e)
 				  THP_SCAN_EXCEED_SHARED_PTE);
 }
 
-/* Count what is there. mmap_lock for reading. 0, -EINVAL (nothing to do), -EAGAIN, -EEXIST: huge
- * already. Memory that nobody may write at the moment, a child's for instance, is not collapsed: it
- * would no longer be shared. */
+/* Count the pages of the range. mmap_lock held for reading. 0, -EINVAL (nothing to do), -EAGAIN, -EEXIST: huge
+ * already. Memory without a writable page, for example a child's, is not collapsed: it would no longer be
+ * shared. */
 static int look(struct collapse *c)
 {
 	pte_t *pmd = walk_level(c->mm->pgd, c->haddr, PT_LEVEL_PMD), *pte;
@@ -148,7 +149,7 @@ out:
 	return err;
 }
 
-/* Make single pages of the large one that look() has found. 0: look again. */
+/* Split the large folio that look() has found into single pages. 0: look again. */
 static int split_found(struct collapse *c)
 {
 	int err = -EAGAIN;
@@ -187,7 +188,7 @@ void collapse_give_back(struct list_head *pages)
 	lru_putback(pages);
 }
 
-/* P held. One page: locked, off its list, and nobody else's reference on it. */
+/* Lock one page, take it off its LRU list, and check that nobody else holds a reference. P held. */
 static int take_page(struct collapse *c, pte_t e)
 {
 	struct page *page = pfn_to_page(pte_pfn(e));
@@ -201,7 +202,7 @@ static int take_page(struct collapse *c, pte_t e)
 		return -EAGAIN;
 	}
 	list_add_tail(&page->lru, &c->pages);
-	/* Its PTEs', the swap cache's, ours: and no slot that another process could read it from. */
+	/* The only references may be those of its PTEs, of the swap cache, and ours. */
 	if (page_ref_count(page) != page_mapcount(page) + PageSwapCache(page) + 1)
 		return -EAGAIN;
 	return 0;
@@ -218,7 +219,7 @@ static int take_pages(struct collapse *c)
 		if (is_zero_pte(e))
 			continue;
 		if (!pte_present(e))
-			return -EAGAIN; /* went to swap again */
+			return -EAGAIN; /* it was swapped out again */
 		err = take_page(c, e);
 		if (err)
 			return err;
@@ -226,7 +227,7 @@ static int take_pages(struct collapse *c)
 	return 0;
 }
 
-/* Take the table away from the CPU. 0, or everything is as before. */
+/* Clear the PMD, so that no CPU can use the table. 0, or an error with everything as before. */
 static int detach(struct collapse *c, struct vm_area_struct *vma)
 {
 	struct mm_struct *mm = c->mm;
@@ -244,7 +245,7 @@ static int detach(struct collapse *c, struct vm_area_struct *vma)
 	err = take_pages(c);
 	if (!err) {
 		pte_set(c->pmd, __pte(0));
-		flush_tlb_mm(mm); /* tables, too: nobody writes any more */
+		flush_tlb_mm(mm); /* also the paging-structure caches: from here on nobody writes */
 	}
 	spin_unlock(&mm->page_table_lock);
 	spin_unlock(&root->lock);
@@ -256,19 +257,19 @@ static int detach(struct collapse *c, struct vm_area_struct *vma)
 static void copy(struct collapse *c)
 {
 	pte_t *pte = page_address(c->table);
-	char *to = folio_address(c->folio);
 
-	for (unsigned int i = 0; i < HPAGE_PMD_NR; i++, pte++, to += PAGE_SIZE) {
+	for (unsigned int i = 0; i < HPAGE_PMD_NR; i++, pte++) {
+		struct page *to = folio_page(c->folio, i);
 		pte_t e = pte_read(pte);
 
 		if (is_zero_pte(e))
-			clear_page(to);
+			clear_highpage(to);
 		else
-			copy_page(to, page_address(pfn_to_page(pte_pfn(e))));
+			copy_highpage(to, pfn_to_page(pte_pfn(e)));
 	}
 }
 
-/* The copy takes the place; the old pages lose these PTEs. */
+/* Map the copy; the old pages lose these PTEs. */
 static void attach(struct collapse *c, struct vm_area_struct *vma)
 {
 	struct mm_struct *mm = c->mm;
@@ -287,7 +288,7 @@ static void attach(struct collapse *c, struct vm_area_struct *vma)
 		had++;
 		if (atomic_sub_return(&page->mapcount, 1) < 0)
 			page_stat_add(page, NR_ANON_MAPPED, -1);
-		atomic_sub(&page->refcount, 1); /* the PTE's; ours is there */
+		atomic_sub(&page->refcount, 1); /* of the PTE; the caller has one */
 	}
 	thp_map_new(vma, c->pmd, c->haddr, c->folio, c->table,
 		    _PAGE_ACCESSED | _PAGE_WRITTEN | (vma->flags & VM_WRITE ? _PAGE_RW : 0));
@@ -319,7 +320,7 @@ static int collapse_locked(struct collapse *c)
 
 /* ---- one range -------------------------------------------------------------------------------- */
 
-/* With mmap_lock for reading: is it worth it? What is in swap is read. */
+/* Decide whether to collapse the range, and read its pages from swap. Takes mmap_lock for reading. */
 static int prepare(struct collapse *c)
 {
 	struct vm_area_struct *vma;
@@ -337,17 +338,18 @@ static int prepare(struct collapse *c)
 
 #define MAX_SPLITS 16 /* large pages of which a part is mapped in the range */
 
-gfp_t collapse_gfp(bool advised)
+gfp_t collapse_gfp(enum thp_asker asker)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN;
 
-	return advised || khugepaged.defrag ? gfp & ~__GFP_KSWAPD_RECLAIM : gfp & ~__GFP_RECLAIM;
+	return asker == THP_BY_ADVICE || khugepaged.defrag ? gfp & ~__GFP_KSWAPD_RECLAIM
+							   : gfp & ~__GFP_RECLAIM;
 }
 
 /* mmap_lock not held. */
-static int collapse_range(struct mm_struct *mm, unsigned long haddr, bool advised)
+static int collapse_range(struct mm_struct *mm, unsigned long haddr, enum thp_asker asker)
 {
-	struct collapse c = {.mm = mm, .haddr = haddr, .advised = advised};
+	struct collapse c = {.mm = mm, .haddr = haddr, .asker = asker};
 	int err = prepare(&c);
 
 	INIT_LIST_HEAD(&c.pages);
@@ -363,8 +365,7 @@ static int collapse_range(struct mm_struct *mm, unsigned long haddr, bool advise
 	}
 	if (err)
 		return err;
-	c.folio =
-		(struct folio *)alloc_pages_type(collapse_gfp(advised), HPAGE_PMD_ORDER, PAGE_ANON);
+	c.folio = (struct folio *)alloc_pages_type(collapse_gfp(asker), HPAGE_PMD_ORDER, PAGE_ANON);
 	if (!c.folio) {
 		count_vm_event(THP_COLLAPSE_ALLOC_FAILED);
 		return -ENOMEM;
@@ -374,6 +375,7 @@ static int collapse_range(struct mm_struct *mm, unsigned long haddr, bool advise
 		return -EBUSY;
 	}
 	count_vm_event(THP_COLLAPSE_ALLOC);
+	mem_cgroup_count_page(&c.folio->page, THP_COLLAPSE_ALLOC);
 	lru_add_drain_all();
 	down_write(&mm->mmap_lock);
 	err = collapse_locked(&c);
@@ -384,11 +386,11 @@ static int collapse_range(struct mm_struct *mm, unsigned long haddr, bool advise
 }
 
 /* Shared or anonymous memory. mmap_lock not held. */
-static int collapse_any(struct mm_struct *mm, unsigned long haddr, bool advised)
+static int collapse_any(struct mm_struct *mm, unsigned long haddr, enum thp_asker asker)
 {
-	int err = shmem_collapse(mm, haddr, advised);
+	int err = shmem_collapse(mm, haddr, asker);
 
-	return err == -EOPNOTSUPP ? collapse_range(mm, haddr, advised) : err;
+	return err == -EOPNOTSUPP ? collapse_range(mm, haddr, asker) : err;
 }
 
 int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long end)
@@ -400,13 +402,13 @@ int thp_collapse_range(struct mm_struct *mm, unsigned long start, unsigned long 
 	for (; addr < last; addr += PMD_SIZE) {
 		up_read(&mm->mmap_lock);
 		for (int tries = 0; tries < 3; tries++) {
-			e = collapse_any(mm, addr, true);
+			e = collapse_any(mm, addr, THP_BY_ADVICE);
 			if (e != -EAGAIN)
 				break;
 		}
 		down_read(&mm->mmap_lock);
-		/* As Linux: what is huge already is no error; with what is, the others are tried
-		 * unless there is no memory. */
+		/* As Linux: a range that is huge already is not an error. After an error the other ranges are still
+		 * tried, unless a huge page could not be allocated or charged. */
 		if (e && e != -EEXIST)
 			err = e;
 		if (e == -ENOMEM || e == -EBUSY)
@@ -461,7 +463,7 @@ int khugepaged_scan(unsigned long pages)
 {
 	u64 left = pages;
 
-	/* Set again by what this pass finds, and by who enters meanwhile. */
+	/* It is set again when this pass finds memory, and when an mm is added during the pass. */
 	if (!in_pass) {
 		in_pass = true;
 		WRITE_ONCE(khugepaged_has_work, false);
@@ -478,14 +480,14 @@ int khugepaged_scan(unsigned long pages)
 			return 0;
 		}
 		while (left && (haddr = next_range(mm))) {
-			int err = collapse_any(mm, haddr, false);
+			int err = collapse_any(mm, haddr, THP_BY_KERNEL);
 
 			WRITE_ONCE(khugepaged_has_work, true);
 			if (!err)
 				khugepaged.pages_collapsed++;
 			if (err == -ENOMEM) {
 				mmput(mm);
-				return err; /* that range again, later */
+				return err; /* this range is tried again later */
 			}
 			mm->khugepaged_addr = haddr + PMD_SIZE;
 			left -= min(left, (u64)HPAGE_PMD_NR);
@@ -502,7 +504,7 @@ int khugepaged_scan(unsigned long pages)
 
 void khugepaged_wake(void)
 {
-	/* What a pass before this setting left alone may be work now. */
+	/* Under the new setting there may be work that an earlier pass skipped. */
 	WRITE_ONCE(khugepaged_has_work, true);
 	WRITE_ONCE(wanted, true);
 	wake_up(&khugepaged_wait);
@@ -514,7 +516,7 @@ void __khugepaged_enter(void)
 	wake_up(&khugepaged_wait);
 }
 
-/* There is no huge page to be had: alloc_sleep_millisecs, unless a setting changes. */
+/* No huge page could be allocated: sleep for alloc_sleep_millisecs, or until a setting changes. */
 static void sleep_without_memory(void)
 {
 	struct wait_entry we;
@@ -541,8 +543,8 @@ static int khugepaged_thread(void *arg)
 
 		prepare_to_wait(&khugepaged_wait, &we);
 		if (!READ_ONCE(wanted)) {
-			/* "never", or nothing to look at: until a setting changes or somebody enters,
-			 * and then a while later. */
+			/* With "never", or with nothing to look at, sleep until a setting changes or an address
+			 * space enters; then wait a while as well. */
 			scan = enabled() && READ_ONCE(khugepaged_has_work);
 			if (scan)
 				schedule_timeout(khugepaged.scan_sleep_millisecs * 1000000ull);

@@ -4,11 +4,13 @@
  *   PMD                       read                         write
  *   empty                     the huge zero page           new cleared huge page
  *   huge zero page            spurious                     split: the one small page is filled (fault.c)
+ *   huge page, hint           numa_hint_fault(): it may move to this CPU's node
+ *   huge page, moving         the fault waits
  *   huge page, read-only      spurious                     made writable if nobody shares it, else split:
  *                                                          the one small page is copied (fault.c)
  *
- * As in Linux 6.12 a huge page that is shared is not copied whole, nor the huge zero page replaced as a
- * whole: 2 MiB for one written word are rarely worth it.
+ * As in Linux 6.12 a huge page that is shared is not copied whole, nor the huge zero page replaced as a whole:
+ * copying 2 MiB for one written word rarely pays.
  *
  * Source: Documentation/admin-guide/mm/transhuge.rst.
  */
@@ -19,26 +21,30 @@
 #include "lib/string.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/memcg/memcg.h"
+#include "mm/numa/balancing.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/fault.h"
-#include "mm/virt/large.h"
-#include "mm/virt/rmap.h"
+#include "mm/fault/fault.h"
+#include "mm/pgtable/large.h"
+#include "mm/rmap/migrate_entry.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 const char *const thp_enabled_names[NR_THP_ENABLED] = {"always", "madvise", "never"};
 const char *const thp_defrag_names[NR_THP_DEFRAG] = {"always", "defer", "defer+madvise", "madvise",
 						     "never"};
-u32 thp_enabled = THP_MADVISE, thp_defrag = THP_DEFRAG_MADVISE, thp_use_zero_page = 1;
+u32 thp_enabled = THP_MADVISE, thp_defrag = THP_DEFRAG_MADVISE;
+u64 thp_use_zero_page = 1;
 bool thp_ever;
 
-struct folio *thp_huge_zero; /* made at the first use, for good; cmpxchg */
+struct folio *thp_huge_zero; /* allocated at the first use, never freed; cmpxchg */
 
 #define GFP_TRANSHUGE_LIGHT \
 	((GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN) & ~__GFP_RECLAIM)
 #define GFP_TRANSHUGE (GFP_TRANSHUGE_LIGHT | __GFP_DIRECT_RECLAIM)
 
-/* Which of the names the option has on the command line; the last one that is one of them. -1: none. */
+/* Which of the names the option has on the command line; the last one that is one of them. -1: none. Another value is
+ * named in the log. */
 static int option_choice(const char *cmdline, const char *option, const char *const *names, u32 nr)
 {
 	int choice = -1;
@@ -46,16 +52,21 @@ static int option_choice(const char *cmdline, const char *option, const char *co
 	boot_option_asked(option);
 	for (const char *s = cmdline; s && *s; s++) {
 		const char *v = s + strlen(option) + 1;
+		int found = -1;
 
 		if ((s != cmdline && s[-1] != ' ') || strncmp(s, option, strlen(option)) ||
-		    v[-1] != '=')
+		    (v[-1] && v[-1] != ' ' && v[-1] != '='))
 			continue;
-		for (u32 i = 0; i < nr; i++) {
+		for (u32 i = 0; v[-1] == '=' && i < nr; i++) {
 			size_t len = strlen(names[i]);
 
 			if (!strncmp(v, names[i], len) && (!v[len] || v[len] == ' '))
-				choice = (int)i;
+				found = (int)i;
 		}
+		if (found < 0)
+			printk("%s= cannot parse, ignored\n", option);
+		else
+			choice = found;
 	}
 	return choice;
 }
@@ -74,7 +85,7 @@ void thp_init(const char *cmdline)
 
 /* ---- where and how ---------------------------------------------------------------------------- */
 
-bool thp_vma_allowed(const struct vm_area_struct *vma, bool advised)
+bool thp_vma_allowed(const struct vm_area_struct *vma, enum thp_asker asker)
 {
 	if (vma->mapping || vma->file || vma->mm->thp_disabled ||
 	    (vma->flags & (VM_HUGETLB | VM_NOHUGEPAGE | VM_UFFD)))
@@ -84,22 +95,22 @@ bool thp_vma_allowed(const struct vm_area_struct *vma, bool advised)
 		return false;
 	if (!thp_fits(vma, ALIGN_UP(vma->vm_start, PMD_SIZE)))
 		return false;
-	return advised || thp_enabled == THP_ALWAYS ||
+	return asker == THP_BY_ADVICE || thp_enabled == THP_ALWAYS ||
 	       (thp_enabled == THP_MADVISE && (vma->flags & VM_HUGEPAGE));
 }
 
-gfp_t thp_gfp(bool advised)
+gfp_t thp_gfp(enum thp_asker asker)
 {
 	switch (thp_defrag) {
 	case THP_DEFRAG_ALWAYS:
-		return GFP_TRANSHUGE | (advised ? 0 : __GFP_NORETRY);
+		return GFP_TRANSHUGE | (asker == THP_BY_ADVICE ? 0 : __GFP_NORETRY);
 	case THP_DEFRAG_DEFER:
 		return GFP_TRANSHUGE_LIGHT | __GFP_KSWAPD_RECLAIM;
 	case THP_DEFRAG_DEFER_MADVISE:
 		return GFP_TRANSHUGE_LIGHT |
-		       (advised ? __GFP_DIRECT_RECLAIM : __GFP_KSWAPD_RECLAIM);
+		       (asker == THP_BY_ADVICE ? __GFP_DIRECT_RECLAIM : __GFP_KSWAPD_RECLAIM);
 	case THP_DEFRAG_MADVISE:
-		return GFP_TRANSHUGE_LIGHT | (advised ? __GFP_DIRECT_RECLAIM : 0);
+		return GFP_TRANSHUGE_LIGHT | (asker == THP_BY_ADVICE ? __GFP_DIRECT_RECLAIM : 0);
 	default:
 		return GFP_TRANSHUGE_LIGHT;
 	}
@@ -173,19 +184,30 @@ void folio_add_rmap_pmd(struct folio *folio)
 	atomic_add(&c->large_mapcount, 1);
 }
 
-void folio_remove_rmap_pmd(struct folio *folio)
+/* Returns whether only a part is mapped from now on. */
+static bool remove_rmap_pmd(struct folio *folio)
 {
 	struct folio_counts *c = folio_counts(folio);
+	int nr;
 
 	atomic_sub(&c->large_mapcount, 1);
-	if (atomic_sub_return(&c->entire_mapcount, 1) < 0) {
-		int nr = pages_mapped(atomic_sub_return(&c->nr_pages_mapped, MAPPED_ENTIRELY));
+	if (atomic_sub_return(&c->entire_mapcount, 1) >= 0)
+		return false;
+	nr = pages_mapped(atomic_sub_return(&c->nr_pages_mapped, MAPPED_ENTIRELY));
+	stat_mapped(folio, -(s64)(HPAGE_PMD_NR - nr));
+	stat_pmd_mapped(folio, -1);
+	return nr && nr < (int)HPAGE_PMD_NR;
+}
 
-		stat_mapped(folio, -(s64)(HPAGE_PMD_NR - nr));
-		stat_pmd_mapped(folio, -1);
-		if (is_anon(folio) && nr && nr < (int)HPAGE_PMD_NR)
-			deferred_split_folio(folio);
-	}
+void folio_remove_rmap_pmd(struct folio *folio)
+{
+	if (remove_rmap_pmd(folio) && is_anon(folio))
+		deferred_split_folio(folio);
+}
+
+void folio_hide_rmap_pmd(struct folio *folio)
+{
+	remove_rmap_pmd(folio);
 }
 
 void folio_add_rmap_pte(struct folio *folio, struct page *page)
@@ -198,20 +220,39 @@ void folio_add_rmap_pte(struct folio *folio, struct page *page)
 	atomic_add(&c->large_mapcount, 1);
 }
 
-void folio_remove_rmap_pte(struct folio *folio, struct page *page)
+/* The same for a PTE. */
+static bool remove_rmap_pte(struct folio *folio, struct page *page)
 {
 	struct folio_counts *c = folio_counts(folio);
+	int nr;
 
 	atomic_sub(&c->large_mapcount, 1);
-	if (atomic_sub_return(&page->mapcount, 1) < 0) {
-		int nr = atomic_sub_return(&c->nr_pages_mapped, MAPPED_PTE);
+	if (atomic_sub_return(&page->mapcount, 1) >= 0)
+		return false;
+	nr = atomic_sub_return(&c->nr_pages_mapped, MAPPED_PTE);
+	if (nr >= MAPPED_ENTIRELY)
+		return false;
+	stat_mapped(folio, -1);
+	return nr;
+}
 
-		if (nr < MAPPED_ENTIRELY) {
-			stat_mapped(folio, -1);
-			if (nr && is_anon(folio))
-				deferred_split_folio(folio);
-		}
-	}
+void folio_remove_rmap_pte(struct folio *folio, struct page *page)
+{
+	if (remove_rmap_pte(folio, page) && is_anon(folio))
+		deferred_split_folio(folio);
+}
+
+void folio_hide_rmap_pte(struct folio *folio, struct page *page)
+{
+	remove_rmap_pte(folio, page);
+}
+
+void thp_defer_if_partial(struct folio *folio)
+{
+	int nr = READ_ONCE(folio_counts(folio)->nr_pages_mapped);
+
+	if (is_anon(folio) && nr && nr < (int)HPAGE_PMD_NR * MAPPED_PTE)
+		deferred_split_folio(folio);
 }
 
 /* ---- faults ----------------------------------------------------------------------------------- */
@@ -257,7 +298,7 @@ static struct folio *get_huge_zero(void)
 	return READ_ONCE(thp_huge_zero);
 }
 
-/* A read where nothing is. */
+/* A read of an empty PMD. */
 static unsigned int map_huge_zero(struct vm_fault *vmf, pte_t *pmd, struct page *table)
 {
 	struct folio *zero = get_huge_zero();
@@ -283,10 +324,11 @@ static unsigned int map_huge_zero(struct vm_fault *vmf, pte_t *pmd, struct page 
 	return 0;
 }
 
-/* A cleared huge page, with anon_vma and table there, or NULL. */
+/* A cleared huge page, or NULL. The VMA's anon_vma is prepared, and the table is allocated. */
 static struct folio *new_page(struct vm_fault *vmf)
 {
-	struct folio *folio = thp_alloc(vmf->vma, thp_gfp(vmf->vma->flags & VM_HUGEPAGE));
+	struct folio *folio = thp_alloc(
+		vmf->vma, thp_gfp(vmf->vma->flags & VM_HUGEPAGE ? THP_BY_ADVICE : THP_BY_KERNEL));
 
 	if (!folio) {
 		count_vm_event(THP_FAULT_FALLBACK);
@@ -313,7 +355,7 @@ static unsigned int fault_empty(struct vm_fault *vmf, unsigned long haddr)
 	if (anon_vma_prepare(vma))
 		return VM_FAULT_OOM;
 	pmd = walk_level_alloc(mm, haddr, PT_LEVEL_PMD);
-	table = pmd ? pgtable_alloc(mm) : NULL;
+	table = pmd ? pgtable_alloc_spare(mm) : NULL;
 	if (!table)
 		return VM_FAULT_OOM;
 	if (!(vmf->flags & FAULT_FLAG_WRITE) && thp_use_zero_page)
@@ -337,11 +379,12 @@ static unsigned int fault_empty(struct vm_fault *vmf, unsigned long haddr)
 		return 0;
 	}
 	count_vm_event(THP_FAULT_ALLOC);
+	mem_cgroup_count_mm(mm, THP_FAULT_ALLOC);
 	count_vm_event(MMVM_FAULT_ANON);
 	return 0;
 }
 
-/* A write where the huge zero page is: small zero pages, one of which is replaced. */
+/* A write to the huge zero page: it is split into small zero pages, one of which is replaced. */
 static unsigned int write_zero(struct vm_fault *vmf, pte_t *pmd, unsigned long haddr)
 {
 	spin_lock(&vmf->mm->page_table_lock);
@@ -361,12 +404,12 @@ static unsigned int write_protected(struct vm_fault *vmf, pte_t *pmd, unsigned l
 
 	spin_lock(&mm->page_table_lock);
 	e = pte_read(pmd);
-	if (!pte_huge(e) || pte_write(e) || pte_special(e)) {
+	if (!pte_huge(e) || !pte_present(e) || pte_write(e) || pte_special(e)) {
 		ret = 0; /* changed meanwhile: fault again */
 		goto out;
 	}
 	folio = pfn_folio(pte_pfn(e));
-	if (is_anon(folio) ? folio_mapcount(folio) == 1 : !!(vmf->vma->flags & VM_SHARED)) {
+	if (is_anon(folio) ? thp_exclusive(folio) : !!(vmf->vma->flags & VM_SHARED)) {
 		pte_set(pmd, pte_mkwrite(pte_mkdirty(pte_mkyoung(e))));
 		count_vm_event(PGREUSE);
 		ret = 0;
@@ -389,15 +432,26 @@ unsigned int thp_fault(struct vm_fault *vmf)
 			       ? shmem_huge_fault(vmf)
 			       : VM_FAULT_FALLBACK;
 	if (!e.v)
-		return thp_vma_allowed(vmf->vma, false) && thp_fits(vmf->vma, haddr)
+		return thp_vma_allowed(vmf->vma, THP_BY_KERNEL) && thp_fits(vmf->vma, haddr)
 			       ? fault_empty(vmf, haddr)
 			       : VM_FAULT_FALLBACK;
 	if (!pte_huge(e))
-		return VM_FAULT_FALLBACK; /* a table has come */
+		return VM_FAULT_FALLBACK; /* another thread has put a table here */
+	if (unlikely(!pte_present(e))) {
+		migration_entry_wait(vmf->mm, pmd, e);
+		return 0;
+	}
+	/* The VMA allows the access, so this is no PROT_NONE. */
+	if (static_key(KEY_NUMA) && pte_protnone(e)) {
+		vmf->pte = pmd;
+		vmf->orig = e;
+		numa_hint_fault(vmf);
+		return 0; /* if the write is still not allowed, it faults again */
+	}
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_write(e))
 		return pte_special(e) ? write_zero(vmf, pmd, haddr)
 				      : write_protected(vmf, pmd, haddr);
-	/* Somebody was faster, or this CPU's translation is older than the PMD. */
+	/* Another thread has handled the fault, or this CPU's translation is older than the PMD. */
 	flush_tlb_page(vmf->mm, vmf->addr);
 	count_vm_event(MMVM_FAULT_SPURIOUS);
 	return 0;

@@ -4,19 +4,20 @@
  *   mapping->pages:  ... | page 512 | page 513 | ... | page 1023 | ...     512 slots, one folio of order 9
  *                             └ head      └ tail           └ tail
  *
- * A slot names the very page, as it does for small ones, and its head is one load away: a folio is split
- * without a change to the tree. A folio begins at an index that is a multiple of 512.
+ * Each slot names the page of its own index, as it does for small pages, and a tail finds its head in one load. So
+ * a folio is split without a change to the tree. A folio begins at an index that is a multiple of 512.
  *
  * Where the mapping's memory is to be huge is set for each tmpfs (huge=), and for all memory without a
  * mounted file system by /sys/kernel/mm/transparent_hugepage/shmem_enabled, whose values "deny" and
  * "force" override every mount's.
  *
- * A folio is split with nothing mapping it. Who maps it finds its page again by a fault, since the tree
- * has it, so all entries are taken away first and the only references left are the cache's and the
- * caller's. While its count is frozen at 0 the mapping's lock keeps away who looks it up.
+ * A folio is split while nothing maps it. First all entries that map it are removed; programs find their pages in
+ * the tree again by a fault. Then the only references left are the cache's and the caller's, and the count is
+ * frozen at 0. Meanwhile the mapping's lock keeps others from looking the folio up.
  *
- * H1  mapping->nr_thps = large folios in the tree. Who takes a reference on what it finds there looks at
- *     it first, under the mapping's lock: a tail has no count of its own.
+ * H1  mapping->nr_thps = large folios in the tree. Code that finds a page in the tree first checks under the
+ *     mapping's lock whether it is part of a large folio before it takes a reference: a tail has no count of its
+ *     own.
  * H2  The cache holds one reference on a large folio.
  * H3  NR_SHMEM_THPS counts them. NR_SHMEM_PMDMAPPED counts those that a PMD maps.
  *
@@ -24,6 +25,7 @@
  * Source: Documentation/admin-guide/mm/transhuge.rst, mm/shmem.c of Linux 6.12.
  */
 #include "mm/huge/thp.h"
+#include "mm/phys/highmem.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -33,8 +35,8 @@
 #include "mm/phys/alloc.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/fault.h"
-#include "mm/virt/rmap.h"
+#include "mm/fault/fault.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 const char *const shmem_huge_names[NR_SHMEM_HUGE] = {"always", "within_size", "advise",
@@ -90,7 +92,7 @@ bool shmem_huge_wanted(const struct address_space *mapping, unsigned long index,
 
 	if (how == SHMEM_CREATE_SMALL || READ_ONCE(shmem_enabled) == SHMEM_HUGE_DENY)
 		return false;
-	/* Nothing was promised beyond its size. */
+	/* Memory beyond its size was not promised. */
 	if ((mapping->flags & AS_CHARGED) && end > size)
 		return false;
 	if (READ_ONCE(shmem_enabled) == SHMEM_HUGE_FORCE)
@@ -126,7 +128,7 @@ bool shmem_vma_collapsible(const struct vm_area_struct *vma)
 bool thp_vma_eligible(const struct vm_area_struct *vma)
 {
 	if (!vma->mapping)
-		return thp_vma_allowed(vma, false);
+		return thp_vma_allowed(vma, THP_BY_KERNEL);
 	return shmem_vma_collapsible(vma) &&
 	       shmem_huge_wanted(vma->mapping, vma->pgoff, shmem_create_for(vma));
 }
@@ -152,8 +154,9 @@ static bool range_empty(struct address_space *mapping, unsigned long first)
 /* A cleared folio, charged to its group, or NULL. */
 static struct folio *new_folio(enum shmem_create how)
 {
-	struct folio *folio = (struct folio *)alloc_pages_type(thp_gfp(how == SHMEM_CREATE_ADVISED),
-							       HPAGE_PMD_ORDER, PAGE_SHMEM);
+	struct folio *folio = (struct folio *)alloc_pages_type(
+		thp_gfp(how == SHMEM_CREATE_ADVISED ? THP_BY_ADVICE : THP_BY_KERNEL),
+		HPAGE_PMD_ORDER, PAGE_SHMEM);
 
 	if (!folio) {
 		count_vm_event(THP_FILE_FALLBACK);
@@ -183,7 +186,7 @@ int shmem_insert_folio(struct address_space *mapping, struct folio *folio, unsig
 	return 0;
 }
 
-/* Nobody else knows the folio. */
+/* Insert a new folio, which nobody else knows yet. 0, -EEXIST or -ENOMEM. */
 static int insert_folio(struct address_space *mapping, struct folio *folio, unsigned long first)
 {
 	struct radix_preload nodes;
@@ -198,7 +201,7 @@ static int insert_folio(struct address_space *mapping, struct folio *folio, unsi
 		err = shmem_insert_folio(mapping, folio, first, &nodes);
 		spin_unlock_irqrestore(&mapping->lock, flags);
 		radix_preload_end(&nodes);
-	} while (err == -ENOMEM); /* the tree has grown meanwhile */
+	} while (err == -ENOMEM); /* the tree has become higher meanwhile and needs more nodes */
 	return err;
 }
 
@@ -256,7 +259,7 @@ uncharge:
 	return err;
 }
 
-/* A locked folio that nothing maps leaves the cache whole; the caller keeps a reference. */
+/* Remove a locked, unmapped folio from the cache as a whole. The caller keeps a reference. */
 static void remove_folio(struct address_space *mapping, struct folio *folio)
 {
 	unsigned long flags = spin_lock_irqsave(&mapping->lock);
@@ -271,9 +274,29 @@ static void remove_folio(struct address_space *mapping, struct folio *folio)
 	folio_ref_sub(folio, 1);
 }
 
+int shmem_migrate_folio(struct folio *dst, struct folio *src, int expected)
+{
+	struct address_space *mapping = page_mapping_file(&src->page);
+	unsigned long flags = spin_lock_irqsave(&mapping->lock);
+	int err = -EAGAIN;
+
+	if (atomic_cmpxchg(&src->page.refcount, expected, expected - 1) == expected) {
+		folio_get(dst);
+		for (unsigned int i = 0; i < HPAGE_PMD_NR; i++)
+			radix_replace(&mapping->pages, src->page.index + i, folio_page(dst, i));
+		count_folio(src, -1);
+		mem_cgroup_migrate(&src->page, &dst->page);
+		count_folio(dst, 1);
+		err = 0;
+	}
+	spin_unlock_irqrestore(&mapping->lock, flags);
+	return err;
+}
+
 /* ---- splitting ---------------------------------------------------------------------------------- */
 
-/* mapping->lock held, the folio has just become pages: those beyond the file's end leave it. How many. */
+/* The folio has just been split: remove its pages beyond the end of the file. Returns how many. mapping->lock
+ * held. */
 static unsigned long drop_beyond(struct address_space *mapping, struct page *head)
 {
 	unsigned long end = DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE), n = 0;
@@ -304,9 +327,9 @@ int split_shmem_folio(struct folio *folio, struct list_head *to)
 	if (!mapping)
 		return -EBUSY;
 	lru_add_drain(); /* a batch holds a reference */
-	unmap_mapping_range(mapping, head->index, head->index + HPAGE_PMD_NR, false);
+	unmap_mapping_range(mapping, head->index, head->index + HPAGE_PMD_NR, LEAVE_COPIES);
 	flags = spin_lock_irqsave(&mapping->lock);
-	/* The cache's and the caller's: nobody maps it, and the page lock keeps it so. */
+	/* 2: the cache's reference and the caller's. Nobody maps the folio, and the page lock keeps it so. */
 	if (atomic_cmpxchg(&head->refcount, 2, 0) != 2) {
 		spin_unlock_irqrestore(&mapping->lock, flags);
 		count_vm_event(THP_SPLIT_PAGE_FAILED);
@@ -325,20 +348,19 @@ int split_shmem_folio(struct folio *folio, struct list_head *to)
 		shmem_uncharge(mapping, dropped);
 	count_vm_event(THP_SPLIT_PAGE);
 	thp_place_tails(head, to);
-	if (listed) {
+	if (listed)
 		lru_add(head);
-	}
 	return 0;
 }
 
-/* Zeroes for what [start, end) has of the folio. */
+/* Zero the part of the folio that lies in [start, end). */
 static void zero_part(struct folio *folio, unsigned long start, unsigned long end)
 {
 	unsigned long first = max(start, (unsigned long)folio->page.index);
 	unsigned long last = min(end, (unsigned long)folio->page.index + HPAGE_PMD_NR);
 
 	for (unsigned long i = first; i < last; i++)
-		clear_page(page_address(folio_page(folio, i - folio->page.index)));
+		clear_highpage(folio_page(folio, i - folio->page.index));
 }
 
 bool shmem_drop_huge(struct address_space *mapping, struct folio *folio, unsigned long start,
@@ -347,13 +369,13 @@ bool shmem_drop_huge(struct address_space *mapping, struct folio *folio, unsigne
 	unsigned long first = folio->page.index;
 
 	if (start <= first && first + HPAGE_PMD_NR <= end) {
-		unmap_mapping_range(mapping, first, first + HPAGE_PMD_NR, false);
+		unmap_mapping_range(mapping, first, first + HPAGE_PMD_NR, LEAVE_COPIES);
 		remove_folio(mapping, folio);
 		return false;
 	}
 	if (!split_folio(folio, NULL))
 		return true;
-	/* Somebody holds it: the part reads as zeroes, and stays. */
+	/* Somebody else holds a reference, so it cannot be split: the part is zeroed and stays. */
 	zero_part(folio, start, end);
 	return false;
 }
@@ -371,7 +393,8 @@ static bool pmd_suits(const struct vm_fault *vmf, const struct folio *folio, uns
 	       folio->page.index + HPAGE_PMD_NR <= size;
 }
 
-/* The folio is locked; the mapping takes over the caller's reference. False: a table has come. */
+/* Map the locked folio; the mapping takes over the caller's reference. False: another thread has put a table
+ * there. */
 static bool map_pmd(struct vm_fault *vmf, struct folio *folio, pte_t *pmd, struct page *table)
 {
 	unsigned long haddr = vmf->addr & PMD_MASK;
@@ -417,16 +440,16 @@ unsigned int shmem_huge_fault(struct vm_fault *vmf)
 		return VM_FAULT_FALLBACK;
 	if (shmem_huge_wanted(mapping, index, how))
 		khugepaged_enter();
-	/* A write to a private mapping is a small page of its own. */
+	/* A write to a private mapping gets a small private page. */
 	if ((vmf->flags & FAULT_FLAG_WRITE) && !(vmf->vma->flags & VM_SHARED))
 		return VM_FAULT_FALLBACK;
 	if (shmem_get_page(mapping, index, how, &page, &major))
-		return VM_FAULT_FALLBACK; /* which tries again, and says why */
+		return VM_FAULT_FALLBACK; /* the small fault tries again and reports the error */
 	folio = page_folio(page);
 	if (!pmd_suits(vmf, folio, haddr))
 		goto out;
 	pmd = walk_level_alloc(vmf->mm, haddr, PT_LEVEL_PMD);
-	table = pmd ? pgtable_alloc(vmf->mm) : NULL;
+	table = pmd ? pgtable_alloc_spare(vmf->mm) : NULL;
 	if (!table)
 		goto out;
 	if (map_pmd(vmf, folio, pmd, table)) {
@@ -435,7 +458,7 @@ unsigned int shmem_huge_fault(struct vm_fault *vmf)
 		folio_unlock(folio);
 		return major ? VM_FAULT_MAJOR : 0;
 	}
-	ret = 0; /* somebody was faster: fault again */
+	ret = 0; /* another thread has changed the entry: fault again */
 out:
 	shmem_drop_beyond_end(mapping, page);
 	shmem_put_page(page);

@@ -1,5 +1,5 @@
 /*
- * Splitting huge pages: first what maps them, later the page itself.
+ * Splitting huge pages: first the PMD that maps one, later the page itself.
  *
  *   PMD ─> folio of 512 pages      thp_split_pmd()    512 PTEs ─> the same folio     cannot fail
  *   512 PTEs ─> folio              split_folio()      PTEs ─> 512 single pages       may fail: try later
@@ -10,9 +10,11 @@
  * their own with the references their PTEs hold. No PTE changes, so no TLB is flushed, and no fault
  * waits for a migration entry.
  *
- * Several address spaces map it after a fork: their locks are taken in the order in which they are
- * found, the first with patience, the others only if they are free, since a fork nests them in an
- * order of its own.
+ * Several address spaces map it after a fork. Their locks are taken in the order in which they are found. The first
+ * is waited for; the others are only tried, because a fork nests these locks in another order.
+ *
+ * While it moves (migrate.c) a PMD that stood for it becomes 512 migration entries. The folio itself is not
+ * split then: its lock is held.
  *
  * S1  A folio is on the deferred list only while some of its pages are mapped and some are not; it
  *     holds no reference there: who frees it takes it off.
@@ -27,7 +29,8 @@
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/migrate_entry.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 /* ---- the PMD ---------------------------------------------------------------------------------- */
@@ -47,6 +50,12 @@ static void fill_table(pte_t *ptes, pte_t old)
 			pte_set(&ptes[i], mk_pte(page_to_pfn(zero_page), bits));
 		return;
 	}
+	/* Two loops: a test in each of 512 turns would be a seventh of the cost of the benchmark row thp_split. */
+	if (pmd_is_migration(old)) {
+		for (unsigned int i = 0; i < HPAGE_PMD_NR; i++)
+			pte_set(&ptes[i], pmd_migration_part(old, i));
+		return;
+	}
 	for (unsigned int i = 0; i < HPAGE_PMD_NR; i++)
 		pte_set(&ptes[i], mk_pte(pte_pfn(old) + i, bits));
 }
@@ -56,11 +65,11 @@ void thp_split_pmd(struct mm_struct *mm, pte_t *pmd, unsigned long haddr)
 	struct page *table = thp_withdraw(pmd);
 	pte_t old = pte_get_and_clear(pmd);
 
-	/* Gone before the table comes: no CPU may hold 4 KiB and 2 MiB translations of one address
-	 * at a time (SDM vol. 3, 4.10.2). */
+	/* Flush before the table is set: no CPU may hold 4 KiB and 2 MiB translations of one address at a time (SDM
+	 * vol. 3, 4.10.2). */
 	flush_tlb_page(mm, haddr);
 	fill_table(page_address(table), old);
-	if (!pte_special(old)) {
+	if (!pte_special(old) && !pmd_is_migration(old)) {
 		struct folio *folio = pfn_folio(pte_pfn(old));
 
 		folio_ref_add(folio, HPAGE_PMD_NR - 1);
@@ -114,7 +123,7 @@ static bool lock_mm(struct split *s, struct mm_struct *mm)
 	return true;
 }
 
-/* A VMA that may map some of it: hold its tables, and have no PMD map it. */
+/* Lock the tables of a VMA that may map a part of the folio, and split the PMD that maps it. */
 static bool prepare_vma(struct page *head, struct vm_area_struct *vma, unsigned long addr,
 			void *arg)
 {
@@ -172,7 +181,7 @@ static bool wanted(const struct page *page)
 	return page_mapped(page) || page_mapping_file(page);
 }
 
-/* Each still carries one reference too many. */
+/* Each tail still has one reference too many: that of the split. */
 void thp_place_tails(struct page *head, struct list_head *to)
 {
 	for (unsigned int i = 1; i < HPAGE_PMD_NR; i++) {
@@ -182,9 +191,8 @@ void thp_place_tails(struct page *head, struct list_head *to)
 			list_add_tail(&p->lru, to);
 			continue;
 		}
-		if (wanted(p)) {
+		if (wanted(p))
 			lru_add(p);
-		}
 		release_page(p);
 	}
 }
@@ -212,7 +220,7 @@ int split_folio(struct folio *folio, struct list_head *to)
 	if (s.err)
 		goto out;
 	thp_undefer(folio);
-	/* With the locks of all who map it held, and frozen, only the LRU knows it. */
+	/* The count is frozen and the locks of all that maps it are held: only the LRU still reaches it. */
 	listed = PageLRU(head);
 	if (listed)
 		lru_del(head);
@@ -229,9 +237,8 @@ out:
 		return s.err;
 	}
 	thp_place_tails(head, to);
-	if (listed) {
+	if (listed)
 		lru_add(head);
-	}
 	return 0;
 }
 
@@ -286,7 +293,7 @@ static struct folio *next_deferred(void)
 		list_move_tail(&l->deferred, &thp_deferred);
 		folio = (struct folio *)l - 2;
 		if (!folio_try_get(folio))
-			folio = NULL; /* its freer waits for the lock */
+			folio = NULL; /* it is being freed, by somebody who waits for deferred_lock */
 	}
 	spin_unlock_irqrestore(&deferred_lock, flags);
 	return folio;

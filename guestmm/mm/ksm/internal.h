@@ -1,5 +1,8 @@
-/* What the files of this folder share: the records, and who holds which. All under ksm_mutex, but for
- * ksm_slot.mm and the list of slots: ksm_list_lock. */
+/*
+ * What the files of this folder share: the records of KSM and how they refer to each other.
+ *
+ * Locks: ksm_mutex for everything except ksm_slot.mm and the list of slots, which ksm_list_lock guards.
+ */
 #ifndef MM_KSM_INTERNAL_H
 #define MM_KSM_INTERNAL_H
 #include "lib/rbtree.h"
@@ -8,7 +11,7 @@
 #include "mm/phys/folio.h"
 #include "mm/virt/vma.h"
 
-/** One address space that has named memory. It outlives the mm until ksm_reap(). */
+/** An address space with memory that may be merged. The slot outlives the mm until ksm_reap(). */
 struct ksm_slot {
 	struct list_head link;	/* ksm_list_lock: all of them, in order of arrival */
 	struct mm_struct *mm;	/* ksm_list_lock: NULL once it has ended */
@@ -19,10 +22,10 @@ struct ksm_slot {
 enum ksm_item_state {
 	KSM_IDLE,     /* in no tree */
 	KSM_UNSTABLE, /* in the unstable tree of pass `seq` */
-	KSM_STABLE,   /* the place maps, as far as is known, the page of `node` */
+	KSM_STABLE,   /* when it was last looked at, the place mapped the page of `node` */
 };
 
-/** One place, mm and address, that was looked at. */
+/** A place, that is, an mm and an address, that the scanner has looked at. */
 struct ksm_item {
 	struct list_head link; /* in its slot */
 	struct ksm_slot *slot;
@@ -37,7 +40,7 @@ struct ksm_item {
 	};
 };
 
-/** One merged page. It lives at least as long as the page is mapped, so page->mapping is good. */
+/** A merged page. The node lives at least as long as the page is mapped, so page->mapping stays valid. */
 struct ksm_node {
 	struct list_head all; /* ksm_nodes */
 	struct list_head dup; /* in its value's pages */
@@ -47,7 +50,7 @@ struct ksm_node {
 	u64 nr;		   /* items that name it */
 };
 
-/** One contents: what the stable tree is made of. */
+/** All merged pages with the same contents: the element of the stable tree. */
 struct ksm_value {
 	struct rb_node rb;
 	struct list_head pages; /* its nodes, the newest first; never empty */
@@ -55,11 +58,35 @@ struct ksm_value {
 	u32 nid;
 };
 
+extern struct ksm_counts ksm_counts;
 extern struct list_head ksm_nodes;
 extern spinlock_t ksm_list_lock;
 
+extern struct mutex ksm_mutex;
+extern u64 ksm_hash_of_zeroes; /* of a page of zeroes; set before the first slot */
+
+/* Slots (ksm.c). ksm_mutex held. */
+/** The slot after this one, or the first for NULL. It is not freed while ksm_mutex is held. Returns NULL at the
+ * end. */
+struct ksm_slot *ksm_slot_after(struct ksm_slot *slot);
+bool ksm_has_slots(void); /* read without ksm_mutex */
+/** Free the slots and items of address spaces that have ended, so that the counts are right. */
+void ksm_reap(void);
+/** A new item of the slot, in its list after `after`. NULL: no memory. */
+struct ksm_item *ksm_item_alloc(struct ksm_slot *slot, unsigned long addr, struct list_head *after);
+/** Remove an item from the tree and list that it is in, and free it. */
+void ksm_item_free(struct ksm_item *item);
+
+/* The pass (ksm_scan.c). ksm_mutex held. */
+/** The slot is about to be freed: the pass continues with the one after it. */
+void ksm_scan_leave(struct ksm_slot *slot);
+/** The next scan begins a new pass. */
+void ksm_scan_restart(void);
+
 /** -1, 0, 1: the order of the trees. */
 int ksm_compare(const struct page *a, const struct page *b);
+/** The hash of the page's contents. */
+u64 ksm_hash_page(const struct page *page);
 /** Which tree a page belongs to. */
 static inline u32 ksm_tree_of(const struct page *page)
 {
@@ -72,24 +99,23 @@ void ksm_tree_init(void);
 struct page *ksm_node_get(const struct ksm_node *node);
 /** A node for a page that is about to be merged, in no tree. NULL: no memory. */
 struct ksm_node *ksm_node_alloc(struct page *page);
-/** Free a node that is stale or was never used. */
-void ksm_node_free(struct ksm_node *node);
-/** A merged page with the contents of `page` that may have one more place, or NULL. Its page has a reference. */
+/** Free the node if its page has been freed and no item names it. */
+void ksm_node_prune(struct ksm_node *node);
+/** A merged page with the contents of `page` and room for one more place, or NULL. The caller gets a reference on
+ * its page. */
 struct ksm_node *ksm_stable_search(const struct page *page);
 /** Put a node into the stable tree. 0 or -ENOMEM. */
 int ksm_stable_insert(struct ksm_node *node);
-/** Drop the nodes whose page has been freed. */
+/** ksm_node_prune() of all nodes. */
 void ksm_prune(void);
-/** The item maps the node's page now. */
+/** Record that the item's place maps the node's page now. */
 void ksm_item_join(struct ksm_item *item, struct ksm_node *node);
-/** Take an item out of whatever tree it is in. */
+/** Remove an item from the tree that it is in. */
 void ksm_item_untree(struct ksm_item *item);
-/** The same, and free it. */
-void ksm_item_free(struct ksm_item *item);
-/** Look in the unstable tree for a page of the contents of `page`; if there is none, the item joins the
- * tree. *twin is the page found, with a reference. */
+/** Search the unstable tree for a page with the contents of `page`. If there is none, add the item to the tree.
+ * *twin is the page found, with a reference. */
 struct ksm_item *ksm_unstable_search(struct ksm_item *item, struct page *page, struct page **twin);
-/** A new pass: what is in the unstable trees is forgotten. */
+/** A new pass begins: empty the unstable trees. */
 void ksm_unstable_reset(void);
 
 /* Page tables (ksm_merge.c). They take mmap_lock for reading. */
@@ -99,10 +125,10 @@ struct mm_struct *ksm_slot_mm(struct ksm_slot *slot);
 bool ksm_candidate(pte_t e);
 /** The page that the item's place maps, with a reference, or NULL. */
 struct page *ksm_item_page(struct ksm_item *item);
-/** Map `kpage` (merged, or the zero page) in the place of `page` if their contents are equal. 0; -EAGAIN: they are
- * not, or somebody uses it; -ENOENT: it is not there any more. */
+/** Map `kpage` (merged, or the zero page) in the place of `page` if their contents are equal. 0; -EAGAIN: they
+ * differ, or somebody uses the page; -ENOENT: the place does not map `page` any more. */
 int ksm_merge_one(struct ksm_item *item, struct page *page, struct page *kpage);
-/** A copy of the page to be merged with, with a node. NULL: no memory. */
+/** Make a merged page, with a node, that has the contents of `page`. NULL: no memory. */
 struct page *ksm_new_page(struct ksm_item *item, const struct page *page, struct ksm_node **node);
 /** Give the item's place a page of its own. */
 void ksm_break(struct ksm_item *item);

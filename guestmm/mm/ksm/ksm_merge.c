@@ -1,7 +1,7 @@
 /*
- * KSM at the page tables: a place lets go of its page and maps a merged one.
+ * KSM and page tables: replacing the page that a place maps by a merged one.
  *
- *   take the right to write away ──> nobody else holds the page? ──> compare ──> exchange the PTE
+ *   take the write permission away ──> nobody else holds the page? ──> compare ──> exchange the PTE
  *
  * I1  A merged page is never written: it is copied into before anybody maps it, and no PTE that maps it is
  *     writable (anon_page_exclusive() is false for it, do_wp_page() copies).
@@ -16,13 +16,14 @@
 #include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/huge/thp.h"
+#include "mm/phys/highmem.h"
 #include "mm/ksm/internal.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/zone.h"
 #include "mm/reclaim/lru.h"
 #include "mm/swap/swapcache.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 
 struct mm_struct *ksm_slot_mm(struct ksm_slot *slot)
 {
@@ -76,14 +77,14 @@ struct page *ksm_item_page(struct ksm_item *item)
 	return page;
 }
 
-/* Take the right to write away, and the dirty bit (I2). */
+/* Clear the write permission and the dirty bit of the PTE (I2). */
 static int write_protect(struct mm_struct *mm, unsigned long addr, struct page *page)
 {
 	int err = 0;
 	pte_t *pte, e;
 
+	/* The page is locked, so no batch of reclaim has a cleared entry of it (evict.c, I4). */
 	spin_lock(&mm->page_table_lock);
-	flush_tlb_batched_pending(mm);
 	pte = pte_of_page(mm, addr, page);
 	if (!pte || !ksm_candidate(pte_read(pte))) {
 		err = -ENOENT;
@@ -91,7 +92,7 @@ static int write_protect(struct mm_struct *mm, unsigned long addr, struct page *
 	}
 	e = pte_get_and_clear(pte);
 	flush_tlb_page(mm, addr);
-	/* Somebody reads or writes it by other ways: DMA, another process's call. */
+	/* Somebody else holds a reference, for example for DMA, and may read or write the page. */
 	if (page_ref_count(page) != page_mapcount(page) + 1 + PageSwapCache(page)) {
 		pte_set(pte, e);
 		err = -EAGAIN;
@@ -105,7 +106,7 @@ out:
 	return err;
 }
 
-/* The PTE maps `kpage` now. P held. */
+/* Set the PTE to map `kpage`. P held. */
 static void map_merged(struct vm_area_struct *vma, unsigned long addr, pte_t *pte, pte_t old,
 		       struct page *kpage)
 {
@@ -131,7 +132,8 @@ static void map_merged(struct vm_area_struct *vma, unsigned long addr, pte_t *pt
 	pte_set(pte, new);
 }
 
-/* Equal and write-protected: exchange. On 0 the PTE's reference of `page` is the caller's. */
+/* The pages are equal and write-protected: exchange them. If it returns 0, the PTE's reference of `page` passes to
+ * the caller. */
 static int exchange(struct vm_area_struct *vma, unsigned long addr, struct page *page,
 		    struct page *kpage)
 {
@@ -177,7 +179,7 @@ int ksm_merge_one(struct ksm_item *item, struct page *page, struct page *kpage)
 	err = write_protect(mm, item->addr, page);
 	env_race_point("ksm: write-protected");
 	if (!err && ksm_compare(page, kpage))
-		err = -EAGAIN; /* the next write takes the page back */
+		err = -EAGAIN; /* the PTE stays read-only until the next write fault */
 	if (!err)
 		err = exchange(vma, item->addr, page, kpage);
 	unlock_page(page);
@@ -199,7 +201,7 @@ struct page *ksm_new_page(struct ksm_item *item, const struct page *page, struct
 
 	if (!mm)
 		return NULL;
-	/* Not movable (I3), and on the same node: the trees of nodes are told apart by it. */
+	/* Not movable (I3), and on the same node: each node has its own tree. */
 	copy = __alloc_pages_node(page_node_id(page), GFP_HIGHUSER | __GFP_NORETRY | __GFP_NOWARN,
 				  0, PAGE_KSM);
 	if (!copy)
@@ -214,7 +216,7 @@ struct page *ksm_new_page(struct ksm_item *item, const struct page *page, struct
 		copy = NULL;
 		goto out;
 	}
-	copy_page(page_address(copy), page_address(page));
+	copy_highpage(copy, page);
 	*node = ksm_node_alloc(copy);
 	if (!*node) {
 		release_page(copy);
@@ -262,7 +264,7 @@ void ksm_break(struct ksm_item *item)
 		return;
 	down_read(&mm->mmap_lock);
 	vma = mergeable_vma(mm, item->addr);
-	/* Without memory it stays a merged page of one place, which is right as well. */
+	/* Without memory the place keeps the merged page, which is correct as well. */
 	if (vma)
 		ksm_break_range(vma, item->addr, item->addr + PAGE_SIZE);
 	up_read(&mm->mmap_lock);

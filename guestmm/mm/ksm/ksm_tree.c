@@ -5,7 +5,7 @@
  *                └─────> node ──> another merged page of the same contents, once one has
  *                                 max_page_sharing places (a chain)
  *   unstable   item ──> page that its owner may write: the order may be wrong by the time it is used. So the
- *              tree is thrown away after each pass, and what it finds is only a proposal.
+ *              tree is discarded after each pass, and a match in it is only a candidate.
  *
  * I1  A node is in ksm_nodes, and after ksm_stable_insert() in its value's list.
  * I2  pages_shared = nodes with an item; pages_shared + pages_sharing = items in state STABLE = sum of
@@ -17,6 +17,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/ksm/internal.h"
+#include "mm/phys/highmem.h"
 #include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
 
@@ -27,18 +28,14 @@ static struct kmem_cache *node_cache, *value_cache;
 
 void ksm_tree_init(void)
 {
-	if (node_cache)
-		return;
 	node_cache = kmem_cache_create("ksm_node", sizeof(struct ksm_node), 8,
 				       SLAB_PANIC | SLAB_KEPT, NULL);
 	value_cache = kmem_cache_create("ksm_value", sizeof(struct ksm_value), 8,
 					SLAB_PANIC | SLAB_KEPT, NULL);
 }
 
-int ksm_compare(const struct page *a, const struct page *b)
+static int compare_words(const u64 *x, const u64 *y)
 {
-	const u64 *x = page_address(a), *y = page_address(b);
-
 	for (unsigned int i = 0; i < PAGE_SIZE / sizeof(u64); i++) {
 		u64 v = READ_ONCE(x[i]), w = READ_ONCE(y[i]);
 
@@ -46,6 +43,25 @@ int ksm_compare(const struct page *a, const struct page *b)
 			return v < w ? -1 : 1;
 	}
 	return 0;
+}
+
+int ksm_compare(const struct page *a, const struct page *b)
+{
+	const u64 *x = kmap_local_page(a), *y = kmap_local_page(b);
+	int order = compare_words(x, y);
+
+	kunmap_local(y);
+	kunmap_local(x);
+	return order;
+}
+
+u64 ksm_hash_page(const struct page *page)
+{
+	const void *p = kmap_local_page(page);
+	u64 hash = mmvm_ksm_hash(p);
+
+	kunmap_local(p);
+	return hash;
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------ */
@@ -69,7 +85,7 @@ struct ksm_node *ksm_node_alloc(struct page *page)
 
 	if (!node)
 		return NULL;
-	*node = (struct ksm_node){.page = page, .hash = mmvm_ksm_hash(page_address(page))};
+	*node = (struct ksm_node){.page = page, .hash = ksm_hash_page(page)};
 	INIT_LIST_HEAD(&node->dup);
 	list_add(&node->all, &ksm_nodes);
 	return node;
@@ -90,9 +106,19 @@ static void value_drop_page(struct ksm_value *value, struct ksm_node *node)
 	}
 }
 
-void ksm_node_free(struct ksm_node *node)
+/* Items of a node whose page has been freed refer to it until they are scanned again; the last one frees the
+ * node. */
+void ksm_node_prune(struct ksm_node *node)
 {
-	VM_BUG_ON(node->nr);
+	struct page *page;
+
+	if (node->nr)
+		return;
+	page = ksm_node_get(node);
+	if (page) {
+		release_page(page);
+		return;
+	}
 	if (node->value)
 		value_drop_page(node->value, node);
 	list_del(&node->all);
@@ -100,15 +126,6 @@ void ksm_node_free(struct ksm_node *node)
 }
 
 /* ---- stable ----------------------------------------------------------------------------------- */
-
-/* The items of a node whose page has been freed name it until their turn comes: it is freed with the last. */
-static bool node_drop_stale(struct ksm_node *node)
-{
-	if (node->nr)
-		return false;
-	ksm_node_free(node);
-	return true;
-}
 
 /* A page of the value with a reference, or NULL: all have been freed. */
 static struct page *value_get(struct ksm_value *value)
@@ -128,18 +145,12 @@ void ksm_prune(void)
 {
 	struct ksm_node *node, *n;
 
-	list_for_each_entry_safe (node, n, &ksm_nodes, all) {
-		struct page *page = node->nr ? NULL : ksm_node_get(node);
-
-		if (page)
-			release_page(page);
-		else
-			node_drop_stale(node);
-	}
+	list_for_each_entry_safe (node, n, &ksm_nodes, all)
+		ksm_node_prune(node);
 }
 
-/* Where a page of these contents is, or would be: the value, or NULL with *parent and *link. Stale values,
- * whose place in the order is not known any more, are taken out of the tree; their nodes stay, without a value. */
+/* Where a page of these contents is, or would be: the value, or NULL with *parent and *link. Stale values, whose
+ * position in the order is not known any more, are removed from the tree; their nodes stay without a value. */
 static struct ksm_value *find_value(const struct page *page, u32 nid, struct rb_node **parent,
 				    struct rb_node ***link)
 {
@@ -162,7 +173,7 @@ again:
 			list_for_each_entry_safe (node, n, &value->pages, dup) {
 				list_del(&node->dup);
 				node->value = NULL;
-				node_drop_stale(node);
+				ksm_node_prune(node);
 			}
 			kmem_cache_free(value_cache, value);
 			goto again;
@@ -241,7 +252,7 @@ void ksm_item_untree(struct ksm_item *item)
 		else
 			ksm_counts.pages_shared--;
 	} else if (item->state == KSM_UNSTABLE) {
-		/* An older tree was thrown away. */
+		/* The tree of an older pass has been discarded already. */
 		if (item->seq == pass_seq)
 			rb_erase(&unstable[item->nid], &item->rb, NULL);
 		ksm_counts.pages_unshared--;
@@ -266,7 +277,7 @@ struct ksm_item *ksm_unstable_search(struct ksm_item *item, struct page *page, s
 		struct page *its = ksm_item_page(other);
 		int order;
 
-		/* Its place has gone, or shares the page already: nothing is known of the order here. */
+		/* The item's place no longer exists or shares the page already, so it cannot be compared. */
 		if (!its)
 			return NULL;
 		if (its == page) {
@@ -280,7 +291,7 @@ struct ksm_item *ksm_unstable_search(struct ksm_item *item, struct page *page, s
 		}
 		release_page(its);
 		if (!order)
-			return NULL; /* it has moved to another node */
+			return NULL; /* the page has moved to another node */
 		parent = *link;
 		link = order < 0 ? &parent->left : &parent->right;
 	}

@@ -1,14 +1,14 @@
 /*
- * Kernel virtual memory: contiguous addresses over pages that are not. Which addresses are taken is in
- * vmap_area.c; here are the entries and the pages behind them.
+ * Kernel virtual memory: contiguous addresses for pages that need not be contiguous. vmap_area.c manages the
+ * addresses; this file the page-table entries and the pages.
  *
  * vfree clears the entries and frees the pages; the addresses stay taken until the next purge.
  *
  * I3  Tables of the vmalloc area are added, never freed, and the top-level entries are made by
  *     arch/ at boot: so a new mapping is seen by every address space at once and needs no flush.
- * I4  The entries say which pages are behind an area; there is no second list of them.
+ * I4  Only the entries record which pages an area maps; there is no second list of them.
  *
- * Locks: vmap_lock for new tables; the leaf entries of an area are its owner's. None of this from interrupts.
+ * Locks: vmap_lock for new tables; the leaf entries of an area belong to its owner. Not called from interrupts.
  */
 #include "mm/memcg/memcg.h"
 #include "mm/kvirt/vmalloc.h"
@@ -18,7 +18,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "arch/tlb.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 
 s64 kernel_pgtables;
 
@@ -75,7 +75,15 @@ static pte_t *leaf_table_alloc(unsigned long addr)
 	return table;
 }
 
-/* Pages of one type that come or go behind areas: counted zone by zone, as they come in runs. */
+pte_t *kernel_pte_alloc(unsigned long addr)
+{
+	pte_t *table = leaf_table_alloc(addr);
+
+	return table ? table + pt_index(addr, 0) : NULL;
+}
+
+/* Pages of one type that areas gain or lose. They are counted per zone in runs, since most neighbours are in the
+ * same zone. */
 struct tally {
 	enum mmvm_page_type type;
 	unsigned int zone; /* index */
@@ -92,7 +100,7 @@ static void tally_flush(struct tally *t)
 	t->n = 0;
 }
 
-/* A stack's pages count for their memory cgroup, too. Nothing else here is charged. */
+/* A stack's pages are also counted in their memory cgroup. Other pages here are not charged. */
 static void count_charged(const struct page *page, s64 n)
 {
 	if (unlikely(PageCharged(page)))
@@ -120,7 +128,7 @@ static unsigned int entries_here(unsigned long addr, unsigned int left)
 	return min(left, PTRS_PER_PTE - pt_index(addr, 0));
 }
 
-/* Clear the entries of an area; free the pages if they are ours. */
+/* Clear the entries of an area; free the pages if the area owns them. */
 static void unmap_area(struct vmap_area *a)
 {
 	struct tally tally = {.type = a->type};
@@ -149,7 +157,7 @@ static void unmap_area(struct vmap_area *a)
 	tally_flush(&tally);
 }
 
-/* Unmap, and leave the addresses for the next purge. */
+/* Unmap an area; its addresses stay taken until the next purge. */
 static void release_area(struct vmap_area *a)
 {
 	unmap_area(a);
@@ -225,6 +233,41 @@ void *__vmalloc(size_t size, size_t align, gfp_t gfp, enum mmvm_page_type type, 
 		return (void *)a->addr;
 	release_area(a);
 	return NULL;
+}
+
+/* Pages of node `nid` behind the area until it has `nr`. False: no memory. */
+static bool map_node_pages(struct vmap_area *a, unsigned int nr, gfp_t gfp, unsigned int nid)
+{
+	while (a->nr_pages < nr) {
+		unsigned long addr = a->addr + ((unsigned long)a->nr_pages << PAGE_SHIFT);
+		pte_t *table = leaf_table_alloc(addr);
+		struct page *page;
+
+		page = table ? __alloc_pages_node(nid, gfp | __GFP_ZERO, 0, a->type) : NULL;
+		if (!page)
+			return false;
+		pte_set(&table[pt_index(addr, 0)], mk_pte(page_to_pfn(page), PAGE_KERNEL));
+		a->nr_pages++;
+	}
+	return true;
+}
+
+void *vmalloc_percpu(size_t unit, unsigned int nr, gfp_t gfp)
+{
+	const unsigned int pages = unit >> PAGE_SHIFT;
+	struct vmap_area *a;
+
+	a = vmap_area_alloc(unit * nr, PAGE_SIZE, VMAP_ALLOC, "pcpu_get_vm_areas");
+	if (!a)
+		return NULL;
+	a->type = PAGE_PERCPU;
+	for (unsigned int cpu = 0; cpu < nr; cpu++) {
+		if (!map_node_pages(a, (cpu + 1) * pages, gfp, cpu_node[cpu])) {
+			release_area(a);
+			return NULL;
+		}
+	}
+	return (void *)a->addr;
 }
 
 void *vmalloc(size_t size)

@@ -4,12 +4,12 @@
  *   VMALLOC_START                                                            VMALLOC_END
  *   | area |guard| gap |guard| stack |guard| area |guard|lazy area|guard|        gap         |
  *
- * Each area knows the gap in front of it and the largest gap of its subtree, so that the lowest gap that
- * fits is found on one way down. The page that follows an area (and, when it is aligned to more than a
- * page, the one in front) belongs to it and is never mapped.
+ * Each area knows the gap in front of it and the largest gap of its subtree, so that one descent finds the lowest
+ * gap that fits. The page that follows an area (and, when it is aligned to more than a page, the one in front)
+ * belongs to it and is never mapped.
  *
- * A freed area stays in the tree ("lazy"): TLBs may still hold its addresses. When enough have gathered,
- * one flush makes them all free. That is what makes vfree cheap.
+ * A freed area stays in the tree ("lazy"): TLBs may still hold its addresses. When enough have accumulated, one
+ * flush frees them all. That makes vfree cheap.
  *
  * I1  Areas do not overlap; `gap` = start - end of the area before (or VMALLOC_START).
  * I2  An address is handed out only after a TLB flush that came after its last unmapping.
@@ -24,8 +24,7 @@
 #include "mm/slab/slab.h"
 #include "mmvm/audit.h"
 
-/* Addresses that wait for a flush, in pages: more of them flush less often, and cost some
- * tables. */
+/* How many pages of addresses may wait for a flush. A larger value means fewer flushes and more page tables. */
 #define LAZY_MAX 2048
 
 static struct kmem_cache *area_cache;
@@ -124,7 +123,7 @@ static void remove_area(struct vmap_area *a)
 {
 	struct rb_node *next = rb_next(&a->rb);
 
-	/* The gap that follows grows by the area and the gap before it. */
+	/* The gap after the area grows by the area and by the gap before it. */
 	if (next)
 		set_gap(area_of(next), area_of(next)->start - a->start + a->gap);
 	rb_erase(&areas, &a->rb, update_gap);
@@ -217,7 +216,7 @@ struct vmap_area *vmap_area_claim(const void *p, enum vmap_kind kind, const char
 		      : a->lazy		? "free already"
 		      : a->kind != kind ? "of another kind"
 					: "not the start of an area");
-	a->lazy = true; /* a second free at the same time must not find it */
+	a->lazy = true; /* a concurrent second free must not find it */
 	spin_unlock(&vmap_lock);
 	return a;
 }
@@ -242,7 +241,8 @@ u64 vmalloc_used_pages(void)
 
 	spin_lock(&vmap_lock);
 	for (n = rb_first(&areas); n; n = rb_next(n))
-		if (!area_of(n)->lazy && area_of(n)->kind == VMAP_ALLOC)
+		if (!area_of(n)->lazy && area_of(n)->kind == VMAP_ALLOC &&
+		    area_of(n)->type != PAGE_PERCPU)
 			pages += area_of(n)->nr_pages;
 	spin_unlock(&vmap_lock);
 	return pages;

@@ -25,13 +25,13 @@ struct vmap_area {
 /** Tree, lazy list, and the entries of tables above the leaves. Innermost but for the slab's locks. */
 extern spinlock_t vmap_lock;
 
-/** Take addresses for `size` bytes (whole pages) and a guard page behind; in front as well when `align`, a
- * power of 2, is larger than a page. Purges when there is no room. NULL: no room, or no memory. May sleep. */
+/** Take addresses for `size` bytes (whole pages) and a guard page behind; in front as well when `align`, a power of
+ * 2, is larger than a page. If there is no room, a purge is done first. NULL: no room, or no memory. May sleep. */
 struct vmap_area *vmap_area_alloc(size_t size, size_t align, enum vmap_kind kind, const char *who);
 /** The area of that kind which starts at `p`, marked so that nobody else finds it. Panics when there is none:
  * `what` names the call. */
 struct vmap_area *vmap_area_claim(const void *p, enum vmap_kind kind, const char *what);
-/** Its entries are clear: leave the addresses to the next purge, which frees the area. */
+/** The area's entries are clear: the next purge frees its addresses and the area. */
 void vmap_area_retire(struct vmap_area *a);
 void vmap_area_init(void);
 #endif

@@ -63,7 +63,7 @@ int mem_cgroup_try_charge(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
 		mem_cgroup_event(over, MEMCG_MAX);
 		if (!(gfp & __GFP_DIRECT_RECLAIM))
 			return -ENOMEM;
-		freed = mem_cgroup_reclaim(over, nr, gfp, true);
+		freed = mem_cgroup_reclaim(over, nr, gfp);
 		if (page_counter_read(&over->memory) + nr <= READ_ONCE(over->memory.max))
 			continue;
 		if (freed && retries-- > 0)
@@ -104,11 +104,37 @@ static int charge(struct page *page, struct mem_cgroup *memcg, gfp_t gfp)
 	return err;
 }
 
+/* What a charge is nearly always: it fits, and nobody is above `high`. False: nothing is charged. While preemption is
+ * off the group stays, so no reference is needed. */
+static bool charge_below_high(struct page *page, const struct mm_struct *mm)
+{
+	struct mem_cgroup *memcg;
+	bool done = true;
+
+	if (static_key(KEY_FAIL))
+		return false; /* mem_cgroup_try_charge() is where charges are made to fail */
+	preempt_disable();
+	memcg = READ_ONCE(mm->memcg);
+	if (memcg) {
+		done = page_counter_charge_below_high(&memcg->memory, nr_pages(page));
+		if (likely(done))
+			commit(page, memcg, nr_pages(page));
+	}
+	preempt_enable();
+	return done;
+}
+
 int mem_cgroup_charge_mm(struct page *page, struct mm_struct *mm, gfp_t gfp)
 {
-	struct mem_cgroup *memcg = mem_cgroup_get_from_mm(mm ? mm : current_thread_info()->mm);
-	int err = charge(page, memcg, gfp);
+	struct mem_cgroup *memcg;
+	int err;
 
+	if (!mm)
+		mm = current_thread_info()->mm;
+	if (!mm || likely(charge_below_high(page, mm)))
+		return 0;
+	memcg = mem_cgroup_get_from_mm(mm);
+	err = charge(page, memcg, gfp);
 	mem_cgroup_put(memcg);
 	return err;
 }

@@ -93,7 +93,7 @@ static int apply_high(struct mem_cgroup *m, u64 pages)
 
 		if (usage <= pages || task_interrupted())
 			break;
-		if (!mem_cgroup_reclaim(m, usage - pages, GFP_KERNEL, true))
+		if (!mem_cgroup_reclaim(m, usage - pages, GFP_KERNEL))
 			break;
 	}
 	return 0;
@@ -111,7 +111,7 @@ static int apply_max(struct mem_cgroup *m, u64 pages)
 
 		if (usage <= pages || task_interrupted())
 			return 0;
-		if (rounds-- > 0 && mem_cgroup_reclaim(m, usage - pages, GFP_KERNEL, true))
+		if (rounds-- > 0 && mem_cgroup_reclaim(m, usage - pages, GFP_KERNEL))
 			continue;
 		if (!mem_cgroup_out_of_memory(m, GFP_KERNEL, 0))
 			return 0;
@@ -148,7 +148,7 @@ static int set_reclaim(struct mem_cgroup *m, const char *text)
 
 		if (task_interrupted())
 			return -EINTR;
-		freed = mem_cgroup_reclaim(m, want - done, GFP_KERNEL, true);
+		freed = mem_cgroup_reclaim(m, want - done, GFP_KERNEL);
 		if (!freed)
 			break;
 		done += freed;
@@ -241,9 +241,11 @@ static void show_swap_events(struct report *r, struct mem_cgroup *m)
 
 /* ---- memory.stat ----------------------------------------------------------------------------- */
 
-/* name, level, bytes in one unit of it; in the order of Linux's file. `kernel` and `slab` are sums. */
+/* name, level, bytes in one unit of it; in the order of Linux's file. `kernel` and `slab` are sums. Linux's lines that
+ * are missing here are of what this kernel does not charge or count (doc/cgroups.md). */
 #define PAGES PAGE_SIZE
 #define KIB   1024ul
+#define THPS  PMD_SIZE
 static const struct {
 	const char *name;
 	enum zone_stat_item item;
@@ -259,6 +261,8 @@ static const struct {
 	{"file_dirty", NR_FILE_DIRTY, PAGES, true},
 	{"file_writeback", NR_WRITEBACK, PAGES, true},
 	{"swapcached", NR_SWAPCACHE, PAGES, true},
+	{"anon_thp", NR_ANON_THPS, THPS, true},
+	{"shmem_thp", NR_SHMEM_THPS, THPS, true},
 	{"inactive_anon", NR_INACTIVE_ANON, PAGES, true},
 	{"active_anon", NR_ACTIVE_ANON, PAGES, true},
 	{"inactive_file", NR_INACTIVE_FILE, PAGES, true},
@@ -267,26 +271,33 @@ static const struct {
 	{"slab_reclaimable", NR_SLAB_RECLAIMABLE, PAGES, true},
 	{"slab_unreclaimable", NR_SLAB_UNRECLAIMABLE, PAGES, true},
 };
-static const struct {
+struct count {
 	const char *name;
 	enum vm_event_item item;
-} counts[] = {
+};
+static const struct count workingset_counts[] = {
 	{"workingset_refault_anon", WORKINGSET_REFAULT_ANON},
 	{"workingset_refault_file", WORKINGSET_REFAULT_FILE},
 	{"workingset_activate_anon", WORKINGSET_ACTIVATE_ANON},
 	{"workingset_activate_file", WORKINGSET_ACTIVATE_FILE},
-	{"pgscan_kswapd", PGSCAN_KSWAPD},
-	{"pgscan_direct", PGSCAN_DIRECT},
-	{"pgsteal_kswapd", PGSTEAL_KSWAPD},
-	{"pgsteal_direct", PGSTEAL_DIRECT},
+	{"workingset_restore_anon", WORKINGSET_RESTORE_ANON},
+	{"workingset_restore_file", WORKINGSET_RESTORE_FILE},
+	{"workingset_nodereclaim", WORKINGSET_NODERECLAIM},
+};
+/* Before them come the scanned and stolen pages (show_reclaimed()). */
+static const struct count counts[] = {
 	{"pgfault", PGFAULT},
 	{"pgmajfault", PGMAJFAULT},
 	{"pgrefill", PGREFILL},
 	{"pgactivate", PGACTIVATE},
 	{"pgdeactivate", PGDEACTIVATE},
+	{"pglazyfree", PGLAZYFREE},
+	{"pglazyfreed", PGLAZYFREED},
 	{"zswpin", ZSWPIN},
 	{"zswpout", ZSWPOUT},
 	{"zswpwb", ZSWPWB},
+	{"thp_fault_alloc", THP_FAULT_ALLOC},
+	{"thp_collapse_alloc", THP_COLLAPSE_ALLOC},
 };
 
 static bool is_slab(enum zone_stat_item item)
@@ -313,6 +324,28 @@ static u64 kernel_pages(struct mem_cgroup *top)
 	return max(sum, (s64)0);
 }
 
+static void show_counts(struct report *r, struct mem_cgroup *m, const struct count *counted,
+			unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		report_printf(r, "%s %lu\n", counted[i].name,
+			      (unsigned long)mem_cgroup_vm_event(m, counted[i].item));
+}
+
+/* Pages that reclaim looked at and took. Each count is read once, so that a sum is that of the parts below it. */
+static void show_reclaimed(struct report *r, struct mem_cgroup *m)
+{
+	unsigned long scan_kswapd = mem_cgroup_vm_event(m, PGSCAN_KSWAPD);
+	unsigned long scan_direct = mem_cgroup_vm_event(m, PGSCAN_DIRECT);
+	unsigned long steal_kswapd = mem_cgroup_vm_event(m, PGSTEAL_KSWAPD);
+	unsigned long steal_direct = mem_cgroup_vm_event(m, PGSTEAL_DIRECT);
+
+	report_printf(r, "pgscan %lu\npgsteal %lu\n", scan_kswapd + scan_direct,
+		      steal_kswapd + steal_direct);
+	report_printf(r, "pgscan_kswapd %lu\npgscan_direct %lu\n", scan_kswapd, scan_direct);
+	report_printf(r, "pgsteal_kswapd %lu\npgsteal_direct %lu\n", steal_kswapd, steal_direct);
+}
+
 static void show_stat(struct report *r, struct mem_cgroup *m)
 {
 	u64 in_pool, zswapped;
@@ -331,9 +364,9 @@ static void show_stat(struct report *r, struct mem_cgroup *m)
 				      level_bytes(m, -1, NR_SLAB_RECLAIMABLE, PAGES) +
 					      level_bytes(m, -1, NR_SLAB_UNRECLAIMABLE, PAGES));
 	}
-	for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++)
-		report_printf(r, "%s %lu\n", counts[i].name,
-			      (unsigned long)mem_cgroup_vm_event(m, counts[i].item));
+	show_counts(r, m, workingset_counts, ARRAY_SIZE(workingset_counts));
+	show_reclaimed(r, m);
+	show_counts(r, m, counts, ARRAY_SIZE(counts));
 }
 
 static void show_numa_stat(struct report *r, struct mem_cgroup *m)
@@ -346,6 +379,16 @@ static void show_numa_stat(struct report *r, struct mem_cgroup *m)
 			if (node_data[n].present)
 				report_printf(r, " N%d=%lu", n,
 					      level_bytes(m, n, levels[i].item, levels[i].unit));
+		}
+		report_printf(r, "\n");
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(workingset_counts); i++) {
+		report_printf(r, "%s", workingset_counts[i].name);
+		for (int n = 0; n < MMVM_MAX_NODES; n++) {
+			if (node_data[n].present)
+				report_printf(r, " N%d=%lu", n,
+					      (unsigned long)mem_cgroup_workingset(
+						      m, n, workingset_counts[i].item));
 		}
 		report_printf(r, "\n");
 	}

@@ -58,7 +58,7 @@ void mem_cgroup_handle_over_high(void)
 		mem_cgroup_event(m, MEMCG_HIGH);
 		for (int i = 0; i < HIGH_ROUNDS; i++) {
 			if (page_counter_read(&m->memory) <= READ_ONCE(m->memory.high) ||
-			    !mem_cgroup_reclaim(m, HIGH_BATCH, GFP_KERNEL, true))
+			    !mem_cgroup_reclaim(m, HIGH_BATCH, GFP_KERNEL))
 				break;
 		}
 	}
@@ -114,7 +114,7 @@ void mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *mem
 	WRITE_ONCE(memcg->memory.effective_low, min(should, p.usage));
 }
 
-u64 mem_cgroup_reclaim(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap)
+u64 mem_cgroup_reclaim(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
 {
-	return try_to_free_group_pages(memcg, nr, gfp, may_swap);
+	return try_to_free_group_pages(memcg, nr, gfp);
 }

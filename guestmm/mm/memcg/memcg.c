@@ -7,14 +7,15 @@
  * I1  An id names its group from mem_cgroup_create() until the last reference is dropped. Whoever
  *     holds a charged page, a charged slot or a reference may look it up without a lock.
  * I2  A group holds a reference of its parent, so an ancestor outlives its descendants.
- * I3  mm->memcg is NULL (the root) or holds a reference. It changes in mem_cgroup_set_mm() only, which
- *     waits until every CPU has passed a point with preemption on before it drops the old one; so a
- *     reader needs only to switch preemption off.
+ * I3  mm->memcg is NULL (the root) or holds a reference. Only mem_cgroup_set_mm() changes it. Before it
+ *     drops the old group it waits until every CPU has passed a point with preemption on, so a reader
+ *     needs only to switch preemption off.
  */
 #include "mm/memcg/memcg.h"
 #include "arch/thread_info.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/reclaim/lru.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
 #include "mmvm/audit.h"
@@ -39,6 +40,33 @@ static struct mem_cgroup **ids[ID_LEAVES]; /* memcg_lock to change */
 static u32 next_id = 1;			   /* memcg_lock */
 static LIST_HEAD(dead_groups);		   /* memcg_lock */
 static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
+
+bool memcg_disabled;
+
+__init void mem_cgroup_boot_options(const char *cmdline,
+				    bool (*get)(const char *cmdline, const char *name, char *buf,
+						size_t size))
+{
+	char value[64];
+
+	if (!get(cmdline, "cgroup_disable", value, sizeof(value)))
+		return;
+	for (char *word = value, *end; *word; word = end) {
+		bool more;
+
+		for (end = word; *end && *end != ',';)
+			end++;
+		more = *end;
+		*end = 0;
+		if (!strcmp(word, "memory")) {
+			memcg_disabled = true;
+			printk("Disabling memory control group subsystem\n");
+		} else if (*word) {
+			printk("cgroup_disable=%s: no such controller, ignored\n", word);
+		}
+		end += more;
+	}
+}
 
 /* For on_each_cpu(): when it returns, each CPU has been where preemption is on. */
 static void nothing(void *arg) {}
@@ -65,6 +93,8 @@ u64 mem_cgroup_frame_ino(const struct page *page)
 	unsigned long flags;
 	u64 ino = 0;
 
+	if (memcg_disabled)
+		return 0;
 	if (!test_bit(PG_charged, &page->flags))
 		return page->type == PAGE_ANON || page->type == PAGE_FILE ||
 				       page->type == PAGE_SHMEM
@@ -230,8 +260,8 @@ free:
 	return ERR_PTR(err);
 }
 
-/* The last reference is gone: nothing is charged to it. This may be under any lock and in an interrupt, and
- * somebody may still look at its lruvecs (workingset.c): the reaper frees it. */
+/* The last reference was dropped: nothing is charged to it. The caller may hold any lock or be in an interrupt,
+ * and its lruvecs may still be looked at (workingset.c): the reaper frees it. */
 static void bury(struct mem_cgroup *memcg)
 {
 	unsigned long flags = spin_lock_irqsave(&memcg_lock);
@@ -239,6 +269,17 @@ static void bury(struct mem_cgroup *memcg)
 	list_add_tail(&memcg->dead, &dead_groups);
 	spin_unlock_irqrestore(&memcg_lock, flags);
 	wake_up(&reaper_wq);
+}
+
+static void pass_on_workingset(const struct mem_cgroup *from, const struct mem_cgroup *to)
+{
+	for (unsigned int n = 0; n < MMVM_MAX_NODES; n++) {
+		const struct lruvec *lv = from->lruvec[n];
+
+		for (unsigned int i = 0; lv && i < NR_WORKINGSET_ITEMS; i++)
+			atomic_add(&mem_cgroup_lruvec(to, lv->node)->workingset[i],
+				   lv->workingset[i]);
+	}
 }
 
 void mem_cgroup_free_dead(void)
@@ -264,6 +305,7 @@ void mem_cgroup_free_dead(void)
 		/* What has been counted once stays counted above. */
 		for (unsigned int i = 0; i < NR_VM_EVENT_ITEMS; i++)
 			atomic_add(&parent->event[i], memcg->event[i]);
+		pass_on_workingset(memcg, parent);
 		forget_id(memcg);
 		free_lruvecs(memcg);
 		psi_group_destroy(memcg->psi);
@@ -289,17 +331,17 @@ void mem_cgroup_put_many(struct mem_cgroup *memcg, s64 n)
 
 void mem_cgroup_offline(struct mem_cgroup *memcg)
 {
-	struct mem_cgroup *heir = memcg->parent;
 	unsigned long flags = spin_lock_irqsave(&memcg_lock);
 
+	VM_BUG_ON(memcg->parent->offline);
 	memcg->offline = true;
 	/* Nothing protects what nobody owns any more. */
 	memcg->memory.min = memcg->memory.low = 0;
-	while (heir->offline)
-		heir = heir->parent;
 	spin_unlock_irqrestore(&memcg_lock, flags);
+	/* Pages of processes that have ended wait in batches of CPUs that may never add another one. */
+	lru_add_drain_all();
 	list_lru_reparent(memcg);
-	slab_account_reparent(memcg, heir);
+	slab_account_reparent(memcg, memcg->parent);
 	mem_cgroup_put(memcg);
 }
 
@@ -430,5 +472,7 @@ void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l)
 		.kernel_offset = offsetof(struct mem_cgroup, kernel_pages),
 		.zswap_offset = offsetof(struct mem_cgroup, zswap_bytes),
 		.obj_offset = offsetof(struct mem_cgroup, obj_bytes),
+		.stat_offset = offsetof(struct mem_cgroup, stat),
+		.slab_offset = offsetof(struct mem_cgroup, slab_bytes),
 	};
 }

@@ -45,7 +45,7 @@ enum memcg_swap_event { MEMCG_SWAP_EVENTS(MEMCG_ENUM_) NR_MEMCG_SWAP_EVENTS };
 struct mem_cgroup {
 	u64 ino;		    /* C once it is in use: inode number of its directory */
 	u16 id;			    /* C: in struct page and in swap slots; the root is 0 */
-	bool offline;		    /* L: its directory is gone */
+	bool offline;		    /* L: its directory was removed */
 	s64 refs;		    /* A: see above; the last one frees it */
 	struct mem_cgroup *parent;  /* C, with a reference; NULL at the root */
 	struct list_head children;  /* L: offline ones too */
@@ -78,6 +78,11 @@ extern struct mem_cgroup root_mem_cgroup;
 extern spinlock_t memcg_lock;
 /** How many groups but the root there are or were: 0 while nobody uses groups. */
 extern u32 memcg_in_use;
+/** cgroup_disable=memory: there is no memory controller, and nobody can make a group that is charged. */
+extern bool memcg_disabled;
+/** Boot options, read by `get`; before any group is made. */
+void mem_cgroup_boot_options(const char *cmdline, bool (*get)(const char *cmdline, const char *name,
+							      char *buf, size_t size));
 static inline bool mem_cgroup_enabled(void)
 {
 	return unlikely(READ_ONCE(memcg_in_use));
@@ -91,8 +96,8 @@ static inline bool mem_cgroup_is_root(const struct mem_cgroup *memcg)
 /** A new group below `parent`, with one reference: or ERR_PTR(-ENOMEM, -ENOSPC: too many groups).
  * May sleep. */
 struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent);
-/** Its directory is removed: it takes no new pages, its slab objects become those of the nearest group above that has a
- * directory, its reference is dropped. May sleep. */
+/** Its directory is removed: it takes no new pages, its slab objects become its parent's, its reference is dropped. The
+ * parent still has its directory, and keeps it until this returns: the cgroup lock sees to that. May sleep. */
 void mem_cgroup_offline(struct mem_cgroup *memcg);
 static inline void mem_cgroup_get(struct mem_cgroup *memcg)
 {
@@ -115,8 +120,8 @@ u64 mem_cgroup_frame_ino(const struct page *page);
 /** mm's group with a reference; mm NULL: the root's. Preemption is off inside, so it may be called
  * anywhere. */
 struct mem_cgroup *mem_cgroup_get_from_mm(struct mm_struct *mm);
-/** mm's group is another one from now on; takes over the reference. What is charged stays where it
- * is. May sleep: it waits until nobody looks at the old one. */
+/** Change mm's group; takes over the reference. Pages that are charged stay charged to the old one. May sleep: it
+ * waits until nobody uses the old one. */
 void mem_cgroup_set_mm(struct mm_struct *mm, struct mem_cgroup *memcg);
 /** A new address space begins in the group of the current one. */
 void mem_cgroup_init_mm(struct mm_struct *mm);
@@ -124,7 +129,7 @@ void mem_cgroup_init_mm(struct mm_struct *mm);
 void mem_cgroup_exit_mm(struct mm_struct *mm);
 /** Is `memcg` the group `top` or below it? */
 bool mem_cgroup_is_descendant(const struct mem_cgroup *memcg, const struct mem_cgroup *top);
-/** Groups below `top` whose directory is gone and which still hold memory. */
+/** Groups below `top` whose directory was removed and which still hold memory. */
 u32 mem_cgroup_nr_offline(struct mem_cgroup *top);
 /** The groups below and including `top`, parents first: NULL starts and ends. The one returned has a
  * reference, which the next call drops; mem_cgroup_iter_break() ends early. */
@@ -137,7 +142,7 @@ static inline struct lruvec *mem_cgroup_lruvec(const struct mem_cgroup *memcg,
 {
 	return mem_cgroup_is_root(memcg) ? &root_lruvec[node->id] : memcg->lruvec[node->id];
 }
-/** Free the groups whose last reference is gone. A thread calls it; tests may. May sleep. */
+/** Free the groups without references. A thread calls it; tests may. May sleep. */
 void mem_cgroup_free_dead(void);
 
 /* ---- charging (charge.c). `page` is a single page or the head of a block ---- */
@@ -185,7 +190,7 @@ u64 mem_cgroup_slab_bytes(struct mem_cgroup *top, int node, bool reclaimable);
 /** Count pages in the group and above: 0, or -ENOMEM as mem_cgroup_charge(). For memcg/ only. */
 int mem_cgroup_try_charge(struct mem_cgroup *memcg, u64 nr, gfp_t gfp);
 
-/* Swap slots. The record of who owns a slot is swap_info.memcg, made when groups come into use. */
+/* Swap slots. The owner of each slot is recorded in swap_info.memcg, made when groups come into use. */
 /** A slot was taken for a charged page: count it. -ENOMEM: the group's swap is full. si->lock not
  * held. */
 int mem_cgroup_charge_swap(struct page *page, swp_entry_t e);
@@ -224,6 +229,8 @@ void mem_cgroup_lru_stat(const struct lruvec *lv, enum zone_stat_item item, s64 
  * is the machine's. */
 s64 mem_cgroup_stat(struct mem_cgroup *memcg, int node, enum zone_stat_item item);
 u64 mem_cgroup_vm_event(struct mem_cgroup *memcg, enum vm_event_item item);
+/** Events WORKINGSET_* of one node, of the group and all below it, the removed ones included. */
+u64 mem_cgroup_workingset(struct mem_cgroup *top, int node, enum vm_event_item item);
 /** count_vm_event() also for a group. */
 static inline void mem_cgroup_count(struct mem_cgroup *memcg, enum vm_event_item item, u64 n)
 {
@@ -238,7 +245,7 @@ static inline void mem_cgroup_count_mm(struct mm_struct *mm, enum vm_event_item 
 
 /* ---- limits (limit.c) ---- */
 /** Reclaim up to `nr` pages from a group and all below it. Sleeps. Returns pages reclaimed. */
-u64 mem_cgroup_reclaim(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap);
+u64 mem_cgroup_reclaim(struct mem_cgroup *memcg, u64 nr, gfp_t gfp);
 /** A charge found `memcg` full and reclaim did not help: kill one of its processes. True: somebody
  * was killed or is dying, so try again. May sleep. */
 bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int order);

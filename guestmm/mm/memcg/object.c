@@ -17,7 +17,7 @@ static s64 pages_of(s64 bytes)
 	return bytes > 0 ? (s64)DIV_ROUND_UP((u64)bytes, PAGE_SIZE) : 0;
 }
 
-/* Pages that are charged for objects: so many more, or less. */
+/* Add to the number of pages charged for objects; negative: subtract. */
 static void change_pages(struct mem_cgroup *memcg, s64 pages)
 {
 	if (pages > 0)

@@ -46,6 +46,22 @@ undo:
 	return -ENOMEM;
 }
 
+bool page_counter_charge_below_high(struct page_counter *counter, u64 nr)
+{
+	for (struct page_counter *c = counter; c; c = c->parent) {
+		s64 usage = atomic_add_return(&c->usage, (s64)nr);
+
+		if (unlikely((u64)usage > READ_ONCE(c->high) || (u64)usage > READ_ONCE(c->max))) {
+			for (struct page_counter *done = counter; done != c->parent;
+			     done = done->parent)
+				atomic_sub(&done->usage, (s64)nr);
+			return false;
+		}
+		note_peak(c, usage);
+	}
+	return true;
+}
+
 void page_counter_charge(struct page_counter *c, u64 nr)
 {
 	for (; c; c = c->parent)

@@ -32,6 +32,9 @@ void page_counter_init(struct page_counter *c, struct page_counter *parent);
 /** Charge `nr` pages to `c` and its ancestors. 0, or -ENOMEM with nothing charged and *full the
  * counter that had no room. Any context. */
 int page_counter_try_charge(struct page_counter *c, u64 nr, struct page_counter **full);
+/** Charge where it fits and nobody is above `high` then, the usual case. False: nothing is charged, and
+ * page_counter_try_charge() says why. Any context. */
+bool page_counter_charge_below_high(struct page_counter *c, u64 nr);
 /** Charge whatever the limits say: for pages that must be accounted (__GFP_NOFAIL, moved). */
 void page_counter_charge(struct page_counter *c, u64 nr);
 void page_counter_uncharge(struct page_counter *c, u64 nr);

@@ -10,7 +10,7 @@
 
 void mem_cgroup_page_stat(const struct page *page, enum zone_stat_item item, s64 delta)
 {
-	atomic_add(&mem_cgroup_of(page)->stat[page_node_id(page)][item], delta);
+	atomic_add(&mem_cgroup_from_id(page->memcg_id)->stat[page_node_id(page)][item], delta);
 }
 
 void mem_cgroup_lru_stat(const struct lruvec *lv, enum zone_stat_item item, s64 delta)
@@ -71,13 +71,28 @@ u64 mem_cgroup_vm_event(struct mem_cgroup *memcg, enum vm_event_item item)
 	return sum;
 }
 
+u64 mem_cgroup_workingset(struct mem_cgroup *top, int node, enum vm_event_item item)
+{
+	u64 sum = 0;
+
+	for (struct mem_cgroup *m = mem_cgroup_iter(top, NULL); m; m = mem_cgroup_iter(top, m)) {
+		const struct lruvec *lv = mem_cgroup_lruvec(m, &node_data[node]);
+
+		sum += atomic_load(&lv->workingset[item - WORKINGSET_REFAULT_ANON]);
+	}
+	return sum;
+}
+
 void mem_cgroup_count_mm_slow(struct mm_struct *mm, enum vm_event_item item)
 {
-	struct mem_cgroup *memcg = mem_cgroup_get_from_mm(mm);
+	struct mem_cgroup *memcg;
 
-	if (!mem_cgroup_is_root(memcg))
+	/* So the group stays: no reference is needed. */
+	preempt_disable();
+	memcg = READ_ONCE(mm->memcg);
+	if (memcg)
 		mem_cgroup_count(memcg, item, 1);
-	mem_cgroup_put(memcg);
+	preempt_enable();
 }
 
 void mem_cgroup_event(struct mem_cgroup *memcg, enum memcg_event e)

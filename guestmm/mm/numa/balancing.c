@@ -6,17 +6,21 @@
  *      each mm            of _PAGE_PRESENT                  └── same node, or it may    └── did not work:
  *                                                               not move: access again      access again
  *
- * A hint is the entry as it was but for those two bits, so taking it back restores every right. An entry
- * without access means PROT_NONE in a mapping that allows no access, and a hint in any other.
+ * A hint differs from the original entry only in those two bits, so removing it restores all permissions. An entry
+ * without access means PROT_NONE in a mapping that allows no access, and a hint in any other mapping.
  *
- * Which node: the one of the CPU that faults, unless a policy says otherwise. A mapping or thread whose policy
- * names nodes is left alone, but for a bind with MPOL_F_NUMA_BALANCING, whose nodes are the limit. A page that
- * several tasks use moves only after two faults in a row from the same node (struct page's `spare` remembers the
- * last one), so that it does not travel to and fro.
+ * The target is the node of the CPU that faults, unless a policy says otherwise. A mapping or thread whose policy
+ * names nodes is not balanced, except for a bind with MPOL_F_NUMA_BALANCING, which allows moves between its nodes.
+ * A page that several tasks use moves only after two faults in a row from the same node (struct page's `spare`
+ * records the last one), so that it does not move back and forth.
  *
- * N1  Hints are only made in mappings that allow access, of pages of 4 KiB that are on their own; never of
- *     hugetlb, of parts of large pages, or of the zero page. Huge pages are not sampled: they cannot move.
- * N2  On a machine with one node there are no hints, and the fault handler has a no-op for them.
+ * A huge page has one hint for all of it, and moves as a whole or not at all. It counts as 512 entries in
+ * numa_pte_updates and as one in numa_huge_pte_updates, as one fault, and as 512 pages that move, as on Linux.
+ *
+ * N1  Hints are only made in mappings that allow access, of pages of 4 KiB that are on their own and of PMDs of
+ *     huge pages; never of hugetlb or of a zero page. Where such a PMD is split, its 512 entries are hints that
+ *     move nothing.
+ * N2  On a machine with one node there are no hints, and the fault handler's check for them is a no-op.
  *
  * Locks: mmap_lock for reading, page_table_lock for the entries.
  * Source: Documentation/admin-guide/sysctl/kernel.rst (numa_balancing); kernel/sched/fair.c, mm/mprotect.c and
@@ -25,14 +29,15 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/trace.h"
+#include "mm/huge/thp.h"
 #include "mm/numa/balancing.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/alloc.h"
 #include "mm/phys/internal.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/vmscan.h"
-#include "mm/virt/fault.h"
-#include "mm/virt/pgtable.h"
+#include "mm/fault/fault.h"
+#include "mm/pgtable/pgtable.h"
 
 #define SCAN_PERIOD_NS 1000000000ull /* Linux's scan_period_min_ms */
 #define SCAN_PAGES     65536ul /* of an address space in a period: Linux's scan_size_mb, 256 */
@@ -40,7 +45,7 @@
 unsigned int sysctl_numa_balancing; /* NUMA_BALANCING_*; R */
 u32 numa_hints_ever;		    /* there may be hints; R, never cleared */
 static struct wait_queue scan_wait = WAIT_QUEUE_INIT(scan_wait);
-static bool scanner_runs; /* set once, by whoever turns it on first; scan_lock */
+static bool scanner_runs; /* set once, when it is first turned on; scan_lock */
 static struct mutex scan_lock = MUTEX_INIT(scan_lock);
 
 /* ---- hints ------------------------------------------------------------------------------------ */
@@ -54,7 +59,7 @@ static pte_t take_hint_back(pte_t e)
 	return __pte((e.v & ~_PAGE_PROTNONE) | _PAGE_PRESENT);
 }
 
-/* Does the policy leave it to balancing where pages are? */
+/* Does the policy allow balancing to move pages? */
 static bool policy_lets_move(const struct mempolicy *pol)
 {
 	return !pol || (pol->mode == MPOL_BIND && (pol->flags & MPOL_F_NUMA_BALANCING));
@@ -65,7 +70,7 @@ static bool scans_vma(const struct vm_area_struct *vma)
 	if (!(vma->flags & VM_ACCESS_FLAGS) || (vma->flags & VM_HUGETLB) ||
 	    !policy_lets_move(vma->policy))
 		return false;
-	/* As Linux: what is only read of a file is probably a library that all nodes use. */
+	/* As Linux: a read-only file mapping is probably a library that all nodes use. */
 	return !(vma->file && (vma->flags & (VM_READ | VM_WRITE)) == VM_READ);
 }
 
@@ -82,10 +87,31 @@ static bool wants_hint(const struct vm_area_struct *vma, pte_t e)
 		return false;
 	if (!(vma->flags & VM_SHARED) && page_mapcount(page) != 1)
 		return false;
-	/* Slow memory alone is of interest where only tiers are balanced. */
+	/* If only tiers are balanced, only pages in slow memory get hints. */
 	if (!(sysctl_numa_balancing & NUMA_BALANCING_NORMAL) && node_is_toptier(page_node_id(page)))
 		return false;
 	return page->type != PAGE_FILE || !PageDirty(page);
+}
+
+/* The same for a PMD. As in Linux, it does not matter who else maps the huge page. */
+static bool wants_huge_hint(pte_t e)
+{
+	const struct page *page;
+
+	if (!(e.v & _PAGE_PRESENT) || pte_special(e))
+		return false;
+	page = pfn_to_page(pte_pfn(e));
+	return page_is_movable(page) && ((sysctl_numa_balancing & NUMA_BALANCING_NORMAL) ||
+					 !node_is_toptier(page_node_id(page)));
+}
+
+static unsigned long hint_pmd(pte_t *pmd)
+{
+	if (!wants_huge_hint(pte_read(pmd)))
+		return 0;
+	pte_set(pmd, make_hint(pte_get_and_clear(pmd)));
+	count_vm_event(NUMA_HUGE_PTE_UPDATES);
+	return HPAGE_PMD_NR;
 }
 
 static unsigned long hint_ptes(const struct vm_area_struct *vma, pte_t *pte, unsigned long n)
@@ -102,7 +128,8 @@ static unsigned long hint_ptes(const struct vm_area_struct *vma, pte_t *pte, uns
 	return made;
 }
 
-/* [addr, end) of the VMA. Returns hints made; the TLBs know of them. mmap_lock held. */
+/* Make hints in [addr, end) of the VMA and flush the TLBs. Returns the number of pages that got hints. mmap_lock
+ * held. */
 static unsigned long hint_range(struct vm_area_struct *vma, unsigned long addr, unsigned long end)
 {
 	unsigned long start = addr, made = 0, next, stop;
@@ -118,12 +145,15 @@ static unsigned long hint_range(struct vm_area_struct *vma, unsigned long addr, 
 		if (leaf && !level) {
 			flush_tlb_batched_pending(mm);
 			made += hint_ptes(vma, leaf, (stop - addr) >> PAGE_SHIFT);
+		} else if (leaf && level == PT_LEVEL_PMD) {
+			made += hint_pmd(leaf);
 		}
 		spin_unlock(&mm->page_table_lock);
 		cond_resched();
 	}
+	/* If the range covers a part of a huge page, a TLB may hold a translation for any part of that page. */
 	if (made)
-		flush_tlb_range(mm, start, end);
+		flush_tlb_range(mm, start & PMD_MASK, ALIGN_UP(end, PMD_SIZE));
 	return made;
 }
 
@@ -135,7 +165,7 @@ unsigned long numa_scan_mm(struct mm_struct *mm, unsigned long pages)
 	down_read(&mm->mmap_lock);
 	vma = find_vma(mm, mm->numa_scan_addr);
 	if (!vma) {
-		mm->numa_scan_addr = 0; /* round again */
+		mm->numa_scan_addr = 0; /* begin again */
 		vma = find_vma(mm, 0);
 	}
 	for (; vma && pages; vma = vma_next(vma)) {
@@ -150,7 +180,7 @@ unsigned long numa_scan_mm(struct mm_struct *mm, unsigned long pages)
 		mm->numa_scan_addr = end;
 	}
 	if (pages)
-		mm->numa_scan_addr = 0; /* all of it was looked at */
+		mm->numa_scan_addr = 0; /* the whole address space was scanned */
 	up_read(&mm->mmap_lock);
 	count_vm_events(NUMA_PTE_UPDATES, made);
 	return made;
@@ -158,23 +188,8 @@ unsigned long numa_scan_mm(struct mm_struct *mm, unsigned long pages)
 
 static void scan_all(void)
 {
-	struct mm_struct *mm, *prev = NULL;
-
-	/* The mm we hold keeps its place in the list while the lock is dropped. */
-	spin_lock(&mm_list_lock);
-	list_for_each_entry (mm, &mm_list, mm_list) {
-		if (!mmget_not_zero(mm))
-			continue;
-		spin_unlock(&mm_list_lock);
-		if (prev)
-			mmput(prev);
-		prev = mm;
+	for (struct mm_struct *mm = mm_next(NULL); mm; mm = mm_next(mm))
 		numa_scan_mm(mm, SCAN_PAGES);
-		spin_lock(&mm_list_lock);
-	}
-	spin_unlock(&mm_list_lock);
-	if (prev)
-		mmput(prev);
 }
 
 static int scanner(void *arg)
@@ -191,7 +206,7 @@ int numa_balancing_set(unsigned int mode)
 {
 	int err = 0;
 
-	/* Nothing could come of it: as where the kernel is built without it. */
+	/* With one node balancing has no effect: fail as a kernel that is built without it. */
 	if (mode > (NUMA_BALANCING_NORMAL | NUMA_BALANCING_TIERING) ||
 	    (mode && nr_online_nodes == 1))
 		return -EINVAL;
@@ -212,8 +227,8 @@ int numa_balancing_set(unsigned int mode)
 
 /* ---- the fault -------------------------------------------------------------------------------- */
 
-/* Who has touched a page last, in struct page's spare bits: the node + 1, and a few bits each of the task and of
- * what the page is, so that what is left of an earlier life is not believed. */
+/* The last access to a page, in struct page's spare bits: the node + 1, and a few bits each of the task and of the
+ * page's identity, so that bits left by an earlier use of the frame are not mistaken for this page's. */
 static u16 last_use(const struct page *page, int nid)
 {
 	u64 what = ((u64)page->mapping >> 6) + page->index;
@@ -233,7 +248,7 @@ static bool use_is_settled(struct page *page, int nid)
 	return !known || same_task || (last ^ now) >> 12 == 0;
 }
 
-/* Where the page is to be by the policies in force, or NUMA_NO_NODE: where it is. */
+/* The node that the page should be on by the policies in force. NUMA_NO_NODE: it should stay. */
 static int wanted_node(const struct vm_fault *vmf, struct page *page)
 {
 	const struct mempolicy *pol = vmf->vma->policy;
@@ -245,25 +260,25 @@ static int wanted_node(const struct vm_fault *vmf, struct page *page)
 		return NUMA_NO_NODE;
 	if (!use_is_settled(page, here) || (int)page_node_id(page) == here)
 		return NUMA_NO_NODE;
-	/* As Linux: programs that several processes run. */
+	/* As Linux: neither dirty pages of files nor program text that several processes map is moved. */
 	if (page->type == PAGE_FILE &&
 	    (PageDirty(page) || (page_mapcount(page) != 1 && (vmf->vma->flags & VM_EXEC))))
 		return NUMA_NO_NODE;
 	return here;
 }
 
-/* Without reclaim: it is not worth another page. */
+/* Allocate without reclaim: a better place is not worth evicting another page. */
 static struct folio *misplaced_target(struct folio *src, void *private)
 {
 	const gfp_t gfp = (GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOMEMALLOC |
 			   __GFP_NORETRY | __GFP_NOWARN) &
 			  ~__GFP_RECLAIM;
 
-	return (struct folio *)__alloc_pages_node(*(int *)private, gfp, folio_order(src),
-						  PAGE_OTHER);
+	return (struct folio *)__alloc_pages_node(*(int *)private, migration_gfp(src, gfp),
+						  folio_order(src), PAGE_OTHER);
 }
 
-/* The isolated page to node nid. */
+/* Move the isolated page to node nid. */
 static void migrate_misplaced(struct page *page, int nid)
 {
 	const int from = (int)page_node_id(page);
@@ -279,7 +294,7 @@ static void migrate_misplaced(struct page *page, int nid)
 		count_vm_events(PGPROMOTE_SUCCESS, moved);
 }
 
-/* Not to a node that is nearly full. Where memory is in tiers its reclaim demotes what is colder. */
+/* Do not move pages to a node that is nearly full. With tiers its reclaim demotes colder pages to make room. */
 static bool has_room(int nid)
 {
 	pg_data_t *node = &node_data[nid];
@@ -301,7 +316,7 @@ void numa_hint_fault(struct vm_fault *vmf)
 
 	spin_lock(&mm->page_table_lock);
 	if (pte_read(vmf->pte).v != vmf->orig.v)
-		goto out; /* somebody was faster */
+		goto out; /* another thread has changed the entry */
 	page = pfn_to_page(pte_pfn(vmf->orig));
 	from = (int)page_node_id(page);
 	count_vm_event(NUMA_HINT_FAULTS);
@@ -315,8 +330,8 @@ void numa_hint_fault(struct vm_fault *vmf)
 		migrate_misplaced(page, nid);
 		spin_lock(&mm->page_table_lock);
 	}
-	/* Moved, it has all its rights again. Else it gets them where it is; a CPU may hold no translation of a
-	 * hint, so there is nothing to flush. */
+	/* If the page was moved, the PTE has all its permissions again. Else restore them here. No CPU holds a
+	 * translation of a hint, so no flush is needed. */
 	vmf->orig = pte_read(vmf->pte);
 	if (pte_protnone(vmf->orig))
 		pte_set(vmf->pte, pte_mkyoung(take_hint_back(vmf->orig)));

@@ -1,13 +1,12 @@
 /*
- * Policies of ranges of addresses: mbind(2), set_mempolicy_home_node(2), and what get_mempolicy(2) asks
- * about an address.
+ * Policies of address ranges: mbind(2), set_mempolicy_home_node(2), and get_mempolicy(2) for an address.
  *
- * mbind() first looks at the pages that are there (STRICT: one on another node ends it with -EIO; MOVE: they
- * are isolated), then gives the VMAs the policy, and then moves the isolated pages.
+ * mbind() first looks at the pages in memory (STRICT: a page on another node ends it with -EIO; MOVE: such pages
+ * are isolated). Then it sets the policy of the VMAs, and then moves the isolated pages.
  *
  * vma->policy_held: every anonymous page that the VMA maps is where a bind allows it. It is set when mbind()
  * leaves no page elsewhere, and cleared when a page is mapped that was not allocated for the VMA
- * (mempolicy_note_placement()): from swap, or moved by somebody who was told to. While it is set, a page
+ * (mempolicy_note_placement()): from swap, or moved on request. While it is set, a page
  * elsewhere is an error, which the audit finds from outside.
  *
  * Locks: mmap_lock for writing, from the look at the pages to the end of the move, as in Linux 6.1.
@@ -16,18 +15,19 @@
 #include "lib/errno.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/phys/internal.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/migrate_entry.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/migrate_entry.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 struct look {
 	const struct nodemask *nodes;
-	unsigned int move; /* MPOL_MF_* */
-	bool stuck;	   /* some pages on other nodes cannot be isolated */
-	bool hugetlb;	   /* some pages on other nodes are a pool's: move_hugetlb() */
+	unsigned int move;	 /* MPOL_MF_* */
+	bool stuck;		 /* some pages on other nodes cannot be isolated */
+	bool hugetlb;		 /* some pages on other nodes are a pool's: move_hugetlb() */
+	const struct page *last; /* the last huge page taken: more entries may map it */
 	struct list_head pages;
 };
 
@@ -36,25 +36,27 @@ static bool on_node_of(const struct page *page, const struct nodemask *nodes)
 	return nodes->bits[0] >> page_node_id(page) & 1;
 }
 
-/* P held. A page that is on none of the nodes. 0, or -EIO: that ends it. */
-static int misplaced_page(struct look *l, struct page *page, bool large)
+/* Handle a page that is on none of the nodes. 0, or -EIO to end the call. A huge page is isolated as a whole at its
+ * first entry. P held. */
+static int misplaced_page(struct look *l, struct page *page)
 {
+	struct page *head = &page_folio(page)->page;
+
 	if (!(l->move & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)))
 		return l->move & MPOL_MF_STRICT ? -EIO : 0;
-	if (large) {
-		if (page->type == PAGE_HUGETLB)
-			l->hugetlb = true;
-		else
-			l->stuck = true;
+	if (page->type == PAGE_HUGETLB) {
+		l->hugetlb = true;
 		return 0;
 	}
-	/* Not what others use, too. */
-	if (!(l->move & MPOL_MF_MOVE_ALL) && page_mapcount(page) > 1)
+	/* Pages that other processes map are not moved. */
+	if (!(l->move & MPOL_MF_MOVE_ALL) && folio_page_mapcount(page) > 1)
 		return 0;
-	if (page_is_movable(page) && isolate_movable_page(page))
-		list_add_tail(&page->lru, &l->pages);
-	else if (l->move & MPOL_MF_STRICT)
+	if (isolate_movable_page(head)) {
+		list_add_tail(&head->lru, &l->pages);
+		l->last = head;
+	} else if ((l->move & MPOL_MF_STRICT) && head != l->last) {
 		l->stuck = true;
+	}
 	return 0;
 }
 
@@ -80,7 +82,7 @@ static int look_at_vma(struct look *l, struct vm_area_struct *vma, unsigned long
 			if (pte_present(e) && !pte_special(e)) {
 				page = pfn_to_page(pte_pfn(e));
 				if (!on_node_of(page, l->nodes))
-					err = misplaced_page(l, page, level);
+					err = misplaced_page(l, page);
 			}
 			if (level)
 				break;
@@ -90,7 +92,7 @@ static int look_at_vma(struct look *l, struct vm_area_struct *vma, unsigned long
 	return err;
 }
 
-/* The range is mapped without a hole? And where are its pages? */
+/* Check that the range is mapped without a hole, and look at the nodes of its pages. */
 static int look_at_range(struct look *l, struct mm_struct *mm, unsigned long start,
 			 unsigned long end, bool holes_ok)
 {
@@ -111,7 +113,7 @@ static int look_at_range(struct look *l, struct mm_struct *mm, unsigned long sta
 	return err;
 }
 
-/* The part [start, end) of *vma gets the policy. */
+/* Set the policy of the part [start, end) of *vma. */
 static int set_policy(struct vm_area_struct **vma, unsigned long start, unsigned long end,
 		      struct mempolicy *pol)
 {
@@ -144,13 +146,14 @@ static bool all_in_place(const struct vm_area_struct *vma)
 		spin_lock(&mm->page_table_lock);
 		leaf = walk_leaf(mm->pgd, addr, &level, &next);
 		stop = min(next, vma->vm_end);
-		for (; leaf && !level && addr < stop && yes; addr += PAGE_SIZE, leaf++) {
+		for (; leaf && addr < stop && yes;
+		     addr += level ? stop - addr : PAGE_SIZE, leaf++) {
 			pte_t e = pte_read(leaf);
 			const struct page *page;
 
 			if (!pte_present(e) || pte_special(e))
 				continue;
-			page = pfn_to_page(pte_pfn(e));
+			page = &pfn_folio(pte_pfn(e))->page;
 			yes = !PageAnon(page) || (vma->policy->nodes & 1u << page_node_id(page));
 		}
 		spin_unlock(&mm->page_table_lock);
@@ -167,7 +170,7 @@ static void note_held(struct mm_struct *mm, unsigned long start, unsigned long e
 			vma->policy && vma->policy->mode == MPOL_BIND && all_in_place(vma);
 }
 
-/* mmap_lock held. Each page to the first node of the set that has room. Returns how many stayed. */
+/* Move each page to the first node of the set that has room. Returns how many stayed. mmap_lock held. */
 static int move_hugetlb(const struct look *l, struct mm_struct *mm, unsigned long start,
 			unsigned long end)
 {
@@ -187,7 +190,9 @@ static int move_hugetlb(const struct look *l, struct mm_struct *mm, unsigned lon
 			for (nid = 0; err == -ENOMEM && nid < MMVM_MAX_NODES; nid++)
 				if (l->nodes->bits[0] >> nid & 1)
 					err = hugetlb_migrate(vma, addr, nid,
-							      l->move & MPOL_MF_MOVE_ALL);
+							      l->move & MPOL_MF_MOVE_ALL
+								      ? MIGRATE_SHARED_TOO
+								      : MIGRATE_OWN);
 			stayed += err && err != -EACCES;
 		}
 	}
@@ -211,8 +216,8 @@ static struct folio *policy_target(struct folio *src, void *pol)
 {
 	const gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 
-	return (struct folio *)mempolicy_alloc_at(pol, src->page.index, gfp, folio_order(src),
-						  PAGE_OTHER);
+	return (struct folio *)mempolicy_alloc_at(pol, src->page.index, migration_gfp(src, gfp),
+						  folio_order(src), PAGE_OTHER);
 }
 
 long do_mbind(struct mm_struct *mm, unsigned long start, unsigned long len, u16 mode, u16 flags,
@@ -323,7 +328,7 @@ static struct page *page_at(struct mm_struct *mm, unsigned long addr)
 
 int node_of_address(struct mm_struct *mm, unsigned long addr)
 {
-	/* What is faulted in may be gone before the look; not for ever. */
+	/* A page that was faulted in may be reclaimed before it is looked up: try a limited number of times. */
 	for (int i = 0; i < 16; i++) {
 		const struct page *page;
 		int nid = -1;
@@ -335,7 +340,7 @@ int node_of_address(struct mm_struct *mm, unsigned long addr)
 		spin_unlock(&mm->page_table_lock);
 		if (nid >= 0)
 			return nid;
-		if (mm_populate_as(mm, addr & PAGE_MASK, PAGE_SIZE, false))
+		if (mm_populate_as(mm, addr & PAGE_MASK, PAGE_SIZE, POPULATE_READ))
 			break;
 	}
 	return -EFAULT;

@@ -1,5 +1,5 @@
 /*
- * Policies: making them, and which node an allocation looks at first under one.
+ * Memory policies: making them, and choosing the node that an allocation tries first.
  *
  *   mode                  looks first at                        and then at
  *   none, local           the CPU's node                        all, the nearest first
@@ -9,12 +9,12 @@
  *   interleave            one node after the other              all
  *   weighted interleave   the same, each as often as it weighs  all
  *
- * Interleaving in a VMA goes by the page's index, so that a page has its node whenever it is touched;
- * for a thread it goes by a counter of the thread's.
+ * In a VMA, interleaving chooses the node by the page's index, so the node does not depend on when the page is
+ * touched; for a thread it uses a counter of the thread.
  *
- * A bind whose nodes have no zone as low as the allocation needs (GFP_DMA) does not hold for it, as in
- * Linux. A thread's policy does not hold for allocations that may not sleep: an interrupt makes them in the
- * name of a thread that has nothing to do with it.
+ * A bind is ignored for an allocation if its nodes have no zone as low as the allocation needs (GFP_DMA), as in
+ * Linux. A thread's policy is ignored for allocations that may not sleep, because an interrupt may make them while
+ * an unrelated thread is current.
  */
 #include "mm/numa/mempolicy.h"
 #include "lib/errno.h"
@@ -46,7 +46,7 @@ static bool mask_empty(const struct nodemask *m)
 	return true;
 }
 
-/* The nth (from 0) node of a set that has more. */
+/* The nth node of a set, counted from 0. The set has more than n nodes. */
 static unsigned int nth_node(u32 nodes, unsigned int n)
 {
 	while (n--)
@@ -54,7 +54,7 @@ static unsigned int nth_node(u32 nodes, unsigned int n)
 	return __builtin_ctz(nodes);
 }
 
-/* The next node of a set that is not empty, round and round. */
+/* The next node of a set that is not empty; after the last one the first. */
 static unsigned int next_node(u32 nodes, unsigned int after)
 {
 	u32 above = after >= 31 ? 0 : nodes & ~((2u << after) - 1);
@@ -154,7 +154,7 @@ void mpol_put(struct mempolicy *pol)
 		kmem_cache_free(policy_cache, pol);
 }
 
-/* With any flag, as Linux 6.1. */
+/* A policy with any mode flag keeps the user's nodes, as on Linux 6.1. */
 static bool keeps_user_nodes(const struct mempolicy *pol)
 {
 	return pol->flags & MPOL_MODE_FLAGS;
@@ -220,7 +220,7 @@ void mempolicy_set_task(struct mempolicy *pol)
 	old = ti->mempolicy;
 	ti->mempolicy = pol;
 	spin_unlock_irqrestore(&mempolicy_lock, flags);
-	/* So that the first node of the set is the next. */
+	/* Interleaving then begins with the first node of the set. */
 	ti->il_prev = MAX_NUMNODES - 1;
 	ti->il_weight = 0;
 	mpol_put(old);
@@ -292,7 +292,7 @@ static unsigned int node_by_index(const struct mempolicy *pol, unsigned long ind
 			total += mempolicy_weight(nid);
 	index %= total;
 	nid = __builtin_ctz(pol->nodes);
-	/* Bounded by a round: somebody may change a weight meanwhile. */
+	/* At most one round, because a weight may change meanwhile. */
 	for (unsigned int n = __builtin_popcount(pol->nodes); n && index >= mempolicy_weight(nid);
 	     n--) {
 		index -= mempolicy_weight(nid);
@@ -383,7 +383,8 @@ struct page *mempolicy_alloc_at(struct mempolicy *pol, unsigned long index, gfp_
 {
 	if (!pol)
 		return alloc_pages_where(gfp, order, type, numa_node_id(), ALL_NODES);
-	return alloc_by(pol, interleaves(pol) ? node_by_index(pol, index) : 0, gfp, order, type);
+	return alloc_by(pol, interleaves(pol) ? node_by_index(pol, index >> order) : 0, gfp, order,
+			type);
 }
 
 struct page *mempolicy_alloc(gfp_t gfp, unsigned int order, enum mmvm_page_type type)

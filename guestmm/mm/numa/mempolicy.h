@@ -1,18 +1,18 @@
 /*
- * The room mm/numa: on which node a page is to be.
+ * The room mm/numa: which node a page should be on.
  *
  *   mempolicy.h, mempolicy.c   policies, and the one place where they are evaluated
  *   mbind.c                    policies of ranges of addresses
  *   move_pages.c               moving pages between nodes on request
  *   report.c                   /proc/PID/numa_maps
  *
- * A policy is immutable and counted. A thread has at most one (set_mempolicy(2)), a VMA has at most one
- * (mbind(2)). The VMA's decides about anonymous and shared memory that is faulted in there, the thread's
- * about everything else that it allocates and may sleep for, NULL means the CPU's node.
+ * A policy is immutable and counted. A thread has at most one (set_mempolicy(2)), a VMA has at most one (mbind(2)).
+ * The VMA's policy applies to anonymous and shared memory that is faulted in there. The thread's policy applies to
+ * all its other allocations that may sleep. NULL means the CPU's node.
  *
- * mempolicy_alloc() evaluates. The allocator calls it on its long way, on machines with more than one node
- * only (KEY_NUMA); so a machine with one node pays nothing, and a policy there is kept and shown, but
- * cannot change anything.
+ * mempolicy_alloc() evaluates policies. The allocator calls it on its slow path, and only on machines with more
+ * than one node (KEY_NUMA). So a machine with one node has no extra cost; a policy there is stored and shown, but
+ * has no effect.
  *
  * Locks: mempolicy_lock guards thread_info->mempolicy. It is the innermost lock. vma->policy: mmap_lock.
  * Source: Linux, Documentation/admin-guide/mm/numa_memory_policy.rst; mm/mempolicy.c of 6.1 for the
@@ -21,6 +21,7 @@
 #ifndef MM_MEMPOLICY_H
 #define MM_MEMPOLICY_H
 #include "mm/phys/gfp.h"
+#include "mm/move/migrate.h"
 #include "mm/virt/mm_types.h"
 #include "mmvm/page.h"
 
@@ -67,7 +68,7 @@ struct mempolicy {
 	u64 user_nodes; /* as the program wrote them; shown if the mode has a flag */
 };
 
-/** Some thread has had a policy: allocations look for one, also without vm.numa_stat. */
+/** Some thread has had a policy, so allocations check for one, even if vm.numa_stat is off. */
 extern bool mempolicy_in_use;
 
 /** The mode's number as programs write it, with flags: split and checked. 0 or -EINVAL. */
@@ -89,10 +90,11 @@ void mpol_to_text(char *buf, size_t size, const struct mempolicy *pol);
 void mempolicy_set_task(struct mempolicy *pol);
 /** A thread's policy, with a reference. The caller keeps the thread. */
 struct mempolicy *mempolicy_get_task(struct thread_info *ti);
-/** May memory of the thread be on one of these nodes, as far as its policy says? Any context. */
+/** Does the thread's policy allow memory on one of these nodes? Any context. */
 bool mempolicy_reaches(struct thread_info *ti, u32 nodes);
-/** A new thread, which does not run yet, has its maker's policy; a thread ends. */
+/** A new thread, which does not run yet, inherits the policy of the thread that creates it. */
 void mempolicy_fork(struct thread_info *child);
+/** A thread ends: drop its policy. */
 void mempolicy_exit(struct thread_info *ti);
 /** The node that the current thread's interleaving policy takes next. */
 unsigned int mempolicy_next_node(const struct mempolicy *pol);
@@ -103,9 +105,8 @@ struct page *mempolicy_alloc(gfp_t gfp, unsigned int order, enum mmvm_page_type 
 struct page *mempolicy_alloc_at(struct mempolicy *pol, unsigned long index, gfp_t gfp,
 				unsigned int order, enum mmvm_page_type type);
 
-/** Where page `index` of a mapping is to be taken from, for who has pages of its own (hugetlb): the node to
- * look at first, and in *nodes those that the policy allows, ~0: any. The VMA's policy, or if that is NULL
- * the thread's. */
+/** Node for page `index` of a mapping, for an allocator with its own pages (hugetlb): the node to look at first,
+ * and in *nodes those that the policy allows, ~0: any. The VMA's policy, or if that is NULL the thread's. */
 unsigned int mempolicy_place(const struct mempolicy *vma_policy, unsigned long index, u32 *nodes);
 
 /** `page` is being mapped by the VMA, which has a policy, but was not allocated for it. mmap_lock, or the
@@ -116,7 +117,7 @@ void mempolicy_note_placement(struct vm_area_struct *vma, const struct page *pag
 u8 mempolicy_weight(unsigned int nid);
 void mempolicy_set_weight(unsigned int nid, u8 weight);
 
-/* System calls. Results as Linux has them. */
+/* System calls. They return what Linux returns. */
 long do_mbind(struct mm_struct *mm, unsigned long start, unsigned long len, u16 mode, u16 flags,
 	      const struct nodemask *nodes, unsigned int move);
 long do_set_home_node(struct mm_struct *mm, unsigned long start, unsigned long len,
@@ -128,19 +129,19 @@ int node_of_address(struct mm_struct *mm, unsigned long addr);
 
 /* move_pages(2), page by page (move_pages.c) */
 struct list_head;
-/** Take the page at addr for a move to node nid. 1: it is on `list`; 0: it is there already; -EFAULT,
+/** Take the page at addr for a move to node nid. 1: it is on `list`; 0: it is on that node already; -EFAULT,
  * -ENOENT, -EACCES, -EBUSY. */
-int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, bool shared_too,
+int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, enum migrate_whose whose,
 		      struct list_head *list);
-/** Move what is on `list`. 0, a number of pages that stayed, or -ENOMEM. They are put back. */
+/** Move the pages on `list`. 0, the number of pages that stayed, or -ENOMEM. Pages that stay are put back. */
 int move_list_to_node(struct list_head *list, int nid);
-/** Node of the page at addr, or -ENOENT, -EFAULT. Nothing is faulted in. */
+/** Node of the page at addr, or -ENOENT, -EFAULT. No page is faulted in. */
 int page_node_at(struct mm_struct *mm, unsigned long addr);
-/** The node of what a leaf maps at addr, or -1. mmap_lock held. */
+/** The node of the page that is mapped at addr, or -1. mmap_lock held. */
 int node_of_leaf(struct mm_struct *mm, unsigned long addr);
 /** migrate_pages(2): from the nodes of `from` to those of `to`, each to the one of the same rank. Number
  * of pages that stayed, or -ENOMEM. */
-long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, bool shared_too);
+long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, enum migrate_whose whose);
 
 /** /proc/PID/numa_maps; `task`: the policy of its thread. Takes mmap_lock. */
 void report_numa_maps(struct report *r, struct mm_struct *mm, const struct mempolicy *task);

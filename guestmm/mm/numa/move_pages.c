@@ -1,66 +1,65 @@
 /*
- * Pages to other nodes, as a program asks: move_pages(2) page by page, migrate_pages(2) for a whole address
+ * Moving pages to other nodes on request: move_pages(2) for single pages, migrate_pages(2) for a whole address
  * space. Neither changes a policy.
  *
- * migrate_pages(): a node of `from` maps to the node of `to` of the same rank (round, if `to` has fewer).
- * Pages are moved off one node at a time, first off a node whose pages go to one that nobody leaves any
- * more, so that no page is moved twice (Linux, do_migrate_pages()).
+ * migrate_pages(): a node of `from` maps to the node of `to` of the same rank (round, if `to` has fewer). One
+ * source node is emptied at a time. First comes a node whose target is not a source any more, so that no page is
+ * moved twice (Linux, do_migrate_pages()).
  */
 #include "lib/errno.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/internal.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
-/* The page at addr, or NULL with *err: what move_pages(2) says of it. P and mmap_lock held. */
-static struct page *find_page(struct vm_area_struct *vma, unsigned long addr, bool *large, int *err)
+/* The page at addr. NULL: *err is the status that move_pages(2) reports. P and mmap_lock held. */
+static struct page *find_page(struct vm_area_struct *vma, unsigned long addr, int *err)
 {
 	unsigned int level;
 	unsigned long next;
 	pte_t *leaf = walk_leaf(vma->mm->pgd, addr, &level, &next);
 	pte_t e = leaf ? pte_read(leaf) : __pte(0);
 
-	*large = leaf && level;
 	if (pte_present(e) && !pte_special(e))
 		return pfn_to_page(pte_pfn(e));
-	/* The zero page has no place to go; anonymous memory that was never touched has no page at all. */
+	/* The zero page cannot be moved; anonymous memory that was never touched has no page. */
 	*err = pte_present(e) || (pte_none(e) && !vma->mapping) ? -EFAULT : -ENOENT;
 	return NULL;
 }
 
-int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, bool shared_too,
+int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, enum migrate_whose whose,
 		      struct list_head *list)
 {
 	struct vm_area_struct *vma;
-	struct page *page;
+	struct page *page, *head;
 	int err = -EFAULT;
-	bool large;
 
 	down_read(&mm->mmap_lock);
 	vma = find_vma(mm, addr);
 	if (!vma || vma->vm_start > addr)
 		goto out;
 	spin_lock(&mm->page_table_lock);
-	page = find_page(vma, addr & PAGE_MASK, &large, &err);
+	page = find_page(vma, addr & PAGE_MASK, &err);
 	if (page) {
+		head = &page_folio(page)->page; /* it moves as a whole */
 		if ((int)page_node_id(page) == nid)
 			err = 0;
-		else if (page_mapcount(page) > 1 && !shared_too)
+		else if (folio_page_mapcount(page) > 1 && whose != MIGRATE_SHARED_TOO)
 			err = -EACCES;
-		else if (large || !page_is_movable(page) || !isolate_movable_page(page))
+		else if (!isolate_movable_page(head))
 			err = -EBUSY;
 		else
 			err = 1;
 		if (err == 1)
-			list_add_tail(&page->lru, list);
+			list_add_tail(&head->lru, list);
 	}
 	spin_unlock(&mm->page_table_lock);
 	if (err == -EBUSY && (vma->flags & VM_HUGETLB))
-		err = hugetlb_migrate(vma, addr, nid, shared_too);
+		err = hugetlb_migrate(vma, addr, nid, whose);
 out:
 	up_read(&mm->mmap_lock);
 	return err;
@@ -72,7 +71,8 @@ static struct folio *node_target(struct folio *src, void *private)
 	const gfp_t gfp =
 		GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
-	return (struct folio *)__alloc_pages_node(nid, gfp, folio_order(src), PAGE_OTHER);
+	return (struct folio *)__alloc_pages_node(nid, migration_gfp(src, gfp), folio_order(src),
+						  PAGE_OTHER);
 }
 
 int move_list_to_node(struct list_head *list, int nid)
@@ -92,13 +92,12 @@ int page_node_at(struct mm_struct *mm, unsigned long addr)
 	struct vm_area_struct *vma;
 	const struct page *page;
 	int nid = -EFAULT;
-	bool large;
 
 	down_read(&mm->mmap_lock);
 	vma = find_vma(mm, addr);
 	if (vma && vma->vm_start <= addr) {
 		spin_lock(&mm->page_table_lock);
-		page = find_page(vma, addr & PAGE_MASK, &large, &nid);
+		page = find_page(vma, addr & PAGE_MASK, &nid);
 		if (page)
 			nid = page_node_id(page);
 		spin_unlock(&mm->page_table_lock);
@@ -124,9 +123,10 @@ int node_of_leaf(struct mm_struct *mm, unsigned long addr)
 	return nid;
 }
 
-/* mmap_lock held for reading. Take the pages of [addr, end), all in one table, that are on node `from`. */
+/* mmap_lock held for reading. Take the pages of [addr, end), of one table or one huge page, that are on node
+ * `from`. */
 static void take_from_node(struct mm_struct *mm, unsigned long addr, unsigned long end, int from,
-			   bool shared_too, struct list_head *list)
+			   enum migrate_whose whose, struct list_head *list)
 {
 	unsigned int level;
 	unsigned long next;
@@ -134,23 +134,25 @@ static void take_from_node(struct mm_struct *mm, unsigned long addr, unsigned lo
 
 	spin_lock(&mm->page_table_lock);
 	leaf = walk_leaf(mm->pgd, addr, &level, &next);
-	for (; leaf && !level && addr < end; addr += PAGE_SIZE, leaf++) {
+	for (; leaf && addr < end; addr += level ? end - addr : PAGE_SIZE, leaf++) {
 		pte_t e = pte_read(leaf);
 		struct page *page;
 
 		if (!pte_present(e) || pte_special(e))
 			continue;
 		page = pfn_to_page(pte_pfn(e));
-		if ((int)page_node_id(page) != from || (page_mapcount(page) > 1 && !shared_too))
+		if ((int)page_node_id(page) != from ||
+		    (folio_page_mapcount(page) > 1 && whose != MIGRATE_SHARED_TOO))
 			continue;
-		if (page_is_movable(page) && isolate_movable_page(page))
+		page = &page_folio(page)->page;
+		if (isolate_movable_page(page))
 			list_add_tail(&page->lru, list);
 	}
 	spin_unlock(&mm->page_table_lock);
 }
 
 /* mmap_lock held. Returns how many pages stayed. */
-static int move_hugetlb_from(struct vm_area_struct *vma, int from, int to, bool shared_too)
+static int move_hugetlb_from(struct vm_area_struct *vma, int from, int to, enum migrate_whose whose)
 {
 	const unsigned long size = hstate_size(vma_hstate(vma));
 	int stayed = 0;
@@ -158,8 +160,8 @@ static int move_hugetlb_from(struct vm_area_struct *vma, int from, int to, bool 
 	for (unsigned long addr = vma->vm_start; addr < vma->vm_end; addr += size) {
 		if (node_of_leaf(vma->mm, addr) != from)
 			continue;
-		/* Not what others use, too: that is no failure. */
-		int err = hugetlb_migrate(vma, addr, to, shared_too);
+		/* -EACCES: other processes map the page, too. It is not moved, and that is no failure. */
+		int err = hugetlb_migrate(vma, addr, to, whose);
 
 		stayed += err && err != -EACCES && err != -ENOENT;
 		cond_resched();
@@ -167,7 +169,7 @@ static int move_hugetlb_from(struct vm_area_struct *vma, int from, int to, bool 
 	return stayed;
 }
 
-static int migrate_to_node(struct mm_struct *mm, int from, int to, bool shared_too)
+static int migrate_to_node(struct mm_struct *mm, int from, int to, enum migrate_whose whose)
 {
 	struct vm_area_struct *vma;
 	unsigned long next, stop;
@@ -177,7 +179,7 @@ static int migrate_to_node(struct mm_struct *mm, int from, int to, bool shared_t
 	down_read(&mm->mmap_lock);
 	list_for_each_entry (vma, &mm->mmap, link) {
 		if (vma->flags & VM_HUGETLB) {
-			stayed += move_hugetlb_from(vma, from, to, shared_too);
+			stayed += move_hugetlb_from(vma, from, to, whose);
 			continue;
 		}
 		for (unsigned long addr = vma->vm_start; addr < vma->vm_end; addr = stop) {
@@ -185,7 +187,7 @@ static int migrate_to_node(struct mm_struct *mm, int from, int to, bool shared_t
 
 			walk_leaf(mm->pgd, addr, &level, &next);
 			stop = min(next, vma->vm_end);
-			take_from_node(mm, addr, stop, from, shared_too, &list);
+			take_from_node(mm, addr, stop, from, whose, &list);
 			cond_resched();
 		}
 	}
@@ -194,7 +196,7 @@ static int migrate_to_node(struct mm_struct *mm, int from, int to, bool shared_t
 	return err < 0 ? err : err + stayed;
 }
 
-/* Rank of node `nid` in a set that has it. */
+/* Rank of node `nid` in a set that contains it. */
 static unsigned int rank(u32 nodes, unsigned int nid)
 {
 	return __builtin_popcount(nodes & ((1u << nid) - 1));
@@ -209,7 +211,7 @@ static int mapped_node(u32 from, u32 to, unsigned int nid)
 	return __builtin_ctz(to);
 }
 
-long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, bool shared_too)
+long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, enum migrate_whose whose)
 {
 	u32 left = from & memory_nodes;
 	long stayed = 0;
@@ -223,7 +225,7 @@ long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, bool shared_too)
 		for (unsigned int nid = 0; nid < MMVM_MAX_NODES; nid++) {
 			if (!(left & 1u << nid))
 				continue;
-			/* The same set on both sides, or a node of the target: what is there stays. */
+			/* If the sets differ in size, pages on a node of the target set stay. */
 			if (__builtin_popcount(from) != __builtin_popcount(to) && (to & 1u << nid))
 				continue;
 			dest = mapped_node(from, to, nid);
@@ -231,13 +233,13 @@ long do_migrate_pages(struct mm_struct *mm, u32 from, u32 to, bool shared_too)
 				continue;
 			source = (int)nid;
 			if (!(left & 1u << dest))
-				break; /* nobody leaves that one any more */
+				break; /* the target is not a source any more */
 		}
 		if (source < 0)
 			break;
 		dest = mapped_node(from, to, source);
 		left &= ~(1u << source);
-		n = migrate_to_node(mm, source, dest, shared_too);
+		n = migrate_to_node(mm, source, dest, whose);
 		if (n < 0)
 			return n;
 		stayed += n;

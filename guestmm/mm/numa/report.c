@@ -6,8 +6,8 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/numa/mempolicy.h"
 #include "mm/phys/internal.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 struct counts {

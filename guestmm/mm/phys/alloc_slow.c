@@ -13,7 +13,7 @@
  *
  * Locks: none held here. Reclaim, compaction and the OOM killer take their own and may sleep.
  */
-#include "mm/phys/compaction.h"
+#include "mm/move/compaction.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
@@ -52,7 +52,7 @@ static void wake_all_kswapds(struct alloc_where w, gfp_t gfp, unsigned int order
 	}
 }
 
-/* Would some zone be above min if everything that reclaim can reach were gone? */
+/* Would some zone be above min if everything that reclaim can reach were freed? */
 static bool reclaim_could_help(struct alloc_where w, gfp_t gfp, unsigned int order)
 {
 	enum zone_type highest = gfp_zone(gfp);
@@ -65,7 +65,7 @@ static bool reclaim_could_help(struct alloc_where w, gfp_t gfp, unsigned int ord
 			continue;
 		reclaimable = zone_stat(z, NR_INACTIVE_FILE) + zone_stat(z, NR_ACTIVE_FILE) +
 			      zone_stat(z, NR_SLAB_RECLAIMABLE);
-		/* With swap full, what has a slot already can still go. */
+		/* When swap is full, pages that have a slot already can still be reclaimed. */
 		if (swap_free_pages())
 			reclaimable += zone_stat(z, NR_INACTIVE_ANON) +
 				       zone_stat(z, NR_ACTIVE_ANON) +
@@ -93,7 +93,7 @@ static struct page *alloc_direct_compact(struct alloc_where w, gfp_t gfp, unsign
 	page = get_page_from_freelist(w, gfp, order, WMARK_MIN, alloc_flags);
 	if (page) {
 		count_vm_event(COMPACTSUCCESS);
-		compaction_defer_reset(page_zone(page), order, true);
+		compaction_defer_reset(page_zone(page), order);
 		return page;
 	}
 	count_vm_event(COMPACTFAIL);
@@ -129,7 +129,7 @@ static struct page *make_memory(struct attempt *a, unsigned long *progress)
 	struct page *page;
 
 	*progress = 0;
-	/* May not do I/O: may hold what it would wait for. */
+	/* A caller without __GFP_IO may hold a lock that moving a page would wait for. */
 	if (a->order && (a->gfp & __GFP_IO) && !a->compacted) {
 		a->compacted = true;
 		page = alloc_direct_compact(a->where, a->gfp, a->order, a->alloc_flags,
@@ -143,7 +143,7 @@ static struct page *make_memory(struct attempt *a, unsigned long *progress)
 	if (page)
 		return page;
 	if (!a->drained) {
-		/* What was freed may sit in small pieces in the per-CPU lists. */
+		/* Pages that were freed may lie in per-CPU lists, where they do not merge. */
 		a->drained = true;
 		lru_add_drain_all();
 		drain_all_pages();
@@ -173,7 +173,7 @@ static bool may_kill(const struct attempt *a)
 	       a->order <= COSTLY_ORDER;
 }
 
-/* Kill, unless somebody else is at it. A page, or NULL; `again`: memory is being freed. */
+/* Kill, unless another thread does so already. A page, or NULL; `again`: memory is being freed. */
 static struct page *kill_for_memory(const struct attempt *a, bool *again)
 {
 	struct page *page;
@@ -181,8 +181,8 @@ static struct page *kill_for_memory(const struct attempt *a, bool *again)
 	*again = true;
 	if (!oom_trylock())
 		return NULL;
-	/* Somebody may have freed, or killed, meanwhile: what counts is what the lists hold now that
-	 * nobody else decides. */
+	/* Another thread may have freed pages or killed a process meanwhile. With oom_lock held
+	 * nobody else does: look at the lists once more. */
 	page = get_page_from_freelist(a->where, a->gfp, a->order, WMARK_HIGH, 0);
 	if (!page)
 		*again = out_of_memory_on(a->where.nodes, a->gfp, a->order);
@@ -209,7 +209,7 @@ static struct page *alloc_persistently(struct attempt *a)
 		struct page *page;
 		bool again;
 
-		/* Who reclaims must not wait for reclaim. */
+		/* A thread that reclaims must not wait for reclaim. */
 		if (!(a->gfp & __GFP_DIRECT_RECLAIM) ||
 		    (current_thread_info()->flags & TIF_MEMALLOC))
 			return NULL;

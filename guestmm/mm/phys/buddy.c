@@ -13,8 +13,8 @@
  * I2  nr_free[order] = length of the order's lists together.
  * I3  Two free buddies never exist apart, unless their order is MAX_ORDER or their zones differ.
  * I4  Heads are exact: if the frame 2^order away from a block being freed is of type BUDDY and of
- * that order, it is a free head. For it cannot be the tail of a larger block: that would hold us
- * too. So tails may hold what they like, and splitting costs a write per new head and no more.
+ *     that order, it is a free head. It cannot be the tail of a larger block, because that block would
+ *     contain the one being freed as well. So tails may hold anything, and a split writes new heads only.
  *
  * Lock: zone->lock, interrupts off.
  */
@@ -86,7 +86,7 @@ void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned 
 	for (; order < MAX_ORDER; order++) {
 		struct page *buddy = (struct page *)(at ^ size);
 
-		/* Beyond the zone there need not even be a struct page. */
+		/* Beyond the zone there may be no struct page. */
 		if ((unsigned long)buddy - map_start >= map_bytes ||
 		    page_type_order(buddy) != free_state ||
 		    (buddy->flags ^ flags) >> PAGE_ZONE_SHIFT)
@@ -178,8 +178,8 @@ static void move_free_blocks(struct zone *z, pfn_t start, pfn_t end, unsigned in
 	}
 }
 
-/* `page` heads a free block of order `order` of another type, still on its list. After this either
- * the pageblock is ours and take_smallest() will find it, or the block stays where it is. */
+/* `page` heads a free block of order `order` of another type, still on its list. After this either the pageblock
+ * has the wanted type and take_smallest() will find it, or the block stays where it is. */
 static bool try_claim(struct zone *z, struct page *page, unsigned int order, unsigned int want)
 {
 	pfn_t pfn = page_to_pfn(page), start, end;
@@ -251,8 +251,8 @@ static inline bool may_use_cma(const struct zone *z, unsigned int migratetype)
 	return unlikely(z->cma_pages) && migratetype == MIGRATE_MOVABLE;
 }
 
-/* Movable allocations begin with the area while more than half of what is free is there, so that the rest
- * is left to those who can use nothing else. Else they use it last, before they fall back. */
+/* Movable allocations begin with the area while more than half of what is free is there, so that the rest is left
+ * to allocations that cannot use it. Otherwise they use it last, before they fall back. */
 static inline bool cma_comes_first(const struct zone *z)
 {
 	return zone_stat(z, NR_FREE_CMA) > zone_stat(z, NR_FREE_PAGES) / 2;
@@ -276,7 +276,29 @@ struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migrate
 		page = take_smallest(z, order, migratetype);
 	if (!page && cma)
 		page = take_cma(z, order);
-	return page ? page : take_fallback(z, order, migratetype);
+	if (!page)
+		page = take_fallback(z, order, migratetype);
+	/* I4: before the lock is dropped. Whoever frees the buddy would merge it with a block
+	 * that still looks free. */
+	if (page)
+		page_set_state(page, PAGE_STATE(PAGE_OTHER, order, 0, 0));
+	return page;
+}
+
+struct page *block_head(pfn_t pfn)
+{
+	for (int order = MAX_ORDER; order >= 0; order--) {
+		pfn_t at = ALIGN_DOWN(pfn, 1ul << order);
+		struct page *page = pfn_to_page(at);
+
+		/* RAM may begin within the aligned range: a frame that does not exist covers
+		 * nothing. */
+		if (!pfn_valid(at) || page->type == PAGE_INVALID || page->order > MAX_ORDER)
+			continue;
+		if (at + (1ul << page->order) > pfn)
+			return page;
+	}
+	return NULL;
 }
 
 unsigned int buddy_isolate(struct zone *z, struct page *page)
@@ -289,8 +311,8 @@ unsigned int buddy_isolate(struct zone *z, struct page *page)
 	return order;
 }
 
-/* Cut `nr` blocks of `order` from the front of a block of order `from`, nr <= its room; the rest
- * goes back as the largest aligned blocks, to `migratetype`. */
+/* Cut `nr` blocks of `order` from the front of a block of order `from`, nr <= its room; the rest is freed as the
+ * largest aligned blocks, to `migratetype`. */
 static void cut(struct zone *z, struct page *page, unsigned int from, unsigned int order,
 		unsigned int nr, unsigned int migratetype, unsigned int pcp_type,
 		struct list_head *list)
@@ -333,8 +355,8 @@ static unsigned int take_bulk_of(struct zone *z, unsigned int order, unsigned in
 		unsigned int n;
 		struct page *page;
 
-		/* Small blocks first, whole; nothing is added to a list below o before we are
-		 * done. */
+		/* Whole small blocks first. Nothing is added to a list below order o before the
+		 * end. */
 		while (o < NR_ORDERS && list_empty(&z->free_area[o].free_list[from]))
 			o++;
 		if (o == NR_ORDERS)

@@ -160,6 +160,12 @@ static inline int folio_entire_mapcount(const struct folio *folio)
 	return folio_test_large(folio) ? READ_ONCE(folio_counts(folio)->entire_mapcount) + 1 : 0;
 }
 
+/** Entries that map this page, small ones and those that map all of its folio. */
+static inline int folio_page_mapcount(const struct page *page)
+{
+	return page_mapcount(page) + folio_entire_mapcount(page_folio(page));
+}
+
 /* folio_test_dirty(f), folio_set_dirty(f), folio_clear_dirty(f), folio_test_set_dirty(f),
  * folio_test_clear_dirty(f) ... */
 #define FOLIO_FLAG(name, Name)                                                     \

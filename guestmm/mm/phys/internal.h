@@ -1,8 +1,7 @@
 /*
- * What the files of the physical half of mm/ say to each other. Nothing outside mm/ includes this.
+ * What the rooms of mm/ share about frames and blocks. Nothing outside mm/ includes this.
  *
- * Locks, outer to inner:  slab node list_lock  >  interrupts off (per-CPU lists, sheaves)  >
- * zone->lock
+ * Locks, outer to inner: list_lock of a slab's node > interrupts off (per-CPU lists, sheaves) > zone->lock.
  */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
@@ -25,7 +24,7 @@ struct pcp_first {
 	struct list_head *list;
 	struct per_cpu_pages *pcp;
 };
-extern struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
+DECLARE_PER_CPU(struct pcp_first[32], pcp_first);
 
 /* node.c */
 /** Point pcp_first at each CPU's lists; after the zonelists are built. Boot only. */
@@ -49,7 +48,7 @@ extern unsigned int nr_ram_ranges;
 /* type, order, migratetype and cpu as one word: one store, one compare. */
 #define PAGE_STATE(type, order, migratetype, cpu) \
 	((u32)(type) | (u32)(order) << 8 | (u32)(migratetype) << 16 | (u32)(cpu) << 24)
-/** In the CPU's place, for type BUDDY: the host has been told of the block (reporting.c). */
+/** In the field of the CPU, for type BUDDY: the block was reported to the host (mm/move/reporting.c). */
 #define BUDDY_REPORTED 1
 static inline void page_set_state(struct page *p, u32 state)
 {
@@ -112,11 +111,16 @@ static inline unsigned int page_migratetype(const struct zone *z, const struct p
 void buddy_free(struct zone *z, struct page *page, unsigned int order, unsigned int migratetype);
 /** As above, to the lists of the frame's pageblock or of the CMA area; counts NR_FREE_CMA. */
 void buddy_free_page(struct zone *z, struct page *page, unsigned int order);
-/** Take one block, falling back to other types. NULL if there is none. Head's flags are set. */
+/** Take one block, falling back to other types. NULL if there is none. Head's flags are set; its state is that of a
+ * block in use (PAGE_OTHER). */
 struct page *buddy_take(struct zone *z, unsigned int order, unsigned int migratetype);
 /** Take up to `nr` blocks onto `list` (tail), state PAGE_PCP for this CPU. Returns how many. */
 unsigned int buddy_take_bulk(struct zone *z, unsigned int order, unsigned int nr,
 			     unsigned int migratetype, struct list_head *list);
+/** Head of the block, free or in use, that covers the frame; NULL: no RAM. From the largest size down,
+ * because a tail may still look like the free head that it once was. Exact for free blocks under
+ * zone->lock; a block in use may change meanwhile. */
+struct page *block_head(pfn_t pfn);
 /** Take a given free block off its list. Returns its order; the pages are the caller's, their fields as
  * they were. */
 unsigned int buddy_isolate(struct zone *z, struct page *page);
@@ -126,15 +130,15 @@ const u8 *buddy_fallbacks(unsigned int migratetype);
 /** May an allocation of type `want` try to take over the pageblock of a free block it falls back
  * to? */
 bool buddy_may_claim(unsigned int free_order, unsigned int want);
-/** Should it, with so many pages of the block free, and so many in use that are movable? */
+/** Should it, given the block's free pages and its movable pages in use? */
 bool buddy_should_claim(unsigned int want, unsigned int block_type, unsigned int nr_free,
 			unsigned int nr_movable);
 
 /* pcp.c: interrupts off. */
-/** Batch and high mark, in pages, for a zone of so many pages. [pure] */
+/** Batch and high mark, in pages, for a zone of this many pages. [pure] */
 u32 zone_pcp_batch(u64 managed);
 u32 zone_pcp_high(u64 managed);
-/** The high mark when a CPU may hold 1/fraction of the zone, shared by so many CPUs; fraction 0: as above.
+/** The high mark when a CPU may hold 1/fraction of the zone, shared by this many CPUs; fraction 0: as above.
  * [pure] */
 u32 zone_pcp_high_fraction(u64 managed, u32 fraction, u32 cpus);
 void pcp_init(struct zone *z);
@@ -174,7 +178,7 @@ void prep_compound(struct page *page, unsigned int order);
 extern u64 alloc_fail_countdown;
 
 /* poison.c; on with static_key(KEY_POISON) */
-/** The block goes on a free list: fill it. */
+/** The block is about to enter a free list: fill it. */
 void page_poison_block(struct page *page, unsigned int order);
 /** The block comes from a free list: panics if somebody has written to it. */
 #ifdef MMVM_HOSTED

@@ -37,6 +37,7 @@ struct table {
 static struct region memory_region[MMVM_MAX_RAM_REGIONS];
 static struct region reserved_region[MAX_RESERVED];
 static struct region dirty_region[MAX_RESERVED];
+static phys_addr_t limit = ~0ull; /* allocations end here: what is above is not in the direct map */
 static struct table memory = {memory_region, 0, MMVM_MAX_RAM_REGIONS};
 static struct table reserved = {reserved_region, 0, MAX_RESERVED};
 static struct table dirty = {dirty_region, 0, MAX_RESERVED};
@@ -156,8 +157,9 @@ phys_addr_t memblock_phys_alloc(u64 size, u64 align, phys_addr_t lo, phys_addr_t
 	if (!size || !align || (align & (align - 1)))
 		return 0;
 	lo = max(lo, (phys_addr_t)PAGE_SIZE); /* 0 means failure */
+	hi = hi ? min(hi, limit) : limit;
 	for (unsigned int i = 0; i < memory.nr; i++) {
-		phys_addr_t end = hi ? min(memory.region[i].end, hi) : memory.region[i].end;
+		phys_addr_t end = min(memory.region[i].end, hi);
 		phys_addr_t base = ALIGN_UP(max(memory.region[i].base, lo), align);
 
 		for (unsigned int r = 0; r < reserved.nr; r++) {
@@ -175,6 +177,16 @@ phys_addr_t memblock_phys_alloc(u64 size, u64 align, phys_addr_t lo, phys_addr_t
 		return base;
 	}
 	return 0;
+}
+
+void memblock_set_limit(phys_addr_t addr)
+{
+	limit = addr;
+}
+
+bool memblock_reserved_from(phys_addr_t addr)
+{
+	return reserved.nr && reserved.region[reserved.nr - 1].end > addr;
 }
 
 u64 memblock_total(void)

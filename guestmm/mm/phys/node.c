@@ -29,11 +29,12 @@
 #define REMOTE_DISTANCE 20
 
 u8 cpu_node[MMVM_MAX_CPUS];
+DEFINE_PER_CPU(unsigned int, numa_node);
 unsigned int nr_online_nodes, nr_node_ids;
 u32 cpu_nodes;
 u32 memory_nodes;
 int numa_stat;
-struct pcp_first pcp_first[MMVM_MAX_CPUS][32];
+DEFINE_PER_CPU_ALIGNED(struct pcp_first[32], pcp_first);
 
 static u8 distance[MMVM_MAX_NODES][MMVM_MAX_NODES]; /* 0 = not given */
 
@@ -44,7 +45,7 @@ int node_set_distance(unsigned int from, unsigned int to, unsigned int d)
 	    (from == to ? d != LOCAL_DISTANCE : d <= LOCAL_DISTANCE))
 		return -EINVAL;
 	distance[from][to] = d;
-	/* A map may give one direction only. */
+	/* The map may give a distance in one direction only. */
 	if (!distance[to][from])
 		distance[to][from] = d;
 	return 0;
@@ -109,10 +110,10 @@ static void point_pcp_first(unsigned int cpu)
 	static struct per_cpu_pages none;
 	const pg_data_t *node = &node_data[cpu_node[cpu]];
 
-	for (unsigned int i = 0; !none.alloc_event && i < NR_PCP_LISTS; i++)
+	/* `none` is always empty. A bulk allocation counts its 0 pages as event 0, which does no
+	 * harm. */
+	for (unsigned int i = 0; i < NR_PCP_LISTS; i++)
 		INIT_LIST_HEAD(&none.lists[i]);
-	/* A bulk allocation adds the 0 pages it found there: where nobody counts. */
-	none.alloc_event = offsetof(struct mmvm_shared, reserved0);
 	for (unsigned int gfp = 0; gfp < 32; gfp++) {
 		struct zone *const *z = node->zonelist;
 		struct per_cpu_pages *pcp = &none;
@@ -120,8 +121,9 @@ static void point_pcp_first(unsigned int cpu)
 		while (*z && (*z)->type > gfp_zone(gfp))
 			z++;
 		if (*z && (*z)->node == node && !numa_stat && !mempolicy_in_use)
-			pcp = &(*z)->pcp[cpu];
-		pcp_first[cpu][gfp] = (struct pcp_first){&pcp->lists[gfp_migratetype(gfp)], pcp};
+			pcp = per_cpu_ptr((*z)->pcp, cpu);
+		per_cpu(pcp_first, cpu)[gfp] =
+			(struct pcp_first){&pcp->lists[gfp_migratetype(gfp)], pcp};
 	}
 }
 
@@ -136,8 +138,10 @@ void pcp_first_init(void)
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
 		nr_node_ids = max(nr_node_ids, cpu_node[cpu] + 1u);
 	numa_stat = nr_online_nodes > 1;
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+	for_each_possible_cpu (cpu) {
+		per_cpu(numa_node, cpu) = cpu_node[cpu];
 		point_pcp_first(cpu);
+	}
 }
 
 static void point_this_cpu(void *arg)

@@ -143,7 +143,7 @@ void end_page_writeback(struct page *p)
 {
 	bool cached = page_mapping_file(p) && !PageSwapCache(p), was;
 
-	/* With the bit gone the cache may let go of the page before its waiters are woken. */
+	/* Once the bit is cleared the cache may free the page before its waiters are woken. */
 	if (cached)
 		get_page(p);
 	was = cached ? file_page_written(p) : TestClearPageWriteback(p);

@@ -74,7 +74,7 @@ PAGE_FLAG(Reclaim, PG_reclaim)
 PAGE_FLAG(Readahead, PG_readahead)
 PAGE_FLAG(Error, PG_error)
 PAGE_FLAG(Waiters, PG_waiters)
-PAGE_FLAG(Isolated, PG_isolated)   /* a driver's page, taken for migration (mm/phys/migrate.h) */
+PAGE_FLAG(Isolated, PG_isolated)   /* a driver's page, taken for migration (mm/move/migrate.h) */
 PAGE_FLAG(Migrating, PG_migrating) /* some PTEs are migration entries: not exclusive (locked) */
 PAGE_FLAG(Workingset, PG_workingset)
 PAGE_FLAG(Young, PG_young) /* accessed, and the PTE's bit taken by sampling (mm/report/access.c) */

@@ -25,14 +25,16 @@
  *
  * Locks: interrupts off around the per-CPU lists; zone->lock inside.
  */
+#include "lib/fail.h"
 #include "lib/trace.h"
 #include "mm/numa/mempolicy.h"
+#include "mm/phys/highmem.h"
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/reclaim/reclaim.h"
 
 u64 alloc_fail_countdown;
-static u64 fail_count;
+static u64 failed; /* A */
 
 void alloc_fail_nth(u64 k)
 {
@@ -41,7 +43,7 @@ void alloc_fail_nth(u64 k)
 
 u64 alloc_fail_count(void)
 {
-	return fail_count;
+	return failed;
 }
 
 /* ---- taking a block ---- */
@@ -76,7 +78,8 @@ static __always_inline void prep_page(struct page *page, unsigned int order,
 	prep_state(page, order, type);
 }
 
-/* Make the tails find their head; nobody counts anything yet. */
+/* Make the tails find their head; nobody counts anything yet. What they held before means nothing: the tails of a free
+ * block may never have been written. index and private_ of a tail are read in the second only. */
 void prep_compound(struct page *page, unsigned int order)
 {
 	const u64 flags = page->flags & PAGE_FLAGS_KEPT;
@@ -86,14 +89,16 @@ void prep_compound(struct page *page, unsigned int order)
 		tail->flags = flags;
 		tail->lru.next = (struct list_head *)((unsigned long)page | 1);
 		tail->mapping = NULL;
-		tail->index = 0;
-		tail->private_ = 0;
 		tail->mapcount = -1;
 		tail->refcount = 0;
 		page_set_state(tail, PAGE_STATE(PAGE_INVALID, 0, 0, 0));
 	}
 	folio_counts(folio)->large_mapcount = -1;
 	folio_counts(folio)->entire_mapcount = -1;
+	if (order > 1) {
+		folio_links(folio)->deferred = (struct list_head){NULL, NULL};
+		folio_links(folio)->hugetlb = 0;
+	}
 	page->flags |= 1ull << PG_head;
 }
 
@@ -103,7 +108,7 @@ static __attribute__((noinline)) void prep_rare(struct page *page, gfp_t gfp, un
 		prep_compound(page, order);
 	if (gfp & __GFP_ZERO)
 		for (unsigned long i = 0; i < 1ul << order; i++)
-			clear_page(page_address(page) + (i << PAGE_SHIFT));
+			clear_highpage(page + i);
 }
 
 /* One block of this zone, watermarks not looked at. Out of line: what it needs would fill the registers of the
@@ -119,7 +124,7 @@ static __attribute__((noinline)) struct page *rmqueue(struct zone *z, unsigned i
 		struct list_head *list;
 
 		flags = arch_irq_save();
-		pcp = &z->pcp[cpu_id()];
+		pcp = this_cpu_ptr(z->pcp);
 		list = &pcp->lists[order * NR_PCP_MIGRATETYPES + migratetype];
 		if (!list_empty(list) || pcp_refill(z, pcp, order, migratetype))
 			page = pcp_pop(pcp, list, order);
@@ -134,7 +139,8 @@ static __attribute__((noinline)) struct page *rmqueue(struct zone *z, unsigned i
 	if (page)
 		count_vm_events(PGALLOC_DMA + z->type, 1u << order);
 	if (unlikely(z->boosted)) {
-		z->boosted = false; /* of two who see it both may wake kswapd, which does no harm */
+		z->boosted =
+			false; /* two CPUs may both see it and wake kswapd, which does no harm */
 		wakeup_kswapd(z, GFP_KERNEL, 0, z->type);
 	}
 	return page;
@@ -180,14 +186,9 @@ struct page *get_page_from_freelist(struct alloc_where w, gfp_t gfp, unsigned in
 
 bool alloc_should_fail(gfp_t gfp)
 {
-	u64 left = READ_ONCE(alloc_fail_countdown), seen;
-
-	/* Several CPUs count; it stays at 0 when they have. */
-	while (left && (seen = atomic_cmpxchg(&alloc_fail_countdown, left, left - 1)) != left)
-		left = seen;
-	if (left != 1 || (gfp & __GFP_NOFAIL))
+	if (!fail_step(&alloc_fail_countdown) || (gfp & __GFP_NOFAIL))
 		return false;
-	atomic_add(&fail_count, 1);
+	atomic_add(&failed, 1);
 	return true;
 }
 
@@ -260,18 +261,18 @@ static __always_inline struct page *alloc_fast(gfp_t gfp, unsigned int order,
 	/* The slow way knows what to say about a sleeper with interrupts off or a lock held. */
 	if ((gfp & __GFP_DIRECT_RECLAIM) && unlikely(!(flags & 1ul << 9) || ti->preempt_count))
 		goto slow;
-	first = &pcp_first[ti->cpu][gfp & 0x1f];
+	first = this_cpu_ptr(&pcp_first[gfp & 0x1f]);
 	HOLD(first);
 	list = first->list + order * NR_PCP_MIGRATETYPES;
 	if (unlikely(list_empty(list)))
 		goto slow;
 	page = pcp_pop(first->pcp, list, order);
-	*(u64 *)((char *)mmvm_shared + first->pcp->alloc_event) += 1u << order;
+	this_cpu_add_event(first->pcp->alloc_event, 1u << order);
 	arch_irq_restore(flags);
 	prep_page(page, order, type);
 	if (__builtin_constant_p(order) && !order) {
 		if (gfp & __GFP_ZERO)
-			clear_page(page_address(page));
+			clear_highpage(page);
 	} else if (unlikely(gfp & (__GFP_ZERO | __GFP_COMP))) {
 		prep_rare(page, gfp, order);
 	}
@@ -328,7 +329,7 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 			goto single;
 		n = got;
 		flags = arch_irq_save();
-		first = &pcp_first[cpu_id()][gfp & 0x1f];
+		first = this_cpu_ptr(&pcp_first[gfp & 0x1f]);
 		HOLD(first);
 		while (got < nr && !list_empty(first->list)) {
 			struct page *page = pcp_pop(first->pcp, first->list, 0);
@@ -336,7 +337,7 @@ unsigned int alloc_pages_bulk(gfp_t gfp, unsigned int nr, enum mmvm_page_type ty
 			prep_page(page, 0, type);
 			pages[got++] = page;
 		}
-		*(u64 *)((char *)mmvm_shared + first->pcp->alloc_event) += got - n;
+		this_cpu_add_event(first->pcp->alloc_event, got - n);
 		arch_irq_restore(flags);
 		for (; (gfp & __GFP_ZERO) && n < got; n++)
 			prep_rare(pages[n], gfp, 0);
@@ -375,7 +376,9 @@ void split_page(struct page *page, unsigned int order)
 	if (unlikely(!page_type_in_use(page) || page->order != order || page->refcount != 1 ||
 		     PageHead(page)))
 		bad_page(page, "split, but it is not a plain block of that order with one owner");
-	for (unsigned long i = 0; i < 1ul << order; i++) {
+	/* The head comes last: until then, who walks the frames by their orders steps over the tails, which may
+	 * still look like the free heads that they once were. */
+	for (unsigned long i = 1ul << order; i-- > 0;) {
 		page[i].flags = flags;
 		prep_state(&page[i], 0, page->type);
 	}

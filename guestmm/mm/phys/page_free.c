@@ -55,7 +55,7 @@ static __attribute__((noinline, cold)) void trace_free(const struct page *page, 
 	trace_point(FREE, ip, .pfn = page_to_pfn(page), .arg = page->type, .order = page->order);
 }
 
-/* May a page whose last reference is gone go to its list? No: it is in a bad state, or compound. */
+/* May a page without references enter its free list? No: it is in a bad state, or compound. */
 static __always_inline bool free_is_plain(const struct page *page)
 {
 	return page_type_in_use(page) &&
@@ -63,10 +63,9 @@ static __always_inline bool free_is_plain(const struct page *page)
 }
 
 /* Interrupts off. */
-static __always_inline void free_to_pcp(struct zone *z, struct page *page, unsigned int order,
-					unsigned int cpu)
+static __always_inline void free_to_pcp(struct zone *z, struct page *page, unsigned int order)
 {
-	struct per_cpu_pages *pcp = &z->pcp[cpu];
+	struct per_cpu_pages *pcp = this_cpu_ptr(z->pcp);
 	unsigned long i = order * NR_PCP_MIGRATETYPES + *pageblock_type(z, page);
 
 	HOLD(pcp);
@@ -92,7 +91,6 @@ static __always_inline void free_plain(struct page *page, unsigned int order)
 {
 	struct zone *z = page_zone(page);
 	unsigned long flags;
-	unsigned int cpu;
 
 	page->flags &= PAGE_FLAGS_KEPT;
 	env_page_freed(page);
@@ -101,9 +99,8 @@ static __always_inline void free_plain(struct page *page, unsigned int order)
 		return;
 	}
 	flags = arch_irq_save();
-	cpu = cpu_id();
-	mmvm_shared->event[cpu][PGFREE] += 1u << order;
-	free_to_pcp(z, page, order, cpu);
+	this_cpu_add_event(PGFREE, 1u << order);
+	free_to_pcp(z, page, order);
 	arch_irq_restore(flags);
 }
 
@@ -127,7 +124,7 @@ static __attribute__((noinline)) void free_unusual(struct page *page, unsigned i
 	free_plain(page, order);
 }
 
-/* The last reference is gone. */
+/* The last reference was dropped. */
 static __always_inline void free_block(struct page *page, unsigned int order)
 {
 	if (likely(free_is_plain(page)))
@@ -204,12 +201,12 @@ void free_pages(unsigned long addr, unsigned int order)
 static __attribute__((noinline)) void free_large_of_batch(struct page *page)
 {
 	free_block(page, page->order);
-	mmvm_shared->event[cpu_id()][PGFREE]--;
+	this_cpu_add_event(PGFREE, -1);
 }
 
 /* One page of a batch. Interrupts off; `z` and `pcp` are those of the page before. */
 static __always_inline void free_next(struct page *page, struct zone **z,
-				      struct per_cpu_pages **pcp, unsigned int cpu)
+				      struct per_cpu_pages **pcp)
 {
 	struct zone *mine = page_zone(page);
 	unsigned long i;
@@ -230,7 +227,7 @@ static __always_inline void free_next(struct page *page, struct zone **z,
 	env_page_freed(page);
 	if (unlikely(mine != *z)) {
 		*z = mine;
-		*pcp = &mine->pcp[cpu];
+		*pcp = this_cpu_ptr(mine->pcp);
 	}
 	HOLD(*pcp);
 	i = *pageblock_type(mine, page);
@@ -254,19 +251,18 @@ void free_unref_page_list(struct list_head *list)
 	struct per_cpu_pages *pcp = NULL;
 	struct zone *z = NULL;
 	unsigned long flags;
-	unsigned int cpu, n = 0;
+	unsigned int n = 0;
 
 	if (pos == list)
 		return;
 	if (unlikely(trace_on))
 		trace_free_list(list, TRACE_IP);
 	flags = arch_irq_save();
-	cpu = cpu_id();
 	for (; pos != list; pos = next, n++) {
 		next = pos->next;
-		free_next(list_entry(pos, struct page, lru), &z, &pcp, cpu);
+		free_next(list_entry(pos, struct page, lru), &z, &pcp);
 	}
-	mmvm_shared->event[cpu][PGFREE] += n;
+	this_cpu_add_event(PGFREE, n);
 	arch_irq_restore(flags);
 	INIT_LIST_HEAD(list);
 }
@@ -276,16 +272,14 @@ void free_unref_pages(struct page **pages, unsigned int nr)
 	struct per_cpu_pages *pcp = NULL;
 	struct zone *z = NULL;
 	unsigned long flags;
-	unsigned int cpu;
 
 	if (unlikely(trace_on))
 		for (unsigned int i = 0; i < nr; i++)
 			trace_free(pages[i], TRACE_IP);
 	flags = arch_irq_save();
-	cpu = cpu_id();
 	for (unsigned int i = 0; i < nr; i++)
-		free_next(pages[i], &z, &pcp, cpu);
-	mmvm_shared->event[cpu][PGFREE] += nr;
+		free_next(pages[i], &z, &pcp);
+	this_cpu_add_event(PGFREE, nr);
 	arch_irq_restore(flags);
 }
 

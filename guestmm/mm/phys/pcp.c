@@ -14,6 +14,7 @@
  * Only the owner touches its lists, with interrupts off; they need no lock. Who wants all lists
  * drained has each CPU drain its own (on_each_cpu()).
  */
+#include "mm/kvirt/percpu.h"
 #include "mm/phys/internal.h"
 
 /* A batch pays for a hold of zone->lock and must not empty a small zone: a 256th of it, from 8 to
@@ -60,25 +61,29 @@ void percpu_pagelist_high_fraction_changed(void)
 		u32 high = zone_pcp_high_fraction(z->managed, percpu_pagelist_high_fraction,
 						  cpus_of_node(z->node->id));
 
-		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-			z->pcp[cpu].batch = zone_pcp_batch(z->managed);
-			WRITE_ONCE(z->pcp[cpu].high, high);
+		for_each_possible_cpu (cpu) {
+			struct per_cpu_pages *pcp = per_cpu_ptr(z->pcp, cpu);
+
+			pcp->batch = zone_pcp_batch(z->managed);
+			WRITE_ONCE(pcp->high, high);
 		}
 	}
 }
 
 void pcp_init(struct zone *z)
 {
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++) {
-		struct per_cpu_pages *pcp = &z->pcp[cpu];
+	z->pcp = alloc_percpu(sizeof(struct per_cpu_pages), 64);
+	if (!z->pcp)
+		panic("no per-CPU memory for a zone");
+	for_each_possible_cpu (cpu) {
+		struct per_cpu_pages *pcp = per_cpu_ptr(z->pcp, cpu);
 
 		for (unsigned int i = 0; i < NR_PCP_LISTS; i++) {
 			INIT_LIST_HEAD(&pcp->lists[i]);
 			pcp->state[i] = PAGE_STATE(PAGE_PCP, i / NR_PCP_MIGRATETYPES,
 						   i % NR_PCP_MIGRATETYPES, cpu);
 		}
-		pcp->alloc_event = offsetof(struct mmvm_shared, event[0][PGALLOC_DMA + z->type]) +
-				   cpu * sizeof(mmvm_shared->event[0]);
+		pcp->alloc_event = PGALLOC_DMA + z->type;
 	}
 }
 
@@ -110,8 +115,8 @@ static __attribute__((noinline, cold)) s32 drain_list_cma(struct zone *z, struct
 	return pages;
 }
 
-/* Return blocks from the back of a list until `pages` have gone or it is empty. Returns how many
- * pages are left to go. zone->lock held. */
+/* Return blocks from the back of a list until `pages` were returned or it is empty. Returns how many pages are
+ * still to be returned. zone->lock held. */
 static s32 drain_list(struct zone *z, struct list_head *list, unsigned int order, s32 pages)
 {
 	struct list_head *pos = list->prev;
@@ -161,7 +166,7 @@ void drain_local_pages(void)
 	unsigned long flags = arch_irq_save();
 
 	for (unsigned int i = 0; i < nr_zones; i++)
-		pcp_drain_all(zone_table[i], &zone_table[i]->pcp[cpu_id()]);
+		pcp_drain_all(zone_table[i], this_cpu_ptr(zone_table[i]->pcp));
 	arch_irq_restore(flags);
 }
 

@@ -4,19 +4,23 @@
  * freed is so found at the page's next allocation; who reads a freed page finds the pattern.
  *
  * The sites are static keys: no-ops unless the machine was booted with `page_poison`. Free pages are then not reported to
- * the host (reporting.c): it would give them back as zeroes.
+ * the host (mm/move/reporting.c): it would give them back as zeroes.
  */
 #include "lib/string.h"
 #include "mm/phys/internal.h"
+#include "mm/phys/highmem.h"
 
 #define PAGE_POISON 0xaaaaaaaaaaaaaaaaull /* Linux's byte, eight times */
 
 void page_poison_block(struct page *page, unsigned int order)
 {
-	u64 *word = page_address(page);
+	for (unsigned long i = 0; i < 1ul << order; i++) {
+		u64 *word = kmap_local_page(page + i);
 
-	for (unsigned long n = PAGE_SIZE / sizeof(*word) << order; n; n--)
-		*word++ = PAGE_POISON;
+		for (unsigned long n = 0; n < PAGE_SIZE / sizeof(*word); n++)
+			word[n] = PAGE_POISON;
+		kunmap_local(word);
+	}
 }
 
 #ifndef MMVM_HOSTED
@@ -28,13 +32,17 @@ void page_poison(struct page *page)
 
 void page_check_poison(const struct page *page, unsigned int order)
 {
-	const u64 *start = page_address(page), *word = start;
+	for (unsigned long i = 0; i < 1ul << order; i++) {
+		const u64 *word = kmap_local_page(page + i);
 
-	for (unsigned long n = PAGE_SIZE / sizeof(*word) << order; n; n--, word++)
-		if (unlikely(*word != PAGE_POISON))
-			panic("pagealloc: memory corruption: a free page was written, frame %lx "
-			      "offset %lx: %lx",
-			      (unsigned long)page_to_pfn(page),
-			      (unsigned long)((const char *)word - (const char *)start),
-			      (unsigned long)*word);
+		for (unsigned long n = 0; n < PAGE_SIZE / sizeof(*word); n++)
+			if (unlikely(word[n] != PAGE_POISON))
+				panic("pagealloc: memory corruption: a free page was written, "
+				      "frame %lx "
+				      "offset %lx: %lx",
+				      (unsigned long)page_to_pfn(page),
+				      (i << PAGE_SHIFT) + n * sizeof(*word),
+				      (unsigned long)word[n]);
+		kunmap_local(word);
+	}
 }

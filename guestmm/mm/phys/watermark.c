@@ -26,8 +26,8 @@ u64 watermark_scale_factor = 10;
 
 u64 watermark_boost_factor;
 
-/* One page of a higher zone in so many is reserved below; 0 = none. */
-u32 lowmem_reserve_ratio[MAX_NR_ZONES] = {256, 256, 32, 0};
+/* Ratio: one page of a higher zone in this many is reserved below; 0 = none. */
+u32 lowmem_reserve_ratio[MAX_NR_ZONES] = {256, 256, 32, 0, 0};
 
 static u64 isqrt(u64 n)
 {
@@ -71,7 +71,7 @@ bool zone_watermark_ok(const struct zone *z, unsigned int order, u64 mark, enum 
 	if (unlikely(z->cma_pages) && !(alloc_flags & ALLOC_CMA))
 		free -= zone_stat(z, NR_FREE_CMA);
 	if (alloc_flags & ALLOC_HIGH) {
-		/* A boost is for the sake of large blocks; reserves for single pages do not grow by it. */
+		/* The boost is for large blocks: reserves for single pages do not grow with it. */
 		if (!order)
 			need -= z->watermark_boost;
 		need -= need / 2;
@@ -126,7 +126,7 @@ void boost_watermark(struct zone *z)
 	const u64 step = 1ul << PAGEBLOCK_ORDER;
 	u64 most;
 
-	/* A small zone would be half empty. */
+	/* Otherwise a small zone would be half empty. */
 	if (!watermark_boost_factor || step * 4 > z->managed)
 		return;
 	most = (z->watermark[WMARK_HIGH] - z->watermark_boost) * watermark_boost_factor / 10000;
@@ -150,7 +150,7 @@ void setup_per_zone_wmarks(void)
 	u64 lowmem = 0, pages_min;
 
 	for (unsigned int i = 0; i < nr_zones; i++)
-		if (zone_table[i]->type != ZONE_MOVABLE)
+		if (zone_table[i]->type < ZONE_HIGHMEM)
 			lowmem += zone_table[i]->managed;
 	if (!min_free_kbytes)
 		min_free_kbytes =
@@ -162,8 +162,9 @@ void setup_per_zone_wmarks(void)
 		u64 share = lowmem ? pages_min * z->managed / lowmem : 0, gap;
 		unsigned long flags = spin_lock_irqsave(&z->lock);
 
-		/* Nothing that must not fail lives in ZONE_MOVABLE: a small reserve for reclaim. */
-		if (z->type == ZONE_MOVABLE)
+		/* No allocation that must not fail uses these zones: reclaim gets a small
+		 * reserve. */
+		if (z->type >= ZONE_HIGHMEM)
 			z->watermark[WMARK_MIN] = clamp_u64(z->managed / 1024, 32, 128);
 		else
 			z->watermark[WMARK_MIN] = share;

@@ -2,7 +2,9 @@
  * Zones and nodes: cutting RAM by what can reach it, and the hand-over from memblock.
  *
  *   pfn 0            16 MiB              4 GiB                       end
- *   | ZONE_DMA       | ZONE_DMA32        | ZONE_NORMAL   | ZONE_MOVABLE (movablecore=) |
+ *   | ZONE_DMA       | ZONE_DMA32        | ZONE_NORMAL   | ZONE_HIGHMEM (highmem=) | ZONE_MOVABLE (movablecore=) |
+ *
+ * ZONE_DEVICE, which is not RAM, is device.c's.
  *
  * Each node has its own cut. An allocation names the highest zone it can use; the zonelist of the node
  * it wants (node.c) is searched from the first zone that is low enough.
@@ -12,6 +14,7 @@
  *     managed = the frames handed over.
  * I3  Only heads of blocks have been written: struct page memory comes zeroed (page.c, I2).
  */
+#include "mm/phys/highmem.h"
 #include "mm/phys/internal.h"
 #include "mm/phys/memblock.h"
 #include "lib/string.h"
@@ -24,7 +27,7 @@ u8 gfp_zone_table[16];
 #define PAGEBLOCK_PAGES (1ul << PAGEBLOCK_ORDER)
 #define DMA_END_PFN	((16ul << 20) >> PAGE_SHIFT)
 #define DMA32_END_PFN	((4ul << 30) >> PAGE_SHIFT)
-static const char *const zone_name[MAX_NR_ZONES] = {"DMA", "DMA32", "Normal", "Movable"};
+static const char *const zone_name[MAX_NR_ZONES] = {"DMA", "DMA32", "Normal", "HighMem", "Movable"};
 
 /* By (gfp & (__GFP_MOVABLE | __GFP_RECLAIMABLE)) >> 3. Both at once makes no sense; movable is the
  * promise that reclaimable gives as well. */
@@ -38,9 +41,9 @@ static enum zone_type zone_of_flags(gfp_t gfp)
 		return ZONE_DMA;
 	if (gfp & __GFP_DMA32)
 		return ZONE_DMA32;
-	if ((gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)) == (__GFP_HIGHMEM | __GFP_MOVABLE))
-		return ZONE_MOVABLE;
-	return ZONE_NORMAL;
+	if (!(gfp & __GFP_HIGHMEM))
+		return ZONE_NORMAL;
+	return gfp & __GFP_MOVABLE ? ZONE_MOVABLE : ZONE_HIGHMEM;
 }
 
 static enum zone_type zone_type_of_pfn(const pg_data_t *node, pfn_t pfn)
@@ -49,6 +52,8 @@ static enum zone_type zone_type_of_pfn(const pg_data_t *node, pfn_t pfn)
 
 	if (movable->spanned && pfn >= movable->start_pfn)
 		return ZONE_MOVABLE;
+	if (highmem_start && pfn >= highmem_start >> PAGE_SHIFT)
+		return ZONE_HIGHMEM;
 	return pfn < DMA_END_PFN ? ZONE_DMA : pfn < DMA32_END_PFN ? ZONE_DMA32 : ZONE_NORMAL;
 }
 
@@ -60,6 +65,8 @@ static pfn_t zone_border(const pg_data_t *node, pfn_t pfn)
 
 	if (movable->spanned && pfn < movable->start_pfn)
 		border = min(border, movable->start_pfn);
+	if (pfn < highmem_start >> PAGE_SHIFT)
+		border = min(border, highmem_start >> PAGE_SHIFT);
 	return border;
 }
 
@@ -150,8 +157,8 @@ static void init_zone(pg_data_t *node, enum zone_type type)
 			INIT_LIST_HEAD(&z->free_area[o].free_list[t]);
 	pcp_init(z);
 
-	if (nr_zones == MMVM_MAX_ZONES)
-		panic("more than %d zones", MMVM_MAX_ZONES);
+	if (nr_zones == PAGE_ZONE_DEVICE)
+		panic("more than %u zones", PAGE_ZONE_DEVICE);
 	z->index = nr_zones;
 	z->shared = &mmvm_shared->zone[nr_zones];
 	zone_table[nr_zones++] = z;
@@ -234,6 +241,7 @@ void zones_init(u64 movable_pages)
 	struct movable_request movable = {.pages = movable_pages};
 
 	page_wait_init();
+	highmem_init();
 	memblock_for_each(note_node, &movable);
 	if (!nr_ram_ranges)
 		panic("no RAM");

@@ -26,7 +26,7 @@ enum migratetype {
 #define PCP_MAX_ORDER	    3 /* orders 0..3 are cached per CPU */
 #define NR_PCP_LISTS	    (NR_PCP_MIGRATETYPES * (PCP_MAX_ORDER + 1))
 
-enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE, MAX_NR_ZONES };
+enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_HIGHMEM, ZONE_MOVABLE, MAX_NR_ZONES };
 enum zone_watermark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, NR_WMARK };
 struct free_area {
 	struct list_head free_list[NR_MIGRATETYPES]; /* Z */
@@ -39,7 +39,7 @@ struct per_cpu_pages {
 		lists[NR_PCP_LISTS]; /* I. Index: order * NR_PCP_MIGRATETYPES + migratetype */
 	u32 count;		     /* I: pages on all lists */
 	u32 high, batch;	     /* R: pages; see zone_pcp_batch() */
-	u32 alloc_event;	 /* C: bytes from mmvm_shared to this CPU's PGALLOC_* of the zone */
+	u32 alloc_event;	     /* C: PGALLOC_* of the zone */
 	u32 state[NR_PCP_LISTS]; /* C: type, order, migratetype and cpu of a page on each list */
 };
 _Static_assert(sizeof(struct per_cpu_pages) == 256, "indexed with a shift");
@@ -60,11 +60,11 @@ struct zone {
 	u64 watermark_boost;			   /* Z: pages in each mark */
 	u64 lowmem_reserve
 		[MAX_NR_ZONES]; /* R: pages kept from allocations that could use higher zones */
-	struct per_cpu_pages pcp[MMVM_MAX_CPUS]; /* I: each CPU's */
+	struct per_cpu_pages __percpu *pcp; /* C. Each CPU's, I */
 	struct mmvm_shared_zone *shared;    /* C. Levels: zone->shared->stat[], relaxed atomics */
 	unsigned long cma_start, cma_pages; /* C: the area that cma= made; cma_pages 0 = none */
 	bool boosted; /* Z to set, R to clear: kswapd has yet to be woken for the boost */
-	/* R: deferral of compaction (compaction.c, I2) */
+	/* R: deferral of compaction (mm/move/compaction.c, I2) */
 	unsigned int compact_considered, compact_defer_shift, compact_order_failed;
 };
 
@@ -103,10 +103,11 @@ extern u32 memory_nodes;	     /* C: those, a bit each */
 extern u32 cpu_nodes;		     /* C: with a CPU; 0 while no CPU says where it is */
 extern unsigned int nr_node_ids;     /* C: highest node with memory or a CPU, + 1 */
 #define ALL_NODES (~0u)
+DECLARE_PER_CPU(unsigned int, numa_node); /* C */
 /** Node of the CPU we run on, which may be another one soon. */
 static inline unsigned int numa_node_id(void)
 {
-	return cpu_node[cpu_id()];
+	return this_cpu_read(numa_node);
 }
 /** Does the node have a CPU? Memory of others is slower. */
 static inline bool node_is_toptier(int nid)
@@ -142,13 +143,14 @@ static inline s64 zone_stat(const struct zone *z, enum zone_stat_item item)
 }
 /** Sum over all zones. */
 s64 global_stat(enum zone_stat_item item);
+/** On this CPU's row, which the monitor reads. */
 static inline void count_vm_events(enum vm_event_item e, u64 n)
 {
-	mmvm_shared->event[cpu_id()][e] += n;
+	this_cpu_add_event(e, n);
 }
 static inline void count_vm_event(enum vm_event_item e)
 {
-	count_vm_events(e, 1);
+	this_cpu_add_event(e, 1);
 }
 u64 sum_vm_event(enum vm_event_item e);
 

@@ -1,5 +1,5 @@
 /*
- * Changing the policy of a machine that runs.
+ * Changing the reclaim policy while the machine runs.
  *
  * Locks: policy_mutex > memcg_lock (in next_lruvec), lruvec->lock.
  */
@@ -10,9 +10,9 @@
 
 static struct mutex policy_mutex = MUTEX_INIT(policy_mutex);
 
-/* All pages of the lruvec to the lists of another policy: those about to be freed as well, for their
- * freer looks for them on a list. In one go, with interrupts off: half way, a page's number would mean
- * two things. */
+/* Move all pages of the lruvec to the lists of another policy, also pages that are about to be freed: whoever frees
+ * them takes them off a list. It is done in one step with interrupts off, because half way a page's list number
+ * would be ambiguous. */
 static void lruvec_set_policy(struct lruvec *lv, const struct reclaim_policy *policy, u32 row)
 {
 	const struct reclaim_policy *old = lv->policy;
@@ -22,7 +22,7 @@ static void lruvec_set_policy(struct lruvec *lv, const struct reclaim_policy *po
 	LIST_HEAD(pages);
 
 	for (unsigned int l = 1; l <= old->nr_lists; l++) {
-		/* The oldest of the lists first, so that the order within a list is kept. */
+		/* Oldest page first, which keeps the order within a list. */
 		while (!list_empty(&lv->list[l])) {
 			page = list_last_entry(&lv->list[l], struct page, lru);
 			lruvec_del_page(lv, page, &d);
@@ -50,7 +50,7 @@ int reclaim_policy_set(const char *name)
 	if (row < 0)
 		return row;
 	mutex_lock(&policy_mutex);
-	WRITE_ONCE(reclaim_policy, reclaim_policies[row]); /* of groups made meanwhile */
+	WRITE_ONCE(reclaim_policy, reclaim_policies[row]); /* for groups that are made meanwhile */
 	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++) {
 		if (!node_data[i].present)
 			continue;

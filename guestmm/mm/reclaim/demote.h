@@ -5,8 +5,8 @@
 
 /** /sys/kernel/mm/numa/demotion_enabled. */
 extern bool numa_demotion_enabled;
-/** The nearest node without CPUs, but for `not_these` (a bit each), or NUMA_NO_NODE: there is none, or node nid is one of
- * them itself. */
+/** The nearest node without CPUs, except `not_these` (a bit each). NUMA_NO_NODE: there is none, or node nid itself
+ * has no CPUs. */
 int demotion_target(int nid, u32 not_these);
 /** May this reclaim move pages of the node to a slower one? */
 bool can_demote(const pg_data_t *node, const struct scan_control *sc);

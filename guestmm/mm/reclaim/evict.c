@@ -1,29 +1,28 @@
 /*
- * Eviction: what happens to pages that the policy has isolated. Here reclaim acts; what to take is
- * decided by the policy (judge).
+ * Eviction: what happens to pages that the policy has isolated. The policy decides which pages to take (judge); the
+ * code here takes them.
  *
  *   isolated page ─> used since? ──KEEP──────> PG_referenced, back
  *                         │        ──ACTIVATE──> PG_active, back
  *                         │RECLAIM
  *                         v
  *                    slot in swap, PTEs replaced by its entry; one TLB flush for a batch of 32
- *                         │  dirty ──> write, back to the list; its end lets the policy know
+ *                         │  dirty ──> write, back to the list; the end of the write calls policy->written
  *                         v  clean
  *                    out of the swap cache, freed
  *
- * Pages of files that were not used are unmapped, too; those that are clean are freed at once, and
- * leave a shadow where they were; the others wait for the flusher. Shared memory moves to swap, out
- * of its file's tree.
+ * Pages of files that were not used are unmapped, too. Clean ones are freed at once and leave a shadow in the tree;
+ * dirty ones wait for the flusher. Shared memory moves from its file's tree to swap.
  *
- * I1  Nothing here waits for memory: requests come from a pool, slots from an array, and who
- *     reclaims has TIF_MEMALLOC, so that what drivers allocate comes from the reserves.
- * I2  No page lock is waited for: a locked page is in use by its locker, and skipped.
+ * I1  Nothing here waits for memory: requests come from a pool, slots from an array, and a thread that reclaims has
+ *     TIF_MEMALLOC, so that drivers allocate from the reserves.
+ * I2  No page lock is waited for: a locked page is in use, and is skipped.
  * I3  A page leaves memory only if the cache's reference and ours are the only ones
  *     (swap_cache_evict), and only if its slot holds its contents or it was never needed.
  *
- * I4  From the time its entries are cleared until the TLBs have forgotten them the page stays locked:
- *     a CPU may still read and write it, so it may not be written out, compared or freed. Others
- *     that clear, move or copy entries flush what is pending (flush_tlb_batched_pending()).
+ * I4  A page stays locked from the time its entries are cleared until the TLBs are flushed: a CPU may still read
+ *     and write it until then, so it may not be written out, compared or freed. Other code that clears, moves or
+ *     copies entries first does the pending flush (flush_tlb_batched_pending()).
  *
  * Locks: no spinlock is held on entry. Takes page locks (trylock, up to 32 at a time), then those of
  * rmap, swap and the page cache.
@@ -31,32 +30,25 @@
 #include "lib/trace.h"
 #include "arch/static_key.h"
 #include "mm/reclaim/demote.h"
+#include "mm/phys/highmem.h"
 #include "mm/reclaim/lru.h"
 #include "mm/huge/thp.h"
 #include "mm/cache/pagecache.h"
 #include "arch/tlb.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/rmap.h"
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/vmscan.h"
 #include "mm/zswap/zswap.h"
 
-static bool page_is_zero(const u64 *w)
-{
-	for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*w); i++)
-		if (w[i])
-			return false;
-	return true;
-}
-
-/* The slot of a page that is all zeroes needs no disk. Returns whether it was recorded so. */
+/* Record that the slot of a page of zeroes has nothing on the disk. Returns whether the page is all zeroes. */
 static bool record_zero_page(struct page *page)
 {
 	swp_entry_t e = {page->private_};
 	struct swap_info *si = swap_area(e);
-	bool zero = page_is_zero(page_address(page));
+	bool zero = page_range_is_zero(page, 0, PAGE_SIZE);
 
-	/* A slot may have been written before with other contents: its mark must be made to agree,
-	 * whether it is set or cleared, and what zswap has of it is of no use. */
+	/* The slot may hold older contents. Its mark is set or cleared to match the new ones, and an old copy in
+	 * zswap is dropped. */
 	if (zero || (READ_ONCE(si->map[swp_offset(e)]) & SWAP_MAP_NO_DISK)) {
 		spin_lock(&si->lock);
 		if (si->zswap)
@@ -104,8 +96,8 @@ static void write_file_page(struct page *page)
 		mapping->ops->writepages_end(mapping, &wbc);
 }
 
-/* Unmap for the batch. A page that stays mapped somewhere is not waited for: its entries that are
- * gone are forgotten now. */
+/* Unmap a page; its flush is left to the batch. If some entry cannot be removed, the entries that were cleared are
+ * flushed now, and the page is not part of the batch. */
 static bool unmap(struct page *page, struct tlb_batch *batch)
 {
 	if (!page_mapped(page) || try_to_unmap_batched(page, batch))
@@ -114,8 +106,8 @@ static bool unmap(struct page *page, struct tlb_batch *batch)
 	return false;
 }
 
-/* First half, of a locked page: judge it, and if it is to go, give it a slot and unmap it.
- * OUT_UNMAPPED: it stays locked until the batch is flushed, then evict_unmapped() takes it. */
+/* First half, for a locked page: judge it, and if it is to be taken, give it a slot and unmap it. OUT_UNMAPPED: it
+ * stays locked until the batch is flushed; then evict_unmapped() takes it. */
 static enum outcome unmap_unused(const struct reclaim_policy *policy, struct page *page,
 				 struct tlb_batch *batch, struct scan_control *sc)
 {
@@ -156,14 +148,16 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 	if (PageSwapCache(page) && swap_slot_failed((swp_entry_t){page->private_}))
 		try_to_free_swap(page);
 	if (PageLazyfree(page) && !PageSwapCache(page) && page_mapped(page)) {
-		if (try_to_discard(page) && atomic_cmpxchg(&page->refcount, 1, 0) == 1)
+		if (try_to_discard(page) && atomic_cmpxchg(&page->refcount, 1, 0) == 1) {
+			count_lruvec_events(page_lruvec(page), PGLAZYFREED, 1);
 			return OUT_FREED;
-		page_clear_lazyfree(page); /* written again: like any other */
+		}
+		page_clear_lazyfree(page); /* written again: an ordinary page now */
 	}
 	if (page_mapping_file(page)) {
 		if (file)
 			return unmap(page, batch) ? OUT_UNMAPPED : OUT_ACTIVATE;
-		/* Shared memory: into the swap cache, and from there like any other. */
+		/* Shared memory moves to the swap cache; from there on it is treated like anonymous memory. */
 		if (!(sc->gfp & __GFP_IO) || !unmap(page, batch) || !shmem_writeout(page))
 			return OUT_ACTIVATE;
 	}
@@ -171,7 +165,7 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 		if (!page_mapped(page))
 			return OUT_KEEP; /* its last mapping has just been removed */
 		if (!(sc->gfp & __GFP_IO) || !add_to_swap(page))
-			return OUT_ACTIVATE; /* swap is full: no use in looking again soon */
+			return OUT_ACTIVATE; /* swap is full: looking at the page again soon is useless */
 	}
 	if (!unmap(page, batch)) {
 		try_to_free_swap(page);
@@ -180,7 +174,7 @@ static enum outcome unmap_unused(const struct reclaim_policy *policy, struct pag
 	return OUT_UNMAPPED;
 }
 
-/* Second half, of a locked page that no TLB knows any more. */
+/* Second half, for a locked page whose translations have been flushed from all TLBs. */
 static enum outcome evict_unmapped(struct page *page, struct scan_control *sc)
 {
 	bool clean = !PageDirty(page);
@@ -188,8 +182,8 @@ static enum outcome evict_unmapped(struct page *page, struct scan_control *sc)
 	if (page_mapping_file(page)) {
 		if (clean)
 			return page_cache_evict(page) ? OUT_FREED : OUT_KEEP;
-		/* One page here and one there is what disks are slow at: the flusher writes files
-		 * in their order. Only when it does not come along do we. */
+		/* Disks are slow at scattered single pages, and the flusher writes files in their order. Write here
+		 * only if the flusher does not keep up. */
 		if (sc->may_writepage && (sc->gfp & __GFP_FS))
 			return OUT_WRITE_FILE;
 		sc->nr_dirty++;
@@ -199,21 +193,21 @@ static enum outcome evict_unmapped(struct page *page, struct scan_control *sc)
 		return OUT_KEEP; /* truncated meanwhile */
 	if (!clean) {
 		if (!swap_users((swp_entry_t){page->private_})) {
-			/* Unmapped for good while we held it: nobody wants the contents. */
+			/* Its last mapping was removed in the meantime: the contents are not needed. */
 			ClearPageDirty(page);
 		} else if (!record_zero_page(page) &&
 			   !(READ_ONCE(zswap_enabled) && zswap_store(page))) {
 			if (!(sc->gfp & __GFP_IO))
 				return OUT_KEEP;
 			if (mem_cgroup_enabled() && !mem_cgroup_zswap_writeback(page))
-				return OUT_ACTIVATE; /* its group keeps it off the disk */
+				return OUT_ACTIVATE; /* its group may not use the disk for swap */
 			if (swap_slot_failed((swp_entry_t){page->private_}))
 				return OUT_ACTIVATE; /* the only copy */
 			swap_write_page(&sc->writes, page);
 			return OUT_WRITING;
 		}
 	}
-	clean = clean && !PageReclaim(page); /* and was not written by us just now */
+	clean = clean && !PageReclaim(page); /* and this thread has not just written it */
 	if (!swap_cache_evict(page))
 		return OUT_KEEP;
 	if (clean)
@@ -221,8 +215,8 @@ static enum outcome evict_unmapped(struct page *page, struct scan_control *sc)
 	return OUT_FREED;
 }
 
-/* Write the listed pages of files, which are unlocked: to write one, a file system may lock others
- * of them. Those that changed meanwhile stay for the next time. */
+/* Write the listed pages of files. They are unlocked, because a file system that writes one of them may lock
+ * others. Pages that have changed meanwhile are left for the next time. */
 static void write_file_pages(struct list_head *pages)
 {
 	struct page *page;
@@ -244,7 +238,7 @@ struct sorted {
 	struct evict_result *result;
 };
 
-/* A page that is locked, unless it is being written. */
+/* Unlock a page and put it on the list for its outcome. A page under write is unlocked already. */
 static void sort_page(struct page *page, enum outcome what, struct sorted *s)
 {
 	s64 nr = page_lru_pages(page);
@@ -281,7 +275,7 @@ static void sort_page(struct page *page, enum outcome what, struct sorted *s)
 	list_add(&page->lru, &s->keep);
 }
 
-/* Locked, and stays so if it cannot be split. Its pages come next, the head among them. */
+/* Split a locked huge page; its pages are looked at next. If it cannot be split, it stays locked. */
 static __attribute__((noinline)) enum outcome split_isolated(struct page *page,
 							     struct isolated *iso)
 {
@@ -294,7 +288,7 @@ static __attribute__((noinline)) enum outcome split_isolated(struct page *page,
 	return OUT_SPLIT;
 }
 
-/* Up to EVICT_BATCH pages, the last of the list first, so that one flush does for all of them. */
+/* Up to EVICT_BATCH pages, the last of the list first: one TLB flush serves all of them. */
 #define EVICT_BATCH 32u
 static void evict_batch(struct isolated *iso, struct sorted *s, struct scan_control *sc)
 {
@@ -342,7 +336,7 @@ void evict_isolated(struct isolated *iso, struct list_head *dead, struct scan_co
 	if (unlikely(sc->demotes)) {
 		sc->demotes = false;
 		result->freed += demote_pages(&s.demote, iso->lruvec, sc);
-		/* What found no room there is judged once more, and goes the usual way. */
+		/* Pages for which there was no room are judged again and evicted as usual. */
 		list_splice_init(&s.demote, &iso->pages);
 		while (!list_empty(&iso->pages))
 			evict_batch(iso, &s, sc);

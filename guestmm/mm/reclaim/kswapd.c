@@ -1,19 +1,19 @@
 /*
- * kswapd: one thread a node that reclaims ahead of need.
+ * kswapd: one thread per node that reclaims before allocations have to.
  *
  *   free pages   high ─────────  kswapd sleeps above
  *                low  ─────────  an allocation below wakes it
  *                min  ─────────  below, allocations reclaim for themselves
  *
  * I1  A wake-up is never lost: `wanted` is set before wake_up() and cleared before the work.
- * I2  A node where KSWAPD_MAX_FAILURES runs in a row freed nothing is left alone until direct
- * reclaim there succeeds: a hopeless kswapd would only burn the CPU that the OOM killer needs.
+ * I2  After KSWAPD_MAX_FAILURES runs in a row that freed nothing, kswapd leaves the node alone until direct reclaim
+ *     there succeeds. Otherwise it would only use the CPU time that the OOM killer needs.
  *
- * Locks: none of its own; what the waker wants (order, highest) is advisory.
+ * Locks: none of its own; the waker's request (order, highest) is advisory.
  */
 #include "lib/format.h"
 #include "lib/trace.h"
-#include "mm/phys/compaction.h"
+#include "mm/move/compaction.h"
 #include "mm/reclaim/demote.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
@@ -66,7 +66,7 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 			sc.priority--;
 		if (sc.nr_dirty)
 			reclaim_wait_for_flusher(&sc);
-		/* Nothing is left but what memory.low asks us to leave. */
+		/* Only memory protected by memory.low is left. */
 		if (sc.priority < 0 && !sc.nr_reclaimed && sc.low_was_skipped &&
 		    !sc.low_is_reclaimed) {
 			sc.low_is_reclaimed = true;
@@ -80,8 +80,8 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 	return sc.nr_reclaimed;
 }
 
-/* Marks were raised because pages of different mobility were mixed: free that much of files and slabs,
- * compact, and take the boost back, whether it could be done or not. */
+/* The watermarks were raised because pages of different mobility were mixed. Free that many pages of files and
+ * slabs, compact, and lower the watermarks again, whether or not it succeeded. */
 static void reclaim_for_boost(pg_data_t *node)
 {
 	struct scan_control sc = {
@@ -106,9 +106,9 @@ static void reclaim_for_boost(pg_data_t *node)
 #define SHORT_SLEEP_NS 100000000ull
 
 /*
- * After a run, a short sleep first, as on Linux, and it is counted how it ends: an allocation below the low mark
- * asks for more before it is over (the low mark was hit quickly), or the node is below its high mark again
- * when it is over (the high mark was); then kswapd goes on where it was. False: so it is.
+ * After a run kswapd first sleeps a short time, as on Linux, and counts how that sleep ends. If an allocation below
+ * the low mark wakes it early, the low mark was hit quickly. If the node is below its high mark again afterwards, the
+ * high mark was hit quickly: then the function returns false, and kswapd repeats its last request.
  */
 static bool sleep_shortly(pg_data_t *node, unsigned int order, enum zone_type highest)
 {
@@ -150,10 +150,10 @@ static int kswapd(void *arg)
 		reclaim_for_boost(node);
 		while (!pgdat_balanced(node, order, highest) &&
 		       node->reclaim_failures < KSWAPD_MAX_FAILURES) {
-			psi_memstall_enter(); /* it works because memory is short */
+			psi_memstall_enter(); /* kswapd itself works because memory is short */
 			balance_pgdat(node, order, highest);
 			psi_memstall_leave();
-			/* One try for large blocks: more reclaim would not join what is apart. */
+			/* One try for large blocks: more reclaim would not join scattered free pages. */
 			wakeup_kcompactd(node, order, highest);
 			order = 0;
 		}

@@ -7,15 +7,15 @@
  *
  * The lists themselves and their invariants are in lruvec.h. In addition:
  *
- * I1  A page in a batch carries a reference of the batch, so it cannot be freed under it.
- * I2  A page that is isolated carries a reference of its isolator; lruvec->nr_isolated counts it
- *     until it is put back or freed.
+ * I1  The batch holds a reference on each of its pages, so none is freed while it is in the batch.
+ * I2  Whoever isolates a page holds a reference on it; lruvec->nr_isolated counts it until it is put back or freed.
  *
- * Locks: lruvec->lock, interrupts off. Batches belong to their CPU and are touched with preemption
- * off, and from no interrupt but one that another CPU asks for to have all drained, and that comes
- * where preemption was on.
+ * Locks: lruvec->lock, interrupts off. A batch belongs to its CPU and is used with preemption off. The only
+ * interrupt that uses it is the one by which another CPU has all batches drained; that one waits until preemption
+ * is on.
  */
 #include "lib/trace.h"
+#include "mm/cache/pagecache.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
 #include "mm/reclaim/lru.h"
@@ -23,7 +23,7 @@
 #include "mm/huge/thp.h"
 #include "mm/virt/mm.h"
 
-struct lru_batch lru_batches[MMVM_MAX_CPUS];
+DEFINE_PER_CPU_ALIGNED(struct lru_batch, lru_batches);
 s64 nr_lazyfree;
 
 /** Level of one of the lruvec's lists. */
@@ -72,7 +72,7 @@ void lru_add_drain(void)
 	struct lru_batch *b;
 
 	preempt_disable();
-	b = &lru_batches[cpu_id()];
+	b = this_cpu_ptr(&lru_batches);
 	if (b->nr)
 		lru_batch_drain(b);
 	preempt_enable();
@@ -117,13 +117,14 @@ void lru_del(struct page *page)
 	spin_unlock_irqrestore(&lv->lock, flags);
 }
 
-bool lru_isolate(struct page *page)
+/* Isolate the page unless it has one of these flags. */
+static bool isolate_unless(struct page *page, u64 except)
 {
 	struct lruvec *lv = page_lruvec(page);
 	unsigned long flags = spin_lock_irqsave(&lv->lock);
 	bool taken = false;
 
-	if (PageLRU(page) && !PageUnevictable(page) && get_page_unless_zero(page)) {
+	if (PageLRU(page) && !(READ_ONCE(page->flags) & except) && get_page_unless_zero(page)) {
 		struct lru_delta d = {0};
 
 		trace_lru(ISOLATE, lv, page, page_list(page));
@@ -136,35 +137,55 @@ bool lru_isolate(struct page *page)
 	return taken;
 }
 
-void lru_unisolate(struct page *page)
+bool lru_isolate(struct page *page)
 {
-	struct lruvec *lv = page_lruvec(page);
+	return isolate_unless(page, 1ull << PG_unevictable);
+}
+
+bool lru_isolate_any(struct page *page)
+{
+	return isolate_unless(page, 0);
+}
+
+void lru_unisolate(struct lruvec *lv, u64 pages)
+{
 	unsigned long flags = spin_lock_irqsave(&lv->lock);
 
-	lv->nr_isolated -= page_lru_pages(page);
+	lv->nr_isolated -= pages;
 	spin_unlock_irqrestore(&lv->lock, flags);
 }
 
-void lru_set_mlocked(struct page *page, bool lock)
+/* Does the page belong to a mapping whose pages are unevictable? The caller keeps the mapping from being freed. */
+static bool page_never_leaves(const struct page *page)
+{
+	const struct address_space *mapping = page_mapping_file(page);
+
+	return mapping && READ_ONCE(mapping->flags) & AS_UNEVICTABLE;
+}
+
+void lru_set_mlocked(struct page *page, enum lru_keep keep)
 {
 	struct lruvec *lv = page_lruvec(page);
 	unsigned long flags = spin_lock_irqsave(&lv->lock);
 	struct lru_delta d = {0};
-	bool listed = PageLRU(page);
+	bool lock = keep == LRU_KEEP, listed = PageLRU(page), stays;
 
 	if (PageMlocked(page) == lock)
 		goto out;
+	/* A page that is not mlocked any more may belong to a file whose pages stay in memory anyway. */
+	stays = lock || page_never_leaves(page);
 	if (listed)
 		lruvec_del_page(lv, page, &d);
 	if (lock)
 		atomic_or(&page->flags, 1ull << PG_mlocked | 1ull << PG_unevictable);
 	else
-		atomic_and(&page->flags, ~(1ull << PG_mlocked | 1ull << PG_unevictable));
+		atomic_and(&page->flags,
+			   ~(1ull << PG_mlocked | (stays ? 0 : 1ull << PG_unevictable)));
 	page_stat_add(page, NR_MLOCK, lock ? page_lru_pages(page) : -page_lru_pages(page));
-	if (listed && lock)
+	if (listed && stays)
 		lruvec_add_page(lv, page, LRU_UNEVICTABLE, &d);
 	lru_delta_flush(lv, &d);
-	if (listed && !lock) {
+	if (listed && !stays) {
 		get_page(page); /* add() leaves out pages that only their batch holds */
 		lv->policy->add(lv, &page, 1);
 		atomic_sub(&page->refcount, 1); /* the mapping's keeps it */
@@ -173,12 +194,12 @@ out:
 	spin_unlock_irqrestore(&lv->lock, flags);
 }
 
-void lru_set_unevictable(struct page *page, bool on)
+void lru_set_unevictable(struct page *page, enum lru_keep keep)
 {
 	struct lruvec *lv = page_lruvec(page);
 	unsigned long flags = spin_lock_irqsave(&lv->lock);
 	struct lru_delta d = {0};
-	bool listed = PageLRU(page);
+	bool on = keep == LRU_KEEP, listed = PageLRU(page);
 
 	if (PageMlocked(page) || !!PageUnevictable(page) == on)
 		goto out;
@@ -247,7 +268,7 @@ u64 isolate_list_tail(struct isolated *iso, unsigned int list, unsigned int nr,
 	lv->nr_isolated += iso->nr;
 	spin_unlock_irqrestore(&lv->lock, flags);
 	if (iso->nr) {
-		/* The level is read as a sum: the zone of one page may stand for all. */
+		/* The level is only read as a sum over zones, so one page's zone may stand for all. */
 		iso->zone = page_zone(list_first_entry(&iso->pages, struct page, lru));
 		iso->level = iso->file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON;
 		zone_stat_add(iso->zone, iso->level, iso->nr);
@@ -292,8 +313,8 @@ void put_back_pages(struct isolated *iso, const struct reclaim_policy *policy, l
 
 		list_del(&page->lru);
 		trace_lru(PUTBACK, lv, page, list);
-		/* Put it on the list before our reference is dropped: then whoever drops the last one sees
-		 * PG_lru. */
+		/* Put it on the list before the batch's reference is dropped: then the code that drops the last
+		 * one sees PG_lru. */
 		lruvec_add_page(lv, page, list, &d);
 		if (where & LRU_AT_TAIL)
 			list_move_tail(&page->lru, &lv->list[list]);
@@ -323,7 +344,7 @@ void lru_putback(struct list_head *pages)
 
 /* ---- freeing ---- */
 
-/* Make a page that nothing refers to any more look as the allocator wants it back. */
+/* Reset a page without references to the state in which the allocator takes it back. */
 static inline bool page_forget(struct page *page)
 {
 	bool large = false;
@@ -339,7 +360,7 @@ static inline bool page_forget(struct page *page)
 	return large;
 }
 
-/* Off the LRU, no reference, forgotten. */
+/* Free large folios that are off the LRU, have no reference and went through page_forget(). */
 static void free_large_list(struct list_head *pages)
 {
 	struct page *page, *n;

@@ -5,8 +5,8 @@
 #include "mm/reclaim/policy.h"
 #include "mm/reclaim/reclaim.h"
 
-/* Flags of a page that is nobody's any more: where it is, and that it is still charged to a memory cgroup,
- * which the free path sees to when no lruvec is locked. */
+/* Flags that an unused page keeps: its zone and node, and that it is still charged to a memory cgroup. The free
+ * path uncharges it when no lruvec is locked. */
 #define PAGE_FORGET_MASK \
 	(PAGE_ZONE_MASK << PAGE_ZONE_SHIFT | PAGE_NODE_MASK << PAGE_NODE_SHIFT | 1ull << PG_charged)
 
@@ -15,12 +15,12 @@ struct lru_batch {
 	u64 nr;
 	struct page *pages[LRU_BATCH];
 };
-extern struct lru_batch lru_batches[MMVM_MAX_CPUS];
+DECLARE_PER_CPU(struct lru_batch, lru_batches);
 void lru_batch_drain(struct lru_batch *b);
 /** Queue a page for the list its policy chooses. The batch holds a reference. Preemption off. */
 static inline void __lru_add(struct page *page)
 {
-	struct lru_batch *b = &lru_batches[cpu_id()];
+	struct lru_batch *b = this_cpu_ptr(&lru_batches);
 
 	get_page(page);
 	b->pages[b->nr++] = page;
@@ -37,21 +37,26 @@ static inline void lru_add(struct page *page)
 /** Take an evictable page off its list, with a reference. False: it is on none, or about to be
  * freed. */
 bool lru_isolate(struct page *page);
-/** A page that lru_isolate() took will not be put back: it is not counted as isolated any more. Its
- * reference stays the caller's. */
-void lru_unisolate(struct page *page);
+/** The same for a page that may be unevictable; for migration, not for reclaim. */
+bool lru_isolate_any(struct page *page);
+/** Pages that lru_isolate() took from this lruvec will not be put back: they are not counted as isolated any
+ * more. Their references stay the caller's. */
+void lru_unisolate(struct lruvec *lruvec, u64 pages);
 /** Put back pages isolated by lru_isolate(), of any lruvecs, and drop their references. */
 void lru_putback(struct list_head *pages);
 /** Move the pages of one lruvec and kind, those of the first page, from a list of pages that
  * lru_isolate() took to iso. Returns iso->nr. */
 u64 isolated_take(struct isolated *iso, struct list_head *pages);
+/** Does a page stay in memory whatever happens, or may it be reclaimed again? */
+enum lru_keep { LRU_LET_GO, LRU_KEEP };
 /** Change PG_mlocked and PG_unevictable; a page on a list changes the list. The caller holds the page
  * by a mapping (P held) or a reference. */
-void lru_set_mlocked(struct page *page, bool lock);
-/** The same for PG_unevictable alone, of a page that is kept for another reason than mlock(2): one that is
- * locked as well stays. The caller holds a reference. */
-void lru_set_unevictable(struct page *page, bool on);
-/** Pages whose write to swap has ended: those on a list may be looked at next. Any context. */
+void lru_set_mlocked(struct page *page, enum lru_keep keep);
+/** The same for PG_unevictable alone, for a page that is kept for another reason than mlock(2). A page that is
+ * mlocked as well stays unevictable. The caller holds a reference. */
+void lru_set_unevictable(struct page *page, enum lru_keep keep);
+/** The pages have been written to swap: those that are on a list are moved so that they are looked at next. Any
+ * context. */
 void lru_written(struct page **pages, unsigned int n);
 /** Pages with PG_lazyfree (A). */
 extern s64 nr_lazyfree;
@@ -65,8 +70,8 @@ void lru_add_drain(void);
 /** Those of every CPU. May sleep. */
 void lru_add_drain_all(void);
 
-/** Drop one reference of each page; those that fall to none leave the LRU and are freed. Any
- * context but NMI. */
+/** Drop one reference of each page. Pages whose count becomes 0 leave the LRU and are freed. Any context but
+ * NMI. */
 void release_pages(struct page **pages, unsigned int nr);
 /** Free a page whose last reference the caller has just dropped. */
 void release_dead_page(struct page *page);

@@ -1,5 +1,5 @@
 /*
- * lruvecs: making them, finding them, and the table of policies.
+ * Making and finding lruvecs, and the table of policies.
  *
  * Each node has one of the root cgroup; mm/memcg makes one per group and node with lruvec_init().
  * Whatever walks them (reclaim, the host's audit) uses next_lruvec() or lruvec_list.
@@ -11,7 +11,7 @@
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
 
-/* The policies there are: policy_NAME.c each. The first is the default. */
+/* All policies; each is a file policy_NAME.c. The first is the default. */
 #define POLICIES(X) \
 	X(twolist)  \
 	X(s3fifo)   \

@@ -1,21 +1,21 @@
 /*
  * struct lruvec: the reclaimable pages of one (memory cgroup, node) pair.
  *
- * Each list has a number. Number 0 is the unevictable list; the others belong to the lruvec's
- * reclaim policy, which names them in its table (struct lru_list_desc). A page on a list carries
- * the list's number in its flags (PAGE_LIST_SHIFT), so taking it off, which munmap() does a
- * million times, needs to know no policy: unlink, and subtract from nr[number].
+ * Each list has a number. Number 0 is the unevictable list; the others belong to the lruvec's reclaim policy, which
+ * names them in its table (struct lru_list_desc). A page on a list carries the list's number in its flags
+ * (PAGE_LIST_SHIFT). So removing it, which munmap() does very often, needs no policy: unlink it, and subtract from
+ * nr[number].
  *
  * L1  PG_lru is set exactly while the page is on a list of folio_lruvec(). PAGE_LIST then is the
  *     number of that list, and the list's flags_mask/flags_value hold for the page's flags. All of
  *     them change under lruvec->lock only; off the lists PAGE_LIST is 0.
  * L2  nr[] and the zones' levels (lru_list_desc.level) agree with the lists whenever lruvec->lock
  *     is free. Both count pages of 4 KiB, not folios.
- * L3  A page on a list carries no reference of the list. Who drops the last reference of a page
- *     takes it off its list. Who finds a page on a list and wants it takes a reference unless the
- *     count is 0: at 0 its freer already waits for lruvec->lock.
- * L4  The lists' heads are touched by the policy's own file and by the functions here and in lru.c
- *     only.
+ * L3  A list holds no reference on its pages. Whoever drops the last reference of a page takes it off its list.
+ *     Whoever finds a page on a list takes a reference, unless the count is 0: then the page is being freed, and
+ *     that thread waits for lruvec->lock.
+ * L4  Only the policy's own file, the functions here, lruvec.c, lru.c and change_policy.c use the heads of the
+ *     lists.
  *
  * Locks: lruvec->lock, interrupts off, because the end of a write moves pages from an interrupt.
  * It is taken under the page lock, anon_vma, i_mmap and page-table locks, and never two at once.
@@ -48,7 +48,8 @@ struct lruvec {
 	struct list_head link;		      /* lruvec_list_lock: all lruvecs, for the host */
 	struct list_head list[LRU_MAX_LISTS]; /* lock */
 	u64 nr[LRU_MAX_LISTS];		      /* lock: pages */
-	u64 nr_isolated;		      /* lock: pages off the lists, to be put back */
+	u64 nr_isolated;		      /* lock: pages that are isolated */
+	u64 workingset[NR_WORKINGSET_ITEMS];  /* A: events WORKINGSET_* of its pages */
 	u64 state[LRUVEC_POLICY_WORDS];	      /* the policy's, under the locks it names */
 };
 
@@ -62,7 +63,7 @@ void lruvecs_init(const char *policy);
 /** Make an empty lruvec. It gets an id, joins lruvec_list and is of the current policy. Returns 0 or
  * -ENOSPC (MAX_LRUVECS are in use). */
 int lruvec_init(struct lruvec *lv, pg_data_t *node, u64 memcg);
-/** Forget a lruvec whose lists are empty. Shadows that name it become void. */
+/** Remove a lruvec whose lists are empty. Shadows that name it become invalid. */
 void lruvec_destroy(struct lruvec *lv);
 
 /** The lruvec whose lists the folio (here: its head page) is on or will be put on. */
@@ -76,7 +77,7 @@ static inline struct lruvec *folio_lruvec(const struct folio *folio)
 {
 	return page_lruvec(&folio->page);
 }
-/** What a head or single page counts for in nr[] and the levels: the pages of its folio. */
+/** How many pages a head or single page adds to nr[] and the levels: those of its folio. */
 static inline s64 page_lru_pages(const struct page *page)
 {
 	return 1ll << page->order;
@@ -85,7 +86,7 @@ static inline unsigned int page_list(const struct page *page)
 {
 	return READ_ONCE(page->flags) >> PAGE_LIST_SHIFT & PAGE_LIST_MASK;
 }
-/** Is it weighed as a page of a file (1), or as anonymous memory, which shared memory is (0)? */
+/** 1: the page counts as one of a file. 0: it counts as anonymous memory, as shared memory does. */
 static inline unsigned int page_is_file_lru(const struct page *page)
 {
 	return !PageSwapBacked(page);
@@ -94,17 +95,19 @@ static inline unsigned int page_is_file_lru(const struct page *page)
 u64 lruvec_level(const struct lruvec *lv, enum zone_stat_item level);
 /** Sum over the lruvecs of a node. */
 u64 node_lru_level(const pg_data_t *node, enum zone_stat_item level);
-/** Next lruvec of the node within `target`'s subtree (NULL: all) after `prev` (NULL: the first), those
- * of parents first. NULL ends. The group of the one returned is held until the next call: go on to
+/** Next lruvec of the node within `target`'s subtree (NULL: all) after `prev` (NULL: the first), those of parents
+ * first. NULL ends. The group of the returned lruvec is referenced until the next call, so a caller must iterate to
  * the end. */
 struct mem_cgroup;
 struct lruvec *next_lruvec(pg_data_t *node, struct mem_cgroup *target, struct lruvec *prev);
 
-/** count_vm_events(), also for the lruvec's memory cgroup. */
+/** count_vm_events(), also for the lruvec's memory cgroup; an event WORKINGSET_* by node, too. */
 void mem_cgroup_count_lruvec(const struct lruvec *lv, enum vm_event_item item, u64 n);
-static inline void count_lruvec_events(const struct lruvec *lv, enum vm_event_item item, u64 n)
+static inline void count_lruvec_events(struct lruvec *lv, enum vm_event_item item, u64 n)
 {
 	count_vm_events(item, n);
+	if (item >= WORKINGSET_REFAULT_ANON && item <= WORKINGSET_NODERECLAIM)
+		atomic_add(&lv->workingset[item - WORKINGSET_REFAULT_ANON], n);
 	if (unlikely(lv->memcg))
 		mem_cgroup_count_lruvec(lv, item, n);
 }

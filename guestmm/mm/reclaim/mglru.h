@@ -1,6 +1,6 @@
 /*
- * What the multi-generational policy and those who look for accessed bits on its behalf share.
- * In the guest that is mglru_walk.c (page tables), in the simulator vmm/policy/guest/sim.c.
+ * The interface between the multi-generational policy and the code that looks for accessed bits for it. That code
+ * is mglru_walk.c (page tables) in the guest, and vmm/policy/guest/sim.c in the simulator.
  */
 #ifndef MM_MGLRU_H
 #define MM_MGLRU_H
@@ -9,29 +9,28 @@
 
 #define MGLRU_MAX_GENS 4u /* generations of a lruvec at most */
 #define MGLRU_MIN_GENS 2u /* the youngest, from which nothing is taken */
-#define MGLRU_TIERS    4u /* by uses through files: 0, 1, 2 to 3, more */
+#define MGLRU_TIERS    4u /* by uses through read() and write(): 0, 1, 2 to 3, more */
 
 /** Look for accessed bits in the page tables whose pages may be the lruvec's, clear them, and call
  * mglru_page_young() for each page found. `seq`: the youngest generation; one more with each walk.
  * May sleep. */
 void mglru_walk(struct lruvec *lv, u64 seq);
-/** The page was used: it belongs to what is now the youngest generation. It moves there when eviction
- * comes to it. Any context; the page is in use. */
+/** The page was used: mark it for the generation that is youngest now. It moves there when eviction reaches it. Any
+ * context. The caller keeps the page from being freed. */
 void mglru_page_young(struct page *page);
 
-/** A generation that began less than so many nanoseconds ago is not taken from (thrashing protection); 0:
- * off. */
+/** Minimum age in nanoseconds of a generation before pages are evicted from it (thrashing protection); 0: off. */
 extern u64 mglru_min_ttl_ns;
 
 /** rmap has found an accessed bit of `vma` at addr, and cleared it: its neighbours in the same table are
  * likely to have theirs. page_table_lock held. */
 struct vm_area_struct;
 void mglru_look_around(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
-/** May the table have hot pages, by what the last walk and look-arounds have found? */
+/** May the table have hot pages, according to the last walk and the look-arounds? */
 bool mglru_table_is_hot(unsigned int node, u64 seq, const void *table);
 void mglru_table_found_hot(unsigned int node, u64 seq, const void *table);
 
-/** What tier a page with so many counted uses is in [pure]. */
+/** The tier of a page with this many counted uses [pure]. */
 unsigned int mglru_tier(unsigned int uses);
 /** Refaults and evictions of a part of the pages, for the controller. */
 struct mglru_pos {

@@ -5,28 +5,28 @@
  *   walk      every address space ─> every page table ─> hot by the filter? ─> 512 entries
  *   eviction  rmap ─> an accessed bit ─> the 64 entries around it, and the table is hot
  *
- * Most tables of a large process hold nothing that was used lately. A Bloom filter remembers the tables
- * that had something: a walk looks only at those, and makes the filter of the next walk; what it misses
- * rmap finds, and adds. A new filter knows nothing: then all tables are walked.
+ * Most tables of a large process hold nothing that was used lately. A Bloom filter remembers the tables that held
+ * used pages. A walk looks only at those, and fills the filter for the next walk. Used pages that it misses are
+ * found by rmap, which adds their table. Without a filter, as at first, all tables are walked.
  *
  * F1  Filter seq % 2 is read by the walk of seq and was written during that of seq - 1; the other one is
  *     being written. A bit that is set too often costs a look, one that is lost a page's protection.
  *
- * Only kswapd walks: the last user of an address space takes it down, which who reclaims directly must not
- * do with the locks that he may hold.
+ * Only kswapd walks. A walk may drop the last reference of an address space and free it; direct reclaim must not do
+ * that under the locks that it may hold.
  *
- * Locks: mmap_lock for reading (tried, not waited for); page_table_lock for
- * one table at a time, under which its pages are not unmapped. Filters are relaxed.
+ * Locks: mmap_lock for reading (tried, not waited for); page_table_lock for one table at a time, so that its
+ * pages are not unmapped. Filters are read and written without a lock.
  */
 #include "mm/reclaim/mglru.h"
 #include "lib/string.h"
 #include "mm/virt/mm.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 
 #define FILTER_BITS  8192u /* two hashes: one in 50 is wrong with 700 tables (1.4 GiB) */
 #define LOOK_AROUND  64u   /* entries */
-#define HOT_FRACTION 8u	   /* a table is hot when one of so many of its pages was used */
+#define HOT_FRACTION 8u	   /* a table is hot when at least one page in this many was used */
 
 static u64 filter[MMVM_MAX_NODES][2][FILTER_BITS / 64];
 static u64 filter_seq[MMVM_MAX_NODES]; /* of the walk that reads filter [seq % 2]; 0: none yet */
@@ -43,7 +43,7 @@ bool mglru_table_is_hot(unsigned int node, u64 seq, const void *table)
 	const u64 *f = filter[node][seq % 2];
 
 	if (READ_ONCE(filter_seq[node]) != seq)
-		return true; /* nothing is known */
+		return true; /* no filter yet: every table may be hot */
 	for (unsigned int i = 0; i < 2; i++) {
 		u32 bit = hash_of(table, i);
 
@@ -64,7 +64,7 @@ void mglru_table_found_hot(unsigned int node, u64 seq, const void *table)
 	}
 }
 
-/* P held. The page of a used entry, if the policy has a say in it. */
+/* The page of a used entry, if it is one that the policy manages. P held. */
 static struct page *young_page(pte_t *pte)
 {
 	struct page *page;
@@ -72,7 +72,7 @@ static struct page *young_page(pte_t *pte)
 	if (!pte_young(pte_read(pte)) || !pfn_valid(pte_pfn(pte_read(pte))))
 		return NULL;
 	page = pfn_to_page(pte_pfn(pte_read(pte)));
-	/* Not the page of zeroes, nor what a driver has mapped. */
+	/* Not the zero page, nor pages that a driver has mapped. */
 	if (page->type != PAGE_ANON && page->type != PAGE_FILE && page->type != PAGE_SHMEM)
 		return NULL;
 	return pte_test_and_clear_young(pte) ? page : NULL;
@@ -139,26 +139,10 @@ static void walk_mm(struct mm_struct *mm, unsigned int node, u64 seq)
 void mglru_walk(struct lruvec *lv, u64 seq)
 {
 	unsigned int node = lv->node->id;
-	struct mm_struct *mm, *last = NULL;
-	struct list_head *p;
 
 	memset(filter[node][(seq + 1) % 2], 0, sizeof(filter[node][0]));
-	do {
-		mm = NULL;
-		spin_lock(&mm_list_lock);
-		for (p = last ? last->mm_list.next : mm_list.next; p != &mm_list; p = p->next) {
-			mm = list_entry(p, struct mm_struct, mm_list);
-			if (mmget_not_zero(mm))
-				break;
-			mm = NULL;
-		}
-		spin_unlock(&mm_list_lock);
-		if (last)
-			mmput(last);
-		last = mm;
-		if (mm)
-			walk_mm(mm, node, seq);
-	} while (mm);
+	for (struct mm_struct *mm = mm_next(NULL); mm; mm = mm_next(mm))
+		walk_mm(mm, node, seq);
 	WRITE_ONCE(filter_seq[node], seq + 1);
 }
 
@@ -171,7 +155,7 @@ void mglru_look_around(struct vm_area_struct *vma, unsigned long addr, pte_t *pt
 	const struct page *page = pfn_to_page(pte_pfn(pte_read(pte)));
 	u64 seq = READ_ONCE(filter_seq[page_node_id(page)]);
 
-	/* Entries of this mapping only: others' may be of another kind. */
+	/* Only entries of this mapping: those of others may be of another kind. */
 	if (start < vma->vm_start)
 		from += (unsigned int)((vma->vm_start - start) / PAGE_SIZE);
 	if (start + LOOK_AROUND * PAGE_SIZE > vma->vm_end)

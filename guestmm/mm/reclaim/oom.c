@@ -1,8 +1,8 @@
 /*
- * Out of memory: nothing can be reclaimed, so somebody has to go.
+ * Out of memory: nothing can be reclaimed, so a process is killed.
  *
- * The victim is the process whose end frees most, shifted by oom_score_adj (-1000 = never); of equals the
- * one that came last. It is killed, and the reaper takes its memory (oom_reaper.c).
+ * The victim is the process whose end frees most, adjusted by oom_score_adj (-1000 = never); of equals the one that
+ * is last in the process list. It is killed, and the reaper frees its memory (oom_reaper.c).
  *
  *   constraint       when                                    who may be the victim
  *   MEMCG            a memory cgroup is full                 processes in it and below
@@ -10,17 +10,17 @@
  *   NONE             else                                    all
  *
  * I1  A process that is dying already is reaped before another one is killed.
- * I2  An mm is reaped once (oom_victim); one whose mmap_lock cannot be had is given up, so that a stuck
- *     victim cannot hold up everybody.
- * I3  Killing is decided under oom_lock, after a last look at the free lists under it: whoever waited
- *     for the lock sees what the victim before left. What a victim gives back between that look and the
- *     decision is noticed by a count (`freed`): then nobody is killed.
- * I4  Nobody is killed while the reaper still has an mm to take, also one whose process has left it, or while
- *     a victim that has left its mm, or lost it to the reaper, still has files: memfds hold memory, too. The
- *     second wait ends after EXIT_WAIT_NS, as the victim may wait for a lock of whoever has no memory.
+ * I2  An mm is reaped once (oom_victim). If its mmap_lock cannot be taken, the reaper gives up, so that a stuck
+ *     victim cannot block everybody.
+ * I3  Killing is decided under oom_lock, after a last look at the free lists under it: a thread that waited for the
+ *     lock sees what the previous victim freed. If a victim frees memory between that look and the decision, the
+ *     count `freed` shows it, and nobody is killed.
+ * I4  Nobody is killed while the reaper still has to reap or free an mm, even one that no process uses any more.
+ *     Nor while a victim without an mm, or with a reaped one, still has open files: memfds hold memory, too. These
+ *     waits end after EXIT_WAIT_NS, because the victim may wait for a lock held by the thread that needs memory.
  * I5  All processes that share the victim's mm die with it: the reaper takes it from them all.
- * I6  Process 1 is never chosen while another one may be, or is still on its way out. Linux never chooses it
- *     and panics; here one program is often all there is.
+ * I6  Process 1 is never chosen while another process may be chosen or is still exiting. Linux never chooses it and
+ *     panics; here one program is often the only one.
  *
  * Locks: oom_lock serialises; the process list's lock is taken by for_each_process().
  */
@@ -29,12 +29,12 @@
 #include "lib/trace.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/alloc.h"
-#include "mm/phys/balloon.h"
+#include "mm/move/balloon.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/swap/swap.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 #include "mm/virt/vma.h"
 
 #define K(pages)       ((unsigned long)(pages) << (PAGE_SHIFT - 10))
@@ -43,7 +43,7 @@
 
 int sysctl_panic_on_oom, sysctl_oom_kill_allocating_task;
 static struct mutex oom_lock = MUTEX_INIT(oom_lock);
-static u32 freed;      /* A: how often a victim gave something back */
+static u32 freed;      /* A: how often a victim has freed memory */
 static u32 freed_seen; /* oom_lock: `freed` before the last look for memory */
 
 void oom_memory_freed(void)
@@ -66,7 +66,7 @@ static long badness(const struct process_view *p, u64 totalpages)
 				  totalpages, p->oom_score_adj);
 }
 
-/* ---- who -------------------------------------------------------------------------------------- */
+/* ---- victim ----------------------------------------------------------------------------------- */
 
 struct search {
 	const struct oom_control *oc;
@@ -75,10 +75,10 @@ struct search {
 	u64 now;		/* ktime */
 	long points;
 	bool some;	   /* there is a process with memory */
-	bool dying;	   /* chosen because it dies already */
-	bool ignore_dying; /* the one that dies shares its mm with one that does not */
-	bool waiting;	   /* the reaper is at one, or one is about to close its files */
-	bool reaped_one;   /* somebody who was reaped is still to exit */
+	bool dying;	   /* chosen because it is dying already */
+	bool ignore_dying; /* the dying process shares its mm with one that is not dying */
+	bool waiting;	 /* the reaper works on a victim, or a victim has yet to close its files */
+	bool reaped_one; /* a task that was reaped has not exited yet */
 };
 
 static void choose(struct oom_victim *v, const struct process_view *p)
@@ -89,6 +89,18 @@ static void choose(struct oom_victim *v, const struct process_view *p)
 	ksnprintf(v->comm, sizeof(v->comm), "%s", p->comm);
 }
 
+/* Did it begin, and at most EXIT_WAIT_NS ago? Another CPU may have begun after `now` was read. */
+static bool began_lately(const struct search *s, u64 since)
+{
+	return since && (s64)(s->now - since) < (s64)EXIT_WAIT_NS;
+}
+
+/* Is the reaper dropping the reference of an mm? If it is the last one, that frees the page tables. */
+static bool reaper_frees(const struct search *s)
+{
+	return began_lately(s, oom_reaper_since());
+}
+
 static bool wait_for_victim(struct search *s)
 {
 	s->waiting = true;
@@ -96,11 +108,11 @@ static bool wait_for_victim(struct search *s)
 	return false;
 }
 
-/* It has lost its memory, and may still have files. */
+/* The process has lost its memory, but may still have open files. */
 static bool consider_rest(struct search *s, const struct process_view *p)
 {
 	s->reaped_one = true;
-	return p->oom_since && s->now - p->oom_since < EXIT_WAIT_NS ? wait_for_victim(s) : true;
+	return began_lately(s, p->oom_since) ? wait_for_victim(s) : true;
 }
 
 static bool consider(const struct process_view *p, void *arg)
@@ -151,10 +163,10 @@ static bool hold_mm(const struct process_view *p, void *arg)
 	return false;
 }
 
-/* Who uses the victim's mm too, and does not die (I5). */
+/* Tasks that share the victim's mm and do not die (I5). */
 struct sharers {
 	const struct oom_victim *v;
-	int pid;   /* one of them that may be killed; 0: there is none */
+	int pid;   /* one of them that may be killed; 0: none */
 	bool init; /* process 1 is one */
 };
 
@@ -179,14 +191,14 @@ static struct sharers sharers_of(const struct oom_victim *v)
 	return s;
 }
 
-/* Who is to go, with a reference on its mm if that still exists. */
+/* The victim, with a reference on its mm if that still exists. */
 static void search(struct search *s)
 {
 	struct oom_victim *v = &s->victim;
 	struct sharers sharers;
 
 	s->now = ktime_ns();
-	if (oom_reap_pending_in(s->oc->memcg)) { /* I4 */
+	if (oom_reap_pending_in(s->oc->memcg) || reaper_frees(s)) { /* I4 */
 		s->waiting = true;
 		return;
 	}
@@ -201,13 +213,14 @@ static void search(struct search *s)
 		sharers = sharers_of(v);
 		if (!sharers.pid && !sharers.init)
 			return;
-		/* The memory will not be free when this one has died: it is as good as any other. */
+		/* Its end would not free the memory, because another process shares it: do not prefer it for dying
+		 * already. */
 		mmput(v->mm);
 		*s = (struct search){.oc = s->oc, .now = s->now, .ignore_dying = true};
 	}
 }
 
-/* vm.oom_kill_allocating_task: the process that asks. */
+/* vm.oom_kill_allocating_task: choose the process that allocates. */
 static bool consider_current(const struct process_view *p, void *arg)
 {
 	struct search *s = arg;
@@ -265,7 +278,7 @@ void oom_unlock(void)
 	mutex_unlock(&oom_lock);
 }
 
-/* `whose`: "Out of memory", and so on. */
+/* `whose` begins the message: "Out of memory", and so on. */
 static void kill_victim(const struct oom_victim *v, const char *whose)
 {
 	printk("%s: Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, "
@@ -280,7 +293,8 @@ static void kill_victim(const struct oom_victim *v, const char *whose)
 		process_kill(pid);
 }
 
-/* Takes over the reference on v->mm. Nothing is taken from process 1, if the victim is its vfork child. */
+/* Queue the victim's mm for the reaper; takes over the reference on v->mm. If process 1 shares the mm, as with its
+ * vfork child, it is not reaped. */
 static void reap_victim(const struct oom_victim *v)
 {
 	if (v->pid != 1 && sharers_of(v).init)
@@ -289,7 +303,8 @@ static void reap_victim(const struct oom_victim *v)
 		oom_reap(v);
 }
 
-/* Memory came back since the last look for it (I3): who is not dying yet lives on. Drops the reference. */
+/* Has memory been freed since the last look for it (I3)? Then a victim that is not dying yet is spared, and the
+ * reference on its mm is dropped. */
 static bool spared(const struct search *s)
 {
 	if (s->dying || atomic_load(&freed) == freed_seen)
@@ -306,7 +321,7 @@ bool out_of_memory_on(u32 nodes, gfp_t gfp, unsigned int order)
 	const char *whose = "Out of memory";
 
 	set_constraint(&oc);
-	/* As Linux's oom_notify_list: before anything else is decided. */
+	/* Like Linux's oom_notify_list: before anything else is decided. */
 	if (balloon_oom())
 		return true;
 	check_panic(&oc);
@@ -332,8 +347,8 @@ bool out_of_memory_on(u32 nodes, gfp_t gfp, unsigned int order)
 		reap_victim(v);
 	}
 	freed_seen = atomic_load(&freed);
-	/* Programs there are, and none may be killed (oom_score_adj -1000): as Linux. Where there are only
-	 * kernel threads the allocation fails. */
+	/* As Linux: panic if there are programs but none may be killed (oom_score_adj -1000). If there are only
+	 * kernel threads, the allocation fails. */
 	if (s.some && !v->pid && !s.reaped_one && !s.waiting) {
 		oom_report(&oc, NULL);
 		printk("Out of memory and no killable processes...\n");
@@ -421,7 +436,7 @@ bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int 
 
 	mutex_lock(&oom_lock);
 	freed_seen = atomic_load(&freed);
-	/* Whoever waited for the lock sees what the victim before left. */
+	/* The previous victim may have freed enough while this thread waited for the lock. */
 	if (page_counter_read(&memcg->memory) < READ_ONCE(memcg->memory.max)) {
 		mutex_unlock(&oom_lock);
 		return true;
@@ -433,7 +448,7 @@ bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int 
 	if (s.victim.mm && !spared(&s))
 		kill_in_group(&s, memcg);
 	mutex_unlock(&oom_lock);
-	/* The reaper needs a moment; whoever charges would only ask again. */
+	/* Give the reaper time; otherwise the charging thread would only come back here. */
 	if (s.waiting || s.victim.mm)
 		sleep_ns(REAPER_WAIT_NS);
 	return s.victim.pid || s.reaped_one || s.waiting;

@@ -1,9 +1,9 @@
 /*
- * Out of memory: from inside mm/, and what it asks of the kernel's lists of processes.
+ * Out of memory: the interface within mm/, and what the OOM killer needs from the kernel's process list.
  *
- *   oom.c         who is to go, and killing it
+ *   oom.c         which process is killed, and killing it
  *   oom_report.c  what is printed about it
- *   oom_reaper.c  the thread that takes a victim's memory
+ *   oom_reaper.c  the thread that frees a victim's memory
  */
 #ifndef MM_OOM_H
 #define MM_OOM_H
@@ -12,7 +12,7 @@
 
 struct mem_cgroup;
 
-/** What there is too little of. */
+/** Which limit has run out of memory: the machine, the nodes of a policy, or a group. */
 enum oom_constraint { OOM_NONE, OOM_MEMORY_POLICY, OOM_MEMCG };
 struct oom_control {
 	gfp_t gfp;
@@ -23,7 +23,7 @@ struct oom_control {
 	u64 totalpages;
 };
 
-/** A victim has given something back. Whoever looked for memory before that looks again before it kills. */
+/** A victim has freed memory. A thread that looked for memory before that looks again before it kills. */
 void oom_memory_freed(void);
 
 /** As out_of_memory() (reclaim.h), for an allocation that may only look at these nodes. */
@@ -45,31 +45,36 @@ struct oom_victim {
 void oom_report(const struct oom_control *oc, const struct oom_victim *v);
 /** GFP flags by name, as in "GFP_KERNEL|__GFP_ZERO". */
 void gfp_to_text(char *buf, size_t size, gfp_t gfp);
-/** Does the process belong to the group (NULL: any)? Under the process list's lock. */
+/** Does the process belong to the group (NULL: any)? The process list's lock is held. */
 bool oom_in_group(const struct mm_struct *mm, const struct mem_cgroup *top);
 
 /* oom_reaper.c */
-/** Start the thread. 0 or -ENOMEM. Before, victims are reaped by whoever kills. */
+/** Start the thread. 0 or -ENOMEM. Before that, the thread that kills also reaps. */
 int oom_reaper_init(void);
-/** What the thread does: take the memory of the victim that waits longest. False: there is none. May sleep. */
+/** The thread's work: free the memory of the victim that has waited longest. False: no victim waits. May sleep. */
 bool oom_reap_next(void);
-/** The victim has been killed: take its memory soon. Takes over the reference on v->mm. oom_lock held. */
+/** Queue a killed victim, so that the thread frees its memory soon. Takes over the reference on v->mm. oom_lock
+ * held. */
 void oom_reap(const struct oom_victim *v);
-/** The reaper has it, or will: worth waiting for. */
+/** Is the mm queued or being reaped? Then it is worth waiting. */
 bool oom_reap_pending(const struct mm_struct *mm);
-/** The same for any address space of the group (NULL: of all), also where its process has left it. */
+/** The same for any address space of the group (NULL: of all), also one whose process has exited. */
 bool oom_reap_pending_in(const struct mem_cgroup *memcg);
+/** ktime at which the thread began to reap or free its present mm, whose process may have ended already. 0: it is
+ * idle. */
+u64 oom_reaper_since(void);
 
-/** process_mrelease(2): take the memory of an address space none of whose threads returns to user mode. The caller has a
- * reference. May sleep. */
+/** process_mrelease(2): free the memory of an address space none of whose threads returns to user mode. The caller
+ * holds a reference. May sleep. */
 void mm_release_early(struct mm_struct *mm);
-/** Nothing is left for the thread to take. A look without a lock. */
+/** Is no mm left for the thread? Read without a lock, so the answer may be stale. */
 bool oom_reaper_idle(void);
 
-/* What the kernel knows (kernel/oom_view.c; tests/host/env.c on the host) */
-/** The thread that has no memory: comm, oom_score_adj; pid of its process. mm is not set. */
+/* Provided by the kernel (kernel/oom_view.c; tests/host/env.c on the host) */
+/** The allocating thread: comm, oom_score_adj; pid of its process. mm is not set. */
 void oom_current(struct oom_victim *t);
-/** Under the process list's lock: the user it belongs to; might its memory be on one of these nodes? */
+/** The user that the process belongs to; and whether its memory may be on one of these nodes. The process list's
+ * lock is held. */
 u32 oom_view_uid(const struct process_view *p);
 bool oom_view_on_nodes(const struct process_view *p, u32 nodes);
 /** Paths of the victim's group and of `top` above it. "/" when there are none. */

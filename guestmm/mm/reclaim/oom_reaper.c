@@ -1,23 +1,23 @@
 /*
- * The OOM reaper: a thread that takes a victim's memory before the victim gets to run and exit. It may be
- * asleep, or stuck behind the very allocation that has failed.
+ * The OOM reaper: a thread that frees a victim's memory before the victim runs and exits. The victim may be asleep,
+ * or wait for a lock that the failed allocation's thread holds.
  *
- * The mm stays valid: what the victim reads from now on does not matter, because it gets no further than its
- * next return to user mode.
+ * The mm stays valid. What the victim reads from now on does not matter, because it exits instead of returning to
+ * user mode.
  *
  *   killed ──> queue ──> reaper: mmap_lock for reading? ──> unmap all ──> mm->oom_victim
  *                            │ held for writing: wait, try again, ten times
  *                            └────> given up: mm->oom_victim, the next one is killed
  *
- * I1  An mm that is queued has OOM_QUEUED in oom_reap_attempts until oom_victim is set: nobody else is
- *     killed meanwhile, also when its process has left it and the queue's reference is the last.
+ * I1  A queued mm has OOM_QUEUED in oom_reap_attempts until oom_victim is set. Nobody else is killed meanwhile,
+ *     even if its process has exited and the queue's reference is the last.
  *
  * Locks: queue_lock guards the queue. It is innermost.
  */
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 #include "mm/virt/vma.h"
 
 #define REAP_ATTEMPTS 10
@@ -28,11 +28,12 @@
 
 static struct oom_victim queue[QUEUE]; /* queue_lock */
 static u32 queued;		       /* queue_lock: of them, the oldest first */
-static struct mm_struct *reaping;      /* queue_lock: out of the queue, the thread is at it */
+static struct mm_struct *reaping;      /* queue_lock: out of the queue, being reaped */
 static spinlock_t queue_lock = SPINLOCK_INIT;
 static struct wait_queue reaper_wq = WAIT_QUEUE_INIT(reaper_wq);
-static u32 at_work;	 /* A: victims that are queued or being reaped */
-static bool thread_runs; /* boot */
+static u32 at_work;	  /* A: victims that are queued or being reaped */
+static u64 freeing_since; /* A: ktime since which the thread reaps or frees an mm; 0: it does not */
+static bool thread_runs;  /* boot */
 
 /* Unmap all of an address space whose threads are to end. mmap_lock held for reading. */
 static void reap(struct mm_struct *mm)
@@ -41,7 +42,7 @@ static void reap(struct mm_struct *mm)
 	struct mmu_gather tlb;
 
 	lru_add_drain_all();
-	tlb_gather_mmu(&tlb, mm, true);
+	tlb_gather_mmu(&tlb, mm, TLB_WHOLE_MM);
 	list_for_each_entry (vma, &mm->mmap, link)
 		zap_page_range(&tlb, vma->vm_start, vma->vm_end);
 	tlb_finish_mmu(&tlb);
@@ -57,7 +58,7 @@ void mm_release_early(struct mm_struct *mm)
 	up_read(&mm->mmap_lock);
 }
 
-/* False: its mmap_lock is held for writing. */
+/* Reap the victim's mm. False: its mmap_lock is held for writing. */
 static bool try_to_reap(const struct oom_victim *v)
 {
 	struct mm_struct *mm = v->mm;
@@ -102,6 +103,7 @@ bool oom_reap_next(void)
 
 	if (!take_first(&v))
 		return false;
+	WRITE_ONCE(freeing_since, ktime_ns());
 	while (!try_to_reap(&v)) {
 		if (++attempt == REAP_ATTEMPTS) {
 			give_up(&v);
@@ -109,10 +111,14 @@ bool oom_reap_next(void)
 		}
 		sleep_ns(REAP_WAIT_NS);
 	}
+	WRITE_ONCE(freeing_since, ktime_ns());
 	flags = spin_lock_irqsave(&queue_lock);
 	reaping = NULL;
 	spin_unlock_irqrestore(&queue_lock, flags);
-	mmput(v.mm); /* the last one frees what is left */
+	mmput(v.mm); /* the last reference frees the rest, mainly page tables */
+	/* Before freeing_since is cleared: a thread that sees the reaper idle also sees this count (oom.c, I3). */
+	oom_memory_freed();
+	WRITE_ONCE(freeing_since, 0);
 	atomic_sub(&at_work, 1);
 	return true;
 }
@@ -153,6 +159,11 @@ bool oom_reap_pending_in(const struct mem_cgroup *memcg)
 		pending = !READ_ONCE(queue[i].mm->oom_victim) && oom_in_group(queue[i].mm, memcg);
 	spin_unlock_irqrestore(&queue_lock, flags);
 	return pending;
+}
+
+u64 oom_reaper_since(void)
+{
+	return READ_ONCE(freeing_since);
 }
 
 void oom_reap(const struct oom_victim *v)

@@ -1,6 +1,6 @@
 /*
- * What the OOM killer prints, in the form of Linux 6.12: who had no memory, how much there is of what kind, which
- * processes there are, and why one of them was chosen.
+ * What the OOM killer prints, in the format of Linux 6.12: who ran out of memory, how much memory of each kind
+ * there is, which processes exist, and why one of them was chosen.
  *
  * There are no cpusets, so that ",cpuset=...,mems_allowed=..." is left out, as Linux leaves it out when it is
  * built without them.
@@ -10,14 +10,14 @@
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
 #include "mm/swap/swap.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 #include "lib/format.h"
 
 #define K(pages) ((unsigned long)(pages) << (PAGE_SHIFT - 10))
 
 int sysctl_oom_dump_tasks = 1;
 
-/* The order is Linux's (include/trace/events/mmflags.h): the first that is contained names its flags. */
+/* In Linux's order (include/trace/events/mmflags.h): the first entry whose flags are all set names them. */
 static const struct {
 	gfp_t flags;
 	const char *name;
@@ -76,7 +76,8 @@ void gfp_to_text(char *buf, size_t size, gfp_t gfp)
 		ksnprintf(buf + n, size - n, "%s%#x", between, gfp);
 }
 
-/* Its group cannot be freed under the process list's lock, with interrupts off (mm/memcg/memcg.c, I3). */
+/* The process list's lock is held with interrupts off, so the process's group cannot be freed (mm/memcg/memcg.c,
+ * I3). */
 bool oom_in_group(const struct mm_struct *mm, const struct mem_cgroup *top)
 {
 	const struct mem_cgroup *memcg = READ_ONCE(mm->memcg);
@@ -166,7 +167,7 @@ static void print_summary(const struct oom_control *oc, const struct oom_victim 
 {
 	static const char *const constraints[] = {"CONSTRAINT_NONE", "CONSTRAINT_MEMORY_POLICY",
 						  "CONSTRAINT_MEMCG"};
-	/* Long paths are cut; the stack is small. Only one reports at a time (oom_lock). */
+	/* Static, because the stack is small; oom_lock allows one report at a time. Long paths are cut. */
 	static char own[128], over[128];
 	char nodes[32] = "(null)";
 

@@ -1,15 +1,15 @@
 /*
- * struct reclaim_policy: which pages to look at next, and what to make of them.
+ * struct reclaim_policy: which pages to look at next, and what to do with them.
  *
  *   new page ──add──> lists ──isolate──> struct isolated ──(vmscan: judge, evict)──┬──> freed
  *                      ^ ^                                                         │
  *                      │ └───────────────────── put_back <─────────────────────────┘
  *                      └── age, used, written: pages move between the policy's lists
  *
- * A policy is one file and one row of the table in lruvec.c. It decides; mm/reclaim/evict.c acts:
- * a policy never unmaps, writes or frees. What evict.c found out about a page that stays it leaves
- * on the page, for put_back() to see: PG_referenced (one use since the last look) and PG_active
- * (belongs among the used pages). Between isolate() and put_back() nothing else is remembered.
+ * A policy is one file and one row of the table in lruvec.c. It decides; mm/reclaim/evict.c acts: a policy never
+ * unmaps, writes or frees. evict.c records its findings about a page that stays in the page's flags, for
+ * put_back(): PG_referenced (one use since the last look) and PG_active (belongs among the used pages). Nothing
+ * else is remembered between isolate() and put_back().
  *
  * The same file is compiled into the guest, into the unit tests and into the simulator of `mmvm
  * policy`. It may use lruvec.h, workingset.h, the flags of struct page and page_referenced();
@@ -23,7 +23,7 @@
 struct scan_control;
 struct vm_area_struct;
 
-/** What is known when the policy decides how much to look at. */
+/** The input of plan(): how much memory is needed, and what can be reclaimed. */
 struct reclaim_pressure {
 	int priority;	   /* 12: little, 0: everything */
 	int swappiness;	   /* 0..200 */
@@ -31,7 +31,7 @@ struct reclaim_pressure {
 	bool file_is_tiny; /* all files and free pages do not reach the high watermarks */
 };
 
-/** What is known about an isolated page when the policy judges it. */
+/** The input of judge(): how an isolated page was used. */
 struct page_use {
 	unsigned int ptes; /* its mappings that were used since the last look */
 	bool referenced;   /* PG_referenced was set (and is cleared) */
@@ -46,7 +46,7 @@ enum page_verdict {
 	PAGE_ACTIVATE, /* PG_active, put back */
 };
 
-/** Pages taken off the lists of one lruvec. Each carries a reference of the isolator. */
+/** Pages taken off the lists of one lruvec. The isolator holds a reference on each. */
 struct isolated {
 	struct lruvec *lruvec;
 	unsigned int list; /* number of the list they came from; LRU_MAX_LISTS = several */
@@ -63,19 +63,19 @@ struct isolated {
 
 struct reclaim_policy {
 	const char *name;
-	/** Lists 1 .. nr_lists. (List 0 is the unevictable one, everybody's.) */
+	/** Lists 1 .. nr_lists. (Every policy has list 0, the unevictable one.) */
 	const struct lru_list_desc *lists;
 	unsigned int nr_lists;
 	struct mmvm_audit_gens gens; /* for the host; max_gens 0: no generations */
 
-	/** Make lv->state that of empty lists. */
+	/** Initialise lv->state for empty lists. */
 	void (*init)(struct lruvec *lv);
 	/** The list of an evictable page that comes from another policy's lists. lv->lock held. */
 	unsigned int (*place)(const struct lruvec *lv, const struct page *page);
 	/** New pages, and pages that change their lruvec, enter the lists. lv->lock held.
 	 * Pages of which a batch holds the only reference (lru_page_dead) are left out. */
 	void (*add)(struct lruvec *lv, struct page **pages, unsigned int nr);
-	/** A read, write or other access that leaves no accessed bit. No locks. */
+	/** The page was used by a read, write or other access that sets no accessed bit. No locks. */
 	void (*used)(struct page *page);
 
 	/** Pages of anonymous memory [0] and of files [1] to look at in one pass. */
@@ -98,33 +98,33 @@ struct reclaim_policy {
 	/** madvise(MADV_COLD): forget what is known in favour of an isolated page. */
 	void (*demote)(struct page *page);
 
-	/** The page leaves memory. Returns what to remember in its place: SHADOW_TOKEN_BITS bits. Any
-	 * context, no locks. */
+	/** The page leaves memory. Returns the token to remember in its place: SHADOW_TOKEN_BITS bits. Any context,
+	 * no locks. */
 	u32 (*evicted)(struct lruvec *lv, const struct page *page);
 	/** The page, on no list yet, comes back after `token` was remembered. No locks. */
 	void (*refault)(struct lruvec *lv, struct page *page, u32 token);
 
 	/** rmap has found the accessed bit of `addr` set, and cleared it. page_table_lock held. NULL:
-	 * of no interest. */
+	 * the policy does not use it. */
 	void (*look_around)(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
 };
 
 /** The policy that new lruvecs get. policy_mutex to change. */
 extern const struct reclaim_policy *reclaim_policy;
-/** Change the policy of all lruvecs; their pages move over. -EINVAL: there is none of that name. May
- * sleep. Policies keep their state in words of their own in lv->state, and look at lv->policy under
- * lv->lock before they link a page: what has begun under the old policy may end under the new one. */
+/** Change the policy of all lruvecs; their pages move over. -EINVAL: there is no policy of that name. May sleep.
+ * Each policy keeps its state in words of its own in lv->state, and checks lv->policy under lv->lock before it
+ * links a page, because an operation that began under the old policy may end under the new one. */
 int reclaim_policy_set(const char *name);
 /** All policies, by row. NULL ends. */
 extern const struct reclaim_policy *const reclaim_policies[];
-/** Those that others name. */
+/** Policies that other files refer to by name. */
 extern const struct reclaim_policy policy_twolist, policy_s3fifo, policy_mglru;
 /** Row of the policy of that name, or -EINVAL. */
 int reclaim_policy_row(const char *name);
 
 /* ---- parts that policies are made of (lru.c) ---- */
 
-/** Does only the batch that adds the page still hold it? */
+/** Is the reference of the batch that adds the page the only one left? */
 static inline bool lru_page_dead(const struct page *page)
 {
 	return page_ref_count(page) == 1;
@@ -152,8 +152,8 @@ lruvec_add_pages(struct lruvec *lv, struct page **pages, unsigned int nr, lru_pl
 					&d);
 	lru_delta_flush(lv, &d);
 }
-/** The usual isolate(): up to nr pages from the tail of a list. Pages of zones that are of no use to
- * the caller, and pages about to be freed, move to the list's head. */
+/** The usual isolate(): up to nr pages from the tail of a list. Pages of zones that the caller cannot use, and
+ * pages about to be freed, move to the list's head. */
 u64 isolate_list_tail(struct isolated *iso, unsigned int list, unsigned int nr,
 		      const struct scan_control *sc);
 /** The usual put_back(): the last (oldest) page of iso first. `place` is that of `policy`. */

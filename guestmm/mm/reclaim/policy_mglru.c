@@ -8,19 +8,18 @@
  *   evicted  │ └─ tier worth protecting:      │   └── new pages of faults; pages found in use
  *   <────────┘    one generation younger      └────── aging: a new youngest generation
  *
- * A page enters the youngest generation when a fault brings it, the oldest when a read of a file does.
- * Aging walks page tables, finds what was used, and begins a new generation; so a page's generation
- * says during which two walks it was last used. Eviction takes from the oldest generation, and leaves
- * the two youngest alone.
+ * A page enters the youngest generation when a fault brings it, the oldest when a read of a file does. Aging walks
+ * page tables, finds the pages that were used, and begins a new generation; so a page's generation says between
+ * which two walks it was last used. Eviction takes from the oldest generation, and leaves the two youngest alone.
  *
- * A page that was found in use gets a mark with the generation it belongs to, and moves when eviction
- * comes to it: aging touches no list. The mark is in PAGE_POLICY, as is the count of uses that leave no
- * accessed bit (read, write), which gives the page's tier.
+ * A page that was found in use is marked with the generation it belongs to, and moves there when eviction reaches
+ * it: aging touches no list. The mark is in PAGE_POLICY, as is the count of uses that leave no accessed bit (read,
+ * write), which gives the page's tier.
  *
- * Which kind (anonymous memory, files), and which tiers of it, is decided by feedback: of each kind and
- * tier it is counted how many pages were evicted and how many of these came back soon. A tier is evicted
- * while its rate is not higher than that of tier 0; the kind with the lower rate, weighed by swappiness,
- * is taken from. Counts of earlier generations fade by half (the I term); there is no D term.
+ * Feedback decides which kind (anonymous memory, files) and which of its tiers to take from: for each kind and tier
+ * the evicted pages are counted, and those of them that came back soon. A tier is evicted while its refault rate is
+ * not higher than that of tier 0. Pages are taken from the kind with the lower rate, weighted by swappiness. Counts
+ * of earlier generations fade by half (the I term); there is no D term.
  *
  * G1  max_seq - min_seq[kind] is 1 to 3 (between two and four generations). List 1 + kind * 4 + seq % 4
  *     is that of generation seq.
@@ -36,7 +35,7 @@
 #include "mm/reclaim/workingset.h"
 
 #define FLAG(f) (1ull << (f))
-/* A list's pages look alike whatever its age: which list is young changes all the time. */
+/* The flags of a list's pages do not depend on its age: which list is the youngest changes all the time. */
 #define GEN(kind_name, gen, kind, level)                                     \
 	{                                                                    \
 		kind_name " gen " #gen, level, FLAG(PG_unevictable), 0, kind \
@@ -59,21 +58,22 @@ static const struct lru_list_desc lists[] = {
 #define MAX_USES   7ull
 #define USES_MASK  (MAX_USES << USES_SHIFT)
 
-#define MIN_BATCH      64u /* fewer refaults say nothing (Linux: MIN_LRU_BATCH) */
+#define MIN_BATCH      64u /* fewer refaults are not significant (Linux: MIN_LRU_BATCH) */
 #define SORT_PER_PAGE  8u  /* pages looked at for one that is taken */
 #define TOKEN_SEQ_BITS (SHADOW_TOKEN_BITS - 2)
 #define TOKEN_SEQ_MASK ((1u << TOKEN_SEQ_BITS) - 1)
 
-/* lv->state, from this word on: policies do not share words, so that one that is late while another
- * takes over writes nothing of the other's. */
+/* lv->state, from this word on: policies do not share words, so an operation of the old policy that ends after a
+ * change of policy does not overwrite state of the new one. */
 #define STATE_WORD 16
 struct mglru {
 	u64 max_seq, min_seq[2];   /* lv->lock to change */
 	u64 birth[MGLRU_MAX_GENS]; /* lv->lock: ns, by seq % 4 */
-	/* relaxed: pages by kind and tier, since the kind's oldest generation began; and what is left of
-	 * those before */
+	/* relaxed: pages by kind and tier, since the kind's oldest generation began; and a decayed rest of earlier
+	 * generations */
 	u32 evicted[2][MGLRU_TIERS], refaulted[2][MGLRU_TIERS], protected[2][MGLRU_TIERS];
 	u32 past_total[2][MGLRU_TIERS], past_refaulted[2][MGLRU_TIERS];
+	bool active_came; /* lv->lock: add() has pages with PG_active, and clears it */
 };
 _Static_assert(sizeof(struct mglru) <= (LRUVEC_POLICY_WORDS - STATE_WORD) * 8, "lruvec->state");
 
@@ -153,7 +153,7 @@ static unsigned int tier_of(const struct page *page)
 	u64 flags = READ_ONCE(page->flags);
 	unsigned int tier = mglru_tier(uses_of(flags));
 
-	/* It has come back before. */
+	/* PG_workingset: it has refaulted before. */
 	return tier || !(flags >> PG_workingset & 1) ? tier : 1;
 }
 
@@ -201,7 +201,7 @@ static unsigned int kind_to_take(const struct mglru *s, int swappiness)
 	return mglru_refaults_less(&anon, &file);
 }
 
-/* lv->lock held. The kind's oldest generation has ended: its counts fade into the past. */
+/* The kind's oldest generation has ended: add its counts to the decayed ones. lv->lock held. */
 static void carry_over(struct mglru *s, unsigned int kind)
 {
 	for (unsigned int t = 0; t < MGLRU_TIERS; t++) {
@@ -215,17 +215,29 @@ static void carry_over(struct mglru *s, unsigned int kind)
 
 /* ---- where pages belong ------------------------------------------------------------------------ */
 
-static unsigned int place(const struct lruvec *lv, const struct page *page)
+/* Inline, once in add(): a fault executes it for each page. */
+static inline __attribute__((always_inline)) unsigned int place(const struct lruvec *lv,
+								const struct page *page)
 {
+	const u64 f = READ_ONCE(page->flags), swapbacked = 1ull << PG_swapbacked;
 	const struct mglru *s = state_of(lv);
-	unsigned int kind = page_is_file_lru(page);
 
-	if (PageActive(page) || (!kind && page->type == PAGE_ANON))
-		return list_of(kind, s->max_seq);
-	return list_of(kind, s->min_seq[kind]);
+	if (likely((f & (swapbacked | 1ull << PG_active)) == swapbacked && page->type == PAGE_ANON))
+		return list_of(0, s->max_seq);
+	return list_of(!(f & swapbacked),
+		       f >> PG_active & 1 ? s->max_seq : s->min_seq[!(f & swapbacked)]);
 }
 
-/* Of one that was isolated: found in use, cannot go yet, or wanted by nobody. */
+/* The list for a new page; notes in the state whether it has PG_active. lv->lock held. */
+static inline __attribute__((always_inline)) unsigned int place_new(const struct lruvec *lv,
+								    const struct page *page)
+{
+	if (unlikely(PageActive(page)))
+		((struct mglru *)state_of(lv))->active_came = true;
+	return place(lv, page);
+}
+
+/* The list for a page that was isolated: it was in use, could not be evicted yet, or was not needed. */
 static unsigned int place_back(const struct lruvec *lv, const struct page *page)
 {
 	const struct mglru *s = state_of(lv);
@@ -250,9 +262,12 @@ static void forget_mark(struct page *page)
 
 static void add(struct lruvec *lv, struct page **pages, unsigned int nr)
 {
-	lruvec_add_pages(lv, pages, nr, place);
+	lruvec_add_pages(lv, pages, nr, place_new);
+	if (likely(!state(lv)->active_came))
+		return;
+	state(lv)->active_came = false;
 	for (unsigned int i = 0; i < nr; i++)
-		if (unlikely(PageActive(pages[i])))
+		if (PageActive(pages[i]))
 			ClearPageActive(pages[i]);
 }
 
@@ -292,7 +307,7 @@ static bool merge_oldest(struct lruvec *lv, unsigned int kind, unsigned int nr)
 	return list_empty(&lv->list[from]);
 }
 
-/* lv->lock held. Empty oldest generations end, down to what must be left. */
+/* End the oldest generations that are empty, but leave MGLRU_MIN_GENS. lv->lock held. */
 static void end_empty(struct lruvec *lv, unsigned int kind)
 {
 	struct mglru *s = state(lv);
@@ -322,7 +337,7 @@ static void begin_generation(struct lruvec *lv, u64 seq)
 			flags = spin_lock_irqsave(&lv->lock);
 		}
 	}
-	/* Not if somebody else was faster. */
+	/* Unless another thread has begun it, or the policy has changed. */
 	if (lv->policy == &policy_mglru && s->max_seq == seq) {
 		WRITE_ONCE(s->max_seq, seq + 1);
 		s->birth[s->max_seq % MGLRU_MAX_GENS] = ktime_ns();
@@ -400,8 +415,8 @@ static bool sort_page(struct lruvec *lv, struct page *page, unsigned int kind, u
 	return false;
 }
 
-/* At the tail of the oldest generation: up to nr pages that are to go, after those that are not have
- * moved on. Returns how many, and their list. */
+/* Move the pages at the tail of the oldest generation that are to stay to other lists, until up to nr pages that
+ * are to be evicted are left at the tail. Returns how many, and their list. */
 static unsigned int sort_tail(struct lruvec *lv, unsigned int kind, unsigned int nr,
 			      unsigned int *list_nr)
 {
@@ -435,14 +450,14 @@ static u64 isolate(struct isolated *iso, unsigned int nr, const struct scan_cont
 {
 	unsigned int list, found = sort_tail(iso->lruvec, iso->file, nr, &list);
 
-	/* No more than were looked at: one that is to stay may be next. */
+	/* Isolate only as many as were sorted: the next one may be one that is to stay. */
 	return found ? isolate_list_tail(iso, list, found, sc) : 0;
 }
 
 static enum page_verdict judge(const struct page_use *use)
 {
-	/* A mark is new, for sort_page() has cleared it: a look around another page has taken this one's
-	 * accessed bit. */
+	/* sort_page() has cleared the mark, so a mark here is new: a look around another page has found and cleared
+	 * this page's accessed bit. */
 	return use->ptes || (use->policy & MARK_MASK >> MARK_SHIFT) ? PAGE_ACTIVATE : PAGE_RECLAIM;
 }
 
@@ -487,9 +502,14 @@ static void refault(struct lruvec *lv, struct page *page, u32 token)
 		return;
 	s->refaulted[kind][tier] += (u32)page_lru_pages(page);
 	SetPageActive(page); /* the youngest generation */
-	if (tier || !kind)
-		SetPageWorkingset(page);
 	count_lruvec_events(lv, kind ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON, 1);
+	/* The page was used through page tables, or more than once by read(): with more room it would have been
+	 * kept. */
+	if (tier || !kind) {
+		SetPageWorkingset(page);
+		count_lruvec_events(lv, kind ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON,
+				    1);
+	}
 }
 
 /* ---- from outside ------------------------------------------------------------------------------ */

@@ -10,14 +10,13 @@
  *                  │
  *                  └──comes back while in ghost ──> main
  *
- * A page that is used once passes through the small queue quickly and never gets to the pages that
- * are used often. No page moves when it is used: a use only counts, up to 3, and moves happen when
- * the page reaches the tail.
+ * A page that is used once passes through the small queue quickly and never displaces pages that are used often. No
+ * page moves when it is used: a use only counts, up to 3, and moves happen when the page reaches the tail.
  *
- * The paper counts each use. Reads and writes of files are counted so (PAGE_POLICY, 2 bits), the
- * one that brought the page in included. Of mapped memory the hardware tells only that it was used
- * since the last look: the bit found at the first look is the touch that made the page, so the page
- * passes the small queue once more (PG_referenced); a bit found then means "more than once".
+ * The paper counts each use. Reads and writes of files are counted this way (PAGE_POLICY, 2 bits), including the
+ * one that brought the page in. For mapped memory the hardware records only that it was used since the last look.
+ * The bit found at the first look stems from the access that created the page, so the page passes the small queue
+ * once more (PG_referenced); a bit found then means "more than once".
  *
  * The ghost queue holds no pages, only their shadows: a clock counts evictions from the small queue,
  * and a shadow is in the ghost queue while the clock has gone on by no more than the main queue's
@@ -89,7 +88,7 @@ static enum page_verdict judge(const struct page_use *use)
 	return use->ptes ? PAGE_KEEP : PAGE_RECLAIM;
 }
 
-/* Anonymous memory against files: as twolist, without its costs. */
+/* Weigh anonymous memory against files: as twolist does, but without its costs. */
 static void plan(const struct lruvec *lv, const struct reclaim_pressure *p, u64 target[2])
 {
 	struct scan_balance b = {
@@ -108,7 +107,8 @@ static inline unsigned int place(const struct lruvec *lv, const struct page *pag
 	return (f >> PG_swapbacked & 1 ? SMALL_ANON : SMALL_FILE) + (f >> PG_active & 1);
 }
 
-/* Written while it was isolated: the end of the write found it on no list. */
+/* The list for an isolated page. If it was written meanwhile, the end of the write found it on no list, so it goes
+ * to the tail here. */
 static unsigned int place_back(const struct lruvec *lv, const struct page *page)
 {
 	return place(lv, page) |
@@ -150,7 +150,7 @@ static void put_back(struct isolated *iso)
 
 		if (!(f & FLAG(PG_active)))
 			continue;
-		/* Kept in main: a use fewer. New in main: it starts afresh. */
+		/* A page that stays in main loses one use. A page that is new in main starts with none. */
 		if (iso->list == MAIN_ANON || iso->list == MAIN_FILE) {
 			if (f & FLAG(PG_referenced) && uses(f))
 				set_uses(page, uses(f) - 1);
@@ -189,12 +189,17 @@ static void refault(struct lruvec *lv, struct page *page, u32 token)
 	bool file = page_is_file_lru(page);
 	u64 ghost = lv->nr[file ? MAIN_FILE : MAIN_ANON];
 
-	if (!(token & TOKEN_SMALL) ||
-	    ((atomic_load(&state(lv)->clock) - token) & TOKEN_CLOCK) > ghost)
+	/* It was in main, so it belongs to the working set; it starts in small again. */
+	if (!(token & TOKEN_SMALL)) {
+		SetPageWorkingset(page);
+		count_lruvec_events(lv, file ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON,
+				    1);
+		return;
+	}
+	if (((atomic_load(&state(lv)->clock) - token) & TOKEN_CLOCK) > ghost)
 		return;
 	SetPageActive(page);
-	SetPageWorkingset(page);
-	count_vm_event(file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON);
+	count_lruvec_events(lv, file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON, 1);
 }
 
 const struct reclaim_policy policy_s3fifo = {

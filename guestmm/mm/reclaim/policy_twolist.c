@@ -1,6 +1,6 @@
 /*
- * Reclaim policy "twolist": an inactive and an active list each for anonymous memory and for files,
- * with refault distances. It is what Linux had before multi-generational LRU, and still has.
+ * Reclaim policy "twolist": an inactive and an active list each for anonymous memory and for files, with refault
+ * distances. Linux had it before the multi-generational LRU, and still has it.
  *
  *   inactive  head (new) ... tail (looked at next)      a second use ──> active
  *   active    head ... tail (becomes inactive next)     ageing ──> inactive
@@ -8,15 +8,18 @@
  * A new page starts inactive, with the accessed bit of its first touch, so everybody gets a second
  * look. The active list gives pages to the inactive one while it is larger (inactive_is_low).
  *
- * How much is taken from anonymous memory and how much from files is decided by scan_balance():
- * from swappiness, from what each has cost lately, and from what there is.
+ * scan_balance() decides how much is taken from anonymous memory and how much from files: by swappiness, by what
+ * each has cost lately, and by how many pages each has.
  *
- * Refaults: was a page thrown out that should have stayed? Each lruvec has a clock that ticks when
- * a page leaves an inactive list, by eviction or activation. Eviction leaves the clock's reading as
- * the shadow's token. When the page comes back, the ticks since then tell how much longer the
- * inactive list would have had to be to keep it. If the active pages could have made that much
- * room, the page belongs among them: it is activated at once and competes with them, instead of
- * being read and evicted again and again.
+ * Refaults: was a page evicted that should have stayed? Each lruvec has a clock that ticks when a page leaves an
+ * inactive list, by eviction or activation. Eviction leaves the clock's reading as the shadow's token. When the
+ * page comes back, the ticks since then show how much longer the inactive list would have had to be to keep it. If
+ * the active pages could have made that much room, the page belongs among them: it is activated at once and
+ * competes with them, instead of being read and evicted again and again.
+ *
+ * A page that was ever moved from the active list to the inactive one belongs to the working set (PG_workingset).
+ * The token records that, too (TOKEN_WORKINGSET). When such a page is evicted and activated again, the working set
+ * itself does not fit into memory, and the time that a thread waits for the page is a memory stall.
  *
  * Locks: lruvec->lock for the lists. The clock and the costs are relaxed: a lost tick does no harm.
  */
@@ -24,7 +27,7 @@
 #include "mm/swap/swap.h"
 #include "mm/reclaim/vmscan.h"
 #include "mm/reclaim/workingset.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/rmap.h"
 
 enum { INACTIVE_ANON = 1, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE };
 #define FLAG(f) (1ull << (f))
@@ -44,7 +47,12 @@ struct twolist {
 };
 _Static_assert(sizeof(struct twolist) <= LRUVEC_POLICY_WORDS * 8, "fits into lruvec->state");
 
-#define SWAP_COST 32u /* one request costs as much as looking at so many pages */
+/* A token: the clock's reading above, PG_workingset below. */
+#define TOKEN_WORKINGSET 1u
+#define CLOCK_BITS	 (SHADOW_TOKEN_BITS - 1)
+#define CLOCK_MASK	 ((1u << CLOCK_BITS) - 1)
+
+#define SWAP_COST 32u /* one request costs as much as looking at this many pages */
 
 static struct twolist *state(struct lruvec *lv)
 {
@@ -60,7 +68,7 @@ static void init(struct lruvec *lv)
 	for (unsigned int i = 0; i < MAX_NR_ZONES; i++)
 		pages += lv->node->zones[i].managed;
 	/* A distance of the whole memory must fit into half a token. */
-	while (pages >> s->clock_shift >= 1ull << (SHADOW_TOKEN_BITS - 1))
+	while (pages >> s->clock_shift >= 1ull << (CLOCK_BITS - 1))
 		s->clock_shift++;
 }
 
@@ -85,7 +93,7 @@ enum page_verdict twolist_judge(const struct page_use *use)
 
 u64 scan_target(u64 size, int priority, int swappiness, bool can_swap)
 {
-	/* swappiness 0 swaps only when nothing else is left. */
+	/* With swappiness 0, swap only when nothing else is left. */
 	if (!can_swap || (!swappiness && priority))
 		return 0;
 	/* At least a cluster: a write of a few pages costs nearly as much as one of 32. */
@@ -100,23 +108,23 @@ void scan_balance(const struct scan_balance *b, u64 target[2])
 	u64 total, weight[2], sum;
 
 	target[0] = scan_target(size[0], b->p.priority, b->p.swappiness, b->p.can_swap);
-	/* Files cost no swap: what counts for them is only that they are there. */
+	/* Files need no swap, so can_swap and swappiness do not matter for them here. */
 	target[1] = size[1] ? scan_target(size[1], b->p.priority, 200, true) : 0;
 	if (!target[0] || !target[1])
 		return;
 	if (!b->p.priority)
-		return; /* the last look: everything */
+		return; /* look at everything */
 	if (b->p.file_is_tiny) {
-		target[1] = 0; /* the last of the files are what everybody uses */
+		target[1] = 0; /* the last file pages are those that everybody uses */
 		return;
 	}
-	/* Plenty of files that were used once: no reason to touch anything else. */
+	/* Many file pages were used only once: take those first, nothing else. */
 	if (!inactive_is_low(b->inactive[1], b->active[1]) && b->inactive[1] >> b->p.priority) {
 		target[0] = 0;
 		return;
 	}
-	/* Each gets its part of swappiness (of 200), less the more it has cost; but neither cost
-	 * counts more than three times the other's. */
+	/* Each kind gets its share of swappiness (of 200), reduced by what it has cost; but neither cost counts
+	 * more than three times the other's. */
 	total = b->cost[0] + b->cost[1];
 	sum = 3 * total + 2;
 	weight[0] = b->p.swappiness * sum / (total + b->cost[0] + 1);
@@ -128,7 +136,7 @@ void scan_balance(const struct scan_balance *b, u64 target[2])
 
 bool twolist_was_active(u32 evicted_at, u32 now, u64 workingset)
 {
-	return ((now - evicted_at) & SHADOW_TOKEN_MASK) <= workingset;
+	return ((now - evicted_at) & CLOCK_MASK) <= workingset;
 }
 
 static void plan(const struct lruvec *lv, const struct reclaim_pressure *p, u64 target[2])
@@ -144,7 +152,7 @@ static void plan(const struct lruvec *lv, const struct reclaim_pressure *p, u64 
 	scan_balance(&b, target);
 }
 
-/* Which list, by the page's flags. */
+/* The list that the page's flags name. */
 static inline unsigned int place(const struct lruvec *lv, const struct page *page)
 {
 	u64 f = READ_ONCE(page->flags);
@@ -152,7 +160,8 @@ static inline unsigned int place(const struct lruvec *lv, const struct page *pag
 	return (f >> PG_swapbacked & 1 ? INACTIVE_ANON : INACTIVE_FILE) + (f >> PG_active & 1);
 }
 
-/* A page of swap that was written while it was isolated: its end found it on no list. */
+/* The list for an isolated page. If it was written to swap meanwhile, the end of the write found it on no list, so
+ * it goes to the tail here. */
 static unsigned int place_back(const struct lruvec *lv, const struct page *page)
 {
 	unsigned int list = place(lv, page);
@@ -189,7 +198,8 @@ static u32 evicted(struct lruvec *lv, const struct page *page)
 {
 	struct twolist *s = state(lv);
 
-	return atomic_add_return(&s->clock, (u32)page_lru_pages(page)) >> s->clock_shift;
+	return (atomic_add_return(&s->clock, (u32)page_lru_pages(page)) >> s->clock_shift) << 1 |
+	       (PageWorkingset(page) ? TOKEN_WORKINGSET : 0);
 }
 
 static void refault(struct lruvec *lv, struct page *page, u32 token)
@@ -200,7 +210,7 @@ static void refault(struct lruvec *lv, struct page *page, u32 token)
 	u32 now;
 
 	note_cost(lv, file, 1, 0);
-	/* What competes with the page, but for its own kind's inactive ones. */
+	/* The pages that compete with this one: all but the inactive pages of its own kind. */
 	workingset = lv->nr[ACTIVE_ANON] + lv->nr[ACTIVE_FILE];
 	if (!file)
 		workingset += lv->nr[INACTIVE_FILE];
@@ -209,12 +219,15 @@ static void refault(struct lruvec *lv, struct page *page, u32 token)
 	else
 		workingset -= lv->nr[ACTIVE_ANON];
 	now = atomic_load(&s->clock) >> s->clock_shift;
-	if (!twolist_was_active(token, now, workingset >> s->clock_shift))
+	if (!twolist_was_active(token >> 1, now, workingset >> s->clock_shift))
 		return;
 	SetPageActive(page);
-	SetPageWorkingset(page);
 	twolist_age_clock(lv, 1);
 	count_lruvec_events(lv, file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON, 1);
+	if (!(token & TOKEN_WORKINGSET))
+		return;
+	SetPageWorkingset(page);
+	count_lruvec_events(lv, file ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON, 1);
 }
 
 /* ---- the lists ---- */
@@ -288,15 +301,17 @@ static void age(struct lruvec *lv, unsigned int file, unsigned int nr, struct sc
 		unsigned long vm_flags;
 		unsigned int ptes;
 
-		/* A page of a file could leave it while we look who maps it. */
+		/* Lock a page of a file: it could be removed from the file while its mappings are checked. */
 		if (!anon && !trylock_page(page))
 			continue;
 		ptes = page_referenced(page, &vm_flags);
 		if (!anon)
 			unlock_page(page);
-		/* Text that runs stays: a program that waits for its next page waits for the disk. */
+		/* Program text in use stays active: a program that misses a page of text has to wait for the
+		 * disk. */
 		if ((vm_flags & VM_LOCKED) || (file && ptes && (vm_flags & VM_EXEC)))
 			continue;
+		SetPageWorkingset(page);
 		atomic_and(&page->flags, ~(FLAG(PG_active) | FLAG(PG_referenced)));
 		deactivated += page_lru_pages(page);
 	}

@@ -5,13 +5,15 @@
  *   lruvec.h, lruvec.c    the lists of one (memory cgroup, node) pair
  *   policy.h, policy_*.c  which page to look at next
  *   vmscan.c, evict.c     passes over the lists; taking pages
- *   workingset.c          what is remembered of pages that were taken
- *   kswapd.c, oom.c       ahead of need; beyond hope
+ *   demote.c              moving pages to a slower node instead
+ *   workingset.c          shadows: what is remembered of evicted pages
+ *   kswapd.c, oom*.c      reclaim ahead of need; killing when reclaim fails
  *
- * Ownership: a page on an LRU list belongs to whoever has a reference to it; the list has none. An
- * isolated page carries a reference of its isolator, who puts it back or frees it.
+ * Ownership: an LRU list holds no references on its pages; a page belongs to those who do. Whoever isolates a page
+ * holds a reference on it, and puts it back or frees it.
  *
- * Errors: nothing here returns an errno. Reclaim returns how many pages it freed; 0 is no progress.
+ * Errors: reclaim returns how many pages it freed; 0 means no progress. Only functions that start threads or change
+ * settings return an errno.
  *
  * Lock order (outer to inner), this room's part:
  *
@@ -32,14 +34,14 @@ void wakeup_kswapd(struct zone *zone, gfp_t gfp, unsigned int order, enum zone_t
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order);
 /** The same where only pages of these nodes help, a bit each. */
 unsigned long try_to_free_node_pages(u32 nodes, gfp_t gfp, unsigned int order);
-/** The same from one memory cgroup and all below it. `may_swap` false: only pages of files. */
+/** The same from one memory cgroup and all below it. */
 struct mem_cgroup;
-u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap);
-/** Only one may decide about killing: false when somebody else is at it. May not sleep. */
+u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp);
+/** Get the right to decide about killing. False: another thread has it. Does not sleep. */
 bool oom_trylock(void);
 void oom_unlock(void);
-/** Nothing reclaimable: pick and kill a process; between oom_trylock() and oom_unlock(). May sleep.
- * Returns true if one was killed or is still dying. */
+/** Nothing can be reclaimed: choose a process and kill it. Call it between oom_trylock() and oom_unlock(). May
+ * sleep. Returns true if a process was killed or is still dying, or the balloon gave pages back. */
 bool out_of_memory(gfp_t gfp, unsigned int order);
 extern int vm_swappiness; /* 0..200, default 60 */
 

@@ -102,7 +102,7 @@ void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 		for (unsigned int file = 0; file < 2; file++)
 			target[file] = unprotected(target[file], usage, protection);
 	}
-	/* Each group gives its share: that others have given enough does not excuse it. */
+	/* Each group gives its share, even if other groups have given enough already. */
 	while ((target[0] || target[1]) && sc->nr_reclaimed - before < sc->nr_to_reclaim) {
 		for (unsigned int file = 0; file < 2; file++) {
 			unsigned int nr = min(target[file], (u64)SWAP_CLUSTER_MAX);
@@ -115,7 +115,7 @@ void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 	}
 }
 
-/* May the group's pages be looked at? */
+/* May the group's pages be reclaimed, or does its protection forbid it? */
 static bool group_gives(struct lruvec *lv, struct scan_control *sc)
 {
 	struct mem_cgroup *memcg = mem_cgroup_from_id(lv->memcg);
@@ -156,7 +156,7 @@ void shrink_node(pg_data_t *node, struct scan_control *sc)
 		wakeup_flusher();
 }
 
-/* How long to give the disk, and how often before looking elsewhere. */
+/* How long to wait for the disk, and how often, before taking other pages. */
 #define FLUSHER_WAIT_NS 2000000ull
 
 void reclaim_wait_for_flusher(struct scan_control *sc)
@@ -175,8 +175,8 @@ static void reclaim_directly(struct scan_control *sc)
 	psi_memstall_enter();
 	atomic_or(&ti->flags, TIF_MEMALLOC);
 	lru_add_drain();
-	/* What is on its way to the disk is the nearest memory there is. Not for callers that may
-	 * be what the disk waits for. */
+	/* Pages that are being written are free soonest, so wait for them. A caller that the disk may depend on
+	 * does not wait. */
 	if (may_wait && swap_writes_in_flight() >= SWAP_CLUSTER_MAX)
 		swap_wait_for_write();
 	for (sc->priority = DEF_PRIORITY; sc->priority >= 0; sc->priority--) {
@@ -187,18 +187,18 @@ static void reclaim_directly(struct scan_control *sc)
 				shrink_node(&node_data[i], sc);
 		if (sc->nr_reclaimed >= sc->nr_to_reclaim)
 			break;
-		/* What we have written becomes free when the disk is done: wait for it rather than
-		 * go on to pages that are in use. */
+		/* The pages written above become free when the disk is done. Wait for it rather than go on to pages
+		 * that are in use. */
 		if (may_wait && sc->nr_reclaimed == before && swap_writes_in_flight()) {
 			swap_wait_for_write();
 			sc->priority++;
 		}
-		/* The same for files; but who may be what the flusher waits for does not wait. */
+		/* The same for files. A thread that the flusher may wait for does not wait. */
 		if ((sc->gfp & __GFP_FS) && sc->nr_reclaimed == before && sc->nr_dirty)
 			reclaim_wait_for_flusher(sc);
 		if (ti->flags & TIF_KILLED)
 			break;
-		/* Nothing is left but what memory.low asks us to leave. */
+		/* Only memory protected by memory.low is left. */
 		if (!sc->priority && !sc->nr_reclaimed && sc->low_was_skipped &&
 		    !sc->low_is_reclaimed) {
 			sc->low_is_reclaimed = true;
@@ -231,13 +231,12 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 	return try_to_free_node_pages(ALL_NODES, gfp, order);
 }
 
-u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, bool may_swap)
+u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
 {
 	struct scan_control sc = {.gfp = gfp,
 				  .target = memcg,
 				  .nodes = ALL_NODES,
 				  .highest = MAX_NR_ZONES - 1,
-				  .no_swap = !may_swap,
 				  .may_writepage = true,
 				  .nr_to_reclaim = max(nr, (u64)SWAP_CLUSTER_MAX)};
 

@@ -1,4 +1,4 @@
-/* Shadows: packing and unpacking them, and counting refaults. What they mean is the policy's. */
+/* Shadows: packing and unpacking them, and counting refaults. The policy gives them their meaning. */
 #include "mm/reclaim/workingset.h"
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/policy.h"
@@ -16,7 +16,7 @@ static __always_inline void refault_of(struct page *page, u32 shadow)
 	struct lruvec *lv = READ_ONCE(lruvec_table[(shadow & ~SHADOW_FLAG) >> SHADOW_TOKEN_BITS]);
 
 	if (!lv)
-		return; /* its cgroup is gone */
+		return; /* its cgroup was removed */
 	count_lruvec_events(
 		lv, page_is_file_lru(page) ? WORKINGSET_REFAULT_FILE : WORKINGSET_REFAULT_ANON, 1);
 	lv->policy->refault(lv, page, shadow & SHADOW_TOKEN_MASK);
@@ -26,7 +26,7 @@ void workingset_refault(struct page *page, u32 shadow)
 {
 	if (!(shadow & SHADOW_FLAG))
 		return;
-	/* A cgroup that ends frees its lruvec only after each CPU has had preemption on. */
+	/* A removed cgroup frees its lruvec only after preemption was enabled on each CPU once. */
 	if (mem_cgroup_enabled()) {
 		preempt_disable();
 		refault_of(page, shadow);

@@ -4,18 +4,25 @@
  *
  *   PGD ── A? ──> PUD ── A? ──> PMD ── A? ──> PTE ── A? ──> frame's bit in the caller's bitmap
  *
- * The CPU sets the bit in every entry that it walks through, so an upper entry whose bit is clear
- * has nothing new below it, and cold memory costs one test for each 2 MiB. A TLB that still holds a
- * translation does not walk, and would hide the next access: the TLBs are flushed.
+ * The CPU sets the bit in every entry that it walks through, so below an upper entry whose bit is clear nothing was
+ * accessed, and cold memory costs one test per 2 MiB. A CPU whose TLB holds a translation does not walk and would
+ * not set the bits at the next access, so the TLBs are flushed.
  *
- * Reclaim reads the same bits. What is taken from it here it finds in PG_young (page_referenced()
- * in rmap.c), so that watching a page does not make it look old.
+ * Reclaim reads the same bits. A bit that is cleared here is saved in PG_young, which page_referenced() (rmap.c)
+ * reads, so that sampling a page does not make it look unused.
  *
  * I1. A mapped page whose bit was cleared has PG_young set before that.
  * I2. When mm_access_sample() returns, no TLB holds a translation made before: an access from then
  *     on sets the bits again, at every level.
- * I3. An upper entry's bit is cleared before the entries below it are looked at: an access that
- *     comes in between is seen now or sets both again.
+ * I3. An upper entry's bit is cleared before the entries below it are read: an access in between is seen now, or sets
+ *     both bits again.
+ *
+ * An accessed bit does not say which CPU set it. Where there are nodes, and the VMM asked for samples,
+ * mm->access_cpus says which CPUs have loaded the tables since the sample before (arch_switch_mm()): when all of
+ * them belong to one node, the accesses are that node's. Otherwise the node is unknown, and the sample says so.
+ *
+ * I4. A CPU that may have set a bit since the mm's last sample is in access_cpus. It may hold CPUs
+ *     that have set none: those that are lazy (T2 in arch/x86/tlb.c) until the flush of I2.
  *
  * Locks: mmap_lock for reading (tables stay), page_table_lock for a table of PTEs.
  */
@@ -24,7 +31,8 @@
 #include "lib/trace.h"
 #include "mm/virt/mm.h"
 #include "mm/phys/folio.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/pgtable/tlb_pending.h"
 
 struct access_walk {
 	struct mm_struct *mm;
@@ -41,7 +49,7 @@ static void note(struct access_walk *w, unsigned long pfn)
 		w->bitmap[pfn / 64] |= 1ull << pfn % 64;
 }
 
-/* Most entries have nothing to say: four are asked at once. */
+/* Most entries are empty or not accessed: test four at once. */
 #define GROUP 4
 static inline bool group_young(const pte_t *e)
 {
@@ -54,7 +62,7 @@ static void sample_pte(struct access_walk *w, pte_t *pte, unsigned long addr)
 	pte_t e = pte_read(pte);
 	struct page *page;
 
-	/* A swap entry may look like anything where the bit is. */
+	/* A swap entry may have any value in the accessed bit. */
 	if (!pte_young(e) || !pte_present(e) || pte_special(e))
 		return;
 	page = &pfn_folio(pte_pfn(e))->page;
@@ -79,7 +87,7 @@ static void sample_ptes(struct access_walk *w, pte_t *pte, unsigned long addr)
 	spin_unlock(&w->mm->page_table_lock);
 }
 
-/** A page of 2 MiB or more: its bit is for all of it. */
+/** A page of 2 MiB or more has one bit for all of it. */
 static void sample_huge(struct access_walk *w, pte_t e, int level)
 {
 	unsigned long pfn = pte_pfn(e), nr = 1ul << 9 * level;
@@ -131,32 +139,88 @@ unsigned long mm_access_sample(struct mm_struct *mm, u64 *bitmap, unsigned long 
 	struct access_walk w = {.mm = mm, .bitmap = bitmap, .nr_bits = nr_bits};
 
 	down_read(&mm->mmap_lock);
+	inc_tlb_flush_pending(mm);
 	sample_table(&w, mm->pgd, pt_top_level, 0);
-	if (w.cleared)
+	if (w.cleared || mm_tlb_flush_nested(mm))
 		flush_tlb_mm(mm); /* I2 */
+	dec_tlb_flush_pending(mm);
 	up_read(&mm->mmap_lock);
 	return w.found;
 }
 
-unsigned long access_sample_all(u64 *bitmap, unsigned long nr_bits)
+/** The node of all of these CPUs, or -1: there are none, or they are of several. */
+static int node_of_cpus(u32 cpus)
 {
-	struct mm_struct *mm, *prev = NULL;
+	int node = -1;
+
+	for (; cpus; cpus &= cpus - 1) {
+		int nid = cpu_node[__builtin_ctz(cpus)];
+
+		if (node >= 0 && nid != node)
+			return -1;
+		node = nid;
+	}
+	return node;
+}
+
+/* A sample begins: which CPUs may have set the bits that it will find? Those that have it loaded now are the first
+ * of the next sample. A CPU sets its bit in cpumask before that in access_cpus: so a CPU that does so in between is
+ * found in one of the two (I4). */
+static u32 access_begin(struct mm_struct *mm)
+{
+	u32 cpus = atomic_xchg(&mm->access_cpus, 0u);
+
+	atomic_or(&mm->access_cpus, READ_ONCE(mm->cpumask));
+	return cpus;
+}
+
+/* What access_sample_all() and access_sample_node() ask of each address space. */
+struct access_sampling {
+	u64 *bitmap;
+	unsigned long nr_bits;
+	int node; /* of the CPUs; -1: any */
+	bool exact;
+};
+
+static unsigned long sample_mm(struct mm_struct *mm, struct access_sampling *s)
+{
+	unsigned long found;
+	u32 now;
+
+	if (s->node >= 0 && node_of_cpus(READ_ONCE(mm->access_cpus)) != s->node)
+		return 0;
+	if (node_of_cpus(access_begin(mm)) != s->node)
+		s->exact = false;
+	found = mm_access_sample(mm, s->bitmap, s->nr_bits);
+	/* A CPU that loaded the tables meanwhile may have set bits that were found. */
+	now = READ_ONCE(mm->access_cpus);
+	if (now && node_of_cpus(now) != s->node)
+		s->exact = false;
+	return found;
+}
+
+static unsigned long sample_list(struct access_sampling *s)
+{
 	unsigned long found = 0;
 
-	/* The mm we hold keeps its place in the list while the lock is dropped. */
-	spin_lock(&mm_list_lock);
-	list_for_each_entry (mm, &mm_list, mm_list) {
-		if (!mmget_not_zero(mm))
-			continue;
-		spin_unlock(&mm_list_lock);
-		if (prev)
-			mmput(prev);
-		prev = mm;
-		found += mm_access_sample(mm, bitmap, nr_bits);
-		spin_lock(&mm_list_lock);
-	}
-	spin_unlock(&mm_list_lock);
-	if (prev)
-		mmput(prev);
+	for (struct mm_struct *mm = mm_next(NULL); mm; mm = mm_next(mm))
+		found += sample_mm(mm, s);
+	return found;
+}
+
+unsigned long access_sample_all(u64 *bitmap, unsigned long nr_bits)
+{
+	struct access_sampling s = {.bitmap = bitmap, .nr_bits = nr_bits, .node = -1};
+
+	return sample_list(&s);
+}
+
+unsigned long access_sample_node(unsigned int nid, u64 *bitmap, unsigned long nr_bits, bool *exact)
+{
+	struct access_sampling s = {
+		.bitmap = bitmap, .nr_bits = nr_bits, .node = (int)nid, .exact = true};
+	unsigned long found = sample_list(&s);
+
+	*exact = s.exact;
 	return found;
 }

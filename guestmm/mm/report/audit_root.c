@@ -1,9 +1,10 @@
 /*
- * The audit root: where the host finds everything that it checks from outside (mmvm/audit.h). Only
- * addresses and offsets: no count is copied, so nothing here can be stale but for swap areas, and
- * those call again when they come and go.
+ * The audit root: where the host finds everything that it checks from outside (mmvm/audit.h). It holds only
+ * addresses and offsets, no copies of counts, so only its list of swap areas can become stale; swapon and swapoff
+ * update that.
  */
 #include "mm/dma/swiotlb.h"
+#include "mm/kvirt/percpu.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
@@ -12,11 +13,15 @@
 #include "mm/ksm/ksm.h"
 #include "mm/memcg/memcg.h"
 #include "mm/numa/mempolicy.h"
-#include "mm/phys/balloon.h"
+#include "mm/move/balloon.h"
+#include "mm/phys/device.h"
+#include "mm/phys/highmem.h"
 #include "mm/phys/internal.h"
+#include "mm/move/memory_failure.h"
 #include "mm/reclaim/policy.h"
 #include "mm/virt/mm.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/rmap.h"
+#include "mm/fault/special.h"
 #include "mm/virt/vma.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
@@ -24,7 +29,7 @@
 #include "mm/zswap/zswap.h"
 #include "arch/tlb.h"
 #include "mmvm/audit.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 
 extern struct mmvm_audit_root mmvm_audit_root;
 struct mmvm_audit_root mmvm_audit_root;
@@ -43,8 +48,8 @@ static void fill_zones(struct mmvm_audit_root *root)
 		a->nr_free_offset = offsetof(struct free_area, nr_free);
 		a->nr_orders = NR_ORDERS;
 		a->nr_types = NR_MIGRATETYPES;
-		for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
-			a->pcp_gva[cpu] = GVA(&z->pcp[cpu]);
+		for_each_possible_cpu (cpu)
+			a->pcp_gva[cpu] = GVA(per_cpu_ptr(z->pcp, cpu));
 		a->pcp_count_offset = offsetof(struct per_cpu_pages, count);
 		a->nr_pcp_lists = NR_PCP_LISTS;
 		for (unsigned int l = 0; l < NR_PCP_LISTS; l++)
@@ -162,12 +167,60 @@ static void fill_rmap(struct mmvm_audit_rmap_layout *l)
 	};
 }
 
+static void fill_mm(struct mmvm_audit_mm_layout *l)
+{
+	*l = (struct mmvm_audit_mm_layout){
+		.list_offset = offsetof(struct mm_struct, mm_list),
+		.pgd_offset = offsetof(struct mm_struct, pgd),
+		.rss_anon_offset = offsetof(struct mm_struct, rss_anon),
+		.rss_file_offset = offsetof(struct mm_struct, rss_file),
+		.rss_shmem_offset = offsetof(struct mm_struct, rss_shmem),
+		.rss_swap_offset = offsetof(struct mm_struct, rss_swap),
+		.hugetlb_usage_offset = offsetof(struct mm_struct, hugetlb_usage),
+		.pgtables_offset = offsetof(struct mm_struct, pgtables_bytes),
+		.vma_list_offset = offsetof(struct mm_struct, mmap),
+		.vma_link_offset = offsetof(struct vm_area_struct, link),
+		.vma_start_offset = offsetof(struct vm_area_struct, vm_start),
+		.vma_end_offset = offsetof(struct vm_area_struct, vm_end),
+		.vma_flags_offset = offsetof(struct vm_area_struct, flags),
+	};
+}
+
+static void fill_mempolicy(struct mmvm_audit_mempolicy_layout *l)
+{
+	*l = (struct mmvm_audit_mempolicy_layout){
+		.vma_policy_offset = offsetof(struct vm_area_struct, policy),
+		.vma_held_offset = offsetof(struct vm_area_struct, policy_held),
+		.mode_offset = offsetof(struct mempolicy, mode),
+		.nodes_offset = offsetof(struct mempolicy, nodes),
+		.mode_bind = MPOL_BIND,
+	};
+}
+
+static void fill_mapping(struct mmvm_audit_mapping_layout *l)
+{
+	*l = (struct mmvm_audit_mapping_layout){
+		.root_offset = offsetof(struct address_space, pages.root),
+		.height_offset = offsetof(struct address_space, pages.height),
+		.flags_offset = offsetof(struct address_space, flags),
+		.shmem_flag = AS_SHMEM,
+		.secret_flag = AS_SECRET,
+		.nrpages_offset = offsetof(struct address_space, nrpages),
+		.nrvalues_offset = offsetof(struct address_space, nrvalues),
+		.nr_thps_offset = offsetof(struct address_space, nr_thps),
+		.swapped_list_gva = GVA(&shmem_swapped_list),
+		.swapped_offset = offsetof(struct address_space, dirty_list),
+	};
+	radix_node_layout(&l->node_shift_offset, &l->node_slots_offset);
+}
+
 void audit_root_fill(void)
 {
 	struct mmvm_audit_root *root = &mmvm_audit_root;
 
 	_Static_assert(VM_UFFD_WP == MMVM_VM_UFFD_WP && _PAGE_UFFD_WP == MMVM_PTE_UFFD_WP,
 		       "write protection as the host knows it");
+	_Static_assert(VM_SHARED == MMVM_VM_SHARED, "shared mappings as the host knows them");
 	_Static_assert(NR_ORDERS == MMVM_AUDIT_MAX_ORDERS, "orders as the host knows them");
 	_Static_assert((int)NR_MIGRATETYPES <= MMVM_AUDIT_MAX_TYPES, "too many migrate types");
 	_Static_assert(NR_PCP_LISTS <= MMVM_AUDIT_MAX_PCP_LISTS, "too many per-CPU lists");
@@ -192,29 +245,9 @@ void audit_root_fill(void)
 	fill_zswap(root);
 
 	root->mm_list_gva = GVA(&mm_list);
-	root->mm = (struct mmvm_audit_mm_layout){
-		.list_offset = offsetof(struct mm_struct, mm_list),
-		.pgd_offset = offsetof(struct mm_struct, pgd),
-		.rss_anon_offset = offsetof(struct mm_struct, rss_anon),
-		.rss_file_offset = offsetof(struct mm_struct, rss_file),
-		.rss_shmem_offset = offsetof(struct mm_struct, rss_shmem),
-		.rss_swap_offset = offsetof(struct mm_struct, rss_swap),
-		.hugetlb_usage_offset = offsetof(struct mm_struct, hugetlb_usage),
-		.pgtables_offset = offsetof(struct mm_struct, pgtables_bytes),
-		.vma_list_offset = offsetof(struct mm_struct, mmap),
-		.vma_link_offset = offsetof(struct vm_area_struct, link),
-		.vma_start_offset = offsetof(struct vm_area_struct, vm_start),
-		.vma_end_offset = offsetof(struct vm_area_struct, vm_end),
-		.vma_flags_offset = offsetof(struct vm_area_struct, flags),
-	};
+	fill_mm(&root->mm);
 	mem_cgroup_audit_layout(&root->memcg);
-	root->mempolicy = (struct mmvm_audit_mempolicy_layout){
-		.vma_policy_offset = offsetof(struct vm_area_struct, policy),
-		.vma_held_offset = offsetof(struct vm_area_struct, policy_held),
-		.mode_offset = offsetof(struct mempolicy, mode),
-		.nodes_offset = offsetof(struct mempolicy, nodes),
-		.mode_bind = MPOL_BIND,
-	};
+	fill_mempolicy(&root->mempolicy);
 	fill_rmap(&root->rmap);
 	ksm_audit_layout(&root->ksm);
 	overcommit_audit_layout(&root->commit);
@@ -222,24 +255,18 @@ void audit_root_fill(void)
 	slab_audit_layout(&root->cache);
 	hugetlb_audit_layout(&root->hugetlb);
 	root->huge_zero_gva = GVA(&thp_huge_zero);
+	root->poisoned_gva = GVA(&num_poisoned_pages);
 	root->numa_hints_gva = GVA(&numa_hints_ever);
 	root->thp_deferred_gva = GVA(&thp_deferred);
 	root->thp_nr_deferred_gva = GVA(&thp_nr_deferred);
 	vmalloc_audit_layout(&root->kvirt);
+	percpu_audit_layout(&root->percpu);
+	kmap_audit_layout(&root->kvirt);
+	special_audit_layout(&root->special);
 	swiotlb_audit_layout(&root->swiotlb);
 	balloon_audit_layout(&root->balloon);
-	root->mapping = (struct mmvm_audit_mapping_layout){
-		.root_offset = offsetof(struct address_space, pages.root),
-		.height_offset = offsetof(struct address_space, pages.height),
-		.flags_offset = offsetof(struct address_space, flags),
-		.shmem_flag = AS_SHMEM,
-		.nrpages_offset = offsetof(struct address_space, nrpages),
-		.nrvalues_offset = offsetof(struct address_space, nrvalues),
-		.nr_thps_offset = offsetof(struct address_space, nr_thps),
-		.swapped_list_gva = GVA(&shmem_swapped_list),
-		.swapped_offset = offsetof(struct address_space, dirty_list),
-	};
-	radix_node_layout(&root->mapping.node_shift_offset, &root->mapping.node_slots_offset);
+	device_audit_layout(&root->device);
+	fill_mapping(&root->mapping);
 	root->kernel_pgtables_gva = GVA(&kernel_pgtables);
 	atomic_store_release(&root->ready, 1);
 }

@@ -1,18 +1,20 @@
 /*
- * /proc/meminfo and /proc/vmstat, in Linux's format (Documentation/filesystems/proc.rst), so that
- * tools and eyes that know those read these. A line is here when we have what it counts; what does
- * not exist in this kernel (NFS_Unstable, ...) has no line, except the few zeroes that
- * free(1) needs.
+ * /proc/meminfo and /proc/vmstat, in Linux's format (Documentation/filesystems/proc.rst), so that existing tools
+ * and readers understand them. A line is printed if this kernel has what it counts. Things that do not exist here
+ * (NFS_Unstable, ...) have no line, except a few zeroes that free(1) needs.
  */
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/init.h"
-#include "mm/phys/contig.h"
+#include "mm/move/contig.h"
+#include "mm/phys/highmem.h"
 #include "mm/phys/internal.h"
+#include "mm/move/memory_failure.h"
 #include "mm/virt/mm.h"
 #include "mm/cache/filemap.h"
 #include "mm/swap/swap.h"
 #include "mm/reclaim/reclaim.h"
+#include "mm/kvirt/percpu.h"
 #include "mm/kvirt/vmalloc.h"
 #include "mm/zswap/zswap.h"
 
@@ -37,7 +39,8 @@ static u64 total_reserve(void)
 	return sum;
 }
 
-/* What a new program could use without swapping: free, and half or more of what is easy to drop. */
+/* Memory that a new program could use without swapping: free pages, and at least half of the pages that are easy to
+ * drop. */
 u64 mem_available(void)
 {
 	s64 pages = global_stat(NR_FREE_PAGES) - (s64)total_reserve();
@@ -49,6 +52,17 @@ u64 mem_available(void)
 	pages += cache - min(cache / 2, low);
 	pages += slab - min(slab / 2, low);
 	return pages < 0 ? 0 : pages;
+}
+
+/* The lines that Linux prints on machines with high memory. */
+static void report_highmem(struct report *r)
+{
+	const u64 total = highmem_pages(), free = highmem_free_pages();
+
+	kb(r, "HighTotal:", total);
+	kb(r, "HighFree:", free);
+	kb(r, "LowTotal:", totalram_pages() - total);
+	kb(r, "LowFree:", nr_free_pages() - free);
 }
 
 void report_meminfo(struct report *r)
@@ -76,6 +90,8 @@ void report_meminfo(struct report *r)
 	kb(r, "Inactive(file):", inactive_file);
 	kb(r, "Unevictable:", global_stat(NR_UNEVICTABLE));
 	kb(r, "Mlocked:", global_stat(NR_MLOCK));
+	if (highmem_start)
+		report_highmem(r);
 	kb(r, "SwapTotal:", swap_total_pages());
 	kb(r, "SwapFree:", swap_free_pages());
 	kb(r, "Zswap:", zs_pages());
@@ -97,6 +113,8 @@ void report_meminfo(struct report *r)
 	kb(r, "VmallocTotal:", (VMALLOC_END - VMALLOC_START) >> PAGE_SHIFT);
 	kb(r, "VmallocUsed:", vmalloc_used_pages());
 	kb(r, "VmallocChunk:", 0);
+	kb(r, "HardwareCorrupted:", atomic_load(&num_poisoned_pages));
+	kb(r, "Percpu:", percpu_nr_pages());
 	kb(r, "AnonHugePages:", (u64)global_stat(NR_ANON_THPS) * HPAGE_PMD_NR);
 	kb(r, "ShmemHugePages:", (u64)global_stat(NR_SHMEM_THPS) * HPAGE_PMD_NR);
 	kb(r, "ShmemPmdMapped:", (u64)global_stat(NR_SHMEM_PMDMAPPED) * HPAGE_PMD_NR);

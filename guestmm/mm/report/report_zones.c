@@ -1,9 +1,9 @@
 /*
- * /proc/buddyinfo, /proc/pagetypeinfo and /proc/zoneinfo, in Linux 6.12's format. The first two
- * walk or read the free lists under zone->lock, a zone at a time: each line is true, the table as a
- * whole is not a snapshot.
+ * /proc/buddyinfo, /proc/pagetypeinfo and /proc/zoneinfo, in Linux 6.12's format. The first two read the free lists
+ * under zone->lock, one zone at a time: each line is consistent, the table as a whole is not a snapshot.
  */
-#include "mm/phys/compaction.h"
+#include "mm/move/compaction.h"
+#include "mm/phys/device.h"
 #include "mm/init.h"
 #include "mm/phys/internal.h"
 
@@ -29,16 +29,6 @@ void report_buddyinfo(struct report *r)
 		spin_unlock_irqrestore(&z->lock, flags);
 		report_printf(r, "\n");
 	}
-}
-
-static unsigned long list_length(const struct list_head *list)
-{
-	const struct list_head *p;
-	unsigned long n = 0;
-
-	list_for_each (p, list)
-		n++;
-	return n;
 }
 
 void report_pagetypeinfo(struct report *r)
@@ -111,20 +101,44 @@ static void one_zone(struct report *r, const struct zone *z)
 	MMVM_ZONE_STATS(X)
 #undef X
 	report_printf(r, "\n  pagesets");
-	for (unsigned int cpu = 0; cpu < mmvm_shared->nr_cpus && cpu < MMVM_MAX_CPUS; cpu++)
+	for (unsigned int cpu = 0; cpu < mmvm_shared->nr_cpus && cpu < nr_cpu_ids; cpu++) {
+		const struct per_cpu_pages *pcp = per_cpu_ptr(z->pcp, cpu);
+
 		report_printf(
 			r,
 			"\n    cpu: %u\n              count:    %u\n              high:     %u"
 			"\n              batch:    %u",
-			cpu, z->pcp[cpu].count, z->pcp[cpu].high, z->pcp[cpu].batch);
+			cpu, pcp->count, pcp->high, pcp->batch);
+	}
 	report_printf(r, "\n  node_unreclaimable:  %u\n  start_pfn:           %lu\n",
 		      z->node->reclaim_failures >= 16, (unsigned long)z->start_pfn);
+}
+
+/* As Linux shows a zone without memory: only what it spans. */
+static void device_zone(struct report *r)
+{
+	static const char *const none[] = {"boost", "min", "low", "high"};
+	unsigned long start = device_range[0].start;
+
+	report_printf(r, "Node %d, zone %8s\n  pages free     0", 0, "Device");
+	for (unsigned int i = 0; i < ARRAY_SIZE(none); i++)
+		mark(r, none[i], 0);
+	mark(r, "spanned", device_range[nr_device_ranges - 1].end - start);
+	mark(r, "present", 0);
+	mark(r, "managed", 0);
+	mark(r, "cma", 0);
+	report_printf(r, "\n        protection: (");
+	for (int t = 0; t < MAX_NR_ZONES; t++)
+		report_printf(r, "%s0", t ? ", " : "");
+	report_printf(r, ")\n");
 }
 
 void report_zoneinfo(struct report *r)
 {
 	for (unsigned int i = 0; i < nr_zones; i++)
 		one_zone(r, zone_table[i]);
+	if (nr_device_ranges)
+		device_zone(r);
 }
 
 static void frag_report(struct report *r,

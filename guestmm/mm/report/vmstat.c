@@ -1,6 +1,6 @@
 /*
- * Counters: levels per zone and events per CPU, in the window shared with the host. Writers add in
- * place (zone.h); readers sum here. A sum over CPUs or zones is not a snapshot, and need not be.
+ * Counters: levels per zone and events per CPU, in the window shared with the host. Writers add in place (zone.h);
+ * readers sum them up here. A sum over CPUs or zones need not be a snapshot.
  */
 #include "mm/phys/internal.h"
 

@@ -3,14 +3,15 @@
  *
  *   slab of a cache with SLAB_ACCOUNT:  | obj | obj | ... | obj | u16 owner[objects] |
  *
- * owner[i] is the id of the group that object i is charged to; 0: none, or free. It is written by who has the object:
- * after the allocator gave it, and before it takes it back. When the group's directory is removed, its parent
- * takes the object over (slab_account_reparent()); else a directory entry that is looked at now and then would keep the
- * group for ever. Both change it atomically: who finds the id has what it stands for.
+ * owner[i] is the id of the group that object i is charged to; 0: none, or free. The code that allocates the object
+ * writes it after the allocation, and clears it before the object is freed. When the group's directory is removed,
+ * its parent takes the object over (slab_account_reparent()); otherwise a dentry that is used now and then would
+ * keep the group for ever. Both sides change it atomically: whoever exchanges the id owns the charge that it stands
+ * for.
  *
- * Caches without the flag pay nothing. Those with it have no sheaves once there are groups: a sheaf gives out
- * objects without asking anybody. So their fast paths fail, and the slow ones, which know of charging, do the work;
- * while nobody uses groups nothing is paid, either.
+ * Caches without the flag have no extra cost. Caches with it have no sheaves once there are groups, because a sheaf
+ * gives out objects without charging them. So their fast paths fail, and the slow paths charge. While no group
+ * exists there is no cost either.
  */
 #include "mm/memcg/memcg.h"
 #include "mm/slab/slab_internal.h"
@@ -62,6 +63,15 @@ static void count(const struct kmem_cache *c, const struct slab *slab, u16 id, s
 			     sign * (s64)c->size);
 }
 
+/* Uncharge one object of the group `id`. 0: the object was not charged. */
+static void uncharge(const struct kmem_cache *c, const struct slab *slab, u16 id)
+{
+	if (!id)
+		return;
+	count(c, slab, id, -1);
+	mem_cgroup_uncharge_obj(id, c->size);
+}
+
 void slab_account_commit(const struct kmem_cache *c, struct mem_cgroup *memcg, void *obj)
 {
 	const struct slab *slab;
@@ -73,8 +83,9 @@ void slab_account_commit(const struct kmem_cache *c, struct mem_cgroup *memcg, v
 		return;
 	}
 	slab = slab_of(obj);
-	*owner_of(c, slab, obj) = memcg->id;
 	count(c, slab, memcg->id, 1);
+	/* The last step: from now on slab_account_reparent() may take the object over, and the group be freed. */
+	WRITE_ONCE(*owner_of(c, slab, obj), memcg->id);
 }
 
 void slab_account_free(const struct kmem_cache *c, void **objs, unsigned int n)
@@ -83,48 +94,39 @@ void slab_account_free(const struct kmem_cache *c, void **objs, unsigned int n)
 		return;
 	for (unsigned int i = 0; i < n; i++) {
 		const struct slab *slab = slab_of(objs[i]);
-		u16 *owner, id;
+		u16 *owner;
 
 		if (slab->type != PAGE_SLAB || slab->cache != c)
 			continue; /* put_objects() complains */
 		owner = owner_of(c, slab, objs[i]);
 		/* Its group may be changing: slab_account_reparent(). */
-		id = READ_ONCE(*owner) ? atomic_xchg(owner, 0) : 0;
-		if (!id)
-			continue;
-		count(c, slab, id, -1);
-		mem_cgroup_uncharge_obj(id, c->size);
+		if (READ_ONCE(*owner))
+			uncharge(c, slab, atomic_xchg(owner, 0));
 	}
 }
 
 /* ---- a group's directory is removed ---- */
 
-/* True: the object was `from`'s, and is `to`'s. */
-static bool reparent_one(const struct kmem_cache *c, const struct slab *slab, u16 *owner,
+/* If the object is `from`'s, it becomes `to`'s. */
+static void reparent_one(const struct kmem_cache *c, const struct slab *slab, u16 *owner,
 			 struct mem_cgroup *from, struct mem_cgroup *to)
 {
-	const bool to_root = mem_cgroup_is_root(to);
-
 	if (READ_ONCE(*owner) != from->id)
-		return false;
-	/* Before it is there to be freed by others. */
-	if (!to_root) {
+		return;
+	/* Charge the object first: once the id is set, others may free it. The root's id is 0, and nothing is
+	 * charged to it. */
+	if (to->id) {
 		mem_cgroup_take_obj(to, c->size);
 		count(c, slab, to->id, 1);
 	}
-	if (atomic_cmpxchg(owner, from->id, to_root ? 0 : to->id) == from->id) {
-		count(c, slab, from->id, -1);
-		mem_cgroup_uncharge_obj(from->id, c->size);
-		return true;
-	}
-	if (!to_root) {
-		count(c, slab, to->id, -1);
-		mem_cgroup_uncharge_obj(to->id, c->size);
-	}
-	return false;
+	if (atomic_cmpxchg(owner, from->id, to->id) == from->id)
+		uncharge(c, slab, from->id);
+	else
+		uncharge(c, slab, to->id); /* the object has been freed in the meantime */
 }
 
-/* slab_mutex held. Is the slab's cache there, and accounted? A frame that is looked at without a lock may have any. */
+/* The cache, if it still exists and is accounted; else NULL. A frame that is read without a lock may hold any
+ * pointer. slab_mutex held. */
 static struct kmem_cache *accounted_cache(const void *cache)
 {
 	struct kmem_cache *c;
@@ -146,7 +148,7 @@ static void reparent_slab(struct page *page, struct mem_cgroup *from, struct mem
 	if (!c)
 		return;
 	n = &c->node[page_node_id(page)];
-	/* With an object in use the slab stays while we hold the lock. */
+	/* A slab with an object in use is not freed while we hold the lock. */
 	flags = spin_lock_irqsave(&n->list_lock);
 	if (slab->type == PAGE_SLAB && slab->cache == c && slab->inuse)
 		for (u32 i = 0; i < slab->objects; i++)

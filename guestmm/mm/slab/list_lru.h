@@ -8,10 +8,11 @@
  *
  * L1  An object that is unused is on the list that list_lru_of() gives for it.
  * L2  nr is the number of objects on the list.
- * L3  A group whose directory is removed has empty lists: all that was and will be on them is on those of
- *     the nearest group above that still has its own. The lists move first (list_lru_reparent()), then the
- *     objects change their group one by one (slab_account_reparent()); list_lru_of() gives the same list
- *     before and after.
+ * L3  A group whose directory is removed has empty lists: its objects, also those that become unused later, are on
+ *     the lists of the nearest group above whose directory exists. The lists move to the parent first
+ *     (list_lru_reparent()), then the objects become the parent's one by one (slab_account_reparent()). The parent
+ *     keeps its directory meanwhile, so list_lru_of() gives the same list before and after. An object that a task
+ *     was allocating for the group stays the group's; list_lru_of() finds its list, too.
  *
  * Lock: that of the objects' owner (dcache_lock, inode_lock), a spinlock, for list, nr and `moved`; nr may
  * be read without. Under it a group that an object names is not freed: mem_cgroup_free_dead() waits for
@@ -28,7 +29,7 @@ struct list_lru {
 	struct list_head list;
 	u64 nr;
 	s64 deferred; /* A: scans put off to a later call of the shrinker */
-	bool moved;   /* L3: the group's directory is gone */
+	bool moved;   /* L3: the group's directory was removed */
 };
 struct mem_cgroup;
 

@@ -1,10 +1,9 @@
 /*
  * Memory pools.
  *
- * Some paths must make progress when the allocator cannot: writing a page out frees memory, so the
- * request that carries it must not wait for memory. A pool keeps `min_nr` elements aside.
- * Allocation asks the allocator first and dips into the reserve only when that fails; freeing tops
- * the reserve up first.
+ * Some paths must make progress when the allocator cannot: writing a page out frees memory, so the request that
+ * writes it must not wait for memory. A pool sets `min_nr` elements aside. Allocation asks the allocator first and
+ * uses the reserve only when that fails; freeing refills the reserve first.
  *
  * I1  0 <= curr_nr <= min_nr, and elements[0..curr_nr) are free elements.
  * I2  A sleeper is woken for every element that reaches the reserve: an element is put there under
@@ -77,8 +76,7 @@ void mempool_destroy(struct mempool *pool)
 
 void *mempool_alloc(struct mempool *pool, gfp_t gfp)
 {
-	/* The reserve is our own fall-back: the allocator need not try hard, dig into its reserves,
-	 * or warn. */
+	/* The pool's reserve is the fallback: the allocator need not try hard, use its own reserves, or warn. */
 	gfp_t gentle = (gfp | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN) &
 		       ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
 	void *element = pool->alloc(gentle, pool->pool_data);
@@ -88,7 +86,8 @@ void *mempool_alloc(struct mempool *pool, gfp_t gfp)
 	if (element || !(gfp & __GFP_DIRECT_RECLAIM))
 		return element;
 
-	/* Now it is worth some reclaim; and if that gives nothing, elements in use come back. */
+	/* The reserve is empty: now reclaim is worth its cost. If that fails too, wait until elements in use are
+	 * freed. */
 	element =
 		pool->alloc((gfp | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN) & ~__GFP_NOFAIL,
 			    pool->pool_data);

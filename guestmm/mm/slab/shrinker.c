@@ -1,20 +1,19 @@
 /*
- * Shrinkers: caches above the page allocator that can give something back when asked.
+ * Shrinkers: kernel caches that can free objects when memory is short.
  *
  * Reclaim asks each for a share that grows with the pressure on the LRU lists. At priority p it is, as
  * on Linux,
  *
  *     objects >> p * 4 / seeks
  *
- * where seeks is what an object costs to make again, in disk accesses; the usual 2 makes an object as
- * cheap as two pages that were scanned. A share below one batch is put off to the next call, so that
- * small shares add up.
+ * where seeks is the cost of recreating an object, in disk accesses; 2 is usual. A share below one batch is
+ * deferred to the next call, so that small shares add up.
  *
  * A shrinker with list_lrus (mm/slab/list_lru.h) is asked for one node and one memory cgroup at a time.
  * The others know neither nodes nor groups and are asked only when no group is the target.
  *
- * Lock: shrinker_mutex around the list and each call. Reclaim does not wait for it: who holds it is
- * registering, or reclaiming as well.
+ * Lock: shrinker_mutex around the list and each call. Reclaim does not wait for it: its holder registers a shrinker
+ * or reclaims as well.
  */
 #include "lib/trace.h"
 #include "mm/memcg/memcg.h"
@@ -27,7 +26,7 @@
 static struct mutex shrinker_mutex = MUTEX_INIT(shrinker_mutex);
 static LIST_HEAD(shrinkers);
 static u16 next_id;
-static spinlock_t *owner_lock[NR_LIST_LRUS]; /* C once its shrinker is registered, which stays */
+static spinlock_t *owner_lock[NR_LIST_LRUS]; /* C once its shrinker is registered, for good */
 
 void register_shrinker(struct shrinker *s)
 {
@@ -65,15 +64,12 @@ struct list_lru *list_lru_of(enum list_lru_kind kind, const void *obj)
 	return &memcg->slab_lru[kind][node];
 }
 
-/* Their owner's lock is held. */
+/* The lock of the objects' owner is held. */
 static void move_list(struct mem_cgroup *from, enum list_lru_kind kind, unsigned int node)
 {
-	struct list_lru *lru = &from->slab_lru[kind][node], *to;
+	struct list_lru *lru = &from->slab_lru[kind][node];
+	struct list_lru *to = &from->parent->slab_lru[kind][node];
 
-	do {
-		from = from->parent;
-		to = &from->slab_lru[kind][node];
-	} while (to->moved);
 	list_splice_init(&lru->list, &to->list);
 	WRITE_ONCE(to->nr, to->nr + lru->nr);
 	WRITE_ONCE(lru->nr, 0);
@@ -173,7 +169,7 @@ void drop_slab(void)
 	unsigned long freed;
 	unsigned int round = 0;
 
-	/* As Linux: on as long as a round frees much, with less patience in each. */
+	/* As Linux: repeat while a round frees many objects; each round requires more. */
 	do {
 		freed = shrink_slab(GFP_KERNEL, 0);
 		cond_resched();

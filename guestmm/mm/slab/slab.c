@@ -1,16 +1,16 @@
 /*
  * The slab allocator: objects of one size from blocks of pages.
  *
- *   kmem_cache --sheaf[cpu]--> | obj | obj | obj | ...      free objects, popped and pushed
+ *   kmem_cache --sheaf-------> | obj | obj | obj | ...      free objects, popped and pushed
  *       |
  *       +--node[n].partial--> slab --> slab --> ...          (slab->list)
  *                              |
  *                              +--freelist--> obj --> obj --> 0   free objects, linked inside
  *
- * A slab is a block of 2^order pages. Its free objects are linked through themselves. In front of
- * that each CPU has a sheaf, an array of free objects: allocation pops, freeing pushes, with
- * interrupts off for the length of it. An empty sheaf is filled to half from partial slabs under
- * list_lock, a full one is emptied to half; so list_lock and list work cost once in a dozen calls.
+ * A slab is a block of 2^order pages. Its free objects are linked through themselves. In addition each CPU has a
+ * sheaf, an array of free objects: allocation pops, freeing pushes, with interrupts off meanwhile. An empty sheaf
+ * is filled to half from partial slabs under list_lock, a full one is emptied to half; so list_lock is taken about
+ * once in a dozen calls.
  *
  * A slab is a compound block whose struct page is seen as struct slab (mmvm/page.h).
  *
@@ -26,54 +26,16 @@
  * Locks: slab_mutex (list of caches; sleeps)  >  list_lock (interrupts off)  >  zone->lock. Pages
  * are allocated and freed with no list_lock held.
  */
+#include "mm/kvirt/percpu.h"
 #include "mm/slab/slab_internal.h"
 #include "lib/string.h"
 #include "lib/errno.h"
 #include "mm/memcg/memcg.h"
 #include "mmvm/audit.h"
 
-struct mutex slab_mutex = MUTEX_INIT(slab_mutex);
-LIST_HEAD(slab_caches);
-
-#define MAX_SLAB_ORDER 3
-/* Objects that a slab should hold at least, so that a trip to the page allocator pays. */
-#define MIN_OBJECTS	   8
-#define MIN_PARTIAL	   2u
-#define PARTIAL_KEPT_BYTES 16384u
-
-/* Stands in for a sheaf that is not there: nothing to pop, no room to push. */
-static struct sheaf no_sheaf;
-static struct kmem_cache cache_cache, sheaf_cache; /* caches of caches and of sheaves */
+struct sheaf slab_no_sheaf;
 
 /* ---- slabs ---- */
-
-static unsigned int objects_in(const struct kmem_cache *c, unsigned int order)
-{
-	return ((PAGE_SIZE << order) - c->offset_of_first) / (c->size + slab_owner_bytes(c));
-}
-
-static bool fits(const struct kmem_cache *c, unsigned int order)
-{
-	return (PAGE_SIZE << order) >= c->offset_of_first + c->size + slab_owner_bytes(c);
-}
-
-/* Smallest order that wastes at most a 16th and holds enough; then less and less demanding. */
-static unsigned int choose_order(const struct kmem_cache *c)
-{
-	for (unsigned int min_objects = MIN_OBJECTS; min_objects; min_objects /= 2)
-		for (unsigned int fraction = 16; fraction >= 4; fraction /= 2)
-			for (unsigned int order = 0; order <= MAX_SLAB_ORDER; order++) {
-				unsigned int n, waste;
-
-				if (!fits(c, order))
-					continue;
-				n = objects_in(c, order);
-				waste = (PAGE_SIZE << order) - n * c->size;
-				if (n >= min_objects && waste <= (PAGE_SIZE << order) / fraction)
-					return order;
-			}
-	return c->min_order;
-}
 
 static void account(const struct kmem_cache *c, const struct slab *slab, s64 sign)
 {
@@ -93,7 +55,7 @@ static struct slab *new_slab(struct kmem_cache *c, gfp_t gfp)
 	u32 n;
 
 	if (c->flags & SLAB_RECLAIM_ACCOUNT)
-		gfp |= __GFP_RECLAIMABLE; /* a shrinker empties it: to its like */
+		gfp |= __GFP_RECLAIMABLE; /* a shrinker can empty it: keep it with other reclaimable pages */
 	try = (gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP) & ~(gfp_t)__GFP_NOFAIL;
 	if (order > c->min_order)
 		page = alloc_pages_type(try, order, PAGE_SLAB);
@@ -109,7 +71,7 @@ static struct slab *new_slab(struct kmem_cache *c, gfp_t gfp)
 		slab[i].type = PAGE_SLAB;
 		slab[i].cache = c;
 	}
-	n = objects_in(c, order);
+	n = slab_objects(c, order);
 	obj = (char *)slab_address(slab) + c->offset_of_first;
 	slab->freelist = obj;
 	slab->inuse = 0;
@@ -292,27 +254,27 @@ static void put_objects(struct kmem_cache *c, void **objs, unsigned int n, const
 
 /* ---- sheaves ---- */
 
-/* This CPU has none yet. Losing the race or finding no memory costs speed only. */
+/* Give this CPU a sheaf; it has none yet. Losing a race or finding no memory only costs speed. */
 static void add_sheaf(struct kmem_cache *c)
 {
 	struct sheaf **slot, *s;
 	unsigned long flags;
 	void *obj;
 
-	if (!take_objects(&sheaf_cache, GFP_NOWAIT, &obj, 1, NULL))
+	if (!take_objects(&slab_sheaf_cache, GFP_NOWAIT, &obj, 1, NULL))
 		return;
 	s = obj;
 	s->nr = 0;
 	s->cap = c->sheaf_cap;
 	flags = arch_irq_save();
-	slot = &c->sheaf[cpu_id()];
-	if (*slot == &no_sheaf && c->sheaf_cap) {
+	slot = this_cpu_ptr(c->sheaf);
+	if (*slot == &slab_no_sheaf && c->sheaf_cap) {
 		*slot = s;
 		s = NULL;
 	}
 	arch_irq_restore(flags);
 	if (s)
-		slab_free_slow(&sheaf_cache, s, NULL);
+		slab_free_slow(&slab_sheaf_cache, s, NULL);
 }
 
 void *slab_clear(struct kmem_cache *c, void *obj)
@@ -338,7 +300,7 @@ __attribute__((noinline)) void *slab_alloc_slow(struct kmem_cache *c, gfp_t gfp,
 		if (IS_ERR(memcg))
 			return NULL;
 	}
-	if (c->sheaf_cap && c->sheaf[cpu_id()] == &no_sheaf)
+	if (c->sheaf_cap && this_cpu_read(*c->sheaf) == &slab_no_sheaf)
 		add_sheaf(c);
 	got = take_objects(c,
 			   gfp & ~(gfp_t)(__GFP_ZERO | __GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM |
@@ -351,7 +313,7 @@ __attribute__((noinline)) void *slab_alloc_slow(struct kmem_cache *c, gfp_t gfp,
 		return NULL;
 
 	flags = arch_irq_save();
-	s = c->sheaf[cpu_id()];
+	s = this_cpu_read(*c->sheaf);
 	while (kept < got && s->nr < s->cap)
 		s->obj[s->nr++] = objs[kept++];
 	arch_irq_restore(flags);
@@ -367,9 +329,9 @@ __attribute__((noinline)) void slab_free_slow(struct kmem_cache *c, void *obj, c
 	void *objs[SHEAF_MAX + 1];
 	unsigned int n = 0, keep;
 	unsigned long flags = arch_irq_save();
-	struct sheaf *s = c->sheaf[cpu_id()];
+	struct sheaf *s = this_cpu_read(*c->sheaf);
 
-	/* The coldest lie at the bottom. */
+	/* The objects at the bottom are least likely to be in the CPU's cache. */
 	keep = s->cap / 2;
 	if (s->nr > keep) {
 		n = s->nr - keep;
@@ -386,13 +348,13 @@ __attribute__((noinline)) void slab_free_slow(struct kmem_cache *c, void *obj, c
 	put_objects(c, objs, n, caller);
 }
 
-/* This CPU's. */
+/* Flush this CPU's sheaf. */
 static void flush_sheaf(void *arg)
 {
 	struct kmem_cache *c = arg;
 	void *objs[SHEAF_MAX];
 	unsigned long flags = arch_irq_save();
-	struct sheaf *s = c->sheaf[cpu_id()];
+	struct sheaf *s = this_cpu_read(*c->sheaf);
 	unsigned int n = s->nr;
 
 	memcpy(objs, s->obj, n * sizeof(void *));
@@ -401,19 +363,19 @@ static void flush_sheaf(void *arg)
 	put_objects(c, objs, n, NULL);
 }
 
-/* This CPU's sheaf of a cache that has none any more. */
+/* Free this CPU's sheaf, of a cache that is to have none any more. */
 static void drop_sheaf(void *arg)
 {
 	struct kmem_cache *c = arg;
 	unsigned long flags = arch_irq_save();
-	struct sheaf *s = c->sheaf[cpu_id()];
+	struct sheaf *s = this_cpu_read(*c->sheaf);
 
-	c->sheaf[cpu_id()] = &no_sheaf;
+	this_cpu_write(*c->sheaf, &slab_no_sheaf);
 	arch_irq_restore(flags);
-	if (s == &no_sheaf)
+	if (s == &slab_no_sheaf)
 		return;
 	put_objects(c, s->obj, s->nr, NULL);
-	slab_free_slow(&sheaf_cache, s, NULL);
+	slab_free_slow(&slab_sheaf_cache, s, NULL);
 }
 
 void slab_account_begin(void)
@@ -471,7 +433,7 @@ unsigned int kmem_cache_alloc_bulk(struct kmem_cache *c, gfp_t gfp, unsigned int
 	if (slab_is_accounted(c))
 		return alloc_one_by_one(c, gfp, n, objs, caller);
 	flags = arch_irq_save();
-	s = c->sheaf[cpu_id()];
+	s = this_cpu_read(*c->sheaf);
 	while (got < n && s->nr)
 		objs[got++] = s->obj[--s->nr];
 	arch_irq_restore(flags);
@@ -498,7 +460,7 @@ unsigned int kmem_cache_alloc_bulk(struct kmem_cache *c, gfp_t gfp, unsigned int
 void kmem_cache_free_bulk(struct kmem_cache *c, unsigned int n, void **objs)
 {
 	unsigned long flags = arch_irq_save();
-	struct sheaf *s = c->sheaf[cpu_id()];
+	struct sheaf *s = this_cpu_read(*c->sheaf);
 	unsigned int i = 0;
 
 	while (i < n && s->nr < s->cap)
@@ -535,107 +497,4 @@ unsigned long kmem_cache_shrink(struct kmem_cache *c)
 		discard_slabs(c, &empty);
 	}
 	return pages;
-}
-
-/* ---- caches ---- */
-
-static bool cache_init(struct kmem_cache *c, const char *name, unsigned int size,
-		       unsigned int align, unsigned int flags, void (*ctor)(void *))
-{
-	memset(c, 0, sizeof(*c));
-	strscpy(c->name, name, sizeof(c->name));
-	c->object_size = size;
-	c->flags = flags | slab_debug_flags(name);
-	c->align = max(align, (unsigned int)sizeof(void *));
-	if (flags & SLAB_HWCACHE_ALIGN) {
-		unsigned int line = 64;
-
-		while (size <= line / 2)
-			line /= 2;
-		c->align = max(c->align, line);
-	}
-	c->ctor = ctor;
-	slab_layout(c);
-	while (!fits(c, c->min_order))
-		c->min_order++;
-	if (c->min_order > MAX_ORDER)
-		return false;
-	c->order = choose_order(c);
-	c->min_partial = max(MIN_PARTIAL, PARTIAL_KEPT_BYTES >> PAGE_SHIFT >> c->order);
-	/* A sheaf pins at most some 16 KiB. */
-	if (!(c->flags & SLAB_DEBUG_FLAGS) && !(slab_accounting && slab_is_accounted(c)))
-		c->sheaf_cap = size <= 512 ? SHEAF_MAX - 1 : size <= 2048 ? 12 : 4;
-	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++)
-		c->sheaf[i] = &no_sheaf;
-	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
-		INIT_LIST_HEAD(&c->node[i].partial);
-	return true;
-}
-
-struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align,
-				     unsigned int flags, void (*ctor)(void *))
-{
-	struct kmem_cache *c = NULL;
-
-	if (name && size && size <= PAGE_SIZE << MAX_ORDER && !(align & (align - 1)) &&
-	    align <= PAGE_SIZE)
-		c = kmem_cache_alloc(&cache_cache, GFP_KERNEL);
-	if (c && !cache_init(c, name, size, align, flags, ctor)) {
-		kmem_cache_free(&cache_cache, c);
-		c = NULL;
-	}
-	if (!c) {
-		if (flags & SLAB_PANIC)
-			panic("cannot create slab cache %s", name ? name : "(no name)");
-		return NULL;
-	}
-	mutex_lock(&slab_mutex);
-	list_add_tail(&c->list, &slab_caches);
-	mutex_unlock(&slab_mutex);
-	return c;
-}
-
-int kmem_cache_destroy(struct kmem_cache *c)
-{
-	if (!c)
-		return 0;
-	mutex_lock(&slab_mutex);
-	kmem_cache_shrink(c);
-	if (c->nr_slabs) {
-		mutex_unlock(&slab_mutex);
-		printk("slab cache %s: destroyed with objects in use, %lu slabs remain\n", c->name,
-		       (unsigned long)c->nr_slabs);
-		return -EBUSY;
-	}
-	list_del(&c->list);
-	mutex_unlock(&slab_mutex);
-	for (unsigned int i = 0; i < MMVM_MAX_CPUS; i++)
-		if (c->sheaf[i] != &no_sheaf)
-			kmem_cache_free(&sheaf_cache, c->sheaf[i]);
-	kmem_cache_free(&cache_cache, c);
-	return 0;
-}
-
-void kmem_cache_init(void)
-{
-	cache_init(&cache_cache, "kmem_cache", sizeof(struct kmem_cache), 0, SLAB_HWCACHE_ALIGN,
-		   NULL);
-	cache_init(&sheaf_cache, "kmem_sheaf", sizeof(struct sheaf), 0,
-		   SLAB_HWCACHE_ALIGN | SLAB_KEPT, NULL);
-	sheaf_cache.sheaf_cap = 0;
-	list_lrus_init(root_mem_cgroup.slab_lru);
-	list_add_tail(&cache_cache.list, &slab_caches);
-	list_add_tail(&sheaf_cache.list, &slab_caches);
-	kmalloc_init();
-}
-
-void slab_audit_layout(struct mmvm_audit_cache_layout *l)
-{
-	l->list_offset = offsetof(struct kmem_cache, list);
-	l->name_offset = offsetof(struct kmem_cache, name);
-	l->size_offset = offsetof(struct kmem_cache, size);
-	l->free_ptr_offset = offsetof(struct kmem_cache, free_offset);
-	l->offset_of_first = offsetof(struct kmem_cache, offset_of_first);
-	l->flags_offset = offsetof(struct kmem_cache, flags);
-	l->account_flag = SLAB_ACCOUNT;
 }

@@ -11,7 +11,7 @@ struct kmem_cache;
 #define SLAB_HWCACHE_ALIGN	0x1u
 #define SLAB_RECLAIM_ACCOUNT	0x2u
 #define SLAB_PANIC		0x4u
-#define SLAB_KEPT		0x8u /* its owner keeps objects for later: see slab_objects_in_use() */
+#define SLAB_KEPT		0x8u /* its owner keeps objects for reuse: see slab_objects_in_use() */
 #define SLAB_CONSISTENCY_CHECKS 0x10u  /* F */
 #define SLAB_RED_ZONE		0x20u  /* Z */
 #define SLAB_POISON		0x40u  /* P */
@@ -53,14 +53,13 @@ struct mem_cgroup;
 /** All objects of one group become those of another. May sleep. */
 void slab_account_reparent(struct mem_cgroup *from, struct mem_cgroup *to);
 void report_slabinfo(struct report *r);
-/** Objects that somebody has, of all caches but those of SLAB_KEPT, whose owners give objects back to
- * themselves. Flushes all sheaves and frees empty slabs. For tests: what failed must leave as many as
- * there were. May sleep. */
+/** Objects in use, in all caches except those with SLAB_KEPT, whose owners keep objects for reuse. Flushes all
+ * sheaves and frees empty slabs. For tests: an operation that fails must leave the number unchanged. May sleep. */
 u64 slab_objects_in_use(void);
 
 /* Shrinkers */
 
-/** What reclaim asks of the shrinkers. */
+/** Reclaim's request to the shrinkers. */
 struct shrink_control {
 	gfp_t gfp;
 	unsigned int node;	  /* objects of this node */
@@ -71,7 +70,7 @@ struct shrink_control {
 	struct list_lru *lru;	  /* of this node and group; NULL: the shrinker has no lists */
 	unsigned long nr_to_scan; /* for scan() */
 	unsigned long
-		nr_scanned; /* objects scan() has looked at: nr_to_scan if scan() leaves it alone */
+		nr_scanned; /* objects scan() has looked at: nr_to_scan unless scan() sets it */
 };
 struct shrinker {
 	/** Objects that could be freed. */
@@ -79,8 +78,8 @@ struct shrinker {
 	/** Look at up to sc->nr_to_scan objects. Returns how many it freed. */
 	unsigned long (*scan)(struct shrinker *s, struct shrink_control *sc);
 	const char *name;
-	unsigned int seeks;	 /* what it costs to make an object again; 0: the usual 2 */
-	spinlock_t *lru_lock;	 /* its objects are on list_lrus, under this lock; else NULL */
+	unsigned int seeks;   /* cost of recreating an object, in disk accesses; 0: the usual 2 */
+	spinlock_t *lru_lock; /* its objects are on list_lrus, under this lock; else NULL */
 	enum list_lru_kind kind; /* then: which */
 	u16 id;			 /* in the trace; given by register_shrinker() */
 	s64 deferred;		 /* A: scans put off, of a shrinker without lists */
@@ -95,7 +94,7 @@ unsigned long shrink_slab_group(struct shrink_control *sc);
 unsigned long shrink_slab(gfp_t gfp, int priority);
 /** Free all that shrinkers can free: drop_caches. May sleep. */
 void drop_slab(void);
-/** How many of so many objects a shrinker looks at [pure]. */
+/** How many of its objects a shrinker scans [pure]. */
 unsigned long shrink_share(unsigned long objects, int priority, unsigned int seeks);
 /** Id of the memory cgroup that a slab object is charged to; 0: the root. */
 u16 slab_object_group(const void *obj);

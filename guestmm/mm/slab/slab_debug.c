@@ -3,16 +3,17 @@
  *
  * A slot of a cache with aids, from low to high addresses:
  *
- *   | left red zone | object | pad to 8 | right red zone | next free | track alloc | track free |
- * pad | ^ Z             ^ pointer           ^ Z                          ^ U           ^ U
+ *   | left red zone | object | pad to 8 | right red zone | next free | track alloc | track free | pad |
+ *     ^ Z             ^ pointer           ^ Z                          ^ U           ^ U
  *
  *   F  an object that comes back must be a slot of its slab and must not be free already
  *   Z  red zones: 0xbb around a free object, 0xcc around one in use; a write beyond an end shows
- *   P  a free object holds 0x6b, its last byte 0xa5; a write after free shows at the next
- * allocation U  who allocated and freed it last, for the messages T  print each allocation and free
+ *   P  a free object holds 0x6b, its last byte 0xa5; a write after free shows at the next allocation
+ *   U  who allocated and freed it last, for the messages
+ *   T  print each allocation and free
  *
- * Whatever is wrong stops the machine with the cache, the object and its last owners: what follows
- * a corruption proves nothing.
+ * Any error stops the machine with a message that names the cache, the object and its last owners: after a
+ * corruption no later result can be trusted.
  */
 #include "mm/slab/slab_internal.h"
 #include "lib/string.h"
@@ -51,15 +52,30 @@ void slab_debug_setup(const char *options)
 	wanted_caches[0] = 0;
 	if (*s == '-')
 		return;
-	for (; *s && *s != ','; s++)
+	for (; *s && *s != ',' && *s != ';'; s++) {
+		u32 flag = 0;
+
 		for (unsigned int i = 0; i < ARRAY_SIZE(table); i++)
 			if (*s == table[i].letter || *s == table[i].letter + 'a' - 'A')
-				wanted_flags |= table[i].flag;
-	if (s == options) /* nothing said: everything that does not flood the console */
+				flag = table[i].flag;
+		if (!flag) /* Linux's A and O among them */
+			printk("slab_debug option '%c' unknown. skipped\n", *s);
+		wanted_flags |= flag;
+	}
+	if (s == options) /* no flags given: all aids that do not flood the console */
 		wanted_flags =
 			SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER;
 	if (*s == ',')
 		strscpy(wanted_caches, s + 1, sizeof(wanted_caches));
+	for (; *s && *s != ';'; s++)
+		;
+	if (*s) {
+		char *end = strchr(wanted_caches, ';');
+
+		if (end)
+			*end = 0;
+		printk("slab_debug: one block of options is known, skipped: %s\n", s);
+	}
 }
 
 u32 slab_debug_flags(const char *name)
@@ -227,7 +243,7 @@ void slab_debug_alloc(struct kmem_cache *c, struct slab *slab, void *obj, const 
 	check_red(c, obj, RED_INACTIVE, caller);
 	check_poison(c, obj, caller);
 	mark_red(c, obj, RED_ACTIVE);
-	/* New owners must not count on the old bytes, nor on zeroes. */
+	/* Code that allocates the object must not rely on its old contents, nor on zeroes. */
 	if (is_poisoned(c))
 		memset(obj, POISON_INUSE, c->object_size);
 	if (c->flags & SLAB_STORE_USER)

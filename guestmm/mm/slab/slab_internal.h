@@ -1,12 +1,12 @@
 /*
- * Slab allocator: what slab.c, slab_debug.c, kmalloc.c and slab_report.c share. The essay is in
- * slab.c.
+ * Slab allocator: what the files of this folder share. The essay is in slab.c.
  */
 #ifndef MM_SLAB_INTERNAL_H
 #define MM_SLAB_INTERNAL_H
 #include "mm/phys/folio.h"
 #include "mm/phys/internal.h"
 #include "mm/slab/slab.h"
+#include "arch/percpu.h"
 
 #define SHEAF_MAX  31
 #define CACHE_NAME 32
@@ -26,16 +26,16 @@ struct cache_node {
 /* Lock legend: C constant after creation, I interrupts off on the owner CPU, N list_lock, A
  * atomic. */
 struct kmem_cache {
-	struct sheaf *sheaf[MMVM_MAX_CPUS]; /* I */
-	u32 object_size;		    /* C: as asked for */
-	u32 size;			    /* C: from object to object */
-	u32 free_offset;	 /* C: where a free object keeps the pointer to the next */
-	u32 offset_of_first;	 /* C: slab start to first object */
-	u32 inuse;		 /* C: bytes of an object before what we keep behind it */
-	u32 align, flags;	 /* C */
-	u32 sheaf_cap;		 /* C: 0 = no sheaves (debugging, and the sheaves' own cache) */
-	u32 min_partial;	 /* C: so many empty slabs may stay */
-	u8 order, min_order;	 /* C: of a slab; min_order when memory is short */
+	struct sheaf *__percpu *sheaf; /* C. Each CPU's, I */
+	u32 object_size;	       /* C: as asked for */
+	u32 size;		       /* C: from object to object */
+	u32 free_offset;	       /* C: where a free object keeps the pointer to the next */
+	u32 offset_of_first;	       /* C: slab start to first object */
+	u32 inuse;	     /* C: bytes of an object before the allocator's own data after it */
+	u32 align, flags;    /* C */
+	u32 sheaf_cap;	     /* C: 0 = no sheaves (debugging, and the sheaves' own cache) */
+	u32 min_partial;     /* C: number of empty slabs that may stay */
+	u8 order, min_order; /* C: of a slab; min_order when memory is short */
 	void (*ctor)(void *obj); /* C */
 	struct cache_node node[MMVM_MAX_NODES];
 	u64 nr_slabs, nr_objects;   /* A */
@@ -47,7 +47,11 @@ struct kmem_cache {
 #define SLAB_DEBUG_FLAGS \
 	(SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER | SLAB_TRACE)
 
+/* slab_cache.c */
 extern struct mutex slab_mutex;
+extern struct kmem_cache slab_sheaf_cache;
+/* slab.c: an empty sheaf without room, used by CPUs that have none: pops and pushes fail. */
+extern struct sheaf slab_no_sheaf;
 
 static inline void *get_free_pointer(const struct kmem_cache *c, const void *obj)
 {
@@ -67,10 +71,21 @@ static inline void *slab_address(const struct slab *slab)
 	return page_address(slab_page(slab));
 }
 
+/** Bytes per object after the last object of a slab: the id of the group it is charged to. */
+static inline unsigned int slab_owner_bytes(const struct kmem_cache *c)
+{
+	return c->flags & SLAB_ACCOUNT ? sizeof(u16) : 0;
+}
+/** Objects in a slab of this order. */
+static inline unsigned int slab_objects(const struct kmem_cache *c, unsigned int order)
+{
+	return ((PAGE_SIZE << order) - c->offset_of_first) / (c->size + slab_owner_bytes(c));
+}
+
 static inline void *sheaf_pop(struct kmem_cache *c)
 {
 	unsigned long flags = arch_irq_save();
-	struct sheaf *s = c->sheaf[cpu_id()];
+	struct sheaf *s = this_cpu_read(*c->sheaf);
 	void *obj = NULL;
 
 	if (likely(s->nr))
@@ -81,7 +96,7 @@ static inline void *sheaf_pop(struct kmem_cache *c)
 static inline bool sheaf_push(struct kmem_cache *c, void *obj)
 {
 	unsigned long flags = arch_irq_save();
-	struct sheaf *s = c->sheaf[cpu_id()];
+	struct sheaf *s = this_cpu_read(*c->sheaf);
 	bool room = s->nr < s->cap;
 
 	if (likely(room))
@@ -111,12 +126,7 @@ void kmalloc_init(void);
 
 /* account.c */
 struct mem_cgroup;
-/** Bytes behind the last object for each object: whose it is. */
-static inline unsigned int slab_owner_bytes(const struct kmem_cache *c)
-{
-	return c->flags & SLAB_ACCOUNT ? sizeof(u16) : 0;
-}
-/** A new slab's objects are nobody's. */
+/** Mark all objects of a new slab as not charged. */
 void slab_account_init(const struct kmem_cache *c, struct slab *slab);
 /** Are objects of the cache charged, once there are groups? Then: */
 static inline bool slab_is_accounted(const struct kmem_cache *c)
@@ -125,9 +135,9 @@ static inline bool slab_is_accounted(const struct kmem_cache *c)
 }
 /** Charge an object that is about to be allocated: as mem_cgroup_charge_obj(). */
 struct mem_cgroup *slab_account_charge(const struct kmem_cache *c, gfp_t gfp);
-/** It is there, or (obj NULL) there was no memory for it. */
+/** Record the charge in the object, or, if obj is NULL because there was no memory, undo it. */
 void slab_account_commit(const struct kmem_cache *c, struct mem_cgroup *memcg, void *obj);
-/** Objects that are being freed; those that are nobody's are left out. No lock held. */
+/** Uncharge objects that are being freed; those that are not charged are skipped. No lock held. */
 void slab_account_free(const struct kmem_cache *c, void **objs, unsigned int n);
 extern bool slab_accounting; /* boot, or memcg's first use: no sheaves for such caches */
 

@@ -1,6 +1,6 @@
 /*
- * /proc/slabinfo, version 2.1 of Linux's format. active_objs are objects that somebody has: those
- * in sheaves and on slabs' free lists are not counted.
+ * /proc/slabinfo, version 2.1 of Linux's format. active_objs counts objects in use, not those in sheaves or on
+ * slabs' free lists.
  */
 #include "mm/slab/slab_internal.h"
 
@@ -17,8 +17,8 @@ static unsigned long free_objects(struct kmem_cache *c)
 			n += slab->objects - slab->inuse;
 		spin_unlock_irqrestore(&node->list_lock, flags);
 	}
-	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
-		n += READ_ONCE(c->sheaf[cpu]->nr);
+	for_each_possible_cpu (cpu)
+		n += READ_ONCE((*per_cpu_ptr(c->sheaf, cpu))->nr);
 	return n;
 }
 

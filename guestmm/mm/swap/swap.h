@@ -1,7 +1,7 @@
 /*
  * The room mm/swap for the rest of the kernel: swap areas and their slots.
  *
- *   swapon.c           areas come and go           swap_slots.c      slots of an area
+ *   swapon.c           adding, removing areas           swap_slots.c      slots of an area
  *   swap_cache.c       pages that have a slot      swap_io.c         requests to the disk
  *   swap_readahead.c   reading back                swapcache.h       the room from inside
  *
@@ -19,17 +19,17 @@
 #include "mm/phys/zone.h"
 
 struct swap_extent;
-/** What is to become a swap area: a disk, or a file on one. */
+/** The source of a new swap area: a disk, or a file on one. */
 struct swap_source {
 	struct block_device *bdev;
 	void *file;	  /* whose file it is; NULL: the disk */
 	const char *name; /* path of the file, copied */
 	u64 nr_pages;	  /* of the file */
-	/* Where its pages lie, in order (swapcache.h). Allocated with vmalloc(); becomes the area's when
-	 * swapon succeeds. Pages that are in none of them are not used. */
+	/* Where its pages lie, in order (swapcache.h). Allocated with vmalloc(); becomes the area's when swapon
+	 * succeeds. Pages outside of all extents are not used. */
 	struct swap_extent *extent;
 	u32 nr_extents;
-	u32 flags; /* SWAP_FLAG_DISCARD*, of which a disk that cannot discard makes nothing */
+	u32 flags; /* SWAP_FLAG_DISCARD*; no effect on a disk without discard */
 };
 /** With SWAP_FLAG_DISCARD: ONCE is only at swapon, PAGES only later; neither: both. */
 #define SWAP_FLAG_DISCARD	0x10000u
@@ -40,8 +40,8 @@ struct swap_source {
 int swapon_area(const struct swap_source *source, int prio);
 /** The same for a disk. */
 int do_swapon(struct block_device *bdev, int prio);
-/** Bring everything back and stop using the disk or, with file not NULL, the file. Returns 0, -ENOMEM
- * (does not fit), -EINTR (killed), -EINVAL. */
+/** Read all pages back into memory and stop using the disk or, if `file` is not NULL, the file. Returns 0, -ENOMEM
+ * (they do not fit), -EINTR (killed), -EINVAL. */
 int swapoff_area(struct block_device *bdev, void *file);
 int do_swapoff(struct block_device *bdev);
 /** vm.page-cluster: log2 of the most pages that one miss reads, 0 to 4 (Linux: 3 by default). */

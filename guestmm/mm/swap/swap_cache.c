@@ -1,26 +1,26 @@
 /*
- * The swap cache: pages that have a slot, on their way out or on their way in.
+ * The swap cache: pages that have a slot, while they are swapped out or in.
  *
  *   si->cache[slot] = frame + 1     the page in memory that belongs to the slot
  *                   = shadow        nothing in memory; when it was evicted (workingset.c)
  *                   = 0
  *
- * It makes sure that a slot has at most one page in memory, whoever faults on it and however often,
- * and it lets a page that was read and not written be dropped again without a write.
+ * It makes sure that a slot has at most one page in memory, even if several threads fault on it. And a page that
+ * was read and not written since can be dropped again without a write.
  *
  * I1  A page is in the cache exactly while it is SwapCache; then private_ is its entry, the slot
  *     has HAS_CACHE, and the cache holds one reference.
- * I2  A page enters and leaves with its page lock held; eviction also needs that nobody else holds
- *     a reference, checked and frozen under si->lock, where look-ups take theirs.
+ * I2  A page enters and leaves with its page lock held. For eviction nobody else may hold a reference either: the
+ *     count is checked and frozen under si->lock, under which look-ups take theirs.
  *
  * Locks: page lock > si->lock.
  */
 #include "lib/errno.h"
 #include "lib/trace.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/workingset.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/rmap.h"
 #include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 
@@ -35,7 +35,7 @@ struct page *swap_cache_lookup(swp_entry_t e)
 	spin_lock(&si->lock);
 	if (si->map[offset] & SWAP_MAP_HAS_CACHE) {
 		page = pfn_to_page(si->cache[offset] - 1);
-		get_page(page); /* the cache's own keeps it above 0 */
+		get_page(page); /* the count is not 0: the cache holds a reference */
 	}
 	spin_unlock(&si->lock);
 	return page;
@@ -134,10 +134,15 @@ bool try_to_free_swap(struct page *page)
 void free_swap_cache(struct page **pages, unsigned int nr)
 {
 	for (unsigned int i = 0; i < nr; i++) {
-		if (!PageSwapCache(pages[i]) || page_mapped(pages[i]) || !trylock_page(pages[i]))
+		if (!PageSwapCache(pages[i]) || page_mapped(pages[i]))
 			continue;
-		if (!page_mapped(pages[i]))
-			try_to_free_swap(pages[i]);
+		if (!trylock_page(pages[i])) {
+			swap_note_stale();
+			continue;
+		}
+		if (!page_mapped(pages[i]) && !try_to_free_swap(pages[i]) &&
+		    PageWriteback(pages[i]))
+			swap_note_stale();
 		unlock_page(pages[i]);
 	}
 }
@@ -151,11 +156,12 @@ int swap_cache_migrate(struct folio *dst, struct folio *src, int expected)
 	spin_lock(&si->lock);
 	/* Look-ups take their references under the lock. */
 	if (atomic_cmpxchg(&src->page.refcount, expected, expected - 1) == expected) {
+		page_stat_add(&src->page, NR_SWAPCACHE, -1);
+		mem_cgroup_migrate(&src->page, &dst->page); /* the level of its group, too */
 		folio_set_swapcache(dst);
 		link_page(si, &dst->page, e);
 		folio_clear_swapcache(src);
 		src->page.private_ = 0;
-		page_stat_add(&src->page, NR_SWAPCACHE, -1);
 		err = 0;
 	}
 	spin_unlock(&si->lock);

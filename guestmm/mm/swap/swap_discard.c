@@ -1,14 +1,14 @@
 /*
- * Discard: the disk need not keep what nobody will read (SWAP_FLAG_DISCARD).
+ * Discard: telling the disk which blocks nobody will read any more (SWAP_FLAG_DISCARD).
  *
  *   swapon  the whole area but its header (once)
  *   later   a cluster whose last slot was freed (pages): its bit is set, and the thread "swapdiscard"
  *           takes it away from the allocator, discards it, and gives it back
  *
- * What the disk refuses or cannot do costs nothing but the discard.
+ * If the disk refuses a discard or does not support it, nothing else is affected.
  *
  * I1  While a cluster is being discarded, cluster_free[] says that it has no free slot, so none of its
- *     slots is given out; and none is freed, as none was in use.
+ *     slots is allocated. None is freed either, because none was in use.
  * I2  swapon and swapoff wait for a discard that is under way (swapon_mutex).
  *
  * Locks: swapon_mutex > si->lock.
@@ -59,7 +59,7 @@ void swap_discard_area(const struct swap_info *si, struct block_device *bdev)
 		printk("swapon: discard_swap(%s): %d\n", si->name, err);
 }
 
-/** A cluster that is free and was used: -1 when there is none. It is nobody's but ours then. */
+/** Take a free cluster that was used; it belongs to the caller then. -1: there is none. */
 static s64 take_cluster(struct swap_info *si)
 {
 	s64 found = -1;

@@ -1,10 +1,10 @@
 /*
  * Swap I/O: from pages and slots to requests, and back from the disk's interrupt.
  *
- * Requests come from two small pools made at boot, because writing is what one does when there is
- * no memory: an empty pool means that the disk is behind, and the caller sleeps until a request
- * comes back. Sixteen writes of up to 32 pages bound what is under way to 2 MiB, so reclaim cannot
- * drown the disk. Reads have a pool of their own: a fault does not queue behind all writes.
+ * Requests come from two small pools made at boot, because swap is written when memory is short. If a pool is
+ * empty, the caller sleeps until a request has completed. Sixteen writes of up to 32 pages limit the pages under
+ * write to 2 MiB, so reclaim cannot overload the disk. Reads have a pool of their own: a fault does not queue
+ * behind all writes.
  *
  * Write:  locked, dirty, unmapped ─> Writeback + Reclaim, unlocked ─(disk)─> end: the policy
  *         moves it to where the next look finds it clean and drops it.
@@ -12,9 +12,9 @@
  *
  * I1  A page under I/O is in the swap cache, whose reference keeps it; it does not leave the cache
  *     while Writeback or locked.
- * I2  A failed write leaves the page dirty: the only copy stays in memory. A request of several pages
- *     does not tell which of them failed: each is tried again alone (PG_error). A page that fails alone
- *     has a bad slot (swap_slot_fail()), which is never written again. So a slot is tried at most twice.
+ * I2  A failed write leaves the page dirty: the only copy stays in memory. A failed request of several pages does
+ *     not say which of them failed: each is tried again alone (PG_error). If a page fails alone, its slot is bad
+ *     (swap_slot_fail()) and never written again. So a slot is tried at most twice.
  * I3  NR_WRITEBACK = pages with Writeback.
  *
  * Locks: pool lock, interrupts off; lruvec->lock in the end of a write.
@@ -108,7 +108,7 @@ static void report_io_error(const char *what, const struct bio *bio)
 	static unsigned int printed;
 
 	count_vm_events(MMVM_SWAP_IO_ERROR, bio->nr_pages);
-	if (printed < 10) { /* a dead disk must not fill the log */
+	if (printed < 10) { /* a failed disk must not fill the log */
 		printed++;
 		printk("%s-error on swap-device (%s:%lu): %u pages\n", what, bio->bdev->name,
 		       (unsigned long)bio->sector, bio->nr_pages);
@@ -135,7 +135,7 @@ static void write_end_io(struct bio *bio)
 	for (unsigned int i = 0; i < n; i++) {
 		page_stat_add(bio->pages[i], NR_WRITEBACK, -1);
 		trace_io(WRITE_END, bio->pages[i], bio->status);
-		end_page_writeback(bio->pages[i]); /* from here the page may be gone */
+		end_page_writeback(bio->pages[i]); /* from here the page may be freed */
 	}
 	atomic_sub(&pages_in_flight, (s64)n);
 	pool_put(&write_pool, bio);
@@ -194,7 +194,7 @@ static void read_end_io(struct bio *bio)
 	for (unsigned int i = 0; i < n; i++) {
 		set_bit(bio->status ? PG_error : PG_uptodate, &bio->pages[i]->flags);
 		trace_io(READ_END, bio->pages[i], bio->status);
-		unlock_page(bio->pages[i]); /* from here the page may be gone */
+		unlock_page(bio->pages[i]); /* from here the page may be freed */
 	}
 	pool_put(&read_pool, bio);
 }
@@ -225,7 +225,7 @@ void swap_read_pages(struct page **pages, unsigned int n)
 	if (unlikely(si->extent)) {
 		unsigned int from = 0;
 
-		/* Slots side by side need not be so on the disk. */
+		/* Adjacent slots need not be adjacent on the disk. */
 		for (unsigned int i = 1; i < n; i++) {
 			if (swap_sector(si, swp_offset(e) + i) ==
 			    swap_sector(si, swp_offset(e) + i - 1) + SECTORS_PER_SLOT)

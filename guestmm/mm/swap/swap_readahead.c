@@ -1,26 +1,27 @@
 /*
  * Reading from swap, and around it.
  *
- * A miss reads a window of neighbouring slots with one request: pages that left together tend to be
- * wanted together, and a request costs far more than a page. The window follows success: it grows
- * while read-ahead pages get used, shrinks by half at a time when they do not, and is one page when
- * misses jump about. State is per address space and only advisory.
+ * A miss reads a window of neighbouring slots with one request: pages that were swapped out together tend to be
+ * needed together, and a request costs far more than a page. The window adapts: it grows while read-ahead pages are
+ * used, shrinks by half at a time when they are not, and is one page when misses are scattered. Its state is per
+ * address space and only advisory.
  *
- * Neighbours are read only where that is free of trouble: slot in use, not cached, memory at hand
- * without reclaim. The run around the wanted slot is cut at the first that is not.
+ * A neighbour is read only if its slot is in use and not cached, and a page is available without reclaim. The run
+ * around the needed slot ends at the first neighbour for which that is not so.
  *
  * Locks: called with mmap_lock held for reading; sleeps.
  */
 #include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/phys/alloc.h"
+#include "mm/phys/highmem.h"
 #include "mm/reclaim/lru.h"
 #include "mm/memcg/memcg.h"
 #include "mm/reclaim/workingset.h"
 #include "mm/swap/swapcache.h"
 #include "mm/zswap/zswap.h"
 
-/* Shared memory belongs to no address space whose misses would tell; half of the most. */
+/* Shared memory has no address space that counts its misses, so its window is fixed: half of the maximum. */
 #define SHARED_WINDOW 8u
 #define GFP_READAHEAD (__GFP_KSWAPD_RECLAIM | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NOWARN)
 
@@ -68,7 +69,7 @@ static bool readable(const struct swap_info *si, u64 offset)
 	       !(b & (SWAP_MAP_HAS_CACHE | SWAP_MAP_NO_DISK));
 }
 
-/* A new page in the cache for the slot, locked, with a reference of ours. */
+/* A new page in the cache for the slot, locked, with a reference for the caller. */
 static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
 {
 	struct page *page = alloc_pages_type(gfp, 0, PAGE_ANON);
@@ -86,7 +87,7 @@ static struct page *new_cached_page(swp_entry_t e, gfp_t gfp)
 	return page;
 }
 
-/* The slot has nothing on the disk: it is in zswap, or known to hold zeroes. No read. */
+/* Fill a page whose slot has nothing on the disk: the contents are in zswap, or zeroes. */
 static void fill_without_disk(struct page *page)
 {
 	const swp_entry_t e = {page->private_};
@@ -99,7 +100,7 @@ static void fill_without_disk(struct page *page)
 		count_vm_event(ZSWPIN);
 		mem_cgroup_count_page(page, ZSWPIN);
 	} else if (err == -ENOENT) {
-		clear_page(page_address(page));
+		clear_highpage(page);
 		trace_point(SWAP_IN_ZERO, e.v, .pfn = page_to_pfn(page),
 			    .arg = !PageReadahead(page));
 		count_vm_event(SWPIN_ZERO);
@@ -120,7 +121,8 @@ static struct page *new_neighbour(struct swap_info *si, u64 offset)
 	if (!page)
 		return NULL;
 	SetPageReadahead(page);
-	/* Between the look and now it may have come and gone without a write: not to be read. */
+	/* Check again: since the first look the slot's page may have been swapped in and out again without a write
+	 * to the disk. */
 	if (unlikely(READ_ONCE(si->map[offset]) & SWAP_MAP_NO_DISK)) {
 		fill_without_disk(page);
 		release_page(page);
@@ -161,7 +163,7 @@ static struct page *read_around(swp_entry_t e, unsigned int win)
 	return pages[SWAP_RA_MAX];
 }
 
-struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, bool *major)
+struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, enum swapin_how how, bool *major)
 {
 	unsigned int win;
 	struct page *page;
@@ -179,15 +181,15 @@ struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, b
 		}
 		if (!swap_users(e))
 			return NULL; /* freed meanwhile */
-		win = alone || !READ_ONCE(page_cluster) ? 1
-		      : mm				? next_window(mm, swp_offset(e))
-							: SHARED_WINDOW;
+		win = how == SWAPIN_ALONE || !READ_ONCE(page_cluster) ? 1
+		      : mm ? next_window(mm, swp_offset(e))
+			   : SHARED_WINDOW;
 		page = read_around(e, min(win, 1u << READ_ONCE(page_cluster)));
 		if (page) {
 			*major = true;
 			return page;
 		}
-		/* No memory, or somebody put it into the cache first: look again to tell. */
+		/* Either there is no memory, or another thread has put the page into the cache: look up again. */
 		if (!(READ_ONCE(swap_area(e)->map[swp_offset(e)]) & SWAP_MAP_HAS_CACHE))
 			return NULL;
 	}

@@ -3,21 +3,21 @@
  *
  *   map[]      one byte a slot: users, cached?, nothing on the disk? [hdr][1][0][41][0][80]...
  *   cluster    256 slots; cluster_free[] counts its free ones
- *   cursor     goes up slot by slot inside a cluster, then to the next wholly free cluster, and
- * only when there is none to any cluster with room
+ *   cursor     goes up slot by slot inside a cluster, then to the next wholly free cluster; only
+ *              when there is none, to any cluster with room
  *
- * So pages that reclaim throws out together get neighbouring slots: one write for up to 32 of them,
- * and one read that brings neighbours back.
+ * So pages that reclaim evicts together get neighbouring slots: one request writes up to 32 of them, and one
+ * request reads neighbours back.
  *
  * I1  inuse = slots whose byte is neither 0 nor BAD; cluster_free[c] = slots of c whose byte is 0.
- * I2  A slot's count = PTEs that hold its entry. Its HAS_CACHE = cache[] names a page that has the
- *     entry in private_.
+ * I2  A slot's count = PTEs and slots of shared memory's trees that hold its entry. HAS_CACHE is set while cache[]
+ *     names a page that has the entry in private_.
  * I3  nr_swap_pages = sum of (usable - inuse) over writable areas.
  *
  * I4  total_swap_pages = sum of usable over writable areas; swap_order lists just these.
  *
- * I5  A slot whose write failed (failed[]) keeps its users: their page is only in memory. When the last
- *     one is gone, the slot becomes BAD: it is not usable any more.
+ * I5  A slot whose write failed (failed[]) keeps its users: their page exists only in memory. When the last user
+ *     has dropped it, the slot becomes BAD and is not used any more.
  *
  * Areas of the same priority take turns: SWAP_TURN slots from one, then from the next.
  *
@@ -41,7 +41,7 @@ void swap_total_publish(void)
 {
 	u64 total = 0;
 
-	/* Who comes last has seen the changes of all before. */
+	/* The last caller has seen the changes of all callers before it. */
 	spin_lock(&total_lock);
 	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++)
 		if (swap_areas[i].writable)
@@ -95,8 +95,7 @@ static u64 scan_slots(const struct swap_info *si, u64 from, u64 end)
 	return 0;
 }
 
-/* Cluster to go on with after `from`: a wholly free one, else one with room; nr_clusters = none.
- * lock held. */
+/* The cluster to use after `from`: a wholly free one, else one with room; nr_clusters: none. lock held. */
 static u32 next_cluster(const struct swap_info *si, u32 from)
 {
 	u32 some = si->nr_clusters;
@@ -158,7 +157,8 @@ static inline __attribute__((always_inline)) u64 area_slot_alloc(struct swap_inf
 	return slot;
 }
 
-/* Of areas of the same priority, swap_order[at] to [at + nr), begin with the one whose turn it is. */
+/* Allocate from areas of the same priority, swap_order[at] to [at + nr), beginning with the one whose turn it
+ * is. */
 static __attribute__((noinline)) swp_entry_t equal_slot_alloc(unsigned int at, u32 nr)
 {
 	u64 turn = (atomic_add_return(&swap_turn, 1) - 1) / SWAP_TURN;
@@ -177,7 +177,7 @@ swp_entry_t swap_slot_alloc(void)
 {
 	struct swap_info *si;
 
-	/* The list may change under us: an area that has gone says so under its lock. */
+	/* The list may change during the loop: under its lock an area that was removed is not writable. */
 	for (unsigned int i = 0; (si = READ_ONCE(swap_order[i])); i++) {
 		u32 nr = READ_ONCE(si->nr_equal);
 
@@ -209,7 +209,7 @@ void swap_slot_fail(swp_entry_t e)
 	count_vm_event(MMVM_SWAP_BAD_SLOT);
 }
 
-/* lock held. The last user of a slot that cannot be written is gone (I5). */
+/* lock held. The last user of a slot that cannot be written has dropped it (I5). */
 static __attribute__((noinline, cold)) void retire_slot(struct swap_info *si, u64 slot)
 {
 	si->map[slot] = SWAP_MAP_BAD;

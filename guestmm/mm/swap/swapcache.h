@@ -1,4 +1,4 @@
-/* Swap from inside: areas, slots, the swap cache, and swap I/O. */
+/* Swap, the interface within mm/: areas, slots, the swap cache, and swap I/O. */
 #ifndef MM_SWAPCACHE_H
 #define MM_SWAPCACHE_H
 #include "mm/phys/folio.h"
@@ -13,7 +13,7 @@
 #define SWAP_RA_MAX	 (1u << SWAP_RA_ORDER) /* pages in one read */
 #define SECTORS_PER_SLOT (PAGE_SIZE / 512)
 
-/* A slot's byte: number of PTEs that hold its entry, and two flags. */
+/* A slot's byte: number of PTEs and shared-memory tree slots that hold its entry, and two flags. */
 #define SWAP_MAP_COUNT	   0x3f
 #define SWAP_MAP_MAX	   0x3e
 #define SWAP_MAP_BAD	   0x3f /* header, or bad by mkswap's list: never used */
@@ -47,7 +47,7 @@ struct swap_info {
 	u16 *memcg; /* lock: per slot the memory cgroup it is charged to, 0 = none; NULL: no groups */
 	struct zswap_entry **zswap; /* lock, page lock: per slot, NULL = none; NULL: no zswap */
 	bool has_records;	    /* lock: a slot that is freed is in one of these two */
-	/* A bit per slot: writing to it failed. Such a slot is bad as soon as nobody uses it. Set by
+	/* A bit per slot: writing to it failed. Such a slot becomes bad when nobody uses it any more. Set by
 	 * interrupts (A). */
 	u64 *failed;
 	/* swapon_mutex to change: areas of the same priority that follow this one in swap_order, with
@@ -62,7 +62,7 @@ extern struct swap_info swap_areas[SWAP_TYPES]; /* those from MAX_SWAP_AREAS on 
 extern struct swap_info *swap_order[MAX_SWAP_AREAS + 1];
 /** Free and usable slots over all writable areas. */
 extern s64 nr_swap_pages; /* A */
-/** Slots in use whose write failed, of all areas: only while there are any is a slot looked up. */
+/** Slots in use whose write failed, in all areas. While it is 0, failed[] is not looked at. */
 extern u32 swap_nr_failed; /* A */
 extern u64 total_swap_pages;
 
@@ -70,13 +70,14 @@ static inline struct swap_info *swap_area(swp_entry_t e)
 {
 	return &swap_areas[swp_type(e) % SWAP_TYPES];
 }
-/** Where a slot lies on the area's disk. One that lies nowhere is marked bad and never asked for. */
+/** The sector of a slot on the area's disk. A slot outside of all extents is marked bad, and no caller asks for
+ * it. */
 u64 swap_extent_sector(const struct swap_info *si, u64 slot);
 static inline u64 swap_sector(const struct swap_info *si, u64 slot)
 {
 	return likely(!si->extent) ? slot * SECTORS_PER_SLOT : swap_extent_sector(si, slot);
 }
-/** Has writing to the slot failed? Then its page stays in memory, until it can have another one. */
+/** Has writing to the slot failed? Then its page stays in memory until it gets another slot. */
 static inline bool swap_slot_failed(swp_entry_t e)
 {
 	return unlikely(READ_ONCE(swap_nr_failed)) &&
@@ -89,8 +90,7 @@ static inline unsigned int swap_users(swp_entry_t e)
 {
 	return READ_ONCE(swap_area(e)->map[swp_offset(e)]) & SWAP_MAP_COUNT;
 }
-/** How many of the `max` slots from this one on are contiguous on the disk; 0: this one lies
- * nowhere. */
+/** How many of the `max` slots from this one on are contiguous on the disk; 0: this one lies in no extent. */
 u64 swap_run_length(const struct swap_info *si, u64 slot, u64 max);
 
 extern struct mutex swapon_mutex;
@@ -116,10 +116,10 @@ static inline bool anon_page_exclusive(const struct page *page)
 					       1ull << PG_head | 1ull << PG_ksm))))
 		return true;
 	if (PageKsm(page))
-		return false; /* its contents are what it is known by */
+		return false; /* KSM: the stable tree finds it by its contents, so it is never written */
 	/* The head of a large folio, mapped by a PTE. */
 	if (PageHead(page))
-		return !folio_entire_mapcount((const struct folio *)page);
+		return !folio_entire_mapcount((const struct folio *)page) && !PageMigrating(page);
 	/* While the page moves, some of its PTEs are not counted. e.v = 0: no longer in the swap cache. */
 	return !PageMigrating(page) && (!e.v || !swap_users(e));
 }
@@ -127,9 +127,9 @@ static inline bool anon_page_exclusive(const struct page *page)
 /* Slots (swap_slots.c) */
 /** A free slot, marked as owned by the cache. v = 0: swap is full. */
 swp_entry_t swap_slot_alloc(void);
-/** Is this an entry that the area can hold? */
+/** Does the entry name an area in use and one of its slots? */
 bool swap_entry_valid(swp_entry_t e);
-/** Drop a PTE's use. If only the swap cache holds the slot now, the cached page with a reference,
+/** Drop a PTE's use of the slot. Returns the cached page with a reference if only the swap cache uses the slot now,
  * else NULL. */
 struct page *swap_free_and_get_cached(swp_entry_t e);
 /** Slots of all areas that may give some out have changed: total_swap_pages and the shared window. */
@@ -150,10 +150,19 @@ bool swap_cache_insert_new(struct page *page, swp_entry_t e, u32 *shadow);
 void delete_from_swap_cache(struct page *page);
 /** Locked page: give up its slot if no PTE needs it and no write is under way. */
 bool try_to_free_swap(struct page *page);
-/** The same for pages with a reference that may be locked by others: those are left alone. */
+/** The same for pages to which the caller holds a reference. Pages that others have locked are skipped. */
 void free_swap_cache(struct page **pages, unsigned int nr);
-/** Locked, clean, unmapped page to which the cache and the caller hold the only references: leave
- * the cache for good; reference count becomes 0. False: somebody came. */
+/* Slots that only the cache holds (swap_stale.c) */
+/** A page could not be freed with its slot, because it is locked or being written: have the thread free it later.
+ * Any context. */
+void swap_note_stale(void);
+/** Free all pages of the cache that are not mapped and whose slot nobody uses; waits for I/O. The thread calls it;
+ * tests may. */
+void swap_stale_work(void);
+/** The thread. swapon_mutex held. */
+void swap_stale_start(void);
+/** Locked, clean, unmapped page to which the cache and the caller hold the only references: remove it from the
+ * cache; its reference count becomes 0. False: somebody else took a reference. */
 bool swap_cache_evict(struct page *page);
 
 /** zswap comes into use: every area gets its array. 0 or -ENOMEM. May sleep. swapon.c */
@@ -163,7 +172,7 @@ int swap_zswap_prepare(void);
 int swap_memcg_prepare(void);
 /** The slot is charged to this group from now on. */
 void swap_slot_set_memcg(swp_entry_t e, u16 id);
-/** Whose slot it is, with a reference; NULL: nobody's. */
+/** The group that the slot is charged to, with a reference, or NULL. */
 struct mem_cgroup *swap_slot_memcg(swp_entry_t e);
 
 /* I/O (swap_io.c) */
@@ -183,12 +192,14 @@ void swap_read_pages(struct page **pages, unsigned int n);
 void swap_io_init(void);
 
 /* Reading (swap_readahead.c) */
-/** Cached page for the entry with a reference, read around it if missing; NULL = no memory, or the
- * entry went away. It may still be locked by the read. *major is set when a read was started.
- * `alone` asks for this one page only. mm NULL: shared memory's. */
-struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, bool alone, bool *major);
-/** Bring one swap entry back without a touch (fault.c). mmap_lock for reading. Returns 0 (done, or
- * it changed meanwhile), -ENOMEM or -EIO. */
+/** Read the neighbours of a slot as well, or this one page only. */
+enum swapin_how { SWAPIN_AROUND, SWAPIN_ALONE };
+/** Cached page for the entry with a reference, read around it if missing; NULL: no memory, or the entry was freed.
+ * The page may still be locked by the read. *major is set when a read was started. mm NULL: shared memory's. */
+struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, enum swapin_how how,
+			      bool *major);
+/** Swap in the page of one PTE without an access to it (fault.c). mmap_lock for reading. Returns 0 (done, or it
+ * changed meanwhile), -ENOMEM or -EIO. */
 int swap_in_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
 /** Pages to read for a miss [pure]: `hits` read-ahead pages were used since the last miss, `last`
  * window then, `near` = the slot is next to the last miss. 1..SWAP_RA_MAX. */

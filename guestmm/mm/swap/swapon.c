@@ -1,10 +1,10 @@
 /*
- * Swap areas come and go.
+ * Adding and removing swap areas.
  *
  * The header is mkswap's: "SWAPSPACE2" at byte 4086 of the first page; version 1 at 1024, then the
  * number of the last page, the number of bad pages, and from 1536 on their list.
  *
- * I1  An area that is given out (bdev set) has its map, cache and cluster arrays.
+ * I1  An area in use (bdev set) has its map, cache and cluster arrays.
  * I2  swapoff: no new slots first; then every entry is replaced by its page; at inuse = 0 nothing
  *     names the area any more.
  *
@@ -16,7 +16,7 @@
 #include "mm/init.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 #include "mm/memcg/memcg.h"
 #include "mm/swap/swapcache.h"
 #include "mm/kvirt/vmalloc.h"
@@ -38,7 +38,7 @@ _Static_assert(offsetof(struct swap_header, badpages) == 1536, "mkswap's layout"
 #define SWAP_MAX_SLOTS	  (1ull << 31) /* version 1 counts in 32 bits; a slot index stays below */
 
 struct mutex swapon_mutex = MUTEX_INIT(swapon_mutex);
-static int next_prio = -2; /* as Linux numbers areas without a priority of their own */
+static int next_prio = -2; /* for areas without a given priority; numbered as on Linux */
 
 u64 swap_total_pages(void)
 {
@@ -102,7 +102,7 @@ static void free_arrays(struct swap_info *si)
 	si->cluster_free = NULL;
 }
 
-/* Never to be used. May be said twice. */
+/* Mark a slot as never to be used. Harmless if it is marked already. */
 static void mark_bad(struct swap_info *si, u64 slot)
 {
 	if (si->map[slot])
@@ -276,7 +276,7 @@ static char *copy_name(const struct swap_source *s)
 	return copy;
 }
 
-/* A place for a new area, or an error. swapon_mutex held. */
+/* Find a free entry of swap_areas[] for a new area. 0, -EBUSY or -EPERM. swapon_mutex held. */
 static int find_place(const struct swap_source *s, struct swap_info **place)
 {
 	*place = NULL;
@@ -289,8 +289,8 @@ static int find_place(const struct swap_source *s, struct swap_info **place)
 	return *place ? 0 : -EPERM; /* as Linux when all areas are taken */
 }
 
-/* As the flags ask. With ONCE, PAGES is ignored, as Linux does. An area that cannot have its bits is not
- * discarded later: never fatal. */
+/* Set up discard as the flags ask. With ONCE, PAGES is ignored, as on Linux. If there is no memory for the bits,
+ * clusters are not discarded later; that is no error. */
 static void prepare_discard(struct swap_info *si, const struct swap_source *s)
 {
 	bool pages = !(s->flags & SWAP_FLAG_DISCARD_ONCE);
@@ -320,6 +320,8 @@ int swapon_area(const struct swap_source *s, int prio)
 	err = find_place(s, &si);
 	if (!err)
 		err = read_header(s, page);
+	if (!err)
+		swap_stale_start();
 	if (err)
 		goto out;
 	slots = check_header(page_address(page),
@@ -347,7 +349,7 @@ int swapon_area(const struct swap_source *s, int prio)
 	si->bdev = s->bdev;
 	si->writable = true;
 	spin_unlock(&si->lock);
-	/* Without these the area is not charged and not compressed: never fatal. */
+	/* If these fail, the area's slots are not charged or not compressed; that is no error. */
 	if (mem_cgroup_enabled())
 		make_memcg_record(si);
 	if (zswap_prepared)
@@ -373,7 +375,7 @@ int do_swapon(struct block_device *bdev, int prio)
 
 /* ---- swapoff ---- */
 
-/* Bring back what `mm` has in the area. */
+/* Swap in the pages that `mm` has in the area. */
 static int unuse_mm(struct mm_struct *mm, unsigned int type)
 {
 	struct vm_area_struct *vma;
@@ -405,45 +407,27 @@ static int unuse_mm(struct mm_struct *mm, unsigned int type)
 	return err;
 }
 
-/* Call fn for each address space until it fails. Each mm we stop at is held, so that its place on
- * the list stays. */
-static int for_each_mm(int (*fn)(struct mm_struct *mm, unsigned int type), unsigned int type)
+/* Every address space, until one fails. */
+static int unuse_all(unsigned int type)
 {
-	struct mm_struct *mm = NULL, *last = NULL;
-	struct list_head *p;
+	struct mm_struct *mm = NULL;
 	int err = 0;
 
-	do {
-		spin_lock(&mm_list_lock);
-		for (p = last ? last->mm_list.next : mm_list.next; p != &mm_list; p = p->next) {
-			mm = list_entry(p, struct mm_struct, mm_list);
-			if (mmget_not_zero(mm))
-				break;
-		}
-		spin_unlock(&mm_list_lock);
-		if (last)
-			mmput(last);
-		last = p == &mm_list ? NULL : mm;
-		if (last)
-			err = fn(last, type);
-	} while (last && !err);
-	if (last)
-		mmput(last);
+	while (!err && (mm = mm_next(mm)))
+		err = unuse_mm(mm, type);
+	if (mm)
+		mmput(mm);
 	return err;
 }
 
-static int pass_lock(struct mm_struct *mm, unsigned int type)
-{
-	down_write(&mm->mmap_lock);
-	up_write(&mm->mmap_lock);
-	return 0;
-}
-
-/* Faults may still hold entries that they read before we replaced them. All of them hold their
- * mmap_lock: once we have had each for writing, nobody looks at the area's arrays any more. */
+/* Faults may still hold entries that they read before those were replaced. Such a fault holds its mmap_lock: after
+ * each was taken for writing here, nobody uses the area's arrays any more. */
 static void wait_for_faults(void)
 {
-	for_each_mm(pass_lock, 0);
+	for (struct mm_struct *mm = mm_next(NULL); mm; mm = mm_next(mm)) {
+		down_write(&mm->mmap_lock);
+		up_write(&mm->mmap_lock);
+	}
 }
 
 /* Slots that only the cache still owns. */
@@ -467,14 +451,21 @@ static int drop_cached(struct swap_info *si)
 	return 0;
 }
 
-static void set_writable(struct swap_info *si, bool writable)
+/* Stop giving out slots of the area. */
+static void close_area(struct swap_info *si)
 {
 	spin_lock(&si->lock);
-	si->writable = writable;
-	if (writable)
-		atomic_add(&nr_swap_pages, (s64)(si->usable - si->inuse));
-	else
-		atomic_sub(&nr_swap_pages, (s64)(si->usable - si->inuse));
+	si->writable = false;
+	atomic_sub(&nr_swap_pages, (s64)(si->usable - si->inuse));
+	spin_unlock(&si->lock);
+	publish_areas();
+}
+
+static void reopen_area(struct swap_info *si)
+{
+	spin_lock(&si->lock);
+	si->writable = true;
+	atomic_add(&nr_swap_pages, (s64)(si->usable - si->inuse));
 	spin_unlock(&si->lock);
 	publish_areas();
 }
@@ -495,20 +486,19 @@ int swapoff_area(struct block_device *bdev, void *file)
 			si = &swap_areas[i];
 	if (!si)
 		goto out;
-	set_writable(si, false);
-	/* What is out must fit into memory and the other areas; then bring it back. A process that
-	 * forks or exits meanwhile may hide an entry from one pass: repeat while there is
-	 * progress. */
+	close_area(si);
+	/* The swapped pages must fit into memory and the other areas; then read them back. One pass may miss an
+	 * entry of a process that forks or exits meanwhile, so repeat while there is progress. */
 	err = -ENOMEM;
 	if (si->inuse > nr_free_pages() + swap_free_pages() + global_stat(NR_SWAPCACHE))
 		goto undo;
 	do {
-		err = for_each_mm(unuse_mm, si->type);
+		err = unuse_all(si->type);
 		if (!err)
 			err = shmem_unuse(si->type);
 		if (!err)
 			err = drop_cached(si);
-		/* Somebody is about to free a slot: let him, and do not wait for ever. */
+		/* Another thread is about to free a slot: give it time, but do not wait for ever. */
 		if (!err && si->inuse)
 			cond_resched();
 		if (!err && (current_thread_info()->flags & TIF_KILLED))
@@ -534,7 +524,7 @@ out:
 	mutex_unlock(&swapon_mutex);
 	return err;
 undo:
-	set_writable(si, true);
+	reopen_area(si);
 	goto out;
 }
 

@@ -35,6 +35,7 @@ void mm_pick_layout(struct mm_layout *l, u64 stack_limit, int randomize,
 	l->stack_skew = 0;
 	l->pie_base = (DEFAULT_MAP_WINDOW / 3 * 2) & PAGE_MASK;
 	l->brk_gap = 0;
+	l->vdso_random = 0;
 	if (randomize)
 		room += STACK_RANDOM_PAGES << PAGE_SHIFT;
 	room = stack_limit > STACK_ROOM_MAX - room ? STACK_ROOM_MAX : stack_limit + room;
@@ -45,6 +46,7 @@ void mm_pick_layout(struct mm_layout *l, u64 stack_limit, int randomize,
 	l->stack_top -= random_pages(random[0], STACK_RANDOM_PAGES);
 	l->stack_skew = random[1] % STACK_SKEW_BYTES & ~15ul;
 	l->mmap_base -= random_pages(random[2], MMAP_RANDOM_PAGES);
+	l->vdso_random = random[5] | 1;
 	l->pie_base += random_pages(random[3], MMAP_RANDOM_PAGES);
 	if (randomize > 1)
 		l->brk_gap = random_pages(random[4], BRK_RANDOM_BYTES >> PAGE_SHIFT);

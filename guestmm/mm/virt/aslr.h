@@ -10,8 +10,9 @@ struct mm_layout {
 	unsigned long mmap_base;  /* mappings grow down from here */
 	unsigned long pie_base;	  /* of a position-independent program */
 	unsigned long brk_gap;	  /* pages between the program and its heap, in bytes */
+	u64 vdso_random;	  /* says where above the stack the vDSO is; 0: not there */
 };
-#define NR_LAYOUT_RANDOM 5
+#define NR_LAYOUT_RANDOM 6
 
 /** /proc/sys/kernel/randomize_va_space: 0 nothing, 1 all but the heap, 2 all. */
 extern int sysctl_randomize_va_space;

@@ -18,15 +18,19 @@
  */
 #include "arch/tlb.h"
 #include "lib/errno.h"
+#include "mm/fault/userfault.h"
 #include "mm/reclaim/lru.h"
+#include "mm/cache/secretmem.h"
+#include "mm/move/memory_failure.h"
 #include "mm/cache/shmem.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/ksm/ksm.h"
-#include "mm/virt/guard.h"
-#include "mm/virt/large.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/memcg/memcg.h"
+#include "mm/pgtable/guard.h"
+#include "mm/pgtable/large.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
 #include "mm/reclaim/vmscan.h"
@@ -35,6 +39,8 @@ static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, uns
 {
 	struct mmu_gather tlb;
 
+	if (unlikely(vma->flags & VM_PFNMAP))
+		return -EINVAL;
 	if (unlikely(vma->flags & VM_HUGETLB)) {
 		unsigned long mask = hstate_size(vma_hstate(vma)) - 1;
 
@@ -42,7 +48,7 @@ static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, uns
 			return -EINVAL;
 		end &= ~mask; /* as Linux: a part of a page at the end stays */
 	}
-	tlb_gather_mmu(&tlb, vma->mm, false);
+	tlb_gather_mmu(&tlb, vma->mm, TLB_PARTS);
 	tlb.keep_guards = true;
 	zap_page_range(&tlb, start, end);
 	tlb_finish_mmu(&tlb);
@@ -89,7 +95,7 @@ static int madvise_willneed(struct vm_area_struct *vma, unsigned long start, uns
 
 			if (!pte_is_swap(e) || !swap_entry_valid(pte_to_swp_entry(e)))
 				continue;
-			page = swapin_readahead(pte_to_swp_entry(e), mm, false, &major);
+			page = swapin_readahead(pte_to_swp_entry(e), mm, SWAPIN_AROUND, &major);
 			if (page)
 				release_page(page);
 		}
@@ -106,13 +112,13 @@ static bool split_for_advice(struct mm_struct *mm, pte_t *pmd)
 
 	spin_lock(&mm->page_table_lock);
 	e = pte_read(pmd);
-	if (pte_huge(e) && !pte_special(e)) {
+	if (pte_huge(e) && pte_present(e) && !pte_special(e)) {
 		folio = pfn_folio(pte_pfn(e));
 		folio_get(folio);
 	}
 	spin_unlock(&mm->page_table_lock);
 	if (!folio)
-		return !pte_huge(e); /* zeroes: nothing to give */
+		return !pte_huge(e); /* zeroes: nothing to give; or it moves */
 	if (folio_mapcount(folio) == 1 && folio_trylock(folio)) {
 		done = !split_folio(folio, NULL);
 		folio_unlock(folio);
@@ -159,7 +165,7 @@ static bool isolate_cold_shmem(struct mm_struct *mm, pte_t *pmd, struct list_hea
 
 	spin_lock(&mm->page_table_lock);
 	e = pte_read(pmd);
-	head = pte_huge(e) && !pte_special(e) ? pfn_to_page(pte_pfn(e)) : NULL;
+	head = pte_huge(e) && pte_present(e) && !pte_special(e) ? pfn_to_page(pte_pfn(e)) : NULL;
 	if (head && head->type == PAGE_SHMEM) {
 		shmem = true;
 		if (folio_mapcount((struct folio *)head) == 1) {
@@ -179,7 +185,7 @@ static int madvise_cold(struct vm_area_struct *vma, unsigned long start, unsigne
 	unsigned long addr, next, stop;
 	LIST_HEAD(pages);
 
-	if (vma->flags & (VM_LOCKED | VM_HUGETLB))
+	if (vma->flags & (VM_LOCKED | VM_HUGETLB | VM_PFNMAP))
 		return -EINVAL;
 	lru_add_drain_all();
 	for (addr = start; addr < end; addr = stop) {
@@ -226,8 +232,11 @@ static bool page_make_lazyfree(struct page *page)
 	alone = page_mapcount(page) == 1 && (!PageSwapCache(page) || try_to_free_swap(page));
 	if (alone) {
 		ClearPageDirty(page);
-		if (!TestSetPageLazyfree(page))
+		if (!TestSetPageLazyfree(page)) {
 			atomic_add(&nr_lazyfree, 1);
+			count_vm_event(PGLAZYFREE);
+			mem_cgroup_count_page(page, PGLAZYFREE);
+		}
 	}
 	unlock_page(page);
 	return alone;
@@ -275,7 +284,7 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 	unsigned long addr, next, stop;
 	LIST_HEAD(pages);
 
-	if (vma->mapping)
+	if (vma->mapping || vma->flags & VM_SPECIAL)
 		return -EINVAL; /* for anonymous memory only */
 	for (addr = start; addr < end; addr = stop) {
 		unsigned int level;
@@ -303,7 +312,7 @@ static int madvise_free(struct vm_area_struct *vma, unsigned long start, unsigne
 
 /* ---- REMOVE ---- */
 
-/* A hole in the file: zeroes for everybody who maps it. */
+/* A hole in the file: all mappings read zeroes. */
 static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	unsigned long from = linear_page_index(vma, start);
@@ -320,7 +329,7 @@ static int madvise_remove(struct vm_area_struct *vma, unsigned long start, unsig
 		return -EOPNOTSUPP; /* no file system here can do without blocks it has */
 	if (atomic_load(&vma->mapping->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
-	unmap_mapping_range(vma->mapping, from, to, false);
+	unmap_mapping_range(vma->mapping, from, to, LEAVE_COPIES);
 	shmem_truncate_range(vma->mapping, from, to);
 	return 0;
 }
@@ -348,6 +357,8 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 		flags |= VM_DONTCOPY;
 		break;
 	case MADV_DOFORK:
+		if (flags & VM_IO)
+			return -EINVAL;
 		flags &= ~VM_DONTCOPY;
 		break;
 	case MADV_WIPEONFORK:
@@ -362,6 +373,8 @@ static int madvise_flags(struct vm_area_struct **pvma, unsigned long start, unsi
 		flags |= VM_DONTDUMP;
 		break;
 	case MADV_DODUMP:
+		if (flags & VM_SPECIAL)
+			return -EINVAL;
 		flags &= ~VM_DONTDUMP;
 		break;
 	case MADV_MERGEABLE:
@@ -392,7 +405,7 @@ static int madvise_collapse(struct vm_area_struct **pvma, unsigned long start, u
 	int err;
 
 	if ((*pvma)->mapping ? !shmem_vma_collapsible(*pvma)
-			     : !thp_vma_allowed(*pvma, true) || !(*pvma)->anon_vma)
+			     : !thp_vma_allowed(*pvma, THP_BY_ADVICE) || !(*pvma)->anon_vma)
 		return -EINVAL;
 	err = thp_collapse_range(mm, start, end);
 	*pvma = find_vma(mm, end - 1);
@@ -401,7 +414,7 @@ static int madvise_collapse(struct vm_area_struct **pvma, unsigned long start, u
 
 /* ---- the call ---- */
 
-enum advice_kind { ADVICE_NONE, ADVICE_PTES, ADVICE_FLAGS, ADVICE_POPULATE };
+enum advice_kind { ADVICE_NONE, ADVICE_PTES, ADVICE_FLAGS, ADVICE_POPULATE, ADVICE_INJECT };
 
 static enum advice_kind advice_kind(int advice)
 {
@@ -434,6 +447,9 @@ static enum advice_kind advice_kind(int advice)
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
 		return ADVICE_POPULATE;
+	case MADV_HWPOISON:
+	case MADV_SOFT_OFFLINE:
+		return ADVICE_INJECT;
 	default:
 		return ADVICE_NONE;
 	}
@@ -460,6 +476,38 @@ static bool is_readonly_anon(const struct vm_area_struct *vma)
 	return !vma->mapping && !(vma->flags & (VM_SHARED | VM_WRITE));
 }
 
+/* Will the advice empty a part of the VMA, as far as its flags allow? */
+static bool empties(const struct vm_area_struct *vma, int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+		return !(vma->flags & (VM_LOCKED | VM_PFNMAP));
+	case MADV_DONTNEED_LOCKED:
+		return !(vma->flags & VM_PFNMAP);
+	case MADV_FREE:
+		return !(vma->flags & (VM_LOCKED | VM_SPECIAL)) && !vma->mapping;
+	case MADV_REMOVE:
+		return !(vma->flags & VM_LOCKED) && vma->mapping &&
+		       (vma->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
+	}
+	return false;
+}
+
+/* A monitor reads of it first; the VMA may be another one then, or shorter. */
+static int let_monitor_read(struct vm_area_struct **pvma, unsigned long start, unsigned long *end,
+			    int advice)
+{
+	struct mm_struct *mm = (*pvma)->mm;
+
+	if (!empties(*pvma, advice) || !uffd_remove(*pvma, start, *end))
+		return 0;
+	*pvma = find_vma_intersection(mm, start, start + 1);
+	if (!*pvma)
+		return -ENOMEM;
+	*end = min(*end, (*pvma)->vm_end);
+	return empties(*pvma, advice) ? 0 : -EINVAL;
+}
+
 /* Advice for [start, end), a part of *pvma; afterwards *pvma contains its end. */
 static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsigned long end,
 		       int advice)
@@ -468,6 +516,13 @@ static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsign
 
 	if (unlikely(vma->flags & VM_SEALED) && discards(advice) && is_readonly_anon(vma))
 		return -EPERM;
+	if (unlikely(vma->uffd)) {
+		int err = let_monitor_read(pvma, start, &end, advice);
+
+		if (err)
+			return err;
+		vma = *pvma;
+	}
 	switch (advice) {
 	case MADV_WILLNEED:
 		return madvise_willneed(vma, start, end);
@@ -475,7 +530,7 @@ static int madvise_vma(struct vm_area_struct **pvma, unsigned long start, unsign
 		return vma->flags & VM_LOCKED ? -EINVAL : madvise_dontneed(vma, start, end);
 	case MADV_DONTNEED_LOCKED:
 		if (vma->flags & VM_LOCKED)
-			mlock_vma_pages(vma, start, end, false);
+			mlock_vma_pages(vma, start, end, LRU_LET_GO);
 		return madvise_dontneed(vma, start, end);
 	case MADV_FREE:
 		return vma->flags & VM_LOCKED ? -EINVAL : madvise_free(vma, start, end);
@@ -537,14 +592,17 @@ static int madvise_populate(struct mm_struct *mm, unsigned long addr, unsigned l
 			hole |= vma->vm_start > addr;
 			addr = max(addr, vma->vm_start);
 			stop = min(end, vma->vm_end);
-			if (addr < end && !(vma->flags & (write ? VM_WRITE : VM_READ)))
+			if (addr < end &&
+			    (!(vma->flags & (write ? VM_WRITE : VM_READ)) ||
+			     vma->flags & (VM_IO | VM_PFNMAP) || mapping_is_secret(vma->mapping)))
 				err = -EINVAL;
 		} else {
 			err = -ENOMEM;
 		}
 		up_read(&mm->mmap_lock);
 		if (!err && addr < end)
-			err = mm_populate_as(mm, addr, stop - addr, write);
+			err = mm_populate_as(mm, addr, stop - addr,
+					     write ? POPULATE_WRITE : POPULATE_READ);
 		addr = stop;
 	}
 	return err ? err : hole ? -ENOMEM : 0;
@@ -564,6 +622,10 @@ int do_madvise(struct mm_struct *mm, unsigned long addr, unsigned long len, int 
 		return 0;
 	if (kind == ADVICE_POPULATE)
 		return madvise_populate(mm, addr, end, advice == MADV_POPULATE_WRITE);
+	if (kind == ADVICE_INJECT)
+		return madvise_inject_error(mm, addr, end,
+					    advice == MADV_HWPOISON ? INJECT_HWPOISON
+								    : INJECT_SOFT_OFFLINE);
 	if (kind == ADVICE_FLAGS) {
 		down_write(&mm->mmap_lock);
 		err = walk_vmas(mm, addr, end, advice);

@@ -8,11 +8,11 @@
  * before it arrives anyway.
  */
 #include "lib/errno.h"
-#include "mm/virt/migrate_entry.h"
+#include "mm/rmap/migrate_entry.h"
 #include "mm/reclaim/lru.h"
 #include "mm/cache/pagecache.h"
-#include "mm/virt/large.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/large.h"
+#include "mm/pgtable/pgtable.h"
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
 
@@ -40,7 +40,7 @@ static bool resident(const struct vm_area_struct *vma, unsigned long addr, pte_t
 		       cached(vma->mapping, linear_page_index(vma, addr));
 	if (pte_present(e))
 		return true;
-	if (is_migration_entry(pte_to_swp_entry(e)))
+	if (pmd_is_migration(e) || is_migration_entry(pte_to_swp_entry(e)))
 		return true; /* it only moves */
 	if (!swap_entry_valid(pte_to_swp_entry(e)))
 		return false;

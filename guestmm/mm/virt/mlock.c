@@ -15,10 +15,11 @@
  * Locks: mmap_lock for writing to change VMAs, for reading to fault in; lruvec->lock for page flags.
  */
 #include "lib/errno.h"
+#include "mm/cache/dax.h"
 #include "mm/reclaim/lru.h"
 #include "mm/huge/thp.h"
-#include "mm/virt/large.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/large.h"
+#include "mm/pgtable/pgtable.h"
 #include "mm/virt/vma.h"
 
 #define LOCK_FLAGS (VM_LOCKED | VM_LOCKONFAULT)
@@ -35,15 +36,16 @@ bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsign
 void mlock_page(struct page *page)
 {
 	if (!PageMlocked(page))
-		lru_set_mlocked(page, true);
+		lru_set_mlocked(page, LRU_KEEP);
 }
 
 void munlock_page(struct page *page)
 {
-	lru_set_mlocked(page, false);
+	lru_set_mlocked(page, LRU_LET_GO);
 }
 
-void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock)
+void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+		     enum lru_keep keep)
 {
 	struct mm_struct *mm = vma->mm;
 	unsigned long addr = start, next, stop;
@@ -57,7 +59,7 @@ void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 		if (!pte)
 			continue;
 		if (unlikely(level)) {
-			stop = mlock_large(vma, pte, level, addr, stop, lock);
+			stop = mlock_large(vma, pte, level, addr, stop, keep);
 			continue;
 		}
 		spin_lock(&mm->page_table_lock);
@@ -70,11 +72,11 @@ void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned l
 				continue;
 			/* A large folio that is mapped by PTEs is not kept as a whole. */
 			if (unlikely(page_in_thp(page))) {
-				if (!lock)
-					lru_set_mlocked(&page_folio(page)->page, false);
+				if (keep == LRU_LET_GO)
+					munlock_page(&page_folio(page)->page);
 				continue;
 			}
-			lru_set_mlocked(page, lock);
+			lru_set_mlocked(page, keep);
 		}
 		spin_unlock(&mm->page_table_lock);
 	}
@@ -92,8 +94,10 @@ static int mlock_fixup(struct vm_area_struct **pvma, unsigned long start, unsign
 	long pages = (end - start) >> PAGE_SHIFT;
 	int err;
 
-	/* Pages of hugetlb never leave: there is nothing to promise. */
-	if (flags == old || (old & VM_HUGETLB))
+	/* Pages of hugetlb, the kernel's own, and files that are memory (DAX) are never
+	 * reclaimed: nothing is to be locked. */
+	if (flags == old || (old & (VM_HUGETLB | VM_SPECIAL)) ||
+	    (vma->mapping && mapping_is_dax(vma->mapping)))
 		return 0;
 	err = vma_modify_flags(pvma, start, end, flags);
 	if (err)
@@ -101,7 +105,7 @@ static int mlock_fixup(struct vm_area_struct **pvma, unsigned long start, unsign
 	vm_stat_account(mm, old, -pages);
 	vm_stat_account(mm, flags, pages);
 	if ((flags ^ old) & VM_LOCKED)
-		mlock_vma_pages(*pvma, start, end, flags & VM_LOCKED);
+		mlock_vma_pages(*pvma, start, end, flags & VM_LOCKED ? LRU_KEEP : LRU_LET_GO);
 	return 0;
 }
 
@@ -160,7 +164,7 @@ static void mlock_late_pages(struct mm_struct *mm, unsigned long start, unsigned
 	for (; vma && vma->vm_start < end; vma = vma_next(vma))
 		if (vma->flags & VM_LOCKED)
 			mlock_vma_pages(vma, max(start, vma->vm_start), min(end, vma->vm_end),
-					true);
+					LRU_KEEP);
 	up_read(&mm->mmap_lock);
 }
 
@@ -183,7 +187,7 @@ int do_mlock(struct mm_struct *mm, unsigned long addr, unsigned long len, int fl
 		return err;
 	err = mm_populate(mm, start, len);
 	mlock_late_pages(mm, start, start + len);
-	/* mlock(2): no access to it is -ENOMEM, no memory for it -EAGAIN. */
+	/* mlock(2) says -ENOMEM where access is denied, and -EAGAIN when there is no memory. */
 	return err == -EFAULT ? -ENOMEM : err == -ENOMEM ? -EAGAIN : err;
 }
 
@@ -232,7 +236,7 @@ int do_mlockall(struct mm_struct *mm, int flags)
 	up_write(&mm->mmap_lock);
 	if (err || !(flags & MCL_CURRENT) || (flags & MCL_ONFAULT))
 		return err;
-	/* Whatever cannot be faulted in is passed over. */
+	/* Pages that cannot be faulted in are left out. */
 	for (;;) {
 		unsigned long start = 0, end = 0;
 

@@ -15,9 +15,10 @@
 #include "mm/cache/pagecache.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/ksm/ksm.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
-#include "mm/virt/userfault.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/virt/pkey.h"
+#include "mm/rmap/rmap.h"
+#include "mm/fault/userfault.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
 #include "mm/swap/swapcache.h"
@@ -52,6 +53,8 @@ struct mm_struct *mm_alloc(void)
 	if (!mm)
 		return NULL;
 	memset(mm, 0, sizeof(*mm));
+	mm->dumpable = MM_DUMP_USER;
+	mm->dump_filter = DUMP_FILTER_DEFAULT;
 	mem_cgroup_init_mm(mm);
 	pgd = pgtable_alloc(mm);
 	if (!pgd) {
@@ -65,6 +68,7 @@ struct mm_struct *mm_alloc(void)
 	spin_lock_init(&mm->page_table_lock);
 	INIT_LIST_HEAD(&mm->mmap);
 	mm->users = 1;
+	mm->pkey_map = arch_has_pkeys();
 	mm->mmap_base = DEFAULT_MAP_WINDOW - STACK_ROOM_MIN - STACK_GUARD_GAP;
 	spin_lock(&mm_list_lock);
 	list_add_tail(&mm->mm_list, &mm_list);
@@ -89,6 +93,23 @@ bool mmget_not_zero(struct mm_struct *mm)
 		users = seen;
 	}
 	return false;
+}
+
+struct mm_struct *mm_next(struct mm_struct *mm)
+{
+	struct mm_struct *next = NULL;
+	struct list_head *p;
+
+	spin_lock(&mm_list_lock);
+	for (p = mm ? mm->mm_list.next : mm_list.next; p != &mm_list && !next; p = p->next) {
+		next = list_entry(p, struct mm_struct, mm_list);
+		if (!mmget_not_zero(next))
+			next = NULL;
+	}
+	spin_unlock(&mm_list_lock);
+	if (mm)
+		mmput(mm);
+	return next;
 }
 
 void mm_set_exe_file(struct mm_struct *mm, struct file *f)
@@ -142,7 +163,7 @@ static void describe_vma(const struct vm_area_struct *vma, struct vma_descriptio
 		d->ino = hugetlb_object_ino(vma->mapping);
 		ksnprintf(d->name, sizeof(d->name), "/anon_hugepage (deleted)");
 	} else if (vma->mapping && (vma->mapping->flags & AS_OBJECT)) {
-		/* What Linux calls it, whose anonymous shared memory is a file of this name. */
+		/* In Linux anonymous shared memory is a file of this name. */
 		d->minor = 1;
 		d->ino = shmem_object_ino(vma->mapping);
 		ksnprintf(d->name, sizeof(d->name), "/dev/zero (deleted)");

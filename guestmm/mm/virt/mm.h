@@ -1,5 +1,4 @@
-/* Address-space calls and faults: what kernel/ uses of the virtual half of the memory manager. [V1
- * V2 V4] */
+/* Address-space calls and faults: what kernel/ uses of the virtual half of the memory manager. */
 #ifndef MM_MM_H
 #define MM_MM_H
 #include "mm/virt/mm_types.h"
@@ -8,14 +7,34 @@
 /** New empty address space (kernel half shared), users = 1; NULL if no memory. */
 struct mm_struct *mm_alloc(void);
 void mmget(struct mm_struct *mm);
+
+/* mm->dumpable: prctl(PR_SET_DUMPABLE) */
+#define MM_DUMP_DISABLE 0 /* no core; only CAP_SYS_PTRACE looks into it */
+#define MM_DUMP_USER	1
+#define MM_DUMP_ROOT	2 /* by suid_dumpable only: a core of root's; looked into as with 0 */
+/* mm->dump_filter: bits of /proc/PID/coredump_filter (core(5)) */
+#define DUMP_ANON_PRIVATE    0x1u
+#define DUMP_ANON_SHARED     0x2u
+#define DUMP_MAPPED_PRIVATE  0x4u
+#define DUMP_MAPPED_SHARED   0x8u
+#define DUMP_ELF_HEADERS     0x10u
+#define DUMP_HUGETLB_PRIVATE 0x20u
+#define DUMP_HUGETLB_SHARED  0x40u
+#define DUMP_FILTER_ALL	     0x1ffu /* those of DAX, too, of which there is nothing */
+#define DUMP_FILTER_DEFAULT \
+	(DUMP_ANON_PRIVATE | DUMP_ANON_SHARED | DUMP_ELF_HEADERS | DUMP_HUGETLB_PRIVATE)
 /** A copy of the address space for fork(): pages are shared until one side writes. The caller is
  * not holding any of its locks. NULL if no memory, or none may be promised. May sleep. */
 struct mm_struct *dup_mm(struct mm_struct *oldmm);
 /** The program that runs in it, held by exe_file_get() on behalf of mm, or NULL. By the only task that
  * uses mm. */
 void mm_set_exe_file(struct mm_struct *mm, struct file *f);
-/** Take a reference unless the last one is gone (for walkers of mm_list). */
+/** Take a reference unless the last one was dropped. */
 bool mmget_not_zero(struct mm_struct *mm);
+/** The address space after `mm` (NULL: the first) on mm_list, with a reference; that on `mm` is dropped. NULL:
+ * there is no other. The one that is held keeps its place in the list, so a loop sees all that live throughout.
+ * May sleep. */
+struct mm_struct *mm_next(struct mm_struct *mm);
 /** Drop a user; the last one unmaps everything and frees. May sleep. */
 void mmput(struct mm_struct *mm);
 /** Unmap everything now (exit, OOM reaper); the mm stays valid and empty. */
@@ -46,6 +65,9 @@ int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len);
 int do_munmap_attached(struct mm_struct *mm, unsigned long addr,
 		       bool (*attached)(const struct file *f, u64 *size));
 int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot);
+/** pkey_mprotect(2); key -1: as mprotect(2). */
+int do_pkey_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot,
+		     int pkey);
 unsigned long do_brk(struct mm_struct *mm,
 		     unsigned long brk); /* as the system call: new or old break */
 int do_madvise(struct mm_struct *mm, unsigned long addr, unsigned long len, int advice);
@@ -70,7 +92,8 @@ int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initia
 /** Fault in [addr, addr+len) as if touched (MAP_POPULATE). Returns 0, -ENOMEM or -EFAULT. */
 int mm_populate(struct mm_struct *mm, unsigned long addr, unsigned long len);
 /** The same as if all were read, or all written. */
-int mm_populate_as(struct mm_struct *mm, unsigned long addr, unsigned long len, bool write);
+enum populate { POPULATE_READ, POPULATE_WRITE, POPULATE_AS_MAPPED };
+int mm_populate_as(struct mm_struct *mm, unsigned long addr, unsigned long len, enum populate how);
 /** Clear the dirty bits of the PTEs in [start, end), page aligned (clean.c). Returns how many were
  * set. */
 unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned long end);
@@ -126,6 +149,8 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define MADV_POPULATE_WRITE  23
 #define MADV_DONTNEED_LOCKED 24
 #define MADV_COLLAPSE	     25
+#define MADV_HWPOISON	     100
+#define MADV_SOFT_OFFLINE    101
 #define MADV_GUARD_INSTALL   102
 #define MADV_GUARD_REMOVE    103
 #define MREMAP_MAYMOVE	     1
@@ -153,9 +178,11 @@ unsigned long mm_clean_range(struct mm_struct *mm, unsigned long start, unsigned
 #define VM_FAULT_USERFAULT	 64u /* only inside of virt/: the user answers it */
 #define VM_FAULT_USERFAULT_MINOR 128u
 #define VM_FAULT_USERFAULT_WP	 256u
-#define VM_FAULT_SIGBUS		 16u /* behind the file's end, or it cannot be read */
-#define VM_FAULT_ERROR \
-	(VM_FAULT_OOM | VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR | VM_FAULT_SIGBUS)
+#define VM_FAULT_SIGBUS		 16u  /* beyond the file's end, or it cannot be read */
+#define VM_FAULT_HWPOISON	 512u /* the page is lost (mm/move/memory_failure.h) */
+#define VM_FAULT_ERROR                                                                        \
+	(VM_FAULT_OOM | VM_FAULT_SIGSEGV_MAPERR | VM_FAULT_SIGSEGV_ACCERR | VM_FAULT_SIGBUS | \
+	 VM_FAULT_HWPOISON)
 /** Resolve a fault at `addr`: find the VMA (growing the stack), check access, fill the PTE. Takes
  * mmap_lock for reading itself. Counts pgfault/pgmajfault. May sleep. Returns VM_FAULT_* bits, 0 =
  * minor and done. */

@@ -1,5 +1,5 @@
 /*
- * mmap, brk and stacks: the shape of an address space. munmap is in munmap.c.
+ * mmap: where a mapping is placed, and what it may be. munmap.c takes mappings away, brk.c has heaps and stacks.
  *
  * Placement is top-down from mm->mmap_base, below the stack's room. Each call checks and reserves
  * first (limits, overcommit charge, a VMA for the split that a hole needs), then changes the tree.
@@ -10,12 +10,15 @@
  * Locks: mmap_lock for writing; populating runs after it is released.
  */
 #include "lib/errno.h"
+#include "mm/fault/userfault.h"
+#include "mm/cache/dax.h"
 #include "mm/reclaim/lru.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/ksm/ksm.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/virt/pkey.h"
+#include "mm/rmap/rmap.h"
 #include "mm/cache/shmem.h"
 #include "mm/virt/vma.h"
 
@@ -112,9 +115,8 @@ long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned 
 	return found ? (long)found : -ENOMEM;
 }
 
-/* Put [start, end) into the tree: everything is checked, charged and free there. */
-static int map_range(struct mm_struct *mm, unsigned long start, unsigned long end,
-		     unsigned long flags, const char *name)
+int mm_map_range(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags,
+		 const char *name)
 {
 	struct vm_area_struct *vma;
 
@@ -129,7 +131,7 @@ static int map_range(struct mm_struct *mm, unsigned long start, unsigned long en
 	return 0;
 }
 
-/* The same for pages of a file, from pgoff on. */
+/* mm_map_range() for pages of a file, from pgoff on. */
 static int map_file_range(struct mm_struct *mm, unsigned long start, unsigned long end,
 			  unsigned long flags, struct file *file, struct address_space *mapping,
 			  unsigned long pgoff)
@@ -177,8 +179,7 @@ static int charge_mapping(struct mm_struct *mm, unsigned long *flags, unsigned l
 	return err;
 }
 
-/* Limits and charge for a mapping of `pages`. */
-static int reserve_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages)
+int mm_reserve_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages)
 {
 	return may_expand_vm(mm, *flags, pages) ? charge_mapping(mm, flags, pages) : -ENOMEM;
 }
@@ -306,7 +307,7 @@ static int map_source(struct mm_struct *mm, unsigned long start, unsigned long e
 		return err;
 	}
 	if (!(vm_flags & VM_SHARED))
-		return map_range(mm, start, end, vm_flags, NULL);
+		return mm_map_range(mm, start, end, vm_flags, NULL);
 	err = shmem_object_create(end - start, !(vm_flags & VM_NORESERVE), &object);
 	if (err)
 		return err;
@@ -328,6 +329,20 @@ static unsigned long mapping_align(unsigned long hint, unsigned long len, int fl
 		return PMD_SIZE;
 	return thp_enabled == THP_ALWAYS && !src && !hint && !(len & (PMD_SIZE - 1)) ? PMD_SIZE
 										     : PAGE_SIZE;
+}
+
+/* A mapping of a file whose pages do not leave: it cannot be locked, or is locked from the beginning. */
+static int map_kept(struct mm_struct *mm, const struct address_space *mapping, unsigned long pages,
+		    unsigned long *vm_flags)
+{
+	if (mapping_is_dax(mapping)) {
+		*vm_flags &= ~(VM_LOCKED | VM_LOCKONFAULT); /* as mlock_fixup() */
+		return 0;
+	}
+	if (!(*vm_flags & VM_MAYSHARE))
+		return -EINVAL; /* a private copy would be seen by the kernel */
+	*vm_flags |= VM_LOCKED | VM_DONTDUMP;
+	return mlock_exceeds_limit(mm, *vm_flags, pages) ? -EAGAIN : 0;
 }
 
 static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len, int flags,
@@ -356,6 +371,11 @@ static long mmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long 
 	vm_flags = ksm_vma_flags(mm, vm_flags);
 	if ((vm_flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED)
 		*populate = true;
+	if (src && src->mapping && unlikely(src->mapping->flags & (AS_DAX | AS_SECRET))) {
+		err = map_kept(mm, src->mapping, len >> PAGE_SHIFT, &vm_flags);
+		if (err)
+			return err;
+	}
 	end = addr + len;
 	pages = len >> PAGE_SHIFT;
 	if (!may_expand_vm(mm, vm_flags, pages - (over ? mapped_pages(mm, addr, end) : 0)))
@@ -396,7 +416,8 @@ long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, i
 {
 	bool populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
 	struct hstate *h = NULL;
-	unsigned long size;
+	struct uffd_change *changes;
+	unsigned long size, vm_flags;
 	long ret = mmap_hstate(src, flags, &h);
 
 	if (ret || !len)
@@ -408,10 +429,15 @@ long do_mmap_file(struct mm_struct *mm, unsigned long addr, unsigned long len, i
 		return -ENOMEM;
 	if (pgoff + (size >> PAGE_SHIFT) < pgoff)
 		return -EOVERFLOW;
+	vm_flags = calc_vm_flags(prot, flags);
 	down_write(&mm->mmap_lock);
-	ret = mmap_locked(mm, addr, size, flags, calc_vm_flags(prot, flags), &populate, pgoff, src,
-			  h);
+	if (unlikely(prot == PROT_EXEC))
+		vm_flags |= pkey_execute_only(mm);
+	ret = mmap_locked(mm, addr, size, flags, vm_flags, &populate, pgoff, src, h);
+	changes = uffd_take_changes(mm);
 	up_write(&mm->mmap_lock);
+	if (unlikely(changes))
+		uffd_unmap_complete(changes);
 	if (!IS_ERR((void *)ret) && populate && prot != PROT_NONE)
 		mm_populate(mm, ret, size); /* as Linux: what does not fit now faults later */
 	return ret;
@@ -459,6 +485,7 @@ static bool one_shared_mapping(struct vm_area_struct *vma, unsigned long end)
 int do_remap_file_pages(struct mm_struct *mm, unsigned long start, unsigned long size, int prot,
 			unsigned long pgoff, int flags)
 {
+	struct uffd_change *changes;
 	struct map_source src = {.readable = true, .prepare = prepare_nothing};
 	int map = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (flags & MAP_NONBLOCK), rights;
 	bool populate = !(flags & MAP_NONBLOCK);
@@ -492,7 +519,10 @@ int do_remap_file_pages(struct mm_struct *mm, unsigned long start, unsigned long
 	ret = mmap_locked(mm, start, size, map, calc_vm_flags(rights, map), &populate, pgoff, &src,
 			  h);
 out:
+	changes = uffd_take_changes(mm);
 	up_write(&mm->mmap_lock);
+	if (unlikely(changes))
+		uffd_unmap_complete(changes);
 	if (src.mapping)
 		source_put(&src);
 	if (IS_ERR((void *)ret))
@@ -506,98 +536,4 @@ long do_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, int pr
 	     unsigned long pgoff)
 {
 	return do_mmap_file(mm, addr, len, prot, flags, pgoff, NULL);
-}
-
-/* ---- heap and stack ---- */
-
-unsigned long do_brk(struct mm_struct *mm, unsigned long brk)
-{
-	unsigned long flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
-	unsigned long old_end = 0, new_end = 0, ret, pages;
-	struct vm_area_struct *next;
-	bool populate = false;
-
-	down_write(&mm->mmap_lock);
-	ret = mm->brk;
-	if (brk < mm->start_brk || brk > TASK_SIZE)
-		goto out;
-	if (brk - mm->start_brk + (mm->end_data - mm->start_data) > rlimit(RLIMIT_DATA))
-		goto out;
-	old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
-	new_end = ALIGN_UP(brk, PAGE_SIZE);
-	if (new_end < old_end) {
-		if (__do_munmap(mm, new_end, old_end))
-			goto out;
-	} else if (new_end > old_end) {
-		pages = (new_end - old_end) >> PAGE_SHIFT;
-		next = find_vma(mm, old_end);
-		if (next && new_end + PAGE_SIZE > vm_start_gap(next))
-			goto out;
-		flags = ksm_vma_flags(mm, flags | mm->def_flags);
-		if (mm->map_count > sysctl_max_map_count || mlock_exceeds_limit(mm, flags, pages))
-			goto out;
-		if (reserve_mapping(mm, &flags, pages))
-			goto out;
-		if (map_range(mm, old_end, new_end, flags, "[heap]")) {
-			if (flags & VM_ACCOUNT)
-				vm_uncharge(mm, pages);
-			goto out;
-		}
-		populate = (flags & (VM_LOCKED | VM_LOCKONFAULT)) == VM_LOCKED;
-	}
-	ret = mm->brk = brk;
-out:
-	up_write(&mm->mmap_lock);
-	if (populate)
-		mm_populate(mm, old_end, new_end - old_end);
-	return ret;
-}
-
-int mm_setup_stack(struct mm_struct *mm, unsigned long top, unsigned long initial)
-{
-	unsigned long flags =
-		VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN;
-	unsigned long pages = initial >> PAGE_SHIFT;
-	int err;
-
-	down_write(&mm->mmap_lock);
-	err = reserve_mapping(mm, &flags, pages);
-	if (err)
-		goto out;
-	err = map_range(mm, top - initial, top, flags, "[stack]");
-	if (err && (flags & VM_ACCOUNT))
-		vm_uncharge(mm, pages);
-	if (!err)
-		mm->start_stack = top;
-out:
-	up_write(&mm->mmap_lock);
-	return err;
-}
-
-int expand_stack(struct vm_area_struct *vma, unsigned long addr)
-{
-	struct mm_struct *mm = vma->mm;
-	struct vm_area_struct *prev = vma_prev(vma);
-	unsigned long start = addr & PAGE_MASK, grow;
-
-	if (start >= vma->vm_start)
-		return 0; /* somebody else's fault was first */
-	if (start < MMAP_MIN_ADDR)
-		return -ENOMEM;
-	/* The guard: a stack must not grow up to a mapping that a stray access could hit. */
-	if (prev && !(prev->flags & VM_GROWSDOWN) && (prev->flags & VM_ACCESS_FLAGS) &&
-	    (start < STACK_GUARD_GAP || start - STACK_GUARD_GAP < prev->vm_end))
-		return -ENOMEM;
-	if (prev && start < prev->vm_end)
-		return -ENOMEM;
-	grow = (vma->vm_start - start) >> PAGE_SHIFT;
-	if (vma->vm_end - start > rlimit(RLIMIT_STACK) || !may_expand_vm(mm, vma->flags, grow))
-		return -ENOMEM;
-	if (mlock_exceeds_limit(mm, vma->flags, grow))
-		return -ENOMEM;
-	if ((vma->flags & VM_ACCOUNT) && vm_charge(mm, grow))
-		return -ENOMEM;
-	vm_stat_account(mm, vma->flags, grow);
-	vma_set_range(vma, start, vma->vm_end);
-	return 0;
 }

@@ -8,7 +8,8 @@
  * Locks: mmap_lock for writing.
  */
 #include "lib/errno.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/virt/pkey.h"
 #include "mm/virt/vma.h"
 
 /* New rights for [start, end), a part of *pvma, which covers it afterwards. */
@@ -24,7 +25,8 @@ static int mprotect_one(struct vm_area_struct **pvma, unsigned long start, unsig
 		return -EPERM;
 	if (flags == old)
 		return 0;
-	/* Becoming writable is a promise of memory; it is kept when write access is taken away. */
+	/* A mapping that becomes writable is charged; the charge stays when write access is
+	 * taken away. */
 	if (flags & VM_WRITE) {
 		if (!may_expand_vm(mm, flags, pages) && may_expand_vm(mm, old, pages))
 			return -ENOMEM;
@@ -49,6 +51,12 @@ static int mprotect_one(struct vm_area_struct **pvma, unsigned long start, unsig
 
 int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot)
 {
+	return do_pkey_mprotect(mm, addr, len, prot, -1);
+}
+
+int do_pkey_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int prot,
+		     int pkey)
+{
 	int grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	unsigned long rights, end;
 	struct vm_area_struct *vma;
@@ -70,11 +78,15 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int
 	rights = (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
 		 (prot & PROT_EXEC ? VM_EXEC : 0);
 	down_write(&mm->mmap_lock);
+	if (pkey != -1 && !mm_pkey_is_allocated(mm, pkey)) {
+		err = -EINVAL;
+		goto out;
+	}
 	vma = find_vma(mm, addr);
 	if (!vma)
 		goto out;
 	if (grows == PROT_GROWSDOWN) {
-		/* The whole stack down to its lowest page. */
+		/* PROT_GROWSDOWN: the whole stack, down to its lowest page. */
 		if (vma->vm_start >= end)
 			goto out;
 		err = -EINVAL;
@@ -95,7 +107,8 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, int
 		if (rights & ~(vma->flags >> 4))
 			break;
 		err = mprotect_one(&vma, addr, min(end, vma->vm_end),
-				   (vma->flags & ~VM_ACCESS_FLAGS) | rights);
+				   (vma->flags & ~(VM_ACCESS_FLAGS | VM_PKEY_MASK)) | rights |
+					   pkey_for_mprotect(vma, rights, pkey));
 		if (err)
 			break;
 		addr = vma->vm_end;

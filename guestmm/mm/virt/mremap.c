@@ -20,11 +20,12 @@
 #include "arch/tlb.h"
 #include "lib/errno.h"
 #include "lib/trace.h"
+#include "mm/fault/userfault.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/hugetlb.h"
-#include "mm/virt/large.h"
-#include "mm/virt/pgtable.h"
-#include "mm/virt/rmap.h"
+#include "mm/pgtable/large.h"
+#include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
 #define MREMAP_FLAGS (MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
@@ -32,7 +33,9 @@
 struct remap {
 	struct mm_struct *mm;
 	unsigned long addr, old_len, new_len, to, flags;
-	bool populate; /* locked: what was added is faulted in at the end */
+	bool populate;		   /* locked: what was added is faulted in at the end */
+	struct uffd_change *early; /* what was unmapped at the new place */
+	struct uffd_ctx *uffd;	   /* is to read of the move: uffd_remap_begin() was called */
 };
 
 /* ---- carrying page tables over ---- */
@@ -48,10 +51,13 @@ static __attribute__((noinline)) void trace_moved(const struct mm_struct *mm, pt
 	trace_point(MAP, to, .pfn = pfn, .mm = id, .arg = TRACE_MAP_MOVE);
 }
 
+/* A userfaultfd whose registration does not follow does not know the new place. */
+enum wp_bits { DROP_UFFD_WP, KEEP_UFFD_WP };
+
 /* P held: move n entries of one table, `dst` for addresses from `to` on, `src` from `from` on.
  * Returns whether the CPU may know one of them. */
 static bool move_ptes(const struct mm_struct *mm, pte_t *dst, pte_t *src, unsigned long n,
-		      unsigned long from, unsigned long to)
+		      unsigned long from, unsigned long to, enum wp_bits wp)
 {
 	bool flush = false;
 
@@ -66,11 +72,10 @@ static bool move_ptes(const struct mm_struct *mm, pte_t *dst, pte_t *src, unsign
 		} else {
 			pte_set(src, __pte(0));
 		}
-		/* Who answers faults of the old place does not know the new one. As Linux: what has moved
-		 * counts as written. */
-		e = pte_clear_uffd_wp(e);
-		pte_set(dst,
-			__pte(e.v | (pte_present(e) ? _PAGE_SOFT_DIRTY : MMVM_SWP_SOFT_DIRTY)));
+		if (wp == DROP_UFFD_WP)
+			e = pte_clear_uffd_wp(e);
+		e = pte_mksoft_dirty(e); /* as Linux: a moved page counts as written */
+		pte_set(dst, e);
 		if (unlikely(trace_on) && pte_present(e))
 			trace_moved(mm, e, from, to);
 	}
@@ -80,7 +85,7 @@ static bool move_ptes(const struct mm_struct *mm, pte_t *dst, pte_t *src, unsign
 /* Move the entries of [from, from + len) to `to`. Returns how much was moved: all of it, or less if
  * there was no memory for a table. */
 static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long from,
-				      unsigned long to, unsigned long len)
+				      unsigned long to, unsigned long len, enum wp_bits wp)
 {
 	struct mm_struct *mm = vma->mm;
 	struct anon_vma *root = vma->anon_vma ? vma->anon_vma->root : NULL;
@@ -117,7 +122,7 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 		flush_tlb_batched_pending(mm);
 		if (unlikely(level)
 			    ? move_large(mm, dst, src, level, from + done, to + done)
-			    : move_ptes(mm, dst, src, n >> PAGE_SHIFT, from + done, to + done))
+			    : move_ptes(mm, dst, src, n >> PAGE_SHIFT, from + done, to + done, wp))
 			flush_tlb_range(mm, from + done, from + done + n);
 		spin_unlock(&mm->page_table_lock);
 		if (root)
@@ -134,16 +139,16 @@ static unsigned long move_page_tables(struct vm_area_struct *vma, unsigned long 
 /* The VMA for the new place: a neighbour that took it in, or a new one. NULL if no memory. */
 static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct remap *r)
 {
-	/* Who answers faults of the old place does not know the new one. */
-	unsigned long flags = old->flags & ~VM_UFFD;
+	struct uffd_ctx *follows = uffd_follows(old);
+	unsigned long flags = follows ? old->flags : old->flags & ~VM_UFFD;
 	struct vma_desc mid = vma_desc_part(old, r->addr, r->addr + r->new_len, flags);
 	unsigned long end = r->to + r->new_len;
 	struct vm_area_struct *vma;
 
 	/* Without pages nothing ties it to its old offset: one that fits the new place may let it
 	 * join its neighbours there. */
-	mid.uffd = NULL;
-	if (!old->anon_vma && !old->mapping)
+	mid.uffd = follows;
+	if (!old->anon_vma && !old->mapping && likely(!(old->flags & VM_SPECIAL)))
 		mid.pgoff = r->to >> PAGE_SHIFT;
 	vma = vma_merge_range(r->mm, r->to, end, &mid);
 	if (vma)
@@ -156,6 +161,8 @@ static struct vm_area_struct *copy_vma(struct vm_area_struct *old, const struct 
 		vma_free(vma);
 		return NULL;
 	}
+	if (unlikely(follows))
+		uffd_vma_share(vma, old);
 	vma_copy_policy(vma, old);
 	vma_set_backing(vma, old->file, old->mapping, mid.pgoff);
 	if (unlikely(old->resv))
@@ -173,7 +180,7 @@ static void leave_behind(struct vm_area_struct *vma, const struct remap *r)
 	vma_set_flags(vma, unlocked);
 	vm_stat_account(r->mm, unlocked, vma_pages(vma));
 	if (vma->vm_start == r->addr && vma->vm_end == r->addr + r->old_len)
-		unlink_anon_vmas(vma); /* its pages have all gone */
+		unlink_anon_vmas(vma); /* all its pages were removed */
 }
 
 static long move_vma(struct vm_area_struct *vma, struct remap *r)
@@ -182,6 +189,7 @@ static long move_vma(struct vm_area_struct *vma, struct remap *r)
 	bool stays = (r->flags & MREMAP_DONTUNMAP) || !r->old_len;
 	struct mm_struct *mm = r->mm;
 	struct vm_area_struct *new;
+	enum wp_bits wp;
 	int err;
 
 	/* Cutting out takes two VMAs, the new place one. */
@@ -207,9 +215,10 @@ static long move_vma(struct vm_area_struct *vma, struct remap *r)
 	}
 	vm_stat_account(mm, flags, r->new_len >> PAGE_SHIFT);
 	vma = find_vma(mm, r->addr); /* the new place may have joined it */
-	if (move_page_tables(vma, r->addr, r->to, r->old_len) < r->old_len) {
+	wp = uffd_follows(vma) ? KEEP_UFFD_WP : DROP_UFFD_WP;
+	if (move_page_tables(vma, r->addr, r->to, r->old_len, wp) < r->old_len) {
 		/* The tables at the old place are all there still. */
-		move_page_tables(new, r->to, r->addr, r->old_len);
+		move_page_tables(new, r->to, r->addr, r->old_len, KEEP_UFFD_WP);
 		if (unlikely(new->resv))
 			hugetlb_vma_drop_resv(new);
 		err = __do_munmap(mm, r->to, r->to + r->new_len);
@@ -218,7 +227,11 @@ static long move_vma(struct vm_area_struct *vma, struct remap *r)
 		return -ENOMEM;
 	}
 	if (unlikely(vma->resv))
-		hugetlb_vma_drop_resv(vma); /* it has moved along */
+		hugetlb_vma_drop_resv(vma); /* it was moved with the pages */
+	if (unlikely(wp == KEEP_UFFD_WP)) {
+		r->uffd = vma->uffd;
+		uffd_remap_begin(r->uffd);
+	}
 	if (r->flags & MREMAP_DONTUNMAP)
 		leave_behind(vma, r);
 	else if (!stays)
@@ -242,10 +255,14 @@ static int check_resize(struct vm_area_struct *vma, const struct remap *r)
 	/* Nothing moves: a second mapping of what is shared. */
 	if (!r->old_len && !(vma->flags & VM_MAYSHARE))
 		return -EINVAL;
+	if ((r->flags & MREMAP_DONTUNMAP) && vma->flags & VM_SPECIAL)
+		return -EINVAL;
 	if (r->old_len > vma->vm_end - r->addr)
 		return -EFAULT;
 	if (r->new_len <= r->old_len)
 		return 0;
+	if (vma->flags & VM_SPECIAL)
+		return -EFAULT;
 	grow = (r->new_len - r->old_len) >> PAGE_SHIFT;
 	at = linear_page_index(vma, r->addr);
 	if (at + (r->new_len >> PAGE_SHIFT) < at)
@@ -267,7 +284,7 @@ static int check_hugetlb(const struct vm_area_struct *vma, struct remap *r)
 	return 0;
 }
 
-/* Longer at the same place, where nothing is behind it. */
+/* Longer at the same place, where nothing follows it. */
 static long expand_in_place(struct vm_area_struct *vma, struct remap *r)
 {
 	unsigned long start = vma->vm_end, end = r->addr + r->new_len;
@@ -311,6 +328,7 @@ static long remap_to(struct remap *r)
 		return -ENOMEM;
 	if (r->flags & MREMAP_FIXED) {
 		err = do_munmap_locked(mm, r->to, r->new_len);
+		r->early = uffd_take_changes(mm);
 		if (err)
 			return err;
 	}
@@ -379,6 +397,7 @@ long do_mremap(struct mm_struct *mm, unsigned long addr, unsigned long old_len,
 			  .new_len = ALIGN_UP(new_len, PAGE_SIZE),
 			  .to = new_addr,
 			  .flags = flags};
+	struct uffd_change *late;
 	long ret;
 
 	if ((flags & ~MREMAP_FLAGS) || ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)))
@@ -389,8 +408,15 @@ long do_mremap(struct mm_struct *mm, unsigned long addr, unsigned long old_len,
 		return -EINVAL;
 	down_write(&mm->mmap_lock);
 	ret = mremap_locked(&r);
+	late = uffd_take_changes(mm);
 	up_write(&mm->mmap_lock);
 	if (!IS_ERR((void *)ret) && r.populate && r.new_len > r.old_len)
 		mm_populate(mm, r.to + r.old_len, r.new_len - r.old_len);
+	if (unlikely(r.early))
+		uffd_unmap_complete(r.early);
+	if (unlikely(r.uffd))
+		uffd_remap_complete(r.uffd, addr, ret, ALIGN_UP(old_len, PAGE_SIZE));
+	if (unlikely(late))
+		uffd_unmap_complete(late);
 	return ret;
 }

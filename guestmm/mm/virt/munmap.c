@@ -9,15 +9,16 @@
  * Locks: mmap_lock for writing.
  */
 #include "lib/errno.h"
+#include "mm/fault/userfault.h"
 #include "mm/huge/hugetlb.h"
 #include "mm/reclaim/lru.h"
-#include "mm/virt/pgtable.h"
+#include "mm/pgtable/pgtable.h"
 #include "mm/virt/vma.h"
 
 /* Unmap [start, end), which starts in or before `first` and does not lie strictly inside one VMA:
  * so each VMA is removed wholly or loses one end, and nothing can fail. */
 static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsigned long start,
-		       unsigned long end, bool full)
+		       unsigned long end, enum tlb_scope scope)
 {
 	struct vm_area_struct *prev = vma_prev(first), *vma, *next, *dead;
 	unsigned long floor = prev ? prev->vm_end : 0;
@@ -27,7 +28,7 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 	LIST_HEAD(gone);
 
 	lru_add_drain(); /* so that batches do not keep the pages */
-	tlb_gather_mmu(&tlb, mm, full);
+	tlb_gather_mmu(&tlb, mm, scope);
 	for (vma = first; vma && vma->vm_start < end; vma = next) {
 		unsigned long s = max(start, vma->vm_start), pages;
 
@@ -35,7 +36,7 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 		pages = (to - s) >> PAGE_SHIFT;
 		next = vma_next(vma);
 		if (unlikely(vma->flags & VM_LOCKED))
-			mlock_vma_pages(vma, s, to, false); /* others may map them, too */
+			mlock_vma_pages(vma, s, to, LRU_LET_GO); /* others may map them, too */
 		zap_page_range(&tlb, s, to);
 		if (unlikely(vma->resv))
 			hugetlb_unreserve_vma(vma, s, to);
@@ -55,8 +56,17 @@ static void unmap_vmas(struct mm_struct *mm, struct vm_area_struct *first, unsig
 	}
 	if (vma) /* what is left of the last one, or the one behind */
 		ceiling = vma->vm_start;
-	list_for_each_entry_safe (dead, next, &gone, link)
+	/* VMA by VMA: the gaps between them have no tables, and are most of an address space. A table that two of
+	 * them share is freed with the second. vma_free() comes first: after it rmap does not find the tables. */
+	list_for_each_entry_safe (dead, next, &gone, link) {
+		unsigned long dead_end = dead->vm_end;
+
 		vma_free(dead);
+		if (&next->link == &gone || next->vm_start <= dead_end + level_size(1))
+			continue;
+		free_pgtables(&tlb, from, dead_end, floor, next->vm_start);
+		from = next->vm_start;
+	}
 	free_pgtables(&tlb, from, to, floor, ceiling);
 	tlb_finish_mmu(&tlb);
 }
@@ -92,7 +102,12 @@ int __do_munmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 		if (err)
 			return err;
 	}
-	unmap_vmas(mm, vma, start, end, false);
+	if (unlikely(atomic_load(&nr_uffd_unmap))) {
+		err = uffd_unmap_begin(mm, vma, start, end);
+		if (err)
+			return err;
+	}
+	unmap_vmas(mm, vma, start, end, TLB_PARTS);
 	return 0;
 }
 
@@ -108,11 +123,15 @@ int do_munmap_locked(struct mm_struct *mm, unsigned long addr, unsigned long len
 
 int do_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
 {
+	struct uffd_change *changes;
 	int err;
 
 	down_write(&mm->mmap_lock);
 	err = do_munmap_locked(mm, addr, len);
+	changes = uffd_take_changes(mm);
 	up_write(&mm->mmap_lock);
+	if (unlikely(changes))
+		uffd_unmap_complete(changes);
 	return err;
 }
 
@@ -122,6 +141,7 @@ int do_munmap_attached(struct mm_struct *mm, unsigned long addr,
 {
 	struct vm_area_struct *vma, *next;
 	const struct file *file = NULL;
+	struct uffd_change *changes;
 	int err = 0;
 	u64 size = 0;
 
@@ -140,7 +160,10 @@ int do_munmap_attached(struct mm_struct *mm, unsigned long addr,
 		size = vma->flags & VM_HUGETLB ? vma->mapping->size : its;
 		err = __do_munmap(mm, start, end);
 	}
+	changes = uffd_take_changes(mm);
 	up_write(&mm->mmap_lock);
+	if (unlikely(changes))
+		uffd_unmap_complete(changes);
 	return err ? err : file ? 0 : -EINVAL;
 }
 
@@ -150,7 +173,7 @@ void exit_mmap(struct mm_struct *mm)
 	update_hiwater_rss(mm);
 	if (!list_empty(&mm->mmap))
 		unmap_vmas(mm, list_first_entry(&mm->mmap, struct vm_area_struct, link), 0, ~0ul,
-			   true);
+			   TLB_WHOLE_MM);
 	mm->brk = mm->start_brk;
 	up_write(&mm->mmap_lock);
 }

@@ -74,8 +74,8 @@ static int charge(u64 pages, u64 reserve)
 
 int vm_charge(struct mm_struct *mm, unsigned long pages)
 {
-	/* The reserve leaves one process room to grow that another must not eat; a small process
-	 * is not held to it. */
+	/* The reserve keeps one process from taking all that is left. It is small for a small
+	 * process. */
 	int err = charge(pages, min(mm->total_vm / 32, USER_RESERVE_PAGES));
 
 	if (!err)
@@ -155,6 +155,8 @@ void vm_stat_account(struct mm_struct *mm, unsigned long flags, long pages)
 		mm->stack_vm += pages;
 	else if (is_data(flags))
 		mm->data_vm += pages;
+	else if ((flags & (VM_EXEC | VM_WRITE)) == VM_EXEC)
+		mm->exec_vm += pages;
 	if (flags & VM_LOCKED)
 		mm->locked_vm += pages;
 }
@@ -165,6 +167,6 @@ bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned lon
 		return false;
 	if (!is_data(flags) || mm->data_vm + pages <= rlimit(RLIMIT_DATA) >> PAGE_SHIFT)
 		return true;
-	/* As Linux, for programs that want no heap: 0 is about brk(2) alone. */
+	/* As in Linux: a limit of 0 is for programs without a heap, and concerns brk(2) alone. */
 	return !rlimit(RLIMIT_DATA) && mm->data_vm + pages <= rlimit_max(RLIMIT_DATA) >> PAGE_SHIFT;
 }

@@ -20,8 +20,8 @@
 #include "mm/huge/hugetlb.h"
 #include "mm/huge/thp.h"
 #include "mm/numa/mempolicy.h"
-#include "mm/virt/rmap.h"
-#include "mm/virt/userfault.h"
+#include "mm/rmap/rmap.h"
+#include "mm/fault/userfault.h"
 #include "mm/cache/shmem.h"
 #include "mm/slab/slab.h"
 #include "mm/virt/vma.h"
@@ -43,7 +43,7 @@ pgprot_t vm_get_page_prot(unsigned long flags)
 	prot |= flags & VM_ACCESS_FLAGS ? _PAGE_PRESENT : _PAGE_PROTNONE;
 	if (!(flags & VM_EXEC))
 		prot |= _PAGE_NX;
-	return prot;
+	return prot | (flags & VM_PKEY_MASK) << (_PAGE_PKEY_SHIFT - VM_PKEY_SHIFT);
 }
 
 void vma_set_flags(struct vm_area_struct *vma, unsigned long flags)
@@ -184,7 +184,8 @@ void vma_link(struct vm_area_struct *vma)
 		}
 	}
 	list_add(&vma->link, after);
-	/* The gap of the next VMA shrinks: it is an ancestor of the new leaf, so on its way up. */
+	/* The gap of the next VMA shrinks. That VMA is an ancestor of the new leaf, so the way
+	 * up updates it. */
 	rb_insert(&mm->mm_rb, &vma->rb, parent, link, vma_gap_augment);
 	mm->map_count++;
 }
@@ -305,7 +306,7 @@ unsigned long unmapped_area_topdown(struct mm_struct *mm, unsigned long len, uns
 
 static bool desc_joins(const struct vma_desc *lo, const struct vma_desc *hi)
 {
-	/* The promise of a mapping of hugetlb is kept by VMA. */
+	/* Reservations of hugetlb belong to one VMA: two do not merge. */
 	return !((lo->flags ^ hi->flags) & ~VM_SOFTDIRTY) && !(lo->flags & VM_HUGETLB) &&
 	       lo->name == hi->name && lo->pgoff + lo->pages == hi->pgoff &&
 	       lo->mapping == hi->mapping && lo->file == hi->file &&
@@ -358,6 +359,13 @@ static struct vma_desc *vma_describe(const struct vm_area_struct *vma, struct vm
 	return d;
 }
 
+/* The VMA grows by pages of a mapping with these properties. */
+static void vma_inherit(struct vm_area_struct *vma, bool policy_held, unsigned long flags)
+{
+	vma->policy_held &= policy_held;
+	vma->flags |= flags & VM_SOFTDIRTY;
+}
+
 /* `left` takes over `right`, which touches it. */
 static void vma_absorb(struct vm_area_struct *left, struct vm_area_struct *right)
 {
@@ -366,8 +374,7 @@ static void vma_absorb(struct vm_area_struct *left, struct vm_area_struct *right
 	vma_unlink(right);
 	if (!left->anon_vma && right->anon_vma)
 		anon_vma_move(left, right);
-	left->policy_held &= right->policy_held;
-	left->flags |= right->flags & VM_SOFTDIRTY;
+	vma_inherit(left, right->policy_held, right->flags);
 	vma_set_range(left, left->vm_start, end);
 	vma_free(right);
 }
@@ -391,18 +398,15 @@ struct vm_area_struct *vma_merge_range(struct mm_struct *mm, unsigned long start
 	switch (vma_merge_policy(vma_describe(prev, &p), mid, vma_describe(next, &n))) {
 	case VMA_MERGE_PREV:
 		vma_set_range(prev, prev->vm_start, end);
-		prev->policy_held &= mid->policy_held;
-		prev->flags |= mid->flags & VM_SOFTDIRTY;
+		vma_inherit(prev, mid->policy_held, mid->flags);
 		return prev;
 	case VMA_MERGE_NEXT:
 		vma_set_range(next, start, next->vm_end);
-		next->policy_held &= mid->policy_held;
-		next->flags |= mid->flags & VM_SOFTDIRTY;
+		vma_inherit(next, mid->policy_held, mid->flags);
 		return next;
 	case VMA_MERGE_BOTH:
 		vma_set_range(prev, prev->vm_start, end);
-		prev->policy_held &= mid->policy_held;
-		prev->flags |= mid->flags & VM_SOFTDIRTY;
+		vma_inherit(prev, mid->policy_held, mid->flags);
 		vma_absorb(prev, next);
 		return prev;
 	case VMA_MERGE_NONE:
@@ -468,7 +472,8 @@ int vma_split(struct vm_area_struct *vma, unsigned long addr)
 		return -ENOMEM;
 	}
 	vma_copy_policy(high, vma);
-	/* Into the reverse map before the other half leaves: no page is in neither. */
+	/* It enters the reverse map before the other half leaves it, so that no page is missing
+	 * there. */
 	thp_split_at(vma->mm, addr);
 	vma_set_backing(high, vma->file, vma->mapping, high->pgoff);
 	if (unlikely(vma->resv))
@@ -521,8 +526,8 @@ int vma_modify_flags(struct vm_area_struct **pvma, unsigned long start, unsigned
 	struct vm_area_struct *vma = *pvma, *near;
 	int err;
 
-	/* One end of a VMA that becomes like its neighbour: only the border moves, which takes no
-	 * memory. The neighbour first, so that the reverse map never sees a page in neither. */
+	/* One end of a VMA becomes like its neighbour: only the border moves, which needs no
+	 * memory. The neighbour grows first, so that no page is missing in the reverse map. */
 	if (start == vma->vm_start && end < vma->vm_end) {
 		near = vma_prev(vma);
 		if (part_joins(vma, start, end, flags, near)) {

@@ -2,6 +2,7 @@
  * writing unless said otherwise. */
 #ifndef MM_VMA_H
 #define MM_VMA_H
+#include "mm/reclaim/lru.h"
 #include "mm/virt/mm.h"
 
 #define STACK_GUARD_GAP (256ul << PAGE_SHIFT) /* kept free below a stack that may still grow */
@@ -140,6 +141,15 @@ long find_free_range_aligned(struct mm_struct *mm, unsigned long addr, unsigned 
 /** Let the stack `vma` grow down so that it covers addr. Returns 0 or -ENOMEM. */
 int expand_stack(struct vm_area_struct *vma, unsigned long addr);
 
+/* mmap.c, for brk.c. mmap_lock for writing. */
+/** Put anonymous [start, end) into the tree, which is free there; limits are checked and the promise made. 0 or
+ * -ENOMEM. */
+int mm_map_range(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags,
+		 const char *name);
+/** Check the limits of a mapping of `pages` and promise them: sets VM_ACCOUNT in *flags if it is a promise. 0 or
+ * -ENOMEM. */
+int mm_reserve_mapping(struct mm_struct *mm, unsigned long *flags, unsigned long pages);
+
 /** Give the anonymous page at a PTE a copy of its own as a write would, whatever the rights (fault.c). mmap_lock for
  * reading. 0 (done, or it changed meanwhile) or -ENOMEM. */
 int unshare_pte(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
@@ -179,7 +189,7 @@ bool overcommit_allows(int mode, u64 request, u64 committed, u64 totalram, u64 t
 		       u64 reserve);
 /** Does a mapping with these flags count? [pure] */
 bool vm_accountable(unsigned long flags, int mode);
-/** Add (or with negative pages remove) a mapping in total_vm, stack_vm, data_vm. */
+/** Add (or with negative pages remove) a mapping in total_vm, stack_vm, data_vm, exec_vm. */
 void vm_stat_account(struct mm_struct *mm, unsigned long flags, long pages);
 /** Would `pages` more with these flags stay within RLIMIT_AS and RLIMIT_DATA? */
 bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned long pages);
@@ -188,7 +198,8 @@ bool may_expand_vm(const struct mm_struct *mm, unsigned long flags, unsigned lon
 /** Would `pages` more with these flags be beyond RLIMIT_MEMLOCK? */
 bool mlock_exceeds_limit(const struct mm_struct *mm, unsigned long flags, unsigned long pages);
 /** Move the pages of [start, end) to the unevictable list, or back. mmap_lock held. */
-void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end, bool lock);
+void mlock_vma_pages(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+		     enum lru_keep keep);
 /** A locked VMA maps the page, or lets go of a page that others map still. */
 void mlock_page(struct page *page);
 void munlock_page(struct page *page);

@@ -1,10 +1,9 @@
 /*
  * The pool of compressed pages.
  *
- * A zspage has one to four pages, so many that its objects fill them best. Objects lie one after the
- * other and may cross from page to page; copying an object is therefore up to two copies. The pages
- * need not be neighbours, and each can be migrated: a page finds its zspage by private_ and its place
- * by index.
+ * A zspage has one to four pages: the number that wastes least for its object size. Objects lie one after the other
+ * and may cross from one page to the next, so copying an object takes up to two copies. The pages need not be
+ * contiguous, and each can be migrated: private_ names a page's zspage, and index its position.
  *
  *   full ──free──> partly used ──free──> empty ──> freed, if nobody holds the lock of one of its pages
  *    ^───store────────┘  └──compact──> objects move to fuller zspages of the class
@@ -19,9 +18,10 @@
  * Locks: zs_pool.h. Page locks are tried, never waited for, under zs_lock.
  */
 #include "mm/zswap/zs_pool.h"
+#include "mm/phys/highmem.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/phys/migrate.h"
+#include "mm/move/migrate.h"
 #include "mm/phys/zone.h"
 #include "mm/slab/slab.h"
 
@@ -51,7 +51,7 @@ void zs_init(void)
 {
 	spin_lock_init(&zs_lock);
 	zs_nr_classes = 0;
-	/* Sizes of which equally many fit into a zspage are one class: the largest of them. */
+	/* Sizes with the same number of objects per zspage share a class, that of the largest size. */
 	for (u32 step = ZS_MAX_SIZE / ZS_STEP; step > 0; step--) {
 		u32 size = step * ZS_STEP, pages = zs_pages_for(size);
 		u32 objects = pages * PAGE_SIZE / size;
@@ -93,19 +93,21 @@ static void add_inuse(struct zspage *z, int n)
 		list_move(&z->link, &z->class->list[fullness(z)]);
 }
 
-static void copy_object(const struct zspage *z, u32 index, void *buf, u32 size, bool in)
+enum copy_dir { OUT_OF_POOL, INTO_POOL };
+
+static void copy_object(const struct zspage *z, u32 index, void *buf, u32 size, enum copy_dir dir)
 {
 	u32 at = index * z->class->size;
 
 	for (u32 done = 0; done < size;) {
 		u32 offset = (at + done) % PAGE_SIZE;
 		u32 n = min(size - done, (u32)PAGE_SIZE - offset);
-		u8 *p = (u8 *)page_address(z->page[(at + done) / PAGE_SIZE]) + offset;
+		struct page *page = z->page[(at + done) / PAGE_SIZE];
 
-		if (in)
-			memcpy(p, (const u8 *)buf + done, n);
+		if (dir == INTO_POOL)
+			memcpy_to_page(page, offset, (const u8 *)buf + done, n);
 		else
-			memcpy((u8 *)buf + done, p, n);
+			memcpy_from_page((u8 *)buf + done, page, offset, n);
 		done += n;
 	}
 }
@@ -152,7 +154,7 @@ static struct zspage *new_zspage(struct zs_class *c, gfp_t gfp)
 		z->page[n] = page;
 	}
 	for (n = 0; n < c->pages; n++) {
-		trylock_page(z->page[n]); /* nobody else knows it */
+		trylock_page(z->page[n]); /* succeeds: the page is new, and nobody else knows it */
 		page_set_movable(z->page[n], &zs_movable_ops);
 		page_stat_add(z->page[n], NR_ZSPAGES, 1);
 		unlock_page(z->page[n]);
@@ -175,8 +177,8 @@ static void add_zspage(struct zspage *z)
 	pool_pages += z->class->pages;
 }
 
-/* zs_lock held. Free an empty zspage, unless one of its pages is locked: then it stays on the list of
- * the empty ones, for whoever stores next. */
+/* Free an empty zspage. If one of its pages is locked, it stays on the list of empty zspages for the next store.
+ * zs_lock held. */
 static bool free_zspage(struct zspage *z)
 {
 	u32 n, pages = z->class->pages;
@@ -199,7 +201,7 @@ static bool free_zspage(struct zspage *z)
 		page_clear_movable(page);
 		page->private_ = 0;
 		page->index = 0;
-		page->type = PAGE_OTHER; /* who isolated it may keep it a moment longer */
+		page->type = PAGE_OTHER; /* code that has isolated it may still hold a reference */
 		unlock_page(page);
 		put_page(page);
 	}
@@ -235,7 +237,7 @@ int zs_store(const void *data, u32 size, gfp_t gfp, struct zs_ref *ref)
 		add_zspage(fresh);
 		z = fresh;
 	}
-	copy_object(z, take_object(z, ref), (void *)(unsigned long)data, size, true);
+	copy_object(z, take_object(z, ref), (void *)(unsigned long)data, size, INTO_POOL);
 	spin_unlock(&zs_lock);
 	return 0;
 }
@@ -243,7 +245,7 @@ int zs_store(const void *data, u32 size, gfp_t gfp, struct zs_ref *ref)
 void zs_load(const struct zs_ref *ref, void *data, u32 size)
 {
 	spin_lock(&zs_lock);
-	copy_object(ref->zspage, ref->index, data, size, false);
+	copy_object(ref->zspage, ref->index, data, size, OUT_OF_POOL);
 	spin_unlock(&zs_lock);
 }
 
@@ -262,7 +264,7 @@ void zs_free(struct zs_ref *ref)
 
 /* ---- compaction ------------------------------------------------------------------------------- */
 
-/* Zspages that would be left over if all others were full. Stale without zs_lock. */
+/* How many zspages could be freed if the others were full. The answer may be stale without zs_lock. */
 static u64 spare_zspages(const struct zs_class *c)
 {
 	u64 room = READ_ONCE(c->nr_zspages) * c->objects, used = READ_ONCE(c->nr_used);
@@ -319,8 +321,8 @@ static u32 compact_class(struct zs_class *c)
 		dst = fullest_but(c, src);
 		if (!dst)
 			return 0;
-		copy_object(src, i, object_buffer, c->size, false);
-		copy_object(dst, take_object(dst, ref), object_buffer, c->size, true);
+		copy_object(src, i, object_buffer, c->size, OUT_OF_POOL);
+		copy_object(dst, take_object(dst, ref), object_buffer, c->size, INTO_POOL);
 		drop_object(src, i);
 	}
 	return src && free_zspage(src) ? c->pages : 0;
@@ -356,7 +358,7 @@ static int zs_migrate_page(struct page *dst, struct page *src, enum migrate_mode
 	struct zspage *z = (void *)(unsigned long)src->private_;
 
 	spin_lock(&zs_lock);
-	copy_page(page_address(dst), page_address(src));
+	copy_highpage(dst, src);
 	z->page[src->index] = dst;
 	dst->private_ = src->private_;
 	dst->index = src->index;

@@ -1,6 +1,6 @@
 /*
- * A pool of small objects whose sizes vary, for compressed pages: size classes over groups of one to
- * four pages.
+ * A pool of small objects of different sizes, for compressed pages: each size class uses groups of one to four
+ * pages.
  *
  *   class of 1,360 bytes    zspage: | page | page | page |      objects may cross from page to page
  *                                   [ 0 ][ 1 ][ 2 ][ ... ][ 8 ]
@@ -8,9 +8,9 @@
  * An object is reached through its owner's struct zs_ref, never by address: compaction moves objects
  * between zspages of a class and rewrites their references, and migration replaces pages.
  *
- * Locks: zs_lock (spinlock, never taken by interrupts) around everything. It is taken under the lock of
- * a swap area; the page allocator's and the slabs' locks are taken under it. A reference is its
- * owner's, but for its contents, which zs_lock guards.
+ * Locks: zs_lock (spinlock, never taken by interrupts) around everything. It is taken under the lock of a swap
+ * area; the page allocator's and the slabs' locks are taken under it. A struct zs_ref belongs to its owner; zs_lock
+ * guards its contents.
  */
 #ifndef MM_ZS_POOL_H
 #define MM_ZS_POOL_H
@@ -52,8 +52,8 @@ extern u32 zs_nr_classes;
 
 /** Make the classes. Once, before everything else. */
 void zs_init(void);
-/** Keep a copy of `size` bytes (1..ZS_MAX_SIZE); ref tells where until zs_free(). 0, -ENOMEM, or
- * -ENOSPC: too large. Does not sleep if gfp says so. */
+/** Store a copy of `size` bytes (1..ZS_MAX_SIZE); *ref names it until zs_free(). 0, -ENOMEM, or -ENOSPC: too large.
+ * Sleeps only if gfp allows. */
 int zs_store(const void *data, u32 size, gfp_t gfp, struct zs_ref *ref);
 /** Copy the first `size` bytes out. Any context that may take zs_lock. */
 void zs_load(const struct zs_ref *ref, void *data, u32 size);

@@ -6,11 +6,11 @@
  *                                       └─ full, too large, no memory ─> the disk
  *   swap_readahead.c ── no-disk slot ──> zswap_load: the page is dirty, the entry is gone
  *
- * A page that comes back takes its contents along: keeping them twice would cost the memory that was
- * to be saved (Linux 6.12 does the same, "exclusive loads").
+ * Loading a page frees its compressed copy: keeping both would cost the memory that was to be saved (Linux 6.12
+ * does the same, "exclusive loads").
  *
  * I1  zswap[slot] of an area is an entry whose e is that slot; then the slot's byte has
- *     SWAP_MAP_NO_DISK. Not so: the byte's NO_DISK means a page of zeroes.
+ *     SWAP_MAP_NO_DISK. NO_DISK without an entry means a page of zeroes.
  * I2  Each entry is in one zswap[] only; with a length it is on the LRU and its ref is an object of
  *     the pool.
  * I3  stored_pages = entries; same_filled_pages = those without a length.
@@ -18,6 +18,7 @@
  * Compression works in buffers of the CPU, with preemption off; nothing in between sleeps.
  */
 #include "mm/zswap/zswap.h"
+#include "mm/phys/highmem.h"
 #include "lib/errno.h"
 #include "lib/lz4.h"
 #include "lib/string.h"
@@ -35,15 +36,15 @@ struct workspace {
 
 struct zswap_counts zswap_counts;
 bool zswap_prepared;
-static struct workspace *workspaces[MMVM_MAX_CPUS]; /* C once prepared; preemption off */
-static struct kmem_cache *entry_cache;		    /* C once prepared */
-static bool was_full; /* R: the pool has reached its limit and not yet come down */
+static DEFINE_PER_CPU(struct workspace *, workspaces); /* C once prepared; preemption off */
+static struct kmem_cache *entry_cache;		       /* C once prepared */
+static bool was_full; /* R: the pool was full and is still above the accept threshold */
 
 bool zswap_same_filled(const void *page, u64 *value)
 {
 	const u64 *w = page;
 
-	/* Most pages that are not differ at their end. */
+	/* Most pages with different words already differ in the last word. */
 	if (w[0] != w[PAGE_SIZE / sizeof(*w) - 1])
 		return false;
 	for (unsigned int i = 1; i < PAGE_SIZE / sizeof(*w) - 1; i++)
@@ -82,7 +83,7 @@ bool zswap_has_room(void)
 
 /* ---- entries ---------------------------------------------------------------------------------- */
 
-/* Unlinked already. */
+/* Free an entry that is already unlinked. */
 static void free_entry(struct zswap_entry *entry)
 {
 	if (entry->length)
@@ -110,10 +111,12 @@ void zswap_forget(struct swap_info *si, u64 offset)
 /* Compress into the pool. 0 or -errno. Preemption off. */
 static int compress(struct zswap_entry *entry, const struct page *page)
 {
-	struct workspace *w = workspaces[cpu_id()];
-	size_t len =
-		lz4_compress(page_address(page), PAGE_SIZE, w->data, sizeof(w->data), &w->table);
+	struct workspace *w = this_cpu_read(workspaces);
+	const void *p = kmap_local_page(page);
+	size_t len = lz4_compress(p, PAGE_SIZE, w->data, sizeof(w->data), &w->table);
 	int err;
+
+	kunmap_local(p);
 
 	if (!len) {
 		atomic_add(&zswap_counts.reject_compress_poor, 1);
@@ -127,7 +130,7 @@ static int compress(struct zswap_entry *entry, const struct page *page)
 	return err;
 }
 
-/* The slot's contents are the entry's from now on. */
+/* Make the entry the contents of its slot. */
 static void publish(struct zswap_entry *entry)
 {
 	struct swap_info *si = swap_area(entry->e);
@@ -144,6 +147,15 @@ static void publish(struct zswap_entry *entry)
 	spin_unlock(&si->lock);
 }
 
+static bool same_filled(const struct page *page, u64 *value)
+{
+	const void *p = kmap_local_page(page);
+	bool same = zswap_same_filled(p, value);
+
+	kunmap_local(p);
+	return same;
+}
+
 bool zswap_store(struct page *page)
 {
 	swp_entry_t e = {page->private_};
@@ -152,7 +164,7 @@ bool zswap_store(struct page *page)
 	int err = 0;
 
 	if (!swap_area(e)->zswap)
-		return false; /* no memory for its array at swapon */
+		return false; /* at swapon there was no memory for the area's array */
 	if (mem_cgroup_enabled() && !mem_cgroup_may_zswap(page))
 		return false;
 	if (!zswap_has_room()) {
@@ -165,7 +177,7 @@ bool zswap_store(struct page *page)
 		return false;
 	}
 	*entry = (struct zswap_entry){.e = e, .referenced = true};
-	if (zswap_same_filled(page_address(page), &value)) {
+	if (same_filled(page, &value)) {
 		entry->value = value;
 	} else {
 		preempt_disable();
@@ -186,9 +198,8 @@ bool zswap_store(struct page *page)
 }
 
 /* 0 or -EIO. */
-static int fill_page(const struct zswap_entry *entry, struct page *page)
+static int fill_words(const struct zswap_entry *entry, u64 *w)
 {
-	u64 *w = page_address(page);
 	struct workspace *ws;
 	long n;
 
@@ -198,11 +209,20 @@ static int fill_page(const struct zswap_entry *entry, struct page *page)
 		return 0;
 	}
 	preempt_disable();
-	ws = workspaces[cpu_id()];
+	ws = this_cpu_read(workspaces);
 	zs_load(&entry->ref, ws->data, entry->length);
 	n = lz4_decompress(ws->data, entry->length, w, PAGE_SIZE);
 	preempt_enable();
 	return n == (long)PAGE_SIZE ? 0 : -EIO;
+}
+
+static int fill_page(const struct zswap_entry *entry, struct page *page)
+{
+	u64 *w = kmap_local_page(page);
+	int err = fill_words(entry, w);
+
+	kunmap_local(w);
+	return err;
 }
 
 int zswap_load(struct page *page)
@@ -215,13 +235,13 @@ int zswap_load(struct page *page)
 	if (!entry)
 		return -ENOENT;
 	if (fill_page(entry, page)) {
-		/* The entry stays: it is evidence, and the slot has nothing better. */
+		/* Keep the entry for inspection: there is no other copy of the slot's contents. */
 		atomic_add(&zswap_counts.decompress_fail, 1);
 		printk("zswap: slot %lu of area %u does not decompress\n", (unsigned long)offset,
 		       si->type);
 		return -EIO;
 	}
-	/* Before the entry is gone: from now on the page has the only copy. */
+	/* Set before the entry is freed: from now on the page is the only copy. */
 	SetPageDirty(page);
 	spin_lock(&si->lock);
 	zswap_forget(si, offset);
@@ -258,9 +278,11 @@ int zswap_prepare(void)
 	if (!entry_cache)
 		return -ENOMEM;
 	for (unsigned int cpu = 0; cpu < max(nr_cpus, 1u); cpu++) {
-		if (!workspaces[cpu])
-			workspaces[cpu] = kmalloc(sizeof(*workspaces[cpu]), GFP_KERNEL);
-		if (!workspaces[cpu])
+		struct workspace **w = &per_cpu(workspaces, cpu);
+
+		if (!*w)
+			*w = kmalloc(sizeof(**w), GFP_KERNEL);
+		if (!*w)
 			return -ENOMEM;
 	}
 	for (unsigned int i = 0; i < MAX_SWAP_AREAS; i++) {

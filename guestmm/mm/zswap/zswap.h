@@ -1,6 +1,6 @@
 /*
- * zswap: pages on their way to swap are compressed and kept in memory; the disk sees only those that
- * the pool has no room for.
+ * zswap: pages that are swapped out are compressed and kept in memory; only those for which the pool has no room
+ * are written to the disk.
  *
  *   zswap.c             store, load, forget       lib/lz4.h       the compression
  *   zswap_writeback.c   the coldest to the disk   zs_pool.h       where the objects lie
@@ -9,9 +9,9 @@
  * A slot whose contents are in the pool has SWAP_MAP_NO_DISK in its byte and an entry in
  * swap_info.zswap[]. Everything else about the slot is as without zswap.
  *
- * Locks: page lock > swap_info->lock > zswap_lru_lock, zs_lock. A slot's entry is made, read and taken
- * by whoever has the slot's page in the swap cache and locked; it is also taken when the slot is
- * freed, which nobody can do while a page is cached for it.
+ * Locks: page lock > swap_info->lock > zswap_lru_lock, zs_lock. A slot's entry is made, read and removed only by a
+ * thread that has the slot's page in the swap cache and locked. It is also removed when the slot is freed, which is
+ * impossible while a page is cached for it.
  */
 #ifndef MM_ZSWAP_H
 #define MM_ZSWAP_H
@@ -29,7 +29,7 @@ struct zswap_entry {
 	};
 	u16 length;	 /* C: bytes in the pool */
 	u16 memcg;	 /* C: id of the group it is charged to, with a reference; 0: none */
-	bool referenced; /* zswap_lru_lock: not looked at yet */
+	bool referenced; /* zswap_lru_lock: writeback has not passed it yet */
 };
 
 /* Counts since boot, as in Linux's debugfs. stored and same_filled go up and down. All A. */
@@ -54,34 +54,32 @@ extern struct zswap_counts zswap_counts;
 extern bool zswap_enabled;	    /* new pages are taken */
 extern bool zswap_shrinker_enabled; /* reclaim may write the coldest to the disk */
 extern unsigned int zswap_max_pool_percent, zswap_accept_threshold_percent;
-/** zswap.NAME=VALUE of the command line; `get` finds a word. Early boot. */
+/** Read zswap.NAME=VALUE from the command line; `get` finds an option. Early boot. */
 void zswap_boot_options(const char *cmdline,
 			bool (*get)(const char *cmdline, const char *name, char *buf, size_t size));
-/** The options take effect. Once, from a thread, when memory works. */
+/** Put the options into effect. Called once, from a thread, when the allocators work. */
 void zswap_init(void);
 /** 0, -EINVAL (no boolean: y, n, 1, 0, on, off), -ENOMEM. May sleep. */
 int zswap_set_enabled(const char *text);
-/** Parse a boolean as Linux's kstrtobool(). 0 or -EINVAL. */
-int zswap_parse_bool(const char *text, bool *value);
-/** Has it ever been enabled? Then areas have their arrays. */
+/** zswap has been enabled once, so swap areas have their arrays. */
 extern bool zswap_prepared;
 
 /* ---- pages (zswap.c) ---- */
-/** Keep a locked, unmapped swap-cache page that has no entry. True: it is clean now. False: it is to be
- * written to the disk. */
+/** Store a locked, unmapped swap-cache page that has no entry. True: it is clean now. False: the caller has to
+ * write it to the disk. */
 bool zswap_store(struct page *page);
-/** The contents of a new, locked page of the swap cache. 0: it is dirty now, and the entry is gone.
- * -ENOENT: its slot has none. -EIO: the compressed data are damaged. */
+/** Fill a new, locked page of the swap cache. 0: the page is dirty now, and the entry was freed. -ENOENT: its slot
+ * has no entry. -EIO: the compressed data are damaged. */
 int zswap_load(struct page *page);
-/** si->lock held: the slot's contents are of no use any more. */
+/** Free the slot's entry: its contents are not needed any more. si->lock held. */
 void zswap_forget(struct swap_info *si, u64 offset);
 /** A new swap area, before it is used: 0 or -ENOMEM. May sleep. */
 int zswap_area_prepare(struct swap_info *si);
 /** The same for the areas in use, swapon_mutex held. */
 int zswap_prepare(void);
-/** Filled with one value of eight bytes? [pure] */
+/** Does the page repeat one value of eight bytes? [pure] */
 bool zswap_same_filled(const void *page, u64 *value);
-/** May the pool grow? Once it was full, only when it has fallen below the accept threshold. */
+/** May the pool grow? After it was full, only once it is below the accept threshold. */
 bool zswap_has_room(void);
 /** The pool's limit, and the size below which it takes pages again, in pages. */
 u64 zswap_limit(void);
@@ -97,10 +95,10 @@ void zswap_lru_add(struct zswap_entry *entry);
 void zswap_lru_del(struct zswap_entry *entry);
 /** Write up to `nr` of the coldest pages. Returns how many. May sleep. */
 u64 zswap_writeback(u64 nr);
-/** The pool is full: have the thread write until it takes pages again. Any context. */
+/** The pool is full: wake the thread, which writes pages until the pool accepts pages again. Any context. */
 void zswap_wake_writeback(void);
 /** Start the thread and register the shrinkers. 0 or -ENOMEM. */
 int zswap_writeback_init(void);
-/** The area's last slot is free and it is about to go: nobody writes back to it from now on. */
+/** All slots of the area are free and it is about to be removed: wait until no writeback uses it. */
 void zswap_wait_writeback(void);
 #endif

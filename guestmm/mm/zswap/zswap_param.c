@@ -1,12 +1,12 @@
 /*
- * zswap's switches: names and defaults are Linux's (Documentation/admin-guide/mm/zswap.rst).
+ * zswap's parameters, with Linux's names and defaults (Documentation/admin-guide/mm/zswap.rst).
  *
- * It is off until asked for. Areas, buffers and the thread are made when it is enabled first; disabled
- * again it takes no new pages, and gives back those it has.
+ * It is off by default. The areas' arrays, the buffers and the thread are made when it is first enabled. When it is
+ * disabled again, it stores no new pages, but the stored ones can still be loaded.
  */
 #include "mm/zswap/zswap.h"
 #include "lib/errno.h"
-#include "lib/string.h"
+#include "lib/format.h"
 #include "mm/init.h"
 
 bool zswap_enabled;
@@ -15,17 +15,6 @@ unsigned int zswap_max_pool_percent = 20, zswap_accept_threshold_percent = 90;
 static bool enabled_at_boot;
 static bool started; /* param_mutex: everything is made */
 static struct mutex param_mutex = MUTEX_INIT(param_mutex);
-
-int zswap_parse_bool(const char *text, bool *value)
-{
-	if (!strcmp(text, "on") || ((text[0] | 0x20) == 'y') || text[0] == '1')
-		*value = true;
-	else if (!strcmp(text, "off") || ((text[0] | 0x20) == 'n') || text[0] == '0')
-		*value = false;
-	else
-		return -EINVAL;
-	return 0;
-}
 
 static void percent_option(const char *name, const char *text, unsigned int *value)
 {
@@ -42,7 +31,7 @@ static void percent_option(const char *name, const char *text, unsigned int *val
 
 static void bool_option(const char *name, const char *text, bool *value)
 {
-	if (zswap_parse_bool(text, value))
+	if (parse_bool(text, value))
 		printk("%s=%s: neither y nor n, ignored\n", name, text);
 }
 
@@ -81,7 +70,7 @@ static int prepare(void)
 int zswap_set_enabled(const char *text)
 {
 	bool on;
-	int err = zswap_parse_bool(text, &on);
+	int err = parse_bool(text, &on);
 
 	if (err)
 		return err;

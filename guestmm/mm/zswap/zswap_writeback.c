@@ -1,15 +1,15 @@
 /*
- * zswap's way to the disk: when the pool is full, or reclaim asks (shrinker_enabled), the coldest pages
- * are decompressed and written to their slots.
+ * zswap's writeback to the disk: when the pool is full, or reclaim asks for it (shrinker_enabled), the coldest
+ * pages are decompressed and written to their slots.
  *
  *   LRU tail ─> a page in the swap cache for its slot ─> decompress ─> swap_write_page()
  *                    │ slot freed, or its page is in memory: next
  *
- * An entry is only looked at under zswap_lru_lock; from then on the slot is what counts: with its page
- * in the swap cache and locked, whatever entry the slot has is ours.
+ * An entry is read only under zswap_lru_lock, to get its slot. Once the slot's page is in the swap cache and
+ * locked, the entry that the slot has then cannot be freed by others.
  *
- * Locks: writeback_mutex > page lock > zswap_lru_lock. Reclaim tries the mutex and does not wait for
- * it: who holds it allocates.
+ * Locks: writeback_mutex > page lock > zswap_lru_lock. Reclaim tries the mutex and does not wait for it, because
+ * its holder allocates memory.
  */
 #include "mm/zswap/zswap.h"
 #include "lib/errno.h"
@@ -20,7 +20,7 @@
 
 #define WRITEBACK_BATCH	 32u
 #define WRITEBACK_MISSES 64u /* entries that cannot be written, before a run gives up */
-/* Nothing that would reclaim: who writes back is what reclaim waits for. */
+/* No allocation that would reclaim: reclaim waits for this writeback. */
 #define WRITEBACK_GFP (__GFP_KSWAPD_RECLAIM | __GFP_NOWARN | __GFP_HIGHMEM | __GFP_MOVABLE)
 
 spinlock_t zswap_lru_lock = SPINLOCK_INIT;
@@ -46,8 +46,8 @@ void zswap_lru_del(struct zswap_entry *entry)
 	spin_unlock(&zswap_lru_lock);
 }
 
-/* The slot of the coldest page that may be written; v = 0: none found. It is put at the head, so that
- * one that cannot be written now is not in the way. */
+/* The slot of the coldest page that may be written; v = 0: none found. Its entry moves to the head, so that a page
+ * that cannot be written now does not block the others. */
 static swp_entry_t coldest(unsigned int *misses)
 {
 	swp_entry_t e = {0};
@@ -98,7 +98,7 @@ static bool write_slot(struct swap_write_batch *b, swp_entry_t e)
 		return false;
 	err = zswap_load(page);
 	if (err) {
-		/* The slot was freed and used again, or is damaged: a fault on it finds out. */
+		/* The slot was freed and reused, or its data are damaged: a fault on it reports that. */
 		delete_from_swap_cache(page);
 		unlock_page(page);
 		release_page(page);
@@ -114,7 +114,7 @@ static bool write_slot(struct swap_write_batch *b, swp_entry_t e)
 	return true;
 }
 
-/* writeback_mutex held: an area that has an entry does not go while we write to it. */
+/* writeback_mutex held: a swap area is not removed while we write to it. */
 static u64 write_coldest(u64 nr)
 {
 	struct swap_write_batch b = {NULL};
@@ -160,7 +160,7 @@ static int writeback_thread(void *arg)
 	for (;;) {
 		wait_event(&writeback_wait, READ_ONCE(writeback_wanted));
 		WRITE_ONCE(writeback_wanted, false);
-		/* Closer packed may be enough. */
+		/* Compaction alone may free enough. */
 		zs_compact(zs_compactable());
 		while (zs_pages() >= zswap_accept_limit()) {
 			if (!zswap_writeback(WRITEBACK_BATCH))
@@ -192,7 +192,7 @@ static unsigned long scan_compact(struct shrinker *s, struct shrink_control *sc)
 	return zs_compact(sc->nr_to_scan);
 }
 
-/* The better the pages compress the less there is to gain from each. */
+/* The better pages compress, the less memory writing one of them frees. */
 static unsigned long count_coldest(struct shrinker *s, struct shrink_control *sc)
 {
 	u64 stored = atomic_load(&zswap_counts.stored_pages);

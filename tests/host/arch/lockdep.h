@@ -1,4 +1,7 @@
-/* What the lock-order checker hears in the guest is where two racing threads may change places. */
+/*
+ * The lock-order checker of the host build. Where the guest would call the checker, two racing threads may
+ * change places (race.h).
+ */
 #ifndef ARCH_LOCKDEP_H
 #define ARCH_LOCKDEP_H
 #include "lib/types.h"

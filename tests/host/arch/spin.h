@@ -1,5 +1,7 @@
-/* Waiting for a lock that is held: with one thread nobody will release it, of two that race the
- * other one runs on. */
+/*
+ * Waiting for a spinlock in the host build. With one thread nobody can release it, so that is a bug. When
+ * two threads race, the other one runs until it has released the lock.
+ */
 #ifndef ARCH_SPIN_H
 #define ARCH_SPIN_H
 #include "arch/irqflags.h"

@@ -1,15 +1,13 @@
 /*
  * Thread information of the host build: one static thread on a CPU that a test may rename. Types
- * and flags come from the guest's own header, so that they cannot drift apart; only the two
- * functions that look at the stack pointer are replaced.
+ * and flags come from the guest's own header, so that they cannot drift apart; only the
+ * functions that ask the CPU are replaced.
  */
 #ifndef HOST_ARCH_THREAD_INFO_H
 #define HOST_ARCH_THREAD_INFO_H
 #define current_thread_info guest_current_thread_info
-#define cpu_id		    guest_cpu_id
 #include "../../../guestmm/arch/x86/include/arch/thread_info.h"
 #undef current_thread_info
-#undef cpu_id
 
 extern struct thread_info host_thread_info;
 

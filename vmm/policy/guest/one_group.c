@@ -6,6 +6,8 @@
 
 struct mem_cgroup root_mem_cgroup;
 u32 memcg_in_use;
+unsigned long __per_cpu_offset[MMVM_MAX_CPUS];
+unsigned int nr_cpu_ids = 1;
 
 struct mem_cgroup *mem_cgroup_from_id(u16 id)
 {

@@ -5,9 +5,9 @@
  *   reference ──in memory──> accessed bit
  *             └─not───────> [memory full: reclaim 32] ─> page onto the lists
  *
- * Reclaim here is vmscan.c's loop with the disk taken out: a page that the policy lets go is gone at
- * once. The policy's files do not know the difference: page_referenced() gives and clears the
- * accessed bit, shadows are kept by page.
+ * Reclaim here is vmscan.c's loop with the disk taken out: a page that the policy evicts is freed at once. The
+ * policy's files do not know the difference: page_referenced() gives and clears the accessed bit, shadows are kept
+ * by page.
  *
  * What of the real kernel is missing: swap read-around, writes that take their time, kswapd's
  * watermarks (memory here is full or not), several processes mapping a page, pages of files.
@@ -24,7 +24,7 @@
 #include "mm/reclaim/mglru.h"
 #include "mm/reclaim/vmscan.h"
 #include "mm/reclaim/workingset.h"
-#include "mm/virt/rmap.h"
+#include "mm/rmap/rmap.h"
 #include "policy/policy.h"
 
 void *calloc(size_t n, size_t size);
@@ -42,8 +42,7 @@ static struct sim {
 	struct policy_result *out;
 } sim;
 
-/* ---- what the policies stand on -----------------------------------------------------------------
- */
+/* ---- what the policies stand on -------------------------------------------------------------- */
 
 pg_data_t node_data[MMVM_MAX_NODES];
 struct zone *zone_table[MMVM_MAX_ZONES];
@@ -142,8 +141,7 @@ void thp_undefer(struct folio *folio)
 	BUG_ON(folio);
 }
 
-/* ---- reclaim ----------------------------------------------------------------------------------
- */
+/* ---- reclaim --------------------------------------------------------------------------------- */
 
 static u64 evict(struct isolated *iso)
 {
@@ -272,8 +270,7 @@ static void give_up(u32 n)
 	sim.shadow[n] = 0;
 }
 
-/* ---- from outside -----------------------------------------------------------------------------
- */
+/* ---- from outside ---------------------------------------------------------------------------- */
 
 const char *policy_guest_name(unsigned int i)
 {
@@ -292,7 +289,7 @@ static void boot(const char *policy, u64 pages)
 	while (!list_empty(&lruvec_list))
 		lruvec_destroy(list_first_entry(&lruvec_list, struct lruvec, link));
 	memset(&window, 0, sizeof(window));
-	memset(lru_batches, 0, sizeof(lru_batches));
+	memset(&lru_batches, 0, sizeof(lru_batches)); /* one CPU, whose area is the linker's copy */
 	host_vmemmap = (unsigned long)sim.page;
 	node_data[0] = (pg_data_t){.present = true};
 	zone->node = &node_data[0];

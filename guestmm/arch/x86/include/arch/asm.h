@@ -10,12 +10,12 @@
 #define ASM_USER_DS	     0x2b
 #define ASM_USER_CS	     0x33
 #define ASM_THREAD_SIZE	     16384
-#define ASM_MAX_CPUS	     8
+#define ASM_MSR_GS_BASE	     0xc0000101
+#define ASM_TI_CPU	     16 /* thread_info: the CPU's number */
 #define ASM_TI_WORK	     24 /* thread_info: need_resched and flags, looked at as one u64 */
 #define ASM_TI_STACK_MAGIC   32
 #define ASM_STACK_MAGIC	     0x57acce1157acce11
-#define ASM_CPU_ENTRY_SIZE   128 /* struct cpu_entry */
-#define ASM_CPU_ENTRY_RSP0   4
+#define ASM_CPU_ENTRY_RSP0   4 /* struct cpu_entry */
 #define ASM_CPU_ENTRY_URSP   104
 #define ASM_IRQ_VECTOR_FIRST 0x30
 #define ASM_NR_IRQ_VECTORS   32
@@ -41,5 +41,8 @@
 #define FIX_IOAPIC     0xffffffffff001000
 #define FIX_SYSCALL_UD 0xffffffffff002000
 #define FIX_SHARED     0xffffffffff010000
+/* The static per-CPU areas, one after the other (percpu.c). */
+#define PERCPU_START 0xffffffffff200000
+#define PERCPU_END   0xffffffffff400000
 
 #endif

@@ -17,6 +17,12 @@ void cpu_prepare_secondary(unsigned int cpu, void *emergency);
 void cpu_init_secondary(unsigned int cpu);
 /** Direct map, kernel image with W^X, fixmap; loads CR3. memblock must know all RAM. */
 void paging_init(void);
+/** An area of per-CPU variables for each CPU; this one moves to its own. After paging_init(). */
+void percpu_areas_init(void);
+/** Part of it: the first CPU's tables for faults, made anew in its area; GS gets its base. */
+void cpu_move_to_area(void);
+/** Map [va, va + size) to pa in the kernel's tables, page by page or large; until vmalloc_init(). */
+void boot_map_range(unsigned long va, phys_addr_t pa, u64 size, u64 prot);
 /** Map struct pages for every RAM range, from memblock. After paging_init(). */
 void vmemmap_init(void);
 /** Local APIC, I/O APIC; the legacy PIC is masked. */

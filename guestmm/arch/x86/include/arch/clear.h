@@ -2,7 +2,7 @@
 #ifndef ARCH_CLEAR_H
 #define ARCH_CLEAR_H
 
-/** At most 2 MiB, that lie behind each other in the direct map. Interrupts may come meanwhile. */
+/** Clear at most 2 MiB, which are contiguous in the direct map. Interrupts may arrive meanwhile. */
 void clear_pages(void *kaddr, unsigned long pages);
 void copy_pages(void *dst, const void *src, unsigned long pages);
 #endif

@@ -26,12 +26,18 @@ typedef u64 pgprot_t;
 #define _PAGE_PSE      (1ull << 7)
 #define _PAGE_GLOBAL   (1ull << 8)
 #define _PAGE_SPECIAL  (1ull << 9) /* software: no struct page accounting (the zero page) */
-/** Software: userfaultfd is asked before a write (mm/virt/userfault.h). Never together with _PAGE_RW. A swap entry has
+/** Software: the frame is a page of ZONE_DEVICE, with no reference held (mm/fault/dax_fault.c). Always
+ * with _PAGE_SPECIAL. Linux's bit. */
+#define _PAGE_DEVMAP MMVM_PTE_DEVMAP
+/** Software: userfaultfd is asked before a write (mm/fault/userfault.h). Never together with _PAGE_RW. A swap entry has
  * MMVM_SWP_UFFD_WP instead. */
 #define _PAGE_UFFD_WP (1ull << 10)
-/** Software: written since clear_refs (mm/virt/soft_dirty.c). The CPU does not set it: who makes an entry writable does. A
- * swap entry has MMVM_SWP_SOFT_DIRTY instead. */
+/** Software: written since clear_refs (mm/pgtable/soft_dirty.c). The CPU does not set it: the code that makes an
+ * entry writable does. A swap entry has MMVM_SWP_SOFT_DIRTY instead. */
 #define _PAGE_SOFT_DIRTY MMVM_PTE_SOFT_DIRTY
+/** Protection key (arch/pkey.h). */
+#define _PAGE_PKEY_SHIFT MMVM_PTE_PKEY_SHIFT
+#define _PAGE_PKEY_MASK	 (0xfull << _PAGE_PKEY_SHIFT)
 /** What an entry gets for a write. */
 #define _PAGE_WRITTEN (_PAGE_DIRTY | _PAGE_SOFT_DIRTY)
 /** Present bit clear, this set, and PFN kept: PROT_NONE. Never set in a swap entry. */
@@ -102,6 +108,10 @@ static inline bool pte_special(pte_t p)
 {
 	return p.v & _PAGE_SPECIAL;
 }
+static inline bool pte_devmap(pte_t p)
+{
+	return p.v & _PAGE_DEVMAP;
+}
 static inline bool pte_huge(pte_t p)
 {
 	return p.v & _PAGE_PSE;
@@ -131,7 +141,7 @@ static inline pte_t pte_mkold(pte_t p)
 	return __pte(p.v & ~_PAGE_ACCESSED);
 }
 
-/* The CPU writes A and D bits behind our back, so live entries change only by atomic operations. */
+/* The CPU sets the A and D bits at any time, so live entries are changed only by atomic operations. */
 static inline pte_t pte_read(const pte_t *p)
 {
 	return __pte(READ_ONCE(p->v));
@@ -207,6 +217,10 @@ static inline u64 swp_pte_kept(pte_t swp)
 static inline bool pte_soft_dirty(pte_t p)
 {
 	return p.v & (pte_present(p) ? _PAGE_SOFT_DIRTY : MMVM_SWP_SOFT_DIRTY);
+}
+static inline pte_t pte_mksoft_dirty(pte_t p)
+{
+	return __pte(p.v | (pte_present(p) ? _PAGE_SOFT_DIRTY : MMVM_SWP_SOFT_DIRTY));
 }
 static inline pte_t pte_clear_uffd_wp(pte_t p)
 {

@@ -19,16 +19,20 @@
 #define CR4_OSXMMEXCPT (1ul << 10)
 #define CR4_UMIP       (1ul << 11)
 #define CR4_LA57       (1ul << 12)
+#define CR4_PCIDE      (1ul << 17)
 #define CR4_SMEP       (1ul << 20)
 #define CR4_SMAP       (1ul << 21)
+#define CR4_PKE	       (1ul << 22)
 
-#define MSR_EFER    0xc0000080u
-#define MSR_STAR    0xc0000081u
-#define MSR_LSTAR   0xc0000082u
-#define MSR_SFMASK  0xc0000084u
-#define MSR_FS_BASE 0xc0000100u
-#define EFER_SCE    (1u << 0)
-#define EFER_NXE    (1u << 11)
+#define MSR_EFER	   0xc0000080u
+#define MSR_STAR	   0xc0000081u
+#define MSR_LSTAR	   0xc0000082u
+#define MSR_SFMASK	   0xc0000084u
+#define MSR_FS_BASE	   0xc0000100u
+#define MSR_GS_BASE	   0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u /* what swapgs puts there */
+#define EFER_SCE	   (1u << 0)
+#define EFER_NXE	   (1u << 11)
 
 #define RFLAGS_IF (1ul << 9)
 #define RFLAGS_TF (1ul << 8)

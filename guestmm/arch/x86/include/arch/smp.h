@@ -20,12 +20,13 @@ void smp_start_cpus(void);
 void smp_send_reschedule(unsigned int cpu);
 /**
  * Run fn(arg) on the other CPUs of `mask`, with interrupts off there, and wait until it has run.
- * Interrupts may be off, and locks held that others wait for with interrupts off, if `anywhere`: fn
- * then may run in the middle of another CPU's wait for a lock, and must take none itself. Otherwise
- * it runs only where preemption was on; the CPUs where that was not so are returned. Preemption
- * off; not from interrupt handlers.
+ * CALL_ANYWHERE: the caller may have interrupts off, and hold locks that others wait for with interrupts off. fn may
+ * then run in the middle of another CPU's wait for a lock, and must take none itself. CALL_PREEMPTIBLE: fn runs only
+ * where preemption was on; the CPUs where it was off are returned. The caller has preemption off, and is no interrupt
+ * handler.
  */
-u32 smp_call(u32 mask, void (*fn)(void *arg), void *arg, bool anywhere);
+enum smp_call_where { CALL_PREEMPTIBLE, CALL_ANYWHERE };
+u32 smp_call(u32 mask, void (*fn)(void *arg), void *arg, enum smp_call_where where);
 /** A turn of a loop that waits for another CPU. *turns counts them, from 0. */
 void smp_relax(unsigned int *turns);
 

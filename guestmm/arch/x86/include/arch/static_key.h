@@ -3,8 +3,9 @@
  *
  *   site:  nopl (5 bytes)   ── static_key_enable(), before text becomes read-only ──>   jmp yes
  *
- * Each site leaves its address, its target and its key in the section __static_keys, linked to its
- * own: what the linker drops takes them along. For what is rare, or not wanted on the machine being measured, and sits on hot paths all the same.
+ * Each site leaves its address, its target and its key in the section __static_keys, linked to its own: what the
+ * linker drops takes them along. For code on hot paths that runs rarely, or not at all on the machine being
+ * measured.
  */
 #ifndef ARCH_STATIC_KEY_H
 #define ARCH_STATIC_KEY_H
@@ -15,6 +16,9 @@ enum static_key {
 	KEY_NUMA,    /* more than one node */
 	KEY_LOCKDEP, /* lock-order checker, `lockdep` on the command line */
 	KEY_POISON, /* free pages hold a pattern (mm/phys/poison.c), `page_poison` on the command line */
+	KEY_PCID, /* the CPU tags TLB entries (arch/x86/tlb.c) */
+	KEY_PKU,  /* the CPU has protection keys (arch/pkey.h) */
+	KEY_HIGHMEM, /* some of RAM is not in the direct map (mm/phys/highmem.h), `highmem=` on the command line */
 	KEY_FAIL, /* fault injection (lib/fail.h), `fault_inject` on the command line */
 };
 

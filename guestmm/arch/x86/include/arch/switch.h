@@ -1,5 +1,5 @@
 /*
- * What the scheduler asks of the processor: switching stacks, entering user mode, the timer.
+ * The processor-specific part of the scheduler: switching stacks, entering user mode, the timer.
  */
 #ifndef ARCH_SWITCH_H
 #define ARCH_SWITCH_H
@@ -27,6 +27,10 @@ void arch_fpu_init(void *image); /* the state a program starts with */
 void arch_fpu_save(void *image);
 void arch_fpu_restore(const void *image);
 void arch_set_fs_base(u64 base);
+/** What GS has in user mode. Preemption off. */
+void arch_set_gs_base(u64 base);
+/** Boot: what user mode on this CPU learns by VDSO_CPUNODE_SEG (arch/vdso.h). */
+void arch_set_cpunode(unsigned int cpu, unsigned int node);
 
 /** One timer interrupt in `ns` from now (it calls scheduler_tick()); 0 = none. */
 void arch_timer_oneshot(u64 ns);

@@ -1,10 +1,12 @@
 /*
- * The part of a thread that lies at the bottom of its kernel stack and is found by masking the
- * stack pointer. No GS base, no swapgs: two instructions, and it works where ring 0 is emulated.
+ * The part of a thread that lies at the bottom of its kernel stack. The CPU's area points to that of the
+ * thread it runs (current_ti), which masking the stack pointer finds too: entry.S does so where GS may
+ * still be the program's.
  */
 #ifndef ARCH_THREAD_INFO_H
 #define ARCH_THREAD_INFO_H
 #include <stdint.h>
+#include "arch/percpu.h"
 
 #define THREAD_SIZE \
 	16384ul /* kernel stack, aligned to its size, with an unmapped guard page below */
@@ -15,8 +17,8 @@ struct rlimit;
 struct task;
 
 /*
- * What a thread has read and written: /proc/PID/io, with Linux's names and meanings. Written by the thread itself
- * only; who reads another's may see a count that is a moment old.
+ * What a thread has read and written: /proc/PID/io, with Linux's names and meanings. Only the thread itself writes
+ * them; a reader in another thread may see a count that is a moment old.
  */
 /* clang-format off */
 #define IO_COUNTS(X) \
@@ -59,7 +61,12 @@ struct thread_info {
 	unsigned long vma_index;      /* the page of that VMA that is asked for */
 	uint32_t il_prev, il_weight;  /* where interleaving is */
 	uint64_t dirty_paid_until; /* ns: its pages of files are paid for with pauses (mm/cache) */
-	struct io_counts io;	   /* what it has read and written; written by itself */
+	/* Its window onto high memory (mm/kvirt/kmap.c); kmap_pte NULL: it has none. Written by the thread itself. */
+	unsigned long kmap_addr; /* C */
+	void *kmap_pte;		 /* C: the first of KMAP_SLOTS entries */
+	uint32_t kmap_depth;	 /* pages mapped */
+	uint32_t kmap_cpu;	 /* where no entry of the TLB is older than the window's */
+	struct io_counts io; /* bytes it has read and written; only the thread itself writes this */
 };
 #define TIF_MEMALLOC   (1u << 0) /* in reclaim: may use all reserves, must not enter reclaim */
 #define TIF_KILLED     (1u << 1) /* SIGKILL pending: waits and allocations may fail early */
@@ -67,21 +74,18 @@ struct thread_info {
 #define TIF_SIGPENDING (1u << 3) /* look at the signals before user mode; interruptible waits end */
 #define TIF_REGS_CALL  (1u << 4) /* a system call that needs all registers waits to be made */
 #define TIF_MIGRATE    (1u << 6) /* may be on a CPU that it is not to run on: sched_migrate_self() */
-#define TIF_FILES      (1u << 5) /* files are to be closed before user mode */
+#define TIF_FILES      (1u << 5) /* close files before the return to user mode */
 #define TIF_MEMCG_HIGH (1u << 7) /* its memory cgroup is above `high`: pay before user mode */
 #define TIF_RSEQ       (1u << 8) /* was switched to and has an area of rseq(2): rseq_resume() */
 #define TIF_CPU_TIMER  (1u << 9) /* its process has a timer or limit on the time it runs: look */
 #define STACK_MAGIC    0x57acce1157acce11ull
 
+/** Written on every switch of threads, interrupts off (arch_switch_thread()). */
+DECLARE_PER_CPU(struct thread_info *, current_ti);
+DECLARE_PER_CPU(struct task *, current_task_ptr);
+
 static inline struct thread_info *current_thread_info(void)
 {
-	unsigned long sp;
-
-	__asm__("movq %%rsp, %0" : "=r"(sp));
-	return (struct thread_info *)(sp & ~(THREAD_SIZE - 1));
-}
-static inline unsigned int cpu_id(void)
-{
-	return current_thread_info()->cpu;
+	return this_cpu_read_stable(current_ti);
 }
 #endif

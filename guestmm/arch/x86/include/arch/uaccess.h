@@ -14,6 +14,6 @@ size_t clear_user(unsigned long to, size_t n);
 /** Copy a string with its NUL, at most `n` bytes. Returns its length without NUL, -EFAULT, or
  * -ENAMETOOLONG when no NUL was found. */
 long strncpy_from_user(char *to, unsigned long from, size_t n);
-/** Put `new` where `old` is, as one step; *seen is what was there. `addr` is a multiple of 4. 0 or -EFAULT. */
+/** Replace `old` by `new` in one atomic step; *seen is the value found. `addr` is a multiple of 4. 0 or -EFAULT. */
 int cmpxchg_user(unsigned long addr, u32 old, u32 new, u32 *seen);
 #endif

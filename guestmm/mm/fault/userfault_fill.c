@@ -1,0 +1,133 @@
+/*
+ * userfaultfd: the answers. UFFDIO_COPY and UFFDIO_ZEROPAGE fill an empty PTE, UFFDIO_CONTINUE maps a page that the
+ * file has already. userfault.c has the faults that wait for them.
+ *
+ * Locks: mmap_lock for reading; page_table_lock for the PTE.
+ */
+#include "mm/fault/userfault.h"
+#include "mm/phys/highmem.h"
+#include "arch/static_key.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/cache/pagecache.h"
+#include "mm/phys/alloc.h"
+#include "mm/pgtable/pgtable.h"
+
+/* A page of its own. */
+static int fill_anon(struct vm_fault *vmf, const void *contents, enum uffd_fill how)
+{
+	struct mm_struct *mm = vmf->mm;
+	struct page *page;
+	int err = -EEXIST;
+
+	page = alloc_private_page(vmf);
+	if (!page)
+		return -ENOMEM;
+	memcpy_to_page(page, 0, contents, PAGE_SIZE);
+	spin_lock(&mm->page_table_lock);
+	if (pte_none(pte_read(vmf->pte))) {
+		map_new_page(vmf, page);
+		if (how == UFFD_FILL_WP) /* no CPU knows it yet */
+			pte_set(vmf->pte, pte_mkuffd_wp(pte_read(vmf->pte)));
+		trace_map(vmf, page, ANON);
+		atomic_add(&mm->rss_anon, 1);
+		err = 0;
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (err)
+		__free_page(page);
+	return err;
+}
+
+/* Zeroes need no page of their own before they are written. */
+static int fill_zero(struct vm_fault *vmf)
+{
+	int err = -EEXIST;
+
+	spin_lock(&vmf->mm->page_table_lock);
+	if (pte_none(pte_read(vmf->pte))) {
+		pte_set(vmf->pte, mk_pte(page_to_pfn(zero_page),
+					 vmf->vma->prot | _PAGE_SPECIAL | _PAGE_ACCESSED));
+		trace_map(vmf, zero_page, ZERO);
+		err = 0;
+	}
+	spin_unlock(&vmf->mm->page_table_lock);
+	return err;
+}
+
+/* mmap_lock held: map a page of the file. UFFD_MAP_PRESENT: the one that it has; else a new one with these contents,
+ * and the file must not have one yet. */
+static int fill_shmem(struct vm_fault *vmf, const void *contents, enum uffd_fill how)
+{
+	struct address_space *mapping = vmf->vma->mapping;
+	unsigned long index = linear_page_index(vmf->vma, vmf->addr);
+	struct page *page;
+	int err;
+
+	if (index >= DIV_ROUND_UP(READ_ONCE(mapping->size), PAGE_SIZE))
+		return -EFAULT;
+	if (how == UFFD_MAP_PRESENT)
+		err = shmem_get_page(mapping, index, SHMEM_FIND, &page, NULL);
+	else
+		err = shmem_add_page(mapping, index, contents, &page);
+	if (err)
+		return err == -ENOENT ? -EFAULT : err;
+	return finish_file_fault(vmf, page, _PAGE_ACCESSED) ? 0 : -EEXIST;
+}
+
+int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
+	      enum uffd_fill how)
+{
+	struct mm_struct *mm = uffd_get_mm(ctx);
+	struct vm_fault vmf = {.mm = mm, .addr = addr, .flags = FAULT_FLAG_WRITE};
+	struct thread_info *ti = current_thread_info();
+	unsigned int level;
+	unsigned long next;
+	int err = -ENOENT;
+
+	if (!mm)
+		return -ESRCH;
+	down_read(&mm->mmap_lock);
+	vmf.vma = uffd_find_registered(mm, addr, end);
+	if (uffd_changing(ctx))
+		err = -EAGAIN;
+	if (!vmf.vma || err == -EAGAIN)
+		goto out;
+	err = 0;
+	if (how == UFFD_MAP_PRESENT && !(uffd_is_shmem(vmf.vma) && vmf.vma->flags & VM_SHARED))
+		err = -EINVAL;
+	if (how == UFFD_FILL_WP && !(vmf.vma->flags & VM_UFFD_WP))
+		err = -EINVAL;
+	if (err)
+		goto out;
+	if (static_key(KEY_NUMA) && vmf.vma->policy) {
+		ti->vma_index = linear_page_index(vmf.vma, addr);
+		ti->vma_policy = vmf.vma->policy;
+	}
+	vmf.pte = walk_pte_alloc(mm, addr);
+	if (!vmf.pte)
+		err = walk_leaf(mm->pgd, addr, &level, &next) ? -EEXIST : -ENOMEM;
+	else if (vmf.vma->flags & VM_SHARED)
+		err = fill_shmem(&vmf, contents, how);
+	else
+		err = contents ? fill_anon(&vmf, contents, how) : fill_zero(&vmf);
+	ti->vma_policy = NULL;
+out:
+	up_read(&mm->mmap_lock);
+	mmput(mm);
+	return err;
+}
+
+int uffd_may_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end)
+{
+	struct mm_struct *mm = uffd_get_mm(ctx);
+	bool may;
+
+	if (!mm)
+		return -ESRCH;
+	down_read(&mm->mmap_lock);
+	may = uffd_find_registered(mm, addr, end);
+	up_read(&mm->mmap_lock);
+	mmput(mm);
+	return may ? 0 : -ENOENT;
+}
