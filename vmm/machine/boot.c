@@ -95,24 +95,40 @@ const char *machine_boot_option(const struct machine *m, const char *name)
 	return value;
 }
 
-/** Is the guest started with five levels of page tables? A Linux guest sees to that itself. */
-static int choose_levels(struct machine *m, struct mmvm_error *err)
+static struct kvm_cpuid_entry2 *find_leaf_7(struct kvm_cpuid2 *cpuid)
+{
+	for (unsigned int i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == 7 && !cpuid->entries[i].index)
+			return &cpuid->entries[i];
+	return NULL;
+}
+
+/**
+ * Does KVM let this vCPU have five levels? KVM-PVM names them in its CPUID on a host that has them and refuses the
+ * bit, so the bit is tried. It cannot change in 64-bit mode: before the vCPU is set up.
+ */
+static bool takes_la57(struct machine_vcpu *v)
+{
+	struct kvm_sregs before, s;
+
+	if (kvm_vcpu_get_sregs(&v->kvm, &before))
+		return false;
+	s = before;
+	s.cr4 |= CR4_PAE | CR4_LA57;
+	return !kvm_vcpu_set_sregs(&v->kvm, &s) && !kvm_vcpu_set_sregs(&v->kvm, &before);
+}
+
+/**
+ * Is the guest started with five levels of page tables? A Linux guest sees to that itself.
+ * @offered: the vCPU has them
+ */
+static int choose_levels(struct machine *m, bool offered, struct mmvm_error *err)
 {
 	const char *option = machine_boot_option(m, "la57=");
-	struct kvm_cpuid2 *cpuid;
-	bool offered = false;
-	int rc;
 
 	m->boot_la57 = false;
 	if (m->linux_guest)
 		return 0;
-	rc = kvm_system_supported_cpuid(&m->sys, &cpuid);
-	if (rc)
-		return rc;
-	for (unsigned int i = 0; i < cpuid->nent; i++)
-		if (cpuid->entries[i].function == 7 && !cpuid->entries[i].index)
-			offered = cpuid->entries[i].ecx & CPUID_7_ECX_LA57;
-	free(cpuid);
 	/* Where ring 0 is emulated the tables the CPU walks are not the guest's. */
 	if (m->quirks & MMVM_QUIRK_SYSCALL_UD)
 		offered = false;
@@ -123,10 +139,14 @@ static int choose_levels(struct machine *m, struct mmvm_error *err)
 	return 0;
 }
 
-/** What the guest sees of the CPU: all that KVM supports, and each vCPU's own number. */
-static int set_cpuid(struct machine_vcpu *v)
+/**
+ * What the guest sees of the CPU: all that KVM supports, and each vCPU's own number.
+ * @la57: whether five levels are there
+ */
+static int set_cpuid(struct machine_vcpu *v, bool *la57)
 {
 	struct machine *m = v->m;
+	struct kvm_cpuid_entry2 *leaf_7;
 	struct kvm_cpuid2 *cpuid;
 	int rc = kvm_system_supported_cpuid(&m->sys, &cpuid);
 
@@ -147,6 +167,13 @@ static int set_cpuid(struct machine_vcpu *v)
 		}
 	}
 	rc = kvm_vcpu_set_cpuid(&v->kvm, cpuid);
+	leaf_7 = find_leaf_7(cpuid);
+	*la57 = leaf_7 && (leaf_7->ecx & CPUID_7_ECX_LA57);
+	if (!rc && *la57 && !takes_la57(v)) {
+		*la57 = false;
+		leaf_7->ecx &= ~CPUID_7_ECX_LA57;
+		rc = kvm_vcpu_set_cpuid(&v->kvm, cpuid);
+	}
 	free(cpuid);
 	return rc;
 }
@@ -181,7 +208,8 @@ int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
 		.rsi = MMVM_FDT_BASE,
 		.rflags = 2,
 	};
-	int rc = set_cpuid(v);
+	bool la57;
+	int rc = set_cpuid(v, &la57);
 
 	if (rc)
 		return mmvm_error(err, MMVM_EXIT_HOST, "KVM refuses the CPUID table: %s",
@@ -190,7 +218,7 @@ int machine_vcpu_reset(struct machine_vcpu *v, struct mmvm_error *err)
 	 * guest's first one. */
 	if (v->id)
 		return 0;
-	rc = choose_levels(v->m, err);
+	rc = choose_levels(v->m, la57, err);
 	if (rc)
 		return rc;
 	rc = set_registers(v, &regs,

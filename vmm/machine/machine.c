@@ -241,12 +241,12 @@ struct machine *machine_create(const struct machine_config *config, struct mmvm_
 		mmvm_error(err, MMVM_EXIT_HOST, "cannot create an eventfd: %s", strerror(errno));
 		goto fail;
 	}
+	if (m->sys.backend == KVM_BACKEND_PVM)
+		m->quirks = MMVM_QUIRK_SYSCALL_UD | MMVM_QUIRK_NO_SYSRET | MMVM_QUIRK_FASTOP;
 	for (unsigned int i = 0; i < config->cpus; i++)
 		if (machine_vcpu_create(m, i, err))
 			goto fail;
 	find_clocks(m);
-	if (m->sys.backend == KVM_BACKEND_PVM)
-		m->quirks = MMVM_QUIRK_SYSCALL_UD | MMVM_QUIRK_NO_SYSRET | MMVM_QUIRK_FASTOP;
 	machine_boot_tables(m);
 	expand_seed(config->seed, seed);
 	if (load_initrd(m, err) || describe_machine(m, seed, err) ||
