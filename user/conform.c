@@ -41,7 +41,6 @@
 #define SYS_mremap	    25
 #define SYS_msync	    26
 #define SYS_mincore	    27
-#define SYS_mlock	    149
 #define SYS_munlock	    150
 #define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23

@@ -1,13 +1,16 @@
 /*
  * A program that knows which pages it has written.
  *
- * dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--lie 1]
+ * dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--pageout N] [--lie 1]
  *
  * Each round: some pages are given back (MADV_DONTNEED, so that they will be new frames), all dirty
  * bits of the process are cleared, and the VMM gets a record that the round begins. Then a random set of
  * pages is written, in random order and some of them again and again, and others are only read. At
  * the end the VMM gets the set; it compares that, page by page, with what it saw
  * (vmm/observe/dirty_exact.c) and answers with the number of differences it cannot explain.
+ *
+ * With --pageout N, at the end of each round, N pages are given to swap one by one (MADV_PAGEOUT) and read at once:
+ * those whose frame was not free yet come back from the swap cache, with clean PTEs.
  *
  * With --lie 1 the program hides one page that it wrote in the first round and claims one that it did
  * not write in the second: the VMM must find both.
@@ -74,6 +77,20 @@ static uint64_t write_set(struct job *j, uint64_t count)
 	return distinct;
 }
 
+static void page_out_and_read(struct job *j, uint64_t count)
+{
+	volatile uint64_t *base = j->base;
+	uint64_t sum = 0;
+
+	while (count--) {
+		uint64_t p = random_page(j);
+
+		sys_madvise((unsigned long)(j->base + p * WORDS), PAGE_SIZE, MADV_PAGEOUT);
+		sum += base[p * WORDS];
+	}
+	__asm__ volatile("" ::"r"(sum));
+}
+
 /** Hide a page that was written, or claim one that was not. */
 static void tell_a_lie(struct job *j, bool hide)
 {
@@ -87,13 +104,14 @@ static void tell_a_lie(struct job *j, bool hide)
 
 static int usage(void)
 {
-	print("usage: dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--lie 1]\n");
+	print("usage: dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--pageout N] [--lie "
+	      "1]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t mb = 8, rounds = 6, percent = 25, seed = 1, lie = 0, set = 0, bad = 0,
+	uint64_t mb = 8, rounds = 6, percent = 25, seed = 1, lie = 0, pageout = 0, set = 0, bad = 0,
 		 compared = 0;
 	long base, bitmap;
 	struct job j;
@@ -103,6 +121,7 @@ int main(int argc, char **argv)
 			       : !strcmp(argv[i], "--rounds")  ? &rounds
 			       : !strcmp(argv[i], "--percent") ? &percent
 			       : !strcmp(argv[i], "--seed")    ? &seed
+			       : !strcmp(argv[i], "--pageout") ? &pageout
 			       : !strcmp(argv[i], "--lie")     ? &lie
 							       : NULL;
 
@@ -124,6 +143,12 @@ int main(int argc, char **argv)
 	j.written = (uint64_t *)bitmap;
 	for (uint64_t p = 0; p < j.pages; p++)
 		j.base[p * WORDS] = p;
+	/* The VMM reads both, and cannot ask for them back from swap. */
+	if (syscall3(SYS_mlock, (long)&round, sizeof(round), 0) ||
+	    syscall3(SYS_mlock, bitmap, (long)((j.pages + 63) / 64 * 8), 0)) {
+		print("dirtyset: cannot lock its bitmap\n");
+		return 2;
+	}
 	round = (struct mmvm_round){.base = base, .pages = j.pages, .written = bitmap};
 
 	for (uint64_t n = 1; n <= rounds; n++) {
@@ -138,6 +163,7 @@ int main(int argc, char **argv)
 		clean_dirty_bits();
 		tell_round("begin");
 		distinct = n == rounds ? 0 : write_set(&j, j.pages * percent / 100);
+		page_out_and_read(&j, n == rounds ? 0 : pageout);
 		if (lie && n <= 2)
 			tell_a_lie(&j, n == 1);
 		found = tell_round("end");

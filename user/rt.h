@@ -19,6 +19,7 @@
 #define SYS_brk		  12
 #define SYS_sched_yield	  24
 #define SYS_madvise	  28
+#define SYS_mlock	  149
 #define SYS_nanosleep	  35
 #define SYS_getpid	  39
 #define SYS_exit	  60
@@ -44,6 +45,7 @@
 #define MADV_NORMAL	    0
 #define MADV_WILLNEED	    3
 #define MADV_DONTNEED	    4
+#define MADV_PAGEOUT	    21
 
 #define ENOENT 2
 #define ENOMEM 12

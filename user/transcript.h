@@ -20,7 +20,6 @@
 #define MADV_COLD    20
 #define MADV_PAGEOUT 21
 #define SYS_mincore  27
-#define SYS_mlock    149
 #define SYS_munlock  150
 #define SYS_mremap   25
 

@@ -29,6 +29,14 @@ done
 run run --accel kvm --memory 9M --exec dirtyset --mb 8 --rounds 3 --percent 20 --seed "$seed"
 ok "with more memory than there is RAM" exact
 ok "and there was swapping" sh -c "grep -Eq 'pages swapped in +[1-9]' '$dir/out'"
+# Pages that are read again while they are still in the swap cache: clean PTEs, and no device wrote their frames.
+# Whether there are any in a run is a matter of timing.
+for try in 1 2 3 4 5 6 7 8; do
+	run run --accel kvm --memory 9M --exec dirtyset --mb 8 --rounds 6 --percent 40 --pageout 500
+	! exact || said 'mapped again from the swap cache +[1-9]' && break
+done
+ok "with pages that come back from the swap cache" exact
+ok "and some did" said 'mapped again from the swap cache +[1-9]'
 set_of --exec dirtyset --mb 2 --rounds 2 --lie 1 --seed "$seed"
 ok "a program that hides a page and claims another fails the run" [ "$status" = 1 ]
 ok "the hidden page is named" grep -q 'of the region is in the log and was not written' "$dir/err"

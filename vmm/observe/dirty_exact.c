@@ -25,7 +25,9 @@
  *
  * With swapping, pages change frames: one that was written and swapped out has no frame any more
  * (counted); one that came back from disk has a clean PTE, and a frame that a device wrote (D1, D2
- * ask no more of it than that).
+ * ask no more of it than that). No device wrote the frame of a page that was unmapped and read again
+ * before its frame was free, or that the kernel filled itself: with zeroes, or from zswap. Of these
+ * struct page says that swap has the contents (PG_swapcache) or must still get them (PG_dirty).
  * Everything happens on the vCPU's thread while the guest stands still; the time is its stall.
  *
  * Bounds: the region is at most four times as many pages as there is RAM, the walk visits at most as
@@ -209,6 +211,12 @@ static void mark_written(struct look *l, uint64_t cr3)
 
 /* ---- the comparison -------------------------------------------------------------------------- */
 
+/** Does struct page say of a page with a clean PTE that swap has its contents, or must still get them? */
+static bool from_swap_cache(const struct look *l, uint64_t gpa)
+{
+	return page_state_flags(l->x->states, gpa) & (1u << PG_swapcache | 1u << PG_dirty);
+}
+
 /** D1. */
 static void check_written(struct look *l, uint64_t gpa, uint8_t f)
 {
@@ -223,6 +231,8 @@ static void check_written(struct look *l, uint64_t gpa, uint8_t f)
 		x->in_pte++;
 	else if (f & F_DEVICE)
 		x->returned++;
+	else if (from_swap_cache(l, gpa))
+		x->kept_in_cache++;
 	else
 		differ(l, "frame %#" PRIx64 " was written and its PTE is clean",
 		       gpa >> MMVM_PAGE_SHIFT);
@@ -268,8 +278,11 @@ static void check_other(struct look *l, uint64_t gpa, uint8_t f)
 		return;
 	}
 	type = page_state_get(x->states, gpa, &zone);
-	if ((f & (F_REGION | F_DEVICE | F_DIRTY)) == (F_REGION | F_DEVICE) && l->kind != BY_DEVICE)
+	if ((f & (F_MAPPED | F_DEVICE | F_DIRTY)) == (F_MAPPED | F_DEVICE) && l->kind != BY_DEVICE)
 		x->extra_device++; /* it was another page's frame until this page was read back from disk */
+	else if ((f & (F_MAPPED | F_DIRTY)) == F_MAPPED && l->kind == BY_PROGRAM &&
+		 from_swap_cache(l, gpa))
+		x->extra_filled++;
 	else if (f & F_REGION)
 		differ(l, "frame %#" PRIx64 " (%s) of the region is in the log and was not written",
 		       gpa >> MMVM_PAGE_SHIFT, page_state_name(type));
@@ -440,7 +453,7 @@ static void written_result(const struct dirty_exact *x, struct run_result *r)
 		 x->rounds);
 	run_result_add_check(r, "written pages in the dirty log", x->written, x->in_log, note);
 	run_result_add_check(r, "written pages with dirty PTEs", x->written,
-			     x->in_pte + x->returned,
+			     x->in_pte + x->returned + x->kept_in_cache,
 			     "program's own count, page tables from outside");
 	if (x->host) {
 		snprintf(note, sizeof(note), "program's own count, %s",
@@ -470,6 +483,8 @@ void dirty_exact_result(const struct dirty_exact *x, struct run_result *r)
 	run_result_add_reason(r, "devices only", x->extra_device);
 	run_result_add_reason(r, "swapped out since", x->swapped);
 	run_result_add_reason(r, "swapped in since", x->returned);
+	run_result_add_reason(r, "mapped again from the swap cache", x->kept_in_cache);
+	run_result_add_reason(r, "filled from swap by the kernel", x->extra_filled);
 }
 
 void dirty_exact_print(FILE *f, const char *prefix, const struct dirty_exact *x)

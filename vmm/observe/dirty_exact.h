@@ -33,8 +33,10 @@ struct dirty_exact {
 	uint64_t in_log, in_pte, in_host; /* of them, found by each witness */
 	uint64_t rounds_of_moves;	  /* of the rounds, those in which the kernel moved pages */
 	uint64_t moved, moved_in_log;	  /* pages with another frame; found in the log */
-	uint64_t returned; /* of those written, read back from swap: their PTEs are clean */
-	uint64_t swapped;  /* written, and without a frame since */
+	uint64_t returned;	/* of those written, read back from swap: their PTEs are clean */
+	uint64_t extra_filled;	/* not written, filled by the kernel: pages of the swap cache */
+	uint64_t kept_in_cache; /* of those written, mapped again from the swap cache: the same */
+	uint64_t swapped;	/* written, and without a frame since */
 	uint64_t log_guest, log_device;	  /* pages in the log, by who wrote them */
 	uint64_t extra[NR_PAGE_TYPES];	  /* in the log, and of no concern to the program */
 	uint64_t extra_own, extra_device; /* its stack and data; written by devices only */

@@ -40,6 +40,7 @@ struct page_state {
 		*array[MMVM_MAX_RAM_REGIONS]; /* host address of each page of the array */
 	/* The walk: the block found last, and where it is */
 	uint64_t head, size; /* frames; size 0: none */
+	uint64_t flags;
 	uint8_t type;
 	unsigned int zone;
 };
@@ -168,6 +169,7 @@ static void read_head(struct page_state *p, uint32_t r, uint64_t pfn)
 
 	p->head = pfn;
 	p->size = 1;
+	p->flags = 0;
 	p->type = PAGE_INVALID;
 	p->zone = MMVM_MAX_ZONES;
 	if (!page)
@@ -177,8 +179,8 @@ static void read_head(struct page_state *p, uint32_t r, uint64_t pfn)
 		p->type = PAGE_INVALID;
 	if (p->type == PAGE_INVALID)
 		return;
-	p->zone =
-		__atomic_load_n(&page->flags, __ATOMIC_RELAXED) >> PAGE_ZONE_SHIFT & PAGE_ZONE_MASK;
+	p->flags = __atomic_load_n(&page->flags, __ATOMIC_RELAXED);
+	p->zone = p->flags >> PAGE_ZONE_SHIFT & PAGE_ZONE_MASK;
 	order = __atomic_load_n(&page->order, __ATOMIC_RELAXED);
 	if (order <= MAX_ORDER && !(pfn & ((1ull << order) - 1)))
 		p->size = 1ull << order;
@@ -204,6 +206,13 @@ enum mmvm_page_type page_state_get(struct page_state *p, uint64_t gpa, unsigned 
 		read_head(p, r, p->head + p->size);
 	*zone = p->zone;
 	return p->type;
+}
+
+uint64_t page_state_flags(struct page_state *p, uint64_t gpa)
+{
+	unsigned int zone;
+
+	return page_state_get(p, gpa, &zone) == PAGE_INVALID ? 0 : p->flags;
 }
 
 void page_state_walk(struct page_state *p, void (*block)(void *arg, const struct page_block *b),

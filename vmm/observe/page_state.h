@@ -23,6 +23,8 @@ void page_state_begin(struct page_state *p);
 /** State of the frame at `gpa`, and the slot of its zone (MMVM_MAX_ZONES: none). Cheapest for
  * rising addresses. While the guest runs, a block that is being split or merged may be reported wrongly. */
 enum mmvm_page_type page_state_get(struct page_state *p, uint64_t gpa, unsigned int *zone);
+/** page->flags (1 << PG_*, and the zone) of the block or folio that the frame belongs to; 0: the frame has no state. */
+uint64_t page_state_flags(struct page_state *p, uint64_t gpa);
 /** Frames that belong together: of a free block, of a folio, or one. */
 struct page_block {
 	uint64_t pfn, frames;
