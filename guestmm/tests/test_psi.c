@@ -221,8 +221,8 @@ GUEST_TEST(psi, who_could_run_and_does_not_waits_for_a_cpu, 0, 60, "cpus=1")
 
 	spinning = true;
 	CHECK_EQ(kthread_run(spin_counting, NULL, "spin"), 0);
+	begin = ktime_ns(); /* before the first reading: what lies between them may be long */
 	psi_group_totals(NULL, PSI_CPU, &then, &full);
-	begin = ktime_ns();
 	while (ktime_ns() - begin < 200000000)
 		cond_resched();
 	psi_group_totals(NULL, PSI_CPU, &some, &full);

@@ -36,7 +36,7 @@ for policy in twolist s3fifo mglru; do
 	done
 done
 ok "together: predicted $all_predicted of $all_major major faults" within $all_major $all_predicted 3
-# ---- the table of doc/policy.md: the workload of it that repeats best, within 5 % (doc/policy.md says what
+# ---- the table of doc/policy.md: the workload of it that repeats best, within 5 % or 25 misses (doc/policy.md says what
 # does not repeat, and why)
 "$(dirname "$0")/../bench/policy_table.sh" "$B" zipf >"$dir/table" 2>"$dir/err"
 ok "doc/policy.md's table is what is measured" python3 - "$dir/table" "$(dirname "$0")/../../doc/policy.md" <<'END'
@@ -47,8 +47,8 @@ now, doc = rows(sys.argv[1]), rows(sys.argv[2])
 assert len(now) == 3 and now.keys() == doc.keys(), (now, doc)
 for size in now:
     assert len(now[size]) == len(doc[size]) and all(opt <= n for n in now[size] for opt in now[size][-1:])
-    for n, d in zip(now[size], doc[size]):
-        assert abs(n - d) * 20 <= d, (size, n, d)
+    for n, d in zip(now[size], doc[size]): # of a few hundred, 25 are chance
+        assert abs(n - d) * 20 <= max(d, 500), (size, n, d)
 END
 run policy "$T" --json --memory 25%,50%
 ok "the same as JSON" [ "$(grep -c '"policy"' "$dir/out")" = 16 ]
