@@ -1,7 +1,7 @@
 /*
- * virtio-mmio transport, version 2.
+ * virtio-mmio transport, version 2: registers, status and life. The queues are served in virtio_worker.c.
  *
- *   vCPU threads                              worker
+ *   vCPU threads                              worker (virtio_worker.c)
  *   ------------                              ------
  *   register read/write   [lock]              poll(notify_fd[], stop_fd)
  *   QueueNotify -> notify_fd[q]  ----------->   serve_queue(q)   [io_lock]
@@ -32,19 +32,14 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "devices/device_impl.h"
-#include "devices/locking.h"
+#include "devices/virtio_impl.h"
 
 #define VIRTIO_MAGIC  0x74726976 /* "virt" */
 #define VIRTIO_VENDOR 0x4d564d4d /* "MMVM" */
-/* Interrupt after at most this many completions, so that a long batch does not hold back the
- * first of its requests. */
-#define SIGNAL_BATCH 8
-
 #define TRANSPORT_FEATURES                                                      \
 	((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC) | \
 	 (1ull << VIRTIO_RING_F_EVENT_IDX))
@@ -54,193 +49,17 @@ static struct virtio_mmio *to_virtio(struct device *dev)
 	return container_of(dev, struct virtio_mmio, dev);
 }
 
-static uint32_t get_status(const struct virtio_mmio *v)
-{
-	return __atomic_load_n(&v->status, __ATOMIC_ACQUIRE);
-}
-
-static void interrupt(struct virtio_mmio *v, uint32_t why)
-{
-	__atomic_fetch_or(&v->isr, why, __ATOMIC_RELEASE);
-	device_raise_irq(&v->dev);
-}
-
-/* The guest broke a rule from which there is no way on (2.1.2). */
-static void needs_reset(struct virtio_mmio *v)
-{
-	uint32_t old = __atomic_fetch_or(&v->status, VIRTIO_CONFIG_S_NEEDS_RESET, __ATOMIC_ACQ_REL);
-
-	device_guest_error(&v->dev);
-	if ((old & VIRTIO_CONFIG_S_DRIVER_OK) && !(old & VIRTIO_CONFIG_S_NEEDS_RESET))
-		interrupt(v, VIRTIO_MMIO_INT_CONFIG);
-}
-
-static void kick(struct virtio_mmio *v, unsigned int q)
-{
-	eventfd_write(v->dev.notify_fd[q], 1);
-}
-
-/* ---- the queues' side --------------------------------------------- */
-
-/* Hold the worker still. Returns with io_lock held. */
-static void quiesce_begin(struct virtio_mmio *v) ACQUIRES_LOCK(v->io_lock)
-{
-	__atomic_fetch_add(&v->quiesce, 1, __ATOMIC_ACQ_REL);
-	pthread_mutex_lock(&v->io_lock);
-}
-
-static void quiesce_end(struct virtio_mmio *v) RELEASES_LOCK(v->io_lock)
-{
-	__atomic_fetch_sub(&v->quiesce, 1, __ATOMIC_ACQ_REL);
-	pthread_cond_broadcast(&v->resume);
-	pthread_mutex_unlock(&v->io_lock);
-}
-
-static bool stopping(const struct virtio_mmio *v)
-{
-	return __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE);
-}
-
-static bool wanted_elsewhere(const struct virtio_mmio *v)
-{
-	return __atomic_load_n(&v->quiesce, __ATOMIC_ACQUIRE) != 0;
-}
-
-static bool may_serve(const struct virtio_mmio *v, const struct virtqueue *vq)
-{
-	uint32_t status = get_status(v);
-
-	return (status & VIRTIO_CONFIG_S_DRIVER_OK) && !(status & VIRTIO_CONFIG_S_NEEDS_RESET) &&
-	       vq->ready;
-}
-
-/* Chains until the ring is empty, a rule is broken or somebody waits for io_lock. Returns 1 when
- * the ring is empty, 0 when it was left early, -EPROTO. */
-static int drain_queue(struct virtio_mmio *v, unsigned int q, unsigned int *done)
-	NEEDS_LOCK(v->io_lock)
-{
-	struct virtqueue *vq = &v->vq[q];
-	int64_t written;
-	int r;
-
-	while (!wanted_elsewhere(v) && !stopping(v)) {
-		r = virtqueue_pop(vq, &v->chain);
-		if (r < 0)
-			return r;
-		if (r == 0)
-			return 1;
-		written = v->model->handle(v, q, &v->chain);
-		if (written < 0)
-			return -EPROTO;
-		if (written == VIRTIO_MMIO_KEEP)
-			continue;
-		virtqueue_push(vq, v->chain.head, (uint32_t)written);
-		if (++*done % SIGNAL_BATCH == 0 && virtqueue_should_signal(vq))
-			interrupt(v, VIRTIO_MMIO_INT_VRING);
-	}
-	return 0;
-}
-
-static unsigned int serve_queue(struct virtio_mmio *v, unsigned int q)
-{
-	struct virtqueue *vq = &v->vq[q];
-	unsigned int done = 0;
-	bool more;
-	int r;
-
-	pthread_mutex_lock(&v->io_lock);
-	while (wanted_elsewhere(v) && !stopping(v))
-		pthread_cond_wait(&v->resume, &v->io_lock);
-	if (!may_serve(v, vq) || stopping(v))
-		goto out;
-	do {
-		virtqueue_disable_notify(vq);
-		r = drain_queue(v, q, &done);
-		more = virtqueue_enable_notify(vq);
-	} while (r == 1 && more);
-	if (virtqueue_should_signal(vq))
-		interrupt(v, VIRTIO_MMIO_INT_VRING);
-	if (r < 0)
-		needs_reset(v);
-	else if (r == 0)
-		kick(v, q); /* the rest is served later */
-out:
-	pthread_mutex_unlock(&v->io_lock);
-	return done;
-}
-
-static void *worker_main(void *arg)
-{
-	struct virtio_mmio *v = arg;
-	struct pollfd fds[VIRTIO_MMIO_MAX_QUEUES + 1];
-	eventfd_t count;
-
-	for (unsigned int q = 0; q < v->nr_queues; q++)
-		fds[q] = (struct pollfd){.fd = v->dev.notify_fd[q], .events = POLLIN};
-	fds[v->nr_queues] = (struct pollfd){.fd = v->stop_fd, .events = POLLIN};
-
-	for (;;) {
-		if (poll(fds, v->nr_queues + 1, -1) < 0)
-			continue; /* EINTR: all signals are blocked, but a debugger stops us */
-		if (fds[v->nr_queues].revents)
-			return NULL;
-		for (unsigned int q = 0; q < v->nr_queues; q++) {
-			if (fds[q].revents && eventfd_read(fds[q].fd, &count) == 0)
-				serve_queue(v, q);
-		}
-	}
-}
-
-unsigned int virtio_mmio_poll(struct virtio_mmio *v)
-{
-	unsigned int done = 0;
-
-	for (unsigned int q = 0; q < v->nr_queues; q++)
-		done += serve_queue(v, q);
-	return done;
-}
-
-void virtio_mmio_hold(struct virtio_mmio *v) ACQUIRES_LOCK(v->io_lock)
-{
-	quiesce_begin(v);
-}
-
-void virtio_mmio_release(struct virtio_mmio *v) RELEASES_LOCK(v->io_lock)
-{
-	quiesce_end(v);
-}
-
-void virtio_mmio_give_back(struct virtio_mmio *v, unsigned int queue, uint16_t head,
-			   uint32_t written)
-{
-	struct virtqueue *vq = &v->vq[queue];
-
-	if (!may_serve(v, vq))
-		return;
-	virtqueue_push(vq, head, written);
-	if (virtqueue_should_signal(vq))
-		interrupt(v, VIRTIO_MMIO_INT_VRING);
-}
-
-static void forget(struct virtio_mmio *v, unsigned int queue) NEEDS_LOCK(v->io_lock)
-{
-	if (v->model->forget)
-		v->model->forget(v, queue);
-}
-
-/* ---- the registers' side ------------------------------------------ */
-
 static void reset_locked(struct virtio_mmio *v) NEEDS_LOCK(v->lock)
 {
-	quiesce_begin(v);
+	virtio_mmio_hold(v);
 	__atomic_store_n(&v->status, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&v->isr, 0, __ATOMIC_RELEASE);
 	v->driver_features = 0;
 	v->features_sel = v->driver_features_sel = v->queue_sel = 0;
 	for (unsigned int q = 0; q < v->nr_queues; q++)
 		v->vq[q] = (struct virtqueue){.ram = v->dev.ram};
-	forget(v, VIRTIO_MMIO_ALL_QUEUES);
-	quiesce_end(v);
+	virtio_forget_chains(v, VIRTIO_MMIO_ALL_QUEUES);
+	virtio_mmio_release(v);
 }
 
 static void virtio_reset(struct device *dev)
@@ -264,7 +83,7 @@ static void write_status(struct virtio_mmio *v, uint32_t val) NEEDS_LOCK(v->lock
 	const uint32_t driver_bits = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 				     VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |
 				     VIRTIO_CONFIG_S_FAILED;
-	uint32_t cur = get_status(v), set = val & driver_bits;
+	uint32_t cur = virtio_status(v), set = val & driver_bits;
 
 	if (val == 0) {
 		reset_locked(v);
@@ -285,7 +104,7 @@ static void write_status(struct virtio_mmio *v, uint32_t val) NEEDS_LOCK(v->lock
 	__atomic_fetch_or(&v->status, set, __ATOMIC_ACQ_REL);
 	if (set & ~cur & VIRTIO_CONFIG_S_DRIVER_OK) {
 		for (unsigned int q = 0; q < v->nr_queues; q++)
-			kick(v, q); /* notifications before DRIVER_OK */
+			virtio_kick(v, q); /* notifications before DRIVER_OK */
 	}
 }
 
@@ -294,7 +113,7 @@ static void write_driver_features(struct virtio_mmio *v, uint32_t val) NEEDS_LOC
 	unsigned int shift = 32 * v->driver_features_sel;
 
 	/* Frozen once FEATURES_OK is set; words past the second hold no feature. */
-	if ((get_status(v) & VIRTIO_CONFIG_S_FEATURES_OK) || v->driver_features_sel > 1) {
+	if ((virtio_status(v) & VIRTIO_CONFIG_S_FEATURES_OK) || v->driver_features_sel > 1) {
 		if (val || v->driver_features_sel <= 1)
 			device_guest_error(&v->dev);
 		return;
@@ -308,11 +127,11 @@ static void write_queue_ready(struct virtio_mmio *v, struct virtqueue *vq, uint3
 {
 	bool bad = false;
 
-	quiesce_begin(v);
+	virtio_mmio_hold(v);
 	if (val == 0) {
 		vq->ready = false;
-		forget(v, (unsigned int)(vq - v->vq));
-	} else if (val != 1 || vq->ready || !(get_status(v) & VIRTIO_CONFIG_S_FEATURES_OK)) {
+		virtio_forget_chains(v, (unsigned int)(vq - v->vq));
+	} else if (val != 1 || vq->ready || !(virtio_status(v) & VIRTIO_CONFIG_S_FEATURES_OK)) {
 		device_guest_error(&v->dev);
 	} else {
 		vq->ram = v->dev.ram;
@@ -321,9 +140,9 @@ static void write_queue_ready(struct virtio_mmio *v, struct virtqueue *vq, uint3
 		bad = virtqueue_start(vq) != 0;
 		vq->ready = !bad;
 	}
-	quiesce_end(v);
+	virtio_mmio_release(v);
 	if (bad)
-		needs_reset(v);
+		virtio_broken(v);
 }
 
 static void set_low(uint64_t *addr, uint32_t val)
@@ -445,7 +264,7 @@ static bool read_register(struct virtio_mmio *v, uint64_t offset, uint32_t *val)
 		*val = __atomic_load_n(&v->isr, __ATOMIC_ACQUIRE);
 		break;
 	case VIRTIO_MMIO_STATUS:
-		*val = get_status(v);
+		*val = virtio_status(v);
 		break;
 	case VIRTIO_MMIO_SHM_LEN_LOW: /* no shared memory region: length -1 (4.2.2) */
 	case VIRTIO_MMIO_SHM_LEN_HIGH:
@@ -522,7 +341,7 @@ static void virtio_write(struct device *dev, uint64_t offset, unsigned int size,
 	/* These two without the lock: they touch an eventfd, and an atomic field. */
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
 		if (val < v->nr_queues)
-			kick(v, val);
+			virtio_kick(v, val);
 		else
 			device_guest_error(dev);
 		break;
@@ -543,8 +362,8 @@ void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *by
 	memcpy(v->config + offset, bytes, len);
 	__atomic_fetch_add(&v->generation, 1, __ATOMIC_ACQ_REL);
 	pthread_mutex_unlock(&v->lock);
-	if (get_status(v) & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt(v, VIRTIO_MMIO_INT_CONFIG);
+	if (virtio_status(v) & VIRTIO_CONFIG_S_DRIVER_OK)
+		virtio_interrupt(v, VIRTIO_MMIO_INT_CONFIG);
 }
 
 /* ---- life --------------------------------------------------------- */
@@ -618,7 +437,7 @@ int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
 			goto fail;
 	}
 	if (worker) {
-		err = device_start_worker(&v->dev, &v->worker, worker_main, v);
+		err = device_start_worker(&v->dev, &v->worker, virtio_worker_main, v);
 		if (err) {
 			errno = -err;
 			goto fail;

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include "devices/devices.h"
+#include "devices/locking.h"
 #include "devices/virtqueue.h"
 
 #define VIRTIO_MMIO_MAX_QUEUES 8
@@ -73,8 +74,8 @@ void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *by
 /** Serve all queues on this thread, beside the worker if there is one. Returns chains completed. */
 unsigned int virtio_mmio_poll(struct virtio_mmio *v);
 /** Keep the worker, and threads that poll, out of the queues. */
-void virtio_mmio_hold(struct virtio_mmio *v);
-void virtio_mmio_release(struct virtio_mmio *v);
+void virtio_mmio_hold(struct virtio_mmio *v) ACQUIRES_LOCK(v->io_lock);
+void virtio_mmio_release(struct virtio_mmio *v) RELEASES_LOCK(v->io_lock);
 /** Between those two: give back a chain that was kept, and interrupt the guest if it wants that. */
 void virtio_mmio_give_back(struct virtio_mmio *v, unsigned int queue, uint16_t head,
 			   uint32_t written);
