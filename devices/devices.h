@@ -178,6 +178,25 @@ struct device *virtio_rng_create(const struct device_env *env,
 void virtio_rng_counts(const struct device *dev, uint64_t *requests, uint64_t *bytes);
 unsigned int virtio_rng_poll(struct device *dev);
 
+/* ---- virtio_console.c: a terminal on virtio-mmio -------------------- */
+struct virtio_console_params {
+	device_sink_fn sink; /* what the guest prints */
+	void *sink_arg;
+	/** The guest has given a buffer after virtio_console_input() could not take all. Called under the
+	 * device's lock: must not call back. NULL: nobody waits. */
+	void (*room)(void *arg);
+	void *arg;
+	uint16_t rows, cols; /* of the window; 0: not known */
+	bool no_worker;	     /* tests: requests are served by virtio_console_poll() only */
+};
+struct device *virtio_console_create(const struct device_env *env,
+				     const struct virtio_console_params *params);
+/** Bytes typed. Returns how many were taken: as many as the guest has given buffers for. Thread-safe. */
+size_t virtio_console_input(struct device *dev, const void *bytes, size_t len);
+/** The window has another size: a configuration interrupt. Thread-safe. */
+void virtio_console_resize(struct device *dev, uint16_t rows, uint16_t cols);
+unsigned int virtio_console_poll(struct device *dev);
+
 /* ---- dma_engine.c: include/mmvm/dmaengine.h ----------------------- */
 struct device *dma_engine_create(const struct device_env *env);
 

@@ -356,14 +356,19 @@ static void virtio_write(struct device *dev, uint64_t offset, unsigned int size,
 	}
 }
 
+void virtio_mmio_announce_config(struct virtio_mmio *v)
+{
+	if (virtio_status(v) & VIRTIO_CONFIG_S_DRIVER_OK)
+		virtio_interrupt(v, VIRTIO_MMIO_INT_CONFIG);
+}
+
 void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *bytes, size_t len)
 {
 	pthread_mutex_lock(&v->lock);
 	memcpy(v->config + offset, bytes, len);
 	__atomic_fetch_add(&v->generation, 1, __ATOMIC_ACQ_REL);
 	pthread_mutex_unlock(&v->lock);
-	if (virtio_status(v) & VIRTIO_CONFIG_S_DRIVER_OK)
-		virtio_interrupt(v, VIRTIO_MMIO_INT_CONFIG);
+	virtio_mmio_announce_config(v);
 }
 
 /* ---- life --------------------------------------------------------- */

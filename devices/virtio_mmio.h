@@ -71,11 +71,15 @@ int virtio_mmio_init(struct virtio_mmio *v, const struct virtio_model *model,
 		     const struct device_env *env, bool worker);
 /** Change the configuration: bump the generation and interrupt the guest. */
 void virtio_mmio_set_config(struct virtio_mmio *v, size_t offset, const void *bytes, size_t len);
+/** Tell the guest to read the configuration, which has not changed. Any lock may be held. */
+void virtio_mmio_announce_config(struct virtio_mmio *v);
 /** Serve all queues on this thread, beside the worker if there is one. Returns chains completed. */
 unsigned int virtio_mmio_poll(struct virtio_mmio *v);
 /** Keep the worker, and threads that poll, out of the queues. */
 void virtio_mmio_hold(struct virtio_mmio *v) ACQUIRES_LOCK(v->io_lock);
 void virtio_mmio_release(struct virtio_mmio *v) RELEASES_LOCK(v->io_lock);
+/** Between those two: is the queue served? When not, nothing that was kept of it may be touched. */
+bool virtio_mmio_serves(const struct virtio_mmio *v, unsigned int queue);
 /** Between those two: give back a chain that was kept, and interrupt the guest if it wants that. */
 void virtio_mmio_give_back(struct virtio_mmio *v, unsigned int queue, uint16_t head,
 			   uint32_t written);

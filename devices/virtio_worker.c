@@ -156,6 +156,11 @@ unsigned int virtio_mmio_poll(struct virtio_mmio *v)
 	return done;
 }
 
+bool virtio_mmio_serves(const struct virtio_mmio *v, unsigned int queue)
+{
+	return may_serve(v, &v->vq[queue]);
+}
+
 void virtio_mmio_give_back(struct virtio_mmio *v, unsigned int queue, uint16_t head,
 			   uint32_t written)
 {

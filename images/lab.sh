@@ -25,7 +25,7 @@ share="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 	9pnet 9p 9pnet_virtio"
 # For a Linux guest in the lab, and for KVM on an emulated Intel processor: unpacked only (tests/vm/lab_linux.sh,
 # balloon.sh, pmem.sh, vmx.sh)
-guest="kvm-intel virtio_mmio virtio_blk virtio_balloon virtio-rng libnvdimm nd_virtio virtio_pmem nd_btt nd_pmem
+guest="kvm-intel virtio_mmio virtio_blk virtio_balloon virtio-rng virtio_console libnvdimm nd_virtio virtio_pmem nd_btt nd_pmem
 	crc16 crc32c_generic mbcache jbd2 ext4"
 # What some kernels do not have as a module of its own
 optional="fscache virtio_pci_legacy_dev virtio_pci_modern_dev"
@@ -114,7 +114,7 @@ unpack_image() {
 	fetch "linux-image-$rel" "$@"
 	# A folder filled before these were wanted; the lab goes without them. Each is asked for once: not every
 	# kernel has it.
-	for m in virtio_pmem kvm-intel; do
+	for m in virtio_pmem kvm-intel virtio_console; do
 		if [ ! -e "$dir/pkg/.$m-wanted" ] && [ -z "$(find "$dir/pkg/lib/modules/$rel" -name "$m.ko*")" ]; then
 			rm -f "$dir/pkg/.linux-image-$rel"
 			(fetch "linux-image-$rel" "$@") || touch "$dir/pkg/.linux-image-$rel"

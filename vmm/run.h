@@ -20,6 +20,7 @@ struct run_options {
 	const char *json;
 	const char *perf_symbols; /* folder */
 	enum accel accel;
+	enum console_device { CONSOLE_SERIAL, CONSOLE_VIRTIO } console;
 	bool icount, verbose, interactive;
 	unsigned int sandbox_off;
 	struct sandbox_config sandbox;

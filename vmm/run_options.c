@@ -56,6 +56,13 @@ const struct cli_option run_option_table[] = {
 		 "is not a terminal",
 	 .kind = OPTION_FLAG,
 	 AT(interactive)},
+	{.name = "--console",
+	 .value = "serial|virtio",
+	 .help = "the terminal's device (serial): ttyS0, or hvc0, which tells Linux the\n"
+		 "window's size",
+	 .kind = OPTION_CHOICE,
+	 AT(console),
+	 .words = "serial virtio"},
 	{.name = "--icount",
 	 .help = "in the lab, count instructions exactly",
 	 .kind = OPTION_FLAG,
@@ -181,6 +188,11 @@ int run_parse(struct run *run, int argc, char **argv)
 	if (run->opt.interactive && run->opt.icount)
 		return cli_usage_error("run", "--icount makes the same run every time: nobody can "
 					      "type to it");
+	c->virtio_console = run->opt.console == CONSOLE_VIRTIO;
+	if (c->virtio_console && run_console_input(run) == CONSOLE_INPUT_STREAM)
+		return cli_usage_error(
+			"run", "--console virtio cannot tell the guest that standard input is at "
+			       "its end: use -i, or the serial console");
 	sampled = observers_need_samples(&run->observers, c);
 	if (sampled && !c->tick_ms)
 		return cli_usage_error("run", "--%s needs samples: --sample MS", sampled->name);

@@ -1,5 +1,5 @@
 /*
- * Receiving on the 16550 (National Semiconductor PC16550D data sheet, table II and section 8).
+ * The console on the 16550: receiving, and what of it the terminal sees (National Semiconductor PC16550D data sheet, table II and section 8).
  *
  *   interrupt ──> IIR: a trigger level waits ── 14 bytes, without a look at LSR between ──> client
  *                      fewer wait            ── one by one while LSR says so
@@ -13,11 +13,13 @@
  *
  * Lock: serial_lock for IER; the handler runs on one CPU at a time.
  */
-#include "drivers/serial.h"
 #include "arch/io.h"
+#include "drivers/console_port.h"
+#include "kernel/console.h"
 #include "kernel/irq.h"
 #include "lib/env.h"
 #include "mmvm/layout.h"
+#include "lib/shared.h"
 
 enum { RBR = 0, IER = 1, IIR = 2, FCR = 2, MCR = 4, LSR = 5, MSR = 6 };
 #define IER_RDI	    1u
@@ -39,7 +41,7 @@ enum { RBR = 0, IER = 1, IIR = 2, FCR = 2, MCR = 4, LSR = 5, MSR = 6 };
 
 static spinlock_t serial_lock = SPINLOCK_INIT;
 static bool receiving;
-static const struct serial_client *client; /* C after serial_init() */
+static const struct console_client *client; /* C after serial_open() */
 
 static u8 in(unsigned int reg)
 {
@@ -51,7 +53,7 @@ static void out(unsigned int reg, u8 v)
 	outb(MMVM_SERIAL_PORT + reg, v);
 }
 
-void serial_start_receiving(void)
+static void serial_start_receiving(void)
 {
 	unsigned long flags = spin_lock_irqsave(&serial_lock);
 
@@ -121,7 +123,7 @@ static void serial_interrupt(void *arg)
 	}
 }
 
-int serial_init(const struct serial_client *c)
+static int serial_open(const struct console_client *c)
 {
 	int err;
 
@@ -135,3 +137,22 @@ int serial_init(const struct serial_client *c)
 	out(IER, IER_MSI);
 	return 0;
 }
+
+/* A serial line has no window: the VMM says its size beside it. */
+static void serial_size(u16 *rows, u16 *cols)
+{
+	u32 v = READ_ONCE(mmvm_shared->console_size);
+
+	*rows = v >> 16;
+	*cols = v & 0xffff;
+}
+
+const struct console_port serial_port = {
+	.name = "ttyS0",
+	.major = 4,
+	.minor = 64,
+	.open = serial_open,
+	.start_receiving = serial_start_receiving,
+	.write = console_write,
+	.size = serial_size,
+};

@@ -1,7 +1,7 @@
 /*
- * The terminal: one, on the console.
+ * The terminal: one, on the console port (drivers/console_port.h).
  *
- *   16550 ──> tty_receive() ──> line discipline (lib/ldisc.c) ──> read(2)
+ *   port  ──> tty_receive() ──> line discipline (lib/ldisc.c) ──> read(2)
  *                │ ^C ^Z                   └─ echo ──> console
  *                └─> signal to the foreground group
  *
@@ -16,7 +16,7 @@
 #include "kernel/boot_info.h"
 #include "fs/tty_internal.h"
 #include "arch/uaccess.h"
-#include "drivers/serial.h"
+#include "drivers/console_port.h"
 #include "kernel/console.h"
 #include "kernel/time_calls.h"
 #include "fs/poll.h"
@@ -24,7 +24,6 @@
 #include "lib/ldisc.h"
 #include "lib/string.h"
 #include "mm/phys/zone.h"
-#include "mmvm/shared.h"
 
 #define TCGETS	   0x5401u
 #define TCSETS	   0x5402u
@@ -54,6 +53,7 @@ static struct {
 	enum { INPUT_NONE, INPUT_STREAM, INPUT_TTY } input; /* C after tty_init() */
 	bool ended;					    /* lock: the stream is at its end */
 	struct winsize size;				    /* lock */
+	const struct console_port *port;		    /* C after tty_init() */
 } tty = {.lock = SPINLOCK_INIT, .wq = WAIT_QUEUE_INIT(tty.wq)};
 
 bool tty_is_terminal(void)
@@ -113,15 +113,15 @@ static void set_size(const struct winsize *size)
 
 static void tty_resized(void)
 {
-	u32 v = READ_ONCE(mmvm_shared->console_size);
-	struct winsize size = {.rows = v >> 16, .cols = v & 0xffff};
+	struct winsize size = {0};
 
+	tty.port->size(&size.rows, &size.cols);
 	set_size(&size);
 }
 
 static void line_out(void *arg, const char *buf, size_t n)
 {
-	console_write(buf, n);
+	tty.port->write(buf, n);
 }
 
 /* ---- reading and writing ---------------------------------------------------------------------- */
@@ -143,7 +143,7 @@ static long tty_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 			break;
 		}
 		if (tty.input != INPUT_TTY) {
-			console_write(chunk, n);
+			tty.port->write(chunk, n);
 			done += n;
 			continue;
 		}
@@ -165,7 +165,7 @@ static long tty_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 
 static long tty_write_kernel(struct file *f, const void *buf, size_t len)
 {
-	console_write(buf, len);
+	tty.port->write(buf, len);
 	return len;
 }
 
@@ -227,7 +227,7 @@ static long take(u8 *chunk, size_t n, bool *ended)
 
 	*ended |= tty.ended && !got;
 	spin_unlock_irqrestore(&tty.lock, flags);
-	serial_start_receiving(); /* there is room again */
+	tty.port->start_receiving(); /* there is room again */
 	return got;
 }
 
@@ -240,7 +240,7 @@ static long tty_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 
 	if (tty.input == INPUT_NONE || !len)
 		return 0;
-	serial_start_receiving();
+	tty.port->start_receiving();
 	for (;;) {
 		n = tty.input == INPUT_TTY ? tty_check_foreground(SIGTTIN) : 0;
 		if (!n)
@@ -269,7 +269,7 @@ static u32 tty_poll(struct file *f, struct wait_queue **wq)
 		*wq = &tty.wq;
 	if (tty.input == INPUT_NONE)
 		return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
-	serial_start_receiving();
+	tty.port->start_receiving();
 	return (readable(1) ? POLLIN | POLLRDNORM : 0) |
 	       (READ_ONCE(tty.line.stopped) ? 0 : POLLOUT | POLLWRNORM);
 }
@@ -440,15 +440,22 @@ static const struct file_ops tty_ops = {
 static struct device_node tty_devices[] = {
 	{"console", S_IFCHR | 0600, MKDEV(5, 1), &tty_ops, NULL, NULL, {0}},
 	{"tty", S_IFCHR | 0666, MKDEV(5, 0), &tty_ops, open_own, NULL, {0}},
-	{"ttyS0", S_IFCHR | 0660, TTY_NR, &tty_ops, open_line, NULL, {0}},
+	{NULL, S_IFCHR | 0660, 0, &tty_ops, open_line, NULL, {0}}, /* the port's */
 };
+
+#define PORT_NODE (ARRAY_SIZE(tty_devices) - 1)
+
+u32 tty_number(void)
+{
+	return MKDEV(tty.port->major, tty.port->minor);
+}
 
 struct file *console_file(void)
 {
 	return file_alloc(&tty_ops, O_RDWR, NULL);
 }
 
-static const struct serial_client serial_client = {
+static const struct console_client client = {
 	.room = tty_room,
 	.receive = tty_receive,
 	.line_break = tty_break,
@@ -459,6 +466,11 @@ void tty_init(void)
 {
 	const char *input = boot_info.console_input;
 
+	tty.port = virtio_console_port();
+	if (!tty.port)
+		tty.port = &serial_port;
+	tty_devices[PORT_NODE].name = tty.port->name;
+	tty_devices[PORT_NODE].rdev = tty_number();
 	ldisc_init(&tty.line, line_out, NULL);
 	if (input && !strcmp(input, "tty"))
 		tty.input = INPUT_TTY;
@@ -466,13 +478,13 @@ void tty_init(void)
 		tty.input = INPUT_STREAM;
 	if (tty.input == INPUT_STREAM)
 		tty.line.t.iflag = tty.line.t.oflag = tty.line.t.lflag = 0;
-	if (tty.input != INPUT_NONE && serial_init(&serial_client)) {
-		printk("ttyS0: no interrupt line, no input\n");
+	if (tty.input != INPUT_NONE && tty.port->open(&client)) {
+		printk("%s: no interrupt line, no input\n", tty.port->name);
 		tty.input = INPUT_NONE;
 	}
 	if (tty.input == INPUT_TTY) {
 		tty_resized();
-		serial_start_receiving();
+		tty.port->start_receiving();
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(tty_devices); i++)
 		register_device_node(&tty_devices[i]);

@@ -4,11 +4,11 @@
 #include "fs/tty.h"
 #include "kernel/process.h"
 
-#define TTY_NR MKDEV(4, 64)
-
 /* tty.c */
 /** Is the console a terminal, rather than a stream or nothing? */
 bool tty_is_terminal(void);
+/** Its device number. */
+u32 tty_number(void);
 
 /* tty_jobs.c */
 /** Send `sig` to the foreground group, if there is one. Takes task_list_lock. */

@@ -66,7 +66,7 @@ void tty_of_process(const struct process *p, u32 *tty_nr, int *tpgid)
 {
 	bool has = session && p->sid == session;
 
-	*tty_nr = has ? TTY_NR : 0;
+	*tty_nr = has ? tty_number() : 0;
 	*tpgid = has ? foreground : -1;
 }
 

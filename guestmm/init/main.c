@@ -135,8 +135,8 @@ static int init_thread(void *arg)
 	vfs_init();
 	sysfs_init();
 	cgroupfs_init();
-	tty_init();
 	drivers_init();
+	tty_init(); /* a virtio-console is a driver's */
 	swap_init();
 	zswap_init();
 	blockdev_init();

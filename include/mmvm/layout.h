@@ -74,6 +74,7 @@
 #define MMVM_VIRTIO_BALLOON 8
 #define MMVM_VIRTIO_RNG	    9
 #define MMVM_VIRTIO_PMEM    10 /* and on, MMVM_MAX_PMEM of them */
+#define MMVM_VIRTIO_CONSOLE 12
 /** Files that are memory (virtio-pmem). Each lies above RAM, at a multiple of MMVM_PMEM_ALIGN from
  * 4 GiB on; its size is a multiple of MMVM_PMEM_UNIT, which Linux demands of a range of memory. */
 #define MMVM_MAX_PMEM	2

@@ -2,8 +2,9 @@
 """Type at a program on a pseudo-terminal and look at what it shows. Prints one line "ok"/"not ok" a check.
 
 interactive.py MMVM ACCEL [KERNEL INITRD]    with KERNEL: a Linux guest's shell instead of guestmm's
+CONSOLE=virtio in the environment: the terminal is a virtio-console, and only what depends on that is looked at.
 """
-import fcntl, os, pty, re, select, signal, struct, subprocess, sys, termios, time
+import fcntl, hashlib, os, pty, re, select, signal, struct, subprocess, sys, termios, time
 
 PATIENCE = int(os.environ.get('PATIENCE', 240))  # seconds without a byte before a wait has failed
 
@@ -77,7 +78,7 @@ failed = 0
 def ok(text, good, session=None):
     global failed
     failed += not good
-    print(("ok" if good else "not ok") + " - interactive: " + text, flush=True)
+    print(("ok" if good else "not ok") + " - interactive: " + text + (" (virtio)" if VIRTIO else ""), flush=True)
     if not good and session:
         print("# " + repr(session.all[-600:]), flush=True)
 
@@ -98,7 +99,8 @@ def check(text):
 
 
 mmvm, accel = sys.argv[1:3]
-RUN = [mmvm, "run", "--accel", accel]
+VIRTIO = os.environ.get("CONSOLE") == "virtio"
+RUN = [mmvm, "run", "--accel", accel] + (["--console", "virtio"] if VIRTIO else [])
 SHELL = RUN + ["-i", "--exec", "/bin/busybox", "sh"]
 
 if len(sys.argv) > 3:
@@ -115,6 +117,16 @@ if len(sys.argv) > 3:
         s.wait(rb"forth[\r\n]+back and forth")
         s.send(b"\x03")
         s.wait(rb"# ")
+        if VIRTIO:
+            s.send(b"stty size\r")
+            s.wait(rb"30 100")
+            fcntl.ioctl(s.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+            s.send(b"until stty size | grep '40 120'; do sleep 1; done; echo it f''its\r")
+            s.wait(rb"it fits")
+            ok("a shell in Linux: it knows the window, and a new one", True)
+            s.send(b"yes 0123456789abcde | head -c 200000 | md5sum; yes 0123456789abcde | head -c 200000; echo; echo fi''n\r")
+            s.wait(rb"fin")
+            ok("a shell in Linux: 200,000 bytes arrive", s.all.count(b"0123456789abcde\r") == 12500, s)
         s.send(b"\x01c")
         s.wait(rb"\(mmvm\) ")
         s.send(b"stats\r")
@@ -167,8 +179,38 @@ def _():
     ok("the terminal is as it was", s.restored(), s)
 
 
+@check("much of everything")
+def _():
+    if not VIRTIO:
+        return
+    s = Session(SHELL)
+    s.wait(rb"/ # ")
+    s.send(b"ls -l /dev/hvc0; ls /dev/ttyS0; yes 0123456789abcde | head -c 200000; echo; echo fi''n\r")
+    s.wait(rb"229, +0 ")
+    s.wait(rb"ttyS0: No such file")
+    s.wait(rb"fin")
+    ok("200,000 bytes are printed", s.all.count(b"0123456789abcde\r") == 12500, s)
+    # More than the buffers of the guest, and than a line of its terminal: they wait here.
+    s.send(b"stty raw -echo; echo wai''ting; head -c 60000 | md5sum; stty sane\r")
+    s.wait(rb"waiting")
+    data = bytes(range(48, 123)) * 800
+    sender = os.fork()
+    if sender == 0:
+        at = 0
+        while at < len(data):
+            at += os.write(s.master, data[at:at + 1000])
+        os._exit(0)
+    s.wait(hashlib.md5(data).hexdigest().encode())
+    os.waitpid(sender, 0)
+    ok("60,000 bytes that are typed arrive", True)
+    s.send(b"exit\r")
+    ok("and it ends", s.status() == 0, s)
+
+
 @check("a balloon on the monitor line")
 def _():
+    if VIRTIO:
+        return
     s = Session(RUN + ["--balloon", "0"] + SHELL[len(RUN):])
     s.wait(rb"/ # ")
     for line, answer in ((b"balloon x", rb"balloon SIZE: "), (b"balloon 900G", rb"balloon SIZE: "),
@@ -216,6 +258,10 @@ def _():
     ok("the keys that edit a line show what they show here", here == there)
     if here != there:
         print(f"# here  {here!r}\n# there {there!r}")
+
+
+if VIRTIO:
+    sys.exit(failed != 0)
 
 
 @check("-i without a terminal")

@@ -31,6 +31,11 @@ ok "nobody types to a counted run" is 2 'icount makes the same run'
 # ---- with one
 command -v python3 >/dev/null || { skip "the terminal" "python3 is missing"; finish; }
 python3 "$here/interactive.py" "$mmvm" lab || failed=1
+CONSOLE=virtio python3 "$here/interactive.py" "$mmvm" lab || failed=1
+run run --accel lab --console virtio --exec /bin/busybox cat
+ok "a virtio-console has no end of input: refused" is 2 'cannot tell the guest that standard input is at its end'
+run run --accel lab --console vt100 --exec /bin/busybox cat
+ok "a console of another kind is refused" is 2 'console'
 
 # ---- Linux as the guest
 kernel=$(echo "$B"/lab/pkg/boot/vmlinuz-*)
@@ -49,6 +54,22 @@ END
 	chmod +x "$dir/root/init"
 	pack "$dir/root" "$dir/initrd"
 	python3 "$here/interactive.py" "$mmvm" lab "$kernel" "$dir/initrd" || failed=1
+	module=$(find "$B/lab/pkg" -name virtio_console.ko)
+	if [ -n "$module" ]; then
+		mkdir -p "$dir/root/lib"
+		for m in virtio/virtio_ring virtio/virtio virtio/virtio_mmio char/virtio_console; do
+			cp "${module%/char/*}/$m.ko" "$dir/root/lib/"
+		done
+		sed -i '$d' "$dir/root/init"
+		cat >>"$dir/root/init" <<'END'
+for m in virtio_ring virtio virtio_mmio virtio_console; do insmod /lib/$m.ko; done
+exec setsid sh -c 'exec sh </dev/hvc0 >/dev/hvc0 2>&1'
+END
+		pack "$dir/root" "$dir/initrd"
+		CONSOLE=virtio python3 "$here/interactive.py" "$mmvm" lab "$kernel" "$dir/initrd" || failed=1
+	else
+		skip "a shell in Linux on a virtio-console" "the lab's kernel has no such module"
+	fi
 else
 	skip "a shell in Linux" "no kernel in the lab's folder, or no cpio"
 fi

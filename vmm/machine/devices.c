@@ -173,6 +173,27 @@ static int create_rng(struct machine *m, struct mmvm_error *err)
 	return machine_add_device(m, dev, err);
 }
 
+/** A terminal beside the serial port, which then is only printed to. */
+static int create_console(struct machine *m, struct mmvm_error *err)
+{
+	struct device_env env;
+	struct virtio_console_params params = {
+		.sink = machine_console_write,
+		.sink_arg = m,
+		.room = m->config.console_room,
+		.arg = m->config.console_arg,
+		.rows = m->config.console_rows,
+		.cols = m->config.console_cols,
+	};
+
+	if (machine_virtio_env(m, &env, "console", MMVM_VIRTIO_CONSOLE, err))
+		return -1;
+	m->console_dev = virtio_console_create(&env, &params);
+	if (!m->console_dev)
+		return no_device(err, "virtio console");
+	return machine_add_device(m, m->console_dev, err);
+}
+
 int machine_create_devices(struct machine *m, struct mmvm_error *err)
 {
 	if (create_ports(m, err) || create_declared_devices(m, err))
@@ -184,12 +205,15 @@ int machine_create_devices(struct machine *m, struct mmvm_error *err)
 		return -1;
 	if (machine_pmem_create(m, err))
 		return -1;
+	if (m->config.virtio_console && create_console(m, err))
+		return -1;
 	return m->config.rng ? create_rng(m, err) : 0;
 }
 
 size_t machine_console_input(struct machine *m, const void *bytes, size_t len)
 {
-	return serial_input(m->serial, bytes, len);
+	return m->console_dev ? virtio_console_input(m->console_dev, bytes, len)
+			      : serial_input(m->serial, bytes, len);
 }
 
 void machine_console_eof(struct machine *m)
@@ -200,7 +224,10 @@ void machine_console_eof(struct machine *m)
 void machine_console_resize(struct machine *m, uint16_t rows, uint16_t cols)
 {
 	__atomic_store_n(&m->shared->console_size, (uint32_t)rows << 16 | cols, __ATOMIC_RELEASE);
-	serial_modem_change(m->serial);
+	if (m->console_dev)
+		virtio_console_resize(m->console_dev, rows, cols);
+	else
+		serial_modem_change(m->serial);
 }
 
 bool machine_disk_stats(const struct machine *m, const char *role, struct mmvm_disk_stats *out)

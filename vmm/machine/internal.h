@@ -157,6 +157,8 @@ struct machine {
 
 	struct device *serial;	/* devices.c */
 	struct device *balloon; /* devices.c; NULL: none */
+	struct device
+		*console_dev; /* devices.c: what is typed goes there; NULL: to the serial port */
 
 	/* record.c */
 	pthread_mutex_t record_lock;

@@ -127,9 +127,10 @@ struct machine_config {
 	int console_fd; /* where console bytes go as they come; -1 = kept in machine_console() only
 			 */
 	enum console_input console_input;
+	bool virtio_console;		     /* what is typed goes to a virtio-console */
 	uint16_t console_rows, console_cols; /* of the terminal; 0: not known */
 	/** The guest can take input again after machine_console_input() took less than it was given.
-	 * Called on a vCPU's thread. NULL: nobody waits. */
+	 * Called on a vCPU's or a device's thread, perhaps with a lock of the device held. NULL: nobody waits. */
 	void (*console_room)(void *arg);
 	void *console_arg;
 	unsigned int tick_ms;	     /* time between ticks of the observers; 0 = none */
@@ -201,7 +202,7 @@ size_t machine_console_read(struct machine *m, uint64_t *pos, void *buf, size_t 
 size_t machine_console_input(struct machine *m, const void *bytes, size_t len);
 /** The input is at its end: a break, by which guestmm knows the end of a stream. */
 void machine_console_eof(struct machine *m);
-/** The terminal's window has another size. guestmm only. */
+/** The terminal's window has another size. A Linux guest learns it from a virtio-console only. */
 void machine_console_resize(struct machine *m, uint16_t rows, uint16_t cols);
 /** Stop the machine and call fn on vCPU 0's thread, with that vCPU's CR3. Waits until it has returned.
  * Not from a vCPU's thread. 0; -ESRCH: the machine ends; -EBUSY: another call waits. */
