@@ -10,6 +10,7 @@
 #ifndef DEVICES_DEVICE_H
 #define DEVICES_DEVICE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,7 @@ struct guest_ram_region {
 struct guest_ram {
 	struct guest_ram_region region[16];
 	unsigned int nr;
+	pthread_rwlock_t writes; /* all zeroes: free (PTHREAD_RWLOCK_INITIALIZER) */
 };
 
 /** Host pointer to [gpa, gpa+len) when it lies wholly inside one region; NULL otherwise (also on
@@ -38,6 +40,14 @@ uint64_t guest_ram_span(const struct guest_ram *ram, uint64_t gpa);
 /** Copy with checks. Returns 0 or -EFAULT (nothing is copied then). Writes mark pages dirty. */
 int guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *buf, uint64_t len);
 int guest_ram_write(struct guest_ram *ram, uint64_t gpa, const void *buf, uint64_t len);
+/** A write through a pointer from guest_ram_ptr(), and its mark, stand between these two: so whoever holds devices sees
+ * both or neither. Not nested; guest_ram_write() does it itself. */
+void guest_ram_begin_write(struct guest_ram *ram);
+void guest_ram_end_write(struct guest_ram *ram);
+/** Until guest_ram_release() no device writes to RAM. Waits for the writes that are under way. The caller holds no
+ * device's lock. */
+void guest_ram_hold(struct guest_ram *ram);
+void guest_ram_release(struct guest_ram *ram);
 /** Note that a device wrote [gpa, gpa+len) through a pointer from guest_ram_ptr(). Thread-safe. */
 void guest_ram_mark_dirty(struct guest_ram *ram, uint64_t gpa, uint64_t len);
 

@@ -111,8 +111,10 @@ static void write_back(struct dma_engine *e, uint64_t gpa, uint32_t status, uint
 
 	guest_ram_write(e->dev.ram, gpa + offsetof(struct mmvm_dma_desc, checksum), &checksum,
 			sizeof(checksum));
+	guest_ram_begin_write(e->dev.ram);
 	__atomic_store_n(p, status, __ATOMIC_RELEASE);
 	guest_ram_mark_dirty(e->dev.ram, at, sizeof(*p));
+	guest_ram_end_write(e->dev.ram);
 }
 
 static bool runnable(const struct dma_engine *e)

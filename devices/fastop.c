@@ -48,8 +48,10 @@ static int do_fill(struct device *dev, const struct mmvm_mailbox *m)
 	dst = guest_ram_ptr(dev->ram, m->dst, m->len);
 	if (!dst)
 		return -EFAULT;
+	guest_ram_begin_write(dev->ram);
 	fill(dst, m->len, m->value);
 	guest_ram_mark_dirty(dev->ram, m->dst, m->len);
+	guest_ram_end_write(dev->ram);
 	return 0;
 }
 
@@ -62,8 +64,10 @@ static int do_copy(struct device *dev, const struct mmvm_mailbox *m)
 		return -EFAULT;
 	if (m->dst < m->src + m->len && m->src < m->dst + m->len)
 		return -EINVAL;
+	guest_ram_begin_write(dev->ram);
 	memcpy(dst, src, m->len);
 	guest_ram_mark_dirty(dev->ram, m->dst, m->len);
+	guest_ram_end_write(dev->ram);
 	return 0;
 }
 

@@ -9,8 +9,11 @@
  * I2. Each write by a device is followed by its mark in the dirty bitmap, and data by the ring
  *     index or interrupt that announces it. Whoever collects the bitmap clears a bit before reading
  *     the page, so a page that is marked late is collected once more, never missed.
+ * I3. Who holds `writes` alone finds each write with its mark. Devices share it from before the write
+ *     until after the mark.
  *
- * Locks: none. Regions do not change while devices live; bitmap words are changed by atomic or.
+ * Locks: ram->writes, for I3 only; inside the locks of devices. Regions do not change while devices
+ * live; bitmap words are changed by atomic or.
  * The bytes themselves are shared with running vCPUs: a caller that decides by a value copies it
  * once and uses the copy.
  */
@@ -92,6 +95,7 @@ int guest_ram_write(struct guest_ram *ram, uint64_t gpa, const void *buf, uint64
 
 	if (!is_ram(ram, gpa, len))
 		return -EFAULT;
+	guest_ram_begin_write(ram);
 	while (len) {
 		uint64_t n = guest_ram_span(ram, gpa);
 
@@ -103,7 +107,28 @@ int guest_ram_write(struct guest_ram *ram, uint64_t gpa, const void *buf, uint64
 		gpa += n;
 		len -= n;
 	}
+	guest_ram_end_write(ram);
 	return 0;
+}
+
+void guest_ram_begin_write(struct guest_ram *ram)
+{
+	pthread_rwlock_rdlock(&ram->writes);
+}
+
+void guest_ram_end_write(struct guest_ram *ram)
+{
+	pthread_rwlock_unlock(&ram->writes);
+}
+
+void guest_ram_hold(struct guest_ram *ram)
+{
+	pthread_rwlock_wrlock(&ram->writes);
+}
+
+void guest_ram_release(struct guest_ram *ram)
+{
+	pthread_rwlock_unlock(&ram->writes);
 }
 
 void guest_ram_mark_dirty(struct guest_ram *ram, uint64_t gpa, uint64_t len)

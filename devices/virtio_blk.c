@@ -178,8 +178,10 @@ static uint8_t do_read(struct virtio_blk *b, struct blk_request *r, uint64_t *wr
 		return VIRTIO_BLK_S_IOERR;
 	for (unsigned int i = 0; i < r->nr_in; i++)
 		seg_len[i] = r->in[i].iov_len;
-	*written = transfer(b->fd, false, r->in, r->nr_in, r->sector * SECTOR);
+	guest_ram_begin_write(b->v.dev.ram);
+	*written = transfer(b->fd, FROM_DISK, r->in, r->nr_in, r->sector * SECTOR);
 	mark_in(b, r, seg_len, *written);
+	guest_ram_end_write(b->v.dev.ram);
 	return *written == r->in_len ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
@@ -205,8 +207,10 @@ static uint8_t do_get_id(struct virtio_blk *b, struct blk_request *r, uint64_t *
 
 		if (n > VIRTIO_BLK_ID_BYTES - off)
 			n = VIRTIO_BLK_ID_BYTES - off;
+		guest_ram_begin_write(b->v.dev.ram);
 		memcpy(r->in[i].iov_base, id + off, n);
 		guest_ram_mark_dirty(b->v.dev.ram, r->in_gpa[i], n);
+		guest_ram_end_write(b->v.dev.ram);
 		off += n;
 	}
 	*written = off;

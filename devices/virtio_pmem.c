@@ -68,8 +68,10 @@ static void write_in(struct virtio_pmem *p, const struct virtqueue_chain *c, con
 	for (unsigned int i = c->nr_out; i < c->nr_out + c->nr_in && len; i++) {
 		size_t n = c->iov[i].iov_len < len ? c->iov[i].iov_len : len;
 
+		guest_ram_begin_write(p->v.dev.ram);
 		memcpy(c->iov[i].iov_base, from, n);
 		guest_ram_mark_dirty(p->v.dev.ram, c->gpa[i], n);
+		guest_ram_end_write(p->v.dev.ram);
 		from += n;
 		len -= n;
 	}

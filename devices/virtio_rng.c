@@ -58,8 +58,10 @@ static int64_t rng_handle(struct virtio_mmio *v, unsigned int queue, struct virt
 
 		if (n > MAX_BYTES - done)
 			n = MAX_BYTES - done;
+		guest_ram_begin_write(v->dev.ram);
 		fill(r, chain->iov[i].iov_base, n);
 		guest_ram_mark_dirty(v->dev.ram, chain->gpa[i], n);
+		guest_ram_end_write(v->dev.ram);
 		done += n;
 	}
 	__atomic_fetch_add(&r->requests, 1, __ATOMIC_RELAXED);

@@ -188,8 +188,10 @@ void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 	guest_ram_write(vq->ram, vq->used + USED_RING + 8ull * (vq->used_idx % vq->num), &elem,
 			sizeof(elem));
 	vq->used_idx++;
+	guest_ram_begin_write(vq->ram);
 	__atomic_store_n(used_field(vq, USED_IDX), vq->used_idx, __ATOMIC_RELEASE);
 	guest_ram_mark_dirty(vq->ram, vq->used + USED_IDX, 2);
+	guest_ram_end_write(vq->ram);
 }
 
 bool virtqueue_should_signal(struct virtqueue *vq)
@@ -210,8 +212,10 @@ bool virtqueue_should_signal(struct virtqueue *vq)
 
 static void set_used_field(struct virtqueue *vq, uint64_t offset, uint16_t value)
 {
+	guest_ram_begin_write(vq->ram);
 	__atomic_store_n(used_field(vq, offset), value, __ATOMIC_RELAXED);
 	guest_ram_mark_dirty(vq->ram, vq->used + offset, 2);
+	guest_ram_end_write(vq->ram);
 }
 
 void virtqueue_disable_notify(struct virtqueue *vq)

@@ -54,11 +54,19 @@ static void check(unsigned long at, unsigned long pages, long n)
 	print("  %lu pages, %lu wrong\n", pages, wrong);
 }
 
+/* khugepaged may have something to look at, or see that there is nothing. Many turns and not one long sleep: that can be
+ * over before anybody else has run, where the host lets the machine run now and then. */
+static void let_khugepaged_run(int turns)
+{
+	while (turns--)
+		sleep_ms(5);
+}
+
 static void enable(const char *how)
 {
 	sys_munmap(AT, SPAN);
 	print("enabled: %s = %ld\n", how, write_file(DIR "enabled", how));
-	sleep_ms(200); /* khugepaged may be started by it: let it see that there is nothing */
+	let_khugepaged_run(40); /* it may be started by that */
 }
 
 static long advise(unsigned long at, unsigned long len, int advice)
@@ -128,7 +136,7 @@ static void settings(void)
 	setting("enabled", "always");
 	/* One mapping of ours that khugepaged may look at, for good; then it sleeps. */
 	put(sys_mmap(0, 2 * HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS) + (long)HUGE, 1);
-	sleep_ms(500);
+	let_khugepaged_run(100);
 }
 
 /* ---- faults ----------------------------------------------------------------------------------- */

@@ -125,13 +125,18 @@ static void waiting_without_taking(void)
 	struct {
 		int signo, err, code, pad, pid, uid, status, more[25];
 	} info;
-	long child = do_fork();
+	char c = 0;
+	int fd[2];
+	long child;
 
+	expect("pipe", syscall3(SYS_pipe, (long)fd, 0, 0), 0);
+	child = do_fork();
 	if (!child) {
-		sleep_ms(30);
+		syscall3(SYS_read, fd[0], (long)&c, 1);
 		exit(3);
 	}
 	expect("not dead yet", wait4(child, NULL, WNOHANG), 0);
+	sys_write(fd[1], &c, 1);
 	memset(&info, 0xff, sizeof(info));
 	expect("waitid", syscall6(SYS_waitid, 1, child, (long)&info, WEXITED | WNOWAIT, 0, 0), 0);
 	expect("its pid", info.pid, child);
@@ -141,6 +146,8 @@ static void waiting_without_taking(void)
 	expect("waitid needs to know what for", syscall6(SYS_waitid, 1, child, 0, 0, 0, 0),
 	       -EINVAL);
 	expect("still there", reap("wait after waitid", child), EXIT(3));
+	syscall3(SYS_close, fd[0], 0, 0);
+	syscall3(SYS_close, fd[1], 0, 0);
 }
 
 static void orphans(void)

@@ -8,8 +8,7 @@
 /** Pages that are free when everything has been handed back. */
 static u64 free_now(void)
 {
-	sleep_ms(5); /* the reaper */
-	purge_vmap_areas();
+	free_pages_at_rest(); /* the reaper is a thread of its own */
 	slab_objects_in_use(); /* it gives back the empty slabs that caches keep: up to 8 pages each */
 	return settled_free_pages();
 }

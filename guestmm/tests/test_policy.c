@@ -105,7 +105,9 @@ GUEST_TEST(policy, changes_while_memory_is_short, 0, 240, MEM("twolist"))
 	REQUIRE(a);
 	changing = true;
 	REQUIRE(!kthread_run(change_policies, NULL, "changer"));
-	CHECK_EQ(work(mm, a, pages), 0);
+	/* How much is done between two changes is up to the machine. */
+	for (int i = 0; i < 100 && READ_ONCE(changing) && READ_ONCE(nr_changes) <= 6; i++)
+		CHECK_EQ(work(mm, a, pages), 0);
 	WRITE_ONCE(stop_changing, true);
 	while (READ_ONCE(changing))
 		sleep_ms(5);

@@ -72,10 +72,8 @@ GUEST_TEST(swap, twice_the_memory_keeps_every_word, 0, 120, MEM)
 	REQUIRE(a);
 	write_all(t, mm, a, pages, 1);
 	CHECK_EQ(check_all(mm, a, pages, 1), 0);
-	/* kswapd may still be at work: wait until the last write is done. */
-	sleep_ms(100);
-	while (global_stat(NR_WRITEBACK))
-		sleep_ms(1);
+	/* kswapd may still be at work: until the last write is done, and nobody begins another one. */
+	memory_settle();
 	now = disk_stats(t);
 	out = ev(PSWPOUT) - out;
 	in = ev(PSWPIN) - in;

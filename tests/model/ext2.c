@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 #include "fs/internal.h"
@@ -596,6 +597,14 @@ static void damage(u8 *data, u32 block_size)
 
 static u32 nr_mounted;
 
+/** SIGPROF after so many seconds of computing, however busy the machine is; 0: never. */
+static void limit_cpu(long seconds)
+{
+	const struct itimerval after = {.it_value = {.tv_sec = seconds}};
+
+	setitimer(ITIMER_PROF, &after, NULL);
+}
+
 static void damaged(const u8 *base, const struct node *nodes, u32 block_size)
 {
 	memcpy(disk->data, base, disk->bdev.nr_sectors * 512);
@@ -607,7 +616,7 @@ static void damaged(const u8 *base, const struct node *nodes, u32 block_size)
 	}
 	damage(disk->data, block_size);
 	host_log_clear();
-	alarm(20);
+	limit_cpu(20);
 	/* Beside what it reads: a request that fails, memory that is not there. */
 	if (!below(3))
 		disk->fail_at = 1 + below(60);
@@ -620,7 +629,7 @@ static void damaged(const u8 *base, const struct node *nodes, u32 block_size)
 			step();
 		unmount();
 	}
-	alarm(0);
+	limit_cpu(0);
 	disk->fail_at = 0;
 	alloc_fail_nth(0);
 	forget_all();
@@ -651,7 +660,8 @@ int main(int argc, char **argv)
 	start = time(NULL);
 	for (unsigned int i = 0; i < 3; i++)
 		model(sizes[i], 150);
-	while (time(NULL) - start < (time_t)seconds) {
+	/* Some seconds of it, and where others have the processor all that time, one round. */
+	while (time(NULL) - start < (time_t)seconds || !nr_mounted) {
 		u32 bs = sizes[below(3)];
 		static struct node nodes[NR_NODES];
 		u8 *base = malloc(disk->bdev.nr_sectors * 512);

@@ -307,19 +307,33 @@ static void test_job(void)
 /** mmvm is interrupted while the machine runs: the machine is gone when the call returns. */
 static void test_signal(void)
 {
-	pid_t self = getpid(), player = fork();
+	char path[PATH_MAX + 64], script[PATH_MAX + 256];
+	pid_t self = getpid(), player;
+	int machine = 0, n = 0;
 	struct played p;
-	int machine;
+	FILE *f;
 
+	snprintf(path, sizeof(path), "%s/machine", folder);
+	/* The file has its name when it is whole: then the machine runs. */
+	snprintf(script, sizeof(script),
+		 "f=%s; printf 'start\\n' >&$control; echo $$ >$f.new; mv $f.new $f", path);
+	player = fork();
 	if (!player) {
-		usleep(500000);
+		while (access(path, F_OK))
+			usleep(1000);
 		kill(self, SIGTERM);
 		_exit(0);
 	}
-	play(&p, "echo $$ >&$out; printf 'start\\n' >&$control", &live, just_true);
+	play(&p, script, &live, just_true);
 	waitpid(player, NULL, 0);
 	CU_ASSERT_EQUAL(p.status, 128 + SIGTERM);
-	CU_ASSERT_EQUAL_FATAL(sscanf(p.out, "%d", &machine), 1);
+	f = fopen(path, "r");
+	if (f) {
+		n = fscanf(f, "%d", &machine);
+		fclose(f);
+	}
+	unlink(path);
+	CU_ASSERT_EQUAL_FATAL(n, 1);
 	CU_ASSERT_EQUAL(kill(machine, 0), -1);
 	free(p.out);
 }

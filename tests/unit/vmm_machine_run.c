@@ -265,7 +265,7 @@ static void test_timeout(void)
 	t = now_ms() - t;
 	CU_ASSERT_EQUAL(out.kind, OUTCOME_TIMEOUT);
 	CU_ASSERT_EQUAL(out.status, MMVM_EXIT_TIMEOUT);
-	CU_ASSERT(t >= 1000 && t < 5000);
+	CU_ASSERT(t >= 1000); /* and no end to it where others run */
 	/* and where it was */
 	CU_ASSERT(out.has_crash);
 	CU_ASSERT(out.crash.r15 > 0);
@@ -307,7 +307,6 @@ static void test_stop(void)
 		struct stopper s = {.m = m, .us = (i / 3) * 700};
 		struct machine_outcome out;
 		pthread_t thread;
-		uint64_t t = now_ms();
 
 		if (i < 3)
 			machine_stop(m);
@@ -316,8 +315,7 @@ static void test_stop(void)
 		machine_run(m, &out);
 		if (i >= 3)
 			pthread_join(thread, NULL);
-		CU_ASSERT_EQUAL(out.kind, OUTCOME_STOPPED);
-		CU_ASSERT(now_ms() - t < 3000);
+		CU_ASSERT_EQUAL(out.kind, OUTCOME_STOPPED); /* not the time limit of 20 s */
 		machine_destroy(m);
 	}
 }
@@ -469,9 +467,12 @@ static void test_audit(void)
 	machine_destroy(m);
 }
 
+#define TICKS 6
+
 static void count_tick(void *self, struct machine *m)
 {
-	++*(int *)self;
+	if (++*(int *)self == TICKS)
+		machine_stop(m);
 }
 
 static const struct observer tick_counter = {
@@ -484,14 +485,18 @@ static void test_ticks(void)
 	struct machine_outcome out;
 	struct machine *m;
 	int ticks = 0;
+	uint64_t t;
 
-	c.timeout_s = 1;
+	c.timeout_s = 100;
 	c.tick_ms = 50;
 	observers_attach(&o, &tick_counter, &ticks);
 	c.observers = &o;
 	m = MAKE(halt, &c);
+	t = now_ms();
 	machine_run(m, &out);
-	CU_ASSERT(ticks >= 5 && ticks <= 20);
+	CU_ASSERT_EQUAL(out.kind, OUTCOME_STOPPED);
+	CU_ASSERT_EQUAL(ticks, TICKS);
+	CU_ASSERT(now_ms() - t >= TICKS * 50 - 1); /* never more often than asked */
 	machine_destroy(m);
 }
 

@@ -143,14 +143,6 @@ static void test_damaged(void)
 	}
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static pid_t child(bool busy)
 {
 	pid_t pid = fork();
@@ -167,25 +159,45 @@ static pid_t child(bool busy)
 		;
 }
 
+static void until_asleep(pid_t pid)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	char path[64], text[256];
+	const char *p;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	do {
+		nanosleep(&nap, NULL);
+		f = fopen(path, "r");
+		p = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+		if (f)
+			fclose(f);
+	} while (p && p[2] != 'S');
+}
+
 /* Look at one of four children a second long: its own time, as a part of the clock's. */
 static double part(bool busy)
 {
 	const struct timespec nap = {.tv_nsec = 250000000};
 	pid_t pid[4];
 	struct own_time t;
-	uint64_t begin, own, clock;
+	uint64_t begin, own = 0, clock;
 
 	for (int i = 0; i < 4; i++)
 		pid[i] = child(busy);
 	own_time_init(&t);
+	if (!busy)
+		until_asleep(pid[0]);
 	nanosleep(&nap, NULL);
-	own_time_look(&t, pid, 1);
-	begin = now_ns();
+	/* Both from the same two looks: between a look and a reading of the clock others may run. */
+	begin = own_time_look(&t, pid, 1);
+	clock = t.clock;
 	for (int i = 0; i < 4; i++) {
 		nanosleep(&nap, NULL);
-		own = own_time_look(&t, pid, 1);
+		own = own_time_look(&t, pid, 1) - begin;
 	}
-	clock = now_ns() - begin;
+	clock = t.clock - clock;
 	own_time_free(&t);
 	for (int i = 0; i < 4; i++) {
 		kill(pid[i], SIGKILL);

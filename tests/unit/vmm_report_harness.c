@@ -376,13 +376,10 @@ static void test_runner(void)
 	struct mmvm_error err;
 	struct test_output o;
 	const char *at, *last;
-	struct timespec a, b;
 	char *text;
 	int ret;
 
-	clock_gettime(CLOCK_MONOTONIC, &a);
 	text = run_tests(names, 10, 4, FORMAT_PRETTY, &o, &ret, &err);
-	clock_gettime(CLOCK_MONOTONIC, &b);
 	CU_ASSERT_EQUAL(ret, 0);
 	CU_ASSERT_EQUAL(o.passed, 3);
 	CU_ASSERT_EQUAL(o.failed, 6);
@@ -402,7 +399,6 @@ static void test_runner(void)
 		CU_ASSERT_PTR_NOT_NULL(at);
 		last = at ? at : last;
 	}
-	CU_ASSERT_TRUE(b.tv_sec - a.tv_sec < 15);
 	free(text);
 }
 

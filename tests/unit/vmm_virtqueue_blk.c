@@ -626,6 +626,61 @@ static bool wait_used(struct drv_queue *dq, uint16_t idx)
 	return false;
 }
 
+/* Pages of the buffer that differ from the pattern although they are not marked, or are marked and do not. They have the
+ * pattern again afterwards. */
+static unsigned int wrong_marks(uint8_t *ram)
+{
+	unsigned int wrong = 0;
+
+	for (uint64_t at = 0; at < DISK_SIZE; at += 4096) {
+		bool changed = false;
+
+		for (unsigned int i = 0; i < 4096; i++)
+			changed |= ram[at + i] != 0x99;
+		wrong += changed != page_dirty(&rig, MIB + at);
+	}
+	memset(ram, 0x99, DISK_SIZE);
+	clear_dirty(&rig);
+	return wrong;
+}
+
+/* Who holds devices finds every write with its mark, and nothing changes until they are released. */
+static void test_held_between_writes(void)
+{
+	unsigned int wrong = 0, midway = 0;
+	uint16_t done = 0, before;
+	uint8_t *ram;
+
+	rig_init(&rig);
+	fd = disk_file();
+	dev = disk_create(&rig, fd, 1, true, false);
+	ram = at(&rig, MIB);
+	drv_start(&q, &rig, dev, 256, 0);
+	for (unsigned int round = 0; round < 20; round++) {
+		guest_ram_hold(&rig.ram);
+		memset(ram, 0x99, DISK_SIZE);
+		clear_dirty(&rig);
+		submit_batch();
+		usleep(500);
+		CU_ASSERT_EQUAL(used_idx(&q), done);
+		CU_ASSERT_EQUAL(count_dirty(&rig), 0);
+		wrong += wrong_marks(ram);
+		guest_ram_release(&rig.ram);
+		do {
+			usleep(50);
+			guest_ram_hold(&rig.ram);
+			before = (uint16_t)(used_idx(&q) - done);
+			midway += before > 0 && before < BATCH;
+			wrong += wrong_marks(ram);
+			guest_ram_release(&rig.ram);
+		} while (before < BATCH);
+		done = (uint16_t)(done + BATCH);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	printf("[%u looks in the middle] ", midway);
+	stop();
+}
+
 /* Setting up one queue interrupts the work on another; what was left is taken up again without a
  * second doorbell. */
 static void test_a_queue_set_up_beside_a_busy_one(void)
@@ -778,6 +833,7 @@ int main(void)
 		UNIT_CASE(test_creation_can_fail),
 		UNIT_CASE(test_random_requests_through_the_worker),
 		UNIT_CASE(test_reset_in_the_middle),
+		UNIT_CASE(test_held_between_writes),
 		UNIT_CASE(test_a_queue_set_up_beside_a_busy_one),
 		UNIT_CASE(test_destroy_while_busy),
 		UNIT_CASE(test_two_wild_vcpus),

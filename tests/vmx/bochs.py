@@ -12,7 +12,7 @@ Exit status: that of COMMAND. 77 when Bochs, GRUB or the lab's kernel is missing
 nothing was written and no sign of life came for SECONDS of Bochs's own processor time (600), 1 when Bochs fails.
 Nothing is left behind but the output.
 
-Needs the Debian packages bochs, bochs-term, grub-pc-bin, grub-common, xorriso, busybox-static, cpio.
+Needs the Debian packages bochs, bochs-term, bochsbios, vgabios, grub-pc-bin, grub-common, xorriso, busybox-static, cpio.
 """
 import argparse
 import glob
@@ -52,11 +52,13 @@ menuentry linux {
 }
 """
 
+# Of packages of their own: bochs depends on these or on seabios, which QEMU brings along.
+FIRMWARE = {"bios": "/usr/share/bochs/BIOS-bochs-latest", "vga": "/usr/share/vgabios/vgabios.bin"}
 BOCHSRC = """config_interface: textconfig
 display_library: term
 memory: guest=1024, host=1024
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=/usr/share/vgabios/vgabios.bin
+romimage: file={bios}
+vgaromimage: file={vga}
 cpu: model={cpu}, count=1, ips=200000000, reset_on_triple_fault=0
 clock: sync=none, time0=local
 ata0-master: type=cdrom, path={dir}/disk.iso, status=inserted
@@ -227,7 +229,7 @@ def watch(pid, terminals, out, limit):
 
 def run(directory, cpu, token, limit):
     with open(f"{directory}/bochsrc", "w") as f:
-        f.write(BOCHSRC.format(cpu=cpu, dir=directory))
+        f.write(BOCHSRC.format(cpu=cpu, dir=directory, **FIRMWARE))
     out = Output(f"{directory}/serial", token)
     pid, screen = pty.fork()
     if not pid:
@@ -262,6 +264,9 @@ def main():
     for tool in ("bochs", "grub-mkrescue", "xorriso", "busybox", "cpio"):
         if not shutil.which(tool):
             missing(f"{tool} is not installed (images/packages.txt has the packages)")
+    for file in FIRMWARE.values():
+        if not os.path.exists(file):
+            missing(f"{file} is not installed (Debian's bochsbios and vgabios)")
     token = "@" + secrets.token_hex(8)
     directory = tempfile.mkdtemp(prefix="mmvm-bochs-")
     for s in (signal.SIGTERM, signal.SIGHUP):

@@ -29,6 +29,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "asleep.h"
 
 #define PAGE 4096l
 #ifndef F_SEAL_FUTURE_WRITE
@@ -626,7 +627,8 @@ static void lock_circle(const char *what, const char *theirs, int set, int wait)
 		_exit(0);
 	}
 	read(ready[0], &c, 1);
-	usleep(100000);
+	/* Who closes the circle must come last. */
+	until_asleep(pid, &pid);
 	alarm(2);
 	say(theirs, fcntl(fd, wait, &b));
 	alarm(0);
@@ -791,11 +793,13 @@ static void burn_until(int sig, int times)
 		;
 }
 
+/* Nothing is said of the call: the next tick of the clock may end the process before it has. */
 static void cpu_limit_kills(void)
 {
 	struct rlimit l = {0, 0};
 
-	TRY(setrlimit(RLIMIT_CPU, &l));
+	if (setrlimit(RLIMIT_CPU, &l))
+		_exit(1);
 	for (;;)
 		;
 }
@@ -804,7 +808,8 @@ static void cpu_limit_ends(void)
 {
 	struct rlimit l = {0, 100};
 
-	TRY(setrlimit(RLIMIT_CPU, &l));
+	if (setrlimit(RLIMIT_CPU, &l))
+		_exit(1);
 	for (;;)
 		;
 }

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "asleep.h"
 
 #define LOCK	 6
 #define UNLOCK	 7
@@ -229,7 +230,9 @@ static void inheritance(void)
 		futex(&shared[0], UNLOCK, NULL);
 		_exit(strcmp(futex(&shared[1], UNLOCK, NULL), "0") != 0);
 	}
+	/* It has said that it waits before it has lent its priority, and sleeps when it has. */
 	until_waited_for(&shared[0]);
+	until_asleep(middle, &middle);
 	priority(holder, &prio, &nice);
 	printf("waited for: %ld, nice %ld\n", prio, nice);
 	waiter = fork();
@@ -238,6 +241,7 @@ static void inheritance(void)
 		_exit(strcmp(futex(&shared[1], UNLOCK, NULL), "0") != 0);
 	}
 	until_waited_for(&shared[1]);
+	until_asleep(waiter, &waiter);
 	priority(middle, &prio, &nice);
 	printf("the one between: %ld, nice %ld\n", prio, nice);
 	priority(holder, &prio, &nice);

@@ -51,10 +51,24 @@ static void tell(const char *what, const struct io *a, const char *path)
 	fflush(stdout);
 }
 
+static pid_t tid;
+
+/* Who is joined has not ended yet; what a thread has counted is the process's when it is gone. */
+static void until_gone(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d", tid);
+	while (!access(path, F_OK))
+		usleep(1000);
+}
+
 static void *thread(void *arg)
 {
 	char buf[100] = "";
 	int *p = arg;
+
+	tid = (pid_t)syscall(SYS_gettid);
 
 	for (int i = 0; i < 10; i++)
 		write(p[1], buf, sizeof(buf));
@@ -98,7 +112,7 @@ int main(void)
 	CASE("what fails", path, read(p[1], buf, 1); write(99, buf, 1); read(p[0], bad, 10));
 	CASE("an open file's end", path, lseek(fd, 0, SEEK_END); read(fd, buf, 10));
 	CASE("a thread that has ended", path, pthread_create(&t, NULL, thread, p);
-	     pthread_join(t, NULL); usleep(100000));
+	     pthread_join(t, NULL); until_gone());
 	snprintf(mine, sizeof(mine), "/proc/self/task/%d/io", (int)syscall(SYS_gettid));
 	CASE("of this thread", mine, pthread_create(&t, NULL, thread, p); pthread_join(t, NULL);
 	     write(p[1], buf, 3));

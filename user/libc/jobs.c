@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "asleep.h"
 
 static void nap(long ms)
 {
@@ -271,7 +272,7 @@ static void leader(void)
 		for (;;)
 			nap(1000);
 	}
-	nap(50);
+	until_asleep(p, &p); /* in its group, and with its handler */
 	kill(p, SIGSTOP);
 	waitpid(p, &st, WUNTRACED);
 	_exit(0);

@@ -15,7 +15,8 @@
  *   observer.c who watches it
  *   machine.c  all of it, put together and taken apart
  *
- * Locks, none held while taking another:
+ * Locks, none held while taking another, but D inside W:
+ *   W  m->ram.writes    shared by devices that write to RAM; alone by who wants them to stand still
  *   D  m->dirty_lock    m->dirty
  *   O  m->outcome_lock  m->outcome, first one wins
  *   R  m->record_lock   records and console

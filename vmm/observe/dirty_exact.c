@@ -16,8 +16,8 @@
  *       kernel stacks, slab, the kernel's image and struct pages (reserved), pages freed again; a
  *       user page only with a dirty PTE (the program's stack and data) or with none
  *   D4  nobody writes to the zero page, and no frame without a state is written
- *   D5  the log and the host agree on every frame. A device that writes while we look is noted by
- *       one of them only: frames in the devices' log after the look count for both
+ *   D5  the log and the host agree on every frame. A write of a device and its mark could fall to
+ *       either side of a look: devices stand still meanwhile (guest_ram_hold())
  *
  * A round may also be one in which devices wrote to the region, or in which the kernel moved pages of it and the
  * program wrote none: then the bitmap says which pages have another frame. In place of D1: the new frame is in KVM's
@@ -136,24 +136,6 @@ static void log_page(uint64_t gpa, unsigned int by, void *arg)
 static void host_page(uint64_t gpa, void *arg)
 {
 	set_flags(arg, gpa, F_HOST);
-}
-
-/** What devices wrote while we looked: in their bitmaps already, not yet in the log we read. */
-static void mark_late(struct look *l)
-{
-	for (unsigned int i = 0; i < l->ram->nr; i++) {
-		const struct guest_ram_region *r = &l->ram->region[i];
-
-		for (uint64_t page = 0; page < r->size / MMVM_PAGE_SIZE; page++) {
-			unsigned long word =
-				__atomic_load_n(&r->dirty[page / 64], __ATOMIC_RELAXED);
-
-			if (!word)
-				page |= 63;
-			else if (word >> page % 64 & 1)
-				set_flags(l, r->gpa + page * MMVM_PAGE_SIZE, F_DEVICE | F_HOST);
-		}
-	}
 }
 
 static bool in_region(const struct look *l, uint64_t va)
@@ -357,11 +339,13 @@ static int begin(struct dirty_exact *x, struct machine *m)
 	int64_t n;
 	int rc = prepare(x, m);
 
-	if (!rc && x->host)
-		rc = host_writes_clear(x->host);
 	if (rc)
 		return rc;
-	n = machine_dirty_read(m, DIRTY_READER_EXACT, NULL, NULL);
+	guest_ram_hold(machine_ram(m));
+	if (x->host)
+		rc = host_writes_clear(x->host);
+	n = rc ? rc : machine_dirty_read(m, DIRTY_READER_EXACT, NULL, NULL);
+	guest_ram_release(machine_ram(m));
 	if (n < 0)
 		return (int)n;
 	x->in_round = true;
@@ -407,13 +391,14 @@ static int end(struct dirty_exact *x, struct machine *m, uint64_t cr3, uint64_t 
 	if (rc)
 		goto out;
 	memset(x->frame, 0, x->nr_frames);
+	guest_ram_hold(machine_ram(m));
 	n = machine_dirty_read(m, DIRTY_READER_EXACT, log_page, &l);
 	rc = n < 0 ? (int)n : 0;
 	if (!rc && x->host)
 		rc = host_writes_read(x->host, host_page, &l);
+	guest_ram_release(machine_ram(m));
 	if (rc)
 		goto out;
-	mark_late(&l);
 	guest_tables_walk(&tables, 0, USER_SLOTS - 1, &visit, &l);
 	mark_written(&l, cr3);
 	compare(&l);
