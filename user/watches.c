@@ -2,7 +2,7 @@
  * inotify and bind mounts where every allocation may fail: what is promised is kept, or the call says that there is no memory.
  * Exit: 0 all was done, 12 there was no memory, 1 something is wrong. (tests in guestmm/tests/test_allocfail.c, test_notify.c)
  *   watches            watch a folder while files in it come and go
- *   watches bind       bind a tree of two mounts, and take it away
+ *   watches bind       bind a tree of two shared mounts, mount on it in many places, move another there, and take it away
  */
 #include "files.h"
 
@@ -11,7 +11,10 @@
 #define IN_CREATE	      0x100
 #define IN_DELETE	      0x200
 #define IN_Q_OVERFLOW	      0x4000
+#define MS_BIND		      4096
 #define MS_BIND_REC	      (4096 | 16384)
+#define MS_MOVE		      8192
+#define MS_SHARED_REC	      (1 << 20 | 16384)
 #define DETACH		      2
 #define NO_MEMORY	      12
 #define FILES		      20
@@ -86,6 +89,39 @@ static int watch(void)
 	return overflow ? NO_MEMORY : 0;
 }
 
+/* All places have the mount, or none has it. */
+static long mount_in_all(void)
+{
+	long err = sys_mkdir("/w/more", 0755);
+
+	if (err)
+		return err;
+	err = sys_mount("none", "/w/more", "tmpfs", 0, "");
+	if (err)
+		return sys_unlinkat(AT_FDCWD, "/w/more", AT_REMOVEDIR) ? -EEXIST : err;
+	err = sys_mkdir("/w/too/more/one", 0755);
+	if (!err)
+		err = sys_unlinkat(AT_FDCWD, "/w/more/one", AT_REMOVEDIR);
+	return err;
+}
+
+/* A mount that moves to all of them, or stays. */
+static long move_to_all(void)
+{
+	long err = sys_mkdir("/x", 0755);
+
+	if (!err || err == -EEXIST)
+		err = sys_mount("none", "/x", "tmpfs", 0, "");
+	if (!err)
+		err = sys_mkdir("/x/two", 0755);
+	if (err)
+		return err;
+	err = sys_mount("/x", "/w/more", "", MS_MOVE, "");
+	if (err)
+		return sys_unlinkat(AT_FDCWD, "/x/two", AT_REMOVEDIR) ? -EEXIST : err;
+	return sys_unlinkat(AT_FDCWD, "/w/to/too/more/two", AT_REMOVEDIR);
+}
+
 static int bind(void)
 {
 	long err = sys_mkdir("/w", 0755);
@@ -99,9 +135,20 @@ static int bind(void)
 	if (!err)
 		err = sys_mount("none", "/w/in", "tmpfs", 0, "");
 	if (!err)
+		err = sys_mount("none", "/w", "", MS_SHARED_REC, "");
+	if (!err)
 		err = sys_mount("/w", "/w/to", "", MS_BIND_REC, "");
-	while (!sys_umount("/w", DETACH) || !sys_umount("/w", DETACH))
+	if (!err)
+		err = sys_mkdir("/w/too", 0755);
+	if (!err)
+		err = sys_mount("/w", "/w/too", "", MS_BIND, "");
+	if (!err)
+		err = mount_in_all();
+	if (!err)
+		err = move_to_all();
+	while (!sys_umount("/x", DETACH) || !sys_umount("/w", DETACH) || !sys_umount("/w", DETACH))
 		;
+	sys_unlinkat(AT_FDCWD, "/x", AT_REMOVEDIR);
 	sys_unlinkat(AT_FDCWD, "/w", AT_REMOVEDIR);
 	check(err);
 	return 0;

@@ -395,7 +395,7 @@ long sys_umask(struct pt_regs *r)
 
 long sys_mount(struct pt_regs *r)
 {
-	const char *nothing = r->r10 & MS_BIND ? "" : "none";
+	const char *nothing = r->r10 & (MS_BIND | MS_MOVE) ? "" : "none";
 	struct user_path source = {.name = nothing}, target, type = {.name = NULL},
 			 options = {.name = ""};
 	long ret;

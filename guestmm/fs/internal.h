@@ -72,17 +72,27 @@ u64 nr_inodes(void);
 
 /* ---- mount.c ---------------------------------------------------------------------------------- */
 void mount_init(void);
-/** mount_mutex serialises mounting; the list changes under dcache_lock, too. Older mounts come first. */
+/** mount_mutex serialises mounting; the list changes under dcache_lock, too. */
 extern struct list_head mounts;
 extern struct mutex mount_mutex;
 /** mount_mutex held, m->root and its reference set: one more mount of sb, attached nowhere, with one reference. */
 void mount_init_one(struct mount *m, struct super_block *sb, const char *source);
-/** mount_mutex held: put it on `at`, whose references are the mount's then. 0 or -ENOENT. */
-int mount_attach(struct mount *m, const struct path *at);
+/** mount_mutex held: the next of the tree that begins with top, parents before their children. NULL: m is the last. */
+struct mount *mount_next(const struct mount *m, const struct mount *top);
+/** mount_mutex held: is m in the tree that begins with top? */
+bool mount_is_below(const struct mount *m, const struct mount *top);
+/** dcache_lock held: m is mounted on `point` of `parent` from now on, which gets a reference on both. */
+void mount_place(struct mount *m, struct mount *parent, struct dentry *point);
+/** mount_mutex held: put the tree `top` on `at`, and copies of it on all that receive from there. `moving`: it is
+ * mounted somewhere, and is not after that. The references of `at` stay the caller's. 0, -ENOENT: the place was
+ * removed, -ENOTDIR, -EINVAL, -ENOMEM: nothing has changed. */
+int mount_graft(struct mount *top, const struct path *at, bool moving);
+/** No locks held: lock mount_mutex, and go to the top of what is mounted at `at`. */
+void mount_lock_at(struct path *at);
 /** mount_mutex held: free a mount that is attached nowhere; with the last one of a file system that as well. */
 void unmake_mount(struct mount *m);
-/** mount_mutex held: take it, and what is mounted on it, out of the tree, used or not. 0 or -EINVAL. */
-int mount_detach_tree(struct mount *top);
+/** mount_mutex held: free a tree that was never attached. */
+void unmake_tree(struct mount *top);
 /** path_put() of a path that was looked up to unmount it: that is no use of the mount (MNT_EXPIRE). */
 void path_put_unused(struct path *path);
 /** Free the detached mounts that have no user any more. No locks held. */
@@ -93,11 +103,43 @@ static inline void mounts_reap(void)
 	if (unlikely(READ_ONCE(dead_mounts.next) != &dead_mounts))
 		__mounts_reap();
 }
-/** mount_bind.c: what `source` names is at `at` as well; with `tree` what is mounted below it, too. The references of
- * `at` stay the caller's. 0 or -errno. */
-int mount_bind(const char *source, const struct path *at, bool tree);
+/* mount_bind.c */
+/** What `source` names is at `at` as well; with `tree` what is mounted below it, too. `at` is put. 0 or -errno. */
+int mount_bind(const char *source, struct path *at, bool tree);
+/** The mount whose root `source` names is at `at` instead of where it was. `at` is put. 0 or -errno. */
+int mount_move(const char *source, struct path *at);
+/** mount_mutex held: a copy of `from`'s mount that begins at its dentry and, with `tree`, of what is mounted below,
+ * but for unbindable mounts. Attached nowhere. `how`: COPY_*. -EINVAL: it is unbindable; -ENOMEM. */
+struct mount *mount_copy(const struct path *from, bool tree, u32 how);
+/* receives from what it is a copy of */
+#define COPY_SLAVE 1u
+/* is a peer of what it is a copy of; with COPY_SLAVE the first of a new group */
+#define COPY_SHARED 2u
+
+/* mount_share.c: mount_mutex held */
+/** MS_SHARED (m->group is set), MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE. */
+void mount_set_type(struct mount *m, u32 type);
+/** mount(2) with one of the four, MS_REC and MS_SILENT: 0 or -EINVAL. */
+int mount_change_type(const struct path *at, u32 flags);
+/** A new copy joins the groups that it belongs to. `how`: COPY_*. */
+void mount_join(struct mount *copy, struct mount *from, u32 how);
+/** `top` is to be mounted at `at`, a shared place. Each mount in `receivers`, linked by `receive`, has its copy of the
+ * tree in `received`. End it with mount_propagate_end(). -errno: nothing has changed. */
+int mount_propagate(struct mount *top, const struct path *at, struct list_head *receivers);
+/** `attached`: the tree is shared from now on. Else the copies are freed. */
+void mount_propagate_end(struct mount *top, struct list_head *receivers, bool attached);
+/** dcache_lock held, too: is something used that umount(2) of m would unmount? `own`: the caller's references on m. */
+bool mount_is_busy(struct mount *m, int own);
+/** dcache_lock held, too: link by `going` what is unmounted with the tree `top`: the tree, and its copies elsewhere. */
+void mount_collect(struct mount *top, struct list_head *going);
+/** dcache_lock held, too: can m's root be named by who has this root? */
+bool mount_is_reachable(const struct mount *m, const struct path *root);
+/** " shared:1 master:2 propagate_from:3 unbindable", as in /proc/PID/mountinfo. */
+void mount_report_type(struct report *r, struct mount *m);
 struct mount *root_mount(void);
 /* mount_path.c */
+/** dcache_lock or mount_mutex held: what is mounted there. NULL: nothing. */
+struct mount *mounted_at(const struct mount *parent, const struct dentry *point);
 /** While something is mounted here, step to its root. dcache_lock held. */
 void follow_mounts(struct path *path);
 /** dcache_lock held: one step up, through mounts, not above `root`. */

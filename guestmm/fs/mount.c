@@ -9,7 +9,8 @@
  *     be taken away when only the first is left.
  * I3  A super block has one mount or, by binding, more: `active` counts them. A block device has at most one
  *     super block. It is freed with its last mount.
- * I4  A mount that was taken out of the tree while it was in use (MNT_DETACH) is freed with its last user.
+ * I4  Of the mounts on one dentry of one mount one is a child there, the others are on top of it.
+ * I5  A mount that was taken out of the tree while it was in use (MNT_DETACH) is freed with its last user.
  *
  * Locks: mount_mutex serialises mounting and unmounting; the list is changed under dcache_lock, which
  * is what walks hold.
@@ -179,6 +180,13 @@ static u32 mount_flags(u32 flags)
 
 void mount_init_one(struct mount *m, struct super_block *sb, const char *source)
 {
+	INIT_LIST_HEAD(&m->list);
+	INIT_LIST_HEAD(&m->children);
+	INIT_LIST_HEAD(&m->peers);
+	INIT_LIST_HEAD(&m->slaves);
+	INIT_LIST_HEAD(&m->slave);
+	INIT_LIST_HEAD(&m->receive);
+	INIT_LIST_HEAD(&m->going);
 	m->sb = sb;
 	m->refs = 1;
 	m->id = next_mount_id++;
@@ -236,6 +244,7 @@ void unmake_mount(struct mount *m)
 {
 	struct super_block *sb = m->sb;
 
+	mount_set_type(m, MS_PRIVATE);
 	dput(m->root);
 	kfree(m);
 	if (--sb->active)
@@ -246,21 +255,147 @@ void unmake_mount(struct mount *m)
 	sb_free(sb);
 }
 
-int mount_attach(struct mount *m, const struct path *at)
+/* ---- the tree of mounts ----------------------------------------------------------------------- */
+
+struct mount *mount_next(const struct mount *m, const struct mount *top)
 {
+	if (!list_empty(&m->children))
+		return list_first_entry(&m->children, struct mount, child);
+	for (; m != top; m = m->parent) {
+		if (m->child.next != &m->parent->children)
+			return list_entry(m->child.next, struct mount, child);
+	}
+	return NULL;
+}
+
+bool mount_is_below(const struct mount *m, const struct mount *top)
+{
+	while (m && m != top)
+		m = m->parent;
+	return m;
+}
+
+void mount_place(struct mount *m, struct mount *parent, struct dentry *point)
+{
+	struct path at = {parent, point};
+
+	path_get_locked(&at);
+	m->parent = parent;
+	m->point = point;
+	list_add_tail(&m->child, &parent->children);
+}
+
+/* dcache_lock and mount_mutex held: m is mounted nowhere. *at: where it was, with the references that it had. */
+static void unplace(struct mount *m, struct path *at)
+{
+	struct mount *other;
+
+	*at = (struct path){m->parent, m->point};
+	list_del(&m->child);
+	m->parent = NULL;
+	m->point = NULL;
+	dentry_clear_mounted(at->dentry);
+	list_for_each_entry (other, &mounts, list) {
+		if (other->point == at->dentry) {
+			dentry_set_mounted(at->dentry);
+			break;
+		}
+	}
+}
+
+/* dcache_lock held: names lead to the mounts of a tree that has its place. */
+static void show_tree(struct mount *top)
+{
+	struct mount *m;
+
+	for (m = top; m; m = mount_next(m, top)) {
+		dentry_set_mounted(m->point);
+		if (list_empty(&m->list))
+			list_add_tail(&m->list, &mounts);
+	}
+}
+
+/* dcache_lock held: what r receives at `point`. What is mounted there already is then on top of it: a name that led to
+ * it does so still. */
+static void put_received(struct mount *r, struct dentry *point)
+{
+	struct mount *before = mounted_at(r, point);
+	struct path top;
+
+	mount_place(r->received, r, point);
+	show_tree(r->received);
+	if (!before)
+		return;
+	r->refs--;
+	point->refs--; /* not the last one: the caller has another */
+	list_del(&before->child);
+	top = (struct path){r->received, r->received->root};
+	follow_mounts(&top);
+	mount_place(before, top.mnt, top.dentry);
+	dentry_set_mounted(top.dentry);
+}
+
+int mount_graft(struct mount *top, const struct path *at, bool moving)
+{
+	struct path old = {NULL, NULL};
+	LIST_HEAD(receivers);
+	struct mount *r;
 	int err = 0;
 
+	if (at->mnt->detached)
+		return -EINVAL;
+	if (S_ISDIR(top->root->inode->mode) != S_ISDIR(at->dentry->inode->mode))
+		return -ENOTDIR;
+	if (at->mnt->shared)
+		err = mount_propagate(top, at, &receivers);
+	if (err)
+		return err;
 	spin_lock(&dcache_lock);
 	if (at->dentry->unlinked) {
 		err = -ENOENT;
 	} else {
-		m->parent = at->mnt;
-		m->point = at->dentry;
-		dentry_set_mounted(m->point);
-		list_add_tail(&m->list, &mounts);
+		if (moving)
+			unplace(top, &old);
+		mount_place(top, at->mnt, at->dentry);
+		show_tree(top);
+		list_for_each_entry (r, &receivers, receive)
+			put_received(r, at->dentry);
 	}
 	spin_unlock(&dcache_lock);
+	if (at->mnt->shared)
+		mount_propagate_end(top, &receivers, !err);
+	path_put(&old);
 	return err;
+}
+
+void unmake_tree(struct mount *top)
+{
+	while (!list_empty(&top->children)) {
+		struct mount *m = top;
+		struct path at;
+
+		while (!list_empty(&m->children))
+			m = list_first_entry(&m->children, struct mount, child);
+		at = (struct path){m->parent, m->point};
+		list_del(&m->child);
+		unmake_mount(m);
+		path_put(&at);
+	}
+	unmake_mount(top);
+}
+
+void mount_lock_at(struct path *at)
+{
+	struct path top;
+
+	mutex_lock(&mount_mutex);
+	spin_lock(&dcache_lock);
+	top = *at;
+	follow_mounts(&top);
+	path_get_locked(&top);
+	spin_unlock(&dcache_lock);
+	path_put(at);
+	*at = top;
 }
 
 /* Flags of a mount from now on; without a word on access times these stay as they are. mount_mutex held. */
@@ -330,7 +465,7 @@ set:
 	return err;
 }
 
-/* Make a mount and attach it to `at`, whose references are dropped in any case. */
+/* Make a mount and attach it to `at`, which is put. */
 static int mount_at(const char *type_name, const char *source, struct path *at, u32 flags,
 		    const char *options)
 {
@@ -339,17 +474,16 @@ static int mount_at(const char *type_name, const char *source, struct path *at, 
 	int err = -ENODEV;
 
 	if (type) {
-		mutex_lock(&mount_mutex);
+		mount_lock_at(at);
 		err = make_mount(type, source, flags, options, &m);
 		if (!err) {
-			err = mount_attach(m, at);
+			err = mount_graft(m, at, false);
 			if (err)
 				unmake_mount(m);
 		}
 		mutex_unlock(&mount_mutex);
 	}
-	if (err)
-		path_put(at);
+	path_put(at);
 	return err;
 }
 
@@ -373,12 +507,13 @@ int vfs_mount(const char *type, const char *source, const char *target, u32 flag
 	} else if (flags & MS_REMOUNT) {
 		err = remount(&at, flags, options);
 	} else if (flags & MS_BIND) {
-		err = mount_bind(source, &at, flags & MS_REC);
-	} else if (flags & (MS_MOVE | MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED)) {
-		/* Nothing is propagated: all mounts are private. */
-		err = at.dentry == at.mnt->root && !(flags & ~(MS_PRIVATE | MS_REC | MS_SILENT))
-			      ? 0
-			      : -EINVAL;
+		return mount_bind(source, &at, flags & MS_REC);
+	} else if (flags & (MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED)) {
+		mutex_lock(&mount_mutex);
+		err = mount_change_type(&at, flags);
+		mutex_unlock(&mount_mutex);
+	} else if (flags & MS_MOVE) {
+		return mount_move(source, &at);
 	} else if (!type) {
 		err = -EINVAL;
 	} else if (!find_type(type)) {
@@ -413,82 +548,108 @@ int vfs_mount_root(const char *type, const char *source, u32 flags)
 	return 0;
 }
 
-/* dcache_lock and mount_mutex held: out of the tree. *at: where it was, with the references that it had. */
-static void take_out(struct mount *m, struct path *at)
+static bool has_going_child(const struct mount *m)
 {
-	struct mount *other;
+	const struct mount *c;
 
-	*at = (struct path){m->parent, m->point};
-	list_del(&m->list);
-	dentry_clear_mounted(m->point);
-	list_for_each_entry (other, &mounts, list) {
-		if (other->point == m->point)
-			dentry_set_mounted(m->point);
+	list_for_each_entry (c, &m->children, child) {
+		if (!list_empty(&c->going))
+			return true;
 	}
-	m->parent = NULL;
-	m->point = NULL;
+	return false;
+}
+
+/* dcache_lock held: put `top`, which was on top of a mount that leaves, where that is or, if that is on a mount that
+ * leaves, where the lowest such one is. */
+static void put_lower(struct mount *top, struct mount *leaves)
+{
+	struct path at, old;
+	struct mount *c;
+
+	while (leaves->parent && !list_empty(&leaves->parent->going))
+		leaves = leaves->parent;
+	at = (struct path){leaves->parent, leaves->point};
+	list_for_each_entry (c, &at.mnt->children, child) {
+		if (c->point == at.dentry && list_empty(&c->going)) {
+			at = (struct path){c, c->root};
+			follow_mounts(&at);
+			break;
+		}
+	}
+	unplace(top, &old);
+	old.mnt->refs--;
+	old.dentry->refs--; /* not the last one: it is the mount's root */
+	mount_place(top, at.mnt, at.dentry);
+	dentry_set_mounted(at.dentry);
+}
+
+/* mount_mutex and dcache_lock held: out of the tree, but for the references on its place, whose mount m->received is
+ * then. What is on top of it stays. */
+static void take_out(struct mount *m)
+{
+	struct mount *top = mounted_at(m, m->root);
+	struct path at;
+
+	if (top)
+		put_lower(top, m);
+	mount_set_type(m, MS_PRIVATE);
+	unplace(m, &at);
+	m->received = at.mnt;
+	m->point = at.dentry;
+	m->detached = true;
+	list_del(&m->list);
+}
+
+/* mount_mutex held: take the tree out, and what is unmounted with it. Unless `lazily` only when nothing of it is used,
+ * except for the caller's `own` references on the first mount. */
+static int take_out_tree(struct mount *top, bool lazily, int own)
+{
+	LIST_HEAD(going);
+	LIST_HEAD(out);
+	struct mount *m, *next;
+	bool busy;
+
+	if (!top->parent)
+		return -EINVAL;
+	spin_lock(&dcache_lock);
+	busy = !lazily && mount_is_busy(top, own);
+	if (!busy)
+		mount_collect(top, &going);
+	while (!list_empty(&going)) {
+		list_for_each_entry_safe (m, next, &going, going) {
+			if (has_going_child(m))
+				continue;
+			take_out(m);
+			list_move_tail(&m->going, &out);
+		}
+	}
+	spin_unlock(&dcache_lock);
+	while (!list_empty(&out)) {
+		struct path at;
+		bool unused;
+
+		m = list_first_entry(&out, struct mount, going);
+		list_del_init(&m->going);
+		at = (struct path){m->received, m->point};
+		m->received = NULL;
+		m->point = NULL;
+		path_put(&at);
+		spin_lock(&dcache_lock);
+		unused = !--m->refs; /* else its last user frees it */
+		spin_unlock(&dcache_lock);
+		if (unused)
+			unmake_mount(m);
+	}
+	return busy ? -EBUSY : 0;
 }
 
 /* mount_mutex held: write everything, then take it out of the tree unless somebody uses it. `own`: references of the
  * caller's. */
 static int do_umount(struct mount *m, int own)
 {
-	struct path at;
-	int err = 0;
-
-	if (!m->parent)
-		return -EINVAL;
-	if (!m->sb->read_only && m->sb->active == 1)
+	if (m->parent && !m->sb->read_only && m->sb->active == 1)
 		sync_sb(m->sb);
-	spin_lock(&dcache_lock);
-	if (m->refs > 1 + own) {
-		err = -EBUSY;
-	} else {
-		take_out(m, &at);
-		m->refs--; /* the last user, here the caller, frees it */
-		m->detached = true;
-	}
-	spin_unlock(&dcache_lock);
-	if (err)
-		return err;
-	path_put(&at);
-	if (!own)
-		unmake_mount(m);
-	return 0;
-}
-
-static bool is_below(const struct mount *m, const struct mount *top)
-{
-	while (m && m != top)
-		m = m->parent;
-	return m;
-}
-
-/* The newest first: what is mounted on a mount is newer. */
-int mount_detach_tree(struct mount *top)
-{
-	struct list_head *p, *prev;
-
-	if (!top->parent)
-		return -EINVAL;
-	for (p = mounts.prev; p != &mounts; p = prev) {
-		struct mount *m = list_entry(p, struct mount, list);
-		struct path at;
-		bool gone;
-
-		prev = p->prev;
-		if (!is_below(m, top))
-			continue;
-		spin_lock(&dcache_lock);
-		take_out(m, &at);
-		m->detached = true;
-		gone = !--m->refs;
-		spin_unlock(&dcache_lock);
-		path_put(&at);
-		if (gone)
-			unmake_mount(m);
-	}
-	return 0;
+	return take_out_tree(m, false, own);
 }
 
 #define MNT_FORCE	1u /* for file systems whose server may be unreachable: there are none here */
@@ -552,7 +713,7 @@ int vfs_umount(const char *target, u32 flags)
 	if (m == current_fs()->root.mnt && !(flags & MNT_DETACH))
 		err = umount_root(m);
 	else
-		err = flags & MNT_DETACH ? mount_detach_tree(m) : do_umount(m, 1);
+		err = flags & MNT_DETACH ? take_out_tree(m, true, 1) : do_umount(m, 1);
 out:
 	mutex_unlock(&mount_mutex);
 	path_put_unused(&path); /* perhaps the last user */

@@ -7,21 +7,21 @@
  */
 #include "fs/internal.h"
 
-static struct mount *mounted_at(const struct path *path)
+struct mount *mounted_at(const struct mount *parent, const struct dentry *point)
 {
-	struct mount *m, *found = NULL;
+	struct mount *m;
 
-	list_for_each_entry (m, &mounts, list) {
-		if (m->parent == path->mnt && m->point == path->dentry)
-			found = m;
+	list_for_each_entry (m, &parent->children, child) {
+		if (m->point == point)
+			return m;
 	}
-	return found;
+	return NULL;
 }
 
 void follow_mounts(struct path *path)
 {
 	while (path->dentry->mounted) {
-		struct mount *m = mounted_at(path);
+		struct mount *m = mounted_at(path->mnt, path->dentry);
 
 		if (!m)
 			return;

@@ -19,7 +19,7 @@ static void report_names(struct report *r, u32 flags, const struct flag_name *na
 }
 
 /* ",nosuid,noexec,relatime", in Linux's order. */
-static void report_mount_flags(struct report *r, const struct mount *m)
+static void report_mount_flags(struct report *r, struct mount *m)
 {
 	static const struct flag_name names[] = {
 		{MS_NOSUID, ",nosuid"},		  {MS_NODEV, ",nodev"},
@@ -46,10 +46,9 @@ static void report_sb_flags(struct report *r, const struct super_block *sb)
 	report_names(r, READ_ONCE(sb->flags), names, ARRAY_SIZE(names));
 }
 
-/* A line for each mount, with the name of its place. */
+/* A line for each mount that the reader can name, with the name of its place. */
 static void report_each_mount(struct report *r,
-			      void (*line)(struct report *r, const struct mount *m,
-					   const char *name))
+			      void (*line)(struct report *r, struct mount *m, const char *name))
 {
 	char *buf = (char *)__get_free_pages(GFP_KERNEL, 0);
 	struct mount *m;
@@ -59,15 +58,22 @@ static void report_each_mount(struct report *r,
 	mutex_lock(&mount_mutex);
 	list_for_each_entry (m, &mounts, list) {
 		struct path p = {m, m->root};
-		const char *name = path_name(&p, buf, PAGE_SIZE);
+		const char *name;
+		bool reachable;
 
+		spin_lock(&dcache_lock);
+		reachable = mount_is_reachable(m, &current_fs()->root);
+		spin_unlock(&dcache_lock);
+		if (!reachable)
+			continue;
+		name = path_name(&p, buf, PAGE_SIZE);
 		line(r, m, name ? name : "?");
 	}
 	mutex_unlock(&mount_mutex);
 	free_pages((unsigned long)buf, 0);
 }
 
-static void mounts_line(struct report *r, const struct mount *m, const char *name)
+static void mounts_line(struct report *r, struct mount *m, const char *name)
 {
 	report_printf(r, "%s %s %s %s", m->source, name, m->sb->type->name,
 		      mount_read_only(m) ? "ro" : "rw");
@@ -84,7 +90,7 @@ void report_mounts(struct report *r)
 }
 
 /* The root of the mount within its file system: "/" except for bind mounts. */
-static void report_mount_root(struct report *r, const struct mount *m)
+static void report_mount_root(struct report *r, struct mount *m)
 {
 	struct mount whole = {.root = m->sb->root_dentry};
 	struct path p = {&whole, m->root};
@@ -95,7 +101,7 @@ static void report_mount_root(struct report *r, const struct mount *m)
 	free_pages((unsigned long)buf, 0);
 }
 
-static void mountinfo_line(struct report *r, const struct mount *m, const char *name)
+static void mountinfo_line(struct report *r, struct mount *m, const char *name)
 {
 	report_printf(r, "%d %d %u:%u ", m->id, m->parent ? m->parent->id : m->id,
 		      (u32)(m->sb->dev >> 8 & 0xfff),
@@ -103,6 +109,7 @@ static void mountinfo_line(struct report *r, const struct mount *m, const char *
 	report_mount_root(r, m);
 	report_printf(r, " %s %s", name, m->read_only ? "ro" : "rw");
 	report_mount_flags(r, m);
+	mount_report_type(r, m);
 	report_printf(r, " - %s %s %s", m->sb->type->name, m->source,
 		      m->sb->read_only ? "ro" : "rw");
 	report_sb_flags(r, m->sb);

@@ -141,20 +141,31 @@ struct dentry {
 	char small[DNAME_SMALL];   /* dcache_lock */
 };
 
-/** A file system that is mounted. */
+/** A file system that is mounted. Who belongs together, and what reaches whom: mount_share.c. */
 struct mount {
-	struct super_block *sb; /* C */
-	struct mount *parent;	/* dcache_lock: NULL: the root */
-	struct dentry *point;	/* dcache_lock: in the parent, with a reference */
-	struct dentry *root;	/* C: with a reference */
-	struct list_head list;	/* dcache_lock: all mounts */
-	s32 refs;		/* dcache_lock: paths in use, child mounts, being mounted */
-	bool read_only;		/* mount_mutex to change, read without it; see mount_read_only() */
-	bool detached;		/* dcache_lock: out of the tree, and freed with its last user */
-	s32 writers;		/* A: files open for writing by it */
-	struct mount *copy;	/* mount_mutex: while a tree is bound, its copy */
-	int id;			/* C: as /proc/PID/mountinfo names it */
-	bool expire;		/* dcache_lock: not used since an umount with MNT_EXPIRE */
+	struct super_block *sb;	   /* C */
+	struct mount *parent;	   /* dcache_lock: NULL: the root */
+	struct dentry *point;	   /* dcache_lock: in the parent, with a reference */
+	struct dentry *root;	   /* C: with a reference */
+	struct list_head list;	   /* dcache_lock: all mounts */
+	struct list_head children; /* dcache_lock, to change mount_mutex as well: what is on it */
+	struct list_head child;	   /* dcache_lock: in the parent's children */
+	s32 refs;		   /* dcache_lock: paths in use, child mounts, being mounted */
+	bool read_only;	 /* mount_mutex to change, read without it; see mount_read_only() */
+	bool detached;	 /* dcache_lock: out of the tree, and freed with its last user */
+	bool expire;	 /* dcache_lock: not used since an umount with MNT_EXPIRE */
+	bool shared;	 /* mount_mutex: what is mounted on it is mounted on its peers, too */
+	bool unbindable; /* mount_mutex: is not copied by binding */
+	s32 writers;	 /* A: files open for writing by it */
+	int id;		 /* C: as /proc/PID/mountinfo names it */
+	int group;	 /* mount_mutex: the number of its peers' group, 0: it is not shared */
+	struct list_head peers;	  /* mount_mutex: the others of its group; empty: none */
+	struct mount *master;	  /* mount_mutex: of a slave, one of the group it receives from */
+	struct list_head slaves;  /* mount_mutex: whose master it is */
+	struct list_head slave;	  /* mount_mutex: in the master's slaves */
+	struct list_head receive; /* mount_mutex: during one call: of the list of receivers */
+	struct mount *received;	  /* mount_mutex: during one call: what it is to receive */
+	struct list_head going; /* mount_mutex: during one call: of the list of what is unmounted */
 	u32 flags;		/* mount_mutex to change, read without it: MS_* of MNT_FLAGS */
 	char source[32];	/* C */
 };

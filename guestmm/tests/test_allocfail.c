@@ -4,6 +4,7 @@
  * host's audit at the end looks at all of it.
  */
 #include "fs/file.h"
+#include "fs/internal.h"
 #include "tests/tests.h"
 
 #define MEM		 "memory=24M,high=4M"
@@ -173,7 +174,11 @@ GUEST_TEST(allocfail, inotify, MMVM_TESTF_USER, 300, MEM)
 
 static int bind_scenario(struct test *t)
 {
-	return watches(t, "bind");
+	u64 inodes = nr_inodes();
+	int err = watches(t, "bind");
+
+	CHECK_EQ(nr_inodes(), inodes); /* the file systems are gone: nothing has kept a mount */
+	return err;
 }
 
 GUEST_TEST(allocfail, bind_mounts, MMVM_TESTF_USER, 300, MEM)

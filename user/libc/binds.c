@@ -1,5 +1,6 @@
 /*
- * Bind mounts as Linux has them: what is visible where, read-only places, trees, unmounting, mountinfo. The
+ * Bind mounts as Linux has them: what is visible where, read-only places, trees, unmounting, mountinfo, shared mounts
+ * and their slaves, moving. The
  * output is a transcript that is compared with Linux's (tests/vm/conform_programs.sh). Runs as root, with
  * /proc; on a tmpfs.
  */
@@ -452,6 +453,361 @@ static void moved_outside(void)
 	undo("b", 0);
 }
 
+/* ---- who receives what is mounted ------------------------------------------------------------- */
+
+#define MAX_LINES  100
+#define MAX_GROUPS 40
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "shared:17 master:4" with the groups' numbers in the order in which they are met: these are the kernel's affair. */
+static void print_groups(char *text)
+{
+	static int known[MAX_GROUPS];
+	static int nr;
+
+	if (!text)
+		nr = 0;
+	for (char *word = text ? strtok(text, " ") : NULL; word; word = strtok(NULL, " ")) {
+		char *colon = strchr(word, ':');
+		int i = 0, group = colon ? atoi(colon + 1) : 0;
+
+		if (!colon) {
+			printf(" %s", word);
+			continue;
+		}
+		while (i < nr && known[i] != group)
+			i++;
+		if (i == nr && nr < MAX_GROUPS)
+			known[nr++] = group;
+		printf(" %.*s:%d", (int)(colon - word), word, i + 1);
+	}
+}
+
+/* What mountinfo says of mounts below our folder, or of all, sorted. */
+static void show_types_of(FILE *f, const char *below)
+{
+	static char text[MAX_LINES][600];
+	static char *lines[MAX_LINES];
+	char line[512], root[200], place[200];
+	int nr = 0;
+
+	while (f && fgets(line, sizeof(line), f) && nr < MAX_LINES) {
+		char *options, *end;
+		int at;
+
+		if (sscanf(line, "%*d %*d %*s %199s %199s %n", root, place, &at) != 2 ||
+		    strncmp(place, below, strlen(below)))
+			continue;
+		options = line + at;
+		end = strstr(options, " - ");
+		*end = 0;
+		options += strcspn(options, " ");
+		snprintf(text[nr], sizeof(text[nr]), "%s of %s:%s", place, root, options);
+		lines[nr] = text[nr];
+		nr++;
+	}
+	qsort(lines, nr, sizeof(lines[0]), by_text);
+	print_groups(NULL);
+	for (int i = 0; i < nr; i++) {
+		char *colon = strchr(lines[i], ':');
+
+		printf("  %.*s", (int)(colon - lines[i]), lines[i]);
+		print_groups(colon + 1);
+		printf("\n");
+	}
+	if (f)
+		fclose(f);
+}
+
+static void show_types(void)
+{
+	show_types_of(fopen("/proc/self/mountinfo", "r"), FOLDER "/");
+}
+
+static void type(const char *what, unsigned long flags)
+{
+	printf("type of %s, %lx: %s\n", what, flags, result(mount(NULL, what, NULL, flags, NULL)));
+}
+
+static void move(const char *from, const char *to)
+{
+	printf("move %s to %s: %s\n", from, to, result(mount(from, to, NULL, MS_MOVE, NULL)));
+}
+
+/* One file in it, so that it is seen where it is. */
+static void new_mount(const char *what, const char *name)
+{
+	char path[200];
+	int fd;
+
+	printf("mount %s on %s: %s\n", name, what, result(mount(name, what, "tmpfs", 0, "")));
+	snprintf(path, sizeof(path), "%s/%s", what, name);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void see(const char *path)
+{
+	printf("%s: %s\n", path, result(access(path, F_OK)));
+}
+
+/* p1, p2, p3, p4: mounts of the folder "tree" with the folders x, y, x/in. */
+static void four_places(void)
+{
+	static const char *const names[] = {"p1", "p2", "p3", "p4"};
+
+	for (int i = 0; i < 4; i++)
+		mkdir(names[i], 0755);
+	mkdir("tree", 0755);
+	mkdir("tree/x", 0755);
+	mkdir("tree/x/in", 0755);
+	mkdir("tree/y", 0755);
+	bind_at("tree", "p1", 0);
+}
+
+static void no_places(void)
+{
+	static const char *const names[] = {"p1", "p2", "p3", "p4"};
+
+	for (int i = 0; i < 4; i++)
+		while (!umount2(names[i], MNT_DETACH))
+			printf("%s undone\n", names[i]);
+	show_types();
+}
+
+static void types(void)
+{
+	static const unsigned long all[] = {MS_SHARED, MS_SLAVE, MS_UNBINDABLE, MS_PRIVATE};
+
+	printf("# types, and each after each\n");
+	four_places();
+	for (int i = 0; i < 4; i++) {
+		for (int j = 0; j < 4; j++) {
+			type("p1", all[i]);
+			type("p1", all[j] | MS_SILENT);
+			show_types();
+		}
+	}
+	type("p1", MS_SHARED | MS_PRIVATE);
+	type("p1", MS_SHARED | MS_NOSUID);
+	type("p1", MS_SHARED | MS_MOVE);
+	type("p1", MS_SHARED | MS_NODIRATIME | MS_REC);
+	type("tree", MS_SHARED);
+	type("nothing", MS_PRIVATE);
+	type("p1/x", MS_PRIVATE | MS_REC);
+	type("p1", MS_SHARED);
+	bind_at("p1", "p2", 0);
+	type("p2", MS_UNBINDABLE);
+	show_types();
+	bind_at("p2", "p3", 0);
+	bind_at("p2/x", "p3", MS_REC);
+	type("p2", MS_SHARED);
+	show_types();
+	bind_at("p2", "p3", 0);
+	show_types();
+	no_places();
+}
+
+static void receiving(void)
+{
+	printf("# peers and slaves\n");
+	four_places();
+	type("p1", MS_SHARED);
+	bind_at("p1", "p2", 0);
+	bind_at("p1", "p3", 0);
+	type("p3", MS_SLAVE);
+	show_types();
+	new_mount("p1/x", "one");
+	see("p2/x/one");
+	see("p3/x/one");
+	see("tree/x/one");
+	show_types();
+	new_mount("p3/y", "two");
+	see("p1/y/two");
+	type("p3", MS_SHARED);
+	bind_at("p3", "p4", 0);
+	show_types();
+	new_mount("p2/y", "three"); /* p3 has one there already: that stays on top */
+	see("p1/y/three");
+	see("p3/y/three");
+	see("p3/y/two");
+	see("p4/y/three");
+	show_types();
+	undo("p2/y", 0);
+	see("p3/y/two");
+	see("p4/y/three");
+	show_types();
+	printf("# in use elsewhere\n");
+	chdir("p3/x");
+	undo(FOLDER "/p1/x", 0);
+	chdir(FOLDER);
+	mkdir("p3/x/deep", 0755);
+	new_mount("p3/x/deep", "four");
+	show_types();
+	undo("p1/x", 0); /* p3's has one on it, and stays */
+	see("p2/x/one");
+	see("p3/x/one");
+	see("p3/x/deep/four");
+	show_types();
+	printf("# lazily\n");
+	new_mount("p1/x", "five");
+	mkdir("p1/x/sub", 0755);
+	new_mount("p1/x/sub", "six");
+	show_types();
+	undo("p2/x", MNT_DETACH);
+	show_types();
+	printf("# who leaves\n");
+	type("p1", MS_PRIVATE); /* p3's and p4's master is p2 now */
+	show_types();
+	new_mount("p2/y", "seven");
+	see("p1/y/seven");
+	see("p4/y/seven");
+	undo("p2", MNT_DETACH);
+	show_types();
+	no_places();
+}
+
+static void receiving_trees(void)
+{
+	printf("# trees\n");
+	four_places();
+	new_mount("p1/y", "one");
+	mkdir("p1/y/sub", 0755);
+	new_mount("p1/y/sub", "two");
+	type("p1/y/sub", MS_UNBINDABLE);
+	bind_at("p1", "p2", MS_REC);
+	show_types();
+	type("p1", MS_SHARED | MS_REC);
+	show_types();
+	bind_at("p1", "p3", MS_REC);
+	bind_at("p1/y", "p3/x", MS_REC); /* onto a peer */
+	show_types();
+	see("p1/x/sub/two");
+	type("p3", MS_SLAVE | MS_REC);
+	show_types();
+	bind_at("tree/x", "p1/y/sub", 0);
+	show_types();
+	type("p3", MS_PRIVATE | MS_REC);
+	type("p2", MS_UNBINDABLE | MS_REC);
+	show_types();
+	no_places();
+	printf("# parts\n");
+	four_places();
+	type("p1", MS_SHARED);
+	bind_at("p1/x", "p2", 0);
+	new_mount("p1/x/in", "inside");
+	new_mount("p1/y", "outside");
+	see("p2/in/inside");
+	show_types();
+	bind_at("p1", "p1/x", 0);
+	show_types();
+	bind_at("p1", "p1", 0);
+	show_types();
+	no_places();
+}
+
+static void moving(void)
+{
+	int fd;
+
+	printf("# moving\n");
+	four_places();
+	new_mount("p1/x", "one");
+	move("p1", "p2");
+	see("p1/x/one");
+	see("p2/x/one");
+	show_types();
+	fd = open("p2/x/one", O_WRONLY);
+	chdir("p2/x");
+	move(FOLDER "/p2/x", FOLDER "/p2/y");
+	see("one");
+	printf("written %s\n", result(write(fd, "1", 1)));
+	close(fd);
+	chdir(FOLDER);
+	see("p2/y/one");
+	show_types();
+	move("p2", "p2/y");
+	move("p2", "p2");
+	move("p2/x", "p3");
+	move("p2", "plain");
+	move("plain", "p3");
+	move("nothing", "p3");
+	move("p2", "nothing");
+	move("", "p3");
+	move("/", "p3");
+	printf("NULL: %s\n", result(mount(NULL, "p3", NULL, MS_MOVE, NULL)));
+	bind_at("plain", "other", 0);
+	move("other", "p3");
+	move("other", "c");
+	put_file("file", "file");
+	move("other", "file");
+	get_file("file");
+	get_file("other");
+	undo("file", 0);
+	unlink("file");
+	printf("# moving and types\n");
+	type("p2", MS_SHARED);
+	move("p2/y", "p3"); /* the parent is shared */
+	bind_at("p2", "p4", 0);
+	new_mount("p3", "two");
+	mkdir("p3/sub", 0755);
+	new_mount("p3/sub", "three");
+	type("p3/sub", MS_UNBINDABLE);
+	move("p3", "p2/x");
+	type("p3/sub", MS_PRIVATE);
+	move("p3", "p2/x");
+	see("p4/x/sub/three");
+	show_types();
+	move("p4", "p1"); /* a peer itself moves */
+	new_mount("p1/x/in", "four");
+	new_mount("p1/y", "five");
+	see("p2/y/five");
+	show_types();
+	move("p1", "p2/x/sub");
+	show_types();
+	undo("p2/x", MNT_DETACH);
+	show_types();
+	no_places();
+}
+
+static void seen_from_a_root(void)
+{
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY);
+	pid_t pid;
+
+	printf("# from another root\n");
+	four_places();
+	type("p1", MS_SHARED);
+	bind_at("p1", "p2", 0);
+	type("p2", MS_SLAVE);
+	type("p2", MS_SHARED);
+	bind_at("p2", "p3", 0);
+	type("p3", MS_SLAVE);
+	new_mount("p4", "root");
+	mkdir("p4/a", 0755);
+	mkdir("p4/b", 0755);
+	bind_at("p1", "p4/a", 0);
+	bind_at("p3", "p4/b", 0);
+	show_types();
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		chroot("p4");
+		chdir("/");
+		show_types_of(fdopen(openat(proc, "self/mountinfo", O_RDONLY), "r"), "/");
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	close(proc);
+	no_places();
+}
+
 static void rights(void)
 {
 	int status;
@@ -466,6 +822,8 @@ static void rights(void)
 		undo("b", MNT_DETACH);
 		undo("nothing", 0);
 		undo("b", 16);
+		type("b", MS_SHARED);
+		move("a", "b");
 		add("nothing", "tmpfs", 0);
 		add("b", "tmpfs", MS_NOUSER & 0xffffffff);
 		fflush(stdout);
@@ -495,6 +853,11 @@ int main(void)
 	expiring();
 	own_root();
 	moved_outside();
+	types();
+	receiving();
+	receiving_trees();
+	moving();
+	seen_from_a_root();
 	rights();
 	show_mounts();
 	chdir("/");
