@@ -71,7 +71,7 @@ static int fill_shmem(struct vm_fault *vmf, const void *contents, enum uffd_fill
 	else
 		err = shmem_add_page(mapping, index, contents, &page);
 	if (err)
-		return err == -ENOENT ? -EFAULT : err;
+		return err == -ENOENT ? -EFAULT : err == -EHWPOISON ? -EIO : err;
 	return finish_file_fault(vmf, page, _PAGE_ACCESSED) ? 0 : -EEXIST;
 }
 
