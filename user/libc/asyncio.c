@@ -358,6 +358,7 @@ int main(void)
 	sockets(REALTIME);
 	printf("# somebody waits\n");
 	while_received(SOCK_STREAM, "stream");
+	while_received(SOCK_SEQPACKET, "seqpacket");
 	watching();
 	without("a file", open("made", O_RDWR));
 	without("/dev/null", open("/dev/null", O_RDWR));

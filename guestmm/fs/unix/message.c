@@ -323,7 +323,7 @@ long unix_send(struct file *f, struct unix_sock *s, struct unix_msg *msg)
 	ret = s->type == SOCK_STREAM ? send_stream(s, msg, &c, until)
 				     : send_whole(s, msg, &c, until);
 	unix_carried_put(&c);
-	return ret == -EPIPE && s->type != SOCK_DGRAM ? broken(msg) : ret;
+	return ret == -EPIPE && s->type == SOCK_STREAM ? broken(msg) : ret; /* as Linux */
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
