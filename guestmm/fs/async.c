@@ -49,7 +49,7 @@ struct file_owner {
 
 static spinlock_t async_lock = SPINLOCK_INIT;
 static LIST_HEAD(async_files);
-u32 nr_async_files;
+s32 nr_async_files;
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
@@ -333,7 +333,7 @@ int async_set(struct file *f, unsigned int fd, bool on)
 			list_add(&o->node, &async_files);
 		else
 			list_del(&o->node);
-		WRITE_ONCE(nr_async_files, nr_async_files + (on ? 1 : -1));
+		atomic_add(&nr_async_files, on ? 1 : -1); /* a full barrier */
 	}
 	f->flags = on ? f->flags | O_ASYNC : f->flags & ~O_ASYNC;
 	spin_unlock_irqrestore(&async_lock, flags);
@@ -400,7 +400,7 @@ void async_release(struct file *f)
 	if (o->on) {
 		flags = spin_lock_irqsave(&async_lock);
 		list_del(&o->node);
-		WRITE_ONCE(nr_async_files, nr_async_files - 1);
+		atomic_sub(&nr_async_files, 1);
 		spin_unlock_irqrestore(&async_lock, flags);
 	}
 	kfree(o);

@@ -16,8 +16,11 @@
 #define POLL_OUT 2
 #define POLL_HUP 6
 
-/** Open files with O_ASYNC. */
-extern u32 nr_async_files; /* async_lock to change */
+/** Open files with O_ASYNC: changed under async_lock, read without it. Who notifies has changed the object's state, and
+ * then made a full barrier (wake_up() is one), before he reads this; who sets O_ASYNC makes one before he looks at the
+ * object. So either a signal is sent, or what it would have told is there already when the call that set O_ASYNC
+ * returns. */
+extern s32 nr_async_files;
 void __async_notify(const void *object, int code);
 /** `object` can be read now (POLL_IN), written (POLL_OUT), or its other end is closed (POLL_HUP). Takes
  * task_list_lock. */

@@ -189,7 +189,7 @@ static int zero_part(struct address_space *mapping, u64 from, u64 to)
 		return 0;
 	err = shmem_get_page(mapping, from >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
 	if (err)
-		return err == -ENOENT ? 0 : err;
+		return err == -ENOENT || err == -EHWPOISON ? 0 : err; /* what is lost stays so */
 	memzero_page(page, from & ~PAGE_MASK, to - from);
 	shmem_put_page(page);
 	return 0;
@@ -252,6 +252,8 @@ static int tmpfs_fallocate(struct inode *inode, u32 mode, u64 offset, u64 len)
 		int err = signal_pending() ? -EINTR
 					   : shmem_get_page(mapping, i, SHMEM_CREATE, &page, NULL);
 
+		if (err == -EHWPOISON)
+			continue; /* it has its place */
 		if (err)
 			return err;
 		shmem_put_page(page); /* it is dirty from the beginning */

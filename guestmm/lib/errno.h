@@ -66,5 +66,6 @@
 #define ECONNREFUSED	111
 #define ESTALE		116
 #define EUCLEAN		117
+#define EHWPOISON	133
 #endif
 #endif

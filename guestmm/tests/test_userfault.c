@@ -3,6 +3,7 @@
  * copy has a context of its own. What programs see is user/libc/userfault_events.c's to test.
  */
 #include "mm/fault/userfault.h"
+#include "mm/move/memory_failure.h"
 #include "tests/tests.h"
 
 #define MEM   "memory=64M swap=64M"
@@ -178,5 +179,61 @@ GUEST_TEST(userfault, a_copy_has_a_context_of_its_own, 0, 0, MEM)
 	mmput(child);
 	mmput(mm);
 	CHECK_EQ(nr_uffd, 0);
+	CHECK_EQ(settled_audit(), 0);
+}
+
+GUEST_TEST(userfault, what_is_poisoned_is_refused_until_it_is_thrown_away, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t), *child;
+	unsigned long a = testmm_map(t, mm, PAGES * PAGE_SIZE);
+	long s = do_mmap(mm, 0, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, 0);
+	struct uffd_ctx *ctx = uffd_create(mm, UFFD_ALL_FAULTS);
+	u64 v = 1;
+
+	REQUIRE(ctx && s > 0);
+	for (unsigned long at = a;; at = s) {
+		const unsigned long lost = at + 2 * PAGE_SIZE;
+
+		CHECK_EQ(uffd_fill(ctx, lost, lost + PAGE_SIZE, NULL, UFFD_POISON), -ENOENT);
+		CHECK_EQ(uffd_register(ctx, at, at + PAGES * PAGE_SIZE, UFFD_MODE_MISSING), 0);
+		CHECK_EQ(uffd_fill(ctx, lost, lost + PAGE_SIZE, NULL, UFFD_POISON), 0);
+		CHECK_EQ(uffd_fill(ctx, lost, lost + PAGE_SIZE, NULL, UFFD_POISON), -EEXIST);
+		CHECK_EQ(uffd_fill(ctx, lost, lost + PAGE_SIZE, NULL, UFFD_FILL), -EEXIST);
+		CHECK_EQ(testmm_read(mm, lost, &v), VM_FAULT_HWPOISON);
+		CHECK_EQ(testmm_write(mm, lost, 1), VM_FAULT_HWPOISON);
+		/* What is there is not poisoned. */
+		CHECK_EQ(uffd_fill(ctx, at, at + PAGE_SIZE, NULL, UFFD_FILL), 0);
+		CHECK_EQ(uffd_fill(ctx, at, at + PAGE_SIZE, NULL, UFFD_POISON), -EEXIST);
+		CHECK_EQ(testmm_read(mm, at, &v), 0);
+		CHECK_EQ(settled_audit(), 0);
+		if (at == (unsigned long)s)
+			break;
+	}
+	CHECK_EQ(mm->rss_anon + mm->rss_shmem, 1); /* one is the zero page */
+	/* A copy has private memory's marks; of shared memory it asks the file, which has lost nothing. */
+	child = dup_mm(mm);
+	REQUIRE(child);
+	CHECK_EQ(testmm_read(child, a + 2 * PAGE_SIZE, &v), VM_FAULT_HWPOISON);
+	CHECK_EQ(testmm_read(child, s + 2 * PAGE_SIZE, &v), 0);
+	mmput(child);
+	for (unsigned long at = a;; at = s) {
+		const unsigned long lost = at + 2 * PAGE_SIZE;
+
+		CHECK_EQ(do_madvise(mm, lost, PAGE_SIZE, MADV_DONTNEED), 0);
+		CHECK(pte_none(testmm_pte(mm, lost)));
+		if (at == (unsigned long)s)
+			break;
+	}
+	CHECK_EQ(uffd_fill(ctx, a + 2 * PAGE_SIZE, a + 3 * PAGE_SIZE, NULL, UFFD_FILL), 0);
+	CHECK_EQ(testmm_read(mm, a + 2 * PAGE_SIZE, &v), 0);
+	CHECK_EQ(v, 0);
+	/* The marks stay when the context is gone. */
+	CHECK_EQ(uffd_fill(ctx, a + 3 * PAGE_SIZE, a + 4 * PAGE_SIZE, NULL, UFFD_POISON), 0);
+	uffd_release(ctx);
+	CHECK_EQ(testmm_read(mm, a + 3 * PAGE_SIZE, &v), VM_FAULT_HWPOISON);
+	CHECK_EQ(num_poisoned_pages, 0); /* no frame was withdrawn */
+	CHECK_EQ(settled_audit(), 0);
+	mmput(mm);
 	CHECK_EQ(settled_audit(), 0);
 }

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "asleep.h"
 #include "transcript.h"
 
 /* SIGRTMIN is 34 in glibc and 35 in musl, and numbers are printed. */
@@ -173,6 +174,43 @@ static void sockets(int sig)
 	close(s[1]);
 }
 
+static pid_t receiver; /* 0: it has not come to its call yet */
+
+static void *receives(void *arg)
+{
+	char c;
+
+	__atomic_store_n(&receiver, gettid(), __ATOMIC_SEQ_CST);
+	return (void *)recv(*(int *)arg, &c, 1, 0);
+}
+
+/* A thread sleeps in recv(2) when something comes. */
+static void while_received(int type, const char *what)
+{
+	pthread_t thread;
+	void *got;
+	int s[2];
+
+	for (int closes = 0; closes < 2; closes++) {
+		socketpair(AF_UNIX, type, 0, s);
+		on(s[0], REALTIME);
+		receiver = 0;
+		pthread_create(&thread, NULL, receives, s);
+		until_asleep(getpid(), &receiver);
+		if (closes)
+			shutdown(s[1], SHUT_RDWR);
+		else
+			write(s[1], "a", 1);
+		pthread_join(thread, &got);
+		printf("%s, %s %ld", what, closes ? "closed" : "written", (long)got);
+		pending("", s[0]);
+		write(s[1], "b", 1);
+		pending("nobody waits", s[0]);
+		close(s[0]);
+		close(s[1]);
+	}
+}
+
 static void watching(void)
 {
 	int fd = inotify_init1(IN_NONBLOCK);
@@ -318,6 +356,9 @@ int main(void)
 	pipes(SIGSEGV);
 	sockets(0);
 	sockets(REALTIME);
+	printf("# somebody waits\n");
+	while_received(SOCK_STREAM, "stream");
+	while_received(SOCK_SEQPACKET, "seqpacket");
 	watching();
 	without("a file", open("made", O_RDWR));
 	without("/dev/null", open("/dev/null", O_RDWR));

@@ -1,6 +1,8 @@
 /*
  * Pages that are lost, MADV_HWPOISON and MADV_SOFT_OFFLINE: a transcript to compare (tests/vm/conform_programs.sh).
+ * Private memory, and shared memory with a file.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -59,6 +61,57 @@ static long corrupted(void)
 	return kb;
 }
 
+/* The file's pages 1 and 2 are lost, for all its mappings, until it is truncated. */
+static void shared(void)
+{
+	int fd = memfd_create("lost", 0);
+	long before = corrupted();
+	char buf[3 * PAGE], *private, *late;
+
+	if (fd < 0 || ftruncate(fd, PAGES * PAGE))
+		exit(1);
+	at = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fd, 0);
+	private = mmap(NULL, PAGES * PAGE, RW, MAP_PRIVATE, fd, 0);
+	for (int i = 0; i < PAGES; i++)
+		at[i * PAGE] = (char)(i + 1);
+	printf("private sees %d\n", private[2 * PAGE]);
+	printf("lost %s\n", result(madvise(at + PAGE, 2 * PAGE, MADV_HWPOISON)));
+	touch("the page", at + PAGE);
+	touch("the next", at + 2 * PAGE);
+	touch("after them", at + 3 * PAGE);
+	late = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fd, 0);
+	printf("read before them %s,", result(pread(fd, buf, sizeof(buf), 0)));
+	printf(" there %s,", result(pread(fd, buf, 8, PAGE)));
+	printf(" written %s", result(pwrite(fd, buf, 8, PAGE + 8)));
+	printf(" synced %s %s\n", result(fsync(fd)), result(msync(at, PAGES * PAGE, MS_SYNC)));
+	at = private;
+	touch("the private mapping, seen before", at + 2 * PAGE);
+	touch("not seen before", at + PAGE);
+	at = late;
+	touch("a mapping made later", at + PAGE);
+	printf("allocated %s", result(fallocate(fd, 0, 0, PAGES * PAGE)));
+	printf(" data at %ld\n", (long)lseek(fd, PAGE, SEEK_DATA));
+	touch("still lost", at + PAGE);
+	printf("once more %s\n", result(madvise(at + PAGE, PAGE, MADV_HWPOISON)));
+	printf("ends within it %s\n", result(ftruncate(fd, 2 * PAGE + 100)));
+	touch("it", at + 2 * PAGE);
+	printf("hole %s:",
+	       result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE, PAGE)));
+	printf(" read %s", result(pread(fd, buf, 8, PAGE)));
+	printf(" %d\n", buf[0]);
+	touch("a mapping that had not asked", mmap(NULL, PAGE, RW, MAP_SHARED, fd, PAGE));
+	printf("shorter %s", result(ftruncate(fd, 0)));
+	printf(" longer %s:", result(ftruncate(fd, PAGES * PAGE)));
+	printf(" %d %d\n", at[PAGE], private[2 * PAGE]);
+	printf("moved elsewhere %s", result(madvise(at, 2 * PAGE, MADV_SOFT_OFFLINE)));
+	at[2 * PAGE] = 3;
+	printf(" locked %s:", result(mlock(at + 2 * PAGE, PAGE)));
+	printf(" lost %s\n", result(madvise(at + 2 * PAGE, PAGE, MADV_HWPOISON)));
+	touch("it", at + 2 * PAGE);
+	close(fd);
+	printf("%ld kB\n", corrupted() - before);
+}
+
 int main(void)
 {
 	long before = corrupted();
@@ -108,6 +161,7 @@ int main(void)
 	/* Linux counts it all the same. */
 	zero = mmap(NULL, PAGE, RW, PRIVATE, -1, 0);
 	printf("never touched %s\n", result(madvise(zero, PAGE, MADV_HWPOISON)));
+	shared();
 	puts("end");
 	return 0;
 }

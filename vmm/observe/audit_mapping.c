@@ -77,8 +77,8 @@ static void value_of(struct audit *a, struct tree *t, uint64_t index, uint64_t v
 	uint64_t entry = value >> 1, type = entry >> 58, slot = entry & ((1ull << 50) - 1);
 
 	t->values++;
-	if (!t->shmem)
-		return;
+	if (!t->shmem || (type == MMVM_SWP_GUARD && slot == MMVM_GUARD_POISON))
+		return; /* a shadow, or the mark of a page that is lost */
 	if (!audit_swap_use(a, type, slot))
 		audit_find(a, AUDIT_SWAP_MAP,
 			   "mapping %#" PRIx64 ", page %" PRIu64 " is in slot %" PRIu64

@@ -247,9 +247,10 @@ static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 		return;
 	}
 	if (type == MMVM_SWP_GUARD) {
-		/* Only where nothing is behind the memory, and fork() copies the entries (guestmm/mm/pgtable/guard.c, I1). */
-		if (in_vma(a, s, addr) &&
-		    ((a->vma[s->vma].mapping && slot != MMVM_GUARD_POISON) ||
+		/* Only where nothing is behind the memory, and fork() copies the entries (guestmm/mm/pgtable/guard.c, I1).
+		 * A file's page may be lost: there the child asks the file. */
+		if (in_vma(a, s, addr) && !(a->vma[s->vma].mapping && slot == MMVM_GUARD_POISON) &&
+		    (a->vma[s->vma].mapping ||
 		     (a->root.rmap.vma_chains_offset && !a->vma[s->vma].nr_anon_vma)))
 			audit_find(a, AUDIT_PGTABLE,
 				   "mm %#" PRIx64 ": %#" PRIx64

@@ -3,7 +3,7 @@
  * mm/fault/userfault.c's. ioctl_userfaultfd(2).
  *
  * Features: UFFD_FEATURE_PAGEFAULT_FLAG_WP (anonymous memory), UFFD_FEATURE_EVENT_*, UFFD_FEATURE_MISSING_SHMEM,
- * UFFD_FEATURE_MINOR_SHMEM, UFFD_FEATURE_SIGBUS. Write protection of shared memory and huge pages are not there, and
+ * UFFD_FEATURE_MINOR_SHMEM, UFFD_FEATURE_SIGBUS, UFFD_FEATURE_POISON (Linux 6.6). Write protection of shared memory and huge pages are not there, and
  * asking for them is -EINVAL, as on a Linux without them.
  */
 #include "fs/poll.h"
@@ -21,16 +21,17 @@
 #define UFFD_FEATURE_FLAG_WP	   (1ull << 0)
 #define UFFD_FEATURE_MISSING_SHMEM (1ull << 5)
 #define UFFD_FEATURE_MINOR_SHMEM   (1ull << 10)
+#define UFFD_FEATURE_POISON	   (1ull << 14)
 #define UFFD_FEATURES                                                                        \
 	(UFFD_FEATURE_FLAG_WP | UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |         \
 	 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_MISSING_SHMEM | \
-	 UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MINOR_SHMEM)
+	 UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_POISON)
 #define UFFD_FEATURE_INITIALIZED \
 	(1u << 31) /* Linux's own bit, seen in fdinfo: UFFDIO_API was successful */
 #define API_IOCTLS (1ull << NR_REGISTER | 1ull << NR_UNREGISTER | 1ull << NR_API)
 #define RANGE_IOCTLS                                                                         \
 	(1ull << NR_WAKE | 1ull << NR_COPY | 1ull << NR_ZEROPAGE | 1ull << NR_WRITEPROTECT | \
-	 1ull << NR_CONTINUE)
+	 1ull << NR_CONTINUE | 1ull << NR_POISON)
 #define UFFD_EVENT_PAGEFAULT 0x12
 /* Numbers of ioctls, and the bits by which they are reported. */
 #define NR_REGISTER	      0x00
@@ -40,6 +41,7 @@
 #define NR_ZEROPAGE	      0x04
 #define NR_WRITEPROTECT	      0x06
 #define NR_CONTINUE	      0x07
+#define NR_POISON	      0x08
 #define NR_API		      0x3f
 #define UFFDIO(nr, dir, size) ((dir) << 30 | (u32)(size) << 16 | 0xaau << 8 | (nr))
 #define READS		      2u /* _IOR, _IOWR */
@@ -51,8 +53,9 @@
 #define UFFDIO_COPY	      UFFDIO(NR_COPY, BOTH, sizeof(struct uffdio_copy))
 #define UFFDIO_ZEROPAGE	      UFFDIO(NR_ZEROPAGE, BOTH, sizeof(struct uffdio_zeropage))
 #define UFFDIO_CONTINUE	      UFFDIO(NR_CONTINUE, BOTH, sizeof(struct uffdio_zeropage))
+#define UFFDIO_POISON	      UFFDIO(NR_POISON, BOTH, sizeof(struct uffdio_zeropage))
 #define UFFDIO_WRITEPROTECT   UFFDIO(NR_WRITEPROTECT, BOTH, sizeof(struct uffdio_writeprotect))
-#define MODE_DONTWAKE	      1ull /* of COPY, ZEROPAGE, CONTINUE */
+#define MODE_DONTWAKE	      1ull /* of COPY, ZEROPAGE, CONTINUE, POISON */
 #define COPY_MODE_WP	      2ull
 #define WP_MODE_WP	      1ull /* of WRITEPROTECT */
 #define WP_MODE_DONTWAKE      2ull
@@ -71,7 +74,7 @@ struct uffdio_copy {
 	u64 dst, src, len, mode;
 	s64 copy;
 };
-/** Of UFFDIO_ZEROPAGE and UFFDIO_CONTINUE. */
+/** Of UFFDIO_ZEROPAGE, UFFDIO_CONTINUE and UFFDIO_POISON. */
 struct uffdio_zeropage {
 	struct uffdio_range range;
 	u64 mode;
@@ -240,7 +243,7 @@ static long check_range(u64 start, u64 len)
 static long do_register(struct userfaultfd *u, unsigned long arg)
 {
 	struct uffdio_register r;
-	u64 ioctls = 1ull << NR_WAKE | 1ull << NR_COPY | 1ull << NR_ZEROPAGE;
+	u64 ioctls = 1ull << NR_WAKE | 1ull << NR_COPY | 1ull << NR_ZEROPAGE | 1ull << NR_POISON;
 	long err;
 
 	if (copy_from_user(&r, arg, sizeof(r) - sizeof(r.ioctls)))
@@ -339,7 +342,7 @@ static long do_copy(struct userfaultfd *u, unsigned long arg)
 	return finish(u, c.dst, c.len, done, err, c.mode, arg + offsetof(struct uffdio_copy, copy));
 }
 
-/* UFFDIO_ZEROPAGE and UFFDIO_CONTINUE. */
+/* UFFDIO_ZEROPAGE, UFFDIO_CONTINUE and UFFDIO_POISON. */
 static long do_fill(struct userfaultfd *u, unsigned long arg, enum uffd_fill how)
 {
 	struct uffdio_zeropage z;
@@ -410,6 +413,8 @@ static long uffd_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 		return do_fill(u, arg, UFFD_FILL);
 	case UFFDIO_CONTINUE:
 		return do_fill(u, arg, UFFD_MAP_PRESENT);
+	case UFFDIO_POISON:
+		return do_fill(u, arg, UFFD_POISON);
 	case UFFDIO_WRITEPROTECT:
 		return do_writeprotect(u, arg);
 	}

@@ -206,6 +206,7 @@ long unix_accept(struct file *f, struct unix_sock *s, u32 flags, struct unix_soc
 int unix_shutdown(struct unix_sock *s, int how)
 {
 	struct unix_sock *peer;
+	bool waited_for = false;
 	u8 mine, theirs;
 
 	if (how < 0 || how > 2)
@@ -219,13 +220,15 @@ int unix_shutdown(struct unix_sock *s, int how)
 	if (peer) {
 		unix_get(peer);
 		peer->shut |= theirs;
+		waited_for = peer->waited_for;
 	}
 	spin_unlock(&unix_lock);
 	wake_up(&s->wq);
 	if (peer) {
 		wake_up(&peer->wq);
-		async_notify(peer,
-			     peer->shut == (UNIX_SHUT_RD | UNIX_SHUT_WR) ? POLL_HUP : POLL_IN);
+		if (!waited_for)
+			async_notify(peer, peer->shut == (UNIX_SHUT_RD | UNIX_SHUT_WR) ? POLL_HUP
+										       : POLL_IN);
 		unix_put(peer);
 	}
 	return 0;
@@ -235,6 +238,7 @@ void unix_end(struct unix_sock *s)
 {
 	struct unix_message *m, *next;
 	struct unix_sock *peer;
+	bool waited_for = false;
 	LIST_HEAD(messages);
 
 	spin_lock(&unix_lock);
@@ -243,6 +247,7 @@ void unix_end(struct unix_sock *s)
 	peer = s->peer;
 	s->peer = NULL;
 	if (peer && s->type != SOCK_DGRAM) {
+		waited_for = peer->waited_for;
 		peer->shut = UNIX_SHUT_RD | UNIX_SHUT_WR;
 		if (!list_empty(&s->queue)) /* it has not read everything that was sent */
 			peer->error = ECONNRESET;
@@ -255,7 +260,7 @@ void unix_end(struct unix_sock *s)
 	wake_up(&s->wq); /* waiters for room in it */
 	if (peer) {
 		wake_up(&peer->wq);
-		if (s->type != SOCK_DGRAM)
+		if (s->type != SOCK_DGRAM && !waited_for)
 			async_notify(peer, POLL_HUP);
 		unix_put(peer);
 	}

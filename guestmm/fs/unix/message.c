@@ -153,6 +153,7 @@ static int enqueue(struct unix_sock *s, struct unix_sock *to, struct unix_messag
 static int deliver(struct unix_sock *s, struct unix_sock *to, struct unix_message *m, u64 until)
 {
 	for (;;) {
+		bool waited_for;
 		int err;
 
 		spin_lock(&unix_lock);
@@ -160,10 +161,12 @@ static int deliver(struct unix_sock *s, struct unix_sock *to, struct unix_messag
 		if (!err)
 			err = enqueue(s, to, m);
 		s->was_full |= err == -EAGAIN;
+		waited_for = to->waited_for;
 		spin_unlock(&unix_lock);
 		if (!err) {
 			wake_up(&to->wq);
-			async_notify(to, POLL_IN);
+			if (!waited_for)
+				async_notify(to, POLL_IN);
 		}
 		if (err != -EAGAIN || !until)
 			return err;
@@ -320,7 +323,7 @@ long unix_send(struct file *f, struct unix_sock *s, struct unix_msg *msg)
 	ret = s->type == SOCK_STREAM ? send_stream(s, msg, &c, until)
 				     : send_whole(s, msg, &c, until);
 	unix_carried_put(&c);
-	return ret == -EPIPE && s->type != SOCK_DGRAM ? broken(msg) : ret;
+	return ret == -EPIPE && s->type == SOCK_STREAM ? broken(msg) : ret; /* as Linux */
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
@@ -405,6 +408,17 @@ static void drop_files(struct unix_message *m)
 	kfree(files);
 }
 
+/* A stream's owner gets no signal of what somebody waits for already in recv(2), as on Linux (SOCKWQ_ASYNC_WAITDATA);
+ * who waits for a datagram keeps no signal back. */
+static void set_waited_for(struct unix_sock *s, bool waited)
+{
+	if (s->type != SOCK_STREAM)
+		return;
+	spin_lock(&unix_lock);
+	s->waited_for = waited;
+	spin_unlock(&unix_lock);
+}
+
 /* read_lock held on entry and return; released while the caller sleeps. */
 static int wait_for_message(struct unix_sock *s, u64 until)
 {
@@ -412,12 +426,14 @@ static int wait_for_message(struct unix_sock *s, u64 until)
 
 	if (!until)
 		return -EAGAIN;
+	set_waited_for(s, true);
 	mutex_unlock(&s->read_lock);
 	err = unix_wait(&s->wq,
 			READ_ONCE(s->nr_queued) || READ_ONCE(s->error) ||
 				READ_ONCE(s->shut) & UNIX_SHUT_RD,
 			until);
 	mutex_lock(&s->read_lock);
+	set_waited_for(s, false);
 	return err;
 }
 

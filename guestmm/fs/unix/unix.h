@@ -87,6 +87,7 @@ struct unix_sock {
 	u8 shut;       /* unix_lock: UNIX_SHUT_* */
 	bool dead;     /* unix_lock: its file is closed */
 	bool was_full; /* unix_lock: it found no room for a message: O_ASYNC hears when there is some */
+	bool waited_for; /* unix_lock: a stream that somebody sleeps in recv(2) for: O_ASYNC does not hear */
 	bool passcred, reuse, keepalive; /* A: options */
 	int error;			 /* unix_lock: what the next call reports, once */
 	u32 sndbuf, rcvbuf;		 /* A: bytes */

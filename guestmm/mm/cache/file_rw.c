@@ -122,7 +122,7 @@ static int shmem_piece(struct address_space *mapping, u64 pos, struct page_piece
 	int err = shmem_get_page(mapping, pos >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
 
 	if (err && err != -ENOENT)
-		return err;
+		return err == -EHWPOISON ? -EIO : err;
 	piece->page = err ? zero_page : page;
 	piece->held = err ? NULL : &page_folio(page)->page;
 	if (!err) {

@@ -254,6 +254,8 @@ extern unsigned int dirty_expire_centisecs;    /* 3000 */
 /** The file ends at `size` now: unmap and drop all pages beyond, and zero the rest of the last page. The caller has
  * set mapping->size and holds inode->lock. */
 void truncate_pagecache(struct address_space *mapping, u64 size);
+/** Remove a locked page from the mapping, which is no shared memory. Data written to it is lost. */
+void truncate_page(struct address_space *mapping, struct page *page);
 /** Drop every page, dirty or not: the file is deleted. */
 void truncate_inode_pages(struct address_space *mapping);
 /** Drop pages of [start, end) that are clean, unmapped and unused; returns how many.
@@ -301,7 +303,7 @@ enum shmem_create {
 	SHMEM_CREATE_SMALL,
 };
 /** Page at `index`, locked and uptodate: from the cache, from swap, or new and zero. 0, -ENOMEM, -ENOSPC, -EIO;
- * -ENOENT with SHMEM_FIND: no page exists. *major (may be NULL) is set when the disk was waited for. The page may
+ * -ENOENT with SHMEM_FIND: no page exists; -EHWPOISON: its contents were lost. *major (may be NULL) is set when the disk was waited for. The page may
  * be part of a large folio; then the folio's lock and reference were taken. shmem_put_page() releases both. */
 int shmem_get_page(struct address_space *mapping, unsigned long index, enum shmem_create how,
 		   struct page **page, bool *major);

@@ -3,6 +3,7 @@
  *
  *   address_space (AS_SHMEM) ── radix tree: index ─> page, PAGE_SHMEM    in memory
  *                                                 ─> swap entry (value)  in swap
+ *                                                 ─> poison entry (value)  lost: -EHWPOISON
  *                                                 ─> nothing             zeroes, not made yet
  *
  * shmem_swap.c moves pages to swap and back.
@@ -11,7 +12,8 @@
  *
  * I1  A page of shared memory is PAGE_SHMEM, up to date, dirty and swap-backed. NR_SHMEM and
  *     NR_FILE_PAGES count it.
- * I2  A value in the tree is a swap entry whose slot counts it as one user. nrvalues counts them.
+ * I2  A value in the tree is a swap entry whose slot counts it as one user, or says that the page is lost
+ *     (mm/move/memory_failure.c). nrvalues counts both.
  * I3  A mapping with values is on shmem_swapped_list, so that swapoff finds it (shmem_swap.c).
  * I4  Shared memory is charged against overcommit: an object with AS_CHARGED as a whole when it is made, other
  *     shared memory page by page, while a page or entry is in the tree.
@@ -226,7 +228,9 @@ int shmem_get_page(struct address_space *mapping, unsigned long index, enum shme
 			continue;
 		}
 		spin_unlock_irqrestore(&mapping->lock, flags);
-		if (item)
+		if (item && unlikely(shmem_is_lost(item)))
+			err = -EHWPOISON;
+		else if (item)
 			err = shmem_swapin(mapping, index, (swp_entry_t){radix_value(item)}, pagep,
 					   major);
 		else
@@ -312,7 +316,8 @@ static bool drop_value(struct address_space *mapping, unsigned long index, void 
 	}
 	spin_unlock_irqrestore(&mapping->lock, flags);
 	if (there) {
-		shmem_drop_swap_use((swp_entry_t){radix_value(value)});
+		if (likely(!shmem_is_lost(value)))
+			shmem_drop_swap_use((swp_entry_t){radix_value(value)});
 		shmem_uncharge(mapping, 1);
 	}
 	return there;
@@ -397,8 +402,9 @@ static int shmem_write_begin(struct address_space *mapping, u64 pos, unsigned in
 			     struct page **page)
 {
 	bool major = false;
+	int err = shmem_get_page(mapping, pos >> PAGE_SHIFT, SHMEM_CREATE, page, &major);
 
-	return shmem_get_page(mapping, pos >> PAGE_SHIFT, SHMEM_CREATE, page, &major);
+	return unlikely(err == -EHWPOISON) ? -EIO : err;
 }
 
 static int shmem_write_end(struct address_space *mapping, u64 pos, unsigned int len,

@@ -5,6 +5,7 @@
 #ifndef MM_SHMEM_H
 #define MM_SHMEM_H
 #include "mm/cache/pagecache.h"
+#include "mm/pgtable/guard.h"
 #include "mm/reclaim/lru.h"
 
 /** New, empty, with one reference. `account`: promise all of it now. 0 or -ENOMEM. */
@@ -36,6 +37,13 @@ static inline void shmem_count_page(struct page *page, s64 n)
  * item now; -ENOMEM, -EIO. *major: it was read from the disk. */
 int shmem_swapin(struct address_space *mapping, unsigned long index, swp_entry_t entry,
 		 struct page **pagep, bool *major);
+/** A locked page of shared memory that no page table maps is lost: a value that shmem_is_lost() takes its place until it
+ * is truncated. The cache's reference is dropped. */
+void shmem_lose_page(struct page *page);
+static inline bool shmem_is_lost(void *value)
+{
+	return is_poison_entry((swp_entry_t){radix_value(value)});
+}
 /** Drop a use of the slot. If only the swap cache uses the slot then, free the cached page with it. */
 void shmem_drop_swap_use(swp_entry_t entry);
 /** If no page of the mapping is in swap any more, take it off the list that swapoff walks. Sleeps while swapoff

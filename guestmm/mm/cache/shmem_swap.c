@@ -96,6 +96,23 @@ bool shmem_writeout(struct page *page)
 	return true;
 }
 
+void shmem_lose_page(struct page *page)
+{
+	struct address_space *mapping = page_mapping_file(page);
+	unsigned long flags;
+
+	note_swapped(mapping); /* the page lock keeps the mapping from being freed, as above */
+	flags = spin_lock_irqsave(&mapping->lock);
+	radix_replace(&mapping->pages, page->index,
+		      radix_make_value(pte_to_swp_entry(poison_pte()).v));
+	mapping->nrpages--;
+	mapping->nrvalues++;
+	page->mapping = NULL;
+	atomic_sub(&page->refcount, 1);
+	shmem_count_page(page, -1);
+	spin_unlock_irqrestore(&mapping->lock, flags);
+}
+
 /* The swap-cache page for the entry, locked, written and up to date, with a reference. */
 static struct page *swapped_page(swp_entry_t entry, int *err, bool *major)
 {

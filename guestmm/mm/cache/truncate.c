@@ -15,8 +15,7 @@
 
 #define BATCH 15
 
-/* Remove a locked page from the mapping. Data written to it is lost. */
-static void truncate_page(struct address_space *mapping, struct page *page)
+void truncate_page(struct address_space *mapping, struct page *page)
 {
 	wait_on_page_writeback(page);
 	if (page_mapped(page))

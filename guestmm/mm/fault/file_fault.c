@@ -66,7 +66,9 @@ static void read_around_fault(struct vm_fault *vmf, unsigned long index)
 
 static unsigned int error_to_fault(int err)
 {
-	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	return err == -ENOMEM	   ? VM_FAULT_OOM
+	       : err == -EHWPOISON ? VM_FAULT_HWPOISON
+				   : VM_FAULT_SIGBUS;
 }
 
 /* Uptodate when it was looked at, with a reference. NULL: *ret says why. */

@@ -85,6 +85,7 @@ enum uffd_fill {
 	UFFD_FILL,	  /* with a page of these contents (NULL: zeroes) */
 	UFFD_FILL_WP,	  /* the same, and ask before it is written; for UFFD_MODE_WP */
 	UFFD_MAP_PRESENT, /* a minor fault: map the page that the file has; contents is NULL */
+	UFFD_POISON, /* with nothing: who touches it gets SIGBUS, as if the page were lost; contents is NULL */
 };
 int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
 	      enum uffd_fill how);

@@ -1,6 +1,6 @@
 /*
  * userfaultfd: the answers. UFFDIO_COPY and UFFDIO_ZEROPAGE fill an empty PTE, UFFDIO_CONTINUE maps a page that the
- * file has already. userfault.c has the faults that wait for them.
+ * file has already, UFFDIO_POISON leaves the marker of a page that is lost (mm/pgtable/guard.h). userfault.c has the faults that wait for them.
  *
  * Locks: mmap_lock for reading; page_table_lock for the PTE.
  */
@@ -11,7 +11,9 @@
 #include "lib/string.h"
 #include "mm/cache/pagecache.h"
 #include "mm/phys/alloc.h"
+#include "mm/pgtable/guard.h"
 #include "mm/pgtable/pgtable.h"
+#include "mm/rmap/rmap.h"
 
 /* A page of its own. */
 static int fill_anon(struct vm_fault *vmf, const void *contents, enum uffd_fill how)
@@ -71,8 +73,28 @@ static int fill_shmem(struct vm_fault *vmf, const void *contents, enum uffd_fill
 	else
 		err = shmem_add_page(mapping, index, contents, &page);
 	if (err)
-		return err == -ENOENT ? -EFAULT : err;
+		return err == -ENOENT ? -EFAULT : err == -EHWPOISON ? -EIO : err;
 	return finish_file_fault(vmf, page, _PAGE_ACCESSED) ? 0 : -EEXIST;
+}
+
+/* What fork(2) copies of private memory has an anon_vma: the marker must be among it. */
+static int fill_poison(struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	int err = -EEXIST;
+
+	if (vma->mapping && linear_page_index(vma, vmf->addr) >=
+				    DIV_ROUND_UP(READ_ONCE(vma->mapping->size), PAGE_SIZE))
+		return -EFAULT;
+	if (!(vma->flags & VM_SHARED) && anon_vma_prepare(vmf->vma))
+		return -ENOMEM;
+	spin_lock(&vmf->mm->page_table_lock);
+	if (pte_none(pte_read(vmf->pte))) {
+		pte_set(vmf->pte, poison_pte());
+		err = 0;
+	}
+	spin_unlock(&vmf->mm->page_table_lock);
+	return err;
 }
 
 int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
@@ -107,6 +129,8 @@ int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const
 	vmf.pte = walk_pte_alloc(mm, addr);
 	if (!vmf.pte)
 		err = walk_leaf(mm->pgd, addr, &level, &next) ? -EEXIST : -ENOMEM;
+	else if (how == UFFD_POISON)
+		err = fill_poison(&vmf);
 	else if (vmf.vma->flags & VM_SHARED)
 		err = fill_shmem(&vmf, contents, how);
 	else

@@ -10,8 +10,9 @@ struct mm_struct;
 /** Pages of type hwpoison, as HardwareCorrupted of /proc/meminfo shows them. A. */
 extern s64 num_poisoned_pages;
 
-/** The contents of the anonymous page are lost: who touches it gets SIGBUS, the frame is never used again. Takes over
- * the caller's reference. 0, or -EBUSY: a page of another kind, or one that somebody holds; it is as before. Sleeps. */
+/** The contents of the page are lost: who touches it gets SIGBUS, the frame is never used again. A clean page of a file
+ * is read again; a dirty one is lost, and fsync reports -EIO. Takes over the caller's reference. 0, or -EBUSY: a page of
+ * another kind, or one that somebody holds; it is as before. Sleeps. */
 int memory_failure(struct page *page);
 /** The page moves to another frame, and its own is never used again. The same, and nobody notices. */
 int soft_offline_page(struct page *page);

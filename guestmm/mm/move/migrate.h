@@ -18,6 +18,7 @@
  */
 #ifndef MM_MIGRATE_H
 #define MM_MIGRATE_H
+#include "arch/pgtable.h"
 #include "mm/phys/folio.h"
 
 enum migrate_mode {
@@ -102,8 +103,9 @@ int swap_cache_migrate(struct folio *dst, struct folio *src, int expected);
 /** Replace every PTE of the locked page by a migration entry. False: some are left; undo with
  * remove_migration_ptes(). rmap_migrate.c. */
 bool try_to_migrate(struct page *page);
-/** Replace every migration entry of the locked anonymous `src` by a marker that says that the page is lost. */
-void poison_migration_ptes(struct page *src);
+/** Replace every migration entry of the locked `src` by `with`, which is no page: a marker, or nothing. The page is not
+ * mapped there any more, and counts in no rss. */
+void replace_migration_ptes(struct page *src, pte_t with);
 /** Replace every migration entry of `src` by a PTE of `dst`, which may be src itself. Both locked. */
 void remove_migration_ptes(struct page *src, struct page *dst);
 /** Pages that only one process maps, or also those that others map: MPOL_MF_MOVE, MPOL_MF_MOVE_ALL. */

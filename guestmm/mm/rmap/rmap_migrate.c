@@ -28,7 +28,6 @@
 #include "mm/reclaim/lru.h"
 #include "mm/rmap/migrate_entry.h"
 #include "mm/pgtable/pgtable.h"
-#include "mm/pgtable/guard.h"
 #include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
@@ -285,7 +284,8 @@ static bool restore_large(struct page *head, struct vm_area_struct *vma, unsigne
 	return true;
 }
 
-static bool poison_one(struct page *page, struct vm_area_struct *vma, unsigned long addr, void *arg)
+static bool replace_one(struct page *page, struct vm_area_struct *vma, unsigned long addr,
+			void *arg)
 {
 	struct mm_struct *mm = vma->mm;
 	pte_t *pte;
@@ -294,16 +294,16 @@ static bool poison_one(struct page *page, struct vm_area_struct *vma, unsigned l
 	pte = walk_pte(mm->pgd, addr);
 	if (pte && pte_is_migration(pte_read(pte)) &&
 	    migration_entry_page(pte_to_swp_entry(pte_read(pte))) == page) {
-		pte_set(pte, poison_pte());
-		atomic_sub(&mm->rss_anon, 1);
+		pte_set(pte, *(const pte_t *)arg);
+		atomic_sub(PageAnon(page) ? &mm->rss_anon : mm_rss_counter(mm, page), 1);
 	}
 	spin_unlock(&mm->page_table_lock);
 	return true;
 }
 
-void poison_migration_ptes(struct page *src)
+void replace_migration_ptes(struct page *src, pte_t with)
 {
-	rmap_walk_entries(src, poison_one, NULL);
+	rmap_walk_entries(src, replace_one, &with);
 }
 
 void remove_migration_ptes(struct page *src, struct page *dst)
