@@ -112,8 +112,10 @@ size_t virtio_console_input(struct device *dev, const void *bytes, size_t len)
 		uint64_t n = len - done < k->len ? len - done : k->len;
 
 		guest_ram_begin_write(c->v.dev.ram);
+		guest_ram_begin_write(c->v.dev.ram);
 		memcpy(k->to, (const uint8_t *)bytes + done, n);
 		guest_ram_mark_dirty(c->v.dev.ram, k->gpa, n);
+		guest_ram_end_write(c->v.dev.ram);
 		guest_ram_end_write(c->v.dev.ram);
 		virtio_mmio_give_back(&c->v, QUEUE_RECEIVE, k->head, (uint32_t)n);
 		done += n;
