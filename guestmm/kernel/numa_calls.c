@@ -231,14 +231,45 @@ struct move {
 	int node;	     /* target node of the pages on `list`, or NUMA_NO_NODE */
 	unsigned long start; /* the first of them */
 	struct list_head list;
+	unsigned long first, read; /* [first, read) have been read from user memory: */
+	unsigned long addr[MOVE_CHUNK];
+	int to[MOVE_CHUNK];
 };
 
 static int store_status(const struct move *m, unsigned long i, int value, unsigned long n)
 {
-	for (; n; n--, i++)
-		if (copy_to_user(m->status + i * sizeof(int), &value, sizeof(value)))
+	int values[MOVE_CHUNK];
+
+	for (unsigned long k = 0; k < min(n, MOVE_CHUNK); k++)
+		values[k] = value;
+	while (n) {
+		const unsigned long now = min(n, MOVE_CHUNK);
+
+		if (copy_to_user(m->status + i * sizeof(int), values, now * sizeof(int)))
 			return -EFAULT;
+		n -= now;
+		i += now;
+	}
 	return 0;
+}
+
+static bool read_moves(struct move *m, unsigned long i, unsigned long n)
+{
+	m->first = i;
+	m->read = i + n;
+	return !copy_from_user(m->addr, m->pages + i * sizeof(*m->addr), n * sizeof(*m->addr)) &&
+	       !copy_from_user(m->to, m->nodes + i * sizeof(*m->to), n * sizeof(*m->to));
+}
+
+/* Read the ith page and node, and some after them. What cannot be read is found out only when its turn comes: the
+ * pages before it are still moved. */
+static int read_nth(struct move *m, unsigned long i)
+{
+	if (i < m->read)
+		return 0;
+	if (likely(read_moves(m, i, min(m->nr - i, MOVE_CHUNK))) || read_moves(m, i, 1))
+		return 0;
+	return -EFAULT;
 }
 
 /* Move what is on the list, which came from [start, i). 0; > 0: the number of pages that have not moved or were
@@ -257,52 +288,59 @@ static long flush_moves(struct move *m, unsigned long i)
 	return store_status(m, m->start, m->node, i - m->start);
 }
 
-/* The ith page joins those that move, or is done with. 0, > 0 or -errno: the call ends. */
-static long move_nth(struct move *m, unsigned long i, unsigned long addr, int node)
+/* The ith page and those after it with the same target join those that move, but for the first that does not, which
+ * is done with. *i moves on behind them. 0, > 0 or -errno: the call ends at *i. */
+static long move_run(struct move *m, unsigned long *i)
 {
+	const unsigned long k = *i - m->first;
+	const int node = m->to[k];
+	unsigned long n = 1;
+	int taken;
 	long err;
 
-	if (m->node == NUMA_NO_NODE) {
-		m->node = node;
-		m->start = i;
-	} else if (node != m->node) {
-		err = flush_moves(m, i);
+	while (*i + n < m->read && m->to[k + n] == node)
+		n++;
+	if (m->node != NUMA_NO_NODE && node != m->node) {
+		err = flush_moves(m, *i);
 		if (err)
 			return err;
-		m->start = i;
-		m->node = node;
+		m->node = NUMA_NO_NODE;
 	}
-	err = move_page_isolate(m->mm, addr, m->node, m->whose, &m->list);
-	if (err > 0)
+	if (m->node == NUMA_NO_NODE) {
+		m->node = node;
+		m->start = *i;
+	}
+	*i += move_pages_isolate(m->mm, m->addr + k, n, node, m->whose, &m->list, &taken);
+	if (taken > 0)
 		return 0;
-	err = store_status(m, i, err ? (int)err : m->node, 1);
+	err = store_status(m, *i, taken ? taken : m->node, 1);
 	if (err)
 		return err;
-	err = flush_moves(m, i);
+	err = flush_moves(m, *i);
 	if (err)
-		return err > 0 ? err - 1 : err; /* page i has been counted */
+		return err > 0 ? err - 1 : err; /* page *i has been counted */
 	m->node = NUMA_NO_NODE;
+	++*i;
 	return 0;
 }
 
 static long move_pages(struct move *m)
 {
-	unsigned long i;
+	unsigned long i = 0;
 	long err = 0, last;
 
 	lru_add_drain_all();
-	for (i = 0; i < m->nr; i++) {
-		unsigned long addr;
+	while (i < m->nr) {
 		int node;
 
-		err = -EFAULT;
-		if (copy_from_user(&addr, m->pages + i * sizeof(addr), sizeof(addr)) ||
-		    copy_from_user(&node, m->nodes + i * sizeof(node), sizeof(node)))
+		err = read_nth(m, i);
+		if (err)
 			break;
+		node = m->to[i - m->first];
 		err = -ENODEV;
 		if (node < 0 || node >= MMVM_MAX_NODES || !(memory_nodes & 1u << node))
 			break;
-		err = move_nth(m, i, addr, node);
+		err = move_run(m, &i);
 		if (err) {
 			if (!list_empty(&m->list))
 				break;

@@ -162,6 +162,66 @@ static void anonymous(void)
 	CU_ASSERT_EQUAL(check_pages(), 0);
 }
 
+/* The short way alone: what one PTE maps moves under the locks of one walk; where there is more, nothing changes. */
+static void without_an_entry(void)
+{
+	struct mm_struct *mm = mm_alloc(), *child;
+	unsigned long at = map(mm, 1, PRIVATE);
+	struct page *old, *dst = alloc_page(GFP_HIGHUSER_MOVABLE);
+	u64 success = event(PGMIGRATE_SUCCESS);
+	pte_t before;
+
+	user_put(mm, at, 1);
+	old = page_at(mm, at);
+	fill(old, 78);
+	lru_add_drain();
+	MUST(isolate_movable_page(old) && trylock_page(old), "isolate");
+	before = pte_at(mm, at);
+
+	get_page(old); /* somebody reads it */
+	CU_ASSERT(!rmap_move_exclusive(old, dst));
+	put_page(old);
+	find_vma(mm, at)->flags |= VM_LOCKED;
+	CU_ASSERT(!rmap_move_exclusive(old, dst));
+	find_vma(mm, at)->flags &= ~VM_LOCKED;
+	CU_ASSERT_EQUAL(pte_at(mm, at).v, before.v);
+	child = dup_mm(mm);
+	before = pte_at(mm, at);
+	CU_ASSERT(!rmap_move_exclusive(old, dst));
+	CU_ASSERT_EQUAL(pte_at(mm, at).v, before.v);
+	CU_ASSERT_EQUAL(pte_at(child, at).v & PTE_PFN_MASK, before.v & PTE_PFN_MASK);
+	mmput(child);
+	CU_ASSERT_EQUAL(page_ref_count(dst), 1);
+	CU_ASSERT_EQUAL(page_mapcount(dst), 0);
+	CU_ASSERT_EQUAL(event(PGMIGRATE_SUCCESS), success);
+
+	dst->type = old->type;
+	dst->mapping = old->mapping;
+	dst->index = old->index;
+	dst->flags |= old->flags & (1ull << PG_uptodate | 1ull << PG_swapbacked);
+	CU_ASSERT(rmap_move_exclusive(old, dst));
+	CU_ASSERT_EQUAL(pte_at(mm, at).v & ~PTE_PFN_MASK, before.v & ~PTE_PFN_MASK);
+	CU_ASSERT_PTR_EQUAL(page_at(mm, at), dst);
+	CU_ASSERT(filled(dst, 78));
+	CU_ASSERT_EQUAL(page_mapcount(old), 0);
+	CU_ASSERT_EQUAL(page_ref_count(old), 1);
+	CU_ASSERT_EQUAL(page_mapcount(dst), 1);
+	CU_ASSERT_EQUAL(page_ref_count(dst), 2);
+	CU_ASSERT_EQUAL(event(PGMIGRATE_SUCCESS) - success, 1);
+
+	lru_unisolate(page_lruvec(old), 1);
+	old->mapping = NULL;
+	unlock_page(old);
+	put_page(old);
+	lru_add(dst);
+	put_page(dst);
+	lru_add_drain();
+	check_all();
+	mmput(mm);
+	check_all();
+	CU_ASSERT_EQUAL(check_pages(), 0);
+}
+
 static void shared_by_fork(void)
 {
 	struct mm_struct *mm = mm_alloc(), *child;
@@ -879,6 +939,7 @@ int main(void)
 	static const struct unit_case cases[] = {
 		{"locked memory moves", locked_memory_moves},
 		{"an anonymous page", anonymous},
+		{"a page moves without an entry", without_an_entry},
 		{"a page shared by fork", shared_by_fork},
 		{"pages of the swap cache", in_the_swap_cache},
 		{"pages of files", of_files},

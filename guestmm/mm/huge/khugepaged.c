@@ -254,19 +254,98 @@ static int detach(struct collapse *c, struct vm_area_struct *vma)
 	return err;
 }
 
+static void copy_one(void *to, pte_t e)
+{
+	const void *from;
+
+	if (is_zero_pte(e)) {
+		clear_page(to);
+		return;
+	}
+	from = kmap_local_page(pfn_to_page(pte_pfn(e)));
+	copy_page(to, from);
+	kunmap_local(from);
+}
+
+/* Without high memory the copy is 2 MiB in one piece, whose address is asked once. */
 static void copy(struct collapse *c)
 {
+	const bool mapped = !static_key(KEY_HIGHMEM);
+	char *whole = mapped ? folio_address(c->folio) : NULL;
 	pte_t *pte = page_address(c->table);
 
-	for (unsigned int i = 0; i < HPAGE_PMD_NR; i++, pte++) {
-		struct page *to = folio_page(c->folio, i);
-		pte_t e = pte_read(pte);
+	for (unsigned long i = 0; i < HPAGE_PMD_NR; i++, pte++) {
+		void *to = mapped ? whole + (i << PAGE_SHIFT)
+				  : kmap_local_page(folio_page(c->folio, i));
 
-		if (is_zero_pte(e))
-			clear_highpage(to);
-		else
-			copy_highpage(to, pfn_to_page(pte_pfn(e)));
+		copy_one(to, pte_read(pte));
+		if (!mapped)
+			kunmap_local(to);
 	}
+}
+
+/* Pages of one zone that no PTE maps any more, and that are not yet counted so. */
+struct unmapped {
+	struct zone *zone;
+	s64 n;
+};
+
+static void count_unmapped(struct unmapped *u)
+{
+	if (u->n)
+		zone_stat_add(u->zone, NR_ANON_MAPPED, -u->n);
+	u->n = 0;
+}
+
+/* P held. A page loses its PTE, and the PTE's reference; the caller has one. */
+static void unmap_one(struct page *page, struct unmapped *u)
+{
+	if (atomic_sub_return(&page->mapcount, 1) < 0) {
+		if (unlikely(PageCharged(page))) {
+			page_stat_add(page, NR_ANON_MAPPED, -1); /* its group counts it, too */
+		} else {
+			if (unlikely(page_zone(page) != u->zone)) {
+				count_unmapped(u);
+				u->zone = page_zone(page);
+			}
+			u->n++;
+		}
+	}
+	atomic_sub(&page->refcount, 1);
+}
+
+/* The old pages, which are locked and isolated, after they were copied. Those that nobody else holds are freed without
+ * a way over an LRU list. */
+static void drop_pages(struct collapse *c)
+{
+	struct lruvec *lv = NULL;
+	struct page *page, *n;
+	LIST_HEAD(dead);
+	u64 gone = 0;
+
+	list_for_each_entry_safe (page, n, &c->pages, lru) {
+		if (unlikely(PageSwapCache(page)))
+			try_to_free_swap(page);
+		if (unlikely(PageSwapCache(page)) || atomic_cmpxchg(&page->refcount, 1, 0) != 1) {
+			unlock_page(page);
+			continue;
+		}
+		/* Nobody can find it, so nobody waits for its lock. It is charged, and so keeps its lruvec's group,
+		 * until it is freed. */
+		ClearPageLocked(page);
+		if (unlikely(page_lruvec(page) != lv)) {
+			if (gone)
+				lru_unisolate(lv, gone);
+			lv = page_lruvec(page);
+			gone = 0;
+		}
+		gone++;
+		list_move_tail(&page->lru, &dead);
+	}
+	if (gone)
+		lru_unisolate(lv, gone);
+	free_dead_pages(&dead);
+	lru_putback(&c->pages);
 }
 
 /* Map the copy; the old pages lose these PTEs. */
@@ -274,7 +353,7 @@ static void attach(struct collapse *c, struct vm_area_struct *vma)
 {
 	struct mm_struct *mm = c->mm;
 	pte_t *pte = page_address(c->table);
-	struct page *page, *n;
+	struct unmapped unmapped = {0};
 	s64 had = 0;
 
 	spin_lock(&mm->page_table_lock);
@@ -284,23 +363,16 @@ static void attach(struct collapse *c, struct vm_area_struct *vma)
 		pte_set(pte, __pte(0));
 		if (is_zero_pte(e))
 			continue;
-		page = pfn_to_page(pte_pfn(e));
 		had++;
-		if (atomic_sub_return(&page->mapcount, 1) < 0)
-			page_stat_add(page, NR_ANON_MAPPED, -1);
-		atomic_sub(&page->refcount, 1); /* of the PTE; the caller has one */
+		unmap_one(pfn_to_page(pte_pfn(e)), &unmapped);
 	}
+	count_unmapped(&unmapped);
 	thp_map_new(vma, c->pmd, c->haddr, c->folio, c->table,
 		    _PAGE_ACCESSED | _PAGE_WRITTEN | (vma->flags & VM_WRITE ? _PAGE_RW : 0));
 	atomic_sub(&mm->rss_anon, had);
 	spin_unlock(&mm->page_table_lock);
 	c->folio = NULL;
-	list_for_each_entry_safe (page, n, &c->pages, lru) {
-		if (PageSwapCache(page))
-			try_to_free_swap(page);
-		unlock_page(page);
-	}
-	lru_putback(&c->pages);
+	drop_pages(c);
 }
 
 static int collapse_locked(struct collapse *c)

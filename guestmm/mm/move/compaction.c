@@ -167,30 +167,54 @@ static bool spared(const struct page *page)
 	return unlikely(PageUnevictable(page)) && !READ_ONCE(sysctl_compact_unevictable_allowed);
 }
 
+/* Pages that looked movable. Some may have been taken or freed meanwhile. */
+static void take_found(struct compact_control *cc, struct page **found, unsigned int nr)
+{
+	unsigned int taken = 0;
+
+	for (unsigned int i = 0; i < nr; i++) { /* beyond the one that could not be taken */
+		const unsigned int n = lru_isolate_run(found + i, nr - i, &cc->movable);
+
+		taken += n;
+		i += n;
+	}
+	cc->nr_movable += taken;
+	cc->isolated += taken;
+}
+
 /* Take movable pages of [cc->migrate_pfn, end of its pageblock), up to a cluster. */
 static void isolate_migratepages_block(struct compact_control *cc, pfn_t end)
 {
-	pfn_t pfn = cc->migrate_pfn;
+	pfn_t pfn = cc->migrate_pfn, exists = 0; /* frames from pfn to there */
+	struct page *found[CLUSTER];
+	unsigned int nr = 0;
 
-	while (pfn < end && cc->nr_movable < CLUSTER) {
+	while (pfn < end && cc->nr_movable + nr < CLUSTER) {
 		struct page *page = pfn_to_page(pfn);
 
 		cc->migrate_scanned++;
-		if (!pfn_valid(pfn) || page_zone(page) != cc->zone) {
+		if (unlikely(pfn >= exists))
+			exists = pfn_valid_until(pfn);
+		if (pfn >= exists || page_zone(page) != cc->zone) {
 			pfn++;
 			continue;
 		}
 		/* A huge page is as large as the block that we want to make. As in Linux it
 		 * stays. */
-		if (!PageHead(page) && !spared(page) && isolate_movable_page(page)) {
+		if (PageHead(page) || spared(page) || !page_is_movable(page)) {
+			pfn = skip_block(page, pfn);
+			continue;
+		}
+		if (likely(!PageMovable(page))) {
+			found[nr++] = page;
+		} else if (isolate_movable_page(page)) {
 			list_add_tail(&page->lru, &cc->movable);
 			cc->nr_movable++;
 			cc->isolated++;
-			pfn++;
-			continue;
 		}
-		pfn = skip_block(page, pfn);
+		pfn++;
 	}
+	take_found(cc, found, nr);
 	cc->migrate_pfn = pfn;
 }
 
@@ -220,6 +244,7 @@ static void isolate_freepages_block(struct compact_control *cc, pfn_t pfn, pfn_t
 	struct zone *z = cc->zone;
 	unsigned long flags = spin_lock_irqsave(&z->lock);
 	const struct page *first = block_head(pfn);
+	pfn_t exists = 0; /* frames from pfn to there */
 	s64 taken = 0;
 
 	/* A block from before reaches into this one: its tails may look like free heads. */
@@ -230,9 +255,15 @@ static void isolate_freepages_block(struct compact_control *cc, pfn_t pfn, pfn_t
 		unsigned int order;
 
 		cc->free_scanned++;
-		if (!pfn_valid(pfn) || page->type != PAGE_BUDDY || page_zone(page) != z ||
+		if (unlikely(pfn >= exists))
+			exists = pfn_valid_until(pfn);
+		if (unlikely(pfn >= exists)) {
+			pfn++;
+			continue;
+		}
+		if (page->type != PAGE_BUDDY || page_zone(page) != z ||
 		    page->order >= PAGEBLOCK_ORDER) {
-			pfn = pfn_valid(pfn) ? skip_block(page, pfn) : pfn + 1;
+			pfn = skip_block(page, pfn);
 			continue;
 		}
 		order = buddy_isolate(z, page);

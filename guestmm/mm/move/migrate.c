@@ -161,6 +161,51 @@ struct folio *alloc_migration_target(struct folio *src, void *private)
 
 /* ---- one folio -------------------------------------------------------------------------------- */
 
+struct migration {
+	new_folio_fn get_new;
+	free_folio_fn put_new;
+	void *private;
+	enum migrate_mode mode;
+	enum migrate_reason reason;
+	struct list_head *from; /* where the pages of a huge page come that was split */
+	/* Frames whose contents have moved, each with the isolator's reference, and what of one node's lruvec is still
+	 * counted as isolated: both are settled for a batch (settle()). */
+	struct list_head old;
+	unsigned int nr_old;
+	struct lruvec *lruvec;
+	u64 moved;
+};
+
+#define SETTLE_BATCH 32u
+
+static void settle_isolated(struct migration *m)
+{
+	if (m->moved)
+		lru_unisolate(m->lruvec, m->moved);
+	m->moved = 0;
+}
+
+static void settle(struct migration *m)
+{
+	settle_isolated(m);
+	release_page_list(&m->old);
+	m->nr_old = 0;
+}
+
+/* The pages are not isolated any more. A memory cgroup may end with its last page, so its lruvec is told at once. */
+static void note_moved(struct migration *m, struct lruvec *lruvec, u64 pages)
+{
+	if (unlikely(lruvec->memcg)) {
+		lru_unisolate(lruvec, pages);
+		return;
+	}
+	if (lruvec != m->lruvec) {
+		settle_isolated(m);
+		m->lruvec = lruvec;
+	}
+	m->moved += pages;
+}
+
 /* What a page is to reclaim and to its file; the rest (locked, waiters, LRU, caches) belongs to the
  * frame or is set where it is earned. */
 #define FLAGS_MOVED                                                                                \
@@ -295,11 +340,43 @@ static void count_success(const struct folio *folio)
 		count_vm_event(THP_MIGRATION_SUCCESS);
 }
 
+/* src is dst now. As long as there are entries, src says of what kind they are: then not before they are gone. */
+static void finish_move(struct folio *dst, struct folio *src, struct lruvec *lruvec,
+			struct migration *m)
+{
+	note_moved(m, lruvec, folio_nr_pages(src));
+	forget_identity(src);
+	lru_add(&dst->page);
+}
+
+/* One PTE maps it, and nobody else holds it, as far as can be told without locks. */
+static bool looks_exclusive(const struct folio *src)
+{
+	const u64 not_so = 1ull << PG_head | 1ull << PG_swapcache | 1ull << PG_unevictable;
+
+	return !(READ_ONCE(src->page.flags) & not_so) && PageAnon(&src->page) &&
+	       page_mapcount(&src->page) == 1 && folio_ref_count(src) == 2;
+}
+
+/* The short way, src locked. False: the long way decides. */
+static bool migrate_exclusive(struct folio *dst, struct folio *src, struct lruvec *lruvec,
+			      struct migration *m)
+{
+	move_identity(dst, src);
+	if (unlikely(!rmap_move_exclusive(&src->page, &dst->page))) {
+		forget_identity(dst);
+		dst->page.type = PAGE_OTHER;
+		return false;
+	}
+	finish_move(dst, src, lruvec, m);
+	return true;
+}
+
 /* 0: moved. -ENOENT: freed meanwhile. -EAGAIN, -EBUSY: it stays. */
-static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_mode mode)
+static int migrate_lru_folio(struct folio *dst, struct folio *src, struct migration *m)
 {
 	struct lruvec *lruvec = page_lruvec(&src->page);
-	int err = lock_for_migration(src, mode);
+	int err = lock_for_migration(src, m->mode);
 
 	if (err)
 		return err;
@@ -310,6 +387,13 @@ static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_
 	if (!src->page.mapping && !folio_test_swapcache(src)) {
 		folio_unlock(src); /* left its file; somebody still holds it */
 		return -EAGAIN;
+	}
+	if (likely(looks_exclusive(src))) {
+		err = should_fail(FAIL_MIGRATE) ? -EAGAIN : 0;
+		if (err || migrate_exclusive(dst, src, lruvec, m)) {
+			folio_unlock(src);
+			return err;
+		}
 	}
 	folio_trylock(dst); /* nobody else knows it */
 	SetPageMigrating(&src->page);
@@ -327,27 +411,14 @@ static int migrate_lru_folio(struct folio *dst, struct folio *src, enum migrate_
 	remove_migration_ptes(&src->page, err ? &src->page : &dst->page);
 	ClearPageMigrating(&src->page);
 	ClearPageMigrating(&dst->page);
-	if (!err) {
-		lru_unisolate(lruvec, folio_nr_pages(src));
-		/* Not earlier: as long as there are entries, src says of what kind they are. */
-		forget_identity(src);
-		lru_add(&dst->page);
-	}
+	if (!err)
+		finish_move(dst, src, lruvec, m);
 	folio_unlock(dst);
 	folio_unlock(src);
 	return err;
 }
 
 /* ---- a list of them --------------------------------------------------------------------------- */
-
-struct migration {
-	new_folio_fn get_new;
-	free_folio_fn put_new;
-	void *private;
-	enum migrate_mode mode;
-	enum migrate_reason reason;
-	struct list_head *from; /* where the pages of a huge page come that was split */
-};
 
 /* An isolated huge page that cannot move as a whole becomes single pages on the list, which are tried next. 0,
  * or why it stays. */
@@ -392,7 +463,7 @@ static void give_back(struct folio *dst, const struct migration *m)
 }
 
 /* As migrate_lru_folio(); -ENOMEM: nowhere to go. */
-static int migrate_one(struct folio *src, const struct migration *m)
+static int migrate_one(struct folio *src, struct migration *m)
 {
 	const bool driver = PageIsolated(&src->page);
 	struct folio *dst;
@@ -414,8 +485,7 @@ static int migrate_one(struct folio *src, const struct migration *m)
 		give_back(dst, m);
 		return -EBUSY;
 	}
-	err = driver ? migrate_driver_page(dst, src, m->mode)
-		     : migrate_lru_folio(dst, src, m->mode);
+	err = driver ? migrate_driver_page(dst, src, m->mode) : migrate_lru_folio(dst, src, m);
 	if (!err) {
 		trace_move(dst, src, m->reason);
 		release_page(&dst->page); /* the allocation's; its users have theirs */
@@ -429,7 +499,13 @@ int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn pu
 		  void *private, enum migrate_mode mode, enum migrate_reason reason,
 		  unsigned int *moved)
 {
-	const struct migration m = {get_new, put_new, private, mode, reason, from};
+	struct migration m = {.get_new = get_new,
+			      .put_new = put_new,
+			      .private = private,
+			      .mode = mode,
+			      .reason = reason,
+			      .from = from,
+			      .old = LIST_HEAD_INIT(m.old)};
 	const int tries = mode == MIGRATE_ASYNC ? TRIES_ASYNC : TRIES;
 	unsigned int succeeded = 0, failed = 0, failed_pages = 0, retry = 1;
 	struct page *page, *next;
@@ -461,11 +537,14 @@ int migrate_pages(struct list_head *from, new_folio_fn get_new, free_folio_fn pu
 			else if (!err && unlikely(reason == MR_MEMORY_FAILURE))
 				page_withdraw(page); /* the last reference is its own now */
 			else if (!err)
-				release_page(page); /* this is the last reference */
+				list_add_tail(&page->lru, &m.old); /* with its last reference */
 			else
 				list_add_tail(&page->lru, &freed);
+			if (!err && ++m.nr_old >= SETTLE_BATCH)
+				settle(&m);
 		}
 	}
+	settle(&m);
 	list_splice_init(&stay, from);
 	list_for_each_entry (page, from, lru) {
 		failed++;

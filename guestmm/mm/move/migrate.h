@@ -100,6 +100,10 @@ static inline bool PageMovable(const struct page *page)
 int page_cache_migrate(struct folio *dst, struct folio *src, int expected);
 int swap_cache_migrate(struct folio *dst, struct folio *src, int expected);
 
+/** Move what the locked, isolated anonymous src is to dst, which has its identity already and which nobody else knows:
+ * contents, PTE, charge; it is counted, too. Only if one PTE and the isolator are all that holds src, which is in no swap cache. False:
+ * there is more, and nothing has changed. rmap_migrate.c. */
+bool rmap_move_exclusive(struct page *src, struct page *dst);
 /** Replace every PTE of the locked page by a migration entry. False: some are left; undo with
  * remove_migration_ptes(). rmap_migrate.c. */
 bool try_to_migrate(struct page *page);

@@ -133,6 +133,12 @@ struct list_head;
  * -ENOENT, -EACCES, -EBUSY. */
 int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, enum migrate_whose whose,
 		      struct list_head *list);
+#define MOVE_CHUNK 16ul
+/** The same for addr[0], addr[1]..., at most n and MOVE_CHUNK of them, until one is not taken: returns how many were.
+ * *err is what move_page_isolate() says of the one behind them; 1: there is none. */
+unsigned long move_pages_isolate(struct mm_struct *mm, const unsigned long *addr, unsigned long n,
+				 int nid, enum migrate_whose whose, struct list_head *list,
+				 int *err);
 /** Move the pages on `list`. 0, the number of pages that stayed, or -ENOMEM. Pages that stay are put back. */
 int move_list_to_node(struct list_head *list, int nid);
 /** Node of the page at addr, or -ENOENT, -EFAULT. No page is faulted in. */

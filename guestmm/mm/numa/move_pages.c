@@ -16,14 +16,25 @@
 #include "mm/rmap/rmap.h"
 #include "mm/virt/vma.h"
 
-/* The page at addr. NULL: *err is the status that move_pages(2) reports. P and mmap_lock held. */
-static struct page *find_page(struct vm_area_struct *vma, unsigned long addr, int *err)
-{
+/* A walk over addresses that mostly follow each other: the table is looked up anew where one does not. P held. */
+struct walker {
+	pte_t *leaf;
 	unsigned int level;
-	unsigned long next;
-	pte_t *leaf = walk_leaf(vma->mm->pgd, addr, &level, &next);
-	pte_t e = leaf ? pte_read(leaf) : __pte(0);
+	unsigned long from, next; /* what `leaf` and the entries behind it map */
+};
 
+/* The page at addr. NULL: *err is the status that move_pages(2) reports. P and mmap_lock held. */
+static struct page *find_page(struct walker *w, struct vm_area_struct *vma, unsigned long addr,
+			      int *err)
+{
+	pte_t e = __pte(0);
+
+	if (addr - w->from >= w->next - w->from) {
+		w->leaf = walk_leaf(vma->mm->pgd, addr, &w->level, &w->next);
+		w->from = addr;
+	}
+	if (w->leaf)
+		e = pte_read(w->level ? w->leaf : w->leaf + ((addr - w->from) >> PAGE_SHIFT));
 	if (pte_present(e) && !pte_special(e))
 		return pfn_to_page(pte_pfn(e));
 	/* The zero page cannot be moved; anonymous memory that was never touched has no page. */
@@ -31,37 +42,71 @@ static struct page *find_page(struct vm_area_struct *vma, unsigned long addr, in
 	return NULL;
 }
 
+/* The head of what is to move for addr. NULL: nothing, *err says why. P held. */
+static struct page *page_to_move(struct walker *w, struct vm_area_struct *vma, unsigned long addr,
+				 int nid, enum migrate_whose whose, int *err)
+{
+	struct page *page = find_page(w, vma, addr, err);
+
+	if (!page)
+		return NULL;
+	*err = 0;
+	if ((int)page_node_id(page) == nid)
+		return NULL;
+	*err = -EACCES;
+	if (folio_page_mapcount(page) > 1 && whose != MIGRATE_SHARED_TOO)
+		return NULL;
+	*err = -EBUSY;
+	page = &page_folio(page)->page; /* it moves as a whole */
+	return page_is_movable(page) && !PageMovable(page) ? page : NULL;
+}
+
+unsigned long move_pages_isolate(struct mm_struct *mm, const unsigned long *addr, unsigned long n,
+				 int nid, enum migrate_whose whose, struct list_head *list,
+				 int *err)
+{
+	struct vm_area_struct *vma = NULL;
+	struct page *found[MOVE_CHUNK];
+	unsigned long nr = 0, taken;
+	struct walker w = {0};
+
+	n = min(n, MOVE_CHUNK);
+	*err = 1;
+	down_read(&mm->mmap_lock);
+	spin_lock(&mm->page_table_lock);
+	for (; nr < n && *err == 1; nr += *err == 1) {
+		const unsigned long at = addr[nr];
+
+		if (!vma || at < vma->vm_start || at >= vma->vm_end)
+			vma = find_vma(mm, at);
+		if (!vma || vma->vm_start > at) {
+			*err = -EFAULT;
+			break;
+		}
+		found[nr] = page_to_move(&w, vma, at & PAGE_MASK, nid, whose, err);
+		if (found[nr])
+			*err = 1;
+	}
+	/* While the lock is held nobody unmaps and frees them. */
+	taken = lru_isolate_run(found, nr, list);
+	if (taken < nr)
+		*err = -EBUSY;
+	spin_unlock(&mm->page_table_lock);
+	if (*err == -EBUSY) {
+		vma = find_vma(mm, addr[taken]);
+		if (vma->flags & VM_HUGETLB)
+			*err = hugetlb_migrate(vma, addr[taken], nid, whose);
+	}
+	up_read(&mm->mmap_lock);
+	return taken;
+}
+
 int move_page_isolate(struct mm_struct *mm, unsigned long addr, int nid, enum migrate_whose whose,
 		      struct list_head *list)
 {
-	struct vm_area_struct *vma;
-	struct page *page, *head;
-	int err = -EFAULT;
+	int err;
 
-	down_read(&mm->mmap_lock);
-	vma = find_vma(mm, addr);
-	if (!vma || vma->vm_start > addr)
-		goto out;
-	spin_lock(&mm->page_table_lock);
-	page = find_page(vma, addr & PAGE_MASK, &err);
-	if (page) {
-		head = &page_folio(page)->page; /* it moves as a whole */
-		if ((int)page_node_id(page) == nid)
-			err = 0;
-		else if (folio_page_mapcount(page) > 1 && whose != MIGRATE_SHARED_TOO)
-			err = -EACCES;
-		else if (!isolate_movable_page(head))
-			err = -EBUSY;
-		else
-			err = 1;
-		if (err == 1)
-			list_add_tail(&head->lru, list);
-	}
-	spin_unlock(&mm->page_table_lock);
-	if (err == -EBUSY && (vma->flags & VM_HUGETLB))
-		err = hugetlb_migrate(vma, addr, nid, whose);
-out:
-	up_read(&mm->mmap_lock);
+	move_pages_isolate(mm, &addr, 1, nid, whose, list, &err);
 	return err;
 }
 
@@ -91,13 +136,14 @@ int page_node_at(struct mm_struct *mm, unsigned long addr)
 {
 	struct vm_area_struct *vma;
 	const struct page *page;
+	struct walker w = {0};
 	int nid = -EFAULT;
 
 	down_read(&mm->mmap_lock);
 	vma = find_vma(mm, addr);
 	if (vma && vma->vm_start <= addr) {
 		spin_lock(&mm->page_table_lock);
-		page = find_page(vma, addr & PAGE_MASK, &nid);
+		page = find_page(&w, vma, addr & PAGE_MASK, &nid);
 		if (page)
 			nid = page_node_id(page);
 		spin_unlock(&mm->page_table_lock);

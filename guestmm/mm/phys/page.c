@@ -22,12 +22,17 @@
 struct mmvm_pfn_range ram_range[MMVM_MAX_RAM_REGIONS];
 unsigned int nr_ram_ranges;
 
-bool pfn_valid(unsigned long pfn)
+unsigned long pfn_valid_until(unsigned long pfn)
 {
 	for (unsigned int i = 0; i < nr_ram_ranges; i++)
 		if (pfn >= ram_range[i].start && pfn < ram_range[i].end)
-			return true;
-	return false;
+			return ram_range[i].end;
+	return 0;
+}
+
+bool pfn_valid(unsigned long pfn)
+{
+	return pfn_valid_until(pfn);
 }
 
 void bad_page(const struct page *page, const char *why)

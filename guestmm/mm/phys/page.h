@@ -35,6 +35,8 @@ static inline struct page *virt_to_page(const void *va)
 }
 /** True when the frame has a struct page, i.e. is RAM the guest was given. */
 bool pfn_valid(unsigned long pfn);
+/** Where the range of RAM ends that has the frame; 0: none has. */
+unsigned long pfn_valid_until(unsigned long pfn);
 
 /* PageLocked(p), SetPageLocked(p), ClearPageLocked(p), TestSetPageLocked(p), TestClearPageLocked(p)
  * ... */

@@ -117,22 +117,26 @@ void lru_del(struct page *page)
 	spin_unlock_irqrestore(&lv->lock, flags);
 }
 
-/* Isolate the page unless it has one of these flags. */
+/* Isolate the page unless it has one of these flags. lv->lock held. */
+static __always_inline bool take(struct lruvec *lv, struct page *page, u64 except,
+				 struct lru_delta *d)
+{
+	if (!PageLRU(page) || (READ_ONCE(page->flags) & except) || !get_page_unless_zero(page))
+		return false;
+	trace_lru(ISOLATE, lv, page, page_list(page));
+	lruvec_del_page(lv, page, d);
+	lv->nr_isolated += page_lru_pages(page);
+	return true;
+}
+
 static bool isolate_unless(struct page *page, u64 except)
 {
 	struct lruvec *lv = page_lruvec(page);
 	unsigned long flags = spin_lock_irqsave(&lv->lock);
-	bool taken = false;
+	struct lru_delta d = {0};
+	bool taken = take(lv, page, except, &d);
 
-	if (PageLRU(page) && !(READ_ONCE(page->flags) & except) && get_page_unless_zero(page)) {
-		struct lru_delta d = {0};
-
-		trace_lru(ISOLATE, lv, page, page_list(page));
-		lruvec_del_page(lv, page, &d);
-		lru_delta_flush(lv, &d);
-		lv->nr_isolated += page_lru_pages(page);
-		taken = true;
-	}
+	lru_delta_flush(lv, &d);
 	spin_unlock_irqrestore(&lv->lock, flags);
 	return taken;
 }
@@ -145,6 +149,35 @@ bool lru_isolate(struct page *page)
 bool lru_isolate_any(struct page *page)
 {
 	return isolate_unless(page, 0);
+}
+
+unsigned int lru_isolate_run(struct page **pages, unsigned int n, struct list_head *to)
+{
+	struct lru_delta d = {0};
+	struct lruvec *lv = NULL;
+	unsigned long flags = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct page *page = pages[i];
+
+		if (unlikely(page_lruvec(page) != lv)) {
+			if (lv) {
+				lru_delta_flush(lv, &d);
+				spin_unlock_irqrestore(&lv->lock, flags);
+			}
+			lv = page_lruvec(page);
+			flags = spin_lock_irqsave(&lv->lock);
+		}
+		if (!take(lv, page, 0, &d))
+			break;
+		list_add_tail(&page->lru, to);
+	}
+	if (lv) {
+		lru_delta_flush(lv, &d);
+		spin_unlock_irqrestore(&lv->lock, flags);
+	}
+	return i;
 }
 
 void lru_unisolate(struct lruvec *lv, u64 pages)

@@ -39,6 +39,9 @@ static inline void lru_add(struct page *page)
 bool lru_isolate(struct page *page);
 /** The same for a page that may be unevictable; for migration, not for reclaim. */
 bool lru_isolate_any(struct page *page);
+/** lru_isolate_any() for pages[0..n), which go to the end of the list, until one cannot be taken: returns how many
+ * were. Interrupts are off meanwhile: a few dozen at most. */
+unsigned int lru_isolate_run(struct page **pages, unsigned int n, struct list_head *to);
 /** Pages that lru_isolate() took from this lruvec will not be put back: they are not counted as isolated any
  * more. Their references stay the caller's. */
 void lru_unisolate(struct lruvec *lruvec, u64 pages);

@@ -7,6 +7,9 @@
  * A huge page that moves as a whole has an entry for each PMD, and for each PTE where a VMA maps it by PTEs
  * (migrate_entry.h). A PMD's entry may become 512 of PTEs meanwhile.
  *
+ * Most pages are anonymous ones that a single PTE maps. Such a page needs no entry: its frame changes under the locks of
+ * the walk, with the PTE empty in between. A fault that has read the empty PTE looks at it again under page_table_lock.
+ *
  * I1  An entry that names a frame exists only between try_to_migrate() and remove_migration_ptes() of
  *     that frame's page, which is locked all the while.
  * I2  No page is taken for exclusive while some of its PTEs are entries: PG_migrating on the old page
@@ -23,7 +26,9 @@
 #include "mm/numa/mempolicy.h"
 #include "mm/cache/pagecache.h"
 #include "mm/huge/thp.h"
+#include "mm/memcg/memcg.h"
 #include "mm/move/migrate.h"
+#include "mm/phys/highmem.h"
 #include "mm/phys/zone.h"
 #include "mm/reclaim/lru.h"
 #include "mm/rmap/migrate_entry.h"
@@ -67,6 +72,70 @@ static bool entry_one(struct page *page, struct vm_area_struct *vma, unsigned lo
 out:
 	spin_unlock(&mm->page_table_lock);
 	return go_on;
+}
+
+/* ---- without entries -------------------------------------------------------------------------- */
+
+struct exclusive_move {
+	struct page *dst;
+	bool done;
+};
+
+/* P and root->lock held: src's contents, its mapping and its charge are dst's from now on. */
+static void become(struct page *dst, struct page *src)
+{
+	copy_highpage(dst, src);
+	atomic_sub(&src->mapcount, 1);
+	page_stat_add(src, NR_ANON_MAPPED, -1);
+	mem_cgroup_migrate(src, dst);
+	get_page(dst);
+	atomic_add(&dst->mapcount, 1);
+	page_stat_add(dst, NR_ANON_MAPPED, 1);
+	atomic_sub(&src->refcount, 1); /* the PTE's; the caller holds another */
+}
+
+static bool move_one(struct page *src, struct vm_area_struct *vma, unsigned long addr, void *arg)
+{
+	struct exclusive_move *x = arg;
+	struct mm_struct *mm = vma->mm;
+	pte_t *pte, old;
+
+	spin_lock(&mm->page_table_lock);
+	pte = pte_of_page(mm, addr, src);
+	if (!pte) {
+		spin_unlock(&mm->page_table_lock);
+		return true;
+	}
+	/* mlock(2) may have marked src already; a hint's PTE gets its rights back. Both need more than is done here. */
+	if ((vma->flags & VM_LOCKED) || pte_protnone(pte_read(pte)))
+		goto out;
+	old = pte_get_and_clear(pte);
+	flush_tlb_page(mm, addr); /* from here on nobody writes to the old frame through a TLB */
+	if (page_ref_count(src) != 2 || page_mapcount(src) != 1) {
+		pte_set(pte, old);
+		goto out;
+	}
+	become(x->dst, src);
+	if (unlikely(vma->policy))
+		mempolicy_note_placement(vma, x->dst);
+	trace_point(UNMAP, addr, .pfn = page_to_pfn(src), .mm = trace_mm_id(mm),
+		    .arg = TRACE_UNMAP_MIGRATE);
+	trace_point(MAP, addr, .pfn = page_to_pfn(x->dst), .mm = trace_mm_id(mm),
+		    .arg = TRACE_MAP_MIGRATE);
+	count_vm_event(PGMIGRATE_SUCCESS); /* before others find it in its new frame */
+	pte_set(pte, mk_pte(page_to_pfn(x->dst), old.v & ~PTE_PFN_MASK));
+	x->done = true;
+out:
+	spin_unlock(&mm->page_table_lock);
+	return false; /* there is only one */
+}
+
+bool rmap_move_exclusive(struct page *src, struct page *dst)
+{
+	struct exclusive_move x = {dst, false};
+
+	rmap_walk_anon(src, move_one, &x);
+	return x.done;
 }
 
 /* What the VMA has of the folio; *end is where it ends. The folio may begin before the VMA. */
