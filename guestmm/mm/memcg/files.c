@@ -64,14 +64,24 @@ static int set_field(u64 *field, u64 pages)
 	return 0;
 }
 
+static int set_protection(u64 *field, u64 pages)
+{
+	unsigned long flags = spin_lock_irqsave(&memcg_lock);
+
+	WRITE_ONCE(*field, pages);
+	mem_cgroup_protection_changed();
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	return 0;
+}
+
 static int apply_min(struct mem_cgroup *m, u64 pages)
 {
-	return set_field(&m->memory.min, pages);
+	return set_protection(&m->memory.min, pages);
 }
 
 static int apply_low(struct mem_cgroup *m, u64 pages)
 {
-	return set_field(&m->memory.low, pages);
+	return set_protection(&m->memory.low, pages);
 }
 
 static int apply_swap_max(struct mem_cgroup *m, u64 pages)

@@ -337,6 +337,7 @@ void mem_cgroup_offline(struct mem_cgroup *memcg)
 	memcg->offline = true;
 	/* Nothing protects what nobody owns any more. */
 	memcg->memory.min = memcg->memory.low = 0;
+	mem_cgroup_protection_changed();
 	spin_unlock_irqrestore(&memcg_lock, flags);
 	/* Pages of processes that have ended wait in batches of CPUs that may never add another one. */
 	lru_add_drain_all();
@@ -474,5 +475,12 @@ void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l)
 		.obj_offset = offsetof(struct mem_cgroup, obj_bytes),
 		.stat_offset = offsetof(struct mem_cgroup, stat),
 		.slab_offset = offsetof(struct mem_cgroup, slab_bytes),
+		.settings_gva = mem_cgroup_settings_gva(),
+		.settled_usage_offset = offsetof(struct mem_cgroup, settled_usage),
+		.settled_as_of_offset = offsetof(struct mem_cgroup, settled_as_of),
+		.min_offset = offsetof(struct mem_cgroup, memory.min),
+		.low_offset = offsetof(struct mem_cgroup, memory.low),
+		.effective_min_offset = offsetof(struct mem_cgroup, memory.effective_min),
+		.effective_low_offset = offsetof(struct mem_cgroup, memory.effective_low),
 	};
 }

@@ -72,6 +72,9 @@ struct mem_cgroup {
 	struct lruvec *lruvec[MMVM_MAX_NODES]; /* C: of the nodes that there are; the root: NULL */
 	struct list_head dead;		       /* L: on its way to be freed */
 	struct psi_group *psi;		       /* C: its stalls; the root: NULL */
+	/* R: usage of which mem_cgroup_settle_protection() worked out the effective protection, and the generation of
+	 * the settings that it used; 0: reclaim has worked it out since. For the audit. */
+	u64 settled_usage, settled_as_of;
 };
 
 extern struct mem_cgroup root_mem_cgroup;
@@ -252,9 +255,21 @@ bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int 
 /** On the way to user mode, after a charge above `high`: reclaim, then sleep, the longer the more the
  * group is above it. May sleep. */
 void mem_cgroup_handle_over_high(void);
-/** Work out memcg->memory.effective_min and effective_low: what reclaim for `top` must (min) and should
- * (low) leave alone. Of a parent before its children. */
-void mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *memcg);
+/** What a group's protection says to reclaim. */
+enum memcg_protection {
+	MEMCG_UNPROTECTED, /* it uses more than is protected */
+	MEMCG_BELOW_LOW,   /* only if nothing else is left */
+	MEMCG_BELOW_MIN,   /* never */
+};
+/** Work out memcg->memory.effective_min and effective_low, in pages: what reclaim for `top` must (min) and should
+ * (low) leave alone. Of a parent before its children. Returns what follows from them and from one reading of the
+ * group's usage, so that a group which grows meanwhile is not taken for one above its protection. */
+enum memcg_protection mem_cgroup_update_protection(struct mem_cgroup *top,
+						   struct mem_cgroup *memcg);
+/** Work it out for all groups, as for reclaim of the whole machine, for an audit that follows. */
+void mem_cgroup_settle_protection(void);
+/** memory.min or memory.low of some group has changed. memcg_lock held. */
+void mem_cgroup_protection_changed(void);
 /** How long to sleep for being above `high` [pure]; ns. */
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
 
@@ -269,6 +284,8 @@ void psi_group_report(struct report *r, struct psi_group *g, unsigned int res);
 /** Where the host finds the groups. */
 struct mmvm_audit_memcg_layout;
 void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l);
+/** Of the generation of all settings of min and low; for memcg/ only. */
+u64 mem_cgroup_settings_gva(void);
 
 /* ---- files (files.c) ---- */
 /** A control file of a group. */
