@@ -33,6 +33,8 @@ struct mem_cgroup root_mem_cgroup = {
 	.swap = {.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX},
 	.zswap_max = PAGE_COUNTER_MAX,
 	.events_wq = WAIT_QUEUE_INIT(root_mem_cgroup.events_wq),
+	.peaks = {LIST_HEAD_INIT(root_mem_cgroup.peaks[MEMCG_PEAK_MEMORY]),
+		  LIST_HEAD_INIT(root_mem_cgroup.peaks[MEMCG_PEAK_SWAP])},
 };
 spinlock_t memcg_lock = SPINLOCK_INIT;
 u32 memcg_in_use;
@@ -233,6 +235,8 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	memcg->parent = parent;
 	INIT_LIST_HEAD(&memcg->children);
 	wait_queue_init(&memcg->events_wq);
+	for (unsigned int i = 0; i < NR_MEMCG_PEAKS; i++)
+		INIT_LIST_HEAD(&memcg->peaks[i]);
 	list_lrus_init(memcg->slab_lru);
 	page_counter_init(&memcg->memory, &parent->memory);
 	page_counter_init(&memcg->swap, &parent->swap);

@@ -41,6 +41,17 @@ enum memcg_event { MEMCG_EVENTS(MEMCG_ENUM_) NR_MEMCG_EVENTS };
 enum memcg_swap_event { MEMCG_SWAP_EVENTS(MEMCG_ENUM_) NR_MEMCG_SWAP_EVENTS };
 #undef MEMCG_ENUM_
 
+/** Files with events: a reader is told when one has changed. */
+enum memcg_notify {
+	MEMCG_NOTIFY_NONE,
+	MEMCG_NOTIFY_EVENTS,
+	MEMCG_NOTIFY_LOCAL,
+	MEMCG_NOTIFY_SWAP,
+	NR_MEMCG_NOTIFY
+};
+/** Files with a highest usage, which each opener may reset for himself. */
+enum memcg_peak_of { MEMCG_PEAK_MEMORY, MEMCG_PEAK_SWAP, NR_MEMCG_PEAKS };
+
 /** One group. Lock letters: L memcg_lock, A atomic, C constant after creation, R relaxed. */
 struct mem_cgroup {
 	u64 ino;		    /* C once it is in use: inode number of its directory */
@@ -61,17 +72,18 @@ struct mem_cgroup {
 	s64 slab_bytes[MMVM_MAX_NODES][2]; /* A: these by node: unreclaimable, reclaimable */
 	/* Unused objects charged to this group, by node, under their owners' locks (mm/slab/list_lru.h) */
 	struct list_lru slab_lru[NR_LIST_LRUS][MMVM_MAX_NODES];
-	u64 zswap_max;			       /* L: pages of the pool */
-	bool no_zswap_writeback;	       /* L: its pages do not go to the disk */
-	u64 events[NR_MEMCG_EVENTS];	       /* A: this group's and its descendants' */
-	u64 events_local[NR_MEMCG_EVENTS];     /* A: its own */
-	u64 swap_events[NR_MEMCG_SWAP_EVENTS]; /* A: with its descendants' */
-	bool oom_group;			       /* L */
-	u64 events_seen;	     /* A: how many of all of these: what poll(2) compares */
-	struct wait_queue events_wq; /* woken when one is counted */
-	struct lruvec *lruvec[MMVM_MAX_NODES]; /* C: of the nodes that there are; the root: NULL */
-	struct list_head dead;		       /* L: on its way to be freed */
-	struct psi_group *psi;		       /* C: its stalls; the root: NULL */
+	u64 zswap_max;				/* L: pages of the pool */
+	bool no_zswap_writeback;		/* L: its pages do not go to the disk */
+	u64 events[NR_MEMCG_EVENTS];		/* A: this group's and its descendants' */
+	u64 events_local[NR_MEMCG_EVENTS];	/* A: its own */
+	u64 swap_events[NR_MEMCG_SWAP_EVENTS];	/* A: with its descendants' */
+	bool oom_group;				/* L */
+	u64 notified[NR_MEMCG_NOTIFY];		/* A: changes of each file: what poll(2) compares */
+	struct wait_queue events_wq;		/* woken when one is counted */
+	struct list_head peaks[NR_MEMCG_PEAKS]; /* L: struct memcg_peak */
+	struct lruvec *lruvec[MMVM_MAX_NODES];	/* C: of the nodes that there are; the root: NULL */
+	struct list_head dead;			/* L: on its way to be freed */
+	struct psi_group *psi;			/* C: its stalls; the root: NULL */
 	/* R: usage of which mem_cgroup_settle_protection() worked out the effective protection, and the generation of
 	 * the settings that it used; 0: reclaim has worked it out since. For the audit. */
 	u64 settled_usage, settled_as_of;
@@ -292,7 +304,8 @@ u64 mem_cgroup_settings_gva(void);
 struct memcg_file {
 	const char *name; /* "memory.max" */
 	bool on_root;
-	bool notifies; /* poll(2) reports a change */
+	u8 notifies; /* enum memcg_notify: poll(2) reports a change */
+	u8 peak;     /* not 0: this enum memcg_peak_of + 1; a write resets it for that opener */
 	/** Not 0: a pressure file, of this enum psi_res + 1; fs/cgroup/ passes what is written to psi. */
 	u8 pressure;
 	/** The text. */
@@ -301,4 +314,16 @@ struct memcg_file {
 	int (*write)(struct mem_cgroup *memcg, const char *text);
 };
 extern const struct memcg_file memcg_files[]; /* ends with name NULL */
+
+/* memory.peak and memory.swap.peak (peak.c) */
+struct memcg_peak;
+/** An opener wants to know the highest usage from now on: his *slot, NULL until the first time, says from when. 0 or
+ * -ENOMEM. May sleep. */
+int mem_cgroup_peak_reset(struct memcg_peak **slot, struct mem_cgroup *memcg,
+			  enum memcg_peak_of which);
+/** The highest usage that this opener is to see, in pages. A slot of another group counts for nothing. */
+u64 mem_cgroup_peak_read(struct memcg_peak *const *slot, struct mem_cgroup *memcg,
+			 enum memcg_peak_of which);
+/** The file is closed. NULL is allowed. Any context in which memory may be freed. */
+void mem_cgroup_peak_free(struct memcg_peak *peak);
 #endif

@@ -114,10 +114,12 @@ static u64 above_min(const struct mem_cgroup *memcg, const struct scan_control *
 void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 {
 	const struct mem_cgroup *memcg = mem_cgroup_from_id(lv->memcg);
+	const int swappiness = sc->target ? sc->swappiness : READ_ONCE(vm_swappiness);
 	const struct reclaim_pressure p = {
 		.priority = sc->priority,
-		.swappiness = vm_swappiness,
-		.can_swap = !sc->no_swap &&
+		.swappiness = swappiness,
+		/* A group with swappiness 0 does not swap, as on Linux; the machine does, if nothing else is left. */
+		.can_swap = !sc->no_swap && (swappiness || !sc->target) &&
 			    (mem_cgroup_swap_room(memcg) || global_stat(NR_SWAPCACHE) > 0 ||
 			     atomic_load(&nr_lazyfree) > 0 ||
 			     (static_key(KEY_NUMA) && can_demote(lv->node, sc))),
@@ -262,8 +264,14 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 
 u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
 {
+	return try_to_free_group_pages_by(memcg, nr, gfp, READ_ONCE(vm_swappiness));
+}
+
+u64 try_to_free_group_pages_by(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, int swappiness)
+{
 	struct scan_control sc = {.gfp = gfp,
 				  .target = memcg,
+				  .swappiness = swappiness,
 				  .nodes = ALL_NODES,
 				  .highest = MAX_NR_ZONES - 1,
 				  .may_writepage = true,
