@@ -112,6 +112,111 @@ static void zone_knobs(void)
 	tune(VM("lowmem_reserve_ratio"), "256\t256\t32\n");
 }
 
+/* KiB in a line of /proc/meminfo. */
+static long meminfo(const char *name)
+{
+	static char all[4096];
+	long fd = sys_open("/proc/meminfo", O_RDONLY, 0), n = sys_read(fd, all, sizeof(all) - 1);
+	long kb = 0;
+
+	sys_close(fd);
+	all[n > 0 ? n : 0] = 0;
+	for (const char *c = all; *c; c++) {
+		unsigned int i = 0;
+
+		while (name[i] && c[i] == name[i])
+			i++;
+		if (name[i])
+			continue;
+		for (c += i; *c == ' ';)
+			c++;
+		for (; *c >= '0' && *c <= '9'; c++)
+			kb = kb * 10 + (*c - '0');
+		break;
+	}
+	return kb;
+}
+
+static void put_number(const char *path, long n)
+{
+	char digits[24];
+	unsigned int at = sizeof(digits) - 1;
+
+	digits[at] = 0;
+	do
+		digits[--at] = '0' + n % 10;
+	while (n /= 10);
+	put_text(path, digits + at);
+}
+
+/* May so much be promised? It is given back at once. */
+static void promise(const char *who, long mib)
+{
+	long at = sys_mmap(0, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+
+	print("  %s, %ld MiB: %s\n", who, mib, is_error(at) ? "no" : "yes");
+	if (!is_error(at))
+		sys_munmap(at, mib << 20);
+}
+
+#define SYS_setresuid 117
+#define NOBODY	      65534l
+
+/* Mode 2 with 64 MiB more than is promised now. All numbers below leave a few MiB on either side, as Linux counts
+ * promises in batches. */
+static void commit_limit(void)
+{
+	long at;
+
+	put_text(VM("user_reserve_kbytes"), "0");
+	put_text(VM("admin_reserve_kbytes"), "0");
+	put_number(VM("overcommit_kbytes"),
+		   meminfo("Committed_AS:") + (64 << 10) - meminfo("SwapTotal:"));
+	T(put_text(VM("overcommit_memory"), "2"));
+	promise("nothing reserved", 48);
+	promise("nothing reserved", 80);
+	put_text(VM("admin_reserve_kbytes"), "32768");
+	promise("root, 32 MiB for it", 48);
+	T(syscall3(SYS_setresuid, -1, NOBODY, -1));
+	promise("nobody, 32 MiB for root", 48);
+	promise("nobody, 32 MiB for root", 24);
+	T(syscall3(SYS_setresuid, -1, 0, -1));
+	/* A process leaves a 32nd of its size to others, but no more than user_reserve_kbytes. */
+	at = sys_mmap(0, 1l << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	promise("a large process, nothing reserved", 48);
+	put_text(VM("user_reserve_kbytes"), "24576");
+	promise("a large process, 24 MiB reserved", 48);
+	promise("a large process, 24 MiB reserved", 32);
+	put_text(VM("user_reserve_kbytes"), "1048576");
+	promise("a large process, 1 GiB reserved", 40);
+	promise("a large process, 1 GiB reserved", 24);
+	sys_munmap(at, 1l << 30);
+	promise("a small process, 1 GiB reserved", 48);
+	T(put_text(VM("overcommit_memory"), "0"));
+}
+
+static void commit_knobs(void)
+{
+	static const char *const values[] = {"65536\n", "0\n", "x\n", "12k\n", "4096\n"};
+
+	for (unsigned int i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		tune(VM("overcommit_kbytes"), values[i]);
+		show(VM("overcommit_ratio"));
+		tune(VM("user_reserve_kbytes"), values[i]);
+		tune(VM("admin_reserve_kbytes"), values[i]);
+	}
+	tune(VM("overcommit_ratio"), "60\n");
+	show(VM("overcommit_kbytes"));
+	tune(VM("overcommit_kbytes"), "131072\n");
+	show(VM("overcommit_ratio"));
+	print("  limit without swap: %ld KiB\n", meminfo("CommitLimit:") - meminfo("SwapTotal:"));
+	commit_limit();
+	tune(VM("overcommit_ratio"), "50\n");
+	show(VM("overcommit_kbytes"));
+	put_text(VM("user_reserve_kbytes"), "8192");
+	put_text(VM("admin_reserve_kbytes"), "2048");
+}
+
 static void swap_files(void)
 {
 	long fd = sys_open("/tmp_swap", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -137,6 +242,7 @@ int main(int argc, char **argv)
 {
 	dirty_knobs();
 	zone_knobs();
+	commit_knobs();
 	swap_files();
 	print("end of the cases\n");
 	return 0;

@@ -81,6 +81,7 @@ struct file {
 	struct file_ra_state ra; /* pos_lock, or mmap_lock for faults */
 	union {
 		u64 poll_seen; /* A: changes that its reader has seen: cgroup2's event files */
+		struct memcg_peak *peak;     /* memcg_lock: cgroup2's files of peaks */
 		struct psi_trigger *trigger; /* psi_lock to set, once: pressure files */
 	};
 	s32 wb_err;		  /* A: errors that were reported to this opener */

@@ -265,6 +265,11 @@ bool task_interrupted(void)
 	return signal_pending();
 }
 
+bool task_is_admin(void)
+{
+	return capable(CAP_SYS_ADMIN);
+}
+
 /* ---- for memory management ---- */
 
 /* T held: the mm of its threads that have one still. */

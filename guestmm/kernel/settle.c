@@ -6,6 +6,7 @@
  */
 #include "kernel/boot.h"
 #include "kernel/process.h"
+#include "mm/memcg/memcg.h"
 #include "mm/move/balloon.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/oom.h"
@@ -51,4 +52,5 @@ void memory_settle(void)
 		sleep_ns(MS);
 	lru_add_drain_all();
 	drain_all_pages();
+	mem_cgroup_settle_protection();
 }

@@ -231,6 +231,8 @@ void io_wait_end(void);
 
 /** A signal waits for the current task: long work that can stop half way should. */
 bool task_interrupted(void);
+/** Has the current task the privilege CAP_SYS_ADMIN? Some reserves of memory are kept for such tasks. */
+bool task_is_admin(void);
 
 /* Processes, as the memory manager sees them: for the OOM killer. */
 struct mm_struct;

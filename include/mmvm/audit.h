@@ -78,6 +78,8 @@
 	X(AUDIT_MEMCG_KERNEL, "memcg_kernel", "a memory cgroup's kernel pages do not add up")     \
 	X(AUDIT_MEMCG_OBJECT, "memcg_object",                                                     \
 	  "slab objects charged to a memory cgroup do not add up, or are free")                   \
+	X(AUDIT_MEMCG_PROTECTION, "memcg_protection",                                             \
+	  "a memory cgroup's effective min or low is not its share of its parent's")              \
 	X(AUDIT_MEMCG_LEVEL, "memcg_level",                                                       \
 	  "a level of a memory cgroup on a node is not what its pages there add up to")           \
 	X(AUDIT_KSM_PAGE, "ksm_page",                                                             \
@@ -322,6 +324,11 @@ struct mmvm_audit_memcg_layout {
 	uint32_t stat_offset;
 	/* s64[MMVM_MAX_NODES][2]: bytes of slab objects by node, unreclaimable and reclaimable; 0: not told */
 	uint32_t slab_offset;
+	/* Protection, in pages, u64 each; settings_gva 0: not told. Effective values count if they were worked out for the
+	 * group's usage of now (settled_usage) and for the settings of now: settled_as_of = *settings_gva. */
+	uint64_t settings_gva;
+	uint32_t settled_usage_offset, settled_as_of_offset;
+	uint32_t min_offset, low_offset, effective_min_offset, effective_low_offset;
 };
 
 struct mmvm_audit_range {

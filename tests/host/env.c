@@ -405,6 +405,13 @@ bool task_interrupted(void)
 	return false;
 }
 
+bool host_task_is_admin = true;
+
+bool task_is_admin(void)
+{
+	return host_task_is_admin;
+}
+
 void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void *arg)
 {
 	for (unsigned int i = 0; i < host_nr_processes; i++)

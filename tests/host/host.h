@@ -66,9 +66,10 @@ extern struct host_user_fault host_user_fault;
  * a waiter may wait for. Without a hook, or when it returns false, schedule() panics. */
 extern bool (*host_idle_hook)(void);
 
-extern u64 host_time_ns;    /* ktime_ns(); schedule_timeout() advances it */
-extern u64 host_random;	    /* state of get_random_u64() */
-extern u64 host_nr_wakeups; /* wake_up() calls */
+extern u64 host_time_ns;	/* ktime_ns(); schedule_timeout() advances it */
+extern u64 host_random;		/* state of get_random_u64() */
+extern bool host_task_is_admin; /* what task_is_admin() says */
+extern u64 host_nr_wakeups;	/* wake_up() calls */
 
 /** TLB maintenance asked for since boot. */
 struct host_tlb_counts {

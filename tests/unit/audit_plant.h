@@ -97,8 +97,9 @@ struct guest {
 		int64_t usage, kernel, zswap, obj;
 		int64_t stat[MMVM_MAX_NODES][NR_ZONE_STAT_ITEMS];
 		int64_t slab[MMVM_MAX_NODES][2];
+		uint64_t min, low, effective_min, effective_low, settled_usage, settled_as_of;
 	} memcg[4];
-	uint64_t memcg_leaf, memcg_ids[4];
+	uint64_t memcg_leaf, memcg_ids[4], memcg_settings;
 	struct cache {
 		struct mmvm_list link;
 		char name[32];

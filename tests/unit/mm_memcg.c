@@ -151,6 +151,81 @@ static void protection_is_shared_in_proportion(void)
 			1ull << 39);
 }
 
+/* Each opener of memory.peak has a beginning of his own; a charge is compared with one number. */
+static void each_opener_resets_his_own_peak(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup);
+	struct memcg_peak *one = NULL, *two = NULL, *never = NULL;
+
+#define PEAK(slot) mem_cgroup_peak_read(&(slot), a, MEMCG_PEAK_MEMORY)
+	page_counter_charge(&a->memory, 100);
+	page_counter_uncharge(&a->memory, 60);
+	CU_ASSERT(PEAK(one) == 100 && PEAK(never) == 100);
+	CU_ASSERT_EQUAL(mem_cgroup_peak_reset(&one, a, MEMCG_PEAK_MEMORY), 0);
+	CU_ASSERT(PEAK(one) == 40 && PEAK(two) == 100 && PEAK(never) == 100);
+	page_counter_charge(&a->memory, 20);
+	page_counter_uncharge(&a->memory, 30);
+	CU_ASSERT(PEAK(one) == 60 && PEAK(never) == 100);
+	CU_ASSERT_EQUAL(mem_cgroup_peak_reset(&two, a, MEMCG_PEAK_MEMORY), 0);
+	CU_ASSERT(PEAK(one) == 60 && PEAK(two) == 30 && PEAK(never) == 100);
+	page_counter_charge(&a->memory, 20);
+	CU_ASSERT(PEAK(one) == 60 && PEAK(two) == 50 && PEAK(never) == 100);
+	page_counter_charge(&a->memory, 100);
+	page_counter_uncharge(&a->memory, 150);
+	CU_ASSERT(PEAK(one) == 150 && PEAK(two) == 150 && PEAK(never) == 150);
+	CU_ASSERT_EQUAL(mem_cgroup_peak_reset(&one, a, MEMCG_PEAK_MEMORY), 0);
+	CU_ASSERT(PEAK(one) == 0 && PEAK(two) == 150 && PEAK(never) == 150);
+	/* Swap has peaks of its own, and what an opener reset in a group that is gone counts for no other one. */
+	CU_ASSERT_EQUAL(mem_cgroup_peak_read(&never, a, MEMCG_PEAK_SWAP), 0);
+	CU_ASSERT_EQUAL(mem_cgroup_peak_read(&one, &root_mem_cgroup, MEMCG_PEAK_MEMORY),
+			(u64)root_mem_cgroup.memory.peak);
+#undef PEAK
+	CU_ASSERT_EQUAL(a->refs, 3);
+	mem_cgroup_peak_free(one);
+	mem_cgroup_peak_free(two);
+	mem_cgroup_peak_free(never);
+	CU_ASSERT_EQUAL(a->refs, 1);
+	CU_ASSERT(list_empty(&a->peaks[MEMCG_PEAK_MEMORY]));
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
+/* What reclaim must and should leave: of a group that uses less, of one that uses more, and of the target itself. */
+static void protection_says_what_reclaim_may_do(void)
+{
+	struct mem_cgroup *a = group(&root_mem_cgroup), *b = group(a);
+
+	page_counter_charge(&b->memory, 50);
+	b->memory.min = 10;
+	b->memory.low = 60;
+	CU_ASSERT_EQUAL(mem_cgroup_update_protection(a, b), MEMCG_BELOW_LOW);
+	CU_ASSERT(b->memory.effective_min == 10 && b->memory.effective_low == 60);
+	b->memory.min = 50;
+	CU_ASSERT_EQUAL(mem_cgroup_update_protection(a, b), MEMCG_BELOW_MIN);
+	/* One that grows afterwards is protected as far as the setting says, not as far as it was used. */
+	b->memory.min = 55;
+	CU_ASSERT_EQUAL(mem_cgroup_update_protection(a, b), MEMCG_BELOW_MIN);
+	CU_ASSERT_EQUAL(b->memory.effective_min, 55);
+	b->memory.min = 49;
+	b->memory.low = 49;
+	CU_ASSERT_EQUAL(mem_cgroup_update_protection(a, b), MEMCG_UNPROTECTED);
+	/* Not from reclaim for its own limit, and not below a parent that protects nothing. */
+	b->memory.min = 60;
+	CU_ASSERT_EQUAL(mem_cgroup_update_protection(b, b), MEMCG_UNPROTECTED);
+	CU_ASSERT_EQUAL(b->memory.effective_min, 0);
+	mem_cgroup_update_protection(&root_mem_cgroup, a);
+	CU_ASSERT_EQUAL(mem_cgroup_update_protection(&root_mem_cgroup, b), MEMCG_UNPROTECTED);
+	a->memory.min = 60;
+	mem_cgroup_settle_protection();
+	CU_ASSERT(b->memory.effective_min == 50 && b->settled_usage == 50 && b->settled_as_of);
+	mem_cgroup_update_protection(&root_mem_cgroup, b);
+	CU_ASSERT_EQUAL(b->settled_as_of, 0);
+	page_counter_uncharge(&b->memory, 50);
+	mem_cgroup_offline(b);
+	mem_cgroup_offline(a);
+	mem_cgroup_free_dead();
+}
+
 static void sleeping_grows_with_the_excess(void)
 {
 	u64 last = 0;
@@ -529,6 +604,8 @@ static const struct unit_case cases[] = {
 	 a_charge_stays_below_high_or_changes_nothing},
 	{"limits are read as Linux reads them", limits_are_read_as_linux_reads_them},
 	{"protection is shared in proportion", protection_is_shared_in_proportion},
+	{"protection says what reclaim may do", protection_says_what_reclaim_may_do},
+	{"each opener resets his own peak", each_opener_resets_his_own_peak},
 	{"sleeping grows with the excess", sleeping_grows_with_the_excess},
 	{"pages are charged to the group that touches them",
 	 pages_are_charged_to_the_group_that_touches_them},

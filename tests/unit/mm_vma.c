@@ -405,6 +405,18 @@ static void overcommit(void)
 	CU_ASSERT(a > 0);
 	CU_ASSERT_EQUAL(do_mmap(mm, 0, ram / 3 << PAGE_SHIFT, RW, PRIVATE, 0), -ENOMEM);
 	do_munmap(mm, a, ram / 4 << PAGE_SHIFT);
+	/* An amount instead of a part, and what is kept for administrators. */
+	sysctl_overcommit_kbytes = (vm_committed() + 300) * 4;
+	sysctl_admin_reserve_kbytes = 100 * 4;
+	CU_ASSERT_EQUAL(vm_commit_limit(), vm_committed() + 300);
+	host_task_is_admin = false;
+	CU_ASSERT_EQUAL(do_mmap(mm, 0, 201 << PAGE_SHIFT, RW, PRIVATE, 0), -ENOMEM);
+	host_task_is_admin = true;
+	a = do_mmap(mm, 0, 201 << PAGE_SHIFT, RW, PRIVATE, 0);
+	CU_ASSERT(a > 0);
+	do_munmap(mm, a, 201 << PAGE_SHIFT);
+	CU_ASSERT_EQUAL(do_mmap(mm, 0, 301 << PAGE_SHIFT, RW, PRIVATE, 0), -ENOMEM);
+	sysctl_overcommit_kbytes = 0;
 	sysctl_overcommit_memory = 1;
 	a = do_mmap(mm, 0, ram * 100 << PAGE_SHIFT, RW, PRIVATE, 0);
 	CU_ASSERT(a > 0);

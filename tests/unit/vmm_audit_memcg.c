@@ -206,7 +206,78 @@ static void d_objects_of_other_kind(void)
 	im.g->memcg[2].slab[0][0] = 128;
 }
 
+/*
+ * Root > 1 > 2 and 3. 3 has four pages of the compressed pool, 2 a page and a stack of two; 1 protects less than they claim.
+ *
+ *   min:  1 has 4 pages;        3 claims 4 of 4, 2 claims 2 of 3:  4 * 4 / 6 = 2 and 4 * 2 / 6 = 1
+ *   low:  1 has 100;            3 claims 3 of 3, 2 none:           3 and 0
+ */
+static void settle(void)
+{
+	for (unsigned int id = 0; id < 4; id++) {
+		im.g->memcg[id].settled_usage = im.g->memcg[id].usage;
+		im.g->memcg[id].settled_as_of = 7;
+	}
+}
+
+static void protect(uint16_t id, uint64_t min, uint64_t low, uint64_t effective_min,
+		    uint64_t effective_low)
+{
+	im.g->memcg[id].min = min;
+	im.g->memcg[id].low = low;
+	im.g->memcg[id].effective_min = effective_min;
+	im.g->memcg[id].effective_low = effective_low;
+}
+
+static void make_protection(void)
+{
+	make_groups();
+	im.g->root.memcg.settings_gva = GVA(memcg_settings);
+	im.g->root.memcg.settled_usage_offset = offsetof(struct memcg, settled_usage);
+	im.g->root.memcg.settled_as_of_offset = offsetof(struct memcg, settled_as_of);
+	im.g->root.memcg.min_offset = offsetof(struct memcg, min);
+	im.g->root.memcg.low_offset = offsetof(struct memcg, low);
+	im.g->root.memcg.effective_min_offset = offsetof(struct memcg, effective_min);
+	im.g->root.memcg.effective_low_offset = offsetof(struct memcg, effective_low);
+	im.g->memcg_settings = 7;
+	im.g->memcg[3].id = 3;
+	im.g->memcg[3].parent = GVA(memcg[1]);
+	im.g->memcg_ids[3] = GVA(memcg[3]);
+	im.g->memcg[3].zswap = 4 * 4096;
+	im.g->memcg[3].kernel = im.g->memcg[3].usage = 4;
+	im.g->memcg[1].usage += 4;
+	im.g->memcg[0].usage += 4;
+	protect(1, 4, 100, 4, 100);
+	protect(2, 2, 0, 1, 0);
+	protect(3, 4, 3, 2, 3);
+	settle();
+}
+static void d_min_beyond_the_parents(void)
+{
+	make_protection();
+	im.g->memcg[3].effective_min = 4;
+}
+static void d_low_forgotten(void)
+{
+	make_protection();
+	im.g->memcg[3].effective_low = 0;
+}
+static void d_setting_below_the_root_ignored(void)
+{
+	make_protection();
+	im.g->memcg[1].effective_min = 3;
+}
+static void d_protected_more_than_used(void)
+{
+	make_protection();
+	im.g->memcg[3].low = im.g->memcg[3].effective_low = 50;
+}
+
 static const struct damage damages[] = {
+	PLANT(d_min_beyond_the_parents, AUDIT_MEMCG_PROTECTION),
+	PLANT(d_low_forgotten, AUDIT_MEMCG_PROTECTION),
+	PLANT(d_setting_below_the_root_ignored, AUDIT_MEMCG_PROTECTION),
+	PLANT(d_protected_more_than_used, AUDIT_MEMCG_PROTECTION),
 	PLANT(d_level_drifts, AUDIT_MEMCG_LEVEL),
 	PLANT(d_level_negative, AUDIT_MEMCG_LEVEL),
 	PLANT(d_level_on_other_node, AUDIT_MEMCG_LEVEL),
@@ -249,6 +320,29 @@ static void objects_add_up(void)
 	CU_ASSERT(im.r.has_memcg);
 }
 
+/* Protection that adds up is no finding, nor is one that was worked out for other usages or settings. */
+static void protection_is_shared(void)
+{
+	build();
+	make_protection();
+	CU_ASSERT_EQUAL(im.g->memcg[2].usage, 3); /* as the comment has it */
+	CU_ASSERT_EQUAL(run(), 0);
+	CU_ASSERT_EQUAL(im.r.memcg_protections, 3);
+	for (int old = 0; old < 3; old++) {
+		build();
+		make_protection();
+		im.g->memcg[3].effective_min = 1;
+		if (old == 0)
+			im.g->memcg_settings = 8;
+		else if (old == 1)
+			im.g->memcg[2].settled_usage = 9; /* its sibling's */
+		else
+			im.g->memcg[3].settled_as_of = 0;
+		CU_ASSERT_EQUAL(run(), 0);
+		CU_ASSERT_EQUAL(im.r.memcg_protections, old == 0 ? 0 : 1);
+	}
+}
+
 /* All groups, what nobody is charged for, and what is free: the machine. */
 static void it_adds_up(void)
 {
@@ -268,6 +362,7 @@ int main(void)
 		{"findings", findings},
 		{"it adds up", it_adds_up},
 		{"objects add up", objects_add_up},
+		{"protection is shared", protection_is_shared},
 	};
 
 	return plant_run("audit: memory cgroups", cases, sizeof(cases) / sizeof(cases[0]));

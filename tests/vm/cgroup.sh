@@ -37,5 +37,42 @@ for cpus in 2 4; do
 	cases >"$dir/side"
 	ok "guestmm answers as Linux on $cpus CPUs" same "$dir/side" "$dir/linux"
 done
+# What Linux 6.1 does not have: memory.peak is reset by its opener, memory.reclaim takes a swappiness.
+cat >"$dir/newer.wanted" <<'END'
+== peaks
+mkdir k = 0
+peak above current: 1
+reset: 8
+current: 1, the others' as before: 1 1
+it grows: 1
+another reset: 1
+for itself: 1, the first keeps its own: 1, the third the whole: 1
+all see a new peak: 1
+and again: 1
+now: 1
+the child ended with 0
+rmdir k = 0
+== swappiness
+mkdir w = 0
+w/memory.reclaim < '1M swappiness=201' = EINVAL
+w/memory.reclaim < '1M swappiness=-1' = EINVAL
+w/memory.reclaim < '1M swappiness=' = EINVAL
+w/memory.reclaim < '1M swappiness=6x' = EINVAL
+w/memory.reclaim < '1M nosuch=6' = EINVAL
+w/memory.reclaim < 'swappiness=6' = EINVAL
+w/memory.reclaim < '1M swappiness=0' = EAGAIN
+all there: 1, none in swap: 1
+w/memory.reclaim < '1M  swappiness=200' = 0
+swapped: 1
+peak of swap: 1
+reset: 1
+peak of swap: 1, for others: 1
+the child ended with 0
+rmdir w = 0
+== end
+END
+run run --accel lab --memory 256M --exec "$B/user/cgroups.musl" /sys/fs/cgroup newer
+tr -d '\r' <"$dir/out" | transcript '/^== peaks$/' '^== end$' >"$dir/newer"
+ok "openers' own peaks, and a swappiness for one reclaim" same "$dir/newer" "$dir/newer.wanted"
 can_differ "$dir/guest" "$dir/linux" 's/^oom_group_kill 1$/oom_group_kill 0/' '^# < oom_group_kill 0$'
 finish

@@ -11,7 +11,7 @@ needs_lab
 LIMIT=300 on_both 32M conform_reclaim
 guest=$dir/conform_reclaim.guest
 linux=$dir/conform_reclaim.linux
-ok "Linux: all cases" lines "$linux" 165
+ok "Linux: all cases" lines "$linux" 225
 ok "guestmm: the program ends well" [ "$(cat "$dir/conform_reclaim.status")" = 0 ]
 ok "guestmm answers as Linux" same "$guest" "$linux"
 can_differ "$guest" "$linux" 's/dirty_bytes: 8192/dirty_bytes: 0/' '^# <   /proc/sys/vm/dirty_bytes: 0$'

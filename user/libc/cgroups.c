@@ -1,9 +1,9 @@
 /*
  * Control groups and their memory files as Linux answers them: a transcript to compare.
  *
- *    cgroups [MOUNTPOINT]     where cgroup2 is, or is to be mounted; /sys/fs/cgroup when not said
+ *    cgroups [MOUNTPOINT [newer]]   where cgroup2 is, or is to be mounted; /sys/fs/cgroup when not said
  *
- * Runs unchanged on Linux 6.1 and on guestmm. What is printed does not depend on page counts of the
+ * Runs unchanged on Linux 6.1 and on guestmm. `newer`: only what Linux 6.1 does not have. What is printed does not depend on page counts of the
  * kernel's own: errors, texts of limits, events that must or must not have happened, exact amounts
  * of memory that the program itself has touched.
  */
@@ -177,6 +177,9 @@ static void files_of(const char *group)
 
 		if (stat(path(group, names[i]), &st))
 			printf("%s/%s: %s\n", group, names[i], err_name(errno));
+		else if (!strcmp(names[i], "memory.peak"))
+			printf("%s/%s: %o\n", group, names[i],
+			       st.st_mode & 0555); /* since 6.12 0644 */
 		else
 			printf("%s/%s: %o\n", group, names[i], st.st_mode & 0777);
 	}
@@ -673,6 +676,150 @@ static void swapping(void)
 	try_rmdir("s");
 }
 
+static const char *const event_files[] = {"memory.events", "memory.events.local",
+					  "memory.swap.events"};
+enum { EVENT_FILES = sizeof(event_files) / sizeof(event_files[0]) };
+
+/* Which of a group's files of events poll says have changed since they were read; then they are read. */
+static void say_changed(const char *when, const char *group, const int *fd)
+{
+	char text[256];
+
+	printf("%s: %s", when, group);
+	for (int i = 0; i < EVENT_FILES; i++) {
+		struct pollfd p = {.fd = fd[i], .events = POLLPRI};
+
+		printf(" %d", poll(&p, 1, 0) > 0 && (p.revents & POLLPRI));
+		lseek(fd[i], 0, SEEK_SET);
+		read(fd[i], text, sizeof(text));
+	}
+	printf("\n");
+}
+
+/* Each file of events is notified of its own; the group above of what happens below, but not as of its own. */
+static void notices(void)
+{
+	static const char *const groups[] = {"n", "n/a"};
+	int fd[2][EVENT_FILES];
+	char text[32];
+	struct child c;
+
+	try_mkdir("n");
+	try_put("n", "cgroup.subtree_control", "+memory");
+	try_mkdir("n/a");
+	for (int g = 0; g < 2; g++)
+		for (int i = 0; i < EVENT_FILES; i++) {
+			fd[g][i] = open(path(groups[g], event_files[i]), O_RDONLY);
+			read(fd[g][i], text, sizeof(text));
+		}
+	c = start("n/a");
+	for (int g = 0; g < 2; g++)
+		say_changed("at first", groups[g], fd[g]);
+	try_put("n/a", "memory.max", "2M");
+	printf("4 MiB in 2: %d\n", tell(&c, 'm', 4096));
+	for (int g = 0; g < 2; g++)
+		say_changed("at memory.max", groups[g], fd[g]);
+	for (int g = 0; g < 2; g++)
+		say_changed("nothing since", groups[g], fd[g]);
+	put("n/a", "memory.max", "max");
+	snprintf(text, sizeof(text), "%ld", atol(get("n/a", "memory.swap.current")) + 8192);
+	put("n/a", "memory.swap.max", text);
+	try_put("n/a", "memory.reclaim", "1M");
+	for (int g = 0; g < 2; g++)
+		say_changed("at memory.swap.max", groups[g], fd[g]);
+	for (int g = 0; g < 2; g++)
+		for (int i = 0; i < EVENT_FILES; i++)
+			close(fd[g][i]);
+	end(&c, "the child");
+	try_rmdir("n/a");
+	try_rmdir("n");
+}
+
+/* ---- what Linux has since 6.12 (peaks) and 6.11 (swappiness=) ---- */
+
+static long peak(int fd)
+{
+	char text[32] = "";
+
+	lseek(fd, 0, SEEK_SET);
+	read(fd, text, sizeof(text) - 1);
+	return atol(text);
+}
+
+/* A write to memory.peak begins anew for that opener, and for nobody else. */
+static void peaks(void)
+{
+	long whole, low, grown;
+	struct child c;
+	int fd[3];
+
+	try_mkdir("k");
+	for (int i = 0; i < 3; i++)
+		fd[i] = open(path("k", "memory.peak"), O_RDWR);
+	c = start("k");
+	tell(&c, 'm', 4096);
+	tell(&c, 'f', 0);
+	whole = peak(fd[0]);
+	low = atol(get("k", "memory.current"));
+	printf("peak above current: %d\n", whole >= low + (long)(3 * MIB));
+	printf("reset: %ld\n", (long)write(fd[0], "anything", 8));
+	printf("current: %d, the others' as before: %d %d\n", peak(fd[0]) == low,
+	       peak(fd[1]) == whole, atol(get("k", "memory.peak")) == whole);
+	tell(&c, 'm', 2048);
+	grown = peak(fd[0]);
+	printf("it grows: %d\n", grown >= low + (long)(2 * MIB) && grown < whole);
+	tell(&c, 'f', 0);
+	printf("another reset: %ld\n", (long)write(fd[1], "1", 1));
+	printf("for itself: %d, the first keeps its own: %d, the third the whole: %d\n",
+	       peak(fd[1]) < grown - (long)MIB, peak(fd[0]) == grown, peak(fd[2]) == whole);
+	tell(&c, 'm', 8192);
+	printf("all see a new peak: %d\n", peak(fd[0]) == peak(fd[1]) &&
+						   peak(fd[1]) == peak(fd[2]) &&
+						   peak(fd[2]) >= low + (long)(8 * MIB));
+	close(fd[1]);
+	printf("and again: %ld\n", (long)write(fd[0], "1", 1));
+	printf("now: %d\n", peak(fd[0]) == atol(get("k", "memory.current")));
+	close(fd[0]);
+	close(fd[2]);
+	end(&c, "the child");
+	try_rmdir("k");
+}
+
+static void own_swappiness(void)
+{
+	struct child c;
+	long anon, swapped;
+	int fd;
+
+	try_mkdir("w");
+	c = start("w");
+	tell(&c, 'm', 8192);
+	anon = field("w", "memory.stat", "anon");
+	try_put("w", "memory.reclaim", "1M swappiness=201");
+	try_put("w", "memory.reclaim", "1M swappiness=-1");
+	try_put("w", "memory.reclaim", "1M swappiness=");
+	try_put("w", "memory.reclaim", "1M swappiness=6x");
+	try_put("w", "memory.reclaim", "1M nosuch=6");
+	try_put("w", "memory.reclaim", "swappiness=6");
+	/* 0: pages of files alone, and there are none. */
+	try_put("w", "memory.reclaim", "1M swappiness=0");
+	printf("all there: %d, none in swap: %d\n", field("w", "memory.stat", "anon") == anon,
+	       atol(get("w", "memory.swap.current")) == 0);
+	try_put("w", "memory.reclaim", "1M  swappiness=200");
+	swapped = atol(get("w", "memory.swap.current"));
+	printf("swapped: %d\n", swapped >= (long)MIB);
+	fd = open(path("w", "memory.swap.peak"), O_RDWR);
+	printf("peak of swap: %d\n", peak(fd) >= swapped);
+	tell(&c, 'f', 0);
+	printf("reset: %ld\n", (long)write(fd, "0", 1));
+	printf("peak of swap: %d, for others: %d\n",
+	       peak(fd) == atol(get("w", "memory.swap.current")),
+	       atol(get("w", "memory.swap.peak")) >= swapped);
+	close(fd);
+	end(&c, "the child");
+	try_rmdir("w");
+}
+
 /* Pages that MADV_FREE made free to go, and that went. */
 static void lazily(void)
 {
@@ -770,6 +917,15 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
+	if (argc > 2) {
+		put("", "cgroup.subtree_control", "+memory");
+		printf("== peaks\n");
+		peaks();
+		printf("== swappiness\n");
+		own_swappiness();
+		printf("== end\n");
+		return 0;
+	}
 	printf("== tree\n");
 	tree();
 	printf("== processes\n");
@@ -788,6 +944,8 @@ int main(int argc, char **argv)
 	killing();
 	printf("== swapping\n");
 	swapping();
+	printf("== notices\n");
+	notices();
 	printf("== free lazily\n");
 	lazily();
 	printf("== lines of memory.stat\n");

@@ -35,6 +35,7 @@ struct audit_result {
 	 * and free. The three sum up to RAM. */
 	bool has_memcg;
 	uint64_t nr_memcgs, memcg_charged, memcg_uncharged, memcg_free;
+	uint64_t memcg_protections; /* groups whose effective min and low were checked */
 	uint64_t steps; /* along lists, into tables, to nodes of trees; bounded by RAM */
 	uint64_t ns;	/* time it took */
 };

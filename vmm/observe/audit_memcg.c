@@ -8,6 +8,9 @@
  *       (memcg_kernel)
  *   C4  A group's count of bytes of slab objects = the sizes of the objects whose slabs name it; audit_slab.c has added
  *       them up. They count as pages in C2 and C3, rounded up. (memcg_object)
+ *   C5  A group's effective min and low, worked out for the usage of now, are: its setting, just below the root; else
+ *       what it uses of its setting, or, where the claims of all its parent's children are more than the parent's
+ *       effective value, its share of that in proportion to its claim. (memcg_protection)
  *
  * So the sum of all groups and of what nobody is charged for is the machine; the numbers are left in
  * audit_result. Groups are found through the guest's table of ids, which bounds every walk: a parent chain
@@ -23,7 +26,13 @@
 struct group {
 	uint64_t gva, own, kernel; /* pages charged to it: all, of the kernel's */
 	uint64_t below;		   /* with the groups below */
+	uint32_t parent;	   /* id */
 	bool there;
+	/* C5: both settings and what the guest made of them, pages; claims: sum over its children of what each uses of
+	 * its setting. */
+	uint64_t setting[2], effective[2], claims[2];
+	bool settled;	      /* worked out for the usage and the settings of now */
+	bool unsettled_below; /* one of its children's is not */
 };
 
 static uint64_t read_u64(struct audit *a, uint64_t gva)
@@ -192,6 +201,75 @@ static void check_groups(struct audit *a, const struct group *group, uint32_t nr
 	}
 }
 
+static uint64_t at_most(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void load_protection(struct audit *a, struct group *group, uint32_t nr)
+{
+	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
+	uint64_t as_of = read_u64(a, l->settings_gva);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		struct group *g = &group[i];
+		uint64_t parent;
+		uint16_t id = 0;
+
+		if (!g->there)
+			continue;
+		parent = read_u64(a, g->gva + l->parent_offset);
+		if (i && (!parent || audit_read(a, parent + l->id_offset, &id, sizeof(id)) ||
+			  id >= nr || group[id].gva != parent)) {
+			g->there = false; /* C2 has said so */
+			continue;
+		}
+		g->parent = id;
+		g->setting[0] = read_u64(a, g->gva + l->min_offset);
+		g->setting[1] = read_u64(a, g->gva + l->low_offset);
+		g->effective[0] = read_u64(a, g->gva + l->effective_min_offset);
+		g->effective[1] = read_u64(a, g->gva + l->effective_low_offset);
+		g->settled = as_of && read_u64(a, g->gva + l->settled_as_of_offset) == as_of &&
+			     read_u64(a, g->gva + l->settled_usage_offset) == g->below;
+		if (!i)
+			continue;
+		group[id].unsettled_below |= !g->settled;
+		for (unsigned int k = 0; k < 2; k++)
+			group[id].claims[k] += at_most(g->below, g->setting[k]);
+	}
+}
+
+/** C5. */
+static void check_protection(struct audit *a, struct group *group, uint32_t nr)
+{
+	static const char *const name[2] = {"min", "low"};
+
+	if (!a->root.memcg.settings_gva)
+		return;
+	load_protection(a, group, nr);
+	for (uint32_t i = 1; i < nr; i++) {
+		const struct group *g = &group[i], *parent = &group[g->parent];
+
+		if (!g->there || !g->settled || !parent->settled || parent->unsettled_below)
+			continue;
+		a->out->memcg_protections++;
+		for (unsigned int k = 0; k < 2; k++) {
+			uint64_t want = g->setting[k];
+
+			if (g->parent)
+				want = at_most(want, g->below);
+			if (g->parent && parent->claims[k] > parent->effective[k])
+				want = (uint64_t)((unsigned __int128)want * parent->effective[k] /
+						  parent->claims[k]);
+			if (g->effective[k] != want)
+				audit_find(a, AUDIT_MEMCG_PROTECTION,
+					   "memory cgroup %u: effective %s is %" PRIu64
+					   " pages; its share is %" PRIu64,
+					   i, name[k], g->effective[k], want);
+		}
+	}
+}
+
 int audit_memcg(struct audit *a)
 {
 	const struct mmvm_audit_memcg_layout *l = &a->root.memcg;
@@ -221,6 +299,7 @@ int audit_memcg(struct audit *a)
 	count_objects(a, group, nr);
 	add_up(a, group, nr);
 	check_groups(a, group, nr);
+	check_protection(a, group, nr);
 	a->out->has_memcg = true;
 	free(group);
 	return 0;

@@ -78,9 +78,10 @@ static struct file_info file_info(const struct cgroup *cg, u32 n)
 	if (n >= MEMCG_FILES) {
 		const struct memcg_file *f = &memcg_files[n - MEMCG_FILES];
 
-		return (struct file_info){f->name, file_mode(f->show, f->write || f->pressure),
-					  cg->owns_memcg && (!root || f->on_root) &&
-						  (!memcg_disabled || f->pressure)};
+		return (struct file_info){
+			f->name, file_mode(f->show || f->peak, f->write || f->pressure || f->peak),
+			cg->owns_memcg && (!root || f->on_root) &&
+				(!memcg_disabled || f->pressure)};
 	}
 	return (struct file_info){cgroup_files[n].name,
 				  file_mode(cgroup_files[n].show, cgroup_files[n].write),
@@ -311,9 +312,17 @@ static int make(struct report *r, struct file *f)
 	if (cg->dead) {
 		err = -ENODEV;
 	} else if (n >= MEMCG_FILES) {
-		if (!memcg_files[n - MEMCG_FILES].pressure)
-			f->poll_seen = atomic_load(&cg->memcg->events_seen);
-		memcg_files[n - MEMCG_FILES].show(r, cg->memcg);
+		const struct memcg_file *file = &memcg_files[n - MEMCG_FILES];
+
+		if (file->peak)
+			report_printf(r, "%lu\n",
+				      (unsigned long)mem_cgroup_peak_read(&f->peak, cg->memcg,
+									  file->peak - 1u)
+					      << PAGE_SHIFT);
+		if (file->notifies)
+			f->poll_seen = atomic_load(&cg->memcg->notified[file->notifies]);
+		if (file->show)
+			file->show(r, cg->memcg);
 	} else {
 		f->poll_seen = atomic_load(&cg->events_seen);
 		cgroup_files[n].show(r, cg);
@@ -326,13 +335,16 @@ static long cgroupfs_read(struct file *f, unsigned long buf, size_t len, u64 *po
 {
 	u32 n = inode_file(f->inode);
 
-	if (n >= MEMCG_FILES ? !memcg_files[n - MEMCG_FILES].show : !cgroup_files[n].show)
+	if (n >= MEMCG_FILES
+		    ? !memcg_files[n - MEMCG_FILES].show && !memcg_files[n - MEMCG_FILES].peak
+		    : !cgroup_files[n].show)
 		return -EINVAL;
 	return text_file_read(f, buf, len, pos, make);
 }
 
 /* A memory limit is applied with the group held and cgroup_lock free: it may take long. */
-static int write_memcg(struct cgroup *cg, const struct memcg_file *file, const char *text)
+static int write_memcg(struct file *f, struct cgroup *cg, const struct memcg_file *file,
+		       const char *text)
 {
 	struct mem_cgroup *memcg;
 	int err;
@@ -345,7 +357,8 @@ static int write_memcg(struct cgroup *cg, const struct memcg_file *file, const c
 	memcg = cg->memcg;
 	mem_cgroup_get(memcg);
 	cgroup_unlock();
-	err = file->write(memcg, text);
+	err = file->peak ? mem_cgroup_peak_reset(&f->peak, memcg, file->peak - 1u)
+			 : file->write(memcg, text);
 	mem_cgroup_put(memcg);
 	return err;
 }
@@ -414,7 +427,7 @@ static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *p
 		if (file->pressure)
 			err = write_pressure(cg, f, file, start);
 		else
-			err = file->write ? write_memcg(cg, file, start) : -EINVAL;
+			err = file->write || file->peak ? write_memcg(f, cg, file, start) : -EINVAL;
 	} else if (!cgroup_files[n].write) {
 		err = -EINVAL;
 	} else {
@@ -435,8 +448,12 @@ static bool is_pressure(u32 n)
 
 static void cgroupfs_release(struct file *f)
 {
-	if (is_pressure(inode_file(f->inode)))
+	u32 n = inode_file(f->inode);
+
+	if (is_pressure(n))
 		psi_trigger_free(f->trigger);
+	else if (n >= MEMCG_FILES && memcg_files[n - MEMCG_FILES].peak)
+		mem_cgroup_peak_free(f->peak);
 	text_file_release(f);
 }
 
@@ -445,7 +462,7 @@ static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 {
 	struct cgroup *cg = inode_cgroup(f->inode);
 	u32 n = inode_file(f->inode), mask = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-	bool notifies =
+	u8 notifies =
 		n >= MEMCG_FILES ? memcg_files[n - MEMCG_FILES].notifies : cgroup_files[n].notifies;
 	u64 *seen = &cg->events_seen;
 
@@ -455,7 +472,7 @@ static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 		return mask;
 	*(wq ? wq : &(struct wait_queue *){NULL}) = &cg->events_wq;
 	if (n >= MEMCG_FILES) {
-		seen = &cg->memcg->events_seen;
+		seen = &cg->memcg->notified[notifies];
 		if (wq)
 			*wq = &cg->memcg->events_wq;
 	}

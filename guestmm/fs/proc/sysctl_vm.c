@@ -29,7 +29,12 @@
 	  0x7fffffff, nothing())                                                                 \
 	X(oom_dump_tasks, int, sysctl_oom_dump_tasks, -(1ll << 31), 0x7fffffff, nothing())       \
 	X(overcommit_memory, int, sysctl_overcommit_memory, 0, 2, nothing())                     \
-	X(overcommit_ratio, int, sysctl_overcommit_ratio, 0, 1000000, nothing())                 \
+	X(overcommit_ratio, int, sysctl_overcommit_ratio, 0, 1000000,                            \
+	  sysctl_overcommit_kbytes = 0)                                                          \
+	X(overcommit_kbytes, u64, sysctl_overcommit_kbytes, 0, 1ull << 52,                       \
+	  sysctl_overcommit_ratio = 0)                                                           \
+	X(user_reserve_kbytes, u64, sysctl_user_reserve_kbytes, 0, 1ull << 52, nothing())        \
+	X(admin_reserve_kbytes, u64, sysctl_admin_reserve_kbytes, 0, 1ull << 52, nothing())      \
 	X(max_map_count, u32, sysctl_max_map_count, 0, 0x7fffffff, nothing())                    \
 	X(min_free_kbytes, u64, min_free_kbytes, 0, 1 << 30, setup_per_zone_wmarks())            \
 	X(watermark_scale_factor, u64, watermark_scale_factor, 1, 3000, setup_per_zone_wmarks()) \

@@ -552,6 +552,15 @@ void hugetlb_audit_layout(struct mmvm_audit_hugetlb_layout *l)
 
 /* ---- reports ---------------------------------------------------------------------------------- */
 
+u64 hugetlb_total_pages(void)
+{
+	u64 pages = 0;
+
+	for (unsigned int i = 0; i < nr_hstates; i++)
+		pages += READ_ONCE(hstates[i].nr) << hstates[i].order;
+	return pages;
+}
+
 void hugetlb_report_meminfo(struct report *r)
 {
 	const struct hstate *d = default_hstate;

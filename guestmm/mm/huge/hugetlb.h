@@ -113,6 +113,8 @@ static inline void hugetlb_clear_restore(struct page *head)
 	head->private_ &= ~HUGETLB_RESTORE_RESERVE;
 }
 void hugetlb_report_meminfo(struct report *r);
+/** Small pages that all pools together have taken. */
+u64 hugetlb_total_pages(void);
 /** Add a file or a mount to its list, or remove it. The lists are for the audit. */
 void hugetlb_list_add(struct list_head *link, struct list_head *list);
 void hugetlb_list_del(struct list_head *link);

@@ -9,6 +9,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/cache/pagecache.h"
+#include "mm/reclaim/reclaim.h"
 #include "mm/swap/swap.h"
 
 #define RECLAIM_ROUNDS 16 /* of memory.reclaim, and of writing a limit below the usage */
@@ -26,17 +27,15 @@ static void show_limit(struct report *r, u64 pages)
 		report_printf(r, "%lu\n", bytes(pages));
 }
 
-#define COUNTER_FILES(name, counter)                                               \
-	static void show_##name##_current(struct report *r, struct mem_cgroup *m)  \
-	{                                                                          \
-		report_printf(r, "%lu\n", bytes(page_counter_read(&m->counter)));  \
-	}                                                                          \
-	static void show_##name##_peak(struct report *r, struct mem_cgroup *m)     \
-	{                                                                          \
-		report_printf(r, "%lu\n", bytes((u64)READ_ONCE(m->counter.peak))); \
-	}
-COUNTER_FILES(memory, memory)
-COUNTER_FILES(swap, swap)
+static void show_memory_current(struct report *r, struct mem_cgroup *m)
+{
+	report_printf(r, "%lu\n", bytes(page_counter_read(&m->memory)));
+}
+
+static void show_swap_current(struct report *r, struct mem_cgroup *m)
+{
+	report_printf(r, "%lu\n", bytes(page_counter_read(&m->swap)));
+}
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 
@@ -64,14 +63,24 @@ static int set_field(u64 *field, u64 pages)
 	return 0;
 }
 
+static int set_protection(u64 *field, u64 pages)
+{
+	unsigned long flags = spin_lock_irqsave(&memcg_lock);
+
+	WRITE_ONCE(*field, pages);
+	mem_cgroup_protection_changed();
+	spin_unlock_irqrestore(&memcg_lock, flags);
+	return 0;
+}
+
 static int apply_min(struct mem_cgroup *m, u64 pages)
 {
-	return set_field(&m->memory.min, pages);
+	return set_protection(&m->memory.min, pages);
 }
 
 static int apply_low(struct mem_cgroup *m, u64 pages)
 {
-	return set_field(&m->memory.low, pages);
+	return set_protection(&m->memory.low, pages);
 }
 
 static int apply_swap_max(struct mem_cgroup *m, u64 pages)
@@ -125,22 +134,53 @@ LIMIT_FILE(max, memory, max)
 LIMIT_FILE(swap_high, swap, high)
 LIMIT_FILE(swap_max, swap, max)
 
-/* "BYTES" or "BYTES swappiness=N". -EAGAIN: less could be reclaimed. */
+/* The next word of *text, of at most size - 1 characters; *text is moved after it and its spaces. False: too long. */
+static bool next_word(const char **text, char *word, size_t size)
+{
+	size_t n = 0;
+
+	for (; **text && **text != ' ' && n < size - 1; (*text)++)
+		word[n++] = **text;
+	word[n] = 0;
+	if (**text && **text != ' ')
+		return false;
+	while (**text == ' ')
+		(*text)++;
+	return true;
+}
+
+/* "swappiness=N", N from 0 to 200. */
+static int parse_swappiness(const char *word, int *swappiness)
+{
+	static const char name[] = "swappiness=";
+	int n = 0;
+
+	if (strncmp(word, name, sizeof(name) - 1))
+		return -EINVAL;
+	word += sizeof(name) - 1;
+	if (!*word)
+		return -EINVAL;
+	for (; *word >= '0' && *word <= '9' && n <= 200; word++)
+		n = n * 10 + (*word - '0');
+	if (*word || n > 200)
+		return -EINVAL;
+	*swappiness = n;
+	return 0;
+}
+
+/* "BYTES" or "BYTES swappiness=N", for this reclaim instead of vm.swappiness. -EAGAIN: less could be reclaimed. */
 static int set_reclaim(struct mem_cgroup *m, const char *text)
 {
+	int swappiness = READ_ONCE(vm_swappiness), err;
 	u64 want, done = 0;
-	char amount[32];
-	size_t n = 0;
-	int err;
+	char word[32];
 
-	while (text[n] && text[n] != ' ' && n < sizeof(amount) - 1) {
-		amount[n] = text[n];
-		n++;
-	}
-	amount[n] = 0;
-	if (text[n])
-		return -EINVAL; /* swappiness= is not built */
-	err = page_counter_parse(amount, &want);
+	if (!next_word(&text, word, sizeof(word)))
+		return -EINVAL;
+	err = page_counter_parse(word, &want);
+	while (!err && *text)
+		err = next_word(&text, word, sizeof(word)) ? parse_swappiness(word, &swappiness)
+							   : -EINVAL;
 	if (err)
 		return err;
 	for (int i = 0; done < want && i < RECLAIM_ROUNDS; i++) {
@@ -148,7 +188,7 @@ static int set_reclaim(struct mem_cgroup *m, const char *text)
 
 		if (task_interrupted())
 			return -EINTR;
-		freed = mem_cgroup_reclaim(m, want - done, GFP_KERNEL);
+		freed = try_to_free_group_pages_by(m, want - done, GFP_KERNEL, swappiness);
 		if (!freed)
 			break;
 		done += freed;
@@ -412,13 +452,13 @@ static void show_cpu_pressure(struct report *r, struct mem_cgroup *m)
 
 const struct memcg_file memcg_files[] = {
 	{"memory.current", .show = show_memory_current},
-	{"memory.peak", .show = show_memory_peak},
+	{"memory.peak", .peak = MEMCG_PEAK_MEMORY + 1},
 	{"memory.min", .show = show_min, .write = set_min},
 	{"memory.low", .show = show_low, .write = set_low},
 	{"memory.high", .show = show_high, .write = set_high},
 	{"memory.max", .show = show_max, .write = set_max},
-	{"memory.events", .notifies = true, .show = show_events},
-	{"memory.events.local", .notifies = true, .show = show_events_local},
+	{"memory.events", .notifies = MEMCG_NOTIFY_EVENTS, .show = show_events},
+	{"memory.events.local", .notifies = MEMCG_NOTIFY_LOCAL, .show = show_events_local},
 	{"memory.stat", .on_root = true, .show = show_stat},
 	{"memory.numa_stat", .on_root = true, .show = show_numa_stat},
 	{"io.pressure", .on_root = true, .pressure = 1, .show = show_io_pressure},
@@ -427,10 +467,10 @@ const struct memcg_file memcg_files[] = {
 	{"memory.oom.group", .show = show_oom_group, .write = set_oom_group},
 	{"memory.reclaim", .on_root = true, .write = set_reclaim},
 	{"memory.swap.current", .show = show_swap_current},
-	{"memory.swap.peak", .show = show_swap_peak},
+	{"memory.swap.peak", .peak = MEMCG_PEAK_SWAP + 1},
 	{"memory.swap.high", .show = show_swap_high, .write = set_swap_high},
 	{"memory.swap.max", .show = show_swap_max, .write = set_swap_max},
-	{"memory.swap.events", .notifies = true, .show = show_swap_events},
+	{"memory.swap.events", .notifies = MEMCG_NOTIFY_SWAP, .show = show_swap_events},
 	{"memory.zswap.current", .show = show_zswap_current},
 	{"memory.zswap.max", .show = show_zswap_max, .write = set_zswap_max},
 	{"memory.zswap.writeback", .on_root = true, .show = show_zswap_writeback,

@@ -5,7 +5,7 @@
  *   memory.high   the task that went above it reclaims on its way to user mode, then sleeps, the
  *                 longer the further the group is above
  *   memory.min    never reclaimed while the group stays below it
- *   memory.low    reclaimed only when nothing else is left
+ *   memory.low    reclaimed only when nothing else is left, and not by kswapd
  *
  * The sleep grows with the square of the excess and with how many pages the task just charged, and
  * is at most two seconds. With an excess of 1/8 of `high` a batch costs 0.25 s. (Linux 6.12 scales
@@ -89,7 +89,15 @@ static void siblings_claims(struct mem_cgroup *parent, u64 *min_sum, u64 *low_su
 	spin_unlock_irqrestore(&memcg_lock, flags);
 }
 
-void mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *memcg)
+/* Counts changes of settings: what was worked out before one is out of date. Never 0. */
+static u64 settings_generation = 1; /* memcg_lock */
+
+void mem_cgroup_protection_changed(void)
+{
+	WRITE_ONCE(settings_generation, settings_generation + 1);
+}
+
+enum memcg_protection mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *memcg)
 {
 	struct mem_cgroup *parent = memcg->parent;
 	struct protection p = {.usage = page_counter_read(&memcg->memory)};
@@ -110,8 +118,35 @@ void mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *mem
 		p.siblings = low_sum;
 		should = effective_protection(&p);
 	}
-	WRITE_ONCE(memcg->memory.effective_min, min(must, p.usage));
-	WRITE_ONCE(memcg->memory.effective_low, min(should, p.usage));
+	WRITE_ONCE(memcg->settled_as_of, 0);
+	WRITE_ONCE(memcg->memory.effective_min, must);
+	WRITE_ONCE(memcg->memory.effective_low, should);
+	if (memcg == top || mem_cgroup_is_root(memcg))
+		return MEMCG_UNPROTECTED;
+	return p.usage <= must	   ? MEMCG_BELOW_MIN
+	       : p.usage <= should ? MEMCG_BELOW_LOW
+				   : MEMCG_UNPROTECTED;
+}
+
+void mem_cgroup_settle_protection(void)
+{
+	struct mem_cgroup *top = &root_mem_cgroup;
+	u64 as_of = READ_ONCE(settings_generation);
+
+	if (!mem_cgroup_enabled())
+		return;
+	/* The usages first: if one changes afterwards, the audit sees that it is not the one that was used. */
+	for (struct mem_cgroup *m = mem_cgroup_iter(top, NULL); m; m = mem_cgroup_iter(top, m))
+		WRITE_ONCE(m->settled_usage, page_counter_read(&m->memory));
+	for (struct mem_cgroup *m = mem_cgroup_iter(top, NULL); m; m = mem_cgroup_iter(top, m)) {
+		mem_cgroup_update_protection(top, m);
+		WRITE_ONCE(m->settled_as_of, as_of);
+	}
+}
+
+u64 mem_cgroup_settings_gva(void)
+{
+	return (unsigned long)&settings_generation;
 }
 
 u64 mem_cgroup_reclaim(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)

@@ -33,6 +33,8 @@ struct mem_cgroup root_mem_cgroup = {
 	.swap = {.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX},
 	.zswap_max = PAGE_COUNTER_MAX,
 	.events_wq = WAIT_QUEUE_INIT(root_mem_cgroup.events_wq),
+	.peaks = {LIST_HEAD_INIT(root_mem_cgroup.peaks[MEMCG_PEAK_MEMORY]),
+		  LIST_HEAD_INIT(root_mem_cgroup.peaks[MEMCG_PEAK_SWAP])},
 };
 spinlock_t memcg_lock = SPINLOCK_INIT;
 u32 memcg_in_use;
@@ -233,6 +235,8 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	memcg->parent = parent;
 	INIT_LIST_HEAD(&memcg->children);
 	wait_queue_init(&memcg->events_wq);
+	for (unsigned int i = 0; i < NR_MEMCG_PEAKS; i++)
+		INIT_LIST_HEAD(&memcg->peaks[i]);
 	list_lrus_init(memcg->slab_lru);
 	page_counter_init(&memcg->memory, &parent->memory);
 	page_counter_init(&memcg->swap, &parent->swap);
@@ -337,6 +341,7 @@ void mem_cgroup_offline(struct mem_cgroup *memcg)
 	memcg->offline = true;
 	/* Nothing protects what nobody owns any more. */
 	memcg->memory.min = memcg->memory.low = 0;
+	mem_cgroup_protection_changed();
 	spin_unlock_irqrestore(&memcg_lock, flags);
 	/* Pages of processes that have ended wait in batches of CPUs that may never add another one. */
 	lru_add_drain_all();
@@ -474,5 +479,12 @@ void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l)
 		.obj_offset = offsetof(struct mem_cgroup, obj_bytes),
 		.stat_offset = offsetof(struct mem_cgroup, stat),
 		.slab_offset = offsetof(struct mem_cgroup, slab_bytes),
+		.settings_gva = mem_cgroup_settings_gva(),
+		.settled_usage_offset = offsetof(struct mem_cgroup, settled_usage),
+		.settled_as_of_offset = offsetof(struct mem_cgroup, settled_as_of),
+		.min_offset = offsetof(struct mem_cgroup, memory.min),
+		.low_offset = offsetof(struct mem_cgroup, memory.low),
+		.effective_min_offset = offsetof(struct mem_cgroup, memory.effective_min),
+		.effective_low_offset = offsetof(struct mem_cgroup, memory.effective_low),
 	};
 }

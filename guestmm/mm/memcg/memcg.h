@@ -41,6 +41,17 @@ enum memcg_event { MEMCG_EVENTS(MEMCG_ENUM_) NR_MEMCG_EVENTS };
 enum memcg_swap_event { MEMCG_SWAP_EVENTS(MEMCG_ENUM_) NR_MEMCG_SWAP_EVENTS };
 #undef MEMCG_ENUM_
 
+/** Files with events: a reader is told when one has changed. */
+enum memcg_notify {
+	MEMCG_NOTIFY_NONE,
+	MEMCG_NOTIFY_EVENTS,
+	MEMCG_NOTIFY_LOCAL,
+	MEMCG_NOTIFY_SWAP,
+	NR_MEMCG_NOTIFY
+};
+/** Files with a highest usage, which each opener may reset for himself. */
+enum memcg_peak_of { MEMCG_PEAK_MEMORY, MEMCG_PEAK_SWAP, NR_MEMCG_PEAKS };
+
 /** One group. Lock letters: L memcg_lock, A atomic, C constant after creation, R relaxed. */
 struct mem_cgroup {
 	u64 ino;		    /* C once it is in use: inode number of its directory */
@@ -61,17 +72,21 @@ struct mem_cgroup {
 	s64 slab_bytes[MMVM_MAX_NODES][2]; /* A: these by node: unreclaimable, reclaimable */
 	/* Unused objects charged to this group, by node, under their owners' locks (mm/slab/list_lru.h) */
 	struct list_lru slab_lru[NR_LIST_LRUS][MMVM_MAX_NODES];
-	u64 zswap_max;			       /* L: pages of the pool */
-	bool no_zswap_writeback;	       /* L: its pages do not go to the disk */
-	u64 events[NR_MEMCG_EVENTS];	       /* A: this group's and its descendants' */
-	u64 events_local[NR_MEMCG_EVENTS];     /* A: its own */
-	u64 swap_events[NR_MEMCG_SWAP_EVENTS]; /* A: with its descendants' */
-	bool oom_group;			       /* L */
-	u64 events_seen;	     /* A: how many of all of these: what poll(2) compares */
-	struct wait_queue events_wq; /* woken when one is counted */
-	struct lruvec *lruvec[MMVM_MAX_NODES]; /* C: of the nodes that there are; the root: NULL */
-	struct list_head dead;		       /* L: on its way to be freed */
-	struct psi_group *psi;		       /* C: its stalls; the root: NULL */
+	u64 zswap_max;				/* L: pages of the pool */
+	bool no_zswap_writeback;		/* L: its pages do not go to the disk */
+	u64 events[NR_MEMCG_EVENTS];		/* A: this group's and its descendants' */
+	u64 events_local[NR_MEMCG_EVENTS];	/* A: its own */
+	u64 swap_events[NR_MEMCG_SWAP_EVENTS];	/* A: with its descendants' */
+	bool oom_group;				/* L */
+	u64 notified[NR_MEMCG_NOTIFY];		/* A: changes of each file: what poll(2) compares */
+	struct wait_queue events_wq;		/* woken when one is counted */
+	struct list_head peaks[NR_MEMCG_PEAKS]; /* L: struct memcg_peak */
+	struct lruvec *lruvec[MMVM_MAX_NODES];	/* C: of the nodes that there are; the root: NULL */
+	struct list_head dead;			/* L: on its way to be freed */
+	struct psi_group *psi;			/* C: its stalls; the root: NULL */
+	/* R: usage of which mem_cgroup_settle_protection() worked out the effective protection, and the generation of
+	 * the settings that it used; 0: reclaim has worked it out since. For the audit. */
+	u64 settled_usage, settled_as_of;
 };
 
 extern struct mem_cgroup root_mem_cgroup;
@@ -252,9 +267,21 @@ bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int 
 /** On the way to user mode, after a charge above `high`: reclaim, then sleep, the longer the more the
  * group is above it. May sleep. */
 void mem_cgroup_handle_over_high(void);
-/** Work out memcg->memory.effective_min and effective_low: what reclaim for `top` must (min) and should
- * (low) leave alone. Of a parent before its children. */
-void mem_cgroup_update_protection(struct mem_cgroup *top, struct mem_cgroup *memcg);
+/** What a group's protection says to reclaim. */
+enum memcg_protection {
+	MEMCG_UNPROTECTED, /* it uses more than is protected */
+	MEMCG_BELOW_LOW,   /* only if nothing else is left */
+	MEMCG_BELOW_MIN,   /* never */
+};
+/** Work out memcg->memory.effective_min and effective_low, in pages: what reclaim for `top` must (min) and should
+ * (low) leave alone. Of a parent before its children. Returns what follows from them and from one reading of the
+ * group's usage, so that a group which grows meanwhile is not taken for one above its protection. */
+enum memcg_protection mem_cgroup_update_protection(struct mem_cgroup *top,
+						   struct mem_cgroup *memcg);
+/** Work it out for all groups, as for reclaim of the whole machine, for an audit that follows. */
+void mem_cgroup_settle_protection(void);
+/** memory.min or memory.low of some group has changed. memcg_lock held. */
+void mem_cgroup_protection_changed(void);
 /** How long to sleep for being above `high` [pure]; ns. */
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
 
@@ -269,13 +296,16 @@ void psi_group_report(struct report *r, struct psi_group *g, unsigned int res);
 /** Where the host finds the groups. */
 struct mmvm_audit_memcg_layout;
 void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l);
+/** Of the generation of all settings of min and low; for memcg/ only. */
+u64 mem_cgroup_settings_gva(void);
 
 /* ---- files (files.c) ---- */
 /** A control file of a group. */
 struct memcg_file {
 	const char *name; /* "memory.max" */
 	bool on_root;
-	bool notifies; /* poll(2) reports a change */
+	u8 notifies; /* enum memcg_notify: poll(2) reports a change */
+	u8 peak;     /* not 0: this enum memcg_peak_of + 1; a write resets it for that opener */
 	/** Not 0: a pressure file, of this enum psi_res + 1; fs/cgroup/ passes what is written to psi. */
 	u8 pressure;
 	/** The text. */
@@ -284,4 +314,16 @@ struct memcg_file {
 	int (*write)(struct mem_cgroup *memcg, const char *text);
 };
 extern const struct memcg_file memcg_files[]; /* ends with name NULL */
+
+/* memory.peak and memory.swap.peak (peak.c) */
+struct memcg_peak;
+/** An opener wants to know the highest usage from now on: his *slot, NULL until the first time, says from when. 0 or
+ * -ENOMEM. May sleep. */
+int mem_cgroup_peak_reset(struct memcg_peak **slot, struct mem_cgroup *memcg,
+			  enum memcg_peak_of which);
+/** The highest usage that this opener is to see, in pages. A slot of another group counts for nothing. */
+u64 mem_cgroup_peak_read(struct memcg_peak *const *slot, struct mem_cgroup *memcg,
+			 enum memcg_peak_of which);
+/** The file is closed. NULL is allowed. Any context in which memory may be freed. */
+void mem_cgroup_peak_free(struct memcg_peak *peak);
 #endif

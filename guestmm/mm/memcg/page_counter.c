@@ -17,10 +17,14 @@ void page_counter_init(struct page_counter *c, struct page_counter *parent)
 		.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX, .parent = parent};
 }
 
-/* Two racing writers may leave the lower value; a later charge mends it. */
+/* Two racing writers may leave the lower value; a later charge mends it. What does not exceed the recent peak does not
+ * exceed the other one either: one comparison for both. */
 static void note_peak(struct page_counter *c, s64 usage)
 {
-	if (unlikely(usage > READ_ONCE(c->peak)))
+	if (likely(usage <= READ_ONCE(c->recent_peak)))
+		return;
+	WRITE_ONCE(c->recent_peak, usage);
+	if (usage > READ_ONCE(c->peak))
 		WRITE_ONCE(c->peak, usage);
 }
 

@@ -20,9 +20,10 @@
 #define PAGE_COUNTER_MAX ((u64)1 << 51) /* no limit, in pages: prints as "max" */
 
 struct page_counter {
-	s64 usage;			  /* A: pages */
-	s64 peak;			  /* A: highest usage since the start or the last reset */
-	u64 failed;			  /* A: charges that did not fit here */
+	s64 usage;	 /* A: pages */
+	s64 peak;	 /* A: highest usage since the start */
+	s64 recent_peak; /* A: highest usage since somebody reset it (peak.c); never above `peak` */
+	u64 failed;	 /* A: charges that did not fit here */
 	u64 max, high, low, min;	  /* W: pages */
 	u64 effective_min, effective_low; /* R: what reclaim last worked out of them, pages */
 	struct page_counter *parent;	  /* C: NULL at the root */

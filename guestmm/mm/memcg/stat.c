@@ -98,9 +98,10 @@ void mem_cgroup_count_mm_slow(struct mm_struct *mm, enum vm_event_item item)
 void mem_cgroup_event(struct mem_cgroup *memcg, enum memcg_event e)
 {
 	atomic_add(&memcg->events_local[e], 1);
+	atomic_add(&memcg->notified[MEMCG_NOTIFY_LOCAL], 1);
 	for (; memcg; memcg = memcg->parent) {
 		atomic_add(&memcg->events[e], 1);
-		atomic_add(&memcg->events_seen, 1);
+		atomic_add(&memcg->notified[MEMCG_NOTIFY_EVENTS], 1);
 		wake_up(&memcg->events_wq);
 	}
 }
@@ -109,7 +110,7 @@ void mem_cgroup_swap_event(struct mem_cgroup *memcg, enum memcg_swap_event e)
 {
 	for (; memcg; memcg = memcg->parent) {
 		atomic_add(&memcg->swap_events[e], 1);
-		atomic_add(&memcg->events_seen, 1);
+		atomic_add(&memcg->notified[MEMCG_NOTIFY_SWAP], 1);
 		wake_up(&memcg->events_wq);
 	}
 }

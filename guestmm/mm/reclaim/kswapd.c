@@ -9,6 +9,9 @@
  * I2  After KSWAPD_MAX_FAILURES runs in a row that freed nothing, kswapd leaves the node alone until direct reclaim
  *     there succeeds. Otherwise it would only use the CPU time that the OOM killer needs.
  *
+ * I3  kswapd never takes what memory.low protects, as on Linux 6.1. If nothing else is left it gives up (I2), and direct
+ *     reclaim breaks the protection for those who cannot wait.
+ *
  * Locks: none of its own; the waker's request (order, highest) is advisory.
  */
 #include "lib/format.h"
@@ -66,12 +69,6 @@ u64 balance_pgdat(pg_data_t *node, unsigned int order, enum zone_type highest)
 			sc.priority--;
 		if (sc.nr_dirty)
 			reclaim_wait_for_flusher(&sc);
-		/* Only memory protected by memory.low is left. */
-		if (sc.priority < 0 && !sc.nr_reclaimed && sc.low_was_skipped &&
-		    !sc.low_is_reclaimed) {
-			sc.low_is_reclaimed = true;
-			sc.priority = DEF_PRIORITY;
-		}
 	}
 	if (sc.nr_reclaimed)
 		node->reclaim_failures = 0;

@@ -37,6 +37,8 @@ unsigned long try_to_free_node_pages(u32 nodes, gfp_t gfp, unsigned int order);
 /** The same from one memory cgroup and all below it. */
 struct mem_cgroup;
 u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp);
+/** The same with a swappiness of its own, 0 (only pages of files) to 200. */
+u64 try_to_free_group_pages_by(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, int swappiness);
 /** Get the right to decide about killing. False: another thread has it. Does not sleep. */
 bool oom_trylock(void);
 void oom_unlock(void);

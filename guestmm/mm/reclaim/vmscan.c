@@ -78,13 +78,48 @@ static u64 unprotected(u64 target, u64 usage, u64 protection)
 	return max(target * (usage - protection) / usage, (u64)SWAP_CLUSTER_MAX);
 }
 
+/* Does its own protection hold against this reclaim? Not against the group's own limit. */
+static bool may_be_protected(const struct mem_cgroup *memcg, const struct scan_control *sc)
+{
+	return mem_cgroup_enabled() && !mem_cgroup_is_root(memcg) && memcg != sc->target;
+}
+
+/* Take from the targets what the group's protection keeps, at every priority. */
+static void keep_protected(const struct mem_cgroup *memcg, struct scan_control *sc, u64 target[2])
+{
+	u64 hard = READ_ONCE(memcg->memory.effective_min);
+	u64 soft = READ_ONCE(memcg->memory.effective_low);
+	u64 usage = page_counter_read(&memcg->memory);
+
+	if (soft > hard && !sc->low_is_reclaimed) {
+		hard = soft;
+		sc->low_was_skipped = true; /* there is more, should this not be enough */
+	}
+	for (unsigned int file = 0; file < 2; file++)
+		target[file] = unprotected(target[file], usage, hard);
+}
+
+/* Pages that the group may still give until it is at its effective memory.min. */
+static u64 above_min(const struct mem_cgroup *memcg, const struct scan_control *sc)
+{
+	u64 usage, hard;
+
+	if (!may_be_protected(memcg, sc))
+		return ~0ull;
+	hard = READ_ONCE(memcg->memory.effective_min);
+	usage = page_counter_read(&memcg->memory);
+	return usage > hard ? usage - hard : 0;
+}
+
 void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 {
 	const struct mem_cgroup *memcg = mem_cgroup_from_id(lv->memcg);
+	const int swappiness = sc->target ? sc->swappiness : READ_ONCE(vm_swappiness);
 	const struct reclaim_pressure p = {
 		.priority = sc->priority,
-		.swappiness = vm_swappiness,
-		.can_swap = !sc->no_swap &&
+		.swappiness = swappiness,
+		/* A group with swappiness 0 does not swap, as on Linux; the machine does, if nothing else is left. */
+		.can_swap = !sc->no_swap && (swappiness || !sc->target) &&
 			    (mem_cgroup_swap_room(memcg) || global_stat(NR_SWAPCACHE) > 0 ||
 			     atomic_load(&nr_lazyfree) > 0 ||
 			     (static_key(KEY_NUMA) && can_demote(lv->node, sc))),
@@ -93,19 +128,14 @@ void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 	u64 target[2], before = sc->nr_reclaimed;
 
 	lv->policy->plan(lv, &p, target);
-	if (unlikely(lv->memcg) && sc->priority) {
-		u64 usage = page_counter_read(&memcg->memory);
-		u64 protection = sc->low_is_reclaimed ? memcg->memory.effective_min
-						      : max(memcg->memory.effective_min,
-							    memcg->memory.effective_low);
-
-		for (unsigned int file = 0; file < 2; file++)
-			target[file] = unprotected(target[file], usage, protection);
-	}
+	if (may_be_protected(memcg, sc))
+		keep_protected(memcg, sc, target);
 	/* Each group gives its share, even if other groups have given enough already. */
-	while ((target[0] || target[1]) && sc->nr_reclaimed - before < sc->nr_to_reclaim) {
+	while ((target[0] || target[1]) && sc->nr_reclaimed - before < sc->nr_to_reclaim &&
+	       above_min(memcg, sc)) {
 		for (unsigned int file = 0; file < 2; file++) {
-			unsigned int nr = min(target[file], (u64)SWAP_CLUSTER_MAX);
+			u64 most = min((u64)SWAP_CLUSTER_MAX, above_min(memcg, sc));
+			unsigned int nr = min(target[file], most);
 
 			if (nr && !shrink_kind(lv, file, nr, sc))
 				nr = target[file];
@@ -119,21 +149,22 @@ void shrink_lruvec(struct lruvec *lv, struct scan_control *sc)
 static bool group_gives(struct lruvec *lv, struct scan_control *sc)
 {
 	struct mem_cgroup *memcg = mem_cgroup_from_id(lv->memcg);
-	u64 usage;
 
 	if (likely(!mem_cgroup_enabled()))
 		return true;
-	mem_cgroup_update_protection(sc->target ? sc->target : &root_mem_cgroup, memcg);
-	usage = page_counter_read(&memcg->memory);
-	if (!lv->memcg || usage > max(memcg->memory.effective_min, memcg->memory.effective_low))
-		return true;
-	if (usage <= memcg->memory.effective_min)
+	switch (mem_cgroup_update_protection(sc->target ? sc->target : &root_mem_cgroup, memcg)) {
+	case MEMCG_BELOW_MIN:
 		return false;
-	if (!sc->low_is_reclaimed) {
-		sc->low_was_skipped = true;
-		return false;
+	case MEMCG_BELOW_LOW:
+		if (!sc->low_is_reclaimed) {
+			sc->low_was_skipped = true;
+			return false;
+		}
+		mem_cgroup_event(memcg, MEMCG_LOW);
+		break;
+	case MEMCG_UNPROTECTED:
+		break;
 	}
-	mem_cgroup_event(memcg, MEMCG_LOW);
 	return true;
 }
 
@@ -233,8 +264,14 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order)
 
 u64 try_to_free_group_pages(struct mem_cgroup *memcg, u64 nr, gfp_t gfp)
 {
+	return try_to_free_group_pages_by(memcg, nr, gfp, READ_ONCE(vm_swappiness));
+}
+
+u64 try_to_free_group_pages_by(struct mem_cgroup *memcg, u64 nr, gfp_t gfp, int swappiness)
+{
 	struct scan_control sc = {.gfp = gfp,
 				  .target = memcg,
+				  .swappiness = swappiness,
 				  .nodes = ALL_NODES,
 				  .highest = MAX_NR_ZONES - 1,
 				  .may_writepage = true,

@@ -11,6 +11,7 @@
 struct scan_control {
 	gfp_t gfp;
 	struct mem_cgroup *target; /* only the groups of its subtree; NULL: all */
+	int swappiness;		   /* with a target: instead of vm_swappiness */
 	u32 nodes;		   /* direct reclaim: only of these, a bit each */
 	unsigned int order;
 	enum zone_type highest; /* pages of higher zones do not help */

@@ -40,6 +40,7 @@ void mm_init(void)
 	rmap_init();
 	swap_io_init();
 	pagecache_init();
+	overcommit_init();
 	zero_page = alloc_pages_type(GFP_KERNEL | __GFP_ZERO, 0, PAGE_ZERO);
 	if (!zero_page)
 		panic("no memory for the zero page");

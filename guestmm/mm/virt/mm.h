@@ -199,7 +199,13 @@ void mm_init(void); /* caches, zero page, rmap, swap; after slab */
 extern struct page *zero_page;
 /* Overcommit */
 extern int sysctl_overcommit_memory; /* 0 heuristic, 1 always, 2 never beyond the limit */
+/* For mode 2, of RAM: a part in per cent, or an amount in KiB. The one that was written last counts, the other is 0. */
 extern int sysctl_overcommit_ratio;
+extern u64 sysctl_overcommit_kbytes;
+/* For mode 2, in KiB: what one process leaves for others, and what all leave for CAP_SYS_ADMIN. */
+extern u64 sysctl_user_reserve_kbytes, sysctl_admin_reserve_kbytes;
+/** Set the reserves by the memory that is free. */
+void overcommit_init(void);
 u64 vm_committed(void);
 u64 vm_commit_limit(void);
 extern u32 sysctl_max_map_count;

@@ -10,6 +10,7 @@
  */
 #include "lib/errno.h"
 #include "mm/cache/pagecache.h"
+#include "mm/huge/hugetlb.h"
 #include "mm/phys/alloc.h"
 #include "mm/swap/swap.h"
 #include "mm/virt/vma.h"
@@ -17,12 +18,25 @@
 
 int sysctl_overcommit_memory;
 int sysctl_overcommit_ratio = 50;
+u64 sysctl_overcommit_kbytes;
+u64 sysctl_user_reserve_kbytes, sysctl_admin_reserve_kbytes;
 u32 sysctl_max_map_count = 65530;
 
 static s64 total_committed; /* A: pages */
 static LIST_HEAD(promises); /* mm_list_lock */
 
-#define USER_RESERVE_PAGES ((128ul << 20) >> PAGE_SHIFT)
+/* The reserves of Linux: a 32nd of what is free at the start, but at most these. */
+#define USER_RESERVE_MOST_KB  (128ul << 10)
+#define ADMIN_RESERVE_MOST_KB (8ul << 10)
+#define KB_SHIFT	      (PAGE_SHIFT - 10)
+
+void overcommit_init(void)
+{
+	u64 kb = (nr_free_pages() << KB_SHIFT) / 32;
+
+	sysctl_user_reserve_kbytes = min(kb, (u64)USER_RESERVE_MOST_KB);
+	sysctl_admin_reserve_kbytes = min(kb, (u64)ADMIN_RESERVE_MOST_KB);
+}
 
 u64 vm_committed(void)
 {
@@ -33,7 +47,13 @@ u64 vm_committed(void)
 
 u64 vm_commit_limit(void)
 {
-	return totalram_pages() * (u64)sysctl_overcommit_ratio / 100 + swap_total_pages();
+	u64 kbytes = READ_ONCE(sysctl_overcommit_kbytes), pages = kbytes >> KB_SHIFT;
+
+	/* Huge pages of the pool were taken out when it was filled: they are not there to be promised again. */
+	if (!kbytes)
+		pages = (totalram_pages() - hugetlb_total_pages()) *
+			(u64)READ_ONCE(sysctl_overcommit_ratio) / 100;
+	return pages + swap_total_pages();
 }
 
 bool overcommit_allows(int mode, u64 request, u64 committed, u64 totalram, u64 totalswap, u64 limit,
@@ -53,13 +73,15 @@ bool vm_accountable(unsigned long flags, int mode)
 	return mode == 2 || !(flags & VM_NORESERVE);
 }
 
-/* `reserve`: in mode 2, pages to leave for others. */
+/* `reserve`: in mode 2, pages to leave for other processes. */
 static int charge(u64 pages, u64 reserve)
 {
 	u64 committed = atomic_add_return(&total_committed, (s64)pages);
 	int mode = sysctl_overcommit_memory;
 	bool ok = true;
 
+	if (mode == 2 && !task_is_admin())
+		reserve += READ_ONCE(sysctl_admin_reserve_kbytes) >> KB_SHIFT;
 	if (mode == 2)
 		ok = overcommit_allows(mode, pages, committed, 0, 0, vm_commit_limit(), reserve);
 	else if (mode == 0)
@@ -76,7 +98,8 @@ int vm_charge(struct mm_struct *mm, unsigned long pages)
 {
 	/* The reserve keeps one process from taking all that is left. It is small for a small
 	 * process. */
-	int err = charge(pages, min(mm->total_vm / 32, USER_RESERVE_PAGES));
+	int err = charge(pages, min((u64)mm->total_vm / 32,
+				    READ_ONCE(sysctl_user_reserve_kbytes) >> KB_SHIFT));
 
 	if (!err)
 		mm->committed += pages;
