@@ -162,12 +162,14 @@ static void promise(const char *who, long mib)
 #define SYS_setresuid 117
 #define NOBODY	      65534l
 
-/* Mode 2 with 64 MiB more than is promised now. All numbers below leave a few MiB on either side, as Linux counts
- * promises in batches. */
+/* Mode 2 with 64 MiB more than is promised now. So much is promised before that swap alone does not cover it. All
+ * numbers below leave a few MiB on either side, as Linux counts promises in batches. */
 static void commit_limit(void)
 {
-	long at;
+	long at, swap = meminfo("SwapTotal:") << 10, ballast = 0;
 
+	if (swap)
+		ballast = sys_mmap(0, swap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
 	put_text(VM("user_reserve_kbytes"), "0");
 	put_text(VM("admin_reserve_kbytes"), "0");
 	put_number(VM("overcommit_kbytes"),
@@ -192,6 +194,8 @@ static void commit_limit(void)
 	promise("a large process, 1 GiB reserved", 24);
 	sys_munmap(at, 1l << 30);
 	promise("a small process, 1 GiB reserved", 48);
+	if (swap)
+		sys_munmap(ballast, swap);
 	T(put_text(VM("overcommit_memory"), "0"));
 }
 

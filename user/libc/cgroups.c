@@ -717,6 +717,7 @@ static void notices(void)
 		say_changed("at first", groups[g], fd[g]);
 	try_put("n/a", "memory.max", "2M");
 	printf("4 MiB in 2: %d\n", tell(&c, 'm', 4096));
+	usleep(200000); /* Linux puts off what comes within 10 ms of another notice */
 	for (int g = 0; g < 2; g++)
 		say_changed("at memory.max", groups[g], fd[g]);
 	for (int g = 0; g < 2; g++)
