@@ -33,6 +33,18 @@ static int parse_cpus(void *base, const char *command, const struct cli_option *
 	return 0;
 }
 
+static int parse_patience(void *base, const char *command, const struct cli_option *o,
+			  const char *value)
+{
+	struct lab_options *opt = base;
+	uint64_t seconds;
+
+	if (cli_parse_u64(value, 5, 3600, &seconds))
+		return cli_usage_error(command, "--patience %s: from 5 to 3600 seconds", value);
+	opt->patience_s = (int)seconds;
+	return 0;
+}
+
 static const struct cli_option options[] = {
 	{.name = "--cpus",
 	 .value = "N",
@@ -49,12 +61,26 @@ static const struct cli_option options[] = {
 	 .help = "RAM of the lab (1G)",
 	 .kind = OPTION_CALL,
 	 .parse = parse_memory},
+	{.name = "--patience",
+	 .value = "S",
+	 .help = "it hangs when it says nothing for S seconds of its own time (30; with\n"
+		 "--icount 240)",
+	 .kind = OPTION_CALL,
+	 .parse = parse_patience},
 	{.name = "-v",
 	 .help = "show its kernel's console",
 	 .kind = OPTION_FLAG,
 	 .offset = offsetof(struct lab_options, verbose)},
 	{0},
 };
+
+static bool takes_value(const char *name)
+{
+	for (const struct cli_option *o = options; o->name; o++)
+		if (!strcmp(o->name, name))
+			return o->value;
+	return false;
+}
 
 /** Options end at "--" or at the first word that is none. */
 static int cmd_lab(const struct command *self, int argc, char **argv)
@@ -64,7 +90,7 @@ static int cmd_lab(const struct command *self, int argc, char **argv)
 	int end = 2, status;
 
 	while (end < argc && argv[end][0] == '-' && strcmp(argv[end], "--"))
-		end += !strcmp(argv[end], "--memory") || !strcmp(argv[end], "--cpus") ? 2 : 1;
+		end += takes_value(argv[end]) ? 2 : 1;
 	status = command_parse(self, &opt, end < argc ? end : argc, argv, NULL);
 	if (status)
 		return status < 0 ? MMVM_EXIT_OK : status;

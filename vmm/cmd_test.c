@@ -122,7 +122,7 @@ static const struct cli_option options[] = {
 	 .words = "@file"},
 	{.name = "--timeout-scale",
 	 .value = "X",
-	 .help = "time limits times X (1)",
+	 .help = "time limits times X, that after which the lab hangs as well (1)",
 	 .kind = OPTION_CALL,
 	 .parse = parse_scale},
 	{.name = "--cpus",
@@ -267,6 +267,14 @@ static int run_here(const struct options *o, const struct mmvm_test_desc **t, un
 	return out.failed || !out.passed ? MMVM_EXIT_FAILED : MMVM_EXIT_OK;
 }
 
+/** Silence after which the lab hangs, in seconds. It says once a second that it lives. */
+static int patience(double scale)
+{
+	double s = LAB_PATIENCE_S * scale;
+
+	return s < 5 ? 5 : s > 3600 ? 3600 : (int)s;
+}
+
 /**
  * Run the chosen tests in the lab: the whole command goes into one, so that it boots once and not
  * once a test. When the lab hangs, another lab takes the suite up at the test that was running.
@@ -281,7 +289,8 @@ static int run_in_lab(int argc, char **argv, const struct options *o,
 				  .la57 = lab_wants_la57(o->append),
 				  .output = relay_take,
 				  .output_arg = &relay,
-				  .hang = &hang};
+				  .hang = &hang,
+				  .patience_s = patience(o->scale)};
 	unsigned int hangs = 0, hung_at = 0;
 	char seed[24], first[24], **v = calloc((size_t)argc + 3, sizeof(*v));
 	struct mmvm_error err;

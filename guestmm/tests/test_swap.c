@@ -300,8 +300,9 @@ GUEST_TEST(swap, a_slot_that_cannot_be_written_is_not_used_again, 0, 120, MEM)
 
 #define ALL_REQUESTS (1ull << 32)
 
-/* Each slot is tried with its neighbours and alone, and never again. With the last of them the swap area is full, and the OOM killer
- * ends the program. */
+/* Each slot is tried with its neighbours and alone, and never again. When all are taken the swap area is full, and the OOM killer ends
+ * the program. It may do so while the last writes are under way: a page that has failed with its neighbours is then freed before it is
+ * tried alone. Those are at most what one round of reclaim writes. */
 GUEST_TEST(swap, disk_that_only_fails_ends_its_program, MMVM_TESTF_USER, 120,
 	   "memory=12M,high=2M swap=8M")
 {
@@ -313,7 +314,8 @@ GUEST_TEST(swap, disk_that_only_fails_ends_its_program, MMVM_TESTF_USER, 120,
 	CHECK_EQ(ev(OOM_KILL), 1);
 	CHECK(swap_becomes_empty());
 	CHECK(disk_stats(t).errors > 0);
-	CHECK_EQ(ev(MMVM_SWAP_BAD_SLOT), total);
+	CHECK(ev(MMVM_SWAP_BAD_SLOT) <= total);
+	CHECK(ev(MMVM_SWAP_BAD_SLOT) >= total - 2 * SWAP_CLUSTER_MAX);
 	CHECK(ev(MMVM_SWAP_IO_ERROR) <= 2 * total); /* with its neighbours, and alone */
 	/* The program's are gone; the root's files have the others in use. */
 	CHECK(total - (s64)swap_total_pages() > total / 2);

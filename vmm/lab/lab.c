@@ -40,7 +40,6 @@
 
 /* Seconds of own time without a sign of life after which the machine counts as hung. Signs come every second of
  * its clock, which is ours, or much slower when instructions are counted. */
-#define PATIENCE_S	  30
 #define PATIENCE_ICOUNT_S 240
 #define CLOCK_UNIT_NS	  10000000ull
 
@@ -301,6 +300,12 @@ static void look_at_time(struct watch *w)
 	}
 }
 
+/** Seconds of silence that are a hang. To boot takes time, however little patience was asked for. */
+static int patience_now(const struct watch *w)
+{
+	return w->started || w->patience_s > LAB_PATIENCE_S ? w->patience_s : LAB_PATIENCE_S;
+}
+
 /** Since the last sign of life QEMU has been busy, and yet its processors do not move. */
 static bool stands_still(struct watch *w)
 {
@@ -333,7 +338,7 @@ static int explain(struct watch *w, enum qemu_end how, struct mmvm_error *err)
 			err, MMVM_EXIT_HOST,
 			"the lab's emulator hung: in %d s its processors executed nothing, "
 			"though QEMU was busy; run it again",
-			w->patience_s);
+			patience_now(w));
 	}
 	if (how == QEMU_SILENT && w->started && w->opt->hang)
 		*w->opt->hang = LAB_SILENT;
@@ -341,7 +346,7 @@ static int explain(struct watch *w, enum qemu_end how, struct mmvm_error *err)
 		return mmvm_error(err, MMVM_EXIT_HOST,
 				  "the lab %s for %d s and was ended; is this machine overloaded?",
 				  w->started ? "hung: no sign of life" : "did not start",
-				  w->patience_s);
+				  patience_now(w));
 	if (tail_line(&w->qemu_stderr, NULL, line, sizeof(line)))
 		return mmvm_error(err, MMVM_EXIT_HOST, "QEMU could not run the lab: %s", line);
 	return mmvm_error(err, MMVM_EXIT_HOST, "QEMU ended before the command did; see -v");
@@ -455,7 +460,7 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 			if (limit && w->started && clock_ns() - w->started_ns > limit)
 				return MMVM_EXIT_TIMEOUT;
 		}
-		if (w->own.ns - w->last_sign > (uint64_t)w->patience_s * 1000000000)
+		if (w->own.ns - w->last_sign > (uint64_t)patience_now(w) * 1000000000)
 			return explain(w, QEMU_SILENT, err);
 	}
 }
@@ -495,7 +500,7 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 	w->input = opt->input;
 	w->patience_s = opt->patience_s ? opt->patience_s
 			: opt->icount	? PATIENCE_ICOUNT_S
-					: PATIENCE_S;
+					: LAB_PATIENCE_S;
 	own_time_init(&w->own);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);

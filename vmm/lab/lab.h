@@ -22,6 +22,8 @@ enum lab_hang {
 
 enum lab_input { LAB_INPUT_NONE, LAB_INPUT_PIPE, LAB_INPUT_TTY };
 
+#define LAB_PATIENCE_S 30 /* the default of patience_s, without icount */
+
 struct lab_options {
 	bool icount;	   /* count instructions: the clock is their count, of all CPUs together */
 	bool la57;	   /* its CPU has page tables of five levels: lab_wants_la57() */
@@ -31,9 +33,9 @@ struct lab_options {
 	bool memory_cgroups; /* its Linux has the memory controller, which costs it a little everywhere */
 	unsigned int nodes; /* even shares of that RAM to its Linux; 0 = one node */
 	unsigned int
-		timeout_s;    /* the command ends itself after that; 0 = no limit. It is kept, too,
+		timeout_s; /* the command ends itself after that; 0 = no limit. It is kept, too,
 				 * when the reader of our output does not read */
-	int patience_s;	      /* silence after which the lab hangs; 0 = default */
+	int patience_s; /* silence, in own time, after which a lab that has booted hangs; 0 = default */
 	enum lab_input input; /* not with icount: when input comes is nobody's count */
 	const char *const
 		*files; /* with icount: files that the command only reads, beside those that
