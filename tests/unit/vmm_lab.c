@@ -252,7 +252,7 @@ static void test_failures(void)
 /** A machine that stops, before or after the command has begun. */
 static void test_hang(void)
 {
-	const struct lab_options impatient = {.patience_s = 1};
+	const struct lab_options impatient = {.patience_s = 1, .boot_patience_s = 1};
 	struct played p;
 
 	play(&p, ":", &impatient, just_true);

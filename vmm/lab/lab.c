@@ -103,7 +103,7 @@ bool lab_inside(void)
 struct watch {
 	struct lab_qemu qemu;
 	const struct lab_options *opt;
-	int patience_s;
+	int patience_s, boot_patience_s;
 	enum lab_input input; /* NONE: none, or at its end */
 	unsigned int credit;  /* bytes of input the machine has asked for */
 	struct tail console, qemu_stderr;
@@ -300,10 +300,10 @@ static void look_at_time(struct watch *w)
 	}
 }
 
-/** Seconds of silence that are a hang. To boot takes time, however little patience was asked for. */
+/** Seconds of silence that are a hang. */
 static int patience_now(const struct watch *w)
 {
-	return w->started || w->patience_s > LAB_PATIENCE_S ? w->patience_s : LAB_PATIENCE_S;
+	return w->started ? w->patience_s : w->boot_patience_s;
 }
 
 /** Since the last sign of life QEMU has been busy, and yet its processors do not move. */
@@ -492,15 +492,15 @@ static int run_job(struct job *job, const struct lab_files *files, const struct 
 {
 	struct watch *w = calloc(1, sizeof(*w));
 	sigset_t set, old;
-	int signal_fd, status = -1, rc;
+	int signal_fd, status = -1, usual, rc;
 
 	if (!w)
 		return mmvm_error(err, MMVM_EXIT_HOST, "out of memory");
 	w->opt = opt;
 	w->input = opt->input;
-	w->patience_s = opt->patience_s ? opt->patience_s
-			: opt->icount	? PATIENCE_ICOUNT_S
-					: LAB_PATIENCE_S;
+	usual = opt->icount ? PATIENCE_ICOUNT_S : LAB_PATIENCE_S;
+	w->patience_s = opt->patience_s ? opt->patience_s : usual;
+	w->boot_patience_s = opt->boot_patience_s ? opt->boot_patience_s : usual;
 	own_time_init(&w->own);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);

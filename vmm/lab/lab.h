@@ -36,6 +36,7 @@ struct lab_options {
 		timeout_s; /* the command ends itself after that; 0 = no limit. It is kept, too,
 				 * when the reader of our output does not read */
 	int patience_s; /* silence, in own time, after which a lab that has booted hangs; 0 = default */
+	int boot_patience_s;  /* the same before it has booted */
 	enum lab_input input; /* not with icount: when input comes is nobody's count */
 	const char *const
 		*files; /* with icount: files that the command only reads, beside those that
