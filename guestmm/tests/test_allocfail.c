@@ -186,6 +186,148 @@ GUEST_TEST(allocfail, bind_mounts, MMVM_TESTF_USER, 300, MEM)
 	CHECK(sweep(t, bind_scenario) >= 10);
 }
 
+/* ---- copies of mounts ------------------------------------------------------------------------- */
+
+/* /cm: a (shared) has the peers b and c and the slave d. A tree of two mounts, s and s/in, that is put on a is copied
+ * three times. */
+#define CM_MOUNTS 2
+#define CM_COPIES (3 * CM_MOUNTS)
+
+struct cm {
+	int mounts;	  /* in the tree of names */
+	s32 outer, inner; /* mounts of the two file systems, whether they are in the tree or not */
+};
+
+static struct super_block *cm_sb(const char *name)
+{
+	struct super_block *sb;
+	struct path path;
+
+	if (path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW, &path))
+		return NULL;
+	sb = path.mnt->sb;
+	path_put(&path);
+	return sb;
+}
+
+static struct cm cm_count(const struct super_block *outer, const struct super_block *inner)
+{
+	struct cm c = {0};
+	struct mount *m;
+
+	mutex_lock(&mount_mutex);
+	c.outer = outer->active;
+	c.inner = inner->active;
+	list_for_each_entry (m, &mounts, list)
+		c.mounts++;
+	mutex_unlock(&mount_mutex);
+	return c;
+}
+
+static void cm_umount(struct test *t, const char *name)
+{
+	CHECK_EQ(vfs_umount(name, 0), 0);
+}
+
+/* The number that the next mount has: how many were made between two calls. */
+static int cm_next_id(struct test *t)
+{
+	struct path path;
+	int id = 0;
+
+	CHECK_EQ(vfs_mount("tmpfs", "", "/cm/probe", 0, ""), 0);
+	CHECK_EQ(path_lookup(AT_FDCWD, "/cm/probe", LOOKUP_FOLLOW, &path), 0);
+	id = path.mnt->id;
+	path_put(&path);
+	cm_umount(t, "/cm/probe");
+	return id;
+}
+
+/* The tree of two, with nothing in it but the place of the second. */
+static void cm_tree(struct test *t)
+{
+	CHECK_EQ(vfs_mount("tmpfs", "", "/cm/s", 0, ""), 0);
+	CHECK_EQ(vfs_mkdir(AT_FDCWD, "/cm/s/in", 0755), 0);
+	CHECK_EQ(vfs_mount("tmpfs", "", "/cm/s/in", 0, ""), 0);
+}
+
+/* The tree is bound or moved to a, and its k-th allocation fails: no copy stays. Returns how many mounts had been made
+ * before one could not be; -1: it is there, and has been taken away again. */
+static int cm_attach(struct test *t, u32 flags, u64 k)
+{
+	const struct super_block *outer = cm_sb("/cm/s"), *inner = cm_sb("/cm/s/in");
+	const struct cm before = cm_count(outer, inner);
+	const int made = flags & MS_MOVE ? CM_COPIES : CM_MOUNTS + CM_COPIES, id = cm_next_id(t);
+	struct cm now;
+	int err;
+
+	alloc_fail_nth(k);
+	err = vfs_mount(NULL, "/cm/s", "/cm/a/x", flags, "");
+	alloc_fail_nth(0);
+	now = cm_count(outer, inner);
+	if (err) {
+		CHECK_EQ(err, -ENOMEM);
+		CHECK_EQ(now.mounts, before.mounts);
+		CHECK_EQ(now.outer, before.outer);
+		CHECK_EQ(now.inner, before.inner);
+		return cm_next_id(t) - id - 1;
+	}
+	CHECK_EQ(now.mounts, before.mounts + made);
+	CHECK_EQ(now.outer, before.outer + made / CM_MOUNTS);
+	CHECK_EQ(now.inner, before.inner + made / CM_MOUNTS);
+	cm_umount(t, "/cm/a/x/in");
+	cm_umount(t, "/cm/a/x");
+	if (flags & MS_MOVE)
+		cm_tree(t);
+	return -1;
+}
+
+/* Until each mount was the one that could not be made. What other threads allocate at the same time counts,
+ * too, so one sweep may miss some. */
+static void cm_sweep(struct test *t, u32 flags, unsigned int to_make)
+{
+	const u32 all = (1u << to_make) - 1;
+	u32 made = 0;
+
+	for (int sweeps = 0; made != all && sweeps < 20; sweeps++) {
+		int n = 0;
+
+		for (u64 k = 1; n >= 0 && k < MOST_ALLOCATIONS; k++) {
+			n = cm_attach(t, flags, k);
+			if (n >= 0)
+				made |= 1u << (n & 31);
+		}
+		CHECK_EQ(n, -1);
+	}
+	CHECK_EQ(made, all);
+}
+
+GUEST_TEST(allocfail, copies_of_mounts, 0, 120, MEM)
+{
+	static const char *const dirs[] = {"/cm/a", "/cm/b", "/cm/c",
+					   "/cm/d", "/cm/s", "/cm/probe"};
+
+	CHECK_EQ(vfs_mkdir(AT_FDCWD, "/cm", 0755), 0);
+	CHECK_EQ(vfs_mount("tmpfs", "", "/cm", 0, ""), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(dirs); i++)
+		CHECK_EQ(vfs_mkdir(AT_FDCWD, dirs[i], 0755), 0);
+	CHECK_EQ(vfs_mount("tmpfs", "", "/cm/a", 0, ""), 0);
+	CHECK_EQ(vfs_mkdir(AT_FDCWD, "/cm/a/x", 0755), 0);
+	CHECK_EQ(vfs_mount(NULL, "", "/cm/a", MS_SHARED, ""), 0);
+	for (unsigned int i = 1; i <= 3; i++)
+		CHECK_EQ(vfs_mount(NULL, "/cm/a", dirs[i], MS_BIND, ""), 0);
+	CHECK_EQ(vfs_mount(NULL, "", "/cm/d", MS_SLAVE, ""), 0);
+	cm_tree(t);
+
+	cm_sweep(t, MS_BIND | MS_REC, CM_MOUNTS + CM_COPIES); /* the tree itself is copied, too */
+	cm_sweep(t, MS_MOVE, CM_COPIES);
+	cm_umount(t, "/cm/s/in");
+	for (unsigned int i = 0; i <= 4; i++)
+		cm_umount(t, dirs[i]);
+	cm_umount(t, "/cm");
+	CHECK_EQ(vfs_rmdir(AT_FDCWD, "/cm"), 0);
+}
+
 /* Names made, found, linked, moved and removed; what is there in the end goes, whatever failed. */
 static int names_scenario(struct test *t)
 {
