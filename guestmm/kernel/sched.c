@@ -27,9 +27,9 @@
  *       there it is on its way to the puller's queue: runnable, on_rq, and on no list
  *
  * User SSE registers stay in the processor until another process wants it (rq->fpu_owner); the
- * kernel uses none. With several CPUs they are saved whenever the task leaves one, because it may
- * go on elsewhere, and loaded again unless nobody else has used that processor's meanwhile
- * (task->fpu_cpu). The address space stays loaded while kernel threads run; a process must leave
+ * kernel uses three, with interrupts off (arch/tails.h), and gives them back. With several CPUs
+ * they are saved whenever the task leaves one, because it may go on elsewhere, and loaded again
+ * unless nobody else has used that processor's meanwhile (task->fpu_cpu). The address space stays loaded while kernel threads run; a process must leave
  * its own before it drops it, and other CPUs are made to (arch_release_mm()).
  *
  * Locks: wait-queue lock > rq->lock; task_list_lock > rq->lock; never two of rq->lock. It is held
