@@ -32,7 +32,8 @@ static bool may_dump(int sig)
 static void save_fpu(void)
 {
 	preempt_disable();
-	arch_fpu_save(current->fpu); /* they are in the processor: the kernel uses none */
+	/* They are in the processor: the kernel gives back those it uses. */
+	arch_fpu_save(current->fpu);
 	preempt_enable();
 }
 

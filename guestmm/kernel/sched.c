@@ -26,8 +26,8 @@
  *   I6  t->ti->cpu changes only under the lock of the queue it names, while t does not run. A task that
  *       is being pulled is between two queues: runnable, on_rq, and on no list
  *
- * User SSE registers stay in the processor until another process uses it (rq->fpu_owner); the kernel
- * uses none. With several CPUs, they are saved whenever the task leaves a CPU, because it may continue
+ * User SSE registers stay in the processor until another process uses it (rq->fpu_owner). The kernel
+ * uses three of them, with interrupts off, and gives them back (arch/tails.h). With several CPUs, they are saved whenever the task leaves a CPU, because it may continue
  * on another one. They are loaded again, unless the task returns to a CPU that no other task has used
  * the SSE registers of (task->fpu_cpu). The address space stays loaded while kernel threads run. Before
  * an address space is freed, its process leaves it, and other CPUs are made to (arch_release_mm()).

@@ -1,6 +1,8 @@
 /*
  * Transparent huge pages from inside; each case is audited from outside when it has ended.
  */
+#include "arch/switch.h"
+#include "lib/string.h"
 #include "mm/huge/thp.h"
 #include "mm/memcg/memcg.h"
 #include "mm/phys/internal.h"
@@ -46,6 +48,25 @@ GUEST_TEST(thp, first_write_maps_two_mebibytes, 0, 0, MEM)
 	CHECK_EQ(settled_audit(), 0);
 	mmput(mm);
 	CHECK_EQ(global_stat(NR_ANON_THPS), 0);
+}
+
+/* The tails are written by SSE registers, which may hold the values of any program. What they are filled with
+ * has the head's address, which no program has: so they are not equal by chance. */
+GUEST_TEST(thp, a_new_folio_leaves_sse_registers_alone, 0, 0, MEM)
+{
+	static u8 before[ARCH_FPU_SIZE] __attribute__((aligned(64)));
+	static u8 after[ARCH_FPU_SIZE] __attribute__((aligned(64)));
+	struct folio *folio;
+
+	preempt_disable(); /* nobody else loads them meanwhile */
+	arch_fpu_save(before);
+	folio = folio_alloc(GFP_NOWAIT | __GFP_NOWARN, HPAGE_PMD_ORDER);
+	arch_fpu_save(after);
+	preempt_enable();
+	REQUIRE(folio);
+	CHECK(PageTail(folio_page(folio, HPAGE_PMD_NR - 1)));
+	CHECK(!memcmp(before, after, sizeof(before)));
+	folio_put(folio);
 }
 
 static void check_group(struct test *t, struct mem_cgroup *memcg, s64 mapped, u64 faulted,

@@ -49,6 +49,36 @@ static void tails(void)
 	}
 }
 
+/* Whatever the tails of a free block held, those of a folio are as they must be, and nothing else is written. */
+static void scribbled(void)
+{
+	for (unsigned int order = 1; order <= MAX_ORDER; order++) {
+		const unsigned long n = 1ul << order;
+		struct page *head = alloc_pages(GFP_KERNEL, order), was;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(head);
+		was = *head;
+		memset(head + 1, 0x5a, (n - 1) * sizeof(*head));
+		prep_compound(head, order);
+		was.flags |= 1ull << PG_head;
+		CU_ASSERT_EQUAL(memcmp(head, &was, sizeof(was)), 0);
+		for (unsigned long i = 1; i < n; i++) {
+			struct page *p = head + i;
+
+			CU_ASSERT_EQUAL(p->flags, was.flags & PAGE_FLAGS_KEPT);
+			CU_ASSERT_PTR_EQUAL(page_folio(p), head);
+			CU_ASSERT_PTR_NULL(p->mapping);
+			CU_ASSERT_EQUAL(p->mapcount, -1);
+			CU_ASSERT_EQUAL(p->refcount, 0);
+			CU_ASSERT_EQUAL(page_state(p), PAGE_STATE(PAGE_INVALID, 0, 0, 0));
+		}
+		CU_ASSERT_EQUAL(folio_mapcount((struct folio *)head), 0);
+		CU_ASSERT_EQUAL(check_pages(), 0);
+		folio_put((struct folio *)head);
+		CU_ASSERT_EQUAL(check_pages(), 0);
+	}
+}
+
 /* The first tails' counts lie where nothing else of a tail does. */
 static void overlays(void)
 {
@@ -133,6 +163,7 @@ int main(void)
 {
 	static const struct unit_case cases[] = {
 		{"tails find their head", tails},
+		{"tails are made whatever they held", scribbled},
 		{"counts of a large folio", overlays},
 		{"what is left over is named", left_overs},
 		{"batches of all orders", batches},

@@ -25,6 +25,7 @@
  *
  * Locks: interrupts off around the per-CPU lists; zone->lock inside.
  */
+#include "arch/tails.h"
 #include "lib/fail.h"
 #include "lib/trace.h"
 #include "mm/numa/mempolicy.h"
@@ -78,8 +79,6 @@ static __always_inline void prep_page(struct page *page, unsigned int order,
 	prep_state(page, order, type);
 }
 
-#define TAILS_A_TURN 8u
-
 static __always_inline void prep_tail(struct page *tail, u64 flags, u64 head)
 {
 	tail->flags = flags;
@@ -92,21 +91,21 @@ static __always_inline void prep_tail(struct page *tail, u64 flags, u64 head)
 
 /* Make the tails find their head; nobody counts anything yet. What they held before means nothing: the tails of a free
  * block may never have been written. index and private_ of a tail are read in the second only. A huge page has 511 of
- * them, which is most of what its fault costs: eight a turn. */
+ * them, which was most of what its fault cost: three stores each are the least. */
 void prep_compound(struct page *page, unsigned int order)
 {
 	const u64 flags = page->flags & PAGE_FLAGS_KEPT, head = (u64)page | 1;
-	const struct page *end = page + (1ul << order);
-	const struct page *first = page + min(1ul << order, (unsigned long)TAILS_A_TURN);
+	const unsigned long pages = 1ul << order;
 	struct folio *folio = (struct folio *)page;
-	struct page *tail = page + 1;
 
-	for (; tail < first; tail++)
-		prep_tail(tail, flags, head);
-	for (; tail < end; tail += TAILS_A_TURN) {
-#pragma GCC unroll 8
-		for (unsigned int i = 0; i < TAILS_A_TURN; i++)
-			prep_tail(tail + i, flags, head);
+	if (pages >= ARCH_TAILS_MIN) {
+		struct page tail = {.flags = 0};
+
+		prep_tail(&tail, flags, head);
+		arch_fill_tails(page, pages, &tail);
+	} else {
+		for (unsigned long i = 1; i < pages; i++)
+			prep_tail(page + i, flags, head);
 	}
 	folio_counts(folio)->large_mapcount = -1;
 	folio_counts(folio)->entire_mapcount = -1;
