@@ -26,7 +26,7 @@ static struct mem_cgroup *memcg_of_counter(struct page_counter *c)
 	return container_of(c, struct mem_cgroup, memory);
 }
 
-/* Is some ancestor above its `high`? Then the task pays on its way back to user mode. */
+/* If the group or an ancestor is above its `high`, the task reclaims and sleeps on its way back to user mode. */
 static void note_high(struct mem_cgroup *memcg)
 {
 	for (; memcg; memcg = memcg->parent) {
@@ -104,8 +104,8 @@ static int charge(struct page *page, struct mem_cgroup *memcg, gfp_t gfp)
 	return err;
 }
 
-/* What a charge is nearly always: it fits, and nobody is above `high`. False: nothing is charged. While preemption is
- * off the group stays, so no reference is needed. */
+/* The usual case of a charge: it fits, and no group is above `high`. False: nothing is charged. Preemption is off
+ * meanwhile, so the group cannot be freed (memcg.c, I3), and no reference is needed. */
 static bool charge_below_high(struct page *page, const struct mm_struct *mm)
 {
 	struct mem_cgroup *memcg;
@@ -144,7 +144,7 @@ int mem_cgroup_charge_kernel_page(struct page *page, struct mm_struct *mm, gfp_t
 	struct mem_cgroup *memcg;
 	int err;
 
-	/* Work on behalf of nobody, or in an interrupt: the machine's. */
+	/* Kernel threads and interrupts work for no group: the page is the root's. */
 	if (!mm || !(gfp & __GFP_DIRECT_RECLAIM))
 		return 0;
 	memcg = mem_cgroup_get_from_mm(mm);

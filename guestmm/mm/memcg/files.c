@@ -93,7 +93,7 @@ static int apply_swap_high(struct mem_cgroup *m, u64 pages)
 	return set_field(&m->swap.high, pages);
 }
 
-/* Usage is above the new limit: reclaim down to it, as far as possible. The writer may be interrupted. */
+/* Set memory.high. If usage is above it, reclaim down to it, as far as possible; a signal ends that. */
 static int apply_high(struct mem_cgroup *m, u64 pages)
 {
 	set_field(&m->memory.high, pages);
@@ -108,8 +108,8 @@ static int apply_high(struct mem_cgroup *m, u64 pages)
 	return 0;
 }
 
-/* The limit holds at once; then the group is brought below it, by reclaim and, where that does not
- * help, by killing. */
+/* Set memory.max. It limits charges at once. If usage is above it, reclaim; where that does not help, kill processes of
+ * the group. */
 static int apply_max(struct mem_cgroup *m, u64 pages)
 {
 	int rounds = RECLAIM_ROUNDS;
@@ -134,7 +134,8 @@ LIMIT_FILE(max, memory, max)
 LIMIT_FILE(swap_high, swap, high)
 LIMIT_FILE(swap_max, swap, max)
 
-/* The next word of *text, of at most size - 1 characters; *text is moved after it and its spaces. False: too long. */
+/* Copy the next word of *text, and move *text past it and the spaces after it. False: it has size characters or more.
+ * */
 static bool next_word(const char **text, char *word, size_t size)
 {
 	size_t n = 0;
@@ -168,7 +169,8 @@ static int parse_swappiness(const char *word, int *swappiness)
 	return 0;
 }
 
-/* "BYTES" or "BYTES swappiness=N", for this reclaim instead of vm.swappiness. -EAGAIN: less could be reclaimed. */
+/* memory.reclaim: "BYTES" or "BYTES swappiness=N". This reclaim uses N instead of vm.swappiness. -EAGAIN: it reclaimed
+ * less than was asked for. */
 static int set_reclaim(struct mem_cgroup *m, const char *text)
 {
 	int swappiness = READ_ONCE(vm_swappiness), err;
@@ -281,8 +283,8 @@ static void show_swap_events(struct report *r, struct mem_cgroup *m)
 
 /* ---- memory.stat ----------------------------------------------------------------------------- */
 
-/* name, level, bytes in one unit of it; in the order of Linux's file. `kernel` and `slab` are sums. Linux's lines that
- * are missing here are of what this kernel does not charge or count (doc/cgroups.md). */
+/* Name, level, and bytes in one unit of the level, in the order of Linux's file. `kernel` and `slab` are sums. Lines of
+ * Linux's file that are missing here show what this kernel does not charge or count (doc/cgroups.md). */
 #define PAGES PAGE_SIZE
 #define KIB   1024ul
 #define THPS  PMD_SIZE
@@ -290,7 +292,7 @@ static const struct {
 	const char *name;
 	enum zone_stat_item item;
 	unsigned long unit;
-	bool by_node; /* in memory.numa_stat, too */
+	bool by_node; /* it is in memory.numa_stat, too */
 } levels[] = {
 	{"anon", NR_ANON_MAPPED, PAGES, true},
 	{"file", NR_FILE_PAGES, PAGES, true},
@@ -324,7 +326,7 @@ static const struct count workingset_counts[] = {
 	{"workingset_restore_file", WORKINGSET_RESTORE_FILE},
 	{"workingset_nodereclaim", WORKINGSET_NODERECLAIM},
 };
-/* Before them come the scanned and stolen pages (show_reclaimed()). */
+/* The events of memory.stat that follow those of show_reclaimed(). */
 static const struct count counts[] = {
 	{"pgfault", PGFAULT},
 	{"pgmajfault", PGMAJFAULT},
@@ -345,7 +347,8 @@ static bool is_slab(enum zone_stat_item item)
 	return item == NR_SLAB_RECLAIMABLE || item == NR_SLAB_UNRECLAIMABLE;
 }
 
-/* A level in bytes, of one node or (-1) of all. Slab: of a group the objects charged to it, of the root the pages. */
+/* A level in bytes, on one node or (-1) on all. Slab memory of a group is the objects charged to it; that of the root
+ * is the pages of all slabs. */
 static unsigned long level_bytes(struct mem_cgroup *m, int node, enum zone_stat_item item,
 				 unsigned long unit)
 {
@@ -372,7 +375,7 @@ static void show_counts(struct report *r, struct mem_cgroup *m, const struct cou
 			      (unsigned long)mem_cgroup_vm_event(m, counted[i].item));
 }
 
-/* Pages that reclaim looked at and took. Each count is read once, so that a sum is that of the parts below it. */
+/* Pages that reclaim scanned and took. Each count is read once, so that the sums equal the parts shown below them. */
 static void show_reclaimed(struct report *r, struct mem_cgroup *m)
 {
 	unsigned long scan_kswapd = mem_cgroup_vm_event(m, PGSCAN_KSWAPD);
@@ -434,7 +437,7 @@ static void show_numa_stat(struct report *r, struct mem_cgroup *m)
 	}
 }
 
-/* By enum psi_res, which is not mm/'s. */
+/* The numbers are those of enum psi_res, which belongs to kernel/ and cannot be included here. */
 static void show_io_pressure(struct report *r, struct mem_cgroup *m)
 {
 	psi_group_report(r, m->psi, 0);

@@ -7,19 +7,19 @@
  *   memory.min    never reclaimed while the group stays below it
  *   memory.low    reclaimed only when nothing else is left, and not by kswapd
  *
- * The sleep grows with the square of the excess and with how many pages the task just charged, and
- * is at most two seconds. With an excess of 1/8 of `high` a batch costs 0.25 s. (Linux 6.12 scales
- * likewise: mm/memcontrol.c, calculate_high_delay().)
+ * The sleep grows with the square of the excess: 0.25 s for an excess of 1/8 of `high`, two seconds
+ * at most. (Linux 6.12 also scales it by the number of pages charged: mm/memcontrol.c,
+ * calculate_high_delay().)
  */
 #include "mm/memcg/memcg.h"
 #include "arch/thread_info.h"
 #include "mm/reclaim/lru.h"
 #include "mm/reclaim/vmscan.h"
 
-#define HIGH_BATCH	  32u /* pages reclaimed for one visit above `high` */
+#define HIGH_BATCH	  32u /* pages to reclaim each time a task finds its group above `high` */
 #define HIGH_ROUNDS	  16
 #define HIGH_SLEEP_MAX_NS 2000000000ull
-#define HIGH_SLEEP_MIN_NS 10000000ull /* less is not worth a switch */
+#define HIGH_SLEEP_MIN_NS 10000000ull /* a shorter sleep is not worth a switch of tasks */
 #define EXCESS_SHIFT	  10	      /* fixed point of the excess as a part of `high` */
 
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high)
@@ -36,7 +36,7 @@ u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high)
 	return ns < HIGH_SLEEP_MIN_NS ? 0 : ns;
 }
 
-/* The ancestor that is furthest above its `high`, with the sleep that costs. */
+/* The longest sleep that the group or one of its ancestors asks for, in ns. */
 static u64 worst_sleep(struct mem_cgroup *memcg)
 {
 	u64 ns = 0;
@@ -73,7 +73,7 @@ void mem_cgroup_handle_over_high(void)
 
 /* ---- protection ------------------------------------------------------------------------------- */
 
-/* Sum over the children of `parent` of what each uses of its own setting. */
+/* Sums over the children of `parent`: of min(usage, min) and of min(usage, low). */
 static void siblings_claims(struct mem_cgroup *parent, u64 *min_sum, u64 *low_sum)
 {
 	unsigned long flags = spin_lock_irqsave(&memcg_lock);
@@ -89,7 +89,7 @@ static void siblings_claims(struct mem_cgroup *parent, u64 *min_sum, u64 *low_su
 	spin_unlock_irqrestore(&memcg_lock, flags);
 }
 
-/* Counts changes of settings: what was worked out before one is out of date. Never 0. */
+/* Counts changes of min and low. Protection computed under an older value is out of date. Never 0. */
 static u64 settings_generation = 1; /* memcg_lock */
 
 void mem_cgroup_protection_changed(void)
@@ -104,7 +104,7 @@ enum memcg_protection mem_cgroup_update_protection(struct mem_cgroup *top, struc
 	u64 must = READ_ONCE(memcg->memory.min), should = READ_ONCE(memcg->memory.low);
 	u64 min_sum, low_sum;
 
-	/* The target of the reclaim itself is not protected from it. */
+	/* min and low do not protect a group from reclaim that is aimed at the group itself. */
 	if (memcg == top || mem_cgroup_is_root(memcg)) {
 		must = should = 0;
 	} else if (parent != top && !mem_cgroup_is_root(parent)) {
@@ -135,7 +135,7 @@ void mem_cgroup_settle_protection(void)
 
 	if (!mem_cgroup_enabled())
 		return;
-	/* The usages first: if one changes afterwards, the audit sees that it is not the one that was used. */
+	/* Record the usages first: if one changes afterwards, the audit sees that another one was used here. */
 	for (struct mem_cgroup *m = mem_cgroup_iter(top, NULL); m; m = mem_cgroup_iter(top, m))
 		WRITE_ONCE(m->settled_usage, page_counter_read(&m->memory));
 	for (struct mem_cgroup *m = mem_cgroup_iter(top, NULL); m; m = mem_cgroup_iter(top, m)) {

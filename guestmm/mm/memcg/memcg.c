@@ -4,9 +4,9 @@
  *   root ── A ── B          ids[64] ──> leaf of 512 pointers each, made when the first id in it is used
  *        └─ C (offline)
  *
- * I1  An id names its group from mem_cgroup_create() until the last reference is dropped. Whoever
- *     holds a charged page, a charged slot or a reference may look it up without a lock.
- * I2  A group holds a reference of its parent, so an ancestor outlives its descendants.
+ * I1  An id names its group from mem_cgroup_create() until the last reference is dropped. A caller
+ *     that holds a charged page, a charged slot or a reference may look it up without a lock.
+ * I2  A group holds a reference on its parent, so an ancestor outlives its descendants.
  * I3  mm->memcg is NULL (the root) or holds a reference. Only mem_cgroup_set_mm() changes it. Before it
  *     drops the old group it waits until every CPU has passed a point with preemption on, so a reader
  *     needs only to switch preemption off.
@@ -70,7 +70,7 @@ __init void mem_cgroup_boot_options(const char *cmdline,
 	}
 }
 
-/* For on_each_cpu(): when it returns, each CPU has been where preemption is on. */
+/* For on_each_cpu(), which returns after every CPU has passed a point where preemption is on. */
 static void nothing(void *arg) {}
 
 struct mem_cgroup *mem_cgroup_from_id(u16 id)
@@ -103,7 +103,7 @@ u64 mem_cgroup_frame_ino(const struct page *page)
 			       ? root_mem_cgroup.ino
 			       : 0;
 	flags = spin_lock_irqsave(&memcg_lock);
-	/* The page may be freed meanwhile, and its group with it; the lock keeps those that are there. */
+	/* The page may be freed meanwhile. A group that is still in `ids` cannot be freed while we hold the lock. */
 	memcg = mem_cgroup_from_id(READ_ONCE(page->memcg_id));
 	while (memcg && memcg->offline)
 		memcg = memcg->parent;
@@ -113,7 +113,8 @@ u64 mem_cgroup_frame_ino(const struct page *page)
 	return ino;
 }
 
-/* memcg_lock held. A free id whose leaf exists; 0: none. *leaf: which leaf is missing, if one is. */
+/* Find a free id whose leaf exists; 0: there is none. *leaf: the first leaf that does not exist, or ID_LEAVES.
+ * memcg_lock held. */
 static u32 find_id(u32 *leaf)
 {
 	*leaf = ID_LEAVES;
@@ -132,7 +133,7 @@ static u32 find_id(u32 *leaf)
 	return 0;
 }
 
-/* Give the group an id. 0, -ENOMEM, -ENOSPC. */
+/* Give the group an id, and link it to its parent. 0, -ENOMEM, -ENOSPC. */
 static int assign_id(struct mem_cgroup *memcg)
 {
 	struct mem_cgroup **fresh = NULL;
@@ -181,7 +182,7 @@ static void free_lruvecs(struct mem_cgroup *memcg)
 	}
 }
 
-/* One for each node there is. 0, -ENOMEM, -ENOSPC (no id is free). */
+/* Create an lruvec for each present node. 0, -ENOMEM, or -ENOSPC: no lruvec id is free. */
 static int make_lruvecs(struct mem_cgroup *memcg)
 {
 	int err = 0;
@@ -210,7 +211,7 @@ static int make_lruvecs(struct mem_cgroup *memcg)
 
 static int reaper(void *arg);
 
-/* The thread that frees groups begins with the first group. 0 or -ENOMEM. */
+/* Start the thread that frees groups, when the first group is created. 0 or -ENOMEM. */
 static int start_reaper(void)
 {
 	static bool started;
@@ -264,8 +265,8 @@ free:
 	return ERR_PTR(err);
 }
 
-/* The last reference was dropped: nothing is charged to it. The caller may hold any lock or be in an interrupt,
- * and its lruvecs may still be looked at (workingset.c): the reaper frees it. */
+/* The last reference was dropped, so nothing is charged to the group. The reaper frees it, because the caller may hold
+ * any lock or be in an interrupt, and workingset.c may still be reading its lruvecs. */
 static void bury(struct mem_cgroup *memcg)
 {
 	unsigned long flags = spin_lock_irqsave(&memcg_lock);
@@ -306,7 +307,7 @@ void mem_cgroup_free_dead(void)
 	list_for_each_entry_safe (memcg, n, &dead, dead) {
 		struct mem_cgroup *parent = memcg->parent;
 
-		/* What has been counted once stays counted above. */
+		/* Events must not vanish from the ancestors' sums: the parent takes them over. */
 		for (unsigned int i = 0; i < NR_VM_EVENT_ITEMS; i++)
 			atomic_add(&parent->event[i], memcg->event[i]);
 		pass_on_workingset(memcg, parent);
@@ -339,11 +340,11 @@ void mem_cgroup_offline(struct mem_cgroup *memcg)
 
 	VM_BUG_ON(memcg->parent->offline);
 	memcg->offline = true;
-	/* Nothing protects what nobody owns any more. */
+	/* The memory of a removed group is not protected. */
 	memcg->memory.min = memcg->memory.low = 0;
 	mem_cgroup_protection_changed();
 	spin_unlock_irqrestore(&memcg_lock, flags);
-	/* Pages of processes that have ended wait in batches of CPUs that may never add another one. */
+	/* A CPU's batch may hold pages of processes that have ended; without this, it might hold them for ever. */
 	lru_add_drain_all();
 	list_lru_reparent(memcg);
 	slab_account_reparent(memcg, memcg->parent);
@@ -412,7 +413,7 @@ bool mem_cgroup_is_descendant(const struct mem_cgroup *memcg, const struct mem_c
 	return false;
 }
 
-/* memcg_lock held. The next group in the order parent, children, next sibling. */
+/* The next group of the walk: first a parent, then its children, then its next sibling. memcg_lock held. */
 static struct mem_cgroup *next_group(struct mem_cgroup *top, struct mem_cgroup *pos)
 {
 	if (!list_empty(&pos->children))
@@ -425,7 +426,7 @@ static struct mem_cgroup *next_group(struct mem_cgroup *top, struct mem_cgroup *
 	return NULL;
 }
 
-/* A group on its way to be freed is still in the tree: it has no reference to take. */
+/* Take a reference, unless the group has none: such a group is about to be freed, but is still in the tree. */
 static bool tryget(struct mem_cgroup *memcg)
 {
 	s64 refs = atomic_load(&memcg->refs);

@@ -3,13 +3,13 @@
  *
  *   mm->memcg ──charge──> page->memcg_id ──mem_cgroup_of()──> struct mem_cgroup ──parent──> ... root
  *
- * A page is charged when it is made, to the group of the address space that makes it, and stays
- * charged to it until it is freed, wherever the process moves. The root group is id 0: its pages are
- * not charged, and a machine with no other group pays one test of a flag for all of this.
+ * A page is charged when it is allocated, to the group of the address space that it is allocated for.
+ * It stays charged to that group until it is freed, even if the process moves to another group. The root
+ * group has id 0. Its pages are not charged: while there is no other group, the cost is the test of one flag.
  *
  * Ownership: a cgroup's directory, every mm of its processes and every charged page or swap slot
- * hold one reference each. A group whose directory is removed is `offline`: it stays until its last
- * page is freed, still counts in its ancestors, and gets no new page.
+ * hold one reference each. A group whose directory is removed is `offline`: it stays until its last page is freed and
+ * still counts in its ancestors, but no new page is charged to it.
  *
  * Locks: memcg_lock (spinlock, interrupts off): ids, the tree of groups, limits. Innermost. Charging
  * takes no lock; it may reclaim and then sleeps like any allocation with the same gfp.
@@ -23,7 +23,7 @@
 #include "mm/slab/list_lru.h"
 #include "mm/virt/mm_types.h"
 
-/** Events of a group: name in memory.events. */
+/** Events of a group, by their names in memory.events. */
 #define MEMCG_EVENTS(X)               \
 	X(MEMCG_LOW, "low")           \
 	X(MEMCG_HIGH, "high")         \
@@ -31,7 +31,7 @@
 	X(MEMCG_OOM, "oom")           \
 	X(MEMCG_OOM_KILL, "oom_kill") \
 	X(MEMCG_OOM_GROUP_KILL, "oom_group_kill")
-/** Events of a group's swap: name in memory.swap.events. */
+/** Events of a group's swap, by their names in memory.swap.events. */
 #define MEMCG_SWAP_EVENTS(X)       \
 	X(MEMCG_SWAP_HIGH, "high") \
 	X(MEMCG_SWAP_MAX, "max")   \
@@ -41,7 +41,7 @@ enum memcg_event { MEMCG_EVENTS(MEMCG_ENUM_) NR_MEMCG_EVENTS };
 enum memcg_swap_event { MEMCG_SWAP_EVENTS(MEMCG_ENUM_) NR_MEMCG_SWAP_EVENTS };
 #undef MEMCG_ENUM_
 
-/** Files with events: a reader is told when one has changed. */
+/** Files of events: poll(2) tells a reader when one has changed. */
 enum memcg_notify {
 	MEMCG_NOTIFY_NONE,
 	MEMCG_NOTIFY_EVENTS,
@@ -49,7 +49,7 @@ enum memcg_notify {
 	MEMCG_NOTIFY_SWAP,
 	NR_MEMCG_NOTIFY
 };
-/** Files with a highest usage, which each opener may reset for himself. */
+/** Files that show the highest usage. Each open file may restart its measurement without affecting the others. */
 enum memcg_peak_of { MEMCG_PEAK_MEMORY, MEMCG_PEAK_SWAP, NR_MEMCG_PEAKS };
 
 /** One group. Lock letters: L memcg_lock, A atomic, C constant after creation, R relaxed. */
@@ -67,35 +67,35 @@ struct mem_cgroup {
 	s64 stat[MMVM_MAX_NODES][NR_ZONE_STAT_ITEMS];
 	u64 event[NR_VM_EVENT_ITEMS]; /* A: likewise */
 	s64 kernel_pages;	      /* A: kernel memory among `memory` */
-	s64 zswap_bytes, zswapped;    /* A: in the pool, and pages that these were; own */
-	s64 obj_bytes; /* A: of slab objects; `memory` has them in whole pages of this sum; own */
-	s64 slab_bytes[MMVM_MAX_NODES][2]; /* A: these by node: unreclaimable, reclaimable */
+	s64 zswap_bytes, zswapped;    /* A: compressed bytes, and the pages they hold; own */
+	s64 obj_bytes; /* A: of slab objects; `memory` has them rounded up to pages; own */
+	s64 slab_bytes[MMVM_MAX_NODES][2]; /* A: the same: [0] unreclaimable, [1] reclaimable */
 	/* Unused objects charged to this group, by node, under their owners' locks (mm/slab/list_lru.h) */
 	struct list_lru slab_lru[NR_LIST_LRUS][MMVM_MAX_NODES];
-	u64 zswap_max;				/* L: pages of the pool */
+	u64 zswap_max;				/* L: pages of compressed data, at most */
 	bool no_zswap_writeback;		/* L: its pages do not go to the disk */
 	u64 events[NR_MEMCG_EVENTS];		/* A: this group's and its descendants' */
 	u64 events_local[NR_MEMCG_EVENTS];	/* A: its own */
 	u64 swap_events[NR_MEMCG_SWAP_EVENTS];	/* A: with its descendants' */
 	bool oom_group;				/* L */
-	u64 notified[NR_MEMCG_NOTIFY];		/* A: changes of each file: what poll(2) compares */
-	struct wait_queue events_wq;		/* woken when one is counted */
+	u64 notified[NR_MEMCG_NOTIFY];		/* A: counts changes of each file, for poll(2) */
+	struct wait_queue events_wq;		/* woken when an event is counted */
 	struct list_head peaks[NR_MEMCG_PEAKS]; /* L: struct memcg_peak */
-	struct lruvec *lruvec[MMVM_MAX_NODES];	/* C: of the nodes that there are; the root: NULL */
-	struct list_head dead;			/* L: on its way to be freed */
+	struct lruvec *lruvec[MMVM_MAX_NODES];	/* C: one for each present node; NULL in the root */
+	struct list_head dead;			/* L: in dead_groups, once nothing refers to it */
 	struct psi_group *psi;			/* C: its stalls; the root: NULL */
-	/* R: usage of which mem_cgroup_settle_protection() worked out the effective protection, and the generation of
-	 * the settings that it used; 0: reclaim has worked it out since. For the audit. */
+	/* R, for the audit: the usage from which mem_cgroup_settle_protection() computed the effective protection, and
+	 * the generation of the settings that it used. 0: reclaim has computed the protection again since. */
 	u64 settled_usage, settled_as_of;
 };
 
 extern struct mem_cgroup root_mem_cgroup;
 extern spinlock_t memcg_lock;
-/** How many groups but the root there are or were: 0 while nobody uses groups. */
+/** How many groups have been created, not counting the root. 0: nobody uses groups. */
 extern u32 memcg_in_use;
-/** cgroup_disable=memory: there is no memory controller, and nobody can make a group that is charged. */
+/** cgroup_disable=memory was given: there is no memory controller, so no group is ever charged. */
 extern bool memcg_disabled;
-/** Boot options, read by `get`; before any group is made. */
+/** Read the boot options from cmdline with `get`. Call it before any group is created. */
 void mem_cgroup_boot_options(const char *cmdline, bool (*get)(const char *cmdline, const char *name,
 							      char *buf, size_t size));
 static inline bool mem_cgroup_enabled(void)
@@ -108,56 +108,58 @@ static inline bool mem_cgroup_is_root(const struct mem_cgroup *memcg)
 }
 
 /* ---- groups (memcg.c) ---- */
-/** A new group below `parent`, with one reference: or ERR_PTR(-ENOMEM, -ENOSPC: too many groups).
+/** Create a group below `parent`. Returns it with one reference, or ERR_PTR(-ENOMEM, or -ENOSPC: too many groups).
  * May sleep. */
 struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent);
-/** Its directory is removed: it takes no new pages, its slab objects become its parent's, its reference is dropped. The
- * parent still has its directory, and keeps it until this returns: the cgroup lock sees to that. May sleep. */
+/** The group's directory is removed: the group takes no new pages, its slab objects are charged to its parent, and the
+ * directory's reference is dropped. The caller holds the cgroup lock, so that the parent's directory cannot be
+ * removed before this returns. May sleep. */
 void mem_cgroup_offline(struct mem_cgroup *memcg);
 static inline void mem_cgroup_get(struct mem_cgroup *memcg)
 {
 	if (!mem_cgroup_is_root(memcg))
 		atomic_add(&memcg->refs, 1);
 }
-/** Any context. */
+/** Drop n references. Dropping the last one leaves the group to the reaper. Any context. */
 void mem_cgroup_put_many(struct mem_cgroup *memcg, s64 n);
 static inline void mem_cgroup_put(struct mem_cgroup *memcg)
 {
 	mem_cgroup_put_many(memcg, 1);
 }
-/** The group of an id that somebody holds a reference of. */
+/** The group with this id. The caller makes sure that somebody holds a reference on it. */
 struct mem_cgroup *mem_cgroup_from_id(u16 id);
-/** The group a page is charged to: the root if none. Stable while the page is not freed. */
+/** The group that the page is charged to, or the root if it is charged to none. The answer is valid until the page is
+ * freed. */
 struct mem_cgroup *mem_cgroup_of(const struct page *page);
-/** For a look from outside at a frame that nobody holds: the inode number of the directory of the group that it is
- * charged to, or of the nearest one above that has not been removed; 0: it is charged to none. Takes memcg_lock. */
+/** Inode number of the directory of the group that a frame is charged to. If the directory was removed: of the nearest
+ * ancestor that still has one. 0: the frame is charged to no group. The caller needs no reference on the
+ * frame. Takes memcg_lock. For /proc/kpagecgroup. */
 u64 mem_cgroup_frame_ino(const struct page *page);
-/** mm's group with a reference; mm NULL: the root's. Preemption is off inside, so it may be called
- * anywhere. */
+/** The group of mm, with a reference; the root if mm is NULL. Any context. */
 struct mem_cgroup *mem_cgroup_get_from_mm(struct mm_struct *mm);
-/** Change mm's group; takes over the reference. Pages that are charged stay charged to the old one. May sleep: it
- * waits until nobody uses the old one. */
+/** Move mm to memcg, and take over the caller's reference on it. Charged pages stay charged to the old group. Waits
+ * until no CPU is using mm's old group, so it may sleep. */
 void mem_cgroup_set_mm(struct mm_struct *mm, struct mem_cgroup *memcg);
-/** A new address space begins in the group of the current one. */
+/** Put a new address space into the group of the current one. */
 void mem_cgroup_init_mm(struct mm_struct *mm);
-/** Nobody uses the address space any more. */
+/** The address space is being freed: drop its reference on its group. */
 void mem_cgroup_exit_mm(struct mm_struct *mm);
 /** Is `memcg` the group `top` or below it? */
 bool mem_cgroup_is_descendant(const struct mem_cgroup *memcg, const struct mem_cgroup *top);
-/** Groups below `top` whose directory was removed and which still hold memory. */
+/** Number of groups at or below `top` that are offline: their directory was removed, but they still hold memory. */
 u32 mem_cgroup_nr_offline(struct mem_cgroup *top);
-/** The groups below and including `top`, parents first: NULL starts and ends. The one returned has a
- * reference, which the next call drops; mem_cgroup_iter_break() ends early. */
+/** Walk `top` and the groups below it, parents before children. prev NULL starts the walk; NULL ends it. The group
+ * returned has a reference, which the next call drops. To stop early, call mem_cgroup_iter_break(). */
 struct mem_cgroup *mem_cgroup_iter(struct mem_cgroup *top, struct mem_cgroup *prev);
 void mem_cgroup_iter_break(struct mem_cgroup *pos);
 
-/** Its pages of one node that reclaim may take. */
+/** The group's LRU lists of one node. */
 static inline struct lruvec *mem_cgroup_lruvec(const struct mem_cgroup *memcg,
 					       const pg_data_t *node)
 {
 	return mem_cgroup_is_root(memcg) ? &root_lruvec[node->id] : memcg->lruvec[node->id];
 }
-/** Free the groups without references. A thread calls it; tests may. May sleep. */
+/** Free the groups that have no references left. The reaper's thread calls it, and so do tests. May sleep. */
 void mem_cgroup_free_dead(void);
 
 /* ---- charging (charge.c). `page` is a single page or the head of a block ---- */
@@ -170,7 +172,7 @@ static inline int mem_cgroup_charge(struct page *page, struct mm_struct *mm, gfp
 	return mem_cgroup_enabled() ? mem_cgroup_charge_mm(page, mm, gfp) : 0;
 }
 int mem_cgroup_charge_slot(struct page *page, struct mm_struct *mm, swp_entry_t e, gfp_t gfp);
-/** The same for a page that comes back from swap: to the group whose slot it is, unless that group
+/** The same for a page read from swap. It is charged to the group that its slot is charged to, or to mm's if that group
  * is offline. */
 static inline int mem_cgroup_swapin_charge(struct page *page, struct mm_struct *mm, swp_entry_t e,
 					   gfp_t gfp)
@@ -178,57 +180,58 @@ static inline int mem_cgroup_swapin_charge(struct page *page, struct mm_struct *
 	return mem_cgroup_enabled() ? mem_cgroup_charge_slot(page, mm, e, gfp) : 0;
 }
 int mem_cgroup_charge_kernel_page(struct page *page, struct mm_struct *mm, gfp_t gfp);
-/** Charge a page of kernel memory that mm has caused: page tables, stacks, slabs. */
+/** Charge a page of kernel memory that is allocated on behalf of mm: a page table, a stack, a slab. */
 static inline int mem_cgroup_charge_kernel(struct page *page, struct mm_struct *mm, gfp_t gfp)
 {
 	return mem_cgroup_enabled() ? mem_cgroup_charge_kernel_page(page, mm, gfp) : 0;
 }
 /** The page is about to be freed. Clears PG_charged. Any context. */
 void mem_cgroup_uncharge(struct page *page);
-/** `to` takes over the charge of `from` (migration, collapse): same group, same number of pages. */
+/** Move the charge of `from` to `to`, which has as many pages (migration, collapse). */
 void mem_cgroup_migrate(struct page *from, struct page *to);
 /** A block has been split into 2^order single pages: each carries its share of the charge. */
 void mem_cgroup_split(struct page *head, unsigned int order);
 
-/* Slab objects (object.c). Each holds a reference of its group, and its slab names the group (mm/slab/account.c). */
-/** Charge an object that the current task allocates to its group: the group, NULL (the root's: not charged), or
- * ERR_PTR(-ENOMEM): the group is full. Sleeps if gfp says so; what may not sleep is not charged. */
+/* Slab objects (object.c). Each holds a reference on its group, and its slab names the group (mm/slab/account.c). */
+/** Charge an object of `bytes` to the group of the current task. Returns that group; NULL if nothing is charged, which
+ * is so for the root and for allocations that may not sleep; or ERR_PTR(-ENOMEM): the group is full. Sleeps if
+ * gfp allows it. */
 struct mem_cgroup *mem_cgroup_charge_obj(u32 bytes, gfp_t gfp);
-/** The group takes an object over from another one, whatever its limits say. Not the root. Any context. */
+/** Charge an object of another group to this one, even above its limits. The group is not the root. Any context. */
 void mem_cgroup_take_obj(struct mem_cgroup *memcg, u32 bytes);
-/** It has been freed, or there was no memory for it. Any context. */
+/** Undo the charge of an object that has been freed, or that could not be allocated. Any context. */
 void mem_cgroup_uncharge_obj(u16 id, u32 bytes);
-/** It lies on that node; negative: no longer. */
+/** Add `bytes` to the group's slab memory on a node. Negative: the object is freed. */
 void mem_cgroup_count_obj(u16 id, int node, bool reclaimable, s64 bytes);
-/** Bytes of objects of the group and all below it, of one node or (-1) of all. Not for the root. */
+/** Bytes of slab objects of `top` and all groups below it, on one node or (-1) on all. Not for the root. */
 u64 mem_cgroup_slab_bytes(struct mem_cgroup *top, int node, bool reclaimable);
-/** Count pages in the group and above: 0, or -ENOMEM as mem_cgroup_charge(). For memcg/ only. */
+/** Count `nr` pages in the group and its ancestors. 0, or -ENOMEM as for mem_cgroup_charge(). For memcg/ only. */
 int mem_cgroup_try_charge(struct mem_cgroup *memcg, u64 nr, gfp_t gfp);
 
-/* Swap slots. The owner of each slot is recorded in swap_info.memcg, made when groups come into use. */
-/** A slot was taken for a charged page: count it. -ENOMEM: the group's swap is full. si->lock not
- * held. */
+/* Swap slots. swap_info.memcg records the group of each slot; it is allocated when the first group is created. */
+/** Charge the slot `e`, just allocated for `page`, to the page's group. 0, or -ENOMEM: the group's swap is full. The
+ * caller does not hold si->lock. */
 int mem_cgroup_charge_swap(struct page *page, swp_entry_t e);
-/** The slot is free again. si->lock held. */
+/** A slot of the group `id` is freed: undo its charge. si->lock held. */
 void mem_cgroup_uncharge_swap(u16 id);
-/** Free slots that the group and its ancestors may still take. */
+/** How many more slots may be charged to the group before it or an ancestor reaches its limit. */
 u64 mem_cgroup_swap_room(const struct mem_cgroup *memcg);
 
 /* zswap (zswap.c) */
-/** May the page be compressed, by the limits of its group and those above? */
+/** Do the limits of the page's group and of its ancestors allow that it is compressed? */
 bool mem_cgroup_may_zswap(const struct page *page);
-/** It is, into `bytes` (0: no memory at all): they count as kernel memory of its group. Returns the group's
- * id, with a reference; 0: the root's, which is not charged. */
+/** The page was compressed to `bytes` (0: it needs no memory, being all one value): charge them to its group as kernel
+ * memory. Returns the group's id, with a reference on the group, or 0: the page is the root's and not charged. */
 u16 mem_cgroup_charge_zswap(const struct page *page, u32 bytes);
 void mem_cgroup_uncharge_zswap(u16 id, u32 bytes);
-/** May pages of the group go to a swap device? */
+/** May compressed pages of the group be written to a swap device (memory.zswap.writeback)? */
 bool mem_cgroup_zswap_writeback_id(u16 id);
 bool mem_cgroup_zswap_writeback(const struct page *page);
-/** Bytes of the pool that belong to the group and all below it, and pages that they were. */
+/** Compressed bytes of `top` and all groups below it, and the number of pages that they hold. */
 void mem_cgroup_zswap_usage(struct mem_cgroup *top, u64 *bytes, u64 *pages);
 
 /* ---- counters (stat.c) ---- */
-/** An event of a page, for its group only. */
+/** Count an event of a page in its group. The machine's count is not changed. */
 static inline void mem_cgroup_count_page(const struct page *page, enum vm_event_item item)
 {
 	if (mem_cgroup_enabled())
@@ -236,17 +239,17 @@ static inline void mem_cgroup_count_page(const struct page *page, enum vm_event_
 }
 void mem_cgroup_event(struct mem_cgroup *memcg, enum memcg_event e);
 void mem_cgroup_swap_event(struct mem_cgroup *memcg, enum memcg_swap_event e);
-/** A page's share in a level changes. page_stat_add() calls it for charged pages. */
+/** Add delta to a level of the page's group. page_stat_add() calls it for charged pages. */
 void mem_cgroup_page_stat(const struct page *page, enum zone_stat_item item, s64 delta);
 /** The same for pages that enter or leave one of its LRU lists. */
 void mem_cgroup_lru_stat(const struct lruvec *lv, enum zone_stat_item item, s64 delta);
-/** Sum over the group and all below it, of one node or (-1) of all; in the item's unit. The root's
- * is the machine's. */
+/** A level of the group and all groups below it, on one node or (-1) on all, in the item's unit. For the root: the
+ * level of the whole machine. */
 s64 mem_cgroup_stat(struct mem_cgroup *memcg, int node, enum zone_stat_item item);
 u64 mem_cgroup_vm_event(struct mem_cgroup *memcg, enum vm_event_item item);
-/** Events WORKINGSET_* of one node, of the group and all below it, the removed ones included. */
+/** Number of WORKINGSET_* events on one node, in the group and all groups below it, removed ones included. */
 u64 mem_cgroup_workingset(struct mem_cgroup *top, int node, enum vm_event_item item);
-/** count_vm_event() also for a group. */
+/** count_vm_event(), and count the event in the group, too. */
 static inline void mem_cgroup_count(struct mem_cgroup *memcg, enum vm_event_item item, u64 n)
 {
 	atomic_add(&memcg->event[item], n);
@@ -259,44 +262,46 @@ static inline void mem_cgroup_count_mm(struct mm_struct *mm, enum vm_event_item 
 }
 
 /* ---- limits (limit.c) ---- */
-/** Reclaim up to `nr` pages from a group and all below it. Sleeps. Returns pages reclaimed. */
+/** Reclaim up to `nr` pages from a group and all groups below it. Returns the number of pages reclaimed. May sleep. */
 u64 mem_cgroup_reclaim(struct mem_cgroup *memcg, u64 nr, gfp_t gfp);
-/** A charge found `memcg` full and reclaim did not help: kill one of its processes. True: somebody
- * was killed or is dying, so try again. May sleep. */
+/** `memcg` is full and reclaim did not help: kill one of its processes. Returns whether a process was killed or is
+ * dying already; then the charge should be tried again. May sleep. */
 bool mem_cgroup_out_of_memory(struct mem_cgroup *memcg, gfp_t gfp, unsigned int order);
-/** On the way to user mode, after a charge above `high`: reclaim, then sleep, the longer the more the
- * group is above it. May sleep. */
+/** Called on the way to user mode by a task that charged pages above memory.high: reclaim, then sleep, longer the
+ * further the group is above it (limit.c). */
 void mem_cgroup_handle_over_high(void);
-/** What a group's protection says to reclaim. */
+/** How far memory.min and memory.low protect a group from reclaim at present. */
 enum memcg_protection {
-	MEMCG_UNPROTECTED, /* it uses more than is protected */
-	MEMCG_BELOW_LOW,   /* only if nothing else is left */
-	MEMCG_BELOW_MIN,   /* never */
+	MEMCG_UNPROTECTED, /* it uses more than is protected: reclaim from it */
+	MEMCG_BELOW_LOW,   /* reclaim from it only if nothing else is left */
+	MEMCG_BELOW_MIN,   /* never reclaim from it */
 };
-/** Work out memcg->memory.effective_min and effective_low, in pages: what reclaim for `top` must (min) and should
- * (low) leave alone. Of a parent before its children. Returns what follows from them and from one reading of the
- * group's usage, so that a group which grows meanwhile is not taken for one above its protection. */
+/** Compute memcg->memory.effective_min and effective_low, in pages: the memory that reclaim for `top` must (min) or
+ * should (low) leave alone. Call it for a parent before its children. Returns the group's protection. The result
+ * comes from the same reading of the usage as the effective values, so a group that grows meanwhile is not
+ * mistaken for one above its protection. */
 enum memcg_protection mem_cgroup_update_protection(struct mem_cgroup *top,
 						   struct mem_cgroup *memcg);
-/** Work it out for all groups, as for reclaim of the whole machine, for an audit that follows. */
+/** Compute the protection of all groups as reclaim of the whole machine would. Call it before an audit, which computes
+ * it too and compares. */
 void mem_cgroup_settle_protection(void);
 /** memory.min or memory.low of some group has changed. memcg_lock held. */
 void mem_cgroup_protection_changed(void);
-/** How long to sleep for being above `high` [pure]; ns. */
+/** How long a task sleeps when its group uses `usage` pages with this `high` [pure]. In ns. */
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
 
 /* ---- pressure (kernel/psi.c; nothing on the host) ---- */
-/** A group's stalls, as psi_memstall_enter() counts them. NULL: no memory. May sleep. */
+/** Create the counts of a group's stalls, for psi_memstall_enter(). NULL: no memory. May sleep. */
 struct psi_group *psi_group_create(struct mem_cgroup *memcg);
-/** Nobody stalls in it any more. NULL is allowed. */
+/** Free them. No task of the group is in a stall. NULL is allowed. */
 void psi_group_destroy(struct psi_group *g);
-/** A pressure file's text; g NULL: the machine's; res: enum psi_res of kernel/psi.h. */
+/** Write a pressure file's text to r. g NULL: the whole machine's. res: an enum psi_res of kernel/psi.h. */
 void psi_group_report(struct report *r, struct psi_group *g, unsigned int res);
 
-/** Where the host finds the groups. */
+/** Tell the host where the groups and their fields are (mmvm/audit.h). */
 struct mmvm_audit_memcg_layout;
 void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l);
-/** Of the generation of all settings of min and low; for memcg/ only. */
+/** Address of the generation number of the min and low settings, for the audit; for memcg/ only. */
 u64 mem_cgroup_settings_gva(void);
 
 /* ---- files (files.c) ---- */
@@ -305,25 +310,25 @@ struct memcg_file {
 	const char *name; /* "memory.max" */
 	bool on_root;
 	u8 notifies; /* enum memcg_notify: poll(2) reports a change */
-	u8 peak;     /* not 0: this enum memcg_peak_of + 1; a write resets it for that opener */
-	/** Not 0: a pressure file, of this enum psi_res + 1; fs/cgroup/ passes what is written to psi. */
+	u8 peak;     /* enum memcg_peak_of + 1; 0: not a file of a peak */
+	/** enum psi_res + 1, or 0: not a pressure file. fs/cgroup/ passes what is written to psi. */
 	u8 pressure;
-	/** The text. */
+	/** Write the file's text to r. */
 	void (*show)(struct report *r, struct mem_cgroup *memcg);
-	/** NULL: read-only. `text` without its last newline. 0 or -errno. May sleep. */
+	/** Act on a write. `text` has no newline at its end. 0 or -errno. May sleep. NULL: the file is read-only. */
 	int (*write)(struct mem_cgroup *memcg, const char *text);
 };
 extern const struct memcg_file memcg_files[]; /* ends with name NULL */
 
 /* memory.peak and memory.swap.peak (peak.c) */
 struct memcg_peak;
-/** An opener wants to know the highest usage from now on: his *slot, NULL until the first time, says from when. 0 or
- * -ENOMEM. May sleep. */
+/** Restart the measurement of the highest usage for one open file. *slot keeps its state: NULL before the first call,
+ * allocated here. 0 or -ENOMEM. May sleep. */
 int mem_cgroup_peak_reset(struct memcg_peak **slot, struct mem_cgroup *memcg,
 			  enum memcg_peak_of which);
-/** The highest usage that this opener is to see, in pages. A slot of another group counts for nothing. */
+/** The highest usage in pages that an open file with this slot shows. A slot of another group is ignored. */
 u64 mem_cgroup_peak_read(struct memcg_peak *const *slot, struct mem_cgroup *memcg,
 			 enum memcg_peak_of which);
-/** The file is closed. NULL is allowed. Any context in which memory may be freed. */
+/** The file is closed: free its slot. NULL is allowed. Any context in which kfree() may be called. */
 void mem_cgroup_peak_free(struct memcg_peak *peak);
 #endif

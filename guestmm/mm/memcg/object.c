@@ -1,11 +1,12 @@
 /*
  * Slab objects and memory cgroups: an object is charged to the group of the task that allocates it, until it is freed.
  *
- * Objects are smaller than pages. Their bytes are summed up in the group itself (obj_bytes); memory.current has them in
- * whole pages of that sum: a page more is charged when the sum begins a new one. Each addition knows the sums before
- * and after itself, so the pages are exact in any order of allocations and frees on several CPUs.
+ * Objects are smaller than pages. The group adds up their bytes in obj_bytes, and memory.current counts that sum,
+ * rounded up to whole pages: one more page is charged whenever the sum crosses a multiple of the page size. Each
+ * atomic addition returns the sum, so it knows which pages it crossed, and the charge is exact for any order of
+ * allocations and frees on several CPUs.
  *
- * I1  Pages charged for objects = obj_bytes rounded up, but for charges under way.
+ * I1  Pages charged for objects = obj_bytes rounded up, except while a charge is under way.
  * I2  obj_bytes = the sizes of all objects whose slab names the group (mm/slab/account.c). The audit adds them up.
  */
 #include "mm/memcg/memcg.h"
@@ -34,7 +35,7 @@ struct mem_cgroup *mem_cgroup_charge_obj(u32 bytes, gfp_t gfp)
 	struct mem_cgroup *memcg;
 	s64 after, more;
 
-	/* Work on behalf of nobody, or perhaps in an interrupt: the machine's. */
+	/* Kernel threads work for no group, and who may not sleep may be in an interrupt: the object is the root's. */
 	if (!mm || !(gfp & __GFP_DIRECT_RECLAIM))
 		return NULL;
 	memcg = mem_cgroup_get_from_mm(mm);
@@ -48,8 +49,8 @@ struct mem_cgroup *mem_cgroup_charge_obj(u32 bytes, gfp_t gfp)
 		atomic_add(&memcg->kernel_pages, more);
 		return memcg;
 	}
-	/* The sum may have changed meanwhile: what taking the bytes away frees need not be what they would have
-	 * cost. */
+	/* The sum may have changed meanwhile, so taking the bytes away may free another number of pages than adding
+	 * them needed. */
 	after = atomic_sub_return(&memcg->obj_bytes, (s64)bytes);
 	change_pages(memcg, more - (pages_of(after + bytes) - pages_of(after)));
 	mem_cgroup_put(memcg);

@@ -3,8 +3,8 @@
  *
  * I1  A counter's usage is at least the sum of its children's usages: a charge is added from the
  *     leaf up and taken back from the leaf up.
- * I2  A successful try_charge leaves every counter at or below its max. Two that race for the last
- *     pages may both fail, never both succeed.
+ * I2  A successful try_charge leaves every counter at or below its max. Two charges that race for the last
+ *     pages may both fail, but never both succeed.
  */
 #include "mm/memcg/page_counter.h"
 #include "lib/atomic.h"
@@ -17,8 +17,8 @@ void page_counter_init(struct page_counter *c, struct page_counter *parent)
 		.max = PAGE_COUNTER_MAX, .high = PAGE_COUNTER_MAX, .parent = parent};
 }
 
-/* Two racing writers may leave the lower value; a later charge mends it. What does not exceed the recent peak does not
- * exceed the other one either: one comparison for both. */
+/* Two racing writers may leave the lower value; a later charge corrects it. A usage that does not exceed the recent
+ * peak does not exceed the other one either, so usually one comparison is enough. */
 static void note_peak(struct page_counter *c, s64 usage)
 {
 	if (likely(usage <= READ_ONCE(c->recent_peak)))
@@ -140,7 +140,7 @@ u64 effective_protection(const struct protection *p)
 
 	if (!mine || !p->parent_effective)
 		return 0;
-	/* The children claim more than the parent has: each gets its share by what it uses. */
+	/* The children ask for more than the parent has: divide it in proportion to what each asks for. */
 	if (p->siblings > p->parent_effective) {
 		effective = (u64)((unsigned __int128)p->parent_effective * mine / p->siblings);
 		return min(effective, mine);

@@ -4,12 +4,12 @@
  *   machine ──> A ──> B        a page charged to B counts in B, in A and in the root
  *
  * A charge either fits under `max` in every counter up to the root or changes nothing. `low` and
- * `min` say how much of a group reclaim should leave alone; the part of it that counts at the
- * moment is the effective protection (effective_protection()).
+ * `min` say how much memory of a group reclaim should leave alone. How much of that applies at
+ * present is the effective protection (effective_protection()).
  *
- * The counters are exact: there is no per-CPU stock in front of them. A charge costs one atomic
- * addition a level, and trees of groups are shallow. Linux batches 64 pages per CPU; what a file
- * shows there may be off by that much.
+ * The counters are exact: CPUs do not charge pages in advance. A charge costs one atomic addition
+ * at each level, and trees of groups are shallow. (Linux charges batches of 64 pages per CPU, so its
+ * files may show up to 64 pages per CPU too many.)
  *
  * Lock legend: A atomic; W written under memcg_lock, read with READ_ONCE; C constant; R relaxed.
  */
@@ -22,21 +22,21 @@
 struct page_counter {
 	s64 usage;	 /* A: pages */
 	s64 peak;	 /* A: highest usage since the start */
-	s64 recent_peak; /* A: highest usage since somebody reset it (peak.c); never above `peak` */
+	s64 recent_peak; /* A: highest usage since it was last reset (peak.c); never above `peak` */
 	u64 failed;	 /* A: charges that did not fit here */
 	u64 max, high, low, min;	  /* W: pages */
-	u64 effective_min, effective_low; /* R: what reclaim last worked out of them, pages */
+	u64 effective_min, effective_low; /* R: pages, as reclaim last computed them */
 	struct page_counter *parent;	  /* C: NULL at the root */
 };
 
 void page_counter_init(struct page_counter *c, struct page_counter *parent);
-/** Charge `nr` pages to `c` and its ancestors. 0, or -ENOMEM with nothing charged and *full the
+/** Charge `nr` pages to `c` and its ancestors. 0, or -ENOMEM: nothing is charged, and *full is the
  * counter that had no room. Any context. */
 int page_counter_try_charge(struct page_counter *c, u64 nr, struct page_counter **full);
-/** Charge where it fits and nobody is above `high` then, the usual case. False: nothing is charged, and
- * page_counter_try_charge() says why. Any context. */
+/** Charge `nr` pages to `c` and its ancestors if none of them is above `high` afterwards, which is the usual case.
+ * False: nothing is charged; page_counter_try_charge() tells whether there is room. Any context. */
 bool page_counter_charge_below_high(struct page_counter *c, u64 nr);
-/** Charge whatever the limits say: for pages that must be accounted (__GFP_NOFAIL, moved). */
+/** Charge `nr` pages even above the limits, for charges that must not fail (__GFP_NOFAIL, moved pages). Any context. */
 void page_counter_charge(struct page_counter *c, u64 nr);
 void page_counter_uncharge(struct page_counter *c, u64 nr);
 static inline u64 page_counter_read(const struct page_counter *c)
@@ -45,8 +45,8 @@ static inline u64 page_counter_read(const struct page_counter *c)
 
 	return n > 0 ? n : 0;
 }
-/** "max" or bytes (decimal, 0x hexadecimal, 0 octal), rounded down to pages, with an optional suffix K,
- * M, G or T. 0 or -EINVAL. */
+/** Parse "max" or a number of bytes (decimal, hexadecimal with 0x, octal with 0) with an optional suffix K, M, G or T.
+ * *pages receives it, rounded down to pages. 0 or -EINVAL. */
 int page_counter_parse(const char *text, u64 *pages);
 
 /** What one group's protection depends on; all in pages. */
@@ -56,9 +56,9 @@ struct protection {
 	u64 parent_effective; /* of its parent, after the same calculation */
 	u64 siblings;	      /* sum over the parent's children of min(usage, setting) */
 };
-/** Pages of the group that are protected now [pure]. A child never gets more than its setting or
- * its usage, and the children together never more than the parent: an overcommitted parent's
- * protection is divided in proportion to what each child uses of its own. Source: cgroup-v2.rst,
+/** Pages of the group that are protected now [pure]. A child's protection is never more than its setting or its usage.
+ * All children together never have more than the parent: if they ask for more, the parent's protection is
+ * divided among them in proportion to min(usage, setting) of each. Source: cgroup-v2.rst,
  * "memory.min", "memory.low". */
 u64 effective_protection(const struct protection *p);
 #endif

@@ -1,11 +1,11 @@
 /*
- * memory.peak and memory.swap.peak: the highest usage of a group, since it was made or since an opener of the file
- * wrote to it (Linux 6.12). Each opener has his own beginning.
+ * memory.peak and memory.swap.peak: the highest usage of a group, since the group was created, or since a write to the
+ * same open file (Linux 6.12). So each open file may measure from another moment.
  *
- * The counter keeps one recent peak for all openers. Who begins anew puts it into the value of each of the others first,
- * and then sets it back to the usage of now:
+ * The counter keeps one recent peak for all open files. To restart the measurement of one, the recent peak is first
+ * saved in the value of each of the others, and then set to the present usage:
  *
- *   what an opener sees = the larger of his own value and the counter's recent peak
+ *   what an open file shows = the larger of its own value and the counter's recent peak
  *
  * Lock: memcg_lock for the list and the values. A charge that runs meanwhile may note its peak before or after.
  */

@@ -1,9 +1,9 @@
 /*
  * What is counted for a memory cgroup: levels by node, events, and memory.events.
  *
- * Levels and vm events are kept in the group itself; who reads them adds up the subtree. So counting
- * costs one atomic addition whatever the depth, and nothing drifts. memory.events are rare, and kept
- * with those of the descendants, as their readers are woken.
+ * A group keeps its own levels and vm events; a reader adds up the subtree. So counting costs one
+ * atomic addition at any depth of the tree, and the counts are exact. Events of memory.events are rare.
+ * They are counted in every ancestor at once, because the readers of the ancestors' files are woken, too.
  */
 #include "mm/memcg/memcg.h"
 #include "arch/thread_info.h"
@@ -87,7 +87,7 @@ void mem_cgroup_count_mm_slow(struct mm_struct *mm, enum vm_event_item item)
 {
 	struct mem_cgroup *memcg;
 
-	/* So the group stays: no reference is needed. */
+	/* While preemption is off, the group cannot be freed (memcg.c, I3), so no reference is needed. */
 	preempt_disable();
 	memcg = READ_ONCE(mm->memcg);
 	if (memcg)

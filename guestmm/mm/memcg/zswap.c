@@ -1,8 +1,8 @@
 /*
  * zswap and memory cgroups: a compressed page is charged to the group of the page that it was.
  *
- * Bytes are counted in the group itself; who asks for a subtree adds up. memory.current counts them
- * too, in whole pages of the group's sum: a page more is charged when the sum begins a new one.
+ * Each group counts its own bytes; a reader adds up the subtree. memory.current counts the sum too,
+ * rounded up to whole pages: one more page is charged whenever the sum crosses a multiple of the page size.
  */
 #include "mm/memcg/memcg.h"
 #include "mm/zswap/zswap.h"
