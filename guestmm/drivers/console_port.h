@@ -3,24 +3,26 @@
 #define DRIVERS_CONSOLE_PORT_H
 #include "lib/types.h"
 
-/** The receiver of what the port gets. Called by one CPU at a time; receive() and resized() perhaps in an interrupt. */
+/** The side that receives the port's input. One CPU at a time calls these; receive() and resized() may be called in an
+ * interrupt. */
 struct console_client {
-	u32 (*room)(void);			 /* bytes it can take now */
+	u32 (*room)(void);			 /* how many bytes it can take now */
 	void (*receive)(const u8 *bytes, u32 n); /* n <= room() */
 	void (*line_break)(void);
-	void (*resized)(void); /* the window at the other end has another size */
+	void (*resized)(void); /* the window at the other end has changed its size */
 };
 
 struct console_port {
 	const char *name; /* of the node in /dev */
 	u8 major, minor;  /* its device number */
-	/** Take the interrupt; nothing is received yet. `client` is kept. 0 or -errno. */
+	/** Request the interrupt. Input starts with start_receiving(). The port keeps the pointer. 0 or -errno. */
 	int (*open)(const struct console_client *client);
-	/** Receive. After the client had no room the port keeps what comes, until this is called again. Any context. */
+	/** Start to pass input to the client. When the client has no room, the port stops and keeps further input until
+	 * this is called again. Any context. */
 	void (*start_receiving)(void);
-	/** Print, in order; has left when it returns. Any context. */
+	/** Send n bytes, in order. They have left the machine when it returns. Any context. */
 	void (*write)(const char *buf, size_t n);
-	/** The window, in characters; 0: not known. */
+	/** Get the size of the window in characters; 0: it is not known. */
 	void (*size)(u16 *rows, u16 *cols);
 };
 

@@ -4,15 +4,15 @@
  *   ring   | done | done | with the device ... | free | free |      coherent, RING_SIZE descriptors
  *                          ^ tail                ^ head             free-running counts
  *
- * The doorbell register takes the new head; the device completes in order, writes status and
- * checksum into the descriptor, and interrupts for descriptors that ask. We ask for all.
+ * The driver writes the new head to the doorbell register. The device completes requests in order, writes
+ * status and checksum into each descriptor, and interrupts for descriptors that ask for it. All do here.
  *
  * E1: tail <= head <= tail + RING_SIZE (as free-running counts); request[i % RING_SIZE] is set for
  *     each i in [tail, head).
  * E2: a request is done exactly once, after the device has written its status.
  *
  * Lock: engine.lock with interrupts off; the interrupt handler takes it. `complete` is called
- * without.
+ * without it.
  */
 #include "arch/io.h"
 #include "kernel/irq.h"
@@ -66,7 +66,7 @@ u64 dmaengine_completed(void)
 	return READ_ONCE(engine.tail);
 }
 
-/** The oldest request if the device is through with it, off the ring; NULL otherwise. */
+/** Take the oldest request off the ring if the device has completed it; else NULL. */
 static struct dma_request *take_completed(void)
 {
 	unsigned long flags = spin_lock_irqsave(&engine.lock);
@@ -92,7 +92,7 @@ static void engine_interrupt(void *arg)
 {
 	struct dma_request *r;
 
-	/* Acknowledge first: what completes from here on interrupts again. */
+	/* Acknowledge first, so that a request that completes after this point interrupts again. */
 	reg_write(MMVM_DMA_REG_IRQ_ACK, reg_read(MMVM_DMA_REG_IRQ_STATUS));
 	while ((r = take_completed())) {
 		void (*complete)(struct dma_request *) = r->complete;
@@ -175,7 +175,7 @@ static int dmaengine_probe(const struct boot_device *bd)
 	err = -ENODEV;
 	if (reg_read(MMVM_DMA_REG_ID) != MMVM_DMA_ID || reg_read(MMVM_DMA_REG_VERSION) != 1)
 		goto unmap;
-	/* The ring itself may lie anywhere, buffers within the mask of the moment. */
+	/* The ring may lie anywhere. Buffers must lie within the mask that is set later. */
 	err = dma_set_mask_and_coherent(&engine.dev, DMA_BIT_MASK(64));
 	if (err)
 		goto unmap;

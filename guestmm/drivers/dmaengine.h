@@ -4,8 +4,8 @@
 #include "mm/dma/dma.h"
 #include "mmvm/dmaengine.h"
 
-/** A request. The caller fills the first block and keeps it all alive until it is done. Buffers are
- * device addresses from the DMA API, mapped for dmaengine_device(). */
+/** A request. The caller fills in the first block of fields, and must not free or change the request before it is
+ * done. Buffers are device addresses from the DMA API, mapped for dmaengine_device(). */
 struct dma_request {
 	enum mmvm_dma_op op;
 	dma_addr_t src, dst;
@@ -20,21 +20,23 @@ struct dma_request {
 
 /** The device for mapping buffers, or NULL when there is no engine. */
 struct device *dmaengine_device(void);
-/** Addressable bits from now on: 24, 32 or 64; nothing may be in flight. -EINVAL otherwise. */
+/** Set how many address bits the device uses: 24, 32 or 64. No request may be in flight. 0, or -EINVAL: another
+ * number. */
 int dmaengine_set_mask(unsigned int bits);
-/** Put a request on the ring; sleeps while the ring is full. */
+/** Put a request on the ring. Sleeps while the ring is full. */
 void dmaengine_submit(struct dma_request *r);
 /** Sleep until done. Returns 0, or -EIO for any status but OK. */
 int dmaengine_wait(struct dma_request *r);
-/** Both of them. */
+/** dmaengine_submit() and dmaengine_wait(). */
 int dmaengine_transfer(struct dma_request *r);
-/** Let the device fail its n-th descriptor from now (0 = none), delay each by `us`. For tests. */
+/** Make the device fail the n-th descriptor from now on (0: none), and delay each one by `us` microseconds. For
+ * tests. */
 void dmaengine_inject(u32 fail_nth, u32 delay_us);
 u64 dmaengine_completed(void);
 
 /** FNV-1a of memory, as the engine computes it. [pure] */
 u64 fnv1a_64(const void *buf, size_t len);
 
-/** Move data between zones and check it: 0 or -errno; -ENODEV without the device (dmaengine_test.c). */
+/** Move data between zones and check it (dmaengine_test.c). 0 or -errno; -ENODEV: there is no engine. May sleep. */
 int dmaengine_self_test(void);
 #endif

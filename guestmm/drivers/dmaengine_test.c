@@ -1,6 +1,6 @@
 /*
- * The DMA engine's self test: move a pattern between every pair of zones under every mask the
- * engine knows, and look at every byte and at the checksum.
+ * The DMA engine's self test: move a pattern between every pair of zones with every mask that the
+ * engine has, and check every byte and the checksum.
  *
  *   mask bits \ buffer in   DMA     DMA32     NORMAL
  *   24                      moved   refused   refused        refused twice: by dma_map_page(), and
@@ -73,7 +73,7 @@ static int try_pair(struct selftest *st, struct page *src, struct page *dst)
 	if (!allowed) {
 		err = try_forbidden(st, page_to_phys(src), page_to_phys(dst));
 		if (!err && to[0] != 0x5a)
-			err = -EFAULT; /* refused, and yet written */
+			err = -EFAULT; /* the request was refused, but the data was written */
 		return err;
 	}
 	if (memcmp(from, to, TEST_LEN) || r.checksum != fnv1a_64(from, TEST_LEN)) {
@@ -84,7 +84,7 @@ static int try_pair(struct selftest *st, struct page *src, struct page *dst)
 	return 0;
 }
 
-/** Fill and checksum, which have one buffer only. */
+/** Test filling and checksums, which use a single buffer. */
 static int try_fill(struct selftest *st, struct page *page)
 {
 	struct dma_request r = {

@@ -20,7 +20,7 @@ struct driver {
 	static const struct driver __driver_##id \
 		__attribute__((used, section(".mmvm_drivers"), aligned(8))) = {#id, compat, fn}
 
-/** Offer every device of the tree to the drivers. Once, in a thread, with interrupts working. */
+/** Offer every device of the tree to the drivers. Call it once, in a thread, when interrupts work. */
 void drivers_init(void);
 
 extern const struct driver __mmvm_drivers_start[], __mmvm_drivers_end[];

@@ -3,8 +3,8 @@
 #define DRIVERS_HWRNG_H
 #include "lib/types.h"
 
-/** Up to `len` bytes into buf (kernel memory). Returns how many, at least 1; -ENODEV: there is no device, -EIO:
- * it broke. One caller at a time, others wait. May sleep. */
+/** Read up to `len` random bytes into buf, which is kernel memory. Returns how many, at least 1; -ENODEV: there is no
+ * device; -EIO: the device is broken. Callers take turns, so it may sleep. */
 long hwrng_read(void *buf, size_t len);
 bool hwrng_present(void);
 #endif

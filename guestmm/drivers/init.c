@@ -1,12 +1,12 @@
 /* Bring up the devices that the device tree names: each is offered to the drivers that are compatible
- * with it (driver.h). A device that does not work is reported and left out: a machine without its
- * disk still runs. */
+ * with it (driver.h). A device that does not work is reported and not used; the machine runs
+ * without it. */
 #include "drivers/driver.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/dma/dma.h"
 
-/* 0, the error of the driver that took it and failed, or -ENODEV: there is no driver. */
+/* Offer the device to its drivers. 0; -ENODEV: no driver took it; or the error of the driver that tried to. */
 static int probe(const struct boot_device *dev)
 {
 	int err = -ENODEV;
@@ -18,8 +18,8 @@ static int probe(const struct boot_device *dev)
 	return err;
 }
 
-/* Somebody has a use for such devices. The others (the memory shared with the VMM, ports that
- * arch/ and kernel/ know) have no driver. */
+/* Is there a driver for such devices? There is none for the memory shared with the VMM, nor for ports that arch/ and
+ * kernel/ use directly. */
 static bool has_driver(const struct boot_device *dev)
 {
 	for (const struct driver *d = __mmvm_drivers_start; d < __mmvm_drivers_end; d++)

@@ -1,15 +1,16 @@
 /*
- * The console on the 16550: receiving, and what of it the terminal sees (National Semiconductor PC16550D data sheet, table II and section 8).
+ * The console on the 16550: input, and how it reaches the terminal (National Semiconductor PC16550D data sheet, table
+ * II and section 8).
  *
- *   interrupt ──> IIR: a trigger level waits ── 14 bytes, without a look at LSR between ──> client
- *                      fewer wait            ── one by one while LSR says so
+ *   interrupt ──> IIR: trigger level reached ── read 14 bytes without reading LSR in between ──> client
+ *                      fewer bytes wait      ── read one by one while LSR says that there is one
  *                      line status           ── a break: the stream ends
- *                      modem status          ── the window has another size
+ *                      modem status          ── the window has changed its size
  *
- * Each access is an exit of the machine, hence the trigger level.
+ * Each access to a register is an exit of the machine; the trigger level saves most of them.
  *
  * I1  While the client has no room the receive interrupt is masked; bytes wait in the device, and the
- *     VMM stops reading its standard input. Unmasking makes what waits pending again.
+ *     VMM stops reading its standard input. If bytes wait when the interrupt is unmasked, it fires at once.
  *
  * Lock: serial_lock for IER; the handler runs on one CPU at a time.
  */
@@ -75,7 +76,7 @@ static void stop_receiving(void)
 	spin_unlock_irqrestore(&serial_lock, flags);
 }
 
-/* What waits, one by one. False: the client has no room. */
+/* Read the waiting bytes one by one. False: the client has no room. */
 static bool receive_some(void)
 {
 	u8 lsr, c;
@@ -138,7 +139,7 @@ static int serial_open(const struct console_client *c)
 	return 0;
 }
 
-/* A serial line has no window: the VMM says its size beside it. */
+/* A serial line knows no window. The VMM writes the window's size into the shared page. */
 static void serial_size(u16 *rows, u16 *cols)
 {
 	u32 v = READ_ONCE(mmvm_shared->console_size);

@@ -1,13 +1,13 @@
 /*
  * The test channel: structured records to the VMM (mmvm/testchan.h).
  *
- * A record is filled in memory and its physical address / 16 is written to a port; when the `out`
- * has retired the VMM has read it and written its answer into `status`. Records may be sent from
- * any context, so the common buffer is static, and interrupts are off while it is in use:
+ * A record is filled in memory, and its physical address / 16 is written to a port. When the `out`
+ * instruction has ended, the VMM has read the record and written its answer into `status`. Records may
+ * be sent from any context, so the usual buffer is static, and interrupts are off while it is in use:
  *
  *   normal     one at a time, under `lock`
- *   emergency  for a record sent while this CPU is already filling one, or another one that a crash
- *              has stopped: a panic in the middle
+ *   emergency  for a record sent while this CPU is filling another one, or while a CPU that a crash has
+ *              stopped holds the lock: a panic in the middle of a record
  *
  * I1: a buffer is physically contiguous and 16-byte aligned: kernel image or direct map.
  *
@@ -22,7 +22,7 @@
 #include "mmvm/layout.h"
 
 #define TEXT_MAX	 4096
-#define REPORT_ORDER	 2 /* pages of a report at first: 16 KiB, doubled when it is too small */
+#define REPORT_ORDER	 2 /* of a report's first buffer: 16 KiB; doubled if too small */
 #define REPORT_ORDER_MAX 4
 
 union record_buffer {
@@ -42,10 +42,10 @@ static phys_addr_t record_phys(const struct mmvm_record *rec)
 	return va >= MMVM_KERNEL_VIRT ? va - MMVM_KERNEL_VIRT : __pa(rec);
 }
 
-/** The exit itself: returns the VMM's answer. */
+/** Send the record. Returns the VMM's answer. */
 static int send(struct mmvm_record *rec)
 {
-	rec->status = -EIO; /* stays when nobody listens at the port */
+	rec->status = -EIO; /* remains if no VMM listens at the port */
 	outl(MMVM_TESTCHAN_PORT, record_phys(rec) >> 4);
 	return READ_ONCE(rec->status);
 }
@@ -61,7 +61,7 @@ static void fill_header(struct mmvm_record *rec, enum mmvm_record_kind kind, con
 	strscpy(rec->name, name ? name : "", sizeof(rec->name));
 }
 
-/** The buffer to use, with interrupts off until put_buffer(). */
+/** Take a buffer. Interrupts are off from here until put_buffer(). */
 static union record_buffer *get_buffer(unsigned long *flags)
 {
 	*flags = arch_irq_save();
@@ -169,7 +169,7 @@ int testchan_audit(void)
 void testchan_exit(int status)
 {
 	testchan_record(MMVM_REC_EXIT, "", status, 0, NULL);
-	/* The VMM stops us at the `out`. One that does not gets a CPU that does nothing more. */
+	/* The VMM stops the machine at the `out`. If it does not, this CPU does nothing more. */
 	for (;;) {
 		arch_irq_disable();
 		__asm__ volatile("hlt");

@@ -98,10 +98,10 @@ struct virtqueue {
 	u64 nr_kicks, nr_kicks_avoided;
 };
 
-/** Bring the device to FEATURES_OK with those of `wanted` that it offers (VERSION_1 always).
- * Returns 0, -ENODEV (no virtio device of version 2, or a placeholder) or -EIO. May sleep. */
+/** Initialise the device up to FEATURES_OK. Of the features in `wanted` those that it offers are negotiated, and always
+ * VERSION_1. Returns 0, -ENODEV (it is no virtio device of version 2, or a placeholder) or -EIO. May sleep. */
 int virtio_mmio_probe(struct virtio_device *vdev, const struct boot_device *bd, u64 wanted);
-/** Queues are ready: let the device work. */
+/** The queues are set up: set DRIVER_OK, so that the device begins to work. */
 void virtio_device_ready(struct virtio_device *vdev);
 /** Stop the device at once: afterwards it touches no memory of the kernel. */
 void virtio_device_reset(struct virtio_device *vdev);
@@ -110,40 +110,42 @@ static inline bool virtio_has_feature(const struct virtio_device *vdev, unsigned
 {
 	return vdev->features >> bit & 1;
 }
-/** What the interrupt was for (VIRTIO_INT_*), acknowledged. */
+/** Acknowledge the interrupt. Returns its reasons (VIRTIO_INT_*). */
 u32 virtio_interrupt_ack(struct virtio_device *vdev);
 u32 virtio_config_read32(struct virtio_device *vdev, unsigned int offset);
 u64 virtio_config_read64(struct virtio_device *vdev, unsigned int offset);
 
 void virtio_config_write32(struct virtio_device *vdev, unsigned int offset, u32 value);
 
-/** Make queue `index` with at most `max_size` entries. Returns 0, -ENOENT, -ENOMEM. May sleep. */
+/** Create queue `index` with at most `max_size` entries. Returns 0, -ENOENT (the device has no such queue) or -ENOMEM.
+ * May sleep. */
 int virtqueue_create(struct virtqueue *vq, struct virtio_device *vdev, u16 index, u16 max_size);
 void virtqueue_destroy(struct virtqueue *vq);
 /**
- * Offer a chain of `n` descriptors, linked table[i] -> table[i + 1], to the device; `token` comes
- * back from virtqueue_get(). With indirect descriptors only the table's address goes into the ring,
- * and the table must stay untouched until then. Returns 0 or -ENOSPC.
+ * Offer a chain of `n` descriptors, table[0] to table[n - 1], to the device. When the device has used them,
+ * virtqueue_get() returns `token`. With indirect descriptors the ring has only the table's address, so the
+ * table must not change until then. Returns 0 or -ENOSPC.
  */
 int virtqueue_add(struct virtqueue *vq, const struct vring_desc *table, dma_addr_t table_dma, u16 n,
 		  void *token);
 /** Publish the buffers that were added. True: the device wants a notification, so call virtqueue_notify(). */
 bool virtqueue_kick(struct virtqueue *vq);
 void virtqueue_notify(struct virtqueue *vq);
-/** Next completed token with the bytes written, or NULL. */
+/** Take the next completed chain: its token, and in *len the number of bytes that the device wrote. NULL: there is
+ * none. */
 void *virtqueue_get(struct virtqueue *vq, u32 *len);
 /** Ask for an interrupt at the next completion. False: a buffer was completed meanwhile, so check again. */
 bool virtqueue_enable_cb(struct virtqueue *vq);
-/** No interrupt is wanted until virtqueue_enable_cb(): we look ourselves. One may still come. */
+/** Ask for no interrupts until virtqueue_enable_cb(), because the caller polls. One may still arrive. */
 void virtqueue_disable_cb(struct virtqueue *vq);
-/** Has the device completed something that was not taken yet? No lock needed. */
+/** Has the device completed a chain that has not been taken yet? No lock needed. */
 static inline bool virtqueue_pending(const struct virtqueue *vq)
 {
 	return READ_ONCE(vq->used->idx) != READ_ONCE(vq->used_idx);
 }
 
 struct block_device;
-/** What a disk has seen, since boot. */
+/** Counts of a disk since boot. */
 struct virtio_blk_counts {
 	u64 interrupts, polled; /* reads that were done before anybody had to sleep */
 	u64 queue_full;		/* bios that waited for a slot */

@@ -1,16 +1,16 @@
 /*
- * virtio-balloon (virtio 1.2, section 5.5): the host says how many pages it wants, and gets them.
+ * virtio-balloon (virtio 1.2, section 5.5): the host says how many pages it wants, and the guest gives them up.
  *
  *   configuration interrupt ──> thread: inflate or deflate, a batch at a time, until `actual` is the target
- *   interrupt of statistics ──> thread: fill the buffer anew, send it
+ *   interrupt of statistics ──> thread: fill the buffer with new statistics, send it
  *   every two seconds        ──> free blocks are reported (mm/move/reporting.c)
- *   memory is short          ──> balloon_oom() (mm/move/balloon.c), from whoever allocates
+ *   memory is short          ──> balloon_oom() (mm/move/balloon.c), called by the task that allocates
  *
- * Inflating stops for a moment when there is no page to be had without killing somebody. Pages that were taken back
- * for lack of memory stay with the guest until the target changes.
+ * When a page could be had only by killing a process, inflating pauses for RETRY_NS. Pages that were taken back for
+ * lack of memory stay with the guest until the target changes.
  *
- * Locks: tell() is called with the balloon's lock held, which so guards `inflate`, `deflate`, `wire->pfn`
- * and `actual`. The rest belongs to the thread. The interrupt only wakes.
+ * Locks: tell() is called with the balloon's lock held; so that lock guards `inflate`, `deflate`, `wire->pfn` and
+ * `actual`. The other fields belong to the thread. The interrupt handler only wakes the thread.
  */
 #include "drivers/driver.h"
 #include "drivers/virtio.h"
@@ -65,7 +65,7 @@ struct virtio_balloon {
 	dma_addr_t wire_dma;
 	struct wait_queue wait;
 	bool has_stats, has_reporting;
-	u32 config_changes; /* A: configuration interrupts that the thread has not looked at */
+	u32 config_changes; /* A: configuration interrupts that the thread has not handled yet */
 	bool dead;	    /* the device broke the rules and was reset */
 };
 
@@ -82,8 +82,7 @@ static void send(struct virtqueue *vq, dma_addr_t at, u32 bytes)
 		virtqueue_notify(vq);
 }
 
-/* The device has found a mistake: nothing more comes from it. Asked when its configuration may have
- * changed. */
+/* Has the device reported an error? It does nothing more then. Called when its configuration may have changed. */
 static bool is_dead(void)
 {
 	if (READ_ONCE(balloon->config_changes) &&
@@ -117,7 +116,7 @@ static int tell(enum balloon_way way, const u32 *pfn, u32 n)
 	return 0;
 }
 
-/* Free blocks: buffers that the device may write to. From the thread that reports only. */
+/* Report free blocks, as buffers that the device may write to. Only the thread of mm/move/reporting.c calls it. */
 static int report(const struct reported_range *range, u32 n)
 {
 	struct vring_desc *d = balloon->wire->range;
@@ -168,7 +167,7 @@ static void send_stats(void)
 	     sizeof(balloon->wire->stat));
 }
 
-/* The host has given the buffer back: it wants new ones. */
+/* The host has returned the buffer: it wants new statistics. */
 static void answer_stats(void)
 {
 	u32 len;
@@ -193,7 +192,7 @@ static bool stats_wanted(void)
 	return balloon->has_stats && !balloon->stats.broken && virtqueue_pending(&balloon->stats);
 }
 
-/* Is there work? Nothing is more than a look: the target is read when it may have changed. */
+/* Is there work? Reads no register: the thread reads the target when it may have changed. */
 static bool called(void)
 {
 	return READ_ONCE(balloon->config_changes) || stats_wanted();
@@ -258,7 +257,7 @@ static int create_queues(struct virtio_balloon *b)
 	err = b->has_stats ? virtqueue_create(&b->stats, &b->vdev, 2, 16) : 0;
 	if (err)
 		goto deflate;
-	/* Queues that are not there have no number: as Linux and QEMU count. */
+	/* Queues are numbered without gaps: a missing queue has no number, as in Linux and QEMU. */
 	b->has_reporting = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_REPORTING);
 	if (b->has_reporting)
 		err = virtqueue_create(&b->reporting, &b->vdev, b->has_stats ? 3 : 2, 16);

@@ -2,27 +2,27 @@
  * virtio-blk: a disk (virtio 1.2, section 5.2).
  *
  * One bio is one request: header, up to 32 pages (or a part of one), status byte, as one descriptor
- * chain. Each of the slots has its header, status and descriptor table in coherent memory, made once,
- * so that submitting allocates nothing: swap-out runs when there is nothing to allocate.
+ * chain. Each slot has its header, status and descriptor table in coherent memory, which is
+ * allocated once. So submitting a request allocates nothing: pages are swapped out when memory has run out.
  *
  *   bio -> free slot? -> chain on the queue -> kick -> interrupt -> slot -> bio->end_io
  *             | none
  *             v
- *          pending list, drained by completions
+ *          pending list: each completion starts the next one
  *
  * B1: a bio that was submitted is completed exactly once, also when the device breaks.
  * B2: a bio is in a slot, or on `pending`, never both; `pending` is empty while slots are free.
  * B3: after the device has broken it is reset before its requests are failed: it touches no page
- *     that we have given back.
+ *     that its owner may have freed.
  *
- * A read has somebody waiting for it, and the host mostly has the data in memory. So after a read we look at the
- * used ring for a moment before we leave it to the interrupt: an interrupt, two register accesses that are exits,
- * and two context switches cost more than the moment. Writes are not urgent and always complete by interrupt.
+ * A task waits for a read, and the host mostly has the data in memory. So after submitting a read, the driver polls the
+ * used ring for a short time before it relies on the interrupt: that is cheaper than an interrupt, two register
+ * accesses (which are exits) and two context switches. Writes are not urgent and always complete by interrupt.
  *
- * Discards and write-zeroes longer than the device takes go out piece by piece from the same slot.
+ * Discards and write-zeroes that are longer than one request may be are sent piece by piece, in the same slot.
  *
  * Lock: vblk->lock, with interrupts off; the interrupt handler takes it. end_io is called without
- * it, but with interrupts off, from the handler and from a poll alike.
+ * it and with interrupts off, both from the handler and from a poll.
  */
 #include "kernel/irq.h"
 #include "kernel/boot_info.h"
@@ -58,7 +58,7 @@
 #define VIRTIO_BLK_S_NONE	  0xff /* the driver's value: the device has not written a status */
 
 #define NR_SLOTS   64
-#define POLL_HZ	   10000 /* poll for a 10,000th of a second */
+#define POLL_HZ	   10000 /* poll for 1/10,000 of a second */
 #define TABLE_SIZE (BIO_MAX_PAGES + 2)
 
 /** What the device sees of a slot. */
@@ -108,7 +108,7 @@ static void set_desc(struct blk_wire *w, u16 i, dma_addr_t addr, u32 len, u16 fl
 
 #define WIRE_DMA(slot, field) ((slot)->wire_dma + offsetof(struct blk_wire, field))
 
-/** Bytes of each page that the bio moves. */
+/** How many bytes of each of its pages the bio moves. */
 static u32 bytes_of_page(const struct bio *bio)
 {
 	return bio->len ? bio->len : PAGE_SIZE;
@@ -146,7 +146,7 @@ static void unmap_pages(struct virtio_blk *vblk, struct blk_slot *slot)
 			       bio->op == BIO_READ ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 
-/** The next piece of a discard or write-zeroes. */
+/** Set the range of the next piece of a discard or write-zeroes. */
 static void set_range(struct virtio_blk *vblk, struct blk_slot *slot)
 {
 	struct bio *bio = slot->bio;
@@ -190,7 +190,7 @@ static int issue(struct virtio_blk *vblk, struct blk_slot *slot)
 	w->status = VIRTIO_BLK_S_NONE;
 	set_desc(w, 0, WIRE_DMA(slot, header), sizeof(w->header), 0);
 	w->table[n + 1] = (struct vring_desc){WIRE_DMA(slot, status), 1, VRING_DESC_F_WRITE, 0};
-	/* There is room: NR_SLOTS chains fit the queue, see setup_slots(). */
+	/* It cannot be full: all slots together fit the queue (setup_slots()). */
 	BUG_ON(virtqueue_add(&vblk->vq, w->table, slot->wire_dma, n + 2, slot));
 	return 0;
 }
@@ -258,7 +258,7 @@ static void finish_slot(struct virtio_blk *vblk, struct blk_slot *slot, int stat
 	vblk->free = slot;
 }
 
-/** Stop the device and fail all it has and all that waits (B3). Lock held. */
+/** Stop the device, and fail the requests that it has and those that wait (B3). Lock held. */
 static void vblk_die(struct virtio_blk *vblk, struct list_head *done)
 {
 	printk("%s: device needs a reset, all its requests fail\n", vblk->bdev.name);
@@ -324,7 +324,7 @@ static void vblk_interrupt(void *arg)
 	complete_all(&done);
 }
 
-/** Wait a moment for the read in `slot`; whatever completes meanwhile is completed here. */
+/** Poll for the read in `slot` for a short time. Other requests that complete meanwhile are finished here, too. */
 static void poll_read(struct virtio_blk *vblk, struct blk_slot *slot, const struct bio *bio)
 {
 	u64 until = get_cycles() + vblk->poll_cycles;
@@ -364,7 +364,7 @@ static void vblk_submit(struct block_device *bdev, struct bio *bio)
 	unsigned long flags;
 	LIST_HEAD(done);
 
-	/* A poller has asked for no interrupt and must not be preempted while it polls. */
+	/* While a task polls, interrupts of the device are switched off, so it must not be preempted. */
 	preempt_disable();
 	flags = spin_lock_irqsave(&vblk->lock);
 	if (unlikely(vblk->dead)) {
@@ -383,7 +383,7 @@ static void vblk_submit(struct block_device *bdev, struct bio *bio)
 		notify = virtqueue_kick(&vblk->vq);
 	}
 	spin_unlock_irqrestore(&vblk->lock, flags);
-	/* The doorbell is an exit; other CPUs need not wait for it. */
+	/* Writing the doorbell is an exit, so do it without the lock: other CPUs need not wait for it. */
 	if (notify)
 		virtqueue_notify(&vblk->vq);
 	complete_all(&done);
@@ -401,7 +401,7 @@ void virtio_blk_get_counts(const struct block_device *bdev, struct virtio_blk_co
 	c->kicks_avoided = vblk->vq.nr_kicks_avoided;
 }
 
-/** As many slots as chains certainly fit the queue. */
+/** Create as many slots as the queue certainly has room for. */
 static int setup_slots(struct virtio_blk *vblk)
 {
 	u16 per_chain = virtio_has_feature(&vblk->vdev, VIRTIO_F_INDIRECT_DESC) ? 1 : TABLE_SIZE;

@@ -2,12 +2,13 @@
  * virtio-console (virtio 1.2, section 5.3): one port, /dev/hvc0.
  *
  *   receive   BUFFERS buffers wait at the device; interrupt ──> take() ──> client, in order
- *   transmit  one request at a time, polled: a line has left when write() returns, as with the 16550. The machine may
- *             end right after it.
+ *   transmit  one request at a time, polled. The bytes have left when write() returns, as with the 16550, because the
+ *             machine may end right after it.
  *
- * I1  What the client has no room for stays in its buffer, and later buffers stay in the ring, until
- *     start_receiving() is called. With all buffers full the VMM stops reading its standard input.
- * I2  Whoever sets `receiving` passes bytes on, until nobody has asked for more since it looked (`again`).
+ * I1  Bytes that the client has no room for stay in their buffer, and later buffers stay in the ring, until
+ *     start_receiving() is called. When all buffers are full, the VMM stops reading its standard input.
+ * I2  The CPU that sets `receiving` passes bytes to the client. If another CPU asks for the same meanwhile (`again`),
+ *     it looks once more before it clears `receiving`.
  * I3  A device that breaks the rules is reset and not used any more: output goes to the serial port, input ends.
  *
  * Locks: rx_lock for the receive queue and the buffer that is being read; tx_lock for the transmit queue, inside the
@@ -27,7 +28,7 @@
 #define VIRTIO_CONSOLE_F_SIZE 0
 #define CONFIG_SIZE	      0 /* two bytes of columns, two of rows */
 #define BUFFERS		      4u
-#define BUFFER_BYTES	      (PAGE_SIZE / (BUFFERS + 1)) /* the last is for output */
+#define BUFFER_BYTES	      (PAGE_SIZE / (BUFFERS + 1)) /* the last buffer is for output */
 
 struct virtio_console {
 	struct virtio_device vdev;
@@ -55,7 +56,7 @@ static void give_up(const char *why)
 
 /* ---- receiving -------------------------------------------------------------------------------- */
 
-/* rx_lock held, but for the first time. */
+/* Give a buffer to the device. rx_lock held, except during initialisation. */
 static void offer(u32 which)
 {
 	const struct vring_desc d = {.addr = vc->buffer_dma + which * BUFFER_BYTES,
@@ -67,7 +68,8 @@ static void offer(u32 which)
 		virtqueue_notify(&vc->rx);
 }
 
-/* rx_lock held. The next buffer that the device has filled; false: there is none, and an interrupt tells of one. */
+/* Take the next buffer that the device has filled. False: there is none, and an interrupt will come with the next.
+ * rx_lock held. */
 static bool next_buffer(void)
 {
 	u32 len;
@@ -84,7 +86,7 @@ static bool next_buffer(void)
 	return true;
 }
 
-/* Up to `max` bytes that were received. */
+/* Copy up to `max` received bytes. Returns how many. */
 static u32 take(u8 *to, u32 max)
 {
 	unsigned long flags = spin_lock_irqsave(&vc->rx_lock);
@@ -148,7 +150,7 @@ static void port_start_receiving(void)
 		receive();
 }
 
-/* tx_lock held. At most BUFFER_BYTES. False: the device is broken. */
+/* Send n <= BUFFER_BYTES bytes. False: the device is broken. tx_lock held. */
 static bool transmit(const char *buf, u32 n)
 {
 	const struct vring_desc d = {.addr = vc->buffer_dma + BUFFERS * BUFFER_BYTES, .len = n};
@@ -159,7 +161,7 @@ static bool transmit(const char *buf, u32 n)
 	if (virtqueue_kick(&vc->tx))
 		virtqueue_notify(&vc->tx);
 	while (!virtqueue_get(&vc->tx, &len)) {
-		/* Reading the status is an exit: not at every turn. */
+		/* Reading the status is an exit, so do it only once in a while. */
 		for (int i = 0; i < 1000 && !virtqueue_pending(&vc->tx); i++)
 			cpu_relax();
 		if (vc->tx.broken || (virtio_status(&vc->vdev) & VIRTIO_S_NEEDS_RESET))

@@ -1,10 +1,9 @@
 /*
  * The virtio-mmio transport (virtio 1.2, section 4.2): finding out what the device is, agreeing on
  * features, starting and stopping it. Registers are 32 bits wide; each access is an exit to the
- * VMM, so nothing here is on a hot path but the interrupt acknowledgement.
+ * VMM, so nothing here is on a hot path except acknowledging an interrupt.
  *
- * No locks: initialisation runs in one thread, and the register accesses of the hot path are
- * single.
+ * No locks: initialisation runs in one thread, and a hot path accesses a single register.
  */
 #include "arch/io.h"
 #include "drivers/virtio.h"
@@ -111,7 +110,7 @@ void virtio_device_ready(struct virtio_device *vdev)
 void virtio_device_reset(struct virtio_device *vdev)
 {
 	reg_write(vdev, VIRTIO_MMIO_STATUS, 0);
-	/* Our devices have stopped when the write retires; the specification allows later. */
+	/* The VMM's devices have stopped when the write has ended. The specification allows a device to stop later. */
 	while (reg_read(vdev, VIRTIO_MMIO_STATUS))
 		cpu_relax();
 }
@@ -147,7 +146,7 @@ u64 virtio_config_read64(struct virtio_device *vdev, unsigned int offset)
 	return (u64)hi << 32 | lo;
 }
 
-/* The transport's part of a queue's birth and death; the rest is in virtqueue.c. */
+/* The transport's part of creating and destroying a queue; the other part is in virtqueue.c. */
 int virtqueue_create(struct virtqueue *vq, struct virtio_device *vdev, u16 index, u16 max_size)
 {
 	size_t avail_off, used_off;

@@ -1,17 +1,17 @@
 /*
  * virtio-pmem (virtio 1.2, section 5.19): a range of memory that is a file of the host.
  *
- * The range becomes ZONE_DEVICE (mm/phys/device.h) and a disk, pmem0: reads and writes are copies, done when submit
- * returns. What they, or stores by a mapping, leave there is on the host's disk after a flush, the only kind of request
- * that the device has:
+ * The range becomes memory of ZONE_DEVICE (mm/phys/device.h) and a disk, pmem0. Reads and writes of the disk copy
+ * memory and are done when submit returns. Written data, also that of stores to a mapping, is on the host's disk
+ * after a flush, which is the only kind of request that the device has:
  *
  *   flush bios ──> pending ──kick──> in_flight ──interrupt──> all end with the answer
  *
- * P1  One request is with the device at a time, and stands for all bios of in_flight. A bio that comes meanwhile
- *     waits for the next one: the device may have begun before that bio's data was there.
+ * P1  The device has one request at a time, which serves all bios of in_flight. A bio that arrives meanwhile waits for
+ *     the next request, because the device may have begun to flush before that bio's data was written.
  * P2  A bio that was submitted is ended exactly once, also when the device breaks; after that every flush fails.
- * P3  device_flush_issued and device_flush_done, which the host's audit compares with the device's own count: the one is raised before
- *     the request is sent, the other after its answer.
+ * P3 device_flush_issued and device_flush_done, are what the host's audit compares with the device's own count: the
+ *     first is raised before a request is sent, the second after its answer.
  *
  * Lock: p->lock, with interrupts off; the interrupt handler takes it. end_io is called without it, with
  * interrupts off, as by every driver here.
@@ -62,7 +62,7 @@ static void end_bios(struct list_head *bios, int status)
 	}
 }
 
-/* The bios that wait become the request. Lock held. True: ring the doorbell. */
+/* Send one request for all waiting bios. True: the doorbell must be rung. Lock held. */
 static bool start_flush(struct virtio_pmem *p)
 {
 	if (list_empty(&p->pending) || !list_empty(&p->in_flight))
@@ -149,7 +149,7 @@ static void copy_bio(struct virtio_pmem *p, struct bio *bio)
 		else
 			memcpy_from_page(at, bio->pages[i], bio->offset, n);
 	}
-	/* In KiB: of pgpgin and pgpgout, what no disk of the host has seen. */
+	/* In KiB: the part of pgpgin and pgpgout that reached no disk of the host. */
 	preempt_disable();
 	count_vm_events(bio->op == BIO_READ ? MMVM_PMEM_IN : MMVM_PMEM_OUT,
 			DIV_ROUND_UP(bio->nr_pages * n, 1024));
@@ -173,7 +173,7 @@ static void pmem_submit(struct block_device *bdev, struct bio *bio)
 	arch_irq_restore(flags);
 }
 
-/* What the device offers, as memory and as a disk. */
+/* Add the device's range as memory, and register it as a disk. */
 static int set_up_disk(struct virtio_pmem *p, const struct boot_device *bd)
 {
 	static u32 number;
@@ -237,7 +237,7 @@ static int virtio_pmem_probe(const struct boot_device *bd)
 		goto queue;
 	err = request_irq(bd->gsi, interrupt, p, "virtio-pmem");
 	if (err)
-		goto queue; /* the range stays memory that nobody uses */
+		goto queue; /* the memory that was added cannot be removed again; nobody uses it */
 	virtqueue_enable_cb(&p->vq);
 	virtio_device_ready(&p->vdev);
 	register_block_device(&p->bdev);

@@ -1,8 +1,8 @@
 /*
  * virtio-rng (virtio 1.2, section 5.4): the device fills one buffer at a time.
  *
- * Locks: none. The thread that sets `busy` owns the queue and the buffer until it clears it; others wait. The
- * interrupt only wakes.
+ * Locks: none. The thread that sets `busy` owns the queue and the buffer until it clears `busy`; others wait. The
+ * interrupt handler only wakes the thread that waits for the device.
  */
 #include "drivers/driver.h"
 #include "drivers/hwrng.h"
@@ -38,7 +38,7 @@ static bool answered(void)
 	return virtqueue_pending(&rng->vq) || (virtio_status(&rng->vdev) & VIRTIO_S_NEEDS_RESET);
 }
 
-/* Bytes that are in the buffer now, or -EIO. The caller has set `busy`. */
+/* Let the device fill the buffer. Returns the number of bytes, or -EIO. The caller has set `busy`. */
 static long request(size_t len)
 {
 	const struct vring_desc d = {
@@ -49,7 +49,7 @@ static long request(size_t len)
 	if (virtqueue_kick(&rng->vq))
 		virtqueue_notify(&rng->vq);
 	wait_event(&rng->wait, answered());
-	/* More than it was given, or nothing at all: it cannot be trusted with another buffer. */
+	/* If the device says that it wrote more than the buffer holds, or nothing, it gets no other buffer. */
 	if (!virtqueue_get(&rng->vq, &got) || !got || got > len) {
 		rng->dead = true;
 		virtio_device_reset(&rng->vdev);

@@ -5,22 +5,22 @@
  *   avail  idx, ring[size] of head descriptors  we write, the device reads
  *   used   idx, ring[size] of {head, written}   the device writes, we read
  *
- * Notifications go by event index when negotiated: the device says in avail_event at which index it
- * wants to be kicked, we say in used_event at which it shall interrupt. So a run of requests costs
- * one kick and one interrupt, whatever its length.
+ * If the feature was negotiated, notifications use event indexes: avail_event is the index at which the
+ * device wants to be kicked, used_event the index at which the driver wants an interrupt. So a run of
+ * requests costs one kick and one interrupt, whatever its length.
  *
  * VQ1: token[h] != NULL exactly while the chain with head h is with the device.
- * VQ2: num_free descriptors hang on free_head; with indirect tables each chain takes one.
- * VQ3: what the device gives back is checked before it is used as an index: a device that gives
- *      back what it does not have makes the queue `broken`, and nothing more is taken from it.
+ * VQ2: num_free descriptors are on the list of free_head. With indirect tables each chain takes one.
+ * VQ3: a number that the device returns is checked before it is used as an index. If the device returns a
+ *      descriptor that it does not have, the queue is `broken`, and nothing more is taken from it.
  *
- * Lock: the driver's own, held by the caller of everything here.
+ * Lock: the driver's own. The caller holds it for every function here.
  */
 #include "drivers/virtio.h"
 #include "lib/errno.h"
 
-/* Orders our store of an index before our load of the other side's: the one order that x86 does
- * not keep by itself. A locked instruction, as mfence is not emulated everywhere. */
+/* Order the store of our index before the load of the other side's index. This is the one order that x86 does not keep
+ * by itself. It is a locked instruction, because not every emulator has mfence. */
 static inline void full_barrier(void)
 {
 	__asm__ volatile("lock; addl $0, (%%rsp)" ::: "memory", "cc");
