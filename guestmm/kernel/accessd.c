@@ -5,10 +5,10 @@
  *
  *   sleep -> walk all page tables (mm/report/access.c) -> MMVM_REC_ACCESS -> the VMM has taken the bits
  *
- * The VMM asks for it by mmvm_shared.access_ms before the guest starts. Without that there is no
- * thread, and no cost. The time of a walk is sent along: it is time the guest did not have.
+ * The VMM asks for samples by mmvm_shared.access_ms before the guest starts. Without that there is no
+ * thread, and no cost. Each record has the time of the walk, which is what the sample cost the guest.
  *
- * Lock: sampling (a mutex): one sampling at a time fills the bitmap; outside of mmap_lock.
+ * Lock: `sampling`, a mutex taken before mmap_lock, so that one sample at a time fills the bitmap.
  */
 #include "kernel/accessd.h"
 #include "arch/static_key.h"
@@ -20,7 +20,7 @@
 #include "mmvm/access.h"
 
 static struct mutex sampling = MUTEX_INIT(sampling);
-/* sampling: pages of accessd_sample_current() whose bits the next record will have */
+/* `sampling`: pages that accessd_sample_current() found, and whose bits the next record will report */
 static u64 unrecorded;
 
 static inline u64 *bitmap(void)
@@ -28,7 +28,7 @@ static inline u64 *bitmap(void)
 	return (u64 *)((char *)mmvm_shared + MMVM_ACCESS_OFFSET);
 }
 
-/* Address spaces that CPUs of one node alone have loaded, node by node. */
+/* Node by node, sample the address spaces that only CPUs of this node have loaded. */
 static void sample_nodes(void)
 {
 	if (unrecorded)

@@ -2,9 +2,9 @@
 #ifndef KERNEL_ACCESSD_H
 #define KERNEL_ACCESSD_H
 
-/** Start it, if the VMM asked for it. Returns 0 or -ENOMEM. */
+/** Start the thread, if the VMM asked for samples. Returns 0 or -ENOMEM. */
 int accessd_init(void);
-/** Sample the calling process now, for a program that asks the VMM for the result. Returns pages found accessed.
- * May sleep. */
+/** Sample the current process now, for a program that asks the VMM for the result. Returns the number of pages found
+ * accessed. May sleep. */
 long accessd_sample_current(void);
 #endif

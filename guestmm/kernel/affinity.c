@@ -4,8 +4,9 @@
  * A task that may not run on its CPU sleeps, and a kernel thread wakes it on another CPU: while it sleeps nobody
  * uses its stack (I6 of sched.c). It does so on its way to user mode, where it holds no lock.
  *
- * A signal or another sched_setaffinity(2) may wake the task first. It may then run, end and be freed, so it
- * takes itself off the list before it goes on, and the thread looks at a task only while it is on the list.
+ * A signal or another sched_setaffinity(2) may wake the task before the thread does. It may then run, end and be
+ * freed. So a task takes itself off the list before it continues, and the thread uses a task only while it is on
+ * the list.
  *
  * Locks: migrate_lock, for the list of those tasks > rq->lock.
  */
@@ -16,7 +17,7 @@ static LIST_HEAD(migrating_tasks); /* migrate_lock */
 static spinlock_t migrate_lock = SPINLOCK_INIT;
 static struct wait_queue migrate_wq = WAIT_QUEUE_INIT(migrate_wq);
 
-/* The task sleeps: from now on it belongs to an allowed CPU's queue. False: it does not sleep yet. */
+/* Assign a sleeping task to the queue of a CPU that it may run on. False: it does not sleep yet. */
 static bool move_sleeping(struct task *t)
 {
 	unsigned long flags = arch_irq_save();
@@ -90,7 +91,7 @@ void sched_migrate_self(void)
 		}
 		spin_unlock_irqrestore(&migrate_lock, flags);
 		wake_up(&migrate_wq);
-		schedule(); /* a signal may wake us where we are: again */
+		schedule(); /* a signal may wake us on the old CPU; then try again */
 	}
 	flags = spin_lock_irqsave(&migrate_lock);
 	if (t->migrating) {
@@ -125,5 +126,5 @@ void sched_fork(struct task *t)
 	sched_set_turn(t);
 	t->cpus = READ_ONCE(current->cpus);
 	if (!(t->cpus >> t->ti->cpu & 1))
-		t->ti->cpu = sched_pick_cpu(t->cpus); /* nobody else knows it yet (I6) */
+		t->ti->cpu = sched_pick_cpu(t->cpus); /* no other CPU can reach the task yet (I6) */
 }

@@ -1,16 +1,16 @@
-/* What the device tree and the command line say about this machine. Filled by fdt_scan(), constant then. */
+/* What the device tree and the command line say about this machine. Filled by fdt_scan(), constant after it. */
 #ifndef KERNEL_BOOT_INFO_H
 #define KERNEL_BOOT_INFO_H
 #include "lib/types.h"
 #include "mmvm/layout.h"
 
-/** What the device tree said. Strings point into a copy that lives for ever. */
+/** A device of the device tree. */
 struct boot_device {
 	u64 base, size;
 	u32 gsi;
 	char role[16];	     /* virtio: "swap", "disk0" ... */
-	bool read_only;	     /* a property of its own */
-	char compatible[24]; /* what its driver is found by */
+	bool read_only;	     /* the node has this property */
+	char compatible[24]; /* selects its driver */
 };
 #define BOOT_MAX_DEVICES 32
 
@@ -37,6 +37,6 @@ bool cmdline_get(const char *name, char *buf, size_t size);
 /** Does the option NAME or NAME=VALUE mean "on"? VALUE is parsed as by Linux's kstrtobool(); no value means on. Any
  * other value is reported in the log and ignored. */
 bool boot_option_is_on(const char *name, const char *value);
-/** The end of boot: name the options that nobody has asked for (boot_option_asked()). */
+/** At the end of boot: log the options on the command line that no code has looked for (boot_option_asked()). */
 void boot_options_report(void);
 #endif

@@ -1,12 +1,12 @@
 /*
  * Control groups: see cgroup.h.
  *
- * I1  nr_populated of a group is the sum of nr_procs over it and everything below: both change under
- *     task_list_lock. cgroup.events reports when it becomes or stops being 0.
- * I2  A group has processes or children with controllers, not both (the root may): so no process
- *     competes with a group below its own.
- * I3  A group's memcg is its own or that of its parent. mm->memcg of a process is its group's; it is
- *     set after the process has moved, so what it allocates meanwhile may still go to the old group.
+ * I1  nr_populated of a group is the sum of nr_procs over the group and all groups below it. Both
+ *     change under task_list_lock. cgroup.events reports when the sum becomes 0 or stops being 0.
+ * I2  A group has processes, or children with controllers, but not both, except for the root. So no
+ *     process competes with a group below its own.
+ * I3  A group's memcg is its own or that of its parent. mm->memcg of a process is its group's. It is
+ *     set after the process has moved, so memory allocated in between may be charged to the old group.
  * I4  A dead group gets no process, no child and no controller. It is freed with its last reference.
  */
 #include "kernel/cgroup.h"
@@ -150,7 +150,7 @@ int cgroup_next_pid(struct cgroup *cg, int from)
 	return best;
 }
 
-/* I3, for one process. */
+/* Set mm->memcg of one process to its group's (I3). */
 static void sync_process(int pid)
 {
 	struct mm_struct *mm = process_get_mm(pid);
@@ -230,7 +230,7 @@ static void kill_one_group(struct cgroup *cg)
 
 /* ---- the tree: cgroup_lock held --------------------------------------------------------------- */
 
-/* The group below `top` after `pos`, parents first; NULL: no more. */
+/* The group after `pos` in a walk of the groups below `top`, parents before children. NULL: the walk is over. */
 static struct cgroup *next_below(struct cgroup *top, struct cgroup *pos)
 {
 	if (!list_empty(&pos->children))
@@ -248,7 +248,7 @@ void cgroup_kill(struct cgroup *top)
 		kill_one_group(cg);
 }
 
-/* The group is charged elsewhere from now on; takes over the reference. */
+/* Replace the group's memcg. Takes over the reference. */
 static void set_memcg(struct cgroup *cg, struct mem_cgroup *memcg)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -259,7 +259,7 @@ static void set_memcg(struct cgroup *cg, struct mem_cgroup *memcg)
 	mem_cgroup_put(old);
 }
 
-/* A group gains or loses its own memcg: those below that have none share it. */
+/* The memcg of `top` has changed. Groups below that have none of their own share it, so theirs change, too. */
 static void spread_memcg(struct cgroup *top)
 {
 	for (struct cgroup *cg = top; cg; cg = next_below(top, cg)) {
@@ -364,7 +364,7 @@ struct cgroup *cgroup_nth_child(struct cgroup *cg, u64 n)
 	return NULL;
 }
 
-/* cgroup.max.depth and cgroup.max.descendants of all ancestors. */
+/* Do cgroup.max.depth and cgroup.max.descendants of the parent and its ancestors allow one more group? */
 static bool may_have_child(const struct cgroup *parent)
 {
 	u64 depth = 1;

@@ -5,8 +5,8 @@
  *        └─ web
  *
  * A controller is given to the children of a group by writing "+memory" into its
- * cgroup.subtree_control. The one controller there is, is memory: a group that has it owns a struct
- * mem_cgroup; one that has not shares that of its nearest ancestor with one.
+ * cgroup.subtree_control. The only controller here is memory. A group that has it owns a struct
+ * mem_cgroup; a group without it shares that of the nearest ancestor that has one.
  *
  * Rules and files: Documentation/admin-guide/cgroup-v2.rst. Threads of one process cannot be in
  * different groups ("threaded" groups are not built).
@@ -23,7 +23,7 @@
 
 struct process;
 
-/** A file whose owner or mode is not what a new group's is: delegation gives single files away. */
+/** The owner and mode of one control file, if they differ from a new group's: single files can be delegated. */
 struct cgroup_file_attr {
 	struct list_head link; /* cgroup_lock */
 	u32 file, uid, gid, mode;
@@ -37,11 +37,11 @@ struct cgroup {
 	u64 id;			     /* C: see cgroup_ino() */
 	s32 refs;		     /* A: the tree, processes, open files and inodes, children */
 	u32 uid, gid, mode;	     /* cgroup_lock: of its directory */
-	u32 file_uid, file_gid;	     /* C once it is in use: who made it, the owner of its files */
-	struct list_head file_attrs; /* cgroup_lock: those of files that were changed */
+	u32 file_uid, file_gid;	     /* C once it is in use: its creator, who owns its files */
+	struct list_head file_attrs; /* cgroup_lock: files whose owner or mode was changed */
 	bool dead;		     /* cgroup_lock: its directory is removed */
 	bool memory_for_children;    /* cgroup_lock: in cgroup.subtree_control */
-	bool owns_memcg;	     /* cgroup_lock: has the memory controller */
+	bool owns_memcg;	     /* cgroup_lock: it has the memory controller */
 	struct mem_cgroup
 		*memcg;	    /* cgroup_lock to change, T: its own, or its ancestor's; reference */
 	u32 nr_procs;	    /* T: live processes in it */
@@ -49,9 +49,9 @@ struct cgroup {
 	u32 nr_descendants; /* cgroup_lock: directories below */
 	u64 max_descendants, max_depth; /* cgroup_lock: ~0 = "max" */
 	u64 events_seen;		/* A: changes of cgroup.events */
-	struct wait_queue events_wq;	/* woken by them */
+	struct wait_queue events_wq;	/* woken when events_seen changes */
 };
-/** Inode number of a group's directory; its files' have more in the low bits (fs/cgroup/cgroupfs.c). */
+/** Inode number of a group's directory. Its files have the same number with other low bits (fs/cgroup/cgroupfs.c). */
 #define CGROUP_FILE_BITS 8
 static inline u64 cgroup_ino(const struct cgroup *cg)
 {
@@ -64,41 +64,42 @@ void cgroup_unlock(void);
 void cgroup_get(struct cgroup *cg);
 void cgroup_put(struct cgroup *cg);
 
-/** A directory is made. 0, -EEXIST, -ENOMEM, -ENODEV (parent removed), -EAGAIN (max.depth,
- * max.descendants), -EINVAL (name). *cg with a reference. */
+/** Create a group. *cg receives it with a reference. 0, -EEXIST, -ENOMEM, -ENODEV (the parent was removed), -EAGAIN
+ * (cgroup.max.depth or max.descendants), -EINVAL (name). */
 int cgroup_mkdir(struct cgroup *parent, const char *name, u32 len, struct cgroup **cg);
-/** 0, or -EBUSY while it has processes or children. */
+/** Remove a group. 0, or -EBUSY: it has processes or children. */
 int cgroup_rmdir(struct cgroup *cg);
 /** Child by name, with a reference, or NULL. */
 struct cgroup *cgroup_child(struct cgroup *cg, const char *name, u32 len);
-/** The child after `n` others, with a reference, or NULL: for listings. */
+/** The child with index n, counted from 0, with a reference, or NULL. For directory listings. */
 struct cgroup *cgroup_nth_child(struct cgroup *cg, u64 n);
 
-/** The nearest group that `cg` and the group of a process lie in, or NULL: there is no such process. cgroup_lock held,
- * so that it stays true. */
+/** The nearest common ancestor of `cg` and of the group of process `pid`. NULL: there is no such process. cgroup_lock
+ * held, so that the answer stays true. */
 struct cgroup *cgroup_common_ancestor(struct cgroup *cg, int pid);
 /** Move a process. 0, -ESRCH, -EBUSY (the group has children with controllers), -ENODEV. */
 int cgroup_attach(struct cgroup *cg, int pid);
-/** cgroup.subtree_control: memory for the children or not. 0, -EBUSY, -ENOENT, -ENOMEM. */
+/** Write cgroup.subtree_control: enable or disable the memory controller for the children. 0, -EBUSY, -ENOENT,
+ * -ENOMEM. */
 int cgroup_enable_memory(struct cgroup *cg, bool on);
-/** Kill everything in the group and below. */
+/** Kill all processes of the group and of all groups below it. */
 void cgroup_kill(struct cgroup *cg);
 /** The process of the group with the smallest pid >= from, or -1. */
 int cgroup_next_pid(struct cgroup *cg, int from);
-/** "/a/b" into buf: the path from the root; returns buf. */
+/** Write the group's path from the root ("/a/b") to buf. Returns buf. */
 const char *cgroup_path(struct cgroup *cg, char *buf, size_t size);
-/** "0::/path" of a process. 0 or -ESRCH. */
+/** Write "0::/path" of a process, as /proc/PID/cgroup has it. 0 or -ESRCH. */
 int report_proc_cgroup(struct report *r, int pid);
 
 /* Life of a process */
-/** T held: a new process begins in its parent's group (NULL: the root). */
+/** Put a new process into its parent's group (parent NULL: the root). T held. */
 void cgroup_fork(struct process *p, struct process *parent);
-/** Published, not running yet: its memory is charged where it is now. May sleep. */
+/** The new process is published but does not run yet: charge its memory to the group it is in now. May sleep. */
 void cgroup_post_fork(struct process *p, struct mm_struct *mm);
-/** T held: its last thread has ended. */
+/** The last thread of the process has ended. T held. */
 void cgroup_exit(struct process *p);
-/** Its struct is freed. */
+/** The struct of the process is being freed: drop its reference on its group. */
 void cgroup_release(struct process *p);
-/** A new address space of the current process: charged to its group. */
+/** The current process has a new address space: charge it to the process's group. */
 void cgroup_attach_mm(struct mm_struct *mm);
 #endif

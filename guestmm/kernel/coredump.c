@@ -1,13 +1,14 @@
 /*
- * Ending with a core: stopping the process, and who may have one. The file is fs/exec/coredump.c's.
+ * Core dumps: which processes leave one, and stopping the process meanwhile. fs/exec/coredump.c writes the file.
  *
  *   signal ──> process->core set, the other threads killed ──> each of them on its way to user mode: parked
  *          ──> all parked or ended: the file is written ──> core NULL: all go on to their end
  *
- * I1  While core is set group_exit is set, too: no thread is added, no signal is delivered. SIGKILL is still heard,
- *     and so is the OOM killer: they mark the dumper, who gives up between two pages.
+ * I1  While core is set, group_exit is set, too: no thread is added, and no signal is delivered. SIGKILL and the OOM
+ *     killer still act: they mark the dumper, which gives up after the page that it is writing.
  * I2  A parked thread has all user registers in the frame on top of its stack, and its SSE registers in t->fpu.
- * I3  Other processes in the same address space run on (as Linux since 5.16). What the dumper finds may change.
+ * I3  Other processes in the same address space continue to run (as in Linux since 5.16), so memory may change while it
+ *     is being dumped.
  *
  * Locks: task_list_lock. Nothing is held while the file is written.
  */
@@ -15,14 +16,14 @@
 #include "lib/errno.h"
 #include "mm/virt/mm.h"
 
-/* signal(7): those whose default action is "core". */
+/* Signals whose default action is "core" (signal(7)). */
 #define DUMPING                                                                                  \
 	(SIGBIT(SIGQUIT) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGABRT) | SIGBIT(SIGBUS) | \
 	 SIGBIT(SIGFPE) | SIGBIT(SIGSEGV) | SIGBIT(SIGXCPU) | SIGBIT(SIGXFSZ) | SIGBIT(SIGSYS))
 
 static bool may_dump(int sig)
 {
-	/* Less than a page is no core: as Linux. */
+	/* A limit below one page means no core, as in Linux. */
 	return SIGBIT(sig) & DUMPING && current->mm &&
 	       READ_ONCE(current->mm->dumpable) != MM_DUMP_DISABLE &&
 	       rlimit(RLIMIT_CORE) >= PAGE_SIZE;
@@ -35,7 +36,7 @@ static void save_fpu(void)
 	preempt_enable();
 }
 
-/* Stop the others. False: the process is ending already, or another thread is in execve(). */
+/* Stop the other threads. False: the process is ending already, or another thread is in execve(). */
 static bool begin(struct core_dump *core)
 {
 	struct process *p = current_process();

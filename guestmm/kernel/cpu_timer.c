@@ -3,11 +3,10 @@
  * ITIMER_PROF (in all, SIGPROF) of setitimer(2), and RLIMIT_CPU (SIGXCPU each second past the soft
  * limit, SIGKILL at the hard one).
  *
- * The timer that samples a running program every 10 ms (take_sample() in sched.c) sets TIF_CPU_TIMER when there
- * is anything to watch, and the thread looks at its process's time on its way to user mode. So signals are up
- * to one such step late, as on Linux without high resolution, and never early; nothing is paid where there is no
- * timer and no limit. What a thread that runs on another CPU has used counts from the time when it last left
- * that CPU.
+ * The timer that samples a running program every 10 ms (take_sample() in sched.c) sets TIF_CPU_TIMER when the
+ * process has a timer or a limit. The thread then checks its process's time on its way to user mode. So signals are
+ * up to 10 ms late, as on Linux without high-resolution timers, and never early. A process without timer and limit
+ * pays nothing. The time of a thread that is running on another CPU is known only up to its last switch.
  *
  * Locks: task_list_lock for the timers.
  */
@@ -23,7 +22,7 @@ bool cpu_timers_set(const struct process *p)
 		     READ_ONCE(p->cpu_timers[0].at) || READ_ONCE(p->cpu_timers[1].at));
 }
 
-/* T held. What the timer `which` counts. */
+/* The time that timer `which` measures. T held. */
 static u64 counted_ns(struct process *p, u32 which)
 {
 	u64 user, sys;
@@ -81,7 +80,7 @@ static void run_limit(struct process *p, u64 ran_ns)
 	if (seconds >= l->max) {
 		signal_process(p, SIGKILL, &info);
 	} else if (seconds >= l->cur) {
-		WRITE_ONCE(l->cur, l->cur + 1); /* again in a second, as Linux does */
+		WRITE_ONCE(l->cur, l->cur + 1); /* the next signal comes in a second, as in Linux */
 		signal_process(p, SIGXCPU, &info);
 	}
 }

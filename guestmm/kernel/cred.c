@@ -1,9 +1,9 @@
 /*
- * Users, groups and capabilities: capabilities(7), credentials(7), as Linux 6.1 has them, without user
+ * Users, groups and capabilities (capabilities(7), credentials(7)) with the rules of Linux 6.1. There are no user
  * name spaces, file capabilities and securebits.
  *
  *   ids change ── effective uid 0 -> other: effective capabilities are cleared
- *              ── no id is 0 any more: permitted ones too (but for PR_SET_KEEPCAPS)
+ *              ── no id is 0 any more: permitted ones too (except with PR_SET_KEEPCAPS)
  *   execve ────── set-user-ID, set-group-ID; root gets all that the bounding set allows
  *
  * Locks: task->cred changes under task_list_lock, by its own thread.
@@ -25,7 +25,7 @@ static struct cred init_cred = {
 	.bounding = CAP_ALL,
 };
 
-/* The group lists of hundreds that NGROUPS_MAX allows do not fit in a slab's page. */
+/* NGROUPS_MAX allows lists of groups that need more than a page; those credentials come from vmalloc(). */
 static size_t cred_size(u32 nr_groups)
 {
 	return sizeof(struct cred) + nr_groups * sizeof(u32);
@@ -97,12 +97,12 @@ void cred_commit(struct cred *c)
 	struct cred *old = current->cred;
 
 	current->cred = c;
-	/* A signal that was requested with the old credentials is not sent with the new ones. */
+	/* PR_SET_PDEATHSIG was requested with the old credentials, so it does not hold with the new ones. */
 	if (old && current_process() &&
 	    (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
 	     old->fsgid != c->fsgid || c->permitted & ~old->permitted)) {
 		current_process()->pdeath_signal = 0;
-		/* Nor is what it knew then for those that it is now. */
+		/* Its memory may hold data of the old user, which the new one must not see in a core. */
 		if (current->mm)
 			WRITE_ONCE(current->mm->dumpable, (u8)sysctl_suid_dumpable);
 	}
@@ -208,7 +208,7 @@ static void caps_follow(const struct cred *old, struct cred *c)
 		c->effective |= c->permitted & files;
 }
 
-/* New values of the user's or the group's three; ~0: as before. */
+/* New values of the three user ids or of the three group ids. ~0: unchanged. */
 struct new_ids {
 	bool groups;
 	u32 real, effective, saved;
@@ -219,8 +219,8 @@ static u32 *ids_of(struct cred *c, bool groups)
 	return groups ? &c->gid : &c->uid; /* real, effective, saved, fs in this order */
 }
 
-/* As Linux, setuid() to a user who has more processes than RLIMIT_NPROC succeeds, and execve() fails while it
- * stays so: programs do not look at setuid()'s result. */
+/* As in Linux, setuid() to a user who has more processes than RLIMIT_NPROC succeeds, because programs do not check its
+ * result. Instead, execve() fails as long as the user has too many. */
 static void note_process_limit(u32 uid)
 {
 	u64 limit = rlimit(RLIMIT_NPROC);
@@ -342,7 +342,7 @@ long sys_setresgid(struct pt_regs *r)
 	return setres_id(r, GROUP_IDS);
 }
 
-/* Returns the id before, whether it has changed or not. */
+/* Returns the old id, whether or not the call has changed it. */
 static long setfs_id(u32 id, enum id_kind kind)
 {
 	const u32 *my = my_ids(kind);
@@ -430,7 +430,7 @@ long sys_getgroups(struct pt_regs *r)
 	return c->nr_groups;
 }
 
-/* Heap sort: a program may hand over 65536 of them in the worst order. */
+/* Heap sort, because a program may pass 65536 groups in any order. */
 static void sift_down(u32 *v, u32 root, u32 n)
 {
 	for (u32 child; (child = 2 * root + 1) < n; root = child) {
@@ -494,7 +494,8 @@ struct cap_data {
 	u32 effective, permitted, inheritable;
 };
 
-/* Words that the header's version means. -EINVAL: it is written what would be right. */
+/* The number of words in this version of the header. -EINVAL: it is unknown, and the preferred version was stored
+ * there. */
 static long cap_words(unsigned long user, struct cap_header *h)
 {
 	u32 right = CAP_VERSION_3;
@@ -518,7 +519,7 @@ long sys_capget(struct pt_regs *r)
 	unsigned long flags;
 	struct task *t;
 
-	if (words < 0) /* without a buffer for the answer it only queries the version */
+	if (words < 0) /* without a buffer for the answer the call only asks for the version */
 		return words == -EINVAL && !r->rsi ? 0 : words;
 	if (h.pid < 0)
 		return -EINVAL;

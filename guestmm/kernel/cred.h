@@ -10,7 +10,8 @@
 
 #define NGROUPS_MAX 65536u
 
-/* Linux's numbers (uapi/linux/capability.h); the others are kept and shown. */
+/* Linux's numbers (uapi/linux/capability.h). Capabilities without a name here are stored and shown, but allow
+ * nothing. */
 #define CAP_CHOWN	    0
 #define CAP_DAC_OVERRIDE    1
 #define CAP_DAC_READ_SEARCH 2
@@ -40,40 +41,40 @@ struct cred {
 	bool keep_caps;	   /* PR_SET_KEEPCAPS */
 	bool no_new_privs; /* PR_SET_NO_NEW_PRIVS */
 	u32 nr_groups;
-	u32 groups[]; /* rising */
+	u32 groups[]; /* sorted, smallest first */
 };
 
-/** The current thread's; a kernel thread has all rights. */
+/** The current thread's credentials. A kernel thread has all rights. */
 const struct cred *current_cred(void);
 struct cred *cred_init(void); /* root's, with a reference */
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c); /* NULL is fine */
-/** A copy of the current thread's with one reference, to change and commit. NULL: no memory. */
+/** Copy the current thread's credentials, with one reference, to change and commit them. NULL: no memory. */
 struct cred *cred_prepare(void);
-/** /proc/sys/fs/suid_dumpable: MM_DUMP_* of a process that has changed its rights, or runs a program that it may
+/** /proc/sys/fs/suid_dumpable: an MM_DUMP_* for processes that have changed their rights or run a program that they may
  * not read. */
 extern int sysctl_suid_dumpable;
-/** The current thread has these from now on; takes the reference over. When they are others', its memory is not dumped
- * any more. */
+/** Make `c` the current thread's credentials, and take over the caller's reference. If the user or the capabilities
+ * grow, its memory is no longer dumped (sysctl_suid_dumpable). */
 void cred_commit(struct cred *c);
 bool capable(int cap);
-/** The current thread has `c`'s credentials until it is called with what it returns: no change of user (cred_commit()).
- * References stay where they are. */
+/** Act with the credentials `c` for a while. Returns the old ones; call it again with them to restore them. Changes no
+ * reference count, and is not a change of user as cred_commit() is. */
 struct cred *cred_override(struct cred *c);
-/** Is the group one of the caller's, by which files are judged? */
+/** Is the group the caller's fsgid or one of its other groups? For access to files. */
 bool in_group(u32 gid);
 bool cred_has_group(const struct cred *c, u32 gid);
 /** May the caller signal `target`'s process? T held. */
 struct process;
 bool may_signal(const struct process *p, int sig);
-/** Same user as the caller, or CAP_SYS_NICE / CAP_SYS_RESOURCE...: for priorities and limits. T held. */
+/** Does p belong to the caller's user? For the right to change priorities and limits. T held. */
 bool same_user(const struct process *p);
-/** Whom the file of a program belongs to, and its mode. */
+/** Owner and mode of a program's file. */
 struct program_owner {
 	u32 uid, gid;
-	u32 mode; /* without S_ISUID and S_ISGID where these do not count (MS_NOSUID) */
+	u32 mode; /* without S_ISUID and S_ISGID if they are to be ignored (MS_NOSUID) */
 };
-/** The credentials that execve() of such a file gives the current process, to commit or to put.
- * *secure: the program gets rights that its caller does not have (AT_SECURE). NULL if no memory. */
+/** The credentials that the current process has after execve() of such a file, with a reference, to commit or to put.
+ * *secure: the program gets rights that its caller does not have (AT_SECURE). NULL: no memory. */
 struct cred *cred_for_exec(const struct program_owner *owner, bool *secure);
 #endif

@@ -3,13 +3,13 @@
  *
  *   thread: process_exit ── leaves memory and files ──> dead ── reaper frees the stack ──┐
  *   process:   zombie when its last thread's stack is gone <─────────────────────────────┘
- *                └─ parent: SIGCHLD, wait(2) collects it │ nobody: buried at once
+ *                └─ parent: SIGCHLD, wait(2) collects it │ no parent waits: freed at once
  *
- * So when a status was collected, all memory of the process has been given back.
+ * So when a parent has collected the status, all memory of the process has been freed.
  *
  * I1  A zombie has no threads, no memory, no files.
- * I2  Children of a process that ends become those of process 1, or the kernel's if that has ended
- *     or never was.
+ * I2  Children of a process that ends become children of process 1, or of the kernel if there is no
+ *     process 1.
  *
  * Locks: task_list_lock; it is taken above wait-queue locks and the run-queue lock.
  */
@@ -29,7 +29,7 @@
 #include "mm/numa/mempolicy.h"
 #include "mm/reclaim/oom.h"
 
-/* Threads of the kernel wait here for the processes it started. */
+/* Kernel threads wait here for the processes that the kernel has started. */
 static struct wait_queue exit_wq = WAIT_QUEUE_INIT(exit_wq);
 /* Threads that wait for the other threads of their process to exit. */
 static struct wait_queue group_wq = WAIT_QUEUE_INIT(group_wq);
@@ -65,7 +65,7 @@ static void __noreturn thread_exit(void)
 	flags = spin_lock_irqsave(&task_list_lock);
 	t->pi_gone = true;
 	last = --p->nr_live == 0;
-	/* From here on its stack may be freed, and its counts belong to nobody. */
+	/* Add its counts to the process's now: once the lock is released, its stack may be freed. */
 	io_counts_add(&p->dead_io, &t->ti->io);
 	memset(&t->ti->io, 0, sizeof(t->ti->io));
 	check_all_stopped(p);
@@ -77,7 +77,7 @@ static void __noreturn thread_exit(void)
 		tty_session_ends(p);
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
-	futex_release_pi(); /* those that somebody made it own since the first time */
+	futex_release_pi(); /* locks that another task has passed to it since the first call */
 	if (last)
 		trace_point(EXIT, p->exit_status, .mm = trace_mm_id(mm));
 	/* Leave the address space before dropping it: nothing may run on freed tables. */
@@ -97,14 +97,14 @@ static void __noreturn thread_exit(void)
 
 		sem_exit(p);
 		posix_timers_exit(p);
-		/* Others look at them under the lock. */
+		/* Other tasks read these under the lock. */
 		flags = spin_lock_irqsave(&task_list_lock);
 		p->files = NULL;
 		p->fs = NULL;
 		spin_unlock_irqrestore(&task_list_lock, flags);
 		files_put(files);
 		fs_put(fs);
-		task_close_files(); /* what closed sockets had in their queues */
+		task_close_files(); /* files that were in the queues of closed sockets */
 		flags = spin_lock_irqsave(&task_list_lock);
 		oom = p->oom_since != 0;
 		p->oom_since = 0;
@@ -119,7 +119,7 @@ void kill_process(struct process *p, int status, u32 tif)
 {
 	struct task *t;
 
-	/* SIGKILL, and the OOM killer, say how a process ends that is being dumped. */
+	/* If the process is being dumped, SIGKILL and the OOM killer still decide its exit status. */
 	if (!p->group_exit || p->core) {
 		p->group_exit = true;
 		p->exit_status = status;
@@ -153,7 +153,7 @@ bool kill_other_threads(void)
 	struct task *me = current, *t;
 	struct process *p = me->proc;
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
-	bool mine = !p->group_exit && !p->group_exec; /* of two that call execve() one stays */
+	bool mine = !p->group_exit && !p->group_exec; /* of two in execve() one survives */
 
 	if (mine)
 		p->group_exec = true;
@@ -173,7 +173,7 @@ bool kill_other_threads(void)
 	return true;
 }
 
-/* T held. Out of the tree; the caller drops its reference without the lock. */
+/* Remove the process from the list and the tree. The caller drops their reference after releasing T. T held. */
 void process_unlink(struct process *p)
 {
 	list_del(&p->all);
@@ -183,7 +183,7 @@ void process_unlink(struct process *p)
 	p->collected = true;
 }
 
-/* T held: signal the parent. True: no parent will collect the status, so the caller frees the process. */
+/* Send the parent its signal. True: no parent will collect the status, so the caller must free the process. T held. */
 static bool notify_parent(struct process *p)
 {
 	struct process *parent = p->parent;
@@ -234,7 +234,7 @@ static void reparent_children(struct process *p, struct list_head *dead)
 	list_for_each_entry_safe (c, n, &p->children, sibling) {
 		list_del(&c->sibling);
 		c->parent = init;
-		/* Its first parent agreed to the signal it was cloned with; init has not. */
+		/* Its old parent chose the signal for its end; process 1 expects SIGCHLD. */
 		c->exit_signal = SIGCHLD;
 		WRITE_ONCE(c->ppid, init ? init->pid : 0);
 		if (init)
@@ -248,8 +248,8 @@ static void reparent_children(struct process *p, struct list_head *dead)
 	}
 }
 
-/* T held: is p what ties the group to its session: as a member whose parent is outside, or as the parent
- * of a member? */
+/* Does p keep the group from being orphaned: as a member whose parent is outside the group, or as the parent of a
+ * member? T held. */
 static bool ties_group(const struct process *p, int pgid)
 {
 	const struct process *c;
@@ -263,7 +263,7 @@ static bool ties_group(const struct process *p, int pgid)
 	return false;
 }
 
-/* T held: p is about to give its children away. Remember the stopped groups that may be orphaned by that. */
+/* The children of p are about to get another parent. Mark the stopped groups that this may orphan. T held. */
 static void note_orphans(const struct process *p)
 {
 	struct process *c;
@@ -272,8 +272,8 @@ static void note_orphans(const struct process *p)
 		c->may_be_orphan = c->stop_sig && c->sid == p->sid && ties_group(p, c->pgid);
 }
 
-/* T held: p has ended, its children have other parents. A stopped process group that is orphaned by that gets
- * SIGHUP and SIGCONT (POSIX.1-2017, exit()). */
+/* Called when a process has ended and its children have another parent: each marked group that is orphaned now gets
+ * SIGHUP and SIGCONT (POSIX.1-2017, exit()). T held. */
 static void free_orphans(void)
 {
 	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
@@ -326,8 +326,8 @@ void process_dead(struct task *t)
 
 /* ---- waiting for programs that the kernel started ---- */
 
-/* Take the zombie with this pid, which the kernel waits for, out of the tree. NULL: there is none. *there: the
- * process exists, and has not ended yet. */
+/* Take the zombie with this pid, for which the kernel waits, out of the tree. NULL: there is none. *there: the process
+ * exists but has not ended yet. */
 static struct process *take_kernel_child(int pid, bool *there)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);

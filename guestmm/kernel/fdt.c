@@ -9,9 +9,8 @@
  * the node. The compatible or device_type string, or the name, says what a node is. Nothing here
  * depends on the order of nodes.
  *
- * The tree is written by the VMM, which is trusted; a truncated or foreign one still must not send
- * us astray, so every step is checked against the end of its block, and what does not fit stops the
- * boot.
+ * The VMM, which writes the tree, is trusted. But a truncated or foreign tree must not make the kernel
+ * read elsewhere, so each step is checked against the end of its block, and a violation stops the boot.
  */
 #include "kernel/boot_info.h"
 #include "kernel/boot.h"
@@ -48,17 +47,17 @@ static u32 be32(const void *p)
 {
 	u32 v;
 
-	memcpy(&v, p, sizeof(v)); /* a foreign tree may be aligned as it likes */
+	memcpy(&v, p, sizeof(v)); /* a foreign tree may not be aligned */
 	return __builtin_bswap32(v);
 }
-/* A number of one or two cells. */
+/* The value of a property of one or two cells. */
 static u64 prop_u64(const struct prop *p)
 {
 	if (p->len >= 8)
 		return (u64)be32(p->data) << 32 | be32(p->data + 4);
 	return p->len >= 4 ? be32(p->data) : 0;
 }
-/* A string that is terminated within its property; NULL otherwise. */
+/* The property's string; NULL: it has no NUL at its end. */
 static const char *prop_string(const struct prop *p)
 {
 	return p->len && p->data[p->len - 1] == '\0' ? p->data : NULL;
@@ -67,7 +66,7 @@ static bool prop_is(const struct prop *p, const char *s)
 {
 	return prop_string(p) && !strcmp(p->data, s);
 }
-/* Where a string of the tree will be found when the direct map is up. */
+/* The address that a string of the tree will have in the direct map. */
 static const char *direct(const char *s)
 {
 	return s ? __va((unsigned long)s - MMVM_KERNEL_VIRT) : NULL;
@@ -86,7 +85,7 @@ static __init void node_device(const struct node *n, struct boot_device *d)
 	d->read_only = prop_u64(&n->read_only);
 }
 
-/* The NUMA node of a cpu or memory node; counts nodes. */
+/* The NUMA node of a cpu or memory node of the tree. Updates the number of nodes. */
 static __init int node_id(const struct node *n)
 {
 	u64 id = prop_u64(&n->numa_node);
@@ -112,7 +111,7 @@ static __init void node_distances(const struct prop *p)
 
 static bool has_testchan __initdata;
 
-/* All properties of a node are known. */
+/* Handle a node, all of whose properties have been read. */
 static __init void node_done(const struct node *n)
 {
 	if (prop_is(&n->device_type, "memory")) {
@@ -268,7 +267,7 @@ __init void fdt_scan(phys_addr_t pa)
 	}
 }
 
-/* The value of `name` on a command line, not terminated, and its length; NULL: it is not there. */
+/* Find the value of `name` on a command line. It is not terminated; *len_out is its length. NULL: it is not there. */
 static const char *find_word(const char *p, const char *name, size_t *len_out)
 {
 	size_t n = strlen(name);

@@ -7,10 +7,9 @@
  * The child starts in child_start() on its own stack, whose top holds a copy of the parent's user
  * registers with rax = 0, and leaves for user mode as from a system call.
  *
- * I1  A task is in proc->threads, and a process in process_list, only when nothing can fail any
- *     more; so nobody else ever meets a half-made one.
- * I2  No child escapes the end of its process: publishing looks at group_exit under
- *     task_list_lock.
+ * I1  A task is added to proc->threads, and a process to process_list, only when nothing can fail any
+ *     more. So no other task ever sees an incomplete one.
+ * I2  No thread is added to a process that is ending: publish() checks group_exit under task_list_lock.
  */
 #include "kernel/cred.h"
 #include "kernel/process.h"
@@ -73,7 +72,7 @@ static int child_start(void *arg)
 
 int sysctl_threads_max;
 
-/* As Linux: no more threads than an eighth of memory has room for their stacks. */
+/* As in Linux: as many threads as have room for their stacks in an eighth of memory. */
 int threads_max(void)
 {
 	unsigned long most = totalram_pages() / (8 * THREAD_SIZE / PAGE_SIZE);
@@ -135,7 +134,7 @@ static void copy_thread(struct task *t, const struct pt_regs *regs, const struct
 		t->clear_child_tid = a->child_tid;
 }
 
-/* A new process for the thread, in no list yet. */
+/* Create a process for the new thread. It is in no list yet. */
 static int new_process(struct task *t, const struct clone_args *a)
 {
 	struct process *me = current_process();
@@ -144,7 +143,7 @@ static int new_process(struct task *t, const struct clone_args *a)
 	if (!p)
 		return -ENOMEM;
 	p->pid = t->pid;
-	/* A sibling is as its maker: nobody chooses what signal another's parent gets. */
+	/* With CLONE_PARENT the caller's parent gets the signal, so the caller cannot choose another one. */
 	p->exit_signal = a->flags & CLONE_PARENT ? me->exit_signal : a->exit_signal;
 	if (a->flags & CLONE_FILES) {
 		p->files = me->files;
@@ -168,7 +167,7 @@ static int new_process(struct task *t, const struct clone_args *a)
 	return 0;
 }
 
-/* T held, I2. */
+/* Add the task, and its process if that is new, to the lists. False: the process is ending (I2). T held. */
 static bool publish(struct task *t, struct mm_struct *mm, const struct clone_args *a)
 {
 	struct process *me = current_process(), *p = t->proc;
@@ -194,8 +193,8 @@ static bool publish(struct task *t, struct mm_struct *mm, const struct clone_arg
 	return true;
 }
 
-/* T held: threads of a user in one process. A first thread that has ended counts as long as the process exists, for
- * its number is in use. */
+/* The number of threads of one process that run as this user. A first thread that has ended counts as long as the
+ * process exists, because its number is in use. T held. */
 static u64 nr_user_threads(const struct process *p, u32 uid)
 {
 	bool first_is_gone = true;
@@ -243,14 +242,14 @@ static struct mm_struct *child_mm(struct task *t, const struct clone_args *a)
 	if (!(a->flags & CLONE_VM))
 		return dup_mm(mm);
 	mmget(mm);
-	if (t->proc != current_process()) { /* faults so far are not the child's */
+	if (t->proc != current_process()) { /* faults before the fork do not count for the child */
 		t->proc->past_min_flt = -(s64)mm->min_flt;
 		t->proc->past_maj_flt = -(s64)mm->maj_flt;
 	}
 	return mm;
 }
 
-/* The task exists for others from here on; with a pidfd its file names the process. False: the caller is being
+/* Publish the task, and let the file of its pidfd, if it has one, refer to the process. False: the caller is being
  * killed. */
 static bool publish_with_pidfd(struct task *t, struct mm_struct *mm, const struct clone_args *a,
 			       struct file *pidfd)
@@ -264,7 +263,7 @@ static bool publish_with_pidfd(struct task *t, struct mm_struct *mm, const struc
 	return ok;
 }
 
-/* What new_process() made, of a task that nobody has seen. */
+/* Free the process that new_process() created for a task that was not published. */
 static void drop_new_process(struct task *t)
 {
 	if (t->proc == current_process())
@@ -318,7 +317,7 @@ static long do_clone(struct pt_regs *regs, const struct clone_args *a)
 		process_get(vfork_child);
 	}
 	if (!publish_with_pidfd(t, mm, a, pidfd_held)) {
-		ret = -EINTR; /* nobody will see it */
+		ret = -EINTR; /* the caller is being killed and will not see it */
 		goto close_pidfd;
 	}
 	if (pidfd_held)
@@ -393,7 +392,7 @@ long sys_clone(struct pt_regs *r)
 	return regs_call(clone_call);
 }
 
-/* clone3(2): the same in a struct that may grow. Of a longer one the rest must be 0. */
+/* clone3(2): the arguments are in a struct. If it is longer than ours, the rest must be 0. */
 static long clone3_call(struct pt_regs *r)
 {
 	struct {
@@ -416,7 +415,7 @@ static long clone3_call(struct pt_regs *r)
 		if (byte)
 			return -E2BIG;
 	}
-	/* The low byte of flags is no signal here; lists of pids and cgroups are not known. */
+	/* Unlike clone(2), the low byte of flags is not a signal. set_tid and cgroup are not supported. */
 	if (in.flags & 0xff || in.flags >> 32 || in.set_tid || in.set_tid_size || in.cgroup ||
 	    in.exit_signal > NR_SIGNALS || !in.stack != !in.stack_size ||
 	    (in.flags & (CLONE_THREAD | CLONE_PARENT) && in.exit_signal))

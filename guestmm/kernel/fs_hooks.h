@@ -1,7 +1,7 @@
 /*
- * The functions of fs/ that kernel/ calls. The floor below declares, the floor above implements: as lib/env.h is
- * the door out of mm/, this is the door out of kernel/, and the only one. A process refers to its files and places
- * by pointers to structs that only fs/ can see into.
+ * The functions of fs/ that kernel/ calls. fs/ lies above kernel/, so kernel/ declares here what it needs, and fs/
+ * implements it; lib/env.h does the same for mm/. kernel/ includes no other header for fs/. A process has
+ * pointers to its files and directories, but only fs/ knows these structs.
  */
 #ifndef KERNEL_FS_HOOKS_H
 #define KERNEL_FS_HOOKS_H
@@ -14,18 +14,18 @@ struct fs_struct;
 struct process;
 
 /* ---- descriptors: fs/fdtable.c ---- */
-/** A table with descriptors 0, 1, 2 on the console. NULL if no memory. */
+/** Create a table whose descriptors 0, 1 and 2 are the console. NULL: no memory. */
 struct files *files_console(void);
 /** A copy for fork. NULL if no memory. */
 struct files *files_dup(struct files *files);
 void files_get(struct files *files);
 /** Drop a reference; the last one closes all descriptors. NULL is fine. May sleep. */
 void files_put(struct files *files);
-/** Close the files that file_put_later() has left to the current thread (fs/file.c). No locks held. */
+/** Close the files that file_put_later() has queued for the current thread (fs/file.c). No locks held. */
 void task_close_files(void);
 
 /* ---- root, working directory, umask: fs/fs_struct.c ---- */
-/** A copy for fork; of NULL, the places of a first program. NULL if no memory. */
+/** Copy `fs` for fork. If fs is NULL: those of a process that the kernel starts. NULL: no memory. */
 struct fs_struct *fs_dup(struct fs_struct *fs);
 void fs_get(struct fs_struct *fs);
 void fs_put(struct fs_struct *fs); /* NULL is fine */
@@ -38,19 +38,19 @@ struct exec_args {
 	u32 len;	/* bytes in all */
 	u32 argc, envc; /* strings */
 };
-/** Load the ELF program into the current address space. Returns 0, entry, stack pointer, and the
- * credentials it is to get (to commit, or to put), or -errno. May sleep. */
+/** Load the ELF program into the current address space. Returns 0 and its entry point, stack pointer and credentials
+ * (with a reference, to commit or to put), or -errno. May sleep. */
 int exec_load(const struct exec_args *args, unsigned long *entry, unsigned long *sp,
 	      struct cred **cred);
 
 /* ---- cores: fs/exec/coredump.c ---- */
 struct core_dump;
-/** Write the core of the current process, whose other threads stand still. True: there is a core, whole or as far as
- * limit, disk and SIGKILL let it. May sleep. */
+/** Write the core of the current process, whose other threads stand still. True: there is a core. It may be cut off by
+ * the limit, by a full disk or by SIGKILL. May sleep. */
 bool core_dump_write(const struct core_dump *core);
 
 /* ---- the terminal: fs/tty.c. task_list_lock held ---- */
-/** A process that the kernel starts leads a session; the console is its terminal. */
+/** The kernel starts process p: make it the leader of a session whose terminal is the console. */
 void tty_adopt_session(struct process *p);
 /** The leader of a session ends: the session loses its terminal. */
 void tty_session_ends(struct process *p);
@@ -61,15 +61,15 @@ void tty_session_ends(struct process *p);
 struct process *pidfd_get_process(unsigned int fd, bool *nonblock);
 
 /* ---- clone(2) with CLONE_PIDFD: fs/event/pidfd.c ---- */
-/** A new descriptor that names nobody until pidfd_name(); its number is written to `user`. *held: its
- * file, with a reference. The number, or -errno. May sleep. */
+/** Open a pidfd that refers to no process until pidfd_name(), and write its number to user memory at `user`. *held
+ * receives its file, with a reference. Returns the number or -errno. May sleep. */
 int pidfd_begin(unsigned long user, struct file **held);
-/** It names this process from now on. Any context. */
+/** Let the pidfd refer to p. Any context. */
 void pidfd_name(struct file *held, struct process *p);
-/** Drop the reference; close the descriptor as well unless it is below 0. May sleep. */
+/** Drop the reference of pidfd_begin(), and close the descriptor fd unless it is negative. May sleep. */
 void pidfd_end(struct file *held, int fd);
 
 /* ---- System V semaphores: fs/ipc/sem.c ---- */
-/** The process ends: undo what semop(2) did with SEM_UNDO. May sleep. */
+/** The process ends: undo its semop(2) calls with SEM_UNDO. May sleep. */
 void sem_exit(struct process *p);
 #endif

@@ -6,14 +6,14 @@
  * A waiter enters its bucket before it reads the word; a waker has changed the word before it looks
  * at the bucket. So one of the two sees the other, and no wake-up is lost.
  *
- * I1  A waiter leaves only under its bucket's lock: under that lock it may be used.
- * I2  The key of a word is where it lives: in a mapping that processes share, the file's page and the offset;
- *     anywhere else, or when the caller says that nobody shares it, the address space and the address. A key does
- *     not keep what it names alive: if a file is freed while somebody waits, the worst result is a spurious
- *     wake-up, which every waiter must expect.
+ * I1  A waiter leaves its bucket only under the bucket's lock. So whoever holds that lock may use the waiters in it.
+ * I2  The key of a word says where it is. In a shared mapping it is the file and the offset; in other memory, or if
+ *     the caller says that the word is private, it is the address space and the address. A key holds no reference:
+ *     if a file is freed while a thread waits, the worst result is a spurious wake-up, which every waiter must
+ *     expect.
  *
- * Other files: futex_op.c changes one word and wakes two, futex_pi.c has locks with priority inheritance, futex_robust.c
- * the lists of locks that a thread holds when it ends.
+ * Other files: futex_op.c (changing one word and waking waiters of two), futex_pi.c (locks with priority inheritance),
+ * futex_robust.c (lists of the locks that a thread holds when it ends).
  *
  * Locks: bucket locks, by address, above wait-queue locks; mmap_lock before them.
  */
@@ -79,7 +79,7 @@ static int find_key(struct mm_struct *mm, unsigned long addr, enum futex_scope s
 	vma = find_vma(mm, addr);
 	if (vma && addr >= vma->vm_start && vma->flags & VM_READ)
 		err = 0;
-	/* Not VM_SHARED: a file that was opened for reading is shared, too. */
+	/* VM_MAYSHARE and not VM_SHARED: a shared mapping of a file that is open for reading has only the former. */
 	if (!err && vma->mapping && vma->flags & VM_MAYSHARE) {
 		key->object = vma->mapping;
 		key->offset =
@@ -130,7 +130,7 @@ long futex_wake_bitset(struct futex_key key, u32 n, u32 bitset)
 		if (!futex_same_key(&w->key, &key) || !(w->bitset & bitset))
 			continue;
 		if (unlikely(w->pi)) {
-			refused = true; /* it waits to be moved, not to be woken */
+			refused = true; /* FUTEX_WAIT_REQUEUE_PI: may be moved, but not woken */
 			break;
 		}
 		wake_one(w);
@@ -148,7 +148,7 @@ long futex_wake(struct mm_struct *mm, unsigned long addr, u32 n)
 	return err ? err : futex_wake_bitset(key, n, ~0u);
 }
 
-/* Leave, wherever it was requeued to. True: it had been woken. */
+/* Leave the bucket that the waiter is in now; it may have been requeued. True: it had been woken. */
 static bool leave(struct waiter *w)
 {
 	for (;;) {
@@ -168,7 +168,7 @@ static bool leave(struct waiter *w)
 	}
 }
 
-/* A word that is waited for. */
+/* A word that a thread waits for. */
 struct word {
 	struct waiter w;
 	unsigned long addr;
@@ -202,7 +202,7 @@ static bool any_woken(const struct word *word, u32 n)
 	return false;
 }
 
-/* Wait for one of n words to be woken. Its index, or -errno: none was. */
+/* Wait for n words at once. Returns the index of one that was woken, or -errno. */
 static long do_wait(struct word *word, u32 n, u64 until)
 {
 	struct wait_queue wq;
@@ -240,11 +240,11 @@ static long do_wait(struct word *word, u32 n, u64 until)
 	}
 	if (which >= 0)
 		return which;
-	/* A time-out is relative to the first call: it does not start again. */
+	/* A call with a time limit is not restarted, because the time would begin again. */
 	return ret == -ERESTARTSYS && until != ~0ull ? -EINTR : ret;
 }
 
-/* Wake some, and let others wait for another word instead. */
+/* Wake up to `wake` waiters of a word, and make up to `move` others wait for another word. */
 static long requeue(struct futex_key key, u32 wake, u32 move, struct futex_key to)
 {
 	struct bucket *from = find_bucket(&key), *dest = find_bucket(&to);
@@ -303,8 +303,8 @@ static long wait_requeue_pi(struct word *word, const struct futex_key *to, unsig
 	return leave(&word->w) ? futex_requeued_pi(&pi.w, addr2, ret) : ret;
 }
 
-/* The bucket's lock is held: at most `max` of those who wait for `key`, `*moved` of them in calls before this one.
- * As futex_requeue_pi(), or 0. */
+/* Move waiters of `key` to the lock until *moved, which counts those of earlier calls too, is `max`. Returns 0, or what
+ * futex_requeue_pi() returned. The bucket's lock is held. */
 static long move_to_lock(struct bucket *b, const struct futex_key *key, const struct futex_key *to,
 			 unsigned long addr2, u64 max, u64 *moved, struct pi_state **fresh)
 {
@@ -323,7 +323,7 @@ static long move_to_lock(struct bucket *b, const struct futex_key *key, const st
 		if (ret && ret != FUTEX_PI_WAITS)
 			return ret;
 		list_del(&w->node);
-		w->woken = true; /* it is here no more: leave() waits for the lock */
+		w->woken = true; /* not in this bucket any more: leave() waits for the lock */
 		++*moved;
 	}
 	return 0;
@@ -343,11 +343,11 @@ static long cmp_requeue_pi(const struct futex_key *key, const struct word *word,
 		return -ENOMEM;
 	do {
 		lock_bucket(b);
-		/* The word is compared only once: waiters that were moved stay moved. */
+		/* Compare the word only before the first move, because moved waiters cannot be moved back. */
 		ret = moved ? 0 : look(word);
 		if (ret == -EFAULT) {
 			spin_unlock(&b->lock);
-			ret = look(word); /* without the lock the page may be brought in */
+			ret = look(word); /* without the lock the page can be faulted in */
 			if (ret)
 				break;
 			ret = FUTEX_PI_RETRY;
@@ -363,7 +363,7 @@ static long cmp_requeue_pi(const struct futex_key *key, const struct word *word,
 
 /* ---- the calls ---- */
 
-/* What the time of a wait means: so long, or until then, on one of two clocks. */
+/* The meaning of a time argument: a duration, or a point in time on one of two clocks. */
 enum futex_time { FOR_NS, UNTIL_MONO, UNTIL_REAL };
 
 static enum futex_time until_clock(u32 realtime)
@@ -409,7 +409,7 @@ static long pi_call(struct pt_regs *r, int cmd, const struct futex_key *key)
 	return err ? err : futex_lock_pi(key, r->rdi, until);
 }
 
-/* As in Linux an unlock looks at the word first, wherever it is. */
+/* As in Linux, an unlock reads the word before it checks what the address is. */
 static long cannot_unlock(unsigned long addr, int err)
 {
 	u32 word;
@@ -523,7 +523,7 @@ static int get_word(struct word *word, unsigned long user)
 	if (in.flags & ~(FUTEX_32 | FUTEX_PRIVATE) || in.reserved || !(in.flags & FUTEX_32))
 		return -EINVAL;
 	*word = (struct word){.w = {.bitset = ~0u}, .addr = in.addr, .expected = in.val};
-	word->w.woken = in.flags & FUTEX_PRIVATE; /* until the key is found */
+	word->w.woken = in.flags & FUTEX_PRIVATE; /* replaced when the key is found */
 	return 0;
 }
 

@@ -5,9 +5,10 @@
 
 /** Wake up to `n` threads that wait on this word. Returns how many. */
 long futex_wake(struct mm_struct *mm, unsigned long addr, u32 n);
-/** The current thread leaves its address space: the locks on its robust list say so. */
+/** The current thread leaves its address space: mark the locks on its robust list with FUTEX_OWNER_DIED. */
 void futex_exit_robust_list(void);
-/** It hands on the locks with priority inheritance that it holds while others wait for them. After its robust list. */
+/** Pass the current thread's contended locks with priority inheritance to the first waiter of each. Call it after
+ * futex_exit_robust_list(). */
 void __futex_release_pi(void);
 static inline void futex_release_pi(void)
 {

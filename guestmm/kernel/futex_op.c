@@ -1,19 +1,20 @@
 /*
  * FUTEX_WAKE_OP: change the word of one futex, and wake waiters of two.
  *
- * The change is one atomic step on user memory, made again until nobody else has changed the word meanwhile.
+ * The change is one atomic compare-and-exchange in user memory. It is repeated if another thread has changed the word
+ * meanwhile.
  */
 #include "kernel/futex_internal.h"
 #include "arch/uaccess.h"
 #include "lib/errno.h"
 
-/* 12 bits with a sign. */
+/* Extend a signed number of 12 bits. */
 static s32 signed12(u32 v)
 {
 	return (s32)(v << 20) >> 20;
 }
 
-/* FUTEX_OP_*: what the word becomes. False: no such operation. */
+/* FUTEX_OP_*: compute the new value of the word. False: there is no such operation. */
 static bool apply(u32 op, u32 old, s32 arg, u32 *new)
 {
 	switch (op) {
@@ -36,7 +37,7 @@ static bool apply(u32 op, u32 old, s32 arg, u32 *new)
 	return false;
 }
 
-/* FUTEX_OP_CMP_*: 0, 1, or -ENOSYS. */
+/* FUTEX_OP_CMP_*: is the comparison true? 0, 1, or -ENOSYS. */
 static int compare(u32 cmp, s32 old, s32 arg)
 {
 	switch (cmp) {
@@ -56,8 +57,8 @@ static int compare(u32 cmp, s32 old, s32 arg)
 	return -ENOSYS;
 }
 
-/* FUTEX_WAKE_OP: change the word at addr2 as one step, wake n1 of the first, and if its old value is as
- * wanted n2 of the second. Woken in all, or -errno. */
+/* Change the word at addr2 atomically, wake n1 waiters of the first word and, if the comparison of the old value is
+ * true, n2 waiters of the second. Returns how many were woken, or -errno. */
 long futex_wake_op(struct futex_key first, u32 n1, struct futex_key second, u32 n2,
 		   unsigned long addr2, u32 what)
 {

@@ -1,24 +1,25 @@
 /*
- * Futexes that are locks, with priority inheritance. The word says who holds the lock; the kernel is called only
- * when it is contended, and then knows the owner and all who wait:
+ * Futexes that are locks with priority inheritance. The word says which thread holds the lock. The kernel is called
+ * only when the lock is contended; then it knows the owner and all waiters:
  *
  *   word: tid | FUTEX_WAITERS | FUTEX_OWNER_DIED
  *   state[key] ──owner──> task ──blocked──> waiter ──> state of another lock ──owner──> ...
  *        └──waiters, the longest turns first, then in order of arrival
  *
- * A task's turn (task.turn) is the longest of its own and of all who wait, directly or by way of others, for a lock
- * that it holds. That is what inheriting a priority means for this scheduler.
+ * A task's turn (task.turn) is its time slice. A task that holds locks has the longest turn among its own and those of
+ * the tasks that wait for these locks, directly or through other locks. This scheduler inherits priority in this way.
  *
- * I1  A state exists while somebody waits, or while the word is still to be told who got the lock (`fixing`).
- * I2  Without `fixing`, the word of a state names its owner and has FUTEX_WAITERS: so every unlock of it comes here.
+ * I1  A state exists while a task waits, or while the new owner must still write its tid into the word (`fixing`).
+ * I2  Without `fixing`, the word of a state has the tid of its owner and FUTEX_WAITERS, so each unlock calls the
+ * kernel.
  * I3  A task that owns a state has not passed its last futex_release_pi(), which comes after pi_gone.
  * I4  Blocked tasks form no cycle: lock_pi() looks along the chain before it adds to it.
  *
- * The word is read and changed under pi_lock. What is not there is not faulted in then (a fault with preemption
- * off fails): the lock is released, the page is touched, and all is looked at again.
+ * The word is read and changed under pi_lock. A page that is not present cannot be faulted in then (a fault with
+ * preemption off fails). So the lock is released, the page is touched, and everything is checked again.
  *
- * FUTEX_CMP_REQUEUE_PI makes a task wait here that has waited for a word (futex.c): it is queued as if it had called
- * itself, and sleeps on.
+ * FUTEX_CMP_REQUEUE_PI moves a task that waits for a word (futex.c) to a lock. It is queued as if it had called
+ * FUTEX_LOCK_PI itself, and continues to sleep.
  *
  * Locks: a futex's bucket > pi_lock > task_list_lock; pi_lock > wait queues.
  */
@@ -39,8 +40,8 @@ struct pi_state {
 };
 
 /* Results of looking at the word, besides 0 and -errno */
-#define RETRY FUTEX_PI_RETRY /* it has changed meanwhile */
-#define WAITS FUTEX_PI_WAITS /* the lock is another's, and the task waits for it */
+#define RETRY FUTEX_PI_RETRY /* the word has changed meanwhile */
+#define WAITS FUTEX_PI_WAITS /* another task has the lock, and this one waits for it */
 
 static spinlock_t pi_lock = SPINLOCK_INIT;
 static LIST_HEAD(states); /* pi_lock; as many as there are contended locks */
@@ -67,7 +68,7 @@ static void set_owner(struct pi_state *s, struct task *t)
 	list_add(&s->owned, &t->pi_owned);
 }
 
-/* I1 */
+/* Free the state if no task needs it (I1). */
 static void drop_if_unused(struct pi_state *s)
 {
 	if (!list_empty(&s->waiters) || s->fixing)
@@ -121,7 +122,7 @@ static void inherit(struct task *t)
 	}
 }
 
-/* The first waiter has the lock now: its owner gave it up (GRANTED), or died. */
+/* Make the first waiter the owner, because the old owner unlocked (GRANTED) or died. */
 static void grant(struct pi_state *s, enum pi_grant how)
 {
 	struct task *before = s->owner;
@@ -132,14 +133,14 @@ static void grant(struct pi_state *s, enum pi_grant how)
 	w->how = how;
 	s->fixing = how == GRANTED_BY_DEATH;
 	set_owner(s, w->task);
-	wake_up(&w->wq); /* it cannot be freed before it has taken pi_lock */
+	wake_up(&w->wq); /* w stays valid: its task takes pi_lock before it returns */
 	inherit(w->task);
 	inherit(before);
 	if (how == GRANTED)
 		drop_if_unused(s);
 }
 
-/* Would t wait for itself? */
+/* Would t wait for a lock that it holds itself, directly or through other locks? */
 static bool would_deadlock(const struct task *owner, const struct task *t)
 {
 	for (; owner; owner = owner->pi_blocked ? owner->pi_blocked->state->owner : NULL)
@@ -164,7 +165,7 @@ static long change_word(unsigned long addr, u32 old, u32 new)
 	return seen == old ? 0 : RETRY;
 }
 
-/* Without a lock: make the word's page writable. */
+/* Make the word's page present and writable. No lock held. */
 static long fault_in(unsigned long addr)
 {
 	u32 seen;
@@ -172,7 +173,7 @@ static long fault_in(unsigned long addr)
 	return cmpxchg_user(addr, 0, 0, &seen) ? -EFAULT : 0;
 }
 
-/* What to do about `ret` of a look at the word: true: again. */
+/* After the result *ret of reading or changing the word: should the caller try again? */
 static bool again(long *ret, unsigned long addr)
 {
 	if (*ret == RETRY) {
@@ -185,7 +186,7 @@ static bool again(long *ret, unsigned long addr)
 	return !*ret;
 }
 
-/* Is the task that the word names as owner still there? It becomes the state's, if there is one. */
+/* Find the task whose tid is in the word. If there is a state, the task becomes its owner. */
 static long find_owner(u32 tid, struct pi_state *s)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -197,13 +198,13 @@ static long find_owner(u32 tid, struct pi_state *s)
 	else if (!t->user)
 		ret = -EPERM;
 	else if (s)
-		set_owner(s, t); /* it stays until it has passed pi_lock (I3) */
+		set_owner(s, t); /* it cannot end before it has taken pi_lock (I3) */
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return ret;
 }
 
-/* The task t takes the lock, or w, which is t's, waits for it. 0: taken; WAITS: waits. *fresh is used for a new
- * state. */
+/* Take the lock for task t, or queue t's waiter w. 0: t has the lock; WAITS: w is queued. *fresh is used if a new state
+ * is needed. */
 static long take_or_queue(const struct futex_key *key, unsigned long addr, struct task *t,
 			  struct pi_waiter *w, struct pi_state **fresh)
 {
@@ -219,7 +220,7 @@ static long take_or_queue(const struct futex_key *key, unsigned long addr, struc
 	s = find_state(key);
 	if (!s && !tid)
 		return change_word(addr, word, (word & FUTEX_OWNER_DIED) | (u32)t->pid);
-	/* The owner's robust list has been seen to, but not yet what it owns: as if it were still there. */
+	/* The owner is ending: its robust list was handled, but it still owns the state. Treat it as the owner. */
 	if (s && !s->fixing && tid != (u32)s->owner->pid && !(word & FUTEX_OWNER_DIED && !tid))
 		return -EINVAL;
 	if (!w) {
@@ -284,7 +285,7 @@ long futex_wait_for_grant(struct pi_waiter *w, u64 until)
 	return 0;
 }
 
-/* The wait is over: for good, if the lock has been granted meanwhile. */
+/* End a wait that failed with `ret`. If the lock has been granted meanwhile, it has succeeded. */
 static long end_wait(struct pi_waiter *w, long ret)
 {
 	struct pi_state *s = w->state;
@@ -302,7 +303,7 @@ static long end_wait(struct pi_waiter *w, long ret)
 	return ret;
 }
 
-/* The owner died: write our tid into the word. */
+/* We received the lock because its owner died: write our tid into the word. */
 static long fix_word(struct pi_waiter *w, unsigned long addr)
 {
 	struct pi_state *s = w->state;
@@ -324,7 +325,7 @@ static long fix_word(struct pi_waiter *w, unsigned long addr)
 	} while (again(&ret, addr));
 	if (!ret)
 		return 0;
-	/* The word is no longer mapped: let the waiters find that out, too. */
+	/* The word is no longer mapped. Grant the lock to the next waiter, who finds that out as well. */
 	spin_lock(&pi_lock);
 	if (list_empty(&s->waiters)) {
 		s->fixing = false;
@@ -445,7 +446,7 @@ long futex_requeued_pi(struct pi_waiter *w, unsigned long addr, long ret)
 	ret = end_wait(w, ret);
 	if (!ret && w->how == GRANTED_BY_DEATH)
 		return fix_word(w, addr);
-	/* The first wait is over: the call cannot begin again. */
+	/* The wait for the word is over, so the call cannot be restarted. */
 	return ret == -ERESTARTNOINTR ? -EAGAIN : ret;
 }
 

@@ -1,8 +1,8 @@
 /*
- * Robust lists: a thread says where it keeps the list of the locks that it holds. When it ends, the words of these locks
- * say that their owner has died, and one waiter of each is woken.
+ * Robust lists: a thread tells the kernel where its list of the locks that it holds is. When the thread ends, the
+ * kernel marks the word of each lock (FUTEX_OWNER_DIED) and wakes one waiter.
  *
- * The list is user memory, and not to be trusted: it may be broken, or endless (ROBUST_LIST_LIMIT).
+ * The list is in user memory and cannot be trusted: it may be broken, or endless (ROBUST_LIST_LIMIT).
  */
 #include "kernel/futex.h"
 #include "kernel/futex_internal.h"
@@ -37,8 +37,8 @@ long sys_get_robust_list(struct pt_regs *r)
 	return 0;
 }
 
-/* The lock of an entry, whose bit 0 marks one with priority inheritance: futex_release_pi() will wake the waiters
- * of that one. False: the list cannot be followed. */
+/* Mark the lock of an entry. Bit 0 of the entry says that it is a lock with priority inheritance, whose waiters
+ * futex_release_pi() wakes. False: the list cannot be followed further. */
 static bool owner_died(u64 entry, s64 offset)
 {
 	unsigned long addr = (entry & ~1ul) + offset;

@@ -64,7 +64,7 @@ static long set_group(struct process *p, int pgid)
 	if (!p || (p != me && p->parent != me))
 		return -ESRCH;
 	if (p->sid == p->pid || p->sid != me->sid)
-		return -EPERM; /* leads its session, or is in another */
+		return -EPERM; /* it leads its session, or is in another session */
 	if (p != me && p->execed)
 		return -EACCES;
 	if (pgid != p->pid && !group_in_session(pgid, me->sid))
@@ -97,7 +97,7 @@ long sys_setsid(struct pt_regs *r)
 
 	list_for_each_entry (p, &process_list, all) {
 		if (p->pgid == me->pid)
-			ret = -EPERM; /* its number is a group's already */
+			ret = -EPERM; /* there is a group with its number already */
 	}
 	if (ret > 0)
 		me->pgid = me->sid = me->pid;
@@ -125,7 +125,7 @@ long sys_setsid(struct pt_regs *r)
 #define PR_GET_MEMORY_MERGE 68
 #define PR_GET_THP_DISABLE  42
 
-/* What belongs to the credentials. */
+/* The prctl(2) options that change credentials. */
 static long prctl_cred(struct pt_regs *r)
 {
 	const struct cred *old = current_cred();
@@ -159,7 +159,7 @@ static long prctl_cred(struct pt_regs *r)
 	return 0;
 }
 
-/* Whether transparent huge pages are used in this address space; see madvise_collapse() as well. */
+/* PR_SET_THP_DISABLE, PR_GET_THP_DISABLE. See also madvise_collapse(). */
 static long prctl_thp(struct pt_regs *r)
 {
 	struct mm_struct *mm = current->mm;
@@ -174,7 +174,7 @@ static long prctl_thp(struct pt_regs *r)
 	return 0;
 }
 
-/* Whether equal pages of all its memory are merged. */
+/* PR_SET_MEMORY_MERGE, PR_GET_MEMORY_MERGE. */
 static long prctl_merge(struct pt_regs *r)
 {
 	struct mm_struct *mm = current->mm;
@@ -186,7 +186,7 @@ static long prctl_merge(struct pt_regs *r)
 	return ksm_set_merge_any(mm, r->rsi != 0);
 }
 
-/* The signal at the end of the parent process. Linux looks at the thread that forked. */
+/* PR_SET_PDEATHSIG: a signal when the parent process ends. (In Linux: when the thread that forked ends.) */
 static long prctl_pdeathsig(const struct pt_regs *r)
 {
 	struct process *p = current_process();
@@ -250,7 +250,7 @@ long sys_prctl(struct pt_regs *r)
 	return -EINVAL;
 }
 
-/* Of the personality only ADDR_NO_RANDOMIZE means anything here; the rest is kept. */
+/* Only ADDR_NO_RANDOMIZE has an effect here; the other bits are stored and returned. */
 long sys_personality(struct pt_regs *r)
 {
 	struct process *p = current_process();

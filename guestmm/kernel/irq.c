@@ -1,6 +1,6 @@
 /*
- * Interrupt lines and their handlers. A line has one handler, for good: devices are found once, at boot, and no
- * two share a line (mmvm/layout.h).
+ * Interrupt lines and their handlers. A line has one handler, which is never removed: devices are found once, at boot,
+ * and no two share a line (mmvm/layout.h).
  *
  * A handler runs with interrupts off and must not sleep; it wakes the thread that does the work.
  */
@@ -16,7 +16,7 @@ struct irq_line {
 	u64 count;
 };
 static struct irq_line lines[NR_IRQS];
-static u64 unexpected; /* interrupts of lines nobody asked for */
+static u64 unexpected; /* interrupts of lines without a handler */
 
 int request_irq(u32 gsi, void (*handler)(void *arg), void *arg, const char *name)
 {

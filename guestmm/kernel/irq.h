@@ -1,15 +1,15 @@
-/* Interrupt lines: a driver takes one, arch/ reports that it fired. */
+/* Interrupt lines: a driver requests one, and arch/ calls irq_handle() when it fires. */
 #ifndef KERNEL_IRQ_H
 #define KERNEL_IRQ_H
 #include "lib/format.h"
 
 #define NR_IRQS 24 /* pins of the I/O APIC */
 
-/** Call handler(arg) whenever `gsi` fires: interrupts off, acknowledged already, on one CPU at a time.
- * `name` is what /proc/interrupts shows. 0, -EINVAL: no such line, -EBUSY: it is taken. */
+/** Call handler(arg) whenever line `gsi` fires: with interrupts off, after it was acknowledged, on one CPU at a time.
+ * /proc/interrupts shows `name`. 0, -EINVAL: there is no such line, -EBUSY: it has a handler. */
 int request_irq(u32 gsi, void (*handler)(void *arg), void *arg, const char *name);
-/** Run the handler of `gsi`. Interrupts off, acknowledged already. */
+/** Run the handler of line `gsi`. Interrupts are off, and the interrupt was acknowledged. */
 void irq_handle(u32 gsi);
-/** As /proc/interrupts: line, count, name. */
+/** Write the text of /proc/interrupts. */
 void report_interrupts(struct report *r);
 #endif

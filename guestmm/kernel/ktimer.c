@@ -3,7 +3,7 @@
  *
  *   timers, soonest first ──> ktimerfd (a thread) sleeps until the first is due ──> fn()
  *
- * I1  The thread has been woken since the first entry last became sooner.
+ * I1  Whenever the time of the first entry becomes earlier, the thread is woken.
  *
  * Lock: ktimer_lock (interrupts off), above task_list_lock (timers that send signals) and wait queues' locks.
  */
@@ -18,7 +18,7 @@ static LIST_HEAD(ktimers); /* ktimer_lock */
 static struct wait_queue ktimer_wq = WAIT_QUEUE_INIT(ktimer_wq);
 static struct mutex start_lock = MUTEX_INIT(start_lock);
 static bool running;  /* start_lock */
-static bool resooner; /* ktimer_lock: the first entry has become sooner */
+static bool resooner; /* ktimer_lock: the time of the first entry has become earlier */
 
 /* ktimer_lock held. */
 static void insert(struct ktimer *t)
@@ -34,7 +34,7 @@ static void insert(struct ktimer *t)
 		resooner = true;
 }
 
-/* Call the handlers of expired timers. Returns when the next timer expires. */
+/* Call the handlers of expired timers. Returns the time at which the next timer expires. */
 static u64 run_due(void)
 {
 	unsigned long flags = spin_lock_irqsave(&ktimer_lock);
@@ -50,7 +50,7 @@ static u64 run_due(void)
 		}
 		list_del(&t->list);
 		if (t->interval) {
-			/* One late call stands for all that were due. */
+			/* If the thread is late, one call stands for all expirations so far. */
 			u64 n = (now - t->at) / t->interval + 1;
 
 			t->expirations += n;

@@ -1,13 +1,21 @@
 /*
  * Resource limits: getrlimit(2), setrlimit(2), prlimit(2).
  *
- * They belong to the process: its threads share them, fork copies them, a vfork child has its own. All
- * sixteen are kept. Those on memory act in mm/ through rlimit() (lib/env.h), NOFILE in fs/fdtable.c,
- * FSIZE where files are written and grow, CORE in coredump.c, STACK also for execve()'s arguments, NPROC in fork.c and
- * in execve() after a change of the user, for users other than root, CPU in cpu_timer.c, SIGPENDING in sigqueue.c. RSS, LOCKS, MSGQUEUE, RTPRIO and
- * RTTIME limit what this kernel has not got, as RSS and LOCKS do nothing on Linux.
+ * Limits belong to a process: its threads share them, fork copies them, and a vfork child has its own. All sixteen are
+ * stored. Where they act:
  *
- * A thread finds those of its process by thread_info->limits.
+ *   AS, DATA, STACK, MEMLOCK   mm/, through rlimit() (lib/env.h); STACK also for the arguments of execve()
+ *   NOFILE                     fs/fdtable.c
+ *   FSIZE                      where files are written and grow
+ *   CORE                       coredump.c
+ *   NPROC                      fork.c, and execve() after a change of the user; not for root
+ *   CPU                        cpu_timer.c
+ *   SIGPENDING                 sigqueue.c
+ *   NICE                       sched_calls.c
+ *
+ * RSS and LOCKS do nothing, as on Linux. MSGQUEUE, RTPRIO and RTTIME limit what this kernel does not have.
+ *
+ * A thread finds the limits of its process by thread_info->limits.
  *
  * Locks: task_list_lock to change them; readers take a single value and no lock.
  */
@@ -20,7 +28,7 @@
 
 #define INFINITY RLIM_INFINITY
 
-/* For processes that the kernel starts, and what holds for its own threads; tests may change it. */
+/* The limits of kernel threads, and of processes that the kernel starts. Tests may change them. */
 struct rlimit kernel_limits[RLIM_NLIMITS] = {
 	[RLIMIT_CPU] = {INFINITY, INFINITY},
 	[RLIMIT_FSIZE] = {INFINITY, INFINITY},

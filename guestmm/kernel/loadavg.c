@@ -1,13 +1,12 @@
 /*
- * Load averages: how many tasks run or want to, averaged over 1, 5 and 15 minutes.
+ * Load averages: the number of tasks that run or are runnable, averaged over 1, 5 and 15 minutes.
  *
  *   load = load * e + running * (1 - e)      every 5 seconds, e = exp(-5 s / 1, 5, 15 min)
  *
- * There is no tick that would come every 5 seconds: the scheduler looks at the clock when it switches,
- * and a reader does. A longer time since the last look counts as that many periods with the tasks
- * that run now.
+ * No timer fires every 5 seconds. Instead, the averages are updated when the scheduler switches tasks and
+ * when they are read. If several periods have passed, each is counted with the tasks that run now.
  *
- * No lock but a flag: it is set while one CPU updates the averages; others then leave it to that one.
+ * There is no lock, but a flag that is set while one CPU updates the averages. Other CPUs then do not.
  */
 #include "kernel/loadavg.h"
 #include "lib/atomic.h"
@@ -21,7 +20,7 @@ static u64 average[3];
 u64 load_next = LOAD_PERIOD_NS;
 static u32 busy;
 
-/* x to the power of n, both fixed point where it matters. */
+/* x to the power of n; x and the result are fixed-point numbers, n is an integer. */
 static u64 power(u64 x, u64 n)
 {
 	u64 result = ONE;
@@ -40,7 +39,7 @@ u64 load_decay(u64 load, u64 per_period, u64 running, u64 periods)
 	u64 sum = load * e + active * (ONE - e);
 
 	if (active >= load)
-		sum += ONE - 1; /* so that it reaches what it rises to */
+		sum += ONE - 1; /* round up, so that a rising average reaches its limit */
 	return sum >> LOAD_SHIFT;
 }
 

@@ -1,27 +1,26 @@
 /*
  * The lock-order checker: finds deadlocks that could happen, whether or not they did.
  *
- * Locks are distinguished by class: all that are initialised at one place. While a thread takes B and holds A, the
- * edge A -> B is learnt. A deadlock needs a cycle of such edges, each taken by some thread, and they need not meet:
- * the first edge that closes a cycle is reported with the places of all the others.
+ * All locks that are initialised at one place form a class. When a thread takes a lock of class B while it holds one of
+ * class A, the checker records the edge A -> B. A deadlock needs a cycle of such edges. The threads need not meet for
+ * the checker to see it: the first edge that closes a cycle is reported, with the places of all the others.
  *
- *      thread 1: A, then B          learns  A -> B
- *      thread 2: B, then A          wants   B -> A, finds the way A -> B: reported
+ *      thread 1: A, then B          A -> B is recorded
+ *      thread 2: B, then A          B -> A would close a cycle with A -> B: reported
  *
  * Interrupts make a second kind. A lock that an interrupt handler takes must not be held with
  * interrupts on by anybody, on this CPU or (through a lock in between) on another:
  *
  *      taken in an interrupt  ==>  no class that can be reached from it is taken with interrupts on
  *
- * And a lock that sleeps is never waited for while one that spins is held.
+ * And no thread waits for a sleeping lock while it holds a spinlock.
  *
- * What a thread holds is kept behind its thread_info, at the end of its stack that is used last.
+ * The list of the locks that a thread holds is after its thread_info, at the end of its stack that is used last.
  *
  * I1  edge[a] has bit b exactly when a record of a -> b was made, or records had run out.
- * I2  The checker looks at nothing any more (`off`) before it says anything: what it prints takes
- *     locks, too.
+ * I2  Before the checker prints a report, it switches itself off (`off`), because printing takes locks, too.
  *
- * Lock: `busy`, interrupts off, not known to itself.
+ * Lock: `busy`, with interrupts off. The checker does not check this one.
  */
 #include "arch/irqflags.h"
 #include "kernel/console.h"
@@ -67,8 +66,8 @@ struct held {
 };
 struct held_locks {
 	u32 nr;
-	u32 base;   /* of the innermost interrupt: what is below belongs to the interrupted code */
-	u32 in_irq; /* interrupts within each other */
+	u32 base;     /* first lock of the innermost interrupt; earlier ones are older */
+	u32 in_irq;   /* nesting of interrupts */
 	u32 saved[3]; /* bases of the outer ones */
 	struct held held[MAX_HELD];
 };
@@ -153,8 +152,8 @@ static const struct edge *edge_record(unsigned int a, unsigned int b)
 	return NULL;
 }
 
-/* A way from a to b in `path`, which has room for all classes. Returns its length in classes, 0:
- * there is none. Breadth first, so that it is a shortest one. */
+/* Find a shortest path of edges from a to b (breadth first). `path` has room for all classes. Returns its length in
+ * classes; 0: there is none. */
 static unsigned int find_path(unsigned int a, unsigned int b, u16 *path)
 {
 	static u16 queue[MAX_CLASSES], came_from[MAX_CLASSES]; /* busy */
@@ -229,8 +228,8 @@ static void print_held(const struct held_locks *h)
 
 enum reach { FORWARD, BACKWARD };
 
-/* How many classes can be reached from `class` by the edges there are; BACKWARD: from how many it can be
- * reached. Itself included, as in Linux. */
+/* How many classes can be reached from `class` along edges. BACKWARD: from how many classes it can be reached. The
+ * class itself counts, as in Linux. */
 static unsigned int count_reachable(unsigned int class, enum reach dir)
 {
 	u64 seen[WORDS] = {0};
@@ -251,7 +250,7 @@ static unsigned int count_reachable(unsigned int class, enum reach dir)
 	return n;
 }
 
-/* Classes and edges are only ever added: what is read here without `busy` is right, if perhaps not all. */
+/* Classes and edges are never removed, so reading them without `busy` gives true, though perhaps not all, edges. */
 int lockdep_report(struct report *r)
 {
 	unsigned int nr;
@@ -305,8 +304,8 @@ static void __noreturn report_irq(unsigned int in_irq, unsigned int irq_on, cons
 
 /* ---- checks ---- */
 
-/* From a class that interrupts take, no class may be reached that is taken with interrupts on.
- * Looked at when one of the two, or a way between them, is new; `c` is an end of what is new. */
+/* No class that is taken with interrupts on may be reachable from a class that interrupts take. Called when one of the
+ * two properties or an edge is new; `c` is the class that has it, or an end of the edge. */
 static void check_irq_rule(unsigned int c)
 {
 	static u16 path[MAX_CLASSES]; /* busy */
@@ -405,7 +404,7 @@ void lockdep_acquire(const void *lock, u32 key, const char *name, u32 what, unsi
 		return;
 	flags = arch_irq_save();
 	while (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE)) {
-		/* The owner stays with it when it reports: then it is over. */
+		/* A CPU that reports never releases it: the checker is off then. */
 		if (READ_ONCE(off)) {
 			arch_irq_restore(flags);
 			return;
@@ -428,7 +427,7 @@ void lockdep_acquire(const void *lock, u32 key, const char *name, u32 what, unsi
 	arch_irq_restore(flags);
 }
 
-/* The checker does not know locks that were taken before it started. */
+/* Locks that were taken before the checker started are not in the list. */
 void lockdep_release(const void *lock)
 {
 	struct held_locks *h = held_locks();
@@ -436,7 +435,7 @@ void lockdep_release(const void *lock)
 
 	if (!ld || off)
 		return;
-	flags = arch_irq_save(); /* an interrupt would push and pop above us */
+	flags = arch_irq_save(); /* an interrupt would change the list while we do */
 	for (unsigned int i = h->nr; i-- > h->base;) {
 		if (h->held[i].lock != lock)
 			continue;

@@ -1,4 +1,4 @@
-/* What the lock-order checker has learnt (lockdep.c), as text. */
+/* The edges that the lock-order checker has recorded (lockdep.c), as text. */
 #ifndef KERNEL_LOCKDEP_REPORT_H
 #define KERNEL_LOCKDEP_REPORT_H
 #include "lib/format.h"

@@ -1,10 +1,10 @@
 /*
- * membarrier(2): when it returns, every thread concerned has passed a full memory barrier, so that
- * the others' fast paths need none.
+ * membarrier(2): when it returns, every thread that it concerns has executed a full memory barrier, so
+ * the fast paths of these threads need none.
  *
- * Each CPU is asked to execute one, whatever task runs there: an expedited command is met with the same means
- * as a global one. The interrupt returns by IRETQ, which is serialising (SDM 8.3, APM volume 2, 7.6.4):
- * that is what the SYNC_CORE commands promise, and the caller's own CPU executes CPUID for it.
+ * All CPUs are interrupted to execute a barrier, whatever task they run, so expedited commands do the same as global
+ * ones. The interrupt returns by IRETQ, which is serialising (SDM 8.3, APM volume 2, 7.6.4), as the SYNC_CORE commands
+ * promise. The caller's own CPU executes CPUID instead.
  *
  * A process must register before it uses a private command. Registration is inherited by fork and cleared by
  * execve, as on Linux.
@@ -21,7 +21,7 @@
 #define CMD_REGISTER_PRIVATE_EXPEDITED (1u << 4)
 #define CMD_PRIVATE_SYNC_CORE	       (1u << 5)
 #define CMD_REGISTER_PRIVATE_SYNC_CORE (1u << 6)
-/* Not those of restartable sequences, which there are not. */
+/* All commands but those for restartable sequences, which are not implemented. */
 #define CMD_ALL ((1u << 7) - 1)
 
 static void barrier_here(void *arg)
@@ -39,10 +39,10 @@ long sys_membarrier(struct pt_regs *r)
 	if (r->rsi || (cmd & (cmd - 1)) || cmd & ~CMD_ALL)
 		return -EINVAL;
 	switch (cmd) {
-	case 0: /* which commands exist? */
+	case 0: /* MEMBARRIER_CMD_QUERY */
 		return CMD_ALL;
 	case CMD_REGISTER_GLOBAL_EXPEDITED:
-		return 0; /* everybody is */
+		return 0; /* every process is registered */
 	case CMD_REGISTER_PRIVATE_EXPEDITED:
 	case CMD_REGISTER_PRIVATE_SYNC_CORE:
 		atomic_or(&p->membarrier, cmd);

@@ -1,11 +1,9 @@
 /*
- * System calls about memory: arguments from registers and user memory, work in mm/. mmap(2), which may
- * be about a file, is in file_map.c.
+ * System calls about memory. They read the arguments, and mm/ does the work. mmap(2), which may map a file, is in
+ * fs/file_map.c.
  *
- * Limits: the four that mm/ keeps to (stack, data, address space, locked memory) can be read and
- * set; a process may raise its hard limits, as root may on Linux. But RLIMIT_MEMLOCK holds for
- * everybody, as if nobody had CAP_IPC_LOCK: a limit that no program meets would show nothing. limits.c
- * has all of them.
+ * RLIMIT_MEMLOCK holds for root, too, as if no process had CAP_IPC_LOCK. Most programs here run as root, so the limit
+ * would never act otherwise. All limits are in limits.c.
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
@@ -48,7 +46,7 @@ long sys_brk(struct pt_regs *r)
 long sys_madvise(struct pt_regs *r)
 {
 	const int advice = r->rdx;
-	bool nothing = r->rdi & ~PAGE_MASK || !r->rsi; /* madvise(2) checks this first */
+	bool nothing = r->rdi & ~PAGE_MASK || !r->rsi; /* madvise(2) checks this before all else */
 
 	if ((advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE) && !nothing &&
 	    !capable(CAP_SYS_ADMIN))
