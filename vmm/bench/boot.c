@@ -9,6 +9,7 @@
  * file. What the kernel keeps for a machine (KVM's tables, page tables) is not in it.
  */
 #include "bench/boot.h"
+#include "machine/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,7 +22,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TRACING	 "/dev/shm/tracing"
@@ -37,14 +37,6 @@ static const char *const names[] = {BENCH_MONITORS(NAME_)};
 const char *bench_monitor_name(enum bench_monitor monitor)
 {
 	return names[monitor];
-}
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
 /* ---- KVM's trace point ------------------------------------------------------------------------ */
@@ -249,7 +241,7 @@ static void time_it(FILE *out, enum bench_monitor m, const struct arguments *a)
 	FILE *f;
 
 	write_file(TRACING "/trace", "");
-	from = clock_ns();
+	from = machine_now_ns();
 	pid = start(a, &fd);
 	if (pid < 0)
 		return;
@@ -258,7 +250,7 @@ static void time_it(FILE *out, enum bench_monitor m, const struct arguments *a)
 	while (await_up(f, last, sizeof(last))) {
 	}
 	waitpid(pid, &status, 0);
-	to = clock_ns();
+	to = machine_now_ns();
 	fclose(f);
 	if (!up || !WIFEXITED(status) || WEXITSTATUS(status)) {
 		fprintf(out, "note %s did not start the kernel and end: status %d (%s)\n", names[m],

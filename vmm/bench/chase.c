@@ -163,8 +163,8 @@ static int set_state(struct chase *x)
 	s.gdt.limit = 79;
 	s.idt.base = IDT;
 	s.idt.limit = NR_VEC * 16 - 1;
-	s.cs = kvm_flat_segment(0x10, 11);
-	s.ds = kvm_flat_segment(0x18, 3);
+	s.cs = kvm_flat_segment(0x10, KVM_SEGMENT_CODE);
+	s.ds = kvm_flat_segment(0x18, KVM_SEGMENT_DATA);
 	s.es = s.fs = s.gs = s.ss = s.ds;
 	s.tr = (struct kvm_segment){
 		.base = TSS, .limit = 0x67, .selector = 0x40, .type = 11, .present = 1};

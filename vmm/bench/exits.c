@@ -24,20 +24,6 @@
 #define BATCH 50u
 #define REPS  300u
 
-enum segment { DATA_SEGMENT, CODE_SEGMENT };
-
-static void set_segment(struct kvm_segment *s, uint16_t selector, uint8_t type, enum segment kind)
-{
-	*s = (struct kvm_segment){.limit = 0xffffffff,
-				  .selector = selector,
-				  .type = type,
-				  .present = 1,
-				  .s = 1,
-				  .g = 1,
-				  .l = kind == CODE_SEGMENT,
-				  .db = kind != CODE_SEGMENT};
-}
-
 static int set_state(struct kvm_vcpu *vcpu, const struct kvm_system *sys, char *ram)
 {
 	static const unsigned char code[] = {0xee, 0x48, 0xff, 0xc9, 0x75, 0xfa, 0xf4};
@@ -66,8 +52,8 @@ static int set_state(struct kvm_vcpu *vcpu, const struct kvm_system *sys, char *
 	sregs.efer = 0xd00;	/* NXE LMA LME */
 	sregs.gdt.base = GDT;
 	sregs.gdt.limit = sizeof(gdt) - 1;
-	set_segment(&sregs.cs, MMVM_KERNEL_CS, 11, CODE_SEGMENT);
-	set_segment(&sregs.ds, MMVM_KERNEL_DS, 3, DATA_SEGMENT);
+	sregs.cs = kvm_flat_segment(MMVM_KERNEL_CS, KVM_SEGMENT_CODE);
+	sregs.ds = kvm_flat_segment(MMVM_KERNEL_DS, KVM_SEGMENT_DATA);
 	sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.ds;
 	return kvm_vcpu_set_sregs(vcpu, &sregs);
 }

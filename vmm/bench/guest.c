@@ -6,13 +6,13 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 #include "bench/bench.h"
 #include "bench/program.h"
 #include "cli/cli.h"
 #include "kvm/kvm.h"
+#include "machine/clock.h"
 #include "machine/cpio.h"
 #include "observe/audit_observer.h"
 #include "report/report.h"
@@ -212,11 +212,11 @@ void bench_host(FILE *out)
 		.test = "bench.exits", .ram_low = 40 * MIB, .ram_high = 8 * MIB};
 	struct figures figures = {.out = out};
 	uint64_t start_ticks, bare = UINT64_MAX;
-	struct timespec from, to;
+	uint64_t from;
 	double ns;
 
 	fprintf(out, "host backend %s\n", kvm_backend_name(kvm_backend_detect()));
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from = machine_now_ns();
 	start_ticks = __rdtsc();
 	/* in turns, so that what else this host does falls on both */
 	for (unsigned int i = 0; i < EXIT_TURNS; i++) {
@@ -234,8 +234,7 @@ void bench_host(FILE *out)
 	}
 	fprintf(out, "host exit_ticks %llu\n", (unsigned long long)figures.exit_ticks);
 	fprintf(out, "host bare_exit_ticks %llu\n", (unsigned long long)bare);
-	clock_gettime(CLOCK_MONOTONIC, &to);
-	ns = (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
+	ns = (double)(machine_now_ns() - from);
 	/* the guest's clock runs at the rate of ours */
 	fprintf(out, "host ticks_per_s %.0f\n", (double)(__rdtsc() - start_ticks) / ns * 1e9);
 }

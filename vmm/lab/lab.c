@@ -29,13 +29,13 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "terminal/terminal.h"
 #include "lab/job.h"
 #include "lab/monitor.h"
 #include "lab/outlet.h"
 #include "lab/qemu.h"
+#include "machine/clock.h"
 #include "machine/own_time.h"
 
 /* Seconds of own time without a sign of life after which the machine counts as hung. Signs come every second of
@@ -121,14 +121,6 @@ struct watch {
 	uint64_t busy_ns;    /* since the last sign, CPU time that QEMU's threads took or wanted */
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /** A record for the machine: kind, length in two bytes, data. It has asked for no more than its
  * socket has room for. */
 static void send_record(struct watch *w, char kind, const void *data, size_t len)
@@ -195,7 +187,7 @@ static void control_line(struct watch *w)
 	w->busy_ns = 0;
 	if (!strcmp(w->line, "start")) {
 		w->started = true;
-		w->started_ns = clock_ns();
+		w->started_ns = machine_now_ns();
 	}
 	if (!strcmp(w->line, "turns"))
 		lab_monitor_take_turns(w->qemu.fd[LAB_MONITOR]);
@@ -282,13 +274,12 @@ static void take_all(struct watch *w)
  * second. What does not fit is sent the next time. */
 static void look_at_time(struct watch *w)
 {
-	struct timespec now;
+	const uint64_t second = machine_now_ns() / 1000000000u;
 	uint64_t units;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if ((uint64_t)now.tv_sec == w->last_look)
+	if (second == w->last_look)
 		return;
-	w->last_look = (uint64_t)now.tv_sec;
+	w->last_look = second;
 	own_time_look(&w->own, &w->qemu.pid, 1);
 	w->busy_ns += w->own.ran + w->own.waited;
 	while ((units = (w->own.ns - w->passed_on) / CLOCK_UNIT_NS) > 0) {
@@ -402,7 +393,7 @@ static int take_signals(struct watch *w, int signal_fd, bool *ended)
 /** The command has ended and all it wrote is in the outlets: until our reader has it. */
 static int drain(struct watch *w, int signal_fd, int status)
 {
-	uint64_t begin = clock_ns(), limit = (uint64_t)w->opt->timeout_s * 1000000000u;
+	uint64_t begin = machine_now_ns(), limit = (uint64_t)w->opt->timeout_s * 1000000000u;
 	bool ended;
 
 	while (!outlets_done(w)) {
@@ -413,7 +404,7 @@ static int drain(struct watch *w, int signal_fd, int status)
 		rc = take_signals(w, signal_fd, &ended);
 		if (rc)
 			return rc;
-		if (limit && clock_ns() - begin > limit)
+		if (limit && machine_now_ns() - begin > limit)
 			return MMVM_EXIT_TIMEOUT;
 	}
 	return status;
@@ -457,7 +448,7 @@ static int supervise(struct watch *w, int signal_fd, struct mmvm_error *err)
 			/* The machine waits for us; its own time limit may be behind that. */
 			w->last_sign = w->own.ns;
 			w->busy_ns = 0;
-			if (limit && w->started && clock_ns() - w->started_ns > limit)
+			if (limit && w->started && machine_now_ns() - w->started_ns > limit)
 				return MMVM_EXIT_TIMEOUT;
 		}
 		if (w->own.ns - w->last_sign > (uint64_t)patience_now(w) * 1000000000)

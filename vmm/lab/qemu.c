@@ -18,6 +18,7 @@
  *       of its own, so that Ctrl-C reaches only mmvm, which then ends it.
  */
 #include "lab/qemu.h"
+#include "machine/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,16 +115,14 @@ static void read_clocks(uint64_t *tsc, uint64_t *ns)
 	uint64_t best = UINT64_MAX;
 
 	for (unsigned int i = 0; i < 8; i++) {
-		struct timespec t;
-		uint64_t before = __rdtsc(), took;
+		uint64_t before = __rdtsc(), now = machine_now_ns(), took;
 
-		clock_gettime(CLOCK_MONOTONIC, &t);
 		took = __rdtsc() - before;
 		if (took >= best)
 			continue;
 		best = took;
 		*tsc = before + took / 2;
-		*ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+		*ns = now;
 	}
 }
 

@@ -2,6 +2,7 @@
  * Own time, from the scheduler's statistics: see own_time.h.
  */
 #include "machine/own_time.h"
+#include "machine/clock.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,18 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_THREADS 65536u
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /** Own time of the machine that this one is emulated by; 0: it does not say. */
 static uint64_t machine_ns(void)
@@ -98,7 +90,7 @@ uint64_t own_time_look(struct own_time *t, const pid_t *pid, unsigned int nr_pid
 {
 	struct own_thread *list = NULL;
 	unsigned int nr = 0, room = 0;
-	uint64_t now = clock_ns(), machine = machine_ns(), passed, wall, wanted;
+	uint64_t now = machine_now_ns(), machine = machine_ns(), passed, wall, wanted;
 	bool first = !t->begun;
 	char path[64];
 

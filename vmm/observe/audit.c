@@ -20,8 +20,8 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <time.h>
 #include "devices/devices.h"
+#include "machine/clock.h"
 
 /* Lists are of struct pages, VMAs, objects: a frame holds a few dozen of them at most. */
 #define STEPS_PER_FRAME 64u
@@ -162,7 +162,7 @@ static int audit_all(struct audit *a)
 int audit_memory(const struct audit_source *src, struct audit_result *out)
 {
 	struct audit *a = calloc(1, sizeof(*a));
-	struct timespec t0, t1;
+	uint64_t begin;
 	int ret = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -175,16 +175,14 @@ int audit_memory(const struct audit_source *src, struct audit_result *out)
 		.root = src->cr3,
 		.levels = src->levels ? src->levels : GUEST_LEVELS_48,
 	};
-	clock_gettime(CLOCK_MONOTONIC, &t0);
+	begin = machine_now_ns();
 	if (load_root(a)) {
 		a->budget = STEPS_PER_FRAME * out->ram_frames + STEPS_BESIDES;
 		for (unsigned int i = 0; i < src->nr_pmem; i++)
 			a->budget += src->pmem[i].size >> MMVM_PAGE_SHIFT;
 		ret = audit_all(a);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &t1);
-	out->ns = (uint64_t)(t1.tv_sec - t0.tv_sec) * 1000000000 + (uint64_t)t1.tv_nsec -
-		  (uint64_t)t0.tv_nsec;
+	out->ns = machine_now_ns() - begin;
 	if (!ret)
 		ret = out->total > INT32_MAX ? INT32_MAX : (int)out->total;
 	for (unsigned int i = 0; i < NR_SUBJECTS; i++)

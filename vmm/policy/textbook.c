@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "policy/policy.h"
+#include "machine/clock.h"
 
 int refs_add(struct ref_string *r, uint32_t ref)
 {
@@ -375,18 +375,10 @@ bool policy_exists(const char *name)
 	return false;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 int policy_run(const char *name, const struct ref_string *r, uint32_t memory,
 	       struct policy_result *out)
 {
-	uint64_t begin = now_ns();
+	uint64_t begin = machine_now_ns();
 	int err = -EINVAL;
 
 	*out = (struct policy_result){.name = name, .memory = memory};
@@ -397,6 +389,6 @@ int policy_run(const char *name, const struct ref_string *r, uint32_t memory,
 			err = textbook_run(&textbooks[i], r, memory, out);
 	if (err == -EINVAL)
 		err = policy_guest_run(name, r, memory, out);
-	out->ns = now_ns() - begin;
+	out->ns = machine_now_ns() - begin;
 	return err;
 }
