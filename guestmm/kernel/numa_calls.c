@@ -16,7 +16,7 @@
 
 /* ---- sets of nodes ---------------------------------------------------------------------------- */
 
-/* Words of a set that lie beyond what we keep must be 0. `bits` of them are asked about. */
+/* A user's set may be longer than ours. Check that the words beyond ours are 0, up to `bits` bits in all. */
 static int check_beyond(unsigned long at, unsigned long bits)
 {
 	for (unsigned long bit = MAX_NUMNODES; bit < bits; bit += 64) {
@@ -32,7 +32,7 @@ static int check_beyond(unsigned long at, unsigned long bits)
 	return 0;
 }
 
-/* `maxnode` is one more than the bits that count: libnuma has always passed that. */
+/* Read a set from user memory. The set has maxnode - 1 bits, as in Linux, because libnuma always passes one more. */
 static int get_nodes(struct nodemask *nodes, unsigned long at, unsigned long maxnode)
 {
 	unsigned long bits = maxnode - 1;
@@ -113,7 +113,7 @@ long sys_set_mempolicy_home_node(struct pt_regs *r)
 	return do_set_home_node(current->mm, r->rdi, r->rsi, r->rdx);
 }
 
-/* What get_mempolicy() says of a policy: *word and *nodes. */
+/* The answer of get_mempolicy() about a policy: its mode in *word, its nodes in *nodes. */
 static int describe_policy(struct mempolicy *pol, unsigned long addr, unsigned long flags,
 			   u32 *word, u64 *nodes)
 {
@@ -172,8 +172,8 @@ long sys_get_mempolicy(struct pt_regs *r)
 
 /* ---- moving ----------------------------------------------------------------------------------- */
 
-/* The address space of a process that the caller may look at; 0: its own. -ESRCH, -EPERM, -EINVAL (a kernel
- * thread has none). */
+/* The address space of a process, with a reference; pid 0: the caller's. 0, -ESRCH, -EPERM (the caller may not inspect
+ * it), -EINVAL (a kernel thread has none). */
 static int get_others_mm(int pid, struct mm_struct **mm)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -231,7 +231,7 @@ struct move {
 	int node;	     /* target node of the pages on `list`, or NUMA_NO_NODE */
 	unsigned long start; /* the first of them */
 	struct list_head list;
-	unsigned long first, read; /* [first, read) have been read from user memory: */
+	unsigned long first, read; /* elements [first, read) are in these buffers: */
 	unsigned long addr[MOVE_CHUNK];
 	int to[MOVE_CHUNK];
 };
@@ -261,8 +261,8 @@ static bool read_moves(struct move *m, unsigned long i, unsigned long n)
 	       !copy_from_user(m->to, m->nodes + i * sizeof(*m->to), n * sizeof(*m->to));
 }
 
-/* Read the ith page and node, and some after them. What cannot be read is found out only when its turn comes: the
- * pages before it are still moved. */
+/* Read page i and its node from user memory, and some elements after them. An element that cannot be read is an error
+ * only when it is reached, so the pages before it are still moved. */
 static int read_nth(struct move *m, unsigned long i)
 {
 	if (i < m->read)
@@ -272,8 +272,8 @@ static int read_nth(struct move *m, unsigned long i)
 	return -EFAULT;
 }
 
-/* Move what is on the list, which came from [start, i). 0; > 0: the number of pages that have not moved or were
- * not tried; -errno. */
+/* Move the pages on the list, which are from elements [start, i). Returns 0; the number of pages that did not move or
+ * were not tried; or -errno. */
 static long flush_moves(struct move *m, unsigned long i)
 {
 	long err;
@@ -288,8 +288,8 @@ static long flush_moves(struct move *m, unsigned long i)
 	return store_status(m, m->start, m->node, i - m->start);
 }
 
-/* The ith page and those after it with the same target join those that move, but for the first that does not, which
- * is done with. *i moves on behind them. 0, > 0 or -errno: the call ends at *i. */
+/* Add page *i, and the pages after it with the same target node, to the list. Stop after the first page that is not
+ * added. *i becomes the next element. Not 0: the call ends at *i with this result, as of flush_moves(). */
 static long move_run(struct move *m, unsigned long *i)
 {
 	const unsigned long k = *i - m->first;

@@ -44,7 +44,7 @@ void oom_group_paths(int pid, const struct mem_cgroup *top, char *own, char *ove
 
 	ksnprintf(own, size, "/");
 	ksnprintf(over, size, "/");
-	/* The process's reference keeps its group, and that its parents. */
+	/* The process has a reference on its group, and each group has one on its parent. */
 	while (cg && cg->parent && !cg->owns_memcg)
 		cg = cg->parent;
 	if (cg)

@@ -2,8 +2,8 @@
  * Boot options: an option that no code reads is reported in the log, so that a misspelt one is not silently
  * ignored.
  *
- * Code that looks for an option names it here; all do so during boot, whether the option is given or not. So there
- * is no list of options to keep.
+ * Code that looks for an option passes its name to boot_option_asked(), whether or not the option is given. All of it
+ * does so during boot, so at the end the asked names are the list of known options.
  */
 #include "lib/env.h"
 #include "kernel/boot_info.h"

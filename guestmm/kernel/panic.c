@@ -1,6 +1,6 @@
 /*
- * Giving up: one message, then registers and stack (arch/x86/traps.c), then a message to the VMM, and the
- * machine stops. Nothing is allocated and no lock is waited for on the way.
+ * Panic: print a message, then registers and stack (arch/x86/traps.c), send a message to the VMM, and stop the
+ * machine. Nothing here allocates memory or waits for a lock.
  */
 #include "kernel/console.h"
 #include "lib/env.h"

@@ -1,8 +1,8 @@
 /*
  * Numbers of tasks.
  *
- * They rise up to pid_max and begin again at 300, as on Linux, so that a number is not used again soon.
- * Before the first round has ended no number can be in use and none is looked for.
+ * Numbers are given out in rising order up to pid_max, and then again from 300 on, as in Linux, so that a number is not
+ * used again soon. In the first round each number is new, so in_use() need not be asked.
  *
  * I1  A number is in use as long as a task, a zombie, a process group or a session has it.
  *
@@ -11,13 +11,13 @@
 #include "kernel/pid.h"
 #include "kernel/process.h"
 
-#define RESERVED_PIDS 300 /* of the first processes: not given away again */
+#define RESERVED_PIDS 300 /* lower numbers are given out in the first round only */
 
 int sysctl_pid_max = PID_MAX_DEFAULT;
 static int next_pid = 2; /* T; 1 is kept for the first program */
 static int last_pid = 1; /* T */
 static u64 taken;	 /* T */
-static bool wrapped;	 /* T: numbers may be in use */
+static bool wrapped;	 /* T: the first round is over: numbers may be in use */
 
 /* T held: I1. */
 static bool in_use(int pid)

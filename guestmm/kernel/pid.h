@@ -10,9 +10,9 @@
 /** Numbers are below this: /proc/sys/kernel/pid_max. */
 extern int sysctl_pid_max;
 
-/** T held: a number that no task, process, group or session has; 0: there is none. */
+/** Take a number that no task, process, group or session has. 0: there is none. T held. */
 int pid_take(void);
-/** The number that was taken last, and how many have been in all. */
+/** pid_last(): the number that was taken last. pid_taken(): how many were taken in all. */
 int pid_last(void);
 u64 pid_taken(void);
 #endif

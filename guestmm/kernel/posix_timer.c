@@ -1,12 +1,12 @@
 /*
  * timer_create(2) and its relatives: timers of a process that send signals.
  *
- * A timer owns one queue entry for its signal (sigqueue.c). While the entry is queued further expirations are
- * overruns; their number is delivered with the signal.
+ * A timer owns one queue entry for its signal (sigqueue.c). While the entry is queued, further expirations count as
+ * overruns, whose number is delivered with the signal.
  *
- * Clocks: CLOCK_REALTIME, MONOTONIC, BOOTTIME; nobody sets the time of day. Timers of CPU time are EOPNOTSUPP, and so
- * are those that would wake a machine that sleeps, as on Linux without such hardware.
- * A standard signal that is pending already counts as an overrun; Linux would queue it once more.
+ * Clocks: CLOCK_REALTIME, MONOTONIC, BOOTTIME; the time of day cannot be set. Timers of CPU time are EOPNOTSUPP. So are
+ * alarm timers, which would wake a sleeping machine, as on Linux without such hardware. If a standard signal is
+ * already pending, an expiration counts as an overrun; Linux would queue the signal once more.
  *
  * Locks: timers_lock for the list and the life of timers, ktimer_lock > task_list_lock for what has expired.
  */
@@ -42,14 +42,14 @@ struct posix_timer {
 	int tid;		/* C: the thread that gets the signal; 0: any */
 	struct sigqueue *queue; /* T; NULL: SIGEV_NONE, or deleted */
 	u64 overrun;		/* T: expirations beyond the one that is queued */
-	u32 overrun_last;	/* T: of the signal taken last */
+	u32 overrun_last;	/* T: overruns of the signal that was delivered last */
 };
 
 static struct mutex timers_lock = MUTEX_INIT(timers_lock);
 
 /* ---- expiry ---- */
 
-/* T held: the thread, if it is still one of the process. */
+/* The thread with this number, if it belongs to the process; else NULL. T held. */
 static struct task *thread_of(const struct process *p, int tid)
 {
 	struct task *t;
@@ -61,7 +61,7 @@ static struct task *thread_of(const struct process *p, int tid)
 	return NULL;
 }
 
-/* ktimer_lock held, interrupts off. */
+/* The timer has expired: send its signal, or count an overrun. ktimer_lock held, interrupts off. */
 static void on_time(struct ktimer *k)
 {
 	struct posix_timer *pt = container_of(k, struct posix_timer, timer);
@@ -111,7 +111,7 @@ static long check_clock(int clock)
 	return clock < 0 || clock > CLOCK_LAST || clock == CLOCK_OLD ? -EINVAL : -EOPNOTSUPP;
 }
 
-/* The task or process that gets the timer's signal, and which signal. T held. */
+/* Is the request valid: does the thread that is to get the signal exist, and does the signal? T held. */
 static long check_event(const struct sigevent *ev)
 {
 	switch (ev->notify) {
@@ -128,7 +128,7 @@ static long check_event(const struct sigevent *ev)
 	return -EINVAL;
 }
 
-/* timers_lock held: take it off its list and free it. A signal that it has sent stays pending. */
+/* Take the timer off its list and free it. A signal that it has sent stays pending. timers_lock held. */
 static void timer_free(struct posix_timer *t)
 {
 	unsigned long flags;
@@ -146,7 +146,7 @@ static void timer_free(struct posix_timer *t)
 	kfree(t);
 }
 
-/* The queue entry, unless it sends no signal. */
+/* Create the timer's queue entry, unless the timer sends no signal. */
 static long make_entry(struct posix_timer *t, const struct sigevent *ev, bool by_default)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -221,7 +221,7 @@ long sys_timer_settime(struct pt_regs *r)
 	if (value)
 		value = (int)r->rsi & TIMER_ABSTIME ? clock_to_ktime(t->clock, value)
 						    : deadline_after(value);
-	/* One that is off keeps no interval: timer_gettime() says so. */
+	/* A timer that is off has no interval, as timer_gettime() shows. */
 	err = ktimer_set(&t->timer, value, value ? interval : 0, &left, &old_interval);
 	if (!err) {
 		flags = spin_lock_irqsave(&task_list_lock);

@@ -1,8 +1,8 @@
 /*
- * prctl(PR_SET_MM): a program sets where its parts lie, as a checkpoint that is being restored must.
+ * prctl(PR_SET_MM): a program sets the addresses of its parts, as is necessary when it is restored from a checkpoint.
  *
- * What is set is what /proc/PID/stat, cmdline and auxv show, and where brk(2) goes on. Nothing is mapped or moved.
- * PR_SET_MM_EXE_FILE is not there (EINVAL); nor is the exe_fd of PR_SET_MM_MAP, which must be -1.
+ * The addresses are what /proc/PID/stat, cmdline and auxv show, and where brk(2) continues. Nothing is mapped or moved.
+ * PR_SET_MM_EXE_FILE is not implemented (EINVAL), nor is exe_fd of PR_SET_MM_MAP, which must be -1.
  *
  * Lock: mmap_lock for writing, which brk(2) takes, too.
  *
@@ -120,7 +120,7 @@ static u64 *field_of(struct prctl_mm_map *m, int what)
 	return NULL;
 }
 
-/* Its own strings have to be somewhere. */
+/* Must something be mapped at the address? It must be for the program's strings. */
 static bool needs_mapping(int what)
 {
 	return what == SET_START_STACK || (what >= SET_ARG_START && what <= SET_ENV_END);
@@ -150,7 +150,7 @@ out:
 	return err;
 }
 
-/* The last pair is always AT_NULL. */
+/* Replace the auxiliary vector. Its last pair is always AT_NULL. */
 static long set_auxv(struct mm_struct *mm, unsigned long addr, unsigned long len)
 {
 	u64 auxv[ARRAY_SIZE(mm->saved_auxv)] = {0};

@@ -1,13 +1,12 @@
 /*
  * The console.
  *
- * Two ways out: the serial port from the first instruction on, and the test channel once the device
- * tree has named it. A line through the channel is one exit; through the port it is one a byte on
- * most hosts.
+ * Text is written to the serial port at first, and to the test channel once the device tree has named it.
+ * A line costs one exit with the test channel, and one exit per byte with the port on most hosts.
  *
  * A line is formatted into a static buffer under a spinlock with interrupts off, so that lines of different
- * contexts never mix. A crash may happen while the lock is held: if it is held by this CPU, or by one that a crash
- * has stopped, a small buffer of its own is used instead.
+ * contexts never mix. A crash may happen while the lock is held. If this CPU holds it, or a CPU that a crash has
+ * stopped, a separate small buffer is used instead.
  */
 #include "arch/io.h"
 #include "arch/smp.h"

@@ -1,9 +1,9 @@
 /*
- * Processes: their structs, the list of them, and those the kernel starts itself.
+ * Processes: their structs, their list, and starting a process from the kernel.
  *
- * A process that the kernel starts loads its own program: the spawner hands it the path and waits
- * for the outcome, so that everything is read and mapped in the address space it belongs to, and an
- * error comes back as a number, not as a dead process.
+ * A process that the kernel starts loads its own program. The spawner passes it the path and waits for the
+ * result. So the program is read and mapped in its own address space, and an error is returned as a number
+ * instead of a dead process.
  *
  *   spawn ──> exec_load ──> user mode ──> process_exit ──> reaper frees the stack ──> process_wait
  *
@@ -21,7 +21,7 @@
 LIST_HEAD(process_list);
 static struct kmem_cache *process_cache;
 
-/* What the spawner hands to the new process; under spawn_lock. */
+/* What the spawner passes to the new process; guarded by spawn_lock. */
 static struct {
 	struct exec_args args;
 	int result;
@@ -34,7 +34,7 @@ static struct wait_queue spawn_wq = WAIT_QUEUE_INIT(spawn_wq);
 
 void processes_init(void)
 {
-	/* As Linux: half of the threads there can be. */
+	/* As in Linux: half the maximal number of threads. */
 	kernel_limits[RLIMIT_SIGPENDING].cur = kernel_limits[RLIMIT_SIGPENDING].max =
 		(u64)threads_max() / 2;
 	process_cache = kmem_cache_create("process", sizeof(struct process), 64,
@@ -272,7 +272,7 @@ bool task_is_admin(void)
 
 /* ---- for memory management ---- */
 
-/* T held: the mm of its threads that have one still. */
+/* A thread of the process that still has its mm, or NULL. T held. */
 static struct task *thread_with_mm(const struct process *p)
 {
 	struct task *t;
@@ -324,7 +324,7 @@ void for_each_process(bool (*fn)(const struct process_view *p, void *arg), void 
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }
 
-/* T held. Not once its files are closed: nobody would clear the mark. */
+/* Mark the process as killed by the OOM killer. Not if its files are closed: nothing would clear the mark. T held. */
 static void mark_oom_victim(struct process *p)
 {
 	if (!p->oom_since && p->files)

@@ -38,20 +38,20 @@ struct sigaction {
 };
 _Static_assert(sizeof(struct sigaction) == 32, "Linux's ABI");
 
-/** What a process does on each signal; shared with children until one of them changes it. */
+/** What a process does on each signal. Children share it until one of the processes changes it. */
 struct sighand {
 	s32 refs;    /* A: processes */
-	bool shared; /* C: by clone(CLONE_SIGHAND): a change is everybody's. Else a copy on write */
+	bool shared; /* C: CLONE_SIGHAND: a change holds for all. Else copied on change */
 	struct sigaction action[NR_SIGNALS];
 };
 
-/* Of ITIMER_VIRTUAL or ITIMER_PROF, in nanoseconds of the time that the process itself has run. */
+/* ITIMER_VIRTUAL or ITIMER_PROF; times are nanoseconds that the process has run. */
 struct cpu_timer {
 	u64 at;	      /* when the next signal is due, 0 = none */
 	u64 interval; /* time between later expirations, 0 = once */
 };
 
-/** Where a signal came from. */
+/** The part of siginfo_t that is stored with a signal. */
 struct siginfo_short {
 	s32 code, pid; /* SEGV_PKUERR: pid is the page's key */
 	u64 value;     /* SIGCHLD: status; faults: address */
@@ -69,28 +69,28 @@ struct process {
 	struct list_head sibling;  /* T: in parent->children */
 	struct list_head all;	   /* T: in process_list */
 	struct list_head threads;  /* T */
-	int nr_threads;		   /* T: whose stacks exist */
-	int nr_live;		   /* T: that have not begun to exit */
+	int nr_threads;		   /* T: threads whose stacks exist */
+	int nr_live;		   /* T: threads that have not begun to exit */
 	int exit_status;	   /* T: valid when group_exit */
 	u32 exit_uid;		   /* T: real user of its last thread */
 	int exit_signal;	   /* T: what the parent gets, 0 = nothing */
 	bool group_exit;	   /* T: all threads are to end */
-	bool group_exec;	   /* T: all threads but one are to end: it is in execve() */
+	bool group_exec;	   /* T: one thread is in execve(), the others are to end */
 	bool zombie;		   /* T: may be collected */
-	u8 stop_sig;	    /* T: its threads stop, or have stopped, because of it; 0 = none */
-	int nr_stopped;	    /* T: threads that stand still in signal_stop() */
-	bool stop_report;   /* T: wait(2) has not reported to the parent yet that it has stopped */
-	bool cont_report;   /* T: or continued */
-	bool may_be_orphan; /* T: its stopped group is looked at when a process ends (exit.c) */
+	u8 stop_sig;		   /* T: the signal because of which its threads stop; 0 = none */
+	int nr_stopped;		   /* T: threads that stand still in signal_stop() */
+	bool stop_report;	   /* T: it has stopped, and wait(2) has not reported that yet */
+	bool cont_report;	   /* T: the same for having continued */
+	bool may_be_orphan;	   /* T: marks a stopped group that may become orphaned (exit.c) */
 	struct wait_queue stop_wq; /* its stopped threads */
-	struct core_dump *core;	   /* T: its memory is being written down (coredump.c); else NULL */
+	struct core_dump *core;	   /* T: the dump in progress (coredump.c); else NULL */
 	struct wait_queue core_wq; /* threads that wait for the dump, and the dumper for them */
 	struct wait_queue exit_wq; /* pidfds: woken when it is a zombie */
 	u8 pdeath_signal;  /* T: sent to it when its parent ends (PR_SET_PDEATHSIG); 0 = none */
 	bool collected;	   /* T: a parent has waited for it */
 	bool execed;	   /* T: has run a program since it was forked */
 	bool kernel_waits; /* C: process_wait() will collect it */
-	bool mm_released;  /* T: vfork's parent may continue */
+	bool mm_released;  /* T: it has left its parent's memory: a parent in vfork may continue */
 	struct wait_queue wait; /* its threads that wait for children */
 	struct files *files;	/* S */
 	struct fs_struct *fs;	/* S: root, working directory, umask */
@@ -98,14 +98,14 @@ struct process {
 	struct rlimit limits[RLIM_NLIMITS]; /* T to change */
 	struct sighand *sighand;	    /* T: NULL = everything default */
 	struct sigpending sig_pending;	    /* T */
-	u32 nr_sigqueued;	       /* T: queue entries that are to be, or may be, sent to it */
+	u32 nr_sigqueued;	       /* T: entries of queued signals and timers (sigqueue.c) */
 	int next_timer_id;	       /* posix_timer.c */
 	struct list_head posix_timers; /* timers_lock: posix_timer.c */
 	u64 started_ns;		       /* C: ktime of the fork */
 	u64 oom_since; /* T: ktime when the OOM killer chose it; 0: it did not, or its files are closed */
 	struct io_counts dead_io;     /* T: of threads that have ended, and of collected children */
 	u64 dead_run_ns, dead_sys_ns; /* T: time that ended threads have run; in the kernel */
-	u64 children_run_ns, children_sys_ns; /* T: what collected children have, with theirs */
+	u64 children_run_ns, children_sys_ns; /* T: of collected children, with theirs */
 	s64 past_min_flt,
 		past_maj_flt; /* A: faults in address spaces that it has left; less what had been
 					   counted in one that it shared from the start */
@@ -122,9 +122,9 @@ struct process {
 	char comm[TASK_COMM_LEN];	/* S */
 	struct siginfo_short info[NR_SIGNALS]; /* T: of pending signals; not initialised */
 };
-extern struct list_head process_list; /* T: also zombies */
+extern struct list_head process_list; /* T: all processes, zombies too */
 
-/** A new thread, not running yet, belongs to the process. */
+/** Assign a new thread, which does not run yet, to the process. */
 static inline void task_set_process(struct task *t, struct process *p)
 {
 	t->proc = p;
@@ -137,34 +137,35 @@ static inline struct process *current_process(void)
 }
 
 /* process.c */
-/** New process without threads, not in any list; what fork inherits comes from `parent` (NULL: the
- * kernel starts it). NULL if no memory. */
+/** Create a process without threads, in no list. It inherits from `parent` what fork inherits; NULL: the kernel starts
+ * it. NULL: no memory. */
 struct process *process_alloc(struct process *parent, const char *comm);
 void process_get(struct process *p);
 void process_put(struct process *p);
-/** T held. A process, dead or alive. */
+/** The process with this pid, zombies too, or NULL. No reference. T held. */
 struct process *find_process(int pid);
 void processes_init(void);
 /** Nanoseconds its threads have run. */
 u64 process_run_ns(const struct process *p);
-/** T held: the same in two parts, neither of which ever shrinks. */
+/** The same time, divided into user and system time. Neither ever decreases. T held. */
 void process_times(struct process *p, u64 *user_ns, u64 *sys_ns);
-/** T held: its page faults, in the address spaces that it has left, too. */
+/** Number of page faults of the process, also in address spaces that it has left. T held. */
 void process_faults(struct process *p, u64 *min_flt, u64 *maj_flt);
-/** Its last thread leaves `mm`, or exec does: count the faults there as the process's. */
+/** The process's last thread, or exec, leaves `mm`: add the faults counted there to the process's. */
 void process_leaves_mm(struct process *p, const struct mm_struct *mm);
-/** Start the program `path` in a new process whose parent is the kernel. argv: `argv_len` bytes of
- * strings, each with its NUL. Returns its pid or -errno: also that of loading the program. May sleep. */
+/** Start the program `path` in a new process whose parent is the kernel. argv: `argv_len` bytes of strings, each with
+ * its NUL. Returns the pid, or -errno, also if loading the program failed. May sleep. */
 int process_spawn(const char *path, const char *argv, u32 argv_len);
-/** Wait for the end of such a process: its status as wait(2) encodes it, or -ECHILD. May sleep. */
+/** Wait for the end of a process that process_spawn() started. Returns its status in wait(2)'s form, or -ECHILD. May
+ * sleep. */
 int process_wait(int pid);
-/** The address space of a process, with a reference, or NULL: it has none any more. */
+/** The address space of a process, with a reference. NULL: there is no such process, or it has left its memory. */
 struct mm_struct *process_get_mm(int pid);
 /** Copy the last part of a path. */
 void comm_from_path(char comm[TASK_COMM_LEN], const char *path);
 
 /* syscalls.c */
-/** Boot, after trace_init(). */
+/** Set up the table of calls. At boot, after trace_init(). */
 void syscalls_init(void);
 
 /* limits.c */
@@ -172,7 +173,7 @@ void syscalls_init(void);
 #define DEFAULT_FDS	     1024u /* and the soft one */
 #define DEFAULT_STACK_RLIMIT (8ull << 20)
 #define DEFAULT_MEMLOCK	     (8ull << 20)
-/** A file is to grow to `size`: 0, or SIGXFSZ is sent and -EFBIG. */
+/** Check RLIMIT_FSIZE before a file grows to `size`. 0, or -EFBIG after sending SIGXFSZ to the current thread. */
 int limit_file_size(u64 size);
 
 /* fork.c */
@@ -196,20 +197,19 @@ int limit_file_size(u64 size);
 /** /proc/sys/kernel/threads-max; 0: as memory allows. */
 extern int sysctl_threads_max;
 int threads_max(void);
-/** Has the user at least `many` threads, those of zombies included? */
+/** Does the user have at least `many` threads, counting those of zombies? */
 bool user_has_processes(u32 uid, u64 many);
-/** The current thread leaves its address space: vfork's parent may continue. */
+/** The current thread leaves its address space: let a parent in vfork continue. */
 void vfork_release(void);
 
 /* exit.c */
-/** T held: a zombie whose status has been collected leaves the list and the tree. The caller drops the
- * reference that these had. */
+/** Remove a zombie whose status was collected from the list and the tree. The caller drops the reference that they had.
+ * T held. */
 void process_unlink(struct process *p);
 /** End all threads except the caller, which waits until they have ended. Returns false if the caller itself must
  * die. */
 bool kill_other_threads(void);
-/** The end of a thread with TIF_KILLED: of its process, or of itself because another one is in
- * execve(). */
+/** End the current thread, which has TIF_KILLED: its process ends, or another thread is in execve(). */
 void thread_killed(void) __noreturn;
 /** The current thread is about to leave its address space: wake the waiters for its locks (robust list) and for
  * its end (CLONE_CHILD_CLEARTID). */
@@ -219,52 +219,53 @@ void thread_release_mm(void);
 #define SIGBIT(sig) (1ull << ((sig)-1))
 #define UNMASKABLE  (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
 /* Results of system calls that a signal broke off; never seen by user mode. */
-#define ERESTARTSYS    512 /* again, if no handler ran or it has SA_RESTART */
-#define ERESTARTNOINTR 513 /* again, always */
-#define ERESTARTNOHAND 514 /* again, if no handler ran */
+#define ERESTARTSYS    512 /* restart if no handler ran or it has SA_RESTART */
+#define ERESTARTNOINTR 513 /* always restart */
+#define ERESTARTNOHAND 514 /* restart if no handler ran */
 static inline bool signal_pending(void)
 {
 	return atomic_load(&current_thread_info()->flags) & (TIF_SIGPENDING | TIF_KILLED);
 }
-/** On the way to user mode, or before a signal's frame is made: tell the thread's registered area (rseq(2)) its
- * CPU, and leave the sequence it was in. May sleep. */
+/** Write the thread's CPU to its registered area (rseq(2)), and abort the sequence that it was in. On the way to user
+ * mode, or before a signal frame is made. May sleep. */
 void rseq_resume(struct pt_regs *regs);
-/** T held: `sig` for the process; SIGKILL ends it. 0, or -EAGAIN: a real-time signal for which there is no room, and
- * whose sender is to know. */
+/** Send `sig` to the process; SIGKILL ends it. 0, or -EAGAIN: there is no room for a real-time signal, and its sender
+ * must be told. T held. */
 int signal_process(struct process *p, int sig, const struct siginfo_short *info);
-/** T held: the same for one thread alone. */
+/** Send `sig` to one thread. T held. */
 int signal_thread(struct task *t, int sig, const struct siginfo_short *info);
 /** Discard the pending signals of the set, for the process and all its threads. T held. */
 void signal_drop_pending(struct process *p, u64 set);
-/** SIGPIPE, SIGXFSZ: for the current thread, as if it had sent it to itself (Linux's send_sig()). */
+/** Send a signal (SIGPIPE, SIGXFSZ) to the current thread, as if it came from the thread itself (Linux's send_sig()).
+ * */
 void signal_current(int sig);
-#define CORE_DUMPED 0x80 /* of a status: there is a core */
-/** T held: end all threads with this status (wait(2)'s form). */
+#define CORE_DUMPED 0x80 /* in an exit status: there is a core */
+/** End all threads of the process, with this status (wait(2)'s form). T held. */
 void kill_process(struct process *p, int status, u32 tif);
 /** Before a signal is sent: SIGCONT discards pending stop signals, and they discard SIGCONT. SIGCONT also continues
  * the process, even if it is blocked or ignored. T held. */
 void signal_prepare(struct process *p, int sig);
-/** T held: a thread of a process that is to stop has ended or stands still. If it was the last one that ran, the
- * parent gets a signal. */
+/** A thread of a process that is stopping has ended or stands still. If it was the last one that ran, signal the
+ * parent. T held. */
 void check_all_stopped(struct process *p);
-/** T held: the parent learns of a stop or of going on: CLD_STOPPED, CLD_CONTINUED. */
+/** Tell the parent that p has stopped (CLD_STOPPED) or continued (CLD_CONTINUED). T held. */
 void notify_parent_stop(struct process *p, int code, int sig);
 /** Set or clear the current thread's TIF_SIGPENDING: is a signal pending and not blocked? T held. */
 void recalc_sigpending(void);
 void sighand_put(struct sighand *s);
-/** The handlers of a new process, not published yet: its parent's, shared with it when it asks for that
+/** Give a new process, which is not published yet, its parent's handlers. `share`: changes hold for both
  * (CLONE_SIGHAND). 0 or -ENOMEM. */
 int sighand_fork(struct process *child, struct process *parent, bool share);
 /** execve: handlers of the old program are reset to the default; ignored signals stay ignored. */
 int sighand_exec(struct process *p);
 /** Change the current thread's mask, except for signals that cannot be blocked, and check for pending signals. */
 void set_blocked(u64 set);
-/** T held. */
+/** What the process does on this signal. T held. */
 struct sigaction signal_action(const struct process *p, int sig);
 /** Is the group orphaned, that is, does no member have a parent that is in its session but outside of the group
  * (POSIX.1-2017 3.264)? T held. */
 bool group_is_orphaned(int pgid);
-/** Take one of `set` that is pending for the current thread: its number, or 0. */
+/** Take a signal of `set` that is pending for the current thread. Returns its number, or 0: there is none. */
 int signal_take(u64 set, struct siginfo_short *info);
 /** Signals pending for the current thread or its process, blocked or not. */
 u64 signals_waiting(void);
@@ -278,15 +279,14 @@ void deliver_signals(struct pt_regs *regs, bool in_syscall);
 /** Write a frame for `sig` to the user's stack and enter the handler. Returns 0 or -EFAULT. */
 int sigframe_push(struct pt_regs *regs, int sig, const struct sigaction *act,
 		  const struct siginfo_short *info, const struct fault_info *fault, u64 mask);
-/** rt_sigreturn: take the registers from the frame. Returns the value for rax; a bad frame is a
- * SIGSEGV. */
+/** rt_sigreturn(2): restore the registers from the frame. Returns the value for rax. A bad frame causes SIGSEGV. */
 long sigframe_pop(struct pt_regs *regs);
-/** The 128 bytes of siginfo_t. */
+/** Fill in the 128 bytes of a siginfo_t. */
 void siginfo_fill(u8 out[128], int sig, const struct siginfo_short *info);
 
 /* sigcalls.c */
 
-/** Make the call where all registers are in the frame: on the way out. */
+/** Defer the call to the way out of the kernel, where all registers are in the frame. */
 static inline long regs_call(long (*fn)(struct pt_regs *))
 {
 	current->regs_call = fn;
@@ -294,7 +294,7 @@ static inline long regs_call(long (*fn)(struct pt_regs *))
 	return 0;
 }
 
-/** wait_event() that a signal ends: 0, or -ERESTARTSYS. */
+/** wait_event() that a signal interrupts. 0, or -ERESTARTSYS. */
 #define wait_event_interruptible(wq, cond)             \
 	({                                             \
 		int _err = 0;                          \

@@ -1,30 +1,34 @@
 /*
- * Pressure stall information: which tasks wait, and for how long.
+ * Pressure stall information: which tasks stall, and for how long.
  *
  *   io      some   a task sleeps until a disk has answered
  *           full   and no task runs or waits for a CPU
  *   memory  some   a task waits for memory: it reclaims, or waits for a page that was evicted too early
  *           full   and no CPU works: each idles, or runs a task that waits in this sense
  *   cpu     some   a task could run, and its CPU runs another one
- *           full   and none of the group runs. The machine has no such state: then its CPU would run the task
+ *           full   and no task of the group runs. The machine never is in this state: its CPU would run the task
  *
- * Time is added to the totals whenever the state may change: a task begins or ends to wait, or, while any does,
- * a CPU switches. Format and meaning: Documentation/accounting/psi.rst. Linux adds up the states of each CPU and
- * weighs them; here there is one state of all CPUs, which needs no weights, so that the host can add up the same.
+ * Time is added to the totals whenever the state may change: when a task begins or stops to wait and, while a task
+ * waits, when a CPU switches tasks. Format and meaning: Documentation/accounting/psi.rst. Linux has a state for each
+ * CPU and weighs them. Here all CPUs together have one state, which needs no weights, so the host can compute the
+ * same totals.
  *
- * I1  runs[] and productive[] are right while psi_stalled != 0: the first that waits looks at all CPUs, every
- *     switch from then on tells.
+ * I1  runs[] and productive[] are up to date while psi_stalled != 0: the first task that waits reads the state of all
+ *     CPUs, and from then on each switch of tasks updates it.
  * I2  A group is on stalled_groups while a task in it waits, and on psi_active_groups from then on until its
- *     averages are 0 again and no trigger watches. Its runs[] and productive[] are right while it is on the first.
- * I3  running[cpu] is the id of the memory cgroup of the task that the CPU runs, or of one that it ran: an id is
- *     looked up under memcg_lock, since its group may be gone.
- * I4  task->psi[res] is the group in which the task waits for `res`, NULL while it does not. It leaves the group
- *     that it entered, wherever its process has moved meanwhile. The group's memory stays until then (`orphan`).
+ *     averages are 0 again and no trigger watches. Its runs[] and productive[] are up to date while it is on the
+ *     first list.
+ * I3  running[cpu] is the id of the memory cgroup of the task that the CPU runs, or of one that it ran before.
+ *     That group may have been freed, so the id is looked up under memcg_lock.
+ * I4  task->psi[res] is the group in which the task waits for `res`, NULL while it does not. It leaves the
+ *     group that it entered, even if its process has moved to another one. Until then the group's memory is not freed
+ *     (`orphan`).
  *
- * Each memory cgroup has a struct psi_group, and the machine has one. A task waits in its cgroup's and in all above.
+ * Each memory cgroup has a struct psi_group, and the machine has one. A task that waits counts in its cgroup's and in
+ * those of all ancestors.
  *
- * Lock: psi_lock, interrupts off, taken inside the run-queue lock; only memcg_lock is taken inside. So nobody is
- * woken here: psi_wake_wanted says that somebody should be.
+ * Lock: psi_lock, interrupts off, taken inside the run-queue lock; only memcg_lock is taken inside. So no
+ * task can be woken here: psi_wake_wanted asks the caller to do so later.
  */
 #include "kernel/psi_internal.h"
 #include "lib/trace.h"
@@ -38,7 +42,7 @@ struct psi_group psi_machine = {.stalled_link = LIST_HEAD_INIT(psi_machine.stall
 static LIST_HEAD(stalled_groups); /* psi_lock */
 LIST_HEAD(psi_active_groups);
 static u16 running[MMVM_MAX_CPUS]; /* the CPU itself; I3 */
-static u64 latest;		   /* psi_lock: psi_now() */
+static u64 latest;		   /* psi_lock: the last result of psi_now() */
 
 u64 psi_now(u64 now)
 {
@@ -105,7 +109,7 @@ static void new_state(struct psi_group *g)
 	}
 }
 
-/* Does the CPU run a task of the group, as far as known? */
+/* Does running[] say that the CPU runs a task of the group? */
 static bool runs_in(const struct psi_group *g, unsigned int cpu)
 {
 	const struct mem_cgroup *memcg;
@@ -128,7 +132,7 @@ void psi_running(unsigned int cpu, const struct mm_struct *mm)
 	WRITE_ONCE(running[cpu], memcg ? memcg->id : 0);
 }
 
-/* The group in which the task waits from now on. Preemption off, so that it stays (mem_cgroup_set_mm()). */
+/* The group in which the task waits. Preemption is off, so that the group is not freed (mem_cgroup_set_mm()). */
 static struct psi_group *group_of(const struct task *t)
 {
 	const struct mem_cgroup *memcg;
@@ -139,7 +143,7 @@ static struct psi_group *group_of(const struct task *t)
 	return memcg && memcg->psi ? memcg->psi : &psi_machine;
 }
 
-/* One task more waits in the group; new_state() follows. */
+/* Count one more waiting task in the group. The caller calls new_state() after it. */
 static void enter(struct psi_group *g, enum psi_res res, u64 now)
 {
 	bool first = !psi_group_waits(g);
@@ -168,7 +172,7 @@ static void leave(struct psi_group *g, enum psi_res res, u64 now)
 		list_del_init(&g->stalled_link);
 }
 
-/* The same for the group of a task and those above it. */
+/* The same for the group of a task and its ancestors. */
 static void enter_all(struct task *t, enum psi_res res, u64 now)
 {
 	psi_stalled++;
@@ -177,7 +181,7 @@ static void enter_all(struct task *t, enum psi_res res, u64 now)
 		enter(g, res, now);
 }
 
-/* Returns the group that it was; its memory may be freed when psi_lock is released. */
+/* The task stops waiting. Returns the group that it was counted in, which may be freed once psi_lock is released. */
 static struct psi_group *leave_all(struct task *t, enum psi_res res, u64 now)
 {
 	struct psi_group *own = t->psi[res];
@@ -256,7 +260,7 @@ void psi_switch(struct task *prev, struct task *next, bool idle, u64 now)
 	spin_lock(&psi_lock);
 	now = psi_now(now);
 	if (prev != next) {
-		if (prev->on_rq) /* never the idle task */
+		if (prev->on_rq) /* which the idle task never is */
 			enter_all(prev, PSI_CPU, now);
 		else if (prev->in_iowait && prev->state == TASK_SLEEPING)
 			enter_all(prev, PSI_IO, now);
@@ -269,7 +273,7 @@ void psi_switch(struct task *prev, struct task *next, bool idle, u64 now)
 		g->productive[cpu] = g->runs[cpu] && !next->memstall;
 		new_state(g);
 	}
-	new_state_all(left); /* those that nobody waits in any more */
+	new_state_all(left); /* groups in which no task waits any more */
 	spin_unlock(&psi_lock);
 }
 

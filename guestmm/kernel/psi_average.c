@@ -4,12 +4,12 @@
  *   average = average * e + percent * (1 - e)      every 2 seconds, e = exp(-2 s / 10, 60, 300 s)
  *
  * `percent` is the part of the period that was spent in the state. Periods end at multiples of 2 s of ktime_ns().
- * A change of a state after such a point first adds up to that point (psi_now()): the averages depend on the
- * states' times alone, neither on readers nor on when the thread runs. The host gets the same from the trace
- * (vmm/observe/pressure.c).
+ * When a state changes after such a point, the averages are first updated up to that point (psi_now()). So they
+ * depend only on the times of the states, and not on readers or on when the thread runs. The host computes the
+ * same from the trace (vmm/observe/pressure.c).
  *
- * The thread sleeps while no group is active (I2 of psi.c); else it looks after each period, and ten times in each
- * window of a trigger.
+ * The thread sleeps while no group is active (I2 of psi.c). Otherwise it runs after each period, and ten times in
+ * each window of a trigger.
  */
 #include "kernel/loadavg.h"
 #include "kernel/psi_internal.h"
@@ -18,8 +18,8 @@
 
 u64 psi_next_average = PSI_PERIOD_NS;
 bool psi_wake_wanted;
-static bool averaging;	 /* psi_lock: the thread is at work, or about to be */
-static bool thread_runs; /* boot */
+static bool averaging;	 /* psi_lock: the thread works, or is about to */
+static bool thread_runs; /* set at boot */
 static struct wait_queue averages_wq = WAIT_QUEUE_INIT(averages_wq);
 /* exp(-2 s / 10, 60, 300 s) */
 static const u64 decay[3] = {1677, 1981, 2034};
@@ -38,7 +38,7 @@ void psi_wake_worker(void)
 	wake_up(&averages_wq);
 }
 
-/* Add one period, of which `percent` were spent in the state. False: no average has changed. */
+/* Update the averages for one period, `percent` of which was spent in the state. False: none has changed. */
 static bool average_period(u64 average[3], u64 percent)
 {
 	bool changed = false;
@@ -78,7 +78,7 @@ void psi_end_periods(u64 now)
 	psi_next_average += periods * PSI_PERIOD_NS;
 }
 
-/* psi_lock held: nothing is left to do for the group until somebody waits. */
+/* Is there nothing to do for the group until a task waits in it? psi_lock held. */
 static bool is_quiet(const struct psi_group *g)
 {
 	if (psi_group_waits(g))

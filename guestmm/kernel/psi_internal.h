@@ -14,7 +14,7 @@ enum { SOME, FULL };
 #define NR_PSI_STATES	     (NR_PSI_RESOURCES * 2u)
 #define PSI_PERIOD_NS	     2000000000ull
 
-/* All psi_lock, but for what is constant. */
+/* Lock: psi_lock for all fields except the constant ones (C). */
 struct psi_group {
 	struct mem_cgroup *memcg;      /* C: NULL: the machine's */
 	struct psi_group *parent;      /* C: NULL: the machine's */
@@ -24,11 +24,11 @@ struct psi_group {
 	u32 states;		       /* bit PSI_STATE() */
 	bool orphan; /* its cgroup was removed: the worker frees it when no task waits in it */
 	bool runs[MMVM_MAX_CPUS];	/* the CPU runs a task of the group; I2 */
-	bool productive[MMVM_MAX_CPUS]; /* and one that does not stall for memory; I2 */
-	u64 since;			/* up to here the totals are right */
+	bool productive[MMVM_MAX_CPUS]; /* and the task does not stall for memory; I2 */
+	u64 since;			/* time up to which the totals are complete */
 	u64 total[NR_PSI_STATES];	/* ns */
 	u64 average[NR_PSI_STATES][3];	/* percent, fixed point */
-	u64 averaged[NR_PSI_STATES];	/* totals that are in the averages */
+	u64 averaged[NR_PSI_STATES];	/* the part of the totals that is in the averages */
 	struct list_head triggers;
 };
 extern struct psi_group psi_machine;
@@ -41,19 +41,19 @@ static inline bool psi_group_waits(const struct psi_group *g)
 	return g->waiting[PSI_IO] | g->waiting[PSI_MEM] | g->waiting[PSI_CPU];
 }
 
-/* psi_lock held, in all of these. */
-/** The present on psi's own clock, which never runs backwards. Periods that have ended are averaged. */
+/* All of these are called with psi_lock held. */
+/** The present time on psi's own clock, which never runs backwards. Updates the averages if a period has ended. */
 u64 psi_now(u64 now);
-/** Time up to `now` counts as spent in the state that has been. */
+/** Add the time up to `now` to the totals of the group's present state. */
 void psi_account(struct psi_group *g, u64 now);
-/** The running period of all active groups has ended, at psi_next_average or some periods before `now`. */
+/** The current period, and perhaps further ones, have ended by `now`: update the averages of all active groups. */
 void psi_end_periods(u64 now);
 /** A group became active: the worker has something to do. */
 void psi_want_worker(void);
-/** Triggers of the group: look whether a threshold has been passed. Returns when to look again, or ~0; sets *fired if
- * psi_wake_pollers() must follow, without psi_lock. */
+/** Check the triggers of the group. Returns when to check again, or ~0. Sets *fired if a trigger fired: then the caller
+ * releases psi_lock and calls psi_wake_pollers(). */
 u64 psi_update_triggers(struct psi_group *g, u64 now, bool *fired);
 void psi_wake_pollers(void);
-/** Will some trigger of the group fire without a further stall? */
+/** Will a trigger of the group fire even if no task stalls any more? */
 bool psi_triggers_pending(const struct psi_group *g);
 #endif

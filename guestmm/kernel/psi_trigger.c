@@ -1,11 +1,12 @@
 /*
  * Pressure triggers: poll(2) on a pressure file reports POLLPRI when tasks stalled for more than a threshold within
  * a window of time. Format, errors and the window's arithmetic are Linux's (Documentation/accounting/psi.rst,
- * window_update() in kernel/sched/psi.c): the growth in the window that slides is that since the window in use began,
- * and of the one before it the part that still overlaps.
+ * window_update() in kernel/sched/psi.c). The growth of the total in the sliding window is estimated: the growth since
+ * the current window began, plus a part of the previous window's growth, in proportion to how much of that window is
+ * still within the sliding one.
  *
- * The worker of psi_average.c looks ten times in a window while anybody waits; a trigger fires at most once in a
- * window.
+ * The worker of psi_average.c checks a trigger ten times in a window while a task waits. A trigger fires at most once
+ * in a window.
  *
  * Lock: psi_lock. The one wait queue of all triggers is woken outside of it: waking takes the run-queue lock.
  */
@@ -21,18 +22,18 @@
 
 static struct wait_queue triggers_wq = WAIT_QUEUE_INIT(triggers_wq);
 
-/* C but where said. */
+/* Fields without a lock are constant. */
 struct psi_trigger {
 	struct list_head link;	 /* psi_lock: in the group's triggers */
-	struct psi_group *group; /* its cgroup's memory has a reference */
+	struct psi_group *group; /* with a reference on its cgroup's memcg */
 	u32 state;		 /* PSI_STATE() */
 	u64 threshold, window;	 /* ns */
 	/* psi_lock: the window in use */
 	u64 start, start_total, previous_growth;
-	u64 seen;	/* psi_lock: the total at the last look */
+	u64 seen;	/* psi_lock: the total at the last check */
 	u64 last_event; /* psi_lock: ktime */
-	bool pending;	/* psi_lock: passed, but too early to say so */
-	u32 event;	/* A: not reported by poll yet */
+	bool pending;	/* psi_lock: passed, but it fired in this window already */
+	u32 event;	/* A: it fired, and poll(2) has not reported that yet */
 };
 
 static bool parse_u32(const char **text, u32 *out)
@@ -51,7 +52,7 @@ static bool parse_u32(const char **text, u32 *out)
 	return true;
 }
 
-/* What follows the two numbers does not matter, as with Linux's sscanf(). */
+/* Text after the two numbers is ignored, as by Linux's sscanf(). */
 static int parse(const char *text, u32 *full, u32 *threshold, u32 *window)
 {
 	if (!strncmp(text, "some", 4))
@@ -65,7 +66,7 @@ static int parse(const char *text, u32 *full, u32 *threshold, u32 *window)
 		return -EINVAL;
 	if (*window < WINDOW_MIN_US || *window > WINDOW_MAX_US)
 		return -EINVAL;
-	/* Without the privilege the averages' period is as fine as it gets. */
+	/* Without the privilege a window must be a multiple of the averages' period. */
 	if (!capable(CAP_SYS_RESOURCE) && *window % (PSI_PERIOD_NS / 1000))
 		return -EINVAL;
 	return *threshold && *threshold <= *window ? 0 : -EINVAL;
@@ -135,7 +136,7 @@ void psi_trigger_free(struct psi_trigger *t)
 	kfree(t);
 }
 
-/* psi_lock held. The growth of the total in the window that ends now. */
+/* The growth of the total in the window that ends now. psi_lock held. */
 static u64 update_window(struct psi_trigger *t, u64 now, u64 total)
 {
 	u64 elapsed = now - t->start, growth = total - t->start_total;
@@ -148,7 +149,7 @@ static u64 update_window(struct psi_trigger *t, u64 now, u64 total)
 	return growth;
 }
 
-/* psi_lock held. True: pollers must be woken. */
+/* Check one trigger. True: it fired, so pollers must be woken. psi_lock held. */
 static bool update_trigger(struct psi_trigger *t, u64 now)
 {
 	u64 total = t->group->total[t->state];

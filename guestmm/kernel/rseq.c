@@ -1,15 +1,15 @@
 /*
  * Restartable sequences: rseq(2), as Linux 6.1.
  *
- * A thread registers 32 bytes of its memory. The kernel writes there which CPU the thread is on, so that it can use
- * per-CPU data without a system call, and looks there at the sequence of instructions that the thread says it is
- * in. Had the thread been interrupted within it (another one ran, it moved to another CPU, or a signal is
- * delivered), it continues at the sequence's abort address.
+ * A thread registers 32 bytes of its memory. The kernel writes the number of the thread's CPU there, so that the thread
+ * can use per-CPU data without a system call. The thread writes there which sequence of instructions it is in. If it
+ * is interrupted within the sequence (another thread ran, it moved to another CPU, or a signal is delivered), it
+ * continues at the sequence's abort address.
  *
  * R1  When a thread with a registered area returns to user mode after it was switched to, cpu_id is the CPU it
  *     runs on, and RIP is in no sequence that began before the switch. The switch sets TIF_RSEQ
  *     (sched.c: switch_user_state()); rseq_resume() runs on the way out until no switch came between.
- * R2  Threads that have registered nothing pay one test in a switch and nothing elsewhere.
+ * R2  For threads that have registered nothing, the cost is one test in a switch.
  *
  * Layout: include/uapi/linux/rseq.h. task->rseq and rseq_sig are the thread's own.
  */
@@ -27,7 +27,7 @@
 #define RSEQ_AT_CS    8 /* address of the sequence's description, 0: none */
 #define RSEQ_AT_FLAGS 16
 
-/* What the program says of a sequence. */
+/* The program's description of a sequence. */
 struct rseq_cs {
 	u32 version, flags;
 	u64 start_ip, post_commit_offset, abort_ip;
@@ -41,7 +41,7 @@ static int write_cpus(unsigned long area, u32 start, s32 id)
 	return copy_to_user(area + RSEQ_AT_CPUS, cpus, sizeof(cpus)) ? -EFAULT : 0;
 }
 
-/* A description that could send the thread to any other place than its own abort handler is refused. */
+/* Refuse a description whose abort address is inside the sequence, or lacks the signature `sig` before it. */
 static int check_cs(const struct rseq_cs *cs, u32 sig)
 {
 	u32 there;
@@ -59,7 +59,7 @@ static int check_cs(const struct rseq_cs *cs, u32 sig)
 	return there == sig ? 0 : -EINVAL;
 }
 
-/* Leave the sequence that RIP is in, if it is in one. */
+/* If RIP is in the sequence, let the thread continue at its abort address. 0 or -EFAULT, -EINVAL. */
 static int leave_sequence(struct pt_regs *regs)
 {
 	const struct task *t = current;
@@ -79,7 +79,7 @@ static int leave_sequence(struct pt_regs *regs)
 	if (err)
 		return err;
 	if (regs->rip - cs.start_ip < cs.post_commit_offset) {
-		/* Flags once said when not to abort; Linux refuses them since 6.1. */
+		/* Older kernels had flags that prevent the abort; Linux refuses them since 6.1. */
 		if (copy_from_user(&flags, t->rseq + RSEQ_AT_FLAGS, sizeof(flags)))
 			return -EFAULT;
 		if (flags || cs.flags)

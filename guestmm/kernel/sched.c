@@ -7,8 +7,8 @@
  *
  *   new task ──> the emptiest queue        idle CPU <── pulls from the longest queue
  *   woken    ──> the queue it slept on; if that CPU is busy and another idle, that one gets an interrupt.
- *                A kernel thread that frees memory (TIF_MEMALLOC) runs at once: were it to wait for the
- *                end of a slice, who runs would use up the memory that it is to keep free
+ *                A kernel thread that frees memory (TIF_MEMALLOC) runs at once. If it waited for the end of
+ *                a slice, the running task could use up the memory that it is to keep free
  *
  * Invariants, under rq->lock:
  *   I1  a task is on the queue or current exactly when on_rq
@@ -20,21 +20,21 @@
  *       own timer: a CPU that queues a task on another one sends that one an interrupt
  *       (scheduler_ipi())
  *   I4  a dead task's stack is freed by the reaper, after the CPU has left it
- *   I5  a task that was preempted in the kernel goes on on the same CPU (`preempted`): so cpu_id()
- *       and what it indexes stay true for kernel code between two points where it lets go of the
- *       CPU itself. Others that are runnable may be pulled.
- *   I6  t->ti->cpu changes only under the lock of the queue it names, while t does not run. From
- *       there it is on its way to the puller's queue: runnable, on_rq, and on no list
+ *   I5  a task that was preempted in the kernel continues on the same CPU (`preempted`). So in kernel
+ *       code, cpu_id() and data indexed by it stay valid until the code sleeps or yields. Other
+ *       runnable tasks may be pulled by another CPU
+ *   I6  t->ti->cpu changes only under the lock of the queue it names, while t does not run. A task that
+ *       is being pulled is between two queues: runnable, on_rq, and on no list
  *
- * User SSE registers stay in the processor until another process wants it (rq->fpu_owner); the
- * kernel uses none. With several CPUs they are saved whenever the task leaves one, because it may
- * go on elsewhere, and loaded again unless nobody else has used that processor's meanwhile
- * (task->fpu_cpu). The address space stays loaded while kernel threads run; a process must leave
- * its own before it drops it, and other CPUs are made to (arch_release_mm()).
+ * User SSE registers stay in the processor until another process uses it (rq->fpu_owner); the kernel
+ * uses none. With several CPUs, they are saved whenever the task leaves a CPU, because it may continue
+ * on another one. They are loaded again, unless the task returns to a CPU that no other task has used
+ * the SSE registers of (task->fpu_cpu). The address space stays loaded while kernel threads run. Before
+ * an address space is freed, its process leaves it, and other CPUs are made to (arch_release_mm()).
  *
  * Locks: wait-queue lock > rq->lock; task_list_lock > rq->lock; never two of rq->lock. It is held
- * across the switch and released by the next task, so it is one the lock-order checker does not
- * see: nothing is taken under it.
+ * across the switch and released by the next task, so the lock-order checker does not see it.
+ * Only psi_lock, and memcg_lock inside that, are taken under it.
  */
 #include "kernel/sched_internal.h"
 #include "arch/tlb.h"
@@ -75,8 +75,8 @@ static void timer_update(struct rq *rq, u64 now)
 	}
 }
 
-/* Time in the kernel is estimated from samples, as Linux does without exact accounting: nothing is paid
- * on the way in and out. */
+/* Count a sample of what the CPU does. Time in the kernel is estimated from samples, as in Linux without exact
+ * accounting, so entering and leaving the kernel costs nothing. */
 static void take_sample(struct rq *rq, u64 now, bool user_mode)
 {
 	if (!rq->curr->user || now < rq->sample_at)
@@ -90,7 +90,7 @@ static void take_sample(struct rq *rq, u64 now, bool user_mode)
 
 /* ---- making tasks runnable ---- */
 
-/* A kernel thread such as kswapd. */
+/* Is it a kernel thread that frees memory, such as kswapd? */
 static inline bool frees_memory(const struct task *t)
 {
 	return READ_ONCE(t->ti->flags) & TIF_MEMALLOC && !t->user;
@@ -138,7 +138,7 @@ static bool make_runnable(struct rq *rq, struct task *t)
 	return true;
 }
 
-/* A task is runnable on `rq` now: interrupt the CPU that should run it. Interrupts off, rq->lock free again. */
+/* A task has become runnable on `rq`: interrupt the CPU that should run it. Interrupts off, rq->lock not held. */
 static __attribute__((noinline)) void tell_cpus(struct rq *rq)
 {
 	unsigned int cpu = rq->cpu;
@@ -146,15 +146,15 @@ static __attribute__((noinline)) void tell_cpus(struct rq *rq)
 
 	if (rq != this_rq())
 		smp_send_reschedule(cpu);
-	/* The queue is changed before the idle CPUs are read; an idle CPU sets its mark before it reads the
-	 * queues. */
+	/* The queue was changed before idle_cpus is read. An idle CPU sets its bit before it reads the queues. So one
+	 * of the two sees the other. */
 	smp_mb();
 	idle = READ_ONCE(idle_cpus) & ~(1u << cpu | 1u << cpu_id());
 	if (idle && READ_ONCE(rq->curr) != rq->idle)
 		smp_send_reschedule(__builtin_ctz(idle));
 }
 
-/* A thread that runs on another CPU sees its flags only on its way out of an interrupt. */
+/* A thread that runs on another CPU sees its flags only when it leaves the kernel, so interrupt that CPU. */
 __attribute__((noinline)) void kick_running(struct rq *rq, struct task *t)
 {
 	if (READ_ONCE(rq->curr) == t && rq != this_rq() &&
@@ -162,7 +162,7 @@ __attribute__((noinline)) void kick_running(struct rq *rq, struct task *t)
 		smp_send_reschedule(rq->cpu);
 }
 
-/* The preemption that rq_unlock() left out. */
+/* Check need_resched, which rq_unlock() does not. */
 static inline void cond_preempt(void)
 {
 	struct thread_info *ti = current_thread_info();
@@ -245,7 +245,7 @@ static void finish_switch(void)
 	struct rq *rq = this_rq();
 
 	rq_unlock(rq);
-	/* rq->dead is this CPU's alone, and interrupts are off: no lock for this end. */
+	/* Only this CPU uses rq->dead, and interrupts are off, so no lock is needed. */
 	if (unlikely(!list_empty(&rq->dead)))
 		tasks_reap(&rq->dead);
 }
@@ -290,8 +290,8 @@ static void switch_user_state(struct rq *rq, struct task *next)
 }
 
 /*
- * Turns are as long as nice values want them: one step is a factor of 1.25, as Linux weighs them; not
- * longer than eight ticks, so that others need not wait too long, nor shorter than a switch is worth.
+ * The length of a task's slice depends on its nice value: one step is a factor of 1.25, as in Linux. A slice has
+ * eight ticks at most, so that others need not wait too long, and is not so short that switching costs more.
  */
 static u64 slice_ns(const struct task *t)
 {
@@ -312,9 +312,9 @@ static u64 slice_ns(const struct task *t)
 
 /* Why a task gives up the CPU */
 enum leave {
-	LEAVE_SLEEP,   /* itself, perhaps to sleep */
-	LEAVE_YIELD,   /* by itself, and it may run again at once */
-	LEAVE_PREEMPT, /* made to, anywhere in the kernel */
+	LEAVE_SLEEP,   /* it called schedule(), perhaps to sleep */
+	LEAVE_YIELD,   /* it yielded, and may run again at once */
+	LEAVE_PREEMPT, /* it was preempted, anywhere in the kernel */
 };
 
 static void __schedule(enum leave why)
@@ -438,7 +438,7 @@ u64 schedule_timeout(u64 ns)
 
 	rq_lock(rq);
 
-	/* Woken already since prepare_to_wait(): nothing to limit. */
+	/* If it was woken after prepare_to_wait(), it does not sleep and needs no time limit. */
 	if (t->state == TASK_SLEEPING) {
 		t->wake_at = until;
 		list_for_each (p, &rq->sleepers) {
@@ -489,7 +489,7 @@ void sched_init_idle(unsigned int cpu, struct thread_info *ti)
 	ti->limits = kernel_limits;
 	ti->cpu = cpu;
 	ti->stack_magic = STACK_MAGIC;
-	if (static_key(KEY_HIGHMEM) && cpu) /* kmap_init() has seen to CPU 0 */
+	if (static_key(KEY_HIGHMEM) && cpu) /* kmap_init() did this for CPU 0 */
 		kmap_boot_thread_init(ti, cpu);
 	idle->state = TASK_RUNNING;
 	idle->kind = CPU_IDLE;
@@ -513,7 +513,7 @@ void sched_init(void)
 	tasks_init();
 }
 
-/* Say that this CPU has nothing to do, and then look for something. Interrupts off. */
+/* Set this CPU's bit in idle_cpus, and then look for a task to run. Interrupts off. */
 static bool found_work(void)
 {
 	u32 me = 1u << cpu_id();

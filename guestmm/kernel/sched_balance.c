@@ -2,7 +2,7 @@
  * Scheduler, several queues: where a new task starts, and which one an idle CPU takes from another. The
  * invariants are in sched.c.
  *
- * Locks: one rq->lock at a time. Lengths of queues are looked at without.
+ * Locks: one rq->lock at a time. Lengths of queues are read without it.
  */
 #include "kernel/sched_internal.h"
 #include "kernel/psi.h"
@@ -95,7 +95,7 @@ bool cpus_are_idle(void)
 	for_each_possible_cpu (cpu) {
 		const struct rq *rq = cpu_rq(cpu);
 
-		/* On our own CPU, too, a task may wait that was interrupted half way. */
+		/* Our own queue counts, too: a preempted task may wait there. */
 		if (cpu_is_online(cpu) &&
 		    (READ_ONCE(rq->nr) || (cpu != cpu_id() && READ_ONCE(rq->curr) != rq->idle)))
 			return false;

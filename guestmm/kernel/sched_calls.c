@@ -1,8 +1,8 @@
 /*
  * System calls about where and how much a thread runs: affinity, nice values, scheduling classes.
  *
- * A nice value changes the length of a thread's turns (sched.c). A mask of CPUs is obeyed from the
- * thread's next return to user mode on.
+ * A nice value changes the length of a thread's slices (sched.c). A mask of CPUs takes effect at the
+ * thread's next return to user mode.
  *
  * Locks: task_list_lock to find threads.
  */
@@ -31,7 +31,7 @@ static u64 online_mask(void)
 	return mask;
 }
 
-/* T held. The user thread, 0 = the caller, or NULL. */
+/* The user thread `tid`; 0: the caller. NULL: there is none. T held. */
 static struct task *thread_or_self(int tid)
 {
 	struct task *t = tid ? find_task(tid) : current;
@@ -115,7 +115,7 @@ static bool may_schedule(const struct task *t)
 	       me->euid == t->cred->uid;
 }
 
-/* T held: may the nice value become this one? RLIMIT_NICE says how far down. */
+/* May the caller set this nice value? RLIMIT_NICE is the limit for lowering it. T held. */
 static bool may_nice(const struct task *t, int nice)
 {
 	return nice >= READ_ONCE(t->nice) || capable(CAP_SYS_NICE) ||
@@ -124,7 +124,7 @@ static bool may_nice(const struct task *t, int nice)
 
 /* ---- nice ---- */
 
-/* T held: call fn for each thread that `which` and `who` mean. Their number. */
+/* Call fn for each thread that `which` and `who` select. Returns how many. T held. */
 static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, void *arg),
 				void *arg)
 {
@@ -154,7 +154,7 @@ static unsigned int for_threads(u32 which, int who, void (*fn)(struct task *t, v
 	return n;
 }
 
-/* Of a program's thread: the length of its turns, and which account its time is added to from now on. */
+/* Set the nice value of a user thread. Changes the length of its slices, and where its time is counted (CPU_NICE). */
 static void task_set_nice(struct task *t, int nice)
 {
 	WRITE_ONCE(t->nice, nice);
@@ -163,8 +163,8 @@ static void task_set_nice(struct task *t, int nice)
 		WRITE_ONCE(t->kind, nice > 0 ? CPU_NICE : CPU_USER);
 }
 
-/* The value for setpriority(2), and its result. As on Linux the last error counts, but after one success the result
- * is 0. */
+/* The argument and result of setpriority(2). As in Linux, the result is 0 if one thread was changed, else the last
+ * error. */
 struct nice_change {
 	int nice, err;
 };
@@ -188,7 +188,7 @@ static void best_nice(struct task *t, void *best)
 	*(int *)best = min(*(int *)best, (int)READ_ONCE(t->nice));
 }
 
-/* 20 - nice, as the system call (not the library's function) says it; of several the best. */
+/* Returns 20 - nice, as the system call does (the library's function differs). Of several threads: the largest. */
 long sys_getpriority(struct pt_regs *r)
 {
 	int best = MAX_NICE + 1;
@@ -220,9 +220,9 @@ long sys_setpriority(struct pt_regs *r)
 /* ---- classes ---- */
 
 /*
- * There is one class. SCHED_BATCH is as SCHED_OTHER (Linux only wakes it with less haste), SCHED_IDLE has the shortest
- * turns. The real-time classes and SCHED_DEADLINE are -EPERM: as on Linux for a group of tasks without real-time
- * bandwidth, which is how a group begins there (CONFIG_RT_GROUP_SCHED).
+ * There is one class. SCHED_BATCH is treated like SCHED_OTHER (in Linux it differs only when it wakes up), and
+ * SCHED_IDLE has the shortest slices. The real-time classes and SCHED_DEADLINE are -EPERM, as in Linux for a group of
+ * tasks that has no real-time bandwidth, which is the initial state of a group there (CONFIG_RT_GROUP_SCHED).
  */
 #define SCHED_OTHER	    0
 #define SCHED_FIFO	    1
@@ -231,7 +231,7 @@ long sys_setpriority(struct pt_regs *r)
 #define SCHED_DEADLINE	    6
 #define SCHED_RESET_ON_FORK 0x40000000
 #define RT_PRIO_MAX	    99
-#define SCHED_ATTR_SIZE	    48	    /* of the first version: what everybody knows */
+#define SCHED_ATTR_SIZE	    48	    /* of its first version */
 #define SCHED_ATTR_KNOWN    0x7full /* SCHED_FLAG_* */
 
 /** Of sched_setattr(2) and sched_getattr(2). */
@@ -260,7 +260,7 @@ static long check_policy(int policy, int priority)
 	return -EINVAL;
 }
 
-/* policy < 0: as it is. nice NULL: as it is. */
+/* policy < 0: unchanged. nice NULL: unchanged. */
 static long set_policy(int tid, int policy, int priority, bool reset, const int *nice)
 {
 	unsigned long flags;
@@ -394,7 +394,7 @@ long sys_sched_getparam(struct pt_regs *r)
 	return copy_to_user(r->rsi, &priority, sizeof(priority)) ? -EFAULT : 0;
 }
 
-/* SCHED_OTHER, BATCH, IDLE have no priorities; the real-time classes are as Linux says. */
+/* SCHED_OTHER, BATCH, IDLE have no priorities. The limits of the real-time classes are Linux's. */
 long sys_sched_priority_limit(struct pt_regs *r)
 {
 	switch ((int)r->rdi) {

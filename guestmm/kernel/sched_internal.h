@@ -11,15 +11,15 @@
 /* Lock: its own, interrupts off. */
 struct rq {
 	spinlock_t lock;
-	u32 nr;	 /* on the queue; others look at it without the lock */
+	u32 nr;	 /* tasks on the queue; other CPUs read it without the lock */
 	u32 cpu; /* C */
 	struct list_head queue;
 	struct list_head sleepers;
-	struct list_head dead; /* exited, this CPU has not left its stack yet */
+	struct list_head dead; /* the task that exited here; its stack may still be in use */
 	struct task *curr, *idle;
 	struct task *fpu_owner;
 	u64 timer_at;  /* when the timer will fire, 0 = off */
-	u64 sample_at; /* when to look whether the program is in the kernel */
+	u64 sample_at; /* when to take the next sample of a program */
 	u64 ran_ns[NR_CPU_TIMES], nr_switches;
 	u64 samples[2][2]; /* of CPU_USER and CPU_NICE: in the kernel, in user mode */
 	u32 nr_iowait;	   /* tasks that sleep until a disk wakes them and left from here */
@@ -38,7 +38,7 @@ static inline void rq_lock(struct rq *rq)
 	__spin_acquire(&rq->lock);
 }
 
-/* Without a look at need_resched. */
+/* Unlock without checking need_resched. */
 static inline void rq_unlock(struct rq *rq)
 {
 	__atomic_store_n(&rq->lock.locked, 0, __ATOMIC_RELEASE);
@@ -62,19 +62,20 @@ static inline struct rq *task_rq_lock(const struct task *t)
 }
 
 /* sched.c */
-/** rq->lock held: if `t` runs on that CPU, which is not this one, and has a flag that asks for its attention,
- * interrupt that CPU: it sees its flags on the way out of an interrupt. */
+/** If `t` runs on the CPU of rq, which is not this one, and a flag of t is set, interrupt that CPU, so that t sees
+ * its flags on the way out. rq->lock held. */
 void kick_running(struct rq *rq, struct task *t);
-/** First thing on the stack of a new task: releases what the one before it held, and turns interrupts on. */
+/** The first function on the stack of a new task: releases the lock that the previous task took, and enables
+ * interrupts. */
 void sched_first_run(void);
 
 /* sched_balance.c */
-/** The CPU, of those allowed, where the fewest tasks want to run: this one, if no other is better. */
+/** Of the allowed CPUs, the one with the fewest runnable tasks; this one if no other has fewer. */
 unsigned int sched_pick_cpu(u32 allowed);
-/** Runnable tasks on all CPUs, the running ones included. A look without locks. */
+/** Number of runnable tasks on all CPUs, counting those that run. Read without locks. */
 u32 sched_nr_running(void);
-/** This CPU has nothing to do: move a task to its queue, from the longest one if that has one that may move. False: no
- * queue has. Interrupts off. */
+/** This CPU has nothing to do: move a task from another queue to its own, from the longest queue first. False: no queue
+ * has a task that may move. Interrupts off. */
 bool sched_pull_task(void);
 
 /* task.c */

@@ -1,8 +1,8 @@
 /*
- * How long tasks and CPUs have run. Time in the kernel is estimated from samples (take_sample() in sched.c),
- * as Linux does without exact accounting: nothing is paid on the way in and out of the kernel.
+ * How long tasks and CPUs have run. Time in the kernel is estimated from samples (take_sample() in sched.c), as in
+ * Linux without exact accounting, so entering and leaving the kernel costs nothing.
  *
- * Locks: rq->lock of the CPU that is asked about.
+ * Locks: rq->lock of the CPU whose times are read.
  */
 #include "kernel/sched_internal.h"
 #include "kernel/console.h"
@@ -59,7 +59,7 @@ void sched_totals(struct sched_totals *t, int cpu)
 		rq_unlock(rq);
 		arch_irq_restore(flags);
 	}
-	/* What programs spent in the kernel is the system's. */
+	/* The time that programs spent in the kernel counts as system time. */
 	for (int kind = CPU_USER; kind <= CPU_NICE; kind++) {
 		const u64 *samples = t->samples[kind == CPU_NICE];
 

@@ -1,6 +1,7 @@
 /*
  * The end of a run, before the host audits all memory: programs end, background work ends, per-CPU lists are
- * emptied. The audit compares counts that the guest changes in several steps, so nobody may be between two of them.
+ * emptied. The audit compares counts that the guest changes in several steps, so it must not run in the middle of
+ * such a change.
  *
  * Locks: task_list_lock while processes are killed. Both functions sleep.
  */
@@ -15,7 +16,7 @@
 #define PATIENCE \
 	60000u /* ms; where ring 0 is emulated and traced, a large program takes seconds to end */
 
-/* SIGKILL for all that are left. False: there were none. */
+/* Send SIGKILL to all remaining processes. False: there were none. */
 static bool kill_all(void)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);

@@ -42,12 +42,12 @@ long sys_kill(struct pt_regs *r)
 		if (!to)
 			continue;
 		if (!may_signal(p, sig)) {
-			ret = ret ? -EPERM : 0; /* one that it could be sent to is enough */
+			ret = ret ? -EPERM : 0; /* it is enough if one process got it */
 			continue;
 		}
 		ret = 0;
 		if (sig)
-			(void)signal_process(p, sig, &info); /* kill(2) always finds room */
+			(void)signal_process(p, sig, &info); /* cannot fail for lack of room */
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return ret;
@@ -78,7 +78,8 @@ static long do_tkill(int tgid, int tid, int sig, struct siginfo_short info)
 	return ret;
 }
 
-/* What the caller says about the signal: to others nobody pretends that the kernel, or kill(2), sent it. */
+/* Read the siginfo that the caller passes. In a signal to another process it must not claim to be from the kernel or
+ * from kill(2). */
 static int get_info(unsigned long user, int tgid, struct siginfo_short *info)
 {
 	struct {
@@ -126,7 +127,7 @@ long sys_rt_tgsigqueueinfo(struct pt_regs *r)
 	return ret ? ret : do_tkill((int)r->rdi, (int)r->rsi, (int)r->rdx, info);
 }
 
-/* One of the set, which are blocked, as a result instead of by a handler. */
+/* Wait for a signal of a set. The caller has blocked these, so the call returns the signal and no handler runs. */
 long sys_rt_sigtimedwait(struct pt_regs *r)
 {
 	u64 set, ns = 0, until = TIME_FOREVER;
@@ -180,7 +181,7 @@ long sys_tgkill(struct pt_regs *r)
 	return do_tkill((int)r->rdi, (int)r->rsi, (int)r->rdx, info_from(SI_TKILL));
 }
 
-/* T held: what became ignored is not pending any more. */
+/* If the new action ignores the signal, discard it where it is pending. T held. */
 static void drop_ignored(struct process *p, int sig, const struct sigaction *act)
 {
 	if (act->handler != SIG_IGN && !(act->handler == SIG_DFL && sig == SIGCHLD))
@@ -189,7 +190,7 @@ static void drop_ignored(struct process *p, int sig, const struct sigaction *act
 	recalc_sigpending();
 }
 
-/* Is a change of handlers to be made in a copy? */
+/* Do other processes use the table of handlers, so that a change must be made in a copy? */
 static bool sighand_is_others(const struct process *p)
 {
 	const struct sighand *s = READ_ONCE(p->sighand);
@@ -223,7 +224,7 @@ long sys_rt_sigaction(struct pt_regs *r)
 	flags = spin_lock_irqsave(&task_list_lock);
 	old = signal_action(p, sig);
 	if (r->rsi) {
-		/* Another thread may have made one in the meantime: then this one is not needed. */
+		/* Another thread may have made a copy meanwhile; then ours is not needed. */
 		if (fresh && sighand_is_others(p)) {
 			gone = p->sighand;
 			if (gone)
@@ -287,7 +288,7 @@ long sys_rt_sigpending(struct pt_regs *r)
 	return copy_to_user(r->rdi, &set, r->rsi) ? -EFAULT : 0;
 }
 
-/* Wait for a signal that ends in a handler, or in the end. */
+/* Wait until a signal runs a handler or ends the process. */
 static long wait_for_signal(void)
 {
 	struct wait_queue wq = WAIT_QUEUE_INIT(wq);

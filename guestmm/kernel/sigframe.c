@@ -8,9 +8,9 @@
  *   lower    return address: the restorer, which calls rt_sigreturn  <- rsp, so that rsp + 8 is
  *                                                                       a multiple of 16
  *
- * The handler may change all of it: what rt_sigreturn finds there is the program's state from then
- * on, as far as user mode may choose it (flags of the processor, selectors, an existing address for
- * RIP, no reserved bit of MXCSR).
+ * The handler may change all of it. rt_sigreturn loads the program's state from there, as far as user
+ * mode may set it: only some processor flags, valid selectors, a user address in RIP, no reserved bit of
+ * MXCSR.
  *
  * Sources: <asm/ucontext.h>, <asm/sigcontext.h>, System V ABI AMD64 3.2.2; struct layouts asserted.
  */
@@ -67,8 +67,8 @@ static void put64(u8 *at, u64 v)
 	memcpy(at, &v, sizeof(v));
 }
 
-/* signo, errno, code, then by kind: pid and uid and status, or an address. */
-/* Signals whose positive codes are their own; of the others they are POLL_*. */
+/* siginfo_t begins with signo, errno, code. What follows depends on the signal: pid, uid and status, or an address. */
+/* The signals whose positive si_codes have a meaning of their own. For other signals they are POLL_*. */
 #define OWN_CODES                                                                               \
 	(SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | SIGBIT(SIGSEGV) | \
 	 SIGBIT(SIGSYS))
@@ -90,7 +90,7 @@ void siginfo_fill(u8 out[128], int sig, const struct siginfo_short *info)
 		if (sig == SIGSEGV && info->code == SEGV_PKUERR)
 			put32(out + 32, info->pid); /* si_pkey */
 		if (sig == SIGBUS && info->code == BUS_MCEERR_AR)
-			put32(out + 24, PAGE_SHIFT); /* si_addr_lsb: how much of it is lost */
+			put32(out + 24, PAGE_SHIFT); /* si_addr_lsb: a page is lost */
 	} else {
 		put32(out + 16, info->pid);
 		put32(out + 20, info->uid); /* of a timer: overruns */
@@ -132,12 +132,12 @@ int sigframe_push(struct pt_regs *regs, int sig, const struct sigaction *act,
 	struct rt_sigframe f;
 
 	if (!(act->flags & SA_RESTORER))
-		return -EFAULT; /* x86-64 has no other way back */
+		return -EFAULT; /* without a restorer there is no way back on x86-64 */
 	if (act->flags & SA_ONSTACK && t->altstack_size && !on_altstack(t, regs->rsp))
 		sp = t->altstack + t->altstack_size;
 	fpstate = (sp - ARCH_FPU_SIZE) & ~63ul;
 	sp = ((fpstate - sizeof(f)) & ~15ul) - 8;
-	/* A handler on the alternate stack that does not fit must not run into what lies below. */
+	/* If the frame does not fit on the alternate stack, it must not overwrite what lies below. */
 	if (on_altstack(t, regs->rsp) && !on_altstack(t, sp))
 		return -EFAULT;
 
@@ -147,7 +147,8 @@ int sigframe_push(struct pt_regs *regs, int sig, const struct sigaction *act,
 	arch_fpu_save(t->fpu); /* they are in the processor: the kernel uses none */
 	if (copy_to_user(fpstate, t->fpu, ARCH_FPU_SIZE) || copy_to_user(sp, &f, sizeof(f)))
 		return -EFAULT;
-	/* A handler begins as a program does: key 0 is open, whatever the interrupted code had closed. */
+	/* A handler starts with the keys of a new program: key 0 allows access, even if the interrupted code had
+	 * denied it. */
 	if (arch_has_pkeys())
 		arch_set_pkru(PKRU_DEFAULT);
 	regs->rdi = sig;
@@ -160,7 +161,7 @@ int sigframe_push(struct pt_regs *regs, int sig, const struct sigaction *act,
 	return 0;
 }
 
-/* The image is the program's: keep what FXRSTOR refuses out of it. */
+/* The program wrote the image: clear the bits with which FXRSTOR would fault. */
 static int restore_fpu(unsigned long from)
 {
 	u8 image[ARCH_FPU_SIZE] __attribute__((aligned(16)));
@@ -170,7 +171,7 @@ static int restore_fpu(unsigned long from)
 	if (copy_from_user(image, from, sizeof(image)))
 		return -EFAULT;
 	preempt_disable();
-	arch_fpu_save(t->fpu); /* says which bits of MXCSR there are */
+	arch_fpu_save(t->fpu); /* writes the mask of the valid bits of MXCSR */
 	memcpy(&mask, t->fpu + FXSAVE_MXCSR_MASK, sizeof(mask));
 	memcpy(&mxcsr, image + FXSAVE_MXCSR, sizeof(mxcsr));
 	put32(image + FXSAVE_MXCSR, mxcsr & (mask ? mask : MXCSR_DEFAULT_MASK));
@@ -198,7 +199,7 @@ long sigframe_pop(struct pt_regs *r)
 	const struct sigcontext *c = &uc.mc;
 	unsigned long flags;
 
-	/* The restorer's return has popped the first word. */
+	/* The handler's return has popped the first word of the frame. */
 	if (copy_from_user(&uc, r->rsp - 8 + offsetof(struct rt_sigframe, uc), sizeof(uc)))
 		goto bad_frame;
 	if (!c->fpstate)

@@ -4,8 +4,8 @@
  *   sender ──> pending (of the process, or of one thread) ──> TIF_SIGPENDING of a thread that does
  *              not block it ──> on its way to user mode: handler, ignored, or the end
  *
- * A standard signal is one bit with the origin of its first arrival: those that come while it is pending are
- * one with it. Real-time signals queue (sigqueue.c).
+ * A standard signal is one bit, with the origin of its first arrival; further ones that arrive while it is pending
+ * are merged with it. Real-time signals queue (sigqueue.c).
  *
  * I1  TIF_SIGPENDING is set while a signal is pending that the thread does not block. Others only
  *     set it; the thread clears it, by recalc_sigpending().
@@ -49,7 +49,8 @@ int sighand_fork(struct process *child, struct process *parent, bool share)
 	struct sighand *copy = NULL, *gone = NULL;
 	unsigned long flags;
 
-	/* A table of handlers that is to be shared must exist, and one that others share is copied now. */
+	/* A table that the child is to share must exist. A table that other processes share (CLONE_SIGHAND) is copied
+	 * now. */
 	if (share || (parent->sighand && parent->sighand->shared)) {
 		copy = sighand_copy(parent->sighand);
 		if (!copy)
@@ -126,7 +127,7 @@ static bool is_ignored(const struct process *p, int sig)
  *                                                                                          │ CLD_STOPPED
  *   SIGCONT ──> stop_sig 0, all woken, CLD_CONTINUED <─────────────────────────────────────┘
  *
- * I3  A thread stands still only while stop_sig is set and it is not killed. */
+ * I3  A thread stands still only while stop_sig is set and the thread is not killed. */
 
 void signal_drop_pending(struct process *p, u64 set)
 {
@@ -175,7 +176,7 @@ bool group_is_orphaned(int pgid)
 	return true;
 }
 
-/* T held: the default action of a signal that stops. False: it is ignored. */
+/* Perform the default action of a signal that stops the process. False: it is ignored. T held. */
 static bool begin_stop(struct process *p, int sig)
 {
 	struct task *t;
@@ -193,7 +194,7 @@ static bool begin_stop(struct process *p, int sig)
 	return true;
 }
 
-/* Stand still if the process is to. True: it did, and there may be new signals. */
+/* Stand still if the process is stopping. True: it did, so there may be new signals. */
 static bool signal_stop(void)
 {
 	struct process *p = current_process();
@@ -223,8 +224,8 @@ u64 signals_waiting(void)
 	return READ_ONCE(current->sig_pending.set) | READ_ONCE(current->proc->sig_pending.set);
 }
 
-/* T held: take the pending signal `sig` of the current thread or its process. A standard one is taken from both, as
- * its bits are one signal with one origin. */
+/* Take the pending signal `sig` of the current thread or its process. A standard signal is taken from both, because its
+ * two bits are one signal with one origin. T held. */
 static void take_pending(int sig, struct siginfo_short *info)
 {
 	struct task *t = current;
@@ -256,7 +257,7 @@ int signal_take(u64 set, struct siginfo_short *info)
 
 /* ---- sending ---- */
 
-/* T held: the signal has been queued, or has its bit: somebody is to look. */
+/* The signal is pending: make the thread that is to take it notice it. T held. */
 static void wake_taker(struct task *taker)
 {
 	wake_up(&signalfd_wq);
@@ -266,7 +267,8 @@ static void wake_taker(struct task *taker)
 	wake_up_task(taker);
 }
 
-/* T held: the thread of the process that takes it, one that does not block it, or NULL. False: it is ignored (I2). */
+/* Find a thread of the process that does not block the signal; *taker NULL: there is none. False: the signal is ignored
+ * (I2). T held. */
 static bool find_taker(struct process *p, int sig, struct task **taker)
 {
 	u64 bit = SIGBIT(sig);
@@ -388,10 +390,10 @@ struct delivery {
 	int sig; /* 0: nothing to deliver */
 	struct sigaction act;
 	struct siginfo_short info;
-	struct fault_info fault; /* sig != 0: an exception's */
+	struct fault_info fault; /* sig != 0: the signal comes from an exception */
 };
 
-/* The next signal to act on. Ignored ones are dropped on the way. */
+/* Take the next signal to act on. Ignored ones are dropped. */
 static void dequeue(struct delivery *d)
 {
 	struct task *t = current;
@@ -432,7 +434,7 @@ static void dequeue(struct delivery *d)
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }
 
-/* The system call that was broken off: again, or -EINTR for the program. */
+/* After an interrupted system call: let it run again, or make it return -EINTR. */
 static void restart_or_fail(struct pt_regs *regs, const struct delivery *d)
 {
 	long ret = regs->rax;
@@ -480,7 +482,7 @@ void deliver_signals(struct pt_regs *regs, bool in_syscall)
 	struct delivery d;
 	u64 mask;
 
-	/* A signal that was taken is delivered after the stop, as it was taken before. */
+	/* A signal that was taken before the stop is delivered after it. */
 	dequeue(&d);
 	while (!d.sig && signal_stop())
 		dequeue(&d);
@@ -524,7 +526,7 @@ void process_fault(struct pt_regs *regs, const struct fault_info *f, const char 
 	ksnprintf(text, sizeof(text), "%s[%d]: %s at %lx ip %lx sp %lx error %lx", t->comm, t->pid,
 		  why, f->addr, (unsigned long)regs->rip, (unsigned long)regs->rsp, f->error);
 	printk("%s\n", text);
-	/* What a program's child does is the program's affair. */
+	/* Report only processes that the kernel started. A child's end is its parent's business. */
 	if (!t->proc->parent)
 		testchan_record(MMVM_REC_KILLED, t->comm, f->sig, f->addr, text);
 }
@@ -542,7 +544,7 @@ static void __noreturn killed_exit(struct pt_regs *regs, bool in_syscall)
 	thread_killed();
 }
 
-/* The system call that waited for all registers (regs_call()). */
+/* Make the system call that was deferred until all registers are in the frame (regs_call()). */
 static void make_regs_call(struct pt_regs *regs)
 {
 	long (*fn)(struct pt_regs *) = current->regs_call;

@@ -1,5 +1,5 @@
 /*
- * Signals that queue: real-time ones, each arrival of its own, and those of POSIX timers.
+ * Queued signals: real-time signals, each arrival of which counts, and the signals of POSIX timers.
  *
  *   pending set  ...0100...   bit of SIGRTMIN+1
  *   queue        [RTMIN+1, 7] ──> [RTMIN+3, 0] ──> [RTMIN+1, 8]      oldest first
@@ -8,8 +8,8 @@
  * real-time signal has an entry for each arrival. A thread and its process have a set and a queue each.
  *
  * Q1  An entry's signal has its bit in the set that belongs to the queue. The bit of a real-time signal is cleared
- *     with its last entry. It may be set without an entry: kill(2) found no memory or the limit
- *     (RLIMIT_SIGPENDING), and then the signal arrives without its origin, as on Linux.
+ *     with its last entry. It may be set without an entry, if kill(2) found no memory or RLIMIT_SIGPENDING was
+ *     reached. Then the signal arrives without its origin, as on Linux.
  * Q2  An entry is counted in its receiver's nr_sigqueued until it is freed. The entry of a timer is counted while
  *     the timer exists, so that a timer never fails to send.
  *
@@ -31,7 +31,7 @@ static u32 uid_of(const struct process *p)
 	return 0;
 }
 
-/* T held: as many entries as RLIMIT_SIGPENDING of p allows its real user? */
+/* Does the real user of p have as many entries as RLIMIT_SIGPENDING of p allows? T held. */
 static bool user_has_too_many(const struct process *p)
 {
 	u64 limit = p->limits[RLIMIT_SIGPENDING].cur, n = 0;
@@ -77,7 +77,7 @@ int sigqueue_send(struct process *p, struct sigpending *pending, int sig,
 {
 	struct sigqueue *q = sigqueue_alloc(p);
 
-	/* What kill(2) and the kernel send arrives in any case. */
+	/* A signal of kill(2) or of the kernel is delivered even without an entry. */
 	if (!q)
 		return info->code == SI_USER || info->code == SI_KERNEL ? 0 : -EAGAIN;
 	q->sig = sig;
@@ -86,7 +86,7 @@ int sigqueue_send(struct process *p, struct sigpending *pending, int sig,
 	return 0;
 }
 
-/* Take an entry off its queue and copy its siginfo to *info. Its timer may send again. */
+/* Take an entry off its queue and copy its siginfo to *info. If it is a timer's, the timer may use it again. */
 static void take(struct sigqueue *q, struct siginfo_short *info)
 {
 	list_del(&q->list);

@@ -3,7 +3,7 @@
  * better place.
  *
  * The table is made from include/mmvm/syscalls.h, where each call is declared once. A number that is
- * not in it gives -ENOSYS and is named once in the log.
+ * not in it returns -ENOSYS and is logged once.
  *
  * Sources: <asm/unistd_64.h> for the numbers, man-pages section 2 for the results.
  */
@@ -232,7 +232,7 @@ static long traced_call(struct pt_regs *regs)
 	u16 nr = (u16)regs->orig_rax;
 	long ret;
 
-	psi_assert_balanced(); /* left over from an exception */
+	psi_assert_balanced(); /* an exception before the call might have left the count wrong */
 	trace_point(SYS_ENTER, regs->rdi, .arg = nr, .mm = trace_mm_id(current->mm));
 	ret = functions[nr](regs);
 	psi_assert_balanced();
@@ -241,7 +241,7 @@ static long traced_call(struct pt_regs *regs)
 	return ret;
 }
 
-/* Whether there is a trace, or lockdep, is known at boot: without them nothing is paid for it. */
+/* The table's functions are wrapped only if there is a trace or lockdep, so other machines pay nothing. */
 void syscalls_init(void)
 {
 	bool checked = trace_on || static_key(KEY_LOCKDEP);

@@ -1,8 +1,8 @@
 /*
- * Tasks: making them, ending them, and their address spaces.
+ * Tasks: creating and ending them, and their address spaces.
  *
- * A dead task cannot free the stack it runs on: when its CPU has left it, the reaper does, and tells the
- * process (exit.c).
+ * A task that ends cannot free the stack that it runs on. When its CPU has left the stack, the reaper frees it and
+ * calls process_dead() (exit.c).
  *
  * Locks: task_list_lock for the list, the numbers, and whose address space a task has; dead_lock for the
  * reaper's list.
@@ -100,7 +100,7 @@ static struct task *__task_create(int (*fn)(void *), void *arg, const char *name
 		lockdep_thread_init(t->ti);
 	t->ti->cpu = static_key(KEY_SMP) ? sched_pick_cpu(~0u) : cpu_id();
 	t->cpus = ~0u;
-	t->ti->preempt_count = 1; /* as if it had taken rq->lock itself: finish_switch() drops it */
+	t->ti->preempt_count = 1; /* of rq->lock, which finish_switch() releases */
 	t->ksp = arch_init_stack(user ? ALIGN_DOWN((unsigned long)task_user_regs(t), 16ul)
 				      : (unsigned long)t->ti + THREAD_SIZE,
 				 task_start);
@@ -151,7 +151,7 @@ int kthread_run_on(unsigned int cpu, int (*fn)(void *), void *arg, const char *n
 	if (!t)
 		return cpu_is_online(cpu) ? -ENOMEM : -EINVAL;
 	t->bound = true;
-	t->ti->cpu = cpu; /* nobody else knows it yet (I6) */
+	t->ti->cpu = cpu; /* no other CPU can reach it yet (I6) */
 	wake_up_task(t);
 	return 0;
 }

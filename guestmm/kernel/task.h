@@ -21,12 +21,12 @@
 
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_DEAD };
 
-/** What an exception in user mode was about. */
+/** An exception in user mode, as a signal. */
 struct fault_info {
 	int sig, code; /* SIG*, si_code */
 	unsigned int trap;
 	unsigned long addr, error, cr2;
-	bool fatal; /* there is no handler, or it is blocked: the end */
+	bool fatal; /* there is no handler, or the signal is blocked: the process ends */
 	int pkey;   /* SEGV_PKUERR: of the page */
 };
 
@@ -50,11 +50,11 @@ struct task {
 	bool bound;		/* C: runs on one CPU */
 	s32 nice;		/* A: -20 .. 19 */
 #define TURN_IDLE 100
-	s32 turn;     /* T: how long its turns are: as a nice value, or TURN_IDLE */
-	s32 pi_boost; /* T: the longest turn of those who wait for its locks, or TURN_IDLE */
-	struct pi_waiter *pi_blocked; /* pi_lock: the lock with inheritance that it waits for */
-	struct list_head pi_owned;    /* pi_lock: those that others wait for; next NULL: none yet */
-	bool pi_gone;		      /* T: it gets no more of them */
+	s32 turn;     /* T: length of its slices, as a nice value, or TURN_IDLE */
+	s32 pi_boost; /* T: the longest turn of tasks that wait for its locks, or TURN_IDLE */
+	struct pi_waiter *pi_blocked; /* pi_lock: while it waits for a PI lock */
+	struct list_head pi_owned;    /* pi_lock: its contended PI locks; next NULL: unused */
+	bool pi_gone;		      /* T: it is ending and gets no more PI locks */
 #define SCHED_IDLE 5
 	u8 policy;		  /* T: SCHED_OTHER, SCHED_BATCH, SCHED_IDLE */
 	bool policy_reset;	  /* T: SCHED_RESET_ON_FORK */
@@ -64,7 +64,7 @@ struct task {
 	u64 slice_end;		  /* R: ktime at which another may take over */
 	u64 nvcsw, nivcsw;	  /* R: how often it left a CPU to sleep, and otherwise */
 	u64 run_ns;		  /* R: time on a CPU, up to when it last left one */
-	u8 memstall;		  /* S: stalls for memory, so many times nested */
+	u8 memstall;		  /* S: nesting of psi_memstall_enter() */
 	bool in_iowait;		  /* S: if it sleeps, a disk is to wake it */
 	struct psi_group *psi[3]; /* psi_lock: where it waits for each enum psi_res, or NULL */
 	u8 kind;		  /* A: enum cpu_time, the account that its time is added to */
@@ -80,24 +80,23 @@ struct task {
 	bool user;		  /* C: a thread of a process */
 	struct process *proc;	  /* C: NULL for kernel threads */
 	bool nproc_exceeded; /* S: became a user with more processes than RLIMIT_NPROC: execve() checks */
-	struct cred *cred; /* T to change, by itself; with a reference. NULL: a kernel thread */
-	struct list_head thread;       /* T: in proc->threads */
+	struct cred *cred;	 /* T to change, by itself; with a reference. NULL: kernel thread */
+	struct list_head thread; /* T: in proc->threads */
 	struct sigpending sig_pending; /* T: signals for this thread alone */
-	u64 sig_blocked;	       /* T to change, by itself */
+	u64 sig_blocked;	       /* T to change, by the task itself */
 	u64 sig_saved;		 /* S: sigsuspend's: saved in the next signal frame, or restored */
-	bool sig_restore;	 /* S: sig_saved means something */
+	bool sig_restore;	 /* S: sig_saved is valid */
 	struct fault_info fault; /* S: sig != 0: to be delivered before all others */
 	unsigned long altstack, altstack_size;	      /* S: size 0 = none */
 	unsigned long set_child_tid, clear_child_tid; /* S: user addresses or 0 */
 	unsigned long robust_list;		      /* S: user address or 0 */
 	unsigned long rseq;			      /* S: user address of its area, or 0 */
 	u32 rseq_sig;				      /* S: of rseq(2) */
-	long (*regs_call)(struct pt_regs *regs);      /* S: with TIF_REGS_CALL */
-	struct file *files_to_close;		      /* S: with TIF_FILES: file_put_later() */
+	long (*regs_call)(struct pt_regs *regs);      /* S: the deferred call, with TIF_REGS_CALL */
+	struct file *files_to_close;		      /* S: file_put_later(), with TIF_FILES */
 	u64 fs_base, gs_base;			      /* S */
-	const char *
-		wchan; /* R: the function in which it sleeps, as far as it said so (waits_here()); else NULL */
-	u32 fpu_cpu; /* S: CPU + 1 where its SSE registers were loaded last; 0 = none */
+	const char *wchan; /* R: the function in which it sleeps (waits_here()), or NULL */
+	u32 fpu_cpu;	   /* S: CPU + 1 where its SSE registers were loaded last; 0 = none */
 	u8 fpu[ARCH_FPU_SIZE]
 		__attribute__((aligned(16))); /* S: user SSE state while not running */
 };
@@ -111,37 +110,38 @@ static inline struct task *current_task(void)
 #define waits_here() WRITE_ONCE(current->wchan, __func__)
 
 /* Scheduler (kernel/sched.c) */
-/** Turn the boot stack into the idle thread; after it threads can be made and run. Interrupts may
- * still be off. The boot stack must be THREAD_SIZE aligned. */
+/** Make the boot stack, which must be THREAD_SIZE aligned, the stack of the idle thread. After this, threads can be
+ * created and run. Interrupts may still be off. */
 void sched_init(void);
-/** Another CPU's idle thread, on its stack. */
+/** Create the idle thread of another CPU, on the stack that `ti` is on. */
 void sched_init_idle(unsigned int cpu, struct thread_info *ti);
-/** Somebody has changed this CPU's queue, or one it may take from. Interrupts off. */
+/** Handle the interrupt that another CPU sent after it changed this CPU's queue, or one that this CPU may pull from.
+ * Interrupts off. */
 void scheduler_ipi(void);
 /** Is the caller the only task that can run, on all CPUs? */
 bool cpus_are_idle(void);
-/** Print what a CPU was at: for a panic. */
+/** Print which task a CPU was running. For a panic. */
 void sched_describe_cpu(unsigned int cpu);
 /** kthread_run() for a thread that stays on one CPU. -EINVAL: no such CPU. */
 int kthread_run_on(unsigned int cpu, int (*fn)(void *), void *arg, const char *name);
-/** Tell the trace what the current task is called, and that it runs a program now or begins. */
+/** Trace the name of the current task, when it begins or runs another program. */
 void task_trace_exec(void);
 /** Become the idle loop of this CPU. Never returns. */
 void __noreturn cpu_idle(void);
 /** Timer interrupt (interrupts off, called by arch): wakes sleepers, ends time slices, arms the
  * next interrupt. */
-void scheduler_tick(bool user_mode); /* the timer; what did it break off? */
+void scheduler_tick(bool user_mode); /* user_mode: it interrupted user mode */
 /** At the end of an interrupt that came from kernel mode: switch if due and allowed. Interrupts off
  * before and after. */
 void preempt_schedule_irq(void);
-/** On the way to user mode with need_resched or a flag set, or a RIP that is none (interrupts off
- * before and after; all registers in the frame): reschedules, makes calls that need all registers,
- * delivers signals, ends a killed process. `in_syscall`: the frame is a system call's. */
+/** Called on the way to user mode when need_resched or a flag is set, or RIP is no user address. Reschedules, makes
+ * calls that need all registers, delivers signals, and ends a killed process. The frame has all registers;
+ * `in_syscall`: it is a system call's. Interrupts off before and after. */
 void exit_to_user_work(struct pt_regs *regs, bool in_syscall);
-/** New task, runnable only after wake_up_task(). NULL if no memory. May sleep. */
+/** Create a task. It runs after wake_up_task(). NULL: no memory. May sleep. */
 struct task *task_create(int (*fn)(void *), void *arg, const char *name);
-/** The same for a thread of a process: with user registers and room for a frame on top of the
- * stack. The caller sets t->proc. */
+/** Create a thread of a process, with room for the frame of user registers at the top of its stack. The caller sets
+ * t->proc. */
 struct task *task_create_user(int (*fn)(void *), void *arg, const char *name);
 /** Undo task_create_user() for a task that was never woken. */
 void task_destroy(struct task *t);
@@ -153,10 +153,10 @@ static inline struct pt_regs *task_user_regs(const struct task *t)
 u64 task_run_ns(const struct task *t);
 /** The part of that, as far as known, that the task spent in the kernel. */
 u64 task_system_ns(const struct task *t, u64 run_ns);
-/** What a CPU is at: nothing, a task that stalls for memory, one that works. A look without a lock. */
+/** What a CPU runs: nothing, a task that stalls for memory, or one that works. Read without a lock. */
 enum sched_cpu_state { SCHED_CPU_IDLE, SCHED_CPU_STALLS, SCHED_CPU_WORKS };
 enum sched_cpu_state sched_cpu_state(unsigned int cpu);
-/** Tasks in all. */
+/** Number of tasks. */
 extern int nr_tasks; /* T */
 /** Unlink and free a task whose stack was freed. */
 void task_free(struct task *t);
@@ -173,24 +173,25 @@ void task_set_mm(struct mm_struct *mm);
  * -ENOMEM. */
 void sched_set_cpus(struct task *t, u32 cpus);
 int sched_migration_init(void);
-/** The current task leaves a CPU that it may not run on. May sleep. */
+/** Move the current task away from a CPU that it may not run on. May sleep. */
 void sched_migrate_self(void);
-/** A new task, not running yet, has its maker's nice value and CPUs. */
+/** Give a new task, which does not run yet, the current task's nice value and CPUs. */
 void sched_fork(struct task *t);
-/** Its nice value, policy or boost has changed. T held, or nobody else knows it. */
+/** Recompute the turn of a task whose nice value, policy or boost has changed. T held, or the task is not published
+ * yet. */
 static inline void sched_set_turn(struct task *t)
 {
 	s32 own = t->policy == SCHED_IDLE ? TURN_IDLE : t->nice;
 
 	WRITE_ONCE(t->turn, min(own, t->pi_boost));
 }
-/** cpu_timer.c: does a timer or a limit watch how long this process runs? A look without a lock. */
+/** cpu_timer.c: does the process have a timer or a limit on the time that it runs? Read without a lock. */
 bool cpu_timers_set(const struct process *p);
-/** Send the current process the signals that are due by the time it has run. */
+/** Send the current process the signals of timers and limits that its running time has reached. */
 void cpu_timers_run(void);
-/** What kernel threads and processes that the kernel starts have (limits.c). */
+/** The limits of kernel threads and of processes that the kernel starts (limits.c). */
 extern struct rlimit kernel_limits[RLIM_NLIMITS];
-/** T held: the task with this number, or NULL. No reference: it stays while T is held. */
+/** The task with this number, or NULL. No reference: the task is not freed while T is held. T held. */
 struct task *find_task(int pid);
 extern spinlock_t task_list_lock; /* taken with interrupts off; above the run-queue lock */
 extern struct list_head task_list;
@@ -198,13 +199,13 @@ extern struct list_head task_list;
 void __noreturn task_exit(void);
 
 /* Processes (kernel/exit.c, signal.c) */
-/** A dead thread has left its stack. Called by the reaper, who frees the task after it. */
+/** The CPU has left the stack of a dead thread. Called by the reaper, which frees the task after it. */
 void process_dead(struct task *t);
 /** End the current process with all its threads; status as wait(2) encodes it. */
 void __noreturn process_exit(int status);
-/** An exception of the current user program that nothing can repair: a signal if the program has a
- * handler for it; else report it in Linux's form and end the process. `why`: "segfault", "general
- * protection fault", "bus error"... Interrupts on. */
+/** The current user program caused an exception that cannot be handled. If it has a handler, send the signal; else
+ * report the exception in Linux's form and end the process. `why`: "segfault", "general protection fault", "bus
+ * error"... Interrupts on. */
 void process_fault(struct pt_regs *regs, const struct fault_info *f, const char *why);
 
 /** System call from user mode (arch calls it with interrupts on): number in regs->orig_rax,
@@ -250,7 +251,7 @@ long syscall_dispatch(struct pt_regs *regs);
 #define SEGV_ACCERR   2
 #define SEGV_PKUERR   4
 #define BUS_ADRERR    2
-#define BUS_MCEERR_AR 4 /* touched pages are lost */
+#define BUS_MCEERR_AR 4 /* the program accessed a lost page */
 #define CLD_EXITED    1
 #define CLD_KILLED    2
 #define CLD_STOPPED   5

@@ -1,7 +1,7 @@
 /*
  * The test channel: records and questions to the monitor. The driver is drivers/testchan.c; the layout
- * of a record is in include/mmvm/testchan.h. All may be called in any context and allocate nothing,
- * but for those that say otherwise.
+ * of a record is in include/mmvm/testchan.h. Unless they say otherwise, all functions may be called in any
+ * context and allocate nothing.
  */
 #ifndef KERNEL_TESTCHAN_H
 #define KERNEL_TESTCHAN_H
@@ -11,13 +11,13 @@
 void testchan_exit(int status) __noreturn; /* stop the VM with this exit status */
 void testchan_record(enum mmvm_record_kind kind, const char *name, u64 value, u64 value2,
 		     const char *text);
-/** Send and return the host's answer (record.status). */
+/** Send a record. Returns the host's answer (record.status). */
 int testchan_call(enum mmvm_record_kind kind, const char *name, u64 value, u64 value2, void *text,
 		  u32 text_len);
 void testchan_printf(enum mmvm_record_kind kind, const char *name, u64 value, const char *fmt, ...)
 	__printf(4, 5);
-/** Run a report producer into a buffer and send it as MMVM_REC_REPORT. May sleep. */
+/** Let `producer` write a report, and send it as MMVM_REC_REPORT. Allocates memory and may sleep. */
 void testchan_report(const char *name, void (*producer)(struct report *r));
-/** Ask the host to audit now. Returns findings, or -errno. */
+/** Ask the host to audit the memory now. Returns the number of findings, or -errno. */
 int testchan_audit(void);
 #endif

@@ -4,8 +4,8 @@
  * The clock is the TSC, whose rate the device tree gives; zero is the first instruction. Ticks
  * become nanoseconds by one multiplication: ns = ticks * ns_per_tick >> 32.
  *
- * Random numbers repeat from the seed in the device tree, so that a failing run can be run again:
- * SplitMix64 (Steele, Lea, Flood 2014), one atomic add a number.
+ * Random numbers are determined by the seed in the device tree, so that a failing run can be repeated. The generator is
+ * SplitMix64 (Steele, Lea, Flood 2014); each number costs one atomic addition.
  */
 #include "arch/processor.h"
 #include "arch/vdso.h"

@@ -1,15 +1,14 @@
 /*
  * System calls about time.
  *
- * One clock (kernel/time.c) serves all: CLOCK_REALTIME is it plus the time of day at which the VMM
- * started us. Sleeping is by a limit on a task's sleep; real-time interval timers are kept by one
- * thread:
+ * All clocks are derived from one (kernel/time.c): CLOCK_REALTIME adds the time of day at which the VMM
+ * started the guest. A sleep is a wait with a time limit. One thread runs the real-time interval timers:
  *
  *   process ── itimer_at, itimer_interval ──> on the list `timers`, soonest first
  *   ktimerd    sleeps until the first is due, sends SIGALRM, puts it back if it repeats
  *
- * I1  A process is on the list exactly while itimer_at is not 0; the thread has been woken since the
- *     first entry last became sooner.
+ * I1  A process is on the list exactly while itimer_at is not 0. Whenever the time of the first entry
+ *     becomes earlier, the thread is woken.
  *
  * Timers of virtual and profiling time are in cpu_timer.c.
  *
@@ -35,7 +34,7 @@
 
 static struct list_head timers = LIST_HEAD_INIT(timers); /* T: process->itimer */
 static struct wait_queue timer_wq = WAIT_QUEUE_INIT(timer_wq);
-static bool timer_thread; /* T: it runs */
+static bool timer_thread; /* T: it has been started */
 
 int get_user_time(unsigned long addr, enum time_form form, u64 *ns)
 {
@@ -94,7 +93,7 @@ u64 deadline_after(u64 ns)
 	return add_time(ktime_ns(), ns);
 }
 
-/* Nanoseconds of a clock now; -EINVAL: there is no such clock. */
+/* Read a clock, in nanoseconds. 0, or -EINVAL: there is no such clock. */
 static int read_clock(int clock, u64 *ns)
 {
 	*ns = ktime_ns();
@@ -231,7 +230,7 @@ void itimer_cancel(struct process *p)
 	p->itimer_at = 0;
 }
 
-/* Send the signals that are due. Returns when the next one is. */
+/* Send the signals that are due. Returns the time of the next one. */
 static u64 run_timers(void)
 {
 	struct siginfo_short info = {SI_KERNEL, 0, 0, 0};
@@ -275,7 +274,7 @@ static int ktimerd(void *arg)
 	return 0;
 }
 
-/* The thread exists from the first timer on. */
+/* Start the thread when the first timer is set. */
 static int start_timer_thread(void)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -355,13 +354,13 @@ long sys_getitimer(struct pt_regs *r)
 	return put_user_itimer(r->rsi, TIMEVAL, interval, value);
 }
 
-/* Seconds that were left, rounded to the nearest, but not down to 0. */
+/* Returns the seconds that were left, rounded to the nearest; at least 1 if the alarm was set. */
 long sys_alarm(struct pt_regs *r)
 {
 	u64 value = (u32)r->rdi * NSEC_PER_SEC, old, interval;
 
 	if (value && start_timer_thread())
-		return 0; /* alarm(2) cannot fail: as if it were never due */
+		return 0; /* alarm(2) cannot fail; without memory the alarm never rings */
 	set_timer(value, 0, &old, &interval);
 	if (!old)
 		return 0;
@@ -414,7 +413,7 @@ long sys_getrusage(struct pt_regs *r)
 		process_faults(p, &min_flt, &maj_flt);
 		spin_unlock_irqrestore(&task_list_lock, flags);
 		break;
-	case RUSAGE_THREAD: /* faults are counted for the process */
+	case RUSAGE_THREAD: /* faults are counted for the process only */
 		user = task_run_ns(current);
 		sys = task_system_ns(current, user);
 		user -= sys;

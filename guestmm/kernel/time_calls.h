@@ -6,8 +6,8 @@
 #define CLOCK_REALTIME	0
 #define CLOCK_MONOTONIC 1
 #define CLOCK_BOOTTIME	7
-/* They would wake a machine that sleeps, by its clock of real time. This machine has neither: as on Linux then, only
- * timerfd_create(2) has them. */
+/* These clocks would wake a sleeping machine by its real-time clock. This machine has no such clock. As on Linux
+ * without one, only timerfd_create(2) accepts them. */
 #define CLOCK_REALTIME_ALARM 8
 #define CLOCK_BOOTTIME_ALARM 9
 static inline bool clock_is_alarm(int clock)
@@ -30,26 +30,25 @@ struct timeval {
 /* How a program writes a time: seconds and nanoseconds, or seconds and microseconds. */
 enum time_form { TIMESPEC, TIMEVAL };
 
-/** Read a time from user memory. 0, -EFAULT, -EINVAL. *ns is cut off
- * where the clock ends. */
+/** Read a time from user memory. *ns is at most the clock's largest value. 0, -EFAULT, -EINVAL. */
 int get_user_time(unsigned long addr, enum time_form form, u64 *ns);
-/** ktime in `ns` from now; TIME_FOREVER where the clock ends. */
+/** The ktime `ns` nanoseconds from now; TIME_FOREVER if that is beyond the clock's largest value. */
 u64 deadline_after(u64 ns);
-/** Returns 0 or -EFAULT. */
+/** Write a time to user memory. 0 or -EFAULT. */
 int put_user_time(unsigned long addr, enum time_form form, u64 ns);
 /** The same for struct itimerspec or struct itimerval: interval, then value. */
 int get_user_itimer(unsigned long addr, enum time_form form, u64 *interval, u64 *value);
 int put_user_itimer(unsigned long addr, enum time_form form, u64 interval, u64 value);
-/** ktime at which a clock says `ns`; never 0. */
+/** The ktime at which the clock will show `ns`. Never 0. */
 u64 clock_to_ktime(int clock, u64 ns);
 /** Sleep until `until` (ktime), a signal, or a wake-up. May return early. */
 void sleep_interruptible_until(u64 until);
 
-/** Timers of the current process on the time it runs, `which` is ITIMER_VIRTUAL or ITIMER_PROF: nanoseconds left
- * (0: off) and interval. Setting one returns the old setting. */
+/** Get or set ITIMER_VIRTUAL or ITIMER_PROF of the current process: nanoseconds left (0: off) and interval. Setting it
+ * returns the old values. */
 void cpu_timer_get(u32 which, u64 *left, u64 *interval);
 void cpu_timer_set(u32 which, u64 value, u64 interval, u64 *left, u64 *old_interval);
 
-/** The process ends: its timer with it. T held. */
+/** The process ends: cancel its real-time interval timer. T held. */
 void itimer_cancel(struct process *p);
 #endif

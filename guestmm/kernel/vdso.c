@@ -1,20 +1,20 @@
 /*
- * The vDSO's pages, and where a program gets them.
+ * The vDSO's pages, and where they are mapped in a program.
  *
  *   [vvar]  one page: struct vdso_data, which the kernel writes      r--p
  *   [vdso]  one page: the ELF image of arch/x86/vdso                 r-xp
  *
- * Both are the same pages for everybody (mm/fault/special.c). Programs find the image by AT_SYSINFO_EHDR.
- * It is placed as Linux does: above the stack, in the 2 MiB that the stack's top lies in, so that it
- * takes no page table of its own; without randomness, where any mapping would be.
+ * All programs share these pages (mm/fault/special.c), and find the image by AT_SYSINFO_EHDR. As in Linux, it is mapped
+ * above the stack, in the same 2 MiB as the stack's top, so that it needs no further page table. Without
+ * randomness it is placed like any other mapping.
  *
- * The clock is kernel/time.c's, computed from the same numbers: a time read in user mode and one returned by a
- * system call never go backwards relative to each other. Where user mode does not read the guest's TSC (ring 0 is
- * emulated by KVM-PVM, ring 3 is native and without an offset) the image asks the kernel.
+ * The image computes the time from the same numbers as kernel/time.c, so times read in user mode and times returned by
+ * system calls never go backwards relative to each other. With KVM-PVM user mode runs natively, without the guest's
+ * offset of the TSC; there the image calls the kernel instead.
  *
- * I1  data->seq is odd while another field of *data changes. Nobody but vdso_set_clock() changes one after boot.
+ * I1  data->seq is odd while another field of *data changes. After boot only vdso_set_clock() changes one.
  *
- * Boot option: vdso=0, no vDSO.
+ * Boot option vdso=0: there is no vDSO.
  */
 #include "kernel/vdso.h"
 #include "arch/switch.h"
@@ -87,7 +87,7 @@ void vdso_set_clock(u32 clock)
 	atomic_store_release(&data->seq, seq + 2);
 }
 
-/* Above the stack, within its 2 MiB. 0: there is no room. */
+/* Choose an address above the stack, within the same 2 MiB. 0: there is no room. */
 static unsigned long above_stack(unsigned long stack_top, u64 random)
 {
 	unsigned long start = ALIGN_UP(stack_top, PAGE_SIZE);

@@ -1,10 +1,10 @@
 /*
  * Wait queues and the sleeping locks made of them.
  *
- * A waiter puts itself on the queue and declares itself asleep (prepare_to_wait) before it looks at
- * its condition for the last time; a waker changes the condition before it looks at the queue. Both
- * steps are separated by a locked instruction on each side, so one of the two sees the other and no
- * wake-up is lost. wake_up() wakes everybody; each looks again.
+ * A waiter enters the queue and sets its state to sleeping (prepare_to_wait) before it checks its
+ * condition for the last time. A waker changes the condition before it checks the queue. On each side a
+ * locked instruction separates the two steps, so one of the two sees the other, and no wake-up is lost.
+ * wake_up() wakes all waiters; each checks its condition again.
  *
  * Locks: wq->lock > run-queue lock. wq->lock is taken with interrupts off, so wake_up() works in
  * interrupt handlers.
@@ -26,7 +26,7 @@ void prepare_to_wait(struct wait_queue *wq, struct wait_entry *we)
 	WRITE_ONCE(we->task->wchan, NULL);
 	list_add_tail(&we->node, &wq->waiters);
 	WRITE_ONCE(we->task->state, TASK_SLEEPING);
-	/* Unlocking is only a release: the caller's look at its condition must not move up. */
+	/* Unlocking is only a release barrier. The caller's check of its condition must not move before it. */
 	spin_unlock_irqrestore(&wq->lock, flags);
 	smp_mb();
 }
@@ -82,8 +82,8 @@ void wake_up_nested(struct wait_queue *wq)
 	arch_irq_restore(flags);
 }
 
-/* For the lock-order checker a mutex is of the class of its wait queue's lock, of the sort that sleeps. The checker
- * is called before a thread waits, and again once the thread holds the lock. */
+/* For the lock-order checker, a mutex has the class of its wait queue's lock, marked as one that sleeps. The checker is
+ * called before a thread waits, and again once the thread holds the lock. */
 static inline void order_check(const void *lock, const struct wait_queue *wq, u32 how)
 {
 	if (static_key(KEY_LOCKDEP))
@@ -102,8 +102,8 @@ static inline void order_release(const void *lock)
 		arch_lockdep_release(lock);
 }
 
-/* After a locked instruction, which keeps the look at the queue behind the change of the lock: so the barrier
- * of wake_up() is not needed. */
+/* Called after a locked instruction, which orders the change of the lock before the check of the queue. So the
+ * barrier of wake_up() is not needed. */
 static inline void wake_waiters(struct wait_queue *wq)
 {
 	if (unlikely(!list_empty(&wq->waiters)))
@@ -132,7 +132,7 @@ bool mutex_trylock(struct mutex *m)
 	return taken;
 }
 
-/* Waiting is out of line, here and below: then a lock that is free costs no stack frame. */
+/* Waiting is a separate function, here and below, so that taking a free lock needs no stack frame. */
 static __attribute__((noinline)) void mutex_wait(struct mutex *m)
 {
 	wait_event(&m->wq, mutex_take(m));

@@ -53,7 +53,7 @@ static void child_times(struct process *p, struct waiting *w)
 	w->maj_flt += p->children_maj_flt;
 }
 
-/* Has the child stopped or continued, and does the caller wait for that? T held. */
+/* Has the child stopped or continued, and does the caller wait for that? Then report it. T held. */
 static bool take_stop(struct process *p, struct waiting *w)
 {
 	bool keep = w->options & WNOWAIT;
@@ -75,7 +75,7 @@ static bool take_stop(struct process *p, struct waiting *w)
 	return false;
 }
 
-/* 1: one was found (and collected); 0: none yet; -ECHILD: there is none to wait for. */
+/* Look for a child to report, and collect it. 1: one was found; 0: none yet; -ECHILD: there is none to wait for. */
 static int try_wait(struct process *me, struct waiting *w)
 {
 	unsigned long flags = spin_lock_irqsave(&task_list_lock);
@@ -132,7 +132,7 @@ static int do_wait(struct waiting *w)
 	return err ? err : ret;
 }
 
-/* Of what a child has used its run time and its faults are known; the rest of struct rusage is 0. */
+/* Write a child's struct rusage. Its times and page faults are known; the other fields are 0. */
 static int put_rusage(unsigned long to, const struct waiting *w)
 {
 	const unsigned long times = 2 * sizeof(struct timeval), faults = times + 4 * sizeof(u64);
@@ -177,7 +177,7 @@ long sys_wait4(struct pt_regs *r)
 	return w.pid;
 }
 
-/* P_PIDFD: the descriptor's process. One that does not block is as WNOHANG, but says -EAGAIN. */
+/* P_PIDFD: the descriptor's process. A descriptor with O_NONBLOCK acts like WNOHANG, but the result is -EAGAIN. */
 static int pidfd_waited_for(struct waiting *w, bool *nonblock)
 {
 	struct process *p = w->id < 0 ? NULL : pidfd_get_process(w->id, nonblock);
