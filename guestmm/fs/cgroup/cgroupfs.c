@@ -104,7 +104,7 @@ static bool next_file(const struct cgroup *cg, u32 *n, struct file_info *info)
 	}
 }
 
-/* ---- inodes: cgroup_lock held where one is made ----------------------------------------------------------------------------------- */
+/* ---- inodes: cgroup_lock held where one is created -------------------------------------------- */
 
 static struct inode *make_inode(struct super_block *sb, struct cgroup *cg, u32 file, u32 mode)
 {
