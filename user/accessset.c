@@ -1,18 +1,18 @@
 /*
- * A program that knows which pages it has accessed.
+ * A program that reports to the VMM which pages it has accessed.
  *
  * accessset [--mb N] [--rounds K] [--percent P] [--phases N] [--ms N] [--seed S]
  *
  * Rounds: the accessed bits of the process are cleared, the VMM gets a record that a round begins, a
  * random set of pages is accessed in random order (most are read, some written), the accessed bits
- * are sampled, and the VMM gets the set: it compares with it what each of its methods
- * found (vmm/observe/access_score.c).
+ * are sampled, and the VMM gets the set. It compares the set with what each of its methods has found
+ * (vmm/observe/access_score.c).
  *
- * Phases: a random set is accessed again and again for so many milliseconds, then another one: the
- * VMM measures how long each method takes to notice. Where the machine is busy that may be too short:
- * a phase goes on until the methods that see every access have noticed, for ten times as long at most.
+ * Phases: a random set is accessed again and again for the given number of milliseconds, then another
+ * set. The VMM measures how long each method takes to notice. On a busy machine the time may be too short,
+ * so a phase lasts until the methods that see every access have noticed, at most ten times as long.
  *
- * On a kernel or a VMM that does not know of rounds nothing is compared, and the program says so.
+ * If the kernel or the VMM does not support rounds, nothing is compared, and the program says so.
  *
  * Exit status: 0; 2 usage or no memory.
  */

@@ -1,6 +1,6 @@
 /*
- * What programs share that measure costs: ticks of the TSC, which in the lab with --icount are instructions,
- * rows, and events. For one source file of a program.
+ * Shared by programs that measure costs: ticks of the TSC (in the lab with --icount these are instructions), rows, and
+ * events. To be included by one source file of a program.
  */
 #ifndef USER_BENCH_H
 #define USER_BENCH_H

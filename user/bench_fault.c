@@ -1,6 +1,6 @@
 /*
- * The load for `mmvm bench fault`: accesses to memory, one a page, each timed, of every kind of fault
- * that we can bring about. The VMM keeps the times, and prepares what is its part of a fault.
+ * The load for `mmvm bench fault`: it causes each kind of fault by accesses to memory, one for each page,
+ * and measures the time of each. The VMM stores the times, and prepares the faults that the host handles.
  *
  * bench_fault --pages N --rounds R
  *
@@ -23,8 +23,8 @@
  *
  *   page of the region: | word | ...     order: a permutation, the same for all kinds
  *
- * Each round is a process of its own: what one leaves behind in tables, caches and lists of free
- * pages is not the next one's. It touches its data first, so that nothing of its own faults later.
+ * Each round is a separate process, so that it does not profit from page tables, caches and free pages
+ * that the round before has left. It touches its data first, so that they do not fault later.
  *
  * Exit status: 0, 1 when the VMM does not answer or a word is wrong, 2 usage or no memory.
  */

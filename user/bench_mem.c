@@ -6,18 +6,18 @@
  *
  *     bench NAME MEDIAN MIN REPS
  *
- * with costs in thousandths of a tick for one operation (one page where the name says so). Every
- * row is warmed first, then repeated; the median is what one may expect, the minimum what it costs
- * when nothing comes between.
+ * with costs in thousandths of a tick for one operation (or one page, if the name says so). Each row is
+ * run once to warm up, then repeated. The median is the usual cost, the minimum the cost without
+ * interruptions.
  *
  *   keep |<-- window of 1 MiB -->| keep       all inside 2 MiB that one table of PTEs maps
  *
- * "keep" stays mapped and touched, so that the table under the window neither comes nor goes:
- * tables are one page in 512 and would blur the row.
+ * "keep" stays mapped and touched, so that the page table of the window is not allocated or freed during
+ * a row; that is needed once for 512 pages and would blur the result.
  *
- * bench_mem swap: only the swap rows, where a swap area is on. The window is written, sent out with
- * MADV_PAGEOUT, read back. Nothing is scarce, so what is measured is one page's way and not who is
- * chosen to go; and the kernel's own counts must say that every page went, and came.
+ * bench_mem swap: only the rows of swap; a swap area must be on. The window is written, swapped out with
+ * MADV_PAGEOUT, and read back. Memory is not short, so the rows have the cost of moving a page and not of
+ * choosing it. The kernel's counts must show that each page was swapped out and in.
  * bench_mem zswap: the same for pages that stay in zswap's pool.
  * bench_mem move: pages moved to another node by move_pages(2), and by compaction of fragmented memory.
  * Needs two nodes.

@@ -1,19 +1,19 @@
 /*
  * What memory costs a program whose threads run on several CPUs. Where instructions are counted for the
- * whole machine (the lab with --icount), the TSC counts those of all CPUs together: a row holds what all
- * of them executed, divided by what all of them did.
+ * whole machine (the lab with --icount), the TSC counts those of all CPUs together. So a row is the number of
+ * instructions that all CPUs executed, divided by the number of operations that all of them did.
  *
  *   bench_smp CPUS
  *
  *   fault_Ncpu    Each of N threads, pinned to its CPU, touches 256 fresh pages of its own 2 MiB. All
  *                 are threads of one process: they have one mmap_lock, one set of LRU lists, one zone.
- *   spin_Ncpu     How many more that are than the same faults cost on one CPU: waiting for locks, and
- *                 what several CPUs do besides.
+ *   spin_Ncpu     The additional cost, compared with the same faults on one CPU: waiting for locks, and
+ *                 other work for several CPUs.
  *   unmap_Ncpu    Clean pages of a file that N CPUs have in their TLBs are reclaimed by one of them.
  *   ipi_Ncpu      Interrupts for the TLB that CPUs received for 1,000 such pages.
  *
- * A thread that has nothing to do waits in user mode, four instructions a turn. Turns are counted, and
- * are taken off.
+ * A thread that has nothing to do waits in a loop in user mode, with four instructions a turn. The turns
+ * are counted and subtracted.
  */
 #include "bench.h"
 

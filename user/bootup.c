@@ -1,6 +1,6 @@
 /*
- * The first process of a Linux machine for `mmvm bench boot`: it says that it runs, and ends the machine; or, with the
- * argument "stay", leaves it as it is, so that its memory can be measured.
+ * The first process of a Linux machine for `mmvm bench boot`: it reports that it runs, and ends the machine. With the
+ * argument "stay" the machine continues to run, so that its memory can be measured.
  */
 #include "rt.h"
 

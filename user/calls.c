@@ -1,6 +1,6 @@
 /*
- * System calls: their results and their errors. Every case has one right answer, on Linux as well, where the
- * expectations of this program are checked.
+ * System calls: results and errors. Every case has one correct answer. The program is run on Linux, too, to check
+ * that its expected answers are right.
  *
  * Exit status: 0 all as expected, 1 not (each difference is printed).
  */

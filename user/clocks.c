@@ -1,5 +1,5 @@
 /*
- * The clock of the vDSO beside that of the system call:
+ * Compare the clock of the vDSO with that of the system call:
  *
  *    clocks READINGS    two processes take turns at reading one way and the other; no reading may be earlier than the last
  *

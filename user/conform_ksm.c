@@ -2,8 +2,8 @@
  * What kernel samepage merging does, as a transcript: run unchanged on Linux and on guestmm, the two must be
  * equal (tests/vm/ksm.sh).
  *
- * After each step the scanner goes round three times and is stopped. Then the counts of /sys/kernel/mm/ksm are
- * printed, the process's own, by how much cow_ksm has risen, and which pages of the area share a frame.
+ * After each step the scanner makes three full scans and is stopped. Then the program prints the counts of
+ * /sys/kernel/mm/ksm, the process's own counts, the growth of cow_ksm, and which pages of the area share a frame.
  */
 #include "transcript.h"
 

@@ -1,7 +1,7 @@
 /*
  * What writing to the knobs of reclaim, writeback and zones does, and what swapon(2) and swapoff(2) refuse, as a
  * transcript: run unchanged on Linux and on guestmm, the two must be equal (tests/vm/conform_reclaim.sh).
- * As root. The knobs are set back.
+ * Needs root. The old values of the knobs are restored at the end.
  */
 #include "files.h"
 

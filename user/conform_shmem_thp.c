@@ -2,9 +2,9 @@
  * What huge pages of shared memory do, as a transcript: run unchanged on Linux and on guestmm, the two
  * must be equal (tests/vm/conform_huge.sh).
  *
- * After each step all that is mapped is read, then the VMAs of a fixed area are printed from smaps, and
- * by how much thp_* counters have risen. What is not part of it: how many entries stay when a huge one is
- * split (Linux takes them away, guestmm keeps them), and what memory pressure decides.
+ * After each step all mapped memory is read. Then the program prints the VMAs of a fixed area from smaps, and
+ * the growth of thp_* counters. Not covered: how many entries remain when a huge one is split (none in Linux, all
+ * in guestmm), and what depends on memory pressure.
  */
 #include "transcript.h"
 

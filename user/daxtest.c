@@ -4,7 +4,7 @@
  *   cases    what holds on every kernel, one line each: run on guestmm and on Linux, and the lines are compared
  *   store    write a file by a mapping, make it durable by msync(2) or fsync(2), and end without unmounting
  *   verify   what `store` has left is there after another boot
- *   refused  what only guestmm's ext2 refuses: options, a disk that is no memory (/dev/vda)
+ *   refused  errors of guestmm's ext2 alone: options, a disk that is not memory (/dev/vda)
  *
  * The file system is made beforehand (mke2fs -b 4096). Exit status 0: all was as expected.
  */

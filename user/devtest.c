@@ -2,9 +2,9 @@
  * A disk's own file through the page cache:   devtest DISK check SEED | write SEED fsync|nothing|wait
  *
  * Each word of the disk is computed from its place and a seed, so that the host can compute it as well
- * (tests/vm/devfile.sh). `write` writes the whole disk in pieces of odd sizes and in no order. Then it calls
- * fsync; or it does nothing and leaves writing to the end of the machine; or, with `wait`, it prints that
- * fsync has returned and waits to be killed. Exit status 0: all was as expected.
+ * (tests/vm/devfile.sh). `write` writes the whole disk in pieces of odd sizes and in no order. After that it calls
+ * fsync; or does nothing, so that the data are written when the machine ends; or, with `wait`, calls fsync, prints
+ * that it has returned, and waits to be killed. Exit status 0: all was as expected.
  */
 #include "fs.h"
 

@@ -1,5 +1,5 @@
 /*
- * A program that knows which pages it has written.
+ * A program that reports to the VMM which pages it has written.
  *
  * dirtyset [--mb N] [--rounds K] [--percent P] [--seed S] [--pageout N] [--lie 1]
  *
@@ -15,8 +15,8 @@
  * With --lie 1 the program hides one page that it wrote in the first round and claims one that it did
  * not write in the second: the VMM must find both.
  *
- * On a kernel or a VMM that does not know of rounds the answer is an error: nothing is compared,
- * and the program says so.
+ * If the kernel or the VMM does not support rounds, the answer is an error. Then nothing is compared, and
+ * the program says so.
  *
  * Exit status: 0 no differences (or nobody compared), 1 differences, 2 usage or no memory.
  */

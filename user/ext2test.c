@@ -1,21 +1,21 @@
 /*
- * What a file system has to do, on a disk:   ext2test MODE DISK... [SEED]
+ * Tests of a file system on a disk:   ext2test MODE DISK... [SEED]
  *
- *   tree     make directories, files of all kinds, sparse ones, links; rename them at random; unmount,
- *            mount, compare all with what is known of them; leave a third of it on the disk
- *   verify   what `tree` has left is there (another boot)
- *   full     fill the disk, find it full, empty it: as much is free as before
- *   synced   write and fsync without end, one line for each file that is safe; to be killed
- *   small    a few files, a few moments
- *   plant    files to be damaged by others
- *   hostile  disks that were damaged: walk all of it, change what can be changed; any error is fine
+ *   tree     create directories, files of all kinds, sparse files, links; rename them at random; unmount,
+ *            mount, compare everything with a model; leave a third of it on the disk
+ *   verify   check that what `tree` has left is there (in another boot)
+ *   full     fill the disk, get ENOSPC, delete everything: as much must be free as before
+ *   synced   write and fsync without end, and print a line for each file that is safe; to be killed
+ *   small    a short test with a few files
+ *   plant    create files that others will damage
+ *   hostile  on damaged disks: walk everything, change what can be changed; any error is right
  *   swap     a swap area on the disk, made through its file
  *   swapfile a file as a swap area: what is refused, and more memory than the machine has; it is left in
  *            use
  *   raw      the disk's own file, /dev/vdX: size, write, read back
  *
- * Contents are lines of 64 bytes that name the file, its generation and the line, so that they can be
- * made again anywhere. Ends with status 0 when all was as it should be.
+ * Contents are lines of 64 bytes with the names of the file, its generation and the line, so that they can
+ * be computed again. Exit status 0: all was as expected.
  */
 #include "fs.h"
 

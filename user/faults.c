@@ -1,7 +1,7 @@
 /*
  * Page faults as a program sees them, counted by the kernel: each step touches memory in one way and checks
- * which counters rose. A kernel without the private call counts nothing for it; then only contents are
- * checked.
+ * which counters rose. Without the private call (on Linux) there are no counters, and only contents
+ * are checked.
  *
  * Exit status: 0 all as expected, 1 not.
  */

@@ -1,11 +1,11 @@
 /*
  * Forks without limit: until the kernel refuses, or it is stopped.
  *
- * forkbomb [--bombs]   the one program forks as long as it can, and all children sleep; with
- *                      --bombs, each child forks on too, until somebody ends them
+ * forkbomb             forks as long as it can; all children sleep
+ * forkbomb --bombs     each child forks without end, too, until all are killed
  *
- * The first exits 0 when fork was refused with EAGAIN or ENOMEM and all its children could be killed
- * and buried.
+ * The first form exits with 0 if fork failed with EAGAIN or ENOMEM, and all children could be killed and
+ * waited for.
  */
 #include "rt.h"
 

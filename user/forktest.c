@@ -1,6 +1,6 @@
 /*
- * Processes: fork, vfork, wait, exec, kill, pipes, and memory that is shared until written. What is
- * asked here has one answer, so the program passes on Linux too.
+ * Processes: fork, vfork, wait, exec, kill, pipes, and memory that is shared until written. Each case
+ * has one correct answer, so the program passes on Linux, too.
  *
  *   forktest CASE [ARG]    one case; no argument: all that need none
  *

@@ -1,21 +1,22 @@
 /*
- * Memory in pieces, and made whole again:   fragment [PAGES | all] [MS | --lie]
+ * Fragment memory, and let it be compacted:   fragment [PAGES | all] [MS | --lie]
  *
  * Fills PAGES pages (default 4096; all: 256 at a time until no block of 2 MiB is free), frees every other one, has
- * memory compacted (/proc/sys/vm/compact_memory), and reads every page that was kept. Says of each where it was and
- * where it is now, so that somebody else can tell whether the moves he saw explain it:
+ * memory compacted (/proc/sys/vm/compact_memory), and reads every page that was kept. Prints the old and the new
+ * frame of each page, so that an observer can compare them with the moves that it saw:
  *
  *   page ADDRESS OLD-FRAME NEW-FRAME
  *   blocks BEFORE AFTER      free blocks of 2 MiB or more, of all zones (/proc/buddyinfo)
  *   order9 BEFORE AFTER      1: a fault that may not compact gets a huge page
  *   huge N                   huge pages that could be had afterwards (/proc/sys/vm/nr_hugepages)
- *   host N                   differences between what moved and what the VMM saw written meanwhile; or
- *                            "nobody": it does not look, or this is another kernel
+ *   host N                   differences between the pages that moved and those that the VMM saw written; or
+ *                            "nobody": the VMM does not observe, or this is another kernel
  *   wrong N                  pages whose contents are not what they were
  *
- * The VMM learns which pages moved, compares (vmm/observe/dirty_exact.c), and says what it thinks of it. With --lie
- * one that moved is hidden and one that stayed is claimed: it must find both. With MS it stays at least that long in
- * pieces, then whole, then with the huge page, for whoever looks at it from outside.
+ * The VMM gets the list of the pages that moved, compares it with what it saw (vmm/observe/dirty_exact.c), and answers.
+ * With --lie the list lacks one page that moved and has one that did not: the VMM must find both. With MS each state
+ * (fragmented, compacted, with the huge page) lasts at least that many milliseconds, so that it can be observed from
+ * outside.
  *
  * Exit status: 0 all contents are right, 1 not, 2 a file is missing or there is no memory.
  */

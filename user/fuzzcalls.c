@@ -1,21 +1,20 @@
 /*
- * System calls nobody would make: random numbers with random and with nearly valid arguments.
+ * Fuzz system calls: random numbers with random and with nearly valid arguments.
  *
  * fuzzcalls [--seed N] [--calls N] [--batch N]
  *
- * The parent does nothing but fork and bury. Each child makes a batch of calls and ends, unless a
- * call ended it first (it may unmap its own text, point its handlers at nothing, or execute another
- * program); one that sleeps for ever is killed. Child i has the seed `seed + i`, so `--seed S+i
- * --calls 1` repeats the i-th child alone. Calls are counted in a pipe no call is made on: a byte
- * ahead of every sixteenth.
+ * The parent only forks and waits. Each child makes a batch of calls and ends, unless a call has ended it
+ * before (it may unmap its own text, set handlers to invalid addresses, or execute another program). A
+ * child that sleeps for ever is killed. Child i has the seed `seed + i`, so `--seed S+i --calls 1` repeats
+ * child i alone. Calls are counted by a pipe that the fuzzed calls do not use: a byte is written before
+ * every sixteenth call.
  *
  * Calls come from the kernel's own table, with arguments of the kinds it names.
  *
- * What is not asked, as it would end the test and not find anything: signals to others than
- * oneself, limits of others, records to the VMM that mean something there.
+ * Some calls would end the test without finding anything, and are left out: signals to other processes,
+ * limits of other processes, records that have an effect in the VMM.
  *
- * It passes when the parent lives and all calls were made; that the kernel lives is for the VMM to
- * say.
+ * It passes if the parent is alive and all calls were made. Whether the kernel is alive, the VMM decides.
  */
 #include <asm/unistd_64.h>
 

@@ -1,9 +1,9 @@
 /*
  * Files mapped into programs: what reads, writes, other mappings and other processes see of each
- * other, the end of the file, and what mmap(2) refuses. What is asked here has one answer, so the
- * program passes on Linux too.
+ * other, the end of the file, and what mmap(2) refuses. Each case has one correct answer, so the
+ * program passes on Linux, too.
  *
- *   mapfile [FILE]     FILE: made anew and removed again (default /tmp/mapfile)
+ *   mapfile [FILE]     FILE is created and removed (default /tmp/mapfile)
  *
  * Exit status: 0 all as expected, 1 not (each difference is printed).
  */

@@ -1,11 +1,11 @@
 /*
- * Maps without limit: a page here and a page there, which no neighbour can be merged with, until the
- * kernel refuses; then everything is unmapped again.
+ * Creates mappings until the kernel refuses, each of one page that cannot be merged with a neighbour. Then
+ * it unmaps all of them.
  *
  * maphog [--most N]   at most N mappings (1048576)
- * maphog --handler    something else: a handler of SIGSEGV that faults itself, which must end it
+ * maphog --handler    another test: a handler of SIGSEGV that faults itself, which must end the program
  *
- * Exits 0 when it was refused with ENOMEM (or reached N) and could unmap all of it.
+ * Exits with 0 if mmap failed with ENOMEM (or N was reached), and everything could be unmapped.
  */
 #include "rt.h"
 

@@ -1,12 +1,11 @@
 /*
- * Random mmap, munmap, mprotect, madvise and accesses in one window of addresses, beside a model
- * that is nothing but an array: what each page should be.
+ * Random mmap, munmap, mprotect, madvise and accesses in a window of addresses, compared with a model: an
+ * array with the expected state of each page.
  *
  * mapstress [--ops N] [--seed S] [--pages P]
  *
- * After each operation its result is compared with the model's; pages are read and written all the
- * time, and at the end every page is looked at. Accesses that the model says would fault are not
- * made: that is segv's work.
+ * After each operation its result is compared with the model's. Pages are read and written all the time,
+ * and at the end every page is checked. Accesses that would fault are not made; segv.c tests those.
  *
  * Exit status: 0 all right, 1 a difference (the operation, the page and the seed are printed), 2
  * usage or no memory.

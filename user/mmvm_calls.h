@@ -1,7 +1,6 @@
 /*
- * What our user programs ask of a kernel beyond Linux: one private system call, and how to learn
- * the size of RAM. Every program also runs on Linux, where the private call gives -ENOSYS and is
- * ignored.
+ * The private system call of guestmm for user programs, and how they find the size of RAM. All programs also
+ * run on Linux, where the private call returns -ENOSYS and is ignored.
  *
  * Private call MMVM_SYS_REPORT(kind, name, value, value2): hand the VMM a record. `kind` is one of
  * enum mmvm_user_report, `name` a NUL-terminated string of at most 63 bytes in user memory.

@@ -1,20 +1,20 @@
 /*
- * Run a program and say what the kernel counted meanwhile: the same observer on Linux and on guestmm.
+ * Run a program and print what the kernel counted meanwhile. It runs unchanged on Linux and on guestmm.
  *
  *   observe [KNOB=VALUE...] PROGRAM [ARGUMENTS...]
  *
- * Without a program it says only how much memory there is.
+ * Without a program it prints only the size of memory.
  *
  * With a word curve=MS before the program it takes a sample of the program's first process every MS milliseconds: a line
- * "curve: TICKS RSS REFERENCED SWAP" with what smaps_rollup says of it (KiB), REFERENCED since the sample before. Each
- * sample clears the accessed bits (clear_refs), which reclaim then does not see: counts of such a run are not those
- * of a run without.
+ * "curve: TICKS RSS REFERENCED SWAP" with the values of smaps_rollup in KiB; REFERENCED is since the previous sample.
+ * Each sample clears the accessed bits (clear_refs), so reclaim does not see them: such a run has other counts than a
+ * run without samples.
  *
  * KNOB is a file below /proc/sys with dots for slashes (vm.page-cluster=0).
  *
- * Where there is a file /modules it is the first process of a small Linux system, and makes that
- * usable: /proc, /dev, the console, the modules that /modules names, swap on /dev/vda; and it powers
- * the machine off at the end. Each result is a line
+ * If there is a file /modules, the program is the first process of a small Linux system, and sets that up:
+ * /proc, /dev, the console, the modules that are named in /modules, swap on /dev/vda. At the end it powers
+ * the machine off. Each result is a line
  * "observe: NAME VALUE": what was counted in /proc/vmstat between the start of the program and its
  * end, ticks of the TSC (which count instructions under icount), memory before it, its exit status.
  */

@@ -1,11 +1,11 @@
 /*
- * Takes memory until somebody stops it.
+ * Takes memory until it is stopped.
  *
  * oomhog [--mb N] [--chunk KIB] [--memfd 1] [--stay 1] [--protect 1]
  *
  *   --mb N        at most N MiB; default: no limit
- *   --chunk KIB   so much at a time; default 256
- *   --memfd 1     what it holds belongs to a memfd: a chunk is unmapped when it has been written
+ *   --chunk KIB   how much at a time; default 256
+ *   --memfd 1     the memory belongs to a memfd: each chunk is unmapped after it was written
  *   --stay 1      with N MiB taken it waits for a signal; else it exits with 0
  *   --protect 1   the OOM killer may not choose it: its oom_score_adj is -1000
  *

@@ -1,10 +1,10 @@
 /*
- * Operations for `mmvm profile`: profile_mem NAME does one of them over and over, as its argument
- * says, and marks its beginning and end for the VMM, which single-steps in between.
+ * Operations for `mmvm profile`: profile_mem NAME repeats one operation, and marks its beginning and end for
+ * the VMM, which single-steps it.
  *
  *   keep |<-- window of 1 MiB -->| keep       all inside 2 MiB that one table of PTEs maps
  *
- * "keep" stays touched, so that the table under the window neither comes nor goes.
+ * "keep" stays mapped and touched, so that the page table of the window is not allocated or freed.
  */
 #include "rt.h"
 

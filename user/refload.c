@@ -4,16 +4,18 @@
  * refload zipf|loop|scan|phases|mix|fork [--mb N] [--turns K] [--seed S] [--work W] [--alone 1]
  *
  *   zipf    few pages are used often, most seldom (the product of three uniform numbers)
- *   loop    all pages one after the other, again and again: the worst for LRU
- *   scan    an eighth is hot; between two uses of it the rest is read through once, a bit at a time
+ *   loop    all pages in turn, again and again: the worst case for LRU
+ *   scan    an eighth is hot; between its uses the rest is read once, a part at a time
  *   phases  an eighth is used at random for a while, then another eighth
- *   mix     as zipf, and beside it a file of half the size is read from its beginning to its end
+ *   mix     as zipf, while a file of half the size is read from beginning to end
  *   fork    as zipf, every other sixteenth of a turn by a child, which then exits: copy on write
  *
  * Pages are N MiB (default: 5/4 of RAM), numbered in an order unlike that of their addresses, so that
  * read-around does not guess right. A turn is as many uses as there are pages. --alone: misses read one page
  * (vm.page-cluster 0), so that each is a major fault. --work: turns of an empty loop at each use
- * (200): more makes samples of accessed bits finer. Every use checks the page's word. Exit status: 0, 1 a word was wrong, 2 usage or no memory.
+ * (200): more makes samples of accessed bits finer. Every use checks the page's word.
+ *
+ * Exit status: 0, 1 a word was wrong, 2 usage or no memory.
  */
 #include "files.h"
 

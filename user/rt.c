@@ -2,7 +2,7 @@
  * The run time of our user programs. The kernel enters _start with argc, argv and the rest on the
  * stack as the System V ABI says; main's result is the exit status.
  *
- * Nothing here allocates: what a test program maps is what the test mapped.
+ * Nothing here allocates memory, so all mappings of a test program are its own.
  */
 #include "rt.h"
 

@@ -1,7 +1,7 @@
 /*
- * Shared memory between processes: counters that all of them raise, mappings that come and go on one
- * side only, private beside shared. What is asked here has one answer, so the program passes on Linux
- * too.
+ * Shared memory between processes: counters that all of them increment, mappings that only one of them
+ * creates and removes, private and shared mappings together. Each case has one correct answer, so the
+ * program passes on Linux, too.
  *
  *   sharetest            all cases
  *   sharetest pressure   12 MiB shared by a family, while each fills 8 MiB of its own

@@ -1,6 +1,6 @@
 /*
- * What programs about huge pages watch: the VMAs of a fixed area in smaps, and by how much counters of
- * /proc/vmstat have risen. Who includes it has defined `counters` and NR_COUNTERS.
+ * For programs about huge pages: print the VMAs of a fixed area from smaps, and the growth of counters of
+ * /proc/vmstat. The includer defines `counters` and NR_COUNTERS before.
  */
 #ifndef USER_SMAPS_WATCH_H
 #define USER_SMAPS_WATCH_H

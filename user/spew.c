@@ -1,5 +1,5 @@
 /*
- * Writes for ever: what happens when nobody reads (tests/vm/lab.sh).
+ * Writes without end, to test what happens if nobody reads (tests/vm/lab.sh).
  */
 #include "rt.h"
 

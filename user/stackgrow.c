@@ -1,5 +1,5 @@
 /*
- * The stack: grows as it is used, and not without end.
+ * Growth of the stack, and its limit.
  *
  * stackgrow [KIB]    use that much stack (default 1024), page by page, check it, exit 0
  * stackgrow forever  recurse until killed: by the limit, with SIGSEGV

@@ -1,7 +1,7 @@
 /*
- * What a deleted file left on the disk is never seen in another:   stale DISK
+ * Data of deleted files must not appear in other files:   stale DISK
  *
- * The disk is filled with 'S', all of it is deleted, and then writes fail in every way there is: the
+ * The disk is filled with 'S', all of it is deleted, and then writes fail in all possible ways: the
  * user's memory cannot be read at the start or half way, the disk is full after some of the page's
  * blocks, a store through a shared mapping finds it full. No 'S' may be read afterwards, at once and
  * from the disk (mounted again).

@@ -1,12 +1,12 @@
 /*
- * The main job: use twice the RAM there is, and get every byte back.
+ * The main test: use twice the RAM that there is, and read every byte back.
  *
  * swapstress [--mb N] [--passes K] [--seed S]
  *
  * Writes a pattern to every page of a region of N MiB (default: twice the RAM), reads all pages
  * back in another order and checks every word. Each word is a function of its address, the pass
- * and the seed, so a page that comes back in another's place, late, or half is seen. Later passes
- * write again what swap already holds.
+ * and the seed. So a page that is swapped in at a wrong place, with old data, or in part is found. Later
+ * passes overwrite pages that swap already has.
  *
  * Exit status: 0 all right, 1 a word was wrong, 2 usage or no memory.
  */

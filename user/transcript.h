@@ -1,6 +1,6 @@
 /*
- * What programs about huge pages share that print a transcript: calls with their results, lines of
- * files, children. Functions are unused here and there.
+ * Shared by programs about huge pages that print a transcript: calls with their results, lines of files,
+ * children. Not every program uses all functions.
  */
 #ifndef USER_TRANSCRIPT_H
 #define USER_TRANSCRIPT_H

@@ -1,4 +1,5 @@
-/* A function of the vDSO, for programs without a C library. The image is the kernel's: its form is trusted. */
+/* A function of the vDSO, for programs without a C library. The image comes from the kernel, so its format is not
+ * checked. */
 #ifndef USER_VDSO_H
 #define USER_VDSO_H
 #include <linux/auxvec.h>

@@ -1,6 +1,7 @@
 /*
- * inotify and bind mounts where every allocation may fail: what is promised is kept, or the call says that there is no memory.
- * Exit: 0 all was done, 12 there was no memory, 1 something is wrong. (tests in guestmm/tests/test_allocfail.c, test_notify.c)
+ * inotify and bind mounts while any allocation may fail: each call either does all that it should, or fails with
+ * ENOMEM. Exit: 0 all was done, 12 there was no memory, 1 something is wrong. (tests in
+ * guestmm/tests/test_allocfail.c, test_notify.c)
  *   watches            watch a folder while files in it come and go
  *   watches bind       bind a tree of two shared mounts, mount on it in many places, move another there, and take it away
  */

@@ -1,5 +1,5 @@
 /*
- * Memory of chosen contents, more than fits, written and read back: what a compressed pool is good for.
+ * Write and read back more memory than fits, with contents that compress well or badly, to test the compressed pool.
  *
  *   zswapload [--mb N] [--passes K] text|value|noise|mixed
  *

@@ -1,8 +1,8 @@
 /*
- * Signal-driven input and output. What it is: fs/async.h.
+ * Signal-driven input and output: see fs/async.h.
  *
- * All open files with O_ASYNC are in one list: programs have a handful. The owner is a number and the time it was
- * given; a process that was started later has only the number in common.
+ * All open files with O_ASYNC are in one list, because programs have few of them. An owner is stored as a number and
+ * the time at which it was set, so that a later process with the same number is not taken for it.
  *
  * Locks: async_lock, below the locks of pipes, sockets and inotify, above task_list_lock.
  */
@@ -40,10 +40,10 @@ struct file_owner {
 	struct list_head node; /* in async_files while `on` */
 	bool on;
 	const struct file *file; /* C */
-	int fd;			 /* by which O_ASYNC was set */
+	int fd;			 /* the descriptor for which O_ASYNC was set */
 	struct owner_ex who;	 /* pid 0: nobody */
 	u64 since_ns;		 /* ktime when it was set */
-	u32 uid, euid;		 /* of who set it */
+	u32 uid, euid;		 /* of the process that set it */
 	int sig;		 /* 0: a plain SIGIO */
 };
 
@@ -53,7 +53,7 @@ s32 nr_async_files;
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
-/* T held: as Linux's sigio_perm(). */
+/* May the owner's setter signal t? As Linux's sigio_perm(). T held. */
 static bool may_signal_owner(const struct file_owner *o, const struct task *t)
 {
 	const struct cred *c = t->cred;
@@ -74,7 +74,7 @@ static u32 band_of(int code)
 	}
 }
 
-/* The codes of these signals mean other things. */
+/* Do the si_codes of this signal have other meanings than POLL_*? */
 static bool has_own_codes(int sig)
 {
 	const u64 own = SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) |
@@ -91,7 +91,8 @@ static int send(const struct file_owner *o, struct process *p, struct task *t, i
 					   : signal_process(p, sig, info);
 }
 
-/* T held. A real-time signal for which there is no room becomes a plain SIGIO, so that nothing is lost. */
+/* Signal one process or thread. If there is no room for a real-time signal, send a plain SIGIO, so that the event is
+ * not lost. T held. */
 static void signal_one(const struct file_owner *o, struct process *p, struct task *t, int code)
 {
 	struct siginfo_short plain = {SI_KERNEL, 0, 0, 0};
@@ -110,7 +111,8 @@ static struct task *first_thread(struct process *p)
 	return list_empty(&p->threads) ? NULL : list_first_entry(&p->threads, struct task, thread);
 }
 
-/* T held. Not find_task(): a thread that has ended is among the tasks for a while, its process perhaps not. */
+/* A thread by its number. find_task() will not do: it finds threads that have ended, whose process may be gone. T
+ * held. */
 static struct task *find_thread(int tid)
 {
 	struct process *p;
@@ -171,7 +173,7 @@ void __async_notify(const void *object, int code)
 
 /* ---- the owner -------------------------------------------------------------------------------- */
 
-/* The file's; made if need be. NULL: no memory. */
+/* The file's owner struct, created if necessary. NULL: no memory. */
 static struct file_owner *owner_get(struct file *f)
 {
 	struct file_owner *fresh, *o = atomic_load_acquire(&f->owner);

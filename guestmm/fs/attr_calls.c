@@ -12,7 +12,7 @@
 
 /* ---- stat ------------------------------------------------------------------------------------- */
 
-/* Pipes and the like have no inode: what Linux shows of them. */
+/* stat(2) of the target. Pipes and similar files have no inode; for them the values are those of Linux. */
 static void target_stat(const struct target *t, struct vfs_stat *st)
 {
 	if (t->inode) {
@@ -228,7 +228,7 @@ long sys_fchmod(struct pt_regs *r)
 	return ret;
 }
 
-/* The owner may change a file's group to another group that the owner belongs to. */
+/* May the caller change owner and group? The owner may change the group to another of his groups. */
 static bool may_chown(const struct inode *inode, u32 uid, u32 gid)
 {
 	bool mine = current_cred()->fsuid == inode->uid;
@@ -314,7 +314,7 @@ long sys_fchown(struct pt_regs *r)
 
 static s64 statfs_flags(const struct mount *m)
 {
-	/* ST_* have the values of MS_* but for the last two. */
+	/* ST_* have the values of MS_*, except the last two. */
 	u32 flags = READ_ONCE(m->flags);
 	s64 st = ST_VALID |
 		 (flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)) |

@@ -1,13 +1,13 @@
 /*
- * Block devices as files: /dev/vda and its like.
+ * Block devices as files, such as /dev/vda.
  *
  *   file ──> device_node ──> block_device ──> bdev_mapping: its pages
  *
- * A disk's pages here are a cache of their own, apart from that of a file system on the disk. The last close writes
- * and drops them, and mounting writes the dirty ones first, so neither cache shows old data of the other. But a
- * program that keeps the device file of a mounted disk open may see older data that it has read before.
+ * The pages of a device file are a separate cache from that of a file system on the disk. The last close writes and
+ * drops them, and mounting writes the dirty ones first, so neither cache has stale data. But a program that keeps the
+ * device file of a mounted disk open may see stale data that it has read before.
  *
- * B1  `openers` counts the open files; without any the mapping has no pages.
+ * B1  `openers` counts the open files. When it is 0, the mapping has no pages.
  *
  * Lock: bd->lock: opening, closing, writing. Outside of all page locks.
  */
@@ -29,7 +29,7 @@
 
 #define VIRTBLK_MAJOR	254
 #define VIRTBLK_MINORS	16
-#define BLOCK_EXT_MAJOR 259 /* pmem0 and on */
+#define BLOCK_EXT_MAJOR 259 /* of pmem0 and so on */
 
 struct bdev_node {
 	struct device_node node;

@@ -6,15 +6,14 @@
  *
  * I1  A dentry in the tree holds a reference on its parent, one on its inode, and is in the bucket of
  *     its name and in its parent's list of children.
- * I2  refs == 0: it is on its LRU list (mm/slab/list_lru.h), and the shrinker may take it. It never is,
- *     in a file system that lives in memory: there the directory entry itself holds a reference
- *     (`pinned`).
- * I3  An unlinked dentry is in no bucket and in no list of children, but still holds its parent, so
- *     that open files know where they were.
+ * I2  A dentry with refs == 0 is on its LRU list (mm/slab/list_lru.h), and the shrinker may free it. In a
+ *     file system in memory refs is never 0, because the directory entry holds a reference (`pinned`).
+ * I3  An unlinked dentry is in no bucket and in no list of children, but still has its reference on its
+ *     parent, so that the name of an open file can be shown.
  * I4  In file systems whose names appear and disappear by themselves (volatile_names: proc) dentries are in no
- *     bucket: every look-up asks the file system. Only one that is mounted on, and its parents, are.
+ *     bucket: every look-up asks the file system. The exceptions are mount points and their parents.
  *
- * Locks: dcache_lock for all of it. Freeing happens after it: giving up an inode may sleep.
+ * Locks: dcache_lock for all of it. Dentries are freed after it is released, because iput() may sleep.
  */
 #include "fs/internal.h"
 #include "fs/notify.h"
@@ -104,7 +103,7 @@ static void enter(struct dentry *d)
 		list_add(&d->bucket, bucket_of(d->hash));
 }
 
-/* I4: names of this file system are not found by their hash. */
+/* Is the dentry in a file system whose names are not in the hash (I4)? */
 static bool is_volatile(const struct dentry *d)
 {
 	return d->parent->inode->sb->type->volatile_names;
@@ -152,8 +151,8 @@ void d_instantiate(struct dentry *d, struct inode *inode)
 {
 	spin_lock(&dcache_lock);
 	d->inode = inode;
-	/* Where names are asked for each time, another dentry will be removed than this one: nobody
-	 * would drop its pin. */
+	/* With volatile_names a later look-up creates another dentry, and that one would be removed. So the pin of this
+	 * one would never be dropped. */
 	if (sb_in_memory(inode->sb) && !inode->sb->type->volatile_names)
 		pin(d);
 	spin_unlock(&dcache_lock);
@@ -196,7 +195,7 @@ static struct dentry *kill_and_unlock(struct dentry *d)
 	return parent;
 }
 
-/* dcache_lock held: may this stay in memory without users? */
+/* Should a dentry stay in memory without users? dcache_lock held. */
 static bool worth_keeping(const struct dentry *d)
 {
 	return !d->unlinked && !d->parent->unlinked && !list_empty(&d->bucket);
@@ -219,7 +218,7 @@ void dput(struct dentry *d)
 	}
 }
 
-/* Drop the negative dentries of a directory that is removed: they would keep it. dcache_lock held before and
+/* Drop the negative dentries of a removed directory, because they hold references on it. dcache_lock held before and
  * after. */
 static void drop_negative_children(struct dentry *dir)
 {
@@ -263,7 +262,7 @@ int d_name_alloc(struct new_name *n, const char *name, u32 len)
 	return n->own ? 0 : -ENOMEM;
 }
 
-/* dcache_lock held. Returns the memory of the old name, to be freed, or NULL. */
+/* Set the dentry's name. Returns the memory of the old name, to be freed, or NULL. dcache_lock held. */
 static void *take_name(struct dentry *d, struct new_name *n)
 {
 	void *old = d->name != d->small ? (void *)d->name : NULL;
@@ -277,8 +276,8 @@ static void *take_name(struct dentry *d, struct new_name *n)
 	return old;
 }
 
-/* dcache_lock held: the dentry is below another directory from now on. Returns the old parent, whose
- * reference the caller has to give up. */
+/* Move the dentry below another directory. Returns the old parent, whose reference the caller must drop. dcache_lock
+ * held. */
 static struct dentry *take_parent(struct dentry *d, struct dentry *parent)
 {
 	struct dentry *old = d->parent;
@@ -359,7 +358,7 @@ bool d_has_children(struct dentry *d)
 	return found;
 }
 
-/* dcache_lock held: a dentry below `root` with no children, or `root` itself. */
+/* A dentry without children in the tree of `root`; perhaps `root` itself. dcache_lock held. */
 static struct dentry *deepest(struct dentry *root)
 {
 	while (!list_empty(&root->children))
@@ -394,7 +393,7 @@ static unsigned long dcache_count(struct shrinker *s, struct shrink_control *sc)
 	return vfs_pressure_ratio(READ_ONCE(sc->lru->nr));
 }
 
-/* A dentry that is used again leaves the list at once (dget), so the list is in the order of last use. */
+/* dget() takes a dentry off the list, so the list is in the order of last use. */
 static unsigned long dcache_scan(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long freed;

@@ -1,11 +1,10 @@
 /*
- * /dev: character devices that are nothing but a few lines of code, and the table by which special
- * files find what is behind them.
+ * /dev: simple character devices, and the table of the devices of all special files.
  *
  * Numbers as Linux has them (Documentation/admin-guide/devices.txt): memory devices have major 1,
  * terminals 4 and 5, virtio disks what their driver registers.
  *
- * Lock: devices_lock for the list; nodes are never taken away.
+ * Lock: devices_lock for the list. Nodes are never removed.
  */
 #include "fs/internal.h"
 #include "arch/uaccess.h"
@@ -126,13 +125,13 @@ static long kmsg_write(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return len;
 }
 
-/* A mapping of /dev/zero is memory that has no file: private anonymous, or shared and fresh. */
+/* A private mapping of /dev/zero is anonymous memory; a shared one is a new file of shared memory. */
 static int zero_mmap(struct file *f, unsigned long vm_flags, struct file **instead)
 {
 	struct inode *inode;
 
 	if (!(vm_flags & VM_SHARED))
-		return 0; /* without pages of its own: anonymous */
+		return 0; /* no file: the mapping is anonymous */
 	inode = shmem_inode(0600, ~0ull >> 1);
 	if (!inode)
 		return -ENOMEM;

@@ -2,9 +2,9 @@
  * O_DIRECT: a read comes from the disk, a write is on the disk when the call returns, and neither leaves
  * pages in the page cache.
  *
- * The bytes still pass through pages of the cache, because the cache has the locks of ranges and the
- * places of blocks. But the range is written back and dropped before the call, and again after it. So a
- * reader sees what the disk has, and an error of the disk is reported to the caller.
+ * The bytes still pass through the page cache, which has the locks of ranges and knows the places of blocks.
+ * But the range is written back and dropped both before and after the transfer. So a reader gets the data of
+ * the disk, and an error of the disk is reported to the caller.
  *
  * As in Linux: position, length and memory must be multiples of a sector (EINVAL). Files that exist only
  * in memory (tmpfs, memfd) and files without pages cannot be opened with O_DIRECT (EINVAL).
@@ -21,7 +21,7 @@ bool file_can_direct(const struct file *f)
 	return f->mapping && !(f->mapping->flags & AS_SHMEM);
 }
 
-/* Dirty pages to the disk, then all unmapped ones out of the cache. */
+/* Write the dirty pages of the range to the disk, then drop its unmapped pages. */
 static int write_and_drop(struct address_space *mapping, u64 pos, size_t len)
 {
 	int err;
@@ -41,7 +41,7 @@ int __direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos)
 		return 0;
 	if ((buf | len | pos) & SECTOR_MASK)
 		return -EINVAL;
-	/* No disk may reach it; by way of the cache it would. */
+	/* A disk may not access secret memory. The copy through the cache would, so refuse it. */
 	if (unlikely(mm_range_secret(current->mm, buf, buf + len)))
 		return -EFAULT;
 	f->ra.max = 0; /* pages that were read ahead would stay in the cache */

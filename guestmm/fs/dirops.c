@@ -1,13 +1,12 @@
 /*
- * Making, removing and renaming names.
+ * Creating, removing and renaming names.
  *
  * Each operation walks to the directory, locks it, looks the name up again under the lock, checks
- * everything, and only then asks the file system, which is the last that can fail; the dentries
- * follow what it did.
+ * everything, and then calls the file system, which is the last step that can fail. After that the
+ * dentries are changed.
  *
- * Locks: rename_lock of the file system when two directories are involved, so that the tree above
- * them stands still and "is one below the other?" has an answer; then the directories, the upper one
- * first; then the victim.
+ * Locks: rename_lock of the file system if there are two directories, so that no directory moves while it
+ * is checked whether one is below the other; then the directories, the upper one first; then the victim.
  *
  * Source for the order of errors: Linux's man-pages, and its answers (tests/vm/conform.sh).
  */
@@ -22,7 +21,7 @@ struct entry {
 	struct dentry *d; /* with a reference */
 };
 
-/* Walk to the directory of the last component; w->path with references, dcache_lock free. */
+/* Walk to the directory of the last component. w->path has references; dcache_lock is not held. */
 static int parent_begin(struct walk *w, int dfd, const char *name)
 {
 	int err = walk_begin(w, dfd, name);
@@ -36,7 +35,7 @@ static int parent_begin(struct walk *w, int dfd, const char *name)
 	return err;
 }
 
-/* Lock the directory and look at its entry. */
+/* Lock the directory, and look its entry up. */
 static int entry_lock(struct entry *e)
 {
 	struct dentry *dir = e->w.path.dentry;
@@ -55,10 +54,10 @@ static void entry_unlock(struct entry *e)
 	dput(e->d);
 }
 
-/* What a new or removed name is: a directory may be named with a slash at the end. */
+/* The kind of a new or removed name. The name of a directory may end with a slash. */
 enum name_kind { OF_FILE, OF_DIRECTORY };
 
-/* Ready to make something new: the directory is locked, e->d negative. */
+/* Prepare to create a name. 0: the directory is locked, and e->d is negative. */
 static int create_begin(struct entry *e, int dfd, const char *name, enum name_kind kind)
 {
 	int err = parent_begin(&e->w, dfd, name);
@@ -89,7 +88,8 @@ end:
 	return err;
 }
 
-/* After the file system's answer: `inode` is what the name means now, if it succeeded. Returns the error of the whole. */
+/* Finish creating a name. `err` is the file system's result, and `inode` the new inode. Returns the result of the
+ * call. */
 static int create_end(struct entry *e, int err, struct inode *inode)
 {
 	if (!err) {
@@ -178,7 +178,7 @@ int vfs_symlink(const char *target, int dfd, const char *name)
 	return create_end(&e, err, inode);
 }
 
-/* One more name for what `old` leads to. */
+/* Create another name for the file at `old`. */
 static int link_path(struct path *old, int dfd, const char *name)
 {
 	struct inode *inode = old->dentry->inode, *dir;
@@ -244,7 +244,7 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *name, u32 flags)
 
 /* ---- removing --------------------------------------------------------------------------------- */
 
-/* May the name be removed? The checks that concern names. */
+/* May the name be removed, as far as names and permissions are concerned? */
 static int may_remove(const struct entry *e, bool is_dir)
 {
 	const struct inode *inode = e->d->inode;
@@ -263,7 +263,7 @@ static int may_remove(const struct entry *e, bool is_dir)
 	return e->d->mounted ? -EBUSY : 0;
 }
 
-/* Directory locked: remove the entry. */
+/* Remove the entry. Its directory is locked. */
 static int remove_entry(struct entry *e, bool is_dir)
 {
 	struct inode *dir = e->w.path.dentry->inode, *victim = e->d->inode;
@@ -313,7 +313,7 @@ static int remove_name(int dfd, const char *name, enum name_kind kind)
 	err = remove_entry(&e, kind == OF_DIRECTORY);
 	if (!err && kind != OF_DIRECTORY)
 		notify_inode(e.d->inode, IN_ATTRIB);
-	entry_unlock(&e); /* the last user of the name: IN_DELETE_SELF */
+	entry_unlock(&e); /* drops the last reference, which reports IN_DELETE_SELF */
 	if (!err) {
 		notify_name(e.w.path.dentry->inode, e.w.last, e.w.last_len,
 			    IN_DELETE | (kind == OF_DIRECTORY ? IN_ISDIR : 0), 0);
@@ -339,8 +339,7 @@ int vfs_rmdir(int dfd, const char *name)
 #define RENAME_NOREPLACE 1u
 #define RENAME_EXCHANGE	 2u
 
-/* Lock two directories, the upper one first. Returns the child of one that is, or leads to, the
- * other, or NULL. */
+/* Lock two directories, the upper one first. */
 static void lock_two(struct dentry *a, struct dentry *b)
 {
 	bool b_first;
@@ -376,7 +375,7 @@ static bool leads_to(const struct dentry *a, const struct dentry *d)
 	return yes;
 }
 
-/* Both directories locked: may it be done, as far as names are concerned? */
+/* May the entry be renamed, as far as names are concerned? Both directories are locked. */
 static int rename_check(const struct entry *from, const struct entry *to, u32 flags)
 {
 	const struct inode *old = from->d->inode, *new = to->d->inode;
@@ -395,7 +394,7 @@ static int rename_check(const struct entry *from, const struct entry *to, u32 fl
 		if (from->w.trailing || (!(flags & RENAME_EXCHANGE) && to->w.trailing))
 			return -ENOTDIR;
 	}
-	if (leads_to(from->d, to->w.path.dentry)) /* into itself */
+	if (leads_to(from->d, to->w.path.dentry)) /* a directory cannot move into itself */
 		return -EINVAL;
 	if (leads_to(to->d, from->w.path.dentry))
 		return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
@@ -462,7 +461,7 @@ static int do_rename(struct entry *from, struct entry *to)
 	return err;
 }
 
-/* A directory that gets another parent is itself written to: its "..". */
+/* Moving a directory to another parent changes its "..", so it needs write permission. */
 static int rename_permission(const struct entry *from, const struct entry *to, u32 flags)
 {
 	const struct inode *a = from->w.path.dentry->inode, *b = to->w.path.dentry->inode;
@@ -493,7 +492,7 @@ static void notify_move(struct entry *from, struct entry *to, struct inode *inod
 	notify_inode(inode, IN_MOVE_SELF);
 }
 
-/* Both walks done: lock, look, check, do. */
+/* Rename after both walks: lock, look up, check, and do it. */
 static int rename_entries(struct entry *from, struct entry *to, u32 flags)
 {
 	struct dentry *a = from->w.path.dentry, *b = to->w.path.dentry;
@@ -509,7 +508,7 @@ static int rename_entries(struct entry *from, struct entry *to, u32 flags)
 	err = rename_check(from, to, flags);
 	if (!err)
 		err = rename_permission(from, to, flags);
-	if (!err && from->d->inode != to->d->inode) { /* two names of one file stay two */
+	if (!err && from->d->inode != to->d->inode) { /* else both are names of one file */
 		struct inode *inode = from->d->inode, *other = to->d->inode;
 		bool swap = flags & RENAME_EXCHANGE;
 
@@ -529,7 +528,7 @@ unlock:
 
 int vfs_rename(int odfd, const char *old, int ndfd, const char *name, u32 flags)
 {
-	struct entry *e; /* two walks are much for a stack */
+	struct entry *e; /* allocated, because two walks need much stack */
 	int err;
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||

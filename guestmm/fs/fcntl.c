@@ -1,16 +1,16 @@
 /*
  * fcntl(2): descriptors' and files' flags, seals, and locks on ranges of files; flock(2).
  *
- * All locks are in one list: programs hold a handful. Three kinds, by their owner:
+ * All locks are in one list, because programs hold few. There are three kinds, by their owner:
  *
  *   fcntl F_SETLK       the descriptor table: released when the process closes any descriptor of the file
  *   fcntl F_OFD_SETLK   the open file
- *   flock               the open file; the whole file, and it knows nothing of the other two
+ *   flock               the open file; it locks the whole file, and does not conflict with the other two
  *
  * I1  Locks of one owner on one file do not overlap; setting one cuts or removes the locks that it overlaps.
  * I2  Two owners' locks overlap only if both are shared.
  *
- * F_SETLKW of a process that would close a cycle of processes that wait for each other is -EDEADLK.
+ * If an F_SETLKW would close a cycle of processes that wait for each other, it fails with -EDEADLK.
  *
  * Locks: locks_lock; memory for cutting is allocated before it is taken.
  */
@@ -58,7 +58,7 @@ struct file_lock {
 	const void *owner;
 	bool whole; /* flock's */
 	bool exclusive;
-	s32 pid;	/* -1: an open file's */
+	s32 pid;	/* -1: the lock of an open file */
 	u64 start, end; /* inclusive */
 };
 
@@ -130,7 +130,7 @@ static bool would_deadlock(const struct file_lock *want)
 	return false;
 }
 
-/* An owner's locks lie together, in the order of their ranges: which conflict F_GETLK names. */
+/* Add a lock. The locks of an owner are together, sorted by range. The order decides which conflict F_GETLK reports. */
 static void add_lock(struct file_lock *l)
 {
 	struct list_head *before = &all_locks;
@@ -147,8 +147,8 @@ static void add_lock(struct file_lock *l)
 	nr_locks++;
 }
 
-/* Take the range of `want` away from what its owner has. `spare` for the second half of a lock that
- * is cut in two. Unused memory ends up in *garbage. Returns whether something was there. */
+/* Remove the range of `want` from its owner's locks. *spare is used for the second half of a lock that is cut in two.
+ * Memory of removed locks is put into *garbage. Returns whether anything was removed. */
 static bool cut(const struct file_lock *want, struct file_lock **spare, struct list_head *garbage)
 {
 	struct file_lock *l, *next;
@@ -247,8 +247,8 @@ static int set_lock(const struct file_lock *want, enum lock_op op)
 
 	if (err != -EAGAIN || op != SET_LOCK_AND_WAIT)
 		return err;
-	/* The waiter is visible to others' search for cycles before it searches itself: of two waiters one finds
-	 * the cycle. */
+	/* The waiter enters the list before it searches for a cycle. So if two waiters close a cycle at the same time,
+	 * one of them finds it. */
 	INIT_LIST_HEAD(&me.node);
 	spin_lock(&locks_lock);
 	if (of_process(want))
@@ -261,7 +261,7 @@ static int set_lock(const struct file_lock *want, enum lock_op op)
 	return broken ? broken : err;
 }
 
-/* flock(2) makes locks of the whole file, the others make locks of ranges. */
+/* flock(2) locks a whole file, the others lock ranges. */
 enum which_locks { RANGE_LOCKS, ALL_LOCKS };
 
 static void remove_all(const void *owner, const struct inode *inode, enum which_locks which)
@@ -331,7 +331,7 @@ put:
 	return ret;
 }
 
-/* The range that fcntl's structure means. */
+/* Get the range of a struct flock. 0 or -errno. */
 static int lock_range(const struct file *f, const struct flock64 *u, struct file_lock *l)
 {
 	s64 start = u->start;

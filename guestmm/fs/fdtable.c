@@ -1,12 +1,12 @@
 /*
- * Descriptors: the numbers by which a process knows its open files.
+ * Descriptors: the numbers of a process's open files.
  *
  *   struct files: fd[0 .. size)  ──> struct file, NULL
  *                 cloexec[]          one bit each
  *
- * I1  used = 1 + the highest descriptor in use; next_free: no free one is below it.
+ * I1  used = 1 + the highest descriptor in use. No descriptor below next_free is free.
  * I2  A call holds a reference on its file, so that another thread may close the descriptor.
- * I3  The table grows by doubling up to MAX_FDS; until then it has the room inside `files` itself.
+ * I3  The table grows by doubling up to MAX_FDS; at first it is in `files` itself.
  *
  * Locks: files->lock, taken alone.
  */
@@ -76,7 +76,7 @@ static int grow(struct files *files, u32 want)
 	spin_lock(&files->lock);
 	old_fd = fd;
 	old_cloexec = cloexec;
-	if (files->size < size) { /* nobody else has done it */
+	if (files->size < size) { /* no other thread has grown it meanwhile */
 		memcpy(fd, files->fd, files->used * sizeof(*fd));
 		memcpy(cloexec, files->cloexec, DIV_ROUND_UP(files->used, 64) * 8);
 		old_fd = files->fd;
@@ -175,7 +175,7 @@ static struct file *take_fd(struct files *files, unsigned int fd)
 	return f;
 }
 
-/* lock held; the place is free and there. */
+/* Store the file at a descriptor that is free and within the table. lock held. */
 static void put_fd(struct files *files, unsigned int fd, struct file *f, u32 flags)
 {
 	for (; files->used <= fd; files->used++)

@@ -1,11 +1,11 @@
 /*
- * Open files, and reading and writing by whatever way: at the file's position or at another, into one
- * buffer or several.
+ * Open files, and all kinds of reading and writing: at the file's position or at another one, with one buffer or
+ * several.
  *
- * I1  Files that have a position (regular files, directories) are used by one call at a time: it holds
- *     pos_lock. Pipes and terminals are not: a thread that waits there must not block the others.
+ * I1  A call that uses the position of a file (regular files, directories) holds pos_lock, so there is one at a time.
+ *     Pipes and terminals have no position: a thread that waits there must not block the others.
  *
- * Locks: pos_lock, outside everything that a file's operations take.
+ * Locks: pos_lock, before all locks that a file's operations take.
  */
 #include "fs/async.h"
 #include "fs/internal.h"
@@ -40,7 +40,7 @@ void file_get(struct file *f)
 	atomic_add(&f->refs, 1);
 }
 
-/* Nobody has a reference. */
+/* The last reference was dropped: close the file. */
 static void file_close(struct file *f)
 {
 	if (unlikely(f->watched))
@@ -57,7 +57,7 @@ static void file_close(struct file *f)
 		if (f->path.mnt)
 			atomic_sub(&f->path.mnt->writers, 1);
 	}
-	iput(f->inode); /* before the mount, whose release may free the file system */
+	iput(f->inode); /* before path_put(), which may free the file system with the mount */
 	path_put(&f->path);
 	kfree(f);
 }
@@ -127,7 +127,7 @@ void file_unlock_position(struct file *f)
 
 typedef long (*transfer_fn)(struct file *f, unsigned long buf, size_t len, u64 *pos);
 
-/* What reads, or why not. */
+/* Get the file's function for reading. 0 or -errno. */
 static long reader(struct file *f, transfer_fn *fn)
 {
 	if (!file_can_read(f) || f->flags & O_PATH)
@@ -154,13 +154,13 @@ static inline long counted(struct file *f, long (*which)(struct file *, transfer
 	return which == reader ? count_read(ret) : count_write(ret);
 }
 
-/* The buffer a program gave: what cannot be in user space is refused before anything moves. */
+/* Refuse a buffer that is not in user space, before any byte is transferred. */
 static long check_buffer(unsigned long buf, size_t len)
 {
 	return len > TASK_SIZE || buf > TASK_SIZE - len ? -EFAULT : 0;
 }
 
-/* As Linux: pos + len must be a valid position, too. Files without positions have no such limit. */
+/* As in Linux, pos + len must be a valid position, too, unless the file has no position. */
 static long check_end(const struct file *f, u64 pos, u64 len)
 {
 	return f->ops->llseek && (s64)(pos + len) < 0 ? -EINVAL : 0;
@@ -196,7 +196,7 @@ long sys_write(struct pt_regs *r)
 	return transfer_one(r->rdi, r->rsi, r->rdx, writer);
 }
 
-/* At a position that is not the file's: it needs no lock. */
+/* Transfer at a position of the caller (pread(2), pwrite(2)), which needs no pos_lock. */
 static long transfer_at(unsigned int fd, unsigned long buf, size_t len, s64 at,
 			long (*which)(struct file *, transfer_fn *))
 {
@@ -233,7 +233,7 @@ long sys_pwrite64(struct pt_regs *r)
 
 /* ---- several buffers -------------------------------------------------------------------------- */
 
-/* All lengths are looked at before the first byte moves. Their sum, or -errno. */
+/* Check all lengths before the first byte is transferred. Returns their sum or -errno. */
 static long check_vector(unsigned long vec, unsigned long n)
 {
 	u64 total = 0;
@@ -340,7 +340,7 @@ long sys_pwritev(struct pt_regs *r)
 	return vector_at(r, r->r10, writer);
 }
 
-/* Flags (RWF_*) are hints and durability, none of them known here; -1 is the file's position. */
+/* preadv2(2), pwritev2(2). No flag (RWF_*) is supported. Position -1 is the file's own. */
 static long vector_v2(struct pt_regs *r, long (*which)(struct file *, transfer_fn *))
 {
 	if ((u32)r->r9)
@@ -389,7 +389,7 @@ static long int_to_user(unsigned long to, s64 value)
 	return copy_to_user(to, &v, sizeof(v)) ? -EFAULT : 0;
 }
 
-/* What every file knows. */
+/* The ioctls of all files. */
 static long common_ioctl(struct file *f, unsigned int fd, u32 cmd, unsigned long arg)
 {
 	long err;

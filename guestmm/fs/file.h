@@ -43,42 +43,43 @@ struct psi_trigger;
 struct file_ops {
 	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos);
 	long (*write)(struct file *f, unsigned long buf, size_t len, u64 *pos);
-	/** The same from kernel memory, for sendfile(2). NULL: -EINVAL if it has no mapping. */
+	/** Write from kernel memory, for sendfile(2). NULL: -EINVAL if the file has no mapping. */
 	long (*write_kernel)(struct file *f, const void *buf, size_t len);
-	/** All buffers of a readv(2) or writev(2) at once, where they make one message. NULL: one by one. */
+	/** Transfer all buffers of a readv(2) or writev(2) at once, for files where they are one message. NULL: the
+	 * buffers are transferred one by one. */
 	long (*vector)(struct file *f, unsigned long vec, u64 n, bool write);
 	long (*llseek)(struct file *f, s64 offset, int whence);		    /* NULL: -ESPIPE */
 	int (*iterate)(struct file *f, struct dir_context *ctx);	    /* NULL: -ENOTDIR */
 	long (*ioctl)(struct file *f, unsigned int cmd, unsigned long arg); /* NULL: -ENOTTY */
-	/** POLL* that hold now; `wq`, if not NULL, gets the queue that is woken when it changes. NULL:
-	 * always readable and writable. */
+	/** The POLL* bits that are true now. *wq, if wq is not NULL, receives the queue that is woken when they change.
+	 * NULL: the file is always readable and writable. */
 	u32 (*poll)(struct file *f, struct wait_queue **wq);
-	/** What async_notify() names when it can be read or written. NULL: O_ASYNC means nothing. */
+	/** The object for which async_notify() is called. NULL: O_ASYNC has no effect. */
 	const void *(*async_object)(struct file *f);
-	/** Who owns it when O_ASYNC is set before F_SETOWN: a process group; 0: the caller. NULL: nobody. */
+	/** The owner when O_ASYNC is set before F_SETOWN: a process group; 0: the caller. NULL: there is no owner. */
 	s32 (*async_owner)(struct file *f);
-	bool socket; /* it has FIOSETOWN */
-	/** Its own lines of /proc/PID/fdinfo/N. NULL: none. */
+	bool socket; /* FIOSETOWN is supported */
+	/** Write the file's own lines of /proc/PID/fdinfo/N. NULL: there are none. */
 	void (*show_fdinfo)(struct report *r, struct file *f);
 	int (*fsync)(struct file *f, u64 start, u64 end); /* NULL: -EINVAL */
 	int (*open)(struct file *f); /* of regular files and directories. NULL: nothing to do */
 	void (*release)(struct file *f);
-	/** May it be mapped? Pages come from f->mapping. 0, or -ENODEV (NULL means that). May change
-	 * the offset's meaning by setting *mapping (/dev/zero: a new one). */
+	/** May the file be mapped? Pages come from f->mapping. 0 or -errno. NULL: -ENODEV. To map another file (a
+	 * shared mapping of /dev/zero), *instead receives that one with a reference. */
 	int (*mmap)(struct file *f, unsigned long vm_flags, struct file **instead);
 };
 struct file {
 	s32 refs;	    /* A */
 	struct file *later; /* S: file_put_later() */
-	u32 flags;	    /* C but for the bits of F_SETFL, where the last writer wins: O_* */
+	u32 flags;	    /* C except the bits of F_SETFL, where the last writer wins: O_* */
 	const struct file_ops *ops;    /* C */
 	void *private;		       /* C; the ops define what it points to */
-	struct path path;	       /* C: with references; dentry NULL: has no name */
+	struct path path;	       /* C: with references; dentry NULL: it has no name */
 	struct inode *inode;	       /* C: with a reference, or NULL (pipes, console) */
 	struct address_space *mapping; /* C: where its pages are, or NULL */
-	struct mutex pos_lock;	 /* its own: read, write, lseek, getdents of one file take turns */
-	u64 pos;		 /* pos_lock */
-	struct file_ra_state ra; /* pos_lock, or mmap_lock for faults */
+	struct mutex pos_lock;	       /* serialises read, write, lseek, getdents of one file */
+	u64 pos;		       /* pos_lock */
+	struct file_ra_state ra;       /* pos_lock, or mmap_lock for faults */
 	union {
 		u64 poll_seen; /* A: changes that its reader has seen: cgroup2's event files */
 		struct memcg_peak *peak;     /* memcg_lock: cgroup2's files of peaks */
@@ -90,11 +91,11 @@ struct file {
 	struct file_owner *owner; /* A: set once: fs/async.c. NULL: none */
 	struct epitem *watched;	  /* epoll_mutex (fs/event/eventpoll.c): the sets it is in */
 };
-/** llseek of files whose position means nothing, and may be set all the same. */
+/** llseek of files that ignore their position: it does nothing and succeeds. */
 long noop_llseek(struct file *f, s64 offset, int whence);
 bool file_can_read(const struct file *f);
 bool file_can_write(const struct file *f);
-/** A call that read (or wrote) has returned, with bytes or an error: for /proc/PID/io. The same value. */
+/** Count a finished read (or write) for /proc/PID/io. `ret` is its result in bytes or -errno. Returns ret. */
 static inline long count_read(long ret)
 {
 	struct io_counts *io = &current_thread_info()->io;
@@ -116,12 +117,12 @@ static inline long count_write(long ret)
 struct file *file_alloc(const struct file_ops *ops, u32 flags, void *private);
 /** The file of a descriptor of the current process, with a reference, or NULL. */
 struct file *fd_get(unsigned int fd);
-/** Give the file, with its reference, the lowest free descriptor >= from: its number, or -EMFILE
- * (the reference stays the caller's). Flags: 0 or O_CLOEXEC. */
+/** Assign the lowest free descriptor >= from to the file. Flags: 0 or O_CLOEXEC. Returns its number, and takes over the
+ * caller's reference; or -EMFILE, and does not. */
 int fd_install(struct file *f, unsigned int from, u32 flags);
 /** Returns 0 or -EBADF. */
 int fd_close(unsigned int fd);
-/** Highest descriptor in use + 1, for lists of them. */
+/** The highest descriptor in use + 1. */
 unsigned int fd_end(void);
 
 /* files_dup(), files_get(), files_put(): kernel/fs_hooks.h. */
@@ -129,13 +130,13 @@ unsigned int fd_end(void);
 struct file *files_lookup(struct files *files, u32 fd);
 /** Highest descriptor in use + 1. */
 u32 files_end(struct files *files);
-/** Is there a file that execve(2) closes? */
+/** Is descriptor `fd` open, with FD_CLOEXEC? */
 bool files_cloexec(struct files *files, u32 fd);
 /** execve: close the descriptors with FD_CLOEXEC. */
 void files_exec(struct files *files);
 
 /* file.c */
-/** Has it a position that its users share? Then they take turns. */
+/** Does the file have a position that its users share? Then calls that use it take turns. */
 bool file_has_position(const struct file *f);
 /** fd_get(), and lock the file's position. */
 struct file *file_lock_position(unsigned int fd);
@@ -144,7 +145,8 @@ void file_unlock_position(struct file *f);
 /* fdtable.c */
 int fd_set_cloexec(unsigned int fd, bool on); /* 0 or -EBADF */
 int fd_get_cloexec(unsigned int fd);	      /* 0, 1 or -EBADF */
-/** The lowest free descriptor >= from for the file of fd: fcntl's F_DUPFD. Flags: 0 or O_CLOEXEC. */
+/** fcntl(2) F_DUPFD: assign the lowest free descriptor >= from to the file of fd. Flags: 0 or O_CLOEXEC. Returns the
+ * number or -errno. */
 long fd_dup_from(unsigned int fd, u64 from, u32 flags);
 
 /* event/eventpoll.c */
@@ -158,20 +160,22 @@ void locks_remove_posix(struct file *f, struct files *files);
 void locks_remove_file(struct file *f);
 
 /* regular.c */
-/** inode->lock held for writing: what a write of *len bytes at *pos may do. 0, and *pos is where (O_APPEND), *len how
- * many; -EFBIG at RLIMIT_FSIZE, after SIGXFSZ, and at the file system's limit; -EPERM: sealed; -ETXTBSY: swap. */
+/** Check a write of *len bytes at *pos. 0: *pos is adjusted for O_APPEND, and *len is cut to what may be written.
+ * -EFBIG: RLIMIT_FSIZE (SIGXFSZ was sent) or the file system's limit is reached; -EPERM: the file is sealed;
+ * -ETXTBSY: it is a swap area. inode->lock held for writing. */
 int file_write_check(struct file *f, u64 *pos, size_t *len);
 
 /* sendfile.c */
-/** Write kernel memory at *pos, and move it: into the page cache, or by ops->write_kernel. As write(2): bytes or
- * -errno. The file is open for writing. */
+/** Write kernel memory at *pos, and advance *pos. The bytes go to the page cache, or to ops->write_kernel. Returns
+ * bytes or -errno, as write(2). The file is open for writing. */
 long file_write_kernel(struct file *out, const void *buf, size_t len, u64 *pos);
 
 /* direct_io.c */
-/** May it be opened with O_DIRECT? */
+/** May the file be opened with O_DIRECT? */
 bool file_can_direct(const struct file *f);
-/** Before and after a transfer of bytes [pos, pos + len): nothing to do without O_DIRECT. direct_begin():
- * 0, -EINVAL: not in whole sectors; -EIO. direct_end(): what the call returns. No inode lock held. */
+/** Call these before and after a transfer of bytes [pos, pos + len). Without O_DIRECT they do nothing.
+ * direct_begin(): 0, -EINVAL: position, length or memory is not in whole sectors; -EIO. direct_end(): the result of
+ * the system call. No inode lock held. */
 int __direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos);
 long __direct_end(struct file *f, u64 pos, long done);
 static inline int direct_begin(struct file *f, unsigned long buf, size_t len, u64 pos)
@@ -184,10 +188,11 @@ static inline long direct_end(struct file *f, u64 pos, long done)
 }
 
 /* pipe.c */
-/** An end of the same pipe as `old`: a new file; NULL: it is no pipe; or -ENOMEM as a pointer. */
+/** Open a further end of the pipe that `old` is an end of. Returns a new file; NULL: `old` is no pipe; or
+ * ERR_PTR(-ENOMEM). */
 struct file *pipe_open_again(struct file *old, u32 flags);
-/** Bytes that fit; -EBADF: no pipe. */
+/** How many bytes a pipe has room for when it is empty; -EBADF: it is no pipe. */
 long pipe_capacity(const struct file *f);
-/** Open a named pipe: waits for the other end. */
+/** Open a named pipe. Waits for the other end, unless O_NONBLOCK is set. 0 or -errno. */
 int fifo_open(struct file *f);
 #endif

@@ -1,8 +1,8 @@
 /*
- * The system calls that take names: opening, making, removing, asking about files.
+ * The system calls that take names: opening, creating, removing and querying files.
  *
- * A name is copied from the program once: into the caller's stack when it is short, otherwise into a
- * page. The rest is done by the other files of fs/.
+ * A name is copied from the program once, to the stack if it is short, otherwise to a page. The other
+ * files of fs/ do the work.
  */
 #include "lib/syscall.h"
 #include "arch/uaccess.h"
@@ -76,7 +76,7 @@ long sys_creat(struct pt_regs *r)
 
 /* ---- one name --------------------------------------------------------------------------------- */
 
-/* What such a call does once its names are in kernel memory. */
+/* The arguments of a call with names; the names are in kernel memory. */
 struct name_args {
 	int dfd, new_dfd;
 	u32 mode, dev, flags;
@@ -166,7 +166,7 @@ static long do_readlink(int dfd, unsigned long name, unsigned long to, s32 size)
 	ret = user_path_get(&p, name);
 	if (ret < 0)
 		return ret;
-	if (!ret) { /* "": what an O_PATH descriptor of a link stands for */
+	if (!ret) { /* "": the link that an O_PATH descriptor refers to */
 		struct file *f = dfd >= 0 ? fd_get(dfd) : NULL;
 
 		ret = f && f->path.dentry && S_ISLNK(f->inode->mode) ? 0 : -ENOENT;
@@ -257,10 +257,10 @@ static int rename_at(const struct name_args *a)
 	return vfs_rename(a->dfd, a->name, a->new_dfd, a->new_name, a->flags);
 }
 
-/* link(2) and rename(2): both names below the working directory. */
+/* link(2) and rename(2): both names are relative to the working directory. */
 static const struct name_args here = {.dfd = AT_FDCWD, .new_dfd = AT_FDCWD};
 
-/* linkat(2) and renameat2(2): descriptors, names and flags in the same registers. */
+/* linkat(2) and renameat2(2) have descriptors, names and flags in the same registers. */
 static struct name_args there(const struct pt_regs *r, u32 flags)
 {
 	return (struct name_args){.dfd = (int)r->rdi, .new_dfd = (int)r->rdx, .flags = flags};

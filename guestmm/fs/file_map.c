@@ -21,7 +21,7 @@ int file_sync_range(struct file *f, u64 start, u64 end)
 
 struct opened_source {
 	struct map_source src;
-	struct file *instead; /* what the file put into its place, with our reference */
+	struct file *instead; /* the file to map instead, with a reference */
 };
 
 static int prepare(struct map_source *src, unsigned long vm_flags)

@@ -1,6 +1,6 @@
 /*
- * Where a process is: its root, its working directory, its umask. Shared by those that were cloned
- * with CLONE_FS. The kernel's threads share one that stands at the root.
+ * A process's root, working directory and umask. Processes that were cloned with CLONE_FS share them, and
+ * all kernel threads share one, whose directories are the root.
  *
  * Lock: dcache_lock for the two paths, so that a walk begins without references.
  */

@@ -3,9 +3,9 @@
  *
  *   mount -t hugetlbfs -o pagesize=2M,size=64M,min_size=8M none /mnt/huge
  *
- * It is a tmpfs whose regular files take their pages from a pool (mm/huge). They are mapped, read and
- * truncated; write(2) they do not know. A file's size is a multiple of its pages, but for what
- * fallocate(2) and a mapping make of it. size= and min_size= are the mount's subpool.
+ * It is a tmpfs whose regular files take their pages from a pool (mm/huge). They can be mapped, read and
+ * truncated, but not written with write(2). Truncation sets a size that is a multiple of the page size;
+ * fallocate(2) and mappings may set others. size= and min_size= are the mount's subpool.
  *
  * Source: Documentation/admin-guide/mm/hugetlbpage.rst.
  */
@@ -157,8 +157,8 @@ static const struct super_ops hugetlbfs_super_ops = {
 	.put_super = hugetlbfs_put_super,
 };
 
-/* "name=value" or "name": the next one of mount(2)'s options, cut out of *options into `word`; *value
- * behind the '=', or NULL. 1; 0 at the end; -EINVAL: too long. */
+/* Take the next of mount(2)'s options, "name=value" or "name", from *options. `word` receives it, and *value the part
+ * after the '=', or NULL. 1; 0: the end; -EINVAL: it is too long. */
 static int mount_option(const char **options, char *word, size_t size, char **value)
 {
 	const char *end = strchr(*options, ',');

@@ -2,9 +2,9 @@
  * The initial root: the device tree's cpio archive, unpacked into the empty tmpfs.
  *
  * The archive is newc cpio, as fs/initrd.c reads it: folders, regular files, symbolic links, special files, and
- * hard links (several entries with one inode number and nlink > 1, of which one has the data). Directories that a
- * file needs and the archive did not name are made. Entries that are unusable are named on the console and left
- * out; entries after a damaged header are lost.
+ * hard links (several entries with one inode number and nlink > 1, of which one has the data). Missing
+ * directories on the way to a file are created. Unusable entries are reported on the console and skipped. Entries after
+ * a damaged header are lost.
  *
  * After unpacking, the archive's memory is freed to the buddy.
  */
@@ -15,7 +15,7 @@
 #include "mm/phys/alloc.h"
 #include "mm/init.h"
 
-/* Make the directories on the way to `path`, which ends in a name. */
+/* Create the missing directories on the way to `path`. */
 static int make_parents(char *path)
 {
 	for (char *p = path + 1; *p; p++) {
@@ -66,14 +66,14 @@ static int make_link(const char *path, const struct cpio_entry *e)
 	return err;
 }
 
-/* Names of files with several links, to make the others from. */
+/* The first name of a file with several links. */
 struct known_file {
 	struct list_head node;
 	u32 ino, major, minor;
 	char path[];
 };
 
-/* The first name of the same file; or NULL, and this one is remembered. */
+/* Returns the first name of the same file. NULL: this is the first, and it is stored in `known`. */
 static const char *first_name(struct list_head *known, const struct cpio_entry *e, const char *path)
 {
 	struct known_file *k;

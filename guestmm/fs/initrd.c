@@ -10,7 +10,7 @@
  * counted from the start of the archive. "TRAILER!!!" ends it. Format: cpio(5).
  *
  * I1: no byte outside [image, image + size) is read, whatever the numbers in the archive say: each
- *     length is compared with what is left before it is used.
+ *     length is compared with the remaining size before it is used.
  *
  * No locks: the archive is never written.
  */
@@ -23,7 +23,7 @@
 #define CPIO_MAGIC   "070701"
 #define CPIO_NUMBERS 13
 
-/* Numbers by their place in the header. */
+/* The header's numbers, by their index. */
 enum {
 	CPIO_INO,
 	CPIO_MODE,

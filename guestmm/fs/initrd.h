@@ -1,4 +1,4 @@
-/* newc cpio archives, read in place: what the VMM puts into guest memory as the initial root. */
+/* newc cpio archives, read in place. The VMM puts one into guest memory as the initial root. */
 #ifndef FS_INITRD_H
 #define FS_INITRD_H
 #include "lib/types.h"
@@ -8,13 +8,13 @@ struct cpio_entry {
 	const char *name;
 	const u8 *data;
 	u32 mode, size, ino, nlink;
-	u32 dev_major, dev_minor;   /* where it was: with ino, which hard links are one file */
-	u32 rdev_major, rdev_minor; /* what a special file stands for */
+	u32 dev_major, dev_minor;   /* its old device: with ino, which hard links are one file */
+	u32 rdev_major, rdev_minor; /* the device of a special file */
 };
-/** Decode the entry at *pos and advance *pos past it; the last entry is named "TRAILER!!!". Returns 0, or -EINVAL:
- * the archive is damaged here. Pure. */
+/** Decode the entry at *pos, and advance *pos past it. The last entry is named "TRAILER!!!". 0, or -EINVAL: the archive
+ * is damaged here. [pure] */
 int cpio_next(const u8 *image, size_t size, size_t *pos, struct cpio_entry *e);
-/** The name without what does not distinguish it: leading "./" and "/". */
+/** The name without leading "./" and "/", which do not distinguish names. */
 const char *cpio_plain_name(const char *name);
 /**
  * Find the regular file `path` ("/bin/hello", "./bin/hello" and "bin/hello" are one name) in the

@@ -1,17 +1,17 @@
 /*
- * Inodes: what files are, apart from their names.
+ * Inodes: files, without their names.
  *
  *   hash (sb, number) ──> inode ──> i_data: the pages of a regular file
- *                           └── sb->inodes: all of one file system
+ *                           └── sb->inodes: all inodes of one file system
  *
- * I1  An inode with refs > 0 is in use: by dentries, open files, a file system at work.
- * I2  refs == 0 and a name left (nlink): it stays in memory for the next use, on its LRU list
- *     (mm/slab/list_lru.h), if its file system can read it again; otherwise it is freed.
- * I3  refs == 0 and nlink == 0: the file is deleted: its pages are dropped, evict_inode frees its
- *     blocks. Meanwhile it is marked INODE_FREEING, and whoever wants the number waits.
- * I4  The shrinker frees only inodes without pages that are not dirty: it never does I/O, for it runs
- *     inside others' allocations. An inode with pages is passed by once. If nobody has used it until
- *     its next turn, its clean pages are dropped (pginodesteal), and the turn after that frees it.
+ * I1  An inode with refs > 0 is in use, by dentries, open files, or the file system.
+ * I2  refs == 0 and nlink != 0: if the file system can read the inode again, it stays in memory for the
+ *     next use, on its LRU list (mm/slab/list_lru.h). Otherwise it is freed.
+ * I3  refs == 0 and nlink == 0: the file is deleted. Its pages are dropped, and evict_inode() frees its
+ *     blocks. Meanwhile it is marked INODE_FREEING, and a task that asks for its number waits.
+ * I4  The shrinker frees only clean inodes without pages. It never does I/O, because it runs inside
+ *     allocations. It skips an inode with pages once. If the inode is still unused at the next scan, its
+ *     clean pages are dropped (pginodesteal), and the scan after that frees it.
  *
  * Locks: inode_lock for hash, lists and state; never held while a file system is called.
  */
@@ -29,7 +29,7 @@ enum { INODE_READY, INODE_NEW, INODE_FREEING };
 static spinlock_t inode_lock = SPINLOCK_INIT;
 static struct list_head buckets[INODE_BUCKETS];
 static unsigned long nr_inode;
-static struct wait_queue state_wq = WAIT_QUEUE_INIT(state_wq); /* an inode is ready, or freed */
+static struct wait_queue state_wq = WAIT_QUEUE_INIT(state_wq); /* an inode was read or freed */
 static struct kmem_cache *inode_cache;
 
 static struct list_head *bucket_of(const struct super_block *sb, u64 ino)
@@ -109,7 +109,7 @@ static bool inode_settled(struct super_block *sb, u64 ino)
 	return settled;
 }
 
-/* Out of every list, and its memory back. */
+/* Take the inode out of all lists, and free its memory. */
 static void inode_free(struct inode *inode)
 {
 	struct super_block *sb = inode->sb;
@@ -144,7 +144,7 @@ struct inode *iget(struct super_block *sb, u64 ino, int *err)
 			spin_unlock(&inode_lock);
 			*err = sb->ops->read_inode(fresh);
 			if (*err) {
-				fresh->nlink = 1; /* its blocks on the disk are not freed */
+				fresh->nlink = 1; /* so that its blocks on the disk are not freed */
 				inode_free(fresh);
 				return NULL;
 			}
@@ -155,7 +155,7 @@ struct inode *iget(struct super_block *sb, u64 ino, int *err)
 			return fresh;
 		}
 		spin_unlock(&inode_lock);
-		if (inode) { /* somebody reads it, or frees it */
+		if (inode) { /* another task is reading or freeing it */
 			wait_event(&state_wq, inode_settled(sb, ino));
 			continue;
 		}
@@ -171,7 +171,7 @@ struct inode *iget(struct super_block *sb, u64 ino, int *err)
 	return inode;
 }
 
-/* Nobody can find it any more (INODE_FREEING): give up pages and what the file system has. */
+/* Free the inode's pages and what the file system has for it. It cannot be found any more (INODE_FREEING). */
 static void inode_drop(struct inode *inode)
 {
 	if (inode->i_data.flags & AS_HUGETLB) {
@@ -187,7 +187,7 @@ static void inode_drop(struct inode *inode)
 	inode_free(inode);
 }
 
-/* The fields in memory that the file system does not know yet. */
+/* Pass changed fields to the file system. */
 static int write_back_inode(struct inode *inode)
 {
 	atomic_store(&inode->dirty, false);
@@ -208,8 +208,8 @@ void iput(struct inode *inode)
 		spin_unlock(&inode_lock);
 		return;
 	}
-	/* Times may be in memory only (MS_LAZYTIME). Freeing an unused inode cannot wait for the disk to write
-	 * them. */
+	/* Changed times may be in memory only (MS_LAZYTIME). Pass them on now: when the unused inode is freed, there
+	 * is no waiting for the disk. */
 	while (unlikely(atomic_load(&inode->dirty)) && inode->nlink && inode->ops->dirty) {
 		inode->refs++;
 		spin_unlock(&inode_lock);
@@ -235,7 +235,7 @@ void iput(struct inode *inode)
 void mark_inode_dirty(struct inode *inode)
 {
 	if (inode->ops->dirty) {
-		atomic_store(&inode->dirty, false); /* its times are written with the rest */
+		atomic_store(&inode->dirty, false); /* times are written with the rest */
 		inode->ops->dirty(inode);
 	} else if (inode->sb->ops->write_inode) {
 		atomic_store(&inode->dirty, true);
@@ -252,8 +252,7 @@ void mark_inode_times_dirty(struct inode *inode)
 
 /* ---- all of a file system ---- */
 
-/* inode_lock held: the first inode after `from` (NULL: the first of all) that fits. With a
- * reference. */
+/* A dirty inode of sb (NULL: of any file system), with a reference. NULL: there is none. inode_lock held. */
 static struct inode *next_dirty(struct super_block *sb)
 {
 	struct inode *inode;
@@ -319,7 +318,7 @@ static unsigned long inodes_count(struct shrinker *s, struct shrink_control *sc)
 	return vfs_pressure_ratio(READ_ONCE(sc->lru->nr));
 }
 
-/* Drop the clean pages of an inode of which the caller has a reference, and give up the reference. */
+/* Drop the clean pages of an inode, and then the caller's reference. */
 static void steal_pages(struct inode *inode, bool kswapd)
 {
 	u64 n = invalidate_mapping_pages(&inode->i_data, 0, ~0ul);

@@ -1,19 +1,20 @@
 /*
- * Mounts and super blocks: which file system is where.
+ * Mounts and super blocks.
  *
  *   mount ──parent, point──> mount ──> ... ──> the root's mount
- *     └── sb, root: what is there
+ *     └── sb, root: the mounted file system, and the directory of it that is visible
  *
  * I1  dentry->mounted: at least one mount has it as its point, and holds a reference on it.
- * I2  A mount's references: one for being mounted, one for each mount on it, each path in use. It can
- *     be taken away when only the first is left.
+ * I2  A mount has one reference for being mounted, one for each mount on it, and one for each path in use.
+ *     It can be unmounted when only the first is left.
  * I3  A super block has one mount or, by binding, more: `active` counts them. A block device has at most one
  *     super block. It is freed with its last mount.
- * I4  Of the mounts on one dentry of one mount one is a child there, the others are on top of it.
- * I5  A mount that was taken out of the tree while it was in use (MNT_DETACH) is freed with its last user.
+ * I4  If there are several mounts on one dentry of a mount, one is the child there, and each other is on
+ *     the root of the one below it.
+ * I5  A mount that was detached while it was in use (MNT_DETACH) is freed with its last user.
  *
- * Locks: mount_mutex serialises mounting and unmounting; the list is changed under dcache_lock, which
- * is what walks hold.
+ * Locks: mount_mutex serialises mounting and unmounting. The lists also change under dcache_lock, which
+ * walks hold.
  */
 #include "fs/internal.h"
 #include "fs/notify.h"
@@ -133,7 +134,7 @@ int sync_filesystem(struct super_block *sb)
 	return err;
 }
 
-/* Only the super block's own references are left: free its dentries and inodes. */
+/* Free a super block with its dentries and inodes, which nothing else uses any more. */
 static void sb_free(struct super_block *sb)
 {
 	d_shrink_tree(sb->root_dentry);
@@ -148,7 +149,7 @@ static void sb_free(struct super_block *sb)
 
 /* ---- mounting --------------------------------------------------------------------------------- */
 
-/* For the boot, when there is no /dev, also "vda". */
+/* At boot there is no /dev, so a disk's name ("vda") is accepted, too. */
 int bdev_lookup(const char *source, struct block_device **bdev)
 {
 	struct device_node *node = NULL;
@@ -172,7 +173,7 @@ int bdev_lookup(const char *source, struct block_device **bdev)
 	return err;
 }
 
-/* What a mount keeps of mount(2)'s flags. */
+/* The flags of mount(2) that are stored in a mount. */
 static u32 mount_flags(u32 flags)
 {
 	return flags & MNT_FLAGS & ~(flags & MS_STRICTATIME ? MS_NOATIME : 0);
@@ -194,7 +195,7 @@ void mount_init_one(struct mount *m, struct super_block *sb, const char *source)
 	sb->active++;
 }
 
-/* mount_mutex held: a file system of this type, in a mount that is nowhere yet. */
+/* Mount a file system of this type, attached nowhere yet. mount_mutex held. */
 static int make_mount(struct fs_type *type, const char *source, u32 flags, const char *options,
 		      struct mount **result)
 {
@@ -285,7 +286,8 @@ void mount_place(struct mount *m, struct mount *parent, struct dentry *point)
 	list_add_tail(&m->child, &parent->children);
 }
 
-/* dcache_lock and mount_mutex held: m is mounted nowhere. *at: where it was, with the references that it had. */
+/* Detach m from its place. *at receives the place, with the references that m had on it. dcache_lock and mount_mutex
+ * held. */
 static void unplace(struct mount *m, struct path *at)
 {
 	struct mount *other;
@@ -303,7 +305,7 @@ static void unplace(struct mount *m, struct path *at)
 	}
 }
 
-/* dcache_lock held: names lead to the mounts of a tree that has its place. */
+/* Make the mounts of an attached tree visible to walks. dcache_lock held. */
 static void show_tree(struct mount *top)
 {
 	struct mount *m;
@@ -315,8 +317,8 @@ static void show_tree(struct mount *top)
 	}
 }
 
-/* dcache_lock held: what r receives at `point`. What is mounted there already is then on top of it: a name that led to
- * it does so still. */
+/* Attach the copy that r receives at `point`. A mount that is there already is put on top of the copy, so that names
+ * still lead to it. dcache_lock held. */
 static void put_received(struct mount *r, struct dentry *point)
 {
 	struct mount *before = mounted_at(r, point);
@@ -327,7 +329,7 @@ static void put_received(struct mount *r, struct dentry *point)
 	if (!before)
 		return;
 	r->refs--;
-	point->refs--; /* not the last one: the caller has another */
+	point->refs--; /* cannot be the last one: the caller has another */
 	list_del(&before->child);
 	top = (struct path){r->received, r->received->root};
 	follow_mounts(&top);
@@ -398,7 +400,7 @@ void mount_lock_at(struct path *at)
 	*at = top;
 }
 
-/* Flags of a mount from now on; without a word on access times these stay as they are. mount_mutex held. */
+/* Set the flags of a mount. Flags of access times stay unless `flags` has one of them. mount_mutex held. */
 static void set_flags(struct mount *m, u32 flags)
 {
 	const u32 times = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME;
@@ -409,7 +411,7 @@ static void set_flags(struct mount *m, u32 flags)
 	WRITE_ONCE(m->flags, mount_flags(flags));
 }
 
-/* Of the file system; Linux leaves dirsync as it was mounted (MS_RMT_MASK). */
+/* Set the flags of a file system. As in Linux, a remount does not change dirsync (MS_RMT_MASK). */
 static void set_sb_flags(struct super_block *sb, u32 flags)
 {
 	const u32 may_change = MS_SYNCHRONOUS | MS_MANDLOCK | MS_LAZYTIME;
@@ -417,7 +419,8 @@ static void set_sb_flags(struct super_block *sb, u32 flags)
 	WRITE_ONCE(sb->flags, (sb->flags & ~may_change) | (flags & may_change));
 }
 
-/* mount_mutex held: is a file open for writing, by this mount or, with `all`, by any of its file system? */
+/* Is a file open for writing through this mount or, with `all`, through any mount of its file system? mount_mutex
+ * held. */
 static bool has_writers(const struct mount *m, bool all)
 {
 	const struct mount *other;
@@ -431,7 +434,7 @@ static bool has_writers(const struct mount *m, bool all)
 	return false;
 }
 
-/* MS_BIND: of the mount alone. Else of the file system, and of this mount. */
+/* Remount. With MS_BIND only the mount changes, otherwise the file system and this mount. */
 static int remount(const struct path *at, u32 flags, const char *options)
 {
 	struct mount *m = at->mnt;
@@ -465,7 +468,7 @@ set:
 	return err;
 }
 
-/* Make a mount and attach it to `at`, which is put. */
+/* Mount a file system at `at`. Puts `at`. */
 static int mount_at(const char *type_name, const char *source, struct path *at, u32 flags,
 		    const char *options)
 {
@@ -487,9 +490,9 @@ static int mount_at(const char *type_name, const char *source, struct path *at, 
 	return err;
 }
 
-#define MS_MGC_VAL 0xc0ed0000u /* programs older than Linux 2.4 put it in front */
+#define MS_MGC_VAL 0xc0ed0000u /* programs older than Linux 2.4 set it in the upper half */
 
-/* Bits that no flag has are ignored, as Linux does. */
+/* Unknown bits of flags are ignored, as in Linux. */
 int vfs_mount(const char *type, const char *source, const char *target, u32 flags,
 	      const char *options)
 {
@@ -559,8 +562,8 @@ static bool has_going_child(const struct mount *m)
 	return false;
 }
 
-/* dcache_lock held: put `top`, which was on top of a mount that leaves, where that is or, if that is on a mount that
- * leaves, where the lowest such one is. */
+/* `top` is on the root of `leaves`, which is being unmounted. Move it down to the place of `leaves` or, if the mount
+ * below is being unmounted as well, to the place of the lowest such mount. dcache_lock held. */
 static void put_lower(struct mount *top, struct mount *leaves)
 {
 	struct path at, old;
@@ -578,13 +581,13 @@ static void put_lower(struct mount *top, struct mount *leaves)
 	}
 	unplace(top, &old);
 	old.mnt->refs--;
-	old.dentry->refs--; /* not the last one: it is the mount's root */
+	old.dentry->refs--; /* cannot be the last one: the mount has one on its root */
 	mount_place(top, at.mnt, at.dentry);
 	dentry_set_mounted(at.dentry);
 }
 
-/* mount_mutex and dcache_lock held: out of the tree, but for the references on its place, whose mount m->received is
- * then. What is on top of it stays. */
+/* Take m out of the tree. A mount on top of it stays. The references on its place are kept for later; m->received is
+ * the mount of that place. mount_mutex and dcache_lock held. */
 static void take_out(struct mount *m)
 {
 	struct mount *top = mounted_at(m, m->root);
@@ -600,8 +603,8 @@ static void take_out(struct mount *m)
 	list_del(&m->list);
 }
 
-/* mount_mutex held: take the tree out, and what is unmounted with it. Unless `lazily` only when nothing of it is used,
- * except for the caller's `own` references on the first mount. */
+/* Take the tree out, and the copies that are unmounted with it. Unless `lazily`, fail if one of them is in use, not
+ * counting the caller's `own` references on the first mount. mount_mutex held. */
 static int take_out_tree(struct mount *top, bool lazily, int own)
 {
 	LIST_HEAD(going);
@@ -635,7 +638,7 @@ static int take_out_tree(struct mount *top, bool lazily, int own)
 		m->point = NULL;
 		path_put(&at);
 		spin_lock(&dcache_lock);
-		unused = !--m->refs; /* else its last user frees it */
+		unused = !--m->refs; /* otherwise its last user frees it */
 		spin_unlock(&dcache_lock);
 		if (unused)
 			unmake_mount(m);
@@ -643,8 +646,8 @@ static int take_out_tree(struct mount *top, bool lazily, int own)
 	return busy ? -EBUSY : 0;
 }
 
-/* mount_mutex held: write everything, then take it out of the tree unless somebody uses it. `own`: references of the
- * caller's. */
+/* Write everything, then take the mount out of the tree unless it is in use. `own`: the caller's references on it.
+ * mount_mutex held. */
 static int do_umount(struct mount *m, int own)
 {
 	if (m->parent && !m->sb->read_only && m->sb->active == 1)
@@ -652,12 +655,13 @@ static int do_umount(struct mount *m, int own)
 	return take_out_tree(m, false, own);
 }
 
-#define MNT_FORCE	1u /* for file systems whose server may be unreachable: there are none here */
+#define MNT_FORCE	1u /* for file systems with a server, of which there are none here */
 #define MNT_DETACH	2u
 #define MNT_EXPIRE	4u
 #define UMOUNT_NOFOLLOW 8u
 
-/* mount_mutex held. The caller has one reference. 0: it has not been used since the last such call. */
+/* MNT_EXPIRE. 0: the mount was not used since the last such call, so it may be unmounted. The caller has one reference.
+ * mount_mutex held. */
 static int expire(struct mount *m, u32 flags)
 {
 	int err = 0;
@@ -674,7 +678,7 @@ static int expire(struct mount *m, u32 flags)
 	return err;
 }
 
-/* mount_mutex held: what umount(2) of one's own root does is to make the file system read-only. */
+/* umount(2) of the caller's root makes the file system read-only instead. mount_mutex held. */
 static int umount_root(struct mount *m)
 {
 	struct super_block *sb = m->sb;
@@ -716,7 +720,7 @@ int vfs_umount(const char *target, u32 flags)
 		err = flags & MNT_DETACH ? take_out_tree(m, true, 1) : do_umount(m, 1);
 out:
 	mutex_unlock(&mount_mutex);
-	path_put_unused(&path); /* perhaps the last user */
+	path_put_unused(&path); /* may free the mount */
 	return err;
 }
 
@@ -735,7 +739,7 @@ void vfs_sync(void)
 	sync_all_mappings();
 }
 
-/* Mounts on other mounts are unmounted first, so begin with the newest. A mount in use stays, but is synced. */
+/* Unmount the newest mounts first, because they may be on older ones. A mount in use stays, but is synced. */
 void vfs_shutdown(void)
 {
 	struct mount *m;
@@ -763,7 +767,7 @@ void vfs_shutdown(void)
 	mutex_unlock(&mount_mutex);
 }
 
-/* The first root: an empty tmpfs that is never taken away. */
+/* Mount the first root, an empty tmpfs that is never unmounted. */
 void mount_init(void)
 {
 	struct fs_type *type = find_type("tmpfs");

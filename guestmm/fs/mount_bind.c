@@ -4,9 +4,9 @@
  *
  *   source: mount S, dentry d  ──>  a new mount of S's file system whose root is d, on the target
  *
- * The new mount has its own flags, which are S's at first: one place may be read-only and the other not
+ * The new mount has its own flags, at first those of S, so one place may be read-only and the other not
  * (MS_REMOUNT | MS_BIND). With MS_REC each mount on S below d is copied, too, and put on the same dentry in the copy.
- * A mount whose parent is shared does not move: the places that received it would have to lose it.
+ * A mount whose parent is shared cannot move, because the mounts that received a copy would have to lose it.
  *
  * Locks: mount_mutex for all of it.
  */
@@ -28,7 +28,7 @@ static struct mount *copy_one(struct mount *from, struct dentry *top, u32 how)
 	return m;
 }
 
-/* dcache_lock is taken: is m, which is below from->mnt, below the dentry, too, and to be copied? */
+/* m is a mount below from->mnt. Is it also below the dentry of `from`, and to be copied? Takes dcache_lock. */
 static bool is_copied(const struct mount *m, const struct path *from)
 {
 	bool yes;

@@ -60,8 +60,8 @@ void path_get(const struct path *path)
 	spin_unlock(&dcache_lock);
 }
 
-/* The last user of a detached mount may hold any lock, and mount_mutex is outside of most. So the mount is freed
- * later: on the way to user mode, or at the end of the thread, as files are that were put in such places. */
+/* The last user of a detached mount may hold locks that come after mount_mutex. So the mount is freed later, on the
+ * way to user mode or at the end of the thread, like the files of file_put_later(). */
 static void free_later(struct mount *m)
 {
 	spin_lock(&dcache_lock);
@@ -83,7 +83,7 @@ static void put(struct path *path, bool used)
 		return;
 	path->dentry = NULL;
 	path->mnt = NULL;
-	dput(d); /* before the mount: umount waits for nobody */
+	dput(d); /* before the mount's reference: umount(2) does not wait for users */
 	spin_lock(&dcache_lock);
 	gone = !--m->refs && m->detached;
 	if (used)

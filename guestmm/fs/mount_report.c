@@ -1,7 +1,7 @@
 /*
  * /proc/mounts and /proc/self/mountinfo: one line for each mount.
  *
- * Locks: mount_mutex while the lines are made.
+ * Locks: mount_mutex while the lines are written.
  */
 #include "fs/internal.h"
 #include "mm/phys/alloc.h"
@@ -46,7 +46,7 @@ static void report_sb_flags(struct report *r, const struct super_block *sb)
 	report_names(r, READ_ONCE(sb->flags), names, ARRAY_SIZE(names));
 }
 
-/* A line for each mount that the reader can name, with the name of its place. */
+/* Write a line for each mount that the reader can reach, with the name of its place. */
 static void report_each_mount(struct report *r,
 			      void (*line)(struct report *r, struct mount *m, const char *name))
 {

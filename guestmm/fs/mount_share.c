@@ -1,22 +1,23 @@
 /*
- * Which mounts receive what is mounted on another one (mount(2), MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE).
+ * Propagation of mounts: which mounts receive a copy of what is mounted on another mount (mount(2), MS_SHARED,
+ * MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE).
  *
  *   group 1:   A <──peers──> B         mounted on A: on B, S, T and U as well
  *              │             │         mounted on S: on T and U as well
  *   group 2:   S <──> T      U         mounted on U: there alone
  *
- * A shared mount has peers: its group. A slave receives from its master's group and gives nothing back. It may be shared
- * with peers of its own, which have the same master. What is received is a copy of the tree that is mounted, and the
- * copies belong together as the places do: on A and B they are peers, on S and T peers of another group, whose master is
- * the first, on U a slave.
+ * A shared mount and its peers are a group. A slave receives from its master's group, but mounts on the slave are not
+ * propagated to the master. A slave may be shared with peers of its own, which have the same master. Each receiver gets
+ * a copy of the mounted tree. The copies are related like their places: those on A and B are peers; those on S and T
+ * are peers in another group, a slave of the first; the one on U is a slave.
  *
  * P1  Peers are in a ring, have one group number, are `shared`, and have masters of one group.
  * P2  m->slave is in m->master->slaves, or is empty and m->master NULL.
- * P3  Only mounts in the tree are peers or masters, and copies on their way into it (m->list is empty). These do not
- *     receive.
+ * P3 Only mounts in the tree, and copies that are about to be attached (m->list is empty), are peers or masters.
+ *     Copies do not receive yet.
  * P4  m->received is NULL, m->receive and m->going are empty between calls.
  *
- * Numbers of groups are not used again.
+ * Numbers of groups are not reused.
  *
  * Locks: mount_mutex for groups; dcache_lock, too, where the tree is walked while names are looked up.
  */
@@ -34,7 +35,7 @@ static void set_master(struct mount *m, struct mount *master)
 		list_add(&m->slave, &master->slaves);
 }
 
-/* Who is master in m's place when m leaves its group. Best a peer that shows the same. */
+/* The mount that becomes master of m's slaves when m leaves its group: a peer, if possible one with the same root. */
 static struct mount *heir(struct mount *m)
 {
 	struct mount *p;
@@ -48,7 +49,7 @@ static struct mount *heir(struct mount *m)
 	return list_first_entry(&m->peers, struct mount, peers);
 }
 
-/* Out of its group. It receives from that group still, or from its master if it was alone; its slaves do, too. */
+/* Take m out of its group. It becomes a slave of the group or, if it was alone, of its old master. So do its slaves. */
 static void make_slave(struct mount *m)
 {
 	struct mount *master = heir(m);
@@ -126,8 +127,8 @@ static void add_receiver(struct mount *m, struct list_head *receivers)
 		list_add_tail(&m->receive, receivers);
 }
 
-/* dcache_lock held: link by `receive` all to whom m gives what is mounted on its `point`, if that can be seen there:
- * m's peers, the slaves of the group, their peers, and so on; not m. Groups come before their slaves. */
+/* Link by `receive` the mounts, except m, that receive what is mounted on `point` of m: its peers, the slaves of the
+ * group, their peers, and so on, if `point` is visible in them. A group comes before its slaves. dcache_lock held. */
 static void collect_receivers(struct mount *m, const struct dentry *point,
 			      struct list_head *receivers)
 {
@@ -157,7 +158,7 @@ static void forget_receivers(struct list_head *receivers)
 	}
 }
 
-/* What one of m's group, m or a peer, has received. `top` is on `first`. NULL: nothing. */
+/* The copy that m or one of its peers has received; for `first` that is `top` itself. NULL: there is none. */
 static struct mount *received_by_group(struct mount *m, const struct mount *first,
 				       struct mount *top)
 {
@@ -173,7 +174,8 @@ static struct mount *received_by_group(struct mount *m, const struct mount *firs
 	return NULL;
 }
 
-/* A copy for r of what its group or, when r is the first of it, its master's group has received. */
+/* Make r's copy, from the one that its group has received. If r is the first of its group: from that of its master's
+ * group. */
 static struct mount *copy_for(struct mount *r, const struct mount *first, struct mount *top)
 {
 	struct mount *m, *from = received_by_group(r, first, top);
@@ -242,12 +244,12 @@ static struct mount *only_top(const struct mount *m)
 	return c && c->child.next == &m->children && c->point == m->root ? c : NULL;
 }
 
-/* A copy with mounts on it stays, so it is not busy. */
+/* A propagated copy that has mounts on it is not unmounted, so it does not count as busy. */
 bool mount_is_busy(struct mount *m, int own)
 {
 	LIST_HEAD(receivers);
 	struct mount *r;
-	bool busy = m->refs > 1 + own; /* a mount on it is a reference, too */
+	bool busy = m->refs > 1 + own; /* each mount on it has a reference, too */
 
 	if (busy)
 		return true;
@@ -266,7 +268,7 @@ bool mount_is_busy(struct mount *m, int own)
 	return busy;
 }
 
-/* What is mounted on it stays: with the exception of what covers it wholly. */
+/* Do mounts on m stay, so that m must stay, too? A mount that covers the whole of m does not count. */
 static bool keeps_children(const struct mount *m)
 {
 	const struct mount *c;
@@ -297,7 +299,7 @@ void mount_collect(struct mount *top, struct list_head *going)
 		}
 		forget_receivers(&receivers);
 	}
-	do { /* one that stays keeps what it is mounted on */
+	do { /* if a mount stays, the mount below it stays, too */
 		changed = false;
 		list_for_each_entry_safe (m, next, &copies, going) {
 			if (keeps_children(m)) {
@@ -320,7 +322,7 @@ bool mount_is_reachable(const struct mount *m, const struct path *root)
 	return m == root->mnt && d_is_ancestor(root->dentry, d);
 }
 
-/* The nearest group above m's of which the reader sees a mount. 0: none. */
+/* The nearest master group of which the reader can reach a mount. 0: there is none. */
 static int visible_master(const struct mount *m, const struct path *root)
 {
 	int group = 0;

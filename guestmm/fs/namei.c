@@ -1,18 +1,18 @@
 /*
- * From a path to a place: the walk.
+ * Path lookup: the walk from a name to its mount and dentry.
  *
  *   "/usr/lib/x.so"    frame 0: the caller's name, from the root or a directory
  *        │ lib is a link to "share/lib"
- *   "share/lib"        frame 1; what is left of frame 0 ("x.so") goes on when it is through
+ *   "share/lib"        frame 1; after it the walk continues with the rest of frame 0 ("x.so")
  *
- * While names are found among the dentries the walk goes on under dcache_lock and takes no reference
- * at all. Only when the file system must be asked it makes sure of where it is (walk_unlock), lets go
- * of the lock, and takes it again.
+ * While all names are in the dentry cache, the walk holds dcache_lock and takes no references. When it must
+ * ask the file system, it takes references on its path (walk_unlock), releases the lock, and takes it again
+ * afterwards.
  *
- * I1  Each frame below the current one has something left, so the last component is the one with
- *     nothing behind it in the current frame when that is frame 0, or has replaced it.
- * I2  With dcache_lock held, w->path and what leads to it is alive: by w->hold, w->extra, the process's
- *     root or working directory, w->start, or because the lock has been held since it was found.
+ * I1  Each frame below the current one has a rest. So a component is the last one of the whole path if
+ *     nothing follows it in the current frame and that is the lowest one.
+ * I2  While dcache_lock is held, w->path and its parents stay alive: because of w->hold, w->extra, w->start,
+ *     the process's root or working directory, or because the lock was held since they were found.
  *
  * Locks: dcache_lock; directories' locks while the file system is asked, dcache_lock not held.
  */
@@ -107,7 +107,7 @@ int lookup_locked(struct dentry *dir, const char *name, u32 len, struct dentry *
 	d = d_alloc(dir, name, len);
 	if (!d)
 		return -ENOMEM;
-	/* Where the directory is no more, nothing is looked for and nothing kept. */
+	/* In a removed directory there are no names, and none are cached. */
 	err = dir->unlinked ? -ENOENT : dir->inode->ops->lookup(dir->inode, name, len, &inode);
 	if (err && err != -ENOENT) {
 		dput(d);
@@ -165,7 +165,7 @@ static int read_link(struct inode *inode, char **buf)
 	return 0;
 }
 
-/* dcache_lock not held: a magic link. The place has references, which become the walk's. */
+/* Follow a magic link. The references on the new place belong to the walk. dcache_lock not held. */
 static int jump(struct walk *w, struct inode *inode)
 {
 	struct path to;
@@ -209,7 +209,7 @@ int walk_link(struct walk *w, struct dentry *d)
 	if (*f->p) {
 		f = &w->frame[++w->depth];
 	} else {
-		kfree(f->buf); /* I1: nothing is left of it */
+		kfree(f->buf); /* it has no rest (I1) */
 	}
 	*f = (struct walk_frame){buf, buf};
 	if (*buf == '/') {
@@ -219,7 +219,7 @@ int walk_link(struct walk *w, struct dentry *d)
 	return 0;
 }
 
-/* Go through one component. 1: a link is being followed. */
+/* Walk one component. 0; 1: it is a link, which is walked next; or -errno. */
 static int step(struct walk *w, const char *name, u32 len, enum last_link link)
 {
 	struct inode *dir = w->path.dentry->inode;
@@ -341,7 +341,7 @@ int path_lookup_file(int dfd, const char *name, u32 flags, struct path *path, st
 	return err;
 }
 
-/* dcache_lock held: put `name` in front of *at. False: no room. */
+/* Put `name` before *at. False: there is no room. dcache_lock held. */
 static bool prepend(char *buf, char **at, const char *name, u32 len)
 {
 	if ((size_t)(*at - buf) < len + 1)

@@ -1,6 +1,5 @@
 /*
- * Reports of what happens to files, for watchers (inotify(7)). While nobody watches anything, each call is
- * one look at a counter.
+ * Events of files, for watchers (inotify(7)). While there are no watches, each call only reads a counter.
  */
 #ifndef FS_NOTIFY_H
 #define FS_NOTIFY_H
@@ -30,36 +29,37 @@
 #define IN_ISDIR	 0x40000000u
 #define IN_ONESHOT	 0x80000000u
 
-/** Number of watches. Read without a lock: a caller that reads 0 is ordered before the first watch. */
+/** Number of watches. Read without a lock: if a caller reads 0, its event counts as earlier than the first watch. */
 extern u32 nr_watches;
 static inline bool anybody_watches(void)
 {
 	return unlikely(READ_ONCE(nr_watches));
 }
 
-/* The functions below may sleep. They take no lock of a file system, but dcache_lock for a moment. */
+/* The functions below may sleep. They take dcache_lock briefly, and no lock of a file system. */
 void __notify_file(struct file *f, u32 mask);
-/** By an open file: IN_ACCESS, IN_MODIFY, IN_OPEN, IN_CLOSE_*. Its watchers and those of its directory get the event. */
+/** Report an event of an open file: IN_ACCESS, IN_MODIFY, IN_OPEN, IN_CLOSE_*. The file's watchers and those of its
+ * directory receive it. */
 static inline void notify_file(struct file *f, u32 mask)
 {
 	if (anybody_watches())
 		__notify_file(f, mask);
 }
-/** The same by a name: IN_ATTRIB, IN_MODIFY. The caller has a reference. */
+/** Report an event of a file that was accessed by a name: IN_ATTRIB, IN_MODIFY. The caller has a reference. */
 void notify_dentry(struct dentry *d, u32 mask);
-/** To those who watch the inode itself: IN_MOVE_SELF, and IN_ATTRIB for another number of names. */
+/** Report an event to watchers of the inode itself: IN_MOVE_SELF, and IN_ATTRIB when its number of names changes. */
 void notify_inode(struct inode *inode, u32 mask);
-/** A name in a directory: IN_CREATE, IN_DELETE, IN_MOVED_*; with IN_ISDIR for a directory's. */
+/** Report an event of a name in `dir`: IN_CREATE, IN_DELETE, IN_MOVED_*, with IN_ISDIR if the name is a directory's. */
 void notify_name(struct inode *dir, const char *name, u32 len, u32 mask, u32 cookie);
-/** For the two halves of a move. */
+/** A new number that connects IN_MOVED_FROM and IN_MOVED_TO of one move. */
 u32 notify_cookie(void);
-/** The inode has no name and no user any more: IN_DELETE_SELF, and nobody watches it. */
+/** The inode has lost its last name and user: report IN_DELETE_SELF, and remove its watches. */
 void notify_removed(struct inode *inode);
 /** The file system is being unmounted: send IN_UNMOUNT, before its inodes are freed. */
 void notify_unmount(struct super_block *sb);
 
 /* /proc/sys/fs/inotify */
 extern int sysctl_inotify_max_instances, sysctl_inotify_max_watches, sysctl_inotify_max_events;
-/** Boot: how many watches a user may have. */
+/** At boot: compute how many watches a user may have. */
 void inotify_setup(void);
 #endif

@@ -1,11 +1,11 @@
 /*
  * Opening a file by its name.
  *
- * Opening with O_CREAT walks to the directory; a name that is among the dentries is taken as it is,
- * otherwise the directory is locked, the name looked up again, and the file made if it is not there.
- * Everything that can fail for other reasons than the file system's comes before the file is made.
+ * Opening with O_CREAT walks to the directory. If the name has a dentry, that is used. Otherwise the
+ * directory is locked, the name is looked up again, and the file is created if it does not exist. All
+ * checks come before the file is created; after them only the file system can fail.
  *
- * Lock: the directory's inode lock while a file is made in it.
+ * Lock: the directory's inode lock while a file is created in it.
  */
 #include "fs/internal.h"
 #include "fs/notify.h"
@@ -16,7 +16,7 @@
 #define OPEN_FLAGS                                                                            \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | \
 	 O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | \
-	 O_TMPFILE | O_ASYNC /* kept and shown only: as on Linux */)
+	 O_TMPFILE | O_ASYNC /* only stored and shown, as on Linux */)
 
 bool file_can_write(const struct file *f)
 {
@@ -77,7 +77,7 @@ static int may_open(const struct path *path, u32 flags, bool made)
 	return (inode->mode & S_IFMT) == S_IFSOCK ? -ENXIO : 0;
 }
 
-/* A special file: what its number says. */
+/* Open a special file: find its device by its number. */
 static int open_device(struct file *f)
 {
 	struct device_node *d = find_device_node(f->inode->mode, f->inode->rdev);
@@ -92,7 +92,7 @@ static int connect(struct file *f)
 {
 	switch (f->inode->mode & S_IFMT) {
 	case S_IFREG:
-		if (f->inode->i_data.ops) /* else its contents are made when read (proc) */
+		if (f->inode->i_data.ops) /* else its text is generated (proc) */
 			f->mapping = &f->inode->i_data;
 		break;
 	case S_IFCHR:
@@ -150,7 +150,7 @@ void exe_file_put(struct file *f)
 	file_put(f);
 }
 
-/* Whether this call has made the file: then its mode does not matter. */
+/* Did this call create the file? Then its mode is not checked. */
 enum opening { OPEN_EXISTING, OPEN_MADE };
 
 static int open_made(const struct path *path, u32 flags, enum opening how, struct file **file)
@@ -194,7 +194,7 @@ static int open_made(const struct path *path, u32 flags, enum opening how, struc
 	if (flags & O_TRUNC && S_ISREG(f->inode->mode))
 		notify_dentry(path->dentry, IN_MODIFY);
 	if (f->writer && (flags & O_ACCMODE) == O_RDONLY) {
-		/* It wrote only to cut the file off. */
+		/* It was counted as a writer only to truncate the file. */
 		inode_put_write(f->inode);
 		atomic_sub(&path->mnt->writers, 1);
 		f->writer = false;
@@ -203,7 +203,7 @@ done:
 	*file = f;
 	return 0;
 put:
-	f->flags |= O_PATH; /* it never was open: closing it is no event */
+	f->flags |= O_PATH; /* it was never open, so closing it reports no event */
 	file_put(f);
 	return err;
 }
@@ -222,7 +222,7 @@ struct file *file_from_inode(struct inode *inode, const char *name, u32 flags)
 	iget_ref(inode);
 	f->inode = inode;
 	f->writer = (flags & O_ACCMODE) != O_RDONLY && !inode_get_write(inode);
-	/* Of secret memory no call of files reaches the pages. */
+	/* File operations must not access the pages of secret memory. */
 	f->mapping = mapping_is_secret(&inode->i_data) ? NULL : &inode->i_data;
 	strscpy(f->label, name, sizeof(f->label));
 	file_ra_state_init(&f->ra);
@@ -230,8 +230,8 @@ struct file *file_from_inode(struct inode *inode, const char *name, u32 flags)
 	return f;
 }
 
-/* dcache_lock not held before and after, w->path (the directory) with references: the file there,
- * made if need be. *d with a reference; *made: it is new. */
+/* Find or create the last component in the directory w->path, which has references. *d receives its dentry, with a
+ * reference; *made: it was created. dcache_lock not held before and after. */
 static int open_create(struct walk *w, u32 flags, u32 mode, struct dentry **d, bool *made)
 {
 	struct dentry *dir = w->path.dentry;
@@ -272,7 +272,7 @@ unlock:
 	return err;
 }
 
-/* dcache_lock held before and after. As walk_last(), but the file is made if it is not there. */
+/* walk_last(), but create the file if it does not exist. dcache_lock held before and after. */
 static int walk_create(struct walk *w, u32 flags, u32 mode, bool *made)
 {
 	struct dentry *d;
@@ -357,7 +357,7 @@ static int check_flags(u32 *flags)
 	return 0;
 }
 
-/* /proc/PID/fd/N of a file without a path: the same thing once more, opened as is said now. */
+/* Opening /proc/PID/fd/N of a file without a path: open the same object again, with new flags. */
 static int open_again(struct file *old, u32 flags, struct file **file)
 {
 	struct inode *inode = old->inode;
@@ -370,7 +370,7 @@ static int open_again(struct file *old, u32 flags, struct file **file)
 		return PTR_ERR(f);
 	if (!f) {
 		if (!inode || !S_ISREG(inode->mode) || mapping_is_secret(&inode->i_data))
-			return -ENXIO; /* sockets and their like, as Linux */
+			return -ENXIO; /* sockets and similar files, as in Linux */
 		f = file_from_inode(inode, old->label,
 				    flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC));
 		if (!f)
@@ -428,7 +428,7 @@ int vfs_open_exec(const char *name, struct file **file)
 
 	if (err)
 		return err;
-	/* A user who may execute it need not be allowed to read it. */
+	/* Only execute permission is needed, not read permission. */
 	if (!S_ISREG(path.dentry->inode->mode))
 		err = -EACCES;
 	else

@@ -1,18 +1,18 @@
 /*
- * May the caller do that with a file? [path_resolution(7), capabilities(7)]
+ * Permissions of files (path_resolution(7), capabilities(7)).
  *
  *   owner ── its three bits │ one of the file's groups ── the middle three │ others ── the last three
- *   CAP_DAC_OVERRIDE: everything, but running what nobody may run; CAP_DAC_READ_SEARCH: reading, and
- *   searching directories
+ *   CAP_DAC_OVERRIDE: everything, except executing a file that has no execute bit
+ *   CAP_DAC_READ_SEARCH: reading files, and reading and searching directories
  *
- * Files are judged by the file-system ids. Kernel threads may do everything.
+ * Permissions are checked with the file-system ids. Kernel threads may do everything.
  *
  * Locks: none; mode and owner are read once, as they are at that moment.
  */
 #include "fs/internal.h"
 #include "kernel/cred.h"
 
-/* The caller's ids and capabilities that count. */
+/* The caller's ids and capabilities. */
 struct asker {
 	const struct cred *cred;
 	u32 uid, gid;
@@ -57,7 +57,7 @@ int inode_permission_real(const struct inode *inode, u32 mask)
 {
 	const struct cred *c = current_cred();
 
-	/* As Linux: the capabilities that a program of the real user would have. */
+	/* As in Linux, use the capabilities that a program of the real user would have. */
 	return permission(inode, mask,
 			  &(struct asker){c, c->uid, c->gid, c->uid ? 0 : c->permitted});
 }

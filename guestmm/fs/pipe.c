@@ -1,10 +1,10 @@
 /*
- * Pipes: reading, writing, named pipes, pipe(2). What a pipe is: fs/pipe.h.
+ * Pipes: reading, writing, named pipes, pipe(2). The structure of a pipe is described in fs/pipe.h.
  *
- * I1  A write of up to PIPE_BUF bytes is taken whole (pipe(7)): it is appended to the last page whole, or
- *     gets one buffer.
- * I2  A write appends to the last page only what would not fill a page of its own, as Linux does. So a pipe
- *     is full when its buffers are used, however few bytes they hold.
+ * I1  A write of up to PIPE_BUF bytes is never split (pipe(7)): all of it is appended to the last page, or it gets
+ *     one buffer.
+ * I2  As in Linux, a write appends to the last page only the part that does not fill a page. So a pipe is full when
+ *     all its buffers are used, even if they hold few bytes.
  */
 #include "fs/pipe.h"
 #include "fs/async.h"
@@ -31,7 +31,7 @@ static bool packetized(const struct file *f)
 
 static void pipe_free(struct pipe *p)
 {
-	/* Nobody else knows it. The lock says to the audit that references are being dropped. */
+	/* No other task can find the pipe. The lock tells the audit that references are being dropped. */
 	mutex_lock(&p->lock);
 	while (!pipe_empty(p))
 		pipe_consume(p, pipe_buf(p, p->tail)->len);
@@ -43,8 +43,8 @@ static void pipe_free(struct pipe *p)
 	kfree(p);
 }
 
-/* lock held. Copies the bytes in the pipe, up to len and to the end of the first packet (P4). Returns bytes, or
- * -EFAULT for none. */
+/* Copy bytes from the pipe, up to len and to the end of the first packet (P4). Returns bytes, or -EFAULT if none
+ * could be copied. lock held. */
 static long copy_out(struct pipe *p, unsigned long buf, size_t len)
 {
 	size_t done = 0;
@@ -63,8 +63,8 @@ static long copy_out(struct pipe *p, unsigned long buf, size_t len)
 	return done;
 }
 
-/* lock held. Append the part of a write that does not fill a page to the last page, if it fits there. Returns
- * bytes, or -EFAULT. */
+/* If the part of a write that does not fill a page fits in the last page, append it. Returns bytes, or -EFAULT. lock
+ * held. */
 static long append(struct pipe *p, unsigned long buf, size_t len)
 {
 	u32 n = len & (PAGE_SIZE - 1), end;
@@ -82,7 +82,7 @@ static long append(struct pipe *p, unsigned long buf, size_t len)
 	return n;
 }
 
-/* lock held. Copies as much as there are buffers for. Returns bytes, or -errno for none. */
+/* Copy as many bytes as there are free buffers for. Returns bytes, or -errno if none were copied. lock held. */
 static long fill(struct pipe *p, unsigned long buf, size_t len, u32 flags)
 {
 	size_t done = 0;
@@ -130,7 +130,7 @@ static long pipe_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	}
 	if (ret > 0)
 		wake_up(&p->wq);
-	async_notify(p, POLL_OUT); /* after each read, as Linux: also of a pipe that was not full */
+	async_notify(p, POLL_OUT); /* as in Linux, after each read, even if the pipe was not full */
 	return ret;
 }
 
@@ -187,7 +187,7 @@ static long pipe_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 	return copy_to_user(arg, &n, sizeof(n)) ? -EFAULT : 0;
 }
 
-/* Which ends a file is. */
+/* Is the file the reading end? */
 static bool is_reader(const struct file *f)
 {
 	return (f->flags & O_ACCMODE) != O_WRONLY;
@@ -207,7 +207,7 @@ static u32 pipe_poll(struct file *f, struct wait_queue **wq)
 		*wq = &p->wq;
 	if (is_reader(f)) {
 		mask |= pipe_empty(p) ? 0 : POLLIN | POLLRDNORM;
-		/* Not before there was a writer. */
+		/* Not if there has been no writer yet. */
 		if (!READ_ONCE(p->writers) && READ_ONCE(p->opened_w) != f->pos)
 			mask |= POLLHUP;
 	}
@@ -234,8 +234,8 @@ static void pipe_release(struct file *f)
 	mutex_unlock(&p->lock);
 	if (last && p->inode)
 		list_del(&p->node);
-	/* Under fifo_lock: without it the other end could be closed and the pipe freed, and its memory used for
-	 * another pipe, during this; its opener's wait could be lost. */
+	/* Hold fifo_lock. Otherwise the other end could be closed meanwhile, the pipe freed and its memory used for
+	 * another pipe, and a wait for an opener could be lost. */
 	if (!last) {
 		wake_up(&p->wq);
 		if (!p->readers != !p->writers) {
@@ -300,7 +300,7 @@ static struct pipe *find_fifo(const struct inode *inode)
 	return p;
 }
 
-/* Counted as an end already: wait until the other end is, or has been, opened. */
+/* Wait until the other end is open, or has been opened. The caller's end is counted already. */
 static int wait_for_other_end(struct file *f, struct pipe *p, u32 seen_r, u32 seen_w)
 {
 	if (is_reader(f) && is_writer(f))
@@ -345,7 +345,7 @@ int fifo_open(struct file *f)
 	mutex_unlock(&p->lock);
 	mutex_unlock(&fifo_lock);
 	f->private = p;
-	f->pos = seen_w; /* for poll; a pipe has no position */
+	f->pos = seen_w; /* for poll(): a pipe has no position, so the field is free */
 	wake_up(&p->wq);
 	err = wait_for_other_end(f, p, seen_r, seen_w);
 	if (err) {
@@ -424,8 +424,8 @@ struct file *pipe_open_again(struct file *old, u32 flags)
 		f->inode = old->inode;
 		iget_ref(f->inode);
 	}
-	/* `old` is an open end, so the pipe exists. As on Linux, opening an end does not wait: both ends have been
-	 * open before. */
+	/* `old` is an open end, so the pipe exists. As in Linux, opening an end does not wait, because both ends have
+	 * been opened before. */
 	mutex_lock(&p->lock);
 	f->pos = p->opened_w;
 	p->readers += is_reader(f);

@@ -7,13 +7,13 @@
  *          v      v      v      v
  *        pipe's  file's file's program's page
  *
- * write(2) puts in pages of the pipe's own. splice(2), tee(2) and vmsplice(2) (fs/splice.c) put in pages of the
- * page cache, of another pipe, of a program's memory: the bytes stay where they are.
+ * write(2) adds pages that belong to the pipe. splice(2), tee(2) and vmsplice(2) (fs/splice.c) add pages of the page
+ * cache, of another pipe, or of a program's memory, without copying the bytes.
  *
  * P1  head - tail <= ring_size. Each buffer of [tail, head) has at least one byte, all within its page.
  * P2  A buffer holds one reference, on the folio of its page; not on zero pages, which are never freed.
- * P3  The bytes of a buffer belong to whoever owns the page, and may change. Only a page of the pipe's own
- *     that one buffer refers to is written to, beyond that buffer's bytes (PIPE_BUF_CAN_MERGE).
+ * P3  The owner of a page may change the bytes of its buffer. The pipe writes only to its own pages, if a single buffer
+ *     refers to the page, and only after that buffer's bytes (PIPE_BUF_CAN_MERGE).
  * P4  PIPE_BUF_PACKET: a read returns the bytes of one such buffer at most, and drops the rest of it.
  *
  * Locks: p->lock, above inode->lock and mmap_lock: user memory and files are touched while it is held. Two
@@ -42,7 +42,7 @@ struct pipe {
 	struct wait_queue wq; /* for data, room, and ends */
 	u32 readers, writers; /* lock */
 	u32 opened_r,
-		opened_w; /* lock: counts opens, so that a waiter for the other end also sees one that was closed again */
+		opened_w; /* lock: counts opens, for a waiter to notice an end that was closed again */
 	const struct inode *inode; /* C: a named pipe's, or NULL */
 	struct list_head node;	   /* fifo_lock: named pipes that are open */
 	struct list_head all;	   /* pipes_lock: all pipes, for the audit */
@@ -54,7 +54,7 @@ struct pipe {
 /** The pipe of a file, or NULL. */
 struct pipe *file_pipe(const struct file *f);
 
-/* Looks that need no lock may be old. */
+/* Without the lock the answers may be out of date. */
 static inline bool pipe_empty(const struct pipe *p)
 {
 	return READ_ONCE(p->head) == READ_ONCE(p->tail);
@@ -64,7 +64,7 @@ static inline bool pipe_full(const struct pipe *p)
 	return READ_ONCE(p->head) - READ_ONCE(p->tail) >= READ_ONCE(p->ring_size);
 }
 
-/** What F_SETPIPE_SZ and pipe-max-size make of a number of bytes: a power of two pages, as Linux does. */
+/** Round a number of bytes for F_SETPIPE_SZ and pipe-max-size to a power of two pages, as Linux does. */
 static inline u64 pipe_round_size(u32 bytes)
 {
 	u64 size = PAGE_SIZE;
@@ -74,12 +74,12 @@ static inline u64 pipe_round_size(u32 bytes)
 	return size;
 }
 
-/* All with the lock held. */
+/* The lock is held for these. */
 static inline struct pipe_buffer *pipe_buf(const struct pipe *p, u32 at)
 {
 	return &p->bufs[at & (p->ring_size - 1)];
 }
-/** There is room: the caller's reference becomes the pipe's. */
+/** Add a buffer, and take over the caller's reference. The pipe must not be full. */
 static inline void pipe_push(struct pipe *p, const struct pipe_buffer *b)
 {
 	*pipe_buf(p, p->head) = *b;
@@ -90,7 +90,7 @@ static inline void pipe_buf_put(const struct pipe_buffer *b)
 	if (b->held)
 		put_page(b->held);
 }
-/** The first n bytes of the oldest buffer have been used: it is dropped with its last one. */
+/** Remove the first n bytes of the oldest buffer, and drop the buffer if none are left. */
 static inline void pipe_consume(struct pipe *p, u32 n)
 {
 	struct pipe_buffer *b = pipe_buf(p, p->tail);
@@ -103,20 +103,20 @@ static inline void pipe_consume(struct pipe *p, u32 n)
 	}
 }
 
-/** Two files, the ends of a new pipe: end[0] is read. 0 or -ENOMEM. */
+/** Create a pipe and the files of its ends: end[0] for reading, end[1] for writing. 0 or -ENOMEM. */
 int pipe_files(struct file *end[2], u32 flags);
-/** The signal of a pipe that nobody reads. Returns -EPIPE. */
+/** Send SIGPIPE to the current thread. Returns -EPIPE. */
 long broken_pipe(void);
 
-/** fcntl(2): bytes a pipe has buffers for, set to at least `size`. -EBADF: no pipe; -EPERM, -EBUSY, -EINVAL,
- * -ENOMEM. Returns the new size. */
+/** fcntl(2) F_SETPIPE_SZ: give a pipe buffers for at least `size` bytes. Returns the new size, or -EBADF (no pipe),
+ * -EPERM, -EBUSY, -EINVAL, -ENOMEM. */
 long pipe_set_size(struct file *f, unsigned long size);
 extern unsigned int pipe_max_size; /* /proc/sys/fs/pipe-max-size, bytes */
-/** Tell the audit where pipes are. */
+/** At boot: tell the audit where pipes are. */
 void pipe_init(void);
 
-/* splice.c: bytes that were moved, as references; 0: the end; or -errno. No locks held; they wait for room and
- * for the first byte, but with SPLICE_F_NONBLOCK: -EAGAIN. */
+/* splice.c: return the number of bytes moved as references, 0 at the end, or -errno. They wait for room and for the
+ * first byte; with SPLICE_F_NONBLOCK they return -EAGAIN instead. No locks held. */
 #define SPLICE_F_NONBLOCK 2u
 struct iov_iter;
 long file_to_pipe(struct file *in, u64 *pos, struct pipe *p, u64 len, u32 flags);
@@ -128,6 +128,6 @@ bool can_splice_from(const struct file *f);
 struct page_piece;
 /** Drop the references of `n` pieces. */
 void put_pieces(const struct page_piece *piece, int n);
-/** `ret` bytes have moved from one file to the other: inotify reports it. Returns ret. */
+/** Report to inotify that `ret` bytes were moved from one file to the other. Returns ret. */
 long notify_transfer(struct file *in, struct file *out, long ret);
 #endif

@@ -1,14 +1,15 @@
 /*
  * poll and select.
  *
- *   look at all ── none ready ──> queue up at all ──> look again ──> sleep ──> leave the queues
- *        └ ready: answer                                 └ ready: leave, answer
+ *   check all ── none ready ──> enter all queues ──> check again ──> sleep ──> leave the queues
+ *        └ ready: return                                 └ ready: leave, return
  *
- * Both calls become one list of (descriptor, wanted, got). A file without a queue to wait on never
- * becomes ready later: it is asked again each RECHECK_NS, should one exist.
+ * Both calls use a list of (descriptor, wanted, got). A file without a wait queue cannot wake the caller,
+ * so it is checked again every RECHECK_NS.
  *
- * I1  Between queueing up and sleeping every file is looked at once more, so no wake-up is lost.
- * I2  Each file is held from the first look to the end: another thread may close its descriptor.
+ * I1  Every file is checked once more between entering the queues and sleeping, so no wake-up is lost.
+ * I2  Each file has a reference from the first check to the end, because another thread may close its
+ *     descriptor.
  */
 #include "fs/poll.h"
 #include "kernel/psi.h"
@@ -22,7 +23,7 @@
 #define SIGSET_SIZE 8
 #define FD_WORDS    (MAX_FDS / 64)
 #define ALWAYS	    (POLLERR | POLLHUP)
-/* What select(2) calls readable, writable, exceptional. */
+/* The POLL* bits that select(2) calls readable, writable, exceptional. */
 #define SELECT_IN  (POLLIN | POLLRDNORM | POLLHUP | POLLERR)
 #define SELECT_OUT (POLLOUT | POLLWRNORM | POLLERR)
 #define SELECT_EX  POLLPRI
@@ -53,7 +54,7 @@ static u32 file_poll(struct file *f, struct wait_queue **wq)
 
 enum queueing { LOOK_ONLY, LOOK_AND_QUEUE };
 
-/* How many are ready. LOOK_AND_QUEUE: each also gets its place in the file's queue. */
+/* Check all files. Returns how many are ready. LOOK_AND_QUEUE: also enter the wait queue of each. */
 static u32 look_at_all(struct poll_set *s, enum queueing queueing, bool *recheck)
 {
 	u32 ready = 0;
@@ -106,7 +107,7 @@ static long wait_for_any(struct poll_set *s, u64 until)
 		now = ktime_ns();
 		if (now >= until)
 			return 0;
-		/* Our own queue makes us asleep even where there is no file. */
+		/* A queue of our own, so that the state is set to sleeping even if there is no file. */
 		prepare_to_wait(&own, &we);
 		ready = look_at_all(s, LOOK_AND_QUEUE, &recheck);
 		waits_here();
@@ -203,7 +204,7 @@ static long do_poll(unsigned long user, u64 nr, u64 until)
 	for (i = 0; i < nr; i++) {
 		u16 got = s.entry[i].got;
 
-		/* Also when a signal ended it: as Linux. */
+		/* As in Linux, also if a signal ended the wait. */
 		if (copy_to_user(user + i * sizeof(p) + offsetof(struct pollfd, revents), &got,
 				 sizeof(got)))
 			ret = -EFAULT;
@@ -235,7 +236,7 @@ static int user_deadline(unsigned long addr, enum time_form form, u64 *until)
 	return err;
 }
 
-/* As Linux: select(2) and ppoll(2) write back the time that is left. */
+/* As in Linux, select(2) and ppoll(2) write the remaining time back. */
 static void put_remaining(unsigned long addr, enum time_form form, u64 until)
 {
 	u64 now = ktime_ns();
@@ -288,7 +289,7 @@ static u32 put_in_set(u64 *set, u32 fd, bool on)
 	return on;
 }
 
-/* Descriptors of the sets, all open, as a list. */
+/* Make a list of the descriptors in the sets. All must be open. */
 static int select_files(struct poll_set *s, const struct fd_sets *sets, u32 n)
 {
 	for (u32 fd = 0; fd < n; fd++) {

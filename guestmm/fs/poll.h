@@ -13,13 +13,13 @@
 #define POLLRDNORM 0x040u
 #define POLLWRNORM 0x100u
 
-/** A mask of signals for the time of a call, as ppoll(2) passes it (0: none). 0 or -errno. */
+/** Set a signal mask for the time of a call, as ppoll(2) does. `user`: its address, or 0: none. 0 or -errno. */
 long mask_begin(unsigned long user, u64 size);
-/** After it: back, or left to the handler that a signal will run when `ret` is -EINTR. */
+/** Restore the old mask after the call. If `ret` is -EINTR, that is left to the frame of the signal's handler. */
 void mask_end(unsigned long user, long ret);
 
 struct psi_trigger;
-/** poll of an open pressure file with that trigger, or none (NULL). */
+/** poll() of an open pressure file. t: its trigger, or NULL. */
 u32 poll_pressure(struct psi_trigger *t, struct wait_queue **wq);
 
 #endif

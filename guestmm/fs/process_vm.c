@@ -1,11 +1,10 @@
 /*
  * process_vm_readv(2), process_vm_writev(2), process_madvise(2), process_mrelease(2): another process's memory.
  *
- * Bytes pass through a page of the kernel's own: one of the two sides is in the caller's address space, which may
- * fault, and the other is reached by its page tables (mm/fault/remote.c). So a transfer is as exact as page by page
- * can be: bytes copied before an error are counted.
+ * Bytes are copied through a page of the kernel. One side is in the caller's address space and may fault; the other is
+ * accessed through its page tables (mm/fault/remote.c). Bytes that were copied before an error are counted.
  *
- * Who may: whoever could trace the process (ptrace(2)): the same user, or CAP_SYS_PTRACE.
+ * The caller must be allowed to trace the process (ptrace(2)): the same user, or CAP_SYS_PTRACE.
  */
 #include "fs/iovec.h"
 #include "fs/process_vm.h"
@@ -19,7 +18,7 @@
 #include "mm/virt/mm.h"
 #include "mm/fault/remote.h"
 
-/* May the caller look into the process, as ptrace(2) has it? T held. */
+/* May the caller access the process, by ptrace(2)'s rules? T held. */
 static bool may_access(const struct process *p)
 {
 	const struct cred *me = current_cred();
@@ -40,7 +39,8 @@ static bool may_access(const struct process *p)
 	return true;
 }
 
-/* T held: the process that a thread belongs to. Not by the task: one that ends may outlive it. */
+/* The process that a thread belongs to. It is not found by the task, because a task that ends may outlive its
+ * process. T held. */
 static const struct process *process_of(int tid)
 {
 	const struct process *p;
@@ -71,7 +71,7 @@ int process_access_mm(int pid, struct mm_struct **mm)
 	return *mm ? 0 : -ESRCH;
 }
 
-/* Up to a page between the caller's memory and the other's. Bytes that arrived. */
+/* Copy up to a page between the caller's memory and the other's. Returns the number of bytes copied. */
 static size_t move(struct mm_struct *mm, unsigned long theirs, unsigned long mine, void *page,
 		   size_t n, bool write)
 {
@@ -102,7 +102,8 @@ static long transfer(struct mm_struct *mm, struct iov_iter *local, struct iov_it
 		n = min(n, m);
 		if (!n)
 			break;
-		/* At most to the end of a page on either side: whole pages are transferred or not at all. */
+		/* Copy at most to the end of a page on either side, so that a page is copied as a whole or not at
+		 * all. */
 		n = min(n, PAGE_SIZE - (theirs & ~PAGE_MASK));
 		n = min(n, PAGE_SIZE - (mine & ~PAGE_MASK));
 		m = theirs < TASK_SIZE ? move(mm, theirs, mine, page, n, dir == TO_PROCESS) : 0;
@@ -138,7 +139,7 @@ static long process_vm(struct pt_regs *r, enum direction dir)
 		ret = transfer(mm, &local, &remote, dir);
 		mmput(mm);
 	}
-	ret = ret == -EACCES ? -EPERM : ret; /* as Linux, here */
+	ret = ret == -EACCES ? -EPERM : ret; /* this call returns EPERM, as in Linux */
 	iov_put(&remote);
 put_local:
 	iov_put(&local);
@@ -157,20 +158,20 @@ long sys_process_vm_writev(struct pt_regs *r)
 
 /* ---- advice ----------------------------------------------------------------------------------- */
 
-/* What does not change what a program sees: nothing else may be done to another's memory. */
+/* For another process only advice is allowed that does not change the contents of its memory. */
 static bool may_advise(int advice)
 {
 	return advice == MADV_COLD || advice == MADV_PAGEOUT || advice == MADV_WILLNEED;
 }
 
-/* Guards are for the caller's own memory alone, as in Linux 6.13, and need no right. */
+/* Guards are allowed in the caller's own memory only, without a privilege, as in Linux 6.13. */
 static bool is_own_guard(int pid, int advice)
 {
 	return pid == current_process()->pid &&
 	       (advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE);
 }
 
-/* The pidfd's process: its number, or -errno. */
+/* The pid of a pidfd's process, or -errno. */
 static int pid_of(unsigned int fd)
 {
 	bool nonblock;
@@ -206,7 +207,7 @@ long sys_process_madvise(struct pt_regs *r)
 	if (ret)
 		goto put;
 	if (!is_own_guard(pid, (int)r->r10) &&
-	    !capable(CAP_SYS_NICE)) /* as Linux 6.1: even for one's own */
+	    !capable(CAP_SYS_NICE)) /* as in Linux 6.1, even for the caller's own memory */
 		ret = -EPERM;
 	while (!ret && (n = iov_piece(&v, &addr))) {
 		ret = do_madvise(mm, addr, n, (int)r->r10);

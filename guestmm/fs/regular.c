@@ -1,7 +1,6 @@
 /*
- * What an open regular file does: reading, writing, seeking, truncating, syncing. The pages are the page
- * cache's (mm/cache); this file decides whether and where they may be read or written, and keeps the
- * inode's times.
+ * Operations of open regular files: reading, writing, seeking, truncating, syncing. The page cache (mm/cache)
+ * has the pages. This file decides whether and where they may be read or written, and updates the inode's times.
  *
  * Locks: inode->lock for writing while a file is written or truncated; readers take none.
  */
@@ -17,7 +16,7 @@ int vfs_truncate(struct inode *inode, u64 size)
 	down_write(&inode->lock);
 	old = inode->i_data.size;
 	if (size > old && (err = limit_file_size(size))) {
-		/* SIGXFSZ is on its way */
+		/* limit_file_size() has sent SIGXFSZ */
 	} else if (size > inode->sb->max_size) {
 		err = -EFBIG;
 	} else if (inode->swapfile) {
@@ -74,8 +73,8 @@ static long regular_read(struct file *f, unsigned long buf, size_t len, u64 *pos
 
 	if (ret)
 		return ret;
-	/* Without a page cache no page can be referenced: the lock keeps the frames from being freed to another
-	 * file. */
+	/* DAX files have no page cache whose pages could be referenced. The lock makes sure that the frames are not
+	 * freed and given to another file. */
 	if (unlikely(f->mapping->flags & AS_DAX)) {
 		down_read(&f->inode->lock);
 		ret = generic_file_read(f->mapping, &f->ra, buf, len, pos);
@@ -152,7 +151,7 @@ static long regular_write(struct file *f, unsigned long buf, size_t len, u64 *po
 #define SEEK_DATA 3
 #define SEEK_HOLE 4
 
-/* First page of data, or first hole, at or after `offset`. */
+/* Find the first page of data, or the first hole, at or after `offset`. */
 static s64 seek_pages(struct address_space *mapping, u64 offset, bool hole)
 {
 	unsigned long index = offset >> PAGE_SHIFT, found = index;
@@ -173,7 +172,7 @@ static s64 seek_extent(struct file *f, s64 offset, int whence)
 
 	if (offset < 0 || (u64)offset >= size)
 		return -ENXIO;
-	if (!(f->mapping->flags & AS_SHMEM)) /* blocks on the disk may all hold data */
+	if (!(f->mapping->flags & AS_SHMEM)) /* a file on a disk counts as data everywhere */
 		return whence == SEEK_DATA ? offset : (s64)size;
 	at = seek_pages(f->mapping, offset, whence == SEEK_HOLE);
 	if (at >= size)
@@ -241,7 +240,7 @@ int vfs_fsync(struct file *f, u64 start, u64 end)
 
 static int regular_mmap(struct file *f, unsigned long vm_flags, struct file **instead)
 {
-	/* Rights and seals are mmap.c's. */
+	/* mmap.c checks permissions and seals. */
 	if (vm_flags & VM_SHARED && vm_flags & VM_WRITE && f->inode->swapfile)
 		return -ETXTBSY;
 	return 0;

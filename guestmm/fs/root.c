@@ -1,9 +1,9 @@
 /*
  * A root on a disk: `root=/dev/vda [ro]` on the command line.
  *
- * The disk covers the tmpfs that the initramfs was unpacked into, /dev with it; so /dev is made once
- * more, over the disk's own directory of that name, and /proc and /sys are mounted again. What was there before
- * cannot be reached by name any more.
+ * The disk is mounted over the tmpfs that the initramfs was unpacked into, which hides its /dev, too. So /dev, /proc
+ * and /sys are mounted again, on the disk's directories of these names. The old root cannot be reached by name any
+ * more.
  */
 #include "fs/internal.h"
 #include "kernel/boot_info.h"
@@ -25,7 +25,7 @@ bool mount_root(void)
 	err = devices_mount();
 	if (err)
 		printk("root: no /dev: error %d\n", -err);
-	/* A root without that folder does not want it. */
+	/* If the root has no such directory, it is not mounted. */
 	err = vfs_mount("proc", "proc", "/proc", 0, "");
 	if (err && err != -ENOENT)
 		printk("root: no /proc: error %d\n", -err);

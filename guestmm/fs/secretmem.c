@@ -1,7 +1,8 @@
 /*
  * memfd_secret(2): the files. Their pages are mm/cache/secretmem.c's.
  *
- * A file has no name, gets its size once, and is mapped shared. It is not read, written or cut.
+ * A file has no name. Its size can be set once, and it can only be mapped shared: not read, written or truncated
+ * further.
  *
  * Source: Linux, mm/secretmem.c.
  */
@@ -16,7 +17,7 @@
 
 static int secretmem_mmap(struct file *f, unsigned long vm_flags, struct file **instead)
 {
-	return 0; /* what kind of mapping it may be: mmap.c */
+	return 0; /* mmap.c checks the kind of mapping */
 }
 
 static const struct file_ops secretmem_file_ops = {.mmap = secretmem_mmap};

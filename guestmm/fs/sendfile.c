@@ -1,8 +1,8 @@
 /*
- * From file to file through the kernel: sendfile(2), copy_file_range(2), and writing the kernel's own bytes.
+ * Copying between files in the kernel: sendfile(2), copy_file_range(2), and writing kernel memory to a file.
  *
  *   file ─sendfile─> file     references to the page cache's pages, which are copied from
- *   file ─sendfile─> pipe     as splice(2): the references change hands (splice.c)
+ *   file ─sendfile─> pipe     as splice(2): the pipe gets the references (splice.c)
  */
 #include "fs/iovec.h"
 #include "fs/notify.h"
@@ -37,7 +37,8 @@ long file_write_kernel(struct file *out, const void *buf, size_t len, u64 *pos)
 	return ret;
 }
 
-/* All of it, or up to what does not fit: the write that fails says why, by SIGXFSZ for one. */
+/* Write the whole piece, or as much as possible. After a short write, write again, so that the error appears
+ * (SIGXFSZ). */
 static long copy_piece(struct file *out, const char *from, u32 len, u64 *pos)
 {
 	u32 done = 0;
@@ -52,7 +53,7 @@ static long copy_piece(struct file *out, const char *from, u32 len, u64 *pos)
 	return done;
 }
 
-/* Returns bytes, or -errno for none. Positions move by them. */
+/* Copy bytes, and advance both positions. Returns bytes, or -errno if none were copied. */
 static long copy_between(struct file *in, u64 *in_pos, struct file *out, u64 *out_pos, u64 len)
 {
 	struct page_piece piece[BATCH];
@@ -173,7 +174,7 @@ long sys_copy_file_range(struct pt_regs *r)
 	    (r->r10 && copy_from_user(&out_pos, r->r10, 8)))
 		goto put;
 	ret = (u32)r->r9 ? -EINVAL : check_copy_range(in, out, in_pos, out_pos, len);
-	/* Cut off before the first byte: at the limit itself SIGXFSZ is sent, at what is cut off none. */
+	/* Shorten the copy to RLIMIT_FSIZE. SIGXFSZ is sent only if it starts at the limit. */
 	if (!ret && out_pos < rlimit(RLIMIT_FSIZE))
 		len = min(len, rlimit(RLIMIT_FSIZE) - out_pos);
 	if (!ret && len)

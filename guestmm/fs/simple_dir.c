@@ -1,17 +1,17 @@
 /*
- * Directories whose dentries are their contents, as in tmpfs: nothing else knows the names.
+ * Directories whose dentries are their only contents, as in tmpfs.
  *
- * A reader's position is the cookie of a dentry: a number that grows with every name that is made, so that names
- * which are added or removed between two reads do not shift others.
+ * A reader's position is the cookie of a dentry. Each new name gets a larger cookie, so names that are added or removed
+ * between two reads do not shift the others.
  *
- * Locks: the directory's inode lock, for reading, is held by the caller of iterate(): its children stay.
- * dcache_lock for the list of them.
+ * Locks: the caller of iterate() holds the directory's inode lock for reading, so its children stay. dcache_lock guards
+ * their list.
  */
 #include "fs/internal.h"
 #include "kernel/process.h"
 
-/* The first child with a name at or after the position `cookie`, with a reference. Its name is copied, because
- * names may change. */
+/* The first child with a name at or after position `cookie`, with a reference. Its name is copied, because it may
+ * change. */
 static struct dentry *child_at(struct dentry *dir, u64 cookie, char name[NAME_MAX + 1])
 {
 	struct dentry *d, *found = NULL;
@@ -29,7 +29,7 @@ static struct dentry *child_at(struct dentry *dir, u64 cookie, char name[NAME_MA
 	return found;
 }
 
-/* dcache_lock not held; the directory's lock is, so that its children stay. */
+/* The child after d. The directory's lock is held, so that its children stay; dcache_lock is not. */
 static struct dentry *child_behind(struct dentry *dir, struct dentry *d, char name[NAME_MAX + 1])
 {
 	struct list_head *p;
@@ -51,7 +51,7 @@ static struct dentry *child_behind(struct dentry *dir, struct dentry *d, char na
 	return found;
 }
 
-/** "." and ".." for any directory; ctx->pos 0 and 1. True: both have been given. */
+/** "." and ".." of any directory, at positions 0 and 1. True: both have been stored. */
 bool dir_emit_dots(struct file *f, struct dir_context *ctx)
 {
 	struct dentry *dir = f->path.dentry;

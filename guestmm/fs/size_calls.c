@@ -128,7 +128,7 @@ long sys_fsync(struct pt_regs *r)
 	return fsync_call(r->rdi);
 }
 
-/* What the file system knows of the file lies in the same blocks: it is written as well. */
+/* As fsync(2): the inode is written as well, since it is in metadata that is written anyway. */
 long sys_fdatasync(struct pt_regs *r)
 {
 	return fsync_call(r->rdi);
@@ -152,7 +152,7 @@ long sys_syncfs(struct pt_regs *r)
 	return ret;
 }
 
-/* SYNC_FILE_RANGE_WAIT_BEFORE, WRITE, WAIT_AFTER: whichever, the range is written and waited for. */
+/* With any of SYNC_FILE_RANGE_WAIT_BEFORE, WRITE, WAIT_AFTER the range is written and waited for. */
 long sys_sync_file_range(struct pt_regs *r)
 {
 	s64 offset = r->rsi, len = r->rdx;

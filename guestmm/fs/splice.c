@@ -1,15 +1,15 @@
 /*
- * Pages between files and pipes: splice(2), tee(2), vmsplice(2). sendfile.c has sendfile(2).
+ * Moving pages between files and pipes: splice(2), tee(2), vmsplice(2). sendfile.c has sendfile(2).
  *
  *   file ──splice──> pipe     references to the file's pages in the page cache; nothing is copied
- *   pipe ──splice──> pipe     buffers change hands
+ *   pipe ──splice──> pipe     the buffers move to the other pipe
  *   pipe ───tee────> pipe     another reference to the same pages
  *   memory ─vmsplice> pipe    references to the program's pages, which it may still write to
  *   pipe ──splice──> file     copied, from the pages that the buffers refer to
  *   pipe ─vmsplice─> memory   copied
  *
- * SPLICE_F_MOVE, SPLICE_F_MORE and SPLICE_F_GIFT are hints that change nothing here. Linux heeds MOVE and GIFT
- * for FUSE only, MORE for networks.
+ * SPLICE_F_MOVE, SPLICE_F_MORE and SPLICE_F_GIFT are hints that have no effect here. Linux uses MOVE and GIFT for FUSE
+ * only, and MORE for networks.
  *
  * Locks: pipe.h. References are taken from the page cache with no pipe's lock held, so that a reader of the
  * pipe does not wait for a disk.
@@ -63,7 +63,8 @@ static long wait_for_room(struct pipe *p, u32 flags)
 	return p->readers ? 0 : broken_pipe();
 }
 
-/* lock held, and again on return. 0: there are bytes, or nobody is left to write some; -EAGAIN, or a signal. */
+/* Wait for bytes in the pipe. Its lock is held on entry and on return. 0: there are bytes, or no writers are left;
+ * -EAGAIN, or a signal arrived. */
 static long wait_for_data(struct pipe *p, u32 flags)
 {
 	while (p->writers && pipe_empty(p)) {
@@ -92,7 +93,7 @@ static void unlock_two(struct pipe *a, struct pipe *b)
 	mutex_unlock(&b->lock);
 }
 
-/* Until there are bytes in `in` and buffers in `out`, one after the other, none of them held. */
+/* Wait for bytes in `in`, then for room in `out`. Neither lock is held. */
 static long wait_for_both(struct pipe *in, struct pipe *out, u32 flags)
 {
 	long err;
@@ -133,7 +134,8 @@ long file_to_pipe(struct file *in, u64 *pos, struct pipe *p, u64 len, u32 flags)
 		int n, i = 0;
 
 		mutex_lock(&p->lock);
-		/* Also where another writer has taken the room since: 0 would be the end of the file. */
+		/* Wait also if another writer has used the room meanwhile, because returning 0 would mean the end of
+		 * the file. */
 		if (!done)
 			ret = wait_for_room(p, flags);
 		room = p->ring_size - (p->head - p->tail);
@@ -164,14 +166,14 @@ long file_to_pipe(struct file *in, u64 *pos, struct pipe *p, u64 len, u32 flags)
 
 /* ---- pipe to something ------------------------------------------------------------------------ */
 
-/* The destination of bytes from a pipe. */
+/* A destination of bytes from a pipe. */
 struct sink {
-	struct file *file; /* at *pos; or NULL: */
+	struct file *file; /* write to it at *pos; NULL: */
 	u64 *pos;
 	struct iov_iter *memory;
 };
 
-/* Bytes that were taken, or -errno. */
+/* Write bytes to the destination. Returns how many, or -errno. */
 static long sink_take(const struct sink *s, const void *from, u32 n)
 {
 	size_t copied;
@@ -182,7 +184,7 @@ static long sink_take(const struct sink *s, const void *from, u32 n)
 	return copied ? (long)copied : -EFAULT;
 }
 
-/* Waits for the first byte only. */
+/* Copy bytes from the pipe to the destination. Waits for the first byte only. */
 static long pipe_to_sink(struct pipe *p, const struct sink *s, u64 len, u32 flags)
 {
 	u64 done = 0;
@@ -203,7 +205,7 @@ static long pipe_to_sink(struct pipe *p, const struct sink *s, u64 len, u32 flag
 		}
 		pipe_consume(p, took);
 		done += took;
-		/* Once more after less than all: then it fails, and says why (SIGXFSZ). */
+		/* After a short write, try again, so that the error appears (SIGXFSZ). */
 		if (signal_pending())
 			break;
 	}
@@ -217,7 +219,7 @@ static long pipe_to_sink(struct pipe *p, const struct sink *s, u64 len, u32 flag
 
 /* ---- pipe to pipe ----------------------------------------------------------------------------- */
 
-/* Both locks held: the oldest buffer's first `len` bytes, or all of it, change hands. Returns bytes. */
+/* Move the first `len` bytes of the oldest buffer, or all of it, to the other pipe. Returns bytes. Both locks held. */
 static u32 move_buffer(struct pipe *in, struct pipe *out, u64 len)
 {
 	struct pipe_buffer b = *pipe_buf(in, in->tail);
@@ -357,7 +359,7 @@ put:
 
 /* ---- splice(2), tee(2) ------------------------------------------------------------------------ */
 
-/* An offset in a file, and a length from there. 0 or -EINVAL. */
+/* Check an offset in a file, and shorten the length from there if necessary. 0 or -EINVAL. */
 static long check_range(u64 pos, u64 *len)
 {
 	if ((s64)*len < 0 || (s64)pos < 0)
@@ -379,7 +381,7 @@ static long pipe_to_file(struct pipe *p, struct file *out, u64 *pos, u64 len, u3
 	return ret ? ret : pipe_to_sink(p, &s, len, flags);
 }
 
-/* A user's offset, or the file's own. */
+/* Get the offset from user memory or, if there is none, the file's own. */
 static long get_offset(const struct file *f, unsigned long user, u64 *pos)
 {
 	*pos = f->pos;

@@ -1,12 +1,12 @@
 /*
  * swapon(2) and swapoff(2): the names are looked up here, the rest is mm/swap/swapon.c's.
  *
- * A disk: data that a program (mkswap) has written through the device file is written to the disk first, because
- * the header is read from there.
+ * A disk: data that a program (mkswap) has written to the device file is written to the disk first, because the
+ * header is read from there.
  *
- * A file: it is opened for writing as long as it is an area, so that its file system stays. Where its
- * pages lie is found out once; so from then on nobody may write to it, cut it or unlink it
- * (inode->swapfile), and its pages in the cache are written before. A hole is refused: EINVAL.
+ * A file: it is open for writing as long as it is a swap area, so that its file system stays mounted. The places of its
+ * pages on the disk are looked up once. So its dirty pages are written first, and from then on it may not be written,
+ * truncated or unlinked (inode->swapfile). A file with holes is refused (EINVAL).
  *
  * Locks: files_mutex (the list of files) > those of vfs.h > swapon_mutex.
  */
@@ -29,7 +29,7 @@ static struct file *swap_file[MAX_SWAP_AREAS]; /* files_mutex; with references; 
 
 /* ---- files -------------------------------------------------------------------------------------- */
 
-/** Count the pieces of the file's first nr_pages, and with x not NULL write them down. 0 or -errno. */
+/** Count the extents of the file's first nr_pages pages and, if x is not NULL, store them there. 0 or -errno. */
 static int walk_extents(struct inode *inode, u64 nr_pages, struct swap_extent *x, u32 *nr_extents)
 {
 	u64 sector, nr, end = 0;
@@ -41,10 +41,10 @@ static int walk_extents(struct inode *inode, u64 nr_pages, struct swap_extent *x
 		if (err)
 			return err;
 		if (!nr) {
-			end = 0; /* the next page begins a new piece */
+			end = 0; /* the next page begins a new extent */
 			continue;
 		}
-		/* No file has sector 0. */
+		/* Sector 0 belongs to no file, so `end` 0 never matches. */
 		if (sector != end) {
 			if (x)
 				x[n] = (struct swap_extent){.first = at, .sector = sector};
@@ -58,7 +58,7 @@ static int walk_extents(struct inode *inode, u64 nr_pages, struct swap_extent *x
 	return 0;
 }
 
-/** Where the file lies. Nobody changes it: inode->swapfile is set. */
+/** Find the extents of the file. They do not change, because inode->swapfile is set. */
 static int find_extents(struct inode *inode, struct swap_source *s)
 {
 	u32 nr;
@@ -142,7 +142,8 @@ static int swapoff_file(unsigned int place)
 	int err = swapoff_area(NULL, inode);
 
 	if (!err) {
-		/* The file's page cache is older than the data that was swapped to it. Nobody needs either. */
+		/* The file's pages in the cache do not have the data that was swapped to it. Neither is needed any
+		 * more. */
 		set_swapfile(inode, false);
 		file_put(swap_file[place]);
 		swap_file[place] = NULL;
@@ -158,7 +159,7 @@ static int swapoff_path(const char *name)
 	if (err)
 		return err;
 	mutex_lock(&files_mutex);
-	/* Linux opens it for writing. */
+	/* The errors are those of Linux, which opens it for writing. */
 	err = S_ISDIR(path.dentry->inode->mode) ? -EISDIR : -EINVAL;
 	for (unsigned int i = 0; i < MAX_SWAP_AREAS && err; i++) {
 		if (swap_file[i] && swap_file[i]->inode == path.dentry->inode) {

@@ -51,7 +51,7 @@ bool target_read_only(const struct target *t)
 	return m && mount_read_only(m);
 }
 
-/* A descriptor that is a real one, not O_PATH's. */
+/* Not for descriptors that were opened with O_PATH. */
 long target_by_open_fd(struct target *t, int fd)
 {
 	long ret = target_by_fd(t, fd);

@@ -11,12 +11,12 @@ struct target {
 	struct file *file;   /* with a reference, or NULL */
 	struct inode *inode; /* NULL: none, as for a pipe */
 };
-/** The file of a descriptor: 0 with a target to put, or -EBADF. */
+/** Get the file of a descriptor. 0: end it with target_put(). Or -EBADF. */
 long target_by_fd(struct target *t, int fd);
-/** The same, but not of one that was opened with O_PATH: -EBADF. */
+/** The same; also -EBADF if the descriptor was opened with O_PATH. */
 long target_by_open_fd(struct target *t, int fd);
-/** The file of a path in user memory; flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. 0 with a target to put,
- * or -errno. May sleep. */
+/** Get the file of a path in user memory. flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. 0: end it with target_put(). Or
+ * -errno. May sleep. */
 long target_get(struct target *t, int dfd, unsigned long name, u32 flags);
 void target_put(struct target *t);
 /** Its name, or NULL. */

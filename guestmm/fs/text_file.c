@@ -1,5 +1,5 @@
 /*
- * Texts as files: see text_file.h.
+ * Files whose contents are generated: see text_file.h.
  *
  * Locks: none of its own; a file's pos_lock guards its text.
  */
@@ -15,7 +15,7 @@ struct text {
 	char data[];
 };
 
-/* Larger and larger, until it fits. */
+/* Generate the text in a buffer, and try a larger one until it fits. */
 static int make_text(struct file *f, text_make_fn make)
 {
 	text_file_release(f);

@@ -1,14 +1,14 @@
 /*
  * tmpfs: files that live in memory and in swap.
  *
- * The tree of dentries is the directory tree, so there is nothing to look up and nothing to write:
- * what remains is counting links and sizes. Pages are mm/cache/shmem.c's. devtmpfs, the file system of
- * /dev, is one more of them, which makes its own nodes.
+ * The tree of dentries is the directory tree, so nothing is looked up or written. This file counts links
+ * and sizes. mm/cache/shmem.c has the pages. devtmpfs, the file system of /dev, is a tmpfs that creates
+ * its own nodes.
  *
- * I1  A directory's nlink is 2 and one for each directory in it.
- * I2  nr_inodes counts the inodes of the file system; beyond max_inodes there is no room (-ENOSPC):
- *     an inode is kernel memory that nothing else limits. `size` limits the pages of all files
- *     together in the same way. 0 is no limit.
+ * I1  A directory's nlink is 2 plus the number of directories in it.
+ * I2  nr_inodes counts the inodes of the file system. Beyond max_inodes creating one fails (-ENOSPC),
+ *     because inodes are kernel memory that nothing else limits. `size` limits the pages of all files
+ *     together in the same way. 0: no limit.
  */
 #include "fs/internal.h"
 #include "kernel/process.h"
@@ -20,7 +20,7 @@
 #include "mm/phys/alloc.h"
 
 #define TMPFS_MAGIC 0x01021994u
-#define DIRENT_SIZE 20 /* what Linux says a directory grows by */
+#define DIRENT_SIZE 20 /* a directory's size per name, as in Linux */
 
 static const struct inode_ops dir_ops, file_ops_, link_ops, node_ops;
 
@@ -189,7 +189,7 @@ static int zero_part(struct address_space *mapping, u64 from, u64 to)
 		return 0;
 	err = shmem_get_page(mapping, from >> PAGE_SHIFT, SHMEM_FIND, &page, &major);
 	if (err)
-		return err == -ENOENT || err == -EHWPOISON ? 0 : err; /* what is lost stays so */
+		return err == -ENOENT || err == -EHWPOISON ? 0 : err; /* lost pages stay lost */
 	memzero_page(page, from & ~PAGE_MASK, to - from);
 	shmem_put_page(page);
 	return 0;
@@ -253,10 +253,10 @@ static int tmpfs_fallocate(struct inode *inode, u32 mode, u64 offset, u64 len)
 					   : shmem_get_page(mapping, i, SHMEM_CREATE, &page, NULL);
 
 		if (err == -EHWPOISON)
-			continue; /* it has its place */
+			continue; /* the page exists */
 		if (err)
 			return err;
-		shmem_put_page(page); /* it is dirty from the beginning */
+		shmem_put_page(page); /* a new page is dirty */
 	}
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && end > mapping->size)
 		mapping->size = end;
@@ -319,7 +319,7 @@ static u64 default_inodes(void)
 	return max(totalram_pages() / 2, (u64)4096);
 }
 
-/* Bytes, or with % a part of RAM, in pages. 0 or -EINVAL. */
+/* Parse bytes, or with % a part of RAM. *pages receives it in pages. 0 or -EINVAL. */
 static int parse_pages(char *value, u64 *pages)
 {
 	size_t len = strlen(value);
@@ -347,7 +347,7 @@ static int parse_mode(const char *value, u32 *mode)
 	return *value ? -EINVAL : 0;
 }
 
-/* "huge=within_size". What overrides all mounts is no mount's. */
+/* Parse "huge=within_size". The values that override all mounts (deny, force) are not valid for a mount. */
 static int parse_huge(const char *value, u32 *huge)
 {
 	for (u32 i = 0; i <= SHMEM_HUGE_NEVER; i++) {
@@ -359,7 +359,7 @@ static int parse_huge(const char *value, u32 *huge)
 	return -EINVAL;
 }
 
-/* One word of the options: "size=64M". 0 or -EINVAL. */
+/* Parse one option: "size=64M". 0 or -EINVAL. */
 static int parse_option(struct tmpfs *fs, char *word)
 {
 	char *value = strchr(word, '=');
@@ -393,7 +393,7 @@ static int parse_option(struct tmpfs *fs, char *word)
 	return 0;
 }
 
-/* "size=64M,nr_inodes=1k,mode=755,noswap". */
+/* Parse all options: "size=64M,nr_inodes=1k,mode=755,noswap". 0 or -EINVAL. */
 static int parse_options(struct tmpfs *fs, const char *options)
 {
 	char word[64];
@@ -422,7 +422,7 @@ static void use_huge(struct tmpfs *fs, u32 huge)
 		shmem_huge_allow();
 }
 
-/* As Linux: the limits may change, but not to less than there is. */
+/* As in Linux, limits may change, but not below what is in use. */
 static int tmpfs_remount(struct super_block *sb, bool read_only, const char *options)
 {
 	struct tmpfs *fs = sb->private_, wanted = *fs;
@@ -435,14 +435,14 @@ static int tmpfs_remount(struct super_block *sb, bool read_only, const char *opt
 	if (wanted.max_inodes && wanted.max_inodes < atomic_load(&fs->nr_inodes))
 		return -EINVAL;
 	if (wanted.mapping_flags != fs->mapping_flags)
-		return -EINVAL; /* the files that there are cannot be changed */
+		return -EINVAL; /* existing files cannot be changed */
 	atomic_store(&fs->size.max, wanted.size.max);
 	use_huge(fs, wanted.size.huge);
 	fs->max_inodes = wanted.max_inodes;
 	return 0;
 }
 
-/* In octal, three digits at least. */
+/* Write the mode in octal, with three digits at least. */
 static void report_mode(struct report *r, u32 mode)
 {
 	report_printf(r, ",mode=");
@@ -451,7 +451,7 @@ static void report_mode(struct report *r, u32 mode)
 	report_printf(r, "%u%u%u", mode >> 6 & 7, mode >> 3 & 7, mode & 7);
 }
 
-/* Options that differ from the defaults, in Linux's order. */
+/* Write the options that differ from the defaults, in Linux's order. */
 static void tmpfs_show_options(struct report *r, struct super_block *sb)
 {
 	const struct tmpfs *fs = sb->private_;
@@ -510,7 +510,7 @@ free:
 	return err;
 }
 
-/* memfd_create(2)'s files are in a file system that is mounted nowhere. */
+/* The file system of memfd_create(2)'s files, which is mounted nowhere. */
 static struct super_block *memfd_sb;
 
 struct inode *shmem_inode(u32 mode, u64 size)

@@ -14,7 +14,7 @@
 
 struct dirent64 {
 	u64 ino;
-	s64 off; /* where the next one is */
+	s64 off; /* position of the next entry */
 	u16 reclen;
 	u8 type;
 	char name[];
@@ -24,7 +24,7 @@ struct dirent64 {
 struct getdents {
 	struct dir_context ctx;
 	unsigned long to, left;
-	unsigned long previous; /* user address of the last entry, whose `off` is still to be set */
+	unsigned long previous; /* user address of the last entry, whose `off` is not set yet */
 	bool old_form;		/* getdents(2): type in the last byte */
 	long err;
 };
@@ -120,7 +120,7 @@ long sys_getdents(struct pt_regs *r)
 #define MFD_CLOEXEC	  1u
 #define MFD_ALLOW_SEALING 2u
 #define MFD_HUGETLB	  4u
-#define MFD_HUGE_SHIFT	  26 /* log2 of the page size from here on, 0: the default */
+#define MFD_HUGE_SHIFT	  26 /* the bits from here on are log2 of the page size; 0: the default */
 #define MFD_HUGE_MASK	  0x3fu
 #define MFD_NAME_MAX	  249
 

@@ -5,10 +5,10 @@
  *                │ ^C ^Z                   └─ echo ──> console
  *                └─> signal to the foreground group
  *
- * Which session has it, and which group of that may use it, is in tty_jobs.c.
+ * tty_jobs.c has the session that owns the terminal, and its foreground group.
  *
- * A stream (standard input of mmvm is a pipe or a file) is no terminal: its bytes mean nothing, ioctls
- * for terminals fail with ENOTTY, and it has an end. Its bytes are asked for from the first read on.
+ * If the standard input of mmvm is a pipe or a file, the console is a stream and no terminal: no byte has a
+ * special meaning, ioctls for terminals fail with ENOTTY, and it has an end. Input starts with the first read.
  *
  * Locks: tty.lock (interrupts off) for the line discipline, the window, the stream's end.
  */
@@ -169,7 +169,7 @@ static long tty_write_kernel(struct file *f, const void *buf, size_t len)
 	return len;
 }
 
-/* Is there what a read of `len` bytes waits for? */
+/* Can a read of `len` bytes return now? */
 static bool readable(size_t len)
 {
 	unsigned long flags = spin_lock_irqsave(&tty.lock);
@@ -185,8 +185,8 @@ static bool readable(size_t len)
 	return ready;
 }
 
-/* Wait for input. VTIME is the longest wait for the first byte when VMIN is 0, else that between two
- * bytes: the wait for the first then has no end. 0, 1: time is over; or -errno. */
+/* Wait for input. If VMIN is 0, VTIME limits the wait for the first byte. Otherwise it limits the time between two
+ * bytes, and the wait for the first byte has no limit. 0; 1: the time is over; or -errno. */
 static long wait_for_input(struct file *f, size_t len)
 {
 	bool raw = tty.input == INPUT_TTY && !(READ_ONCE(tty.line.t.lflag) & ICANON);
@@ -251,7 +251,7 @@ static long tty_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 		if (n || ended)
 			break;
 	}
-	/* The rest of a line, or of the input so far; never waits. */
+	/* Copy the rest of the line, or of the input so far, without waiting. */
 	while (n > 0) {
 		if (copy_to_user(buf + done, chunk, n))
 			return done ? (long)done : -EFAULT;
@@ -276,7 +276,7 @@ static u32 tty_poll(struct file *f, struct wait_queue **wq)
 
 /* ---- ioctls ----------------------------------------------------------------------------------- */
 
-/* Whether to drop input that was typed and not read yet. */
+/* Should input that was typed but not read yet be dropped? */
 enum input { KEEP_INPUT, DROP_INPUT };
 
 static long set_termios(unsigned long arg, enum input input)
@@ -334,7 +334,7 @@ static long flush_input(unsigned long arg)
 
 	if (err || arg > 2)
 		return err ? err : -EINVAL;
-	if (arg != 1) { /* of output nothing waits */
+	if (arg != 1) { /* no output is ever queued */
 		flags = spin_lock_irqsave(&tty.lock);
 		ldisc_flush(&tty.line);
 		spin_unlock_irqrestore(&tty.lock, flags);
@@ -406,7 +406,7 @@ static int open_own(struct file *f, struct device_node *dev)
 	return tty.input == INPUT_TTY && !tty_is_mine() ? -ENXIO : 0;
 }
 
-/* The leader of a session without a terminal gets the one it opens, but by O_NOCTTY. */
+/* If the caller leads a session without a terminal, this becomes its terminal, unless O_NOCTTY is given. */
 static int open_line(struct file *f, struct device_node *dev)
 {
 	struct process *me = current_process();

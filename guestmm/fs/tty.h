@@ -9,9 +9,9 @@
 #include "fs/file.h"
 
 void tty_init(void); /* device nodes: /dev/console, tty, ttyS0 */
-/** The console without a name, for processes that start when there is no /dev. NULL: no memory. */
+/** Open the console without a name, for processes that start when there is no /dev. NULL: no memory. */
 struct file *console_file(void);
 
-/** For /proc/PID/stat: tty_nr and tpgid of a process; 0 and -1: it has no terminal. T held. */
+/** Get tty_nr and tpgid of a process for /proc/PID/stat. 0 and -1: it has no terminal. T held. */
 void tty_of_process(const struct process *p, u32 *tty_nr, int *tpgid);
 #endif

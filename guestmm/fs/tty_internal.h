@@ -1,4 +1,4 @@
-/* What the files of the terminal say to each other: tty.c, tty_jobs.c. */
+/* Declarations that the terminal's files share: tty.c, tty_jobs.c. */
 #ifndef FS_TTY_INTERNAL_H
 #define FS_TTY_INTERNAL_H
 #include "fs/tty.h"
@@ -7,7 +7,7 @@
 /* tty.c */
 /** Is the console a terminal, rather than a stream or nothing? */
 bool tty_is_terminal(void);
-/** Its device number. */
+/** The terminal's device number. */
 u32 tty_number(void);
 
 /* tty_jobs.c */
@@ -18,12 +18,12 @@ bool tty_is_mine(void);
 /** The session that has the terminal, and its foreground group; 0: none. */
 int tty_session(void);
 int tty_foreground(void);
-/** May the caller use its terminal, or is it in the background? 0, -EIO, or -ERESTARTSYS when `sig` has
- * been sent to its group. A task that ignores or blocks SIGTTOU may use it. */
+/** May the caller use its terminal? 0, or for a process in the background: -EIO, or -ERESTARTSYS after `sig` was sent
+ * to its group. A task that ignores or blocks SIGTTOU may use it. */
 long tty_check_foreground(int sig);
 /** ioctl(TIOCSPGRP): `arg` points to a group of the caller's session. */
 long tty_set_foreground(unsigned long arg);
-/** ioctl(TIOCSCTTY), and open: the caller leads a session and takes the terminal. 0 or -EPERM. */
+/** ioctl(TIOCSCTTY), and open(2): make it the terminal of the session that the caller leads. 0 or -EPERM. */
 long tty_set_controlling(void);
 /** ioctl(TIOCNOTTY). */
 long tty_give_up(void);

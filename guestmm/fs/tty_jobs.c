@@ -1,6 +1,6 @@
 /*
- * Who owns the terminal: a session at most, one group of which is in the foreground and may read. Others get
- * SIGTTIN, or SIGTTOU when they change settings (POSIX.1-2017, 11.1).
+ * Ownership of the terminal. At most one session has it, and one group of the session is in the foreground and may
+ * read. Processes of other groups get SIGTTIN, or SIGTTOU when they change settings (POSIX.1-2017, 11.1).
  *
  * Locks: task_list_lock (T below, interrupts off) protects the session and the group; it is never taken
  * inside tty.lock.
@@ -12,7 +12,7 @@
 
 static int session, foreground; /* T: 0 = none */
 
-/* T held: each process of the group. */
+/* Signal each process of the group. T held. */
 static void signal_all(int pgid, int sig, const struct siginfo_short *info)
 {
 	struct process *p;
@@ -160,7 +160,7 @@ long tty_give_up(void)
 	if (!tty_is_mine())
 		return -ENOTTY;
 	flags = spin_lock_irqsave(&task_list_lock);
-	tty_session_ends(me); /* others of the session only lose what they share with it */
+	tty_session_ends(me); /* does nothing unless the caller leads the session */
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	return 0;
 }

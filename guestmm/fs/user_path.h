@@ -8,7 +8,8 @@ struct user_path {
 	char *big;	 /* NULL: it is in `small` */
 	char small[104]; /* most names fit */
 };
-/** Copy it: its length, or -EFAULT, -ENAMETOOLONG, -ENOMEM with nothing to put. */
+/** Copy a name from user memory. Returns its length: end it with user_path_put(). Or -EFAULT, -ENAMETOOLONG, -ENOMEM.
+ * */
 long user_path_get(struct user_path *p, unsigned long user);
 void user_path_put(struct user_path *p);
 #endif

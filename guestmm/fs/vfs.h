@@ -5,12 +5,12 @@
  *                                     │                └─ address_space i_data: the pages
  *                                     └ parent, children by hash: the tree of names that was walked
  *
- * A dentry is one name in one directory; a negative one (inode NULL) knows that there is none. The
- * cache of dentries and inodes shrinks under memory pressure; what is open, mounted, a working
- * directory, or a parent of a cached dentry stays. In memory file systems (tmpfs, proc's static part)
- * the dentry is the directory entry: it stays until unlinked.
+ * A dentry is a name in a directory. A negative dentry (inode NULL) records that there is no such name. The cache
+ * of dentries and inodes shrinks under memory pressure, but a dentry that is open, mounted, a working directory, or a
+ * parent of a cached dentry stays. In file systems in memory (tmpfs, proc's static part) the dentry is the directory
+ * entry: it stays until it is unlinked.
  *
- * Who may do what: fs/permission.c, by the caller's credentials (kernel/cred.h).
+ * Permissions are checked in fs/permission.c, by the caller's credentials (kernel/cred.h).
  *
  * Locks, outermost first: sb->rename_lock > inode->lock of the parent > of the child > (pagecache.h).
  * dcache_lock (spinlock): the tree of dentries, reference counts that fall to zero, mounts. inode_lock
@@ -46,10 +46,10 @@ struct vfs_time {
 /** The kind of inode determines which of these are set. All may sleep; 0 or -errno. The parent directory's lock is
  * held where a `dir` is given (create, unlink...: for writing). */
 struct inode_ops {
-	/** The inode that `name` in dir means, with a reference, in *inode; -ENOENT. */
+	/** Find `name` in dir. *inode receives its inode, with a reference. -ENOENT: there is no such name. */
 	int (*lookup)(struct inode *dir, const char *name, u32 len, struct inode **inode);
-	/** Make regular files, directories, nodes (mode says which; rdev for nodes); the new inode with
-	 * a reference. */
+	/** Create a regular file, directory or node, depending on mode; rdev is for nodes. *inode receives the new
+	 * inode with a reference. */
 	int (*create)(struct inode *dir, const char *name, u32 len, u32 mode, u64 rdev,
 		      struct inode **inode);
 	int (*symlink)(struct inode *dir, const char *name, u32 len, const char *target,
@@ -57,29 +57,29 @@ struct inode_ops {
 	int (*link)(struct inode *dir, const char *name, u32 len, struct inode *inode);
 	int (*unlink)(struct inode *dir, const char *name, u32 len, struct inode *inode);
 	int (*rmdir)(struct inode *dir, const char *name, u32 len, struct inode *inode);
-	/** `victim`: what new_name means now, or NULL. */
+	/** `victim`: the present inode of new_name, or NULL. */
 	int (*rename)(struct inode *old_dir, const char *old_name, u32 old_len, struct inode *inode,
 		      struct inode *new_dir, const char *new_name, u32 new_len,
 		      struct inode *victim);
-	/** Symbolic link's target into buf, NUL included; length or -errno. */
+	/** Copy a symbolic link's target to buf, with its NUL. Returns its length or -errno. */
 	long (*readlink)(struct inode *inode, char *buf, size_t size);
-	/** A magic link (proc): the place itself, with references. NULL: readlink says where. */
+	/** A magic link (proc): get the place itself, with references. NULL: readlink() has the target. */
 	int (*follow)(struct inode *inode, struct path *path);
-	/** Where follow says -ENXIO: the file without a name, with a reference, or NULL. */
+	/** When follow() returns -ENXIO: the file without a path, with a reference, or NULL. */
 	struct file *(*follow_file)(struct inode *inode);
-	/** A file without a name in dir, nlink 0 (O_TMPFILE). NULL: -EOPNOTSUPP. */
+	/** Create a file without a name in dir's file system, with nlink 0 (O_TMPFILE). NULL: -EOPNOTSUPP. */
 	int (*tmpfile)(struct inode *dir, u32 mode, struct inode **inode);
 	/** fallocate(2) with mode FALLOC_FL_*; inode->lock held. NULL: -EOPNOTSUPP. */
 	int (*fallocate)(struct inode *inode, u32 mode, u64 offset, u64 len);
-	/** Make the file `size` long: blocks, i_data.size, pages. NULL: only i_data. inode->lock. */
+	/** Set the file's size: blocks, i_data.size, pages. NULL: only i_data changes. inode->lock held. */
 	int (*truncate)(struct inode *inode, u64 size);
-	/** Where page `index` of the file lies on the disk: its first sector, and how many pages (at most `max`)
-	 * lie there one behind the other. 0; *nr 0: the page is not contiguous, or not aligned to a page; -EINVAL:
-	 * a hole. NULL: such files cannot be swap areas. */
+	/** Find the place of page `index` of the file on the disk: its first sector, and how many pages (at most `max`)
+	 * follow each other there. 0; *nr is 0 if the page is not contiguous, or not aligned to a page. -EINVAL: it
+	 * is a hole. NULL: such files cannot be swap areas. */
 	int (*bmap)(struct inode *inode, u64 index, u64 max, u64 *sector, u64 *nr);
-	/** Mode, owner, times have been changed in the inode: remember. NULL: nothing to do. */
+	/** Mode, owner or times of the inode have changed: arrange that they are written. NULL: nothing to do. */
 	void (*dirty)(struct inode *inode);
-	/** What stat(2) cannot take from the inode itself. NULL: nothing. */
+	/** Fill in the parts of stat(2)'s answer that are not in struct inode. NULL: there are none. */
 	void (*getattr)(struct inode *inode, struct vfs_stat *st);
 };
 
@@ -110,15 +110,15 @@ struct inode {
 	struct address_space i_data; /* its own: regular files, block devices, fs metadata */
 	struct list_head sb_list;    /* inode_lock: sb->inodes */
 	struct list_head hash;	     /* inode_lock: by (sb, ino) */
-	struct list_head lru;	     /* inode_lock: unused ones */
-	bool rotated;		     /* inode_lock: the shrinker has passed it by */
+	struct list_head lru;	     /* inode_lock: while it is unused */
+	bool rotated;		     /* inode_lock: the shrinker has skipped it once */
 	s32 writers;		     /* A: files open for writing; below 0: running programs */
 	bool dirty;		     /* A: the inode's fields have changed and must be written */
-	bool swapfile;	/* lock: a swap area: not written, mapped for writing, cut or unlinked */
+	bool swapfile;	/* lock: a swap area: may not be written, mapped writable, cut, unlinked */
 	u8 state;	/* inode_lock: being read, or freed */
 	void *private_; /* C, what it points to is the file system's */
 	struct xattr *xattrs;	       /* lock: xattr.c */
-	bool xattrs_loaded;	       /* lock: where they are on a disk */
+	bool xattrs_loaded;	       /* lock: for file systems that have them on a disk */
 	struct inotify_watch *watches; /* notify_lock: event/notify.c */
 };
 
@@ -132,40 +132,40 @@ struct dentry {
 	struct list_head bucket;   /* dcache_lock: hash of (parent, name) */
 	struct list_head lru;	   /* dcache_lock: unused */
 	u64 cookie;		   /* dcache_lock: its place in the directory's order */
-	bool unlinked;		   /* dcache_lock: has no name any more */
-	bool mounted;		   /* dcache_lock: a mount hides it */
-	bool pinned;		   /* dcache_lock: is itself the directory entry */
-	bool tmpfile;		   /* C: made without a name, may get one (O_TMPFILE) */
+	bool unlinked;		   /* dcache_lock: its name was removed */
+	bool mounted;		   /* dcache_lock: something is mounted on it */
+	bool pinned;		   /* dcache_lock: it is the directory entry, with a reference */
+	bool tmpfile;		   /* C: created without a name, may get one (O_TMPFILE) */
 	u32 len;		   /* dcache_lock */
 	const char *name;	   /* dcache_lock: small, or memory of its own */
 	char small[DNAME_SMALL];   /* dcache_lock */
 };
 
-/** A file system that is mounted. Who belongs together, and what reaches whom: mount_share.c. */
+/** A mounted file system. Groups of mounts, and propagation between them, are in mount_share.c. */
 struct mount {
 	struct super_block *sb;	   /* C */
 	struct mount *parent;	   /* dcache_lock: NULL: the root */
 	struct dentry *point;	   /* dcache_lock: in the parent, with a reference */
 	struct dentry *root;	   /* C: with a reference */
 	struct list_head list;	   /* dcache_lock: all mounts */
-	struct list_head children; /* dcache_lock, to change mount_mutex as well: what is on it */
+	struct list_head children; /* dcache_lock, to change mount_mutex, too: mounts on it */
 	struct list_head child;	   /* dcache_lock: in the parent's children */
 	s32 refs;		   /* dcache_lock: paths in use, child mounts, being mounted */
 	bool read_only;	 /* mount_mutex to change, read without it; see mount_read_only() */
-	bool detached;	 /* dcache_lock: out of the tree, and freed with its last user */
+	bool detached;	 /* dcache_lock: it was taken out of the tree; freed with its last user */
 	bool expire;	 /* dcache_lock: not used since an umount with MNT_EXPIRE */
-	bool shared;	 /* mount_mutex: what is mounted on it is mounted on its peers, too */
-	bool unbindable; /* mount_mutex: is not copied by binding */
-	s32 writers;	 /* A: files open for writing by it */
+	bool shared;	 /* mount_mutex: mounts on it are mounted on its peers, too */
+	bool unbindable; /* mount_mutex: bind mounts do not copy it */
+	s32 writers;	 /* A: files that were opened for writing through it */
 	int id;		 /* C: as /proc/PID/mountinfo names it */
 	int group;	 /* mount_mutex: the number of its peers' group, 0: it is not shared */
 	struct list_head peers;	  /* mount_mutex: the others of its group; empty: none */
 	struct mount *master;	  /* mount_mutex: of a slave, one of the group it receives from */
-	struct list_head slaves;  /* mount_mutex: whose master it is */
+	struct list_head slaves;  /* mount_mutex: the mounts that have it as master */
 	struct list_head slave;	  /* mount_mutex: in the master's slaves */
-	struct list_head receive; /* mount_mutex: during one call: of the list of receivers */
-	struct mount *received;	  /* mount_mutex: during one call: what it is to receive */
-	struct list_head going; /* mount_mutex: during one call: of the list of what is unmounted */
+	struct list_head receive; /* mount_mutex: during one call: in a list of receivers */
+	struct mount *received;	  /* mount_mutex: during one call: the copy that it receives */
+	struct list_head going; /* mount_mutex: during one call: in the list of mounts to unmount */
 	u32 flags;		/* mount_mutex to change, read without it: MS_* of MNT_FLAGS */
 	char source[32];	/* C */
 };
@@ -176,27 +176,26 @@ struct path {
 };
 
 struct super_ops {
-	/** An inode of (sb, ino) is wanted that is not in memory: fill it. NULL where inodes live as
-	 * long as their dentries. */
+	/** Read the inode with number inode->ino into memory. NULL: inodes exist as long as their dentries. */
 	int (*read_inode)(struct inode *inode);
-	/** Write the inode's own fields into the metadata pages (not to the disk). */
+	/** Copy the inode's fields to its metadata page, which is written later. */
 	int (*write_inode)(struct inode *inode);
-	/** refs and nlink are 0: free blocks and the inode on the disk. */
+	/** Called when refs and nlink are 0: free the blocks and the inode on the disk. */
 	void (*evict_inode)(struct inode *inode);
 	/** Free inode->private_. Memory only. */
 	void (*free_inode)(struct inode *inode);
-	/** The inode's extended attributes are asked for the first time: xattr_add() each. inode->lock for writing. NULL:
-	 * they are in memory alone. */
+	/** Load the inode's extended attributes, with xattr_add() for each, when they are first used. inode->lock is
+	 * held for writing. NULL: they exist in memory only. */
 	int (*xattr_load)(struct inode *inode);
 	/** inode->xattrs has changed: store it. On an error the caller restores the old value: -ENOSPC, -EIO ... */
 	int (*xattr_store)(struct inode *inode);
-	/** Everything to the disk, and wait. */
+	/** Write everything to the disk, and wait. */
 	int (*sync_fs)(struct super_block *sb);
 	void (*statfs)(struct super_block *sb, struct vfs_statfs *st);
-	/** Only read from now on, or written again; everything is in sync. `options`: mount(2)'s string.
-	 * NULL: nothing to do, and no options. */
+	/** Make the file system read-only or writable. All data have been written before. `options`: mount(2)'s
+	 * string. NULL: nothing to do, and there are no options. */
 	int (*remount)(struct super_block *sb, bool read_only, const char *options);
-	/** ",name=value" for each option that is not the default, as in /proc/mounts. NULL: none. */
+	/** Write ",name=value" for each option that differs from its default, for /proc/mounts. NULL: no options. */
 	void (*show_options)(struct report *r, struct super_block *sb);
 	void (*put_super)(struct super_block *sb);
 };
@@ -228,7 +227,7 @@ struct super_block {
 	void *private_;		     /* C, what it points to is the file system's */
 };
 
-/** Nothing may be changed by way of this mount. */
+/** Is the mount or its file system read-only? */
 static inline bool mount_read_only(const struct mount *m)
 {
 	return READ_ONCE(m->read_only) || READ_ONCE(m->sb->read_only);
@@ -239,20 +238,20 @@ struct fs_type {
 	u32 magic;	  /* statfs */
 	bool needs_bdev;
 	bool xattrs;	     /* files have extended attributes (xattr.c) */
-	bool volatile_names; /* names appear and disappear by themselves: ask each time (proc) */
-	/** Fill sb, its root inode included. `options`: mount(2)'s string or "". */
+	bool volatile_names; /* names appear and disappear by themselves (proc): ask each time */
+	/** Fill in sb and create its root inode. `options`: mount(2)'s string or "". 0 or -errno. */
 	int (*mount)(struct super_block *sb, const char *options);
 	struct list_head list;
 };
 void register_filesystem(struct fs_type *type);
 
 /* inode.c */
-/** New inode without a number in any hash, refs = 1, for file systems in memory or new files. NULL if
- * no memory. */
+/** Create an inode that is in no hash, with one reference, for file systems in memory and for new files. NULL: no
+ * memory. */
 struct inode *new_inode(struct super_block *sb, u64 ino);
-/** Put it into the hash (after it is ready). */
+/** Put the inode, which must be complete, into the hash. */
 void insert_inode(struct inode *inode);
-/** The inode (sb, ino): from the cache or by read_inode. *err on NULL. */
+/** Get inode `ino` of sb, with a reference, from the cache or by read_inode(). NULL: *err has the error. May sleep. */
 struct inode *iget(struct super_block *sb, u64 ino, int *err);
 void iget_ref(struct inode *inode); /* one more reference */
 void iput(struct inode *inode);	    /* NULL is fine. May sleep */
@@ -260,15 +259,15 @@ void mark_inode_dirty(struct inode *inode);
 struct vfs_time current_time(void);
 #define S_MTIME 1u
 #define S_CTIME 2u
-/** These times of the inode are now. Marks it dirty. */
+/** Set the selected times of the inode to the present. Marks it dirty. */
 void inode_touch(struct inode *inode, unsigned int which);
-/** Only times have changed. With MS_LAZYTIME they stay in memory until the inode is synchronised, changed in another
- * way, or freed. */
+/** Mark an inode dirty of which only times have changed. With MS_LAZYTIME they stay in memory until the inode is
+ * synced, changed in another way, or freed. */
 void mark_inode_times_dirty(struct inode *inode);
-/** After contents were written: its times are now. */
+/** Update mtime and ctime after a write. */
 void inode_touch_data(struct inode *inode);
-/** Names in the file system have changed: with MS_DIRSYNC or MS_SYNCHRONOUS they are on the disk when this returns.
- * No locks held. 0 or -errno. */
+/** Call it after a change of names. With MS_DIRSYNC or MS_SYNCHRONOUS it writes them to the disk. No locks held. 0 or
+ * -errno. */
 int sync_names(struct super_block *sb);
 
 /* fs_struct.c: where a process is in the tree of names */
@@ -277,10 +276,10 @@ struct fs_struct {
 	u32 umask;	       /* A */
 	struct path root, pwd; /* dcache_lock; with references */
 };
-/** The current process's, or the kernel's own in its threads. */
+/** The fs_struct of the current process; in a kernel thread, the kernel's own. */
 struct fs_struct *current_fs(void);
 /* fs_dup(), fs_get(), fs_put(): kernel/fs_hooks.h. */
-/** Be somewhere else from now on; takes over the path's references. */
+/** Change the working directory. Takes over the path's references. */
 void fs_set_pwd(struct path *path);
 void fs_set_root(struct path *path);
 void fs_get_pwd(struct path *path); /* with references */
@@ -298,15 +297,16 @@ void fs_get_place(struct fs_struct *fs, enum fs_place place, struct path *path);
 #define AT_SYMLINK_FOLLOW   0x400
 #define AT_NO_AUTOMOUNT	    0x800
 #define AT_EMPTY_PATH	    0x1000
-/** The path's place, with references (path_put). `dfd`: where relative names begin. 0 or -errno. */
+/** Look a name up. *path receives its place, with references, to be dropped with path_put(). `dfd`: the directory of
+ * relative names. 0 or -errno. */
 int path_lookup(int dfd, const char *name, u32 flags, struct path *path);
-/** The same; where the name ends in /proc/PID/fd/N of a file without a path (a pipe): 0, *path empty and
- * the file in *file, with a reference. */
+/** The same. If the name is /proc/PID/fd/N of a file without a path (a pipe), *path is empty and *file receives the
+ * file with a reference. */
 int path_lookup_file(int dfd, const char *name, u32 flags, struct path *path, struct file **file);
 void path_put(struct path *path);
 void path_get(const struct path *path);
 void path_get_locked(const struct path *path); /* dcache_lock held */
-/** Full name into buf from the end: pointer into it, or NULL if too long. " (deleted)" as Linux. */
+/** Write the full name to the end of buf, with " (deleted)" as in Linux. Returns its start, or NULL: it is too long. */
 char *path_name(const struct path *path, char *buf, size_t size);
 #define MS_RDONLY      1u
 #define MS_NOSUID      2u
@@ -331,50 +331,50 @@ char *path_name(const struct path *path, char *buf, size_t size);
 #define MS_STRICTATIME (1u << 24)
 #define MS_LAZYTIME    (1u << 25)
 #define MS_NOUSER      (1u << 31)
-/** What a mount keeps and acts by. */
+/** The flags of a mount. */
 #define MNT_FLAGS                                                                         \
 	(MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME | MS_NODIRATIME | \
 	 MS_STRICTATIME)
-/** What a file system keeps, whichever mount it was given with. MS_MANDLOCK is shown and does nothing, as on
- * Linux since 5.15. */
+/** The flags of a file system, which hold for all its mounts. MS_MANDLOCK is shown but has no effect, as in Linux since
+ * 5.15. */
 #define SB_FLAGS (MS_SYNCHRONOUS | MS_MANDLOCK | MS_DIRSYNC | MS_LAZYTIME)
-/** May nothing there be executed (MS_NOEXEC)? */
+/** Does MS_NOEXEC forbid to execute files there? */
 static inline bool path_noexec(const struct path *path)
 {
 	return path->mnt && READ_ONCE(path->mnt->flags) & MS_NOEXEC;
 }
-/** Mount a file system at a path. */
+/** Mount a file system at a path, as mount(2). 0 or -errno. */
 int vfs_mount(const char *type, const char *source, const char *target, u32 flags,
 	      const char *options);
-/** flags: umount2(2)'s. */
+/** Unmount, as umount2(2) with these flags. 0 or -errno. */
 int vfs_umount(const char *target, u32 flags);
-/** Boot: make this the root for programs that are started later. `source`: "/dev/vda", "vda". */
+/** At boot: mount a disk ("/dev/vda" or "vda") as the root of programs that are started later. 0 or -errno. */
 int vfs_mount_root(const char *type, const char *source, u32 flags);
-/** Write what a file system has in memory (syncfs). */
+/** Write all dirty data of a file system, and wait (syncfs(2)). 0 or -errno. */
 int sync_filesystem(struct super_block *sb);
 void report_mounts(struct report *r);	   /* as /proc/mounts */
 void report_mountinfo(struct report *r);   /* as /proc/PID/mountinfo */
 void report_filesystems(struct report *r); /* as /proc/filesystems */
-/** The disk that a block special file's path names, or "vda". 0, -ENOENT, -ENOTBLK, -ENXIO... */
+/** Find a disk by the path of its block special file, or by its name ("vda"). 0, -ENOENT, -ENOTBLK, -ENXIO... */
 int bdev_lookup(const char *path, struct block_device **bdev);
 /** Write everything that is dirty and wait: sync(2). */
 void vfs_sync(void);
-/** Stop swapping to files, as far as their contents fit into memory (swap_calls.c). */
+/** swapoff(2) of all swap files whose contents fit into memory (swap_calls.c). */
 void swap_files_off(void);
 /** Shutdown: sync and unmount the file systems on disks. */
 void vfs_shutdown(void);
 
-/** A file that runs is not written to, and one that is open for writing does not run: 0 or -ETXTBSY. */
+/** Count a writer of the file, or (the next ones) a program that runs it. A file cannot have both: 0 or -ETXTBSY. */
 int inode_get_write(struct inode *inode);
 void inode_put_write(struct inode *inode);
 
 /* open.c: for the kernel's own use; system calls are in fs/file_calls.c */
-/** Open as open(2) does: *file with a reference. flags O_*. */
-/** To be run: a regular file that the caller may execute. */
+/** Open a file as open(2) does, with flags O_*. *file receives it with a reference. 0 or -errno. */
+/** Open a regular file to run it. The caller must be allowed to execute it. */
 int vfs_open_exec(const char *name, struct file **file);
 int vfs_open(int dfd, const char *name, u32 flags, u32 mode, struct file **file);
 int vfs_mkdir(int dfd, const char *name, u32 mode);
-/** For the kernel: a directory or a special file with exactly this mode; the umask does not count. */
+/** Create a directory or a special file with exactly this mode, regardless of the umask. For the kernel. */
 int vfs_make_exact(const char *name, u32 mode, u64 rdev);
 int vfs_mknod(int dfd, const char *name, u32 mode, u64 rdev);
 int vfs_symlink(const char *target, int dfd, const char *name);
@@ -384,40 +384,41 @@ int vfs_rmdir(int dfd, const char *name);
 int vfs_rename(int odfd, const char *old, int ndfd, const char *name, u32 flags);
 int vfs_truncate(struct inode *inode, u64 size);
 void vfs_getattr(struct inode *inode, struct vfs_stat *st);
-/** A file without a name for an inode (memfd, shared anonymous memory), e.g. "/memfd:x (deleted)". */
+/** Open an inode that has no path (memfd, shared anonymous memory). `name` is shown: "/memfd:x (deleted)". */
 struct file *file_from_inode(struct inode *inode, const char *name, u32 flags);
 
 #define FALLOC_FL_KEEP_SIZE  1u
 #define FALLOC_FL_PUNCH_HOLE 2u
-/** A regular file in memory that has no name and belongs to no tree, for memfd: with a reference. */
+/** Create a regular file in memory without a name, for memfd. Returns its inode with a reference. */
 struct inode *shmem_inode(u32 mode, u64 size);
-/** Somebody has read it: atime, as relatime does. */
+/** The file was read: update atime if relatime asks for it. */
 void file_accessed(struct file *f);
 
-/* What regular files with pages in i_data use for their file_ops. */
+/* The file_ops of regular files with pages in i_data. */
 extern const struct file_ops generic_file_ops;
 extern const struct file_ops simple_dir_ops; /* directories whose dentries are their contents */
 
-/** Pieces of them for other file systems' own operations. */
+/** Single operations of generic_file_ops, for the file_ops of file systems. */
 long generic_llseek(struct file *f, s64 offset, int whence);
 int generic_fsync(struct file *f, u64 start, u64 end);
 /** fsync(2) of any file; bytes [start, end]. */
 int vfs_fsync(struct file *f, u64 start, u64 end);
-/** The name as /proc shows it: "/tmp/x", "/memfd:x (deleted)", "pipe:[7]"; in buf or static. */
+/** The file's name as /proc shows it: "/tmp/x", "/memfd:x (deleted)", "pipe:[7]". It is in buf, or a constant. */
 const char *file_name(struct file *f, char *buf, size_t size);
-/** What a file without an inode has as its inode number: the same for both ends of a pipe. */
+/** The number that stat(2) shows for a file without an inode. Both ends of a pipe have the same. */
 u64 file_number(const struct file *f);
 
-/** Directory reading: return one entry. False: the buffer is full; the next call begins at the same *pos. */
+/** Reading a directory. actor() stores one entry. False: the buffer is full, and the next call begins at the same
+ * pos. */
 struct dir_context {
 	bool (*actor)(struct dir_context *ctx, const char *name, u32 len, u64 ino, u32 type);
 	u64 pos; /* the directory's own numbering; 0, 1 are "." and ".." by convention */
 };
-/** Give "." and "..", moving ctx->pos from 0 to 2. False: the buffer is full. */
+/** Store "." and "..", and advance ctx->pos from 0 to 2. False: the buffer is full. */
 bool dir_emit_dots(struct file *f, struct dir_context *ctx);
 
 /* seq: files whose contents are produced when opened for reading (proc) */
-/** A read-only file whose text `show` makes at the first read; or NULL if no memory. */
+/** Create a read-only file whose text `show` generates at the first read. NULL: no memory. */
 struct inode *report_inode(struct super_block *sb, u64 ino, u32 mode,
 			   void (*show)(struct report *r, struct inode *inode));
 
@@ -427,7 +428,7 @@ struct device_node {
 	u32 mode;	  /* S_IFCHR | 0666 */
 	u64 rdev;	  /* MKDEV */
 	const struct file_ops *ops;
-	/** What open() does: set file->mapping, file->private. NULL: nothing. 0 or -errno. */
+	/** Set file->mapping and file->private at open(2). NULL: nothing to do. 0 or -errno. */
 	int (*open)(struct file *f, struct device_node *dev);
 	void *private_;
 	struct list_head list;
@@ -438,11 +439,11 @@ struct device_node *find_device_node(u32 mode, u64 rdev);
 
 /* block_dev.c: disks as files */
 void blockdev_init(void); /* after the drivers: a node for each disk */
-/** A node in /dev for a disk. 0 or -ENOMEM. */
+/** Create a node in /dev for a disk. 0 or -ENOMEM. */
 int blockdev_add_node(struct block_device *bdev);
 void hwrng_init(void); /* hwrng.c: after the drivers: /dev/hwrng, if there is one */
 u64 bdev_number(const struct block_device *bdev); /* st_dev, st_rdev */
-/** Write data that was written through the device file to the disk, before a file system reads it. */
+/** Write the dirty pages of the device file to the disk. Called before a file system reads the disk. 0 or -errno. */
 int bdev_write_back(struct block_device *bdev);
 
 void proc_init(void);	    /* registers proc, and mounts it on /proc */

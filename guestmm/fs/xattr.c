@@ -1,18 +1,18 @@
 /*
- * Extended attributes: small named values that a file carries, kept in memory beside its inode.
+ * Extended attributes: small named values of a file, which are in memory with its inode.
  *
- * Of the file systems here tmpfs and ext2 have them (struct fs_type: xattrs). Elsewhere to read, write or remove one is
- * EOPNOTSUPP and a list is empty, as on a Linux file system built without them. Those of ext2 are on the disk as
- * well: read when they are first asked for, and written at each change (struct super_ops: xattr_load, xattr_store).
+ * tmpfs and ext2 support them (struct fs_type: xattrs). In other file systems reading, writing and removing fails with
+ * EOPNOTSUPP, and the list is empty, as in a Linux file system built without them. Those of ext2 are also on the disk:
+ * they are read when they are first used, and written at each change (struct super_ops: xattr_load, xattr_store).
  *
- * I1  The list of an inode has no name twice. It is in the order of the names; on ext2 in the order in which they are on
- *     the disk: kind, length, name.
+ * I1  Each name is in the list of an inode once. The list is sorted by name, on ext2 as on the disk: by kind, length,
+ *     name.
  * I2  The list changes under inode->lock held for writing. It is read under the same lock.
  *
- * Names have a first part that says who may use them (xattr(7)): "user." by the file's permissions, on regular
- * files and directories only; "trusted." by CAP_SYS_ADMIN, nobody else sees them; "security." is read by
- * all and written by CAP_SYS_ADMIN. "system." (ACLs) and "security.capability", which nothing here would
- * obey, are EOPNOTSUPP. Sizes: a name 255 bytes, a value 64 KiB (Linux, include/uapi/linux/limits.h).
+ * The prefix of a name says who may use it (xattr(7)). "user.": by the file's permissions, on regular files and
+ * directories only. "trusted.": only with CAP_SYS_ADMIN, and not visible without. "security.": all may read it, and
+ * CAP_SYS_ADMIN may write it. "system." (ACLs) and "security.capability" would have no effect here, so they are
+ * EOPNOTSUPP. A name has up to 255 bytes, a value up to 64 KiB (Linux, include/uapi/linux/limits.h).
  */
 #include "fs/xattr.h"
 #include "arch/uaccess.h"
@@ -28,7 +28,7 @@
 
 enum xattr_space { SPACE_NONE, SPACE_USER, SPACE_TRUSTED, SPACE_SECURITY };
 
-/* -EINVAL: there is nothing after the first part. */
+/* The kind of a name, by its prefix. -EINVAL: nothing follows the prefix. */
 static int name_space(const char *name)
 {
 	static const struct {
@@ -67,7 +67,7 @@ static int xattr_permission(const struct inode *inode, const char *name, u32 mas
 	return inode_permission(inode, mask);
 }
 
-/* Does the file's system keep an attribute of this name? 0, -EINVAL, -EOPNOTSUPP. */
+/* Does the file's file system support this name? 0, -EINVAL, -EOPNOTSUPP. */
 static int xattr_supported(const struct inode *inode, const char *name)
 {
 	int space = name_space(name);
@@ -93,7 +93,7 @@ static int xattr_order(const struct inode *inode, const char *a, const char *b)
 	return by ? by : strcmp(a, b);
 }
 
-/* The link to the attribute of that name, or to the one it belongs in front of. inode->lock held. */
+/* The link to the attribute of this name, or to the one before which it would be inserted. inode->lock held. */
 static struct xattr **find(struct inode *inode, const char *name, bool *is_there)
 {
 	struct xattr **link = &inode->xattrs;
@@ -146,7 +146,7 @@ int xattr_add(struct inode *inode, const char *name, const void *value, u32 size
 	return 0;
 }
 
-/* inode->lock held for writing: the list is in memory. 0 or why not. */
+/* Make sure that the list is in memory. 0 or -errno. inode->lock held for writing. */
 static int xattrs_ready(struct inode *inode)
 {
 	int err;
@@ -160,7 +160,7 @@ static int xattrs_ready(struct inode *inode)
 	return err;
 }
 
-/* inode->lock for reading, with the list in memory. -errno: not held. */
+/* Take inode->lock for reading, with the list in memory. 0, or -errno: the lock is not held. */
 static int lock_to_read(struct inode *inode)
 {
 	int err;
@@ -178,7 +178,7 @@ static int lock_to_read(struct inode *inode)
 
 /* ---- the operations: of a file, with a name that has been copied ------------------------------- */
 
-/* Put `new` in, or with NULL take the attribute away. */
+/* Set the attribute to `new`; NULL: remove it. */
 static long change(struct inode *inode, const char *name, struct xattr *new, u32 flags)
 {
 	struct xattr **link, *old = NULL;
@@ -224,7 +224,7 @@ out:
 	return ret;
 }
 
-/* A new attribute with a value from user memory, in *out. */
+/* Create an attribute with a value from user memory. *out receives it. */
 static long copy_value(const char *name, unsigned long value, size_t size, struct xattr **out)
 {
 	struct xattr *x;
@@ -275,7 +275,7 @@ static long list(struct inode *inode, unsigned long buf, size_t size)
 	size_t done = 0;
 	long ret = lock_to_read(inode);
 
-	/* A list without what nothing here would obey is empty. */
+	/* The file system supports no attributes, so the list is empty. */
 	if (ret)
 		return ret == -EOPNOTSUPP ? 0 : ret;
 	for (struct xattr *x = inode->xattrs; x && !ret; x = x->next) {
@@ -293,7 +293,7 @@ static long list(struct inode *inode, unsigned long buf, size_t size)
 
 /* ---- system calls ------------------------------------------------------------------------------ */
 
-/* Which file a call is about. */
+/* How a call names its file. */
 enum by { BY_PATH, BY_LINK, BY_FD };
 
 static long get_target(struct target *t, enum by by, unsigned long arg)

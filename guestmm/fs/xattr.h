@@ -14,7 +14,8 @@ struct xattr {
 	char name[];
 };
 
-/** For super_ops.xattr_load: an attribute that is on the disk. A duplicate name counts once. 0 or -ENOMEM. */
+/** For super_ops.xattr_load: add an attribute that was read from the disk. A duplicate name is ignored. 0 or -ENOMEM.
+ * */
 int xattr_add(struct inode *inode, const char *name, const void *value, u32 size);
 
 /** The inode is about to be freed: free its attributes. */

@@ -1,6 +1,6 @@
 /*
- * Wait until somebody sleeps in the kernel, instead of so many milliseconds: a busy host may not let him get there
- * in that time.
+ * Wait until a process sleeps in the kernel. Waiting for some milliseconds would not do: on a busy host the process may
+ * need longer.
  */
 #ifndef LIBC_ASLEEP_H
 #define LIBC_ASLEEP_H

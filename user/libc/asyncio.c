@@ -1,6 +1,6 @@
 /*
- * Signal-driven input and output: O_ASYNC, F_SETOWN, F_SETSIG, FIOASYNC with pipes, sockets, inotify and files that have
- * no such thing. The output is a transcript that is compared with Linux's (tests/vm/conform_programs.sh).
+ * Signal-driven input and output: O_ASYNC, F_SETOWN, F_SETSIG, FIOASYNC with pipes, sockets, inotify and files that
+ * do not support it. The output is a transcript that is compared with Linux's (tests/vm/conform_programs.sh).
  */
 #include <errno.h>
 #include <fcntl.h>

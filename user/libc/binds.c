@@ -1,8 +1,7 @@
 /*
  * Bind mounts as Linux has them: what is visible where, read-only places, trees, unmounting, mountinfo, shared mounts
- * and their slaves, moving. The
- * output is a transcript that is compared with Linux's (tests/vm/conform_programs.sh). Runs as root, with
- * /proc; on a tmpfs.
+ * and their slaves, moving. The output is a transcript that is compared with Linux's (tests/vm/conform_programs.sh).
+ * Runs as root, with /proc, on a tmpfs.
  */
 #include <errno.h>
 #include <fcntl.h>

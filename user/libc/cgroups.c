@@ -1,11 +1,11 @@
 /*
  * Control groups and their memory files as Linux answers them: a transcript to compare.
  *
- *    cgroups [MOUNTPOINT [newer]]   where cgroup2 is, or is to be mounted; /sys/fs/cgroup when not said
+ *    cgroups [MOUNTPOINT [newer]]   where cgroup2 is mounted, or will be; default /sys/fs/cgroup
  *
- * Runs unchanged on Linux 6.1 and on guestmm. `newer`: only what Linux 6.1 does not have. What is printed does not depend on page counts of the
- * kernel's own: errors, texts of limits, events that must or must not have happened, exact amounts
- * of memory that the program itself has touched.
+ * Runs unchanged on Linux 6.1 and on guestmm. `newer`: only cases that Linux 6.1 does not support. The output does
+ * not depend on the kernel's own use of memory. It has errors, texts of limits, events that must or must not have
+ * happened, and exact amounts of memory that the program itself has touched.
  */
 #include <dirent.h>
 #include <errno.h>

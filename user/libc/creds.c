@@ -1,6 +1,6 @@
 /*
  * Users, groups, capabilities and what they decide, as Linux answers: a transcript to compare
- * (tests/vm/conform_programs.sh). Starts as root. Nothing is expected here.
+ * (tests/vm/conform_programs.sh). Starts as root. The program itself expects no particular answers.
  */
 #include <errno.h>
 #include <fcntl.h>

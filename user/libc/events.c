@@ -1,6 +1,7 @@
 /*
- * epoll, eventfd, timerfd and their like as Linux answers them: a transcript to compare
- * (tests/vm/conform_programs.sh). Nothing is expected here; times are compared with each other only.
+ * epoll, eventfd, timerfd and similar calls as Linux answers them: a transcript to compare
+ * (tests/vm/conform_programs.sh). The program itself expects no particular answers; times are only compared with each
+ * other.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * Extended attributes of ext2, for tests/vm/ext2.sh: makes them on a disk, or looks for what is there.
- *    ext2attrs DISK make | look      As root. Prints each answer; the script knows which are right.
+ * Extended attributes of ext2, for tests/vm/ext2.sh: creates them on a disk, or prints those that are there.
+ *    ext2attrs DISK make | look      Needs root. Prints each answer; the script checks them.
  */
 #include <fcntl.h>
 #include <stdint.h>

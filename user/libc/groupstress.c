@@ -1,15 +1,15 @@
 /*
- * Programs of many kinds under memory cgroups and on nodes; nothing may be left of them.
+ * Stress of memory cgroups and nodes with programs of many kinds. At the end nothing may be left of them.
  *
  *    groupstress [--rounds N] [--workers N] [--steps N] [--random S] [--kinds MASK] [--disturb MASK]
  *
  * A round makes a tree of groups and starts workers in them: anonymous memory that is verified,
  * shared memory, forks, policies and moves between nodes, kernel objects, huge pages, a hog that its
  * group's limit ends. While they run, limits change, workers move between groups, groups are
- * reclaimed and read, and balancing, demotion and compaction are switched. When all have ended, each
- * group must let itself be removed, and what the machine counts must be what it was before.
+ * reclaimed and read, and balancing, demotion and compaction are switched. When all have ended, it
+ * must be possible to remove each group, and the machine's counts must be the same as before.
  *
- * The first round is warming up: caches of the kernel may keep what it made. From then on processes,
+ * The first round is a warm-up, after which caches of the kernel may keep memory. From then on processes,
  * Mapped, Shmem, KernelStack and AnonHugePages may not change at all. AnonPages, Committed_AS and
  * swap may differ by 64 KiB, which this program itself may come to use; groups by one tree, because a
  * page that this program shares with a worker after fork can be the worker's group's (as on Linux);

@@ -1,6 +1,7 @@
 /*
- * inotify as Linux has it: which event comes of which call, in which order, and how the queue behaves. A transcript to
- * compare (tests/vm/conform_programs.sh). As root. Arguments: a folder to work in, and a disk with ext2 to mount there (else a tmpfs is mounted on /inotify).
+ * inotify: which events each call causes, in which order, and how the queue behaves. A transcript to compare with
+ * Linux's (tests/vm/conform_programs.sh). Needs root. Arguments: a directory to work in, and a disk with ext2 to
+ * mount there. Without arguments a tmpfs is mounted on /inotify.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
  * /proc/PID/io and /proc/PID/task/TID/io: a transcript of differences (tests/vm/conform_programs.sh). Reading the
- * file counts, too: each look takes two calls of read(2).
+ * file is counted, too: each time it takes two calls of read(2).
  */
 #include <fcntl.h>
 #include <pthread.h>

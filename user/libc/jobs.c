@@ -1,6 +1,6 @@
 /*
  * Stopping and continuing processes as Linux does it: a transcript to compare
- * (tests/vm/conform_programs.sh). Nothing is expected here.
+ * (tests/vm/conform_programs.sh). The program itself expects no particular answers.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /*
- * Where a program finds its parts: one line of addresses.
+ * Print the addresses of the program's parts, in one line.
  *    layout          as the kernel chose them
  *    layout fixed    the same program, run by itself without randomness (personality(2))
  */

@@ -1,6 +1,6 @@
 /*
  * Uses as much of the kernel's memory manager and file systems as one program can in a short time, so that the
- * lock-order checker meets their locks; then prints what it has learnt (/proc/lockdep).
+ * lock-order checker sees their locks; then prints what the checker has recorded (/proc/lockdep).
  *
  *   locks [DEVICE]    DEVICE: a disk with ext2, to be mounted
  */

@@ -1,6 +1,6 @@
 /*
  * remap_file_pages, process_mrelease, scheduling classes and nice values of others: a transcript to compare
- * (tests/vm/conform_programs.sh). What Linux 6.1 has not got (mseal) is in tests/unit/mm_mseal.c.
+ * (tests/vm/conform_programs.sh). mseal(2), which Linux 6.1 does not have, is tested in tests/unit/mm_mseal.c.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -3,9 +3,10 @@
  *
  *    oomtable [CASES]
  *
- * In each case two to five processes of one cgroup have so much memory and such an oom_score_adj, and one of them grows
- * until somebody is killed. Who that is must not depend on what the kernel itself uses of the group's limit: a case in
- * which two scores lie near each other is generated anew. Runs unchanged on Linux 6.1 and on guestmm; as root.
+ * In each case two to five processes of one cgroup have certain amounts of memory and values of oom_score_adj, and
+ * one of them grows until a process is killed. The choice must not depend on how much of the group's limit the kernel
+ * itself uses, so a case in which two scores are close to each other is replaced by another one. Runs unchanged on
+ * Linux 6.1 and on guestmm; as root.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * Where a program's parts lie, as it says (prctl(PR_SET_MM)), and timerfd's clocks that wake a machine: a transcript to
+ * prctl(PR_SET_MM), by which a program sets the addresses of its parts, and timerfd's alarm clocks: a transcript to
  * compare (tests/vm/conform_programs.sh).
  */
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * signalfd, pidfd, and what /proc says of threads, descriptors and the kernel's numbers: a transcript to
+ * signalfd, pidfd, and the files of /proc about threads, descriptors and the kernel's settings: a transcript to
  * compare (tests/vm/conform_programs.sh). Nothing that depends on time or on numbers of processes is
  * printed.
  */

@@ -3,8 +3,8 @@
  *
  *    pressure                    the files' form, errors of triggers, and a trigger that fires: a transcript to compare
  *                                (tests/vm/pressure.sh). Runs unchanged on Linux (booted with psi=1) and on guestmm.
- *    pressure stall MIB          a process that uses MIB of memory, another one that computes; meanwhile, each second,
- *                                what the three files say, until each has said that there is pressure
+ *    pressure stall MIB          a process that uses MIB of memory, another one that computes; meanwhile it prints
+ *                                the three files each second, until each has shown pressure
  */
 #include <fcntl.h>
 #include <poll.h>

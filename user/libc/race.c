@@ -1,5 +1,5 @@
 /*
- * Threads that get into each other's way, for the lock-order checker (`--append lockdep`):
+ * Threads that compete for the same locks, for the lock-order checker (`--append lockdep`):
  *
  *   race DEVICE DIRECTORY ROUNDS
  *

@@ -1,7 +1,7 @@
 /*
  * rseq(2): a transcript to compare (tests/vm/conform_programs.sh). glibc registers an area of its own, so each
- * thread here begins by taking that one away. The sequence below counts up and is interrupted by signals and by
- * other threads; it has to end at its abort address each time, and never with a half-done step.
+ * thread first unregisters that one. The sequence below increments a counter, and is interrupted by signals and other
+ * threads. Each time it must continue at its abort address, and no increment may be lost or done in part.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 /*
- * System V shared memory and semaphores as Linux answers them: a transcript to compare
+ * System V shared memory and semaphores: a transcript to compare
  * (tests/vm/conform_programs.sh). Identifiers, addresses and times are not printed.
  */
 #include <errno.h>

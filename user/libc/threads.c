@@ -1,6 +1,5 @@
 /*
- * POSIX threads as a program finds them: built once with musl and once with glibc, static, by a
- * compiler that knows nothing of guestmm.
+ * POSIX threads, with musl and with glibc, in static programs that are built as for Linux.
  *
  * Each case is a function that returns what went wrong, or NULL. Counts are checked, never times.
  *

@@ -1,6 +1,6 @@
 /*
- * What a system call answered, as a transcript says it. Transcripts of Linux and of guestmm are compared line
- * by line (tests/vm/conform_programs.sh).
+ * Print results of system calls as lines of a transcript. Transcripts of Linux and of guestmm are compared line by line
+ * (tests/vm/conform_programs.sh).
  */
 #ifndef LIBC_TRANSCRIPT_H
 #define LIBC_TRANSCRIPT_H

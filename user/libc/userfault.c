@@ -1,6 +1,6 @@
 /*
- * userfaultfd as Linux answers it: a transcript to compare (tests/vm/conform_programs.sh). Addresses are
- * told as pages of an area.
+ * userfaultfd as Linux answers it: a transcript to compare (tests/vm/conform_programs.sh). Addresses
+ * are printed as pages of an area.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * userfaultfd's events as Linux tells of them: a transcript to compare (tests/vm/conform_programs.sh). A worker copies,
- * moves and throws away memory; the main thread reads of it. Addresses are pages of one reserved area.
+ * userfaultfd's events: a transcript to compare with Linux's (tests/vm/conform_programs.sh). A worker copies, moves and
+ * discards memory; the main thread reads the events. Addresses are pages of one reserved area.
  */
 #include <fcntl.h>
 #include <poll.h>

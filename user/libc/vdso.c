@@ -3,7 +3,7 @@
  * and on guestmm (tests/vm/vdso.sh); numbers that depend on the machine are compared, not printed.
  *    vdso            the transcript
  *    vdso count      a million readings, whose system calls are counted from outside (tests/vm/vdso.sh)
- *    vdso none       with vdso=0: it is not there
+ *    vdso none       with vdso=0: there must be no vDSO
  */
 #include <elf.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * Extended attributes, PR_SET_PDEATHSIG, who may change whose limits: a transcript to compare
+ * Extended attributes, PR_SET_PDEATHSIG, and the right to change limits of other processes: a transcript to compare
  * (tests/vm/conform_programs.sh). Starts as root, on a tmpfs of its own.
  */
 #include <fcntl.h>

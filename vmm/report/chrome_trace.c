@@ -1,18 +1,18 @@
 /*
- * A trace in the JSON format of Chrome's trace viewer, which Perfetto's reads ("Trace Event
- * Format"), and as lines of text or CSV.
+ * A trace in the JSON format of Chrome's trace viewer ("Trace Event Format"), which Perfetto also
+ * reads, and as lines of text or CSV.
  *
- *   process 1, guest     a thread a process: faults, direct reclaim, kswapd's work as B .. E;
- *                        all else as instants; swap I/O of pages as async b .. e
- *   process 2, CPUs      a thread a virtual CPU: who runs on it, as X
- *   process 3, host      a thread a vCPU: exits as X; a thread a device: its requests as X; what
- *                        the tick looked at; KVM's statistics as counters C
+ *   process 1, guest     a thread for each process: faults, direct reclaim, kswapd's work as B .. E;
+ *                        all other events as instants; swap I/O of pages as async b .. e
+ *   process 2, CPUs      a thread for each virtual CPU: the tasks that run on it, as X
+ *   process 3, host      a thread for each vCPU: exits as X; a thread for each device: its requests
+ *                        as X; the samples of each tick; KVM's statistics as counters C
  *
  *   C1  Events are in the order of their times, from 0.
- *   C2  B and E of a thread nest: an E whose B is not the last open one is left out, and what is
- *       open at the end is ended there. An async e has a b before it.
- *   C3  An X that begins before another of its thread has ended lies within it: it is cut where
- *       that ends (their times were taken by different threads).
+ *   C2  B and E of a thread nest. An E whose B is not the last open one is left out, and events that
+ *       are open at the end of the trace are ended there. Each async e follows its b.
+ *   C3  An X that begins before another X of its thread has ended lies within it: it is cut off where
+ *       the other ends. (Their times were taken by different threads.)
  */
 #include "report/chrome_trace.h"
 
@@ -47,7 +47,7 @@ struct chrome {
 	struct thread *thread;
 	size_t nr_threads;
 	uint8_t *io;		 /* a frame's I/O is open */
-	uint32_t *io_count;	 /* of a frame, to tell its I/Os apart */
+	uint32_t *io_count;	 /* number of a frame's I/Os so far, to tell them apart */
 	int64_t busy[NR_TRACKS]; /* host tracks: end of the last X that contains nothing */
 	struct {
 		uint32_t pid;
@@ -100,7 +100,7 @@ static void add_args(struct chrome *c, const struct trace_event *e)
 
 /* ---- guest ----------------------------------------------------------------------------------- */
 
-/** The thread of a guest process; beyond MAX_THREAD of them, one for all. */
+/** The thread of a guest process. Processes beyond MAX_THREAD share one. */
 static struct thread *thread_of(struct chrome *c, uint32_t pid)
 {
 	struct thread *t;
@@ -260,7 +260,7 @@ static uint32_t host_track(const struct trace_host_rec *r)
 	}
 }
 
-/** A span. One that begins within the one before it ends with it at the latest (C3). */
+/** Write a span. If it begins within the span before it, it ends no later than that one (C3). */
 static void host_span(struct chrome *c, const struct trace_event *e, const char *name)
 {
 	uint32_t tid = host_track(e->rec);
@@ -350,7 +350,7 @@ static void name_tracks(struct chrome *c)
 	name_track(c, "thread_name", PID_HOST, TID_TICK, "observers");
 }
 
-/** When the task that comes with switch `i` leaves its CPU again. */
+/** The time at which the task that switch `i` starts leaves its CPU again. */
 static int64_t next_switch(const struct chrome *c, size_t i)
 {
 	for (size_t k = i + 1; k < c->t->nr; k++) {

@@ -1,5 +1,5 @@
 /*
- * A trace for other eyes: Chrome's JSON, which Perfetto's viewer opens; text; CSV.
+ * A trace in formats for other programs: Chrome's JSON, which Perfetto's viewer opens; text; CSV.
  */
 #ifndef VMM_REPORT_CHROME_TRACE_H
 #define VMM_REPORT_CHROME_TRACE_H
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include "result/trace_read.h"
 
-/** Categories that are wanted; none: all. */
+/** The categories to write; if none is set, all. */
 struct trace_filter {
 	const char *category[16];
 	unsigned int nr;
@@ -21,10 +21,10 @@ struct trace_output {
 /** For report_write_file_atomic(); `output` is a struct trace_output. */
 int trace_emit_chrome(FILE *f, const void *output);
 int trace_emit_text(FILE *f, const void *output);
-/** For host records pfn and addr are what a and b of the record say (observe/trace_file.h). */
+/** CSV. In host records the columns pfn and addr have the fields a and b (observe/trace_file.h). */
 int trace_emit_csv(FILE *f, const void *output);
-/** Each time the guest's pressure files were read: the averages and totals that the states' begins and ends add
- * up to (result/pressure.h). */
+/** For each reading of the guest's pressure files: the averages and totals as computed from the beginnings and ends
+ * of the states (result/pressure.h). */
 int trace_emit_pressure(FILE *f, const void *output);
 
 #endif

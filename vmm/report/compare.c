@@ -1,13 +1,13 @@
 /*
- * Two sides of runs, value by value: what changed, and whether it is more than noise.
+ * Compare two sets of runs, value by value: what changed, and whether the change is more than noise.
  *
  *   run_result of each run -> rows {name, values of side A, values of side B} -> sorted -> tables
  *
- * A value is compared when every run of both sides has it. With one run a side nothing is known
- * about noise, and nothing is said about it. With more, a change is called beyond noise when the
- * ranges (least to greatest) of the two sides do not meet. That is an order statistic: it assumes
- * nothing about how values are spread, and by chance alone two sides of n and m like runs come
- * apart for 2 n! m! / (n + m)! of all values, which is printed.
+ * A value is compared if every run of both sides has it. With one run on a side nothing is known about
+ * noise. With more, a change is beyond noise if the ranges (least to greatest) of the two sides do not
+ * overlap. That is an order statistic, so it assumes nothing about the distribution of the values. If
+ * all runs are alike, the ranges of n and m runs are still apart for 2 n! m! / (n + m)! of the values;
+ * that number is printed.
  */
 #include "report/report.h"
 
@@ -27,13 +27,13 @@ struct row {
 	unsigned int seen[2]; /* runs of a side that have it */
 	double sum[2];
 	uint64_t min[2], max[2];
-	double weight; /* larger mean by smaller mean; the sort key */
+	double weight; /* larger mean / smaller mean; the sort key */
 };
 
 struct table {
 	struct row *rows;
 	unsigned int nr, room;
-	unsigned int side; /* being filled */
+	unsigned int side; /* the side that is being filled */
 	bool no_memory;
 };
 
@@ -255,7 +255,7 @@ static const char *value_text(enum value_kind kind, double v, char *buf, size_t 
 	return format_count(n, buf, size);
 }
 
-/** Half the width of the range by the mean: how far a single run may be off. */
+/** Half the width of the range divided by the mean: how far a single run may be from the mean. */
 static const char *spread_text(const struct row *row, unsigned int side, char *buf, size_t size)
 {
 	double m = mean(row, side);
@@ -290,7 +290,7 @@ static void put_row(FILE *f, const struct row *row)
 		change);
 }
 
-/** Rows that changed and are (or are not) beyond noise; `apart` < 0: all that changed. */
+/** Print the rows that changed: beyond noise (`apart` 1), not beyond noise (0), or all (< 0). */
 static void put_table(FILE *f, const struct table *t, const unsigned int runs[2], int apart,
 		      const char *title, const struct report_options *opt)
 {
@@ -319,7 +319,7 @@ static void put_table(FILE *f, const struct table *t, const unsigned int runs[2]
 		putc('\n', f);
 }
 
-/** How many values of like runs come apart by chance: 1 in the returned number. */
+/** For runs that are alike, the ranges of one value in so many are apart by chance. */
 static double chance(unsigned int n, unsigned int m)
 {
 	double ways = 1;

@@ -2,8 +2,8 @@
  * What a crash looked like: registers, the stack by frame pointers with names from the guest's
  * symbol table, and the console's last lines.
  *
- * The guest is broken by definition: each read may fail, and the chain of frame pointers may loop
- * or lead anywhere. It must rise, stay within one stack's worth of bytes and end after 32 frames.
+ * A crashed guest cannot be trusted: each read may fail, and the chain of frame pointers may loop or
+ * lead anywhere. So it is followed only while it rises, within the size of one stack, for 32 frames.
  */
 #include "report/report.h"
 
@@ -60,8 +60,8 @@ static void put_stack(FILE *f, struct machine *m, const struct mmvm_crash *c,
 	for (unsigned int i = 0; i < MAX_FRAMES && bp && bp % 8 == 0; i++) {
 		if (machine_read_virt(m, c->cr3, bp, frame, sizeof(frame)) || !frame[1])
 			break;
-		/* Recursion takes one line. A return address points behind the call: name the
-		 * call. */
+		/* Recursion is printed as one line. A return address is that of the instruction after the call; print
+		 * the call's. */
 		if (frame[1] == last) {
 			again++;
 		} else {

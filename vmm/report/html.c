@@ -1,10 +1,10 @@
 /*
- * A run as one HTML file: no script, no network, nothing beside it. It is made from a run_result
- * only, and says first what ran where and how far its numbers can be trusted, then whether guest
- * and host agree, then what happened over time, then everything else in tables.
+ * A run as a single HTML file without scripts, network access or further files. It is made from a
+ * run_result only. The page says first what ran where and how far its numbers can be trusted, then
+ * whether guest and host agree, then what happened over time, then everything else in tables.
  *
- * Texts in a result are strangers' (the guest's, or a file's): all go through html_text(), and a
- * content security policy in the page forbids scripts and requests should one slip through.
+ * Texts in a result cannot be trusted, because they come from the guest or from a file. All are written
+ * by html_text(). In case one is not, a content security policy in the page forbids scripts and requests.
  */
 #include "report/html.h"
 
@@ -220,7 +220,7 @@ static void put_zones(FILE *f, const struct run_result *r)
 		const struct run_zone *z = &r->zones[i];
 		const int64_t levels[] = {z->stat[NR_ACTIVE_ANON], z->stat[NR_INACTIVE_ANON],
 					  z->stat[NR_FILE_PAGES],
-					  /* Guest values: they may overflow by malice; wrap. */
+					  /* The guest's values may overflow: wrap. */
 					  (int64_t)((uint64_t)z->stat[NR_SLAB_RECLAIMABLE] +
 						    (uint64_t)z->stat[NR_SLAB_UNRECLAIMABLE]),
 					  z->stat[NR_PAGETABLE]};

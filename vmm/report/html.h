@@ -13,8 +13,8 @@
  *   html_plot.c   axes, lines, areas, heat, bars
  *   html_style.c  colours and layout
  *
- * Plots are drawn 480 units wide, one unit a pixel or a little more or less at any width of the
- * page: two stand side by side on a wide one, so that text in them never gets too small to read.
+ * Plots are 480 units wide, and a unit is about one pixel at any width of the page, so that text in them
+ * is always large enough: a wide page shows two plots side by side.
  */
 #ifndef VMM_REPORT_HTML_H
 #define VMM_REPORT_HTML_H
@@ -31,8 +31,8 @@
 enum plot_kind {
 	PLOT_STEP,  /* y[i] holds from t[i] to t[i + 1]: rates */
 	PLOT_LINE,  /* y[i] is the level at t[i + 1] */
-	PLOT_STACK, /* the same, one upon the other */
-	PLOT_STEPS, /* steps, one upon the other */
+	PLOT_STACK, /* the same, series stacked on each other */
+	PLOT_STEPS, /* PLOT_STEP, series stacked on each other */
 };
 
 struct plot_series {
@@ -48,11 +48,11 @@ struct plot {
 	const double *t; /* seconds: n + 1 values that rise */
 	unsigned int nr_series;
 	struct plot_series series[PLOT_SERIES];
-	double limit; /* a line across, with its name; none when 0 */
+	double limit; /* draw a horizontal line here; 0: none */
 	const char *limit_name;
 };
 
-/** Values of the cells of `row` from bottom to top, time from left to right. */
+/** A heatmap: rows from bottom to top, time from left to right. */
 struct heatmap {
 	const char *title, *caption, *unit;
 	unsigned int n;	 /* columns */
@@ -64,14 +64,14 @@ struct heatmap {
 	const char *split_name;
 };
 
-/** A row of a bar chart: name and what it says in text, and how long the bar is. */
+/** A row of a bar chart: its name, a text, and the length of the bar. */
 struct bar {
 	const char *name, *text;
 	double value;
 	unsigned int colour;
 };
 
-/** Text between tags or inside a quoted attribute; what is no text becomes U+FFFD. */
+/** Write text that may stand between tags or in a quoted attribute. Invalid bytes become U+FFFD. */
 void html_text(FILE *f, const char *s);
 void html_plot(FILE *f, const struct plot *p);
 void html_heatmap(FILE *f, const struct heatmap *h);
@@ -80,7 +80,7 @@ void html_bars(FILE *f, const struct bar *bars, unsigned int n);
 
 /* html_parts.c */
 void html_heading(FILE *f, const char *text);
-/** Format, then make safe. */
+/** Format a text, and write it with html_text(). */
 void html_put(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void html_count(FILE *f, uint64_t n);
 void html_level(FILE *f, int64_t n);
@@ -90,7 +90,7 @@ void html_cell_text(FILE *f, const char *class, const char *text);
 void html_table_begin(FILE *f, const char *const *columns);
 void html_table_end(FILE *f);
 void html_row_begin(FILE *f, const char *name);
-/** Names and values that flow in columns. Zeroes are left out: `zeroes` is how many. */
+/** A list of names and values in as many columns as fit. Zero values are left out; html_flow_end() says how many. */
 void html_flow_begin(FILE *f, const char *summary);
 void html_flow_end(FILE *f, unsigned int zeroes);
 
@@ -111,15 +111,14 @@ int report_latencies_read(struct report_costs *c, const struct json_value *root,
 			  struct mmvm_error *err);
 /** Working sets, heat and scores of access sampling; nothing when there was none. 0 or -ENOMEM. */
 int html_access(FILE *f, const struct run_result *r);
-/** The matrix of accesses by node over time, and what moved (html_nodes.c): intervals as html_access()
- * cuts them. Nothing without nodes. 0 or -ENOMEM. */
+/** Accesses by node over time, and pages that moved (html_nodes.c), in the intervals of html_access(). Writes nothing
+ * for a machine without nodes. 0 or -ENOMEM. */
 int html_access_plots(FILE *f, const struct run_access *a, unsigned int n, const double *t,
 		      const unsigned int *first);
 /** The same as a table, summed over the run. */
 void html_access_matrix(FILE *f, const struct run_access *a);
-/** Free memory and what stands in its way, over time and by address (html_fragmentation.c): intervals as
- * html_timeline() cuts them, samples of interval i being first[i] ... first[i + 1] - 1. Nothing when nobody looked. 0
- * or -ENOMEM. */
+/** Fragmentation of free memory, over time and by address (html_fragmentation.c), in the intervals of html_timeline():
+ * interval i has samples first[i] ... first[i + 1] - 1. Writes nothing if it was not sampled. 0 or -ENOMEM. */
 int html_fragmentation(FILE *f, const struct run_result *r, unsigned int n, const double *t,
 		       const unsigned int *first);
 /** Every plot over time that the samples allow. Returns 0 or -ENOMEM. */

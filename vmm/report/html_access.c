@@ -2,8 +2,8 @@
  * Accessed memory in the report: the working set over time and a heatmap for each method that has
  * pages, and how the methods compare.
  *
- * A method's points become at most PLOT_POINTS intervals, as the timeline's samples do
- * (html_time.c): a working set is that of the interval's last point, heat the mean of its points.
+ * A method's points are joined to at most PLOT_POINTS intervals, like the timeline's samples
+ * (html_time.c). The working set of an interval is that of its last point, heat the mean of its points.
  */
 #include "report/html.h"
 
@@ -136,7 +136,7 @@ static void percent_cell(FILE *f, uint64_t part, uint64_t whole)
 		whole ? 100.0 * (double)part / (double)whole : 0.0);
 }
 
-/** A cell with a time, or a dash where there is none. */
+/** Write a cell with a time, or with a dash if there is none. */
 static void ns_cell(FILE *f, bool there, uint64_t ns)
 {
 	char t[32];

@@ -2,8 +2,8 @@
  * What operations cost, as a part of the page: the result of `mmvm bench --json`, Linux and guestmm
  * side by side, in instructions.
  *
- * The file is read strictly, as a run's is. An operation that was not measured on one side is listed
- * without a ratio: absent is not zero.
+ * The file is checked as strictly as that of a run. An operation that was not measured on one side is
+ * listed without a ratio: a missing value is not zero.
  */
 #include "report/html.h"
 
@@ -18,7 +18,8 @@ static int bad(struct mmvm_error *err, const char *path, const char *what)
 	return mmvm_error(err, MMVM_EXIT_USAGE, "%s is no result of mmvm bench: %s", path, what);
 }
 
-/** "linux" or "guestmm" of one operation: thousandths of an instruction; 0 when not measured. */
+/** Read the cost of an operation on one side ("linux" or "guestmm") in thousandths of an instruction; 0: not
+ * measured. */
 static int load_cost(const struct json_value *op, const char *side, uint64_t *cost)
 {
 	const struct json_value *v = json_get(op, side);

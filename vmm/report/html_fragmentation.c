@@ -1,6 +1,7 @@
 /*
  * Fragmentation in the report: free memory by the order of its blocks, large folios and migrate types over time, and
- * three maps of address by time. A level, and a map's column, is that of the interval's last sample that has one.
+ * three maps of address by time. Levels, and the columns of maps, are those of the interval's last sample that has
+ * them.
  */
 #include "report/html.h"
 
@@ -15,8 +16,7 @@ struct fragmentation_plots {
 	const struct run_result *r;
 	unsigned int n;
 	const double *t;
-	const struct run_fragmentation
-		*at[PLOT_POINTS]; /* NULL: there was no look in the interval */
+	const struct run_fragmentation *at[PLOT_POINTS]; /* NULL: no sample in the interval */
 	double y[PLOT_SERIES][PLOT_POINTS];
 	char name[PLOT_SERIES][32];
 };
@@ -60,7 +60,7 @@ static void plot_orders(struct fragmentation_plots *fp)
 	draw(fp, &p);
 }
 
-/** A level of each look, in MiB with `per_mib` of them in one. */
+/** Add a series with a level of each sample, in MiB; `per_mib` units are one MiB. */
 static void add_level(struct fragmentation_plots *fp, struct plot *p, const char *name,
 		      size_t field, double per_mib)
 {
@@ -113,7 +113,7 @@ static void plot_types(struct fragmentation_plots *fp)
 	draw(fp, &p);
 }
 
-/** A map: RUN_HEAT_BUCKETS numbers of each look. */
+/** Draw a map: RUN_HEAT_BUCKETS numbers for each sample. */
 static int map(struct fragmentation_plots *fp, const char *title, const char *unit,
 	       const char *caption, size_t field)
 {

@@ -119,7 +119,7 @@ static void put_exits(FILE *f, const struct run_result *r)
 		r->has_exit_times ? "time the VMM spent on that reason" : "how often");
 }
 
-/** Pages beside those a program says it wrote; only of an exact comparison. */
+/** Pages found dirty that the program did not name, by reason; only after an exact comparison. */
 static void put_reasons(FILE *f, const struct run_result *r)
 {
 	static const char *const columns[] = {"why they were in the log", "#pages", NULL};

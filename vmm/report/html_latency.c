@@ -23,7 +23,7 @@
 #define ROW    26.0
 #define BOTTOM 40.0
 
-/** What is drawn: rows of buckets that begin at first_ns. */
+/** A chart: rows of buckets. The first bucket begins at first_ns. */
 struct chart {
 	double first_ns;
 	unsigned int low, high; /* buckets in use: [low, high) */
@@ -59,7 +59,7 @@ static double bucket_ns(const struct chart *c, unsigned int bucket)
 	return ns;
 }
 
-/** Powers of ten, where they fall between the buckets' edges. */
+/** Draw the axis: marks at powers of ten, which lie between the edges of buckets. */
 static void draw_axis(FILE *f, const struct chart *c, double height)
 {
 	double low = bucket_ns(c, c->low), high = bucket_ns(c, c->high), last = 0;
@@ -74,7 +74,7 @@ static void draw_axis(FILE *f, const struct chart *c, double height)
 			edge *= 2;
 			at++;
 		}
-		/* Between two edges the axis is logarithmic too; a straight line is near enough. */
+		/* The axis is logarithmic between two edges, too, but a linear position is exact enough. */
 		at += (ns - edge) / edge;
 		if (at > c->high)
 			break;
@@ -222,7 +222,7 @@ int report_latencies_read(struct report_costs *c, const struct json_value *root,
 
 		if (!name || name->type != JSON_STRING)
 			return bad(err, path, "a kind has no name");
-		/* A path that was not proved to be taken has no times. */
+		/* If it was not proved that a path was taken, it has no times. */
 		if (!n || n->type == JSON_NULL)
 			continue;
 		if (n->type != JSON_ARRAY || c->nr_latencies == REPORT_MAX_LATENCIES)

@@ -1,6 +1,6 @@
 /*
- * Accesses by node in the report: the matrix as a table, its pairs over time as a plot, and beside
- * it, on the same time axis, the pages that changed their node and the hint faults.
+ * Accesses by node in the report: the matrix as a table, its pairs over time as a plot and, on the same
+ * time axis, the pages that moved to another node and the hint faults.
  */
 #include "report/html.h"
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One series is left for all pairs without a series of their own. */
+/* The last series is the sum of all pairs that have none of their own. */
 #define PAIRS_SHOWN (PLOT_SERIES - 1)
 
 struct node_plots {
@@ -61,7 +61,7 @@ static void plot_pairs(FILE *f, struct node_plots *np)
 		if (!report_access_pair(a, cpu, node))
 			continue;
 		if (s > PAIRS_SHOWN)
-			s = PAIRS_SHOWN; /* the others, begun by the pair before */
+			s = PAIRS_SHOWN; /* a further one of the other pairs */
 		else
 			p.series[p.nr_series++] =
 				(struct plot_series){np->name[s], s % HTML_COLOURS, np->y[s]};

@@ -1,5 +1,5 @@
 /*
- * Plots as SVG, drawn without help from a library or a script.
+ * Plots as SVG, drawn without a library or a script.
  *
  *        title, legend (HTML: they wrap)
  *   TOP  +----------------------------+
@@ -8,8 +8,8 @@
  *        +----------------------------+
  *  LEFT        ticks        time, s     RIGHT
  *
- * Over each interval lies an invisible column whose <title> says the numbers: that is what a
- * browser shows under the pointer.
+ * Over each interval lies an invisible column. Its <title> has the numbers, which a browser shows when
+ * the pointer is over it.
  *
  * I1: no coordinate leaves the drawing: values are clamped to [0, top of the axis], and an axis
  *     reaches above its largest value.
@@ -31,7 +31,7 @@
 
 struct axis {
 	double top, step; /* highest value drawn, distance of ticks */
-	double per;	  /* one unit of the axis in units of the values */
+	double per;	  /* units of the values in one unit of the axis */
 	const char *unit;
 };
 
@@ -132,7 +132,7 @@ static void time_axis(struct axis *a, double seconds)
 		     {1e-6, "time, microseconds"}};
 	size_t i = 0;
 
-	/* Minutes from ten of them on. */
+	/* From ten minutes on, minutes are used. */
 	while (i < 4 && seconds < units[i].per * (i < 2 ? 10 : 1))
 		i++;
 	a->per = units[i].per;
@@ -223,7 +223,7 @@ static void legend(FILE *f, const struct plot *p)
 	fputs("</ul>\n", f);
 }
 
-/** A number of three figures that count, thousands apart. */
+/** Write a number with three significant figures and separated thousands. */
 static void put_value(FILE *f, double v)
 {
 	char text[32];
@@ -316,7 +316,8 @@ void html_plot(FILE *f, const struct plot *p)
 	figure_end(f, p->caption);
 }
 
-/** 0 for nothing, else 1 ... HTML_HEATS: doubling from one to the next, the hottest is `max`. */
+/** The colour of a cell: 0 for no value, else 1 ... HTML_HEATS. Each stands for twice the value of the one before; the
+ * last is `max`. */
 static unsigned int heat_of(double v, double max)
 {
 	unsigned int heat = HTML_HEATS;

@@ -1,7 +1,7 @@
 /*
- * The style sheet of the report. Colours are variables, once for a light page and once for a dark
- * one; --c0 ... --c9 tell series apart also for those who see few colours (their order alternates
- * light and dark), --h1 ... --h8 go from hardly different from the page to its opposite.
+ * The style sheet of the report. Colours are variables, set once for a light page and once for a dark
+ * one. --c0 ... --c9 are for series; light and dark ones alternate, so that readers who see few colours
+ * can tell them apart. --h1 ... --h8 are for heat, from almost the page's colour to the opposite.
  */
 #include "report/html.h"
 

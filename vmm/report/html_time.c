@@ -1,11 +1,11 @@
 /*
- * The timeline of a run as plots. Samples become at most PLOT_POINTS intervals:
+ * The timeline of a run as plots. Samples are joined to at most PLOT_POINTS intervals:
  *
  *   samples   |s0 |s1 |s2 |s3 |s4 |s5 |s6 |      t = 0 is the start of machine_run()
  *   intervals |     0     |     1     | 2 |      `each` samples to one, the last may have fewer
  *
- * A rate is what was counted in an interval by its length, so that nothing counted gets lost where
- * samples are joined; a level is that of the interval's last sample.
+ * A rate is the number of events in an interval divided by its length, so joining samples loses no
+ * event. A level is that of the interval's last sample.
  *
  * I1: t rises strictly: samples at the same instant are joined with their successor.
  */
@@ -44,7 +44,7 @@ static void cut(struct timeline *tl)
 		tl->first[tl->n] = i + 1;
 		in = 0;
 	}
-	/* Samples at the end that came at the same instant belong to the last interval. */
+	/* Samples at the end with the same time belong to the last interval. */
 	if (tl->n)
 		tl->first[tl->n] = r->nr_samples;
 }
@@ -67,7 +67,7 @@ static uint64_t counter_at(const struct run_sample *s, size_t field)
 	return v;
 }
 
-/** Counts per second of a counter that rises; one that falls (a guest's whim) counts as zero. */
+/** The rate per second of a rising counter. If the guest makes it fall, the rate is zero. */
 static bool rate(struct timeline *tl, unsigned int series, size_t field)
 {
 	uint64_t before = 0;
@@ -84,7 +84,7 @@ static bool rate(struct timeline *tl, unsigned int series, size_t field)
 	return any;
 }
 
-/** Pages to MiB; a level below zero (a guest's whim) is drawn as none. */
+/** Pages to MiB. If the guest reports a level below zero, it is drawn as zero. */
 static double mib(int64_t pages)
 {
 	return pages > 0 ? (double)pages / MIB_PAGES : 0;
@@ -122,7 +122,7 @@ static void plot_dirty(struct timeline *tl)
 	     "a page written twice in between counts once.");
 }
 
-/** What the pages found dirty were, by the guest's page state: the owners with most, and the rest. */
+/** Plot the pages found dirty by their owner in the guest: the owners with most pages, and the sum of the others. */
 static void plot_owners(struct timeline *tl)
 {
 #define TYPE_NAME_(name, text) text,
@@ -147,7 +147,7 @@ static void plot_owners(struct timeline *tl)
 	}
 	if (!any)
 		return;
-	/* A type's series is how many have more; the last series takes all that come later. */
+	/* A type's series is the number of types with more pages. The last series has all further types. */
 	memset(tl->y, 0, sizeof(tl->y));
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++) {
 		place[t] = 0;
@@ -209,7 +209,7 @@ static void plot_rates(struct timeline *tl)
 		plot(tl, &exits, "Host's count; what KVM handles itself is not among them.");
 }
 
-/** KVM's side: what the second stage maps, and how often it had to be asked. */
+/** Plot the second stage of translation: how much it maps, and how often it faulted. */
 static void plot_second_stage(struct timeline *tl)
 {
 	struct plot mapped = {
@@ -339,7 +339,7 @@ static void plot_levels(struct timeline *tl)
 				*y += mib(s->level[parts[k].item[1]]);
 			any |= *y > 0;
 		}
-		/* A part that was never there has no place in the legend. */
+		/* A part that is always zero is left out of the legend. */
 		if (!any)
 			continue;
 		p.series[p.nr_series] =
@@ -367,7 +367,7 @@ static void plot_swap_use(struct timeline *tl)
 	for (unsigned int i = 0; i < tl->n; i++) {
 		uint64_t left = tl->r->samples[tl->first[i + 1] - 1].swap_free;
 
-		/* Before the guest has its swap device there is neither. */
+		/* Before the guest has its swap device, both are 0. */
 		tl->y[0][i] = left && left < total ? mib((int64_t)(total - left)) : 0;
 		any |= tl->y[0][i] > 0;
 	}

@@ -1,12 +1,12 @@
 /*
- * A page's life in words: one line an event, guest and host in the order of their times.
+ * A page's life in words: one line for each event of guest and host, in the order of their times.
  *
  *   time        since    who              event       what it says                 the frame then
  *   12.345 ms   +3.1 us  7 swapstress     map         anon at 0x7f0000001000       anon, mapped
  *   12.350 ms   +5.0 us  host swap        blk_page    written to sector 136, 21 us
  *
- * The life of an address is that of the frames it had, one after the other, and of the swap slots
- * between them: the frame is followed from its allocation for the fault until it is free again.
+ * The life of an address is that of its successive frames and of the swap slots between them. A frame is
+ * followed from its allocation in the fault until it is free again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -135,7 +135,7 @@ int life_print_frame(FILE *out, const struct trace_data *t, uint64_t pfn)
 
 /* ---- an address ------------------------------------------------------------------------------ */
 
-/** Events found so far, by number; not in order while an earlier one can be added. */
+/** Numbers of the events found so far. They are not sorted while earlier ones may be added. */
 struct found {
 	uint32_t *event;
 	size_t nr, room;
@@ -163,20 +163,20 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/** Where the contents of the address are, while the events are gone through. */
+/** Where the contents of the address are at the current event. */
 struct follow {
 	const struct trace_data *t;
 	uint64_t addr;
 	uint32_t mm;
 	int swap;     /* number of the swap disk */
-	bool has_pfn; /* in a frame */
+	bool has_pfn; /* they are in a frame */
 	uint64_t pfn;
-	uint64_t entry;	 /* in a slot, or in both; 0: none */
+	uint64_t entry;	 /* they are (perhaps also) in this slot; 0: none */
 	uint32_t *alloc; /* last allocation of each frame, event number + 1 */
 	struct found found;
 };
 
-/** The frame was known before it came to the address: its allocation belongs to the story. */
+/** The contents are in this frame now. Its allocation, an earlier event, belongs to the life of the address. */
 static int take_frame(struct follow *f, uint64_t pfn)
 {
 	uint32_t alloc = f->alloc[trace_frame(f->t, pfn)];
@@ -224,7 +224,7 @@ static int follow_guest(struct follow *f, size_t i)
 		rc = found_add(&f->found, i);
 	if (mine && r->event == TRACE_FREE)
 		f->has_pfn = false;
-	/* Another's frame from now on; the slot, if there is one, keeps the contents. */
+	/* The frame is no longer this address's. If there is a slot, it still has the contents. */
 	if (mine && r->event == TRACE_UNMAP && r->mm == f->mm && r->arg == TRACE_UNMAP_ZAP)
 		f->entry = 0;
 	return rc;

@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include "result/page_life.h"
 
-/** Every event of a frame. */
+/** Print all events of a frame. */
 int life_print_frame(FILE *out, const struct trace_data *t, uint64_t pfn);
-/** Every event of what process `pid` (0: whoever has one) has at an address, wherever it was. */
+/** Print all events of the page that process `pid` has at an address, in whichever frame or slot it was. 0: the first
+ * process that maps the address. */
 int life_print_address(FILE *out, const struct trace_data *t, uint64_t addr, uint32_t pid);
-/** The pages that have most to tell. */
+/** Print the `max` pages with the most events. */
 int life_print_list(FILE *out, const struct trace_data *t, unsigned int max);
 void life_print_check(FILE *out, const struct life_check *c);
 /** Two lines about the trace: where it comes from, and what is missing. */

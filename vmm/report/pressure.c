@@ -1,4 +1,4 @@
-/* mmvm trace FILE --format pressure: what the guest's pressure files should have said, as the host adds it up. */
+/* mmvm trace FILE --format pressure: the correct contents of the guest's pressure files, computed by the host. */
 #include <errno.h>
 #include <inttypes.h>
 #include "report/chrome_trace.h"

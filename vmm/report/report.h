@@ -1,6 +1,6 @@
 /*
- * A result for people: tables, pages, comparisons, and what is printed of a machine that crashed.
- * The model is result/result.h; nothing here knows who observed it.
+ * A result for people: tables, pages, comparisons, and the report of a crash. The model is
+ * result/result.h. Nothing here depends on the observers that filled it.
  */
 #ifndef VMM_REPORT_REPORT_H
 #define VMM_REPORT_REPORT_H
@@ -40,18 +40,18 @@ struct report_costs {
 	unsigned int nr_latencies;
 	struct report_latency latency[REPORT_MAX_LATENCIES];
 };
-/** Adds a file of `mmvm bench --json` or of `mmvm bench fault --json`. Returns 0, or -1 with `err`,
- * as run_result_load() does. `c` begins as zeroes. */
+/** Add a file of `mmvm bench --json` or of `mmvm bench fault --json` to `c`, which the caller has zeroed before the
+ * first one. Returns 0, or -1 with `err`, as run_result_load() does. */
 int report_costs_load(struct report_costs *c, const char *path, struct mmvm_error *err);
 
-/** The counters of struct run_access_moves: name, and where. */
+/** A counter of struct run_access_moves: its name and offset. */
 struct report_access_move {
 	const char *name;
 	size_t offset;
 };
 #define REPORT_ACCESS_MOVES (sizeof(struct run_access_moves) / sizeof(uint64_t))
 extern const struct report_access_move report_access_move[REPORT_ACCESS_MOVES];
-/** Pages accessed by CPUs of `cpu` (nr_nodes: of several nodes) on `node`, summed over points. */
+/** Pages on `node` accessed by CPUs of node `cpu` (nr_nodes: by CPUs of several nodes), summed over all points. */
 uint64_t report_access_pair(const struct run_access *a, unsigned int cpu, unsigned int node);
 /** "node 1" or "several". Returns buf. */
 const char *report_access_cpus(const struct run_access *a, unsigned int cpu, char *buf,
@@ -59,33 +59,33 @@ const char *report_access_cpus(const struct run_access *a, unsigned int cpu, cha
 /** The matrix of accesses by node; nr_nodes and points are not 0. */
 void report_table_nodes(FILE *f, const struct run_access *a);
 
-/** One HTML page that needs nothing else, with plots; `costs` may be NULL. Also -ENOMEM. */
+/** Write an HTML page with plots that needs no further file. `costs` may be NULL. 0, -EIO or -ENOMEM. */
 int report_html(FILE *f, const struct run_result *r, const struct report_costs *costs);
 
-/** Each plot of that page as an SVG file in `folder`, which is made; the name is the plot's title.
- * Returns 0 or -errno, and then `failed` is the path that it is about. */
+/** Write each plot of that page as an SVG file, named after its title, to `folder`, which is created. Returns 0, or
+ * -errno and the path of the file that failed in `failed`. */
 int report_svg(const char *folder, const struct run_result *r, const struct report_costs *costs,
 	       char *failed, size_t size);
 
-/** Runs that belong together, at least one. */
+/** One side of a comparison: one or more runs. */
 struct run_side {
 	const char *label;
 	struct run_result *runs;
 	unsigned int nr;
 };
-/** What changed from side[0] to side[1], biggest first; with several runs a side, what of it is
- * beyond noise. Returns 0, -ENOMEM or -EIO. */
+/** Print what changed from side[0] to side[1], largest changes first. With several runs on a side, changes beyond noise
+ * are separate. Returns 0, -ENOMEM or -EIO. */
 int report_compare(FILE *f, const struct run_side side[2], const struct report_options *opt);
 
-/** Registers, the symbolised stack and the last lines of the console of a machine that crashed (or
- * stopped while its registers could be read). `symbols` may be NULL; reads guest memory of `m`. */
+/** Print registers, the stack with symbols and the last lines of the console of a machine that crashed, or that stopped
+ * while its registers could be read. `symbols` may be NULL. Reads guest memory of `m`. */
 void report_crash(FILE *f, struct machine *m, const struct machine_outcome *out,
 		  const struct symtab *symbols);
-/** The last `lines` lines of a console, each behind `indent`, safe for a terminal. */
+/** Print the last `lines` lines of a console, each after `indent`, made safe for a terminal. */
 void report_console_tail(FILE *f, const char *indent, const char *console, unsigned int lines);
 
-/** Text of one line (cut at `max` bytes), and of many (each line behind `indent`), with what could
- * drive a terminal replaced. */
+/** Print text in which all bytes that could control a terminal are replaced: put_safe() one line, cut at `max` bytes;
+ * the other several lines, each after `indent`. */
 void put_safe(FILE *f, const char *s, size_t max);
 void put_lines(FILE *f, const char *indent, const char *s);
 

@@ -1,6 +1,6 @@
 /*
- * Text from strangers, made safe for a terminal: control characters (C0, DEL, C1) become dots,
- * bytes that are not UTF-8 become U+FFFD; a tab is kept where there are lines.
+ * Make text that cannot be trusted safe for a terminal: control characters (C0, DEL, C1) become dots, and
+ * bytes that are not UTF-8 become U+FFFD. Texts of several lines keep their tabs.
  */
 #include "report/report.h"
 

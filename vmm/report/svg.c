@@ -1,12 +1,12 @@
 /*
- * The plots of the page as SVG files of their own, for documents that cannot take a whole page.
+ * The plots of the page as separate SVG files, for documents that cannot include a whole page.
  *
  *   report_html() -> text -> each <figure>: its title, legend and <svg> -> TITLE.svg
  *
- * The page is taken apart, not drawn again, so that a plot cannot say two things. What the page's
- * style sheet gives it is written into the file; the legend, which is HTML there, becomes text that
- * wraps by the number of its characters. The columns with numbers under the pointer are left out:
- * they are most of the bytes, and a picture in a document has no pointer.
+ * The plots are cut out of the page and not drawn again, so that page and file cannot differ. Rules of the
+ * page's style sheet are written into the file. The legend, which is HTML in the page, becomes text,
+ * wrapped by the number of its characters. The columns with numbers for the pointer are left out: they are
+ * most of the bytes, and of no use in a document.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,9 +16,9 @@
 #include "report/report.h"
 
 #define WIDTH	   480.0
-#define PLOT_H	   250.0 /* as html_plot.c draws them */
+#define PLOT_H	   250.0 /* the height of plots in html_plot.c */
 #define LINE_H	   16.0
-#define CHAR_W	   7.0 /* of 12 pixels, about */
+#define CHAR_W	   7.0 /* average width of a character of 12 pixels */
 #define LEGEND_MAX 32u
 
 /** A piece of the page. */
@@ -35,7 +35,7 @@ struct figure {
 	unsigned int nr_legend;
 };
 
-/** What lies between `open` and `close` in [*at, end); *at is then behind it. False: nothing. */
+/** Find the text between `open` and `close` in [*at, end), and move *at past it. False: there is none. */
 static bool between(const char **at, const char *end, const char *open, const char *close,
 		    struct piece *out)
 {
@@ -68,7 +68,7 @@ static void read_legend(struct figure *fig, const struct piece *list)
 	}
 }
 
-/** The next figure of the page that is a plot. */
+/** Find the next figure of the page that is a plot. */
 static bool next_figure(const char **at, const char *end, struct figure *fig)
 {
 	struct piece figure, list, svg;
@@ -92,7 +92,7 @@ static bool next_figure(const char **at, const char *end, struct figure *fig)
 	return false;
 }
 
-/** The light page's colours (html_style.c). Programs other than browsers know no variables. */
+/** The light page's colours (html_style.c). Programs other than browsers do not support variables. */
 static const struct {
 	const char *name, *value;
 } colours[] = {{"c0", "#0a6ebd"},   {"c1", "#d95f02"},	 {"c2", "#0f8b6c"},   {"c3", "#b5479a"},
@@ -102,8 +102,8 @@ static const struct {
 	       {"h7", "#154782"},   {"h8", "#0a2a55"},	 {"page", "#fcfcfb"}, {"card", "#ffffff"},
 	       {"text", "#1d2126"}, {"soft", "#5b6470"}, {"line", "#dfe3e8"}};
 
-/** Text with each "var(--NAME)" as its colour. "--c:", by which the page colours lines and areas, is
- * "color:". */
+/** Write text with each "var(--NAME)" replaced by its colour, and "--c:", by which the page colours lines and areas,
+ * replaced by "color:". */
 static void put_plain(FILE *f, const char *at, size_t len)
 {
 	static const char var[] = "var(--", own[] = "--c:";
@@ -133,7 +133,7 @@ static void put_plain(FILE *f, const char *at, size_t len)
 	fwrite(at, 1, (size_t)(end - at), f);
 }
 
-/** What stands there without the <rect class="tip"> ... </rect>. */
+/** Write the body without its <rect class="tip"> ... </rect> elements. */
 static void put_body(FILE *f, const struct piece *body)
 {
 	static const char open[] = "<rect class=\"tip\"", close[] = "</rect>\n";
@@ -151,7 +151,7 @@ static void put_body(FILE *f, const struct piece *body)
 	put_plain(f, at, (size_t)(end - at));
 }
 
-/** The rules that plots need, of the light page. */
+/** Write the style rules that plots need, with the light page's colours. */
 static void put_style(FILE *f)
 {
 	static const char rules[] =
@@ -168,7 +168,7 @@ static void put_style(FILE *f)
 	put_plain(f, rules, sizeof(rules) - 1);
 }
 
-/** What stands before an item of the legend: a box of its colour, an empty one, a dashed line. */
+/** Draw the mark before an item of the legend: a box in its colour, an empty box, or a dashed line. */
 static void put_mark(FILE *f, const struct piece *mark, double x, double y)
 {
 	const char *at = mark->at, *end = mark->at + mark->len;
@@ -188,7 +188,7 @@ static void put_mark(FILE *f, const struct piece *mark, double x, double y)
 	fputs("\"/>\n", f);
 }
 
-/** Places of the legend's items; returns the height it takes. Writes them when `f` is not NULL. */
+/** Lay out the legend, and write it if `f` is not NULL. Returns its height. */
 static double put_legend(FILE *f, const struct figure *fig)
 {
 	double x = 4, y = 2 * LINE_H;
@@ -232,7 +232,7 @@ static int emit_figure(FILE *f, const void *arg)
 	return ferror(f) ? -EIO : 0;
 }
 
-/** "Guest memory: free × used" is guest-memory-free-used.svg. */
+/** The path of a plot's file: "Guest memory: free × used" becomes guest-memory-free-used.svg. */
 static void file_name(char *buf, size_t size, const char *folder, const struct piece *title)
 {
 	size_t n = (size_t)snprintf(buf, size, "%s/", folder);

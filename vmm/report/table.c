@@ -1,7 +1,7 @@
 /*
- * A run_result for people: at most 100 columns, numbers right-aligned, guest truth beside host
- * observation, and a section only where there is something to say. The first lines answer "what ran
- * where", the middle "do both sides agree", the last "so what".
+ * A run_result for people: at most 100 columns, numbers right-aligned, the guest's counts beside the
+ * host's, and no empty sections. The first lines say what ran where, the middle whether both sides agree,
+ * and the last what it cost and found.
  *
  * Strings that came from the guest are printed with control characters replaced: a guest must not
  * drive the terminal.
@@ -107,7 +107,7 @@ static void table_checks(const struct out *o, const struct run_result *r)
 	}
 }
 
-/** The counters a reader of this table wants first, in the order of a page's life. */
+/** The most important counters, in the order of a page's life. */
 static void table_faults(const struct out *o, const struct run_result *r)
 {
 	static const struct {
@@ -181,7 +181,7 @@ static void table_zones(const struct out *o, const struct run_result *r)
 	}
 }
 
-/** The owners of the pages written, summed over the samples that could be sorted. */
+/** The owners of the pages written, summed over the samples for which they are known. */
 static void table_dirty_owners(const struct out *o, const struct run_result *r)
 {
 #define TYPE_NAME_(name, text) text,
@@ -218,7 +218,7 @@ static void table_dirty_owners(const struct out *o, const struct run_result *r)
 	putc('\n', o->f);
 }
 
-/** What watching has cost, beside what was seen. */
+/** What each observer cost, and what it saw. */
 static void table_observers(const struct out *o, const struct run_result *r)
 {
 	char a[32], b[32], c[32];
@@ -238,7 +238,7 @@ static void table_observers(const struct out *o, const struct run_result *r)
 	}
 }
 
-/* Whose each page is: groups and what is nobody's add up to the machine. */
+/* The group of each page. The groups and the uncharged pages add up to the machine. */
 static void table_memcg(const struct out *o, const struct run_result *r)
 {
 	char a[32], b[32], c[32], d[32];
@@ -297,7 +297,7 @@ static void table_host(const struct out *o, const struct run_result *r)
 			table_memcg(o, r);
 	}
 
-	/* Memory's own statistics always; the rest when asked. */
+	/* Statistics about memory are always printed, the others with --verbose. */
 	for (unsigned int i = 0; i < r->nr_kvm; i++) {
 		const struct run_kvm_stat *s = &r->kvm[i];
 		bool about_pages = strstr(s->name, "pages_") || strstr(s->name, "pf_") ||
@@ -329,7 +329,7 @@ static void table_host(const struct out *o, const struct run_result *r)
 	}
 }
 
-/* The first lines; all are in the JSON. */
+/* Lines to print; the JSON has all places. */
 #define TABLE_PLACES 16
 
 static void table_places(const struct out *o, const struct run_result *r)

@@ -17,7 +17,7 @@
 #define MAP_COLUMNS 72u
 #define MIB_PAGES   ((1 << 20) / MMVM_PAGE_SIZE)
 
-/** Mean over the points, of those whose window was filled already. */
+/** The mean over the points whose window was complete. */
 static uint64_t mean_window(const struct run_access *a, unsigned int w)
 {
 	unsigned int from = run_access_window[w] ? run_access_window[w] - 1 : 0, n = 0;
@@ -28,7 +28,7 @@ static uint64_t mean_window(const struct run_access *a, unsigned int w)
 	return n ? (sum + n / 2) / n : 0;
 }
 
-/** "1,234" or, when there were not that many samples, "-". */
+/** "1,234", or "-" if there were not enough samples for the window. */
 static const char *window_text(const struct run_access *a, unsigned int w, char *buf, size_t size)
 {
 	if (!a->nr_points || a->nr_points < run_access_window[w] || (w && !a->has_pages))
@@ -82,7 +82,7 @@ static void put_score(FILE *f, const struct run_access *a)
 			format_ns(s->lag_max_ns, n, sizeof(n)));
 }
 
-/** Pages per sample in a cell: the mean over what the cell covers of time, the sum over memory. */
+/** Pages per sample in a cell: the mean over the cell's time, of the sum over its memory. */
 static double cell(const struct run_access *a, unsigned int columns, unsigned int row,
 		   unsigned int column)
 {
@@ -132,7 +132,7 @@ static void put_map(FILE *f, const struct run_access *a, const struct run_result
 			double v = cell(a, columns, row, c);
 			unsigned int s = (unsigned int)(v / max * steps + 0.5);
 
-			/* Something is never drawn as nothing. */
+			/* A value above 0 is never drawn as a blank. */
 			putc(shade[v > 0 && !s ? 1 : s], f);
 		}
 		fputs("|\n", f);

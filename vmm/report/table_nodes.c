@@ -1,11 +1,11 @@
 /*
- * Accesses by node on a terminal: the matrix (node of the CPU, node of the page), each of its pairs
- * over time, and the pages that changed their node meanwhile.
+ * Accesses by node on a terminal: the matrix (node of the CPU, node of the page), each of its pairs over
+ * time, and the pages that moved to another node.
  *
  *    from CPUs of    pages of node 0  pages of node 1
  *    node 0                    1,234               12
  *    node 1                        0            5,678
- *    several                      40                0    CPUs of both, or nobody knows which
+ *    several                      40                0    CPUs of both, or unknown
  *
  *    node 0 to node 0 |@@@@%%#*+=-.   |   a column some samples; the darkest character is the most
  */
@@ -21,7 +21,7 @@ const struct report_access_move report_access_move[REPORT_ACCESS_MOVES] = {RUN_A
 
 static const char pair_shade[] = " .:-=+*#%@";
 
-/** One value a point, as a line of characters; the darkest is the most of all. */
+/** Draw values as a line of characters, one for each; the darkest character is `max`. */
 static void put_line(FILE *f, const double *v, unsigned int n, double max)
 {
 	const unsigned int steps = sizeof(pair_shade) - 2;
@@ -62,7 +62,7 @@ static uint64_t move_at(const struct run_access *a, unsigned int point, size_t m
 	return v;
 }
 
-/** What a counter rose by, in `n` columns. Returns the largest. */
+/** Growth of a counter over time, in `n` columns. Returns the largest. */
 static double move_columns(const struct run_access *a, size_t move, double *v, unsigned int n)
 {
 	double max = 0;

@@ -5,8 +5,8 @@
  *   zones: levels and watermarks     rates: what happened since the snapshot before, per second
  *   disks                            exits by reason
  *
- * Lines are made one at a time and cut to the terminal. Counts of the guest are differences of two
- * numbers that it wrote: nonsense from a guest gives nonsense here, and nothing else.
+ * Lines are formatted one at a time and cut to the terminal's width. Rates of the guest are differences of
+ * two numbers that it wrote. Wrong numbers from a guest give wrong rates, and cause no other harm.
  */
 #include "report/top.h"
 
@@ -47,7 +47,7 @@ static uint64_t kib(int64_t pages)
 
 static int64_t level(const struct frame *f, unsigned int item)
 {
-	uint64_t sum = 0; /* wraps where a signed one must not */
+	uint64_t sum = 0; /* unsigned, because a hostile guest's values may overflow */
 
 	for (unsigned int i = 0; i < MMVM_MAX_ZONES; i++)
 		sum += (uint64_t)f->s->now.zone[i].stat[item];
@@ -163,8 +163,8 @@ static void host(struct frame *f)
 		}
 		line(f, false, "  %-18s %10.0f %10" PRIu64 " %6.1f %%", n->exits[i].name,
 		     (double)(n->exits[i].count - count) * f->per, n->exits[i].count,
-		     /* Ticks become ns by a rate that is measured anew each time: it may be a little
-		      * less than before. */
+		     /* Ticks are converted to ns by a rate that is measured each time, so the result may be a
+		      * little smaller than before. */
 		     n->exits[i].ns > ns ? (double)(n->exits[i].ns - ns) * f->per / 1e7 : 0.0);
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * What an event of the trace says, in words: one case an event, of the guest or of the host.
+ * Events of the trace in words: one case for each kind of event, of the guest and of the host.
  */
 #include "report/trace_detail.h"
 #include <inttypes.h>
@@ -128,7 +128,7 @@ static bool detail_stored(const struct mmvm_trace_rec *r, char *buf, size_t size
 	return true;
 }
 
-/** Tasks: their life, their calls, their waiting. False: the event is another one. */
+/** Tasks: beginning and end, system calls, waiting. False: the event is another one. */
 static bool detail_tasks(const struct mmvm_trace_rec *r, char *buf, size_t size)
 {
 	switch (r->event) {

@@ -1,12 +1,12 @@
 /*
- * What an event of the trace says, in words.
+ * Events of the trace in words.
  */
 #ifndef VMM_REPORT_TRACE_DETAIL_H
 #define VMM_REPORT_TRACE_DETAIL_H
 
 #include "result/page_life.h"
 
-/* Of a swap entry: the slot. The six bits above it are the area. */
+/* The slot in a swap entry. The six bits above it are the area. */
 #define TRACE_SLOT_MASK ((1ull << 58) - 1)
 
 /** "anon page for do_anonymous_page+0x30". Returns buf. */

@@ -2,16 +2,17 @@
  * cgroup2: the tree of control groups as a file system.
  *
  *   directory = struct cgroup        mkdir, rmdir make and remove groups
- *   file      = row of a table       its text is made when it is read (fs/text_file.h)
+ *   file      = row of a table       its text is generated when it is read (fs/text_file.h)
  *
- * Owner and mode of a directory and of a changed file are kept in the group; else nothing is kept here: an inode says which group and which file it is, and holds a reference of the
- * group. A file of a removed group gives -ENODEV. Names are looked up each time they are used.
+ * The group stores owner and mode of its directory and of changed files. The file system itself stores nothing: an
+ * inode has the numbers of its group and file, and a reference on the group. Files of a removed group are -ENODEV.
+ * Names are looked up each time they are used.
  *
- * Which files a group has: those of cgroup_files[]; of memcg_files[] only if its parent gives the
- * memory controller to its children. The root has those that say so. Without a memory controller
- * (cgroup_disable=memory) only the root's pressure files are left of them.
+ * A group has the files of cgroup_files[]. It has those of memcg_files[] if its parent enables the memory controller
+ * for its children; the root has those that are marked for it. Without a memory controller (cgroup_disable=memory)
+ * only the root's pressure files are left of them.
  *
- * Locks: cgroup_lock around everything that looks at the tree or writes a file.
+ * Locks: cgroup_lock whenever the tree is read or a file is written.
  */
 #include "fs/cgroup/cgroupfs.h"
 #include "fs/internal.h"
@@ -58,7 +59,7 @@ static u32 file_mode(bool readable, bool writable)
 	return S_IFREG | (readable ? 0444 : 0) | (writable ? 0200 : 0);
 }
 
-/* cgroup_lock held. NULL: nobody has changed it. */
+/* The stored owner and mode of a file. NULL: they were never changed. cgroup_lock held. */
 static struct cgroup_file_attr *file_attr(const struct cgroup *cg, u32 file)
 {
 	struct cgroup_file_attr *attr;
@@ -103,7 +104,7 @@ static bool next_file(const struct cgroup *cg, u32 *n, struct file_info *info)
 	}
 }
 
-/* ---- inodes: cgroup_lock held where one is made ----------------------------------------------------------------------------------- */
+/* ---- inodes: cgroup_lock held where one is created -------------------------------------------- */
 
 static struct inode *make_inode(struct super_block *sb, struct cgroup *cg, u32 file, u32 mode)
 {
@@ -198,7 +199,7 @@ static int cgroupfs_unlink(struct inode *dir, const char *name, u32 len, struct 
 	return -EPERM;
 }
 
-/* Its owner or mode is not that of a new group's file: keep it. cgroup_lock held. */
+/* Store the owner and mode of a file whose owner or mode was changed. cgroup_lock held. */
 static void keep_file_attr(struct cgroup *cg, const struct inode *inode)
 {
 	u32 file = inode_file(inode), mode = inode->mode & 07777;
@@ -217,7 +218,7 @@ static void keep_file_attr(struct cgroup *cg, const struct inode *inode)
 	attr->mode = mode;
 }
 
-/* Owners and modes are delegation: they stay with the group. */
+/* Owners and modes, which serve delegation, are stored in the group. */
 static void cgroupfs_dirty(struct inode *inode)
 {
 	struct cgroup *cg = inode_cgroup(inode);
@@ -250,7 +251,7 @@ static const struct inode_ops file_inode_ops = {.truncate = cgroupfs_truncate,
 
 /* ---- directories ------------------------------------------------------------------------------ */
 
-/* Positions: 0, 1 the dots; 2 + n files; from CHILDREN on the groups below. */
+/* Positions in a directory: 0 and 1 are "." and ".."; 2 + n are files; from CHILDREN on there are the child groups. */
 #define CHILDREN (1ull << 32)
 
 static bool emit_files(struct cgroup *cg, struct dir_context *ctx)
@@ -342,7 +343,7 @@ static long cgroupfs_read(struct file *f, unsigned long buf, size_t len, u64 *po
 	return text_file_read(f, buf, len, pos, make);
 }
 
-/* A memory limit is applied with the group held and cgroup_lock free: it may take long. */
+/* Applying a memory limit may take long, so it is done with a reference on the group and without cgroup_lock. */
 static int write_memcg(struct file *f, struct cgroup *cg, const struct memcg_file *file,
 		       const char *text)
 {
@@ -363,7 +364,7 @@ static int write_memcg(struct file *f, struct cgroup *cg, const struct memcg_fil
 	return err;
 }
 
-/* A trigger of a pressure file. */
+/* Create a trigger of a pressure file. */
 static int write_pressure(struct cgroup *cg, struct file *f, const struct memcg_file *file,
 			  const char *text)
 {
@@ -376,8 +377,8 @@ static int write_pressure(struct cgroup *cg, struct file *f, const struct memcg_
 	return err;
 }
 
-/* Who moves a process needs the right to write cgroup.procs of the nearest group that both its old and its new group
- * lie in: who was given one subtree cannot pull processes into it, or push them out. cgroup_lock held. */
+/* To move a process, the writer must also be allowed to write cgroup.procs of the nearest common ancestor of the old
+ * and the new group. So a user who owns one subtree cannot move processes into it or out of it. cgroup_lock held. */
 static int may_move(struct super_block *sb, struct cgroup *cg, u32 n, const char *text)
 {
 	struct cgroup *common;
@@ -457,7 +458,7 @@ static void cgroupfs_release(struct file *f)
 	text_file_release(f);
 }
 
-/* A change since the text was read is an exceptional condition, as Linux's kernfs has it. */
+/* A change since the text was read is reported as POLLPRI, as by Linux's kernfs. */
 static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 {
 	struct cgroup *cg = inode_cgroup(f->inode);
@@ -502,7 +503,7 @@ static void cgroupfs_free_inode(struct inode *inode)
 static const struct super_ops cgroupfs_super_ops = {.statfs = cgroupfs_statfs,
 						    .free_inode = cgroupfs_free_inode};
 
-/* Every mount shows the one tree there is. */
+/* There is one tree, which all mounts show. */
 static int cgroupfs_mount(struct super_block *sb, const char *options)
 {
 	if (options && *options)

@@ -2,7 +2,7 @@
  * The files that every control group has, whatever its controllers. Formats and errors:
  * Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files".
  *
- * Not built, and therefore not listed: cgroup.freeze, cgroup.pressure, threaded groups
+ * Not implemented, and therefore not listed: cgroup.freeze, cgroup.pressure, threaded groups
  * (cgroup.type is always "domain"; a thread cannot be moved alone).
  */
 #include "fs/cgroup/cgroupfs.h"
@@ -12,7 +12,7 @@
 
 #define NO_LIMIT (~0ull)
 
-/* Decimal number and nothing else. */
+/* Parse a text that is a decimal number. 0 or -EINVAL. */
 static int parse_number(const char *text, u64 *out)
 {
 	u64 n = 0;
@@ -48,7 +48,7 @@ static void show_subtree_control(struct report *r, struct cgroup *cg)
 	report_printf(r, "%s\n", cg->memory_for_children ? "memory" : "");
 }
 
-/* "+memory", "-memory"; the last one of several counts. */
+/* "+memory" or "-memory". Of several words the last one counts. */
 static int write_subtree_control(struct cgroup *cg, const char *text)
 {
 	int want = -1;
@@ -99,7 +99,7 @@ static void show_threads(struct report *r, struct cgroup *cg)
 	unsigned long flags;
 	struct task *t;
 
-	/* Few at a time: the text is made without the list's lock. */
+	/* Take a few pids at a time, because the text is written without the list's lock. */
 	for (int last = 0;;) {
 		int next = -1;
 

@@ -1,5 +1,6 @@
 /*
- * eventfd(2): a counter as a file. Writing adds, reading takes all of it, or one with EFD_SEMAPHORE.
+ * eventfd(2): a counter as a file. Writing adds to it. Reading sets it to 0 and returns the old value, or with
+ * EFD_SEMAPHORE subtracts 1.
  *
  * Lock: e->lock (interrupts off) for the counter.
  */
@@ -20,7 +21,7 @@ struct eventfd {
 	struct wait_queue wq;
 };
 
-/* What a read gets, or 0: it has to wait. */
+/* The value that a read returns. 0: it must wait. */
 static u64 try_take(struct eventfd *e)
 {
 	unsigned long flags = spin_lock_irqsave(&e->lock);

@@ -1,17 +1,16 @@
 /*
- * epoll: a set of files, and the ones among them that have something to tell.
+ * epoll: a set of files, and a list of those that have events.
  *
  *   watched file's wait queue ── wake_up ──> on_event() ──> ready list ──> wake_up ──> epoll_wait(2)
- *                                                             │ asks the file again, hands out
+ *                                                             │ polls the file, delivers its events
  *                                                             └─ level-triggered: back to the list
  *
  * A set holds no reference on a watched file. When the file's last descriptor is closed, the file is taken
  * out of all sets.
  *
- * I1  An item is on the ready list if an event came since it was last asked; perhaps also without a
- *     reason, as its file is asked before anything is handed out.
- * I2  A set that watches a set is never watched by it, directly or not, and no chain is longer than
- *     MAX_NESTS: so waking ends.
+ * I1  An item is on the ready list if an event arrived since its file was last polled. It may also be there
+ *     without an event, because its file is polled before anything is delivered.
+ * I2  Sets that watch sets form no cycle and no chain longer than MAX_NESTS, so waking ends.
  * I3  file->watched is changed under epoll_mutex only, an item in a set under that and ep->mutex.
  *
  * Locks, outermost first: epoll_mutex (adding sets to sets, ends of watched files and sets) > ep->mutex
@@ -67,7 +66,7 @@ struct epitem {
 	bool on_ready;		/* lock */
 	struct eventpoll *ep;	/* C */
 	struct file *file;	/* C: not held */
-	u32 fd;			/* C: what it was watched by */
+	u32 fd;			/* C: the descriptor by which it was added */
 	u32 events;		/* mutex to change */
 	u64 data;		/* mutex */
 	struct wait_queue *wq;	/* C: the file's */
@@ -96,7 +95,7 @@ static u32 item_poll(const struct epitem *it)
 
 /* ---- events ----------------------------------------------------------------------------------- */
 
-/* Onto the ready list. True: it was not there. */
+/* Put the item on the ready list. True: it was not on it. */
 static bool make_ready(struct epitem *it)
 {
 	struct eventpoll *ep = it->ep;
@@ -195,7 +194,8 @@ static long hand_out(struct eventpoll *ep, unsigned long to, u32 max)
 	return done;
 }
 
-/* Without the lock a new item may be missed; a thread that sleeps looks again after queueing up. */
+/* has_ready() is read without the lock and may miss a new item. So a thread checks again after it has entered the
+ * queue. */
 static long wait_for_events(struct eventpoll *ep, unsigned long to, u32 max, u64 until)
 {
 	for (;;) {
@@ -247,14 +247,14 @@ static struct epitem *find_item(struct eventpoll *ep, const struct file *f, u32 
 	return NULL;
 }
 
-/* epoll_mutex and ep->mutex held: out of everything, and freed. */
+/* Take the item out of all lists, and free it. epoll_mutex and ep->mutex held. */
 static void drop_item(struct epitem *it)
 {
 	struct eventpoll *ep = it->ep;
 	struct epitem **at = &it->file->watched;
 	unsigned long flags = spin_lock_irqsave(&it->wq->lock);
 
-	list_del(&it->we.node); /* from here on no event comes */
+	list_del(&it->we.node); /* after this, no event arrives */
 	spin_unlock_irqrestore(&it->wq->lock, flags);
 	flags = spin_lock_irqsave(&ep->lock);
 	if (it->on_ready)
@@ -268,8 +268,8 @@ static void drop_item(struct epitem *it)
 	kfree(it);
 }
 
-/* I2, epoll_mutex held: does `from` lead to `to`? And how long is the longest chain below it? -ELOOP
- * if too long. */
+/* Length of the longest chain of sets below `from`. -ELOOP: it is too long, or it leads to `to` (I2). epoll_mutex
+ * held. */
 static int depth_below(struct eventpoll *from, const struct eventpoll *to, int level)
 {
 	int deepest = 0;
@@ -293,7 +293,7 @@ static int depth_below(struct eventpoll *from, const struct eventpoll *to, int l
 	return deepest;
 }
 
-/* epoll_mutex held: how many sets watch this one, one above the other. */
+/* Length of the longest chain of sets that watch this one. epoll_mutex held. */
 static int height_above(const struct file *f, int level)
 {
 	int highest = 0;
@@ -329,7 +329,7 @@ static long add_item(struct eventpoll *ep, struct file *f, u32 fd, const struct 
 	it->next = f->watched;
 	f->watched = it;
 	flags = spin_lock_irqsave(&it->wq->lock);
-	/* As Linux: the last to wait is woken first, and exclusive waiters after all others. */
+	/* As in Linux, the last waiter is woken first, and exclusive waiters after all others. */
 	if (it->we.exclusive)
 		list_add_tail(&it->we.node, &it->wq->waiters);
 	else
@@ -344,7 +344,7 @@ static void modify_item(struct epitem *it, const struct epoll_event *e)
 {
 	it->events = e->events;
 	it->data = e->data;
-	smp_mb(); /* an event that comes now sees the new wish, or we see the event */
+	smp_mb(); /* either a new event sees the new mask, or we see the event */
 	if (item_poll(it) && make_ready(it))
 		wake_set(it->ep);
 }
@@ -444,7 +444,7 @@ void eventpoll_release_file(struct file *f)
 
 /* ---- the set as a file ------------------------------------------------------------------------ */
 
-/* ep->mutex held: has one of the items on the list something to tell? Those that have not leave it. */
+/* Does an item on the ready list have an event? Items without one are taken off. ep->mutex held. */
 static bool anything_ready(struct eventpoll *ep)
 {
 	for (u32 left = count_ready(ep); left; left--) {

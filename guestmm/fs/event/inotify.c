@@ -1,6 +1,5 @@
 /*
- * inotify(7): the files from which programs read what happened, and their system calls. notify.c queues the
- * events.
+ * inotify(7): the files from which programs read events, and the system calls. notify.c queues the events.
  */
 #include "fs/event/inotify_internal.h"
 #include "fs/poll.h"
@@ -13,7 +12,7 @@
 #define ALL_BITS                                                                                 \
 	(IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR | IN_DONT_FOLLOW | \
 	 IN_EXCL_UNLINK | IN_MASK_ADD | IN_MASK_CREATE | IN_ISDIR | IN_ONESHOT)
-#define WATCH_COST 1280 /* bytes: a watch and the inode that it keeps, as Linux reckons */
+#define WATCH_COST 1280 /* bytes of a watch and its inode, as Linux estimates */
 
 /* As read(2) gives it; the name follows. */
 struct inotify_event {
@@ -24,7 +23,7 @@ struct inotify_event {
 int sysctl_inotify_max_instances = 128, sysctl_inotify_max_watches = 8192,
     sysctl_inotify_max_events = 16384;
 
-/* As Linux: a hundredth of memory. */
+/* As in Linux, watches may use a hundredth of memory. */
 void inotify_setup(void)
 {
 	u64 n = totalram_pages() / 100 * PAGE_SIZE / WATCH_COST;
@@ -35,14 +34,14 @@ void inotify_setup(void)
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
-/* Bytes that read(2) needs for it: the name is filled up with zeroes. */
+/* Bytes of the event for read(2). The name is padded with zeroes. */
 static size_t event_size(const struct queued_event *e)
 {
 	return sizeof(struct inotify_event) +
 	       (e->len ? ALIGN_UP(e->len + 1, sizeof(struct inotify_event)) : 0);
 }
 
-/* The next event, which the caller has now; NULL: there is none; -EINVAL: there is no room for it. */
+/* Take the next event off the queue. NULL: there is none; ERR_PTR(-EINVAL): the buffer is too small for it. */
 static struct queued_event *take_event(struct inotify_instance *in, size_t room)
 {
 	struct queued_event *e = NULL;
@@ -63,7 +62,7 @@ static struct queued_event *take_event(struct inotify_instance *in, size_t room)
 	return e;
 }
 
-/* Copy it to the reader; it is freed in any case. */
+/* Copy the event to user memory, and free it, also after an error. */
 static long give_event(struct inotify_instance *in, struct queued_event *e, unsigned long buf)
 {
 	struct inotify_event head = {e->wd, e->mask, e->cookie,
@@ -273,7 +272,7 @@ static struct file *get_instance(unsigned int fd)
 	return f;
 }
 
-/* notify_lock held: change or add the watch of `inode`. `spare`: used up (NULL then) if it was needed. */
+/* Change or add the watch of `inode`. If *spare is used for it, it becomes NULL. notify_lock held. */
 static long update_watch(struct inotify_instance *in, struct inode *inode, u32 arg,
 			 struct inotify_watch **spare)
 {
@@ -291,7 +290,7 @@ static long update_watch(struct inotify_instance *in, struct inode *inode, u32 a
 	}
 	if (in->last_wd == 0x7fffffff)
 		return -ENOSPC;
-	in->last_wd++; /* as Linux: one that is refused has used a number up */
+	in->last_wd++; /* as in Linux, a refused watch uses a number, too */
 	if (watches_of_user(in->uid) >= (u32)READ_ONCE(sysctl_inotify_max_watches))
 		return -ENOSPC;
 	w = *spare;

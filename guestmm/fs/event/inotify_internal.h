@@ -1,18 +1,17 @@
 /*
- * What the two files of inotify(7) share: notify.c, which queues what happened, and inotify.c, the files that
- * programs read.
+ * Declarations that the two files of inotify(7) share: notify.c, which queues events, and inotify.c, which has the
+ * files that programs read.
  *
  *   instance (a file) ──watches──> watch ──> inode <──watches── other instances' watches
  *        └─events──> event, event...             read(2) takes them
  *
- * I1  A watch is in two lists, its inode's and its instance's, from the moment that both know it. It holds a
- *     reference on the inode. inotify_kill_watch() takes it out of both and queues IN_IGNORED; the inode is put
- *     when no lock is held any more.
- * I2  nr_events of an instance is at most max_queued_events. When one more comes, the overflow event is queued,
- *     once.
+ * I1  A watch is in two lists, its inode's and its instance's, and holds a reference on the inode.
+ *     inotify_kill_watch() takes it out of both lists and queues IN_IGNORED. The reference is dropped later, when no
+ *     lock is held.
+ * I2  nr_events of an instance is at most max_queued_events. If there are more, the overflow event is queued, once.
  * I3  nr_watches counts the watches in lists.
  *
- * Watches and events are charged to the group of the task that makes them; Linux charges events to the instance's.
+ * Watches and events are charged to the group of the task that causes them. (Linux charges events to the instance's.)
  *
  * Locks: notify_lock for all lists. Nothing sleeps under it. It is taken inside the locks of directories, and
  * wait-queue locks inside it.
@@ -55,8 +54,8 @@ struct inotify_watch {
 extern spinlock_t notify_lock;
 extern struct list_head inotify_instances; /* notify_lock */
 
-/** notify_lock held: take the watch out of its lists and put it into `dead`, for inotify_put_watches(). */
+/** Take the watch out of its lists and put it into `dead`, for inotify_put_watches(). notify_lock held. */
 void inotify_kill_watch(struct inotify_watch *w, struct list_head *dead);
-/** No lock held: free what inotify_kill_watch() took out. May sleep. */
+/** Free the watches that inotify_kill_watch() took out. No lock held. May sleep. */
 void inotify_put_watches(struct list_head *dead);
 #endif

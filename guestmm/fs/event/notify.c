@@ -1,9 +1,9 @@
 /*
  * Events on files, and their watchers: each event is queued for the instances that watch the file or its directory.
- * notify.h is what the rest of the kernel calls; inotify_internal.h has the invariants.
+ * notify.h has the functions for the rest of the kernel; inotify_internal.h has the invariants.
  *
- * An event of a file is one of its directory's, too: with the name by which the file was reached. Equal events
- * that follow each other are one.
+ * An event of a file is also reported for its directory, with the name by which the file was reached. Equal events in
+ * succession are merged.
  */
 #include "fs/async.h"
 #include "fs/event/inotify_internal.h"
@@ -90,11 +90,11 @@ void inotify_put_watches(struct list_head *dead)
 	}
 }
 
-/* Does the event concern this watch? Not with IN_EXCL_UNLINK if it came through an open file that has no name any
- * more. */
+/* Which watches get an event. Those with IN_EXCL_UNLINK do not, if it is an event of an open file whose name was
+ * removed. */
 enum watchers { ALL_WATCHERS, NOT_EXCL_UNLINK };
 
-/* What happened, to those who watch `inode`. */
+/* Queue an event for the watches of `inode`. */
 static void tell(struct inode *inode, u32 mask, u32 cookie, const char *name, u32 len,
 		 enum watchers who, struct list_head *dead)
 {
@@ -138,7 +138,7 @@ void notify_name(struct inode *dir, const char *name, u32 len, u32 mask, u32 coo
 	inotify_put_watches(&dead);
 }
 
-/* The directory in which the dentry has its name, with a reference, and the name; or NULL: nobody watches there. */
+/* The directory of the dentry, with a reference, and the dentry's name. NULL: the directory is not watched. */
 static struct inode *watched_parent(struct dentry *d, char name[NAME_MAX + 1], u32 *len,
 				    bool *unlinked)
 {
@@ -235,7 +235,7 @@ static struct inode *watched_inode(const struct super_block *sb)
 	spin_lock(&notify_lock);
 	list_for_each_entry (in, &inotify_instances, all) {
 		list_for_each_entry (w, &in->watches, list) {
-			if (w->inode->sb == sb) /* the newest: files before their folder */
+			if (w->inode->sb == sb) /* the newest first: files before their directory */
 				found = w->inode;
 		}
 	}

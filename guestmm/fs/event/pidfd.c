@@ -1,6 +1,7 @@
 /*
- * pidfd_open(2) and its relatives: a process by which one can wait and send signals without the danger
- * that its number has become another's. The file is readable once the process has ended.
+ * pidfd_open(2) and related calls: a file that refers to a process. With it a program can wait for the
+ * process and signal it without the risk that its number belongs to another process by then. The file is
+ * readable once the process has ended.
  *
  * Lock: task_list_lock for p->zombie and p->collected.
  */
@@ -53,7 +54,7 @@ struct process *pidfd_process(const struct file *f)
 	return p;
 }
 
-/* What a descriptor of the current process names, with a reference: 0 or -EBADF. */
+/* Get the process that a descriptor refers to, with a reference. 0 or -EBADF. */
 static int pidfd_get(unsigned int fd, struct process **p, u32 *file_flags)
 {
 	struct file *f = fd_get(fd);
@@ -153,7 +154,7 @@ long sys_pidfd_open(struct pt_regs *r)
 	return fd;
 }
 
-/* What the caller says about the signal it sends: number and code. */
+/* Read and check the siginfo of the signal to send: its number and code. */
 static long check_info(unsigned long user, int sig, struct siginfo_short *info, bool self)
 {
 	struct {
@@ -169,7 +170,7 @@ static long check_info(unsigned long user, int sig, struct siginfo_short *info, 
 		return -EFAULT;
 	if (si.signo != sig)
 		return -EINVAL;
-	/* To others nobody pretends that the kernel, or kill(2), has sent it. */
+	/* A signal to another process must not claim to be from the kernel or from kill(2). */
 	if (!self && (si.code >= 0 || si.code == SI_TKILL))
 		return -EPERM;
 	*info = (struct siginfo_short){si.code, si.pid, si.value, si.uid};

@@ -3,8 +3,8 @@
 #define FS_EVENT_PIDFD_H
 #include "fs/file.h"
 
-/** A file for the process, which it keeps (not alive, but known); p NULL: for one that pidfd_name() will
- * tell. NULL: no memory. */
+/** Create a pidfd. It holds a reference on the struct of process p, which does not keep the process running. p NULL:
+ * pidfd_name() will set the process. NULL: no memory. */
 struct file *pidfd_file(struct process *p, u32 flags);
 /** The process that a pidfd refers to, with a reference. NULL: the file is no pidfd. */
 struct process *pidfd_process(const struct file *f);

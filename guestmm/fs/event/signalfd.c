@@ -1,8 +1,8 @@
 /*
  * signalfd(2): the caller's pending signals as a file.
  *
- * The file is a set of signals and nothing more: a reader gets its own pending signals. All readers wait on
- * one queue, because the file may be passed to another process, which may end at any time.
+ * The file stores only a set of signals. A reader gets its own pending signals of the set. All readers wait on one
+ * queue, because the file may be passed to another process, which may end at any time.
  */
 #include "fs/poll.h"
 #include "arch/uaccess.h"
@@ -29,7 +29,7 @@ static u64 mask_of(const struct file *f)
 	return (u64)READ_ONCE(f->private);
 }
 
-/* One signal to user memory: its size, 0: none is pending, or -EFAULT. */
+/* Take one pending signal and copy it to user memory. Returns its size; 0: none is pending; or -EFAULT. */
 static long take_one(u64 mask, unsigned long to)
 {
 	struct signalfd_siginfo out = {0};

@@ -1,10 +1,10 @@
 /*
  * timerfd_create(2): a timer as a file that becomes readable.
  *
- * The clocks are CLOCK_REALTIME, MONOTONIC and BOOTTIME; nobody sets the time of day here, so
- * TFD_TIMER_CANCEL_ON_SET never has an occasion. CLOCK_REALTIME_ALARM and BOOTTIME_ALARM would wake a machine that
- * sleeps; this one cannot be suspended, so they behave like the clocks without _ALARM, for callers with
- * CAP_WAKE_ALARM, as on a Linux without such hardware.
+ * The clocks are CLOCK_REALTIME, MONOTONIC and BOOTTIME. The time of day cannot be set here, so
+ * TFD_TIMER_CANCEL_ON_SET has no effect. CLOCK_REALTIME_ALARM and BOOTTIME_ALARM would wake a sleeping machine. This
+ * machine cannot sleep, so they act like the clocks without _ALARM, for callers with CAP_WAKE_ALARM, as on Linux
+ * without such hardware.
  */
 #include "fs/poll.h"
 #include "arch/uaccess.h"
@@ -122,7 +122,7 @@ long sys_timerfd_create(struct pt_regs *r)
 	return fd;
 }
 
-/* The timer of a descriptor: its file with a reference, or an error. */
+/* Get the file of a timer's descriptor, with a reference. 0 or -errno. */
 static long timerfd_get(u32 fd, struct file **f)
 {
 	*f = fd_get(fd);

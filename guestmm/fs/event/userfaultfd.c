@@ -1,10 +1,10 @@
 /*
- * userfaultfd(2) as a file: read(2) reports faults, ioctl(2) registers areas and resolves faults. The work is
- * mm/fault/userfault.c's. ioctl_userfaultfd(2).
+ * userfaultfd(2) as a file: read(2) reports faults, ioctl(2) registers areas and resolves faults. mm/fault/userfault.c
+ * does the work. See ioctl_userfaultfd(2).
  *
  * Features: UFFD_FEATURE_PAGEFAULT_FLAG_WP (anonymous memory), UFFD_FEATURE_EVENT_*, UFFD_FEATURE_MISSING_SHMEM,
- * UFFD_FEATURE_MINOR_SHMEM, UFFD_FEATURE_SIGBUS, UFFD_FEATURE_POISON (Linux 6.6). Write protection of shared memory and huge pages are not there, and
- * asking for them is -EINVAL, as on a Linux without them.
+ * UFFD_FEATURE_MINOR_SHMEM, UFFD_FEATURE_SIGBUS, UFFD_FEATURE_POISON (Linux 6.6). Write protection of shared memory
+ * and of huge pages is not supported: a request for it is -EINVAL, as in a Linux without it.
  */
 #include "fs/poll.h"
 #include "arch/uaccess.h"
@@ -101,8 +101,8 @@ struct userfaultfd {
 
 static const struct file_ops uffd_ops;
 
-/* A descriptor for a context, whose reference becomes the file's: or stays the caller's, with an error. `like` has
- * the API's features. */
+/* Create a file and descriptor for a context. The file takes over the caller's reference, unless there is an error.
+ * `like` has the features of the API. Returns the descriptor or -errno. */
 static long uffd_install(struct uffd_ctx *ctx, u32 flags, const struct userfaultfd *like)
 {
 	struct userfaultfd *u = kzalloc(sizeof(*u), GFP_KERNEL_ACCOUNT);
@@ -139,7 +139,7 @@ static long read_fork(struct userfaultfd *u, struct uffd_event *ev)
 	return fd;
 }
 
-/* The next message: 1, 0 (there is none) or -errno. Faults first, as Linux. */
+/* Get the next message; as in Linux, faults first. 1; 0: there is none; or -errno. */
 static long next_message(struct userfaultfd *u, struct uffd_msg *msg)
 {
 	struct uffd_fault fault;
@@ -202,7 +202,7 @@ static u32 uffd_poll(struct file *f, struct wait_queue **wq)
 
 	if (wq)
 		*wq = uffd_readers(u->ctx);
-	/* As Linux: one that blocks is not for poll(2). */
+	/* As in Linux, poll(2) needs O_NONBLOCK. */
 	if (!READ_ONCE(u->ready) || !(f->flags & O_NONBLOCK))
 		return POLLERR;
 	return uffd_has_pending(u->ctx) ? POLLIN : 0;
@@ -219,7 +219,7 @@ static long do_api(struct userfaultfd *u, unsigned long arg)
 		return -EFAULT;
 	if (READ_ONCE(u->ready) || api.api != UFFD_API || api.features & ~UFFD_FEATURES)
 		return copy_to_user(arg, &zero, sizeof(zero)) ? -EFAULT : -EINVAL;
-	/* The reader of a fork gets a descriptor for another process's memory. */
+	/* Reading a fork event gives the reader a descriptor for the child's memory, so it needs the right to trace. */
 	if (api.features & UFFD_FEATURE_EVENT_FORK && !capable(CAP_SYS_PTRACE))
 		return copy_to_user(arg, &zero, sizeof(zero)) ? -EFAULT : -EPERM;
 	uffd_set_features(u->ctx, api.features);
@@ -287,7 +287,7 @@ static long do_wake(struct userfaultfd *u, unsigned long arg)
 	return err;
 }
 
-/* What an answer of several pages gives: the bytes that were answered, or the error of the first. `mode`: of the
+/* The result of resolving several pages: the bytes that were resolved, or the error of the first page. `mode`: of the
  * call. */
 static long finish(struct userfaultfd *u, u64 start, u64 len, u64 done, long err, u64 mode,
 		   unsigned long result_at)
@@ -325,7 +325,7 @@ static long do_copy(struct userfaultfd *u, unsigned long arg)
 	if (!page)
 		return -ENOMEM;
 	while (!err && done < c.len) {
-		/* First whether it may be answered: the source may have to be waited for. */
+		/* Check first whether the page may be resolved, because reading the source may sleep. */
 		err = uffd_may_fill(u->ctx, c.dst + done, c.dst + c.len);
 		if (!err && copy_from_user(page, c.src + done, PAGE_SIZE))
 			err = -EFAULT;

@@ -1,8 +1,8 @@
 /*
- * How a core file is called: /proc/sys/kernel/core_pattern, as core(5) describes it.
+ * Names of core files: /proc/sys/kernel/core_pattern, as in core(5).
  *
- * A pipe ("|program") is refused when it is set. What a process chose itself (its name, its program's path) cannot
- * lead to another folder: '/' becomes '!', and so do "." and "..".
+ * A pattern that names a pipe ("|program") is refused. The parts that a process chose itself (its name, its program's
+ * path) cannot lead to another directory: '/' becomes '!', and so do "." and "..".
  *
  * Locks: pattern_lock for the pattern.
  */
@@ -62,7 +62,7 @@ static void put_number(struct name *n, u64 number)
 	put_text(n, text);
 }
 
-/* One part of a path, whatever it says. */
+/* Add a text as a single component of the path. */
 static void put_part(struct name *n, const char *text)
 {
 	size_t from = n->len;
@@ -76,7 +76,7 @@ static void put_part(struct name *n, const char *text)
 	}
 }
 
-/* The program's path, or its last part. */
+/* Add the program's path, or its last component. */
 static void put_program(struct name *n, bool last_part)
 {
 	struct file *exe = current->mm->exe_file;
@@ -97,7 +97,7 @@ static void put_program(struct name *n, bool last_part)
 	kfree(page);
 }
 
-/* The letter after a '%'. An unknown one is nothing. True: it was the process's number. */
+/* Add what the letter after a '%' stands for; an unknown letter adds nothing. True: it was the process's number. */
 static bool put_item(struct name *n, char letter, const struct core_dump *core)
 {
 	const struct cred *cred = current_cred();
@@ -160,7 +160,7 @@ int core_name(char *out, size_t size, const char *pattern, const struct core_dum
 			put_text(&n, (char[]){*pattern, 0});
 		} else {
 			if (!*++pattern)
-				break; /* a single '%' at the end is nothing */
+				break; /* a single '%' at the end is ignored */
 			has_pid |= put_item(&n, *pattern, core);
 		}
 	}

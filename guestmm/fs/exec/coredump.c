@@ -3,15 +3,16 @@
  *
  *   ELF header │ PT_NOTE, PT_LOAD, PT_LOAD... │ notes │ padding to a page │ memory, mapping by mapping
  *
- * Each mapping has its PT_LOAD; p_memsz is its size, p_filesz what of it is in the file: all, nothing, or the first
- * page of a mapped program, by which a debugger knows it (core(5), /proc/PID/coredump_filter, MADV_DONTDUMP). A
- * page that was never written is a hole in the file, and so is a zero page: the core of a large, sparse heap is
- * small. Pages in swap are read back; files are read in the page cache, without being mapped.
+ * Each mapping has a PT_LOAD. p_memsz is its size, and p_filesz the size of its part in the file: all, nothing, or the
+ * first page of a mapped program, which identifies it for a debugger (core(5), /proc/PID/coredump_filter,
+ * MADV_DONTDUMP). Pages that were never written and zero pages are holes, so the core of a large, sparse heap is small.
+ * Pages in swap are read back. Pages of files are read through the page cache, without being mapped.
  *
  * Notes: NT_PRSTATUS, NT_PRPSINFO, NT_SIGINFO, NT_AUXV, NT_FILE, NT_PRFPREG of the thread that got the signal, then
- * NT_PRSTATUS and NT_PRFPREG of each other one. There is no NT_X86_XSTATE, as on any CPU that has no XSAVE turned on.
+ * NT_PRSTATUS and NT_PRFPREG of each other one. There is no NT_X86_XSTATE, as on a CPU without XSAVE.
  *
- * The limits are Linux's: RLIMIT_CORE counts bytes written, not holes; a core that it cuts off is a core all the same.
+ * The limits are Linux's: RLIMIT_CORE counts bytes written, not holes. A core that it cuts off counts as
+ * a core.
  *
  * Locks: mmap_lock for reading while the mappings are listed, and for each page (get_dump_page()).
  *
@@ -32,7 +33,7 @@
 
 #define MAX_FILE_NOTE (4ul << 20)
 #define PSARGS	      80
-#define XNUM	      0xffffu /* PN_XNUM: the number is in section 0 */
+#define XNUM	      0xffffu /* PN_XNUM: the number of headers is in section 0 */
 
 /* ---- what the notes hold ---------------------------------------------------------------------- */
 
@@ -163,7 +164,7 @@ static void *notes_room(struct notes *n, size_t len)
 	return at;
 }
 
-/* A note's header and its room. NULL: no memory. */
+/* Append a note's header. Returns the room for its contents; NULL: no memory. */
 static void *note(struct notes *n, u32 type, size_t len)
 {
 	struct {
@@ -207,7 +208,7 @@ static void note_status(struct notes *n, const struct core_dump *core, const str
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }
 
-/* mmap_lock held. What Linux calls a mapping's file: "" of none. */
+/* The name of a mapping's file, as in Linux; "": it has none. mmap_lock held. */
 static const char *mapped_name(const struct vm_area_struct *vma, char *page)
 {
 	if (vma->file)
@@ -217,7 +218,7 @@ static const char *mapped_name(const struct vm_area_struct *vma, char *page)
 	return vma->flags & VM_HUGETLB ? "/anon_hugepage (deleted)" : "/dev/zero (deleted)";
 }
 
-/* count, page size, {start, end, page of the file}, names. */
+/* NT_FILE: count, page size, {start, end, page of the file} for each mapping, names. */
 static void note_files(struct notes *n)
 {
 	struct mm_struct *mm = current->mm;
@@ -276,7 +277,7 @@ static void make_notes(struct notes *n, const struct core_dump *core)
 	note_auxv(n);
 	note_files(n);
 	note_copy(n, NT_PRFPREG, core->dumper->fpu, ARCH_FPU_SIZE);
-	/* None comes, and those that go are not parked: the list of the others stands as they do. */
+	/* No thread is added, and parked threads do not end, so their part of the list does not change. */
 	list_for_each_entry (t, &current_process()->threads, thread) {
 		if (t == core->dumper || !t->mm)
 			continue;
@@ -290,7 +291,7 @@ static void make_notes(struct notes *n, const struct core_dump *core)
 /* A mapping as it was when the dump began. */
 struct core_vma {
 	unsigned long start, end, flags;
-	u64 dumped;	    /* bytes of it in the file */
+	u64 dumped;	    /* how many bytes of it are in the file */
 	bool maybe_program; /* its first page, if that is an ELF header */
 };
 
@@ -299,7 +300,7 @@ static bool is_nameless(const struct vm_area_struct *vma)
 	return !vma->file || !vma->file->path.dentry || !vma->file->inode->nlink;
 }
 
-/* mmap_lock held: what of it is dumped. Linux's vma_dump_size(). */
+/* Decide how much of a mapping is dumped, as Linux's vma_dump_size(). mmap_lock held. */
 static void choose(struct core_vma *c, const struct vm_area_struct *vma, u32 filter)
 {
 	const bool shared = vma->flags & VM_SHARED;
@@ -365,8 +366,8 @@ static struct core_vma *list_mappings(u32 *n)
 
 struct core_file {
 	struct file *file;
-	u64 pos;     /* of what comes next */
-	u64 end;     /* of the file as it is */
+	u64 pos;     /* position of the next byte */
+	u64 end;     /* present size of the file */
 	u64 written; /* bytes, against the limit */
 	u64 limit;
 	bool failed; /* the limit, the disk, or SIGKILL: nothing more is written */
@@ -413,7 +414,7 @@ static void put_memory(struct core_file *c, const struct core_vma *vma)
 	}
 }
 
-/* The headers, for `n` mappings and notes of so many bytes. */
+/* Write the headers, for n mappings and `notes` bytes of notes. */
 static void put_headers(struct core_file *c, const struct core_vma *vma, u32 n, size_t notes)
 {
 	const bool many = n + 1 >= XNUM;
@@ -481,7 +482,7 @@ static bool put_core(struct core_file *c, const struct core_dump *core)
 
 		put(c, &sh, sizeof(sh));
 	}
-	/* A hole at the end is a hole all the same. */
+	/* If the core ends with a hole, extend the file to its full size. */
 	if (!c->failed && c->pos > c->end) {
 		c->pos--;
 		put(c, "", 1);
@@ -491,7 +492,7 @@ static bool put_core(struct core_file *c, const struct core_dump *core)
 	return true;
 }
 
-/* A new, empty file that nobody else has. */
+/* Create an empty file that no other process has open. */
 static int open_core(const char *name, struct file **file)
 {
 	struct inode *inode;
@@ -509,7 +510,7 @@ static int open_core(const char *name, struct file **file)
 	return -EACCES;
 }
 
-/* The current process's, or NULL: it stands where the kernel's threads do. */
+/* Replace the current process's fs_struct, and return the old one. NULL: use that of kernel threads. */
 static struct fs_struct *replace_fs(struct fs_struct *fs)
 {
 	struct process *p = current_process();
@@ -521,8 +522,8 @@ static struct fs_struct *replace_fs(struct fs_struct *fs)
 	return old;
 }
 
-/* suid_dumpable=2: the user may not read what its process knows. The file is root's; its whole path was chosen by who
- * set the pattern, and the process's root and folder have no say. A file that is there already is not touched. */
+/* With suid_dumpable=2 the user must not read the process's memory. So the file belongs to root. The pattern must be
+ * a full path, which does not depend on the process's root and working directory. An existing file is not changed. */
 static int open_core_as_root(const char *name, struct file **file)
 {
 	struct cred *c, *old;
@@ -552,7 +553,7 @@ static int open_core_for(u8 dumpable, const char *name, struct file **file)
 {
 	if (dumpable == MM_DUMP_ROOT)
 		return open_core_as_root(name, file);
-	vfs_unlink(AT_FDCWD, name); /* an older one */
+	vfs_unlink(AT_FDCWD, name); /* remove an older one */
 	return open_core(name, file);
 }
 

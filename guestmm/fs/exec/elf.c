@@ -1,12 +1,11 @@
 /*
  * Loading an ELF program: check the file, map its segments, build the stack.
  *
- * The program comes from the file system (fs/exec/program.c). One that names an interpreter (PT_INTERP:
- * the dynamic linker) is mapped, and so is that; the interpreter runs first and finds the program by
- * the auxiliary vector.
+ * fs/exec/program.c has opened the program. If it names an interpreter (PT_INTERP: the dynamic linker), that
+ * is mapped, too. The interpreter runs first and finds the program by the auxiliary vector.
  *
- * Works in the current, empty address space. Each segment is a private mapping of the file, read as
- * it is touched; what follows the file's part is anonymous memory.
+ * The program is loaded into the current, empty address space. Each segment is a private mapping of the file,
+ * which is read when it is accessed. The part of a segment after the file's data is anonymous memory.
  *
  *   stack, from the top:  file name, 16 random bytes, platform, strings of argv and environment
  *                         auxv, NULL, environment, NULL, argv, argc  <- rsp, 16-aligned
@@ -41,10 +40,10 @@ struct image {
 	struct program *prog;
 	const Elf64_Ehdr *eh;
 	Elf64_Phdr *ph;	    /* a copy */
-	unsigned long bias; /* 0, or where a position-independent program was put */
+	unsigned long bias; /* 0, or the address of a position-independent program */
 	unsigned long phdr_addr, entry, end;
 	bool is_interpreter;
-	struct cred *cred;	   /* what the program will have */
+	struct cred *cred;	   /* the program's credentials */
 	bool secure;		   /* AT_SECURE: it has more rights than its caller */
 	u64 interp_at, interp_len; /* PT_INTERP's name in the file; len 0: none */
 	struct mm_layout layout;
@@ -58,7 +57,7 @@ static bool is_our_elf(const Elf64_Ehdr *eh, size_t size)
 	       eh->e_phentsize == sizeof(Elf64_Phdr) && eh->e_phnum && eh->e_phnum <= MAX_PHDRS;
 }
 
-/* Is it a program that can be loaded? The headers are in im->eh and im->ph then. */
+/* Read and check the headers, into im->eh and im->ph. 0, or -errno: it cannot be loaded. */
 static int image_check(struct image *im)
 {
 	u64 size = im->prog->file->mapping->size;
@@ -87,7 +86,7 @@ static int image_check(struct image *im)
 			return -ENOEXEC;
 	}
 	if (im->is_interpreter)
-		return im->eh->e_type == ET_DYN ? 0 : -ENOEXEC; /* it is put where there is room */
+		return im->eh->e_type == ET_DYN ? 0 : -ENOEXEC; /* at any address */
 	im->bias = im->eh->e_type == ET_DYN ? im->layout.pie_base : 0;
 	return 0;
 }
@@ -104,7 +103,7 @@ static int prepare(struct map_source *src, unsigned long vm_flags)
 	int err = src->file->ops->mmap(src->file, vm_flags, &instead);
 
 	if (!err && instead) {
-		file_put(instead); /* /dev/zero and its like are no programs */
+		file_put(instead); /* /dev/zero and similar files are no programs */
 		err = -ENODEV;
 	}
 	return err;
@@ -127,7 +126,7 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 	file_end = vaddr + p->p_filesz;
 	map_end = ALIGN_UP(file_end, PAGE_SIZE);
 	if (p->p_filesz) {
-		/* Page by page from the file: so it lies in memory as it lies there. */
+		/* Pages of the file are mapped, so address and offset must be equal within a page. */
 		if ((vaddr ^ p->p_offset) & ~PAGE_MASK)
 			return -ENOEXEC;
 		got = do_mmap_file(mm, start, map_end - start, prot,
@@ -161,13 +160,13 @@ static int map_segment(struct mm_struct *mm, struct image *im, const Elf64_Phdr 
 		mm->start_data = vaddr;
 		mm->end_data = vaddr + p->p_filesz;
 	}
-	/* The program headers as the program sees them: in the segment that holds them. */
+	/* The address of the program headers: they are in this segment. */
 	if (im->eh->e_phoff >= p->p_offset && im->eh->e_phoff - p->p_offset < p->p_filesz)
 		im->phdr_addr = vaddr + (im->eh->e_phoff - p->p_offset);
 	return 0;
 }
 
-/* A stack being built downwards. Errors stick: one check at the end. */
+/* A stack that is built downwards. The first error is kept, so it is checked once at the end. */
 struct builder {
 	unsigned long sp;
 	bool failed;
@@ -186,7 +185,7 @@ static void put_word(struct builder *b, unsigned long *at, u64 word)
 	*at += sizeof(word);
 }
 
-/* `base`: where the interpreter lies, or 0; `vdso`: the image's address, or 0. */
+/* `base`: address of the interpreter, or 0. `vdso`: address of the image, or 0. */
 static int build_stack(struct mm_struct *mm, struct image *im, const struct exec_args *args,
 		       unsigned long base, unsigned long vdso, unsigned long *sp)
 {
@@ -196,7 +195,7 @@ static int build_stack(struct mm_struct *mm, struct image *im, const struct exec
 	u32 words, i, n;
 	int err;
 
-	/* Room for strings, pointers and vector, and as much as every program gets. */
+	/* Room for strings, pointers and vector, and for the program's first use. */
 	err = mm_setup_stack(
 		mm, im->layout.stack_top,
 		STACK_INITIAL + ALIGN_UP(args->len + (args->argc + args->envc) * 8ul, PAGE_SIZE));
@@ -287,7 +286,7 @@ static int map_segments(struct mm_struct *mm, struct image *im)
 	return im->end && im->entry < TASK_SIZE ? 0 : -ENOEXEC;
 }
 
-/* Where all segments of the interpreter fit: im->bias. */
+/* Find an address at which all segments of the interpreter fit, for im->bias. 0 or -ENOMEM. */
 static int find_room(struct mm_struct *mm, struct image *im)
 {
 	unsigned long first = ~0ul, end = 0;
@@ -310,7 +309,7 @@ static int find_room(struct mm_struct *mm, struct image *im)
 	return do_munmap(mm, at, end - first);
 }
 
-/* The program's interpreter: mapped, its entry and bias in *ld. */
+/* Map the program's interpreter. *ld receives its entry and bias. */
 static int load_interpreter(struct mm_struct *mm, const struct image *im, struct image *ld)
 {
 	struct program *prog = kmalloc(sizeof(*prog), GFP_KERNEL);
@@ -372,7 +371,7 @@ static int load_image(struct mm_struct *mm, struct image *im, unsigned long *ent
 	return 0;
 }
 
-/* Whoever has rights that its user has not, or is not to be read, leaves no core. */
+/* A program that has more rights than its user, or that the user may not read, is not dumpable. */
 static u8 dumpable_of(const struct program *prog, bool secure)
 {
 	const struct cred *me = current_cred();

@@ -1,5 +1,5 @@
 /*
- * execve(2): the arguments, and the step from one program to the next. The program itself is elf.c's.
+ * execve(2): the arguments, and the change from one program to the next. elf.c loads the program.
  *
  * The new program is built in an address space of its own. The old one is left only when nothing can fail any more,
  * so a program whose execve() fails continues unchanged.
@@ -19,13 +19,13 @@
 #include "mm/slab/slab.h"
 #include "mm/kvirt/vmalloc.h"
 
-/* As Linux: a string, and what strings and their pointers may have in all at least and at most. */
+/* Limits as in Linux, in bytes: of one string, and for all strings and pointers the least and the largest limit. */
 #define MAX_ARG_STRLEN	(128ul << 10)
 #define MIN_ARGS_LIMIT	(128ul << 10)
 #define MAX_ARGS_LIMIT	(6ul << 20)
 #define STRINGS_AT_ONCE (16u << 10) /* bytes of memory to begin with */
 
-/* The strings of argv and environment, in memory that grows as they come. */
+/* The strings of argv and environment, in memory that grows. */
 struct strings {
 	char *buf;
 	u32 len, room; /* bytes */
@@ -55,7 +55,7 @@ static int strings_grow(struct strings *s)
 	return 0;
 }
 
-/* One string of user memory. */
+/* Append a string from user memory. */
 static int strings_add(struct strings *s, unsigned long str)
 {
 	for (;;) {
@@ -101,7 +101,7 @@ static int strings_add_array(struct strings *s, unsigned long array)
 	}
 }
 
-/* The new program is loaded and in current->mm: nothing of the old one's may stay. */
+/* The new program is loaded, and in current->mm. Reset what belonged to the old program. */
 static void become(const struct exec_args *args, struct pt_regs *regs, unsigned long entry,
 		   unsigned long sp)
 {
@@ -115,7 +115,7 @@ static void become(const struct exec_args *args, struct pt_regs *regs, unsigned 
 	t->pid = p->pid; /* of several threads only the caller survives */
 	p->execed = true;
 	p->membarrier = 0;
-	p->exit_signal = SIGCHLD; /* whatever clone() said of the old program */
+	p->exit_signal = SIGCHLD; /* regardless of the flags of clone(2) */
 	t->altstack = t->altstack_size = 0;
 	t->set_child_tid = t->clear_child_tid = 0;
 	t->rseq = 0;
@@ -145,7 +145,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	mm = mm_alloc();
 	if (!mm)
 		return -ENOMEM;
-	/* Until the new program is loaded, /proc/self/exe leads to the old one. */
+	/* Until the new program is loaded, /proc/self/exe is the old one. */
 	if (old->exe_file)
 		exe_file_get(old->exe_file);
 	mm_set_exe_file(mm, old->exe_file);
@@ -169,7 +169,7 @@ static long do_execve(struct pt_regs *regs, const struct exec_args *args)
 	}
 	thread_release_mm();
 	task_set_mm(mm);
-	cred_commit(cred); /* its memory: perhaps not to be dumped */
+	cred_commit(cred); /* may make its memory not dumpable */
 	cgroup_attach_mm(mm);
 	process_leaves_mm(current_process(), old);
 	mmput(old);
@@ -212,7 +212,7 @@ static long execve_call(struct pt_regs *regs)
 	if (n < 0)
 		goto out;
 	args.argc = n;
-	if (!n) { /* as Linux since 5.18: a program has a name */
+	if (!n) { /* as in Linux since 5.18, argv[0] always exists */
 		strings.buf[strings.len++] = '\0';
 		args.argc = 1;
 	}

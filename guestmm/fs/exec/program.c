@@ -3,7 +3,7 @@
  *
  *   "#!/bin/sh -e\n..." run as  script a b   becomes   /bin/sh -e script a b
  *
- * A script's interpreter may be a script; after five of them it is a mistake (-ELOOP), as on Linux.
+ * A script's interpreter may be a script. More than five in a chain are -ELOOP, as in Linux.
  */
 #include "fs/exec/program.h"
 #include "lib/errno.h"
@@ -33,7 +33,7 @@ int program_read(const struct program *prog, void *buf, size_t len, u64 pos)
 	return (size_t)n == len ? 0 : -ENOEXEC;
 }
 
-/* One string more; there is room. */
+/* Append a string. The caller has made sure that there is room. */
 static void append(struct exec_args *args, char *buf, const char *s)
 {
 	size_t len = strlen(s) + 1;
@@ -42,7 +42,7 @@ static void append(struct exec_args *args, char *buf, const char *s)
 	args->len += len;
 }
 
-/* The first line's interpreter and its one argument ("" = none), within the head, which is cut up.
+/* Find the interpreter and its one argument ("": none) in the first line. Both are terminated in place, in prog->head.
  * Returns 0 or -ENOEXEC. */
 static int parse_line(struct program *prog, char **interpreter, char **arg)
 {
@@ -51,7 +51,7 @@ static int parse_line(struct program *prog, char **interpreter, char **arg)
 	for (eol = p; eol < end && *eol != '\n' && *eol; eol++)
 		;
 	if (eol == prog->head + PROGRAM_HEAD)
-		eol--; /* as Linux: a longer line is cut, if the interpreter's name is complete */
+		eol--; /* as Linux: a longer line is cut, if the interpreter's name is whole */
 	if (eol == end && prog->head_len < PROGRAM_HEAD)
 		end[0] = '\0';
 	*eol = '\0';
@@ -73,7 +73,7 @@ static int parse_line(struct program *prog, char **interpreter, char **arg)
 	return 0;
 }
 
-/* The arguments of the interpreter, in new memory. `script`: the path that it is to read. */
+/* Create the arguments of the interpreter. `script`: the path of the script. */
 static int script_args(struct program *prog, const char *interpreter, const char *arg,
 		       const char *script)
 {

@@ -1,4 +1,4 @@
-/* The program that execve(2) is to run: a file, and the arguments it gets. */
+/* The program that execve(2) is to run: its file and arguments. */
 #ifndef FS_PROGRAM_H
 #define FS_PROGRAM_H
 #include "fs/file.h"
@@ -9,17 +9,17 @@
 
 struct program {
 	struct file *file;     /* with a reference */
-	struct exec_args args; /* a script's differ from what execve() was given */
+	struct exec_args args; /* for a script, not the same as those of execve() */
 	char *buf;	       /* the arguments' memory, or NULL: the caller's */
-	size_t head_len;       /* bytes of `head`: all of a shorter file */
+	size_t head_len;       /* bytes in `head`: fewer if the file is shorter */
 	char head[PROGRAM_HEAD];
 };
-/** Open `args->path`; a script's interpreter instead, with the script among its arguments. 0 or -errno: -EACCES: it
- * is not a program; -ELOOP: too many interpreters that are scripts themselves. */
+/** Open `args->path`. If it is a script, open its interpreter instead, and add the script to the arguments. 0 or
+ * -errno; -EACCES: it is not a program; -ELOOP: too many interpreters are scripts themselves. */
 int program_open(struct program *prog, const struct exec_args *args);
-/** Open a file that is run as it is: an interpreter. As program_open(). */
+/** Open a program that may not be a script, such as the dynamic linker. Errors as of program_open(). */
 int program_open_plain(struct program *prog, const char *path);
 void program_close(struct program *prog);
-/** Bytes of the program into kernel memory. 0, or -ENOEXEC: the program is shorter. */
+/** Read a part of the program into kernel memory. 0, or -ENOEXEC: the program is shorter. */
 int program_read(const struct program *prog, void *buf, size_t len, u64 pos);
 #endif

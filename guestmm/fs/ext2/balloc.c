@@ -1,14 +1,13 @@
 /*
- * Free blocks.
+ * Allocating and freeing blocks.
  *
- * A block is taken as near behind `goal` as there is one: in the goal's group from the goal on, then
- * in the groups after it, at last in the goal's group from its beginning. Callers make good goals:
- * the block after the file's last, or the group of its inode.
+ * The first free block after `goal` is allocated: first in the goal's group from the goal on, then in the
+ * groups after it, then in the goal's group from its beginning. Callers pass good goals: the block after the
+ * file's last one, or the group of its inode.
  *
- * X4 of ext2.h is kept here: bitmap, descriptor and super block change together under alloc_lock. A
- * bitmap is looked at for sense when it is first used; after that each block that it offers is still
- * held against the file system's own places (X1), so a bitmap that lies can cost files, never the
- * structure.
+ * X4 of ext2.h holds because bitmap, descriptor and super block change together under alloc_lock. A bitmap is
+ * checked when it is first used. After that each free block in it is still compared with the file system's own
+ * tables (X1). So a wrong bitmap can damage files, but not the structure of the file system.
  */
 #include "fs/ext2/bitmap.h"
 #include "fs/ext2/ext2.h"
@@ -29,7 +28,7 @@ static bool bitmap_sane(struct ext2_sb *sbi, u32 group, const void *map)
 	return true;
 }
 
-/** The group's bitmap, with a reference. alloc_lock held. */
+/** Get the page of the group's bitmap, with a reference. NULL: *err has the error. alloc_lock held. */
 static struct page *read_bitmap(struct ext2_sb *sbi, u32 group, int *err)
 {
 	struct page *page = ext2_meta_read(sbi, ext2_group(sbi, group)->block_bitmap, err);
@@ -53,7 +52,7 @@ static void count_blocks(struct ext2_sb *sbi, u32 group, s32 freed)
 	ext2_super_dirty(sbi);
 }
 
-/** A free block of the group from bit `from` on; -ENOSPC. alloc_lock held. */
+/** Allocate the first free block of the group from bit `from` on. 0, -ENOSPC, or another error. alloc_lock held. */
 static int alloc_in_group(struct ext2_sb *sbi, u32 group, u32 from, u32 *block)
 {
 	u32 size = ext2_group_size(sbi, group), bit;
@@ -113,7 +112,7 @@ out:
 	return err;
 }
 
-/** Blocks of one group. alloc_lock held. */
+/** Free blocks of one group. alloc_lock held. */
 static int free_in_group(struct ext2_sb *sbi, u32 group, u32 start, u32 count)
 {
 	u32 bit = start - ext2_group_first(sbi, group), i;

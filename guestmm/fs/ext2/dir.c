@@ -3,18 +3,17 @@
  *
  *   block: | ino rec_len len type name... | ino rec_len ... | 0 rec_len (free) | ... |
  *
- * rec_len leads to the next entry; the last one's ends with the block. An entry is taken out by
- * giving its room to the one before it, or, at the start of a block, by inode 0. A directory grows by
- * blocks and never shrinks.
+ * rec_len is the distance to the next entry; that of the last entry ends with the block. To remove an entry,
+ * its room is added to the entry before it; the first entry of a block gets inode 0 instead. A directory grows
+ * by blocks and never shrinks.
  *
- * An entry is read through get_entry(), which copies its head and checks it: what was checked is what
- * is used, also if a damaged disk lets two directories share a block. A hole or a bad entry is
- * damage: -EUCLEAN.
+ * Entries are read by get_entry(), which copies the head and checks the copy. So checked values are used even
+ * if a damaged disk lets two directories share a block. A hole or a bad entry is damage (-EUCLEAN).
  *
- * The hash trees of ext3 lie in blocks that read as ordinary entries and free space; a directory that
- * we change loses its INDEX flag, and is an ordinary one from then on.
+ * The hash trees of ext3 are in blocks that look like ordinary entries and free space. When such a directory
+ * is changed, its INDEX flag is cleared, and it is an ordinary directory from then on.
  *
- * The directory's lock is held by all callers, for writing where names change.
+ * All callers hold the directory's lock, for writing if names change.
  */
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
@@ -27,7 +26,7 @@ struct entry {
 	const char *name;
 };
 
-/** Where an entry was found. */
+/** The place of an entry. */
 struct place {
 	struct page *page; /* with a reference */
 	u32 offset;
@@ -39,7 +38,7 @@ static u32 dir_blocks(const struct inode *dir)
 	return dir->i_data.size / ext2_sb(dir->sb)->block_size;
 }
 
-/** A block of the directory, with a reference. NULL and *err. */
+/** Get a block of the directory, with a reference. NULL: *err has the error. */
 static struct page *dir_block(struct inode *dir, u32 n, int *err)
 {
 	struct ext2_sb *sbi = ext2_sb(dir->sb);
@@ -89,7 +88,7 @@ out:
 			  (unsigned long)dir->ino, offset, (unsigned long)page->index, wrong);
 }
 
-/** Look for a name. 0: *at (put_page() is due) and *e; -ENOENT. */
+/** Find a name. 0: *at and *e are set, and the caller puts at->page; -ENOENT; or another error. */
 static int find_place(struct inode *dir, const char *name, u32 len, struct place *at,
 		      struct entry *e)
 {
@@ -157,7 +156,7 @@ static void put_entry(const struct ext2_sb *sbi, struct page *page, u32 offset, 
 	memcpy(de->name, name, len);
 }
 
-/** The directory's entries have changed. */
+/** Call it after a change of entries: marks the page dirty, and updates the directory's times. */
 static void dir_changed(struct inode *dir, struct page *page)
 {
 	struct ext2_inode *ei = ext2_i(dir);
@@ -168,7 +167,7 @@ static void dir_changed(struct inode *dir, struct page *page)
 	ext2_update_inode(dir);
 }
 
-/** Put the entry where there is room in this block: 1, 0: there is none, or -EUCLEAN. */
+/** Add an entry to this block. 1; 0: there is no room; or -EUCLEAN. */
 static int add_to_block(struct inode *dir, struct page *page, const char *name, u32 len,
 			const struct inode *inode)
 {
@@ -194,7 +193,7 @@ static int add_to_block(struct inode *dir, struct page *page, const char *name, 
 	return 0;
 }
 
-/** One more block for the directory: *page with a reference, all of it one free entry. */
+/** Add a block to the directory. *page receives it with a reference; it is one free entry. */
 static int grow(struct inode *dir, struct page **page)
 {
 	struct ext2_sb *sbi = ext2_sb(dir->sb);
@@ -235,7 +234,7 @@ int ext2_dir_add(struct inode *dir, const char *name, u32 len, const struct inod
 		put_page(page);
 		if (err)
 			return err < 0 ? err : 0;
-		/* A short name may still fit where a long one did not: but hardly worth a search. */
+		/* A short name might still fit before this block, but that is not worth a search. */
 		ei->room_hint = n + 1;
 	}
 	err = grow(dir, &page);
@@ -334,9 +333,9 @@ static u32 dt_of(const struct ext2_sb *sbi, u8 type)
 	return dt[type];
 }
 
-/** Entries of one block to the reader. 1: on with the next block, 0: the reader is full. ctx->pos
- * is a byte of the directory, and may be between entries if they have changed since: the next one
- * counts. */
+/** Pass the entries of one block to the reader. 1: continue with the next block; 0: the reader's buffer is full.
+ * ctx->pos is a byte offset in the directory. If entries have changed, it may be inside one; then the next entry is
+ * read. */
 static int emit_block(struct inode *dir, struct page *page, u64 start, struct dir_context *ctx)
 {
 	struct ext2_sb *sbi = ext2_sb(dir->sb);

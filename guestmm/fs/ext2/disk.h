@@ -3,9 +3,9 @@
  *
  *   | boot 1K | super block | group descriptors | bitmaps | inode table | data ... | next group ...
  *
- * Numbers are little-endian, as is the only machine we run on, so the structs are used where they
- * lie in a page. Everything in them is somebody else's word: see the checks in super.c, and
- * ext2_blocks_ok() at each use of a block number.
+ * Numbers are little-endian, like x86, so the structs are used in place, in the pages that they are in.
+ * Their contents cannot be trusted: super.c checks the super block and descriptors, and ext2_blocks_ok()
+ * checks each block number before it is used.
  */
 #ifndef EXT2_DISK_H
 #define EXT2_DISK_H

@@ -1,16 +1,16 @@
 /*
  * Data of regular files, between the page cache and the disk.
  *
- *   reading:  pages -> blocks, as long runs as the disk has them; holes are zeroes
- *   writing:  blocks are allocated before the page is dirty: by write_begin for what is written, by
- *             page_mkwrite for a mapped page. So the writer gets the error of a full disk, not fsync.
- *   writepage: writes what has blocks. A block that has none by now (a file grew over the rest of a
- *             page that was mapped) gets one, unless it is all zero: then it stays a hole.
+ *   reading:  pages are read in runs of blocks that are contiguous on the disk; holes are zeroes
+ *   writing:  blocks are allocated before the page is dirty: by write_begin for the bytes written, by
+ *             page_mkwrite for a mapped page. So the writer, and not fsync, gets the error of a full disk.
+ *   writepage: writes the blocks of the page. Where there is none (a file grew over the rest of a page
+ *             that was mapped), one is allocated, unless the data are all zero: then it stays a hole.
  *
- * F1  A dirty page's blocks exist, but for the case above.
- * F2  What a failed write has allocated is freed again: beyond the end (X5), and within the file,
- *     where it would show what a deleted file left (X6).
- * F3  What lies beyond the end in the last page is zeroed before the page is written.
+ * F1  A dirty page's blocks exist, except in the case above.
+ * F2  Blocks that a failed write has allocated are freed again: beyond the end (X5), and within the file,
+ *     where they would show data of a deleted file (X6).
+ * F3  The part of the last page that is beyond the end is zeroed before the page is written.
  */
 #include "fs/ext2/ext2.h"
 #include "fs/file.h"
@@ -20,7 +20,7 @@
 /** Pieces of a page: with 1K blocks at most four. */
 #define MAX_PIECES (PAGE_SIZE / EXT2_MIN_BLOCK)
 
-/** A stretch of the file whose place is known: `phys` 0 is a hole. */
+/** A run of blocks of the file whose place on the disk is known. `phys` 0: a hole. */
 struct run {
 	u32 iblock, phys, count;
 };
@@ -42,7 +42,7 @@ static u32 run_phys(const struct run *run, u32 iblock)
 	return run->phys ? run->phys + (iblock - run->iblock) : 0;
 }
 
-/** Blocks of page `index` that lie before the end of the file. */
+/** Number of blocks of page `index` that are before the end of the file. */
 static u32 blocks_in_page(const struct ext2_sb *sbi, u64 size, unsigned long index)
 {
 	u64 start = (u64)index << PAGE_SHIFT;
@@ -119,7 +119,7 @@ static int readpages(struct address_space *mapping, struct page **pages, unsigne
 	return err;
 }
 
-/** Where the blocks of a dirty page are. The number of pieces, or -errno. */
+/** Find the blocks of a dirty page, as pieces. Returns the number of pieces, or -errno. */
 static int place_page(struct inode *inode, struct page *page, u32 need, bool for_reclaim,
 		      struct ext2_piece *piece)
 {
@@ -180,15 +180,16 @@ static int writepage(struct page *page, struct writeback_control *wbc)
 		ext2_io_page(&io, page, piece[0].block);
 		wbc->bio = io.bio;
 	} else {
-		/* Nobody waits for a request from the pool with another one half filled. */
+		/* Submit the request that is half filled before waiting for one from the pool: waiting could not end
+		 * otherwise. */
 		writepages_end(mapping, wbc);
 		ext2_io_pieces(sbi, BIO_WRITE, page, piece, n);
 	}
 	return 0;
 }
 
-/** The page will not be written: free the blocks that were allocated for it, which leaves a hole (X6). The page is
- * locked. */
+/** The page will not be written: free the blocks that were allocated for it, so that they are holes again (X6). The
+ * page is locked. */
 static void give_back(struct inode *inode, unsigned long index, u8 fresh)
 {
 	u32 first = index * (PAGE_SIZE / ext2_sb(inode->sb)->block_size);
@@ -219,7 +220,7 @@ static int reserve(struct inode *inode, unsigned long index, u32 from, u32 to, u
 	return 0;
 }
 
-/** Nothing is allocated beyond the end (F2). inode->lock held for writing. */
+/** Free blocks beyond the end of the file (F2). inode->lock held for writing. */
 static void trim(struct inode *inode)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
@@ -227,7 +228,7 @@ static void trim(struct inode *inode)
 	ext2_free_from(inode, DIV_ROUND_UP(inode->i_data.size, sbi->block_size));
 }
 
-/** Locked page of the file, uptodate unless [from, to) covers all that matters of it. */
+/** Get a page of the file, locked. It is uptodate, unless [from, to) covers all of it within the file. */
 static int get_for_write(struct inode *inode, unsigned long index, u32 from, u32 to,
 			 struct page **result)
 {
@@ -252,7 +253,7 @@ static int get_for_write(struct inode *inode, unsigned long index, u32 from, u32
 	page = read_cache_page(mapping, index, &err);
 	if (!page)
 		return err;
-	lock_page(page); /* the inode's lock keeps truncation away: it is the file's still */
+	lock_page(page); /* still the file's page: the inode's lock prevents truncation */
 	*result = page;
 	return 0;
 }
@@ -275,7 +276,7 @@ static int write_begin(struct address_space *mapping, u64 pos, unsigned int len,
 			return err;
 		if (likely(page->mapping == mapping))
 			break;
-		unlock_page(page); /* reclaimed between reading and locking */
+		unlock_page(page); /* it was reclaimed between reading and locking */
 		put_page(page);
 	} while (true);
 	/* A dirty page of one block has it (F1). */
@@ -293,7 +294,7 @@ static int write_begin(struct address_space *mapping, u64 pos, unsigned int len,
 	return 0;
 }
 
-/** From 2 GiB on the super block must say that there are such files. */
+/** If a file has 2 GiB or more, set the feature for large files in the super block. */
 static void note_large_file(struct ext2_sb *sbi, u64 size)
 {
 	if (size < 1ull << 31 || sbi->es->feature_ro_compat & EXT2_RO_COMPAT_LARGE_FILE)
@@ -313,7 +314,7 @@ static int write_end(struct address_space *mapping, u64 pos, unsigned int len, u
 
 	if (!PageUptodate(page)) {
 		if (copied < len)
-			copied = 0; /* the rest of the page is nothing yet */
+			copied = 0; /* the rest of the page is not uptodate */
 		else
 			SetPageUptodate(page);
 	}
@@ -391,7 +392,7 @@ const struct address_space_ops ext2_data_aops = {
 	.dax_write_end = dax_write_end,
 };
 
-/** The last block's rest is to be zero on the disk, too: a file that grows again shows zeroes. */
+/** Zero the rest of the last block, also on the disk, because a file that grows again must show zeroes. */
 static int zero_tail(struct inode *inode, u64 size)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
@@ -441,8 +442,8 @@ static int truncate(struct inode *inode, u64 size)
 }
 
 /**
- * Data, then all metadata of the file system: we keep no list of which blocks lead to a file. It also
- * means that nothing of a deleted file on the disk claims a block that this one has now.
+ * Write the file's data, then all metadata of the file system, because there is no list of the metadata of one
+ * file. This also makes sure that no deleted file still claims a block of this file on the disk.
  */
 int ext2_fsync(struct file *f, u64 start, u64 end)
 {
@@ -471,7 +472,7 @@ static int bmap(struct inode *inode, u64 index, u64 max, u64 *sector, u64 *nr)
 		return -EINVAL;
 	*nr = count / per_page;
 	*sector = (u64)phys * ext2_sectors(sbi);
-	/* A page whose blocks lie in several places: none of them may be a hole. */
+	/* The blocks of the page are in several places. None of them may be a hole. */
 	for (u32 i = count; !*nr && i < per_page; i += count) {
 		err = ext2_map(inode, index * per_page + i, per_page - i, 0, &phys, &count);
 		if (err || !phys)

@@ -1,9 +1,9 @@
 /*
- * Free inodes: which group a new file lives in.
+ * Allocating inodes, which decides in which group a new file is.
  *
- * Files live with their directory, so that a directory's contents are near each other. Directories
- * below the root are spread, each into the emptiest group; directories below those stay near their
- * parent while its group is not fuller than most (after Orlov's idea, without his debts).
+ * A file is put into the group of its directory, so that the contents of a directory are near each other.
+ * Directories below the root are spread: each is put into the emptiest group. Directories below those are put
+ * near their parent, if its group is not fuller than most (Orlov's allocator, without its debt counters).
  */
 #include "fs/ext2/bitmap.h"
 #include "fs/ext2/ext2.h"
@@ -30,7 +30,7 @@ static u32 emptiest_group(const struct ext2_sb *sbi)
 	return best;
 }
 
-/** Where the search for a directory's inode begins. alloc_lock held. */
+/** The group in which the search for a directory's inode begins. alloc_lock held. */
 static u32 dir_group(const struct ext2_sb *sbi, const struct inode *parent)
 {
 	const struct ext2_super *es = sbi->es;
@@ -62,7 +62,7 @@ static void count_inodes(struct ext2_sb *sbi, u32 group, s32 freed, bool dir)
 	ext2_super_dirty(sbi);
 }
 
-/** A free inode of the group; -ENOSPC. alloc_lock held. */
+/** Allocate a free inode of the group. 0, -ENOSPC, or another error. alloc_lock held. */
 static int alloc_in_group(struct ext2_sb *sbi, u32 group, bool dir, u32 *ino)
 {
 	u32 from = group ? 0 : sbi->first_ino - 1, bit;

@@ -1,12 +1,12 @@
 /*
- * Inodes: reading them from the inode table and writing them back, making and deleting them.
+ * Inodes: reading them from the inode table and writing them back, creating and deleting them.
  *
- * iget's read_inode checks what it can check at once; block pointers are checked at use. The page of
- * the inode table stays pinned while the inode is in memory (X3).
+ * read_inode() checks the fields of an inode; block pointers are checked when they are used. The page of the
+ * inode table stays pinned while the inode is in memory (X3).
  *
- * A file that has no name and no opener any more loses its blocks, then its raw inode gets a time of
- * deletion, then its bit in the bitmap is cleared: at a crash in between it is an inode without
- * links, which e2fsck ends. While such a file is still open, that is what the disk shows of it.
+ * When a file without a name is closed, first its blocks are freed, then its raw inode gets a time of deletion,
+ * then its bit in the bitmap is cleared. After a crash in between, the disk has an inode without links, which
+ * e2fsck deletes. The disk also shows this while a file without a name is still open.
  */
 #include "fs/ext2/ext2.h"
 
@@ -67,7 +67,7 @@ static void set_ops(struct inode *inode)
 	}
 }
 
-/** Device numbers: 8 bits each as of old, or Linux's 12 and 20. */
+/** Get a device number: in the old form with 8 bits each, or in Linux's form with 12 and 20 bits. */
 static u64 get_rdev(const struct ext2_raw_inode *raw)
 {
 	return raw->block[0] ? raw->block[0] : raw->block[1];
@@ -77,7 +77,7 @@ static void put_rdev(struct ext2_raw_inode *raw, u64 rdev)
 	raw->block[rdev > 0xffff] = rdev;
 }
 
-/** The file's length, and whether it is one. */
+/** Is the file's size valid? 0 or -EUCLEAN. */
 static int check_size(const struct inode *inode, u64 size)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
@@ -212,9 +212,9 @@ struct inode *ext2_new_inode(struct inode *dir, u32 mode, u64 rdev, int *err)
 	set_ops(inode);
 	ext2_update_inode(inode);
 	insert_inode(inode);
-	return inode; /* from here on its end is evict's */
+	return inode; /* from here on evict_inode() frees it */
 put:
-	iput(inode); /* evict sees no private_ and leaves the number to us */
+	iput(inode); /* private_ is NULL, so evict_inode() does not free the number */
 free_ino:
 	ext2_free_ino(sbi, ino, S_ISDIR(mode));
 	return NULL;
@@ -254,7 +254,7 @@ static bool has_blocks(const struct inode *inode)
 	const struct ext2_raw_inode *raw = ext2_i(inode)->raw;
 	u32 xattr = raw->file_acl ? ext2_sectors(ext2_sb(inode->sb)) : 0;
 
-	/* A short symbolic link lies where block numbers would be. */
+	/* The target of a short symbolic link is in the place of the block numbers. */
 	return S_ISREG(inode->mode) || S_ISDIR(inode->mode) ||
 	       (S_ISLNK(inode->mode) && inode->blocks > xattr);
 }

@@ -1,15 +1,15 @@
 /*
- * From pages and blocks to requests, and what happens when they end.
+ * Building requests from pages and blocks, and handling their end.
  *
  *   whole pages, next to each other on the disk ──> one bio of up to 32 pages
- *   a page whose blocks are scattered           ──> a bio a piece, and a count that the last one ends
+ *   a page whose blocks are scattered           ──> a bio for each piece, and a count of pending pieces
  *
- * Requests come from pools with a reserve: writing is what one does when memory is short.
+ * Requests come from pools with a reserve, because pages are written when memory is short.
  *
- * E1  A page under read is locked, and unlocked by the end; a page under write has PG_writeback and
- *     loses it by the end. Either happens once a page, after its last piece.
- * E2  What could not be read is not uptodate; what could not be written is reported to fsync through the
- *     mapping, which keeps the page until writeback ends.
+ * E1  A page that is being read is locked, and is unlocked when its I/O ends. A page that is being written has
+ *     PG_writeback, which is cleared when its I/O ends. Either happens once, after the last piece.
+ * E2  A page that could not be read is not uptodate. A write error is stored in the mapping, for fsync. The
+ *     mapping exists until writeback ends.
  */
 #include "fs/ext2/ext2.h"
 #include "mm/slab/mempool.h"

@@ -6,15 +6,14 @@
  *   raw->block[13] ─> double ─> indirect ─> data
  *   raw->block[14] ─> triple ─> double ─> indirect ─> data        0 anywhere: a hole
  *
- * A new block with all the indirect blocks that lead to it is allocated first and linked then, from
- * the bottom up: a failure leaves the tree as it was.
+ * A new block and all missing indirect blocks above it are allocated first and then linked, from the bottom
+ * up. So a failure leaves the tree unchanged.
  *
- * Freeing takes pointers away before it clears bits in the bitmap, and clears an indirect block's bit
- * before it goes down into it. A tree in which a damaged disk names a block twice is noticed at the
- * second visit, so that no tree, however twisted, costs more than the disk has blocks times pointers
- * in a block.
+ * Freeing clears a pointer before the block's bit in the bitmap, and it clears the bit of an indirect block
+ * before it frees the blocks below it. If a damaged tree has a block twice, this is noticed at the second visit.
+ * So the cost is limited to the number of blocks on the disk times the pointers in a block.
  *
- * All under map_lock.
+ * map_lock is held for all of this.
  */
 #include "fs/ext2/ext2.h"
 
@@ -50,19 +49,19 @@ u64 ext2_max_size(u32 block_size)
 {
 	u64 n = block_size / 4;
 	u64 by_tree = (EXT2_NDIR + n + n * n + n * n * n) * block_size;
-	/* i_blocks counts 512 bytes in 32 bits; a thousandth and a bit is for indirect blocks. */
+	/* i_blocks is a 32-bit number of units of 512 bytes, which include indirect blocks. */
 	u64 by_count = ((1ull << 32) - 1) * 512 / (n + 2) * n;
 
 	return min(by_tree, ALIGN_DOWN(by_count, (u64)PAGE_SIZE));
 }
 
-/** The way down, as far as it exists. */
+/** The pointers on the way down to a block, as far as they exist. */
 struct walk {
 	u32 slot[MAX_DEPTH];
 	unsigned int depth;
-	unsigned int level;	      /* of the last pointer that was looked at */
+	unsigned int level;	      /* of the last pointer that was read */
 	u32 *ptr[MAX_DEPTH];	      /* pointers on the way, [0..level] */
-	struct page *page[MAX_DEPTH]; /* that they are in; NULL: the inode. With references */
+	struct page *page[MAX_DEPTH]; /* their pages, with references; NULL: the inode */
 };
 
 static void walk_end(struct walk *w)
@@ -71,7 +70,7 @@ static void walk_end(struct walk *w)
 		put_page(w->page[i]);
 }
 
-/** Walk down to block `iblock` or the first pointer that is 0. On success walk_end() is due. */
+/** Walk down to block `iblock`, or to the first pointer that is 0. 0: the caller must call walk_end(). Or -errno. */
 static int walk_down(struct inode *inode, u32 iblock, u32 flags, struct walk *w)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
@@ -112,7 +111,7 @@ fail:
 	return err;
 }
 
-/** Blocks of the file that the missing pointer stands for, from the wanted one on. */
+/** How many blocks of the file, from the wanted one on, are below the pointer that is 0. */
 static u32 hole_length(const struct ext2_sb *sbi, const struct walk *w)
 {
 	u64 span = 1, at = 0;
@@ -143,7 +142,7 @@ static u32 find_goal(struct inode *inode, u32 iblock, const struct walk *w)
 
 	if (iblock && iblock == ei->next_block)
 		return ei->next_goal;
-	/* After the nearest block before it in the same table, or after the table itself. */
+	/* The goal is after the nearest earlier block in the same table, or after the table itself. */
 	if (w->level + 1 == w->depth)
 		for (u32 i = 1; i <= w->slot[w->level]; i++)
 			if (w->ptr[w->level][-(s32)i])
@@ -169,7 +168,7 @@ static int fill_hole(struct inode *inode, u32 iblock, struct walk *w, u32 *phys)
 			goto undo;
 		goal = block[n] + 1;
 	}
-	/* D6 of mm/cache/dax.c: whoever finds it reads it where it is. */
+	/* A reader that finds the block reads it in place (D6 of mm/cache/dax.c), so it must be zero. */
 	if (sbi->dax && S_ISREG(inode->mode))
 		clear_page(page_address(ext2_dax_page(sbi, block[need - 1])));
 	for (; tables + 1 < need; tables++) {
@@ -206,7 +205,7 @@ undo:
 	return err;
 }
 
-/* ext2_map(); *fresh when the block has been allocated now. */
+/* ext2_map(). *fresh: the block was allocated by this call. */
 static int map_block(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *phys, u32 *count,
 		     bool *fresh)
 {
@@ -230,7 +229,7 @@ static int map_block(struct inode *inode, u32 iblock, u32 max, u32 flags, u32 *p
 			err = ext2_error(sbi, "inode %lu: block %u is no file's",
 					 (unsigned long)inode->ino, *phys);
 	} else if (flags & EXT2_MAP_CREATE) {
-		/* Memory and bitmaps may have to be waited for. */
+		/* Allocation may wait for memory and bitmaps. */
 		err = flags & EXT2_MAP_NOWAIT ? -EAGAIN : fill_hole(inode, iblock, &w, phys);
 		*fresh = !err;
 	} else {
@@ -268,7 +267,7 @@ void ext2_unmap_block(struct inode *inode, u32 iblock)
 
 	mutex_lock(&ei->map_lock);
 	if (walk_down(inode, iblock, 0, &w))
-		goto unlock; /* damage was found: it is e2fsck's */
+		goto unlock; /* damage was found; e2fsck will free the rest */
 	if (w.level + 1 == w.depth && *w.ptr[w.level]) {
 		u32 block = *w.ptr[w.level];
 
@@ -285,7 +284,7 @@ unlock:
 	mutex_unlock(&ei->map_lock);
 }
 
-/** A tree being cut: data blocks that follow each other are freed together. */
+/** The state of freeing a tree. Data blocks that follow each other are freed together. */
 struct cut {
 	struct inode *inode;
 	struct ext2_sb *sbi;
@@ -326,8 +325,8 @@ static void cut_data(struct cut *c, u32 block)
 }
 
 /**
- * Free what is at or behind block `keep` (counted from the subtree's first) below a pointer, that
- * has `level` tables between it and data. After an error nothing more is freed: the rest is left to e2fsck.
+ * Free the blocks below a pointer from number `keep` on, counted from the first of the subtree. There are
+ * `level` tables between the pointer and data. After an error nothing more is freed; e2fsck does the rest.
  */
 static void cut_tree(struct cut *c, u32 *ptr, unsigned int level, u64 keep)
 {
@@ -357,7 +356,7 @@ static void cut_tree(struct cut *c, u32 *ptr, unsigned int level, u64 keep)
 		*ptr = 0;
 		cut_flush(c);
 		c->freed++;
-		ext2_meta_forget(c->sbi, block); /* our reference keeps its contents */
+		ext2_meta_forget(c->sbi, block); /* the page stays valid by our reference */
 		err = ext2_free_blocks(c->sbi, block, 1);
 		if (err) {
 			c->err = err;

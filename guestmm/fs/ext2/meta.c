@@ -1,14 +1,14 @@
 /*
  * The metadata's pages: an address space whose index is the block number.
  *
- * The page cache does all the rest: a page is found by block, read when it is missing, written by
- * the flusher or by sync when it is dirty, and reclaimed when nobody holds it. Where a block is
- * smaller than a page the rest of the page is unused.
+ * The page cache does the rest: a page is found by its block, read if it is missing, written by the flusher or
+ * by sync if it is dirty, and reclaimed when it is unused. If a block is smaller than a page, the rest of the
+ * page is unused.
  *
- * M1  Who changes a block holds a reference to its page, changes it, and then marks it dirty: a write
- *     that took the old contents is followed by another.
- * M2  ext2_meta_forget() is called when the last user of the block is gone (its lock, or its inode,
- *     sees to that), so that nobody dirties the page behind its back.
+ * M1  To change a block, a task takes a reference on its page, changes it, and then marks it dirty. So if the
+ *     old contents are being written meanwhile, the page is written again.
+ * M2  ext2_meta_forget() is called when the block has no user any more, which its lock or its inode guarantees.
+ *     So no task makes the page dirty after that.
  */
 #include "fs/ext2/ext2.h"
 
@@ -76,7 +76,7 @@ struct page *ext2_meta_read(struct ext2_sb *sbi, u32 block, int *err)
 		page = read_cache_page(&sbi->meta, block, err);
 		if (page)
 			return page;
-		/* A task that is killed must finish its operation: try again, as the page will be there. */
+		/* A task that is being killed must finish its operation, so try again. */
 		if (*err == -ENOMEM && tries < 10)
 			sleep_ns(10000000);
 		else if (*err != -EINTR)

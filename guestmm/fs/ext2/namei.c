@@ -1,12 +1,11 @@
 /*
- * Names: what the VFS asks of directories, and symbolic links.
+ * Names: the VFS's operations on directories, and symbolic links.
  *
- * A name is entered after the inode it means is complete, and an inode loses its link after the name
- * is gone: at a crash an inode may have a link too many, which e2fsck counts, but no name means
- * nothing.
+ * A name is added after its inode is complete, and an inode loses a link after the name was removed. So after a
+ * crash an inode may have too many links, which e2fsck corrects, but each name has a valid inode.
  *
- * A subdirectory's ".." must name the directory it was found in. So the tree of names is a tree, on
- * a damaged disk, too.
+ * The ".." of a subdirectory must be the directory in which it was found. So even on a damaged disk the
+ * directories form a tree.
  */
 #include "fs/ext2/ext2.h"
 
@@ -42,7 +41,7 @@ static void change_links(struct inode *inode, s32 by)
 	ext2_update_inode(inode);
 }
 
-/** Enter a new inode, which has its first link by this. On failure it is freed. */
+/** Add a name for a new inode, which is its first link. If that fails, the inode is freed. */
 static int enter(struct inode *dir, const char *name, u32 len, struct inode *fresh,
 		 struct inode **inode)
 {
@@ -85,7 +84,7 @@ static int create(struct inode *dir, const char *name, u32 len, u32 mode, u64 rd
 	return enter(dir, name, len, fresh, inode);
 }
 
-/** A file without a name: the disk shows it as deleted until it gets one. */
+/** Create a file without a name. On the disk it is a deleted file until it gets a name. */
 static int tmpfile(struct inode *dir, u32 mode, struct inode **inode)
 {
 	int err;
@@ -94,7 +93,7 @@ static int tmpfile(struct inode *dir, u32 mode, struct inode **inode)
 	return err;
 }
 
-/** Longer than this a link's target has a block of its own. */
+/** A link's target that is longer than this has its own block. */
 #define FAST_SYMLINK (EXT2_N_BLOCKS * sizeof(u32))
 
 static int set_target(struct inode *inode, const char *target, u32 len)
@@ -210,12 +209,12 @@ static int rmdir(struct inode *dir, const char *name, u32 len, struct inode *ino
 		err = ext2_dir_remove(dir, name, len);
 	if (err)
 		return err;
-	change_links(inode, -(s32)inode->nlink); /* its own "." with its name */
+	change_links(inode, -(s32)inode->nlink); /* the links of its "." and its name */
 	change_links(dir, -1);
 	return 0;
 }
 
-/** The name in new_dir comes first, so that a crash leaves a file with two names, not with none. */
+/** The new name is added first, so that after a crash the file has two names and not none. */
 static int rename(struct inode *old_dir, const char *old_name, u32 old_len, struct inode *inode,
 		  struct inode *new_dir, const char *new_name, u32 new_len, struct inode *victim)
 {
@@ -236,7 +235,7 @@ static int rename(struct inode *old_dir, const char *old_name, u32 old_len, stru
 	if (err)
 		return err;
 	err = ext2_dir_remove(old_dir, old_name, old_len);
-	if (err) /* it was there when the VFS looked: the disk has failed since */
+	if (err) /* the VFS has found it before, so the disk has failed meanwhile */
 		return ext2_error(ext2_sb(inode->sb), "inode %lu has two names after a rename",
 				  (unsigned long)inode->ino);
 	if (victim) {

@@ -1,18 +1,18 @@
 /*
- * Mounting: is this an ext2, and can we keep what it promises?
+ * Mounting: checking that this is an ext2 with features that are supported.
  *
- * All that later code takes for granted about the shape of the file system is checked here, once:
+ * Everything that later code assumes about the structure of the file system is checked here, once:
  *
  *   sizes: blocks 1K, 2K, 4K; inodes a power of two from 128 bytes to a block; groups no larger than
- *          a bitmap can tell; as many groups and inodes as the counts say; no longer than the disk
- *   features: incompatible ones we do not know: refused by name; read-only ones: read only
- *   groups: bitmaps and inode tables lie in their group, and not on top of each other
+ *          a bitmap; as many groups and inodes as the counts say; not larger than the disk
+ *   features: unknown incompatible ones are refused, by name; with unknown read-only ones it is read-only
+ *   groups: bitmaps and inode tables are in their group, and do not overlap
  *
  * The super block's and the descriptors' pages stay pinned. Everything else is read on demand and
  * checked on demand.
  *
- * While it is mounted for writing the disk's copy of the super block does not say VALID: who finds it
- * so knows that the machine has stopped in between, and runs e2fsck.
+ * While it is mounted for writing, EXT2_VALID_FS is not set in the super block on the disk. A later mount that
+ * finds it so knows that the machine has crashed, and that e2fsck should run.
  */
 #include "fs/ext2/ext2.h"
 #include "fs/internal.h"
@@ -110,7 +110,7 @@ static int refuse(const struct ext2_sb *sbi, int err, const char *why)
 	return err;
 }
 
-/** Features that a writer would have to know. */
+/** The unknown features that a writer would have to support. */
 static u32 unknown_to_writers(const struct ext2_super *es)
 {
 	if (!es->rev_level)
@@ -125,7 +125,7 @@ static int check_features(struct ext2_sb *sbi, const struct ext2_super *es)
 	u32 unknown;
 
 	if (!es->rev_level)
-		return 0; /* has none: the fields are not there */
+		return 0; /* this revision has no such fields */
 	unknown = es->feature_incompat & ~EXT2_INCOMPAT_FILETYPE;
 	if (unknown) {
 		ksnprintf(why, sizeof(why),
@@ -142,7 +142,7 @@ static int check_features(struct ext2_sb *sbi, const struct ext2_super *es)
 	return 0;
 }
 
-/** Geometry from the super block. 0, or -EINVAL: not an ext2, -EUCLEAN: a damaged one. */
+/** Read and check the geometry in the super block. 0; -EINVAL: it is no ext2; -EUCLEAN: it is damaged. */
 static int take_geometry(struct ext2_sb *sbi, const struct ext2_super *es)
 {
 	u64 groups;
@@ -253,7 +253,7 @@ static int load_groups(struct ext2_sb *sbi)
 	return 0;
 }
 
-/** The first 4 KiB of the disk: where the super block is, whatever the block size. */
+/** Read the first 4 KiB of the disk, which have the super block for any block size. */
 static int read_start(struct ext2_sb *sbi, struct page *page)
 {
 	struct bio bio = {.bdev = sbi->bdev, .op = BIO_READ, .nr_pages = 1, .pages = {page}};
@@ -312,7 +312,7 @@ int ext2_sync_meta(struct ext2_sb *sbi)
 
 enum fs_state { IN_USE, CLEANLY_UNMOUNTED };
 
-/** From now on the disk says that it is being written to, or that it is whole again. */
+/** Record on the disk that it is mounted for writing, or that it is valid again. */
 static int mark_state(struct ext2_sb *sbi, enum fs_state state)
 {
 	struct ext2_super *es = sbi->es;
@@ -335,7 +335,7 @@ int ext2_sync_fs(struct super_block *sb)
 
 	sync_all_mappings();
 	err = ext2_sync_meta(sbi);
-	/* The end of the machine, with a root that cannot be unmounted. */
+	/* At the machine's end the root cannot be unmounted, so it is made read-only. */
 	if (!err && sb->read_only && sbi->writable)
 		err = mark_state(sbi, CLEANLY_UNMOUNTED);
 	return err;
@@ -351,7 +351,7 @@ void ext2_put_super(struct super_block *sb)
 	sb->private_ = NULL;
 }
 
-/* "dax" or "" of the words between commas. 0 or -EINVAL. */
+/* Parse the options, of which each must be "dax" or empty. 0 or -EINVAL. */
 static int parse_options(const char *options, bool *dax)
 {
 	while (*options) {
@@ -370,7 +370,7 @@ static int parse_options(const char *options, bool *dax)
 	return 0;
 }
 
-/* -o dax where it can be: elsewhere Linux's ext2 mounts without, and says so. */
+/* Enable -o dax if the disk supports it. Otherwise mount without it and log that, as Linux's ext2. */
 static void set_dax(struct ext2_sb *sbi)
 {
 	if (!sbi->bdev->dax)
@@ -439,7 +439,7 @@ static int ext2_mount(struct super_block *sb, const char *options)
 	mutex_init(&sbi->alloc_lock);
 	address_space_init(&sbi->meta, NULL, &ext2_meta_aops, AS_LOWMEM);
 	sbi->meta.wb = bdi_of(sbi->bdev);
-	init_rwsem(&sbi->meta.invalidate_lock); /* inside of the files': a class of its own */
+	init_rwsem(&sbi->meta.invalidate_lock); /* taken inside of the files': its own class */
 	sb->dev = bdev_number(sbi->bdev);
 	if (sbi->bdev->read_only)
 		sb->read_only = true;

@@ -4,13 +4,13 @@
  *   | header 32 | entry | entry | ... | 0 0 0 0 |    free    | value | value |
  *                 ordered by kind, length, name                  from the end, 4 bytes aligned
  *
- * In memory they are the inode's list (fs/xattr.c), which is in the same order. It is read from the block when it is
- * first asked for, and every change writes the whole block anew. So what does not fit is -ENOSPC, and nothing changes.
+ * In memory they are the inode's list (fs/xattr.c), in the same order. The list is read from the block when it is first
+ * used, and each change writes the whole block. If the list does not fit, the change fails with -ENOSPC.
  *
- * A block may belong to several files: Linux lets equal ones share it. It is then left to the others, and the file gets
- * one of its own. The hashes are written because Linux and e2fsck look at them.
+ * A block may belong to several files, because Linux lets files with equal attributes share one. At a change, the
+ * others keep it, and the file gets a new block. The hashes are written because Linux and e2fsck check them.
  *
- * A block with attributes of a kind that nothing here would obey (ACLs) is left as it is: -EOPNOTSUPP.
+ * A block with attributes that are not supported here (ACLs) is not changed: -EOPNOTSUPP.
  *
  * Lock: inode->lock for writing. Source: Linux, fs/ext2/xattr.c and xattr.h.
  */
@@ -45,7 +45,7 @@ static const struct kind *kind_by_index(u8 index)
 	return NULL;
 }
 
-/* Of a name that xattr.c has let through. */
+/* The kind of a name that xattr.c has accepted. */
 static const struct kind *kind_by_name(const char *name)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(kinds); i++)
@@ -62,7 +62,7 @@ static int damaged(const struct inode *inode, u32 block)
 			  (unsigned long)inode->ino, block);
 }
 
-/* One entry, which lies within the block as far as its name. 0 or -errno. */
+/* Load an entry, whose head and name are within the block. 0 or -errno. */
 static int load_entry(struct inode *inode, const char *data, u32 block,
 		      const struct ext2_xattr_entry *e)
 {
@@ -139,7 +139,7 @@ static u32 hash_entry(const char *data, const struct ext2_xattr_entry *e)
 	return hash;
 }
 
-/* The list into a block of zeroes. -ENOSPC: it does not fit. */
+/* Write the list to a block of zeroes. 0, or -ENOSPC: it does not fit. */
 static int fill_block(const struct inode *inode, char *data)
 {
 	struct ext2_xattr_header *h = (void *)data;
@@ -152,7 +152,7 @@ static int fill_block(const struct inode *inode, char *data)
 		struct ext2_xattr_entry *e = (void *)(data + at);
 		u32 len = x->name_size - 1 - kind->len;
 
-		/* Behind the last entry there are four bytes of zero. */
+		/* After the last entry there are four zero bytes. */
 		if (at + ENTRY_SIZE(len) + sizeof(u32) + (u64)VALUE_SIZE(x->size) > end)
 			return -ENOSPC;
 		at += ENTRY_SIZE(len);
@@ -172,7 +172,7 @@ static int fill_block(const struct inode *inode, char *data)
 	return 0;
 }
 
-/* The page of the file's block if it is the file's alone, with a reference; else NULL. */
+/* The page of the file's block, with a reference. NULL: there is none, or other files share it. */
 static struct page *own_block(struct inode *inode)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);
@@ -193,7 +193,7 @@ static struct page *own_block(struct inode *inode)
 	return NULL;
 }
 
-/* A block for the file, in the place of one that it may have shared. NULL and *err. */
+/* Allocate a block for the file, instead of one that it may have shared. NULL: *err has the error. */
 static struct page *new_block(struct inode *inode, int *err)
 {
 	struct ext2_sb *sbi = ext2_sb(inode->sb);

@@ -1,8 +1,8 @@
 /*
  * Identifiers, keys and permissions of System V IPC. svipc(7).
  *
- * Indices are given in a circle, and the sequence counts the rounds: as Linux, so that the identifier of
- * an object that was removed stays unknown for long.
+ * As in Linux, indexes are assigned in a circle, and the sequence counts the rounds. So the identifier of a removed
+ * object is not used again for a long time.
  */
 #include "fs/ipc/ipc.h"
 #include "kernel/cred.h"
@@ -72,7 +72,7 @@ static int grow(struct ipc_ids *ids)
 	return 0;
 }
 
-/* ids->lock held: give it an identifier. */
+/* Give the object an identifier. 0 or -errno. ids->lock held. */
 static int add(struct ipc_ids *ids, struct ipc_perm *perm, int limit)
 {
 	int err, index;
@@ -124,7 +124,7 @@ int ipc_may_change(const struct ipc_perm *perm)
 	return uid == perm->cuid || uid == perm->uid || capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
-/* ids->lock held: an object with this key. Its identifier, or -errno; 0 is one. */
+/* Check an existing object with the key. Returns its identifier, which may be 0, or -errno. ids->lock held. */
 static long get_existing(const struct ipc_kind *kind, struct ipc_perm *perm, u64 size, u32 flags)
 {
 	int err;

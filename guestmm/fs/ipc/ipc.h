@@ -1,8 +1,8 @@
 /*
- * System V IPC: what shared memory and semaphores have in common: identifiers, keys, permissions.
+ * System V IPC: identifiers, keys and permissions, which shared memory and semaphores have in common.
  *
  *   ids: entry[index] ──> struct ipc_perm, the head of a segment or a set
- *   identifier = sequence << 15 | index: one that was removed is not taken for its successor
+ *   identifier = sequence << 15 | index: so an object has another identifier than a removed one at its index
  *
  * Lock: ids->lock, a mutex; user memory is not touched while it is held (mmap_lock > ids->lock).
  */
@@ -25,7 +25,7 @@
 #define IPC_INDEX_BITS 15
 #define IPC_INDEX_MAX  (1 << IPC_INDEX_BITS)
 
-/** Owner, creator and mode of one object. All under ids->lock, but `id`, which is constant. */
+/** Owner, creator and mode of one object. All fields are under ids->lock, except `id`, which is constant. */
 struct ipc_perm {
 	s32 key;
 	int id;
@@ -54,38 +54,38 @@ struct ipc64_perm {
 };
 _Static_assert(sizeof(struct ipc64_perm) == 48, "Linux's ABI");
 
-/** What kind of object XXXget(2) gets. */
+/** A kind of object, for shmget(2) and semget(2). */
 struct ipc_kind {
 	struct ipc_ids *ids;
 	/** Limit on their number. */
 	int *limit;
-	/** A new one with key, mode and owner yet to be filled in: or -errno as a pointer. May sleep. */
+	/** Create an object whose key, mode and owner are filled in later. Or ERR_PTR(-errno). May sleep. */
 	struct ipc_perm *(*create)(u64 size, u32 flags);
-	/** It could not be added: free it. */
+	/** Free an object that could not be added. */
 	void (*destroy)(struct ipc_perm *perm);
-	/** Is it as large as wanted? 0 or -EINVAL. */
+	/** Is the object at least `size` large? 0 or -EINVAL. */
 	int (*check)(const struct ipc_perm *perm, u64 size);
 };
 /** shmget(2), semget(2): the identifier, or -errno. */
 long ipc_get(const struct ipc_kind *kind, s32 key, u64 size, u32 flags);
 
 /* ids->lock held: */
-/** -EINVAL: there is none. -EIDRM: another one has its place. */
+/** Find an object by its identifier. ERR_PTR(-EINVAL): there is none; ERR_PTR(-EIDRM): another one has its index. */
 struct ipc_perm *ipc_find(const struct ipc_ids *ids, int id);
-/** The one at an index (SHM_STAT...), or -EINVAL. */
+/** The object at an index (SHM_STAT...), or ERR_PTR(-EINVAL). */
 struct ipc_perm *ipc_at(const struct ipc_ids *ids, int index);
 /** Highest index in use, or -1. */
 int ipc_max_index(const struct ipc_ids *ids);
-/** Its identifier means nothing from now on. */
+/** Remove the object's identifier. */
 void ipc_remove(struct ipc_ids *ids, struct ipc_perm *perm);
-/** May the caller use it so (bits as those of a file's mode, in any of the three places)? 0 or -EACCES. */
+/** Does the caller have the rights `want`? They are bits of a mode, in any of its three groups. 0 or -EACCES. */
 int ipc_permission(const struct ipc_perm *perm, u32 want);
 /** May the caller change or remove it? 0 or -EPERM. */
 int ipc_may_change(const struct ipc_perm *perm);
 void ipc_perm_out(struct ipc64_perm *out, const struct ipc_perm *perm);
-/** IPC_SET: -EINVAL: no such owner. */
+/** IPC_SET. 0, or -EINVAL: the owner is no valid id. */
 int ipc_perm_set(struct ipc_perm *perm, const struct ipc64_perm *in);
-/** Seconds, as times of objects are shown. */
+/** The present time in seconds since 1970. */
 s64 ipc_now(void);
 
 struct report;

@@ -1,8 +1,8 @@
 /*
  * System V semaphores: sets, and operations on them. semget(2), semop(2), semtimedop(2). sem.h has the picture.
  *
- * A call's operations are done all at once or not at all. They are tried under the lock of all sets. A task
- * whose operations cannot be done sleeps until the set changes, and tries again.
+ * The operations of a call are done all at once or not at all. They are tried under the lock of all sets. A task whose
+ * operations cannot be done sleeps until the set changes, and tries again.
  */
 #include "fs/ipc/sem.h"
 #include "arch/uaccess.h"
@@ -129,7 +129,7 @@ static struct sem_undo *find_undo(const struct sem_set *s, const struct process 
 	return NULL;
 }
 
-/* May the undo's number become so? */
+/* Is the undo value within its limits after this operation? */
 static bool adjust_fits(const struct sem_undo *u, const struct sembuf *op)
 {
 	int v = u->adjust[op->num] - op->op;
@@ -147,7 +147,7 @@ static void take_back(struct sem_set *s, struct sem_undo *u, const struct sembuf
 	}
 }
 
-/* All of them, or none: 0; 1: it has to wait, for *why; -ERANGE, -EAGAIN. */
+/* Do all operations or none. 0; 1: the task must wait because of operation *why; -ERANGE, -EAGAIN. */
 static int try_ops(struct sem_set *s, struct sem_undo *u, const struct sembuf *op, u32 n,
 		   struct sembuf *why)
 {
@@ -220,7 +220,7 @@ static void request_put(struct request *q)
 		vfree(q->op);
 }
 
-/* The lock held: the set, if the request may be made, with what it is undone by. */
+/* Find the set and the process's undo, and check whether the request is allowed. The lock is held. */
 static long find_set(int id, const struct request *q, struct sem_set **set, struct sem_undo **undo)
 {
 	struct ipc_perm *perm = ipc_find(&sem_ids, id);
@@ -258,7 +258,7 @@ static long find_set(int id, const struct request *q, struct sem_set **set, stru
 	return 0;
 }
 
-/* The lock held, and again on return: sleep until the set changes. 0, -EIDRM, -EINTR, -EAGAIN. */
+/* Sleep until the set changes. 0, -EIDRM, -EINTR, -EAGAIN. The lock is held on entry and on return. */
 static long sleep_for(struct sem_set *s, const struct sembuf *why, u64 until)
 {
 	struct sem_sleeper me = {.why = *why};

@@ -1,8 +1,8 @@
 /*
- * System V semaphores: what their two files share. sem.c has the sets and the operations, sem_ctl.c semctl(2).
+ * System V semaphores: declarations that their two files share. sem.c has the sets and operations, sem_ctl.c semctl(2).
  *
  *   set ── sem[0..n)                              process ── undo ── undo
- *    └── undos ── undo: what one process owes to this set ──┘
+ *    └── undos ── undo: the changes of one process to this set ──┘
  *
  * I1  A set lives while it has an identifier or a task sleeps on it (refs).
  * I2  An undo is in the lists of its set and of its process; removing the set takes it out of both.
@@ -44,7 +44,7 @@ struct sem_undo {
 	struct list_head in_set, in_process;
 	struct sem_set *set;
 	struct process *process;
-	s16 adjust[]; /* added at the end of the process: one a semaphore */
+	s16 adjust[]; /* one for each semaphore: added when the process ends */
 };
 
 struct sem_sleeper {
@@ -60,9 +60,9 @@ static inline struct sem_set *to_sem_set(struct ipc_perm *perm)
 	return container_of(perm, struct sem_set, perm);
 }
 
-/** Zeroed memory of any size, or NULL; and its end, with the same size. */
+/** Allocate zeroed memory of any size, or NULL. sem_put_sized() frees it, with the same size. */
 void *sem_get_zeroed(size_t size);
 void sem_put_sized(void *p, size_t size);
-/** The lock held: the set loses its identifier, and tasks that sleep on it get -EIDRM. */
+/** Remove the set's identifier, and wake tasks that sleep on the set with -EIDRM. The lock is held. */
 void sem_set_remove(struct sem_set *s);
 #endif

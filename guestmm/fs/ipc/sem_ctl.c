@@ -1,5 +1,5 @@
 /*
- * System V semaphores: semctl(2), and what /proc/sysvipc/sem shows.
+ * System V semaphores: semctl(2) and /proc/sysvipc/sem.
  */
 #include "fs/ipc/sem.h"
 #include "arch/uaccess.h"
@@ -77,7 +77,7 @@ static long info_out(unsigned long to, int cmd)
 	return copy_to_user(to, &out, sizeof(out)) ? -EFAULT : max(most, 0);
 }
 
-/* The lock held: the number of tasks that wait for it to grow (GETNCNT) or to become zero (GETZCNT). */
+/* Number of tasks that wait for the semaphore to grow (GETNCNT) or to become zero (GETZCNT). The lock is held. */
 static long count_sleepers(const struct sem_set *s, int num, int cmd)
 {
 	const struct sem_sleeper *w;
@@ -104,7 +104,7 @@ static void set_value(struct sem_set *s, int num, s32 value)
 	forget_undos(s, num);
 }
 
-/* The lock held: commands about one semaphore. */
+/* Commands about one semaphore. The lock is held. */
 static long one(struct sem_set *s, int num, int cmd, s32 value)
 {
 	int err;
@@ -131,7 +131,7 @@ static long one(struct sem_set *s, int num, int cmd, s32 value)
 	return 0;
 }
 
-/* The lock held: all values out of the set, or into it. `values` has `room` of them. */
+/* Read or set all values of the set (GETALL, SETALL). `values` has room for `room` of them. The lock is held. */
 static long all(struct sem_set *s, int cmd, u16 *values, int room)
 {
 	int err = ipc_permission(&s->perm, cmd == SETALL ? 0222 : 0444);
@@ -139,7 +139,7 @@ static long all(struct sem_set *s, int cmd, u16 *values, int room)
 	if (err)
 		return err;
 	if (room < s->nr)
-		return -EAGAIN; /* another set of that identifier */
+		return -EAGAIN; /* the set was replaced meanwhile */
 	for (int i = 0; i < s->nr && cmd == SETALL; i++) {
 		if (values[i] > SEMVMX)
 			return -ERANGE;
@@ -157,7 +157,7 @@ static long all(struct sem_set *s, int cmd, u16 *values, int room)
 	return s->nr;
 }
 
-/* The lock held: number of semaphores, or why the caller may not see it. */
+/* Number of semaphores in the set, or -errno if the caller may not access it. The lock is held. */
 static long size_of(int id, int cmd)
 {
 	struct ipc_perm *perm = ipc_find(&sem_ids, id);

@@ -3,15 +3,15 @@
  *
  *   segment ──> file of shared memory (mm/cache/shmem.c), or of huge pages: holds the pages
  *      ↑ private
- *   attachment: a file of its own for each shmat(2), which its VMAs hold
+ *   attachment: a file of its own for each shmat(2), on which its VMAs have references
  *
- * The pages are shmem's: they are swapped, charged and counted as those of any tmpfs. What the whole
- * segment may need is promised when it is made (overcommit.c), unless SHM_NORESERVE.
+ * The pages are shared memory: they are swapped, charged and counted like those of a tmpfs. Memory for the
+ * whole segment is reserved when it is created (overcommit.c), unless SHM_NORESERVE is given.
  *
  * I1  A segment that IPC_RMID has removed lives as long as it has attachments (SHM_DEST), and is found
  *     by its identifier, not by its key, until then.
- * I2  s->attachments counts open attachment files. The last VMA of one closes it. How often a segment
- *     is attached, as IPC_STAT tells, is the number of its VMAs: fork adds, so does a split.
+ * I2  s->attachments counts open attachment files. The last VMA of an attachment closes its file. The number
+ *     of attaches in IPC_STAT is that of the VMAs, which forks and splits increase.
  *
  * Locks: shm_ids.lock for everything here; below it the locks of files and of shmem.
  */
@@ -57,11 +57,11 @@ struct segment {
 	s64 atime, dtime, ctime;
 	int cpid, lpid;
 	s32 attachments; /* I2 */
-	u32 locked_by;	 /* with SHM_LOCKED: whose limit it counts in */
+	u32 locked_by;	 /* with SHM_LOCKED: the user in whose limit it counts */
 };
 
 static struct ipc_ids shm_ids = IPC_IDS_INIT(shm_ids);
-static u64 shm_pages; /* shm_ids.lock: of all segments */
+static u64 shm_pages; /* shm_ids.lock: pages of all segments */
 
 static struct segment *to_segment(struct ipc_perm *perm)
 {
@@ -80,7 +80,7 @@ static u64 pages_of(u64 size)
 
 /* ---- making and freeing ----------------------------------------------------------------------- */
 
-/* A file of huge pages, all of them reserved. */
+/* Create a file of huge pages, all of which are reserved. */
 static struct inode *huge_inode(u64 size, u32 flags)
 {
 	unsigned int log = flags >> SHM_HUGE_SHIFT & SHM_HUGE_MASK;
@@ -103,7 +103,7 @@ static struct inode *huge_inode(u64 size, u32 flags)
 	return ERR_PTR(err);
 }
 
-/* Freed after its identifier was removed; the pages are freed with the file. */
+/* Free a segment whose identifier was removed. Its pages are freed with the file. */
 static void segment_free(struct segment *s)
 {
 	file_put(s->file);
@@ -156,14 +156,14 @@ free:
 	return ERR_PTR(err);
 }
 
-/* The lock held: no identifier any more. The caller frees it without the lock. */
+/* Remove the segment's identifier. The caller frees the segment after releasing the lock. The lock is held. */
 static void segment_remove(struct segment *s)
 {
 	ipc_remove(&shm_ids, &s->perm);
 	shm_pages -= pages_of(s->size);
 }
 
-/* It was never found by anybody. */
+/* Free a segment that no other task has found. */
 static void segment_discard(struct ipc_perm *perm)
 {
 	struct segment *s = to_segment(perm);
@@ -225,7 +225,7 @@ static int prepare(struct map_source *src, unsigned long vm_flags)
 	return src->file->ops->mmap(src->file, vm_flags, &instead);
 }
 
-/* The lock held: a file to attach the segment by, or -errno. */
+/* Create the file of an attachment. Or ERR_PTR(-errno). The lock is held. */
 static struct file *attachment(struct segment *s, u32 flags)
 {
 	u32 want = flags & SHM_RDONLY ? 0444 : 0666;
@@ -296,7 +296,7 @@ long sys_shmat(struct pt_regs *r)
 		ret = -EINVAL;
 	if (ret >= 0) {
 		mutex_lock(&shm_ids.lock);
-		s->atime = ipc_now(); /* the attachment keeps it */
+		s->atime = ipc_now(); /* the attachment keeps the segment */
 		s->lpid = current_process()->pid;
 		mutex_unlock(&shm_ids.lock);
 	}
@@ -416,7 +416,7 @@ static long totals_out(unsigned long to)
 	return copy_to_user(to, &out, sizeof(out)) ? -EFAULT : max(most, 0);
 }
 
-/* The lock held: locked bytes that count in this user's limit. */
+/* Locked bytes that count in this user's limit. The lock is held. */
 static u64 locked_bytes(u32 uid)
 {
 	u64 sum = 0;
@@ -451,7 +451,7 @@ static long set_lock(struct segment *s, bool lock)
 	return 0;
 }
 
-/* The lock held. *gone: to be freed without it. */
+/* Commands that change a segment. The caller frees *gone after releasing the lock. The lock is held. */
 static long change(struct segment *s, int cmd, const struct shmid64_ds *in, struct segment **gone)
 {
 	long err;

@@ -1,8 +1,9 @@
 /*
- * Frames by number: /proc/kpagecount, /proc/kpageflags, /proc/kpagecgroup. 64 bits a frame, read at 8 times its number.
+ * Frames by number: /proc/kpagecount, /proc/kpageflags, /proc/kpagecgroup. Each frame has 64 bits, at offset 8 times
+ * its number.
  *
  * Source: Documentation/admin-guide/mm/pagemap.rst; bits of include/uapi/linux/kernel-page-flags.h and, for
- * RESERVED and MLOCKED, include/linux/kernel-page-flags.h. They are a look without a lock, as in Linux.
+ * RESERVED and MLOCKED, include/linux/kernel-page-flags.h. They are read without a lock, as in Linux.
  */
 #include "fs/proc/proc.h"
 #include "arch/uaccess.h"
@@ -50,7 +51,7 @@ static u64 bit(enum kpf k, bool on)
 	return (u64)on << k;
 }
 
-/* As Linux: the huge zero page is both. */
+/* As in Linux, the huge zero page has both flags. */
 static u64 large_flags(const struct folio *folio)
 {
 	const enum mmvm_page_type type = folio->page.type;
@@ -61,7 +62,7 @@ static u64 large_flags(const struct folio *folio)
 	       bit(KPF_ZERO_PAGE, zero);
 }
 
-/* How often the frame is mapped, by itself and as a part of a large page. */
+/* Number of mappings of the frame, by itself and as a part of a large page. */
 static int frame_maps(const struct page *page)
 {
 	const struct folio *folio = page_folio(page);
@@ -156,7 +157,7 @@ long proc_read_kpagecount(struct file *f, unsigned long buf, size_t len, u64 *po
 	return read_frames(buf, len, pos, frame_mapcount);
 }
 
-/* As Linux: 0 for the tails of a large page. */
+/* As in Linux, 0 for the tail pages of a large page. */
 static u64 frame_cgroup(pfn_t pfn)
 {
 	const struct page *page = pfn_valid(pfn) ? pfn_to_page(pfn) : NULL;

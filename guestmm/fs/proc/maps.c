@@ -1,12 +1,12 @@
 /*
  * Address spaces page by page: /proc/PID/maps, smaps, smaps_rollup, pagemap.
  *
- * smaps walks the page tables of each mapping under mmap_lock for reading. What a page counts for:
+ * smaps walks the page tables of each mapping under mmap_lock for reading. How a page is counted:
  *
  *   present        Rss; Pss gets it divided by the number of mappings it has
  *   one mapping    Private_*, more: Shared_*;  dirty when the PTE or the page says so
  *   swap entry     Swap; SwapPss divided by the entry's users
- *   zero page      nothing, as in Linux: it is nobody's
+ *   zero page      not counted, as in Linux
  *
  * Sources: Documentation/filesystems/proc.rst, Documentation/admin-guide/mm/pagemap.rst.
  */
@@ -27,7 +27,7 @@
 #include "mm/swap/swapcache.h"
 #include "mm/virt/vma.h"
 
-#define PSS_SHIFT 12 /* Pss is added up in fractions of bytes */
+#define PSS_SHIFT 12 /* Pss is summed in fractions of bytes */
 
 struct usage {
 	u64 rss, shared_clean, shared_dirty, private_clean, private_dirty; /* bytes */
@@ -84,7 +84,7 @@ static void count_page(struct usage *u, const struct vm_area_struct *vma, pte_t 
 		u->pss_locked += share;
 }
 
-/* A page of hugetlb counts for itself alone: it is in neither Rss nor Pss. */
+/* Pages of hugetlb have their own counts, and are in neither Rss nor Pss. */
 static void count_large(struct usage *u, const struct vm_area_struct *vma, pte_t e,
 			unsigned int level)
 {
@@ -106,7 +106,7 @@ static void count_pte(struct usage *u, const struct vm_area_struct *vma, pte_t p
 {
 	if (pte_none(pte) || (pte_present(pte) && pte_special(pte)))
 		return;
-	/* A page that moves is in memory. */
+	/* A page that is being migrated counts as in memory. */
 	if (unlikely(pte_is_migration(pte)))
 		pte = migration_entry_pte(pte_to_swp_entry(pte));
 	if (pte_present(pte)) {
@@ -269,7 +269,7 @@ int proc_show_smaps_rollup(struct report *r, const struct proc_ctx *ctx)
 
 static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 {
-	/* Of hugetlb only the whole mapping's is shown: as Linux, which does not watch it page by page. */
+	/* Soft-dirty of hugetlb is that of the whole mapping, as in Linux, which does not track it by page. */
 	const bool hugetlb = level && pfn_to_page(pte_pfn(pte))->type == PAGE_HUGETLB;
 	const u64 wp = (pte_uffd_wp(pte) ? PM_UFFD_WP : 0) |
 		       (pte_soft_dirty(pte) && !hugetlb ? PM_SOFT_DIRTY : 0);
@@ -287,7 +287,7 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 		swp_entry_t e = pte_to_swp_entry(pte);
 
 		entry = PM_SWAP | swp_type(e) | (u64)swp_offset(e) << PM_TYPE_BITS;
-		/* As Linux shows it: of a type that is no swap area's, with the old frame. */
+		/* As in Linux, shown with a type that no swap area has, and with the old frame. */
 		if (is_migration_entry(e))
 			entry = PM_SWAP | swp_type(e) |
 				(swp_offset(e) & MMVM_MIGRATION_PFN) << PM_TYPE_BITS |
@@ -309,7 +309,7 @@ static u64 pagemap_entry(pte_t pte, unsigned int level, unsigned long addr)
 int proc_write_clear_refs(const char *text, const struct proc_ctx *ctx)
 {
 	struct mm_struct *mm;
-	char number[12] = ""; /* as Linux: no more of it is looked at */
+	char number[12] = ""; /* as in Linux, the rest is ignored */
 	size_t n = 0;
 	s64 what;
 	int err;

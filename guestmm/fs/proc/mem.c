@@ -1,12 +1,12 @@
 /*
- * /proc/PID/mem: the memory of a process at its own addresses, for who could trace it.
+ * /proc/PID/mem: the memory of a process at its own addresses, for a caller that is allowed to trace it.
  *
- * What the process itself may not do is done all the same, as a debugger needs it (FOLL_FORCE in Linux): a private
- * mapping that is read-only is written, and what is PROT_NONE is read (mm/fault/remote.h). EIO: nothing is there, or
- * it is shared and not writable.
+ * Accesses that the process itself may not do are possible, as a debugger needs (FOLL_FORCE in Linux): read-only
+ * private mappings can be written, and PROT_NONE mappings can be read (mm/fault/remote.h). EIO: nothing is mapped, or
+ * the mapping is shared and not writable.
  *
- * The right is looked at when the file is opened, and again with each call, because the process may have changed its
- * user since. Linux looks once and keeps the address space: after execve(2) it reads nothing there.
+ * The permission is checked when the file is opened, and again at each call, because the process may have changed its
+ * user. Linux checks once and keeps the address space, so after execve(2) nothing can be read there.
  */
 #include "fs/proc/proc.h"
 #include "arch/uaccess.h"
@@ -27,11 +27,11 @@ int proc_open_mem(struct file *f, const struct proc_ctx *ctx)
 
 	if (!err)
 		mmput(mm);
-	/* One without memory has a file that is empty. */
+	/* The file of a process without memory is empty. */
 	return err == -ESRCH && proc_pid_exists(ctx->pid) ? 0 : err;
 }
 
-/* Up to a page. Bytes, 0: there is none at addr, or -EFAULT of the caller's own memory. */
+/* Copy up to a page. Returns bytes; 0: nothing is mapped at addr; -EFAULT: the caller's own memory is bad. */
 static long read_piece(struct mm_struct *mm, unsigned long addr, unsigned long buf, void *page,
 		       size_t n)
 {
@@ -57,14 +57,14 @@ static long transfer(const struct proc_ctx *ctx, unsigned long buf, size_t len, 
 	long err = access_of(ctx, &mm), n;
 
 	if (err)
-		return err == -ESRCH ? 0 : err; /* it has ended */
+		return err == -ESRCH ? 0 : err; /* the process has ended */
 	page = (void *)__get_free_pages(GFP_KERNEL, 0);
 	if (!page)
 		err = -ENOMEM;
 	while (!err && done < len && !(atomic_load(&current_thread_info()->flags) & TIF_KILLED)) {
 		n = piece(mm, *pos, buf + done, page, min(len - done, (size_t)PAGE_SIZE));
 		if (n <= 0) {
-			/* As Linux: a fault of the caller's own counts, whatever was moved before. */
+			/* As in Linux, -EFAULT is returned even if bytes were copied before. */
 			err = n ? n : done ? 0 : -EIO;
 			break;
 		}

@@ -1,8 +1,8 @@
 /*
- * /proc/PID: how a process is found, and its files but for those of pid_status.c and maps.c.
+ * /proc/PID: finding processes, and all files of a process except those of pid_status.c and maps.c.
  *
- * Each read finds the process anew, under task_list_lock, and copies what it needs. The process's memory is
- * held by a reference meanwhile.
+ * Each read looks the process up, under task_list_lock, and copies what it needs. A reference keeps the process's
+ * address space meanwhile.
  */
 #include "fs/proc/proc.h"
 #include "fs/file.h"
@@ -16,7 +16,7 @@
 #include "mm/fault/remote.h"
 #include "mm/numa/mempolicy.h"
 
-#define MAX_AREA (128ul << 10) /* of arguments or environment */
+#define MAX_AREA (128ul << 10) /* largest size of arguments or environment */
 
 int proc_pid_of_thread(int tid)
 {
@@ -25,7 +25,7 @@ int proc_pid_of_thread(int tid)
 	const struct task *t;
 	int pid = -1;
 
-	/* Not by the task: one that ends may have outlived its process. */
+	/* Not by the task, because a task that ends may outlive its process. */
 	list_for_each_entry (p, &process_list, all) {
 		list_for_each_entry (t, &p->threads, thread) {
 			if (t->pid == tid)
@@ -99,7 +99,7 @@ int proc_next_fd(int pid, u32 from)
 
 /* ---- names and arguments --------------------------------------------------------------------- */
 
-/* Bytes of a process's memory as they are, up to the report's room. */
+/* Copy bytes of a process's memory, unchanged, up to the report's room. */
 static void copy_area(struct report *r, struct mm_struct *mm, unsigned long start,
 		      unsigned long end)
 {
@@ -317,7 +317,7 @@ static int show_ksm_stat(struct report *r, const struct proc_ctx *ctx)
 	return err == -ESRCH ? 0 : err;
 }
 
-/* Of the process with the threads that it had, or of one thread. */
+/* The counts of the process, with those of ended threads, or of one thread. */
 static int show_io(struct report *r, const struct proc_ctx *ctx)
 {
 	struct io_counts io = {0};
@@ -361,14 +361,14 @@ void proc_set_owner(struct inode *inode, int pid)
 	spin_unlock_irqrestore(&task_list_lock, flags);
 }
 
-/* T held: may the caller look into the process, as ptrace(2) has it? */
+/* May the caller inspect the process, by ptrace(2)'s rules? T held. */
 static bool may_look(const struct process *p, const struct task *t)
 {
 	return p == current_process() || capable(CAP_SYS_PTRACE) ||
 	       (t->cred && same_user(p) && t->mm && READ_ONCE(t->mm->dumpable) == MM_DUMP_USER);
 }
 
-/* The function of this kernel in which the thread sleeps; "0": it does not sleep, or the reader may not know it. */
+/* The kernel function in which the thread sleeps. "0": it does not sleep, or the reader may not inspect it. */
 static int show_wchan(struct report *r, const struct proc_ctx *ctx)
 {
 	int which = ctx->tid ? ctx->tid : ctx->pid;
@@ -422,7 +422,7 @@ static int set_coredump_filter(const char *text, const struct proc_ctx *ctx)
 	return 0;
 }
 
-/* What the program found above its environment, as it was made. */
+/* The auxiliary vector that the program found above its environment. */
 static int show_auxv(struct report *r, const struct proc_ctx *ctx)
 {
 	struct mm_struct *mm;

@@ -1,9 +1,8 @@
 /*
- * What a process is at one moment: /proc/PID/stat, statm, status, comm, oom_score.
+ * The state of a process: /proc/PID/stat, statm, status, comm, oom_score.
  *
- * What these files show is copied under task_list_lock into a snapshot. The process's memory is held by a
- * reference while the text is made. A process that is ending has no memory any more: its numbers are 0, as a
- * zombie's are.
+ * The values are copied under task_list_lock into a snapshot. A reference keeps the process's address space while the
+ * text is written. A process that is ending has no address space, so its numbers are 0, like those of a zombie.
  */
 #include "fs/proc/proc.h"
 #include "fs/tty.h"
@@ -22,7 +21,7 @@
 
 #define TICKS(ns) ((unsigned long)((ns) / (NSEC_PER_SEC / 100)))
 
-/** A process as it was at one moment. */
+/** The state of a process or thread. */
 struct snapshot {
 	int pid, tgid, ppid, pgid, sid, nr_threads, oom_score_adj, exit_status, nice, turn, cpu;
 	char comm[TASK_COMM_LEN];
@@ -51,7 +50,7 @@ static void copy_signals(struct snapshot *s, const struct process *p)
 	}
 }
 
-/* T held: of one thread. Its times and signals are its own. */
+/* Copy the values of one thread, whose times and signals are its own. T held. */
 static void copy_thread(struct snapshot *s, const struct task *t)
 {
 	u64 run_ns = task_run_ns(t);
@@ -63,7 +62,7 @@ static void copy_thread(struct snapshot *s, const struct task *t)
 	memcpy(s->comm, t->comm, sizeof(s->comm));
 }
 
-/* 0 or -ESRCH. The mm is the caller's to put. */
+/* Take a snapshot. 0 or -ESRCH. The caller puts s->mm. */
 static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
 {
 	int pid = ctx->pid, which = ctx->tid ? ctx->tid : pid;
@@ -107,7 +106,7 @@ static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
 			memcpy(s->caps, &t->cred->inheritable, sizeof(s->caps));
 			s->no_new_privs = t->cred->no_new_privs;
 		}
-		/* As Linux: of the first thread, whatever the others do. */
+		/* As in Linux, the state of the first thread. */
 		if (READ_ONCE(t->state) == TASK_RUNNING && s->state == 'S')
 			s->state = 'R';
 		else if (READ_ONCE(t->psi[PSI_IO]) && s->state == 'S')
@@ -119,7 +118,7 @@ static int take_snapshot(const struct proc_ctx *ctx, struct snapshot *s)
 		s->turn = t->turn == TURN_IDLE ? t->nice : t->turn;
 		s->cpus = t->cpus;
 		s->cpu =
-			t->ti ? READ_ONCE(t->ti->cpu) : 0; /* the reaper may have taken its stack */
+			t->ti ? READ_ONCE(t->ti->cpu) : 0; /* the reaper may have freed its stack */
 	}
 	spin_unlock_irqrestore(&task_list_lock, flags);
 	s->mm = process_get_mm(pid);
@@ -145,7 +144,7 @@ static u64 mm_resident(const struct snapshot *s)
 	return s->mm ? mm_rss(s->mm) : 0;
 }
 
-/* Fields as proc(5) numbers them. A field without meaning here is 0, as Linux does with its obsolete ones. */
+/* The numbers of fields are those of proc(5). A field that has no meaning here is 0, like obsolete ones in Linux. */
 int proc_show_stat(struct report *r, const struct proc_ctx *ctx)
 {
 	struct snapshot s;
@@ -240,7 +239,7 @@ static const char *state_name(char state)
 			      : "sleeping";
 }
 
-/* Capabilities, and the CPUs it may run on of those there are. */
+/* Capabilities, and the existing CPUs on which it may run. */
 static void status_rights(struct report *r, const struct snapshot *s)
 {
 	static const char *const names[] = {"Inh", "Prm", "Eff", "Bnd", "Amb"};
@@ -330,7 +329,7 @@ int proc_set_oom_score_adj(const char *text, const struct proc_ctx *ctx)
 	return p ? 0 : -ESRCH;
 }
 
-/* Badness in thousandths of all memory, moved so that adj 0 and no memory is 667: as Linux. */
+/* Badness in thousandths of all memory, shifted as in Linux, so that a process with adj 0 and no memory has 667. */
 int proc_show_oom_score(struct report *r, const struct proc_ctx *ctx)
 {
 	struct snapshot s;

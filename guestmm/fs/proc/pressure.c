@@ -23,7 +23,7 @@ static long write_trigger(struct file *f, enum psi_res res, unsigned long buf, s
 		return -EINVAL;
 	if (copy_from_user(text, buf, n))
 		return -EFAULT;
-	/* As Linux does it: the last byte is taken for the end of a line, or of the string, whatever it is. */
+	/* As in Linux, the last byte is replaced by the end of the string, whatever it is. */
 	text[n - 1] = 0;
 	err = psi_trigger_write(&f->trigger, NULL, res, text);
 	return err ? err : (long)len;

@@ -1,16 +1,15 @@
 /*
- * /proc: what the kernel knows, as files, by Linux's names and in Linux's formats
- * (Documentation/filesystems/proc.rst, man proc(5)), so that programs made for Linux read them.
+ * /proc: information of the kernel as files, with the names and formats of Linux
+ * (Documentation/filesystems/proc.rst, proc(5)), so that programs for Linux can read them.
  *
  *   entries:  directories | system | sysctl | of a process       one table, tree by `parent`
  *   inode number = pid << 32 | fd << 16 | index of the entry
- *   In task/TID: tid << 32 | PROC_THREAD << 16 | index; whose thread it is is looked up each time.
+ *   In task/TID: tid << 32 | PROC_THREAD << 16 | index; the thread's process is looked up each time.
  *
- * Nothing is kept: an inode says only which entry it is, and for which process. A text is made when a file is read
- * from its start, and stays with the open file, so that a program that reads it in pieces gets pieces of one text.
+ * An inode has only the numbers of its entry and its process. A text is generated when a file is read from its start,
+ * and is kept with the open file (text_file.h).
  *
- * I1  A name is looked up each time it is used (volatile_names): a process that has ended is not
- *     there any more.
+ * I1  A name is looked up each time it is used (volatile_names), so there are no names of processes that have ended.
  *
  * Locks: none of its own; a file's pos_lock guards its text.
  */
@@ -60,7 +59,7 @@ _Static_assert(MAX_FDS <= PROC_THREAD, "no descriptor is PROC_THREAD");
 
 static u64 make_ino(int pid, u32 fd, u32 index)
 {
-	/* 0 is no inode number. */
+	/* Inode number 0 is not valid. */
 	return ((u64)(u32)pid << 32 | (u64)fd << 16 | index) + 1;
 }
 
@@ -145,7 +144,7 @@ static s64 parse_number(const char *name, u32 len)
 	return n;
 }
 
-/* As Linux shows it: 0500 of a descriptor that reads, 0300 of one that writes. */
+/* The mode of a link in fd/, as in Linux: 0500 if the descriptor can be read, 0300 if it can be written. */
 static u32 fd_rights(const struct proc_ctx *ctx, u32 fd)
 {
 	struct file *f = process_get_file(ctx->pid, fd);
@@ -238,7 +237,8 @@ static bool emit_number(struct dir_context *ctx, u32 n, u64 ino, u32 type)
 
 #define DT(mode) ((mode) >> 12 & 15)
 
-/* Positions: 0, 1 the dots; then 2 + index for entries; from PIDS on the processes, or descriptors. */
+/* Positions in a directory: 0 and 1 are "." and ".."; 2 + index are entries; from POS_NUMBERS on there are processes,
+ * threads or descriptors. */
 #define POS_NUMBERS (1ull << 32)
 
 /* Directories whose names are numbers. */

@@ -1,6 +1,6 @@
 /*
- * The files of /proc from inside: a tree of entries, each a text made when it is read, a directory,
- * or a link.
+ * The inside of /proc: a tree of entries, each of which is a directory, a link, or a text that is generated when it is
+ * read.
  */
 #ifndef FS_PROC_H
 #define FS_PROC_H
@@ -18,21 +18,21 @@ struct proc_entry {
 	const char *name;
 	u16 parent; /* index in the table */
 	u32 mode;
-	/** The text. May sleep. 0, or -ESRCH when the process has ended. */
+	/** Write the text to r. May sleep. 0, or -ESRCH: the process has ended. */
 	int (*show)(struct report *r, const struct proc_ctx *ctx);
 	/** A text was written: `text` ends with NUL, a last newline is cut off. 0 or -errno. */
 	int (*write)(const char *text, const struct proc_ctx *ctx);
-	/** Symbolic links: the target, or the length or -errno of it in buf. */
+	/** Symbolic links: copy the target to buf. Returns its length or -errno. */
 	long (*readlink)(char *buf, size_t size, const struct proc_ctx *ctx);
-	/** Links that lead to a place, whatever its name. */
+	/** Magic links: get the place itself, whatever its name is. */
 	int (*follow)(struct path *path, const struct proc_ctx *ctx);
-	/** Other than a text: read at an offset. */
+	/** Files that are not texts: read at *pos. */
 	long (*read)(struct file *f, unsigned long buf, size_t len, u64 *pos,
 		     const struct proc_ctx *ctx);
-	/** The same: written at an offset. */
+	/** Files that are not texts: write at *pos. */
 	long (*write_at)(struct file *f, unsigned long buf, size_t len, u64 *pos,
 			 const struct proc_ctx *ctx);
-	/** What an open file of its own needs; NULL: as for all texts. As in struct file_ops. */
+	/** Operations of the open file, as in struct file_ops. NULL: as for all texts. */
 	int (*open)(struct file *f, const struct proc_ctx *ctx);
 	long (*write_file)(struct file *f, unsigned long buf, size_t len);
 	u32 (*poll)(struct file *f, struct wait_queue **wq);
@@ -54,7 +54,7 @@ enum proc_dir {
 	PROC_FD,
 	PROC_FDINFO,
 	PROC_TASK,
-	PROC_TID, /* of every thread of a process: what PROC_PID has, but for task/ */
+	PROC_TID, /* of every thread of a process: as PROC_PID, without task/ */
 	NR_PROC_DIRS
 };
 
@@ -66,19 +66,19 @@ extern const struct proc_entry proc_sysctl_entries[];
 extern const struct proc_entry proc_sysctl_vm_entries[];
 
 /* sysctl.c */
-/** A decimal number and nothing else. 0 or -EINVAL. */
+/** Parse a text that is a decimal number. 0 or -EINVAL. */
 int proc_parse_decimal(const char *text, s64 *out);
-/** A number as C writes one: decimal, 0x... or 0... 0, -EINVAL, -ERANGE (more than 64 bits). */
+/** Parse a number in C's notation: decimal, 0x... or 0... Returns 0, -EINVAL, or -ERANGE (more than 64 bits). */
 int proc_parse_unsigned(const char *text, u64 *out);
 
 /* pid.c */
 /** The smallest pid >= from, or -1. */
 int proc_next_pid(int from);
 bool proc_pid_exists(int pid);
-/** A file of a process belongs to the process's user, or to root if the process may not be dumped: a process that
- * has given up rights must not be inspected by the user that it has become. */
+/** Set the owner of a process's file: the process's user, or root if the process is not dumpable. (A process that has
+ * given up rights must not be inspected by its new user.) */
 void proc_set_owner(struct inode *inode, int pid);
-/** The address space of the process, with a reference: 0. *mm is NULL when it has none (any more). -ESRCH: there
+/** Get the address space of the process, with a reference. *mm NULL: it has none, or has left it. 0, or -ESRCH: there
  * is no such process. */
 int proc_get_mm(const struct proc_ctx *ctx, struct mm_struct **mm);
 /** The process that a thread belongs to, or -1. */

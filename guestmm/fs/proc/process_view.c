@@ -1,8 +1,8 @@
 /*
- * A look at another process.
+ * Inspecting another process.
  *
- * Under task_list_lock a process has its files and its places, or has ended; a reference taken then
- * keeps them while they are looked at.
+ * While task_list_lock is held, a process has its files and directories, or it has ended. References that are
+ * taken then keep them valid after the lock is released.
  *
  * Locks: task_list_lock, and inside it nothing.
  */

@@ -218,7 +218,7 @@ static int show_core_pattern(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
-/* A relative path would be in a folder that the process has chosen. */
+/* With a relative pattern the core would be in a directory that the process has chosen. */
 static void warn_of_unsafe_core(void)
 {
 	char pattern[CORENAME_MAX];
@@ -339,7 +339,7 @@ static int show_uuid(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
-/* The same as long as the machine runs. */
+/* It does not change while the machine runs. */
 static int show_boot_id(struct report *r, const struct proc_ctx *ctx)
 {
 	static u64 id[2];

@@ -1,5 +1,5 @@
 /*
- * /proc/sys/vm: what memory management can be tuned by. Most entries name a variable and its bounds: a write
+ * /proc/sys/vm: the settings of memory management. Most entries name a variable and its bounds: a write
  * checks the bounds, sets the variable, and calls what depends on it.
  */
 #include "fs/proc/proc.h"
@@ -58,8 +58,8 @@
 
 static inline void nothing(void) {}
 
-/* Of a limit in bytes and one in per cent, the one that was written last applies. As on Linux, writing 0 to one
- * that is 0 already changes nothing. */
+/* Of a limit in bytes and one in per cent, the one that was written last applies. As in Linux, writing 0 to a limit
+ * that is 0 changes nothing. */
 static inline void dirty_ratio_changed(void)
 {
 	if (dirty_ratio)
@@ -115,7 +115,7 @@ static int set_nr_overcommit_hugepages(const char *text, const struct proc_ctx *
 	return hugetlb_set_overcommit(default_hstate, n);
 }
 
-/* 1: clean pages of files; 2: what shrinkers can give; 3: both. */
+/* 1: drop clean pages of files; 2: call shrinkers; 3: both. */
 static int set_drop_caches(const char *text, const struct proc_ctx *ctx)
 {
 	s64 n;
@@ -137,7 +137,7 @@ static int show_percpu_pagelist_high_fraction(struct report *r, const struct pro
 	return 0;
 }
 
-/* Less than 8 would leave nothing to others. */
+/* The value must be at least 8, so that one CPU's lists leave enough to the others. 0: the default. */
 static int set_percpu_pagelist_high_fraction(const char *text, const struct proc_ctx *ctx)
 {
 	s64 n;
@@ -157,7 +157,7 @@ static int show_lowmem_reserve_ratio(struct report *r, const struct proc_ctx *ct
 	return 0;
 }
 
-/* Up to a number for each zone; those that are not named stay as they are. */
+/* One number for each zone. If there are fewer, the other zones' values do not change. */
 static int set_lowmem_reserve_ratio(const char *text, const struct proc_ctx *ctx)
 {
 	u32 ratio[MAX_NR_ZONES];
@@ -203,7 +203,7 @@ static int set_page_cluster(const char *text, const struct proc_ctx *ctx)
 	return 0;
 }
 
-/* All policies, the one in use in brackets. */
+/* Write all policies, with the one in use in brackets. */
 static int show_reclaim_policy(struct report *r, const struct proc_ctx *ctx)
 {
 	for (unsigned int i = 0; reclaim_policies[i]; i++)
@@ -218,7 +218,7 @@ static int set_reclaim_policy(const char *text, const struct proc_ctx *ctx)
 	return reclaim_policy_set(text);
 }
 
-/* Linux's only value is 1. */
+/* As in Linux, the only valid value is 1. */
 static int set_compact_memory(const char *text, const struct proc_ctx *ctx)
 {
 	s64 n;

@@ -1,6 +1,6 @@
 /*
- * What /proc says of the machine as a whole. The memory manager's own reports (mm/) are passed
- * through; the rest is made here, in the formats of Linux 6.12.
+ * The files of /proc about the whole machine. Those about memory are reports of mm/; the others are written here, in
+ * the formats of Linux 6.12.
  */
 #include "kernel/lockdep_report.h"
 #include "kernel/boot_info.h"
@@ -59,7 +59,7 @@ static int show_uptime(struct report *r, const struct proc_ctx *ctx)
 	return 0;
 }
 
-/* Fixed point with 11 bits, as two decimals. */
+/* Write a fixed-point number with 11 bits of fraction, with two decimals. */
 static void show_load(struct report *r, u64 load)
 {
 	load += 10; /* round: half of 1/100 */

@@ -1,9 +1,9 @@
 /*
- * /sys/devices/system/cpu: which CPUs there are, and of each its place and its caches.
+ * /sys/devices/system/cpu: the CPUs, with their topology and caches.
  *
- * Every CPU is a core of its own in one package, as the device tree says nothing else. The caches
- * are those that CPUID describes, deterministic cache parameters: Intel's leaf 4 (SDM volume 2A,
- * CPUID), AMD's leaf 8000001Dh (APM volume 3, appendix E). A processor that has neither shows none.
+ * Each CPU is a core, and all are in one package, because the device tree does not say otherwise. The caches
+ * are those of CPUID's deterministic cache parameters: Intel's leaf 4 (SDM volume 2A, CPUID), AMD's leaf
+ * 8000001Dh (APM volume 3, appendix E). If a processor has neither, no caches are shown.
  * Format: Linux, Documentation/ABI/testing/sysfs-devices-system-cpu.
  */
 #include "arch/processor.h"
@@ -24,7 +24,7 @@ enum { CPU_ONLINE, CPU_POSSIBLE, CPU_OFFLINE, CPU_KERNEL_MAX };
 enum { TOPO_PACKAGE, TOPO_CORE, TOPO_SELF_LIST, TOPO_SELF_MASK, TOPO_ALL_LIST, TOPO_ALL_MASK };
 enum { CACHE_LEVEL, CACHE_TYPE, CACHE_SIZE, CACHE_LINE, CACHE_SETS, CACHE_WAYS, CACHE_SHARED };
 
-/* What the entries of one CPU's files have as `arg`. */
+/* The `arg` of the entries of one CPU's files. */
 static u64 arg_of(unsigned int cpu, unsigned int index, unsigned int what)
 {
 	return (u64)cpu << 16 | index << 8 | what;
@@ -134,7 +134,7 @@ static int show_cache(struct report *r, u64 arg)
 	case CACHE_WAYS:
 		report_printf(r, "%u\n", c.ways);
 		break;
-	default: /* the last level is the package's */
+	default: /* all CPUs share the last level */
 		sysfs_show_list(r, c.level >= 3 ? READ_ONCE(cpus_online) : 1u << ARG_CPU(arg));
 	}
 	return 0;
@@ -178,7 +178,7 @@ static const struct name caches[] = {
 	{"shared_cpu_list", CACHE_SHARED},
 };
 
-/* One file; at boot: nobody cleans up after -ENOMEM. */
+/* Add a file. At boot only, so nothing is freed after -ENOMEM. */
 static int add(const char *path, int (*show)(struct report *r, u64 arg), u64 arg)
 {
 	struct sysfs_entry *e = kzalloc(sizeof(*e), GFP_KERNEL);
@@ -216,7 +216,7 @@ int sysfs_cpu_register(void)
 	unsigned int nr_caches = 0;
 	struct cache c;
 
-	/* Of this CPU, as all are alike: each CPUID is an exit. */
+	/* Read the caches of this CPU only, because all CPUs are alike and each CPUID is an exit. */
 	while (nr_caches < MAX_CACHES && read_cache(nr_caches, &c))
 		nr_caches++;
 	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS && !err; cpu++)

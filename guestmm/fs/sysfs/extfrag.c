@@ -1,10 +1,10 @@
 /*
- * /sys/kernel/debug/extfrag: how far free memory is in pieces, by zone and order. Linux has them in
- * debugfs, under the same path.
+ * /sys/kernel/debug/extfrag: fragmentation of free memory by zone and order. Linux has these files in debugfs,
+ * under the same path.
  *
  *   extfrag_index   why an allocation of the order would fail: near 0 for lack of memory, near 1 because
- *                   it is in pieces, -1 if it would not fail
- *   unusable_index  the share of free memory that is of no use to the order
+ *                   of fragmentation; -1: it would not fail
+ *   unusable_index  the part of free memory that is in blocks smaller than the order
  */
 #include "fs/sysfs/sysfs.h"
 #include "mm/move/compaction.h"

@@ -107,7 +107,7 @@ int sysfs_hugepages_register_node(unsigned int nid)
 			char *path = kmalloc(size, GFP_KERNEL);
 
 			if (!path)
-				return -ENOMEM; /* at boot: nobody cleans up */
+				return -ENOMEM; /* at boot: nothing is freed */
 			ksnprintf(path, size, "devices/system/node/node%u/hugepages/%s/%s", nid,
 				  hstates[i].name, of_node[k].name);
 			e[i * files + k] =

@@ -38,7 +38,7 @@ static const struct sysfs_entry entries[] = {
 	SYSFS_NUMBER(DIR "sleep_millisecs", &ksm.sleep_millisecs, 0, 0xffffffff, NULL, ksm_wake),
 	SYSFS_NUMBER(DIR "merge_across_nodes", &ksm.merge_across_nodes, 0, 1,
 		     ksm_set_merge_across_nodes, NULL),
-	/* A merged page that only one place may map would share nothing. */
+	/* At least 2: a merged page with a single mapping would save nothing. */
 	SYSFS_NUMBER(DIR "max_page_sharing", &ksm.max_page_sharing, 2, 0x7fffffff,
 		     ksm_set_max_page_sharing, NULL),
 	SYSFS_NUMBER(DIR "use_zero_pages", &ksm.use_zero_pages, 0, 1, NULL, ksm_wake),

@@ -4,7 +4,7 @@
 #include "lib/errno.h"
 #include "mm/reclaim/mglru.h"
 
-/* The core, walks of leaf entries in batches; accessed bits of tables' own entries are not used. */
+/* Capabilities: the core, and clearing accessed bits of leaf entries in batches. Those of upper tables are not used. */
 #define LRU_GEN_CAPS 0x0003u
 
 static int show_enabled(struct report *r, u64 arg)
@@ -13,7 +13,8 @@ static int show_enabled(struct report *r, u64 arg)
 	return 0;
 }
 
-/* "y" is everything, "n" nothing; parts of it cannot be chosen. Off: the first of the other policies. */
+/* "y" enables everything and "n" nothing; single parts cannot be chosen. "n" selects the first of the other policies.
+ * */
 static int store_enabled(const char *text, u64 arg)
 {
 	u64 caps;

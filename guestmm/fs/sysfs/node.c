@@ -1,9 +1,9 @@
 /*
- * /sys/devices/system/node: which nodes there are, and of each its memory, CPUs and distances.
+ * /sys/devices/system/node: the nodes, with their memory, CPUs and distances.
  * /sys/kernel/mm/mempolicy/weighted_interleave: a weight for each node.
  *
  * Format: Linux, drivers/base/node.c; Documentation/ABI/testing/sysfs-kernel-mm-mempolicy-weighted-interleave.
- * A line of meminfo that nothing here counts is left out.
+ * Lines of meminfo that are not counted here are left out.
  */
 #include "arch/smp.h"
 #include "fs/sysfs/sysfs.h"
@@ -206,7 +206,7 @@ static int show_weight(struct report *r, u64 nid)
 	return 0;
 }
 
-/* An empty text, or 0, makes it the default again. */
+/* An empty text, or 0, restores the default. */
 static int store_weight(const char *text, u64 nid)
 {
 	u64 w = 0;
@@ -234,7 +234,7 @@ static const struct {
 	u32 mode;
 	int (*show)(struct report *r, u64 nid);
 	int (*store)(const char *text, u64 nid);
-	bool memory; /* only of nodes with memory */
+	bool memory; /* only for nodes with memory */
 } per_node[] = {
 	{DIR "node%u/cpumap", 0444, show_cpumap, NULL, false},
 	{DIR "node%u/cpulist", 0444, show_cpulist, NULL, false},
@@ -259,7 +259,7 @@ static int register_node(unsigned int nid)
 			continue;
 		path = kmalloc(strlen(per_node[i].path) + 1, GFP_KERNEL);
 		if (!path)
-			return -ENOMEM; /* at boot: nobody cleans up */
+			return -ENOMEM; /* at boot: nothing is freed */
 		ksnprintf(path, strlen(per_node[i].path) + 1, per_node[i].path, nid);
 		e[n++] = (struct sysfs_entry){path, per_node[i].mode, per_node[i].show,
 					      per_node[i].store, nid};

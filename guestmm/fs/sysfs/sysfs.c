@@ -1,9 +1,9 @@
 /*
- * /sys: knobs and numbers of the kernel's parts, one value a file, by Linux's names.
+ * /sys: settings and values of the kernel's parts, one in each file, with Linux's names.
  *
  *   sysfs_register("kernel/mm/x/y")      root ─ kernel ─ mm ─ x ─ y ── entry: show, store
  *
- * The tree of nodes is made from the paths when they are registered and only grows. A text is made
+ * The tree of nodes is created from the paths when they are registered, and only grows. A text is generated
  * when a file is read from its start (fs/text_file.h).
  *
  * Locks: tree_lock guards the tree's links; nodes are never freed, so that a pointer to one stays valid.
@@ -40,7 +40,7 @@ static struct sysfs_node *find_child(struct sysfs_node *dir, const char *name, u
 	return NULL;
 }
 
-/* tree_lock held. At the end, so that a directory is listed in the order of its table. */
+/* Add a child at the end, so that a directory is listed in the order of its table. tree_lock held. */
 static struct sysfs_node *add_child(struct sysfs_node *dir, const char *name, u32 len)
 {
 	struct sysfs_node *n = kzalloc(sizeof(*n), GFP_KERNEL), **last = &dir->child;
@@ -57,7 +57,7 @@ static struct sysfs_node *add_child(struct sysfs_node *dir, const char *name, u3
 	return n;
 }
 
-/* Make the missing parts of a path. e NULL: a directory, which may exist already. tree_lock held. */
+/* Create the missing parts of a path. e NULL: the path is a directory, which may exist. tree_lock held. */
 static int add_path(const char *path, const struct sysfs_entry *e)
 {
 	struct sysfs_node *at = &root, *n;
@@ -141,7 +141,7 @@ static int sysfs_lookup(struct inode *dir, const char *name, u32 len, struct ino
 	return *inode ? 0 : -ENOMEM;
 }
 
-/* A file opened with O_TRUNC has nothing to lose. */
+/* Opening with O_TRUNC has no effect. */
 static int sysfs_truncate(struct inode *inode, u64 size)
 {
 	return 0;
@@ -155,7 +155,7 @@ static const struct inode_ops sysfs_inode_ops = {.lookup = sysfs_lookup,
 #define DT_DIR_ 4
 #define DT_REG_ 8
 
-/* Positions: 0, 1 the dots; then 2 + the place among the children, which only grow at the end. */
+/* Positions: 0 and 1 are "." and ".."; 2 + n is child n. Children are only added at the end. */
 static int sysfs_iterate(struct file *f, struct dir_context *ctx)
 {
 	struct sysfs_node *dir = inode_node(f->inode), *n;
@@ -206,7 +206,7 @@ static long sysfs_read(struct file *f, unsigned long buf, size_t len, u64 *pos)
 	return inode_node(f->inode)->entry->show ? text_file_read(f, buf, len, pos, make) : -EIO;
 }
 
-/* As in Linux not even root opens for writing what nobody may write, or for reading. */
+/* As in Linux, even root cannot open a file for reading or writing that has no such permission bit at all. */
 static int sysfs_open(struct file *f)
 {
 	if ((file_can_write(f) && !(f->inode->mode & 0222)) ||

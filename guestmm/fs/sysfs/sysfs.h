@@ -1,6 +1,6 @@
 /*
- * The files of /sys from inside: tables of full paths, each with what makes its text and what takes
- * one. A new subject is a table in a file of its own, and one line in sysfs_init().
+ * The inside of /sys: tables of paths, each with a function that writes its text and one that stores a
+ * written text. A new subject is a new file with a table, and one line in sysfs_init().
  */
 #ifndef FS_SYSFS_H
 #define FS_SYSFS_H
@@ -9,31 +9,31 @@
 struct sysfs_entry {
 	const char *path; /* below /sys: "kernel/mm/ksm/run"; its directories are made with it */
 	u32 mode;	  /* permission bits: 0644, 0444, 0200 */
-	/** The text. 0 or -errno. NULL: not to be read. May sleep. */
+	/** Write the text to r. 0 or -errno. May sleep. NULL: the file cannot be read. */
 	int (*show)(struct report *r, u64 arg);
-	/** A text was written: `text` ends with NUL, a last newline is cut off. 0 or -errno. NULL:
-	 * not to be written. May sleep. */
+	/** Store a written text. `text` ends with NUL, without a newline at its end. 0 or -errno. May sleep. NULL:
+	 * the file cannot be written. */
 	int (*store)(const char *text, u64 arg);
-	u64 arg; /* for both */
+	u64 arg; /* for both functions */
 };
 
-/** Add files. The path and the functions must stay valid for ever. 0, -EEXIST, -ENOMEM: then the files before it in
- * the table exist. May sleep. */
+/** Add the files of a table, which must stay valid for ever. 0, -EEXIST, or -ENOMEM; on an error the files before it
+ * in the table exist. May sleep. */
 int sysfs_register(const struct sysfs_entry *entries, u32 nr);
-/** An empty directory, for a mount. The path stays the caller's, for good. 0, -EEXIST (a file has the name),
- * -ENOMEM. May sleep. */
+/** Create an empty directory as a mount point. The path is not copied and must stay valid for ever. 0, -EEXIST (a
+ * file has the name), -ENOMEM. May sleep. */
 int sysfs_make_dir(const char *path);
 /** Mount it on /sys, with all tables. */
 void sysfs_init(void);
 
-/** Decimal or, with 0x, hexadecimal number and nothing else. 0 or -EINVAL. */
+/** Parse a text that is a decimal or, with 0x, hexadecimal number. 0 or -EINVAL. */
 int sysfs_parse_u64(const char *text, u64 *out);
-/** A file that is one number that may be written. SYSFS_NUMBER() is its entry in a table. */
+/** A file with a number that can be written. SYSFS_NUMBER() is its entry in a table. */
 struct sysfs_number {
 	u64 *value;
 	u64 least, most;       /* anything else is -EINVAL */
-	int (*set)(u64 n);     /* NULL: it is just written. 0 or -errno */
-	void (*changed)(void); /* or NULL */
+	int (*set)(u64 n);     /* 0 or -errno. NULL: the number is stored */
+	void (*changed)(void); /* called after a change; or NULL */
 };
 int sysfs_show_number(struct report *r, u64 number);
 int sysfs_store_number(const char *text, u64 number);
@@ -48,17 +48,17 @@ int sysfs_show_u64(struct report *r, u64 arg);
 		}                                                  \
 	}
 
-/** "a [b] c": the choices, the one in force in brackets, as files of this kind are shown. */
+/** Write "a [b] c": the choices, with the current one in brackets. */
 void sysfs_show_choice(struct report *r, const char *const *choices, u32 nr, u32 now);
 /** The index of the word `text`, or -EINVAL. */
 int sysfs_parse_choice(const char *text, const char *const *choices, u32 nr);
 
-/** The numbers of a set's bits as a list: "0-1,3\n". */
+/** Write the numbers of a set's bits as a list: "0-1,3\n". */
 void sysfs_show_list(struct report *r, u32 set);
 
 /* Tables */
 int sysfs_hugepages_register(void); /* hugepages.c: kernel/mm/hugepages */
-/** The same of a node: devices/system/node/nodeN/hugepages. */
+/** The same for a node: devices/system/node/nodeN/hugepages. */
 int sysfs_hugepages_register_node(unsigned int nid);
 int sysfs_swiotlb_register(void);  /* swiotlb.c: kernel/debug/swiotlb */
 int sysfs_demotion_register(void); /* demotion.c: kernel/mm/numa */

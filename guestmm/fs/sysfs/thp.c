@@ -59,7 +59,7 @@ static int show_size(struct report *r, u64 arg)
 	return 0;
 }
 
-/* khugepaged looks at all of them anew. */
+/* After a change khugepaged is woken, and reads the settings again. */
 #define NUMBER(name, variable, least, most) \
 	SYSFS_NUMBER(DIR name, &(variable), least, most, NULL, khugepaged_wake)
 

@@ -38,7 +38,7 @@ static int store_percent(const char *text, u64 arg)
 	return 0;
 }
 
-/* There is one of each. */
+/* There is one compressor and one pool type. */
 static int show_name(struct report *r, u64 arg)
 {
 	report_printf(r, "%s\n", (const char *)(unsigned long)arg);

@@ -1,6 +1,6 @@
 /*
- * The system calls of sockets: socket(2), bind(2), sendmsg(2) and their relatives. There is one family,
- * AF_UNIX; others are -EAFNOSUPPORT, as on a Linux without networks.
+ * The system calls of sockets: socket(2), bind(2), sendmsg(2) and so on. The only family is AF_UNIX; others
+ * are -EAFNOSUPPORT, as in a Linux without networks.
  */
 #include "fs/unix/unix.h"
 #include "arch/uaccess.h"
@@ -27,7 +27,7 @@ struct unix_sock *unix_get_socket(u32 fd, struct file **f)
 	return s;
 }
 
-/* A socket of the type that socket(2) names, or -errno. */
+/* Create a socket for the arguments of socket(2). Or ERR_PTR(-errno). */
 static struct unix_sock *make_socket(int family, int type, int protocol)
 {
 	struct unix_sock *s;
@@ -51,7 +51,7 @@ static struct unix_sock *make_socket(int family, int type, int protocol)
 	return s ? s : ERR_PTR(-ENOMEM);
 }
 
-/* A descriptor for a socket, whose reference it takes over in any case. */
+/* Create a descriptor for a socket. Takes over the caller's reference, also if it fails. */
 static long install(struct unix_sock *s, u32 flags)
 {
 	struct file *f = unix_file(s, flags);
@@ -191,7 +191,7 @@ static long accept(u32 fd, unsigned long addr, unsigned long len, u32 flags)
 	file_put(f);
 	if (ret)
 		return ret;
-	unix_get(got); /* the descriptor may be closed by others at once */
+	unix_get(got); /* another thread may close the descriptor at once */
 	ret = install(got, flags);
 	if (ret >= 0 && addr) {
 		n = name_of(got, PEERS_END, &err);

@@ -28,7 +28,7 @@ int unix_pair(struct unix_sock *a, struct unix_sock *b)
 	return 0;
 }
 
-/* A datagram socket's peer is where it sends to when nothing else is said. */
+/* Set a datagram socket's peer, to which it sends unless a message names another receiver. */
 static int connect_dgram(struct unix_sock *s, unsigned long user, u64 len)
 {
 	struct unix_sock *peer = NULL, *old;
@@ -40,7 +40,7 @@ static int connect_dgram(struct unix_sock *s, unsigned long user, u64 len)
 		return -EINVAL;
 	if (copy_from_user(&family, user, sizeof(family)))
 		return -EFAULT;
-	if (family) { /* AF_UNSPEC: no peer any more */
+	if (family) { /* AF_UNSPEC removes the peer */
 		n = unix_name_get(user, len);
 		if (IS_ERR(n))
 			return PTR_ERR(n);
@@ -52,7 +52,7 @@ static int connect_dgram(struct unix_sock *s, unsigned long user, u64 len)
 	}
 	spin_lock(&unix_lock);
 	if (peer && peer->peer && peer->peer != s) {
-		err = -EPERM; /* it is connected to another one, and receives from that one only */
+		err = -EPERM; /* the other is connected, and receives only from its own peer */
 		old = peer;
 	} else {
 		old = s->peer;
@@ -64,7 +64,7 @@ static int connect_dgram(struct unix_sock *s, unsigned long user, u64 len)
 	return err;
 }
 
-/* unix_lock held: may s connect to the listener now? 0, -EAGAIN: its queue is full. */
+/* Connect s to the listener, if its queue has room. 0; -EAGAIN: it is full; or another error. unix_lock held. */
 static int try_connect(struct unix_sock *s, struct unix_sock *listener, struct unix_sock *child,
 		       struct unix_message *m)
 {
@@ -130,7 +130,7 @@ static int connect_stream(struct file *f, struct unix_sock *s, unsigned long use
 					READ_ONCE(listener->nr_queued) <= listener->backlog ||
 						READ_ONCE(listener->dead),
 					until);
-			err = err ? err : -EBUSY; /* look again */
+			err = err ? err : -EBUSY; /* check again */
 		}
 		unix_put(listener);
 	} while (err == -EBUSY);
@@ -192,7 +192,7 @@ long unix_accept(struct file *f, struct unix_sock *s, u32 flags, struct unix_soc
 		if (m) {
 			*got = m->sock;
 			kfree(m);
-			wake_up(&s->wq); /* waiters to connect */
+			wake_up(&s->wq); /* tasks that wait to connect */
 			return 0;
 		}
 		if (!err)
@@ -249,7 +249,7 @@ void unix_end(struct unix_sock *s)
 	if (peer && s->type != SOCK_DGRAM) {
 		waited_for = peer->waited_for;
 		peer->shut = UNIX_SHUT_RD | UNIX_SHUT_WR;
-		if (!list_empty(&s->queue)) /* it has not read everything that was sent */
+		if (!list_empty(&s->queue)) /* it has unread messages */
 			peer->error = ECONNRESET;
 	}
 	s->state = UNIX_CLOSE;
@@ -257,7 +257,7 @@ void unix_end(struct unix_sock *s)
 	if (unix_total_inflight)
 		unix_collect(&messages);
 	spin_unlock(&unix_lock);
-	wake_up(&s->wq); /* waiters for room in it */
+	wake_up(&s->wq); /* tasks that wait for room in its queue */
 	if (peer) {
 		wake_up(&peer->wq);
 		if (s->type != SOCK_DGRAM && !waited_for)
@@ -268,7 +268,7 @@ void unix_end(struct unix_sock *s)
 		struct unix_sock *child = m->sock;
 
 		m->sock = NULL;
-		if (child) { /* it was not accepted: it has no file that would end it */
+		if (child) { /* it was not accepted, so there is no file that would end it */
 			struct unix_sock *client;
 			LIST_HEAD(its);
 

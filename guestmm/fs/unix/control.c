@@ -60,7 +60,7 @@ static bool process_is_there(int pid)
 	return there;
 }
 
-/* The credentials that the sender may claim. */
+/* Read the sender's credentials, and check that it may claim them. */
 static int take_cred(struct unix_carried *c, unsigned long user)
 {
 	const struct cred *me = current_cred();
@@ -143,7 +143,7 @@ static bool put_control(struct unix_control *c, int type, const void *data, u64 
 	return true;
 }
 
-/* Descriptors for the files of a message, as many as there is room for; the others are lost, as on Linux. */
+/* Create descriptors for the files of a message, as many as there is room for. As in Linux, the others are closed. */
 static void put_files(struct unix_control *c, struct file **files, u32 nr, u32 flags)
 {
 	u32 room = c->left > sizeof(struct cmsghdr)

@@ -1,18 +1,17 @@
 /*
- * Files in flight: sockets that nobody can reach any more.
+ * Garbage collection of sockets in flight that no process can reach.
  *
- * A socket's file may be sent over a socket (SCM_RIGHTS). Two sockets that lie in each other's queues, and
- * nowhere else, would live for ever. When a socket ends while files are in flight, the sockets among them
- * are looked at:
+ * A socket's file may be sent over a socket (SCM_RIGHTS). Two sockets that are only in each other's queues
+ * would exist for ever. So when a socket ends while files are in flight, the sockets among them are checked:
  *
- *   1  A candidate is a socket whose file has no reference but those of messages (refs = inflight).
- *   2  From each candidate's count what lies in the queues of candidates is subtracted: what is left has
- *      come from outside, and such a candidate can be reached.
- *   3  What lies in the queue of one that can be reached can be reached as well.
- *   4  The messages of the others are taken away, which drops the references that kept them.
+ *   1  A candidate is a socket whose file has only references of messages (refs = inflight).
+ *   2  For each candidate, the references from queues of candidates are subtracted. If some are left, they
+ *      come from outside, so the candidate can be reached.
+ *   3  Sockets in the queue of a socket that can be reached can be reached, too.
+ *   4  The messages of the others are taken away, which drops the references that keep them.
  *
- * All under unix_lock, so that no message comes or goes; nobody can take a reference on the file of a
- * candidate otherwise, as no descriptor leads to it.
+ * All of it is done under unix_lock, so no message is sent or received meanwhile. No task can take another
+ * reference on the file of a candidate, because no descriptor refers to it.
  *
  * Source: the algorithm of Linux's net/unix/garbage.c up to 6.9.
  */
@@ -55,7 +54,7 @@ void unix_queue_take(struct unix_sock *s, struct list_head *to)
 	s->queued = s->nr_queued = 0;
 }
 
-/* Call fn for each candidate socket that lies in the queue of s, or of a connection that waits there. */
+/* Call fn for each candidate in the queue of s, or in the queue of a connection that waits to be accepted there. */
 static void for_each_inside(struct unix_sock *s, void (*fn)(struct unix_sock *child, void *arg),
 			    void *arg)
 {
@@ -63,7 +62,7 @@ static void for_each_inside(struct unix_sock *s, void (*fn)(struct unix_sock *ch
 
 	list_for_each_entry (m, &s->queue, node) {
 		if (m->sock)
-			for_each_inside(m->sock, fn, arg); /* which has none that wait */
+			for_each_inside(m->sock, fn, arg); /* no listener: the recursion ends */
 		for (u32 i = 0; i < m->nr_files; i++) {
 			struct unix_sock *child = unix_of(m->files[i]);
 
@@ -107,7 +106,7 @@ void unix_collect(struct list_head *dead)
 		if (s->gc_refs)
 			reach(s, &reached);
 	}
-	list_for_each_entry (s, &reached, gc) /* which grows meanwhile */
+	list_for_each_entry (s, &reached, gc) /* the list grows meanwhile */
 		for_each_inside(s, reach, &reached);
 	list_for_each_entry (s, &candidates, gc)
 		unix_queue_take(s, dead);

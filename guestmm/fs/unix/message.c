@@ -1,13 +1,13 @@
 /*
- * Messages: how bytes, files and credentials get from one socket to another.
+ * Messages: sending bytes, files and credentials from one socket to another.
  *
- *   sendmsg: the message is made from the caller's memory, then put on the receiver's queue if there is
- *            room, all under unix_lock; else the sender sleeps
- *   recvmsg: under the socket's read_lock the first message stays in the queue while it is copied, so
- *            that bytes that cannot be written are not lost
+ *   sendmsg: the message is built from the caller's memory. Then, under unix_lock, it is added to the
+ *            receiver's queue if there is room; otherwise the sender sleeps
+ *   recvmsg: under the socket's read_lock the first message is copied while it stays in the queue, so that
+ *            no bytes are lost if the caller's memory cannot be written
  *
- * A stream is cut into messages of up to UNIX_CHUNK bytes, which a receiver joins again, up to the end of
- * those that come with files. Where credentials are wanted, bytes from different senders are not joined.
+ * A stream is cut into messages of up to UNIX_CHUNK bytes, which a receiver joins again. A read ends after a
+ * message with files. If credentials are wanted, bytes from different senders are not joined.
  */
 #include "fs/unix/unix.h"
 #include "arch/uaccess.h"
@@ -21,7 +21,7 @@
 
 void unix_message_free(struct unix_message *m)
 {
-	/* Not at once: a file that is a socket has messages that carry files. */
+	/* Close them later: a file may be a socket, whose messages carry files in turn. */
 	for (u32 i = 0; i < m->nr_files; i++)
 		file_put_later(m->files[i]);
 	kfree(m->files);
@@ -32,7 +32,7 @@ void unix_message_free(struct unix_message *m)
 	kfree(m);
 }
 
-/* Room for len bytes. NULL: no memory. */
+/* Allocate a message with room for len bytes. NULL: no memory. */
 static struct unix_message *message_alloc(u32 len)
 {
 	u32 small = len <= UNIX_SMALL ? len : 0, nr = small ? 0 : DIV_ROUND_UP(len, PAGE_SIZE);
@@ -56,7 +56,7 @@ static struct unix_message *message_alloc(u32 len)
 	return NULL;
 }
 
-/* Where byte `at` of a message lies, and how many lie together from there. */
+/* The address of byte `at` of a message, and in *n how many bytes are contiguous there. */
 static void *message_bytes(struct unix_message *m, u32 at, size_t *n)
 {
 	*n = m->len - at;
@@ -84,7 +84,7 @@ static int message_fill(struct unix_message *m, struct unix_msg *from)
 	return 0;
 }
 
-/* Bytes of the message from `at` to the caller's buffers: as many as fit, or can be written. */
+/* Copy the message from byte `at` on to the caller's buffers. Returns how many bytes fit and could be written. */
 static size_t message_drain(struct unix_message *m, u32 at, struct iov_iter *to)
 {
 	size_t done = 0, n;
@@ -116,7 +116,7 @@ static long broken(const struct unix_msg *m)
 	return -EPIPE;
 }
 
-/* unix_lock held: what s has to report. */
+/* Take the pending error of s. unix_lock held. */
 static int take_error(struct unix_sock *s)
 {
 	int err = s->error;
@@ -149,7 +149,7 @@ static int enqueue(struct unix_sock *s, struct unix_sock *to, struct unix_messag
 	return 0;
 }
 
-/* Send one message to `to`, waiting for room. 0 or -errno: then it is still the caller's. */
+/* Send a message to `to`, and wait for room if necessary. 0; -errno: the message is still the caller's. */
 static int deliver(struct unix_sock *s, struct unix_sock *to, struct unix_message *m, u64 until)
 {
 	for (;;) {
@@ -182,7 +182,7 @@ static int deliver(struct unix_sock *s, struct unix_sock *to, struct unix_messag
 	}
 }
 
-/* A message of the next len bytes, which carries what there is to carry. */
+/* Build a message of the next len bytes, with the files and credentials of `c`. */
 static struct unix_message *compose(struct unix_sock *s, struct unix_msg *msg,
 				    struct unix_carried *c, u32 len)
 {
@@ -209,7 +209,7 @@ static struct unix_message *compose(struct unix_sock *s, struct unix_msg *msg,
 	return m;
 }
 
-/* The peer, with a reference, or why there is none. */
+/* The peer, with a reference. Or ERR_PTR(-errno): why there is none. */
 static struct unix_sock *get_peer(struct unix_sock *s)
 {
 	struct unix_sock *peer;
@@ -328,7 +328,7 @@ long unix_send(struct file *f, struct unix_sock *s, struct unix_msg *msg)
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
 
-/* read_lock held. The first message, which stays in the queue; NULL: none, and *err says why: 0: the end. */
+/* The first message, which stays in the queue. NULL: there is none; *err has the reason, 0: the end. read_lock held. */
 static struct unix_message *first_message(struct file *f, struct unix_sock *s, int *err)
 {
 	struct unix_message *m = NULL;
@@ -345,7 +345,7 @@ static struct unix_message *first_message(struct file *f, struct unix_sock *s, i
 	return m;
 }
 
-/* unix_lock held: it may send again. */
+/* Wake a sender that may send again. unix_lock held. */
 static void wake_sender(struct unix_sock *s)
 {
 	wake_up(&s->wq);
@@ -373,13 +373,13 @@ static void wake_senders(struct unix_sock *s)
 	spin_unlock(&unix_lock);
 }
 
-/* read_lock held: the first message has been received. It is the caller's. */
+/* Take the first message, which has been received, off the queue. It is the caller's then. read_lock held. */
 static void dequeue(struct unix_sock *s, struct unix_message *m)
 {
 	bool was_full;
 
 	spin_lock(&unix_lock);
-	/* A sender may have found it full by its own limit, which is lower than this socket's. */
+	/* A sender may wait because of its own limit, which is lower than this socket's. */
 	was_full = s->nr_queued > UNIX_DGRAM_QUEUE || s->queued * 4 > SNDBUF_LEAST;
 	list_del(&m->node);
 	s->queued -= m->len;
@@ -408,8 +408,8 @@ static void drop_files(struct unix_message *m)
 	kfree(files);
 }
 
-/* A stream's owner gets no signal of what somebody waits for already in recv(2), as on Linux (SOCKWQ_ASYNC_WAITDATA);
- * who waits for a datagram keeps no signal back. */
+/* While a thread waits in recv(2) on a stream, its owner gets no SIGIO, as in Linux (SOCKWQ_ASYNC_WAITDATA). Waiting
+ * for a datagram does not have this effect. */
 static void set_waited_for(struct unix_sock *s, bool waited)
 {
 	if (s->type != SOCK_STREAM)

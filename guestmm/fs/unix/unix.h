@@ -1,17 +1,17 @@
 /*
- * Sockets of this machine: AF_UNIX, as unix(7) has them. What the files of this room share.
+ * AF_UNIX sockets (unix(7)): declarations that the files of this folder share.
  *
  *   file ──> struct unix_sock ──peer──> struct unix_sock <── file
- *                 │ queue                    │ queue: messages that it has yet to receive
+ *                 │ queue                    │ queue: messages that it has not received yet
  *                 └ name: a path's inode, or an abstract name
  *
- * A message is sent by putting it on the receiver's queue. It carries who sent it and, with SCM_RIGHTS,
- * open files, which are "in flight" then (garbage.c).
+ * A message is sent by adding it to the receiver's queue. It carries the sender's credentials and, with
+ * SCM_RIGHTS, open files, which are "in flight" meanwhile (garbage.c).
  *
- * I1  A connected stream socket's peer has it as peer. Each holds a reference on the other.
+ * I1  Connected stream sockets have each other as peer. Each holds a reference on the other.
  * I2  s->queued = bytes of the messages of s->queue.
- * I3  Only who holds s->read_lock takes messages off s->queue, but for the socket's end and the garbage
- *     collection of one that nobody can reach.
+ * I3  Messages are taken off s->queue only with s->read_lock held, except at the socket's end and when the
+ *     garbage collector empties a socket that no process can reach.
  *
  * Locks: s->read_lock (a mutex; user memory is touched) > mmap_lock > unix_lock (a spinlock: all fields
  * and lists, of all sockets) > locks of wait queues.
@@ -46,7 +46,7 @@
 #define UNIX_DGRAM_QUEUE 10		 /* messages: net.unix.max_dgram_qlen */
 #define UNIX_SNDBUF	 212992		 /* bytes: net.core.wmem_default */
 #define UNIX_CHUNK	 (8 * PAGE_SIZE) /* of a stream, in one message */
-#define UNIX_SMALL	 1024u		 /* bytes that lie in the message itself */
+#define UNIX_SMALL	 1024u		 /* bytes that are stored in the message itself */
 
 /** struct ucred. */
 struct unix_cred {
@@ -64,7 +64,7 @@ struct unix_name {
 struct unix_sock;
 struct unix_message {
 	struct list_head node;	/* in a queue */
-	u32 len, at;		/* bytes, and those that were received already */
+	u32 len, at;		/* bytes in all, and received so far */
 	struct unix_cred cred;	/* C */
 	struct unix_name *from; /* C: with a reference, or NULL */
 	struct unix_sock
@@ -81,28 +81,28 @@ enum unix_state { UNIX_CLOSE, UNIX_LISTEN, UNIX_ESTABLISHED };
 #define UNIX_SHUT_WR 2u
 
 struct unix_sock {
-	s32 refs;      /* A: the file's, the peer's, a connection's that is not accepted */
-	u8 type;       /* C: SOCK_* */
-	u8 state;      /* unix_lock */
-	u8 shut;       /* unix_lock: UNIX_SHUT_* */
-	bool dead;     /* unix_lock: its file is closed */
-	bool was_full; /* unix_lock: it found no room for a message: O_ASYNC hears when there is some */
-	bool waited_for; /* unix_lock: a stream that somebody sleeps in recv(2) for: O_ASYNC does not hear */
+	s32 refs;	 /* A: the file's, the peer's, a connection's that is not accepted */
+	u8 type;	 /* C: SOCK_* */
+	u8 state;	 /* unix_lock */
+	u8 shut;	 /* unix_lock: UNIX_SHUT_* */
+	bool dead;	 /* unix_lock: its file is closed */
+	bool was_full;	 /* unix_lock: there was no room for a message: send SIGIO when there is */
+	bool waited_for; /* unix_lock: a stream, and a thread sleeps in recv(2): send no SIGIO */
 	bool passcred, reuse, keepalive; /* A: options */
 	int error;			 /* unix_lock: what the next call reports, once */
 	u32 sndbuf, rcvbuf;		 /* A: bytes */
 	u64 rcvtimeo, sndtimeo;		 /* A: ns, 0: none */
-	struct file *file;		 /* C: not held; NULL: not accepted yet */
+	struct file *file;		 /* C: without a reference; NULL: not accepted yet */
 	struct unix_sock *peer;		 /* unix_lock: with a reference */
 	struct unix_name *name;		 /* unix_lock: with a reference; set once */
-	struct inode *inode;		 /* unix_lock: of a path it is bound to, with a reference */
+	struct inode *inode;		 /* unix_lock: with a reference: its path's */
 	struct unix_cred cred;		 /* unix_lock: SO_PEERCRED: the peer's */
 	u32 backlog;			 /* unix_lock */
 	struct list_head queue;		 /* unix_lock */
 	u32 queued, nr_queued;		 /* unix_lock: bytes, messages */
 	struct mutex read_lock;		 /* receivers */
 	struct mutex bind_lock;
-	struct wait_queue wq;	    /* everything that changes for it: poll */
+	struct wait_queue wq;	    /* woken when anything changes: for poll and waits */
 	struct list_head all;	    /* unix_lock */
 	u32 inflight;		    /* unix_lock: messages' references to its file */
 	struct list_head in_flight; /* unix_lock: while inflight != 0 */
@@ -121,11 +121,12 @@ void unix_get(struct unix_sock *s);
 void unix_put(struct unix_sock *s); /* may sleep; not under unix_lock */
 /** The socket of a file, or NULL. */
 struct unix_sock *unix_of(const struct file *f);
-/** A file for the socket, which takes the reference over. NULL: no memory, and the reference stays. */
+/** Create a file for the socket, which takes over the caller's reference. NULL: no memory; the reference is still the
+ * caller's. */
 struct file *unix_file(struct unix_sock *s, u32 flags);
 struct unix_cred unix_my_cred(void);
-/** Sleep on the queue unless `cond` holds: what each wait of this room is made of. `until`: ktime. 0,
- * -EAGAIN: the time is over; -ERESTARTSYS or -EINTR: a signal. */
+/** Sleep once on the queue unless `cond` is true. `until`: a ktime. 0; -EAGAIN: the time is over; -ERESTARTSYS or
+ * -EINTR: a signal arrived. */
 #define unix_wait(wq, cond, until)                                              \
 	({                                                                      \
 		struct wait_entry _we;                                          \
@@ -146,12 +147,12 @@ struct unix_cred unix_my_cred(void);
 		finish_wait(wq, &_we);                                          \
 		_err;                                                           \
 	})
-/** ktime until which a call waits. */
+/** The ktime until which a call waits. */
 u64 unix_deadline(const struct file *f, u32 flags, u64 timeout);
 
 /* name.c */
 void unix_name_put(struct unix_name *n); /* NULL is fine */
-/** A copy of what a program passes; *path: it is a path. -EINVAL, -EFAULT, -ENOMEM as a pointer. */
+/** Copy a name from user memory. *path: it is a path. Or ERR_PTR(-EINVAL, -EFAULT, -ENOMEM). */
 struct unix_name *unix_name_get(unsigned long user, u64 len);
 /** The socket bound to the name, with a reference; -ECONNREFUSED, -ENOENT, -EACCES, -EPROTOTYPE... */
 struct unix_sock *unix_find(const struct unix_name *name, int type);
@@ -167,16 +168,16 @@ int unix_listen(struct unix_sock *s, int backlog);
 long unix_accept(struct file *f, struct unix_sock *s, u32 flags, struct unix_sock **got);
 int unix_shutdown(struct unix_sock *s, int how);
 int unix_pair(struct unix_sock *a, struct unix_sock *b);
-/** The end of a socket: nobody reaches it any more, and the caller's reference is dropped. */
+/** End a socket: disconnect it from its peer and its name, and drop the caller's reference. */
 void unix_end(struct unix_sock *s);
 /** The file is closed. */
 void unix_release(struct file *f);
 
 /* message.c */
-/** What sendmsg(2) and recvmsg(2) pass, in the kernel's form. */
+/** The arguments of sendmsg(2) and recvmsg(2). */
 struct unix_msg {
 	struct iov_iter *iov;
-	const char *kernel; /* instead of iov: bytes of the kernel */
+	const char *kernel; /* not NULL: kernel memory to send instead of iov */
 	u64 kernel_len;
 	unsigned long name; /* user address of struct sockaddr_un, or 0 */
 	u64 name_len;
@@ -188,11 +189,11 @@ struct unix_msg {
 };
 long unix_send(struct file *f, struct unix_sock *s, struct unix_msg *m);
 long unix_receive(struct file *f, struct unix_sock *s, struct unix_msg *m);
-/** Free a message that is in no queue, and what it carries. May sleep. */
+/** Free a message that is in no queue, with the files that it carries. May sleep. */
 void unix_message_free(struct unix_message *m);
 
 /* control.c */
-/** Files and credentials of a sendmsg(2). The files have references. */
+/** Files and credentials that a sendmsg(2) sends. It has references on the files. */
 struct unix_carried {
 	struct file **files;
 	u32 nr_files;
@@ -208,23 +209,23 @@ struct unix_control {
 int unix_carried_get(struct unix_carried *c, const struct unix_msg *m);
 /** Drop the references on the files that no message has taken over. */
 void unix_carried_put(struct unix_carried *c);
-/** read_lock held: write what comes with the first bytes of message `m`, a message of `s`. */
+/** Write the control messages of message `m`, which arrive with its first bytes at socket `s`. read_lock held. */
 void unix_put_carried(struct unix_sock *s, struct unix_msg *out, struct unix_control *c,
 		      struct unix_message *m);
 
 /* calls.c */
-/** The socket of a descriptor; *f is its file, with a reference. -EBADF, -ENOTSOCK as a pointer: no reference. */
+/** The socket of a descriptor. *f receives its file, with a reference. Or ERR_PTR(-EBADF, -ENOTSOCK), without one. */
 struct unix_sock *unix_get_socket(u32 fd, struct file **f);
 
 /* garbage.c: unix_lock held */
-/** The files of a message are in flight now. */
+/** Count the files of a message as in flight. */
 void unix_inflight(struct unix_message *m);
-/** They no longer are. */
+/** Undo that. */
 void unix_notinflight(struct unix_message *m);
-/** Files of all sockets that are in flight. */
+/** Number of references on files that are in flight. */
 extern u32 unix_total_inflight;
-/** Move to `dead` the messages of sockets that can be reached by nothing but each other's queues. */
+/** Find the sockets that can be reached only from the queues of each other, and move their messages to `dead`. */
 void unix_collect(struct list_head *dead);
-/** Take a queue's messages, and count their files out of flight. */
+/** Move all messages of a queue to `to`, and count their files as no longer in flight. */
 void unix_queue_take(struct unix_sock *s, struct list_head *to);
 #endif
