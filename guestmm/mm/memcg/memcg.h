@@ -83,7 +83,6 @@ struct mem_cgroup {
 	struct list_head peaks[NR_MEMCG_PEAKS]; /* L: struct memcg_peak */
 	struct lruvec *lruvec[MMVM_MAX_NODES];	/* C: of the nodes that there are; the root: NULL */
 	struct list_head dead;			/* L: on its way to be freed */
-	struct psi_group *psi;			/* C: its stalls; the root: NULL */
 	/* R: usage of which mem_cgroup_settle_protection() worked out the effective protection, and the generation of
 	 * the settings that it used; 0: reclaim has worked it out since. For the audit. */
 	u64 settled_usage, settled_as_of;
@@ -285,14 +284,6 @@ void mem_cgroup_protection_changed(void);
 /** How long to sleep for being above `high` [pure]; ns. */
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
 
-/* ---- pressure (kernel/psi.c; nothing on the host) ---- */
-/** A group's stalls, as psi_memstall_enter() counts them. NULL: no memory. May sleep. */
-struct psi_group *psi_group_create(struct mem_cgroup *memcg);
-/** Nobody stalls in it any more. NULL is allowed. */
-void psi_group_destroy(struct psi_group *g);
-/** A pressure file's text; g NULL: the machine's; res: enum psi_res of kernel/psi.h. */
-void psi_group_report(struct report *r, struct psi_group *g, unsigned int res);
-
 /** Where the host finds the groups. */
 struct mmvm_audit_memcg_layout;
 void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l);
@@ -306,8 +297,6 @@ struct memcg_file {
 	bool on_root;
 	u8 notifies; /* enum memcg_notify: poll(2) reports a change */
 	u8 peak;     /* not 0: this enum memcg_peak_of + 1; a write resets it for that opener */
-	/** Not 0: a pressure file, of this enum psi_res + 1; fs/cgroup/ passes what is written to psi. */
-	u8 pressure;
 	/** The text. */
 	void (*show)(struct report *r, struct mem_cgroup *memcg);
 	/** NULL: read-only. `text` without its last newline. 0 or -errno. May sleep. */
