@@ -102,6 +102,8 @@ static void zone_knobs(void)
 	tune(VM("watermark_boost_factor"), "-1\n");
 	tune(VM("watermark_boost_factor"), "4294967296\n");
 	tune(VM("watermark_boost_factor"), "0\n");
+	tune(VM("stat_refresh"), "1\n");
+	tune(VM("stat_refresh"), "x\n");
 	tune(VM("min_free_kbytes"), "1024\n");
 	tune(VM("min_free_kbytes"), "-1\n");
 	tune(VM("min_free_kbytes"), "12k\n");

@@ -1,16 +1,18 @@
 /*
  * Control groups: see cgroup.h.
  *
- * I1  nr_populated of a group is the sum of nr_procs over the group and all groups below it. Both
- *     change under task_list_lock. cgroup.events reports when the sum becomes 0 or stops being 0.
- * I2  A group has processes, or children with controllers, but not both, except for the root. So no
- *     process competes with a group below its own.
- * I3  A group's memcg is its own or that of its parent. mm->memcg of a process is its group's. It is
- *     set after the process has moved, so memory allocated in between may be charged to the old group.
+ * I1  nr_populated of a group is the sum of nr_procs over it and everything below: both change under
+ *     task_list_lock. cgroup.events reports when it becomes or stops being 0.
+ * I2  A group has processes or children with controllers, not both (the root may): so no process
+ *     competes with a group below its own.
+ * I3  A group's memcg is its own or that of its parent; its psi is always its own. mm->memcg and mm->psi of a process
+ *     are its group's; they are set after the process has moved, so what it allocates or waits for meanwhile may
+ *     still go to the old group.
  * I4  A dead group gets no process, no child and no controller. It is freed with its last reference.
  */
 #include "kernel/cgroup.h"
 #include "kernel/process.h"
+#include "kernel/psi.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/slab/slab.h"
@@ -60,6 +62,7 @@ void cgroup_put(struct cgroup *cg)
 		list_for_each_entry_safe (attr, n, &cg->file_attrs, link)
 			kfree(attr);
 		mem_cgroup_put(cg->memcg);
+		psi_group_put(cg->psi);
 		kfree(cg->name);
 		kfree(cg);
 		cg = parent;
@@ -112,10 +115,35 @@ static struct mem_cgroup *process_memcg(struct process *p)
 	return memcg;
 }
 
+/* The group that its threads' stalls count in, with a reference. */
+static struct psi_group *process_psi(struct process *p)
+{
+	unsigned long flags = spin_lock_irqsave(&task_list_lock);
+	struct psi_group *psi = p && p->cgroup ? p->cgroup->psi : NULL;
+
+	psi_group_get(psi);
+	spin_unlock_irqrestore(&task_list_lock, flags);
+	return psi;
+}
+
+static void sync_psi(struct process *p, struct mm_struct *mm)
+{
+	struct psi_group *psi;
+
+	if (!READ_ONCE(psi_has_groups))
+		return;
+	psi = process_psi(p);
+	if (psi == mm->psi)
+		psi_group_put(psi);
+	else
+		psi_group_set_mm(mm, psi);
+}
+
 static void sync_mm(struct process *p, struct mm_struct *mm)
 {
 	struct mem_cgroup *memcg;
 
+	sync_psi(p, mm);
 	if (!mem_cgroup_enabled())
 		return;
 	memcg = process_memcg(p);
@@ -393,7 +421,11 @@ int cgroup_mkdir(struct cgroup *parent, const char *name, u32 len, struct cgroup
 	if (!cg)
 		return -ENOMEM;
 	cg->name = kmalloc(len + 1, GFP_KERNEL);
-	if (!cg->name) {
+	cg->psi = psi_group_create(parent->psi);
+	if (!cg->name || IS_ERR(cg->psi)) {
+		if (!IS_ERR(cg->psi))
+			psi_group_put(cg->psi);
+		kfree(cg->name);
 		kfree(cg);
 		return -ENOMEM;
 	}

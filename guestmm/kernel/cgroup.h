@@ -22,6 +22,7 @@
 #include "mm/memcg/memcg.h"
 
 struct process;
+struct psi_group;
 
 /** The owner and mode of one control file, if they differ from a new group's: single files can be delegated. */
 struct cgroup_file_attr {
@@ -43,10 +44,11 @@ struct cgroup {
 	bool memory_for_children;    /* cgroup_lock: in cgroup.subtree_control */
 	bool owns_memcg;	     /* cgroup_lock: it has the memory controller */
 	struct mem_cgroup
-		*memcg;	    /* cgroup_lock to change, T: its own, or its ancestor's; reference */
-	u32 nr_procs;	    /* T: live processes in it */
-	u32 nr_populated;   /* T: live processes in it and below */
-	u32 nr_descendants; /* cgroup_lock: directories below */
+		*memcg;	       /* cgroup_lock to change, T: its own, or its ancestor's; reference */
+	struct psi_group *psi; /* C, with a reference: stalls of its tasks; the root: NULL */
+	u32 nr_procs;	       /* T: live processes in it */
+	u32 nr_populated;      /* T: live processes in it and below */
+	u32 nr_descendants;    /* cgroup_lock: directories below */
 	u64 max_descendants, max_depth; /* cgroup_lock: ~0 = "max" */
 	u64 events_seen;		/* A: changes of cgroup.events */
 	struct wait_queue events_wq;	/* woken when events_seen changes */

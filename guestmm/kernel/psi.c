@@ -16,33 +16,37 @@
  * I1  runs[] and productive[] are up to date while psi_stalled != 0: the first task that waits reads the state of all
  *     CPUs, and from then on each switch of tasks updates it.
  * I2  A group is on stalled_groups while a task in it waits, and on psi_active_groups from then on until its
- *     averages are 0 again and no trigger watches. Its runs[] and productive[] are up to date while it is on the
- *     first list.
- * I3  running[cpu] is the id of the memory cgroup of the task that the CPU runs, or of one that it ran before.
- *     That group may have been freed, so the id is looked up under memcg_lock.
- * I4  task->psi[res] is the group in which the task waits for `res`, NULL while it does not. It leaves the
- *     group that it entered, even if its process has moved to another one. Until then the group's memory is not freed
- *     (`orphan`).
+ *     averages are 0 again and no trigger watches. Its runs[] and productive[] are right while it is on the first.
+ * I3  running[cpu] is the group of the task that the CPU runs, or of one that it ran, NULL for the machine's. A group
+ *     whose last reference is dropped is taken out of it under psi_lock, before its memory is freed.
+ * I4  task->psi[res] is the group in which the task waits for `res`, NULL while it does not. It leaves the group
+ *     that it entered, wherever its process has moved meanwhile. The group's memory stays until then (`orphan`).
  *
- * Each memory cgroup has a struct psi_group, and the machine has one. A task that waits counts in its cgroup's and in
- * those of all ancestors.
+ * I5  mm->psi is NULL (the machine's) or holds a reference. Only psi_group_set_mm() changes it while threads run in the
+ *     address space. Before it drops the old group it waits until every CPU has passed a point with preemption on, so a
+ *     reader needs only to switch preemption off.
  *
- * Lock: psi_lock, interrupts off, taken inside the run-queue lock; only memcg_lock is taken inside. So no
- * task can be woken here: psi_wake_wanted asks the caller to do so later.
+ * Each control group has a struct psi_group, whatever its controllers, and the machine has one. A task waits in its
+ * group's and in all above.
+ *
+ * Lock: psi_lock, interrupts off, taken inside the run-queue lock; nothing is taken inside. So nobody is woken here:
+ * psi_wake_wanted says that somebody should be.
  */
 #include "kernel/psi_internal.h"
+#include "lib/errno.h"
 #include "lib/trace.h"
 #include "mm/slab/slab.h"
 
 u32 psi_stalled;
+bool psi_has_groups;
 spinlock_t psi_lock = SPINLOCK_INIT;
 struct psi_group psi_machine = {.stalled_link = LIST_HEAD_INIT(psi_machine.stalled_link),
 				.active_link = LIST_HEAD_INIT(psi_machine.active_link),
 				.triggers = LIST_HEAD_INIT(psi_machine.triggers)};
 static LIST_HEAD(stalled_groups); /* psi_lock */
 LIST_HEAD(psi_active_groups);
-static u16 running[MMVM_MAX_CPUS]; /* the CPU itself; I3 */
-static u64 latest;		   /* psi_lock: the last result of psi_now() */
+static struct psi_group *running[MMVM_MAX_CPUS]; /* A: the CPU itself; I3 */
+static u64 latest;				 /* psi_lock: psi_now() */
 
 u64 psi_now(u64 now)
 {
@@ -73,6 +77,8 @@ static u32 states_of(const struct psi_group *g)
 {
 	u32 states = 0;
 
+	if (g->off)
+		return 0;
 	if (g->waiting[PSI_IO]) {
 		states |= 1u << PSI_STATE(PSI_IO, SOME);
 		if (!g->waiting[PSI_CPU] && none(g->runs))
@@ -85,7 +91,7 @@ static u32 states_of(const struct psi_group *g)
 	}
 	if (g->waiting[PSI_CPU]) {
 		states |= 1u << PSI_STATE(PSI_CPU, SOME);
-		if (g->memcg && none(g->runs))
+		if (g->parent && none(g->runs))
 			states |= 1u << PSI_STATE(PSI_CPU, FULL);
 	}
 	return states;
@@ -97,7 +103,7 @@ static void new_state(struct psi_group *g)
 	u32 states = states_of(g), changed = states ^ g->states;
 
 	g->states = states;
-	if (!g->memcg && unlikely(trace_on)) {
+	if (!g->parent && unlikely(trace_on)) {
 		for (; changed; changed &= changed - 1) {
 			u32 s = __builtin_ctz(changed);
 
@@ -112,35 +118,26 @@ static void new_state(struct psi_group *g)
 /* Does running[] say that the CPU runs a task of the group? */
 static bool runs_in(const struct psi_group *g, unsigned int cpu)
 {
-	const struct mem_cgroup *memcg;
-	unsigned long flags;
-	bool yes;
+	const struct psi_group *r;
 
-	if (!g->memcg)
+	if (!g->parent)
 		return true;
-	flags = spin_lock_irqsave(&memcg_lock);
-	memcg = mem_cgroup_from_id(READ_ONCE(running[cpu]));
-	yes = memcg && mem_cgroup_is_descendant(memcg, g->memcg);
-	spin_unlock_irqrestore(&memcg_lock, flags);
-	return yes;
+	for (r = atomic_load(&running[cpu]); r && r != g; r = r->parent)
+		;
+	return r;
 }
 
 void psi_running(unsigned int cpu, const struct mm_struct *mm)
 {
-	const struct mem_cgroup *memcg = mm ? READ_ONCE(mm->memcg) : NULL;
-
-	WRITE_ONCE(running[cpu], memcg ? memcg->id : 0);
+	atomic_store(&running[cpu], mm ? READ_ONCE(mm->psi) : NULL);
 }
 
-/* The group in which the task waits. Preemption is off, so that the group is not freed (mem_cgroup_set_mm()). */
+/* The group in which the task waits from now on. Preemption off, so that it stays: I5. */
 static struct psi_group *group_of(const struct task *t)
 {
-	const struct mem_cgroup *memcg;
+	struct psi_group *g = t->mm ? READ_ONCE(t->mm->psi) : NULL;
 
-	if (!mem_cgroup_enabled() || !t->mm)
-		return &psi_machine;
-	memcg = READ_ONCE(t->mm->memcg);
-	return memcg && memcg->psi ? memcg->psi : &psi_machine;
+	return g ? g : &psi_machine;
 }
 
 /* Count one more waiting task in the group. The caller calls new_state() after it. */
@@ -325,35 +322,88 @@ void psi_totals(u64 *some, u64 *full)
 	psi_group_totals(NULL, PSI_MEM, some, full);
 }
 
-/* ---- memory cgroups --------------------------------------------------------------------------- */
+/* ---- control groups --------------------------------------------------------------------------- */
 
-struct psi_group *psi_group_create(struct mem_cgroup *memcg)
+struct psi_group *psi_group_create(struct psi_group *parent)
 {
 	struct psi_group *g = kzalloc(sizeof(*g), GFP_KERNEL);
 
-	if (g) {
-		g->memcg = memcg;
-		g->parent = memcg->parent && memcg->parent->psi ? memcg->parent->psi : &psi_machine;
-		INIT_LIST_HEAD(&g->stalled_link);
-		INIT_LIST_HEAD(&g->active_link);
-		INIT_LIST_HEAD(&g->triggers);
-	}
+	if (!g)
+		return ERR_PTR(-ENOMEM);
+	g->refs = 1;
+	g->parent = parent ? parent : &psi_machine;
+	psi_group_get(parent);
+	INIT_LIST_HEAD(&g->stalled_link);
+	INIT_LIST_HEAD(&g->active_link);
+	INIT_LIST_HEAD(&g->triggers);
+	WRITE_ONCE(psi_has_groups, true);
 	return g;
 }
 
-void psi_group_destroy(struct psi_group *g)
+void psi_group_get(struct psi_group *g)
 {
-	unsigned long flags;
-	bool waits;
+	if (g && g != &psi_machine)
+		atomic_add(&g->refs, 1);
+}
 
-	if (!g)
-		return;
-	flags = spin_lock_irqsave(&psi_lock);
-	waits = psi_group_waits(g);
+/* Its last reference was dropped. While a task waits in it, the memory stays: the worker frees it then. Tasks that wait
+ * in a group wait in those above it, too, so that these stay as long. */
+static void destroy(struct psi_group *g)
+{
+	unsigned long flags = spin_lock_irqsave(&psi_lock);
+	bool waits = psi_group_waits(g);
+
 	g->orphan = true;
+	for (unsigned int cpu = 0; cpu < MMVM_MAX_CPUS; cpu++)
+		atomic_cmpxchg(&running[cpu], g, NULL); /* I3 */
 	if (!waits)
 		list_del_init(&g->active_link);
 	spin_unlock_irqrestore(&psi_lock, flags);
 	if (!waits)
 		kfree(g);
+}
+
+void psi_group_put(struct psi_group *g)
+{
+	while (g && g != &psi_machine && !atomic_sub_return(&g->refs, 1)) {
+		struct psi_group *parent = g->parent;
+
+		destroy(g);
+		g = parent;
+	}
+}
+
+/* For on_each_cpu(): when it returns, each CPU has been where preemption is on. */
+static void nothing(void *arg) {}
+
+void psi_group_set_mm(struct mm_struct *mm, struct psi_group *g)
+{
+	struct psi_group *old = atomic_xchg(&mm->psi, g);
+
+	if (!old)
+		return;
+	on_each_cpu(nothing, NULL); /* I5 */
+	psi_group_put(old);
+}
+
+void psi_exit_mm(struct mm_struct *mm)
+{
+	psi_group_put(mm->psi);
+	mm->psi = NULL;
+}
+
+bool psi_group_is_on(struct psi_group *g)
+{
+	return !READ_ONCE((g ? g : &psi_machine)->off);
+}
+
+void psi_group_switch(struct psi_group *g, bool on)
+{
+	unsigned long flags = spin_lock_irqsave(&psi_lock);
+
+	g = g ? g : &psi_machine;
+	psi_account(g, psi_now(ktime_ns()));
+	g->off = !on;
+	new_state(g);
+	spin_unlock_irqrestore(&psi_lock, flags);
 }

@@ -165,7 +165,7 @@ static void line(struct report *r, const char *name, const u64 avg[3], u64 ns)
 	report_printf(r, " total=%lu\n", (unsigned long)(ns / 1000));
 }
 
-void psi_group_report(struct report *r, struct psi_group *g, unsigned int res)
+void psi_group_report(struct report *r, struct psi_group *g, enum psi_res res)
 {
 	u64 avg[2][3], ns[2], now;
 	unsigned long flags = spin_lock_irqsave(&psi_lock);

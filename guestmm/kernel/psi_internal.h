@@ -6,7 +6,7 @@
 #define KERNEL_PSI_INTERNAL_H
 #include "kernel/psi.h"
 #include "kernel/task.h"
-#include "mm/memcg/memcg.h"
+#include "mm/virt/mm_types.h"
 #include "mmvm/trace.h"
 
 enum { SOME, FULL };
@@ -16,13 +16,14 @@ enum { SOME, FULL };
 
 /* Lock: psi_lock for all fields except the constant ones (C). */
 struct psi_group {
-	struct mem_cgroup *memcg;      /* C: NULL: the machine's */
-	struct psi_group *parent;      /* C: NULL: the machine's */
+	struct psi_group *parent;      /* C, with a reference; NULL: this is the machine's */
+	s32 refs;		       /* A: a control group, address spaces, triggers, children */
 	struct list_head stalled_link; /* I2 */
 	struct list_head active_link;  /* I2 */
 	u32 waiting[NR_PSI_RESOURCES]; /* tasks */
 	u32 states;		       /* bit PSI_STATE() */
-	bool orphan; /* its cgroup was removed: the worker frees it when no task waits in it */
+	bool off;		       /* nothing is counted (cgroup.pressure): `states` is 0 */
+	bool orphan; /* no reference is left: the worker frees it when no task waits in it */
 	bool runs[MMVM_MAX_CPUS];	/* the CPU runs a task of the group; I2 */
 	bool productive[MMVM_MAX_CPUS]; /* and the task does not stall for memory; I2 */
 	u64 since;			/* time up to which the totals are complete */

@@ -25,7 +25,7 @@ static struct wait_queue triggers_wq = WAIT_QUEUE_INIT(triggers_wq);
 /* Fields without a lock are constant. */
 struct psi_trigger {
 	struct list_head link;	 /* psi_lock: in the group's triggers */
-	struct psi_group *group; /* with a reference on its cgroup's memcg */
+	struct psi_group *group; /* with a reference */
 	u32 state;		 /* PSI_STATE() */
 	u64 threshold, window;	 /* ns */
 	/* psi_lock: the window in use */
@@ -100,8 +100,7 @@ int psi_trigger_write(struct psi_trigger **slot, struct psi_group *g, enum psi_r
 		psi_account(t->group, t->start);
 		t->start_total = t->seen = t->group->total[t->state];
 		list_add_tail(&t->link, &t->group->triggers);
-		if (t->group->memcg)
-			mem_cgroup_get(t->group->memcg);
+		psi_group_get(t->group);
 		WRITE_ONCE(*slot, t);
 		if (list_empty(&t->group->active_link))
 			list_add_tail(&t->group->active_link, &psi_active_groups);
@@ -131,8 +130,7 @@ void psi_trigger_free(struct psi_trigger *t)
 	flags = spin_lock_irqsave(&psi_lock);
 	list_del(&t->link);
 	spin_unlock_irqrestore(&psi_lock, flags);
-	if (t->group->memcg)
-		mem_cgroup_put(t->group->memcg);
+	psi_group_put(t->group);
 	kfree(t);
 }
 

@@ -364,7 +364,7 @@ static void __schedule(enum leave why)
 	prev->run_ns += now - prev->run_since;
 	rq->ran_ns[prev->kind] += now - prev->run_since;
 	next->run_since = now;
-	if (mem_cgroup_enabled())
+	if (unlikely(READ_ONCE(psi_has_groups)))
 		psi_running(cpu_id(), next->mm);
 	if (unlikely(pressure))
 		psi_switch(prev, next, next == rq->idle, now);

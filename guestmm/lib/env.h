@@ -234,8 +234,11 @@ bool task_interrupted(void);
 /** Has the current task the privilege CAP_SYS_ADMIN? Some reserves of memory are kept for such tasks. */
 bool task_is_admin(void);
 
-/* Processes, as the memory manager sees them: for the OOM killer. */
 struct mm_struct;
+/** No thread uses the address space any more: it leaves its group of stalls (psi). */
+void psi_exit_mm(struct mm_struct *mm);
+
+/* Processes, as the memory manager sees them: for the OOM killer. */
 struct mem_cgroup;
 struct process_view {
 	int pid;

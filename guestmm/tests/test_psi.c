@@ -4,7 +4,6 @@
 #include "kernel/psi.h"
 #include "kernel/task.h"
 #include "lib/errno.h"
-#include "mm/memcg/memcg.h"
 #include "tests/tests.h"
 
 #define MEM "memory=24M,high=4M swap=64M"
@@ -122,7 +121,7 @@ GUEST_TEST(psi, load_averages_have_their_periods, 0, 0, "")
 	CHECK(load[2] > 125 && load[2] < 139);	 /* 132 */
 }
 
-/* ---- memory cgroups ---- */
+/* ---- groups ---- */
 
 static bool spinning;
 
@@ -133,12 +132,12 @@ static int spin(void *arg)
 	return 0;
 }
 
-static struct mem_cgroup *new_group(struct test *t, struct mem_cgroup *parent)
+static struct psi_group *new_group(struct test *t, struct psi_group *parent)
 {
-	struct mem_cgroup *memcg = mem_cgroup_create(parent);
+	struct psi_group *g = psi_group_create(parent);
 
-	CHECK(!IS_ERR(memcg));
-	return IS_ERR(memcg) ? NULL : memcg;
+	CHECK(!IS_ERR(g));
+	return IS_ERR(g) ? NULL : g;
 }
 
 /* A stall counts in the task's group and in those above it, not beside it. While another group's thread runs,
@@ -146,27 +145,27 @@ static struct mem_cgroup *new_group(struct test *t, struct mem_cgroup *parent)
 GUEST_TEST(psi, a_group_stalls_by_itself, 0, 60, "cpus=1")
 {
 	struct mm_struct *mm = testmm_create(t);
-	struct mem_cgroup *a = new_group(t, &root_mem_cgroup), *b, *beside;
+	struct psi_group *a = new_group(t, NULL), *b, *beside;
 	u64 some, full, some_a, full_a, all_some, all_full;
 
 	REQUIRE(a);
 	b = new_group(t, a);
 	beside = new_group(t, a);
 	REQUIRE(b && beside);
-	mem_cgroup_get(b);
-	mem_cgroup_set_mm(mm, b);
+	psi_group_get(b);
+	psi_group_set_mm(mm, b);
 	kthread_use_mm(mm);
 
 	psi_memstall_enter();
 	sleep_ms(30);
 	psi_memstall_leave();
-	psi_group_totals(b->psi, PSI_MEM, &some, &full);
+	psi_group_totals(b, PSI_MEM, &some, &full);
 	CHECK(some >= 30000000);
 	CHECK_EQ(full, some); /* the CPU idled */
-	psi_group_totals(a->psi, PSI_MEM, &some_a, &full_a);
+	psi_group_totals(a, PSI_MEM, &some_a, &full_a);
 	CHECK_EQ(some_a, some);
 	CHECK_EQ(full_a, full);
-	psi_group_totals(beside->psi, PSI_MEM, &some_a, &full_a);
+	psi_group_totals(beside, PSI_MEM, &some_a, &full_a);
 	CHECK_EQ(some_a, 0);
 	CHECK_EQ(full_a, 0);
 
@@ -178,7 +177,7 @@ GUEST_TEST(psi, a_group_stalls_by_itself, 0, 60, "cpus=1")
 	sleep_ms(50);
 	psi_memstall_leave();
 	spinning = false;
-	psi_group_totals(b->psi, PSI_MEM, &some_a, &full_a);
+	psi_group_totals(b, PSI_MEM, &some_a, &full_a);
 	CHECK(some_a - some >= 50000000);
 	CHECK_EQ(full_a - full, some_a - some); /* nobody of the group got on */
 	psi_totals(&some, &full);
@@ -187,9 +186,45 @@ GUEST_TEST(psi, a_group_stalls_by_itself, 0, 60, "cpus=1")
 
 	kthread_unuse_mm();
 	mmput(mm);
-	mem_cgroup_offline(beside);
-	mem_cgroup_offline(b);
-	mem_cgroup_offline(a);
+	psi_group_put(beside);
+	psi_group_put(b);
+	psi_group_put(a);
+}
+
+/* cgroup.pressure: a group that is off counts nothing, those above it do; it begins anew in the state that it is in. */
+GUEST_TEST(psi, a_group_that_is_off_counts_nothing, 0, 60, "cpus=1")
+{
+	struct mm_struct *mm = testmm_create(t);
+	struct psi_group *a = new_group(t, NULL), *b;
+	u64 some, full, some_a, full_a, then, begin;
+
+	REQUIRE(a);
+	b = new_group(t, a);
+	REQUIRE(b);
+	psi_group_get(b);
+	psi_group_set_mm(mm, b);
+	kthread_use_mm(mm);
+	CHECK(psi_group_is_on(b));
+	psi_group_switch(b, false);
+	CHECK(!psi_group_is_on(b) && psi_group_is_on(a) && psi_group_is_on(NULL));
+	psi_memstall_enter();
+	sleep_ms(30);
+	psi_group_totals(b, PSI_MEM, &some, &full);
+	psi_group_totals(a, PSI_MEM, &some_a, &full_a);
+	CHECK_EQ(some + full, 0);
+	CHECK(some_a >= 30000000);
+	begin = ktime_ns();
+	psi_group_switch(b, true); /* a task waits in it */
+	sleep_ms(30);
+	psi_memstall_leave();
+	then = ktime_ns() - begin;
+	psi_group_totals(b, PSI_MEM, &some, &full);
+	CHECK(some >= 30000000 && some <= then);
+	CHECK_EQ(full, some);
+	kthread_unuse_mm();
+	mmput(mm);
+	psi_group_put(b);
+	psi_group_put(a);
 }
 
 /* ---- waiting for a CPU, for a disk; triggers ---- */
@@ -353,21 +388,22 @@ GUEST_TEST(psi, a_stall_left_behind_is_found, MMVM_TESTF_EXPECT_CRASH, 60, "")
 	psi_assert_balanced();
 }
 
-/* A group that is removed while a task of it waits: its memory stays until the task leaves it. */
+/* A group that is removed while a task of it waits: its memory, and that of the group above, stays until the task leaves
+ * it. */
 GUEST_TEST(psi, a_task_may_wait_in_a_group_that_is_gone, 0, 60, "cpus=1")
 {
 	struct mm_struct *mm = testmm_create(t);
-	struct mem_cgroup *a = new_group(t, &root_mem_cgroup);
+	struct psi_group *above = new_group(t, NULL), *a;
 	u64 some, full;
 
-	REQUIRE(mm && a);
-	mem_cgroup_get(a);
-	mem_cgroup_set_mm(mm, a);
+	REQUIRE(mm && above);
+	a = new_group(t, above);
+	REQUIRE(a);
+	psi_group_set_mm(mm, a);
 	kthread_use_mm(mm);
 	psi_memstall_enter();
-	mem_cgroup_set_mm(mm, &root_mem_cgroup);
-	mem_cgroup_offline(a);
-	mem_cgroup_free_dead();
+	psi_group_put(above);	    /* but for the one of its child */
+	psi_group_set_mm(mm, NULL); /* the last one of the child */
 	sleep_ms(20);
 	psi_memstall_leave();
 	psi_totals(&some, &full);

@@ -190,14 +190,7 @@ void psi_memstall_enter(void) {}
 
 void psi_memstall_leave(void) {}
 
-/* Something that is not NULL. */
-struct psi_group *psi_group_create(struct mem_cgroup *memcg)
-{
-	return (struct psi_group *)memcg;
-}
-
-void psi_group_destroy(struct psi_group *g) {}
-void psi_group_report(struct report *r, struct psi_group *g, unsigned int res) {}
+void psi_exit_mm(struct mm_struct *mm) {}
 void io_wait_begin(void) {}
 void io_wait_end(void) {}
 

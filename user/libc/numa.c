@@ -288,6 +288,10 @@ static void binding(void)
 	       result(mbind(hole + 4 * PAGE, 8 * PAGE, BIND, &n0, 64, 0)));
 	printf("hole at the end: %s\n", result(mbind(hole, 6 * PAGE, BIND, &n0, 64, 0)));
 	printf("hole, default: %s\n", result(mbind(hole, 12 * PAGE, DEFAULT, NULL, 0, 0)));
+	printf("locked: %s", result(mbind(p, 8 * PAGE, BIND, &n0, 64, MOVE)));
+	printf(" %s", result(mlock(p, 8 * PAGE)));
+	printf(" %s\n", result(mbind(p, 8 * PAGE, BIND, &n1, 64, MOVE | STRICT)));
+	nodes_of("  pages", p, 8);
 	set_mempolicy(DEFAULT, NULL, 0);
 	munmap(p, 8 * PAGE);
 	munmap(hole, 4 * PAGE);

@@ -1,10 +1,11 @@
 /*
  * Pressure as Linux tells it.
  *
- *    pressure                    the files' form, errors of triggers, and a trigger that fires: a transcript to compare
- *                                (tests/vm/pressure.sh). Runs unchanged on Linux (booted with psi=1) and on guestmm.
- *    pressure stall MIB          a process that uses MIB of memory, another one that computes; meanwhile it prints
- *                                the three files each second, until each has shown pressure
+ *    pressure                    the files' form, errors of triggers, a trigger that fires, and the files of groups that
+ *                                have no controller: a transcript to compare (tests/vm/pressure.sh). Runs unchanged
+ *                                on Linux (booted with psi=1) and on guestmm.
+ *    pressure stall MIB          a process that uses MIB of memory, another one that computes; meanwhile, each second,
+ *                                what the three files say, until each has said that there is pressure
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,6 +138,149 @@ static void fires(void)
 	close(p.fd);
 }
 
+/* ---- groups without the memory controller ---- */
+
+static const char *file_of(const char *group, const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/%s", group, file);
+	return path;
+}
+
+static int put(const char *group, const char *file, const char *text)
+{
+	int fd = open(file_of(group, file), O_WRONLY);
+	int n = fd < 0 ? -1 : (int)write(fd, text, strlen(text)), e = errno;
+
+	close(fd);
+	errno = e;
+	return n < 0 ? -1 : 0;
+}
+
+/* Microseconds in which some task of the group waited for a CPU, or -1. */
+static long waited(const char *group)
+{
+	char buf[256];
+	int fd = open(file_of(group, "cpu.pressure"), O_RDONLY);
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+	const char *total;
+
+	close(fd);
+	if (n <= 0)
+		return -1;
+	buf[n] = 0;
+	total = strstr(buf, "total=");
+	return total ? strtol(total + 6, NULL, 10) : -1;
+}
+
+static long now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* Until the group has waited for that much more. Returns whether it has. */
+static int wait_more(const char *group, long us)
+{
+	long then = waited(group);
+
+	for (int i = 0; i < 6000 && then >= 0; i++) {
+		if (waited(group) - then >= us)
+			return 1;
+		usleep(10000);
+	}
+	return 0;
+}
+
+static void group_files(const char *group)
+{
+	static const char *const files[] = {"io.pressure", "memory.pressure", "cpu.pressure",
+					    "cgroup.pressure"};
+	struct stat st;
+
+	for (int i = 0; i < 4; i++) {
+		int there = stat(file_of(group, files[i]), &st);
+
+		printf("%s/%s %s %o\n", group, files[i], result(there), there ? 0 : st.st_mode);
+	}
+}
+
+/* cgroup.pressure: what the group waits for while it is 0 is not counted, and it has no files then. */
+static void switched_off(void)
+{
+	static const char *const bad[] = {"2", "-1", "x", "", "0x"};
+	char buf[64] = "";
+	int fd = open(file_of("g/a", "cpu.pressure"), O_RDWR | O_NONBLOCK), on;
+	long before, begin, end, counted;
+	struct pollfd p = {.fd = fd, .events = POLLPRI};
+
+	on = open(file_of("g/a", "cgroup.pressure"), O_RDONLY);
+	printf("on: %s", result(read(on, buf, sizeof(buf) - 1)));
+	printf(" %s", buf);
+	close(on);
+	for (int i = 0; i < 5; i++)
+		printf("cgroup.pressure < '%s' %s\n", bad[i],
+		       result(put("g/a", "cgroup.pressure", bad[i])));
+	begin = now_us();
+	before = waited("g/a");
+	printf("off %s\n", result(put("g/a", "cgroup.pressure", "0")));
+	end = now_us();
+	group_files("g/a");
+	printf("an open file: %s", result(read(fd, buf, sizeof(buf))));
+	printf(" %s", result(write(fd, "some 150000 1000000", 20)));
+	printf(" poll %s", result(poll(&p, 1, 0)));
+	printf(" %x\n", p.revents);
+	printf("the one above goes on: %d\n", wait_more("g", 2000000));
+	counted = end - begin;
+	begin = now_us();
+	printf("on %s\n", result(put("g/a", "cgroup.pressure", "1")));
+	printf("nothing was counted: %d\n", waited("g/a") - before <= counted + now_us() - begin);
+	group_files("g/a");
+	printf("it counts: %d\n", wait_more("g/a", 100000));
+	close(fd);
+}
+
+static void groups(void)
+{
+	struct pollfd p = {.events = POLLPRI};
+	int n = (int)sysconf(_SC_NPROCESSORS_ONLN) + 2;
+	pid_t pid[64];
+	char text[16];
+
+	mkdir("/sys", 0755);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	if (access(file_of("", "cgroup.procs"), F_OK))
+		mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL);
+	for (const char *const *g = (const char *const[]){"g", "g/a", "g/b", NULL}; *g; g++)
+		printf("mkdir %s %s\n", *g, result(mkdir(file_of(*g, ""), 0755)));
+	group_files("g/a");
+	group_files("");
+	p.fd = open(file_of("g/a", "cpu.pressure"), O_RDWR | O_NONBLOCK);
+	printf("trigger %s", result(write(p.fd, "some 100000 1000000", 20)));
+	printf(" another %s\n", result(write(p.fd, "some 100000 1000000", 20)));
+	for (int i = 0; i < n && i < 64; i++) {
+		pid[i] = spinner();
+		snprintf(text, sizeof(text), "%d", pid[i]);
+		if (put("g/a", "cgroup.procs", text))
+			printf("cgroup.procs %s\n", result(-1));
+	}
+	printf("fires: %s", result(poll(&p, 1, 60000)));
+	printf(" %x\n", p.revents);
+	printf("they wait: %d, so does the group above: %d, not the one beside: %d\n",
+	       wait_more("g/a", 100000), wait_more("g", 100000), waited("g/b") == 0);
+	switched_off();
+	for (int i = 0; i < n && i < 64; i++)
+		end(pid[i]);
+	for (const char *const *g = (const char *const[]){"g/b", "g/a", "g", NULL}; *g; g++)
+		printf("rmdir %s %s\n", *g, result(rmdir(file_of(*g, ""))));
+	printf("trigger of a group that is gone: poll %s", result(poll(&p, 1, 0)));
+	printf(" %x\n", p.revents);
+	close(p.fd);
+}
+
 static void stall(size_t bytes)
 {
 	volatile char *m =
@@ -210,6 +356,8 @@ int main(int argc, char **argv)
 		show_form(name[i]);
 	errors();
 	fires();
+	puts("== groups");
+	groups();
 	puts("== end");
 	return 0;
 }

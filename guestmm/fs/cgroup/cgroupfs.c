@@ -8,9 +8,9 @@
  * inode has the numbers of its group and file, and a reference on the group. Files of a removed group are -ENODEV.
  * Names are looked up each time they are used.
  *
- * A group has the files of cgroup_files[]. It has those of memcg_files[] if its parent enables the memory controller
- * for its children; the root has those that are marked for it. Without a memory controller (cgroup_disable=memory)
- * only the root's pressure files are left of them.
+ * Which files a group has: those of cgroup_files[]; of memcg_files[] only if its parent gives the
+ * memory controller to its children. The root has those that say so. A group whose cgroup.pressure is 0 has no
+ * pressure files, and one that is open gives -ENODEV.
  *
  * Locks: cgroup_lock whenever the tree is read or a file is written.
  */
@@ -80,13 +80,14 @@ static struct file_info file_info(const struct cgroup *cg, u32 n)
 		const struct memcg_file *f = &memcg_files[n - MEMCG_FILES];
 
 		return (struct file_info){
-			f->name, file_mode(f->show || f->peak, f->write || f->pressure || f->peak),
-			cg->owns_memcg && (!root || f->on_root) &&
-				(!memcg_disabled || f->pressure)};
+			f->name, file_mode(f->show || f->peak, f->write || f->peak),
+			cg->owns_memcg && (!root || f->on_root) && !memcg_disabled};
 	}
-	return (struct file_info){cgroup_files[n].name,
-				  file_mode(cgroup_files[n].show, cgroup_files[n].write),
-				  !root || cgroup_files[n].on_root};
+	return (struct file_info){
+		cgroup_files[n].name,
+		file_mode(cgroup_files[n].show, cgroup_files[n].write || cgroup_files[n].pressure),
+		(!root || cgroup_files[n].on_root) &&
+			(!cgroup_files[n].pressure || psi_group_is_on(cg->psi))};
 }
 
 /* The next file the group has, at or after *n. False: there is none. cgroup_lock held. */
@@ -303,6 +304,11 @@ static const struct file_ops cgroup_dir_ops = {.iterate = cgroupfs_iterate,
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
+static bool is_pressure(u32 n)
+{
+	return n < MEMCG_FILES && cgroup_files[n].pressure;
+}
+
 static int make(struct report *r, struct file *f)
 {
 	struct cgroup *cg = inode_cgroup(f->inode);
@@ -310,7 +316,7 @@ static int make(struct report *r, struct file *f)
 	int err = 0;
 
 	cgroup_lock();
-	if (cg->dead) {
+	if (cg->dead || (is_pressure(n) && !psi_group_is_on(cg->psi))) {
 		err = -ENODEV;
 	} else if (n >= MEMCG_FILES) {
 		const struct memcg_file *file = &memcg_files[n - MEMCG_FILES];
@@ -325,7 +331,8 @@ static int make(struct report *r, struct file *f)
 		if (file->show)
 			file->show(r, cg->memcg);
 	} else {
-		f->poll_seen = atomic_load(&cg->events_seen);
+		if (cgroup_files[n].notifies)
+			f->poll_seen = atomic_load(&cg->events_seen);
 		cgroup_files[n].show(r, cg);
 	}
 	cgroup_unlock();
@@ -364,15 +371,14 @@ static int write_memcg(struct file *f, struct cgroup *cg, const struct memcg_fil
 	return err;
 }
 
-/* Create a trigger of a pressure file. */
-static int write_pressure(struct cgroup *cg, struct file *f, const struct memcg_file *file,
-			  const char *text)
+/* A trigger of a pressure file. */
+static int write_pressure(struct cgroup *cg, struct file *f, u32 n, const char *text)
 {
 	int err = -ENODEV;
 
 	cgroup_lock();
-	if (!cg->dead && cg->owns_memcg)
-		err = psi_trigger_write(&f->trigger, cg->memcg->psi, file->pressure - 1u, text);
+	if (!cg->dead && psi_group_is_on(cg->psi))
+		err = psi_trigger_write(&f->trigger, cg->psi, cgroup_files[n].pressure - 1u, text);
 	cgroup_unlock();
 	return err;
 }
@@ -414,8 +420,11 @@ static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *p
 	struct cgroup *cg = inode_cgroup(f->inode);
 	u32 n = inode_file(f->inode);
 	char text[MAX_WRITE], *start = text;
-	int err = text_file_copy(buf, len, text, sizeof(text));
+	int err;
 
+	if (!len)
+		return 0; /* of any file, as on Linux */
+	err = text_file_copy(buf, len, text, sizeof(text));
 	if (err)
 		return err;
 	while (*start == ' ' || *start == '\t')
@@ -425,10 +434,9 @@ static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *p
 	if (n >= MEMCG_FILES) {
 		const struct memcg_file *file = &memcg_files[n - MEMCG_FILES];
 
-		if (file->pressure)
-			err = write_pressure(cg, f, file, start);
-		else
-			err = file->write || file->peak ? write_memcg(f, cg, file, start) : -EINVAL;
+		err = file->write || file->peak ? write_memcg(f, cg, file, start) : -EINVAL;
+	} else if (cgroup_files[n].pressure) {
+		err = write_pressure(cg, f, n, start);
 	} else if (!cgroup_files[n].write) {
 		err = -EINVAL;
 	} else {
@@ -442,11 +450,6 @@ static long cgroupfs_write(struct file *f, unsigned long buf, size_t len, u64 *p
 	return len;
 }
 
-static bool is_pressure(u32 n)
-{
-	return n >= MEMCG_FILES && memcg_files[n - MEMCG_FILES].pressure;
-}
-
 static void cgroupfs_release(struct file *f)
 {
 	u32 n = inode_file(f->inode);
@@ -458,7 +461,7 @@ static void cgroupfs_release(struct file *f)
 	text_file_release(f);
 }
 
-/* A change since the text was read is reported as POLLPRI, as by Linux's kernfs. */
+/* A change since the text was read is an exceptional condition, as Linux's kernfs has it, and so is the file's end. */
 static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 {
 	struct cgroup *cg = inode_cgroup(f->inode);
@@ -467,6 +470,9 @@ static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 		n >= MEMCG_FILES ? memcg_files[n - MEMCG_FILES].notifies : cgroup_files[n].notifies;
 	u64 *seen = &cg->events_seen;
 
+	/* The file is gone, though somebody has it open. */
+	if (READ_ONCE(cg->dead) || (is_pressure(n) && !psi_group_is_on(cg->psi)))
+		return mask | POLLERR | POLLPRI;
 	if (is_pressure(n))
 		return poll_pressure(READ_ONCE(f->trigger), wq);
 	if (!notifies)

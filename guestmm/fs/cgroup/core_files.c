@@ -2,11 +2,12 @@
  * The files that every control group has, whatever its controllers. Formats and errors:
  * Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files".
  *
- * Not implemented, and therefore not listed: cgroup.freeze, cgroup.pressure, threaded groups
- * (cgroup.type is always "domain"; a thread cannot be moved alone).
+ * Not built, and therefore not listed: cgroup.freeze, threaded groups (cgroup.type is always "domain"; a thread cannot
+ * be moved alone).
  */
 #include "fs/cgroup/cgroupfs.h"
 #include "kernel/process.h"
+#include "kernel/psi.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 
@@ -26,6 +27,18 @@ static int parse_number(const char *text, u64 *out)
 	}
 	*out = n;
 	return 0;
+}
+
+/* A decimal number with a sign, as Linux's kstrtoint(). */
+static int parse_int(const char *text, s64 *out)
+{
+	bool minus = *text == '-';
+	u64 n;
+	int err = parse_number(text + (minus || *text == '+'), &n);
+
+	if (!err)
+		*out = minus ? -(s64)n : (s64)n;
+	return err;
 }
 
 static void show_type(struct report *r, struct cgroup *cg)
@@ -178,14 +191,47 @@ static void show_cgroup_stat(struct report *r, struct cgroup *cg)
 
 static int write_kill(struct cgroup *cg, const char *text)
 {
-	u64 n;
-	int err = parse_number(text, &n);
+	s64 n;
+	int err = parse_int(text, &n);
 
 	if (err)
 		return err;
 	if (n != 1)
 		return -ERANGE;
 	cgroup_kill(cg);
+	return 0;
+}
+
+static void show_io_pressure(struct report *r, struct cgroup *cg)
+{
+	psi_group_report(r, cg->psi, PSI_IO);
+}
+
+static void show_memory_pressure(struct report *r, struct cgroup *cg)
+{
+	psi_group_report(r, cg->psi, PSI_MEM);
+}
+
+static void show_cpu_pressure(struct report *r, struct cgroup *cg)
+{
+	psi_group_report(r, cg->psi, PSI_CPU);
+}
+
+static void show_pressure_switch(struct report *r, struct cgroup *cg)
+{
+	report_printf(r, "%d\n", psi_group_is_on(cg->psi));
+}
+
+static int write_pressure_switch(struct cgroup *cg, const char *text)
+{
+	s64 n;
+	int err = parse_int(text, &n);
+
+	if (err)
+		return err;
+	if (n != 0 && n != 1)
+		return -ERANGE;
+	psi_group_switch(cg->psi, n);
 	return 0;
 }
 
@@ -202,5 +248,10 @@ const struct cgroup_file cgroup_files[] = {
 	{"cgroup.max.depth", .on_root = true, .show = show_max_depth, .write = write_max_depth},
 	{"cgroup.stat", .on_root = true, .show = show_cgroup_stat},
 	{"cgroup.kill", .write = write_kill},
+	{"io.pressure", .on_root = true, .pressure = PSI_IO + 1, .show = show_io_pressure},
+	{"memory.pressure", .on_root = true, .pressure = PSI_MEM + 1, .show = show_memory_pressure},
+	{"cpu.pressure", .on_root = true, .pressure = PSI_CPU + 1, .show = show_cpu_pressure},
+	{"cgroup.pressure", .on_root = true, .show = show_pressure_switch,
+	 .write = write_pressure_switch},
 	{.name = NULL},
 };

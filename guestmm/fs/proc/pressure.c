@@ -9,7 +9,6 @@
 #include "kernel/psi.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/memcg/memcg.h"
 
 #define TRIGGER_BYTES 32u /* Linux's buffer */
 

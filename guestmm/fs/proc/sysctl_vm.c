@@ -229,6 +229,30 @@ static int set_compact_memory(const char *text, const struct proc_ctx *ctx)
 	return 0;
 }
 
+/* Linux adds up what CPUs have counted by themselves, and warns of levels below 0. Levels are exact here at every
+ * moment, so only the look at them is left. */
+static void stat_refresh(void)
+{
+#define X(item, name)              \
+	if (global_stat(item) < 0) \
+		printk("stat_refresh: %s %ld\n", name, (long)global_stat(item));
+	MMVM_ZONE_STATS(X)
+#undef X
+}
+
+static int show_stat_refresh(struct report *r, const struct proc_ctx *ctx)
+{
+	stat_refresh();
+	return 0;
+}
+
+/* Whatever is written. */
+static int set_stat_refresh(const char *text, const struct proc_ctx *ctx)
+{
+	stat_refresh();
+	return 0;
+}
+
 #define X(name, type, variable, least, most, then) \
 	{#name, PROC_SYS_VM, S_IFREG | 0644, .show = show_##name, .write = set_##name},
 const struct proc_entry proc_sysctl_vm_entries[] = {
@@ -249,6 +273,8 @@ const struct proc_entry proc_sysctl_vm_entries[] = {
 	{"nr_overcommit_hugepages", PROC_SYS_VM, S_IFREG | 0644,
 	 .show = show_nr_overcommit_hugepages, .write = set_nr_overcommit_hugepages},
 	{"compact_memory", PROC_SYS_VM, S_IFREG | 0200, .write = set_compact_memory},
+	{"stat_refresh", PROC_SYS_VM, S_IFREG | 0600, .show = show_stat_refresh,
+	 .write = set_stat_refresh},
 	{.name = NULL},
 };
 #undef X

@@ -437,22 +437,6 @@ static void show_numa_stat(struct report *r, struct mem_cgroup *m)
 	}
 }
 
-/* The numbers are those of enum psi_res, which belongs to kernel/ and cannot be included here. */
-static void show_io_pressure(struct report *r, struct mem_cgroup *m)
-{
-	psi_group_report(r, m->psi, 0);
-}
-
-static void show_memory_pressure(struct report *r, struct mem_cgroup *m)
-{
-	psi_group_report(r, m->psi, 1);
-}
-
-static void show_cpu_pressure(struct report *r, struct mem_cgroup *m)
-{
-	psi_group_report(r, m->psi, 2);
-}
-
 const struct memcg_file memcg_files[] = {
 	{"memory.current", .show = show_memory_current},
 	{"memory.peak", .peak = MEMCG_PEAK_MEMORY + 1},
@@ -464,9 +448,6 @@ const struct memcg_file memcg_files[] = {
 	{"memory.events.local", .notifies = MEMCG_NOTIFY_LOCAL, .show = show_events_local},
 	{"memory.stat", .on_root = true, .show = show_stat},
 	{"memory.numa_stat", .on_root = true, .show = show_numa_stat},
-	{"io.pressure", .on_root = true, .pressure = 1, .show = show_io_pressure},
-	{"memory.pressure", .on_root = true, .pressure = 2, .show = show_memory_pressure},
-	{"cpu.pressure", .on_root = true, .pressure = 3, .show = show_cpu_pressure},
 	{"memory.oom.group", .show = show_oom_group, .write = set_oom_group},
 	{"memory.reclaim", .on_root = true, .write = set_reclaim},
 	{"memory.swap.current", .show = show_swap_current},

@@ -243,8 +243,7 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 	page_counter_init(&memcg->swap, &parent->swap);
 	memcg->zswap_max = PAGE_COUNTER_MAX;
 	slab_account_begin();
-	memcg->psi = psi_group_create(memcg);
-	err = memcg->psi ? start_reaper() : -ENOMEM;
+	err = start_reaper();
 	if (!err)
 		err = swap_memcg_prepare();
 	if (!err)
@@ -260,7 +259,6 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 forget:
 	forget_id(memcg);
 free:
-	psi_group_destroy(memcg->psi);
 	kfree(memcg);
 	return ERR_PTR(err);
 }
@@ -313,7 +311,6 @@ void mem_cgroup_free_dead(void)
 		pass_on_workingset(memcg, parent);
 		forget_id(memcg);
 		free_lruvecs(memcg);
-		psi_group_destroy(memcg->psi);
 		kfree(memcg);
 		mem_cgroup_put(parent);
 	}

@@ -81,11 +81,10 @@ struct mem_cgroup {
 	u64 notified[NR_MEMCG_NOTIFY];		/* A: counts changes of each file, for poll(2) */
 	struct wait_queue events_wq;		/* woken when an event is counted */
 	struct list_head peaks[NR_MEMCG_PEAKS]; /* L: struct memcg_peak */
-	struct lruvec *lruvec[MMVM_MAX_NODES];	/* C: one for each present node; NULL in the root */
-	struct list_head dead;			/* L: in dead_groups, once nothing refers to it */
-	struct psi_group *psi;			/* C: its stalls; the root: NULL */
-	/* R, for the audit: the usage from which mem_cgroup_settle_protection() computed the effective protection, and
-	 * the generation of the settings that it used. 0: reclaim has computed the protection again since. */
+	struct lruvec *lruvec[MMVM_MAX_NODES];	/* C: of the nodes that there are; the root: NULL */
+	struct list_head dead;			/* L: on its way to be freed */
+	/* R: usage of which mem_cgroup_settle_protection() worked out the effective protection, and the generation of
+	 * the settings that it used; 0: reclaim has worked it out since. For the audit. */
 	u64 settled_usage, settled_as_of;
 };
 
@@ -290,15 +289,7 @@ void mem_cgroup_protection_changed(void);
 /** How long a task sleeps when its group uses `usage` pages with this `high` [pure]. In ns. */
 u64 mem_cgroup_high_sleep_ns(u64 usage, u64 high);
 
-/* ---- pressure (kernel/psi.c; nothing on the host) ---- */
-/** Create the counts of a group's stalls, for psi_memstall_enter(). NULL: no memory. May sleep. */
-struct psi_group *psi_group_create(struct mem_cgroup *memcg);
-/** Free them. No task of the group is in a stall. NULL is allowed. */
-void psi_group_destroy(struct psi_group *g);
-/** Write a pressure file's text to r. g NULL: the whole machine's. res: an enum psi_res of kernel/psi.h. */
-void psi_group_report(struct report *r, struct psi_group *g, unsigned int res);
-
-/** Tell the host where the groups and their fields are (mmvm/audit.h). */
+/** Where the host finds the groups. */
 struct mmvm_audit_memcg_layout;
 void mem_cgroup_audit_layout(struct mmvm_audit_memcg_layout *l);
 /** Address of the generation number of the min and low settings, for the audit; for memcg/ only. */
@@ -310,10 +301,8 @@ struct memcg_file {
 	const char *name; /* "memory.max" */
 	bool on_root;
 	u8 notifies; /* enum memcg_notify: poll(2) reports a change */
-	u8 peak;     /* enum memcg_peak_of + 1; 0: not a file of a peak */
-	/** enum psi_res + 1, or 0: not a pressure file. fs/cgroup/ passes what is written to psi. */
-	u8 pressure;
-	/** Write the file's text to r. */
+	u8 peak;     /* not 0: this enum memcg_peak_of + 1; a write resets it for that opener */
+	/** The text. */
 	void (*show)(struct report *r, struct mem_cgroup *memcg);
 	/** Act on a write. `text` has no newline at its end. 0 or -errno. May sleep. NULL: the file is read-only. */
 	int (*write)(struct mem_cgroup *memcg, const char *text);

@@ -140,6 +140,7 @@ void mmput(struct mm_struct *mm)
 		  mm->hugetlb_usage || mm->map_count || mm->committed);
 	pgtable_free(mm, virt_to_page(mm->pgd));
 	mem_cgroup_exit_mm(mm);
+	psi_exit_mm(mm);
 	kmem_cache_free(mm_cache, mm);
 }
 

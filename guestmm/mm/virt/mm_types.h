@@ -124,6 +124,7 @@ struct mm_struct {
 	u32 swap_ra_win, swap_ra_hits; /* R: state of the swap read-around */
 	unsigned long swap_ra_last;    /* R: its last address */
 	struct mem_cgroup *memcg;      /* A: charged for its memory: mm/memcg/memcg.c, I3 */
+	struct psi_group *psi;	       /* A: in which its threads wait: kernel/psi.c, I5 */
 	bool oom_victim;	       /* R: reaped, or given up; never cleared */
 	u8 oom_reap_attempts;	       /* oom_lock */
 	u16 pkey_map;		       /* M: protection keys that are allocated; inherited */
