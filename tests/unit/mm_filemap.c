@@ -6,6 +6,7 @@
  */
 #include "mm/cache/filemap.h"
 #include "mm/init.h"
+#include "mm/swap/swapcache.h"
 #include "mm_user.h"
 #include "unit.h"
 
@@ -406,6 +407,43 @@ static void locked_and_advised_pages(void)
 	check_all();
 }
 
+/* One table holds pages of the file, and entries of copies whose pages were read ahead from swap and are not mapped.
+ * Both are gathered when the mapping ends, but only the file's are unmapped. */
+static void copies_that_were_read_ahead_end_with_the_mapping(void)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long at;
+	u64 ahead;
+
+	fresh();
+	at = map(mm, RW, MAP_PRIVATE, 0, 32);
+	for (unsigned long i = 16; i < 32; i++)
+		user_put(mm, at + i * PAGE_SIZE, i);
+	shrink_all(true);
+	CU_ASSERT_EQUAL(mm->rss_swap, 16);
+	CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), 0);
+	for (unsigned long i = 0; i < 16; i++)
+		CU_ASSERT_EQUAL(user_get(mm, at + i * PAGE_SIZE), word_at(i));
+	mm->swap_ra_hits = SWAP_RA_MAX; /* the next miss reads the largest window */
+	ahead = event(SWAP_RA);
+	CU_ASSERT_EQUAL(user_get(mm, at + 20 * PAGE_SIZE), 20);
+	ahead = event(SWAP_RA) - ahead;
+	CU_ASSERT(ahead > 0);
+	while (host_disks_poll())
+		;
+	CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), ahead + 1);
+	CU_ASSERT_EQUAL(mm->rss_swap, 15);
+	CU_ASSERT_EQUAL(mm->rss_anon, 1);
+	CU_ASSERT_EQUAL(do_munmap(mm, at, 32 * PAGE_SIZE), 0);
+	CU_ASSERT_EQUAL(mm->rss_file, 0);
+	CU_ASSERT_EQUAL(mm->rss_anon, 0);
+	CU_ASSERT_EQUAL(mm->rss_swap, 0);
+	CU_ASSERT_EQUAL(global_stat(NR_FILE_MAPPED), 0);
+	CU_ASSERT_EQUAL(global_stat(NR_SWAPCACHE), 0);
+	mmput(mm);
+	check_all();
+}
+
 /* ---- the shape ---- */
 
 static void offsets_follow_splits_merges_and_moves(void)
@@ -657,6 +695,7 @@ int main(void)
 		{"dirty pages wait or are written",
 		 dirty_pages_wait_for_the_flusher_or_are_written},
 		{"locked and advised pages", locked_and_advised_pages},
+		{"copies that were read ahead", copies_that_were_read_ahead_end_with_the_mapping},
 		{"offsets follow the shape", offsets_follow_splits_merges_and_moves},
 		{"what is refused", what_is_refused},
 		{"read-only and shared", read_only_and_shared_never_becomes_writable},

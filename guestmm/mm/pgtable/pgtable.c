@@ -257,7 +257,9 @@ static __attribute__((noinline)) void zap_file_rmap(struct mmu_gather *tlb, unsi
 	for (unsigned int i = tlb->nr; i < nr; i++) {
 		struct page *page = tlb->pages[i];
 
-		if (!gather_is_large(page) && !PageAnon(page))
+		/* By type, not by PageAnon(): pages of the swap cache are gathered, too, whose entry was here, and those
+		 * that were read ahead and never mapped have no anon_vma yet. */
+		if (!gather_is_large(page) && page->type != PAGE_ANON)
 			page_remove_file_rmap(page, tlb->mm);
 	}
 }
