@@ -45,7 +45,7 @@ struct page *swap_cache_lookup(swp_entry_t e)
 	trace_point(event, (e).v, .pfn = page_to_pfn(page), .arg = TRACE_CACHE_##how)
 
 /* lock held, HAS_CACHE set. */
-static void link_page(struct swap_info *si, struct page *page, swp_entry_t e)
+static __always_inline void link_page(struct swap_info *si, struct page *page, swp_entry_t e)
 {
 	si->cache[swp_offset(e)] = page_to_pfn(page) + 1;
 	page->private_ = e.v;

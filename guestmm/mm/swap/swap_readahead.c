@@ -163,14 +163,26 @@ static struct page *read_around(swp_entry_t e, unsigned int win)
 	return pages[SWAP_RA_MAX];
 }
 
+/* The page is not in the cache: read it. NULL: no memory, or another thread has put it there. Out of line, because most
+ * touches find a page that was read ahead, and need no array of pages on the stack. */
+static __attribute__((noinline)) struct page *read_missing(swp_entry_t e, struct mm_struct *mm,
+							   enum swapin_how how)
+{
+	unsigned int most = READ_ONCE(page_cluster), win;
+
+	win = how == SWAPIN_ALONE || !most ? 1
+	      : mm			   ? next_window(mm, swp_offset(e))
+					   : SHARED_WINDOW;
+	return read_around(e, min(win, 1u << most));
+}
+
 struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, enum swapin_how how, bool *major)
 {
-	unsigned int win;
 	struct page *page;
 
 	for (;;) {
 		page = swap_cache_lookup(e);
-		if (page) {
+		if (likely(page)) {
 			count_vm_event(MMVM_SWAP_CACHE_HIT);
 			if (PageReadahead(page) && TestClearPageReadahead(page)) {
 				count_vm_event(SWAP_RA_HIT);
@@ -181,10 +193,7 @@ struct page *swapin_readahead(swp_entry_t e, struct mm_struct *mm, enum swapin_h
 		}
 		if (!swap_users(e))
 			return NULL; /* freed meanwhile */
-		win = how == SWAPIN_ALONE || !READ_ONCE(page_cluster) ? 1
-		      : mm ? next_window(mm, swp_offset(e))
-			   : SHARED_WINDOW;
-		page = read_around(e, min(win, 1u << READ_ONCE(page_cluster)));
+		page = read_missing(e, mm, how);
 		if (page) {
 			*major = true;
 			return page;

@@ -270,20 +270,25 @@ int swap_duplicate(swp_entry_t e)
 	return err;
 }
 
-/* lock held. Returns the slot's byte after a PTE's use is dropped. */
-static u8 drop_user(struct swap_info *si, u64 offset)
+static __attribute__((noinline, cold)) void no_users(const struct swap_info *si, u64 offset)
 {
-	u8 users = si->map[offset] & SWAP_MAP_COUNT;
+	panic("swap: slot %lu of area %u freed, but its byte is %#x", (unsigned long)offset,
+	      si->type, si->map[offset]);
+}
+
+/* lock held. Returns the slot's byte after a PTE's use is dropped. */
+static __always_inline u8 drop_user(struct swap_info *si, u64 offset)
+{
+	u8 byte = si->map[offset], users = byte & SWAP_MAP_COUNT;
 
 	if (unlikely(!users || users == SWAP_MAP_BAD))
-		panic("swap: slot %lu of area %u freed, but its byte is %#x", (unsigned long)offset,
-		      si->type, si->map[offset]);
-	si->map[offset]--;
-	if (!(si->map[offset] & (SWAP_MAP_COUNT | SWAP_MAP_HAS_CACHE))) {
-		si->map[offset] = 0;
-		__swap_slot_freed(si, offset);
-	}
-	return si->map[offset];
+		no_users(si, offset);
+	si->map[offset] = --byte;
+	if (byte & (SWAP_MAP_COUNT | SWAP_MAP_HAS_CACHE))
+		return byte;
+	si->map[offset] = 0;
+	__swap_slot_freed(si, offset);
+	return si->map[offset]; /* the slot may have become bad */
 }
 
 void swap_free(swp_entry_t e)
