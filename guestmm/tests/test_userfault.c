@@ -136,9 +136,12 @@ GUEST_TEST(userfault, a_copy_has_a_context_of_its_own, 0, 0, MEM)
 {
 	struct mm_struct *mm = testmm_create(t), *child;
 	unsigned long a = testmm_map(t, mm, PAGES * PAGE_SIZE);
+	long s = do_mmap(mm, 0, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, 0);
 	struct reader r = {.mm = mm, .seen_at = a, .fork_failures = 2};
 	struct vm_area_struct *vma;
 
+	REQUIRE(s > 0);
 	wait_queue_init(&r.wq);
 	spin_lock_init(&r.lock);
 	r.ctx = uffd_create(mm, UFFD_ALL_FAULTS);
@@ -149,6 +152,9 @@ GUEST_TEST(userfault, a_copy_has_a_context_of_its_own, 0, 0, MEM)
 		 0);
 	CHECK_EQ(uffd_writeprotect(r.ctx, a + PAGE_SIZE, a + 2 * PAGE_SIZE, UFFD_PROTECT), 0);
 	CHECK_EQ(do_madvise(mm, a + 2 * PAGE_SIZE, PAGE_SIZE, MADV_NORMAL), 0);
+	testmm_fill(t, mm, s, 2, 1);
+	CHECK_EQ(uffd_register(r.ctx, s, s + PAGES * PAGE_SIZE, UFFD_MODE_WP), 0);
+	CHECK_EQ(uffd_writeprotect(r.ctx, s + PAGE_SIZE, s + 3 * PAGE_SIZE, UFFD_PROTECT), 0);
 	REQUIRE(kthread_run(reads, &r, "uffd_reader") == 0);
 	child = dup_mm(mm); /* the reader fails twice before it has a descriptor */
 	REQUIRE(child);
@@ -163,6 +169,11 @@ GUEST_TEST(userfault, a_copy_has_a_context_of_its_own, 0, 0, MEM)
 	CHECK_EQ(vma->flags & VM_UFFD, VM_UFFD_MISSING | VM_UFFD_WP);
 	CHECK(pte_uffd_wp(testmm_pte(child, a + PAGE_SIZE)));
 	CHECK(!pte_uffd_wp(testmm_pte(child, a)));
+	/* Of shared memory it maps no page yet: those that are protected have markers. */
+	CHECK(pte_none(testmm_pte(child, s)));
+	CHECK(pte_is_uffd_wp_marker(testmm_pte(child, s + PAGE_SIZE)));
+	CHECK(pte_is_uffd_wp_marker(testmm_pte(child, s + 2 * PAGE_SIZE)));
+	CHECK(pte_none(testmm_pte(child, s + 3 * PAGE_SIZE)));
 	/* Each answers for its own. */
 	CHECK_EQ(uffd_fill(r.ctx, a + 5 * PAGE_SIZE, a + 6 * PAGE_SIZE, NULL, UFFD_FILL), 0);
 	CHECK(pte_none(testmm_pte(child, a + 5 * PAGE_SIZE)));
@@ -179,6 +190,46 @@ GUEST_TEST(userfault, a_copy_has_a_context_of_its_own, 0, 0, MEM)
 	mmput(child);
 	mmput(mm);
 	CHECK_EQ(nr_uffd, 0);
+	CHECK_EQ(settled_audit(), 0);
+}
+
+GUEST_TEST(userfault, a_marker_protects_where_there_is_no_page, 0, 0, MEM)
+{
+	struct mm_struct *mm = testmm_create(t);
+	unsigned long a = testmm_map(t, mm, PAGES * PAGE_SIZE);
+	long s = do_mmap(mm, 0, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, 0);
+	struct uffd_ctx *ctx = uffd_create(mm, UFFD_ALL_FAULTS);
+	u64 v = 1;
+
+	REQUIRE(ctx && s > 0);
+	uffd_set_features(ctx, UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_UNPOPULATED);
+	testmm_fill(t, mm, s, 4, 1);
+	for (unsigned long at = a;; at = s) {
+		CHECK_EQ(uffd_register(ctx, at, at + PAGES * PAGE_SIZE, UFFD_MODE_WP), 0);
+		CHECK_EQ(uffd_writeprotect(ctx, at, at + PAGES * PAGE_SIZE, UFFD_PROTECT), 0);
+		CHECK(pte_is_uffd_wp_marker(testmm_pte(mm, at + 7 * PAGE_SIZE)));
+		CHECK_EQ(testmm_write(mm, at + 7 * PAGE_SIZE, 1), VM_FAULT_SIGBUS);
+		CHECK_EQ(testmm_read(mm, at + 6 * PAGE_SIZE, &v), 0);
+		CHECK_EQ(v, 0);
+		CHECK_EQ(testmm_write(mm, at + 6 * PAGE_SIZE, 1), VM_FAULT_SIGBUS);
+		CHECK_EQ(settled_audit(), 0);
+		if (at == (unsigned long)s)
+			break;
+	}
+	/* Out to swap and back. */
+	CHECK_EQ(do_madvise(mm, s, 4 * PAGE_SIZE, MADV_PAGEOUT), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		CHECK(pte_is_uffd_wp_marker(testmm_pte(mm, s + i * PAGE_SIZE)));
+		CHECK_EQ(testmm_write(mm, s + i * PAGE_SIZE, 1) & ~VM_FAULT_MAJOR, VM_FAULT_SIGBUS);
+	}
+	CHECK_EQ(settled_audit(), 0);
+	testmm_verify(t, mm, s, 4, 1);
+	uffd_release(ctx);
+	CHECK(pte_none(testmm_pte(mm, a)));
+	CHECK_EQ(testmm_write(mm, s, 1), 0);
+	CHECK_EQ(settled_audit(), 0);
+	mmput(mm);
 	CHECK_EQ(settled_audit(), 0);
 }
 

@@ -545,6 +545,8 @@ struct mmvm_audit_root {
 #define MMVM_SWP_GUARD	     29
 #define MMVM_GUARD_INSTALLED 1 /* as offset: madvise(MADV_GUARD_INSTALL) */
 #define MMVM_GUARD_POISON    2 /* the page that was here is lost */
+/* Nothing is here, and userfaultfd is asked before it is written. With MMVM_SWP_UFFD_WP. */
+#define MMVM_GUARD_UFFD_WP 3
 
 /* Migration entries: swap entries of these types, while the page they stand for moves (locked, with
  * PG_migrating). The offset is its frame and the bits that the PTE had. */

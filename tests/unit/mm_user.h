@@ -241,6 +241,11 @@ static inline UNWATCHED void census_table(struct mm_struct *mm, pte_t *table, in
 		if (!pte_present(e)) {
 			swp_entry_t s = pte_to_swp_entry(e);
 
+			if (pte_is_uffd_wp_marker(e)) {
+				MUST(vma->flags & VM_UFFD_WP, "a marker at %#lx, and nobody to ask",
+				     addr);
+				continue;
+			}
 			MUST(swap_entry_valid(s), "bad swap entry at %#lx", addr);
 			c->swap++;
 			c->slot_users[swp_type(s)][swp_offset(s)]++;

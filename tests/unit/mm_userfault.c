@@ -144,6 +144,123 @@ static void shared_memory(void)
 	CU_ASSERT_EQUAL(nr_uffd, 0);
 }
 
+/* Is a write at the address asked about? With UFFD_FEATURE_SIGBUS the answer is VM_FAULT_SIGBUS. */
+static bool asks(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned int ret = user_write(mm, addr, 1);
+
+	CU_ASSERT(ret == 0 || ret == VM_FAULT_SIGBUS);
+	return ret;
+}
+
+static bool marker(struct mm_struct *mm, unsigned long addr)
+{
+	pte_t *pte = walk_pte(mm->pgd, addr);
+
+	return pte && pte_is_uffd_wp_marker(pte_read(pte));
+}
+
+static void protected_shared_memory(void)
+{
+	unsigned long at, to;
+	struct mm_struct *mm = mm_with(8, MAP_SHARED, &at), *child;
+	struct uffd_ctx *ctx = context(mm);
+	const unsigned long end = at + 8 * PAGE_SIZE;
+
+	CU_ASSERT_EQUAL(user_write(mm, at, 5), 0);
+	CU_ASSERT_EQUAL(uffd_register(ctx, at, end, UFFD_MODE_WP), 0);
+	CU_ASSERT_EQUAL(uffd_writeprotect(ctx, at, end, UFFD_PROTECT), 0);
+	CU_ASSERT(!marker(mm, at));
+	CU_ASSERT(marker(mm, at + 7 * PAGE_SIZE));
+	check_all();
+	CU_ASSERT(asks(mm, at));
+	CU_ASSERT(asks(mm, at + PAGE_SIZE)); /* which has mapped it meanwhile */
+	CU_ASSERT(!marker(mm, at + PAGE_SIZE));
+	CU_ASSERT_EQUAL(user_get(mm, at + 2 * PAGE_SIZE), 0);
+	CU_ASSERT(asks(mm, at + 2 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(mm->rss_shmem, 3);
+	/* Whatever unmaps the page leaves a marker: advice, reclaim, truncation. */
+	do_madvise(mm, at, PAGE_SIZE, MADV_DONTNEED);
+	CU_ASSERT(marker(mm, at));
+	do_madvise(mm, at + PAGE_SIZE, PAGE_SIZE, MADV_PAGEOUT);
+	CU_ASSERT(marker(mm, at + PAGE_SIZE));
+	CU_ASSERT_EQUAL(do_madvise(mm, at + 2 * PAGE_SIZE, PAGE_SIZE, MADV_REMOVE), 0);
+	CU_ASSERT(marker(mm, at + 2 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(mm->rss_shmem, 0);
+	check_all();
+	CU_ASSERT_EQUAL(user_get(mm, at), 5);
+	for (unsigned long i = 0; i < 3; i++)
+		CU_ASSERT(asks(mm, at + i * PAGE_SIZE));
+	check_all();
+	/* Nobody asks in a copy, and in another place. */
+	child = dup_mm(mm);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	CU_ASSERT(!asks(child, at + 3 * PAGE_SIZE));
+	mmput(child);
+	to = do_mremap(mm, at + 5 * PAGE_SIZE, 2 * PAGE_SIZE, 2 * PAGE_SIZE,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, at - 64 * PAGE_SIZE);
+	CU_ASSERT_EQUAL(to, at - 64 * PAGE_SIZE);
+	CU_ASSERT(!asks(mm, to));
+	check_all();
+	/* An answer that does not ask for protection ends it; the end of protection leaves nothing. */
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 4 * PAGE_SIZE, at + 5 * PAGE_SIZE, contents, UFFD_FILL),
+			0);
+	CU_ASSERT(!asks(mm, at + 4 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(uffd_writeprotect(ctx, at, at + 4 * PAGE_SIZE, UFFD_UNPROTECT), 0);
+	CU_ASSERT(!asks(mm, at + PAGE_SIZE));
+	CU_ASSERT(marker(mm, at + 7 * PAGE_SIZE));
+	uffd_release(ctx);
+	CU_ASSERT(!marker(mm, at + 7 * PAGE_SIZE));
+	CU_ASSERT(!asks(mm, at + 7 * PAGE_SIZE));
+	check_all();
+	mmput(mm);
+	check_all();
+	CU_ASSERT_EQUAL(nr_uffd, 0);
+}
+
+static void protected_before_it_is_there(void)
+{
+	unsigned long at;
+	struct mm_struct *mm = mm_with(1024, MAP_PRIVATE, &at);
+	struct uffd_ctx *ctx = context(mm);
+	const unsigned long end = at + 1024 * PAGE_SIZE, far = end - PAGE_SIZE;
+
+	CU_ASSERT_EQUAL(uffd_register(ctx, at, end, UFFD_MODE_WP), 0);
+	CU_ASSERT_EQUAL(uffd_writeprotect(ctx, at, end, UFFD_PROTECT), 0);
+	CU_ASSERT(!marker(mm, far)); /* only where it was asked for */
+	CU_ASSERT(!asks(mm, at));
+	uffd_set_features(ctx, UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_UNPOPULATED);
+	CU_ASSERT_EQUAL(uffd_writeprotect(ctx, at, end, UFFD_PROTECT), 0);
+	CU_ASSERT(marker(mm, far));
+	CU_ASSERT_EQUAL(mm->rss_anon, 1);
+	CU_ASSERT_EQUAL(mm->rss_swap, 0);
+	check_all();
+	CU_ASSERT(asks(mm, far));
+	CU_ASSERT_EQUAL(user_get(mm, far), 0);
+	CU_ASSERT_EQUAL(user_get(mm, at + PAGE_SIZE), 0);
+	CU_ASSERT(asks(mm, at + PAGE_SIZE));
+	do_madvise(mm, at, 4 * PAGE_SIZE,
+		   MADV_DONTNEED); /* as Linux: not of private memory any more */
+	CU_ASSERT(!asks(mm, at + PAGE_SIZE));
+	CU_ASSERT(!asks(mm, at + 3 * PAGE_SIZE));
+	/* What may overwrite a marker, and what may not. */
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 4 * PAGE_SIZE, end, NULL, UFFD_FILL), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 4 * PAGE_SIZE, end, NULL, UFFD_POISON), -EEXIST);
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 4 * PAGE_SIZE, end, contents, UFFD_FILL), 0);
+	CU_ASSERT(!asks(mm, at + 4 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(uffd_fill(ctx, at + 5 * PAGE_SIZE, end, contents, UFFD_FILL_WP), 0);
+	CU_ASSERT(asks(mm, at + 5 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(do_munmap(mm, at + 600 * PAGE_SIZE, 8 * PAGE_SIZE), 0);
+	check_all();
+	uffd_release(ctx);
+	CU_ASSERT(!marker(mm, at + 6 * PAGE_SIZE));
+	CU_ASSERT(!asks(mm, far));
+	check_all();
+	mmput(mm);
+	check_all();
+	CU_ASSERT_EQUAL(nr_uffd, 0);
+}
+
 /* ---- another address space's memory ------------------------------------------------------------- */
 
 static void remote_memory(void)
@@ -241,6 +358,8 @@ int main(void)
 		{"registering cuts and joins", registering_cuts_and_joins},
 		{"answers", answers},
 		{"shared memory", shared_memory},
+		{"protected shared memory", protected_shared_memory},
+		{"protected before it is there", protected_before_it_is_there},
 		{"memory of others", remote_memory},
 		{"a tracer writes", forced_writes},
 	};

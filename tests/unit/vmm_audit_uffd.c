@@ -17,11 +17,28 @@ static void d_swapped_nobody_to_ask(void)
 {
 	*user_pte(8) |= MMVM_SWP_UFFD_WP;
 }
+/* Nothing is there: a marker. */
+static uint64_t marker(uint64_t bits)
+{
+	return (uint64_t)MMVM_SWP_GUARD << MMVM_SWP_TYPE_SHIFT |
+	       (uint64_t)MMVM_GUARD_UFFD_WP << MMVM_SWP_OFFSET_SHIFT | bits;
+}
+static void d_marker_nobody_to_ask(void)
+{
+	*user_pte(10) = marker(MMVM_SWP_UFFD_WP);
+}
+static void d_marker_without_its_bit(void)
+{
+	im.g->vma[1].flags |= MMVM_VM_UFFD_WP;
+	*user_pte(10) = marker(0);
+}
 
 static const struct damage damages[] = {
 	PLANT(d_writable, AUDIT_UFFD_WP),
 	PLANT(d_nobody_to_ask, AUDIT_UFFD_WP),
 	PLANT(d_swapped_nobody_to_ask, AUDIT_UFFD_WP),
+	PLANT(d_marker_nobody_to_ask, AUDIT_UFFD_WP),
+	PLANT(d_marker_without_its_bit, AUDIT_UFFD_WP),
 };
 
 static void findings(void)
@@ -37,6 +54,7 @@ static void what_is_protected(void)
 	im.g->vma[1].flags |= MMVM_VM_UFFD_WP;
 	*user_pte(1) = (*user_pte(1) & ~(uint64_t)RW) | MMVM_PTE_UFFD_WP;
 	*user_pte(8) |= MMVM_SWP_UFFD_WP;
+	*user_pte(10) = marker(MMVM_SWP_UFFD_WP);
 	CU_ASSERT_EQUAL(run(), 0);
 }
 

@@ -47,6 +47,13 @@ ok "which finds nothing" said '^  audit +0 findings'
 # shellcheck disable=SC2009
 ok "unknown system calls are named once" [ -z "$(grep -o 'system call [0-9]* is not known' "$dir/out" | sort | uniq -d)" ]
 
+# ---- /proc/config.gz: gunzip checks its sum; in pieces it is the same
+inside 'zcat /proc/config.gz >/c; echo "read $?"; grep -c ^CONFIG_ /c; grep -v "^#" /c | grep -cv "^CONFIG_[A-Z0-9_]*=y$"
+	sort /c | uniq -d | grep -c CONFIG; grep -x CONFIG_USERFAULTFD=y /c; cat /proc/config.gz >/a; dd if=/proc/config.gz of=/b bs=7 2>/dev/null
+	cmp /a /b && echo same' 2>&1
+printf 'read 0\n%d\n0\n0\nCONFIG_USERFAULTFD=y\nsame\n' "$(sed -n '/define OPTIONS/,/clang-format on/p' "$(dirname "$0")/../../guestmm/fs/proc/config.c" | grep -o 'Y([A-Z0-9_]*)' | wc -l)" >"$dir/want"
+ok "/proc/config.gz names the options, and is whole" diff "$dir/want" "$dir/said"
+
 # ---- tmpfs keeps to its limits, and mounts to their flags
 inside 'mkdir /t; mount -t tmpfs -o size=8M,nr_inodes=5,mode=700 none /t; dd if=/dev/zero of=/t/f bs=1M count=20 2>&1 | grep -v copied
 	df /t | tail -n 1; df -i /t | tail -n 1; grep " /t " /proc/mounts; stat -c %a /t; for i in 1 2 3 4; do touch /t/$i; done; ls /t | tr "\n" " "; echo

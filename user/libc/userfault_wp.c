@@ -253,14 +253,167 @@ static void both(void)
 	printf("an ordinary page: %d\n", area[5 * PAGE]);
 }
 
-int main(void)
+static char *shared_area(int *fd)
+{
+	*fd = (int)syscall(SYS_memfd_create, "shared", 0);
+	if (*fd < 0 || ftruncate(*fd, PAGES * PAGE))
+		return MAP_FAILED;
+	return mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+}
+
+static void api(uint64_t features)
+{
+	uint64_t a[3] = {0xaa, features, 0};
+
+	uffd = (int)syscall(SYS_userfaultfd, 0);
+	printf("API %s\n", result(ioctl(uffd, API, a)));
+}
+
+/* Shared memory: what is not mapped is protected, too, and stays so when its page leaves. */
+static void shared(void)
+{
+	char *other = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *to;
+	uint64_t ioctls = 0;
+	int fd;
+
+	area = shared_area(&fd);
+	api(1);
+	printf("shared: protect %s", result(reg(area, PAGES, PROTECT, &ioctls)));
+	printf(" ioctl %d\n", (int)(ioctls >> 6 & 1));
+	for (unsigned long i = 0; i < 4; i++)
+		area[i * PAGE] = (char)(i + 1);
+	printf("protect %s\n", result(wp(area, 14 * PAGE, 1)));
+	show("all of it");
+	asked("a write", writes, 1, 61);
+	printf("again at once %d\n", (area[1 * PAGE] = 62));
+	asked("where nothing was", writes, 6, 63);
+	printf("read %d %d\n", area[2 * PAGE], area[7 * PAGE]);
+	show("after reading");
+	asked("what was read", writes, 7, 64);
+	asked("one more", writes, 8, 65);
+	printf("given up %s\n", result(madvise(area + 2 * PAGE, 2 * PAGE, MADV_DONTNEED)));
+	show("then");
+	asked("after that", writes, 2, 66);
+	printf("paged out %s\n", result(madvise(area, PAGES * PAGE, MADV_PAGEOUT)));
+	printf("read %d %d\n", area[3 * PAGE], area[0]);
+	asked("after that", writes, 3, 67);
+	asked("and another", writes, 0, 68);
+	wp(area, 5 * PAGE, 1);
+	printf("hole %s\n", result(fallocate(fd, 3, 2 * PAGE, PAGE)));
+	show("then");
+	asked("a new page", writes, 2, 69);
+	fflush(stdout);
+	if (!fork()) {
+		area[3 * PAGE] = 70;
+		printf("written by a child: %d\n", area[3 * PAGE]);
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	asked("by its parent", writes, 3, 71);
+	mprotect(area, PAGES * PAGE, PROT_READ);
+	mprotect(area, PAGES * PAGE, PROT_READ | PROT_WRITE);
+	asked("after mprotect", writes, 4, 72);
+	to = mremap(area + 9 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, other);
+	to[0] = 50;
+	nothing_asked("moved away");
+	printf("moved: %d %d\n", to[0], to[PAGE]);
+	printf("no longer %s\n", result(wp(area, 9 * PAGE, 0)));
+	area[5 * PAGE] = 1;
+	nothing_asked("nothing is");
+	show("then");
+	close(uffd);
+	show("closed");
+}
+
+static void shared_both(void)
+{
+	static char from[PAGE];
+	int fd;
+
+	area = shared_area(&fd);
+	api(1);
+	printf("shared: both %s\n", result(reg(area, PAGES, MISSING | PROTECT, NULL)));
+	from[0] = 11;
+	printf("copy %s", result(copy(area, from, 2)));
+	printf(" and another %s", result(copy(area + PAGE, from, 0)));
+	printf(" there %s\n", result(copy(area, from, 2)));
+	wp(area + 2 * PAGE, 4 * PAGE, 1);
+	show("and a few without pages");
+	printf("copy %s", result(copy(area + 2 * PAGE, from, 2)));
+	printf(" and another %s\n", result(copy(area + 3 * PAGE, from, 0)));
+	show("then");
+	area[PAGE] = area[3 * PAGE] = 3;
+	asked("the first write", writes, 0, 12);
+	asked("and there", writes, 2, 13);
+	close(uffd);
+	show("closed");
+}
+
+/* Private memory, UFFD_FEATURE_WP_UNPOPULATED: Linux 6.4 and later. Linux 6.1 is not asked. */
+static int unpopulated(void)
+{
+	char *other = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *to;
+	static char from[PAGE];
+	uint64_t zero[4];
+
+	api(1 << 13);
+	pagemap = open("/proc/self/pagemap", O_RDONLY);
+	printf("protect %s", result(reg(area, PAGES, PROTECT, NULL)));
+	printf(" %s\n", result(wp(area, 14 * PAGE, 1)));
+	show("nothing is there");
+	printf("read %d\n", area[0]);
+	show("then");
+	asked("what was read", writes, 0, 61);
+	asked("what was not", writes, 1, 62);
+	printf("given up %s\n", result(madvise(area, 4 * PAGE, MADV_DONTNEED)));
+	show("then");
+	area[2 * PAGE] = 1;
+	nothing_asked("it is not protected");
+	fflush(stdout);
+	if (!fork()) {
+		area[6 * PAGE] = 70;
+		printf("written by a child: %d\n", area[6 * PAGE]);
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	asked("by its parent", writes, 6, 71);
+	to = mremap(area + 8 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, other);
+	to[0] = 50;
+	nothing_asked("moved away");
+	printf("no longer %s\n", result(wp(area, 6 * PAGE, 0)));
+	show("then");
+	unreg(area, 8);
+	show("half is nobody's");
+	printf("both %s", result(reg(area, 8, MISSING | PROTECT, NULL)));
+	printf(" %s\n", result(wp(area, 8 * PAGE, 1)));
+	from[0] = 11;
+	printf("copy %s", result(copy(area, from, 2)));
+	printf(" and another %s", result(copy(area + PAGE, from, 0)));
+	zero[0] = (uintptr_t)(area + 3 * PAGE);
+	zero[1] = PAGE;
+	zero[2] = zero[3] = 0;
+	printf(" zeroes %s\n", result(ioctl(uffd, ZERO, zero)));
+	show("then");
+	close(uffd);
+	show("closed");
+	puts("end");
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	area = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (argc > 1 && !strcmp(argv[1], "unpopulated"))
+		return unpopulated();
 	calls();
 	protected();
 	moves();
 	both();
+	shared();
+	shared_both();
 	puts("end");
 	return 0;
 }

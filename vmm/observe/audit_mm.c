@@ -246,6 +246,14 @@ static void swap_leaf(struct audit *a, struct space *s, uint64_t addr, uint64_t 
 		migration_leaf(a, s, addr, slot & MMVM_MIGRATION_PFN, 0);
 		return;
 	}
+	if (type == MMVM_SWP_GUARD && slot == MMVM_GUARD_UFFD_WP) {
+		if (!(entry & MMVM_SWP_UFFD_WP))
+			audit_find(a, AUDIT_UFFD_WP,
+				   "mm %#" PRIx64 ": the marker at %#" PRIx64
+				   " says that a write is asked about, and has not the bit",
+				   s->gva, addr);
+		return; /* the rest is check_uffd_wp()'s */
+	}
 	if (type == MMVM_SWP_GUARD) {
 		/* Only where nothing is behind the memory, and fork() copies the entries (guestmm/mm/pgtable/guard.c, I1).
 		 * A file's page may be lost: there the child asks the file. */

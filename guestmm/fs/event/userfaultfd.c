@@ -2,9 +2,9 @@
  * userfaultfd(2) as a file: read(2) reports faults, ioctl(2) registers areas and resolves faults. mm/fault/userfault.c
  * does the work. See ioctl_userfaultfd(2).
  *
- * Features: UFFD_FEATURE_PAGEFAULT_FLAG_WP (anonymous memory), UFFD_FEATURE_EVENT_*, UFFD_FEATURE_MISSING_SHMEM,
- * UFFD_FEATURE_MINOR_SHMEM, UFFD_FEATURE_SIGBUS, UFFD_FEATURE_POISON (Linux 6.6). Write protection of shared memory
- * and of huge pages is not supported: a request for it is -EINVAL, as in a Linux without it.
+ * Features: UFFD_FEATURE_PAGEFAULT_FLAG_WP, UFFD_FEATURE_EVENT_*, UFFD_FEATURE_MISSING_SHMEM, UFFD_FEATURE_MINOR_SHMEM,
+ * UFFD_FEATURE_SIGBUS, UFFD_FEATURE_WP_UNPOPULATED (Linux 6.4), UFFD_FEATURE_POISON (Linux 6.6). Shared memory can be
+ * protected against writing, hugetlb cannot: so UFFD_FEATURE_WP_HUGETLBFS_SHMEM, which promises both, is -EINVAL.
  */
 #include "fs/poll.h"
 #include "arch/uaccess.h"
@@ -25,7 +25,8 @@
 #define UFFD_FEATURES                                                                        \
 	(UFFD_FEATURE_FLAG_WP | UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |         \
 	 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_MISSING_SHMEM | \
-	 UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_POISON)
+	 UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_UNPOPULATED |      \
+	 UFFD_FEATURE_POISON)
 #define UFFD_FEATURE_INITIALIZED \
 	(1u << 31) /* Linux's own bit, seen in fdinfo: UFFDIO_API was successful */
 #define API_IOCTLS (1ull << NR_REGISTER | 1ull << NR_UNREGISTER | 1ull << NR_API)

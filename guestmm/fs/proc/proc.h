@@ -105,6 +105,10 @@ long proc_read_kpagecount(struct file *f, unsigned long buf, size_t len, u64 *po
 long proc_read_kpagecgroup(struct file *f, unsigned long buf, size_t len, u64 *pos,
 			   const struct proc_ctx *ctx);
 
+/* config.c */
+long proc_read_config(struct file *f, unsigned long buf, size_t len, u64 *pos,
+		      const struct proc_ctx *ctx);
+
 /* mem.c */
 int proc_open_mem(struct file *f, const struct proc_ctx *ctx);
 long proc_read_mem(struct file *f, unsigned long buf, size_t len, u64 *pos,

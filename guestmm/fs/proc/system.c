@@ -169,6 +169,7 @@ const struct proc_entry proc_system_entries[] = {
 	{"kpagecount", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpagecount},
 	{"kpagecgroup", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpagecgroup},
 	{"kpageflags", PROC_ROOT, S_IFREG | 0400, .read = proc_read_kpageflags},
+	{"config.gz", PROC_ROOT, S_IFREG | 0444, .read = proc_read_config},
 	{"swaps", PROC_ROOT, S_IFREG | 0444, .show = show_swaps},
 	{"filesystems", PROC_ROOT, S_IFREG | 0444, .show = show_filesystems},
 	{"shm", PROC_SYSVIPC, S_IFREG | 0444, .show = show_sysvipc_shm},

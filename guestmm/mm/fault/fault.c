@@ -8,6 +8,7 @@
  *   swap entry                page from swap            page from swap, writable
  *   migration entry           wait, and look again      wait, and look again
  *   guard marker              SIGSEGV                   SIGSEGV
+ *   userfaultfd's marker      as if empty, protected    and then userfaultfd is asked
  *
  * What is empty in a mapping of a file, or read-only in a shared one, is file_fault.c's.
  *
@@ -450,8 +451,16 @@ again:
 		}
 		return unlikely(vmf->vma->mapping) ? do_file_fault(vmf) : do_anonymous_page(vmf);
 	}
-	if (!pte_present(vmf->orig))
-		return do_swap_page(vmf);
+	if (!pte_present(vmf->orig)) {
+		unsigned int ret;
+
+		if (likely(!pte_is_uffd_wp_marker(vmf->orig)))
+			return do_swap_page(vmf);
+		ret = userfault_marker(vmf);
+		if (ret || !(vmf->flags & FAULT_FLAG_WRITE))
+			return ret;
+		goto again;
+	}
 	/* The VMA allows the access, so this is no PROT_NONE. */
 	if (static_key(KEY_NUMA) && unlikely(pte_protnone(vmf->orig))) {
 		numa_hint_fault(vmf);

@@ -55,6 +55,10 @@ static __always_inline void map_new_page(struct vm_fault *vmf, struct page *page
 /** Map the locked page where nothing is mapped, and unlock it; takes its reference over. False: something
  * is there now. */
 bool finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t bits);
+/** The same where nothing is mapped, or userfaultfd's marker stands; and userfaultfd is asked before the page is written. */
+bool finish_protected_fault(struct vm_fault *vmf, struct page *page);
+/** A read of shared memory where userfaultfd's marker stands: what is mapped is protected as well. VM_FAULT_* bits. */
+unsigned int do_protected_fault(struct vm_fault *vmf);
 /** Nothing is mapped at the address, and the VMA has a mapping. VM_FAULT_* bits. */
 unsigned int do_file_fault(struct vm_fault *vmf);
 /** Does the VMA allow what FAULT_FLAG_WRITE or _EXEC in `flags` say, or else reading? */

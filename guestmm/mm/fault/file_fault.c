@@ -259,6 +259,48 @@ bool finish_file_fault(struct vm_fault *vmf, struct page *page, pgprot_t bits)
 	return taken;
 }
 
+/* The page is not new to this mapping, or has just been written by an answer: it counts as touched. */
+bool finish_protected_fault(struct vm_fault *vmf, struct page *page)
+{
+	struct mm_struct *mm = vmf->mm;
+	struct folio *folio = page_folio(page);
+	bool large = page_in_thp(page), taken = false;
+	pte_t old;
+
+	spin_lock(&mm->page_table_lock);
+	old = pte_read(vmf->pte);
+	if (pte_none(old) || pte_is_uffd_wp_marker(old)) {
+		if (large)
+			folio_add_rmap_pte(folio, page);
+		else if (atomic_add_return(&page->mapcount, 1) == 0)
+			page_stat_add(page, NR_FILE_MAPPED, 1);
+		if (unlikely(vmf->vma->flags & VM_LOCKED) && !large)
+			mlock_page(page);
+		trace_map(vmf, page, FILE);
+		pte_set(vmf->pte,
+			pte_mkuffd_wp(mk_pte(page_to_pfn(page), vmf->vma->prot | _PAGE_ACCESSED)));
+		atomic_add(mm_rss_counter(mm, &folio->page), 1);
+		taken = true;
+	}
+	spin_unlock(&mm->page_table_lock);
+	folio_unlock(folio);
+	if (!taken)
+		release_page(&folio->page);
+	return taken;
+}
+
+unsigned int do_protected_fault(struct vm_fault *vmf)
+{
+	unsigned int ret = 0;
+	struct page *page = file_page_locked(vmf, &ret);
+
+	if (!page)
+		return ret;
+	count_vm_event(MMVM_FAULT_FILE);
+	finish_protected_fault(vmf, page);
+	return ret;
+}
+
 static unsigned int do_read_fault(struct vm_fault *vmf)
 {
 	unsigned int ret = 0;

@@ -344,9 +344,10 @@ static int dump_page_step(struct vm_area_struct *vma, unsigned long addr, struct
 		get_page(*held);
 	}
 	spin_unlock(&mm->page_table_lock);
-	if (pte_present(entry) || pte_is_guard(entry))
+	if (pte_present(entry) || (pte_is_guard(entry) && !pte_is_uffd_wp_marker(entry)))
 		return 0;
-	if (pte_is_swap(entry)) { /* or it moves, which is waited for */
+	if (pte_is_swap(entry) &&
+	    !pte_is_uffd_wp_marker(entry)) { /* or it moves, which is waited for */
 		int err = swap_in_pte(vma, addr, leaf);
 
 		return err ? err : 1;

@@ -11,8 +11,11 @@
  * to wait has released mmap_lock, puts itself on the list, and looks once more whether the page is still
  * missing before it sleeps; an answer fills the PTE before it wakes. So one of the two sees the other.
  *
- * Write protection (UFFD_MODE_WP, anonymous memory): a PTE with _PAGE_UFFD_WP is not writable, and a write to it is
- * asked about in fault_at_pte(). The bit goes with the page to swap and back, and through migration.
+ * Write protection (UFFD_MODE_WP): a PTE with _PAGE_UFFD_WP is not writable, and a write to it is asked about in
+ * fault_at_pte(). The bit goes with the page to swap and back, and through migration. Where nothing is mapped a marker
+ * (uffd_wp_marker()) has the bit: set by UFFDIO_WRITEPROTECT in shared memory, and in private memory with
+ * UFFD_FEATURE_WP_UNPOPULATED, and left by whatever unmaps a protected page of shared memory: reclaim, truncation,
+ * MADV_DONTNEED. Private memory that is thrown away is not protected any more.
  *
  * Areas: anonymous memory, and shared memory (shmem), where a page of the file that is not mapped is a
  * minor fault. mremap(2) and fork(2) leave the context behind, and the copy is ordinary memory, unless the context has
@@ -146,7 +149,7 @@ static int check_vma(const struct vm_area_struct *vma, const struct uffd_ctx *ct
 {
 	if (vma->flags & (VM_HUGETLB | VM_SPECIAL) || (vma->mapping && !uffd_is_shmem(vma)))
 		return -EINVAL;
-	if (modes & UFFD_MODE_WP && vma->mapping)
+	if (modes & UFFD_MODE_WP && vma->mapping && !(vma->flags & VM_SHARED))
 		return -EINVAL;
 	if (modes & UFFD_MODE_MINOR && !(uffd_is_shmem(vma) && vma->flags & VM_SHARED))
 		return -EINVAL;
@@ -155,15 +158,23 @@ static int check_vma(const struct vm_area_struct *vma, const struct uffd_ctx *ct
 	return vma->uffd && vma->uffd != ctx ? -EBUSY : 0;
 }
 
+/* How to treat what is not there: as it is, or protected by a marker. */
+enum wp_empty { WP_LEAVE_EMPTY, WP_MARK_EMPTY };
+
 /* P held: n entries of one table. Returns whether the CPU may know one of them otherwise. */
-static bool change_wp_ptes(pte_t *pte, unsigned long n, enum uffd_wp wp)
+static bool change_wp_ptes(pte_t *pte, unsigned long n, enum uffd_wp wp, enum wp_empty empty)
 {
 	bool changed = false;
 
 	for (; n; n--, pte++) {
 		pte_t e = pte_read(pte);
 
-		if (pte_none(e) || pte_uffd_wp(e) == (wp == UFFD_PROTECT))
+		if (pte_none(e)) {
+			if (empty == WP_MARK_EMPTY)
+				pte_set(pte, uffd_wp_marker());
+			continue;
+		}
+		if (pte_uffd_wp(e) == (wp == UFFD_PROTECT))
 			continue;
 		if (pte_present(e)) {
 			e = pte_get_and_clear(pte); /* with the last A and D bits */
@@ -174,8 +185,10 @@ static bool change_wp_ptes(pte_t *pte, unsigned long n, enum uffd_wp wp)
 	return changed;
 }
 
-/* mmap_lock held: protect what is there, or no longer. A write right is given back by the next fault. */
-static void change_wp(struct mm_struct *mm, unsigned long start, unsigned long end, enum uffd_wp wp)
+/* mmap_lock held: protect what is there, or no longer. A write right is given back by the next fault. 0, -ENOMEM:
+ * there is no memory for the tables of markers. */
+static int change_wp(struct mm_struct *mm, unsigned long start, unsigned long end, enum uffd_wp wp,
+		     enum wp_empty empty)
 {
 	unsigned long addr, next;
 	unsigned int level;
@@ -184,8 +197,14 @@ static void change_wp(struct mm_struct *mm, unsigned long start, unsigned long e
 		pte_t *leaf = walk_leaf(mm->pgd, addr, &level, &next);
 
 		next = min(next, end);
-		if (!leaf)
+		if (!leaf) {
+			if (empty == WP_LEAVE_EMPTY)
+				continue;
+			if (!walk_pte_alloc(mm, addr) && !walk_leaf(mm->pgd, addr, &level, &next))
+				return -ENOMEM;
+			next = addr; /* there is a table now, or a huge page */
 			continue;
+		}
 		if (level) {
 			if (wp == UFFD_PROTECT) {
 				split_large(mm, leaf, addr);
@@ -195,11 +214,12 @@ static void change_wp(struct mm_struct *mm, unsigned long start, unsigned long e
 		}
 		spin_lock(&mm->page_table_lock);
 		flush_tlb_batched_pending(mm);
-		if (change_wp_ptes(leaf, (next - addr) >> PAGE_SHIFT, wp))
+		if (change_wp_ptes(leaf, (next - addr) >> PAGE_SHIFT, wp, empty))
 			flush_tlb_range(mm, addr, next);
 		spin_unlock(&mm->page_table_lock);
 		cond_resched();
 	}
+	return 0;
 }
 
 /* mmap_lock for writing: the VMA's part [start, end) gets these VM_UFFD flags, or none. *pvma is what
@@ -214,7 +234,7 @@ static int set_part(struct vm_area_struct **pvma, unsigned long start, unsigned 
 		return err;
 	vma = *pvma;
 	if (vma->flags & VM_UFFD_WP && !(uffd_flags & VM_UFFD_WP))
-		change_wp(vma->mm, start, end, UFFD_UNPROTECT);
+		change_wp(vma->mm, start, end, UFFD_UNPROTECT, WP_LEAVE_EMPTY);
 	vma_set_flags(vma, (vma->flags & ~VM_UFFD) | uffd_flags);
 	if (uffd_flags && !vma->uffd) {
 		vma->uffd = ctx;
@@ -332,8 +352,10 @@ int uffd_writeprotect(struct uffd_ctx *ctx, unsigned long start, unsigned long e
 	if (uffd_changing(ctx)) {
 		err = -EAGAIN;
 	} else if (vma && vma->flags & VM_UFFD_WP) {
-		change_wp(mm, start, end, wp);
-		err = 0;
+		bool mark = wp == UFFD_PROTECT &&
+			    (vma->mapping || ctx->features & UFFD_FEATURE_WP_UNPOPULATED);
+
+		err = change_wp(mm, start, end, wp, mark ? WP_MARK_EMPTY : WP_LEAVE_EMPTY);
 	}
 	up_read(&mm->mmap_lock);
 	mmput(mm);
@@ -399,7 +421,7 @@ static bool still_so(const struct vm_area_struct *vma, unsigned long addr, const
 
 	if (kind & VM_FAULT_USERFAULT_WP)
 		return !pte_none(e) && pte_uffd_wp(e);
-	return pte_none(e) && kind_of(vma, addr) == kind;
+	return (pte_none(e) || pte_is_uffd_wp_marker(e)) && kind_of(vma, addr) == kind;
 }
 
 /* Is the page still missing, and the context's? */

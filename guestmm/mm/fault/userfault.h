@@ -11,11 +11,12 @@ struct uffd_change;
 struct uffd_fork;
 
 /* Features of a context: Linux's bits of UFFDIO_API. */
-#define UFFD_FEATURE_EVENT_FORK	  (1u << 1)
-#define UFFD_FEATURE_EVENT_REMAP  (1u << 2)
-#define UFFD_FEATURE_EVENT_REMOVE (1u << 3)
-#define UFFD_FEATURE_EVENT_UNMAP  (1u << 6)
-#define UFFD_FEATURE_SIGBUS	  (1u << 7)
+#define UFFD_FEATURE_EVENT_FORK	    (1u << 1)
+#define UFFD_FEATURE_EVENT_REMAP    (1u << 2)
+#define UFFD_FEATURE_EVENT_REMOVE   (1u << 3)
+#define UFFD_FEATURE_EVENT_UNMAP    (1u << 6)
+#define UFFD_FEATURE_SIGBUS	    (1u << 7)
+#define UFFD_FEATURE_WP_UNPOPULATED (1u << 13)
 
 #define UFFD_MODE_MISSING 1u /* nothing is there yet */
 #define UFFD_MODE_WP	  2u /* it is protected against writing */
@@ -89,8 +90,9 @@ enum uffd_fill {
 };
 int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const void *contents,
 	      enum uffd_fill how);
-/** UFFD_PROTECT: ask before what is there of [start, end) is written. UFFD_UNPROTECT: no longer. What is not there is
- * not protected. 0, -ENOENT: it is not of one VMA registered with UFFD_MODE_WP. */
+/** UFFD_PROTECT: ask before [start, end) is written. UFFD_UNPROTECT: no longer. Private memory that is not there is
+ * protected with UFFD_FEATURE_WP_UNPOPULATED only. 0, -ENOENT: it is not of one VMA registered with UFFD_MODE_WP;
+ * -ENOMEM: a part may be done. */
 enum uffd_wp { UFFD_PROTECT, UFFD_UNPROTECT };
 int uffd_writeprotect(struct uffd_ctx *ctx, unsigned long start, unsigned long end,
 		      enum uffd_wp wp);
@@ -109,6 +111,9 @@ bool uffd_is_shmem(const struct vm_area_struct *vma);
 unsigned int userfault_check(struct vm_fault *vmf);
 /** A write to what UFFD_MODE_WP protects: the same. */
 unsigned int userfault_check_wp(struct vm_fault *vmf);
+/** vmf->orig is uffd_wp_marker(): a question, or what is missing is mapped, protected. VM_FAULT_* bits; 0: look again
+ * if it was a write. */
+unsigned int userfault_marker(struct vm_fault *vmf);
 /** Without mmap_lock: wait for the answer. 0: look again; VM_FAULT_SIGBUS: the kernel's access fails. */
 unsigned int userfault_wait(struct vm_fault *vmf, unsigned int ret);
 /** `high` has been split off `low`. */

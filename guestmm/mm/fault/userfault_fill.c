@@ -15,6 +15,12 @@
 #include "mm/pgtable/pgtable.h"
 #include "mm/rmap/rmap.h"
 
+/* Nothing is there, but perhaps a marker, whose protection ends with an answer that does not ask for it. */
+static bool may_be_filled(pte_t e)
+{
+	return pte_none(e) || pte_is_uffd_wp_marker(e);
+}
+
 /* A page of its own. */
 static int fill_anon(struct vm_fault *vmf, const void *contents, enum uffd_fill how)
 {
@@ -27,7 +33,7 @@ static int fill_anon(struct vm_fault *vmf, const void *contents, enum uffd_fill 
 		return -ENOMEM;
 	memcpy_to_page(page, 0, contents, PAGE_SIZE);
 	spin_lock(&mm->page_table_lock);
-	if (pte_none(pte_read(vmf->pte))) {
+	if (may_be_filled(pte_read(vmf->pte))) {
 		map_new_page(vmf, page);
 		if (how == UFFD_FILL_WP) /* no CPU knows it yet */
 			pte_set(vmf->pte, pte_mkuffd_wp(pte_read(vmf->pte)));
@@ -41,15 +47,18 @@ static int fill_anon(struct vm_fault *vmf, const void *contents, enum uffd_fill 
 	return err;
 }
 
-/* Zeroes need no page of their own before they are written. */
-static int fill_zero(struct vm_fault *vmf)
+/* Zeroes need no page of their own before they are written. They are as protected as the marker (or nothing), which
+ * `expected` says is there. */
+static int fill_zero(struct vm_fault *vmf, pte_t expected)
 {
 	int err = -EEXIST;
 
 	spin_lock(&vmf->mm->page_table_lock);
-	if (pte_none(pte_read(vmf->pte))) {
-		pte_set(vmf->pte, mk_pte(page_to_pfn(zero_page),
-					 vmf->vma->prot | _PAGE_SPECIAL | _PAGE_ACCESSED));
+	if (pte_read(vmf->pte).v == expected.v) {
+		pte_t zero = mk_pte(page_to_pfn(zero_page),
+				    vmf->vma->prot | _PAGE_SPECIAL | _PAGE_ACCESSED);
+
+		pte_set(vmf->pte, pte_none(expected) ? zero : pte_mkuffd_wp(zero));
 		trace_map(vmf, zero_page, ZERO);
 		err = 0;
 	}
@@ -74,7 +83,26 @@ static int fill_shmem(struct vm_fault *vmf, const void *contents, enum uffd_fill
 		err = shmem_add_page(mapping, index, contents, &page);
 	if (err)
 		return err == -ENOENT ? -EFAULT : err == -EHWPOISON ? -EIO : err;
+	if (how == UFFD_FILL_WP)
+		return finish_protected_fault(vmf, page) ? 0 : -EEXIST;
+	spin_lock(&vmf->mm->page_table_lock);
+	if (pte_is_uffd_wp_marker(pte_read(vmf->pte)))
+		pte_set(vmf->pte, __pte(0));
+	spin_unlock(&vmf->mm->page_table_lock);
 	return finish_file_fault(vmf, page, _PAGE_ACCESSED) ? 0 : -EEXIST;
+}
+
+unsigned int userfault_marker(struct vm_fault *vmf)
+{
+	unsigned int ret = userfault_check(vmf);
+
+	if (ret)
+		return ret;
+	if (vmf->vma->mapping)
+		return do_protected_fault(vmf);
+	count_vm_event(MMVM_FAULT_ZERO);
+	fill_zero(vmf, vmf->orig); /* or another thread was faster */
+	return 0;
 }
 
 /* What fork(2) copies of private memory has an anon_vma: the marker must be among it. */
@@ -134,7 +162,7 @@ int uffd_fill(struct uffd_ctx *ctx, unsigned long addr, unsigned long end, const
 	else if (vmf.vma->flags & VM_SHARED)
 		err = fill_shmem(&vmf, contents, how);
 	else
-		err = contents ? fill_anon(&vmf, contents, how) : fill_zero(&vmf);
+		err = contents ? fill_anon(&vmf, contents, how) : fill_zero(&vmf, __pte(0));
 	ti->vma_policy = NULL;
 out:
 	up_read(&mm->mmap_lock);

@@ -72,8 +72,11 @@ static unsigned long copy_ptes(struct copy *c, pte_t *dst, pte_t *src, unsigned 
 
 			if (unlikely(!PageAnon(page) || PageHead(page))) {
 				/* A page of a file is there for the child to find. */
-				if (!PageAnon(&page_folio(page)->page))
+				if (!PageAnon(&page_folio(page)->page)) {
+					if (unlikely(c->uffd_wp && pte_uffd_wp(e)))
+						pte_set(&dst[i], uffd_wp_marker());
 					continue;
+				}
 				folio_get(page_folio(page));
 				folio_add_rmap_pte(page_folio(page), page);
 				goto mapped;
@@ -193,7 +196,8 @@ static int dup_vma(struct mm_struct *mm, struct vm_area_struct *old, struct uffd
 	}
 	vma_link(vma);
 	vm_stat_account(mm, flags, pages);
-	return vma->anon_vma ? copy_page_range(vma, old) : 0;
+	/* What userfaultfd protects is protected in the child's tables as well, where it is asked for that. */
+	return vma->anon_vma || unlikely(vma->flags & VM_UFFD_WP) ? copy_page_range(vma, old) : 0;
 free:
 	vma_free(vma);
 uncharge:

@@ -36,13 +36,19 @@ static void zap(struct vm_area_struct *vma, unsigned long start, unsigned long e
 	tlb_finish_mmu(&tlb);
 }
 
+/* A lost page stays lost. */
+static bool is_installed_or_lost(pte_t e)
+{
+	return pte_is_guard(e) && !pte_is_uffd_wp_marker(e);
+}
+
 /* Guard what is empty from `addr` on, of one table. Returns how far it got: a page that is there stops it. */
 static unsigned long fill_table(struct mm_struct *mm, pte_t *pte, unsigned long addr,
 				unsigned long end)
 {
 	spin_lock(&mm->page_table_lock);
 	for (; addr < end; addr += PAGE_SIZE, pte++) {
-		if (pte_is_guard(pte_read(pte)))
+		if (is_installed_or_lost(pte_read(pte)))
 			continue;
 		if (!pte_none(pte_read(pte)))
 			break;
@@ -106,8 +112,8 @@ int guard_remove(struct vm_area_struct *vma, unsigned long start, unsigned long 
 		/* No CPU has a translation of a guard marker. */
 		spin_lock(&mm->page_table_lock);
 		for (; addr < next; addr += PAGE_SIZE, pte++)
-			if (pte_is_guard(pte_read(pte)) &&
-			    !is_poison_entry(pte_to_swp_entry(pte_read(pte))))
+			if (pte_is_swap(pte_read(pte)) &&
+			    is_installed_guard(pte_to_swp_entry(pte_read(pte))))
 				pte_set(pte, __pte(0));
 		spin_unlock(&mm->page_table_lock);
 		cond_resched();

@@ -1,7 +1,9 @@
 /*
  * Guard markers: a PTE that says that nothing may be here (madvise(MADV_GUARD_INSTALL), guard.c).
  *
- * A swap entry of a reserved type with offset 1. It is no swap: it counts in no rss, and has no slot.
+ * A swap entry of a reserved type with offset 1. It is no swap: it counts in no rss, and has no slot. Other offsets of
+ * the type are other markers: of lost pages (below), and of userfaultfd's protection where nothing is mapped
+ * (uffd_wp_marker() in arch/pgtable.h).
  */
 #ifndef MM_GUARD_H
 #define MM_GUARD_H
@@ -15,6 +17,11 @@ static inline bool is_guard_entry(swp_entry_t e)
 static inline bool pte_is_guard(pte_t pte)
 {
 	return pte_is_swap(pte) && is_guard_entry(pte_to_swp_entry(pte));
+}
+/** What madvise(MADV_GUARD_INSTALL) has set, and nothing else of this kind. */
+static inline bool is_installed_guard(swp_entry_t e)
+{
+	return is_guard_entry(e) && swp_offset(e) == MMVM_GUARD_INSTALLED;
 }
 static inline pte_t guard_pte(void)
 {

@@ -190,6 +190,7 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm, enum tlb_scope
 	tlb->file_only = false;
 	tlb->dax = false;
 	tlb->keep_guards = false;
+	tlb->keep_wp = false;
 	tlb->large = false;
 	tlb->tables = NULL;
 	inc_tlb_flush_pending(mm);
@@ -275,7 +276,8 @@ static __attribute__((noinline)) void zap_migration_entry(struct mm_struct *mm, 
 /* P held: an entry that is neither a page nor swap. */
 static __attribute__((noinline)) void zap_marker(struct mmu_gather *tlb, pte_t *pte, swp_entry_t e)
 {
-	if (is_guard_entry(e) && tlb->keep_guards && !is_poison_entry(e))
+	if ((tlb->keep_guards && is_installed_guard(e)) ||
+	    (tlb->keep_wp && pte_is_uffd_wp_marker(pte_read(pte))))
 		return;
 	pte_set(pte, __pte(0));
 	if (is_migration_entry(e))
@@ -349,6 +351,8 @@ static unsigned long zap_ptes(struct mmu_gather *tlb, pte_t *pte, unsigned long 
 				    .arg = TRACE_UNMAP_ZAP);
 			if (unlikely(!PageAnon(page))) {
 				dirty |= pte_dirty(e);
+				if (unlikely(pte_uffd_wp(e)) && tlb->keep_wp)
+					pte_set(pte, uffd_wp_marker());
 				if (unlikely(page_in_thp(page))) {
 					if (pte_dirty(e)) /* as zap_file_rmap() */
 						flush_tlb_page(mm, addr);

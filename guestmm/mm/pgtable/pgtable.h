@@ -60,6 +60,7 @@ struct mmu_gather {
 	bool swapcache;		  /* some page may be kept by nothing but the swap cache */
 	bool atomic;		  /* the caller holds a spinlock */
 	bool keep_guards;	  /* leave guard markers (guard.h) */
+	bool keep_wp;		  /* leave userfaultfd's markers, also for protected file pages */
 	bool file_only;		  /* leave anonymous pages and swap entries alone */
 	bool dax;		  /* and special PTEs are the file's */
 	bool large;		  /* some of the pages were mapped by large leaves */

@@ -276,6 +276,8 @@ bool unmap_file_one(struct page *page, struct vm_area_struct *vma, unsigned long
 		goto out;
 	}
 	old = pte_get_and_clear(pte);
+	if (unlikely(pte_uffd_wp(old)))
+		pte_set(pte, uffd_wp_marker());
 	unmap_flush(mm, addr, arg); /* the D bit is right before that: see unmap_one() */
 	if (pte_dirty(old))
 		set_page_dirty(page);
@@ -336,6 +338,7 @@ void unmap_mapping_range(struct address_space *mapping, unsigned long start, uns
 		tlb.atomic = true;
 		tlb.file_only = copies != UNMAP_COPIES;
 		tlb.dax = mapping_is_dax(mapping);
+		tlb.keep_wp = true; /* the next page of the file is protected as this one */
 		zap_page_range(&tlb, vma->vm_start + ((from - vma->pgoff) << PAGE_SHIFT),
 			       vma->vm_start + ((to - vma->pgoff) << PAGE_SHIFT));
 		tlb_finish_mmu(&tlb);

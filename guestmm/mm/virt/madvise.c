@@ -50,6 +50,7 @@ static int madvise_dontneed(struct vm_area_struct *vma, unsigned long start, uns
 	}
 	tlb_gather_mmu(&tlb, vma->mm, TLB_PARTS);
 	tlb.keep_guards = true;
+	tlb.keep_wp = vma->mapping;
 	zap_page_range(&tlb, start, end);
 	tlb_finish_mmu(&tlb);
 	return 0;

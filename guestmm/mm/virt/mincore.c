@@ -35,7 +35,7 @@ static bool resident(const struct vm_area_struct *vma, unsigned long addr, pte_t
 	struct page *page;
 	bool there;
 
-	if (pte_none(e))
+	if (pte_none(e) || pte_is_uffd_wp_marker(e))
 		return vma->mapping && !(vma->flags & VM_HUGETLB) &&
 		       cached(vma->mapping, linear_page_index(vma, addr));
 	if (pte_present(e))

@@ -74,6 +74,8 @@ static bool move_ptes(const struct mm_struct *mm, pte_t *dst, pte_t *src, unsign
 		}
 		if (wp == DROP_UFFD_WP)
 			e = pte_clear_uffd_wp(e);
+		if (pte_none(e))
+			continue;	 /* it was only a marker */
 		e = pte_mksoft_dirty(e); /* as Linux: a moved page counts as written */
 		pte_set(dst, e);
 		if (unlikely(trace_on) && pte_present(e))

@@ -222,9 +222,22 @@ static inline pte_t pte_mksoft_dirty(pte_t p)
 {
 	return __pte(p.v | (pte_present(p) ? _PAGE_SOFT_DIRTY : MMVM_SWP_SOFT_DIRTY));
 }
+/** Nothing is mapped, and userfaultfd is asked before it is written (mm/fault/userfault.h). The entry says nothing
+ * else: without its protection it is empty. */
+static inline pte_t uffd_wp_marker(void)
+{
+	return __pte(swp_entry_to_pte(swp_entry(MMVM_SWP_GUARD, MMVM_GUARD_UFFD_WP)).v |
+		     MMVM_SWP_UFFD_WP);
+}
+static inline bool pte_is_uffd_wp_marker(pte_t p)
+{
+	return (p.v & ~MMVM_SWP_SOFT_DIRTY) == uffd_wp_marker().v;
+}
 static inline pte_t pte_clear_uffd_wp(pte_t p)
 {
-	return __pte(p.v & ~(pte_present(p) ? _PAGE_UFFD_WP : MMVM_SWP_UFFD_WP));
+	if (pte_present(p))
+		return __pte(p.v & ~_PAGE_UFFD_WP);
+	return __pte(pte_is_uffd_wp_marker(p) ? 0 : p.v & ~MMVM_SWP_UFFD_WP);
 }
 
 #endif
