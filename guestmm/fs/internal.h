@@ -108,6 +108,12 @@ static inline void mounts_reap(void)
 	if (unlikely(READ_ONCE(dead_mounts.next) != &dead_mounts))
 		__mounts_reap();
 }
+/** dcache_lock and mount_mutex held: m is mounted nowhere. *at: where it was, with the references that it had. */
+void mount_unplace(struct mount *m, struct path *at);
+/** mount_mutex held: is a file open for writing, by this mount or, with `all`, by any of its file system? */
+bool mount_has_writers(const struct mount *m, bool all);
+/** mount_mutex held: write the inodes and what else the file system keeps. 0, or the first error. */
+int sync_sb(struct super_block *sb);
 /* mount_bind.c */
 /** Bind mount: make `source` visible at `at`, too; with `tree` also the mounts below it. Puts `at`. 0 or -errno. */
 int mount_bind(const char *source, struct path *at, bool tree);

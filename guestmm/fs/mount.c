@@ -117,7 +117,7 @@ static bool bdev_is_mounted(const struct block_device *bdev)
 	return false;
 }
 
-static int sync_sb(struct super_block *sb)
+int sync_sb(struct super_block *sb)
 {
 	int err = sync_inodes(sb), e = sb->ops->sync_fs ? sb->ops->sync_fs(sb) : 0;
 
@@ -288,7 +288,7 @@ void mount_place(struct mount *m, struct mount *parent, struct dentry *point)
 
 /* Detach m from its place. *at receives the place, with the references that m had on it. dcache_lock and mount_mutex
  * held. */
-static void unplace(struct mount *m, struct path *at)
+void mount_unplace(struct mount *m, struct path *at)
 {
 	struct mount *other;
 
@@ -357,7 +357,7 @@ int mount_graft(struct mount *top, const struct path *at, bool moving)
 		err = -ENOENT;
 	} else {
 		if (moving)
-			unplace(top, &old);
+			mount_unplace(top, &old);
 		mount_place(top, at->mnt, at->dentry);
 		show_tree(top);
 		list_for_each_entry (r, &receivers, receive)
@@ -421,7 +421,7 @@ static void set_sb_flags(struct super_block *sb, u32 flags)
 
 /* Is a file open for writing through this mount or, with `all`, through any mount of its file system? mount_mutex
  * held. */
-static bool has_writers(const struct mount *m, bool all)
+bool mount_has_writers(const struct mount *m, bool all)
 {
 	const struct mount *other;
 
@@ -445,7 +445,7 @@ static int remount(const struct path *at, u32 flags, const char *options)
 	if (at->dentry != m->root)
 		return -EINVAL;
 	mutex_lock(&mount_mutex);
-	if (read_only && has_writers(m, !only_mount))
+	if (read_only && mount_has_writers(m, !only_mount))
 		err = -EBUSY;
 	else if (only_mount)
 		goto set;
@@ -551,179 +551,6 @@ int vfs_mount_root(const char *type, const char *source, u32 flags)
 	return 0;
 }
 
-static bool has_going_child(const struct mount *m)
-{
-	const struct mount *c;
-
-	list_for_each_entry (c, &m->children, child) {
-		if (!list_empty(&c->going))
-			return true;
-	}
-	return false;
-}
-
-/* `top` is on the root of `leaves`, which is being unmounted. Move it down to the place of `leaves` or, if the mount
- * below is being unmounted as well, to the place of the lowest such mount. dcache_lock held. */
-static void put_lower(struct mount *top, struct mount *leaves)
-{
-	struct path at, old;
-	struct mount *c;
-
-	while (leaves->parent && !list_empty(&leaves->parent->going))
-		leaves = leaves->parent;
-	at = (struct path){leaves->parent, leaves->point};
-	list_for_each_entry (c, &at.mnt->children, child) {
-		if (c->point == at.dentry && list_empty(&c->going)) {
-			at = (struct path){c, c->root};
-			follow_mounts(&at);
-			break;
-		}
-	}
-	unplace(top, &old);
-	old.mnt->refs--;
-	old.dentry->refs--; /* cannot be the last one: the mount has one on its root */
-	mount_place(top, at.mnt, at.dentry);
-	dentry_set_mounted(at.dentry);
-}
-
-/* Take m out of the tree. A mount on top of it stays. The references on its place are kept for later; m->received is
- * the mount of that place. mount_mutex and dcache_lock held. */
-static void take_out(struct mount *m)
-{
-	struct mount *top = mounted_at(m, m->root);
-	struct path at;
-
-	if (top)
-		put_lower(top, m);
-	mount_set_type(m, MS_PRIVATE);
-	unplace(m, &at);
-	m->received = at.mnt;
-	m->point = at.dentry;
-	m->detached = true;
-	list_del(&m->list);
-}
-
-/* Take the tree out, and the copies that are unmounted with it. Unless `lazily`, fail if one of them is in use, not
- * counting the caller's `own` references on the first mount. mount_mutex held. */
-static int take_out_tree(struct mount *top, bool lazily, int own)
-{
-	LIST_HEAD(going);
-	LIST_HEAD(out);
-	struct mount *m, *next;
-	bool busy;
-
-	if (!top->parent)
-		return -EINVAL;
-	spin_lock(&dcache_lock);
-	busy = !lazily && mount_is_busy(top, own);
-	if (!busy)
-		mount_collect(top, &going);
-	while (!list_empty(&going)) {
-		list_for_each_entry_safe (m, next, &going, going) {
-			if (has_going_child(m))
-				continue;
-			take_out(m);
-			list_move_tail(&m->going, &out);
-		}
-	}
-	spin_unlock(&dcache_lock);
-	while (!list_empty(&out)) {
-		struct path at;
-		bool unused;
-
-		m = list_first_entry(&out, struct mount, going);
-		list_del_init(&m->going);
-		at = (struct path){m->received, m->point};
-		m->received = NULL;
-		m->point = NULL;
-		path_put(&at);
-		spin_lock(&dcache_lock);
-		unused = !--m->refs; /* otherwise its last user frees it */
-		spin_unlock(&dcache_lock);
-		if (unused)
-			unmake_mount(m);
-	}
-	return busy ? -EBUSY : 0;
-}
-
-/* Write everything, then take the mount out of the tree unless it is in use. `own`: the caller's references on it.
- * mount_mutex held. */
-static int do_umount(struct mount *m, int own)
-{
-	if (m->parent && !m->sb->read_only && m->sb->active == 1)
-		sync_sb(m->sb);
-	return take_out_tree(m, false, own);
-}
-
-#define MNT_FORCE	1u /* for file systems with a server, of which there are none here */
-#define MNT_DETACH	2u
-#define MNT_EXPIRE	4u
-#define UMOUNT_NOFOLLOW 8u
-
-/* MNT_EXPIRE. 0: the mount was not used since the last such call, so it may be unmounted. The caller has one reference.
- * mount_mutex held. */
-static int expire(struct mount *m, u32 flags)
-{
-	int err = 0;
-
-	if (m == current_fs()->root.mnt || flags & (MNT_FORCE | MNT_DETACH))
-		return -EINVAL;
-	spin_lock(&dcache_lock);
-	if (m->refs != 2)
-		err = -EBUSY;
-	else if (!m->expire)
-		err = -EAGAIN;
-	m->expire |= err == -EAGAIN;
-	spin_unlock(&dcache_lock);
-	return err;
-}
-
-/* umount(2) of the caller's root makes the file system read-only instead. mount_mutex held. */
-static int umount_root(struct mount *m)
-{
-	struct super_block *sb = m->sb;
-	int err;
-
-	if (sb->read_only)
-		return 0;
-	if (has_writers(m, true))
-		return -EBUSY;
-	err = sync_sb(sb);
-	if (!err && sb->ops->remount)
-		err = sb->ops->remount(sb, true, "");
-	if (!err)
-		sb->read_only = true;
-	return err;
-}
-
-int vfs_umount(const char *target, u32 flags)
-{
-	struct path path;
-	struct mount *m;
-	int err = path_lookup(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &path);
-
-	if (err)
-		return err;
-	mutex_lock(&mount_mutex);
-	m = path.mnt;
-	if (!capable(CAP_SYS_ADMIN))
-		err = -EPERM;
-	else if (path.dentry != m->root || m->detached)
-		err = -EINVAL;
-	else if (flags & MNT_EXPIRE)
-		err = expire(m, flags);
-	if (err)
-		goto out;
-	if (m == current_fs()->root.mnt && !(flags & MNT_DETACH))
-		err = umount_root(m);
-	else
-		err = flags & MNT_DETACH ? take_out_tree(m, true, 1) : do_umount(m, 1);
-out:
-	mutex_unlock(&mount_mutex);
-	path_put_unused(&path); /* may free the mount */
-	return err;
-}
-
 /* ---- everything ------------------------------------------------------------------------------- */
 
 void vfs_sync(void)
@@ -737,34 +564,6 @@ void vfs_sync(void)
 	}
 	mutex_unlock(&mount_mutex);
 	sync_all_mappings();
-}
-
-/* Unmount the newest mounts first, because they may be on older ones. A mount in use stays, but is synced. */
-void vfs_shutdown(void)
-{
-	struct mount *m;
-	bool progress;
-
-	swap_files_off();
-	vfs_sync();
-	mutex_lock(&mount_mutex);
-	do {
-		progress = false;
-		for (struct list_head *p = mounts.prev; p != &mounts; p = p->prev) {
-			m = list_entry(p, struct mount, list);
-			if (m->sb->bdev && !do_umount(m, 0)) {
-				progress = true;
-				break;
-			}
-		}
-	} while (progress);
-	list_for_each_entry (m, &mounts, list) {
-		if (m->sb->bdev && !m->sb->read_only && m->sb->ops->sync_fs) {
-			m->sb->read_only = true;
-			sync_sb(m->sb);
-		}
-	}
-	mutex_unlock(&mount_mutex);
 }
 
 /* Mount the first root, an empty tmpfs that is never unmounted. */

@@ -27,7 +27,8 @@
  *       is being pulled is between two queues: runnable, on_rq, and on no list
  *
  * User SSE registers stay in the processor until another process uses it (rq->fpu_owner). The kernel
- * uses three of them, with interrupts off, and gives them back (arch/tails.h). With several CPUs, they are saved whenever the task leaves a CPU, because it may continue
+ * uses three of them, with interrupts off, and gives them back (arch/tails.h). With several CPUs, they
+ * are saved whenever the task leaves a CPU, because it may continue
  * on another one. They are loaded again, unless the task returns to a CPU that no other task has used
  * the SSE registers of (task->fpu_cpu). The address space stays loaded while kernel threads run. Before
  * an address space is freed, its process leaves it, and other CPUs are made to (arch_release_mm()).
