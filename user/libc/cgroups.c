@@ -725,7 +725,8 @@ static void notices(void)
 	put("n/a", "memory.max", "max");
 	snprintf(text, sizeof(text), "%ld", atol(get("n/a", "memory.swap.current")) + 8192);
 	put("n/a", "memory.swap.max", text);
-	try_put("n/a", "memory.reclaim", "1M");
+	/* More than it has: where the disk is slow, much of it is on its way to slots that it has already. */
+	try_put("n/a", "memory.reclaim", "8M");
 	for (int g = 0; g < 2; g++)
 		say_changed("at memory.swap.max", groups[g], fd[g]);
 	for (int g = 0; g < 2; g++)
