@@ -275,6 +275,18 @@ static int patience(double scale)
 	return s < 5 ? 5 : s > 3600 ? 3600 : (int)s;
 }
 
+static const char *what_hung(enum lab_hang hang)
+{
+	switch (hang) {
+	case LAB_EMULATOR_HUNG:
+		return "emulator hung (its processors executed nothing, though QEMU was busy)";
+	case LAB_RESET:
+		return "emulator ended (reset in its mode of several processors)";
+	default:
+		return "Linux hung (no sign of life)";
+	}
+}
+
 /**
  * Run the chosen tests in the lab: the whole command goes into one, so that it boots once and not
  * once a test. When the lab hangs, another lab takes the suite up at the test that was running.
@@ -318,11 +330,7 @@ static int run_in_lab(int argc, char **argv, const struct options *o,
 			break;
 		hangs = relay.done == hung_at ? hangs + 1 : 1;
 		hung_at = relay.done;
-		fprintf(stderr, "mmvm: the lab's %s in or before %s: repeated\n",
-			hang == LAB_EMULATOR_HUNG
-				? "emulator hung (its processors executed nothing, "
-				  "though QEMU was busy)"
-				: "Linux hung (no sign of life)",
+		fprintf(stderr, "mmvm: the lab's %s in or before %s: repeated\n", what_hung(hang),
 			t[relay.done]->name);
 	} while (hangs < HANGS_MAX);
 	if (relay.error == -EPROTO)

@@ -340,6 +340,8 @@ static int explain(struct watch *w, enum qemu_end how, struct mmvm_error *err)
 				  patience_now(w));
 	if (tail_line(&w->qemu_stderr, NULL, line, sizeof(line)))
 		return mmvm_error(err, MMVM_EXIT_HOST, "QEMU could not run the lab: %s", line);
+	if (w->started && w->opt->cpus > 1 && w->opt->hang)
+		*w->opt->hang = LAB_RESET;
 	return mmvm_error(err, MMVM_EXIT_HOST, "QEMU ended before the command did; see -v");
 }
 

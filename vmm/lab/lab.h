@@ -11,15 +11,16 @@
 #include <stddef.h>
 #include "machine/machine.h"
 
-/** What the command gets as standard input: nothing, what ours gives as a pipe, or a terminal that
- * follows ours (in raw mode while the command runs). */
-/** How a lab hung. Neither can be the guest's doing: the lab's own Linux says every second that it lives. */
+/** How a lab hung, or was lost. Neither can be the guest's doing: the lab's own Linux says every second that it lives. */
 enum lab_hang {
 	LAB_NO_HANG,
 	LAB_EMULATOR_HUNG, /* QEMU is busy, and its processors execute nothing */
 	LAB_SILENT,	   /* they execute, and the lab's Linux does nothing that can be seen */
+	LAB_RESET, /* several processors, and QEMU ended: one of them had a triple fault (doc/lab.md) */
 };
 
+/** What the command gets as standard input: nothing, what ours gives as a pipe, or a terminal that
+ * follows ours (in raw mode while the command runs). */
 enum lab_input { LAB_INPUT_NONE, LAB_INPUT_PIPE, LAB_INPUT_TTY };
 
 #define LAB_PATIENCE_S 30 /* the default of patience_s, without icount */
