@@ -319,6 +319,7 @@ int fifo_open(struct file *f)
 {
 	u32 seen_r, seen_w;
 	struct pipe *p;
+	bool met;
 	int err;
 
 	mutex_lock(&fifo_lock);
@@ -338,6 +339,8 @@ int fifo_open(struct file *f)
 	mutex_lock(&p->lock);
 	seen_r = p->opened_r;
 	seen_w = p->opened_w;
+	/* An opener that waits for us may run, write and close before we look again: then it has been there. */
+	met = is_reader(f) ? p->writers : p->readers;
 	p->readers += is_reader(f);
 	p->writers += is_writer(f);
 	p->opened_r += is_reader(f);
@@ -345,9 +348,9 @@ int fifo_open(struct file *f)
 	mutex_unlock(&p->lock);
 	mutex_unlock(&fifo_lock);
 	f->private = p;
-	f->pos = seen_w; /* for poll(): a pipe has no position, so the field is free */
+	f->pos = seen_w - met; /* for poll(): a pipe has no position, so the field is free */
 	wake_up(&p->wq);
-	err = wait_for_other_end(f, p, seen_r, seen_w);
+	err = met ? 0 : wait_for_other_end(f, p, seen_r, seen_w);
 	if (err) {
 		pipe_release(f);
 		return err;
