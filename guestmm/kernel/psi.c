@@ -373,16 +373,13 @@ void psi_group_put(struct psi_group *g)
 	}
 }
 
-/* For on_each_cpu(): when it returns, each CPU has been where preemption is on. */
-static void nothing(void *arg) {}
-
 void psi_group_set_mm(struct mm_struct *mm, struct psi_group *g)
 {
 	struct psi_group *old = atomic_xchg(&mm->psi, g);
 
 	if (!old)
 		return;
-	on_each_cpu(nothing, NULL); /* I5 */
+	synchronize_cpus(); /* I5 */
 	psi_group_put(old);
 }
 

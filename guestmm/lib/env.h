@@ -169,6 +169,13 @@ bool may_sleep(void);
 /** Run fn(arg) on every CPU, with interrupts off there and no critical section underway, one after
  * the other or at once. May sleep. */
 void on_each_cpu(void (*fn)(void *arg), void *arg);
+static inline void on_each_cpu_nothing(void *arg) {}
+/** Wait until every CPU has passed a point where preemption is on: whoever found something with preemption off before
+ * the call has let go of it. May sleep. */
+static inline void synchronize_cpus(void)
+{
+	on_each_cpu(on_each_cpu_nothing, NULL);
+}
 
 /** Boot: somebody looks for this option on the command line. `name` lives for ever. */
 void boot_option_asked(const char *name);

@@ -13,6 +13,13 @@
 	(UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE | \
 	 UFFD_FEATURE_EVENT_UNMAP)
 
+/** PAGES pages of shared memory, mapped: the address or -errno. */
+static long map_shared(struct mm_struct *mm)
+{
+	return do_mmap(mm, 0, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       0);
+}
+
 /** A thread that reads events until it is to stop. */
 struct reader {
 	struct uffd_ctx *ctx;
@@ -136,8 +143,7 @@ GUEST_TEST(userfault, a_copy_has_a_context_of_its_own, 0, 0, MEM)
 {
 	struct mm_struct *mm = testmm_create(t), *child;
 	unsigned long a = testmm_map(t, mm, PAGES * PAGE_SIZE);
-	long s = do_mmap(mm, 0, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, 0);
+	long s = map_shared(mm);
 	struct reader r = {.mm = mm, .seen_at = a, .fork_failures = 2};
 	struct vm_area_struct *vma;
 
@@ -197,8 +203,7 @@ GUEST_TEST(userfault, a_marker_protects_where_there_is_no_page, 0, 0, MEM)
 {
 	struct mm_struct *mm = testmm_create(t);
 	unsigned long a = testmm_map(t, mm, PAGES * PAGE_SIZE);
-	long s = do_mmap(mm, 0, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, 0);
+	long s = map_shared(mm);
 	struct uffd_ctx *ctx = uffd_create(mm, UFFD_ALL_FAULTS);
 	u64 v = 1;
 
@@ -237,8 +242,7 @@ GUEST_TEST(userfault, what_is_poisoned_is_refused_until_it_is_thrown_away, 0, 0,
 {
 	struct mm_struct *mm = testmm_create(t), *child;
 	unsigned long a = testmm_map(t, mm, PAGES * PAGE_SIZE);
-	long s = do_mmap(mm, 0, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, 0);
+	long s = map_shared(mm);
 	struct uffd_ctx *ctx = uffd_create(mm, UFFD_ALL_FAULTS);
 	u64 v = 1;
 

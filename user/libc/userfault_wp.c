@@ -269,6 +269,19 @@ static void api(uint64_t features)
 	printf("API %s\n", result(ioctl(uffd, API, a)));
 }
 
+/* A child of fork(2) writes to page `i`, and nobody is asked. */
+static void written_by_a_child(int i)
+{
+	fflush(stdout);
+	if (!fork()) {
+		area[i * PAGE] = 70;
+		printf("written by a child: %d\n", area[i * PAGE]);
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+}
+
 /* Shared memory: what is not mapped is protected, too, and stays so when its page leaves. */
 static void shared(void)
 {
@@ -302,14 +315,7 @@ static void shared(void)
 	printf("hole %s\n", result(fallocate(fd, 3, 2 * PAGE, PAGE)));
 	show("then");
 	asked("a new page", writes, 2, 69);
-	fflush(stdout);
-	if (!fork()) {
-		area[3 * PAGE] = 70;
-		printf("written by a child: %d\n", area[3 * PAGE]);
-		fflush(stdout);
-		_exit(0);
-	}
-	wait(NULL);
+	written_by_a_child(3);
 	asked("by its parent", writes, 3, 71);
 	mprotect(area, PAGES * PAGE, PROT_READ);
 	mprotect(area, PAGES * PAGE, PROT_READ | PROT_WRITE);
@@ -370,14 +376,7 @@ static int unpopulated(void)
 	show("then");
 	area[2 * PAGE] = 1;
 	nothing_asked("it is not protected");
-	fflush(stdout);
-	if (!fork()) {
-		area[6 * PAGE] = 70;
-		printf("written by a child: %d\n", area[6 * PAGE]);
-		fflush(stdout);
-		_exit(0);
-	}
-	wait(NULL);
+	written_by_a_child(6);
 	asked("by its parent", writes, 6, 71);
 	to = mremap(area + 8 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, other);
 	to[0] = 50;

@@ -71,23 +71,30 @@ static struct cgroup_file_attr *file_attr(const struct cgroup *cg, u32 file)
 	return NULL;
 }
 
+static bool is_readable(u32 n)
+{
+	return n < MEMCG_FILES
+		       ? cgroup_files[n].show || cgroup_files[n].pressure
+		       : memcg_files[n - MEMCG_FILES].show || memcg_files[n - MEMCG_FILES].peak;
+}
+
 /* File number `n` of a group. name NULL: the table has ended. cgroup_lock held. */
 static struct file_info file_info(const struct cgroup *cg, u32 n)
 {
+	const struct cgroup_file *core;
 	bool root = !cg->parent;
 
 	if (n >= MEMCG_FILES) {
 		const struct memcg_file *f = &memcg_files[n - MEMCG_FILES];
 
-		return (struct file_info){
-			f->name, file_mode(f->show || f->peak, f->write || f->peak),
-			cg->owns_memcg && (!root || f->on_root) && !memcg_disabled};
+		return (struct file_info){f->name, file_mode(is_readable(n), f->write || f->peak),
+					  cg->owns_memcg && (!root || f->on_root) &&
+						  !memcg_disabled};
 	}
+	core = &cgroup_files[n];
 	return (struct file_info){
-		cgroup_files[n].name,
-		file_mode(cgroup_files[n].show, cgroup_files[n].write || cgroup_files[n].pressure),
-		(!root || cgroup_files[n].on_root) &&
-			(!cgroup_files[n].pressure || psi_group_is_on(cg->psi))};
+		core->name, file_mode(is_readable(n), core->write || core->pressure),
+		(!root || core->on_root) && (!core->pressure || psi_group_is_on(cg->psi))};
 }
 
 /* The next file the group has, at or after *n. False: there is none. cgroup_lock held. */
@@ -309,6 +316,12 @@ static bool is_pressure(u32 n)
 	return n < MEMCG_FILES && cgroup_files[n].pressure;
 }
 
+/* The group was removed, or its pressure files were switched off, while the file is open. */
+static bool is_gone(const struct cgroup *cg, u32 n)
+{
+	return READ_ONCE(cg->dead) || (is_pressure(n) && !psi_group_is_on(cg->psi));
+}
+
 static int make(struct report *r, struct file *f)
 {
 	struct cgroup *cg = inode_cgroup(f->inode);
@@ -316,8 +329,10 @@ static int make(struct report *r, struct file *f)
 	int err = 0;
 
 	cgroup_lock();
-	if (cg->dead || (is_pressure(n) && !psi_group_is_on(cg->psi))) {
+	if (is_gone(cg, n)) {
 		err = -ENODEV;
+	} else if (is_pressure(n)) {
+		psi_group_report(r, cg->psi, cgroup_files[n].pressure - 1u);
 	} else if (n >= MEMCG_FILES) {
 		const struct memcg_file *file = &memcg_files[n - MEMCG_FILES];
 
@@ -343,9 +358,7 @@ static long cgroupfs_read(struct file *f, unsigned long buf, size_t len, u64 *po
 {
 	u32 n = inode_file(f->inode);
 
-	if (n >= MEMCG_FILES
-		    ? !memcg_files[n - MEMCG_FILES].show && !memcg_files[n - MEMCG_FILES].peak
-		    : !cgroup_files[n].show)
+	if (!is_readable(n))
 		return -EINVAL;
 	return text_file_read(f, buf, len, pos, make);
 }
@@ -377,7 +390,7 @@ static int write_pressure(struct cgroup *cg, struct file *f, u32 n, const char *
 	int err = -ENODEV;
 
 	cgroup_lock();
-	if (!cg->dead && psi_group_is_on(cg->psi))
+	if (!is_gone(cg, n))
 		err = psi_trigger_write(&f->trigger, cg->psi, cgroup_files[n].pressure - 1u, text);
 	cgroup_unlock();
 	return err;
@@ -470,8 +483,7 @@ static u32 cgroupfs_poll(struct file *f, struct wait_queue **wq)
 		n >= MEMCG_FILES ? memcg_files[n - MEMCG_FILES].notifies : cgroup_files[n].notifies;
 	u64 *seen = &cg->events_seen;
 
-	/* The file is gone, though somebody has it open. */
-	if (READ_ONCE(cg->dead) || (is_pressure(n) && !psi_group_is_on(cg->psi)))
+	if (is_gone(cg, n))
 		return mask | POLLERR | POLLPRI;
 	if (is_pressure(n))
 		return poll_pressure(READ_ONCE(f->trigger), wq);

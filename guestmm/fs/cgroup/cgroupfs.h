@@ -10,7 +10,7 @@ struct cgroup_file {
 	bool on_root;
 	bool moves;    /* a write moves a process: cgroup.procs */
 	bool notifies; /* poll(2) reports changes of cg->events_seen */
-	u8 pressure;   /* not 0: what is written is a trigger, of this enum psi_res + 1 */
+	u8 pressure; /* not 0: the stalls of this enum psi_res + 1, and triggers are written; no functions */
 	void (*show)(struct report *r, struct cgroup *cg); /* NULL: write-only */
 	int (*write)(struct cgroup *cg, const char *text); /* NULL: read-only. 0 or -errno */
 };

@@ -202,21 +202,6 @@ static int write_kill(struct cgroup *cg, const char *text)
 	return 0;
 }
 
-static void show_io_pressure(struct report *r, struct cgroup *cg)
-{
-	psi_group_report(r, cg->psi, PSI_IO);
-}
-
-static void show_memory_pressure(struct report *r, struct cgroup *cg)
-{
-	psi_group_report(r, cg->psi, PSI_MEM);
-}
-
-static void show_cpu_pressure(struct report *r, struct cgroup *cg)
-{
-	psi_group_report(r, cg->psi, PSI_CPU);
-}
-
 static void show_pressure_switch(struct report *r, struct cgroup *cg)
 {
 	report_printf(r, "%d\n", psi_group_is_on(cg->psi));
@@ -248,9 +233,9 @@ const struct cgroup_file cgroup_files[] = {
 	{"cgroup.max.depth", .on_root = true, .show = show_max_depth, .write = write_max_depth},
 	{"cgroup.stat", .on_root = true, .show = show_cgroup_stat},
 	{"cgroup.kill", .write = write_kill},
-	{"io.pressure", .on_root = true, .pressure = PSI_IO + 1, .show = show_io_pressure},
-	{"memory.pressure", .on_root = true, .pressure = PSI_MEM + 1, .show = show_memory_pressure},
-	{"cpu.pressure", .on_root = true, .pressure = PSI_CPU + 1, .show = show_cpu_pressure},
+	{"io.pressure", .on_root = true, .pressure = PSI_IO + 1},
+	{"memory.pressure", .on_root = true, .pressure = PSI_MEM + 1},
+	{"cpu.pressure", .on_root = true, .pressure = PSI_CPU + 1},
 	{"cgroup.pressure", .on_root = true, .show = show_pressure_switch,
 	 .write = write_pressure_switch},
 	{.name = NULL},

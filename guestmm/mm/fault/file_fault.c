@@ -143,16 +143,22 @@ static struct page *file_page_locked(struct vm_fault *vmf, unsigned int *ret)
 
 /* ---- mapping it ---- */
 
+/* Page locked, P held: one more PTE maps it. */
+static __always_inline void count_file_mapping(const struct vm_area_struct *vma, struct page *page)
+{
+	if (atomic_add_return(&page->mapcount, 1) == 0)
+		page_stat_add(page, NR_FILE_MAPPED, 1);
+	if (unlikely(vma->flags & VM_LOCKED))
+		mlock_page(page);
+}
+
 /* Page locked, P held, *pte empty. Takes over the caller's reference, and leaves it to the caller to
  * count the page in the mm. */
 static void map_file_page(struct vm_fault *vmf, pte_t *pte, struct page *page, pgprot_t bits)
 {
 	struct vm_area_struct *vma = vmf->vma;
 
-	if (atomic_add_return(&page->mapcount, 1) == 0)
-		page_stat_add(page, NR_FILE_MAPPED, 1);
-	if (unlikely(vma->flags & VM_LOCKED))
-		mlock_page(page);
+	count_file_mapping(vma, page);
 	if (vma_read_maps_writable(vma) && PageDirty(page))
 		bits |= _PAGE_RW;
 	trace_point(MAP, vmf->addr + ((long)(pte - vmf->pte) << PAGE_SHIFT),
@@ -264,18 +270,16 @@ bool finish_protected_fault(struct vm_fault *vmf, struct page *page)
 {
 	struct mm_struct *mm = vmf->mm;
 	struct folio *folio = page_folio(page);
-	bool large = page_in_thp(page), taken = false;
+	bool taken = false;
 	pte_t old;
 
 	spin_lock(&mm->page_table_lock);
 	old = pte_read(vmf->pte);
 	if (pte_none(old) || pte_is_uffd_wp_marker(old)) {
-		if (large)
+		if (page_in_thp(page))
 			folio_add_rmap_pte(folio, page);
-		else if (atomic_add_return(&page->mapcount, 1) == 0)
-			page_stat_add(page, NR_FILE_MAPPED, 1);
-		if (unlikely(vmf->vma->flags & VM_LOCKED) && !large)
-			mlock_page(page);
+		else
+			count_file_mapping(vmf->vma, page);
 		trace_map(vmf, page, FILE);
 		pte_set(vmf->pte,
 			pte_mkuffd_wp(mk_pte(page_to_pfn(page), vmf->vma->prot | _PAGE_ACCESSED)));

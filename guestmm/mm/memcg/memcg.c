@@ -70,9 +70,6 @@ __init void mem_cgroup_boot_options(const char *cmdline,
 	}
 }
 
-/* For on_each_cpu(), which returns after every CPU has passed a point where preemption is on. */
-static void nothing(void *arg) {}
-
 struct mem_cgroup *mem_cgroup_from_id(u16 id)
 {
 	return id ? ids[id / IDS_PER_LEAF][id % IDS_PER_LEAF] : &root_mem_cgroup;
@@ -204,7 +201,7 @@ static int make_lruvecs(struct mem_cgroup *memcg)
 	for (unsigned int i = 0; i < MMVM_MAX_NODES; i++)
 		if (memcg->lruvec[i])
 			lruvec_destroy(memcg->lruvec[i]);
-	on_each_cpu(nothing, NULL);
+	synchronize_cpus();
 	free_lruvecs(memcg);
 	return err;
 }
@@ -301,7 +298,7 @@ void mem_cgroup_free_dead(void)
 			if (memcg->lruvec[i])
 				lruvec_destroy(memcg->lruvec[i]);
 	}
-	on_each_cpu(nothing, NULL);
+	synchronize_cpus();
 	list_for_each_entry_safe (memcg, n, &dead, dead) {
 		struct mem_cgroup *parent = memcg->parent;
 
@@ -371,7 +368,7 @@ void mem_cgroup_set_mm(struct mm_struct *mm, struct mem_cgroup *memcg)
 	old = atomic_xchg(&mm->memcg, memcg);
 	if (!old)
 		return;
-	on_each_cpu(nothing, NULL); /* I3 */
+	synchronize_cpus(); /* I3 */
 	mem_cgroup_put(old);
 }
 
