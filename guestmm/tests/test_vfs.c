@@ -1,6 +1,8 @@
 /* The virtual file system: what Linux answers, what is left behind, caches that shrink, memory that
  * runs out on the way. */
 #include "fs/internal.h"
+#include "fs/pipe.h"
+#include "fs/poll.h"
 #include "tests/tests.h"
 
 #define MEM  "memory=24M,high=4M"
@@ -97,4 +99,46 @@ GUEST_TEST(vfs, a_mount_in_use_stays, 0, 60, MEM)
 	CHECK_EQ(make_file("/m/d", "x"), 0);
 	CHECK_EQ(vfs_umount("/m", 0), 0);
 	CHECK_EQ(vfs_rmdir(AT_FDCWD, "/m"), 0);
+}
+
+static bool fifo_opening, fifo_closed; /* A: the writer is about to open it; has closed it again */
+
+static int opens_and_closes(void *arg)
+{
+	struct file *f;
+
+	WRITE_ONCE(fifo_opening, true);
+	if (!vfs_open(AT_FDCWD, "/fifo", O_WRONLY, 0, &f))
+		file_put(f);
+	WRITE_ONCE(fifo_closed, true);
+	return 0;
+}
+
+/* The reader wakes the writer when its slice is over, so that the writer runs at once, and has closed the FIFO before the
+ * reader looks for it. The reader must not wait for another one. */
+GUEST_TEST(vfs, a_fifo_reader_sees_a_writer_that_has_left, 0, 30, MEM " cpus=1")
+{
+	unsigned int left = 0;
+
+	CHECK_EQ(vfs_mknod(AT_FDCWD, "/fifo", S_IFIFO | 0644, 0), 0);
+	for (int i = 0; i < 50 && !left; i++) {
+		struct file *f;
+
+		fifo_opening = fifo_closed = false;
+		REQUIRE(!kthread_run(opens_and_closes, NULL, "writer"));
+		while (!READ_ONCE(fifo_opening))
+			sleep_ms(1);
+		sleep_ms(1);
+		while (ktime_ns() < READ_ONCE(current->slice_end))
+			cpu_relax();
+		REQUIRE(!vfs_open(AT_FDCWD, "/fifo", O_RDONLY, 0, &f));
+		left += READ_ONCE(fifo_closed);
+		while (!READ_ONCE(fifo_closed))
+			sleep_ms(1);
+		CHECK_EQ(f->ops->poll(f, NULL), POLLHUP);
+		CHECK_EQ(file_pipe(f)->writers, 0);
+		file_put(f);
+	}
+	CHECK(left > 0); /* else this was not tested */
+	CHECK_EQ(vfs_unlink(AT_FDCWD, "/fifo"), 0);
 }

@@ -148,11 +148,6 @@ ok "written to by tar, rm, mv, the disk is clean" e2fsck -fn "$dir/disk"
 debugfs -R "cat sub2/deep/busybox" "$dir/disk" 2>/dev/null >"$dir/copy"
 ok "and holds what was written" cmp -s "$dir/copy" /bin/busybox
 
-# ---- a writer that waits for a reader may run, write and close before the reader has looked for one
-inside 'i=0; while [ $i -lt 20 ]; do i=$((i + 1)); mkfifo q; (echo fifo $i >q &); until grep -q wait_for_other_end /proc/[0-9]*/wchan; do :; done
-	cat q; rm q; done'
-ok "a reader finds the writer that waited for it" [ "$(grep -c '^fifo' "$dir/said")" = 20 ]
-
 # ---- an initramfs of one's own
 mkdir -p "$dir/root/bin" "$dir/root/etc"
 cp /bin/busybox "$dir/root/bin/"
